@@ -1,1 +1,1 @@
-//! x
+//! Black-box suites, and what they share.

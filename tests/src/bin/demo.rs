@@ -1,1 +1,3 @@
+//! The demo: one bundle, from laptop to host and back.
+
 fn main() {}

@@ -1,0 +1,1 @@
+//! What a node says of itself, written by the installer and read by the bundler.

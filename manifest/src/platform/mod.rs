@@ -1,0 +1,1 @@
+//! The words of the field: kernels, releases, PCI devices, boot loaders.
