@@ -1,5 +1,8 @@
 //! Uses bundles, offline.
 
+pub mod host;
+pub mod state;
+
 use std::process::ExitCode;
 
 /// Run the program with the arguments of this process.

@@ -1,0 +1,105 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A program and its arguments. There is no shell in between, so nothing needs quoting.
+///
+/// Commands are journaled and shown: a secret must not be among the arguments or in the input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Command {
+    argv: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    input: Option<String>,
+}
+
+impl Command {
+    /// Run `program`, found in the usual places, with `args` and nothing to read.
+    #[must_use]
+    pub fn new(program: &str, args: &[&str]) -> Self {
+        let words = [&[program], args].concat();
+        Self { argv: words.into_iter().map(str::to_owned).collect(), input: None }
+    }
+
+    /// Give it this to read.
+    #[must_use]
+    pub fn with_input(self, input: String) -> Self {
+        Self { input: Some(input), ..self }
+    }
+
+    /// The program, and then its arguments.
+    #[must_use]
+    pub fn words(&self) -> Vec<&str> {
+        self.argv.iter().map(String::as_str).collect()
+    }
+
+    /// What it is given to read.
+    #[must_use]
+    pub fn input(&self) -> Option<&str> {
+        self.input.as_deref()
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./=:,@+%".contains(&b);
+        for (i, word) in self.argv.iter().enumerate() {
+            f.write_str(if i == 0 { "" } else { " " })?;
+            if !word.is_empty() && word.bytes().all(plain) {
+                f.write_str(word)?;
+            } else {
+                write!(f, "{word:?}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a command said, and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// How it ended.
+    pub exit: Exit,
+    /// What it wrote to stdout.
+    pub stdout: Vec<u8>,
+    /// The end of what it wrote to stderr.
+    pub stderr: Vec<u8>,
+}
+
+impl Output {
+    /// Whether it ended with status zero.
+    #[must_use]
+    pub fn succeeded(&self) -> bool {
+        self.exit == Exit::Status(0)
+    }
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// With this status.
+    Status(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "exit status {status}"),
+            Self::Signal(signal) => write!(f, "signal {signal}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_words_that_are_not_plain_in_quotes() {
+        let command =
+            Command::new("update-initramfs", &["-u", "-k", "all", "", "a b", "\u{1b}[2J"]);
+        assert_eq!(command.to_string(), r#"update-initramfs -u -k all "" "a b" "\u{1b}[2J""#);
+    }
+}

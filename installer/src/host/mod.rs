@@ -1,0 +1,122 @@
+//! The only door to the machine.
+//!
+//! No other module opens a file, renames one or starts a process on the host: `clippy.toml` sees
+//! to that. So whoever implements [`Look`] and [`Host`] decides what an installation really does:
+//! change a server, rehearse on an [`Overlay`], or run in a test.
+
+mod command;
+mod content;
+mod error;
+mod node;
+mod overlay;
+pub mod real;
+mod temp;
+
+pub use self::command::{Command, Exit, Output};
+pub use self::content::{Content, ContentHasher};
+pub use self::error::{HostError, Verb};
+pub use self::node::{Kind, Meta, Node, Stat, Xattrs};
+pub use self::overlay::Overlay;
+pub use self::real::{Exec, RealHost};
+pub use self::temp::TempName;
+pub use vgpu_manifest::{HostPath, Mode, PathError};
+
+use std::time::SystemTime;
+
+/// The most that is read into memory from one file or one command: 1 MiB.
+///
+/// Everything the installer reads to understand a host (configuration, sysfs, answers of tools)
+/// is far smaller. Larger contents are only ever streamed.
+pub const MAX_READ: u64 = 1 << 20;
+
+/// A machine to look at. Nothing here changes it.
+pub trait Look {
+    /// What is at `path`; `None` if there is nothing. A symlink there is not followed.
+    ///
+    /// A regular file is read to its end to learn its [`Content`], in bounded memory.
+    fn node(&self, path: &HostPath) -> Result<Option<Node>, HostError>;
+
+    /// What is at `path` without reading any content; `None` if there is nothing. A symlink there
+    /// is not followed.
+    fn stat(&self, path: &HostPath) -> Result<Option<Stat>, HostError>;
+
+    /// The bytes of the regular file at `path`; `None` if there is nothing. Symlinks are followed,
+    /// never out of the machine's root. More than [`MAX_READ`] bytes are an error.
+    fn read(&self, path: &HostPath) -> Result<Option<Vec<u8>>, HostError>;
+
+    /// The names in the directory at `path`, sorted; `None` if there is nothing. Symlinks are
+    /// followed, never out of the machine's root. A name that is not UTF-8 is an error.
+    fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>, HostError>;
+
+    /// How many bytes can still be written to the file system that holds `path`.
+    fn free_space(&self, path: &HostPath) -> Result<u64, HostError>;
+
+    /// Run a command that looks but does not touch, and return what it said, however it exited.
+    ///
+    /// `None` where commands do not run: on a folder that is only prepared, and in a rehearsal.
+    /// More than [`MAX_READ`] bytes on stdout are an error.
+    fn query(&self, command: &Command) -> Result<Option<Output>, HostError>;
+
+    /// The time, as the machine's clock has it. It may be wrong; nothing may depend on it.
+    fn now(&self) -> SystemTime;
+
+    /// Where the symlink at `path` points; `None` if there is none.
+    fn link(&self, path: &HostPath) -> Result<Option<String>, HostError> {
+        match self.stat(path)? {
+            Some(Stat { kind: Kind::Link, .. }) => match self.node(path)? {
+                Some(Node::Link { target, .. }) => Ok(Some(target)),
+                _ => Ok(None),
+            },
+            _ => Ok(None),
+        }
+    }
+
+    /// The text of the file at `path`, without blanks around it; `None` if there is nothing.
+    /// Bytes that are not UTF-8 are replaced.
+    fn text(&self, path: &HostPath) -> Result<Option<String>, HostError> {
+        let bytes = self.read(path)?;
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()))
+    }
+}
+
+/// A machine to change. Only the journal does, after it has written down how to undo it.
+pub trait Host: Look {
+    /// Make `path` be what `new` says.
+    ///
+    /// It happens in one step: after a power cut there is what was there before, or what `new`
+    /// says, whole and durable; the exception is an existing directory, whose permissions, owner
+    /// and attributes change one after the other. The directory that `path` is in must exist. A
+    /// directory is never replaced by something else, nor something else by a directory.
+    fn put(&mut self, path: &HostPath, new: New<'_>) -> Result<(), HostError>;
+
+    /// Make `path` be nothing, durably. A directory must be empty. Nothing there is no error.
+    fn remove(&mut self, path: &HostPath) -> Result<(), HostError>;
+
+    /// Remove what a [`Host::put`] to `path` under this temporary name may have left behind.
+    fn sweep(&mut self, path: &HostPath, temp: TempName) -> Result<(), HostError>;
+
+    /// Run a command that changes the host. Any exit status but zero is an error.
+    fn run(&mut self, command: &Command) -> Result<(), HostError>;
+}
+
+/// What a path is to become.
+#[derive(Debug, Clone, Copy)]
+pub struct New<'a> {
+    /// What is to be there.
+    pub node: &'a Node,
+    /// Where its bytes come from, if it is a file.
+    pub from: Source<'a>,
+    /// Under which name it is prepared, in the same directory.
+    pub temp: TempName,
+}
+
+/// Where the bytes of a new file come from. What comes must be the [`Content`] announced.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'a> {
+    /// Nowhere: the node is no file.
+    Nowhere,
+    /// Memory.
+    Bytes(&'a [u8]),
+    /// Another file of the host, copied in small pieces.
+    File(&'a HostPath),
+}

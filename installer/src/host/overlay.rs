@@ -1,0 +1,153 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::io;
+use std::time::SystemTime;
+
+use super::{
+    Command, Host, HostError, HostPath, Kind, Look, New, Node, Output, Source, Stat, TempName, Verb,
+};
+
+/// A host that looks like the one below it but keeps every change to itself.
+///
+/// Later steps of a rehearsal see what earlier ones would have written. Commands are not run.
+pub struct Overlay<'h> {
+    below: &'h dyn Look,
+    changed: BTreeMap<HostPath, Option<Kept>>,
+}
+
+/// What a rehearsal would have put somewhere.
+struct Kept {
+    node: Node,
+    bytes: Bytes,
+}
+
+/// Where the bytes of a kept file are.
+enum Bytes {
+    /// Here.
+    Here(Vec<u8>),
+    /// In this file of the host below.
+    Below(HostPath),
+}
+
+impl<'h> Overlay<'h> {
+    /// Rehearse on top of `below`.
+    #[must_use]
+    pub fn new(below: &'h dyn Look) -> Self {
+        Self { below, changed: BTreeMap::new() }
+    }
+
+    /// Where `path` leads if symlinks are followed here as they are below: only the last part is,
+    /// which is all that a rehearsal of our own steps comes across.
+    fn follow(&self, path: &HostPath) -> Result<HostPath, HostError> {
+        let Some(Some(Kept { node: Node::Link { target, .. }, .. })) = self.changed.get(path)
+        else {
+            return Ok(path.clone());
+        };
+        let joined = path.parent().unwrap_or_else(|| path.clone()).as_path().join(target);
+        HostPath::new(joined)
+            .map_err(|error| HostError::path(Verb::Read, path, io::Error::other(error)))
+    }
+}
+
+impl Look for Overlay<'_> {
+    fn node(&self, path: &HostPath) -> Result<Option<Node>, HostError> {
+        match self.changed.get(path) {
+            Some(kept) => Ok(kept.as_ref().map(|kept| kept.node.clone())),
+            None => self.below.node(path),
+        }
+    }
+
+    fn stat(&self, path: &HostPath) -> Result<Option<Stat>, HostError> {
+        let stat = |kept: &Kept| Stat {
+            kind: kept.node.kind(),
+            size: kept.node.content().map_or(0, |content| content.size),
+            inode: 0,
+            changed: 0,
+        };
+        match self.changed.get(path) {
+            Some(kept) => Ok(kept.as_ref().map(stat)),
+            None => self.below.stat(path),
+        }
+    }
+
+    fn read(&self, path: &HostPath) -> Result<Option<Vec<u8>>, HostError> {
+        let path = self.follow(path)?;
+        match self.changed.get(&path) {
+            None => self.below.read(&path),
+            Some(None) => Ok(None),
+            Some(Some(Kept { bytes: Bytes::Below(source), .. })) => self.below.read(source),
+            Some(Some(Kept { bytes: Bytes::Here(bytes), node })) => match node.kind() {
+                Kind::File => Ok(Some(bytes.clone())),
+                _ => Err(HostError::path(Verb::Read, &path, io::ErrorKind::InvalidInput)),
+            },
+        }
+    }
+
+    fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>, HostError> {
+        let below = self.below.list(path)?;
+        let is_dir = self.changed.get(path).is_some_and(Option::is_some);
+        if below.is_none() && !is_dir {
+            return Ok(None);
+        }
+        let mut names: BTreeSet<String> = below.into_iter().flatten().collect();
+        for (changed, kept) in &self.changed {
+            if changed.parent().as_ref() != Some(path) {
+                continue;
+            }
+            let name = changed.as_path().file_name().unwrap_or_default();
+            match kept {
+                Some(_) => _ = names.insert(name.to_owned()),
+                None => _ = names.remove(name),
+            }
+        }
+        Ok(Some(names.into_iter().collect()))
+    }
+
+    fn free_space(&self, path: &HostPath) -> Result<u64, HostError> {
+        self.below.free_space(path)
+    }
+
+    fn query(&self, command: &Command) -> Result<Option<Output>, HostError> {
+        self.below.query(command)
+    }
+
+    fn now(&self) -> SystemTime {
+        self.below.now()
+    }
+}
+
+impl Host for Overlay<'_> {
+    fn put(&mut self, path: &HostPath, new: New<'_>) -> Result<(), HostError> {
+        let bytes = match new.from {
+            Source::Nowhere => Bytes::Here(Vec::new()),
+            Source::Bytes(bytes) => Bytes::Here(bytes.to_vec()),
+            Source::File(source) => match self.changed.get(source) {
+                Some(Some(Kept { bytes: Bytes::Here(bytes), .. })) => Bytes::Here(bytes.clone()),
+                Some(Some(Kept { bytes: Bytes::Below(path), .. })) => Bytes::Below(path.clone()),
+                _ => Bytes::Below(source.clone()),
+            },
+        };
+        self.changed.insert(path.clone(), Some(Kept { node: new.node.clone(), bytes }));
+        Ok(())
+    }
+
+    fn remove(&mut self, path: &HostPath) -> Result<(), HostError> {
+        self.changed.insert(path.clone(), None);
+        Ok(())
+    }
+
+    fn sweep(&mut self, _: &HostPath, _: TempName) -> Result<(), HostError> {
+        Ok(())
+    }
+
+    fn run(&mut self, _: &Command) -> Result<(), HostError> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Overlay<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let changed: Vec<_> = self.changed.keys().collect();
+        f.debug_struct("Overlay").field("changed", &changed).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,176 @@
+use std::io::{self, PipeReader, Read, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags};
+
+use super::tree::Tree;
+use crate::host::{Command, Exit, HostError, HostPath, MAX_READ, Output, Verb};
+use crate::state;
+
+/// What happens to the commands of an installation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exec {
+    /// They run: the machine is the one that this program runs on.
+    Live,
+    /// They run with the prepared folder as their root directory, which takes root.
+    Chroot,
+    /// They do not run. What would change the machine is listed in its `commands.log`.
+    Record,
+}
+
+/// How much of what a command says is kept for a message, in bytes.
+const TAIL: usize = 64 << 10;
+
+/// Where programs are looked for, as root has it on a Proxmox host.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Run a command that changes the host.
+pub(super) fn run(tree: &Tree, exec: Exec, command: &Command) -> Result<(), HostError> {
+    if exec == Exec::Record {
+        return record(tree, command);
+    }
+    let (status, tail) = spawn_merged(tree, exec, command)
+        .map_err(|source| HostError::Start { command: command.clone(), source })?;
+    if status.success() {
+        return Ok(());
+    }
+    let tail = String::from_utf8_lossy(&tail).into_owned();
+    Err(HostError::Failed { command: command.clone(), exit: exit(status), tail })
+}
+
+/// Run a command that only looks.
+pub(super) fn query(
+    tree: &Tree,
+    exec: Exec,
+    command: &Command,
+) -> Result<Option<Output>, HostError> {
+    if exec == Exec::Record {
+        return Ok(None);
+    }
+    spawn_split(tree, exec, command)
+        .map(Some)
+        .map_err(|source| HostError::Start { command: command.clone(), source })
+}
+
+/// Stdout and stderr in one pipe, so that their lines stay in order.
+fn spawn_merged(tree: &Tree, exec: Exec, command: &Command) -> io::Result<(ExitStatus, Vec<u8>)> {
+    let (reader, writer) = io::pipe()?;
+    let mut process = prepare(tree, exec, command);
+    let child = process.stdout(writer.try_clone()?).stderr(writer).spawn()?;
+    // The builder holds our ends of the pipe, which would never end otherwise.
+    drop(process);
+    let tail = collect(reader, Keep::Tail);
+    let status = feed_and_wait(child, command)?;
+    Ok((status, received(&tail)?))
+}
+
+fn spawn_split(tree: &Tree, exec: Exec, command: &Command) -> io::Result<Output> {
+    let [(out, out_end), (err, err_end)] = [io::pipe()?, io::pipe()?];
+    let mut process = prepare(tree, exec, command);
+    let child = process.stdout(out_end).stderr(err_end).spawn()?;
+    drop(process);
+    let [stdout, stderr] = [collect(out, Keep::All), collect(err, Keep::Tail)];
+    let status = feed_and_wait(child, command)?;
+    Ok(Output { exit: exit(status), stdout: received(&stdout)?, stderr: received(&stderr)? })
+}
+
+/// The process to start: a fixed small environment, the root directory to work in, no terminal.
+fn prepare(tree: &Tree, exec: Exec, command: &Command) -> std::process::Command {
+    let mut words = command.words();
+    if exec == Exec::Chroot {
+        words.splice(0..0, ["chroot", tree.path().as_str()]);
+    }
+    let mut process = std::process::Command::new(words[0]);
+    let stdin = if command.input().is_some() { Stdio::piped() } else { Stdio::null() };
+    process
+        .args(&words[1..])
+        .env_clear()
+        .env("PATH", PATH)
+        .env("HOME", "/root")
+        .env("LC_ALL", "C")
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .current_dir("/")
+        .stdin(stdin);
+    process
+}
+
+fn feed_and_wait(mut child: Child, command: &Command) -> io::Result<ExitStatus> {
+    if let (Some(mut stdin), Some(input)) = (child.stdin.take(), command.input()) {
+        match stdin.write_all(input.as_bytes()) {
+            // A program may well exit without reading to the end; its status says if that was fine.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            result => result?,
+        }
+    }
+    child.wait()
+}
+
+/// Which part of what a command says is kept.
+#[derive(Clone, Copy)]
+enum Keep {
+    /// The last [`TAIL`] bytes.
+    Tail,
+    /// Everything, and more than [`MAX_READ`] is an error.
+    All,
+}
+
+/// Read the pipe to its end beside the running command, which would block on a full one.
+fn collect(mut reader: PipeReader, keep: Keep) -> Receiver<io::Result<Vec<u8>>> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut kept = Vec::new();
+        let mut buffer = [0; 8 << 10];
+        let result = loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => break Ok(kept),
+                Ok(n) => kept.extend_from_slice(&buffer[..n]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => break Err(error),
+            }
+            match keep {
+                Keep::Tail if kept.len() > 2 * TAIL => _ = kept.drain(..kept.len() - TAIL),
+                Keep::All if kept.len() as u64 > MAX_READ => {
+                    break Err(io::Error::new(io::ErrorKind::FileTooLarge, "it says too much"));
+                }
+                _ => {}
+            }
+        };
+        // Nobody listens any more only if we gave up on a command that left a daemon behind.
+        let _ = sender.send(result);
+    });
+    receiver
+}
+
+/// How long a pipe may stay open after its command has ended: a daemon may have inherited it.
+const LINGER: Duration = Duration::from_secs(2);
+
+fn received(receiver: &Receiver<io::Result<Vec<u8>>>) -> io::Result<Vec<u8>> {
+    receiver.recv_timeout(LINGER).unwrap_or_else(|_| Ok(Vec::new()))
+}
+
+fn exit(status: ExitStatus) -> Exit {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Exit::Status(code),
+        (None, Some(signal)) => Exit::Signal(signal),
+        (None, None) => unreachable!("a process that was waited for has exited or was killed"),
+    }
+}
+
+/// Add the command to the list of those that were not run.
+fn record(tree: &Tree, command: &Command) -> Result<(), HostError> {
+    let path = state::commands_log();
+    append(tree, &path, command).map_err(|error| HostError::path(Verb::Write, &path, error))
+}
+
+fn append(tree: &Tree, path: &HostPath, command: &Command) -> io::Result<()> {
+    let (dir, name) = tree.parent(path)?.ok_or(io::ErrorKind::NotFound)?;
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW;
+    let fd = rustix::fs::openat(dir, name, flags | OFlags::CLOEXEC, Mode::from_raw_mode(0o600))?;
+    let mut file = std::fs::File::from(fd);
+    writeln!(file, "{command}")?;
+    file.sync_data()
+}

@@ -1,0 +1,192 @@
+//! A real machine, or a folder that is prepared as one.
+//!
+//! The one module that may open files and start processes. Every path is resolved beneath the
+//! machine's root by the kernel itself (`openat2` with `RESOLVE_IN_ROOT`), so that no symlink on a
+//! prepared folder leads out of it, and changed through its open parent directory.
+
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "this is the door through which everything else must go"
+)]
+
+mod exec;
+mod lock;
+mod meta;
+mod put;
+mod tree;
+
+pub use self::exec::Exec;
+pub use self::lock::{Lock, LockError};
+
+use std::fs::File;
+use std::io;
+use std::io::Read as _;
+use std::time::SystemTime;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::{AtFlags, OFlags};
+
+use self::meta::Owners;
+use self::tree::Tree;
+use super::{
+    Command, Content, Host, HostError, HostPath, Kind, Look, MAX_READ, New, Node, Output, Stat,
+    TempName, Verb,
+};
+
+/// The machine that this program runs on, or a folder that stands for one.
+#[derive(Debug)]
+pub struct RealHost {
+    tree: Tree,
+    exec: Exec,
+    owners: Owners,
+}
+
+impl RealHost {
+    /// The machine whose root directory is `root`, with commands run as `exec` says.
+    pub fn open(root: &Utf8Path, exec: Exec) -> Result<Self, HostError> {
+        let tree = Tree::open(root)?;
+        Ok(Self { tree, exec, owners: Owners::current() })
+    }
+
+    /// Where `path` lies in the file system that this process sees.
+    ///
+    /// For SQLite, which opens its file by itself. The directory that it is in must exist.
+    pub fn locate(&self, path: &HostPath) -> Result<Utf8PathBuf, HostError> {
+        self.tree.locate(path).map_err(|error| HostError::path(Verb::Read, path, error))
+    }
+
+    /// Take the lock at `path`, which says that this process is changing the machine.
+    pub fn lock(&self, path: &HostPath) -> Result<Lock, LockError> {
+        Lock::take(&self.tree, path)
+    }
+
+    /// Wait until everything in the directory at `path` would survive a power cut.
+    pub fn sync_dir(&self, path: &HostPath) -> Result<(), HostError> {
+        let sync = || -> io::Result<()> {
+            let dir = self.tree.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY)?;
+            Ok(rustix::fs::fsync(dir)?)
+        };
+        sync().map_err(|error| HostError::path(Verb::Write, path, error))
+    }
+
+    fn node_at(&self, path: &HostPath) -> io::Result<Option<Node>> {
+        let Some((dir, name)) = self.tree.parent(path)? else { return Ok(None) };
+        let Some(stat) = tree::stat_child(&dir, name)? else { return Ok(None) };
+        let open = |flags| tree::open_child(&dir, name, flags | OFlags::NOFOLLOW);
+        Ok(Some(match tree::kind(&stat) {
+            Kind::File => {
+                // The permissions come from what was opened, in case the name has moved on.
+                let file = File::from(open(OFlags::RDONLY | OFlags::NONBLOCK)?);
+                let meta = self.owners.read_meta(&file)?;
+                Node::File { content: Content::of_reader(&file)?, meta }
+            }
+            Kind::Dir => {
+                let dir = open(OFlags::RDONLY | OFlags::DIRECTORY)?;
+                Node::Dir { meta: self.owners.read_meta(&dir)? }
+            }
+            Kind::Link => {
+                let target = rustix::fs::readlinkat(&dir, name, Vec::new())?;
+                let target = target.into_string().map_err(|_| not_utf8())?;
+                let (uid, gid) = self.owners.seen(&stat);
+                Node::Link { target, uid, gid }
+            }
+            Kind::Special => Node::Special,
+        }))
+    }
+
+    fn stat_at(&self, path: &HostPath) -> io::Result<Option<Stat>> {
+        let Some((dir, name)) = self.tree.parent(path)? else { return Ok(None) };
+        Ok(tree::stat_child(&dir, name)?.map(|stat| tree::summary(&stat)))
+    }
+
+    fn read_at(&self, path: &HostPath) -> io::Result<Option<Vec<u8>>> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+        let Some(file) = tree::present(self.tree.open_at(path, flags))? else { return Ok(None) };
+        if tree::kind(&rustix::fs::fstat(&file)?) != Kind::File {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+        }
+        let mut bytes = Vec::new();
+        File::from(file).take(MAX_READ + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > MAX_READ {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 1 MiB"));
+        }
+        Ok(Some(bytes))
+    }
+
+    fn free_space_at(&self, path: &HostPath) -> io::Result<u64> {
+        let mut path = path.clone();
+        loop {
+            if let Some(fd) = tree::present(self.tree.open_at(&path, OFlags::PATH))? {
+                let space = rustix::fs::fstatvfs(fd)?;
+                return Ok(space.f_bavail.saturating_mul(space.f_frsize));
+            }
+            path = path.parent().ok_or(io::ErrorKind::NotFound)?;
+        }
+    }
+}
+
+fn not_utf8() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "a name in it is not UTF-8")
+}
+
+impl Look for RealHost {
+    fn node(&self, path: &HostPath) -> Result<Option<Node>, HostError> {
+        self.node_at(path).map_err(|error| HostError::path(Verb::Read, path, error))
+    }
+
+    fn stat(&self, path: &HostPath) -> Result<Option<Stat>, HostError> {
+        self.stat_at(path).map_err(|error| HostError::path(Verb::Read, path, error))
+    }
+
+    fn read(&self, path: &HostPath) -> Result<Option<Vec<u8>>, HostError> {
+        self.read_at(path).map_err(|error| HostError::path(Verb::Read, path, error))
+    }
+
+    fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>, HostError> {
+        self.tree.list(path).map_err(|error| HostError::path(Verb::Read, path, error))
+    }
+
+    fn free_space(&self, path: &HostPath) -> Result<u64, HostError> {
+        self.free_space_at(path).map_err(|error| HostError::path(Verb::Read, path, error))
+    }
+
+    fn query(&self, command: &Command) -> Result<Option<Output>, HostError> {
+        exec::query(&self.tree, self.exec, command)
+    }
+
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}
+
+impl Host for RealHost {
+    fn put(&mut self, path: &HostPath, new: New<'_>) -> Result<(), HostError> {
+        put::put(&self.tree, self.owners, path, new)
+            .map_err(|error| HostError::path(Verb::Write, path, error))
+    }
+
+    fn remove(&mut self, path: &HostPath) -> Result<(), HostError> {
+        let remove = || -> io::Result<()> {
+            let Some((dir, name)) = self.tree.parent(path)? else { return Ok(()) };
+            let Some(stat) = tree::stat_child(&dir, name)? else { return Ok(()) };
+            let is_dir = tree::kind(&stat) == Kind::Dir;
+            let flags = if is_dir { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+            rustix::fs::unlinkat(&dir, name, flags)?;
+            Ok(rustix::fs::fsync(dir)?)
+        };
+        remove().map_err(|error| HostError::path(Verb::Remove, path, error))
+    }
+
+    fn sweep(&mut self, path: &HostPath, temp: TempName) -> Result<(), HostError> {
+        let sweep = || -> io::Result<()> {
+            let Some((dir, _)) = self.tree.parent(path)? else { return Ok(()) };
+            put::clear_temp(&dir, &temp.to_string())
+        };
+        sweep().map_err(|error| HostError::path(Verb::Remove, path, error))
+    }
+
+    fn run(&mut self, command: &Command) -> Result<(), HostError> {
+        exec::run(&self.tree, self.exec, command)
+    }
+}

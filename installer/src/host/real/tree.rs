@@ -1,0 +1,125 @@
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+
+use super::not_utf8;
+use crate::host::{HostError, HostPath, Kind, Stat};
+
+/// A machine's root directory, held open, and ways from it to a path.
+#[derive(Debug)]
+pub(super) struct Tree {
+    root: OwnedFd,
+    path: Utf8PathBuf,
+}
+
+impl Tree {
+    pub(super) fn open(path: &Utf8Path) -> Result<Self, HostError> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match rustix::fs::openat(CWD, path.as_std_path(), flags, Mode::empty()) {
+            Ok(root) => Ok(Self { root, path: path.to_owned() }),
+            Err(source) => Err(HostError::Root { path: path.to_owned(), source: source.into() }),
+        }
+    }
+
+    /// The root directory's path, for `chroot`.
+    pub(super) fn path(&self) -> &Utf8Path {
+        &self.path
+    }
+
+    /// Open `path`, following symlinks as if the root directory were the whole world.
+    pub(super) fn open_at(&self, path: &HostPath, flags: OFlags) -> io::Result<OwnedFd> {
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let flags = flags | OFlags::CLOEXEC;
+        loop {
+            let path = path.as_path().as_str();
+            match rustix::fs::openat2(&self.root, path, flags, Mode::empty(), resolve) {
+                // Something above was renamed while the kernel walked; it asks to be asked again.
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                result => return Ok(result?),
+            }
+        }
+    }
+
+    /// The directory that `path` is in, open, and its name there; `None` without that directory.
+    pub(super) fn parent<'p>(&self, path: &'p HostPath) -> io::Result<Option<(OwnedFd, &'p str)>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let (dir, name) = match path.parent() {
+            Some(parent) => (parent, path.as_path().file_name().unwrap_or(".")),
+            None => (path.clone(), "."),
+        };
+        Ok(present(self.open_at(&dir, flags))?.map(|fd| (fd, name)))
+    }
+
+    pub(super) fn list(&self, path: &HostPath) -> io::Result<Option<Vec<String>>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let dir = match self.open_at(path, flags) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            dir => dir?,
+        };
+        let mut names = Vec::new();
+        for entry in Dir::new(dir)? {
+            let name = entry?.file_name().to_str().map_err(|_| not_utf8())?.to_owned();
+            if name != "." && name != ".." {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(Some(names))
+    }
+
+    /// Where the directory of `path` really is, plus its name there.
+    pub(super) fn locate(&self, path: &HostPath) -> io::Result<Utf8PathBuf> {
+        let (dir, name) = self.parent(path)?.ok_or(io::ErrorKind::NotFound)?;
+        let magic = format!("/proc/self/fd/{}", dir.as_raw_fd());
+        let dir = rustix::fs::readlinkat(CWD, &*magic, Vec::new())?;
+        let dir = dir.into_string().map_err(|_| not_utf8())?;
+        Ok(Utf8PathBuf::from(dir).join(name))
+    }
+}
+
+/// Nothing there, or no directory to be in, is an answer and no error.
+pub(super) fn present<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(None),
+            _ => Err(error),
+        },
+    }
+}
+
+/// What the kernel says about `name` in the open directory `dir`; `None` if it is not there.
+pub(super) fn stat_child(dir: impl AsFd, name: &str) -> io::Result<Option<rustix::fs::Stat>> {
+    let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
+    present(stat.map_err(io::Error::from))
+}
+
+/// Open `name` in the open directory `dir`.
+pub(super) fn open_child(dir: impl AsFd, name: &str, flags: OFlags) -> io::Result<OwnedFd> {
+    Ok(rustix::fs::openat(dir, name, flags | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// What the kernel's answer says about the kind of thing.
+pub(super) fn kind(stat: &rustix::fs::Stat) -> Kind {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Kind::File,
+        FileType::Directory => Kind::Dir,
+        FileType::Symlink => Kind::Link,
+        _ => Kind::Special,
+    }
+}
+
+/// The part of the kernel's answer that the installer looks at.
+#[expect(clippy::cast_possible_wrap, reason = "2^63 ns is the year 2262")]
+pub(super) fn summary(stat: &rustix::fs::Stat) -> Stat {
+    let changed = stat.st_ctime * 1_000_000_000 + stat.st_ctime_nsec as i64;
+    Stat {
+        kind: kind(stat),
+        size: u64::try_from(stat.st_size).unwrap_or_default(),
+        inode: stat.st_ino,
+        changed,
+    }
+}
