@@ -1,0 +1,176 @@
+mod container;
+mod seal;
+
+use std::{fmt, io};
+
+use ed25519_dalek::{Signer as _, SigningKey};
+use zeroize::Zeroizing;
+
+use self::container::Container;
+use self::seal::Seal;
+use crate::armor::{self, ArmorError, Label};
+use crate::wire::Malformed;
+use crate::{KeyError, PublicKey, Role, SignError, Signature, Signer};
+
+/// A private key, as a file of OpenSSH holds it, with or without a passphrase.
+///
+/// The format is `PROTOCOL.key` of OpenSSH. The secret is wiped from memory when this is dropped,
+/// and never shown.
+pub struct KeyFile {
+    secret: SigningKey,
+    public: PublicKey,
+    comment: String,
+}
+
+/// Why a private key cannot be read, made or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyFileError {
+    /// It is the public half of a key.
+    #[error("this is a public key; give the file of the private key, or use the ssh-agent")]
+    PublicHalf,
+    /// It is a private key in a format of another program.
+    #[error(
+        "this private key is not in OpenSSH's own format; rewrite it with `ssh-keygen -p -f FILE`"
+    )]
+    OtherFormat,
+    /// It has no armor.
+    #[error("not an OpenSSH private key")]
+    Armor(#[from] ArmorError),
+    /// The binary form has the wrong length.
+    #[error("the private key {0}")]
+    Malformed(Malformed),
+    /// It is not a key of the type that is accepted.
+    #[error("the private key is not accepted")]
+    Key(#[from] KeyError),
+    /// It is encrypted in another way than `ssh-keygen` does by default.
+    #[error(
+        "the private key is encrypted with `{0}`, and only aes256-ctr with bcrypt is known; rewrite it with `ssh-keygen -p -Z aes256-ctr -f FILE`"
+    )]
+    Cipher(String),
+    /// Trying a passphrase would take too long.
+    #[error("the private key asks for {0} rounds of bcrypt, and at most {max} are accepted; rewrite it with `ssh-keygen -p -a 24 -f FILE`", max = seal::MAX_ROUNDS)]
+    Rounds(u32),
+    /// The passphrase could not be asked for.
+    #[error("no passphrase for the private key")]
+    NoPassphrase(#[source] io::Error),
+    /// The passphrase is not that of the key.
+    #[error("wrong passphrase for the private key")]
+    WrongPassphrase,
+    /// A key was to be protected by an empty passphrase, which protects nothing.
+    #[error("the passphrase is empty")]
+    EmptyPassphrase,
+    /// What the file says is contradictory.
+    #[error("the private key is damaged: {0}")]
+    Damaged(&'static str),
+    /// A comment would not survive as a line of text.
+    #[error("the comment of a key must be at most {MAX_COMMENT} bytes without control characters")]
+    Comment,
+    /// The kernel gave no random numbers.
+    #[error("no random numbers from the operating system: {0}")]
+    Random(#[source] getrandom::Error),
+}
+
+impl From<Malformed> for KeyFileError {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
+    }
+}
+
+impl KeyFile {
+    /// A new key.
+    ///
+    /// `comment` stands in its two files and says whose it is, such as `alice@laptop`.
+    pub fn generate(comment: &str) -> Result<Self, KeyFileError> {
+        let mut seed = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *seed).map_err(KeyFileError::Random)?;
+        Self::from_seed(&seed, comment)
+    }
+
+    /// The key with this seed, which is the whole of its secret (RFC 8032).
+    pub fn from_seed(seed: &[u8; 32], comment: &str) -> Result<Self, KeyFileError> {
+        if comment.len() > MAX_COMMENT || comment.chars().any(char::is_control) {
+            return Err(KeyFileError::Comment);
+        }
+        let secret = SigningKey::from_bytes(seed);
+        let public = PublicKey::from_bytes(secret.verifying_key().to_bytes())?;
+        Ok(Self { secret, public, comment: comment.to_owned() })
+    }
+
+    /// Read a private key from the bytes of its file.
+    ///
+    /// `passphrase` is asked once, and only if the key has one.
+    pub fn parse(
+        pem: &[u8],
+        passphrase: &mut dyn FnMut() -> io::Result<Zeroizing<String>>,
+    ) -> Result<Self, KeyFileError> {
+        if pem.starts_with(b"ssh-") || pem.starts_with(b"ecdsa-") || pem.starts_with(b"sk-") {
+            return Err(KeyFileError::PublicHalf);
+        }
+        let blob = armor::decode(LABEL, pem).map_err(|error| match error {
+            ArmorError::Begin(_) if pem.starts_with(b"-----BEGIN ") => KeyFileError::OtherFormat,
+            error => error.into(),
+        })?;
+        let mut container = Container::read(&blob)?;
+        if container.seal.needs_passphrase() {
+            let passphrase = passphrase().map_err(KeyFileError::NoPassphrase)?;
+            container.seal.apply(&passphrase, &mut container.secrets)?;
+        }
+        container.open()
+    }
+
+    /// The text of the private key's file, protected by a passphrase if one is given.
+    ///
+    /// A protected one is never the same text twice.
+    pub fn to_openssh(&self, passphrase: Option<&str>) -> Result<Zeroizing<String>, KeyFileError> {
+        let seal = if passphrase.is_some() { Seal::random()? } else { Seal::None };
+        let mut container = Container::pack(self, seal)?;
+        if let Some(passphrase) = passphrase {
+            container.seal.apply(passphrase, &mut container.secrets)?;
+        }
+        Ok(armor::encode(LABEL, &container.write()))
+    }
+
+    /// The line of the public key's file: the key and the comment, with a newline.
+    #[must_use]
+    pub fn public_line(&self) -> String {
+        let line = format!("{} {}", self.public, show_comment(&self.comment));
+        format!("{}\n", line.trim_end())
+    }
+
+    /// What the file says about whose key it is. Escape it before showing it.
+    #[must_use]
+    pub fn comment(&self) -> &str {
+        &self.comment
+    }
+}
+
+impl Signer for KeyFile {
+    fn public_key(&self) -> &PublicKey {
+        &self.public
+    }
+
+    fn sign(&self, role: Role, message: &[u8]) -> Result<Signature, SignError> {
+        Signature::make(self.public, role, message, |bytes| Ok(self.secret.sign(bytes).to_bytes()))
+    }
+}
+
+impl fmt::Debug for KeyFile {
+    /// Shows the public half only.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyFile")
+            .field("public", &self.public)
+            .field("comment", &self.comment)
+            .finish_non_exhaustive()
+    }
+}
+
+const LABEL: Label = Label("OPENSSH PRIVATE KEY");
+
+/// As much as a person would write.
+const MAX_COMMENT: usize = 255;
+
+/// A comment from a file of somebody else, in one line.
+fn show_comment(comment: &str) -> String {
+    comment.chars().filter(|character| !character.is_control()).collect()
+}

@@ -1,0 +1,192 @@
+use std::collections::BTreeSet;
+use std::fmt;
+use std::num::NonZeroUsize;
+
+use serde::Deserialize;
+
+use crate::wire::show;
+use crate::{
+    AllowedSigners, AllowedSignersError, Channel, Principal, RevokedKeys, RevokedKeysError, Role,
+};
+
+/// Far more than a policy with hundreds of keys needs.
+const MAX_LEN: usize = 256 * 1024;
+
+/// Whom a host trusts: one versioned document, which is always replaced as a whole.
+///
+/// ```toml
+/// version = 1
+/// threshold = 2
+/// channels = ["stable"]
+/// signers = '''
+/// alice namespaces="vgpu-bundle,vgpu-policy" ssh-ed25519 AAAAC3Nz…
+/// bob namespaces="vgpu-bundle,vgpu-policy" ssh-ed25519 AAAAC3Nz…
+/// '''
+/// revoked = '''
+/// '''
+/// ```
+///
+/// Every field must be there, and no other may. A key may stand in both lists: it is revoked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    version: u64,
+    threshold: NonZeroUsize,
+    channels: BTreeSet<Channel>,
+    signers: AllowedSigners,
+    revoked: RevokedKeys,
+}
+
+/// Why a document is not accepted as a policy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// It is longer than any policy.
+    #[error("the policy is longer than {MAX_LEN} bytes")]
+    TooLong,
+    /// It is not text.
+    #[error("the policy is not UTF-8 text")]
+    NotText,
+    /// It is not TOML, or lacks a field, or has one that is not known.
+    #[error("line {line} of the policy: {message}")]
+    Document {
+        /// Which line, from 1.
+        line: usize,
+        /// What is wrong, safe to show.
+        message: String,
+    },
+    /// The version is outside of 1 to 2^63 - 1.
+    #[error("the version of the policy must be from 1 to {}", i64::MAX)]
+    Version,
+    /// There is no channel from which a bundle could come.
+    #[error("the policy names no channel, so no bundle could be used")]
+    NoChannels,
+    /// The signers cannot be read.
+    #[error("`signers` in the policy")]
+    Signers(#[from] AllowedSignersError),
+    /// The revoked keys cannot be read.
+    #[error("`revoked` in the policy")]
+    Revoked(#[from] RevokedKeysError),
+    /// So many principals can never sign a bundle together.
+    #[error(
+        "the policy asks for the signatures of {threshold}, but only {eligible} with keys that are not revoked may sign bundles"
+    )]
+    Threshold {
+        /// How many must sign.
+        threshold: NonZeroUsize,
+        /// How many could.
+        eligible: usize,
+    },
+}
+
+/// The policy as TOML has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    version: u64,
+    threshold: NonZeroUsize,
+    channels: BTreeSet<Channel>,
+    signers: String,
+    revoked: String,
+}
+
+impl Policy {
+    /// Put a policy together.
+    ///
+    /// # Errors
+    /// If it could not be read back, or if it could never trust a bundle.
+    pub fn new(
+        version: u64,
+        threshold: NonZeroUsize,
+        channels: impl IntoIterator<Item = Channel>,
+        signers: AllowedSigners,
+        revoked: RevokedKeys,
+    ) -> Result<Self, PolicyError> {
+        let channels = BTreeSet::from_iter(channels);
+        let policy = Self { version, threshold, channels, signers, revoked };
+        if version == 0 || i64::try_from(version).is_err() {
+            return Err(PolicyError::Version);
+        }
+        if policy.channels.is_empty() {
+            return Err(PolicyError::NoChannels);
+        }
+        let eligible = policy.eligible(Role::Bundle).len();
+        if threshold.get() > eligible {
+            return Err(PolicyError::Threshold { threshold, eligible });
+        }
+        Ok(policy)
+    }
+
+    /// Read the document.
+    pub fn parse(document: &[u8]) -> Result<Self, PolicyError> {
+        if document.len() > MAX_LEN {
+            return Err(PolicyError::TooLong);
+        }
+        let text = str::from_utf8(document).map_err(|_| PolicyError::NotText)?;
+        let document: Document = toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = 1 + before.matches('\n').count();
+            PolicyError::Document { line, message: show_message(error.message()) }
+        })?;
+        let Document { version, threshold, channels, signers, revoked } = document;
+        Self::new(version, threshold, channels, signers.parse()?, revoked.parse()?)
+    }
+
+    /// The number of the policy. A policy is replaced only by the one with the next number.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// How many principals must sign.
+    #[must_use]
+    pub fn threshold(&self) -> NonZeroUsize {
+        self.threshold
+    }
+
+    /// The channels from which bundles may come. Never empty.
+    #[must_use]
+    pub fn channels(&self) -> &BTreeSet<Channel> {
+        &self.channels
+    }
+
+    /// Which key is whose. As a text, it is the file for `ssh-keygen -Y verify -f`.
+    #[must_use]
+    pub fn allowed_signers(&self) -> &AllowedSigners {
+        &self.signers
+    }
+
+    /// Which keys never count. As a text, it is the file for `ssh-keygen -Y verify -r`.
+    #[must_use]
+    pub fn revoked_keys(&self) -> &RevokedKeys {
+        &self.revoked
+    }
+
+    /// Who has a key that may sign for `role` and is not revoked.
+    #[must_use]
+    pub fn eligible(&self, role: Role) -> BTreeSet<&Principal> {
+        let may = |signer: &&crate::AllowedSigner| {
+            signer.roles().contains(&role) && !self.revoked.contains(signer.key())
+        };
+        self.signers.iter().filter(may).map(crate::AllowedSigner::principal).collect()
+    }
+}
+
+impl fmt::Display for Policy {
+    /// Writes the document that [`Policy::parse`] reads, always the same way.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let channels: Vec<String> =
+            self.channels.iter().map(|name| format!("\"{name}\"")).collect();
+        writeln!(f, "version = {}", self.version)?;
+        writeln!(f, "threshold = {}", self.threshold)?;
+        writeln!(f, "channels = [{}]", channels.join(", "))?;
+        // Neither text can have an apostrophe in it.
+        writeln!(f, "signers = '''\n{}'''", self.signers)?;
+        writeln!(f, "revoked = '''\n{}'''", self.revoked)
+    }
+}
+
+/// What the TOML parser says, without control characters that it may have found in the document.
+fn show_message(message: &str) -> String {
+    let words: Vec<String> = message.split_whitespace().map(|word| show(word.as_bytes())).collect();
+    words.join(" ").replace("\\\"", "\"").replace("\\'", "'")
+}

@@ -1,0 +1,203 @@
+use sha2::{Digest, Sha512};
+
+use crate::armor::{self, ArmorError, Label};
+use crate::public_key::ED25519;
+use crate::wire::{Malformed, Reader, put_string, show};
+use crate::{KeyError, PublicKey, Role};
+
+/// A signature as `ssh-keygen -Y sign` writes it: by an Ed25519 key, over the SHA-512 of a
+/// message, for one of our roles.
+///
+/// That it could be read says nothing about whether it holds; [`Signature::verify`] does. For
+/// every value there is exactly one text, so nothing about a signature can be changed without
+/// making it another one (the format is `PROTOCOL.sshsig` of OpenSSH).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    key: PublicKey,
+    role: Role,
+    bytes: [u8; 64],
+}
+
+/// Why a signature cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignatureError {
+    /// It has no armor.
+    #[error("not an armored signature")]
+    Armor(#[from] ArmorError),
+    /// The signature could be read, but `ssh-keygen` would have written it differently.
+    #[error(
+        "the armor is not as `ssh-keygen -Y sign` writes it: its lines were wrapped again, or spaces, carriage returns or other bytes were added or removed"
+    )]
+    NotCanonical,
+    /// The binary signature has the wrong length.
+    #[error("the signature {0}")]
+    Malformed(Malformed),
+    /// It does not start with `SSHSIG`.
+    #[error("the armor does not hold an SSH signature")]
+    Magic,
+    /// It is of another version of the format.
+    #[error("the signature is of format {0}, and only format 1 is known")]
+    Version(u32),
+    /// It was made with a key of another type, or with none.
+    #[error("the signature was made with a key that is not accepted")]
+    Key(#[source] KeyError),
+    /// It is for something that is not ours, such as a file or a commit.
+    #[error("the signature has the wrong namespace: it is for `{0}`, which is none of ours")]
+    Namespace(String),
+    /// The reserved field is not empty.
+    #[error("the reserved field of the signature is not empty")]
+    Reserved,
+    /// It is over another hash of the message.
+    #[error(
+        "the signature is over the hash `{0}` of its message, and only sha512 is accepted; sign without `-O hashalg`"
+    )]
+    Hash(String),
+    /// The key is an Ed25519 key, but the signature says it is of another type.
+    #[error("the signature says to be of type `{0}`, but its key is an ssh-ed25519 key")]
+    Algorithm(String),
+    /// It is for another of our roles than the one that is asked for.
+    #[error("the signature has the wrong namespace: it is for {found}, not for {expected}")]
+    WrongRole {
+        /// What it would have to be for.
+        expected: Role,
+        /// What it is for.
+        found: Role,
+    },
+    /// It was not made with its key over this message.
+    #[error("the signature does not hold: it or the signed bytes were changed")]
+    Invalid,
+}
+
+impl From<Malformed> for SignatureError {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
+    }
+}
+
+impl Signature {
+    /// Read a signature from the bytes of a `.sig` file.
+    ///
+    /// They must be, to the last byte, what `ssh-keygen -Y sign` would have written.
+    pub fn from_armor(armor: &[u8]) -> Result<Self, SignatureError> {
+        let signature = Self::from_blob(&armor::decode(LABEL, armor)?)?;
+        if signature.to_armor().as_bytes() == armor {
+            Ok(signature)
+        } else {
+            Err(SignatureError::NotCanonical)
+        }
+    }
+
+    /// The text that `ssh-keygen -Y sign` would have written.
+    #[must_use]
+    pub fn to_armor(&self) -> String {
+        armor::encode(LABEL, &self.to_blob()).to_string()
+    }
+
+    /// The key that it says it was made with.
+    #[must_use]
+    pub fn key(&self) -> &PublicKey {
+        &self.key
+    }
+
+    /// What it says it is for.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Check that it was made for `role` over `message` with its own key.
+    ///
+    /// Whether that key is trusted is for [`Policy::judge`](crate::Policy::judge) to say.
+    pub fn verify(&self, role: Role, message: &[u8]) -> Result<(), SignatureError> {
+        if self.role != role {
+            return Err(SignatureError::WrongRole { expected: role, found: self.role });
+        }
+        if self.key.holds(&to_be_signed(role, message), &self.bytes) {
+            Ok(())
+        } else {
+            Err(SignatureError::Invalid)
+        }
+    }
+
+    /// The signature that `sign` makes with `key`, checked.
+    pub(crate) fn make<E: From<SignatureError>>(
+        key: PublicKey,
+        role: Role,
+        message: &[u8],
+        sign: impl FnOnce(&[u8]) -> Result<[u8; 64], E>,
+    ) -> Result<Self, E> {
+        let bytes = sign(&to_be_signed(role, message))?;
+        let signature = Self { key, role, bytes };
+        signature.verify(role, message)?;
+        Ok(signature)
+    }
+
+    fn from_blob(blob: &[u8]) -> Result<Self, SignatureError> {
+        let mut fields = Reader::new(blob.strip_prefix(MAGIC).ok_or(SignatureError::Magic)?);
+        let version = fields.u32()?;
+        if version != VERSION {
+            return Err(SignatureError::Version(version));
+        }
+        let key = PublicKey::from_wire(fields.string()?).map_err(SignatureError::Key)?;
+        let namespace = fields.string()?;
+        let role = Role::from_namespace(namespace)
+            .ok_or_else(|| SignatureError::Namespace(show(namespace)))?;
+        if !fields.string()?.is_empty() {
+            return Err(SignatureError::Reserved);
+        }
+        let hash = fields.string()?;
+        if hash != HASH {
+            return Err(SignatureError::Hash(show(hash)));
+        }
+        let bytes = raw_signature(fields.string()?)?;
+        fields.end()?;
+        Ok(Self { key, role, bytes })
+    }
+
+    fn to_blob(&self) -> Vec<u8> {
+        let mut signature = Vec::new();
+        put_string(&mut signature, ED25519.as_bytes());
+        put_string(&mut signature, &self.bytes);
+
+        let mut blob = MAGIC.to_vec();
+        blob.extend_from_slice(&VERSION.to_be_bytes());
+        put_string(&mut blob, &self.key.to_wire());
+        put_string(&mut blob, self.role.namespace().as_bytes());
+        put_string(&mut blob, RESERVED);
+        put_string(&mut blob, HASH);
+        put_string(&mut blob, &signature);
+        blob
+    }
+}
+
+const LABEL: Label = Label("SSH SIGNATURE");
+const MAGIC: &[u8] = b"SSHSIG";
+const VERSION: u32 = 1;
+const RESERVED: &[u8] = b"";
+const HASH: &[u8] = b"sha512";
+
+/// The bytes that the key really signs.
+fn to_be_signed(role: Role, message: &[u8]) -> Vec<u8> {
+    let mut bytes = MAGIC.to_vec();
+    put_string(&mut bytes, role.namespace().as_bytes());
+    put_string(&mut bytes, RESERVED);
+    put_string(&mut bytes, HASH);
+    put_string(&mut bytes, &Sha512::digest(message));
+    bytes
+}
+
+/// Read what SSH puts around the 64 bytes of a signature: its type, and their length.
+pub(crate) fn raw_signature(wire: &[u8]) -> Result<[u8; 64], SignatureError> {
+    let mut fields = Reader::new(wire);
+    let algorithm = fields.string()?;
+    if algorithm != ED25519.as_bytes() {
+        return Err(SignatureError::Algorithm(show(algorithm)));
+    }
+    let bytes = fields.string()?;
+    fields.end()?;
+    bytes.try_into().map_err(|_| match bytes.len() {
+        ..64 => Malformed::Truncated.into(),
+        _ => Malformed::Trailing.into(),
+    })
+}

@@ -1,0 +1,114 @@
+use crate::{Fingerprint, Signature, SignatureError};
+
+/// How many bytes of a bundle a signature may take.
+pub const SLOT_LEN: usize = 512;
+
+/// How many signatures a bundle can have.
+pub const SLOT_COUNT: usize = 8;
+
+/// The length of the member `SIGNATURES` of a bundle.
+pub const SLOTS_LEN: usize = SLOT_LEN * SLOT_COUNT;
+
+/// What fills an empty slot, and the rest of one that is taken.
+const PADDING: u8 = b'\n';
+
+/// The member `SIGNATURES` of a bundle: eight slots, each empty or with one armored signature.
+///
+/// Slot `i` is [`SLOT_LEN`] bytes at offset `i * SLOT_LEN`, so adding a signature to a bundle is
+/// one small write, and `dd bs=512 skip=i count=1` takes it out for `ssh-keygen`. Slots need not
+/// be taken in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Slots([Option<Signature>; SLOT_COUNT]);
+
+/// Why a slot cannot be read or taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SlotsError {
+    /// A slot is neither empty nor a signature with the right padding.
+    #[error("slot {slot} is neither empty nor one signature and newlines")]
+    Slot {
+        /// Which slot, from 0.
+        slot: usize,
+        /// What is wrong with it.
+        source: SignatureError,
+    },
+    /// Every slot is taken.
+    #[error("all {SLOT_COUNT} slots are taken")]
+    Full,
+    /// The key has signed already.
+    #[error("the key {key} has already signed, in slot {slot}")]
+    AlreadySigned {
+        /// The key.
+        key: Fingerprint,
+        /// Its slot, from 0.
+        slot: usize,
+    },
+}
+
+impl Slots {
+    /// Read the member. What it holds has not been verified.
+    ///
+    /// Every slot must be as [`Slots::to_bytes`] writes it, to the last byte.
+    pub fn parse(bytes: &[u8; SLOTS_LEN]) -> Result<Self, SlotsError> {
+        let mut slots = Self::default();
+        for (slot, bytes) in bytes.chunks_exact(SLOT_LEN).enumerate() {
+            slots.0[slot] =
+                parse_slot(bytes).map_err(|source| SlotsError::Slot { slot, source })?;
+        }
+        Ok(slots)
+    }
+
+    /// The bytes of the member.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; SLOTS_LEN] {
+        let mut bytes = [PADDING; SLOTS_LEN];
+        for (slot, signature) in self.iter() {
+            let at = slot * SLOT_LEN;
+            bytes[at..at + SLOT_LEN].copy_from_slice(&Self::slot_bytes(signature));
+        }
+        bytes
+    }
+
+    /// The bytes of the slot that `signature` is in.
+    #[must_use]
+    pub fn slot_bytes(signature: &Signature) -> [u8; SLOT_LEN] {
+        let armor = signature.to_armor();
+        let mut bytes = [PADDING; SLOT_LEN];
+        bytes[..armor.len()].copy_from_slice(armor.as_bytes());
+        bytes
+    }
+
+    /// The signatures, each with the number of its slot, from 0.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &Signature)> {
+        self.0.iter().enumerate().filter_map(|(slot, signature)| Some((slot, signature.as_ref()?)))
+    }
+
+    /// The signatures, in the order of their slots.
+    #[must_use]
+    pub fn signatures(&self) -> Vec<Signature> {
+        self.iter().map(|(_, signature)| signature.clone()).collect()
+    }
+
+    /// The first slot that is empty, from 0.
+    #[must_use]
+    pub fn first_empty(&self) -> Option<usize> {
+        self.0.iter().position(Option::is_none)
+    }
+
+    /// Put `signature` into the first empty slot, and say which that is.
+    pub fn add(&mut self, signature: Signature) -> Result<usize, SlotsError> {
+        if let Some((slot, _)) = self.iter().find(|(_, other)| other.key() == signature.key()) {
+            return Err(SlotsError::AlreadySigned { key: signature.key().fingerprint(), slot });
+        }
+        let slot = self.first_empty().ok_or(SlotsError::Full)?;
+        self.0[slot] = Some(signature);
+        Ok(slot)
+    }
+}
+
+fn parse_slot(bytes: &[u8]) -> Result<Option<Signature>, SignatureError> {
+    let Some(last) = bytes.iter().rposition(|&byte| byte != PADDING) else { return Ok(None) };
+    // The armor ends in a newline of its own, which looks like the padding that follows it.
+    let armor = bytes.get(..last + 2).ok_or(SignatureError::NotCanonical)?;
+    Signature::from_armor(armor).map(Some)
+}
