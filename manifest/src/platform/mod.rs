@@ -9,7 +9,7 @@ mod cpu;
 mod kernel;
 mod pci;
 mod pve;
-mod words;
+pub(crate) mod words;
 
 pub use self::boot::{BootLoader, BootSync, Firmware, RootFs, SecureBoot};
 pub use self::cpu::CpuVendor;
