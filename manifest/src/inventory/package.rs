@@ -14,13 +14,13 @@ pub struct Package {
     /// Its version.
     pub version: PackageVersion,
     /// What shall become of it.
-    #[serde(default, skip_serializing_if = "Want::is_install")]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub want: Want,
     /// What is there of it.
-    #[serde(default, skip_serializing_if = "PackageState::is_installed")]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub state: PackageState,
     /// Why it is there.
-    #[serde(default, skip_serializing_if = "Mark::is_manual")]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub mark: Mark,
 }
 
@@ -73,22 +73,9 @@ pub enum Mark {
     Auto,
 }
 
-impl Want {
-    fn is_install(&self) -> bool {
-        *self == Self::Install
-    }
-}
-
-impl PackageState {
-    fn is_installed(&self) -> bool {
-        *self == Self::Installed
-    }
-}
-
-impl Mark {
-    fn is_manual(&self) -> bool {
-        *self == Self::Manual
-    }
+/// Whether a field need not be written.
+fn is_usual<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 text! {
