@@ -16,7 +16,7 @@ pub struct AllowedSigners(Vec<AllowedSigner>);
 #[non_exhaustive]
 pub enum AllowedSignersError {
     /// A line cannot be read.
-    #[error("line {line}: {source}")]
+    #[error("line {line} of the allowed signers cannot be used")]
     Line {
         /// Which line, from 1.
         line: usize,
@@ -100,4 +100,123 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
         let line = line.trim_matches([' ', '\t']);
         !line.is_empty() && !line.starts_with('#')
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{KeyError, KeyFile, Role, Signer};
+
+    fn key(seed: u8) -> PublicKey {
+        *KeyFile::from_seed(&[seed; 32], "").unwrap().public_key()
+    }
+
+    fn line_error(line: &str) -> SignerLineError {
+        line.parse::<AllowedSigner>().unwrap_err()
+    }
+
+    #[test]
+    fn lines_are_read_in_every_spelling_and_written_in_one() {
+        let (one, two) = (key(1), key(2));
+        let text = format!(
+            "# who may sign\n\n \t\n\
+             alice namespaces=\"vgpu-policy,vgpu-bundle\" {one} alice@laptop\n\
+             \tbob\tvalid-before=\"20300101Z\",namespaces=\"vgpu-report\",valid-after=\"20200101\"  {two}"
+        );
+        let signers: AllowedSigners = text.parse().unwrap();
+        let canonical = format!(
+            "alice namespaces=\"vgpu-bundle,vgpu-policy\" {one}\n\
+             bob namespaces=\"vgpu-report\",valid-after=\"20200101\",valid-before=\"20300101Z\" {two}\n"
+        );
+        assert_eq!(signers.to_string(), canonical);
+        assert_eq!(canonical.parse().as_ref(), Ok(&signers));
+
+        let bob = signers.get(&two).unwrap();
+        assert_eq!(bob.principal().as_str(), "bob");
+        assert!(bob.roles().iter().eq(&[Role::Report]));
+        assert_eq!(bob.valid_after().unwrap().as_str(), "20200101");
+        assert_eq!(bob.valid_before().unwrap().as_str(), "20300101Z");
+        assert_eq!(signers.get(&key(3)), None);
+        assert_eq!(signers.iter().count(), 2);
+    }
+
+    #[test]
+    fn every_way_to_be_wrong_has_its_own_word() {
+        let key = key(1);
+        let ns = "namespaces=\"vgpu-bundle\"";
+        let says = |line: &str, word: &str| {
+            let error = line_error(line);
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            let said = format!("{error}: {}", cause.unwrap_or_default());
+            assert!(said.contains(word), "{line:?} says {said:?}, not {word:?}");
+        };
+        says(&format!("* {ns} {key}"), "patterns and lists are not supported");
+        says(&format!("alice,bob {ns} {key}"), "patterns and lists are not supported");
+        says(&format!("!alice {ns} {key}"), "patterns and lists are not supported");
+        says(&format!("\"alice\" {ns} {key}"), "not a principal");
+        says(&format!("alice {key}"), "does not say what the key may sign");
+        says(&format!("alice valid-after=\"20200101\" {key}"), "does not say");
+        says(&format!("alice namespaces=\"\" {key}"), "no namespace of ours");
+        says(&format!("alice namespaces=\"file\" {key}"), "`file` is no namespace of ours");
+        says(&format!("alice namespaces=\"vgpu-bundle,\" {key}"), "no namespace of ours");
+        says(&format!("alice namespaces=\"vgpu-*\" {key}"), "is a pattern");
+        says(&format!("alice namespaces=\"vgpu-bundle,vgpu-bundle\" {key}"), "twice");
+        says(&format!("alice {ns},{ns} {key}"), "twice");
+        says(&format!("alice namespaces=vgpu-bundle {key}"), "name=\"value\"");
+        says(&format!("alice namespaces {key}"), "name=\"value\"");
+        says(&format!("alice namespaces=\"vgpu-bundle {key}"), "name=\"value\"");
+        says(&format!("alice {ns}x {key}"), "name=\"value\"");
+        says(&format!("alice {ns}, {key}"), "option `` is not known");
+        says(&format!("alice Namespaces=\"vgpu-bundle\" {key}"), "not known");
+        says(&format!("alice cert-authority,{ns} {key}"), "certificate authorities");
+        says(&format!("alice {ns},valid-after=\"soon\" {key}"), "expected a time");
+        says(
+            &format!("alice {ns},valid-after=\"20300101\",valid-before=\"20200101\" {key}"),
+            "not later",
+        );
+        says(
+            &format!("alice {ns},valid-after=\"20300101\",valid-after=\"20300101\" {key}"),
+            "twice",
+        );
+        says(&format!("alice {ns} {key}\r"), "control characters");
+        says(&format!("alice {ns} {key} \x1b[2J"), "control characters");
+        says(&format!("alice {ns} ssh-rsa AAAA"), "`ssh-rsa` is not accepted");
+        says(&format!("alice {ns} ecdsa-sha2-nistp256 AAAA"), "only ssh-ed25519");
+        says(&format!("alice {ns}"), "the key is missing");
+        says("alice", "the key is missing");
+    }
+
+    #[test]
+    fn an_error_names_its_line() {
+        let text = format!("# one\n\nalice {}\n", key(1));
+        let error = text.parse::<AllowedSigners>().unwrap_err();
+        let source = SignerLineError::NoNamespaces;
+        assert_eq!(error, AllowedSignersError::Line { line: 3, source });
+
+        let source = SignerLineError::Key(KeyError::Missing);
+        let error = "alice".parse::<AllowedSigners>().unwrap_err();
+        assert_eq!(error, AllowedSignersError::Line { line: 1, source });
+    }
+
+    #[test]
+    fn a_key_has_one_line_and_one_principal() {
+        let line = |who: &str, role: &str| format!("{who} namespaces=\"{role}\" {}\n", key(1));
+        let fingerprint = key(1).fingerprint();
+
+        let text = line("alice", "vgpu-bundle") + &line("bob", "vgpu-report");
+        let (first, second) = ("alice".parse().unwrap(), "bob".parse().unwrap());
+        let expected = AllowedSignersError::TwoPrincipals { key: fingerprint, first, second };
+        assert_eq!(text.parse::<AllowedSigners>(), Err(expected));
+
+        let text = line("alice", "vgpu-bundle") + &line("alice", "vgpu-report");
+        let principal = "alice".parse().unwrap();
+        let expected = AllowedSignersError::TwoLines { key: fingerprint, principal };
+        assert_eq!(text.parse::<AllowedSigners>(), Err(expected));
+    }
+
+    #[test]
+    fn a_signer_without_a_role_cannot_be_made() {
+        let made = AllowedSigner::new("alice".parse().unwrap(), [], key(1));
+        assert_eq!(made, Err(SignerLineError::NoNamespaces));
+    }
 }

@@ -67,7 +67,7 @@ pub enum KeyFileError {
     #[error("the comment of a key must be at most {MAX_COMMENT} bytes without control characters")]
     Comment,
     /// The kernel gave no random numbers.
-    #[error("no random numbers from the operating system: {0}")]
+    #[error("no random numbers from the operating system")]
     Random(#[source] getrandom::Error),
 }
 

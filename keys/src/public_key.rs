@@ -36,8 +36,11 @@ pub enum KeyError {
     /// The 32 bytes are no point of the curve, or one that no honest key has.
     #[error("the key is not a point that an Ed25519 key can be")]
     NotAKey,
+    /// There is nothing where a key should be.
+    #[error("the key is missing")]
+    Missing,
     /// The text is more than one line.
-    #[error("a key is one line of text")]
+    #[error("a key is one line of text, without carriage returns")]
     Lines,
 }
 
@@ -107,6 +110,9 @@ impl FromStr for PublicKey {
     /// which is dropped.
     fn from_str(line: &str) -> Result<Self, KeyError> {
         let line = line.trim_matches([' ', '\t', '\n']);
+        if line.is_empty() {
+            return Err(KeyError::Missing);
+        }
         if line.contains(['\n', '\r']) {
             return Err(KeyError::Lines);
         }
@@ -178,3 +184,95 @@ impl fmt::Debug for Fingerprint {
 }
 
 serde_as_text!(Fingerprint);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The key that RFC 8032 derives from its first test secret, as OpenSSH writes it.
+    const LINE: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea";
+
+    #[test]
+    fn a_line_is_read_with_its_comment_and_written_without() {
+        let key: PublicKey = LINE.parse().unwrap();
+        assert_eq!(key.to_string(), LINE);
+        assert_eq!(format!("{LINE} alice@laptop and more\n").parse(), Ok(key));
+        assert_eq!(PublicKey::from_wire(&key.to_wire()), Ok(key));
+    }
+
+    #[test]
+    fn refuses_other_types_and_every_second_spelling() {
+        for (bad, why) in [
+            ("", KeyError::Missing),
+            ("ssh-ed25519", KeyError::Malformed(Malformed::Truncated)),
+            ("ssh-rsa AAAA", KeyError::OtherType("ssh-rsa".into())),
+            (
+                "sk-ssh-ed25519@openssh.com A",
+                KeyError::OtherType("sk-ssh-ed25519@openssh.com".into()),
+            ),
+            (&LINE[..LINE.len() - 1], KeyError::Base64),
+            (&LINE.replace("1Ea", "1AA"), KeyError::NotAKey),
+            (&format!("{LINE}="), KeyError::Base64),
+            (&format!("{LINE}\n{LINE}"), KeyError::Lines),
+            (&format!("{LINE}\r"), KeyError::Lines),
+            (&LINE.replace("AAAAINd", "AAAAIN d"), KeyError::Base64),
+        ] {
+            assert_eq!(bad.parse::<PublicKey>(), Err(why), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn base64_whose_spare_bits_are_set_is_not_canonical() {
+        // 35 bytes leave two spare bits in the last character.
+        let wire = "AAAAC3NzaC1lZDI1NTE5AAAAENdamAGCsQq31Uv+08lkBzo=";
+        let spare = wire.replace("Bzo=", "Bzp=");
+        assert_eq!(format!("{ED25519} {wire}").parse::<PublicKey>(), Err(KeyError::NotAKey));
+        assert_eq!(format!("{ED25519} {spare}").parse::<PublicKey>(), Err(KeyError::Base64));
+    }
+
+    #[test]
+    fn points_that_no_honest_key_has_are_refused() {
+        let hex = |text: &str| {
+            let byte = |i: usize| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap();
+            std::array::from_fn::<u8, 32, _>(byte)
+        };
+        // The points of small order, and two of them again with a coordinate above the prime.
+        for bad in [
+            "0000000000000000000000000000000000000000000000000000000000000000",
+            "0000000000000000000000000000000000000000000000000000000000000080",
+            "0100000000000000000000000000000000000000000000000000000000000000",
+            "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+            "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+            "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+            "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+            "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            // Not on the curve at all.
+            "0200000000000000000000000000000000000000000000000000000000000000",
+        ] {
+            assert_eq!(PublicKey::from_bytes(hex(bad)), Err(KeyError::NotAKey), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_has_one_spelling() {
+        let fingerprint = LINE.parse::<PublicKey>().unwrap().fingerprint();
+        let text = fingerprint.to_string();
+        assert_eq!(text.len(), "SHA256:".len() + 43);
+        assert_eq!(text.parse(), Ok(fingerprint));
+        for bad in [
+            "",
+            "SHA256:",
+            &text[7..],
+            &text[..49],
+            &format!("{text}="),
+            &format!("{text}A"),
+            &text.replace("SHA256", "sha256"),
+            &format!(" {text}"),
+        ] {
+            assert_eq!(bad.parse::<Fingerprint>(), Err(ParseFingerprintError), "{bad:?}");
+        }
+    }
+}

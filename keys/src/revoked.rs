@@ -22,7 +22,7 @@ pub enum RevokedKeysError {
     Binary,
     /// A line has a fingerprint, or is for `ssh-keygen -k`.
     #[error(
-        "line {line}: `ssh-keygen -r` reads public keys only; write the key itself instead of its fingerprint or a `{kind}` line"
+        "line {line} of the revoked keys: `ssh-keygen -r` reads public keys only; write the key itself instead of its fingerprint or a `{kind}` line"
     )]
     KrlLine {
         /// Which line, from 1.
@@ -31,7 +31,7 @@ pub enum RevokedKeysError {
         kind: &'static str,
     },
     /// A line is not a public key that is accepted.
-    #[error("line {line}: {source}")]
+    #[error("line {line} of the revoked keys cannot be used")]
     Key {
         /// Which line, from 1.
         line: usize,
@@ -103,5 +103,55 @@ impl fmt::Display for RevokedKeys {
     /// Writes a line for each key, which both `ssh-keygen` and [`FromStr`] read.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|key| writeln!(f, "{key}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{KeyFile, Signer};
+
+    fn key(seed: u8) -> PublicKey {
+        *KeyFile::from_seed(&[seed; 32], "").unwrap().public_key()
+    }
+
+    #[test]
+    fn keys_are_read_with_comments_and_written_without() {
+        let (one, two) = (key(1), key(2));
+        let text = format!("# lost\n\n{one} alice@old-laptop\n\t{two}\n{one}\n");
+        let revoked: RevokedKeys = text.parse().unwrap();
+        assert!(revoked.contains(&one) && revoked.contains(&two) && !revoked.contains(&key(3)));
+        assert_eq!(revoked, RevokedKeys::from_iter([two, one]));
+        assert_eq!(revoked.to_string().parse(), Ok(revoked));
+        assert_eq!("".parse(), Ok(RevokedKeys::default()));
+    }
+
+    #[test]
+    fn what_ssh_keygen_would_not_read_is_refused() {
+        let says = |text: &str, word: &str| {
+            let error = text.parse::<RevokedKeys>().unwrap_err().to_string();
+            assert!(error.contains(word), "{text:?} says {error:?}, not {word:?}");
+        };
+        says("SSHKRL\n\0\0\0\0", "binary");
+        says(
+            &format!("\n{}\n", key(1).fingerprint()),
+            "line 2 of the revoked keys: `ssh-keygen -r`",
+        );
+        says(&format!("hash: {}", key(1).fingerprint()), "`hash:` line");
+        says("serial: 1", "`serial:` line");
+        says("ssh-rsa AAAA", "line 1");
+        says(&format!("restrict {}", key(1)), "line 1");
+        says(&format!("{}\r\n", key(1)), "line 1");
+    }
+
+    #[test]
+    fn growth_is_seen() {
+        let (none, one) = (RevokedKeys::default(), RevokedKeys::from_iter([key(1)]));
+        let mut both = one.clone();
+        assert!(both.revoke(key(2)));
+        assert!(!both.revoke(key(2)));
+        assert!(one.is_superset_of(&none) && one.is_superset_of(&one) && both.is_superset_of(&one));
+        assert!(!one.is_superset_of(&both) && !none.is_superset_of(&one));
+        assert!(one.missing(&both).eq([&key(2)]));
     }
 }

@@ -52,7 +52,7 @@ pub enum SignerLineError {
     #[error("the options are not written as `name=\"value\",name=\"value\"`")]
     Options,
     /// A time is not written as OpenSSH takes it.
-    #[error("the value of {option}: {source}")]
+    #[error("the value of {option} is not a time")]
     Time {
         /// Which option.
         option: &'static str,
@@ -105,7 +105,8 @@ impl AllowedSigner {
         &self.key
     }
 
-    /// From when on the key is meant to be used. For people: it decides nothing.
+    /// From when on the key is meant to be used. For people: it decides nothing. OpenSSH 8.4,
+    /// which PVE 7 has, cannot read a line with such a time.
     #[must_use]
     pub fn valid_after(&self) -> Option<&ValidityTime> {
         self.valid_after.as_ref()
@@ -155,7 +156,8 @@ impl FromStr for AllowedSigner {
         if line.chars().any(|c| c.is_control() && c != '\t') {
             return Err(SignerLineError::Control);
         }
-        let (principal, rest) = line.trim_matches(BLANK).split_once(BLANK).unwrap_or((line, ""));
+        let line = line.trim_matches(BLANK);
+        let (principal, rest) = line.split_once(BLANK).unwrap_or((line, ""));
         let principal: Principal = principal.parse()?;
         let (options, key) = split_options(rest.trim_start_matches(BLANK))?;
 

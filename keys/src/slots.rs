@@ -112,3 +112,75 @@ fn parse_slot(bytes: &[u8]) -> Result<Option<Signature>, SignatureError> {
     let armor = bytes.get(..last + 2).ok_or(SignatureError::NotCanonical)?;
     Signature::from_armor(armor).map(Some)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{KeyFile, Role, Signer};
+
+    fn signature(seed: u8) -> Signature {
+        let key = KeyFile::from_seed(&[seed; 32], "").unwrap();
+        key.sign(Role::Bundle, b"sums").unwrap()
+    }
+
+    #[test]
+    fn the_signature_for_every_role_fits_a_slot_with_room_for_its_last_newline() {
+        let key = KeyFile::from_seed(&[1; 32], "").unwrap();
+        for role in Role::ALL {
+            let armor = key.sign(role, b"").unwrap().to_armor();
+            assert!(armor.len() < SLOT_LEN, "{role}: {}", armor.len());
+            assert_eq!(
+                &Slots::slot_bytes(&key.sign(role, b"").unwrap())[..armor.len()],
+                armor.as_bytes()
+            );
+        }
+    }
+
+    #[test]
+    fn slots_are_filled_in_order_and_read_back() {
+        let mut slots = Slots::default();
+        assert_eq!(slots.to_bytes(), [b'\n'; SLOTS_LEN]);
+        for slot in 0..SLOT_COUNT {
+            assert_eq!(slots.first_empty(), Some(slot));
+            assert_eq!(slots.add(signature(u8::try_from(slot).unwrap())), Ok(slot));
+            assert_eq!(Slots::parse(&slots.to_bytes()).as_ref(), Ok(&slots));
+        }
+        assert_eq!(slots.first_empty(), None);
+        assert_eq!(slots.add(signature(99)), Err(SlotsError::Full));
+        let key = signature(3).key().fingerprint();
+        assert_eq!(slots.add(signature(3)), Err(SlotsError::AlreadySigned { key, slot: 3 }));
+    }
+
+    #[test]
+    fn an_empty_slot_before_a_taken_one_and_the_same_signature_twice_can_be_read() {
+        let mut bytes = [b'\n'; SLOTS_LEN];
+        for slot in [2, 7] {
+            bytes[slot * SLOT_LEN..][..SLOT_LEN].copy_from_slice(&Slots::slot_bytes(&signature(1)));
+        }
+        let slots = Slots::parse(&bytes).unwrap();
+        assert_eq!(slots.iter().map(|(slot, _)| slot).collect::<Vec<_>>(), [2, 7]);
+        assert_eq!(slots.signatures(), [signature(1), signature(1)]);
+        assert_eq!(slots.first_empty(), Some(0));
+        assert_eq!(slots.to_bytes(), bytes);
+    }
+
+    /// Whether it can be read at all; if so, it is one more signature that has to hold.
+    #[test]
+    fn any_other_byte_in_the_padding_or_an_empty_slot_is_refused() {
+        let mut slots = Slots::default();
+        slots.add(signature(1)).unwrap();
+        let good = slots.to_bytes();
+        let armor = signature(1).to_armor().len();
+        for at in armor..SLOTS_LEN {
+            for byte in [0, b' ', b'\r', b'-', 0xff] {
+                let mut bad = good;
+                bad[at] = byte;
+                let slot = at / SLOT_LEN;
+                assert!(
+                    matches!(Slots::parse(&bad), Err(SlotsError::Slot { slot: s, .. }) if s == slot),
+                    "byte {byte} at {at}"
+                );
+            }
+        }
+    }
+}
