@@ -1,0 +1,155 @@
+//! What is in the cache, and what of it can go.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use camino::Utf8Path;
+use serde::Serialize;
+use vgpu_manifest::{Digest, Measure};
+
+use super::{Cache, CacheError, CacheLock};
+
+/// A content of the cache.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// Its SHA-256.
+    pub sha256: Digest,
+    /// Its length in bytes.
+    pub size: u64,
+    /// When it was last used for a bundle.
+    #[serde(skip)]
+    pub used: SystemTime,
+}
+
+/// What came out of looking at a content again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is what its name says.
+    Intact,
+    /// It is not, and was removed.
+    Removed,
+}
+
+impl Cache {
+    /// Everything that is here, in the order of the digests.
+    pub fn entries(&self) -> Result<Vec<Entry>, CacheError> {
+        let mut entries = Vec::new();
+        let top = self.dir.join("sha256");
+        for shard in list(&top)? {
+            for path in list(&shard)? {
+                let digest = path.file_name().and_then(|name| name.parse().ok());
+                let Some(sha256) = digest else { continue };
+                let error = || CacheError::io("read", &path);
+                let meta = fs::metadata(&path).map_err(error())?;
+                let used = meta.modified().map_err(error())?;
+                entries.push(Entry { sha256, size: meta.len(), used });
+            }
+        }
+        entries.sort_by_key(|entry| entry.sha256);
+        Ok(entries)
+    }
+}
+
+impl CacheLock<'_> {
+    /// Read a content again, and remove it if it is not what its name says.
+    pub fn verify(&self, entry: &Entry) -> Result<Verdict, CacheError> {
+        let path = self.cache.path(entry.sha256);
+        let mut file = self.cache.open_content(entry.sha256)?;
+        let measured = Measure::of(&mut file).map_err(CacheError::io("read", &path))?;
+        if measured.sha256 == entry.sha256 {
+            // The note is only as good as the content that it was taken from.
+            let note = self.cache.chunks_path(entry.sha256);
+            if super::chunk_list::read(&note, entry.sha256, entry.size).as_ref() != Some(&measured)
+            {
+                let incoming = self.cache.dir.join("incoming");
+                super::chunk_list::write(&note, &incoming, &measured)
+                    .map_err(CacheError::io("write", &note))?;
+            }
+            return Ok(Verdict::Intact);
+        }
+        self.remove(entry.sha256)?;
+        Ok(Verdict::Removed)
+    }
+
+    /// Note that a content is in use, so that [`gc`](Self::gc) does not take it for forgotten.
+    ///
+    /// That it cannot be noted, say on a read-only cache, does no harm.
+    pub fn touch(&self, digest: Digest) {
+        let file = fs::File::options().write(true).open(self.cache.path(digest));
+        let _ = file.and_then(|file| file.set_modified(SystemTime::now()));
+    }
+
+    /// Remove what has not been used for `unused`, but not what is in `keep`; downloads that were
+    /// cut off longer ago than that go as well. Returns what was removed.
+    pub fn gc(&self, unused: Duration, keep: &BTreeSet<Digest>) -> Result<Vec<Entry>, CacheError> {
+        let now = SystemTime::now();
+        let is_old = |used| now.duration_since(used).is_ok_and(|age| age >= unused);
+        let mut entries = self.cache.entries()?;
+        entries.retain(|entry| is_old(entry.used) && !keep.contains(&entry.sha256));
+        for entry in &entries {
+            self.remove(entry.sha256)?;
+        }
+        for path in list(&self.cache.dir.join("partial"))? {
+            let error = || CacheError::io("remove", &path);
+            let used = fs::metadata(&path).and_then(|meta| meta.modified()).map_err(error())?;
+            if is_old(used) {
+                fs::remove_file(&path).map_err(error())?;
+            }
+        }
+        Ok(entries)
+    }
+
+    fn remove(&self, digest: Digest) -> Result<(), CacheError> {
+        // The note first: one without content would be taken for that of a later content.
+        let note = self.cache.chunks_path(digest);
+        for path in [note, self.cache.path(digest)] {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(CacheError::io("remove", &path)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn list(dir: &Utf8Path) -> Result<Vec<camino::Utf8PathBuf>, CacheError> {
+    let entries = dir.read_dir_utf8();
+    entries
+        .and_then(|entries| entries.map(|entry| Ok(entry?.into_path())).collect())
+        .map_err(CacheError::io("read", dir))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{add, scratch};
+    use super::*;
+
+    #[test]
+    fn damage_is_found_and_does_not_stay() {
+        let (_dir, cache) = scratch();
+        let [good, bad] = [add(&cache, b"good"), add(&cache, b"bad")];
+        fs::write(cache.path(bad), b"bat").unwrap();
+        let lock = cache.lock(|| {}).unwrap();
+        for entry in cache.entries().unwrap() {
+            let expected = if entry.sha256 == bad { Verdict::Removed } else { Verdict::Intact };
+            assert_eq!(lock.verify(&entry).unwrap(), expected);
+        }
+        assert!(cache.has(good) && !cache.has(bad));
+    }
+
+    #[test]
+    fn only_what_is_old_and_not_asked_for_is_removed() {
+        let (_dir, cache) = scratch();
+        let [a, b] = [add(&cache, b"a"), add(&cache, b"b")];
+        let lock = cache.lock(|| {}).unwrap();
+        lock.touch(a);
+        let hour = Duration::from_secs(3600);
+        assert_eq!(lock.gc(hour, &BTreeSet::new()).unwrap(), []);
+        let removed = lock.gc(Duration::ZERO, &BTreeSet::from([a])).unwrap();
+        assert_eq!(removed.iter().map(|entry| entry.sha256).collect::<Vec<_>>(), [b]);
+        assert!(cache.has(a) && !cache.has(b));
+    }
+}

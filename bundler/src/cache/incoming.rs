@@ -1,0 +1,173 @@
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, Write};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::Advice;
+use vgpu_manifest::{Digest, Measure, Measured, PIECE};
+
+use super::{CacheError, CacheLock, chunk_list};
+
+/// How much is written before the kernel is asked to begin putting it on the disk, in bytes.
+///
+/// Otherwise it waits for the sync at the end, and the disk was idle until then.
+pub const CHUNK_STEP: u64 = 8 << 20;
+
+/// Content on its way into the cache. What is not finished leaves nothing behind, unless it is a
+/// download that may go on.
+#[derive(Debug)]
+pub struct Incoming<'l> {
+    lock: &'l CacheLock<'l>,
+    path: Utf8PathBuf,
+    file: File,
+    measure: Measure,
+    len: u64,
+    fate: Fate,
+}
+
+/// What becomes of an [`Incoming`] that is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Its file is removed.
+    Removed,
+    /// Its file stays, so that the download can go on.
+    Stays,
+    /// It is in the cache.
+    Finished,
+}
+
+impl<'l> CacheLock<'l> {
+    /// Room for new content.
+    pub fn incoming(&'l self) -> Result<Incoming<'l>, CacheError> {
+        let dir = self.cache.dir.join("incoming");
+        let error = CacheError::io("create a file in", &dir);
+        let named = tempfile::Builder::new().prefix("new-").tempfile_in(&dir);
+        let kept = named.and_then(|file| file.keep().map_err(|error| error.error));
+        let (file, path) = kept.map_err(error)?;
+        let path = Utf8PathBuf::from_path_buf(path).unwrap_or_else(|_| dir.join("new"));
+        Ok(Incoming::new(self, path, file, Fate::Removed))
+    }
+}
+
+impl<'l> Incoming<'l> {
+    pub(super) fn new(lock: &'l CacheLock<'l>, path: Utf8PathBuf, file: File, fate: Fate) -> Self {
+        Self { lock, path, file, measure: Measure::default(), len: 0, fate }
+    }
+
+    /// How many bytes are here.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Is nothing here yet?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Take in what the file already has, from a run that was cut off.
+    pub(super) fn catch_up(&mut self) -> Result<(), CacheError> {
+        let mut buf = vec![0; PIECE];
+        loop {
+            let n = self.file.read(&mut buf).map_err(CacheError::io("read", &self.path))?;
+            if n == 0 {
+                return Ok(());
+            }
+            self.measure.update(&buf[..n]);
+            self.len += n as u64;
+        }
+    }
+
+    /// Forget all that is here.
+    pub fn restart(&mut self) -> Result<(), CacheError> {
+        self.file
+            .set_len(0)
+            .and_then(|()| self.file.rewind())
+            .map_err(CacheError::io("empty", &self.path))?;
+        self.measure = Measure::default();
+        self.len = 0;
+        Ok(())
+    }
+
+    /// Add some bytes.
+    pub fn add(&mut self, bytes: &[u8]) -> Result<(), CacheError> {
+        let Err(error) = self.write_all(bytes) else { return Ok(()) };
+        Err(CacheError::io("write", &self.path)(error))
+    }
+
+    /// Put the content into the cache, durably, if it is what was `expected`.
+    ///
+    /// If it is not, all of it is removed: there is no telling which byte is wrong.
+    pub fn finish(mut self, expected: Option<Digest>) -> Result<Measured, CacheError> {
+        let measured = std::mem::take(&mut self.measure).finish();
+        let Measured { size, sha256: actual, .. } = measured;
+        if let Some(expected) = expected.filter(|expected| *expected != actual) {
+            self.fate = Fate::Removed;
+            return Err(CacheError::Mismatch { expected, actual, size });
+        }
+        self.file.sync_all().map_err(CacheError::io("sync", &self.path))?;
+
+        let cache = self.lock.cache;
+        let note = cache.chunks_path(actual);
+        let incoming = cache.dir.join("incoming");
+        chunk_list::write(&note, &incoming, &measured).map_err(CacheError::io("write", &note))?;
+        let path = cache.path(actual);
+        move_to(&self.path, &path).map_err(CacheError::io("write", &path))?;
+        self.fate = Fate::Finished;
+        Ok(measured)
+    }
+}
+
+impl Write for Incoming<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let n = self.file.write(buf)?;
+        self.measure.update(&buf[..n]);
+        let before = self.len;
+        self.len += n as u64;
+        if before / CHUNK_STEP != self.len / CHUNK_STEP {
+            let step = before - before % CHUNK_STEP;
+            let len = std::num::NonZeroU64::new(CHUNK_STEP);
+            // Only a hint. It starts the writing and forgets nothing that is not on the disk.
+            let _ = rustix::fs::fadvise(&self.file, step, len, Advice::DontNeed);
+        }
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Incoming<'_> {
+    fn drop(&mut self) {
+        if self.fate == Fate::Removed {
+            // What cannot be removed now is removed by the next one who locks the cache.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Make `path` be `bytes`, by way of a file in `dir`. Durable, and all or nothing.
+pub(super) fn put(path: &Utf8Path, dir: &Utf8Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    create_parent(path)?;
+    file.persist(path).map_err(|error| error.error)?;
+    sync_parent(path)
+}
+
+fn move_to(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
+    create_parent(to)?;
+    fs::rename(from, to)?;
+    sync_parent(to)
+}
+
+fn create_parent(path: &Utf8Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)
+}
+
+/// A new name is durable only when its folder is.
+fn sync_parent(path: &Utf8Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+}

@@ -1,0 +1,207 @@
+use std::fs::{self, File};
+use std::io;
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+use vgpu_manifest::{Digest, Measured};
+
+use super::incoming::{Fate, put};
+use super::{CacheError, CacheLock, Incoming};
+
+/// A download that may have been cut off earlier, and goes on where it was.
+#[derive(Debug)]
+pub struct Partial<'l> {
+    incoming: Incoming<'l>,
+    lock: &'l CacheLock<'l>,
+    note: Utf8PathBuf,
+    cut: Option<Cut>,
+    /// How much of it an earlier attempt has brought, in bytes.
+    earlier: u64,
+}
+
+/// Where the first part of a download came from, so that the rest is of the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Cut {
+    /// The address.
+    pub url: String,
+    /// What the server called this version of it: an `ETag` or a date.
+    pub validator: Option<String>,
+    /// The run of the machine in which it was. What was written in an earlier one may have been
+    /// lost in a power cut, with zeros in its place.
+    boot: Option<String>,
+}
+
+impl Cut {
+    /// A download from `url` in this run of the machine.
+    #[must_use]
+    pub fn new(url: &str, validator: Option<String>) -> Self {
+        Self { url: url.to_owned(), validator, boot: boot() }
+    }
+
+    /// May the rest be taken from `url` although no digest will tell whether it fits?
+    #[must_use]
+    pub fn can_go_on(&self, url: &str) -> bool {
+        self.url == url && self.validator.is_some() && self.boot.is_some() && self.boot == boot()
+    }
+}
+
+/// The kernel makes this up at every start.
+fn boot() -> Option<String> {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()
+}
+
+impl<'l> CacheLock<'l> {
+    /// The download that is known as `key`, with what an earlier run has left of it.
+    ///
+    /// If two threads ask for the same one, the second waits until the first has dropped it.
+    pub fn partial(&'l self, key: Digest) -> Result<Partial<'l>, CacheError> {
+        let path = self.cache.dir.join("partial").join(key.to_string());
+        let error = || CacheError::io("open", &path);
+        let file = loop {
+            let file = File::options().read(true).append(true).create(true).open(&path);
+            let file = file.and_then(|file| file.lock().map(|()| file)).map_err(error())?;
+            // While we waited, whoever had it may have moved it into the cache.
+            if same_file(&file, &path) {
+                break file;
+            }
+        };
+        let note = path.with_extension("json");
+        let cut = fs::read(&note).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let mut incoming = Incoming::new(self, path, file, Fate::Stays);
+        incoming.catch_up()?;
+        let earlier = incoming.len();
+        Ok(Partial { incoming, lock: self, note, cut, earlier })
+    }
+}
+
+fn same_file(file: &File, path: &Utf8PathBuf) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let id = |meta: io::Result<fs::Metadata>| meta.ok().map(|meta| (meta.dev(), meta.ino()));
+    id(file.metadata()).is_some_and(|ours| id(fs::metadata(path)) == Some(ours))
+}
+
+impl<'l> Partial<'l> {
+    /// Where what is here came from, if anybody knows.
+    #[must_use]
+    pub fn cut(&self) -> Option<&Cut> {
+        self.cut.as_ref()
+    }
+
+    /// Add some bytes.
+    pub fn add(&mut self, bytes: &[u8]) -> Result<(), CacheError> {
+        self.incoming.add(bytes)
+    }
+
+    /// Did some of it come in an earlier attempt?
+    #[must_use]
+    pub fn has_gone_on(&self) -> bool {
+        self.earlier > 0
+    }
+
+    /// How many bytes are here.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.incoming.len()
+    }
+
+    /// Is nothing here yet?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.incoming.is_empty()
+    }
+
+    /// Begin again from nothing, with bytes of which `cut` tells the origin.
+    ///
+    /// The note is on the disk before the first byte of them can be.
+    pub fn restart(&mut self, cut: Cut) -> Result<(), CacheError> {
+        self.incoming.restart()?;
+        self.earlier = 0;
+        let bytes = serde_json::to_vec(&cut).unwrap_or_default();
+        put(&self.note, &self.lock.cache.dir.join("incoming"), &bytes)
+            .map_err(CacheError::io("write", &self.note))?;
+        self.cut = Some(cut);
+        Ok(())
+    }
+
+    /// Put the download into the cache if it is what was `expected`.
+    pub fn finish(self, expected: Option<Digest>) -> Result<Measured, CacheError> {
+        let Self { incoming, note, .. } = self;
+        let result = incoming.finish(expected);
+        // A note without a file is harmless, and overwritten by the next download of that name.
+        let _ = fs::remove_file(&note);
+        result
+    }
+
+    /// Forget everything.
+    pub fn discard(&mut self) -> Result<(), CacheError> {
+        (self.cut, self.earlier) = (None, 0);
+        let _ = fs::remove_file(&self.note);
+        self.incoming.restart()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::scratch;
+    use super::*;
+
+    #[test]
+    fn what_was_cut_off_goes_on_with_the_right_digest() {
+        let (_dir, cache) = scratch();
+        let key = Digest::of(b"key");
+        {
+            let lock = cache.lock(|| {}).unwrap();
+            let mut partial = lock.partial(key).unwrap();
+            assert!(partial.is_empty() && partial.cut().is_none());
+            partial.restart(Cut::new("http://a/", Some("\"tag\"".to_owned()))).unwrap();
+            partial.add(b"hello ").unwrap();
+        }
+        let lock = cache.lock(|| {}).unwrap();
+        let mut partial = lock.partial(key).unwrap();
+        assert_eq!(partial.len(), 6);
+        assert!(partial.cut().unwrap().can_go_on("http://a/"));
+        assert!(!partial.cut().unwrap().can_go_on("http://b/"));
+        partial.add(b"world").unwrap();
+        let digest = Digest::of(b"hello world");
+        assert_eq!(partial.finish(Some(digest)).unwrap().sha256, digest);
+        assert!(cache.has(digest));
+        assert_eq!(fs::read_dir(cache.dir().join("partial")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn without_a_validator_or_after_a_reboot_nobody_goes_on_blindly() {
+        let cut = Cut::new("http://a/", None);
+        assert!(!cut.can_go_on("http://a/"));
+        let boot = Some("another".to_owned());
+        let cut = Cut { boot, ..Cut::new("http://a/", Some("\"tag\"".to_owned())) };
+        assert!(!cut.can_go_on("http://a/"));
+    }
+
+    #[test]
+    fn a_second_thread_waits_and_gets_a_fresh_one() {
+        let (_dir, cache) = scratch();
+        let lock = cache.lock(|| {}).unwrap();
+        let key = Digest::of(b"key");
+        let mut first = lock.partial(key).unwrap();
+        first.add(b"bytes").unwrap();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| lock.partial(key).map(|partial| partial.len()));
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            assert!(!second.is_finished());
+            first.finish(None).unwrap();
+            assert_eq!(second.join().unwrap().unwrap(), 0);
+        });
+    }
+
+    #[test]
+    fn a_restart_leaves_nothing_of_what_was() {
+        let (_dir, cache) = scratch();
+        let lock = cache.lock(|| {}).unwrap();
+        let mut partial = lock.partial(Digest::of(b"key")).unwrap();
+        partial.add(b"old bytes").unwrap();
+        partial.restart(Cut::new("http://a/", None)).unwrap();
+        partial.add(b"new").unwrap();
+        assert_eq!(partial.finish(None).unwrap().sha256, Digest::of(b"new"));
+    }
+}
