@@ -1,0 +1,171 @@
+//! One request to one mirror, and what to make of its answer.
+
+use std::time::Duration;
+
+use vgpu_manifest::{Digest, Measured, PIECE};
+
+use super::{Download, MirrorError};
+use crate::cache::{CacheError, CacheLock, Cut, Partial};
+use crate::net::{Client, HttpUrl, NetError, Reply, Resume, Retry, Validator};
+use crate::ui::Transfer;
+
+/// One attempt.
+#[derive(Debug)]
+pub(super) struct Attempt<'a> {
+    pub(super) client: &'a Client,
+    pub(super) cache: &'a CacheLock<'a>,
+    pub(super) download: &'a Download<'a>,
+    pub(super) transfer: &'a Transfer<'a>,
+    pub(super) url: &'a HttpUrl,
+}
+
+/// How an attempt can fail.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The mirror is of no use.
+    Final(MirrorError),
+    /// It may be of use later. What has come is kept.
+    Passing {
+        error: NetError,
+        /// How many bytes are here.
+        have: u64,
+        not_before: Duration,
+    },
+    /// The cache failed.
+    Cache(CacheError),
+}
+
+impl From<CacheError> for Failure {
+    fn from(error: CacheError) -> Self {
+        Self::Cache(error)
+    }
+}
+
+impl Attempt<'_> {
+    pub(super) fn run(&self) -> Result<Measured, Failure> {
+        // If what was here does not fit what comes, nothing of it is left, and the second time
+        // all of it comes from here.
+        for _ in 0..2 {
+            if let Some(measured) = self.once()? {
+                return Ok(measured);
+            }
+        }
+        let why = "what came does not fit what was here";
+        let error = NetError::Range { url: self.url.clone(), why };
+        Err(Failure::Passing { error, have: 0, not_before: Duration::ZERO })
+    }
+
+    fn once(&self) -> Result<Option<Measured>, Failure> {
+        let mut partial = self.cache.partial(self.key())?;
+        if !partial.is_empty() && !self.can_go_on(&partial) {
+            partial.discard()?;
+        }
+        // A run that was killed in the last moment has left all of it.
+        let is_all = self.download.size == Some(partial.len()) && self.download.sha256.is_some();
+        if !is_all {
+            self.request(&mut partial)?;
+        }
+        self.finish(partial)
+    }
+
+    /// The name of the download in the cache.
+    ///
+    /// With a digest, all mirrors have the same content, and one goes on where another ended.
+    fn key(&self) -> Digest {
+        self.download
+            .sha256
+            .unwrap_or_else(|| Digest::of(String::from(self.url.clone()).as_bytes()))
+    }
+
+    fn can_go_on(&self, partial: &Partial<'_>) -> bool {
+        self.download.sha256.is_some()
+            || partial.cut().is_some_and(|cut| cut.can_go_on(&String::from(self.url.clone())))
+    }
+
+    /// Ask for what is missing, and take it.
+    fn request(&self, partial: &mut Partial<'_>) -> Result<(), Failure> {
+        let note = partial.cut().and_then(|cut| cut.validator.clone());
+        // Another mirror may call the same content by another name; there, the digest decides.
+        let same_url = partial.cut().is_some_and(|cut| cut.url == String::from(self.url.clone()));
+        let validator = note.filter(|_| same_url).map(|note| Validator::from_note(&note));
+        let from = partial.len();
+        let resume = (from > 0).then_some(Resume { from, validator: validator.as_ref() });
+        let reply = match self.client.get(self.url, resume) {
+            Err(error) if error.retry() == Retry::FromStart => {
+                partial.discard()?;
+                self.client.get(self.url, None)
+            }
+            reply => reply,
+        };
+        let mut reply = reply.map_err(|error| Self::net(error, partial))?;
+        self.check(&reply)?;
+        if reply.start() == 0 {
+            let validator = reply.validator().map(|validator| validator.as_str().to_owned());
+            partial.restart(Cut::new(&String::from(self.url.clone()), validator))?;
+        }
+        self.transfer.expect(reply.total().or(self.download.size), partial.len());
+        self.take(&mut reply, partial)
+    }
+
+    /// Refuse an answer that says itself that it is not what is wanted.
+    fn check(&self, reply: &Reply) -> Result<(), Failure> {
+        let url = || self.url.clone();
+        let limit = self.limit();
+        match (reply.total(), self.download.size) {
+            (Some(actual), Some(expected)) if actual != expected => {
+                Err(Failure::Final(MirrorError::Size { url: url(), expected, actual }))
+            }
+            (Some(total), _) if total > limit => {
+                Err(Failure::Final(MirrorError::TooMuch { url: url(), limit }))
+            }
+            (None, _) if !reply.end_is_marked() && self.download.sha256.is_none() => {
+                Err(Failure::Final(MirrorError::NoEnd { url: url() }))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The most bytes that may come.
+    fn limit(&self) -> u64 {
+        self.download.size.unwrap_or(u64::MAX).min(self.download.cap.bytes())
+    }
+
+    fn take(&self, reply: &mut Reply, partial: &mut Partial<'_>) -> Result<(), Failure> {
+        let mut buf = vec![0; PIECE];
+        loop {
+            let n = reply.read(&mut buf).map_err(|error| Self::net(error, partial))?;
+            if n == 0 {
+                return Ok(());
+            }
+            let limit = self.limit();
+            if partial.len() + n as u64 > limit {
+                partial.discard()?;
+                return Err(Failure::Final(MirrorError::TooMuch { url: self.url.clone(), limit }));
+            }
+            partial.add(&buf[..n])?;
+            self.transfer.advance(n);
+        }
+    }
+
+    fn net(error: NetError, partial: &Partial<'_>) -> Failure {
+        match error.retry() {
+            Retry::Never => Failure::Final(error.into()),
+            Retry::FromStart => Failure::Passing { error, have: 0, not_before: Duration::ZERO },
+            Retry::Later(not_before) => Failure::Passing { error, have: partial.len(), not_before },
+        }
+    }
+
+    /// All has come. Is it the right thing? `None` if some of it was here before, and the whole
+    /// is wrong: then nobody knows which byte.
+    fn finish(&self, partial: Partial<'_>) -> Result<Option<Measured>, Failure> {
+        let mixed = partial.has_gone_on();
+        match partial.finish(self.download.sha256) {
+            Ok(measured) => Ok(Some(measured)),
+            Err(CacheError::Mismatch { .. }) if mixed => Ok(None),
+            Err(source @ CacheError::Mismatch { .. }) => {
+                Err(Failure::Final(MirrorError::Content { url: self.url.clone(), source }))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+use std::time::Duration;
+
+/// When to give up.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// How many attempts in a row may bring nothing.
+    pub attempts: u32,
+    /// How long to wait after the first of them. Each further time is twice as long.
+    pub first_wait: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { attempts: 6, first_wait: Duration::from_millis(500) }
+    }
+}
+
+/// The longest time between two attempts.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// How many new bytes make an attempt worth it. A server that sends a byte and hangs up each time
+/// would otherwise keep us for years.
+const PROGRESS: u64 = 256 << 10;
+
+/// The attempts of one download.
+#[derive(Debug)]
+pub(super) struct Waits {
+    patience: Patience,
+    /// How many attempts in a row have brought nothing.
+    futile: u32,
+    /// The most that was ever here, in bytes. What comes a second time is no progress.
+    most: u64,
+}
+
+impl Patience {
+    pub(super) fn begin(self) -> Waits {
+        Waits { patience: self, futile: 0, most: 0 }
+    }
+}
+
+impl Waits {
+    /// How long to wait after an attempt that failed with `have` bytes here, and not less than
+    /// `not_before`; `None` to give up.
+    pub(super) fn after(&mut self, have: u64, not_before: Duration) -> Option<Duration> {
+        if have >= self.most.saturating_add(PROGRESS) {
+            self.most = have;
+            self.futile = 0;
+        }
+        self.futile += 1;
+        if self.futile >= self.patience.attempts {
+            return None;
+        }
+        let doubled = 2_u32.saturating_pow(self.futile - 1);
+        let wait = self.patience.first_wait.saturating_mul(doubled).max(not_before);
+        Some(wait.min(LONGEST_WAIT))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_and_end() {
+        let patience = Patience { attempts: 5, first_wait: Duration::from_secs(8) };
+        let mut waits = patience.begin();
+        let seconds: Vec<_> =
+            std::iter::from_fn(|| waits.after(0, Duration::ZERO)).map(|w| w.as_secs()).collect();
+        assert_eq!(seconds, [8, 16, 30, 30]);
+    }
+
+    #[test]
+    fn progress_counts_once_and_only_if_it_is_worth_it() {
+        let patience = Patience { attempts: 2, first_wait: Duration::ZERO };
+        let mut waits = patience.begin();
+        for have in [PROGRESS, 2 * PROGRESS, 3 * PROGRESS] {
+            assert!(waits.after(have, Duration::ZERO).is_some());
+        }
+        // The same bytes again, and then a few more.
+        assert!(waits.after(3 * PROGRESS + 1, Duration::ZERO).is_none());
+    }
+
+    #[test]
+    fn a_server_may_ask_for_more_time_but_not_for_ever() {
+        let mut waits = Patience::default().begin();
+        assert_eq!(waits.after(0, Duration::from_secs(7)), Some(Duration::from_secs(7)));
+        assert_eq!(waits.after(0, Duration::from_secs(7000)), Some(LONGEST_WAIT));
+    }
+}

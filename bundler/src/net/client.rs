@@ -1,0 +1,112 @@
+use std::time::Duration;
+
+use reqwest::blocking;
+use reqwest::header::{self, HeaderMap, HeaderValue};
+use reqwest::redirect;
+
+use super::{HttpUrl, NetError, Reply, Validator, tls};
+
+/// Makes requests. It keeps connections open, so one serves for a whole run.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: blocking::Client,
+    timeouts: Timeouts,
+}
+
+/// How long to wait for a server.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// For a connection.
+    pub connect: Duration,
+    /// For the next byte.
+    pub stall: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(20), stall: Duration::from_secs(60) }
+    }
+}
+
+/// Whether to go through a proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proxy {
+    /// As `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` say.
+    Environment,
+    /// Never.
+    None,
+}
+
+/// From where a download is to go on.
+#[derive(Debug, Clone, Copy)]
+pub struct Resume<'r> {
+    /// How many bytes are here already; at least one.
+    pub from: u64,
+    /// What the server must still have. Without it, somebody must check the whole by its digest.
+    pub validator: Option<&'r Validator>,
+}
+
+/// How many redirects are followed.
+const MAX_REDIRECTS: usize = 10;
+
+impl Client {
+    /// A client that waits as long as `timeouts` says.
+    pub fn new(timeouts: Timeouts, proxy: Proxy) -> Result<Self, NetError> {
+        let mut headers = HeaderMap::new();
+        // A digest is of the file as it is, and a range of a compressed file makes no sense.
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let mut builder = blocking::Client::builder()
+            .user_agent(concat!("vgpu-bundler/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers)
+            .tls_backend_preconfigured(tls::config()?)
+            .redirect(redirect::Policy::custom(follow))
+            .referer(false)
+            // When to try again is not for the library to decide.
+            .retry(reqwest::retry::never())
+            .connect_timeout(timeouts.connect)
+            // For the blocking client this is the time for each single read, not for the whole.
+            .timeout(timeouts.stall);
+        if proxy == Proxy::None {
+            builder = builder.no_proxy();
+        }
+        let http = builder.build().map_err(|error| NetError::Setup { why: error.to_string() })?;
+        Ok(Self { http, timeouts })
+    }
+
+    /// Ask for the content of `url`, or for the rest of it.
+    pub fn get(&self, url: &HttpUrl, resume: Option<Resume<'_>>) -> Result<Reply, NetError> {
+        let mut request = self.http.get(url.inner().clone());
+        if let Some(Resume { from, validator }) = resume {
+            request = request.header(header::RANGE, format!("bytes={from}-"));
+            if let Some(validator) = validator {
+                request = request.header(header::IF_RANGE, validator.as_str());
+            }
+        }
+        let response =
+            request.send().map_err(|error| NetError::from_send(url, &error, self.timeouts))?;
+        Reply::new(url, resume, response, self.timeouts.stall)
+    }
+}
+
+/// Follow a redirect, unless there were too many or it leads from a secure address to another.
+fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
+    let from_https = attempt.previous().iter().any(|url| url.scheme() == "https");
+    if attempt.previous().len() > MAX_REDIRECTS {
+        attempt.error(Refused::TooMany)
+    } else if from_https && attempt.url().scheme() != "https" {
+        attempt.error(Refused::Downgrade)
+    } else {
+        attempt.follow()
+    }
+}
+
+/// Why a redirect was not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It may go on for ever.
+    #[error("it redirects more than {MAX_REDIRECTS} times")]
+    TooMany,
+    /// Anybody on the way could change what comes.
+    #[error("it redirects from https to http")]
+    Downgrade,
+}

@@ -1,0 +1,170 @@
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use super::HttpUrl;
+use super::client::{Refused, Timeouts};
+
+/// Why a request brought nothing, or not all.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NetError {
+    /// The library did not start.
+    #[error("cannot set up the network: {why}")]
+    Setup {
+        /// What it said.
+        why: String,
+    },
+    /// The server could not be reached.
+    #[error("cannot reach {url}: {why}")]
+    Connect {
+        /// The address.
+        url: HttpUrl,
+        /// What the system said.
+        why: String,
+    },
+    /// The server is not who it says, by the certificates that this machine trusts.
+    #[error("cannot trust {url}: {why}")]
+    Certificate {
+        /// The address.
+        url: HttpUrl,
+        /// What is wrong.
+        why: String,
+    },
+    /// For some time nothing has come.
+    #[error("{url} has sent nothing for {} s", after.as_secs_f32())]
+    Stalled {
+        /// The address.
+        url: HttpUrl,
+        /// For how long.
+        after: Duration,
+    },
+    /// Too little has come for too long.
+    #[error("{url} sends too slowly to ever end")]
+    Trickle {
+        /// The address.
+        url: HttpUrl,
+    },
+    /// The connection ended before the content did.
+    #[error("the connection to {url} broke: {why}")]
+    Broken {
+        /// The address.
+        url: HttpUrl,
+        /// What the system said.
+        why: String,
+    },
+    /// The server said no.
+    #[error("{url} answers {code}")]
+    Status {
+        /// The address.
+        url: HttpUrl,
+        /// The status code.
+        code: u16,
+        /// When it wants to be asked again.
+        retry_after: Option<Duration>,
+    },
+    /// A redirect was not followed.
+    #[error("cannot fetch {url}: {why}")]
+    Redirect {
+        /// The address.
+        url: HttpUrl,
+        /// Why not.
+        why: Refused,
+    },
+    /// The answer is not one to the question.
+    #[error("{url} gives a wrong answer: {why}")]
+    Protocol {
+        /// The address.
+        url: HttpUrl,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The rest of a content was asked for, and the answer is not that.
+    #[error("{url} cannot go on where the download was cut off: {why}")]
+    Range {
+        /// The address.
+        url: HttpUrl,
+        /// What is wrong.
+        why: &'static str,
+    },
+}
+
+/// Whether it makes sense to ask again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// After a while, and not before this has passed.
+    Later(Duration),
+    /// At once, but from the beginning.
+    FromStart,
+    /// Not there.
+    Never,
+}
+
+impl NetError {
+    /// Whether it makes sense to ask again.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Connect { .. }
+            | Self::Stalled { .. }
+            | Self::Trickle { .. }
+            | Self::Broken { .. } => Retry::Later(Duration::ZERO),
+            Self::Status { code: 408 | 425 | 429 | 500..=599, retry_after, .. } => {
+                Retry::Later(retry_after.unwrap_or_default())
+            }
+            Self::Range { .. } => Retry::FromStart,
+            Self::Setup { .. }
+            | Self::Certificate { .. }
+            | Self::Status { .. }
+            | Self::Redirect { .. }
+            | Self::Protocol { .. } => Retry::Never,
+        }
+    }
+
+    /// What it means that a request did not get an answer.
+    pub(super) fn from_send(url: &HttpUrl, error: &reqwest::Error, timeouts: Timeouts) -> Self {
+        let url = url.clone();
+        if let Some(&why) = find::<Refused>(error) {
+            return Self::Redirect { url, why };
+        }
+        if let Some(rustls::Error::InvalidCertificate(why)) = find(error) {
+            return Self::Certificate { url, why: why.to_string() };
+        }
+        match (error.is_timeout(), error.is_connect()) {
+            (true, true) => Self::Connect { url, why: "it does not answer".to_owned() },
+            (true, false) => Self::Stalled { url, after: timeouts.stall },
+            (false, true) => Self::Connect { url, why: last_word(error) },
+            (false, false) => Self::Broken { url, why: last_word(error) },
+        }
+    }
+
+    /// What it means that reading an answer failed.
+    pub(super) fn from_read(url: &HttpUrl, error: &io::Error, stall: Duration) -> Self {
+        let url = url.clone();
+        let timeout = |error: &reqwest::Error| error.is_timeout();
+        if error.kind() == io::ErrorKind::TimedOut || find(error).is_some_and(timeout) {
+            Self::Stalled { url, after: stall }
+        } else {
+            Self::Broken { url, why: last_word(error) }
+        }
+    }
+}
+
+/// The errors that led to `error`, which comes first.
+///
+/// An I/O error that wraps another one does not name it as its source, so it is looked into.
+fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>() {
+        Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+        None => error.source(),
+    })
+}
+
+fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
+    chain(error).find_map(<dyn Error>::downcast_ref)
+}
+
+/// The innermost message, which is the one of the system.
+fn last_word(error: &(dyn Error + 'static)) -> String {
+    chain(error).last().map_or_else(String::new, ToString::to_string)
+}

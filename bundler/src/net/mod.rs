@@ -1,0 +1,20 @@
+//! The network: the only module that knows the HTTP library.
+//!
+//! It makes one request at a time and says what came of it. When to try again, and where, is for
+//! [`fetch`](crate::fetch).
+
+mod client;
+mod error;
+#[cfg(test)]
+#[path = "../../tests/support/liar.rs"]
+pub(crate) mod liar;
+mod reply;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod url;
+
+pub use self::client::{Client, Proxy, Resume, Timeouts};
+pub use self::error::{NetError, Retry};
+pub use self::reply::{Reply, Validator};
+pub use self::url::{HttpUrl, ParseUrlError};

@@ -1,0 +1,176 @@
+use std::io::{self, Read};
+use std::time::{Duration, Instant};
+
+use reqwest::StatusCode;
+use reqwest::blocking::Response;
+use reqwest::header::{self, HeaderMap, HeaderName};
+
+use super::{HttpUrl, NetError, Resume};
+
+/// What a server sends: a content, or the rest of one.
+#[derive(Debug)]
+pub struct Reply {
+    url: HttpUrl,
+    response: Response,
+    start: u64,
+    total: Option<u64>,
+    validator: Option<Validator>,
+    stall: Duration,
+    pace: Pace,
+}
+
+/// What a server calls one version of a content: a strong `ETag`, or the date of its last change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Validator(String);
+
+impl Validator {
+    /// One that was written down.
+    #[must_use]
+    pub fn from_note(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// As it stands in a header.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// A weak tag promises only that two versions mean the same, which is not enough here.
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let tag = text(headers, &header::ETAG).filter(|tag| tag.starts_with('"'));
+        tag.or_else(|| text(headers, &header::LAST_MODIFIED)).map(|text| Self(text.to_owned()))
+    }
+}
+
+impl Reply {
+    pub(super) fn new(
+        url: &HttpUrl,
+        resume: Option<Resume<'_>>,
+        response: Response,
+        stall: Duration,
+    ) -> Result<Self, NetError> {
+        let protocol = |why| NetError::Protocol { url: url.clone(), why };
+        let range = |why| NetError::Range { url: url.clone(), why };
+        let headers = response.headers();
+        if text(headers, &header::CONTENT_ENCODING).is_some_and(|how| how != "identity") {
+            return Err(protocol("it is compressed although that was not asked for"));
+        }
+        let validator = Validator::of(headers);
+        let (start, total) = match (response.status(), resume) {
+            (StatusCode::OK, _) => (0, length(headers)),
+            (StatusCode::PARTIAL_CONTENT, Some(resume)) => {
+                let (start, total) = content_range(headers)
+                    .ok_or_else(|| range("the answer does not say which part it is"))?;
+                if start != resume.from {
+                    return Err(range("another part came"));
+                }
+                if resume.validator.is_some() && resume.validator != validator.as_ref() {
+                    return Err(range("the content has changed since"));
+                }
+                (start, Some(total))
+            }
+            (StatusCode::PARTIAL_CONTENT, None) => {
+                return Err(protocol("only a part came although all was asked for"));
+            }
+            (StatusCode::RANGE_NOT_SATISFIABLE, Some(_)) => {
+                return Err(range("there is no rest"));
+            }
+            (status, _) => {
+                let (code, retry_after) = (status.as_u16(), retry_after(headers));
+                return Err(NetError::Status { url: url.clone(), code, retry_after });
+            }
+        };
+        let pace = Pace::new(stall);
+        Ok(Self { url: url.clone(), response, start, total, validator, stall, pace })
+    }
+
+    /// Where in the content the first byte stands that is read next.
+    #[must_use]
+    pub fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// How long the whole content is, if the server says so.
+    #[must_use]
+    pub fn total(&self) -> Option<u64> {
+        self.total
+    }
+
+    /// What the server calls this version of the content.
+    #[must_use]
+    pub fn validator(&self) -> Option<&Validator> {
+        self.validator.as_ref()
+    }
+
+    /// Would it be noticed if the content was cut short?
+    #[must_use]
+    pub fn end_is_marked(&self) -> bool {
+        let coding = text(self.response.headers(), &header::TRANSFER_ENCODING);
+        self.total.is_some() || coding.is_some_and(|how| how.eq_ignore_ascii_case("chunked"))
+    }
+
+    /// Read some bytes; none at the end.
+    pub fn read(&mut self, buf: &mut [u8]) -> Result<usize, NetError> {
+        loop {
+            match self.response.read(buf) {
+                Ok(n) if self.pace.is_too_slow(n) => {
+                    return Err(NetError::Trickle { url: self.url.clone() });
+                }
+                Ok(n) => return Ok(n),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(NetError::from_read(&self.url, &error, self.stall)),
+            }
+        }
+    }
+}
+
+/// Watches that a server does not keep us for ever with a byte now and then.
+#[derive(Debug)]
+struct Pace {
+    window: Duration,
+    begun: Instant,
+    bytes: usize,
+}
+
+/// The least that must come in a window, in bytes. The slowest modem was faster.
+const LEAST: usize = 1024;
+
+impl Pace {
+    fn new(stall: Duration) -> Self {
+        Self { window: 2 * stall, begun: Instant::now(), bytes: 0 }
+    }
+
+    fn is_too_slow(&mut self, n: usize) -> bool {
+        self.bytes += n;
+        if n == 0 || self.begun.elapsed() < self.window {
+            return false;
+        }
+        let too_slow = self.bytes < LEAST;
+        (self.begun, self.bytes) = (Instant::now(), 0);
+        too_slow
+    }
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn length(headers: &HeaderMap) -> Option<u64> {
+    text(headers, &header::CONTENT_LENGTH)?.parse().ok()
+}
+
+/// In seconds. The other form, a date, is rare, and our clock may be another.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    text(headers, &header::RETRY_AFTER)?.parse().ok().map(Duration::from_secs)
+}
+
+/// The first byte and the whole length of `bytes 100-199/200`, which must go up to the end.
+fn content_range(headers: &HeaderMap) -> Option<(u64, u64)> {
+    let (range, total) =
+        text(headers, &header::CONTENT_RANGE)?.strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let [first, last, total] = [first, last, total].map(|number| number.parse::<u64>().ok());
+    let (first, last, total) = (first?, last?, total?);
+    (first <= last && last.checked_add(1)? == total).then_some((first, total))
+}

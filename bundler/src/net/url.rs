@@ -1,0 +1,113 @@
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// An `http` or `https` address without user name, password and fragment.
+///
+/// Credentials have no place here because addresses are written into locks, logs and bundles.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct HttpUrl(reqwest::Url);
+
+/// A text is not an address that we fetch from.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` is not an address to fetch from: {why}", .text.escape_debug())]
+pub struct ParseUrlError {
+    text: String,
+    why: &'static str,
+}
+
+impl HttpUrl {
+    /// The address as a manifest shows it: without the query, which may hold a token.
+    #[must_use]
+    pub fn public(&self) -> String {
+        let mut url = self.0.clone();
+        url.set_query(None);
+        url.into()
+    }
+
+    /// For the library.
+    pub(super) fn inner(&self) -> &reqwest::Url {
+        &self.0
+    }
+}
+
+impl FromStr for HttpUrl {
+    type Err = ParseUrlError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let error = |why| ParseUrlError { text: text.to_owned(), why };
+        let url = reqwest::Url::parse(text).map_err(|_| error("it is not a URL"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(error("it must begin with `https://` or `http://`"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            // The text is not repeated: it holds a secret.
+            let text = url.host_str().unwrap_or_default().to_owned();
+            return Err(ParseUrlError {
+                text,
+                why: "a user name or password must not stand in it",
+            });
+        }
+        if url.fragment().is_some() {
+            return Err(error("what follows `#` is never sent; leave it out"));
+        }
+        Ok(Self(url))
+    }
+}
+
+/// Without the query, which may hold a token: what is shown may end up in a log.
+impl fmt::Display for HttpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.public())
+    }
+}
+
+impl TryFrom<String> for HttpUrl {
+    type Error = ParseUrlError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<HttpUrl> for String {
+    fn from(url: HttpUrl) -> Self {
+        url.0.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_can_be_fetched_and_written_down_is_an_address() {
+        for good in ["https://example.org/a.run", "http://127.0.0.1:8080/x?y=z"] {
+            let url: HttpUrl = good.parse().unwrap();
+            assert_eq!(String::from(url), good);
+        }
+        for bad in [
+            "",
+            "a.run",
+            "/a.run",
+            "ftp://example.org/a",
+            "file:///etc/passwd",
+            "https://",
+            "https://user@example.org/",
+            "https://user:secret@example.org/",
+            "https://a/#b",
+        ] {
+            assert!(bad.parse::<HttpUrl>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn no_secret_is_ever_shown() {
+        let url: HttpUrl = "https://example.org/a?token=secret".parse().unwrap();
+        assert_eq!(url.to_string(), "https://example.org/a");
+        let error = "https://user:secret@example.org/".parse::<HttpUrl>().unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+}

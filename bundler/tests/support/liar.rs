@@ -1,0 +1,272 @@
+//! A web server on loopback that behaves as badly as servers and networks do.
+
+use std::collections::VecDeque;
+use std::io::{Read as _, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// What the server does with one request.
+#[derive(Debug, Clone)]
+pub enum Act {
+    /// Serve the content, or the range that was asked for, with an `ETag`.
+    Honest,
+    /// Promise all, send this many bytes, close.
+    Truncate(usize),
+    /// Promise all, send this many bytes, reset the connection.
+    Reset(usize),
+    /// Promise all, send this many bytes, then nothing.
+    Stall(usize),
+    /// A byte now and then.
+    Trickle,
+    /// Send the client back to the same address.
+    Loop,
+    /// Send the client to this address.
+    Redirect(String),
+    /// Serve all, whatever was asked for.
+    IgnoreRange,
+    /// Answer with another range than was asked for.
+    WrongRange,
+    /// From now on, have another content, with an `ETag` of its own.
+    Become(Vec<u8>),
+    /// Change the content but not its `ETag`.
+    Swap(Vec<u8>),
+    /// Answer with this status, and these headers.
+    Status(u16, &'static str),
+    /// Send these many zero bytes without saying how many there will be.
+    Endless(usize),
+    /// Promise more than there is.
+    Promise(u64),
+    /// Say neither how long the content is nor where it ends.
+    NoLength(usize),
+    /// Serve the content in chunks of HTTP, without its length.
+    Chunked,
+    /// Send something that is not HTTP.
+    Noise,
+    /// Serve the content, and wait that long before each piece of 64 KiB.
+    Slow(Duration),
+}
+
+/// The server.
+#[derive(Debug)]
+pub struct Liar {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    acts: Mutex<VecDeque<Act>>,
+    content: Mutex<(Vec<u8>, usize)>,
+    ranges: Mutex<Vec<Option<u64>>>,
+    busy: AtomicUsize,
+    busiest: AtomicUsize,
+    stop: AtomicBool,
+}
+
+impl Liar {
+    /// Serve `content`, one act per request; the last act is repeated.
+    pub fn new(content: &[u8], acts: impl IntoIterator<Item = Act>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            acts: Mutex::new(acts.into_iter().collect()),
+            content: Mutex::new((content.to_vec(), 0)),
+            ranges: Mutex::default(),
+            busy: AtomicUsize::new(0),
+            busiest: AtomicUsize::new(0),
+            stop: AtomicBool::new(false),
+        });
+        let ours = Arc::clone(&shared);
+        let accepting = thread::spawn(move || {
+            while let Ok((stream, _)) = listener.accept() {
+                if ours.stop.load(Ordering::SeqCst) {
+                    return;
+                }
+                let ours = Arc::clone(&ours);
+                thread::spawn(move || ours.serve(stream));
+            }
+        });
+        Self { address, shared, accepting: Some(accepting) }
+    }
+
+    /// The address of the content.
+    pub fn url(&self) -> String {
+        format!("http://{}/content", self.address)
+    }
+
+    /// From which byte on each request wanted the content; `None` if it wanted all.
+    pub fn ranges(&self) -> Vec<Option<u64>> {
+        self.shared.ranges.lock().unwrap().clone()
+    }
+
+    /// How many requests were served at the same time.
+    #[allow(dead_code, reason = "not every test that includes this file asks")]
+    pub fn busiest(&self) -> usize {
+        self.shared.busiest.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Liar {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(self.address);
+        if let Some(accepting) = self.accepting.take() {
+            let _ = accepting.join();
+        }
+    }
+}
+
+impl Shared {
+    fn serve(&self, stream: TcpStream) {
+        let busy = self.busy.fetch_add(1, Ordering::SeqCst) + 1;
+        self.busiest.fetch_max(busy, Ordering::SeqCst);
+        // The client may be gone already, which is not our concern.
+        let _ = self.answer(stream);
+        self.busy.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn answer(&self, mut stream: TcpStream) -> std::io::Result<()> {
+        let request = peek_request(&stream)?;
+        let from = range_of(&request);
+        self.ranges.lock().unwrap().push(from);
+        let act = {
+            let mut acts = self.acts.lock().unwrap();
+            if acts.len() > 1 { acts.pop_front().unwrap() } else { acts[0].clone() }
+        };
+        if !matches!(act, Act::Reset(_)) {
+            // What has not been read when a socket is closed makes it a reset.
+            stream.read_exact(&mut vec![0; request.len()])?;
+        }
+        if let Act::Become(new) | Act::Swap(new) = &act {
+            let mut content = self.content.lock().unwrap();
+            content.1 += usize::from(matches!(act, Act::Become(_)));
+            content.0.clone_from(new);
+        }
+        let (content, version) = self.content.lock().unwrap().clone();
+        let tag = format!("\"v{version}\"");
+        let asked = header(&request, "if-range").is_none_or(|wanted| wanted == tag);
+        let from = from.filter(|_| asked).map(|from| usize::try_from(from).unwrap());
+        let whole = format!("HTTP/1.1 200 OK\r\nETag: {tag}\r\nContent-Length: {}", content.len());
+        let out = &mut stream;
+        match act {
+            Act::Honest | Act::Become(_) | Act::Swap(_) => match from {
+                Some(from) if from >= content.len() => send(out, "HTTP/1.1 416 No", &[]),
+                Some(from) => {
+                    let len = content.len();
+                    let head = format!(
+                        "HTTP/1.1 206 Part\r\nETag: {tag}\r\nContent-Length: {}\r\n\
+                         Content-Range: bytes {from}-{}/{len}",
+                        len - from,
+                        len - 1,
+                    );
+                    send(out, &head, &content[from..])
+                }
+                None => send(out, &whole, &content),
+            },
+            Act::IgnoreRange => send(out, &whole, &content),
+            Act::WrongRange => {
+                let len = content.len();
+                let head = format!(
+                    "HTTP/1.1 206 Part\r\nETag: {tag}\r\nContent-Length: {len}\r\nContent-Range: bytes 0-{}/{len}",
+                    len - 1
+                );
+                send(out, &head, &content)
+            }
+            Act::Truncate(n) | Act::Reset(n) => send(out, &whole, &content[..n]),
+            Act::Stall(n) => {
+                send(out, &whole, &content[..n])?;
+                self.until_stopped(|| Ok(()))
+            }
+            Act::Trickle => {
+                send(out, &whole, &[])?;
+                let mut bytes = content.iter();
+                self.until_stopped(|| bytes.next().map_or(Ok(()), |byte| out.write_all(&[*byte])))
+            }
+            Act::Loop => {
+                send(out, "HTTP/1.1 302 Again\r\nLocation: /content\r\nContent-Length: 0", &[])
+            }
+            Act::Redirect(to) => send(
+                out,
+                &format!("HTTP/1.1 302 There\r\nLocation: {to}\r\nContent-Length: 0"),
+                &[],
+            ),
+            Act::Status(code, headers) => {
+                send(out, &format!("HTTP/1.1 {code} No\r\n{headers}Content-Length: 0"), &[])
+            }
+            Act::Endless(n) => {
+                send(out, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked", &[])?;
+                let piece = vec![0; 64 << 10];
+                (0..n.div_ceil(piece.len())).try_for_each(|_| send_chunk(out, &piece))
+            }
+            Act::Promise(len) => {
+                send(out, &format!("HTTP/1.1 200 OK\r\nContent-Length: {len}"), &content)
+            }
+            Act::NoLength(n) => send(out, "HTTP/1.0 200 OK", &content[..n]),
+            Act::Chunked => {
+                send(
+                    out,
+                    &format!("HTTP/1.1 200 OK\r\nETag: {tag}\r\nTransfer-Encoding: chunked"),
+                    &[],
+                )?;
+                content.chunks(1000).try_for_each(|piece| send_chunk(out, piece))?;
+                out.write_all(b"0\r\n\r\n")
+            }
+            Act::Noise => out.write_all(b"SSH-2.0-OpenSSH_9.2\r\n"),
+            Act::Slow(wait) => {
+                send(out, &whole, &[])?;
+                content.chunks(64 << 10).try_for_each(|piece| {
+                    thread::sleep(wait);
+                    out.write_all(piece)
+                })
+            }
+        }?;
+        out.shutdown(Shutdown::Write)
+    }
+
+    fn until_stopped(&self, mut act: impl FnMut() -> std::io::Result<()>) -> std::io::Result<()> {
+        while !self.stop.load(Ordering::SeqCst) {
+            act()?;
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+}
+
+fn send(out: &mut TcpStream, head: &str, body: &[u8]) -> std::io::Result<()> {
+    write!(out, "{head}\r\nConnection: close\r\n\r\n")?;
+    out.write_all(body)
+}
+
+fn send_chunk(out: &mut TcpStream, piece: &[u8]) -> std::io::Result<()> {
+    write!(out, "{:x}\r\n", piece.len())?;
+    out.write_all(piece)?;
+    out.write_all(b"\r\n")
+}
+
+/// The head of the request, which is left unread.
+fn peek_request(stream: &TcpStream) -> std::io::Result<String> {
+    let mut buf = vec![0; 8192];
+    for _ in 0..500 {
+        let n = stream.peek(&mut buf)?;
+        if let Some(end) = buf[..n].windows(4).position(|window| window == b"\r\n\r\n") {
+            return Ok(String::from_utf8_lossy(&buf[..end + 4]).into_owned());
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    Err(std::io::ErrorKind::TimedOut.into())
+}
+
+fn header(request: &str, name: &str) -> Option<String> {
+    request.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        key.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+    })
+}
+
+fn range_of(request: &str) -> Option<u64> {
+    header(request, "range")?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
+}
