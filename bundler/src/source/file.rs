@@ -1,0 +1,90 @@
+use std::fs::File;
+use std::io::{self, Read as _};
+
+use camino::Utf8Path;
+use vgpu_manifest::{Content, PIECE};
+
+use super::{Expected, LocalPath, Obtained, SourceError, Sources};
+use crate::cache::CacheError;
+use crate::size::ByteSize;
+
+impl Sources<'_> {
+    /// A file of the builder.
+    pub(super) fn file(
+        &self,
+        path: &LocalPath,
+        want: Expected<'_>,
+    ) -> Result<Obtained, SourceError> {
+        if let Some(measured) = self.cached(want)? {
+            return Ok(Obtained { measured, content: Content::Plain });
+        }
+        let item = || want.name.clone();
+        let file_error = |source| SourceError::File { item: item(), path: path.clone(), source };
+        let cache_error = |source| SourceError::Cache { item: item(), source };
+
+        let mut reading =
+            Reading::open(&path.from_base(self.base), want.cap).map_err(file_error)?;
+        let transfer = self.fetcher.ui.transfer("read", want.name.as_str());
+        transfer.expect(Some(reading.size()), 0);
+        let mut incoming = self.fetcher.cache.incoming().map_err(cache_error)?;
+        loop {
+            let bytes = reading.next().map_err(file_error)?;
+            if bytes.is_empty() {
+                break;
+            }
+            incoming.add(bytes).map_err(cache_error)?;
+            transfer.advance(bytes.len());
+        }
+        let measured = incoming.finish(want.sha256).map_err(|source| match source {
+            CacheError::Mismatch { .. } => {
+                SourceError::Changed { item: item(), path: path.clone(), source }
+            }
+            source => SourceError::Cache { item: item(), source },
+        })?;
+        if measured.size != reading.size() {
+            let changed = io::Error::other("it has changed while it was being read");
+            return Err(file_error(changed));
+        }
+        transfer.done(measured.size);
+        Ok(Obtained { measured, content: Content::Plain })
+    }
+}
+
+/// A file that is read in pieces.
+struct Reading {
+    file: File,
+    size: u64,
+    buf: Vec<u8>,
+}
+
+impl Reading {
+    /// Open `path`, which must be a regular file of at most `cap` bytes.
+    fn open(path: &Utf8Path, cap: ByteSize) -> io::Result<Self> {
+        let meta = std::fs::metadata(path)?;
+        if !meta.is_file() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        let size = meta.len();
+        if size > cap.bytes() {
+            let size = ByteSize::new(size);
+            return Err(io::Error::other(format!("it has {size}, more than the {cap} allowed")));
+        }
+        Ok(Self { file: File::open(path)?, size, buf: vec![0; PIECE] })
+    }
+
+    /// Its length in bytes when it was opened.
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The next bytes; none at the end.
+    fn next(&mut self) -> io::Result<&[u8]> {
+        loop {
+            match self.file.read(&mut self.buf) {
+                Ok(n) => return Ok(&self.buf[..n]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Where the bytes of items come from, and how they get into the cache.
+
+mod file;
+mod path;
+mod tree;
+
+use std::fmt;
+
+use camino::Utf8Path;
+use serde::{Deserialize, Serialize};
+use vgpu_manifest::{Content, Digest, ItemName, Measured};
+
+pub use self::path::{LocalPath, ParseLocalPathError};
+use crate::cache::CacheError;
+use crate::fetch::{Download, FetchError, Fetcher};
+use crate::net::HttpUrl;
+use crate::size::ByteSize;
+use crate::tree::TreeError;
+
+/// Where the bytes of an item come from.
+///
+/// Recipe and lock say it in the same words. The recipe adds what is expected, the lock what it
+/// turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Origin {
+    /// A file of the builder.
+    File {
+        /// Its path.
+        path: LocalPath,
+    },
+    /// A folder of the builder, which becomes one archive.
+    Folder {
+        /// Its path.
+        path: LocalPath,
+        /// Paths in it that are left out, with all below them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        exclude: Vec<LocalPath>,
+    },
+    /// A download.
+    Url {
+        /// The addresses of the same content, in the order in which they are tried.
+        urls: Vec<HttpUrl>,
+    },
+}
+
+/// What is expected of the bytes of an item.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'e> {
+    /// The item.
+    pub name: &'e ItemName,
+    /// Their SHA-256, if that is known.
+    pub sha256: Option<Digest>,
+    /// How many there are, if that is known.
+    pub size: Option<u64>,
+    /// The most that there may be.
+    pub cap: ByteSize,
+}
+
+/// The bytes of an item, which are in the cache now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Obtained {
+    /// What they are.
+    pub measured: Measured,
+    /// How to understand them.
+    pub content: Content,
+}
+
+/// What it takes to get at any origin.
+#[derive(Debug, Clone, Copy)]
+pub struct Sources<'s> {
+    /// The network and the cache.
+    pub fetcher: Fetcher<'s>,
+    /// The folder at which relative paths start: that of the recipe.
+    pub base: &'s Utf8Path,
+}
+
+/// The bytes of an item could not be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// A download failed.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// A file cannot be read.
+    #[error("cannot read `{path}` for item `{item}`")]
+    File {
+        /// The item.
+        item: ItemName,
+        /// The file.
+        path: LocalPath,
+        /// What went wrong.
+        source: std::io::Error,
+    },
+    /// A file or folder has another content than the lock or the recipe says.
+    #[error("`{path}` is not what was expected for item `{item}`: {source}")]
+    Changed {
+        /// The item.
+        item: ItemName,
+        /// The file or folder.
+        path: LocalPath,
+        /// What was expected.
+        source: CacheError,
+    },
+    /// A folder cannot be packed.
+    #[error("cannot pack the folder `{path}` into item `{item}`")]
+    Tree {
+        /// The item.
+        item: ItemName,
+        /// The folder.
+        path: LocalPath,
+        /// What is wrong with it.
+        source: TreeError,
+    },
+    /// The cache failed.
+    #[error("cannot put item `{item}` into the cache")]
+    Cache {
+        /// The item.
+        item: ItemName,
+        /// What went wrong.
+        source: CacheError,
+    },
+}
+
+impl Sources<'_> {
+    /// Get the bytes of an item into the cache, unless they are there.
+    ///
+    /// What is looked for is recognised by its digest only; without one, files and folders are
+    /// read and addresses are asked.
+    pub fn obtain(&self, origin: &Origin, want: Expected<'_>) -> Result<Obtained, SourceError> {
+        match origin {
+            Origin::File { path } => self.file(path, want),
+            Origin::Folder { path, exclude } => self.folder(path, exclude, want),
+            Origin::Url { urls } => {
+                let Expected { name, sha256, size, cap } = want;
+                let download = Download { name: name.as_str(), mirrors: urls, sha256, size, cap };
+                let measured = self.fetcher.fetch(&download)?;
+                Ok(Obtained { measured, content: Content::Plain })
+            }
+        }
+    }
+
+    /// What the cache has under the expected digest.
+    fn cached(&self, want: Expected<'_>) -> Result<Option<Measured>, SourceError> {
+        let cache = self.fetcher.cache;
+        let Some(digest) = want.sha256.filter(|digest| cache.cache().has(*digest)) else {
+            return Ok(None);
+        };
+        cache.touch(digest);
+        let error = |source| SourceError::Cache { item: want.name.clone(), source };
+        cache.cache().measured(digest).map(Some).map_err(error)
+    }
+}
+
+impl Origin {
+    /// As the manifest says it: nothing of the builder's file system, no query of an address.
+    #[must_use]
+    pub fn for_manifest(&self) -> vgpu_manifest::Origin {
+        match self {
+            Self::File { .. } => vgpu_manifest::Origin::File,
+            Self::Folder { .. } => vgpu_manifest::Origin::Folder,
+            // Which mirror served it is chance, and must not change the bundle.
+            Self::Url { urls } => vgpu_manifest::Origin::Url {
+                url: urls.first().map(HttpUrl::public).unwrap_or_default(),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path } => write!(f, "{path}"),
+            Self::Folder { path, .. } => write!(f, "{path}/"),
+            Self::Url { urls } => urls.first().map_or(Ok(()), |url| url.fmt(f)),
+        }
+    }
+}

@@ -1,0 +1,40 @@
+use vgpu_manifest::Content;
+
+use super::{Expected, LocalPath, Obtained, SourceError, Sources};
+use crate::cache::CacheError;
+use crate::tree::{self, TreeError};
+
+impl Sources<'_> {
+    /// A folder of the builder, as one archive.
+    ///
+    /// It is packed even if its digest is known and in the cache, unless the caller knows how the
+    /// archive is to be read as well.
+    pub(super) fn folder(
+        &self,
+        path: &LocalPath,
+        exclude: &[LocalPath],
+        want: Expected<'_>,
+    ) -> Result<Obtained, SourceError> {
+        let item = || want.name.clone();
+        let tree_error = |source| SourceError::Tree { item: item(), path: path.clone(), source };
+        let cache_error = |source| SourceError::Cache { item: item(), source };
+
+        let nodes = tree::scan(&path.from_base(self.base), exclude).map_err(tree_error)?;
+        let transfer = self.fetcher.ui.transfer("pack", want.name.as_str());
+        transfer.expect(Some(tree::content_size(&nodes)), 0);
+        let mut incoming = self.fetcher.cache.incoming().map_err(cache_error)?;
+        let unpacked =
+            tree::pack(&nodes, &mut incoming, &|n| transfer.advance(n)).map_err(tree_error)?;
+        if incoming.len() > want.cap.bytes() {
+            return Err(tree_error(TreeError::TooLarge { size: incoming.len() }));
+        }
+        let measured = incoming.finish(want.sha256).map_err(|source| match source {
+            CacheError::Mismatch { .. } => {
+                SourceError::Changed { item: item(), path: path.clone(), source }
+            }
+            source => SourceError::Cache { item: item(), source },
+        })?;
+        transfer.done(measured.size);
+        Ok(Obtained { measured, content: Content::Tree { unpacked, window_log: tree::WINDOW_LOG } })
+    }
+}

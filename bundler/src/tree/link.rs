@@ -1,0 +1,68 @@
+use camino::{Utf8Component, Utf8Path};
+
+/// What is wrong with a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LinkFault {
+    /// It names a place of this machine.
+    #[error("is absolute")]
+    Absolute,
+    /// It climbs above the folder.
+    #[error("leads out of the folder")]
+    Outside,
+    /// It goes down and up again. If what it goes down into is a link as well, up is elsewhere.
+    #[error("has a `..` after a name; where that leads depends on other links")]
+    Winding,
+    /// It leads nowhere.
+    #[error("is empty, or has characters that no name should have")]
+    Strange,
+}
+
+/// Check that a link at `path`, a relative path in the folder, stays inside it.
+///
+/// It may climb first and then only go down. The folders above a link are real ones, so it cannot
+/// climb further than there are; and on the way down every link that it meets stays inside too.
+pub(super) fn check(path: &Utf8Path, target: &str) -> Result<(), LinkFault> {
+    if target.is_empty() || target.chars().any(char::is_control) {
+        return Err(LinkFault::Strange);
+    }
+    let mut depth = path.components().count() - 1;
+    let mut goes_down = false;
+    for component in Utf8Path::new(target).components() {
+        match component {
+            Utf8Component::CurDir => {}
+            Utf8Component::Normal(_) => goes_down = true,
+            Utf8Component::ParentDir if goes_down => return Err(LinkFault::Winding),
+            Utf8Component::ParentDir => depth = depth.checked_sub(1).ok_or(LinkFault::Outside)?,
+            Utf8Component::RootDir | Utf8Component::Prefix(_) => return Err(LinkFault::Absolute),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_stay_inside() {
+        let good =
+            [("a", "b"), ("a/b", "../c"), ("a/b/c", "../../d/e"), ("a/b", "./c"), ("a/b", "..")];
+        for (path, target) in good {
+            assert_eq!(check(path.into(), target), Ok(()), "{path} -> {target}");
+        }
+        use LinkFault::{Absolute, Outside, Strange, Winding};
+        let bad = [
+            ("a", "/etc/passwd", Absolute),
+            ("a", "..", Outside),
+            ("a/b", "../../c", Outside),
+            ("a/b", "./../../c", Outside),
+            ("a/b", "c/..", Winding),
+            ("a/b/c", "d/../../../../e", Winding),
+            ("a", "", Strange),
+            ("a", "b\nc", Strange),
+        ];
+        for (path, target, fault) in bad {
+            assert_eq!(check(path.into(), target), Err(fault), "{path} -> {target}");
+        }
+    }
+}

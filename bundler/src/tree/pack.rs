@@ -1,0 +1,153 @@
+use std::fs::File;
+use std::io::{self, Read, Write};
+
+use rustix::fs::{Mode, OFlags};
+use tar::{EntryType, Header};
+use zstd::stream::write::Encoder;
+use zstd::zstd_safe::{CParameter, Strategy};
+
+use super::TreeError;
+use super::scan::{Kind, Node};
+
+/// The binary logarithm of the window of our archives: 4 MiB.
+pub const WINDOW_LOG: u8 = 22;
+
+/// Every parameter that shapes the compressed bytes, so that nothing of it depends on defaults.
+///
+/// About what level 13 means, with smaller tables: packing takes some 30 MiB of memory. Of the
+/// strategies up to this one, the quicker ones work differently on processors without SIMD.
+const PARAMETERS: [CParameter; 9] = [
+    CParameter::WindowLog(WINDOW_LOG as u32),
+    CParameter::HashLog(21),
+    CParameter::ChainLog(21),
+    CParameter::SearchLog(5),
+    CParameter::MinMatch(5),
+    CParameter::TargetLength(32),
+    CParameter::Strategy(Strategy::ZSTD_btlazy2),
+    CParameter::ChecksumFlag(true),
+    CParameter::ContentSizeFlag(false),
+];
+
+/// The level from which parameters are taken that are not named above; there is none.
+const LEVEL: i32 = 13;
+
+/// Write the archive of `nodes` to `out`, and return its length before compression.
+///
+/// `progress` is told how many more bytes of the files have been read.
+pub fn pack(
+    nodes: &[Node],
+    out: &mut dyn Write,
+    progress: &dyn Fn(usize),
+) -> Result<u64, TreeError> {
+    let mut encoder = Encoder::new(out, LEVEL).map_err(TreeError::Write)?;
+    for parameter in PARAMETERS {
+        encoder.set_parameter(parameter).map_err(TreeError::Write)?;
+    }
+    let mut archive = tar::Builder::new(Counter { out: encoder, count: 0 });
+    for node in nodes {
+        append(&mut archive, node, progress)?;
+    }
+    let Counter { out, count } = archive.into_inner().map_err(TreeError::Write)?;
+    out.finish().map_err(TreeError::Write)?;
+    Ok(count)
+}
+
+fn append(
+    archive: &mut tar::Builder<impl Write>,
+    node: &Node,
+    progress: &dyn Fn(usize),
+) -> Result<(), TreeError> {
+    match &node.kind {
+        Kind::Folder => {
+            let mut header = header(EntryType::Directory, 0o755, 0);
+            // The slash is how other programs write folders.
+            let path = format!("{}/", node.path);
+            archive.append_data(&mut header, path, io::empty()).map_err(TreeError::Write)
+        }
+        Kind::Link { target } => {
+            let mut header = header(EntryType::Symlink, 0o777, 0);
+            archive.append_link(&mut header, &node.path, target).map_err(TreeError::Write)
+        }
+        Kind::File { size, mode } => {
+            let error = |source| TreeError::Io { path: node.place.clone(), source };
+            // What was a file a moment ago may be a link or a pipe now.
+            let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+            let file = rustix::fs::open(node.place.as_std_path(), flags, Mode::empty());
+            let file = File::from(file.map_err(|errno| error(errno.into()))?);
+            let mut header = header(EntryType::Regular, mode.bits(), *size);
+            let mut exact = Exact { file, left: *size, fault: None, progress };
+            let result = archive.append_data(&mut header, &node.path, &mut exact);
+            match exact.fault {
+                Some(Fault::Changed) => Err(TreeError::Changed(node.path.clone())),
+                Some(Fault::Read(source)) => Err(error(source)),
+                None => result.map_err(TreeError::Write),
+            }
+        }
+    }
+}
+
+fn header(kind: EntryType, mode: u32, size: u64) -> Header {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mode(mode);
+    header.set_size(size);
+    header.set_mtime(0);
+    header.set_uid(0);
+    header.set_gid(0);
+    header
+}
+
+/// Reads a file that must have exactly the length which its header says.
+struct Exact<'p> {
+    file: File,
+    left: u64,
+    fault: Option<Fault>,
+    progress: &'p dyn Fn(usize),
+}
+
+/// Why reading a file ended early. Errors of the reader and the writer come out of one function.
+enum Fault {
+    Changed,
+    Read(io::Error),
+}
+
+impl Read for Exact<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = match self.file.read(buf) {
+            Ok(n) => n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
+            Err(error) => return Err(self.fail(Fault::Read(error))),
+        };
+        match self.left.checked_sub(n as u64) {
+            Some(left) if n > 0 || left == 0 => self.left = left,
+            _ => return Err(self.fail(Fault::Changed)),
+        }
+        (self.progress)(n);
+        Ok(n)
+    }
+}
+
+impl Exact<'_> {
+    fn fail(&mut self, fault: Fault) -> io::Error {
+        self.fault = Some(fault);
+        io::Error::other("see the fault")
+    }
+}
+
+/// Counts what goes through.
+struct Counter<W> {
+    out: W,
+    count: u64,
+}
+
+impl<W: Write> Write for Counter<W> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let n = self.out.write(buf)?;
+        self.count += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}

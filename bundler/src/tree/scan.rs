@@ -1,0 +1,123 @@
+use std::fs::{self, FileType, Metadata};
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use vgpu_manifest::ItemMode;
+
+use super::{TreeError, link};
+use crate::source::LocalPath;
+
+/// Something in a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Its path in the folder: relative, with single slashes.
+    pub(super) path: Utf8PathBuf,
+    /// Where it is on this machine.
+    pub(super) place: Utf8PathBuf,
+    pub(super) kind: Kind,
+}
+
+/// What a node is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind {
+    Folder,
+    File { size: u64, mode: ItemMode },
+    Link { target: String },
+}
+
+/// Everything in the folder `top` but what is excluded, in the order of the bytes of the paths.
+pub fn scan(top: &Utf8Path, exclude: &[LocalPath]) -> Result<Vec<Node>, TreeError> {
+    let mut unused: Vec<&Utf8Path> = exclude.iter().map(LocalPath::as_path).collect();
+    let mut nodes = Vec::new();
+    let mut folders = vec![(top.to_owned(), Utf8PathBuf::new())];
+    while let Some((place, path)) = folders.pop() {
+        for name in names(&place)? {
+            let (place, path) = (place.join(&name), path.join(&name));
+            if let Some(index) = unused.iter().position(|excluded| *excluded == path) {
+                unused.remove(index);
+                continue;
+            }
+            let kind = kind_of(&place, &path)?;
+            if kind == Kind::Folder {
+                folders.push((place.clone(), path.clone()));
+            }
+            nodes.push(Node { path, place, kind });
+        }
+    }
+    // A name that was mistyped would silently let in what should have stayed out.
+    if let Some(missing) = unused.first() {
+        return Err(TreeError::NothingToExclude((*missing).to_owned()));
+    }
+    if nodes.is_empty() {
+        return Err(TreeError::Empty);
+    }
+    nodes.sort_by(|a, b| a.path.as_str().cmp(b.path.as_str()));
+    Ok(nodes)
+}
+
+/// How many bytes the files have.
+#[must_use]
+pub fn content_size(nodes: &[Node]) -> u64 {
+    let size = |node: &Node| if let Kind::File { size, .. } = node.kind { size } else { 0 };
+    nodes.iter().map(size).sum()
+}
+
+/// The names in a folder, each checked.
+fn names(folder: &Utf8Path) -> Result<Vec<String>, TreeError> {
+    let error = |source| TreeError::Io { path: folder.to_owned(), source };
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(error)? {
+        let name = entry.map_err(error)?.file_name();
+        let refuse = |why| {
+            let path = folder.join(name.to_string_lossy().as_ref());
+            TreeError::Name { path: path.as_str().escape_debug().to_string(), why }
+        };
+        let name = name.to_str().ok_or_else(|| refuse("is not UTF-8"))?;
+        if name.chars().any(char::is_control) {
+            return Err(refuse("has control characters"));
+        }
+        if name.contains('\\') {
+            return Err(refuse("has a backslash, which some take for a slash"));
+        }
+        names.push(name.to_owned());
+    }
+    Ok(names)
+}
+
+fn kind_of(place: &Utf8Path, path: &Utf8Path) -> Result<Kind, TreeError> {
+    let error = |source| TreeError::Io { path: place.to_owned(), source };
+    let meta = fs::symlink_metadata(place).map_err(error)?;
+    if meta.is_dir() {
+        return Ok(Kind::Folder);
+    }
+    if meta.is_file() {
+        return Ok(Kind::File { size: meta.len(), mode: mode_of(&meta) });
+    }
+    if !meta.is_symlink() {
+        let kind = describe(meta.file_type());
+        return Err(TreeError::Kind { path: path.to_owned(), kind });
+    }
+    let target = fs::read_link(place).map_err(error)?;
+    let target = target.to_string_lossy().into_owned();
+    link::check(path, &target).map_err(|why| TreeError::Link {
+        path: path.to_owned(),
+        target: target.clone(),
+        why,
+    })?;
+    Ok(Kind::Link { target })
+}
+
+/// What its owner may run is a program, whatever others may.
+fn mode_of(meta: &Metadata) -> ItemMode {
+    if meta.permissions().mode() & 0o100 == 0 { ItemMode::Plain } else { ItemMode::Executable }
+}
+
+fn describe(kind: FileType) -> &'static str {
+    if kind.is_fifo() {
+        "a pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }
+}
