@@ -1,0 +1,94 @@
+use std::process::ExitCode;
+
+use crate::ui::Ui;
+
+/// How a run ended, as its exit status says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: done.
+    Done,
+    /// 1: something could not be done.
+    Failed,
+    /// 2: the command line makes no sense.
+    Usage,
+    /// 3: a bundle or a cached file is not trusted, or corrupt.
+    Untrusted,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Untrusted => 3,
+        })
+    }
+}
+
+/// What to do next. It stands in the chain of an error, above the error that it is about.
+#[derive(Debug, thiserror::Error)]
+#[error("{hint}")]
+struct Hinted {
+    hint: String,
+    source: anyhow::Error,
+}
+
+/// Adds what a person may do about an error.
+pub(crate) trait Advise<T> {
+    /// Add a hint: a sentence without a period, literals in backticks.
+    fn hint(self, hint: impl Into<String>) -> anyhow::Result<T>;
+}
+
+impl<T, E: Into<anyhow::Error>> Advise<T> for Result<T, E> {
+    fn hint(self, hint: impl Into<String>) -> anyhow::Result<T> {
+        self.map_err(|error| Hinted { hint: hint.into(), source: error.into() }.into())
+    }
+}
+
+/// Tell what went wrong and return how the run ends.
+pub(crate) fn tell(ui: &Ui, error: &anyhow::Error) -> Exit {
+    if is_broken_pipe(error) {
+        return Exit::Done;
+    }
+    let mut told: Vec<String> = Vec::new();
+    for cause in error.chain().filter(|cause| !cause.is::<Hinted>()) {
+        let text = cause.to_string();
+        // Some errors end with the text of their cause.
+        if !told.last().is_some_and(|last| last.ends_with(&text)) {
+            told.push(text);
+        }
+    }
+    ui.say(format_args!("error: {}", told.join(": ")));
+    for hinted in error.chain().filter_map(|cause| cause.downcast_ref::<Hinted>()) {
+        ui.say(format_args!("hint: {hinted}"));
+    }
+    if error.chain().any(is_distrust) { Exit::Untrusted } else { Exit::Failed }
+}
+
+/// Whoever reads our output has seen enough, which is fine.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let broken = |cause: &std::io::Error| cause.kind() == std::io::ErrorKind::BrokenPipe;
+    error.root_cause().downcast_ref().is_some_and(broken)
+}
+
+/// Is this the word of somebody who looked at bytes and did not trust them?
+fn is_distrust(cause: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(cause.downcast_ref(), Some(crate::cache::CacheError::Damaged(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Context as _, anyhow};
+
+    use super::*;
+
+    #[test]
+    fn a_hint_is_told_wherever_it_stands_and_is_no_part_of_the_message() {
+        let failed: anyhow::Result<()> = Err(anyhow!("no")).hint("try again");
+        let error = failed.context("cannot do it").hint("ask").unwrap_err();
+        let ui = Ui::remembering();
+        assert_eq!(tell(&ui, &error), Exit::Failed);
+        assert_eq!(ui.said(), ["error: cannot do it: no", "hint: ask", "hint: try again"]);
+    }
+}
