@@ -1,0 +1,339 @@
+use serde::{Deserialize, Serialize};
+
+use crate::limits::{MAX_ITEM, MAX_ITEMS};
+use crate::name::{NameCollision, check_distinct};
+use vgpu_keys::Channel;
+
+use crate::{BundleName, CHUNK, Digest, ItemId, ItemName, ProgramVersion, Wants, tree_digest};
+
+/// The version of the format that this program writes, and the only one that it reads.
+pub const FORMAT: u32 = 1;
+
+/// All that is known about a bundle's payload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Manifest {
+    /// The version of the format: [`FORMAT`].
+    pub format: u32,
+    /// The oldest of our programs that can read this manifest.
+    pub needs: ProgramVersion,
+    /// The program that made the bundle.
+    pub made_by: ProgramVersion,
+    /// The bundle's name.
+    pub name: BundleName,
+    /// The line of bundles that it belongs to.
+    pub channel: Channel,
+    /// Its place in that line; a later bundle has a higher one.
+    pub sequence: u64,
+    /// When its lock was made, in seconds since 1970. It dates the members of the archive and
+    /// decides nothing.
+    pub created: u64,
+    /// What it asks of a host.
+    #[serde(default)]
+    pub wants: Wants,
+    /// The payload, in the order in which it is applied.
+    pub items: Vec<Item>,
+}
+
+/// One member of the payload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "ItemFields", try_from = "ItemFields")]
+pub struct Item(ItemFields);
+
+/// The fields of an [`Item`], not yet checked against each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ItemFields {
+    /// Its name.
+    pub name: ItemName,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Whether it is a program.
+    pub mode: ItemMode,
+    /// The SHA-256 of the whole of it, as `sha256sum` prints it.
+    pub sha256: Digest,
+    /// The SHA-256s of its chunks of [`CHUNK`] bytes, if it is larger than one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chunks: Vec<Digest>,
+    /// How its bytes are to be understood.
+    #[serde(default, skip_serializing_if = "Content::is_plain")]
+    pub content: Content,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// The permission bits of a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ItemMode {
+    /// 0644.
+    #[serde(rename = "0644")]
+    Plain,
+    /// 0755.
+    #[serde(rename = "0755")]
+    Executable,
+}
+
+impl ItemMode {
+    /// The bits as a number.
+    #[must_use]
+    pub fn bits(self) -> u32 {
+        match self {
+            Self::Plain => 0o644,
+            Self::Executable => 0o755,
+        }
+    }
+}
+
+/// How the bytes of an item are to be understood.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Content {
+    /// As they are.
+    #[default]
+    Plain,
+    /// A tree of files, as a zstd-compressed tar archive that the bundler made.
+    #[serde(rename_all = "kebab-case")]
+    Tree {
+        /// The length of the decompressed archive in bytes: the cap of whoever decodes it.
+        unpacked: u64,
+        /// The binary logarithm of the window that decoding needs, at most 27.
+        window_log: u8,
+    },
+}
+
+impl Content {
+    fn is_plain(&self) -> bool {
+        *self == Self::Plain
+    }
+}
+
+/// Where an item came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Origin {
+    /// The builder's own file.
+    File,
+    /// A folder of the builder, packed by the bundler.
+    Folder,
+    /// A download.
+    Url {
+        /// The address that served it, without user name, password or query.
+        url: String,
+    },
+}
+
+impl Item {
+    /// An item, if its fields agree with each other.
+    pub fn new(fields: ItemFields) -> Result<Self, ItemError> {
+        let error = |why| ItemError { name: fields.name.clone(), why };
+        if fields.size > MAX_ITEM {
+            return Err(error(ItemFault::TooLarge { size: fields.size }));
+        }
+        let expected = if fields.size > CHUNK { fields.size.div_ceil(CHUNK) } else { 0 };
+        let actual = fields.chunks.len();
+        if actual as u64 != expected {
+            return Err(error(ItemFault::Chunks { size: fields.size, expected, actual }));
+        }
+        if matches!(fields.content, Content::Tree { window_log, .. } if window_log > 27) {
+            return Err(error(ItemFault::Window));
+        }
+        Ok(Self(fields))
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &ItemName {
+        &self.0.name
+    }
+
+    /// Its length in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.0.size
+    }
+
+    /// Whether it is a program.
+    #[must_use]
+    pub fn mode(&self) -> ItemMode {
+        self.0.mode
+    }
+
+    /// The SHA-256 of the whole of it. Only `verify --deep` checks this one for a large item.
+    #[must_use]
+    pub fn sha256(&self) -> Digest {
+        self.0.sha256
+    }
+
+    /// How its bytes are to be understood.
+    #[must_use]
+    pub fn content(&self) -> Content {
+        self.0.content
+    }
+
+    /// Where it came from.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.0.origin
+    }
+
+    /// What its bytes are, by the digest that every read checks.
+    #[must_use]
+    pub fn id(&self) -> ItemId {
+        if self.0.chunks.is_empty() {
+            ItemId::Whole(self.0.sha256)
+        } else {
+            ItemId::Tree(tree_digest(self.0.size, &self.0.chunks))
+        }
+    }
+
+    /// Its chunks, in order. A small item is one chunk, an empty one too.
+    #[must_use]
+    pub fn chunks(&self) -> impl ExactSizeIterator<Item = Chunk> + '_ {
+        let digests = if self.0.chunks.is_empty() {
+            std::slice::from_ref(&self.0.sha256)
+        } else {
+            &self.0.chunks
+        };
+        digests.iter().enumerate().map(|(i, &digest)| {
+            let offset = i as u64 * CHUNK;
+            Chunk { offset, len: (self.0.size - offset).min(CHUNK), digest }
+        })
+    }
+}
+
+/// A piece of an item with a digest of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chunk {
+    /// Where it begins in the item, in bytes.
+    pub offset: u64,
+    /// Its length in bytes, at most [`CHUNK`].
+    pub len: u64,
+    /// Its SHA-256.
+    pub digest: Digest,
+}
+
+impl TryFrom<ItemFields> for Item {
+    type Error = ItemError;
+
+    fn try_from(fields: ItemFields) -> Result<Self, Self::Error> {
+        Self::new(fields)
+    }
+}
+
+impl From<Item> for ItemFields {
+    fn from(item: Item) -> Self {
+        item.0
+    }
+}
+
+/// The fields of an item contradict each other.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("item `{name}`: {why}")]
+pub struct ItemError {
+    name: ItemName,
+    why: ItemFault,
+}
+
+/// What is wrong with an item.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum ItemFault {
+    #[error("{size} bytes are more than a member can have ({MAX_ITEM}); split the file")]
+    TooLarge { size: u64 },
+    #[error("{size} bytes need {expected} chunk digests, but {actual} are given")]
+    Chunks { size: u64, expected: u64, actual: usize },
+    #[error("its window is larger than 2^27 bytes")]
+    Window,
+}
+
+/// Why a manifest, although signed, is not used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ManifestError {
+    /// It is not the JSON that we write.
+    #[error("the manifest is malformed: {}", .0.to_string().escape_debug())]
+    Syntax(serde_json::Error),
+    /// It is of another format.
+    #[error(
+        "the bundle has format {found}, but this program reads format {FORMAT}; use the program that came with the bundle"
+    )]
+    Format {
+        /// The format that it says it has.
+        found: u32,
+    },
+    /// This program is too old for it.
+    #[error(
+        "the bundle needs version {needs} of this program, which is version {have}; use the one that came with the bundle"
+    )]
+    TooOld {
+        /// The oldest version that can read it.
+        needs: ProgramVersion,
+        /// Ours.
+        have: ProgramVersion,
+    },
+    /// Two items cannot lie side by side.
+    #[error(transparent)]
+    Names(#[from] NameCollision),
+    /// There are more items than we handle.
+    #[error("{0} items are more than a bundle may have ({MAX_ITEMS})")]
+    TooMany(usize),
+    /// It asks for an item that it does not have.
+    #[error("the manifest wants item `{0}` on the host, but has none of that name")]
+    Missing(ItemName),
+    /// Its date does not fit into a tar header.
+    #[error("the date of the bundle, {0}, is too far in the future for an archive")]
+    Created(u64),
+}
+
+/// What is read before anything else, from a manifest of any version.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Preamble {
+    format: u32,
+    needs: ProgramVersion,
+}
+
+impl Manifest {
+    /// Read the bytes of a manifest: first only what says whether we can, then all of it, strictly.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
+        let Preamble { format, needs } =
+            serde_json::from_slice(bytes).map_err(ManifestError::Syntax)?;
+        if format != FORMAT {
+            return Err(ManifestError::Format { found: format });
+        }
+        let have = ProgramVersion::current();
+        if needs > have {
+            return Err(ManifestError::TooOld { needs, have });
+        }
+        let manifest: Self = serde_json::from_slice(bytes).map_err(ManifestError::Syntax)?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    /// The bytes that go into a bundle. Equal manifests give equal bytes.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, ManifestError> {
+        self.check()?;
+        let mut bytes = serde_json::to_vec_pretty(self).map_err(ManifestError::Syntax)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    /// The item of this name.
+    #[must_use]
+    pub fn item(&self, name: &ItemName) -> Option<&Item> {
+        self.items.iter().find(|item| item.name() == name)
+    }
+
+    fn check(&self) -> Result<(), ManifestError> {
+        if self.items.len() > MAX_ITEMS {
+            return Err(ManifestError::TooMany(self.items.len()));
+        }
+        if self.created > MAX_ITEM {
+            return Err(ManifestError::Created(self.created));
+        }
+        check_distinct(self.items.iter().map(Item::name))?;
+        match self.wants.items().find(|name| self.item(name).is_none()) {
+            Some(missing) => Err(ManifestError::Missing(missing.clone())),
+            None => Ok(()),
+        }
+    }
+}

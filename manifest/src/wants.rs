@@ -1,0 +1,233 @@
+//! What a bundle asks of a host, before anybody has looked at the host.
+//!
+//! The installer's planner turns wants and facts into steps. A want never says how: whether a
+//! kernel word goes into a GRUB drop-in or into `/etc/kernel/cmdline` is for the planner.
+
+use serde::{Deserialize, Serialize};
+
+use crate::text::{is_word, text};
+use crate::{HostPath, ItemName, Mode};
+
+/// Everything that a bundle asks of a host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Wants {
+    /// Whether the IOMMU must translate for devices; the words for it depend on the CPU's vendor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iommu: Option<Iommu>,
+    /// Words that the kernel command line must have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kernel_words: Vec<KernelWord>,
+    /// Modules to load at boot, in this order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub modules: Vec<ModuleName>,
+    /// Lines for modprobe.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub modprobe: Vec<ModprobeLine>,
+    /// Items to place as files.
+    #[serde(rename = "file", skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<WantedFile>,
+    /// Systemd units to place.
+    #[serde(rename = "unit", skip_serializing_if = "Vec::is_empty")]
+    pub units: Vec<WantedUnit>,
+    /// Drop-ins for systemd units that the host or a package has.
+    #[serde(rename = "drop-in", skip_serializing_if = "Vec::is_empty")]
+    pub drop_ins: Vec<WantedDropIn>,
+}
+
+impl Wants {
+    /// The items that are named here, so that a manifest can check that it has them.
+    pub fn items(&self) -> impl Iterator<Item = &ItemName> {
+        let files = self.files.iter().map(|file| &file.item);
+        let units = self.units.iter().map(|unit| &unit.item);
+        files.chain(units).chain(self.drop_ins.iter().map(|drop_in| &drop_in.item))
+    }
+}
+
+/// What is asked of the IOMMU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Iommu {
+    /// It translates, with the pass-through mode for the host's own devices.
+    On,
+}
+
+/// An item that becomes a file of the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct WantedFile {
+    /// The item.
+    pub item: ItemName,
+    /// Where it goes.
+    pub path: HostPath,
+    /// Its permission bits; owner and group are root.
+    #[serde(default = "plain")]
+    pub mode: Mode,
+}
+
+fn plain() -> Mode {
+    Mode::FILE
+}
+
+/// An item that becomes a systemd unit under `/etc/systemd/system`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct WantedUnit {
+    /// The unit's name.
+    pub name: UnitName,
+    /// The item that is the unit file.
+    pub item: ItemName,
+    /// The target that shall want it from the next boot on; without one it is only placed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted_by: Option<UnitName>,
+}
+
+/// An item that becomes a drop-in of a systemd unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct WantedDropIn {
+    /// The unit that it adds to.
+    pub unit: UnitName,
+    /// The drop-in's own name, which ends in `.conf`.
+    pub name: DropInName,
+    /// The item that is the drop-in.
+    pub item: ItemName,
+}
+
+text! {
+    /// One word of the kernel command line: `intel_iommu=on`.
+    ///
+    /// Letters, digits and `._,:=/+-` only: no quote, blank, `$` or backslash, so that it means
+    /// the same in GRUB's shell-like files and in `/etc/kernel/cmdline`.
+    KernelWord,
+    "a word of the kernel command line",
+    "letters, digits and `._,:=/+-`, at most 200 bytes",
+    |text| {
+        let rest = |b: u8| b.is_ascii_alphanumeric() || b"._,:=/+-".contains(&b);
+        is_word(text, 200, |b| b.is_ascii_alphanumeric(), rest)
+    }
+}
+
+text! {
+    /// The name of a kernel module.
+    ModuleName,
+    "the name of a kernel module",
+    "letters, digits, `_` and `-`, at most 60 bytes",
+    |text| is_word(text, 60, |b| b.is_ascii_alphanumeric(), is_module)
+}
+
+fn is_module(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b == b'_' || b == b'-'
+}
+
+text! {
+    /// A line of a modprobe configuration: `blacklist nouveau`, `options nouveau modeset=0`,
+    /// `softdep nouveau pre: vfio-pci` or `alias NAME MODULE`.
+    ///
+    /// `install` and `remove`, which run shell commands as root, are not among them.
+    ModprobeLine,
+    "a line for modprobe",
+    "`blacklist`, `options`, `softdep` or `alias`, a module and its words, at most 400 bytes",
+    is_modprobe_line
+}
+
+fn is_modprobe_line(text: &str) -> bool {
+    let mut words = text.split(' ');
+    let verb =
+        words.next().is_some_and(|v| ["blacklist", "options", "softdep", "alias"].contains(&v));
+    let module =
+        words.next().is_some_and(|m| is_word(m, 60, |b| b.is_ascii_alphanumeric(), is_module));
+    let word = |b: u8| b.is_ascii_alphanumeric() || b"._,:=/*-".contains(&b);
+    verb && module && text.len() <= 400 && words.all(|w| !w.is_empty() && w.bytes().all(word))
+}
+
+text! {
+    /// The name of a systemd unit, with its type: `nvidia-vgpud.service`.
+    UnitName,
+    "the name of a systemd unit",
+    "letters, digits and `@._-`, ending in `.service`, `.target`, `.timer`, `.path`, `.socket` or `.mount`",
+    is_unit
+}
+
+fn is_unit(text: &str) -> bool {
+    let kinds = ["service", "target", "timer", "path", "socket", "mount"];
+    let rest = |b: u8| b.is_ascii_alphanumeric() || b"@._-".contains(&b);
+    text.rsplit_once('.').is_some_and(|(stem, kind)| {
+        kinds.contains(&kind) && is_word(stem, 200, |b| b.is_ascii_alphanumeric(), rest)
+    })
+}
+
+text! {
+    /// The name of a drop-in: `vgpu_unlock.conf`.
+    DropInName,
+    "the name of a drop-in",
+    "letters, digits and `._-`, ending in `.conf`, at most 100 bytes",
+    |text| {
+        let rest = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+        text.strip_suffix(".conf").is_some_and(|stem| {
+            is_word(stem, 95, |b| b.is_ascii_alphanumeric(), rest)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::str::FromStr;
+
+    use super::*;
+
+    fn check<T: FromStr>(good: &[&str], bad: &[&str]) {
+        for text in good {
+            assert!(text.parse::<T>().is_ok(), "{text:?}");
+        }
+        for text in bad {
+            assert!(text.parse::<T>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_a_shell_or_a_parser_would_take_for_more_than_a_word_gets_through() {
+        check::<KernelWord>(
+            &["intel_iommu=on", "iommu=pt", "vfio-pci.ids=10de:1eb8,10de:10f8", "quiet"],
+            &[
+                "", "a b", "a\"", "a'", "$(id)", "`id`", "a\\", "a\n", "-a", "a;b", "a#b", "a&b",
+                "é",
+            ],
+        );
+        check::<ModuleName>(
+            &["vfio_pci", "vfio-pci", "8021q"],
+            &["", "a b", "../a", "a/b", "-a", "a.b"],
+        );
+        check::<ModprobeLine>(
+            &["blacklist nouveau", "options nouveau modeset=0", "softdep nouveau pre: vfio-pci"],
+            &[
+                "",
+                "blacklist",
+                "install a /bin/sh",
+                "remove a b",
+                "options a  b",
+                "options a b\nblacklist c",
+                " blacklist a",
+                "options a b;c",
+                "blacklist a ",
+            ],
+        );
+        check::<UnitName>(
+            &["a.service", "pve-nvidia-sriov@.service", "multi-user.target"],
+            &[
+                "",
+                ".service",
+                "a",
+                "a.conf",
+                "../a.service",
+                "a/b.service",
+                "a b.service",
+                "-a.service",
+            ],
+        );
+        check::<DropInName>(
+            &["vgpu_unlock.conf"],
+            &["", ".conf", "a", "a.conf~", "../a.conf", "a/b.conf"],
+        );
+    }
+}
