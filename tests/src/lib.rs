@@ -1,1 +1,4 @@
 //! Black-box suites, and what they share.
+
+pub mod programs;
+pub mod skip;

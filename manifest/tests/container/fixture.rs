@@ -100,12 +100,13 @@ pub(crate) fn manifest(items: Vec<Item>) -> Manifest {
 }
 
 pub(crate) fn policy(threshold: usize, signers: &[(&str, String)]) -> Policy {
-    let lines: String = signers
+    let lines: Vec<String> = signers
         .iter()
-        .map(|(name, key)| format!("{name} namespaces=\"vgpu-bundle\" {key}\n"))
+        .map(|(name, key)| format!("{name} namespaces=\"vgpu-bundle\" {key}"))
         .collect();
+    let lines = lines.join("\n");
     let text = format!(
-        "version = 1\nthreshold = {threshold}\nchannels = ['stable']\nrevoked = ''\nsigners = '''\n{lines}'''\n"
+        "version = 1\nthreshold = {threshold}\nchannels = ['stable']\nrevoked = ''\nsigners = '''\n{lines}\n'''\n"
     );
     Policy::parse(text.as_bytes()).unwrap()
 }

@@ -1,3 +1,10 @@
 //! The demo: one bundle, from laptop to host and back.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    if let Some(code) = vgpu_tests::programs::become_named_program() {
+        return code;
+    }
+    ExitCode::SUCCESS
+}
