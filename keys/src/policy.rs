@@ -202,7 +202,7 @@ mod tests {
 
     /// Alice, who has two keys, and Bob may sign bundles, and Carol only reports.
     fn document(threshold: usize, revoked: &[PublicKey]) -> String {
-        let revoked = RevokedKeys::from_iter(revoked.iter().copied());
+        let revoked: RevokedKeys = revoked.iter().copied().collect();
         format!(
             "version = 7\nthreshold = {threshold}\nchannels = [\"pve-8\", \"stable\"]\n\
              signers = '''\n\
@@ -267,7 +267,7 @@ mod tests {
             let mut said = error.to_string();
             let mut cause: &dyn std::error::Error = &error;
             while let Some(next) = cause.source() {
-                said += &format!(": {next}");
+                said = format!("{said}: {next}");
                 cause = next;
             }
             for word in words {

@@ -164,7 +164,6 @@ mod tests {
         assert_eq!(slots.to_bytes(), bytes);
     }
 
-    /// Whether it can be read at all; if so, it is one more signature that has to hold.
     #[test]
     fn any_other_byte_in_the_padding_or_an_empty_slot_is_refused() {
         let mut slots = Slots::default();

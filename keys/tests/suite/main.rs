@@ -1,0 +1,15 @@
+//! What the crate promises, against the real `ssh-keygen`, `ssh-agent` and `ssh-add`, and against
+//! whoever would like to be trusted.
+
+// Outside of `#[test]` functions, the helpers of a test may panic too.
+#![allow(clippy::unwrap_used)]
+
+mod agent;
+mod armor;
+mod judge;
+mod key_files;
+mod openssh;
+mod properties;
+mod sshsig;
+mod succession;
+mod support;
