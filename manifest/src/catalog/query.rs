@@ -197,7 +197,7 @@ impl Catalog {
         let libraries = || self.rows.libraries.iter().filter(|it| it.releases.contains(release));
         let Some(layout) = self.rows.layouts.iter().find(|row| row.releases.contains(release))
         else {
-            return libraries().last().map_or(Overrides::NoLibrary, Overrides::Ignored);
+            return libraries().next_back().map_or(Overrides::NoLibrary, Overrides::Ignored);
         };
         let knows = |it: &&Library| {
             layout.sizes.is_empty() || layout.sizes.iter().any(|size| it.sizes.contains(size))
@@ -205,7 +205,7 @@ impl Catalog {
         match (libraries().find(knows), layout.state) {
             (Some(library), State::Settled) => Overrides::Applied(library),
             (Some(library), State::Unproven) => Overrides::Unproven(library, layout),
-            (None, _) => libraries().last().map_or(Overrides::NoLibrary, Overrides::Ignored),
+            (None, _) => libraries().next_back().map_or(Overrides::NoLibrary, Overrides::Ignored),
         }
     }
 

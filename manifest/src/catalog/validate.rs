@@ -64,7 +64,7 @@ impl Check<'_> {
             }
             for id in evidence {
                 used.insert(id);
-                self.known(&row, "evidence", id, &known);
+                self.known(&row, "evidence", &id, &known);
             }
         }
         for id in known.difference(&used) {
@@ -83,27 +83,27 @@ impl Check<'_> {
         let rules = rows.rules.iter().map(|row| row.id).collect();
         for gpu in &rows.gpus {
             let row = format!("gpu {}", gpu.id);
-            self.known(&row, "architecture", &gpu.arch, &architectures);
+            self.known(&row, "architecture", &&gpu.arch, &architectures);
             if let Some(identity) = &gpu.unlock {
-                self.known(&row, "identity", identity, &identities);
+                self.known(&row, "identity", &identity, &identities);
             }
         }
         for branch in &rows.branches {
             let row = format!("branch {}", branch.major);
             let unlock = branch.unlock.iter().map(|unlock| &unlock.arch);
             for arch in branch.native.iter().chain(unlock) {
-                self.known(&row, "architecture", arch, &architectures);
+                self.known(&row, "architecture", &arch, &architectures);
             }
         }
         let mut used = BTreeSet::new();
         for driver in &rows.drivers {
             let row = format!("driver {}", driver.release);
-            self.known(&row, "branch", driver.release.branch(), &branches);
+            self.known(&row, "branch", &driver.release.branch(), &branches);
             if let Some(patch) = &driver.patch {
-                self.known(&row, "patch", patch, &patches);
+                self.known(&row, "patch", &patch, &patches);
             }
             for build in &driver.kernels {
-                self.known(&row, "reason", &build.why, &reasons);
+                self.known(&row, "reason", &&build.why, &reasons);
                 used.insert(&build.why);
             }
         }
@@ -111,7 +111,7 @@ impl Check<'_> {
             self.problems.push(Problem::Unused { row: format!("reason {id}") });
         }
         for rule in Rule::ALL {
-            self.known("the verdict", "rule", *rule, &rules);
+            self.known("the verdict", "rule", rule, &rules);
         }
     }
 
@@ -119,10 +119,10 @@ impl Check<'_> {
         &mut self,
         row: &str,
         kind: &'static str,
-        name: T,
+        name: &T,
         all: &BTreeSet<T>,
     ) {
-        if !all.contains(&name) {
+        if !all.contains(name) {
             let (row, name) = (row.to_owned(), name.to_string());
             self.problems.push(Problem::Unknown { row, kind, name });
         }

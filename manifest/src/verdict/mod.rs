@@ -1,1 +1,81 @@
 //! Whether a GPU, a driver and a host go together: one pure function, with reasons.
+//!
+//! [`judge`] is what the bundler asks before anything is carried and what the installer asks on
+//! the node. It knows only its arguments. Where sources contradict each other it does not choose:
+//! the case is suitable, but *unproven*, with both sources and with what decides.
+
+mod assess;
+mod case;
+mod nearest;
+mod notes;
+mod outcome;
+mod recipe;
+mod render;
+mod statement;
+mod target;
+
+pub use self::case::{Case, Compiled, Export, Findings, Goal, Listing, PoolFeatures, Target};
+pub use self::outcome::{
+    Change, Choice, Config, GpuName, Install, Mode, RebootFor, Suitable, Unlock, Unsuitable,
+    Verdict,
+};
+pub use self::statement::{Doubt, Statement};
+
+use self::statement::Subject;
+use crate::catalog::{Card, Catalog, State};
+
+/// Whether the case works: how and with what doubts, or why not and what does instead.
+#[must_use]
+pub fn judge<'c>(catalog: &'c Catalog, case: &Case) -> Verdict<'c> {
+    let subject = Subject::of(catalog, case);
+    match assess::assess(catalog, case) {
+        Ok(found) => Verdict::Suitable(Box::new(recipe::suitable(subject, &found))),
+        Err(point) => Verdict::Unsuitable(Box::new(Unsuitable {
+            gpu: subject.card.map(recipe::gpu_name),
+            reason: subject.refusal(point),
+            nearest: nearest::nearest(catalog, case, point.rule),
+        })),
+    }
+}
+
+/// The verdict in one word, for tables of many cases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Summary {
+    /// It works, or nothing that is known speaks against it.
+    Suitable(Mode, State),
+    /// It does not, by this rule.
+    Unsuitable(crate::catalog::Rule),
+}
+
+/// What [`judge`] says, without its reasons and choices: a thousand times cheaper.
+#[must_use]
+pub fn summarize(catalog: &Catalog, case: &Case) -> Summary {
+    match assess::assess(catalog, case) {
+        Ok(found) if found.doubts.is_empty() => {
+            Summary::Suitable(recipe::mode(&found), State::Settled)
+        }
+        Ok(found) => Summary::Suitable(recipe::mode(&found), State::Unproven),
+        Err(point) => Summary::Unsuitable(point.rule),
+    }
+}
+
+impl Verdict<'_> {
+    /// The verdict in one word.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        match self {
+            Self::Suitable(it) => Summary::Suitable(it.mode, it.state),
+            Self::Unsuitable(it) => Summary::Unsuitable(it.rule()),
+        }
+    }
+}
+
+/// What is known of a GPU, for tables.
+#[must_use]
+pub fn describe(card: Card<'_>) -> GpuName {
+    recipe::gpu_name(card)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+//! The judgement itself: which rule, if any, forbids a case, and which leave a doubt. No text is
+//! made here, so that thousands of cases can be judged for a table or for the nearest choice.
+
+use super::target::{loading, target};
+use super::{Case, Findings, Goal, Listing};
+use crate::catalog::{
+    Branch, BuildReason, Card, CardUnlock, Catalog, Driver, DriverFile, Gpu, Identity, Overrides,
+    Patch, Platform, Release, ReleaseRange, Rule, State, UnlockState,
+};
+
+/// A case that works, or may work.
+#[derive(Debug, Clone)]
+pub(super) struct Found<'c> {
+    pub(super) mode: Mode<'c>,
+    pub(super) card: Card<'c>,
+    /// The driver; `None` for a passthrough.
+    pub(super) driver: Option<Chosen<'c>>,
+    pub(super) doubts: Vec<Point<'c>>,
+}
+
+/// How a GPU serves guests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode<'c> {
+    /// As NVIDIA made it.
+    Native,
+    /// Shown to the driver as another card, or with its own identity where that is enough.
+    Unlock(Option<&'c Identity>),
+    /// Whole.
+    Passthrough,
+}
+
+/// A driver, in the form that fits.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chosen<'c> {
+    pub(super) driver: &'c Driver,
+    pub(super) branch: &'c Branch,
+    pub(super) file: DriverFile,
+}
+
+/// A rule that speaks against a case, with the reason where there are several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Point<'c> {
+    pub(super) rule: Rule,
+    pub(super) why: Option<&'c BuildReason>,
+}
+
+impl From<Rule> for Point<'_> {
+    fn from(rule: Rule) -> Self {
+        Self { rule, why: None }
+    }
+}
+
+/// Whether the case works: how, and with which doubts, or which rule forbids it.
+pub(super) fn assess<'c>(catalog: &'c Catalog, case: &Case) -> Result<Found<'c>, Point<'c>> {
+    let card = catalog.card(case.gpu).ok_or(Rule::NotNvidia)?;
+    if card.gpu().is_some_and(|gpu| gpu.platform == Some(Platform::Arm)) {
+        return Err(Rule::Arm.into());
+    }
+    match case.goal {
+        Goal::Passthrough => {
+            Ok(Found { mode: Mode::Passthrough, card, driver: None, doubts: Vec::new() })
+        }
+        Goal::Vgpu { driver, file: Some(file) } => vgpu(catalog, case, card, driver, file),
+        Goal::Vgpu { driver, file: None } => {
+            let original = vgpu(catalog, case, card, driver, DriverFile::Original);
+            let Err(refusal) = original else { return original };
+            let patched = vgpu(catalog, case, card, driver, DriverFile::Patched);
+            match (&patched, refusal.rule) {
+                (Ok(_), _) | (Err(_), Rule::NeedsPatch) => patched,
+                (Err(_), _) => Err(refusal),
+            }
+        }
+    }
+}
+
+fn vgpu<'c>(
+    catalog: &'c Catalog,
+    case: &Case,
+    card: Card<'c>,
+    release: Release,
+    file: DriverFile,
+) -> Result<Found<'c>, Point<'c>> {
+    let driver = catalog.driver(release).ok_or(Rule::UnknownDriver)?;
+    let branch = catalog.branch(release).ok_or(Rule::UnknownDriver)?;
+    let patch = catalog.patch(driver);
+    let chosen = Chosen { driver, branch, file };
+    let mut doubts = Vec::new();
+    let mode = mode(catalog, card, &chosen, patch, case.findings, &mut doubts)?;
+    if file == DriverFile::Patched {
+        let patch = patch.ok_or(Rule::NoPatch)?;
+        if patch.state == State::Unproven {
+            doubts.push(Rule::PatchUnseen.into());
+        }
+    }
+    if !matches!(card, Card::Known(..)) {
+        doubts.push(Rule::Derived.into());
+    }
+    if driver.state == State::Unproven {
+        doubts.push(Rule::DriverName.into());
+    }
+    target(catalog, &case.target, &mut doubts)?;
+    loading(catalog, case, card, &chosen, &mut doubts)?;
+    if matches!(mode, Mode::Unlock(_))
+        && matches!(catalog.library(driver), Overrides::Unproven(..) | Overrides::NoLibrary)
+    {
+        doubts.push(Rule::Overrides.into());
+    }
+    Ok(Found { mode, card, driver: Some(chosen), doubts })
+}
+
+/// How the card serves guests with this driver.
+fn mode<'c>(
+    catalog: &'c Catalog,
+    card: Card<'c>,
+    chosen: &Chosen<'c>,
+    patch: Option<&Patch>,
+    findings: Findings,
+    doubts: &mut Vec<Point<'c>>,
+) -> Result<Mode<'c>, Point<'c>> {
+    let release = chosen.driver.release;
+    let says = |range: fn(&Gpu) -> Option<ReleaseRange>| {
+        card.gpu().and_then(range).is_some_and(|range| range.contains(release))
+    };
+    match findings.listed {
+        Some(Listing::Listed) => return Ok(Mode::Native),
+        None if says(|gpu| gpu.native) => return Ok(Mode::Native),
+        None | Some(Listing::Omitted) => {}
+    }
+    let doubtful = findings.listed.is_none() && says(|gpu| gpu.native_unproven);
+    match unlock(catalog, card, chosen, patch) {
+        Ok((unlocked, doubt)) => {
+            doubts.extend(doubt);
+            Ok(unlocked)
+        }
+        Err(_) if doubtful => {
+            doubts.push(Rule::Native.into());
+            Ok(Mode::Native)
+        }
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+/// How the card is unlocked with this driver, and what is doubtful about it.
+fn unlock<'c>(
+    catalog: &'c Catalog,
+    card: Card<'c>,
+    chosen: &Chosen<'c>,
+    patch: Option<&Patch>,
+) -> Result<(Mode<'c>, Option<Point<'c>>), Rule> {
+    let arch = card.architecture().ok_or(Rule::NoVgpu)?;
+    let Some(row) = catalog.unlock(chosen.branch, arch) else {
+        return Err(why_not(catalog, card, chosen));
+    };
+    let gpu = card.gpu();
+    let state = gpu.map_or(CardUnlock::Unproven, |gpu| gpu.unlock_state);
+    if state == CardUnlock::No {
+        return Err(Rule::CannotUnlock);
+    }
+    let identity = match gpu {
+        Some(gpu) => gpu.unlock.as_ref().and_then(|id| catalog.identity(id)),
+        None => catalog.shown_as(card.id()),
+    };
+    let own_will_do = gpu.is_some_and(|gpu| gpu.native.is_some());
+    if identity.is_none() && !own_will_do {
+        return Err(Rule::CannotUnlock);
+    }
+    if patch.is_none() {
+        return Err(Rule::NoPatch);
+    }
+    if chosen.file == DriverFile::Original {
+        return Err(Rule::NeedsPatch);
+    }
+    let unproven = row.state == UnlockState::Unproven || state == CardUnlock::Unproven;
+    Ok((Mode::Unlock(identity), unproven.then_some(Rule::Unlock.into())))
+}
+
+/// Why a card that its branch cannot unlock is not served at all.
+fn why_not(catalog: &Catalog, card: Card<'_>, chosen: &Chosen<'_>) -> Rule {
+    let Some(arch) = card.architecture() else { return Rule::NoVgpu };
+    let gpu = card.gpu();
+    let elsewhere = gpu.is_some_and(|gpu| gpu.native.or(gpu.native_unproven).is_some());
+    let shown = gpu.map_or_else(
+        || catalog.shown_as(card.id()).is_some(),
+        |gpu| gpu.unlock.is_some() && gpu.unlock_state != CardUnlock::No,
+    );
+    let branches = &catalog.rows().branches;
+    let unlocked_elsewhere =
+        shown && branches.iter().any(|branch| catalog.unlock(branch, arch).is_some());
+    if elsewhere || unlocked_elsewhere {
+        Rule::OtherReleases
+    } else if chosen.branch.native.contains(&arch.id)
+        || branches.iter().any(|branch| branch.native.contains(&arch.id))
+    {
+        Rule::NotQualified
+    } else {
+        Rule::NoVgpu
+    }
+}

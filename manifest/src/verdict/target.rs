@@ -1,0 +1,169 @@
+//! What the machine has to say: its kernel, its firmware, its root pool.
+
+use super::assess::{Chosen, Point};
+use super::{Case, Compiled, Export, PoolFeatures, Target};
+use crate::catalog::{Apicv, Build, Card, Catalog, Mediation, Modules, Rule, SrIov};
+use crate::platform::{
+    BootLoader, KernelRelease, KernelSeries, PveRelease, PveSeries, RootFs, SecureBoot,
+};
+
+/// The first line of kernels of which one source says that it lacks `enable_apicv`.
+const APICV_DOUBTED: KernelSeries = KernelSeries::new(6, 8);
+
+/// The first kernel whose ZFS reads what `OpenZFS` 2.4 writes.
+const ZFS_2_4: KernelSeries = KernelSeries::new(7, 0);
+
+/// The first release that may create its root pool with `OpenZFS` 2.4.
+const PVE_WITH_ZFS_2_4: PveRelease = PveRelease::new(9, 2);
+
+/// The first release that boots with Secure Boot.
+const PVE_WITH_SECURE_BOOT: PveRelease = PveRelease::new(8, 1);
+
+/// Whether the machine's own parts go together.
+pub(super) fn target<'c>(
+    catalog: &Catalog,
+    target: &Target,
+    doubts: &mut Vec<Point<'c>>,
+) -> Result<(), Point<'c>> {
+    if target.pve.is_some_and(|pve| pve.series().is_none()) {
+        return Err(Rule::UnknownPve.into());
+    }
+    if target.secure_boot == Some(SecureBoot::Enabled) {
+        if target.pve.is_some_and(|pve| pve < PVE_WITH_SECURE_BOOT) {
+            return Err(Rule::SecureBootPve.into());
+        }
+        if target.boot_loader == Some(BootLoader::SystemdBoot) {
+            doubts.push(Rule::SecureBootLoader.into());
+        }
+    }
+    if let Some(kernel) = &target.kernel {
+        home(catalog, target, kernel, doubts)?;
+        pool(target, kernel, doubts)?;
+    }
+    Ok(())
+}
+
+/// Whether the kernel is one of the release's own.
+fn home<'c>(
+    catalog: &Catalog,
+    target: &Target,
+    kernel: &KernelRelease,
+    doubts: &mut Vec<Point<'c>>,
+) -> Result<(), Point<'c>> {
+    let Some(pve) = target.pve.and_then(PveRelease::series) else { return Ok(()) };
+    let of = |series: PveSeries| catalog.kernels_of(series).any(|it| it.series == kernel.series());
+    if of(pve) {
+        return Ok(());
+    }
+    if PveSeries::ALL.iter().any(|series| of(*series)) {
+        return Err(Rule::ForeignKernel.into());
+    }
+    doubts.push(Rule::ForeignKernel.into());
+    Ok(())
+}
+
+/// Whether the kernel can read the root pool.
+fn pool<'c>(
+    target: &Target,
+    kernel: &KernelRelease,
+    doubts: &mut Vec<Point<'c>>,
+) -> Result<(), Point<'c>> {
+    if target.root != Some(RootFs::Zfs) || kernel.series() >= ZFS_2_4 {
+        return Ok(());
+    }
+    match target.pool {
+        Some(PoolFeatures::OpenZfs24) => Err(Rule::Pool.into()),
+        Some(PoolFeatures::Classic) => Ok(()),
+        None => {
+            if target.pve.is_some_and(|pve| pve >= PVE_WITH_ZFS_2_4) {
+                doubts.push(Rule::Pool.into());
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Whether the driver's modules build, load and reach a guest.
+pub(super) fn loading<'c>(
+    catalog: &'c Catalog,
+    case: &Case,
+    card: Card<'c>,
+    chosen: &Chosen<'c>,
+    doubts: &mut Vec<Point<'c>>,
+) -> Result<(), Point<'c>> {
+    if let Some(kernel) = &case.target.kernel {
+        build(catalog, case, kernel, chosen, doubts)?;
+    }
+    apicv(case, chosen, doubts)?;
+    mediation(case, card, chosen, doubts)
+}
+
+fn build<'c>(
+    catalog: &'c Catalog,
+    case: &Case,
+    kernel: &KernelRelease,
+    chosen: &Chosen<'c>,
+    doubts: &mut Vec<Point<'c>>,
+) -> Result<(), Point<'c>> {
+    match case.findings.compiled {
+        Some(Compiled::Compiles) => return Ok(()),
+        Some(Compiled::Fails) => return Err(Rule::Build.into()),
+        None => {}
+    }
+    let state = catalog.build(chosen.driver, chosen.file, kernel.series());
+    let point = Point { rule: Rule::Build, why: state.why };
+    match state.build {
+        Build::Builds => Ok(()),
+        Build::Fails => Err(point),
+        Build::Unproven => {
+            doubts.push(point);
+            Ok(())
+        }
+    }
+}
+
+fn apicv<'c>(
+    case: &Case,
+    chosen: &Chosen<'c>,
+    doubts: &mut Vec<Point<'c>>,
+) -> Result<(), Point<'c>> {
+    let doubted = case.target.kernel.as_ref().is_some_and(|it| it.series() >= APICV_DOUBTED);
+    match (chosen.branch.apicv, case.findings.apicv) {
+        (Apicv::Used, Some(Export::Missing)) => Err(Rule::Apicv.into()),
+        (Apicv::Partly, Some(Export::Missing)) => {
+            doubts.push(Rule::Apicv.into());
+            Ok(())
+        }
+        (Apicv::Used, None) if doubted => {
+            doubts.push(Rule::Apicv.into());
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// PVE 7 hands only mediated devices to its guests.
+fn mediation<'c>(
+    case: &Case,
+    card: Card<'c>,
+    chosen: &Chosen<'c>,
+    doubts: &mut Vec<Point<'c>>,
+) -> Result<(), Point<'c>> {
+    if case.target.pve.and_then(PveRelease::series) != Some(PveSeries::Seven) {
+        return Ok(());
+    }
+    let Some(arch) = card.architecture() else { return Ok(()) };
+    let functions = arch.sriov == SrIov::Yes;
+    match chosen.branch.mediation {
+        Mediation::Vendor if functions => Err(Rule::MdevOnly.into()),
+        Mediation::Vendor => {
+            doubts.push(Rule::MdevOnly.into());
+            Ok(())
+        }
+        Mediation::Either if functions && arch.modules == Modules::Open => {
+            doubts.push(Rule::MdevOnly.into());
+            Ok(())
+        }
+        Mediation::Either | Mediation::Mdev => Ok(()),
+    }
+}
