@@ -25,8 +25,8 @@ use std::time::SystemTime;
 
 /// The most that is read into memory from one file or one command: 1 MiB.
 ///
-/// Everything the installer reads to understand a host (configuration, sysfs, answers of tools)
-/// is far smaller. Larger contents are only ever streamed.
+/// What the installer reads to understand a host (configuration, sysfs, answers of tools) is far
+/// smaller, dpkg's list of packages excepted. Larger contents are only ever streamed.
 pub const MAX_READ: u64 = 1 << 20;
 
 /// A machine to look at. Nothing here changes it.
@@ -41,8 +41,8 @@ pub trait Look {
     fn stat(&self, path: &HostPath) -> Result<Option<Stat>, HostError>;
 
     /// The bytes of the regular file at `path`; `None` if there is nothing. Symlinks are followed,
-    /// never out of the machine's root. More than [`MAX_READ`] bytes are an error.
-    fn read(&self, path: &HostPath) -> Result<Option<Vec<u8>>, HostError>;
+    /// never out of the machine's root. More than `max` bytes are an error.
+    fn read_up_to(&self, path: &HostPath, max: u64) -> Result<Option<Vec<u8>>, HostError>;
 
     /// The names in the directory at `path`, sorted; `None` if there is nothing. Symlinks are
     /// followed, never out of the machine's root. A name that is not UTF-8 is an error.
@@ -59,6 +59,11 @@ pub trait Look {
 
     /// The time, as the machine's clock has it. It may be wrong; nothing may depend on it.
     fn now(&self) -> SystemTime;
+
+    /// As [`Look::read_up_to`], for all but the few files that may be larger than [`MAX_READ`].
+    fn read(&self, path: &HostPath) -> Result<Option<Vec<u8>>, HostError> {
+        self.read_up_to(path, MAX_READ)
+    }
 
     /// Where the symlink at `path` points; `None` if there is none.
     fn link(&self, path: &HostPath) -> Result<Option<String>, HostError> {

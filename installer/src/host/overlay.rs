@@ -70,12 +70,14 @@ impl Look for Overlay<'_> {
         }
     }
 
-    fn read(&self, path: &HostPath) -> Result<Option<Vec<u8>>, HostError> {
+    fn read_up_to(&self, path: &HostPath, max: u64) -> Result<Option<Vec<u8>>, HostError> {
         let path = self.follow(path)?;
         match self.changed.get(&path) {
-            None => self.below.read(&path),
+            None => self.below.read_up_to(&path, max),
             Some(None) => Ok(None),
-            Some(Some(Kept { bytes: Bytes::Below(source), .. })) => self.below.read(source),
+            Some(Some(Kept { bytes: Bytes::Below(source), .. })) => {
+                self.below.read_up_to(source, max)
+            }
             Some(Some(Kept { bytes: Bytes::Here(bytes), node })) => match node.kind() {
                 Kind::File => Ok(Some(bytes.clone())),
                 _ => Err(HostError::path(Verb::Read, &path, io::ErrorKind::InvalidInput)),

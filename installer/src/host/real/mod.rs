@@ -30,8 +30,8 @@ use rustix::fs::{AtFlags, OFlags};
 use self::meta::Owners;
 use self::tree::Tree;
 use super::{
-    Command, Content, Host, HostError, HostPath, Kind, Look, MAX_READ, New, Node, Output, Stat,
-    TempName, Verb,
+    Command, Content, Host, HostError, HostPath, Kind, Look, New, Node, Output, Stat, TempName,
+    Verb,
 };
 
 /// The machine that this program runs on, or a folder that stands for one.
@@ -100,16 +100,17 @@ impl RealHost {
         Ok(tree::stat_child(&dir, name)?.map(|stat| tree::summary(&stat)))
     }
 
-    fn read_at(&self, path: &HostPath) -> io::Result<Option<Vec<u8>>> {
+    fn read_at(&self, path: &HostPath, max: u64) -> io::Result<Option<Vec<u8>>> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK;
         let Some(file) = tree::present(self.tree.open_at(path, flags))? else { return Ok(None) };
         if tree::kind(&rustix::fs::fstat(&file)?) != Kind::File {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
         }
         let mut bytes = Vec::new();
-        File::from(file).take(MAX_READ + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > MAX_READ {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 1 MiB"));
+        File::from(file).take(max.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > max {
+            let why = format!("it is larger than {} MiB", max >> 20);
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
         }
         Ok(Some(bytes))
     }
@@ -139,8 +140,8 @@ impl Look for RealHost {
         self.stat_at(path).map_err(|error| HostError::path(Verb::Read, path, error))
     }
 
-    fn read(&self, path: &HostPath) -> Result<Option<Vec<u8>>, HostError> {
-        self.read_at(path).map_err(|error| HostError::path(Verb::Read, path, error))
+    fn read_up_to(&self, path: &HostPath, max: u64) -> Result<Option<Vec<u8>>, HostError> {
+        self.read_at(path, max).map_err(|error| HostError::path(Verb::Read, path, error))
     }
 
     fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>, HostError> {

@@ -1,0 +1,157 @@
+use std::collections::BTreeSet;
+
+use vgpu_manifest::inventory::{Boot, EnrolledKey, KeyStore, Lockdown};
+use vgpu_manifest::platform::{BootSync, Firmware, SecureBoot};
+use vgpu_manifest::{Digest, KernelWord};
+
+use super::boot_sign::evidence;
+use super::efi;
+use super::eyes::Eyes;
+
+const EFI: &str = "/sys/firmware/efi";
+const CMDLINE: &str = "/proc/cmdline";
+
+/// How the machine starts.
+pub(super) fn look(eyes: &Eyes<'_>) -> Boot {
+    let firmware = if eyes.is_dir(EFI) { Firmware::Uefi } else { Firmware::Bios };
+    let evidence = evidence(eyes, firmware);
+    let managed = eyes.text("/etc/kernel/proxmox-boot-uuids").is_some_and(|text| has_lines(&text));
+    Boot {
+        firmware,
+        loader: evidence.first().map(|sign| sign.loader),
+        evidence,
+        sync: if managed { BootSync::ProxmoxBootTool } else { BootSync::Direct },
+        secure_boot: secure_boot(eyes),
+        lockdown: eyes.text("/sys/kernel/security/lockdown").and_then(|text| lockdown(&text)),
+        keys: keys(eyes),
+        dkms_key: eyes.bytes("/var/lib/dkms/mok.pub").map(|der| Digest::of(&der)),
+        words: words(&eyes.text(CMDLINE).unwrap_or_default()),
+    }
+}
+
+/// The value of an EFI variable.
+pub(super) fn variable(eyes: &Eyes<'_>, name: &str, namespace: &str) -> Option<Vec<u8>> {
+    let path = format!("{EFI}/efivars/{name}-{namespace}");
+    let file = eyes.bytes(&path)?;
+    let value = efi::value(&file).ok_or("it is too short for an EFI variable");
+    eyes.understood(&path, value).map(<[u8]>::to_vec)
+}
+
+/// What the kernel makes of the variables: it does not enforce signatures while the firmware is in
+/// setup mode, nor when shim was told not to.
+fn secure_boot(eyes: &Eyes<'_>) -> SecureBoot {
+    let is_set = |name, namespace| Some(*variable(eyes, name, namespace)?.first()? == 1);
+    match is_set("SecureBoot", efi::GLOBAL) {
+        None => SecureBoot::Unsupported,
+        Some(true)
+            if is_set("SetupMode", efi::GLOBAL) != Some(true)
+                && is_set("MokSBStateRT", efi::SHIM) != Some(true) =>
+        {
+            SecureBoot::Enabled
+        }
+        Some(_) => SecureBoot::Disabled,
+    }
+}
+
+fn keys(eyes: &Eyes<'_>) -> Vec<EnrolledKey> {
+    let stores = [
+        (KeyStore::Pk, "PK", efi::GLOBAL),
+        (KeyStore::Kek, "KEK", efi::GLOBAL),
+        (KeyStore::Db, "db", efi::SECURITY),
+        (KeyStore::Mok, "MokListRT", efi::SHIM),
+    ];
+    let mut keys = BTreeSet::new();
+    for (store, name, namespace) in stores {
+        let Some(lists) = variable(eyes, name, namespace) else { continue };
+        let path = format!("{EFI}/efivars/{name}-{namespace}");
+        let found = efi::certificates(&lists).ok_or("its sizes do not add up");
+        let found = eyes.understood(&path, found).unwrap_or_default();
+        keys.extend(found.into_iter().map(|fingerprint| EnrolledKey { store, fingerprint }));
+    }
+    keys.into_iter().collect()
+}
+
+/// The level in brackets: `none [integrity] confidentiality`.
+fn lockdown(text: &str) -> Option<Lockdown> {
+    match text.split_once('[')?.1.split_once(']')?.0 {
+        "none" => Some(Lockdown::None),
+        "integrity" => Some(Lockdown::Integrity),
+        "confidentiality" => Some(Lockdown::Confidentiality),
+        _ => None,
+    }
+}
+
+/// Whether a file says anything beside comments.
+fn has_lines(text: &str) -> bool {
+    text.lines().map(str::trim).any(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+/// What words of the command line concern devices; all others stay on the node.
+const WORDS: [&str; 24] = [
+    "amd_iommu",
+    "efi",
+    "efifb",
+    "initcall_blacklist",
+    "intel_iommu",
+    "iommu",
+    "iommu.passthrough",
+    "iommu.strict",
+    "lockdown",
+    "module_blacklist",
+    "modprobe.blacklist",
+    "module.sig_enforce",
+    "nomodeset",
+    "nouveau.blacklist",
+    "nouveau.modeset",
+    "nvidia.NVreg_EnableGpuFirmware",
+    "pci",
+    "pcie_acs_override",
+    "rd.driver.blacklist",
+    "simplefb",
+    "vfio-pci.disable_vga",
+    "vfio-pci.ids",
+    "vfio_iommu_type1.allow_unsafe_interrupts",
+    "video",
+];
+
+fn words(cmdline: &str) -> Vec<KernelWord> {
+    let words = cmdline.split_whitespace();
+    let about_devices = |word: &&str| WORDS.contains(&word.split('=').next().unwrap_or_default());
+    words.filter(about_devices).filter_map(|word| word.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn only_words_about_devices_leave_the_node() {
+        let cmdline = "BOOT_IMAGE=/boot/vmlinuz root=UUID=1 ro secret=x intel_iommu=on iommu=pt video=\"a b\"\n";
+        let words: Vec<_> = words(cmdline).iter().map(ToString::to_string).collect();
+        assert_eq!(words, ["intel_iommu=on", "iommu=pt"]);
+    }
+
+    #[test]
+    fn the_level_of_lockdown_is_the_one_in_brackets() {
+        assert_eq!(lockdown("none [integrity] confidentiality\n"), Some(Lockdown::Integrity));
+        assert_eq!(lockdown("[none] integrity confidentiality\n"), Some(Lockdown::None));
+        assert_eq!(lockdown("none integrity"), None);
+    }
+
+    #[test]
+    fn comments_list_no_esp() {
+        assert!(!has_lines("# none\n\n"));
+        assert!(has_lines("# one\nABCD-1234\n"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in any::<String>()) {
+            lockdown(&text);
+            words(&text);
+            has_lines(&text);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Which boot loader a machine uses, by every sign that it leaves.
+
+use std::collections::BTreeSet;
+
+use vgpu_manifest::inventory::{LoaderEvidence, LoaderSign};
+use vgpu_manifest::platform::{BootLoader, Firmware};
+
+use super::boot::variable;
+use super::efi;
+use super::eyes::Eyes;
+
+/// Files of an EFI system partition that only one boot loader has there.
+const ESP_FILES: [(&str, BootLoader); 5] = [
+    ("/boot/efi/EFI/proxmox/grubx64.efi", BootLoader::Grub),
+    ("/boot/efi/EFI/proxmox/shimx64.efi", BootLoader::Grub),
+    ("/boot/efi/EFI/debian/grubx64.efi", BootLoader::Grub),
+    ("/boot/efi/EFI/debian/shimx64.efi", BootLoader::Grub),
+    ("/boot/efi/EFI/systemd/systemd-bootx64.efi", BootLoader::SystemdBoot),
+];
+
+/// All signs, the strongest first.
+pub(super) fn evidence(eyes: &Eyes<'_>, firmware: Firmware) -> Vec<LoaderEvidence> {
+    let mut found = BTreeSet::new();
+    let mut add = |sign, loader| _ = found.insert(LoaderEvidence { sign, loader });
+    let info = variable(eyes, "LoaderInfo", efi::LOADER);
+    if let Some(loader) = info.and_then(|info| by_name(&efi::text(&info))) {
+        add(LoaderSign::LoaderInfo, loader);
+    }
+    if let Some(loader) = booted_file(eyes).and_then(|file| by_file(&file)) {
+        add(LoaderSign::BootEntry, loader);
+    }
+    for (path, loader) in ESP_FILES {
+        if eyes.exists(path) {
+            add(LoaderSign::EspFile, loader);
+        }
+    }
+    if firmware == Firmware::Bios {
+        add(LoaderSign::LegacyBios, BootLoader::Grub);
+    }
+    if eyes.exists("/boot/grub/grub.cfg") {
+        add(LoaderSign::GrubConfig, BootLoader::Grub);
+    }
+    found.into_iter().collect()
+}
+
+/// The file of the entry that the firmware booted.
+fn booted_file(eyes: &Eyes<'_>) -> Option<String> {
+    let current = variable(eyes, "BootCurrent", efi::GLOBAL)?;
+    let number = u16::from_le_bytes(*current.first_chunk()?);
+    efi::file_of_entry(&variable(eyes, &format!("Boot{number:04X}"), efi::GLOBAL)?)
+}
+
+/// The loader that calls itself so; GRUB has done it since 2.12.
+fn by_name(name: &str) -> Option<BootLoader> {
+    if name.starts_with("systemd-boot ") {
+        Some(BootLoader::SystemdBoot)
+    } else {
+        name.starts_with("GRUB ").then_some(BootLoader::Grub)
+    }
+}
+
+/// The loader that has such a file; shim loads GRUB on Debian and Proxmox VE. The fallback name
+/// `BOOTX64.EFI` belongs to anybody.
+fn by_file(file: &str) -> Option<BootLoader> {
+    let file = file.rsplit('\\').next().unwrap_or_default();
+    let is = |name: &str| file.eq_ignore_ascii_case(name);
+    if is("systemd-bootx64.efi") {
+        Some(BootLoader::SystemdBoot)
+    } else {
+        (is("grubx64.efi") || is("shimx64.efi")).then_some(BootLoader::Grub)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loaders_are_known_by_name_and_file() {
+        assert_eq!(by_name("systemd-boot 252.36-1~deb12u1"), Some(BootLoader::SystemdBoot));
+        assert_eq!(by_name("GRUB 2.12"), Some(BootLoader::Grub));
+        assert_eq!(by_name("rEFInd"), None);
+        assert_eq!(by_file("\\EFI\\proxmox\\SHIMX64.EFI"), Some(BootLoader::Grub));
+        assert_eq!(by_file("\\EFI\\systemd\\systemd-bootx64.efi"), Some(BootLoader::SystemdBoot));
+        assert_eq!(by_file("\\EFI\\BOOT\\BOOTX64.EFI"), None);
+    }
+}

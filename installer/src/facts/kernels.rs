@@ -1,0 +1,97 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use vgpu_manifest::inventory::{Kernel, KernelPart, Kernels, Label, LoadedModule, Name};
+use vgpu_manifest::platform::KernelRelease;
+
+use super::eyes::Eyes;
+
+const BOOT: &str = "/boot";
+const MODULES: &str = "/lib/modules";
+
+/// The modules that a vGPU host has to do with, in order.
+const OF_INTEREST: [&str; 18] = [
+    "kvm_amd",
+    "kvm_intel",
+    "mdev",
+    "nouveau",
+    "nova_core",
+    "nvidia",
+    "nvidia_drm",
+    "nvidia_modeset",
+    "nvidia_uvm",
+    "nvidia_vgpu_vfio",
+    "nvidiafb",
+    "vfio",
+    "vfio_iommu_type1",
+    "vfio_mdev",
+    "vfio_pci",
+    "vfio_pci_core",
+    "vfio_virqfd",
+    "zfs",
+];
+
+/// Where DKMS and NVIDIA's installer put the module, below a kernel's folder. Some releases of
+/// DKMS compress it.
+const NVIDIA: [&str; 4] = [
+    "updates/dkms/nvidia.ko",
+    "updates/dkms/nvidia.ko.xz",
+    "updates/dkms/nvidia.ko.zst",
+    "kernel/drivers/video/nvidia.ko",
+];
+
+/// Kernels, running and installed.
+pub(super) fn look(eyes: &Eyes<'_>) -> Kernels {
+    Kernels {
+        running: eyes.value("/proc/sys/kernel/osrelease"),
+        pinned: eyes.value("/etc/kernel/proxmox-boot-pin"),
+        pinned_next: eyes.value("/etc/kernel/next-boot-pin"),
+        installed: installed(eyes),
+        modules: loaded(eyes),
+    }
+}
+
+fn installed(eyes: &Eyes<'_>) -> Vec<Kernel> {
+    let mut kernels: BTreeMap<KernelRelease, BTreeSet<KernelPart>> = BTreeMap::new();
+    for name in eyes.names(BOOT) {
+        let release = name.strip_prefix("vmlinuz-").map(str::parse);
+        if let Some(release) = release.and_then(|release| eyes.understood(BOOT, release)) {
+            kernels.entry(release).or_default().insert(KernelPart::Image);
+        }
+    }
+    for name in eyes.names(MODULES) {
+        if let Some(release) = eyes.understood(MODULES, name.parse()) {
+            let parts = parts(eyes, &name);
+            kernels.entry(release).or_default().extend(parts);
+        }
+    }
+    // A folder that a removed kernel left behind is no kernel.
+    kernels.retain(|_, has| !has.is_empty());
+    kernels.into_iter().map(|(release, has)| Kernel { release, has }).collect()
+}
+
+fn parts(eyes: &Eyes<'_>, release: &str) -> Vec<KernelPart> {
+    let has = |file: &str| eyes.exists(&format!("{MODULES}/{release}/{file}"));
+    let mut parts = Vec::new();
+    if has("kernel") {
+        parts.push(KernelPart::Modules);
+    }
+    if has("build/Makefile") {
+        parts.push(KernelPart::Headers);
+    }
+    if NVIDIA.into_iter().any(has) {
+        parts.push(KernelPart::NvidiaModule);
+    }
+    parts
+}
+
+fn loaded(eyes: &Eyes<'_>) -> Vec<LoadedModule> {
+    let module = |name: &str| {
+        let folder = format!("/sys/module/{name}");
+        if !eyes.is_dir(&folder) {
+            return None;
+        }
+        let version = eyes.text(&format!("{folder}/version")).map(|text| Label::lossy(&text));
+        Some(LoadedModule { name: name.parse::<Name>().ok()?, version })
+    };
+    OF_INTEREST.into_iter().filter_map(module).collect()
+}

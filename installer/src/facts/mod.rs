@@ -1,0 +1,60 @@
+//! What this machine is, read once, from files only.
+//!
+//! sysfs, procfs, dpkg's status and EFI variables say everything; no command is run and nothing is
+//! changed, so a look works on a folder that stands for a machine as well, and takes milliseconds.
+//! Each file format has a pure parser of its own; [`Eyes`] does the reading, and keeps what could
+//! not be read, so that "unknown" is never taken for "no".
+//!
+//! The result is the [`Inventory`]: the document that `inventory` prints is what the planner plans
+//! with.
+
+mod apt;
+mod bars;
+mod base;
+mod boot;
+mod boot_sign;
+mod deb822;
+mod dpkg;
+mod efi;
+mod eyes;
+mod identity;
+mod kernels;
+mod leftovers;
+mod mounts;
+mod one_line;
+mod pci;
+mod subscription;
+
+pub use self::identity::Serials;
+
+use vgpu_manifest::inventory::{Inventory, SCHEMA};
+
+use self::eyes::Eyes;
+use crate::host::Look;
+
+/// Look at the machine.
+///
+/// It always succeeds: what could not be read or understood is listed in the inventory itself.
+#[must_use]
+pub fn inventory(look: &dyn Look, serials: Serials) -> Inventory {
+    let eyes = Eyes::new(look);
+    let packages = dpkg::packages(&eyes);
+    let devices = pci::look(&eyes);
+    Inventory {
+        schema: SCHEMA,
+        os: base::os(&eyes, &packages),
+        cpu: base::cpu(&eyes),
+        iommu: pci::iommu(&eyes),
+        boot: boot::look(&eyes),
+        kernels: kernels::look(&eyes),
+        root: mounts::root(&eyes),
+        gpus: devices.gpus,
+        iommu_groups: devices.groups,
+        apt_sources: apt::sources(&eyes),
+        subscription: subscription::look(&eyes),
+        packages,
+        leftovers: leftovers::look(&eyes),
+        identity: identity::look(&eyes, serials),
+        unread: eyes.unread(),
+    }
+}

@@ -1,0 +1,199 @@
+//! PCI devices as sysfs shows them: `/sys/bus/pci/devices` and `/sys/kernel/iommu_groups`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use vgpu_manifest::inventory::{
+    Gpu, GroupMember, IommuGroup, IommuState, Name, PciClass, SrIov, VgpuInterface, VirtualFunction,
+};
+use vgpu_manifest::platform::{PciAddress, PciId};
+
+use super::bars;
+use super::eyes::Eyes;
+
+const DEVICES: &str = "/sys/bus/pci/devices";
+const GROUPS: &str = "/sys/kernel/iommu_groups";
+const IOMMUS: &str = "/sys/class/iommu";
+
+/// What there is of display devices.
+pub(super) struct Devices {
+    /// The physical ones, with their virtual functions.
+    pub(super) gpus: Vec<Gpu>,
+    /// The IOMMU groups that they and their virtual functions are in.
+    pub(super) groups: Vec<IommuGroup>,
+}
+
+/// Look at all display devices and at what shares an IOMMU group with them.
+pub(super) fn look(eyes: &Eyes<'_>) -> Devices {
+    let (mut gpus, mut functions) = (Vec::new(), BTreeMap::<_, Vec<_>>::new());
+    for device in addresses(eyes, DEVICES).into_iter().map(|address| Device { eyes, address }) {
+        if !device.class().is_some_and(PciClass::is_display) {
+            continue;
+        }
+        match device.physical_function() {
+            Some(physical) => functions.entry(physical).or_default().push(device.function()),
+            None => gpus.extend(device.gpu()),
+        }
+    }
+    for gpu in &mut gpus {
+        if let Some(sr_iov) = &mut gpu.sr_iov {
+            sr_iov.functions = functions.remove(&gpu.address).unwrap_or_default();
+        }
+    }
+    for address in functions.into_keys() {
+        eyes.note(&format!("{DEVICES}/{address}"), "it has virtual functions and is no GPU");
+    }
+    let groups = groups(eyes, &gpus);
+    Devices { gpus, groups }
+}
+
+/// Whether the IOMMU translates.
+///
+/// Groups alone do not say so: VFIO makes some for a machine without an IOMMU as well.
+pub(super) fn iommu(eyes: &Eyes<'_>) -> IommuState {
+    let any = |path| !eyes.names(path).is_empty();
+    if any(IOMMUS) && any(GROUPS) { IommuState::On } else { IommuState::Off }
+}
+
+fn groups(eyes: &Eyes<'_>, gpus: &[Gpu]) -> Vec<IommuGroup> {
+    let functions = gpus.iter().filter_map(|gpu| gpu.sr_iov.as_ref()).flat_map(|s| &s.functions);
+    let numbers = gpus.iter().filter_map(|gpu| gpu.iommu_group);
+    let numbers: BTreeSet<u32> = numbers.chain(functions.filter_map(|f| f.iommu_group)).collect();
+    let group = |number| {
+        let members = addresses(eyes, &format!("{GROUPS}/{number}/devices")).into_iter();
+        let members = members.filter_map(|address| Device { eyes, address }.member()).collect();
+        IommuGroup { number, members }
+    };
+    numbers.into_iter().map(group).collect()
+}
+
+/// The devices that a folder has links to, by address.
+fn addresses(eyes: &Eyes<'_>, folder: &str) -> BTreeSet<PciAddress> {
+    let parse = |name: String| eyes.understood(folder, name.parse());
+    eyes.names(folder).into_iter().filter_map(parse).collect()
+}
+
+/// One device's folder in sysfs.
+struct Device<'a> {
+    eyes: &'a Eyes<'a>,
+    address: PciAddress,
+}
+
+impl Device<'_> {
+    fn path(&self, file: &str) -> String {
+        format!("{DEVICES}/{}/{file}", self.address)
+    }
+
+    fn gpu(&self) -> Option<Gpu> {
+        let resource = self.eyes.text(&self.path("resource")).unwrap_or_default();
+        let config = self.eyes.bytes(&self.path("config")).unwrap_or_default();
+        Some(Gpu {
+            address: self.address,
+            id: self.id()?,
+            class: self.class()?,
+            driver: self.driver(),
+            iommu_group: self.group(),
+            boot_display: self.eyes.value(&self.path("boot_vga")) == Some(1),
+            bars: bars::parse(&resource, &config),
+            sr_iov: self.sr_iov(),
+            vgpu: self.vgpu(),
+        })
+    }
+
+    fn function(&self) -> VirtualFunction {
+        VirtualFunction {
+            address: self.address,
+            driver: self.driver(),
+            iommu_group: self.group(),
+            vgpu: self.vgpu(),
+        }
+    }
+
+    fn member(&self) -> Option<GroupMember> {
+        Some(GroupMember {
+            address: self.address,
+            id: self.id()?,
+            class: self.class()?,
+            driver: self.driver(),
+        })
+    }
+
+    fn class(&self) -> Option<PciClass> {
+        self.number("class").map(PciClass::new)
+    }
+
+    fn id(&self) -> Option<PciId> {
+        let half = |file| u16::try_from(self.number(file)?).ok();
+        let id = PciId::new(half("vendor")?, half("device")?);
+        // A board that names no maker has none worth naming.
+        let board = half("subsystem_vendor").zip(half("subsystem_device"));
+        let board = board.filter(|(vendor, _)| !matches!(vendor, 0 | 0xffff));
+        Some(board.map_or(id, |(vendor, device)| id.with_subsystem(vendor, device)))
+    }
+
+    fn driver(&self) -> Option<Name> {
+        let path = self.path("driver");
+        self.eyes.understood(&path, self.eyes.link_name(&path)?.parse())
+    }
+
+    fn group(&self) -> Option<u32> {
+        let path = self.path("iommu_group");
+        self.eyes.understood(&path, self.eyes.link_name(&path)?.parse())
+    }
+
+    fn physical_function(&self) -> Option<PciAddress> {
+        let path = self.path("physfn");
+        self.eyes.understood(&path, self.eyes.link_name(&path)?.parse())
+    }
+
+    /// The functions themselves are filled in once all have been seen.
+    fn sr_iov(&self) -> Option<SrIov> {
+        let total = self.eyes.value(&self.path("sriov_totalvfs")).filter(|total| *total > 0)?;
+        let current = self.eyes.value(&self.path("sriov_numvfs")).unwrap_or_default();
+        Some(SrIov { total, current, functions: Vec::new() })
+    }
+
+    fn vgpu(&self) -> Option<VgpuInterface> {
+        if self.eyes.is_dir(&self.path("mdev_supported_types")) {
+            Some(VgpuInterface::Mdev)
+        } else if self.eyes.exists(&self.path("nvidia/creatable_vgpu_types")) {
+            Some(VgpuInterface::Vendor)
+        } else {
+            None
+        }
+    }
+
+    /// A number as sysfs writes ids: `0x10de`.
+    fn number(&self, file: &str) -> Option<u32> {
+        let path = self.path(file);
+        let text = self.eyes.text(&path)?;
+        self.eyes.understood(&path, hexadecimal(text.trim()))
+    }
+}
+
+fn hexadecimal(text: &str) -> Result<u32, &'static str> {
+    let digits = text.strip_prefix("0x").filter(|digits| !digits.starts_with('+'));
+    let number = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+    number.ok_or("it does not hold a hexadecimal number")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn numbers_are_hexadecimal_with_a_prefix() {
+        assert_eq!(hexadecimal("0x10de"), Ok(0x10de));
+        for bad in ["", "10de", "0x", "0x+1", "0x-1", "0x100000000", "0xg"] {
+            assert!(hexadecimal(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "(0x)?[0-9a-g+]{0,10}|\\PC*") {
+            let _ = hexadecimal(&text);
+        }
+    }
+}

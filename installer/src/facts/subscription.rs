@@ -1,0 +1,65 @@
+use base64ct::{Base64, Encoding as _};
+use serde::Deserialize;
+use vgpu_manifest::inventory::Subscription;
+
+use super::eyes::Eyes;
+
+const SUBSCRIPTION: &str = "/etc/subscription";
+
+/// Whether a subscription is set, and active.
+pub(super) fn look(eyes: &Eyes<'_>) -> Subscription {
+    match eyes.text(SUBSCRIPTION) {
+        None => Subscription::None,
+        Some(text) => eyes.understood(SUBSCRIPTION, parse(&text)).unwrap_or(Subscription::Inactive),
+    }
+}
+
+/// What Proxmox keeps: the key, a checksum, and what its server said as JSON in base64.
+fn parse(text: &str) -> Result<Subscription, &'static str> {
+    let mut lines = text.lines().map(str::trim);
+    if lines.next().is_none_or(str::is_empty) {
+        return Ok(Subscription::None);
+    }
+    let encoded: String = lines.skip(1).collect();
+    // The key is in the answer too: nothing of it may get into a message.
+    let json = Base64::decode_vec(&encoded).map_err(|_| "what follows the key is not base64")?;
+    let said: Said = serde_json::from_slice(&json).map_err(|_| "it holds no answer of a server")?;
+    // Proxmox wrote `Active` until PVE 7.1 and has written `active` since.
+    let is_active = said.status.eq_ignore_ascii_case("active");
+    Ok(if is_active { Subscription::Active } else { Subscription::Inactive })
+}
+
+/// The one thing in the answer that matters here.
+#[derive(Deserialize)]
+struct Said {
+    status: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn file(json: &str) -> String {
+        format!("pve1c-0000000000\nAAAA\n{}\n", Base64::encode_string(json.as_bytes()))
+    }
+
+    #[test]
+    fn only_the_state_is_taken() {
+        assert_eq!(parse(&file(r#"{"status":"active","key":"k"}"#)), Ok(Subscription::Active));
+        assert_eq!(parse(&file(r#"{"status":"Active"}"#)), Ok(Subscription::Active));
+        assert_eq!(parse(&file(r#"{"status":"expired"}"#)), Ok(Subscription::Inactive));
+        assert_eq!(parse(""), Ok(Subscription::None));
+        for bad in [file("{}"), file("["), "pve1c-0000000000\nAAAA\n***\n".to_owned()] {
+            assert!(!parse(&bad).unwrap_err().contains("pve1c"), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,20}\n\\PC{0,20}\n[A-Za-z0-9+/=\n]{0,40}|\\PC*") {
+            let _ = parse(&text);
+        }
+    }
+}

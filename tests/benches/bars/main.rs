@@ -1,0 +1,87 @@
+//! What must be fast, beside the tools that one would otherwise take, as one Markdown table.
+//!
+//! Every figure is a ratio of medians of runs that were interleaved on the same bytes, so it says
+//! something on a busy machine too; the table says when the machine was busy.
+//!
+//! `cargo bench -p vgpu-tests` uses 1 GiB in the system's folder for temporary files;
+//! `VGPU_BENCH_MIB` and `TMPDIR` change that.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on has failed")]
+#![expect(clippy::print_stdout, reason = "the table is what it is for")]
+
+mod run;
+mod scene;
+
+use run::{Race, have};
+use scene::Scene;
+
+fn main() {
+    let mib = std::env::var("VGPU_BENCH_MIB").ok().and_then(|n| n.parse().ok()).unwrap_or(1024);
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let scene = Scene::new(mib);
+    let mut rows = Vec::new();
+    verify(&scene, &mut rows);
+    write(&scene, &mut rows);
+    small(&scene, &mut rows);
+
+    println!("\n{mib} MiB of incompressible payload, {} cores, medians of {} interleaved runs.", cores(), run::ROUNDS);
+    let busy = load.split(' ').next().and_then(|n| n.parse::<f64>().ok()).unwrap_or_default();
+    if busy > 0.5 {
+        println!("The machine was busy: its load was {busy} at the start.");
+    }
+    println!("\n| what | time | beside | time | ratio | bar | holds | peak memory |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
+    for row in rows {
+        println!("{row}");
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+}
+
+/// Reading: from the page cache, and from the disk.
+fn verify(scene: &Scene, rows: &mut Vec<String>) {
+    let ours = || scene.installer(&["verify", scene.bundle.as_str()]);
+    let race = |what, bar| Race::new(what, bar).memory(32);
+    let openssl = || scene.tool("openssl", &["dgst", "-sha256", scene.bundle.as_str()]);
+    rows.push(race("`verify`, from the page cache", 1.0 / 1.7).against("openssl dgst -sha256", &ours, &openssl));
+    let sum = || scene.tool("sha256sum", &[scene.bundle.as_str()]);
+    rows.push(race("`verify`, from the page cache", f64::INFINITY).against("sha256sum", &ours, &sum));
+    if have("minisign") {
+        let minisign = || scene.tool("minisign", &["-Vm", scene.bundle.as_str(), "-p", scene.minisign.as_str()]);
+        rows.push(race("`verify`, from the page cache", f64::INFINITY).against("minisign -V", &ours, &minisign));
+    }
+    let cat = || scene.tool("cat", &[scene.bundle.as_str()]);
+    rows.push(race("`verify`, from the disk", 1.05).cold(&scene.bundle).against("cat > /dev/null", &ours, &cat));
+    let deep = || scene.installer(&["verify", "--deep", scene.bundle.as_str()]);
+    rows.push(race("`verify --deep`, from the page cache", f64::INFINITY).against("openssl dgst -sha256", &deep, &openssl));
+}
+
+/// Writing, durably.
+fn write(scene: &Scene, rows: &mut Vec<String>) {
+    let ours = || scene.apply();
+    let cp = || scene.copy(&scene.bundle);
+    rows.push(Race::new("`apply`, its staging pass", 1.15).memory(64).against("cp + sync", &ours, &cp));
+    let ours = || scene.build();
+    let cp = || scene.copy(&scene.payload);
+    rows.push(Race::new("`build`, everything cached", 1.15).memory(64).against("cp + sync", &ours, &cp));
+    if have("minisign") && have("zstd") {
+        let archive = || scene.tar_zstd_minisign();
+        rows.push(Race::new("`build`, everything cached", f64::INFINITY).memory(64).against("tar, zstd -3, minisign", &ours, &archive));
+    }
+}
+
+/// What people wait for at a prompt, in milliseconds. The bar is 100 ms, so the other side is a sleep.
+fn small(scene: &Scene, rows: &mut Vec<String>) {
+    let pause = || scene.tool("sleep", &["0.1"]);
+    let bundle = scene.small_bundle.as_str();
+    for (what, words) in [
+        ("`plan`", &["plan", bundle][..]),
+        ("`inventory`", &["inventory"]),
+        ("`status`", &["status"]),
+    ] {
+        let ours = || scene.installer(words);
+        rows.push(Race::new(what, 1.0).memory(64).against("100 ms", &ours, &pause));
+    }
+}
