@@ -170,7 +170,7 @@ proptest! {
             lines.push((NAMES[owner], seed, role(may)));
         }
         let policy = policy(1, threshold, &lines, &revoked);
-        prop_assert_eq!(Policy::parse(policy.to_string().as_bytes()).as_ref(), Ok(&policy));
+        prop_assert_eq!(Policy::parse(policy.to_string().as_bytes()), Ok(policy.clone()));
 
         let counts = |&seed: &u8| {
             let known = usize::from(seed) < owners.len();
