@@ -1,7 +1,13 @@
 //! Uses bundles, offline.
 
+pub mod facts;
 pub mod host;
+pub mod journal;
+pub mod kernel_line;
+pub mod plan;
+pub mod settle;
 pub mod state;
+pub mod step;
 
 use std::process::ExitCode;
 

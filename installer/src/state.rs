@@ -63,22 +63,44 @@ pub fn owns(path: &HostPath) -> bool {
     path.as_path().starts_with(DIR)
 }
 
-/// Make the folders, if they are not there.
-pub fn prepare(host: &mut dyn Host) -> Result<(), HostError> {
-    for (path, mode) in [("/var", "0755"), ("/var/lib", "0755"), (DIR, "0700")] {
-        ensure_dir(host, &fixed(path), mode)?;
-    }
-    ensure_dir(host, &store(), "0700")?;
-    ensure_dir(host, &undo(), "0700")
+/// Whether `path` is not for bundles: what is ours, and what says whom this host trusts.
+#[must_use]
+pub fn reserves(path: &HostPath) -> bool {
+    owns(path) || path.as_path().starts_with("/etc/vgpu-offline")
 }
 
-fn ensure_dir(host: &mut dyn Host, path: &HostPath, mode: &str) -> Result<(), HostError> {
+/// Make the folders, if they are not there.
+pub fn prepare(host: &mut dyn Host) -> Result<(), HostError> {
+    for path in ["/var", "/var/lib"] {
+        ensure_dir(host, &fixed(path), Mode::DIR)?;
+    }
+    for path in [dir(), store(), undo()] {
+        ensure_dir(host, &path, mode("0700"))?;
+    }
+    Ok(())
+}
+
+fn ensure_dir(host: &mut dyn Host, path: &HostPath, mode: Mode) -> Result<(), HostError> {
     if host.stat(path)?.is_some() {
         return Ok(());
     }
-    let mode: Mode = mode.parse().unwrap_or_else(|_| unreachable!("`{mode}` is a mode"));
     let node = Node::Dir { meta: Meta::root(mode) };
     host.put(path, New { node: &node, from: Source::Nowhere, temp: TempName::of_entry(0) })
+}
+
+/// What only root may read or write.
+#[must_use]
+pub fn private() -> Mode {
+    mode("0600")
+}
+
+/// The path of `name` in our own folder `dir`.
+pub(crate) fn below_dir(dir: &HostPath, name: &str) -> HostPath {
+    fixed(dir.as_path().join(name).as_str())
+}
+
+fn mode(octal: &str) -> Mode {
+    octal.parse().unwrap_or_else(|_| unreachable!("`{octal}` is a mode"))
 }
 
 fn below(name: &str) -> HostPath {

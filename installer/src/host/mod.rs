@@ -7,6 +7,8 @@
 mod command;
 mod content;
 mod error;
+#[cfg(test)]
+pub(crate) mod mem;
 mod node;
 mod overlay;
 pub mod real;

@@ -5,12 +5,12 @@ use std::fmt;
 /// It starts with a dot and ends in `.tmp~`, which `run-parts`, systemd, `update-grub`, modprobe,
 /// udev and apt all pass over when they read a directory, so nothing half-written is ever used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TempName(u64);
+pub struct TempName(i64);
 
 impl TempName {
     /// The name that belongs to this entry of the journal.
     #[must_use]
-    pub fn of_entry(id: u64) -> Self {
+    pub fn of_entry(id: i64) -> Self {
         Self(id)
     }
 

@@ -1,0 +1,101 @@
+use std::io;
+
+use super::{Content, Host as _, Look as _, MemHost, Mode, Node};
+use crate::host::{HostError, Kind, Verb};
+use crate::state::fixed;
+
+/// A program that a test gives to a host: it gets its arguments and returns its exit status.
+pub(crate) type Program = fn(&mut MemHost, &[&str]) -> Result<i32, HostError>;
+
+/// Run a command on the host in memory.
+pub(super) fn run(host: &mut MemHost, words: &[&str]) -> Result<i32, HostError> {
+    if let Some(program) = host.programs.get(words[0]) {
+        return program(host, &words[1..]);
+    }
+    match words {
+        ["update-grub"] => update_grub(host),
+        ["proxmox-boot-tool", "refresh"] => proxmox_boot_refresh(host),
+        ["update-initramfs", "-u", "-k", "all"] => update_initramfs(host),
+        ["systemctl", "daemon-reload"] => daemon_reload(host),
+        ["depmod", release] => depmod(host, release),
+        ["true"] => Ok(0),
+        ["false"] => Ok(1),
+        _ => {
+            let path = fixed("/usr/bin").as_path().join(words[0]);
+            let path = crate::host::HostPath::new(path).unwrap();
+            Err(HostError::path(Verb::Read, &path, io::ErrorKind::NotFound))
+        }
+    }
+}
+
+impl MemHost {
+    /// Write a file as a program would: in place, and not through the journal.
+    pub(crate) fn scribble(&mut self, path: &str, text: &str) -> Result<(), HostError> {
+        let path = fixed(path);
+        let node = Node::file(Content::of(text.as_bytes()), Mode::FILE);
+        self.change(&path, |host| {
+            host.place_node(path.as_path().as_str(), node, text.as_bytes());
+        })
+    }
+
+    /// Remove a file as a program would.
+    pub(crate) fn scratch(&mut self, path: &str) -> Result<(), HostError> {
+        self.remove(&fixed(path))
+    }
+
+    /// The texts of the files in a directory whose names end so and do not start with a dot.
+    fn texts(&self, dir: &str, suffix: &str) -> String {
+        let names = self.list(&fixed(dir)).unwrap().unwrap_or_default();
+        let names = names.iter().filter(|name| name.ends_with(suffix) && !name.starts_with('.'));
+        names.filter_map(|name| self.text_of(&format!("{dir}/{name}"))).collect()
+    }
+}
+
+/// The words that GRUB would give the kernel, from what its configuration files assign.
+fn update_grub(host: &mut MemHost) -> Result<i32, HostError> {
+    let own = host.text_of("/etc/default/grub").unwrap_or_default();
+    let all = own + &host.texts("/etc/default/grub.d", ".cfg");
+    let mut words = String::new();
+    for line in all.lines() {
+        if let Some(value) = line.strip_prefix("GRUB_CMDLINE_LINUX_DEFAULT=") {
+            let value = value.trim_matches('"');
+            words = value.replace("$GRUB_CMDLINE_LINUX_DEFAULT", &words);
+        }
+    }
+    host.scribble("/boot/grub/grub.cfg", &format!("linux /vmlinuz root=/dev/sda1 {words}\n"))?;
+    Ok(0)
+}
+
+fn proxmox_boot_refresh(host: &mut MemHost) -> Result<i32, HostError> {
+    let text = host.text_of("/etc/kernel/cmdline").unwrap_or_default();
+    let line = text.lines().next().unwrap_or_default().to_owned();
+    if !line.contains("root=") {
+        return Ok(1);
+    }
+    host.scribble("/boot/efi/loader/entries/pve.conf", &format!("options {line}\n"))?;
+    Ok(0)
+}
+
+fn update_initramfs(host: &mut MemHost) -> Result<i32, HostError> {
+    let image =
+        host.texts("/etc/modprobe.d", ".conf") + &host.texts("/etc/modules-load.d", ".conf");
+    host.scribble("/boot/initrd.img", &image)?;
+    Ok(0)
+}
+
+fn daemon_reload(host: &mut MemHost) -> Result<i32, HostError> {
+    let below = |path: &&crate::host::HostPath| path.as_path().starts_with("/etc/systemd/system");
+    let units: Vec<_> = host.nodes.keys().filter(below).collect();
+    let units = units.into_iter().filter(|path| host.nodes[path].node.kind() != Kind::Dir);
+    let text = units.map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    host.scribble("/run/systemd/units", &text)?;
+    Ok(0)
+}
+
+fn depmod(host: &mut MemHost, release: &str) -> Result<i32, HostError> {
+    let dir = format!("/lib/modules/{release}");
+    let updates = host.list(&fixed(&format!("{dir}/updates")))?.unwrap_or_default();
+    let text = updates.join("\n");
+    host.scribble(&format!("{dir}/modules.dep"), &text)?;
+    Ok(0)
+}

@@ -1,0 +1,318 @@
+//! A host in memory, for tests, that dies when it is told to.
+
+mod commands;
+mod fuse;
+
+pub(crate) use self::commands::Program;
+pub(crate) use self::fuse::Fuse;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use super::{
+    Command, Content, Exit, Host, HostError, HostPath, Kind, Look, Meta, Mode, New, Node, Output,
+    Source, Stat, TempName, Verb,
+};
+use crate::state;
+
+/// A host in memory. It knows what the tools that rebuild derived state do, and as many other
+/// programs as a test gives it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct MemHost {
+    /// Its file system; the root directory is always there.
+    pub(crate) nodes: BTreeMap<HostPath, Thing>,
+    /// The commands that ran to their end.
+    pub(crate) ran: Vec<String>,
+    /// Programs beside the usual ones.
+    pub(crate) programs: BTreeMap<&'static str, Program>,
+    /// When the power goes.
+    pub(crate) fuse: Fuse,
+    ticks: u64,
+}
+
+/// Something in memory, with its bytes if it is a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Thing {
+    pub(crate) node: Node,
+    pub(crate) bytes: Vec<u8>,
+    inode: u64,
+    changed: u64,
+}
+
+/// What a test compares: all paths but those that the installer keeps for itself.
+pub(crate) type Picture = BTreeMap<HostPath, Node>;
+
+impl MemHost {
+    /// A host with these files, and the directories that they are in.
+    pub(crate) fn with_files(files: &[(&str, &str)]) -> Self {
+        let mut host = Self::default();
+        for (path, text) in files {
+            host.place(path, text);
+        }
+        host
+    }
+
+    /// Put a file there as somebody else would, past journal and power cuts.
+    pub(crate) fn place(&mut self, path: &str, text: &str) {
+        self.place_as(path, text.as_bytes(), Meta::root(Mode::FILE));
+    }
+
+    /// Put a file with these permissions there, past journal and power cuts.
+    pub(crate) fn place_as(&mut self, path: &str, bytes: &[u8], meta: Meta) {
+        let node = Node::File { content: Content::of(bytes), meta };
+        self.place_node(path, node, bytes);
+    }
+
+    /// Put anything there, past journal and power cuts.
+    pub(crate) fn place_node(&mut self, path: &str, node: Node, bytes: &[u8]) {
+        let path = state::fixed(path);
+        for dir in path.as_path().ancestors().skip(1) {
+            let dir = HostPath::new(dir).unwrap();
+            if dir.parent().is_some() && !self.nodes.contains_key(&dir) {
+                self.insert(dir, Node::dir(Mode::DIR), Vec::new());
+            }
+        }
+        self.insert(path, node, bytes.to_vec());
+    }
+
+    /// The text of a file, for a test to look at.
+    pub(crate) fn text_of(&self, path: &str) -> Option<String> {
+        let thing = self.nodes.get(&state::fixed(path))?;
+        Some(String::from_utf8(thing.bytes.clone()).unwrap())
+    }
+
+    /// Everything but what is in one of `without`.
+    pub(crate) fn picture(&self, without: &[&str]) -> Picture {
+        let ours = |path: &HostPath| state::dir().as_path().starts_with(path.as_path());
+        let left_out = |path: &HostPath| without.iter().any(|dir| path.as_path().starts_with(dir));
+        let kept = self
+            .nodes
+            .iter()
+            .filter(|(path, _)| !state::owns(path) && !ours(path) && !left_out(path));
+        kept.map(|(path, thing)| (path.clone(), thing.node.clone())).collect()
+    }
+
+    fn insert(&mut self, path: HostPath, node: Node, bytes: Vec<u8>) {
+        self.ticks += 1;
+        let inode = match self.nodes.get(&path) {
+            Some(old) if old.node.kind() == Kind::Dir && node.kind() == Kind::Dir => old.inode,
+            _ => self.ticks,
+        };
+        self.nodes.insert(path, Thing { node, bytes, inode, changed: self.ticks });
+    }
+
+    /// One change that either happens or does not when the power goes.
+    fn change<T>(
+        &mut self,
+        path: &HostPath,
+        act: impl FnOnce(&mut Self) -> T,
+    ) -> Result<T, HostError> {
+        let fuse = self.fuse.clone();
+        let cut = || HostError::path(Verb::Write, path, io::Error::other("power cut"));
+        fuse.burn(|| act(self)).ok_or_else(cut)
+    }
+
+    /// The node that `path` is, after all symlinks in it.
+    fn resolve(&self, path: &HostPath) -> io::Result<HostPath> {
+        let mut todo: Vec<String> = path
+            .as_path()
+            .components()
+            .rev()
+            .map(|part| part.to_string())
+            .filter(|part| part != "/")
+            .collect();
+        let mut done = state::fixed("/");
+        for _ in 0..100 {
+            let Some(part) = todo.pop() else { return Ok(done) };
+            if part == ".." {
+                done = done.parent().unwrap_or(done);
+                continue;
+            }
+            let next = HostPath::new(done.as_path().join(&part)).map_err(io::Error::other)?;
+            match self.nodes.get(&next).map(|thing| &thing.node) {
+                Some(Node::Link { target, .. }) => {
+                    if target.starts_with('/') {
+                        done = state::fixed("/");
+                    }
+                    let parts = target.split('/').filter(|part| !part.is_empty() && *part != ".");
+                    todo.extend(parts.map(str::to_owned).rev());
+                }
+                _ => done = next,
+            }
+        }
+        Err(io::ErrorKind::InvalidInput.into())
+    }
+
+    /// `path` with the symlinks in all but its last part followed.
+    fn real(&self, path: &HostPath) -> HostPath {
+        let Some(parent) = path.parent() else { return path.clone() };
+        let parent = self.resolve(&parent).unwrap_or(parent);
+        let name = path.as_path().file_name().unwrap_or_default();
+        HostPath::new(parent.as_path().join(name)).unwrap()
+    }
+
+    fn is_dir(&self, path: &HostPath) -> bool {
+        path.parent().is_none()
+            || self.nodes.get(path).is_some_and(|thing| thing.node.kind() == Kind::Dir)
+    }
+
+    fn has_children(&self, path: &HostPath) -> bool {
+        self.nodes.keys().any(|other| other.parent().as_ref() == Some(path))
+    }
+
+    fn temp(path: &HostPath, temp: TempName) -> HostPath {
+        HostPath::new(path.parent().unwrap().as_path().join(temp.to_string())).unwrap()
+    }
+
+    fn source(&self, from: Source<'_>) -> io::Result<Vec<u8>> {
+        match from {
+            Source::Nowhere => Ok(Vec::new()),
+            Source::Bytes(bytes) => Ok(bytes.to_vec()),
+            Source::File(path) => match self.nodes.get(&self.real(path)) {
+                Some(thing) if thing.node.kind() == Kind::File => Ok(thing.bytes.clone()),
+                _ => Err(io::ErrorKind::NotFound.into()),
+            },
+        }
+    }
+
+    /// Refuse what the kernel would refuse.
+    fn check_put(&self, path: &HostPath, node: &Node) -> io::Result<()> {
+        let parent = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        if !self.is_dir(&parent) {
+            let there = self.nodes.contains_key(&parent);
+            let kind = if there { io::ErrorKind::NotADirectory } else { io::ErrorKind::NotFound };
+            return Err(kind.into());
+        }
+        match (self.nodes.get(path).map(|thing| thing.node.kind()), node.kind()) {
+            (_, Kind::Special) => Err(io::ErrorKind::Unsupported.into()),
+            (Some(Kind::Dir), Kind::File | Kind::Link) => Err(io::ErrorKind::IsADirectory.into()),
+            (Some(Kind::File | Kind::Link | Kind::Special), Kind::Dir) => {
+                Err(io::ErrorKind::NotADirectory.into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Look for MemHost {
+    fn node(&self, path: &HostPath) -> Result<Option<Node>, HostError> {
+        if path.parent().is_none() {
+            return Ok(Some(Node::dir(Mode::DIR)));
+        }
+        Ok(self.nodes.get(&self.real(path)).map(|thing| thing.node.clone()))
+    }
+
+    fn stat(&self, path: &HostPath) -> Result<Option<Stat>, HostError> {
+        let stat = |thing: &Thing| Stat {
+            kind: thing.node.kind(),
+            size: thing.bytes.len() as u64,
+            inode: thing.inode,
+            changed: i64::try_from(thing.changed).unwrap(),
+        };
+        if path.parent().is_none() {
+            return Ok(Some(Stat { kind: Kind::Dir, size: 0, inode: 1, changed: 0 }));
+        }
+        Ok(self.nodes.get(&self.real(path)).map(stat))
+    }
+
+    fn read_up_to(&self, path: &HostPath, _: u64) -> Result<Option<Vec<u8>>, HostError> {
+        let error = |error| HostError::path(Verb::Read, path, error);
+        let real = self.resolve(path).map_err(error)?;
+        match self.nodes.get(&real) {
+            None => Ok(None),
+            Some(thing) if thing.node.kind() == Kind::File => Ok(Some(thing.bytes.clone())),
+            Some(_) => Err(error(io::ErrorKind::InvalidInput.into())),
+        }
+    }
+
+    fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>, HostError> {
+        let error = |error| HostError::path(Verb::Read, path, error);
+        let real = self.resolve(path).map_err(error)?;
+        if !self.is_dir(&real) {
+            let there = self.nodes.contains_key(&real);
+            return if there { Err(error(io::ErrorKind::NotADirectory.into())) } else { Ok(None) };
+        }
+        let children = self.nodes.keys().filter(|other| other.parent().as_ref() == Some(&real));
+        Ok(Some(
+            children.filter_map(|path| path.as_path().file_name()).map(str::to_owned).collect(),
+        ))
+    }
+
+    fn free_space(&self, _: &HostPath) -> Result<u64, HostError> {
+        Ok(1 << 40)
+    }
+
+    fn query(&self, command: &Command) -> Result<Option<Output>, HostError> {
+        let mut scratch = Self { fuse: Fuse::never(), ..self.clone() };
+        let status = commands::run(&mut scratch, &command.words());
+        let status = status.map_err(|_| HostError::Start {
+            command: command.clone(),
+            source: io::ErrorKind::NotFound.into(),
+        })?;
+        Ok(Some(Output { exit: Exit::Status(status), stdout: Vec::new(), stderr: Vec::new() }))
+    }
+
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)
+    }
+}
+
+impl Host for MemHost {
+    fn put(&mut self, path: &HostPath, new: New<'_>) -> Result<(), HostError> {
+        let error = |error| HostError::path(Verb::Write, path, error);
+        let path = &self.real(path);
+        self.check_put(path, new.node).map_err(error)?;
+        let bytes = self.source(new.from).map_err(error)?;
+        if new.node.content().is_some_and(|content| content != Content::of(&bytes)) {
+            return Err(error(io::ErrorKind::InvalidData.into()));
+        }
+        if let (Node::Dir { meta }, Some(Node::Dir { meta: old })) =
+            (new.node, self.nodes.get(path).map(|thing| thing.node.clone()))
+        {
+            // Owner and attributes first, then the mode: a power cut may come in between.
+            let half = Node::Dir { meta: Meta { mode: old.mode, ..meta.clone() } };
+            self.change(path, |host| host.insert(path.clone(), half, Vec::new()))?;
+            let whole = new.node.clone();
+            return self.change(path, |host| host.insert(path.clone(), whole, Vec::new()));
+        }
+        let temp = Self::temp(path, new.temp);
+        let half = Node::file(Content::of(b""), Mode::FILE);
+        self.change(&temp, |host| host.insert(temp.clone(), half, Vec::new()))?;
+        self.change(path, |host| {
+            host.nodes.remove(&temp);
+            host.insert(path.clone(), new.node.clone(), bytes);
+        })
+    }
+
+    fn remove(&mut self, path: &HostPath) -> Result<(), HostError> {
+        let path = &self.real(path);
+        if self.has_children(path) {
+            let kind = io::ErrorKind::DirectoryNotEmpty;
+            return Err(HostError::path(Verb::Remove, path, kind));
+        }
+        if self.nodes.contains_key(path) {
+            self.change(path, |host| host.nodes.remove(path))?;
+        }
+        Ok(())
+    }
+
+    fn sweep(&mut self, path: &HostPath, temp: TempName) -> Result<(), HostError> {
+        let temp = Self::temp(&self.real(path), temp);
+        if self.nodes.contains_key(&temp) {
+            self.change(&temp, |host| host.nodes.remove(&temp))?;
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, command: &Command) -> Result<(), HostError> {
+        let status = commands::run(self, &command.words())?;
+        if status != 0 {
+            let exit = Exit::Status(status);
+            let tail = "it is only pretending\n".to_owned();
+            return Err(HostError::Failed { command: command.clone(), exit, tail });
+        }
+        self.ran.push(command.to_string());
+        Ok(())
+    }
+}

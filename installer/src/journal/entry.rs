@@ -1,0 +1,141 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use vgpu_manifest::{Digest, HostPath, KernelWord};
+
+use super::{Kept, Reversible};
+use crate::host::{Node, TempName};
+
+/// The number of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TxId(pub i64);
+
+/// The number of an entry; a later one is higher, whatever its transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EntryId(pub i64);
+
+impl EntryId {
+    /// The temporary name that belongs to it.
+    #[must_use]
+    pub fn temp(self) -> TempName {
+        TempName::of_entry(self.0)
+    }
+}
+
+impl fmt::Display for TxId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What makes a transaction: one bundle, applied as one plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTransaction {
+    /// The digest of the bundle's signed root.
+    pub bundle: Digest,
+    /// The plan, in its stored spelling.
+    pub plan: String,
+    /// What the kernel calls the boot during which it began.
+    pub boot: BootId,
+    /// When it began, in seconds since 1970 by the host's clock.
+    pub began: i64,
+}
+
+/// A transaction as the journal has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transaction {
+    /// Its number.
+    pub id: TxId,
+    /// What made it.
+    pub new: NewTransaction,
+    /// How far it is.
+    pub state: TxState,
+    /// What a finished revert left as it was.
+    pub kept: Vec<Kept>,
+}
+
+/// How far a transaction is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TxState {
+    /// Its plan is being carried out, or was when the power went.
+    Applying,
+    /// Its plan was carried out to the end.
+    Applied,
+    /// It is being taken back, or was when the power went.
+    Reverting,
+    /// It was taken back to the end, and is closed for good.
+    Reverted,
+}
+
+/// One boot of the host, as `/proc/sys/kernel/random/boot_id` names it; empty where there is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BootId(pub String);
+
+/// One change to the host, with what it takes to undo it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Change {
+    /// A path was about to change, or was changed by a command.
+    Put {
+        /// Which path.
+        path: HostPath,
+        /// What was there. If it is a file, its bytes are in the undo store.
+        before: Option<Node>,
+        /// What was to be there.
+        after: Option<Node>,
+        /// The words that were added, if it is a file of one line that others edit as well.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        words: Vec<KernelWord>,
+    },
+    /// A command was about to run.
+    Run(Reversible),
+    /// A command has changed or removed a file of which no copy was kept.
+    Lost {
+        /// Which path.
+        path: HostPath,
+    },
+}
+
+/// A [`Change`] as the journal has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number.
+    pub id: EntryId,
+    /// The command that made the change, if the journal did not.
+    pub by: Option<EntryId>,
+    /// What it is.
+    pub change: Change,
+    /// How far it is, if it is a command.
+    pub run: Option<RunState>,
+}
+
+impl Entry {
+    /// The path that changes, unless it is a command.
+    #[must_use]
+    pub fn path(&self) -> Option<&HostPath> {
+        match &self.change {
+            Change::Put { path, .. } | Change::Lost { path } => Some(path),
+            Change::Run(_) => None,
+        }
+    }
+}
+
+/// How far a command is. Each state is durable before anything is done that it does not cover.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunState {
+    /// It has not run, and everything that undoing it takes is kept.
+    Intended,
+    /// It may have begun to run, and its traces are not recorded.
+    Started,
+    /// It ran to an end, and its traces are entries.
+    Exited,
+    /// Its undo may have begun to run, and that one's traces are not recorded.
+    Undoing,
+    /// It was undone, and the undo's traces are entries.
+    Undone,
+}

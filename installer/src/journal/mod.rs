@@ -1,0 +1,240 @@
+//! Writing down how to undo each change before making it.
+//!
+//! The order is always the same: what was there is copied to the undo store and synced, the entry
+//! is committed, the change is made. So at any time the journal and the host together say what to
+//! do, and no step needs to know how to take itself back.
+
+mod entry;
+mod kept;
+mod log;
+mod mem;
+mod recover;
+mod revert;
+mod run;
+mod scope;
+mod sqlite;
+#[cfg(test)]
+mod tests;
+
+pub use self::entry::{
+    BootId, Change, Entry, EntryId, NewTransaction, RunState, Transaction, TxId, TxState,
+};
+pub use self::kept::{Kept, Why};
+pub use self::log::{Log, LogError, NewEntry};
+pub use self::mem::MemLog;
+pub use self::recover::recover;
+pub use self::revert::{RevertError, Reverting, revert};
+pub use self::run::{Probe, Reversible};
+pub use self::scope::{Scope, Snapshot};
+pub use self::sqlite::SqliteLog;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use vgpu_manifest::{HostPath, KernelWord, Mode};
+
+use crate::host::{Content, Host, HostError, Kind, Look, Meta, New, Node, Source};
+use crate::settle::Derived;
+use crate::state;
+
+/// The only hands a step has on the host.
+pub struct Journal<'j> {
+    host: &'j mut dyn Host,
+    log: &'j mut dyn Log,
+    tx: TxId,
+}
+
+/// A change could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// The host refused.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The journal refused.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The path is the installer's own.
+    #[error("{0} belongs to the installer itself; no step may change it")]
+    Own(HostPath),
+    /// Something is in the way that is not simply replaced.
+    #[error("{path} is a {is} on this host, and would become a {becomes}; move it away first")]
+    InTheWay {
+        /// Where.
+        path: HostPath,
+        /// What is there.
+        is: KindName,
+        /// What was to be there.
+        becomes: KindName,
+    },
+}
+
+/// A kind of thing in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KindName(pub Kind);
+
+impl fmt::Display for KindName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Kind::File => "file",
+            Kind::Dir => "directory",
+            Kind::Link => "symbolic link",
+            Kind::Special => "device, socket or pipe",
+        })
+    }
+}
+
+impl<'j> Journal<'j> {
+    /// Change `host` as part of the transaction `tx` of `log`.
+    pub fn new(host: &'j mut dyn Host, log: &'j mut dyn Log, tx: TxId) -> Self {
+        Self { host, log, tx }
+    }
+
+    /// The host, to look at.
+    #[must_use]
+    pub fn look(&self) -> &dyn Look {
+        self.host
+    }
+
+    /// Make `path` a file with these bytes.
+    pub fn put_bytes(
+        &mut self,
+        path: &HostPath,
+        bytes: &[u8],
+        meta: Meta,
+    ) -> Result<(), JournalError> {
+        let node = Node::File { content: Content::of(bytes), meta };
+        self.put(path, &node, Source::Bytes(bytes), &[])
+    }
+
+    /// Make `path` a file that holds this item of the store.
+    pub fn put_stored(
+        &mut self,
+        path: &HostPath,
+        content: Content,
+        meta: Meta,
+    ) -> Result<(), JournalError> {
+        let node = Node::File { content, meta };
+        self.put(path, &node, Source::File(&state::stored(content.id)), &[])
+    }
+
+    /// Make `path` a symbolic link to `target`.
+    pub fn put_link(&mut self, path: &HostPath, target: &str) -> Result<(), JournalError> {
+        self.put(path, &Node::link(target), Source::Nowhere, &[])
+    }
+
+    /// Make `path` a file with these bytes, in which `words` are all that is ours.
+    ///
+    /// If somebody else edits the file later, an undo takes out only the words.
+    pub fn put_words(
+        &mut self,
+        path: &HostPath,
+        bytes: &[u8],
+        meta: Meta,
+        words: &[KernelWord],
+    ) -> Result<(), JournalError> {
+        let node = Node::File { content: Content::of(bytes), meta };
+        self.put(path, &node, Source::Bytes(bytes), words)
+    }
+
+    /// Make `path` be nothing. A directory must be empty.
+    pub fn remove(&mut self, path: &HostPath) -> Result<(), JournalError> {
+        self.change(path, None, &[])
+    }
+
+    /// Run a command that changes the host, and record the traces that it leaves in its scope.
+    pub fn run(&mut self, command: &Reversible) -> Result<(), JournalError> {
+        run::run(self.host, self.log, self.tx, command)
+    }
+
+    /// Change a path, and first make the directories that it needs.
+    fn put(
+        &mut self,
+        path: &HostPath,
+        node: &Node,
+        from: Source<'_>,
+        words: &[KernelWord],
+    ) -> Result<(), JournalError> {
+        if let Some(parent) = path.parent()
+            && self.host.stat(&parent)?.is_none()
+        {
+            self.put(&parent, &Node::dir(Mode::DIR), Source::Nowhere, &[])?;
+        }
+        self.change(path, Some((node, from)), words)
+    }
+
+    fn change(
+        &mut self,
+        path: &HostPath,
+        after: Option<(&Node, Source<'_>)>,
+        words: &[KernelWord],
+    ) -> Result<(), JournalError> {
+        if state::owns(path) {
+            return Err(JournalError::Own(path.clone()));
+        }
+        let before = self.host.node(path)?;
+        let node = after.map(|(node, _)| node);
+        if before.as_ref() == node {
+            return Ok(());
+        }
+        check_way(path, before.as_ref(), node)?;
+        if let Some(before) = &before {
+            keep(self.host, self.log, path, before)?;
+        }
+        let change =
+            Change::Put { path: path.clone(), before, after: node.cloned(), words: words.to_vec() };
+        let dirties = Derived::from_path(path).into_iter().collect::<BTreeSet<_>>();
+        let new = NewEntry { change: &change, before: None, dirties: &dirties };
+        let temp = self.log.append(self.tx, &new)?.temp();
+        match after {
+            Some((node, from)) => self.host.put(path, New { node, from, temp })?,
+            None => self.host.remove(path)?,
+        }
+        Ok(())
+    }
+}
+
+/// A directory and something else never replace each other, and a device is never touched.
+fn check_way(
+    path: &HostPath,
+    before: Option<&Node>,
+    after: Option<&Node>,
+) -> Result<(), JournalError> {
+    let (Some(is), becomes) = (before.map(Node::kind), after.map(Node::kind)) else {
+        return Ok(());
+    };
+    let same_sort = match becomes {
+        Some(becomes) => (is == Kind::Dir) == (becomes == Kind::Dir),
+        None => true,
+    };
+    if same_sort && is != Kind::Special {
+        return Ok(());
+    }
+    let becomes = becomes.unwrap_or(Kind::File);
+    Err(JournalError::InTheWay { path: path.clone(), is: KindName(is), becomes: KindName(becomes) })
+}
+
+/// Copy the bytes at `path`, if it is a file, to the undo store, and wait until they are durable.
+fn keep(
+    host: &mut dyn Host,
+    log: &dyn Log,
+    path: &HostPath,
+    node: &Node,
+) -> Result<(), JournalError> {
+    let Some(content) = node.content() else { return Ok(()) };
+    let copy = state::undone(content.id);
+    // A name in the undo store is given only to a copy that is complete and durable.
+    if host.stat(&copy)?.is_some() {
+        return Ok(());
+    }
+    let node = Node::File { content, meta: Meta::root(state::private()) };
+    let temp = log.next_entry()?.temp();
+    host.put(&copy, New { node: &node, from: Source::File(path), temp })?;
+    Ok(())
+}
+
+impl fmt::Debug for Journal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Journal").field("tx", &self.tx).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,34 @@
+use super::{Change, JournalError, Log, RunState, TxId, run};
+use crate::host::{Host, TempName};
+use crate::state;
+
+/// Bring order after a power cut: sweep temporary files, and mend commands that were cut short.
+///
+/// It comes before a transaction is continued and before it is taken back. It does no harm when
+/// nothing was cut, and can itself be cut and done again.
+pub fn recover(host: &mut dyn Host, log: &mut dyn Log, tx: TxId) -> Result<(), JournalError> {
+    sweep_own(host)?;
+    for entry in log.entries(tx)? {
+        match (&entry.change, entry.run) {
+            (Change::Put { path, .. }, _) if entry.by.is_none() => {
+                host.sweep(path, entry.id.temp())?;
+            }
+            (Change::Run(command), Some(RunState::Started | RunState::Undoing)) => {
+                run::recover(host, log, entry.id, command)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Remove unfinished copies from the undo store and the store.
+fn sweep_own(host: &mut dyn Host) -> Result<(), JournalError> {
+    for dir in [state::undo(), state::store()] {
+        let names = host.list(&dir)?.unwrap_or_default();
+        for name in names.iter().filter(|name| TempName::matches(name)) {
+            host.remove(&state::below_dir(&dir, name))?;
+        }
+    }
+    Ok(())
+}

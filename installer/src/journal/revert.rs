@@ -1,0 +1,290 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use vgpu_manifest::{HostPath, KernelWord};
+
+use super::{
+    Change, Entry, EntryId, JournalError, Kept, Log, LogError, RunState, TxId, TxState, Why,
+    recover, run,
+};
+use crate::host::{Content, Host, HostError, Kind, Meta, New, Node, Source, Xattrs};
+use crate::kernel_line;
+use crate::settle::{Derived, SettleError, settle};
+use crate::state;
+
+/// A transaction was not taken back to the end. Whatever could be was; doing it again is safe.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RevertError {
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A later transaction builds on this one.
+    #[error("transaction {later} was applied after transaction {this}; revert that one first")]
+    NotLast {
+        /// The one to be taken back.
+        this: TxId,
+        /// The last one that is not taken back.
+        later: TxId,
+    },
+    /// Some changes could not be taken back.
+    #[error("not everything could be taken back; mend this and run `vgpu-installer revert` again\n{}", lines(.0))]
+    Changes(Vec<JournalError>),
+    /// All changes were taken back, but not what is derived from them.
+    #[error(transparent)]
+    Settle(#[from] SettleError),
+}
+
+fn lines(errors: &[JournalError]) -> String {
+    errors.iter().map(|error| format!("  {error}")).collect::<Vec<_>>().join("\n")
+}
+
+/// What a revert tells while it works.
+#[derive(Debug, Clone, Copy)]
+pub enum Reverting<'a> {
+    /// This path goes back to what it was.
+    Restore(&'a HostPath),
+    /// This command is taken back.
+    Undo(&'a run::Reversible),
+    /// This is rebuilt.
+    Rebuild(&'a Derived),
+}
+
+/// Take back the transaction `tx`, and say what was kept.
+///
+/// Each path goes back to what it was before its first change, provided that what it is now is our
+/// doing; commands are undone in between, where they ran. That looks only at journal and host, so
+/// it is fine to revert after a power cut, to be cut while reverting, and to revert again.
+pub fn revert(
+    host: &mut dyn Host,
+    log: &mut dyn Log,
+    tx: TxId,
+    each: &mut dyn FnMut(Reverting<'_>),
+) -> Result<Vec<Kept>, RevertError> {
+    let open = log.transactions()?.into_iter().rfind(|t| t.state != TxState::Reverted);
+    if let Some(later) = open.filter(|later| later.id != tx) {
+        return Err(RevertError::NotLast { this: tx, later: later.id });
+    }
+    log.set_state(tx, TxState::Reverting)?;
+    recover(host, log, tx).map_err(|error| RevertError::Changes(vec![error]))?;
+
+    let mut walk = Walk { host, log, tx, each, kept: Vec::new(), errors: Vec::new() };
+    walk.all()?;
+    let Walk { kept, errors, .. } = walk;
+    // What was taken back may have made things stale even if not all of it was.
+    let settled = settle(host, log, &mut |derived| each(Reverting::Rebuild(derived)));
+    if !errors.is_empty() {
+        return Err(RevertError::Changes(errors));
+    }
+    settled?;
+    log.close(tx, &kept)?;
+    Ok(kept)
+}
+
+/// All that a path has been in one transaction.
+struct History {
+    first: EntryId,
+    states: Vec<Option<Node>>,
+    words: Vec<KernelWord>,
+    lost: bool,
+}
+
+fn histories(entries: &[Entry]) -> BTreeMap<HostPath, History> {
+    let mut histories: BTreeMap<HostPath, History> = BTreeMap::new();
+    for entry in entries {
+        let Some(path) = entry.path() else { continue };
+        let history = histories.entry(path.clone()).or_insert_with(|| History {
+            first: entry.id,
+            states: Vec::new(),
+            words: Vec::new(),
+            lost: false,
+        });
+        match &entry.change {
+            Change::Put { before, after, words, .. } => {
+                history.states.extend([before.clone(), after.clone()]);
+                history.words.extend(words.iter().cloned());
+            }
+            Change::Lost { .. } => history.lost = true,
+            Change::Run(_) => {}
+        }
+    }
+    histories
+}
+
+impl History {
+    /// What the path was before we came; `None` if no copy was kept.
+    fn original(&self) -> Option<&Option<Node>> {
+        self.states.first().filter(|_| !self.lost)
+    }
+
+    /// Whether `now` is our doing: a state that we put, or one that a cut left half-way.
+    fn explains(&self, now: Option<&Node>) -> bool {
+        self.states.iter().any(|state| state.as_ref() == now)
+            || match now {
+                None => self.passes_through_nothing(),
+                Some(Node::Dir { meta }) => self.mixes(meta),
+                Some(_) => false,
+            }
+    }
+
+    /// A directory and something else replace each other with nothing in between.
+    fn passes_through_nothing(&self) -> bool {
+        let kinds = || self.states.iter().flatten().map(Node::kind);
+        kinds().any(|kind| kind == Kind::Dir) && kinds().any(|kind| kind != Kind::Dir)
+    }
+
+    /// A directory's permissions, owner and attributes change one after the other.
+    fn mixes(&self, now: &Meta) -> bool {
+        let metas: Vec<_> = self.states.iter().flatten().filter_map(dir_meta).collect();
+        let attribute = |name: &String, xattrs: &Xattrs| xattrs.0.get(name).cloned();
+        let names: BTreeSet<_> =
+            metas.iter().copied().chain([now]).flat_map(|meta| meta.xattrs.0.keys()).collect();
+        metas.iter().any(|meta| meta.mode == now.mode)
+            && metas.iter().any(|meta| (meta.uid, meta.gid) == (now.uid, now.gid))
+            && names.into_iter().all(|name| {
+                let value = attribute(name, &now.xattrs);
+                metas.iter().any(|meta| attribute(name, &meta.xattrs) == value)
+            })
+    }
+}
+
+fn dir_meta(node: &Node) -> Option<&Meta> {
+    match node {
+        Node::Dir { meta } => Some(meta),
+        _ => None,
+    }
+}
+
+/// One walk backwards through the entries.
+struct Walk<'w> {
+    host: &'w mut dyn Host,
+    log: &'w mut dyn Log,
+    tx: TxId,
+    each: &'w mut dyn FnMut(Reverting<'_>),
+    kept: Vec<Kept>,
+    errors: Vec<JournalError>,
+}
+
+impl Walk<'_> {
+    fn all(&mut self) -> Result<(), LogError> {
+        let entries = self.log.entries(self.tx)?;
+        let mut histories = histories(&entries);
+        for entry in entries.iter().rev().filter(|entry| entry.by.is_none()) {
+            let Change::Run(command) = &entry.change else {
+                self.path(entry, &histories);
+                continue;
+            };
+            if let Err(error) = self.undo(entry, command) {
+                // What came before may be needed to undo this command another time.
+                self.errors.push(error);
+                return Ok(());
+            }
+            // The undo has left traces of its own, so this asks again.
+            let entries = self.log.entries(self.tx)?;
+            histories = self::histories(&entries);
+            for trace in entries.iter().rev().filter(|trace| trace.by == Some(entry.id)) {
+                self.path(trace, &histories);
+            }
+        }
+        Ok(())
+    }
+
+    fn undo(&mut self, entry: &Entry, command: &run::Reversible) -> Result<(), JournalError> {
+        if entry.run == Some(RunState::Undone) {
+            return Ok(());
+        }
+        (self.each)(Reverting::Undo(command));
+        run::undo(self.host, self.log, entry.id, command)
+    }
+
+    /// Bring the path of `entry` back, if this is its first change.
+    fn path(&mut self, entry: &Entry, histories: &BTreeMap<HostPath, History>) {
+        let Some(path) = entry.path() else { return };
+        let history = &histories[path];
+        if history.first != entry.id {
+            return;
+        }
+        match self.restore(path, history) {
+            Ok(None) => {}
+            Ok(Some(why)) => self.kept.push(Kept { path: path.clone(), why }),
+            Err(error) => self.errors.push(error),
+        }
+    }
+
+    fn restore(&mut self, path: &HostPath, history: &History) -> Result<Option<Why>, JournalError> {
+        let now = self.host.node(path)?;
+        let Some(original) = history.original() else { return Ok(Some(Why::NoCopy)) };
+        if now == *original {
+            return Ok(None);
+        }
+        if !history.explains(now.as_ref()) {
+            return self.take_words_out(path, now, history);
+        }
+        (self.each)(Reverting::Restore(path));
+        match self.place(path, now.as_ref(), original.as_ref(), history.first) {
+            Err(JournalError::Host(error)) => match error.kind() {
+                Some(io::ErrorKind::DirectoryNotEmpty) => Ok(Some(Why::NotEmpty)),
+                _ if original.is_some() && self.is_orphan(path)? => Ok(Some(Why::NoParent)),
+                _ => Err(error.into()),
+            },
+            result => result.map(|()| None),
+        }
+    }
+
+    /// Make `path` what it was.
+    fn place(
+        &mut self,
+        path: &HostPath,
+        now: Option<&Node>,
+        original: Option<&Node>,
+        entry: EntryId,
+    ) -> Result<(), JournalError> {
+        self.mark(path)?;
+        let is_dir = |node: &Node| node.kind() == Kind::Dir;
+        if original.is_none() || now.map(is_dir) != original.map(is_dir) {
+            self.host.remove(path)?;
+        }
+        let Some(node) = original else { return Ok(()) };
+        let copy = node.content().map(|content| state::undone(content.id));
+        let from = copy.as_ref().map_or(Source::Nowhere, Source::File);
+        Ok(self.host.put(path, New { node, from, temp: entry.temp() })?)
+    }
+
+    /// Whether the directory that `path` was in is no directory any more.
+    fn is_orphan(&self, path: &HostPath) -> Result<bool, HostError> {
+        let Some(parent) = path.parent() else { return Ok(false) };
+        match self.host.list(&parent) {
+            Err(error) if error.kind() == Some(io::ErrorKind::NotADirectory) => Ok(true),
+            names => Ok(names?.is_none()),
+        }
+    }
+
+    /// Somebody else has changed the file: keep it, but for the words that we added.
+    fn take_words_out(
+        &mut self,
+        path: &HostPath,
+        now: Option<Node>,
+        history: &History,
+    ) -> Result<Option<Why>, JournalError> {
+        let Some(now) = now else { return Ok(Some(Why::Removed)) };
+        let Node::File { meta, .. } = now else { return Ok(Some(Why::Changed)) };
+        if history.words.is_empty() {
+            return Ok(Some(Why::Changed));
+        }
+        let bytes = self.host.read(path)?.unwrap_or_default();
+        let text = kernel_line::without(&bytes, &history.words);
+        if text != bytes {
+            self.mark(path)?;
+            let node = Node::File { content: Content::of(&text), meta };
+            let temp = history.first.temp();
+            self.host.put(path, New { node: &node, from: Source::Bytes(&text), temp })?;
+        }
+        Ok(Some(Why::WordsTakenOut))
+    }
+
+    /// Mark what a change of `path` makes stale, unless it is marked already.
+    fn mark(&mut self, path: &HostPath) -> Result<(), LogError> {
+        let dirties: BTreeSet<_> = Derived::from_path(path).into_iter().collect();
+        if dirties.is_subset(&self.log.dirty()?) { Ok(()) } else { self.log.mark(&dirties) }
+    }
+}

@@ -1,0 +1,136 @@
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use vgpu_manifest::HostPath;
+
+use super::{Change, EntryId, JournalError, Log, NewEntry, RunState, Scope, Snapshot, TxId, keep};
+use crate::host::{Command, Host, HostError, Look};
+use crate::settle::Derived;
+
+/// A command that changes the host, with what it takes to live with a power cut and to undo it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Reversible {
+    /// The command.
+    pub command: Command,
+    /// Whether its effect is there.
+    pub probe: Probe,
+    /// What makes the host usable again after the command, or its undo, was cut short. It must do
+    /// no harm if the command had not begun.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recover: Vec<Command>,
+    /// What takes the effect back; nothing if the files in its scope are all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Command>,
+    /// The paths that the command, or its undo, may change by itself.
+    #[serde(default)]
+    pub scope: Scope,
+}
+
+/// How to tell whether the effect of a command is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Probe {
+    /// This command, which only looks, exits with status zero.
+    Succeeds(Command),
+    /// There is something at this path.
+    Exists(HostPath),
+}
+
+impl Probe {
+    /// Whether the effect is there. Where commands do not run it is taken to be.
+    pub fn is_present(&self, look: &dyn Look) -> Result<bool, HostError> {
+        match self {
+            Self::Succeeds(command) => {
+                Ok(look.query(command)?.is_none_or(|output| output.succeeded()))
+            }
+            Self::Exists(path) => Ok(look.stat(path)?.is_some()),
+        }
+    }
+}
+
+/// Run a command, with every state of it durable before the next.
+pub(super) fn run(
+    host: &mut dyn Host,
+    log: &mut dyn Log,
+    tx: TxId,
+    run: &Reversible,
+) -> Result<(), JournalError> {
+    let before = look_and_keep(host, log, &run.scope)?;
+    let change = Change::Run(run.clone());
+    let new = NewEntry { change: &change, before: Some(&before), dirties: &BTreeSet::new() };
+    let id = log.append(tx, &new)?;
+    log.advance(id, RunState::Started, &[], &BTreeSet::new())?;
+    let result = host.run(&run.command);
+    // A command that failed has left traces just as well.
+    record_traces(host, log, id, run, RunState::Exited)?;
+    Ok(result?)
+}
+
+/// Undo a command that ran to an end, if its effect is still there.
+pub(super) fn undo(
+    host: &mut dyn Host,
+    log: &mut dyn Log,
+    id: EntryId,
+    run: &Reversible,
+) -> Result<(), JournalError> {
+    let none = BTreeSet::new();
+    let Some(command) = &run.undo else {
+        return Ok(log.advance(id, RunState::Undone, &[], &none)?);
+    };
+    if !run.probe.is_present(host)? {
+        return Ok(log.advance(id, RunState::Undone, &[], &none)?);
+    }
+    let before = look_and_keep(host, log, &run.scope)?;
+    log.snapshot(id, RunState::Undoing, &before)?;
+    let result = host.run(command);
+    let state = if result.is_ok() { RunState::Undone } else { RunState::Exited };
+    record_traces(host, log, id, run, state)?;
+    Ok(result?)
+}
+
+/// Make the host usable after a cut, and record what the command, or its undo, had done by then.
+///
+/// Afterwards the command counts as one that ran to an end: its probe says whether it did.
+pub(super) fn recover(
+    host: &mut dyn Host,
+    log: &mut dyn Log,
+    id: EntryId,
+    run: &Reversible,
+) -> Result<(), JournalError> {
+    for command in &run.recover {
+        host.run(command)?;
+    }
+    record_traces(host, log, id, run, RunState::Exited)
+}
+
+fn look_and_keep(
+    host: &mut dyn Host,
+    log: &dyn Log,
+    scope: &Scope,
+) -> Result<Snapshot, JournalError> {
+    let snapshot = scope.look(host)?;
+    for (path, node) in snapshot.files() {
+        keep(host, log, path, node)?;
+    }
+    Ok(snapshot)
+}
+
+/// Turn what has changed in the scope into entries.
+fn record_traces(
+    host: &dyn Host,
+    log: &mut dyn Log,
+    id: EntryId,
+    run: &Reversible,
+    state: RunState,
+) -> Result<(), JournalError> {
+    let before = log.seen_before(id)?;
+    let after = run.scope.look(host)?;
+    let traces = before.difference(&after, host)?;
+    let paths = traces.iter().filter_map(|trace| match trace {
+        Change::Put { path, .. } | Change::Lost { path } => Some(path),
+        Change::Run(_) => None,
+    });
+    let dirties = paths.flat_map(Derived::from_path).collect();
+    Ok(log.advance(id, state, &traces, &dirties)?)
+}

@@ -1,0 +1,118 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use vgpu_manifest::HostPath;
+
+use super::Change;
+use crate::host::{HostError, Kind, Look, Node, Stat};
+
+/// The paths that a command may change by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Scope {
+    /// Files and directories of which everything is kept before the command runs, and restored.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub small: BTreeSet<HostPath>,
+    /// Directories too large for that. What the command adds there is removed by an undo; what it
+    /// changes or removes there is noticed and named, and can be restored only by its own undo.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub large: BTreeSet<HostPath>,
+}
+
+/// What a scope looked like at one time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Snapshot {
+    small: BTreeMap<HostPath, Node>,
+    large: BTreeMap<HostPath, Stat>,
+}
+
+impl Scope {
+    /// What it looks like now.
+    pub fn look(&self, look: &dyn Look) -> Result<Snapshot, HostError> {
+        let mut snapshot = Snapshot::default();
+        for root in &self.small {
+            walk(look, root, &mut |path, _| {
+                if let Some(node) = look.node(path)? {
+                    snapshot.small.insert(path.clone(), node);
+                }
+                Ok(())
+            })?;
+        }
+        for root in &self.large {
+            walk(look, root, &mut |path, stat| {
+                snapshot.large.insert(path.clone(), stat);
+                Ok(())
+            })?;
+        }
+        Ok(snapshot)
+    }
+}
+
+impl Snapshot {
+    /// The files whose bytes have to be kept.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&HostPath, &Node)> {
+        self.small.iter().filter(|(_, node)| node.kind() == Kind::File)
+    }
+
+    /// What has changed between this and `later`.
+    ///
+    /// In an order that can be walked backwards: a directory's entries go before it does, and
+    /// come after it.
+    pub fn difference(&self, later: &Self, look: &dyn Look) -> Result<Vec<Change>, HostError> {
+        let mut gone = Vec::new();
+        let mut come = Vec::new();
+        for path in keys(&self.small, &later.small) {
+            let [before, after] = [&self.small, &later.small].map(|s| s.get(path).cloned());
+            if before != after {
+                let list = if after.is_none() { &mut gone } else { &mut come };
+                list.push(put(path, before, after));
+            }
+        }
+        for path in keys(&self.large, &later.large) {
+            match (self.large.get(path), later.large.get(path)) {
+                (None, Some(_)) => come.push(put(path, None, look.node(path)?)),
+                // A directory changes whenever something in it comes or goes; that is seen there.
+                (Some(Stat { kind: Kind::Dir, .. }), Some(Stat { kind: Kind::Dir, .. })) => {}
+                (before, after) if before != after => {
+                    gone.push(Change::Lost { path: path.clone() });
+                }
+                _ => {}
+            }
+        }
+        gone.reverse();
+        gone.append(&mut come);
+        Ok(gone)
+    }
+}
+
+fn put(path: &HostPath, before: Option<Node>, after: Option<Node>) -> Change {
+    Change::Put { path: path.clone(), before, after, words: Vec::new() }
+}
+
+fn keys<'a, T>(
+    before: &'a BTreeMap<HostPath, T>,
+    after: &'a BTreeMap<HostPath, T>,
+) -> BTreeSet<&'a HostPath> {
+    before.keys().chain(after.keys()).collect()
+}
+
+/// Call `each` for `path` and everything below it, without following symlinks.
+fn walk(
+    look: &dyn Look,
+    path: &HostPath,
+    each: &mut dyn FnMut(&HostPath, Stat) -> Result<(), HostError>,
+) -> Result<(), HostError> {
+    let mut todo = vec![path.clone()];
+    while let Some(path) = todo.pop() {
+        let Some(stat) = look.stat(&path)? else { continue };
+        each(&path, stat)?;
+        if stat.kind == Kind::Dir {
+            let names = look.list(&path)?.unwrap_or_default();
+            // Names come from the kernel, so each is one part of a path.
+            let children = names.iter().map(|name| HostPath::new(path.as_path().join(name)));
+            todo.extend(children.filter_map(Result::ok));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,221 @@
+use vgpu_manifest::Digest;
+
+use super::Plan;
+use crate::host::{Host, HostError, Look};
+use crate::journal::{
+    BootId, Journal, JournalError, Log, LogError, NewTransaction, Transaction, TxId, TxState,
+    recover,
+};
+use crate::settle::{Derived, SettleError, awaits_boot, settle};
+use crate::step::{Status, Step, StepError};
+
+/// Where a plan comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The digest of the bundle's signed root.
+    pub bundle: Digest,
+    /// This boot of the host.
+    pub boot: BootId,
+}
+
+/// What an apply tells while it works.
+#[derive(Debug, Clone, Copy)]
+pub enum Applying<'a> {
+    /// This step begins; it is the `n`-th of `of`.
+    Step {
+        /// Which step.
+        step: &'a Step,
+        /// Its place in the plan, counted from one.
+        n: usize,
+        /// How many steps the plan has.
+        of: usize,
+    },
+    /// This is rebuilt.
+    Rebuild(&'a Derived),
+}
+
+/// How a plan was carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Applied {
+    /// The transaction; `None` if there was nothing to do.
+    pub tx: Option<TxId>,
+    /// Whether a reboot is needed.
+    pub reboot: Reboot,
+}
+
+/// Whether a reboot is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reboot {
+    /// It is not.
+    NotNeeded,
+    /// Some changes take effect only with it.
+    Needed,
+    /// The second phase of the plan can begin only after it. Until then the transaction is open.
+    NeededToContinue,
+}
+
+/// A plan was not carried out to its end.
+///
+/// The host is left as it is: both trying again and reverting are safe, and for the caller to
+/// choose.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// A step failed.
+    #[error("cannot {step}: {source}")]
+    Step {
+        /// The step, as in the plan.
+        step: String,
+        /// What went wrong.
+        source: StepError,
+    },
+    /// A step succeeded, but what it was for is not true.
+    #[error("{step}: it reported success, but the host does not show it")]
+    NoEffect {
+        /// The step, as in the plan.
+        step: String,
+    },
+    /// Another plan is half carried out.
+    #[error(
+        "transaction {0} is not finished and has another plan; run `vgpu-installer apply` without a bundle to finish it, or `vgpu-installer revert`"
+    )]
+    Unfinished(TxId),
+    /// A revert is half done.
+    #[error(
+        "transaction {0} is being taken back; run `vgpu-installer revert` to finish that first"
+    )]
+    Reverting(TxId),
+    /// The traces of a power cut could not be cleared away.
+    #[error("cannot bring order after an interruption: {0}")]
+    Recover(JournalError),
+    /// All steps succeeded, but not what is derived from them.
+    #[error(transparent)]
+    Settle(#[from] SettleError),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The host would not show what was asked.
+    #[error(transparent)]
+    Host(#[from] HostError),
+}
+
+/// Carry out a plan, or go on with it. Steps whose end is true already are left out.
+pub fn apply(
+    host: &mut dyn Host,
+    log: &mut dyn Log,
+    origin: &Origin,
+    plan: &Plan,
+    each: &mut dyn FnMut(Applying<'_>),
+) -> Result<Applied, ApplyError> {
+    let mut run = Run { host, log, plan, each };
+    let begun = run.resume(origin)?;
+    if begun.is_none() && run.is_all_true()? {
+        run.settle()?;
+        return Ok(Applied { tx: None, reboot: Reboot::NotNeeded });
+    }
+    let tx = match begun {
+        Some(tx) => tx,
+        None => run.begin(origin)?,
+    };
+    run.steps(tx.id, &plan.before_reboot, 0)?;
+    run.settle()?;
+
+    let reboot = run.reboot(&tx, &origin.boot)?;
+    if reboot == Reboot::Needed && !run.are_true(&plan.after_reboot)? {
+        return Ok(Applied { tx: Some(tx.id), reboot: Reboot::NeededToContinue });
+    }
+    run.steps(tx.id, &plan.after_reboot, plan.before_reboot.len())?;
+    run.settle()?;
+    run.log.set_state(tx.id, TxState::Applied)?;
+    let reboot = run.reboot(&tx, &origin.boot)?;
+    Ok(Applied { tx: Some(tx.id), reboot })
+}
+
+struct Run<'r> {
+    host: &'r mut dyn Host,
+    log: &'r mut dyn Log,
+    plan: &'r Plan,
+    each: &'r mut dyn FnMut(Applying<'_>),
+}
+
+impl Run<'_> {
+    /// The transaction that is half carried out, brought in order, if it is this very plan's.
+    fn resume(&mut self, origin: &Origin) -> Result<Option<Transaction>, ApplyError> {
+        let Some(tx) = self.log.transactions()?.pop() else { return Ok(None) };
+        match tx.state {
+            TxState::Applied | TxState::Reverted => Ok(None),
+            TxState::Reverting => Err(ApplyError::Reverting(tx.id)),
+            TxState::Applying => {
+                if tx.new.bundle != origin.bundle || tx.new.plan != self.plan.to_text() {
+                    return Err(ApplyError::Unfinished(tx.id));
+                }
+                recover(self.host, self.log, tx.id).map_err(ApplyError::Recover)?;
+                Ok(Some(tx))
+            }
+        }
+    }
+
+    fn begin(&mut self, origin: &Origin) -> Result<Transaction, ApplyError> {
+        let since = self.host.now().duration_since(std::time::SystemTime::UNIX_EPOCH);
+        let began = since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
+        let new = NewTransaction {
+            bundle: origin.bundle,
+            plan: self.plan.to_text(),
+            boot: origin.boot.clone(),
+            began,
+        };
+        let id = self.log.begin(&new)?;
+        Ok(Transaction { id, new, state: TxState::Applying, kept: Vec::new() })
+    }
+
+    fn steps(&mut self, tx: TxId, steps: &[Step], done: usize) -> Result<(), ApplyError> {
+        let of = self.plan.steps().count();
+        for (i, step) in steps.iter().enumerate() {
+            let failed = |source| ApplyError::Step { step: step.summary(), source };
+            if step.check(self.host).map_err(failed)? == Status::Done {
+                continue;
+            }
+            (self.each)(Applying::Step { step, n: done + i + 1, of });
+            let mut journal = Journal::new(self.host, self.log, tx);
+            step.apply(&mut journal).map_err(failed)?;
+            if step.check(self.host).map_err(failed)? == Status::Todo {
+                return Err(ApplyError::NoEffect { step: step.summary() });
+            }
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<(), ApplyError> {
+        let each = &mut *self.each;
+        Ok(settle(self.host, self.log, &mut |derived| each(Applying::Rebuild(derived)))?)
+    }
+
+    fn is_all_true(&self) -> Result<bool, ApplyError> {
+        Ok(self.are_true(&self.plan.before_reboot)? && self.are_true(&self.plan.after_reboot)?)
+    }
+
+    fn are_true(&self, steps: &[Step]) -> Result<bool, ApplyError> {
+        for step in steps {
+            let failed = |source| ApplyError::Step { step: step.summary(), source };
+            if step.check(self.host).map_err(failed)? == Status::Todo {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether something that the transaction changed waits for a boot that has not been yet.
+    fn reboot(&self, tx: &Transaction, boot: &BootId) -> Result<Reboot, ApplyError> {
+        let entries = self.log.entries(tx.id)?;
+        let waits = entries.iter().filter_map(|entry| entry.path()).any(awaits_boot);
+        Ok(if waits && *boot == tx.new.boot { Reboot::Needed } else { Reboot::NotNeeded })
+    }
+}
+
+impl BootId {
+    /// This boot of the host; empty on a folder that is only prepared.
+    pub fn current(look: &dyn Look) -> Result<Self, HostError> {
+        let path = crate::state::fixed("/proc/sys/kernel/random/boot_id");
+        Ok(Self(look.text(&path)?.unwrap_or_default()))
+    }
+}

@@ -1,0 +1,75 @@
+//! What to do to a host, worked out before anything is touched.
+
+mod apply;
+mod planner;
+mod rehearse;
+#[cfg(test)]
+mod tests;
+
+pub use self::apply::{Applied, ApplyError, Applying, Origin, Reboot, apply};
+pub use self::planner::{Choices, Unsuitable, plan};
+pub use self::rehearse::{Rehearsal, rehearse};
+
+use serde::{Deserialize, Serialize};
+
+use crate::step::Step;
+
+/// The version of the stored form of a plan, and the only one that this program reads.
+const VERSION: u32 = 1;
+
+/// What to do to a host, as plain data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Plan {
+    version: u32,
+    /// The steps up to the reboot, in order; all steps if the plan needs none in between.
+    pub before_reboot: Vec<Step>,
+    /// The steps that need what the first ones did to be in force, in order.
+    pub after_reboot: Vec<Step>,
+}
+
+/// A stored plan cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// It is of another version.
+    #[error(
+        "the plan has version {0}, and this program reads version {VERSION}; use the program that made it"
+    )]
+    Version(u32),
+    /// It is not what this program writes.
+    #[error("the plan is malformed: {}", .0.to_string().escape_debug())]
+    Syntax(#[from] serde_json::Error),
+}
+
+impl Plan {
+    /// A plan of these steps.
+    #[must_use]
+    pub fn new(before_reboot: Vec<Step>, after_reboot: Vec<Step>) -> Self {
+        Self { version: VERSION, before_reboot, after_reboot }
+    }
+
+    /// All steps, in order.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.before_reboot.iter().chain(&self.after_reboot)
+    }
+
+    /// Read the stored form.
+    pub fn parse(text: &str) -> Result<Self, PlanError> {
+        #[derive(Deserialize)]
+        struct Preamble {
+            version: u32,
+        }
+        let Preamble { version } = serde_json::from_str(text)?;
+        if version != VERSION {
+            return Err(PlanError::Version(version));
+        }
+        Ok(serde_json::from_str(text)?)
+    }
+
+    /// The stored form. Equal plans give equal texts.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_else(|_| unreachable!("a plan is plain data"))
+    }
+}

@@ -1,0 +1,166 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use vgpu_manifest::inventory::Inventory;
+use vgpu_manifest::platform::{BootLoader, CpuVendor};
+use vgpu_manifest::{
+    HostPath, Iommu, ItemName, KernelWord, Manifest, Mode, ParseTextError, UnitName,
+};
+
+use super::Plan;
+use crate::host::Content;
+use crate::state;
+use crate::step::{
+    InstallSelf, InstallUnit, KernelCommandLine, LoadModules, ModprobeOptions, PlaceItem, Step,
+    UnitDropIn,
+};
+
+/// What is for the operator to choose, and for the program to know of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choices {
+    /// What this very program is, as it was staged.
+    pub program: Content,
+}
+
+/// The host cannot become what the bundle asks for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unsuitable {
+    /// How the IOMMU is switched on depends on who made the CPU.
+    #[error("the bundle needs the IOMMU, and this CPU is neither Intel's nor AMD's")]
+    Cpu,
+    /// There is no way to give the kernel words.
+    #[error(
+        "the bundle needs words on the kernel's command line, and no boot loader of this host is one that this program knows (GRUB or systemd-boot)"
+    )]
+    BootLoader,
+    /// The bundle asks for an item that it does not have.
+    #[error("the bundle asks for its item `{0}`, which it does not have")]
+    NoItem(ItemName),
+    /// The path is not for bundles.
+    #[error("the bundle asks for {0}, which belongs to the installer itself")]
+    OwnPath(HostPath),
+    /// The bundle asks for two things at one path.
+    #[error("the bundle asks for {0} twice")]
+    Twice(HostPath),
+    /// A file would run with rights that its caller does not have.
+    #[error("the bundle asks for {path} with mode {mode}; set-id and sticky bits are refused")]
+    SetId {
+        /// The file.
+        path: HostPath,
+        /// Its mode.
+        mode: Mode,
+    },
+    /// A template has no instance to start.
+    #[error("the bundle asks to enable {0}, which is a template; name an instance of it")]
+    Template(UnitName),
+    /// A word of ours is not one: a mistake in this program.
+    #[error(transparent)]
+    Word(#[from] ParseTextError),
+}
+
+/// What it takes for the host to become what the bundle asks for. It only computes.
+///
+/// The plan has all steps, also those whose end may be true already: only a look at the host says.
+pub fn plan(manifest: &Manifest, facts: &Inventory, choices: &Choices) -> Result<Plan, Unsuitable> {
+    let mut steps = vec![Step::InstallSelf(InstallSelf { content: choices.program })];
+    steps.extend(files(manifest)?);
+    let wants = &manifest.wants;
+    if !wants.modules.is_empty() {
+        steps.push(Step::LoadModules(LoadModules { modules: wants.modules.clone() }));
+    }
+    if !wants.modprobe.is_empty() {
+        steps.push(Step::ModprobeOptions(ModprobeOptions { lines: wants.modprobe.clone() }));
+    }
+    steps.extend(units(manifest)?);
+    let words = kernel_words(manifest, facts)?;
+    if !words.is_empty() {
+        let loaders = loaders(facts)?;
+        steps.push(Step::KernelCommandLine(KernelCommandLine { words, loaders }));
+    }
+    Ok(Plan::new(steps, Vec::new()))
+}
+
+fn content(manifest: &Manifest, name: &ItemName) -> Result<Content, Unsuitable> {
+    let item = manifest.item(name).ok_or_else(|| Unsuitable::NoItem(name.clone()))?;
+    Ok(Content { id: item.id(), size: item.size() })
+}
+
+fn files(manifest: &Manifest) -> Result<Vec<Step>, Unsuitable> {
+    let mut taken = BTreeSet::from([InstallSelf::path()]);
+    let mut steps = Vec::new();
+    for file in &manifest.wants.files {
+        if state::reserves(&file.path) {
+            return Err(Unsuitable::OwnPath(file.path.clone()));
+        }
+        if !file.mode.to_string().starts_with('0') {
+            return Err(Unsuitable::SetId { path: file.path.clone(), mode: file.mode });
+        }
+        if !taken.insert(file.path.clone()) {
+            return Err(Unsuitable::Twice(file.path.clone()));
+        }
+        steps.push(Step::PlaceItem(PlaceItem {
+            item: file.item.clone(),
+            content: content(manifest, &file.item)?,
+            path: file.path.clone(),
+            mode: file.mode,
+        }));
+    }
+    Ok(steps)
+}
+
+fn units(manifest: &Manifest) -> Result<Vec<Step>, Unsuitable> {
+    let mut steps = Vec::new();
+    for unit in &manifest.wants.units {
+        let is_template = unit.name.as_str().contains("@.");
+        if is_template && unit.wanted_by.is_some() {
+            return Err(Unsuitable::Template(unit.name.clone()));
+        }
+        steps.push(Step::InstallUnit(InstallUnit {
+            unit: unit.name.clone(),
+            item: unit.item.clone(),
+            content: content(manifest, &unit.item)?,
+            wanted_by: unit.wanted_by.clone(),
+        }));
+    }
+    for drop_in in &manifest.wants.drop_ins {
+        steps.push(Step::UnitDropIn(UnitDropIn {
+            unit: drop_in.unit.clone(),
+            name: drop_in.name.clone(),
+            item: drop_in.item.clone(),
+            content: content(manifest, &drop_in.item)?,
+        }));
+    }
+    Ok(steps)
+}
+
+/// The words for the IOMMU, and then those that the bundle names, each once.
+fn kernel_words(manifest: &Manifest, facts: &Inventory) -> Result<Vec<KernelWord>, Unsuitable> {
+    let iommu: &[&str] = match (manifest.wants.iommu, facts.cpu.vendor) {
+        (None, _) => &[],
+        // PVE's kernels before 6.8 leave Intel's IOMMU off; on later ones the word does no harm.
+        (Some(Iommu::On), CpuVendor::Intel) => &["intel_iommu=on", "iommu=pt"],
+        (Some(Iommu::On), CpuVendor::Amd) => &["iommu=pt"],
+        (Some(Iommu::On), CpuVendor::Other) => return Err(Unsuitable::Cpu),
+    };
+    let mut words = Vec::new();
+    for word in iommu {
+        words.push(word.parse()?);
+    }
+    for word in &manifest.wants.kernel_words {
+        if !words.contains(word) {
+            words.push(word.clone());
+        }
+    }
+    Ok(words)
+}
+
+/// The boot loader that the host boots by; if its signs disagree, every one that they point to,
+/// because writing for one that is not used does no harm.
+fn loaders(facts: &Inventory) -> Result<Vec<BootLoader>, Unsuitable> {
+    if let Some(loader) = facts.boot.loader {
+        return Ok(vec![loader]);
+    }
+    let seen: BTreeMap<_, _> =
+        facts.boot.evidence.iter().map(|sign| (sign.loader.to_string(), sign.loader)).collect();
+    if seen.is_empty() { Err(Unsuitable::BootLoader) } else { Ok(seen.into_values().collect()) }
+}

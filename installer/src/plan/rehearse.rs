@@ -1,0 +1,56 @@
+use vgpu_manifest::Digest;
+
+use super::Plan;
+use crate::host::{Look, Overlay};
+use crate::journal::{BootId, Change, Journal, JournalError, Log as _, MemLog, NewTransaction};
+use crate::settle::awaits_boot;
+use crate::step::{Status, Step, StepError};
+
+/// What carrying out a plan would do to a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rehearsal {
+    /// The plan without what is true already.
+    pub plan: Plan,
+    /// The changes, as the journal would have them. What commands do is not among them.
+    pub changes: Vec<Change>,
+}
+
+impl Rehearsal {
+    /// Whether some of the changes take effect only with the next boot.
+    #[must_use]
+    pub fn needs_reboot(&self) -> bool {
+        self.changes.iter().any(|change| match change {
+            Change::Put { path, .. } | Change::Lost { path } => awaits_boot(path),
+            Change::Run(_) => false,
+        })
+    }
+}
+
+/// Go through a plan without touching the host.
+///
+/// The steps are the real ones, on a host that keeps every change to itself, so what they write
+/// down is what they would write down.
+pub fn rehearse(plan: &Plan, look: &dyn Look) -> Result<Rehearsal, StepError> {
+    let mut overlay = Overlay::new(look);
+    let mut log = MemLog::default();
+    let new = NewTransaction {
+        bundle: Digest::of(b""),
+        plan: String::new(),
+        boot: BootId::default(),
+        began: 0,
+    };
+    let tx = log.begin(&new).map_err(JournalError::from)?;
+    let mut rehearse = |steps: &[Step]| -> Result<Vec<Step>, StepError> {
+        let mut left = Vec::new();
+        for step in steps {
+            if step.check(&overlay)? == Status::Todo {
+                step.apply(&mut Journal::new(&mut overlay, &mut log, tx))?;
+                left.push(step.clone());
+            }
+        }
+        Ok(left)
+    };
+    let plan = Plan::new(rehearse(&plan.before_reboot)?, rehearse(&plan.after_reboot)?);
+    let entries = log.entries(tx).map_err(JournalError::from)?;
+    Ok(Rehearsal { plan, changes: entries.into_iter().map(|entry| entry.change).collect() })
+}

@@ -1,0 +1,113 @@
+use serde::{Deserialize, Serialize};
+use vgpu_manifest::platform::BootLoader;
+use vgpu_manifest::{HostPath, KernelWord, Mode};
+
+use super::{Act, StepError, banner, holds_text, put_text};
+use crate::host::{Look, Meta, Node};
+use crate::journal::Journal;
+use crate::kernel_line;
+use crate::state::fixed;
+
+/// Give the kernel words at boot, in the way of the boot loader that the host has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct KernelCommandLine {
+    /// The words.
+    pub words: Vec<KernelWord>,
+    /// The boot loaders that have to learn of them.
+    pub loaders: Vec<BootLoader>,
+}
+
+impl KernelCommandLine {
+    fn grub_path() -> HostPath {
+        fixed("/etc/default/grub.d/vgpu-offline.cfg")
+    }
+
+    /// A drop-in: `update-grub` reads these files after `/etc/default/grub`, as shell.
+    fn grub_text(&self) -> String {
+        // Kernel words have no character that means anything within double quotes.
+        let words = self.spelled();
+        banner("Words for the kernel that virtual GPUs need.")
+            + &format!("GRUB_CMDLINE_LINUX_DEFAULT=\"$GRUB_CMDLINE_LINUX_DEFAULT {words}\"\n")
+    }
+
+    fn line_path() -> HostPath {
+        fixed("/etc/kernel/cmdline")
+    }
+
+    fn spelled(&self) -> String {
+        self.words.iter().map(KernelWord::as_str).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Add the words that are missing to the one line of `/etc/kernel/cmdline`.
+    fn edit_line(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
+        let path = Self::line_path();
+        let (file, meta) = match (journal.look().read(&path)?, journal.look().node(&path)?) {
+            (Some(file), Some(Node::File { meta, .. })) => (file, meta),
+            _ => (booted_with(journal.look())?, Meta::root(Mode::FILE)),
+        };
+        if !has_root(&file) {
+            return Err(StepError::NoRoot { path });
+        }
+        let missing = kernel_line::missing(&file, &self.words);
+        let edited = kernel_line::with(&file, &missing);
+        Ok(journal.put_words(&path, &edited, meta, &missing)?)
+    }
+}
+
+/// The line of the running kernel, which counts while there is no `/etc/kernel/cmdline`, without
+/// the words that the boot loader itself has put in.
+fn booted_with(look: &dyn Look) -> Result<Vec<u8>, StepError> {
+    let line = look.text(&fixed("/proc/cmdline"))?.unwrap_or_default();
+    let loaders = |word: &&str| word.starts_with("BOOT_IMAGE=") || word.starts_with("initrd=");
+    let words: Vec<_> = line.split_whitespace().filter(|word| !loaders(word)).collect();
+    Ok((words.join(" ") + "\n").into_bytes())
+}
+
+/// Without `root=` in its first line, `proxmox-boot-tool refresh` refuses the file.
+fn has_root(file: &[u8]) -> bool {
+    let line = file.split(|&b| b == b'\n').next().unwrap_or_default();
+    line.split(u8::is_ascii_whitespace).any(|word| word.starts_with(b"root="))
+}
+
+impl Act for KernelCommandLine {
+    fn summary(&self) -> String {
+        let files = self.loaders.iter().map(|loader| match loader {
+            BootLoader::Grub => Self::grub_path().to_string(),
+            BootLoader::SystemdBoot => Self::line_path().to_string(),
+        });
+        let files: Vec<_> = files.collect();
+        format!("boot with `{}`, in {}", self.spelled(), files.join(" and "))
+    }
+
+    fn why(&self) -> String {
+        "The kernel decides at boot how it uses the IOMMU and which devices it leaves alone. The \
+         words take effect with the next boot."
+            .to_owned()
+    }
+
+    fn is_true(&self, look: &dyn Look) -> Result<bool, StepError> {
+        for loader in &self.loaders {
+            let is_true = match loader {
+                BootLoader::Grub => holds_text(look, &Self::grub_path(), &self.grub_text())?,
+                BootLoader::SystemdBoot => look
+                    .read(&Self::line_path())?
+                    .is_some_and(|file| kernel_line::missing(&file, &self.words).is_empty()),
+            };
+            if !is_true {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
+        for loader in &self.loaders {
+            match loader {
+                BootLoader::Grub => put_text(journal, &Self::grub_path(), &self.grub_text())?,
+                BootLoader::SystemdBoot => self.edit_line(journal)?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,47 @@
+use serde::{Deserialize, Serialize};
+use vgpu_manifest::{HostPath, ModuleName};
+
+use super::{Act, StepError, banner, holds_text, put_text};
+use crate::host::Look;
+use crate::journal::Journal;
+use crate::state::fixed;
+
+/// Have kernel modules loaded at boot, in this order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct LoadModules {
+    /// Which modules.
+    pub modules: Vec<ModuleName>,
+}
+
+impl LoadModules {
+    fn path() -> HostPath {
+        fixed("/etc/modules-load.d/vgpu-offline.conf")
+    }
+
+    fn text(&self) -> String {
+        let lines = self.modules.iter().map(|module| format!("{module}\n"));
+        lines.fold(banner("Kernel modules that virtual GPUs need."), |text, line| text + &line)
+    }
+}
+
+impl Act for LoadModules {
+    fn summary(&self) -> String {
+        let names: Vec<_> = self.modules.iter().map(ModuleName::as_str).collect();
+        format!("load at boot: {}", names.join(", "))
+    }
+
+    fn why(&self) -> String {
+        "These modules have to be there before the driver and the guests start, and nothing else \
+         on a stock host loads them."
+            .to_owned()
+    }
+
+    fn is_true(&self, look: &dyn Look) -> Result<bool, StepError> {
+        Ok(holds_text(look, &Self::path(), &self.text())?)
+    }
+
+    fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
+        put_text(journal, &Self::path(), &self.text())
+    }
+}

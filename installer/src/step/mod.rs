@@ -1,0 +1,164 @@
+//! The things a plan can be made of.
+
+mod install_self;
+mod install_unit;
+mod kernel_command_line;
+mod load_modules;
+mod modprobe_options;
+mod place_file;
+mod place_item;
+mod unit_drop_in;
+
+pub use self::install_self::InstallSelf;
+pub use self::install_unit::InstallUnit;
+pub use self::kernel_command_line::KernelCommandLine;
+pub use self::load_modules::LoadModules;
+pub use self::modprobe_options::ModprobeOptions;
+pub use self::place_file::PlaceFile;
+pub use self::place_item::PlaceItem;
+pub use self::unit_drop_in::UnitDropIn;
+
+use serde::{Deserialize, Serialize};
+use vgpu_manifest::HostPath;
+
+use crate::host::{Content, HostError, Look, Meta, Mode, Node};
+use crate::journal::{Journal, JournalError};
+
+/// One thing that a plan wants to be true of the host, and how to make it so.
+///
+/// A closed list: it can be stored, read back by a later version, and matched exhaustively. There
+/// is no way to say how a step is taken back: the journal has recorded what each one did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "kebab-case")]
+pub enum Step {
+    /// Copy this very program to the host.
+    InstallSelf(InstallSelf),
+    /// Write a small text file.
+    PlaceFile(PlaceFile),
+    /// Write a file that the bundle carries.
+    PlaceItem(PlaceItem),
+    /// Give the kernel words at boot.
+    KernelCommandLine(KernelCommandLine),
+    /// Load kernel modules at boot.
+    LoadModules(LoadModules),
+    /// Configure kernel modules.
+    ModprobeOptions(ModprobeOptions),
+    /// Install a systemd unit.
+    InstallUnit(InstallUnit),
+    /// Add to a systemd unit that is there.
+    UnitDropIn(UnitDropIn),
+}
+
+impl Step {
+    /// What the step does, as a line of a plan: `write /etc/modules-load.d/vgpu-offline.conf`.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        self.act().summary()
+    }
+
+    /// Why it is needed, in a sentence or two.
+    #[must_use]
+    pub fn why(&self) -> String {
+        self.act().why()
+    }
+
+    /// Whether what it wants is true already.
+    ///
+    /// This is asked before the step (to skip it), after it (it must be true then), and by
+    /// `status` on any later day (to see what has drifted).
+    pub fn check(&self, look: &dyn Look) -> Result<Status, StepError> {
+        Ok(if self.act().is_true(look)? { Status::Done } else { Status::Todo })
+    }
+
+    /// Make it true. Called only if it is not.
+    pub fn apply(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
+        self.act().make_true(journal)
+    }
+
+    fn act(&self) -> &dyn Act {
+        match self {
+            Self::InstallSelf(step) => step,
+            Self::PlaceFile(step) => step,
+            Self::PlaceItem(step) => step,
+            Self::KernelCommandLine(step) => step,
+            Self::LoadModules(step) => step,
+            Self::ModprobeOptions(step) => step,
+            Self::InstallUnit(step) => step,
+            Self::UnitDropIn(step) => step,
+        }
+    }
+}
+
+/// Whether what a step wants is true of the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// It is.
+    Done,
+    /// It is not.
+    Todo,
+}
+
+/// A step could not be checked or carried out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StepError {
+    /// The host would not show what was asked.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// A change could not be made.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The kernel's command line cannot be edited safely.
+    #[error(
+        "{path} has no word `root=`, so the host would not boot by it; write the full command line there first"
+    )]
+    NoRoot {
+        /// The file.
+        path: HostPath,
+    },
+}
+
+/// What every step can do.
+trait Act {
+    fn summary(&self) -> String;
+    fn why(&self) -> String;
+    fn is_true(&self, look: &dyn Look) -> Result<bool, StepError>;
+    fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError>;
+}
+
+/// The first lines of every text file that we write.
+fn banner(why: &str) -> String {
+    format!("# {why}\n# Written by vgpu-installer; `vgpu-installer revert` takes it back.\n")
+}
+
+/// Whether `path` is a file of root's with these bytes.
+fn holds(
+    look: &dyn Look,
+    path: &HostPath,
+    content: Content,
+    mode: Mode,
+) -> Result<bool, HostError> {
+    Ok(look.node(path)? == Some(Node::file(content, mode)))
+}
+
+/// Whether `path` is the text file that we would write.
+fn holds_text(look: &dyn Look, path: &HostPath, text: &str) -> Result<bool, HostError> {
+    holds(look, path, Content::of(text.as_bytes()), Mode::FILE)
+}
+
+fn put_text(journal: &mut Journal<'_>, path: &HostPath, text: &str) -> Result<(), StepError> {
+    Ok(journal.put_bytes(path, text.as_bytes(), Meta::root(Mode::FILE))?)
+}
+
+fn put_stored(
+    journal: &mut Journal<'_>,
+    path: &HostPath,
+    content: Content,
+    mode: Mode,
+) -> Result<(), StepError> {
+    Ok(journal.put_stored(path, content, Meta::root(mode))?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,48 @@
+use serde::{Deserialize, Serialize};
+use vgpu_manifest::{HostPath, ModprobeLine};
+
+use super::{Act, StepError, banner, holds_text, put_text};
+use crate::host::Look;
+use crate::journal::Journal;
+use crate::state::fixed;
+
+/// Configure kernel modules: options, and which ones must stay away from the GPU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ModprobeOptions {
+    /// The lines.
+    pub lines: Vec<ModprobeLine>,
+}
+
+impl ModprobeOptions {
+    fn path() -> HostPath {
+        fixed("/etc/modprobe.d/vgpu-offline.conf")
+    }
+
+    fn text(&self) -> String {
+        let lines = self.lines.iter().map(|line| format!("{line}\n"));
+        lines
+            .fold(banner("How modules have to behave for virtual GPUs."), |text, line| text + &line)
+    }
+}
+
+impl Act for ModprobeOptions {
+    fn summary(&self) -> String {
+        let lines: Vec<_> = self.lines.iter().map(ModprobeLine::as_str).collect();
+        format!("configure modules: {}", lines.join("; "))
+    }
+
+    fn why(&self) -> String {
+        "Another driver that takes the GPU first, such as nouveau, keeps NVIDIA's from using it; \
+         options count only if they are there when a module is loaded."
+            .to_owned()
+    }
+
+    fn is_true(&self, look: &dyn Look) -> Result<bool, StepError> {
+        Ok(holds_text(look, &Self::path(), &self.text())?)
+    }
+
+    fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
+        put_text(journal, &Self::path(), &self.text())
+    }
+}

@@ -1,0 +1,38 @@
+use serde::{Deserialize, Serialize};
+use vgpu_manifest::{HostPath, ItemName, Mode};
+
+use super::{Act, StepError, holds, put_stored};
+use crate::host::{Content, Look};
+use crate::journal::Journal;
+
+/// Write a file that the bundle carries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PlaceItem {
+    /// The item's name in the bundle, for people.
+    pub item: ItemName,
+    /// What the item is, by which the store has it.
+    pub content: Content,
+    /// Where it goes.
+    pub path: HostPath,
+    /// Its permission bits; owner and group are root.
+    pub mode: Mode,
+}
+
+impl Act for PlaceItem {
+    fn summary(&self) -> String {
+        format!("write {} from `{}`", self.path, self.item)
+    }
+
+    fn why(&self) -> String {
+        format!("The bundle asks for its item `{}` at {}.", self.item, self.path)
+    }
+
+    fn is_true(&self, look: &dyn Look) -> Result<bool, StepError> {
+        Ok(holds(look, &self.path, self.content, self.mode)?)
+    }
+
+    fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
+        put_stored(journal, &self.path, self.content, self.mode)
+    }
+}
