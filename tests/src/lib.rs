@@ -2,3 +2,4 @@
 
 pub mod programs;
 pub mod skip;
+pub mod tree;

@@ -24,7 +24,11 @@ fn main() {
     write(&scene, &mut rows);
     small(&scene, &mut rows);
 
-    println!("\n{mib} MiB of incompressible payload, {} cores, medians of {} interleaved runs.", cores(), run::ROUNDS);
+    println!(
+        "\n{mib} MiB of incompressible payload, {} cores, medians of {} interleaved runs.",
+        cores(),
+        run::ROUNDS
+    );
     let busy = load.split(' ').next().and_then(|n| n.parse::<f64>().ok()).unwrap_or_default();
     if busy > 0.5 {
         println!("The machine was busy: its load was {busy} at the start.");
@@ -45,30 +49,64 @@ fn verify(scene: &Scene, rows: &mut Vec<String>) {
     let ours = || scene.installer(&["verify", scene.bundle.as_str()]);
     let race = |what, bar| Race::new(what, bar).memory(32);
     let openssl = || scene.tool("openssl", &["dgst", "-sha256", scene.bundle.as_str()]);
-    rows.push(race("`verify`, from the page cache", 1.0 / 1.7).against("openssl dgst -sha256", &ours, &openssl));
+    rows.push(race("`verify`, from the page cache", 1.0 / 1.7).against(
+        "openssl dgst -sha256",
+        &ours,
+        &openssl,
+    ));
     let sum = || scene.tool("sha256sum", &[scene.bundle.as_str()]);
-    rows.push(race("`verify`, from the page cache", f64::INFINITY).against("sha256sum", &ours, &sum));
+    rows.push(race("`verify`, from the page cache", f64::INFINITY).against(
+        "sha256sum",
+        &ours,
+        &sum,
+    ));
     if have("minisign") {
-        let minisign = || scene.tool("minisign", &["-Vm", scene.bundle.as_str(), "-p", scene.minisign.as_str()]);
-        rows.push(race("`verify`, from the page cache", f64::INFINITY).against("minisign -V", &ours, &minisign));
+        let minisign = || {
+            scene.tool("minisign", &["-Vm", scene.bundle.as_str(), "-p", scene.minisign.as_str()])
+        };
+        rows.push(race("`verify`, from the page cache", f64::INFINITY).against(
+            "minisign -V",
+            &ours,
+            &minisign,
+        ));
     }
     let cat = || scene.tool("cat", &[scene.bundle.as_str()]);
-    rows.push(race("`verify`, from the disk", 1.05).cold(&scene.bundle).against("cat > /dev/null", &ours, &cat));
+    rows.push(race("`verify`, from the disk", 1.05).cold(&scene.bundle).against(
+        "cat > /dev/null",
+        &ours,
+        &cat,
+    ));
     let deep = || scene.installer(&["verify", "--deep", scene.bundle.as_str()]);
-    rows.push(race("`verify --deep`, from the page cache", f64::INFINITY).against("openssl dgst -sha256", &deep, &openssl));
+    rows.push(race("`verify --deep`, from the page cache", f64::INFINITY).against(
+        "openssl dgst -sha256",
+        &deep,
+        &openssl,
+    ));
 }
 
 /// Writing, durably.
 fn write(scene: &Scene, rows: &mut Vec<String>) {
     let ours = || scene.apply();
     let cp = || scene.copy(&scene.bundle);
-    rows.push(Race::new("`apply`, its staging pass", 1.15).memory(64).against("cp + sync", &ours, &cp));
+    rows.push(Race::new("`apply`, its staging pass", 1.15).memory(64).against(
+        "cp + sync",
+        &ours,
+        &cp,
+    ));
     let ours = || scene.build();
     let cp = || scene.copy(&scene.payload);
-    rows.push(Race::new("`build`, everything cached", 1.15).memory(64).against("cp + sync", &ours, &cp));
+    rows.push(Race::new("`build`, everything cached", 1.15).memory(64).against(
+        "cp + sync",
+        &ours,
+        &cp,
+    ));
     if have("minisign") && have("zstd") {
         let archive = || scene.tar_zstd_minisign();
-        rows.push(Race::new("`build`, everything cached", f64::INFINITY).memory(64).against("tar, zstd -3, minisign", &ours, &archive));
+        rows.push(Race::new("`build`, everything cached", f64::INFINITY).memory(64).against(
+            "tar, zstd -3, minisign",
+            &ours,
+            &archive,
+        ));
     }
 }
 

@@ -46,11 +46,12 @@ impl Race {
         let mut times = [Vec::new(), Vec::new()];
         let mut memory = 0;
         for _ in 0..ROUNDS {
-            for (side, times) in [ours, theirs].iter().zip(&mut times) {
-                self.prepare();
-                let taken = run(side());
-                times.push(taken.time);
-                if times.len() > 0 && std::ptr::addr_eq(*side, ours) {
+            for (index, side) in [ours, theirs].into_iter().enumerate() {
+                let commands = side();
+                self.chill();
+                let taken = run(commands);
+                times[index].push(taken.time);
+                if index == 0 {
                     memory = memory.max(taken.memory_kib);
                 }
             }
@@ -72,7 +73,7 @@ impl Race {
         )
     }
 
-    fn prepare(&self) {
+    fn chill(&self) {
         let Some(path) = &self.cold else { return };
         let file = std::fs::File::open(path).unwrap();
         file.sync_all().unwrap();
@@ -91,7 +92,10 @@ fn run(commands: Vec<Command>) -> Taken {
     let mut memory_kib = 0;
     for command in commands {
         let mut timed = Command::new("/usr/bin/time");
-        timed.args(["--quiet", "-f", "%M", "--"]).arg(command.get_program()).args(command.get_args());
+        timed
+            .args(["--quiet", "-f", "%M", "--"])
+            .arg(command.get_program())
+            .args(command.get_args());
         for (key, value) in command.get_envs() {
             if let Some(value) = value {
                 timed.env(key, value);

@@ -1,0 +1,5 @@
+//! What takes minutes, needs the network of a Debian machine, or builds a second profile.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod static_build;
