@@ -162,6 +162,10 @@ mod tests {
         says(&format!("alice namespaces=\"vgpu-*\" {key}"), "is a pattern");
         says(&format!("alice namespaces=\"vgpu-bundle,vgpu-bundle\" {key}"), "twice");
         says(&format!("alice {ns},{ns} {key}"), "twice");
+        says(
+            &format!("alice {ns},namespaces=\"vgpu-report\" {key}"),
+            "`namespaces` stands there twice",
+        );
         says(&format!("alice namespaces=vgpu-bundle {key}"), "name=\"value\"");
         says(&format!("alice namespaces {key}"), "name=\"value\"");
         says(&format!("alice namespaces=\"vgpu-bundle {key}"), "name=\"value\"");

@@ -201,3 +201,38 @@ pub(crate) fn raw_signature(wire: &[u8]) -> Result<[u8; 64], SignatureError> {
         _ => Malformed::Trailing.into(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use ed25519_dalek::SigningKey;
+
+    use super::*;
+
+    /// A signature without a random part, which only the holder of the key can make, and which
+    /// a check that is not strict takes for good: its first half is the neutral point.
+    #[test]
+    fn a_first_half_of_small_order_is_refused() {
+        let secret = SigningKey::from_bytes(&[1; 32]);
+        let key = PublicKey::from_bytes(secret.verifying_key().to_bytes()).unwrap();
+        let message = to_be_signed(Role::Bundle, b"message");
+        let mut neutral = [0; 32];
+        neutral[0] = 1;
+
+        let hash = Sha512::new().chain_update(neutral).chain_update(key.as_bytes());
+        let hash: [u8; 64] = hash.chain_update(&message).finalize().into();
+        let scalar = secret.to_scalar();
+        let one = scalar * scalar.invert();
+        let hash = hash.iter().rev().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1));
+        let hash = hash.fold(one - one, |sum, bit| {
+            let double = sum + sum;
+            if bit == 1 { double + one } else { double }
+        });
+        let bytes: [u8; 64] = [neutral, (hash * scalar).to_bytes()].concat().try_into().unwrap();
+
+        let raw = ed25519_dalek::Signature::from_bytes(&bytes);
+        let lax = ed25519_dalek::Verifier::verify(&secret.verifying_key(), &message, &raw);
+        assert!(lax.is_ok(), "not the signature that this test is about");
+        let signature = Signature { key, role: Role::Bundle, bytes };
+        assert_eq!(signature.verify(Role::Bundle, b"message"), Err(SignatureError::Invalid));
+    }
+}
