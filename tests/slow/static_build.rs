@@ -27,6 +27,10 @@ fn the_installer_is_static_and_small() {
     let empty = tempfile::tempdir().unwrap();
     let alone = empty.path().join("vgpu-installer");
     std::fs::copy(&program, alone).unwrap();
-    let output = Command::new("chroot").arg(empty.path()).args(["/vgpu-installer", "--version"]).output().unwrap();
+    let output = Command::new("chroot")
+        .arg(empty.path())
+        .args(["/vgpu-installer", "--version"])
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

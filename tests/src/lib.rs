@@ -1,5 +1,7 @@
 //! Black-box suites, and what they share.
 
+pub mod nodes;
 pub mod programs;
+pub mod scratch;
 pub mod skip;
 pub mod tree;

@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use std::process::{Command, Stdio};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use vgpu_tests::nodes::{self, Machine};
+use vgpu_tests::nodes::Node;
 use vgpu_tests::programs::{Program, Programs};
 
 use crate::run::have;
@@ -54,7 +54,7 @@ impl Scene {
             fs::write(scene.path(&format!("{name}/bundle.toml")), recipe).unwrap();
             scene.once(scene.bundler(name, &["build"]));
         }
-        nodes::write(Machine::TeslaT4, &scene.path("node")).unwrap();
+        Node::TeslaT4.write(&scene.path("node")).unwrap();
         scene.trust();
         scene.sign_with_minisign();
         scene

@@ -1,0 +1,131 @@
+//! A laptop and a node in one scratch folder, for suites that use our programs from outside.
+
+use std::fs;
+use std::process::{Command, Output, Stdio};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use vgpu_keys::PublicKey;
+
+use crate::nodes::Node;
+use crate::programs::{Program, Programs};
+
+/// The folder; it is removed when this is dropped.
+#[derive(Debug)]
+pub struct Scratch {
+    folder: tempfile::TempDir,
+    programs: Programs,
+}
+
+/// What a program printed, and how it ended.
+#[derive(Debug)]
+pub struct Said {
+    /// The exit code; `None` if it was killed.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Scratch {
+    /// A scratch folder in which `executable` (`env!("CARGO_BIN_EXE_demo")`) is our programs.
+    ///
+    /// # Panics
+    /// As everything here, if the folder cannot be used: a test that cannot go on has failed.
+    #[must_use]
+    pub fn new(executable: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let path = Utf8Path::from_path(folder.path()).expect("a UTF-8 path");
+        let programs = Programs::link(Utf8Path::new(executable), &path.join("bin")).expect("links");
+        fs::create_dir(path.join("laptop")).expect("a folder");
+        Self { programs, folder }
+    }
+
+    /// A path in the folder.
+    #[must_use]
+    pub fn path(&self, name: &str) -> Utf8PathBuf {
+        Utf8Path::from_path(self.folder.path()).expect("a UTF-8 path").join(name)
+    }
+
+    /// Write a file of the laptop.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.path("laptop").join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, content).expect("a file");
+    }
+
+    /// `vgpu-bundler`, in the laptop's folder.
+    #[must_use]
+    pub fn bundler(&self, words: &[&str]) -> Command {
+        let mut command = self.programs.command(Program::Bundler);
+        command.current_dir(self.path("laptop")).args(words);
+        self.isolate(command)
+    }
+
+    /// `vgpu-installer`, working on the node.
+    #[must_use]
+    pub fn installer(&self, words: &[&str]) -> Command {
+        let mut command = self.programs.command(Program::Installer);
+        command.arg("--root").arg(self.path("node")).args(words);
+        self.isolate(command)
+    }
+
+    fn isolate(&self, mut command: Command) -> Command {
+        command.env("XDG_CONFIG_HOME", self.path("config"));
+        command.env("XDG_CACHE_HOME", self.path("cache"));
+        command.env("HOME", self.path("home")).env("NO_COLOR", "1").stdin(Stdio::null());
+        command
+    }
+
+    /// Make the signing key `alice`, and a node that trusts it for the channel `stable`.
+    pub fn node(&self, node: Node) {
+        node.write(&self.path("node")).expect("a node");
+        expect(self.bundler(&["key", "generate", "--principal", "alice"]), 0);
+        let key = self.path("config/vgpu-offline/key.pub");
+        let fingerprint = fingerprint(&key);
+        let words = [
+            "trust",
+            "add",
+            key.as_str(),
+            "--principal",
+            "alice",
+            "--channel",
+            "stable",
+            "--fingerprint",
+            &fingerprint,
+        ];
+        expect(self.installer(&words), 0);
+    }
+}
+
+/// The fingerprint of a public key file.
+///
+/// # Panics
+/// If it is none.
+#[must_use]
+pub fn fingerprint(path: &Utf8Path) -> String {
+    let text = fs::read_to_string(path).expect("a public key");
+    text.trim().parse::<PublicKey>().expect("a public key").fingerprint().to_string()
+}
+
+/// Run a command to its end.
+///
+/// # Panics
+/// If it does not even start.
+#[must_use]
+pub fn run(mut command: Command) -> Said {
+    let Output { status, stdout, stderr } = command.output().expect("a program that starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8 output");
+    Said { code: status.code(), out: text(stdout), err: text(stderr) }
+}
+
+/// Run a command that must exit with `code`, and return what it said.
+///
+/// # Panics
+/// If it exits otherwise.
+pub fn expect(command: Command, code: i32) -> Said {
+    let words = format!("{command:?}");
+    let said = run(command);
+    assert_eq!(said.code, Some(code), "{words}\n{}{}", said.out, said.err);
+    said
+}
