@@ -1,5 +1,7 @@
 //! Uses bundles, offline.
 
+#[cfg(test)]
+pub(crate) mod cut;
 pub mod facts;
 pub mod host;
 pub mod journal;

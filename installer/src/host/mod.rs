@@ -23,7 +23,10 @@ pub use self::real::{Exec, RealHost};
 pub use self::temp::TempName;
 pub use vgpu_manifest::{HostPath, Mode, PathError};
 
+use std::io;
 use std::time::SystemTime;
+
+use crate::state::fixed;
 
 /// The most that is read into memory from one file or one command: 1 MiB.
 ///
@@ -78,12 +81,50 @@ pub trait Look {
         }
     }
 
+    /// `path` with the symlinks in its directories followed, so that two spellings of one place
+    /// become one. The last part stays as it is, and what is not there yet does too.
+    fn real(&self, path: &HostPath) -> Result<HostPath, HostError> {
+        let Some(parent) = path.parent() else { return Ok(path.clone()) };
+        let mut done = fixed("/");
+        let mut todo: Vec<String> = parts(parent.as_path().as_str());
+        let mut links = 0;
+        while let Some(part) = todo.pop() {
+            if part == ".." {
+                done = done.parent().unwrap_or(done);
+                continue;
+            }
+            let next = fixed(done.as_path().join(&part).as_str());
+            let Some(target) = self.link(&next)? else {
+                done = next;
+                continue;
+            };
+            links += 1;
+            if links > MAX_LINKS {
+                return Err(HostError::path(Verb::Read, path, io::Error::other("too many links")));
+            }
+            if target.starts_with('/') {
+                done = fixed("/");
+            }
+            todo.extend(parts(&target));
+        }
+        Ok(fixed(done.as_path().join(path.as_path().file_name().unwrap_or_default()).as_str()))
+    }
+
     /// The text of the file at `path`, without blanks around it; `None` if there is nothing.
     /// Bytes that are not UTF-8 are replaced.
     fn text(&self, path: &HostPath) -> Result<Option<String>, HostError> {
         let bytes = self.read(path)?;
         Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()))
     }
+}
+
+/// As many symlinks as the kernel follows in one path.
+const MAX_LINKS: usize = 40;
+
+/// The parts of a path, the last one first, without those that mean nothing.
+fn parts(path: &str) -> Vec<String> {
+    let parts = path.split('/').rev().filter(|part| !part.is_empty() && *part != ".");
+    parts.map(str::to_owned).collect()
 }
 
 /// A machine to change. Only the journal does, after it has written down how to undo it.

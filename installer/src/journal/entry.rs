@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -5,6 +6,7 @@ use vgpu_manifest::{Digest, HostPath, KernelWord};
 
 use super::{Kept, Reversible};
 use crate::host::{Node, TempName};
+use crate::settle::Derived;
 
 /// The number of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -81,8 +83,11 @@ pub struct BootId(pub String);
 pub enum Change {
     /// A path was about to change, or was changed by a command.
     Put {
-        /// Which path.
+        /// Which path, with no symlink in its directories.
         path: HostPath,
+        /// The path as the step named it, if that is another.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        named: Option<HostPath>,
         /// What was there. If it is a file, its bytes are in the undo store.
         before: Option<Node>,
         /// What was to be there.
@@ -98,6 +103,24 @@ pub enum Change {
         /// Which path.
         path: HostPath,
     },
+}
+
+impl Change {
+    /// The path that changes, by every name that it has here; none if it is a command.
+    pub fn names(&self) -> impl Iterator<Item = &HostPath> {
+        let (path, named) = match self {
+            Self::Put { path, named, .. } => (Some(path), named.as_ref()),
+            Self::Lost { path } => (Some(path), None),
+            Self::Run(_) => (None, None),
+        };
+        path.into_iter().chain(named)
+    }
+
+    /// What it makes stale.
+    #[must_use]
+    pub fn dirties(&self) -> BTreeSet<Derived> {
+        self.names().flat_map(Derived::from_path).collect()
+    }
 }
 
 /// A [`Change`] as the journal has it.

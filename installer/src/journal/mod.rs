@@ -28,13 +28,12 @@ pub use self::run::{Probe, Reversible};
 pub use self::scope::{Scope, Snapshot};
 pub use self::sqlite::SqliteLog;
 
-use std::collections::BTreeSet;
 use std::fmt;
+use std::io;
 
 use vgpu_manifest::{HostPath, KernelWord, Mode};
 
-use crate::host::{Content, Host, HostError, Kind, Look, Meta, New, Node, Source};
-use crate::settle::Derived;
+use crate::host::{Content, Host, HostError, Kind, Look, Meta, New, Node, Source, Verb};
 use crate::state;
 
 /// The only hands a step has on the host.
@@ -123,6 +122,11 @@ impl<'j> Journal<'j> {
         self.put(path, &Node::link(target), Source::Nowhere, &[])
     }
 
+    /// Make `path` a directory.
+    pub fn put_dir(&mut self, path: &HostPath, meta: Meta) -> Result<(), JournalError> {
+        self.put(path, &Node::Dir { meta }, Source::Nowhere, &[])
+    }
+
     /// Make `path` a file with these bytes, in which `words` are all that is ours.
     ///
     /// If somebody else edits the file later, an undo takes out only the words.
@@ -155,10 +159,13 @@ impl<'j> Journal<'j> {
         from: Source<'_>,
         words: &[KernelWord],
     ) -> Result<(), JournalError> {
-        if let Some(parent) = path.parent()
-            && self.host.stat(&parent)?.is_none()
-        {
-            self.put(&parent, &Node::dir(Mode::DIR), Source::Nowhere, &[])?;
+        // An entry whose change cannot succeed would confuse the order in which an undo walks
+        // back, so the directory is made sure of first, where the change really will be.
+        if let Some(parent) = self.host.real(path)?.parent() {
+            match self.host.stat(&parent)? {
+                None => self.put(&parent, &Node::dir(Mode::DIR), Source::Nowhere, &[])?,
+                Some(stat) => check_way(&parent, Some(stat.kind), Some(Kind::Dir))?,
+            }
         }
         self.change(path, Some((node, from)), words)
     }
@@ -169,26 +176,40 @@ impl<'j> Journal<'j> {
         after: Option<(&Node, Source<'_>)>,
         words: &[KernelWord],
     ) -> Result<(), JournalError> {
-        if state::owns(path) {
+        // One place has one name in the journal, also where `/lib` is a link to `/usr/lib`.
+        let real = self.host.real(path)?;
+        if state::owns(&real) {
             return Err(JournalError::Own(path.clone()));
         }
-        let before = self.host.node(path)?;
+        let before = self.host.node(&real)?;
         let node = after.map(|(node, _)| node);
         if before.as_ref() == node {
             return Ok(());
         }
-        check_way(path, before.as_ref(), node)?;
-        if let Some(before) = &before {
-            keep(self.host, self.log, path, before)?;
+        check_way(path, before.as_ref().map(Node::kind), node.map(Node::kind))?;
+        let is_dir = matches!(before, Some(Node::Dir { .. }));
+        if node.is_none() && is_dir && self.host.list(&real)?.is_some_and(|names| !names.is_empty())
+        {
+            return Err(
+                HostError::path(Verb::Remove, path, io::ErrorKind::DirectoryNotEmpty).into()
+            );
         }
-        let change =
-            Change::Put { path: path.clone(), before, after: node.cloned(), words: words.to_vec() };
-        let dirties = Derived::from_path(path).into_iter().collect::<BTreeSet<_>>();
+        if let Some(before) = &before {
+            keep(self.host, self.log, &real, before)?;
+        }
+        let change = Change::Put {
+            path: real.clone(),
+            named: (real != *path).then(|| path.clone()),
+            before,
+            after: node.cloned(),
+            words: words.to_vec(),
+        };
+        let dirties = change.dirties();
         let new = NewEntry { change: &change, before: None, dirties: &dirties };
         let temp = self.log.append(self.tx, &new)?.temp();
         match after {
-            Some((node, from)) => self.host.put(path, New { node, from, temp })?,
-            None => self.host.remove(path)?,
+            Some((node, from)) => self.host.put(&real, New { node, from, temp })?,
+            None => self.host.remove(&real)?,
         }
         Ok(())
     }
@@ -197,21 +218,16 @@ impl<'j> Journal<'j> {
 /// A directory and something else never replace each other, and a device is never touched.
 fn check_way(
     path: &HostPath,
-    before: Option<&Node>,
-    after: Option<&Node>,
+    before: Option<Kind>,
+    after: Option<Kind>,
 ) -> Result<(), JournalError> {
-    let (Some(is), becomes) = (before.map(Node::kind), after.map(Node::kind)) else {
-        return Ok(());
-    };
-    let same_sort = match becomes {
-        Some(becomes) => (is == Kind::Dir) == (becomes == Kind::Dir),
-        None => true,
-    };
+    let Some(is) = before else { return Ok(()) };
+    let same_sort = after.is_none_or(|becomes| (is == Kind::Dir) == (becomes == Kind::Dir));
     if same_sort && is != Kind::Special {
         return Ok(());
     }
-    let becomes = becomes.unwrap_or(Kind::File);
-    Err(JournalError::InTheWay { path: path.clone(), is: KindName(is), becomes: KindName(becomes) })
+    let [is, becomes] = [is, after.unwrap_or(Kind::File)].map(KindName);
+    Err(JournalError::InTheWay { path: path.clone(), is, becomes })
 }
 
 /// Copy the bytes at `path`, if it is a file, to the undo store, and wait until they are durable.

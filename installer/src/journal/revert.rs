@@ -84,6 +84,7 @@ pub fn revert(
 /// All that a path has been in one transaction.
 struct History {
     first: EntryId,
+    dirties: BTreeSet<Derived>,
     states: Vec<Option<Node>>,
     words: Vec<KernelWord>,
     lost: bool,
@@ -95,10 +96,12 @@ fn histories(entries: &[Entry]) -> BTreeMap<HostPath, History> {
         let Some(path) = entry.path() else { continue };
         let history = histories.entry(path.clone()).or_insert_with(|| History {
             first: entry.id,
+            dirties: BTreeSet::new(),
             states: Vec::new(),
             words: Vec::new(),
             lost: false,
         });
+        history.dirties.extend(entry.change.dirties());
         match &entry.change {
             Change::Put { before, after, words, .. } => {
                 history.states.extend([before.clone(), after.clone()]);
@@ -204,14 +207,19 @@ impl Walk<'_> {
         if history.first != entry.id {
             return;
         }
-        match self.restore(path, history) {
+        match self.restore(path, histories) {
             Ok(None) => {}
             Ok(Some(why)) => self.kept.push(Kept { path: path.clone(), why }),
             Err(error) => self.errors.push(error),
         }
     }
 
-    fn restore(&mut self, path: &HostPath, history: &History) -> Result<Option<Why>, JournalError> {
+    fn restore(
+        &mut self,
+        path: &HostPath,
+        histories: &BTreeMap<HostPath, History>,
+    ) -> Result<Option<Why>, JournalError> {
+        let history = &histories[path];
         let now = self.host.node(path)?;
         let Some(original) = history.original() else { return Ok(Some(Why::NoCopy)) };
         if now == *original {
@@ -220,8 +228,11 @@ impl Walk<'_> {
         if !history.explains(now.as_ref()) {
             return self.take_words_out(path, now, history);
         }
+        if original.is_some() {
+            self.restore_parent(path, histories)?;
+        }
         (self.each)(Reverting::Restore(path));
-        match self.place(path, now.as_ref(), original.as_ref(), history.first) {
+        match self.place(path, now.as_ref(), original.as_ref(), history) {
             Err(JournalError::Host(error)) => match error.kind() {
                 Some(io::ErrorKind::DirectoryNotEmpty) => Ok(Some(Why::NotEmpty)),
                 _ if original.is_some() && self.is_orphan(path)? => Ok(Some(Why::NoParent)),
@@ -231,15 +242,32 @@ impl Walk<'_> {
         }
     }
 
+    /// Bring back the directory that `path` was in, if it is gone by our doing.
+    ///
+    /// Its own turn may come only later, if we had changed it before we changed what was in it.
+    fn restore_parent(
+        &mut self,
+        path: &HostPath,
+        histories: &BTreeMap<HostPath, History>,
+    ) -> Result<(), JournalError> {
+        let Some(parent) = path.parent() else { return Ok(()) };
+        let was = histories.get(&parent).and_then(History::original).and_then(Option::as_ref);
+        let is = self.host.stat(&parent)?.map(|stat| stat.kind);
+        if was.map(Node::kind) == Some(Kind::Dir) && is != Some(Kind::Dir) {
+            self.restore(&parent, histories)?;
+        }
+        Ok(())
+    }
+
     /// Make `path` what it was.
     fn place(
         &mut self,
         path: &HostPath,
         now: Option<&Node>,
         original: Option<&Node>,
-        entry: EntryId,
+        history: &History,
     ) -> Result<(), JournalError> {
-        self.mark(path)?;
+        self.mark(history)?;
         let is_dir = |node: &Node| node.kind() == Kind::Dir;
         if original.is_none() || now.map(is_dir) != original.map(is_dir) {
             self.host.remove(path)?;
@@ -247,7 +275,7 @@ impl Walk<'_> {
         let Some(node) = original else { return Ok(()) };
         let copy = node.content().map(|content| state::undone(content.id));
         let from = copy.as_ref().map_or(Source::Nowhere, Source::File);
-        Ok(self.host.put(path, New { node, from, temp: entry.temp() })?)
+        Ok(self.host.put(path, New { node, from, temp: history.first.temp() })?)
     }
 
     /// Whether the directory that `path` was in is no directory any more.
@@ -274,7 +302,7 @@ impl Walk<'_> {
         let bytes = self.host.read(path)?.unwrap_or_default();
         let text = kernel_line::without(&bytes, &history.words);
         if text != bytes {
-            self.mark(path)?;
+            self.mark(history)?;
             let node = Node::File { content: Content::of(&text), meta };
             let temp = history.first.temp();
             self.host.put(path, New { node: &node, from: Source::Bytes(&text), temp })?;
@@ -282,9 +310,11 @@ impl Walk<'_> {
         Ok(Some(Why::WordsTakenOut))
     }
 
-    /// Mark what a change of `path` makes stale, unless it is marked already.
-    fn mark(&mut self, path: &HostPath) -> Result<(), LogError> {
-        let dirties: BTreeSet<_> = Derived::from_path(path).into_iter().collect();
-        if dirties.is_subset(&self.log.dirty()?) { Ok(()) } else { self.log.mark(&dirties) }
+    /// Mark what a change of the path makes stale, unless it is marked already.
+    fn mark(&mut self, history: &History) -> Result<(), LogError> {
+        if history.dirties.is_subset(&self.log.dirty()?) {
+            return Ok(());
+        }
+        self.log.mark(&history.dirties)
     }
 }

@@ -5,7 +5,6 @@ use vgpu_manifest::HostPath;
 
 use super::{Change, EntryId, JournalError, Log, NewEntry, RunState, Scope, Snapshot, TxId, keep};
 use crate::host::{Command, Host, HostError, Look};
-use crate::settle::Derived;
 
 /// A command that changes the host, with what it takes to live with a power cut and to undo it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,10 +126,6 @@ fn record_traces(
     let before = log.seen_before(id)?;
     let after = run.scope.look(host)?;
     let traces = before.difference(&after, host)?;
-    let paths = traces.iter().filter_map(|trace| match trace {
-        Change::Put { path, .. } | Change::Lost { path } => Some(path),
-        Change::Run(_) => None,
-    });
-    let dirties = paths.flat_map(Derived::from_path).collect();
+    let dirties = traces.iter().flat_map(Change::dirties).collect();
     Ok(log.advance(id, state, &traces, &dirties)?)
 }

@@ -87,7 +87,7 @@ impl Snapshot {
 }
 
 fn put(path: &HostPath, before: Option<Node>, after: Option<Node>) -> Change {
-    Change::Put { path: path.clone(), before, after, words: Vec::new() }
+    Change::Put { path: path.clone(), named: None, before, after, words: Vec::new() }
 }
 
 fn keys<'a, T>(

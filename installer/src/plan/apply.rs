@@ -207,7 +207,7 @@ impl Run<'_> {
     /// Whether something that the transaction changed waits for a boot that has not been yet.
     fn reboot(&self, tx: &Transaction, boot: &BootId) -> Result<Reboot, ApplyError> {
         let entries = self.log.entries(tx.id)?;
-        let waits = entries.iter().filter_map(|entry| entry.path()).any(awaits_boot);
+        let waits = entries.iter().flat_map(|entry| entry.change.names()).any(awaits_boot);
         Ok(if waits && *boot == tx.new.boot { Reboot::Needed } else { Reboot::NotNeeded })
     }
 }

@@ -19,10 +19,7 @@ impl Rehearsal {
     /// Whether some of the changes take effect only with the next boot.
     #[must_use]
     pub fn needs_reboot(&self) -> bool {
-        self.changes.iter().any(|change| match change {
-            Change::Put { path, .. } | Change::Lost { path } => awaits_boot(path),
-            Change::Run(_) => false,
-        })
+        self.changes.iter().flat_map(Change::names).any(awaits_boot)
     }
 }
 

@@ -159,6 +159,3 @@ fn put_stored(
 ) -> Result<(), StepError> {
     Ok(journal.put_stored(path, content, Meta::root(mode))?)
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,7 +4,7 @@ mod commands;
 mod fuse;
 
 pub(crate) use self::commands::Program;
-pub(crate) use self::fuse::Fuse;
+pub(crate) use self::fuse::{Fuse, Late};
 
 use std::collections::BTreeMap;
 use std::io;
@@ -26,6 +26,8 @@ pub(crate) struct MemHost {
     pub(crate) ran: Vec<String>,
     /// Programs beside the usual ones.
     pub(crate) programs: BTreeMap<&'static str, Program>,
+    /// A path that takes writes and forgets them, as some of the kernel's own files do.
+    pub(crate) ignores: Option<HostPath>,
     /// When the power goes.
     pub(crate) fuse: Fuse,
     ticks: u64,
@@ -38,6 +40,12 @@ pub(crate) struct Thing {
     pub(crate) bytes: Vec<u8>,
     inode: u64,
     changed: u64,
+}
+
+impl Thing {
+    pub(crate) fn is_dir(&self) -> bool {
+        self.node.kind() == Kind::Dir
+    }
 }
 
 /// What a test compares: all paths but those that the installer keeps for itself.
@@ -91,6 +99,12 @@ impl MemHost {
             .iter()
             .filter(|(path, _)| !state::owns(path) && !ours(path) && !left_out(path));
         kept.map(|(path, thing)| (path.clone(), thing.node.clone())).collect()
+    }
+
+    /// Temporary files that should have been swept.
+    pub(crate) fn leftovers(&self) -> Vec<&HostPath> {
+        let is_temp = |path: &&HostPath| path.as_path().file_name().is_some_and(TempName::matches);
+        self.nodes.keys().filter(is_temp).collect()
     }
 
     fn insert(&mut self, path: HostPath, node: Node, bytes: Vec<u8>) {
@@ -266,6 +280,9 @@ impl Host for MemHost {
         let bytes = self.source(new.from).map_err(error)?;
         if new.node.content().is_some_and(|content| content != Content::of(&bytes)) {
             return Err(error(io::ErrorKind::InvalidData.into()));
+        }
+        if self.ignores.as_ref() == Some(path) {
+            return Ok(());
         }
         if let (Node::Dir { meta }, Some(Node::Dir { meta: old })) =
             (new.node, self.nodes.get(path).map(|thing| thing.node.clone()))

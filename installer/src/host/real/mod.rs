@@ -13,11 +13,17 @@
 mod exec;
 mod lock;
 mod meta;
+mod outside;
+mod program;
 mod put;
+mod staging;
 mod tree;
 
 pub use self::exec::Exec;
 pub use self::lock::{Lock, LockError};
+pub use self::outside::{OutsideError, read_outside, write_outside};
+pub use self::program::{DeviceNumber, Program};
+pub use self::staging::Staging;
 
 use std::fs::File;
 use std::io;

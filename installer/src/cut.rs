@@ -1,0 +1,103 @@
+//! Cutting the power at every change, for tests.
+
+use crate::host::mem::{Fuse, Late, MemHost, Picture};
+use crate::journal::{Kept, Log as _, MemLog, RevertError, TxState, revert};
+use crate::state;
+
+/// A host and its journal, which a power cut hits at the same time.
+#[derive(Debug, Clone)]
+pub(crate) struct World {
+    pub(crate) host: MemHost,
+    pub(crate) log: MemLog,
+}
+
+impl World {
+    pub(crate) fn new(host: &MemHost) -> Self {
+        let mut host = host.clone();
+        state::prepare(&mut host).unwrap();
+        Self { host, log: MemLog::default() }
+    }
+
+    /// The same world, in which the power goes as `fuse` says.
+    pub(crate) fn with(&self, fuse: Fuse) -> Self {
+        let mut world = self.clone();
+        world.host.fuse = fuse.clone();
+        world.log.fuse = fuse;
+        world
+    }
+
+    /// The same world with the power back for good.
+    pub(crate) fn powered(&self) -> Self {
+        self.with(Fuse::never())
+    }
+
+    pub(crate) fn revert(&mut self) -> Result<Vec<Kept>, RevertError> {
+        let open = self.log.transactions()?.into_iter().rfind(|t| t.state != TxState::Reverted);
+        match open {
+            Some(tx) => revert(&mut self.host, &mut self.log, tx.id, &mut |_| {}),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn picture(&self) -> Picture {
+        self.host.picture(&[])
+    }
+}
+
+/// What a test wants to be carried out; asked again after a cut, it goes on.
+pub(crate) type Apply<'a> = &'a dyn Fn(&mut World) -> Result<(), String>;
+
+/// Cut the power before and after every change of `apply`, and then again before and after every
+/// change of going on and of taking back. Returns how many combinations were tried.
+pub(crate) fn cut_everywhere(before: &MemHost, apply: Apply<'_>) -> usize {
+    let start = World::new(before);
+    let mut done = start.powered();
+    apply(&mut done).unwrap();
+    let [original, applied] = [start.picture(), done.picture()];
+    assert_ne!(original, applied, "nothing was changed, so nothing is tested");
+
+    let mut cuts = 0;
+    for late in [Late::Before, Late::After] {
+        for first in 1.. {
+            let mut world = start.with(Fuse::at(first, late));
+            let died = run(&mut world, apply);
+            cuts += twice(&world, late, apply, &applied);
+            cuts += twice(&world, late, &|world| take_back(world), &original);
+            if !died {
+                break;
+            }
+        }
+    }
+    cuts
+}
+
+/// Carry out `act` with a cut at each of its changes, again after the cut, and compare.
+fn twice(world: &World, late: Late, act: Apply<'_>, expected: &Picture) -> usize {
+    for second in 1.. {
+        let mut world = world.with(Fuse::at(second, late));
+        let died = run(&mut world, act);
+        let mut world = world.powered();
+        act(&mut world).unwrap();
+        assert_eq!(world.picture(), *expected, "second cut at {second}, {late:?}");
+        assert!(world.log.dirty().unwrap().is_empty());
+        assert!(world.host.leftovers().is_empty(), "{:?}", world.host.leftovers());
+        if !died {
+            return second;
+        }
+    }
+    unreachable!("a world has finitely many changes")
+}
+
+/// Whether the power went. Any other failure is a failure of the test.
+fn run(world: &mut World, act: Apply<'_>) -> bool {
+    let result = act(world);
+    let died = world.host.fuse.is_blown();
+    assert!(died || result.is_ok(), "{result:?}");
+    died
+}
+
+fn take_back(world: &mut World) -> Result<(), String> {
+    let kept = world.revert().map_err(|error| error.to_string())?;
+    assert_eq!(kept, [], "something of our own was taken for somebody else's");
+    Ok(())
+}

@@ -1,0 +1,40 @@
+//! Files that are no part of the machine: what the operator names on the command line.
+
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// A file that the operator has named cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {verb} `{}`: {source}", .path.as_str().escape_debug())]
+pub struct OutsideError {
+    verb: &'static str,
+    path: Utf8PathBuf,
+    source: io::Error,
+}
+
+/// The bytes of a file, which may be at most `max` long.
+pub fn read_outside(path: &Utf8Path, max: u64) -> Result<Vec<u8>, OutsideError> {
+    let read = || -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(max + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > max {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is too large for that"));
+        }
+        Ok(bytes)
+    };
+    read().map_err(|source| OutsideError { verb: "read", path: path.to_owned(), source })
+}
+
+/// Write a file, durably, so that a stick may be pulled afterwards.
+///
+/// A file that is there is replaced. What is written to a device or a pipe is not synced.
+pub fn write_outside(path: &Utf8Path, bytes: &[u8]) -> Result<(), OutsideError> {
+    let write = || -> io::Result<()> {
+        let mut file = File::create(path)?;
+        file.write_all(bytes)?;
+        if file.metadata()?.is_file() { file.sync_all() } else { Ok(()) }
+    };
+    write().map_err(|source| OutsideError { verb: "write", path: path.to_owned(), source })
+}

@@ -1,0 +1,27 @@
+use super::*;
+use crate::cut::cut_everywhere;
+
+#[test]
+fn a_power_cut_at_any_change_can_be_gone_on_from_and_taken_back() {
+    let cuts = cut_everywhere(&host(), &|world| {
+        carry_out(world, &example()).map(|_| ()).map_err(|error| error.to_string())
+    });
+    assert!(cuts > 5_000, "only {cuts} power cuts tried");
+}
+
+#[test]
+fn a_file_that_is_changed_twice_is_known_as_ours_after_every_cut() {
+    let plan = Plan::new(
+        vec![
+            place("/etc/modprobe.d/pve-blacklist.conf", "blacklist nvidiafb\n# one\n"),
+            place("/etc/new/x", "1\n"),
+            place("/etc/modprobe.d/pve-blacklist.conf", "blacklist nvidiafb\n# two\n"),
+        ],
+        Vec::new(),
+    );
+    // On going on, the first step is not true any more and writes again, and so does the last.
+    let cuts = cut_everywhere(&host(), &|world| {
+        carry_out(world, &plan).map(|_| ()).map_err(|error| error.to_string())
+    });
+    assert!(cuts > 500, "only {cuts} power cuts tried");
+}

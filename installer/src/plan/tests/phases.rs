@@ -1,0 +1,74 @@
+//! Plans that go on after a reboot, and plans that meet other plans.
+
+use super::*;
+use crate::journal::{Log as _, RevertError, TxId, TxState, revert};
+
+fn two_phases() -> Plan {
+    let modprobe = Step::ModprobeOptions(ModprobeOptions {
+        lines: vec!["blacklist nouveau".parse().unwrap()],
+    });
+    Plan::new(vec![modprobe], vec![place("/etc/later.conf", "later\n")])
+}
+
+#[test]
+fn the_second_phase_waits_for_another_boot() {
+    let mut world = World::new(&host());
+    for _ in 0..2 {
+        let applied = carry_out(&mut world, &two_phases()).unwrap();
+        assert_eq!(applied.reboot, Reboot::NeededToContinue);
+        assert_eq!(world.host.text_of("/etc/later.conf"), None);
+        assert_eq!(world.log.transactions().unwrap()[0].state, TxState::Applying);
+    }
+    let rebooted = Origin { boot: BootId("second".to_owned()), ..origin() };
+    let applied =
+        apply(&mut world.host, &mut world.log, &rebooted, &two_phases(), &mut |_| {}).unwrap();
+    assert_eq!(applied, Applied { tx: Some(TxId(1)), reboot: Reboot::NotNeeded });
+    assert_eq!(world.host.text_of("/etc/later.conf").unwrap(), "later\n");
+    assert_eq!(world.log.transactions().unwrap()[0].state, TxState::Applied);
+    assert_eq!(world.revert().unwrap(), []);
+    assert_eq!(world.host.picture(&[]), host().picture(&[]));
+}
+
+#[test]
+fn another_plan_is_refused_while_one_is_open() {
+    let mut world = World::new(&host());
+    carry_out(&mut world, &two_phases()).unwrap();
+    let error = carry_out(&mut world, &example()).unwrap_err();
+    assert!(matches!(error, ApplyError::Unfinished(TxId(1))), "{error}");
+    world.log.set_state(TxId(1), TxState::Reverting).unwrap();
+    let error = carry_out(&mut world, &two_phases()).unwrap_err();
+    assert!(matches!(error, ApplyError::Reverting(TxId(1))), "{error}");
+}
+
+#[test]
+fn transactions_are_taken_back_in_the_order_opposite_to_that_of_their_coming() {
+    let before = host();
+    let mut world = World::new(&before);
+    let plans = ["1", "2"].map(|text| {
+        Plan::new(vec![place("/etc/done.conf", text), place(&format!("/srv/{text}"), text)], vec![])
+    });
+    for plan in &plans {
+        carry_out(&mut world, plan).unwrap();
+    }
+    let error = revert(&mut world.host, &mut world.log, TxId(1), &mut |_| {}).unwrap_err();
+    assert!(matches!(error, RevertError::NotLast { this: TxId(1), later: TxId(2) }), "{error}");
+    assert_eq!(world.revert().unwrap(), []);
+    assert_eq!(world.host.text_of("/etc/done.conf").unwrap(), "1");
+    assert_eq!(world.revert().unwrap(), []);
+    assert_eq!(world.host.picture(&[]), before.picture(&[]));
+}
+
+#[test]
+fn what_cannot_be_rebuilt_stays_marked_and_the_next_run_tries_again() {
+    let mut world = World::new(&host());
+    world.host.programs.insert("update-grub", |_, _| Ok(1));
+    let error = carry_out(&mut world, &example()).unwrap_err();
+    assert!(error.to_string().contains("cannot rebuild the GRUB configuration"), "{error}");
+    assert_eq!(world.log.dirty().unwrap(), [Derived::Grub].into());
+    world.revert().unwrap_err();
+    assert_eq!(world.log.transactions().unwrap()[0].state, TxState::Reverting);
+
+    world.host.programs.clear();
+    assert_eq!(world.revert().unwrap(), []);
+    assert_eq!(world.host.picture(&[]), host().picture(&[]));
+}
