@@ -10,7 +10,7 @@ const NAME: &str = "vgpu-offline";
 /// A folder of the user cannot be worked out.
 #[derive(Debug, thiserror::Error)]
 #[error("neither `{variable}` nor `HOME` is an absolute path; name the {what} on the command line")]
-pub struct NoHome {
+pub(crate) struct NoHome {
     variable: &'static str,
     what: &'static str,
 }

@@ -1,10 +1,15 @@
+use std::error::Error;
 use std::process::ExitCode;
 
+use vgpu_keys::SlotsError;
+use vgpu_manifest::{CosignError, ManifestError, PartsError, ReadError, VerifyError, WriteError};
+
+use crate::cache::CacheError;
 use crate::ui::Ui;
 
 /// How a run ended, as its exit status says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// 0: done.
     Done,
     /// 1: something could not be done.
@@ -72,9 +77,24 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.root_cause().downcast_ref().is_some_and(broken)
 }
 
-/// Is this the word of somebody who looked at bytes and did not trust them?
-fn is_distrust(cause: &(dyn std::error::Error + 'static)) -> bool {
-    matches!(cause.downcast_ref(), Some(crate::cache::CacheError::Damaged(_)))
+/// Did somebody look at bytes, or at who signed them, and not believe them?
+fn is_distrust(cause: &(dyn Error + 'static)) -> bool {
+    let verify = |error: &VerifyError| match error {
+        VerifyError::Read { .. } | VerifyError::Manifest(ManifestError::TooOld { .. }) => false,
+        VerifyError::Parts(error) => !matches!(
+            error,
+            PartsError::Open { .. } | PartsError::NotAFile(_) | PartsError::NotFirst { .. }
+        ),
+        _ => true,
+    };
+    let read =
+        |error: &ReadError| matches!(error, ReadError::Damaged(_) | ReadError::WholeDigest { .. });
+    cause.downcast_ref().is_some_and(verify)
+        || cause.downcast_ref().is_some_and(read)
+        || matches!(cause.downcast_ref(), Some(CacheError::Damaged(_)))
+        || matches!(cause.downcast_ref(), Some(WriteError::Changed { .. }))
+        || matches!(cause.downcast_ref(), Some(CosignError::Replaced(_)))
+        || matches!(cause.downcast_ref(), Some(SlotsError::Slot { .. }))
 }
 
 #[cfg(test)]

@@ -1,20 +1,53 @@
 //! Makes bundles, online: recipe → lock → cache → signed archive.
+//!
+//! `commands/` has a file for each command, which resolves what was typed (`cli`, `options`) and
+//! runs it. What a bundle is to hold is a [`recipe`], what that turned out to be a [`lock`];
+//! [`source`] knows how to get at bytes, with [`fetch`] and [`net`] for downloads and [`tree`] for
+//! folders; they end up in the [`cache`], and [`pack`] makes the bundle of it.
 
 use std::process::ExitCode;
 
+use clap::Parser as _;
+
 mod cache;
+mod changes;
+mod cli;
+mod commands;
 mod dirs;
 mod exit;
 mod fetch;
+mod lock;
 mod net;
+mod options;
+mod pack;
 mod parallel;
+mod recipe;
+mod secret;
 mod size;
 mod source;
 mod tree;
+mod trust;
 mod ui;
+mod wants;
+
+use crate::cli::Cli;
+use crate::exit::Exit;
+use crate::ui::{Talk, Ui};
 
 /// Run the program with the arguments of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Also the way of `--help` and `--version`, which are no errors.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    let talk = if cli.global.quiet { Talk::Quiet } else { Talk::Normal };
+    let (ui, result) = commands::run(cli, Ui::new(talk));
+    let exit = result.map_or_else(|error| exit::tell(&ui, &error), |()| Exit::Done);
+    exit.into()
 }

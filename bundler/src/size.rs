@@ -6,18 +6,18 @@ use serde::{Deserialize, Serialize};
 /// A number of bytes, as people write it: `2 GiB`, `500 MB`, `4096`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "u64", try_from = "Written")]
-pub struct ByteSize(u64);
+pub(crate) struct ByteSize(u64);
 
 impl ByteSize {
     /// This many bytes.
     #[must_use]
-    pub const fn new(bytes: u64) -> Self {
+    pub(crate) const fn new(bytes: u64) -> Self {
         Self(bytes)
     }
 
     /// The number of bytes.
     #[must_use]
-    pub const fn bytes(self) -> u64 {
+    pub(crate) const fn bytes(self) -> u64 {
         self.0
     }
 }
@@ -25,7 +25,7 @@ impl ByteSize {
 /// A text is not a size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not a size: expected a number and B, kB, MB, GB, KiB, MiB or GiB", .0.escape_debug())]
-pub struct ParseSizeError(String);
+pub(crate) struct ParseSizeError(String);
 
 const UNITS: [(&str, u64); 8] = [
     ("", 1),
@@ -61,7 +61,7 @@ impl fmt::Display for ByteSize {
         match units.into_iter().find(|(_, shift)| self.0 >> shift > 0) {
             Some((unit, shift)) => {
                 // In tenths, rounded down, so that what is not whole never looks whole.
-                let tenths = u128::from(self.0) * 10 >> shift;
+                let tenths = (u128::from(self.0) * 10) >> shift;
                 write!(f, "{}.{} {unit}", tenths / 10, tenths % 10)
             }
             None => write!(f, "{} B", self.0),

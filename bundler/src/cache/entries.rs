@@ -12,19 +12,19 @@ use super::{Cache, CacheError, CacheLock};
 
 /// A content of the cache.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Its SHA-256.
-    pub sha256: Digest,
+    pub(crate) sha256: Digest,
     /// Its length in bytes.
-    pub size: u64,
+    pub(crate) size: u64,
     /// When it was last used for a bundle.
     #[serde(skip)]
-    pub used: SystemTime,
+    pub(crate) used: SystemTime,
 }
 
 /// What came out of looking at a content again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// It is what its name says.
     Intact,
     /// It is not, and was removed.
@@ -33,7 +33,7 @@ pub enum Verdict {
 
 impl Cache {
     /// Everything that is here, in the order of the digests.
-    pub fn entries(&self) -> Result<Vec<Entry>, CacheError> {
+    pub(crate) fn entries(&self) -> Result<Vec<Entry>, CacheError> {
         let mut entries = Vec::new();
         let top = self.dir.join("sha256");
         for shard in list(&top)? {
@@ -53,7 +53,7 @@ impl Cache {
 
 impl CacheLock<'_> {
     /// Read a content again, and remove it if it is not what its name says.
-    pub fn verify(&self, entry: &Entry) -> Result<Verdict, CacheError> {
+    pub(crate) fn verify(&self, entry: &Entry) -> Result<Verdict, CacheError> {
         let path = self.cache.path(entry.sha256);
         let mut file = self.cache.open_content(entry.sha256)?;
         let measured = Measure::of(&mut file).map_err(CacheError::io("read", &path))?;
@@ -75,14 +75,18 @@ impl CacheLock<'_> {
     /// Note that a content is in use, so that [`gc`](Self::gc) does not take it for forgotten.
     ///
     /// That it cannot be noted, say on a read-only cache, does no harm.
-    pub fn touch(&self, digest: Digest) {
+    pub(crate) fn touch(&self, digest: Digest) {
         let file = fs::File::options().write(true).open(self.cache.path(digest));
         let _ = file.and_then(|file| file.set_modified(SystemTime::now()));
     }
 
     /// Remove what has not been used for `unused`, but not what is in `keep`; downloads that were
     /// cut off longer ago than that go as well. Returns what was removed.
-    pub fn gc(&self, unused: Duration, keep: &BTreeSet<Digest>) -> Result<Vec<Entry>, CacheError> {
+    pub(crate) fn gc(
+        &self,
+        unused: Duration,
+        keep: &BTreeSet<Digest>,
+    ) -> Result<Vec<Entry>, CacheError> {
         let now = SystemTime::now();
         let is_old = |used| now.duration_since(used).is_ok_and(|age| age >= unused);
         let mut entries = self.cache.entries()?;
@@ -146,7 +150,7 @@ mod tests {
         let [a, b] = [add(&cache, b"a"), add(&cache, b"b")];
         let lock = cache.lock(|| {}).unwrap();
         lock.touch(a);
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         assert_eq!(lock.gc(hour, &BTreeSet::new()).unwrap(), []);
         let removed = lock.gc(Duration::ZERO, &BTreeSet::from([a])).unwrap();
         assert_eq!(removed.iter().map(|entry| entry.sha256).collect::<Vec<_>>(), [b]);

@@ -5,17 +5,17 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::Advice;
 use vgpu_manifest::{Digest, Measure, Measured, PIECE};
 
-use super::{CacheError, CacheLock, chunk_list};
+use super::{CacheError, CacheLock, Mismatch, chunk_list};
 
 /// How much is written before the kernel is asked to begin putting it on the disk, in bytes.
 ///
 /// Otherwise it waits for the sync at the end, and the disk was idle until then.
-pub const CHUNK_STEP: u64 = 8 << 20;
+pub(crate) const CHUNK_STEP: u64 = 8 << 20;
 
 /// Content on its way into the cache. What is not finished leaves nothing behind, unless it is a
 /// download that may go on.
 #[derive(Debug)]
-pub struct Incoming<'l> {
+pub(crate) struct Incoming<'l> {
     lock: &'l CacheLock<'l>,
     path: Utf8PathBuf,
     file: File,
@@ -37,7 +37,7 @@ pub(super) enum Fate {
 
 impl<'l> CacheLock<'l> {
     /// Room for new content.
-    pub fn incoming(&'l self) -> Result<Incoming<'l>, CacheError> {
+    pub(crate) fn incoming(&'l self) -> Result<Incoming<'l>, CacheError> {
         let dir = self.cache.dir.join("incoming");
         let error = CacheError::io("create a file in", &dir);
         let named = tempfile::Builder::new().prefix("new-").tempfile_in(&dir);
@@ -55,13 +55,13 @@ impl<'l> Incoming<'l> {
 
     /// How many bytes are here.
     #[must_use]
-    pub fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.len
     }
 
     /// Is nothing here yet?
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
@@ -79,7 +79,7 @@ impl<'l> Incoming<'l> {
     }
 
     /// Forget all that is here.
-    pub fn restart(&mut self) -> Result<(), CacheError> {
+    pub(crate) fn restart(&mut self) -> Result<(), CacheError> {
         self.file
             .set_len(0)
             .and_then(|()| self.file.rewind())
@@ -90,7 +90,7 @@ impl<'l> Incoming<'l> {
     }
 
     /// Add some bytes.
-    pub fn add(&mut self, bytes: &[u8]) -> Result<(), CacheError> {
+    pub(crate) fn add(&mut self, bytes: &[u8]) -> Result<(), CacheError> {
         let Err(error) = self.write_all(bytes) else { return Ok(()) };
         Err(CacheError::io("write", &self.path)(error))
     }
@@ -98,12 +98,13 @@ impl<'l> Incoming<'l> {
     /// Put the content into the cache, durably, if it is what was `expected`.
     ///
     /// If it is not, all of it is removed: there is no telling which byte is wrong.
-    pub fn finish(mut self, expected: Option<Digest>) -> Result<Measured, CacheError> {
+    pub(crate) fn finish(mut self, expected: Option<Digest>) -> Result<Measured, CacheError> {
         let measured = std::mem::take(&mut self.measure).finish();
         let Measured { size, sha256: actual, .. } = measured;
         if let Some(expected) = expected.filter(|expected| *expected != actual) {
             self.fate = Fate::Removed;
-            return Err(CacheError::Mismatch { expected, actual, size });
+            let mismatch = Mismatch { expected, actual, size };
+            return Err(CacheError::Mismatch(Box::new(mismatch)));
         }
         self.file.sync_all().map_err(CacheError::io("sync", &self.path))?;
 

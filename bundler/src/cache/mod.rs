@@ -22,19 +22,19 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_manifest::{Digest, Measure, Measured};
 
-pub use self::entries::{Entry, Verdict};
-pub use self::incoming::{CHUNK_STEP, Incoming};
-pub use self::partial::{Cut, Partial};
+pub(crate) use self::entries::Verdict;
+pub(crate) use self::incoming::Incoming;
+pub(crate) use self::partial::{Cut, Partial};
 
 /// Content by its digest, to look at.
 #[derive(Debug)]
-pub struct Cache {
+pub(crate) struct Cache {
     dir: Utf8PathBuf,
 }
 
 /// The right to change the cache. While it exists, nobody else has it.
 #[derive(Debug)]
-pub struct CacheLock<'c> {
+pub(crate) struct CacheLock<'c> {
     cache: &'c Cache,
     /// Closing it gives the lock back.
     _file: File,
@@ -43,7 +43,7 @@ pub struct CacheLock<'c> {
 /// Something about the cache went wrong.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum CacheError {
+pub(crate) enum CacheError {
     /// A file of the cache could not be used.
     #[error("cannot {verb} `{path}` in the cache")]
     Io {
@@ -55,21 +55,26 @@ pub enum CacheError {
         source: io::Error,
     },
     /// What came is not what was expected. Nothing of it is kept.
-    #[error("the {size} bytes have SHA-256 {actual} instead of {expected}")]
-    Mismatch {
-        /// What was expected.
-        expected: Digest,
-        /// What came.
-        actual: Digest,
-        /// How much came.
-        size: u64,
-    },
+    #[error(transparent)]
+    Mismatch(Box<Mismatch>),
     /// The content under a digest is not what it was when it got there.
     #[error("the cached content of {0} is damaged; run `vgpu-bundler cache verify`")]
     Damaged(Digest),
     /// The content is not in the cache.
     #[error("{0} is not in the cache")]
     Missing(Digest),
+}
+
+/// Some bytes are others than were expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the {size} bytes have SHA-256 {actual} instead of {expected}")]
+pub(crate) struct Mismatch {
+    /// What was expected.
+    pub(crate) expected: Digest,
+    /// What came.
+    pub(crate) actual: Digest,
+    /// How much came.
+    pub(crate) size: u64,
 }
 
 impl CacheError {
@@ -80,7 +85,7 @@ impl CacheError {
 
 impl Cache {
     /// Open the cache in `dir`, which is created if it is not there.
-    pub fn open(dir: &Utf8Path) -> Result<Self, CacheError> {
+    pub(crate) fn open(dir: &Utf8Path) -> Result<Self, CacheError> {
         for folder in ["sha256", "chunks", "incoming", "partial"] {
             let folder = dir.join(folder);
             fs::create_dir_all(&folder).map_err(CacheError::io("create", &folder))?;
@@ -94,16 +99,10 @@ impl Cache {
         Ok(Self { dir: dir.to_owned() })
     }
 
-    /// The folder that it is in.
-    #[must_use]
-    pub fn dir(&self) -> &Utf8Path {
-        &self.dir
-    }
-
     /// Wait until nobody else changes the cache, and get the right to do so.
     ///
     /// `waiting` is called once if somebody else has it now.
-    pub fn lock(&self, waiting: impl FnOnce()) -> Result<CacheLock<'_>, CacheError> {
+    pub(crate) fn lock(&self, waiting: impl FnOnce()) -> Result<CacheLock<'_>, CacheError> {
         let path = self.dir.join("lock");
         let error = CacheError::io("lock", &path);
         let file = File::options().create(true).truncate(false).write(true).open(&path);
@@ -122,12 +121,12 @@ impl Cache {
 
     /// Is there content with this digest?
     #[must_use]
-    pub fn has(&self, digest: Digest) -> bool {
+    pub(crate) fn has(&self, digest: Digest) -> bool {
         self.path(digest).is_file()
     }
 
     /// Open the content with this digest.
-    pub fn open_content(&self, digest: Digest) -> Result<File, CacheError> {
+    pub(crate) fn open_content(&self, digest: Digest) -> Result<File, CacheError> {
         let path = self.path(digest);
         File::open(&path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => CacheError::Missing(digest),
@@ -137,7 +136,7 @@ impl Cache {
 
     /// The size and chunks of the content with this digest: as noted down when it came, or taken
     /// now if there is no such note.
-    pub fn measured(&self, digest: Digest) -> Result<Measured, CacheError> {
+    pub(crate) fn measured(&self, digest: Digest) -> Result<Measured, CacheError> {
         let mut file = self.open_content(digest)?;
         let path = self.path(digest);
         let size = file.metadata().map_err(CacheError::io("read", &path))?.len();
@@ -165,7 +164,7 @@ impl Cache {
 impl CacheLock<'_> {
     /// The cache itself.
     #[must_use]
-    pub fn cache(&self) -> &Cache {
+    pub(crate) fn cache(&self) -> &Cache {
         self.cache
     }
 
@@ -221,15 +220,15 @@ pub(crate) mod tests {
         let mut incoming = lock.incoming().unwrap();
         incoming.write_all(b"something else").unwrap();
         let error = incoming.finish(Some(Digest::of(b"what was wanted"))).unwrap_err();
-        assert!(matches!(error, CacheError::Mismatch { size: 14, .. }), "{error}");
-        assert_eq!(fs::read_dir(cache.dir().join("incoming")).unwrap().count(), 0);
-        assert_eq!(fs::read_dir(cache.dir().join("sha256")).unwrap().count(), 0);
+        assert!(matches!(&error, CacheError::Mismatch(mismatch) if mismatch.size == 14), "{error}");
+        assert_eq!(fs::read_dir(cache.dir.join("incoming")).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(cache.dir.join("sha256")).unwrap().count(), 0);
     }
 
     #[test]
     fn a_second_one_waits_for_the_lock() {
         let (_dir, cache) = scratch();
-        let other = Cache::open(cache.dir()).unwrap();
+        let other = Cache::open(&cache.dir).unwrap();
         let lock = cache.lock(|| panic!("nobody else is here")).unwrap();
         std::thread::scope(|scope| {
             let (sender, told) = std::sync::mpsc::channel();

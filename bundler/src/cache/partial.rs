@@ -10,7 +10,7 @@ use super::{CacheError, CacheLock, Incoming};
 
 /// A download that may have been cut off earlier, and goes on where it was.
 #[derive(Debug)]
-pub struct Partial<'l> {
+pub(crate) struct Partial<'l> {
     incoming: Incoming<'l>,
     lock: &'l CacheLock<'l>,
     note: Utf8PathBuf,
@@ -22,11 +22,11 @@ pub struct Partial<'l> {
 /// Where the first part of a download came from, so that the rest is of the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Cut {
+pub(crate) struct Cut {
     /// The address.
-    pub url: String,
+    pub(crate) url: String,
     /// What the server called this version of it: an `ETag` or a date.
-    pub validator: Option<String>,
+    pub(crate) validator: Option<String>,
     /// The run of the machine in which it was. What was written in an earlier one may have been
     /// lost in a power cut, with zeros in its place.
     boot: Option<String>,
@@ -35,13 +35,13 @@ pub struct Cut {
 impl Cut {
     /// A download from `url` in this run of the machine.
     #[must_use]
-    pub fn new(url: &str, validator: Option<String>) -> Self {
+    pub(crate) fn new(url: &str, validator: Option<String>) -> Self {
         Self { url: url.to_owned(), validator, boot: boot() }
     }
 
     /// May the rest be taken from `url` although no digest will tell whether it fits?
     #[must_use]
-    pub fn can_go_on(&self, url: &str) -> bool {
+    pub(crate) fn can_go_on(&self, url: &str) -> bool {
         self.url == url && self.validator.is_some() && self.boot.is_some() && self.boot == boot()
     }
 }
@@ -55,7 +55,7 @@ impl<'l> CacheLock<'l> {
     /// The download that is known as `key`, with what an earlier run has left of it.
     ///
     /// If two threads ask for the same one, the second waits until the first has dropped it.
-    pub fn partial(&'l self, key: Digest) -> Result<Partial<'l>, CacheError> {
+    pub(crate) fn partial(&'l self, key: Digest) -> Result<Partial<'l>, CacheError> {
         let path = self.cache.dir.join("partial").join(key.to_string());
         let error = || CacheError::io("open", &path);
         let file = loop {
@@ -81,40 +81,40 @@ fn same_file(file: &File, path: &Utf8PathBuf) -> bool {
     id(file.metadata()).is_some_and(|ours| id(fs::metadata(path)) == Some(ours))
 }
 
-impl<'l> Partial<'l> {
+impl Partial<'_> {
     /// Where what is here came from, if anybody knows.
     #[must_use]
-    pub fn cut(&self) -> Option<&Cut> {
+    pub(crate) fn cut(&self) -> Option<&Cut> {
         self.cut.as_ref()
     }
 
     /// Add some bytes.
-    pub fn add(&mut self, bytes: &[u8]) -> Result<(), CacheError> {
+    pub(crate) fn add(&mut self, bytes: &[u8]) -> Result<(), CacheError> {
         self.incoming.add(bytes)
     }
 
     /// Did some of it come in an earlier attempt?
     #[must_use]
-    pub fn has_gone_on(&self) -> bool {
+    pub(crate) fn has_gone_on(&self) -> bool {
         self.earlier > 0
     }
 
     /// How many bytes are here.
     #[must_use]
-    pub fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.incoming.len()
     }
 
     /// Is nothing here yet?
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.incoming.is_empty()
     }
 
     /// Begin again from nothing, with bytes of which `cut` tells the origin.
     ///
     /// The note is on the disk before the first byte of them can be.
-    pub fn restart(&mut self, cut: Cut) -> Result<(), CacheError> {
+    pub(crate) fn restart(&mut self, cut: Cut) -> Result<(), CacheError> {
         self.incoming.restart()?;
         self.earlier = 0;
         let bytes = serde_json::to_vec(&cut).unwrap_or_default();
@@ -125,7 +125,7 @@ impl<'l> Partial<'l> {
     }
 
     /// Put the download into the cache if it is what was `expected`.
-    pub fn finish(self, expected: Option<Digest>) -> Result<Measured, CacheError> {
+    pub(crate) fn finish(self, expected: Option<Digest>) -> Result<Measured, CacheError> {
         let Self { incoming, note, .. } = self;
         let result = incoming.finish(expected);
         // A note without a file is harmless, and overwritten by the next download of that name.
@@ -134,7 +134,7 @@ impl<'l> Partial<'l> {
     }
 
     /// Forget everything.
-    pub fn discard(&mut self) -> Result<(), CacheError> {
+    pub(crate) fn discard(&mut self) -> Result<(), CacheError> {
         (self.cut, self.earlier) = (None, 0);
         let _ = fs::remove_file(&self.note);
         self.incoming.restart()
@@ -166,7 +166,7 @@ mod tests {
         let digest = Digest::of(b"hello world");
         assert_eq!(partial.finish(Some(digest)).unwrap().sha256, digest);
         assert!(cache.has(digest));
-        assert_eq!(fs::read_dir(cache.dir().join("partial")).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(cache.dir.join("partial")).unwrap().count(), 0);
     }
 
     #[test]

@@ -143,7 +143,7 @@ impl Attempt<'_> {
                 return Err(Failure::Final(MirrorError::TooMuch { url: self.url.clone(), limit }));
             }
             partial.add(&buf[..n])?;
-            self.transfer.advance(n);
+            self.transfer.advance(n as u64);
         }
     }
 
@@ -161,8 +161,8 @@ impl Attempt<'_> {
         let mixed = partial.has_gone_on();
         match partial.finish(self.download.sha256) {
             Ok(measured) => Ok(Some(measured)),
-            Err(CacheError::Mismatch { .. }) if mixed => Ok(None),
-            Err(source @ CacheError::Mismatch { .. }) => {
+            Err(CacheError::Mismatch(_)) if mixed => Ok(None),
+            Err(source @ CacheError::Mismatch(_)) => {
                 Err(Failure::Final(MirrorError::Content { url: self.url.clone(), source }))
             }
             Err(error) => Err(error.into()),

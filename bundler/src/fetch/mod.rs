@@ -13,7 +13,7 @@ mod tests;
 use vgpu_manifest::{Digest, Measured};
 
 use self::attempt::Failure;
-pub use self::patience::Patience;
+pub(crate) use self::patience::Patience;
 use crate::cache::{CacheError, CacheLock};
 use crate::net::{Client, HttpUrl, NetError};
 use crate::size::ByteSize;
@@ -21,36 +21,36 @@ use crate::ui::{Transfer, Ui};
 
 /// A content that is to be downloaded.
 #[derive(Debug, Clone)]
-pub struct Download<'d> {
+pub(crate) struct Download<'d> {
     /// What to call it.
-    pub name: &'d str,
+    pub(crate) name: &'d str,
     /// Where it is, in the order in which to try.
-    pub mirrors: &'d [HttpUrl],
+    pub(crate) mirrors: &'d [HttpUrl],
     /// Its SHA-256, if that is known.
-    pub sha256: Option<Digest>,
+    pub(crate) sha256: Option<Digest>,
     /// Its length, if that is known.
-    pub size: Option<u64>,
+    pub(crate) size: Option<u64>,
     /// The most bytes that it may have.
-    pub cap: ByteSize,
+    pub(crate) cap: ByteSize,
 }
 
 /// What downloads need.
 #[derive(Debug, Clone, Copy)]
-pub struct Fetcher<'f> {
+pub(crate) struct Fetcher<'f> {
     /// The network; `None` to stay away from it.
-    pub client: Option<&'f Client>,
+    pub(crate) client: Option<&'f Client>,
     /// Where the content goes.
-    pub cache: &'f CacheLock<'f>,
+    pub(crate) cache: &'f CacheLock<'f>,
     /// When to give up.
-    pub patience: Patience,
+    pub(crate) patience: Patience,
     /// Who shows how far it is.
-    pub ui: &'f Ui,
+    pub(crate) ui: &'f Ui,
 }
 
 /// A download did not succeed, at any mirror.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum FetchError {
+pub(crate) enum FetchError {
     /// The network is not to be used.
     #[error("`{name}` is not in the cache, and `--offline` forbids to fetch it")]
     Offline {
@@ -83,7 +83,7 @@ fn tell(failures: &[MirrorError]) -> String {
 /// Why a mirror is of no use.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum MirrorError {
+pub(crate) enum MirrorError {
     /// The network, or the server.
     #[error(transparent)]
     Net(#[from] NetError),
@@ -125,7 +125,7 @@ pub enum MirrorError {
 
 impl Fetcher<'_> {
     /// Get the content into the cache.
-    pub fn fetch(&self, download: &Download<'_>) -> Result<Measured, FetchError> {
+    pub(crate) fn fetch(&self, download: &Download<'_>) -> Result<Measured, FetchError> {
         let name = || download.name.to_owned();
         let cache_error = |source| FetchError::Cache { name: name(), source };
         if let Some(digest) = download.sha256.filter(|digest| self.cache.cache().has(*digest)) {

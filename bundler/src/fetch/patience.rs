@@ -2,11 +2,11 @@ use std::time::Duration;
 
 /// When to give up.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub(crate) struct Patience {
     /// How many attempts in a row may bring nothing.
-    pub attempts: u32,
+    pub(crate) attempts: u32,
     /// How long to wait after the first of them. Each further time is twice as long.
-    pub first_wait: Duration,
+    pub(crate) first_wait: Duration,
 }
 
 impl Default for Patience {

@@ -174,7 +174,7 @@ fn another_mirror_goes_on_where_the_first_one_failed() {
 
     // The beginning that the first one sent is wrong, which is noticed and mended.
     let (_dir, cache) = scratch();
-    let wrong = Liar::new(&[7; 4_000_000], [Act::Truncate(HALF)]);
+    let wrong = Liar::new(&vec![7; 4_000_000], [Act::Truncate(HALF)]);
     let good = Liar::new(&content(), [Act::Honest]);
     fetch(&cache, &[&wrong, &good], Known::Yes).unwrap();
     assert_no_wrong_byte(&cache);

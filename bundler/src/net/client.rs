@@ -8,29 +8,29 @@ use super::{HttpUrl, NetError, Reply, Validator, tls};
 
 /// Makes requests. It keeps connections open, so one serves for a whole run.
 #[derive(Debug, Clone)]
-pub struct Client {
+pub(crate) struct Client {
     http: blocking::Client,
     timeouts: Timeouts,
 }
 
 /// How long to wait for a server.
 #[derive(Debug, Clone, Copy)]
-pub struct Timeouts {
+pub(crate) struct Timeouts {
     /// For a connection.
-    pub connect: Duration,
+    pub(crate) connect: Duration,
     /// For the next byte.
-    pub stall: Duration,
+    pub(crate) stall: Duration,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(20), stall: Duration::from_secs(60) }
+        Self { connect: Duration::from_secs(20), stall: Duration::from_mins(1) }
     }
 }
 
 /// Whether to go through a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proxy {
+pub(crate) enum Proxy {
     /// As `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` say.
     Environment,
     /// Never.
@@ -39,11 +39,11 @@ pub enum Proxy {
 
 /// From where a download is to go on.
 #[derive(Debug, Clone, Copy)]
-pub struct Resume<'r> {
+pub(crate) struct Resume<'r> {
     /// How many bytes are here already; at least one.
-    pub from: u64,
+    pub(crate) from: u64,
     /// What the server must still have. Without it, somebody must check the whole by its digest.
-    pub validator: Option<&'r Validator>,
+    pub(crate) validator: Option<&'r Validator>,
 }
 
 /// How many redirects are followed.
@@ -51,7 +51,7 @@ const MAX_REDIRECTS: usize = 10;
 
 impl Client {
     /// A client that waits as long as `timeouts` says.
-    pub fn new(timeouts: Timeouts, proxy: Proxy) -> Result<Self, NetError> {
+    pub(crate) fn new(timeouts: Timeouts, proxy: Proxy) -> Result<Self, NetError> {
         let mut headers = HeaderMap::new();
         // A digest is of the file as it is, and a range of a compressed file makes no sense.
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -74,7 +74,7 @@ impl Client {
     }
 
     /// Ask for the content of `url`, or for the rest of it.
-    pub fn get(&self, url: &HttpUrl, resume: Option<Resume<'_>>) -> Result<Reply, NetError> {
+    pub(crate) fn get(&self, url: &HttpUrl, resume: Option<Resume<'_>>) -> Result<Reply, NetError> {
         let mut request = self.http.get(url.inner().clone());
         if let Some(Resume { from, validator }) = resume {
             request = request.header(header::RANGE, format!("bytes={from}-"));
@@ -102,7 +102,7 @@ fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
 
 /// Why a redirect was not followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub(crate) enum Refused {
     /// It may go on for ever.
     #[error("it redirects more than {MAX_REDIRECTS} times")]
     TooMany,

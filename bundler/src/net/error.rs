@@ -8,7 +8,7 @@ use super::client::{Refused, Timeouts};
 /// Why a request brought nothing, or not all.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum NetError {
+pub(crate) enum NetError {
     /// The library did not start.
     #[error("cannot set up the network: {why}")]
     Setup {
@@ -91,7 +91,7 @@ pub enum NetError {
 
 /// Whether it makes sense to ask again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retry {
+pub(crate) enum Retry {
     /// After a while, and not before this has passed.
     Later(Duration),
     /// At once, but from the beginning.
@@ -103,7 +103,7 @@ pub enum Retry {
 impl NetError {
     /// Whether it makes sense to ask again.
     #[must_use]
-    pub fn retry(&self) -> Retry {
+    pub(crate) fn retry(&self) -> Retry {
         match self {
             Self::Connect { .. }
             | Self::Stalled { .. }

@@ -14,7 +14,7 @@ mod tests;
 mod tls;
 mod url;
 
-pub use self::client::{Client, Proxy, Resume, Timeouts};
-pub use self::error::{NetError, Retry};
-pub use self::reply::{Reply, Validator};
-pub use self::url::{HttpUrl, ParseUrlError};
+pub(crate) use self::client::{Client, Proxy, Resume, Timeouts};
+pub(crate) use self::error::{NetError, Retry};
+pub(crate) use self::reply::{Reply, Validator};
+pub(crate) use self::url::{HttpUrl, ParseUrlError};

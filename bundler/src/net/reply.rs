@@ -9,7 +9,7 @@ use super::{HttpUrl, NetError, Resume};
 
 /// What a server sends: a content, or the rest of one.
 #[derive(Debug)]
-pub struct Reply {
+pub(crate) struct Reply {
     url: HttpUrl,
     response: Response,
     start: u64,
@@ -21,18 +21,18 @@ pub struct Reply {
 
 /// What a server calls one version of a content: a strong `ETag`, or the date of its last change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Validator(String);
+pub(crate) struct Validator(String);
 
 impl Validator {
     /// One that was written down.
     #[must_use]
-    pub fn from_note(text: &str) -> Self {
+    pub(crate) fn from_note(text: &str) -> Self {
         Self(text.to_owned())
     }
 
     /// As it stands in a header.
     #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
@@ -87,31 +87,31 @@ impl Reply {
 
     /// Where in the content the first byte stands that is read next.
     #[must_use]
-    pub fn start(&self) -> u64 {
+    pub(crate) fn start(&self) -> u64 {
         self.start
     }
 
     /// How long the whole content is, if the server says so.
     #[must_use]
-    pub fn total(&self) -> Option<u64> {
+    pub(crate) fn total(&self) -> Option<u64> {
         self.total
     }
 
     /// What the server calls this version of the content.
     #[must_use]
-    pub fn validator(&self) -> Option<&Validator> {
+    pub(crate) fn validator(&self) -> Option<&Validator> {
         self.validator.as_ref()
     }
 
     /// Would it be noticed if the content was cut short?
     #[must_use]
-    pub fn end_is_marked(&self) -> bool {
+    pub(crate) fn end_is_marked(&self) -> bool {
         let coding = text(self.response.headers(), &header::TRANSFER_ENCODING);
         self.total.is_some() || coding.is_some_and(|how| how.eq_ignore_ascii_case("chunked"))
     }
 
     /// Read some bytes; none at the end.
-    pub fn read(&mut self, buf: &mut [u8]) -> Result<usize, NetError> {
+    pub(crate) fn read(&mut self, buf: &mut [u8]) -> Result<usize, NetError> {
         loop {
             match self.response.read(buf) {
                 Ok(n) if self.pace.is_too_slow(n) => {

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,12 +9,12 @@ use serde::{Deserialize, Serialize};
 /// Credentials have no place here because addresses are written into locks, logs and bundles.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub struct HttpUrl(reqwest::Url);
+pub(crate) struct HttpUrl(Arc<reqwest::Url>);
 
 /// A text is not an address that we fetch from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not an address to fetch from: {why}", .text.escape_debug())]
-pub struct ParseUrlError {
+pub(crate) struct ParseUrlError {
     text: String,
     why: &'static str,
 }
@@ -21,8 +22,8 @@ pub struct ParseUrlError {
 impl HttpUrl {
     /// The address as a manifest shows it: without the query, which may hold a token.
     #[must_use]
-    pub fn public(&self) -> String {
-        let mut url = self.0.clone();
+    pub(crate) fn public(&self) -> String {
+        let mut url = reqwest::Url::clone(&self.0);
         url.set_query(None);
         url.into()
     }
@@ -53,7 +54,7 @@ impl FromStr for HttpUrl {
         if url.fragment().is_some() {
             return Err(error("what follows `#` is never sent; leave it out"));
         }
-        Ok(Self(url))
+        Ok(Self(Arc::new(url)))
     }
 }
 
@@ -74,7 +75,7 @@ impl TryFrom<String> for HttpUrl {
 
 impl From<HttpUrl> for String {
     fn from(url: HttpUrl) -> Self {
-        url.0.into()
+        url.0.as_str().to_owned()
     }
 }
 

@@ -22,8 +22,7 @@ impl Sources<'_> {
         let file_error = |source| SourceError::File { item: item(), path: path.clone(), source };
         let cache_error = |source| SourceError::Cache { item: item(), source };
 
-        let mut reading =
-            Reading::open(&path.from_base(self.base), want.cap).map_err(file_error)?;
+        let mut reading = Reading::open(&path.below(self.base), want.cap).map_err(file_error)?;
         let transfer = self.fetcher.ui.transfer("read", want.name.as_str());
         transfer.expect(Some(reading.size()), 0);
         let mut incoming = self.fetcher.cache.incoming().map_err(cache_error)?;
@@ -33,10 +32,10 @@ impl Sources<'_> {
                 break;
             }
             incoming.add(bytes).map_err(cache_error)?;
-            transfer.advance(bytes.len());
+            transfer.advance(bytes.len() as u64);
         }
         let measured = incoming.finish(want.sha256).map_err(|source| match source {
-            CacheError::Mismatch { .. } => {
+            CacheError::Mismatch(_) => {
                 SourceError::Changed { item: item(), path: path.clone(), source }
             }
             source => SourceError::Cache { item: item(), source },

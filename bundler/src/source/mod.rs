@@ -10,7 +10,7 @@ use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::{Content, Digest, ItemName, Measured};
 
-pub use self::path::{LocalPath, ParseLocalPathError};
+pub(crate) use self::path::LocalPath;
 use crate::cache::CacheError;
 use crate::fetch::{Download, FetchError, Fetcher};
 use crate::net::HttpUrl;
@@ -23,7 +23,7 @@ use crate::tree::TreeError;
 /// turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// A file of the builder.
     File {
         /// Its path.
@@ -46,39 +46,39 @@ pub enum Origin {
 
 /// What is expected of the bytes of an item.
 #[derive(Debug, Clone, Copy)]
-pub struct Expected<'e> {
+pub(crate) struct Expected<'e> {
     /// The item.
-    pub name: &'e ItemName,
+    pub(crate) name: &'e ItemName,
     /// Their SHA-256, if that is known.
-    pub sha256: Option<Digest>,
+    pub(crate) sha256: Option<Digest>,
     /// How many there are, if that is known.
-    pub size: Option<u64>,
+    pub(crate) size: Option<u64>,
     /// The most that there may be.
-    pub cap: ByteSize,
+    pub(crate) cap: ByteSize,
 }
 
 /// The bytes of an item, which are in the cache now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Obtained {
+pub(crate) struct Obtained {
     /// What they are.
-    pub measured: Measured,
+    pub(crate) measured: Measured,
     /// How to understand them.
-    pub content: Content,
+    pub(crate) content: Content,
 }
 
 /// What it takes to get at any origin.
 #[derive(Debug, Clone, Copy)]
-pub struct Sources<'s> {
+pub(crate) struct Sources<'s> {
     /// The network and the cache.
-    pub fetcher: Fetcher<'s>,
+    pub(crate) fetcher: Fetcher<'s>,
     /// The folder at which relative paths start: that of the recipe.
-    pub base: &'s Utf8Path,
+    pub(crate) base: &'s Utf8Path,
 }
 
 /// The bytes of an item could not be had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum SourceError {
+pub(crate) enum SourceError {
     /// A download failed.
     #[error(transparent)]
     Fetch(#[from] FetchError),
@@ -127,7 +127,11 @@ impl Sources<'_> {
     ///
     /// What is looked for is recognised by its digest only; without one, files and folders are
     /// read and addresses are asked.
-    pub fn obtain(&self, origin: &Origin, want: Expected<'_>) -> Result<Obtained, SourceError> {
+    pub(crate) fn obtain(
+        &self,
+        origin: &Origin,
+        want: Expected<'_>,
+    ) -> Result<Obtained, SourceError> {
         match origin {
             Origin::File { path } => self.file(path, want),
             Origin::Folder { path, exclude } => self.folder(path, exclude, want),
@@ -155,7 +159,7 @@ impl Sources<'_> {
 impl Origin {
     /// As the manifest says it: nothing of the builder's file system, no query of an address.
     #[must_use]
-    pub fn for_manifest(&self) -> vgpu_manifest::Origin {
+    pub(crate) fn for_manifest(&self) -> vgpu_manifest::Origin {
         match self {
             Self::File { .. } => vgpu_manifest::Origin::File,
             Self::Folder { .. } => vgpu_manifest::Origin::Folder,

@@ -9,23 +9,23 @@ use serde::{Deserialize, Serialize};
 /// Not empty, and without control characters. A relative one starts at the folder of the recipe.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub struct LocalPath(Utf8PathBuf);
+pub(crate) struct LocalPath(Utf8PathBuf);
 
 /// A text is not a path that we take.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not a path: expected at least one character, and no control characters", .0.escape_debug())]
-pub struct ParseLocalPathError(String);
+pub(crate) struct ParseLocalPathError(String);
 
 impl LocalPath {
     /// Where it is, seen from a process anywhere.
     #[must_use]
-    pub fn from_base(&self, base: &Utf8Path) -> Utf8PathBuf {
+    pub(crate) fn below(&self, base: &Utf8Path) -> Utf8PathBuf {
         base.join(&self.0)
     }
 
     /// The path as it was written.
     #[must_use]
-    pub fn as_path(&self) -> &Utf8Path {
+    pub(crate) fn as_path(&self) -> &Utf8Path {
         &self.0
     }
 }

@@ -19,17 +19,17 @@ impl Sources<'_> {
         let tree_error = |source| SourceError::Tree { item: item(), path: path.clone(), source };
         let cache_error = |source| SourceError::Cache { item: item(), source };
 
-        let nodes = tree::scan(&path.from_base(self.base), exclude).map_err(tree_error)?;
+        let nodes = tree::scan(&path.below(self.base), exclude).map_err(tree_error)?;
         let transfer = self.fetcher.ui.transfer("pack", want.name.as_str());
         transfer.expect(Some(tree::content_size(&nodes)), 0);
         let mut incoming = self.fetcher.cache.incoming().map_err(cache_error)?;
-        let unpacked =
-            tree::pack(&nodes, &mut incoming, &|n| transfer.advance(n)).map_err(tree_error)?;
+        let unpacked = tree::pack(&nodes, &mut incoming, &|n| transfer.advance(n as u64))
+            .map_err(tree_error)?;
         if incoming.len() > want.cap.bytes() {
             return Err(tree_error(TreeError::TooLarge { size: incoming.len() }));
         }
         let measured = incoming.finish(want.sha256).map_err(|source| match source {
-            CacheError::Mismatch { .. } => {
+            CacheError::Mismatch(_) => {
                 SourceError::Changed { item: item(), path: path.clone(), source }
             }
             source => SourceError::Cache { item: item(), source },

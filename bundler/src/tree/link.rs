@@ -2,7 +2,7 @@ use camino::{Utf8Component, Utf8Path};
 
 /// What is wrong with a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum LinkFault {
+pub(crate) enum LinkFault {
     /// It names a place of this machine.
     #[error("is absolute")]
     Absolute,
@@ -41,6 +41,7 @@ pub(super) fn check(path: &Utf8Path, target: &str) -> Result<(), LinkFault> {
 
 #[cfg(test)]
 mod tests {
+    use super::LinkFault::{Absolute, Outside, Strange, Winding};
     use super::*;
 
     #[test]
@@ -50,7 +51,6 @@ mod tests {
         for (path, target) in good {
             assert_eq!(check(path.into(), target), Ok(()), "{path} -> {target}");
         }
-        use LinkFault::{Absolute, Outside, Strange, Winding};
         let bad = [
             ("a", "/etc/passwd", Absolute),
             ("a", "..", Outside),

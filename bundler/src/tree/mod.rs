@@ -12,14 +12,14 @@ mod tests;
 
 use camino::Utf8PathBuf;
 
-pub use self::link::LinkFault;
-pub use self::pack::{WINDOW_LOG, pack};
-pub use self::scan::{Node, content_size, scan};
+pub(crate) use self::link::LinkFault;
+pub(crate) use self::pack::{WINDOW_LOG, pack};
+pub(crate) use self::scan::{content_size, scan};
 
 /// A folder cannot be packed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum TreeError {
+pub(crate) enum TreeError {
     /// Something in it cannot be read.
     #[error("cannot read `{}`", .path.as_str().escape_debug())]
     Io {

@@ -10,7 +10,7 @@ use super::TreeError;
 use super::scan::{Kind, Node};
 
 /// The binary logarithm of the window of our archives: 4 MiB.
-pub const WINDOW_LOG: u8 = 22;
+pub(crate) const WINDOW_LOG: u8 = 22;
 
 /// Every parameter that shapes the compressed bytes, so that nothing of it depends on defaults.
 ///
@@ -34,7 +34,7 @@ const LEVEL: i32 = 13;
 /// Write the archive of `nodes` to `out`, and return its length before compression.
 ///
 /// `progress` is told how many more bytes of the files have been read.
-pub fn pack(
+pub(crate) fn pack(
     nodes: &[Node],
     out: &mut dyn Write,
     progress: &dyn Fn(usize),

@@ -9,7 +9,7 @@ use crate::source::LocalPath;
 
 /// Something in a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Node {
+pub(crate) struct Node {
     /// Its path in the folder: relative, with single slashes.
     pub(super) path: Utf8PathBuf,
     /// Where it is on this machine.
@@ -26,7 +26,7 @@ pub(super) enum Kind {
 }
 
 /// Everything in the folder `top` but what is excluded, in the order of the bytes of the paths.
-pub fn scan(top: &Utf8Path, exclude: &[LocalPath]) -> Result<Vec<Node>, TreeError> {
+pub(crate) fn scan(top: &Utf8Path, exclude: &[LocalPath]) -> Result<Vec<Node>, TreeError> {
     let mut unused: Vec<&Utf8Path> = exclude.iter().map(LocalPath::as_path).collect();
     let mut nodes = Vec::new();
     let mut folders = vec![(top.to_owned(), Utf8PathBuf::new())];
@@ -57,7 +57,7 @@ pub fn scan(top: &Utf8Path, exclude: &[LocalPath]) -> Result<Vec<Node>, TreeErro
 
 /// How many bytes the files have.
 #[must_use]
-pub fn content_size(nodes: &[Node]) -> u64 {
+pub(crate) fn content_size(nodes: &[Node]) -> u64 {
     let size = |node: &Node| if let Kind::File { size, .. } = node.kind { size } else { 0 };
     nodes.iter().map(size).sum()
 }

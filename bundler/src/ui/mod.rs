@@ -9,11 +9,11 @@ use std::sync::Mutex;
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
-pub use self::transfer::Transfer;
+pub(crate) use self::transfer::Transfer;
 
 /// How much the program says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Talk {
+pub(crate) enum Talk {
     /// What is done, with progress bars on a terminal.
     Normal,
     /// Only what went wrong.
@@ -22,7 +22,7 @@ pub enum Talk {
 
 /// The one who talks.
 #[derive(Debug)]
-pub struct Ui {
+pub(crate) struct Ui {
     talk: Talk,
     looks: Looks,
     bars: MultiProgress,
@@ -43,7 +43,7 @@ enum Looks {
 impl Ui {
     /// Talk on stderr.
     #[must_use]
-    pub fn new(talk: Talk) -> Self {
+    pub(crate) fn new(talk: Talk) -> Self {
         let looks = if std::io::stderr().is_terminal() { Looks::Terminal } else { Looks::Lines };
         let bars = match (talk, looks) {
             (Talk::Normal, Looks::Terminal) => ProgressDrawTarget::stderr(),
@@ -59,7 +59,7 @@ impl Ui {
     }
 
     /// Say a line that matters: an error, a warning, an answer to what was asked.
-    pub fn say(&self, line: impl Display) {
+    pub(crate) fn say(&self, line: impl Display) {
         let line = printable(&line.to_string());
         #[cfg(test)]
         if self.looks == Looks::Memory {
@@ -73,7 +73,7 @@ impl Ui {
     }
 
     /// Say a line about what is going on, unless silence was asked for.
-    pub fn note(&self, line: impl Display) {
+    pub(crate) fn note(&self, line: impl Display) {
         if self.talk == Talk::Normal {
             self.say(line);
         }
@@ -81,7 +81,7 @@ impl Ui {
 
     /// Show how far a transfer is, as a bar on a terminal and as two lines elsewhere.
     #[must_use]
-    pub fn transfer(&self, verb: &'static str, name: &str) -> Transfer<'_> {
+    pub(crate) fn transfer(&self, verb: &'static str, name: &str) -> Transfer<'_> {
         Transfer::new(self, verb, &printable(name))
     }
 }
@@ -109,7 +109,7 @@ impl Ui {
 /// Errors escape what comes from outside where they quote it. This is the net below them: names
 /// from servers, archives and the system end up in messages of libraries as well.
 #[must_use]
-pub fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -7,7 +7,7 @@ use crate::size::ByteSize;
 
 /// How far a transfer is.
 #[derive(Debug)]
-pub struct Transfer<'u> {
+pub(crate) struct Transfer<'u> {
     ui: &'u Ui,
     verb: &'static str,
     name: String,
@@ -34,7 +34,7 @@ impl<'u> Transfer<'u> {
     }
 
     /// It will have `total` bytes, of which `done` are here already.
-    pub fn expect(&self, total: Option<u64>, done: u64) {
+    pub(crate) fn expect(&self, total: Option<u64>, done: u64) {
         if let Some(total) = total {
             self.bar.set_style(style(BAR));
             self.bar.set_length(total);
@@ -45,17 +45,17 @@ impl<'u> Transfer<'u> {
     }
 
     /// Some more bytes are here.
-    pub fn advance(&self, bytes: usize) {
-        self.bar.inc(bytes as u64);
+    pub(crate) fn advance(&self, bytes: u64) {
+        self.bar.inc(bytes);
     }
 
     /// Say something about this transfer.
-    pub fn note(&self, line: impl std::fmt::Display) {
+    pub(crate) fn note(&self, line: impl std::fmt::Display) {
         self.ui.note(format_args!("{}: {line}", self.name));
     }
 
     /// It is complete.
-    pub fn done(self, size: u64) {
+    pub(crate) fn done(self, size: u64) {
         self.bar.finish_and_clear();
         let (verb, name, size) = (self.verb, &self.name, ByteSize::new(size));
         let seconds = self.begun.elapsed().as_secs();

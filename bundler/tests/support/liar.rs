@@ -1,5 +1,7 @@
 //! A web server on loopback that behaves as badly as servers and networks do.
 
+#![allow(dead_code, reason = "each test that includes this file needs another part of it")]
+
 use std::collections::VecDeque;
 use std::io::{Read as _, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -10,7 +12,7 @@ use std::time::Duration;
 
 /// What the server does with one request.
 #[derive(Debug, Clone)]
-pub enum Act {
+pub(crate) enum Act {
     /// Serve the content, or the range that was asked for, with an `ETag`.
     Honest,
     /// Promise all, send this many bytes, close.
@@ -51,7 +53,7 @@ pub enum Act {
 
 /// The server.
 #[derive(Debug)]
-pub struct Liar {
+pub(crate) struct Liar {
     address: SocketAddr,
     shared: Arc<Shared>,
     accepting: Option<JoinHandle<()>>,
@@ -69,7 +71,7 @@ struct Shared {
 
 impl Liar {
     /// Serve `content`, one act per request; the last act is repeated.
-    pub fn new(content: &[u8], acts: impl IntoIterator<Item = Act>) -> Self {
+    pub(crate) fn new(content: &[u8], acts: impl IntoIterator<Item = Act>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
@@ -94,18 +96,17 @@ impl Liar {
     }
 
     /// The address of the content.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/content", self.address)
     }
 
     /// From which byte on each request wanted the content; `None` if it wanted all.
-    pub fn ranges(&self) -> Vec<Option<u64>> {
+    pub(crate) fn ranges(&self) -> Vec<Option<u64>> {
         self.shared.ranges.lock().unwrap().clone()
     }
 
     /// How many requests were served at the same time.
-    #[allow(dead_code, reason = "not every test that includes this file asks")]
-    pub fn busiest(&self) -> usize {
+    pub(crate) fn busiest(&self) -> usize {
         self.shared.busiest.load(Ordering::SeqCst)
     }
 }

@@ -1,0 +1,70 @@
+//! The command line, as it is typed. Nothing here looks at the world.
+
+use camino::Utf8PathBuf;
+use clap::{Parser, Subcommand};
+
+use crate::commands::{
+    build, cache, diff, extract, fetch, init, inspect, key, lock, sign, update, verify,
+};
+
+/// Make signed bundles for hosts that have no network.
+#[derive(Debug, Parser)]
+#[command(name = "vgpu-bundler", version, help_expected = true, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Global {
+    /// The folder of the cache [default: $XDG_CACHE_HOME/vgpu-offline]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) cache: Option<Utf8PathBuf>,
+
+    /// Say only what went wrong
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write a recipe to begin with
+    Init(init::Args),
+    /// Pin by digest what the recipe asks for
+    Lock(lock::Args),
+    /// Pin again what downloads turn out to be now
+    Update(update::Args),
+    /// Get everything that is locked into the cache
+    Fetch(fetch::Args),
+    /// Make the signed bundle of the lock
+    Build(build::Args),
+    /// Add a signature to a bundle
+    Sign(sign::Args),
+    /// Check that a bundle is trusted and whole
+    Verify(verify::Args),
+    /// Show what a bundle holds
+    Inspect(inspect::Args),
+    /// Take items out of a bundle
+    Extract(extract::Args),
+    /// Show what has changed between two bundles
+    Diff(diff::Args),
+    /// Make and show signing keys
+    Key(key::Args),
+    /// Look after the cache
+    Cache(cache::Args),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_makes_sense() {
+        Cli::command().debug_assert();
+    }
+}

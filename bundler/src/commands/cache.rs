@@ -1,0 +1,104 @@
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use camino::Utf8PathBuf;
+use clap::Subcommand;
+use vgpu_manifest::Digest;
+
+use super::Context;
+use crate::cache::{CacheError, Verdict};
+use crate::exit::Advise as _;
+use crate::lock::Lock;
+use crate::size::ByteSize;
+
+/// Look after the cache, which all bundles share.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show what is in it
+    List {
+        /// Print JSON for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read everything again, and remove what is damaged
+    Verify,
+    /// Remove what no bundle has needed for a while
+    Gc {
+        /// For how many days
+        #[arg(long, value_name = "DAYS", default_value = "30")]
+        unused_for: u16,
+        /// Keep what this lock names; it can be given several times
+        #[arg(long, value_name = "LOCK")]
+        keep: Vec<Utf8PathBuf>,
+    },
+    /// Print where it is
+    Path,
+}
+
+impl Args {
+    pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
+        match &self.command {
+            Command::List { json } => list(context, *json),
+            Command::Verify => verify(context),
+            Command::Gc { unused_for, keep } => gc(context, *unused_for, keep),
+            Command::Path => Ok(writeln!(std::io::stdout().lock(), "{}", context.cache_dir()?)?),
+        }
+    }
+}
+
+fn list(context: &Context, json: bool) -> anyhow::Result<()> {
+    let entries = context.cache()?.entries()?;
+    let mut out = std::io::stdout().lock();
+    if json {
+        serde_json::to_writer_pretty(&mut out, &entries)?;
+        return Ok(writeln!(out)?);
+    }
+    for entry in &entries {
+        writeln!(out, "{}  {:>10}", entry.sha256, ByteSize::new(entry.size).to_string())?;
+    }
+    let size = ByteSize::new(entries.iter().map(|entry| entry.size).sum());
+    context.ui.note(format_args!("{} contents, {size}", entries.len()));
+    Ok(())
+}
+
+fn verify(context: &Context) -> anyhow::Result<()> {
+    let cache = context.cache()?;
+    let lock = context.lock(&cache)?;
+    let mut removed = None;
+    let entries = cache.entries()?;
+    for entry in &entries {
+        if lock.verify(entry)? == Verdict::Removed {
+            context.ui.say(format_args!("{} was damaged and is removed", entry.sha256));
+            removed = Some(entry.sha256);
+        }
+    }
+    let Some(digest) = removed else {
+        context.ui.note(format_args!("{} contents are intact", entries.len()));
+        return Ok(());
+    };
+    Err(CacheError::Damaged(digest))
+        .context("some contents were not what they were when they came")
+        .hint("run `vgpu-bundler fetch` where they are needed")
+}
+
+fn gc(context: &Context, days: u16, keep: &[Utf8PathBuf]) -> anyhow::Result<()> {
+    let mut kept: BTreeSet<Digest> = BTreeSet::new();
+    for path in keep {
+        let lock = Lock::read(path)?.with_context(|| format!("there is no lock `{path}`"))?;
+        kept.extend(lock.items.iter().map(|item| item.sha256));
+    }
+    let unused = Duration::from_secs(u64::from(days) * 24 * 60 * 60);
+    let cache = context.cache()?;
+    let removed = context.lock(&cache)?.gc(unused, &kept)?;
+    let size = ByteSize::new(removed.iter().map(|entry| entry.size).sum());
+    context.ui.note(format_args!("removed {} contents, {size}", removed.len()));
+    Ok(())
+}

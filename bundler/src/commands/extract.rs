@@ -1,0 +1,68 @@
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+
+use anyhow::{Context as _, bail};
+use camino::{Utf8Path, Utf8PathBuf};
+use vgpu_manifest::{Bundle, Item, ItemName, PIECE, Verified};
+
+use super::Context;
+use crate::options::TrustArgs;
+
+/// Take items out of a bundle. Each byte is proven before it is written.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The bundle, or the first of its parts
+    bundle: Utf8PathBuf,
+
+    /// The items, by name
+    #[arg(required = true, value_name = "ITEM")]
+    items: Vec<ItemName>,
+
+    /// The folder into which they go, under their names
+    #[arg(long, short, value_name = "DIR", default_value = ".")]
+    output: Utf8PathBuf,
+
+    #[command(flatten)]
+    trust: TrustArgs,
+}
+
+impl Args {
+    pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
+        let bundle = self.trust.open(&self.bundle)?;
+        let mut items = Vec::new();
+        for name in self.items.iter().collect::<BTreeSet<_>>() {
+            match bundle.manifest().item(name) {
+                Some(item) => items.push(item),
+                None => bail!("the bundle has no item `{name}`; `vgpu-bundler inspect` lists them"),
+            }
+        }
+        for item in items {
+            let path = self.output.join(item.name().as_str());
+            extract(&bundle, item, &path)?;
+            context.ui.note(format_args!("wrote `{path}`"));
+        }
+        Ok(())
+    }
+}
+
+/// Write `item` to `path`, whole or not at all. What is there stays.
+fn extract(bundle: &Bundle<Verified>, item: &Item, path: &Utf8Path) -> anyhow::Result<()> {
+    let what = || format!("cannot write `{path}`");
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_str().is_empty() => folder,
+        _ => Utf8Path::new("."),
+    };
+    fs::create_dir_all(folder).with_context(what)?;
+    let mut builder = tempfile::Builder::new();
+    builder.permissions(fs::Permissions::from_mode(item.mode().bits()));
+    let temporary = builder.prefix(".extract-").tempfile_in(folder).with_context(what)?;
+    let mut out = BufWriter::with_capacity(PIECE, temporary);
+    bundle.copy_item(item, &mut out)?;
+    out.flush().with_context(what)?;
+    let temporary = out.into_inner().map_err(io::IntoInnerError::into_error).with_context(what)?;
+    temporary.as_file().sync_all().with_context(what)?;
+    temporary.persist_noclobber(path).map_err(|error| error.error).with_context(what)?;
+    File::open(folder).and_then(|folder| folder.sync_all()).with_context(what)
+}

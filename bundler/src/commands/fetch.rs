@@ -1,0 +1,70 @@
+use anyhow::Context as _;
+
+use super::Context;
+use super::update::{all, sources};
+use crate::cache::CacheLock;
+use crate::exit::Advise as _;
+use crate::lock::{Lock, LockedItem};
+use crate::options::{Network, NetworkArgs, Project, ProjectArgs};
+use crate::parallel::parallel;
+use crate::size::ByteSize;
+use crate::source::{Expected, SourceError, Sources};
+
+/// Get everything that is locked into the cache.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    project: ProjectArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
+impl Args {
+    pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
+        let project = self.project.resolve()?;
+        let locked = project
+            .current_lock()?
+            .with_context(|| format!("there is no lock `{}`", project.lock_path))
+            .hint("run `vgpu-bundler lock`")?;
+        let network = self.network.resolve()?;
+        let cache = context.cache()?;
+        let lock = context.lock(&cache)?;
+        fetch(context, &project, &network, &lock, &locked)?;
+        let size = ByteSize::new(locked.items.iter().map(|item| item.size).sum());
+        let count = locked.items.len();
+        context.ui.note(format_args!("all is in the cache: {count} items, {size}"));
+        Ok(())
+    }
+}
+
+/// Get everything that is locked into the cache.
+pub(super) fn fetch(
+    context: &Context,
+    project: &Project,
+    network: &Network,
+    cache: &CacheLock<'_>,
+    lock: &Lock,
+) -> anyhow::Result<()> {
+    let sources = sources(context, project, network, cache);
+    let results = parallel(network.width, &lock.items, |item| ensure(&sources, item));
+    let changed = results.iter().any(|result| matches!(result, Err(SourceError::Changed { .. })));
+    let all = all(context, results).map(drop);
+    if changed {
+        all.hint("if the new content is the right one, run `vgpu-bundler lock`")
+    } else {
+        all
+    }
+}
+
+/// Get one item into the cache, unless it is there.
+fn ensure(sources: &Sources<'_>, item: &LockedItem) -> Result<(), SourceError> {
+    let cache = sources.fetcher.cache;
+    if cache.cache().has(item.sha256) {
+        cache.touch(item.sha256);
+        return Ok(());
+    }
+    let LockedItem { name, size, sha256, .. } = item;
+    let want =
+        Expected { name, sha256: Some(*sha256), size: Some(*size), cap: ByteSize::new(*size) };
+    sources.obtain(&item.origin, want).map(drop)
+}

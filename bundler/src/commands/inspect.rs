@@ -1,0 +1,111 @@
+use std::io::Write as _;
+
+use camino::Utf8PathBuf;
+use serde::Serialize;
+use vgpu_keys::{Fingerprint, Principal};
+use vgpu_manifest::{Bundle, Content, Digest, Item, Manifest, Origin, Verified};
+
+use crate::options::TrustArgs;
+use crate::size::ByteSize;
+use crate::ui::printable;
+use crate::wants;
+
+/// Show what a bundle holds. Its signatures are checked, its payload is not read.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The bundle, or the first of its parts
+    bundle: Utf8PathBuf,
+
+    /// Print JSON for programs
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    trust: TrustArgs,
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Report<'r> {
+    digest: Digest,
+    signed_by: Vec<&'r Principal>,
+    keys: Vec<Fingerprint>,
+    not_counted: Vec<String>,
+    total_size: u64,
+    manifest: &'r Manifest,
+}
+
+impl Args {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let bundle = self.trust.open(&self.bundle)?;
+        let mut out = std::io::stdout().lock();
+        if self.json {
+            serde_json::to_writer_pretty(&mut out, &report(&bundle))?;
+            writeln!(out)?;
+            return Ok(());
+        }
+        for line in summary(&bundle).into_iter().chain(table(bundle.manifest())) {
+            writeln!(out, "{}", printable(&line))?;
+        }
+        Ok(())
+    }
+}
+
+fn report(bundle: &Bundle<Verified>) -> Report<'_> {
+    let trusted = bundle.trusted();
+    Report {
+        digest: bundle.digest(),
+        signed_by: trusted.principals.iter().collect(),
+        keys: trusted.keys.iter().map(vgpu_keys::PublicKey::fingerprint).collect(),
+        not_counted: trusted.uncounted.iter().map(ToString::to_string).collect(),
+        total_size: bundle.total(),
+        manifest: bundle.manifest(),
+    }
+}
+
+/// A few lines on what a bundle is and who has signed it.
+pub(super) fn summary(bundle: &Bundle<Verified>) -> Vec<String> {
+    let Manifest { name, channel, sequence, made_by, items, .. } = bundle.manifest();
+    let size = ByteSize::new(bundle.total());
+    let trusted = bundle.trusted();
+    let mut lines = vec![
+        format!("{name} {sequence} of channel {channel}: {} items, {size}", items.len()),
+        format!("made by version {made_by}; SHA256SUMS has digest {}", bundle.digest()),
+    ];
+    let principals: Vec<_> = trusted.principals.iter().map(Principal::as_str).collect();
+    lines.push(format!("signed by {}", principals.join(", ")));
+    lines.extend(trusted.keys.iter().map(|key| format!("  with {}", key.fingerprint())));
+    lines.extend(trusted.uncounted.iter().map(|other| format!("  not counted: {other}")));
+    lines
+}
+
+/// A row for each item, and a line for each want.
+fn table(manifest: &Manifest) -> Vec<String> {
+    let width = manifest.items.iter().map(|item| item.name().as_str().len()).max().unwrap_or(0);
+    let row = |item: &Item| {
+        let size = ByteSize::new(item.size()).to_string();
+        let sha256 = item.sha256().to_string();
+        let (name, mode) = (item.name().as_str(), item.mode().bits());
+        format!("{name:width$}  {size:>10}  {mode:04o}  {}  {}", &sha256[..12], describe(item))
+    };
+    let mut lines = vec![String::new()];
+    lines.extend(manifest.items.iter().map(row));
+    let wants = wants::lines(&manifest.wants);
+    if !wants.is_empty() {
+        lines.push(String::new());
+        lines.extend(wants.into_iter().map(|want| format!("wants {want}")));
+    }
+    lines
+}
+
+/// What kind of item it is, and where it came from.
+fn describe(item: &Item) -> String {
+    match (item.content(), item.origin()) {
+        (Content::Tree { unpacked, .. }, _) => {
+            format!("tree, {} unpacked", ByteSize::new(unpacked))
+        }
+        (Content::Plain, Origin::Url { url }) => url.clone(),
+        (Content::Plain, Origin::File | Origin::Folder) => "file".to_owned(),
+    }
+}

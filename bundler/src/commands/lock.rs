@@ -1,0 +1,25 @@
+use super::Context;
+use super::update::{Pins, relock};
+use crate::options::{NetworkArgs, ProjectArgs};
+
+/// Pin by digest what the recipe asks for.
+///
+/// Files and folders are read again each time. Downloads that are pinned stay pinned, without a
+/// look at the network, until their addresses change or `update` is run.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    project: ProjectArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
+impl Args {
+    pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
+        let project = self.project.resolve()?;
+        let network = self.network.resolve()?;
+        let cache = context.cache()?;
+        let lock = context.lock(&cache)?;
+        relock(context, &project, &network, &lock, Pins::Keep).map(drop)
+    }
+}

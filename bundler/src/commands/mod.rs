@@ -1,0 +1,66 @@
+//! What each command does: resolve what was typed, then run.
+
+pub(crate) mod build;
+pub(crate) mod cache;
+pub(crate) mod diff;
+pub(crate) mod extract;
+pub(crate) mod fetch;
+pub(crate) mod init;
+pub(crate) mod inspect;
+pub(crate) mod key;
+pub(crate) mod lock;
+pub(crate) mod sign;
+pub(crate) mod update;
+pub(crate) mod verify;
+
+use camino::Utf8PathBuf;
+
+use crate::cache::{Cache, CacheLock};
+use crate::cli::{Cli, Command};
+use crate::dirs;
+use crate::ui::Ui;
+
+/// What every command has.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) ui: Ui,
+    cache: Option<Utf8PathBuf>,
+}
+
+impl Context {
+    /// The cache that was named, or that of this user.
+    pub(crate) fn cache(&self) -> anyhow::Result<Cache> {
+        Ok(Cache::open(&self.cache_dir()?)?)
+    }
+
+    /// The folder of the cache.
+    pub(crate) fn cache_dir(&self) -> anyhow::Result<Utf8PathBuf> {
+        self.cache.clone().map_or_else(|| Ok(dirs::cache()?), Ok)
+    }
+
+    /// The right to change the cache.
+    pub(crate) fn lock<'c>(&self, cache: &'c Cache) -> anyhow::Result<CacheLock<'c>> {
+        let waiting = || self.ui.note("waiting for another run that uses the cache");
+        Ok(cache.lock(waiting)?)
+    }
+}
+
+/// Do what was asked for.
+pub(crate) fn run(cli: Cli, ui: Ui) -> (Ui, anyhow::Result<()>) {
+    let context = Context { ui, cache: cli.global.cache };
+    let result = match &cli.command {
+        Command::Init(args) => args.run(&context),
+        Command::Lock(args) => args.run(&context),
+        Command::Update(args) => args.run(&context),
+        Command::Fetch(args) => args.run(&context),
+        Command::Build(args) => args.run(&context),
+        Command::Sign(args) => args.run(&context),
+        Command::Verify(args) => args.run(&context),
+        Command::Inspect(args) => args.run(),
+        Command::Extract(args) => args.run(&context),
+        Command::Diff(args) => args.run(),
+        Command::Key(args) => args.run(&context),
+        Command::Cache(args) => args.run(&context),
+    };
+    (context.ui, result)
+}

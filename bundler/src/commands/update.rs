@@ -1,0 +1,159 @@
+use std::env;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, bail};
+use vgpu_manifest::ItemName;
+
+use super::Context;
+use crate::cache::CacheLock;
+use crate::changes::{self, Outline};
+use crate::fetch::Fetcher;
+use crate::lock::{Lock, Pin};
+use crate::options::{Network, NetworkArgs, Project, ProjectArgs};
+use crate::pack;
+use crate::parallel::parallel;
+use crate::recipe::Entry;
+use crate::source::{Expected, SourceError, Sources};
+
+/// Pin again what downloads turn out to be now.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The items to look at; all of them if none is named
+    #[arg(value_name = "ITEM")]
+    items: Vec<ItemName>,
+    #[command(flatten)]
+    project: ProjectArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
+/// What to do with the pins of downloads that an earlier lock has.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Pins<'p> {
+    /// Keep them.
+    Keep,
+    /// Find out again what these are; all of them if none is named.
+    Renew(&'p [ItemName]),
+}
+
+impl Pins<'_> {
+    fn keep(self, item: &ItemName) -> bool {
+        match self {
+            Self::Keep => true,
+            Self::Renew(items) => !items.is_empty() && !items.contains(item),
+        }
+    }
+}
+
+impl Args {
+    pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
+        let project = self.project.resolve()?;
+        let is_known =
+            |item: &&ItemName| project.recipe.entries.iter().any(|entry| entry.name == **item);
+        if let Some(unknown) = self.items.iter().find(|item| !is_known(item)) {
+            bail!("the recipe has no item `{unknown}`");
+        }
+        let network = self.network.resolve()?;
+        let cache = context.cache()?;
+        let lock = context.lock(&cache)?;
+        relock(context, &project, &network, &lock, Pins::Renew(&self.items)).map(drop)
+    }
+}
+
+/// Write the lock of a recipe, and show what that changes.
+pub(super) fn relock(
+    context: &Context,
+    project: &Project,
+    network: &Network,
+    cache: &CacheLock<'_>,
+    pins: Pins<'_>,
+) -> anyhow::Result<Lock> {
+    let previous = project.any_lock()?;
+    let now = now()?;
+    let sources = sources(context, project, network, cache);
+    let entries = &project.recipe.entries;
+    let results = parallel(network.width, entries, |entry| {
+        let kept = previous.as_ref().filter(|_| pins.keep(&entry.name));
+        kept.and_then(|lock| lock.pin(entry)).map_or_else(|| pin(&sources, entry), Ok)
+    });
+    let pinned = all(context, results)?;
+    let lock = Lock::new(&project.recipe, &pinned, previous.as_ref(), now);
+    pack::check(&lock)?;
+
+    if previous.as_ref() == Some(&lock) {
+        context.ui.note(format_args!("`{}` is up to date", project.lock_path));
+        return Ok(lock);
+    }
+    lock.write(&project.lock_path)?;
+    match &previous {
+        Some(previous) => {
+            for change in changes::between(&Outline::from(previous), &Outline::from(&lock)) {
+                context.ui.note(change);
+            }
+        }
+        None => {
+            for change in changes::items_of(&Outline::from(&lock)) {
+                context.ui.note(change);
+            }
+        }
+    }
+    let (path, name, sequence) = (&project.lock_path, &lock.name, lock.sequence);
+    context.ui.note(format_args!("wrote `{path}`: {name} {sequence}"));
+    Ok(lock)
+}
+
+/// Everything that a source may need.
+pub(super) fn sources<'s>(
+    context: &'s Context,
+    project: &'s Project,
+    network: &'s Network,
+    cache: &'s CacheLock<'s>,
+) -> Sources<'s> {
+    let fetcher = Fetcher {
+        client: network.client.as_ref(),
+        cache,
+        patience: network.patience,
+        ui: &context.ui,
+    };
+    Sources { fetcher, base: &project.base }
+}
+
+/// Find out what an entry is.
+fn pin(sources: &Sources<'_>, entry: &Entry) -> Result<Pin, SourceError> {
+    let Entry { name, sha256, max_size: cap, .. } = entry;
+    let want = Expected { name, sha256: *sha256, size: None, cap: *cap };
+    sources.obtain(&entry.origin, want).map(|obtained| Pin::from(&obtained))
+}
+
+/// All results, or every error told and one for them all.
+pub(super) fn all<T>(
+    context: &Context,
+    results: Vec<Result<T, SourceError>>,
+) -> anyhow::Result<Vec<T>> {
+    let count = results.len();
+    let (good, bad): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+    let mut errors: Vec<anyhow::Error> =
+        bad.into_iter().filter_map(Result::err).map(Into::into).collect();
+    match errors.len() {
+        0 => Ok(good.into_iter().filter_map(Result::ok).collect()),
+        1 => Err(errors.remove(0)),
+        failed => {
+            for error in &errors {
+                crate::exit::tell(&context.ui, error);
+            }
+            bail!("{failed} of {count} items could not be had");
+        }
+    }
+}
+
+/// The time that a new lock gets, in seconds since 1970.
+///
+/// `SOURCE_DATE_EPOCH` is how builds that are to be repeated say what time it is.
+fn now() -> anyhow::Result<u64> {
+    match env::var("SOURCE_DATE_EPOCH") {
+        Ok(text) => text.parse().with_context(|| {
+            format!("`SOURCE_DATE_EPOCH` is `{}`, not a number of seconds", text.escape_debug())
+        }),
+        Err(_) => Ok(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())),
+    }
+}

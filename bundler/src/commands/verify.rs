@@ -1,0 +1,66 @@
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use camino::{Utf8Path, Utf8PathBuf};
+use vgpu_manifest::{Bundle, Verified};
+
+use super::Context;
+use super::inspect::summary;
+use crate::options::TrustArgs;
+
+/// Check that a bundle is trusted and that every byte of it is the signed one.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The bundle, or the first of its parts
+    bundle: Utf8PathBuf,
+
+    /// Compare the SHA-256 of every item as a whole, too, which `sha256sum` would do
+    #[arg(long)]
+    deep: bool,
+
+    #[command(flatten)]
+    trust: TrustArgs,
+}
+
+/// How much of a payload to compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// Every chunk, which is every byte.
+    Chunks,
+    /// Every chunk, and every item as a whole.
+    Deep,
+}
+
+impl Args {
+    pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
+        let bundle = self.trust.open(&self.bundle)?;
+        let depth = if self.deep { Depth::Deep } else { Depth::Chunks };
+        check(context, &bundle, &self.bundle, depth)?;
+        let mut out = std::io::stdout().lock();
+        for line in summary(&bundle) {
+            writeln!(out, "{line}")?;
+        }
+        writeln!(out, "intact: every byte is the one that was signed")?;
+        Ok(())
+    }
+}
+
+/// Read the whole payload.
+pub(super) fn check(
+    context: &Context,
+    bundle: &Bundle<Verified>,
+    path: &Utf8Path,
+    depth: Depth,
+) -> anyhow::Result<()> {
+    let transfer = context.ui.transfer("verify", path.file_name().unwrap_or(path.as_str()));
+    let size = bundle.manifest().items.iter().map(vgpu_manifest::Item::size).sum();
+    transfer.expect(Some(size), 0);
+    let progress = |bytes| transfer.advance(bytes);
+    let checked = match depth {
+        Depth::Chunks => bundle.check(&progress),
+        Depth::Deep => bundle.check_deep(&progress),
+    };
+    checked.with_context(|| format!("the bundle `{path}` is not what was signed"))?;
+    transfer.done(size);
+    Ok(())
+}

@@ -1,0 +1,184 @@
+//! The lock, `bundle.lock`: what the recipe turned out to be, by digest.
+//!
+//! Only `lock` and `update` write it. Everything that ends up in a bundle stands in it, so that
+//! the same lock gives the same bundle, anywhere and at any time.
+
+mod file;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+use vgpu_keys::Channel;
+use vgpu_manifest::{BundleName, Content, Digest, ItemMode, ItemName, ProgramVersion, Wants};
+
+use crate::recipe::{Entry, Recipe};
+use crate::source::{Obtained, Origin};
+
+/// What a recipe turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Lock {
+    /// The version of the format of locks: [`VERSION`].
+    version: u32,
+    /// The bundler that made it. Another one may make another bundle of it.
+    pub(crate) bundler: ProgramVersion,
+    /// Stands for the recipe that it was made from.
+    pub(crate) recipe: Digest,
+    /// The bundle's name.
+    pub(crate) name: BundleName,
+    /// The line of bundles that it belongs to.
+    pub(crate) channel: Channel,
+    /// Its place in that line. It grows by one whenever the bundle becomes another.
+    pub(crate) sequence: u64,
+    /// When it became what it is, in seconds since 1970.
+    pub(crate) created: u64,
+    /// What it asks of a host.
+    #[serde(default, skip_serializing_if = "wants_nothing")]
+    pub(crate) host: Wants,
+    /// The items, in the order in which they are applied.
+    #[serde(default, rename = "item")]
+    pub(crate) items: Vec<LockedItem>,
+}
+
+/// An item, pinned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct LockedItem {
+    /// Its name.
+    pub(crate) name: ItemName,
+    /// Its length in bytes.
+    pub(crate) size: u64,
+    /// Its SHA-256.
+    pub(crate) sha256: Digest,
+    /// Whether it is a program.
+    pub(crate) mode: ItemMode,
+    /// How its bytes are to be understood.
+    #[serde(default = "plain", skip_serializing_if = "is_plain")]
+    pub(crate) content: Content,
+    /// Where its bytes come from.
+    pub(crate) origin: Origin,
+}
+
+/// What the bytes of an item turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pin {
+    /// How many there are.
+    pub(crate) size: u64,
+    /// Their SHA-256.
+    pub(crate) sha256: Digest,
+    /// How they are to be understood.
+    pub(crate) content: Content,
+}
+
+impl From<&Obtained> for Pin {
+    fn from(obtained: &Obtained) -> Self {
+        let Obtained { measured, content } = obtained;
+        Self { size: measured.size, sha256: measured.sha256, content: *content }
+    }
+}
+
+/// The version of the format of locks that this program writes, and the only one that it reads.
+pub(crate) const VERSION: u32 = 1;
+
+fn plain() -> Content {
+    Content::Plain
+}
+
+fn is_plain(content: &Content) -> bool {
+    *content == Content::Plain
+}
+
+fn wants_nothing(wants: &Wants) -> bool {
+    *wants == Wants::default()
+}
+
+/// Why a lock does not serve a recipe any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Stale {
+    /// The recipe says something else now.
+    #[error("the recipe has changed since it was locked")]
+    Recipe,
+    /// This program is another one.
+    #[error(
+        "the lock was made by version {0} of this program, which would have made another bundle"
+    )]
+    Bundler(ProgramVersion),
+}
+
+impl Lock {
+    /// What `recipe` turned out to be: one pin for each of its entries.
+    ///
+    /// If that is the same bundle as that of the `previous` lock, it keeps its number and date;
+    /// otherwise it gets the next number, and `now`, in seconds since 1970.
+    #[must_use]
+    pub(crate) fn new(recipe: &Recipe, pins: &[Pin], previous: Option<&Self>, now: u64) -> Self {
+        let items = recipe.entries.iter().zip(pins).map(|(entry, pin)| LockedItem {
+            name: entry.name.clone(),
+            size: pin.size,
+            sha256: pin.sha256,
+            mode: entry.mode,
+            content: pin.content,
+            origin: entry.origin.clone(),
+        });
+        let mut lock = Self {
+            version: VERSION,
+            bundler: ProgramVersion::current(),
+            recipe: recipe.digest(),
+            name: recipe.name.clone(),
+            channel: recipe.channel.clone(),
+            sequence: previous.map_or(1, |previous| previous.sequence),
+            created: previous.map_or(now, |previous| previous.created),
+            host: recipe.host.clone(),
+            items: items.collect(),
+        };
+        if previous.is_some_and(|previous| !lock.is_same_bundle(previous)) {
+            lock.sequence += 1;
+            lock.created = now;
+        }
+        lock
+    }
+
+    /// Would a bundle of this lock be the same as one of `other`, byte for byte?
+    fn is_same_bundle(&self, other: &Self) -> bool {
+        let essence = |lock: &Self| {
+            let items = lock.items.iter().map(|item| {
+                let origin = item.origin.for_manifest();
+                (item.name.clone(), item.size, item.sha256, item.mode, item.content, origin)
+            });
+            let items: Vec<_> = items.collect();
+            (lock.bundler, lock.name.clone(), lock.channel.clone(), lock.host.clone(), items)
+        };
+        essence(self) == essence(other)
+    }
+
+    /// Check that the lock is that of `recipe`, made by this program.
+    pub(crate) fn check_current(&self, recipe: &Recipe) -> Result<(), Stale> {
+        if self.recipe != recipe.digest() {
+            return Err(Stale::Recipe);
+        }
+        if self.bundler != ProgramVersion::current() {
+            return Err(Stale::Bundler(self.bundler));
+        }
+        Ok(())
+    }
+
+    /// What this lock has pinned for a download: what came from these very addresses before.
+    ///
+    /// Files and folders are here to be looked at, so they are never taken from an old lock.
+    #[must_use]
+    pub(crate) fn pin(&self, entry: &Entry) -> Option<Pin> {
+        let is_it = |item: &&LockedItem| item.name == entry.name && item.origin == entry.origin;
+        let item = self.items.iter().find(is_it)?;
+        let fits = entry.sha256.is_none_or(|sha256| sha256 == item.sha256)
+            && item.size <= entry.max_size.bytes();
+        let is_download = matches!(item.origin, Origin::Url { .. });
+        let pin = Pin { size: item.size, sha256: item.sha256, content: item.content };
+        (fits && is_download).then_some(pin)
+    }
+
+    /// What the file of the bundle is called.
+    #[must_use]
+    pub(crate) fn file_name(&self) -> String {
+        format!("{}-{}.vgpu.tar", self.name, self.sequence)
+    }
+}

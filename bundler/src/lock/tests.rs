@@ -1,0 +1,112 @@
+use camino::Utf8Path;
+
+use super::*;
+
+fn recipe(text: &str) -> Recipe {
+    let dir = tempfile::tempdir().unwrap();
+    let path = Utf8Path::from_path(dir.path()).unwrap().join("bundle.toml");
+    std::fs::write(&path, text).unwrap();
+    Recipe::read(&path).unwrap()
+}
+
+const TEXT: &str = "
+    [bundle]
+    name = 'node'
+    channel = 'stable'
+    [[file]]
+    name = 'a'
+    url = ['http://one.example/a?token=1', 'http://two.example/a']
+    mode = '0755'
+    [[tree]]
+    name = 'b.tar.zst'
+    path = 'b'
+    [host]
+    modules = ['vfio']
+";
+
+fn pin(bytes: &[u8]) -> Pin {
+    Pin { size: bytes.len() as u64, sha256: Digest::of(bytes), content: Content::Plain }
+}
+
+fn lock(text: &str, a: &[u8], previous: Option<&Lock>, now: u64) -> Lock {
+    let content = Content::Tree { unpacked: 10, window_log: 22 };
+    let b = Pin { content, ..pin(b"b") };
+    Lock::new(&recipe(text), &[pin(a), b], previous, now)
+}
+
+#[test]
+fn a_lock_comes_back_as_it_was_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = Utf8Path::from_path(dir.path()).unwrap().join("bundle.lock");
+    assert_eq!(Lock::read(&path).unwrap(), None);
+    let lock = lock(TEXT, b"a", None, 1_700_000_000);
+    lock.write(&path).unwrap();
+    assert_eq!(Lock::read(&path).unwrap().as_ref(), Some(&lock));
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    assert_eq!(lock.file_name(), "node-1.vgpu.tar");
+
+    let text = std::fs::read_to_string(&path).unwrap();
+    for (old, new, word) in [
+        ("version = 1", "version = 2", "has version 2"),
+        ("sequence = 1", "sequence = -1", "line 8"),
+        ("channel", "chanel", "unknown field"),
+        ("mode = \"0755\"", "mode = \"4755\"", "unknown variant"),
+    ] {
+        assert!(text.contains(old), "{text}");
+        std::fs::write(&path, text.replacen(old, new, 1)).unwrap();
+        let error = Lock::read(&path).unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+    }
+}
+
+#[test]
+fn number_and_date_change_with_the_bundle_and_only_then() {
+    let first = lock(TEXT, b"a", None, 100);
+    assert_eq!((first.sequence, first.created), (1, 100));
+    let same = lock(TEXT, b"a", Some(&first), 200);
+    assert_eq!((same.sequence, same.created), (1, 100));
+    // Another token for the same address, another folder: nothing that is in the bundle.
+    let moved = TEXT.replace("token=1", "token=2").replace("path = 'b'", "path = 'c'");
+    let moved = lock(&moved, b"a", Some(&first), 200);
+    assert_eq!((moved.sequence, moved.created), (1, 100));
+
+    let mut old = first.clone();
+    old.bundler = "0.0.1".parse().unwrap();
+    let changes = [
+        lock(TEXT, b"other", Some(&first), 200),
+        lock(&TEXT.replace("vfio", "other"), b"a", Some(&first), 200),
+        lock(&TEXT.replace("0755", "0644"), b"a", Some(&first), 200),
+        lock(&TEXT.replace("stable", "test"), b"a", Some(&first), 200),
+        lock(&TEXT.replace("one.example", "three.example"), b"a", Some(&first), 200),
+        lock(TEXT, b"a", Some(&old), 200),
+    ];
+    for changed in changes {
+        assert_eq!((changed.sequence, changed.created), (2, 200), "{changed:?}");
+    }
+}
+
+#[test]
+fn a_lock_serves_the_recipe_that_it_was_made_from() {
+    let lock = lock(TEXT, b"a", None, 100);
+    assert_eq!(lock.check_current(&recipe(TEXT)), Ok(()));
+    assert_eq!(lock.check_current(&recipe(&format!("# note\n{TEXT}"))), Ok(()));
+    let other = recipe(&TEXT.replace("vfio", "other"));
+    assert_eq!(lock.check_current(&other), Err(Stale::Recipe));
+}
+
+#[test]
+fn downloads_stay_pinned_while_their_addresses_stay() {
+    let lock = lock(TEXT, b"a", None, 100);
+    let entries = recipe(TEXT).entries;
+    assert_eq!(lock.pin(&entries[0]), Some(pin(b"a")));
+    // A folder is looked at again each time.
+    assert_eq!(lock.pin(&entries[1]), None);
+    for (old, new) in [
+        ("one.example", "three.example"),
+        ("name = 'a'", "name = 'c'"),
+        ("mode = '0755'", "max-size = 0"),
+        ("mode = '0755'", &format!("sha256 = '{}'", Digest::of(b"other"))),
+    ] {
+        assert_eq!(lock.pin(&recipe(&TEXT.replace(old, new)).entries[0]), None, "{new}");
+    }
+}

@@ -1,0 +1,11 @@
+//! Options that several commands share, and what they resolve to.
+
+mod network;
+mod project;
+mod signer;
+mod trust;
+
+pub(crate) use self::network::{Network, NetworkArgs};
+pub(crate) use self::project::{Project, ProjectArgs};
+pub(crate) use self::signer::{PassphraseArgs, SignerArgs, default_key};
+pub(crate) use self::trust::{TrustArgs, default_signers};

@@ -1,0 +1,48 @@
+use anyhow::Context as _;
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::exit::Advise as _;
+use crate::lock::Lock;
+use crate::recipe::Recipe;
+
+/// Which recipe.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ProjectArgs {
+    /// The recipe; its lock lies beside it and ends in `.lock`
+    #[arg(long, short, value_name = "FILE", default_value = "bundle.toml")]
+    recipe: Utf8PathBuf,
+}
+
+/// A recipe and its lock.
+#[derive(Debug)]
+pub(crate) struct Project {
+    pub(crate) recipe: Recipe,
+    pub(crate) lock_path: Utf8PathBuf,
+    /// The folder at which relative paths of the recipe start.
+    pub(crate) base: Utf8PathBuf,
+}
+
+impl ProjectArgs {
+    /// Read the recipe.
+    pub(crate) fn resolve(&self) -> anyhow::Result<Project> {
+        let recipe = Recipe::read(&self.recipe)?;
+        let base = self.recipe.parent().unwrap_or(Utf8Path::new("")).to_owned();
+        Ok(Project { recipe, lock_path: self.recipe.with_extension("lock"), base })
+    }
+}
+
+impl Project {
+    /// The lock, if there is one, whether it is current or not.
+    pub(crate) fn any_lock(&self) -> anyhow::Result<Option<Lock>> {
+        Ok(Lock::read(&self.lock_path)?)
+    }
+
+    /// The lock, if there is one. One that is not current is an error.
+    pub(crate) fn current_lock(&self) -> anyhow::Result<Option<Lock>> {
+        let Some(lock) = self.any_lock()? else { return Ok(None) };
+        lock.check_current(&self.recipe)
+            .with_context(|| format!("cannot use the lock `{}`", self.lock_path))
+            .hint("run `vgpu-bundler lock`, which shows what that changes")?;
+        Ok(Some(lock))
+    }
+}

@@ -1,0 +1,114 @@
+//! From a lock and the cache to a manifest, and to the archive.
+
+use std::fs::File;
+use std::io;
+
+use vgpu_manifest::{
+    Digest, Item, ItemError, ItemFields, ItemName, Manifest, ManifestError, Measured,
+    ProgramVersion, Source,
+};
+
+use crate::cache::{Cache, CacheError};
+use crate::lock::Lock;
+
+/// A lock and the cache do not make a bundle.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum PackError {
+    /// The content of an item cannot be had from the cache.
+    #[error("cannot pack item `{item}`")]
+    Cache {
+        /// The item.
+        item: ItemName,
+        /// What went wrong.
+        source: CacheError,
+    },
+    /// The lock says another size for the same bytes, so somebody has edited it.
+    #[error("the lock says that item `{item}` has {locked} bytes, but it has {actual}")]
+    Size {
+        /// The item.
+        item: ItemName,
+        /// What the lock says.
+        locked: u64,
+        /// What is in the cache.
+        actual: u64,
+    },
+    /// An item cannot be in a bundle.
+    #[error(transparent)]
+    Item(#[from] ItemError),
+    /// The items and wants do not fit together.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+}
+
+/// The manifest of the bundle of `lock`, whose contents are all in `cache`.
+pub(crate) fn manifest(lock: &Lock, cache: &Cache) -> Result<Manifest, PackError> {
+    assemble(lock, |digest| cache.measured(digest))
+}
+
+/// Check everything about the bundle of `lock` that can be checked without its contents.
+pub(crate) fn check(lock: &Lock) -> Result<(), PackError> {
+    // Chunks of nothing, as many as there will be: what they are is not looked at.
+    let empty = Digest::of(b"");
+    let sizes = lock.items.iter().map(|item| (item.sha256, item.size));
+    let sizes: std::collections::BTreeMap<Digest, u64> = sizes.collect();
+    let manifest = assemble(lock, |sha256| {
+        let size = sizes.get(&sha256).copied().unwrap_or_default();
+        let count =
+            if size > vgpu_manifest::CHUNK { size.div_ceil(vgpu_manifest::CHUNK) } else { 0 };
+        let chunks = (0..count).map(|_| empty).collect();
+        Ok(Measured { size, sha256, chunks })
+    })?;
+    manifest.to_bytes().map(drop).map_err(PackError::from)
+}
+
+fn assemble(
+    lock: &Lock,
+    measure: impl Fn(Digest) -> Result<Measured, CacheError>,
+) -> Result<Manifest, PackError> {
+    let item = |locked: &crate::lock::LockedItem| {
+        let item = || locked.name.clone();
+        let error = |source| PackError::Cache { item: item(), source };
+        let Measured { size, sha256, chunks } = measure(locked.sha256).map_err(error)?;
+        if size != locked.size {
+            return Err(PackError::Size { item: item(), locked: locked.size, actual: size });
+        }
+        let (name, mode, content) = (locked.name.clone(), locked.mode, locked.content);
+        let origin = locked.origin.for_manifest();
+        Ok(Item::new(ItemFields { name, size, mode, sha256, chunks, content, origin })?)
+    };
+    Ok(Manifest {
+        format: vgpu_manifest::FORMAT,
+        needs: oldest_reader(),
+        made_by: lock.bundler,
+        name: lock.name.clone(),
+        channel: lock.channel.clone(),
+        sequence: lock.sequence,
+        created: lock.created,
+        wants: lock.host.clone(),
+        items: lock.items.iter().map(item).collect::<Result<_, PackError>>()?,
+    })
+}
+
+/// The first version of the installer that understands all that we write.
+fn oldest_reader() -> ProgramVersion {
+    "0.1.0".parse().unwrap_or_else(|_| ProgramVersion::current())
+}
+
+/// Items come out of the cache by their SHA-256; what comes is checked as it is packed.
+impl Source for Cache {
+    fn open(&self, item: &Item) -> io::Result<File> {
+        self.open_content(item.sha256()).map_err(io::Error::other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_reader_is_a_version_and_not_a_later_one_than_ours() {
+        assert_eq!(oldest_reader().to_string(), "0.1.0");
+        assert!(oldest_reader() <= ProgramVersion::current());
+    }
+}

@@ -1,0 +1,219 @@
+//! The recipe, `bundle.toml`: what a bundle is to hold, as a person writes it.
+//!
+//! The order of the items is the order in which they stand in the file, whatever their kinds.
+
+mod mirrors;
+mod raw;
+
+use std::fs;
+use std::io;
+use std::ops::Range;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
+use vgpu_keys::Channel;
+use vgpu_manifest::{BundleName, Digest, ItemMode, ItemName, Wants};
+
+use crate::size::ByteSize;
+use crate::source::Origin;
+
+/// What a bundle is to hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Recipe {
+    /// The bundle's name.
+    pub(crate) name: BundleName,
+    /// The line of bundles that it belongs to.
+    pub(crate) channel: Channel,
+    /// The items, in the order in which they are applied.
+    pub(crate) entries: Vec<Entry>,
+    /// What it asks of a host.
+    pub(crate) host: Wants,
+}
+
+/// An item that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Entry {
+    /// Its name.
+    pub(crate) name: ItemName,
+    /// Whether it is a program.
+    pub(crate) mode: ItemMode,
+    /// Where its bytes come from.
+    pub(crate) origin: Origin,
+    /// What they must be. Without it, the lock says what they turned out to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sha256: Option<Digest>,
+    /// The most that there may be.
+    pub(crate) max_size: ByteSize,
+}
+
+/// Why a recipe cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum RecipeError {
+    /// There is none.
+    #[error("there is no recipe at `{0}`; write one, or run `vgpu-bundler init`")]
+    NotThere(Utf8PathBuf),
+    /// It cannot be read.
+    #[error("cannot read the recipe `{path}`")]
+    Read {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// It does not say what a recipe says.
+    #[error("`{path}` line {line}: {what}")]
+    Wrong {
+        /// The file.
+        path: Utf8PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong there, safe to show.
+        what: String,
+    },
+}
+
+/// Something in the text is wrong.
+#[derive(Debug)]
+struct Fault {
+    /// Where, in bytes.
+    span: Range<usize>,
+    what: String,
+}
+
+/// Recipes are written by hand; even with thousands of items they stay far below this.
+const MAX_LEN: u64 = 4 << 20;
+
+impl Recipe {
+    /// Read the recipe at `path`.
+    pub(crate) fn read(path: &Utf8Path) -> Result<Self, RecipeError> {
+        let error = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound => RecipeError::NotThere(path.to_owned()),
+            _ => RecipeError::Read { path: path.to_owned(), source },
+        };
+        if fs::metadata(path).map_err(error)?.len() > MAX_LEN {
+            let too_long = io::Error::other("it is longer than any recipe");
+            return Err(RecipeError::Read { path: path.to_owned(), source: too_long });
+        }
+        let text = fs::read_to_string(path).map_err(error)?;
+        Self::parse(&text).map_err(|Fault { span, what }| {
+            let before = text.get(..span.start).unwrap_or_default();
+            let line = 1 + before.matches('\n').count();
+            RecipeError::Wrong { path: path.to_owned(), line, what }
+        })
+    }
+
+    fn parse(text: &str) -> Result<Self, Fault> {
+        let raw: raw::Recipe = toml::from_str(text).map_err(|error| Fault {
+            span: error.span().unwrap_or_default(),
+            // Several lines, if the message has a list of what could have stood there.
+            what: error.message().replace('\n', ", "),
+        })?;
+        raw.check()
+    }
+
+    /// Stands for what the recipe says: comments, spaces and the order of fields do not count.
+    #[must_use]
+    pub(crate) fn digest(&self) -> Digest {
+        // Strings, numbers and lists always have a JSON form.
+        Digest::of(&serde_json::to_vec(self).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        [bundle]
+        name = "node"
+        channel = "stable"
+
+        [[file]]
+        name = "b.conf"
+        path = "files/b.conf"
+
+        [[tree]]
+        name = "src/unlock.tar.zst"
+        path = "unlock"
+        exclude = [".git"]
+
+        [[file]]
+        name = "driver.run"
+        url = ["https://a.example/d.run", "http://b.example/d.run"]
+        sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        max-size = "2 GiB"
+        mode = "0755"
+
+        [host]
+        iommu = "on"
+        kernel-words = ["quiet"]
+        modules = ["vfio_pci"]
+        modprobe = ["blacklist nouveau"]
+
+        [[host.file]]
+        item = "b.conf"
+        path = "/etc/b.conf"
+    "#;
+
+    #[test]
+    fn items_keep_the_order_in_which_they_stand() {
+        let recipe = Recipe::parse(GOOD).unwrap();
+        let names: Vec<_> = recipe.entries.iter().map(|entry| entry.name.as_str()).collect();
+        assert_eq!(names, ["b.conf", "src/unlock.tar.zst", "driver.run"]);
+        assert_eq!(recipe.entries[2].max_size.bytes(), 2 << 30);
+        assert!(matches!(&recipe.entries[2].origin, Origin::Url { urls } if urls.len() == 2));
+        assert_eq!(recipe.host.files.len(), 1);
+    }
+
+    #[test]
+    fn only_what_it_says_counts() {
+        let digest = Recipe::parse(GOOD).unwrap().digest();
+        let same = GOOD.replace("[host]", "# a comment\n[host]").replace("        ", "");
+        assert_eq!(Recipe::parse(&same).unwrap().digest(), digest);
+        for (old, new) in
+            [("0755", "0644"), ("2 GiB", "3 GiB"), ("quiet", "loud"), ("stable", "test")]
+        {
+            assert_ne!(Recipe::parse(&GOOD.replace(old, new)).unwrap().digest(), digest, "{new}");
+        }
+    }
+
+    /// Where the fault is, as a line, and what.
+    fn fault(old: &str, new: &str) -> (usize, String) {
+        assert!(GOOD.contains(old), "{old}");
+        let text = GOOD.replacen(old, new, 1);
+        let Fault { span, what } = Recipe::parse(&text).expect_err(new);
+        (1 + text[..span.start].matches('\n').count(), what)
+    }
+
+    #[test]
+    fn every_fault_is_found_where_it_is() {
+        let cases = [
+            ("name = \"node\"", "name = \"No de\"", 3, "is not the name of a bundle"),
+            ("channel = \"stable\"", "chanel = \"stable\"", 4, "unknown field"),
+            ("name = \"b.conf\"", "name = \"../b\"", 7, "is not the name of an item"),
+            ("name = \"b.conf\"", "name = \"DRIVER.run\"", 16, "collide"),
+            ("path = \"files/b.conf\"", "path = \"\"", 8, "is not a path"),
+            ("path = \"files/b.conf\"", "path = \"a\"\nurl = \"http://a\"", 6, "`path` or `url`"),
+            ("path = \"files/b.conf\"", "", 6, "`path` or `url`"),
+            ("path = \"unlock\"", "path = \"unlock\"\nsha256 = \"\"", 13, "unknown field"),
+            ("src/unlock.tar.zst", "src/unlock.tar", 11, "`.tar.zst`"),
+            ("https://a.example", "ftp://a.example", 17, "is not an address"),
+            ("[\"https://a.example/d.run\", \"http://b.example/d.run\"]", "[]", 17, "at least one"),
+            ("e3b0", "E3B0", 18, "is not a digest"),
+            ("2 GiB", "2 GIB", 19, "is not a size"),
+            ("mode = \"0755\"", "mode = \"4755\"", 20, "unknown variant"),
+            ("\"quiet\"", "\"a b\"", 24, "is not a word"),
+            ("blacklist nouveau", "install a /bin/sh", 26, "is not a line"),
+            ("item = \"b.conf\"", "item = \"c.conf\"", 22, "has no item `c.conf`"),
+            ("[bundle]", "[bundle", 2, "table"),
+        ];
+        for (old, new, line, word) in cases {
+            let (at, what) = fault(old, new);
+            assert!(what.contains(word), "{new}: {what}");
+            assert!(at.abs_diff(line) <= 1, "{new}: line {at} instead of {line}: {what}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The recipe as it stands in the file, and how its parts must fit.
+
+use serde::Deserialize;
+use toml::Spanned;
+use vgpu_keys::Channel;
+use vgpu_manifest::limits::MAX_ITEM;
+use vgpu_manifest::{BundleName, Digest, ItemMode, ItemName, Wants};
+
+use super::mirrors::Mirrors;
+use super::{Entry, Fault};
+use crate::size::ByteSize;
+use crate::source::{LocalPath, Origin};
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Recipe {
+    bundle: Bundle,
+    #[serde(default)]
+    file: Vec<Spanned<File>>,
+    #[serde(default)]
+    tree: Vec<Spanned<Tree>>,
+    #[serde(default)]
+    host: Option<Spanned<Wants>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Bundle {
+    name: BundleName,
+    channel: Channel,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct File {
+    name: Spanned<ItemName>,
+    path: Option<LocalPath>,
+    url: Option<Mirrors>,
+    sha256: Option<Digest>,
+    max_size: Option<ByteSize>,
+    #[serde(default = "plain")]
+    mode: ItemMode,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Tree {
+    name: Spanned<ItemName>,
+    path: LocalPath,
+    #[serde(default)]
+    exclude: Vec<LocalPath>,
+}
+
+fn plain() -> ItemMode {
+    ItemMode::Plain
+}
+
+/// The largest that an item can be anyway.
+const LARGEST: ByteSize = ByteSize::new(MAX_ITEM);
+
+impl Recipe {
+    /// What it says, if that makes sense.
+    pub(super) fn check(self) -> Result<super::Recipe, Fault> {
+        let files = self.file.into_iter().map(File::entry);
+        let trees = self.tree.into_iter().map(Tree::entry);
+        let mut placed = files.chain(trees).collect::<Result<Vec<Placed>, Fault>>()?;
+        placed.sort_by_key(|placed| placed.at);
+        check_names(&placed)?;
+        let entries: Vec<Entry> = placed.into_iter().map(|placed| placed.entry).collect();
+        let Bundle { name, channel } = self.bundle;
+        let host = check_host(self.host, &entries)?;
+        Ok(super::Recipe { name, channel, entries, host })
+    }
+}
+
+/// An entry, and where it stands in the text.
+struct Placed {
+    at: usize,
+    name: Spanned<ItemName>,
+    entry: Entry,
+}
+
+impl File {
+    fn entry(this: Spanned<Self>) -> Result<Placed, Fault> {
+        let span = this.span();
+        let Self { name, path, url, sha256, max_size, mode } = this.into_inner();
+        let origin = match (path, url) {
+            (Some(path), None) => Origin::File { path },
+            (None, Some(Mirrors(urls))) => Origin::Url { urls },
+            _ => {
+                let what = format!("`{}` needs either `path` or `url`", name.get_ref());
+                return Err(Fault { span, what });
+            }
+        };
+        let max_size = max_size.unwrap_or(LARGEST).min(LARGEST);
+        let entry = Entry { name: name.get_ref().clone(), mode, origin, sha256, max_size };
+        Ok(Placed { at: span.start, name, entry })
+    }
+}
+
+impl Tree {
+    fn entry(this: Spanned<Self>) -> Result<Placed, Fault> {
+        let at = this.span().start;
+        let Self { name, path, exclude } = this.into_inner();
+        if !name.get_ref().as_str().ends_with(".tar.zst") {
+            let what = format!(
+                "the name of a tree must end in `.tar.zst`, but this is `{}`",
+                name.get_ref()
+            );
+            return Err(Fault { span: name.span(), what });
+        }
+        let entry = Entry {
+            name: name.get_ref().clone(),
+            mode: ItemMode::Plain,
+            origin: Origin::Folder { path, exclude },
+            sha256: None,
+            max_size: LARGEST,
+        };
+        Ok(Placed { at, name, entry })
+    }
+}
+
+/// Two names must not be one on a medium that ignores case. (That none is a folder of another is
+/// checked with the manifest.)
+fn check_names(placed: &[Placed]) -> Result<(), Fault> {
+    let mut seen = std::collections::BTreeMap::new();
+    for Placed { name, .. } in placed {
+        let folded = name.get_ref().as_str().to_ascii_lowercase();
+        if let Some(other) = seen.insert(folded, name) {
+            let [a, b] = [other, name].map(Spanned::get_ref);
+            let what = format!("the names `{a}` and `{b}` collide on media that ignore case");
+            return Err(Fault { span: name.span(), what });
+        }
+    }
+    Ok(())
+}
+
+/// What is wanted on the host must be there to be put.
+fn check_host(host: Option<Spanned<Wants>>, entries: &[Entry]) -> Result<Wants, Fault> {
+    let Some(host) = host else { return Ok(Wants::default()) };
+    let is_there = |name: &ItemName| entries.iter().any(|entry| entry.name == *name);
+    let missing = host.get_ref().items().find(|name| !is_there(name)).cloned();
+    match missing {
+        Some(missing) => {
+            let what = format!("the host is to get it, but the recipe has no item `{missing}`");
+            Err(Fault { span: host.span(), what })
+        }
+        None => Ok(host.into_inner()),
+    }
+}

@@ -1,0 +1,25 @@
+//! What a bundle asks of a host, in words.
+
+use vgpu_manifest::{WantedDropIn, WantedFile, WantedUnit, Wants};
+
+/// A line for each thing that is asked of a host.
+pub(crate) fn lines(wants: &Wants) -> Vec<String> {
+    let mut lines = Vec::new();
+    if wants.iommu.is_some() {
+        lines.push("IOMMU on".to_owned());
+    }
+    lines.extend(wants.kernel_words.iter().map(|word| format!("kernel word `{word}`")));
+    lines.extend(wants.modules.iter().map(|module| format!("module `{module}` at boot")));
+    lines.extend(wants.modprobe.iter().map(|line| format!("modprobe `{line}`")));
+    lines.extend(wants.files.iter().map(|WantedFile { item, path, mode }| {
+        format!("file `{path}` from `{item}`, mode {mode}")
+    }));
+    lines.extend(wants.units.iter().map(|WantedUnit { name, item, wanted_by }| {
+        let wanted_by = wanted_by.as_ref().map(|by| format!(", wanted by `{by}`"));
+        format!("unit `{name}` from `{item}`{}", wanted_by.unwrap_or_default())
+    }));
+    lines.extend(wants.drop_ins.iter().map(|WantedDropIn { unit, name, item }| {
+        format!("drop-in `{name}` of `{unit}` from `{item}`")
+    }));
+    lines
+}
