@@ -6,6 +6,7 @@ pub mod facts;
 pub mod host;
 pub mod journal;
 pub mod kernel_line;
+pub mod machine;
 pub mod plan;
 pub mod settle;
 pub mod state;

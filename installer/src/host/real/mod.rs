@@ -197,3 +197,6 @@ impl Host for RealHost {
         exec::run(&self.tree, self.exec, command)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! A host together with its journal, locked: what a command line works with.
+
+use vgpu_manifest::HostPath;
+
+use crate::host::real::{Lock, LockError};
+use crate::host::{Host as _, HostError, Look, RealHost};
+use crate::journal::{
+    BootId, JournalError, Kept, Log as _, LogError, RevertError, Reverting, SqliteLog, Transaction,
+    TxState, recover, revert,
+};
+use crate::plan::{Applied, ApplyError, Applying, Origin, Plan, PlanError, apply};
+use crate::settle::{Derived, SettleError, settle};
+use crate::state;
+
+/// A host that this process alone may change, with its journal open.
+#[derive(Debug)]
+pub struct Machine {
+    host: RealHost,
+    log: SqliteLog,
+    // Declared last, so that the journal is closed before somebody else may open it.
+    _lock: Lock,
+}
+
+/// The host cannot be worked on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MachineError {
+    /// The host refused.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// Somebody else works on it.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The plan of an open transaction cannot be read.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The traces of a power cut could not be cleared away.
+    #[error("cannot bring order after an interruption: {0}")]
+    Recover(#[from] JournalError),
+    /// There is something to take back first.
+    #[error("transaction {0} is not taken back; run `vgpu-installer revert` first, or what it changed can never be undone")]
+    InUse(crate::journal::TxId),
+}
+
+/// What was left unfinished, and which command goes on with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pending {
+    /// Nothing.
+    Nothing,
+    /// A plan is half carried out: apply it again, or revert it.
+    Apply {
+        /// The transaction.
+        tx: Transaction,
+        /// Its plan.
+        plan: Plan,
+    },
+    /// A revert is half done: go on reverting.
+    Revert(Transaction),
+}
+
+impl Machine {
+    /// Make the installer's own folder, lock it, and open the journal. Nothing else is changed.
+    pub fn open(mut host: RealHost) -> Result<Self, MachineError> {
+        state::prepare(&mut host)?;
+        Self::begin(host)
+    }
+
+    /// Open the journal of a host that has one; `None` if the host was never worked on.
+    pub fn find(host: RealHost) -> Result<Option<Self>, MachineError> {
+        match host.stat(&state::journal())? {
+            Some(_) => Self::begin(host).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn begin(host: RealHost) -> Result<Self, MachineError> {
+        let lock = host.lock(&state::lock())?;
+        let log = SqliteLog::open(&host.locate(&state::journal())?)?;
+        // SQLite syncs what is in the file; that the file has a name is for us to sync.
+        host.sync_dir(&state::dir())?;
+        Ok(Self { host, log, _lock: lock })
+    }
+
+    /// The host, to look at.
+    #[must_use]
+    pub fn look(&self) -> &dyn Look {
+        &self.host
+    }
+
+    /// The host itself, for what is not journaled: staging into the store.
+    pub fn host(&mut self) -> &mut RealHost {
+        &mut self.host
+    }
+
+    /// All transactions, the oldest first; each has the paths that its revert kept.
+    pub fn transactions(&self) -> Result<Vec<Transaction>, LogError> {
+        self.log.transactions()
+    }
+
+    /// The last transaction that is not taken back: what `status` is about and `revert` takes.
+    pub fn current(&self) -> Result<Option<Transaction>, LogError> {
+        Ok(self.log.transactions()?.into_iter().rfind(|tx| tx.state != TxState::Reverted))
+    }
+
+    /// What an interrupted run, or one that waits for a reboot, has left.
+    pub fn pending(&self) -> Result<Pending, MachineError> {
+        match self.current()? {
+            Some(tx) if tx.state == TxState::Applying => {
+                Ok(Pending::Apply { plan: Plan::parse(&tx.new.plan)?, tx })
+            }
+            Some(tx) if tx.state == TxState::Reverting => Ok(Pending::Revert(tx)),
+            _ => Ok(Pending::Nothing),
+        }
+    }
+
+    /// What is stale. While this is not empty, the host must not be rebooted.
+    pub fn dirty(&self) -> Result<Vec<Derived>, LogError> {
+        Ok(self.log.dirty()?.into_iter().collect())
+    }
+
+    /// Carry out a plan, or go on with the one that is half carried out, if it is the same.
+    pub fn apply(
+        &mut self,
+        origin: &Origin,
+        plan: &Plan,
+        each: &mut dyn FnMut(Applying<'_>),
+    ) -> Result<Applied, ApplyError> {
+        apply(&mut self.host, &mut self.log, origin, plan, each)
+    }
+
+    /// Take back the last transaction that is not taken back, and say what was kept; `None` if
+    /// there is none.
+    pub fn revert(
+        &mut self,
+        each: &mut dyn FnMut(Reverting<'_>),
+    ) -> Result<Option<Vec<Kept>>, RevertError> {
+        let Some(tx) = self.current()? else { return Ok(None) };
+        revert(&mut self.host, &mut self.log, tx.id, each).map(Some)
+    }
+
+    /// Clear away what a power cut left behind, without going on or taking back.
+    pub fn recover(&mut self) -> Result<(), MachineError> {
+        if let Some(tx) = self.current()? {
+            recover(&mut self.host, &mut self.log, tx.id)?;
+        }
+        Ok(())
+    }
+
+    /// Rebuild what is stale.
+    pub fn settle(&mut self, each: &mut dyn FnMut(&Derived)) -> Result<(), SettleError> {
+        settle(&mut self.host, &mut self.log, each)
+    }
+
+    /// This boot of the host.
+    pub fn boot(&self) -> Result<BootId, HostError> {
+        BootId::current(&self.host)
+    }
+
+    /// Remove journal, undo store and store. Refused while there is something to take back.
+    pub fn forget(mut self) -> Result<(), MachineError> {
+        if let Some(tx) = self.current()? {
+            return Err(MachineError::InUse(tx.id));
+        }
+        for dir in [state::undo(), state::store()] {
+            empty(&mut self.host, &dir)?;
+        }
+        // SQLite tidies up after itself when it is closed.
+        drop(self.log);
+        empty(&mut self.host, &state::dir())?;
+        Ok(self.host.remove(&state::dir())?)
+    }
+}
+
+/// Remove everything in one of our own folders, which have no deeper ones.
+fn empty(host: &mut RealHost, dir: &HostPath) -> Result<(), HostError> {
+    for name in host.list(dir)?.unwrap_or_default() {
+        host.remove(&state::below_dir(dir, &name))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
