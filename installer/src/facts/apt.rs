@@ -9,6 +9,7 @@ use super::deb822::stanzas;
 use super::eyes::Eyes;
 use super::one_line;
 
+const FOLDER: &str = "/etc/apt";
 const MAIN: &str = "/etc/apt/sources.list";
 const PARTS: &str = "/etc/apt/sources.list.d";
 
@@ -25,7 +26,7 @@ pub(super) fn sources(eyes: &Eyes<'_>) -> Vec<AptSource> {
             _ => {}
         }
     }
-    found.into_iter().collect()
+    eyes.short(FOLDER, found)
 }
 
 type Parse = for<'t> fn(&'t str) -> Vec<Result<Draft<'t>, &'static str>>;

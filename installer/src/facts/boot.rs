@@ -25,7 +25,7 @@ pub(super) fn look(eyes: &Eyes<'_>) -> Boot {
         lockdown: eyes.text("/sys/kernel/security/lockdown").and_then(|text| lockdown(&text)),
         keys: keys(eyes),
         dkms_key: eyes.bytes("/var/lib/dkms/mok.pub").map(|der| Digest::of(&der)),
-        words: words(&eyes.text(CMDLINE).unwrap_or_default()),
+        words: eyes.short(CMDLINE, words(&eyes.text(CMDLINE).unwrap_or_default())),
     }
 }
 
@@ -68,7 +68,7 @@ fn keys(eyes: &Eyes<'_>) -> Vec<EnrolledKey> {
         let found = eyes.understood(&path, found).unwrap_or_default();
         keys.extend(found.into_iter().map(|fingerprint| EnrolledKey { store, fingerprint }));
     }
-    keys.into_iter().collect()
+    eyes.short(EFI, keys)
 }
 
 /// The level in brackets: `none [integrity] confidentiality`.

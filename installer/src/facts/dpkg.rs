@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use vgpu_manifest::inventory::{MAX_LIST, Mark, Name, Package, PackageState, Want};
+use vgpu_manifest::inventory::{Mark, Name, Package, PackageState, Want};
 
 use super::deb822::{Stanza, stanzas};
 use super::eyes::Eyes;
@@ -17,15 +17,11 @@ pub(super) fn packages(eyes: &Eyes<'_>) -> Vec<Package> {
         let bytes = eyes.large(path, MAX_STATUS).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     };
-    let (mut packages, strange) = parse(&text(STATUS), &text(EXTENDED_STATES));
+    let (packages, strange) = parse(&text(STATUS), &text(EXTENDED_STATES));
     if strange > 0 {
         eyes.note(STATUS, &format!("{strange} of its stanzas do not describe a package"));
     }
-    if packages.len() > MAX_LIST {
-        eyes.note(STATUS, "it has more packages than are listed");
-        packages.truncate(MAX_LIST);
-    }
-    packages
+    eyes.short(STATUS, packages)
 }
 
 /// The packages in dpkg's status, sorted, and how many stanzas are none.

@@ -44,12 +44,7 @@ impl<'a> Eyes<'a> {
 
     /// The names in a directory, sorted; none if there is no directory.
     pub(super) fn names(&self, path: &str) -> Vec<String> {
-        let mut names = self.ask(path, |path| self.look.list(path)).unwrap_or_default();
-        if names.len() > MAX_LIST {
-            self.note(path, "it has more entries than are looked at");
-            names.truncate(MAX_LIST);
-        }
-        names
+        self.short(path, self.ask(path, |path| self.look.list(path)).unwrap_or_default())
     }
 
     /// The last part of what a symlink points to.
@@ -72,6 +67,16 @@ impl<'a> Eyes<'a> {
     /// How many bytes can still be written to the file system that holds a path.
     pub(super) fn free_space(&self, path: &str) -> Option<u64> {
         self.ask(path, |path| self.look.free_space(path).map(Some))
+    }
+
+    /// As many items as an inventory's list holds; that there are more is remembered.
+    pub(super) fn short<T>(&self, path: &str, items: impl IntoIterator<Item = T>) -> Vec<T> {
+        let mut items = items.into_iter();
+        let kept = items.by_ref().take(MAX_LIST).collect();
+        if items.next().is_some() {
+            self.note(path, "it has more entries than are listed");
+        }
+        kept
     }
 
     /// What was understood of a file; what was not is remembered.

@@ -85,7 +85,7 @@ pub(super) fn look(eyes: &Eyes<'_>) -> Vec<Leftover> {
     for path in enabled_units(eyes) {
         add(LeftoverKind::EnabledUnit, &path);
     }
-    found.into_iter().collect()
+    eyes.short("/", found)
 }
 
 /// Folders of root's that hold the script's table of GPUs.

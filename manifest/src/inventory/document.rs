@@ -63,7 +63,7 @@ impl Inventory {
         self.check()?;
         let mut json = serde_json::to_string_pretty(self)?;
         json.push('\n');
-        Ok(json)
+        if json.len() > MAX_DOCUMENT { Err(InventoryError::Size(json.len())) } else { Ok(json) }
     }
 
     /// Hold the limits and the order that types do not.
