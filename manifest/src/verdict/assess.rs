@@ -62,14 +62,26 @@ pub(super) fn assess<'c>(catalog: &'c Catalog, case: &Case) -> Result<Found<'c>,
         }
         Goal::Vgpu { driver, file: Some(file) } => vgpu(catalog, case, card, driver, file),
         Goal::Vgpu { driver, file: None } => {
-            let original = vgpu(catalog, case, card, driver, DriverFile::Original);
-            let Err(refusal) = original else { return original };
-            let patched = vgpu(catalog, case, card, driver, DriverFile::Patched);
-            match (&patched, refusal.rule) {
-                (Ok(_), _) | (Err(_), Rule::NeedsPatch) => patched,
-                (Err(_), _) => Err(refusal),
-            }
+            let form = |file| vgpu(catalog, case, card, driver, file);
+            either(form(DriverFile::Original), || form(DriverFile::Patched))
         }
+    }
+}
+
+/// The original file where it will do, the patched one where it does better.
+fn either<'c>(
+    original: Result<Found<'c>, Point<'c>>,
+    patched: impl FnOnce() -> Result<Found<'c>, Point<'c>>,
+) -> Result<Found<'c>, Point<'c>> {
+    match original {
+        Ok(found) if found.doubts.contains(&Rule::Native.into()) => {
+            patched().ok().filter(|it| it.doubts.len() < found.doubts.len()).map_or(Ok(found), Ok)
+        }
+        Ok(found) => Ok(found),
+        Err(refusal) => match patched() {
+            Err(_) if refusal.rule != Rule::NeedsPatch => Err(refusal),
+            better => better,
+        },
     }
 }
 

@@ -41,7 +41,8 @@ pub(super) fn nearest(catalog: &Catalog, case: &Case, refused: Rule) -> Vec<Choi
     let mut choices = Vec::new();
     let mut found_kinds: Vec<u8> = Vec::new();
     let kinds = if search.hopeless(refused) { &[][..] } else { &KINDS };
-    for kind in kinds {
+    let mask = remedies(refused);
+    for kind in kinds.iter().filter(|kind| **kind & mask != 0) {
         let contained = found_kinds.iter().any(|found| kind & found == *found);
         if choices.len() < ENOUGH
             && !contained
@@ -51,6 +52,7 @@ pub(super) fn nearest(catalog: &Catalog, case: &Case, refused: Rule) -> Vec<Choi
             choices.push(choice);
         }
     }
+    choices.sort_by_key(|choice| cost(case, choice));
     choices.extend(search.passthrough());
     choices
 }
@@ -74,13 +76,13 @@ struct Candidate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Distance {
     /// Another branch, or how many and which releases of Proxmox VE away.
-    coarse: u16,
+    coarse: u32,
     state: State,
     mode: Mode,
     /// Branches and releases between the drivers.
-    drivers: u16,
+    drivers: u32,
     /// Lines between the kernels.
-    kernels: u16,
+    kernels: u32,
 }
 
 impl Distance {
@@ -93,7 +95,7 @@ impl<'a, 'c> Search<'a, 'c> {
     fn hopeless(&self, refused: Rule) -> bool {
         match refused {
             Rule::NotNvidia | Rule::Arm | Rule::NoVgpu => true,
-            Rule::NotQualified => self
+            Rule::NotQualified | Rule::CannotUnlock => self
                 .catalog
                 .card(self.case.gpu)
                 .and_then(Card::gpu)
@@ -160,7 +162,7 @@ impl<'a, 'c> Search<'a, 'c> {
             case.target.kernel = Some(kernel.newest.clone());
             case.findings = Findings { listed: case.findings.listed, ..Findings::default() };
             let majors = steps(now as u8, kernel.pve as u8);
-            let role = kernel.role as u16;
+            let role = kernel.role as u32;
             Candidate { case, distance: Distance { coarse: majors * 8 + role, ..Distance::NONE } }
         });
         moved.collect()
@@ -180,7 +182,7 @@ impl<'a, 'c> Search<'a, 'c> {
             case.findings = Findings { listed: case.findings.listed, ..Findings::default() };
             let (low, high) = (now.series().min(kernel.series), now.series().max(kernel.series));
             let between = lines().filter(|line| *line > low && *line < high).count();
-            let kernels = u16::try_from(between).unwrap_or(u16::MAX);
+            let kernels = u32::try_from(between).unwrap_or(u32::MAX);
             Candidate { case, distance: Distance { kernels, ..from.distance } }
         });
         moved.collect()
@@ -191,16 +193,18 @@ impl<'a, 'c> Search<'a, 'c> {
         let Goal::Vgpu { driver: now, file } = self.case.goal else { return Vec::new() };
         let others = self.catalog.drivers().iter().map(|driver| driver.release);
         let moved = others.filter(|release| *release != now).flat_map(|driver| {
-            let far = u16::from(driver.branch() != now.branch());
+            let far = u32::from(driver.branch() != now.branch());
             let branches = steps(driver.branch(), now.branch());
-            let minors = if far == 0 { steps(driver.minor(), now.minor()) } else { age(driver) };
+            let older = u32::from(driver < now);
+            let minors =
+                if far == 0 { steps(driver.minor(), now.minor()) * 2 + older } else { age(driver) };
             let forms = [Some(file), file.and(Some(None))].into_iter().flatten();
             forms.map(move |file| {
                 let mut case = from.case.clone();
                 case.goal = Goal::Vgpu { driver, file };
                 case.findings = Findings { apicv: case.findings.apicv, ..Findings::default() };
                 let coarse = from.distance.coarse + far;
-                let drivers = branches * 256 + minors;
+                let drivers = branches * 512 + minors;
                 Candidate { case, distance: Distance { coarse, drivers, ..from.distance } }
             })
         });
@@ -244,6 +248,40 @@ fn state(found: &Found<'_>) -> State {
     if found.doubts.is_empty() { State::Settled } else { State::Unproven }
 }
 
+/// How much a choice changes. A driver of another branch is farther away than another kernel, one
+/// of the same branch is nearer.
+fn cost(case: &Case, choice: &Choice) -> u8 {
+    let branch = |goal: Goal| match goal {
+        Goal::Vgpu { driver, .. } => Some(driver.branch()),
+        Goal::Passthrough => None,
+    };
+    let same_branch = branch(case.goal) == branch(choice.case.goal);
+    let of = |change: &Change| match change {
+        Change::File(_) => 1,
+        Change::Driver(_) if same_branch => 2,
+        Change::Kernel(_) | Change::SecureBootOff => 4,
+        Change::Driver(_) => 5,
+        Change::Pve(_) => 12,
+        Change::Passthrough => 40,
+    };
+    choice.changes.iter().map(of).sum()
+}
+
+/// The kinds of change without which a case stays forbidden by this rule.
+fn remedies(rule: Rule) -> u8 {
+    match rule {
+        Rule::NeedsPatch | Rule::NoPatch => FILE | DRIVER,
+        Rule::UnknownDriver | Rule::OtherReleases | Rule::NotQualified | Rule::CannotUnlock => {
+            DRIVER
+        }
+        Rule::Build | Rule::Apicv => FILE | DRIVER | KERNEL | SYSTEM,
+        Rule::MdevOnly => DRIVER | SYSTEM,
+        Rule::ForeignKernel | Rule::Pool => KERNEL | SYSTEM,
+        Rule::SecureBootPve => FIRMWARE | SYSTEM,
+        _ => 0,
+    }
+}
+
 /// What differs between two cases.
 fn changes(from: &Case, to: &Case) -> Vec<Change> {
     let mut changes = Vec::new();
@@ -273,13 +311,13 @@ const fn newest(pve: PveSeries) -> PveRelease {
     }
 }
 
-fn steps(a: u8, b: u8) -> u16 {
-    u16::from(a.abs_diff(b))
+fn steps(a: u8, b: u8) -> u32 {
+    u32::from(a.abs_diff(b))
 }
 
 /// Within another branch the newest release is the nearest.
-fn age(release: Release) -> u16 {
-    u16::from(u8::MAX - release.minor())
+fn age(release: Release) -> u32 {
+    u32::from(u8::MAX - release.minor())
 }
 
 impl Choice {

@@ -1,8 +1,9 @@
-//! A verdict as text, for people at a terminal.
+//! A verdict as text, for people at a terminal: what it says, with numbers for what that rests on,
+//! and below it what the numbers stand for.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
-use super::outcome::{Change, Choice, GpuName, Suitable, Unsuitable};
+use super::outcome::{Change, Choice, GpuName, Install, Suitable, Unlock, Unsuitable};
 use super::{Config, RebootFor, Statement, Verdict};
 use crate::catalog::{DriverFile, Evidence, State};
 use crate::platform::BootLoader;
@@ -12,69 +13,124 @@ const LABEL: usize = 12;
 
 impl fmt::Display for Verdict<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut page = Page::default();
         match self {
-            Self::Suitable(suitable) => suitable.fmt(f),
-            Self::Unsuitable(unsuitable) => unsuitable.fmt(f),
+            Self::Suitable(suitable) => page.suitable(suitable),
+            Self::Unsuitable(unsuitable) => page.unsuitable(unsuitable),
         }
+        page.evidence();
+        f.write_str(&page.text)
     }
 }
 
-impl fmt::Display for Suitable<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let doubt = if self.state == State::Unproven { ", unproven" } else { "" };
-        writeln!(f, "{}{doubt}: {}", self.mode, self.gpu)?;
-        for doubt in &self.doubts {
-            line(f, "unproven", &doubt.statement.says)?;
-            line(f, "decided by", doubt.settled_by)?;
-            cited(f, &doubt.statement.evidence)?;
+/// A text, and the evidence that it has named so far.
+#[derive(Default)]
+struct Page<'v> {
+    text: String,
+    named: Vec<&'v Evidence>,
+}
+
+impl<'v> Page<'v> {
+    fn suitable(&mut self, verdict: &'v Suitable<'_>) {
+        let doubt = if verdict.state == State::Unproven { ", unproven" } else { "" };
+        self.title(&format!("{}{doubt}: {}", verdict.mode, verdict.gpu), &verdict.evidence);
+        for doubt in &verdict.doubts {
+            self.statement("unproven", &doubt.statement);
+            self.line("decided by", doubt.settled_by);
         }
-        if let Some(install) = &self.driver {
-            let patched = if install.file == DriverFile::Patched { ", patched" } else { "" };
-            let driver = install.driver;
-            line(f, "driver", &format!("vGPU {}, {}{patched}", driver.release, driver.file))?;
-            line(f, "arguments", &install.args.join(" "))?;
-            line(f, "modules", install.modules.as_str())?;
-            let guests = format!("Linux {}, Windows {}", driver.linux_guest, driver.windows_guest);
-            line(f, "guests", &guests)?;
+        if let Some(install) = &verdict.driver {
+            self.install(install);
         }
-        if let Some(unlock) = &self.unlock {
-            let shown = unlock.shown_as.map_or("itself", |identity| &identity.name);
-            let library = unlock.library.map_or("none", |library| library.id.as_str());
-            line(f, "shown as", &format!("{shown}, by the library {library}"))?;
-            if unlock.config == Config::Branch16 {
-                line(f, "also", "vgpuConfig.xml of a 16.x package")?;
-            }
+        if let Some(unlock) = &verdict.unlock {
+            self.unlock(unlock);
         }
-        list(f, "packages", &self.packages)?;
-        let place = self.boot_loader.map_or("", |loader| match loader {
+        self.list("packages", &verdict.packages);
+        let place = verdict.boot_loader.map_or("", |loader| match loader {
             BootLoader::Grub => " (in /etc/default/grub.d)",
             BootLoader::SystemdBoot => " (in /etc/kernel/cmdline)",
         });
-        line(f, "kernel", &format!("{}{place}", self.kernel_words.join(" ")))?;
-        line(f, "modprobe", &self.modprobe.join(", "))?;
-        list(f, "load", &self.load)?;
-        for reboot in &self.reboots {
+        self.line("kernel", &format!("{}{place}", verdict.kernel_words.join(" ")));
+        self.line("modprobe", &verdict.modprobe.join(", "));
+        self.list("load", &verdict.load);
+        for reboot in &verdict.reboots {
             let reasons: Vec<_> = reboot.iter().map(|reason| reboot_for(*reason)).collect();
-            line(f, "reboot", &reasons.join(", "))?;
+            self.line("reboot", &reasons.join(", "));
         }
-        statements(f, "by hand", &self.console)?;
-        statements(f, "note", &self.warnings)?;
-        cited(f, &self.evidence)
+        verdict.console.iter().for_each(|step| self.statement("by hand", step));
+        verdict.warnings.iter().for_each(|note| self.statement("note", note));
     }
-}
 
-impl fmt::Display for Unsuitable<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.gpu {
-            Some(gpu) => writeln!(f, "unsuitable: {gpu}")?,
-            None => writeln!(f, "unsuitable")?,
+    fn install(&mut self, install: &Install<'_>) {
+        let patched = if install.file == DriverFile::Patched { ", patched" } else { "" };
+        let driver = install.driver;
+        self.line("driver", &format!("vGPU {}, {}{patched}", driver.release, driver.file));
+        self.line("arguments", &install.args.join(" "));
+        self.line("modules", install.modules.as_str());
+        let guests = format!("Linux {}, Windows {}", driver.linux_guest, driver.windows_guest);
+        self.line("guests", &guests);
+    }
+
+    fn unlock(&mut self, unlock: &Unlock<'_>) {
+        let shown = unlock.shown_as.map_or("itself", |identity| &identity.name);
+        let library = unlock.library.map_or("none", |library| library.id.as_str());
+        self.line("shown as", &format!("{shown}, by the library {library}"));
+        if unlock.config == Config::Branch16 {
+            self.line("also", "vgpuConfig.xml of a 16.x package");
         }
-        line(f, "because", &self.reason.says)?;
-        cited(f, &self.reason.evidence)?;
-        for choice in &self.nearest {
-            line(f, "instead", &choice.to_string())?;
+    }
+
+    fn unsuitable(&mut self, verdict: &'v Unsuitable<'_>) {
+        let gpu = verdict.gpu.as_ref().map_or_else(String::new, |gpu| format!(": {gpu}"));
+        self.title(&format!("unsuitable{gpu}"), &[]);
+        self.statement("because", &verdict.reason);
+        verdict.nearest.iter().for_each(|choice| self.line("instead", &choice.to_string()));
+    }
+
+    fn title(&mut self, title: &str, evidence: &[&'v Evidence]) {
+        let numbers = self.numbers(evidence);
+        self.write(format_args!("{title}{numbers}\n"));
+    }
+
+    fn statement(&mut self, label: &str, statement: &'v Statement<'_>) {
+        let numbers = self.numbers(&statement.evidence);
+        self.line(label, &format!("{}{numbers}", statement.says));
+    }
+
+    fn line(&mut self, label: &str, text: &str) {
+        self.write(format_args!("  {label:<LABEL$}{text}\n"));
+    }
+
+    fn list<S: AsRef<str>>(&mut self, label: &str, words: &[S]) {
+        if !words.is_empty() {
+            let words: Vec<_> = words.iter().map(AsRef::as_ref).collect();
+            self.line(label, &words.join(" "));
         }
-        Ok(())
+    }
+
+    /// The numbers of some evidence, in brackets.
+    fn numbers(&mut self, evidence: &[&'v Evidence]) -> String {
+        let numbers: Vec<_> = evidence.iter().map(|it| self.number(it).to_string()).collect();
+        if numbers.is_empty() { String::new() } else { format!(" [{}]", numbers.join(" ")) }
+    }
+
+    fn number(&mut self, evidence: &'v Evidence) -> usize {
+        let known = self.named.iter().position(|it| it.id == evidence.id);
+        known.unwrap_or_else(|| {
+            self.named.push(evidence);
+            self.named.len() - 1
+        }) + 1
+    }
+
+    fn evidence(&mut self) {
+        for (at, it) in std::mem::take(&mut self.named).into_iter().enumerate() {
+            let number = format!("[{}]", at + 1);
+            self.line(&number, &format!("{}: {} ({})", it.source, it.says, it.kind));
+        }
+    }
+
+    fn write(&mut self, text: fmt::Arguments<'_>) {
+        // Writing to a `String` cannot fail.
+        let _ = self.text.write_fmt(text);
     }
 }
 
@@ -113,32 +169,6 @@ impl fmt::Display for Change {
             Self::Passthrough => write!(f, "give the whole card to one guest"),
         }
     }
-}
-
-fn line(f: &mut fmt::Formatter<'_>, label: &str, text: &str) -> fmt::Result {
-    writeln!(f, "  {label:<LABEL$}{text}")
-}
-
-fn list<S: AsRef<str>>(f: &mut fmt::Formatter<'_>, label: &str, words: &[S]) -> fmt::Result {
-    if words.is_empty() {
-        return Ok(());
-    }
-    let words: Vec<_> = words.iter().map(AsRef::as_ref).collect();
-    line(f, label, &words.join(" "))
-}
-
-fn statements(
-    f: &mut fmt::Formatter<'_>,
-    label: &str,
-    statements: &[Statement<'_>],
-) -> fmt::Result {
-    statements.iter().try_for_each(|statement| line(f, label, &statement.says))
-}
-
-fn cited(f: &mut fmt::Formatter<'_>, evidence: &[&Evidence]) -> fmt::Result {
-    evidence
-        .iter()
-        .try_for_each(|it| line(f, it.kind.as_str(), &format!("{}: {}", it.source, it.says)))
 }
 
 fn reboot_for(reason: RebootFor) -> &'static str {
