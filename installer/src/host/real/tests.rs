@@ -184,7 +184,9 @@ fn a_second_run_is_told_who_is_at_work() {
     let pid = std::process::id();
     assert_eq!(
         error,
-        format!("another vgpu-installer (process {pid}) is at work on this host; wait until it is done")
+        format!(
+            "another vgpu-installer (process {pid}) is at work on this host; wait until it is done"
+        )
     );
     drop(held);
     folder.host.lock(&state::lock()).unwrap();
@@ -217,7 +219,10 @@ fn commands_run_with_a_fixed_environment_and_their_end_is_told() {
 
     host.run(&Command::new("true", &[])).unwrap();
     let error = host.run(&Command::new("ls", &["/no/such\u{1b}"])).unwrap_err().to_string();
-    assert!(error.starts_with("`ls \"/no/such\\u{1b}\"` failed with exit status 2\n    "), "{error}");
+    assert!(
+        error.starts_with("`ls \"/no/such\\u{1b}\"` failed with exit status 2\n    "),
+        "{error}"
+    );
     let error = host.run(&Command::new("no-such-program", &[])).unwrap_err().to_string();
     assert!(error.starts_with("cannot run `no-such-program`: "), "{error}");
 }

@@ -18,13 +18,15 @@ pub(super) struct Tree {
 impl Tree {
     pub(super) fn open(path: &Utf8Path) -> Result<Self, HostError> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        match rustix::fs::openat(CWD, path.as_std_path(), flags, Mode::empty()) {
-            Ok(root) => Ok(Self { root, path: path.to_owned() }),
-            Err(source) => Err(HostError::Root { path: path.to_owned(), source: source.into() }),
-        }
+        let open = || -> io::Result<Self> {
+            let root = rustix::fs::openat(CWD, path.as_std_path(), flags, Mode::empty())?;
+            let path = real_path(&root)?;
+            Ok(Self { root, path })
+        };
+        open().map_err(|source| HostError::Root { path: path.to_owned(), source })
     }
 
-    /// The root directory's path, for `chroot`.
+    /// Where the root directory is, for `chroot`.
     pub(super) fn path(&self) -> &Utf8Path {
         &self.path
     }
@@ -73,11 +75,15 @@ impl Tree {
     /// Where the directory of `path` really is, plus its name there.
     pub(super) fn locate(&self, path: &HostPath) -> io::Result<Utf8PathBuf> {
         let (dir, name) = self.parent(path)?.ok_or(io::ErrorKind::NotFound)?;
-        let magic = format!("/proc/self/fd/{}", dir.as_raw_fd());
-        let dir = rustix::fs::readlinkat(CWD, &*magic, Vec::new())?;
-        let dir = dir.into_string().map_err(|_| not_utf8())?;
-        Ok(Utf8PathBuf::from(dir).join(name))
+        Ok(real_path(&dir)?.join(name))
     }
+}
+
+/// Where an open directory is, in the file system that this process sees.
+fn real_path(dir: &OwnedFd) -> io::Result<Utf8PathBuf> {
+    let magic = format!("/proc/self/fd/{}", dir.as_raw_fd());
+    let path = rustix::fs::readlinkat(CWD, &*magic, Vec::new())?;
+    path.into_string().map(Utf8PathBuf::from).map_err(|_| not_utf8())
 }
 
 /// Nothing there, or no directory to be in, is an answer and no error.

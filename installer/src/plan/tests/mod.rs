@@ -1,6 +1,7 @@
 mod cuts;
 mod foreign;
 mod phases;
+mod planner;
 mod properties;
 mod whole;
 

@@ -1,0 +1,117 @@
+use vgpu_manifest::inventory::{Inventory, LoaderEvidence, LoaderSign};
+use vgpu_manifest::platform::CpuVendor;
+use vgpu_manifest::{
+    BundleName, FORMAT, Item, ItemFields, ItemMode, Manifest, Origin as From, ProgramVersion, Wants,
+};
+
+use super::*;
+use crate::facts::{Serials, inventory};
+
+fn item(name: &str) -> Item {
+    let fields = ItemFields {
+        name: name.parse().unwrap(),
+        size: 3,
+        mode: ItemMode::Plain,
+        sha256: Digest::of(b"abc"),
+        chunks: Vec::new(),
+        content: vgpu_manifest::Content::Plain,
+        origin: From::File,
+    };
+    Item::new(fields).unwrap()
+}
+
+fn manifest(wants: &str) -> Manifest {
+    let wants: Wants = serde_json::from_str(wants).unwrap();
+    Manifest {
+        format: FORMAT,
+        needs: ProgramVersion::current(),
+        made_by: ProgramVersion::current(),
+        name: "test".parse::<BundleName>().unwrap(),
+        channel: "stable".parse().unwrap(),
+        sequence: 1,
+        created: 0,
+        wants,
+        items: vec![item("a"), item("b")],
+    }
+}
+
+fn facts(vendor: CpuVendor, loader: Option<BootLoader>) -> Inventory {
+    let mut facts = inventory(&host(), Serials::LeaveOut);
+    facts.cpu.vendor = vendor;
+    facts.boot.loader = loader;
+    facts.boot.evidence.clear();
+    facts
+}
+
+fn made(wants: &str, facts: &Inventory) -> Result<Vec<String>, String> {
+    let choices = Choices { program: Content::of(b"me") };
+    let plan = plan(&manifest(wants), facts, &choices).map_err(|error| error.to_string())?;
+    assert_eq!(plan.after_reboot, []);
+    Ok(plan.before_reboot.iter().map(Step::summary).collect())
+}
+
+#[test]
+fn wants_become_steps_in_the_order_in_which_they_are_safe() {
+    let wants = r#"{
+        "iommu": "on",
+        "kernel-words": ["quiet", "iommu=pt"],
+        "modules": ["vfio_pci"],
+        "modprobe": ["blacklist nouveau"],
+        "file": [{"item": "a", "path": "/usr/share/a"}],
+        "unit": [{"name": "v.service", "item": "b", "wanted-by": "multi-user.target"}],
+        "drop-in": [{"unit": "ssh.service", "name": "v.conf", "item": "b"}]
+    }"#;
+    let steps = made(wants, &facts(CpuVendor::Intel, Some(BootLoader::Grub))).unwrap();
+    assert_eq!(
+        steps,
+        [
+            "install this program as /usr/local/sbin/vgpu-installer",
+            "write /usr/share/a from `a`",
+            "load at boot: vfio_pci",
+            "configure modules: blacklist nouveau",
+            "install v.service and start it with multi-user.target",
+            "add v.conf to ssh.service",
+            "boot with `intel_iommu=on iommu=pt quiet`, in /etc/default/grub.d/vgpu-offline.cfg",
+        ]
+    );
+}
+
+#[test]
+fn the_words_for_the_kernel_depend_on_cpu_and_boot_loader() {
+    let wants = r#"{"iommu": "on"}"#;
+    let last = |facts: &Inventory| made(wants, facts).map(|steps| steps.last().unwrap().clone());
+    let systemd = facts(CpuVendor::Amd, Some(BootLoader::SystemdBoot));
+    assert_eq!(last(&systemd).unwrap(), "boot with `iommu=pt`, in /etc/kernel/cmdline");
+
+    let mut unsure = facts(CpuVendor::Amd, None);
+    assert!(last(&unsure).unwrap_err().contains("no boot loader of this host"));
+    unsure.boot.evidence = [BootLoader::SystemdBoot, BootLoader::Grub]
+        .map(|loader| LoaderEvidence { sign: LoaderSign::GrubConfig, loader })
+        .to_vec();
+    assert_eq!(
+        last(&unsure).unwrap(),
+        "boot with `iommu=pt`, in /etc/default/grub.d/vgpu-offline.cfg and /etc/kernel/cmdline"
+    );
+    let other = facts(CpuVendor::Other, Some(BootLoader::Grub));
+    assert!(last(&other).unwrap_err().contains("neither Intel's nor AMD's"));
+    assert_eq!(made("{}", &other).unwrap().len(), 1, "without words no loader is needed");
+}
+
+#[test]
+fn what_no_bundle_may_ask_for_is_refused() {
+    for (wants, reason) in [
+        (r#"{"file": [{"item": "a", "path": "/var/lib/vgpu-offline/journal.db"}]}"#, "itself"),
+        (r#"{"file": [{"item": "a", "path": "/etc/vgpu-offline/policy.toml"}]}"#, "itself"),
+        (r#"{"file": [{"item": "a", "path": "/usr/local/sbin/vgpu-installer"}]}"#, "twice"),
+        (r#"{"file": [{"item": "a", "path": "/x"}, {"item": "b", "path": "/x"}]}"#, "twice"),
+        (r#"{"file": [{"item": "a", "path": "/x", "mode": "4755"}]}"#, "set-id"),
+        (r#"{"file": [{"item": "c", "path": "/x"}]}"#, "does not have"),
+        (
+            r#"{"unit": [{"name": "v@.service", "item": "a", "wanted-by": "multi-user.target"}]}"#,
+            "template",
+        ),
+    ] {
+        let error = made(wants, &facts(CpuVendor::Amd, Some(BootLoader::Grub))).unwrap_err();
+        assert!(error.contains(reason), "{error}");
+    }
+}
