@@ -20,6 +20,7 @@ mod model;
 mod name;
 mod parallel;
 mod parts;
+pub mod patch;
 pub mod platform;
 mod read;
 mod text;

@@ -1,0 +1,160 @@
+use super::error::PatchFault;
+use super::lines::Lines;
+
+/// One replacement in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Hunk {
+    /// How many lines of the old file come before it.
+    pub(super) at: u64,
+    /// How many lines of the old file it covers.
+    pub(super) old_lines: u64,
+    /// The bytes that must be there, context and all.
+    pub(super) old: Vec<u8>,
+    /// The bytes that come in their place, context and all.
+    pub(super) new: Vec<u8>,
+    /// Whether the old file must end where `old` ends.
+    pub(super) ends_file: bool,
+}
+
+impl Hunk {
+    /// Read a hunk whose first line is the next one.
+    pub(super) fn read(lines: &mut Lines<'_>) -> Result<Self, PatchFault> {
+        let header = lines.next().unwrap_or_default();
+        let (old, new) = ranges(header).ok_or(PatchFault::HunkHeader)?;
+        let mut body = Body::default();
+        while body.old.lines < old.count || body.new.lines < new.count {
+            let line = lines.next().ok_or(PatchFault::Truncated)?;
+            body.add(line)?;
+            if body.old.lines > old.count || body.new.lines > new.count {
+                return Err(PatchFault::Count);
+            }
+        }
+        if lines.peek().is_some_and(|line| line.starts_with(b"\\ ")) {
+            body.add(lines.next().unwrap_or_default())?;
+        }
+        if body.changes == 0 {
+            return Err(PatchFault::NoChange);
+        }
+        let at = if old.count == 0 { Some(old.start) } else { old.start.checked_sub(1) };
+        Ok(Self {
+            at: at.ok_or(PatchFault::HunkHeader)?,
+            old_lines: old.count,
+            ends_file: body.old.is_open || body.new.is_open || body.trailing < body.leading,
+            old: body.old.bytes,
+            new: body.new.bytes,
+        })
+    }
+}
+
+/// The lines of a hunk, put on the sides where they belong.
+#[derive(Debug, Default)]
+struct Body {
+    old: Side,
+    new: Side,
+    /// Where the last line went, old side and new side.
+    last: Option<(bool, bool)>,
+    changes: u64,
+    /// Lines of context before the first change.
+    leading: u64,
+    /// Lines of context since the last change.
+    trailing: u64,
+}
+
+/// The old or the new form of the place that a hunk changes.
+#[derive(Debug, Default)]
+struct Side {
+    bytes: Vec<u8>,
+    lines: u64,
+    /// The last line has no newline, so it ends the file.
+    is_open: bool,
+}
+
+impl Body {
+    fn add(&mut self, line: &[u8]) -> Result<(), PatchFault> {
+        let (in_old, in_new, content) = match line {
+            [b' ', content @ ..] => (true, true, content),
+            [b'-', content @ ..] => (true, false, content),
+            [b'+', content @ ..] => (false, true, content),
+            // What `diff --suppress-blank-empty` writes for an empty line of context.
+            b"\n" => (true, true, line),
+            [b'\\', b' ', ..] => return self.open_end(),
+            _ => return Err(PatchFault::HunkLine),
+        };
+        if !content.ends_with(b"\n") {
+            return Err(PatchFault::Truncated);
+        }
+        if in_old {
+            self.old.add(content)?;
+        }
+        if in_new {
+            self.new.add(content)?;
+        }
+        match (in_old && in_new, self.changes) {
+            (true, 0) => self.leading += 1,
+            (true, _) => self.trailing += 1,
+            (false, _) => (self.changes, self.trailing) = (self.changes + 1, 0),
+        }
+        self.last = Some((in_old, in_new));
+        Ok(())
+    }
+
+    /// `\ No newline at end of file`, in whatever language: the last line has none.
+    fn open_end(&mut self) -> Result<(), PatchFault> {
+        let (in_old, in_new) = self.last.take().ok_or(PatchFault::HunkLine)?;
+        if in_old {
+            self.old.open();
+        }
+        if in_new {
+            self.new.open();
+        }
+        Ok(())
+    }
+}
+
+impl Side {
+    fn add(&mut self, content: &[u8]) -> Result<(), PatchFault> {
+        if self.is_open {
+            return Err(PatchFault::AfterEnd);
+        }
+        self.bytes.extend_from_slice(content);
+        self.lines += 1;
+        Ok(())
+    }
+
+    fn open(&mut self) {
+        self.bytes.pop();
+        self.is_open = true;
+    }
+}
+
+/// The lines that a hunk covers in one form of a file.
+#[derive(Debug, Clone, Copy)]
+struct Range {
+    start: u64,
+    count: u64,
+}
+
+/// `@@ -START[,COUNT] +START[,COUNT] @@`, and anything after that.
+fn ranges(line: &[u8]) -> Option<(Range, Range)> {
+    let (old, rest) = range(line.strip_prefix(b"@@ -")?)?;
+    let (new, rest) = range(rest.strip_prefix(b" +")?)?;
+    rest.starts_with(b" @@").then_some((old, new))
+}
+
+/// `START[,COUNT]`, where a missing count is one line.
+fn range(text: &[u8]) -> Option<(Range, &[u8])> {
+    let (start, rest) = number(text)?;
+    let (count, rest) = match rest.strip_prefix(b",") {
+        Some(rest) => number(rest)?,
+        None => (1, rest),
+    };
+    Some((Range { start, count }, rest))
+}
+
+/// A number of at most twelve digits, which no sum of ours can overflow with.
+fn number(text: &[u8]) -> Option<(u64, &[u8])> {
+    let len = text.iter().take_while(|b| b.is_ascii_digit()).count();
+    let (digits, rest) = text.split_at(len);
+    let number = std::str::from_utf8(digits).ok().filter(|_| len <= 12)?.parse().ok()?;
+    Some((number, rest))
+}

@@ -1,0 +1,180 @@
+use super::*;
+use crate::Digest;
+
+fn parse(text: &[u8]) -> Result<Patch, PatchFault> {
+    Patch::parse(text).map_err(|error| error.fault)
+}
+
+/// Apply the only diff of `patch` to `old`.
+fn apply(patch: &[u8], old: Option<&[u8]>) -> Result<Vec<u8>, String> {
+    let patch = parse(patch).unwrap();
+    let [file] = patch.files() else { panic!("one file") };
+    let (mut new, mut reader) = (Vec::new(), old.unwrap_or_default());
+    let reader: Option<&mut dyn std::io::Read> = old.map(|_| &mut reader as _);
+    let applied = file.apply(reader, &mut new).map_err(|error| error.fault.to_string())?;
+    assert_eq!(applied.before, old.map(Digest::of));
+    let after = (file.change() != Change::Deleted).then(|| Digest::of(&new));
+    assert_eq!(applied.after, after);
+    Ok(new)
+}
+
+const BINARY: &[u8] = b"ONLY for 17.5 GRID driver, says the \x00 preamble\n\
+    diff -a -u old/blob new/blob\n\
+    --- ./kernel/blob.o_binary\t2024-01-01 00:00:00.000000000 +0000\n\
+    +++ kernel/blob.o_binary\t2024-01-02 00:00:00.000000000 +0000\n\
+    @@ -2,3 +2,3 @@\n b\xff\n-\x00c\x00\n+\x00d\x00\n e\n";
+
+#[test]
+fn bytes_are_bytes() {
+    let patch = parse(BINARY).unwrap();
+    assert_eq!(patch.files()[0].path().as_str(), "kernel/blob.o_binary");
+    assert_eq!(patch.files()[0].change(), Change::Modified);
+    let new = apply(BINARY, Some(b"\x00\x01a\nb\xff\n\x00c\x00\ne\nf\x00g"));
+    assert_eq!(new.unwrap(), b"\x00\x01a\nb\xff\n\x00d\x00\ne\nf\x00g");
+}
+
+#[test]
+fn every_byte_of_context_counts_and_only_at_its_line() {
+    let cases: [(&[u8], &str); 5] = [
+        (b"a\nb\xfe\n\x00c\x00\ne\n", "line 2 of the file is not what hunk 1 expects"),
+        (b"a\nb\xff\n\x00x\x00\ne\n", "line 3 of the file"),
+        // One line further down, where GNU patch would look as well.
+        (b"a\na\nb\xff\n\x00c\x00\ne\n", "line 2 of the file"),
+        (b"a\nb\xff\n\x00c", "ends at line 2, before the end of hunk 1"),
+        (b"a", "ends at line 0, before the end of hunk 1"),
+    ];
+    for (old, word) in cases {
+        let error = apply(BINARY, Some(old)).unwrap_err();
+        assert!(error.contains(word), "{error}");
+    }
+    assert_eq!(apply(BINARY, None).unwrap_err(), "there is no such file");
+}
+
+#[test]
+fn the_end_of_a_file_is_part_of_it() {
+    let closes = b"--- a\n+++ a\n@@ -1,2 +1,2 @@\n x\n-y\n\\ No newline at end of file\n+y\n";
+    assert_eq!(apply(closes, Some(b"x\ny")).unwrap(), b"x\ny\n");
+    assert!(apply(closes, Some(b"x\ny\n")).unwrap_err().contains("goes on"));
+    let opens = b"--- a\n+++ a\n@@ -1,2 +1,2 @@\n x\n-y\n+y\n\\ Kein Zeilenumbruch am Ende\n";
+    assert_eq!(apply(opens, Some(b"x\ny\n")).unwrap(), b"x\ny");
+    assert!(apply(opens, Some(b"x\ny\nz\n")).unwrap_err().contains("goes on"));
+    // Less context behind than before: diff writes that only at the end.
+    let last = b"--- a\n+++ a\n@@ -1,2 +1,2 @@\n x\n-y\n+z\n";
+    assert_eq!(apply(last, Some(b"x\ny\n")).unwrap(), b"x\nz\n");
+    assert!(apply(last, Some(b"x\ny\nmore\n")).unwrap_err().contains("goes on"));
+}
+
+#[test]
+fn files_come_and_go() {
+    let new =
+        b"--- /dev/null\n+++ ./sub/new\n@@ -0,0 +1,2 @@\n+a\n+b\n\\ No newline at end of file\n";
+    assert_eq!(apply(new, None).unwrap(), b"a\nb");
+    assert_eq!(apply(new, Some(b"")).unwrap(), b"a\nb");
+    assert!(apply(new, Some(b"x")).unwrap_err().contains("is there already"));
+    // A line in front of others, without context, is another thing.
+    let front = b"--- a\n+++ a\n@@ -0,0 +1 @@\n+a\n@@ -2 +3 @@\n-c\n+d\n";
+    assert_eq!(apply(front, Some(b"b\nc\n")).unwrap(), b"a\nb\nd\n");
+
+    let epoch = "1970-01-01 01:00:00.000000000 +0100";
+    let gone = format!("--- a\n+++ a\t{epoch}\n@@ -1 +0,0 @@\n-x\n");
+    assert_eq!(parse(gone.as_bytes()).unwrap().files()[0].change(), Change::Deleted);
+    assert_eq!(apply(gone.as_bytes(), Some(b"x\n")).unwrap(), b"");
+    assert!(apply(gone.as_bytes(), Some(b"x\ny\n")).unwrap_err().contains("goes on"));
+    let emptied = gone.replace("1970", "1971");
+    assert_eq!(parse(emptied.as_bytes()).unwrap().files()[0].change(), Change::Modified);
+    assert_eq!(apply(emptied.as_bytes(), Some(b"x\n")).unwrap(), b"");
+}
+
+#[test]
+fn several_files_and_prose_between_them() {
+    let text = b"prose\n--- a line of dashes\n\n--- a.orig\n+++ a\n@@ -1 +1 @@\n-x\n+y\n-- \n2.39\n\
+        Only in new: z\n--- ././b/c\n+++ b/c\n@@ -1 +1 @@ \x00 a function\n-x\n+y\n@@ -9 +9 @@\n-x\n+y\n";
+    let patch = parse(text).unwrap();
+    let paths: Vec<_> = patch.files().iter().map(|file| file.path().as_str()).collect();
+    assert_eq!(paths, ["a", "b/c"]);
+    assert!(patch.file(&"b/c".parse().unwrap()).is_some());
+    assert!(patch.file(&"c".parse().unwrap()).is_none());
+}
+
+#[test]
+fn what_is_not_a_patch_of_ours_is_refused_by_its_own_name() {
+    let names = "--- a\n+++ a\n";
+    let hunk = "@@ -1 +1 @@\n-x\n+y\n";
+    let path: TreePath = "a".parse().unwrap();
+    let cases: [(String, PatchFault); 24] = [
+        (String::new(), PatchFault::Empty),
+        ("prose\n".to_owned(), PatchFault::Empty),
+        (format!("diff --git a/x b/x\n{names}{hunk}"), PatchFault::Kind("a patch of git")),
+        ("GIT binary patch\n".to_owned(), PatchFault::Kind("a binary patch of git")),
+        ("*** a\n--- a\n***************\n".to_owned(), PatchFault::Kind("a context diff")),
+        (
+            "Binary files a and b differ\n".to_owned(),
+            PatchFault::Kind("a diff that leaves binary files out"),
+        ),
+        (format!("--- ../a\n+++ a\n{hunk}"), PatchFault::Name("../a".to_owned())),
+        (format!("--- a\n+++ /etc/a\n{hunk}"), PatchFault::Name("/etc/a".to_owned())),
+        (format!("--- a b\n+++ a\n{hunk}"), PatchFault::Name("a b".to_owned())),
+        (format!("--- a\r\n+++ a\r\n{hunk}"), PatchFault::Name("a\r".to_owned())),
+        (
+            format!("--- a/x\n+++ b/x\n{hunk}"),
+            PatchFault::Names("a/x".parse().unwrap(), "b/x".parse().unwrap()),
+        ),
+        (format!("--- /dev/null\n+++ a\n{hunk}"), PatchFault::Null),
+        (format!("--- a\n+++ /dev/null\n{hunk}"), PatchFault::Null),
+        (format!("--- /dev/null\n+++ /dev/null\n{hunk}"), PatchFault::Null),
+        (names.to_owned(), PatchFault::NoHunk),
+        (hunk.to_owned(), PatchFault::Stray),
+        (format!("> {hunk}"), PatchFault::Stray),
+        (format!("{names}{hunk}{names}{hunk}"), PatchFault::Twice(path)),
+        (format!("{names}@@ -1 +1\n-x\n+y\n"), PatchFault::HunkHeader),
+        (format!("{names}@@ -0 +1 @@\n-x\n+y\n"), PatchFault::HunkHeader),
+        (format!("{names}@@ -1 +1 @@\n-x\n\ty\n"), PatchFault::HunkLine),
+        (format!("{names}@@ -1 +1 @@\n-x\n-y\n"), PatchFault::Count),
+        (format!("{names}@@ -1 +1 @@\n x\n"), PatchFault::NoChange),
+        (format!("{names}@@ -1,2 +1 @@\n-x\n+y\n"), PatchFault::Truncated),
+    ];
+    for (text, fault) in cases {
+        assert_eq!(parse(text.as_bytes()).unwrap_err(), fault, "{text}");
+    }
+}
+
+#[test]
+fn hunks_that_contradict_each_other_are_refused() {
+    let names = "--- a\n+++ a\n";
+    let open = "\\ No newline at end of file\n";
+    let cases = [
+        ("@@ -3 +3 @@\n-x\n+y\n@@ -2 +2 @@\n-x\n+y\n".to_owned(), PatchFault::Order),
+        ("@@ -3,2 +3 @@\n-x\n-x\n+y\n@@ -4 +3 @@\n-x\n+y\n".to_owned(), PatchFault::Order),
+        (format!("@@ -1 +1 @@\n-x\n{open}+y\n@@ -2 +2 @@\n-x\n+y\n"), PatchFault::AfterEnd),
+        (format!("@@ -1,2 +1 @@\n-x\n{open}-x\n+y\n"), PatchFault::AfterEnd),
+        (format!("@@ -1 +1 @@\n{open}-x\n+y\n"), PatchFault::HunkLine),
+        (format!("@@ -1 +1 @@\n-x\n+y\n{open}{open}"), PatchFault::Count),
+        ("@@ -1 +1 @@\n-x\n+y\n z\n".to_owned(), PatchFault::Count),
+        ("@@ -1 +1 @@\n-x\n+y".to_owned(), PatchFault::Truncated),
+        ("@@ -1000000000000 +1 @@\n-x\n+y\n".to_owned(), PatchFault::HunkHeader),
+    ];
+    for (hunks, fault) in cases {
+        assert_eq!(parse(format!("{names}{hunks}").as_bytes()).unwrap_err(), fault, "{hunks}");
+    }
+}
+
+#[test]
+fn a_fault_is_told_by_its_line() {
+    let error = Patch::parse(b"prose\n--- a\n+++ a\n@@ -1,2 +1,2 @@\n x\n?y\n").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "line 6 of the patch: a line of a hunk must begin with a blank, `-`, `+` or `\\ `"
+    );
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_it_panic(bytes: Vec<u8>, glue in "(--- a\n|\\+\\+\\+ a\n|@@ -[0-9],[0-9] \\+[0-9] @@\n|[-+ ]x\n|\\\\ \n){0,12}") {
+        let _ = Patch::parse(&[&bytes, &b"\n"[..], glue.as_bytes()].concat());
+        let _ = Patch::parse(glue.as_bytes()).map(|patch| {
+            for file in patch.files() {
+                let _ = file.apply(Some(&mut &*bytes), &mut Vec::new());
+            }
+        });
+    }
+}
