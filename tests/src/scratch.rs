@@ -80,7 +80,7 @@ impl Scratch {
     /// Make the signing key `alice`, and a node that trusts it for the channel `stable`.
     pub fn node(&self, node: Node) {
         node.write(&self.path("node")).expect("a node");
-        expect(self.bundler(&["key", "generate", "--principal", "alice"]), 0);
+        expect(self.bundler(&["key", "generate", "--principal", "alice", "--no-passphrase"]), 0);
         let key = self.path("config/vgpu-offline/key.pub");
         let fingerprint = fingerprint(&key);
         let words = [

@@ -45,7 +45,7 @@ impl Scene {
         write_noise(&scene.payload, mib);
         fs::write(scene.path("small/payload.bin"), b"small\n").unwrap();
 
-        scene.once(scene.bundler("small", &["key", "generate", "--principal", "bench"]));
+        scene.once(scene.bundler("small", &["key", "generate", "--principal", "bench", "--no-passphrase"]));
         for name in ["large", "small"] {
             let recipe = format!(
                 "[bundle]\nname = \"{name}\"\nchannel = \"stable\"\n\n\

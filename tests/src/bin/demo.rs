@@ -48,7 +48,7 @@ fn play() -> Result<()> {
         fs::create_dir_all(path.parent().context("no folder")?)?;
         fs::write(path, text)?;
     }
-    show.bundler(&["key", "generate", "--principal", "alice"], 0)?;
+    show.bundler(&["key", "generate", "--principal", "alice", "--no-passphrase"], 0)?;
     show.tool("cat", &["bundle.toml"])?;
     show.bundler(&["lock"], 0)?;
     show.bundler(&["build"], 0)?;
