@@ -8,6 +8,7 @@ mod load;
 mod problem;
 mod query;
 mod range;
+mod refresh;
 mod rows;
 mod validate;
 
@@ -15,6 +16,7 @@ pub use self::load::CatalogError;
 pub use self::problem::Problem;
 pub use self::query::{BuildState, Card, Catalog, NameOf, Overrides};
 pub use self::range::{DeviceId, IdRange, Release, ReleaseRange, SeriesRange};
+pub use self::refresh::{Named, Refreshed, graphics_devices, refresh};
 pub use self::rows::{
     Apicv, Architecture, ArchitectureId, Branch, BranchUnlock, Build, BuildReason, BuildRow,
     CardUnlock, Display, Driver, DriverFile, DriverVersion, Evidence, EvidenceId, EvidenceKind,

@@ -48,7 +48,11 @@ pub enum Summary {
     Unsuitable(crate::catalog::Rule),
 }
 
-/// What [`judge`] says, without its reasons and choices: a thousand times cheaper.
+/// What [`judge`] says, without its reasons and choices.
+///
+/// All GPUs × drivers × kernels of the catalogue are 557,960 cases. On one core of a laptop,
+/// optimised, this takes 0.15 s for all of them, and [`judge`] with every reason, its evidence and
+/// the search for choices 1.9 s.
 #[must_use]
 pub fn summarize(catalog: &Catalog, case: &Case) -> Summary {
     match assess::assess(catalog, case) {

@@ -13,7 +13,8 @@ fn case(gpu: &str, driver: &str, kernel: &str) -> Case {
 fn plain(case: &Case) -> String {
     let text = judge(&CATALOG, case).to_string();
     let lines = text.lines().filter(|line| !line.starts_with("  ["));
-    lines.map(|line| format!("{}\n", line.split(" [").next().unwrap_or(line))).collect()
+    let bare = |line: &str| line.split(" [").next().unwrap_or(line).to_owned() + "\n";
+    lines.map(bare).collect()
 }
 
 #[test]
