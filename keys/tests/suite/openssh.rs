@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -125,7 +126,8 @@ impl<'a> RealAgent<'a> {
             .spawn()
             .unwrap();
         let deadline = Instant::now() + Duration::from_secs(20);
-        while !socket.exists() {
+        // The socket exists for a moment before the agent listens there.
+        while UnixStream::connect(&socket).is_err() {
             assert!(Instant::now() < deadline, "the ssh-agent does not start");
             thread::sleep(Duration::from_millis(10));
         }
