@@ -5,7 +5,7 @@ use vgpu_keys::SlotsError;
 use vgpu_manifest::{CosignError, ManifestError, PartsError, ReadError, VerifyError, WriteError};
 
 use crate::cache::CacheError;
-use crate::ui::Ui;
+use crate::ui::{NotPrinted, Ui};
 
 /// How a run ended, as its exit status says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl<T, E: Into<anyhow::Error>> Advise<T> for Result<T, E> {
 
 /// Tell what went wrong and return how the run ends.
 pub(crate) fn tell(ui: &Ui, error: &anyhow::Error) -> Exit {
-    if is_broken_pipe(error) {
+    if error.downcast_ref().is_some_and(NotPrinted::is_broken_pipe) {
         return Exit::Done;
     }
     let mut told: Vec<String> = Vec::new();
@@ -69,12 +69,6 @@ pub(crate) fn tell(ui: &Ui, error: &anyhow::Error) -> Exit {
         ui.say(format_args!("hint: {hinted}"));
     }
     if error.chain().any(is_distrust) { Exit::Untrusted } else { Exit::Failed }
-}
-
-/// Whoever reads our output has seen enough, which is fine.
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let broken = |cause: &std::io::Error| cause.kind() == std::io::ErrorKind::BrokenPipe;
-    error.root_cause().downcast_ref().is_some_and(broken)
 }
 
 /// Did somebody look at bytes, or at who signed them, and not believe them?

@@ -8,7 +8,7 @@ use vgpu_manifest::{
     ProgramVersion, Source,
 };
 
-use crate::cache::{Cache, CacheError};
+use crate::cache::{Cache, CacheError, CacheLock};
 use crate::lock::Lock;
 
 /// A lock and the cache do not make a bundle.
@@ -42,7 +42,7 @@ pub(crate) enum PackError {
 }
 
 /// The manifest of the bundle of `lock`, whose contents are all in `cache`.
-pub(crate) fn manifest(lock: &Lock, cache: &Cache) -> Result<Manifest, PackError> {
+pub(crate) fn manifest(lock: &Lock, cache: &CacheLock<'_>) -> Result<Manifest, PackError> {
     assemble(lock, |digest| cache.measured(digest))
 }
 
@@ -86,6 +86,7 @@ fn assemble(
         sequence: lock.sequence,
         created: lock.created,
         wants: lock.host.clone(),
+        drivers: lock.drivers.clone(),
         items: lock.items.iter().map(item).collect::<Result<_, PackError>>()?,
     })
 }

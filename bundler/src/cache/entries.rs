@@ -42,7 +42,9 @@ impl Cache {
                 let Some(sha256) = digest else { continue };
                 let error = || CacheError::io("read", &path);
                 let meta = fs::metadata(&path).map_err(error())?;
-                let used = meta.modified().map_err(error())?;
+                // The time of its last use is that of its note.
+                let note = fs::metadata(self.note_path(sha256)).ok();
+                let used = note.as_ref().unwrap_or(&meta).modified().map_err(error())?;
                 entries.push(Entry { sha256, size: meta.len(), used });
             }
         }
@@ -59,25 +61,21 @@ impl CacheLock<'_> {
         let measured = Measure::of(&mut file).map_err(CacheError::io("read", &path))?;
         if measured.sha256 == entry.sha256 {
             // The note is only as good as the content that it was taken from.
-            let note = self.cache.chunks_path(entry.sha256);
-            if super::chunk_list::read(&note, entry.sha256, entry.size).as_ref() != Some(&measured)
-            {
-                let incoming = self.cache.dir.join("incoming");
-                super::chunk_list::write(&note, &incoming, &measured)
-                    .map_err(CacheError::io("write", &note))?;
-            }
+            let meta = file.metadata().map_err(CacheError::io("read", &path))?;
+            self.note(&meta, &measured)?;
+            self.touch(entry.sha256, entry.used);
             return Ok(Verdict::Intact);
         }
         self.remove(entry.sha256)?;
         Ok(Verdict::Removed)
     }
 
-    /// Note that a content is in use, so that [`gc`](Self::gc) does not take it for forgotten.
+    /// Note when a content was used, so that [`gc`](Self::gc) does not take it for forgotten.
     ///
-    /// That it cannot be noted, say on a read-only cache, does no harm.
-    pub(crate) fn touch(&self, digest: Digest) {
-        let file = fs::File::options().write(true).open(self.cache.path(digest));
-        let _ = file.and_then(|file| file.set_modified(SystemTime::now()));
+    /// That it cannot be noted does no harm.
+    pub(crate) fn touch(&self, digest: Digest, used: SystemTime) {
+        let file = fs::File::options().write(true).open(self.cache.note_path(digest));
+        let _ = file.and_then(|file| file.set_modified(used));
     }
 
     /// Remove what has not been used for `unused`, but not what is in `keep`; downloads that were
@@ -105,8 +103,7 @@ impl CacheLock<'_> {
     }
 
     fn remove(&self, digest: Digest) -> Result<(), CacheError> {
-        // The note first: one without content would be taken for that of a later content.
-        let note = self.cache.chunks_path(digest);
+        let note = self.cache.note_path(digest);
         for path in [note, self.cache.path(digest)] {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -149,7 +146,7 @@ mod tests {
         let (_dir, cache) = scratch();
         let [a, b] = [add(&cache, b"a"), add(&cache, b"b")];
         let lock = cache.lock(|| {}).unwrap();
-        lock.touch(a);
+        lock.touch(a, SystemTime::now());
         let hour = Duration::from_hours(1);
         assert_eq!(lock.gc(hour, &BTreeSet::new()).unwrap(), []);
         let removed = lock.gc(Duration::ZERO, &BTreeSet::from([a])).unwrap();

@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::Advice;
 use vgpu_manifest::{Digest, Measure, Measured, PIECE};
 
-use super::{CacheError, CacheLock, Mismatch, chunk_list};
+use super::{CacheError, CacheLock, Mismatch};
 
 /// How much is written before the kernel is asked to begin putting it on the disk, in bytes.
 ///
@@ -108,13 +108,12 @@ impl<'l> Incoming<'l> {
         }
         self.file.sync_all().map_err(CacheError::io("sync", &self.path))?;
 
-        let cache = self.lock.cache;
-        let note = cache.chunks_path(actual);
-        let incoming = cache.dir.join("incoming");
-        chunk_list::write(&note, &incoming, &measured).map_err(CacheError::io("write", &note))?;
-        let path = cache.path(actual);
+        let path = self.lock.cache.path(actual);
         move_to(&self.path, &path).map_err(CacheError::io("write", &path))?;
         self.fate = Fate::Finished;
+        // Only now, because moving a file counts as touching it.
+        let meta = self.file.metadata().map_err(CacheError::io("read", &path))?;
+        self.lock.note(&meta, &measured)?;
         Ok(measured)
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! lock                 held by whoever changes something
 //! sha256/ab/abcd…      content; complete, proven and synced before it gets this name
-//! chunks/ab/abcd…      the digests of its chunks, taken in the same pass
+//! notes/ab/abcd…       the digests of its chunks, taken in the same pass
 //! incoming/            what is on its way, whose names say nothing
 //! partial/             downloads that were cut off, and may go on
 //! ```
@@ -11,9 +11,9 @@
 //! All bundles of a user share one cache. A [`Cache`] can look; only the [`CacheLock`] that
 //! [`Cache::lock`] returns can change anything, so whoever changes the cache is alone.
 
-mod chunk_list;
 mod entries;
 mod incoming;
+mod note;
 mod partial;
 
 use std::fs::{self, File, TryLockError};
@@ -22,7 +22,7 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_manifest::{Digest, Measure, Measured};
 
-pub(crate) use self::entries::Verdict;
+pub(crate) use self::entries::{Entry, Verdict};
 pub(crate) use self::incoming::Incoming;
 pub(crate) use self::partial::{Cut, Partial};
 
@@ -86,7 +86,7 @@ impl CacheError {
 impl Cache {
     /// Open the cache in `dir`, which is created if it is not there.
     pub(crate) fn open(dir: &Utf8Path) -> Result<Self, CacheError> {
-        for folder in ["sha256", "chunks", "incoming", "partial"] {
+        for folder in ["sha256", "notes", "incoming", "partial"] {
             let folder = dir.join(folder);
             fs::create_dir_all(&folder).map_err(CacheError::io("create", &folder))?;
         }
@@ -134,25 +134,12 @@ impl Cache {
         })
     }
 
-    /// The size and chunks of the content with this digest: as noted down when it came, or taken
-    /// now if there is no such note.
-    pub(crate) fn measured(&self, digest: Digest) -> Result<Measured, CacheError> {
-        let mut file = self.open_content(digest)?;
-        let path = self.path(digest);
-        let size = file.metadata().map_err(CacheError::io("read", &path))?.len();
-        if let Some(measured) = chunk_list::read(&self.chunks_path(digest), digest, size) {
-            return Ok(measured);
-        }
-        let measured = Measure::of(&mut file).map_err(CacheError::io("read", &path))?;
-        if measured.sha256 == digest { Ok(measured) } else { Err(CacheError::Damaged(digest)) }
-    }
-
     fn path(&self, digest: Digest) -> Utf8PathBuf {
         self.sharded("sha256", digest)
     }
 
-    fn chunks_path(&self, digest: Digest) -> Utf8PathBuf {
-        self.sharded("chunks", digest)
+    fn note_path(&self, digest: Digest) -> Utf8PathBuf {
+        self.sharded("notes", digest)
     }
 
     fn sharded(&self, kind: &str, digest: Digest) -> Utf8PathBuf {
@@ -166,6 +153,30 @@ impl CacheLock<'_> {
     #[must_use]
     pub(crate) fn cache(&self) -> &Cache {
         self.cache
+    }
+
+    /// The size and chunks of the content with this digest: as noted down when it came, or taken
+    /// again if there is no such note, or the file was touched since.
+    pub(crate) fn measured(&self, digest: Digest) -> Result<Measured, CacheError> {
+        let mut file = self.cache.open_content(digest)?;
+        let path = self.cache.path(digest);
+        let meta = file.metadata().map_err(CacheError::io("read", &path))?;
+        if let Some(measured) = note::read(&self.cache.note_path(digest), digest, &meta) {
+            return Ok(measured);
+        }
+        let measured = Measure::of(&mut file).map_err(CacheError::io("read", &path))?;
+        if measured.sha256 != digest {
+            return Err(CacheError::Damaged(digest));
+        }
+        self.note(&meta, &measured)?;
+        Ok(measured)
+    }
+
+    /// Note what the file of a content turned out to be.
+    fn note(&self, file: &fs::Metadata, measured: &Measured) -> Result<(), CacheError> {
+        let path = self.cache.note_path(measured.sha256);
+        let incoming = self.cache.dir.join("incoming");
+        note::write(&path, &incoming, file, measured).map_err(CacheError::io("write", &path))
     }
 
     /// Remove what a run that was killed has left in `incoming`.
@@ -205,12 +216,23 @@ pub(crate) mod tests {
         let bytes = vec![7; (4 << 20) + 1];
         let digest = add(&cache, &bytes);
         assert_eq!(digest, Digest::of(&bytes));
-        assert!(cache.chunks_path(digest).is_file());
-        let measured = cache.measured(digest).unwrap();
+        let lock = cache.lock(|| {}).unwrap();
+        let measured = lock.measured(digest).unwrap();
         assert_eq!((measured.size, measured.chunks.len()), ((4 << 20) + 1, 2));
-        // Without the note, the same is found out again.
-        fs::remove_file(cache.chunks_path(digest)).unwrap();
-        assert_eq!(cache.measured(digest).unwrap(), measured);
+        // Without the note, the same is found out again, and noted.
+        for _ in 0..2 {
+            fs::remove_file(cache.note_path(digest)).unwrap();
+            assert_eq!(lock.measured(digest).unwrap(), measured);
+        }
+    }
+
+    #[test]
+    fn the_note_of_a_file_that_was_touched_is_not_believed() {
+        let (_dir, cache) = scratch();
+        let digest = add(&cache, b"content");
+        let lock = cache.lock(|| {}).unwrap();
+        fs::write(cache.path(digest), b"Content").unwrap();
+        assert!(matches!(lock.measured(digest), Err(CacheError::Damaged(_))));
     }
 
     #[test]

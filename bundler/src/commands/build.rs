@@ -1,5 +1,4 @@
 use std::fs;
-use std::io::Write as _;
 
 use anyhow::Context as _;
 use camino::Utf8PathBuf;
@@ -11,6 +10,7 @@ use super::update::{Pins, relock};
 use crate::options::{NetworkArgs, ProjectArgs, SignerArgs};
 use crate::pack;
 use crate::size::ByteSize;
+use crate::ui::print;
 
 /// Make the signed bundle of the lock.
 ///
@@ -55,7 +55,7 @@ impl Args {
         };
         fetch(context, &project, &network, &cache_lock, &lock)?;
 
-        let manifest = pack::manifest(&lock, &cache)?;
+        let manifest = pack::manifest(&lock, &cache_lock)?;
         let output = &self.output;
         fs::create_dir_all(output).with_context(|| format!("cannot create `{output}`"))?;
         let path = output.join(lock.file_name());
@@ -70,7 +70,6 @@ impl Args {
         let key = signer.public_key().fingerprint();
         context.ui.note(format_args!("signed by {key}; SHA256SUMS has digest {digest}"));
         let first = if self.split.is_some() { format!("{path}.001") } else { path.into_string() };
-        writeln!(std::io::stdout().lock(), "{first}")?;
-        Ok(())
+        Ok(print([first])?)
     }
 }

@@ -1,5 +1,4 @@
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -8,10 +7,11 @@ use clap::Subcommand;
 use vgpu_manifest::Digest;
 
 use super::Context;
-use crate::cache::{CacheError, Verdict};
+use crate::cache::{CacheError, Entry, Verdict};
 use crate::exit::Advise as _;
 use crate::lock::Lock;
 use crate::size::ByteSize;
+use crate::ui::{print, print_json};
 
 /// Look after the cache, which all bundles share.
 #[derive(Debug, clap::Args)]
@@ -49,21 +49,19 @@ impl Args {
             Command::List { json } => list(context, *json),
             Command::Verify => verify(context),
             Command::Gc { unused_for, keep } => gc(context, *unused_for, keep),
-            Command::Path => Ok(writeln!(std::io::stdout().lock(), "{}", context.cache_dir()?)?),
+            Command::Path => Ok(print([context.cache_dir()?])?),
         }
     }
 }
 
 fn list(context: &Context, json: bool) -> anyhow::Result<()> {
     let entries = context.cache()?.entries()?;
-    let mut out = std::io::stdout().lock();
     if json {
-        serde_json::to_writer_pretty(&mut out, &entries)?;
-        return Ok(writeln!(out)?);
+        return Ok(print_json(&entries)?);
     }
-    for entry in &entries {
-        writeln!(out, "{}  {:>10}", entry.sha256, ByteSize::new(entry.size).to_string())?;
-    }
+    let line =
+        |entry: &Entry| format!("{}  {:>10}", entry.sha256, ByteSize::new(entry.size).to_string());
+    print(entries.iter().map(line))?;
     let size = ByteSize::new(entries.iter().map(|entry| entry.size).sum());
     context.ui.note(format_args!("{} contents, {size}", entries.len()));
     Ok(())

@@ -1,9 +1,8 @@
-use std::io::Write as _;
-
 use camino::Utf8PathBuf;
 
 use crate::changes::{self, Outline};
 use crate::options::TrustArgs;
+use crate::ui::{print, print_json};
 
 /// Show what has changed between two bundles. Nothing is printed if they hold the same.
 #[derive(Debug, clap::Args)]
@@ -27,15 +26,9 @@ impl Args {
         let [old, new] = [self.trust.open(&self.old)?, self.trust.open(&self.new)?];
         let [old, new] = [&old, &new].map(|bundle| Outline::from(bundle.manifest()));
         let changes = changes::between(&old, &new);
-        let mut out = std::io::stdout().lock();
         if self.json {
-            serde_json::to_writer_pretty(&mut out, &changes)?;
-            writeln!(out)?;
-        } else {
-            for change in changes {
-                writeln!(out, "{}", crate::ui::printable(&change.to_string()))?;
-            }
+            return Ok(print_json(&changes)?);
         }
-        Ok(())
+        Ok(print(changes.iter().map(ToString::to_string))?)
     }
 }

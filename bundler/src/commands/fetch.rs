@@ -1,4 +1,8 @@
+use std::fs;
+use std::time::SystemTime;
+
 use anyhow::Context as _;
+use camino::Utf8Path;
 
 use super::Context;
 use super::update::{all, sources};
@@ -8,7 +12,7 @@ use crate::lock::{Lock, LockedItem};
 use crate::options::{Network, NetworkArgs, Project, ProjectArgs};
 use crate::parallel::parallel;
 use crate::size::ByteSize;
-use crate::source::{Expected, SourceError, Sources};
+use crate::source::{Expected, Origin, SourceError, Sources};
 
 /// Get everything that is locked into the cache.
 #[derive(Debug, clap::Args)]
@@ -48,6 +52,7 @@ pub(super) fn fetch(
     let sources = sources(context, project, network, cache);
     let results = parallel(network.width, &lock.items, |item| ensure(&sources, item));
     let changed = results.iter().any(|result| matches!(result, Err(SourceError::Changed { .. })));
+    warn_of_newer(context, project, lock);
     let all = all(context, results).map(drop);
     if changed {
         all.hint("if the new content is the right one, run `vgpu-bundler lock`")
@@ -56,11 +61,25 @@ pub(super) fn fetch(
     }
 }
 
+/// Say which files were changed after they were locked: the bundle gets what was locked.
+fn warn_of_newer(context: &Context, project: &Project, lock: &Lock) {
+    let changed = |path: &Utf8Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
+    let Some(locked) = changed(&project.lock_path) else { return };
+    for LockedItem { name, origin, .. } in &lock.items {
+        let Origin::File { path } = origin else { continue };
+        if changed(&path.below(&project.base)).is_some_and(|time| time > locked) {
+            context.ui.note(format_args!(
+                "`{path}` was changed after item `{name}` was locked; `vgpu-bundler lock` takes it in"
+            ));
+        }
+    }
+}
+
 /// Get one item into the cache, unless it is there.
 fn ensure(sources: &Sources<'_>, item: &LockedItem) -> Result<(), SourceError> {
     let cache = sources.fetcher.cache;
     if cache.cache().has(item.sha256) {
-        cache.touch(item.sha256);
+        cache.touch(item.sha256, SystemTime::now());
         return Ok(());
     }
     let LockedItem { name, size, sha256, .. } = item;

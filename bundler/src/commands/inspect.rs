@@ -1,5 +1,3 @@
-use std::io::Write as _;
-
 use camino::Utf8PathBuf;
 use serde::Serialize;
 use vgpu_keys::{Fingerprint, Principal};
@@ -7,7 +5,7 @@ use vgpu_manifest::{Bundle, Content, Digest, Item, Manifest, Origin, Verified};
 
 use crate::options::TrustArgs;
 use crate::size::ByteSize;
-use crate::ui::printable;
+use crate::ui::{print, print_json};
 use crate::wants;
 
 /// Show what a bundle holds. Its signatures are checked, its payload is not read.
@@ -39,16 +37,10 @@ struct Report<'r> {
 impl Args {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let bundle = self.trust.open(&self.bundle)?;
-        let mut out = std::io::stdout().lock();
         if self.json {
-            serde_json::to_writer_pretty(&mut out, &report(&bundle))?;
-            writeln!(out)?;
-            return Ok(());
+            return Ok(print_json(&report(&bundle))?);
         }
-        for line in summary(&bundle).into_iter().chain(table(bundle.manifest())) {
-            writeln!(out, "{}", printable(&line))?;
-        }
-        Ok(())
+        Ok(print(summary(&bundle).into_iter().chain(table(bundle.manifest())))?)
     }
 }
 

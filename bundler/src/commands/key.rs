@@ -1,6 +1,6 @@
 use std::env;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 
 use anyhow::{Context as _, bail};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -12,6 +12,7 @@ use super::Context;
 use crate::exit::Advise as _;
 use crate::options::{PassphraseArgs, default_key, default_signers};
 use crate::trust;
+use crate::ui::print;
 
 /// Make and show signing keys, which are ordinary Ed25519 keys of OpenSSH.
 #[derive(Debug, clap::Args)]
@@ -106,7 +107,7 @@ impl Generate {
             ui.note("the key has no passphrase: whoever can read its file can sign");
         }
         ui.note("write its fingerprint down on paper; nodes are told to trust it by that");
-        Ok(writeln!(io::stdout().lock(), "{}", public.fingerprint())?)
+        Ok(print([public.fingerprint().to_string()])?)
     }
 }
 
@@ -129,9 +130,7 @@ fn user() -> anyhow::Result<Principal> {
 
 fn show(path: &Utf8Path) -> anyhow::Result<()> {
     let key = public_key(path).with_context(|| format!("cannot show the key `{path}`"))?;
-    let mut out = io::stdout().lock();
-    writeln!(out, "{key}")?;
-    Ok(writeln!(out, "{}", key.fingerprint())?)
+    Ok(print([key.to_string(), key.fingerprint().to_string()])?)
 }
 
 /// The public key of this file, or of the private key in it.
@@ -147,26 +146,22 @@ fn public_key(path: &Utf8Path) -> anyhow::Result<PublicKey> {
 }
 
 fn list(context: &Context, path: &Utf8Path) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut lines = Vec::new();
     match trust::read(path)? {
-        Some(signers) => {
-            for signer in signers.iter() {
-                let roles: Vec<_> = signer.roles().iter().map(|role| role.namespace()).collect();
-                let (who, key) = (signer.principal(), signer.key().fingerprint());
-                writeln!(out, "{key}  {who}  {}", roles.join(","))?;
-            }
-        }
+        Some(signers) => lines.extend(signers.iter().map(|signer| {
+            let roles: Vec<_> = signer.roles().iter().map(|role| role.namespace()).collect();
+            let (who, key) = (signer.principal(), signer.key().fingerprint());
+            format!("{key}  {who}  {}", roles.join(","))
+        })),
         None => context.ui.note(format_args!("nobody is trusted yet: there is no `{path}`")),
     }
-    let Some(socket) = env::var_os("SSH_AUTH_SOCK") else { return Ok(()) };
-    match Agent::connect(socket).and_then(|agent| agent.keys()) {
-        Ok(keys) => {
-            for key in keys {
-                let comment = crate::ui::printable(key.comment());
-                writeln!(out, "{}  ssh-agent  {comment}", key.public_key().fingerprint())?;
-            }
+    if let Some(socket) = env::var_os("SSH_AUTH_SOCK") {
+        match Agent::connect(socket).and_then(|agent| agent.keys()) {
+            Ok(keys) => lines.extend(keys.iter().map(|key| {
+                format!("{}  ssh-agent  {}", key.public_key().fingerprint(), key.comment())
+            })),
+            Err(error) => context.ui.note(format_args!("the ssh-agent was not asked: {error}")),
         }
-        Err(error) => context.ui.note(format_args!("the ssh-agent was not asked: {error}")),
     }
-    Ok(())
+    Ok(print(lines)?)
 }

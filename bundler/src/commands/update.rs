@@ -81,6 +81,7 @@ pub(super) fn relock(
     pack::check(&lock)?;
 
     if previous.as_ref() == Some(&lock) {
+        Lock::confirm(&project.lock_path)?;
         context.ui.note(format_args!("`{}` is up to date", project.lock_path));
         return Ok(lock);
     }

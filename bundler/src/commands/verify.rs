@@ -1,5 +1,3 @@
-use std::io::Write as _;
-
 use anyhow::Context as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_manifest::{Bundle, Verified};
@@ -7,6 +5,7 @@ use vgpu_manifest::{Bundle, Verified};
 use super::Context;
 use super::inspect::summary;
 use crate::options::TrustArgs;
+use crate::ui::print;
 
 /// Check that a bundle is trusted and that every byte of it is the signed one.
 #[derive(Debug, clap::Args)]
@@ -36,12 +35,8 @@ impl Args {
         let bundle = self.trust.open(&self.bundle)?;
         let depth = if self.deep { Depth::Deep } else { Depth::Chunks };
         check(context, &bundle, &self.bundle, depth)?;
-        let mut out = std::io::stdout().lock();
-        for line in summary(&bundle) {
-            writeln!(out, "{line}")?;
-        }
-        writeln!(out, "intact: every byte is the one that was signed")?;
-        Ok(())
+        let intact = "intact: every byte is the one that was signed".to_owned();
+        Ok(print(summary(&bundle).into_iter().chain([intact]))?)
     }
 }
 

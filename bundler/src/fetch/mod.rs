@@ -10,6 +10,8 @@ mod patience;
 #[cfg(test)]
 mod tests;
 
+use std::time::SystemTime;
+
 use vgpu_manifest::{Digest, Measured};
 
 use self::attempt::Failure;
@@ -129,8 +131,8 @@ impl Fetcher<'_> {
         let name = || download.name.to_owned();
         let cache_error = |source| FetchError::Cache { name: name(), source };
         if let Some(digest) = download.sha256.filter(|digest| self.cache.cache().has(*digest)) {
-            self.cache.touch(digest);
-            return self.cache.cache().measured(digest).map_err(cache_error);
+            self.cache.touch(digest, SystemTime::now());
+            return self.cache.measured(digest).map_err(cache_error);
         }
         let client = self.client.ok_or_else(|| FetchError::Offline { name: name() })?;
         let transfer = self.ui.transfer("fetch", download.name);

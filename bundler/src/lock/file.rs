@@ -1,5 +1,6 @@
 use std::fs;
 use std::io::{self, Write as _};
+use std::time::SystemTime;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
@@ -77,6 +78,13 @@ impl Lock {
             return Err(LockError::Version { path: path.to_owned(), found: version });
         }
         toml::from_str(&text).map(Some).map_err(wrong)
+    }
+
+    /// Give the lock at `path` today's date: it was found to be right, so no file is newer.
+    pub(crate) fn confirm(path: &Utf8Path) -> Result<(), LockError> {
+        let file = fs::File::options().write(true).open(path);
+        let dated = file.and_then(|file| file.set_modified(SystemTime::now()));
+        dated.map_err(|source| LockError::Io { verb: "write", path: path.to_owned(), source })
     }
 
     /// Replace the lock at `path` by this one, durably: it is the old one or the new one, whole.

@@ -9,6 +9,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 use vgpu_keys::Channel;
+use vgpu_manifest::driver::DriverRecord;
 use vgpu_manifest::{BundleName, Content, Digest, ItemMode, ItemName, ProgramVersion, Wants};
 
 use crate::recipe::{Entry, Recipe};
@@ -35,6 +36,9 @@ pub(crate) struct Lock {
     /// What it asks of a host.
     #[serde(default, skip_serializing_if = "wants_nothing")]
     pub(crate) host: Wants,
+    /// What is known of the drivers among the items.
+    #[serde(default, rename = "driver", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) drivers: Vec<DriverRecord>,
     /// The items, in the order in which they are applied.
     #[serde(default, rename = "item")]
     pub(crate) items: Vec<LockedItem>,
@@ -129,6 +133,7 @@ impl Lock {
             sequence: previous.map_or(1, |previous| previous.sequence),
             created: previous.map_or(now, |previous| previous.created),
             host: recipe.host.clone(),
+            drivers: Vec::new(),
             items: items.collect(),
         };
         if previous.is_some_and(|previous| !lock.is_same_bundle(previous)) {

@@ -5,6 +5,7 @@ mod path;
 mod tree;
 
 use std::fmt;
+use std::time::SystemTime;
 
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
@@ -150,9 +151,9 @@ impl Sources<'_> {
         let Some(digest) = want.sha256.filter(|digest| cache.cache().has(*digest)) else {
             return Ok(None);
         };
-        cache.touch(digest);
+        cache.touch(digest, SystemTime::now());
         let error = |source| SourceError::Cache { item: want.name.clone(), source };
-        cache.cache().measured(digest).map(Some).map_err(error)
+        cache.measured(digest).map(Some).map_err(error)
     }
 }
 

@@ -1,5 +1,6 @@
 //! All talk of the program, which goes to stderr. What a command was asked for goes to stdout.
 
+mod data;
 mod transfer;
 
 use std::fmt::Display;
@@ -9,6 +10,7 @@ use std::sync::Mutex;
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
+pub(crate) use self::data::{NotPrinted, print, print_json};
 pub(crate) use self::transfer::Transfer;
 
 /// How much the program says.
@@ -79,7 +81,7 @@ impl Ui {
         }
     }
 
-    /// Show how far a transfer is, as a bar on a terminal and as two lines elsewhere.
+    /// Show how far a transfer is.
     #[must_use]
     pub(crate) fn transfer(&self, verb: &'static str, name: &str) -> Transfer<'_> {
         Transfer::new(self, verb, &printable(name))

@@ -1,11 +1,13 @@
-use std::time::Instant;
+use std::fmt::Display;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Looks, Ui};
 use crate::size::ByteSize;
 
-/// How far a transfer is.
+/// How far a transfer is: a bar on a terminal, a line now and then elsewhere.
 #[derive(Debug)]
 pub(crate) struct Transfer<'u> {
     ui: &'u Ui,
@@ -13,6 +15,8 @@ pub(crate) struct Transfer<'u> {
     name: String,
     bar: ProgressBar,
     begun: Instant,
+    /// When it was last heard of, where there is no bar.
+    told: Mutex<Instant>,
 }
 
 /// The length is known.
@@ -22,15 +26,16 @@ const BAR: &str =
 /// It is not.
 const SPINNER: &str = "{prefix:28!} {spinner} {bytes:>10} {bytes_per_sec:>12}";
 
+/// How long it may be silent where there is no bar.
+const SILENCE: Duration = Duration::from_secs(10);
+
 impl<'u> Transfer<'u> {
     pub(super) fn new(ui: &'u Ui, verb: &'static str, name: &str) -> Self {
         let bar = ui.bars.add(ProgressBar::no_length());
         bar.set_style(style(SPINNER));
         bar.set_prefix(end_of(name).to_owned());
-        if ui.looks != Looks::Terminal {
-            ui.note(format_args!("{verb} {name}"));
-        }
-        Self { ui, verb, name: name.to_owned(), bar, begun: Instant::now() }
+        let begun = Instant::now();
+        Self { ui, verb, name: name.to_owned(), bar, begun, told: Mutex::new(begun) }
     }
 
     /// It will have `total` bytes, of which `done` are here already.
@@ -47,19 +52,40 @@ impl<'u> Transfer<'u> {
     /// Some more bytes are here.
     pub(crate) fn advance(&self, bytes: u64) {
         self.bar.inc(bytes);
+        if self.ui.looks != Looks::Terminal && self.is_time_to_tell() {
+            let done = ByteSize::new(self.bar.position());
+            let total = self.bar.length().map(|total| format!(" of {}", ByteSize::new(total)));
+            self.note(format_args!("{done}{}", total.unwrap_or_default()));
+        }
+    }
+
+    fn is_time_to_tell(&self) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_time = told.elapsed() >= SILENCE;
+        if is_time {
+            *told = Instant::now();
+        }
+        is_time
     }
 
     /// Say something about this transfer.
-    pub(crate) fn note(&self, line: impl std::fmt::Display) {
-        self.ui.note(format_args!("{}: {line}", self.name));
+    pub(crate) fn note(&self, line: impl Display) {
+        self.ui.note(format_args!("{} {}: {line}", self.verb, self.name));
     }
 
     /// It is complete.
     pub(crate) fn done(self, size: u64) {
         self.bar.finish_and_clear();
-        let (verb, name, size) = (self.verb, &self.name, ByteSize::new(size));
-        let seconds = self.begun.elapsed().as_secs();
-        self.ui.note(format_args!("{verb} {name}: {size} in {seconds} s"));
+        let elapsed = self.begun.elapsed();
+        // For a moment, a rate says nothing.
+        if elapsed < Duration::from_secs(1) {
+            self.note(ByteSize::new(size));
+        } else {
+            let rate = u128::from(size) * 1000 / elapsed.as_millis();
+            let rate = ByteSize::new(u64::try_from(rate).unwrap_or(u64::MAX));
+            let (size, seconds) = (ByteSize::new(size), elapsed.as_secs());
+            self.note(format_args!("{size} in {seconds} s, {rate}/s"));
+        }
     }
 }
 
@@ -98,11 +124,19 @@ mod tests {
     fn a_long_name_is_known_by_its_end() {
         assert_eq!(end_of("short"), "short");
         assert_eq!(
-            end_of("a/very/long/name/of/a/driver.run-that-ends"),
-            "e/of/a/driver.run-that-ends"
-                .get(0..)
-                .map_or("", |_| end_of("a/very/long/name/of/a/driver.run-that-ends"))
+            end_of("packages/linux-headers-6.8.12-9-pve_amd64.deb"),
+            "aders-6.8.12-9-pve_amd64.deb"
         );
         assert_eq!(end_of(&"é".repeat(40)).chars().count(), 28);
+    }
+
+    #[test]
+    fn without_a_terminal_it_is_told_when_it_is_done() {
+        let ui = Ui::remembering();
+        let transfer = ui.transfer("fetch", "a.run");
+        transfer.expect(Some(3000), 0);
+        transfer.advance(3000);
+        transfer.done(3000);
+        assert_eq!(ui.said(), ["fetch a.run: 2.9 KiB"]);
     }
 }

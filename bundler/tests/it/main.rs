@@ -1,0 +1,14 @@
+//! The program as its users meet it: started as a process, in an environment of its own.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+#[path = "../support/liar.rs"]
+mod liar;
+
+mod cache;
+mod lifecycle;
+mod network;
+mod refusals;
+mod reproducible;
+mod sandbox;
+mod signing;
