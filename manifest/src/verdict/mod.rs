@@ -13,6 +13,7 @@ mod recipe;
 mod render;
 mod statement;
 mod target;
+mod together;
 
 pub use self::case::{Case, Compiled, Export, Findings, Goal, Listing, PoolFeatures, Target};
 pub use self::outcome::{
@@ -20,6 +21,7 @@ pub use self::outcome::{
     Verdict,
 };
 pub use self::statement::{Doubt, Statement};
+pub use self::together::together;
 
 use self::statement::Subject;
 use crate::catalog::{Card, Catalog, State};

@@ -1,5 +1,6 @@
 //! What a suitable case leaves to people: steps by hand, and what they should know.
 
+use super::Listing;
 use super::assess::{Found, Mode as Way};
 use super::recipe::{has_functions, point, signs};
 use super::statement::{Statement, Subject};
@@ -65,6 +66,12 @@ impl Collected<'_, '_, '_> {
             self.say(
                 Rule::KernelWords,
                 "systemd-boot ignores GRUB's files: the words go into /etc/kernel/cmdline, then `proxmox-boot-tool refresh`".to_owned(),
+            );
+        }
+        if self.subject.case.target.cpu.is_none() {
+            self.say(
+                Rule::KernelWords,
+                "a processor of Intel's needs intel_iommu=on as well".to_owned(),
             );
         }
     }
@@ -157,9 +164,15 @@ impl Collected<'_, '_, '_> {
         }
     }
 
-    /// Boards that only a subsystem id tells apart.
+    /// Boards that only a subsystem id tells apart, and those that only the driver itself knows.
     fn boards(&mut self) {
-        let Some(gpu) = self.subject.card.and_then(Card::gpu) else { return };
+        let gpu = self.subject.card.and_then(Card::gpu);
+        let listed = self.subject.case.findings.listed == Some(Listing::Listed);
+        if listed && gpu.is_none_or(|gpu| gpu.native.is_none()) {
+            let says = "the driver's own vgpuConfig.xml lists the card, the catalogue does not";
+            self.say(Rule::Listed, says.to_owned());
+        }
+        let Some(gpu) = gpu else { return };
         let board = self.subject.case.gpu.subsystem();
         if gpu.subsystems.is_empty() || board.is_some() {
             return;

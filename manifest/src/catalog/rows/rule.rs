@@ -79,6 +79,8 @@ words! {
         Toolchain = "toolchain",
         /// Words for the kernel, and where they go.
         KernelWords = "kernel-words",
+        /// A host has one driver.
+        OneDriver = "one-driver",
         /// Passing a whole device through.
         Passthrough = "passthrough",
     }

@@ -102,7 +102,7 @@ fn both(one: &Target, other: &Target) -> Target {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn a_verdict_never_panics_and_can_always_be_shown(case in case()) {

@@ -68,6 +68,7 @@ unlock, unproven: GeForce RTX 2080 Ti Rev. A (10de:1e07, turing)
   kernel      iommu=pt
   modprobe    blacklist nouveau, options nouveau modeset=0
   reboot      for the new kernel command line, to take the card from the host's graphics drivers
+  note        a processor of Intel's needs intel_iommu=on as well
   note        the headers package must follow the kernel, or DKMS skips the module of the next kernel without a word
   note        NVIDIA mends 16.x (R535) until 2026-07
 "

@@ -1,0 +1,122 @@
+//! What one host's GPUs ask of each other. Each is judged by itself; they share one driver, one
+//! set of kernel modules and one preloaded library.
+
+use super::statement::Statement;
+use super::{Mode, Suitable};
+use crate::catalog::{Catalog, Evidence, Modules, Rule};
+
+/// What speaks against these GPUs in one host, each as it was judged; nothing if they go together.
+///
+/// GPUs that are passed through are no matter to the others.
+#[must_use]
+pub fn together<'c>(catalog: &'c Catalog, gpus: &[&Suitable<'c>]) -> Vec<Statement<'c>> {
+    let shared: Vec<_> = gpus.iter().copied().filter(|gpu| gpu.driver.is_some()).collect();
+    let clashes = [drivers(&shared), modules(&shared), library(catalog, &shared)];
+    let says = clashes.into_iter().flatten();
+    says.map(|(rule, says)| Statement { rule, says, evidence: evidence(catalog, rule) }).collect()
+}
+
+/// A host has one driver.
+fn drivers(gpus: &[&Suitable<'_>]) -> Option<(Rule, String)> {
+    let hosts = |gpu: &&Suitable<'_>| gpu.driver.as_ref().map(|it| it.driver.host.clone());
+    let (one, other) = differing(gpus, hosts)?;
+    let release = |gpu: &Suitable<'_>| {
+        gpu.driver.as_ref().map_or_else(String::new, |it| it.driver.release.to_string())
+    };
+    let says = format!(
+        "a host has one driver, and {} is to have vGPU {} while {} is to have vGPU {}",
+        one.gpu.name,
+        release(one),
+        other.gpu.name,
+        release(other)
+    );
+    Some((Rule::OneDriver, says))
+}
+
+/// A driver has one set of modules, and the cards that want the other one are ignored.
+fn modules(gpus: &[&Suitable<'_>]) -> Option<(Rule, String)> {
+    let modules = |gpu: &&Suitable<'_>| gpu.driver.as_ref().map(|it| it.modules);
+    let (one, other) = differing(gpus, modules)?;
+    let open = |gpu: &Suitable<'_>| modules(&gpu) == Some(Modules::Open);
+    let (open, proprietary) = if open(one) { (one, other) } else { (other, one) };
+    let says = format!(
+        "{} needs the open kernel modules and {} the proprietary ones, and the driver ignores one of them",
+        open.gpu.name, proprietary.gpu.name
+    );
+    Some((Rule::Modules, says))
+}
+
+/// The library shows every card in its ranges as another, also one that needs no unlocking.
+fn library(catalog: &Catalog, gpus: &[&Suitable<'_>]) -> Option<(Rule, String)> {
+    let unlocked = gpus.iter().find(|gpu| gpu.mode == Mode::Unlock)?;
+    let native = gpus
+        .iter()
+        .find(|gpu| gpu.mode == Mode::Native && catalog.shown_as(gpu.gpu.id).is_some())?;
+    let says = format!(
+        "the library that unlocks {} shows {} as another card too, although that one needs no unlocking",
+        unlocked.gpu.name, native.gpu.name
+    );
+    Some((Rule::LeaveAlone, says))
+}
+
+/// The first GPU, and the first one that differs from it.
+fn differing<'g, 'c, T: PartialEq>(
+    gpus: &[&'g Suitable<'c>],
+    of: impl Fn(&&'g Suitable<'c>) -> T,
+) -> Option<(&'g Suitable<'c>, &'g Suitable<'c>)> {
+    let (first, rest) = gpus.split_first()?;
+    let other = rest.iter().find(|gpu| of(gpu) != of(first))?;
+    Some((first, other))
+}
+
+fn evidence(catalog: &Catalog, rule: Rule) -> Vec<&Evidence> {
+    catalog.rule(rule).iter().filter_map(|id| catalog.evidence(id)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::{Case, Goal, Verdict, judge};
+
+    fn rules(cards: &[(&str, &str)]) -> Vec<Rule> {
+        let catalog = Catalog::embedded();
+        let verdicts: Vec<_> = cards
+            .iter()
+            .map(|(gpu, driver)| {
+                let mut case = Case::new(gpu.parse().unwrap(), "16.0".parse().unwrap());
+                case.goal = match *driver {
+                    "" => Goal::Passthrough,
+                    release => Goal::Vgpu { driver: release.parse().unwrap(), file: None },
+                };
+                judge(&catalog, &case)
+            })
+            .collect();
+        let suitable: Vec<_> = verdicts.iter().filter_map(Verdict::suitable).collect();
+        assert_eq!(suitable.len(), cards.len());
+        let clashes = together(&catalog, &suitable);
+        assert!(clashes.iter().all(|clash| !clash.evidence.is_empty()));
+        clashes.iter().map(|clash| clash.rule).collect()
+    }
+
+    #[test]
+    fn equal_cards_and_passed_through_ones_go_together() {
+        assert_eq!(rules(&[]), []);
+        assert_eq!(rules(&[("10de:1b38", "16.9"), ("10de:1b38", "16.9")]), []);
+        assert_eq!(rules(&[("10de:25b6", "18.4"), ("10de:128b", "")]), []);
+        assert_eq!(rules(&[("10de:26b9", "18.4"), ("10de:27b8", "18.4")]), []);
+        assert_eq!(rules(&[("10de:1e07", "16.4"), ("10de:1e07", "16.5")]), []);
+    }
+
+    #[test]
+    fn one_driver_one_set_of_modules_one_library() {
+        assert_eq!(
+            rules(&[("10de:1b38", "16.9"), ("10de:26b9", "18.4")]),
+            [Rule::OneDriver, Rule::Modules]
+        );
+        assert_eq!(rules(&[("10de:2235", "18.4"), ("10de:26b9", "18.4")]), [Rule::Modules]);
+        assert_eq!(rules(&[("10de:1e07", "18.3"), ("10de:26b9", "18.3")]), [Rule::Modules]);
+        assert_eq!(rules(&[("10de:1e07", "16.9"), ("10de:1eb8", "16.9")]), [Rule::LeaveAlone]);
+        assert_eq!(rules(&[("10de:1e07", "16.9"), ("10de:2235", "16.9")]), [Rule::LeaveAlone]);
+        assert_eq!(rules(&[("10de:1e07", "16.9"), ("10de:26b9", "16.9")]), []);
+    }
+}
