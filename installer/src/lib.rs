@@ -1,5 +1,7 @@
 //! Uses bundles, offline.
 
+pub mod cli;
+mod commands;
 #[cfg(test)]
 pub(crate) mod cut;
 pub mod facts;
@@ -8,14 +10,18 @@ pub mod journal;
 pub mod kernel_line;
 pub mod machine;
 pub mod plan;
+pub mod report;
 pub mod settle;
 pub mod state;
 pub mod step;
+pub mod store;
+pub mod trust;
+pub mod ui;
 
 use std::process::ExitCode;
 
 /// Run the program with the arguments of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    cli::main()
 }

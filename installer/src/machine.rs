@@ -5,8 +5,8 @@ use vgpu_manifest::HostPath;
 use crate::host::real::{Lock, LockError};
 use crate::host::{Host as _, HostError, Look, RealHost};
 use crate::journal::{
-    BootId, JournalError, Kept, Log as _, LogError, RevertError, Reverting, SqliteLog, Transaction,
-    TxState, recover, revert,
+    BootId, Entry, JournalError, Kept, Log as _, LogError, RevertError, Reverting, SqliteLog,
+    Transaction, TxId, TxState, recover, revert,
 };
 use crate::plan::{Applied, ApplyError, Applying, Origin, Plan, PlanError, apply};
 use crate::settle::{Derived, SettleError, settle};
@@ -41,8 +41,10 @@ pub enum MachineError {
     #[error("cannot bring order after an interruption: {0}")]
     Recover(#[from] JournalError),
     /// There is something to take back first.
-    #[error("transaction {0} is not taken back; run `vgpu-installer revert` first, or what it changed can never be undone")]
-    InUse(crate::journal::TxId),
+    #[error(
+        "transaction {0} is not taken back; run `vgpu-installer revert` first, or what it changed can never be undone"
+    )]
+    InUse(TxId),
 }
 
 /// What was left unfinished, and which command goes on with it.
@@ -78,9 +80,7 @@ impl Machine {
 
     fn begin(host: RealHost) -> Result<Self, MachineError> {
         let lock = host.lock(&state::lock())?;
-        let log = SqliteLog::open(&host.locate(&state::journal())?)?;
-        // SQLite syncs what is in the file; that the file has a name is for us to sync.
-        host.sync_dir(&state::dir())?;
+        let log = open_journal(&host)?;
         Ok(Self { host, log, _lock: lock })
     }
 
@@ -98,6 +98,11 @@ impl Machine {
     /// All transactions, the oldest first; each has the paths that its revert kept.
     pub fn transactions(&self) -> Result<Vec<Transaction>, LogError> {
         self.log.transactions()
+    }
+
+    /// The entries of a transaction, in order.
+    pub fn entries(&self, tx: TxId) -> Result<Vec<Entry>, LogError> {
+        self.log.entries(tx)
     }
 
     /// The last transaction that is not taken back: what `status` is about and `revert` takes.
@@ -172,6 +177,14 @@ impl Machine {
         empty(&mut self.host, &state::dir())?;
         Ok(self.host.remove(&state::dir())?)
     }
+}
+
+/// Open the journal of a host whose own folder is there, or make it. The caller holds the lock.
+pub fn open_journal(host: &RealHost) -> Result<SqliteLog, MachineError> {
+    let log = SqliteLog::open(&host.locate(&state::journal())?)?;
+    // SQLite syncs what is in the file; that the file has a name is for us to sync.
+    host.sync_dir(&state::dir())?;
+    Ok(log)
 }
 
 /// Remove everything in one of our own folders, which have no deeper ones.

@@ -4,7 +4,7 @@
 
 use vgpu_manifest::{HostPath, ItemId, Mode};
 
-use crate::host::{Host, HostError, Meta, New, Node, Source, TempName};
+use crate::host::{Content, Host, HostError, Meta, New, Node, Source, TempName};
 
 /// The folder of it all.
 const DIR: &str = "/var/lib/vgpu-offline";
@@ -80,12 +80,28 @@ pub fn prepare(host: &mut dyn Host) -> Result<(), HostError> {
     Ok(())
 }
 
-fn ensure_dir(host: &mut dyn Host, path: &HostPath, mode: Mode) -> Result<(), HostError> {
+/// Make a folder of root's, if there is nothing.
+pub(crate) fn ensure_dir(
+    host: &mut dyn Host,
+    path: &HostPath,
+    mode: Mode,
+) -> Result<(), HostError> {
     if host.stat(path)?.is_some() {
         return Ok(());
     }
     let node = Node::Dir { meta: Meta::root(mode) };
     host.put(path, New { node: &node, from: Source::Nowhere, temp: TempName::of_entry(0) })
+}
+
+/// Make a small file of root's be these bytes, in one step. Its folder must exist.
+pub(crate) fn replace(
+    host: &mut dyn Host,
+    path: &HostPath,
+    bytes: &[u8],
+    mode: Mode,
+) -> Result<(), HostError> {
+    let node = Node::file(Content::of(bytes), mode);
+    host.put(path, New { node: &node, from: Source::Bytes(bytes), temp: TempName::of_entry(0) })
 }
 
 /// What only root may read or write.

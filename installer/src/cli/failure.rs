@@ -1,0 +1,276 @@
+use std::io;
+
+use vgpu_keys::{Distrust, SuccessorError};
+use vgpu_manifest::{PartsError, ReadError, VerifyError};
+
+use super::{Exit, Removable};
+use crate::host::real::LockError;
+use crate::plan::{ApplyError, Unsuitable};
+use crate::store::{SpaceError, StageError};
+use crate::trust::{FloorError, NotAdmitted, TrustError};
+use crate::ui::{Tone, Ui, printable, printable_lines};
+
+/// The program will not do what it was asked, and nothing has happened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refused {
+    /// Only root may.
+    #[error("only root can do that")]
+    NotRoot,
+    /// The program would be gone when it is needed again.
+    #[error("this program runs from {0}, and changes a host only from a place of the host itself")]
+    FromMedium(Removable),
+    /// It could not be found out where the program lies.
+    #[error("cannot find out what medium this program runs from: {0}")]
+    UnknownMedium(io::Error),
+    /// Nobody can be asked, and nobody has said yes beforehand.
+    #[error("there is no terminal to ask on, and `--yes` was not given")]
+    NobodyToAsk,
+    /// Somebody was asked, and did not say yes.
+    #[error("nothing was changed")]
+    Declined,
+    /// Nobody has said which key is meant.
+    #[error("there is no terminal to confirm the key on, and `--fingerprint` was not given")]
+    NoFingerprint,
+    /// The key is not the one that was meant.
+    #[error("the key has the fingerprint {actual}, and not {expected}")]
+    OtherKey {
+        /// The fingerprint that was given.
+        expected: vgpu_keys::Fingerprint,
+        /// The fingerprint of the key.
+        actual: vgpu_keys::Fingerprint,
+    },
+    /// Something makes no sense in the place where it stands.
+    #[error("{0}")]
+    Senseless(String),
+    /// Something is unfinished, and has to be brought to an end first.
+    #[error("{0}")]
+    Unfinished(String),
+    /// The host has changed between the plan that was shown and the moment of carrying it out.
+    #[error("the host has changed since the plan was made")]
+    Changed,
+}
+
+/// What to do next. It stands in the chain of an error, above the error that it is about.
+#[derive(Debug, thiserror::Error)]
+#[error("{hint}")]
+struct Hinted {
+    hint: String,
+    source: anyhow::Error,
+}
+
+/// Adds what a person may do about an error.
+pub trait Advise<T> {
+    /// Add a hint: a sentence without a period, literals in backticks.
+    fn hint(self, hint: impl Into<String>) -> anyhow::Result<T>;
+}
+
+impl<T, E: Into<anyhow::Error>> Advise<T> for Result<T, E> {
+    fn hint(self, hint: impl Into<String>) -> anyhow::Result<T> {
+        self.map_err(|error| Hinted { hint: hint.into(), source: error.into() }.into())
+    }
+}
+
+/// Say what went wrong and what to do about it, and return how the run ends.
+pub fn tell(ui: &Ui, error: &anyhow::Error) -> Exit {
+    if is_broken_pipe(error) {
+        return Exit::Done;
+    }
+    let (message, hints) = words(error);
+    ui.say(format_args!("{} {}", ui.paint_talk(Tone::Bad, "error:"), printable_lines(&message)));
+    for hint in hints {
+        ui.say(format_args!("{} {}", ui.paint_talk(Tone::Warn, "hint:"), printable(&hint)));
+    }
+    error.chain().find_map(verdict).unwrap_or(Exit::Failed)
+}
+
+/// The causes in one sentence, and the hints.
+fn words(error: &anyhow::Error) -> (String, Vec<String>) {
+    let mut told: Vec<String> = Vec::new();
+    let mut hints = Vec::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if cause.is::<Hinted>() {
+            hints.push(text);
+        } else if !told.last().is_some_and(|last| last.ends_with(&text)) {
+            // Some errors end with the text of their cause.
+            told.push(text);
+        }
+    }
+    hints.extend(error.chain().find_map(standing_hint).map(str::to_owned));
+    (told.join(": "), hints)
+}
+
+/// Whoever reads our output has seen enough, which is fine.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let broken = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
+    error.root_cause().downcast_ref().is_some_and(broken)
+}
+
+type Cause<'a> = &'a (dyn std::error::Error + 'static);
+
+/// What an error means for the exit status, if it is more than a failure.
+fn verdict(cause: Cause<'_>) -> Option<Exit> {
+    if let Some(error) = cause.downcast_ref::<VerifyError>() {
+        return Some(of_verify(error));
+    }
+    if let Some(error) = cause.downcast_ref::<ReadError>() {
+        return Some(of_read(error));
+    }
+    if let Some(StageError::Read(error)) = cause.downcast_ref() {
+        return Some(of_read(error));
+    }
+    if let Some(error) = cause.downcast_ref::<Refused>() {
+        return Some(match error {
+            Refused::NoFingerprint | Refused::NobodyToAsk | Refused::Senseless(_) => Exit::Usage,
+            Refused::OtherKey { .. } => Exit::Untrusted,
+            _ => Exit::Failed,
+        });
+    }
+    let untrusted = cause.is::<NotAdmitted>()
+        || cause.is::<Distrust>()
+        || cause.is::<SuccessorError>()
+        || matches!(
+            cause.downcast_ref(),
+            Some(TrustError::Nobody | TrustError::Unsafe { .. } | TrustError::Policy(_))
+        );
+    let unsuitable = cause.is::<Unsuitable>()
+        || matches!(cause.downcast_ref(), Some(SpaceError::TooLittle { .. }));
+    match (untrusted, unsuitable) {
+        (true, _) => Some(Exit::Untrusted),
+        (_, true) => Some(Exit::Unsuitable),
+        _ => None,
+    }
+}
+
+fn of_verify(error: &VerifyError) -> Exit {
+    match error {
+        // A file that cannot be read says nothing about the bundle, nor does a later format.
+        VerifyError::Read { .. }
+        | VerifyError::Manifest(_)
+        | VerifyError::Parts(
+            PartsError::Open { .. } | PartsError::NotAFile(_) | PartsError::NotFirst { .. },
+        ) => Exit::Failed,
+        _ => Exit::Untrusted,
+    }
+}
+
+fn of_read(error: &ReadError) -> Exit {
+    match error {
+        ReadError::Damaged(_) | ReadError::WholeDigest { .. } => Exit::Untrusted,
+        _ => Exit::Failed,
+    }
+}
+
+/// The hint that an error always has.
+fn standing_hint(cause: Cause<'_>) -> Option<&'static str> {
+    if let Some(error) = cause.downcast_ref::<Refused>() {
+        return match error {
+            Refused::NotRoot => Some("run it as root, or work on a folder with `--root DIR`"),
+            Refused::FromMedium(_) => Some(
+                "copy it to a place that only root can write to, check its signature, and run the copy: `install -m 0755 vgpu-installer /usr/local/sbin/`",
+            ),
+            Refused::NobodyToAsk => Some("look at `vgpu-installer plan` first, then give `--yes`"),
+            Refused::NoFingerprint => Some(
+                "give the fingerprint that you got on another way than the key: `--fingerprint SHA256:…`",
+            ),
+            Refused::OtherKey { .. } => {
+                Some("somebody may have swapped the key; do not trust it before you know why")
+            }
+            Refused::Changed => Some("run the command again and look at the new plan"),
+            _ => None,
+        };
+    }
+    match cause.downcast_ref() {
+        Some(TrustError::Nobody) => {
+            return Some("trust a key first: `vgpu-installer trust add KEY.pub --principal NAME`");
+        }
+        Some(TrustError::Unsafe { .. }) => {
+            return Some("look at who changed it; `chown root: FILE && chmod 0644 FILE` mends it");
+        }
+        _ => {}
+    }
+    match cause.downcast_ref() {
+        Some(NotAdmitted::Channel { .. }) => {
+            return Some("`vgpu-installer trust list` shows the channels of this host");
+        }
+        Some(NotAdmitted::Floor(FloorError::Below { .. })) => {
+            return Some(
+                "take a later bundle; if the floor is a mistake, `vgpu-installer trust set-floor` mends it",
+            );
+        }
+        Some(NotAdmitted::Floor(FloorError::Another { .. })) => {
+            return Some("ask those who signed them which of the two is meant");
+        }
+        _ => {}
+    }
+    if cause.is::<Distrust>() {
+        return Some("`vgpu-installer trust list` shows whom this host trusts");
+    }
+    if matches!(cause.downcast_ref(), Some(SpaceError::TooLittle { .. })) {
+        return Some("make room; nothing has been written yet");
+    }
+    if matches!(
+        cause.downcast_ref(),
+        Some(ApplyError::Step { .. } | ApplyError::NoEffect { .. } | ApplyError::Settle(_))
+    ) {
+        return Some(
+            "mend the cause and run the same command again, or take everything back with `vgpu-installer revert`",
+        );
+    }
+    if matches!(cause.downcast_ref(), Some(LockError::File { .. })) {
+        return Some("only root can do that on a host");
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    fn exit_of(error: impl Into<anyhow::Error>) -> Exit {
+        let error: anyhow::Error = error.into();
+        error.chain().find_map(verdict).unwrap_or(Exit::Failed)
+    }
+
+    #[test]
+    fn every_kind_of_failure_has_its_exit_status() {
+        let open = PartsError::NotAFile("/dev/null".into());
+        let cut = PartsError::Length { path: "b".into(), expected: 2, actual: 1 };
+        let space = SpaceError::TooLittle { folder: crate::state::store(), free: 1, needed: 2 };
+        let floor = FloorError::Below { channel: "a".parse().unwrap(), sequence: 1, floor: 2 };
+        assert_eq!(exit_of(VerifyError::Parts(open)), Exit::Failed);
+        assert_eq!(exit_of(VerifyError::Parts(cut)), Exit::Untrusted);
+        assert_eq!(exit_of(VerifyError::WrongManifest), Exit::Untrusted);
+        assert_eq!(exit_of(VerifyError::Distrusted(Distrust::Unsigned)), Exit::Untrusted);
+        assert_eq!(exit_of(Distrust::Unsigned), Exit::Untrusted);
+        assert_eq!(exit_of(TrustError::Nobody), Exit::Untrusted);
+        assert_eq!(exit_of(NotAdmitted::Floor(floor)), Exit::Untrusted);
+        assert_eq!(exit_of(Unsuitable::Cpu), Exit::Unsuitable);
+        assert_eq!(exit_of(space), Exit::Unsuitable);
+        assert_eq!(exit_of(Refused::NoFingerprint), Exit::Usage);
+        assert_eq!(exit_of(Refused::NobodyToAsk), Exit::Usage);
+        assert_eq!(exit_of(Refused::NotRoot), Exit::Failed);
+        assert_eq!(exit_of(LockError::Held(None)), Exit::Failed);
+        assert_eq!(exit_of(anyhow::anyhow!("anything else")), Exit::Failed);
+    }
+
+    #[test]
+    fn a_wrapped_error_keeps_its_exit_status_and_its_hint() {
+        let error: anyhow::Error = TrustError::Nobody.into();
+        let error = Err::<(), _>(error.context("cannot verify")).hint("do this").unwrap_err();
+        assert_eq!(exit_of(error), Exit::Untrusted);
+    }
+
+    #[test]
+    fn hints_are_no_part_of_the_message_and_no_cause_is_said_twice() {
+        let inner = std::io::Error::other("disk full");
+        let failed: Result<(), _> = Err(inner).hint("try again");
+        let error = failed.context("cannot write: disk full").hint("ask").unwrap_err();
+        let (message, hints) = words(&error);
+        assert_eq!(message, "cannot write: disk full");
+        assert_eq!(hints, ["ask", "try again"]);
+    }
+}

@@ -1,0 +1,132 @@
+//! The command line: what is typed becomes types here, and what comes of it an exit status.
+
+mod exit;
+mod failure;
+mod medium;
+mod target;
+
+use std::process::ExitCode;
+
+use camino::Utf8PathBuf;
+use clap::{Parser, Subcommand};
+
+pub use self::exit::Exit;
+pub use self::failure::{Advise, Refused, tell};
+pub use self::medium::{Removable, removable};
+pub use self::target::Target;
+
+use crate::commands;
+use crate::ui::{Colour, Ui};
+
+/// Use signed vGPU bundles on a Proxmox host, offline.
+///
+/// Nothing on the host changes before the bundle's signatures hold, and everything that changes
+/// can be taken back.
+#[derive(Debug, Parser)]
+#[command(name = "vgpu-installer", version, help_expected = true, arg_required_else_help = true)]
+#[command(after_help = "\
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 not trusted or corrupt, 4 host unsuitable, \
+5 drifted, 10 done and a reboot is needed.")]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What holds for every command.
+#[derive(Debug, clap::Args)]
+pub struct Global {
+    /// Work on the system in this folder instead of the running one.
+    ///
+    /// Commands that an installation needs are then only listed, in the folder's
+    /// `/var/lib/vgpu-offline/commands.log`.
+    #[arg(long, global = true, value_name = "DIR", default_value = "/")]
+    root: Utf8PathBuf,
+    /// Run those commands with that folder as their root directory.
+    #[arg(long, global = true)]
+    chroot: bool,
+    /// Use no colours. `NO_COLOR` in the environment does the same.
+    #[arg(long, global = true)]
+    no_color: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say whom this host trusts.
+    #[command(subcommand)]
+    Trust(commands::trust::Trust),
+    /// Check a bundle, every byte of it.
+    Verify(commands::verify::Verify),
+    /// Show what a trusted bundle holds.
+    Inspect(commands::inspect::Inspect),
+    /// Show what a bundle would change on this host.
+    Plan(commands::plan::Plan),
+    /// Make this host what a bundle asks for.
+    Apply(commands::apply::Apply),
+    /// Ask whether the host is still what it was made.
+    Status(commands::status::Status),
+    /// Take back what was applied.
+    Revert(commands::revert::Revert),
+    /// Remove all that the installer keeps for itself.
+    Forget(commands::forget::Forget),
+    /// Write down what was verified and changed, for comparing nodes.
+    Report(commands::report::Report),
+    /// Write down what this machine is, for the bundler.
+    Inventory(commands::inventory::Inventory),
+}
+
+/// Run the program with the arguments of this process.
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors, and go to stdout.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    let ui = Ui::new(cli.global.colour());
+    let exit = Target::open(&cli.global)
+        .and_then(|target| cli.command.run(target, &ui))
+        .unwrap_or_else(|error| tell(&ui, &error));
+    exit.into()
+}
+
+impl Command {
+    fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
+        match self {
+            Self::Trust(command) => command.run(target, ui),
+            Self::Verify(command) => command.run(&target, ui),
+            Self::Inspect(command) => command.run(&target, ui),
+            Self::Plan(command) => command.run(&target, ui),
+            Self::Apply(command) => command.run(target, ui),
+            Self::Status(command) => command.run(target, ui),
+            Self::Revert(command) => command.run(target, ui),
+            Self::Forget(command) => command.run(target, ui),
+            Self::Report(command) => command.run(target, ui),
+            Self::Inventory(command) => command.run(&target, ui),
+        }
+    }
+}
+
+impl Global {
+    #[expect(clippy::disallowed_methods, reason = "the environment is read here, once")]
+    fn colour(&self) -> Colour {
+        let asked_not_to = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        if self.no_color || asked_not_to { Colour::Never } else { Colour::Auto }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent_and_everything_has_its_help() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,175 @@
+use super::Consent;
+use super::bundle::BundleArg;
+use super::plan::{Detail, Proposal, make_plan};
+use crate::cli::{Exit, Refused, Target};
+use crate::host::RealHost;
+use crate::host::real::Program;
+use crate::machine::{Machine, Pending};
+use crate::plan::{Applied, ApplyError, Applying, Origin, Plan, Reboot, rehearse};
+use crate::step::Status;
+use crate::store::{Bundles, Missing, missing, missing_program, needs, stage};
+use crate::trust::{Candidate, Floors};
+use crate::ui::{Tone, Ui, printable};
+
+/// Make this host what a bundle asks for.
+///
+/// The plan is shown first. Every change can be taken back with `revert`. An apply that was
+/// interrupted goes on where it was when it is run again.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Apply {
+    /// The bundle; of one that is split, the first part (`….001`). Without one, an apply that was
+    /// interrupted is brought to its end.
+    #[arg(value_name = "BUNDLE")]
+    bundle: Option<camino::Utf8PathBuf>,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+impl Apply {
+    pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
+        target.check_may_change()?;
+        match self.bundle {
+            Some(path) => from_bundle(&BundleArg { path }, &self.consent, target, ui),
+            None => go_on(target, ui),
+        }
+    }
+}
+
+fn from_bundle(
+    bundle: &BundleArg,
+    consent: &Consent,
+    target: Target,
+    ui: &Ui,
+) -> anyhow::Result<Exit> {
+    let program = Program::read()?;
+    let proposal = Proposal::make(bundle, &target.host, &program)?;
+    show(&proposal, ui);
+    if proposal.rehearsal.plan.steps().next().is_some() {
+        consent.ask(ui, "Carry out this plan?")?;
+    }
+    let lacking = missing(&target.host, proposal.bundle.manifest())?;
+    let bytes = lacking.bytes + missing_program(&target.host, &program)?;
+    needs(bytes, &proposal.rehearsal.changes).check(&target.host)?;
+
+    let mut machine = target.open_machine()?;
+    let plan = settle_on(&machine, &proposal, &program)?;
+    put_in_store(&mut machine, &proposal, &lacking, &program, ui)?;
+    carry_out(machine, &plan, &proposal.candidate, ui)
+}
+
+fn show(proposal: &Proposal, ui: &Ui) {
+    for line in proposal.tree(Detail::Steps, ui) {
+        ui.say(line);
+    }
+}
+
+/// The plan to carry out, now that nobody else can change the host any more.
+///
+/// That is the one which was shown, or the rest of the same bundle's if one was interrupted.
+fn settle_on(machine: &Machine, proposal: &Proposal, program: &Program) -> anyhow::Result<Plan> {
+    match machine.pending()? {
+        Pending::Revert(tx) => Err(ApplyError::Reverting(tx.id).into()),
+        Pending::Apply { tx, plan } if tx.new.bundle == proposal.bundle.digest() => Ok(plan),
+        Pending::Apply { tx, .. } => Err(ApplyError::Unfinished(tx.id).into()),
+        Pending::Nothing => {
+            let plan = make_plan(&proposal.bundle, machine.look(), program)?;
+            let changes = rehearse(&plan, machine.look())?.changes;
+            let unchanged = plan == proposal.plan && changes == proposal.rehearsal.changes;
+            if unchanged { Ok(plan) } else { Err(Refused::Changed.into()) }
+        }
+    }
+}
+
+/// Check and copy what the store lacks. Afterwards the medium may be pulled.
+fn put_in_store(
+    machine: &mut Machine,
+    proposal: &Proposal,
+    lacking: &Missing,
+    program: &Program,
+    ui: &Ui,
+) -> anyhow::Result<()> {
+    let host = machine.host();
+    let progress = ui.progress("staging", lacking.bytes);
+    stage(host, &proposal.bundle, lacking, program, &progress)?;
+    let (count, took) = (lacking.count(), progress.summary());
+    drop(progress);
+    let mut bundles = Bundles::load(host)?;
+    bundles.add(host, &proposal.bundle)?;
+    ui.say(format_args!("staged {count} items, {took}; the medium is not needed any more"));
+    Ok(())
+}
+
+/// Bring an interrupted apply to its end, from what the store and the journal have.
+fn go_on(target: Target, ui: &Ui) -> anyhow::Result<Exit> {
+    let Some(machine) = target.find_machine()? else { return Err(nothing_unfinished().into()) };
+    let (tx, plan) = match machine.pending()? {
+        Pending::Apply { tx, plan } => (tx, plan),
+        Pending::Revert(tx) => return Err(ApplyError::Reverting(tx.id).into()),
+        Pending::Nothing => return Err(nothing_unfinished().into()),
+    };
+    let digest = tx.new.bundle;
+    let bundles = Bundles::load(machine.look())?;
+    let known = bundles.get(digest).map(|known| known.candidate(digest));
+    let candidate = known.ok_or_else(|| {
+        Refused::Unfinished(format!("nothing is known of the bundle {digest}; apply it again"))
+    })?;
+    carry_out(machine, &plan, &candidate, ui)
+}
+
+fn nothing_unfinished() -> Refused {
+    Refused::Senseless("no apply was interrupted here, so name a bundle".to_owned())
+}
+
+/// Carry out the plan, prove that the host is what it says, and remember that.
+fn carry_out(
+    mut machine: Machine,
+    plan: &Plan,
+    candidate: &Candidate,
+    ui: &Ui,
+) -> anyhow::Result<Exit> {
+    let origin = Origin { bundle: candidate.bundle, boot: machine.boot()? };
+    let applied = machine.apply(&origin, plan, &mut |event| tell(event, ui))?;
+    if applied.reboot != Reboot::NeededToContinue {
+        prove(machine.host(), plan, candidate)?;
+    }
+    Ok(finish(applied, ui))
+}
+
+/// A bundle is proven when, after everything, every step's end is true. Only then its channel's
+/// floor rises.
+fn prove(host: &mut RealHost, plan: &Plan, candidate: &Candidate) -> anyhow::Result<()> {
+    for step in plan.steps() {
+        if step.check(host)? != Status::Done {
+            return Err(ApplyError::NoEffect { step: step.summary() }.into());
+        }
+    }
+    let mut floors = Floors::load(host)?;
+    if floors.prove(candidate) {
+        floors.save(host)?;
+    }
+    Ok(())
+}
+
+fn tell(event: Applying<'_>, ui: &Ui) {
+    match event {
+        Applying::Step { step, n, of } => {
+            ui.say(format_args!("[{n}/{of}] {}", printable(&step.summary())));
+        }
+        Applying::Rebuild(derived) => ui.say(format_args!("rebuild the {derived}")),
+    }
+}
+
+fn finish(applied: Applied, ui: &Ui) -> Exit {
+    let (word, exit) = match (applied.tx, applied.reboot) {
+        (None, _) => ("done: there was nothing to do", Exit::Done),
+        (_, Reboot::NotNeeded) => ("done", Exit::Done),
+        (_, Reboot::Needed) => {
+            ("done; a reboot is needed for all of it to take effect", Exit::Reboot)
+        }
+        (_, Reboot::NeededToContinue) => {
+            ("the first part is done; reboot, and run `vgpu-installer apply`", Exit::Reboot)
+        }
+    };
+    ui.say(ui.paint_talk(Tone::Good, word));
+    exit
+}

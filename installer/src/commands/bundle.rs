@@ -1,0 +1,52 @@
+use camino::Utf8PathBuf;
+use vgpu_keys::Policy;
+use vgpu_manifest::{Bundle, ReadError, Verified};
+
+use crate::host::Look;
+use crate::store::Known;
+use crate::trust;
+use crate::ui::Ui;
+
+/// A bundle on the command line.
+#[derive(Debug, clap::Args)]
+pub(super) struct BundleArg {
+    /// The bundle; of one that is split, the first part (`….001`).
+    #[arg(value_name = "BUNDLE")]
+    pub(super) path: Utf8PathBuf,
+}
+
+impl BundleArg {
+    /// Open the bundle and check that those sign for it whom this host trusts.
+    pub(super) fn open(&self, look: &dyn Look) -> anyhow::Result<(Policy, Bundle<Verified>)> {
+        let policy = trust::require(look)?;
+        let bundle = Bundle::open(&self.path)?.verify(&policy)?;
+        Ok((policy, bundle))
+    }
+}
+
+/// A bundle in one line: `node-a 7 of channel stable, signed by alice and bob`.
+pub(super) fn title(bundle: &Known) -> String {
+    let Known { name, channel, sequence, signed_by } = bundle;
+    let signers: Vec<_> = signed_by.iter().map(ToString::to_string).collect();
+    format!("{name} {sequence} of channel {channel}, signed by {}", signers.join(" and "))
+}
+
+/// Read every byte of the payload, and say how far that is.
+pub(super) fn check(bundle: &Bundle<Verified>, depth: Depth, ui: &Ui) -> Result<String, ReadError> {
+    let total = bundle.manifest().items.iter().map(vgpu_manifest::Item::size).sum();
+    let progress = ui.progress("checking", total);
+    match depth {
+        Depth::Chunks => bundle.check(&|bytes| progress.add(bytes))?,
+        Depth::Whole => bundle.check_deep(&|bytes| progress.add(bytes))?,
+    }
+    Ok(progress.summary())
+}
+
+/// Which digests of the payload are checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// Those of the chunks, which is all that the store relies on.
+    Chunks,
+    /// Those of the whole items as well, which people and `sha256sum` use.
+    Whole,
+}

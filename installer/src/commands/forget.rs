@@ -1,0 +1,62 @@
+use vgpu_manifest::HostPath;
+
+use super::Consent;
+use crate::cli::{Exit, Refused, Target};
+use crate::host::{Host as _, HostError, Look as _, RealHost};
+use crate::machine::MachineError;
+use crate::state;
+use crate::trust;
+use crate::ui::{Tone, Ui};
+
+/// Remove all that the installer keeps for itself.
+///
+/// That is the trust in keys, revocations and floors, the journal, and the store. What was applied
+/// has to be taken back first.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Forget {
+    #[command(flatten)]
+    consent: Consent,
+}
+
+const LOST: &str = "\
+These will be lost:
+  whom this host trusts, which keys are revoked, and from which bundle on each channel is accepted;
+  the journal of what was applied and taken back;
+  the store of verified items, which would have to be staged again.";
+
+impl Forget {
+    pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
+        target.check_may_change()?;
+        let is_there = |path: HostPath| target.host.stat(&path).map(|stat| stat.is_some());
+        if !is_there(state::dir())? && !is_there(trust::dir())? {
+            ui.say("there is nothing to forget");
+            return Ok(Exit::Done);
+        }
+        let mut machine = target.open_machine()?;
+        if let Some(tx) = machine.current()? {
+            return Err(MachineError::InUse(tx.id).into());
+        }
+        if !machine.dirty()?.is_empty() {
+            let text = "something has not been rebuilt; run `vgpu-installer revert` once more";
+            return Err(Refused::Unfinished(text.to_owned()).into());
+        }
+        ui.say(LOST);
+        self.consent.ask(ui, "Forget all of it?")?;
+        forget_trust(machine.host())?;
+        machine.forget()?;
+        ui.say(ui.paint_talk(Tone::Good, "forgotten"));
+        Ok(Exit::Done)
+    }
+}
+
+/// Remove the folder that says whom this host trusts. Without the policy nobody is trusted, so
+/// that goes first.
+fn forget_trust(host: &mut RealHost) -> Result<(), HostError> {
+    let dir = trust::dir();
+    let mut names = host.list(&dir)?.unwrap_or_default();
+    names.sort_by_key(|name| name != "policy.toml");
+    for name in names {
+        host.remove(&state::below_dir(&dir, &name))?;
+    }
+    host.remove(&dir)
+}

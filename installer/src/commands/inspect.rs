@@ -1,0 +1,80 @@
+use serde::Serialize;
+use vgpu_keys::Principal;
+use vgpu_manifest::{Bundle, Content, Digest, Item, ItemMode, Manifest, Origin, Verified};
+
+use super::bundle::{BundleArg, title};
+use super::print_json;
+use crate::cli::{Exit, Target};
+use crate::store::Known;
+use crate::ui::{ByteSize, Date, Ui, printable};
+
+/// Show what a trusted bundle holds.
+///
+/// Its signatures are checked and the payload is not read: `verify` does that.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Inspect {
+    #[command(flatten)]
+    bundle: BundleArg,
+    /// Print a JSON document: the digest, the signers and the whole manifest.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Document<'b> {
+    digest: Digest,
+    size: u64,
+    signed_by: Vec<&'b Principal>,
+    manifest: &'b Manifest,
+}
+
+impl Inspect {
+    pub(crate) fn run(self, target: &Target, ui: &Ui) -> anyhow::Result<Exit> {
+        let (_, bundle) = self.bundle.open(&target.host)?;
+        if self.json {
+            let signed_by = bundle.trusted().principals.iter().collect();
+            let (digest, size) = (bundle.digest(), bundle.total());
+            print_json(ui, &Document { digest, size, signed_by, manifest: bundle.manifest() })?;
+        } else {
+            print_table(&bundle, ui)?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn print_table(bundle: &Bundle<Verified>, ui: &Ui) -> std::io::Result<()> {
+    let manifest = bundle.manifest();
+    ui.print(title(&Known::of(bundle)))?;
+    ui.print(format_args!("digest   {}", bundle.digest()))?;
+    for other in &bundle.trusted().uncounted {
+        ui.print(format_args!("not counted: {other}"))?;
+    }
+    let created = Date(i64::try_from(manifest.created).unwrap_or(i64::MAX));
+    ui.print(format_args!("created  {created}, by bundler {}", manifest.made_by))?;
+    let total = ByteSize(bundle.total());
+    ui.print(format_args!("items    {}, {total} in all\n", manifest.items.len()))?;
+    let width = manifest.items.iter().map(|item| item.name().as_str().len()).max().unwrap_or(0);
+    for item in &manifest.items {
+        ui.print(line(item, width))?;
+    }
+    Ok(())
+}
+
+fn line(item: &Item, width: usize) -> String {
+    let mode = match item.mode() {
+        ItemMode::Plain => "0644",
+        ItemMode::Executable => "0755",
+    };
+    let content = match item.content() {
+        Content::Plain => "",
+        Content::Tree { .. } => "  (a tree)",
+    };
+    let origin = match item.origin() {
+        Origin::File => "a file of the builder".to_owned(),
+        Origin::Folder => "a folder of the builder".to_owned(),
+        Origin::Url { url } => printable(url),
+    };
+    let (name, size) = (item.name().as_str(), ByteSize(item.size()));
+    format!("{name:width$}  {size:>10}  {mode}  {}{content}  {origin}", item.sha256())
+}

@@ -1,0 +1,44 @@
+//! The commands, a file each: `run` takes what was typed, resolves it, and does it.
+
+pub(crate) mod apply;
+mod bundle;
+pub(crate) mod forget;
+pub(crate) mod inspect;
+pub(crate) mod inventory;
+pub(crate) mod plan;
+pub(crate) mod report;
+pub(crate) mod revert;
+pub(crate) mod status;
+pub(crate) mod trust;
+pub(crate) mod verify;
+
+use serde::Serialize;
+
+use crate::cli::Refused;
+use crate::ui::{Answer, Ui};
+
+/// Whether to ask before something is changed.
+#[derive(Debug, clap::Args)]
+struct Consent {
+    /// Do it without asking.
+    #[arg(long, short)]
+    yes: bool,
+}
+
+impl Consent {
+    /// Go on only with somebody's consent, given now or beforehand.
+    fn ask(&self, ui: &Ui, question: &str) -> Result<(), Refused> {
+        if self.yes {
+            return Ok(());
+        }
+        match ui.confirm(question).map_err(|_| Refused::NobodyToAsk)? {
+            Answer::Yes => Ok(()),
+            Answer::No => Err(Refused::Declined),
+        }
+    }
+}
+
+/// Print `value` as a JSON document for machines and people.
+fn print_json(ui: &Ui, value: &impl Serialize) -> anyhow::Result<()> {
+    Ok(ui.print(serde_json::to_string_pretty(value)?)?)
+}

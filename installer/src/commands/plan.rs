@@ -1,0 +1,229 @@
+use serde::Serialize;
+use vgpu_manifest::{Bundle, Digest, Verified};
+
+use super::bundle::{BundleArg, title};
+use super::print_json;
+use crate::cli::{Exit, Target};
+use crate::facts::{Serials, inventory};
+use crate::host::Look;
+use crate::host::real::Program;
+use crate::journal::Change;
+use crate::plan::{self, Choices, Rehearsal, rehearse};
+use crate::step::Step;
+use crate::store::Known;
+use crate::trust::{Candidate, Floors, admit};
+use crate::ui::{Tone, Ui, printable};
+
+/// Show what a bundle would change on this host.
+///
+/// Nothing is changed. What is true already is left out.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    bundle: BundleArg,
+    /// Print the plan as a JSON document.
+    #[arg(long, conflicts_with = "explain")]
+    json: bool,
+    /// Say why each step is needed, and what it changes.
+    #[arg(long)]
+    explain: bool,
+}
+
+impl Plan {
+    pub(crate) fn run(self, target: &Target, ui: &Ui) -> anyhow::Result<Exit> {
+        let program = Program::read()?;
+        let proposal = Proposal::make(&self.bundle, &target.host, &program)?;
+        if self.json {
+            print_json(ui, &proposal.document())?;
+        } else {
+            let detail = if self.explain { Detail::Explained } else { Detail::Steps };
+            for line in proposal.tree(detail, ui) {
+                ui.print(line)?;
+            }
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// What a bundle would do to this host.
+#[derive(Debug)]
+pub(super) struct Proposal {
+    /// The bundle.
+    pub(super) bundle: Bundle<Verified>,
+    /// What the floors know it by.
+    pub(super) candidate: Candidate,
+    /// All steps, also those whose end is true already.
+    pub(super) plan: plan::Plan,
+    /// What is left to be done, and what would change.
+    pub(super) rehearsal: Rehearsal,
+}
+
+/// How much of a plan is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Detail {
+    /// The steps.
+    Steps,
+    /// Why each one is needed, too, and the paths that change.
+    Explained,
+}
+
+impl Proposal {
+    /// Trust the bundle, let it in, look at the host, and plan.
+    pub(super) fn make(
+        bundle: &BundleArg,
+        look: &dyn Look,
+        program: &Program,
+    ) -> anyhow::Result<Self> {
+        let (policy, bundle) = bundle.open(look)?;
+        let candidate = admit(&policy, &Floors::load(look)?, &bundle)?;
+        let plan = make_plan(&bundle, look, program)?;
+        let rehearsal = rehearse(&plan, look)?;
+        Ok(Self { bundle, candidate, plan, rehearsal })
+    }
+
+    /// The plan as lines of a tree.
+    pub(super) fn tree(&self, detail: Detail, ui: &Ui) -> Vec<String> {
+        let Rehearsal { plan, changes } = &self.rehearsal;
+        let mut lines = vec![title(&Known::of(&self.bundle))];
+        let phases = match (plan.before_reboot.as_slice(), plan.after_reboot.as_slice()) {
+            ([], []) => vec![("nothing to do: all of it is true already", &[][..])],
+            (now, []) => vec![("steps", now)],
+            (now, later) => vec![("before the reboot", now), ("after the reboot", later)],
+        };
+        let mut branches: Vec<(String, Vec<String>)> = Vec::new();
+        for (name, steps) in phases {
+            let leaves = steps.iter().flat_map(|step| leaf(step, detail, ui)).collect();
+            branches.push((name.to_owned(), leaves));
+        }
+        if detail == Detail::Explained && !changes.is_empty() {
+            let paths = changes.iter().map(change).collect();
+            branches.push(("changes".to_owned(), paths));
+        }
+        if self.rehearsal.needs_reboot() {
+            branches.push((
+                ui.paint(Tone::Warn, "a reboot is needed for all of it to take effect"),
+                Vec::new(),
+            ));
+        }
+        lines.extend(draw(&branches));
+        lines
+    }
+
+    /// The plan for machines.
+    fn document(&self) -> impl Serialize {
+        let Rehearsal { plan, changes } = &self.rehearsal;
+        let describe = |steps: &[Step]| steps.iter().map(Described::of).collect::<Vec<_>>();
+        Document {
+            digest: self.bundle.digest(),
+            bundle: Known::of(&self.bundle),
+            before_reboot: describe(&plan.before_reboot),
+            after_reboot: describe(&plan.after_reboot),
+            already_true: self.plan.steps().count() - plan.steps().count(),
+            needs_reboot: self.rehearsal.needs_reboot(),
+            changes: changes.clone(),
+        }
+    }
+}
+
+/// What the host would have to become, from the bundle, the facts and this program.
+pub(super) fn make_plan(
+    bundle: &Bundle<Verified>,
+    look: &dyn Look,
+    program: &Program,
+) -> Result<plan::Plan, plan::Unsuitable> {
+    let facts = inventory(look, Serials::LeaveOut);
+    plan::plan(bundle.manifest(), &facts, &Choices { program: program.content() })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Document {
+    digest: Digest,
+    bundle: Known,
+    before_reboot: Vec<Described>,
+    after_reboot: Vec<Described>,
+    already_true: usize,
+    needs_reboot: bool,
+    changes: Vec<Change>,
+}
+
+/// A step with its words.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Described {
+    summary: String,
+    why: String,
+    #[serde(flatten)]
+    step: Step,
+}
+
+impl Described {
+    fn of(step: &Step) -> Self {
+        Self { summary: step.summary(), why: step.why(), step: step.clone() }
+    }
+}
+
+fn leaf(step: &Step, detail: Detail, ui: &Ui) -> Vec<String> {
+    let mut lines = vec![printable(&step.summary())];
+    if detail == Detail::Explained {
+        lines.push(format!("  {}", ui.paint(Tone::Dim, &printable(&step.why()))));
+    }
+    lines
+}
+
+fn change(change: &Change) -> String {
+    let text = match change {
+        Change::Put { path, before: None, .. } => format!("new      {path}"),
+        Change::Put { path, after: None, .. } => format!("removed  {path}"),
+        Change::Put { path, .. } => format!("changed  {path}"),
+        Change::Run(run) => format!("run      {}", run.command),
+        Change::Lost { path } => format!("lost     {path}"),
+    };
+    printable(&text)
+}
+
+/// Branches with their leaves, as a tree. A leaf that begins with blanks belongs to the one above.
+fn draw(branches: &[(String, Vec<String>)]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (i, (name, leaves)) in branches.iter().enumerate() {
+        let is_last = i + 1 == branches.len();
+        let (knot, rail) = if is_last { ("└── ", "    ") } else { ("├── ", "│   ") };
+        lines.push(format!("{knot}{name}"));
+        for (j, leaf) in leaves.iter().enumerate() {
+            let is_end = !leaves[j + 1..].iter().any(|later| !later.starts_with(' '));
+            let knot = match (leaf.starts_with(' '), is_end) {
+                (true, true) => "    ",
+                (true, false) => "│   ",
+                (false, true) => "└── ",
+                (false, false) => "├── ",
+            };
+            lines.push(format!("{rail}{knot}{}", leaf.trim_start()));
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn branches_are_drawn_as_a_tree() {
+        let branch = |name: &str, leaves: &[&str]| {
+            (name.to_owned(), leaves.iter().map(|&leaf| leaf.to_owned()).collect())
+        };
+        let tree = draw(&[branch("a", &["b", "  why b", "c", "  why c"]), branch("d", &["e"])]);
+        assert_eq!(
+            tree,
+            [
+                "├── a",
+                "│   ├── b",
+                "│   │   why b",
+                "│   └── c",
+                "│       why c",
+                "└── d",
+                "    └── e"
+            ]
+        );
+    }
+}

@@ -1,0 +1,60 @@
+use camino::Utf8PathBuf;
+
+use crate::cli::{Exit, Target};
+use crate::facts::{Serials, inventory};
+use crate::host::Look as _;
+use crate::host::real::write_outside;
+use crate::report::{Document, Standing, document, look};
+use crate::trust;
+use crate::ui::Ui;
+
+/// Write down what was verified and changed, for comparing nodes.
+///
+/// The part that is compared is free of host names and times; its digest is equal on nodes that
+/// are the same.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Report {
+    /// Print the whole report as a JSON document.
+    #[arg(long)]
+    json: bool,
+    /// Write that document to this file, on the stick for instance.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<Utf8PathBuf>,
+}
+
+impl Report {
+    pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
+        let facts = inventory(&target.host, Serials::Include);
+        let policy = trust::load(&target.host)?;
+        let now = target.host.now();
+        let report = document(look(target)?, policy.as_ref(), facts, now)?;
+        let json = serde_json::to_string_pretty(&report)? + "\n";
+        if let Some(path) = &self.output {
+            write_outside(path, json.as_bytes())?;
+            ui.say(format_args!("wrote {path}"));
+        }
+        if self.json {
+            ui.print_document(&json)?;
+        } else {
+            print(&report, ui)?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn print(report: &Document, ui: &Ui) -> std::io::Result<()> {
+    let comparable = &report.comparable;
+    let applied = comparable.found.applied.as_ref();
+    ui.print(format_args!("report {}", report.digest))?;
+    ui.print(match comparable.standing {
+        Standing::Nothing => "nothing is applied",
+        Standing::Holds => "everything that was applied holds",
+        Standing::Drifted => "something that was applied is not true any more",
+        Standing::Unfinished => "an apply or a revert was interrupted",
+    })?;
+    if let Some(applied) = applied {
+        let (steps, changes) = (applied.steps.len(), applied.changes.len());
+        ui.print(format_args!("bundle {}: {steps} steps, {changes} changes", applied.digest))?;
+    }
+    ui.print("nodes with the same first line are the same; `--json` shows all of it")
+}

@@ -1,0 +1,72 @@
+use serde::Serialize;
+
+use super::bundle::title;
+use super::print_json;
+use crate::cli::{Exit, Target};
+use crate::report::{Standing, Standpoint, look};
+use crate::ui::{Tone, Ui, printable};
+
+/// Ask whether the host is still what it was made.
+///
+/// Every step's own check is asked again. The exit status is 5 if something has drifted.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Status {
+    /// Print a JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Document<'s> {
+    standing: Standing,
+    #[serde(flatten)]
+    found: &'s Standpoint,
+}
+
+impl Status {
+    pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
+        let found = look(target)?;
+        if self.json {
+            print_json(ui, &Document { standing: found.standing(), found: &found })?;
+        } else {
+            print(&found, ui)?;
+        }
+        Ok(match found.standing() {
+            Standing::Nothing | Standing::Holds => Exit::Done,
+            Standing::Drifted => Exit::Drifted,
+            Standing::Unfinished => Exit::Failed,
+        })
+    }
+}
+
+fn print(found: &Standpoint, ui: &Ui) -> std::io::Result<()> {
+    let Some(applied) = &found.applied else {
+        return ui.print("nothing is installed here");
+    };
+    let bundle = applied.bundle.as_ref();
+    ui.print(bundle.map_or_else(|| format!("bundle {}", applied.digest), title))?;
+    for step in &applied.steps {
+        let mark = match step.holds {
+            true => ui.paint(Tone::Good, "holds  "),
+            false => ui.paint(Tone::Bad, "drifted"),
+        };
+        ui.print(format_args!("  {mark}  {}", printable(&step.summary)))?;
+    }
+    for derived in &found.stale {
+        ui.print(format_args!("  {}    {derived}", ui.paint(Tone::Bad, "stale")))?;
+    }
+    let (tone, word) = match found.standing() {
+        Standing::Nothing | Standing::Holds => (Tone::Good, "everything holds"),
+        Standing::Drifted => (Tone::Bad, "the host has drifted; apply the bundle again to mend it"),
+        Standing::Unfinished => (
+            Tone::Bad,
+            "unfinished: run `vgpu-installer apply` to go on, or `vgpu-installer revert`",
+        ),
+    };
+    ui.print(ui.paint(tone, word))?;
+    if found.reboot_pending {
+        ui.print(ui.paint(Tone::Warn, "a reboot is needed for all of it to take effect"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+
+use anyhow::Context as _;
+use camino::{Utf8Path, Utf8PathBuf};
+use vgpu_keys::{AllowedSigner, AllowedSigners, Channel, Fingerprint, Principal, PublicKey, Role};
+
+use super::Draft;
+use crate::cli::{Exit, Refused, Target};
+use crate::host::real::read_outside;
+use crate::trust;
+use crate::ui::{Answer, Tone, Ui};
+
+/// Trust a key.
+///
+/// The fingerprint has to come another way than the key itself: from paper, a web page, a call.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Add {
+    /// The public key: a file of one line, as `ssh-keygen` writes it.
+    #[arg(value_name = "KEYFILE")]
+    key: Utf8PathBuf,
+    /// Whose key it is.
+    #[arg(long, value_name = "NAME")]
+    principal: Principal,
+    /// The fingerprint that the key must have. Needed where nobody can be asked.
+    #[arg(long, value_name = "SHA256:…")]
+    fingerprint: Option<Fingerprint>,
+    /// What the key may sign.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "vgpu-bundle")]
+    namespaces: Vec<Role>,
+    /// A channel from which bundles may come, besides those that there are. The first key opens
+    /// `stable`, if nothing else is said. May be given several times.
+    #[arg(long = "channel", value_name = "CHANNEL")]
+    channels: Vec<Channel>,
+    /// How many principals must sign a bundle from now on.
+    #[arg(long, value_name = "N")]
+    threshold: Option<NonZeroUsize>,
+}
+
+impl Add {
+    pub(crate) fn run(self, mut target: Target, ui: &Ui) -> anyhow::Result<Exit> {
+        let key = read_key(&self.key)?;
+        self.confirm(&key, ui)?;
+
+        let _lock = target.lock()?;
+        let policy = trust::load(&target.host)?;
+        let mut draft = policy.as_ref().map_or_else(Draft::first, Draft::after);
+        self.amend(&mut draft, key)?;
+        let fingerprint = key.fingerprint();
+        draft.enact(&mut target, &format!("trust {} with {fingerprint}", self.principal))?;
+        let done = format!("{} is trusted with {fingerprint}", self.principal);
+        ui.say(ui.paint_talk(Tone::Good, &done));
+        Ok(Exit::Done)
+    }
+
+    /// Make sure that the key is the one that was meant.
+    fn confirm(&self, key: &PublicKey, ui: &Ui) -> anyhow::Result<()> {
+        let actual = key.fingerprint();
+        ui.say(format_args!("key:        {}", self.key.as_str().escape_debug()));
+        ui.say(format_args!("principal:  {}", self.principal));
+        ui.say(format_args!("may sign:   {}", list(&self.namespaces)));
+        ui.say(format_args!("fingerprint {actual}"));
+        if let Some(expected) = self.fingerprint {
+            if expected != actual {
+                return Err(Refused::OtherKey { expected, actual }.into());
+            }
+            return Ok(());
+        }
+        if !ui.can_ask() {
+            return Err(Refused::NoFingerprint.into());
+        }
+        ui.say("Compare it with the fingerprint that you got another way.");
+        match ui.confirm("Are they the same?")? {
+            Answer::Yes => Ok(()),
+            Answer::No => Err(Refused::Declined.into()),
+        }
+    }
+
+    fn amend(&self, draft: &mut Draft, key: PublicKey) -> anyhow::Result<()> {
+        if draft.revoked.contains(&key) {
+            let text = format!("the key {} is revoked, and stays so", key.fingerprint());
+            return Err(Refused::Senseless(text).into());
+        }
+        let mut roles: BTreeSet<Role> = self.namespaces.iter().copied().collect();
+        let mut signers = AllowedSigners::default();
+        for signer in draft.signers.iter() {
+            if *signer.key() == key && *signer.principal() == self.principal {
+                roles.extend(signer.roles());
+            } else {
+                signers.add(signer.clone())?;
+            }
+        }
+        signers.add(AllowedSigner::new(self.principal.clone(), roles, key)?)?;
+        draft.signers = signers;
+        draft.channels.extend(self.channels.iter().cloned());
+        if draft.channels.is_empty() {
+            draft.channels.push("stable".parse()?);
+        }
+        draft.threshold = self.threshold.unwrap_or(draft.threshold);
+        Ok(())
+    }
+}
+
+/// Read the file of a public key.
+pub(super) fn read_key(path: &Utf8Path) -> anyhow::Result<PublicKey> {
+    let bytes = read_outside(path, 16 << 10)?;
+    if bytes.starts_with(b"-----BEGIN ") {
+        let text =
+            format!("`{path}` is a private key, and this takes the public one: `{path}.pub`");
+        return Err(Refused::Senseless(text).into());
+    }
+    let text = String::from_utf8(bytes).with_context(|| format!("`{path}` is not text"))?;
+    text.parse().with_context(|| format!("`{path}` is not a key that can be trusted"))
+}
+
+fn list(roles: &[Role]) -> String {
+    roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,100 @@
+use serde::Serialize;
+use vgpu_keys::{Channel, Fingerprint, Policy, Principal, Role};
+
+use crate::cli::{Exit, Target};
+use crate::commands::print_json;
+use crate::trust::{self, Floor, Floors};
+use crate::ui::{Tone, Ui};
+
+/// Show whom this host trusts, and from which bundle on.
+#[derive(Debug, clap::Args)]
+pub(crate) struct List {
+    /// Print a JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Document<'p> {
+    version: u64,
+    threshold: usize,
+    channels: Vec<ChannelEntry<'p>>,
+    signers: Vec<SignerEntry<'p>>,
+    revoked: Vec<Fingerprint>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ChannelEntry<'p> {
+    name: &'p Channel,
+    #[serde(flatten)]
+    floor: Floor,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct SignerEntry<'p> {
+    principal: &'p Principal,
+    fingerprint: Fingerprint,
+    namespaces: Vec<Role>,
+    revoked: bool,
+}
+
+impl List {
+    pub(crate) fn run(self, target: &Target, ui: &Ui) -> anyhow::Result<Exit> {
+        let policy = trust::require(&target.host)?;
+        let floors = Floors::load(&target.host)?;
+        let document = describe(&policy, &floors);
+        if self.json {
+            print_json(ui, &document)?
+        } else {
+            print(&document, ui)?
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn describe<'p>(policy: &'p Policy, floors: &Floors) -> Document<'p> {
+    let channel = |name: &'p Channel| {
+        let floor = floors.get(name).cloned().unwrap_or_default();
+        ChannelEntry { name, floor }
+    };
+    let signer = |signer: &'p vgpu_keys::AllowedSigner| SignerEntry {
+        principal: signer.principal(),
+        fingerprint: signer.key().fingerprint(),
+        namespaces: signer.roles().iter().copied().collect(),
+        revoked: policy.revoked_keys().contains(signer.key()),
+    };
+    Document {
+        version: policy.version(),
+        threshold: policy.threshold().get(),
+        channels: policy.channels().iter().map(channel).collect(),
+        signers: policy.allowed_signers().iter().map(signer).collect(),
+        revoked: policy.revoked_keys().iter().map(vgpu_keys::PublicKey::fingerprint).collect(),
+    }
+}
+
+fn print(document: &Document<'_>, ui: &Ui) -> std::io::Result<()> {
+    let Document { version, threshold, channels, signers, revoked } = document;
+    ui.print(format_args!("policy version {version}; {threshold} of these must sign a bundle:"))?;
+    let width = signers.iter().map(|s| s.principal.as_str().len()).max().unwrap_or(0);
+    for SignerEntry { principal, fingerprint, namespaces, revoked } in signers {
+        let roles = namespaces.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        let mark = if *revoked { ui.paint(Tone::Bad, "  REVOKED") } else { String::new() };
+        ui.print(format_args!("  {:width$}  {fingerprint}  {roles}{mark}", principal.as_str()))?;
+    }
+    ui.print("channels:")?;
+    for ChannelEntry { name, floor } in channels {
+        let from = match floor.proven.last() {
+            None if floor.sequence == 0 => "from any bundle on".to_owned(),
+            None => format!("from {} on", floor.sequence),
+            Some(last) => format!("from {} on; proven last: {}", floor.sequence, last.sequence),
+        };
+        ui.print(format_args!("  {name}  {from}"))?;
+    }
+    for fingerprint in revoked {
+        ui.print(format_args!("revoked: {fingerprint}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! Saying whom this host trusts. Every change is one new document, and is written down.
+
+mod add;
+mod list;
+mod remove;
+mod revoke;
+mod set_floor;
+mod subject;
+mod update;
+
+use std::num::NonZeroUsize;
+
+use clap::Subcommand;
+use vgpu_keys::{AllowedSigners, Channel, Policy, RevokedKeys};
+
+use crate::cli::{Advise as _, Exit, Target};
+use crate::trust;
+use crate::ui::Ui;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Trust {
+    /// Trust a key.
+    Add(add::Add),
+    /// Show whom this host trusts, and from which bundle on.
+    List(list::List),
+    /// Stop trusting a key, which may be trusted again later.
+    Remove(remove::Remove),
+    /// Never trust a key again.
+    Revoke(revoke::Revoke),
+    /// Accept a channel from another bundle on.
+    SetFloor(set_floor::SetFloor),
+    /// Replace the policy by the next one, signed by those whom both trust.
+    Update(update::Update),
+}
+
+impl Trust {
+    pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
+        match self {
+            Self::List(command) => return command.run(&target, ui),
+            Self::Add(_)
+            | Self::Remove(_)
+            | Self::Revoke(_)
+            | Self::SetFloor(_)
+            | Self::Update(_) => target.check_may_change()?,
+        }
+        match self {
+            Self::List(command) => command.run(&target, ui),
+            Self::Add(command) => command.run(target, ui),
+            Self::Remove(command) => command.run(target, ui),
+            Self::Revoke(command) => command.run(target, ui),
+            Self::SetFloor(command) => command.run(target, ui),
+            Self::Update(command) => command.run(target, ui),
+        }
+    }
+}
+
+/// A policy that is being changed.
+#[derive(Debug)]
+struct Draft {
+    version: u64,
+    threshold: NonZeroUsize,
+    channels: Vec<Channel>,
+    signers: AllowedSigners,
+    revoked: RevokedKeys,
+}
+
+impl Draft {
+    /// The policy that comes after this one, so far without a difference.
+    fn after(policy: &Policy) -> Self {
+        Self {
+            version: policy.version() + 1,
+            threshold: policy.threshold(),
+            channels: policy.channels().iter().cloned().collect(),
+            signers: policy.allowed_signers().clone(),
+            revoked: policy.revoked_keys().clone(),
+        }
+    }
+
+    /// The first policy of a host.
+    fn first() -> Self {
+        Self {
+            version: 1,
+            threshold: NonZeroUsize::MIN,
+            channels: Vec::new(),
+            signers: AllowedSigners::default(),
+            revoked: RevokedKeys::default(),
+        }
+    }
+
+    /// Put it in force, and write down what was done.
+    fn enact(self, target: &mut Target, what: &str) -> anyhow::Result<()> {
+        let Self { version, threshold, channels, signers, revoked } = self;
+        let policy = Policy::new(version, threshold, channels, signers, revoked).hint(
+            "trust another key with `vgpu-installer trust add` first, or lower the threshold with `--threshold`",
+        )?;
+        let document = policy.to_string();
+        trust::save(&mut target.host, &policy, document.as_bytes())?;
+        Ok(trust::record(&mut target.host, &format!("{what} (policy version {version})"))?)
+    }
+}

@@ -1,0 +1,44 @@
+use std::num::NonZeroUsize;
+
+use vgpu_keys::AllowedSigners;
+
+use super::Draft;
+use super::subject::Subject;
+use crate::cli::{Exit, Target};
+use crate::trust;
+use crate::ui::Ui;
+
+/// Stop trusting a key, which may be trusted again later.
+///
+/// For a key that was lost or stolen use `revoke`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Remove {
+    /// Whose keys, or the fingerprint of one.
+    #[arg(value_name = "PRINCIPAL|FINGERPRINT")]
+    subject: Subject,
+    /// How many principals must sign a bundle from now on.
+    #[arg(long, value_name = "N")]
+    threshold: Option<NonZeroUsize>,
+}
+
+impl Remove {
+    pub(crate) fn run(self, mut target: Target, ui: &Ui) -> anyhow::Result<Exit> {
+        let _lock = target.lock()?;
+        let policy = trust::require(&target.host)?;
+        let keys = self.subject.keys(&policy)?;
+        let mut draft = Draft::after(&policy);
+        let mut signers = AllowedSigners::default();
+        for signer in policy.allowed_signers().iter() {
+            if !keys.iter().any(|(_, key)| key == signer.key()) {
+                signers.add(signer.clone())?;
+            }
+        }
+        draft.signers = signers;
+        draft.threshold = self.threshold.unwrap_or(draft.threshold);
+        draft.enact(&mut target, &format!("stop trusting {}", self.subject))?;
+        for (principal, key) in keys {
+            ui.say(format_args!("{principal} is not trusted any more with {}", key.fingerprint()));
+        }
+        Ok(Exit::Done)
+    }
+}

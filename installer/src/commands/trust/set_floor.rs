@@ -1,0 +1,40 @@
+use vgpu_keys::Channel;
+
+use crate::cli::{Exit, Refused, Target};
+use crate::trust::{self, Floors};
+use crate::ui::Ui;
+
+/// Accept a channel from another bundle on.
+///
+/// Floors rise by themselves when a bundle has passed its proof. This repairs one that a bundle
+/// with a wrong number has raised too far, or shuts out old bundles beforehand. It is written down
+/// in `/var/lib/vgpu-offline/trust.log`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SetFloor {
+    /// Which channel.
+    #[arg(value_name = "CHANNEL")]
+    channel: Channel,
+    /// The lowest sequence that is accepted.
+    #[arg(value_name = "SEQUENCE")]
+    sequence: u64,
+}
+
+impl SetFloor {
+    pub(crate) fn run(self, mut target: Target, ui: &Ui) -> anyhow::Result<Exit> {
+        let Self { channel, sequence } = self;
+        let _lock = target.lock()?;
+        let policy = trust::require(&target.host)?;
+        let mut floors = Floors::load(&target.host)?;
+        if !policy.channels().contains(&channel) && floors.get(&channel).is_none() {
+            let text = format!("this host has nothing to do with the channel `{channel}`");
+            return Err(Refused::Senseless(text).into());
+        }
+        let before = floors.set(&channel, sequence);
+        let what = format!("set the floor of {channel} from {before} to {sequence}");
+        // What cannot be written down is not done.
+        trust::record(&mut target.host, &what)?;
+        floors.save(&mut target.host)?;
+        ui.say(format_args!("{channel} is accepted from {sequence} on; it was {before}"));
+        Ok(Exit::Done)
+    }
+}

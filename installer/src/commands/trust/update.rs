@@ -1,0 +1,44 @@
+use anyhow::Context as _;
+use camino::{Utf8Path, Utf8PathBuf};
+use vgpu_keys::Signature;
+
+use crate::cli::{Exit, Target};
+use crate::host::real::read_outside;
+use crate::trust;
+use crate::ui::{Tone, Ui};
+
+/// Replace the policy by the next one, signed by those whom both trust.
+///
+/// The new policy must have the next version, revoke all that is revoked here, and be signed by
+/// the threshold of this policy and by its own.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Update {
+    /// The new policy.
+    #[arg(value_name = "POLICY")]
+    policy: Utf8PathBuf,
+    /// Signatures over it, as `ssh-keygen -Y sign -n vgpu-policy` writes them.
+    #[arg(value_name = "SIGNATURE", required = true)]
+    signatures: Vec<Utf8PathBuf>,
+}
+
+impl Update {
+    pub(crate) fn run(self, mut target: Target, ui: &Ui) -> anyhow::Result<Exit> {
+        let _lock = target.lock()?;
+        let policy = trust::require(&target.host)?;
+        let document = read_outside(&self.policy, 256 << 10)?;
+        let signatures = self.signatures.iter().map(|path| read_signature(path));
+        let signatures = signatures.collect::<anyhow::Result<Vec<_>>>()?;
+        let next = policy.accept_successor(&document, &signatures)?;
+        trust::save(&mut target.host, &next, &document)?;
+        let what = format!("replace the policy by version {}", next.version());
+        trust::record(&mut target.host, &what)?;
+        let done = format!("the policy has version {} now", next.version());
+        ui.say(ui.paint_talk(Tone::Good, &done));
+        Ok(Exit::Done)
+    }
+}
+
+fn read_signature(path: &Utf8Path) -> anyhow::Result<Signature> {
+    let armor = read_outside(path, 4096)?;
+    Signature::from_armor(&armor).with_context(|| format!("`{path}` is not a signature"))
+}

@@ -1,0 +1,150 @@
+use serde::Serialize;
+use vgpu_manifest::{Digest, HostPath, KernelWord};
+
+use crate::cli::Target;
+use crate::host::Node;
+use crate::journal::{Change, Entry, Kept, Transaction, TxState};
+use crate::machine::Machine;
+use crate::plan::Plan;
+use crate::settle::{Derived, awaits_boot};
+use crate::step::Status;
+use crate::store::{Bundles, Known};
+
+/// Where a host stands: what was made of it, and whether that still holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Standpoint {
+    /// What was applied last and not taken back.
+    pub applied: Option<AppliedBundle>,
+    /// What is derived from changed files and has not been rebuilt.
+    pub stale: Vec<Derived>,
+    /// Whether something waits for a boot that has not been yet.
+    pub reboot_pending: bool,
+    /// How many bundles were applied before the last one, and not taken back either.
+    pub earlier: usize,
+    /// What the last revert left as it was.
+    pub kept: Vec<Kept>,
+}
+
+/// A bundle that was applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct AppliedBundle {
+    /// The digest of its signed root.
+    pub digest: Digest,
+    /// What it said of itself.
+    pub bundle: Option<Known>,
+    /// How far it is.
+    pub state: TxState,
+    /// The steps of its plan.
+    pub steps: Vec<CheckedStep>,
+    /// The paths that the steps changed by themselves, with what they were to become.
+    pub changes: Vec<ChangedPath>,
+}
+
+/// A step, and whether it still holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CheckedStep {
+    /// The step in a line.
+    pub summary: String,
+    /// Whether what it was for is true.
+    pub holds: bool,
+}
+
+/// A path that was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ChangedPath {
+    /// Which path.
+    pub path: HostPath,
+    /// What it was to become.
+    pub becomes: Becomes,
+}
+
+/// What a path was to become.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Becomes {
+    /// This.
+    Node(Node),
+    /// What it was, with these words added: all else in the file is the node's own.
+    WithWords(Vec<KernelWord>),
+    /// Nothing.
+    Nothing,
+}
+
+/// Where a host stands, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// Nothing is applied.
+    Nothing,
+    /// Everything that was applied holds.
+    Holds,
+    /// Something that was applied is not true any more.
+    Drifted,
+    /// An apply or a revert was interrupted, or something could not be rebuilt.
+    Unfinished,
+}
+
+impl Standpoint {
+    /// Where the host stands, in a word.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let Some(applied) = &self.applied else {
+            return if self.stale.is_empty() { Standing::Nothing } else { Standing::Unfinished };
+        };
+        if applied.state != TxState::Applied || !self.stale.is_empty() {
+            Standing::Unfinished
+        } else if applied.steps.iter().all(|step| step.holds) {
+            Standing::Holds
+        } else {
+            Standing::Drifted
+        }
+    }
+}
+
+/// Look at the host and its journal. Nothing is made that is not there.
+pub fn look(target: Target) -> anyhow::Result<Standpoint> {
+    let Some(machine) = target.find_machine()? else { return Ok(Standpoint::default()) };
+    let mut open = machine.transactions()?;
+    let kept = open.last().map(|tx| tx.kept.clone()).unwrap_or_default();
+    open.retain(|tx| tx.state != TxState::Reverted);
+    let stale = machine.dirty()?;
+    let Some(last) = open.pop() else {
+        return Ok(Standpoint { stale, kept, ..Standpoint::default() });
+    };
+    let entries = machine.entries(last.id)?;
+    let reboot_pending =
+        last.new.boot == machine.boot()? && entries.iter().filter_map(Entry::path).any(awaits_boot);
+    let applied = Some(describe(&machine, &last, &entries)?);
+    Ok(Standpoint { applied, stale, reboot_pending, earlier: open.len(), kept })
+}
+
+fn describe(
+    machine: &Machine,
+    tx: &Transaction,
+    entries: &[Entry],
+) -> anyhow::Result<AppliedBundle> {
+    let mut steps = Vec::new();
+    for step in Plan::parse(&tx.new.plan)?.steps() {
+        let holds = step.check(machine.look())? == Status::Done;
+        steps.push(CheckedStep { summary: step.summary(), holds });
+    }
+    let own = entries.iter().filter(|entry| entry.by.is_none());
+    let changes = own.filter_map(|entry| changed(&entry.change));
+    let digest = tx.new.bundle;
+    let bundle = Bundles::load(machine.look())?.get(digest).cloned();
+    Ok(AppliedBundle { digest, bundle, state: tx.state, steps, changes: changes.collect() })
+}
+
+fn changed(change: &Change) -> Option<ChangedPath> {
+    let Change::Put { path, after, words, .. } = change else { return None };
+    let becomes = match after {
+        Some(_) if !words.is_empty() => Becomes::WithWords(words.clone()),
+        Some(node) => Becomes::Node(node.clone()),
+        None => Becomes::Nothing,
+    };
+    Some(ChangedPath { path: path.clone(), becomes })
+}

@@ -1,0 +1,106 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use vgpu_keys::{Channel, Principal};
+use vgpu_manifest::{Bundle, BundleName, Digest, HostPath, Verified};
+
+use crate::host::{Host, HostError, Look};
+use crate::state;
+use crate::trust::Candidate;
+
+/// What the bundles that were staged on this host said of themselves, by the digest of their root.
+///
+/// The journal knows a bundle by that digest only, and the medium may be gone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Bundles(BTreeMap<Digest, Known>);
+
+/// What one bundle said of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Known {
+    /// Its name.
+    pub name: BundleName,
+    /// Its channel.
+    pub channel: Channel,
+    /// Its place in the channel.
+    pub sequence: u64,
+    /// Whose signatures counted when it was staged.
+    pub signed_by: BTreeSet<Principal>,
+}
+
+/// What was written down of bundles cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BundlesError {
+    /// It is not what this program writes.
+    #[error("{path} is damaged: {source}")]
+    Damaged {
+        /// The file.
+        path: HostPath,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// The host would not show or take it.
+    #[error(transparent)]
+    Host(#[from] HostError),
+}
+
+fn path() -> HostPath {
+    state::below_dir(&state::dir(), "bundles.json")
+}
+
+impl Bundles {
+    /// What this host remembers.
+    pub fn load(look: &dyn Look) -> Result<Self, BundlesError> {
+        let path = path();
+        match look.read(&path)? {
+            None => Ok(Self::default()),
+            Some(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|source| BundlesError::Damaged { path, source }),
+        }
+    }
+
+    /// The bundle whose root has this digest.
+    #[must_use]
+    pub fn get(&self, digest: Digest) -> Option<&Known> {
+        self.0.get(&digest)
+    }
+
+    /// Remember `bundle`, durably.
+    pub fn add(
+        &mut self,
+        host: &mut dyn Host,
+        bundle: &Bundle<Verified>,
+    ) -> Result<(), BundlesError> {
+        let known = Known::of(bundle);
+        if self.0.insert(bundle.digest(), known.clone()) == Some(known) {
+            return Ok(());
+        }
+        let path = path();
+        let mut text = serde_json::to_vec_pretty(self)
+            .map_err(|source| BundlesError::Damaged { path: path.clone(), source })?;
+        text.push(b'\n');
+        Ok(state::replace(host, &path, &text, state::private())?)
+    }
+}
+
+impl Known {
+    /// What `bundle` says of itself.
+    #[must_use]
+    pub fn of(bundle: &Bundle<Verified>) -> Self {
+        let manifest = bundle.manifest();
+        Self {
+            name: manifest.name.clone(),
+            channel: manifest.channel.clone(),
+            sequence: manifest.sequence,
+            signed_by: bundle.trusted().principals.clone(),
+        }
+    }
+
+    /// What the floors know it by.
+    #[must_use]
+    pub fn candidate(&self, bundle: Digest) -> Candidate {
+        Candidate { channel: self.channel.clone(), sequence: self.sequence, bundle }
+    }
+}

@@ -1,0 +1,110 @@
+use std::collections::BTreeMap;
+
+use vgpu_manifest::HostPath;
+
+use crate::host::{HostError, Look, Node};
+use crate::journal::Change;
+use crate::state;
+use crate::ui::ByteSize;
+
+/// What is kept free beside the bytes that are counted: the journal, folders, rounding.
+const RESERVE: u64 = 16 << 20;
+
+/// How much space an apply takes, in bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Needs {
+    /// By the folder in which it is needed.
+    by_folder: BTreeMap<HostPath, u64>,
+}
+
+/// The host has too little space, or does not say. Nothing has been written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpaceError {
+    /// There is too little.
+    #[error("{folder} has {} free, and {} are needed there", ByteSize(*.free), ByteSize(*.needed))]
+    TooLittle {
+        /// Where.
+        folder: HostPath,
+        /// How many bytes can be written there.
+        free: u64,
+        /// How many would be.
+        needed: u64,
+    },
+    /// The host would not say.
+    #[error(transparent)]
+    Host(#[from] HostError),
+}
+
+/// What it takes to stage `bytes` and then make these changes.
+///
+/// On most hosts all folders are on one file system, which has to hold the sum. Where they are
+/// not, this asks for more than is needed beside the store, and for no more than that elsewhere.
+#[must_use]
+pub fn needs(bytes: u64, changes: &[Change]) -> Needs {
+    let mut by_folder: BTreeMap<HostPath, u64> = BTreeMap::new();
+    let size = |node: &Option<Node>| {
+        node.as_ref().and_then(Node::content).map_or(0, |content| content.size)
+    };
+    let mut at_the_store = bytes;
+    for change in changes {
+        let Change::Put { path, before, after, .. } = change else { continue };
+        at_the_store += size(before) + size(after);
+        if let Some(folder) = path.parent() {
+            *by_folder.entry(folder).or_default() += size(after);
+        }
+    }
+    *by_folder.entry(state::store()).or_default() += at_the_store;
+    for needed in by_folder.values_mut().filter(|needed| **needed > 0) {
+        *needed += RESERVE;
+    }
+    Needs { by_folder }
+}
+
+impl Needs {
+    /// Check that the host has that much.
+    pub fn check(&self, look: &dyn Look) -> Result<(), SpaceError> {
+        for (folder, &needed) in &self.by_folder {
+            let free = look.free_space(folder)?;
+            if needed > free {
+                return Err(SpaceError::TooLittle { folder: folder.clone(), free, needed });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vgpu_manifest::Mode;
+
+    use super::*;
+    use crate::host::Content;
+    use crate::state::fixed;
+
+    fn file(bytes: &[u8]) -> Option<Node> {
+        Some(Node::file(Content::of(bytes), Mode::FILE))
+    }
+
+    fn put(path: &str, before: Option<Node>, after: Option<Node>) -> Change {
+        Change::Put { path: fixed(path), named: None, before, after, words: Vec::new() }
+    }
+
+    #[test]
+    fn the_store_also_holds_what_is_replaced() {
+        let changes = [
+            put("/etc/a", file(b"12345"), file(b"123")),
+            put("/usr/lib/b", None, file(b"1234567")),
+            put("/etc/c", file(b"1"), None),
+        ];
+        let needs = needs(1000, &changes).by_folder;
+        assert_eq!(needs[&state::store()], 1000 + 5 + 3 + 7 + 1 + RESERVE);
+        assert_eq!(needs[&fixed("/etc")], 3 + RESERVE);
+        assert_eq!(needs[&fixed("/usr/lib")], 7 + RESERVE);
+    }
+
+    #[test]
+    fn nothing_to_write_needs_nothing() {
+        assert_eq!(needs(0, &[]).by_folder[&state::store()], 0);
+    }
+}

@@ -1,0 +1,268 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use vgpu_keys::Channel;
+use vgpu_manifest::{Bundle, Digest, HostPath, Verified};
+
+use crate::host::{Host, HostError, Look};
+use crate::state;
+
+/// How many bundles are remembered for each channel.
+const REMEMBERED: usize = 32;
+
+/// From which bundle on each channel is accepted, and which bundles have passed their proof here.
+///
+/// The floor of a channel rises when a bundle has passed its proof on this host, never because
+/// one was looked at. So whatever a bundle breaks, the last one that worked can be applied again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Floors(BTreeMap<Channel, Floor>);
+
+/// What is known of one channel.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Floor {
+    /// The lowest sequence that is accepted.
+    pub sequence: u64,
+    /// The bundles that passed their proof, the latest last.
+    pub proven: Vec<Proven>,
+}
+
+/// A bundle that has passed its proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Proven {
+    /// Its sequence.
+    pub sequence: u64,
+    /// The digest of its signed root.
+    pub bundle: Digest,
+}
+
+/// A bundle that asks to be let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its channel.
+    pub channel: Channel,
+    /// Its sequence in that channel.
+    pub sequence: u64,
+    /// The digest of its signed root.
+    pub bundle: Digest,
+}
+
+impl Candidate {
+    /// What `bundle` says of itself.
+    #[must_use]
+    pub fn of(bundle: &Bundle<Verified>) -> Self {
+        let manifest = bundle.manifest();
+        let (channel, sequence) = (manifest.channel.clone(), manifest.sequence);
+        Self { channel, sequence, bundle: bundle.digest() }
+    }
+}
+
+/// A bundle is not accepted because of what was proven before, or the memory of that is lost.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FloorError {
+    /// It is older than what has been proven.
+    #[error(
+        "the bundle has sequence {sequence}, and this host accepts channel `{channel}` from {floor} on"
+    )]
+    Below {
+        /// The channel.
+        channel: Channel,
+        /// The sequence of the bundle.
+        sequence: u64,
+        /// The lowest that is accepted.
+        floor: u64,
+    },
+    /// Two bundles have the same place in a channel.
+    #[error(
+        "the bundle has the sequence {sequence} of channel `{channel}`, but is not the bundle that was proven here under that number: that one is {proven}, this one {bundle}"
+    )]
+    Another {
+        /// The channel.
+        channel: Channel,
+        /// The sequence of both.
+        sequence: u64,
+        /// The digest of the one that was proven.
+        proven: Digest,
+        /// The digest of the other one.
+        bundle: Digest,
+    },
+    /// What was written down cannot be read.
+    #[error("{path} is damaged: {source}")]
+    Damaged {
+        /// The file.
+        path: HostPath,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// The host would not show or take what has to be remembered.
+    #[error(transparent)]
+    Host(#[from] HostError),
+}
+
+fn path() -> HostPath {
+    state::below_dir(&state::dir(), "floors.json")
+}
+
+impl Floors {
+    /// What this host remembers.
+    pub fn load(look: &dyn Look) -> Result<Self, FloorError> {
+        let path = path();
+        match look.read(&path)? {
+            None => Ok(Self::default()),
+            Some(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|source| FloorError::Damaged { path, source }),
+        }
+    }
+
+    /// Remember this, durably.
+    pub fn save(&self, host: &mut dyn Host) -> Result<(), FloorError> {
+        let path = path();
+        let mut text = serde_json::to_vec_pretty(self)
+            .map_err(|source| FloorError::Damaged { path: path.clone(), source })?;
+        text.push(b'\n');
+        Ok(state::replace(host, &path, &text, state::private())?)
+    }
+
+    /// What is known of each channel.
+    pub fn iter(&self) -> impl Iterator<Item = (&Channel, &Floor)> {
+        self.0.iter()
+    }
+
+    /// What is known of `channel`, if anything is.
+    #[must_use]
+    pub fn get(&self, channel: &Channel) -> Option<&Floor> {
+        self.0.get(channel)
+    }
+
+    /// Whether `candidate` may be applied.
+    ///
+    /// Besides everything from the floor on, that is the last bundle which was proven before the
+    /// latest: the way back.
+    pub fn admit(&self, candidate: &Candidate) -> Result<(), FloorError> {
+        let Some(floor) = self.0.get(&candidate.channel) else { return Ok(()) };
+        let Candidate { channel, sequence, bundle } = candidate.clone();
+        let twin = floor.proven.iter().rfind(|proven| proven.sequence == sequence);
+        if let Some(proven) = twin.map(|twin| twin.bundle).filter(|proven| *proven != bundle) {
+            return Err(FloorError::Another { channel, sequence, proven, bundle });
+        }
+        let is_way_back = floor.proven.iter().rev().take(2).any(|proven| proven.bundle == bundle);
+        if sequence < floor.sequence && !is_way_back {
+            return Err(FloorError::Below { channel, sequence, floor: floor.sequence });
+        }
+        Ok(())
+    }
+
+    /// `candidate` has passed its proof. Whether that is news.
+    pub fn prove(&mut self, candidate: &Candidate) -> bool {
+        let before = self.0.get(&candidate.channel).cloned();
+        let floor = self.0.entry(candidate.channel.clone()).or_default();
+        let proven = Proven { sequence: candidate.sequence, bundle: candidate.bundle };
+        floor.proven.retain(|other| *other != proven);
+        floor.proven.push(proven);
+        let excess = floor.proven.len().saturating_sub(REMEMBERED);
+        floor.proven.drain(..excess);
+        floor.sequence = floor.sequence.max(candidate.sequence);
+        before.as_ref() != Some(floor)
+    }
+
+    /// Accept `channel` from `sequence` on, whatever was proven, and return the floor that was.
+    ///
+    /// Bundles below a raised floor lose their way back. Above a lowered one they are forgotten:
+    /// the numbers that were used by mistake are free again.
+    pub fn set(&mut self, channel: &Channel, sequence: u64) -> u64 {
+        let floor = self.0.entry(channel.clone()).or_default();
+        let before = floor.sequence;
+        if sequence < before {
+            floor.proven.retain(|proven| proven.sequence <= sequence);
+        } else {
+            floor.proven.retain(|proven| proven.sequence >= sequence);
+        }
+        floor.sequence = sequence;
+        before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::mem::MemHost;
+
+    fn bundle(sequence: u64, text: &str) -> Candidate {
+        let channel = "stable".parse().unwrap();
+        Candidate { channel, sequence, bundle: Digest::of(text.as_bytes()) }
+    }
+
+    #[test]
+    fn a_floor_rises_with_what_was_proven_and_the_way_back_stays_open() {
+        let mut floors = Floors::default();
+        assert!(floors.admit(&bundle(1, "one")).is_ok());
+        assert!(floors.prove(&bundle(3, "three")));
+        assert!(!floors.prove(&bundle(3, "three")), "that is no news");
+        assert!(matches!(floors.admit(&bundle(2, "two")), Err(FloorError::Below { floor: 3, .. })));
+        assert!(matches!(floors.admit(&bundle(3, "other")), Err(FloorError::Another { .. })));
+        assert!(floors.admit(&bundle(3, "three")).is_ok());
+
+        floors.prove(&bundle(5, "five"));
+        assert!(floors.admit(&bundle(3, "three")).is_ok(), "the way back");
+        assert!(floors.admit(&bundle(3, "other")).is_err());
+        assert!(floors.admit(&bundle(4, "four")).is_err(), "it was never proven here");
+        floors.prove(&bundle(3, "three"));
+        assert_eq!(floors.get(&"stable".parse().unwrap()).unwrap().sequence, 5);
+        assert!(
+            floors.admit(&bundle(5, "five")).is_ok() && floors.admit(&bundle(3, "three")).is_ok()
+        );
+
+        floors.prove(&bundle(6, "six"));
+        floors.prove(&bundle(7, "seven"));
+        assert!(floors.admit(&bundle(3, "three")).is_err(), "two proofs ago");
+        assert!(floors.admit(&bundle(6, "six")).is_ok());
+    }
+
+    #[test]
+    fn another_channel_has_a_floor_of_its_own() {
+        let mut floors = Floors::default();
+        floors.prove(&bundle(9, "nine"));
+        let other = Candidate { channel: "edge".parse().unwrap(), ..bundle(1, "one") };
+        assert!(floors.admit(&other).is_ok());
+    }
+
+    #[test]
+    fn an_overrun_is_repaired_by_hand() {
+        let mut floors = Floors::default();
+        let channel = "stable".parse().unwrap();
+        floors.prove(&bundle(4, "four"));
+        floors.prove(&bundle(999_999, "mistake"));
+        assert_eq!(floors.set(&channel, 4), 999_999);
+        assert!(floors.admit(&bundle(5, "five")).is_ok());
+        assert!(floors.admit(&bundle(4, "other")).is_err(), "four is still the four that it was");
+        assert!(floors.admit(&bundle(999_999, "another")).is_ok());
+
+        assert_eq!(floors.set(&channel, 6), 4);
+        assert!(floors.admit(&bundle(4, "four")).is_err(), "whoever raises a floor means it");
+    }
+
+    #[test]
+    fn what_is_remembered_is_read_back_and_damage_is_named() {
+        let mut host = MemHost::default();
+        state::prepare(&mut host).unwrap();
+        let mut floors = Floors::default();
+        floors.prove(&bundle(9, "nine"));
+        floors.save(&mut host).unwrap();
+        assert_eq!(Floors::load(&host).unwrap(), floors);
+        host.place(path().as_path().as_str(), "{\"stable\":{}}");
+        assert!(matches!(Floors::load(&host), Err(FloorError::Damaged { .. })));
+    }
+
+    #[test]
+    fn only_so_many_are_remembered() {
+        let mut floors = Floors::default();
+        for sequence in 0..100 {
+            floors.prove(&bundle(sequence, &sequence.to_string()));
+        }
+        let (_, floor) = floors.iter().next().unwrap();
+        assert_eq!((floor.proven.len(), floor.proven[0].sequence), (REMEMBERED, 68));
+    }
+}

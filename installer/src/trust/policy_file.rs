@@ -1,0 +1,116 @@
+use vgpu_keys::{Policy, PolicyError};
+use vgpu_manifest::Mode;
+
+use super::dir;
+use crate::host::{Host, HostError, Look, Meta, Node};
+use crate::state::{ensure_dir, fixed, replace};
+
+/// The one document that counts. The two files beside it are made from it, for `ssh-keygen`.
+pub const POLICY: &str = "/etc/vgpu-offline/policy.toml";
+const ALLOWED_SIGNERS: &str = "/etc/vgpu-offline/allowed_signers";
+const REVOKED_KEYS: &str = "/etc/vgpu-offline/revoked_keys";
+
+/// The host does not say whom it trusts.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrustError {
+    /// Nobody has been trusted yet.
+    #[error("this host trusts nobody yet: there is no {POLICY}")]
+    Nobody,
+    /// Others than root could have written the policy.
+    #[error("{POLICY} cannot be relied on: {why}")]
+    Unsafe {
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The policy cannot be read.
+    #[error("{POLICY} cannot be used")]
+    Policy(#[from] PolicyError),
+    /// The host would not show the policy, or take a new one.
+    #[error(transparent)]
+    Host(#[from] HostError),
+}
+
+/// The policy of the host; `None` if it trusts nobody yet.
+pub fn load(look: &dyn Look) -> Result<Option<Policy>, TrustError> {
+    let path = fixed(POLICY);
+    match look.node(&path)? {
+        None => return Ok(None),
+        Some(Node::File { meta, .. }) => check(&meta)?,
+        Some(_) => return Err(TrustError::Unsafe { why: "it is not a regular file" }),
+    }
+    let document = look.read(&path)?.unwrap_or_default();
+    Ok(Some(Policy::parse(&document)?))
+}
+
+/// The policy of the host, which must have one.
+pub fn require(look: &dyn Look) -> Result<Policy, TrustError> {
+    load(look)?.ok_or(TrustError::Nobody)
+}
+
+fn check(meta: &Meta) -> Result<(), TrustError> {
+    let mode = meta.mode.to_string();
+    let others_write = mode.bytes().skip(2).any(|digit| (digit - b'0') & 2 != 0);
+    match (meta.uid, others_write) {
+        (0, false) => Ok(()),
+        (0, true) => Err(TrustError::Unsafe { why: "others than root may write it" }),
+        _ => Err(TrustError::Unsafe { why: "it does not belong to root" }),
+    }
+}
+
+/// Make `policy`, whose text is `document`, the policy of the host.
+pub fn save(host: &mut dyn Host, policy: &Policy, document: &[u8]) -> Result<(), TrustError> {
+    for folder in [fixed("/etc"), dir()] {
+        ensure_dir(host, &folder, Mode::DIR)?;
+    }
+    replace(host, &fixed(POLICY), document, Mode::FILE)?;
+    // From here on the new policy is in force; a cut leaves copies that are a version behind.
+    let signers = policy.allowed_signers().to_string();
+    replace(host, &fixed(ALLOWED_SIGNERS), signers.as_bytes(), Mode::FILE)?;
+    let revoked = policy.revoked_keys().to_string();
+    replace(host, &fixed(REVOKED_KEYS), revoked.as_bytes(), Mode::FILE)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::mem::MemHost;
+
+    const DOCUMENT: &str = "version = 1\nthreshold = 1\nchannels = [\"stable\"]\nsigners = '''\n\
+        alice namespaces=\"vgpu-bundle\" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea\n\
+        '''\nrevoked = '''\n'''\n";
+
+    #[test]
+    fn what_is_saved_is_loaded_and_exported() {
+        let mut host = MemHost::default();
+        assert!(load(&host).unwrap().is_none());
+        assert!(matches!(require(&host), Err(TrustError::Nobody)));
+        let policy = Policy::parse(DOCUMENT.as_bytes()).unwrap();
+        save(&mut host, &policy, DOCUMENT.as_bytes()).unwrap();
+        assert_eq!(require(&host).unwrap(), policy);
+        assert_eq!(host.text_of(POLICY).as_deref(), Some(DOCUMENT));
+        let line = host.text_of(ALLOWED_SIGNERS).unwrap();
+        assert!(line.starts_with("alice namespaces=\"vgpu-bundle\" ssh-ed25519 "), "{line}");
+        assert_eq!(host.text_of(REVOKED_KEYS).as_deref(), Some(""));
+    }
+
+    #[test]
+    fn a_policy_that_others_could_have_written_is_refused() {
+        for (mode, uid, good) in [
+            ("0644", 0, true),
+            ("0600", 0, true),
+            ("0664", 0, false),
+            ("0646", 0, false),
+            ("0644", 7, false),
+        ] {
+            let mut host = MemHost::default();
+            let meta = Meta { uid, ..Meta::root(mode.parse().unwrap()) };
+            host.place_as(POLICY, DOCUMENT.as_bytes(), meta);
+            assert_eq!(load(&host).is_ok(), good, "{mode} {uid}");
+        }
+        let mut host = MemHost::default();
+        host.place_node(POLICY, Node::link("/tmp/policy"), b"");
+        assert!(matches!(load(&host), Err(TrustError::Unsafe { .. })));
+    }
+}

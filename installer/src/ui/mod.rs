@@ -1,0 +1,211 @@
+//! How the program talks: what was asked for goes to stdout, all else to stderr.
+
+mod date;
+mod progress;
+mod size;
+
+use std::fmt::Display;
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+
+pub use self::date::Date;
+pub use self::progress::Progress;
+pub use self::size::ByteSize;
+
+/// Whether colours may be used where a terminal shows them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colour {
+    /// Where there is a terminal.
+    Auto,
+    /// Nowhere: `--no-color` or `NO_COLOR`.
+    Never,
+}
+
+/// What a word is to look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// It went well.
+    Good,
+    /// It went wrong.
+    Bad,
+    /// It deserves a look.
+    Warn,
+    /// It is said by the way.
+    Dim,
+}
+
+/// The one who talks.
+#[derive(Debug, Clone, Copy)]
+pub struct Ui {
+    out: Stream,
+    err: Stream,
+    asks: Asks,
+}
+
+/// What one of the two streams is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stream {
+    Colourful,
+    PlainTerminal,
+    Lines,
+}
+
+/// Whether there is somebody to answer a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    Somebody,
+    Nobody,
+}
+
+/// There is no terminal on which a question could be asked.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no terminal to ask on")]
+pub struct NobodyThere;
+
+impl Ui {
+    /// Talk on the streams of this process.
+    #[must_use]
+    pub fn new(colour: Colour) -> Self {
+        let stream = |is_terminal| match (is_terminal, colour) {
+            (false, _) => Stream::Lines,
+            (true, Colour::Never) => Stream::PlainTerminal,
+            (true, Colour::Auto) => Stream::Colourful,
+        };
+        let (out, err) = (stream(io::stdout().is_terminal()), stream(io::stderr().is_terminal()));
+        let asks = io::stdin().is_terminal() && err != Stream::Lines;
+        Self { out, err, asks: if asks { Asks::Somebody } else { Asks::Nobody } }
+    }
+
+    /// Say a line on stderr.
+    pub fn say(&self, line: impl Display) {
+        // Nobody is left to complain to when stderr is closed.
+        let _ = writeln!(io::stderr(), "{line}");
+    }
+
+    /// Print a line of what was asked for.
+    pub fn print(&self, line: impl Display) -> io::Result<()> {
+        writeln!(io::stdout().lock(), "{line}")
+    }
+
+    /// Print a document that ends in a line feed of its own.
+    pub fn print_document(&self, document: &str) -> io::Result<()> {
+        io::stdout().lock().write_all(document.as_bytes())
+    }
+
+    /// `text` as it is to look on stdout.
+    #[must_use]
+    pub fn paint(&self, tone: Tone, text: &str) -> String {
+        paint(self.out, tone, text)
+    }
+
+    /// `text` as it is to look on stderr.
+    #[must_use]
+    pub fn paint_talk(&self, tone: Tone, text: &str) -> String {
+        paint(self.err, tone, text)
+    }
+
+    /// Show how far work on `total` bytes is, on a terminal.
+    #[must_use]
+    pub fn progress(&self, verb: &'static str, total: u64) -> Progress {
+        Progress::new(verb, total, self.err != Stream::Lines)
+    }
+
+    /// Whether a question would be answered.
+    #[must_use]
+    pub fn can_ask(&self) -> bool {
+        self.asks == Asks::Somebody
+    }
+
+    /// Ask a question and return the answer, without blanks around it. The end of input is an
+    /// empty answer.
+    pub fn ask(&self, question: &str) -> Result<String, NobodyThere> {
+        if !self.can_ask() {
+            return Err(NobodyThere);
+        }
+        let _ = write!(io::stderr(), "{question} ");
+        let _ = io::stderr().flush();
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer).map_err(|_| NobodyThere)?;
+        Ok(answer.trim().to_owned())
+    }
+
+    /// Ask whether to go on. Only a clear yes is one.
+    pub fn confirm(&self, question: &str) -> Result<Answer, NobodyThere> {
+        let answer = self.ask(&format!("{question} [y/N]"))?;
+        Ok(match answer.to_lowercase().as_str() {
+            "y" | "yes" => Answer::Yes,
+            _ => Answer::No,
+        })
+    }
+}
+
+/// What somebody answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Go on.
+    Yes,
+    /// Do not.
+    No,
+}
+
+fn paint(stream: Stream, tone: Tone, text: &str) -> String {
+    if stream != Stream::Colourful {
+        return text.to_owned();
+    }
+    let code = match tone {
+        Tone::Good => "32",
+        Tone::Bad => "1;31",
+        Tone::Warn => "33",
+        Tone::Dim => "2",
+    };
+    format!("\u{1b}[{code}m{text}\u{1b}[0m")
+}
+
+/// `text` on one line, without anything that a terminal takes for more than a character.
+///
+/// Errors escape what comes from outside where they quote it. This is the net below them: names
+/// from bundles and from the system end up in messages of libraries as well.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || is_invisible(c) {
+            safe.extend(c.escape_debug());
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+/// What hides or reorders the text around it.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+}
+
+/// Several lines, each of them [`printable`].
+#[must_use]
+pub fn printable_lines(text: &str) -> String {
+    text.lines().map(printable).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_reaches_a_terminal_that_it_would_obey() {
+        assert_eq!(printable("naïve `a/b` 日本"), "naïve `a/b` 日本");
+        assert_eq!(printable("a\u{1b}[2J\r\nb\u{9b}c"), "a\\u{1b}[2J\\r\\nb\\u{9b}c");
+        assert_eq!(printable("x\u{202e}gpj.exe"), "x\\u{202e}gpj.exe");
+        assert_eq!(printable_lines("a\r\nb\u{7}"), "a\nb\\u{7}");
+    }
+
+    #[test]
+    fn colours_are_for_terminals_that_may_have_them() {
+        assert_eq!(paint(Stream::Lines, Tone::Bad, "x"), "x");
+        assert_eq!(paint(Stream::PlainTerminal, Tone::Bad, "x"), "x");
+        assert_eq!(paint(Stream::Colourful, Tone::Good, "x"), "\u{1b}[32mx\u{1b}[0m");
+    }
+}
