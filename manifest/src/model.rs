@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::{MAX_ITEM, MAX_ITEMS};
 use crate::name::{NameCollision, check_distinct};
+use crate::object::{object, objects};
 use vgpu_keys::Channel;
 
 use crate::{BundleName, CHUNK, Digest, ItemId, ItemName, ProgramVersion, Wants, tree_digest};
@@ -29,9 +30,10 @@ pub struct Manifest {
     /// decides nothing.
     pub created: u64,
     /// What it asks of a host.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub wants: Wants,
     /// The payload, in the order in which it is applied.
+    #[serde(deserialize_with = "objects")]
     pub items: Vec<Item>,
 }
 
@@ -56,9 +58,10 @@ pub struct ItemFields {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chunks: Vec<Digest>,
     /// How its bytes are to be understood.
-    #[serde(default, skip_serializing_if = "Content::is_plain")]
+    #[serde(default, skip_serializing_if = "Content::is_plain", deserialize_with = "object")]
     pub content: Content,
     /// Where it came from.
+    #[serde(deserialize_with = "object")]
     pub origin: Origin,
 }
 
@@ -86,7 +89,7 @@ impl ItemMode {
 
 /// How the bytes of an item are to be understood.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(tag = "kind", rename_all = "kebab-case", from = "ContentFields")]
 pub enum Content {
     /// As they are.
     #[default]
@@ -101,6 +104,27 @@ pub enum Content {
     },
 }
 
+/// [`Content`] as it is read. Serde denies unknown fields only where there are fields, if none.
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+enum ContentFields {
+    Plain {},
+    #[serde(rename_all = "kebab-case")]
+    Tree {
+        unpacked: u64,
+        window_log: u8,
+    },
+}
+
+impl From<ContentFields> for Content {
+    fn from(fields: ContentFields) -> Self {
+        match fields {
+            ContentFields::Plain {} => Self::Plain,
+            ContentFields::Tree { unpacked, window_log } => Self::Tree { unpacked, window_log },
+        }
+    }
+}
+
 impl Content {
     fn is_plain(&self) -> bool {
         *self == Self::Plain
@@ -109,7 +133,7 @@ impl Content {
 
 /// Where an item came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(tag = "kind", rename_all = "kebab-case", from = "OriginFields")]
 pub enum Origin {
     /// The builder's own file.
     File,
@@ -120,6 +144,25 @@ pub enum Origin {
         /// The address that served it, without user name, password or query.
         url: String,
     },
+}
+
+/// [`Origin`] as it is read, like [`ContentFields`].
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+enum OriginFields {
+    File {},
+    Folder {},
+    Url { url: String },
+}
+
+impl From<OriginFields> for Origin {
+    fn from(fields: OriginFields) -> Self {
+        match fields {
+            OriginFields::File {} => Self::File,
+            OriginFields::Folder {} => Self::Folder,
+            OriginFields::Url { url } => Self::Url { url },
+        }
+    }
 }
 
 impl Item {
@@ -136,6 +179,9 @@ impl Item {
         }
         if matches!(fields.content, Content::Tree { window_log, .. } if window_log > 27) {
             return Err(error(ItemFault::Window));
+        }
+        if matches!(&fields.origin, Origin::Url { url } if url.chars().any(char::is_control)) {
+            return Err(error(ItemFault::Address));
         }
         Ok(Self(fields))
     }
@@ -243,6 +289,8 @@ enum ItemFault {
     Chunks { size: u64, expected: u64, actual: usize },
     #[error("its window is larger than 2^27 bytes")]
     Window,
+    #[error("its address has control characters")]
+    Address,
 }
 
 /// Why a manifest, although signed, is not used.

@@ -3,8 +3,10 @@
 //! The installer's planner turns wants and facts into steps. A want never says how: whether a
 //! kernel word goes into a GRUB drop-in or into `/etc/kernel/cmdline` is for the planner.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::object::objects;
 use crate::text::{is_word, text};
 use crate::{HostPath, ItemName, Mode};
 
@@ -25,13 +27,17 @@ pub struct Wants {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub modprobe: Vec<ModprobeLine>,
     /// Items to place as files.
-    #[serde(rename = "file", skip_serializing_if = "Vec::is_empty")]
+    #[serde(rename = "file", skip_serializing_if = "Vec::is_empty", deserialize_with = "objects")]
     pub files: Vec<WantedFile>,
     /// Systemd units to place.
-    #[serde(rename = "unit", skip_serializing_if = "Vec::is_empty")]
+    #[serde(rename = "unit", skip_serializing_if = "Vec::is_empty", deserialize_with = "objects")]
     pub units: Vec<WantedUnit>,
     /// Drop-ins for systemd units that the host or a package has.
-    #[serde(rename = "drop-in", skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        rename = "drop-in",
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "objects"
+    )]
     pub drop_ins: Vec<WantedDropIn>,
 }
 
@@ -58,7 +64,8 @@ pub enum Iommu {
 pub struct WantedFile {
     /// The item.
     pub item: ItemName,
-    /// Where it goes.
+    /// Where it goes. It has no control characters.
+    #[serde(deserialize_with = "printable")]
     pub path: HostPath,
     /// Its permission bits; owner and group are root.
     #[serde(default = "plain")]
@@ -67,6 +74,16 @@ pub struct WantedFile {
 
 fn plain() -> Mode {
     Mode::FILE
+}
+
+/// A host may have files with line breaks in their names; nobody needs to bring it another one.
+fn printable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HostPath, D::Error> {
+    let path = HostPath::deserialize(deserializer)?;
+    if path.as_path().as_str().chars().any(char::is_control) {
+        let shown = path.as_path().as_str().escape_debug();
+        return Err(D::Error::custom(format!("the path `{shown}` has control characters")));
+    }
+    Ok(path)
 }
 
 /// An item that becomes a systemd unit under `/etc/systemd/system`.
