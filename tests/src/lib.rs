@@ -2,6 +2,7 @@
 
 pub mod nodes;
 pub mod programs;
+pub mod sample;
 pub mod scratch;
 pub mod skip;
 pub mod tree;

@@ -1,0 +1,5 @@
+# The name of an item has a dot as a part, a second spelling of the same file.
+. "${0%/*}/../lib.sh"
+
+misname 'conf/./evil' 'conf/./evil'
+see ' conf/\./evil$'

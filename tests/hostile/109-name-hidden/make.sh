@@ -1,0 +1,5 @@
+# An item is a hidden file.
+. "${0%/*}/../lib.sh"
+
+misname '.bashrc' '.bashrc'
+see ' \.bashrc$'

@@ -1,0 +1,4 @@
+# An item has no name.
+. "${0%/*}/../lib.sh"
+
+misname '' ''

@@ -1,0 +1,6 @@
+# A program becomes one that everybody may change.
+. "${0%/*}/../lib.sh"
+
+cp "$good" "$out"
+printf '0000777' | header bin/tool 100
+see '^-rwxrwxrwx.* bin/tool$'

@@ -1,0 +1,6 @@
+# The first header is not canonical either: everybody may write the signatures.
+. "${0%/*}/../lib.sh"
+
+cp "$good" "$out"
+printf '0000666' | header SIGNATURES 100
+see '^-rw-rw-rw- .* SIGNATURES$'

@@ -1,0 +1,5 @@
+# Zeros follow the two blocks at the end, as tar writes them by default.
+. "${0%/*}/../lib.sh"
+
+unpack
+pack -b20

@@ -1,0 +1,4 @@
+# The manifest has a field that nobody knows.
+. "${0%/*}/../lib.sh"
+
+misstate '"name": "sample"' '"name": "sample", "run-as-root": "id"'

@@ -1,0 +1,4 @@
+# The channel is missing.
+. "${0%/*}/../lib.sh"
+
+misstate '"channel": "stable",' ''

@@ -1,0 +1,4 @@
+# The bundle is empty.
+. "${0%/*}/../lib.sh"
+
+: >"$out"

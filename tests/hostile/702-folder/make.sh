@@ -1,0 +1,4 @@
+# The bundle is a folder.
+. "${0%/*}/../lib.sh"
+
+mkdir "$out"

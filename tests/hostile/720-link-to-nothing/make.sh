@@ -1,0 +1,4 @@
+# The bundle is a link to something that is not there.
+. "${0%/*}/../lib.sh"
+
+ln -s nowhere "$out"

@@ -1,0 +1,62 @@
+//! A folder of the collection.
+
+use std::fs;
+use std::process::Command;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use vgpu_tests::sample::Sample;
+
+/// One way in which a bundle can be wrong.
+#[derive(Debug)]
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) folder: Utf8PathBuf,
+    /// How many principals must sign.
+    pub(crate) threshold: usize,
+    /// What our programs exit with.
+    pub(crate) code: i32,
+    /// What the error must contain.
+    pub(crate) words: Vec<String>,
+}
+
+impl Case {
+    /// All of the collection, in the order of their names.
+    pub(crate) fn all() -> Vec<Self> {
+        let folder = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("hostile");
+        let entries = folder.read_dir_utf8().unwrap().map(Result::unwrap);
+        let mut cases: Vec<Self> =
+            entries.filter(|entry| entry.path().is_dir()).map(|e| Self::read(e.path())).collect();
+        cases.sort_by(|a, b| a.name.cmp(&b.name));
+        cases
+    }
+
+    fn read(folder: &Utf8Path) -> Self {
+        let expect = fs::read_to_string(folder.join("expect")).unwrap();
+        let mut lines = expect.lines().map(str::to_owned);
+        let threshold = fs::read_to_string(folder.join("threshold"));
+        Self {
+            name: folder.file_name().unwrap().to_owned(),
+            folder: folder.to_owned(),
+            threshold: threshold.map_or(1, |text| text.trim().parse().unwrap()),
+            code: lines.next().unwrap().parse().unwrap(),
+            words: lines.collect(),
+        }
+    }
+
+    /// Run the script in a folder of its own; where the bundle is that it made, or what it said.
+    pub(crate) fn make(&self, sample: &Sample, good: &Utf8Path) -> Result<Utf8PathBuf, String> {
+        let scratch = sample.path("scratch").join(&self.name);
+        fs::create_dir_all(&scratch).unwrap();
+        let made = sample.path("made").join(format!("{}.vgpu.tar", self.name));
+        fs::create_dir_all(made.parent().unwrap()).unwrap();
+        let mut command = Command::new("sh");
+        command.arg(self.folder.join("make.sh")).args([good, &sample.keys().join("alice"), &made]);
+        let output = command.current_dir(&scratch).output().unwrap();
+        fs::remove_dir_all(&scratch).unwrap();
+        if !output.status.success() {
+            return Err(format!("make.sh failed: {}", String::from_utf8_lossy(&output.stderr)));
+        }
+        let first_part = Utf8PathBuf::from(format!("{made}.001"));
+        Ok(if first_part.exists() { first_part } else { made })
+    }
+}
