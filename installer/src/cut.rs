@@ -47,9 +47,9 @@ impl World {
 /// What a test wants to be carried out; asked again after a cut, it goes on.
 pub(crate) type Apply<'a> = &'a dyn Fn(&mut World) -> Result<(), String>;
 
-/// Cut the power before and after every change of `apply`, and then again before and after every
-/// change of going on and of taking back. Returns how many combinations were tried.
-pub(crate) fn cut_everywhere(before: &MemHost, apply: Apply<'_>) -> usize {
+/// Cut the power at every change of `apply`, and then again at every change of going on and of
+/// taking back, each time on the same side of the change. Returns how many pairs were tried.
+pub(crate) fn cut_everywhere(before: &MemHost, late: Late, apply: Apply<'_>) -> usize {
     let start = World::new(before);
     let mut done = start.powered();
     apply(&mut done).unwrap();
@@ -57,15 +57,13 @@ pub(crate) fn cut_everywhere(before: &MemHost, apply: Apply<'_>) -> usize {
     assert_ne!(original, applied, "nothing was changed, so nothing is tested");
 
     let mut cuts = 0;
-    for late in [Late::Before, Late::After] {
-        for first in 1.. {
-            let mut world = start.with(Fuse::at(first, late));
-            let died = run(&mut world, apply);
-            cuts += twice(&world, late, apply, &applied);
-            cuts += twice(&world, late, &|world| take_back(world), &original);
-            if !died {
-                break;
-            }
+    for first in 1.. {
+        let mut world = start.with(Fuse::at(first, late));
+        let died = run(&mut world, apply);
+        cuts += twice(&world, late, apply, &applied);
+        cuts += twice(&world, late, &|world| take_back(world), &original);
+        if !died {
+            break;
         }
     }
     cuts

@@ -11,7 +11,7 @@ use vgpu_manifest::HostPath;
 use vgpu_manifest::platform::KernelRelease;
 
 use crate::host::{Command, Host, HostError, Look};
-use crate::journal::{Log, LogError};
+use crate::journal::{Log, LogError, TxId};
 use crate::state::fixed;
 
 /// State that is rebuilt rather than put, in the order in which it is rebuilt.
@@ -107,6 +107,13 @@ pub fn awaits_boot(path: &HostPath) -> bool {
         "/etc/kernel" => path.as_path().file_name() == Some("cmdline"),
         other => is_wish && other.starts_with("/etc/systemd/system/"),
     }
+}
+
+/// Whether something that a transaction changed takes effect, or after an undo ceases to, only with
+/// the next boot.
+pub fn transaction_awaits_boot(log: &dyn Log, tx: TxId) -> Result<bool, LogError> {
+    let entries = log.entries(tx)?;
+    Ok(entries.iter().flat_map(|entry| entry.change.names()).any(awaits_boot))
 }
 
 /// Derived state could not be rebuilt. It stays marked, so the next run tries again.

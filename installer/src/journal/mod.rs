@@ -5,6 +5,7 @@
 //! do, and no step needs to know how to take itself back.
 
 mod entry;
+mod history;
 mod kept;
 mod log;
 mod mem;

@@ -1,13 +1,13 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 
-use vgpu_manifest::{HostPath, KernelWord};
+use vgpu_manifest::HostPath;
 
+use super::history::{History, histories};
 use super::{
-    Change, Entry, EntryId, JournalError, Kept, Log, LogError, RunState, TxId, TxState, Why,
-    recover, run,
+    Change, Entry, JournalError, Kept, Log, LogError, RunState, TxId, TxState, Why, recover, run,
 };
-use crate::host::{Content, Host, HostError, Kind, Meta, New, Node, Source, Xattrs};
+use crate::host::{Content, Host, HostError, Kind, New, Node, Source};
 use crate::kernel_line;
 use crate::settle::{Derived, SettleError, settle};
 use crate::state;
@@ -81,83 +81,6 @@ pub fn revert(
     Ok(kept)
 }
 
-/// All that a path has been in one transaction.
-struct History {
-    first: EntryId,
-    dirties: BTreeSet<Derived>,
-    states: Vec<Option<Node>>,
-    words: Vec<KernelWord>,
-    lost: bool,
-}
-
-fn histories(entries: &[Entry]) -> BTreeMap<HostPath, History> {
-    let mut histories: BTreeMap<HostPath, History> = BTreeMap::new();
-    for entry in entries {
-        let Some(path) = entry.path() else { continue };
-        let history = histories.entry(path.clone()).or_insert_with(|| History {
-            first: entry.id,
-            dirties: BTreeSet::new(),
-            states: Vec::new(),
-            words: Vec::new(),
-            lost: false,
-        });
-        history.dirties.extend(entry.change.dirties());
-        match &entry.change {
-            Change::Put { before, after, words, .. } => {
-                history.states.extend([before.clone(), after.clone()]);
-                history.words.extend(words.iter().cloned());
-            }
-            Change::Lost { .. } => history.lost = true,
-            Change::Run(_) => {}
-        }
-    }
-    histories
-}
-
-impl History {
-    /// What the path was before we came; `None` if no copy was kept.
-    fn original(&self) -> Option<&Option<Node>> {
-        self.states.first().filter(|_| !self.lost)
-    }
-
-    /// Whether `now` is our doing: a state that we put, or one that a cut left half-way.
-    fn explains(&self, now: Option<&Node>) -> bool {
-        self.states.iter().any(|state| state.as_ref() == now)
-            || match now {
-                None => self.passes_through_nothing(),
-                Some(Node::Dir { meta }) => self.mixes(meta),
-                Some(_) => false,
-            }
-    }
-
-    /// A directory and something else replace each other with nothing in between.
-    fn passes_through_nothing(&self) -> bool {
-        let kinds = || self.states.iter().flatten().map(Node::kind);
-        kinds().any(|kind| kind == Kind::Dir) && kinds().any(|kind| kind != Kind::Dir)
-    }
-
-    /// A directory's permissions, owner and attributes change one after the other.
-    fn mixes(&self, now: &Meta) -> bool {
-        let metas: Vec<_> = self.states.iter().flatten().filter_map(dir_meta).collect();
-        let attribute = |name: &String, xattrs: &Xattrs| xattrs.0.get(name).cloned();
-        let names: BTreeSet<_> =
-            metas.iter().copied().chain([now]).flat_map(|meta| meta.xattrs.0.keys()).collect();
-        metas.iter().any(|meta| meta.mode == now.mode)
-            && metas.iter().any(|meta| (meta.uid, meta.gid) == (now.uid, now.gid))
-            && names.into_iter().all(|name| {
-                let value = attribute(name, &now.xattrs);
-                metas.iter().any(|meta| attribute(name, &meta.xattrs) == value)
-            })
-    }
-}
-
-fn dir_meta(node: &Node) -> Option<&Meta> {
-    match node {
-        Node::Dir { meta } => Some(meta),
-        _ => None,
-    }
-}
-
 /// One walk backwards through the entries.
 struct Walk<'w> {
     host: &'w mut dyn Host,
@@ -171,10 +94,10 @@ struct Walk<'w> {
 impl Walk<'_> {
     fn all(&mut self) -> Result<(), LogError> {
         let entries = self.log.entries(self.tx)?;
-        let mut histories = histories(&entries);
+        let mut all = histories(&entries);
         for entry in entries.iter().rev().filter(|entry| entry.by.is_none()) {
             let Change::Run(command) = &entry.change else {
-                self.path(entry, &histories);
+                self.path(entry, &all);
                 continue;
             };
             if let Err(error) = self.undo(entry, command) {
@@ -184,9 +107,9 @@ impl Walk<'_> {
             }
             // The undo has left traces of its own, so this asks again.
             let entries = self.log.entries(self.tx)?;
-            histories = self::histories(&entries);
+            all = histories(&entries);
             for trace in entries.iter().rev().filter(|trace| trace.by == Some(entry.id)) {
-                self.path(trace, &histories);
+                self.path(trace, &all);
             }
         }
         Ok(())

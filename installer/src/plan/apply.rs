@@ -6,7 +6,7 @@ use crate::journal::{
     BootId, Journal, JournalError, Log, LogError, NewTransaction, Transaction, TxId, TxState,
     recover,
 };
-use crate::settle::{Derived, SettleError, awaits_boot, settle};
+use crate::settle::{Derived, SettleError, settle, transaction_awaits_boot};
 use crate::step::{Status, Step, StepError};
 
 /// Where a plan comes from.
@@ -206,8 +206,7 @@ impl Run<'_> {
 
     /// Whether something that the transaction changed waits for a boot that has not been yet.
     fn reboot(&self, tx: &Transaction, boot: &BootId) -> Result<Reboot, ApplyError> {
-        let entries = self.log.entries(tx.id)?;
-        let waits = entries.iter().flat_map(|entry| entry.change.names()).any(awaits_boot);
+        let waits = transaction_awaits_boot(self.log, tx.id)?;
         Ok(if waits && *boot == tx.new.boot { Reboot::Needed } else { Reboot::NotNeeded })
     }
 }

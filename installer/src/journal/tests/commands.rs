@@ -1,5 +1,6 @@
 use super::*;
 use crate::cut::cut_everywhere;
+use crate::host::mem::Late;
 use crate::host::{Look as _, Meta};
 use crate::settle::{Derived, settle};
 
@@ -31,7 +32,8 @@ fn only(run: Reversible) -> impl Fn(&mut World) -> Result<(), JournalError> {
 
 #[test]
 fn what_a_command_did_by_itself_is_taken_back_after_any_cut() {
-    let cuts = cut_everywhere(&host(), &apply_and_settle);
+    let cuts = |late| cut_everywhere(&host(), late, &apply_and_settle);
+    let cuts = cuts(Late::Before) + cuts(Late::After);
     assert!(cuts > 1_000, "only {cuts} power cuts tried");
 }
 
@@ -101,7 +103,9 @@ fn an_undo_that_fails_keeps_what_it_may_need_another_time() {
     assert_eq!(world.log.transactions().unwrap()[0].state, TxState::Reverting);
 
     world.host.nodes.remove(&fixed("/run/maker.lock"));
+    world.host.ran.clear();
     assert_eq!(world.revert().unwrap(), []);
+    assert_eq!(world.host.ran, ["maker remove", "depmod 6.8.12-4-pve"]);
     assert_eq!(world.host.picture(&[]), host().picture(&[]));
 }
 
@@ -150,7 +154,8 @@ fn a_directory_that_a_command_replaced_by_a_file_comes_back_with_all_that_was_in
         }
         world.log.set_state(tx, TxState::Applied).map_err(|e| e.to_string())
     };
-    let cuts = cut_everywhere(&host, &once);
+    let cuts = [Late::Before, Late::After].map(|late| cut_everywhere(&host, late, &once));
+    let cuts: usize = cuts.iter().sum();
     assert!(cuts > 500, "only {cuts} power cuts tried");
 }
 

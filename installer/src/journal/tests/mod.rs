@@ -2,6 +2,7 @@
 
 mod chroot;
 mod commands;
+mod paths;
 
 use std::collections::BTreeSet;
 

@@ -1,0 +1,88 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use vgpu_manifest::{HostPath, KernelWord};
+
+use super::{Change, Entry, EntryId};
+use crate::host::{Kind, Meta, Node, Xattrs};
+use crate::settle::Derived;
+
+/// All that a path has been in one transaction.
+pub(super) struct History {
+    /// The entry of its first change.
+    pub(super) first: EntryId,
+    /// What its changes make stale.
+    pub(super) dirties: BTreeSet<Derived>,
+    states: Vec<Option<Node>>,
+    /// The words that were added to it.
+    pub(super) words: Vec<KernelWord>,
+    lost: bool,
+}
+
+/// What the entries of a transaction say, path by path.
+pub(super) fn histories(entries: &[Entry]) -> BTreeMap<HostPath, History> {
+    let mut histories: BTreeMap<HostPath, History> = BTreeMap::new();
+    for entry in entries {
+        let Some(path) = entry.path() else { continue };
+        let history = histories.entry(path.clone()).or_insert_with(|| History {
+            first: entry.id,
+            dirties: BTreeSet::new(),
+            states: Vec::new(),
+            words: Vec::new(),
+            lost: false,
+        });
+        history.dirties.extend(entry.change.dirties());
+        match &entry.change {
+            Change::Put { before, after, words, .. } => {
+                history.states.extend([before.clone(), after.clone()]);
+                history.words.extend(words.iter().cloned());
+            }
+            Change::Lost { .. } => history.lost = true,
+            Change::Run(_) => {}
+        }
+    }
+    histories
+}
+
+impl History {
+    /// What the path was before we came; `None` if no copy was kept.
+    pub(super) fn original(&self) -> Option<&Option<Node>> {
+        self.states.first().filter(|_| !self.lost)
+    }
+
+    /// Whether `now` is our doing: a state that we put, or one that a cut left half-way.
+    pub(super) fn explains(&self, now: Option<&Node>) -> bool {
+        self.states.iter().any(|state| state.as_ref() == now)
+            || match now {
+                None => self.passes_through_nothing(),
+                Some(Node::Dir { meta }) => self.mixes(meta),
+                Some(_) => false,
+            }
+    }
+
+    /// A directory and something else replace each other with nothing in between.
+    fn passes_through_nothing(&self) -> bool {
+        let kinds = || self.states.iter().flatten().map(Node::kind);
+        kinds().any(|kind| kind == Kind::Dir) && kinds().any(|kind| kind != Kind::Dir)
+    }
+
+    /// A directory's permissions, owner and attributes change one after the other.
+    fn mixes(&self, now: &Meta) -> bool {
+        let metas: Vec<_> = self.states.iter().flatten().filter_map(dir_meta).collect();
+        let attribute = |name: &String, xattrs: &Xattrs| xattrs.0.get(name).cloned();
+        let names: BTreeSet<_> =
+            metas.iter().copied().chain([now]).flat_map(|meta| meta.xattrs.0.keys()).collect();
+        metas.iter().any(|meta| meta.mode == now.mode)
+            && metas.iter().any(|meta| (meta.uid, meta.gid) == (now.uid, now.gid))
+            && names.into_iter().all(|name| {
+                let value = attribute(name, &now.xattrs);
+                metas.iter().any(|meta| attribute(name, &meta.xattrs) == value)
+            })
+    }
+}
+
+fn dir_meta(node: &Node) -> Option<&Meta> {
+    match node {
+        Node::Dir { meta } => Some(meta),
+        _ => None,
+    }
+}
