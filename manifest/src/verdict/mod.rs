@@ -52,9 +52,9 @@ pub enum Summary {
 
 /// What [`judge`] says, without its reasons and choices.
 ///
-/// All GPUs × drivers × kernels of the catalogue are 557,960 cases. On one core of a laptop,
-/// optimised, this takes 0.15 s for all of them, and [`judge`] with every reason, its evidence and
-/// the search for choices 1.9 s.
+/// All GPUs × drivers × kernels of the catalogue are 557,960 cases. Optimised, this takes 0.1 s of
+/// one core's time for all of them, and [`judge`], with every reason, its evidence and the search
+/// for choices, 1.3 s.
 #[must_use]
 pub fn summarize(catalog: &Catalog, case: &Case) -> Summary {
     match assess::assess(catalog, case) {

@@ -106,10 +106,13 @@ impl<'a, 'c> Search<'a, 'c> {
 
     /// The best choice that makes just this kind of change.
     fn best(&self, kind: u8) -> Option<Choice> {
+        let mode = self.best_mode();
+        let mut candidates = self.candidates(kind);
+        candidates.sort_by_key(|candidate| candidate.distance);
         let mut best: Option<(Candidate, Found<'c>)> = None;
-        for mut candidate in self.candidates(kind) {
-            let floor = Distance { coarse: candidate.distance.coarse, ..Distance::NONE };
-            if best.as_ref().is_some_and(|(best, _)| best.distance < floor) {
+        for mut candidate in candidates {
+            let hoped = Distance { mode, ..candidate.distance };
+            if best.as_ref().is_some_and(|(best, _)| best.distance <= hoped) {
                 continue;
             }
             let Ok(found) = assess(self.catalog, &candidate.case) else { continue };
@@ -120,6 +123,14 @@ impl<'a, 'c> Search<'a, 'c> {
             }
         }
         best.map(|(candidate, found)| self.choice(candidate.case, &found))
+    }
+
+    /// The best that the GPU can hope for.
+    fn best_mode(&self) -> Mode {
+        let gpu = self.catalog.card(self.case.gpu).and_then(Card::gpu);
+        let native = gpu.is_none_or(|gpu| gpu.native.or(gpu.native_unproven).is_some());
+        let listed = self.case.findings.listed.is_some();
+        if native || listed { Mode::Native } else { Mode::Unlock }
     }
 
     /// Every case that differs from the one asked for in just these ways.
