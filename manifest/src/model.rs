@@ -1,5 +1,8 @@
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
+use crate::driver::DriverRecord;
 use crate::limits::{MAX_ITEM, MAX_ITEMS};
 use crate::name::{NameCollision, check_distinct};
 use crate::object::{object, objects};
@@ -32,6 +35,9 @@ pub struct Manifest {
     /// What it asks of a host.
     #[serde(default, deserialize_with = "object")]
     pub wants: Wants,
+    /// The drivers among the items, and what is known of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "objects")]
+    pub drivers: Vec<DriverRecord>,
     /// The payload, in the order in which it is applied.
     #[serde(deserialize_with = "objects")]
     pub items: Vec<Item>,
@@ -327,6 +333,12 @@ pub enum ManifestError {
     /// It asks for an item that it does not have.
     #[error("the manifest wants item `{0}` on the host, but has none of that name")]
     Missing(ItemName),
+    /// It describes a driver or a patch that it does not have.
+    #[error("the manifest describes item `{0}`, but has none of that name")]
+    NoSuchItem(ItemName),
+    /// It describes a driver or a patch twice.
+    #[error("the manifest describes item `{0}` twice")]
+    DescribedTwice(ItemName),
     /// Its date does not fit into a tar header.
     #[error("the date of the bundle, {0}, is too far in the future for an archive")]
     Created(u64),
@@ -379,9 +391,24 @@ impl Manifest {
             return Err(ManifestError::Created(self.created));
         }
         check_distinct(self.items.iter().map(Item::name))?;
+        self.check_drivers()?;
         match self.wants.items().find(|name| self.item(name).is_none()) {
             Some(missing) => Err(ManifestError::Missing(missing.clone())),
             None => Ok(()),
         }
+    }
+
+    /// Drivers and patches are items, and each is described once.
+    fn check_drivers(&self) -> Result<(), ManifestError> {
+        let mut seen = BTreeSet::new();
+        for name in self.drivers.iter().flat_map(DriverRecord::items) {
+            if self.item(name).is_none() {
+                return Err(ManifestError::NoSuchItem(name.clone()));
+            }
+            if !seen.insert(name) {
+                return Err(ManifestError::DescribedTwice(name.clone()));
+            }
+        }
+        Ok(())
     }
 }

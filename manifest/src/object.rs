@@ -51,3 +51,12 @@ where
     let objects: Vec<Object<T>> = Deserialize::deserialize(deserializer)?;
     Ok(objects.into_iter().map(|Object(value)| value).collect())
 }
+
+/// For a field that holds an object, if it is there.
+pub(crate) fn some_object<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    object(deserializer).map(Some)
+}

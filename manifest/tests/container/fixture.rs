@@ -95,6 +95,7 @@ pub(crate) fn manifest(items: Vec<Item>) -> Manifest {
         sequence: 1,
         created: 1_700_000_000,
         wants: Wants::default(),
+        drivers: Vec::new(),
         items,
     }
 }
