@@ -32,9 +32,14 @@ pub enum CatalogError {
     Problems(Vec<Problem>),
 }
 
+/// How many problems are told; one mistake can spoil every row.
+const TOLD: usize = 5;
+
 fn list(problems: &[Problem]) -> String {
-    let texts: Vec<_> = problems.iter().map(ToString::to_string).collect();
-    texts.join("; ")
+    let told: Vec<_> = problems.iter().take(TOLD).map(ToString::to_string).collect();
+    let more = problems.len() - told.len();
+    let more = if more == 0 { String::new() } else { format!("; and {more} more") };
+    told.join("; ") + &more
 }
 
 impl Rows {
