@@ -11,6 +11,7 @@ mod damage;
 mod digest;
 pub mod driver;
 mod header;
+pub mod headers;
 mod host_path;
 pub mod inventory;
 mod layout;

@@ -2,10 +2,13 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::database::MAX_DATABASE;
 use crate::driver::DriverRecord;
+use crate::headers::HeadersRecord;
 use crate::limits::{MAX_ITEM, MAX_ITEMS};
 use crate::name::{NameCollision, check_distinct};
-use crate::object::{object, objects};
+use crate::object::{object, objects, some_object};
+use crate::verdict::Purpose;
 use vgpu_keys::Channel;
 
 use crate::{BundleName, CHUNK, Digest, ItemId, ItemName, ProgramVersion, Wants, tree_digest};
@@ -38,6 +41,12 @@ pub struct Manifest {
     /// The drivers among the items, and what is known of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "objects")]
     pub drivers: Vec<DriverRecord>,
+    /// The packages of kernel headers among the items, and what is known of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "objects")]
+    pub headers: Vec<HeadersRecord>,
+    /// The machines that it is made for, if somebody has declared them.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_object")]
+    pub purpose: Option<Purpose>,
     /// The payload, in the order in which it is applied.
     #[serde(deserialize_with = "objects")]
     pub items: Vec<Item>,
@@ -108,6 +117,8 @@ pub enum Content {
         /// The binary logarithm of the window that decoding needs, at most 27.
         window_log: u8,
     },
+    /// The catalogue of GPUs, drivers and kernels, as a SQLite file: [`crate::catalog::database`].
+    Catalog,
 }
 
 /// [`Content`] as it is read. Serde denies unknown fields only where there are fields, if none.
@@ -150,6 +161,8 @@ pub enum Origin {
         /// The address that served it, without user name, password or query.
         url: String,
     },
+    /// The bundler itself, which has it built in.
+    Bundler,
 }
 
 /// [`Origin`] as it is read, like [`ContentFields`].
@@ -339,6 +352,9 @@ pub enum ManifestError {
     /// It describes a driver or a patch twice.
     #[error("the manifest describes item `{0}` twice")]
     DescribedTwice(ItemName),
+    /// It has more than one catalogue, or one that nobody could read.
+    #[error("item `{0}` is one catalogue too many, or too large for one")]
+    Catalog(ItemName),
     /// Its date does not fit into a tar header.
     #[error("the date of the bundle, {0}, is too far in the future for an archive")]
     Created(u64),
@@ -383,6 +399,12 @@ impl Manifest {
         self.items.iter().find(|item| item.name() == name)
     }
 
+    /// The item that is the catalogue.
+    #[must_use]
+    pub fn catalog(&self) -> Option<&Item> {
+        self.items.iter().find(|item| item.content() == Content::Catalog)
+    }
+
     fn check(&self) -> Result<(), ManifestError> {
         if self.items.len() > MAX_ITEMS {
             return Err(ManifestError::TooMany(self.items.len()));
@@ -391,17 +413,29 @@ impl Manifest {
             return Err(ManifestError::Created(self.created));
         }
         check_distinct(self.items.iter().map(Item::name))?;
-        self.check_drivers()?;
+        self.check_records()?;
+        self.check_catalog()?;
         match self.wants.items().find(|name| self.item(name).is_none()) {
             Some(missing) => Err(ManifestError::Missing(missing.clone())),
             None => Ok(()),
         }
     }
 
-    /// Drivers and patches are items, and each is described once.
-    fn check_drivers(&self) -> Result<(), ManifestError> {
+    /// There is at most one catalogue, of a size that can be read.
+    fn check_catalog(&self) -> Result<(), ManifestError> {
+        let is_catalog = |item: &&Item| item.content() == Content::Catalog;
+        let mut all = self.items.iter().filter(is_catalog).enumerate();
+        match all.find(|(at, item)| *at > 0 || item.size() > MAX_DATABASE) {
+            Some((_, item)) => Err(ManifestError::Catalog(item.name().clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Drivers, patches and headers are items, and each is described once.
+    fn check_records(&self) -> Result<(), ManifestError> {
         let mut seen = BTreeSet::new();
-        for name in self.drivers.iter().flat_map(DriverRecord::items) {
+        let headers = self.headers.iter().map(|headers| &headers.item);
+        for name in self.drivers.iter().flat_map(DriverRecord::items).chain(headers) {
             if self.item(name).is_none() {
                 return Err(ManifestError::NoSuchItem(name.clone()));
             }

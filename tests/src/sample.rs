@@ -181,6 +181,9 @@ fn manifest(items: Vec<Item>) -> Result<Manifest> {
         sequence: 1,
         created: CREATED,
         wants,
+        drivers: Vec::new(),
+        headers: Vec::new(),
+        purpose: None,
         items,
     })
 }

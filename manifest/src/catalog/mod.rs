@@ -4,6 +4,7 @@
 //! a bundle, so that a new GPU needs no new installer. Where sources contradict each other both
 //! stand in the row's evidence and the row is *unproven*: the verdict then names what decides.
 
+pub mod database;
 mod load;
 mod problem;
 mod query;

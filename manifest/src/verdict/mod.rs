@@ -6,21 +6,27 @@
 
 mod assess;
 mod case;
+mod contents;
 mod nearest;
 mod notes;
 mod outcome;
+mod purpose;
 mod recipe;
 mod render;
 mod statement;
+mod suitability;
 mod target;
 mod together;
 
 pub use self::case::{Case, Compiled, Export, Findings, Goal, Listing, PoolFeatures, Target};
+pub use self::contents::Contents;
 pub use self::outcome::{
     Change, Choice, Config, GpuName, Install, Mode, RebootFor, Suitable, Unlock, Unsuitable,
     Verdict,
 };
+pub use self::purpose::{Purpose, Targets};
 pub use self::statement::{Doubt, Statement};
+pub use self::suitability::{Judged, Suitability};
 pub use self::together::together;
 
 use self::statement::Subject;

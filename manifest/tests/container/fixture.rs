@@ -96,6 +96,8 @@ pub(crate) fn manifest(items: Vec<Item>) -> Manifest {
         created: 1_700_000_000,
         wants: Wants::default(),
         drivers: Vec::new(),
+        headers: Vec::new(),
+        purpose: None,
         items,
     }
 }

@@ -31,6 +31,9 @@ fn manifest(wants: &str) -> Manifest {
         sequence: 1,
         created: 0,
         wants,
+        drivers: Vec::new(),
+        headers: Vec::new(),
+        purpose: None,
         items: vec![item("a"), item("b")],
     }
 }

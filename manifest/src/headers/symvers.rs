@@ -1,0 +1,83 @@
+use crate::verdict::Export;
+
+/// A line is not one of `Module.symvers`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("line {0} of Module.symvers is not a checksum, a symbol, a module and a kind of export")]
+pub struct SymversError(usize);
+
+/// Whether `symvers` says that the kernel exports `symbol` to every module.
+///
+/// Each line has a checksum, the symbol, who exports it, how, and since Linux 5.6 last a namespace,
+/// with tabs in between. A symbol in a namespace is for those who import it, and one in a namespace
+/// `module:…` for the modules named there only (`EXPORT_SYMBOL_FOR_MODULES`); NVIDIA's modules
+/// import none, so to them it is missing.
+pub fn export(symvers: &str, symbol: &str) -> Result<Export, SymversError> {
+    let mut found = Export::Missing;
+    for (at, line) in symvers.lines().enumerate() {
+        let fields: Vec<_> = line.split('\t').collect();
+        let (name, namespace) = match fields[..] {
+            [crc, name, module, how] if is_export(crc, module, how) => (name, ""),
+            [crc, name, module, how, namespace] if is_export(crc, module, how) => (name, namespace),
+            _ => return Err(SymversError(at + 1)),
+        };
+        if name == symbol && namespace.is_empty() {
+            found = Export::Exported;
+        }
+    }
+    Ok(found)
+}
+
+fn is_export(crc: &str, module: &str, how: &str) -> bool {
+    let hex = |digits: &str| digits.bytes().all(|b| b.is_ascii_hexdigit());
+    crc.strip_prefix("0x").is_some_and(hex) && !module.is_empty() && how.starts_with("EXPORT_")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LINES: &str = "\
+0x00000000\tenable_apicv_more\tarch/x86/kvm/kvm\tEXPORT_SYMBOL_GPL\t
+0x5ae0b5d7\tdma_buf_get\tvmlinux\tEXPORT_SYMBOL_NS_GPL\tDMA_BUF
+0x7f02188f\t__msecs_to_jiffies\tvmlinux\tEXPORT_SYMBOL\t
+";
+
+    fn with(line: &str) -> Result<Export, SymversError> {
+        export(&format!("{LINES}{line}\n"), "enable_apicv")
+    }
+
+    #[test]
+    fn a_symbol_counts_if_every_module_may_use_it() {
+        assert_eq!(export(LINES, "enable_apicv"), Ok(Export::Missing));
+        let own = "0x11\tenable_apicv\tarch/x86/kvm/kvm\tEXPORT_SYMBOL_GPL";
+        assert_eq!(with(own), Ok(Export::Exported));
+        assert_eq!(with(&format!("{own}\t")), Ok(Export::Exported));
+        // As Linux 6.18 has it: for KVM's own modules.
+        assert_eq!(with(&format!("{own}\tmodule:kvm-intel,kvm-amd")), Ok(Export::Missing));
+        assert_eq!(with(&format!("{own}\tKVM")), Ok(Export::Missing));
+    }
+
+    #[test]
+    fn what_is_no_list_of_exports_is_refused() {
+        for (line, at) in [
+            ("0x11 enable_apicv kvm EXPORT_SYMBOL_GPL", 4),
+            ("11\tenable_apicv\tkvm\tEXPORT_SYMBOL_GPL", 4),
+            ("0x1g\tenable_apicv\tkvm\tEXPORT_SYMBOL_GPL", 4),
+            ("0x11\tenable_apicv\t\tEXPORT_SYMBOL_GPL", 4),
+            // As Linux 5.4 and 5.5 have it, of which no release of Proxmox VE here has a kernel.
+            ("0x11\tenable_apicv\t\tarch/x86/kvm/kvm\tEXPORT_SYMBOL_GPL", 4),
+            ("", 4),
+        ] {
+            assert_eq!(with(line), Err(SymversError(at)), "{line:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "(0x[0-9a-f]{0,8}\t[a-z]{0,3}\t?[a-z]?\tEXPORT_\\PC{0,3}\n){0,5}") {
+            let _ = export(&text, "a");
+        }
+    }
+}
