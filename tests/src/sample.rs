@@ -6,11 +6,12 @@ use std::os::unix::fs::PermissionsExt;
 
 use anyhow::{Context, Result};
 use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::json;
 use tempfile::TempDir;
 use vgpu_keys::{KeyFile, Policy, Signer};
 use vgpu_manifest::{
     CHUNK, Content, FORMAT, Item, ItemFields, ItemMode, Manifest, Measure, Origin, ProgramVersion,
-    Source, Target, WantedFile, Wants, write_bundle,
+    Source, Target, write_bundle,
 };
 
 /// When the sample bundles say they were made, in seconds since 1970.
@@ -111,7 +112,7 @@ impl Sample {
         let signers = signers.iter().map(|name| Ok(self.key(name)? as &dyn Signer));
         let signers = signers.collect::<Result<Vec<_>>>()?;
         let target = Target { path: &path, split: None };
-        write_bundle(&manifest(items)?, self, &signers, target, &|_| {})?;
+        write_bundle(&manifest(&items)?, self, &signers, target, &|_| {})?;
         Ok(path)
     }
 
@@ -157,35 +158,28 @@ pub fn parts() -> Vec<Part> {
     ]
 }
 
-fn manifest(items: Vec<Item>) -> Result<Manifest> {
-    let wants = match items.iter().find(|item| item.name().as_str() == "conf/vgpu.conf") {
-        None => Wants::default(),
-        Some(item) => Wants {
-            kernel_words: vec!["quiet".parse()?],
-            modules: vec!["vfio".parse()?],
-            modprobe: vec!["blacklist nouveau".parse()?],
-            files: vec![WantedFile {
-                item: item.name().clone(),
-                path: vgpu_manifest::HostPath::new("/etc/vgpu/vgpu.conf")?,
-                mode: vgpu_manifest::Mode::FILE,
-            }],
-            ..Wants::default()
-        },
-    };
-    Ok(Manifest {
-        format: FORMAT,
-        needs: "0.1.0".parse()?,
-        made_by: ProgramVersion::current(),
-        name: "sample".parse()?,
-        channel: "stable".parse()?,
-        sequence: 1,
-        created: CREATED,
-        wants,
-        drivers: Vec::new(),
-        headers: Vec::new(),
-        purpose: None,
-        items,
-    })
+/// What a bundle of these items says about itself. If it has a `conf/vgpu.conf`, it wants some of
+/// everything from a host.
+fn manifest(items: &[Item]) -> Result<Manifest> {
+    let mut manifest = json!({
+        "format": FORMAT,
+        "needs": "0.1.0",
+        "made-by": ProgramVersion::current(),
+        "name": "sample",
+        "channel": "stable",
+        "sequence": 1,
+        "created": CREATED,
+        "items": items,
+    });
+    if items.iter().any(|item| item.name().as_str() == "conf/vgpu.conf") {
+        manifest["wants"] = json!({
+            "kernel-words": ["quiet"],
+            "modules": ["vfio"],
+            "modprobe": ["blacklist nouveau"],
+            "file": [{ "item": "conf/vgpu.conf", "path": "/etc/vgpu/vgpu.conf" }],
+        });
+    }
+    Ok(Manifest::parse(manifest.to_string().as_bytes())?)
 }
 
 /// Bytes that do not repeat, the same for the same seed.
