@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use vgpu_keys::Principal;
 use vgpu_manifest::{Bundle, ItemMode};
 use vgpu_tests::sample::{CREATED, Sample, parts};
 use vgpu_tests::skip::have;
@@ -108,7 +109,7 @@ fn a_signature_that_ssh_keygen_made_by_hand_counts() {
         file.write_all_at(&signature, slot * 512).unwrap();
     }
     let verified = Bundle::open(&bundle).unwrap().verify(&sample.policy(2).unwrap()).unwrap();
-    let who: Vec<&str> = verified.trusted().principals.iter().map(|who| who.as_str()).collect();
+    let who: Vec<&str> = verified.trusted().principals.iter().map(Principal::as_str).collect();
     assert_eq!(who, ["alice", "bob"]);
     assert_eq!(verified.trusted().uncounted.len(), 1, "alice signed with two keys");
 }
