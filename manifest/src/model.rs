@@ -131,12 +131,14 @@ enum ContentFields {
         unpacked: u64,
         window_log: u8,
     },
+    Catalog {},
 }
 
 impl From<ContentFields> for Content {
     fn from(fields: ContentFields) -> Self {
         match fields {
             ContentFields::Plain {} => Self::Plain,
+            ContentFields::Catalog {} => Self::Catalog,
             ContentFields::Tree { unpacked, window_log } => Self::Tree { unpacked, window_log },
         }
     }
@@ -172,6 +174,7 @@ enum OriginFields {
     File {},
     Folder {},
     Url { url: String },
+    Bundler {},
 }
 
 impl From<OriginFields> for Origin {
@@ -180,6 +183,7 @@ impl From<OriginFields> for Origin {
             OriginFields::File {} => Self::File,
             OriginFields::Folder {} => Self::Folder,
             OriginFields::Url { url } => Self::Url { url },
+            OriginFields::Bundler {} => Self::Bundler,
         }
     }
 }
@@ -444,5 +448,32 @@ impl Manifest {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_and_nothing_else() {
+        let contents = [
+            Content::Plain,
+            Content::Tree { unpacked: 1, window_log: 22 },
+            Content::Catalog,
+        ];
+        for content in contents {
+            let json = serde_json::to_string(&content).unwrap();
+            assert_eq!(serde_json::from_str::<Content>(&json).unwrap(), content);
+            let more = json.replacen('{', "{\"more\":1,", 1);
+            assert!(serde_json::from_str::<Content>(&more).is_err(), "{more}");
+        }
+        let url = "https://mirror.example/a".to_owned();
+        for origin in [Origin::File, Origin::Folder, Origin::Url { url }, Origin::Bundler] {
+            let json = serde_json::to_string(&origin).unwrap();
+            assert_eq!(serde_json::from_str::<Origin>(&json).unwrap(), origin);
+            let more = json.replacen('{', "{\"more\":1,", 1);
+            assert!(serde_json::from_str::<Origin>(&more).is_err(), "{more}");
+        }
     }
 }
