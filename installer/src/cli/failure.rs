@@ -1,10 +1,11 @@
 use std::io;
 
 use vgpu_keys::{Distrust, SuccessorError};
-use vgpu_manifest::{PartsError, ReadError, VerifyError};
+use vgpu_manifest::{ManifestError, PartsError, ReadError, VerifyError};
 
 use super::{Exit, Removable};
-use crate::host::real::LockError;
+use crate::host::HostError;
+use crate::machine::MachineError;
 use crate::plan::{ApplyError, Unsuitable};
 use crate::store::{SpaceError, StageError};
 use crate::trust::{FloorError, NotAdmitted, TrustError};
@@ -135,6 +136,7 @@ fn verdict(cause: Cause<'_>) -> Option<Exit> {
             Some(TrustError::Nobody | TrustError::Unsafe { .. } | TrustError::Policy(_))
         );
     let unsuitable = cause.is::<Unsuitable>()
+        || matches!(cause.downcast_ref(), Some(NoFit::NoGpu))
         || matches!(cause.downcast_ref(), Some(SpaceError::TooLittle { .. }));
     match (untrusted, unsuitable) {
         (true, _) => Some(Exit::Untrusted),
@@ -147,7 +149,7 @@ fn of_verify(error: &VerifyError) -> Exit {
     match error {
         // A file that cannot be read says nothing about the bundle, nor does a later format.
         VerifyError::Read { .. }
-        | VerifyError::Manifest(_)
+        | VerifyError::Manifest(ManifestError::Format { .. } | ManifestError::TooOld { .. })
         | VerifyError::Parts(
             PartsError::Open { .. } | PartsError::NotAFile(_) | PartsError::NotFirst { .. },
         ) => Exit::Failed,
@@ -218,8 +220,12 @@ fn standing_hint(cause: Cause<'_>) -> Option<&'static str> {
             "mend the cause and run the same command again, or take everything back with `vgpu-installer revert`",
         );
     }
-    if matches!(cause.downcast_ref(), Some(LockError::File { .. })) {
-        return Some("only root can do that on a host");
+    let host_error = match cause.downcast_ref() {
+        Some(MachineError::Host(error)) => Some(error),
+        _ => cause.downcast_ref::<HostError>(),
+    };
+    if host_error.and_then(HostError::kind) == Some(io::ErrorKind::PermissionDenied) {
+        return Some("run it as root");
     }
     None
 }
@@ -229,6 +235,9 @@ mod tests {
     use anyhow::Context as _;
 
     use super::*;
+    use crate::fit::NoFit;
+    use crate::host::Verb;
+    use crate::host::real::LockError;
 
     fn exit_of(error: impl Into<anyhow::Error>) -> Exit {
         let error: anyhow::Error = error.into();
@@ -262,6 +271,18 @@ mod tests {
         let error: anyhow::Error = TrustError::Nobody.into();
         let error = Err::<(), _>(error.context("cannot verify")).hint("do this").unwrap_err();
         assert_eq!(exit_of(error), Exit::Untrusted);
+    }
+
+    #[test]
+    fn whoever_may_not_look_is_told_who_may() {
+        let denied = || {
+            let kind = io::ErrorKind::PermissionDenied;
+            HostError::path(Verb::Read, &crate::state::journal(), kind)
+        };
+        for error in [denied().into(), MachineError::Host(denied()).into()] {
+            let (_, hints) = words(&error);
+            assert_eq!(hints, ["run it as root"]);
+        }
     }
 
     #[test]

@@ -1,9 +1,7 @@
 use std::io;
 
-use camino::Utf8Path;
-
 use super::{Global, Refused, removable};
-use crate::host::real::{Lock, Program};
+use crate::host::real::{Lock, Program, is_running_root};
 use crate::host::{Exec, RealHost};
 use crate::machine::{Machine, MachineError};
 use crate::state;
@@ -19,10 +17,10 @@ pub struct Target {
 impl Target {
     /// Open the host that the command line names.
     pub(super) fn open(global: &Global) -> anyhow::Result<Self> {
-        let exec = match (global.root.as_path(), global.chroot) {
-            (root, _) if root == Utf8Path::new("/") => Exec::Live,
-            (_, true) => Exec::Chroot,
-            (_, false) => Exec::Record,
+        let exec = match (is_running_root(&global.root)?, global.chroot) {
+            (true, _) => Exec::Live,
+            (false, true) => Exec::Chroot,
+            (false, false) => Exec::Record,
         };
         let root = camino::absolute_utf8(&global.root)?;
         Ok(Self { host: RealHost::open(&root, exec)?, exec })

@@ -7,7 +7,7 @@ use crate::host::real::Program;
 use crate::machine::{Machine, Pending};
 use crate::plan::{Applied, ApplyError, Applying, Origin, Plan, Reboot, rehearse};
 use crate::step::Status;
-use crate::store::{Bundles, Missing, missing, missing_program, needs, stage};
+use crate::store::{Bundles, missing, missing_program, needs, stage};
 use crate::trust::{Candidate, Floors};
 use crate::ui::{Tone, Ui, printable};
 
@@ -47,13 +47,13 @@ fn from_bundle(
     if proposal.rehearsal.plan.steps().next().is_some() {
         consent.ask(ui, "Carry out this plan?")?;
     }
-    let lacking = missing(&target.host, proposal.bundle.manifest())?;
-    let bytes = lacking.bytes + missing_program(&target.host, &program)?;
+    let items = missing(&target.host, proposal.bundle.manifest())?;
+    let bytes = items.bytes + missing_program(&target.host, &program)?;
     needs(bytes, &proposal.rehearsal.changes).check(&target.host)?;
 
     let mut machine = target.open_machine()?;
     let plan = settle_on(&machine, &proposal, &program)?;
-    put_in_store(&mut machine, &proposal, &lacking, &program, ui)?;
+    put_in_store(&mut machine, &proposal, &program, ui)?;
     carry_out(machine, &plan, &proposal.candidate, ui)
 }
 
@@ -84,13 +84,13 @@ fn settle_on(machine: &Machine, proposal: &Proposal, program: &Program) -> anyho
 fn put_in_store(
     machine: &mut Machine,
     proposal: &Proposal,
-    lacking: &Missing,
     program: &Program,
     ui: &Ui,
 ) -> anyhow::Result<()> {
     let host = machine.host();
+    let lacking = missing(host, proposal.bundle.manifest())?;
     let progress = ui.progress("staging", lacking.bytes);
-    stage(host, &proposal.bundle, lacking, program, &progress)?;
+    stage(host, &proposal.bundle, &lacking, program, &progress)?;
     let (count, took) = (lacking.count(), progress.summary());
     drop(progress);
     let mut bundles = Bundles::load(host)?;
@@ -155,7 +155,7 @@ fn tell(event: Applying<'_>, ui: &Ui) {
         Applying::Step { step, n, of } => {
             ui.say(format_args!("[{n}/{of}] {}", printable(&step.summary())));
         }
-        Applying::Rebuild(derived) => ui.say(format_args!("rebuild the {derived}")),
+        Applying::Rebuild(derived) => ui.say(format_args!("rebuild {derived}")),
     }
 }
 

@@ -31,7 +31,7 @@ impl Report {
         let json = serde_json::to_string_pretty(&report)? + "\n";
         if let Some(path) = &self.output {
             write_outside(path, json.as_bytes())?;
-            ui.say(format_args!("wrote {path}"));
+            ui.say(format_args!("wrote {path:?}"));
         }
         if self.json {
             ui.print_document(&json)?;

@@ -91,13 +91,13 @@ fn take_back(machine: &mut Machine, tx: &Transaction, ui: &Ui) -> anyhow::Result
 fn tell(event: Reverting<'_>, ui: &Ui) {
     match event {
         Reverting::Restore(path) => {
-            ui.say(format_args!("restore {}", printable(&path.to_string())))
+            ui.say(format_args!("restore {}", printable(&path.to_string())));
         }
         Reverting::Undo(run) => match &run.undo {
             Some(undo) => ui.say(format_args!("run {undo}")),
             None => ui.say(format_args!("undo {}", run.command)),
         },
-        Reverting::Rebuild(derived) => ui.say(format_args!("rebuild the {derived}")),
+        Reverting::Rebuild(derived) => ui.say(format_args!("rebuild {derived}")),
     }
 }
 

@@ -3,6 +3,7 @@ use serde::Serialize;
 use super::bundle::title;
 use super::print_json;
 use crate::cli::{Exit, Target};
+use crate::journal::Kept;
 use crate::report::{Standing, Standpoint, look};
 use crate::ui::{Tone, Ui, printable};
 
@@ -41,16 +42,19 @@ impl Status {
 }
 
 fn print(found: &Standpoint, ui: &Ui) -> std::io::Result<()> {
+    for Kept { path, why } in &found.kept {
+        let text = printable(&format!("{path}: {why}"));
+        ui.print(format_args!("kept by the last revert: {text}"))?;
+    }
     let Some(applied) = &found.applied else {
         return ui.print("nothing is installed here");
     };
     let bundle = applied.bundle.as_ref();
     ui.print(bundle.map_or_else(|| format!("bundle {}", applied.digest), title))?;
     for step in &applied.steps {
-        let mark = match step.holds {
-            true => ui.paint(Tone::Good, "holds  "),
-            false => ui.paint(Tone::Bad, "drifted"),
-        };
+        let (tone, mark) =
+            if step.holds { (Tone::Good, "holds  ") } else { (Tone::Bad, "drifted") };
+        let mark = ui.paint(tone, mark);
         ui.print(format_args!("  {mark}  {}", printable(&step.summary)))?;
     }
     for derived in &found.stale {
@@ -65,6 +69,10 @@ fn print(found: &Standpoint, ui: &Ui) -> std::io::Result<()> {
         ),
     };
     ui.print(ui.paint(tone, word))?;
+    if found.earlier > 0 {
+        let earlier = found.earlier;
+        ui.print(format_args!("applied before it, and not taken back: {earlier}"))?;
+    }
     if found.reboot_pending {
         ui.print(ui.paint(Tone::Warn, "a reboot is needed for all of it to take effect"))?;
     }

@@ -82,8 +82,8 @@ mod tests {
     use crate::host::Content;
     use crate::state::fixed;
 
-    fn file(bytes: &[u8]) -> Option<Node> {
-        Some(Node::file(Content::of(bytes), Mode::FILE))
+    fn file(bytes: &[u8]) -> Node {
+        Node::file(Content::of(bytes), Mode::FILE)
     }
 
     fn put(path: &str, before: Option<Node>, after: Option<Node>) -> Change {
@@ -93,9 +93,9 @@ mod tests {
     #[test]
     fn the_store_also_holds_what_is_replaced() {
         let changes = [
-            put("/etc/a", file(b"12345"), file(b"123")),
-            put("/usr/lib/b", None, file(b"1234567")),
-            put("/etc/c", file(b"1"), None),
+            put("/etc/a", Some(file(b"12345")), Some(file(b"123"))),
+            put("/usr/lib/b", None, Some(file(b"1234567"))),
+            put("/etc/c", Some(file(b"1")), None),
         ];
         let needs = needs(1000, &changes).by_folder;
         assert_eq!(needs[&state::store()], 1000 + 5 + 3 + 7 + 1 + RESERVE);

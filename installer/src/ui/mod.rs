@@ -34,7 +34,7 @@ pub enum Tone {
 }
 
 /// The one who talks.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Ui {
     out: Stream,
     err: Stream,

@@ -47,9 +47,9 @@ impl List {
         let floors = Floors::load(&target.host)?;
         let document = describe(&policy, &floors);
         if self.json {
-            print_json(ui, &document)?
+            print_json(ui, &document)?;
         } else {
-            print(&document, ui)?
+            print(&document, ui)?;
         }
         Ok(Exit::Done)
     }

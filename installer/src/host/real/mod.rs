@@ -21,7 +21,7 @@ mod tree;
 
 pub use self::exec::Exec;
 pub use self::lock::{Lock, LockError};
-pub use self::outside::{OutsideError, read_outside, write_outside};
+pub use self::outside::{OutsideError, is_running_root, read_outside, write_outside};
 pub use self::program::{DeviceNumber, Program};
 pub use self::staging::Staging;
 

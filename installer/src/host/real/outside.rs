@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -37,4 +38,29 @@ pub fn write_outside(path: &Utf8Path, bytes: &[u8]) -> Result<(), OutsideError> 
         if file.metadata()?.is_file() { file.sync_all() } else { Ok(()) }
     };
     write().map_err(|source| OutsideError { verb: "write", path: path.to_owned(), source })
+}
+
+/// Whether `path` is the root directory of the running system, however it is spelled.
+pub fn is_running_root(path: &Utf8Path) -> Result<bool, OutsideError> {
+    let meta = |path: &Utf8Path| std::fs::metadata(path);
+    let same = || -> io::Result<bool> {
+        let (this, root) = (meta(path)?, meta(Utf8Path::new("/"))?);
+        Ok((this.dev(), this.ino()) == (root.dev(), root.ino()))
+    };
+    same().map_err(|source| OutsideError { verb: "open", path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_root_directory_has_many_spellings() {
+        for root in ["/", "/.", "//", "/proc/..", "/proc/1/../../"] {
+            assert!(is_running_root(Utf8Path::new(root)).unwrap(), "{root}");
+        }
+        assert!(!is_running_root(Utf8Path::new("/proc")).unwrap());
+        let error = is_running_root(Utf8Path::new("/nowhere")).unwrap_err();
+        assert!(error.to_string().starts_with("cannot open `/nowhere`: "), "{error}");
+    }
 }
