@@ -1,0 +1,168 @@
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, Read};
+
+use vgpu_manifest::catalog::{DriverVersion, Md5};
+use vgpu_manifest::driver::DriverKind;
+
+use super::DriverError;
+use super::name::{Variant, variant};
+
+/// How far into a file its fields are looked for, in bytes. NVIDIA's stand in the first 2 KiB.
+const HEAD: u64 = 64 << 10;
+
+/// How far into a file its payload can begin, in bytes. NVIDIA's begins at 160 KiB, behind the
+/// program that decompresses it.
+const MAX_OFFSET: u64 = 16 << 20;
+
+/// What a package says of itself in its first lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Header {
+    /// The checksums that it should have, from the fourth line on.
+    pub(super) crc: u32,
+    pub(super) md5: Md5,
+    /// Where the fourth line begins, in bytes.
+    pub(super) body: u64,
+    /// The number of the line at which the payload begins.
+    pub(super) skip: u64,
+    pub(super) version: DriverVersion,
+    pub(super) kind: DriverKind,
+    /// The last part of the package's name, which tells a changed package from an original.
+    pub(super) variant: Variant,
+}
+
+impl Header {
+    /// Read the header of the package that begins with these bytes.
+    pub(super) fn read(file: &mut dyn Read) -> Result<Self, DriverError> {
+        let mut head = Vec::new();
+        file.take(HEAD).read_to_end(&mut head).map_err(DriverError::Read)?;
+        check_looks(&head)?;
+        let mut lines = head.split_inclusive(|b| *b == b'\n');
+        let first = [lines.next(), lines.next(), lines.next()].map(Option::unwrap_or_default);
+        let body = first.iter().map(|line| line.len() as u64).sum();
+        let own: Fields = first.iter().filter_map(|line| assignment(line)).collect();
+        let mut fields = Fields::new();
+        for (name, value) in lines.filter_map(assignment) {
+            // The first one counts: later ones are what the script does with it.
+            fields.entry(name).or_insert(value);
+        }
+
+        let crc = number(&own, "CRCsum")?;
+        let md5 = own.get("MD5").ok_or_else(|| missing("MD5"))?;
+        let md5 = md5.parse().map_err(|error| wrong("MD5", &error))?;
+        let skip: u64 = number(&fields, "skip")?;
+        let text = |name| fields.get(name).copied().ok_or_else(|| missing(name));
+        let version = text("version_string")?;
+        let version: DriverVersion =
+            version.parse().map_err(|error| wrong("version_string", &error))?;
+        check_platform(&fields)?;
+        let (kind, variant) = variant(text("targetdir")?, &version)?;
+        Ok(Self { crc, md5, body, skip, version, kind, variant })
+    }
+
+    /// Where the payload begins, in bytes: at line `skip` of `file`, which is at its start.
+    pub(super) fn offset(&self, file: &mut dyn BufRead) -> Result<u64, DriverError> {
+        let (mut offset, mut line) = (0, 1);
+        let mut file = file.take(MAX_OFFSET);
+        while line < self.skip {
+            let buf = file.fill_buf().map_err(DriverError::Read)?;
+            if buf.is_empty() {
+                return Err(DriverError::Truncated("before its payload"));
+            }
+            let newline = buf.iter().position(|b| *b == b'\n');
+            let len = newline.map_or(buf.len(), |at| at + 1);
+            line += u64::from(newline.is_some());
+            offset += len as u64;
+            file.consume(len);
+        }
+        Ok(offset)
+    }
+}
+
+/// The literal assignments of a script, by name.
+type Fields<'h> = BTreeMap<&'h str, &'h str>;
+
+/// `name=value` or `name="value"`, if that is all the line says.
+fn assignment(line: &[u8]) -> Option<(&str, &str)> {
+    let line = std::str::from_utf8(line).ok()?;
+    let (name, value) = line.strip_suffix('\n')?.split_once('=')?;
+    let is_name = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+    let value = quoted.unwrap_or(value);
+    let is_literal = !value.contains(['$', '`', '"', '\'', '\\', ';', '&', '|']);
+    (is_name && is_literal && value.len() <= 256).then_some((name, value))
+}
+
+fn number<T: std::str::FromStr>(fields: &Fields<'_>, name: &'static str) -> Result<T, DriverError>
+where
+    T::Err: ToString,
+{
+    let text = fields.get(name).ok_or_else(|| missing(name))?;
+    text.parse().map_err(|error| wrong(name, &error))
+}
+
+fn missing(field: &'static str) -> DriverError {
+    DriverError::Header { field, why: "it is missing".to_owned() }
+}
+
+fn wrong(field: &'static str, error: &impl ToString) -> DriverError {
+    DriverError::Header { field, why: error.to_string() }
+}
+
+fn check_platform(fields: &Fields<'_>) -> Result<(), DriverError> {
+    for (name, ours) in [("TARGET_OS", "Linux"), ("TARGET_ARCH", "x86_64")] {
+        if let Some(found) = fields.get(name).filter(|found| **found != ours) {
+            return Err(DriverError::Platform((*found).to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// Whether this is the beginning of a package at all, and if not, what it is.
+fn check_looks(head: &[u8]) -> Result<(), DriverError> {
+    if head.is_empty() {
+        return Err(DriverError::Truncated("at once: it is empty"));
+    }
+    if head.starts_with(b"#!") {
+        let fourth = head.iter().filter(|b| **b == b'\n').nth(2);
+        let is_ours =
+            head.split(|b| *b == b'\n').nth(1).is_some_and(|it| it.starts_with(b"CRCsum="));
+        return match (is_ours, fourth) {
+            (true, Some(_)) => Ok(()),
+            (true, None) => Err(DriverError::Truncated("in its first lines")),
+            (false, _) => Err(DriverError::NotADriver("it is a script without `CRCsum=`")),
+        };
+    }
+    let text = String::from_utf8_lossy(&head[..head.len().min(4096)]).into_owned();
+    let bare = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']);
+    let lower = bare.to_ascii_lowercase();
+    if lower.starts_with("<!doctype html") || lower.starts_with('<') && lower.contains("<html") {
+        return Err(DriverError::WebPage { title: title(bare, &lower) });
+    }
+    if bare.starts_with(['{', '[']) {
+        return Err(DriverError::Answer(bare.chars().take(120).collect()));
+    }
+    Err(DriverError::NotADriver(match head {
+        [0x7f, b'E', b'L', b'F', ..] => "it is a Linux program",
+        [b'M', b'Z', ..] => "it is a Windows program",
+        [b'!', b'<', b'a', b'r', b'c', b'h', b'>', ..] => "it is a Debian package",
+        _ => "it does not begin as one",
+    }))
+}
+
+fn title(text: &str, lower: &str) -> Option<String> {
+    let from = lower.find("<title")?;
+    let from = from + lower[from..].find('>')? + 1;
+    let to = from + lower[from..].find("</title")?;
+    let title = text.get(from..to)?.trim();
+    (!title.is_empty()).then(|| title.chars().take(80).collect())
+}
+
+/// Read some bytes, whatever interrupts.
+pub(super) fn read(file: &mut dyn Read, buf: &mut [u8]) -> Result<usize, DriverError> {
+    loop {
+        match file.read(buf) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result.map_err(DriverError::Read),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! NVIDIA's driver packages, read without running them.
+//!
+//! A `.run` is a shell script of a thousand lines with a compressed archive behind it. The script
+//! says in its first lines what the package is and what its checksums are ([`header`]). Everything
+//! else is read from the archive as it streams past ([`payload`], [`walk`]): nothing is unpacked
+//! to the disk, and nothing but `vgpuConfig.xml` is held in memory. Patches are proven in the same
+//! pass. The portal's `.zip` has several drivers in it ([`portal`]).
+//!
+//! The format was read from the public script of NVIDIA's fork of makeself; the checksums in it
+//! guard against damage only. What the file *is* stands in the recipe or in the lock, as a SHA-256.
+
+mod error;
+mod header;
+mod name;
+mod package;
+mod payload;
+mod portal;
+mod sums;
+#[cfg(test)]
+mod tests;
+mod vgpu_config;
+mod walk;
+
+pub(crate) use self::error::DriverError;
+pub(crate) use self::name::FileName;
+pub(crate) use self::package::{Examined, Package};
+pub(crate) use self::portal::{Portal, is_zip};
+pub(crate) use self::walk::Proof;

@@ -1,0 +1,143 @@
+use vgpu_manifest::catalog::DriverVersion;
+use vgpu_manifest::driver::DriverKind;
+
+use super::DriverError;
+
+/// Whether a package is as NVIDIA made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Variant {
+    /// It says that it is.
+    Original,
+    /// It says that somebody has applied a patch to it.
+    Custom,
+}
+
+/// What kind of driver unpacks into this folder: `NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm`.
+pub(super) fn variant(
+    folder: &str,
+    version: &DriverVersion,
+) -> Result<(DriverKind, Variant), DriverError> {
+    let other = || DriverError::Variant(folder.to_owned());
+    let rest = folder.strip_prefix("NVIDIA-Linux-x86_64-").ok_or_else(other)?;
+    let rest = rest.strip_prefix(version.as_str()).ok_or_else(|| DriverError::Header {
+        field: "targetdir",
+        why: format!("`{}` is not of version {version}", folder.escape_debug()),
+    })?;
+    match rest {
+        "-vgpu-kvm" => Ok((DriverKind::Host, Variant::Original)),
+        "-vgpu-kvm-custom" => Ok((DriverKind::Host, Variant::Custom)),
+        "-grid" => Ok((DriverKind::Guest, Variant::Original)),
+        _ => Err(other()),
+    }
+}
+
+/// What a file's name says of the driver in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FileName {
+    /// A driver.
+    Driver(DriverKind, DriverVersion),
+    /// An archive of the portal, for this hypervisor.
+    Portal(Hypervisor),
+    /// Nothing.
+    Other,
+}
+
+/// For whom an archive of the portal is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Hypervisor {
+    /// KVM on any Linux: what Proxmox VE is.
+    LinuxKvm,
+    /// Another one, as the file's name calls it.
+    Other(String),
+}
+
+impl FileName {
+    /// What the last part of `path` says.
+    pub(crate) fn of(path: &str) -> Self {
+        let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
+        let run = || {
+            let rest = name.strip_prefix("NVIDIA-Linux-x86_64-")?.strip_suffix(".run")?;
+            let (kind, version) = match rest.strip_suffix("-vgpu-kvm") {
+                Some(version) => (DriverKind::Host, version),
+                None => (DriverKind::Guest, rest.strip_suffix("-grid")?),
+            };
+            Some(Self::Driver(kind, version.parse().ok()?))
+        };
+        let windows = || {
+            let (version, rest) = name.strip_suffix(".exe")?.split_once('_')?;
+            let is_guest = rest.starts_with("grid_win") && rest.contains("64bit");
+            is_guest.then_some(())?;
+            Some(Self::Driver(DriverKind::WindowsGuest, version.parse().ok()?))
+        };
+        let portal = || {
+            let rest = name.strip_prefix("NVIDIA-GRID-")?.strip_suffix(".zip")?;
+            Some(Self::Portal(hypervisor(rest)?))
+        };
+        run().or_else(windows).or_else(portal).unwrap_or(Self::Other)
+    }
+}
+
+/// The hypervisor in `Linux-KVM-535.230.02-539.19`: what stands before the versions of drivers.
+fn hypervisor(rest: &str) -> Option<Hypervisor> {
+    // The versions of host and guests come last, and there are at least two.
+    let parts: Vec<_> = rest.split('-').collect();
+    let is_version = |part: &&&str| part.parse::<DriverVersion>().is_ok();
+    let versions = parts.iter().rev().take_while(is_version).count().min(3);
+    let name = parts.get(..parts.len().checked_sub(versions)?)?.join("-");
+    (versions > 0 && !name.is_empty()).then(|| match &*name {
+        "Linux-KVM" => Hypervisor::LinuxKvm,
+        _ => Hypervisor::Other(name),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_names_tell_drivers_and_hypervisors_apart() {
+        let driver = |kind, version: &str| FileName::Driver(kind, version.parse().unwrap());
+        let portal = |name: &str| FileName::Portal(Hypervisor::Other(name.to_owned()));
+        for (path, says) in [
+            (
+                "Host_Drivers/NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm.run",
+                driver(DriverKind::Host, "535.230.02"),
+            ),
+            ("NVIDIA-Linux-x86_64-550.90.07-grid.run", driver(DriverKind::Guest, "550.90.07")),
+            (
+                "Guest_Drivers/553.74_grid_win10_win11_server2022_dch_64bit_international.exe",
+                driver(DriverKind::WindowsGuest, "553.74"),
+            ),
+            (
+                "/x/NVIDIA-GRID-Linux-KVM-535.230.02-539.19.zip",
+                FileName::Portal(Hypervisor::LinuxKvm),
+            ),
+            (
+                "NVIDIA-GRID-Linux-KVM-550.90.05-550.90.07-552.55.zip",
+                FileName::Portal(Hypervisor::LinuxKvm),
+            ),
+            ("NVIDIA-GRID-Ubuntu-KVM-550.90.05-550.90.07-552.55.zip", portal("Ubuntu-KVM")),
+            ("NVIDIA-GRID-vSphere-8.0-550.90.05-550.90.07-552.55.zip", portal("vSphere-8.0")),
+            ("NVIDIA-Linux-x86_64-550.90.07.run", FileName::Other),
+            ("NVIDIA-Linux-x86_64-550.90.05-vgpu-kvm-custom.run", FileName::Other),
+            ("nvidia-linux-grid-550_550.90.07_amd64.deb", FileName::Other),
+            ("NVIDIA-GRID-550.zip", FileName::Other),
+        ] {
+            assert_eq!(FileName::of(path), says, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_folder_says_who_runs_it() {
+        let version = "535.230.02".parse().unwrap();
+        let of = |folder: &str| variant(folder, &version);
+        let host = of("NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm").unwrap();
+        assert_eq!(host, (DriverKind::Host, Variant::Original));
+        let custom = of("NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm-custom").unwrap();
+        assert_eq!(custom, (DriverKind::Host, Variant::Custom));
+        let guest = of("NVIDIA-Linux-x86_64-535.230.02-grid").unwrap();
+        assert_eq!(guest, (DriverKind::Guest, Variant::Original));
+        assert!(matches!(of("NVIDIA-Linux-x86_64-535.230.02"), Err(DriverError::Variant(_))));
+        assert!(matches!(of("NVIDIA-Linux-x86_64-535.1.2-grid"), Err(DriverError::Header { .. })));
+    }
+}

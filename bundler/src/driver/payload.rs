@@ -1,0 +1,86 @@
+use std::io::{self, BufRead, Read};
+
+use super::DriverError;
+use crate::size::ByteSize;
+
+/// The most that a payload may unpack to. The largest known driver unpacks to 1.5 GB.
+pub(super) const MAX_UNPACKED: u64 = 4 << 30;
+
+/// The memory that decompressing xz may take, in KiB: what `xz -9` needs, and a little more.
+const XZ_MEMORY: u32 = 68 << 10;
+
+/// The binary logarithm of the largest window of zstd: what the `zstd` program takes by default.
+const ZSTD_WINDOW: u32 = 27;
+
+/// A payload on its way out of its compression, up to a limit.
+pub(super) struct Payload<'f> {
+    reader: Box<dyn Read + 'f>,
+    left: u64,
+    cap: u64,
+}
+
+impl<'f> Payload<'f> {
+    /// Decompress `file`, whose next byte is the first of the payload, to at most `cap` bytes.
+    pub(super) fn open(mut file: impl BufRead + 'f, cap: u64) -> Result<Self, DriverError> {
+        let start = file.fill_buf().map_err(DriverError::Read)?;
+        let start = start[..start.len().min(6)].to_vec();
+        let reader: Box<dyn Read + 'f> = match start[..] {
+            [] => return Err(DriverError::Truncated("before its payload")),
+            _ if start.len() < 6 => return Err(DriverError::Truncated("in its payload")),
+            [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
+            [0xfd, b'7', b'z', b'X', b'Z', 0] => {
+                Box::new(lzma_rust2::XzReader::new_mem_limit(file, true, XZ_MEMORY))
+            }
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+                let mut decoder =
+                    zstd::stream::read::Decoder::with_buffer(file).map_err(DriverError::Payload)?;
+                decoder.window_log_max(ZSTD_WINDOW).map_err(DriverError::Payload)?;
+                Box::new(decoder)
+            }
+            _ => {
+                let hex: Vec<_> = start.iter().map(|byte| format!("{byte:02x}")).collect();
+                return Err(DriverError::Compression(hex.join(" ")));
+            }
+        };
+        Ok(Self { reader, left: cap, cap })
+    }
+
+    /// Read to the end, which shows damage that comes after the last file.
+    pub(super) fn drain(&mut self) -> Result<(), DriverError> {
+        io::copy(self, &mut io::sink()).map(drop).map_err(DriverError::payload)
+    }
+}
+
+impl Read for Payload<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.reader.read(buf)?;
+        self.left =
+            self.left.checked_sub(n as u64).ok_or_else(|| io::Error::other(Bomb(self.cap)))?;
+        Ok(n)
+    }
+}
+
+/// How [`Payload`] says through a reader that there is too much of it.
+#[derive(Debug, thiserror::Error)]
+#[error("more than {0} bytes")]
+struct Bomb(u64);
+
+impl DriverError {
+    /// What a failure to read the payload means.
+    pub(super) fn payload(error: io::Error) -> Self {
+        // The reader of archives wraps errors in errors of its own.
+        let mut inner = Some(&error as &(dyn std::error::Error + 'static));
+        while let Some(cause) = inner {
+            let io = cause.downcast_ref::<io::Error>();
+            let carried = io.and_then(io::Error::get_ref);
+            if let Some(Bomb(cap)) = carried.and_then(|inner| inner.downcast_ref()) {
+                return Self::Bomb(ByteSize::new(*cap));
+            }
+            if io.is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof) {
+                return Self::Truncated("in its payload");
+            }
+            inner = carried.map_or_else(|| cause.source(), |inner| Some(inner as _));
+        }
+        Self::Payload(error)
+    }
+}

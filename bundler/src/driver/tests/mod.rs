@@ -1,0 +1,236 @@
+mod portal;
+
+use std::fs::File;
+use std::io::{Seek as _, Write as _};
+use std::process::{Command, Stdio};
+
+use vgpu_manifest::Digest;
+use vgpu_manifest::catalog::DeviceId;
+use vgpu_manifest::driver::DriverKind;
+use vgpu_manifest::patch::Patch;
+
+use super::*;
+
+/// Whether `tool` is here; otherwise the test is skipped.
+fn have(tool: &str) -> bool {
+    let is_there = Command::new(tool).arg("--version").stdout(Stdio::null()).status().is_ok();
+    if !is_there {
+        assert!(std::env::var_os("VGPU_NO_SKIP").is_none(), "needs {tool}");
+        eprintln!("skipped: needs {tool}");
+    }
+    is_there
+}
+
+/// What `tool` makes of `input`.
+fn pipe(tool: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
+    let mut file = file(input);
+    file.rewind().unwrap();
+    let output = Command::new(tool).args(arguments).stdin(file).output().unwrap();
+    assert!(output.status.success(), "{tool}: {output:?}");
+    output.stdout
+}
+
+fn file(bytes: &[u8]) -> File {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(bytes).unwrap();
+    file.rewind().unwrap();
+    file
+}
+
+const CONFIG: &str = r#"<vgpuconfig>
+<vgpuType id="256" name="T-1Q" class="Quadro"><framebuffer>0x1000</framebuffer></vgpuType>
+<pgpu><devId vendorId="0x10de" deviceId="0x1E30" subsystemId="0x0"/>
+<supportedVgpu vgpuId="256"><maxVgpus>4</maxVgpus></supportedVgpu></pgpu></vgpuconfig>"#;
+const BLOB: &[u8] = b"\x7fELF\0\nline\0two\nthree\n";
+
+fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, content) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, name, *content).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+fn host_files() -> Vec<(&'static str, &'static [u8])> {
+    vec![
+        ("./is_vgpu_host_package.txt", b""),
+        ("./kernel/nvidia/nv-kernel.o_binary", BLOB),
+        ("./vgpuConfig.xml", CONFIG.as_bytes()),
+    ]
+}
+
+/// A package of this name around a compressed payload.
+fn package(folder: &str, payload: &[u8]) -> Vec<u8> {
+    let version = "535.230.02";
+    let mut body = format!(
+        "skip=9\nlabel=\"a test\"\nversion_string={version}\ntargetdir={folder}\n\
+         TARGET_OS=\"Linux\"\nexit 0\nskip=\"$later\"\n"
+    )
+    .into_bytes();
+    // Lines 4 to 10, then what comes at line 9 must be the payload: two lines are too many.
+    let keep = body.split_inclusive(|b| *b == b'\n').take(5).map(<[u8]>::len).sum();
+    body.truncate(keep);
+    body.extend_from_slice(payload);
+    let crc = String::from_utf8(pipe("cksum", &[], &body)).unwrap();
+    let md5 = String::from_utf8(pipe("md5sum", &[], &body)).unwrap();
+    let crc = crc.split(' ').next().unwrap();
+    let mut text = format!("#! /bin/sh\nCRCsum={crc}\nMD5={}\n", &md5[..32]).into_bytes();
+    text.extend_from_slice(&body);
+    text
+}
+
+const HOST: &str = "NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm";
+
+fn gzip(files: &[(&str, &[u8])]) -> Vec<u8> {
+    pipe("gzip", &["-9n"], &tar(files))
+}
+
+fn host() -> Vec<u8> {
+    package(HOST, &gzip(&host_files()))
+}
+
+fn examine(bytes: &[u8], patches: &[&str]) -> Result<Examined, DriverError> {
+    let package = Package::open(file(bytes))?;
+    package.expect(DriverKind::Host)?;
+    let parse = |patch: &&str| Patch::parse(patch.as_bytes()).unwrap();
+    package.examine(None, &patches.iter().map(parse).collect::<Vec<_>>())
+}
+
+fn refusal(bytes: &[u8]) -> String {
+    examine(bytes, &[]).map(drop).unwrap_err().to_string()
+}
+
+#[test]
+fn three_compressions_say_the_same() {
+    for (tool, arguments) in
+        [("gzip", &["-9n"][..]), ("xz", &["-c", "--x86", "--lzma2"]), ("zstd", &["-19", "-q"])]
+    {
+        if !have(tool) {
+            continue;
+        }
+        let payload = pipe(tool, arguments, &tar(&host_files()));
+        let bytes = package(HOST, &payload);
+        let package = Package::open(file(&bytes)).unwrap();
+        assert_eq!(package.version().as_str(), "535.230.02");
+        assert!(package.is_original());
+        let (digest, config) = examine(&bytes, &[]).unwrap().config.unwrap();
+        assert_eq!(digest, Digest::of(CONFIG.as_bytes()), "{tool}");
+        assert_eq!(config.devices(), [DeviceId(0x1e30)]);
+        // Cut off anywhere, and it says so.
+        let cuts = [bytes.len() - payload.len() + 1, bytes.len() - payload.len() / 2];
+        for cut in cuts.into_iter().chain([bytes.len() - 1]) {
+            let said = refusal(&bytes[..cut]);
+            let word = if cut == cuts[0] { "payload" } else { "truncated" };
+            assert!(said.contains(word), "{tool}, {cut}: {said}");
+        }
+    }
+}
+
+#[test]
+fn patches_are_proven_against_the_payload() {
+    let patch = "--- ./kernel/nvidia/nv-kernel.o_binary\n+++ kernel/nvidia/nv-kernel.o_binary\n\
+        @@ -2,2 +2,2 @@\n-line\0two\n+line\0TWO\n three\n";
+    let new = "--- /dev/null\n+++ new/file\n@@ -0,0 +1 @@\n+x\n";
+    let proofs = examine(&host(), &[patch, new]).unwrap().proofs;
+    let after = BLOB.to_ascii_uppercase();
+    assert_eq!(proofs[0][0].path.as_str(), "kernel/nvidia/nv-kernel.o_binary");
+    assert_eq!(proofs[0][0].before, Some(Digest::of(BLOB)));
+    assert_eq!(proofs[0][0].after, Some(Digest::of(b"\x7fELF\0\nline\0TWO\nthree\n")));
+    assert_ne!(proofs[0][0].after, Some(Digest::of(&after)));
+    assert_eq!(proofs[1][0].before, None);
+    assert_eq!(proofs[1][0].after, Some(Digest::of(b"x\n")));
+
+    let said = |patches: &[&str]| examine(&host(), patches).unwrap_err().to_string();
+    assert!(said(&[&patch.replace("three", "four")]).contains("line 3 of the file"));
+    assert!(said(&[&patch.replace("nv-kernel", "nv-other")]).contains("no such file"));
+    assert!(said(&[patch, patch]).contains("two patches change"));
+}
+
+#[test]
+fn what_is_not_the_driver_is_refused_by_its_own_name() {
+    let page = "\r\n<!DOCTYPE html><html><head><TITLE>Just a moment…</TITLE></head></html>";
+    let guest = package("NVIDIA-Linux-x86_64-535.230.02-grid", &gzip(&[("./a", b"")]));
+    let marked = package("NVIDIA-Linux-x86_64-535.230.02-grid", &gzip(&host_files()));
+    let plain = package("NVIDIA-Linux-x86_64-535.230.02", &gzip(&[("./a", b"")]));
+    let mut flipped = host();
+    *flipped.last_mut().unwrap() ^= 1;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let other_os = text(&host()[..200]).replace("\"Linux\"", "\"FreeBSD\"");
+    let no_skip = text(&host()[..200]).replace("skip=9", "skip=x");
+    let cases: [(&[u8], &str); 17] = [
+        (b"", "empty"),
+        (page.as_bytes(), "a web page (\"Just a moment…\")"),
+        (
+            b"{\"code\":401,\"message\":\"x\x1b[2J\"}",
+            "answer of a server, not a driver: `{\\\"code",
+        ),
+        (b"\x7fELF\x02", "Linux program"),
+        (b"MZ\x90", "Windows program"),
+        (b"!<arch>\ndebian", "Debian package"),
+        (b"\0\0\0", "does not begin as one"),
+        (b"#!/bin/bash\necho\n\n\n", "a script without `CRCsum=`"),
+        (&host()[..30], "in its first lines"),
+        (&host()[..100], "no usable `version_string`"),
+        (&guest, "it is the guest driver 535.230.02, but the host driver is wanted"),
+        (&plain, "neither the host driver"),
+        (&flipped, "MD5 is"),
+        (other_os.as_bytes(), "for `FreeBSD`"),
+        (no_skip.as_bytes(), "no usable `skip`"),
+        (&package(HOST, b"BZh91AY"), "begins with 42 5a 68 39 31 41"),
+        (&package(HOST, &gzip(&[("./a", b"")])), "its payload says otherwise"),
+    ];
+    for (bytes, word) in cases {
+        let said = refusal(bytes);
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    let package = Package::open(file(&marked)).unwrap();
+    assert_eq!(package.kind(), DriverKind::Guest);
+    assert!(matches!(package.examine(None, &[]), Err(DriverError::Contradiction { .. })));
+}
+
+#[test]
+fn odd_payloads_are_refused() {
+    let mut link = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::Symlink);
+    header.set_size(0);
+    link.append_link(&mut header, "./vgpuConfig.xml", "/etc/passwd").unwrap();
+    let link = pipe("gzip", &["-n"], &link.into_inner().unwrap());
+    assert!(refusal(&package(HOST, &link)).contains("is not a regular file"));
+
+    let mut twice = host_files();
+    twice.push(("vgpuConfig.xml", b"other"));
+    assert!(refusal(&package(HOST, &gzip(&twice))).contains("stands there twice"));
+
+    let large = vec![b'x'; (16 << 20) + 1];
+    let large = gzip(&[("./vgpuConfig.xml", &large)]);
+    assert!(refusal(&package(HOST, &large)).contains("has more than 16.0 MiB"));
+    let wrong = gzip(&[("./vgpuConfig.xml", b"<html>")]);
+    assert!(refusal(&package(HOST, &wrong)).contains("`vgpuConfig.xml` in it cannot be used"));
+
+    // A long name of a file that nobody asks for, in both spellings.
+    let name = "a/".repeat(200);
+    let long = tar(&[(&format!("{name}x"), b"x"), ("./is_vgpu_host_package.txt", b"")]);
+    assert!(examine(&package(HOST, &pipe("gzip", &["-n"], &long)), &[]).is_ok());
+}
+
+#[test]
+fn a_bomb_is_stopped() {
+    // Nothing, and much of it: before its limit it is a file like others.
+    let zeros = vec![0; 3 << 20];
+    let bomb = gzip(&[("./is_vgpu_host_package.txt", b""), ("./zeros", &zeros)]);
+    assert!(bomb.len() < 1 << 16);
+    let walk = |cap| super::walk::walk(super::payload::Payload::open(&*bomb, cap)?, &[]);
+    assert!(walk(4 << 20).unwrap().is_marked_host);
+    assert!(matches!(walk(2 << 20), Err(DriverError::Bomb(_))));
+    // A window that would take more memory than we give it.
+    if have("zstd") && have("xz") {
+        let wide = pipe("zstd", &["-q", "--ultra", "-1", "--long=28"], &zeros);
+        assert!(matches!(examine(&package(HOST, &wide), &[]), Err(DriverError::Payload(_))));
+        let wide = pipe("xz", &["-c", "--lzma2=dict=128MiB"], &zeros);
+        assert!(matches!(examine(&package(HOST, &wide), &[]), Err(DriverError::Payload(_))));
+    }
+}

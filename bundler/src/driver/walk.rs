@@ -1,0 +1,206 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read};
+
+use tar::EntryType;
+use vgpu_manifest::driver::PatchedFile;
+use vgpu_manifest::patch::{ApplyError, ApplyFault, Change, FilePatch, Patch, TreePath};
+
+use super::DriverError;
+use super::payload::Payload;
+use crate::size::ByteSize;
+
+/// The most files that a payload may have. Known drivers have 1,200.
+const MAX_FILES: usize = 100_000;
+
+/// The longest path in a payload, and the longest record about a file, in bytes.
+const MAX_RECORD: u64 = 64 << 10;
+
+/// The largest `vgpuConfig.xml`. Known ones have some 2 MB.
+const MAX_CONFIG: u64 = 16 << 20;
+
+const CONFIG: &str = "vgpuConfig.xml";
+const HOST_MARKER: &str = "is_vgpu_host_package.txt";
+
+/// What was found in a payload.
+#[derive(Debug, Default)]
+pub(super) struct Walked {
+    /// Whether it calls itself a host package.
+    pub(super) is_marked_host: bool,
+    /// The content of `vgpuConfig.xml`.
+    pub(super) config: Option<Vec<u8>>,
+    /// What each patch has changed.
+    pub(super) proofs: Vec<Proof>,
+}
+
+/// The files that a patch changes, in its order.
+pub(crate) type Proof = Vec<PatchedFile>;
+
+/// Read all of a payload, and apply the patches to what goes by.
+pub(super) fn walk(payload: Payload<'_>, patches: &[Patch]) -> Result<Walked, DriverError> {
+    check_apart(patches)?;
+    let mut walk = Walk { patches, changed: BTreeMap::new(), seen: BTreeSet::new() };
+    let mut walked = Walked::default();
+    let mut archive = tar::Archive::new(payload);
+    let mut long_name = None;
+    let entries = archive.entries().map_err(DriverError::payload)?.raw(true);
+    for (count, entry) in entries.enumerate() {
+        let mut entry = entry.map_err(DriverError::payload)?;
+        if count == MAX_FILES {
+            return Err(DriverError::TooManyFiles(MAX_FILES));
+        }
+        let kind = entry.header().entry_type();
+        match record(kind, &mut entry)? {
+            Record::Name(name) => long_name = Some(name),
+            Record::Other => {}
+            Record::File => {
+                let own = entry.path_bytes().into_owned();
+                if let Some(at) = path(&long_name.take().unwrap_or(own)) {
+                    walk.file(&at, kind, &mut entry, &mut walked)?;
+                }
+            }
+        }
+    }
+    archive.into_inner().drain()?;
+    walked.proofs = walk.finish()?;
+    Ok(walked)
+}
+
+/// No file may be changed by two patches: the second would have to be made for the first one's
+/// result, and nobody makes such patches.
+fn check_apart(patches: &[Patch]) -> Result<(), DriverError> {
+    let mut seen = BTreeSet::new();
+    let paths = patches.iter().flat_map(|patch| patch.files().iter().map(FilePatch::path));
+    for path in paths {
+        if !seen.insert(path) {
+            return Err(DriverError::PatchedTwice(path.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// An entry of an archive.
+enum Record {
+    /// A file, or whatever else has a name.
+    File,
+    /// Not a file, but the name of the next one.
+    Name(Vec<u8>),
+    /// Not a file, but something else about the next one.
+    Other,
+}
+
+/// Which of these an entry is. What is not a file is read here, because how long it may be is for
+/// us to limit.
+fn record(kind: EntryType, entry: &mut dyn Read) -> Result<Record, DriverError> {
+    if !matches!(
+        kind,
+        EntryType::GNULongName
+            | EntryType::GNULongLink
+            | EntryType::XHeader
+            | EntryType::XGlobalHeader
+    ) {
+        return Ok(Record::File);
+    }
+    let mut bytes = Vec::new();
+    entry.take(MAX_RECORD).read_to_end(&mut bytes).map_err(DriverError::payload)?;
+    let name = match kind {
+        EntryType::GNULongName => Some(bytes),
+        EntryType::XHeader => tar::PaxExtensions::new(&bytes)
+            .filter_map(Result::ok)
+            .find(|record| record.key_bytes() == b"path")
+            .map(|record| record.value_bytes().to_vec()),
+        _ => None,
+    };
+    Ok(name.map_or(Record::Other, Record::Name))
+}
+
+/// A path as patches write it; `None` for the root, and for what no patch could name.
+fn path(bytes: &[u8]) -> Option<TreePath> {
+    let text = std::str::from_utf8(bytes).ok()?.trim_end_matches('\0');
+    let mut text = text.trim_end_matches('/');
+    while let Some(rest) = text.strip_prefix("./") {
+        text = rest;
+    }
+    text.parse().ok()
+}
+
+struct Walk<'p> {
+    patches: &'p [Patch],
+    changed: BTreeMap<TreePath, PatchedFile>,
+    /// The files of interest that have gone by.
+    seen: BTreeSet<TreePath>,
+}
+
+impl Walk<'_> {
+    /// Look at a file that goes by.
+    fn file(
+        &mut self,
+        at: &TreePath,
+        kind: EntryType,
+        content: &mut dyn Read,
+        walked: &mut Walked,
+    ) -> Result<(), DriverError> {
+        let patch = self.patches.iter().find_map(|patch| patch.file(at));
+        let is_known = matches!(at.as_str(), CONFIG | HOST_MARKER);
+        if patch.is_none() && !is_known {
+            return Ok(());
+        }
+        let odd = |what| DriverError::OddFile { path: at.to_string(), what };
+        if !matches!(kind, EntryType::Regular | EntryType::Continuous) {
+            return Err(odd("is not a regular file"));
+        }
+        if !self.seen.insert(at.clone()) {
+            return Err(odd("stands there twice"));
+        }
+        walked.is_marked_host |= at.as_str() == HOST_MARKER;
+        let mut kept = Vec::new();
+        let mut content: Box<dyn Read> = if at.as_str() == CONFIG {
+            content.take(MAX_CONFIG + 1).read_to_end(&mut kept).map_err(DriverError::payload)?;
+            if kept.len() as u64 > MAX_CONFIG {
+                return Err(DriverError::LargeFile {
+                    path: CONFIG,
+                    cap: ByteSize::new(MAX_CONFIG),
+                });
+            }
+            Box::new(io::Cursor::new(kept.clone()))
+        } else {
+            Box::new(content)
+        };
+        if let Some(patch) = patch {
+            let applied = patch.apply(Some(&mut content), &mut io::sink());
+            let applied = applied.map_err(|error| match error.fault {
+                ApplyFault::Read(error) => DriverError::payload(error),
+                fault => ApplyError { path: error.path, fault }.into(),
+            })?;
+            let (before, after) = (applied.before, applied.after);
+            self.changed.insert(at.clone(), PatchedFile { path: at.clone(), before, after });
+        }
+        if at.as_str() == CONFIG {
+            walked.config = Some(kept);
+        }
+        Ok(())
+    }
+
+    /// What the patches have changed, once all has gone by.
+    fn finish(mut self) -> Result<Vec<Proof>, DriverError> {
+        let mut proofs = Vec::new();
+        for patch in self.patches {
+            let mut proof = Proof::new();
+            for file in patch.files() {
+                let path = file.path().clone();
+                let changed = match (self.changed.remove(&path), file.change()) {
+                    (Some(changed), _) => changed,
+                    (None, Change::Created) => {
+                        let applied = file.apply(None, &mut io::sink())?;
+                        PatchedFile { path, before: applied.before, after: applied.after }
+                    }
+                    (None, _) => {
+                        return Err(ApplyError { path, fault: ApplyFault::Missing }.into());
+                    }
+                };
+                proof.push(changed);
+            }
+            proofs.push(proof);
+        }
+        Ok(proofs)
+    }
+}
