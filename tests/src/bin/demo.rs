@@ -97,7 +97,7 @@ fn play() -> Result<()> {
     show.installer(&["verify", STICK], 3)?;
 
     show.heading("And back");
-    show.installer(&["revert", "--yes"], 10)?;
+    show.installer(&["revert", "--yes"], 0)?;
     let differences = before.differences(&snapshot(&node)?);
     ensure!(differences.is_empty(), "the node is not what it was: {differences:#?}");
     println!("\n  {} paths of the node compared with what they were: no difference.", before.len());
