@@ -5,6 +5,8 @@ use vgpu_keys::SlotsError;
 use vgpu_manifest::{CosignError, ManifestError, PartsError, ReadError, VerifyError, WriteError};
 
 use crate::cache::CacheError;
+use crate::options::NotSuitable;
+use crate::proposal::NoProposal;
 use crate::ui::{NotPrinted, Ui};
 
 /// How a run ended, as its exit status says it.
@@ -18,6 +20,8 @@ pub(crate) enum Exit {
     Usage,
     /// 3: a bundle or a cached file is not trusted, or corrupt.
     Untrusted,
+    /// 4: what is to be made cannot work where it is to be used.
+    Unsuitable,
 }
 
 impl From<Exit> for ExitCode {
@@ -27,6 +31,7 @@ impl From<Exit> for ExitCode {
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::Untrusted => 3,
+            Exit::Unsuitable => 4,
         })
     }
 }
@@ -68,13 +73,22 @@ pub(crate) fn tell(ui: &Ui, error: &anyhow::Error) -> Exit {
     for hinted in error.chain().filter_map(|cause| cause.downcast_ref::<Hinted>()) {
         ui.say(format_args!("hint: {hinted}"));
     }
-    if error.chain().any(is_distrust) { Exit::Untrusted } else { Exit::Failed }
+    if error.chain().any(is_distrust) {
+        Exit::Untrusted
+    } else if error.chain().any(|cause| cause.is::<NotSuitable>() || cause.is::<NoProposal>()) {
+        Exit::Unsuitable
+    } else {
+        Exit::Failed
+    }
 }
 
 /// Did somebody look at bytes, or at who signed them, and not believe them?
 fn is_distrust(cause: &(dyn Error + 'static)) -> bool {
     let verify = |error: &VerifyError| match error {
-        VerifyError::Read { .. } | VerifyError::Manifest(ManifestError::TooOld { .. }) => false,
+        VerifyError::Read { .. }
+        | VerifyError::Manifest(ManifestError::Format { .. } | ManifestError::TooOld { .. }) => {
+            false
+        }
         VerifyError::Parts(error) => !matches!(
             error,
             PartsError::Open { .. } | PartsError::NotAFile(_) | PartsError::NotFirst { .. }

@@ -80,10 +80,10 @@ impl Derived {
 impl fmt::Display for Derived {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Depmod(release) => write!(f, "module index of {}", release.as_str()),
-            Self::Initramfs => f.write_str("initial file systems"),
-            Self::Grub => f.write_str("GRUB configuration"),
-            Self::ProxmoxBoot => f.write_str("boot entries"),
+            Self::Depmod(release) => write!(f, "the module index of {}", release.as_str()),
+            Self::Initramfs => f.write_str("the initial file systems"),
+            Self::Grub => f.write_str("the GRUB configuration"),
+            Self::ProxmoxBoot => f.write_str("the boot entries"),
             Self::Systemd => f.write_str("systemd's view of its units"),
         }
     }
@@ -129,7 +129,7 @@ pub enum SettleError {
 }
 
 fn list(failures: &[(Derived, HostError)]) -> String {
-    let texts = failures.iter().map(|(what, error)| format!("cannot rebuild the {what}: {error}"));
+    let texts = failures.iter().map(|(what, error)| format!("cannot rebuild {what}: {error}"));
     texts.collect::<Vec<_>>().join("\n")
 }
 

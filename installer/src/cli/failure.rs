@@ -4,6 +4,7 @@ use vgpu_keys::{Distrust, SuccessorError};
 use vgpu_manifest::{ManifestError, PartsError, ReadError, VerifyError};
 
 use super::{Exit, Removable};
+use crate::fit::NoFit;
 use crate::host::HostError;
 use crate::machine::MachineError;
 use crate::plan::{ApplyError, Unsuitable};
@@ -235,7 +236,6 @@ mod tests {
     use anyhow::Context as _;
 
     use super::*;
-    use crate::fit::NoFit;
     use crate::host::Verb;
     use crate::host::real::LockError;
 
