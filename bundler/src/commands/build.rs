@@ -7,7 +7,7 @@ use vgpu_manifest::{PartSize, Target, write_bundle};
 use super::Context;
 use super::fetch::fetch;
 use super::update::{Pins, relock};
-use crate::options::{NetworkArgs, ProjectArgs, SignerArgs};
+use crate::options::{NetworkArgs, ProjectArgs, SignerArgs, UnsuitableArgs};
 use crate::pack;
 use crate::size::ByteSize;
 use crate::ui::print;
@@ -32,6 +32,8 @@ pub(crate) struct Args {
     project: ProjectArgs,
     #[command(flatten)]
     network: NetworkArgs,
+    #[command(flatten)]
+    unsuitable: UnsuitableArgs,
 }
 
 fn part_size(text: &str) -> Result<PartSize, String> {
@@ -43,15 +45,18 @@ fn part_size(text: &str) -> Result<PartSize, String> {
 impl Args {
     pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
         let project = self.project.resolve()?;
-        let network = self.network.resolve()?;
+        let network = self.network.resolve();
         let current = project.current_lock()?;
         // A wrong passphrase should not show only after an hour of downloads.
         let signer = self.signer.resolve()?;
         let cache = context.cache()?;
         let cache_lock = context.lock(&cache)?;
         let lock = match current {
-            Some(lock) => lock,
-            None => relock(context, &project, &network, &cache_lock, Pins::Keep)?,
+            Some(lock) => {
+                self.unsuitable.check(context, &lock)?;
+                lock
+            }
+            None => relock(context, &project, &network, &cache_lock, Pins::Keep, self.unsuitable)?,
         };
         fetch(context, &project, &network, &cache_lock, &lock)?;
 

@@ -30,7 +30,7 @@ impl Args {
             .current_lock()?
             .with_context(|| format!("there is no lock `{}`", project.lock_path))
             .hint("run `vgpu-bundler lock`")?;
-        let network = self.network.resolve()?;
+        let network = self.network.resolve();
         let cache = context.cache()?;
         let lock = context.lock(&cache)?;
         fetch(context, &project, &network, &lock, &locked)?;

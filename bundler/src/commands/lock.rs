@@ -1,6 +1,6 @@
 use super::Context;
 use super::update::{Pins, relock};
-use crate::options::{NetworkArgs, ProjectArgs};
+use crate::options::{NetworkArgs, ProjectArgs, UnsuitableArgs};
 
 /// Pin by digest what the recipe asks for.
 ///
@@ -12,14 +12,16 @@ pub(crate) struct Args {
     project: ProjectArgs,
     #[command(flatten)]
     network: NetworkArgs,
+    #[command(flatten)]
+    unsuitable: UnsuitableArgs,
 }
 
 impl Args {
     pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
         let project = self.project.resolve()?;
-        let network = self.network.resolve()?;
+        let network = self.network.resolve();
         let cache = context.cache()?;
         let lock = context.lock(&cache)?;
-        relock(context, &project, &network, &lock, Pins::Keep).map(drop)
+        relock(context, &project, &network, &lock, Pins::Keep, self.unsuitable).map(drop)
     }
 }

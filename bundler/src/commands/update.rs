@@ -8,8 +8,9 @@ use super::Context;
 use crate::cache::CacheLock;
 use crate::changes::{self, Outline};
 use crate::fetch::Fetcher;
-use crate::lock::{Lock, Pin};
-use crate::options::{Network, NetworkArgs, Project, ProjectArgs};
+use crate::headers;
+use crate::lock::{Found, Lock, Pin};
+use crate::options::{Network, NetworkArgs, Project, ProjectArgs, UnsuitableArgs};
 use crate::pack;
 use crate::parallel::parallel;
 use crate::recipe::Entry;
@@ -25,6 +26,8 @@ pub(crate) struct Args {
     project: ProjectArgs,
     #[command(flatten)]
     network: NetworkArgs,
+    #[command(flatten)]
+    unsuitable: UnsuitableArgs,
 }
 
 /// What to do with the pins of downloads that an earlier lock has.
@@ -53,10 +56,11 @@ impl Args {
         if let Some(unknown) = self.items.iter().find(|item| !is_known(item)) {
             bail!("the recipe has no item `{unknown}`");
         }
-        let network = self.network.resolve()?;
+        let network = self.network.resolve();
         let cache = context.cache()?;
         let lock = context.lock(&cache)?;
-        relock(context, &project, &network, &lock, Pins::Renew(&self.items)).map(drop)
+        let pins = Pins::Renew(&self.items);
+        relock(context, &project, &network, &lock, pins, self.unsuitable).map(drop)
     }
 }
 
@@ -67,6 +71,7 @@ pub(super) fn relock(
     network: &Network,
     cache: &CacheLock<'_>,
     pins: Pins<'_>,
+    unsuitable: UnsuitableArgs,
 ) -> anyhow::Result<Lock> {
     let previous = project.any_lock()?;
     let now = now()?;
@@ -77,8 +82,13 @@ pub(super) fn relock(
         kept.and_then(|lock| lock.pin(entry)).map_or_else(|| pin(&sources, entry), Ok)
     });
     let pinned = all(context, results)?;
-    let lock = Lock::new(&project.recipe, &pinned, previous.as_ref(), now);
+    let found = Found {
+        headers: headers::records(entries, &pinned, previous.as_ref(), cache)?,
+        ..Found::default()
+    };
+    let lock = Lock::new(&project.recipe, &pinned, found, previous.as_ref(), now);
     pack::check(&lock)?;
+    unsuitable.check(context, &lock)?;
 
     if previous.as_ref() == Some(&lock) {
         Lock::confirm(&project.lock_path)?;

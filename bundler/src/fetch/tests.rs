@@ -24,7 +24,7 @@ fn fetch(cache: &Cache, mirrors: &[&Liar], known: Known) -> Result<Measured, Fet
     let mirrors: Vec<HttpUrl> = mirrors.iter().map(|liar| liar.url().parse().unwrap()).collect();
     let sha256 = (known == Known::Yes).then(|| Digest::of(&content()));
     let timeouts = Timeouts { connect: Duration::from_secs(5), stall: Duration::from_millis(200) };
-    let client = Client::new(timeouts, Proxy::None).unwrap();
+    let client = Client::new(timeouts, Proxy::None);
     let lock = cache.lock(|| {}).unwrap();
     let fetcher = Fetcher {
         client: Some(&client),

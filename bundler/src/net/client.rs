@@ -1,3 +1,4 @@
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use reqwest::blocking;
@@ -7,10 +8,12 @@ use reqwest::redirect;
 use super::{HttpUrl, NetError, Reply, Validator, tls};
 
 /// Makes requests. It keeps connections open, so one serves for a whole run.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Client {
-    http: blocking::Client,
     timeouts: Timeouts,
+    proxy: Proxy,
+    /// Made for the first request: most runs make none, and reading all certificates takes time.
+    http: OnceLock<Result<blocking::Client, String>>,
 }
 
 /// How long to wait for a server.
@@ -51,7 +54,16 @@ const MAX_REDIRECTS: usize = 10;
 
 impl Client {
     /// A client that waits as long as `timeouts` says.
-    pub(crate) fn new(timeouts: Timeouts, proxy: Proxy) -> Result<Self, NetError> {
+    pub(crate) fn new(timeouts: Timeouts, proxy: Proxy) -> Self {
+        Self { timeouts, proxy, http: OnceLock::new() }
+    }
+
+    fn http(&self) -> Result<&blocking::Client, NetError> {
+        let http = self.http.get_or_init(|| self.set_up());
+        http.as_ref().map_err(|why| NetError::Setup { why: why.clone() })
+    }
+
+    fn set_up(&self) -> Result<blocking::Client, String> {
         let mut headers = HeaderMap::new();
         // A digest is of the file as it is, and a range of a compressed file makes no sense.
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -63,19 +75,18 @@ impl Client {
             .referer(false)
             // When to try again is not for the library to decide.
             .retry(reqwest::retry::never())
-            .connect_timeout(timeouts.connect)
+            .connect_timeout(self.timeouts.connect)
             // For the blocking client this is the time for each single read, not for the whole.
-            .timeout(timeouts.stall);
-        if proxy == Proxy::None {
+            .timeout(self.timeouts.stall);
+        if self.proxy == Proxy::None {
             builder = builder.no_proxy();
         }
-        let http = builder.build().map_err(|error| NetError::Setup { why: error.to_string() })?;
-        Ok(Self { http, timeouts })
+        builder.build().map_err(|error| error.to_string())
     }
 
     /// Ask for the content of `url`, or for the rest of it.
     pub(crate) fn get(&self, url: &HttpUrl, resume: Option<Resume<'_>>) -> Result<Reply, NetError> {
-        let mut request = self.http.get(url.inner().clone());
+        let mut request = self.http()?.get(url.inner().clone());
         if let Some(Resume { from, validator }) = resume {
             request = request.header(header::RANGE, format!("bytes={from}-"));
             if let Some(validator) = validator {

@@ -5,7 +5,7 @@ use super::*;
 
 fn client() -> Client {
     let timeouts = Timeouts { connect: Duration::from_secs(5), stall: Duration::from_millis(300) };
-    Client::new(timeouts, Proxy::None).unwrap()
+    Client::new(timeouts, Proxy::None)
 }
 
 /// Ask once, and read what comes.

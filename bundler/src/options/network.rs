@@ -2,7 +2,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use crate::fetch::Patience;
-use crate::net::{Client, NetError, Proxy, Timeouts};
+use crate::net::{Client, Proxy, Timeouts};
 
 /// How to use the network.
 #[derive(Debug, clap::Args)]
@@ -34,13 +34,12 @@ pub(crate) struct Network {
 }
 
 impl NetworkArgs {
-    pub(crate) fn resolve(&self) -> Result<Network, NetError> {
+    pub(crate) fn resolve(&self) -> Network {
         let stall = Duration::from_secs(self.stall_timeout.into());
         let defaults = Timeouts::default();
         let timeouts = Timeouts { connect: defaults.connect.min(stall), stall };
-        let client =
-            if self.offline { None } else { Some(Client::new(timeouts, Proxy::Environment)?) };
+        let client = (!self.offline).then(|| Client::new(timeouts, Proxy::Environment));
         let patience = Patience { attempts: self.attempts.get(), ..Patience::default() };
-        Ok(Network { client, patience, width: self.jobs })
+        Network { client, patience, width: self.jobs }
     }
 }

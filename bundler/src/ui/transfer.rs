@@ -76,15 +76,9 @@ impl<'u> Transfer<'u> {
     /// It is complete.
     pub(crate) fn done(self, size: u64) {
         self.bar.finish_and_clear();
-        let elapsed = self.begun.elapsed();
-        // For a moment, a rate says nothing.
-        if elapsed < Duration::from_secs(1) {
-            self.note(ByteSize::new(size));
-        } else {
-            let rate = u128::from(size) * 1000 / elapsed.as_millis();
-            let rate = ByteSize::new(u64::try_from(rate).unwrap_or(u64::MAX));
-            let (size, seconds) = (ByteSize::new(size), elapsed.as_secs());
-            self.note(format_args!("{size} in {seconds} s, {rate}/s"));
+        match self.begun.elapsed().as_secs() {
+            0 => self.note(ByteSize::new(size)),
+            seconds => self.note(format_args!("{} in {seconds} s", ByteSize::new(size))),
         }
     }
 }

@@ -12,7 +12,7 @@ fn from_a_recipe_to_a_bundle_and_back() {
     assert_eq!(built.out, "out/node-1.vgpu.tar\n");
 
     let verified = sandbox.ok(&["verify", "--deep", "out/node-1.vgpu.tar"]).out;
-    assert!(verified.starts_with("node 1 of channel stable: 3 items, 7.6 MiB\n"), "{verified}");
+    assert!(verified.starts_with("node 1 of channel stable: 4 items, 8.4 MiB\n"), "{verified}");
     assert!(verified.contains("\nsigned by alice\n"), "{verified}");
 
     let shown = sandbox.ok(&["inspect", "out/node-1.vgpu.tar"]).out;
@@ -55,7 +55,7 @@ fn stock_tools_agree() {
     let mut check = sandbox.command("sha256sum");
     check.args(["-c", "--strict", "SHA256SUMS"]).current_dir(sandbox.work("x"));
     let checked = Ran::from(check.output().unwrap()).expect(0, &["sha256sum"]);
-    assert_eq!(checked.out.matches(": OK\n").count(), 4);
+    assert_eq!(checked.out.matches(": OK\n").count(), 5);
 }
 
 #[test]
