@@ -155,10 +155,12 @@ impl Part {
         let kind = match self.content {
             Content::Plain => "file",
             Content::Tree { .. } => "tree",
+            Content::Catalog => "catalogue",
         };
         let origin = match &self.origin {
             Origin::File => "a file",
             Origin::Folder => "a folder",
+            Origin::Bundler => "the bundler",
             Origin::Url { url } => url,
         };
         [

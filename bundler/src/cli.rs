@@ -4,7 +4,7 @@ use camino::Utf8PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    build, cache, diff, extract, fetch, init, inspect, key, lock, sign, update, verify,
+    build, cache, catalog, diff, extract, fetch, init, inspect, key, lock, sign, update, verify,
 };
 
 /// Make signed bundles for hosts that have no network.
@@ -51,6 +51,9 @@ pub(crate) enum Command {
     Extract(extract::Args),
     /// Show what has changed between two bundles
     Diff(diff::Args),
+    /// Look up what is known of GPUs, drivers and kernels, and whether they go together
+    #[command(subcommand)]
+    Catalog(catalog::Catalog),
     /// Make and show signing keys
     Key(key::Args),
     /// Look after the cache

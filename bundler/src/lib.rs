@@ -14,13 +14,17 @@ mod changes;
 mod cli;
 mod commands;
 mod dirs;
+#[allow(dead_code, unused_imports)]
+mod driver;
 mod exit;
 mod fetch;
+mod headers;
 mod lock;
 mod net;
 mod options;
 mod pack;
 mod parallel;
+mod proposal;
 mod recipe;
 mod secret;
 mod size;

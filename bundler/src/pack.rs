@@ -87,6 +87,8 @@ fn assemble(
         created: lock.created,
         wants: lock.host.clone(),
         drivers: lock.drivers.clone(),
+        headers: lock.headers.clone(),
+        purpose: lock.purpose.clone(),
         items: lock.items.iter().map(item).collect::<Result<_, PackError>>()?,
     })
 }

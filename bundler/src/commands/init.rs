@@ -5,15 +5,22 @@ use std::io;
 use anyhow::Context as _;
 use camino::Utf8PathBuf;
 use vgpu_keys::Channel;
+use vgpu_manifest::catalog::{Catalog, Release};
+use vgpu_manifest::platform::PciId;
 use vgpu_manifest::{BundleName, ItemName, KernelWord, ModprobeLine, ModuleName};
 
 use super::Context;
 use crate::exit::Advise as _;
 use crate::net::HttpUrl;
+use crate::options::{MachineArgs, gpu};
+use crate::proposal::{Proposal, Wish};
 use crate::recipe::Recipe;
 use crate::source::LocalPath;
 
 /// Write a recipe to begin with. Everything that is given here can be changed in it later.
+///
+/// With `--inventory` or `--gpu` it is one for that machine: the best driver, what belongs to it,
+/// and why not the others.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Where to write it
@@ -36,6 +43,21 @@ pub(crate) struct Args {
     /// An item that is a folder: `src/unlock.tar.zst=unlock`
     #[arg(long, value_name = "ITEM=FOLDER", value_parser = named::<LocalPath>)]
     tree: Vec<(ItemName, LocalPath)>,
+
+    /// A GPU that shall serve vGPUs [default: those of the inventory]
+    #[arg(long, value_name = "ID", value_parser = gpu, help_heading = "The machine")]
+    gpu: Vec<PciId>,
+
+    /// The release of NVIDIA vGPU [default: the best one]
+    #[arg(long, value_name = "RELEASE", help_heading = "The machine")]
+    driver: Option<Release>,
+
+    /// Give GPUs whole to one guest each
+    #[arg(long, conflicts_with = "driver", help_heading = "The machine")]
+    passthrough: bool,
+
+    #[command(flatten, next_help_heading = "The machine")]
+    machine: MachineArgs,
 
     /// Ask the host for an IOMMU that translates for devices
     #[arg(long)]
@@ -94,7 +116,9 @@ impl Args {
     pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
         let path = &self.recipe;
         let what = || format!("cannot write `{path}`");
-        let text = self.text();
+        let catalog = Catalog::embedded();
+        let proposal = self.proposal(&catalog)?;
+        let text = self.text(proposal.as_ref());
         let mut options = fs::File::options();
         match options.write(true).create_new(true).open(path) {
             Ok(mut file) => io::Write::write_all(&mut file, text.as_bytes()).with_context(what)?,
@@ -105,13 +129,38 @@ impl Args {
         }
         // Two items that collide, say: better heard of now than later.
         Recipe::read(path)?;
-        context.ui.note(format_args!("wrote `{path}`; edit it, then run `vgpu-bundler lock`"));
+        let made = proposal.map(|it| format!(": {}", it.choice())).unwrap_or_default();
+        context
+            .ui
+            .note(format_args!("wrote `{path}`{made}; edit it, then run `vgpu-bundler lock`"));
         Ok(())
     }
 
-    fn text(&self) -> String {
+    /// What is best for the machine, if one was described.
+    fn proposal<'c>(&self, catalog: &'c Catalog) -> anyhow::Result<Option<Proposal<'c>>> {
+        let inventory = self.machine.inventory()?;
+        if inventory.is_none() && self.gpu.is_empty() {
+            return Ok(None);
+        }
+        let target = self.machine.target(inventory.as_ref());
+        let found = inventory.iter().flat_map(|it| &it.gpus).map(|gpu| gpu.id);
+        let gpus: Vec<_> = if self.gpu.is_empty() { found.collect() } else { self.gpu.clone() };
+        let wish = match (self.driver, self.passthrough) {
+            (Some(driver), _) => Wish::Driver(driver),
+            (None, true) => Wish::Passthrough,
+            (None, false) => Wish::Best,
+        };
+        let proposal = Proposal::make(catalog, &target, &gpus, wish);
+        let proposal = proposal.context("there is no recipe for this machine");
+        proposal.hint("`vgpu-bundler catalog why` explains each driver").map(Some)
+    }
+
+    fn text(&self, proposal: Option<&Proposal<'_>>) -> String {
         let mut text = String::from(HEAD);
         let mut add = |line: String| text.push_str(&line);
+        if let Some(proposal) = proposal {
+            add(proposal.reasons().join("\n") + "\n\n");
+        }
         add(format!(
             "[bundle]\nname = {}\nchannel = {}\n",
             quoted(&self.name),
@@ -127,15 +176,27 @@ impl Args {
         for (name, path) in &self.tree {
             add(format!("\n[[tree]]\nname = {}\npath = {}\n", quoted(name), quoted(path)));
         }
-        if self.file.is_empty() && self.tree.is_empty() {
-            add(ITEMS.to_owned());
+        match proposal {
+            Some(proposal) => {
+                add(proposal.items().join("\n") + "\n");
+                add(proposal.declaration().unwrap_or_default());
+            }
+            None if self.file.is_empty() && self.tree.is_empty() => add(ITEMS.to_owned()),
+            None => {}
         }
         add(HOST.to_owned());
-        let iommu = if self.iommu { "" } else { "# " };
+        let iommu = if self.iommu || proposal.is_some() { "" } else { "# " };
         add(format!("{iommu}iommu = \"on\"\n"));
+        let with = |given: Vec<String>, proposed: &[&str]| {
+            let mut all = given;
+            all.extend(proposed.iter().map(|&text| text.to_owned()));
+            all
+        };
+        let (modules, modprobe) =
+            proposal.map_or((&[][..], &[][..]), |it| (it.modules(), it.modprobe()));
         add(list("kernel-words", "intel_iommu=on", &self.kernel_word));
-        add(list("modules", "vfio_pci", &self.module));
-        add(list("modprobe", "blacklist nouveau", &self.modprobe));
+        add(list("modules", "vfio_pci", &with(texts(&self.module), modules)));
+        add(list("modprobe", "blacklist nouveau", &with(texts(&self.modprobe), modprobe)));
         add(PLACES.to_owned());
         text
     }
@@ -152,6 +213,10 @@ fn list<T: ToString>(key: &str, example: &str, values: &[T]) -> String {
     // Writing to a `String` cannot fail.
     let _ = writeln!(line, "{hidden}{key} = [{}]", shown.join(", "));
     line
+}
+
+fn texts(values: &[impl ToString]) -> Vec<String> {
+    values.iter().map(ToString::to_string).collect()
 }
 
 /// As TOML writes a string.
@@ -214,7 +279,10 @@ mod tests {
     }
 
     fn text(words: &[&str]) -> String {
-        Only::parse_from([&["init", "--name", "node"], words].concat()).args.text()
+        let args = Only::parse_from([&["init", "--name", "node"], words].concat()).args;
+        let catalog = Catalog::embedded();
+        let proposal = args.proposal(&catalog).unwrap();
+        args.text(proposal.as_ref())
     }
 
     fn read(text: &str) -> Recipe {
@@ -244,16 +312,40 @@ mod tests {
             "blacklist nouveau",
         ];
         let recipe = read(&text(&words));
-        assert_eq!(recipe.entries.len(), 3);
+        assert_eq!(recipe.entries.len(), 4);
         assert_eq!(recipe.entries[1].origin.to_string(), "dir/b's \\ \"file\"");
         assert!(recipe.host.iommu.is_some());
         assert_eq!((recipe.host.kernel_words.len(), recipe.host.modules.len()), (2, 1));
     }
 
     #[test]
+    fn a_recipe_for_a_machine_says_what_for_and_why() {
+        let machine = ["--gpu", "10de:1e07", "--pve", "8.4", "--kernel", "6.8.12-43-pve"];
+        let text = text(&[&machine[..], &["--driver", "16.9", "--module", "dummy"]].concat());
+        let recipe = read(&text);
+        let names: Vec<_> = recipe.entries.iter().map(|entry| entry.name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "driver/NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm.run",
+                "driver/535.230.02.patch",
+                "catalog.sqlite"
+            ]
+        );
+        assert!(recipe.entries[1].sha256.is_some());
+        let targets = recipe.targets.unwrap();
+        assert_eq!(targets.driver.to_string(), "16.9");
+        assert!(recipe.host.iommu.is_some());
+        assert_eq!((recipe.host.modules.len(), recipe.host.modprobe.len()), (1, 2));
+        for says in ["Why not another driver", "# Packages", "proxmox-headers-6.8.12-43-pve"] {
+            assert!(text.contains(says), "{says}: {text}");
+        }
+    }
+
+    #[test]
     fn the_examples_in_it_are_right() {
         let bare = text(&[]);
-        assert_eq!(read(&bare).entries, []);
+        assert_eq!(read(&bare).entries.len(), 1);
         let live: String = bare
             .lines()
             .filter(|line| !line.contains('…') && !line.starts_with("# path = \"inputs/host"))
@@ -268,7 +360,7 @@ mod tests {
             live.replace("item = \"units/vgpu-sriov.service\"", "item = \"driver/host.run\"");
         let live = live.replace("item = \"units/unlock.conf\"", "item = \"driver/host.run\"");
         let recipe = read(&live);
-        assert_eq!(recipe.entries.len(), 2, "{live}");
+        assert_eq!(recipe.entries.len(), 3, "{live}");
         assert_eq!(crate::wants::lines(&recipe.host).len(), 7, "{live}");
     }
 }

@@ -97,7 +97,9 @@ fn describe(item: &Item) -> String {
         (Content::Tree { unpacked, .. }, _) => {
             format!("tree, {} unpacked", ByteSize::new(unpacked))
         }
+        (Content::Catalog, _) => "the catalogue".to_owned(),
         (Content::Plain, Origin::Url { url }) => url.clone(),
+        (Content::Plain, Origin::Bundler) => "made by the bundler".to_owned(),
         (Content::Plain, Origin::File | Origin::Folder) => "file".to_owned(),
     }
 }

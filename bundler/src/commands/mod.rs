@@ -2,6 +2,7 @@
 
 pub(crate) mod build;
 pub(crate) mod cache;
+pub(crate) mod catalog;
 pub(crate) mod diff;
 pub(crate) mod extract;
 pub(crate) mod fetch;
@@ -59,6 +60,7 @@ pub(crate) fn run(cli: Cli, ui: Ui) -> (Ui, anyhow::Result<()>) {
         Command::Inspect(args) => args.run(),
         Command::Extract(args) => args.run(&context),
         Command::Diff(args) => args.run(),
+        Command::Catalog(args) => args.run(),
         Command::Key(args) => args.run(&context),
         Command::Cache(args) => args.run(&context),
     };

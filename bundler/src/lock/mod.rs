@@ -9,7 +9,10 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 use vgpu_keys::Channel;
+use vgpu_manifest::catalog::Catalog;
 use vgpu_manifest::driver::DriverRecord;
+use vgpu_manifest::headers::HeadersRecord;
+use vgpu_manifest::verdict::{Contents, Purpose, Targets};
 use vgpu_manifest::{BundleName, Content, Digest, ItemMode, ItemName, ProgramVersion, Wants};
 
 use crate::recipe::{Entry, Recipe};
@@ -36,9 +39,15 @@ pub(crate) struct Lock {
     /// What it asks of a host.
     #[serde(default, skip_serializing_if = "wants_nothing")]
     pub(crate) host: Wants,
+    /// The machines that it is made for, if the recipe declares them, and what speaks against it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) purpose: Option<Purpose>,
     /// What is known of the drivers among the items.
     #[serde(default, rename = "driver", skip_serializing_if = "Vec::is_empty")]
     pub(crate) drivers: Vec<DriverRecord>,
+    /// What is known of the kernel headers among the items.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) headers: Vec<HeadersRecord>,
     /// The items, in the order in which they are applied.
     #[serde(default, rename = "item")]
     pub(crate) items: Vec<LockedItem>,
@@ -81,6 +90,24 @@ impl From<&Obtained> for Pin {
     }
 }
 
+/// What was found out by looking into the items.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Of the drivers.
+    pub(crate) drivers: Vec<DriverRecord>,
+    /// Of the kernel headers.
+    pub(crate) headers: Vec<HeadersRecord>,
+}
+
+impl Found {
+    /// What the bundle is made for, with all that speaks against it.
+    fn purpose(&self, targets: Targets) -> Purpose {
+        let contents = Contents { drivers: &self.drivers, headers: &self.headers };
+        let unsuitable = targets.judge(&Catalog::embedded(), contents).against();
+        Purpose { targets, unsuitable }
+    }
+}
+
 /// The version of the format of locks that this program writes, and the only one that it reads.
 pub(crate) const VERSION: u32 = 1;
 
@@ -115,7 +142,13 @@ impl Lock {
     /// If that is the same bundle as that of the `previous` lock, it keeps its number and date;
     /// otherwise it gets the next number, and `now`, in seconds since 1970.
     #[must_use]
-    pub(crate) fn new(recipe: &Recipe, pins: &[Pin], previous: Option<&Self>, now: u64) -> Self {
+    pub(crate) fn new(
+        recipe: &Recipe,
+        pins: &[Pin],
+        found: Found,
+        previous: Option<&Self>,
+        now: u64,
+    ) -> Self {
         let items = recipe.entries.iter().zip(pins).map(|(entry, pin)| LockedItem {
             name: entry.name.clone(),
             size: pin.size,
@@ -133,7 +166,9 @@ impl Lock {
             sequence: previous.map_or(1, |previous| previous.sequence),
             created: previous.map_or(now, |previous| previous.created),
             host: recipe.host.clone(),
-            drivers: Vec::new(),
+            purpose: recipe.targets.clone().map(|targets| found.purpose(targets)),
+            drivers: found.drivers,
+            headers: found.headers,
             items: items.collect(),
         };
         if previous.is_some_and(|previous| !lock.is_same_bundle(previous)) {
@@ -151,7 +186,9 @@ impl Lock {
                 (item.name.clone(), item.size, item.sha256, item.mode, item.content, origin)
             });
             let items: Vec<_> = items.collect();
-            (lock.bundler, lock.name.clone(), lock.channel.clone(), lock.host.clone(), items)
+            let found = (lock.purpose.clone(), lock.drivers.clone(), lock.headers.clone());
+            let said = (lock.name.clone(), lock.channel.clone(), lock.host.clone());
+            (lock.bundler, said, found, items)
         };
         essence(self) == essence(other)
     }
@@ -179,6 +216,20 @@ impl Lock {
         let is_download = matches!(item.origin, Origin::Url { .. });
         let pin = Pin { size: item.size, sha256: item.sha256, content: item.content };
         (fits && is_download).then_some(pin)
+    }
+
+    /// What was found out by looking into the items.
+    #[must_use]
+    pub(crate) fn contents(&self) -> Contents<'_> {
+        Contents { drivers: &self.drivers, headers: &self.headers }
+    }
+
+    /// What was found in a package of headers with these bytes, if they were looked into.
+    #[must_use]
+    pub(crate) fn headers_of(&self, item: &ItemName, sha256: Digest) -> Option<&HeadersRecord> {
+        let same = self.items.iter().any(|it| it.name == *item && it.sha256 == sha256);
+        let ours = self.bundler == ProgramVersion::current();
+        self.headers.iter().find(|record| same && ours && record.item == *item)
     }
 
     /// What the file of the bundle is called.

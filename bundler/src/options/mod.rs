@@ -1,11 +1,15 @@
 //! Options that several commands share, and what they resolve to.
 
+mod machine;
 mod network;
 mod project;
 mod signer;
 mod trust;
+mod unsuitable;
 
+pub(crate) use self::machine::{MachineArgs, gpu};
 pub(crate) use self::network::{Network, NetworkArgs};
 pub(crate) use self::project::{Project, ProjectArgs};
 pub(crate) use self::signer::{PassphraseArgs, SignerArgs, default_key};
 pub(crate) use self::trust::{TrustArgs, default_signers};
+pub(crate) use self::unsuitable::{NotSuitable, UnsuitableArgs};

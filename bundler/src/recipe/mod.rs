@@ -12,6 +12,7 @@ use std::ops::Range;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 use vgpu_keys::Channel;
+use vgpu_manifest::verdict::Targets;
 use vgpu_manifest::{BundleName, Digest, ItemMode, ItemName, Wants};
 
 use crate::size::ByteSize;
@@ -29,7 +30,13 @@ pub(crate) struct Recipe {
     pub(crate) entries: Vec<Entry>,
     /// What it asks of a host.
     pub(crate) host: Wants,
+    /// The machines that it is made for, if they are declared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) targets: Option<Targets>,
 }
+
+/// The item that is the catalogue. No recipe names it: every bundle has it.
+pub(crate) const CATALOG: &str = "catalog.sqlite";
 
 /// An item that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -162,7 +169,7 @@ mod tests {
     fn items_keep_the_order_in_which_they_stand() {
         let recipe = Recipe::parse(GOOD).unwrap();
         let names: Vec<_> = recipe.entries.iter().map(|entry| entry.name.as_str()).collect();
-        assert_eq!(names, ["b.conf", "src/unlock.tar.zst", "driver.run"]);
+        assert_eq!(names, ["b.conf", "src/unlock.tar.zst", "driver.run", CATALOG]);
         assert_eq!(recipe.entries[2].max_size.bytes(), 2 << 30);
         assert!(matches!(&recipe.entries[2].origin, Origin::Url { urls } if urls.len() == 2));
         assert_eq!(recipe.host.files.len(), 1);
@@ -195,6 +202,9 @@ mod tests {
             ("channel = \"stable\"", "chanel = \"stable\"", 4, "unknown field"),
             ("name = \"b.conf\"", "name = \"../b\"", 7, "is not the name of an item"),
             ("name = \"b.conf\"", "name = \"DRIVER.run\"", 16, "collide"),
+            ("name = \"b.conf\"", "name = \"Catalog.sqlite\"", 7, "every bundle has"),
+            ("[host]", "[targets]\ngpu = []\ndriver = \"16.9\"\n[host]", 22, "at least one GPU"),
+            ("[host]", "[targets]\ngpu = [\"10de:1\"]\ndriver = \"16.9\"\n[host]", 22, "PCI id"),
             ("path = \"files/b.conf\"", "path = \"\"", 8, "is not a path"),
             ("path = \"files/b.conf\"", "path = \"a\"\nurl = \"http://a\"", 6, "`path` or `url`"),
             ("path = \"files/b.conf\"", "", 6, "`path` or `url`"),

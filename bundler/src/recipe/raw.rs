@@ -4,10 +4,11 @@ use serde::Deserialize;
 use toml::Spanned;
 use vgpu_keys::Channel;
 use vgpu_manifest::limits::MAX_ITEM;
-use vgpu_manifest::{BundleName, Digest, ItemMode, ItemName, Wants};
+use vgpu_manifest::verdict::Targets;
+use vgpu_manifest::{BundleName, Digest, ItemMode, ItemName, ParseTextError, Wants};
 
 use super::mirrors::Mirrors;
-use super::{Entry, Fault};
+use super::{CATALOG, Entry, Fault};
 use crate::size::ByteSize;
 use crate::source::{LocalPath, Origin};
 
@@ -21,6 +22,8 @@ pub(super) struct Recipe {
     tree: Vec<Spanned<Tree>>,
     #[serde(default)]
     host: Option<Spanned<Wants>>,
+    #[serde(default)]
+    targets: Option<Spanned<Targets>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -66,10 +69,36 @@ impl Recipe {
         let mut placed = files.chain(trees).collect::<Result<Vec<Placed>, Fault>>()?;
         placed.sort_by_key(|placed| placed.at);
         check_names(&placed)?;
-        let entries: Vec<Entry> = placed.into_iter().map(|placed| placed.entry).collect();
+        let mut entries: Vec<Entry> = placed.into_iter().map(|placed| placed.entry).collect();
         let Bundle { name, channel } = self.bundle;
         let host = check_host(self.host, &entries)?;
-        Ok(super::Recipe { name, channel, entries, host })
+        let targets = check_targets(self.targets)?;
+        entries.push(catalog()?);
+        Ok(super::Recipe { name, channel, entries, host, targets })
+    }
+}
+
+/// The catalogue, which every bundle has as its last item, so that the host can be judged there.
+fn catalog() -> Result<Entry, Fault> {
+    Ok(Entry {
+        name: CATALOG
+            .parse()
+            .map_err(|error: ParseTextError| Fault { span: 0..0, what: error.to_string() })?,
+        mode: ItemMode::Plain,
+        origin: Origin::Catalog,
+        sha256: None,
+        max_size: LARGEST,
+    })
+}
+
+/// A bundle that is made for something is made for some GPU.
+fn check_targets(targets: Option<Spanned<Targets>>) -> Result<Option<Targets>, Fault> {
+    match targets {
+        Some(targets) if targets.get_ref().gpu.is_empty() => {
+            let what = "`gpu` must name at least one GPU".to_owned();
+            Err(Fault { span: targets.span(), what })
+        }
+        targets => Ok(targets.map(Spanned::into_inner)),
     }
 }
 
@@ -126,6 +155,10 @@ fn check_names(placed: &[Placed]) -> Result<(), Fault> {
     let mut seen = std::collections::BTreeMap::new();
     for Placed { name, .. } in placed {
         let folded = name.get_ref().as_str().to_ascii_lowercase();
+        if folded == CATALOG {
+            let what = format!("`{}` is the catalogue, which every bundle has", name.get_ref());
+            return Err(Fault { span: name.span(), what });
+        }
         if let Some(other) = seen.insert(folded, name) {
             let [a, b] = [other, name].map(Spanned::get_ref);
             let what = format!("the names `{a}` and `{b}` collide on media that ignore case");

@@ -1,5 +1,6 @@
 //! Where the bytes of items come from, and how they get into the cache.
 
+mod catalog;
 mod file;
 mod path;
 mod tree;
@@ -9,6 +10,7 @@ use std::time::SystemTime;
 
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
+use vgpu_manifest::catalog::database::DatabaseError;
 use vgpu_manifest::{Content, Digest, ItemName, Measured};
 
 pub(crate) use self::path::LocalPath;
@@ -43,6 +45,8 @@ pub(crate) enum Origin {
         /// The addresses of the same content, in the order in which they are tried.
         urls: Vec<HttpUrl>,
     },
+    /// The catalogue that this program was built with.
+    Catalog,
 }
 
 /// What is expected of the bytes of an item.
@@ -113,6 +117,22 @@ pub(crate) enum SourceError {
         /// What is wrong with it.
         source: TreeError,
     },
+    /// The catalogue cannot be written as a file.
+    #[error("cannot make item `{item}`")]
+    Catalog {
+        /// The item.
+        item: ItemName,
+        /// What went wrong.
+        source: DatabaseError,
+    },
+    /// The catalogue is not the one that was locked.
+    #[error("another build of this program, with another catalogue, has locked item `{item}`")]
+    OtherCatalog {
+        /// The item.
+        item: ItemName,
+        /// What was expected.
+        source: CacheError,
+    },
     /// The cache failed.
     #[error("cannot put item `{item}` into the cache")]
     Cache {
@@ -136,6 +156,7 @@ impl Sources<'_> {
         match origin {
             Origin::File { path } => self.file(path, want),
             Origin::Folder { path, exclude } => self.folder(path, exclude, want),
+            Origin::Catalog => self.catalog(want),
             Origin::Url { urls } => {
                 let Expected { name, sha256, size, cap } = want;
                 let download = Download { name: name.as_str(), mirrors: urls, sha256, size, cap };
@@ -164,6 +185,7 @@ impl Origin {
         match self {
             Self::File { .. } => vgpu_manifest::Origin::File,
             Self::Folder { .. } => vgpu_manifest::Origin::Folder,
+            Self::Catalog => vgpu_manifest::Origin::Bundler,
             // Which mirror served it is chance, and must not change the bundle.
             Self::Url { urls } => vgpu_manifest::Origin::Url {
                 url: urls.first().map(HttpUrl::public).unwrap_or_default(),
@@ -177,6 +199,7 @@ impl fmt::Display for Origin {
         match self {
             Self::File { path } => write!(f, "{path}"),
             Self::Folder { path, .. } => write!(f, "{path}/"),
+            Self::Catalog => f.write_str("this program"),
             Self::Url { urls } => urls.first().map_or(Ok(()), |url| url.fmt(f)),
         }
     }

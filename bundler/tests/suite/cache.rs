@@ -65,9 +65,9 @@ fn the_cache_is_shown_and_cleaned() {
     let sandbox = Sandbox::with_recipe();
     sandbox.ok(&["lock"]);
     let listed = sandbox.ok(&["cache", "list"]).out;
-    assert_eq!(listed.lines().count(), 3);
+    assert_eq!(listed.lines().count(), 4);
     let json = sandbox.ok(&["cache", "list", "--json"]).out;
-    assert_eq!(serde_json::from_str::<Vec<serde_json::Value>>(&json).unwrap().len(), 3);
+    assert_eq!(serde_json::from_str::<Vec<serde_json::Value>>(&json).unwrap().len(), 4);
     let path = sandbox.ok(&["cache", "path"]).out;
     assert!(path.trim_end().ends_with("home/.cache/vgpu-offline"), "{path}");
     assert_eq!(sandbox.ok(&["--cache", "here", "cache", "path"]).out, "here\n");

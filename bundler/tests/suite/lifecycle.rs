@@ -12,7 +12,7 @@ fn from_a_recipe_to_a_bundle_and_back() {
     assert_eq!(built.out, "out/node-1.vgpu.tar\n");
 
     let verified = sandbox.ok(&["verify", "--deep", "out/node-1.vgpu.tar"]).out;
-    assert!(verified.starts_with("node 1 of channel stable: 4 items, 8.4 MiB\n"), "{verified}");
+    assert!(verified.starts_with("node 1 of channel stable: 4 items, 7.9 MiB\n"), "{verified}");
     assert!(verified.contains("\nsigned by alice\n"), "{verified}");
 
     let shown = sandbox.ok(&["inspect", "out/node-1.vgpu.tar"]).out;

@@ -6,6 +6,7 @@
 mod liar;
 
 mod cache;
+mod catalog;
 mod lifecycle;
 mod network;
 mod refusals;

@@ -15,6 +15,7 @@ mod recipe;
 mod render;
 mod statement;
 mod suitability;
+mod support;
 mod target;
 mod together;
 
@@ -27,6 +28,7 @@ pub use self::outcome::{
 pub use self::purpose::{Purpose, Targets};
 pub use self::statement::{Doubt, Statement};
 pub use self::suitability::{Judged, Suitability};
+pub use self::support::{Sharing, Support};
 pub use self::together::together;
 
 use self::statement::Subject;

@@ -1,0 +1,70 @@
+use vgpu_manifest::catalog::{Build, BuildRow, Catalog, Driver, DriverFile};
+
+use super::has;
+use super::table::{lines, or_dash};
+use crate::ui::{print, print_json};
+
+/// List host drivers with their guests, and on which kernels they build.
+///
+/// A question mark stands behind kernels on which nobody has tried or sources disagree.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only those with this in their release, version or file name
+    text: Option<String>,
+
+    /// Only those of this branch: `16`
+    #[arg(long, value_name = "NUMBER")]
+    branch: Option<u8>,
+
+    /// Print JSON for programs
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    pub(super) fn run(&self, catalog: &Catalog) -> anyhow::Result<()> {
+        let drivers: Vec<_> = catalog.drivers().iter().filter(|it| self.takes(it)).collect();
+        if self.json {
+            return Ok(print_json(&drivers)?);
+        }
+        let heading =
+            ["RELEASE", "HOST", "LINUX GUEST", "WINDOWS GUEST", "PATCH", "MD5", "BUILDS ON"];
+        let cells: Vec<_> = drivers.iter().map(|driver| cells(driver)).collect();
+        Ok(print(lines(heading, &cells))?)
+    }
+
+    fn takes(&self, driver: &Driver) -> bool {
+        let text = format!("{} {} {}", driver.release, driver.host, driver.file);
+        has(&text, self.text.as_deref())
+            && self.branch.is_none_or(|branch| branch == driver.release.branch())
+    }
+}
+
+fn cells(driver: &Driver) -> [String; 7] {
+    let patch = if driver.patch.is_some() { "yes" } else { "none" };
+    let kernels: Vec<_> = driver.kernels.iter().filter_map(kernels).collect();
+    [
+        driver.release.to_string(),
+        driver.host.to_string(),
+        driver.linux_guest.to_string(),
+        driver.windows_guest.to_string(),
+        patch.to_owned(),
+        or_dash(driver.md5.map(|md5| md5.to_string()).unwrap_or_default()),
+        or_dash(kernels.join(", ")),
+    ]
+}
+
+/// `6.8-6.14`, `6.14 patched`, `6.17?`; nothing where it does not build.
+fn kernels(row: &BuildRow) -> Option<String> {
+    let doubt = match row.build {
+        Build::Builds => "",
+        Build::Unproven => "?",
+        Build::Fails => return None,
+    };
+    let form = match row.with {
+        None => "",
+        Some(DriverFile::Original) => " unpatched",
+        Some(DriverFile::Patched) => " patched",
+    };
+    Some(format!("{}{form}{doubt}", row.range))
+}

@@ -1,0 +1,82 @@
+use serde::Serialize;
+use vgpu_manifest::catalog::{ArchitectureId, Catalog, Gpu};
+use vgpu_manifest::verdict::{Sharing, Support};
+
+use super::has;
+use super::table::{lines, or_dash};
+use crate::ui::{print, print_json};
+
+/// List GPUs, and which branches of NVIDIA vGPU serve them.
+///
+/// The word for how is that of the Bash script's `gpu_info.db`: `Native`, `Yes` for cards that must
+/// be unlocked, `Unknown` where sources disagree, `No`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only those with this in their id, name or chip
+    text: Option<String>,
+
+    /// Only those of this architecture: `turing`
+    #[arg(long, value_name = "NAME")]
+    arch: Option<ArchitectureId>,
+
+    /// Only those that this branch serves: `16`
+    #[arg(long, value_name = "NUMBER")]
+    branch: Option<u8>,
+
+    /// Only those that serve vGPUs as NVIDIA made them
+    #[arg(long)]
+    native: bool,
+
+    /// Print JSON for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// A GPU with what follows for it.
+#[derive(Debug, Serialize)]
+struct Row<'c> {
+    #[serde(flatten)]
+    gpu: &'c Gpu,
+    #[serde(flatten)]
+    support: Support,
+}
+
+impl Args {
+    pub(super) fn run(&self, catalog: &Catalog) -> anyhow::Result<()> {
+        let named = catalog.gpus().iter().filter(|gpu| self.names(gpu));
+        let rows = named.map(|gpu| Row { gpu, support: Support::of(catalog, gpu) });
+        let rows: Vec<_> = rows.filter(|row| self.takes(&row.support)).collect();
+        if self.json {
+            return Ok(print_json(&rows)?);
+        }
+        let heading = ["ID", "NAME", "CHIP", "ARCHITECTURE", "VGPU", "BRANCHES", "SHOWN AS"];
+        let cells: Vec<_> = rows.iter().map(cells).collect();
+        Ok(print(lines(heading, &cells))?)
+    }
+
+    fn names(&self, gpu: &Gpu) -> bool {
+        let text = format!("{} {} {}", gpu.pci_id(), gpu.name, gpu.chip);
+        has(&text, self.text.as_deref()) && self.arch.as_ref().is_none_or(|arch| *arch == gpu.arch)
+    }
+
+    fn takes(&self, support: &Support) -> bool {
+        let is_native = support.sharing == Sharing::Native;
+        self.branch.is_none_or(|branch| support.branches.contains(&branch))
+            && (is_native || !self.native)
+    }
+}
+
+fn cells(Row { gpu, support }: &Row<'_>) -> [String; 7] {
+    let branches: Vec<_> = support.branches.iter().map(u8::to_string).collect();
+    let unlocked = support.sharing != Sharing::Native && support.sharing != Sharing::No;
+    let shown_as = gpu.unlock.as_ref().filter(|_| unlocked).map(ToString::to_string);
+    [
+        gpu.id.to_string(),
+        gpu.name.clone(),
+        gpu.chip.clone(),
+        gpu.arch.to_string(),
+        support.sharing.to_string(),
+        or_dash(branches.join(" ")),
+        or_dash(shown_as.unwrap_or_default()),
+    ]
+}

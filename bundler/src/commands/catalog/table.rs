@@ -1,0 +1,32 @@
+/// Lines with columns under each other, the heading first. No line ends in blanks.
+pub(super) fn lines<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> Vec<String> {
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([heading[column].len()]).max().unwrap_or(0)
+    };
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |cells: [&str; N]| {
+        let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let rows = rows.iter().map(|row| line(row.each_ref().map(String::as_str)));
+    std::iter::once(line(heading)).chain(rows).collect()
+}
+
+/// A dash stands for nothing.
+pub(super) fn or_dash(text: String) -> String {
+    if text.is_empty() { "-".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_under_each_other() {
+        let rows = [["a", "bcd", "-"], ["é23", "", ""]].map(|row| row.map(str::to_owned));
+        assert_eq!(lines(["x", "y", "z"], &rows), ["x    y    z", "a    bcd  -", "é23"]);
+        assert_eq!(lines(["x"], &[]), ["x"]);
+        assert_eq!(or_dash(String::new()), "-");
+    }
+}

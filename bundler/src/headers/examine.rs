@@ -1,0 +1,81 @@
+use std::collections::BTreeSet;
+use std::io::Read;
+
+use vgpu_manifest::headers::{APICV, VfioOption, export, vfio_options};
+use vgpu_manifest::platform::KernelRelease;
+use vgpu_manifest::verdict::Export;
+
+use super::deb::{DebError, payload};
+
+/// The most that a package may unpack to, in bytes: 1 GiB. Proxmox's headers have some 120 MiB.
+const MAX_UNPACKED: u64 = 1 << 30;
+
+/// The largest file that is held in memory, in bytes: 16 MiB. `Module.symvers` has 2 MiB.
+const MAX_FILE: u64 = 16 << 20;
+
+/// What a package of headers says: for which kernel it is, whether that exports `enable_apicv`, and
+/// which options of VFIO it has.
+pub(super) type Examined = (KernelRelease, Export, BTreeSet<VfioOption>);
+
+/// Look into a package, in one pass. `None` if it has no headers itself, as the packages have none
+/// that only depend on others.
+pub(super) fn examine(package: impl Read) -> Result<Option<Examined>, DebError> {
+    let mut archive = tar::Archive::new(payload(package)?.take(MAX_UNPACKED));
+    let (mut symvers, mut config) = (None, None);
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        let Some(path) = entry.path().ok().and_then(|path| path.to_str().map(str::to_owned)) else {
+            continue;
+        };
+        if !entry.header().entry_type().is_file() {
+            continue;
+        }
+        match wanted(&path) {
+            Some((kernel, Part::Symvers)) => {
+                let text = text(&mut entry, &path)?;
+                let wrong = |what: String| DebError::Headers { path: path.clone(), what };
+                let found = export(&text, APICV).map_err(|error| wrong(error.to_string()))?;
+                symvers = Some((kernel, found));
+            }
+            Some((_, Part::Config)) => config = Some(vfio_options(&text(&mut entry, &path)?)),
+            None => {}
+        }
+        if symvers.is_some() && config.is_some() {
+            break;
+        }
+    }
+    if symvers.is_none() && archive.into_inner().limit() == 0 {
+        return Err(DebError::TooLarge(MAX_UNPACKED));
+    }
+    Ok(symvers.zip(config).map(|((kernel, apicv), vfio)| (kernel, apicv, vfio)))
+}
+
+/// A file that says something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Symvers,
+    Config,
+}
+
+/// Which part of which kernel's headers a path is: `./usr/src/linux-headers-RELEASE/…`.
+fn wanted(path: &str) -> Option<(KernelRelease, Part)> {
+    let path = path.trim_start_matches("./").strip_prefix("usr/src/")?;
+    let (folder, file) = path.split_once('/')?;
+    let (_, release) = folder.split_once("headers-")?;
+    let part = match file {
+        "Module.symvers" => Part::Symvers,
+        "include/config/auto.conf" => Part::Config,
+        _ => return None,
+    };
+    Some((release.parse().ok()?, part))
+}
+
+fn text(file: &mut impl Read, path: &str) -> Result<String, DebError> {
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    let wrong = |what: &str| DebError::Headers { path: path.to_owned(), what: what.to_owned() };
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(wrong("it is larger than any such file"));
+    }
+    String::from_utf8(bytes).map_err(|_| wrong("it is not text"))
+}

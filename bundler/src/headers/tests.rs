@@ -1,0 +1,121 @@
+use std::io::Write as _;
+
+use vgpu_manifest::headers::VfioOption;
+use vgpu_manifest::verdict::Export;
+
+use super::deb::DebError;
+use super::examine::examine;
+use super::is_headers;
+
+const FOLDER: &str = "./usr/src/linux-headers-6.8.12-43-pve";
+const SYMVERS: &str = "0x11\tenable_apicv\tarch/x86/kvm/kvm\tEXPORT_SYMBOL_GPL\t\n";
+const CONFIG: &str = "CONFIG_KVM_VFIO=y\nCONFIG_VFIO_PCI_CORE=m\nCONFIG_VFIO_IOMMU_TYPE1=m\n";
+
+fn tree(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (path, text) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, path, text.as_bytes()).unwrap();
+    }
+    archive.into_inner().unwrap()
+}
+
+fn headers(symvers: &str) -> Vec<u8> {
+    let file = |name: &str| format!("{FOLDER}/{name}");
+    let (makefile, list, config) =
+        (file("Makefile"), file("Module.symvers"), file("include/config/auto.conf"));
+    tree(&[(&*makefile, "all:\n"), (&*config, CONFIG), (&*list, symvers)])
+}
+
+fn deb(name: &str, data: &[u8]) -> Vec<u8> {
+    let mut package = b"!<arch>\n".to_vec();
+    for (name, bytes) in [("debian-binary", &b"2.0\n"[..]), ("control.tar", b"odd"), (name, data)] {
+        let size = bytes.len();
+        write!(package, "{name:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n", 0, 0, 0, "100644").unwrap();
+        package.extend_from_slice(bytes);
+        package.resize(package.len().next_multiple_of(2), b'\n');
+    }
+    package
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn headers_are_read_whatever_packs_them() {
+    let data = headers(SYMVERS);
+    let zstd = zstd::encode_all(&*data, 3).unwrap();
+    let forms = [("data.tar", data.clone()), ("data.tar.gz", gzip(&data)), ("data.tar.zst/", zstd)];
+    for (name, data) in forms {
+        let (kernel, apicv, vfio) = examine(&*deb(name, &data)).unwrap().unwrap();
+        assert_eq!((kernel.as_str(), apicv), ("6.8.12-43-pve", Export::Exported), "{name}");
+        assert_eq!(vfio.len(), 3);
+        assert!(vfio.contains(&VfioOption::KvmVfio));
+    }
+    let missing = deb("data.tar", &headers("0x11\ta\tvmlinux\tEXPORT_SYMBOL\t\n"));
+    assert_eq!(examine(&*missing).unwrap().unwrap().1, Export::Missing);
+}
+
+#[test]
+fn a_package_without_headers_says_nothing() {
+    let meta = tree(&[("./usr/share/doc/proxmox-default-headers/copyright", "x")]);
+    assert_eq!(examine(&*deb("data.tar", &meta)).unwrap(), None);
+    let elsewhere = tree(&[("./usr/src/linux-headers-6.8/sub/Module.symvers", SYMVERS)]);
+    assert_eq!(examine(&*deb("data.tar", &elsewhere)).unwrap(), None);
+}
+
+#[test]
+fn what_is_wrong_with_a_package_is_said() {
+    let fault = |bytes: &[u8]| examine(bytes).unwrap_err().to_string();
+    assert!(fault(b"#!/bin/sh\nexit\n").contains("does not begin like one"));
+    assert!(fault(&deb("data.tar.lz4", b"")).contains("`data.tar.lz4`"));
+    assert!(fault(&deb("other", b"")).contains("cannot be read"));
+    let good = deb("data.tar.gz", &gzip(&headers(SYMVERS)));
+    assert!(matches!(examine(&good[..good.len() - 100]), Err(DebError::Read(_))));
+    let mut size = deb("data.tar", b"");
+    size[8 + 48] = b'x';
+    assert!(fault(&size).contains("a size is not a number"));
+    let broken = fault(&deb("data.tar", &headers("one two\n")));
+    assert!(broken.contains("Module.symvers") && broken.contains("line 1"), "{broken}");
+}
+
+#[test]
+fn packages_that_dpkg_made_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join("tree").join(name);
+    std::fs::create_dir_all(path("DEBIAN")).unwrap();
+    std::fs::create_dir_all(path(FOLDER).join("include/config")).unwrap();
+    let control = "Package: proxmox-headers\nVersion: 1\nArchitecture: all\nMaintainer: a <a@b>\n\
+                   Description: test\n";
+    std::fs::write(path("DEBIAN/control"), control).unwrap();
+    std::fs::write(path(FOLDER).join("Module.symvers"), SYMVERS).unwrap();
+    std::fs::write(path(FOLDER).join("include/config/auto.conf"), CONFIG).unwrap();
+    for form in ["xz", "gzip", "zstd", "none"] {
+        let package = dir.path().join(format!("{form}.deb"));
+        let mut build = std::process::Command::new("dpkg-deb");
+        build.arg(format!("-Z{form}")).args(["--root-owner-group", "--build"]);
+        match build.arg(path("")).arg(&package).output() {
+            Ok(built) => assert!(built.status.success(), "{built:?}"),
+            Err(_) => {
+                assert!(std::env::var_os("VGPU_NO_SKIP").is_none(), "needs dpkg-deb");
+                eprintln!("skipped: needs dpkg-deb");
+                return;
+            }
+        }
+        let found = examine(std::fs::File::open(package).unwrap()).unwrap().unwrap();
+        assert_eq!((found.0.as_str(), found.1), ("6.8.12-43-pve", Export::Exported), "{form}");
+    }
+}
+
+#[test]
+fn headers_are_known_by_their_name() {
+    let is = |name: &str| is_headers(&name.parse().unwrap());
+    assert!(is("apt/proxmox-headers-6.8.12-43-pve_6.8.12-43_amd64.deb"));
+    assert!(is("pve-headers-5.15.158-2-pve.deb") && is("linux-headers-6.1.0-18-amd64.deb"));
+    assert!(!is("apt-headers-1/dkms_3.0_all.deb") && !is("proxmox-headers-6.8.tar"));
+}

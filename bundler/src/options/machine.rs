@@ -1,0 +1,105 @@
+use std::fs;
+
+use anyhow::Context as _;
+use camino::Utf8PathBuf;
+use vgpu_manifest::catalog::DeviceId;
+use vgpu_manifest::inventory::{Inventory, MAX_DOCUMENT};
+use vgpu_manifest::platform::{
+    BootLoader, CpuVendor, KernelRelease, PciId, PveRelease, RootFs, SecureBoot,
+};
+use vgpu_manifest::verdict::{PoolFeatures, Target};
+
+/// What is known of a machine. What is not given is not known, and nothing is held against it.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct MachineArgs {
+    /// What `vgpu-installer inventory` wrote there; what is given beside it counts more
+    #[arg(long, value_name = "FILE")]
+    inventory: Option<Utf8PathBuf>,
+
+    /// The kernel, as `uname -r` prints it: `6.8.12-43-pve`
+    #[arg(long, value_name = "RELEASE")]
+    kernel: Option<KernelRelease>,
+
+    /// The release of Proxmox VE: `8.4`
+    #[arg(long, value_name = "RELEASE")]
+    pve: Option<PveRelease>,
+
+    /// Secure Boot: `on`, `off` or `unsupported`
+    #[arg(long, value_name = "STATE", value_parser = secure_boot)]
+    secure_boot: Option<SecureBoot>,
+
+    /// The boot loader: `grub` or `systemd-boot`
+    #[arg(long, value_name = "LOADER")]
+    boot_loader: Option<BootLoader>,
+
+    /// The file system of `/`: `ext4`, `xfs`, `btrfs`, `zfs` or `other`
+    #[arg(long, value_name = "KIND")]
+    root: Option<RootFs>,
+
+    /// The features of the root pool: `classic`, or `openzfs-2.4` if it has newer ones
+    #[arg(long, value_name = "FEATURES")]
+    pool: Option<PoolFeatures>,
+
+    /// Who made the CPU: `intel`, `amd` or `other`
+    #[arg(long, value_name = "VENDOR")]
+    cpu: Option<CpuVendor>,
+}
+
+/// On and off are what people say.
+fn secure_boot(text: &str) -> Result<SecureBoot, String> {
+    match text {
+        "on" => Ok(SecureBoot::Enabled),
+        "off" => Ok(SecureBoot::Disabled),
+        word => word.parse().map_err(|_| "expected `on`, `off` or `unsupported`".to_owned()),
+    }
+}
+
+/// A GPU by its PCI id, or by the device id alone, which is what the Bash script's users know.
+pub(crate) fn gpu(text: &str) -> Result<PciId, String> {
+    match text.parse::<DeviceId>() {
+        Ok(device) => Ok(PciId::new(PciId::NVIDIA, device.0)),
+        Err(_) => text.parse().map_err(|error: vgpu_manifest::ParseTextError| error.to_string()),
+    }
+}
+
+impl MachineArgs {
+    /// The inventory, if one was named.
+    pub(crate) fn inventory(&self) -> anyhow::Result<Option<Inventory>> {
+        let Some(path) = &self.inventory else { return Ok(None) };
+        let what = || format!("cannot use the inventory `{path}`");
+        let size = fs::metadata(path).with_context(what)?.len();
+        if size > MAX_DOCUMENT as u64 {
+            return Err(anyhow::anyhow!("it is larger than any inventory")).with_context(what);
+        }
+        let bytes = fs::read(path).with_context(what)?;
+        Inventory::from_json(&bytes).map(Some).with_context(what)
+    }
+
+    /// The machine: what was given, and otherwise what the inventory says.
+    pub(crate) fn target(&self, inventory: Option<&Inventory>) -> Target {
+        let known = inventory.map(Target::from).unwrap_or_default();
+        Target {
+            pve: self.pve.or(known.pve),
+            kernel: self.kernel.clone().or(known.kernel),
+            secure_boot: self.secure_boot.or(known.secure_boot),
+            boot_loader: self.boot_loader.or(known.boot_loader),
+            root: self.root.or(known.root),
+            pool: self.pool.or(known.pool),
+            cpu: self.cpu.or(known.cpu),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_may_say_it_in_their_words() {
+        assert_eq!(secure_boot("on"), Ok(SecureBoot::Enabled));
+        assert_eq!(secure_boot("disabled"), Ok(SecureBoot::Disabled));
+        assert!(secure_boot("yes").is_err());
+        assert_eq!(gpu("1e07"), gpu("10de:1e07"));
+        assert!(gpu("10de:1e30/10de:12ba").is_ok() && gpu("1E07").is_err());
+    }
+}

@@ -1,0 +1,54 @@
+use vgpu_manifest::catalog::Catalog;
+use vgpu_manifest::verdict::{Choice, Suitability};
+
+use crate::commands::Context;
+use crate::exit::Advise as _;
+use crate::lock::Lock;
+
+/// What to do with a bundle that cannot work on its targets.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct UnsuitableArgs {
+    /// Make the bundle even if it cannot work on the recipe's `[targets]`; the manifest says so
+    #[arg(long)]
+    allow_unsuitable: bool,
+}
+
+/// A bundle cannot do what it is made for.
+#[derive(Debug, thiserror::Error)]
+#[error("the bundle cannot work on its targets: {0}")]
+pub(crate) struct NotSuitable(String);
+
+impl UnsuitableArgs {
+    /// Refuse a bundle that cannot work on its targets, unless that is allowed.
+    pub(crate) fn check(self, context: &Context, lock: &Lock) -> anyhow::Result<()> {
+        let Some(purpose) = lock.purpose.as_ref().filter(|it| !it.unsuitable.is_empty()) else {
+            return Ok(());
+        };
+        let catalog = Catalog::embedded();
+        let suitability = purpose.targets.judge(&catalog, lock.contents());
+        let refusal = NotSuitable(reasons(&suitability).join("; "));
+        if self.allow_unsuitable {
+            context.ui.say(format_args!("warning: {refusal}"));
+            return Ok(());
+        }
+        let mut hint = String::from("`vgpu-bundler catalog why` explains it");
+        if let Some(choice) = nearest(&suitability) {
+            hint = format!("{choice} instead; {hint}");
+        }
+        Err(refusal).hint(format!("{hint}, and `--allow-unsuitable` makes the bundle all the same"))
+    }
+}
+
+/// Why not, each reason once.
+fn reasons(suitability: &Suitability<'_>) -> Vec<String> {
+    let unsuitable = suitability.gpus.iter().filter_map(|gpu| gpu.verdict.unsuitable());
+    let mut reasons: Vec<_> = unsuitable.map(|it| it.reason.says.clone()).collect();
+    reasons.extend(suitability.clashes.iter().map(|clash| clash.says.clone()));
+    reasons.dedup();
+    reasons
+}
+
+/// What would help the first GPU that needs help.
+fn nearest<'s>(suitability: &'s Suitability<'_>) -> Option<&'s Choice> {
+    suitability.gpus.iter().find_map(|gpu| gpu.verdict.unsuitable())?.nearest.first()
+}

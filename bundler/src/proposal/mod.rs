@@ -1,0 +1,358 @@
+//! Which driver is best for a machine, and why not the others: a pure function.
+
+mod text;
+
+use std::cmp::Reverse;
+
+use vgpu_manifest::catalog::{Catalog, Release, Rule, State};
+use vgpu_manifest::platform::{KernelRelease, PciId, PveRelease};
+use vgpu_manifest::verdict::{
+    Case, Choice, Config, Findings, Goal, Mode, Suitability, Suitable, Target, Targets, Verdict,
+    judge,
+};
+
+/// What a machine should get.
+#[derive(Debug)]
+pub(crate) struct Proposal<'c> {
+    catalog: &'c Catalog,
+    /// The machine, with the kernel that it should run.
+    target: Target,
+    goal: Goal,
+    /// The GPUs that do what they shall, each with how.
+    served: Vec<(PciId, Suitable<'c>)>,
+    /// The GPUs that do not, each with why not.
+    left_out: Vec<(PciId, String)>,
+    /// What the machine runs now, if it should run another kernel.
+    leaves: Option<KernelRelease>,
+    /// The drivers that were not chosen, the newest first, each with why not.
+    others: Vec<(Release, String)>,
+}
+
+/// What somebody has decided already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// Nothing: the best driver.
+    Best,
+    /// This driver.
+    Driver(Release),
+    /// The GPUs go whole to one guest each.
+    Passthrough,
+}
+
+/// There is nothing to propose.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum NoProposal {
+    /// There is no GPU that the catalogue is about.
+    #[error("the machine has no GPU of NVIDIA's")]
+    NoGpu,
+    /// No driver serves any of the GPUs, on any kernel of the machine's release.
+    #[error("{}", .0.join("; "))]
+    Nothing(Vec<String>),
+}
+
+impl<'c> Proposal<'c> {
+    /// What is best for these GPUs in this machine, on the kernel that it runs; if that leaves much
+    /// in doubt or nothing works there, on another one of its release of Proxmox VE.
+    pub(crate) fn make(
+        catalog: &'c Catalog,
+        target: &Target,
+        gpus: &[PciId],
+        wish: Wish,
+    ) -> Result<Self, NoProposal> {
+        let nvidia = gpus.iter().filter(|gpu| gpu.vendor() == PciId::NVIDIA);
+        let gpus: Vec<_> = nvidia.copied().collect();
+        if gpus.is_empty() {
+            return Err(NoProposal::NoGpu);
+        }
+        let goals = goals(catalog, wish);
+        let machines = std::iter::once(target.clone()).chain(other_kernels(catalog, target));
+        let machines: Vec<_> = machines.collect();
+        let each = machines.iter().flat_map(|at| goals.iter().map(move |goal| (at, *goal)));
+        let found = each
+            .filter_map(|(at, goal)| {
+                let rank = rank(catalog, at, &gpus, goal, Move::between(target, at))?;
+                Some(Candidate { target: at.clone(), goal, rank })
+            })
+            .max_by_key(|candidate| candidate.rank);
+        let Some(Candidate { target: chosen, goal, .. }) = found else {
+            return Err(NoProposal::Nothing(why_nothing(catalog, target, &gpus, &goals)));
+        };
+        let mut proposal = Self {
+            catalog,
+            leaves: target.kernel.clone().filter(|_| chosen.kernel != target.kernel),
+            target: chosen,
+            goal,
+            served: Vec::new(),
+            left_out: Vec::new(),
+            others: Vec::new(),
+        };
+        proposal.sort_gpus(&gpus);
+        proposal.others = proposal.others(&gpus);
+        Ok(proposal)
+    }
+
+    /// What the recipe declares.
+    pub(crate) fn targets(&self) -> Option<Targets> {
+        let Goal::Vgpu { driver, .. } = self.goal else { return None };
+        let mut gpu: Vec<_> = self.served.iter().map(|(gpu, _)| *gpu).collect();
+        gpu.sort_unstable();
+        gpu.dedup();
+        let Target { pve, kernel, secure_boot, boot_loader, root, cpu, .. } = self.target.clone();
+        Some(Targets { gpu, driver, file: None, pve, kernel, secure_boot, boot_loader, root, cpu })
+    }
+
+    /// One of the verdicts that the recipe follows; for the host they are all alike.
+    fn verdict(&self) -> Option<&Suitable<'c>> {
+        self.served.first().map(|(_, verdict)| verdict)
+    }
+
+    /// Modules to load at boot.
+    pub(crate) fn modules(&self) -> &[&'static str] {
+        self.verdict().map_or(&[], |verdict| &verdict.load)
+    }
+
+    /// Lines for modprobe.
+    pub(crate) fn modprobe(&self) -> &[&'static str] {
+        self.verdict().map_or(&[], |verdict| &verdict.modprobe)
+    }
+
+    fn sort_gpus(&mut self, gpus: &[PciId]) {
+        for gpu in gpus {
+            match judge(self.catalog, &case(*gpu, self.goal, &self.target)) {
+                Verdict::Suitable(verdict) => self.served.push((*gpu, *verdict)),
+                Verdict::Unsuitable(verdict) => self.left_out.push((*gpu, verdict.reason.says)),
+            }
+        }
+    }
+
+    /// Why not the other drivers, the newest first.
+    fn others(&self, gpus: &[PciId]) -> Vec<(Release, String)> {
+        let releases = self.catalog.drivers().iter().rev().map(|driver| driver.release);
+        let others = releases.filter(|release| match self.goal {
+            Goal::Vgpu { driver, .. } => *release != driver,
+            Goal::Passthrough => false,
+        });
+        others.map(|release| (release, self.why_not(release, gpus))).collect()
+    }
+
+    fn why_not(&self, release: Release, gpus: &[PciId]) -> String {
+        let goal = Goal::Vgpu { driver: release, file: None };
+        let cases = gpus.iter().map(|gpu| case(*gpu, goal, &self.target));
+        let suitability = Suitability::of(self.catalog, cases);
+        if let Some(clash) = suitability.clashes.first() {
+            return clash.says.clone();
+        }
+        let served = self.served.iter().map(|(gpu, _)| *gpu).collect::<Vec<_>>();
+        for gpu in suitability.gpus.iter().filter(|judged| served.contains(&judged.gpu)) {
+            match &gpu.verdict {
+                Verdict::Unsuitable(it) => return it.reason.says.clone(),
+                Verdict::Suitable(it) if it.state == State::Unproven => {
+                    let doubts: Vec<_> =
+                        it.doubts.iter().map(|doubt| doubt.statement.says.clone()).collect();
+                    return format!("{}, unproven: {}", it.mode, doubts.join("; "));
+                }
+                Verdict::Suitable(_) => {}
+            }
+        }
+        "works as well".to_owned()
+    }
+}
+
+/// What could be done, in the order in which it is preferred among equals: the newest last.
+fn goals(catalog: &Catalog, wish: Wish) -> Vec<Goal> {
+    let vgpu = |driver| Goal::Vgpu { driver, file: None };
+    match wish {
+        Wish::Best => catalog.drivers().iter().map(|driver| vgpu(driver.release)).collect(),
+        Wish::Driver(driver) => vec![vgpu(driver)],
+        Wish::Passthrough => vec![Goal::Passthrough],
+    }
+}
+
+fn case(gpu: PciId, goal: Goal, target: &Target) -> Case {
+    Case { gpu, goal, target: target.clone(), findings: Findings::default() }
+}
+
+/// One way to do it.
+#[derive(Debug)]
+struct Candidate {
+    target: Target,
+    goal: Goal,
+    rank: Rank,
+}
+
+/// Whether the machine keeps its kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Move {
+    OtherKernel,
+    Stays,
+}
+
+impl Move {
+    fn between(from: &Target, to: &Target) -> Self {
+        if from.kernel == to.kernel { Self::Stays } else { Self::OtherKernel }
+    }
+
+    /// As many doubts are worth the trouble.
+    fn cost(self) -> usize {
+        match self {
+            Self::Stays => 0,
+            Self::OtherKernel => 2,
+        }
+    }
+}
+
+/// The machine with each other kernel of its release of Proxmox VE.
+fn other_kernels<'a>(
+    catalog: &'a Catalog,
+    target: &'a Target,
+) -> impl Iterator<Item = Target> + 'a {
+    let now = target.kernel.as_ref().map(KernelRelease::series);
+    let series = target.pve.and_then(PveRelease::series).filter(|_| now.is_some());
+    let kernels = series.into_iter().flat_map(|series| catalog.kernels_of(series));
+    let others = kernels.filter(move |kernel| Some(kernel.series) != now);
+    others.map(|kernel| Target { kernel: Some(kernel.newest.clone()), ..target.clone() })
+}
+
+/// How good it is: more GPUs first, then fewer doubts, the kernel that runs, fewer unlocked cards,
+/// the newer driver.
+type Rank = (usize, Reverse<usize>, Move, Reverse<usize>, Option<Release>);
+
+/// Whether a GPU is served at all is a graver doubt than whether a kernel will do.
+fn weight(rule: Rule) -> usize {
+    match rule {
+        Rule::Native | Rule::Unlock | Rule::PatchUnseen | Rule::Derived => 2,
+        _ => 1,
+    }
+}
+
+/// `None` if no GPU is served, or those that are get into each other's way.
+fn rank(
+    catalog: &Catalog,
+    target: &Target,
+    gpus: &[PciId],
+    goal: Goal,
+    moves: Move,
+) -> Option<Rank> {
+    let suitability = Suitability::of(catalog, gpus.iter().map(|gpu| case(*gpu, goal, target)));
+    let suitable: Vec<_> =
+        suitability.gpus.iter().filter_map(|gpu| gpu.verdict.suitable()).collect();
+    if suitable.is_empty() || !suitability.clashes.is_empty() {
+        return None;
+    }
+    let doubts = suitable.iter().flat_map(|verdict| &verdict.doubts);
+    let doubts: usize = doubts.map(|doubt| weight(doubt.statement.rule)).sum();
+    // A second driver must be found only for its vgpuConfig.xml.
+    let borrowed = |verdict: &&&Suitable<'_>| {
+        verdict.unlock.as_ref().is_some_and(|unlock| unlock.config == Config::Branch16)
+    };
+    let borrowing = suitable.iter().filter(borrowed).count();
+    let unlocked = suitable.iter().filter(|verdict| verdict.mode == Mode::Unlock).count();
+    let release = match goal {
+        Goal::Vgpu { driver, .. } => Some(driver),
+        Goal::Passthrough => None,
+    };
+    Some((
+        suitable.len(),
+        Reverse(doubts + borrowing + moves.cost()),
+        moves,
+        Reverse(unlocked),
+        release,
+    ))
+}
+
+/// For each GPU the reason that says most, with what would help.
+fn why_nothing(catalog: &Catalog, target: &Target, gpus: &[PciId], goals: &[Goal]) -> Vec<String> {
+    let mut reasons: Vec<String> = Vec::new();
+    for gpu in gpus {
+        let verdicts = goals.iter().map(|goal| judge(catalog, &case(*gpu, *goal, target)));
+        let refusals: Vec<_> = verdicts
+            .filter_map(|verdict| match verdict {
+                Verdict::Unsuitable(it) => Some(it),
+                Verdict::Suitable(_) => None,
+            })
+            .collect();
+        // That a driver is for other GPUs says less than what is wrong with the right one.
+        let telling = refusals.iter().rev().find(|it| it.rule() != Rule::OtherReleases);
+        if let Some(refusal) = telling.or(refusals.last()) {
+            let instead = refusal.nearest.iter().map(Choice::to_string).collect::<Vec<_>>();
+            let help = if instead.is_empty() { String::new() } else { "; instead: ".to_owned() };
+            reasons.push(format!("{}{help}{}", refusal.reason.says, instead.join(", or ")));
+        }
+    }
+    reasons.dedup();
+    reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(pve: &str, kernel: &str) -> Target {
+        let (pve, kernel) = (pve.parse().ok(), kernel.parse().ok());
+        Target { pve, kernel, ..Target::default() }
+    }
+
+    fn make<'c>(
+        catalog: &'c Catalog,
+        gpus: &[&str],
+        target: &Target,
+        wish: Wish,
+    ) -> Result<Proposal<'c>, NoProposal> {
+        let gpus: Vec<_> = gpus.iter().map(|gpu| gpu.parse().unwrap()).collect();
+        Proposal::make(catalog, target, &gpus, wish)
+    }
+
+    fn release(proposal: &Proposal<'_>) -> String {
+        proposal.targets().unwrap().driver.to_string()
+    }
+
+    #[test]
+    fn the_least_doubtful_newest_driver_is_best() {
+        let catalog = Catalog::embedded();
+        let pve8 = target("8.4", "6.8.12-43-pve");
+        let t4 = make(&catalog, &["10de:1eb8"], &pve8, Wish::Best).unwrap();
+        let verdict = t4.verdict().unwrap();
+        assert_eq!((verdict.mode, verdict.state), (Mode::Native, State::Settled));
+        assert_eq!(t4.others.len(), catalog.drivers().len() - 1);
+        let ti = make(&catalog, &["10de:1e07"], &pve8, Wish::Best).unwrap();
+        assert_eq!(ti.verdict().unwrap().mode, Mode::Unlock);
+        assert_eq!(ti.modprobe(), ["blacklist nouveau", "options nouveau modeset=0"]);
+        let asked = make(&catalog, &["10de:1e07"], &pve8, Wish::Driver("16.9".parse().unwrap()));
+        assert_eq!(release(&asked.unwrap()), "16.9");
+    }
+
+    #[test]
+    fn another_kernel_of_the_release_is_proposed_if_need_be() {
+        let catalog = Catalog::embedded();
+        let pve9 = target("9.1", "6.17.13-21-pve");
+        let pascal = make(&catalog, &["10de:1b80"], &pve9, Wish::Best).unwrap();
+        assert_eq!(pascal.leaves, pve9.kernel);
+        assert_eq!(pascal.target.kernel.as_ref().unwrap().series().to_string(), "6.14");
+        assert!(release(&pascal).starts_with("16."), "{}", release(&pascal));
+    }
+
+    #[test]
+    fn what_no_driver_serves_is_left_out_or_refused() {
+        let catalog = Catalog::embedded();
+        let pve8 = target("8.4", "6.8.12-43-pve");
+        let mixed = make(&catalog, &["10de:25b6", "10de:128b"], &pve8, Wish::Best).unwrap();
+        assert_eq!((mixed.served.len(), mixed.left_out.len()), (1, 1));
+        let none = make(&catalog, &["10de:128b"], &pve8, Wish::Best).unwrap_err();
+        assert!(none.to_string().contains("give the whole card to one guest"), "{none}");
+        let intel = make(&catalog, &["8086:3e92"], &pve8, Wish::Best).unwrap_err();
+        assert!(matches!(intel, NoProposal::NoGpu));
+    }
+
+    #[test]
+    fn a_whole_card_needs_modules_by_kernel() {
+        let catalog = Catalog::embedded();
+        let modules = |kernel: &str| {
+            let target = target("7.4", kernel);
+            let proposal = make(&catalog, &["10de:128b"], &target, Wish::Passthrough).unwrap();
+            assert!(proposal.targets().is_none());
+            proposal.modules().contains(&"vfio_virqfd")
+        };
+        assert!(modules("5.15.158-2-pve") && !modules("6.2.16-20-pve"));
+    }
+}

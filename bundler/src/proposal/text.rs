@@ -1,0 +1,120 @@
+//! A proposal as the lines of a recipe: what can be an item stands there, the rest as comments.
+
+use vgpu_manifest::catalog::{Driver, DriverFile, Patch};
+use vgpu_manifest::verdict::{Config, Goal, Install, Unlock};
+
+use super::Proposal;
+
+impl Proposal<'_> {
+    /// Why it is what it is, as comments.
+    pub(crate) fn reasons(&self) -> Vec<String> {
+        let mut lines = vec!["Proposed for".to_owned()];
+        lines.extend(self.served.iter().map(|(_, it)| format!("  {}: {}", it.gpu, it.mode)));
+        if let Some(now) = &self.leaves {
+            let kernel = self.target.kernel.as_ref().map_or("another kernel", |it| it.as_str());
+            lines.push(format!(
+                "which must boot {kernel}: it is safer than {now}, or nothing else works."
+            ));
+        }
+        if !self.left_out.is_empty() {
+            lines.push("It leaves alone".to_owned());
+        }
+        lines.extend(self.left_out.iter().map(|(gpu, why)| format!("  {gpu}: {why}")));
+        if let Some(verdict) = self.verdict() {
+            for doubt in &verdict.doubts {
+                lines.push(format!(
+                    "Unproven: {}; {} decides.",
+                    doubt.statement.says, doubt.settled_by
+                ));
+            }
+            let notes = verdict.console.iter().chain(&verdict.warnings);
+            lines.extend(notes.map(|note| format!("Note: {}.", note.says)));
+        }
+        if !self.others.is_empty() {
+            lines.push("Why not another driver:".to_owned());
+        }
+        lines.extend(self.others.iter().map(|(release, why)| format!("  {release:<6} {why}")));
+        lines.into_iter().map(|line| format!("# {line}")).collect()
+    }
+
+    /// The items, and what else is needed.
+    pub(crate) fn items(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let Some(install) = self.verdict().and_then(|verdict| verdict.driver.as_ref()) {
+            lines.extend(driver(install));
+        }
+        if let Some(unlock) = self.verdict().and_then(|verdict| verdict.unlock.as_ref()) {
+            lines.extend(self.unlock(unlock));
+        }
+        let packages = self.verdict().map_or(&[][..], |verdict| &verdict.packages);
+        if !packages.is_empty() {
+            lines.push("\n# Packages that the node needs, where it does not have them:".to_owned());
+            lines.extend(packages.iter().map(|package| format!("#   {package}")));
+        }
+        lines
+    }
+
+    fn unlock(&self, unlock: &Unlock<'_>) -> Vec<String> {
+        let mut lines = Vec::new();
+        let patched = self.verdict().and_then(|it| it.driver.as_ref());
+        let patched = patched.is_some_and(|it| it.file == DriverFile::Patched);
+        if let Some(it) = unlock.patch.filter(|_| patched) {
+            lines.extend(patch(it));
+        }
+        if let Some(library) = unlock.library {
+            lines.push(format!(
+                "\n# The unlock library: {} at commit {}, version {}.",
+                library.repository, library.commit, library.version
+            ));
+        }
+        if unlock.config == Config::Branch16 {
+            lines.push(
+                "# The driver also needs the vgpuConfig.xml of a 16.x host driver.".to_owned(),
+            );
+        }
+        lines
+    }
+
+    /// `[targets]`.
+    pub(crate) fn declaration(&self) -> Option<String> {
+        let text = toml::to_string(&self.targets()?).ok()?;
+        Some(format!(
+            "\n[targets]                               # what the bundle is made for\n{text}"
+        ))
+    }
+
+    /// What was chosen, in a few words.
+    pub(crate) fn choice(&self) -> String {
+        let count = self.served.len();
+        let gpus = if count == 1 { "1 GPU".to_owned() } else { format!("{count} GPUs") };
+        match self.goal {
+            Goal::Vgpu { driver, .. } => format!("vGPU {driver} for {gpus}"),
+            Goal::Passthrough => format!("passthrough of {gpus}"),
+        }
+    }
+}
+
+fn driver(install: &Install<'_>) -> Vec<String> {
+    let Driver { release, file, md5, .. } = install.driver;
+    let md5 = md5.map(|md5| format!(", MD5 {md5}")).unwrap_or_default();
+    vec![
+        format!("\n# NVIDIA's host driver of vGPU {release}, from its package for Linux KVM{md5}."),
+        format!("# To be installed with: {}", install.args.join(" ")),
+        "[[file]]".to_owned(),
+        format!("name = \"driver/{file}\""),
+        format!("path = \"inputs/{file}\""),
+        "mode = \"0755\"".to_owned(),
+    ]
+}
+
+fn patch(patch: &Patch) -> Vec<String> {
+    let host = &patch.host;
+    let mut lines = vec![
+        "\n# The unlock patch, which fits this driver only.".to_owned(),
+        "[[file]]".to_owned(),
+        format!("name = \"driver/{host}.patch\""),
+        format!("path = \"inputs/{host}.patch\""),
+    ];
+    lines.extend(patch.sha256.map(|sha256| format!("sha256 = \"{sha256}\"")));
+    lines
+}

@@ -1,0 +1,26 @@
+use vgpu_manifest::Content;
+use vgpu_manifest::catalog::{Catalog, database};
+
+use super::{Expected, Obtained, SourceError, Sources};
+use crate::cache::CacheError;
+
+impl Sources<'_> {
+    /// The catalogue that this program was built with, as a SQLite file.
+    pub(super) fn catalog(&self, want: Expected<'_>) -> Result<Obtained, SourceError> {
+        let content = Content::Catalog;
+        if let Some(measured) = self.cached(want)? {
+            return Ok(Obtained { measured, content });
+        }
+        let item = || want.name.clone();
+        let bytes = database::write(&Catalog::embedded())
+            .map_err(|source| SourceError::Catalog { item: item(), source })?;
+        let cache_error = |source| match source {
+            CacheError::Mismatch(_) => SourceError::OtherCatalog { item: item(), source },
+            source => SourceError::Cache { item: item(), source },
+        };
+        let mut incoming = self.fetcher.cache.incoming().map_err(cache_error)?;
+        incoming.add(&bytes).map_err(cache_error)?;
+        let measured = incoming.finish(want.sha256).map_err(cache_error)?;
+        Ok(Obtained { measured, content })
+    }
+}
