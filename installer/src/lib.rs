@@ -5,6 +5,7 @@ mod commands;
 #[cfg(test)]
 pub(crate) mod cut;
 pub mod facts;
+pub mod fit;
 pub mod host;
 pub mod journal;
 pub mod kernel_line;

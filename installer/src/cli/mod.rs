@@ -60,6 +60,8 @@ enum Command {
     Verify(commands::verify::Verify),
     /// Show what a trusted bundle holds.
     Inspect(commands::inspect::Inspect),
+    /// Say whether a bundle fits this node, and why.
+    Check(commands::check::Check),
     /// Show what a bundle would change on this host.
     Plan(commands::plan::Plan),
     /// Make this host what a bundle asks for.
@@ -100,6 +102,7 @@ impl Command {
             Self::Trust(command) => command.run(target, ui),
             Self::Verify(command) => command.run(&target, ui),
             Self::Inspect(command) => command.run(&target, ui),
+            Self::Check(command) => command.run(target, ui),
             Self::Plan(command) => command.run(&target, ui),
             Self::Apply(command) => command.run(target, ui),
             Self::Status(command) => command.run(target, ui),

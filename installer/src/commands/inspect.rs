@@ -69,10 +69,12 @@ fn line(item: &Item, width: usize) -> String {
     let content = match item.content() {
         Content::Plain => "",
         Content::Tree { .. } => "  (a tree)",
+        Content::Catalog => "  (the catalogue)",
     };
     let origin = match item.origin() {
         Origin::File => "a file of the builder".to_owned(),
         Origin::Folder => "a folder of the builder".to_owned(),
+        Origin::Bundler => "the bundler itself".to_owned(),
         Origin::Url { url } => printable(url),
     };
     let (name, size) = (item.name().as_str(), ByteSize(item.size()));

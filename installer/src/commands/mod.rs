@@ -2,6 +2,7 @@
 
 pub(crate) mod apply;
 mod bundle;
+pub(crate) mod check;
 pub(crate) mod forget;
 pub(crate) mod inspect;
 pub(crate) mod inventory;

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use vgpu_keys::{Channel, Principal};
-use vgpu_manifest::{Bundle, BundleName, Digest, HostPath, Verified};
+use vgpu_manifest::{Bundle, BundleName, Digest, HostPath, Manifest, ManifestError, Verified};
 
 use crate::host::{Host, HostError, Look};
 use crate::state;
@@ -41,6 +41,14 @@ pub enum BundlesError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// A manifest is not what this program writes.
+    #[error("{path} is damaged: {source}")]
+    Manifest {
+        /// The file.
+        path: HostPath,
+        /// What is wrong with it.
+        source: ManifestError,
+    },
     /// The host would not show or take it.
     #[error(transparent)]
     Host(#[from] HostError),
@@ -48,6 +56,11 @@ pub enum BundlesError {
 
 fn path() -> HostPath {
     state::below_dir(&state::dir(), "bundles.json")
+}
+
+/// The manifests lie beside it: what is in a bundle is asked long after the medium is gone.
+fn manifest_path(bundle: Digest) -> HostPath {
+    state::below_dir(&state::dir(), &format!("manifest-{bundle}.json"))
 }
 
 impl Bundles {
@@ -67,12 +80,26 @@ impl Bundles {
         self.0.get(&digest)
     }
 
-    /// Remember `bundle`, durably.
+    /// The manifest of a bundle that was staged.
+    pub fn manifest(look: &dyn Look, bundle: Digest) -> Result<Option<Manifest>, BundlesError> {
+        let path = manifest_path(bundle);
+        let Some(bytes) = look.read(&path)? else { return Ok(None) };
+        let damaged = |source| BundlesError::Manifest { path: path.clone(), source };
+        Manifest::parse(&bytes).map(Some).map_err(damaged)
+    }
+
+    /// Remember `bundle` with its manifest, durably.
     pub fn add(
         &mut self,
         host: &mut dyn Host,
         bundle: &Bundle<Verified>,
     ) -> Result<(), BundlesError> {
+        let manifest = manifest_path(bundle.digest());
+        if host.stat(&manifest)?.is_none() {
+            let damaged = |source| BundlesError::Manifest { path: manifest.clone(), source };
+            let text = bundle.manifest().to_bytes().map_err(damaged)?;
+            state::replace(host, &manifest, &text, state::private())?;
+        }
         let known = Known::of(bundle);
         if self.0.insert(bundle.digest(), known.clone()) == Some(known) {
             return Ok(());

@@ -1,0 +1,150 @@
+use camino::Utf8PathBuf;
+use serde::Serialize;
+use vgpu_manifest::catalog::database::{self, DatabaseError, MAX_DATABASE};
+use vgpu_manifest::catalog::{Catalog, Release};
+use vgpu_manifest::platform::KernelRelease;
+use vgpu_manifest::{Bundle, Manifest, Measure, Verified};
+
+use super::bundle::{BundleArg, title};
+use super::print_json;
+use crate::cli::{Advise as _, Exit, Refused, Target};
+use crate::facts::{Serials, inventory};
+use crate::fit::{Fit, NoFit, Question};
+use crate::host::Look;
+use crate::state;
+use crate::store::{Bundles, Known};
+use crate::ui::{Tone, Ui, printable};
+
+/// Say whether a bundle fits this node, and why.
+///
+/// The answer comes from the catalogue in the bundle. Without a bundle it is about the one that is
+/// applied. `--kernel` asks before a kernel is installed. The exit status is 4 if it does not fit.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Check {
+    /// The bundle; of one that is split, the first part (`….001`) [default: the one that is
+    /// applied].
+    #[arg(value_name = "BUNDLE")]
+    bundle: Option<Utf8PathBuf>,
+    /// Another kernel than the one that runs, as `uname -r` prints it.
+    #[arg(long, value_name = "RELEASE")]
+    kernel: Option<KernelRelease>,
+    /// Another release of NVIDIA vGPU than the one that the bundle holds or declares.
+    #[arg(long, value_name = "RELEASE")]
+    driver: Option<Release>,
+    /// Print a JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A bundle cannot be judged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+enum CheckError {
+    /// It brings nothing to judge it by.
+    #[error("the bundle has no catalogue")]
+    NoCatalog,
+    /// Its catalogue is not one.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// What the store has is not what was staged.
+    #[error("the store's copy of the catalogue is damaged")]
+    Damaged,
+}
+
+/// What a verdict rests on.
+struct Source {
+    title: String,
+    manifest: Manifest,
+    catalog: Catalog,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Document<'f> {
+    bundle: &'f str,
+    fits: bool,
+    #[serde(flatten)]
+    fit: &'f Fit<'f>,
+}
+
+impl Check {
+    pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
+        let facts = inventory(&target.host, Serials::LeaveOut);
+        let source = match self.bundle {
+            Some(path) => from_bundle(&BundleArg { path }, &target.host)?,
+            None => from_store(target)?,
+        };
+        let question = Question { driver: self.driver, kernel: self.kernel };
+        let fit = Fit::judge(&source.catalog, &source.manifest, &facts, &question);
+        let fit = match fit {
+            Ok(fit) => fit,
+            Err(NoFit::NoDriver) => {
+                return Err(NoFit::NoDriver).hint("name the one that you mean: `--driver 16.9`");
+            }
+            Err(no_fit) => return Err(no_fit.into()),
+        };
+        if self.json {
+            let fits = fit.is_suitable();
+            print_json(ui, &Document { bundle: &source.title, fits, fit: &fit })?;
+        } else {
+            print(&source.title, &fit, ui)?;
+        }
+        Ok(if fit.is_suitable() { Exit::Done } else { Exit::Unsuitable })
+    }
+}
+
+/// A bundle on a medium.
+fn from_bundle(bundle: &BundleArg, look: &dyn Look) -> anyhow::Result<Source> {
+    let (_, bundle) = bundle.open(look)?;
+    let catalog = database::read(&bytes(&bundle)?).map_err(CheckError::from)?;
+    let title = title(&Known::of(&bundle));
+    Ok(Source { title, manifest: bundle.manifest().clone(), catalog })
+}
+
+/// The proven bytes of the catalogue.
+fn bytes(bundle: &Bundle<Verified>) -> anyhow::Result<Vec<u8>> {
+    let item = bundle.manifest().catalog().ok_or(CheckError::NoCatalog)?;
+    let mut bytes = Vec::new();
+    bundle.copy_item(item, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// The bundle that is applied.
+fn from_store(target: Target) -> anyhow::Result<Source> {
+    let nothing = || Refused::Senseless("nothing is applied here, so name a bundle".to_owned());
+    let machine = target.find_machine()?.ok_or_else(nothing)?;
+    let digest = machine.current()?.ok_or_else(nothing)?.new.bundle;
+    let look = machine.look();
+    let known = Bundles::load(look)?;
+    let manifest = Bundles::manifest(look, digest)?.ok_or_else(|| {
+        Refused::Unfinished(format!("nothing is known of the bundle {digest}; apply it again"))
+    })?;
+    let item = manifest.catalog().ok_or(CheckError::NoCatalog)?;
+    let bytes = look.read(&state::stored(item.id()))?.ok_or(CheckError::Damaged)?;
+    let is_whole =
+        bytes.len() as u64 <= MAX_DATABASE && Measure::of(&mut &*bytes)?.sha256 == item.sha256();
+    if !is_whole {
+        return Err(CheckError::Damaged).hint("apply the bundle again to mend it");
+    }
+    let catalog = database::read(&bytes).map_err(CheckError::from)?;
+    let title = known.get(digest).map_or_else(|| digest.to_string(), title);
+    Ok(Source { title, manifest, catalog })
+}
+
+fn print(title: &str, fit: &Fit<'_>, ui: &Ui) -> std::io::Result<()> {
+    let kernel = fit.kernel.as_ref().map_or_else(String::new, |kernel| format!(" on {kernel}"));
+    let (tone, word) = match fit.is_suitable() {
+        true => (Tone::Good, "fits this node"),
+        false => (Tone::Bad, "does not fit this node"),
+    };
+    let about = printable(&format!("vGPU {}{kernel}, of {title}", fit.driver));
+    ui.print(format_args!("{}: {about}", ui.paint(tone, word)))?;
+    for line in fit.suitability.to_string().lines() {
+        ui.print(printable(line))?;
+    }
+    for other in &fit.left_alone {
+        let text = format!("left alone: {} at {}: {}", other.gpu, other.address, other.why);
+        ui.print(printable(&text))?;
+    }
+    Ok(())
+}
