@@ -1,6 +1,7 @@
 //! Black-box suites, and what they share.
 
 pub mod nodes;
+pub mod nvidia;
 pub mod programs;
 pub mod sample;
 pub mod scratch;
