@@ -78,9 +78,14 @@ pub fn stage(
 ) -> Result<(), StageError> {
     let staging = host.staging()?;
     let wanted = |item: &Item| missing.items.contains(item.name());
-    bundle.stage(wanted, &staging, &|bytes| progress.add(bytes))?;
-    stage_program(host, &staging, program)?;
-    Ok(staging.finish()?)
+    let staged = bundle.stage(wanted, &staging, &|bytes| progress.add(bytes));
+    let staged = match staged {
+        Ok(()) => stage_program(host, &staging, program),
+        Err(error) => Err(error.into()),
+    };
+    // What was intact is kept whatever came after it, so that another try is shorter.
+    staging.finish()?;
+    staged
 }
 
 fn stage_program(host: &RealHost, staging: &Staging, program: &Program) -> Result<(), StageError> {

@@ -124,6 +124,9 @@ fn damage_found_while_staging_changes_nothing() {
     fs::write(&bundle, bytes).unwrap();
     site.run(&["apply", "--yes", &bundle]).expect(3).says(&["files/large", "damaged"]);
     assert_eq!(tree(&site.root()), before);
+    let store = list(&site, "root/var/lib/vgpu-offline/store");
+    assert!(!store.iter().any(|name| name.ends_with("partial")), "{store:?}");
+    assert!(store.iter().all(|name| name.starts_with("sha256-")), "the large item is damaged");
     assert!(site.run(&["status"]).expect(0).out.contains("nothing is installed"));
 }
 
