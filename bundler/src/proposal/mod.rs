@@ -152,10 +152,20 @@ impl<'c> Proposal<'c> {
                         it.doubts.iter().map(|doubt| doubt.statement.says.clone()).collect();
                     return format!("{}, unproven: {}", it.mode, doubts.join("; "));
                 }
+                Verdict::Suitable(it) if it.mode != self.mode() => {
+                    return format!("works too, with the card in mode {}", it.mode);
+                }
+                Verdict::Suitable(it) if borrows(it) => {
+                    return "works too, with the vgpuConfig.xml of a 16.x driver".to_owned();
+                }
                 Verdict::Suitable(_) => {}
             }
         }
-        "works as well".to_owned()
+        "works too, and is older".to_owned()
+    }
+
+    fn mode(&self) -> Mode {
+        self.verdict().map_or(Mode::Passthrough, |verdict| verdict.mode)
     }
 }
 
@@ -226,6 +236,11 @@ fn weight(rule: Rule) -> usize {
     }
 }
 
+/// Whether a second driver must be found, only for its vgpuConfig.xml.
+fn borrows(verdict: &Suitable<'_>) -> bool {
+    verdict.unlock.as_ref().is_some_and(|unlock| unlock.config == Config::Branch16)
+}
+
 /// `None` if no GPU is served, or those that are get into each other's way.
 fn rank(
     catalog: &Catalog,
@@ -242,11 +257,7 @@ fn rank(
     }
     let doubts = suitable.iter().flat_map(|verdict| &verdict.doubts);
     let doubts: usize = doubts.map(|doubt| weight(doubt.statement.rule)).sum();
-    // A second driver must be found only for its vgpuConfig.xml.
-    let borrowed = |verdict: &&&Suitable<'_>| {
-        verdict.unlock.as_ref().is_some_and(|unlock| unlock.config == Config::Branch16)
-    };
-    let borrowing = suitable.iter().filter(borrowed).count();
+    let borrowing = suitable.iter().filter(|verdict| borrows(verdict)).count();
     let unlocked = suitable.iter().filter(|verdict| verdict.mode == Mode::Unlock).count();
     let release = match goal {
         Goal::Vgpu { driver, .. } => Some(driver),

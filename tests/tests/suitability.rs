@@ -1,0 +1,157 @@
+//! From a node to a recipe that fits it, and whether a bundle fits a node: with the real programs.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::fs;
+
+use serde_json::Value;
+use vgpu_tests::nodes::Node;
+use vgpu_tests::scratch::{Said, Scratch, expect, run};
+
+/// A laptop, and a node whose inventory lies on it.
+fn scratch(node: Node) -> Scratch {
+    let scratch = Scratch::new(env!("CARGO_BIN_EXE_demo"));
+    scratch.node(node);
+    let inventory = scratch.path("laptop/node.json");
+    expect(scratch.installer(&["inventory", "-o", inventory.as_str()]), 0);
+    scratch
+}
+
+fn init(scratch: &Scratch, more: &[&str]) -> Said {
+    run(scratch.bundler(&[&["init", "--name", "gpu", "--inventory", "node.json"], more].concat()))
+}
+
+fn recipe(scratch: &Scratch) -> String {
+    fs::read_to_string(scratch.path("laptop/bundle.toml")).unwrap()
+}
+
+/// The bundle of the recipe, with invented files for what cannot be had.
+fn build(scratch: &Scratch, more: &[&str]) -> String {
+    let text = recipe(scratch);
+    let inputs = text.lines().filter_map(|line| line.strip_prefix("path = \"")?.strip_suffix('"'));
+    inputs.for_each(|path| scratch.write(path, path));
+    let unpinned = text.lines().filter(|line| !line.starts_with("sha256 ="));
+    scratch.write("bundle.toml", unpinned.collect::<Vec<_>>().join("\n"));
+    let name = expect(scratch.bundler(&[&["build"], more].concat()), 0).out;
+    scratch.path("laptop").join(name.trim()).into_string()
+}
+
+fn json(said: &Said) -> Value {
+    serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"))
+}
+
+#[test]
+fn every_node_gets_a_recipe_or_the_reason_why_not() {
+    let mut told = Vec::new();
+    for node in Node::ALL {
+        let scratch = scratch(node);
+        let said = init(&scratch, &[]);
+        let line = match said.code {
+            Some(0) => said.err.lines().next().unwrap().to_owned(),
+            _ => format!("{:?} {}", said.code.unwrap(), said.err.lines().next().unwrap()),
+        };
+        told.push(format!("{}: {line}", node.name()));
+    }
+    let expected = include_str!("suitability/proposals.txt");
+    assert_eq!(told.join("\n") + "\n", expected);
+}
+
+#[test]
+fn a_recipe_says_what_for_what_else_and_why_not_otherwise() {
+    let scratch = scratch(Node::TwoP40);
+    assert_eq!(init(&scratch, &["--driver", "16.9"]).code, Some(0));
+    let text = recipe(&scratch);
+    for says in [
+        "#   Tesla P40 (10de:1b38, pascal): native",
+        "# Why not another driver:",
+        "#   18.0   vGPU 18.0 does not serve Tesla P40; 16.0-16.14 do",
+        "#   17.0   works too, with the card in mode unlock",
+        "#   16.0   works too, and is older",
+        "name = \"driver/NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm.run\"",
+        "#   pve-headers-5.15.158-2-pve",
+        "driver = \"16.9\"",
+        "pve = \"7.4\"",
+        "iommu = \"on\"",
+        "modprobe = [\"blacklist nouveau\", \"options nouveau modeset=0\"]",
+    ] {
+        assert!(text.contains(says), "{says} is not in\n{text}");
+    }
+    // Two equal cards are one target.
+    assert_eq!(text.matches("gpu = [\"10de:1b38\"]").count(), 1, "{text}");
+}
+
+#[test]
+fn what_a_node_was_proposed_fits_it_and_no_other() {
+    let laptop = scratch(Node::TeslaT4);
+    assert_eq!(init(&laptop, &[]).code, Some(0));
+    let bundle = build(&laptop, &[]);
+    let fits = expect(laptop.installer(&["check", &bundle]), 0).out;
+    assert!(fits.starts_with("fits this node: vGPU "), "{fits}");
+    assert!(fits.contains("\nnative: Tesla T4"), "{fits}");
+    let document = json(&expect(laptop.installer(&["check", &bundle, "--json"]), 0));
+    assert_eq!(document["fits"], true);
+    assert_eq!(document["gpus"][0]["verdict"], "suitable");
+
+    // Beforehand: the same driver with a kernel that it does not build on.
+    let args = ["check", &bundle, "--driver", "16.9", "--kernel", "6.17.13-21-pve"];
+    let said = expect(laptop.installer(&args), 4).out;
+    assert!(said.starts_with("does not fit this node"), "{said}");
+    assert!(said.contains("do not build on 6.17.13-21-pve") || said.contains("not a kernel of"));
+    assert!(said.contains("\n  instead     "), "{said}");
+    let document = json(&expect(laptop.installer(&[&args[..], &["--json"]].concat()), 4));
+    assert_eq!((&document["fits"], &document["kernel"]), (&false.into(), &"6.17.13-21-pve".into()));
+
+    // Nothing is applied yet, so there is nothing to ask about without a bundle.
+    let nothing = run(laptop.installer(&["check"]));
+    assert_eq!(nothing.code, Some(2));
+    expect(laptop.installer(&["apply", "--yes", &bundle]), 10);
+    fs::remove_file(&bundle).unwrap();
+    let applied = expect(laptop.installer(&["check"]), 0).out;
+    assert_eq!(
+        applied.lines().skip(1).collect::<Vec<_>>(),
+        fits.lines().skip(1).collect::<Vec<_>>()
+    );
+    expect(laptop.installer(&["check", "--driver", "16.9", "--kernel", "6.17.13-21-pve"]), 4);
+}
+
+#[test]
+fn a_bundle_for_other_cards_does_not_fit() {
+    let here = scratch(Node::Gtx1080WithIgpu);
+    let other = ["--gpu", "10de:1eb8", "--driver", "18.4"];
+    let words = ["init", "--name", "gpu", "--inventory", "node.json"];
+    expect(here.bundler(&[&words[..], &other].concat()), 0);
+    let bundle = build(&here, &[]);
+    let said = run(here.installer(&["check", &bundle]));
+    assert_eq!(said.code, Some(4), "{said:?}");
+    assert!(said.err.contains("no GPU"), "{said:?}");
+}
+
+#[test]
+fn the_catalogue_of_the_bundle_answers_without_declared_targets() {
+    let here = scratch(Node::A2AndGt710);
+    here.write("note", "x");
+    here.write(
+        "bundle.toml",
+        "[bundle]\nname = 'gpu'\nchannel = 'stable'\n[[file]]\nname = 'note'\npath = 'note'\n",
+    );
+    let bundle = build(&here, &[]);
+    let said = run(here.installer(&["check", &bundle]));
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.err.contains("hint: name the one that you mean"), "{said:?}");
+    let fits = expect(here.installer(&["check", &bundle, "--driver", "18.4"]), 0).out;
+    assert!(fits.contains("left alone: 10de:128b"), "{fits}");
+}
+
+#[test]
+fn a_damaged_catalogue_is_no_answer() {
+    let here = scratch(Node::TeslaT4);
+    assert_eq!(init(&here, &[]).code, Some(0));
+    let bundle = build(&here, &[]);
+    let mut bytes = fs::read(&bundle).unwrap();
+    let at = bytes.windows(15).rposition(|window| window == b"SQLite format 3").unwrap();
+    bytes[at + 5000] ^= 1;
+    fs::write(&bundle, bytes).unwrap();
+    let said = run(here.installer(&["check", &bundle]));
+    assert_eq!(said.code, Some(3), "{said:?}");
+    assert!(said.err.contains("catalog.sqlite"), "{said:?}");
+}
