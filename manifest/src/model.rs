@@ -457,11 +457,8 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_and_nothing_else() {
-        let contents = [
-            Content::Plain,
-            Content::Tree { unpacked: 1, window_log: 22 },
-            Content::Catalog,
-        ];
+        let contents =
+            [Content::Plain, Content::Tree { unpacked: 1, window_log: 22 }, Content::Catalog];
         for content in contents {
             let json = serde_json::to_string(&content).unwrap();
             assert_eq!(serde_json::from_str::<Content>(&json).unwrap(), content);

@@ -5,8 +5,8 @@ mod examine;
 #[cfg(test)]
 mod tests;
 
-use vgpu_manifest::ItemName;
 use vgpu_manifest::headers::HeadersRecord;
+use vgpu_manifest::{Digest, ItemName};
 
 pub(crate) use self::deb::DebError;
 use self::examine::examine;
@@ -47,26 +47,30 @@ pub(crate) fn records(
 ) -> Result<Vec<HeadersRecord>, HeadersError> {
     let mut records = Vec::new();
     for (entry, pin) in entries.iter().zip(pins).filter(|(entry, _)| is_headers(&entry.name)) {
-        let item = entry.name.clone();
-        let known = previous.and_then(|lock| lock.headers_of(&item, pin.sha256));
-        let record = match known {
-            Some(record) => Some(record.clone()),
-            None => {
-                let cache_error = |source| HeadersError::Cache { item: item.clone(), source };
-                let file = cache.cache().open_content(pin.sha256).map_err(cache_error)?;
-                let found = examine(file);
-                let found =
-                    found.map_err(|source| HeadersError::Deb { item: item.clone(), source });
-                found?.map(|(kernel, apicv, vfio)| HeadersRecord { item, kernel, apicv, vfio })
-            }
-        };
-        records.extend(record);
+        let known = previous.and_then(|lock| lock.headers_of(&entry.name, pin.sha256)).cloned();
+        records.extend(match known {
+            Some(record) => Some(record),
+            None => record(&entry.name, pin.sha256, cache)?,
+        });
     }
     Ok(records)
+}
+
+/// What one package says; `None` if it has no headers itself.
+fn record(
+    item: &ItemName,
+    sha256: Digest,
+    cache: &CacheLock<'_>,
+) -> Result<Option<HeadersRecord>, HeadersError> {
+    let cache_error = |source| HeadersError::Cache { item: item.clone(), source };
+    let file = cache.cache().open_content(sha256).map_err(cache_error)?;
+    let deb_error = |source| HeadersError::Deb { item: item.clone(), source };
+    let found = examine(file).map_err(deb_error)?;
+    Ok(found.map(|(kernel, apicv, vfio)| HeadersRecord { item: item.clone(), kernel, apicv, vfio }))
 }
 
 /// Whether an item is a package of headers, by the name that Debian and Proxmox give them.
 fn is_headers(item: &ItemName) -> bool {
     let name = item.as_str().rsplit('/').next().unwrap_or_default();
-    name.ends_with(".deb") && name.contains("-headers-")
+    name.strip_suffix(".deb").is_some_and(|stem| stem.contains("-headers-"))
 }

@@ -133,9 +133,10 @@ fn from_store(target: Target) -> anyhow::Result<Source> {
 
 fn print(title: &str, fit: &Fit<'_>, ui: &Ui) -> std::io::Result<()> {
     let kernel = fit.kernel.as_ref().map_or_else(String::new, |kernel| format!(" on {kernel}"));
-    let (tone, word) = match fit.is_suitable() {
-        true => (Tone::Good, "fits this node"),
-        false => (Tone::Bad, "does not fit this node"),
+    let (tone, word) = if fit.is_suitable() {
+        (Tone::Good, "fits this node")
+    } else {
+        (Tone::Bad, "does not fit this node")
     };
     let about = printable(&format!("vGPU {}{kernel}, of {title}", fit.driver));
     ui.print(format_args!("{}: {about}", ui.paint(tone, word)))?;

@@ -51,9 +51,9 @@ impl<'b> Contents<'b> {
         let listed = driver
             .and_then(|driver| self.record(driver))
             .filter(|record| record.config.is_some())
-            .map(|record| match record.gpus.contains(&DeviceId(gpu.device())) {
-                true => Listing::Listed,
-                false => Listing::Omitted,
+            .map(|record| {
+                let is_listed = record.gpus.contains(&DeviceId(gpu.device()));
+                if is_listed { Listing::Listed } else { Listing::Omitted }
             });
         let headers = self.headers.iter().find(|record| Some(&record.kernel) == kernel);
         // Kbuild itself refuses a kernel without what vGPUs need.
