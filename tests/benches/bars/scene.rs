@@ -45,10 +45,12 @@ impl Scene {
         write_noise(&scene.payload, mib);
         fs::write(scene.path("small/payload.bin"), b"small\n").unwrap();
 
-        scene.once(scene.bundler("small", &["key", "generate", "--principal", "bench", "--no-passphrase"]));
+        scene.once(
+            scene.bundler("small", &["key", "generate", "--principal", "bench", "--no-passphrase"]),
+        );
         for name in ["large", "small"] {
             let recipe = format!(
-                "[bundle]\nname = \"{name}\"\nchannel = \"stable\"\n\n\
+                "[bundle]\nname = \"{name}\"\nchannel = \"{name}\"\n\n\
                  [[file]]\nname = \"payload.bin\"\npath = \"payload.bin\"\n"
             );
             fs::write(scene.path(&format!("{name}/bundle.toml")), recipe).unwrap();
@@ -148,7 +150,9 @@ impl Scene {
             "--principal",
             "bench",
             "--channel",
-            "stable",
+            "large",
+            "--channel",
+            "small",
             "--fingerprint",
             &fingerprint,
         ];
