@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 use vgpu_manifest::{Content, Digest, ItemMode, ItemName, Manifest, Origin};
 
+use crate::driver;
 use crate::lock::Lock;
 use crate::size::ByteSize;
 use crate::wants;
@@ -14,7 +15,7 @@ use crate::wants;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Outline {
     /// The plain facts, by what people call them.
-    facts: [(&'static str, String); 4],
+    facts: [(&'static str, String); 5],
     host: Vec<String>,
     items: Vec<(ItemName, Part)>,
 }
@@ -69,6 +70,7 @@ impl From<&Lock> for Outline {
                 ("channel", lock.channel.to_string()),
                 ("sequence", lock.sequence.to_string()),
                 ("bundler", lock.bundler.to_string()),
+                ("host driver", driver::host_drivers(&lock.drivers)),
             ],
             host: wants::lines(&lock.host),
             items: items.collect(),
@@ -89,6 +91,7 @@ impl From<&Manifest> for Outline {
                 ("channel", manifest.channel.to_string()),
                 ("sequence", manifest.sequence.to_string()),
                 ("bundler", manifest.made_by.to_string()),
+                ("host driver", driver::host_drivers(&manifest.drivers)),
             ],
             host: wants::lines(&manifest.wants),
             items: items.collect(),
@@ -205,7 +208,8 @@ mod tests {
             (name.parse().unwrap(), Part { bytes, mode, content, origin })
         });
         Outline {
-            facts: ["name", "channel", "sequence", "bundler"].map(|what| (what, "1".to_owned())),
+            facts: ["name", "channel", "sequence", "bundler", "host driver"]
+                .map(|what| (what, "1".to_owned())),
             host: host.iter().map(|&line| line.to_owned()).collect(),
             items: items.collect(),
         }

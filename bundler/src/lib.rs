@@ -14,7 +14,6 @@ mod changes;
 mod cli;
 mod commands;
 mod dirs;
-#[allow(dead_code, unused_imports)]
 mod driver;
 mod exit;
 mod fetch;

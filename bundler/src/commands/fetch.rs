@@ -7,6 +7,7 @@ use camino::Utf8Path;
 use super::Context;
 use super::update::{all, sources};
 use crate::cache::CacheLock;
+use crate::driver;
 use crate::exit::Advise as _;
 use crate::lock::{Lock, LockedItem};
 use crate::options::{Network, NetworkArgs, Project, ProjectArgs};
@@ -50,7 +51,7 @@ pub(super) fn fetch(
     lock: &Lock,
 ) -> anyhow::Result<()> {
     let sources = sources(context, project, network, cache);
-    let results = parallel(network.width, &lock.items, |item| ensure(&sources, item));
+    let results = parallel(network.width, &lock.items, |item| ensure(&sources, lock, item));
     let changed = results.iter().any(|result| matches!(result, Err(SourceError::Changed { .. })));
     warn_of_newer(context, project, lock);
     let all = all(context, results).map(drop);
@@ -76,13 +77,18 @@ fn warn_of_newer(context: &Context, project: &Project, lock: &Lock) {
 }
 
 /// Get one item into the cache, unless it is there.
-fn ensure(sources: &Sources<'_>, item: &LockedItem) -> Result<(), SourceError> {
+fn ensure(sources: &Sources<'_>, lock: &Lock, item: &LockedItem) -> Result<(), SourceError> {
     let cache = sources.fetcher.cache;
     if cache.cache().has(item.sha256) {
         cache.touch(item.sha256, SystemTime::now());
         return Ok(());
     }
     let LockedItem { name, size, sha256, .. } = item;
+    let archive = lock.driver_of(name).and_then(|(record, _)| record.archive.as_ref());
+    if let Some(archive) = archive {
+        let unpacked = driver::unpack_again(sources, name, &item.origin, archive, *sha256);
+        return unpacked.map_err(|error| SourceError::Driver(Box::new(error)));
+    }
     let want =
         Expected { name, sha256: Some(*sha256), size: Some(*size), cap: ByteSize::new(*size) };
     sources.obtain(&item.origin, want).map(drop)

@@ -3,6 +3,7 @@ use serde::Serialize;
 use vgpu_keys::{Fingerprint, Principal};
 use vgpu_manifest::{Bundle, Content, Digest, Item, Manifest, Origin, Verified};
 
+use crate::driver;
 use crate::options::TrustArgs;
 use crate::size::ByteSize;
 use crate::ui::{print, print_json};
@@ -83,6 +84,11 @@ fn table(manifest: &Manifest) -> Vec<String> {
     };
     let mut lines = vec![String::new()];
     lines.extend(manifest.items.iter().map(row));
+    let drivers = driver::lines(&manifest.drivers);
+    if !drivers.is_empty() {
+        lines.push(String::new());
+        lines.extend(drivers);
+    }
     let wants = wants::lines(&manifest.wants);
     if !wants.is_empty() {
         lines.push(String::new());

@@ -7,6 +7,7 @@ use vgpu_manifest::ItemName;
 use super::Context;
 use crate::cache::CacheLock;
 use crate::changes::{self, Outline};
+use crate::driver;
 use crate::fetch::Fetcher;
 use crate::headers;
 use crate::lock::{Found, Lock, Pin};
@@ -81,11 +82,12 @@ pub(super) fn relock(
         let kept = previous.as_ref().filter(|_| pins.keep(&entry.name));
         kept.and_then(|lock| lock.pin(entry)).map_or_else(|| pin(&sources, entry), Ok)
     });
-    let pinned = all(context, results)?;
+    let mut pinned = all(context, results)?;
     let found = Found {
+        drivers: driver::records(&sources, entries, &mut pinned, previous.as_ref())?,
         headers: headers::records(entries, &pinned, previous.as_ref(), cache)?,
-        ..Found::default()
     };
+    describe_drivers(context, cache, &found)?;
     let lock = Lock::new(&project.recipe, &pinned, found, previous.as_ref(), now);
     pack::check(&lock)?;
     unsuitable.check(context, &lock)?;
@@ -111,6 +113,20 @@ pub(super) fn relock(
     let (path, name, sequence) = (&project.lock_path, &lock.name, lock.sequence);
     context.ui.note(format_args!("wrote `{path}`: {name} {sequence}"));
     Ok(lock)
+}
+
+/// Say what the drivers are.
+fn describe_drivers(context: &Context, cache: &CacheLock<'_>, found: &Found) -> anyhow::Result<()> {
+    for line in driver::lines(&found.drivers) {
+        context.ui.note(line);
+    }
+    for record in &found.drivers {
+        if let Some(config) = driver::config_of(cache.cache(), record)? {
+            let (item, types) = (&record.item, config.types.len());
+            context.ui.note(format_args!("{item}: {types} vGPU types"));
+        }
+    }
+    Ok(())
 }
 
 /// Everything that a source may need.

@@ -9,20 +9,30 @@
 //! The format was read from the public script of NVIDIA's fork of makeself; the checksums in it
 //! guard against damage only. What the file *is* stands in the recipe or in the lock, as a SHA-256.
 
+//!
+//! [`records`] brings this together: from what the recipe wants and what came, to what the lock
+//! and the manifest say.
+
+mod describe;
 mod error;
 mod header;
+mod intake;
 mod name;
 mod package;
+mod patches;
 mod payload;
 mod portal;
+mod refusal;
 mod sums;
 #[cfg(test)]
 mod tests;
 mod vgpu_config;
 mod walk;
 
+pub(crate) use self::describe::{config_of, host_drivers, lines};
 pub(crate) use self::error::DriverError;
-pub(crate) use self::name::FileName;
-pub(crate) use self::package::{Examined, Package};
-pub(crate) use self::portal::{Portal, is_zip};
-pub(crate) use self::walk::Proof;
+pub(crate) use self::intake::{records, unpack_again};
+use self::name::FileName;
+use self::package::{Examined, Package, check_windows};
+use self::portal::{Portal, is_zip};
+pub(crate) use self::refusal::RefusalError;

@@ -1,10 +1,10 @@
 use std::fs::File;
 use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
 
+use vgpu_manifest::PIECE;
 use vgpu_manifest::catalog::{DriverVersion, Md5};
 use vgpu_manifest::driver::{DriverKind, VgpuConfig};
 use vgpu_manifest::patch::Patch;
-use vgpu_manifest::{Digest, PIECE};
 
 use super::header::Header;
 use super::name::Variant;
@@ -23,10 +23,19 @@ pub(crate) struct Package {
 /// What a package is, proven.
 #[derive(Debug)]
 pub(crate) struct Examined {
-    /// Its `vgpuConfig.xml`: the digest of the file, and what it says.
-    pub(crate) config: Option<(Digest, VgpuConfig)>,
+    /// Its `vgpuConfig.xml`.
+    pub(crate) config: Option<Config>,
     /// What each of the patches changes.
     pub(crate) proofs: Vec<Proof>,
+}
+
+/// A `vgpuConfig.xml`.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// The file.
+    pub(crate) bytes: Vec<u8>,
+    /// What it says.
+    pub(crate) parsed: VgpuConfig,
 }
 
 impl Package {
@@ -85,7 +94,7 @@ impl Package {
             return Err(DriverError::Contradiction { kind, why });
         }
         let config = config
-            .map(|bytes| vgpu_config::parse(&bytes).map(|config| (Digest::of(&bytes), config)))
+            .map(|bytes| vgpu_config::parse(&bytes).map(|parsed| Config { bytes, parsed }))
             .transpose()?;
         Ok(Examined { config, proofs })
     }

@@ -227,9 +227,23 @@ impl Lock {
     /// What was found in a package of headers with these bytes, if they were looked into.
     #[must_use]
     pub(crate) fn headers_of(&self, item: &ItemName, sha256: Digest) -> Option<&HeadersRecord> {
-        let same = self.items.iter().any(|it| it.name == *item && it.sha256 == sha256);
+        let same = self.has_item(item, sha256);
         let ours = self.bundler == ProgramVersion::current();
         self.headers.iter().find(|record| same && ours && record.item == *item)
+    }
+
+    /// What was found out about the driver `item`, and the item itself.
+    #[must_use]
+    pub(crate) fn driver_of(&self, item: &ItemName) -> Option<(&DriverRecord, &LockedItem)> {
+        let record = self.drivers.iter().find(|record| record.item == *item)?;
+        let locked = self.items.iter().find(|locked| locked.name == *item)?;
+        (self.bundler == ProgramVersion::current()).then_some((record, locked))
+    }
+
+    /// Whether there is an item of this name with these bytes.
+    #[must_use]
+    pub(crate) fn has_item(&self, item: &ItemName, sha256: Digest) -> bool {
+        self.items.iter().any(|it| it.name == *item && it.sha256 == sha256)
     }
 
     /// What the file of the bundle is called.

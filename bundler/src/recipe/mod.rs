@@ -2,6 +2,7 @@
 //!
 //! The order of the items is the order in which they stand in the file, whatever their kinds.
 
+mod driver;
 mod mirrors;
 mod raw;
 
@@ -12,6 +13,7 @@ use std::ops::Range;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 use vgpu_keys::Channel;
+use vgpu_manifest::driver::DriverKind;
 use vgpu_manifest::verdict::Targets;
 use vgpu_manifest::{BundleName, Digest, ItemMode, ItemName, Wants};
 
@@ -53,6 +55,30 @@ pub(crate) struct Entry {
     pub(crate) sha256: Option<Digest>,
     /// The most that there may be.
     pub(crate) max_size: ByteSize,
+    /// What it is.
+    #[serde(skip_serializing_if = "Role::is_plain")]
+    pub(crate) role: Role,
+}
+
+/// What an item is, where its bytes alone do not say it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Role {
+    /// Some bytes.
+    Plain,
+    /// A driver, by itself or in an archive of NVIDIA's portal.
+    Driver(DriverKind),
+    /// A patch of a driver.
+    Patch {
+        /// The driver.
+        of: ItemName,
+    },
+}
+
+impl Role {
+    fn is_plain(&self) -> bool {
+        *self == Self::Plain
+    }
 }
 
 /// Why a recipe cannot be used.
@@ -173,6 +199,27 @@ mod tests {
         assert_eq!(recipe.entries[2].max_size.bytes(), 2 << 30);
         assert!(matches!(&recipe.entries[2].origin, Origin::Url { urls } if urls.len() == 2));
         assert_eq!(recipe.host.files.len(), 1);
+    }
+
+    #[test]
+    fn a_patch_knows_its_driver() {
+        let head = "[bundle]\nname = \"n\"\nchannel = \"c\"\n";
+        let driver = |name: &str| format!("[[driver]]\nname = \"{name}\"\npath = \"a.zip\"\n");
+        let guest = driver("g.run") + "kind = \"guest\"\n";
+        let patch = "[[patch]]\nname = \"p\"\npath = \"p.patch\"\n";
+        let text = format!("{head}{patch}{}{guest}", driver("h.run"));
+        let recipe = Recipe::parse(&text).unwrap();
+        assert_eq!(recipe.entries[0].role, Role::Patch { of: "h.run".parse().unwrap() });
+        assert_eq!(recipe.entries[1].role, Role::Driver(DriverKind::Host));
+        assert_eq!(recipe.entries[2].role, Role::Driver(DriverKind::Guest));
+        assert_eq!(recipe.entries[1].mode, ItemMode::Executable);
+        let said = |text: &str| Recipe::parse(text).unwrap_err().what;
+        assert!(said(&format!("{head}{patch}")).contains("must name its `driver`"));
+        let two = format!("{head}{}{}{patch}", driver("h.run"), driver("i.run"));
+        assert!(said(&two).contains("must name its `driver`"));
+        assert!(Recipe::parse(&format!("{two}driver = \"i.run\"\n")).is_ok());
+        assert!(said(&format!("{two}driver = \"j.run\"\n")).contains("has no driver `j.run`"));
+        assert!(said(&format!("{head}{guest}kind = \"x\"\n")).contains("duplicate key"));
     }
 
     #[test]

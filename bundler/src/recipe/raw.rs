@@ -1,5 +1,7 @@
 //! The recipe as it stands in the file, and how its parts must fit.
 
+use std::ops::Range;
+
 use serde::Deserialize;
 use toml::Spanned;
 use vgpu_keys::Channel;
@@ -7,8 +9,9 @@ use vgpu_manifest::limits::MAX_ITEM;
 use vgpu_manifest::verdict::Targets;
 use vgpu_manifest::{BundleName, Digest, ItemMode, ItemName, ParseTextError, Wants};
 
+use super::driver::{self, Driver, Patch};
 use super::mirrors::Mirrors;
-use super::{CATALOG, Entry, Fault};
+use super::{CATALOG, Entry, Fault, Role};
 use crate::size::ByteSize;
 use crate::source::{LocalPath, Origin};
 
@@ -20,6 +23,10 @@ pub(super) struct Recipe {
     file: Vec<Spanned<File>>,
     #[serde(default)]
     tree: Vec<Spanned<Tree>>,
+    #[serde(default)]
+    driver: Vec<Spanned<Driver>>,
+    #[serde(default)]
+    patch: Vec<Spanned<Patch>>,
     #[serde(default)]
     host: Option<Spanned<Wants>>,
     #[serde(default)]
@@ -59,7 +66,7 @@ fn plain() -> ItemMode {
 }
 
 /// The largest that an item can be anyway.
-const LARGEST: ByteSize = ByteSize::new(MAX_ITEM);
+pub(super) const LARGEST: ByteSize = ByteSize::new(MAX_ITEM);
 
 impl Recipe {
     /// What it says, if that makes sense.
@@ -67,6 +74,7 @@ impl Recipe {
         let files = self.file.into_iter().map(File::entry);
         let trees = self.tree.into_iter().map(Tree::entry);
         let mut placed = files.chain(trees).collect::<Result<Vec<Placed>, Fault>>()?;
+        placed.extend(driver::placed(self.driver, self.patch)?);
         placed.sort_by_key(|placed| placed.at);
         check_names(&placed)?;
         let mut entries: Vec<Entry> = placed.into_iter().map(|placed| placed.entry).collect();
@@ -88,6 +96,7 @@ fn catalog() -> Result<Entry, Fault> {
         origin: Origin::Catalog,
         sha256: None,
         max_size: LARGEST,
+        role: Role::Plain,
     })
 }
 
@@ -103,27 +112,36 @@ fn check_targets(targets: Option<Spanned<Targets>>) -> Result<Option<Targets>, F
 }
 
 /// An entry, and where it stands in the text.
-struct Placed {
-    at: usize,
-    name: Spanned<ItemName>,
-    entry: Entry,
+pub(super) struct Placed {
+    pub(super) at: usize,
+    pub(super) name: Spanned<ItemName>,
+    pub(super) entry: Entry,
 }
 
 impl File {
     fn entry(this: Spanned<Self>) -> Result<Placed, Fault> {
         let span = this.span();
         let Self { name, path, url, sha256, max_size, mode } = this.into_inner();
-        let origin = match (path, url) {
-            (Some(path), None) => Origin::File { path },
-            (None, Some(Mirrors(urls))) => Origin::Url { urls },
-            _ => {
-                let what = format!("`{}` needs either `path` or `url`", name.get_ref());
-                return Err(Fault { span, what });
-            }
-        };
+        let at = span.start;
+        let origin = origin(name.get_ref(), path, url, span)?;
         let max_size = max_size.unwrap_or(LARGEST).min(LARGEST);
-        let entry = Entry { name: name.get_ref().clone(), mode, origin, sha256, max_size };
-        Ok(Placed { at: span.start, name, entry })
+        let role = Role::Plain;
+        let entry = Entry { name: name.get_ref().clone(), mode, origin, sha256, max_size, role };
+        Ok(Placed { at, name, entry })
+    }
+}
+
+/// Where the bytes of an item come from: one of two.
+pub(super) fn origin(
+    name: &ItemName,
+    path: Option<LocalPath>,
+    url: Option<Mirrors>,
+    span: Range<usize>,
+) -> Result<Origin, Fault> {
+    match (path, url) {
+        (Some(path), None) => Ok(Origin::File { path }),
+        (None, Some(Mirrors(urls))) => Ok(Origin::Url { urls }),
+        _ => Err(Fault { span, what: format!("`{name}` needs either `path` or `url`") }),
     }
 }
 
@@ -144,6 +162,7 @@ impl Tree {
             origin: Origin::Folder { path, exclude },
             sha256: None,
             max_size: LARGEST,
+            role: Role::Plain,
         };
         Ok(Placed { at, name, entry })
     }

@@ -15,6 +15,7 @@ use vgpu_manifest::{Content, Digest, ItemName, Measured};
 
 pub(crate) use self::path::LocalPath;
 use crate::cache::CacheError;
+use crate::driver::RefusalError;
 use crate::fetch::{Download, FetchError, Fetcher};
 use crate::net::HttpUrl;
 use crate::size::ByteSize;
@@ -133,6 +134,9 @@ pub(crate) enum SourceError {
         /// What was expected.
         source: CacheError,
     },
+    /// A driver cannot be taken out of its archive.
+    #[error(transparent)]
+    Driver(Box<RefusalError>),
     /// The cache failed.
     #[error("cannot put item `{item}` into the cache")]
     Cache {

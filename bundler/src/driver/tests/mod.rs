@@ -116,9 +116,9 @@ fn three_compressions_say_the_same() {
         let package = Package::open(file(&bytes)).unwrap();
         assert_eq!(package.version().as_str(), "535.230.02");
         assert!(package.is_original());
-        let (digest, config) = examine(&bytes, &[]).unwrap().config.unwrap();
-        assert_eq!(digest, Digest::of(CONFIG.as_bytes()), "{tool}");
-        assert_eq!(config.devices(), [DeviceId(0x1e30)]);
+        let config = examine(&bytes, &[]).unwrap().config.unwrap();
+        assert_eq!(config.bytes, CONFIG.as_bytes(), "{tool}");
+        assert_eq!(config.parsed.devices(), [DeviceId(0x1e30)]);
         // Cut off anywhere, and it says so.
         let cuts = [bytes.len() - payload.len() + 1, bytes.len() - payload.len() / 2];
         for cut in cuts.into_iter().chain([bytes.len() - 1]) {

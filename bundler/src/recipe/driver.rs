@@ -1,0 +1,117 @@
+//! Drivers and their patches, as they stand in a recipe.
+
+use serde::Deserialize;
+use toml::Spanned;
+use vgpu_manifest::driver::DriverKind;
+use vgpu_manifest::patch::MAX_PATCH;
+use vgpu_manifest::{Digest, ItemMode, ItemName};
+
+use super::mirrors::Mirrors;
+use super::raw::{LARGEST, Placed, origin};
+use super::{Entry, Fault, Role};
+use crate::size::ByteSize;
+use crate::source::LocalPath;
+
+/// A driver of NVIDIA's: a `.run`, an `.exe`, or the portal's `.zip` with one in it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Driver {
+    name: Spanned<ItemName>,
+    path: Option<LocalPath>,
+    url: Option<Mirrors>,
+    /// Of the file that is named here, which may be the `.zip`.
+    sha256: Option<Digest>,
+    max_size: Option<ByteSize>,
+    #[serde(default = "host")]
+    kind: DriverKind,
+}
+
+/// A patch of a driver.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Patch {
+    name: Spanned<ItemName>,
+    path: Option<LocalPath>,
+    url: Option<Mirrors>,
+    sha256: Option<Digest>,
+    /// The driver that it is for; not needed if there is one host driver.
+    driver: Option<Spanned<ItemName>>,
+}
+
+fn host() -> DriverKind {
+    DriverKind::Host
+}
+
+/// Drivers and patches as entries, every patch with its driver.
+pub(super) fn placed(
+    drivers: Vec<Spanned<Driver>>,
+    patches: Vec<Spanned<Patch>>,
+) -> Result<Vec<Placed>, Fault> {
+    let mut placed = drivers.into_iter().map(Driver::placed).collect::<Result<Vec<_>, Fault>>()?;
+    for patch in patches {
+        let patch = Patch::placed(patch, &placed)?;
+        placed.push(patch);
+    }
+    Ok(placed)
+}
+
+impl Driver {
+    fn placed(this: Spanned<Self>) -> Result<Placed, Fault> {
+        let span = this.span();
+        let at = span.start;
+        let Self { name, path, url, sha256, max_size, kind } = this.into_inner();
+        let entry = Entry {
+            name: name.get_ref().clone(),
+            mode: ItemMode::Executable,
+            origin: origin(name.get_ref(), path, url, span)?,
+            sha256,
+            max_size: max_size.unwrap_or(LARGEST).min(LARGEST),
+            role: Role::Driver(kind),
+        };
+        Ok(Placed { at, name, entry })
+    }
+}
+
+impl Patch {
+    fn placed(this: Spanned<Self>, others: &[Placed]) -> Result<Placed, Fault> {
+        let span = this.span();
+        let at = span.start;
+        let Self { name, path, url, sha256, driver } = this.into_inner();
+        let of = match driver {
+            Some(driver) => named(&driver, others)?,
+            None => only_host(others).ok_or_else(|| {
+                let what = format!("`{}` must name its `driver`", name.get_ref());
+                Fault { span: span.clone(), what }
+            })?,
+        };
+        let entry = Entry {
+            name: name.get_ref().clone(),
+            mode: ItemMode::Plain,
+            origin: origin(name.get_ref(), path, url, span)?,
+            sha256,
+            max_size: ByteSize::new(MAX_PATCH),
+            role: Role::Patch { of },
+        };
+        Ok(Placed { at, name, entry })
+    }
+}
+
+/// The driver with this name.
+fn named(name: &Spanned<ItemName>, others: &[Placed]) -> Result<ItemName, Fault> {
+    let is_it = |other: &&Placed| {
+        matches!(other.entry.role, Role::Driver(_)) && other.entry.name == *name.get_ref()
+    };
+    let found = others.iter().find(is_it).map(|driver| driver.entry.name.clone());
+    found.ok_or_else(|| {
+        let what = format!("the recipe has no driver `{}`", name.get_ref());
+        Fault { span: name.span(), what }
+    })
+}
+
+/// The host driver, if there is one only.
+fn only_host(others: &[Placed]) -> Option<ItemName> {
+    let mut hosts =
+        others.iter().filter(|other| other.entry.role == Role::Driver(DriverKind::Host));
+    let host = hosts.next()?;
+    hosts.next().is_none().then(|| host.entry.name.clone())
+}
