@@ -3,10 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::Value;
+use vgpu_manifest::inventory::Inventory;
+use vgpu_manifest::platform::RootFs;
+use vgpu_manifest::verdict::{PoolFeatures, Target};
 use vgpu_tests::nodes::Node;
 use vgpu_tests::scratch::{Said, Scratch, expect, run};
+use vgpu_tests::skip;
 
 /// A laptop, and a node whose inventory lies on it.
 fn scratch(node: Node) -> Scratch {
@@ -154,4 +159,65 @@ fn a_damaged_catalogue_is_no_answer() {
     let said = run(here.installer(&["check", &bundle]));
     assert_eq!(said.code, Some(3), "{said:?}");
     assert!(said.err.contains("catalog.sqlite"), "{said:?}");
+}
+
+#[test]
+fn an_inventory_is_a_question_too() {
+    let here = scratch(Node::A40);
+    let words = ["catalog", "why", "--gpu", "10de:2235", "--inventory", "node.json", "--driver"];
+    let said = expect(here.bundler(&[&words[..], &["20.1"]].concat()), 0).out;
+    assert!(said.contains("(in /etc/kernel/cmdline)"), "{said}");
+    // What is given beside it counts more.
+    let more = ["20.1", "--boot-loader", "grub", "--kernel", "6.14.11-9-pve"];
+    let said = expect(here.bundler(&[&words[..], &more[..]].concat()), 0).out;
+    assert!(said.contains("(in /etc/default/grub.d)") && said.contains("6.14.11-9-pve"), "{said}");
+    here.write("node.json", "{}");
+    let said = run(here.bundler(&[&words[..], &["20.1"]].concat()));
+    assert!(said.err.contains("cannot use the inventory `node.json`"), "{said:?}");
+}
+
+#[test]
+fn headers_in_the_bundle_decide_on_the_node() {
+    if !skip::have("dpkg-deb") {
+        return;
+    }
+    let here = scratch(Node::Rtx2080Ti);
+    let source = "headers/usr/src/linux-headers-6.8.12-43-pve";
+    let control = "Package: headers\nVersion: 1\nArchitecture: amd64\nMaintainer: a <a@b>\n\
+                   Description: test\n";
+    here.write("headers/DEBIAN/control", control);
+    let config = "CONFIG_VFIO_IOMMU_TYPE1=m\nCONFIG_KVM_VFIO=y\nCONFIG_VFIO_PCI_CORE=m\n";
+    here.write(&format!("{source}/include/config/auto.conf"), config);
+    here.write(&format!("{source}/Module.symvers"), "0x1\tother\tvmlinux\tEXPORT_SYMBOL\t\n");
+    let mut pack = Command::new("dpkg-deb");
+    pack.args(["--root-owner-group", "--build", "headers", "headers.deb"]);
+    pack.current_dir(here.path("laptop"));
+    expect(pack, 0);
+    let recipe = "[bundle]\nname = 'gpu'\nchannel = 'stable'\n[[file]]\n\
+                  name = 'apt/proxmox-headers-6.8.12-43-pve.deb'\npath = 'headers.deb'\n\
+                  [targets]\ngpu = ['10de:1e07']\ndriver = '16.9'\n";
+    here.write("bundle.toml", recipe);
+    let name = expect(here.bundler(&["build"]), 0).out;
+    let bundle = here.path("laptop").join(name.trim()).into_string();
+    // The targets name no kernel, so only the node can tell.
+    let said = expect(here.installer(&["check", &bundle]), 4).out;
+    assert!(
+        said.contains("needs KVM to export enable_apicv, and 6.8.12-43-pve does not"),
+        "{said}"
+    );
+    let said = expect(here.installer(&["check", &bundle, "--kernel", "6.5.13-6-pve"]), 0).out;
+    assert!(said.contains("\nunlock: GeForce RTX 2080 Ti"), "{said}");
+}
+
+/// A pool has at most the features that its module knows, so only what that lacks is certain.
+#[test]
+fn a_pool_is_classic_only_if_its_module_knows_nothing_newer() {
+    let target = |node| {
+        let json = fs::read(scratch(node).path("laptop/node.json")).unwrap();
+        let target = Target::from(&Inventory::from_json(&json).unwrap());
+        (target.root, target.pool)
+    };
+    assert_eq!(target(Node::A40), (Some(RootFs::Zfs), None));
+    assert_eq!(target(Node::A2AndGt710), (Some(RootFs::Zfs), Some(PoolFeatures::Classic)));
+    assert_eq!(target(Node::TeslaT4), (Some(RootFs::Ext4), None));
 }

@@ -66,3 +66,79 @@ impl<'b> Contents<'b> {
         self.drivers.iter().find(is_it)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::Digest;
+    use crate::catalog::Rule;
+    use crate::headers::VfioOption;
+    use crate::verdict::{Export, Targets};
+
+    const KERNEL: &str = "6.8.12-43-pve";
+
+    fn driver(version: &str, gpus: &[u16]) -> DriverRecord {
+        DriverRecord {
+            item: "driver.run".parse().unwrap(),
+            version: version.parse().unwrap(),
+            kind: DriverKind::Host,
+            config: Some(Digest::of(b"config")),
+            gpus: gpus.iter().copied().map(DeviceId).collect(),
+            archive: None,
+            patches: Vec::new(),
+        }
+    }
+
+    fn headers(apicv: Export, vfio: &[VfioOption]) -> HeadersRecord {
+        HeadersRecord {
+            item: "headers.deb".parse().unwrap(),
+            kernel: KERNEL.parse().unwrap(),
+            apicv,
+            vfio: BTreeSet::from_iter(vfio.iter().copied()),
+        }
+    }
+
+    fn against(gpu: &str, driver: &str, contents: Contents<'_>) -> Vec<Rule> {
+        let targets = format!("gpu = ['{gpu}']\ndriver = '{driver}'\nkernel = '{KERNEL}'\n");
+        let targets: Targets = toml::from_str(&targets).unwrap();
+        targets.judge(&Catalog::embedded(), contents).against().into_iter().collect()
+    }
+
+    #[test]
+    fn a_driver_that_is_there_unpatched_unlocks_nothing() {
+        let drivers = [driver("535.230.02", &[0x1eb8])];
+        let contents = Contents { drivers: &drivers, headers: &[] };
+        assert_eq!(contents.release(&Catalog::embedded()).unwrap().to_string(), "16.9");
+        assert_eq!(against("10de:1e07", "16.9", Contents::default()), []);
+        assert_eq!(against("10de:1e07", "16.9", contents), [Rule::NeedsPatch]);
+        assert_eq!(against("10de:1eb8", "16.9", contents), []);
+        // What is known of one driver says nothing of another.
+        assert_eq!(against("10de:1e07", "17.6", contents), []);
+    }
+
+    #[test]
+    fn what_the_driver_lists_is_native_and_nothing_else_is() {
+        let drivers = [driver("570.172.07", &[0x26b9])];
+        let contents = Contents { drivers: &drivers, headers: &[] };
+        assert_eq!(against("10de:26b9", "18.4", contents), []);
+        assert!(!against("10de:2235", "18.4", contents).is_empty());
+        assert_eq!(against("10de:2235", "18.4", Contents::default()), []);
+    }
+
+    #[test]
+    fn headers_decide_about_their_kernel_only() {
+        let all = [VfioOption::IommuType1, VfioOption::KvmVfio, VfioOption::PciCore];
+        let judged = |record: HeadersRecord| {
+            let headers = [record];
+            against("10de:1e07", "16.9", Contents { drivers: &[], headers: &headers })
+        };
+        assert_eq!(judged(headers(Export::Exported, &all)), []);
+        assert_eq!(judged(headers(Export::Missing, &all)), [Rule::Apicv]);
+        assert_eq!(judged(headers(Export::Exported, &all[1..])), [Rule::Build]);
+        let other = "6.14.11-9-bpo12-pve".parse().unwrap();
+        let record = HeadersRecord { kernel: other, ..headers(Export::Missing, &[]) };
+        assert_eq!(judged(record), []);
+    }
+}
