@@ -10,6 +10,7 @@ use vgpu_manifest::inventory::Inventory;
 use vgpu_manifest::platform::RootFs;
 use vgpu_manifest::verdict::{PoolFeatures, Target};
 use vgpu_tests::nodes::Node;
+use vgpu_tests::nvidia::StandIn;
 use vgpu_tests::scratch::{Said, Scratch, expect, run};
 use vgpu_tests::skip;
 
@@ -30,15 +31,23 @@ fn recipe(scratch: &Scratch) -> String {
     fs::read_to_string(scratch.path("laptop/bundle.toml")).unwrap()
 }
 
-/// The bundle of the recipe, with invented files for what cannot be had.
+/// The bundle of the recipe, with a stand-in for NVIDIA's driver and text for everything else.
 fn build(scratch: &Scratch, more: &[&str]) -> String {
     let text = recipe(scratch);
     let inputs = text.lines().filter_map(|line| line.strip_prefix("path = \"")?.strip_suffix('"'));
-    inputs.for_each(|path| scratch.write(path, path));
-    let unpinned = text.lines().filter(|line| !line.starts_with("sha256 ="));
-    scratch.write("bundle.toml", unpinned.collect::<Vec<_>>().join("\n"));
+    for path in inputs {
+        scratch.write(path, path);
+        if let Some(version) = driver_version(path) {
+            StandIn::host(version).write(&scratch.path("laptop").join(path)).unwrap();
+        }
+    }
     let name = expect(scratch.bundler(&[&["build"], more].concat()), 0).out;
     scratch.path("laptop").join(name.trim()).into_string()
+}
+
+/// The version in the name of a host driver.
+fn driver_version(path: &str) -> Option<&str> {
+    path.strip_prefix("inputs/NVIDIA-Linux-x86_64-")?.strip_suffix("-vgpu-kvm.run")
 }
 
 fn json(said: &Said) -> Value {
@@ -77,6 +86,7 @@ fn a_recipe_says_what_for_what_else_and_why_not_otherwise() {
         "driver = \"16.9\"",
         "pve = \"7.4\"",
         "iommu = \"on\"",
+        "[[driver]]",
         "modprobe = [\"blacklist nouveau\", \"options nouveau modeset=0\"]",
     ] {
         assert!(text.contains(says), "{says} is not in\n{text}");
@@ -87,6 +97,9 @@ fn a_recipe_says_what_for_what_else_and_why_not_otherwise() {
 
 #[test]
 fn what_a_node_was_proposed_fits_it_and_no_other() {
+    if !skip::have("xz") {
+        return;
+    }
     let laptop = scratch(Node::TeslaT4);
     assert_eq!(init(&laptop, &[]).code, Some(0));
     let bundle = build(&laptop, &[]);
@@ -120,9 +133,36 @@ fn what_a_node_was_proposed_fits_it_and_no_other() {
 }
 
 #[test]
+fn targets_and_driver_must_be_of_one_release() {
+    if !skip::have("xz") {
+        return;
+    }
+    let here = scratch(Node::TeslaT4);
+    assert_eq!(init(&here, &["--driver", "20.1"]).code, Some(0));
+    build(&here, &[]);
+    here.write("bundle.toml", recipe(&here).replace("driver = \"20.1\"", "driver = \"20.0\""));
+    let said = expect(here.bundler(&["lock"]), 4).err;
+    assert!(said.contains("for vGPU 20.0 (595.58.02), but it holds 595.71.03"), "{said}");
+    // The one that is there must be able to do it, too: it is not patched.
+    let words = ["init", "--name", "b", "-r", "b.toml", "--gpu", "1e07", "--driver", "20.0"];
+    expect(here.bundler(&words), 0);
+    let text = fs::read_to_string(here.path("laptop/b.toml")).unwrap();
+    let patched = text.find("# The unlock patch").unwrap();
+    let targets = text.find("[targets]").unwrap();
+    here.write("bundle.toml", format!("{}{}", &text[..patched], &text[targets..]));
+    let path = "laptop/inputs/NVIDIA-Linux-x86_64-595.58.02-vgpu-kvm.run";
+    StandIn::host("595.58.02").write(&here.path(path)).unwrap();
+    let said = expect(here.bundler(&["lock"]), 4).err;
+    assert!(said.contains("works only with the unlock patch"), "{said}");
+}
+
+#[test]
 fn a_bundle_for_other_cards_does_not_fit() {
+    if !skip::have("xz") {
+        return;
+    }
     let here = scratch(Node::Gtx1080WithIgpu);
-    let other = ["--gpu", "10de:1eb8", "--driver", "18.4"];
+    let other = ["--gpu", "10de:1eb8", "--driver", "20.1"];
     let words = ["init", "--name", "gpu", "--inventory", "node.json"];
     expect(here.bundler(&[&words[..], &other].concat()), 0);
     let bundle = build(&here, &[]);
@@ -149,6 +189,9 @@ fn the_catalogue_of_the_bundle_answers_without_declared_targets() {
 
 #[test]
 fn a_damaged_catalogue_is_no_answer() {
+    if !skip::have("xz") {
+        return;
+    }
     let here = scratch(Node::TeslaT4);
     assert_eq!(init(&here, &[]).code, Some(0));
     let bundle = build(&here, &[]);

@@ -1,5 +1,6 @@
 use vgpu_manifest::catalog::Catalog;
-use vgpu_manifest::verdict::{Choice, Suitability};
+use vgpu_manifest::driver::DriverKind;
+use vgpu_manifest::verdict::{Choice, Suitability, Targets};
 
 use crate::commands::Context;
 use crate::exit::Advise as _;
@@ -21,10 +22,14 @@ pub(crate) struct NotSuitable(String);
 impl UnsuitableArgs {
     /// Refuse a bundle that cannot work on its targets, unless that is allowed.
     pub(crate) fn check(self, context: &Context, lock: &Lock) -> anyhow::Result<()> {
-        let Some(purpose) = lock.purpose.as_ref().filter(|it| !it.unsuitable.is_empty()) else {
-            return Ok(());
-        };
+        let Some(purpose) = &lock.purpose else { return Ok(()) };
         let catalog = Catalog::embedded();
+        if let Some(contradiction) = contradiction(&catalog, &purpose.targets, lock) {
+            return Err(contradiction).hint("name the release of that driver in `[targets]`");
+        }
+        if purpose.unsuitable.is_empty() {
+            return Ok(());
+        }
         let suitability = purpose.targets.judge(&catalog, lock.contents());
         let refusal = NotSuitable(reasons(&suitability).join("; "));
         if self.allow_unsuitable {
@@ -37,6 +42,16 @@ impl UnsuitableArgs {
         }
         Err(refusal).hint(format!("{hint}, and `--allow-unsuitable` makes the bundle all the same"))
     }
+}
+
+/// The bundle has host drivers, and none is that of its targets.
+fn contradiction(catalog: &Catalog, targets: &Targets, lock: &Lock) -> Option<NotSuitable> {
+    let meant = catalog.driver(targets.driver)?;
+    let hosts = lock.drivers.iter().filter(|record| record.kind == DriverKind::Host);
+    let versions: Vec<_> = hosts.map(|record| &record.version).collect();
+    let other = versions.first().filter(|_| !versions.contains(&&meant.host))?;
+    let (release, host) = (meant.release, &meant.host);
+    Some(NotSuitable(format!("they are for vGPU {release} ({host}), but it holds {other}")))
 }
 
 /// Why not, each reason once.

@@ -100,10 +100,9 @@ fn driver(install: &Install<'_>) -> Vec<String> {
     vec![
         format!("\n# NVIDIA's host driver of vGPU {release}, from its package for Linux KVM{md5}."),
         format!("# To be installed with: {}", install.args.join(" ")),
-        "[[file]]".to_owned(),
+        "[[driver]]".to_owned(),
         format!("name = \"driver/{file}\""),
         format!("path = \"inputs/{file}\""),
-        "mode = \"0755\"".to_owned(),
     ]
 }
 
@@ -111,7 +110,7 @@ fn patch(patch: &Patch) -> Vec<String> {
     let host = &patch.host;
     let mut lines = vec![
         "\n# The unlock patch, which fits this driver only.".to_owned(),
-        "[[file]]".to_owned(),
+        "[[patch]]".to_owned(),
         format!("name = \"driver/{host}.patch\""),
         format!("path = \"inputs/{host}.patch\""),
     ];

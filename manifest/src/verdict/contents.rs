@@ -69,8 +69,6 @@ impl<'b> Contents<'b> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
     use crate::Digest;
     use crate::catalog::Rule;
@@ -96,7 +94,7 @@ mod tests {
             item: "headers.deb".parse().unwrap(),
             kernel: KERNEL.parse().unwrap(),
             apicv,
-            vfio: BTreeSet::from_iter(vfio.iter().copied()),
+            vfio: vfio.iter().copied().collect(),
         }
     }
 
