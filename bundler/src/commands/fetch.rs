@@ -52,7 +52,10 @@ pub(super) fn fetch(
 ) -> anyhow::Result<()> {
     let sources = sources(context, project, network, cache);
     let results = parallel(network.width, &lock.items, |item| ensure(&sources, lock, item));
-    let changed = results.iter().any(|result| matches!(result, Err(SourceError::Changed { .. })));
+    let is_other = |error: &SourceError| {
+        matches!(error, SourceError::Changed { .. } | SourceError::OtherCatalog { .. })
+    };
+    let changed = results.iter().any(|result| result.as_ref().is_err_and(is_other));
     warn_of_newer(context, project, lock);
     let all = all(context, results).map(drop);
     if changed {

@@ -137,6 +137,23 @@ fn every_bundle_brings_the_catalogue_and_sqlite3_can_ask_it() {
     assert_eq!(fs::read_dir(sandbox.work("x")).unwrap().count(), 1);
 }
 
+#[test]
+fn a_catalogue_that_was_locked_is_not_swapped_for_another() {
+    let sandbox = Sandbox::with_recipe();
+    sandbox.ok(&["lock"]);
+    let digest = sandbox.locked().last().unwrap().clone();
+    let other = sandbox.read("bundle.lock").replace(&digest, &"0".repeat(64));
+    sandbox.write("bundle.lock", &other);
+    let error = sandbox.fails(1, &["build"]);
+    assert!(error.contains("another build of this program"), "{error}");
+    assert!(error.contains("hint: if the new content is the right one"), "{error}");
+    // The cache is no must: it is made again, byte for byte.
+    sandbox.ok(&["lock"]);
+    fs::remove_file(sandbox.cached(&digest)).unwrap();
+    sandbox.ok(&["build"]);
+    assert_eq!(sandbox.locked().last(), Some(&digest));
+}
+
 /// A recipe with `[targets]`.
 fn targeted(targets: &str) -> Sandbox {
     let sandbox = Sandbox::with_recipe();
