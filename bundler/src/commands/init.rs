@@ -231,9 +231,19 @@ const HEAD: &str = "\
 ";
 
 const ITEMS: &str = "
-# [[file]]                              # a file, as it is
+# [[driver]]                            # NVIDIA's driver, or the portal's .zip with it
 # name = \"driver/host.run\"              # its name in the bundle
-# path = \"inputs/host.run\"              # from here; relative to this recipe
+# path = \"inputs/portal.zip\"            # or `url`, as below
+# kind = \"host\"                         # or \"guest\", \"windows-guest\"
+
+# [[patch]]                             # a patch for it, applied here to prove that it fits
+# name = \"driver/unlock.patch\"
+# path = \"inputs/unlock.patch\"
+# driver = \"driver/host.run\"            # not needed if there is one host driver
+
+# [[file]]                              # a file, as it is
+# name = \"tools/tool\"
+# path = \"inputs/tool\"                  # from here; relative to this recipe
 # url = [\"https://…\", \"https://…\"]      # or from there: an address, or several of the same
 # sha256 = \"…\"                          # what it must be; otherwise the lock pins what came
 # max-size = \"2 GiB\"                    # what it must not exceed
@@ -348,7 +358,7 @@ mod tests {
         assert_eq!(read(&bare).entries.len(), 1);
         let live: String = bare
             .lines()
-            .filter(|line| !line.contains('…') && !line.starts_with("# path = \"inputs/host"))
+            .filter(|line| !line.contains('…') && !line.starts_with("# path = \"inputs/tool"))
             .map(|line| {
                 line.strip_prefix("# ").filter(|rest| rest.contains(['=', '['])).unwrap_or(line)
             })
@@ -360,7 +370,7 @@ mod tests {
             live.replace("item = \"units/vgpu-sriov.service\"", "item = \"driver/host.run\"");
         let live = live.replace("item = \"units/unlock.conf\"", "item = \"driver/host.run\"");
         let recipe = read(&live);
-        assert_eq!(recipe.entries.len(), 3, "{live}");
+        assert_eq!(recipe.entries.len(), 5, "{live}");
         assert_eq!(crate::wants::lines(&recipe.host).len(), 7, "{live}");
     }
 }
