@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
@@ -138,6 +139,34 @@ fn have_old_patch() -> bool {
     let version = Command::new("patch").arg("--version").output();
     let is_old = version.is_ok_and(|output| output.stdout.starts_with(b"GNU patch 2.7"));
     is_old || skip("GNU patch 2.7, since 2.8 refuses NUL bytes")
+}
+
+#[test]
+fn a_blob_as_large_as_the_real_one_takes_little_memory() {
+    if !tools() {
+        return;
+    }
+    let (scratch, folder) = laptop(
+        "[[driver]]\nname = \"host.run\"\npath = \"host.run\"\n\
+         [[patch]]\nname = \"unlock.patch\"\npath = \"unlock.patch\"\n",
+    );
+    let compression = Compression::Zstd;
+    let stand_in = StandIn { compression, blob: 62 << 20, ..StandIn::host(VERSION) };
+    stand_in.write(&folder.join("host.run")).unwrap();
+    scratch.write("unlock.patch", stand_in.patch());
+    let mut child = scratch.bundler(&["--quiet", "lock"]).spawn().unwrap();
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id()));
+        let status = status.unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let now = line.and_then(|text| text.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        peak = peak.max(now.unwrap_or(0));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(child.wait().unwrap().success());
+    assert!(peak > 1 << 10, "it was never seen running");
+    assert!(peak <= 64 << 10, "{peak} KiB at its peak");
 }
 
 #[test]
