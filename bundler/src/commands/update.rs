@@ -78,11 +78,11 @@ pub(super) fn relock(
     let now = now()?;
     let sources = sources(context, project, network, cache);
     let entries = &project.recipe.entries;
-    let results = parallel(network.width, entries, |entry| {
-        let kept = previous.as_ref().filter(|_| pins.keep(&entry.name));
-        kept.and_then(|lock| lock.pin(entry)).map_or_else(|| pin(&sources, entry), Ok)
-    });
-    let mut pinned = all(context, results)?;
+    let kept = |entry: &Entry| {
+        let lock = previous.as_ref().filter(|_| pins.keep(&entry.name));
+        lock.and_then(|lock| lock.pin(entry))
+    };
+    let mut pinned = pin_all(context, &sources, network, entries, &kept)?;
     let found = Found {
         drivers: driver::records(&sources, entries, &mut pinned, previous.as_ref())?,
         headers: headers::records(entries, &pinned, previous.as_ref(), cache)?,
@@ -143,6 +143,35 @@ pub(super) fn sources<'s>(
         ui: &context.ui,
     };
     Sources { fetcher, base: &project.base }
+}
+
+/// What all entries are: what is `kept`, and otherwise what is found out, once for each source:
+/// several drivers come in one archive.
+fn pin_all(
+    context: &Context,
+    sources: &Sources<'_>,
+    network: &Network,
+    entries: &[Entry],
+    kept: &dyn Fn(&Entry) -> Option<Pin>,
+) -> anyhow::Result<Vec<Pin>> {
+    let mut pins: Vec<Option<Pin>> = entries.iter().map(kept).collect();
+    let mut open: Vec<&Entry> = Vec::new();
+    for (entry, pin) in entries.iter().zip(&pins) {
+        if pin.is_none() && !open.iter().any(|other| is_same_source(other, entry)) {
+            open.push(entry);
+        }
+    }
+    let results = parallel(network.width, &open, |entry| pin(sources, entry));
+    let found = all(context, results)?;
+    for (entry, pin) in entries.iter().zip(&mut pins).filter(|(_, pin)| pin.is_none()) {
+        let at = open.iter().position(|other| is_same_source(other, entry));
+        *pin = at.map(|at| found[at]);
+    }
+    Ok(pins.into_iter().flatten().collect())
+}
+
+fn is_same_source(a: &Entry, b: &Entry) -> bool {
+    a.origin == b.origin && a.sha256 == b.sha256 && a.max_size == b.max_size
 }
 
 /// Find out what an entry is.

@@ -76,16 +76,18 @@ impl Intake<'_> {
     }
 
     /// The driver itself, and the archive that it came in, if it did.
-    fn unpack(&self, pin: Pin) -> Result<(Pin, Option<ArchiveMember>), RefusalError> {
+    fn unpack(&self, mut pin: Pin) -> Result<(Pin, Option<ArchiveMember>), RefusalError> {
         let known = self.previous.and_then(|lock| lock.driver_of(&self.entry.name));
-        let known_archive = known.and_then(|(record, _)| record.archive.as_ref());
-        if let (Some((_, locked)), Some(archive)) = (known, known_archive) {
+        if let Some((DriverRecord { archive: Some(archive), kind, .. }, locked)) = known {
             let is_driver = pin.sha256 == locked.sha256;
-            if is_driver || pin.sha256 == archive.sha256 && self.has(locked.sha256) {
-                return Ok((
-                    Pin { size: locked.size, sha256: locked.sha256, ..pin },
-                    Some(archive.clone()),
-                ));
+            let driver = Pin { size: locked.size, sha256: locked.sha256, ..pin };
+            let is_here = pin.sha256 == archive.sha256 && self.has(locked.sha256);
+            if *kind == self.kind && (is_driver || is_here) {
+                return Ok((driver, Some(archive.clone())));
+            }
+            if is_driver {
+                // The pin was kept, but now another driver of the archive is wanted.
+                pin = Pin { size: archive.size, sha256: archive.sha256, ..pin };
             }
         }
         make_present(self.sources, self.entry, pin)?;
