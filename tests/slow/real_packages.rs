@@ -2,6 +2,7 @@
 //! the whole line: build, co-sign, verify, stage, extract. Every digest is upstream's.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::process::{Command, Stdio};
 
@@ -49,9 +50,11 @@ fn a_gib_of_real_packages_through_the_whole_line() {
     let mut recipe = String::from("[bundle]\nname = \"real\"\nchannel = \"stable\"\n");
     for (name, (_, sha256)) in &files {
         let item = name.replace(':', "%3a").replace("%3A", "%3a");
-        recipe.push_str(&format!(
-            "\n[[file]]\nname = \"apt/{item}\"\npath = \"apt/{name}\"\nsha256 = \"{sha256}\"\n"
-        ));
+        writeln!(
+            recipe,
+            "\n[[file]]\nname = \"apt/{item}\"\npath = \"apt/{name}\"\nsha256 = \"{sha256}\""
+        )
+        .unwrap();
     }
     recipe.push_str("\n[[file]]\nname = \"noise.bin\"\npath = \"noise.bin\"\n");
     scratch.write("bundle.toml", recipe);

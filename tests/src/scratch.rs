@@ -1,4 +1,8 @@
 //! A laptop and a node in one scratch folder, for suites that use our programs from outside.
+//!
+//! Everything here panics when it cannot go on: a test that cannot go on has failed.
+
+#![expect(clippy::missing_panics_doc, reason = "said once, above")]
 
 use std::fs;
 use std::process::{Command, Output, Stdio};
@@ -29,16 +33,13 @@ pub struct Said {
 
 impl Scratch {
     /// A scratch folder in which `executable` (`env!("CARGO_BIN_EXE_demo")`) is our programs.
-    ///
-    /// # Panics
-    /// As everything here, if the folder cannot be used: a test that cannot go on has failed.
     #[must_use]
     pub fn new(executable: &str) -> Self {
         let folder = tempfile::tempdir().expect("a scratch folder");
         let path = Utf8Path::from_path(folder.path()).expect("a UTF-8 path");
         let programs = Programs::link(Utf8Path::new(executable), &path.join("bin")).expect("links");
         fs::create_dir(path.join("laptop")).expect("a folder");
-        Self { programs, folder }
+        Self { folder, programs }
     }
 
     /// A path in the folder.
@@ -99,9 +100,6 @@ impl Scratch {
 }
 
 /// The fingerprint of a public key file.
-///
-/// # Panics
-/// If it is none.
 #[must_use]
 pub fn fingerprint(path: &Utf8Path) -> String {
     let text = fs::read_to_string(path).expect("a public key");
@@ -109,9 +107,6 @@ pub fn fingerprint(path: &Utf8Path) -> String {
 }
 
 /// Run a command to its end.
-///
-/// # Panics
-/// If it does not even start.
 #[must_use]
 pub fn run(mut command: Command) -> Said {
     let Output { status, stdout, stderr } = command.output().expect("a program that starts");
@@ -120,9 +115,7 @@ pub fn run(mut command: Command) -> Said {
 }
 
 /// Run a command that must exit with `code`, and return what it said.
-///
-/// # Panics
-/// If it exits otherwise.
+#[expect(clippy::must_use_candidate, reason = "most callers only want the exit code")]
 pub fn expect(command: Command, code: i32) -> Said {
     let words = format!("{command:?}");
     let said = run(command);

@@ -9,8 +9,8 @@ use vgpu_tests::nodes::Node;
 use vgpu_tests::scratch::{Scratch, expect, run};
 use vgpu_tests::tree::Snapshot;
 
-/// How often the program is killed while it applies, and while it reverts.
-const KILLS: u32 = 120;
+/// How often the program is hit at least while it applies, and while it reverts.
+const KILLS: u32 = 60;
 
 const BUNDLE: &str = "demo-1.vgpu.tar";
 
@@ -47,9 +47,9 @@ fn a_node_survives_hundreds_of_kills_and_goes_back_to_what_it_was() {
 
     let mut dice = Dice(0x2545_f491_4f6c_dd1d);
     let mut killed = [0, 0];
-    for round in 0..KILLS {
-        // Each round applies and is killed, now and then several times, and then goes one of two
-        // ways: on to the end, or straight back.
+    for round in 0_u32.. {
+        // Each round applies and is killed, goes on to the end in one of three, and is killed again
+        // on the way back.
         killed[0] += u32::from(kill(apply(), dice.below(applied)));
         if round % 3 == 0 {
             assert!(matches!(run(apply()).code, Some(0 | 10)), "round {round}: apply after a kill");
@@ -62,9 +62,15 @@ fn a_node_survives_hundreds_of_kills_and_goes_back_to_what_it_was() {
         assert!(matches!(said.code, Some(0 | 10)), "round {round}: {said:?}");
         let differences = before.differences(&look());
         assert_eq!(differences, Vec::<String>::new(), "round {round}: reverted");
+
+        // A machine that has become quicker since it was timed is killed too late, so go by what
+        // was hit and not by what was tried.
+        if killed.iter().all(|&times| times >= KILLS) {
+            break;
+        }
+        assert!(round < 20 * KILLS, "{killed:?} kills in {round} rounds");
     }
     eprintln!("killed {} times while applying, {} times while reverting", killed[0], killed[1]);
-    assert!(killed.iter().all(|&times| times >= KILLS / 2), "{killed:?}");
 }
 
 fn timed(command: Command) -> (Duration, Option<i32>) {

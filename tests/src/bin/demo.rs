@@ -93,7 +93,7 @@ fn play() -> Result<()> {
     show.heading("One byte of the bundle is changed on the stick");
     let stick = fs::File::options().write(true).open(scratch.join(STICK))?;
     let middle = stick.metadata()?.len() / 2;
-    stick.write_all_at(&[b'!'], middle)?;
+    stick.write_all_at(b"!", middle)?;
     show.installer(&["verify", STICK], 3)?;
 
     show.heading("And back");
