@@ -10,7 +10,7 @@ use vgpu_tests::scratch::{Scratch, expect, run};
 use vgpu_tests::tree::Snapshot;
 
 /// How often the program is hit at least while it applies, and while it reverts.
-const KILLS: u32 = 60;
+const KILLS: u32 = 100;
 
 const BUNDLE: &str = "demo-1.vgpu.tar";
 
