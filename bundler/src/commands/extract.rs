@@ -3,9 +3,9 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use camino::{Utf8Path, Utf8PathBuf};
-use vgpu_manifest::{Bundle, Item, ItemName, PIECE, Verified};
+use vgpu_manifest::{Bundle, Item, ItemName, Manifest, PIECE, Verified};
 
 use super::Context;
 use crate::options::TrustArgs;
@@ -16,8 +16,8 @@ pub(crate) struct Args {
     /// The bundle, or the first of its parts
     bundle: Utf8PathBuf,
 
-    /// The items, by name
-    #[arg(required = true, value_name = "ITEM")]
+    /// The items, by name; all of them if none is named
+    #[arg(value_name = "ITEM")]
     items: Vec<ItemName>,
 
     /// The folder into which they go, under their names
@@ -31,19 +31,26 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
         let bundle = self.trust.open(&self.bundle)?;
-        let mut items = Vec::new();
-        for name in self.items.iter().collect::<BTreeSet<_>>() {
-            match bundle.manifest().item(name) {
-                Some(item) => items.push(item),
-                None => bail!("the bundle has no item `{name}`; `vgpu-bundler inspect` lists them"),
-            }
-        }
-        for item in items {
+        for item in self.chosen(bundle.manifest())? {
             let path = self.output.join(item.name().as_str());
             extract(&bundle, item, &path)?;
             context.ui.note(format_args!("wrote `{path}`"));
         }
         Ok(())
+    }
+
+    /// The items that are meant, each once.
+    fn chosen<'m>(&self, manifest: &'m Manifest) -> anyhow::Result<Vec<&'m Item>> {
+        if self.items.is_empty() {
+            return Ok(manifest.items.iter().collect());
+        }
+        let names: BTreeSet<_> = self.items.iter().collect();
+        let find = |name: &ItemName| {
+            manifest.item(name).with_context(|| {
+                format!("the bundle has no item `{name}`; `vgpu-bundler inspect` lists them")
+            })
+        };
+        names.into_iter().map(find).collect()
     }
 }
 
