@@ -88,6 +88,10 @@ fn assemble(
         wants: lock.host.clone(),
         drivers: lock.drivers.clone(),
         headers: lock.headers.clone(),
+        archives: lock.archives.clone(),
+        packages: lock.packages.clone(),
+        unlock: lock.unlock.clone(),
+        images: lock.images.clone(),
         purpose: lock.purpose.clone(),
         items: lock.items.iter().map(item).collect::<Result<_, PackError>>()?,
     })

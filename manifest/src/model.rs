@@ -5,9 +5,12 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::database::MAX_DATABASE;
 use crate::driver::DriverRecord;
 use crate::headers::HeadersRecord;
+use crate::image::ImageRecord;
 use crate::limits::{MAX_ITEM, MAX_ITEMS};
 use crate::name::{NameCollision, check_distinct};
 use crate::object::{object, objects, some_object};
+use crate::package::{ArchiveName, ArchiveRecord, PackageRecord};
+use crate::unlock::UnlockRecord;
 use crate::verdict::Purpose;
 use vgpu_keys::Channel;
 
@@ -44,6 +47,18 @@ pub struct Manifest {
     /// The packages of kernel headers among the items, and what is known of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "objects")]
     pub headers: Vec<HeadersRecord>,
+    /// The archives that packages among the items came from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "objects")]
+    pub archives: Vec<ArchiveRecord>,
+    /// The Debian packages among the items.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "objects")]
+    pub packages: Vec<PackageRecord>,
+    /// The unlock libraries among the items.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "objects")]
+    pub unlock: Vec<UnlockRecord>,
+    /// The container images among the items.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "objects")]
+    pub images: Vec<ImageRecord>,
     /// The machines that it is made for, if somebody has declared them.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_object")]
     pub purpose: Option<Purpose>,
@@ -350,12 +365,15 @@ pub enum ManifestError {
     /// It asks for an item that it does not have.
     #[error("the manifest wants item `{0}` on the host, but has none of that name")]
     Missing(ItemName),
-    /// It describes a driver or a patch that it does not have.
+    /// It describes an item that it does not have.
     #[error("the manifest describes item `{0}`, but has none of that name")]
     NoSuchItem(ItemName),
-    /// It describes a driver or a patch twice.
+    /// It describes an item twice.
     #[error("the manifest describes item `{0}` twice")]
     DescribedTwice(ItemName),
+    /// It has a package from an archive that it does not describe.
+    #[error("the manifest has packages of an archive `{0}`, which it does not describe")]
+    NoSuchArchive(ArchiveName),
     /// It has more than one catalogue, or one that nobody could read.
     #[error("item `{0}` is one catalogue too many, or too large for one")]
     Catalog(ItemName),
@@ -435,11 +453,30 @@ impl Manifest {
         }
     }
 
-    /// Drivers, patches and headers are items, and each is described once.
+    /// What is described is an item, and each is described once. A package of kernel headers is
+    /// described as both.
     fn check_records(&self) -> Result<(), ManifestError> {
-        let mut seen = BTreeSet::new();
         let headers = self.headers.iter().map(|headers| &headers.item);
-        for name in self.drivers.iter().flat_map(DriverRecord::items).chain(headers) {
+        let archives = self.archives.iter().flat_map(ArchiveRecord::items);
+        let packages = self.packages.iter().map(|package| &package.item);
+        let unlock = self.unlock.iter().flat_map(UnlockRecord::items);
+        let images = self.images.iter().map(|image| &image.item);
+        let others = archives.chain(packages).chain(unlock).chain(images);
+        self.check_described(self.drivers.iter().flat_map(DriverRecord::items).chain(headers))?;
+        self.check_described(self.drivers.iter().flat_map(DriverRecord::items).chain(others))?;
+        let has = |name: &ArchiveName| self.archives.iter().any(|archive| archive.name == *name);
+        match self.packages.iter().map(|package| &package.archive).find(|name| !has(name)) {
+            Some(missing) => Err(ManifestError::NoSuchArchive(missing.clone())),
+            None => Ok(()),
+        }
+    }
+
+    fn check_described<'m>(
+        &self,
+        names: impl Iterator<Item = &'m ItemName>,
+    ) -> Result<(), ManifestError> {
+        let mut seen = BTreeSet::new();
+        for name in names {
             if self.item(name).is_none() {
                 return Err(ManifestError::NoSuchItem(name.clone()));
             }

@@ -86,6 +86,7 @@ pub(super) fn relock(
     let found = Found {
         drivers: driver::records(&sources, entries, &mut pinned, previous.as_ref())?,
         headers: headers::records(entries, &pinned, previous.as_ref(), cache)?,
+        ..Found::default()
     };
     describe_drivers(context, cache, &found)?;
     let lock = Lock::new(&project.recipe, &pinned, found, previous.as_ref(), now);

@@ -12,6 +12,9 @@ use vgpu_keys::Channel;
 use vgpu_manifest::catalog::Catalog;
 use vgpu_manifest::driver::DriverRecord;
 use vgpu_manifest::headers::HeadersRecord;
+use vgpu_manifest::image::ImageRecord;
+use vgpu_manifest::package::{ArchiveRecord, PackageRecord};
+use vgpu_manifest::unlock::UnlockRecord;
 use vgpu_manifest::verdict::{Contents, Purpose, Targets};
 use vgpu_manifest::{BundleName, Content, Digest, ItemMode, ItemName, ProgramVersion, Wants};
 
@@ -48,6 +51,18 @@ pub(crate) struct Lock {
     /// What is known of the kernel headers among the items.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) headers: Vec<HeadersRecord>,
+    /// The archives that packages among the items come from.
+    #[serde(default, rename = "archive", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) archives: Vec<ArchiveRecord>,
+    /// The Debian packages among the items.
+    #[serde(default, rename = "package", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) packages: Vec<PackageRecord>,
+    /// The unlock libraries among the items.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unlock: Vec<UnlockRecord>,
+    /// The container images among the items.
+    #[serde(default, rename = "image", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) images: Vec<ImageRecord>,
     /// The items, in the order in which they are applied.
     #[serde(default, rename = "item")]
     pub(crate) items: Vec<LockedItem>,
@@ -97,6 +112,14 @@ pub(crate) struct Found {
     pub(crate) drivers: Vec<DriverRecord>,
     /// Of the kernel headers.
     pub(crate) headers: Vec<HeadersRecord>,
+    /// Of the archives that packages come from.
+    pub(crate) archives: Vec<ArchiveRecord>,
+    /// Of the Debian packages.
+    pub(crate) packages: Vec<PackageRecord>,
+    /// Of the unlock libraries.
+    pub(crate) unlock: Vec<UnlockRecord>,
+    /// Of the container images.
+    pub(crate) images: Vec<ImageRecord>,
 }
 
 impl Found {
@@ -169,6 +192,10 @@ impl Lock {
             purpose: recipe.targets.clone().map(|targets| found.purpose(targets)),
             drivers: found.drivers,
             headers: found.headers,
+            archives: found.archives,
+            packages: found.packages,
+            unlock: found.unlock,
+            images: found.images,
             items: items.collect(),
         };
         if previous.is_some_and(|previous| !lock.is_same_bundle(previous)) {
@@ -186,11 +213,22 @@ impl Lock {
                 (item.name.clone(), item.size, item.sha256, item.mode, item.content, origin)
             });
             let items: Vec<_> = items.collect();
-            let found = (lock.purpose.clone(), lock.drivers.clone(), lock.headers.clone());
             let said = (lock.name.clone(), lock.channel.clone(), lock.host.clone());
-            (lock.bundler, said, found, items)
+            (lock.bundler, said, lock.purpose.clone(), items)
         };
-        essence(self) == essence(other)
+        essence(self) == essence(other) && self.found() == other.found()
+    }
+
+    /// What was found out by looking into the items.
+    fn found(&self) -> Found {
+        Found {
+            drivers: self.drivers.clone(),
+            headers: self.headers.clone(),
+            archives: self.archives.clone(),
+            packages: self.packages.clone(),
+            unlock: self.unlock.clone(),
+            images: self.images.clone(),
+        }
     }
 
     /// Check that the lock is that of `recipe`, made by this program.

@@ -97,6 +97,10 @@ pub(crate) fn manifest(items: Vec<Item>) -> Manifest {
         wants: Wants::default(),
         drivers: Vec::new(),
         headers: Vec::new(),
+        archives: Vec::new(),
+        packages: Vec::new(),
+        unlock: Vec::new(),
+        images: Vec::new(),
         purpose: None,
         items,
     }

@@ -33,6 +33,10 @@ fn manifest(wants: &str) -> Manifest {
         wants,
         drivers: Vec::new(),
         headers: Vec::new(),
+        archives: Vec::new(),
+        packages: Vec::new(),
+        unlock: Vec::new(),
+        images: Vec::new(),
         purpose: None,
         items: vec![item("a"), item("b")],
     }

@@ -1,0 +1,161 @@
+//! What is known of the Debian packages in a bundle, from the archives that they came from.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ItemName;
+use crate::inventory::{Name, PackageName, PackageVersion};
+use crate::platform::words::words;
+use crate::text::{is_word, text};
+
+/// What a bundle says of a Debian package in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PackageRecord {
+    /// The item that is the package.
+    pub item: ItemName,
+    /// Its name.
+    pub name: PackageName,
+    /// Its architecture: `amd64`, `all`.
+    pub arch: Name,
+    /// Its version.
+    pub version: PackageVersion,
+    /// Why it is in the bundle.
+    pub reason: PackageReason,
+    /// The version that the node for which the bundle was made has of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub installed: Option<PackageVersion>,
+    /// The archive that it came from, by the name of its [`ArchiveRecord`].
+    pub archive: ArchiveName,
+    /// What apt has to know of it before it is unpacked: the fields of its stanza in the archive's
+    /// index that say how it stands to other packages, as they stand there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<FieldName, FieldValue>,
+}
+
+words! {
+    /// Why a package is in a bundle.
+    PackageReason, "a reason for a package", {
+        /// The recipe names it.
+        Requested = "requested",
+        /// Another package needs it.
+        Needed = "needed",
+        /// A node has an older version, with which another package does not go.
+        Upgrade = "upgrade",
+        /// It is the version that an upgrade replaces, so that the upgrade can be taken back.
+        Return = "return",
+    }
+}
+
+/// What a bundle says of an archive that packages of it came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ArchiveRecord {
+    /// What its packages call it.
+    pub name: ArchiveName,
+    /// The item that is its signed `InRelease`, as evidence.
+    pub release: ItemName,
+    /// The fingerprint of the OpenPGP key that has signed it.
+    pub signed_by: Fingerprint,
+    /// The items that are its whole indexes, if they were to be carried.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub indexes: Vec<ItemName>,
+}
+
+impl ArchiveRecord {
+    /// The items that it names.
+    pub fn items(&self) -> impl Iterator<Item = &ItemName> {
+        std::iter::once(&self.release).chain(&self.indexes)
+    }
+}
+
+text! {
+    /// What an archive is called within a bundle: `bookworm`, `bookworm-security`.
+    ArchiveName,
+    "the name of an archive",
+    "letters, digits and `._-`, at most 100 bytes",
+    |text| {
+        let rest = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+        is_word(text, 100, |b| b.is_ascii_alphanumeric(), rest)
+    }
+}
+
+text! {
+    /// The fingerprint of an OpenPGP key, version 4 or 6, in upper-case hex without blanks.
+    Fingerprint,
+    "the fingerprint of an OpenPGP key",
+    "40 or 64 upper-case hex digits",
+    |text| {
+        let hex = |b: u8| b.is_ascii_digit() || (b'A'..=b'F').contains(&b);
+        [40, 64].contains(&text.len()) && text.bytes().all(hex)
+    }
+}
+
+text! {
+    /// The name of a field of a package: `Pre-Depends`.
+    FieldName,
+    "the name of a field of a package",
+    "letters, digits and `-`, at most 64 bytes",
+    |text| {
+        let rest = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+        is_word(text, 64, |b| b.is_ascii_alphabetic(), rest)
+    }
+}
+
+text! {
+    /// The value of a field of a package, on one line.
+    FieldValue,
+    "the value of a field of a package",
+    "one line without control characters, at most 32 KiB",
+    |text| text.len() <= 32 << 10 && !text.chars().any(char::is_control)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> PackageRecord {
+        PackageRecord {
+            item: "apt/dkms_3.0.10-8_all.deb".parse().unwrap(),
+            name: "dkms".parse().unwrap(),
+            arch: "all".parse().unwrap(),
+            version: "3.0.10-8+deb12u1".parse().unwrap(),
+            reason: PackageReason::Requested,
+            installed: Some("3.0.10-8".parse().unwrap()),
+            archive: "bookworm".parse().unwrap(),
+            fields: BTreeMap::from([(
+                "Depends".parse().unwrap(),
+                "kmod | kldutils, gcc | c-compiler, make".parse().unwrap(),
+            )]),
+        }
+    }
+
+    #[test]
+    fn a_record_has_one_spelling_in_json_and_in_toml() {
+        let json = serde_json::to_string(&record()).unwrap();
+        assert_eq!(serde_json::from_str::<PackageRecord>(&json).unwrap(), record());
+        let toml = toml::to_string(&record()).unwrap();
+        assert_eq!(toml::from_str::<PackageRecord>(&toml).unwrap(), record());
+        for (old, new) in [
+            ("\"requested\"", "\"wanted\""),
+            ("Depends", "Depends:"),
+            ("kmod |", "kmod\\n|"),
+            ("bookworm", "book/worm"),
+            ("\"all\"", "\"a b\""),
+        ] {
+            assert!(json.contains(old), "{old}");
+            let other = json.replacen(old, new, 1);
+            assert!(serde_json::from_str::<PackageRecord>(&other).is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_is_a_whole_one() {
+        let whole = "4CB50190207B4758A3F73A796ED0E7B82643E131";
+        assert!(whole.parse::<Fingerprint>().is_ok());
+        for bad in ["", &whole[32..], &whole.to_lowercase(), &format!("{whole}0")] {
+            assert!(bad.parse::<Fingerprint>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What is known of the unlock libraries in a bundle.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ItemName;
+use crate::catalog::LibraryId;
+use crate::object::some_object;
+use crate::text::text;
+
+/// What a bundle says of an unlock library in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct UnlockRecord {
+    /// The item that is its sources, with all crates: enough to build it without a network.
+    pub source: ItemName,
+    /// The commit that the sources are.
+    pub commit: CommitId,
+    /// Which of the catalogue's libraries it is, if it is one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub library: Option<LibraryId>,
+    /// The library itself, if it was built beforehand.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_object")]
+    pub built: Option<BuiltLibrary>,
+}
+
+/// A library that was built beforehand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct BuiltLibrary {
+    /// The item that is the library.
+    pub item: ItemName,
+    /// The oldest glibc that it can be loaded with, as its own symbol versions say.
+    pub glibc: GlibcVersion,
+}
+
+impl UnlockRecord {
+    /// The items that it describes.
+    pub fn items(&self) -> impl Iterator<Item = &ItemName> {
+        std::iter::once(&self.source).chain(self.built.as_ref().map(|built| &built.item))
+    }
+}
+
+text! {
+    /// The full id of a commit of a git repository.
+    CommitId,
+    "the id of a commit",
+    "40 or 64 lower-case hex digits",
+    |text| {
+        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        [40, 64].contains(&text.len()) && text.bytes().all(hex)
+    }
+}
+
+/// A version of glibc: `2.31`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct GlibcVersion {
+    major: u16,
+    minor: u16,
+}
+
+impl GlibcVersion {
+    /// This version.
+    #[must_use]
+    pub const fn new(major: u16, minor: u16) -> Self {
+        Self { major, minor }
+    }
+}
+
+impl std::str::FromStr for GlibcVersion {
+    type Err = crate::ParseTextError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let number = |part: &str| part.parse::<u16>().ok();
+        let version = text
+            .split_once('.')
+            .and_then(|(major, minor)| Some(Self::new(number(major)?, number(minor)?)));
+        version
+            .filter(|version| version.to_string() == text)
+            .ok_or_else(|| crate::ParseTextError::new(text, "a version of glibc", "`2.31`"))
+    }
+}
+
+impl std::fmt::Display for GlibcVersion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+impl TryFrom<String> for GlibcVersion {
+    type Error = crate::ParseTextError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<GlibcVersion> for String {
+    fn from(version: GlibcVersion) -> Self {
+        version.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_has_one_spelling_in_json_and_in_toml() {
+        let record = UnlockRecord {
+            source: "unlock/vgpu_unlock-rs.tar.zst".parse().unwrap(),
+            commit: "71ec870".repeat(6)[..40].parse().unwrap(),
+            library: Some("mbilker".parse().unwrap()),
+            built: Some(BuiltLibrary {
+                item: "unlock/libvgpu_unlock_rs.so".parse().unwrap(),
+                glibc: GlibcVersion::new(2, 31),
+            }),
+        };
+        let json = serde_json::to_string(&record).unwrap();
+        assert_eq!(serde_json::from_str::<UnlockRecord>(&json).unwrap(), record);
+        let toml = toml::to_string(&record).unwrap();
+        assert_eq!(toml::from_str::<UnlockRecord>(&toml).unwrap(), record);
+        assert_eq!(record.items().count(), 2);
+        for bad in [json.replace("71ec870", "71EC870"), json.replace("2.31", "2.031")] {
+            assert!(serde_json::from_str::<UnlockRecord>(&bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn versions_are_ordered_by_number() {
+        let [old, new]: [GlibcVersion; 2] = ["2.4", "2.31"].map(|text| text.parse().unwrap());
+        assert!(old < new);
+        for bad in ["", "2", "2.", "2.3.1", "+2.31", "2.x"] {
+            assert!(bad.parse::<GlibcVersion>().is_err(), "{bad}");
+        }
+    }
+}
