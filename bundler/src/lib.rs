@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+mod apt;
 mod cache;
 mod changes;
 mod cli;

@@ -1,0 +1,216 @@
+//! A version of a package that can be had, as the solver sees it, and where it asks for more.
+
+use vgpu_manifest::inventory::{Name, PackageName};
+use vgpu_manifest::package::ArchiveName;
+
+use super::relation::{self, Alternatives, Provided, Relation, RelationError};
+use super::stanza::Stanza;
+use super::version::Version;
+
+/// A version of a package, with all that decides what can be installed with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    pub(crate) name: PackageName,
+    /// `amd64`, `all`.
+    pub(crate) arch: Name,
+    pub(crate) version: Version,
+    pub(crate) pre_depends: Vec<Alternatives>,
+    pub(crate) depends: Vec<Alternatives>,
+    pub(crate) conflicts: Vec<Relation>,
+    pub(crate) breaks: Vec<Relation>,
+    pub(crate) provides: Vec<Provided>,
+    pub(crate) essential: Essential,
+    pub(crate) multi_arch: MultiArch,
+    pub(crate) importance: Importance,
+    /// Of its file, in bytes.
+    pub(crate) size: u64,
+    pub(crate) offer: Offer,
+}
+
+/// Where a version can be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Offer {
+    pub(crate) archive: ArchiveName,
+    pub(crate) pin: Pin,
+    /// Where its stanza stands, in a way that only the [`Universe`] understands.
+    pub(crate) place: Place,
+}
+
+/// Where a stanza stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place(pub(crate) u64);
+
+/// How much an archive is preferred, as `apt_preferences(5)` counts: 500 is usual, 100 is for
+/// backports, below 0 is never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Pin(pub(crate) i16);
+
+/// Whether a system works without a package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Essential {
+    Yes,
+    No,
+}
+
+/// How a package stands to those of other architectures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MultiArch {
+    No,
+    Same,
+    Foreign,
+    /// Others may ask for it with `:any`.
+    Allowed,
+}
+
+/// The field `Priority`, the most important first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Importance {
+    Required,
+    Important,
+    Standard,
+    Optional,
+    Extra,
+    /// The field says nothing that is known.
+    Unsaid,
+}
+
+/// All versions of all packages that the archives of a recipe offer, for one architecture and `all`.
+///
+/// They are read when somebody asks for them: an index of Debian has sixty thousand stanzas, of
+/// which a closure needs some hundreds.
+pub(crate) trait Universe {
+    /// Why one cannot be read.
+    type Error;
+
+    /// Every version of the package, each once for each archive that offers it, in any order.
+    fn versions(&self, name: &PackageName) -> Result<Vec<Candidate>, Self::Error>;
+
+    /// Every version of other packages that provides this name, in any order.
+    fn providers(&self, name: &PackageName) -> Result<Vec<Candidate>, Self::Error>;
+}
+
+/// A stanza is not that of a package that can be installed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CandidateError {
+    /// A field that every package has is not there.
+    #[error("it has no `{0}`")]
+    Missing(&'static str),
+    /// A field is not what it should be.
+    #[error("its `{field}`: {why}")]
+    Field {
+        /// Which.
+        field: &'static str,
+        /// What is wrong with it, safe to show.
+        why: String,
+    },
+}
+
+impl Candidate {
+    /// The package that a stanza describes, for nodes of this architecture.
+    pub(crate) fn read(
+        stanza: &Stanza<'_>,
+        native: &str,
+        offer: Offer,
+    ) -> Result<Self, CandidateError> {
+        let groups = |field| match stanza.get(field) {
+            None => Ok(Vec::new()),
+            Some(text) => relation::dependencies(text, native).map_err(|e| wrong(field, &e)),
+        };
+        let relations = |field| match stanza.get(field) {
+            None => Ok(Vec::new()),
+            Some(text) => relation::relations(text, native).map_err(|e| wrong(field, &e)),
+        };
+        let provides = stanza.get("Provides").map_or(Ok(Vec::new()), |text| {
+            relation::provides(text, native).map_err(|e: RelationError| wrong("Provides", &e))
+        })?;
+        Ok(Self {
+            name: needed(stanza, "Package")?,
+            arch: needed(stanza, "Architecture")?,
+            version: needed(stanza, "Version")?,
+            pre_depends: groups("Pre-Depends")?,
+            depends: groups("Depends")?,
+            conflicts: relations("Conflicts")?,
+            breaks: relations("Breaks")?,
+            provides,
+            essential: match stanza.get("Essential") {
+                Some("yes") => Essential::Yes,
+                _ => Essential::No,
+            },
+            multi_arch: match stanza.get("Multi-Arch") {
+                Some("same") => MultiArch::Same,
+                Some("foreign") => MultiArch::Foreign,
+                Some("allowed") => MultiArch::Allowed,
+                _ => MultiArch::No,
+            },
+            importance: Importance::of(stanza.get("Priority")),
+            size: stanza.get("Size").map_or(Ok(0), str::parse).map_err(|e| wrong("Size", &e))?,
+            offer,
+        })
+    }
+}
+
+impl Importance {
+    fn of(field: Option<&str>) -> Self {
+        match field {
+            Some("required") => Self::Required,
+            Some("important") => Self::Important,
+            Some("standard") => Self::Standard,
+            Some("optional") => Self::Optional,
+            Some("extra") => Self::Extra,
+            _ => Self::Unsaid,
+        }
+    }
+}
+
+fn needed<T>(stanza: &Stanza<'_>, field: &'static str) -> Result<T, CandidateError>
+where
+    T: std::str::FromStr<Err: std::fmt::Display>,
+{
+    let text = stanza.get(field).ok_or(CandidateError::Missing(field))?;
+    text.parse().map_err(|error: T::Err| wrong(field, &error))
+}
+
+fn wrong(field: &'static str, error: &dyn std::fmt::Display) -> CandidateError {
+    CandidateError::Field { field, why: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Candidate, CandidateError> {
+        let offer = Offer { archive: "bookworm".parse().unwrap(), pin: Pin(500), place: Place(0) };
+        Candidate::read(&Stanza::parse(text).unwrap(), "amd64", offer)
+    }
+
+    #[test]
+    fn a_stanza_of_an_index_becomes_a_candidate() {
+        let dkms = read(
+            "Package: dkms\nVersion: 3.0.10-8+deb12u1\nArchitecture: all\nPriority: optional\n\
+             Multi-Arch: foreign\nProvides: dh-sequence-dkms (= 3)\nSize: 48736\n\
+             Pre-Depends: lsb-release\nDepends: kmod | kldutils, gcc | c-compiler,\n make | x\n\
+             Breaks: x (<< 2)\nConflicts: y\nDescription: long\n text\n .\n more\n",
+        )
+        .unwrap();
+        assert_eq!(dkms.depends.len(), 3);
+        assert_eq!(dkms.depends[2].to_string(), "make | x");
+        assert_eq!(dkms.pre_depends[0].to_string(), "lsb-release");
+        assert_eq!((dkms.breaks.len(), dkms.conflicts.len(), dkms.provides.len()), (1, 1, 1));
+        assert_eq!((dkms.multi_arch, dkms.importance), (MultiArch::Foreign, Importance::Optional));
+        assert_eq!((dkms.essential, dkms.size), (Essential::No, 48_736));
+    }
+
+    #[test]
+    fn a_stanza_that_lacks_something_is_refused() {
+        for (text, why) in [
+            ("Package: a\nVersion: 1\n", "no `Architecture`"),
+            ("Package: A\nVersion: 1\nArchitecture: all\n", "`Package`"),
+            ("Package: a\nVersion: x\nArchitecture: all\n", "`Version`"),
+            ("Package: a\nVersion: 1\nArchitecture: all\nSize: -1\n", "`Size`"),
+            ("Package: a\nVersion: 1\nArchitecture: all\nDepends: (1)\n", "`Depends`"),
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+}
