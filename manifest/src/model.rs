@@ -371,6 +371,9 @@ pub enum ManifestError {
     /// It describes an item twice.
     #[error("the manifest describes item `{0}` twice")]
     DescribedTwice(ItemName),
+    /// It describes an archive twice.
+    #[error("the manifest describes the archive `{0}` twice")]
+    ArchiveTwice(ArchiveName),
     /// It has a package from an archive that it does not describe.
     #[error("the manifest has packages of an archive `{0}`, which it does not describe")]
     NoSuchArchive(ArchiveName),
@@ -464,8 +467,14 @@ impl Manifest {
         let others = archives.chain(packages).chain(unlock).chain(images);
         self.check_described(self.drivers.iter().flat_map(DriverRecord::items).chain(headers))?;
         self.check_described(self.drivers.iter().flat_map(DriverRecord::items).chain(others))?;
-        let has = |name: &ArchiveName| self.archives.iter().any(|archive| archive.name == *name);
-        match self.packages.iter().map(|package| &package.archive).find(|name| !has(name)) {
+        let mut archives = BTreeSet::new();
+        for ArchiveRecord { name, .. } in &self.archives {
+            if !archives.insert(name) {
+                return Err(ManifestError::ArchiveTwice(name.clone()));
+            }
+        }
+        let mut names = self.packages.iter().map(|package| &package.archive);
+        match names.find(|name| !archives.contains(name)) {
             Some(missing) => Err(ManifestError::NoSuchArchive(missing.clone())),
             None => Ok(()),
         }

@@ -54,10 +54,18 @@ words! {
 pub struct ArchiveRecord {
     /// What its packages call it.
     pub name: ArchiveName,
-    /// The item that is its signed `InRelease`, as evidence.
+    /// The release of the nodes that its packages are for, by its codename: `bookworm`.
+    pub codename: ArchiveName,
+    /// The item that is its signed `InRelease`, as evidence; or its `Release`, if the signature is
+    /// an item of its own.
     pub release: ItemName,
+    /// The item that is the signature, `Release.gpg`, of an archive without `InRelease`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<ItemName>,
     /// The fingerprint of the OpenPGP key that has signed it.
     pub signed_by: Fingerprint,
+    /// When it was made, as it says itself, in seconds since 1970. It decides nothing on a node.
+    pub dated: u64,
     /// The items that are its whole indexes, if they were to be carried.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub indexes: Vec<ItemName>,
@@ -66,12 +74,12 @@ pub struct ArchiveRecord {
 impl ArchiveRecord {
     /// The items that it names.
     pub fn items(&self) -> impl Iterator<Item = &ItemName> {
-        std::iter::once(&self.release).chain(&self.indexes)
+        std::iter::once(&self.release).chain(&self.signature).chain(&self.indexes)
     }
 }
 
 text! {
-    /// What an archive is called within a bundle: `bookworm`, `bookworm-security`.
+    /// What an archive, or a release of a distribution, is called: `bookworm`, `bookworm-security`.
     ArchiveName,
     "the name of an archive",
     "letters, digits and `._-`, at most 100 bytes",
