@@ -3,6 +3,7 @@
 pub mod nodes;
 pub mod nvidia;
 pub mod programs;
+pub mod roots;
 pub mod sample;
 pub mod scratch;
 pub mod skip;

@@ -27,3 +27,10 @@ pub fn skip(what: &str) -> bool {
     eprintln!("skipped: needs {what}");
     false
 }
+
+/// Nothing, because the test needs `what`; said as in [`skip`].
+#[must_use]
+pub fn without<T>(what: &str) -> Option<T> {
+    let _ = skip(what);
+    None
+}

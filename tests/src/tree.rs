@@ -29,7 +29,9 @@ enum Kind {
     File(Digest),
     Folder,
     Link(Utf8PathBuf),
-    Other,
+    Fifo,
+    Socket,
+    Device(&'static str, u64),
 }
 
 impl Snapshot {
@@ -86,10 +88,21 @@ impl Entry {
         } else if meta.is_symlink() {
             Kind::Link(path.read_link_utf8()?)
         } else {
-            debug_assert!(meta.file_type().is_fifo() || meta.file_type().is_socket());
-            Kind::Other
+            Kind::special(&meta)
         };
         Ok(Self { kind, mode: meta.mode(), owner: (meta.uid(), meta.gid()), xattrs: xattrs(path)? })
+    }
+}
+
+impl Kind {
+    /// What is neither file nor folder nor link.
+    fn special(meta: &fs::Metadata) -> Self {
+        match meta.file_type() {
+            kind if kind.is_fifo() => Self::Fifo,
+            kind if kind.is_socket() => Self::Socket,
+            kind if kind.is_block_device() => Self::Device("block", meta.rdev()),
+            _ => Self::Device("character", meta.rdev()),
+        }
     }
 }
 
@@ -121,7 +134,9 @@ impl fmt::Display for Entry {
             Kind::File(digest) => write!(f, "file {}", &digest.to_string()[..12])?,
             Kind::Folder => f.write_str("folder")?,
             Kind::Link(target) => write!(f, "link to {target}")?,
-            Kind::Other => f.write_str("special file")?,
+            Kind::Fifo => f.write_str("fifo")?,
+            Kind::Socket => f.write_str("socket")?,
+            Kind::Device(kind, number) => write!(f, "{kind} device {number:#x}")?,
         }
         write!(f, " {:04o} {uid}:{gid}", mode & 0o7777)?;
         xattrs.keys().try_for_each(|name| write!(f, " {name}"))

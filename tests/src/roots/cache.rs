@@ -1,0 +1,240 @@
+//! Pristine roots, made once for each state of the mirror.
+
+#![expect(clippy::missing_panics_doc, reason = "a root that cannot be made fails the test")]
+
+use std::fs::{self, File};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use vgpu_manifest::Digest;
+
+use super::{Archive, Mirror, Release, Root};
+use crate::scratch::expect;
+use crate::skip;
+
+/// Where roots are kept unless `VGPU_ROOTS` names another folder.
+const FOLDER: &str = "/var/cache/vgpu-offline-tests";
+
+/// The folder of copies in that folder.
+pub(super) const COPIES: &str = "copies";
+
+/// What merges `/usr` before anything is unpacked, as a command of `mmdebstrap`.
+const MERGE_USR: &str = "for it in bin sbin lib lib32 lib64 libx32; do \
+                             mkdir -p \"$1/usr/$it\" && ln -s \"usr/$it\" \"$1/$it\" || exit; done";
+
+/// A copy of this age belongs to no test that runs.
+const COPY_AGE: Duration = Duration::from_hours(24);
+
+/// The folder of pristine roots.
+#[derive(Debug)]
+pub struct Roots {
+    folder: Utf8PathBuf,
+    mirror: Mirror,
+}
+
+/// A root that nothing changes any more; it is not removed while this lives.
+#[derive(Debug)]
+pub struct Pristine {
+    release: Release,
+    mirror: Mirror,
+    archives: Vec<Archive>,
+    folder: Utf8PathBuf,
+    path: Utf8PathBuf,
+    _lock: File,
+}
+
+/// Packages that are put on top of a pristine root, and kept with it.
+#[derive(Debug, Clone, Copy)]
+pub struct Layer<'l> {
+    /// What the layer is called in the cache.
+    pub name: &'l str,
+    /// What is installed, with what it depends on but not what it recommends.
+    pub packages: &'l [&'l str],
+}
+
+impl Roots {
+    /// The roots of this machine. If they cannot be made here, this says what is missing.
+    #[must_use]
+    pub fn open() -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            return skip::without("root");
+        }
+        if !["mmdebstrap", "unshare", "gpg"].into_iter().all(skip::have) {
+            return None;
+        }
+        let mirror = Mirror::of_machine()?;
+        let folder = std::env::var("VGPU_ROOTS").unwrap_or_else(|_| FOLDER.to_owned());
+        let folder = Utf8PathBuf::from(folder);
+        // What lies here becomes root's own: nobody else may put anything into it.
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+        made.unwrap_or_else(|error| panic!("{folder}: {error}"));
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).expect("a mode");
+        let roots = Self { folder, mirror };
+        roots.sweep_copies();
+        Some(roots)
+    }
+
+    /// The mirror that they are made from.
+    #[must_use]
+    pub fn mirror(&self) -> &Mirror {
+        &self.mirror
+    }
+
+    /// The smallest root of a release in which apt works, as the mirror has it now; made if need be.
+    ///
+    /// If the mirror does not have the release, this says so.
+    #[must_use]
+    pub fn pristine(&self, release: Release) -> Option<Pristine> {
+        let Some(archives) = self.mirror.archives(release) else {
+            return skip::without(&format!("a mirror of Debian {}", release.number()));
+        };
+        let state: Vec<_> =
+            archives.iter().flat_map(|it| it.in_release().unwrap_or_default()).collect();
+        let codename = release.codename();
+        let name = format!("{codename}-{}", short(&state));
+        let (path, lock) = self.keep(&name, |partial| {
+            bootstrap(&self.mirror, release, &archives, partial);
+            self.sweep(&format!("{codename}-"), &name);
+        });
+        let (mirror, folder) = (self.mirror.clone(), self.folder.clone());
+        Some(Pristine { release, mirror, archives, folder, path, _lock: lock })
+    }
+
+    /// A pristine root with more installed; made if need be.
+    #[must_use]
+    pub fn layered(&self, release: Release, layer: Layer<'_>) -> Option<Pristine> {
+        let below = self.pristine(release)?;
+        let below_name = below.path.file_name().expect("a name");
+        let packages = short(layer.packages.join(" ").as_bytes());
+        let name = format!("{below_name}+{}-{packages}", layer.name);
+        let (path, lock) = self.keep(&name, |partial| {
+            copy(&below.path, partial);
+            let root = Root::at_folder(partial, &below.mirror);
+            root.connect();
+            root.install(layer.packages);
+            expect(root.online(&["apt-get", "clean"]), 0);
+            root.disconnect();
+        });
+        Some(Pristine { path, _lock: lock, ..below })
+    }
+
+    /// The folder `name`, which `make` fills if it is not there; and the lock that keeps it there.
+    fn keep(&self, name: &str, make: impl FnOnce(&Utf8Path)) -> (Utf8PathBuf, File) {
+        let path = self.folder.join(name);
+        let lock = File::create(self.folder.join(format!("{name}.lock"))).expect("a lock file");
+        lock.lock_shared().expect("a lock");
+        if !path.exists() {
+            lock.unlock().expect("a lock");
+            lock.lock().expect("a lock");
+            // Somebody else may have made it in between.
+            if !path.exists() {
+                let partial = self.folder.join(format!("{name}.partial"));
+                remove(&partial);
+                make(&partial);
+                fs::rename(&partial, &path).expect("a new root");
+            }
+            lock.lock_shared().expect("a lock");
+        }
+        (path, lock)
+    }
+
+    /// Remove the copies of tests that were killed.
+    fn sweep_copies(&self) {
+        let Ok(copies) = self.folder.join(COPIES).read_dir_utf8() else { return };
+        for copy in copies.flatten() {
+            let age = copy.metadata().and_then(|meta| meta.modified()).map(|time| time.elapsed());
+            if age.is_ok_and(|age| age.is_ok_and(|age| age > COPY_AGE)) {
+                remove(copy.path());
+            }
+        }
+    }
+
+    /// Remove the roots of earlier states of the mirror that nobody uses.
+    fn sweep(&self, prefix: &str, keep: &str) {
+        for entry in self.folder.read_dir_utf8().expect("a folder").flatten() {
+            let Some(name) = entry.file_name().strip_suffix(".lock") else { continue };
+            if !name.starts_with(prefix) || name.starts_with(keep) {
+                continue;
+            }
+            let lock = File::open(entry.path()).expect("a lock file");
+            if lock.try_lock().is_ok() {
+                remove(&self.folder.join(name));
+                remove(&self.folder.join(format!("{name}.partial")));
+            }
+        }
+    }
+}
+
+impl Pristine {
+    /// Which release it is of.
+    #[must_use]
+    pub fn release(&self) -> Release {
+        self.release
+    }
+
+    /// The suites that it was made from.
+    #[must_use]
+    pub fn archives(&self) -> &[Archive] {
+        &self.archives
+    }
+
+    /// Where it lies, to be read only.
+    #[must_use]
+    pub fn path(&self) -> &Utf8Path {
+        &self.path
+    }
+
+    /// A copy that may be changed, and is gone when it is dropped.
+    ///
+    /// It is an overlay where this process may mount one (see [`super::with_own_mounts`]), else a
+    /// copy of all files.
+    #[must_use]
+    pub fn fresh(&self) -> Root {
+        Root::over(&self.path, &self.folder, &self.mirror)
+    }
+}
+
+/// Make the root of a release: what is `Priority: required`, apt, and what they depend on.
+fn bootstrap(mirror: &Mirror, release: Release, archives: &[Archive], path: &Utf8Path) {
+    let settings = tempfile::NamedTempFile::new().expect("a temporary file");
+    fs::write(settings.path(), mirror.settings()).expect("settings of apt");
+    let mut command = Command::new("mmdebstrap");
+    command.args(["--quiet", "--mode=root", "--variant=minbase", "--format=directory"]);
+    if release == Release::Debian11 {
+        // As its own installer makes it, and so as Proxmox VE 7 is.
+        command.arg(format!("--setup-hook={MERGE_USR}"));
+    }
+    command.arg(format!("--aptopt={}", settings.path().display()));
+    command.args([release.codename(), path.as_str()]);
+    command.args(archives.iter().map(|archive| archive.line(mirror.keyring())));
+    command.stdin(Stdio::null());
+    expect(command, 0);
+    // Nothing of the machine stays, and packages start no services.
+    for file in ["etc/apt/apt.conf.d/99mmdebstrap", "etc/resolv.conf"] {
+        let _ = fs::remove_file(path.join(file));
+    }
+    fs::write(path.join("etc/hostname"), "node\n").expect("a host name");
+    let policy = path.join("usr/sbin/policy-rc.d");
+    fs::write(&policy, "#!/bin/sh\nexit 101\n").expect("a policy");
+    fs::set_permissions(&policy, fs::Permissions::from_mode(0o755)).expect("a mode");
+}
+
+/// Copy a whole tree with all that it has, sharing blocks where the file system can.
+pub(super) fn copy(from: &Utf8Path, to: &Utf8Path) {
+    let mut command = Command::new("cp");
+    command.args(["--archive", "--reflink=auto", from.as_str(), to.as_str()]);
+    expect(command, 0);
+}
+
+/// Remove a tree, if it is there.
+pub(super) fn remove(path: &Utf8Path) {
+    if path.exists() {
+        fs::remove_dir_all(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+}
+
+fn short(bytes: &[u8]) -> String {
+    Digest::of(bytes).to_string()[..12].to_owned()
+}

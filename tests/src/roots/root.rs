@@ -1,0 +1,198 @@
+//! A root that a test may change.
+
+#![expect(clippy::missing_panics_doc, reason = "a root that does not work fails the test")]
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::Mirror;
+use super::cache::{COPIES, copy, remove};
+use crate::scratch::{Said, expect, run};
+use crate::tree::Snapshot;
+
+/// Where apt finds how this machine reaches its mirror.
+const SETTINGS: &str = "etc/apt/apt.conf.d/99machine";
+
+/// What programs in a root find in their environment, and nothing else.
+const ENVIRONMENT: [(&str, &str); 6] = [
+    ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+    ("HOME", "/root"),
+    ("LC_ALL", "C.UTF-8"),
+    ("DEBIAN_FRONTEND", "noninteractive"),
+    ("DEBCONF_NONINTERACTIVE_SEEN", "true"),
+    ("TERM", "dumb"),
+];
+
+/// A root file system.
+#[derive(Debug)]
+pub struct Root {
+    path: Utf8PathBuf,
+    mirror: Mirror,
+    fresh: Option<Fresh>,
+}
+
+/// What a fresh copy consists of.
+#[derive(Debug)]
+struct Fresh {
+    is: Kind,
+    /// Removes itself.
+    _folder: tempfile::TempDir,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Overlay,
+    Files,
+}
+
+impl Root {
+    /// The root in a folder, which stays when this is dropped.
+    pub(super) fn at_folder(path: &Utf8Path, mirror: &Mirror) -> Self {
+        Self { path: path.to_owned(), mirror: mirror.clone(), fresh: None }
+    }
+
+    /// A copy of `lower` in a new folder below `folder`.
+    pub(super) fn over(lower: &Utf8Path, folder: &Utf8Path, mirror: &Mirror) -> Self {
+        let copies = folder.join(COPIES);
+        fs::create_dir_all(&copies).expect("a folder");
+        let folder = tempfile::tempdir_in(copies).expect("a folder");
+        let at = |name: &str| Utf8PathBuf::from_path_buf(folder.path().join(name)).expect("UTF-8");
+        let path = at("root");
+        let is = if overlay(lower, &at("upper"), &at("work"), &path) {
+            Kind::Overlay
+        } else {
+            remove(&path);
+            copy(lower, &path);
+            Kind::Files
+        };
+        Self { path, mirror: mirror.clone(), fresh: Some(Fresh { is, _folder: folder }) }
+    }
+
+    /// Where it lies, as this process sees it.
+    #[must_use]
+    pub fn path(&self) -> &Utf8Path {
+        &self.path
+    }
+
+    /// Where one of its paths lies, as this process sees it.
+    #[must_use]
+    pub fn at(&self, path: &str) -> Utf8PathBuf {
+        self.path.join(path.trim_start_matches('/'))
+    }
+
+    /// Write one of its files, and the folders that it is in.
+    pub fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+        let path = self.at(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(&path, content).unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+
+    /// A command in the root, without a network: not even the machine's loopback.
+    #[must_use]
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = self.enter();
+        command.arg("--net").args(["--"]).args(words);
+        command
+    }
+
+    /// A command in the root, with the machine's network. [`Root::connect`] comes first.
+    #[must_use]
+    pub fn online(&self, words: &[&str]) -> Command {
+        let mut command = self.enter();
+        for name in ["http_proxy", "https_proxy", "no_proxy"] {
+            command.envs(std::env::var_os(name).map(|value| (name, value)));
+        }
+        command.args(["--"]).args(words);
+        command
+    }
+
+    fn enter(&self) -> Command {
+        let mut command = Command::new("unshare");
+        // Processes end with the command, and `reboot` only ends them.
+        command.args(["--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child"]);
+        command.args(["--mount-proc", &format!("--root={}", self.path), "--wd=/"]);
+        command.env_clear().envs(ENVIRONMENT).stdin(Stdio::null());
+        command
+    }
+
+    /// Run a command without a network.
+    #[must_use]
+    pub fn run(&self, words: &[&str]) -> Said {
+        run(self.command(words))
+    }
+
+    /// Let the root reach the machine's mirror, and read its indexes.
+    pub fn connect(&self) {
+        self.write("etc/resolv.conf", fs::read("/etc/resolv.conf").unwrap_or_default());
+        self.write(SETTINGS, self.mirror.settings());
+        for path in self.mirror.settings().lines().filter_map(certificates) {
+            self.write(path, fs::read(path).expect("certificates of apt's configuration"));
+        }
+        let roots = "etc/ssl/certs/ca-certificates.crt";
+        if let Ok(certificates) = fs::read(format!("/{roots}")) {
+            self.write(roots, certificates);
+        }
+        expect(self.online(&["apt-get", "--quiet", "update"]), 0);
+    }
+
+    /// Take away again what [`Root::connect`] brought.
+    pub(super) fn disconnect(&self) {
+        for path in ["etc/resolv.conf", SETTINGS] {
+            fs::remove_file(self.at(path)).expect("a file of `connect`");
+        }
+        let lists = self.at("var/lib/apt/lists");
+        remove(&lists);
+        for folder in [lists.clone(), lists.join("partial"), lists.join("auxfiles")] {
+            fs::create_dir(folder).expect("a folder");
+        }
+    }
+
+    /// Install packages of the mirror, without those that they only recommend.
+    pub fn install(&self, packages: &[&str]) {
+        let words = ["apt-get", "--yes", "--quiet", "--no-install-recommends", "install"];
+        let mut command = self.online(&[&words, packages].concat());
+        // A copy that is lost with the machine need not survive it.
+        command.env("DPKG_FORCE", "unsafe-io");
+        expect(command, 0);
+    }
+
+    /// All that is in it, but for the paths in `except` and what is below them.
+    #[must_use]
+    pub fn snapshot(&self, except: &[&str]) -> Snapshot {
+        Snapshot::of(&self.path, except).expect("a tree that can be read")
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        if let Some(Fresh { is: Kind::Overlay, .. }) = &self.fresh {
+            // The folder below is removed next, by its own drop.
+            let _ = Command::new("umount").args(["--lazy", self.path.as_str()]).status();
+        }
+    }
+}
+
+/// Mount an overlay, if this process has mounts of its own and the kernel can.
+fn overlay(lower: &Utf8Path, upper: &Utf8Path, work: &Utf8Path, path: &Utf8Path) -> bool {
+    for folder in [upper, work, path] {
+        fs::create_dir(folder).expect("a folder");
+    }
+    let mode = fs::metadata(lower).expect("a root").permissions();
+    fs::set_permissions(upper, mode).expect("a mode");
+    if std::env::var_os(super::mounts::MARK).is_none() {
+        return false;
+    }
+    // With `redirect_dir`, folders can be renamed as on any other file system.
+    let options = format!("lowerdir={lower},upperdir={upper},workdir={work},redirect_dir=on");
+    let words = ["-t", "overlay", "overlay", "-o", &options, path.as_str()];
+    Command::new("mount").args(words).output().is_ok_and(|output| output.status.success())
+}
+
+/// The file of certificates that a line of apt's settings names.
+fn certificates(line: &str) -> Option<&str> {
+    let (name, value) = line.split_once(' ')?;
+    let is_file = ["::CAInfo", "::CaInfo"].iter().any(|suffix| name.ends_with(suffix));
+    is_file.then(|| value.trim_matches(['"', ';']))
+}
