@@ -6,6 +6,7 @@ mod commands;
 pub(crate) mod cut;
 pub mod facts;
 pub mod fit;
+pub mod gpus;
 pub mod host;
 pub mod journal;
 pub mod kernel_line;

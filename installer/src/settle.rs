@@ -43,6 +43,7 @@ impl Derived {
         } else if below("/etc/modprobe.d")
             || below("/etc/modules-load.d")
             || below("/etc/initramfs-tools")
+            || below("/etc/udev/rules.d")
             || text == "/etc/modules"
         {
             vec![Self::Initramfs]
@@ -102,7 +103,11 @@ pub fn awaits_boot(path: &HostPath) -> bool {
     let Some(dir) = path.parent() else { return false };
     let is_wish = dir.as_path().extension() == Some("wants");
     match dir.as_path().as_str() {
-        "/etc/default/grub.d" | "/etc/modprobe.d" | "/etc/modules-load.d" => true,
+        "/etc/default/grub.d"
+        | "/etc/modprobe.d"
+        | "/etc/modules-load.d"
+        | "/etc/initramfs-tools/hooks"
+        | "/etc/udev/rules.d" => true,
         "/etc/default" => path.as_path().file_name() == Some("grub"),
         "/etc/kernel" => path.as_path().file_name() == Some("cmdline"),
         other => is_wish && other.starts_with("/etc/systemd/system/"),
@@ -179,6 +184,7 @@ mod tests {
             ("/etc/kernel/cmdline", "proxmox-boot-tool refresh"),
             ("/etc/modprobe.d/vgpu-offline.conf", "update-initramfs -u -k all"),
             ("/etc/modules", "update-initramfs -u -k all"),
+            ("/etc/udev/rules.d/62-vgpu-offline.rules", "update-initramfs -u -k all"),
             ("/etc/systemd/system/a.service.d/b.conf", "systemctl daemon-reload"),
             ("/usr/lib/modules/6.8.12-4-pve/updates/nvidia.ko", "depmod 6.8.12-4-pve"),
             ("/lib/modules/6.8.12-4-pve/updates/nvidia.ko", "depmod 6.8.12-4-pve"),

@@ -2,10 +2,11 @@ use super::Consent;
 use super::bundle::BundleArg;
 use super::plan::{Detail, Proposal, make_plan};
 use crate::cli::{Exit, Refused, Target};
+use crate::gpus::GpuChoice;
 use crate::host::RealHost;
 use crate::host::real::Program;
 use crate::machine::{Machine, Pending};
-use crate::plan::{Applied, ApplyError, Applying, Origin, Plan, Reboot, rehearse};
+use crate::plan::{Applied, ApplyError, Applying, Choices, Origin, Plan, Reboot, rehearse};
 use crate::step::Status;
 use crate::store::{Bundles, missing, missing_program, needs, stage};
 use crate::trust::{Candidate, Floors};
@@ -22,6 +23,8 @@ pub(crate) struct Apply {
     #[arg(value_name = "BUNDLE")]
     bundle: Option<camino::Utf8PathBuf>,
     #[command(flatten)]
+    gpus: GpuChoice,
+    #[command(flatten)]
     consent: Consent,
 }
 
@@ -29,7 +32,11 @@ impl Apply {
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
         target.check_may_change()?;
         match self.bundle {
-            Some(path) => from_bundle(&BundleArg { path }, &self.consent, target, ui),
+            Some(path) => from_bundle(&BundleArg { path }, self.gpus, &self.consent, target, ui),
+            None if self.gpus != GpuChoice::default() => Err(Refused::Senseless(
+                "the plan of the interrupted apply says already which GPU does what".to_owned(),
+            )
+            .into()),
             None => go_on(target, ui),
         }
     }
@@ -37,12 +44,14 @@ impl Apply {
 
 fn from_bundle(
     bundle: &BundleArg,
+    gpus: GpuChoice,
     consent: &Consent,
     target: Target,
     ui: &Ui,
 ) -> anyhow::Result<Exit> {
     let program = Program::read()?;
-    let proposal = Proposal::make(bundle, &target.host, &program)?;
+    let choices = Choices { program: program.content(), gpus };
+    let proposal = Proposal::make(bundle, &target.host, &choices)?;
     show(&proposal, ui);
     if proposal.rehearsal.plan.steps().next().is_some() {
         consent.ask(ui, "Carry out this plan?")?;
@@ -52,7 +61,7 @@ fn from_bundle(
     needs(bytes, &proposal.rehearsal.changes).check(&target.host)?;
 
     let mut machine = target.open_machine()?;
-    let plan = settle_on(&machine, &proposal, &program)?;
+    let plan = settle_on(&machine, &proposal, &choices)?;
     put_in_store(&mut machine, &proposal, &program, ui)?;
     carry_out(machine, &plan, &proposal.candidate, ui)
 }
@@ -66,13 +75,13 @@ fn show(proposal: &Proposal, ui: &Ui) {
 /// The plan to carry out, now that nobody else can change the host any more.
 ///
 /// That is the one which was shown, or the rest of the same bundle's if one was interrupted.
-fn settle_on(machine: &Machine, proposal: &Proposal, program: &Program) -> anyhow::Result<Plan> {
+fn settle_on(machine: &Machine, proposal: &Proposal, choices: &Choices) -> anyhow::Result<Plan> {
     match machine.pending()? {
         Pending::Revert(tx) => Err(ApplyError::Reverting(tx.id).into()),
         Pending::Apply { tx, plan } if tx.new.bundle == proposal.bundle.digest() => Ok(plan),
         Pending::Apply { tx, .. } => Err(ApplyError::Unfinished(tx.id).into()),
         Pending::Nothing => {
-            let plan = make_plan(&proposal.bundle, machine.look(), program)?;
+            let plan = make_plan(&proposal.bundle, machine.look(), choices)?;
             let changes = rehearse(&plan, machine.look())?.changes;
             let unchanged = plan == proposal.plan && changes == proposal.rehearsal.changes;
             if unchanged { Ok(plan) } else { Err(Refused::Changed.into()) }

@@ -5,6 +5,7 @@ use super::bundle::{BundleArg, title};
 use super::print_json;
 use crate::cli::{Exit, Target};
 use crate::facts::{Serials, inventory};
+use crate::gpus::GpuChoice;
 use crate::host::Look;
 use crate::host::real::Program;
 use crate::journal::Change;
@@ -21,6 +22,8 @@ use crate::ui::{Tone, Ui, printable};
 pub(crate) struct Plan {
     #[command(flatten)]
     bundle: BundleArg,
+    #[command(flatten)]
+    gpus: GpuChoice,
     /// Print the plan as a JSON document.
     #[arg(long, conflicts_with = "explain")]
     json: bool,
@@ -31,8 +34,8 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn run(self, target: &Target, ui: &Ui) -> anyhow::Result<Exit> {
-        let program = Program::read()?;
-        let proposal = Proposal::make(&self.bundle, &target.host, &program)?;
+        let choices = Choices { program: Program::read()?.content(), gpus: self.gpus };
+        let proposal = Proposal::make(&self.bundle, &target.host, &choices)?;
         if self.json {
             print_json(ui, &proposal.document())?;
         } else {
@@ -72,11 +75,11 @@ impl Proposal {
     pub(super) fn make(
         bundle: &BundleArg,
         look: &dyn Look,
-        program: &Program,
+        choices: &Choices,
     ) -> anyhow::Result<Self> {
         let (policy, bundle) = bundle.open(look)?;
         let candidate = admit(&policy, &Floors::load(look)?, &bundle)?;
-        let plan = make_plan(&bundle, look, program)?;
+        let plan = make_plan(&bundle, look, choices)?;
         let rehearsal = rehearse(&plan, look)?;
         Ok(Self { bundle, candidate, plan, rehearsal })
     }
@@ -125,14 +128,14 @@ impl Proposal {
     }
 }
 
-/// What the host would have to become, from the bundle, the facts and this program.
+/// What the host would have to become, from the bundle, the facts and the choices.
 pub(super) fn make_plan(
     bundle: &Bundle<Verified>,
     look: &dyn Look,
-    program: &Program,
+    choices: &Choices,
 ) -> Result<plan::Plan, plan::Unsuitable> {
     let facts = inventory(look, Serials::LeaveOut);
-    plan::plan(bundle.manifest(), &facts, &Choices { program: program.content() })
+    plan::plan(bundle.manifest(), &facts, choices)
 }
 
 #[derive(Serialize)]

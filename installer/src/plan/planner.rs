@@ -1,17 +1,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use vgpu_manifest::inventory::Inventory;
-use vgpu_manifest::platform::{BootLoader, CpuVendor};
+use vgpu_manifest::platform::{BootLoader, CpuVendor, KernelSeries};
 use vgpu_manifest::{
-    HostPath, Iommu, ItemName, KernelWord, Manifest, Mode, ParseTextError, UnitName,
+    HostPath, Iommu, ItemName, KernelWord, Manifest, Mode, ModuleName, ParseTextError, UnitName,
 };
 
 use super::Plan;
+use crate::gpus::{GpuChoice, Slot, Unavailable, isolate};
 use crate::host::Content;
 use crate::state;
 use crate::step::{
-    InstallSelf, InstallUnit, KernelCommandLine, LoadModules, ModprobeOptions, PlaceItem, Step,
-    UnitDropIn,
+    HandToGuests, HeldForGuests, InstallSelf, InstallUnit, KernelCommandLine, LoadModules,
+    ModprobeOptions, PlaceItem, Step, UnitDropIn,
 };
 
 /// What is for the operator to choose, and for the program to know of itself.
@@ -19,6 +20,8 @@ use crate::step::{
 pub struct Choices {
     /// What this very program is, as it was staged.
     pub program: Content,
+    /// What the operator has said of the host's GPUs.
+    pub gpus: GpuChoice,
 }
 
 /// The host cannot become what the bundle asks for.
@@ -53,6 +56,9 @@ pub enum Unsuitable {
     /// A template has no instance to start.
     #[error("the bundle asks to enable {0}, which is a template; name an instance of it")]
     Template(UnitName),
+    /// A GPU cannot be had in the way that the operator has asked for.
+    #[error(transparent)]
+    Gpu(#[from] Unavailable),
     /// A word of ours is not one: a mistake in this program.
     #[error(transparent)]
     Word(#[from] ParseTextError),
@@ -65,11 +71,16 @@ pub fn plan(manifest: &Manifest, facts: &Inventory, choices: &Choices) -> Result
     let mut steps = vec![Step::InstallSelf(InstallSelf { content: choices.program })];
     steps.extend(files(manifest)?);
     let wants = &manifest.wants;
-    if !wants.modules.is_empty() {
-        steps.push(Step::LoadModules(LoadModules { modules: wants.modules.clone() }));
+    let slots = isolate(facts, &choices.gpus)?;
+    let modules = modules(manifest, facts, &slots)?;
+    if !modules.is_empty() {
+        steps.push(Step::LoadModules(LoadModules { modules }));
     }
     if !wants.modprobe.is_empty() {
         steps.push(Step::ModprobeOptions(ModprobeOptions { lines: wants.modprobe.clone() }));
+    }
+    if !slots.is_empty() {
+        steps.push(Step::HandToGuests(HandToGuests { slots: slots.clone() }));
     }
     steps.extend(units(manifest)?);
     let words = kernel_words(manifest, facts)?;
@@ -77,7 +88,39 @@ pub fn plan(manifest: &Manifest, facts: &Inventory, choices: &Choices) -> Result
         let loaders = loaders(facts)?;
         steps.push(Step::KernelCommandLine(KernelCommandLine { words, loaders }));
     }
-    Ok(Plan::new(steps, Vec::new()))
+    let mut later = Vec::new();
+    if !slots.is_empty() {
+        later.push(Step::HeldForGuests(HeldForGuests { slots }));
+    }
+    Ok(Plan::new(steps, later))
+}
+
+/// The modules to load at boot: what the bundle names, and what GPUs for guests need.
+///
+/// `vfio_virqfd` has been a part of `vfio` since Linux 6.2, and a module that is not there makes
+/// systemd's unit fail at every boot.
+fn modules(
+    manifest: &Manifest,
+    facts: &Inventory,
+    slots: &[Slot],
+) -> Result<Vec<ModuleName>, Unsuitable> {
+    let for_guests: &[&str] = if slots.is_empty() {
+        &[]
+    } else {
+        &["vfio", "vfio_iommu_type1", "vfio_pci", "vfio_virqfd"]
+    };
+    let mut modules = manifest.wants.modules.clone();
+    for name in for_guests {
+        let module: ModuleName = name.parse()?;
+        if !modules.contains(&module) {
+            modules.push(module);
+        }
+    }
+    let boots = facts.kernels.pinned.as_ref().or(facts.kernels.running.as_ref());
+    if boots.is_some_and(|kernel| kernel.series() >= KernelSeries::new(6, 2)) {
+        modules.retain(|module| module.as_str() != "vfio_virqfd");
+    }
+    Ok(modules)
 }
 
 fn content(manifest: &Manifest, name: &ItemName) -> Result<Content, Unsuitable> {

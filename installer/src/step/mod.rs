@@ -1,5 +1,6 @@
 //! The things a plan can be made of.
 
+mod hand_to_guests;
 mod install_self;
 mod install_unit;
 mod kernel_command_line;
@@ -9,6 +10,7 @@ mod place_file;
 mod place_item;
 mod unit_drop_in;
 
+pub use self::hand_to_guests::{HandToGuests, HeldForGuests};
 pub use self::install_self::InstallSelf;
 pub use self::install_unit::InstallUnit;
 pub use self::kernel_command_line::KernelCommandLine;
@@ -47,6 +49,10 @@ pub enum Step {
     InstallUnit(InstallUnit),
     /// Add to a systemd unit that is there.
     UnitDropIn(UnitDropIn),
+    /// Keep GPUs for guests.
+    HandToGuests(HandToGuests),
+    /// See that GPUs are kept for guests.
+    HeldForGuests(HeldForGuests),
 }
 
 impl Step {
@@ -85,6 +91,8 @@ impl Step {
             Self::ModprobeOptions(step) => step,
             Self::InstallUnit(step) => step,
             Self::UnitDropIn(step) => step,
+            Self::HandToGuests(step) => step,
+            Self::HeldForGuests(step) => step,
         }
     }
 }
@@ -109,6 +117,11 @@ pub enum StepError {
     /// A change could not be made.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// GPUs that guests were to have are not free for them.
+    #[error(
+        "after the reboot {0}, instead of vfio-pci; `vgpu-installer revert` takes the settings back, `dmesg` says who was first"
+    )]
+    NotHeld(String),
     /// The kernel's command line cannot be edited safely.
     #[error(
         "{path} has no word `root=`, so the host would not boot by it; write the full command line there first"

@@ -135,6 +135,12 @@ pub enum Function {
     OtherDisplay,
     /// A bridge, which belongs to no guest and hinders none.
     Bridge,
+    /// A controller of disks.
+    Storage,
+    /// A network card.
+    Network,
+    /// A USB controller.
+    Usb,
     /// Anything else.
     Other,
 }
@@ -154,6 +160,9 @@ impl PciClass {
             0x0302 => Function::Gpu3d,
             0x0301 | 0x0303..=0x03ff => Function::OtherDisplay,
             0x0600..=0x06ff => Function::Bridge,
+            0x0100..=0x01ff => Function::Storage,
+            0x0200..=0x02ff => Function::Network,
+            0x0c03 => Function::Usb,
             _ => Function::Other,
         }
     }
@@ -196,6 +205,9 @@ mod tests {
         assert_eq!(function("038000"), Function::OtherDisplay);
         assert_eq!(function("060400"), Function::Bridge);
         assert_eq!(function("040300"), Function::Other);
+        assert_eq!(function("010802"), Function::Storage);
+        assert_eq!(function("020000"), Function::Network);
+        assert_eq!(function("0c0330"), Function::Usb);
         for bad in ["", "0302", "0x030200", "03020g", "1030200", "+30200", "03020A"] {
             assert!(bad.parse::<PciClass>().is_err(), "{bad:?}");
         }

@@ -1,4 +1,4 @@
-use vgpu_manifest::inventory::{Inventory, LoaderEvidence, LoaderSign};
+use vgpu_manifest::inventory::{Gpu, Inventory, LoaderEvidence, LoaderSign};
 use vgpu_manifest::platform::CpuVendor;
 use vgpu_manifest::{
     BundleName, FORMAT, Item, ItemFields, ItemMode, Manifest, Origin as From, ProgramVersion, Wants,
@@ -6,6 +6,7 @@ use vgpu_manifest::{
 
 use super::*;
 use crate::facts::{Serials, inventory};
+use crate::gpus::{GpuChoice, Which};
 
 fn item(name: &str) -> Item {
     let fields = ItemFields {
@@ -51,10 +52,57 @@ fn facts(vendor: CpuVendor, loader: Option<BootLoader>) -> Inventory {
 }
 
 fn made(wants: &str, facts: &Inventory) -> Result<Vec<String>, String> {
-    let choices = Choices { program: Content::of(b"me") };
-    let plan = plan(&manifest(wants), facts, &choices).map_err(|error| error.to_string())?;
+    let plan = made_for(wants, facts, GpuChoice::default())?;
     assert_eq!(plan.after_reboot, []);
     Ok(plan.before_reboot.iter().map(Step::summary).collect())
+}
+
+fn made_for(wants: &str, facts: &Inventory, gpus: GpuChoice) -> Result<Plan, String> {
+    let choices = Choices { program: Content::of(b"me"), gpus };
+    plan(&manifest(wants), facts, &choices).map_err(|error| error.to_string())
+}
+
+fn gpu(address: &str) -> Gpu {
+    Gpu {
+        address: address.parse().unwrap(),
+        id: "10de:1eb8".parse().unwrap(),
+        class: "030200".parse().unwrap(),
+        driver: None,
+        iommu_group: None,
+        boot_display: false,
+        bars: Vec::new(),
+        sr_iov: None,
+        vgpu: None,
+    }
+}
+
+#[test]
+fn a_gpu_for_a_guest_is_taken_by_address_and_looked_at_after_the_reboot() {
+    let mut facts = facts(CpuVendor::Amd, Some(BootLoader::Grub));
+    facts.gpus = vec![gpu("0000:41:00.0"), gpu("0000:81:00.0")];
+    let choice = GpuChoice {
+        vgpu: vec!["0000:81:00.0".parse().unwrap()],
+        passthrough: vec![Which::Others],
+        give_up: Vec::new(),
+    };
+    for (kernel, modules) in [
+        ("5.15.158-2-pve", "vfio, vfio_iommu_type1, vfio_pci, vfio_virqfd"),
+        ("6.2.16-20-pve", "vfio, vfio_iommu_type1, vfio_pci"),
+    ] {
+        facts.kernels.running = Some(kernel.parse().unwrap());
+        let plan = made_for("{}", &facts, choice.clone()).unwrap();
+        let said = |steps: &[Step]| steps.iter().map(Step::summary).collect::<Vec<_>>();
+        assert_eq!(
+            said(&plan.before_reboot)[1..],
+            [
+                format!("load at boot: {modules}"),
+                "keep the host's drivers away from 0000:41:00.0".to_owned()
+            ]
+        );
+        assert_eq!(said(&plan.after_reboot), ["see that vfio-pci keeps 0000:41:00.0 for guests"]);
+    }
+    let nowhere = GpuChoice { vgpu: vec!["0000:99:00.0".parse().unwrap()], ..GpuChoice::default() };
+    assert!(made_for("{}", &facts, nowhere).unwrap_err().contains("there is no GPU at"));
 }
 
 #[test]

@@ -1,0 +1,98 @@
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use vgpu_manifest::ParseTextError;
+use vgpu_manifest::inventory::Gpu;
+use vgpu_manifest::platform::{PciAddress, PciId};
+
+/// What the operator has said of the host's GPUs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
+pub struct GpuChoice {
+    /// A GPU that shall serve vGPUs, by its address; all that the bundle is for if none is named.
+    #[arg(long, value_name = "ADDRESS")]
+    pub vgpu: Vec<PciAddress>,
+    /// A GPU to hand to guests as it is, by its address; `others` for all of NVIDIA's that do not
+    /// serve vGPUs.
+    #[arg(long, value_name = "ADDRESS")]
+    pub passthrough: Vec<Which>,
+    /// A device that the host may lose although it seems to need it, because it is in the IOMMU
+    /// group of a GPU that is handed to a guest.
+    #[arg(long, value_name = "ADDRESS")]
+    pub give_up: Vec<PciAddress>,
+}
+
+/// Which GPUs are to be handed to guests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// This one.
+    At(PciAddress),
+    /// All that do not serve vGPUs.
+    Others,
+}
+
+/// It is neither an address nor the word for all others.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}, or `others`")]
+pub struct ParseWhichError(ParseTextError);
+
+impl FromStr for Which {
+    type Err = ParseWhichError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "others" => Ok(Self::Others),
+            address => address.parse().map(Self::At).map_err(ParseWhichError),
+        }
+    }
+}
+
+impl GpuChoice {
+    /// Whether a GPU of NVIDIA's is one that the operator wants vGPUs of, or has left open.
+    #[must_use]
+    pub fn may_serve(&self, address: PciAddress) -> bool {
+        let given_away = self.passthrough.contains(&Which::At(address));
+        !given_away && (self.vgpu.is_empty() || self.vgpu.contains(&address))
+    }
+
+    /// The addresses of the GPUs that are to be handed to guests, in ascending order.
+    #[must_use]
+    pub fn given_away(&self, gpus: &[Gpu]) -> BTreeSet<PciAddress> {
+        let mut addresses = BTreeSet::new();
+        for which in &self.passthrough {
+            match which {
+                Which::At(address) => {
+                    addresses.insert(*address);
+                }
+                Which::Others => {
+                    let nvidia = gpus.iter().filter(|gpu| gpu.id.vendor() == PciId::NVIDIA);
+                    let others = nvidia.filter(|gpu| !self.vgpu.contains(&gpu.address));
+                    addresses.extend(others.map(|gpu| gpu.address));
+                }
+            }
+        }
+        addresses
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gpu_is_named_by_its_address_or_is_one_of_the_others() {
+        assert_eq!("others".parse(), Ok(Which::Others));
+        let address = "0000:81:00.0".parse().unwrap();
+        assert_eq!("0000:81:00.0".parse(), Ok(Which::At(address)));
+        let error = "other".parse::<Which>().unwrap_err().to_string();
+        assert!(error.ends_with("or `others`"), "{error}");
+    }
+
+    #[test]
+    fn what_is_given_away_does_not_serve() {
+        let [a, b]: [PciAddress; 2] = ["0000:41:00.0", "0000:81:00.0"].map(|a| a.parse().unwrap());
+        let open = GpuChoice { passthrough: vec![Which::At(a)], ..GpuChoice::default() };
+        assert!(!open.may_serve(a) && open.may_serve(b));
+        let named = GpuChoice { vgpu: vec![a], ..GpuChoice::default() };
+        assert!(named.may_serve(a) && !named.may_serve(b));
+    }
+}
