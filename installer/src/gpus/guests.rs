@@ -70,8 +70,8 @@ pub fn refuse_if_used<'g>(
     for gpu in gpus {
         let parts = gpu.sr_iov.iter().flat_map(|sr_iov| &sr_iov.functions);
         let parts: BTreeSet<_> = parts.map(|part| part.address).chain([gpu.address]).collect();
-        let users = guests.iter().filter(|guest| !guest.devices.is_disjoint(&parts));
-        uses.extend(users.map(|guest| (gpu.address, guest.clone())));
+        let of_it = guests.iter().filter(|guest| !guest.devices.is_disjoint(&parts));
+        uses.extend(of_it.map(|guest| (gpu.address, guest.clone())));
     }
     if uses.is_empty() { Ok(()) } else { Err(InUse::Guests(uses)) }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use vgpu_manifest::inventory::{Function, GroupMember, Inventory};
+use vgpu_manifest::inventory::{Function, GroupMember, Inventory, Name};
 use vgpu_manifest::platform::PciAddress;
 
 use super::GpuChoice;
@@ -95,7 +95,7 @@ fn list(addresses: &[PciAddress]) -> String {
 
 fn members(members: &[GroupMember]) -> String {
     let member = |member: &GroupMember| {
-        let driver = member.driver.as_ref().map_or("no driver", |driver| driver.as_str());
+        let driver = member.driver.as_ref().map_or("no driver", Name::as_str);
         let GroupMember { address, id, .. } = member;
         format!("{} {address} ({id}, {driver})", word(member.class.function()))
     };
@@ -170,7 +170,7 @@ fn check_group(
 /// Whether a driver of the host works with it. Bridges are never handed on, and what waits for a
 /// guest already is in nobody's use.
 fn is_in_use(member: &GroupMember) -> bool {
-    let driver = member.driver.as_ref().map(|driver| driver.as_str());
+    let driver = member.driver.as_ref().map(Name::as_str);
     member.class.function() != Function::Bridge && driver.is_some_and(|name| name != "vfio-pci")
 }
 

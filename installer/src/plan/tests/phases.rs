@@ -1,7 +1,9 @@
 //! Plans that go on after a reboot, and plans that meet other plans.
 
 use super::*;
+use crate::gpus::Slot;
 use crate::journal::{Log as _, RevertError, TxId, TxState, revert};
+use crate::step::{HandToGuests, HeldForGuests};
 
 fn two_phases() -> Plan {
     let modprobe = Step::ModprobeOptions(ModprobeOptions {
@@ -27,6 +29,27 @@ fn the_second_phase_waits_for_another_boot() {
     assert_eq!(world.log.transactions().unwrap()[0].state, TxState::Applied);
     assert_eq!(world.revert().unwrap(), []);
     assert_eq!(world.host.picture(&[]), host().picture(&[]));
+}
+
+#[test]
+fn a_gpu_for_a_guest_must_really_be_free_for_it_after_the_reboot() {
+    let slots = vec![Slot::of("0000:41:00.0".parse().unwrap())];
+    let hand = Step::HandToGuests(HandToGuests { slots: slots.clone() });
+    let plan = Plan::new(vec![hand], vec![Step::HeldForGuests(HeldForGuests { slots })]);
+    let mut world = World::new(&host());
+    assert_eq!(carry_out(&mut world, &plan).unwrap().reboot, Reboot::NeededToContinue);
+    assert!(world.host.ran.contains(&"update-initramfs -u -k all".to_owned()));
+
+    let rebooted = Origin { boot: BootId("second".to_owned()), ..origin() };
+    let mut driven_by = |driver: &str| {
+        let target = format!("../../../../bus/pci/drivers/{driver}");
+        let link = Node::Link { target, uid: 0, gid: 0 };
+        world.host.place_node("/sys/bus/pci/devices/0000:41:00.0/driver", link, &[]);
+        apply(&mut world.host, &mut world.log, &rebooted, &plan, &mut |_| {})
+    };
+    let error = driven_by("nvidia").unwrap_err().to_string();
+    assert!(error.contains("0000:41:00.0 has nvidia, instead of vfio-pci"), "{error}");
+    assert_eq!(driven_by("vfio-pci").unwrap().reboot, Reboot::NotNeeded);
 }
 
 #[test]
