@@ -165,6 +165,7 @@ impl Part {
             Origin::Folder => "a folder",
             Origin::Bundler => "the bundler",
             Origin::Url { url } => url,
+            Origin::Image { reference } => reference.as_str(),
         };
         [
             ("mode", format!("{:04o}", self.mode.bits())),

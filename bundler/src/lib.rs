@@ -19,6 +19,7 @@ mod driver;
 mod exit;
 mod fetch;
 mod headers;
+mod image;
 mod lock;
 mod net;
 mod options;

@@ -22,34 +22,87 @@ pub struct ImageRecord {
     pub original: Option<Digest>,
 }
 
+impl ImageRecord {
+    /// The digest by which the registry knows the manifest.
+    #[must_use]
+    pub fn in_registry(&self) -> Digest {
+        self.original.unwrap_or(self.digest)
+    }
+}
+
 text! {
     /// What an image is called, with its registry: `registry.example/team/dls:2.0.3`.
     ImageReference,
     "the name of a container image",
     "a registry, a path and a tag, as `registry.example/team/dls:2.0.3`, at most 255 bytes",
-    is_reference
+    |text| text.len() <= 255 && split(text).is_some_and(|parts| parts.follow_the_grammar())
 }
 
-fn is_reference(text: &str) -> bool {
-    let Some((registry, rest)) = text.split_once('/') else { return false };
-    let Some((path, tag)) = rest.rsplit_once(':') else { return false };
-    let host = |b: u8| b.is_ascii_alphanumeric() || b".-:".contains(&b);
-    let part = |part: &str| {
-        let ends = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-        ends(part.bytes().next())
-            && ends(part.bytes().last())
-            && part
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
+impl ImageReference {
+    /// The registry, with its port if that is named: `registry.example`.
+    #[must_use]
+    pub fn registry(&self) -> &str {
+        split(self.as_str()).map_or("", |parts| parts.registry)
+    }
+
+    /// The path in the registry: `team/dls`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        split(self.as_str()).map_or("", |parts| parts.path)
+    }
+
+    /// The tag: `2.0.3`.
+    #[must_use]
+    pub fn tag(&self) -> &str {
+        split(self.as_str()).map_or("", |parts| parts.tag)
+    }
+}
+
+struct Parts<'t> {
+    registry: &'t str,
+    path: &'t str,
+    tag: &'t str,
+}
+
+fn split(text: &str) -> Option<Parts<'_>> {
+    let (registry, rest) = text.split_once('/')?;
+    let (path, tag) = rest.rsplit_once(':')?;
+    Some(Parts { registry, path, tag })
+}
+
+impl Parts<'_> {
+    fn follow_the_grammar(&self) -> bool {
+        let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        is_registry(self.registry)
+            && self.path.split('/').all(is_part)
+            && self.tag.len() <= 128
+            && self.tag.bytes().next().is_some_and(word)
+            && self.tag.bytes().all(|b| word(b) || b".-".contains(&b))
+    }
+}
+
+/// Whether a text names a registry: a host with a dot or a port, or `localhost`.
+///
+/// Engines take anything else before the first `/` for a part of the path, and the registry for
+/// one that they were configured with.
+#[must_use]
+pub fn is_registry(text: &str) -> bool {
+    let (host, port) = match text.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (text, None),
     };
-    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-    text.len() <= 255
-        && registry.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
-        && registry.bytes().all(host)
-        && path.split('/').all(part)
-        && tag.len() <= 128
-        && tag.bytes().next().is_some_and(word)
-        && tag.bytes().all(|b| word(b) || b".-".contains(&b))
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|number| number.to_string() == port);
+    host.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
+        && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b))
+        && port.is_none_or(is_port)
+        && (port.is_some() || host.contains('.') || host == "localhost")
+}
+
+fn is_part(part: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    part.bytes().next().is_some_and(inner)
+        && part.bytes().last().is_some_and(inner)
+        && part.bytes().all(|b| inner(b) || b"._-".contains(&b))
 }
 
 #[cfg(test)]
@@ -58,8 +111,14 @@ mod tests {
 
     #[test]
     fn a_reference_names_registry_path_and_tag() {
-        for good in ["registry.example/dls:2.0.3", "127.0.0.1:5000/a/b-c:latest"] {
-            assert!(good.parse::<ImageReference>().is_ok(), "{good}");
+        let good = [
+            ("registry.example/dls:2.0.3", ["registry.example", "dls", "2.0.3"]),
+            ("127.0.0.1:5000/a/b-c:latest", ["127.0.0.1:5000", "a/b-c", "latest"]),
+            ("localhost/a:_1", ["localhost", "a", "_1"]),
+        ];
+        for (text, parts) in good {
+            let reference: ImageReference = text.parse().unwrap();
+            assert_eq!([reference.registry(), reference.path(), reference.tag()], parts);
         }
         for bad in [
             "",
@@ -71,6 +130,11 @@ mod tests {
             "registry.example/a:-1",
             "registry.example/../a:1",
             "registry.example/a:1\n",
+            "registry.example:/a:1",
+            "registry.example:70000/a:1",
+            "registry.example:5000:5000/a:1",
+            "user@registry.example/a:1",
+            "team/dls:1",
             "/a:1",
         ] {
             assert!(bad.parse::<ImageReference>().is_err(), "{bad}");
@@ -79,15 +143,20 @@ mod tests {
 
     #[test]
     fn a_record_has_one_spelling_in_json_and_in_toml() {
+        let [digest, other] = [Digest::of(b"a"), Digest::of(b"b")];
         let record = ImageRecord {
             item: "licensing/dls.tar".parse().unwrap(),
             reference: "registry.example/dls:2.0.3".parse().unwrap(),
-            digest: Digest::of(b"a"),
+            digest,
             original: None,
         };
-        let json = serde_json::to_string(&record).unwrap();
-        assert_eq!(serde_json::from_str::<ImageRecord>(&json).unwrap(), record);
-        let toml = toml::to_string(&record).unwrap();
-        assert_eq!(toml::from_str::<ImageRecord>(&toml).unwrap(), record);
+        let rewritten = ImageRecord { original: Some(other), ..record.clone() };
+        assert_eq!([record.in_registry(), rewritten.in_registry()], [digest, other]);
+        for record in [record, rewritten] {
+            let json = serde_json::to_string(&record).unwrap();
+            assert_eq!(serde_json::from_str::<ImageRecord>(&json).unwrap(), record);
+            let toml = toml::to_string(&record).unwrap();
+            assert_eq!(toml::from_str::<ImageRecord>(&toml).unwrap(), record);
+        }
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::database::MAX_DATABASE;
 use crate::driver::DriverRecord;
 use crate::headers::HeadersRecord;
-use crate::image::ImageRecord;
+use crate::image::{ImageRecord, ImageReference};
 use crate::limits::{MAX_ITEM, MAX_ITEMS};
 use crate::name::{NameCollision, check_distinct};
 use crate::object::{object, objects, some_object};
@@ -180,6 +180,11 @@ pub enum Origin {
     },
     /// The bundler itself, which has it built in.
     Bundler,
+    /// A container registry. The digests of what it gave are in the manifest's images.
+    Image {
+        /// What the image is called there.
+        reference: ImageReference,
+    },
 }
 
 /// [`Origin`] as it is read, like [`ContentFields`].
@@ -190,6 +195,7 @@ enum OriginFields {
     Folder {},
     Url { url: String },
     Bundler {},
+    Image { reference: ImageReference },
 }
 
 impl From<OriginFields> for Origin {
@@ -199,6 +205,7 @@ impl From<OriginFields> for Origin {
             OriginFields::Folder {} => Self::Folder,
             OriginFields::Url { url } => Self::Url { url },
             OriginFields::Bundler {} => Self::Bundler,
+            OriginFields::Image { reference } => Self::Image { reference },
         }
     }
 }
@@ -512,7 +519,9 @@ mod tests {
             assert!(serde_json::from_str::<Content>(&more).is_err(), "{more}");
         }
         let url = "https://mirror.example/a".to_owned();
-        for origin in [Origin::File, Origin::Folder, Origin::Url { url }, Origin::Bundler] {
+        let reference = "registry.example/dls:2.0.3".parse().unwrap();
+        let image = Origin::Image { reference };
+        for origin in [Origin::File, Origin::Folder, Origin::Url { url }, Origin::Bundler, image] {
             let json = serde_json::to_string(&origin).unwrap();
             assert_eq!(serde_json::from_str::<Origin>(&json).unwrap(), origin);
             let more = json.replacen('{', "{\"more\":1,", 1);

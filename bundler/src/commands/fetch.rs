@@ -9,6 +9,7 @@ use super::update::{all, sources};
 use crate::cache::CacheLock;
 use crate::driver;
 use crate::exit::Advise as _;
+use crate::image;
 use crate::lock::{Lock, LockedItem};
 use crate::options::{Network, NetworkArgs, Project, ProjectArgs};
 use crate::parallel::parallel;
@@ -94,5 +95,10 @@ fn ensure(sources: &Sources<'_>, lock: &Lock, item: &LockedItem) -> Result<(), S
     }
     let want =
         Expected { name, sha256: Some(*sha256), size: Some(*size), cap: ByteSize::new(*size) };
-    sources.obtain(&item.origin, want).map(drop)
+    match (&item.origin, lock.image_of(name, *sha256)) {
+        (Origin::Image(source), Some(record)) => {
+            image::pull_again(sources, source, want, record).map(drop)
+        }
+        (origin, _) => sources.obtain(origin, want).map(drop),
+    }
 }

@@ -4,6 +4,7 @@ use vgpu_keys::{Fingerprint, Principal};
 use vgpu_manifest::{Bundle, Content, Digest, Item, Manifest, Origin, Verified};
 
 use crate::driver;
+use crate::image;
 use crate::options::TrustArgs;
 use crate::size::ByteSize;
 use crate::ui::{print, print_json};
@@ -84,10 +85,11 @@ fn table(manifest: &Manifest) -> Vec<String> {
     };
     let mut lines = vec![String::new()];
     lines.extend(manifest.items.iter().map(row));
-    let drivers = driver::lines(&manifest.drivers);
-    if !drivers.is_empty() {
-        lines.push(String::new());
-        lines.extend(drivers);
+    for known in [driver::lines(&manifest.drivers), image::lines(&manifest.images)] {
+        if !known.is_empty() {
+            lines.push(String::new());
+            lines.extend(known);
+        }
     }
     let wants = wants::lines(&manifest.wants);
     if !wants.is_empty() {
@@ -105,6 +107,7 @@ fn describe(item: &Item) -> String {
         }
         (Content::Catalog, _) => "the catalogue".to_owned(),
         (Content::Plain, Origin::Url { url }) => url.clone(),
+        (Content::Plain, Origin::Image { .. }) => "container image".to_owned(),
         (Content::Plain, Origin::Bundler) => "made by the bundler".to_owned(),
         (Content::Plain, Origin::File | Origin::Folder) => "file".to_owned(),
     }

@@ -10,6 +10,7 @@ use crate::changes::{self, Outline};
 use crate::driver;
 use crate::fetch::Fetcher;
 use crate::headers;
+use crate::image;
 use crate::lock::{Found, Lock, Pin};
 use crate::options::{Network, NetworkArgs, Project, ProjectArgs, UnsuitableArgs};
 use crate::pack;
@@ -86,6 +87,7 @@ pub(super) fn relock(
     let found = Found {
         drivers: driver::records(&sources, entries, &mut pinned, previous.as_ref())?,
         headers: headers::records(entries, &pinned, previous.as_ref(), cache)?,
+        images: image::records(&sources, entries, &pinned, previous.as_ref())?,
         ..Found::default()
     };
     describe_drivers(context, cache, &found)?;
@@ -143,7 +145,7 @@ pub(super) fn sources<'s>(
         patience: network.patience,
         ui: &context.ui,
     };
-    Sources { fetcher, base: &project.base }
+    Sources { fetcher, base: &project.base, width: network.width }
 }
 
 /// What all entries are: what is `kept`, and otherwise what is found out, once for each source:

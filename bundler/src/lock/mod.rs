@@ -251,7 +251,12 @@ impl Lock {
         let item = self.items.iter().find(is_it)?;
         let fits = entry.sha256.is_none_or(|sha256| sha256 == item.sha256)
             && item.size <= entry.max_size.bytes();
-        let is_download = matches!(item.origin, Origin::Url { .. });
+        let is_download = match item.origin {
+            Origin::Url { .. } => true,
+            // The archive is ours, and another version of this program may write another one.
+            Origin::Image(_) => self.bundler == ProgramVersion::current(),
+            _ => false,
+        };
         let pin = Pin { size: item.size, sha256: item.sha256, content: item.content };
         (fits && is_download).then_some(pin)
     }
@@ -276,6 +281,13 @@ impl Lock {
         let record = self.drivers.iter().find(|record| record.item == *item)?;
         let locked = self.items.iter().find(|locked| locked.name == *item)?;
         (self.bundler == ProgramVersion::current()).then_some((record, locked))
+    }
+
+    /// What was found out about the image `item`, if it has these bytes.
+    #[must_use]
+    pub(crate) fn image_of(&self, item: &ItemName, sha256: Digest) -> Option<&ImageRecord> {
+        let same = self.has_item(item, sha256);
+        self.images.iter().find(|record| same && record.item == *item)
     }
 
     /// Whether there is an item of this name with these bytes.

@@ -1,10 +1,11 @@
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use reqwest::blocking;
+use reqwest::blocking::{self, Response};
 use reqwest::header::{self, HeaderMap, HeaderValue};
-use reqwest::redirect;
+use reqwest::{StatusCode, redirect};
 
+use super::introduce::{Again, Authorization, Introduce, Refusal};
 use super::{HttpUrl, NetError, Reply, Validator, tls};
 
 /// Makes requests. It keeps connections open, so one serves for a whole run.
@@ -13,7 +14,10 @@ pub(crate) struct Client {
     timeouts: Timeouts,
     proxy: Proxy,
     /// Made for the first request: most runs make none, and reading all certificates takes time.
-    http: OnceLock<Result<blocking::Client, String>>,
+    http: Arc<OnceLock<Result<blocking::Client, String>>>,
+    /// What to ask for, where a server has several forms of the same.
+    accept: Option<&'static str>,
+    introduce: Option<Arc<dyn Introduce>>,
 }
 
 /// How long to wait for a server.
@@ -55,7 +59,19 @@ const MAX_REDIRECTS: usize = 10;
 impl Client {
     /// A client that waits as long as `timeouts` says.
     pub(crate) fn new(timeouts: Timeouts, proxy: Proxy) -> Self {
-        Self { timeouts, proxy, http: OnceLock::new() }
+        Self { timeouts, proxy, http: Arc::default(), accept: None, introduce: None }
+    }
+
+    /// The same client, which says who asks where a server wants to know, and which of several
+    /// forms it `accept`s.
+    #[must_use]
+    pub(crate) fn introduced(
+        &self,
+        introduce: Arc<dyn Introduce>,
+        accept: Option<&'static str>,
+    ) -> Self {
+        let Self { timeouts, proxy, ref http, .. } = *self;
+        Self { timeouts, proxy, http: Arc::clone(http), accept, introduce: Some(introduce) }
     }
 
     fn http(&self) -> Result<&blocking::Client, NetError> {
@@ -86,17 +102,61 @@ impl Client {
 
     /// Ask for the content of `url`, or for the rest of it.
     pub(crate) fn get(&self, url: &HttpUrl, resume: Option<Resume<'_>>) -> Result<Reply, NetError> {
+        let say = |introduce: &Arc<dyn Introduce>| introduce.authorization(url);
+        let said = self.introduce.as_ref().and_then(say);
+        let mut response = self.send(url, resume, said.as_ref())?;
+        if let (Some(introduce), Some(challenges)) = (&self.introduce, challenges(url, &response)) {
+            let refusal = Refusal { url, said: said.as_ref(), challenges };
+            if introduce.refused(self, &refusal)? == Again::Yes {
+                response = self.send(url, resume, say(introduce).as_ref())?;
+            }
+        }
+        Reply::new(url, resume, response, self.timeouts.stall)
+    }
+
+    /// Ask for the content of `url`, and say this and nothing else.
+    pub(crate) fn ask(
+        &self,
+        url: &HttpUrl,
+        said: Option<&Authorization>,
+    ) -> Result<Reply, NetError> {
+        Reply::new(url, None, self.send(url, None, said)?, self.timeouts.stall)
+    }
+
+    fn send(
+        &self,
+        url: &HttpUrl,
+        resume: Option<Resume<'_>>,
+        said: Option<&Authorization>,
+    ) -> Result<Response, NetError> {
         let mut request = self.http()?.get(url.inner().clone());
+        if let Some(accept) = self.accept {
+            request = request.header(header::ACCEPT, accept);
+        }
+        if let Some(said) = said {
+            request = request.header(header::AUTHORIZATION, said.value());
+        }
         if let Some(Resume { from, validator }) = resume {
             request = request.header(header::RANGE, format!("bytes={from}-"));
             if let Some(validator) = validator {
                 request = request.header(header::IF_RANGE, validator.as_str());
             }
         }
-        let response =
-            request.send().map_err(|error| NetError::from_send(url, &error, self.timeouts))?;
-        Reply::new(url, resume, response, self.timeouts.stall)
+        request.send().map_err(|error| NetError::from_send(url, &error, self.timeouts))
     }
+}
+
+/// The most challenges that are looked at.
+const MAX_CHALLENGES: usize = 8;
+
+/// What the server wants to hear, if it wants to hear something, and is not another one that it
+/// has redirected to.
+fn challenges(url: &HttpUrl, response: &Response) -> Option<Vec<String>> {
+    let is_it = response.url().origin() == url.inner().origin();
+    let refuses = is_it && response.status() == StatusCode::UNAUTHORIZED;
+    let headers = response.headers().get_all(header::WWW_AUTHENTICATE).iter();
+    let texts = headers.filter_map(|value| value.to_str().ok()).take(MAX_CHALLENGES);
+    refuses.then(|| texts.map(ToOwned::to_owned).collect())
 }
 
 /// Follow a redirect, unless there were too many or it leads from a secure address to another.

@@ -5,9 +5,13 @@
 
 mod client;
 mod error;
+mod introduce;
 #[cfg(test)]
 #[path = "../../tests/support/liar.rs"]
 pub(crate) mod liar;
+#[cfg(test)]
+#[path = "../../tests/support/registry.rs"]
+pub(crate) mod registry;
 mod reply;
 #[cfg(test)]
 mod tests;
@@ -16,5 +20,6 @@ mod url;
 
 pub(crate) use self::client::{Client, Proxy, Resume, Timeouts};
 pub(crate) use self::error::{NetError, Retry};
+pub(crate) use self::introduce::{Again, Authorization, Introduce, Refusal};
 pub(crate) use self::reply::{Reply, Validator};
 pub(crate) use self::url::{HttpUrl, ParseUrlError};

@@ -28,6 +28,20 @@ impl HttpUrl {
         url.into()
     }
 
+    /// Is what comes from there safe from whoever is on the way?
+    #[must_use]
+    pub(crate) fn is_https(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
+    /// The same address with more in its query.
+    #[must_use]
+    pub(crate) fn with_query(&self, pairs: &[(&str, &str)]) -> Self {
+        let mut url = reqwest::Url::clone(&self.0);
+        url.query_pairs_mut().extend_pairs(pairs);
+        Self(Arc::new(url))
+    }
+
     /// For the library.
     pub(super) fn inner(&self) -> &reqwest::Url {
         &self.0

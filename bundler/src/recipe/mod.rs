@@ -3,6 +3,7 @@
 //! The order of the items is the order in which they stand in the file, whatever their kinds.
 
 mod driver;
+mod image;
 mod mirrors;
 mod raw;
 
@@ -220,6 +221,33 @@ mod tests {
         assert!(Recipe::parse(&format!("{two}driver = \"i.run\"\n")).is_ok());
         assert!(said(&format!("{two}driver = \"j.run\"\n")).contains("has no driver `j.run`"));
         assert!(said(&format!("{head}{guest}kind = \"x\"\n")).contains("duplicate key"));
+    }
+
+    #[test]
+    fn an_image_says_how_it_is_asked_for() {
+        let head = "[bundle]\nname = \"n\"\nchannel = \"c\"\n[[image]]\nname = \"dls.tar\"\n";
+        let parse = |rest: &str| Recipe::parse(&format!("{head}{rest}"));
+        let named = "image = \"registry.example/dls:2.0.3\"\n";
+        let usual = parse(named).unwrap();
+        let same = parse(&format!("{named}platform = \"linux/amd64\"\ntransport = \"https\"\n"));
+        assert_eq!(same.unwrap().digest(), usual.digest());
+        let plain = parse(&format!("{named}transport = \"plain-http\"\n")).unwrap();
+        assert_ne!(plain.digest(), usual.digest());
+        let cases = [
+            ("", "missing field `image`"),
+            ("image = \"dls:2.0.3\"", "does not begin with a registry"),
+            ("image = \"registry.example/dls\"", "neither a tag nor a digest"),
+            (&format!("{named}platform = \"amd64\""), "is not a platform"),
+            (&format!("{named}transport = \"http\""), "unknown variant `http`"),
+            (&format!("{named}mirror = [\"http://a.example\"]"), "is not a registry"),
+            (&format!("{named}sha256 = \"\""), "unknown field `sha256`"),
+        ];
+        for (rest, word) in cases {
+            let what = parse(rest).unwrap_err().what;
+            assert!(what.contains(word), "{rest}: {what}");
+        }
+        let what = Recipe::parse(&format!("{head}{named}").replace("dls.tar", "dls.tgz"));
+        assert!(what.unwrap_err().what.contains("must end in `.tar`"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use vgpu_manifest::verdict::Targets;
 use vgpu_manifest::{BundleName, Digest, ItemMode, ItemName, ParseTextError, Wants};
 
 use super::driver::{self, Driver, Patch};
+use super::image::Image;
 use super::mirrors::Mirrors;
 use super::{CATALOG, Entry, Fault, Role};
 use crate::size::ByteSize;
@@ -27,6 +28,8 @@ pub(super) struct Recipe {
     driver: Vec<Spanned<Driver>>,
     #[serde(default)]
     patch: Vec<Spanned<Patch>>,
+    #[serde(default)]
+    image: Vec<Spanned<Image>>,
     #[serde(default)]
     host: Option<Spanned<Wants>>,
     #[serde(default)]
@@ -73,7 +76,9 @@ impl Recipe {
     pub(super) fn check(self) -> Result<super::Recipe, Fault> {
         let files = self.file.into_iter().map(File::entry);
         let trees = self.tree.into_iter().map(Tree::entry);
-        let mut placed = files.chain(trees).collect::<Result<Vec<Placed>, Fault>>()?;
+        let images = self.image.into_iter().map(Image::placed);
+        let mut placed =
+            files.chain(trees).chain(images).collect::<Result<Vec<Placed>, Fault>>()?;
         placed.extend(driver::placed(self.driver, self.patch)?);
         placed.sort_by_key(|placed| placed.at);
         check_names(&placed)?;

@@ -6,6 +6,7 @@ mod path;
 mod tree;
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::time::SystemTime;
 
 use camino::Utf8Path;
@@ -17,6 +18,7 @@ pub(crate) use self::path::LocalPath;
 use crate::cache::CacheError;
 use crate::driver::RefusalError;
 use crate::fetch::{Download, FetchError, Fetcher};
+use crate::image::{self, ImageError, ImageName, ImageSource};
 use crate::net::HttpUrl;
 use crate::size::ByteSize;
 use crate::tree::TreeError;
@@ -48,6 +50,8 @@ pub(crate) enum Origin {
     },
     /// The catalogue that this program was built with.
     Catalog,
+    /// A container image of a registry, which becomes one archive.
+    Image(ImageSource),
 }
 
 /// What is expected of the bytes of an item.
@@ -79,6 +83,8 @@ pub(crate) struct Sources<'s> {
     pub(crate) fetcher: Fetcher<'s>,
     /// The folder at which relative paths start: that of the recipe.
     pub(crate) base: &'s Utf8Path,
+    /// How many downloads of one item run at the same time.
+    pub(crate) width: NonZeroUsize,
 }
 
 /// The bytes of an item could not be had.
@@ -137,6 +143,16 @@ pub(crate) enum SourceError {
     /// A driver cannot be taken out of its archive.
     #[error(transparent)]
     Driver(Box<RefusalError>),
+    /// A container image cannot be had.
+    #[error("cannot get the image `{image}` for item `{item}`")]
+    Image {
+        /// The item.
+        item: ItemName,
+        /// The image.
+        image: ImageName,
+        /// What went wrong.
+        source: Box<ImageError>,
+    },
     /// The cache failed.
     #[error("cannot put item `{item}` into the cache")]
     Cache {
@@ -145,6 +161,14 @@ pub(crate) enum SourceError {
         /// What went wrong.
         source: CacheError,
     },
+}
+
+impl SourceError {
+    /// The image of `source` cannot be had for `item`.
+    pub(crate) fn image(item: &ItemName, source: &ImageSource, error: ImageError) -> Self {
+        let (item, image) = (item.clone(), source.image.clone());
+        Self::Image { item, image, source: Box::new(error) }
+    }
 }
 
 impl Sources<'_> {
@@ -161,6 +185,10 @@ impl Sources<'_> {
             Origin::File { path } => self.file(path, want),
             Origin::Folder { path, exclude } => self.folder(path, exclude, want),
             Origin::Catalog => self.catalog(want),
+            Origin::Image(source) => match self.cached(want)? {
+                Some(measured) => Ok(Obtained { measured, content: Content::Plain }),
+                None => image::pull(self, source, want),
+            },
             Origin::Url { urls } => {
                 let Expected { name, sha256, size, cap } = want;
                 let download = Download { name: name.as_str(), mirrors: urls, sha256, size, cap };
@@ -190,6 +218,9 @@ impl Origin {
             Self::File { .. } => vgpu_manifest::Origin::File,
             Self::Folder { .. } => vgpu_manifest::Origin::Folder,
             Self::Catalog => vgpu_manifest::Origin::Bundler,
+            Self::Image(ImageSource { image, .. }) => {
+                vgpu_manifest::Origin::Image { reference: image.reference().clone() }
+            }
             // Which mirror served it is chance, and must not change the bundle.
             Self::Url { urls } => vgpu_manifest::Origin::Url {
                 url: urls.first().map(HttpUrl::public).unwrap_or_default(),
@@ -204,6 +235,7 @@ impl fmt::Display for Origin {
             Self::File { path } => write!(f, "{path}"),
             Self::Folder { path, .. } => write!(f, "{path}/"),
             Self::Catalog => f.write_str("this program"),
+            Self::Image(source) => source.image.fmt(f),
             Self::Url { urls } => urls.first().map_or(Ok(()), |url| url.fmt(f)),
         }
     }

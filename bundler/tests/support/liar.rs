@@ -237,7 +237,8 @@ impl Shared {
     }
 }
 
-fn send(out: &mut TcpStream, head: &str, body: &[u8]) -> std::io::Result<()> {
+/// Send head and body of an answer.
+pub(crate) fn send(out: &mut TcpStream, head: &str, body: &[u8]) -> std::io::Result<()> {
     write!(out, "{head}\r\nConnection: close\r\n\r\n")?;
     out.write_all(body)
 }
@@ -249,7 +250,7 @@ fn send_chunk(out: &mut TcpStream, piece: &[u8]) -> std::io::Result<()> {
 }
 
 /// The head of the request, which is left unread.
-fn peek_request(stream: &TcpStream) -> std::io::Result<String> {
+pub(crate) fn peek_request(stream: &TcpStream) -> std::io::Result<String> {
     let mut buf = vec![0; 8192];
     for _ in 0..500 {
         let n = stream.peek(&mut buf)?;
@@ -261,13 +262,15 @@ fn peek_request(stream: &TcpStream) -> std::io::Result<String> {
     Err(std::io::ErrorKind::TimedOut.into())
 }
 
-fn header(request: &str, name: &str) -> Option<String> {
+/// A header of the request.
+pub(crate) fn header(request: &str, name: &str) -> Option<String> {
     request.lines().find_map(|line| {
         let (key, value) = line.split_once(':')?;
         key.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
     })
 }
 
-fn range_of(request: &str) -> Option<u64> {
+/// The first byte that is asked for, if not all are.
+pub(crate) fn range_of(request: &str) -> Option<u64> {
     header(request, "range")?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
 }

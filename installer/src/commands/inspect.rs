@@ -76,6 +76,7 @@ fn line(item: &Item, width: usize) -> String {
         Origin::Folder => "a folder of the builder".to_owned(),
         Origin::Bundler => "the bundler itself".to_owned(),
         Origin::Url { url } => printable(url),
+        Origin::Image { reference } => format!("the image {reference}"),
     };
     let (name, size) = (item.name().as_str(), ByteSize(item.size()));
     format!("{name:width$}  {size:>10}  {mode}  {}{content}  {origin}", item.sha256())

@@ -1,0 +1,165 @@
+//! One image as one file: OCI's layout in an uncompressed tar archive, which Docker reads as well.
+//!
+//! Only files, in the order of their names, without a date or an owner: what is in the archive
+//! follows from the image and what it is called. Nothing is decompressed or compressed.
+
+use std::fs::File;
+use std::io::{self, Read};
+
+use tar::{EntryType, Header};
+use vgpu_manifest::image::ImageReference;
+use vgpu_manifest::{Digest, Hasher};
+
+use super::document::{Blob, Manifest};
+use super::written::{self, Index, LAYOUT, docker_manifest, member};
+use crate::cache::{Cache, CacheError, Incoming};
+
+/// An image that is all in the cache but for its manifest, and how it is to be packed.
+#[derive(Debug)]
+pub(super) struct Archive {
+    members: Vec<(String, Body)>,
+}
+
+#[derive(Debug)]
+enum Body {
+    Bytes(Vec<u8>),
+    Cached(Blob),
+}
+
+/// The archive could not be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum ArchiveError {
+    /// The cache fails, or what it has is damaged.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// The archive that is being made, or a content of it.
+    #[error("cannot pack the image")]
+    Io(#[from] io::Error),
+}
+
+const BLOCK: u64 = 512;
+
+impl Archive {
+    /// The archive of the image that is described by `manifest`, whose bytes in OCI's form are
+    /// `bytes`; `original` is the digest of what they were made from.
+    pub(super) fn new(
+        manifest: &Manifest,
+        bytes: Vec<u8>,
+        blobs: &[Blob],
+        reference: &ImageReference,
+        original: Option<Digest>,
+    ) -> serde_json::Result<Self> {
+        let own = Blob { digest: Digest::of(&bytes), size: bytes.len() as u64 };
+        let mut members = vec![
+            ("oci-layout".to_owned(), Body::Bytes(LAYOUT.to_vec())),
+            (INDEX.to_owned(), Body::Bytes(Index::new(own, reference, original).to_bytes()?)),
+            ("manifest.json".to_owned(), Body::Bytes(docker_manifest(manifest, reference)?)),
+            (member(own.digest), Body::Bytes(bytes)),
+        ];
+        let others = blobs.iter().filter(|blob| blob.digest != own.digest);
+        members.extend(others.map(|blob| (member(blob.digest), Body::Cached(*blob))));
+        members.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(Self { members })
+    }
+
+    /// How long it will be, in bytes; `u64::MAX` if that is more than a number can say.
+    pub(super) fn len(&self) -> u64 {
+        let end = 2 * BLOCK;
+        self.members.iter().fold(end, |len, (_, body)| {
+            let padded = body.len().checked_next_multiple_of(BLOCK);
+            padded.and_then(|padded| len.checked_add(padded + BLOCK)).unwrap_or(u64::MAX)
+        })
+    }
+
+    /// Write it. `progress` is told how many more bytes have been read.
+    pub(super) fn write(
+        &self,
+        cache: &Cache,
+        out: &mut Incoming<'_>,
+        progress: &dyn Fn(u64),
+    ) -> Result<(), ArchiveError> {
+        let mut tar = tar::Builder::new(out);
+        for (name, body) in &self.members {
+            let mut header = header(body.len());
+            match body {
+                Body::Bytes(bytes) => tar.append_data(&mut header, name, &**bytes)?,
+                Body::Cached(Blob { digest, size }) => {
+                    let file = cache.open_content(*digest)?;
+                    let mut content = Content::new(file, *size, progress);
+                    tar.append_data(&mut header, name, &mut content)?;
+                    if content.hasher.finish() != *digest {
+                        return Err(CacheError::Damaged(*digest).into());
+                    }
+                }
+            }
+        }
+        tar.into_inner()?;
+        Ok(())
+    }
+}
+
+impl Body {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Cached(blob) => blob.size,
+        }
+    }
+}
+
+fn header(size: u64) -> Header {
+    let mut header = Header::new_ustar();
+    header.set_entry_type(EntryType::Regular);
+    header.set_mode(0o644);
+    header.set_size(size);
+    header.set_mtime(0);
+    header.set_uid(0);
+    header.set_gid(0);
+    header
+}
+
+/// A content of the cache that is looked at again while it is copied: no digest says yet what
+/// comes out.
+struct Content<'p> {
+    file: io::Take<File>,
+    hasher: Hasher,
+    progress: &'p dyn Fn(u64),
+}
+
+impl<'p> Content<'p> {
+    /// Exactly `size` bytes: a file that is shorter or longer has another digest.
+    fn new(file: File, size: u64, progress: &'p dyn Fn(u64)) -> Self {
+        Self { file: file.take(size), hasher: Hasher::default(), progress }
+    }
+}
+
+impl Read for Content<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.file.read(buf)?;
+        self.hasher.update(&buf[..n]);
+        (self.progress)(n as u64);
+        Ok(n)
+    }
+}
+
+const INDEX: &str = "index.json";
+
+/// Far more than our own index has.
+const MAX_INDEX: u64 = 64 << 10;
+
+/// The digest of the manifest in an archive that we have written, and of what it was made from.
+pub(super) fn read_digests(file: File) -> io::Result<(Digest, Option<Digest>)> {
+    let mut archive = tar::Archive::new(file);
+    for entry in archive.entries_with_seek()? {
+        let entry = entry?;
+        if entry.path_bytes() != INDEX.as_bytes() {
+            continue;
+        }
+        let mut bytes = Vec::new();
+        entry.take(MAX_INDEX).read_to_end(&mut bytes)?;
+        let index: written::Index = serde_json::from_slice(&bytes)?;
+        return index.digests().ok_or_else(|| io::Error::other("its index has no digest"));
+    }
+    Err(io::Error::other("it has no `index.json`"))
+}

@@ -1,0 +1,136 @@
+use std::sync::{Mutex, PoisonError};
+
+use serde::Deserialize;
+
+use super::super::source::{ImageSource, Registry, Transport};
+use super::Credentials;
+use super::challenge::Challenge;
+use crate::net::{Again, Authorization, Client, HttpUrl, Introduce, NetError, Refusal, Reply};
+
+/// What is said to the registries of one image.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// What we want to be allowed.
+    scope: String,
+    transport: Transport,
+    accounts: Vec<Account>,
+}
+
+/// What one registry knows us by.
+#[derive(Debug)]
+struct Account {
+    /// What all its addresses begin with.
+    base: String,
+    credentials: Option<Credentials>,
+    /// What it has accepted, or may accept.
+    said: Mutex<Option<Authorization>>,
+}
+
+/// The answer of whoever gives out tokens. Both names are in use.
+#[derive(Deserialize)]
+struct Token {
+    #[serde(default)]
+    token: Option<String>,
+    #[serde(default)]
+    access_token: Option<String>,
+}
+
+/// Tokens are some kilobytes at most.
+const MAX_TOKEN: usize = 64 << 10;
+
+impl Session {
+    /// To pull the image of `source`, with these credentials for its registries.
+    pub(crate) fn new(
+        source: &ImageSource,
+        mut credentials: impl FnMut(&Registry) -> Option<Credentials>,
+    ) -> Self {
+        let accounts = source.registries().map(|registry| Account {
+            base: format!("{}/", registry.base(source.transport)),
+            credentials: credentials(&registry),
+            said: Mutex::default(),
+        });
+        Self {
+            scope: format!("repository:{}:pull", source.path()),
+            transport: source.transport,
+            accounts: accounts.collect(),
+        }
+    }
+
+    fn account(&self, url: &HttpUrl) -> Option<&Account> {
+        let url = String::from(url.clone());
+        self.accounts.iter().find(|account| url.starts_with(&account.base))
+    }
+
+    /// Get a token from where the challenge says.
+    fn token(
+        &self,
+        client: &Client,
+        account: &Account,
+        url: &HttpUrl,
+        challenge: &Challenge,
+    ) -> Result<Authorization, NetError> {
+        let wrong = |why| NetError::Protocol { url: url.clone(), why };
+        let realm = challenge.param("realm").unwrap_or_default();
+        let realm: HttpUrl =
+            realm.parse().map_err(|_| wrong("it does not say where to get a token"))?;
+        if !realm.is_https() && self.transport == Transport::Https {
+            return Err(wrong("it sends us for a token to an address that is not safe"));
+        }
+        let mut query = vec![("scope", self.scope.as_str())];
+        query.extend(challenge.param("service").map(|service| ("service", service)));
+        let basic = account.credentials.as_ref().and_then(Credentials::authorization);
+        let mut reply = client.ask(&realm.with_query(&query), basic.as_ref())?;
+        let bytes = read(&mut reply, &realm)?;
+        let wrong = |why| NetError::Protocol { url: realm.clone(), why };
+        let token: Token =
+            serde_json::from_slice(&bytes).map_err(|_| wrong("it does not answer with a token"))?;
+        let token = token.token.or(token.access_token).unwrap_or_default();
+        Authorization::bearer(&token).ok_or_else(|| wrong("it does not answer with a token"))
+    }
+}
+
+impl Introduce for Session {
+    fn authorization(&self, url: &HttpUrl) -> Option<Authorization> {
+        let said = self.account(url)?.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.clone()
+    }
+
+    fn refused(&self, client: &Client, refusal: &Refusal<'_>) -> Result<Again, NetError> {
+        let Some(account) = self.account(refusal.url) else { return Ok(Again::No) };
+        // One of the downloads gets the token, and the others wait for it.
+        let mut said = account.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.as_ref() != refusal.said {
+            return Ok(Again::Yes);
+        }
+        let challenges = refusal.challenges.iter().flat_map(|header| Challenge::all(header));
+        let challenges: Vec<Challenge> = challenges.collect();
+        let find = |scheme| challenges.iter().find(|challenge| challenge.scheme == scheme);
+        let next = if let Some(bearer) = find("bearer") {
+            Some(self.token(client, account, refusal.url, bearer)?)
+        } else if find("basic").is_some() {
+            account.credentials.as_ref().and_then(Credentials::authorization)
+        } else {
+            None
+        };
+        if next.is_none() || next == *said {
+            return Ok(Again::No);
+        }
+        *said = next;
+        Ok(Again::Yes)
+    }
+}
+
+/// All that comes, if it is not too much.
+fn read(reply: &mut Reply, url: &HttpUrl) -> Result<Vec<u8>, NetError> {
+    let (mut bytes, mut buf) = (Vec::new(), [0; 4096]);
+    loop {
+        match reply.read(&mut buf)? {
+            0 => return Ok(bytes),
+            n if bytes.len() + n > MAX_TOKEN => {
+                let why = "it answers with more than a token";
+                return Err(NetError::Protocol { url: url.clone(), why });
+            }
+            n => bytes.extend_from_slice(&buf[..n]),
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Reading what a registry says of an image.
+//!
+//! What a document is follows from its bytes alone, and never from what a server calls it: the
+//! bytes are what a lock pins. One that could be read as two things is refused.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use vgpu_manifest::Digest;
+
+use super::media::{self, Dialect, Kind, Layer, LayerType};
+use super::name::{parse_digest, shortened};
+use super::{Fault, Platform};
+
+/// The most bytes that a manifest, an index or a configuration may have: what registries take.
+pub(super) const MAX_DOCUMENT: u64 = 4 << 20;
+
+/// The most layers that an image may have: as many as the kernel's overlay can stack for Docker.
+pub(super) const MAX_LAYERS: usize = 127;
+
+/// What a registry has under a name or a digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Document {
+    /// Images for several platforms.
+    Index(Index),
+    /// An image.
+    Manifest(Manifest),
+}
+
+/// A content of a registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Blob {
+    /// Its SHA-256.
+    pub(super) digest: Digest,
+    /// Its length in bytes, as whoever names it says.
+    pub(super) size: u64,
+}
+
+/// What an image is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Manifest {
+    /// Its configuration.
+    pub(super) config: Blob,
+    /// Its layers, the lowest first.
+    pub(super) layers: Vec<(Blob, Layer)>,
+    /// Docker's, if anything in it is.
+    pub(super) dialect: Dialect,
+    /// What its maker has noted on it.
+    pub(super) annotations: BTreeMap<String, String>,
+}
+
+/// Images for several platforms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Index(Vec<Descriptor>);
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Raw {
+    #[serde(default)]
+    schema_version: Option<u64>,
+    #[serde(default)]
+    media_type: Option<String>,
+    #[serde(default)]
+    config: Option<Descriptor>,
+    #[serde(default)]
+    layers: Option<Vec<Descriptor>>,
+    #[serde(default)]
+    manifests: Option<Vec<Descriptor>>,
+    #[serde(default)]
+    fs_layers: Option<IgnoredAny>,
+    #[serde(default)]
+    annotations: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Descriptor {
+    media_type: String,
+    digest: String,
+    size: u64,
+    #[serde(default)]
+    platform: Option<DescribedPlatform>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct DescribedPlatform {
+    os: String,
+    architecture: String,
+    #[serde(default)]
+    variant: Option<String>,
+}
+
+impl Document {
+    /// Read a document.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Fault> {
+        let raw: Raw =
+            serde_json::from_slice(bytes).map_err(|error| Fault::Syntax(error.to_string()))?;
+        if raw.fs_layers.is_some() || raw.schema_version == Some(1) {
+            return Err(Fault::Schema1);
+        }
+        let said = raw.media_type.as_deref();
+        let kind = said.map(|text| Kind::of(text).ok_or_else(|| Fault::Type(shortened(text))));
+        match (raw.manifests, raw.config, raw.layers) {
+            (Some(manifests), None, None) => match kind.transpose()? {
+                Some(Kind::Index) | None => Ok(Self::Index(Index(manifests))),
+                Some(Kind::Manifest(_)) => Err(Fault::Ambiguous),
+            },
+            (None, Some(config), Some(layers)) => {
+                let dialect = match kind.transpose()? {
+                    Some(Kind::Manifest(dialect)) => dialect,
+                    None => Dialect::Oci,
+                    Some(Kind::Index) => return Err(Fault::Ambiguous),
+                };
+                let annotations = raw.annotations.unwrap_or_default();
+                Manifest::new(&config, &layers, dialect, annotations).map(Self::Manifest)
+            }
+            (Some(_), _, _) => Err(Fault::Ambiguous),
+            (None, _, _) => {
+                kind.transpose()?;
+                Err(Fault::Syntax("it names neither layers nor other manifests".to_owned()))
+            }
+        }
+    }
+}
+
+impl Descriptor {
+    fn blob(&self) -> Result<Blob, Fault> {
+        let digest =
+            parse_digest(&self.digest).map_err(|_| Fault::Digest(shortened(&self.digest)))?;
+        Ok(Blob { digest, size: self.size })
+    }
+}
+
+impl Manifest {
+    fn new(
+        config: &Descriptor,
+        layers: &[Descriptor],
+        mut dialect: Dialect,
+        annotations: BTreeMap<String, String>,
+    ) -> Result<Self, Fault> {
+        match media::config(&config.media_type) {
+            Some(Dialect::Oci) => {}
+            Some(Dialect::Docker) => dialect = Dialect::Docker,
+            None => return Err(Fault::ConfigType(shortened(&config.media_type))),
+        }
+        let config = config.blob()?;
+        if config.size > MAX_DOCUMENT {
+            return Err(Fault::LargeConfig(config.size));
+        }
+        let count = layers.len();
+        if count == 0 {
+            return Err(Fault::Empty);
+        }
+        if count > MAX_LAYERS {
+            return Err(Fault::TooManyLayers { count, max: MAX_LAYERS });
+        }
+        let mut taken = Vec::with_capacity(count);
+        for (at, layer) in (1..).zip(layers) {
+            match media::layer(&layer.media_type) {
+                LayerType::Known(kind, spoken) => {
+                    if spoken == Dialect::Docker {
+                        dialect = Dialect::Docker;
+                    }
+                    taken.push((layer.blob()?, kind));
+                }
+                LayerType::Foreign => return Err(Fault::Foreign(at)),
+                LayerType::Unknown => {
+                    let media_type = shortened(&layer.media_type);
+                    return Err(Fault::LayerType { at, media_type });
+                }
+            }
+        }
+        let manifest = Self { config, layers: taken, dialect, annotations };
+        manifest.distinct().map(drop)?;
+        Ok(manifest)
+    }
+
+    /// All that it is made of, each content once, in the order of their digests.
+    pub(super) fn distinct(&self) -> Result<Vec<Blob>, Fault> {
+        let mut sizes = BTreeMap::new();
+        for blob in std::iter::once(&self.config).chain(self.layers.iter().map(|(blob, _)| blob)) {
+            if sizes.insert(blob.digest, blob.size).is_some_and(|size| size != blob.size) {
+                return Err(Fault::TwoSizes(blob.digest));
+            }
+        }
+        Ok(sizes.into_iter().map(|(digest, size)| Blob { digest, size }).collect())
+    }
+}
+
+/// How many of the platforms that are there an error names.
+const SHOWN: usize = 8;
+
+impl Index {
+    /// The manifest of the image for `wanted`.
+    pub(super) fn choose(&self, wanted: &Platform) -> Result<Blob, Fault> {
+        let ranked = self.0.iter().filter_map(|entry| {
+            let DescribedPlatform { os, architecture, variant } = entry.platform.as_ref()?;
+            wanted.rank(os, architecture, variant.as_deref()).map(|rank| (rank, entry))
+        });
+        // The first of equals, as engines do.
+        let Some((_, entry)) = ranked.min_by_key(|(rank, _)| *rank) else {
+            let there = self.0.iter().filter_map(|entry| entry.platform.as_ref());
+            let there: Vec<String> = there.take(SHOWN).map(DescribedPlatform::shown).collect();
+            let there = if there.is_empty() { vec!["nothing".to_owned()] } else { there };
+            return Err(Fault::NoPlatform { wanted: wanted.clone(), there });
+        };
+        match Kind::of(&entry.media_type) {
+            Some(Kind::Manifest(_)) => entry.blob(),
+            Some(Kind::Index) => Err(Fault::Nested),
+            None => Err(Fault::Type(shortened(&entry.media_type))),
+        }
+    }
+}
+
+impl DescribedPlatform {
+    fn shown(&self) -> String {
+        let variant = self.variant.as_ref().map(|variant| format!("/{variant}"));
+        shortened(&format!("{}/{}{}", self.os, self.architecture, variant.unwrap_or_default()))
+    }
+}
+
+/// What of a configuration decides whether the image can be used at all.
+#[derive(Debug, Deserialize)]
+struct Config {
+    os: String,
+    architecture: String,
+    #[serde(default)]
+    variant: Option<String>,
+    rootfs: RootFs,
+}
+
+#[derive(Debug, Deserialize)]
+struct RootFs {
+    diff_ids: Vec<IgnoredAny>,
+}
+
+/// Check that a configuration is for `wanted`, and for an image of `layers` layers.
+///
+/// Engines refuse one that is not, but they do so on a node.
+pub(super) fn check_config(bytes: &[u8], wanted: &Platform, layers: usize) -> Result<(), Fault> {
+    let config: Config =
+        serde_json::from_slice(bytes).map_err(|error| Fault::Config(error.to_string()))?;
+    let Config { os, architecture, variant, rootfs } = config;
+    if wanted.rank(&os, &architecture, variant.as_deref()).is_none() {
+        let actual = DescribedPlatform { os, architecture, variant }.shown();
+        return Err(Fault::OtherPlatform { wanted: wanted.clone(), actual });
+    }
+    match rootfs.diff_ids.len() {
+        told if told == layers => Ok(()),
+        told => Err(Fault::Layers { layers, told }),
+    }
+}

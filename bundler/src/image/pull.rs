@@ -1,0 +1,206 @@
+use std::env;
+use std::io::Read as _;
+use std::sync::Arc;
+
+use vgpu_manifest::image::ImageRecord;
+use vgpu_manifest::{Content, Digest, Measured};
+
+use super::archive::Archive;
+use super::auth::{Places, Session};
+use super::document::{Blob, Document, MAX_DOCUMENT, Manifest, check_config};
+use super::media::{self, Dialect};
+use super::source::Asked;
+use super::written::oci_manifest;
+use super::{Fault, ImageError, ImageSource};
+use crate::fetch::{Download, Fetcher};
+use crate::net::Client;
+use crate::parallel::parallel;
+use crate::size::ByteSize;
+use crate::source::{Expected, Obtained, SourceError, Sources};
+
+/// Get the image of `source` into the cache: whatever its name means at this moment.
+pub(crate) fn pull(
+    sources: &Sources<'_>,
+    source: &ImageSource,
+    want: Expected<'_>,
+) -> Result<Obtained, SourceError> {
+    run(sources, source, want, source.image.digest())
+}
+
+/// Get the image of which the lock has this `record`.
+pub(crate) fn pull_again(
+    sources: &Sources<'_>,
+    source: &ImageSource,
+    want: Expected<'_>,
+    record: &ImageRecord,
+) -> Result<Obtained, SourceError> {
+    run(sources, source, want, Some(record.in_registry()))
+}
+
+fn run(
+    sources: &Sources<'_>,
+    source: &ImageSource,
+    want: Expected<'_>,
+    pinned: Option<Digest>,
+) -> Result<Obtained, SourceError> {
+    let pull = || {
+        let clients = sources.fetcher.client.map(|client| Clients::new(client, source));
+        let clients = clients.transpose()?;
+        Pull { sources, source, want, clients }.run(pinned)
+    };
+    let measured = pull().map_err(|error| SourceError::image(want.name, source, error))?;
+    Ok(Obtained { measured, content: Content::Plain })
+}
+
+/// The network, as one image uses it.
+struct Clients {
+    /// For manifests, of which registries have several forms.
+    manifests: Client,
+    /// For everything else.
+    blobs: Client,
+}
+
+impl Clients {
+    fn new(client: &Client, source: &ImageSource) -> Result<Self, ImageError> {
+        let places = Places::of(|name| env::var(name).ok());
+        let mut found = Vec::new();
+        for registry in source.registries() {
+            found.push(places.find(&registry)?);
+        }
+        let mut found = found.into_iter();
+        let session = Arc::new(Session::new(source, |_| found.next().flatten()));
+        Ok(Self {
+            manifests: client.introduced(session.clone(), Some(media::ACCEPT)),
+            blobs: client.introduced(session, None),
+        })
+    }
+}
+
+struct Pull<'p> {
+    sources: &'p Sources<'p>,
+    source: &'p ImageSource,
+    want: Expected<'p>,
+    clients: Option<Clients>,
+}
+
+impl Pull<'_> {
+    fn run(&self, pinned: Option<Digest>) -> Result<Measured, ImageError> {
+        let (manifest, own, bytes) = self.manifest(pinned)?;
+        let (bytes, original) = match manifest.dialect {
+            Dialect::Oci => (bytes, None),
+            Dialect::Docker => (oci_manifest(&manifest)?, Some(own)),
+        };
+        let blobs = manifest.distinct().map_err(|fault| self.fault(fault))?;
+        let reference = self.source.image.reference();
+        let archive = Archive::new(&manifest, bytes, &blobs, reference, original)?;
+        let (size, max) = (archive.len(), self.want.cap);
+        if size > max.bytes() {
+            return Err(self.fault(Fault::TooLarge { size, max }));
+        }
+        self.fetch_config(&manifest)?;
+        self.fetch_layers(&manifest)?;
+        self.pack(&archive)
+    }
+
+    fn fault(&self, fault: Fault) -> ImageError {
+        ImageError::Fault { what: self.source.image.to_string(), fault: Box::new(fault) }
+    }
+
+    /// The manifest of the image for the wanted platform, its digest and its bytes.
+    fn manifest(&self, pinned: Option<Digest>) -> Result<(Manifest, Digest, Vec<u8>), ImageError> {
+        let asked = match pinned {
+            Some(digest) => Asked::Manifest(digest),
+            None => Asked::Tag(self.source.image.reference().tag()),
+        };
+        let (digest, bytes) = self.fetch_document(asked, pinned, None)?;
+        match Document::parse(&bytes).map_err(|fault| self.fault(fault))? {
+            Document::Manifest(manifest) => Ok((manifest, digest, bytes)),
+            Document::Index(index) => {
+                let chosen = index.choose(&self.source.platform);
+                let Blob { digest, size } = chosen.map_err(|fault| self.fault(fault))?;
+                let asked = Asked::Manifest(digest);
+                let (digest, bytes) = self.fetch_document(asked, Some(digest), Some(size))?;
+                match Document::parse(&bytes).map_err(|fault| self.fault(fault))? {
+                    Document::Manifest(manifest) => Ok((manifest, digest, bytes)),
+                    Document::Index(_) => Err(self.fault(Fault::Nested)),
+                }
+            }
+        }
+    }
+
+    fn fetch_document(
+        &self,
+        asked: Asked<'_>,
+        sha256: Option<Digest>,
+        size: Option<u64>,
+    ) -> Result<(Digest, Vec<u8>), ImageError> {
+        let fetcher = self.fetcher(|clients| &clients.manifests);
+        let measured = self.fetch(&fetcher, "manifest", asked, sha256, size, MAX_DOCUMENT)?;
+        Ok((measured.sha256, self.read(measured.sha256)?))
+    }
+
+    fn fetch_config(&self, manifest: &Manifest) -> Result<(), ImageError> {
+        let Blob { digest, size } = manifest.config;
+        let fetcher = self.fetcher(|clients| &clients.blobs);
+        let asked = Asked::Blob(digest);
+        self.fetch(&fetcher, "configuration", asked, Some(digest), Some(size), MAX_DOCUMENT)?;
+        let bytes = self.read(digest)?;
+        check_config(&bytes, &self.source.platform, manifest.layers.len())
+            .map_err(|fault| self.fault(fault))
+    }
+
+    fn fetch_layers(&self, manifest: &Manifest) -> Result<(), ImageError> {
+        let count = manifest.layers.len();
+        let mut layers: Vec<(usize, Blob)> = Vec::new();
+        for (at, (blob, _)) in (1..).zip(&manifest.layers) {
+            if !layers.iter().any(|(_, other)| other == blob) {
+                layers.push((at, *blob));
+            }
+        }
+        let fetcher = self.fetcher(|clients| &clients.blobs);
+        let results = parallel(self.sources.width, &layers, |&(at, Blob { digest, size })| {
+            let what = format!("layer {at} of {count}");
+            self.fetch(&fetcher, &what, Asked::Blob(digest), Some(digest), Some(size), size)
+        });
+        results.into_iter().try_for_each(|result| result.map(drop))
+    }
+
+    fn fetcher<'f>(&'f self, which: impl Fn(&'f Clients) -> &'f Client) -> Fetcher<'f> {
+        Fetcher { client: self.clients.as_ref().map(which), ..self.sources.fetcher }
+    }
+
+    fn fetch(
+        &self,
+        fetcher: &Fetcher<'_>,
+        what: &str,
+        asked: Asked<'_>,
+        sha256: Option<Digest>,
+        size: Option<u64>,
+        cap: u64,
+    ) -> Result<Measured, ImageError> {
+        let name = format!("{} ({what})", self.want.name);
+        let mirrors = self.source.urls(asked)?;
+        let cap = ByteSize::new(cap);
+        let download = Download { name: &name, mirrors: &mirrors, sha256, size, cap };
+        fetcher.fetch(&download).map_err(|error| ImageError::fetch(self.source, error))
+    }
+
+    /// A document that is in the cache.
+    fn read(&self, digest: Digest) -> Result<Vec<u8>, ImageError> {
+        let file = self.sources.fetcher.cache.cache().open_content(digest)?;
+        let mut bytes = Vec::new();
+        file.take(MAX_DOCUMENT).read_to_end(&mut bytes).map_err(ImageError::Read)?;
+        Ok(bytes)
+    }
+
+    fn pack(&self, archive: &Archive) -> Result<Measured, ImageError> {
+        let Fetcher { cache, ui, .. } = self.sources.fetcher;
+        let transfer = ui.transfer("pack", self.want.name.as_str());
+        transfer.expect(Some(archive.len()), 0);
+        let mut incoming = cache.incoming()?;
+        archive.write(cache.cache(), &mut incoming, &|n| transfer.advance(n))?;
+        let measured = incoming.finish(self.want.sha256)?;
+        transfer.done(measured.size);
+        Ok(measured)
+    }
+}
