@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
+use vgpu_manifest::image::ImageRecord;
 use vgpu_manifest::{Content, Digest, ItemMode, ItemName, Manifest, Origin};
 
 use crate::driver;
@@ -26,6 +27,8 @@ struct Part {
     mode: ItemMode,
     content: Content,
     origin: Origin,
+    /// The digest of the container image that it is, if it is one.
+    image: Option<Digest>,
 }
 
 /// The bytes of an item.
@@ -61,8 +64,9 @@ impl From<&Lock> for Outline {
     fn from(lock: &Lock) -> Self {
         let items = lock.items.iter().map(|item| {
             let bytes = Bytes { size: item.size, sha256: item.sha256 };
-            let origin = item.origin.for_manifest();
-            (item.name.clone(), Part { bytes, mode: item.mode, content: item.content, origin })
+            let (mode, content, origin) = (item.mode, item.content, item.origin.for_manifest());
+            let image = image(&lock.images, &item.name);
+            (item.name.clone(), Part { bytes, mode, content, origin, image })
         });
         Self {
             facts: [
@@ -83,7 +87,8 @@ impl From<&Manifest> for Outline {
         let items = manifest.items.iter().map(|item| {
             let bytes = Bytes { size: item.size(), sha256: item.sha256() };
             let (content, origin) = (item.content(), item.origin().clone());
-            (item.name().clone(), Part { bytes, mode: item.mode(), content, origin })
+            let image = image(&manifest.images, item.name());
+            (item.name().clone(), Part { bytes, mode: item.mode(), content, origin, image })
         });
         Self {
             facts: [
@@ -97,6 +102,10 @@ impl From<&Manifest> for Outline {
             items: items.collect(),
         }
     }
+}
+
+fn image(images: &[ImageRecord], item: &ItemName) -> Option<Digest> {
+    images.iter().find(|image| image.item == *item).map(|image| image.digest)
 }
 
 /// What one has to know to get from `old` to `new`.
@@ -154,7 +163,7 @@ fn properties(item: &ItemName, old: &Part, new: &Part, changes: &mut Vec<Change>
 
 impl Part {
     /// What it is apart from its bytes, by what people call it.
-    fn properties(&self) -> [(&'static str, String); 3] {
+    fn properties(&self) -> [(&'static str, String); 4] {
         let kind = match self.content {
             Content::Plain => "file",
             Content::Tree { .. } => "tree",
@@ -171,6 +180,7 @@ impl Part {
             ("mode", format!("{:04o}", self.mode.bits())),
             ("kind", kind.to_owned()),
             ("origin", origin.to_owned()),
+            ("image digest", self.image.map_or("none".to_owned(), |image| short(&image))),
         ]
     }
 }
@@ -193,9 +203,14 @@ impl fmt::Display for Change {
 /// The beginning of a digest tells two apart, for people.
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hex = self.sha256.to_string();
-        write!(f, "{} ({})", ByteSize::new(self.size), &hex[..12])
+        write!(f, "{} ({})", ByteSize::new(self.size), short(&self.sha256))
     }
+}
+
+fn short(digest: &Digest) -> String {
+    let mut hex = digest.to_string();
+    hex.truncate(12);
+    hex
 }
 
 #[cfg(test)]
@@ -206,7 +221,7 @@ mod tests {
         let items = items.iter().map(|(name, bytes)| {
             let bytes = Bytes { size: bytes.len() as u64, sha256: Digest::of(bytes) };
             let (mode, content, origin) = (ItemMode::Plain, Content::Plain, Origin::File);
-            (name.parse().unwrap(), Part { bytes, mode, content, origin })
+            (name.parse().unwrap(), Part { bytes, mode, content, origin, image: None })
         });
         Outline {
             facts: ["name", "channel", "sequence", "bundler", "host driver"]
@@ -228,12 +243,14 @@ mod tests {
         let mut new = outline(&[("a", b"1"), ("c", b"33"), ("d", b"4")], &["module `vfio`"]);
         new.facts[2].1 = "2".to_owned();
         new.items[0].1.mode = ItemMode::Executable;
+        new.items[0].1.image = Some(Digest::of(b"1"));
         assert_eq!(
             said(&old, &new),
             [
                 "~ sequence: 1 → 2",
                 "- b: 1 B (d4735e3a265e)",
                 "~ a: mode 0644 → 0755",
+                "~ a: image digest none → 6b86b273ff34",
                 "~ c: 1 B (4e07408562be) → 2 B (c6f3ac57944a)",
                 "+ d: 1 B (4b227777d4dd)",
                 "- host: IOMMU on",

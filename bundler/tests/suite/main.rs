@@ -4,9 +4,12 @@
 
 #[path = "../support/liar.rs"]
 mod liar;
+#[path = "../support/registry.rs"]
+mod registry;
 
 mod cache;
 mod catalog;
+mod image;
 mod lifecycle;
 mod network;
 mod refusals;
