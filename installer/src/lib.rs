@@ -8,6 +8,7 @@ pub mod facts;
 pub mod fit;
 pub mod gpus;
 pub mod host;
+pub mod iso;
 pub mod journal;
 pub mod kernel_line;
 pub mod machine;

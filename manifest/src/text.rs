@@ -12,7 +12,9 @@ pub struct ParseTextError {
 }
 
 impl ParseTextError {
-    pub(crate) fn new(text: &str, what: &'static str, rule: &'static str) -> Self {
+    /// An error about `text`, which was to be `what` and to follow `rule`.
+    #[must_use]
+    pub fn new(text: &str, what: &'static str, rule: &'static str) -> Self {
         // A hostile text can be as long as the manifest; an error message need not be.
         let text = text.chars().take(120).collect();
         Self { text, what, rule }
