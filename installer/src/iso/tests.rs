@@ -1,6 +1,10 @@
 //! Images, read back by the programs that people have.
 
-#![expect(clippy::disallowed_types, reason = "the readers are programs of the test's own machine")]
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the readers are programs of the test's own machine"
+)]
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
