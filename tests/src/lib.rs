@@ -1,7 +1,9 @@
 //! Black-box suites, and what they share.
 
+pub mod memory;
 pub mod nodes;
 pub mod nvidia;
+pub mod oci;
 pub mod programs;
 pub mod roots;
 pub mod sample;

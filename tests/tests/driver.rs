@@ -7,11 +7,11 @@
 
 use std::fs;
 use std::process::Command;
-use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 use vgpu_manifest::Digest;
+use vgpu_tests::memory::peak_of;
 use vgpu_tests::nvidia::{Compression, Layout, StandIn, write_portal};
 use vgpu_tests::scratch::{Scratch, expect, run};
 use vgpu_tests::skip::{have, skip};
@@ -155,17 +155,7 @@ fn a_blob_as_large_as_the_real_one_takes_little_memory() {
     stand_in.write(&folder.join("host.run")).unwrap();
     scratch.write("unlock.patch", stand_in.patch());
     let mut child = scratch.bundler(&["--quiet", "lock"]).spawn().unwrap();
-    let mut peak = 0;
-    while child.try_wait().unwrap().is_none() {
-        let status = fs::read_to_string(format!("/proc/{}/status", child.id()));
-        let status = status.unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let now = line.and_then(|text| text.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-        peak = peak.max(now.unwrap_or(0));
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    assert!(child.wait().unwrap().success());
-    assert!(peak > 1 << 10, "it was never seen running");
+    let peak = peak_of(&mut child).unwrap();
     assert!(peak <= 64 << 10, "{peak} KiB at its peak");
 }
 

@@ -1,0 +1,10 @@
+//! Container images for tests: made up as layouts, put into a real registry, and judged by the
+//! rules of those who are to take them.
+
+mod layout;
+mod pve;
+mod registry;
+
+pub use self::layout::{Compression, ImageSpec, Layout};
+pub use self::pve::{Accepted, accepted_by_pve};
+pub use self::registry::{Format, Registry};

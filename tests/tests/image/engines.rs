@@ -1,0 +1,117 @@
+//! The engines that are to load an image, and what they make of it.
+
+use std::process::{Command, Stdio};
+
+use camino::Utf8Path;
+use serde_json::Value;
+use vgpu_manifest::Digest;
+use vgpu_tests::oci::{Compression, Format, ImageSpec, Layout, accepted_by_pve};
+use vgpu_tests::scratch::{Said, run};
+use vgpu_tests::skip::have;
+
+use crate::pulled::Scene;
+use crate::tools;
+
+/// podman with storage of its own in `folder`, which needs nothing of the kernel.
+fn podman(folder: &Utf8Path, words: &[&str]) -> Command {
+    let mut command = Command::new("podman");
+    command.args([
+        "--root",
+        folder.join("root").as_str(),
+        "--runroot",
+        folder.join("run").as_str(),
+    ]);
+    command.args(["--storage-driver", "vfs"]).args(words).stdin(Stdio::null());
+    command
+}
+
+fn ok(command: Command) -> String {
+    let words = format!("{command:?}");
+    let Said { code, out, err } = run(command);
+    assert_eq!(code, Some(0), "{words}\n{out}{err}");
+    out
+}
+
+fn skopeo(words: &[&str]) -> Command {
+    let mut command = Command::new("skopeo");
+    command.arg("--insecure-policy").args(words).stdin(Stdio::null());
+    command
+}
+
+/// Images of several sizes and forms, each as an archive out of a bundle, with its name.
+fn each(scene: &Scene, act: impl Fn(&Utf8Path, &str, usize)) {
+    let all = [Compression::Gzip, Compression::None, Compression::Zstd];
+    for (count, format) in [(1, Format::Docker), (3, Format::Oci), (40, Format::Docker)] {
+        let tag = format!("v{count}");
+        let compression = if format == Format::Oci { &all[..] } else { &all[..1] };
+        let image = ImageSpec::numbered(count).marked(&tag).packed(compression);
+        let layout = Layout::of_image(&scene.scratch.path(&tag), &tag, &image).unwrap();
+        scene.push(&layout, &tag, format);
+        let name = scene.name(&tag);
+        act(&scene.through(&name), &name, count);
+    }
+}
+
+#[test]
+fn podman_loads_it_by_its_name_with_every_file() {
+    if !tools() || !have("podman") {
+        return;
+    }
+    let scene = Scene::new();
+    let storage = scene.scratch.path("podman");
+    each(&scene, |archive, name, count| {
+        let said = ok(podman(&storage, &["load", "--input", archive.as_str()]));
+        assert_eq!(said.trim(), format!("Loaded image: {name}"));
+        let accepted = accepted_by_pve(archive).unwrap();
+        let inspected = ok(podman(&storage, &["image", "inspect", name]));
+        let inspected: Value = serde_json::from_str(&inspected).unwrap();
+        let image = &inspected[0];
+        assert_eq!(image["Digest"], format!("sha256:{}", accepted.manifest));
+        assert_eq!(image["RootFS"]["Layers"], accepted.config["rootfs"]["diff_ids"]);
+        assert_eq!(image["Config"]["Entrypoint"][0], "/bin/true");
+        // What is in it is what was put into its layers.
+        let place = ok(podman(&storage, &["image", "mount", name]));
+        let place = Utf8Path::new(place.trim());
+        for n in 1..=count {
+            assert_eq!(std::fs::metadata(place.join(format!("layers/{n}"))).unwrap().len(), 8000);
+        }
+        let last = std::fs::read_to_string(place.join("etc/last")).unwrap();
+        assert_eq!(last, format!("{count}\n"));
+        ok(podman(&storage, &["image", "unmount", name]));
+    });
+}
+
+#[test]
+fn skopeo_takes_it_as_ocis_and_as_dockers() {
+    if !tools() {
+        return;
+    }
+    let scene = Scene::new();
+    each(&scene, |archive, _, count| {
+        let accepted = accepted_by_pve(archive).unwrap();
+        let source = format!("oci-archive:{archive}");
+        let inspected: Value = serde_json::from_str(&ok(skopeo(&["inspect", &source]))).unwrap();
+        assert_eq!(inspected["Digest"], format!("sha256:{}", accepted.manifest));
+        assert_eq!(inspected["Layers"].as_array().unwrap().len(), count);
+        assert_eq!(inspected["Architecture"], "amd64");
+        let layers = |to: &Utf8Path| {
+            let manifest = std::fs::read(to.join("manifest.json")).unwrap();
+            let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+            manifest["layers"].as_array().unwrap().len()
+        };
+        let to = scene.scratch.path(&format!("oci-{count}"));
+        ok(skopeo(&["copy", "--quiet", &source, &format!("dir:{to}")]));
+        assert_eq!(layers(&to), count);
+        for layer in &accepted.layers {
+            assert!(std::fs::read(to.join(Digest::of(layer).to_string())).unwrap() == *layer);
+        }
+        let to = scene.scratch.path(&format!("docker-{count}"));
+        ok(skopeo(&[
+            "copy",
+            "--quiet",
+            &format!("docker-archive:{archive}"),
+            &format!("dir:{to}"),
+        ]));
+        assert_eq!(layers(&to), count);
+    });
+}
