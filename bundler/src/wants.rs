@@ -11,6 +11,13 @@ pub(crate) fn lines(wants: &Wants) -> Vec<String> {
     lines.extend(wants.kernel_words.iter().map(|word| format!("kernel word `{word}`")));
     lines.extend(wants.modules.iter().map(|module| format!("module `{module}` at boot")));
     lines.extend(wants.modprobe.iter().map(|line| format!("modprobe `{line}`")));
+    if let Some(names) = &wants.packages.install {
+        let names: Vec<_> = names.iter().map(|name| format!("`{}`", name.as_str())).collect();
+        lines.push(format!("of the packages only {}", names.join(", ")));
+    }
+    if wants.packages.repository.is_some() {
+        lines.push("the packages as a repository that stays".to_owned());
+    }
     lines.extend(wants.files.iter().map(|WantedFile { item, path, mode }| {
         format!("file `{path}` from `{item}`, mode {mode}")
     }));

@@ -12,6 +12,7 @@ pub mod iso;
 pub mod journal;
 pub mod kernel_line;
 pub mod machine;
+pub mod packages;
 pub mod plan;
 pub mod report;
 pub mod settle;
@@ -20,6 +21,7 @@ pub mod step;
 pub mod store;
 pub mod trust;
 pub mod ui;
+mod work;
 
 use std::process::ExitCode;
 

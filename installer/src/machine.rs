@@ -169,6 +169,7 @@ impl Machine {
         if let Some(tx) = self.current()? {
             return Err(MachineError::InUse(tx.id));
         }
+        self.host.clear(&state::work())?;
         for dir in [state::undo(), state::store()] {
             empty(&mut self.host, &dir)?;
         }

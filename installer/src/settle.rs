@@ -118,7 +118,7 @@ pub fn awaits_boot(path: &HostPath) -> bool {
 /// the next boot.
 pub fn transaction_awaits_boot(log: &dyn Log, tx: TxId) -> Result<bool, LogError> {
     let entries = log.entries(tx)?;
-    Ok(entries.iter().flat_map(|entry| entry.change.names()).any(awaits_boot))
+    Ok(entries.iter().any(|entry| entry.change.awaits_boot()))
 }
 
 /// Derived state could not be rebuilt. It stays marked, so the next run tries again.

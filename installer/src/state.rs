@@ -9,6 +9,10 @@ use crate::host::{Content, Host, HostError, Meta, New, Node, Source, TempName};
 /// The folder of it all.
 const DIR: &str = "/var/lib/vgpu-offline";
 
+/// The folder of what tools work on. It is on the same file system as the store, and others than
+/// root may look into it: apt reads packages as its own user `_apt`.
+const WORK: &str = "/var/lib/vgpu-offline-work";
+
 /// `/var/lib/vgpu-offline`, root's alone.
 #[must_use]
 pub fn dir() -> HostPath {
@@ -57,10 +61,16 @@ pub fn undone(id: ItemId) -> HostPath {
     below(&format!("undo/{id}"))
 }
 
+/// `/var/lib/vgpu-offline-work`, which is there only while a tool needs it.
+#[must_use]
+pub fn work() -> HostPath {
+    fixed(WORK)
+}
+
 /// Whether `path` is ours, so that no step may change it.
 #[must_use]
 pub fn owns(path: &HostPath) -> bool {
-    path.as_path().starts_with(DIR)
+    path.as_path().starts_with(DIR) || path.as_path().starts_with(WORK)
 }
 
 /// Whether `path` is not for bundles: what is ours, and what says whom this host trusts.

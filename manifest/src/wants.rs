@@ -6,7 +6,8 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::object::objects;
+use crate::inventory::PackageName;
+use crate::object::{object, objects};
 use crate::text::{is_word, text};
 use crate::{HostPath, ItemName, Mode};
 
@@ -26,6 +27,9 @@ pub struct Wants {
     /// Lines for modprobe.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub modprobe: Vec<ModprobeLine>,
+    /// What is asked of the packages.
+    #[serde(skip_serializing_if = "PackageWants::is_usual", deserialize_with = "object")]
+    pub packages: PackageWants,
     /// Items to place as files.
     #[serde(rename = "file", skip_serializing_if = "Vec::is_empty", deserialize_with = "objects")]
     pub files: Vec<WantedFile>,
@@ -48,6 +52,41 @@ impl Wants {
         let units = self.units.iter().map(|unit| &unit.item);
         files.chain(units).chain(self.drop_ins.iter().map(|drop_in| &drop_in.item))
     }
+}
+
+/// What is asked of the Debian packages in the bundle.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct PackageWants {
+    /// Which of the requested packages are installed; all of them, if it does not say. The others
+    /// are only carried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub install: Option<Vec<PackageName>>,
+    /// Whether the packages stay on the host as a repository, and how apt is told of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repository: Option<RepositoryStyle>,
+}
+
+impl PackageWants {
+    /// Whether a requested package of this name is to be installed.
+    #[must_use]
+    pub fn installs(&self, name: &PackageName) -> bool {
+        self.install.as_ref().is_none_or(|names| names.contains(name))
+    }
+
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// How apt is told of a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RepositoryStyle {
+    /// By a `.sources` file of stanzas.
+    Deb822,
+    /// By a `.list` file of one line.
+    List,
 }
 
 /// What is asked of the IOMMU.

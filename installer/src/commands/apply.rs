@@ -6,7 +6,9 @@ use crate::gpus::GpuChoice;
 use crate::host::RealHost;
 use crate::host::real::Program;
 use crate::machine::{Machine, Pending};
-use crate::plan::{Applied, ApplyError, Applying, Choices, Origin, Plan, Reboot, rehearse};
+use crate::plan::{
+    Applied, ApplyError, Applying, Choices, Origin, Plan, Reboot, rehearse, runs_commands,
+};
 use crate::step::Status;
 use crate::store::{Bundles, missing, missing_program, needs, stage};
 use crate::trust::{Candidate, Floors};
@@ -147,7 +149,12 @@ fn carry_out(
 /// A bundle is proven when, after everything, every step's end is true. Only then its channel's
 /// floor rises.
 fn prove(host: &mut RealHost, plan: &Plan, candidate: &Candidate) -> anyhow::Result<()> {
+    let runs = runs_commands(host)?;
     for step in plan.steps() {
+        if !runs && step.takes_commands() {
+            // It comes true when somebody has carried out the commands that are listed.
+            return Ok(());
+        }
         if step.check(host)? != Status::Done {
             return Err(ApplyError::NoEffect { step: step.summary() }.into());
         }

@@ -179,7 +179,9 @@ fn change(change: &Change) -> String {
         Change::Put { path, before: None, .. } => format!("new      {path}"),
         Change::Put { path, after: None, .. } => format!("removed  {path}"),
         Change::Put { path, .. } => format!("changed  {path}"),
-        Change::Run(run) => format!("run      {}", run.command),
+        Change::Run(_) | Change::Packages(_) => {
+            format!("run      {}", change.doing().unwrap_or_default())
+        }
         Change::Lost { path } => format!("lost     {path}"),
     };
     printable(&text)

@@ -3,7 +3,6 @@ use super::bundle::title;
 use crate::cli::{Exit, Target};
 use crate::journal::{Change, Entry, Kept, Reverting, Transaction, TxState};
 use crate::machine::Machine;
-use crate::settle::awaits_boot;
 use crate::store::Bundles;
 use crate::ui::{Tone, Ui, printable};
 
@@ -67,10 +66,7 @@ fn describe(entry: &Entry) -> String {
     let text = match &entry.change {
         Change::Put { path, before: None, .. } => format!("remove   {path}"),
         Change::Put { path, .. } => format!("restore  {path}"),
-        Change::Run(run) => match &run.undo {
-            Some(undo) => format!("run      {undo}"),
-            None => format!("undo     {}", run.command),
-        },
+        Change::Run(_) | Change::Packages(_) => entry.change.undoing().unwrap_or_default(),
         Change::Lost { path } => format!("lost     {path}"),
     };
     printable(&text)
@@ -78,11 +74,11 @@ fn describe(entry: &Entry) -> String {
 
 /// Take back `tx`, the last one. A reboot is needed if the host has booted with what it changed.
 fn take_back(machine: &mut Machine, tx: &Transaction, ui: &Ui) -> anyhow::Result<Exit> {
-    let waits = machine.entries(tx.id)?.iter().filter_map(Entry::path).any(awaits_boot);
+    let waits = machine.entries(tx.id)?.iter().any(|entry| entry.change.awaits_boot());
     let booted = tx.new.boot != machine.boot()?;
     let kept = machine.revert(&mut |event| tell(event, ui))?.unwrap_or_default();
-    for Kept { path, why } in &kept {
-        let text = printable(&format!("{path}: {why}"));
+    for Kept { what, why } in &kept {
+        let text = printable(&format!("{what}: {why}"));
         ui.say(format_args!("{} {text}", ui.paint_talk(Tone::Warn, "kept:")));
     }
     Ok(if waits && booted { Exit::Reboot } else { Exit::Done })
@@ -93,10 +89,9 @@ fn tell(event: Reverting<'_>, ui: &Ui) {
         Reverting::Restore(path) => {
             ui.say(format_args!("restore {}", printable(&path.to_string())));
         }
-        Reverting::Undo(run) => match &run.undo {
-            Some(undo) => ui.say(format_args!("run {undo}")),
-            None => ui.say(format_args!("undo {}", run.command)),
-        },
+        Reverting::Undo(change) => {
+            ui.say(printable(&change.undoing().unwrap_or_default()));
+        }
         Reverting::Rebuild(derived) => ui.say(format_args!("rebuild {derived}")),
     }
 }

@@ -42,8 +42,8 @@ impl Status {
 }
 
 fn print(found: &Standpoint, ui: &Ui) -> std::io::Result<()> {
-    for Kept { path, why } in &found.kept {
-        let text = printable(&format!("{path}: {why}"));
+    for Kept { what, why } in &found.kept {
+        let text = printable(&format!("{what}: {why}"));
         ui.print(format_args!("kept by the last revert: {text}"))?;
     }
     let Some(applied) = &found.applied else {

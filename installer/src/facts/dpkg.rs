@@ -4,6 +4,8 @@ use vgpu_manifest::inventory::{Mark, Name, Package, PackageState, Want};
 
 use super::deb822::{Stanza, stanzas};
 use super::eyes::Eyes;
+use crate::host::{HostError, Look};
+use crate::state::fixed;
 
 const STATUS: &str = "/var/lib/dpkg/status";
 const EXTENDED_STATES: &str = "/var/lib/apt/extended_states";
@@ -22,6 +24,15 @@ pub(super) fn packages(eyes: &Eyes<'_>) -> Vec<Package> {
         eyes.note(STATUS, &format!("{strange} of its stanzas do not describe a package"));
     }
     eyes.short(STATUS, packages)
+}
+
+/// The packages that dpkg knows, as an error where its files cannot be read.
+pub(crate) fn installed(look: &dyn Look) -> Result<Vec<Package>, HostError> {
+    let text = |path| -> Result<String, HostError> {
+        let bytes = look.read_up_to(&fixed(path), MAX_STATUS)?.unwrap_or_default();
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    Ok(parse(&text(STATUS)?, &text(EXTENDED_STATES)?).0)
 }
 
 /// The packages in dpkg's status, sorted, and how many stanzas are none.

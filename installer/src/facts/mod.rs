@@ -25,6 +25,7 @@ mod one_line;
 mod pci;
 mod subscription;
 
+pub(crate) use self::dpkg::installed as installed_packages;
 pub use self::identity::Serials;
 
 use vgpu_manifest::inventory::{Inventory, SCHEMA};

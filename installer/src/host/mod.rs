@@ -145,6 +145,18 @@ pub trait Host: Look {
 
     /// Run a command that changes the host. Any exit status but zero is an error.
     fn run(&mut self, command: &Command) -> Result<(), HostError>;
+
+    /// Run a command that changes nothing but the installer's own work area, and return what it
+    /// said, however it exited; `None` where commands do not run.
+    fn ask(&mut self, command: &Command) -> Result<Option<Output>, HostError>;
+
+    /// Give the file at `from` a second name, and this mode by both. Where the file system cannot,
+    /// it is copied. Only for the installer's own folders; it need not survive a power cut.
+    fn link(&mut self, from: &HostPath, to: &HostPath, mode: Mode) -> Result<(), HostError>;
+
+    /// Remove `dir` and everything below it. Only for the installer's own work area; it need not
+    /// survive a power cut. Nothing there is no error.
+    fn clear(&mut self, dir: &HostPath) -> Result<(), HostError>;
 }
 
 /// What a path is to become.

@@ -4,7 +4,8 @@ use std::io;
 use std::time::SystemTime;
 
 use super::{
-    Command, Host, HostError, HostPath, Kind, Look, New, Node, Output, Source, Stat, TempName, Verb,
+    Command, Host, HostError, HostPath, Kind, Look, Mode, New, Node, Output, Source, Stat,
+    TempName, Verb,
 };
 
 /// A host that looks like the one below it but keeps every change to itself.
@@ -143,6 +144,18 @@ impl Host for Overlay<'_> {
     }
 
     fn run(&mut self, _: &Command) -> Result<(), HostError> {
+        Ok(())
+    }
+
+    fn ask(&mut self, _: &Command) -> Result<Option<Output>, HostError> {
+        Ok(None)
+    }
+
+    fn link(&mut self, _: &HostPath, _: &HostPath, _: Mode) -> Result<(), HostError> {
+        Ok(())
+    }
+
+    fn clear(&mut self, _: &HostPath) -> Result<(), HostError> {
         Ok(())
     }
 }

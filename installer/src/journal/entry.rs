@@ -6,7 +6,8 @@ use vgpu_manifest::{Digest, HostPath, KernelWord};
 
 use super::{Kept, Reversible};
 use crate::host::{Node, TempName};
-use crate::settle::Derived;
+use crate::packages::PackageChange;
+use crate::settle::{Derived, awaits_boot};
 
 /// The number of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -98,6 +99,8 @@ pub enum Change {
     },
     /// A command was about to run.
     Run(Reversible),
+    /// apt was about to bring packages.
+    Packages(Box<PackageChange>),
     /// A command has changed or removed a file of which no copy was kept.
     Lost {
         /// Which path.
@@ -111,9 +114,18 @@ impl Change {
         let (path, named) = match self {
             Self::Put { path, named, .. } => (Some(path), named.as_ref()),
             Self::Lost { path } => (Some(path), None),
-            Self::Run(_) => (None, None),
+            Self::Run(_) | Self::Packages(_) => (None, None),
         };
         path.into_iter().chain(named)
+    }
+
+    /// Whether it takes effect only with the next boot.
+    #[must_use]
+    pub fn awaits_boot(&self) -> bool {
+        match self {
+            Self::Packages(packages) => packages.brings_kernel(),
+            _ => self.names().any(awaits_boot),
+        }
     }
 
     /// What it makes stale.
@@ -142,7 +154,7 @@ impl Entry {
     pub fn path(&self) -> Option<&HostPath> {
         match &self.change {
             Change::Put { path, .. } | Change::Lost { path } => Some(path),
-            Change::Run(_) => None,
+            Change::Run(_) | Change::Packages(_) => None,
         }
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn histories(entries: &[Entry]) -> BTreeMap<HostPath, History> {
                 history.words.extend(words.iter().cloned());
             }
             Change::Lost { .. } => history.lost = true,
-            Change::Run(_) => {}
+            Change::Run(_) | Change::Packages(_) => {}
         }
     }
     histories

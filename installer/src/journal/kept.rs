@@ -2,18 +2,38 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::HostPath;
+use vgpu_manifest::inventory::PackageName;
 
-/// A path that a revert did not bring back to what it was.
+/// Something that a revert did not bring back to what it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Kept {
-    /// Which path.
-    pub path: HostPath,
+    /// What.
+    #[serde(flatten)]
+    pub what: KeptThing,
     /// Why it was left.
     pub why: Why,
 }
 
-/// Why a revert did not bring a path back to what it was.
+/// What a revert can leave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeptThing {
+    /// A path.
+    Path(HostPath),
+    /// A package.
+    Package(PackageName),
+}
+
+impl fmt::Display for KeptThing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => path.fmt(f),
+            Self::Package(name) => write!(f, "package {}", name.as_str()),
+        }
+    }
+}
+
+/// Why a revert did not bring something back to what it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Why {
@@ -29,6 +49,8 @@ pub enum Why {
     WordsTakenOut,
     /// A command changed it, and no copy was kept of such files.
     NoCopy,
+    /// A package came in a later version, and the bundle does not carry the one that was there.
+    Newer,
 }
 
 impl fmt::Display for Why {
@@ -40,6 +62,7 @@ impl fmt::Display for Why {
             Self::NoParent => "somebody else has removed the directory that it was in",
             Self::WordsTakenOut => "somebody else has changed it since; our words were taken out",
             Self::NoCopy => "a command changed it, and no copy was kept",
+            Self::Newer => "it stays in a later version than it had, because the bundle does not carry that one",
         })
     }
 }

@@ -4,6 +4,7 @@
 //! is committed, the change is made. So at any time the journal and the host together say what to
 //! do, and no step needs to know how to take itself back.
 
+mod act;
 mod entry;
 mod history;
 mod kept;
@@ -20,7 +21,7 @@ mod tests;
 pub use self::entry::{
     BootId, Change, Entry, EntryId, NewTransaction, RunState, Transaction, TxId, TxState,
 };
-pub use self::kept::{Kept, Why};
+pub use self::kept::{Kept, KeptThing, Why};
 pub use self::log::{Log, LogError, NewEntry};
 pub use self::mem::MemLog;
 pub use self::recover::recover;
@@ -35,6 +36,7 @@ use std::io;
 use vgpu_manifest::{HostPath, KernelWord, Mode};
 
 use crate::host::{Content, Host, HostError, Kind, Look, Meta, New, Node, Source, Verb};
+use crate::packages::{PackageChange, PackageError, PackageFile};
 use crate::state;
 
 /// The only hands a step has on the host.
@@ -54,6 +56,9 @@ pub enum JournalError {
     /// The journal refused.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// Packages could not be brought or taken back.
+    #[error(transparent)]
+    Packages(#[from] PackageError),
     /// The path is the installer's own.
     #[error("{0} belongs to the installer itself; no step may change it")]
     Own(HostPath),
@@ -149,7 +154,15 @@ impl<'j> Journal<'j> {
 
     /// Run a command that changes the host, and record the traces that it leaves in its scope.
     pub fn run(&mut self, command: &Reversible) -> Result<(), JournalError> {
-        run::run(self.host, self.log, self.tx, command)
+        let change = Change::Run(command.clone());
+        run::run(self.host, self.log, self.tx, &change, command)
+    }
+
+    /// Have apt bring those of these packages of the store that were asked for and are not there.
+    pub fn install(&mut self, files: &[PackageFile]) -> Result<(), JournalError> {
+        let packages = PackageChange::prepare(self.host, files)?;
+        let change = Change::Packages(Box::new(packages.clone()));
+        run::run(self.host, self.log, self.tx, &change, &packages)
     }
 
     /// Change a path, and first make the directories that it needs.

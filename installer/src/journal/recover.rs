@@ -8,13 +8,17 @@ use crate::state;
 /// nothing was cut, and can itself be cut and done again.
 pub fn recover(host: &mut dyn Host, log: &mut dyn Log, tx: TxId) -> Result<(), JournalError> {
     sweep_own(host)?;
+    host.sweep(&state::work(), TempName::of_entry(0))?;
+    host.clear(&state::work())?;
     for entry in log.entries(tx)? {
         match (&entry.change, entry.run) {
             (Change::Put { path, .. }, _) if entry.by.is_none() => {
                 host.sweep(path, entry.id.temp())?;
             }
-            (Change::Run(command), Some(RunState::Started | RunState::Undoing)) => {
-                run::recover(host, log, entry.id, command)?;
+            (change, Some(RunState::Started | RunState::Undoing)) => {
+                if let Some(act) = change.act() {
+                    run::recover(host, log, entry.id, act)?;
+                }
             }
             _ => {}
         }

@@ -3,9 +3,11 @@ use std::io;
 
 use vgpu_manifest::HostPath;
 
+use super::act::Act;
 use super::history::{History, histories};
 use super::{
-    Change, Entry, JournalError, Kept, Log, LogError, RunState, TxId, TxState, Why, recover, run,
+    Change, Entry, JournalError, Kept, KeptThing, Log, LogError, RunState, TxId, TxState, Why,
+    recover, run,
 };
 use crate::host::{Content, Host, HostError, Kind, New, Node, Source};
 use crate::kernel_line;
@@ -44,8 +46,8 @@ fn lines(errors: &[JournalError]) -> String {
 pub enum Reverting<'a> {
     /// This path goes back to what it was.
     Restore(&'a HostPath),
-    /// This command is taken back.
-    Undo(&'a run::Reversible),
+    /// This command, or this run of apt, is taken back.
+    Undo(&'a Change),
     /// This is rebuilt.
     Rebuild(&'a Derived),
 }
@@ -96,11 +98,11 @@ impl Walk<'_> {
         let entries = self.log.entries(self.tx)?;
         let mut all = histories(&entries);
         for entry in entries.iter().rev().filter(|entry| entry.by.is_none()) {
-            let Change::Run(command) = &entry.change else {
+            let Some(act) = entry.change.act() else {
                 self.path(entry, &all);
                 continue;
             };
-            if let Err(error) = self.undo(entry, command) {
+            if let Err(error) = self.undo(entry, act) {
                 // What came before may be needed to undo this command another time.
                 self.errors.push(error);
                 return Ok(());
@@ -115,12 +117,13 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn undo(&mut self, entry: &Entry, command: &run::Reversible) -> Result<(), JournalError> {
-        if entry.run == Some(RunState::Undone) {
-            return Ok(());
+    fn undo(&mut self, entry: &Entry, act: &dyn Act) -> Result<(), JournalError> {
+        if entry.run != Some(RunState::Undone) {
+            (self.each)(Reverting::Undo(&entry.change));
+            run::undo(self.host, self.log, entry.id, act)?;
         }
-        (self.each)(Reverting::Undo(command));
-        run::undo(self.host, self.log, entry.id, command)
+        self.kept.extend(act.kept(self.host)?);
+        Ok(())
     }
 
     /// Bring the path of `entry` back, if this is its first change.
@@ -132,7 +135,7 @@ impl Walk<'_> {
         }
         match self.restore(path, histories) {
             Ok(None) => {}
-            Ok(Some(why)) => self.kept.push(Kept { path: path.clone(), why }),
+            Ok(Some(why)) => self.kept.push(Kept { what: KeptThing::Path(path.clone()), why }),
             Err(error) => self.errors.push(error),
         }
     }

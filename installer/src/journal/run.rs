@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::HostPath;
 
+use super::act::Act;
 use super::{Change, EntryId, JournalError, Log, NewEntry, RunState, Scope, Snapshot, TxId, keep};
 use crate::host::{Command, Host, HostError, Look};
 
@@ -48,59 +49,53 @@ impl Probe {
     }
 }
 
-/// Run a command, with every state of it durable before the next.
+/// Run something, with every state of it durable before the next.
 pub(super) fn run(
     host: &mut dyn Host,
     log: &mut dyn Log,
     tx: TxId,
-    run: &Reversible,
+    change: &Change,
+    act: &dyn Act,
 ) -> Result<(), JournalError> {
-    let before = look_and_keep(host, log, &run.scope)?;
-    let change = Change::Run(run.clone());
-    let new = NewEntry { change: &change, before: Some(&before), dirties: &BTreeSet::new() };
+    let before = look_and_keep(host, log, &act.scope())?;
+    let new = NewEntry { change, before: Some(&before), dirties: &BTreeSet::new() };
     let id = log.append(tx, &new)?;
     log.advance(id, RunState::Started, &[], &BTreeSet::new())?;
-    let result = host.run(&run.command);
-    // A command that failed has left traces just as well.
-    record_traces(host, log, id, run, RunState::Exited)?;
-    Ok(result?)
+    let result = act.run(host);
+    // What failed has left traces just as well.
+    record_traces(host, log, id, act, RunState::Exited)?;
+    result
 }
 
-/// Undo a command that ran to an end, if its effect is still there.
+/// Undo what ran to an end, if its effect is still there.
 pub(super) fn undo(
     host: &mut dyn Host,
     log: &mut dyn Log,
     id: EntryId,
-    run: &Reversible,
+    act: &dyn Act,
 ) -> Result<(), JournalError> {
-    let none = BTreeSet::new();
-    let Some(command) = &run.undo else {
-        return Ok(log.advance(id, RunState::Undone, &[], &none)?);
-    };
-    if !run.probe.is_present(host)? {
-        return Ok(log.advance(id, RunState::Undone, &[], &none)?);
+    if !act.needs_undo(host)? {
+        return Ok(log.advance(id, RunState::Undone, &[], &BTreeSet::new())?);
     }
-    let before = look_and_keep(host, log, &run.scope)?;
+    let before = look_and_keep(host, log, &act.scope())?;
     log.snapshot(id, RunState::Undoing, &before)?;
-    let result = host.run(command);
+    let result = act.undo(host);
     let state = if result.is_ok() { RunState::Undone } else { RunState::Exited };
-    record_traces(host, log, id, run, state)?;
-    Ok(result?)
+    record_traces(host, log, id, act, state)?;
+    result
 }
 
-/// Make the host usable after a cut, and record what the command, or its undo, had done by then.
+/// Make the host usable after a cut, and record what had been done, or undone, by then.
 ///
-/// Afterwards the command counts as one that ran to an end: its probe says whether it did.
+/// Afterwards it counts as something that ran to an end: its probe says whether it did.
 pub(super) fn recover(
     host: &mut dyn Host,
     log: &mut dyn Log,
     id: EntryId,
-    run: &Reversible,
+    act: &dyn Act,
 ) -> Result<(), JournalError> {
-    for command in &run.recover {
-        host.run(command)?;
-    }
-    record_traces(host, log, id, run, RunState::Exited)
+    act.recover(host)?;
+    record_traces(host, log, id, act, RunState::Exited)
 }
 
 fn look_and_keep(
@@ -120,11 +115,11 @@ fn record_traces(
     host: &dyn Host,
     log: &mut dyn Log,
     id: EntryId,
-    run: &Reversible,
+    act: &dyn Act,
     state: RunState,
 ) -> Result<(), JournalError> {
     let before = log.seen_before(id)?;
-    let after = run.scope.look(host)?;
+    let after = act.scope().look(host)?;
     let traces = before.difference(&after, host)?;
     let dirties = traces.iter().flat_map(Change::dirties).collect();
     Ok(log.advance(id, state, &traces, &dirties)?)

@@ -6,6 +6,7 @@ mod rehearse;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::apply::runs_commands;
 pub use self::apply::{Applied, ApplyError, Applying, Origin, Reboot, apply};
 pub use self::planner::{Choices, Unsuitable, plan};
 pub use self::rehearse::{Rehearsal, rehearse};

@@ -3,7 +3,6 @@ use vgpu_manifest::Digest;
 use super::Plan;
 use crate::host::{Look, Overlay};
 use crate::journal::{BootId, Change, Journal, JournalError, Log as _, MemLog, NewTransaction};
-use crate::settle::awaits_boot;
 use crate::step::{Status, Step, StepError};
 
 /// What carrying out a plan would do to a host.
@@ -19,7 +18,7 @@ impl Rehearsal {
     /// Whether some of the changes take effect only with the next boot.
     #[must_use]
     pub fn needs_reboot(&self) -> bool {
-        self.changes.iter().flat_map(Change::names).any(awaits_boot)
+        self.changes.iter().any(Change::awaits_boot)
     }
 }
 

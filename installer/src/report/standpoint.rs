@@ -6,7 +6,7 @@ use crate::host::Node;
 use crate::journal::{Change, Entry, Kept, Transaction, TxState};
 use crate::machine::Machine;
 use crate::plan::Plan;
-use crate::settle::{Derived, awaits_boot};
+use crate::settle::Derived;
 use crate::step::Status;
 use crate::store::{Bundles, Known};
 
@@ -117,7 +117,7 @@ pub fn look(target: Target) -> anyhow::Result<Standpoint> {
     };
     let entries = machine.entries(last.id)?;
     let reboot_pending =
-        last.new.boot == machine.boot()? && entries.iter().filter_map(Entry::path).any(awaits_boot);
+        last.new.boot == machine.boot()? && entries.iter().any(|entry| entry.change.awaits_boot());
     let applied = Some(describe(&machine, &last, &entries)?);
     Ok(Standpoint { applied, stale, reboot_pending, earlier: open.len(), kept })
 }

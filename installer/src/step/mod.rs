@@ -1,8 +1,10 @@
 //! The things a plan can be made of.
 
 mod hand_to_guests;
+mod install_packages;
 mod install_self;
 mod install_unit;
+mod keep_repository;
 mod kernel_command_line;
 mod load_modules;
 mod modprobe_options;
@@ -11,8 +13,10 @@ mod place_item;
 mod unit_drop_in;
 
 pub use self::hand_to_guests::{HandToGuests, HeldForGuests};
+pub use self::install_packages::InstallPackages;
 pub use self::install_self::InstallSelf;
 pub use self::install_unit::InstallUnit;
+pub use self::keep_repository::KeepRepository;
 pub use self::kernel_command_line::KernelCommandLine;
 pub use self::load_modules::LoadModules;
 pub use self::modprobe_options::ModprobeOptions;
@@ -35,6 +39,10 @@ use crate::journal::{Journal, JournalError};
 pub enum Step {
     /// Copy this very program to the host.
     InstallSelf(InstallSelf),
+    /// Install Debian packages.
+    InstallPackages(InstallPackages),
+    /// Leave the packages on the host as a repository.
+    KeepRepository(KeepRepository),
     /// Write a small text file.
     PlaceFile(PlaceFile),
     /// Write a file that the bundle carries.
@@ -76,6 +84,12 @@ impl Step {
         Ok(if self.act().is_true(look)? { Status::Done } else { Status::Todo })
     }
 
+    /// Whether it comes true only by commands, so that nothing can be said of it where none run.
+    #[must_use]
+    pub fn takes_commands(&self) -> bool {
+        self.act().takes_commands()
+    }
+
     /// Make it true. Called only if it is not.
     pub fn apply(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
         self.act().make_true(journal)
@@ -84,6 +98,8 @@ impl Step {
     fn act(&self) -> &dyn Act {
         match self {
             Self::InstallSelf(step) => step,
+            Self::InstallPackages(step) => step,
+            Self::KeepRepository(step) => step,
             Self::PlaceFile(step) => step,
             Self::PlaceItem(step) => step,
             Self::KernelCommandLine(step) => step,
@@ -138,6 +154,10 @@ trait Act {
     fn why(&self) -> String;
     fn is_true(&self, look: &dyn Look) -> Result<bool, StepError>;
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError>;
+
+    fn takes_commands(&self) -> bool {
+        false
+    }
 }
 
 /// The first lines of every text file that we write.

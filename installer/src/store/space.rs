@@ -4,7 +4,7 @@ use vgpu_manifest::HostPath;
 
 use crate::host::{HostError, Look, Node};
 use crate::journal::Change;
-use crate::state;
+use crate::state::{self, fixed};
 use crate::ui::ByteSize;
 
 /// What is kept free beside the bytes that are counted: the journal, folders, rounding.
@@ -48,7 +48,14 @@ pub fn needs(bytes: u64, changes: &[Change]) -> Needs {
     };
     let mut at_the_store = bytes;
     for change in changes {
-        let Change::Put { path, before, after, .. } = change else { continue };
+        let (path, before, after) = match change {
+            Change::Put { path, before, after, .. } => (path, before, after),
+            Change::Packages(packages) => {
+                *by_folder.entry(fixed("/usr")).or_default() += packages.unpacked();
+                continue;
+            }
+            Change::Run(_) | Change::Lost { .. } => continue,
+        };
         at_the_store += size(before) + size(after);
         if let Some(folder) = path.parent() {
             *by_folder.entry(folder).or_default() += size(after);
@@ -80,7 +87,6 @@ mod tests {
 
     use super::*;
     use crate::host::Content;
-    use crate::state::fixed;
 
     fn file(bytes: &[u8]) -> Node {
         Node::file(Content::of(bytes), Mode::FILE)

@@ -18,6 +18,9 @@ pub(super) fn run(host: &mut MemHost, words: &[&str]) -> Result<i32, HostError> 
         ["update-initramfs", "-u", "-k", "all"] => update_initramfs(host),
         ["systemctl", "daemon-reload"] => daemon_reload(host),
         ["depmod", release] => depmod(host, release),
+        ["dpkg", args @ ..] => super::dpkg::dpkg(host, args),
+        ["apt-get", args @ ..] => super::dpkg::apt_get(host, args),
+        ["apt-mark", args @ ..] => super::dpkg::apt_mark(host, args),
         ["true"] => Ok(0),
         ["false"] => Ok(1),
         _ => {

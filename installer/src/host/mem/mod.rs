@@ -1,6 +1,7 @@
 //! A host in memory, for tests, that dies when it is told to.
 
 mod commands;
+mod dpkg;
 mod fuse;
 
 pub(crate) use self::commands::Program;
@@ -26,6 +27,8 @@ pub(crate) struct MemHost {
     pub(crate) ran: Vec<String>,
     /// Programs beside the usual ones.
     pub(crate) programs: BTreeMap<&'static str, Program>,
+    /// What the program that runs has said on stdout.
+    pub(crate) said: String,
     /// A path that takes writes and forgets them, as some of the kernel's own files do.
     pub(crate) ignores: Option<HostPath>,
     /// When the power goes.
@@ -258,13 +261,14 @@ impl Look for MemHost {
     }
 
     fn query(&self, command: &Command) -> Result<Option<Output>, HostError> {
-        let mut scratch = Self { fuse: Fuse::never(), ..self.clone() };
+        let mut scratch = Self { fuse: Fuse::never(), said: String::new(), ..self.clone() };
         let status = commands::run(&mut scratch, &command.words());
         let status = status.map_err(|_| HostError::Start {
             command: command.clone(),
             source: io::ErrorKind::NotFound.into(),
         })?;
-        Ok(Some(Output { exit: Exit::Status(status), stdout: Vec::new(), stderr: Vec::new() }))
+        let stdout = scratch.said.into_bytes();
+        Ok(Some(Output { exit: Exit::Status(status), stdout, stderr: Vec::new() }))
     }
 
     fn now(&self) -> SystemTime {
@@ -331,5 +335,29 @@ impl Host for MemHost {
         }
         self.ran.push(command.to_string());
         Ok(())
+    }
+
+    fn ask(&mut self, command: &Command) -> Result<Option<Output>, HostError> {
+        self.said.clear();
+        let status = commands::run(self, &command.words())?;
+        let stdout = std::mem::take(&mut self.said).into_bytes();
+        Ok(Some(Output { exit: Exit::Status(status), stdout, stderr: Vec::new() }))
+    }
+
+    fn link(&mut self, from: &HostPath, to: &HostPath, mode: Mode) -> Result<(), HostError> {
+        let error = |error| HostError::path(Verb::Write, to, error);
+        let bytes = self.source(Source::File(from)).map_err(error)?;
+        let node = Node::file(Content::of(&bytes), mode);
+        self.change(to, |host| host.insert(to.clone(), node, bytes))
+    }
+
+    fn clear(&mut self, dir: &HostPath) -> Result<(), HostError> {
+        if !self.nodes.contains_key(dir) {
+            return Ok(());
+        }
+        // The last to go is the directory itself: a power cut may leave half of it.
+        let inside = |path: &HostPath| path.as_path().starts_with(dir.as_path()) && path != dir;
+        self.change(dir, |host| host.nodes.retain(|path, _| !inside(path)))?;
+        self.change(dir, |host| host.nodes.remove(dir)).map(|_| ())
     }
 }

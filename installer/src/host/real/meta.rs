@@ -76,7 +76,7 @@ fn mode(raw: u32) -> Mode {
     text.parse().unwrap_or_else(|_| unreachable!("four octal digits are a mode"))
 }
 
-fn bits(mode: Mode) -> rustix::fs::Mode {
+pub(super) fn bits(mode: Mode) -> rustix::fs::Mode {
     let raw = u32::from_str_radix(&mode.to_string(), 8);
     rustix::fs::Mode::from_raw_mode(raw.unwrap_or_else(|_| unreachable!("a mode is octal digits")))
 }

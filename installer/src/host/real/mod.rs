@@ -10,6 +10,7 @@
     reason = "this is the door through which everything else must go"
 )]
 
+mod area;
 mod exec;
 mod lock;
 mod meta;
@@ -36,8 +37,8 @@ use rustix::fs::{AtFlags, OFlags};
 use self::meta::Owners;
 use self::tree::Tree;
 use super::{
-    Command, Content, Host, HostError, HostPath, Kind, Look, New, Node, Output, Stat, TempName,
-    Verb,
+    Command, Content, Host, HostError, HostPath, Kind, Look, Mode, New, Node, Output, Stat,
+    TempName, Verb,
 };
 
 /// The machine that this program runs on, or a folder that stands for one.
@@ -195,6 +196,19 @@ impl Host for RealHost {
 
     fn run(&mut self, command: &Command) -> Result<(), HostError> {
         exec::run(&self.tree, self.exec, command)
+    }
+
+    fn ask(&mut self, command: &Command) -> Result<Option<Output>, HostError> {
+        exec::query(&self.tree, self.exec, command)
+    }
+
+    fn link(&mut self, from: &HostPath, to: &HostPath, mode: Mode) -> Result<(), HostError> {
+        area::link(&self.tree, from, to, mode)
+            .map_err(|error| HostError::path(Verb::Write, to, error))
+    }
+
+    fn clear(&mut self, dir: &HostPath) -> Result<(), HostError> {
+        area::clear(&self.tree, dir).map_err(|error| HostError::path(Verb::Remove, dir, error))
     }
 }
 

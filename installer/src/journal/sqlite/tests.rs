@@ -6,7 +6,7 @@ use vgpu_manifest::HostPath;
 
 use super::*;
 use crate::host::{Command, Content, Meta, Mode, Node};
-use crate::journal::{MemLog, Probe, Reversible, Scope, Why};
+use crate::journal::{KeptThing, MemLog, Probe, Reversible, Scope, Why};
 use crate::state::fixed;
 
 fn folder() -> (TempDir, Utf8PathBuf) {
@@ -60,7 +60,7 @@ fn exercise(log: &mut dyn Log) -> String {
     log.set_state(tx, TxState::Applied).unwrap();
     log.mark(&dirties(Derived::Systemd)).unwrap();
     log.settled(&Derived::Grub).unwrap();
-    log.close(tx, &[Kept { path: path.clone(), why: Why::Changed }]).unwrap();
+    log.close(tx, &[Kept { what: KeptThing::Path(path.clone()), why: Why::Changed }]).unwrap();
     let other = log.begin(&new_transaction()).unwrap();
     let new = NewEntry { change: &put(&path), before: None, dirties: &BTreeSet::new() };
     log.append(other, &new).unwrap();

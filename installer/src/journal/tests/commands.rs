@@ -119,7 +119,7 @@ fn what_a_command_changes_in_a_large_tree_is_named() {
     apply(&mut world).unwrap();
     let kept = world.revert().unwrap();
     let path = fixed("/lib/modules/6.8.12-4-pve/kernel/big.ko");
-    assert_eq!(kept, [Kept { path, why: Why::NoCopy }]);
+    assert_eq!(kept, [Kept { what: KeptThing::Path(path), why: Why::NoCopy }]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::*;
 use crate::journal::{Kept, Log as _, Why};
 
 fn names(kept: &[Kept]) -> Vec<(String, Why)> {
-    kept.iter().map(|kept| (kept.path.to_string(), kept.why)).collect()
+    kept.iter().map(|kept| (kept.what.to_string(), kept.why)).collect()
 }
 
 fn applied() -> World {

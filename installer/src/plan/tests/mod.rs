@@ -1,5 +1,6 @@
 mod cuts;
 mod foreign;
+mod packages;
 mod phases;
 mod planner;
 mod properties;

@@ -21,7 +21,7 @@ fn item(name: &str) -> Item {
     Item::new(fields).unwrap()
 }
 
-fn manifest(wants: &str) -> Manifest {
+pub(super) fn manifest(wants: &str) -> Manifest {
     let wants: Wants = serde_json::from_str(wants).unwrap();
     Manifest {
         format: FORMAT,
@@ -43,7 +43,7 @@ fn manifest(wants: &str) -> Manifest {
     }
 }
 
-fn facts(vendor: CpuVendor, loader: Option<BootLoader>) -> Inventory {
+pub(super) fn facts(vendor: CpuVendor, loader: Option<BootLoader>) -> Inventory {
     let mut facts = inventory(&host(), Serials::LeaveOut);
     facts.cpu.vendor = vendor;
     facts.boot.loader = loader;

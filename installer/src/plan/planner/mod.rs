@@ -6,6 +6,8 @@ use vgpu_manifest::{
     HostPath, Iommu, ItemName, KernelWord, Manifest, Mode, ModuleName, ParseTextError, UnitName,
 };
 
+mod packages;
+
 use super::Plan;
 use crate::gpus::{GpuChoice, Slot, Unavailable, isolate};
 use crate::host::Content;
@@ -53,6 +55,25 @@ pub enum Unsuitable {
         /// Its mode.
         mode: Mode,
     },
+    /// The metapackage that makes a host a Proxmox VE is not for bundles.
+    #[error("the bundle carries `proxmox-ve`, which is never touched; make it without")]
+    ProxmoxVe,
+    /// The packages are for another release of Debian.
+    #[error("the bundle carries packages for {}, and this host {}", .carries.join(" and "), release(.here.as_deref()))]
+    Release {
+        /// The releases that it carries packages for.
+        carries: Vec<String>,
+        /// The release of the host, if it says.
+        here: Option<String>,
+    },
+    /// A package is for another machine.
+    #[error("the bundle carries {package} for {arch}, and this program installs amd64 only")]
+    Architecture {
+        /// The package.
+        package: String,
+        /// What it is for.
+        arch: String,
+    },
     /// A template has no instance to start.
     #[error("the bundle asks to enable {0}, which is a template; name an instance of it")]
     Template(UnitName),
@@ -64,11 +85,16 @@ pub enum Unsuitable {
     Word(#[from] ParseTextError),
 }
 
+fn release(here: Option<&str>) -> String {
+    here.map_or("does not say what it is".to_owned(), |here| format!("is {}", here.escape_debug()))
+}
+
 /// What it takes for the host to become what the bundle asks for. It only computes.
 ///
 /// The plan has all steps, also those whose end may be true already: only a look at the host says.
 pub fn plan(manifest: &Manifest, facts: &Inventory, choices: &Choices) -> Result<Plan, Unsuitable> {
     let mut steps = vec![Step::InstallSelf(InstallSelf { content: choices.program })];
+    steps.extend(packages::steps(manifest, facts)?);
     steps.extend(files(manifest)?);
     let wants = &manifest.wants;
     let slots = isolate(facts, &choices.gpus)?;

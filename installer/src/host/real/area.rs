@@ -1,0 +1,73 @@
+//! The work area: files for the tools of an installation, which nobody will miss.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{AtFlags, Dir, FileType, OFlags};
+use rustix::io::Errno;
+
+use super::meta::bits;
+use super::tree::{self, Tree};
+use crate::host::content::copy_pieces;
+use crate::host::{HostPath, Mode};
+
+/// Give a file a second name, or copy it to where it cannot have one.
+pub(super) fn link(tree: &Tree, from: &HostPath, to: &HostPath, mode: Mode) -> io::Result<()> {
+    let (from_dir, from_name) = tree.parent(from)?.ok_or(io::ErrorKind::NotFound)?;
+    let (to_dir, to_name) = tree.parent(to)?.ok_or(io::ErrorKind::NotFound)?;
+    match rustix::fs::linkat(&from_dir, from_name, &to_dir, to_name, AtFlags::empty()) {
+        Ok(()) => {}
+        Err(Errno::XDEV | Errno::PERM | Errno::OPNOTSUPP | Errno::MLINK) => {
+            copy(&from_dir, from_name, &to_dir, to_name)?;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let file = tree::open_child(&to_dir, to_name, OFlags::RDONLY | OFlags::NOFOLLOW)?;
+    Ok(rustix::fs::fchmod(file, bits(mode))?)
+}
+
+fn copy(from_dir: &OwnedFd, from: &str, to_dir: &OwnedFd, to: &str) -> io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    let target = rustix::fs::openat(to_dir, to, flags | OFlags::CLOEXEC, mode)?;
+    let source = tree::open_child(from_dir, from, OFlags::RDONLY | OFlags::NOFOLLOW)?;
+    let mut target = File::from(target);
+    copy_pieces(&mut File::from(source), |piece| io::Write::write_all(&mut target, piece))
+}
+
+/// Remove a directory with all that is in it, without following a symlink.
+pub(super) fn clear(tree: &Tree, dir: &HostPath) -> io::Result<()> {
+    let Some((parent, name)) = tree.parent(dir)? else { return Ok(()) };
+    match tree::stat_child(&parent, name)?.map(|stat| tree::kind(&stat)) {
+        None => Ok(()),
+        Some(crate::host::Kind::Dir) => clear_dir(&parent, name.as_ref()),
+        Some(_) => Ok(rustix::fs::unlinkat(&parent, name, AtFlags::empty())?),
+    }
+}
+
+fn clear_dir(parent: impl AsFd, name: &std::path::Path) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let dir = rustix::fs::openat(&parent, name, flags, rustix::fs::Mode::empty())?;
+    // The names first: what is read while it changes is not specified.
+    let mut entries = Vec::new();
+    for entry in Dir::read_from(&dir)? {
+        let entry = entry?;
+        if ![&b"."[..], b".."].contains(&entry.file_name().to_bytes()) {
+            entries.push((entry.file_name().to_owned(), entry.file_type()));
+        }
+    }
+    for (name, kind) in entries {
+        if kind == FileType::Directory {
+            clear_dir(&dir, as_path(&name))?;
+        } else {
+            rustix::fs::unlinkat(&dir, &*name, AtFlags::empty())?;
+        }
+    }
+    Ok(rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)?)
+}
+
+fn as_path(name: &std::ffi::CStr) -> &std::path::Path {
+    use std::os::unix::ffi::OsStrExt as _;
+    std::path::Path::new(std::ffi::OsStr::from_bytes(name.to_bytes()))
+}

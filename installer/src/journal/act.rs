@@ -1,0 +1,113 @@
+//! What can be run, mended after a cut, and taken back.
+
+use super::{Change, JournalError, Kept, KeptThing, Reversible, Scope, Why};
+use crate::host::{Host, HostError, Look};
+use crate::packages::PackageChange;
+
+/// A change that the journal does not make by itself.
+pub(super) trait Act {
+    /// The paths that it may change by itself and that belong to nobody else.
+    fn scope(&self) -> Scope;
+
+    /// Do it.
+    fn run(&self, host: &mut dyn Host) -> Result<(), JournalError>;
+
+    /// Make the host usable again after it, or its undo, was cut short.
+    fn recover(&self, host: &mut dyn Host) -> Result<(), JournalError>;
+
+    /// Whether there is something to take back beside what is in its scope.
+    fn needs_undo(&self, look: &dyn Look) -> Result<bool, HostError>;
+
+    /// Take it back.
+    fn undo(&self, host: &mut dyn Host) -> Result<(), JournalError>;
+
+    /// What it could not bring back to what it was.
+    fn kept(&self, look: &dyn Look) -> Result<Vec<Kept>, HostError>;
+}
+
+impl Change {
+    pub(super) fn act(&self) -> Option<&dyn Act> {
+        match self {
+            Self::Run(run) => Some(run),
+            Self::Packages(packages) => Some(&**packages),
+            Self::Put { .. } | Self::Lost { .. } => None,
+        }
+    }
+
+    /// What it does, in a line, if it is no change of a path.
+    #[must_use]
+    pub fn doing(&self) -> Option<String> {
+        match self {
+            Self::Run(run) => Some(run.command.to_string()),
+            Self::Packages(packages) => Some(packages.summary()),
+            Self::Put { .. } | Self::Lost { .. } => None,
+        }
+    }
+
+    /// What taking it back does, in a line, if it is no change of a path.
+    #[must_use]
+    pub fn undoing(&self) -> Option<String> {
+        match self {
+            Self::Run(run) => Some(match &run.undo {
+                Some(undo) => format!("run {undo}"),
+                None => format!("undo {}", run.command),
+            }),
+            Self::Packages(packages) => Some(packages.undoing()),
+            Self::Put { .. } | Self::Lost { .. } => None,
+        }
+    }
+}
+
+impl Act for Reversible {
+    fn scope(&self) -> Scope {
+        self.scope.clone()
+    }
+
+    fn run(&self, host: &mut dyn Host) -> Result<(), JournalError> {
+        Ok(host.run(&self.command)?)
+    }
+
+    fn recover(&self, host: &mut dyn Host) -> Result<(), JournalError> {
+        Ok(self.recover.iter().try_for_each(|command| host.run(command))?)
+    }
+
+    fn needs_undo(&self, look: &dyn Look) -> Result<bool, HostError> {
+        Ok(self.undo.is_some() && self.probe.is_present(look)?)
+    }
+
+    fn undo(&self, host: &mut dyn Host) -> Result<(), JournalError> {
+        Ok(self.undo.iter().try_for_each(|command| host.run(command))?)
+    }
+
+    fn kept(&self, _: &dyn Look) -> Result<Vec<Kept>, HostError> {
+        Ok(Vec::new())
+    }
+}
+
+impl Act for PackageChange {
+    fn scope(&self) -> Scope {
+        Scope::default()
+    }
+
+    fn run(&self, host: &mut dyn Host) -> Result<(), JournalError> {
+        Ok(self.run(host)?)
+    }
+
+    fn recover(&self, host: &mut dyn Host) -> Result<(), JournalError> {
+        Ok(self.recover(host)?)
+    }
+
+    fn needs_undo(&self, look: &dyn Look) -> Result<bool, HostError> {
+        self.is_present(look)
+    }
+
+    fn undo(&self, host: &mut dyn Host) -> Result<(), JournalError> {
+        Ok(self.undo(host)?)
+    }
+
+    fn kept(&self, look: &dyn Look) -> Result<Vec<Kept>, HostError> {
+        let names = self.kept(look)?;
+        let kept = |name| Kept { what: KeptThing::Package(name), why: Why::Newer };
+        Ok(names.into_iter().map(kept).collect())
+    }
+}

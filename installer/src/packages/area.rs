@@ -1,0 +1,63 @@
+use vgpu_manifest::Mode;
+
+use super::apt::{self, AREA};
+use super::simulation::Simulation;
+use super::{PackageError, PackageFile, index};
+use crate::host::{Command, Host, HostError};
+use crate::work::Work;
+
+/// A repository in the work area, as apt reads it.
+pub(super) struct Area<'h>(Work<'h>);
+
+impl<'h> Area<'h> {
+    /// A new repository with these packages, of which apt has read the index.
+    pub(super) fn with(
+        host: &'h mut dyn Host,
+        files: &[&PackageFile],
+    ) -> Result<Self, PackageError> {
+        let mut work = Work::fresh(host, AREA)?;
+        for dir in ["lists", "lists/partial", "cache", "cache/archives", "cache/archives/partial"] {
+            work.dir(dir)?;
+        }
+        work.dir("packages")?;
+        for file in files {
+            work.link(file.content.id, &format!("packages/{}", file.file_name()), Mode::FILE)?;
+        }
+        let list = format!("deb [trusted=yes] file:{} ./\n", work.path("packages"));
+        work.write("sources.list", if files.is_empty() { b"" } else { list.as_bytes() })?;
+        work.write("packages/Packages", index(files.iter().copied()).as_bytes())?;
+        work.run(&apt::update())?;
+        Ok(Self(work))
+    }
+
+    /// The repository as it was made before.
+    pub(super) fn again(host: &'h mut dyn Host) -> Self {
+        Self(Work::again(host, AREA))
+    }
+
+    /// What apt would do; `None` where commands do not run.
+    pub(super) fn simulate(
+        &mut self,
+        command: &Command,
+    ) -> Result<Option<Simulation>, PackageError> {
+        let Some(output) = self.0.ask(command)? else { return Ok(None) };
+        let [said, complaint] =
+            [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+        if !output.succeeded() {
+            return Err(PackageError::NoWay(indent(&(said + &*complaint))));
+        }
+        Simulation::parse(&said).map(Some).map_err(PackageError::Unclear)
+    }
+
+    /// Remove it.
+    pub(super) fn done(self) -> Result<(), HostError> {
+        self.0.done()
+    }
+}
+
+/// The last lines of what a program said, each of which a terminal may see.
+fn indent(text: &str) -> String {
+    let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let last = &lines[lines.len().saturating_sub(20)..];
+    last.iter().map(|line| format!("    {}", line.escape_debug())).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,310 @@
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use vgpu_manifest::inventory::{Mark, Package, PackageName, PackageState, PackageVersion};
+use vgpu_manifest::package::PackageReason;
+
+use super::apt::{self, Doing};
+use super::area::Area;
+use super::outcome::{find, lacking};
+use super::simulation::Simulation;
+use super::version::compare;
+use super::{PackageError, PackageFile};
+use crate::facts::installed_packages;
+use crate::host::{Command, Host, HostError, Look};
+use crate::state;
+
+/// The metapackage without which a host is no Proxmox VE any more.
+const PROXMOX_VE: &str = "proxmox-ve";
+
+/// One run of apt that brings packages, with all that it takes to live with a power cut and to
+/// take it back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PackageChange {
+    /// What apt is asked for.
+    pub ask: Vec<PackageName>,
+    /// The packages that the bundle carries.
+    pub files: Vec<PackageFile>,
+    /// What there was before of each package that apt would install.
+    pub before: Vec<Before>,
+}
+
+/// What there was of a package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Before {
+    /// Its name.
+    pub name: PackageName,
+    /// The version that was to come.
+    pub becomes: PackageVersion,
+    /// What was there; `None` if nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<Package>,
+}
+
+impl Before {
+    /// Whether its files were there, and not only its configuration.
+    fn had_files(&self) -> bool {
+        self.was.as_ref().is_some_and(|was| was.state != PackageState::ConfigFiles)
+    }
+}
+
+impl PackageChange {
+    /// Find out what it takes to have the packages that were asked for.
+    ///
+    /// apt simulates it, and whatever it would do beyond what the bundle names is refused.
+    pub fn prepare(host: &mut dyn Host, files: &[PackageFile]) -> Result<Self, PackageError> {
+        let packages = installed_packages(host)?;
+        let asked = lacking(&packages, files);
+        let coming: Vec<_> = files.iter().filter(|file| !is_return(file)).collect();
+        let exact: Vec<_> = asked.iter().map(|file| file.exact()).collect();
+        let mut area = Area::with(host, &coming)?;
+        let simulation = area.simulate(&apt::install(&exact, Doing::Saying))?;
+        let install = match simulation {
+            Some(simulation) => check(simulation, &coming, &[])?,
+            // Nobody can say what apt would do: at least what it is asked for.
+            None => asked.iter().map(|file| (file.name.clone(), file.version.clone())).collect(),
+        };
+        let before = install.into_iter().map(|(name, becomes)| {
+            let was = find(&packages, &name).cloned();
+            Before { name, becomes, was }
+        });
+        Ok(Self {
+            ask: asked.iter().map(|file| file.name.clone()).collect(),
+            before: before.collect(),
+            files: files.to_vec(),
+        })
+    }
+
+    /// The command that brings them.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        let asked = self.coming().filter(|file| self.ask.contains(&file.name));
+        apt::install(&asked.map(PackageFile::exact).collect::<Vec<_>>(), Doing::Really)
+    }
+
+    /// What it is, in a line.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let names: Vec<_> = self.ask.iter().map(PackageName::as_str).collect();
+        format!("install {}", names.join(", "))
+    }
+
+    /// What taking it back is, in a line.
+    #[must_use]
+    pub fn undoing(&self) -> String {
+        let new = self.before.iter().filter(|before| !before.had_files()).count();
+        let newer = self.before.len() - new;
+        match (new, newer) {
+            (new, 0) => format!("purge the {new} packages that were not there"),
+            (0, newer) => format!("bring {newer} packages back to the versions they had"),
+            _ => format!("purge {new} packages, and bring {newer} back to the versions they had"),
+        }
+    }
+
+    /// Whether a kernel is among what comes.
+    #[must_use]
+    pub fn brings_kernel(&self) -> bool {
+        let kernels = ["proxmox-kernel-", "pve-kernel-", "linux-image-"];
+        let is_kernel = |name: &str| kernels.iter().any(|prefix| name.starts_with(prefix));
+        self.before.iter().any(|before| is_kernel(before.name.as_str()))
+    }
+
+    /// How many bytes the packages take once they are unpacked, roughly.
+    #[must_use]
+    pub fn unpacked(&self) -> u64 {
+        let coming = |file: &&PackageFile| self.before.iter().any(|one| one.name == file.name);
+        self.coming().filter(coming).map(PackageFile::unpacked).sum()
+    }
+
+    fn coming(&self) -> impl Iterator<Item = &PackageFile> {
+        self.files.iter().filter(|file| !is_return(file))
+    }
+
+    /// Have apt do it. [`PackageChange::prepare`] has made the repository.
+    pub(crate) fn run(&self, host: &mut dyn Host) -> Result<(), PackageError> {
+        host.run(&self.command())?;
+        self.mark_needed(host)?;
+        Ok(Area::again(host).done()?)
+    }
+
+    /// Mark as automatic what came only because it was needed. apt does so when dpkg has ended,
+    /// which a power cut prevents.
+    fn mark_needed(&self, host: &mut dyn Host) -> Result<(), HostError> {
+        let packages = installed_packages(host)?;
+        let needed = |before: &&Before| {
+            let is = find(&packages, &before.name);
+            !before.had_files()
+                && !self.ask.contains(&before.name)
+                && is.is_some_and(|is| {
+                    is.state != PackageState::ConfigFiles && is.mark == Mark::Manual
+                })
+        };
+        let names: Vec<_> =
+            self.before.iter().filter(needed).map(|before| before.name.clone()).collect();
+        if names.is_empty() { Ok(()) } else { host.run(&apt::mark("auto", &names)) }
+    }
+
+    /// Make dpkg usable after a cut. Afterwards packages may still lack what they need: either
+    /// apt goes on, or they are taken back.
+    pub(crate) fn recover(&self, host: &mut dyn Host) -> Result<(), PackageError> {
+        // It also brings dpkg's own journal into its status. It fails where something is half
+        // unpacked or lacks a package, both of which come to an end below or with the next apt.
+        tolerate(host.run(&apt::configure()))?;
+        let packages = installed_packages(host)?;
+        let mut again = false;
+        for file in self.coming() {
+            let is = find(&packages, &file.name).map(|package| package.state);
+            let ours = self.before.iter().any(|before| before.name == file.name);
+            if ours && is == Some(PackageState::HalfInstalled) {
+                host.run(&apt::unpack(&state::stored(file.content.id)))?;
+                again = true;
+            }
+        }
+        if again {
+            tolerate(host.run(&apt::configure()))?;
+        }
+        Ok(self.mark_needed(host)?)
+    }
+
+    /// Whether anything is left to be taken back.
+    pub(crate) fn is_present(&self, look: &dyn Look) -> Result<bool, HostError> {
+        let packages = installed_packages(look)?;
+        let Todo { back, remove, purge } = self.todo(&packages);
+        Ok(!(back.is_empty()
+            && remove.is_empty()
+            && purge.is_empty()
+            && self.marks(&packages).is_empty()))
+    }
+
+    /// Take it back: what was not there goes, and what was older comes back where its old file
+    /// rides along. Nothing else may go.
+    pub(crate) fn undo(&self, host: &mut dyn Host) -> Result<(), PackageError> {
+        let packages = installed_packages(host)?;
+        let Todo { back, remove, .. } = self.todo(&packages);
+        let mut area = Area::with(host, &back)?;
+        if !(back.is_empty() && remove.is_empty()) {
+            let exact: Vec<_> = back.iter().map(|file| file.exact()).collect();
+            let saying = apt::exchange(&exact, &remove, Doing::Saying);
+            if let Some(simulation) = area.simulate(&saying)? {
+                check(simulation, &back, &remove)?;
+            }
+            host.run(&apt::exchange(&exact, &remove, Doing::Really))?;
+        }
+        // What had no configuration is gone with its files, and apt does not know it any more.
+        let purge = self.todo(&installed_packages(host)?).purge;
+        if !purge.is_empty() {
+            host.run(&apt::purge(&purge))?;
+        }
+        let packages = installed_packages(host)?;
+        for (word, names) in self.marks(&packages) {
+            host.run(&apt::mark(word, &names))?;
+        }
+        Ok(Area::again(host).done()?)
+    }
+
+    /// The packages that stay newer than they were.
+    pub(crate) fn kept(&self, look: &dyn Look) -> Result<Vec<PackageName>, HostError> {
+        let packages = installed_packages(look)?;
+        let newer = |before: &&Before| {
+            let (Some(was), Some(is)) = (&before.was, find(&packages, &before.name)) else {
+                return false;
+            };
+            before.had_files() && was.version != is.version
+        };
+        Ok(self.before.iter().filter(newer).map(|before| before.name.clone()).collect())
+    }
+
+    /// What has to be done so that everything is as it was.
+    fn todo(&self, packages: &[Package]) -> Todo<'_> {
+        let mut todo = Todo::default();
+        for before in &self.before {
+            let Some(is) = find(packages, &before.name) else { continue };
+            let here = is.state != PackageState::ConfigFiles;
+            match &before.was {
+                // Somebody has brought a later one since; that is theirs.
+                Some(was) if before.had_files() => {
+                    let ours = is.version == before.becomes && was.version != is.version;
+                    let old = self.files.iter().find(|file| {
+                        is_return(file) && file.name == was.name && file.version == was.version
+                    });
+                    todo.back.extend(old.filter(|_| ours));
+                }
+                was => {
+                    if here {
+                        todo.remove.push(before.name.clone());
+                    }
+                    if was.is_none() {
+                        todo.purge.push(before.name.clone());
+                    }
+                }
+            }
+        }
+        todo
+    }
+
+    /// The marks that are not what they were, by the word that sets them right.
+    fn marks(&self, packages: &[Package]) -> Vec<(&'static str, Vec<PackageName>)> {
+        let wrong = |mark: Mark| -> Vec<PackageName> {
+            let differs = |before: &&Before| {
+                let is = find(packages, &before.name);
+                let was = before.was.as_ref().filter(|was| was.mark == mark);
+                before.had_files() && was.is_some() && is.is_some_and(|is| is.mark != mark)
+            };
+            self.before.iter().filter(differs).map(|before| before.name.clone()).collect()
+        };
+        let all = [("auto", wrong(Mark::Auto)), ("manual", wrong(Mark::Manual))];
+        all.into_iter().filter(|(_, names)| !names.is_empty()).collect()
+    }
+}
+
+/// What it takes to undo.
+#[derive(Default)]
+struct Todo<'f> {
+    /// The old files to go back to.
+    back: Vec<&'f PackageFile>,
+    /// The packages whose files go.
+    remove: Vec<PackageName>,
+    /// The packages whose configuration goes as well.
+    purge: Vec<PackageName>,
+}
+
+fn is_return(file: &PackageFile) -> bool {
+    file.reason == PackageReason::Return
+}
+
+/// Refuse whatever apt would do beyond these files and these removals.
+fn check(
+    simulation: Simulation,
+    files: &[&PackageFile],
+    remove: &[PackageName],
+) -> Result<Vec<(PackageName, PackageVersion)>, PackageError> {
+    let touched = simulation.install.iter().map(|(name, _)| name).chain(&simulation.remove);
+    if touched.into_iter().any(|name| name.as_str() == PROXMOX_VE) {
+        return Err(PackageError::ProxmoxVe);
+    }
+    let removes: BTreeSet<_> = simulation.remove.into_iter().collect();
+    let gone: Vec<_> = removes.into_iter().filter(|name| !remove.contains(name)).collect();
+    if !gone.is_empty() {
+        return Err(PackageError::Removes(gone));
+    }
+    let named = |(name, version): &&(PackageName, PackageVersion)| {
+        let same =
+            |file: &&&PackageFile| file.name == *name && compare(&file.version, version).is_eq();
+        files.iter().find(same).is_some()
+    };
+    let extra: Vec<_> = simulation.install.iter().filter(|pair| !named(pair)).collect();
+    if !extra.is_empty() {
+        return Err(PackageError::Extra(extra.into_iter().map(|(name, _)| name.clone()).collect()));
+    }
+    Ok(simulation.install)
+}
+
+/// A command may fail here; that it could not be started is another matter.
+fn tolerate(result: Result<(), HostError>) -> Result<(), HostError> {
+    match result {
+        Err(HostError::Failed { .. }) => Ok(()),
+        result => result,
+    }
+}

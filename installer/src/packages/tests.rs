@@ -1,0 +1,210 @@
+//! Packages on the host in memory: brought, cut short, gone on with, and taken back.
+
+use vgpu_manifest::Digest;
+use vgpu_manifest::package::PackageReason;
+
+use super::*;
+use crate::cut::{World, cut_everywhere};
+use crate::host::Content;
+use crate::host::mem::{Late, MemHost};
+use crate::journal::{Kept, KeptThing, Why};
+use crate::plan::{ApplyError, Origin, Plan, apply};
+use crate::state;
+use crate::step::{InstallPackages, KeepRepository, Step};
+use vgpu_manifest::RepositoryStyle;
+
+/// A package: a file of one stanza.
+fn bytes(name: &str, version: &str, needs: &str) -> String {
+    format!("Package: {name}\nVersion: {version}\nDepends: {needs}\n")
+}
+
+fn file(name: &str, version: &str, reason: PackageReason, needs: &str) -> PackageFile {
+    let bytes = bytes(name, version, needs);
+    let fields = (!needs.is_empty())
+        .then(|| ("Depends".parse().unwrap(), needs.parse().unwrap()))
+        .into_iter();
+    PackageFile {
+        name: name.parse().unwrap(),
+        version: version.parse().unwrap(),
+        arch: "amd64".parse().unwrap(),
+        reason,
+        content: Content::of(bytes.as_bytes()),
+        sha256: Digest::of(bytes.as_bytes()),
+        fields: fields.collect(),
+    }
+}
+
+/// dkms needs make, and a newer libc than the host's, whose old file rides along.
+fn files() -> Vec<PackageFile> {
+    use PackageReason::{Needed, Requested, Return, Upgrade};
+    vec![
+        file("dkms", "3.0.10-8", Requested, "make, libc6"),
+        file("make", "4.3-4.1", Needed, ""),
+        file("libc6", "2.36-9+deb12u7", Upgrade, ""),
+        file("mdevctl", "1.2-3", Requested, ""),
+        file("libc6", "2.36-9", Return, ""),
+    ]
+}
+
+fn host() -> MemHost {
+    let mut host = MemHost::with_files(&[("/usr/share/libc6", "2.36-9")])
+        .with_package("libc6", "2.36-9", "auto")
+        .with_package("bash", "5.2", "manual");
+    for (name, version, needs) in [
+        ("dkms", "3.0.10-8", "make, libc6"),
+        ("make", "4.3-4.1", ""),
+        ("libc6", "2.36-9+deb12u7", ""),
+        ("mdevctl", "1.2-3", ""),
+        ("libc6", "2.36-9", ""),
+        ("dkms", "3.0.10-8", ""),
+    ] {
+        let bytes = bytes(name, version, needs);
+        let stored = state::stored(Content::of(bytes.as_bytes()).id);
+        host.place(stored.as_path().as_str(), &bytes);
+    }
+    host
+}
+
+fn carry_out(world: &mut World, files: &[PackageFile]) -> Result<(), ApplyError> {
+    let step = Step::InstallPackages(InstallPackages { files: files.to_vec() });
+    let plan = Plan::new(vec![step], Vec::new());
+    let origin =
+        Origin { bundle: Digest::of(b"a bundle"), boot: crate::journal::BootId::default() };
+    apply(&mut world.host, &mut world.log, &origin, &plan, &mut |_| {}).map(|_| ())
+}
+
+#[test]
+fn what_was_asked_for_comes_with_what_it_needs_and_goes_again() {
+    let before = host();
+    let mut world = World::new(&before);
+    carry_out(&mut world, &files()).unwrap();
+    let expected = [
+        "bash 5.2 installed",
+        "dkms 3.0.10-8 installed",
+        "make 4.3-4.1 installed",
+        "mdevctl 1.2-3 installed",
+    ];
+    let packages = world.host.packages();
+    for line in expected {
+        assert!(packages.iter().any(|one| one == line), "{line} in {packages:?}");
+    }
+    assert!(!world.host.nodes.contains_key(&state::work()), "the work area is gone");
+    assert_eq!(world.revert().unwrap(), []);
+    assert_eq!(world.host.picture(&[]), before.picture(&[]));
+}
+
+#[test]
+fn what_is_there_already_is_not_asked_for() {
+    let before = host().with_package("dkms", "3.0.11-1", "manual");
+    let mut world = World::new(&before);
+    carry_out(&mut world, &files()).unwrap();
+    let apt = world.host.ran.iter().find(|line| line.starts_with("apt-get")).unwrap();
+    assert!(apt.ends_with("install mdevctl=1.2-3"), "{apt}");
+    world.host.ran.clear();
+    carry_out(&mut world, &files()).unwrap();
+    assert_eq!(world.host.ran, Vec::<String>::new());
+}
+
+#[test]
+fn a_power_cut_anywhere_can_be_gone_on_from_and_taken_back() {
+    let mut files = files();
+    files.retain(|file| file.name.as_str() != "mdevctl");
+    let apply = |world: &mut World| carry_out(world, &files).map_err(|error| error.to_string());
+    let cuts = |late| cut_everywhere(&host(), late, &apply);
+    let cuts = cuts(Late::Before) + cuts(Late::After);
+    assert!(cuts > 1_000, "only {cuts} power cuts tried");
+}
+
+#[test]
+fn an_upgrade_goes_back_where_the_old_file_rides_along_and_is_named_where_not() {
+    use PackageReason::{Requested, Return};
+    let upgrade =
+        [file("libc6", "2.36-9+deb12u7", Requested, ""), file("libc6", "2.36-9", Return, "")];
+    let before = host();
+    let mut world = World::new(&before);
+    carry_out(&mut world, &upgrade).unwrap();
+    assert_eq!(world.revert().unwrap(), []);
+    assert_eq!(world.host.picture(&[]), before.picture(&[]), "the mark is back as well");
+
+    let mut world = World::new(&before);
+    carry_out(&mut world, &upgrade[..1]).unwrap();
+    let what = KeptThing::Package("libc6".parse().unwrap());
+    assert_eq!(world.revert().unwrap(), [Kept { what, why: Why::Newer }]);
+}
+
+#[test]
+fn what_somebody_has_installed_since_keeps_what_it_needs() {
+    let mut world = World::new(&host());
+    carry_out(&mut world, &files()).unwrap();
+    let text = world.host.text_of("/var/lib/dpkg/status").unwrap();
+    let theirs = "Architecture: all\nDepends: make\nPackage: theirs\nStatus: install ok installed\nVersion: 1\n\n";
+    world.host.place("/var/lib/dpkg/status", &(text + theirs));
+    let error = world.revert().unwrap_err().to_string();
+    assert!(error.contains("apt would also remove `theirs`"), "{error}");
+    assert!(world.host.packages().iter().any(|one| one.starts_with("make ")));
+}
+
+#[test]
+fn nothing_changes_if_apt_would_do_more_than_the_bundle_names() {
+    use PackageReason::Requested;
+    let before = host();
+    for (said, expected) in [
+        ("Inst dkms (3.0.10-8 [all])\nInst sudo (1 [amd64])\n", "also install or change `sudo`"),
+        ("Inst dkms (9 [all])\n", "also install or change `dkms`"),
+        ("Inst dkms (3.0.10-8 [all])\nRemv bash [5.2]\n", "also remove `bash`"),
+        ("Inst proxmox-ve (8 [all])\n", "change `proxmox-ve`, which is never touched"),
+        ("Inst dkms:i386 (3.0.10-8 [i386])\n", "in words that this program does not know"),
+    ] {
+        SAID.set(said);
+        let mut world = World::new(&before);
+        world.host.programs.insert("apt-get", |host, args| {
+            SAID.get().clone_into(&mut host.said);
+            Ok(if args.contains(&"--simulate") || args.contains(&"update") { 0 } else { 99 })
+        });
+        let files = [file("dkms", "3.0.10-8", Requested, "")];
+        let error = carry_out(&mut world, &files).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        assert_eq!(world.host.picture(&[]), before.picture(&[]));
+        assert_eq!(world.revert().unwrap(), []);
+    }
+}
+
+thread_local! {
+    static SAID: std::cell::Cell<&'static str> = const { std::cell::Cell::new("") };
+}
+
+#[test]
+fn an_apt_that_fails_half_way_is_reported_and_can_be_taken_back() {
+    let before = host();
+    let mut world = World::new(&before);
+    let mut all = files();
+    all.retain(|file| file.name.as_str() != "make");
+    let error = carry_out(&mut world, &all).unwrap_err().to_string();
+    assert!(error.contains("apt sees no way to do it"), "{error}");
+    assert_eq!(world.revert().unwrap(), []);
+    assert_eq!(world.host.picture(&[]), before.picture(&[]));
+}
+
+#[test]
+fn a_repository_stays_on_request_in_either_form() {
+    for (style, path, line) in [
+        (RepositoryStyle::Deb822, "/etc/apt/sources.list.d/vgpu-offline.sources", "Trusted: yes"),
+        (
+            RepositoryStyle::List,
+            "/etc/apt/sources.list.d/vgpu-offline.list",
+            "[trusted=yes] file:/var/lib/vgpu-offline-repository ./",
+        ),
+    ] {
+        let before = host();
+        let mut world = World::new(&before);
+        let step = Step::KeepRepository(KeepRepository { style, files: files() });
+        let plan = Plan::new(vec![step], Vec::new());
+        let origin = Origin { bundle: Digest::of(b"a"), boot: crate::journal::BootId::default() };
+        apply(&mut world.host, &mut world.log, &origin, &plan, &mut |_| {}).unwrap();
+        assert!(world.host.text_of(path).unwrap().contains(line));
+        let index = "/var/lib/vgpu-offline-repository/Packages";
+        assert!(world.host.text_of(index).unwrap().contains("Filename: ./dkms_3.0.10-8_amd64.deb"));
+        assert_eq!(world.revert().unwrap(), []);
+        assert_eq!(world.host.picture(&[]), before.picture(&[]));
+    }
+}

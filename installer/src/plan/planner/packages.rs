@@ -1,0 +1,73 @@
+use std::collections::BTreeSet;
+
+use vgpu_manifest::Manifest;
+use vgpu_manifest::inventory::{Inventory, Name};
+use vgpu_manifest::package::{ArchiveName, PackageReason};
+
+use super::Unsuitable;
+use crate::packages::PackageFile;
+use crate::step::{InstallPackages, KeepRepository, Step};
+
+/// Install what was asked for, and leave the packages on the host if that was asked for as well.
+pub(super) fn steps(manifest: &Manifest, facts: &Inventory) -> Result<Vec<Step>, Unsuitable> {
+    let files = files(manifest, facts)?;
+    let mut steps = Vec::new();
+    if files.iter().any(|file| file.reason == PackageReason::Requested) {
+        steps.push(Step::InstallPackages(InstallPackages { files: files.clone() }));
+    }
+    if let Some(style) = manifest.wants.packages.repository.filter(|_| !files.is_empty()) {
+        steps.push(Step::KeepRepository(KeepRepository { style, files }));
+    }
+    Ok(steps)
+}
+
+/// The packages of the bundle for this host's release. Of those that it only carries, nothing is
+/// asked.
+fn files(manifest: &Manifest, facts: &Inventory) -> Result<Vec<PackageFile>, Unsuitable> {
+    let mut files = Vec::new();
+    let archives = archives(manifest, facts)?;
+    for record in manifest.packages.iter().filter(|one| archives.contains(&one.archive)) {
+        if record.name.as_str() == "proxmox-ve" {
+            return Err(Unsuitable::ProxmoxVe);
+        }
+        if !["amd64", "all"].contains(&record.arch.as_str()) {
+            let [package, arch] = [record.name.as_str(), record.arch.as_str()].map(str::to_owned);
+            return Err(Unsuitable::Architecture { package, arch });
+        }
+        let item = manifest.item(&record.item);
+        let item = item.ok_or_else(|| Unsuitable::NoItem(record.item.clone()))?;
+        let mut file = PackageFile::of(record, item);
+        let requested = file.reason == PackageReason::Requested;
+        if requested && !manifest.wants.packages.installs(&file.name) {
+            file.reason = PackageReason::Needed;
+        }
+        files.push(file);
+    }
+    Ok(files)
+}
+
+/// The archives whose packages are for this host's release of Debian.
+fn archives<'m>(
+    manifest: &'m Manifest,
+    facts: &Inventory,
+) -> Result<BTreeSet<&'m ArchiveName>, Unsuitable> {
+    let releases: BTreeSet<_> =
+        manifest.archives.iter().map(|archive| archive.codename.as_str()).collect();
+    let here = facts.os.codename.as_ref().map(Name::as_str);
+    // A host that does not say what it is gets what there is no choice of.
+    let release = match here {
+        Some(here) => releases.iter().find(|release| **release == here),
+        None => releases.first().filter(|_| releases.len() == 1),
+    };
+    match release {
+        Some(release) => {
+            let own = manifest.archives.iter().filter(|one| one.codename.as_str() == *release);
+            Ok(own.map(|archive| &archive.name).collect())
+        }
+        None if manifest.packages.is_empty() => Ok(BTreeSet::new()),
+        None => Err(Unsuitable::Release {
+            carries: releases.into_iter().map(str::to_owned).collect(),
+            here: here.map(str::to_owned),
+        }),
+    }
+}

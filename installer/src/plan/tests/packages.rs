@@ -1,0 +1,79 @@
+use vgpu_manifest::package::{ArchiveRecord, PackageReason, PackageRecord};
+
+use super::planner::{facts, manifest};
+use super::*;
+use vgpu_manifest::Manifest;
+use vgpu_manifest::platform::CpuVendor;
+
+fn archive(name: &str, codename: &str) -> ArchiveRecord {
+    ArchiveRecord {
+        name: name.parse().unwrap(),
+        codename: codename.parse().unwrap(),
+        release: "a".parse().unwrap(),
+        signature: None,
+        signed_by: "4CB50190207B4758A3F73A796ED0E7B82643E131".parse().unwrap(),
+        dated: 0,
+        indexes: Vec::new(),
+    }
+}
+
+fn record(name: &str, archive: &str, reason: PackageReason) -> PackageRecord {
+    PackageRecord {
+        item: "b".parse().unwrap(),
+        name: name.parse().unwrap(),
+        arch: "all".parse().unwrap(),
+        version: "1-1".parse().unwrap(),
+        reason,
+        installed: None,
+        archive: archive.parse().unwrap(),
+        fields: std::collections::BTreeMap::new(),
+    }
+}
+
+fn bundle(wants: &str, packages: Vec<PackageRecord>) -> Manifest {
+    let archives = vec![archive("twelve", "bookworm"), archive("thirteen", "trixie")];
+    Manifest { archives, packages, ..manifest(wants) }
+}
+
+fn made(manifest: &Manifest, codename: &str) -> Result<Vec<String>, String> {
+    let mut facts = facts(CpuVendor::Intel, Some(BootLoader::Grub));
+    facts.os.codename = Some(codename.parse().unwrap());
+    let choices = Choices { program: Content::of(b"me") };
+    let plan = plan(manifest, &facts, &choices).map_err(|error| error.to_string())?;
+    Ok(plan.steps().skip(1).map(Step::summary).collect())
+}
+
+#[test]
+fn a_host_gets_what_was_asked_for_of_its_own_release() {
+    use PackageReason::{Needed, Requested};
+    let packages = vec![
+        record("dkms", "twelve", Requested),
+        record("make", "twelve", Needed),
+        record("rustc", "twelve", Requested),
+        record("gcc", "thirteen", Requested),
+    ];
+    let all = bundle("{}", packages.clone());
+    assert_eq!(made(&all, "bookworm").unwrap(), ["install packages: dkms, rustc"]);
+    assert_eq!(made(&all, "trixie").unwrap(), ["install packages: gcc"]);
+    let error = made(&all, "bullseye").unwrap_err();
+    assert_eq!(
+        error,
+        "the bundle carries packages for bookworm and trixie, and this host is bullseye"
+    );
+
+    let wants = r#"{"packages": {"install": ["dkms"], "repository": "deb822"}}"#;
+    let some = made(&bundle(wants, packages), "bookworm").unwrap();
+    let kept = "keep 3 packages in /var/lib/vgpu-offline-repository for apt";
+    assert_eq!(some, ["install packages: dkms", kept]);
+}
+
+#[test]
+fn a_bundle_that_would_touch_what_is_never_touched_is_refused() {
+    let packages = vec![record("proxmox-ve", "twelve", PackageReason::Upgrade)];
+    let error = made(&bundle("{}", packages), "bookworm").unwrap_err();
+    assert!(error.contains("`proxmox-ve`, which is never touched"), "{error}");
+    let mut foreign = record("libc6", "twelve", PackageReason::Needed);
+    foreign.arch = "arm64".parse().unwrap();
+    let error = made(&bundle("{}", vec![foreign]), "bookworm").unwrap_err();
+    assert!(error.contains("carries libc6 for arm64"), "{error}");
+}
