@@ -38,7 +38,7 @@ fn bundle(wants: &str, packages: Vec<PackageRecord>) -> Manifest {
 fn made(manifest: &Manifest, codename: &str) -> Result<Vec<String>, String> {
     let mut facts = facts(CpuVendor::Intel, Some(BootLoader::Grub));
     facts.os.codename = Some(codename.parse().unwrap());
-    let choices = Choices { program: Content::of(b"me") };
+    let choices = Choices { program: Content::of(b"me"), gpus: crate::gpus::GpuChoice::default() };
     let plan = plan(manifest, &facts, &choices).map_err(|error| error.to_string())?;
     Ok(plan.steps().skip(1).map(Step::summary).collect())
 }

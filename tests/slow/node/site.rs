@@ -1,0 +1,130 @@
+//! A root with our program in it, and what is asked of both.
+
+use std::fs::File;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use tempfile::TempDir;
+use vgpu_tests::kit::Kit;
+use vgpu_tests::programs::{Program, Programs};
+use vgpu_tests::roots::Root;
+use vgpu_tests::scratch::{Said, expect};
+
+/// The program in the root, as an operator has copied it there.
+const PROGRAM: &str = "/root/vgpu-installer";
+
+/// Where a bundle lies in the root, as on a stick.
+const BUNDLE: &str = "/mnt/bundle.vgpu.tar";
+
+/// A node: a root that trusts the key of a kit.
+pub(super) struct Site {
+    pub(super) root: Root,
+    /// The program on the machine, for a root whose glibc is too old for a debug build: it works on
+    /// the root from outside, and its commands run inside.
+    outside: Option<(TempDir, Programs)>,
+}
+
+impl Site {
+    /// Put the program into the root, and trust the kit's key.
+    pub(super) fn new(root: Root, kit: &Kit) -> Self {
+        let demo = env!("CARGO_BIN_EXE_demo");
+        std::fs::copy(demo, root.at(PROGRAM)).unwrap();
+        root.write("/root/key.pub", std::fs::read(kit.path("key.pub")).unwrap());
+        let runs = root.run(&[PROGRAM, "--version"]).code == Some(0);
+        let outside = (!runs).then(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let path = Utf8Path::from_path(folder.path()).unwrap().to_owned();
+            (folder, Programs::link(Utf8Path::new(demo), &path).unwrap())
+        });
+        let site = Self { root, outside };
+        let fingerprint = kit.fingerprint();
+        let key = site.path("/root/key.pub");
+        let words = ["trust", "add", key.as_str(), "--principal", "alice"];
+        let more = ["--channel", "stable", "--fingerprint", &fingerprint];
+        site.run(&[&words[..], &more].concat(), 0);
+        site
+    }
+
+    /// Put a bundle on the stick.
+    pub(super) fn insert(&self, bundle: &Utf8Path) {
+        std::fs::copy(bundle, self.root.at(BUNDLE)).unwrap();
+    }
+
+    /// Our program in the root, without a network.
+    pub(super) fn command(&self, words: &[&str]) -> Command {
+        let Some((_, programs)) = &self.outside else {
+            return self.root.command(&[&[PROGRAM], words].concat());
+        };
+        let mut command = Command::new("unshare");
+        command.args(["--net", "--pid", "--fork", "--kill-child", "--"]);
+        command.arg(programs.path(Program::Installer));
+        command.args(["--root", self.root.path().as_str(), "--chroot"]).args(words);
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// A path of the root, as our program has to be told of it.
+    fn path(&self, path: &str) -> Utf8PathBuf {
+        if self.outside.is_some() { self.root.at(path) } else { path.into() }
+    }
+
+    /// Run it; it must exit so.
+    pub(super) fn run(&self, words: &[&str], code: i32) -> Said {
+        expect(self.command(words), code)
+    }
+
+    /// Apply what is on the stick.
+    pub(super) fn apply(&self, code: i32) -> Said {
+        self.run(&["apply", self.path(BUNDLE).as_str(), "--yes"], code)
+    }
+
+    /// Begin to apply what is on the stick, or to take it back, and pull the plug.
+    pub(super) fn cut(&self, words: &[&str], after: Duration) -> bool {
+        let mut command = self.command(words);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(after);
+        // `unshare --kill-child` takes all processes of the root with it, dpkg's as well.
+        let was_running = child.try_wait().unwrap().is_none();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // The kernel ends them one by one; the last to hold our lock is gone when it is free.
+        let lock = self.root.at("/var/lib/vgpu-offline/lock");
+        while File::open(&lock).is_ok_and(|lock| lock.try_lock().is_err()) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        was_running
+    }
+
+    /// The words that apply what is on the stick.
+    pub(super) fn apply_words() -> [&'static str; 3] {
+        ["apply", BUNDLE, "--yes"]
+    }
+
+    /// Every package with version, state and mark: what an undo of packages promises.
+    pub(super) fn packages(&self) -> String {
+        let format = "${binary:Package} ${Version} ${Status}\n";
+        let list = expect(self.root.command(&["dpkg-query", "-W", "-f", format]), 0).out;
+        let auto = expect(self.root.command(&["apt-mark", "showauto"]), 0).out;
+        format!("{list}\nautomatic:\n{auto}")
+    }
+}
+
+/// The Debian packages that apt would install for these, from the mirror, in a folder of the root.
+pub(super) fn download(root: &Root, packages: &[&str]) -> Vec<Utf8PathBuf> {
+    root.connect();
+    let words = ["apt-get", "-y", "-q", "--no-install-recommends", "--download-only", "install"];
+    expect(root.online(&[&words, packages].concat()), 0);
+    let folder = root.at("/var/cache/apt/archives");
+    let files = folder.read_dir_utf8().unwrap().map(|entry| entry.unwrap().into_path());
+    let mut files: Vec<_> = files.filter(|path| path.extension() == Some("deb")).collect();
+    files.sort();
+    files
+}
+
+/// The control file of a package.
+pub(super) fn control(file: &Utf8Path) -> String {
+    let mut command = Command::new("dpkg-deb");
+    command.args(["--field", file.as_str()]);
+    expect(command, 0).out
+}

@@ -1,0 +1,172 @@
+//! Bundles with records of packages and drivers, made by hand for suites that are about the node.
+//!
+//! They are what the bundler would make of the same files; here a test says every word of the
+//! manifest itself.
+
+#![expect(clippy::missing_panics_doc, reason = "a bundle that cannot be made fails the test")]
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use vgpu_keys::{KeyFile, Signer};
+use vgpu_manifest::{
+    FORMAT, Item, Manifest, Measure, ProgramVersion, Source, Target, write_bundle,
+};
+
+/// A folder with a key, files, and the bundles made of them.
+#[derive(Debug)]
+pub struct Kit {
+    folder: TempDir,
+    key: KeyFile,
+    items: BTreeMap<String, Value>,
+}
+
+impl Default for Kit {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Kit {
+    /// A new key, and nothing else.
+    #[must_use]
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let key = KeyFile::generate("alice").expect("a key");
+        let kit = Self { folder, key, items: BTreeMap::new() };
+        fs::create_dir(kit.path("items")).expect("a folder");
+        fs::write(kit.path("key.pub"), kit.key.public_line()).expect("a key");
+        kit
+    }
+
+    /// A path in the folder.
+    #[must_use]
+    pub fn path(&self, name: &str) -> Utf8PathBuf {
+        Utf8Path::from_path(self.folder.path()).expect("UTF-8").join(name)
+    }
+
+    /// The fingerprint of the key.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        self.key.public_key().fingerprint().to_string()
+    }
+
+    fn source(&self, item: &str) -> Utf8PathBuf {
+        self.path("items").join(item.replace('/', "="))
+    }
+
+    /// Take a file of this machine as an item.
+    pub fn file(&mut self, name: &str, from: &Utf8Path) {
+        fs::copy(from, self.source(name)).unwrap_or_else(|error| panic!("{from}: {error}"));
+        self.take(name);
+    }
+
+    /// Take these bytes as an item.
+    pub fn bytes(&mut self, name: &str, bytes: impl AsRef<[u8]>) {
+        fs::write(self.source(name), bytes).expect("an item");
+        self.take(name);
+    }
+
+    fn take(&mut self, name: &str) {
+        let path = self.source(name);
+        let measured = Measure::of(&mut File::open(&path).expect("an item")).expect("an item");
+        let mode = fs::metadata(&path).expect("an item").permissions().mode() & 0o777;
+        let mode = if mode == 0o755 { "0755" } else { "0644" };
+        let mut item = json!({
+            "name": name, "size": measured.size, "mode": mode, "sha256": measured.sha256,
+            "origin": { "kind": "file" },
+        });
+        if !measured.chunks.is_empty() {
+            item["chunks"] = json!(measured.chunks);
+        }
+        self.items.insert(name.to_owned(), item);
+    }
+
+    /// Say how the bytes of an item are to be understood.
+    pub fn content(&mut self, name: &str, content: Value) {
+        self.items.get_mut(name).expect("an item")["content"] = content;
+    }
+
+    /// Write a bundle of all items, with these further fields of its manifest.
+    #[must_use]
+    pub fn bundle(&self, sequence: u64, fields: Value) -> Utf8PathBuf {
+        let mut manifest = json!({
+            "format": FORMAT,
+            "needs": "0.1.0",
+            "made-by": ProgramVersion::current(),
+            "name": "node",
+            "channel": "stable",
+            "sequence": sequence,
+            "created": 1_700_000_000,
+            "items": self.items.values().collect::<Vec<_>>(),
+        });
+        let Value::Object(fields) = fields else { panic!("fields are an object") };
+        for (name, value) in fields {
+            manifest[name] = value;
+        }
+        let manifest = Manifest::parse(manifest.to_string().as_bytes()).expect("a manifest");
+        let path = self.path(&format!("node-{sequence}.vgpu.tar"));
+        let _ = fs::remove_file(&path);
+        let signers: [&dyn Signer; 1] = [&self.key];
+        let target = Target { path: &path, split: None };
+        write_bundle(&manifest, self, &signers, target, &|_| {}).expect("a bundle");
+        path
+    }
+}
+
+impl Source for Kit {
+    fn open(&self, item: &Item) -> io::Result<File> {
+        File::open(self.source(item.name().as_str()))
+    }
+}
+
+/// What a bundle says of a Debian package file, from its own control file.
+#[must_use]
+pub fn package(item: &str, control: &str, archive: &str, reason: &str) -> Value {
+    let mut fields = BTreeMap::new();
+    let mut last = String::new();
+    for line in control.lines() {
+        if let Some((name, value)) = line.split_once(": ").filter(|_| !line.starts_with(' ')) {
+            name.clone_into(&mut last);
+            fields.insert(name.to_owned(), value.to_owned());
+        } else if line.starts_with(' ')
+            && let Some(value) = fields.get_mut(&last)
+        {
+            value.push_str(line);
+        }
+    }
+    let mut take = |name: &str| fields.remove(name).unwrap_or_else(|| panic!("no {name}: {item}"));
+    let mut record = json!({
+        "item": item, "name": take("Package"), "version": take("Version"),
+        "arch": take("Architecture"), "reason": reason, "archive": archive,
+    });
+    let relations = [
+        "Depends",
+        "Pre-Depends",
+        "Provides",
+        "Conflicts",
+        "Breaks",
+        "Replaces",
+        "Recommends",
+        "Multi-Arch",
+        "Essential",
+        "Installed-Size",
+    ];
+    fields.retain(|name, _| relations.contains(&name.as_str()));
+    record["fields"] = json!(fields);
+    record
+}
+
+/// What a bundle says of the archive that its packages come from.
+#[must_use]
+pub fn archive(name: &str, codename: &str, release: &str) -> Value {
+    json!({
+        "name": name, "codename": codename, "release": release, "dated": 1_700_000_000,
+        "signed-by": "4CB50190207B4758A3F73A796ED0E7B82643E131",
+    })
+}
