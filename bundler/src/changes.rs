@@ -169,17 +169,10 @@ impl Part {
             Content::Tree { .. } => "tree",
             Content::Catalog => "catalogue",
         };
-        let origin = match &self.origin {
-            Origin::File => "a file",
-            Origin::Folder => "a folder",
-            Origin::Bundler => "the bundler",
-            Origin::Url { url } => url,
-            Origin::Image { reference } => reference.as_str(),
-        };
         [
             ("mode", format!("{:04o}", self.mode.bits())),
             ("kind", kind.to_owned()),
-            ("origin", origin.to_owned()),
+            ("origin", self.origin.to_string()),
             ("image digest", self.image.map_or("none".to_owned(), |image| short(&image))),
         ]
     }

@@ -2,8 +2,9 @@
 //!
 //! `commands/` has a file for each command, which resolves what was typed (`cli`, `options`) and
 //! runs it. What a bundle is to hold is a [`recipe`], what that turned out to be a [`lock`];
-//! [`source`] knows how to get at bytes, with [`fetch`] and [`net`] for downloads and [`tree`] for
-//! folders; they end up in the [`cache`], and [`pack`] makes the bundle of it.
+//! [`source`] knows how to get at bytes, with [`fetch`] and [`net`] for downloads, [`git`] for
+//! repositories and [`tree`] for folders; they end up in the [`cache`], and [`pack`] makes the
+//! bundle of it.
 
 use std::process::ExitCode;
 
@@ -18,6 +19,7 @@ mod dirs;
 mod driver;
 mod exit;
 mod fetch;
+mod git;
 mod headers;
 mod image;
 mod lock;

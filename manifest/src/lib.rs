@@ -22,6 +22,7 @@ mod mode;
 mod model;
 mod name;
 mod object;
+mod origin;
 pub mod package;
 mod parallel;
 mod parts;
@@ -42,9 +43,10 @@ pub use crate::layout::{SIGNATURES_AT, TooLarge};
 pub use crate::measure::{Measure, Measured};
 pub use crate::mode::{Mode, ParseModeError};
 pub use crate::model::{
-    Chunk, Content, FORMAT, Item, ItemError, ItemFields, ItemMode, Manifest, ManifestError, Origin,
+    Chunk, Content, FORMAT, Item, ItemError, ItemFields, ItemMode, Manifest, ManifestError,
 };
 pub use crate::name::{BundleName, ItemName, MAX_NAME, NameCollision};
+pub use crate::origin::Origin;
 pub use crate::parts::{PartSize, PartsError};
 pub use crate::read::{Damage, PIECE, PartFault, Progress, ReadError, Sink};
 pub use crate::text::{ParseTextError, ProgramVersion};

@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::database::MAX_DATABASE;
 use crate::driver::DriverRecord;
 use crate::headers::HeadersRecord;
-use crate::image::{ImageRecord, ImageReference};
+use crate::image::ImageRecord;
 use crate::limits::{MAX_ITEM, MAX_ITEMS};
 use crate::name::{NameCollision, check_distinct};
 use crate::object::{object, objects, some_object};
+use crate::origin::Origin;
 use crate::package::{ArchiveName, ArchiveRecord, PackageRecord};
 use crate::unlock::UnlockRecord;
 use crate::verdict::Purpose;
@@ -165,51 +166,6 @@ impl Content {
     }
 }
 
-/// Where an item came from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", from = "OriginFields")]
-pub enum Origin {
-    /// The builder's own file.
-    File,
-    /// A folder of the builder, packed by the bundler.
-    Folder,
-    /// A download.
-    Url {
-        /// The address that served it, without user name, password or query.
-        url: String,
-    },
-    /// The bundler itself, which has it built in.
-    Bundler,
-    /// A container registry. The digests of what it gave are in the manifest's images.
-    Image {
-        /// What the image is called there.
-        reference: ImageReference,
-    },
-}
-
-/// [`Origin`] as it is read, like [`ContentFields`].
-#[derive(Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-enum OriginFields {
-    File {},
-    Folder {},
-    Url { url: String },
-    Bundler {},
-    Image { reference: ImageReference },
-}
-
-impl From<OriginFields> for Origin {
-    fn from(fields: OriginFields) -> Self {
-        match fields {
-            OriginFields::File {} => Self::File,
-            OriginFields::Folder {} => Self::Folder,
-            OriginFields::Url { url } => Self::Url { url },
-            OriginFields::Bundler {} => Self::Bundler,
-            OriginFields::Image { reference } => Self::Image { reference },
-        }
-    }
-}
-
 impl Item {
     /// An item, if its fields agree with each other.
     pub fn new(fields: ItemFields) -> Result<Self, ItemError> {
@@ -225,7 +181,7 @@ impl Item {
         if matches!(fields.content, Content::Tree { window_log, .. } if window_log > 27) {
             return Err(error(ItemFault::Window));
         }
-        if matches!(&fields.origin, Origin::Url { url } if url.chars().any(char::is_control)) {
+        if fields.origin.address().is_some_and(|url| url.chars().any(char::is_control)) {
             return Err(error(ItemFault::Address));
         }
         Ok(Self(fields))

@@ -99,7 +99,23 @@ impl CacheLock<'_> {
                 fs::remove_file(&path).map_err(error())?;
             }
         }
+        self.gc_repositories(&is_old)?;
         Ok(entries)
+    }
+
+    /// Remove git repositories that have not been used for long. What was packed of them is content.
+    fn gc_repositories(&self, is_old: &dyn Fn(SystemTime) -> bool) -> Result<(), CacheError> {
+        let folder = self.cache.git();
+        if !folder.exists() {
+            return Ok(());
+        }
+        for path in list(&folder)? {
+            let used = fs::metadata(path.join("HEAD")).and_then(|meta| meta.modified());
+            if used.map_or(true, is_old) {
+                fs::remove_dir_all(&path).map_err(CacheError::io("remove", &path))?;
+            }
+        }
+        Ok(())
     }
 
     fn remove(&self, digest: Digest) -> Result<(), CacheError> {

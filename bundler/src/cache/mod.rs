@@ -6,6 +6,7 @@
 //! notes/ab/abcd…       the digests of its chunks, taken in the same pass
 //! incoming/            what is on its way, whose names say nothing
 //! partial/             downloads that were cut off, and may go on
+//! git/                 bare repositories, each with the commits that were fetched of another
 //! ```
 //!
 //! All bundles of a user share one cache. A [`Cache`] can look; only the [`CacheLock`] that
@@ -132,6 +133,12 @@ impl Cache {
             io::ErrorKind::NotFound => CacheError::Missing(digest),
             _ => CacheError::io("open", &path)(error),
         })
+    }
+
+    /// The folder of bare git repositories.
+    #[must_use]
+    pub(crate) fn git(&self) -> Utf8PathBuf {
+        self.dir.join("git")
     }
 
     fn path(&self, digest: Digest) -> Utf8PathBuf {

@@ -54,7 +54,12 @@ pub(super) fn fetch(
     let sources = sources(context, project, network, cache);
     let results = parallel(network.width, &lock.items, |item| ensure(&sources, lock, item));
     let is_other = |error: &SourceError| {
-        matches!(error, SourceError::Changed { .. } | SourceError::OtherCatalog { .. })
+        matches!(
+            error,
+            SourceError::Changed { .. }
+                | SourceError::OtherCatalog { .. }
+                | SourceError::OtherCommit { .. }
+        )
     };
     let changed = results.iter().any(|result| result.as_ref().is_err_and(is_other));
     warn_of_newer(context, project, lock);

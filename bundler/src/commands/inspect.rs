@@ -106,7 +106,7 @@ fn describe(item: &Item) -> String {
             format!("tree, {} unpacked", ByteSize::new(unpacked))
         }
         (Content::Catalog, _) => "the catalogue".to_owned(),
-        (Content::Plain, Origin::Url { url }) => url.clone(),
+        (Content::Plain, origin @ (Origin::Url { .. } | Origin::Git { .. })) => origin.to_string(),
         (Content::Plain, Origin::Image { .. }) => "container image".to_owned(),
         (Content::Plain, Origin::Bundler) => "made by the bundler".to_owned(),
         (Content::Plain, Origin::File | Origin::Folder) => "file".to_owned(),

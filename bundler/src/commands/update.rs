@@ -15,8 +15,8 @@ use crate::lock::{Found, Lock, Pin};
 use crate::options::{Network, NetworkArgs, Project, ProjectArgs, UnsuitableArgs};
 use crate::pack;
 use crate::parallel::parallel;
-use crate::recipe::Entry;
-use crate::source::{Expected, SourceError, Sources};
+use crate::recipe::{Entry, Recipe};
+use crate::source::{Expected, Origin, SourceError, Sources};
 
 /// Pin again what downloads turn out to be now.
 #[derive(Debug, clap::Args)]
@@ -78,7 +78,8 @@ pub(super) fn relock(
     let previous = project.any_lock()?;
     let now = now()?;
     let sources = sources(context, project, network, cache);
-    let entries = &project.recipe.entries;
+    let recipe = settle(&sources, &project.recipe, previous.as_ref(), pins)?;
+    let entries = &recipe.entries;
     let kept = |entry: &Entry| {
         let lock = previous.as_ref().filter(|_| pins.keep(&entry.name));
         lock.and_then(|lock| lock.pin(entry))
@@ -91,7 +92,7 @@ pub(super) fn relock(
         ..Found::default()
     };
     describe_drivers(context, cache, &found)?;
-    let lock = Lock::new(&project.recipe, &pinned, found, previous.as_ref(), now);
+    let lock = Lock::new(&recipe, &pinned, found, previous.as_ref(), now);
     pack::check(&lock)?;
     unsuitable.check(context, &lock)?;
 
@@ -116,6 +117,25 @@ pub(super) fn relock(
     let (path, name, sequence) = (&project.lock_path, &lock.name, lock.sequence);
     context.ui.note(format_args!("wrote `{path}`: {name} {sequence}"));
     Ok(lock)
+}
+
+/// The recipe with the commit of each branch and tag: the one that the previous lock has, unless it
+/// is to be looked up again.
+fn settle(
+    sources: &Sources<'_>,
+    recipe: &Recipe,
+    previous: Option<&Lock>,
+    pins: Pins<'_>,
+) -> Result<Recipe, SourceError> {
+    recipe.settled(|entry| {
+        let Some(origin) = entry.origin.git() else { return Ok(entry.origin.clone()) };
+        let lock = previous.filter(|_| pins.keep(&entry.name));
+        if let Some(locked) = lock.and_then(|lock| lock.locked_origin(entry)) {
+            return Ok(locked.clone());
+        }
+        let settled = sources.settle(origin);
+        settled.map(Origin::Git).map_err(|error| SourceError::git(&entry.name, error))
+    })
 }
 
 /// Say what the drivers are.

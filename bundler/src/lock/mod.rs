@@ -247,18 +247,27 @@ impl Lock {
     /// Files and folders are here to be looked at, so they are never taken from an old lock.
     #[must_use]
     pub(crate) fn pin(&self, entry: &Entry) -> Option<Pin> {
-        let is_it = |item: &&LockedItem| item.name == entry.name && item.origin == entry.origin;
+        let is_it =
+            |item: &&LockedItem| item.name == entry.name && item.origin.serves(&entry.origin);
         let item = self.items.iter().find(is_it)?;
         let fits = entry.sha256.is_none_or(|sha256| sha256 == item.sha256)
             && item.size <= entry.max_size.bytes();
         let is_download = match item.origin {
-            Origin::Url { .. } => true,
+            Origin::Url { .. } | Origin::Git(_) => true,
             // The archive is ours, and another version of this program may write another one.
             Origin::Image(_) => self.bundler == ProgramVersion::current(),
             _ => false,
         };
         let pin = Pin { size: item.size, sha256: item.sha256, content: item.content };
         (fits && is_download).then_some(pin)
+    }
+
+    /// Where this lock has an entry from, in full, if it was made for the same.
+    #[must_use]
+    pub(crate) fn locked_origin(&self, entry: &Entry) -> Option<&Origin> {
+        let is_it =
+            |item: &&LockedItem| item.name == entry.name && item.origin.serves(&entry.origin);
+        self.items.iter().find(is_it).map(|item| &item.origin)
     }
 
     /// What was found out by looking into the items.

@@ -1,16 +1,21 @@
 //! Drivers and their patches, as they stand in a recipe.
 
+use std::ops::Range;
+
 use serde::Deserialize;
 use toml::Spanned;
 use vgpu_manifest::driver::DriverKind;
-use vgpu_manifest::patch::MAX_PATCH;
+use vgpu_manifest::patch::{MAX_PATCH, TreePath};
+use vgpu_manifest::unlock::CommitId;
 use vgpu_manifest::{Digest, ItemMode, ItemName};
 
+use super::git::Git;
 use super::mirrors::Mirrors;
 use super::raw::{LARGEST, Placed, origin};
 use super::{Entry, Fault, Role};
+use crate::git::{GitUrl, Part, RefName};
 use crate::size::ByteSize;
-use crate::source::LocalPath;
+use crate::source::{LocalPath, Origin};
 
 /// A driver of NVIDIA's: a `.run`, an `.exe`, or the portal's `.zip` with one in it.
 #[derive(Debug, Deserialize)]
@@ -33,6 +38,12 @@ pub(super) struct Patch {
     name: Spanned<ItemName>,
     path: Option<LocalPath>,
     url: Option<Mirrors>,
+    git: Option<GitUrl>,
+    commit: Option<CommitId>,
+    branch: Option<RefName>,
+    tag: Option<RefName>,
+    /// In the repository.
+    file: Option<TreePath>,
     sha256: Option<Digest>,
     /// The driver that it is for; not needed if there is one host driver.
     driver: Option<Spanned<ItemName>>,
@@ -76,7 +87,9 @@ impl Patch {
     fn placed(this: Spanned<Self>, others: &[Placed]) -> Result<Placed, Fault> {
         let span = this.span();
         let at = span.start;
-        let Self { name, path, url, sha256, driver } = this.into_inner();
+        let Self { name, path, url, git, commit, branch, tag, file, sha256, driver } =
+            this.into_inner();
+        let git = Git { url: git, commit, branch, tag };
         let of = match driver {
             Some(driver) => named(&driver, others)?,
             None => only_host(others).ok_or_else(|| {
@@ -87,13 +100,33 @@ impl Patch {
         let entry = Entry {
             name: name.get_ref().clone(),
             mode: ItemMode::Plain,
-            origin: origin(name.get_ref(), path, url, span)?,
+            origin: patch_origin(name.get_ref(), path, url, git, file, span)?,
             sha256,
             max_size: ByteSize::new(MAX_PATCH),
             role: Role::Patch { of },
         };
         Ok(Placed { at, name, entry })
     }
+}
+
+/// Where a patch comes from: one of three.
+fn patch_origin(
+    name: &ItemName,
+    path: Option<LocalPath>,
+    url: Option<Mirrors>,
+    git: Git,
+    file: Option<TreePath>,
+    span: Range<usize>,
+) -> Result<Origin, Fault> {
+    if git.is_absent() && file.is_none() && (path.is_some() || url.is_some()) {
+        return origin(name, path, url, span);
+    }
+    let fault = |what| Fault { span: span.clone(), what };
+    if git.is_absent() || path.is_some() || url.is_some() {
+        return Err(fault(format!("`{name}` needs one of `path`, `url` or `git`")));
+    }
+    let file = file.ok_or_else(|| fault("`file` must say which file of the commit".to_owned()))?;
+    git.origin(Part::File(file), span).map(Origin::Git)
 }
 
 /// The driver with this name.

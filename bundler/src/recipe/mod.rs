@@ -3,6 +3,7 @@
 //! The order of the items is the order in which they stand in the file, whatever their kinds.
 
 mod driver;
+mod git;
 mod image;
 mod mirrors;
 mod raw;
@@ -36,6 +37,9 @@ pub(crate) struct Recipe {
     /// The machines that it is made for, if they are declared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) targets: Option<Targets>,
+    /// The digest of the recipe as it was written, if this is a [settled](Self::settled) one.
+    #[serde(skip)]
+    written: Option<Digest>,
 }
 
 /// The item that is the catalogue. No recipe names it: every bundle has it.
@@ -152,13 +156,24 @@ impl Recipe {
     #[must_use]
     pub(crate) fn digest(&self) -> Digest {
         // Strings, numbers and lists always have a JSON form.
-        Digest::of(&serde_json::to_vec(self).unwrap_or_default())
+        self.written.unwrap_or_else(|| Digest::of(&serde_json::to_vec(self).unwrap_or_default()))
+    }
+
+    /// The same recipe, with what it leaves open about an origin `settled`.
+    pub(crate) fn settled<E>(
+        &self,
+        settled: impl Fn(&Entry) -> Result<Origin, E>,
+    ) -> Result<Self, E> {
+        let settle = |entry: &Entry| Ok(Entry { origin: settled(entry)?, ..entry.clone() });
+        let entries = self.entries.iter().map(settle).collect::<Result<_, E>>()?;
+        Ok(Self { entries, written: Some(self.digest()), ..self.clone() })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::git::Part;
 
     const GOOD: &str = r#"
         [bundle]
@@ -251,6 +266,31 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_a_repository_is_an_item() {
+        let commit = "ab".repeat(20);
+        let tree = format!("git = 'https://git.example/a'\ncommit = '{commit}'\nfolder = 'src'");
+        let recipe = Recipe::parse(&GOOD.replace("path = \"unlock\"", &tree)).unwrap();
+        let Origin::Git(origin) = &recipe.entries[1].origin else { panic!("{recipe:?}") };
+        assert_eq!(origin.revision.commit().map(ToString::to_string), Some(commit));
+        assert!(
+            matches!(&origin.part, Part::Folder { path: Some(_), exclude } if exclude.len() == 1)
+        );
+
+        let head =
+            "[bundle]\nname = \"n\"\nchannel = \"c\"\n[[driver]]\nname = \"d\"\npath = \"d\"\n";
+        let patch = "[[patch]]\nname = \"p\"\ngit = \"patches\"\nbranch = \"main\"\n";
+        let recipe = Recipe::parse(&format!("{head}{patch}file = \"a/1.2.3.patch\"\n")).unwrap();
+        let Origin::Git(origin) = &recipe.entries[1].origin else { panic!("{recipe:?}") };
+        assert!(matches!(&origin.part, Part::File(file) if file.as_str() == "a/1.2.3.patch"));
+        let settled = recipe.settled(|_| Ok::<_, ()>(Origin::Catalog)).unwrap();
+        assert_eq!(settled.digest(), recipe.digest());
+        assert_ne!(settled.entries, recipe.entries);
+        let said = |text: &str| Recipe::parse(text).unwrap_err().what;
+        assert!(said(&format!("{head}{patch}")).contains("`file` must say which file"));
+        assert!(said(&format!("{head}{patch}path = \"p\"\n")).contains("`path`, `url` or `git`"));
+    }
+
+    #[test]
     fn only_what_it_says_counts() {
         let digest = Recipe::parse(GOOD).unwrap().digest();
         let same = GOOD.replace("[host]", "# a comment\n[host]").replace("        ", "");
@@ -283,6 +323,11 @@ mod tests {
             ("path = \"files/b.conf\"", "path = \"\"", 8, "is not a path"),
             ("path = \"files/b.conf\"", "path = \"a\"\nurl = \"http://a\"", 6, "`path` or `url`"),
             ("path = \"files/b.conf\"", "", 6, "`path` or `url`"),
+            ("path = \"unlock\"", "git = \"unlock\"", 11, "exactly one of `commit`"),
+            ("path = \"unlock\"", "git = \"a:b\"\ntag = \"v1\"", 12, "ssh://user@host/path"),
+            ("path = \"unlock\"", "git = \"a\"\ncommit = \"71ec870\"", 13, "id of a commit"),
+            ("path = \"unlock\"", "path = \"unlock\"\ntag = \"v1\"", 11, "either `path` or `git`"),
+            ("path = \"unlock\"", "", 11, "either `path` or `git`"),
             ("path = \"unlock\"", "path = \"unlock\"\nsha256 = \"\"", 13, "unknown field"),
             ("src/unlock.tar.zst", "src/unlock.tar", 11, "`.tar.zst`"),
             ("https://a.example", "ftp://a.example", 17, "is not an address"),

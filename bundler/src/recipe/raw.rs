@@ -6,13 +6,17 @@ use serde::Deserialize;
 use toml::Spanned;
 use vgpu_keys::Channel;
 use vgpu_manifest::limits::MAX_ITEM;
+use vgpu_manifest::patch::TreePath;
+use vgpu_manifest::unlock::CommitId;
 use vgpu_manifest::verdict::Targets;
 use vgpu_manifest::{BundleName, Digest, ItemMode, ItemName, ParseTextError, Wants};
 
 use super::driver::{self, Driver, Patch};
+use super::git::Git;
 use super::image::Image;
 use super::mirrors::Mirrors;
 use super::{CATALOG, Entry, Fault, Role};
+use crate::git::{GitUrl, Part, RefName};
 use crate::size::ByteSize;
 use crate::source::{LocalPath, Origin};
 
@@ -59,7 +63,13 @@ struct File {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Tree {
     name: Spanned<ItemName>,
-    path: LocalPath,
+    path: Option<LocalPath>,
+    git: Option<GitUrl>,
+    commit: Option<CommitId>,
+    branch: Option<RefName>,
+    tag: Option<RefName>,
+    /// In the repository.
+    folder: Option<TreePath>,
     #[serde(default)]
     exclude: Vec<LocalPath>,
 }
@@ -87,7 +97,7 @@ impl Recipe {
         let host = check_host(self.host, &entries)?;
         let targets = check_targets(self.targets)?;
         entries.push(catalog()?);
-        Ok(super::Recipe { name, channel, entries, host, targets })
+        Ok(super::Recipe { name, channel, entries, host, targets, written: None })
     }
 }
 
@@ -152,8 +162,10 @@ pub(super) fn origin(
 
 impl Tree {
     fn entry(this: Spanned<Self>) -> Result<Placed, Fault> {
-        let at = this.span().start;
-        let Self { name, path, exclude } = this.into_inner();
+        let span = this.span();
+        let at = span.start;
+        let Self { name, path, git, commit, branch, tag, folder, exclude } = this.into_inner();
+        let git = Git { url: git, commit, branch, tag };
         if !name.get_ref().as_str().ends_with(".tar.zst") {
             let what = format!(
                 "the name of a tree must end in `.tar.zst`, but this is `{}`",
@@ -161,10 +173,20 @@ impl Tree {
             );
             return Err(Fault { span: name.span(), what });
         }
+        let origin = match path {
+            Some(path) if git.is_absent() && folder.is_none() => Origin::Folder { path, exclude },
+            None if !git.is_absent() => {
+                Origin::Git(git.origin(Part::Folder { path: folder, exclude }, span)?)
+            }
+            _ => {
+                let what = format!("`{}` needs either `path` or `git`", name.get_ref());
+                return Err(Fault { span, what });
+            }
+        };
         let entry = Entry {
             name: name.get_ref().clone(),
             mode: ItemMode::Plain,
-            origin: Origin::Folder { path, exclude },
+            origin,
             sha256: None,
             max_size: LARGEST,
             role: Role::Plain,

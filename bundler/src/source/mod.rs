@@ -2,6 +2,7 @@
 
 mod catalog;
 mod file;
+mod git;
 mod path;
 mod tree;
 
@@ -18,6 +19,7 @@ pub(crate) use self::path::LocalPath;
 use crate::cache::CacheError;
 use crate::driver::RefusalError;
 use crate::fetch::{Download, FetchError, Fetcher};
+use crate::git::{GitError, GitOrigin};
 use crate::image::{self, ImageError, ImageName, ImageSource};
 use crate::net::HttpUrl;
 use crate::size::ByteSize;
@@ -48,6 +50,8 @@ pub(crate) enum Origin {
         /// The addresses of the same content, in the order in which they are tried.
         urls: Vec<HttpUrl>,
     },
+    /// A file or folder of a git repository at some commit, or something that is made of it.
+    Git(GitOrigin),
     /// The catalogue that this program was built with.
     Catalog,
     /// A container image of a registry, which becomes one archive.
@@ -124,6 +128,30 @@ pub(crate) enum SourceError {
         /// What is wrong with it.
         source: TreeError,
     },
+    /// A git repository does not have what is wanted.
+    #[error("cannot get item `{item}` from its git repository")]
+    Git {
+        /// The item.
+        item: ItemName,
+        /// What went wrong.
+        source: Box<GitError>,
+    },
+    /// What a git repository has cannot be packed.
+    #[error("cannot pack item `{item}`")]
+    GitTree {
+        /// The item.
+        item: ItemName,
+        /// What is wrong with it.
+        source: TreeError,
+    },
+    /// A commit has another content than the lock or the recipe says.
+    #[error("the commit does not have what was expected for item `{item}`: {source}")]
+    OtherCommit {
+        /// The item.
+        item: ItemName,
+        /// What was expected.
+        source: CacheError,
+    },
     /// The catalogue cannot be written as a file.
     #[error("cannot make item `{item}`")]
     Catalog {
@@ -184,6 +212,7 @@ impl Sources<'_> {
         match origin {
             Origin::File { path } => self.file(path, want),
             Origin::Folder { path, exclude } => self.folder(path, exclude, want),
+            Origin::Git(origin) => self.git(origin, want),
             Origin::Catalog => self.catalog(want),
             Origin::Image(source) => match self.cached(want)? {
                 Some(measured) => Ok(Obtained { measured, content: Content::Plain }),
@@ -217,6 +246,8 @@ impl Origin {
         match self {
             Self::File { .. } => vgpu_manifest::Origin::File,
             Self::Folder { .. } => vgpu_manifest::Origin::Folder,
+            // Only what is locked gets into a manifest, and then the commit is known.
+            Self::Git(origin) => origin.for_manifest().unwrap_or(vgpu_manifest::Origin::Folder),
             Self::Catalog => vgpu_manifest::Origin::Bundler,
             Self::Image(ImageSource { image, .. }) => {
                 vgpu_manifest::Origin::Image { reference: image.reference().clone() }
@@ -234,6 +265,7 @@ impl fmt::Display for Origin {
         match self {
             Self::File { path } => write!(f, "{path}"),
             Self::Folder { path, .. } => write!(f, "{path}/"),
+            Self::Git(origin) => origin.fmt(f),
             Self::Catalog => f.write_str("this program"),
             Self::Image(source) => source.image.fmt(f),
             Self::Url { urls } => urls.first().map_or(Ok(()), |url| url.fmt(f)),

@@ -9,6 +9,7 @@ mod registry;
 
 mod cache;
 mod catalog;
+mod git;
 mod image;
 mod lifecycle;
 mod network;

@@ -1,6 +1,6 @@
 use serde::Serialize;
 use vgpu_keys::Principal;
-use vgpu_manifest::{Bundle, Content, Digest, Item, ItemMode, Manifest, Origin, Verified};
+use vgpu_manifest::{Bundle, Content, Digest, Item, ItemMode, Manifest, Verified};
 
 use super::bundle::{BundleArg, title};
 use super::print_json;
@@ -71,13 +71,7 @@ fn line(item: &Item, width: usize) -> String {
         Content::Tree { .. } => "  (a tree)",
         Content::Catalog => "  (the catalogue)",
     };
-    let origin = match item.origin() {
-        Origin::File => "a file of the builder".to_owned(),
-        Origin::Folder => "a folder of the builder".to_owned(),
-        Origin::Bundler => "the bundler itself".to_owned(),
-        Origin::Url { url } => printable(url),
-        Origin::Image { reference } => format!("the image {reference}"),
-    };
+    let origin = printable(&item.origin().to_string());
     let (name, size) = (item.name().as_str(), ByteSize(item.size()));
     format!("{name:width$}  {size:>10}  {mode}  {}{content}  {origin}", item.sha256())
 }

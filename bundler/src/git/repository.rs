@@ -1,0 +1,297 @@
+//! A bare repository in the cache, with what was fetched of one elsewhere.
+
+use std::fs;
+use std::io::{self, BufRead as _, BufReader};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use vgpu_manifest::Digest;
+use vgpu_manifest::unlock::CommitId;
+
+use super::error::GitError;
+use super::list::{self, Entry};
+use super::program::{Config, Git, start};
+use super::watch::Watched;
+use super::{Blobs, GitUrl, Named};
+use crate::cache::CacheLock;
+use crate::size::ByteSize;
+
+/// Whether other machines may be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// They may.
+    Network,
+    /// They may not.
+    Here,
+}
+
+/// A repository, and how to get at it.
+#[derive(Debug)]
+pub(crate) struct Repository<'r> {
+    url: &'r GitUrl,
+    /// The address as git gets it.
+    address: String,
+    /// The folder of repositories in the cache.
+    folder: Utf8PathBuf,
+    reach: Reach,
+    /// Whoever fetches is alone: git has locks of its own, but does not wait for them.
+    _alone: MutexGuard<'static, ()>,
+}
+
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// The most that a fetch may bring.
+const MAX_FETCH: ByteSize = ByteSize::new(4 << 30);
+
+/// The most files that a commit may have: more than Linux.
+const MAX_FILES: usize = 200_000;
+
+/// How git makes ids of contents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Sha1,
+    Sha256,
+}
+
+impl Format {
+    fn of(id: &CommitId) -> Self {
+        if id.as_str().len() == 64 { Self::Sha256 } else { Self::Sha1 }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Sha1 => "sha1",
+            Self::Sha256 => "sha256",
+        }
+    }
+}
+
+impl<'r> Repository<'r> {
+    /// The repository at `url`. Relative paths start at `base`.
+    pub(crate) fn new(
+        url: &'r GitUrl,
+        base: &Utf8Path,
+        cache: &CacheLock<'_>,
+        reach: Reach,
+    ) -> Self {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let (address, folder) = (url.for_git(base), cache.cache().git());
+        Self { url, address, folder, reach, _alone: alone }
+    }
+
+    /// The commit that a name stands for now.
+    pub(crate) fn resolve(&self, name: &Named) -> Result<CommitId, GitError> {
+        self.check_reach(&name.to_string())?;
+        match name {
+            Named::Branch(branch) => self.remote(name, &format!("refs/heads/{}", branch.as_str())),
+            Named::Tag(tag) => self.remote(name, &format!("refs/tags/{}", tag.as_str())),
+            Named::Short(short) => self.complete(short.as_str()),
+        }
+    }
+
+    /// What the repository has under the name of a reference; for a tag, the commit behind it.
+    fn remote(&self, name: &Named, reference: &str) -> Result<CommitId, GitError> {
+        let peeled = format!("{reference}^{{}}");
+        let args = ["ls-remote", "--quiet", "--", &self.address, reference, &peeled];
+        let answer =
+            Git::default().with(self.config()).ask(&format!("list {}", self.url), &args)?;
+        let answer = String::from_utf8_lossy(&answer);
+        let find = |wanted: &str| {
+            let line = answer.lines().filter_map(|line| line.split_once('\t'));
+            line.filter(|(_, name)| *name == wanted).find_map(|(id, _)| id.parse().ok())
+        };
+        let no_such = || GitError::NoSuchName { url: self.url.clone(), name: name.clone() };
+        find(&peeled).or_else(|| find(reference)).ok_or_else(no_such)
+    }
+
+    /// The commit whose id begins like this. The whole history has to be fetched for that.
+    fn complete(&self, short: &str) -> Result<CommitId, GitError> {
+        let bare = self.open(Format::Sha1)?;
+        self.fetch_all(&bare, &|_| {})?;
+        let no_such =
+            || GitError::NoSuchCommit { url: self.url.clone(), commit: format!("{short}…") };
+        let args = ["rev-parse", "--verify", "--quiet", &format!("{short}^{{commit}}")];
+        let answer = Git::at(&bare).ask("complete the id", &args).map_err(|_| no_such())?;
+        let commit = String::from_utf8_lossy(&answer).trim().parse::<CommitId>();
+        commit.ok().filter(|commit| commit.as_str().starts_with(short)).ok_or_else(no_such)
+    }
+
+    /// Make sure that all of `commit` is here, and return its files.
+    pub(crate) fn list(
+        &self,
+        commit: &CommitId,
+        progress: &dyn Fn(u64),
+    ) -> Result<Vec<Entry>, GitError> {
+        let bare = self.open(Format::of(commit))?;
+        let kept = format!("refs/kept/{commit}");
+        let has = ["rev-parse", "--verify", "--quiet", &kept];
+        if Git::at(&bare).ask("look", &has).is_err() {
+            self.check_reach(&commit.as_str()[..12])?;
+            self.fetch(&bare, commit, &kept, progress)?;
+        }
+        files(&bare, commit)
+    }
+
+    /// The bytes of files that were [listed](Self::list).
+    pub(crate) fn blobs(&self, commit: &CommitId) -> Result<Blobs, GitError> {
+        Blobs::start(&self.bare(Format::of(commit)))
+    }
+
+    fn config(&self) -> Config {
+        if self.url.is_remote() { Config::User } else { Config::None }
+    }
+
+    fn check_reach(&self, commit: &str) -> Result<(), GitError> {
+        if self.reach == Reach::Network || !self.url.is_remote() {
+            return Ok(());
+        }
+        Err(GitError::Offline { url: self.url.clone(), commit: commit.to_owned() })
+    }
+
+    /// Fetch one commit, without its history if the server allows that; and check that it is one.
+    fn fetch(
+        &self,
+        bare: &Utf8Path,
+        commit: &CommitId,
+        kept: &str,
+        progress: &dyn Fn(u64),
+    ) -> Result<(), GitError> {
+        let wanted = format!("+{commit}:{kept}");
+        let alone = self.run_fetch(bare, &["--depth=1", "--", &self.address, &wanted], progress);
+        if matches!(alone, Err(GitError::Refused { .. })) {
+            // Old servers give only what a branch or tag names.
+            self.fetch_all(bare, progress)?;
+            self.check_kind(bare, commit)?;
+            let keep = ["update-ref", kept, commit.as_str()];
+            Git::at(bare).ask("keep a commit", &keep)?;
+            return Ok(());
+        }
+        alone?;
+        let checked = self.check_kind(bare, commit);
+        if checked.is_err() {
+            Git::at(bare).ask("forget a commit", &["update-ref", "-d", kept])?;
+        }
+        checked
+    }
+
+    /// Fetch all branches and tags with their history.
+    fn fetch_all(&self, bare: &Utf8Path, progress: &dyn Fn(u64)) -> Result<(), GitError> {
+        let all = ["+refs/heads/*:refs/from/heads/*", "+refs/tags/*:refs/from/tags/*"];
+        // As deep as can be also where an earlier fetch was shallow.
+        let args = ["--depth=2147483647", "--prune", "--", &self.address, all[0], all[1]];
+        match self.run_fetch(bare, &args, progress) {
+            // Servers that know nothing of depths; then nothing here is shallow either.
+            Err(GitError::Refused { .. }) => self.run_fetch(bare, &args[1..], progress),
+            other => other,
+        }
+    }
+
+    fn run_fetch(
+        &self,
+        bare: &Utf8Path,
+        args: &[&str],
+        progress: &dyn Fn(u64),
+    ) -> Result<(), GitError> {
+        let mut all =
+            vec!["fetch", "--progress", "--no-tags", "--no-recurse-submodules", "--force"];
+        all.push("--no-write-fetch-head");
+        all.extend(args);
+        let watched = Watched { folder: &bare.join("objects"), cap: MAX_FETCH, progress };
+        let git = Git::at(bare).with(self.config());
+        git.watched(&format!("fetch from {}", self.url), &all, watched)
+    }
+
+    fn check_kind(&self, bare: &Utf8Path, commit: &CommitId) -> Result<(), GitError> {
+        let kind = Git::at(bare).ask("look", &["cat-file", "-t", commit.as_str()]);
+        let Ok(kind) = kind else {
+            let commit = commit.to_string();
+            return Err(GitError::NoSuchCommit { url: self.url.clone(), commit });
+        };
+        let kind = String::from_utf8_lossy(&kind).trim().escape_debug().to_string();
+        if kind == "commit" {
+            return Ok(());
+        }
+        Err(GitError::NotACommit { url: self.url.clone(), commit: commit.clone(), kind })
+    }
+
+    fn bare(&self, format: Format) -> Utf8PathBuf {
+        let name = Digest::of(self.address.as_bytes()).to_string();
+        self.folder.join(format!("{}-{}.git", &name[..32], format.as_str()))
+    }
+
+    /// The bare repository in the cache, which is made if it is not there, or not in order.
+    fn open(&self, format: Format) -> Result<Utf8PathBuf, GitError> {
+        let bare = self.bare(format);
+        let error = |source| GitError::Cache { path: bare.clone(), source };
+        sweep(&bare).map_err(error)?;
+        let sound = Git::at(&bare).ask("look", &["rev-parse", "--is-bare-repository"]);
+        if !sound.is_ok_and(|answer| answer == b"true\n") {
+            let new = self.folder.join("new.git");
+            for old in [&new, &bare] {
+                remove(old).map_err(error)?;
+            }
+            fs::create_dir_all(&self.folder).map_err(error)?;
+            let format = format!("--object-format={}", format.as_str());
+            let args = ["init", "--quiet", "--bare", "--template=", &format, new.as_str()];
+            Git::default().ask("make a repository", &args)?;
+            fs::rename(&new, &bare).map_err(error)?;
+        }
+        // By this `cache gc` sees when it was used.
+        let used = fs::File::options().write(true).open(bare.join("HEAD"));
+        used.and_then(|file| file.set_modified(SystemTime::now())).map_err(error)?;
+        Ok(bare)
+    }
+}
+
+/// Remove the locks that a run has left which was killed: whoever has the cache is alone.
+fn sweep(folder: &Utf8Path) -> io::Result<()> {
+    let entries = match folder.read_dir_utf8() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            if entry.file_name() != "objects" {
+                sweep(entry.path())?;
+            }
+        } else if entry.path().extension() == Some("lock") {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn remove(folder: &Utf8Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// All files of a commit, in git's order.
+fn files(bare: &Utf8Path, commit: &CommitId) -> Result<Vec<Entry>, GitError> {
+    let args = ["ls-tree", "-r", "-z", "--long", "--full-tree", commit.as_str()];
+    let mut command = Git::at(bare).command(&args);
+    command.stderr(std::process::Stdio::null());
+    let mut child = start(command)?;
+    let mut entries = Vec::new();
+    let mut read = || {
+        let Some(stdout) = child.stdout.take() else { return Ok(()) };
+        for line in BufReader::new(stdout).split(0) {
+            entries.push(list::entry(&line.map_err(GitError::Pipe)?)?);
+            if entries.len() > MAX_FILES {
+                return Err(GitError::TooManyFiles(MAX_FILES));
+            }
+        }
+        Ok(())
+    };
+    let read = read();
+    if read.is_err() {
+        let _ = child.kill();
+    }
+    let status = child.wait().map_err(GitError::Pipe)?;
+    read?;
+    if status.success() { Ok(entries) } else { Err(GitError::Answer("list a commit")) }
+}

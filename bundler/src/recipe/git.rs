@@ -1,0 +1,51 @@
+//! Git repositories, as they stand in a recipe.
+
+use std::ops::Range;
+
+use vgpu_manifest::unlock::CommitId;
+
+use super::Fault;
+use crate::git::{GitOrigin, GitUrl, Named, Part, RefName, Revision};
+
+/// The fields of a table that say which commit of which repository.
+#[derive(Debug)]
+pub(super) struct Git {
+    pub(super) url: Option<GitUrl>,
+    pub(super) commit: Option<CommitId>,
+    pub(super) branch: Option<RefName>,
+    pub(super) tag: Option<RefName>,
+}
+
+impl Git {
+    /// Whether the table says anything of git.
+    #[must_use]
+    pub(super) fn is_absent(&self) -> bool {
+        self.url.is_none() && !self.has_revision()
+    }
+
+    fn has_revision(&self) -> bool {
+        self.commit.is_some() || self.branch.is_some() || self.tag.is_some()
+    }
+
+    /// A part of the commit.
+    pub(super) fn origin(self, part: Part, span: Range<usize>) -> Result<GitOrigin, Fault> {
+        let fault = |what: &str| Fault { span: span.clone(), what: what.to_owned() };
+        let url =
+            self.url.clone().ok_or_else(|| fault("`git` must say where the repository is"))?;
+        let revision = self.revision().ok_or_else(|| fault(ONE_OF))?;
+        Ok(GitOrigin { url, revision, part })
+    }
+
+    /// The commit, if there is one answer.
+    pub(super) fn revision(self) -> Option<Revision> {
+        match (self.commit, self.branch, self.tag) {
+            (Some(commit), None, None) => Some(Revision::Exact(commit)),
+            (None, Some(branch), None) => Some(Revision::Open(Named::Branch(branch))),
+            (None, None, Some(tag)) => Some(Revision::Open(Named::Tag(tag))),
+            _ => None,
+        }
+    }
+}
+
+/// What is wrong when there is none, or more than one.
+pub(super) const ONE_OF: &str = "exactly one of `commit`, `branch` and `tag` must say which commit; `branch` and `tag` are looked up once, by `vgpu-bundler lock`";

@@ -1,0 +1,202 @@
+use camino::Utf8Path;
+use vgpu_manifest::patch::TreePath;
+use vgpu_manifest::unlock::CommitId;
+use vgpu_manifest::{Content, ItemName};
+
+use super::{Expected, Obtained, Origin, SourceError, Sources};
+use crate::cache::{CacheError, Incoming};
+use crate::git::{
+    Blobs, Entry, GitError, GitOrigin, Kind, Part, Reach, Repository, Revision, Selection,
+    check_out,
+};
+use crate::size::ByteSize;
+use crate::tree;
+
+impl Sources<'_> {
+    /// The origin with the commit that it stands for, which is found out if it is open.
+    pub(crate) fn settle(&self, origin: &GitOrigin) -> Result<GitOrigin, GitError> {
+        let Revision::Open(name) = &origin.revision else { return Ok(origin.clone()) };
+        let commit = self.repository(origin).resolve(name)?;
+        let revision = Revision::Settled(name.clone(), commit);
+        Ok(GitOrigin { revision, ..origin.clone() })
+    }
+
+    /// Write what is `selected` of a commit into the empty folder `top`.
+    pub(crate) fn check_out(
+        &self,
+        origin: &GitOrigin,
+        selected: Selection<'_>,
+        top: &Utf8Path,
+    ) -> Result<(), GitError> {
+        let commit = commit_of(origin)?;
+        let repository = self.repository(origin);
+        let entries = repository.list(commit, &|_| {})?;
+        let mut blobs = repository.blobs(commit)?;
+        let prefix = selected.folder.map(|folder| format!("{folder}/"));
+        let is_below = |entry: &Entry| {
+            prefix.as_ref().is_none_or(|prefix| entry.path.starts_with(prefix.as_bytes()))
+        };
+        match selected.folder {
+            Some(folder) if !entries.iter().any(is_below) => {
+                Err(no_such_path("folder", folder, commit))
+            }
+            _ => check_out(&entries, &mut blobs, selected, top),
+        }
+    }
+
+    /// A part of a git repository: a file as it is, or a folder as one archive.
+    pub(super) fn git(
+        &self,
+        origin: &GitOrigin,
+        want: Expected<'_>,
+    ) -> Result<Obtained, SourceError> {
+        match &origin.part {
+            Part::File(path) => self.git_file(origin, path, want),
+            Part::Folder { path, exclude } => {
+                let error = |source| SourceError::git(want.name, source);
+                let scratch = tempfile::tempdir();
+                let scratch = scratch.map_err(|source| error(GitError::Scratch(source)))?;
+                let top = Utf8Path::from_path(scratch.path());
+                let top = top.ok_or_else(|| error(GitError::Answer("name a folder")))?;
+                let transfer = self.fetcher.ui.transfer("fetch", want.name.as_str());
+                let selected = Selection { folder: path.as_ref(), exclude, cap: want.cap };
+                self.check_out(origin, selected, top).map_err(error)?;
+                drop(transfer);
+                self.pack(top, want)
+            }
+        }
+    }
+
+    /// All that is in a folder of our own making, as one archive.
+    pub(crate) fn pack(&self, top: &Utf8Path, want: Expected<'_>) -> Result<Obtained, SourceError> {
+        let error = |source| SourceError::GitTree { item: want.name.clone(), source };
+        let nodes = tree::scan(top, &[]).map_err(error)?;
+        let transfer = self.fetcher.ui.transfer("pack", want.name.as_str());
+        transfer.expect(Some(tree::content_size(&nodes)), 0);
+        let mut incoming = self.incoming(want)?;
+        let unpacked =
+            tree::pack(&nodes, &mut incoming, &|n| transfer.advance(n as u64)).map_err(error)?;
+        if incoming.len() > want.cap.bytes() {
+            return Err(error(tree::TreeError::TooLarge { size: incoming.len() }));
+        }
+        let measured = incoming.finish(want.sha256).map_err(|source| mismatch(want, source))?;
+        transfer.done(measured.size);
+        Ok(Obtained { measured, content: Content::Tree { unpacked, window_log: tree::WINDOW_LOG } })
+    }
+
+    fn git_file(
+        &self,
+        origin: &GitOrigin,
+        path: &TreePath,
+        want: Expected<'_>,
+    ) -> Result<Obtained, SourceError> {
+        let content = Content::Plain;
+        if let Some(measured) = self.cached(want)? {
+            return Ok(Obtained { measured, content });
+        }
+        let error = |source| SourceError::git(want.name, source);
+        let transfer = self.fetcher.ui.transfer("fetch", want.name.as_str());
+        let (entry, mut blobs) = self.find(origin, path, want.cap).map_err(error)?;
+        let mut incoming = self.incoming(want)?;
+        blobs
+            .copy(&entry, &mut |bytes| {
+                incoming.add(bytes).map_err(|source| Copying::Cache { source })
+            })
+            .map_err(|copying| match copying {
+                Copying::Git(source) => error(source),
+                Copying::Cache { source } => SourceError::Cache { item: want.name.clone(), source },
+            })?;
+        let measured = incoming.finish(want.sha256).map_err(|source| mismatch(want, source))?;
+        transfer.done(measured.size);
+        Ok(Obtained { measured, content })
+    }
+
+    /// A file of a commit, and who has its bytes.
+    fn find(
+        &self,
+        origin: &GitOrigin,
+        path: &TreePath,
+        cap: ByteSize,
+    ) -> Result<(Entry, Blobs), GitError> {
+        let commit = commit_of(origin)?;
+        let repository = self.repository(origin);
+        let entries = repository.list(commit, &|_| {})?;
+        let entry = entries.into_iter().find(|entry| entry.path == path.as_str().as_bytes());
+        let entry = entry.ok_or_else(|| no_such_path("file", path, commit))?;
+        match entry.kind {
+            Kind::Link => return Err(GitError::Link(path.clone())),
+            Kind::Submodule => return Err(GitError::Submodule(entry.shown())),
+            Kind::File | Kind::Program => {}
+        }
+        if entry.size > cap.bytes() {
+            let size = ByteSize::new(entry.size);
+            return Err(GitError::TooLarge { what: entry.shown(), size, cap });
+        }
+        Ok((entry, repository.blobs(commit)?))
+    }
+
+    fn repository<'o>(&self, origin: &'o GitOrigin) -> Repository<'o> {
+        let reach = if self.fetcher.client.is_some() { Reach::Network } else { Reach::Here };
+        Repository::new(&origin.url, self.base, self.fetcher.cache, reach)
+    }
+
+    fn incoming(&self, want: Expected<'_>) -> Result<Incoming<'_>, SourceError> {
+        let error = |source| SourceError::Cache { item: want.name.clone(), source };
+        self.fetcher.cache.incoming().map_err(error)
+    }
+}
+
+/// What can go wrong when bytes go from git into the cache.
+enum Copying {
+    Git(GitError),
+    Cache { source: CacheError },
+}
+
+impl From<GitError> for Copying {
+    fn from(error: GitError) -> Self {
+        Self::Git(error)
+    }
+}
+
+fn commit_of(origin: &GitOrigin) -> Result<&CommitId, GitError> {
+    origin.revision.commit().ok_or_else(|| GitError::Open(origin.to_string()))
+}
+
+fn no_such_path(what: &'static str, path: &TreePath, commit: &CommitId) -> GitError {
+    GitError::NoSuchPath { what, path: path.clone(), commit: commit.clone() }
+}
+
+fn mismatch(want: Expected<'_>, source: CacheError) -> SourceError {
+    let item = want.name.clone();
+    match source {
+        CacheError::Mismatch(_) => SourceError::OtherCommit { item, source },
+        source => SourceError::Cache { item, source },
+    }
+}
+
+impl SourceError {
+    /// An item cannot be had from a git repository.
+    pub(crate) fn git(item: &ItemName, source: GitError) -> Self {
+        Self::Git { item: item.clone(), source: Box::new(source) }
+    }
+}
+
+impl Origin {
+    /// The git repository that it is of, if it is of one.
+    #[must_use]
+    pub(crate) fn git(&self) -> Option<&GitOrigin> {
+        match self {
+            Self::Git(origin) => Some(origin),
+            _ => None,
+        }
+    }
+
+    /// Whether a lock that has this one was made for `wanted`.
+    #[must_use]
+    pub(crate) fn serves(&self, wanted: &Self) -> bool {
+        match (self, wanted) {
+            (Self::Git(have), Self::Git(wanted)) => have.serves(wanted),
+            (have, wanted) => have == wanted,
+        }
+    }
+}

@@ -1,0 +1,124 @@
+use serde::{Deserialize, Serialize};
+
+use crate::image::ImageReference;
+use crate::patch::TreePath;
+use crate::unlock::CommitId;
+
+/// Where an item came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", from = "OriginFields")]
+pub enum Origin {
+    /// The builder's own file.
+    File,
+    /// A folder of the builder, packed by the bundler.
+    Folder,
+    /// A download.
+    Url {
+        /// The address that served it, without user name, password or query.
+        url: String,
+    },
+    /// A commit of a git repository, or something that the bundler made of one.
+    Git {
+        /// The address of the repository, without user name, password or query; none if it is one
+        /// of the builder's own.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
+        /// The commit.
+        commit: CommitId,
+        /// The file or folder in it, if it is not all of it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        path: Option<TreePath>,
+    },
+    /// The bundler itself, which has it built in.
+    Bundler,
+    /// A container registry. The digests of what it gave are in the manifest's images.
+    Image {
+        /// What the image is called there.
+        reference: ImageReference,
+    },
+}
+
+/// [`Origin`] as it is read. Serde denies unknown fields only where there are fields, if none.
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+enum OriginFields {
+    File {},
+    Folder {},
+    Url { url: String },
+    Git { url: Option<String>, commit: CommitId, path: Option<TreePath> },
+    Bundler {},
+    Image { reference: ImageReference },
+}
+
+impl From<OriginFields> for Origin {
+    fn from(fields: OriginFields) -> Self {
+        match fields {
+            OriginFields::File {} => Self::File,
+            OriginFields::Folder {} => Self::Folder,
+            OriginFields::Url { url } => Self::Url { url },
+            OriginFields::Git { url, commit, path } => Self::Git { url, commit, path },
+            OriginFields::Bundler {} => Self::Bundler,
+            OriginFields::Image { reference } => Self::Image { reference },
+        }
+    }
+}
+
+impl Origin {
+    /// The address that it came from, if it has one.
+    #[must_use]
+    pub fn address(&self) -> Option<&str> {
+        match self {
+            Self::Url { url } => Some(url),
+            Self::Git { url, .. } => url.as_deref(),
+            Self::File | Self::Folder | Self::Bundler | Self::Image { .. } => None,
+        }
+    }
+}
+
+/// As people read it.
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File => f.write_str("a file of the builder"),
+            Self::Folder => f.write_str("a folder of the builder"),
+            Self::Url { url } => f.write_str(url),
+            Self::Git { url, commit, path } => {
+                f.write_str(url.as_deref().unwrap_or("a repository of the builder"))?;
+                if let Some(path) = path {
+                    write!(f, " {path}")?;
+                }
+                write!(f, " at {}", &commit.as_str()[..12])
+            }
+            Self::Bundler => f.write_str("the bundler itself"),
+            Self::Image { reference } => write!(f, "the image {reference}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_has_one_spelling() {
+        let commit: CommitId = "0123456789".repeat(4).parse().unwrap();
+        let url = Some("https://git.example/a".to_owned());
+        let origin =
+            Origin::Git { url, commit: commit.clone(), path: Some("a/b.patch".parse().unwrap()) };
+        let json = serde_json::to_string(&origin).unwrap();
+        assert_eq!(serde_json::from_str::<Origin>(&json).unwrap(), origin);
+        assert_eq!(origin.to_string(), "https://git.example/a a/b.patch at 012345678901");
+        for bad in [
+            json.replace("0123456789", "012345678"),
+            json.replace("a/b.patch", "../b"),
+            json.replace("\"url\"", "\"uri\""),
+        ] {
+            assert!(serde_json::from_str::<Origin>(&bad).is_err(), "{bad}");
+        }
+        let local = Origin::Git { url: None, commit, path: None };
+        assert_eq!(local.address(), None);
+        let json = serde_json::to_string(&local).unwrap();
+        assert_eq!(serde_json::from_str::<Origin>(&json).unwrap(), local);
+        assert!(json.starts_with(r#"{"kind":"git","commit":"#), "{json}");
+    }
+}
