@@ -8,6 +8,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_keys::{
     AllowedSigner, AllowedSigners, AllowedSignersError, Channel, Policy, PolicyError, RevokedKeys,
+    RevokedKeysError,
 };
 
 /// The allowed signers cannot be used.
@@ -35,6 +36,22 @@ pub(crate) enum TrustError {
         /// What is wrong with it.
         source: AllowedSignersError,
     },
+    /// The revoked keys cannot be read.
+    #[error("cannot read the revoked keys `{path}`")]
+    ReadRevoked {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// The file of revoked keys is not what it should be.
+    #[error("cannot use the revoked keys `{path}`")]
+    Revoked {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What is wrong with it.
+        source: RevokedKeysError,
+    },
     /// Those who are allowed could never be enough.
     #[error("cannot use the allowed signers `{path}`")]
     Policy {
@@ -56,12 +73,28 @@ pub(crate) fn read(path: &Utf8Path) -> Result<Option<AllowedSigners>, TrustError
     signers.map(Some).map_err(|source| TrustError::Signers { path: path.to_owned(), source })
 }
 
+/// Which keys never count again by the file at `path`; `None` if there is no file.
+pub(crate) fn revoked(path: &Utf8Path) -> Result<Option<RevokedKeys>, TrustError> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(TrustError::ReadRevoked { path: path.to_owned(), source }),
+    };
+    // A binary list is told apart by its first bytes; whatever else is no text is no key either.
+    let keys = String::from_utf8_lossy(&bytes).parse();
+    keys.map(Some).map_err(|source| TrustError::Revoked { path: path.to_owned(), source })
+}
+
 /// The policy under which bundles are looked at here.
-pub(crate) fn policy(path: &Utf8Path, threshold: NonZeroUsize) -> Result<Policy, TrustError> {
+pub(crate) fn policy(
+    path: &Utf8Path,
+    threshold: NonZeroUsize,
+    revoked: RevokedKeys,
+) -> Result<Policy, TrustError> {
     let signers = read(path)?.ok_or_else(|| TrustError::NotThere(path.to_owned()))?;
     // Channels are for nodes. Here, a bundle of any may be looked at, and nobody asks for them.
     let channel: Option<Channel> = "any".parse().ok();
-    Policy::new(1, threshold, channel, signers, RevokedKeys::default())
+    Policy::new(1, threshold, channel, signers, revoked)
         .map_err(|source| TrustError::Policy { path: path.to_owned(), source })
 }
 

@@ -28,6 +28,7 @@ mod parallel;
 mod parts;
 pub mod patch;
 pub mod platform;
+mod printable;
 mod read;
 mod text;
 pub mod unlock;
@@ -48,6 +49,7 @@ pub use crate::model::{
 pub use crate::name::{BundleName, ItemName, MAX_NAME, NameCollision};
 pub use crate::origin::Origin;
 pub use crate::parts::{PartSize, PartsError};
+pub use crate::printable::printable;
 pub use crate::read::{Damage, PIECE, PartFault, Progress, ReadError, Sink};
 pub use crate::text::{ParseTextError, ProgramVersion};
 pub use crate::wants::{

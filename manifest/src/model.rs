@@ -11,6 +11,7 @@ use crate::name::{NameCollision, check_distinct};
 use crate::object::{object, objects, some_object};
 use crate::origin::Origin;
 use crate::package::{ArchiveName, ArchiveRecord, PackageRecord};
+use crate::printable::printable;
 use crate::unlock::UnlockRecord;
 use crate::verdict::Purpose;
 use vgpu_keys::Channel;
@@ -299,7 +300,7 @@ enum ItemFault {
 #[non_exhaustive]
 pub enum ManifestError {
     /// It is not the JSON that we write.
-    #[error("the manifest is malformed: {}", .0.to_string().escape_debug())]
+    #[error("the manifest is malformed: {}", printable(&.0.to_string()))]
     Syntax(serde_json::Error),
     /// It is of another format.
     #[error(
@@ -483,5 +484,13 @@ mod tests {
             let more = json.replacen('{', "{\"more\":1,", 1);
             assert!(serde_json::from_str::<Origin>(&more).is_err(), "{more}");
         }
+    }
+    #[test]
+    fn what_an_error_quotes_is_escaped_once() {
+        let head = r#"{"format":1,"needs":"0.1.0","name":"a\u001b[2J'b"}"#;
+        let error = Manifest::parse(head.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains(r"`a\u{1b}[2J\'b` is not"), "{error}");
+        let error = Manifest::parse(br#"{"format":1,"needs":"0.1.0","o\u001bk":1}"#).unwrap_err();
+        assert!(error.to_string().contains(r"unknown field `o\u{1b}k`"), "{error}");
     }
 }

@@ -90,13 +90,18 @@ impl Sample {
         .concat())
     }
 
+    /// The text of the revoked keys.
+    pub fn revoked_keys(&self) -> Result<String> {
+        Ok(format!("{}\n", self.key("revoked")?.public_key()))
+    }
+
     /// The document of the policy that asks for the signatures of `threshold` principals.
     pub fn policy_text(&self, threshold: usize) -> Result<String> {
         Ok(format!(
             "version = 1\nthreshold = {threshold}\nchannels = ['stable']\n\
-             signers = '''\n{}'''\nrevoked = '''\n{}\n'''\n",
+             signers = '''\n{}'''\nrevoked = '''\n{}'''\n",
             self.allowed_signers()?,
-            self.key("revoked")?.public_key(),
+            self.revoked_keys()?,
         ))
     }
 

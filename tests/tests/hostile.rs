@@ -2,8 +2,7 @@
 //!
 //! Each folder of `tests/hostile` has a script, `make.sh`, which makes the bundle from a good one
 //! with everybody's tools, and `expect`: the exit code of our programs, and words that their error
-//! must have. A file `threshold` says how many must have signed; without one it is one. A file
-//! `node-only` says that the bundler cannot know.
+//! must have. A file `threshold` says how many must have signed; without one it is one.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

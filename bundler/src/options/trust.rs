@@ -1,5 +1,6 @@
 use std::num::NonZeroUsize;
 
+use anyhow::Context as _;
 use camino::Utf8PathBuf;
 use vgpu_keys::Policy;
 use vgpu_manifest::{Bundle, Verified};
@@ -13,6 +14,11 @@ pub(crate) struct TrustArgs {
     /// The file of the allowed signers [default: $XDG_CONFIG_HOME/vgpu-offline/allowed_signers]
     #[arg(long, value_name = "FILE", env = "VGPU_SIGNERS")]
     signers: Option<Utf8PathBuf>,
+
+    /// The file of keys that never count again, a public key a line, as `ssh-keygen -Y verify -r`
+    /// reads it [default: $XDG_CONFIG_HOME/vgpu-offline/revoked_keys, if it is there]
+    #[arg(long, value_name = "FILE", env = "VGPU_REVOKED")]
+    revoked: Option<Utf8PathBuf>,
 
     /// How many of them must have signed
     #[arg(long, value_name = "N", default_value = "1")]
@@ -28,7 +34,12 @@ impl TrustArgs {
     /// Read who is allowed.
     pub(crate) fn resolve(&self) -> anyhow::Result<Policy> {
         let path = self.signers.clone().map_or_else(default_signers, Ok)?;
-        trust::policy(&path, self.threshold)
+        let revoked = match &self.revoked {
+            Some(path) => trust::revoked(path)?
+                .with_context(|| format!("there is no list of revoked keys at `{path}`"))?,
+            None => trust::revoked(&dirs::config()?.join("revoked_keys"))?.unwrap_or_default(),
+        };
+        trust::policy(&path, self.threshold, revoked)
             .hint("`vgpu-bundler key generate` writes one with your own key; for others, add a line `NAME namespaces=\"vgpu-bundle\" ssh-ed25519 …`")
     }
 

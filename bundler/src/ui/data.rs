@@ -1,6 +1,7 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
+use vgpu_manifest::printable;
 
 /// Stdout could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +19,7 @@ impl NotPrinted {
 pub(crate) fn print<L: AsRef<str>>(lines: impl IntoIterator<Item = L>) -> Result<(), NotPrinted> {
     let mut out = io::stdout().lock();
     for line in lines {
-        writeln!(out, "{}", super::printable(line.as_ref()))?;
+        writeln!(out, "{}", printable(line.as_ref()))?;
     }
     Ok(out.flush()?)
 }

@@ -9,6 +9,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::Mutex;
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
+use vgpu_manifest::printable;
 
 pub(crate) use self::data::{NotPrinted, print, print_json};
 pub(crate) use self::transfer::Transfer;
@@ -103,39 +104,5 @@ impl Ui {
     /// What was said so far.
     pub(crate) fn said(&self) -> Vec<String> {
         self.memory.lock().unwrap().clone()
-    }
-}
-
-/// `text` without anything that a terminal takes for more than a character.
-///
-/// Errors escape what comes from outside where they quote it. This is the net below them: names
-/// from servers, archives and the system end up in messages of libraries as well.
-#[must_use]
-pub(crate) fn printable(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            // Escapes control characters, and those that hide or reorder text.
-            c if c.is_control() || !is_plain(c) => safe.extend(c.escape_debug()),
-            c => safe.push(c),
-        }
-    }
-    safe
-}
-
-/// Neither invisible nor a change of direction.
-fn is_plain(c: char) -> bool {
-    !matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_reaches_a_terminal_that_it_would_obey() {
-        assert_eq!(printable("naïve `a/b` 日本"), "naïve `a/b` 日本");
-        assert_eq!(printable("a\u{1b}[2J\r\nb\t\u{9b}c"), "a\\u{1b}[2J\\r\\nb\\t\\u{9b}c");
-        assert_eq!(printable("x\u{202e}gpj.exe"), "x\\u{202e}gpj.exe");
     }
 }

@@ -53,6 +53,42 @@ fn two_principals_make_a_threshold_of_two() {
 }
 
 #[test]
+fn a_revoked_key_counts_no_more() {
+    let sandbox = Sandbox::with_recipe();
+    sandbox.ok(&["build"]);
+    sandbox.ok(&["key", "generate", "--principal", "bob", "--no-passphrase", "--key", "bob"]);
+    let alice = fs::read_to_string(sandbox.path("home/.config/vgpu-offline/key.pub")).unwrap();
+    sandbox.write("revoked", &format!("# stolen in June\n{alice}"));
+    let revoked = ["verify", "node-1.vgpu.tar", "--revoked", "revoked"];
+    let error = sandbox.fails(3, &revoked);
+    assert!(error.contains("is revoked"), "{error}");
+    sandbox.fails(3, &["inspect", "node-1.vgpu.tar", "--revoked", "revoked"]);
+    sandbox.ok(&["verify", "node-1.vgpu.tar"]);
+    // Somebody else's signature is enough again.
+    sandbox.ok(&["sign", "node-1.vgpu.tar", "--key", "bob"]);
+    let verified = sandbox.ok(&revoked).out;
+    assert!(verified.contains("signed by bob\n"), "{verified}");
+    // The usual place needs no option.
+    let place = sandbox.path("home/.config/vgpu-offline/revoked_keys");
+    fs::write(&place, fs::read(sandbox.work("bob.pub")).unwrap()).unwrap();
+    let both = sandbox.ok(&["verify", "node-1.vgpu.tar"]).out;
+    assert!(both.contains("signed by alice\n"), "{both}");
+    fs::write(&place, format!("{}{alice}", fs::read_to_string(sandbox.work("bob.pub")).unwrap()))
+        .unwrap();
+    // Nobody is left who could be trusted.
+    sandbox.fails(1, &["verify", "node-1.vgpu.tar"]);
+
+    let error = sandbox.fails(1, &["verify", "node-1.vgpu.tar", "--revoked", "nowhere"]);
+    assert!(error.contains("no list of revoked keys at `nowhere`"), "{error}");
+    for (text, word) in [("SSHKRL\n\0", "binary"), ("hash: x\n", "`hash:` line")] {
+        sandbox.write("broken", text);
+        let error = sandbox.fails(1, &["verify", "node-1.vgpu.tar", "--revoked", "broken"]);
+        assert!(error.contains("cannot use the revoked keys `broken`"), "{error}");
+        assert!(error.contains(word), "{error}");
+    }
+}
+
+#[test]
 fn a_damaged_bundle_gets_no_second_signature() {
     let sandbox = Sandbox::with_recipe();
     sandbox.ok(&["build"]);

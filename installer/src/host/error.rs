@@ -2,6 +2,7 @@ use std::fmt;
 use std::io;
 
 use camino::Utf8PathBuf;
+use vgpu_manifest::printable;
 
 use super::{Command, Exit, HostPath};
 
@@ -70,18 +71,6 @@ fn said(tail: &str) -> String {
     let lines: Vec<_> = tail.lines().filter(|line| !line.trim().is_empty()).collect();
     let last = &lines[lines.len().saturating_sub(20)..];
     last.iter().fold(String::new(), |text, line| text + "\n    " + &printable(line))
-}
-
-/// The line with everything escaped that a terminal would not simply show. Quotes it shows.
-fn printable(line: &str) -> String {
-    let mut text = String::with_capacity(line.len());
-    for c in line.chars() {
-        match c {
-            '\'' | '"' => text.push(c),
-            _ => text.extend(c.escape_debug()),
-        }
-    }
-    text
 }
 
 /// What was tried at a path.

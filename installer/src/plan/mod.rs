@@ -12,6 +12,7 @@ pub use self::planner::{Choices, Unsuitable, plan};
 pub use self::rehearse::{Rehearsal, rehearse};
 
 use serde::{Deserialize, Serialize};
+use vgpu_manifest::printable;
 
 use crate::step::Step;
 
@@ -39,7 +40,7 @@ pub enum PlanError {
     )]
     Version(u32),
     /// It is not what this program writes.
-    #[error("the plan is malformed: {}", .0.to_string().escape_debug())]
+    #[error("the plan is malformed: {}", printable(&.0.to_string()))]
     Syntax(#[from] serde_json::Error),
 }
 

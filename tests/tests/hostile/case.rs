@@ -13,8 +13,6 @@ pub(crate) struct Case {
     pub(crate) folder: Utf8PathBuf,
     /// How many principals must sign.
     pub(crate) threshold: usize,
-    /// Whether only a node can know what is wrong: the bundler has no list of revoked keys.
-    pub(crate) node_only: bool,
     /// What our programs exit with.
     pub(crate) code: i32,
     /// What the error must contain.
@@ -40,7 +38,6 @@ impl Case {
             name: folder.file_name().unwrap().to_owned(),
             folder: folder.to_owned(),
             threshold: threshold.map_or(1, |text| text.trim().parse().unwrap()),
-            node_only: folder.join("node-only").exists(),
             code: lines.next().unwrap().parse().unwrap(),
             words: lines.collect(),
         }

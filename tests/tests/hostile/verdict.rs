@@ -49,9 +49,6 @@ impl Judge {
         let everywhere = bench.programs.path("");
         let before = Snapshot::of(&everywhere, &[]).unwrap();
         for (who, command) in bench.programs(made) {
-            if case.node_only && who == "vgpu-bundler" {
-                continue;
-            }
             let said = scratch::run(command);
             let code = said.code.unwrap_or(-1);
             let text = format!("{}{}", said.out, said.err);
@@ -72,6 +69,7 @@ impl Bench {
         let laptop = programs.path("config/vgpu-offline");
         fs::create_dir_all(&laptop)?;
         fs::write(laptop.join("allowed_signers"), sample.allowed_signers()?)?;
+        fs::write(laptop.join("revoked_keys"), sample.revoked_keys()?)?;
         for folder in ["cache", "home", "tmp"] {
             fs::create_dir(programs.path(folder))?;
         }
