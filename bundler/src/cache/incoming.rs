@@ -95,6 +95,11 @@ impl<'l> Incoming<'l> {
         Err(CacheError::io("write", &self.path)(error))
     }
 
+    /// Leave nothing of it behind.
+    pub(super) fn forget(mut self) {
+        self.fate = Fate::Removed;
+    }
+
     /// Put the content into the cache, durably, if it is what was `expected`.
     ///
     /// If it is not, all of it is removed: there is no telling which byte is wrong.

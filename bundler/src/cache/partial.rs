@@ -27,6 +27,8 @@ pub(crate) struct Cut {
     pub(crate) url: String,
     /// What the server called this version of it: an `ETag` or a date.
     pub(crate) validator: Option<String>,
+    /// How long the server said that all of it is, in bytes.
+    pub(crate) total: Option<u64>,
     /// The run of the machine in which it was. What was written in an earlier one may have been
     /// lost in a power cut, with zeros in its place.
     boot: Option<String>,
@@ -35,8 +37,8 @@ pub(crate) struct Cut {
 impl Cut {
     /// A download from `url` in this run of the machine.
     #[must_use]
-    pub(crate) fn new(url: &str, validator: Option<String>) -> Self {
-        Self { url: url.to_owned(), validator, boot: boot() }
+    pub(crate) fn new(url: &str, validator: Option<String>, total: Option<u64>) -> Self {
+        Self { url: url.to_owned(), validator, total, boot: boot() }
     }
 
     /// May the rest be taken from `url` although no digest will tell whether it fits?
@@ -133,6 +135,13 @@ impl Partial<'_> {
         result
     }
 
+    /// Leave nothing behind: the content is here by another way.
+    pub(crate) fn remove(self) {
+        // As above, a note alone is harmless.
+        let _ = fs::remove_file(&self.note);
+        self.incoming.forget();
+    }
+
     /// Forget everything.
     pub(crate) fn discard(&mut self) -> Result<(), CacheError> {
         (self.cut, self.earlier) = (None, 0);
@@ -154,7 +163,7 @@ mod tests {
             let lock = cache.lock(|| {}).unwrap();
             let mut partial = lock.partial(key).unwrap();
             assert!(partial.is_empty() && partial.cut().is_none());
-            partial.restart(Cut::new("http://a/", Some("\"tag\"".to_owned()))).unwrap();
+            partial.restart(Cut::new("http://a/", Some("\"tag\"".to_owned()), None)).unwrap();
             partial.add(b"hello ").unwrap();
         }
         let lock = cache.lock(|| {}).unwrap();
@@ -171,10 +180,10 @@ mod tests {
 
     #[test]
     fn without_a_validator_or_after_a_reboot_nobody_goes_on_blindly() {
-        let cut = Cut::new("http://a/", None);
+        let cut = Cut::new("http://a/", None, None);
         assert!(!cut.can_go_on("http://a/"));
         let boot = Some("another".to_owned());
-        let cut = Cut { boot, ..Cut::new("http://a/", Some("\"tag\"".to_owned())) };
+        let cut = Cut { boot, ..Cut::new("http://a/", Some("\"tag\"".to_owned()), None) };
         assert!(!cut.can_go_on("http://a/"));
     }
 
@@ -200,7 +209,7 @@ mod tests {
         let lock = cache.lock(|| {}).unwrap();
         let mut partial = lock.partial(Digest::of(b"key")).unwrap();
         partial.add(b"old bytes").unwrap();
-        partial.restart(Cut::new("http://a/", None)).unwrap();
+        partial.restart(Cut::new("http://a/", None, None)).unwrap();
         partial.add(b"new").unwrap();
         assert_eq!(partial.finish(None).unwrap().sha256, Digest::of(b"new"));
     }

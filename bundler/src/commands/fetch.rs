@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fs;
 use std::time::SystemTime;
 
@@ -52,7 +53,11 @@ pub(super) fn fetch(
     lock: &Lock,
 ) -> anyhow::Result<()> {
     let sources = sources(context, project, network, cache);
-    let results = parallel(network.width, &lock.items, |item| ensure(&sources, lock, item));
+    let missing = missing(cache, lock);
+    let size = missing.iter().map(|item| item.size).sum();
+    let batch = context.ui.batch(missing.len(), Some(size));
+    let results = parallel(network.width, &missing, |item| ensure(&sources, lock, item));
+    drop(batch);
     let is_other = |error: &SourceError| {
         matches!(
             error,
@@ -85,13 +90,23 @@ fn warn_of_newer(context: &Context, project: &Project, lock: &Lock) {
     }
 }
 
-/// Get one item into the cache, unless it is there.
-fn ensure(sources: &Sources<'_>, lock: &Lock, item: &LockedItem) -> Result<(), SourceError> {
-    let cache = sources.fetcher.cache;
-    if cache.cache().has(item.sha256) {
-        cache.touch(item.sha256, SystemTime::now());
-        return Ok(());
+/// The items whose content is not in the cache, each content once and the largest first: what
+/// begins last then is small, and does not run alone for long.
+fn missing<'l>(cache: &CacheLock<'_>, lock: &'l Lock) -> Vec<&'l LockedItem> {
+    let (mut missing, mut seen) = (Vec::new(), BTreeSet::new());
+    for item in &lock.items {
+        if cache.cache().has(item.sha256) {
+            cache.touch(item.sha256, SystemTime::now());
+        } else if seen.insert(item.sha256) {
+            missing.push(item);
+        }
     }
+    missing.sort_by_key(|item| std::cmp::Reverse(item.size));
+    missing
+}
+
+/// Get one item into the cache.
+fn ensure(sources: &Sources<'_>, lock: &Lock, item: &LockedItem) -> Result<(), SourceError> {
     let LockedItem { name, size, sha256, .. } = item;
     let archive = lock.driver_of(name).and_then(|(record, _)| record.archive.as_ref());
     if let Some(archive) = archive {

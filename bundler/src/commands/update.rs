@@ -184,7 +184,9 @@ fn pin_all(
             open.push(entry);
         }
     }
+    let batch = context.ui.batch(open.len(), None);
     let results = parallel(network.width, &open, |entry| pin(sources, entry));
+    drop(batch);
     let found = all(context, results)?;
     for (entry, pin) in entries.iter().zip(&mut pins).filter(|(_, pin)| pin.is_none()) {
         let at = open.iter().position(|other| is_same_source(other, entry));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use vgpu_manifest::{Digest, Measured, PIECE};
 
+use super::patience::Brought;
 use super::{Download, MirrorError};
 use crate::cache::{CacheError, CacheLock, Cut, Partial};
 use crate::net::{Client, HttpUrl, NetError, Reply, Resume, Retry, Validator};
@@ -27,8 +28,8 @@ pub(super) enum Failure {
     /// It may be of use later. What has come is kept.
     Passing {
         error: NetError,
-        /// How many bytes are here.
-        have: u64,
+        /// What it has brought all the same.
+        brought: Brought,
         not_before: Duration,
     },
     /// The cache failed.
@@ -38,6 +39,22 @@ pub(super) enum Failure {
 impl From<CacheError> for Failure {
     fn from(error: CacheError) -> Self {
         Self::Cache(error)
+    }
+}
+
+impl Failure {
+    fn passing(error: NetError, brought: Brought) -> Self {
+        Self::Passing { error, brought, not_before: Duration::ZERO }
+    }
+
+    /// A request failed after it had brought what is here beyond `from`.
+    fn net(error: NetError, partial: &Partial<'_>, from: u64) -> Self {
+        let brought = Brought { from, to: partial.len() };
+        match error.retry() {
+            Retry::Never => Self::Final(error.into()),
+            Retry::FromStart => Self::passing(error, Brought::default()),
+            Retry::Later(not_before) => Self::Passing { error, brought, not_before },
+        }
     }
 }
 
@@ -52,11 +69,15 @@ impl Attempt<'_> {
         }
         let why = "what came does not fit what was here";
         let error = NetError::Range { url: self.url.clone(), why };
-        Err(Failure::Passing { error, have: 0, not_before: Duration::ZERO })
+        Err(Failure::passing(error, Brought::default()))
     }
 
     fn once(&self) -> Result<Option<Measured>, Failure> {
         let mut partial = self.cache.partial(self.key())?;
+        if let Some(measured) = self.came_meanwhile()? {
+            partial.remove();
+            return Ok(Some(measured));
+        }
         if !partial.is_empty() && !self.can_go_on(&partial) {
             partial.discard()?;
         }
@@ -66,6 +87,12 @@ impl Attempt<'_> {
             self.request(&mut partial)?;
         }
         self.finish(partial)
+    }
+
+    /// What somebody else has fetched while we waited for them to be done with it.
+    fn came_meanwhile(&self) -> Result<Option<Measured>, Failure> {
+        let digest = self.download.sha256.filter(|digest| self.cache.cache().has(*digest));
+        Ok(digest.map(|digest| self.cache.measured(digest)).transpose()?)
     }
 
     /// The name of the download in the cache.
@@ -89,7 +116,8 @@ impl Attempt<'_> {
         let same_url = partial.cut().is_some_and(|cut| cut.url == String::from(self.url.clone()));
         let validator = note.filter(|_| same_url).map(|note| Validator::from_note(&note));
         let from = partial.len();
-        let resume = (from > 0).then_some(Resume { from, validator: validator.as_ref() });
+        let total = partial.cut().and_then(|cut| cut.total).filter(|_| same_url);
+        let resume = (from > 0).then_some(Resume { from, validator: validator.as_ref(), total });
         let reply = match self.client.get(self.url, resume) {
             Err(error) if error.retry() == Retry::FromStart => {
                 partial.discard()?;
@@ -97,11 +125,12 @@ impl Attempt<'_> {
             }
             reply => reply,
         };
-        let mut reply = reply.map_err(|error| Self::net(error, partial))?;
+        let mut reply = reply.map_err(|error| Failure::net(error, partial, partial.len()))?;
         self.check(&reply)?;
         if reply.start() == 0 {
             let validator = reply.validator().map(|validator| validator.as_str().to_owned());
-            partial.restart(Cut::new(&String::from(self.url.clone()), validator))?;
+            let cut = Cut::new(&String::from(self.url.clone()), validator, reply.total());
+            partial.restart(cut)?;
         }
         self.transfer.expect(reply.total().or(self.download.size), partial.len());
         self.take(&mut reply, partial)
@@ -131,11 +160,12 @@ impl Attempt<'_> {
     }
 
     fn take(&self, reply: &mut Reply, partial: &mut Partial<'_>) -> Result<(), Failure> {
+        let from = partial.len();
         let mut buf = vec![0; PIECE];
         loop {
-            let n = reply.read(&mut buf).map_err(|error| Self::net(error, partial))?;
+            let n = reply.read(&mut buf).map_err(|error| Failure::net(error, partial, from))?;
             if n == 0 {
-                return Ok(());
+                return self.check_end(reply, partial, from);
             }
             let limit = self.limit();
             if partial.len() + n as u64 > limit {
@@ -147,12 +177,21 @@ impl Attempt<'_> {
         }
     }
 
-    fn net(error: NetError, partial: &Partial<'_>) -> Failure {
-        match error.retry() {
-            Retry::Never => Failure::Final(error.into()),
-            Retry::FromStart => Failure::Passing { error, have: 0, not_before: Duration::ZERO },
-            Retry::Later(not_before) => Failure::Passing { error, have: partial.len(), not_before },
+    /// An answer that says itself how much there is must have brought just that.
+    fn check_end(
+        &self,
+        reply: &Reply,
+        partial: &mut Partial<'_>,
+        from: u64,
+    ) -> Result<(), Failure> {
+        let have = partial.len();
+        let Some(total) = reply.total().filter(|total| *total != have) else { return Ok(()) };
+        let error = NetError::Length { url: self.url.clone(), said: total, sent: have };
+        if have > total {
+            // Where the surplus stands is anybody's guess.
+            partial.discard()?;
         }
+        Err(Failure::net(error, partial, from))
     }
 
     /// All has come. Is it the right thing? `None` if some of it was here before, and the whole

@@ -171,9 +171,9 @@ impl Fetcher<'_> {
                     failures.push(error);
                     mirrors.remove(index);
                 }
-                Err(Failure::Passing { error, have, not_before }) => {
+                Err(Failure::Passing { error, brought, not_before }) => {
                     turn += 1;
-                    let Some(wait) = waits.after(have, not_before) else {
+                    let Some(wait) = waits.after(brought, not_before) else {
                         failures.push(error.into());
                         break;
                     };

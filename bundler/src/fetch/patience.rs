@@ -22,6 +22,15 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// would otherwise keep us for years.
 const PROGRESS: u64 = 256 << 10;
 
+/// What an attempt has brought: the bytes of the content from one place to another.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Brought {
+    /// How many bytes were here when it began, and stayed.
+    pub(super) from: u64,
+    /// How many are here now.
+    pub(super) to: u64,
+}
+
 /// The attempts of one download.
 #[derive(Debug)]
 pub(super) struct Waits {
@@ -39,13 +48,15 @@ impl Patience {
 }
 
 impl Waits {
-    /// How long to wait after an attempt that failed with `have` bytes here, and not less than
-    /// `not_before`; `None` to give up.
-    pub(super) fn after(&mut self, have: u64, not_before: Duration) -> Option<Duration> {
-        if have >= self.most.saturating_add(PROGRESS) {
-            self.most = have;
+    /// How long to wait after an attempt that failed, and not less than `not_before`; `None` to
+    /// give up.
+    pub(super) fn after(&mut self, brought: Brought, not_before: Duration) -> Option<Duration> {
+        // What was thrown away and came again a little further is no progress either.
+        let went_on = brought.from >= self.most;
+        if went_on && brought.to >= self.most.saturating_add(PROGRESS) {
             self.futile = 0;
         }
+        self.most = self.most.max(brought.to);
         self.futile += 1;
         if self.futile >= self.patience.attempts {
             return None;
@@ -65,7 +76,9 @@ mod tests {
         let patience = Patience { attempts: 5, first_wait: Duration::from_secs(8) };
         let mut waits = patience.begin();
         let seconds: Vec<_> =
-            std::iter::from_fn(|| waits.after(0, Duration::ZERO)).map(|w| w.as_secs()).collect();
+            std::iter::from_fn(|| waits.after(Brought::default(), Duration::ZERO))
+                .map(|wait| wait.as_secs())
+                .collect();
         assert_eq!(seconds, [8, 16, 30, 30]);
     }
 
@@ -73,17 +86,30 @@ mod tests {
     fn progress_counts_once_and_only_if_it_is_worth_it() {
         let patience = Patience { attempts: 2, first_wait: Duration::ZERO };
         let mut waits = patience.begin();
-        for have in [PROGRESS, 2 * PROGRESS, 3 * PROGRESS] {
-            assert!(waits.after(have, Duration::ZERO).is_some());
+        let mut after = |from, to| waits.after(Brought { from, to }, Duration::ZERO);
+        for piece in 0..3 {
+            assert!(after(piece * PROGRESS, (piece + 1) * PROGRESS).is_some());
         }
-        // The same bytes again, and then a few more.
-        assert!(waits.after(3 * PROGRESS + 1, Duration::ZERO).is_none());
+        // A few bytes more.
+        assert!(after(3 * PROGRESS, 3 * PROGRESS + 1).is_none());
+    }
+
+    #[test]
+    fn whoever_begins_again_each_time_gets_no_further_by_that() {
+        let mut waits = Patience { attempts: 3, first_wait: Duration::ZERO }.begin();
+        let mut after = |from, to| waits.after(Brought { from, to }, Duration::ZERO);
+        assert!(after(0, PROGRESS).is_some());
+        assert!(after(0, 2 * PROGRESS).is_some());
+        assert!(after(0, 3 * PROGRESS).is_none());
     }
 
     #[test]
     fn a_server_may_ask_for_more_time_but_not_for_ever() {
         let mut waits = Patience::default().begin();
-        assert_eq!(waits.after(0, Duration::from_secs(7)), Some(Duration::from_secs(7)));
-        assert_eq!(waits.after(0, Duration::from_secs(7000)), Some(LONGEST_WAIT));
+        assert_eq!(
+            waits.after(Brought::default(), Duration::from_secs(7)),
+            Some(Duration::from_secs(7))
+        );
+        assert_eq!(waits.after(Brought::default(), Duration::from_secs(7000)), Some(LONGEST_WAIT));
     }
 }

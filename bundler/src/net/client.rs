@@ -51,6 +51,8 @@ pub(crate) struct Resume<'r> {
     pub(crate) from: u64,
     /// What the server must still have. Without it, somebody must check the whole by its digest.
     pub(crate) validator: Option<&'r Validator>,
+    /// How long the server said that all of it is, in bytes. Another length is another content.
+    pub(crate) total: Option<u64>,
 }
 
 /// How many redirects are followed.
@@ -136,7 +138,7 @@ impl Client {
         if let Some(said) = said {
             request = request.header(header::AUTHORIZATION, said.value());
         }
-        if let Some(Resume { from, validator }) = resume {
+        if let Some(Resume { from, validator, .. }) = resume {
             request = request.header(header::RANGE, format!("bytes={from}-"));
             if let Some(validator) = validator {
                 request = request.header(header::IF_RANGE, validator.as_str());
@@ -162,7 +164,9 @@ fn challenges(url: &HttpUrl, response: &Response) -> Option<Vec<String>> {
 /// Follow a redirect, unless there were too many or it leads from a secure address to another.
 fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
     let from_https = attempt.previous().iter().any(|url| url.scheme() == "https");
-    if attempt.previous().len() > MAX_REDIRECTS {
+    if !matches!(attempt.url().scheme(), "http" | "https") {
+        attempt.error(Refused::Address)
+    } else if attempt.previous().len() > MAX_REDIRECTS {
         attempt.error(Refused::TooMany)
     } else if from_https && attempt.url().scheme() != "https" {
         attempt.error(Refused::Downgrade)
@@ -177,6 +181,9 @@ pub(crate) enum Refused {
     /// It may go on for ever.
     #[error("it redirects more than {MAX_REDIRECTS} times")]
     TooMany,
+    /// It leads to a file, a mailbox, or nowhere.
+    #[error("it redirects to something that is not an http or https address")]
+    Address,
     /// Anybody on the way could change what comes.
     #[error("it redirects from https to http")]
     Downgrade,

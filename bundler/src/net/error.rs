@@ -53,8 +53,18 @@ pub(crate) enum NetError {
         /// What the system said.
         why: String,
     },
+    /// An answer has another length than it says itself.
+    #[error("{url} has sent {sent} bytes of the {said} that it promised")]
+    Length {
+        /// The address.
+        url: HttpUrl,
+        /// How many it should be by its own word.
+        said: u64,
+        /// How many there are.
+        sent: u64,
+    },
     /// The server said no.
-    #[error("{url} answers {code}")]
+    #[error("{url} answers {code}{}", meaning(*.code))]
     Status {
         /// The address.
         url: HttpUrl,
@@ -89,6 +99,15 @@ pub(crate) enum NetError {
     },
 }
 
+/// What a person can do about an answer, where the number alone does not say it.
+fn meaning(code: u16) -> &'static str {
+    match code {
+        401 | 403 => " (it wants a log-in, or a browser)",
+        407 => " (the proxy wants a user name and a password: `http://USER:PASSWORD@…`)",
+        _ => "",
+    }
+}
+
 /// Whether it makes sense to ask again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Retry {
@@ -108,6 +127,7 @@ impl NetError {
             Self::Connect { .. }
             | Self::Stalled { .. }
             | Self::Trickle { .. }
+            | Self::Length { .. }
             | Self::Broken { .. } => Retry::Later(Duration::ZERO),
             Self::Status { code: 408 | 425 | 429 | 500..=599, retry_after, .. } => {
                 Retry::Later(retry_after.unwrap_or_default())
@@ -126,6 +146,10 @@ impl NetError {
         let url = url.clone();
         if let Some(&why) = find::<Refused>(error) {
             return Self::Redirect { url, why };
+        }
+        if error.is_builder() {
+            // Ours is an address, so it is that of a redirect which is none.
+            return Self::Redirect { url, why: Refused::Address };
         }
         if let Some(rustls::Error::InvalidCertificate(why)) = find(error) {
             return Self::Certificate { url, why: why.to_string() };

@@ -68,6 +68,9 @@ impl Reply {
                 if resume.validator.is_some() && resume.validator != validator.as_ref() {
                     return Err(range("the content has changed since"));
                 }
+                if resume.total.is_some_and(|before| before != total) {
+                    return Err(range("the content has another length now"));
+                }
                 (start, Some(total))
             }
             (StatusCode::PARTIAL_CONTENT, None) => {
@@ -130,11 +133,11 @@ impl Reply {
 struct Pace {
     window: Duration,
     begun: Instant,
-    bytes: usize,
+    bytes: u64,
 }
 
-/// The least that must come in a window, in bytes. The slowest modem was faster.
-const LEAST: usize = 1024;
+/// The least that must come in a second, in bytes, or a driver would take weeks.
+const LEAST: u64 = 1024;
 
 impl Pace {
     fn new(stall: Duration) -> Self {
@@ -142,11 +145,11 @@ impl Pace {
     }
 
     fn is_too_slow(&mut self, n: usize) -> bool {
-        self.bytes += n;
+        self.bytes += n as u64;
         if n == 0 || self.begun.elapsed() < self.window {
             return false;
         }
-        let too_slow = self.bytes < LEAST;
+        let too_slow = self.bytes < LEAST * self.begun.elapsed().as_secs().max(1);
         (self.begun, self.bytes) = (Instant::now(), 0);
         too_slow
     }

@@ -32,11 +32,11 @@ fn the_whole_content_or_the_rest_of_it_comes() {
     let liar = Liar::new(b"hello world", [Act::Honest]);
     assert_eq!(get(&liar.url(), None).unwrap(), (0, b"hello world".to_vec()));
     let validator = Validator::from_note("\"v0\"");
-    let resume = Resume { from: 6, validator: Some(&validator) };
+    let resume = Resume { from: 6, validator: Some(&validator), total: None };
     assert_eq!(get(&liar.url(), Some(resume)).unwrap(), (6, b"world".to_vec()));
     // The server has another version, so it sends that, whole.
     let validator = Validator::from_note("\"v9\"");
-    let resume = Resume { from: 6, validator: Some(&validator) };
+    let resume = Resume { from: 6, validator: Some(&validator), total: None };
     assert_eq!(get(&liar.url(), Some(resume)).unwrap(), (0, b"hello world".to_vec()));
     let chunked = Liar::new(&[7; 5000], [Act::Chunked]);
     assert_eq!(get(&chunked.url(), None).unwrap().1, [7; 5000]);
@@ -75,9 +75,11 @@ fn a_server_that_is_not_there_is_worth_another_try() {
 #[test]
 fn another_part_than_the_rest_is_not_taken_for_it() {
     let liar = Liar::new(&[7; 100], [Act::WrongRange]);
-    let error = get(&liar.url(), Some(Resume { from: 50, validator: None })).unwrap_err();
+    let error =
+        get(&liar.url(), Some(Resume { from: 50, validator: None, total: None })).unwrap_err();
     assert_eq!(error.retry(), Retry::FromStart, "{error}");
     let all = Liar::new(&[7; 100], [Act::Honest]);
-    let error = get(&all.url(), Some(Resume { from: 100, validator: None })).unwrap_err();
+    let error =
+        get(&all.url(), Some(Resume { from: 100, validator: None, total: None })).unwrap_err();
     assert_eq!(error.retry(), Retry::FromStart, "{error}");
 }

@@ -1,16 +1,18 @@
 //! All talk of the program, which goes to stderr. What a command was asked for goes to stdout.
 
+mod batch;
 mod data;
+mod pulse;
 mod transfer;
 
 use std::fmt::Display;
 use std::io::{IsTerminal as _, Write as _};
-#[cfg(test)]
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use vgpu_manifest::printable;
 
+use self::batch::Total;
 pub(crate) use self::data::{NotPrinted, print, print_json};
 pub(crate) use self::transfer::Transfer;
 
@@ -29,6 +31,8 @@ pub(crate) struct Ui {
     talk: Talk,
     looks: Looks,
     bars: MultiProgress,
+    /// The transfers that run together at this time.
+    batch: Mutex<Option<Arc<Total>>>,
     #[cfg(test)]
     memory: Mutex<Vec<String>>,
 }
@@ -56,6 +60,7 @@ impl Ui {
             talk,
             looks,
             bars: MultiProgress::with_draw_target(bars),
+            batch: Mutex::default(),
             #[cfg(test)]
             memory: Mutex::default(),
         }
@@ -97,6 +102,7 @@ impl Ui {
             talk: Talk::Normal,
             looks: Looks::Memory,
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
+            batch: Mutex::default(),
             memory: Mutex::default(),
         }
     }

@@ -1,9 +1,11 @@
 use std::fmt::Display;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::batch::Total;
+use super::pulse::Pulse;
 use super::{Looks, Ui};
 use crate::size::ByteSize;
 
@@ -14,28 +16,33 @@ pub(crate) struct Transfer<'u> {
     verb: &'static str,
     name: String,
     bar: ProgressBar,
+    /// All that run at this time, if this is one of several.
+    total: Option<Arc<Total>>,
     begun: Instant,
-    /// When it was last heard of, where there is no bar.
-    told: Mutex<Instant>,
+    pulse: Pulse,
 }
 
-/// The length is known.
-const BAR: &str =
-    "{prefix:28!} [{bar:18}] {bytes:>10} of {total_bytes:10} {bytes_per_sec:>12} {eta:>5} left";
+/// The length is known. At 80 columns there are 9 for the bar.
+const BAR: &str = "{prefix:20!} [{wide_bar}] {bytes:>10} of {total_bytes:10} {binary_bytes_per_sec:>12} {eta:>4} left";
 
 /// It is not.
-const SPINNER: &str = "{prefix:28!} {spinner} {bytes:>10} {bytes_per_sec:>12}";
+const SPINNER: &str = "{prefix:20!} {spinner} {bytes:>10} {binary_bytes_per_sec:>12}";
 
-/// How long it may be silent where there is no bar.
-const SILENCE: Duration = Duration::from_secs(10);
+/// How much of a name there is room for.
+const NAME: usize = 20;
 
 impl<'u> Transfer<'u> {
     pub(super) fn new(ui: &'u Ui, verb: &'static str, name: &str) -> Self {
-        let bar = ui.bars.add(ProgressBar::no_length());
+        let total = ui.total();
+        let bar = ProgressBar::no_length();
+        let bar = match &total {
+            Some(total) => ui.bars.insert_before(&total.bar, bar),
+            None => ui.bars.add(bar),
+        };
         bar.set_style(style(SPINNER));
         bar.set_prefix(end_of(name).to_owned());
         let begun = Instant::now();
-        Self { ui, verb, name: name.to_owned(), bar, begun, told: Mutex::new(begun) }
+        Self { ui, verb, name: name.to_owned(), bar, total, begun, pulse: Pulse::new(begun) }
     }
 
     /// It will have `total` bytes, of which `done` are here already.
@@ -43,6 +50,9 @@ impl<'u> Transfer<'u> {
         if let Some(total) = total {
             self.bar.set_style(style(BAR));
             self.bar.set_length(total);
+        }
+        if let Some(total) = &self.total {
+            total.correct(self.bar.position(), done);
         }
         self.bar.set_position(done);
         // What was here before did not come at this rate.
@@ -52,20 +62,13 @@ impl<'u> Transfer<'u> {
     /// Some more bytes are here.
     pub(crate) fn advance(&self, bytes: u64) {
         self.bar.inc(bytes);
-        if self.ui.looks != Looks::Terminal && self.is_time_to_tell() {
+        if let Some(total) = &self.total {
+            total.advance(self.ui, bytes);
+        } else if self.ui.looks != Looks::Terminal && self.pulse.beats() {
             let done = ByteSize::new(self.bar.position());
             let total = self.bar.length().map(|total| format!(" of {}", ByteSize::new(total)));
             self.note(format_args!("{done}{}", total.unwrap_or_default()));
         }
-    }
-
-    fn is_time_to_tell(&self) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_time = told.elapsed() >= SILENCE;
-        if is_time {
-            *told = Instant::now();
-        }
-        is_time
     }
 
     /// Say something about this transfer.
@@ -74,7 +77,11 @@ impl<'u> Transfer<'u> {
     }
 
     /// It is complete.
-    pub(crate) fn done(self, size: u64) {
+    pub(crate) fn done(mut self, size: u64) {
+        if let Some(total) = self.total.take() {
+            total.correct(self.bar.position(), size);
+            total.finish_one();
+        }
         self.bar.finish_and_clear();
         match self.begun.elapsed().as_secs() {
             0 => self.note(ByteSize::new(size)),
@@ -83,14 +90,17 @@ impl<'u> Transfer<'u> {
     }
 }
 
-/// A transfer that failed leaves no bar behind.
+/// A transfer that failed leaves no bar behind, and nothing in the sum.
 impl Drop for Transfer<'_> {
     fn drop(&mut self) {
+        if let Some(total) = &self.total {
+            total.correct(self.bar.position(), 0);
+        }
         self.bar.finish_and_clear();
     }
 }
 
-fn style(template: &str) -> ProgressStyle {
+pub(super) fn style(template: &str) -> ProgressStyle {
     // The templates are ours, and a test reads them.
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -99,17 +109,18 @@ fn style(template: &str) -> ProgressStyle {
 
 /// The end of a name says more than its beginning.
 fn end_of(name: &str) -> &str {
-    let excess = name.chars().count().saturating_sub(28);
+    let excess = name.chars().count().saturating_sub(NAME);
     name.char_indices().nth(excess).map_or("", |(at, _)| &name[at..])
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::batch::TEMPLATES;
     use super::*;
 
     #[test]
     fn the_templates_are_understood() {
-        for template in [BAR, SPINNER] {
+        for template in [BAR, SPINNER].into_iter().chain(TEMPLATES) {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
     }
@@ -117,11 +128,8 @@ mod tests {
     #[test]
     fn a_long_name_is_known_by_its_end() {
         assert_eq!(end_of("short"), "short");
-        assert_eq!(
-            end_of("packages/linux-headers-6.8.12-9-pve_amd64.deb"),
-            "aders-6.8.12-9-pve_amd64.deb"
-        );
-        assert_eq!(end_of(&"é".repeat(40)).chars().count(), 28);
+        assert_eq!(end_of("packages/linux-headers-6.8.12-9-pve_amd64.deb"), "8.12-9-pve_amd64.deb");
+        assert_eq!(end_of(&"é".repeat(40)).chars().count(), NAME);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 
 #[path = "../support/liar.rs"]
 mod liar;
+#[path = "../support/proxy.rs"]
+mod proxy;
 #[path = "../support/registry.rs"]
 mod registry;
 
@@ -11,8 +13,11 @@ mod cache;
 mod catalog;
 mod git;
 mod image;
+mod lies;
 mod lifecycle;
 mod network;
+mod progress;
+mod proxies;
 mod refusals;
 mod reproducible;
 mod sandbox;

@@ -8,7 +8,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What the server does with one request.
 #[derive(Debug, Clone)]
@@ -17,6 +17,8 @@ pub(crate) enum Act {
     Honest,
     /// Promise all, send this many bytes, close.
     Truncate(usize),
+    /// Serve what was asked for, but close at this place of the content.
+    CutAt(usize),
     /// Promise all, send this many bytes, reset the connection.
     Reset(usize),
     /// Promise all, send this many bytes, then nothing.
@@ -49,6 +51,28 @@ pub(crate) enum Act {
     Noise,
     /// Serve the content, and wait that long before each piece of 64 KiB.
     Slow(Duration),
+    /// Serve the content at this many bytes a second.
+    Rate(u64),
+    /// Send a header letter by letter, and never end.
+    SlowHead,
+    /// Send headers without end.
+    EndlessHead,
+    /// Say again and again that the answer is about to come.
+    Continue,
+    /// Say that the content is compressed, although nobody asked for that.
+    Gzip,
+    /// Serve the rest, but only this many bytes of it, and say that it is the rest.
+    ShortRange(usize),
+    /// Serve the rest and then more.
+    LongRange,
+    /// Serve the rest up to this place, and say that the content ends there.
+    OtherTotal(usize),
+    /// Serve the content with two different lengths.
+    TwoLengths,
+    /// Serve the content in chunks, with a length that is not its own.
+    ChunkedWithLength(u64),
+    /// Serve the content in chunks of no size.
+    BadChunks,
 }
 
 /// The server.
@@ -63,6 +87,8 @@ pub(crate) struct Liar {
 struct Shared {
     acts: Mutex<VecDeque<Act>>,
     content: Mutex<(Vec<u8>, usize)>,
+    /// Every content that there ever was.
+    had: Mutex<Vec<Vec<u8>>>,
     ranges: Mutex<Vec<Option<u64>>>,
     busy: AtomicUsize,
     busiest: AtomicUsize,
@@ -77,6 +103,7 @@ impl Liar {
         let shared = Arc::new(Shared {
             acts: Mutex::new(acts.into_iter().collect()),
             content: Mutex::new((content.to_vec(), 0)),
+            had: Mutex::new(vec![content.to_vec()]),
             ranges: Mutex::default(),
             busy: AtomicUsize::new(0),
             busiest: AtomicUsize::new(0),
@@ -100,9 +127,19 @@ impl Liar {
         format!("http://{}/content", self.address)
     }
 
+    /// From now on, do this.
+    pub(crate) fn now(&self, acts: impl IntoIterator<Item = Act>) {
+        *self.shared.acts.lock().unwrap() = acts.into_iter().collect();
+    }
+
     /// From which byte on each request wanted the content; `None` if it wanted all.
     pub(crate) fn ranges(&self) -> Vec<Option<u64>> {
         self.shared.ranges.lock().unwrap().clone()
+    }
+
+    /// Every content that it ever had.
+    pub(crate) fn had(&self) -> Vec<Vec<u8>> {
+        self.shared.had.lock().unwrap().clone()
     }
 
     /// How many requests were served at the same time.
@@ -146,6 +183,7 @@ impl Shared {
             let mut content = self.content.lock().unwrap();
             content.1 += usize::from(matches!(act, Act::Become(_)));
             content.0.clone_from(new);
+            self.had.lock().unwrap().push(new.clone());
         }
         let (content, version) = self.content.lock().unwrap().clone();
         let tag = format!("\"v{version}\"");
@@ -157,27 +195,21 @@ impl Shared {
             Act::Honest | Act::Become(_) | Act::Swap(_) => match from {
                 Some(from) if from >= content.len() => send(out, "HTTP/1.1 416 No", &[]),
                 Some(from) => {
-                    let len = content.len();
-                    let head = format!(
-                        "HTTP/1.1 206 Part\r\nETag: {tag}\r\nContent-Length: {}\r\n\
-                         Content-Range: bytes {from}-{}/{len}",
-                        len - from,
-                        len - 1,
-                    );
-                    send(out, &head, &content[from..])
+                    let rest = &content[from..];
+                    send(out, &part(&tag, from, content.len(), rest.len()), rest)
                 }
                 None => send(out, &whole, &content),
             },
             Act::IgnoreRange => send(out, &whole, &content),
-            Act::WrongRange => {
-                let len = content.len();
-                let head = format!(
-                    "HTTP/1.1 206 Part\r\nETag: {tag}\r\nContent-Length: {len}\r\nContent-Range: bytes 0-{}/{len}",
-                    len - 1
-                );
-                send(out, &head, &content)
-            }
+            Act::WrongRange => send(out, &part(&tag, 0, content.len(), content.len()), &content),
             Act::Truncate(n) | Act::Reset(n) => send(out, &whole, &content[..n]),
+            Act::CutAt(n) => match from.filter(|from| *from < content.len()) {
+                Some(from) => {
+                    let head = part(&tag, from, content.len(), content.len() - from);
+                    send(out, &head, &content[from..n.max(from)])
+                }
+                None => send(out, &whole, &content[..n]),
+            },
             Act::Stall(n) => {
                 send(out, &whole, &content[..n])?;
                 self.until_stopped(|| Ok(()))
@@ -224,8 +256,66 @@ impl Shared {
                     out.write_all(piece)
                 })
             }
+            act => self.lie(&act, &Have { content: &content, tag: &tag, whole: &whole, from }, out),
         }?;
         out.shutdown(Shutdown::Write)
+    }
+
+    /// The finer ways to lie.
+    fn lie(&self, act: &Act, have: &Have<'_>, out: &mut TcpStream) -> std::io::Result<()> {
+        let Have { content, tag, whole, from } = *have;
+        match *act {
+            Act::Rate(rate) => {
+                send(out, whole, &[])?;
+                let begun = Instant::now();
+                let mut sent = 0;
+                content.chunks(16 << 10).try_for_each(|piece| {
+                    sent += piece.len() as u64;
+                    let due = Duration::from_micros(sent * 1_000_000 / rate);
+                    thread::sleep(due.saturating_sub(begun.elapsed()));
+                    out.write_all(piece)
+                })
+            }
+            Act::SlowHead => {
+                out.write_all(b"HTTP/1.1 200 OK\r\nX-")?;
+                self.until_stopped(|| out.write_all(b"a"))
+            }
+            Act::EndlessHead => {
+                out.write_all(b"HTTP/1.1 200 OK\r\n")?;
+                let line = format!("X-Line: {}\r\n", "a".repeat(1000));
+                (0..10_000).try_for_each(|_| out.write_all(line.as_bytes()))
+            }
+            Act::Continue => self.until_stopped(|| out.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")),
+            Act::Gzip => send(out, &format!("{whole}\r\nContent-Encoding: gzip"), content),
+            Act::ShortRange(n) => {
+                let (from, len) = (from.unwrap_or(0), content.len());
+                let n = n.min(len.saturating_sub(from));
+                send(out, &part(tag, from, len, n), &content[len.min(from)..len.min(from) + n])
+            }
+            Act::LongRange => {
+                let (from, len) = (from.unwrap_or(0), content.len());
+                let body = [&content[len.min(from)..], &[7; 1000]].concat();
+                send(out, &part(tag, from, len, body.len()), &body)
+            }
+            Act::OtherTotal(end) => match from {
+                Some(from) if from < end => {
+                    send(out, &part(tag, from, end, end - from), &content[from..end])
+                }
+                _ => send(out, whole, content),
+            },
+            Act::TwoLengths => send(out, &format!("{whole}\r\nContent-Length: 10"), content),
+            Act::ChunkedWithLength(len) => {
+                let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked";
+                send(out, &format!("{head}\r\nContent-Length: {len}"), &[])?;
+                content.chunks(100_000).try_for_each(|piece| send_chunk(out, piece))?;
+                out.write_all(b"0\r\n\r\n")
+            }
+            Act::BadChunks => {
+                send(out, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked", b"zz\r\n")?;
+                out.write_all(content)
+            }
+            _ => unreachable!("{act:?} is a plain act"),
+        }
     }
 
     fn until_stopped(&self, mut act: impl FnMut() -> std::io::Result<()>) -> std::io::Result<()> {
@@ -237,10 +327,29 @@ impl Shared {
     }
 }
 
+/// What there is, and what was asked for.
+struct Have<'h> {
+    content: &'h [u8],
+    tag: &'h str,
+    /// The head of an answer with all of it.
+    whole: &'h str,
+    from: Option<usize>,
+}
+
 /// Send head and body of an answer.
 pub(crate) fn send(out: &mut TcpStream, head: &str, body: &[u8]) -> std::io::Result<()> {
     write!(out, "{head}\r\nConnection: close\r\n\r\n")?;
     out.write_all(body)
+}
+
+/// The head of an answer that says to be the part of a content of `total` bytes from `from` to its
+/// end, in `len` bytes.
+fn part(tag: &str, from: usize, total: usize, len: usize) -> String {
+    let last = total - 1;
+    format!(
+        "HTTP/1.1 206 Part\r\nETag: {tag}\r\nContent-Length: {len}\r\n\
+         Content-Range: bytes {from}-{last}/{total}"
+    )
 }
 
 fn send_chunk(out: &mut TcpStream, piece: &[u8]) -> std::io::Result<()> {

@@ -1,0 +1,171 @@
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::ProgressBar;
+
+use super::pulse::Pulse;
+use super::transfer::style;
+use super::{Looks, Ui};
+use crate::size::ByteSize;
+
+/// Several transfers that belong together: a line below theirs says how far they are in all.
+///
+/// While one exists, every transfer of the same [`Ui`] counts as part of it.
+#[derive(Debug)]
+pub(crate) struct Batch<'u> {
+    ui: &'u Ui,
+    total: Arc<Total>,
+}
+
+/// What all of them have done together.
+#[derive(Debug)]
+pub(super) struct Total {
+    pub(super) bar: ProgressBar,
+    /// How many there are.
+    count: usize,
+    done: AtomicUsize,
+    /// How many bytes there are in all, if anybody knows.
+    size: Option<u64>,
+    /// How many of them were here before, and did not come at today's rate.
+    earlier: AtomicU64,
+    begun: Instant,
+    pulse: Pulse,
+}
+
+/// The sum of all sizes is known.
+const BAR: &str = "{prefix:20!} [{wide_bar}] {bytes:>10} of {total_bytes:10} {binary_bytes_per_sec:>12} {eta:>4} left";
+
+/// It is not.
+const SUM: &str = "{prefix:20!} {bytes:>10} {binary_bytes_per_sec:>12}";
+
+impl Ui {
+    /// Show how far `count` transfers are in all, of `size` bytes together if that is known.
+    ///
+    /// `None` if there is one at most: then its own line says it all.
+    #[must_use]
+    pub(crate) fn batch(&self, count: usize, size: Option<u64>) -> Option<Batch<'_>> {
+        if count < 2 {
+            return None;
+        }
+        let bar = self.bars.add(size.map_or_else(ProgressBar::no_length, ProgressBar::new));
+        bar.set_style(style(if size.is_some() { BAR } else { SUM }));
+        let begun = Instant::now();
+        let total = Arc::new(Total {
+            bar,
+            count,
+            done: AtomicUsize::new(0),
+            size,
+            earlier: AtomicU64::new(0),
+            begun,
+            pulse: Pulse::new(begun),
+        });
+        total.show_count();
+        *self.batch.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&total));
+        Some(Batch { ui: self, total })
+    }
+
+    pub(super) fn total(&self) -> Option<Arc<Total>> {
+        self.batch.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        *self.ui.batch.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.total.bar.finish_and_clear();
+    }
+}
+
+impl Total {
+    fn show_count(&self) {
+        let done = self.done.load(Ordering::Relaxed);
+        self.bar.set_prefix(format!("{done} of {} done", self.count));
+    }
+
+    /// One of them is complete.
+    pub(super) fn finish_one(&self) {
+        self.done.fetch_add(1, Ordering::Relaxed);
+        self.show_count();
+    }
+
+    /// One of them has `now` bytes instead of `before`, none of which came just now.
+    pub(super) fn correct(&self, before: u64, now: u64) {
+        if before != now {
+            self.earlier.fetch_add(now.saturating_sub(before), Ordering::Relaxed);
+            let position = self.bar.position().saturating_add(now).saturating_sub(before);
+            self.bar.set_position(position);
+            self.bar.reset_eta();
+        }
+    }
+
+    /// Some more bytes are here. Where there is no bar, now and then a line says so.
+    pub(super) fn advance(&self, ui: &Ui, bytes: u64) {
+        self.bar.inc(bytes);
+        if ui.looks != Looks::Terminal && self.pulse.beats() {
+            ui.note(self.line(self.begun.elapsed()));
+        }
+    }
+
+    /// How far all of them are after this time.
+    fn line(&self, elapsed: Duration) -> String {
+        let done = self.done.load(Ordering::Relaxed);
+        let here = self.bar.position();
+        let came = here.saturating_sub(self.earlier.load(Ordering::Relaxed));
+        let rate = came.checked_div(elapsed.as_secs()).filter(|rate| *rate > 0);
+        let here_of = match self.size {
+            Some(size) => format!("{} of {}", ByteSize::new(here), ByteSize::new(size)),
+            None => ByteSize::new(here).to_string(),
+        };
+        let mut said = vec![format!("{done} of {} done", self.count), here_of];
+        if let Some(rate) = rate {
+            said.push(format!("{}/s", ByteSize::new(rate)));
+            let left = self.size.map(|size| size.saturating_sub(here).div_ceil(rate));
+            said.extend(left.map(|left| format!("{left} s left")));
+        }
+        said.join(", ")
+    }
+}
+
+/// The templates, for the test that reads them.
+#[cfg(test)]
+pub(super) const TEMPLATES: [&str; 2] = [BAR, SUM];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_counts_what_its_transfers_do() {
+        let ui = Ui::remembering();
+        let batch = ui.batch(2, Some(3000)).unwrap();
+        let total = Arc::clone(&batch.total);
+        let first = ui.transfer("fetch", "a");
+        first.expect(Some(1000), 400);
+        first.advance(600);
+        first.done(1000);
+        let second = ui.transfer("fetch", "b");
+        second.expect(Some(2000), 0);
+        second.advance(1500);
+        // The server could not go on, so it begins again.
+        second.expect(Some(2000), 0);
+        second.advance(500);
+        let line = total.line(Duration::from_secs(2));
+        assert_eq!(line, "1 of 2 done, 1.4 KiB of 2.9 KiB, 550 B/s, 3 s left");
+        // What fails was not done.
+        drop(second);
+        assert!(total.line(Duration::ZERO).starts_with("1 of 2 done, 1000 B"));
+        drop(batch);
+        assert!(ui.total().is_none());
+    }
+
+    #[test]
+    fn without_a_size_nobody_says_when_it_ends() {
+        let ui = Ui::remembering();
+        let batch = ui.batch(3, None).unwrap();
+        let transfer = ui.transfer("fetch", "a");
+        transfer.advance(4096);
+        let line = batch.total.line(Duration::from_secs(4));
+        assert_eq!(line, "0 of 3 done, 4.0 KiB, 1.0 KiB/s");
+    }
+}

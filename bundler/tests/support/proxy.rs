@@ -1,0 +1,122 @@
+//! A forward proxy on loopback, as companies have them: plain requests by their whole address, and
+//! tunnels by `CONNECT`.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// The proxy. Whatever host it is asked for, it connects to loopback: names need no resolver.
+pub(crate) struct Proxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// The first line of each request.
+    asked: Mutex<Vec<String>>,
+    /// What a client must say in `Proxy-Authorization`, if anything.
+    pass: Option<String>,
+    stop: AtomicBool,
+}
+
+impl Proxy {
+    /// One that serves everybody, or whoever says `pass`.
+    pub(crate) fn new(pass: Option<&str>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (asked, stop) = (Mutex::default(), AtomicBool::new(false));
+        let shared = Arc::new(Shared { asked, pass: pass.map(str::to_owned), stop });
+        let ours = Arc::clone(&shared);
+        thread::spawn(move || {
+            while let Ok((stream, _)) = listener.accept() {
+                if ours.stop.load(Ordering::SeqCst) {
+                    return;
+                }
+                let ours = Arc::clone(&ours);
+                // A client that hangs up is no concern of ours.
+                thread::spawn(move || ours.serve(stream).ok());
+            }
+        });
+        Self { address, shared }
+    }
+
+    /// Its address, without a scheme.
+    pub(crate) fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// The first line of each request so far.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.shared.asked.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+impl Shared {
+    fn serve(&self, mut client: TcpStream) -> std::io::Result<()> {
+        let mut reader = BufReader::new(client.try_clone()?);
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            if reader.read_until(b'\n', &mut head)? == 0 {
+                return Ok(());
+            }
+        }
+        let head = String::from_utf8_lossy(&head).into_owned();
+        let (first, fields) = head.split_once("\r\n").unwrap();
+        self.asked.lock().unwrap().push(first.to_owned());
+        let says = |pass: &String| {
+            let mut fields = fields.lines().filter_map(|line| line.split_once(": "));
+            fields.any(|(name, value)| {
+                name.eq_ignore_ascii_case("proxy-authorization") && value == pass
+            })
+        };
+        if self.pass.as_ref().is_some_and(|pass| !says(pass)) {
+            return client.write_all(
+                b"HTTP/1.1 407 Who\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n",
+            );
+        }
+        let target = first.split(' ').nth(1).unwrap();
+        if first.starts_with("CONNECT ") {
+            let server = connect(target)?;
+            client.write_all(b"HTTP/1.1 200 Go\r\n\r\n")?;
+            return pipe(&client, &server);
+        }
+        let rest = target.strip_prefix("http://").unwrap();
+        let (host, path) = rest.split_once('/').unwrap();
+        let mut server = connect(host)?;
+        write!(server, "GET /{path} HTTP/1.1\r\n{fields}")?;
+        pipe(&client, &server)
+    }
+}
+
+fn connect(host: &str) -> std::io::Result<TcpStream> {
+    let port = host.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(80);
+    TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port)))
+}
+
+/// Both ways, until the server has said everything.
+fn pipe(client: &TcpStream, server: &TcpStream) -> std::io::Result<()> {
+    let (mut from, mut to) = (client.try_clone()?, server.try_clone()?);
+    thread::spawn(move || copy(&mut from, &mut to));
+    let (mut from, mut to) = (server.try_clone()?, client.try_clone()?);
+    copy(&mut from, &mut to);
+    client.shutdown(std::net::Shutdown::Both)
+}
+
+fn copy(from: &mut TcpStream, to: &mut TcpStream) {
+    let mut buf = [0; 16 << 10];
+    while let Ok(n @ 1..) = from.read(&mut buf) {
+        if to.write_all(&buf[..n]).is_err() {
+            return;
+        }
+    }
+    let _ = to.shutdown(std::net::Shutdown::Write);
+}
