@@ -9,9 +9,13 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
+#[path = "../../../bundler/tests/support/liar.rs"]
+mod liar;
+mod many;
 mod run;
 mod scene;
 
+use many::{Many, Slow};
 use run::{Race, have};
 use scene::Scene;
 
@@ -22,6 +26,8 @@ fn main() {
     let mut rows = Vec::new();
     verify(&scene, &mut rows);
     write(&scene, &mut rows);
+    many(&scene, mib, &mut rows);
+    fetch(&scene, &mut rows);
     small(&scene, &mut rows);
 
     println!(
@@ -108,6 +114,30 @@ fn write(scene: &Scene, rows: &mut Vec<String>) {
             &archive,
         ));
     }
+}
+
+/// Writing a bundle of many items, as real ones are.
+fn many(scene: &Scene, mib: usize, rows: &mut Vec<String>) {
+    let many = Many::new(scene, mib);
+    let ours = || many.build(scene);
+    let cp = || many.copy(scene);
+    rows.push(Race::new("`build` of 206 items, everything cached", 1.15).memory(64).against(
+        "cp -r + sync",
+        &ours,
+        &cp,
+    ));
+}
+
+/// Downloading from servers that give each connection 8 MiB a second.
+fn fetch(scene: &Scene, rows: &mut Vec<String>) {
+    let slow = Slow::new(scene);
+    let four = || slow.fetch(scene, "4");
+    let one = || slow.fetch(scene, "1");
+    rows.push(Race::new("`fetch`, four at a time", 1.0 / 3.5).memory(64).against(
+        "`fetch`, one at a time",
+        &four,
+        &one,
+    ));
 }
 
 /// What people wait for at a prompt, in milliseconds. The bar is 100 ms, so the other side is a sleep.

@@ -42,7 +42,7 @@ impl Scene {
         for name in ["large", "small"] {
             fs::create_dir_all(scene.path(name)).unwrap();
         }
-        write_noise(&scene.payload, mib);
+        write_noise(&scene.payload, mib << 10);
         fs::write(scene.path("small/payload.bin"), b"small\n").unwrap();
 
         scene.once(
@@ -62,7 +62,7 @@ impl Scene {
         scene
     }
 
-    fn path(&self, name: &str) -> Utf8PathBuf {
+    pub(crate) fn path(&self, name: &str) -> Utf8PathBuf {
         Utf8Path::from_path(self.folder.path()).unwrap().join(name)
     }
 
@@ -73,7 +73,7 @@ impl Scene {
         vec![command]
     }
 
-    fn bundler(&self, folder: &str, words: &[&str]) -> Vec<Command> {
+    pub(crate) fn bundler(&self, folder: &str, words: &[&str]) -> Vec<Command> {
         let mut command = self.programs.command(Program::Bundler);
         command.args(words).current_dir(self.path(folder));
         command.env("XDG_CONFIG_HOME", self.path("config"));
@@ -170,7 +170,7 @@ impl Scene {
     }
 
     #[expect(clippy::unused_self, reason = "reads like its siblings")]
-    fn once(&self, commands: Vec<Command>) {
+    pub(crate) fn once(&self, commands: Vec<Command>) {
         for mut command in commands {
             let output = command.stdin(Stdio::null()).output().unwrap();
             let said = String::from_utf8_lossy(&output.stderr);
@@ -180,15 +180,16 @@ impl Scene {
 }
 
 /// Write everything that is waiting to be written, so that nobody pays for somebody else's bytes.
-fn settle() {
+pub(crate) fn settle() {
     rustix::fs::sync();
 }
 
-/// Write bytes that do not repeat and do not compress.
-fn write_noise(path: &Utf8Path, mib: usize) {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+/// Write bytes that do not repeat and do not compress; another file has others.
+pub(crate) fn write_noise(path: &Utf8Path, kib: usize) {
+    let seed = path.as_str().bytes().fold(7, |seed, byte| seed * 31_u64 % 1_000_003 + u64::from(byte));
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64 ^ seed;
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path).unwrap());
-    for _ in 0..mib << 17 {
+    for _ in 0..kib << 7 {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
