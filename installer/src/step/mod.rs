@@ -1,5 +1,6 @@
 //! The things a plan can be made of.
 
+mod clear_leftovers;
 mod hand_to_guests;
 mod install_packages;
 mod install_self;
@@ -12,6 +13,7 @@ mod place_file;
 mod place_item;
 mod unit_drop_in;
 
+pub use self::clear_leftovers::ClearLeftovers;
 pub use self::hand_to_guests::{HandToGuests, HeldForGuests};
 pub use self::install_packages::InstallPackages;
 pub use self::install_self::InstallSelf;
@@ -57,6 +59,8 @@ pub enum Step {
     InstallUnit(InstallUnit),
     /// Add to a systemd unit that is there.
     UnitDropIn(UnitDropIn),
+    /// Take away what an earlier installation left.
+    ClearLeftovers(ClearLeftovers),
     /// Keep GPUs for guests.
     HandToGuests(HandToGuests),
     /// See that GPUs are kept for guests.
@@ -107,6 +111,7 @@ impl Step {
             Self::ModprobeOptions(step) => step,
             Self::InstallUnit(step) => step,
             Self::UnitDropIn(step) => step,
+            Self::ClearLeftovers(step) => step,
             Self::HandToGuests(step) => step,
             Self::HeldForGuests(step) => step,
         }

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use vgpu_manifest::driver::DriverKind;
 use vgpu_manifest::inventory::Inventory;
 use vgpu_manifest::platform::{BootLoader, CpuVendor, KernelSeries};
 use vgpu_manifest::{
@@ -13,8 +14,8 @@ use crate::gpus::{GpuChoice, Slot, Unavailable, isolate};
 use crate::host::Content;
 use crate::state;
 use crate::step::{
-    HandToGuests, HeldForGuests, InstallSelf, InstallUnit, KernelCommandLine, LoadModules,
-    ModprobeOptions, PlaceItem, Step, UnitDropIn,
+    ClearLeftovers, HandToGuests, HeldForGuests, InstallSelf, InstallUnit, KernelCommandLine,
+    LoadModules, ModprobeOptions, PlaceItem, Step, UnitDropIn,
 };
 
 /// What is for the operator to choose, and for the program to know of itself.
@@ -94,6 +95,9 @@ fn release(here: Option<&str>) -> String {
 /// The plan has all steps, also those whose end may be true already: only a look at the host says.
 pub fn plan(manifest: &Manifest, facts: &Inventory, choices: &Choices) -> Result<Plan, Unsuitable> {
     let mut steps = vec![Step::InstallSelf(InstallSelf { content: choices.program })];
+    if manifest.drivers.iter().any(|driver| driver.kind == DriverKind::Host) {
+        steps.extend(ClearLeftovers::in_the_way(&facts.leftovers).map(Step::ClearLeftovers));
+    }
     steps.extend(packages::steps(manifest, facts)?);
     steps.extend(files(manifest)?);
     let wants = &manifest.wants;

@@ -1,7 +1,10 @@
 //! What somebody else has changed since is kept, and named.
 
+use vgpu_manifest::inventory::{Leftover, LeftoverKind};
+
 use super::*;
 use crate::journal::{Kept, Log as _, Why};
+use crate::step::ClearLeftovers;
 
 fn names(kept: &[Kept]) -> Vec<(String, Why)> {
     kept.iter().map(|kept| (kept.what.to_string(), kept.why)).collect()
@@ -82,4 +85,24 @@ fn a_directory_that_somebody_else_replaced_does_not_stop_a_revert() {
     world.host.nodes.remove(&fixed("/srv/d/x"));
     world.host.place("/srv/d", "now a file\n");
     assert_eq!(names(&world.revert().unwrap()), [("/srv/d/x".to_owned(), Why::Removed)]);
+}
+
+#[test]
+fn what_an_earlier_installation_left_comes_back_with_a_revert() {
+    let leftover = |kind, path: &str| Leftover { kind, path: fixed(path) };
+    let left = [
+        leftover(LeftoverKind::UdevRules, "/etc/udev/rules.d/90-vfio-pci.rules"),
+        leftover(LeftoverKind::ModulesVirqfd, "/etc/modules"),
+    ];
+    let mut before = host();
+    before.place("/etc/udev/rules.d/90-vfio-pci.rules", "KERNELS==\"0000:02:00.0\"\n");
+    before.place("/etc/modules", "loop\nvfio_virqfd\n");
+    let step = ClearLeftovers::in_the_way(&left).unwrap();
+    let plan = Plan::new(vec![Step::ClearLeftovers(step)], vec![]);
+    let mut world = World::new(&before);
+    carry_out(&mut world, &plan).unwrap();
+    assert_eq!(world.host.text_of("/etc/udev/rules.d/90-vfio-pci.rules"), None);
+    assert_eq!(world.host.text_of("/etc/modules").unwrap(), "loop\n");
+    assert_eq!(world.revert().unwrap(), []);
+    assert_eq!(world.host.picture(&[]), before.picture(&[]));
 }

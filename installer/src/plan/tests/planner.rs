@@ -1,4 +1,7 @@
-use vgpu_manifest::inventory::{Gpu, Inventory, LoaderEvidence, LoaderSign};
+use vgpu_manifest::driver::{DriverKind, DriverRecord};
+use vgpu_manifest::inventory::{
+    Gpu, Inventory, Leftover, LeftoverKind, LoaderEvidence, LoaderSign,
+};
 use vgpu_manifest::platform::CpuVendor;
 use vgpu_manifest::{
     BundleName, FORMAT, Item, ItemFields, ItemMode, Manifest, Origin as From, ProgramVersion, Wants,
@@ -74,6 +77,31 @@ fn gpu(address: &str) -> Gpu {
         sr_iov: None,
         vgpu: None,
     }
+}
+
+#[test]
+fn what_an_earlier_installation_left_goes_only_where_a_driver_comes() {
+    let mut facts = facts(CpuVendor::Amd, Some(BootLoader::Grub));
+    let path = fixed("/etc/systemd/system/nvidia-vgpud.service.d/vgpu_unlock.conf");
+    facts.leftovers = vec![Leftover { kind: LeftoverKind::UnlockDropIn, path }];
+    assert_eq!(made("{}", &facts).unwrap().len(), 1);
+    let mut with_driver = manifest("{}");
+    with_driver.drivers = vec![DriverRecord {
+        item: "a".parse().unwrap(),
+        version: "535.230.02".parse().unwrap(),
+        kind: DriverKind::Host,
+        config: None,
+        gpus: Vec::new(),
+        archive: None,
+        patches: Vec::new(),
+    }];
+    let choices = Choices { program: Content::of(b"me"), gpus: GpuChoice::default() };
+    let plan = plan(&with_driver, &facts, &choices).unwrap();
+    let said = plan.steps().map(Step::summary).collect::<Vec<_>>().join("\n");
+    assert!(
+        said.contains("an earlier installation left: /etc/systemd/system/nvidia-vgpud"),
+        "{said}"
+    );
 }
 
 #[test]
