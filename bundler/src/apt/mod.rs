@@ -6,5 +6,6 @@
 
 mod model;
 mod relation;
+mod solve;
 mod stanza;
 mod version;

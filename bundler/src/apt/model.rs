@@ -27,6 +27,9 @@ pub(crate) struct Candidate {
     pub(crate) offer: Offer,
 }
 
+/// The architecture of every node: Proxmox VE is made for no other.
+pub(crate) const NATIVE: &str = "amd64";
+
 /// Where a version can be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Offer {
@@ -106,22 +109,18 @@ pub(crate) enum CandidateError {
 }
 
 impl Candidate {
-    /// The package that a stanza describes, for nodes of this architecture.
-    pub(crate) fn read(
-        stanza: &Stanza<'_>,
-        native: &str,
-        offer: Offer,
-    ) -> Result<Self, CandidateError> {
+    /// The package that a stanza describes.
+    pub(crate) fn read(stanza: &Stanza<'_>, offer: Offer) -> Result<Self, CandidateError> {
         let groups = |field| match stanza.get(field) {
             None => Ok(Vec::new()),
-            Some(text) => relation::dependencies(text, native).map_err(|e| wrong(field, &e)),
+            Some(text) => relation::dependencies(text, NATIVE).map_err(|e| wrong(field, &e)),
         };
         let relations = |field| match stanza.get(field) {
             None => Ok(Vec::new()),
-            Some(text) => relation::relations(text, native).map_err(|e| wrong(field, &e)),
+            Some(text) => relation::relations(text, NATIVE).map_err(|e| wrong(field, &e)),
         };
         let provides = stanza.get("Provides").map_or(Ok(Vec::new()), |text| {
-            relation::provides(text, native).map_err(|e: RelationError| wrong("Provides", &e))
+            relation::provides(text, NATIVE).map_err(|e: RelationError| wrong("Provides", &e))
         })?;
         Ok(Self {
             name: needed(stanza, "Package")?,
@@ -180,7 +179,7 @@ mod tests {
 
     fn read(text: &str) -> Result<Candidate, CandidateError> {
         let offer = Offer { archive: "bookworm".parse().unwrap(), pin: Pin(500), place: Place(0) };
-        Candidate::read(&Stanza::parse(text).unwrap(), "amd64", offer)
+        Candidate::read(&Stanza::parse(text).unwrap(), offer)
     }
 
     #[test]

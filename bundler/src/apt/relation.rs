@@ -95,6 +95,11 @@ impl Comparison {
 }
 
 impl Bound {
+    /// This version and no other.
+    pub(crate) fn exactly(version: Version) -> Self {
+        Self { comparison: Comparison::Exactly, version }
+    }
+
     /// Whether this version is meant.
     #[must_use]
     pub(crate) fn holds(&self, version: &Version) -> bool {
@@ -109,9 +114,19 @@ impl Bound {
 }
 
 impl Alternatives {
+    /// No choice.
+    pub(crate) fn one(relation: Relation) -> Self {
+        Self(vec![relation])
+    }
+
     /// One of these is needed.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Relation> {
         self.0.iter()
+    }
+
+    /// One of these is needed.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Relation> {
+        self.0.iter_mut()
     }
 }
 

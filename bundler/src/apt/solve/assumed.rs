@@ -1,0 +1,79 @@
+//! What an installed package says of others, where the node does not say it.
+//!
+//! An inventory has names and versions only. An archive that still offers the very version has its
+//! stanza. Otherwise the nearest version that is offered stands in for it, as if the package had
+//! been built of the same sources in its own version: what it ties to its own version is tied to
+//! the installed one. The search then leaves out what does not hold on the node as it is: a node
+//! is taken to be sane.
+
+use vgpu_manifest::inventory::PackageName;
+
+use super::node::{Present, now};
+use crate::apt::model::{Candidate, Essential, Importance, MultiArch, NATIVE};
+use crate::apt::relation::{Alternatives, Comparison, Relation};
+use crate::apt::version::Version;
+
+/// The stanza of an installed package, as good as it is known.
+pub(super) fn stanza(name: &PackageName, present: &Present, offered: &[Candidate]) -> Candidate {
+    if let Some(own) = &present.stanza {
+        return own.clone();
+    }
+    let version = &present.version;
+    let mut nearest: Vec<&Candidate> = offered.iter().collect();
+    nearest.sort_by(|a, b| {
+        a.version.cmp(&b.version).then_with(|| a.offer.archive.cmp(&b.offer.archive))
+    });
+    let newer = nearest.iter().find(|candidate| candidate.version >= *version);
+    match newer.or(nearest.last()) {
+        Some(nearest) => moved(nearest, version),
+        None => bare(name, version),
+    }
+}
+
+/// The same package in another version.
+fn moved(candidate: &Candidate, to: &Version) -> Candidate {
+    let from = &candidate.version;
+    let mut moved = candidate.clone();
+    let relations = moved.conflicts.iter_mut().chain(&mut moved.breaks);
+    let groups = moved.pre_depends.iter_mut().chain(&mut moved.depends);
+    for relation in relations.chain(groups.flat_map(Alternatives::iter_mut)) {
+        retie(relation, from, to);
+    }
+    for version in moved.provides.iter_mut().filter_map(|provided| provided.version.as_mut()) {
+        if version == from {
+            version.clone_from(to);
+        }
+    }
+    Candidate { version: to.clone(), offer: now(), ..moved }
+}
+
+fn retie(relation: &mut Relation, from: &Version, to: &Version) {
+    if let Some(bound) = &mut relation.bound
+        && bound.comparison == Comparison::Exactly
+        && bound.version == *from
+    {
+        bound.version.clone_from(to);
+    }
+}
+
+/// A package of which nothing else is known.
+fn bare(name: &PackageName, version: &Version) -> Candidate {
+    #[expect(clippy::expect_used, reason = "a constant that the tests parse")]
+    let arch = NATIVE.parse().expect("the name of an architecture");
+    Candidate {
+        name: name.clone(),
+        arch,
+        version: version.clone(),
+        pre_depends: Vec::new(),
+        depends: Vec::new(),
+        conflicts: Vec::new(),
+        breaks: Vec::new(),
+        provides: Vec::new(),
+        essential: Essential::No,
+        // So that what asks for it as `:any`, which is satisfied as things are, stays so.
+        multi_arch: MultiArch::Allowed,
+        importance: Importance::Unsaid,
+        size: 0,
+        offer: now(),
+    }
+}

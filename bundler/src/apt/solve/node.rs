@@ -1,0 +1,133 @@
+//! The packages that a node has.
+
+use std::collections::BTreeMap;
+
+use vgpu_manifest::inventory::{self, PackageName, PackageState, Want};
+use vgpu_manifest::package::ArchiveName;
+
+use crate::apt::model::{Candidate, NATIVE, Offer, Pin, Place};
+use crate::apt::stanza::Stanza;
+use crate::apt::version::Version;
+
+/// What a node has, by name.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Node {
+    packages: BTreeMap<PackageName, Present>,
+}
+
+/// A package that a node has.
+#[derive(Debug, Clone)]
+pub(crate) struct Present {
+    pub(crate) version: Version,
+    pub(crate) liberty: Liberty,
+    /// What it says of other packages, if the node says so. An inventory does not.
+    pub(crate) stanza: Option<Candidate>,
+}
+
+/// Whether another version of a package may take its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Liberty {
+    Free,
+    /// Its administrator has put it on hold.
+    Held,
+    /// Nobody may touch it: without it the host is no Proxmox VE any more.
+    Protected,
+}
+
+/// Packages that no request may change or remove.
+const PROTECTED: [&str; 1] = ["proxmox-ve"];
+
+impl Node {
+    /// What an inventory says that is there.
+    pub(crate) fn of_inventory(packages: &[inventory::Package]) -> Self {
+        let mut node = Self::default();
+        for package in packages {
+            let is_own = [NATIVE, "all"].contains(&package.arch.as_str());
+            if is_own && is_there(package.state) {
+                let held = package.want == Want::Hold;
+                let liberty = if held { Liberty::Held } else { Liberty::Free };
+                node.add(package.name.clone(), package.version.clone().into(), liberty, None);
+            }
+        }
+        node
+    }
+
+    /// What dpkg's status says that is there. A stanza that is not understood counts for nothing, as
+    /// does what it says of other packages if that is not understood.
+    pub(crate) fn of_status(status: &str) -> Self {
+        let mut node = Self::default();
+        for paragraph in status.split("\n\n") {
+            let Ok(stanza) = Stanza::parse(paragraph) else { continue };
+            let mut words = stanza.get("Status").unwrap_or_default().split_ascii_whitespace();
+            let (want, state) = (words.next(), words.nth(1));
+            let is_own = stanza.get("Architecture").is_some_and(|a| [NATIVE, "all"].contains(&a));
+            let there = state
+                .is_some_and(|s| !["not-installed", "config-files", "half-installed"].contains(&s));
+            let name = stanza.get("Package").and_then(|name| name.parse().ok());
+            let version = stanza.get("Version").and_then(|version| version.parse().ok());
+            if let (Some(name), Some(version), true) = (name, version, is_own && there) {
+                let known = Candidate::read(&stanza, now()).ok();
+                let held = want == Some("hold");
+                let liberty = if held { Liberty::Held } else { Liberty::Free };
+                node.add(name, version, liberty, known);
+            }
+        }
+        node
+    }
+
+    /// A node that has these packages.
+    pub(crate) fn of_packages<'c>(packages: impl IntoIterator<Item = &'c Candidate>) -> Self {
+        let mut node = Self::default();
+        for package in packages {
+            let stanza = Candidate { offer: now(), ..package.clone() };
+            let (name, version) = (package.name.clone(), package.version.clone());
+            node.add(name, version, Liberty::Free, Some(stanza));
+        }
+        node
+    }
+
+    fn add(
+        &mut self,
+        name: PackageName,
+        version: Version,
+        liberty: Liberty,
+        stanza: Option<Candidate>,
+    ) {
+        let is_protected = PROTECTED.contains(&name.as_str());
+        let liberty = if is_protected { Liberty::Protected } else { liberty };
+        self.packages.insert(name, Present { version, liberty, stanza });
+    }
+
+    /// Whether it has nothing at all.
+    #[must_use]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.packages.is_empty()
+    }
+
+    pub(super) fn get(&self, name: &PackageName) -> Option<&Present> {
+        self.packages.get(name)
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &PackageName> {
+        self.packages.keys()
+    }
+}
+
+/// Where a package is had that is there already. apt calls it the same and gives it the same weight.
+pub(super) fn now() -> Offer {
+    #[expect(clippy::expect_used, reason = "a constant that the tests parse")]
+    let archive: ArchiveName = "now".parse().expect("the name of an archive");
+    Offer { archive, pin: Pin(100), place: Place(0) }
+}
+
+/// Whether a package's files are there, so that others can rely on it or conflict with it.
+fn is_there(state: PackageState) -> bool {
+    match state {
+        PackageState::ConfigFiles | PackageState::HalfInstalled => false,
+        PackageState::Installed
+        | PackageState::Unpacked
+        | PackageState::HalfConfigured
+        | PackageState::TriggersAwaited
+        | PackageState::TriggersPending => true,
+    }
+}

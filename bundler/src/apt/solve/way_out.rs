@@ -1,0 +1,96 @@
+//! What to do when a request cannot be satisfied.
+
+use vgpu_manifest::inventory::PackageName;
+
+use super::ask::{Change, Solution};
+use super::policy::{Refusal, Refused, Stay};
+use crate::apt::model::Candidate;
+use crate::apt::relation::{Comparison, Relation};
+
+/// What could be done, the nearest first.
+#[derive(Debug, Default)]
+pub(super) struct WaysOut {
+    ways: Vec<String>,
+}
+
+/// How many upgrades are named; more are counted.
+const NAMED: usize = 6;
+
+impl WaysOut {
+    /// What could be done about a version that may not be chosen, which `owner` needs.
+    pub(super) fn add(&mut self, refused: &Refused, needed: &Relation, owner: Option<&Candidate>) {
+        let candidate = &refused.candidate;
+        let (name, version) = (&candidate.name, &candidate.version);
+        match &refused.why {
+            Refusal::Outweighed { .. } => self.push(format!("ask for `{name}={version}`")),
+            Refusal::Never => {
+                let archive = &candidate.offer.archive;
+                self.push(format!("give `{archive}` a positive priority"));
+            }
+            Refusal::Stays(present, Stay::Never | Stay::Held) => {
+                if refused.why == Refusal::Stays(present.clone(), Stay::Held) {
+                    self.push(format!("take the hold off `{name}` on the node"));
+                }
+                let exactly = needed.bound.as_ref();
+                let exactly = exactly.filter(|bound| bound.comparison == Comparison::Exactly);
+                self.extend(owner.map(|owner| match exactly {
+                    Some(bound) if bound.version == owner.version => format!(
+                        "add an archive that still has {} {present}, such as a snapshot",
+                        owner.name
+                    ),
+                    _ => format!(
+                        "add an archive that still has a version of {} that goes with \
+                         {name} {present}, such as a snapshot",
+                        owner.name
+                    ),
+                }));
+            }
+            Refusal::Older(present) => self.extend(owner.map(|owner| {
+                format!("add an archive that has a version of {} for {name} {present}", owner.name)
+            })),
+            Refusal::NotAsked(_) | Refusal::Stays(_, Stay::Protected) => {}
+        }
+    }
+
+    /// What could be done about a name that nobody knows.
+    pub(super) fn missing(&mut self, name: &PackageName) {
+        self.push(format!("add an archive that has {name}"));
+    }
+
+    /// What could be done about a name that several packages provide.
+    pub(super) fn one_of(&mut self, names: &[&str]) {
+        self.push(format!("ask for `{}`", names.join("` or `")));
+    }
+
+    fn push(&mut self, way: String) {
+        if !self.ways.contains(&way) {
+            self.ways.push(way);
+        }
+    }
+
+    fn extend(&mut self, way: Option<String>) {
+        if let Some(way) = way {
+            self.push(way);
+        }
+    }
+
+    pub(super) fn told(self) -> Vec<String> {
+        self.ways
+    }
+}
+
+/// The way out that consists in letting packages of the node become newer.
+pub(super) fn coupled(solution: &Solution) -> String {
+    let upgrades: Vec<&Change> =
+        solution.changes.iter().filter(|change| change.installed.is_some()).collect();
+    let named = upgrades.iter().take(NAMED).filter_map(|change| {
+        let from = &change.installed.as_ref()?.version;
+        Some(format!("{} {from} → {}", change.candidate.name, change.candidate.version))
+    });
+    let named = named.collect::<Vec<_>>().join(", ");
+    let more = match upgrades.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("allow `upgrades = \"coupled\"`, which brings {named}{more}")
+}
