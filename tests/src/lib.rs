@@ -1,5 +1,6 @@
 //! Black-box suites, and what they share.
 
+pub mod dls;
 pub mod kit;
 pub mod memory;
 pub mod nodes;

@@ -2,9 +2,11 @@
 //! rules of those who are to take them.
 
 mod layout;
+mod podman;
 mod pve;
 mod registry;
 
 pub use self::layout::{Compression, ImageSpec, Layout};
+pub use self::podman::Podman;
 pub use self::pve::{Accepted, accepted_by_pve};
 pub use self::registry::{Format, Registry};

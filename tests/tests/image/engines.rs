@@ -5,25 +5,12 @@ use std::process::{Command, Stdio};
 use camino::Utf8Path;
 use serde_json::Value;
 use vgpu_manifest::Digest;
-use vgpu_tests::oci::{Compression, Format, ImageSpec, Layout, accepted_by_pve};
+use vgpu_tests::oci::{Compression, Format, ImageSpec, Layout, Podman, accepted_by_pve};
 use vgpu_tests::scratch::{Said, run};
 use vgpu_tests::skip::have;
 
 use crate::pulled::Scene;
 use crate::tools;
-
-/// podman with storage of its own in `folder`, which needs nothing of the kernel.
-fn podman(folder: &Utf8Path, words: &[&str]) -> Command {
-    let mut command = Command::new("podman");
-    command.args([
-        "--root",
-        folder.join("root").as_str(),
-        "--runroot",
-        folder.join("run").as_str(),
-    ]);
-    command.args(["--storage-driver", "vfs"]).args(words).stdin(Stdio::null());
-    command
-}
 
 fn ok(command: Command) -> String {
     let words = format!("{command:?}");
@@ -58,26 +45,26 @@ fn podman_loads_it_by_its_name_with_every_file() {
         return;
     }
     let scene = Scene::new();
-    let storage = scene.scratch.path("podman");
+    let podman = Podman::new(&scene.scratch.path("podman"));
     each(&scene, |archive, name, count| {
-        let said = ok(podman(&storage, &["load", "--input", archive.as_str()]));
+        let said = podman.ok(&["load", "--input", archive.as_str()]);
         assert_eq!(said.trim(), format!("Loaded image: {name}"));
         let accepted = accepted_by_pve(archive).unwrap();
-        let inspected = ok(podman(&storage, &["image", "inspect", name]));
+        let inspected = podman.ok(&["image", "inspect", name]);
         let inspected: Value = serde_json::from_str(&inspected).unwrap();
         let image = &inspected[0];
         assert_eq!(image["Digest"], format!("sha256:{}", accepted.manifest));
         assert_eq!(image["RootFS"]["Layers"], accepted.config["rootfs"]["diff_ids"]);
         assert_eq!(image["Config"]["Entrypoint"][0], "/bin/true");
         // What is in it is what was put into its layers.
-        let place = ok(podman(&storage, &["image", "mount", name]));
+        let place = podman.ok(&["image", "mount", name]);
         let place = Utf8Path::new(place.trim());
         for n in 1..=count {
             assert_eq!(std::fs::metadata(place.join(format!("layers/{n}"))).unwrap().len(), 8000);
         }
         let last = std::fs::read_to_string(place.join("etc/last")).unwrap();
         assert_eq!(last, format!("{count}\n"));
-        ok(podman(&storage, &["image", "unmount", name]));
+        podman.ok(&["image", "unmount", name]);
     });
 }
 
