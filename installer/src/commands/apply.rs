@@ -1,5 +1,6 @@
 use super::Consent;
 use super::bundle::BundleArg;
+use super::password::PasswordArgs;
 use super::plan::{Detail, Proposal, make_plan};
 use crate::cli::{Exit, Refused, Target};
 use crate::gpus::GpuChoice;
@@ -27,45 +28,49 @@ pub(crate) struct Apply {
     #[command(flatten)]
     gpus: GpuChoice,
     #[command(flatten)]
+    password: PasswordArgs,
+    #[command(flatten)]
     consent: Consent,
 }
 
 impl Apply {
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
         target.check_may_change()?;
-        match self.bundle {
-            Some(path) => from_bundle(&BundleArg { path }, self.gpus, &self.consent, target, ui),
+        match self.bundle.clone() {
+            Some(path) => self.from_bundle(path, target, ui),
             None if self.gpus != GpuChoice::default() => Err(Refused::Senseless(
                 "the plan of the interrupted apply says already which GPU does what".to_owned(),
             )
             .into()),
-            None => go_on(target, ui),
+            None => go_on(&self.password, target, ui),
         }
     }
-}
 
-fn from_bundle(
-    bundle: &BundleArg,
-    gpus: GpuChoice,
-    consent: &Consent,
-    target: Target,
-    ui: &Ui,
-) -> anyhow::Result<Exit> {
-    let program = Program::read()?;
-    let choices = Choices { program: program.content(), gpus };
-    let proposal = Proposal::make(bundle, &target.host, &choices)?;
-    show(&proposal, ui);
-    if proposal.rehearsal.plan.steps().next().is_some() {
-        consent.ask(ui, "Carry out this plan?")?;
+    fn from_bundle(
+        self,
+        path: camino::Utf8PathBuf,
+        target: Target,
+        ui: &Ui,
+    ) -> anyhow::Result<Exit> {
+        let Self { gpus, password, consent, .. } = self;
+        let bundle = BundleArg { path };
+        let program = Program::read()?;
+        let choices = Choices { program: program.content(), gpus };
+        let proposal = Proposal::make(&bundle, &target.host, &choices)?;
+        show(&proposal, ui);
+        if proposal.rehearsal.plan.steps().next().is_some() {
+            consent.ask(ui, "Carry out this plan?")?;
+        }
+        let items = missing(&target.host, proposal.bundle.manifest())?;
+        let bytes = items.bytes + missing_program(&target.host, &program)?;
+        needs(bytes, &proposal.rehearsal.changes).check(&target.host)?;
+
+        let mut machine = target.open_machine()?;
+        let plan = settle_on(&machine, &proposal, &choices)?;
+        password.provide(&mut machine, &plan, ui)?;
+        put_in_store(&mut machine, &proposal, &program, ui)?;
+        carry_out(machine, &plan, &proposal.candidate, ui)
     }
-    let items = missing(&target.host, proposal.bundle.manifest())?;
-    let bytes = items.bytes + missing_program(&target.host, &program)?;
-    needs(bytes, &proposal.rehearsal.changes).check(&target.host)?;
-
-    let mut machine = target.open_machine()?;
-    let plan = settle_on(&machine, &proposal, &choices)?;
-    put_in_store(&mut machine, &proposal, &program, ui)?;
-    carry_out(machine, &plan, &proposal.candidate, ui)
 }
 
 fn show(proposal: &Proposal, ui: &Ui) {
@@ -111,8 +116,8 @@ fn put_in_store(
 }
 
 /// Bring an interrupted apply to its end, from what the store and the journal have.
-fn go_on(target: Target, ui: &Ui) -> anyhow::Result<Exit> {
-    let Some(machine) = target.find_machine()? else { return Err(nothing_unfinished().into()) };
+fn go_on(password: &PasswordArgs, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
+    let Some(mut machine) = target.find_machine()? else { return Err(nothing_unfinished().into()) };
     let (tx, plan) = match machine.pending()? {
         Pending::Apply { tx, plan } => (tx, plan),
         Pending::Revert(tx) => return Err(ApplyError::Reverting(tx.id).into()),
@@ -124,6 +129,7 @@ fn go_on(target: Target, ui: &Ui) -> anyhow::Result<Exit> {
     let candidate = known.ok_or_else(|| {
         Refused::Unfinished(format!("nothing is known of the bundle {digest}; apply it again"))
     })?;
+    password.provide(&mut machine, &plan, ui)?;
     carry_out(machine, &plan, &candidate, ui)
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod forget;
 pub(crate) mod inspect;
 pub(crate) mod inventory;
+mod password;
 pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod revert;

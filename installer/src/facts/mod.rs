@@ -23,10 +23,12 @@ mod leftovers;
 mod mounts;
 mod one_line;
 mod pci;
+mod signing;
 mod subscription;
 
 pub(crate) use self::dpkg::installed as installed_packages;
 pub use self::identity::Serials;
+pub(crate) use self::signing::{CERTIFICATE, PRIVATE_KEY, REQUEST, SigningKey, signing_key};
 
 use vgpu_manifest::inventory::{Inventory, SCHEMA};
 

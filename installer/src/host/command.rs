@@ -2,15 +2,20 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::SecretInput;
+
 /// A program and its arguments. There is no shell in between, so nothing needs quoting.
 ///
-/// Commands are journaled and shown: a secret must not be among the arguments or in the input.
+/// Commands are journaled and shown: a secret must not be among the arguments or in the input. A
+/// command that needs one says how, and the host has it ([`Secret`](super::Secret)).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Command {
     argv: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     input: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    secret: Option<SecretInput>,
 }
 
 impl Command {
@@ -18,7 +23,7 @@ impl Command {
     #[must_use]
     pub fn new(program: &str, args: &[&str]) -> Self {
         let words = [&[program], args].concat();
-        Self { argv: words.into_iter().map(str::to_owned).collect(), input: None }
+        Self { argv: words.into_iter().map(str::to_owned).collect(), input: None, secret: None }
     }
 
     /// Give it this to read.
@@ -31,6 +36,18 @@ impl Command {
     #[must_use]
     pub fn words(&self) -> Vec<&str> {
         self.argv.iter().map(String::as_str).collect()
+    }
+
+    /// Give it the secret to read, which the host has and nobody else.
+    #[must_use]
+    pub fn with_secret(self, how: SecretInput) -> Self {
+        Self { secret: Some(how), ..self }
+    }
+
+    /// How it is given the secret, if it needs it.
+    #[must_use]
+    pub fn secret(&self) -> Option<SecretInput> {
+        self.secret
     }
 
     /// What it is given to read.

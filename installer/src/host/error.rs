@@ -36,6 +36,14 @@ pub enum HostError {
         /// What came of it.
         source: io::Error,
     },
+    /// A command needs the secret, and nobody has given it.
+    #[error(
+        "`{command}` needs a one-time password, and none was given; run `vgpu-installer apply` on a terminal, or with `--mok-password-file FILE`"
+    )]
+    NoSecret {
+        /// The command.
+        command: Command,
+    },
     /// A command reported failure.
     #[error("`{command}` failed with {exit}{}", said(.tail))]
     Failed {
@@ -61,7 +69,7 @@ impl HostError {
             Self::Root { source, .. } | Self::Path { source, .. } | Self::Start { source, .. } => {
                 Some(source.kind())
             }
-            Self::Failed { .. } => None,
+            Self::NoSecret { .. } | Self::Failed { .. } => None,
         }
     }
 }

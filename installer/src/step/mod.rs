@@ -11,6 +11,7 @@ mod load_modules;
 mod modprobe_options;
 mod place_file;
 mod place_item;
+mod signing_key;
 mod unit_drop_in;
 
 pub use self::clear_leftovers::ClearLeftovers;
@@ -24,6 +25,7 @@ pub use self::load_modules::LoadModules;
 pub use self::modprobe_options::ModprobeOptions;
 pub use self::place_file::PlaceFile;
 pub use self::place_item::PlaceItem;
+pub use self::signing_key::{KeyEnrolled, MakeSigningKey, RequestEnrolment, need_password};
 pub use self::unit_drop_in::UnitDropIn;
 
 use serde::{Deserialize, Serialize};
@@ -61,6 +63,12 @@ pub enum Step {
     UnitDropIn(UnitDropIn),
     /// Take away what an earlier installation left.
     ClearLeftovers(ClearLeftovers),
+    /// Make a key for signing modules.
+    MakeSigningKey(MakeSigningKey),
+    /// Ask the firmware to know that key.
+    RequestEnrolment(RequestEnrolment),
+    /// See that it does.
+    KeyEnrolled(KeyEnrolled),
     /// Keep GPUs for guests.
     HandToGuests(HandToGuests),
     /// See that GPUs are kept for guests.
@@ -112,6 +120,9 @@ impl Step {
             Self::InstallUnit(step) => step,
             Self::UnitDropIn(step) => step,
             Self::ClearLeftovers(step) => step,
+            Self::MakeSigningKey(step) => step,
+            Self::RequestEnrolment(step) => step,
+            Self::KeyEnrolled(step) => step,
             Self::HandToGuests(step) => step,
             Self::HeldForGuests(step) => step,
         }
@@ -138,6 +149,11 @@ pub enum StepError {
     /// A change could not be made.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// Nobody has been at the console yet.
+    #[error(
+        "the firmware does not know the signing key yet: reboot, and at the console choose `Enroll MOK`, `Continue`, `Yes`, and give the one-time password"
+    )]
+    EnrolmentWaits,
     /// GPUs that guests were to have are not free for them.
     #[error(
         "after the reboot {0}, instead of vfio-pci; `vgpu-installer revert` takes the settings back, `dmesg` says who was first"

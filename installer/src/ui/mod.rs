@@ -2,6 +2,7 @@
 
 mod date;
 mod progress;
+mod silence;
 mod size;
 
 use std::fmt::Display;
@@ -127,6 +128,19 @@ impl Ui {
         let mut answer = String::new();
         io::stdin().lock().read_line(&mut answer).map_err(|_| NobodyThere)?;
         Ok(answer.trim().to_owned())
+    }
+
+    /// Ask for something that is not to be seen while it is typed. The end of input is an empty
+    /// answer.
+    pub fn ask_hidden(&self, question: &str) -> Result<String, NobodyThere> {
+        if !self.can_ask() {
+            return Err(NobodyThere);
+        }
+        let _silence = silence::Silence::of(io::stdin()).map_err(|_| NobodyThere)?;
+        let answer = self.ask(question);
+        // The line feed that was typed was not shown either.
+        self.say("");
+        answer
     }
 
     /// Ask whether to go on. Only a clear yes is one.

@@ -34,7 +34,11 @@ impl Many {
             write_noise(&folder.join("payload").join(&name), kib);
             names.push(name);
         }
-        write_recipe(&folder, "many", names.iter().map(|name| format!("path = \"payload/{name}\"")));
+        write_recipe(
+            &folder,
+            "many",
+            names.iter().map(|name| format!("path = \"payload/{name}\"")),
+        );
         scene.once(scene.bundler("many", &["build"]));
         Self { folder }
     }

@@ -186,7 +186,8 @@ pub(crate) fn settle() {
 
 /// Write bytes that do not repeat and do not compress; another file has others.
 pub(crate) fn write_noise(path: &Utf8Path, kib: usize) {
-    let seed = path.as_str().bytes().fold(7, |seed, byte| seed * 31_u64 % 1_000_003 + u64::from(byte));
+    let seed =
+        path.as_str().bytes().fold(7, |seed, byte| seed * 31_u64 % 1_000_003 + u64::from(byte));
     let mut state = 0x9e37_79b9_7f4a_7c15_u64 ^ seed;
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path).unwrap());
     for _ in 0..kib << 7 {

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{
     Command, Content, Exit, Host, HostError, HostPath, Kind, Look, Meta, Mode, New, Node, Output,
-    Source, Stat, TempName, Verb,
+    Secret, Source, Stat, TempName, Verb,
 };
 use crate::state;
 
@@ -31,6 +31,8 @@ pub(crate) struct MemHost {
     pub(crate) said: String,
     /// A path that takes writes and forgets them, as some of the kernel's own files do.
     pub(crate) ignores: Option<HostPath>,
+    /// What commands that need a secret are given.
+    pub(crate) secret: Option<Secret>,
     /// When the power goes.
     pub(crate) fuse: Fuse,
     ticks: u64,
@@ -327,6 +329,9 @@ impl Host for MemHost {
     }
 
     fn run(&mut self, command: &Command) -> Result<(), HostError> {
+        if command.secret().is_some() && self.secret.is_none() {
+            return Err(HostError::NoSecret { command: command.clone() });
+        }
         let status = commands::run(self, &command.words())?;
         if status != 0 {
             let exit = Exit::Status(status);

@@ -6,9 +6,10 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
+use zeroize::Zeroizing;
 
 use super::tree::Tree;
-use crate::host::{Command, Exit, HostError, HostPath, MAX_READ, Output, Verb};
+use crate::host::{Command, Exit, HostError, HostPath, MAX_READ, Output, Secret, Verb};
 use crate::state;
 
 /// What happens to the commands of an installation.
@@ -29,11 +30,17 @@ const TAIL: usize = 64 << 10;
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Run a command that changes the host.
-pub(super) fn run(tree: &Tree, exec: Exec, command: &Command) -> Result<(), HostError> {
+pub(super) fn run(
+    tree: &Tree,
+    exec: Exec,
+    command: &Command,
+    secret: Option<&Secret>,
+) -> Result<(), HostError> {
     if exec == Exec::Record {
         return record(tree, command);
     }
-    let (status, tail) = spawn_merged(tree, exec, command)
+    let input = input(command, secret)?;
+    let (status, tail) = spawn_merged(tree, exec, command, input)
         .map_err(|source| HostError::Start { command: command.clone(), source })?;
     if status.success() {
         return Ok(());
@@ -51,30 +58,41 @@ pub(super) fn query(
     if exec == Exec::Record {
         return Ok(None);
     }
-    spawn_split(tree, exec, command)
+    let input = input(command, None)?;
+    spawn_split(tree, exec, command, input)
         .map(Some)
         .map_err(|source| HostError::Start { command: command.clone(), source })
 }
 
 /// Stdout and stderr in one pipe, so that their lines stay in order.
-fn spawn_merged(tree: &Tree, exec: Exec, command: &Command) -> io::Result<(ExitStatus, Vec<u8>)> {
+fn spawn_merged(
+    tree: &Tree,
+    exec: Exec,
+    command: &Command,
+    input: Option<Zeroizing<String>>,
+) -> io::Result<(ExitStatus, Vec<u8>)> {
     let (reader, writer) = io::pipe()?;
     let mut process = prepare(tree, exec, command);
     let child = process.stdout(writer.try_clone()?).stderr(writer).spawn()?;
     // The builder holds our ends of the pipe, which would never end otherwise.
     drop(process);
     let tail = collect(reader, Keep::Tail);
-    let status = feed_and_wait(child, command)?;
+    let status = feed_and_wait(child, input)?;
     Ok((status, received(&tail)?))
 }
 
-fn spawn_split(tree: &Tree, exec: Exec, command: &Command) -> io::Result<Output> {
+fn spawn_split(
+    tree: &Tree,
+    exec: Exec,
+    command: &Command,
+    input: Option<Zeroizing<String>>,
+) -> io::Result<Output> {
     let [(out, out_end), (err, err_end)] = [io::pipe()?, io::pipe()?];
     let mut process = prepare(tree, exec, command);
     let child = process.stdout(out_end).stderr(err_end).spawn()?;
     drop(process);
     let [stdout, stderr] = [collect(out, Keep::All), collect(err, Keep::Tail)];
-    let status = feed_and_wait(child, command)?;
+    let status = feed_and_wait(child, input)?;
     Ok(Output { exit: exit(status), stdout: received(&stdout)?, stderr: received(&stderr)? })
 }
 
@@ -85,7 +103,8 @@ fn prepare(tree: &Tree, exec: Exec, command: &Command) -> std::process::Command 
         words.splice(0..0, ["chroot", tree.path().as_str()]);
     }
     let mut process = std::process::Command::new(words[0]);
-    let stdin = if command.input().is_some() { Stdio::piped() } else { Stdio::null() };
+    let reads = command.input().is_some() || command.secret().is_some();
+    let stdin = if reads { Stdio::piped() } else { Stdio::null() };
     process
         .args(&words[1..])
         .env_clear()
@@ -98,8 +117,20 @@ fn prepare(tree: &Tree, exec: Exec, command: &Command) -> std::process::Command 
     process
 }
 
-fn feed_and_wait(mut child: Child, command: &Command) -> io::Result<ExitStatus> {
-    if let (Some(mut stdin), Some(input)) = (child.stdin.take(), command.input()) {
+/// What a command is given to read.
+fn input(
+    command: &Command,
+    secret: Option<&Secret>,
+) -> Result<Option<Zeroizing<String>>, HostError> {
+    match (command.secret(), secret) {
+        (None, _) => Ok(command.input().map(|input| Zeroizing::new(input.to_owned()))),
+        (Some(how), Some(secret)) => Ok(Some(secret.input(how))),
+        (Some(_), None) => Err(HostError::NoSecret { command: command.clone() }),
+    }
+}
+
+fn feed_and_wait(mut child: Child, input: Option<Zeroizing<String>>) -> io::Result<ExitStatus> {
+    if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
         match stdin.write_all(input.as_bytes()) {
             // A program may well exit without reading to the end; its status says if that was fine.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}

@@ -37,7 +37,7 @@ use rustix::fs::{AtFlags, OFlags};
 use self::meta::Owners;
 use self::tree::Tree;
 use super::{
-    Command, Content, Host, HostError, HostPath, Kind, Look, Mode, New, Node, Output, Stat,
+    Command, Content, Host, HostError, HostPath, Kind, Look, Mode, New, Node, Output, Secret, Stat,
     TempName, Verb,
 };
 
@@ -47,13 +47,19 @@ pub struct RealHost {
     tree: Tree,
     exec: Exec,
     owners: Owners,
+    secret: Option<Secret>,
 }
 
 impl RealHost {
     /// The machine whose root directory is `root`, with commands run as `exec` says.
     pub fn open(root: &Utf8Path, exec: Exec) -> Result<Self, HostError> {
         let tree = Tree::open(root)?;
-        Ok(Self { tree, exec, owners: Owners::current() })
+        Ok(Self { tree, exec, owners: Owners::current(), secret: None })
+    }
+
+    /// Have this secret for commands that need it.
+    pub fn keep_secret(&mut self, secret: Secret) {
+        self.secret = Some(secret);
     }
 
     /// Where `path` lies in the file system that this process sees.
@@ -195,7 +201,7 @@ impl Host for RealHost {
     }
 
     fn run(&mut self, command: &Command) -> Result<(), HostError> {
-        exec::run(&self.tree, self.exec, command)
+        exec::run(&self.tree, self.exec, command, self.secret.as_ref())
     }
 
     fn ask(&mut self, command: &Command) -> Result<Option<Output>, HostError> {

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use vgpu_manifest::driver::DriverKind;
 use vgpu_manifest::inventory::Inventory;
-use vgpu_manifest::platform::{BootLoader, CpuVendor, KernelSeries};
+use vgpu_manifest::platform::{BootLoader, CpuVendor, KernelSeries, SecureBoot};
 use vgpu_manifest::{
     HostPath, Iommu, ItemName, KernelWord, Manifest, Mode, ModuleName, ParseTextError, UnitName,
 };
@@ -15,7 +15,8 @@ use crate::host::Content;
 use crate::state;
 use crate::step::{
     ClearLeftovers, HandToGuests, HeldForGuests, InstallSelf, InstallUnit, KernelCommandLine,
-    LoadModules, ModprobeOptions, PlaceItem, Step, UnitDropIn,
+    KeyEnrolled, LoadModules, MakeSigningKey, ModprobeOptions, PlaceItem, RequestEnrolment, Step,
+    UnitDropIn,
 };
 
 /// What is for the operator to choose, and for the program to know of itself.
@@ -95,10 +96,16 @@ fn release(here: Option<&str>) -> String {
 /// The plan has all steps, also those whose end may be true already: only a look at the host says.
 pub fn plan(manifest: &Manifest, facts: &Inventory, choices: &Choices) -> Result<Plan, Unsuitable> {
     let mut steps = vec![Step::InstallSelf(InstallSelf { content: choices.program })];
-    if manifest.drivers.iter().any(|driver| driver.kind == DriverKind::Host) {
+    if brings_driver(manifest) {
         steps.extend(ClearLeftovers::in_the_way(&facts.leftovers).map(Step::ClearLeftovers));
     }
     steps.extend(packages::steps(manifest, facts)?);
+    let mut later = Vec::new();
+    if brings_driver(manifest) && facts.boot.secure_boot == SecureBoot::Enabled {
+        steps.push(Step::MakeSigningKey(MakeSigningKey {}));
+        steps.push(Step::RequestEnrolment(RequestEnrolment {}));
+        later.push(Step::KeyEnrolled(KeyEnrolled {}));
+    }
     steps.extend(files(manifest)?);
     let wants = &manifest.wants;
     let slots = isolate(facts, &choices.gpus)?;
@@ -118,11 +125,14 @@ pub fn plan(manifest: &Manifest, facts: &Inventory, choices: &Choices) -> Result
         let loaders = loaders(facts)?;
         steps.push(Step::KernelCommandLine(KernelCommandLine { words, loaders }));
     }
-    let mut later = Vec::new();
     if !slots.is_empty() {
         later.push(Step::HeldForGuests(HeldForGuests { slots }));
     }
     Ok(Plan::new(steps, later))
+}
+
+fn brings_driver(manifest: &Manifest) -> bool {
+    manifest.drivers.iter().any(|driver| driver.kind == DriverKind::Host)
 }
 
 /// The modules to load at boot: what the bundle names, and what GPUs for guests need.

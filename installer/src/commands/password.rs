@@ -1,0 +1,77 @@
+use anyhow::Context as _;
+use camino::Utf8PathBuf;
+
+use crate::host::real::read_outside;
+use crate::host::{NotASecret, Secret};
+use crate::machine::Machine;
+use crate::plan::Plan;
+use crate::step::{Step, need_password};
+use crate::ui::Ui;
+
+/// Where the one-time password comes from.
+#[derive(Debug, clap::Args)]
+pub(super) struct PasswordArgs {
+    /// A file whose first line is the one-time password for MokManager, which a host with Secure
+    /// Boot asks for at its console; `-` is standard input. Without it, it is asked for here.
+    #[arg(long, value_name = "FILE")]
+    mok_password_file: Option<Utf8PathBuf>,
+}
+
+/// The largest file for a password: nobody means a larger one.
+const MAX_FILE: u64 = 4096;
+
+impl PasswordArgs {
+    /// Have the machine know the password, if the plan is going to need it.
+    ///
+    /// Where nobody can be asked the step itself says what is missing, once it is its turn.
+    pub(super) fn provide(
+        &self,
+        machine: &mut Machine,
+        plan: &Plan,
+        ui: &Ui,
+    ) -> anyhow::Result<()> {
+        let steps: Vec<Step> = plan.steps().cloned().collect();
+        if !need_password(&steps, machine.look()) {
+            return Ok(());
+        }
+        let secret = match &self.mok_password_file {
+            Some(path) => Some(from_file(path)?),
+            None if ui.can_ask() => Some(ask(ui)?),
+            None => None,
+        };
+        if let Some(secret) = secret {
+            machine.host().keep_secret(secret);
+        }
+        Ok(())
+    }
+}
+
+fn from_file(path: &Utf8PathBuf) -> anyhow::Result<Secret> {
+    let path = if path == "-" { "/dev/stdin".into() } else { path.clone() };
+    let text = String::from_utf8(read_outside(&path, MAX_FILE)?).map_err(|_| NotASecret)?;
+    let line = text.lines().next().unwrap_or_default().to_owned();
+    Secret::new(line).with_context(|| format!("cannot use the first line of `{path}`"))
+}
+
+/// Ask until two answers agree and can be typed at the console.
+fn ask(ui: &Ui) -> anyhow::Result<Secret> {
+    ui.say(
+        "Secure Boot is on. After the reboot, MokManager asks at the console for a one-time \
+         password that you choose now.",
+    );
+    loop {
+        let first = ui.ask_hidden("One-time password:")?;
+        let secret = match Secret::new(first.clone()) {
+            Ok(secret) => secret,
+            Err(error) if !first.is_empty() => {
+                ui.say(error);
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if ui.ask_hidden("The same again:")? == first {
+            return Ok(secret);
+        }
+        ui.say("these were two different ones");
+    }
+}

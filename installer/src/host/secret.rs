@@ -1,0 +1,63 @@
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+/// What a command has to be given and what nobody may see or keep: a one-time password.
+///
+/// It is in memory while the program runs, goes to a command's standard input, and nowhere else.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+/// How a command is given the secret, which is all that the journal knows of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecretInput {
+    /// On two lines, the second to confirm the first.
+    Twice,
+}
+
+/// A text cannot be the secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a one-time password has 8 to 256 printable ASCII characters: MokManager's keyboard has no others"
+)]
+pub struct NotASecret;
+
+impl Secret {
+    /// The secret, if `mokutil` would take it and MokManager could be told it.
+    pub fn new(text: String) -> Result<Self, NotASecret> {
+        let text = Zeroizing::new(text);
+        let is_good = (8..=256).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
+        if is_good { Ok(Self(text)) } else { Err(NotASecret) }
+    }
+
+    /// What a command reads.
+    pub(super) fn input(&self, how: SecretInput) -> Zeroizing<String> {
+        let text = self.0.as_str();
+        match how {
+            SecretInput::Twice => Zeroizing::new(format!("{text}\n{text}\n")),
+        }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_can_be_typed_and_is_never_shown() {
+        for bad in ["", "1234567", "pässword", "12345678\n", &"a".repeat(257)] {
+            assert!(Secret::new(bad.to_owned()).is_err(), "{bad:?}");
+        }
+        let secret = Secret::new("correct horse".to_owned()).unwrap();
+        assert_eq!(format!("{secret:?}"), "Secret(…)");
+        assert_eq!(&*secret.input(SecretInput::Twice), "correct horse\ncorrect horse\n");
+    }
+}

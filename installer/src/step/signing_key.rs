@@ -1,0 +1,282 @@
+//! What a host with Secure Boot takes: a key, DKMS told of it, and the firmware asked to know it.
+//!
+//! The last word is spoken by a person at the console, after the reboot, before Linux starts:
+//! MokManager asks there for the one-time password. So it is asked for in the first phase, and the
+//! second begins only once the firmware knows the key.
+
+use serde::{Deserialize, Serialize};
+use vgpu_manifest::HostPath;
+
+use super::{Act, Step, StepError, banner, holds_text, put_text};
+use crate::facts::{CERTIFICATE, PRIVATE_KEY, REQUEST, SigningKey, signing_key};
+use crate::host::{Command, Look, SecretInput};
+use crate::journal::{Journal, Probe, Reversible, Scope};
+use crate::state::fixed;
+
+/// Make the key that modules are signed with, where DKMS looks for it.
+///
+/// An own key of the machine, which never leaves it. One that is there already is taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct MakeSigningKey {}
+
+impl MakeSigningKey {
+    fn config_path() -> HostPath {
+        fixed("/etc/dkms/framework.conf.d/vgpu-offline.conf")
+    }
+
+    fn config() -> String {
+        banner("With what DKMS signs modules, which Secure Boot demands.")
+            + &format!("mok_signing_key={PRIVATE_KEY}\nmok_certificate={CERTIFICATE}\n")
+    }
+
+    /// As DKMS would make it at its first module, but early enough to be enrolled before.
+    fn command() -> Reversible {
+        let args = [
+            "req",
+            "-new",
+            "-x509",
+            "-nodes",
+            "-days",
+            "36500",
+            "-newkey",
+            "rsa:2048",
+            "-subj",
+            "/CN=vgpu-offline module signing key/",
+            "-keyout",
+            PRIVATE_KEY,
+            "-outform",
+            "DER",
+            "-out",
+            CERTIFICATE,
+        ];
+        Reversible {
+            command: Command::new("openssl", &args),
+            probe: Probe::Exists(fixed(CERTIFICATE)),
+            recover: Vec::new(),
+            undo: None,
+            scope: Scope {
+                small: [PRIVATE_KEY, CERTIFICATE].map(fixed).into(),
+                ..Scope::default()
+            },
+        }
+    }
+}
+
+impl Act for MakeSigningKey {
+    fn summary(&self) -> String {
+        format!("have DKMS sign modules with {PRIVATE_KEY}")
+    }
+
+    fn why(&self) -> String {
+        "Secure Boot is on, so the kernel loads only modules that are signed with a key that the \
+         firmware knows."
+            .to_owned()
+    }
+
+    fn is_true(&self, look: &dyn Look) -> Result<bool, StepError> {
+        Ok(signing_key(look) > SigningKey::Missing
+            && holds_text(look, &Self::config_path(), &Self::config())?)
+    }
+
+    fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
+        put_text(journal, &Self::config_path(), &Self::config())?;
+        if signing_key(journal.look()) == SigningKey::Missing {
+            journal.run(&Self::command())?;
+        }
+        Ok(())
+    }
+}
+
+/// Ask the firmware to know the key from the next boot on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RequestEnrolment {}
+
+impl RequestEnrolment {
+    fn command() -> Reversible {
+        let import = Command::new("mokutil", &["--import", CERTIFICATE]);
+        Reversible {
+            command: import.with_secret(SecretInput::Twice),
+            probe: Probe::Exists(fixed(REQUEST)),
+            recover: Vec::new(),
+            undo: Some(Command::new("mokutil", &["--revoke-import"])),
+            scope: Scope::default(),
+        }
+    }
+}
+
+impl Act for RequestEnrolment {
+    fn summary(&self) -> String {
+        "ask the firmware to know the signing key (one-time password)".to_owned()
+    }
+
+    fn why(&self) -> String {
+        "Only somebody at the console can let a key in. After the reboot a blue screen, MokManager, \
+         waits there for a key press: choose `Enroll MOK`, `Continue`, `Yes`, give the one-time \
+         password, and choose `Reboot`."
+            .to_owned()
+    }
+
+    fn is_true(&self, look: &dyn Look) -> Result<bool, StepError> {
+        Ok(signing_key(look) >= SigningKey::Requested)
+    }
+
+    fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
+        Ok(journal.run(&Self::command())?)
+    }
+}
+
+/// That the firmware knows the key, once somebody has been at the console.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct KeyEnrolled {}
+
+impl Act for KeyEnrolled {
+    fn summary(&self) -> String {
+        "see that the firmware knows the signing key".to_owned()
+    }
+
+    fn why(&self) -> String {
+        "A driver that is built before that would be signed, and not be loaded.".to_owned()
+    }
+
+    fn is_true(&self, look: &dyn Look) -> Result<bool, StepError> {
+        Ok(signing_key(look) == SigningKey::Enrolled)
+    }
+
+    /// Where nobody chose to let the key in, it is asked for again. It cannot become true before
+    /// the next boot.
+    fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
+        if signing_key(journal.look()) < SigningKey::Requested {
+            journal.run(&RequestEnrolment::command())?;
+        }
+        Err(StepError::EnrolmentWaits)
+    }
+}
+
+/// Whether one of `steps` is going to need the one-time password.
+pub fn need_password(steps: &[Step], look: &dyn Look) -> bool {
+    let asks = |step: &Step| matches!(step, Step::RequestEnrolment(_) | Step::KeyEnrolled(_));
+    steps.iter().any(asks) && signing_key(look) < SigningKey::Requested
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cut::World;
+    use crate::host::mem::MemHost;
+    use crate::host::{HostError, Secret};
+    use crate::journal::{BootId, Log as _, TxId};
+    use crate::plan::{Origin, Plan, Reboot, apply};
+
+    /// An EFI variable with one list of one certificate, whose bytes are `der`.
+    fn variable(der: &str) -> Vec<u8> {
+        let x509 = [
+            0xa1, 0x59, 0xc0, 0xa5, 0xe4, 0x94, 0xa7, 0x4a, 0x87, 0xb5, 0xab, 0x15, 0x5c, 0x2b,
+            0xf0, 0x72,
+        ];
+        let entry = u32::try_from(16 + der.len()).unwrap();
+        let mut bytes = vec![7, 0, 0, 0];
+        bytes.extend(x509);
+        bytes.extend((28 + entry).to_le_bytes());
+        bytes.extend(0_u32.to_le_bytes());
+        bytes.extend(entry.to_le_bytes());
+        bytes.extend([0; 16]);
+        bytes.extend(der.as_bytes());
+        bytes
+    }
+
+    fn efivar(host: &mut MemHost, name: &str, der: &str) {
+        let path = REQUEST.replace("MokNew", name);
+        host.place_as(&path, &variable(der), crate::host::Meta::root(crate::host::Mode::FILE));
+    }
+
+    fn openssl(host: &mut MemHost, _: &[&str]) -> Result<i32, HostError> {
+        host.scribble(PRIVATE_KEY, "private")?;
+        host.scribble(CERTIFICATE, "certificate")?;
+        Ok(0)
+    }
+
+    fn mokutil(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
+        match args {
+            ["--import", CERTIFICATE] => efivar(host, "MokNew", "certificate"),
+            ["--revoke-import"] => host.scratch(REQUEST)?,
+            _ => return Ok(1),
+        }
+        Ok(0)
+    }
+
+    fn host() -> MemHost {
+        let mut host = MemHost::with_files(&[("/etc/debian_version", "12.11\n")]);
+        for dir in ["/var/lib/dkms", "/etc/dkms/framework.conf.d"] {
+            host.place(&format!("{dir}/README"), "");
+        }
+        efivar(&mut host, "MokListRT", "of the vendor");
+        host.programs.insert("openssl", openssl);
+        host.programs.insert("mokutil", mokutil);
+        host
+    }
+
+    fn plan() -> Plan {
+        let now = vec![
+            Step::MakeSigningKey(MakeSigningKey {}),
+            Step::RequestEnrolment(RequestEnrolment {}),
+        ];
+        Plan::new(now, vec![Step::KeyEnrolled(KeyEnrolled {})])
+    }
+
+    fn carry_out(world: &mut World, boot: &str) -> Result<Reboot, String> {
+        let bundle = vgpu_manifest::Digest::of(b"bundle");
+        let origin = Origin { bundle, boot: BootId(boot.to_owned()) };
+        let applied = apply(&mut world.host, &mut world.log, &origin, &plan(), &mut |_| {});
+        applied.map(|applied| applied.reboot).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_key_is_made_asked_for_and_waited_for() {
+        let before = host();
+        let mut world = World::new(&before);
+        assert!(need_password(&plan().before_reboot, &world.host));
+        let error = carry_out(&mut world, "1").unwrap_err();
+        assert!(error.contains("needs a one-time password"), "{error}");
+
+        world.host.secret = Some(Secret::new("correct horse".to_owned()).unwrap());
+        let error = carry_out(&mut world, "1").unwrap_err();
+        assert!(error.contains("`Enroll MOK`, `Continue`, `Yes`"), "{error}");
+        assert_eq!(signing_key(&world.host), SigningKey::Requested);
+        assert!(!need_password(&plan().after_reboot, &world.host));
+
+        // At the console nobody was in time: it is asked for again.
+        world.host.scratch(REQUEST).unwrap();
+        assert!(need_password(&plan().after_reboot, &world.host));
+        carry_out(&mut world, "2").unwrap_err();
+        assert_eq!(signing_key(&world.host), SigningKey::Requested);
+
+        world.host.scratch(REQUEST).unwrap();
+        efivar(&mut world.host, "MokListRT", "certificate");
+        assert_eq!(carry_out(&mut world, "3").unwrap(), Reboot::NotNeeded);
+        let told = format!("{:?}", world.log.entries(TxId(1)).unwrap());
+        assert!(told.contains("mokutil") && !told.contains("correct horse"));
+    }
+
+    #[test]
+    fn what_was_asked_for_is_taken_back() {
+        let before = host();
+        let mut world = World::new(&before);
+        world.host.secret = Some(Secret::new("correct horse".to_owned()).unwrap());
+        carry_out(&mut world, "1").unwrap_err();
+        assert_eq!(world.revert().unwrap(), []);
+        assert_eq!(world.host.picture(&[]), before.picture(&[]));
+    }
+
+    #[test]
+    fn a_key_that_is_there_is_taken() {
+        let mut world = World::new(&host());
+        world.host.place(PRIVATE_KEY, "mine");
+        world.host.place(CERTIFICATE, "certificate");
+        efivar(&mut world.host, "MokListRT", "certificate");
+        assert_eq!(carry_out(&mut world, "1").unwrap(), Reboot::NotNeeded);
+        assert_eq!(world.host.text_of(PRIVATE_KEY).unwrap(), "mine");
+    }
+}
