@@ -37,7 +37,7 @@ impl Apply {
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
         target.check_may_change()?;
         match self.bundle.clone() {
-            Some(path) => self.from_bundle(path, target, ui),
+            Some(path) => self.apply_bundle(path, target, ui),
             None if self.gpus != GpuChoice::default() => Err(Refused::Senseless(
                 "the plan of the interrupted apply says already which GPU does what".to_owned(),
             )
@@ -46,7 +46,7 @@ impl Apply {
         }
     }
 
-    fn from_bundle(
+    fn apply_bundle(
         self,
         path: camino::Utf8PathBuf,
         target: Target,
