@@ -9,3 +9,5 @@ mod relation;
 mod solve;
 mod stanza;
 mod version;
+
+pub(crate) use self::version::Version;

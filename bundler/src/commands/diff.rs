@@ -29,6 +29,6 @@ impl Args {
         if self.json {
             return Ok(print_json(&changes)?);
         }
-        Ok(print(changes.iter().map(ToString::to_string))?)
+        Ok(print(changes::lines(&changes))?)
     }
 }

@@ -102,17 +102,13 @@ pub(super) fn relock(
         return Ok(lock);
     }
     lock.write(&project.lock_path)?;
-    match &previous {
-        Some(previous) => {
-            for change in changes::between(&Outline::from(previous), &Outline::from(&lock)) {
-                context.ui.note(change);
-            }
-        }
-        None => {
-            for change in changes::items_of(&Outline::from(&lock)) {
-                context.ui.note(change);
-            }
-        }
+    let new = Outline::from(&lock);
+    let changes = match &previous {
+        Some(previous) => changes::between(&Outline::from(previous), &new),
+        None => changes::all_of(&new),
+    };
+    for line in changes::lines(&changes) {
+        context.ui.note(line);
     }
     let (path, name, sequence) = (&project.lock_path, &lock.name, lock.sequence);
     context.ui.note(format_args!("wrote `{path}`: {name} {sequence}"));

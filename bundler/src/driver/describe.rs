@@ -31,26 +31,23 @@ pub(crate) fn lines(records: &[DriverRecord]) -> Vec<String> {
     lines
 }
 
-/// The versions of the host drivers, as people say them.
-pub(crate) fn host_drivers(records: &[DriverRecord]) -> String {
-    let hosts = records.iter().filter(|record| record.kind == DriverKind::Host);
-    let versions: Vec<_> = hosts.map(version).collect();
-    if versions.is_empty() { "none".to_owned() } else { versions.join(", ") }
-}
-
 /// The version of a driver, with the release of NVIDIA vGPU that it belongs to.
 fn version(record: &DriverRecord) -> String {
+    match releases(record)[..] {
+        [] => record.version.to_string(),
+        ref releases => format!("{} (vGPU {})", record.version, releases.join(", ")),
+    }
+}
+
+/// The releases of NVIDIA vGPU that a driver belongs to, as far as they are known.
+pub(crate) fn releases(record: &DriverRecord) -> Vec<String> {
     let catalog = Catalog::embedded();
-    let releases: Vec<_> = match record.kind {
+    match record.kind {
         DriverKind::Host => catalog
             .drivers_by_host(&record.version)
             .map(|driver| driver.release.to_string())
             .collect(),
         DriverKind::Guest | DriverKind::WindowsGuest => Vec::new(),
-    };
-    match releases[..] {
-        [] => record.version.to_string(),
-        _ => format!("{} (vGPU {})", record.version, releases.join(", ")),
     }
 }
 

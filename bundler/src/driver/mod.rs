@@ -29,7 +29,7 @@ mod tests;
 mod vgpu_config;
 mod walk;
 
-pub(crate) use self::describe::{config_of, host_drivers, lines};
+pub(crate) use self::describe::{config_of, lines, releases};
 pub(crate) use self::error::DriverError;
 pub(crate) use self::intake::{records, unpack_again};
 use self::name::FileName;
