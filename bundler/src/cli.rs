@@ -4,7 +4,8 @@ use camino::Utf8PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    build, cache, catalog, diff, extract, fetch, init, inspect, key, lock, sign, update, verify,
+    build, cache, catalog, completions, diff, extract, fetch, fleet, init, inspect, key, lock, man,
+    sign, update, verify, write,
 };
 
 /// Make signed bundles for hosts that have no network.
@@ -51,13 +52,21 @@ pub(crate) enum Command {
     Extract(extract::Args),
     /// Show what has changed between two bundles
     Diff(diff::Args),
+    /// Put a bundle onto a stick, with all that a node needs for it
+    Write(write::Args),
     /// Look up what is known of GPUs, drivers and kernels, and whether they go together
     #[command(subcommand)]
     Catalog(catalog::Catalog),
+    /// Compare nodes by their reports
+    Fleet(fleet::Args),
     /// Make and show signing keys
     Key(key::Args),
     /// Look after the cache
     Cache(cache::Args),
+    /// Print completions for a shell
+    Completions(completions::Args),
+    /// Write the manual
+    Man(man::Args),
 }
 
 #[cfg(test)]

@@ -2,11 +2,18 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use vgpu_keys::SlotsError;
-use vgpu_manifest::{CosignError, ManifestError, PartsError, ReadError, VerifyError, WriteError};
+use vgpu_manifest::{
+    CopyError, CosignError, ManifestError, PartsError, ReadError, VerifyError, WriteError,
+};
 
 use crate::cache::CacheError;
+use crate::commands::fleet::{NotSigned, NotTheSame};
+use crate::fleet::ReportError;
 use crate::options::NotSuitable;
 use crate::proposal::NoProposal;
+use crate::recheck::RecheckError;
+use crate::sbom::CratesError;
+use crate::stick::{ProgramError, StickError};
 use crate::ui::{NotPrinted, Ui};
 
 /// How a run ended, as its exit status says it.
@@ -22,6 +29,8 @@ pub(crate) enum Exit {
     Untrusted,
     /// 4: what is to be made cannot work where it is to be used.
     Unsuitable,
+    /// 5: what should be the same is not.
+    Differs,
 }
 
 impl From<Exit> for ExitCode {
@@ -32,6 +41,7 @@ impl From<Exit> for ExitCode {
             Exit::Usage => 2,
             Exit::Untrusted => 3,
             Exit::Unsuitable => 4,
+            Exit::Differs => 5,
         })
     }
 }
@@ -77,6 +87,8 @@ pub(crate) fn tell(ui: &Ui, error: &anyhow::Error) -> Exit {
         Exit::Untrusted
     } else if error.chain().any(|cause| cause.is::<NotSuitable>() || cause.is::<NoProposal>()) {
         Exit::Unsuitable
+    } else if error.chain().any(<dyn Error>::is::<NotTheSame>) {
+        Exit::Differs
     } else {
         Exit::Failed
     }
@@ -97,12 +109,32 @@ fn is_distrust(cause: &(dyn Error + 'static)) -> bool {
     };
     let read =
         |error: &ReadError| matches!(error, ReadError::Damaged(_) | ReadError::WholeDigest { .. });
+    let report = |error: &ReportError| {
+        !matches!(
+            error,
+            ReportError::Read { .. } | ReportError::Malformed { .. } | ReportError::Schema { .. }
+        )
+    };
+    let copy = |error: &CopyError| match error {
+        CopyError::Payload(error) => read(error),
+        error => matches!(error, CopyError::Changed),
+    };
     cause.downcast_ref().is_some_and(verify)
+        || cause.downcast_ref().is_some_and(copy)
+        || matches!(cause.downcast_ref(), Some(CratesError::Read(error)) if read(error))
         || cause.downcast_ref().is_some_and(read)
         || matches!(cause.downcast_ref(), Some(CacheError::Damaged(_)))
         || matches!(cause.downcast_ref(), Some(WriteError::Changed { .. }))
         || matches!(cause.downcast_ref(), Some(CosignError::Replaced(_)))
         || matches!(cause.downcast_ref(), Some(SlotsError::Slot { .. }))
+        || matches!(cause.downcast_ref(), Some(StickError::Differs { .. }))
+        || matches!(cause.downcast_ref(), Some(RecheckError::Differs { .. }))
+        || cause.downcast_ref().is_some_and(report)
+        || cause.is::<NotSigned>()
+        || matches!(
+            cause.downcast_ref(),
+            Some(ProgramError::Distrusted { .. } | ProgramError::Signature { .. })
+        )
 }
 
 #[cfg(test)]

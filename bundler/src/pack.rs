@@ -3,8 +3,9 @@
 use std::fs::File;
 use std::io;
 
+use camino::Utf8PathBuf;
 use vgpu_manifest::{
-    Digest, Item, ItemError, ItemFields, ItemName, Manifest, ManifestError, Measured,
+    Digest, Item, ItemError, ItemFields, ItemName, Manifest, ManifestError, Measure, Measured,
     ProgramVersion, Source,
 };
 
@@ -44,6 +45,19 @@ pub(crate) enum PackError {
 /// The manifest of the bundle of `lock`, whose contents are all in `cache`.
 pub(crate) fn manifest(lock: &Lock, cache: &CacheLock<'_>) -> Result<Manifest, PackError> {
     assemble(lock, |digest| cache.measured(digest))
+}
+
+/// The same, without believing what the cache remembers: every content is read and measured.
+pub(crate) fn manifest_afresh(lock: &Lock, cache: &Cache) -> Result<Manifest, PackError> {
+    assemble(lock, |digest| {
+        let measured = Measure::of(&mut cache.open_content(digest)?);
+        let measured = measured.map_err(|source| CacheError::Io {
+            verb: "read",
+            path: Utf8PathBuf::from(digest.to_string()),
+            source,
+        })?;
+        if measured.sha256 == digest { Ok(measured) } else { Err(CacheError::Damaged(digest)) }
+    })
 }
 
 /// Check everything about the bundle of `lock` that can be checked without its contents.

@@ -46,6 +46,7 @@ pub struct Unverified {
 pub struct Verified {
     pub(crate) manifest: Manifest,
     pub(crate) layout: Layout,
+    slots: Slots,
     trusted: Trusted,
     digest: Digest,
 }
@@ -151,8 +152,8 @@ impl Bundle<Unverified> {
     /// each header, each gap and the length of the archive against what the manifest yields.
     pub fn verify(self, policy: &Policy) -> Result<Bundle<Verified>, VerifyError> {
         let Self { parts, state: Unverified { signatures, sums, manifest: bytes } } = self;
-        let signatures = Slots::parse(&signatures)?.signatures();
-        let trusted = policy.judge(Role::Bundle, &sums, &signatures)?;
+        let slots = Slots::parse(&signatures)?;
+        let trusted = policy.judge(Role::Bundle, &sums, &slots.signatures())?;
 
         let signed = Digest::of(&bytes).to_string();
         if !sums.starts_with(signed.as_bytes()) {
@@ -166,7 +167,7 @@ impl Bundle<Unverified> {
         parts.check_lengths(layout.total)?;
         let bundle = Bundle {
             parts,
-            state: Verified { manifest, layout, trusted, digest: Digest::of(&sums) },
+            state: Verified { manifest, layout, slots, trusted, digest: Digest::of(&sums) },
         };
         bundle.check_frame()?;
         Ok(bundle)
@@ -184,6 +185,12 @@ impl Bundle<Verified> {
     #[must_use]
     pub fn trusted(&self) -> &Trusted {
         &self.state.trusted
+    }
+
+    /// Its signatures, those that do not count too, by the slots that they are in.
+    #[must_use]
+    pub fn slots(&self) -> &Slots {
+        &self.state.slots
     }
 
     /// The digest of the signed root, `SHA256SUMS`: the one value that stands for the whole bundle.

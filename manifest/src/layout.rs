@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::header::{BLOCK, Header, header, padded};
 use crate::limits::{MAX_BUNDLE, MAX_MANIFEST, MAX_SUMS};
 use crate::name::{MANIFEST, SHA256SUMS, SIGNATURES};
-use crate::{Digest, Item, ItemMode, Manifest};
+use crate::{Digest, Item, ItemMode, Manifest, WriteError};
 
 /// Where the content of the member `SIGNATURES` begins, in bytes from the start of the bundle.
 pub const SIGNATURES_AT: u64 = BLOCK;
@@ -110,6 +110,20 @@ impl Layout {
         manifest: &'m Manifest,
     ) -> impl Iterator<Item = (&'m Item, u64)> {
         manifest.items.iter().zip(self.members[3..].iter().map(Member::content))
+    }
+}
+
+impl Manifest {
+    /// The member of this manifest's archive in which the byte at `offset` lies, with its header
+    /// and the zeros after it.
+    pub fn member_at(&self, offset: u64) -> Result<String, WriteError> {
+        let bytes = self.to_bytes()?;
+        let layout = Layout::new(self, &bytes)?;
+        let items = self.items.iter().map(|item| item.name().as_str());
+        let names = [SIGNATURES, SHA256SUMS, MANIFEST].into_iter().chain(items);
+        let found =
+            layout.members().iter().zip(names).take_while(|(member, _)| member.at <= offset);
+        Ok(found.last().map_or_else(String::new, |(_, name)| name.to_owned()))
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod bundle;
 pub mod catalog;
+mod copy;
 mod cosign;
 mod damage;
 mod digest;
@@ -37,6 +38,7 @@ mod wants;
 mod write;
 
 pub use crate::bundle::{Bundle, FrameDamage, Place, Unverified, Verified, VerifyError};
+pub use crate::copy::CopyError;
 pub use crate::cosign::CosignError;
 pub use crate::digest::{CHUNK, Digest, Hasher, ItemId, ParseDigestError, tree_digest};
 pub use crate::host_path::{HostPath, PathError};

@@ -120,13 +120,13 @@ pub(crate) fn remedy(
 
 /// A chunk that somebody is to read.
 #[derive(Debug, Clone, Copy)]
-struct Job<'b> {
+pub(crate) struct Job<'b> {
     item: &'b Item,
     /// Which of the selected items it is.
     index: usize,
     /// Where the chunk begins in the bundle.
     at: u64,
-    chunk: Chunk,
+    pub(crate) chunk: Chunk,
 }
 
 impl Bundle<Verified> {
@@ -220,7 +220,11 @@ impl Bundle<Verified> {
     }
 
     /// Read a chunk into `buf` and return its bytes if they are the signed ones.
-    fn prove_chunk<'a>(&self, job: &Job<'_>, buf: &'a mut [u8]) -> Result<&'a [u8], ReadError> {
+    pub(crate) fn prove_chunk<'a>(
+        &self,
+        job: &Job<'_>,
+        buf: &'a mut [u8],
+    ) -> Result<&'a [u8], ReadError> {
         let len = usize::try_from(job.chunk.len).unwrap_or_default();
         let mut hasher = Hasher::default();
         for (i, piece) in buf[..len].chunks_mut(PIECE).enumerate() {
@@ -272,7 +276,7 @@ impl Bundle<Verified> {
     }
 
     /// The chunks of the selected items, in the order in which they lie on the medium.
-    fn jobs(&self, wanted: impl Fn(&Item) -> bool) -> Vec<Job<'_>> {
+    pub(crate) fn jobs(&self, wanted: impl Fn(&Item) -> bool) -> Vec<Job<'_>> {
         let selected = self.state.layout.items(self.manifest()).filter(|(item, _)| wanted(item));
         let jobs = selected.enumerate().flat_map(|(index, (item, at))| {
             item.chunks().map(move |chunk| Job { item, index, at: at + chunk.offset, chunk })

@@ -6,4 +6,5 @@ mod dls;
 mod node;
 mod real_packages;
 mod roots;
+mod sbom;
 mod static_build;

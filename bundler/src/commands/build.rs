@@ -2,15 +2,18 @@ use std::fs;
 
 use anyhow::Context as _;
 use camino::Utf8PathBuf;
-use vgpu_manifest::{PartSize, Target, write_bundle};
+use serde::Serialize;
+use vgpu_keys::Fingerprint;
+use vgpu_manifest::{Digest, PartSize, Target, write_bundle};
 
 use super::Context;
 use super::fetch::fetch;
 use super::update::{Pins, relock};
-use crate::options::{NetworkArgs, ProjectArgs, SignerArgs, UnsuitableArgs};
+use crate::exit::Advise as _;
+use crate::options::{NetworkArgs, ProjectArgs, SignerArgs, UnsuitableArgs, part_size};
 use crate::pack;
-use crate::size::ByteSize;
-use crate::ui::print;
+use crate::recheck::recheck;
+use crate::ui::{print, print_json};
 
 /// Make the signed bundle of the lock.
 ///
@@ -26,6 +29,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SIZE", num_args = 0..=1, require_equals = true, default_missing_value = "4092MiB", value_parser = part_size)]
     split: Option<PartSize>,
 
+    /// Build it a second time, from every byte in the cache, and compare
+    #[arg(long)]
+    check: bool,
+
+    /// Print JSON for programs
+    #[arg(long)]
+    json: bool,
+
     #[command(flatten)]
     signer: SignerArgs,
     #[command(flatten)]
@@ -34,12 +45,6 @@ pub(crate) struct Args {
     network: NetworkArgs,
     #[command(flatten)]
     unsuitable: UnsuitableArgs,
-}
-
-fn part_size(text: &str) -> Result<PartSize, String> {
-    let size: ByteSize =
-        text.parse().map_err(|error: crate::size::ParseSizeError| error.to_string())?;
-    PartSize::new(size.bytes()).ok_or_else(|| "a part must have a multiple of 4 MiB".to_owned())
 }
 
 impl Args {
@@ -72,9 +77,43 @@ impl Args {
         let digest = write_bundle(&manifest, &cache, &[&*signer], target, &progress)?;
         transfer.done(size);
 
+        if self.check {
+            let transfer = context.ui.transfer("check", &lock.file_name());
+            transfer.expect(Some(size), 0);
+            let progress = |bytes| transfer.advance(bytes);
+            recheck(&lock, &cache, &*signer, target, &progress)
+                .hint("keep both this lock and this machine's cache; it is worth a report")?;
+            transfer.done(size);
+            context.ui.note("built twice: the same, byte for byte");
+        }
         let key = signer.public_key().fingerprint();
+        let first = if self.split.is_some() { format!("{path}.001") } else { path.to_string() };
+        if self.json {
+            let made = Made {
+                bundle: first,
+                digest,
+                sequence: lock.sequence,
+                signed_by: key,
+                rebuilt: self.check.then_some("identical"),
+            };
+            return Ok(print_json(&made)?);
+        }
         context.ui.note(format_args!("signed by {key}; SHA256SUMS has digest {digest}"));
-        let first = if self.split.is_some() { format!("{path}.001") } else { path.into_string() };
         Ok(print([first])?)
     }
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Made {
+    /// The bundle, or the first of its parts.
+    bundle: String,
+    /// The digest of its signed root.
+    digest: Digest,
+    sequence: u64,
+    signed_by: Fingerprint,
+    /// What came of building it a second time, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rebuilt: Option<&'static str>,
 }

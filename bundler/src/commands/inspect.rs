@@ -6,11 +6,12 @@ use vgpu_manifest::{Bundle, Content, Digest, Item, Manifest, Origin, Verified};
 use crate::driver;
 use crate::image;
 use crate::options::TrustArgs;
+use crate::sbom;
 use crate::size::ByteSize;
 use crate::ui::{print, print_json};
 use crate::wants;
 
-/// Show what a bundle holds. Its signatures are checked, its payload is not read.
+/// Show what a bundle holds. Its signatures are checked, its payload is not read but for `--sbom`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The bundle, or the first of its parts
@@ -19,6 +20,10 @@ pub(crate) struct Args {
     /// Print JSON for programs
     #[arg(long)]
     json: bool,
+
+    /// Print a bill of materials as JSON; the trees in the bundle are read for it
+    #[arg(long, value_name = "FORM", conflicts_with = "json")]
+    sbom: Option<sbom::Form>,
 
     #[command(flatten)]
     trust: TrustArgs,
@@ -39,6 +44,9 @@ struct Report<'r> {
 impl Args {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let bundle = self.trust.open(&self.bundle)?;
+        if let Some(form) = self.sbom {
+            return Ok(print_json(&sbom::of(&bundle, form)?)?);
+        }
         if self.json {
             return Ok(print_json(&report(&bundle))?);
         }

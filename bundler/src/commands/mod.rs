@@ -3,16 +3,20 @@
 pub(crate) mod build;
 pub(crate) mod cache;
 pub(crate) mod catalog;
+pub(crate) mod completions;
 pub(crate) mod diff;
 pub(crate) mod extract;
 pub(crate) mod fetch;
+pub(crate) mod fleet;
 pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod key;
 pub(crate) mod lock;
+pub(crate) mod man;
 pub(crate) mod sign;
 pub(crate) mod update;
 pub(crate) mod verify;
+pub(crate) mod write;
 
 use camino::Utf8PathBuf;
 
@@ -60,9 +64,13 @@ pub(crate) fn run(cli: Cli, ui: Ui) -> (Ui, anyhow::Result<()>) {
         Command::Inspect(args) => args.run(),
         Command::Extract(args) => args.run(&context),
         Command::Diff(args) => args.run(),
+        Command::Write(args) => args.run(&context),
         Command::Catalog(args) => args.run(),
+        Command::Fleet(args) => args.run(&context),
         Command::Key(args) => args.run(&context),
         Command::Cache(args) => args.run(&context),
+        Command::Completions(args) => args.run(),
+        Command::Man(args) => args.run(&context),
     };
     (context.ui, result)
 }

@@ -2,6 +2,7 @@
 
 mod machine;
 mod network;
+mod parts;
 mod project;
 mod signer;
 mod trust;
@@ -9,6 +10,7 @@ mod unsuitable;
 
 pub(crate) use self::machine::{MachineArgs, gpu};
 pub(crate) use self::network::{Network, NetworkArgs};
+pub(crate) use self::parts::part_size;
 pub(crate) use self::project::{Project, ProjectArgs};
 pub(crate) use self::signer::{PassphraseArgs, SignerArgs, default_key};
 pub(crate) use self::trust::{TrustArgs, default_signers};

@@ -37,6 +37,11 @@ pub(crate) fn default_key() -> anyhow::Result<Utf8PathBuf> {
 }
 
 impl SignerArgs {
+    /// Whether somebody has named a key.
+    pub(crate) fn is_given(&self) -> bool {
+        self.key.is_some() || self.agent.is_some()
+    }
+
     /// Find the key, and unlock it.
     pub(crate) fn resolve(&self) -> anyhow::Result<Box<dyn Signer>> {
         match &self.agent {

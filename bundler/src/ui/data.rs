@@ -31,3 +31,10 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<(), NotPrinted> {
     writeln!(out)?;
     Ok(out.flush()?)
 }
+
+/// Print a text of our own, as it is: a script, a page.
+pub(crate) fn print_text(text: &[u8]) -> Result<(), NotPrinted> {
+    let mut out = io::stdout().lock();
+    out.write_all(text)?;
+    Ok(out.flush()?)
+}

@@ -13,7 +13,7 @@ use indicatif::{MultiProgress, ProgressDrawTarget};
 use vgpu_manifest::printable;
 
 use self::batch::Total;
-pub(crate) use self::data::{NotPrinted, print, print_json};
+pub(crate) use self::data::{NotPrinted, print, print_json, print_text};
 pub(crate) use self::transfer::Transfer;
 
 /// How much the program says.

@@ -11,6 +11,7 @@ mod registry;
 
 mod cache;
 mod catalog;
+mod evidence;
 mod git;
 mod image;
 mod lies;
@@ -22,3 +23,4 @@ mod refusals;
 mod reproducible;
 mod sandbox;
 mod signing;
+mod write;

@@ -96,6 +96,14 @@ pub(crate) fn main() -> ExitCode {
     exit.into()
 }
 
+/// The command line, for whoever writes completions and a manual from it.
+///
+/// The program itself has no command for that: it is to stay small.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 impl Command {
     fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
         match self {

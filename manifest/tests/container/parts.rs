@@ -51,6 +51,35 @@ fn the_parts_joined_are_the_bundle() {
 }
 
 #[test]
+fn a_copy_is_the_whole_archive_however_it_was_split() {
+    let (fixture, first) = split(1);
+    let joined: Vec<u8> = (1..=4).flat_map(|n| fs::read(part(&first, n)).unwrap()).collect();
+    let told = std::sync::atomic::AtomicU64::new(0);
+    let progress = |bytes| {
+        told.fetch_add(bytes, std::sync::atomic::Ordering::Relaxed);
+    };
+    let bundle = fixture.verify(&first).unwrap();
+    let mut copy = Vec::new();
+    bundle.copy_archive(&mut copy, &progress).unwrap();
+    assert!(copy == joined);
+    assert_eq!(told.into_inner(), bundle.total());
+
+    // Bytes that change after it was verified are not copied.
+    let damage = |number: usize, at: u64| {
+        use std::os::unix::fs::FileExt as _;
+        let (fixture, first) = split(1);
+        let bundle = fixture.verify(&first).unwrap();
+        let file = fs::File::options().write(true).open(part(&first, number)).unwrap();
+        file.write_all_at(b"!", at).unwrap();
+        let mut copy = Vec::new();
+        bundle.copy_archive(&mut copy, &|_| {}).unwrap_err().to_string()
+    };
+    // The manifest of so few items begins after two headers, the signatures and a block of sums.
+    assert!(damage(1, 3 * 512 + 4096 + 512).contains("has changed since"));
+    assert!(damage(3, 5).contains("item `large` is damaged"));
+}
+
+#[test]
 fn a_missing_part_is_named() {
     for number in 2..=4 {
         let (fixture, first) = split(1);

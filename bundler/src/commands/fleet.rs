@@ -1,0 +1,132 @@
+use anyhow::Context as _;
+use camino::Utf8PathBuf;
+use clap::Subcommand;
+use serde::Serialize;
+use vgpu_manifest::Digest;
+
+use super::Context;
+use crate::exit::Advise as _;
+use crate::fleet::{Difference, Report, Signed, compare};
+use crate::options::TrustArgs;
+use crate::ui::{print, print_json};
+
+/// Compare nodes that should be the same.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Name everything in which nodes differ, by their reports
+    ///
+    /// `vgpu-installer report --output FILE` writes the report of a node. A signature beside it, the
+    /// same name with `.sig`, must hold. The exit status is 5 if the nodes differ.
+    Compare(Compare),
+}
+
+#[derive(Debug, clap::Args)]
+struct Compare {
+    /// The reports
+    #[arg(value_name = "REPORT", required = true, num_args = 2..)]
+    reports: Vec<Utf8PathBuf>,
+
+    /// Take only reports that are signed by somebody who may sign reports
+    #[arg(long)]
+    signed: bool,
+
+    /// Print JSON for programs
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    trust: TrustArgs,
+}
+
+/// The nodes are not the same.
+#[derive(Debug, thiserror::Error)]
+#[error("the nodes differ in {0} points")]
+pub(crate) struct NotTheSame(usize);
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Answer {
+    nodes: Vec<Node>,
+    differences: Vec<Difference>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Node {
+    report: Utf8PathBuf,
+    name: String,
+    digest: Digest,
+    /// The principal who has signed the report, or the fingerprint of an unknown key.
+    signed_by: Option<String>,
+}
+
+impl Args {
+    pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
+        match &self.command {
+            Command::Compare(args) => args.run(context),
+        }
+    }
+}
+
+impl Compare {
+    fn run(&self, context: &Context) -> anyhow::Result<()> {
+        // Without a list of signers, nobody is known; that is an error only if somebody must be.
+        let policy = self.trust.resolve();
+        let policy = if self.signed { Some(policy?) } else { policy.ok() };
+        let mut reports = Vec::new();
+        for path in &self.reports {
+            let report = Report::read(path, policy.as_ref())?;
+            if self.signed && !matches!(report.signed, Signed::By(_)) {
+                return Err(NotSigned)
+                    .with_context(|| format!("the report `{path}` cannot be relied on"))
+                    .hint("add a line `NAME namespaces=\"vgpu-report\" ssh-ed25519 …` for the node's key");
+            }
+            reports.push(report);
+        }
+        let differences = compare(&reports);
+        let count = differences.len();
+        if self.json {
+            let nodes = self.reports.iter().zip(&reports).map(node).collect();
+            print_json(&Answer { nodes, differences })?;
+        } else {
+            print(differences.iter().flat_map(lines))?;
+        }
+        if count > 0 {
+            return Err(NotTheSame(count).into());
+        }
+        let digest = reports.first().map(|report| report.digest.to_string()).unwrap_or_default();
+        context.ui.note(format_args!("{} nodes are the same: {digest}", reports.len()));
+        Ok(())
+    }
+}
+
+/// A report is not signed by anybody who may.
+#[derive(Debug, thiserror::Error)]
+#[error("it is not signed by anybody who may sign reports")]
+pub(crate) struct NotSigned;
+
+fn node((path, report): (&Utf8PathBuf, &Report)) -> Node {
+    let signed_by = match &report.signed {
+        Signed::No => None,
+        Signed::Unknown(key) => Some(key.to_string()),
+        Signed::By(who) => Some(who.to_string()),
+    };
+    Node { report: path.clone(), name: report.node.clone(), digest: report.digest, signed_by }
+}
+
+/// A fact and below it each value with its nodes.
+fn lines(difference: &Difference) -> Vec<String> {
+    let mut lines = vec![difference.what.clone()];
+    lines.extend(difference.values.iter().map(|held| {
+        let value = held.value.as_deref().unwrap_or("(not there)");
+        format!("  {}: {value}", held.nodes.join(", "))
+    }));
+    lines
+}

@@ -1,0 +1,128 @@
+//! What goes onto a stick beside the bundle.
+
+use serde::Serialize;
+use vgpu_keys::{Fingerprint, Policy, Principal, PublicKey};
+use vgpu_manifest::{Bundle, Manifest, ProgramVersion, Verified};
+
+use crate::size::ByteSize;
+use crate::stick::{self, Parts, Program, StartHere};
+
+/// A small file that goes onto the stick.
+pub(super) struct Small {
+    pub(super) name: String,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Somebody who has signed the bundle, and counts.
+pub(super) struct Signer {
+    who: Principal,
+    key: PublicKey,
+    /// What the file with the key is called.
+    file: String,
+    /// The slot of the signature, from one.
+    slot: usize,
+}
+
+/// What to write down on paper.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Note {
+    pub(super) principal: Principal,
+    pub(super) fingerprint: Fingerprint,
+}
+
+/// What the file of a bundle is called.
+pub(super) fn file_name(manifest: &Manifest) -> String {
+    format!("{}-{}.vgpu.tar", manifest.name, manifest.sequence)
+}
+
+/// Who has signed the bundle, and counts.
+pub(super) fn signers(bundle: &Bundle<Verified>, policy: &Policy) -> Vec<Signer> {
+    let mut signers: Vec<Signer> = Vec::new();
+    for (slot, signature) in bundle.slots().iter() {
+        let key = *signature.key();
+        let Some(signer) = policy.allowed_signers().get(&key) else { continue };
+        if !bundle.trusted().keys.contains(&key) {
+            continue;
+        }
+        let who = signer.principal().clone();
+        let alike = |other: &&Signer| other.who.as_str().eq_ignore_ascii_case(who.as_str());
+        let nth = signers.iter().filter(alike).count() + 1;
+        let file = stick::key_file(&who, nth);
+        signers.push(Signer { who, key, file, slot: slot + 1 });
+    }
+    signers
+}
+
+/// The small files: the program, the keys, and the page.
+pub(super) fn small_files(
+    bundle: &Bundle<Verified>,
+    (parts, _): &Parts,
+    program: Option<&Program>,
+    signers: &[Signer],
+) -> Vec<Small> {
+    let mut files = Vec::new();
+    if let Some(program) = program {
+        let file =
+            |name: &str, bytes: &[u8]| Small { name: name.to_owned(), bytes: bytes.to_vec() };
+        files.push(file("vgpu-installer", &program.bytes));
+        files.push(file("vgpu-installer.sig", program.signature.as_bytes()));
+    }
+    files.extend(signers.iter().map(|signer| Small {
+        name: signer.file.clone(),
+        bytes: format!("{} {}\n", signer.key, signer.who).into_bytes(),
+    }));
+    let names: Vec<String> = parts.iter().map(|(name, _)| name.clone()).collect();
+    let page = page(bundle, &names, program, signers).into_bytes();
+    files.push(Small { name: "START-HERE.txt".to_owned(), bytes: page });
+    files
+}
+
+fn page(
+    bundle: &Bundle<Verified>,
+    names: &[String],
+    program: Option<&Program>,
+    signers: &[Signer],
+) -> String {
+    let manifest = bundle.manifest();
+    let Manifest { name, sequence, channel, .. } = manifest;
+    let signers = signers.iter().map(|signer| stick::Signer {
+        principal: signer.who.as_str(),
+        file: signer.file.clone(),
+        slot: signer.slot,
+    });
+    // What has neither a driver nor targets cannot be judged.
+    let judged = !manifest.drivers.is_empty() || manifest.purpose.is_some();
+    let page = StartHere {
+        title: format!("{name} {sequence} of channel {channel}"),
+        channel: channel.as_str(),
+        bundle: &file_name(manifest),
+        parts: if names.len() > 1 { names } else { &[] },
+        size: ByteSize::new(bundle.total()),
+        digest: bundle.digest(),
+        program: program.map(|_| ProgramVersion::current()),
+        signers: signers.collect(),
+        verbs: if judged {
+            &["verify", "check", "plan", "apply"]
+        } else {
+            &["verify", "plan", "apply"]
+        },
+    };
+    page.to_string()
+}
+
+/// The fingerprints that have to reach the node another way, each once.
+pub(super) fn notes(program: Option<&Program>, signers: &[Signer]) -> Vec<Note> {
+    let note = |signer: &Signer| Note {
+        principal: signer.who.clone(),
+        fingerprint: signer.key.fingerprint(),
+    };
+    let mut notes: Vec<Note> = signers.iter().map(note).collect();
+    let of_program = program.and_then(|it| it.fingerprint().zip(it.trusted.principals.first()));
+    if let Some((fingerprint, who)) = of_program
+        && !notes.iter().any(|note| note.fingerprint == fingerprint)
+    {
+        notes.push(Note { principal: who.clone(), fingerprint });
+    }
+    notes
+}

@@ -1,0 +1,173 @@
+//! The bundle on its way to the stick, and back from there.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io;
+
+use anyhow::Context as _;
+use camino::{Utf8Path, Utf8PathBuf};
+use vgpu_keys::Policy;
+use vgpu_manifest::{Bundle, Verified};
+
+use super::contents::Small;
+use crate::exit::Advise as _;
+use crate::stick::{self, Differs, Found, FromMedium, Parts, Piece, Plan, StickError, Watch};
+use crate::ui::Ui;
+
+/// A bundle and where it goes.
+#[derive(Clone, Copy)]
+pub(super) struct Copy<'c> {
+    pub(super) ui: &'c Ui,
+    pub(super) bundle: &'c Bundle<Verified>,
+    pub(super) folder: &'c Utf8Path,
+    pub(super) parts: &'c Parts,
+}
+
+impl Copy<'_> {
+    /// What is to be done, by what lies there already.
+    pub(super) fn plan(self, small: &[Small]) -> anyhow::Result<Plan> {
+        let mut pieces = self.look()?;
+        for file in small {
+            let found = look_at(&self.folder.join(&file.name), &file.bytes)?;
+            pieces.push(Piece { name: file.name.clone(), size: file.bytes.len() as u64, found });
+        }
+        Ok(Plan { pieces, leftover: self.leftover()? })
+    }
+
+    /// Write what is not there, and read everything back.
+    pub(super) fn carry_out(
+        self,
+        plan: &Plan,
+        small: &[Small],
+        policy: &Policy,
+    ) -> anyhow::Result<FromMedium> {
+        let to_write: BTreeSet<&str> = plan.to_write().map(|piece| piece.name.as_str()).collect();
+        if self.parts.0.iter().any(|(name, _)| to_write.contains(name.as_str())) {
+            let total = self.bundle.total();
+            let transfer = self.ui.transfer("write", self.name());
+            transfer.expect(Some(total), 0);
+            let progress = |bytes| transfer.advance(bytes);
+            stick::write_archive(self.bundle, &self.paths(), self.parts.1, &progress)
+                .hint("what was there before is still there; no half of a bundle has a name")?;
+            transfer.done(total);
+        }
+        for name in &plan.leftover {
+            let path = self.folder.join(name);
+            fs::remove_file(&path).with_context(|| format!("cannot remove `{path}`"))?;
+            self.ui.note(format_args!("removed `{path}`, a part of an earlier copy"));
+        }
+        for file in small.iter().filter(|file| to_write.contains(file.name.as_str())) {
+            stick::put(&self.folder.join(&file.name), &file.bytes)?;
+        }
+        sync(self.folder).with_context(|| format!("cannot sync `{}`", self.folder))?;
+        self.read_back(small, policy).hint(
+            "the stick, its reader or this machine's memory may be failing; use another stick",
+        )
+    }
+
+    fn read_back(self, small: &[Small], policy: &Policy) -> anyhow::Result<FromMedium> {
+        let mut paths = self.paths();
+        paths.extend(small.iter().map(|file| self.folder.join(&file.name)));
+        stick::forget(&paths)?;
+        let watch = Watch::begin();
+        for file in small {
+            stick::read_small(&self.folder.join(&file.name), &file.bytes)?;
+        }
+        let first = &paths[0];
+        let differs = |why: Differs| StickError::Differs { path: first.clone(), why };
+        let there = Bundle::open(first).and_then(|opened| opened.verify(policy));
+        let there = there.map_err(|error| differs(error.into()))?;
+        if there.digest() != self.bundle.digest() {
+            return Err(differs(Differs::Other).into());
+        }
+        let payload = self.bundle.manifest().items.iter().map(vgpu_manifest::Item::size).sum();
+        let transfer = self.ui.transfer("read back", self.name());
+        transfer.expect(Some(payload), 0);
+        let progress = |bytes| transfer.advance(bytes);
+        there.check(&progress).map_err(|error| differs(error.into()))?;
+        transfer.done(payload);
+        Ok(watch.end(payload))
+    }
+
+    fn name(&self) -> &str {
+        self.parts.0.first().map_or("", |(name, _)| name)
+    }
+
+    fn paths(&self) -> Vec<Utf8PathBuf> {
+        self.parts.0.iter().map(|(name, _)| self.folder.join(name)).collect()
+    }
+
+    /// What lies there under the names of the parts.
+    fn look(self) -> anyhow::Result<Vec<Piece>> {
+        let mut lengths = Vec::new();
+        for path in self.paths() {
+            lengths.push(length(&path)?);
+        }
+        let parts = || self.parts.0.iter().zip(&lengths);
+        let same = parts().all(|((_, size), len)| *len == Some(*size)) && {
+            let transfer = self.ui.transfer("compare", self.name());
+            transfer.expect(Some(self.bundle.total()), 0);
+            let progress = |bytes| transfer.advance(bytes);
+            stick::same_archive(self.bundle, &self.paths(), self.parts.1, &progress)?
+        };
+        let found = |len: &Option<u64>| match len {
+            None => Found::Nothing,
+            Some(_) if same => Found::Same,
+            Some(_) => Found::Other,
+        };
+        let piece = |((name, size), len): (&(String, u64), _)| Piece {
+            name: name.clone(),
+            size: *size,
+            found: found(len),
+        };
+        Ok(parts().map(piece).collect())
+    }
+
+    /// What lies there of an earlier copy of this bundle, and would be taken for a part of this one.
+    fn leftover(self) -> Result<Vec<String>, StickError> {
+        let error = |source| StickError::Io { verb: "list", path: self.folder.to_owned(), source };
+        let whole = super::contents::file_name(self.bundle.manifest());
+        let mut names = Vec::new();
+        for entry in self.folder.read_dir_utf8().map_err(error)? {
+            let found = entry.map_err(error)?.file_name().to_owned();
+            let number = found.strip_prefix(&whole).and_then(|rest| rest.strip_prefix('.'));
+            let is_part =
+                number.is_some_and(|it| it.len() == 3 && it.bytes().all(|b| b.is_ascii_digit()));
+            if is_part && !self.parts.0.iter().any(|(part, _)| *part == found) {
+                names.push(found);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+}
+
+/// The length of the file at `path`, if there is one.
+fn length(path: &Utf8Path) -> Result<Option<u64>, StickError> {
+    match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_file() => Ok(Some(meta.len())),
+        Ok(_) => Err(StickError::NotAFile(path.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(StickError::Io { verb: "look at", path: path.to_owned(), source }),
+    }
+}
+
+fn look_at(path: &Utf8Path, bytes: &[u8]) -> Result<Found, StickError> {
+    if length(path)?.is_none() {
+        return Ok(Found::Nothing);
+    }
+    Ok(match stick::same_bytes(path, bytes)? {
+        None => Found::Nothing,
+        Some(true) => Found::Same,
+        Some(false) => Found::Other,
+    })
+}
+
+/// Have everything on the medium, names too.
+fn sync(folder: &Utf8Path) -> io::Result<()> {
+    let folder = File::open(folder)?;
+    folder.sync_all()?;
+    #[cfg(target_os = "linux")]
+    rustix::fs::syncfs(&folder)?;
+    Ok(())
+}

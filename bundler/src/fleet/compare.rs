@@ -1,0 +1,140 @@
+//! Which facts are not the same on all nodes: a pure function.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::{Report, facts};
+
+/// A fact that is not the same everywhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Difference {
+    /// What it is about.
+    pub(crate) what: String,
+    /// Its values, the most common one first.
+    pub(crate) values: Vec<Held>,
+}
+
+/// A value, and the nodes that have it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Held {
+    /// The value; nothing where the fact is not known at all.
+    pub(crate) value: Option<String>,
+    /// The nodes, in the order in which their reports were given.
+    pub(crate) nodes: Vec<String>,
+}
+
+/// What differs between the nodes of these reports.
+pub(crate) fn compare(reports: &[Report]) -> Vec<Difference> {
+    let nodes: Vec<(String, BTreeMap<String, String>)> = names(reports)
+        .into_iter()
+        .zip(reports.iter().map(|report| facts::of(&report.comparable)))
+        .collect();
+    let names: BTreeSet<&String> = nodes.iter().flat_map(|(_, facts)| facts.keys()).collect();
+    let mut differences: Vec<Difference> = Vec::new();
+    for name in names {
+        let values = held(name, &nodes);
+        // One thing that is missing altogether is one difference, and not one for each of its facts.
+        let is_part = |whole: &Difference| {
+            name.starts_with(&format!("{} › ", parent(&whole.what))) && same_absence(whole, &values)
+        };
+        if values.len() > 1 && !differences.last().is_some_and(is_part) {
+            differences.push(Difference { what: name.clone(), values });
+        }
+    }
+    differences
+}
+
+/// The values of one fact.
+fn held(name: &str, nodes: &[(String, BTreeMap<String, String>)]) -> Vec<Held> {
+    let mut values: Vec<Held> = Vec::new();
+    for (node, facts) in nodes {
+        let value = facts.get(name).cloned();
+        match values.iter_mut().find(|held| held.value == value) {
+            Some(held) => held.nodes.push(node.clone()),
+            None => values.push(Held { value, nodes: vec![node.clone()] }),
+        }
+    }
+    values.sort_by_key(|held| std::cmp::Reverse(held.nodes.len()));
+    values
+}
+
+fn parent(name: &str) -> &str {
+    name.rsplit_once(" › ").map_or("", |(parent, _)| parent)
+}
+
+/// Whether a fact is missing on exactly the nodes where another one is.
+fn same_absence(whole: &Difference, values: &[Held]) -> bool {
+    let missing = |values: &[Held]| {
+        values.iter().find(|held| held.value.is_none()).map(|held| held.nodes.clone())
+    };
+    let absent = missing(&whole.values);
+    absent.is_some() && absent == missing(values)
+}
+
+/// What the nodes are called; two of the same name are told apart by their place.
+fn names(reports: &[Report]) -> Vec<String> {
+    let of = |report: &Report| report.node.clone();
+    let name = |(index, report): (usize, &Report)| {
+        let alike = reports.iter().filter(|other| other.node == report.node).count();
+        if alike > 1 { format!("{} ({})", report.node, index + 1) } else { of(report) }
+    };
+    reports.iter().enumerate().map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use vgpu_manifest::Digest;
+
+    use super::super::Signed;
+    use super::*;
+
+    fn report(node: &str, comparable: Value) -> Report {
+        let digest = Digest::of(comparable.to_string().as_bytes());
+        Report { node: node.to_owned(), digest, signed: Signed::No, comparable }
+    }
+
+    fn said(reports: &[Report]) -> Vec<String> {
+        let held = |held: &Held| {
+            format!("{}: {}", held.value.as_deref().unwrap_or("-"), held.nodes.join("+"))
+        };
+        let line = |difference: &Difference| {
+            let values: Vec<_> = difference.values.iter().map(held).collect();
+            format!("{} [{}]", difference.what, values.join(" | "))
+        };
+        compare(reports).iter().map(line).collect()
+    }
+
+    #[test]
+    fn each_difference_names_the_nodes_the_odd_one_last() {
+        let node =
+            |name: &str, kernel: &str| report(name, json!({ "machine": { "kernel": kernel } }));
+        let same = [node("a", "6.8"), node("b", "6.8")];
+        assert_eq!(said(&same), [""; 0]);
+        let odd = [node("a", "6.5"), node("b", "6.8"), node("c", "6.8")];
+        assert_eq!(said(&odd), ["machine › kernel [6.8: b+c | 6.5: a]"]);
+        let twins = [node("a", "6.5"), node("a", "6.8")];
+        assert_eq!(said(&twins), ["machine › kernel [6.5: a (1) | 6.8: a (2)]"]);
+    }
+
+    #[test]
+    fn a_thing_that_is_missing_is_one_difference() {
+        let with = json!({ "packages": [
+            { "package": "dkms", "version": "3", "state": "installed" },
+            { "package": "gcc", "version": "12", "state": "installed" },
+        ] });
+        let without = json!({ "packages": [
+            { "package": "gcc", "version": "13", "state": "installed" },
+        ] });
+        assert_eq!(
+            said(&[report("a", with), report("b", without)]),
+            [
+                "packages › dkms › package [dkms: a | -: b]",
+                "packages › gcc › version [12: a | 13: b]",
+            ]
+        );
+    }
+}

@@ -1,0 +1,105 @@
+//! A JSON document as facts: a name that says where each stands, and its value.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// The fields by which an element of a list is known, best first. They are what the report calls a
+/// path, a package, a step, an item and so on.
+const KEYS: [&str; 8] = ["path", "package", "name", "item", "summary", "id", "slot", "principal"];
+
+/// Every fact in `value`, by its name.
+pub(super) fn of(value: &Value) -> BTreeMap<String, String> {
+    let mut facts = BTreeMap::new();
+    walk("", value, &mut facts);
+    facts
+}
+
+fn walk(name: &str, value: &Value, facts: &mut BTreeMap<String, String>) {
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            for (field, value) in fields {
+                walk(&below(name, field), value, facts);
+            }
+        }
+        Value::Array(elements) if elements.iter().any(Value::is_object) => {
+            for (index, element) in elements.iter().enumerate() {
+                let key = key(element).unwrap_or_else(|| (index + 1).to_string());
+                walk(&unused(below(name, &key), facts), element, facts);
+            }
+        }
+        Value::Array(elements) => {
+            let shown: Vec<String> = elements.iter().map(shown).collect();
+            facts.insert(name.to_owned(), shown.join(", "));
+        }
+        value => {
+            facts.insert(name.to_owned(), shown(value));
+        }
+    }
+}
+
+fn below(name: &str, field: &str) -> String {
+    if name.is_empty() { field.to_owned() } else { format!("{name} › {field}") }
+}
+
+/// What an element of a list is known by.
+fn key(element: &Value) -> Option<String> {
+    KEYS.into_iter().find_map(|key| element.get(key)?.as_str()).map(str::to_owned)
+}
+
+/// Two elements that are known by the same do not hide each other.
+fn unused(name: String, facts: &BTreeMap<String, String>) -> String {
+    let is_used = |name: &str| {
+        let inner = below(name, "");
+        facts.range(inner.clone()..).next().is_some_and(|(other, _)| other.starts_with(&inner))
+    };
+    if !is_used(&name) {
+        return name;
+    }
+    let numbered = (2..).map(|number| format!("{name} ({number})"));
+    numbered.into_iter().find(|name| !is_used(name)).unwrap_or(name)
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "none".to_owned(),
+        Value::Object(_) => "nothing".to_owned(),
+        value => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn facts_have_names_that_say_where_they_stand() {
+        let facts = of(&json!({
+            "machine": { "kernel": "6.8.12-9-pve", "gpus": ["10de:1eb8", "10de:1eb8"] },
+            "applied": { "changes": [
+                { "path": "/etc/a", "becomes": { "node": { "mode": "0644" } } },
+                { "path": "/etc/b", "becomes": "nothing" },
+            ] },
+            "steps": [{ "summary": "load vfio", "holds": true }, { "summary": "load vfio", "holds": false }],
+            "trust": null,
+        }));
+        let expected = [
+            ("applied › changes › /etc/a › becomes › node › mode", "0644"),
+            ("applied › changes › /etc/a › path", "/etc/a"),
+            ("applied › changes › /etc/b › becomes", "nothing"),
+            ("applied › changes › /etc/b › path", "/etc/b"),
+            ("machine › gpus", "10de:1eb8, 10de:1eb8"),
+            ("machine › kernel", "6.8.12-9-pve"),
+            ("steps › load vfio (2) › holds", "false"),
+            ("steps › load vfio (2) › summary", "load vfio"),
+            ("steps › load vfio › holds", "true"),
+            ("steps › load vfio › summary", "load vfio"),
+            ("trust", "none"),
+        ];
+        let found: Vec<_> = facts.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+        assert_eq!(found, expected);
+    }
+}

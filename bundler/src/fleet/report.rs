@@ -1,0 +1,222 @@
+//! A report of a node, as the installer writes it.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use vgpu_keys::{Fingerprint, Policy, Principal, Role, Signature, SignatureError};
+use vgpu_manifest::Digest;
+
+/// Far more than any node has to say.
+const MAX_REPORT: u64 = 16 << 20;
+
+/// The only shape of report that this program reads.
+const SCHEMA: u32 = 1;
+
+/// Why a report is not compared.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum ReportError {
+    /// It cannot be read.
+    #[error("cannot read the report `{path}`")]
+    Read {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// It is not one.
+    #[error("`{path}` is not a report: {}", .why.escape_debug())]
+    Malformed {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// It is of another shape.
+    #[error("`{path}` has shape {found} of a report, and this program reads shape {SCHEMA}")]
+    Schema {
+        /// The file.
+        path: Utf8PathBuf,
+        /// The shape that it says it has.
+        found: u32,
+    },
+    /// Its digest is not that of what it says.
+    #[error("the report `{path}` was changed after it was written: its digest is another one")]
+    Changed {
+        /// The file.
+        path: Utf8PathBuf,
+    },
+    /// Its signature is none.
+    #[error("`{path}` is not the signature of a report")]
+    Signature {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What is wrong with it.
+        source: SignatureError,
+    },
+    /// Its signature does not hold.
+    #[error("the signature of the report `{path}` does not hold")]
+    Bad {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Why not.
+        source: SignatureError,
+    },
+}
+
+/// A report.
+#[derive(Debug)]
+pub(crate) struct Report {
+    /// What the node is called, or else the file.
+    pub(crate) node: String,
+    /// The digest of what is compared.
+    pub(crate) digest: Digest,
+    /// Who vouches for it.
+    pub(crate) signed: Signed,
+    /// What is compared.
+    pub(super) comparable: Value,
+}
+
+/// Who vouches for a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Signed {
+    /// Nobody.
+    No,
+    /// A key that is not known here.
+    Unknown(Fingerprint),
+    /// Somebody who may sign reports.
+    By(Principal),
+}
+
+/// A report as it is read.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Document<'d> {
+    schema: u32,
+    digest: Digest,
+    #[serde(borrow)]
+    comparable: &'d RawValue,
+    this_node: ThisNode,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct ThisNode {
+    host_name: Option<String>,
+}
+
+impl Report {
+    /// Read the report at `path`, and its signature, which is the file with `.sig` added beside it.
+    ///
+    /// A signature that is there must hold; whose it is, is for [`Signed`] to say.
+    pub(crate) fn read(path: &Utf8Path, policy: Option<&Policy>) -> Result<Self, ReportError> {
+        let text = read(path)?;
+        let mut report = Self::parse(path, &text)?;
+        let beside = Utf8PathBuf::from(format!("{path}.sig"));
+        if beside.exists() {
+            let armor = read(&beside)?;
+            report.signed = signed(path, &beside, armor.as_bytes(), text.as_bytes(), policy)?;
+        }
+        Ok(report)
+    }
+
+    fn parse(path: &Utf8Path, text: &str) -> Result<Self, ReportError> {
+        let malformed = |why: &dyn ToString| ReportError::Malformed {
+            path: path.to_owned(),
+            why: why.to_string(),
+        };
+        let document: Document<'_> =
+            serde_json::from_str(text).map_err(|error| malformed(&error))?;
+        if document.schema != SCHEMA {
+            return Err(ReportError::Schema { path: path.to_owned(), found: document.schema });
+        }
+        // The installer takes the digest of the part without the spaces that make it readable.
+        if Digest::of(compact(document.comparable.get()).as_bytes()) != document.digest {
+            return Err(ReportError::Changed { path: path.to_owned() });
+        }
+        let comparable = serde_json::from_str(document.comparable.get());
+        let file = path.file_stem().unwrap_or(path.as_str());
+        Ok(Self {
+            node: document.this_node.host_name.unwrap_or_else(|| file.to_owned()),
+            digest: document.digest,
+            signed: Signed::No,
+            comparable: comparable.map_err(|error| malformed(&error))?,
+        })
+    }
+}
+
+fn read(path: &Utf8Path) -> Result<String, ReportError> {
+    let read = || {
+        let mut text = String::new();
+        File::open(path)?.take(MAX_REPORT).read_to_string(&mut text)?;
+        Ok(text)
+    };
+    read().map_err(|source| ReportError::Read { path: path.to_owned(), source })
+}
+
+fn signed(
+    path: &Utf8Path,
+    signature_path: &Utf8Path,
+    armor: &[u8],
+    text: &[u8],
+    policy: Option<&Policy>,
+) -> Result<Signed, ReportError> {
+    let signature = Signature::from_armor(armor)
+        .map_err(|source| ReportError::Signature { path: signature_path.to_owned(), source })?;
+    signature
+        .verify(Role::Report, text)
+        .map_err(|source| ReportError::Bad { path: path.to_owned(), source })?;
+    let judged = policy.map(|it| it.judge(Role::Report, text, std::slice::from_ref(&signature)));
+    let who = judged.and_then(Result::ok).and_then(|it| it.principals.into_iter().next());
+    Ok(who.map_or_else(|| Signed::Unknown(signature.key().fingerprint()), Signed::By))
+}
+
+/// JSON without the white space between its parts.
+fn compact(json: &str) -> String {
+    let mut compact = String::with_capacity(json.len());
+    let (mut in_text, mut escaped) = (false, false);
+    for c in json.chars() {
+        if in_text || !c.is_ascii_whitespace() {
+            compact.push(c);
+        }
+        in_text = match c {
+            '"' if !escaped => !in_text,
+            _ => in_text,
+        };
+        escaped = in_text && c == '\\' && !escaped;
+    }
+    compact
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spaces_outside_of_texts_go() {
+        let pretty = "{\n  \"a b\": [1, \"c \\\" d\", \"\\\\\"],\n\t\"e\": {}\r\n}";
+        let value: Value = serde_json::from_str(pretty).unwrap();
+        assert_eq!(compact(pretty), value.to_string());
+    }
+
+    #[test]
+    fn a_report_that_was_changed_is_noticed() {
+        let report = |comparable: &str, digest: &str| {
+            let text = format!(
+                r#"{{ "schema": 1, "digest": "{digest}", "comparable": {comparable},
+                      "this-node": {{ "host-name": "pve1", "written": "now" }} }}"#
+            );
+            Report::parse(Utf8Path::new("a.json"), &text)
+        };
+        let digest = Digest::of(br#"{"z":1,"a":"x y"}"#).to_string();
+        let good = report(r#"{ "z": 1, "a": "x y" }"#, &digest).unwrap();
+        assert_eq!(good.node, "pve1");
+        let changed = report(r#"{ "z": 2, "a": "x y" }"#, &digest).unwrap_err();
+        assert!(matches!(changed, ReportError::Changed { .. }));
+        assert!(matches!(report("{", &digest), Err(ReportError::Malformed { .. })));
+    }
+}

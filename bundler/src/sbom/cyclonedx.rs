@@ -1,0 +1,127 @@
+//! CycloneDX 1.6.
+
+use serde_json::{Value, json};
+use vgpu_manifest::Digest;
+
+use super::crates::Crate;
+use super::model::{Bom, Component, Kind};
+use super::purl;
+
+/// The document.
+pub(super) fn document(bom: &Bom<'_>) -> Value {
+    let components: Vec<_> =
+        bom.components.iter().enumerate().map(|(index, it)| item(it, index)).collect();
+    json!({
+        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "serialNumber": format!("urn:uuid:{}", uuid(bom.digest)),
+        "version": 1,
+        "metadata": {
+            "timestamp": bom.created(),
+            "tools": { "components": [{
+                "type": "application",
+                "name": "vgpu-bundler",
+                "version": bom.made_by().to_string(),
+            }] },
+            "component": {
+                "type": "file",
+                "bom-ref": "bundle",
+                "name": bom.manifest.name,
+                "version": bom.version(),
+                "properties": [property("sha256sums", &bom.digest.to_string())],
+            },
+        },
+        "components": components,
+        "dependencies": [{ "ref": "bundle", "dependsOn": references(bom) }],
+    })
+}
+
+fn references(bom: &Bom<'_>) -> Vec<String> {
+    (0..bom.components.len()).map(reference).collect()
+}
+
+fn reference(index: usize) -> String {
+    format!("item-{index}")
+}
+
+fn item(component: &Component<'_>, index: usize) -> Value {
+    let mut properties = vec![property("item", component.item.name().as_str())];
+    properties.extend(component.notes.iter().map(|(what, value)| property(what, value)));
+    let mut value = json!({
+        "type": kind(component.kind),
+        "bom-ref": reference(index),
+        "name": component.name,
+        "hashes": [hash(&component.item.sha256().to_string())],
+        "properties": properties,
+    });
+    if let Some(version) = &component.version {
+        value["version"] = json!(version);
+    }
+    if let Some(supplier) = component.supplier {
+        value["supplier"] = json!({ "name": supplier });
+    }
+    if let Some(purl) = &component.purl {
+        value["purl"] = json!(purl);
+    }
+    if let Some(url) = component.url {
+        value["externalReferences"] = json!([{ "type": "distribution", "url": url }]);
+    }
+    if !component.crates.is_empty() {
+        let crates = component.crates.iter().enumerate();
+        let crates: Vec<_> = crates.map(|(number, it)| crate_of(it, index, number)).collect();
+        value["components"] = json!(crates);
+    }
+    value
+}
+
+fn crate_of(part: &Crate, index: usize, number: usize) -> Value {
+    let mut value = json!({
+        "type": "library",
+        "bom-ref": format!("{}-crate-{number}", reference(index)),
+        "name": part.name,
+        "version": part.version,
+        "purl": purl::cargo(&part.name, &part.version),
+    });
+    if let Some(checksum) = part.checksum.as_deref().filter(|it| is_sha256(it)) {
+        value["hashes"] = json!([hash(checksum)]);
+    }
+    value
+}
+
+fn hash(hex: &str) -> Value {
+    json!({ "alg": "SHA-256", "content": hex })
+}
+
+fn property(name: &str, value: &str) -> Value {
+    json!({ "name": format!("vgpu-offline:{}", name.replace(' ', "-")), "value": value })
+}
+
+/// Whether it is a SHA-256 as both forms write it. A `Cargo.lock` may say anything.
+pub(super) fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+/// A UUID of version 8, the one for values that an application makes itself, from a digest.
+fn uuid(digest: Digest) -> String {
+    let hex = digest.to_string();
+    let variant = ["8", "9", "a", "b"][usize::from(hex.as_bytes()[16] % 4)];
+    format!(
+        "{}-{}-8{}-{variant}{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[13..16],
+        &hex[17..20],
+        &hex[20..32]
+    )
+}
+
+fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Driver => "device-driver",
+        Kind::Package | Kind::Library => "library",
+        Kind::Image => "container",
+        Kind::Patch | Kind::Sources | Kind::File => "file",
+        Kind::Catalog => "data",
+    }
+}

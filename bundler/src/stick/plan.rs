@@ -1,0 +1,195 @@
+//! What is to be written to a stick: a pure function of what is to go there and what lies there.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use vgpu_manifest::{CHUNK, PartSize};
+
+use super::StickError;
+use super::medium::Facts;
+use crate::size::ByteSize;
+
+/// A file that the stick is to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its length in bytes.
+    pub(crate) size: u64,
+    /// What is there under this name.
+    pub(crate) found: Found,
+}
+
+/// What lies under the name of a file that is to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Nothing.
+    Nothing,
+    /// The very same.
+    Same,
+    /// A file with another content, or one that must not lie there.
+    Other,
+}
+
+/// What may happen to other files of the same names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Replace {
+    /// They stay, and nothing is written.
+    Never,
+    /// They go.
+    Named,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// Every file that the stick is to have.
+    pub(crate) pieces: Vec<Piece>,
+    /// The parts of an earlier copy, which would be taken for parts of this one.
+    pub(crate) leftover: Vec<String>,
+}
+
+/// Where it is to go, and what fits there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room<'r> {
+    /// The folder.
+    pub(crate) folder: &'r Utf8Path,
+    /// What is known of its file system.
+    pub(crate) facts: Facts,
+}
+
+/// A bundle as files: their names and lengths, and the length of all but the last.
+pub(crate) type Parts = (Vec<(String, u64)>, Option<PartSize>);
+
+/// The parts of a bundle of `total` bytes that is called `name`: it alone, if neither the `largest`
+/// file of the file system nor anybody asks for more.
+pub(crate) fn split(
+    name: &str,
+    total: u64,
+    largest: Option<u64>,
+    asked: Option<PartSize>,
+) -> Result<Parts, StickError> {
+    if let (Some(part), Some(largest)) = (asked, largest)
+        && part.bytes() > largest
+        && total > largest
+    {
+        let (part, largest) = (ByteSize::new(part.bytes()), ByteSize::new(largest));
+        return Err(StickError::PartTooLarge { part, largest });
+    }
+    let needed = largest.filter(|&largest| total > largest);
+    let needed = needed.and_then(|largest| PartSize::new(largest / CHUNK * CHUNK));
+    let Some(part) = asked.or(needed).filter(|part| part.bytes() < total) else {
+        return Ok((vec![(name.to_owned(), total)], None));
+    };
+    let count = total.div_ceil(part.bytes());
+    if count > vgpu_manifest::limits::MAX_PARTS as u64 {
+        return Err(StickError::TooManyParts(count));
+    }
+    let parts = (0..count).map(|index| {
+        let size = (total - index * part.bytes()).min(part.bytes());
+        (format!("{name}.{:03}", index + 1), size)
+    });
+    Ok((parts.collect(), Some(part)))
+}
+
+impl Plan {
+    /// See that nothing is lost that nobody gave up, and that there is room for all of it.
+    ///
+    /// A file is replaced only when its successor is whole, so both have to fit.
+    pub(crate) fn check(&self, room: Room<'_>, replace: Replace) -> Result<(), StickError> {
+        let folder = || Utf8PathBuf::from(room.folder);
+        let other = self.pieces.iter().filter(|piece| piece.found == Found::Other);
+        let names = other.map(|piece| &piece.name).chain(&self.leftover);
+        let names: Vec<String> = names.map(|name| format!("`{}`", name.escape_debug())).collect();
+        if replace == Replace::Never && !names.is_empty() {
+            return Err(StickError::Occupied { folder: folder(), names });
+        }
+        let needed: u64 =
+            self.to_write().map(|piece| piece.size.next_multiple_of(room.facts.unit)).sum();
+        if needed > room.facts.free {
+            let (free, needed) = (ByteSize::new(room.facts.free), ByteSize::new(needed));
+            return Err(StickError::NoRoom { folder: folder(), free, needed });
+        }
+        Ok(())
+    }
+
+    /// What is not there yet.
+    pub(crate) fn to_write(&self) -> impl Iterator<Item = &Piece> {
+        self.pieces.iter().filter(|piece| piece.found != Found::Same)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIB: u64 = 1 << 30;
+
+    const FAT: Option<u64> = Some(4 * GIB - 1);
+
+    fn parts(total: u64, largest: Option<u64>, asked: Option<u64>) -> Vec<(String, u64)> {
+        let asked = asked.and_then(PartSize::new);
+        split("a.vgpu.tar", total, largest, asked).unwrap().0
+    }
+
+    #[test]
+    fn a_bundle_is_split_where_it_must_be() {
+        let whole = |total| vec![("a.vgpu.tar".to_owned(), total)];
+        assert_eq!(parts(4 * GIB - 1, FAT, None), whole(4 * GIB - 1));
+        assert_eq!(parts(9 * GIB, None, None), whole(9 * GIB));
+
+        let fat = PartSize::FAT32.bytes();
+        let three = parts(9 * GIB, FAT, None);
+        let last = 9 * GIB - 2 * fat;
+        assert_eq!(
+            three,
+            [("001", fat), ("002", fat), ("003", last)]
+                .map(|(number, size)| (format!("a.vgpu.tar.{number}"), size))
+        );
+        assert!(three.iter().all(|(_, size)| *size < 4 * GIB));
+        assert_eq!(parts(4 * GIB, FAT, None).len(), 2);
+    }
+
+    #[test]
+    fn it_is_split_where_somebody_asks_for_it() {
+        assert_eq!(parts(GIB, None, Some(GIB / 4)).len(), 4);
+        // One part is no part.
+        assert_eq!(parts(GIB, None, Some(GIB)), [("a.vgpu.tar".to_owned(), GIB)]);
+        let too_large = split("a", 9 * GIB, FAT, PartSize::new(4 * GIB));
+        assert!(matches!(too_large, Err(StickError::PartTooLarge { .. })));
+        let many = split("a", 8 * GIB, None, PartSize::new(4 << 20));
+        assert!(matches!(many, Err(StickError::TooManyParts(2048))));
+    }
+
+    fn room(free: u64) -> Room<'static> {
+        let facts = Facts { largest_file: FAT, free, unit: 4096 };
+        Room { folder: Utf8Path::new("/media/stick"), facts }
+    }
+
+    fn plan(found: [Found; 3]) -> Plan {
+        let piece = |(found, name): (_, &str)| Piece { name: name.to_owned(), size: 5000, found };
+        let pieces = found.into_iter().zip(["a", "b", "c"]).map(piece).collect();
+        Plan { pieces, leftover: Vec::new() }
+    }
+
+    #[test]
+    fn it_has_to_fit_before_anything_is_written() {
+        use Found::{Nothing, Other, Same};
+        assert!(plan([Nothing; 3]).check(room(3 * 8192), Replace::Never).is_ok());
+        let error = plan([Nothing; 3]).check(room(3 * 8192 - 1), Replace::Never).unwrap_err();
+        let says = "`/media/stick` has 23.9 KiB free, but 24.0 KiB are needed";
+        assert_eq!(error.to_string(), says);
+        // What is there already needs no room, and what is replaced needs its own.
+        assert!(plan([Same, Nothing, Nothing]).check(room(2 * 8192), Replace::Never).is_ok());
+        assert!(plan([Same, Other, Nothing]).check(room(2 * 8192), Replace::Named).is_ok());
+        assert!(plan([Same, Other, Nothing]).check(room(8192), Replace::Named).is_err());
+    }
+
+    #[test]
+    fn nothing_is_replaced_that_nobody_gave_up() {
+        use Found::{Nothing, Other, Same};
+        let mut plan = plan([Other, Same, Nothing]);
+        plan.leftover.push("a.vgpu.tar.003".to_owned());
+        let error = plan.check(room(GIB), Replace::Never).unwrap_err();
+        assert!(error.to_string().ends_with(": `a`, `a.vgpu.tar.003`"), "{error}");
+        assert!(plan.check(room(GIB), Replace::Named).is_ok());
+    }
+}

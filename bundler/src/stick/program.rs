@@ -1,0 +1,214 @@
+//! The program for the node, as it goes onto a stick: the right kind of file, and signed.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use vgpu_keys::{
+    Distrust, Fingerprint, Policy, Role, SignError, Signature, SignatureError, Signer, Trusted,
+};
+
+/// Several times what the installer has, and little enough to hold in memory.
+const MAX_PROGRAM: u64 = 32 << 20;
+
+/// Why a program does not go onto a stick.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum ProgramError {
+    /// It cannot be read.
+    #[error("cannot read `{path}`")]
+    Read {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// It is too large to be the installer.
+    #[error("`{0}` has more than 32 MiB, so it is not the program that ships")]
+    TooLarge(Utf8PathBuf),
+    /// It is no program for the node.
+    #[error("`{path}` is not a program for the node: {why}")]
+    NotForNode {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Why not.
+        why: &'static str,
+    },
+    /// Its signature is none.
+    #[error("`{path}` is not the signature of a program")]
+    Signature {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What is wrong with it.
+        source: SignatureError,
+    },
+    /// It is not trusted here.
+    #[error("the program `{path}` is not trusted")]
+    Distrusted {
+        /// The program.
+        path: Utf8PathBuf,
+        /// Why not.
+        source: Distrust,
+    },
+    /// It could not be signed.
+    #[error("cannot sign the program")]
+    Sign(#[from] SignError),
+}
+
+/// How a program is linked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Linkage {
+    /// It needs nothing of the node.
+    Static,
+    /// It needs libraries, and perhaps newer ones than the node has.
+    Dynamic,
+}
+
+/// The program for the node, with a signature that this laptop trusts.
+#[derive(Debug)]
+pub(crate) struct Program {
+    /// Its bytes.
+    pub(crate) bytes: Vec<u8>,
+    /// How it is linked.
+    pub(crate) linkage: Linkage,
+    /// Its signature, as a file has it.
+    pub(crate) signature: String,
+    /// Who has signed it.
+    pub(crate) trusted: Trusted,
+}
+
+impl Program {
+    /// Read the program at `path`.
+    pub(crate) fn read(path: &Utf8Path) -> Result<Vec<u8>, ProgramError> {
+        let read = || {
+            let mut bytes = Vec::new();
+            File::open(path)?.take(MAX_PROGRAM + 1).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        let bytes =
+            read().map_err(|source| ProgramError::Read { path: path.to_owned(), source })?;
+        if bytes.len() as u64 > MAX_PROGRAM {
+            return Err(ProgramError::TooLarge(path.to_owned()));
+        }
+        Ok(bytes)
+    }
+
+    /// The program `bytes` of the file `path` with the signature in `armor`, if `policy` trusts it.
+    pub(crate) fn signed(
+        path: &Utf8Path,
+        bytes: Vec<u8>,
+        armor: (&Utf8Path, &[u8]),
+        policy: &Policy,
+    ) -> Result<Self, ProgramError> {
+        let (signature_path, armor) = armor;
+        let signature = Signature::from_armor(armor).map_err(|source| ProgramError::Signature {
+            path: signature_path.to_owned(),
+            source,
+        })?;
+        Self::trust(path, bytes, &signature, policy)
+    }
+
+    /// The program `bytes` of the file `path`, signed now.
+    pub(crate) fn sign(
+        path: &Utf8Path,
+        bytes: Vec<u8>,
+        signer: &dyn Signer,
+        policy: &Policy,
+    ) -> Result<Self, ProgramError> {
+        let signature = signer.sign(Role::Installer, &bytes)?;
+        Self::trust(path, bytes, &signature, policy)
+    }
+
+    fn trust(
+        path: &Utf8Path,
+        bytes: Vec<u8>,
+        signature: &Signature,
+        policy: &Policy,
+    ) -> Result<Self, ProgramError> {
+        let linkage = linkage(&bytes)
+            .map_err(|why| ProgramError::NotForNode { path: path.to_owned(), why })?;
+        let trusted = policy
+            .judge(Role::Installer, &bytes, std::slice::from_ref(signature))
+            .map_err(|source| ProgramError::Distrusted { path: path.to_owned(), source })?;
+        Ok(Self { bytes, linkage, signature: signature.to_armor(), trusted })
+    }
+
+    /// The key that has signed it.
+    pub(crate) fn fingerprint(&self) -> Option<Fingerprint> {
+        self.trusted.keys.first().map(vgpu_keys::PublicKey::fingerprint)
+    }
+}
+
+/// How the ELF program `bytes` is linked, or why it does not run on a node.
+fn linkage(bytes: &[u8]) -> Result<Linkage, &'static str> {
+    const EXECUTABLE: u16 = 2;
+    const SHARED: u16 = 3;
+    const X86_64: u16 = 62;
+    const PT_INTERP: u32 = 3;
+    let two = |at: usize| {
+        let bytes = bytes.get(at..at + 2).and_then(|it| it.try_into().ok());
+        bytes.map(u16::from_le_bytes).ok_or("it is cut short")
+    };
+    // Magic number, 64 bits, little-endian.
+    if !bytes.starts_with(b"\x7fELF\x02\x01") {
+        return Err("it is no 64-bit ELF file");
+    }
+    if two(18)? != X86_64 || ![EXECUTABLE, SHARED].contains(&two(16)?) {
+        return Err("it is no program for x86-64");
+    }
+    let table = bytes.get(32..40).and_then(|it| it.try_into().ok()).map(u64::from_le_bytes);
+    let table = table.and_then(|at| usize::try_from(at).ok()).ok_or("it is cut short")?;
+    let (entry, count) = (usize::from(two(54)?), usize::from(two(56)?));
+    for index in 0..count {
+        let at = index.checked_mul(entry).and_then(|offset| offset.checked_add(table));
+        let kind = at.and_then(|at| bytes.get(at..at.checked_add(4)?)?.try_into().ok());
+        let kind = kind.map(u32::from_le_bytes).ok_or("it is cut short")?;
+        if kind == PT_INTERP {
+            return Ok(Linkage::Dynamic);
+        }
+    }
+    Ok(Linkage::Static)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An ELF header with program headers of these types.
+    fn elf(machine: u16, segments: &[u32]) -> Vec<u8> {
+        let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
+        bytes.resize(64, 0);
+        bytes[16..18].copy_from_slice(&2_u16.to_le_bytes());
+        bytes[18..20].copy_from_slice(&machine.to_le_bytes());
+        bytes[32..40].copy_from_slice(&64_u64.to_le_bytes());
+        bytes[54..56].copy_from_slice(&56_u16.to_le_bytes());
+        bytes[56..58].copy_from_slice(&u16::try_from(segments.len()).unwrap().to_le_bytes());
+        for kind in segments {
+            bytes.extend(kind.to_le_bytes());
+            bytes.resize(bytes.len() + 52, 0);
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_program_says_how_it_is_linked() {
+        assert_eq!(linkage(&elf(62, &[1, 1])), Ok(Linkage::Static));
+        assert_eq!(linkage(&elf(62, &[6, 3, 1])), Ok(Linkage::Dynamic));
+        let own = std::fs::read("/proc/self/exe").unwrap();
+        assert!(linkage(&own).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_program_for_the_node_is_refused() {
+        assert!(linkage(b"#!/bin/sh\n").is_err());
+        assert!(linkage(&elf(183, &[1])).is_err(), "for ARM");
+        let whole = elf(62, &[1, 1]);
+        for len in 0..whole.len() - 52 {
+            assert!(linkage(&whole[..len]).is_err(), "{len}");
+        }
+        // A table that begins outside of every memory.
+        let mut far = elf(62, &[1]);
+        far[32..40].copy_from_slice(&u64::MAX.to_le_bytes());
+        assert!(linkage(&far).is_err());
+    }
+}

@@ -1,0 +1,215 @@
+//! Writing to a stick: each file under a temporary name first, synced, then renamed.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use vgpu_manifest::{Bundle, CopyError, PIECE, PartSize, Progress, Verified};
+
+use super::StickError;
+
+/// A file that has its name only when it is whole. One that is not finished is removed.
+struct Pending {
+    file: File,
+    temporary: Utf8PathBuf,
+    name: Utf8PathBuf,
+    finished: bool,
+}
+
+impl Pending {
+    fn create(name: &Utf8Path) -> io::Result<Self> {
+        let temporary = temporary(name);
+        // What a run that was cut off has left under this name is its own.
+        match fs::remove_file(&temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = File::options().write(true).create_new(true).open(&temporary)?;
+        Ok(Self { file, temporary, name: name.to_owned(), finished: false })
+    }
+
+    /// What was written is on the medium after this, though not under its name yet.
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        fs::rename(&self.temporary, &self.name)?;
+        self.finished = true;
+        Ok(())
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.finished {
+            // There is nobody left to tell; the name says what it is.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+fn temporary(name: &Utf8Path) -> Utf8PathBuf {
+    Utf8PathBuf::from(format!("{name}.partial"))
+}
+
+/// Make the file at `path` have these bytes.
+pub(crate) fn put(path: &Utf8Path, bytes: &[u8]) -> Result<(), StickError> {
+    let write = || {
+        let mut pending = Pending::create(path)?;
+        pending.file.write_all(bytes)?;
+        pending.sync()?;
+        pending.finish()
+    };
+    write().map_err(|source| StickError::Io { verb: "write", path: path.to_owned(), source })
+}
+
+/// Write the bundle to the files `paths`, which hold `part` bytes each but for the last.
+pub(crate) fn write_archive(
+    bundle: &Bundle<Verified>,
+    paths: &[Utf8PathBuf],
+    part: Option<PartSize>,
+    progress: &Progress<'_>,
+) -> Result<(), StickError> {
+    let mut open = Vec::new();
+    for path in paths {
+        let error = |source| StickError::Io { verb: "write", path: path.clone(), source };
+        open.push(Pending::create(path).map_err(error)?);
+    }
+    let mut files: Vec<&File> = open.iter().map(|pending| &pending.file).collect();
+    let mut writer = Parts::new(&mut files, part);
+    let copied = bundle.copy_archive(&mut writer, progress);
+    copied.map_err(|source| copy_error(paths, source))?;
+    for pending in &open {
+        let error = |source| StickError::Io { verb: "write", path: pending.name.clone(), source };
+        pending.sync().map_err(error)?;
+    }
+    // Names come last: half a bundle has none.
+    for pending in open {
+        let name = pending.name.clone();
+        let error = |source| StickError::Io { verb: "write", path: name, source };
+        pending.finish().map_err(error)?;
+    }
+    Ok(())
+}
+
+fn copy_error(paths: &[Utf8PathBuf], source: CopyError) -> StickError {
+    let folder = paths.first().and_then(|path| path.parent()).unwrap_or(Utf8Path::new("."));
+    StickError::Copy { folder: folder.to_owned(), source }
+}
+
+/// Whether the files `paths`, which have the right lengths, hold the bundle already.
+pub(crate) fn same_archive(
+    bundle: &Bundle<Verified>,
+    paths: &[Utf8PathBuf],
+    part: Option<PartSize>,
+    progress: &Progress<'_>,
+) -> Result<bool, StickError> {
+    let mut files = Vec::new();
+    for path in paths {
+        let error = |source| StickError::Io { verb: "read", path: path.clone(), source };
+        files.push(Compare(File::open(path).map_err(error)?));
+    }
+    let mut writer = Parts::new(&mut files, part);
+    match bundle.copy_archive(&mut writer, progress) {
+        Ok(()) => Ok(true),
+        // Of the comparison, not of the bundle: what is there is of no use.
+        Err(CopyError::Write(_)) => Ok(false),
+        Err(source) => Err(copy_error(paths, source)),
+    }
+}
+
+/// Whether the file at `path` has exactly these bytes; `None` if there is none.
+pub(crate) fn same_bytes(path: &Utf8Path, bytes: &[u8]) -> Result<Option<bool>, StickError> {
+    let error = |source| StickError::Io { verb: "read", path: path.to_owned(), source };
+    let mut there = Vec::with_capacity(bytes.len() + 1);
+    match File::open(path) {
+        Ok(file) => file.take(bytes.len() as u64 + 1).read_to_end(&mut there).map_err(error)?,
+        Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(error(source)),
+    };
+    Ok(Some(there == bytes))
+}
+
+/// Takes what is written as a promise, and sees whether a file keeps it.
+struct Compare(File);
+
+impl Write for Compare {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut there = vec![0; bytes.len().min(PIECE)];
+        self.0.read_exact(&mut there)?;
+        if bytes.starts_with(&there) {
+            Ok(there.len())
+        } else {
+            Err(io::Error::other("it has other bytes"))
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// One stream into several files, each of which is filled before the next.
+struct Parts<'w, W> {
+    files: &'w mut [W],
+    part: u64,
+    at: u64,
+}
+
+impl<'w, W> Parts<'w, W> {
+    fn new(files: &'w mut [W], part: Option<PartSize>) -> Self {
+        Self { files, part: part.map_or(u64::MAX, PartSize::bytes), at: 0 }
+    }
+}
+
+impl<W: Write> Write for Parts<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = self.part - self.at % self.part;
+        let len = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
+        let index = usize::try_from(self.at / self.part).unwrap_or(usize::MAX);
+        let file = self.files.get_mut(index).ok_or(io::ErrorKind::WriteZero)?;
+        let written = file.write(&bytes[..len])?;
+        self.at += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_stream_fills_one_file_after_the_other() {
+        let mut files = [Vec::new(), Vec::new(), Vec::new()];
+        let mut parts = Parts { files: &mut files, part: 4, at: 0 };
+        for piece in ["a", "bcdef", "", "ghi"] {
+            parts.write_all(piece.as_bytes()).unwrap();
+        }
+        assert_eq!(files, [b"abcd".to_vec(), b"efgh".to_vec(), b"i".to_vec()]);
+        let mut parts = Parts { files: &mut files[..1], part: 4, at: 4 };
+        assert!(parts.write_all(b"x").is_err());
+    }
+
+    #[test]
+    fn a_file_has_its_name_only_when_it_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(dir.path()).unwrap().join("a");
+        fs::write(&path, "before").unwrap();
+        fs::write(temporary(&path), "of a run that was cut off").unwrap();
+        let mut pending = Pending::create(&path).unwrap();
+        pending.file.write_all(b"half").unwrap();
+        drop(pending);
+        assert_eq!(fs::read(&path).unwrap(), b"before");
+        assert!(!temporary(&path).exists());
+        put(&path, b"after").unwrap();
+        assert_eq!(same_bytes(&path, b"after").unwrap(), Some(true));
+        assert_eq!(same_bytes(&path, b"afte").unwrap(), Some(false));
+        assert_eq!(same_bytes(&path, b"after!").unwrap(), Some(false));
+        assert_eq!(same_bytes(&path.with_extension("x"), b"").unwrap(), None);
+    }
+}

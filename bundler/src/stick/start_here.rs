@@ -1,0 +1,241 @@
+//! The page that lies on a stick. Everything on the stick may be false, this page too, so it names
+//! no fingerprint: that has to come from paper.
+
+use std::fmt::{self, Write as _};
+
+use vgpu_manifest::{Digest, ProgramVersion};
+
+use crate::size::ByteSize;
+
+/// What the page is about.
+#[derive(Debug)]
+pub(crate) struct StartHere<'s> {
+    /// The bundle, in a few words: `gpu 1 of channel stable`.
+    pub(crate) title: String,
+    /// The channel that it belongs to.
+    pub(crate) channel: &'s str,
+    /// The name of the whole bundle.
+    pub(crate) bundle: &'s str,
+    /// Its parts, if it has several.
+    pub(crate) parts: &'s [String],
+    /// Its length.
+    pub(crate) size: ByteSize,
+    /// The digest of its signed root.
+    pub(crate) digest: Digest,
+    /// Whether the program is there too.
+    pub(crate) program: Option<ProgramVersion>,
+    /// Who has signed the bundle.
+    pub(crate) signers: Vec<Signer<'s>>,
+    /// What the program is asked to do, in this order.
+    pub(crate) verbs: &'s [&'s str],
+}
+
+/// Somebody who has signed the bundle.
+#[derive(Debug)]
+pub(crate) struct Signer<'s> {
+    /// Their name.
+    pub(crate) principal: &'s str,
+    /// The file of their key.
+    pub(crate) file: String,
+    /// The slot of their signature, which counts from one.
+    pub(crate) slot: usize,
+}
+
+/// The one recipe there is, from the guide that has it.
+const GUIDE: &str = include_str!("../../../docs/STOCK-RECIPE.md");
+
+/// The commands of the stock recipe, without the words between them: those stand in the guide.
+fn recipe() -> impl Iterator<Item = &'static str> {
+    let block = GUIDE.split_once("```sh recipe\n").map_or("", |(_, rest)| rest);
+    let lines = block.split("```").next().unwrap_or_default().lines();
+    lines.filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+impl fmt::Display for StartHere<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.contents(f)?;
+        self.first_contact(f)?;
+        self.use_it(f)?;
+        self.stock(f)
+    }
+}
+
+impl StartHere<'_> {
+    /// The variable that holds the fingerprint of the signer `index`.
+    fn paper(&self, index: usize) -> String {
+        if self.signers.len() == 1 { "PAPER".to_owned() } else { format!("PAPER{}", index + 1) }
+    }
+
+    fn contents(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "START HERE: {}\n", self.title)?;
+        match self.parts {
+            [_, .., last] => writeln!(
+                f,
+                "  {}.001 up to {last}: the bundle in {} parts, {}",
+                self.bundle,
+                self.parts.len(),
+                self.size
+            )?,
+            _ => writeln!(f, "  {}: the bundle, {}", self.bundle, self.size)?,
+        }
+        if let Some(version) = self.program {
+            writeln!(f, "  vgpu-installer, vgpu-installer.sig: the program, version {version}")?;
+        }
+        for signer in &self.signers {
+            writeln!(f, "  {}: the key of {}", signer.file, signer.principal)?;
+        }
+        writeln!(f, "SHA256SUMS in the bundle has digest\n  {}\n", self.digest)?;
+        f.write_str(
+            "All of this may have been replaced on the way, this page too. So you need a fingerprint\n\
+             that came another way: on paper, or by telephone. It does not stand here on purpose.\n\n\
+             1. As root on the node. Say where the stick is, and what is on the paper.\n\n",
+        )?;
+        writeln!(f, "    cd /root\n    STICK=/media/stick")?;
+        for (index, signer) in self.signers.iter().enumerate() {
+            let paper = self.paper(index);
+            writeln!(f, "    {paper}=SHA256:...        # the key of {}", signer.principal)?;
+        }
+        Ok(())
+    }
+
+    fn first_contact(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.program.is_some() {
+            f.write_str(
+                "\n2. Copy the program. The last line prints who signed it: if that is not the fingerprint\n\
+                 on the paper, to the last letter, stop here.\n\n\
+                 \x20   install -m 0755 \"$STICK/vgpu-installer\" .\n\
+                 \x20   install -m 0644 \"$STICK/vgpu-installer.sig\" .\n\
+                 \x20   ssh-keygen -Y check-novalidate -n vgpu-installer -s vgpu-installer.sig < vgpu-installer\n",
+            )?;
+        } else {
+            f.write_str("\n2. The program is on the node already, from last time.\n")?;
+        }
+        f.write_str(
+            "\n3. Let it trust the key, once. It refuses one that is not on the paper.\n\n",
+        )?;
+        let program = self.program();
+        for (index, signer) in self.signers.iter().enumerate() {
+            writeln!(
+                f,
+                "    {program} trust add \"$STICK/{}\" --principal '{}' --channel {} --fingerprint \"${}\"",
+                signer.file,
+                signer.principal,
+                self.channel,
+                self.paper(index)
+            )?;
+        }
+        Ok(())
+    }
+
+    fn program(&self) -> &'static str {
+        if self.program.is_some() { "./vgpu-installer" } else { "vgpu-installer" }
+    }
+
+    fn first_file(&self) -> &str {
+        self.parts.first().map_or(self.bundle, String::as_str)
+    }
+
+    fn use_it(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "\n4. Prove the bundle, see whether it fits, read the plan, carry it out. `status` and `revert`\n\
+             come later, when the stick is gone.\n\n",
+        )?;
+        for verb in self.verbs {
+            writeln!(f, "    {} {verb} \"$STICK/{}\"", self.program(), self.first_file())?;
+        }
+        Ok(())
+    }
+
+    fn stock(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "\nWithout any program of ours, with tar, ssh-keygen and sha256sum: it must end with `proven:`.\n\n",
+        )?;
+        if let [_, _, ..] = self.parts {
+            writeln!(f, "    cat \"$STICK/{0}\".[0-9][0-9][0-9] > {0}", self.bundle)?;
+            writeln!(f, "    export BUNDLE=\"$PWD/{}\"", self.bundle)?;
+        } else {
+            writeln!(f, "    export BUNDLE=\"$STICK/{}\"", self.bundle)?;
+        }
+        f.write_str("    export SIGNERS=\"$PWD/allowed_signers\"\n")?;
+        for (index, signer) in self.signers.iter().enumerate() {
+            let (file, who, paper) = (&signer.file, signer.principal, self.paper(index));
+            let append = if index == 0 { ">" } else { ">>" };
+            writeln!(f, "    ssh-keygen -lf \"$STICK/{file}\" | grep -F \" ${paper} \" &&")?;
+            writeln!(
+                f,
+                "    echo '{who} namespaces=\"vgpu-bundle\"' \"$(cut -d' ' -f1,2 \"$STICK/{file}\")\" {append} \"$SIGNERS\""
+            )?;
+        }
+        if let Some(signer) = self.signers.first() {
+            writeln!(f, "    export WHO='{}' SLOT={}", signer.principal, signer.slot)?;
+        }
+        let mut text = String::new();
+        for line in recipe() {
+            // Writing to a `String` cannot fail.
+            let _ = writeln!(text, "    {line}");
+        }
+        f.write_str(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page<'s>(parts: &'s [String], signers: Vec<Signer<'s>>) -> StartHere<'s> {
+        StartHere {
+            title: "gpu 1 of channel stable".to_owned(),
+            channel: "stable",
+            bundle: "gpu-1.vgpu.tar",
+            parts,
+            size: ByteSize::new(5 << 30),
+            digest: Digest::of(b""),
+            program: Some(ProgramVersion::current()),
+            signers,
+            verbs: &["verify", "check", "plan", "apply"],
+        }
+    }
+
+    fn signer(principal: &'static str, slot: usize) -> Signer<'static> {
+        Signer { principal, file: format!("{principal}.pub"), slot }
+    }
+
+    #[test]
+    fn it_is_one_page_and_names_no_fingerprint() {
+        let text = page(&[], vec![signer("alice", 1)]).to_string();
+        assert!(text.lines().count() <= 72, "{} lines:\n{text}", text.lines().count());
+        let longest = text.lines().map(|line| line.chars().count()).max().unwrap();
+        assert!(longest <= 110, "{longest} columns");
+        assert!(
+            text.is_ascii() && !text.contains("SHA256:") | text.contains("SHA256:..."),
+            "{text}"
+        );
+        assert_eq!(text.matches("SHA256:").count(), 1);
+    }
+
+    #[test]
+    fn it_has_the_whole_stock_recipe() {
+        let text = page(&[], vec![signer("alice", 1)]).to_string();
+        for line in
+            ["tar --occurrence=1 -xOf \"$BUNDLE\" SHA256SUMS", "sha256sum -c --strict SHA256SUMS"]
+        {
+            assert!(text.contains(line), "{line}");
+        }
+        assert_eq!(recipe().next(), Some("("));
+        assert_eq!(recipe().last(), Some(")"));
+    }
+
+    #[test]
+    fn parts_are_joined_and_every_signer_is_named() {
+        let parts: Vec<_> = (1..=2).map(|n| format!("gpu-1.vgpu.tar.00{n}")).collect();
+        let text = page(&parts, vec![signer("alice", 1), signer("bob", 3)]).to_string();
+        for says in [
+            "verify \"$STICK/gpu-1.vgpu.tar.001\"",
+            "cat \"$STICK/gpu-1.vgpu.tar\".[0-9][0-9][0-9] > gpu-1.vgpu.tar",
+            "--principal 'bob' --channel stable --fingerprint \"$PAPER2\"",
+            "WHO='alice' SLOT=1",
+        ] {
+            assert!(text.contains(says), "{says}: {text}");
+        }
+    }
+}
