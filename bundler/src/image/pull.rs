@@ -134,6 +134,7 @@ impl Pull<'_> {
         sha256: Option<Digest>,
         size: Option<u64>,
     ) -> Result<(Digest, Vec<u8>), ImageError> {
+        self.announce(sha256);
         let fetcher = self.fetcher(|clients| &clients.manifests);
         let measured = self.fetch(&fetcher, "manifest", asked, sha256, size, MAX_DOCUMENT)?;
         Ok((measured.sha256, self.read(measured.sha256)?))
@@ -141,6 +142,7 @@ impl Pull<'_> {
 
     fn fetch_config(&self, manifest: &Manifest) -> Result<(), ImageError> {
         let Blob { digest, size } = manifest.config;
+        self.announce(Some(digest));
         let fetcher = self.fetcher(|clients| &clients.blobs);
         let asked = Asked::Blob(digest);
         self.fetch(&fetcher, "configuration", asked, Some(digest), Some(size), MAX_DOCUMENT)?;
@@ -157,12 +159,29 @@ impl Pull<'_> {
                 layers.push((at, *blob));
             }
         }
+        let Fetcher { cache, ui, .. } = self.sources.fetcher;
+        let missing = layers.iter().map(|(_, blob)| blob);
+        let missing: Vec<&Blob> = missing.filter(|blob| !cache.cache().has(blob.digest)).collect();
+        let size = missing.iter().map(|blob| blob.size).sum();
+        let batch = ui.inner_batch(missing.len(), size);
+        if batch.is_none() {
+            ui.more_transfers(missing.len());
+        }
         let fetcher = self.fetcher(|clients| &clients.blobs);
         let results = parallel(self.sources.width, &layers, |&(at, Blob { digest, size })| {
             let what = format!("layer {at} of {count}");
             self.fetch(&fetcher, &what, Asked::Blob(digest), Some(digest), Some(size), size)
         });
+        drop(batch);
         results.into_iter().try_for_each(|result| result.map(drop))
+    }
+
+    /// Tell whoever shows how far we are that this will come, unless it is here.
+    fn announce(&self, part: Option<Digest>) {
+        let Fetcher { cache, ui, .. } = self.sources.fetcher;
+        if !part.is_some_and(|digest| cache.cache().has(digest)) {
+            ui.more_transfers(1);
+        }
     }
 
     fn fetcher<'f>(&'f self, which: impl Fn(&'f Clients) -> &'f Client) -> Fetcher<'f> {
@@ -195,7 +214,7 @@ impl Pull<'_> {
 
     fn pack(&self, archive: &Archive) -> Result<Measured, ImageError> {
         let Fetcher { cache, ui, .. } = self.sources.fetcher;
-        let transfer = ui.transfer("pack", self.want.name.as_str());
+        let transfer = ui.transfer("pack", self.want.name.as_str()).of_counted_bytes();
         transfer.expect(Some(archive.len()), 0);
         let mut incoming = cache.incoming()?;
         archive.write(cache.cache(), &mut incoming, &|n| transfer.advance(n))?;

@@ -22,8 +22,8 @@ pub(crate) struct Batch<'u> {
 #[derive(Debug)]
 pub(super) struct Total {
     pub(super) bar: ProgressBar,
-    /// How many there are.
-    count: usize,
+    /// How many there are, as far as is known.
+    count: AtomicUsize,
     done: AtomicUsize,
     /// How many bytes there are in all, if anybody knows.
     size: Option<u64>,
@@ -53,7 +53,7 @@ impl Ui {
         let begun = Instant::now();
         let total = Arc::new(Total {
             bar,
-            count,
+            count: AtomicUsize::new(count),
             done: AtomicUsize::new(0),
             size,
             earlier: AtomicU64::new(0),
@@ -63,6 +63,23 @@ impl Ui {
         total.show_count();
         *self.batch.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&total));
         Some(Batch { ui: self, total })
+    }
+
+    /// The same for a transfer that consists of several, unless it is part of a batch itself.
+    #[must_use]
+    pub(crate) fn inner_batch(&self, count: usize, size: u64) -> Option<Batch<'_>> {
+        match self.total() {
+            Some(_) => None,
+            None => self.batch(count, Some(size)),
+        }
+    }
+
+    /// One of the transfers of the batch, if there is one, turns out to consist of `count` more.
+    pub(crate) fn more_transfers(&self, count: usize) {
+        if let Some(total) = self.total() {
+            total.count.fetch_add(count, Ordering::Relaxed);
+            total.show_count();
+        }
     }
 
     pub(super) fn total(&self) -> Option<Arc<Total>> {
@@ -79,8 +96,12 @@ impl Drop for Batch<'_> {
 
 impl Total {
     fn show_count(&self) {
-        let done = self.done.load(Ordering::Relaxed);
-        self.bar.set_prefix(format!("{done} of {} done", self.count));
+        self.bar.set_prefix(self.counted());
+    }
+
+    fn counted(&self) -> String {
+        let [done, count] = [&self.done, &self.count].map(|number| number.load(Ordering::Relaxed));
+        format!("{done} of {count} done")
     }
 
     /// One of them is complete.
@@ -109,7 +130,6 @@ impl Total {
 
     /// How far all of them are after this time.
     fn line(&self, elapsed: Duration) -> String {
-        let done = self.done.load(Ordering::Relaxed);
         let here = self.bar.position();
         let came = here.saturating_sub(self.earlier.load(Ordering::Relaxed));
         let rate = came.checked_div(elapsed.as_secs()).filter(|rate| *rate > 0);
@@ -117,7 +137,7 @@ impl Total {
             Some(size) => format!("{} of {}", ByteSize::new(here), ByteSize::new(size)),
             None => ByteSize::new(here).to_string(),
         };
-        let mut said = vec![format!("{done} of {} done", self.count), here_of];
+        let mut said = vec![self.counted(), here_of];
         if let Some(rate) = rate {
             said.push(format!("{}/s", ByteSize::new(rate)));
             let left = self.size.map(|size| size.saturating_sub(here).div_ceil(rate));
@@ -157,6 +177,27 @@ mod tests {
         assert!(total.line(Duration::ZERO).starts_with("1 of 2 done, 1000 B"));
         drop(batch);
         assert!(ui.total().is_none());
+    }
+
+    #[test]
+    fn what_consists_of_several_counts_as_several_and_once_in_bytes() {
+        let ui = Ui::remembering();
+        let batch = ui.batch(2, Some(3000)).unwrap();
+        assert!(ui.inner_batch(2, 2000).is_none());
+        ui.more_transfers(2);
+        for name in ["layer 1", "layer 2"] {
+            let layer = ui.transfer("fetch", name);
+            layer.advance(1000);
+            layer.done(1000);
+        }
+        let pack = ui.transfer("pack", "all").of_counted_bytes();
+        pack.expect(Some(2000), 0);
+        pack.advance(2000);
+        assert!(batch.total.line(Duration::ZERO).starts_with("2 of 4 done, 1.9 KiB of 2.9 KiB"));
+        pack.done(2000);
+        assert!(batch.total.line(Duration::ZERO).starts_with("3 of 4 done, 1.9 KiB of 2.9 KiB"));
+        drop(batch);
+        assert!(ui.inner_batch(2, 2000).is_some());
     }
 
     #[test]

@@ -18,8 +18,18 @@ pub(crate) struct Transfer<'u> {
     bar: ProgressBar,
     /// All that run at this time, if this is one of several.
     total: Option<Arc<Total>>,
+    bytes: Bytes,
     begun: Instant,
     pulse: Pulse,
+}
+
+/// What the bytes of a transfer are to the sum of all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bytes {
+    /// They have not been seen before.
+    New,
+    /// They were counted when they came.
+    Counted,
 }
 
 /// The length is known. At 80 columns there are 9 for the bar.
@@ -42,7 +52,28 @@ impl<'u> Transfer<'u> {
         bar.set_style(style(SPINNER));
         bar.set_prefix(end_of(name).to_owned());
         let begun = Instant::now();
-        Self { ui, verb, name: name.to_owned(), bar, total, begun, pulse: Pulse::new(begun) }
+        Self {
+            ui,
+            verb,
+            name: name.to_owned(),
+            bar,
+            total,
+            bytes: Bytes::New,
+            begun,
+            pulse: Pulse::new(begun),
+        }
+    }
+
+    /// The same of bytes that other transfers have brought.
+    #[must_use]
+    pub(crate) fn of_counted_bytes(mut self) -> Self {
+        self.bytes = Bytes::Counted;
+        self
+    }
+
+    /// The sum of all, if these bytes count there.
+    fn sum(&self) -> Option<&Total> {
+        self.total.as_deref().filter(|_| self.bytes == Bytes::New)
     }
 
     /// It will have `total` bytes, of which `done` are here already.
@@ -51,7 +82,7 @@ impl<'u> Transfer<'u> {
             self.bar.set_style(style(BAR));
             self.bar.set_length(total);
         }
-        if let Some(total) = &self.total {
+        if let Some(total) = self.sum() {
             total.correct(self.bar.position(), done);
         }
         self.bar.set_position(done);
@@ -62,7 +93,7 @@ impl<'u> Transfer<'u> {
     /// Some more bytes are here.
     pub(crate) fn advance(&self, bytes: u64) {
         self.bar.inc(bytes);
-        if let Some(total) = &self.total {
+        if let Some(total) = self.sum() {
             total.advance(self.ui, bytes);
         } else if self.ui.looks != Looks::Terminal && self.pulse.beats() {
             let done = ByteSize::new(self.bar.position());
@@ -78,8 +109,10 @@ impl<'u> Transfer<'u> {
 
     /// It is complete.
     pub(crate) fn done(mut self, size: u64) {
+        if let Some(sum) = self.sum() {
+            sum.correct(self.bar.position(), size);
+        }
         if let Some(total) = self.total.take() {
-            total.correct(self.bar.position(), size);
             total.finish_one();
         }
         self.bar.finish_and_clear();
@@ -93,7 +126,7 @@ impl<'u> Transfer<'u> {
 /// A transfer that failed leaves no bar behind, and nothing in the sum.
 impl Drop for Transfer<'_> {
     fn drop(&mut self) {
-        if let Some(total) = &self.total {
+        if let Some(total) = self.sum() {
             total.correct(self.bar.position(), 0);
         }
         self.bar.finish_and_clear();
