@@ -6,6 +6,7 @@ use vgpu_manifest::{
     CopyError, CosignError, ManifestError, PartsError, ReadError, VerifyError, WriteError,
 };
 
+use crate::apt::{AptError, UpstreamError};
 use crate::cache::CacheError;
 use crate::commands::fleet::{NotSigned, NotTheSame};
 use crate::fleet::ReportError;
@@ -85,13 +86,20 @@ pub(crate) fn tell(ui: &Ui, error: &anyhow::Error) -> Exit {
     }
     if error.chain().any(is_distrust) {
         Exit::Untrusted
-    } else if error.chain().any(|cause| cause.is::<NotSuitable>() || cause.is::<NoProposal>()) {
+    } else if error.chain().any(is_unsuitable) {
         Exit::Unsuitable
     } else if error.chain().any(<dyn Error>::is::<NotTheSame>) {
         Exit::Differs
     } else {
         Exit::Failed
     }
+}
+
+/// Is what was asked for not to be had, whatever one does here?
+fn is_unsuitable(cause: &(dyn Error + 'static)) -> bool {
+    cause.is::<NotSuitable>()
+        || cause.is::<NoProposal>()
+        || cause.downcast_ref().is_some_and(AptError::is_unsatisfiable)
 }
 
 /// Did somebody look at bytes, or at who signed them, and not believe them?
@@ -123,6 +131,8 @@ fn is_distrust(cause: &(dyn Error + 'static)) -> bool {
         || cause.downcast_ref().is_some_and(copy)
         || matches!(cause.downcast_ref(), Some(CratesError::Read(error)) if read(error))
         || cause.downcast_ref().is_some_and(read)
+        || cause.downcast_ref().is_some_and(AptError::is_distrust)
+        || cause.downcast_ref().is_some_and(UpstreamError::is_distrust)
         || matches!(cause.downcast_ref(), Some(CacheError::Damaged(_)))
         || matches!(cause.downcast_ref(), Some(WriteError::Changed { .. }))
         || matches!(cause.downcast_ref(), Some(CosignError::Replaced(_)))

@@ -3,11 +3,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use vgpu_manifest::ItemName;
+use vgpu_manifest::package::ArchiveName;
 
 use super::Context;
+use crate::apt::{AptError, Expansion, Renewal, expand};
 use crate::cache::CacheLock;
 use crate::changes::{self, Outline};
 use crate::driver;
+use crate::exit::Advise as _;
 use crate::fetch::Fetcher;
 use crate::headers;
 use crate::image;
@@ -21,7 +24,8 @@ use crate::source::{Expected, Origin, SourceError, Sources};
 /// Pin again what downloads turn out to be now.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The items to look at; all of them if none is named
+    /// The items to look at; all of them if none is named. `apt` stands for all packages, and
+    /// `apt/RELEASE` for those of a release
     #[arg(value_name = "ITEM")]
     items: Vec<ItemName>,
     #[command(flatten)]
@@ -50,11 +54,31 @@ impl Pins<'_> {
     }
 }
 
+impl Renewal for Pins<'_> {
+    fn renews(&self, release: &ArchiveName) -> bool {
+        match self {
+            Self::Keep => false,
+            Self::Renew(items) => {
+                items.is_empty() || items.iter().any(|item| is_packages(item, release))
+            }
+        }
+    }
+}
+
+/// Whether packages for a release are meant: `apt`, or `apt/bookworm`.
+fn is_packages(item: &ItemName, release: &ArchiveName) -> bool {
+    let rest = item.as_str().strip_prefix("apt");
+    rest.is_some_and(|rest| rest.is_empty() || rest.strip_prefix('/') == Some(release.as_str()))
+}
+
 impl Args {
     pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
         let project = self.project.resolve()?;
-        let is_known =
-            |item: &&ItemName| project.recipe.entries.iter().any(|entry| entry.name == **item);
+        let Recipe { entries, apt, .. } = &project.recipe;
+        let is_known = |item: &&ItemName| {
+            entries.iter().any(|entry| entry.name == **item)
+                || apt.iter().any(|apt| is_packages(item, &apt.release))
+        };
         if let Some(unknown) = self.items.iter().find(|item| !is_known(item)) {
             bail!("the recipe has no item `{unknown}`");
         }
@@ -79,20 +103,25 @@ pub(super) fn relock(
     let now = now()?;
     let sources = sources(context, project, network, cache);
     let recipe = settle(&sources, &project.recipe, previous.as_ref(), pins)?;
-    let entries = &recipe.entries;
+    let expansion = expand(&sources, &recipe, previous.as_ref(), &pins);
+    let Expansion { entries, pins: known, apt, archives, packages } = advised(expansion)?;
     let kept = |entry: &Entry| {
         let lock = previous.as_ref().filter(|_| pins.keep(&entry.name));
         lock.and_then(|lock| lock.pin(entry))
     };
-    let mut pinned = pin_all(context, &sources, network, entries, &kept)?;
+    let known = entries.iter().zip(known).map(|(entry, pin)| pin.or_else(|| kept(entry))).collect();
+    let mut pinned = pin_all(context, &sources, network, &entries, known)?;
     let found = Found {
-        drivers: driver::records(&sources, entries, &mut pinned, previous.as_ref())?,
-        headers: headers::records(entries, &pinned, previous.as_ref(), cache)?,
-        images: image::records(&sources, entries, &pinned, previous.as_ref())?,
+        drivers: driver::records(&sources, &entries, &mut pinned, previous.as_ref())?,
+        headers: headers::records(&sources, &entries, &pinned, previous.as_ref())?,
+        images: image::records(&sources, &entries, &pinned, previous.as_ref())?,
+        apt,
+        archives,
+        packages,
         ..Found::default()
     };
     describe_drivers(context, cache, &found)?;
-    let lock = Lock::new(&recipe, &pinned, found, previous.as_ref(), now);
+    let lock = Lock::new(&recipe, &entries, &pinned, found, previous.as_ref(), now);
     pack::check(&lock)?;
     unsuitable.check(context, &lock)?;
 
@@ -134,6 +163,18 @@ fn settle(
     })
 }
 
+/// With the ways out of what cannot be had, if there are any.
+fn advised(expansion: Result<Expansion, AptError>) -> anyhow::Result<Expansion> {
+    let error = match expansion {
+        Ok(expansion) => return Ok(expansion),
+        Err(error) => error,
+    };
+    let ways_out = error.ways_out();
+    let hinted = |result: anyhow::Result<_>, way: String| result.hint(way);
+    // The last hint that is added is told first.
+    ways_out.into_iter().rev().fold(Err(error.into()), hinted)
+}
+
 /// Say what the drivers are.
 fn describe_drivers(context: &Context, cache: &CacheLock<'_>, found: &Found) -> anyhow::Result<()> {
     for line in driver::lines(&found.drivers) {
@@ -164,16 +205,15 @@ pub(super) fn sources<'s>(
     Sources { fetcher, base: &project.base, width: network.width }
 }
 
-/// What all entries are: what is `kept`, and otherwise what is found out, once for each source:
+/// What all entries are: what is known, and otherwise what is found out, once for each source:
 /// several drivers come in one archive.
 fn pin_all(
     context: &Context,
     sources: &Sources<'_>,
     network: &Network,
     entries: &[Entry],
-    kept: &dyn Fn(&Entry) -> Option<Pin>,
+    mut pins: Vec<Option<Pin>>,
 ) -> anyhow::Result<Vec<Pin>> {
-    let mut pins: Vec<Option<Pin>> = entries.iter().map(kept).collect();
     let mut open: Vec<&Entry> = Vec::new();
     for (entry, pin) in entries.iter().zip(&pins) {
         if pin.is_none() && !open.iter().any(|other| is_same_source(other, entry)) {

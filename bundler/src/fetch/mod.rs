@@ -77,6 +77,17 @@ pub(crate) enum FetchError {
     },
 }
 
+impl FetchError {
+    /// Whether every mirror has answered that there is no such thing.
+    #[must_use]
+    pub(crate) fn is_missing(&self) -> bool {
+        let is_missing = |failure: &MirrorError| {
+            matches!(failure, MirrorError::Net(NetError::Status { code: 403 | 404 | 410, .. }))
+        };
+        matches!(self, Self::Failed { failures, .. } if failures.iter().all(is_missing))
+    }
+}
+
 fn tell(failures: &[MirrorError]) -> String {
     let told: Vec<String> = failures.iter().map(ToString::to_string).collect();
     told.join("; ")

@@ -13,11 +13,16 @@ use self::examine::examine;
 use crate::cache::{CacheError, CacheLock};
 use crate::lock::{Lock, Pin};
 use crate::recipe::Entry;
+use crate::size::ByteSize;
+use crate::source::{Expected, SourceError, Sources};
 
 /// A package of headers cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum HeadersError {
+    /// It cannot be had.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// The cache does not give it.
     #[error("cannot read item `{item}`")]
     Cache {
@@ -38,20 +43,26 @@ pub(crate) enum HeadersError {
 
 /// What the packages of kernel headers among `entries` say, which turned out to be `pins`.
 ///
-/// A package that the `previous` lock has looked into is not read again.
+/// A package that the `previous` lock has looked into is not read again. Packages of an archive are
+/// pinned without being here; these are fetched.
 pub(crate) fn records(
+    sources: &Sources<'_>,
     entries: &[Entry],
     pins: &[Pin],
     previous: Option<&Lock>,
-    cache: &CacheLock<'_>,
 ) -> Result<Vec<HeadersRecord>, HeadersError> {
     let mut records = Vec::new();
     for (entry, pin) in entries.iter().zip(pins).filter(|(entry, _)| is_headers(&entry.name)) {
         let known = previous.and_then(|lock| lock.headers_of(&entry.name, pin.sha256)).cloned();
-        records.extend(match known {
-            Some(record) => Some(record),
-            None => record(&entry.name, pin.sha256, cache)?,
-        });
+        if known.is_some() {
+            records.extend(known);
+            continue;
+        }
+        let Pin { size, sha256, .. } = *pin;
+        let (name, cap) = (&entry.name, ByteSize::new(size));
+        let want = Expected { name, sha256: Some(sha256), size: Some(size), cap };
+        sources.obtain(&entry.origin, want)?;
+        records.extend(record(name, sha256, sources.fetcher.cache)?);
     }
     Ok(records)
 }

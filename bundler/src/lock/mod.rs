@@ -18,6 +18,7 @@ use vgpu_manifest::unlock::UnlockRecord;
 use vgpu_manifest::verdict::{Contents, Purpose, Targets};
 use vgpu_manifest::{BundleName, Content, Digest, ItemMode, ItemName, ProgramVersion, Wants};
 
+use crate::apt::LockedApt;
 use crate::recipe::{Entry, Recipe};
 use crate::source::{Obtained, Origin};
 
@@ -51,6 +52,9 @@ pub(crate) struct Lock {
     /// What is known of the kernel headers among the items.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) headers: Vec<HeadersRecord>,
+    /// The tables of packages, which are pinned as a whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) apt: Vec<LockedApt>,
     /// The archives that packages among the items come from.
     #[serde(default, rename = "archive", skip_serializing_if = "Vec::is_empty")]
     pub(crate) archives: Vec<ArchiveRecord>,
@@ -112,6 +116,8 @@ pub(crate) struct Found {
     pub(crate) drivers: Vec<DriverRecord>,
     /// Of the kernel headers.
     pub(crate) headers: Vec<HeadersRecord>,
+    /// Of the tables of packages.
+    pub(crate) apt: Vec<LockedApt>,
     /// Of the archives that packages come from.
     pub(crate) archives: Vec<ArchiveRecord>,
     /// Of the Debian packages.
@@ -160,19 +166,21 @@ pub(crate) enum Stale {
 }
 
 impl Lock {
-    /// What `recipe` turned out to be: one pin for each of its entries.
+    /// What `recipe` turned out to be: its `entries`, with all packages among them, and one pin for
+    /// each.
     ///
     /// If that is the same bundle as that of the `previous` lock, it keeps its number and date;
     /// otherwise it gets the next number, and `now`, in seconds since 1970.
     #[must_use]
     pub(crate) fn new(
         recipe: &Recipe,
+        entries: &[Entry],
         pins: &[Pin],
         found: Found,
         previous: Option<&Self>,
         now: u64,
     ) -> Self {
-        let items = recipe.entries.iter().zip(pins).map(|(entry, pin)| LockedItem {
+        let items = entries.iter().zip(pins).map(|(entry, pin)| LockedItem {
             name: entry.name.clone(),
             size: pin.size,
             sha256: pin.sha256,
@@ -192,6 +200,7 @@ impl Lock {
             purpose: recipe.targets.clone().map(|targets| found.purpose(targets)),
             drivers: found.drivers,
             headers: found.headers,
+            apt: found.apt,
             archives: found.archives,
             packages: found.packages,
             unlock: found.unlock,
@@ -224,6 +233,8 @@ impl Lock {
         Found {
             drivers: self.drivers.clone(),
             headers: self.headers.clone(),
+            // What was asked for is not in a bundle.
+            apt: Vec::new(),
             archives: self.archives.clone(),
             packages: self.packages.clone(),
             unlock: self.unlock.clone(),

@@ -31,7 +31,8 @@ fn pin(bytes: &[u8]) -> Pin {
 fn lock(text: &str, a: &[u8], previous: Option<&Lock>, now: u64) -> Lock {
     let content = Content::Tree { unpacked: 10, window_log: 22 };
     let b = Pin { content, ..pin(b"b") };
-    Lock::new(&recipe(text), &[pin(a), b], Found::default(), previous, now)
+    let recipe = recipe(text);
+    Lock::new(&recipe, &recipe.entries, &[pin(a), b], Found::default(), previous, now)
 }
 
 #[test]

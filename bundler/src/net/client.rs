@@ -6,6 +6,7 @@ use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{StatusCode, redirect};
 
 use super::introduce::{Again, Authorization, Introduce, Refusal};
+use super::login::Logins;
 use super::{HttpUrl, NetError, Reply, Validator, tls};
 
 /// Makes requests. It keeps connections open, so one serves for a whole run.
@@ -18,6 +19,8 @@ pub(crate) struct Client {
     /// What to ask for, where a server has several forms of the same.
     accept: Option<&'static str>,
     introduce: Option<Arc<dyn Introduce>>,
+    /// Read for the first request.
+    logins: OnceLock<Result<Logins, String>>,
 }
 
 /// How long to wait for a server.
@@ -61,7 +64,19 @@ const MAX_REDIRECTS: usize = 10;
 impl Client {
     /// A client that waits as long as `timeouts` says.
     pub(crate) fn new(timeouts: Timeouts, proxy: Proxy) -> Self {
-        Self { timeouts, proxy, http: Arc::default(), accept: None, introduce: None }
+        let logins = OnceLock::from(Ok(Logins::default()));
+        Self { timeouts, proxy, http: Arc::default(), accept: None, introduce: None, logins }
+    }
+
+    /// The same, with the logins of the user where servers ask for them.
+    #[must_use]
+    pub(crate) fn with_logins(self) -> Self {
+        Self { logins: OnceLock::new(), ..self }
+    }
+
+    fn logins(&self) -> Result<&Logins, NetError> {
+        let logins = self.logins.get_or_init(Logins::of_user);
+        logins.as_ref().map_err(|why| NetError::Logins { why: why.clone() })
     }
 
     /// The same client, which says who asks where a server wants to know, and which of several
@@ -73,7 +88,8 @@ impl Client {
         accept: Option<&'static str>,
     ) -> Self {
         let Self { timeouts, proxy, ref http, .. } = *self;
-        Self { timeouts, proxy, http: Arc::clone(http), accept, introduce: Some(introduce) }
+        let client = Self { http: Arc::clone(http), ..Self::new(timeouts, proxy) };
+        Self { accept, introduce: Some(introduce), ..client }
     }
 
     fn http(&self) -> Result<&blocking::Client, NetError> {
@@ -135,9 +151,10 @@ impl Client {
         if let Some(accept) = self.accept {
             request = request.header(header::ACCEPT, accept);
         }
-        if let Some(said) = said {
-            request = request.header(header::AUTHORIZATION, said.value());
-        }
+        request = match said {
+            Some(said) => request.header(header::AUTHORIZATION, said.value()),
+            None => self.logins()?.introduce(url.inner(), request),
+        };
         if let Some(Resume { from, validator, .. }) = resume {
             request = request.header(header::RANGE, format!("bytes={from}-"));
             if let Some(validator) = validator {

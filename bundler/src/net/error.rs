@@ -15,6 +15,12 @@ pub(crate) enum NetError {
         /// What it said.
         why: String,
     },
+    /// The user's logins cannot be read.
+    #[error("cannot read the logins for servers: {why}")]
+    Logins {
+        /// What is wrong, without a secret.
+        why: String,
+    },
     /// The server could not be reached.
     #[error("cannot reach {url}: {why}")]
     Connect {
@@ -102,7 +108,7 @@ pub(crate) enum NetError {
 /// What a person can do about an answer, where the number alone does not say it.
 fn meaning(code: u16) -> &'static str {
     match code {
-        401 | 403 => " (it wants a log-in, or a browser)",
+        401 | 403 => " (it wants a login, which can stand in `~/.netrc`, or a browser)",
         407 => " (the proxy wants a user name and a password: `http://USER:PASSWORD@…`)",
         _ => "",
     }
@@ -134,6 +140,7 @@ impl NetError {
             }
             Self::Range { .. } => Retry::FromStart,
             Self::Setup { .. }
+            | Self::Logins { .. }
             | Self::Certificate { .. }
             | Self::Status { .. }
             | Self::Redirect { .. }

@@ -9,6 +9,7 @@ mod introduce;
 #[cfg(test)]
 #[path = "../../tests/support/liar.rs"]
 pub(crate) mod liar;
+mod login;
 #[cfg(test)]
 #[path = "../../tests/support/registry.rs"]
 pub(crate) mod registry;

@@ -38,7 +38,8 @@ impl NetworkArgs {
         let stall = Duration::from_secs(self.stall_timeout.into());
         let defaults = Timeouts::default();
         let timeouts = Timeouts { connect: defaults.connect.min(stall), stall };
-        let client = (!self.offline).then(|| Client::new(timeouts, Proxy::Environment));
+        let client =
+            (!self.offline).then(|| Client::new(timeouts, Proxy::Environment).with_logins());
         let patience = Patience { attempts: self.attempts.get(), ..Patience::default() };
         Network { client, patience, width: self.jobs }
     }

@@ -2,6 +2,7 @@
 //!
 //! The order of the items is the order in which they stand in the file, whatever their kinds.
 
+mod apt;
 mod driver;
 mod git;
 mod image;
@@ -19,6 +20,7 @@ use vgpu_manifest::driver::DriverKind;
 use vgpu_manifest::verdict::Targets;
 use vgpu_manifest::{BundleName, Digest, ItemMode, ItemName, Wants};
 
+pub(crate) use self::apt::{Apt, Archive, Expired, Indexes, Node, Suite};
 use crate::size::ByteSize;
 use crate::source::Origin;
 
@@ -32,6 +34,9 @@ pub(crate) struct Recipe {
     pub(crate) channel: Channel,
     /// The items, in the order in which they are applied.
     pub(crate) entries: Vec<Entry>,
+    /// The Debian packages, each table of them in the place of more items.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) apt: Vec<Apt>,
     /// What it asks of a host.
     pub(crate) host: Wants,
     /// The machines that it is made for, if they are declared.

@@ -11,6 +11,7 @@ use vgpu_manifest::unlock::CommitId;
 use vgpu_manifest::verdict::Targets;
 use vgpu_manifest::{BundleName, Digest, ItemMode, ItemName, ParseTextError, Wants};
 
+use super::apt::{self, RawApt};
 use super::driver::{self, Driver, Patch};
 use super::git::Git;
 use super::image::Image;
@@ -34,6 +35,8 @@ pub(super) struct Recipe {
     patch: Vec<Spanned<Patch>>,
     #[serde(default)]
     image: Vec<Spanned<Image>>,
+    #[serde(default)]
+    apt: Vec<Spanned<RawApt>>,
     #[serde(default)]
     host: Option<Spanned<Wants>>,
     #[serde(default)]
@@ -92,12 +95,14 @@ impl Recipe {
         placed.extend(driver::placed(self.driver, self.patch)?);
         placed.sort_by_key(|placed| placed.at);
         check_names(&placed)?;
+        let before = |at| placed.iter().filter(|placed| placed.at < at).count();
+        let apt = apt::checked(self.apt, before)?;
         let mut entries: Vec<Entry> = placed.into_iter().map(|placed| placed.entry).collect();
         let Bundle { name, channel } = self.bundle;
         let host = check_host(self.host, &entries)?;
         let targets = check_targets(self.targets)?;
         entries.push(catalog()?);
-        Ok(super::Recipe { name, channel, entries, host, targets, written: None })
+        Ok(super::Recipe { name, channel, entries, apt, host, targets, written: None })
     }
 }
 

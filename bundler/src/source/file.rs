@@ -50,7 +50,7 @@ impl Sources<'_> {
 }
 
 /// A file that is read in pieces.
-struct Reading {
+pub(super) struct Reading {
     file: File,
     size: u64,
     buf: Vec<u8>,
@@ -58,7 +58,7 @@ struct Reading {
 
 impl Reading {
     /// Open `path`, which must be a regular file of at most `cap` bytes.
-    fn open(path: &Utf8Path, cap: ByteSize) -> io::Result<Self> {
+    pub(super) fn open(path: &Utf8Path, cap: ByteSize) -> io::Result<Self> {
         let meta = std::fs::metadata(path)?;
         if !meta.is_file() {
             return Err(io::Error::other("it is not a regular file"));
@@ -72,12 +72,12 @@ impl Reading {
     }
 
     /// Its length in bytes when it was opened.
-    fn size(&self) -> u64 {
+    pub(super) fn size(&self) -> u64 {
         self.size
     }
 
     /// The next bytes; none at the end.
-    fn next(&mut self) -> io::Result<&[u8]> {
+    pub(super) fn next(&mut self) -> io::Result<&[u8]> {
         loop {
             match self.file.read(&mut self.buf) {
                 Ok(n) => return Ok(&self.buf[..n]),

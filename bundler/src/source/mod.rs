@@ -1,8 +1,10 @@
 //! Where the bytes of items come from, and how they get into the cache.
 
+mod archive;
 mod catalog;
 mod file;
 mod git;
+mod kept;
 mod path;
 mod tree;
 
@@ -15,7 +17,10 @@ use serde::{Deserialize, Serialize};
 use vgpu_manifest::catalog::database::DatabaseError;
 use vgpu_manifest::{Content, Digest, ItemName, Measured};
 
+pub(crate) use self::archive::AddressErrors;
+pub(crate) use self::kept::{Kept, MAX_KEPT};
 pub(crate) use self::path::LocalPath;
+use crate::apt::Address;
 use crate::cache::CacheError;
 use crate::driver::RefusalError;
 use crate::fetch::{Download, FetchError, Fetcher};
@@ -52,6 +57,18 @@ pub(crate) enum Origin {
     },
     /// A file or folder of a git repository at some commit, or something that is made of it.
     Git(GitOrigin),
+    /// A file of a package archive.
+    Archive {
+        /// Where it is, in the order in which to try.
+        addresses: Vec<Address>,
+    },
+    /// What vouches for an archive. The archive replaces it within hours, so the lock keeps it.
+    Evidence {
+        /// Where it was, in the order in which it was tried.
+        addresses: Vec<Address>,
+        /// All of it.
+        kept: Kept,
+    },
     /// The catalogue that this program was built with.
     Catalog,
     /// A container image of a registry, which becomes one archive.
@@ -152,6 +169,22 @@ pub(crate) enum SourceError {
         /// What was expected.
         source: CacheError,
     },
+    /// A file of an archive cannot be had anywhere.
+    #[error("cannot get item `{item}`: {errors}")]
+    Archive {
+        /// The item.
+        item: ItemName,
+        /// Why not, for each address.
+        errors: AddressErrors,
+    },
+    /// What the lock keeps itself is damaged.
+    #[error("the lock is damaged: what it keeps of item `{item}` cannot be read")]
+    Kept {
+        /// The item.
+        item: ItemName,
+        /// What went wrong.
+        source: std::io::Error,
+    },
     /// The catalogue cannot be written as a file.
     #[error("cannot make item `{item}`")]
     Catalog {
@@ -213,6 +246,8 @@ impl Sources<'_> {
             Origin::File { path } => self.file(path, want),
             Origin::Folder { path, exclude } => self.folder(path, exclude, want),
             Origin::Git(origin) => self.git(origin, want),
+            Origin::Archive { addresses } => self.archived(addresses, want),
+            Origin::Evidence { kept, .. } => self.kept(kept, want),
             Origin::Catalog => self.catalog(want),
             Origin::Image(source) => match self.cached(want)? {
                 Some(measured) => Ok(Obtained { measured, content: Content::Plain }),
@@ -225,6 +260,20 @@ impl Sources<'_> {
                 Ok(Obtained { measured, content: Content::Plain })
             }
         }
+    }
+
+    /// What the lock keeps itself.
+    fn kept(&self, kept: &Kept, want: Expected<'_>) -> Result<Obtained, SourceError> {
+        let plain = |measured| Obtained { measured, content: Content::Plain };
+        if let Some(measured) = self.cached(want)? {
+            return Ok(plain(measured));
+        }
+        let item = || want.name.clone();
+        let bytes = kept.unpack().map_err(|source| SourceError::Kept { item: item(), source })?;
+        let error = |source| SourceError::Cache { item: item(), source };
+        let mut incoming = self.fetcher.cache.incoming().map_err(error)?;
+        incoming.add(&bytes).map_err(error)?;
+        incoming.finish(want.sha256).map(plain).map_err(error)
     }
 
     /// What the cache has under the expected digest.
@@ -252,6 +301,14 @@ impl Origin {
             Self::Image(ImageSource { image, .. }) => {
                 vgpu_manifest::Origin::Image { reference: image.reference().clone() }
             }
+            // A folder of this machine tells nobody anything.
+            Self::Archive { addresses } | Self::Evidence { addresses, .. } => {
+                let web = addresses.iter().find_map(|address| match address {
+                    Address::Web(url) => Some(url.public()),
+                    Address::Folder(_) => None,
+                });
+                web.map_or(vgpu_manifest::Origin::File, |url| vgpu_manifest::Origin::Url { url })
+            }
             // Which mirror served it is chance, and must not change the bundle.
             Self::Url { urls } => vgpu_manifest::Origin::Url {
                 url: urls.first().map(HttpUrl::public).unwrap_or_default(),
@@ -266,6 +323,9 @@ impl fmt::Display for Origin {
             Self::File { path } => write!(f, "{path}"),
             Self::Folder { path, .. } => write!(f, "{path}/"),
             Self::Git(origin) => origin.fmt(f),
+            Self::Archive { addresses } | Self::Evidence { addresses, .. } => {
+                addresses.first().map_or(Ok(()), |address| address.fmt(f))
+            }
             Self::Catalog => f.write_str("this program"),
             Self::Image(source) => source.image.fmt(f),
             Self::Url { urls } => urls.first().map_or(Ok(()), |url| url.fmt(f)),

@@ -8,7 +8,12 @@ mod liar;
 mod proxy;
 #[path = "../support/registry.rs"]
 mod registry;
+#[path = "../support/repository.rs"]
+mod repository;
+#[path = "../support/shelf.rs"]
+mod shelf;
 
+mod apt;
 mod cache;
 mod catalog;
 mod evidence;

@@ -1,0 +1,153 @@
+//! Where an archive is: a web server, or a folder of this machine such as a mounted medium.
+
+use std::fmt;
+use std::str::FromStr;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+use crate::net::{HttpUrl, ParseUrlError};
+
+/// The address of a file in an archive, or of the archive: `https://…`, `http://…` or `file:/…`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub(crate) enum Address {
+    /// On a web server.
+    Web(HttpUrl),
+    /// In the file system, at an absolute path.
+    Folder(Utf8PathBuf),
+}
+
+/// A text is not the address of an archive.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ParseAddressError {
+    /// It is no address on a web server either.
+    #[error("{0}; a login belongs into `~/.netrc`, see docs/PACKAGES.md")]
+    Login(ParseUrlError),
+    /// It is none, or none of a kind that we know.
+    #[error(transparent)]
+    Web(ParseUrlError),
+    /// It has a part that would not be sent with every name.
+    #[error("`{}` is not the address of an archive: it must end with a path, without `?`", .0.escape_debug())]
+    Query(String),
+    /// It does not name a folder.
+    #[error(
+        "`{}` is not the address of an archive: `file:` must be followed by an absolute path without `..`", .0.escape_debug()
+    )]
+    Folder(String),
+}
+
+impl Address {
+    /// The file of this name, which is relative to the archive.
+    ///
+    /// The name is one that was checked: parts that are no `..`, joined by `/`.
+    #[must_use]
+    pub(crate) fn join(&self, name: &str) -> Option<Self> {
+        match self {
+            Self::Folder(path) => Some(Self::Folder(path.join(name))),
+            Self::Web(url) => {
+                let base = String::from(url.clone());
+                let joined = format!("{}/{}", base.trim_end_matches('/'), escape(name));
+                joined.parse().ok().map(Self::Web)
+            }
+        }
+    }
+}
+
+/// `name` as a part of an address: `+` means itself, `%` must not mean anything.
+fn escape(name: &str) -> String {
+    name.replace('%', "%25").replace('#', "%23").replace('?', "%3f")
+}
+
+impl FromStr for Address {
+    type Err = ParseAddressError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(path) = text.strip_prefix("file:") {
+            // `file:///media` and `file:/media` are one place.
+            let path = path.strip_prefix("//").unwrap_or(path);
+            let is_plain = !path.chars().any(char::is_control)
+                && !Utf8Path::new(path).components().any(|part| part.as_str() == "..");
+            if !path.starts_with('/') || !is_plain {
+                return Err(ParseAddressError::Folder(text.to_owned()));
+            }
+            return Ok(Self::Folder(path.into()));
+        }
+        let has_login = text
+            .split_once("://")
+            .is_some_and(|(_, rest)| rest.split('/').next().is_some_and(|host| host.contains('@')));
+        let url: HttpUrl = text.parse().map_err(|error| {
+            if has_login { ParseAddressError::Login(error) } else { ParseAddressError::Web(error) }
+        })?;
+        if text.contains('?') {
+            return Err(ParseAddressError::Query(url.to_string()));
+        }
+        Ok(Self::Web(url))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Web(url) => url.fmt(f),
+            Self::Folder(path) => write!(f, "file:{path}"),
+        }
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = ParseAddressError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Address> for String {
+    fn from(address: Address) -> Self {
+        match address {
+            Address::Web(url) => url.into(),
+            Address::Folder(path) => format!("file:{path}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn joined(base: &str, name: &str) -> String {
+        base.parse::<Address>().unwrap().join(name).unwrap().into()
+    }
+
+    #[test]
+    fn names_follow_the_address_of_the_archive() {
+        let name = "pool/main/g/gcc-12/g++-12_12.2.0-14+deb12u1_amd64.deb";
+        assert_eq!(
+            joined("https://mirror.example/debian/", name),
+            format!("https://mirror.example/debian/{name}")
+        );
+        assert_eq!(joined("file:///media/debian", "dists/a"), "file:/media/debian/dists/a");
+        assert_eq!(joined("file:/media", "a"), "file:/media/a");
+        // An epoch is written in this way in the names of some archives.
+        assert_eq!(joined("http://m.example", "a_1%3a2.deb"), "http://m.example/a_1%253a2.deb");
+    }
+
+    #[test]
+    fn what_is_no_archive_or_has_a_secret_is_refused() {
+        for bad in [
+            "",
+            "/srv/debian",
+            "ftp://mirror.example/debian",
+            "file:media",
+            "file://host/share",
+            "file:/a/../b",
+            "https://mirror.example/debian?key=1",
+        ] {
+            assert!(bad.parse::<Address>().is_err(), "{bad}");
+        }
+        let error = "https://me:secret@mirror.example/debian".parse::<Address>().unwrap_err();
+        let said = error.to_string();
+        assert!(said.contains("netrc") && !said.contains("secret"), "{said}");
+    }
+}

@@ -1,0 +1,248 @@
+//! An archive as it is now: its signed release, and what vouches for that.
+
+use std::io::Read as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use vgpu_manifest::package::ArchiveName;
+use vgpu_manifest::{Digest, ItemName, ParseTextError};
+
+use super::address::Address;
+use super::names;
+use super::release::{
+    Evidence, Keyring, KeyringError, Release, ReleaseError, SignatureError, Signed, day, verify,
+};
+use crate::cache::CacheError;
+use crate::recipe::{Archive, Expired};
+use crate::size::ByteSize;
+use crate::source::{Expected, MAX_KEPT, SourceError, Sources};
+
+/// An archive whose release is known.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) release: Release,
+    /// The files that vouch for it: `InRelease`, or `Release` and `Release.gpg`.
+    pub(crate) evidence: Vec<Document>,
+    /// What a person should know of it.
+    pub(crate) notes: Vec<String>,
+}
+
+/// A file that vouches for an archive.
+#[derive(Debug, Clone)]
+pub(crate) struct Document {
+    /// `InRelease`, `Release`, `Release.gpg`.
+    pub(crate) file: &'static str,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) addresses: Vec<Address>,
+}
+
+/// The release of an archive cannot be had, or not be believed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ArchiveError {
+    /// Its keys cannot be had.
+    #[error("cannot check the archive `{archive}`")]
+    Keyring {
+        /// The archive.
+        archive: String,
+        /// What is wrong.
+        source: KeyringError,
+    },
+    /// It cannot be had from any mirror.
+    #[error("cannot get the release of the archive `{archive}`: {}", tell(.failures))]
+    NoMirror {
+        /// The archive.
+        archive: String,
+        /// The last word of each mirror.
+        failures: Vec<(Address, Failure)>,
+    },
+    /// The release that a lock has kept is not good any more.
+    #[error("the release of the archive `{archive}` that the lock keeps cannot be used")]
+    Kept {
+        /// The archive.
+        archive: String,
+        /// What is wrong.
+        source: Box<Failure>,
+    },
+}
+
+fn tell(failures: &[(Address, Failure)]) -> String {
+    let told: Vec<String> =
+        failures.iter().map(|(mirror, failure)| format!("{mirror}: {failure}")).collect();
+    told.join("; ")
+}
+
+/// Why a release of a mirror is of no use.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// It cannot be fetched.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The cache failed.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// Its files cannot be items.
+    #[error(transparent)]
+    Name(#[from] ParseTextError),
+    /// Nobody who is pinned has signed it.
+    #[error("the {file} is not to be trusted: {source}")]
+    Signature {
+        /// Which file.
+        file: &'static str,
+        /// Why not.
+        source: SignatureError,
+    },
+    /// It says something else than a release.
+    #[error("its signed release cannot be used: {0}")]
+    Release(#[from] ReleaseError),
+    /// It is too old, by its own word.
+    #[error(
+        "its release was valid until {}; a newer one may be kept from us, or this machine's clock is wrong (if the archive gets no more updates, say `expired = \"accept\"`)", day(*.0)
+    )]
+    Expired(u64),
+}
+
+impl Failure {
+    /// Whether the network was not to be used.
+    fn is_offline(&self) -> bool {
+        matches!(self, Self::Source(SourceError::Archive { errors, .. }) if errors.are_offline())
+    }
+
+    fn is_missing(&self) -> bool {
+        matches!(self, Self::Source(SourceError::Archive { errors, .. }) if errors.are_missing())
+    }
+}
+
+impl ArchiveError {
+    /// Whether all that is missing is the network.
+    #[must_use]
+    pub(crate) fn is_offline(&self) -> bool {
+        matches!(self, Self::NoMirror { failures, .. } if failures.iter().all(|(_, one)| one.is_offline()))
+    }
+
+    /// Whether something came, and was not to be trusted.
+    #[must_use]
+    pub(crate) fn is_distrust(&self) -> bool {
+        let is = |failure: &Failure| matches!(failure, Failure::Signature { .. });
+        match self {
+            Self::NoMirror { failures, .. } => failures.iter().any(|(_, failure)| is(failure)),
+            Self::Kept { source, .. } => is(source),
+            Self::Keyring { .. } => false,
+        }
+    }
+}
+
+/// Ask the mirrors of an archive for its release. The first good one is taken.
+pub(crate) fn open(
+    sources: &Sources<'_>,
+    archive: &Archive,
+    release: &ArchiveName,
+) -> Result<Opened, ArchiveError> {
+    let keyring = keyring(sources, archive)?;
+    let mut failures = Vec::new();
+    for mirror in &archive.mirrors {
+        match from_mirror(sources, archive, release, mirror, &keyring) {
+            Ok(mut opened) => {
+                for (mirror, failure) in failures {
+                    opened.notes.push(format!("{mirror} is of no use: {failure}"));
+                }
+                return Ok(opened);
+            }
+            Err(failure) => failures.push((mirror.clone(), failure)),
+        }
+    }
+    Err(ArchiveError::NoMirror { archive: archive.name.to_string(), failures })
+}
+
+/// The release that vouched for the archive in an earlier lock.
+pub(crate) fn reopen(
+    sources: &Sources<'_>,
+    archive: &Archive,
+    evidence: Vec<Document>,
+) -> Result<Opened, ArchiveError> {
+    let keyring = keyring(sources, archive)?;
+    // How old it is was judged when it came.
+    judge(archive, &keyring, evidence, Expired::Accept).map_err(|failure| ArchiveError::Kept {
+        archive: archive.name.to_string(),
+        source: Box::new(failure),
+    })
+}
+
+fn keyring(sources: &Sources<'_>, archive: &Archive) -> Result<Keyring, ArchiveError> {
+    let path = archive.keyring.below(sources.base);
+    Keyring::read(&path, &archive.signed_by)
+        .map_err(|source| ArchiveError::Keyring { archive: archive.name.to_string(), source })
+}
+
+fn from_mirror(
+    sources: &Sources<'_>,
+    archive: &Archive,
+    release: &ArchiveName,
+    mirror: &Address,
+    keyring: &Keyring,
+) -> Result<Opened, Failure> {
+    let document = |file: &'static str| {
+        let path = format!("dists/{}/{file}", archive.suite);
+        // This mirror has it; in a bundle it is that of the archive, wherever it was.
+        let addresses: Vec<Address> = mirror.join(&path).into_iter().collect();
+        let item = names::of_archive(release, &archive.name, file)?;
+        let bytes = load(sources, &addresses, &item)?;
+        let all = archive.mirrors.iter().filter_map(|mirror| mirror.join(&path)).collect();
+        Ok(Document { file, bytes, addresses: all })
+    };
+    let evidence = match document("InRelease") {
+        Ok(inline) => vec![inline],
+        Err(error @ Failure::Source(_)) if error.is_missing() => {
+            let signature = document("Release.gpg")?;
+            vec![document("Release")?, signature]
+        }
+        Err(error) => return Err(error),
+    };
+    judge(archive, keyring, evidence, archive.expired)
+}
+
+/// The bytes of a small file of an archive, whatever they are now.
+fn load(sources: &Sources<'_>, addresses: &[Address], item: &ItemName) -> Result<Vec<u8>, Failure> {
+    let cap = ByteSize::new(MAX_KEPT);
+    let want = Expected { name: item, sha256: None, size: None, cap };
+    let sha256 = sources.archived(addresses, want)?.measured.sha256;
+    let mut bytes = Vec::new();
+    let file = sources.fetcher.cache.cache().open_content(sha256)?;
+    let read = file.take(MAX_KEPT).read_to_end(&mut bytes);
+    // It was written a moment ago, and may be something else only if somebody plays with the cache.
+    if read.is_err() || Digest::of(&bytes) != sha256 {
+        return Err(CacheError::Damaged(sha256).into());
+    }
+    Ok(bytes)
+}
+
+fn judge(
+    archive: &Archive,
+    keyring: &Keyring,
+    evidence: Vec<Document>,
+    expired: Expired,
+) -> Result<Opened, Failure> {
+    let signed = match &evidence[..] {
+        [text, signature] => {
+            verify(Evidence::Detached { text: &text.bytes, signature: &signature.bytes }, keyring)
+        }
+        all => verify(Evidence::Inline(all.first().map_or(&[], |it| &it.bytes)), keyring),
+    };
+    let file = evidence.first().map_or("InRelease", |document| document.file);
+    let signed: Signed = signed.map_err(|source| Failure::Signature { file, source })?;
+    let release = Release::read(&signed, archive.suite.as_str())?;
+    let mut notes: Vec<String> = signed.notes;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    match release.valid_until.filter(|until| *until < now) {
+        Some(until) if expired == Expired::Refuse => return Err(Failure::Expired(until)),
+        Some(until) if archive.expired == Expired::Accept => {
+            notes.push(format!("its release was valid until {}", day(until)));
+        }
+        _ => {}
+    }
+    if release.dated > now.saturating_add(86_400) {
+        notes.push(format!(
+            "its release is of {}, which this machine's clock has not reached yet",
+            day(release.dated)
+        ));
+    }
+    Ok(Opened { release, evidence, notes })
+}

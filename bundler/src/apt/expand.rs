@@ -1,0 +1,132 @@
+//! From a table of a recipe to items of a lock: kept from the last lock, or worked out anew.
+
+use serde::{Deserialize, Serialize};
+use vgpu_manifest::Digest;
+use vgpu_manifest::package::{ArchiveName, ArchiveRecord, PackageRecord};
+
+use super::error::AptError;
+use super::{node, renew};
+use crate::lock::{Lock, LockedItem, Pin};
+use crate::recipe::{Apt, Entry, Recipe, Role};
+use crate::size::ByteSize;
+use crate::source::Sources;
+
+/// A table of packages, pinned. Its items are the packages of the archives for its release, and what
+/// vouches for these.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct LockedApt {
+    /// The release that it is for.
+    pub(crate) release: ArchiveName,
+    /// Stands for what was asked: the table, and what the node has.
+    pub(crate) asked: Digest,
+}
+
+/// What the tables of packages of a recipe turned out to be.
+#[derive(Debug, Default)]
+pub(crate) struct Expansion {
+    /// The entries of the recipe with all packages among them.
+    pub(crate) entries: Vec<Entry>,
+    /// What is known of these; packages are pinned, whether or not they are here.
+    pub(crate) pins: Vec<Option<Pin>>,
+    pub(crate) apt: Vec<LockedApt>,
+    pub(crate) archives: Vec<ArchiveRecord>,
+    pub(crate) packages: Vec<PackageRecord>,
+}
+
+/// What a table turned out to be.
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    pub(super) items: Vec<(Entry, Pin)>,
+    pub(super) archives: Vec<ArchiveRecord>,
+    pub(super) packages: Vec<PackageRecord>,
+}
+
+/// What to do with the packages that an earlier lock has.
+pub(crate) trait Renewal {
+    /// Whether those for this release are to be found again.
+    fn renews(&self, release: &ArchiveName) -> bool;
+}
+
+/// Put the packages that its tables ask for among the entries of a recipe.
+pub(crate) fn expand(
+    sources: &Sources<'_>,
+    recipe: &Recipe,
+    previous: Option<&Lock>,
+    renewal: &dyn Renewal,
+) -> Result<Expansion, AptError> {
+    let mut all = Expansion::default();
+    let mut rest = recipe.entries.iter();
+    let mut taken = 0;
+    for table in &recipe.apt {
+        let before = rest.by_ref().take(table.at - taken);
+        all.add(before.map(|entry| (entry.clone(), None)));
+        taken = table.at;
+
+        let (known, digest) = node::read(&table.node, sources.base)?;
+        let asked = asked(table, digest);
+        let locked = LockedApt { release: table.release.clone(), asked };
+        let previous =
+            previous.filter(|lock| lock.apt.iter().any(|apt| apt.release == table.release));
+        let kept =
+            previous.filter(|lock| lock.apt.contains(&locked) && !renewal.renews(&table.release));
+        let part = match kept {
+            Some(lock) => keep(lock, &table.release),
+            None => renew::renew(sources, table, known, previous)?,
+        };
+        all.add(part.items.into_iter().map(|(entry, pin)| (entry, Some(pin))));
+        all.apt.push(locked);
+        all.archives.extend(part.archives);
+        all.packages.extend(part.packages);
+    }
+    all.add(rest.map(|entry| (entry.clone(), None)));
+    Ok(all)
+}
+
+impl Expansion {
+    fn add(&mut self, more: impl IntoIterator<Item = (Entry, Option<Pin>)>) {
+        for (entry, pin) in more {
+            self.entries.push(entry);
+            self.pins.push(pin);
+        }
+    }
+}
+
+/// Stands for the table and for what the node has: with the same, the same is found.
+fn asked(table: &Apt, node: Digest) -> Digest {
+    // Strings, numbers and lists always have a JSON form.
+    let mut bytes = serde_json::to_vec(table).unwrap_or_default();
+    bytes.extend_from_slice(node.to_string().as_bytes());
+    Digest::of(&bytes)
+}
+
+/// What a lock has for a release.
+fn keep(lock: &Lock, release: &ArchiveName) -> Part {
+    let archives: Vec<ArchiveRecord> =
+        lock.archives.iter().filter(|archive| archive.codename == *release).cloned().collect();
+    let is_ours = |package: &&PackageRecord| archives.iter().any(|it| it.name == package.archive);
+    let packages: Vec<PackageRecord> = lock.packages.iter().filter(is_ours).cloned().collect();
+    let mut items = Vec::new();
+    for item in &lock.items {
+        let of_archive =
+            || archives.iter().any(|archive| archive.items().any(|it| *it == item.name));
+        if packages.iter().any(|package| package.item == item.name) || of_archive() {
+            items.push(entry(item));
+        }
+    }
+    Part { items, archives, packages }
+}
+
+/// A locked item as an entry that is pinned.
+fn entry(item: &LockedItem) -> (Entry, Pin) {
+    let pin = Pin { size: item.size, sha256: item.sha256, content: item.content };
+    let entry = Entry {
+        name: item.name.clone(),
+        mode: item.mode,
+        origin: item.origin.clone(),
+        sha256: Some(item.sha256),
+        max_size: ByteSize::new(item.size),
+        role: Role::Plain,
+    };
+    (entry, pin)
+}

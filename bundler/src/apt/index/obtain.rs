@@ -1,0 +1,236 @@
+//! Getting an index into the cache, as plain text, by the digests that a release vouches for.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+
+use flate2::read::MultiGzDecoder;
+use lzma_rust2::XzReader;
+use vgpu_manifest::{Digest, ItemName, PIECE};
+
+use super::scan::ScanError;
+use crate::apt::address::Address;
+use crate::apt::release::{self, ByHash, Release};
+use crate::cache::CacheError;
+use crate::recipe::{Archive, Suite};
+use crate::size::ByteSize;
+use crate::source::{Expected, SourceError, Sources};
+
+/// An index, in the cache.
+#[derive(Debug)]
+pub(crate) struct Obtained {
+    /// Its text.
+    pub(crate) text: File,
+    /// Its smallest form, which is in the cache only if that was asked for.
+    pub(crate) packed: Packed,
+}
+
+/// A form of an index, as the archive has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Packed {
+    /// What follows `Packages`: `.xz`, `.gz` or nothing.
+    pub(crate) suffix: &'static str,
+    pub(crate) file: release::File,
+    /// Where it is to be had, in the order in which to try.
+    pub(crate) addresses: Vec<Address>,
+}
+
+/// An index cannot be had, or is none.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum IndexError {
+    /// The archive has none.
+    #[error("the archive `{archive}` has no component `{component}` for {arch}")]
+    NoIndex {
+        /// The archive.
+        archive: String,
+        /// What it should have.
+        component: String,
+        /// The architecture.
+        arch: String,
+    },
+    /// It says that it is larger than any index.
+    #[error("an index of `{archive}` has {}, more than the {} allowed", ByteSize::new(*.size), ByteSize::new(MAX_TEXT))]
+    TooLarge {
+        /// The archive.
+        archive: String,
+        /// In bytes.
+        size: u64,
+    },
+    /// It cannot be fetched.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// It cannot be unpacked, or is not what its release says.
+    #[error("cannot unpack the index of `{archive}`")]
+    Unpack {
+        /// The archive.
+        archive: String,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// The cache failed, or what was unpacked is something else.
+    #[error("cannot take the index of `{archive}` in")]
+    Cache {
+        /// The archive.
+        archive: String,
+        /// What went wrong.
+        source: CacheError,
+    },
+    /// Its text is no index.
+    #[error("the index of `{archive}` is none")]
+    Scan {
+        /// The archive.
+        archive: String,
+        /// What is wrong with it.
+        source: ScanError,
+    },
+}
+
+impl IndexError {
+    /// Whether the archive says that it has no such index.
+    #[must_use]
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(self, Self::NoIndex { .. })
+    }
+}
+
+/// The largest index, in bytes: 512 MiB. That of Debian's main component has 57 MB.
+pub(crate) const MAX_TEXT: u64 = 512 << 20;
+
+/// What decoding xz may take in memory, in KiB. Debian's indexes need 9 MiB.
+const XZ_MEMORY: u32 = 24 << 10;
+
+/// Whether the packed form is needed, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    Text,
+    Both,
+}
+
+/// The index of a component, for one architecture.
+pub(crate) fn obtain(
+    sources: &Sources<'_>,
+    archive: &Archive,
+    release: &Release,
+    (component, arch): (&Suite, &str),
+    keep: Keep,
+) -> Result<Obtained, IndexError> {
+    let name = || archive.name.to_string();
+    let path = format!("{component}/binary-{arch}/Packages");
+    let forms = [".xz", ".gz", ""].into_iter();
+    let mut forms = forms.filter_map(|suffix| {
+        let file = release.file(&format!("{path}{suffix}"))?;
+        Some(Packed { suffix, file, addresses: addresses(archive, release, &path, suffix, file) })
+    });
+    let packed = forms.next().ok_or_else(|| IndexError::NoIndex {
+        archive: name(),
+        component: component.to_string(),
+        arch: arch.to_owned(),
+    })?;
+    let plain = release.file(&path);
+    let largest = plain.map_or(packed.file.size, |plain| plain.size.max(packed.file.size));
+    if largest > MAX_TEXT {
+        return Err(IndexError::TooLarge { archive: name(), size: largest });
+    }
+    let cache = sources.fetcher.cache;
+    let is_here = plain.filter(|plain| cache.cache().has(plain.sha256));
+    if is_here.is_none() || keep == Keep::Both {
+        fetch(sources, archive, component, &packed)?;
+    }
+    let digest = match is_here {
+        Some(plain) => {
+            cache.touch(plain.sha256, std::time::SystemTime::now());
+            plain.sha256
+        }
+        None if packed.suffix.is_empty() => packed.file.sha256,
+        None => unpack(sources, archive, &packed, plain)?,
+    };
+    let cache_error = |source| IndexError::Cache { archive: name(), source };
+    let text = cache.cache().open_content(digest).map_err(cache_error)?;
+    Ok(Obtained { text, packed })
+}
+
+/// Where a file of an archive is: by its digest first, because a mirror that is being renewed has the
+/// old one there, too.
+fn addresses(
+    archive: &Archive,
+    release: &Release,
+    path: &str,
+    suffix: &str,
+    file: release::File,
+) -> Vec<Address> {
+    let suite = archive.suite.as_str();
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let by_hash = (release.by_hash == ByHash::Yes)
+        .then(|| format!("dists/{suite}/{folder}/by-hash/SHA256/{}", file.sha256));
+    let by_name = format!("dists/{suite}/{path}{suffix}");
+    let paths = by_hash.into_iter().chain([by_name]);
+    paths
+        .flat_map(|path| archive.mirrors.iter().filter_map(move |mirror| mirror.join(&path)))
+        .collect()
+}
+
+fn fetch(
+    sources: &Sources<'_>,
+    archive: &Archive,
+    component: &Suite,
+    packed: &Packed,
+) -> Result<(), IndexError> {
+    let release::File { sha256, size } = packed.file;
+    let label = format!("{}/{component}/Packages{}", archive.name, packed.suffix);
+    let cap = ByteSize::new(size);
+    let name: Result<ItemName, _> = label.parse();
+    // Archives and components are words that may stand in the name of an item, but for its length.
+    let name = name
+        .or_else(|_| "Packages".parse())
+        .map_err(|_| IndexError::TooLarge { archive: archive.name.to_string(), size })?;
+    let want = Expected { name: &name, sha256: Some(sha256), size: Some(size), cap };
+    sources.archived(&packed.addresses, want)?;
+    Ok(())
+}
+
+/// Put the text of a packed index into the cache.
+fn unpack(
+    sources: &Sources<'_>,
+    archive: &Archive,
+    packed: &Packed,
+    plain: Option<release::File>,
+) -> Result<Digest, IndexError> {
+    let name = || archive.name.to_string();
+    let cache_error = |source| IndexError::Cache { archive: name(), source };
+    let cache = sources.fetcher.cache;
+    let file = cache.cache().open_content(packed.file.sha256).map_err(cache_error)?;
+    let limit = plain.map_or(MAX_TEXT, |plain| plain.size);
+    let mut text = unpacking(file, packed.suffix).take(limit + 1);
+    let transfer = sources.fetcher.ui.transfer("unpack", &format!("index of {}", archive.name));
+    transfer.expect(plain.map(|plain| plain.size), 0);
+    let mut incoming = cache.incoming().map_err(cache_error)?;
+    let mut buf = vec![0; PIECE];
+    loop {
+        let n = match text.read(&mut buf) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            n => n.map_err(|source| IndexError::Unpack { archive: name(), source })?,
+        };
+        if n == 0 {
+            break;
+        }
+        incoming.add(&buf[..n]).map_err(cache_error)?;
+        transfer.advance(n as u64);
+        if incoming.len() > limit {
+            let source =
+                io::Error::other(format!("it has more than the {limit} bytes that it should have"));
+            return Err(IndexError::Unpack { archive: name(), source });
+        }
+    }
+    let measured = incoming.finish(plain.map(|plain| plain.sha256)).map_err(cache_error)?;
+    transfer.done(measured.size);
+    Ok(measured.sha256)
+}
+
+/// The text in a file that is packed as its suffix says.
+pub(crate) fn unpacking(file: File, suffix: &str) -> Box<dyn Read> {
+    let reader = BufReader::with_capacity(PIECE, file);
+    match suffix {
+        ".xz" => Box::new(XzReader::new_mem_limit(reader, true, XZ_MEMORY)),
+        ".gz" => Box::new(MultiGzDecoder::new(reader)),
+        _ => Box::new(reader),
+    }
+}

@@ -1,0 +1,83 @@
+//! What the nodes have that a recipe is for: what a file says, or what every system has.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+
+use camino::Utf8Path;
+use vgpu_manifest::Digest;
+use vgpu_manifest::inventory::{Inventory, MAX_DOCUMENT};
+use vgpu_manifest::package::ArchiveName;
+
+use super::error::AptError;
+use super::index::Indexes;
+use super::model::Candidate;
+use super::solve::{Node, Request, SolveError, Upgrades, solve};
+use crate::recipe;
+use crate::source::LocalPath;
+
+/// What is known of the nodes.
+#[derive(Debug)]
+pub(super) enum Known {
+    /// Nothing but their release.
+    Stock,
+    /// What one of them has.
+    Node(Node),
+}
+
+/// The most that is read of dpkg's status, in bytes. A node with 2,000 packages has 3 MiB.
+const MAX_STATUS: u64 = 64 << 20;
+
+/// Read what is known of the nodes. The digest stands for it: it changes with the packages only.
+pub(super) fn read(node: &recipe::Node, base: &Utf8Path) -> Result<(Known, Digest), AptError> {
+    match node {
+        recipe::Node::Stock => Ok((Known::Stock, Digest::of(b""))),
+        recipe::Node::Inventory(path) => {
+            let bytes = load(path, base, MAX_DOCUMENT as u64)?;
+            let inventory = Inventory::from_json(&bytes)
+                .map_err(|source| AptError::Inventory { path: path.clone(), source })?;
+            let packages = serde_json::to_vec(&inventory.packages).unwrap_or_default();
+            let node = Node::of_inventory(&inventory.packages);
+            Ok((Known::Node(full(node, path)?), Digest::of(&packages)))
+        }
+        recipe::Node::Status(path) => {
+            let bytes = load(path, base, MAX_STATUS)?;
+            let node = Node::of_status(&String::from_utf8_lossy(&bytes));
+            Ok((Known::Node(full(node, path)?), Digest::of(&bytes)))
+        }
+    }
+}
+
+/// A node without packages is no node, but the wrong file.
+fn full(node: Node, path: &LocalPath) -> Result<Node, AptError> {
+    if node.is_empty() { Err(AptError::EmptyNode(path.clone())) } else { Ok(node) }
+}
+
+fn load(path: &LocalPath, base: &Utf8Path, limit: u64) -> Result<Vec<u8>, AptError> {
+    let error = |source| AptError::Node { path: path.clone(), source };
+    let file = File::open(path.below(base)).map_err(error)?;
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(error)?;
+    if bytes.len() as u64 > limit {
+        return Err(error(io::Error::other("it is larger than any such file")));
+    }
+    Ok(bytes)
+}
+
+/// The packages that every system of a release has, in their newest versions: those that are
+/// essential, required or important, and what these need.
+pub(super) fn stock(indexes: &Indexes, release: &ArchiveName) -> Result<Vec<Candidate>, AptError> {
+    let base = indexes.base()?;
+    if base.is_empty() {
+        let why = "no package of them is `required`".to_owned();
+        return Err(AptError::NoBase { release: release.clone(), why });
+    }
+    let requests = base.into_iter().map(|it| Request { name: it.name, version: None });
+    let requests: Vec<Request> = requests.collect();
+    match solve(indexes, &Node::default(), &requests, Upgrades::Never) {
+        Ok(solution) => Ok(solution.changes.into_iter().map(|change| change.candidate).collect()),
+        Err(SolveError::Universe(error)) => Err(error.into()),
+        Err(SolveError::Unsatisfiable(explanation)) => {
+            Err(AptError::NoBase { release: release.clone(), why: explanation.to_string() })
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! From a solution to the items and records of a lock.
+
+use std::collections::BTreeMap;
+
+use vgpu_manifest::package::{ArchiveRecord, PackageReason, PackageRecord};
+use vgpu_manifest::{Content, Digest, ItemMode, ItemName, ParseTextError};
+
+use super::error::AptError;
+use super::expand::Part;
+use super::index::{Deb, Indexes, Packed};
+use super::model::Candidate;
+use super::names;
+use super::renew::Used;
+use super::solve::{Cause, Change, Installed};
+use super::version::Version;
+use crate::lock::Pin;
+use crate::recipe::{self, Apt, Entry, Role};
+use crate::size::ByteSize;
+use crate::source::{Kept, Origin};
+
+/// The items of a table: packages in the order of their names, then what vouches for them.
+pub(super) fn part(
+    table: &Apt,
+    used: &[Used<'_>],
+    indexes: &Indexes,
+    changes: &[Change],
+    riding: &[Candidate],
+) -> Result<Part, AptError> {
+    let mut part = Part::default();
+    let add = |candidate: &Candidate, reason, installed: Option<&Version>, part: &mut Part| {
+        let deb = indexes.deb(candidate)??;
+        let archive = used.iter().find(|it| it.archive.name == candidate.offer.archive);
+        let mirrors = archive.map_or(&[][..], |it| &it.archive.mirrors);
+        let origin = Origin::Archive {
+            addresses: mirrors.iter().filter_map(|mirror| mirror.join(&deb.path)).collect(),
+        };
+        let record = record(table, candidate, &deb, reason, installed);
+        let record = record.map_err(|source| describe(candidate.name.as_str(), source))?;
+        part.items.push(item(record.item.clone(), deb.size, deb.sha256, origin));
+        part.packages.push(record);
+        Ok::<(), AptError>(())
+    };
+    for Change { candidate, cause, installed } in changes {
+        let reason = match (cause, installed) {
+            (Cause::Requested, _) => PackageReason::Requested,
+            (_, Some(_)) => PackageReason::Upgrade,
+            (_, None) => PackageReason::Needed,
+        };
+        let version = installed.as_ref().map(|installed| &installed.version);
+        add(candidate, reason, version, &mut part)?;
+        if let Some(Installed { version, offered: Some(old) }) = installed {
+            add(old, PackageReason::Return, Some(version), &mut part)?;
+        }
+    }
+    for candidate in riding {
+        add(candidate, PackageReason::Upgrade, None, &mut part)?;
+    }
+    for used in used {
+        evidence(table, used, &mut part)?;
+    }
+    Ok(part)
+}
+
+/// What a bundle says of a package.
+fn record(
+    table: &Apt,
+    candidate: &Candidate,
+    deb: &Deb,
+    reason: PackageReason,
+    installed: Option<&Version>,
+) -> Result<PackageRecord, ParseTextError> {
+    let field = |(name, value): &(&str, String)| Ok((name.parse()?, value.parse()?));
+    Ok(PackageRecord {
+        item: names::of_package(&table.release, candidate, deb)?,
+        name: candidate.name.clone(),
+        arch: candidate.arch.clone(),
+        version: candidate.version.text().clone(),
+        reason,
+        installed: installed.map(|version| version.text().clone()),
+        archive: candidate.offer.archive.clone(),
+        fields: deb.fields.iter().map(field).collect::<Result<BTreeMap<_, _>, _>>()?,
+    })
+}
+
+/// What vouches for an archive, and its indexes if they ride along.
+fn evidence(table: &Apt, used: &Used<'_>, part: &mut Part) -> Result<(), AptError> {
+    let archive = &used.archive.name;
+    let name = |file: &str| {
+        let name = names::of_archive(&table.release, archive, file);
+        name.map_err(|source| describe(archive.as_str(), source))
+    };
+    let mut items = Vec::new();
+    for document in &used.opened.evidence {
+        let bytes = &document.bytes;
+        let kept = Kept::new(bytes)
+            .map_err(|source| AptError::Keep { archive: archive.clone(), source })?;
+        let origin = Origin::Evidence { addresses: document.addresses.clone(), kept };
+        items.push(item(name(document.file)?, bytes.len() as u64, Digest::of(bytes), origin));
+    }
+    let mut documents = items.iter().map(|(entry, _)| entry.name.clone());
+    let release = match documents.next() {
+        Some(release) => release,
+        None => name("InRelease")?,
+    };
+    let signature = documents.next();
+    let mut indexes = Vec::new();
+    if table.indexes == recipe::Indexes::Carry {
+        for (file, Packed { file: it, addresses, .. }) in &used.packed {
+            let origin = Origin::Archive { addresses: addresses.clone() };
+            indexes.push(name(file)?);
+            items.push(item(name(file)?, it.size, it.sha256, origin));
+        }
+    }
+    part.items.extend(items);
+    part.archives.push(ArchiveRecord {
+        name: archive.clone(),
+        codename: table.release.clone(),
+        release,
+        signature,
+        signed_by: used.opened.release.signed_by.clone(),
+        dated: used.opened.release.dated,
+        indexes,
+    });
+    Ok(())
+}
+
+fn describe(package: &str, source: ParseTextError) -> AptError {
+    AptError::Describe { package: package.to_owned(), source }
+}
+
+fn item(name: ItemName, size: u64, sha256: Digest, origin: Origin) -> (Entry, Pin) {
+    let pin = Pin { size, sha256, content: Content::Plain };
+    let (mode, max_size, role) = (ItemMode::Plain, ByteSize::new(size), Role::Plain);
+    (Entry { name, mode, origin, sha256: Some(sha256), max_size, role }, pin)
+}

@@ -1,0 +1,244 @@
+//! The signed beginning of an archive: which indexes it has, by their digests.
+
+mod clear;
+mod date;
+mod keyring;
+#[cfg(test)]
+mod signatures;
+mod verify;
+
+use std::collections::BTreeMap;
+
+use vgpu_manifest::Digest;
+use vgpu_manifest::package::Fingerprint;
+
+pub(crate) use self::date::day;
+pub(crate) use self::keyring::{Keyring, KeyringError};
+pub(crate) use self::verify::{Evidence, SignatureError, Signed, verify};
+use super::stanza::{Stanza, StanzaError};
+
+/// What an archive says of itself, signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Release {
+    /// The key that has signed it.
+    pub(crate) signed_by: Fingerprint,
+    /// When it was made, in seconds since 1970.
+    pub(crate) dated: u64,
+    /// Until when it may be taken for the newest, in seconds since 1970.
+    pub(crate) valid_until: Option<u64>,
+    /// Whether files can also be had by their digest.
+    pub(crate) by_hash: ByHash,
+    /// Whether packages for all architectures stand in an index of their own.
+    pub(crate) indexes_of_all: IndexesOfAll,
+    /// By its path below that of the release.
+    files: BTreeMap<String, File>,
+}
+
+/// Whether files can also be had by their digest, so that they stay together with their release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ByHash {
+    Yes,
+    No,
+}
+
+/// Where packages for all architectures are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IndexesOfAll {
+    /// In indexes of their own, and perhaps nowhere else.
+    Apart,
+    /// In those of each architecture.
+    Within,
+}
+
+/// A file of an archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct File {
+    pub(crate) sha256: Digest,
+    /// In bytes.
+    pub(crate) size: u64,
+}
+
+/// A signed text does not say what a release says.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReleaseError {
+    /// It is not text.
+    #[error("its signed text is not UTF-8")]
+    Encoding,
+    /// It is not a paragraph of fields.
+    #[error("its signed text is not that of a release: {0}")]
+    Shape(#[from] StanzaError),
+    /// A field that it must have is not there.
+    #[error("it has no `{0}`")]
+    Missing(&'static str),
+    /// A date is none.
+    #[error("its `{field}` is `{}`, which is no date in UTC", .text.escape_debug())]
+    Date {
+        /// Which.
+        field: &'static str,
+        /// What stands there.
+        text: String,
+    },
+    /// A line of its list of files is none.
+    #[error("its list of files has a line `{}`", .0.escape_debug())]
+    Line(String),
+    /// It lists more files than any archive has.
+    #[error("it lists more than {MAX_FILES} files")]
+    TooMany,
+    /// It is the release of something else.
+    #[error(
+        "it is that of `{}`, not of `{wanted}`: the mirror has the wrong one in that place", .found.escape_debug()
+    )]
+    OtherSuite {
+        /// What the recipe asks for.
+        wanted: String,
+        /// What it calls itself.
+        found: String,
+    },
+}
+
+/// The most files that a release may list. Debian's lists some thousands.
+const MAX_FILES: usize = 100_000;
+
+impl Release {
+    /// What a signed text says, which must be the release of `suite`.
+    pub(crate) fn read(signed: &Signed, suite: &str) -> Result<Self, ReleaseError> {
+        let text = std::str::from_utf8(&signed.text).map_err(|_| ReleaseError::Encoding)?;
+        check_suite(&Stanza::parse(text)?, suite)?;
+        Self::of_any_suite(signed)
+    }
+
+    /// What a signed text says, whichever suite it is of.
+    pub(crate) fn of_any_suite(signed: &Signed) -> Result<Self, ReleaseError> {
+        let text = std::str::from_utf8(&signed.text).map_err(|_| ReleaseError::Encoding)?;
+        let stanza = Stanza::parse(text)?;
+        let date = |field: &'static str| match stanza.get(field) {
+            None => Ok(None),
+            Some(text) => date::parse(text).map(Some).ok_or_else(|| {
+                let text = text.chars().take(60).collect();
+                ReleaseError::Date { field, text }
+            }),
+        };
+        let has_word = |field, word| {
+            stanza.get(field).is_some_and(|text| text.split_whitespace().any(|w| w == word))
+        };
+        let apart = has_word("Architectures", "all")
+            && !has_word("No-Support-for-Architecture-all", "Packages");
+        Ok(Self {
+            signed_by: signed.by.clone(),
+            dated: date("Date")?.ok_or(ReleaseError::Missing("Date"))?,
+            valid_until: date("Valid-Until")?,
+            by_hash: if stanza.get("Acquire-By-Hash") == Some("yes") {
+                ByHash::Yes
+            } else {
+                ByHash::No
+            },
+            indexes_of_all: if apart { IndexesOfAll::Apart } else { IndexesOfAll::Within },
+            // MD5 and SHA-1 are not looked at; where there is no SHA-256, nothing is believed.
+            files: files(stanza.get("SHA256").ok_or(ReleaseError::Missing("SHA256"))?)?,
+        })
+    }
+
+    /// The path of a file with these bytes, of those that are meant.
+    #[must_use]
+    pub(super) fn path_of(&self, sha256: Digest, is_meant: impl Fn(&str) -> bool) -> Option<&str> {
+        let mut files = self.files.iter();
+        let found = files.find(|(path, file)| file.sha256 == sha256 && is_meant(path));
+        found.map(|(path, _)| path.as_str())
+    }
+
+    /// The file at this path below that of the release, if the release vouches for it.
+    #[must_use]
+    pub(crate) fn file(&self, path: &str) -> Option<File> {
+        self.files.get(path).copied()
+    }
+}
+
+/// A mirror could have the signed release of another suite in the place of this one.
+fn check_suite(stanza: &Stanza<'_>, wanted: &str) -> Result<(), ReleaseError> {
+    // Some archives have their suites below folders: `dists/bookworm/updates`.
+    let names = || ["Codename", "Suite"].into_iter().filter_map(|field| stanza.get(field));
+    let is_it = |name: &str| name == wanted || wanted.split('/').next() == Some(name);
+    if names().any(is_it) {
+        return Ok(());
+    }
+    let found: String = names().next().unwrap_or_default().chars().take(60).collect();
+    Err(ReleaseError::OtherSuite { wanted: wanted.to_owned(), found })
+}
+
+fn files(list: &str) -> Result<BTreeMap<String, File>, ReleaseError> {
+    let mut files = BTreeMap::new();
+    for line in list.lines().filter(|line| !line.trim().is_empty()) {
+        let file = || {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [sha256, size, path] = words[..] else { return None };
+            Some((path.to_owned(), File { sha256: sha256.parse().ok()?, size: size.parse().ok()? }))
+        };
+        let wrong = || ReleaseError::Line(line.trim().chars().take(120).collect());
+        let (path, file) = file().ok_or_else(wrong)?;
+        if files.insert(path, file).is_some_and(|other| other != file) {
+            return Err(wrong());
+        }
+        if files.len() > MAX_FILES {
+            return Err(ReleaseError::TooMany);
+        }
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "\
+Origin: Debian
+Suite: oldstable
+Codename: bookworm
+Date: Sat, 10 Jan 2026 10:31:22 UTC
+Valid-Until: Sat, 17 Jan 2026 10:31:22 UTC
+Acquire-By-Hash: yes
+Architectures: all amd64
+Components: main
+MD5Sum:
+ 0123456789abcdef0123456789abcdef 5 main/binary-amd64/Packages
+SHA256:
+ e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855        0 main/binary-amd64/Packages
+";
+
+    fn read(text: &str, suite: &str) -> Result<Release, ReleaseError> {
+        let by = "A".repeat(40).parse().unwrap();
+        let signed = Signed { text: text.as_bytes().to_vec(), by, notes: Vec::new() };
+        Release::read(&signed, suite)
+    }
+
+    #[test]
+    fn a_release_vouches_for_files_by_sha256() {
+        let release = read(TEXT, "bookworm").unwrap();
+        assert_eq!(release.dated, 1_768_041_082);
+        assert_eq!(release.valid_until, Some(1_768_041_082 + 7 * 86_400));
+        assert_eq!(release.by_hash, ByHash::Yes);
+        assert_eq!(release.indexes_of_all, IndexesOfAll::Apart);
+        let file = release.file("main/binary-amd64/Packages").unwrap();
+        assert_eq!((file.size, file.sha256), (0, Digest::of(b"")));
+        assert_eq!(release.file("main/binary-i386/Packages"), None);
+        let within = TEXT.replace("Comp", "No-Support-for-Architecture-all: Packages\nComp");
+        assert_eq!(read(&within, "oldstable").unwrap().indexes_of_all, IndexesOfAll::Within);
+    }
+
+    #[test]
+    fn what_is_no_release_is_refused_in_its_own_words() {
+        let said = |text: &str, suite: &str| read(text, suite).unwrap_err().to_string();
+        assert!(said(TEXT, "trixie").contains("that of `bookworm`, not of `trixie`"));
+        assert!(said(&TEXT.replace("SHA256:", "SHA1:"), "bookworm").contains("no `SHA256`"));
+        assert!(said(&TEXT.replace("Date: ", "X: "), "bookworm").contains("no `Date`"));
+        assert!(said(&TEXT.replace("10 Jan", "10 Foo"), "bookworm").contains("no date"));
+        assert!(said(&TEXT.replace("        0 main", " -1 main"), "bookworm").contains("a line"));
+        assert!(said(&TEXT.replace("e3b0", "E3b0"), "bookworm").contains("a line"));
+        let twice = format!("{TEXT}SHA256:\n");
+        assert!(said(&twice, "bookworm").contains("has already"));
+        let line = TEXT.lines().last().unwrap();
+        assert!(read(&format!("{TEXT}{line}\n"), "bookworm").is_ok());
+        let other = line.replace("       0", "       1");
+        assert!(said(&format!("{TEXT}{other}\n"), "bookworm").contains("a line"));
+        assert!(said("<html>\n", "bookworm").contains("is not that of a release"));
+    }
+}

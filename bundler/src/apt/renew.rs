@@ -1,0 +1,151 @@
+//! Working out anew what a table of packages asks for: release, indexes, node, solution.
+
+use vgpu_manifest::ItemName;
+
+use super::archive::{self, Document, Opened};
+use super::error::AptError;
+use super::expand::Part;
+use super::index::{IndexError, Indexes, Keep, Obtained, Packed, obtain};
+use super::model::{NATIVE, Pin};
+use super::node::{self, Known};
+use super::part;
+use super::release::{IndexesOfAll, day};
+use super::said;
+use super::solve::{Node, Solution, solve};
+use crate::lock::Lock;
+use crate::recipe::{self, Apt, Archive};
+use crate::source::{Origin, Sources};
+
+/// An archive with all that was got from it.
+#[derive(Debug)]
+pub(super) struct Used<'r> {
+    pub(super) archive: &'r Archive,
+    pub(super) opened: Opened,
+    /// Its indexes in the form in which they can ride along.
+    pub(super) packed: Vec<(String, Packed)>,
+}
+
+/// Ask the archives of a table for what it needs.
+pub(super) fn renew(
+    sources: &Sources<'_>,
+    table: &Apt,
+    known: Known,
+    previous: Option<&Lock>,
+) -> Result<Part, AptError> {
+    let mut indexes = Indexes::default();
+    let mut used = Vec::new();
+    for archive in &table.archives {
+        let opened = open(sources, table, archive, previous)?;
+        told(sources, archive, &opened, previous);
+        used.push(take_in(sources, table, archive, opened, &mut indexes)?);
+    }
+    let ui = sources.fetcher.ui;
+    ui.note(format_args!("{}: {} packages to choose from", table.release, indexes.len()));
+    let stock = match known {
+        Known::Node(_) => None,
+        Known::Stock => Some(node::stock(&indexes, &table.release)?),
+    };
+    let node = match (known, &stock) {
+        (Known::Node(node), _) => node,
+        (Known::Stock, base) => Node::of_packages(base.iter().flatten()),
+    };
+    let solution = solve(&indexes, &node, &table.install, table.upgrades)
+        .map_err(|source| AptError::Solve { release: table.release.clone(), source })?;
+    for line in indexes.unread() {
+        ui.note(format_args!("left out, because it cannot be read: {line}"));
+    }
+    let Solution { changes, kept_back } = solution;
+    let stock = stock.map(|base| said::Stock::of(base, &changes, table.upgrades));
+    for line in said::lines(&table.release, &changes, &kept_back, stock.as_ref()) {
+        ui.note(line);
+    }
+    let riding = stock.map(|stock| stock.riding).unwrap_or_default();
+    part::part(table, &used, &indexes, &changes, &riding)
+}
+
+/// The release of an archive; without the network, that of the last lock.
+fn open(
+    sources: &Sources<'_>,
+    table: &Apt,
+    archive: &Archive,
+    previous: Option<&Lock>,
+) -> Result<Opened, AptError> {
+    let error = match archive::open(sources, archive, &table.release) {
+        Ok(opened) => return Ok(opened),
+        Err(error) => error,
+    };
+    let kept = previous.filter(|_| error.is_offline()).and_then(|lock| documents(lock, archive));
+    let Some(kept) = kept else { return Err(error.into()) };
+    let mut opened = archive::reopen(sources, archive, kept)?;
+    opened.notes.push("without the network, its release is that of the last lock".to_owned());
+    Ok(opened)
+}
+
+/// What vouched for an archive in an earlier lock.
+fn documents(lock: &Lock, archive: &Archive) -> Option<Vec<Document>> {
+    let record = lock.archives.iter().find(|record| record.name == archive.name)?;
+    let document = |name: &ItemName, file| {
+        let item = lock.items.iter().find(|item| item.name == *name)?;
+        let Origin::Evidence { addresses, kept } = &item.origin else { return None };
+        Some(Document { file, bytes: kept.unpack().ok()?, addresses: addresses.clone() })
+    };
+    match &record.signature {
+        None => Some(vec![document(&record.release, "InRelease")?]),
+        Some(signature) => {
+            Some(vec![document(&record.release, "Release")?, document(signature, "Release.gpg")?])
+        }
+    }
+}
+
+/// Say what is known of an archive.
+fn told(sources: &Sources<'_>, archive: &Archive, opened: &Opened, previous: Option<&Lock>) {
+    let ui = sources.fetcher.ui;
+    let Opened { release, notes, .. } = opened;
+    let name = &archive.name;
+    ui.note(format_args!("{name}: of {}, signed by {}", day(release.dated), release.signed_by));
+    for note in notes {
+        ui.note(format_args!("{name}: {note}"));
+    }
+    let before = previous.and_then(|lock| lock.archives.iter().find(|it| it.name == *name));
+    if let Some(before) = before.filter(|before| before.dated > release.dated) {
+        ui.note(format_args!(
+            "{name}: the mirror is older than the lock, which has that of {}",
+            day(before.dated)
+        ));
+    }
+}
+
+/// Add the indexes of an archive to the others.
+fn take_in<'r>(
+    sources: &Sources<'_>,
+    table: &Apt,
+    archive: &'r Archive,
+    opened: Opened,
+    indexes: &mut Indexes,
+) -> Result<Used<'r>, AptError> {
+    let keep = match table.indexes {
+        recipe::Indexes::Carry => Keep::Both,
+        recipe::Indexes::Leave => Keep::Text,
+    };
+    let mut packed = Vec::new();
+    let arches: &[&str] = match opened.release.indexes_of_all {
+        IndexesOfAll::Apart => &[NATIVE, "all"],
+        IndexesOfAll::Within => &[NATIVE],
+    };
+    for component in &archive.components {
+        for arch in arches {
+            let found = obtain(sources, archive, &opened.release, (component, arch), keep);
+            let Obtained { text, packed: form } = match found {
+                // That there is an index for all architectures is no more than allowed.
+                Err(error) if *arch == "all" && error.is_absent() => continue,
+                found => found?,
+            };
+            indexes
+                .add(text, &archive.name, Pin(archive.priority))
+                .map_err(|source| IndexError::Scan { archive: archive.name.to_string(), source })?;
+            let arch = if *arch == NATIVE { String::new() } else { format!("{arch}_") };
+            packed.push((format!("{component}_{arch}Packages{}", form.suffix), form));
+        }
+    }
+    Ok(Used { archive, opened, packed })
+}

@@ -1,0 +1,124 @@
+//! What a person should know of the packages that were found.
+
+use std::collections::BTreeMap;
+
+use vgpu_manifest::inventory::PackageName;
+use vgpu_manifest::package::ArchiveName;
+
+use super::model::Candidate;
+use super::relation::{Alternatives, Comparison, Relation};
+use super::solve::{Cause, Change, Upgrades};
+use crate::size::ByteSize;
+
+/// What is assumed of nodes of which nobody has said anything.
+#[derive(Debug)]
+pub(super) struct Stock {
+    /// Packages that must be there in exactly the newest version.
+    pub(super) tied: Vec<Candidate>,
+    /// Packages that ride along because a node may have an older version of them.
+    pub(super) riding: Vec<Candidate>,
+}
+
+impl Stock {
+    /// Every node has the packages of `base`, but perhaps in older versions than the archive has now.
+    /// What is new and wants the very version of one of them will not go with an older one: with
+    /// leave to upgrade, that one rides along, and without it, it is said.
+    pub(super) fn of(base: Vec<Candidate>, changes: &[Change], upgrades: Upgrades) -> Self {
+        let by_name: BTreeMap<&PackageName, &Candidate> =
+            base.iter().map(|candidate| (&candidate.name, candidate)).collect();
+        let mut tied: BTreeMap<&PackageName, &Candidate> = BTreeMap::new();
+        let mut open: Vec<&Candidate> = changes.iter().map(|change| &change.candidate).collect();
+        while let Some(candidate) = open.pop() {
+            for wanted in groups(candidate).filter_map(exactly) {
+                let Some(own) = by_name.get(&wanted.name) else { continue };
+                if !may_be_older(own) {
+                    continue;
+                }
+                let is_newer = tied.insert(&own.name, own).is_none();
+                if is_newer && upgrades != Upgrades::Never {
+                    // It comes, so what it wants must come as well.
+                    open.push(own);
+                }
+            }
+        }
+        let tied: Vec<Candidate> = tied.into_values().cloned().collect();
+        let riding = match upgrades {
+            Upgrades::Never => Vec::new(),
+            Upgrades::Coupled => tied.clone(),
+            Upgrades::All => base,
+        };
+        Self { tied, riding }
+    }
+}
+
+/// Whether nodes of the release may have an older version: one that Debian has changed since the
+/// release says so in its name, as `2.36-9+deb12u10` does.
+fn may_be_older(candidate: &Candidate) -> bool {
+    let version = candidate.version.as_str();
+    ["+deb", "~deb", "+pve", "+pmx"].iter().any(|sign| version.contains(sign))
+}
+
+fn groups(candidate: &Candidate) -> impl Iterator<Item = &Alternatives> {
+    candidate.pre_depends.iter().chain(&candidate.depends)
+}
+
+/// The only package that will do, if it must have one version.
+fn exactly(group: &Alternatives) -> Option<&Relation> {
+    let mut all = group.iter();
+    let only = all.next().filter(|_| all.next().is_none())?;
+    let bound = only.bound.as_ref()?;
+    (bound.comparison == Comparison::Exactly).then_some(only)
+}
+
+/// What was found, for people.
+pub(super) fn lines(
+    release: &ArchiveName,
+    changes: &[Change],
+    kept_back: &[PackageName],
+    stock: Option<&Stock>,
+) -> Vec<String> {
+    let (upgrades, new): (Vec<_>, Vec<_>) =
+        changes.iter().partition(|change| change.installed.is_some());
+    let size: u64 = changes.iter().map(|change| change.candidate.size).sum();
+    let mut lines = vec![format!(
+        "{release}: {} new packages and {} upgrades, {}",
+        new.len(),
+        upgrades.len(),
+        ByteSize::new(size)
+    )];
+    for Change { candidate, cause, installed } in upgrades {
+        let from = installed.as_ref().map(|it| it.version.to_string()).unwrap_or_default();
+        let why = match cause {
+            Cause::Requested => "it was asked for".to_owned(),
+            Cause::Newer => "everything is to become newer".to_owned(),
+            Cause::Because(reason) => reason.to_string(),
+        };
+        let back = installed.as_ref().is_some_and(|it| it.offered.is_some());
+        let back = if back { "" } else { "; the archives do not have the old version any more" };
+        let Candidate { name, version, .. } = candidate;
+        lines.push(format!("upgrade: {name} {from} → {version}, because {why}{back}"));
+    }
+    if !kept_back.is_empty() {
+        lines.push(format!(
+            "cannot become newer together with the rest: {}",
+            list(kept_back.iter())
+        ));
+    }
+    if let Some(stock) = stock.filter(|stock| !stock.tied.is_empty()) {
+        let named = stock.tied.iter().map(|it| format!("{} {}", it.name, it.version));
+        let named = list(named);
+        lines.push(if stock.riding.is_empty() {
+            format!(
+                "assumes that nodes have {named}; for one that does not, give its `inventory`, or say \
+                 `upgrades = \"coupled\"`"
+            )
+        } else {
+            format!("rides along for nodes that have an older version: {named}")
+        });
+    }
+    lines
+}
+
+fn list(names: impl Iterator<Item = impl ToString>) -> String {
+    names.map(|name| name.to_string()).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,219 @@
+//! Following the chain from the key of an archive to each of its packages in a bundle, with nothing
+//! but what the bundle carries and a keyring.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, Write};
+
+use camino::Utf8Path;
+use vgpu_manifest::package::{ArchiveName, ArchiveRecord, FieldValue, PackageRecord};
+use vgpu_manifest::{Digest, Item, ItemName, Manifest, ReadError};
+
+use super::index::{self, Indexes, ScanError, unpacking};
+use super::model::{Pin, Universe as _};
+use super::release::{
+    Evidence, Keyring, KeyringError, Release, ReleaseError, SignatureError, verify,
+};
+use super::version::Version;
+use crate::source::MAX_KEPT;
+
+/// An archive, all packages of which it vouches for.
+#[derive(Debug)]
+pub(crate) struct Followed {
+    pub(crate) release: Release,
+    pub(crate) notes: Vec<String>,
+    /// How many of its packages are in the bundle.
+    pub(crate) packages: usize,
+}
+
+/// The chain breaks somewhere.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UpstreamError {
+    /// The keys cannot be had.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// An item cannot be read.
+    #[error(transparent)]
+    Item(#[from] ReadError),
+    /// There is no room to unpack an index.
+    #[error("cannot unpack the index `{item}`")]
+    Unpack {
+        /// The item.
+        item: ItemName,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// Nobody who is trusted has signed the release.
+    #[error("the release of the archive `{archive}` is not signed by {by}")]
+    Signature {
+        /// The archive.
+        archive: ArchiveName,
+        /// By whom it should be.
+        by: String,
+        /// Why not.
+        source: SignatureError,
+    },
+    /// It says something else than a release.
+    #[error("the release of the archive `{archive}` cannot be used")]
+    Release {
+        /// The archive.
+        archive: ArchiveName,
+        /// Why not.
+        source: ReleaseError,
+    },
+    /// The bundle does not have the indexes.
+    #[error("the bundle was made without `carry-index`, so it has no index of the archive `{0}`")]
+    NoIndexes(ArchiveName),
+    /// The archive does not vouch for an index.
+    #[error("the archive `{archive}` does not vouch for the index `{item}`")]
+    Index {
+        /// The archive.
+        archive: ArchiveName,
+        /// The item.
+        item: ItemName,
+    },
+    /// An index is none.
+    #[error("the index `{item}` is none")]
+    Scan {
+        /// The item.
+        item: ItemName,
+        /// What is wrong with it.
+        source: ScanError,
+    },
+    /// An index cannot be read again.
+    #[error(transparent)]
+    Read(#[from] index::ReadError),
+    /// The archive does not vouch for a package.
+    #[error("the archive `{archive}` does not vouch for the package `{item}`")]
+    Package {
+        /// The archive.
+        archive: ArchiveName,
+        /// The item.
+        item: ItemName,
+    },
+}
+
+/// Writes an item of the bundle, every byte of it proven.
+pub(crate) type Copy<'c> = &'c dyn Fn(&Item, &mut dyn Write) -> Result<(), ReadError>;
+
+/// Follow the chain of one archive.
+pub(crate) fn follow(
+    manifest: &Manifest,
+    archive: &ArchiveRecord,
+    keyring: &Utf8Path,
+    copy: Copy<'_>,
+) -> Result<Followed, UpstreamError> {
+    let name = || archive.name.clone();
+    if archive.indexes.is_empty() {
+        return Err(UpstreamError::NoIndexes(name()));
+    }
+    // Which key has signed stands in the manifest, but whether it is known is for the keyring to say.
+    let keyring = Keyring::read(keyring, std::slice::from_ref(&archive.signed_by))?;
+    let text = small(manifest, &archive.release, copy)?;
+    let signature = archive.signature.as_ref();
+    let signature = signature.map(|item| small(manifest, item, copy)).transpose()?;
+    let evidence = match &signature {
+        None => Evidence::Inline(&text),
+        Some(signature) => Evidence::Detached { text: &text, signature },
+    };
+    let signed = verify(evidence, &keyring).map_err(|source| UpstreamError::Signature {
+        archive: name(),
+        by: archive.signed_by.to_string(),
+        source,
+    })?;
+    let release = Release::of_any_suite(&signed)
+        .map_err(|source| UpstreamError::Release { archive: name(), source })?;
+
+    let mut indexes = Indexes::default();
+    for item in archive.indexes.iter().filter_map(|item| manifest.item(item)) {
+        let vouched = release.index_of(item.sha256());
+        let path = vouched
+            .ok_or_else(|| UpstreamError::Index { archive: name(), item: item.name().clone() })?;
+        let text = unpack(item, path, copy)?;
+        indexes
+            .add(text, &archive.name, Pin(500))
+            .map_err(|source| UpstreamError::Scan { item: item.name().clone(), source })?;
+    }
+    let packages = manifest.packages.iter().filter(|package| package.archive == archive.name);
+    let mut count = 0;
+    for package in packages {
+        if !vouches(&indexes, package, manifest.item(&package.item))? {
+            let item = package.item.clone();
+            return Err(UpstreamError::Package { archive: name(), item });
+        }
+        count += 1;
+    }
+    Ok(Followed { release, notes: signed.notes, packages: count })
+}
+
+/// Whether an index has a package with these very bytes and properties.
+fn vouches(
+    indexes: &Indexes,
+    package: &PackageRecord,
+    item: Option<&Item>,
+) -> Result<bool, index::ReadError> {
+    let Some(item) = item else { return Ok(false) };
+    let version = Version::from(package.version.clone());
+    for candidate in indexes.versions(&package.name)? {
+        if candidate.version != version || candidate.arch != package.arch {
+            continue;
+        }
+        let Ok(deb) = indexes.deb(&candidate)? else { continue };
+        let said = deb.fields.iter().map(|(name, value)| (*name, value.as_str()));
+        let recorded =
+            package.fields.iter().map(|(name, value)| (name.as_str(), FieldValue::as_str(value)));
+        let same_fields = said.collect::<std::collections::BTreeMap<_, _>>() == recorded.collect();
+        if same_fields && (deb.sha256, deb.size) == (item.sha256(), item.size()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The bytes of a small item. One that is not there, or is too large, has none.
+fn small(manifest: &Manifest, item: &ItemName, copy: Copy<'_>) -> Result<Vec<u8>, UpstreamError> {
+    let mut bytes = Vec::new();
+    if let Some(item) = manifest.item(item).filter(|item| item.size() <= MAX_KEPT) {
+        copy(item, &mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+/// The text of an index, in a file that nobody else sees.
+fn unpack(item: &Item, path: &str, copy: Copy<'_>) -> Result<File, UpstreamError> {
+    let error = |source| UpstreamError::Unpack { item: item.name().clone(), source };
+    let mut packed = tempfile::tempfile().map_err(error)?;
+    copy(item, &mut packed)?;
+    packed.rewind().map_err(error)?;
+    let mut text = tempfile::tempfile().map_err(error)?;
+    let suffix = path.rsplit_once("Packages").map_or("", |(_, suffix)| suffix);
+    let mut reader = unpacking(packed, suffix).take(index::MAX_TEXT + 1);
+    if io::copy(&mut reader, &mut text).map_err(error)? > index::MAX_TEXT {
+        return Err(error(io::Error::other("it is larger than any index")));
+    }
+    text.rewind().map_err(error)?;
+    Ok(text)
+}
+
+impl UpstreamError {
+    /// Whether the bundle is not what the archives vouch for, rather than that it cannot be told.
+    #[must_use]
+    pub(crate) fn is_distrust(&self) -> bool {
+        matches!(
+            self,
+            Self::Signature { .. }
+                | Self::Release { .. }
+                | Self::Index { .. }
+                | Self::Package { .. }
+        )
+    }
+}
+
+impl Release {
+    /// The path of the index of packages with these bytes, if the release vouches for one.
+    fn index_of(&self, sha256: Digest) -> Option<&str> {
+        self.path_of(sha256, |path| {
+            let file = path.rsplit('/').next().unwrap_or_default();
+            path.contains("/binary-") && ["Packages", "Packages.gz", "Packages.xz"].contains(&file)
+        })
+    }
+}

@@ -1,0 +1,200 @@
+//! The table as it stands in the file, and how its parts must fit.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::Range;
+use std::str::FromStr;
+
+use serde::Deserialize;
+use toml::Spanned;
+use vgpu_manifest::package::{ArchiveName, Fingerprint};
+
+use super::suite::ParseSuiteError;
+use super::{Apt, Archive, Expired, Indexes, Node, Suite};
+use crate::apt::{Address, Request, Upgrades};
+use crate::recipe::Fault;
+use crate::source::LocalPath;
+
+/// The table as it stands in the file.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(in crate::recipe) struct RawApt {
+    release: Spanned<ArchiveName>,
+    install: Spanned<Vec<Spanned<Request>>>,
+    #[serde(default)]
+    upgrades: Upgrades,
+    inventory: Option<LocalPath>,
+    installed: Option<LocalPath>,
+    #[serde(default)]
+    carry_index: bool,
+    #[serde(default)]
+    archive: Vec<Spanned<RawArchive>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct RawArchive {
+    name: Spanned<ArchiveName>,
+    mirror: Spanned<OneOrMany<Address>>,
+    suite: Option<Suite>,
+    components: Spanned<Vec<Suite>>,
+    #[serde(default = "usual")]
+    priority: i16,
+    keyring: LocalPath,
+    signed_by: Spanned<OneOrMany<Fingerprint>>,
+    #[serde(default)]
+    expired: Expired,
+}
+
+/// What apt gives an archive of which nobody has said anything.
+fn usual() -> i16 {
+    500
+}
+
+/// The tables as they were meant, where `entries` tells how many entries stand before a place in the
+/// text.
+pub(in crate::recipe) fn checked(
+    tables: Vec<Spanned<RawApt>>,
+    entries: impl Fn(usize) -> usize,
+) -> Result<Vec<Apt>, Fault> {
+    let (mut releases, mut archives) = (BTreeSet::new(), BTreeSet::new());
+    let mut checked = Vec::new();
+    for table in tables {
+        let at = entries(table.span().start);
+        let span = table.span();
+        let table = table.into_inner();
+        if !releases.insert(table.release.get_ref().as_str().to_ascii_lowercase()) {
+            let what = format!("there are packages for `{}` already", table.release.get_ref());
+            return Err(Fault { span: table.release.span(), what });
+        }
+        for archive in &table.archive {
+            let name = &archive.get_ref().name;
+            if !archives.insert(name.get_ref().as_str().to_ascii_lowercase()) {
+                let what = format!("another archive is called `{}` already", name.get_ref());
+                return Err(Fault { span: name.span(), what });
+            }
+        }
+        checked.push(table.check(at, span)?);
+    }
+    Ok(checked)
+}
+
+impl RawApt {
+    fn check(self, at: usize, span: Range<usize>) -> Result<Apt, Fault> {
+        let node = match (self.inventory, self.installed) {
+            (None, None) => Node::Stock,
+            (Some(path), None) => Node::Inventory(path),
+            (None, Some(path)) => Node::Status(path),
+            (Some(_), Some(_)) => {
+                let what =
+                    "either `inventory` or `installed` says what is there, not both".to_owned();
+                return Err(Fault { span, what });
+            }
+        };
+        if self.archive.is_empty() {
+            let what = "it needs an `[[apt.archive]]` to take packages from".to_owned();
+            return Err(Fault { span, what });
+        }
+        let archives = self.archive.into_iter().map(RawArchive::check);
+        let archives = archives.collect::<Result<Vec<_>, Fault>>()?;
+        if self.install.get_ref().is_empty() {
+            let what = "`install` must name at least one package".to_owned();
+            return Err(Fault { span: self.install.span(), what });
+        }
+        let mut install: Vec<Request> = Vec::new();
+        for request in self.install.into_inner() {
+            let name = &request.get_ref().name;
+            if install.iter().any(|other| other.name == *name) {
+                let what = format!("`{name}` is asked for twice");
+                return Err(Fault { span: request.span(), what });
+            }
+            install.push(request.into_inner());
+        }
+        Ok(Apt {
+            at,
+            release: self.release.into_inner(),
+            install,
+            upgrades: self.upgrades,
+            node,
+            indexes: if self.carry_index { Indexes::Carry } else { Indexes::Leave },
+            archives,
+        })
+    }
+}
+
+impl RawArchive {
+    fn check(this: Spanned<Self>) -> Result<Archive, Fault> {
+        let this = this.into_inner();
+        let one =
+            |what: &str, span| Fault { span, what: format!("`{what}` must name at least one") };
+        if this.mirror.get_ref().0.is_empty() {
+            return Err(one("mirror", this.mirror.span()));
+        }
+        if this.components.get_ref().is_empty() {
+            return Err(one("components", this.components.span()));
+        }
+        if this.signed_by.get_ref().0.is_empty() {
+            return Err(one("signed-by", this.signed_by.span()));
+        }
+        let suite = match this.suite {
+            Some(suite) => suite,
+            None => this.name.get_ref().as_str().parse().map_err(|error: ParseSuiteError| {
+                Fault { span: this.name.span(), what: error.to_string() }
+            })?,
+        };
+        Ok(Archive {
+            name: this.name.into_inner(),
+            mirrors: this.mirror.into_inner().0,
+            suite,
+            components: this.components.into_inner(),
+            priority: this.priority,
+            keyring: this.keyring,
+            signed_by: this.signed_by.into_inner().0,
+            expired: this.expired,
+        })
+    }
+}
+
+/// One value, or a list of them.
+#[derive(Debug)]
+struct OneOrMany<T>(Vec<T>);
+
+/// By hand, because a derived either-or would only say that neither fits.
+impl<'de, T> Deserialize<'de> for OneOrMany<T>
+where
+    T: FromStr<Err: fmt::Display> + PartialEq,
+{
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(OneOrManyVisitor(std::marker::PhantomData))
+    }
+}
+
+struct OneOrManyVisitor<T>(std::marker::PhantomData<T>);
+
+impl<'de, T> serde::de::Visitor<'de> for OneOrManyVisitor<T>
+where
+    T: FromStr<Err: fmt::Display> + PartialEq,
+{
+    type Value = OneOrMany<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text, or a list of texts")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        text.parse().map(|one| OneOrMany(vec![one])).map_err(E::custom)
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        use serde::de::Error as _;
+        let mut all = Vec::new();
+        while let Some(text) = list.next_element::<String>()? {
+            let one: T = text.parse().map_err(A::Error::custom)?;
+            if all.contains(&one) {
+                return Err(A::Error::custom("something stands there twice"));
+            }
+            all.push(one);
+        }
+        Ok(OneOrMany(all))
+    }
+}

@@ -1,0 +1,150 @@
+//! Files of package archives: at several addresses, of which some may be on this machine.
+
+use std::fmt;
+use std::io;
+
+use camino::Utf8PathBuf;
+use vgpu_manifest::{Content, Measured};
+
+use super::file::Reading;
+use super::{Expected, Obtained, SourceError, Sources};
+use crate::apt::Address;
+use crate::cache::CacheError;
+use crate::fetch::{Download, FetchError};
+use crate::net::HttpUrl;
+
+/// Why an address is of no use.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AddressError {
+    /// A file is not there, or cannot be read.
+    #[error("cannot read `{path}`: {source}")]
+    Read {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// A file has another content.
+    #[error("`{path}` has another content: {source}")]
+    Content {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What it should have been and what it was.
+        source: CacheError,
+    },
+    /// It could not be fetched.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+}
+
+/// Why addresses are of no use, each in its turn.
+#[derive(Debug)]
+pub(crate) struct AddressErrors(Vec<AddressError>);
+
+impl AddressErrors {
+    /// Whether each of them has answered that there is no such file.
+    #[must_use]
+    pub(crate) fn are_missing(&self) -> bool {
+        self.0.iter().all(|error| match error {
+            AddressError::Read { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            AddressError::Fetch(error) => error.is_missing(),
+            AddressError::Content { .. } => false,
+        })
+    }
+}
+
+impl AddressErrors {
+    /// Whether none was asked, because the network is not to be used.
+    #[must_use]
+    pub(crate) fn are_offline(&self) -> bool {
+        let is_offline =
+            |error: &AddressError| matches!(error, AddressError::Fetch(FetchError::Offline { .. }));
+        self.0.iter().all(is_offline)
+    }
+}
+
+impl fmt::Display for AddressErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let told: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&told.join("; "))
+    }
+}
+
+impl Sources<'_> {
+    /// A file of an archive.
+    ///
+    /// Addresses are tried in their order; neighbours on web servers are one download, in which one
+    /// goes on where another has failed.
+    pub(crate) fn archived(
+        &self,
+        addresses: &[Address],
+        want: Expected<'_>,
+    ) -> Result<Obtained, SourceError> {
+        let plain = |measured| Obtained { measured, content: Content::Plain };
+        if let Some(measured) = self.cached(want)? {
+            return Ok(plain(measured));
+        }
+        let mut errors = Vec::new();
+        let is_web = |address: &Address| matches!(address, Address::Web(_));
+        for run in addresses.chunk_by(|a, b| is_web(a) && is_web(b)) {
+            let tried = match &run[0] {
+                Address::Folder(path) => self.copied(path, want)?,
+                Address::Web(_) => self.fetched(run, want),
+            };
+            match tried {
+                Ok(measured) => return Ok(plain(measured)),
+                Err(error) => errors.push(error),
+            }
+        }
+        let item = want.name.clone();
+        Err(SourceError::Archive { item, errors: AddressErrors(errors) })
+    }
+
+    fn fetched(&self, run: &[Address], want: Expected<'_>) -> Result<Measured, AddressError> {
+        let url = |address: &Address| match address {
+            Address::Web(url) => Some(url.clone()),
+            Address::Folder(_) => None,
+        };
+        let mirrors: Vec<HttpUrl> = run.iter().filter_map(url).collect();
+        let Expected { name, sha256, size, cap } = want;
+        let download = Download { name: name.as_str(), mirrors: &mirrors, sha256, size, cap };
+        Ok(self.fetcher.fetch(&download)?)
+    }
+
+    /// Copy a file of this machine. That the cache fails is no fault of the file.
+    fn copied(
+        &self,
+        path: &Utf8PathBuf,
+        want: Expected<'_>,
+    ) -> Result<Result<Measured, AddressError>, SourceError> {
+        let cache_error = |source| SourceError::Cache { item: want.name.clone(), source };
+        let read_error = |source| AddressError::Read { path: path.clone(), source };
+        let mut reading = match Reading::open(path, want.cap) {
+            Ok(reading) => reading,
+            Err(error) => return Ok(Err(read_error(error))),
+        };
+        let transfer = self.fetcher.ui.transfer("read", want.name.as_str());
+        transfer.expect(Some(reading.size()), 0);
+        let mut incoming = self.fetcher.cache.incoming().map_err(cache_error)?;
+        loop {
+            match reading.next() {
+                Ok([]) => break,
+                Ok(bytes) => {
+                    incoming.add(bytes).map_err(cache_error)?;
+                    transfer.advance(bytes.len() as u64);
+                }
+                Err(error) => return Ok(Err(read_error(error))),
+            }
+        }
+        match incoming.finish(want.sha256) {
+            Ok(measured) => {
+                transfer.done(measured.size);
+                Ok(Ok(measured))
+            }
+            Err(source @ CacheError::Mismatch(_)) => {
+                Ok(Err(AddressError::Content { path: path.clone(), source }))
+            }
+            Err(error) => Err(cache_error(error)),
+        }
+    }
+}

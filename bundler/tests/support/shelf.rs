@@ -1,0 +1,95 @@
+//! A web server on loopback that serves a folder, perhaps only to whoever knows a password.
+
+#![allow(dead_code, reason = "each test that includes this file needs another part of it")]
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// The server. It serves until the tests end.
+pub(crate) struct Shelf {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    root: PathBuf,
+    /// What `Authorization` must be.
+    wanted: Option<String>,
+    /// The path of each request, and whether it was answered.
+    seen: Mutex<Vec<(String, u16)>>,
+}
+
+impl Shelf {
+    /// Serve the folder `root` to anybody.
+    pub(crate) fn new(root: &Path) -> Self {
+        Self::serve(root, None)
+    }
+
+    /// Serve it to whoever says this in `Authorization`.
+    pub(crate) fn locked(root: &Path, wanted: &str) -> Self {
+        Self::serve(root, Some(wanted.to_owned()))
+    }
+
+    fn serve(root: &Path, wanted: Option<String>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let root = root.to_owned();
+        let shared = Arc::new(Shared { root, wanted, seen: Mutex::default() });
+        let ours = Arc::clone(&shared);
+        thread::spawn(move || {
+            while let Ok((stream, _)) = listener.accept() {
+                let ours = Arc::clone(&ours);
+                // A client that goes away is not our concern.
+                thread::spawn(move || drop(ours.answer(&stream)));
+            }
+        });
+        Self { address, shared }
+    }
+
+    /// Where it is.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The path of each request so far, and the status of its answer.
+    pub(crate) fn seen(&self) -> Vec<(String, u16)> {
+        self.shared.seen.lock().unwrap().clone()
+    }
+}
+
+impl Shared {
+    fn answer(&self, mut stream: &TcpStream) -> std::io::Result<()> {
+        let mut lines = BufReader::new(stream).lines();
+        let first = lines.next().unwrap_or_else(|| Ok(String::new()))?;
+        let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
+        let mut said = None;
+        for line in lines {
+            let line = line?;
+            if line.is_empty() {
+                break;
+            }
+            if let Some((name, value)) = line.split_once(": ")
+                && name.eq_ignore_ascii_case("authorization")
+            {
+                said = Some(value.to_owned());
+            }
+        }
+        let file = self.root.join(path.trim_start_matches('/').replace("%25", "%"));
+        let (status, body) = match fs::read(file) {
+            _ if self.wanted.is_some() && self.wanted != said => (401, Vec::new()),
+            Ok(body) => (200, body),
+            Err(_) => (404, Vec::new()),
+        };
+        self.seen.lock().unwrap().push((path, status));
+        let length = body.len();
+        write!(
+            stream,
+            "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+        )?;
+        stream.write_all(&body)
+    }
+}
