@@ -32,7 +32,7 @@ mod walk;
 pub(crate) use self::describe::{config_of, lines, releases};
 pub(crate) use self::error::DriverError;
 pub(crate) use self::intake::{records, unpack_again};
-use self::name::FileName;
+pub(crate) use self::name::{FileName, Hypervisor};
 use self::package::{Examined, Package, check_windows};
 use self::portal::{Portal, is_zip};
 pub(crate) use self::refusal::RefusalError;

@@ -6,6 +6,7 @@
 //! byte gets into the cache unless the digest of all of them is the expected one.
 
 mod attempt;
+mod document;
 mod patience;
 #[cfg(test)]
 mod tests;

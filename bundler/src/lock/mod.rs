@@ -264,7 +264,7 @@ impl Lock {
         let fits = entry.sha256.is_none_or(|sha256| sha256 == item.sha256)
             && item.size <= entry.max_size.bytes();
         let is_download = match item.origin {
-            Origin::Url { .. } | Origin::Git(_) => true,
+            Origin::Url { .. } | Origin::Git(_) | Origin::Alist(_) | Origin::Mega { .. } => true,
             // The archive is ours, and another version of this program may write another one.
             Origin::Image(_) => self.bundler == ProgramVersion::current(),
             _ => false,

@@ -34,6 +34,18 @@ impl HttpUrl {
         self.0.scheme() == "https"
     }
 
+    /// The address of something below this one; the query is left out.
+    #[must_use]
+    pub(crate) fn below(&self, parts: &[&str]) -> Self {
+        let mut url = reqwest::Url::clone(&self.0);
+        url.set_query(None);
+        // An http address always has a path.
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(parts);
+        }
+        Self(Arc::new(url))
+    }
+
     /// The same address with more in its query.
     #[must_use]
     pub(crate) fn with_query(&self, pairs: &[(&str, &str)]) -> Self {

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use serde::Deserialize;
 use toml::Spanned;
+use vgpu_manifest::catalog::DriverVersion;
 use vgpu_manifest::driver::DriverKind;
 use vgpu_manifest::patch::{MAX_PATCH, TreePath};
 use vgpu_manifest::unlock::CommitId;
@@ -13,9 +14,11 @@ use super::git::Git;
 use super::mirrors::Mirrors;
 use super::raw::{LARGEST, Placed, origin};
 use super::{Entry, Fault, Role};
+use crate::driver::FileName;
 use crate::git::{GitUrl, Part, RefName};
+use crate::net::HttpUrl;
 use crate::size::ByteSize;
-use crate::source::{LocalPath, Origin};
+use crate::source::{AlistPath, AlistSource, LocalPath, MegaLink, Origin};
 
 /// A driver of NVIDIA's: a `.run`, an `.exe`, or the portal's `.zip` with one in it.
 #[derive(Debug, Deserialize)]
@@ -24,11 +27,21 @@ pub(super) struct Driver {
     name: Spanned<ItemName>,
     path: Option<LocalPath>,
     url: Option<Mirrors>,
+    alist: Option<Alist>,
+    mega: Option<MegaLink>,
     /// Of the file that is named here, which may be the `.zip`.
     sha256: Option<Digest>,
     max_size: Option<ByteSize>,
     #[serde(default = "host")]
     kind: DriverKind,
+}
+
+/// A folder of an AList server.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Alist {
+    url: HttpUrl,
+    path: AlistPath,
 }
 
 /// A patch of a driver.
@@ -66,15 +79,38 @@ pub(super) fn placed(
     Ok(placed)
 }
 
+/// The version of the driver that an item is named after.
+fn named_version(name: &ItemName, kind: DriverKind) -> Option<DriverVersion> {
+    match FileName::of(name.as_str()) {
+        FileName::Driver(named, version) if named == kind => Some(version),
+        _ => None,
+    }
+}
+
 impl Driver {
     fn placed(this: Spanned<Self>) -> Result<Placed, Fault> {
         let span = this.span();
         let at = span.start;
-        let Self { name, path, url, sha256, max_size, kind } = this.into_inner();
+        let Self { name, path, url, alist, mega, sha256, max_size, kind } = this.into_inner();
+        let origin = match (path, url, alist, mega) {
+            (None, None, Some(Alist { url, path }), None) => {
+                let version = named_version(name.get_ref(), kind);
+                Origin::Alist(AlistSource { url, path, driver: kind, version })
+            }
+            (None, None, None, Some(link)) => Origin::Mega { link },
+            (path, url, None, None) if path.is_some() != url.is_some() => {
+                origin(name.get_ref(), path, url, span)?
+            }
+            _ => {
+                let name = name.get_ref();
+                let what = format!("`{name}` needs one of `path`, `url`, `alist` or `mega`");
+                return Err(Fault { span, what });
+            }
+        };
         let entry = Entry {
             name: name.get_ref().clone(),
             mode: ItemMode::Executable,
-            origin: origin(name.get_ref(), path, url, span)?,
+            origin,
             sha256,
             max_size: max_size.unwrap_or(LARGEST).min(LARGEST),
             role: Role::Driver(kind),

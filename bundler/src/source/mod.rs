@@ -1,10 +1,12 @@
 //! Where the bytes of items come from, and how they get into the cache.
 
+mod alist;
 mod archive;
 mod catalog;
 mod file;
 mod git;
 mod kept;
+mod mega;
 mod path;
 mod tree;
 
@@ -17,8 +19,10 @@ use serde::{Deserialize, Serialize};
 use vgpu_manifest::catalog::database::DatabaseError;
 use vgpu_manifest::{Content, Digest, ItemName, Measured};
 
+pub(crate) use self::alist::{AlistError, AlistPath, AlistSource};
 pub(crate) use self::archive::AddressErrors;
 pub(crate) use self::kept::{Kept, MAX_KEPT};
+pub(crate) use self::mega::{MegaError, MegaLink};
 pub(crate) use self::path::LocalPath;
 use crate::apt::Address;
 use crate::cache::CacheError;
@@ -68,6 +72,13 @@ pub(crate) enum Origin {
         addresses: Vec<Address>,
         /// All of it.
         kept: Kept,
+    },
+    /// A driver in a folder of an AList server.
+    Alist(AlistSource),
+    /// A file on mega.
+    Mega {
+        /// The link to it.
+        link: MegaLink,
     },
     /// The catalogue that this program was built with.
     Catalog,
@@ -214,6 +225,26 @@ pub(crate) enum SourceError {
         /// What went wrong.
         source: Box<ImageError>,
     },
+    /// An AList server does not have what is wanted.
+    #[error("cannot get item `{item}` from the AList server {url}")]
+    Alist {
+        /// The item.
+        item: ItemName,
+        /// The server.
+        url: HttpUrl,
+        /// What went wrong.
+        source: Box<AlistError>,
+    },
+    /// A file cannot be had from mega.
+    #[error("cannot get item `{item}` from {link}")]
+    Mega {
+        /// The item.
+        item: ItemName,
+        /// The link.
+        link: MegaLink,
+        /// What went wrong.
+        source: Box<MegaError>,
+    },
     /// The cache failed.
     #[error("cannot put item `{item}` into the cache")]
     Cache {
@@ -248,6 +279,8 @@ impl Sources<'_> {
             Origin::Git(origin) => self.git(origin, want),
             Origin::Archive { addresses } => self.archived(addresses, want),
             Origin::Evidence { kept, .. } => self.kept(kept, want),
+            Origin::Alist(source) => self.alist(source, want),
+            Origin::Mega { link } => self.mega(link, want),
             Origin::Catalog => self.catalog(want),
             Origin::Image(source) => match self.cached(want)? {
                 Some(measured) => Ok(Obtained { measured, content: Content::Plain }),
@@ -297,6 +330,10 @@ impl Origin {
             Self::Folder { .. } => vgpu_manifest::Origin::Folder,
             // Only what is locked gets into a manifest, and then the commit is known.
             Self::Git(origin) => origin.for_manifest().unwrap_or(vgpu_manifest::Origin::Folder),
+            Self::Alist(AlistSource { url, path, .. }) => {
+                vgpu_manifest::Origin::Url { url: url.below(&path.parts()).public() }
+            }
+            Self::Mega { link } => vgpu_manifest::Origin::Url { url: link.public() },
             Self::Catalog => vgpu_manifest::Origin::Bundler,
             Self::Image(ImageSource { image, .. }) => {
                 vgpu_manifest::Origin::Image { reference: image.reference().clone() }
@@ -326,6 +363,10 @@ impl fmt::Display for Origin {
             Self::Archive { addresses } | Self::Evidence { addresses, .. } => {
                 addresses.first().map_or(Ok(()), |address| address.fmt(f))
             }
+            Self::Alist(AlistSource { url, path, .. }) => {
+                f.write_str(&url.below(&path.parts()).public())
+            }
+            Self::Mega { link } => link.fmt(f),
             Self::Catalog => f.write_str("this program"),
             Self::Image(source) => source.image.fmt(f),
             Self::Url { urls } => urls.first().map_or(Ok(()), |url| url.fmt(f)),

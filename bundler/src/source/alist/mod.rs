@@ -1,0 +1,208 @@
+//! AList: a server that shows the folders of some storage, of which one has a driver.
+//!
+//! Two questions of its API are enough: what is in a folder (`/api/fs/list`), and where a file can
+//! be downloaded (`/api/fs/get`). The file is chosen by NVIDIA's own names; what it is shows only
+//! when it has come, as with every other source. Which server to ask stands in the recipe; none is
+//! known here.
+
+mod answer;
+mod choice;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+use vgpu_manifest::catalog::DriverVersion;
+use vgpu_manifest::driver::DriverKind;
+
+use self::answer::{FileAnswer, ListAnswer, data};
+use self::choice::{Found, choose, fallback, folders};
+use super::{Expected, Obtained, SourceError, Sources};
+use crate::fetch::{Download, FetchError};
+use crate::net::HttpUrl;
+use crate::size::ByteSize;
+use vgpu_manifest::Content;
+
+pub(crate) use self::answer::AlistPath;
+
+/// A driver in a folder of an AList server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct AlistSource {
+    /// The server.
+    pub(crate) url: HttpUrl,
+    /// The folder.
+    pub(crate) path: AlistPath,
+    /// Who runs the driver.
+    pub(crate) driver: DriverKind,
+    /// Its version, if the item's name says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<DriverVersion>,
+}
+
+/// An AList server does not have what is wanted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum AlistError {
+    /// It could not be asked, or the file could not be had.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// It sent a page for people: a log-in, a challenge, an error.
+    #[error("it sends a web page instead of an answer: it wants a browser or a log-in")]
+    WebPage,
+    /// It is no AList server, or one of another time.
+    #[error("it does not answer as AList does: {0}")]
+    Malformed(String),
+    /// It says no.
+    #[error("it answers {code}: {}", .message.escape_debug())]
+    Refused {
+        /// AList's own code.
+        code: u32,
+        /// What it says.
+        message: String,
+    },
+    /// A folder has more than we look at.
+    #[error("the folder `{0}` has more than {MAX_ENTRIES} entries")]
+    TooMany(AlistPath),
+    /// There is no such driver.
+    #[error("it has no {wanted} in `{folder}`{}", has(.others))]
+    None {
+        /// What was wanted.
+        wanted: String,
+        /// The folder.
+        folder: AlistPath,
+        /// What is there instead.
+        others: Vec<String>,
+    },
+    /// There are several.
+    #[error("it has several such drivers; name the item after the one that you want: {}", shown(.0))]
+    Several(Vec<String>),
+    /// A name or an address is not one.
+    #[error("it names a file or an address that cannot be used: `{}`", .0.escape_debug())]
+    Address(String),
+}
+
+/// The most entries of a folder that are looked at.
+const MAX_ENTRIES: usize = 5_000;
+
+/// The most bytes of an answer: a folder with as many entries has some.
+const MAX_ANSWER: ByteSize = ByteSize::new(4 << 20);
+
+fn shown(names: &[String]) -> String {
+    let names: Vec<_> = names.iter().take(8).map(|it| it.escape_debug().to_string()).collect();
+    names.join(", ")
+}
+
+fn has(others: &[String]) -> String {
+    if others.is_empty() { String::new() } else { format!(", but {}", shown(others)) }
+}
+
+impl AlistSource {
+    /// What it is, in words.
+    fn wanted(&self) -> String {
+        let version = self.version.as_ref().map(|version| format!(" {version}"));
+        format!("{} driver{}", self.driver, version.unwrap_or_default())
+    }
+}
+
+impl Sources<'_> {
+    /// A driver from an AList server.
+    pub(super) fn alist(
+        &self,
+        source: &AlistSource,
+        want: Expected<'_>,
+    ) -> Result<Obtained, SourceError> {
+        if let Some(measured) = self.cached(want)? {
+            return Ok(Obtained { measured, content: Content::Plain });
+        }
+        let download = || {
+            let file = self.search(source)?;
+            let mirrors = self.addresses(source, &file)?;
+            let Expected { name, sha256, size, cap } = want;
+            let name = name.as_str();
+            Ok(self.fetcher.fetch(&Download { name, mirrors: &mirrors, sha256, size, cap })?)
+        };
+        let measured = download().map_err(|error: AlistError| SourceError::Alist {
+            item: want.name.clone(),
+            url: source.url.clone(),
+            source: Box::new(error),
+        })?;
+        Ok(Obtained { measured, content: Content::Plain })
+    }
+
+    /// Where the driver is: in the folder, in NVIDIA's own folders below it, or in an archive.
+    fn search(&self, source: &AlistSource) -> Result<AlistPath, AlistError> {
+        let top = self.list(source, &source.path)?;
+        if let Found::One(file) = choose(source, &top)? {
+            return source.path.below(&file);
+        }
+        let mut others = top.names();
+        let mut open: Vec<AlistPath> = Vec::new();
+        for folder in folders(source.driver, &top) {
+            open.push(source.path.below(&folder)?);
+        }
+        // A folder of the portal's has folders of its own, which have none.
+        let mut at = 0;
+        while let Some(folder) = open.get(at).cloned().filter(|_| at < 8) {
+            let list = self.list(source, &folder)?;
+            if let Found::One(file) = choose(source, &list)? {
+                return folder.below(&file);
+            }
+            others.extend(list.names());
+            if folder.depth() == source.path.depth() + 1 {
+                for inner in folders(source.driver, &list) {
+                    open.push(folder.below(&inner)?);
+                }
+            }
+            at += 1;
+        }
+        match fallback(source, &top)? {
+            Found::One(file) => source.path.below(&file),
+            Found::None => Err(AlistError::None {
+                wanted: source.wanted(),
+                folder: source.path.clone(),
+                others,
+            }),
+        }
+    }
+
+    fn list(&self, source: &AlistSource, folder: &AlistPath) -> Result<ListAnswer, AlistError> {
+        let query = [("path", folder.as_str()), ("page", "1"), ("per_page", "0")];
+        let list: ListAnswer = self.ask(source, "list", &query)?;
+        if list.content().len() > MAX_ENTRIES {
+            return Err(AlistError::TooMany(folder.clone()));
+        }
+        Ok(list)
+    }
+
+    /// Where a file can be downloaded: from the storage behind the server, or through it.
+    fn addresses(
+        &self,
+        source: &AlistSource,
+        file: &AlistPath,
+    ) -> Result<Vec<HttpUrl>, AlistError> {
+        let answer: FileAnswer = self.ask(source, "get", &[("path", file.as_str())])?;
+        let address = |text: &str| text.parse().map_err(|_| AlistError::Address(text.to_owned()));
+        let mut addresses: Vec<HttpUrl> = Vec::new();
+        if !answer.raw_url.is_empty() {
+            addresses.push(address(&answer.raw_url)?);
+        }
+        let mut through = source.url.below(&["d"]).below(&file.parts());
+        if !answer.sign.is_empty() {
+            through = through.with_query(&[("sign", &answer.sign)]);
+        }
+        if !addresses.contains(&through) {
+            addresses.push(through);
+        }
+        Ok(addresses)
+    }
+
+    fn ask<T: serde::de::DeserializeOwned>(
+        &self,
+        source: &AlistSource,
+        question: &str,
+        query: &[(&str, &str)],
+    ) -> Result<T, AlistError> {
+        let url = source.url.below(&["api", "fs", question]).with_query(query);
+        data(&self.fetcher.document("AList", &url, MAX_ANSWER)?)
+    }
+}

@@ -1,0 +1,275 @@
+use std::fmt;
+use std::io::{self, Read};
+use std::process::{Child, Command, Stdio};
+use std::str::FromStr;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use vgpu_manifest::{Content, PIECE};
+
+use super::{Expected, Obtained, SourceError, Sources};
+use crate::cache::CacheError;
+use crate::fetch::FetchError;
+
+/// A link to a file on mega: its address with the key that decrypts it.
+///
+/// Whoever has the link has the file, so the key counts as part of the address: it stands in recipe
+/// and lock, and in no message and no bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub(crate) struct MegaLink(String);
+
+/// A text is not a link to a file on mega.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a link to a file on mega is `https://mega.nz/file/ID#KEY` or `https://mega.nz/#!ID!KEY`")]
+pub(crate) struct ParseMegaError;
+
+impl FromStr for MegaLink {
+    type Err = ParseMegaError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let rest = text.strip_prefix("https://mega.nz/").ok_or(ParseMegaError)?;
+        let parts = match rest.strip_prefix("file/") {
+            Some(rest) => rest.split_once('#'),
+            None => rest.strip_prefix("#!").and_then(|rest| rest.split_once('!')),
+        };
+        let is_word = |word: &str, lengths: std::ops::RangeInclusive<usize>| {
+            lengths.contains(&word.len())
+                && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        };
+        match parts {
+            Some((id, key)) if is_word(id, 8..=8) && is_word(key, 22..=43) => {
+                Ok(Self(text.to_owned()))
+            }
+            _ => Err(ParseMegaError),
+        }
+    }
+}
+
+impl MegaLink {
+    /// The address without the key.
+    pub(crate) fn public(&self) -> String {
+        let rest = self.0.trim_start_matches("https://mega.nz/");
+        let id: String =
+            rest.trim_start_matches("file/").trim_start_matches("#!").chars().take(8).collect();
+        format!("https://mega.nz/file/{id}")
+    }
+}
+
+/// Without the key: what is shown may end up in a log.
+impl fmt::Display for MegaLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.public())
+    }
+}
+
+impl TryFrom<String> for MegaLink {
+    type Error = ParseMegaError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<MegaLink> for String {
+    fn from(link: MegaLink) -> Self {
+        link.0
+    }
+}
+
+/// A file could not be had from mega.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum MegaError {
+    /// There is no program that knows how.
+    #[error(
+        "links to mega need the program `megadl`, which is not installed; install the package `megatools`, or download the file by hand and give its `path`"
+    )]
+    NoProgram,
+    /// It cannot be started.
+    #[error("cannot run `megadl`")]
+    Run(#[source] io::Error),
+    /// It sends nothing.
+    #[error("`megadl` has sent nothing for {} s", .0.as_secs())]
+    Stalled(Duration),
+    /// It sends more than may be.
+    #[error("`megadl` sends more than {0}")]
+    TooMuch(crate::size::ByteSize),
+    /// It has failed.
+    #[error("`megadl` has failed: {}", .0.escape_debug())]
+    Failed(String),
+    /// The cache failed, or the file is not the right one.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+}
+
+/// How long `megadl` may be silent.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// How much of its last words is kept, in bytes.
+const LAST_WORDS: u64 = 4096;
+
+impl Sources<'_> {
+    /// A file from mega, through `megadl`: its protocol is its own, and encrypted.
+    pub(super) fn mega(
+        &self,
+        link: &MegaLink,
+        want: Expected<'_>,
+    ) -> Result<Obtained, SourceError> {
+        if let Some(measured) = self.cached(want)? {
+            return Ok(Obtained { measured, content: Content::Plain });
+        }
+        if self.fetcher.client.is_none() {
+            let name = want.name.to_string();
+            return Err(FetchError::Offline { name }.into());
+        }
+        let measured = self.megadl(link, want).map_err(|error| SourceError::Mega {
+            item: want.name.clone(),
+            link: link.clone(),
+            source: Box::new(error),
+        })?;
+        Ok(Obtained { measured, content: Content::Plain })
+    }
+
+    fn megadl(
+        &self,
+        link: &MegaLink,
+        want: Expected<'_>,
+    ) -> Result<vgpu_manifest::Measured, MegaError> {
+        let transfer = self.fetcher.ui.transfer("fetch", want.name.as_str());
+        transfer.expect(want.size, 0);
+        let mut running = Running::start(link)?;
+        let mut incoming = self.fetcher.cache.incoming()?;
+        while let Some(bytes) = running.next()? {
+            if incoming.len() + bytes.len() as u64 > want.cap.bytes() {
+                return Err(MegaError::TooMuch(want.cap));
+            }
+            incoming.add(&bytes)?;
+            transfer.advance(bytes.len() as u64);
+        }
+        // Only its exit says whether what came was whole: it checks mega's own checksum.
+        running.finish()?;
+        let measured = incoming.finish(want.sha256)?;
+        transfer.done(measured.size);
+        Ok(measured)
+    }
+}
+
+/// `megadl` at work. It ends with this.
+struct Running {
+    child: Child,
+    pieces: Receiver<io::Result<Vec<u8>>>,
+    words: Option<JoinHandle<Vec<u8>>>,
+}
+
+impl Running {
+    /// Let it write the file to its standard output: so it comes no further than we let it, and its
+    /// name, which somebody else has chosen, never touches this machine.
+    fn start(link: &MegaLink) -> Result<Self, MegaError> {
+        let mut command = Command::new("megadl");
+        command.args(["--no-progress", "--path", "-", &link.0]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => MegaError::NoProgram,
+            _ => MegaError::Run(error),
+        })?;
+        let missing = || MegaError::Run(io::Error::other("it has no output"));
+        let mut out = child.stdout.take().ok_or_else(missing)?;
+        let err = child.stderr.take().ok_or_else(missing)?;
+        // A read would wait for ever if nothing came, so somebody else does it.
+        let (sender, pieces) = mpsc::sync_channel(2);
+        thread::spawn(move || {
+            loop {
+                let mut piece = vec![0; PIECE];
+                let read = out.read(&mut piece).map(|n| {
+                    piece.truncate(n);
+                    piece
+                });
+                let is_last = read.as_ref().map_or(true, Vec::is_empty);
+                if sender.send(read).is_err() || is_last {
+                    return;
+                }
+            }
+        });
+        let words = thread::spawn(move || last_words(err));
+        Ok(Self { child, pieces, words: Some(words) })
+    }
+
+    /// Some more bytes; `None` at the end.
+    fn next(&mut self) -> Result<Option<Vec<u8>>, MegaError> {
+        match self.pieces.recv_timeout(PATIENCE) {
+            Ok(Ok(piece)) => Ok(Some(piece).filter(|piece| !piece.is_empty())),
+            Ok(Err(error)) => Err(MegaError::Run(error)),
+            Err(RecvTimeoutError::Timeout) => Err(MegaError::Stalled(PATIENCE)),
+            Err(RecvTimeoutError::Disconnected) => Ok(None),
+        }
+    }
+
+    /// It has said everything. Did it succeed?
+    fn finish(mut self) -> Result<(), MegaError> {
+        let status = self.child.wait().map_err(MegaError::Run)?;
+        let words = self.words.take().and_then(|words| words.join().ok()).unwrap_or_default();
+        if status.success() {
+            return Ok(());
+        }
+        let words = String::from_utf8_lossy(&words);
+        let last = words.lines().rev().find(|line| !line.trim().is_empty());
+        Err(MegaError::Failed(last.map_or_else(|| status.to_string(), str::to_owned)))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended already, or nobody wants the rest of it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The end of what a program says, however much that is.
+fn last_words(mut from: impl Read) -> Vec<u8> {
+    let mut kept = Vec::new();
+    loop {
+        let mut more = Vec::new();
+        match from.by_ref().take(LAST_WORDS).read_to_end(&mut more) {
+            Ok(1..) => {
+                kept.extend(more);
+                let excess = kept.len().saturating_sub(usize::try_from(LAST_WORDS).unwrap_or(0));
+                kept.drain(..excess);
+            }
+            _ => return kept,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_has_a_key_that_nobody_sees() {
+        let key = "bauBlAkKKvv8hIm-8-qFmGOYS289ToQWN7rGFPzXB_w";
+        for text in [
+            format!("https://mega.nz/file/7YVWhCzZ#{key}"),
+            format!("https://mega.nz/#!7YVWhCzZ!{key}"),
+        ] {
+            let link: MegaLink = text.parse().unwrap();
+            assert_eq!(link.to_string(), "https://mega.nz/file/7YVWhCzZ");
+            assert_eq!(String::from(link), text);
+        }
+        for bad in [
+            "",
+            "https://mega.nz/file/7YVWhCzZ",
+            &format!("https://mega.nz/folder/7YVWhCzZ#{key}"),
+            &format!("http://mega.nz/file/7YVWhCzZ#{key}"),
+            &format!("https://mega.example/file/7YVWhCzZ#{key}"),
+            &format!("https://mega.nz/file/7YVWhCzZ#{key} --help"),
+            &format!("https://mega.nz/file/../7YVWh#{key}"),
+            "--help",
+        ] {
+            assert!(bad.parse::<MegaLink>().is_err(), "{bad}");
+        }
+    }
+}
