@@ -16,6 +16,7 @@ use crate::recheck::RecheckError;
 use crate::sbom::CratesError;
 use crate::stick::{ProgramError, StickError};
 use crate::ui::{NotPrinted, Ui};
+use crate::unlock::Unfit;
 
 /// How a run ended, as its exit status says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +100,7 @@ pub(crate) fn tell(ui: &Ui, error: &anyhow::Error) -> Exit {
 fn is_unsuitable(cause: &(dyn Error + 'static)) -> bool {
     cause.is::<NotSuitable>()
         || cause.is::<NoProposal>()
+        || cause.is::<Unfit>()
         || cause.downcast_ref().is_some_and(AptError::is_unsatisfiable)
 }
 

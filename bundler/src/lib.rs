@@ -40,6 +40,7 @@ mod stick;
 mod tree;
 mod trust;
 mod ui;
+mod unlock;
 mod wants;
 
 pub use crate::completions::completions;

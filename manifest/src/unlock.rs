@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::ItemName;
 use crate::catalog::LibraryId;
 use crate::object::some_object;
+use crate::platform::PveRelease;
 use crate::text::text;
 
 /// What a bundle says of an unlock library in it.
@@ -64,6 +65,20 @@ impl GlibcVersion {
     #[must_use]
     pub const fn new(major: u16, minor: u16) -> Self {
         Self { major, minor }
+    }
+
+    /// That of the oldest Proxmox VE that bundles are for, 7.
+    pub const OLDEST_HOST: Self = Self::new(2, 31);
+
+    /// That of a release of Proxmox VE, which has it from the Debian that it is built on.
+    #[must_use]
+    pub const fn of(pve: PveRelease) -> Option<Self> {
+        match pve.major() {
+            7 => Some(Self::new(2, 31)),
+            8 => Some(Self::new(2, 36)),
+            9 => Some(Self::new(2, 41)),
+            _ => None,
+        }
     }
 }
 

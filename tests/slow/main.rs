@@ -8,3 +8,4 @@ mod real_packages;
 mod roots;
 mod sbom;
 mod static_build;
+mod unlock;

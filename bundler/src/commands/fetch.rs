@@ -16,6 +16,7 @@ use crate::options::{Network, NetworkArgs, Project, ProjectArgs};
 use crate::parallel::parallel;
 use crate::size::ByteSize;
 use crate::source::{Expected, Origin, SourceError, Sources};
+use crate::unlock;
 
 /// Get everything that is locked into the cache.
 #[derive(Debug, clap::Args)]
@@ -56,8 +57,10 @@ pub(super) fn fetch(
     let missing = missing(cache, lock);
     let size = missing.iter().map(|item| item.size).sum();
     let batch = context.ui.batch(missing.len(), Some(size));
-    let results = parallel(network.width, &missing, |item| ensure(&sources, lock, item));
-    drop(batch);
+    // What is made of other items comes after them.
+    let (made, plain): (Vec<_>, Vec<_>) =
+        missing.into_iter().partition(|item| unlock::is_made(lock, item));
+    let results = parallel(network.width, &plain, |item| ensure(&sources, lock, item));
     let is_other = |error: &SourceError| {
         matches!(
             error,
@@ -70,10 +73,14 @@ pub(super) fn fetch(
     warn_of_newer(context, project, lock);
     let all = all(context, results).map(drop);
     if changed {
-        all.hint("if the new content is the right one, run `vgpu-bundler lock`")
-    } else {
-        all
+        return all.hint("if the new content is the right one, run `vgpu-bundler lock`");
     }
+    all?;
+    for item in made {
+        unlock::make_again(&sources, lock, item)?;
+    }
+    drop(batch);
+    Ok(())
 }
 
 /// Say which files were changed after they were locked: the bundle gets what was locked.

@@ -20,6 +20,7 @@ use crate::pack;
 use crate::parallel::parallel;
 use crate::recipe::{Entry, Recipe};
 use crate::source::{Expected, Origin, SourceError, Sources};
+use crate::unlock::{self, Making};
 
 /// Pin again what downloads turn out to be now.
 #[derive(Debug, clap::Args)]
@@ -111,14 +112,24 @@ pub(super) fn relock(
     };
     let known = entries.iter().zip(known).map(|(entry, pin)| pin.or_else(|| kept(entry))).collect();
     let mut pinned = pin_all(context, &sources, network, &entries, known)?;
+    let drivers = driver::records(&sources, &entries, &mut pinned, previous.as_ref())?;
+    let making = Making {
+        sources: &sources,
+        entries: &entries,
+        targets: recipe.targets.as_ref(),
+        drivers: &drivers,
+        kept: &|item| previous.as_ref().filter(|_| pins.keep(item)),
+    };
+    let (unlock, builds) = unlock::records(making, &mut pinned)?;
     let found = Found {
-        drivers: driver::records(&sources, &entries, &mut pinned, previous.as_ref())?,
+        drivers,
+        unlock,
+        builds,
         headers: headers::records(&sources, &entries, &pinned, previous.as_ref())?,
         images: image::records(&sources, &entries, &pinned, previous.as_ref())?,
         apt,
         archives,
         packages,
-        ..Found::default()
     };
     describe_drivers(context, cache, &found)?;
     let lock = Lock::new(&recipe, &entries, &pinned, found, previous.as_ref(), now);

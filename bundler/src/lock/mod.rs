@@ -21,6 +21,7 @@ use vgpu_manifest::{BundleName, Content, Digest, ItemMode, ItemName, ProgramVers
 use crate::apt::LockedApt;
 use crate::recipe::{Entry, Recipe};
 use crate::source::{Obtained, Origin};
+use crate::unlock::BuildRecord;
 
 /// What a recipe turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +68,9 @@ pub(crate) struct Lock {
     /// The container images among the items.
     #[serde(default, rename = "image", skip_serializing_if = "Vec::is_empty")]
     pub(crate) images: Vec<ImageRecord>,
+    /// How the unlock libraries and their sources were made.
+    #[serde(default, rename = "build", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) builds: Vec<BuildRecord>,
     /// The items, in the order in which they are applied.
     #[serde(default, rename = "item")]
     pub(crate) items: Vec<LockedItem>,
@@ -124,6 +128,8 @@ pub(crate) struct Found {
     pub(crate) packages: Vec<PackageRecord>,
     /// Of the unlock libraries.
     pub(crate) unlock: Vec<UnlockRecord>,
+    /// Of how those were made.
+    pub(crate) builds: Vec<BuildRecord>,
     /// Of the container images.
     pub(crate) images: Vec<ImageRecord>,
 }
@@ -204,6 +210,7 @@ impl Lock {
             archives: found.archives,
             packages: found.packages,
             unlock: found.unlock,
+            builds: found.builds,
             images: found.images,
             items: items.collect(),
         };
@@ -238,6 +245,8 @@ impl Lock {
             archives: self.archives.clone(),
             packages: self.packages.clone(),
             unlock: self.unlock.clone(),
+            // How something was made is not in the bundle.
+            builds: Vec::new(),
             images: self.images.clone(),
         }
     }
@@ -308,6 +317,14 @@ impl Lock {
     pub(crate) fn image_of(&self, item: &ItemName, sha256: Digest) -> Option<&ImageRecord> {
         let same = self.has_item(item, sha256);
         self.images.iter().find(|record| same && record.item == *item)
+    }
+
+    /// How the sources of an unlock library were made, and the item itself.
+    #[must_use]
+    pub(crate) fn build_of(&self, item: &ItemName) -> Option<(&BuildRecord, &LockedItem)> {
+        let record = self.builds.iter().find(|record| record.source == *item)?;
+        let locked = self.items.iter().find(|locked| locked.name == *item)?;
+        (self.bundler == ProgramVersion::current()).then_some((record, locked))
     }
 
     /// Whether there is an item of this name with these bytes.

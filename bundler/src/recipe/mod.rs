@@ -8,6 +8,7 @@ mod git;
 mod image;
 mod mirrors;
 mod raw;
+mod unlock;
 
 use std::fs;
 use std::io;
@@ -17,10 +18,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 use vgpu_keys::Channel;
 use vgpu_manifest::driver::DriverKind;
+use vgpu_manifest::unlock::GlibcVersion;
 use vgpu_manifest::verdict::Targets;
 use vgpu_manifest::{BundleName, Digest, ItemMode, ItemName, Wants};
 
 pub(crate) use self::apt::{Apt, Archive, Expired, Indexes, Node, Suite};
+pub(crate) use self::unlock::FitCheck;
 use crate::size::ByteSize;
 use crate::source::Origin;
 
@@ -82,6 +85,18 @@ pub(crate) enum Role {
     Patch {
         /// The driver.
         of: ItemName,
+    },
+    /// The sources of an unlock library, with all crates.
+    Unlock {
+        /// Whether they must be for the driver.
+        fit: FitCheck,
+    },
+    /// An unlock library that is built here.
+    Library {
+        /// Its sources.
+        of: ItemName,
+        /// The glibc of the hosts that it is for.
+        glibc: GlibcVersion,
     },
 }
 
@@ -268,6 +283,39 @@ mod tests {
         }
         let what = Recipe::parse(&format!("{head}{named}").replace("dls.tar", "dls.tgz"));
         assert!(what.unwrap_err().what.contains("must end in `.tar`"));
+    }
+
+    #[test]
+    fn a_fork_follows_from_the_driver() {
+        let head =
+            "[bundle]\nname = \"n\"\nchannel = \"c\"\n[[unlock]]\nname = \"u/src.tar.zst\"\n";
+        let targets = |driver: &str, pve: &str| {
+            format!("[targets]\ngpu = [\"10de:1e30\"]\ndriver = \"{driver}\"\n{pve}\n")
+        };
+        let recipe = Recipe::parse(&format!("{head}{}", targets("19.4", "pve = \"8.2\""))).unwrap();
+        let names: Vec<_> = recipe.entries.iter().map(|entry| entry.name.as_str()).collect();
+        assert_eq!(names, ["u/src.tar.zst", "u/libvgpu_unlock_rs.so", CATALOG]);
+        let said = recipe.entries[0].origin.to_string();
+        assert!(said.contains("rbqvq/vgpu_unlock-rs at commit `5ad3ee6"), "{said}");
+        let glibc = |recipe: &Recipe| match recipe.entries[1].role {
+            Role::Library { glibc, .. } => glibc.to_string(),
+            ref other => format!("{other:?}"),
+        };
+        assert_eq!(glibc(&recipe), "2.36");
+        let commit = format!("git = \"a\"\ncommit = \"{}\"\n", "1".repeat(40));
+        assert_eq!(glibc(&Recipe::parse(&format!("{head}{commit}")).unwrap()), "2.31");
+        let node = Recipe::parse(&format!("{head}{commit}build = \"node\"\n")).unwrap();
+        assert_eq!(node.entries.len(), 2);
+
+        let said = |text: String| Recipe::parse(&text).unwrap_err().what;
+        assert!(said(head.to_owned()).contains("`[targets]` must say the driver"));
+        assert!(said(format!("{head}git = \"a\"\n")).contains("exactly one of `commit`"));
+        let new = format!("{head}{commit}glibc = \"2.36\"\n{}", targets("16.9", "pve = \"7.4\""));
+        assert!(said(new).contains("Proxmox VE 7.4 has glibc 2.31"));
+        let both = format!("{head}{commit}build = \"node\"\nlibrary = \"l.so\"\n");
+        assert!(said(both).contains("leave `library` out"));
+        let name = head.replace(".zst", "") + &commit;
+        assert!(said(name).contains("must end in `.tar.zst`"));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::driver::{self, Driver, Patch};
 use super::git::Git;
 use super::image::Image;
 use super::mirrors::Mirrors;
+use super::unlock::{self, Unlock};
 use super::{CATALOG, Entry, Fault, Role};
 use crate::git::{GitUrl, Part, RefName};
 use crate::size::ByteSize;
@@ -37,6 +38,8 @@ pub(super) struct Recipe {
     image: Vec<Spanned<Image>>,
     #[serde(default)]
     apt: Vec<Spanned<RawApt>>,
+    #[serde(default)]
+    unlock: Vec<Spanned<Unlock>>,
     #[serde(default)]
     host: Option<Spanned<Wants>>,
     #[serde(default)]
@@ -93,6 +96,8 @@ impl Recipe {
         let mut placed =
             files.chain(trees).chain(images).collect::<Result<Vec<Placed>, Fault>>()?;
         placed.extend(driver::placed(self.driver, self.patch)?);
+        let targets = check_targets(self.targets)?;
+        placed.extend(unlock::placed(self.unlock, targets.as_ref())?);
         placed.sort_by_key(|placed| placed.at);
         check_names(&placed)?;
         let before = |at| placed.iter().filter(|placed| placed.at < at).count();
@@ -100,7 +105,6 @@ impl Recipe {
         let mut entries: Vec<Entry> = placed.into_iter().map(|placed| placed.entry).collect();
         let Bundle { name, channel } = self.bundle;
         let host = check_host(self.host, &entries)?;
-        let targets = check_targets(self.targets)?;
         entries.push(catalog()?);
         Ok(super::Recipe { name, channel, entries, apt, host, targets, written: None })
     }

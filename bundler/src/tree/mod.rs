@@ -9,12 +9,14 @@ mod pack;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod unpack;
 
 use camino::Utf8PathBuf;
 
 pub(crate) use self::link::LinkFault;
 pub(crate) use self::pack::{WINDOW_LOG, pack};
 pub(crate) use self::scan::{content_size, scan};
+pub(crate) use self::unpack::unpack;
 
 /// A folder cannot be packed.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +65,9 @@ pub(crate) enum TreeError {
     /// A file has another length than a moment ago.
     #[error("`{}` has changed while it was being packed", .0.as_str().escape_debug())]
     Changed(Utf8PathBuf),
+    /// The archive could not be read.
+    #[error("cannot read the archive")]
+    Read(#[source] std::io::Error),
     /// The archive could not be written.
     #[error("cannot write the archive")]
     Write(#[source] std::io::Error),

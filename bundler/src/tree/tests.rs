@@ -142,3 +142,66 @@ fn a_file_that_changes_meanwhile_is_noticed() {
         assert!(matches!(error, TreeError::Changed(_)), "{error}");
     }
 }
+
+#[test]
+fn what_was_packed_comes_back_and_packs_to_the_same() {
+    let (_dir, top) = folder();
+    for name in ["in", "out", "other"] {
+        fs::create_dir(top.join(name)).unwrap();
+    }
+    fill(&top.join("in"), 0o640);
+    let (bytes, unpacked) = archive(&top.join("in")).unwrap();
+    unpack(&*bytes, unpacked, &top.join("out")).unwrap();
+    assert_eq!(archive(&top.join("out")).unwrap(), (bytes.clone(), unpacked));
+    // It is cut off where it was to end, and never a byte further.
+    assert!(unpack(&*bytes, unpacked / 2, &top.join("other")).is_err());
+}
+
+#[test]
+fn an_archive_that_is_not_ours_gets_nowhere() {
+    type Fill<'f> = &'f dyn Fn(&mut tar::Builder<Vec<u8>>);
+    let pack = |fill: Fill<'_>| {
+        let mut archive = tar::Builder::new(Vec::new());
+        fill(&mut archive);
+        let tar = archive.into_inner().unwrap();
+        (zstd::encode_all(&*tar, 3).unwrap(), tar.len() as u64)
+    };
+    let header = |kind, path: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.as_old_mut().name[..path.len()].copy_from_slice(path);
+        header.set_mode(0o644);
+        header.set_size(0);
+        header
+    };
+    let link = |archive: &mut tar::Builder<Vec<u8>>, path: &str, target: &str| {
+        let mut it = header(tar::EntryType::Symlink, b"");
+        archive.append_link(&mut it, path, target).unwrap();
+    };
+    let cases: [(Fill<'_>, &str); 5] = [
+        (&|it| put(it, header(tar::EntryType::Regular, b"../x")), "leads elsewhere"),
+        (&|it| put(it, header(tar::EntryType::Regular, b"/x")), "leads elsewhere"),
+        (&|it| put(it, header(tar::EntryType::Fifo, b"x")), "`x` is something else"),
+        (&|it| link(it, "a", "../b"), "leads out of the folder"),
+        (
+            &|it| {
+                put(it, header(tar::EntryType::Regular, b"x"));
+                put(it, header(tar::EntryType::Regular, b"x"));
+            },
+            "cannot read `x`",
+        ),
+    ];
+    for (fill, word) in cases {
+        let (_dir, top) = folder();
+        fs::create_dir(top.join("out")).unwrap();
+        let (bytes, unpacked) = pack(fill);
+        let error = unpack(&*bytes, unpacked, &top.join("out")).unwrap_err().to_string();
+        assert!(error.contains(word), "{word}: {error}");
+        assert_eq!(fs::read_dir(&top).unwrap().count(), 1);
+    }
+}
+
+fn put(archive: &mut tar::Builder<Vec<u8>>, mut header: tar::Header) {
+    header.set_cksum();
+    archive.append(&header, std::io::empty()).unwrap();
+}

@@ -28,4 +28,5 @@ mod refusals;
 mod reproducible;
 mod sandbox;
 mod signing;
+mod unlock;
 mod write;

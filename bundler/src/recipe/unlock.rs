@@ -1,0 +1,172 @@
+//! Unlock libraries, as they stand in a recipe.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+use vgpu_manifest::catalog::{Catalog, Library, Release};
+use vgpu_manifest::unlock::{CommitId, GlibcVersion};
+use vgpu_manifest::verdict::Targets;
+use vgpu_manifest::{ItemMode, ItemName};
+
+use super::git::{Git, ONE_OF};
+use super::raw::Placed;
+use super::{Entry, Fault, Role};
+use crate::git::{GitOrigin, GitUrl, Named, Part, RefName, Revision, ShortId};
+use crate::size::ByteSize;
+use crate::source::Origin;
+use crate::unlock::library_for;
+
+/// An unlock library: a fork of `vgpu_unlock`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Unlock {
+    /// The item that is its sources.
+    name: Spanned<ItemName>,
+    git: Option<GitUrl>,
+    commit: Option<CommitId>,
+    branch: Option<RefName>,
+    tag: Option<RefName>,
+    #[serde(default)]
+    build: Build,
+    /// The glibc of the hosts.
+    glibc: Option<GlibcVersion>,
+    /// The item that is the library; beside its sources if it is not named.
+    library: Option<Spanned<ItemName>>,
+    #[serde(default)]
+    fit: FitCheck,
+}
+
+/// Where the library is built.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Build {
+    /// On the machine that makes the bundle.
+    #[default]
+    Here,
+    /// On the node, from packages that the bundle has.
+    Node,
+}
+
+/// Whether the library must be for the driver of the bundle.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum FitCheck {
+    /// It must, as far as the catalogue knows.
+    #[default]
+    Required,
+    /// Whoever wrote the recipe knows better.
+    Waived,
+}
+
+/// What the library is called where nothing else is said.
+const LIBRARY: &str = "libvgpu_unlock_rs.so";
+
+/// The most bytes that the sources may have.
+const MAX_SOURCES: ByteSize = ByteSize::new(512 << 20);
+
+/// Unlock libraries as entries: the sources, and the library if it is built here.
+pub(super) fn placed(
+    all: Vec<Spanned<Unlock>>,
+    targets: Option<&Targets>,
+) -> Result<Vec<Placed>, Fault> {
+    let mut placed = Vec::new();
+    for unlock in all {
+        placed.extend(unlock_placed(unlock, targets)?);
+    }
+    Ok(placed)
+}
+
+fn unlock_placed(unlock: Spanned<Unlock>, targets: Option<&Targets>) -> Result<Vec<Placed>, Fault> {
+    let span = unlock.span();
+    let at = span.start;
+    let Unlock { name, git, commit, branch, tag, build, glibc, library, fit } = unlock.into_inner();
+    let git = Git { url: git, commit, branch, tag };
+    let sources = name.get_ref().clone();
+    if !sources.as_str().ends_with(".tar.zst") {
+        let what = format!("the name of sources must end in `.tar.zst`, but this is `{sources}`");
+        return Err(Fault { span: name.span(), what });
+    }
+    let origin = Origin::Git(origin(git, targets.map(|it| it.driver), span.clone())?);
+    let entry = |name: &ItemName, role| Entry {
+        name: name.clone(),
+        mode: ItemMode::Plain,
+        origin: origin.clone(),
+        sha256: None,
+        max_size: MAX_SOURCES,
+        role,
+    };
+    let first = Placed { at, entry: entry(&sources, Role::Unlock { fit }), name };
+    if build == Build::Node {
+        return match library {
+            Some(library) => {
+                let what = "a library that the node builds is no item; leave `library` out";
+                Err(Fault { span: library.span(), what: what.to_owned() })
+            }
+            None => Ok(vec![first]),
+        };
+    }
+    let glibc = hosts_glibc(glibc, targets, &span)?;
+    let library = library.map_or_else(|| beside(&first.name, &span), Ok)?;
+    let role = Role::Library { of: sources, glibc };
+    let second = Placed { at, entry: entry(library.get_ref(), role), name: library };
+    Ok(vec![first, second])
+}
+
+/// The glibc that the library is built for: no newer than that of the hosts.
+fn hosts_glibc(
+    glibc: Option<GlibcVersion>,
+    targets: Option<&Targets>,
+    span: &Range<usize>,
+) -> Result<GlibcVersion, Fault> {
+    let of_host = targets.and_then(|it| it.pve).and_then(|pve| Some((pve, GlibcVersion::of(pve)?)));
+    match (glibc, of_host) {
+        (Some(wanted), Some((pve, has))) if wanted > has => {
+            let what = format!(
+                "Proxmox VE {pve} has glibc {has}, which loads nothing that is built for {wanted}"
+            );
+            Err(Fault { span: span.clone(), what })
+        }
+        (Some(wanted), _) => Ok(wanted),
+        (None, Some((_, has))) => Ok(has),
+        (None, None) => Ok(GlibcVersion::OLDEST_HOST),
+    }
+}
+
+/// The repository and the commit; what is not said is that of the fork for the driver.
+fn origin(git: Git, driver: Option<Release>, span: Range<usize>) -> Result<GitOrigin, Fault> {
+    let part = Part::Folder { path: None, exclude: Vec::new() };
+    let fault = |what: String| Fault { span: span.clone(), what };
+    if git.url.is_some() {
+        return git.origin(part, span);
+    }
+    let Some(driver) = driver else {
+        let what = "without `git`, `[targets]` must say the driver, from which the fork follows";
+        return Err(fault(what.to_owned()));
+    };
+    let catalog = Catalog::embedded();
+    let Some(Library { repository, commit, .. }) = library_for(&catalog, driver) else {
+        let what =
+            format!("the catalogue has no library for vGPU {driver}; name `git` and `commit`");
+        return Err(fault(what));
+    };
+    let url = repository.parse().map_err(|error| fault(format!("{error}")))?;
+    let revision = if git.is_absent() {
+        let known = ShortId::try_from(commit.clone()).map(|it| Revision::Open(Named::Short(it)));
+        let full = || commit.parse().ok().map(Revision::Exact);
+        known.ok().or_else(full)
+    } else {
+        git.revision()
+    };
+    let revision = revision.ok_or_else(|| fault(ONE_OF.to_owned()))?;
+    Ok(GitOrigin { url, revision, part })
+}
+
+/// The usual name, in the folder of the sources.
+fn beside(sources: &Spanned<ItemName>, span: &Range<usize>) -> Result<Spanned<ItemName>, Fault> {
+    let name = sources.get_ref().as_str();
+    let folder = name.rsplit_once('/').map(|(folder, _)| format!("{folder}/")).unwrap_or_default();
+    let name = format!("{folder}{LIBRARY}").parse();
+    let name = name.map_err(|error| Fault { span: span.clone(), what: format!("{error}") })?;
+    Ok(Spanned::new(sources.span(), name))
+}

@@ -1,0 +1,82 @@
+//! Building a library so that the same comes out wherever it is built.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+
+use camino::Utf8PathBuf;
+use vgpu_manifest::unlock::GlibcVersion;
+
+use super::error::Why;
+use super::library::{self, MAX_LIBRARY};
+use super::toolchain::{INSTALL_ZIG, Toolchain};
+use super::workshop::{Surroundings, Workshop};
+
+/// The processor and system of every Proxmox host.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// A library that was built.
+#[derive(Debug)]
+pub(super) struct Built {
+    pub(super) bytes: Vec<u8>,
+    /// The oldest glibc that loads it.
+    pub(super) glibc: GlibcVersion,
+}
+
+/// Build the library of the sources in `workshop`, for hosts with `wanted`.
+///
+/// No path of this machine and nothing of the user's configuration gets into it: the folder is
+/// called the same everywhere, one unit of code is compiled after the other, and what is for
+/// debugging stays away.
+pub(super) fn build(
+    workshop: &Workshop,
+    tools: &Toolchain,
+    wanted: GlibcVersion,
+) -> Result<Built, Why> {
+    let (program, target) = match tools.zig {
+        Some(_) => ("cargo-zigbuild", format!("{TARGET}.{wanted}")),
+        None => ("cargo", TARGET.to_owned()),
+    };
+    let mut command = workshop.cargo(program, Surroundings::Bare);
+    command.arg(if tools.zig.is_some() { "zigbuild" } else { "build" });
+    command.args(["--release", "--offline", "--locked", "--lib", "--target", &target]);
+    command
+        .env("SOURCE_DATE_EPOCH", "0")
+        .env("CARGO_INCREMENTAL", "0")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1")
+        .env("CARGO_PROFILE_RELEASE_DEBUG", "false")
+        .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
+        .env("CARGO_ENCODED_RUSTFLAGS", format!("--remap-path-prefix={}=/build", workshop.top()));
+    workshop.run(command, program, "build the library")?;
+    let path = find(workshop)?;
+    let file = File::open(&path).map_err(Why::io(&path))?;
+    let mut bytes = Vec::new();
+    file.take(MAX_LIBRARY + 1).read_to_end(&mut bytes).map_err(Why::io(&path))?;
+    let glibc = library::oldest_glibc(&bytes)?;
+    if glibc > wanted {
+        let hint = match tools.zig {
+            Some(_) => "its sources ask for something newer".to_owned(),
+            None => INSTALL_ZIG.to_owned(),
+        };
+        return Err(Why::TooNew { needs: glibc, wanted, hint });
+    }
+    Ok(Built { bytes, glibc })
+}
+
+/// The one shared library that was built.
+fn find(workshop: &Workshop) -> Result<Utf8PathBuf, Why> {
+    let folder = workshop.target().join(TARGET).join("release");
+    let entries = folder.read_dir_utf8().map_err(Why::io(&folder))?;
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(Why::io(&folder))?.into_path();
+        let is_file = fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file());
+        if is_file && path.extension() == Some("so") {
+            found.push(path);
+        }
+    }
+    match (found.pop(), found.len()) {
+        (Some(only), 0) => Ok(only),
+        (None, _) => Err(Why::Libraries(0)),
+        (Some(_), others) => Err(Why::Libraries(others + 1)),
+    }
+}

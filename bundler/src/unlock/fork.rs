@@ -1,0 +1,153 @@
+//! Which fork of the library is for which driver.
+
+use vgpu_manifest::catalog::{Catalog, Driver, Library, Overrides, Release};
+use vgpu_manifest::driver::{DriverKind, DriverRecord};
+use vgpu_manifest::unlock::CommitId;
+use vgpu_manifest::verdict::Targets;
+
+/// A library is not for the driver of the bundle.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unfit(String);
+
+/// What is known of a library and the driver of its bundle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fit {
+    /// They go together, or nothing is known of the driver.
+    Good,
+    /// They may not, and why.
+    Doubted(String),
+}
+
+/// The library of the catalogue that a commit is.
+#[must_use]
+pub(crate) fn library_of<'c>(catalog: &'c Catalog, commit: &CommitId) -> Option<&'c Library> {
+    let is_it = |library: &&Library| commit.as_str().starts_with(&library.commit);
+    catalog.rows().libraries.iter().find(is_it)
+}
+
+/// The library of the catalogue for a release.
+#[must_use]
+pub(crate) fn library_for(catalog: &Catalog, release: Release) -> Option<&Library> {
+    match catalog.library(catalog.driver(release)?) {
+        Overrides::Applied(it) | Overrides::Unproven(it, _) | Overrides::Ignored(it) => Some(it),
+        Overrides::NoLibrary => None,
+    }
+}
+
+/// Whether the commit is for the drivers that the bundle is made for, or has.
+pub(crate) fn judge(
+    catalog: &Catalog,
+    commit: &CommitId,
+    targets: Option<&Targets>,
+    drivers: &[DriverRecord],
+) -> Result<Fit, Unfit> {
+    let library = library_of(catalog, commit);
+    let mut fit = Fit::Good;
+    let meant = targets.and_then(|targets| catalog.driver(targets.driver)).map(|it| vec![it]);
+    let hosts = drivers.iter().filter(|driver| driver.kind == DriverKind::Host);
+    let had = hosts.map(|driver| catalog.drivers_by_host(&driver.version).collect::<Vec<_>>());
+    // Several releases may share a driver; the library must be for one of them.
+    for releases in meant.into_iter().chain(had).filter(|releases| !releases.is_empty()) {
+        let Some(library) = library else {
+            let short = &commit.as_str()[..12];
+            let doubt =
+                format!("whether commit {short} is for vGPU {} is not known", releases[0].release);
+            fit = Fit::Doubted(doubt);
+            continue;
+        };
+        let judged: Vec<_> =
+            releases.iter().map(|driver| judge_one(catalog, library, driver)).collect();
+        let best = judged.iter().position(|it| *it == Ok(Fit::Good));
+        match judged.into_iter().nth(best.unwrap_or(0)) {
+            Some(Ok(Fit::Good)) | None => {}
+            Some(Ok(doubted)) => fit = doubted,
+            Some(Err(unfit)) => return Err(unfit),
+        }
+    }
+    Ok(fit)
+}
+
+fn judge_one(catalog: &Catalog, library: &Library, driver: &Driver) -> Result<Fit, Unfit> {
+    let release = driver.release;
+    let layout = catalog.rows().layouts.iter().find(|row| row.releases.contains(release));
+    let sizes = layout.map(|layout| layout.sizes.as_slice()).unwrap_or_default();
+    let knows = sizes.is_empty() || sizes.iter().any(|size| library.sizes.contains(size));
+    let why = if !knows {
+        let (ours, theirs) = (numbers(&library.sizes), numbers(sizes));
+        format!("it knows structures of {ours} bytes, and those of vGPU {release} have {theirs}")
+    } else if !library.releases.contains(release) {
+        format!("it is made for {}, and not for vGPU {release}", library.releases)
+    } else if sizes.len() > 1 {
+        let theirs = numbers(sizes);
+        let doubt = format!("sources disagree on the structures of vGPU {release}: {theirs} bytes");
+        return Ok(Fit::Doubted(doubt));
+    } else {
+        return Ok(Fit::Good);
+    };
+    let instead = match library_for(catalog, release).filter(|it| it.id != library.id) {
+        Some(Library { repository, commit, .. }) => {
+            format!("take commit {commit} of {repository}, or leave `git` and `commit` out")
+        }
+        None => "the catalogue has none that is".to_owned(),
+    };
+    let waive = "`fit = \"waived\"` takes it all the same";
+    Err(Unfit(format!("the library `{}` does not fit: {why}; {instead}; {waive}", library.id)))
+}
+
+fn numbers(sizes: &[u32]) -> String {
+    let text: Vec<String> = sizes.iter().map(ToString::to_string).collect();
+    text.join(" or ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn targets(release: &str) -> Targets {
+        toml::from_str(&format!("gpu = ['10de:1e30']\ndriver = '{release}'")).unwrap()
+    }
+
+    fn commit(short: &str) -> CommitId {
+        format!("{short:0<40}").parse().unwrap()
+    }
+
+    fn driver(version: &str) -> DriverRecord {
+        toml::from_str(&format!("item = 'd.run'\nversion = '{version}'\nkind = 'host'")).unwrap()
+    }
+
+    #[test]
+    fn a_fork_is_for_the_drivers_whose_structures_it_knows() {
+        let catalog = Catalog::embedded();
+        let judge = |short: &str, release: &str| {
+            judge(&catalog, &commit(short), Some(&targets(release)), &[])
+        };
+        for (short, release) in [("71ec870", "17.5"), ("71ec870", "16.9"), ("5ad3ee6", "19.4")] {
+            assert_eq!(judge(short, release), Ok(Fit::Good), "{short} {release}");
+        }
+        let unfit = judge("71ec870", "19.4").unwrap_err().to_string();
+        for word in ["`mbilker` does not fit", "5424 bytes", "have 5432", "commit 5ad3ee6 of"] {
+            assert!(unfit.contains(word), "{unfit}");
+        }
+        let unfit = judge("5ad3ee6", "17.5").unwrap_err().to_string();
+        assert!(unfit.contains("take commit 71ec870 of"), "{unfit}");
+        assert!(
+            matches!(judge("71ec870", "19.1"), Ok(Fit::Doubted(it)) if it.contains("disagree"))
+        );
+        assert!(
+            matches!(judge("123456789", "17.5"), Ok(Fit::Doubted(it)) if it.contains("not known"))
+        );
+    }
+
+    #[test]
+    fn the_driver_in_the_bundle_counts_as_well() {
+        let catalog = Catalog::embedded();
+        let judge =
+            |short: &str, version: &str| judge(&catalog, &commit(short), None, &[driver(version)]);
+        assert_eq!(judge("71ec870", "535.230.02"), Ok(Fit::Good));
+        assert!(judge("5ad3ee6", "535.230.02").is_err());
+        // Not in the catalogue at all: nothing can be said.
+        assert_eq!(judge("5ad3ee6", "1.2.3"), Ok(Fit::Good));
+        assert_eq!(library_for(&catalog, "19.4".parse().unwrap()).unwrap().id.as_str(), "rbqvq");
+    }
+}
