@@ -82,6 +82,9 @@ pub(crate) fn tell(ui: &Ui, error: &anyhow::Error) -> Exit {
         }
     }
     ui.say(format_args!("error: {}", told.join(": ")));
+    for line in error.chain().filter_map(|cause| cause.downcast_ref()).flat_map(AptError::details) {
+        ui.say(line);
+    }
     for hinted in error.chain().filter_map(|cause| cause.downcast_ref::<Hinted>()) {
         ui.say(format_args!("hint: {hinted}"));
     }

@@ -97,6 +97,17 @@ impl AptError {
         matches!(self, Self::Solve { source: SolveError::Unsatisfiable(_), .. })
     }
 
+    /// Why it cannot be done, as lines that stand below the error itself.
+    #[must_use]
+    pub(crate) fn details(&self) -> &[String] {
+        match self {
+            Self::Solve { source: SolveError::Unsatisfiable(explanation), .. } => {
+                explanation.details()
+            }
+            _ => &[],
+        }
+    }
+
     /// What to do about it, the nearest first.
     #[must_use]
     pub(crate) fn ways_out(&self) -> Vec<String> {

@@ -91,7 +91,10 @@ fn the_same_is_found_again_without_the_network_when_more_is_asked() {
     let recipe = scene.sandbox.read("bundle.toml").replace("['tool']", "['tool', 'more']");
     scene.sandbox.write("bundle.toml", &recipe);
     let said = scene.sandbox.ok(&["lock", "--offline"]).err;
-    assert!(said.contains("that of the last lock") && said.contains("+ 1 package: more 3"), "{said}");
+    assert!(
+        said.contains("that of the last lock") && said.contains("+ 1 package: more 3"),
+        "{said}"
+    );
     assert_eq!(shelf.seen().len(), seen);
     assert!(scene.sandbox.fails(1, &["build", "--offline"]).contains("`--offline`"));
     scene.sandbox.ok(&["build"]);

@@ -3,12 +3,13 @@
 use vgpu_manifest::inventory::PackageName;
 
 use super::archive::{Archives, ask, brought, node, stanzas};
-use crate::apt::solve::{Cause, Node, Upgrades};
+use crate::apt::solve::{Cause, Node, SolveError, Upgrades};
 
 /// What is brought to a node, or why nothing is.
 fn solved(archives: &Archives, node: &Node, names: &str, upgrades: Upgrades) -> String {
     match ask(archives, node, names, upgrades) {
         Ok(solution) => brought(&solution),
+        Err(SolveError::Unsatisfiable(explanation)) => explanation.to_string(),
         Err(error) => error.to_string(),
     }
 }
