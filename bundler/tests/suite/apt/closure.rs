@@ -120,6 +120,7 @@ fn whole_indexes_ride_along_if_they_are_wanted() {
     assert!(sandbox.fails(1, &with("other.gpg")).contains("has no key"));
     assert!(sandbox.fails_to_parse(&upstream[..3]).contains("--keyring"));
     scene.recipe("");
+    sandbox.ok(&["lock"]);
     sandbox.ok(&["build"]);
     let without = ["verify", "apt-2.vgpu.tar", "--upstream", "--keyring", "keys.gpg"];
     assert!(sandbox.fails(1, &without).contains("without `carry-index`"));
