@@ -82,8 +82,8 @@ pub(crate) fn tell(ui: &Ui, error: &anyhow::Error) -> Exit {
         }
     }
     ui.say(format_args!("error: {}", told.join(": ")));
-    for line in error.chain().filter_map(|cause| cause.downcast_ref()).flat_map(AptError::details) {
-        ui.say(line);
+    for reason in error.chain().filter_map(|it| it.downcast_ref()).flat_map(AptError::reasons) {
+        ui.say(reason);
     }
     for hinted in error.chain().filter_map(|cause| cause.downcast_ref::<Hinted>()) {
         ui.say(format_args!("hint: {hinted}"));
@@ -157,6 +157,7 @@ mod tests {
     use anyhow::{Context as _, anyhow};
 
     use super::*;
+    use crate::apt::Explanation;
 
     #[test]
     fn a_hint_is_told_wherever_it_stands_and_is_no_part_of_the_message() {
@@ -165,5 +166,20 @@ mod tests {
         let ui = Ui::remembering();
         assert_eq!(tell(&ui, &error), Exit::Failed);
         assert_eq!(ui.said(), ["error: cannot do it: no", "hint: ask", "hint: try again"]);
+    }
+
+    #[test]
+    fn reasons_are_lines_below_the_message_and_above_the_hints() {
+        let lines = ["`a` cannot be installed:", "  a 1 needs b: no archive has b"];
+        let why = Explanation { lines: lines.map(str::to_owned).into(), ways_out: Vec::new() };
+        let failed: Result<(), AptError> =
+            Err(AptError::NoBase { release: "bookworm".parse().unwrap(), why });
+        let error = failed.hint("add an archive").unwrap_err();
+        let ui = Ui::remembering();
+        tell(&ui, &error);
+        let [message, reason, hint] = &ui.said()[..] else { panic!("{:?}", ui.said()) };
+        assert!(message.ends_with(": `a` cannot be installed:"), "{message}");
+        assert_eq!(reason, lines[1]);
+        assert_eq!(hint, "hint: add an archive");
     }
 }

@@ -4,7 +4,7 @@ use vgpu_manifest::package::ArchiveName;
 
 use super::archive::ArchiveError;
 use super::index::{IndexError, NoDeb, ReadError};
-use super::solve::SolveError;
+use super::solve::{Explanation, SolveError};
 use crate::source::LocalPath;
 
 /// The packages of a recipe cannot be worked out.
@@ -55,7 +55,7 @@ pub(crate) enum AptError {
         /// The release of the nodes.
         release: ArchiveName,
         /// What is missing.
-        why: String,
+        why: Explanation,
     },
     /// A package cannot be fetched by what its index says.
     #[error(transparent)]
@@ -97,15 +97,14 @@ impl AptError {
         matches!(self, Self::Solve { source: SolveError::Unsatisfiable(_), .. })
     }
 
-    /// Why it cannot be done, as lines that stand below the error itself.
-    #[must_use]
-    pub(crate) fn details(&self) -> &[String] {
-        match self {
-            Self::Solve { source: SolveError::Unsatisfiable(explanation), .. } => {
-                explanation.details()
-            }
+    /// Why it is so, line by line, below what the error itself says.
+    pub(crate) fn reasons(&self) -> impl Iterator<Item = &str> {
+        let lines: &[String] = match self {
+            Self::Solve { source: SolveError::Unsatisfiable(explanation), .. }
+            | Self::NoBase { why: explanation, .. } => &explanation.lines,
             _ => &[],
-        }
+        };
+        lines.iter().skip(1).map(String::as_str)
     }
 
     /// What to do about it, the nearest first.

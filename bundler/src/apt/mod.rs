@@ -25,6 +25,8 @@ pub(crate) use self::address::Address;
 pub(crate) use self::error::AptError;
 pub(crate) use self::expand::{Expansion, LockedApt, Renewal, expand};
 pub(crate) use self::release::day;
+#[cfg(test)]
+pub(crate) use self::solve::Explanation;
 pub(crate) use self::solve::{Request, Upgrades};
 pub(crate) use self::upstream::{Followed, UpstreamError, follow};
 pub(crate) use self::version::Version;

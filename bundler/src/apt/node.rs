@@ -11,7 +11,7 @@ use vgpu_manifest::package::ArchiveName;
 use super::error::AptError;
 use super::index::Indexes;
 use super::model::Candidate;
-use super::solve::{Node, Request, SolveError, Upgrades, solve};
+use super::solve::{Explanation, Node, Request, SolveError, Upgrades, solve};
 use crate::recipe;
 use crate::source::LocalPath;
 
@@ -68,7 +68,8 @@ fn load(path: &LocalPath, base: &Utf8Path, limit: u64) -> Result<Vec<u8>, AptErr
 pub(super) fn stock(indexes: &Indexes, release: &ArchiveName) -> Result<Vec<Candidate>, AptError> {
     let base = indexes.base()?;
     if base.is_empty() {
-        let why = "no package of them is `required`".to_owned();
+        let lines = vec!["no package of them is `required`".to_owned()];
+        let why = Explanation { lines, ways_out: Vec::new() };
         return Err(AptError::NoBase { release: release.clone(), why });
     }
     let requests = base.into_iter().map(|it| Request { name: it.name, version: None });
@@ -77,7 +78,7 @@ pub(super) fn stock(indexes: &Indexes, release: &ArchiveName) -> Result<Vec<Cand
         Ok(solution) => Ok(solution.changes.into_iter().map(|change| change.candidate).collect()),
         Err(SolveError::Universe(error)) => Err(error.into()),
         Err(SolveError::Unsatisfiable(explanation)) => {
-            Err(AptError::NoBase { release: release.clone(), why: explanation.to_string() })
+            Err(AptError::NoBase { release: release.clone(), why: explanation })
         }
     }
 }

@@ -106,21 +106,10 @@ pub(crate) struct Explanation {
     pub(crate) ways_out: Vec<String>,
 }
 
-impl Explanation {
-    /// What fails.
-    pub(crate) fn headline(&self) -> &str {
-        self.lines.first().map_or("nobody can say why", |line| line.trim_end_matches(':'))
-    }
-
-    /// Why, a line each.
-    pub(crate) fn details(&self) -> &[String] {
-        self.lines.get(1..).unwrap_or_default()
-    }
-}
-
+/// What fails. Why it does are further lines, which are for [`Explanation::lines`] to say.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.lines.join("\n"))
+        f.write_str(self.lines.first().map_or("nobody knows why", String::as_str))
     }
 }
 
@@ -128,8 +117,7 @@ impl<E: fmt::Display> fmt::Display for SolveError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Universe(error) => error.fmt(f),
-            // The rest is told line by line, by whoever talks.
-            Self::Unsatisfiable(explanation) => f.write_str(explanation.headline()),
+            Self::Unsatisfiable(explanation) => explanation.fmt(f),
         }
     }
 }

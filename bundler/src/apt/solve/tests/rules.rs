@@ -9,7 +9,7 @@ use crate::apt::solve::{Cause, Node, SolveError, Upgrades};
 fn solved(archives: &Archives, node: &Node, names: &str, upgrades: Upgrades) -> String {
     match ask(archives, node, names, upgrades) {
         Ok(solution) => brought(&solution),
-        Err(SolveError::Unsatisfiable(explanation)) => explanation.to_string(),
+        Err(SolveError::Unsatisfiable(explanation)) => explanation.lines.join("\n"),
         Err(error) => error.to_string(),
     }
 }
