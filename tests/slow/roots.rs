@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use vgpu_tests::roots::{Release, Roots, with_own_mounts};
+use vgpu_tests::roots::{Layer, Release, Root, Roots, with_own_mounts};
 use vgpu_tests::scratch::expect;
 use vgpu_tests::tree::Snapshot;
 
@@ -44,4 +44,34 @@ fn a_copy_is_one_of_its_own_without_a_network() {
             );
         }
     });
+}
+
+#[test]
+fn a_host_has_a_kernel_and_a_builder_its_headers() {
+    with_own_mounts("roots::a_host_has_a_kernel_and_a_builder_its_headers", || {
+        let Some(roots) = Roots::open() else { return };
+        for release in [Release::Debian12, Release::Debian13] {
+            let Some(host) = roots.layered(release, Layer::HOST) else { continue };
+            let root = host.fresh();
+            let kernels = names(&root, "lib/modules");
+            let [kernel] = &kernels[..] else { panic!("{kernels:?}") };
+            assert!(fs::exists(root.at("boot").join(format!("initrd.img-{kernel}"))).unwrap());
+            assert!(!fs::exists(root.at("etc/resolv.conf")).unwrap());
+            let packages = root.packages();
+            let state = |name: &str| packages[name].rsplit_once(' ').unwrap().1;
+            assert_eq!(state("linux-image-amd64:amd64"), "manual");
+            assert_eq!(state(&format!("linux-image-{kernel}:amd64")), "auto");
+
+            let builder = roots.layered(release, Layer::BUILDER).unwrap().fresh();
+            let [kernel] = &names(&builder, "lib/modules")[..] else { panic!("not one kernel") };
+            let build = builder.run(&["readlink", "-f", &format!("/lib/modules/{kernel}/build")]);
+            assert_eq!(build.out.trim(), format!("/usr/src/linux-headers-{kernel}"));
+            assert_eq!(builder.run(&["dkms", "status"]).code, Some(0));
+        }
+    });
+}
+
+fn names(root: &Root, folder: &str) -> Vec<String> {
+    let entries = root.at(folder).read_dir_utf8().unwrap();
+    entries.map(|entry| entry.unwrap().file_name().to_owned()).collect()
 }

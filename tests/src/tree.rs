@@ -15,6 +15,15 @@ use vgpu_manifest::{Digest, Measure};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot(BTreeMap<Utf8PathBuf, Entry>);
 
+/// Paths that may be different in two trees, and why that is no harm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MayDiffer {
+    /// A path; all that starts with it if it ends in `*`, and all below it if it ends in `/`.
+    pub path: &'static str,
+    /// The reason, for people.
+    pub why: &'static str,
+}
+
 /// Something in a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
@@ -65,6 +74,18 @@ impl Snapshot {
             .collect()
     }
 
+    /// A line for each path that is not the same in `other` and for which `may` has no reason.
+    #[must_use]
+    pub fn unexplained(&self, other: &Self, may: &[MayDiffer]) -> Vec<String> {
+        let explained = |line: &String| {
+            let path = line.split(": ").next().unwrap_or(line);
+            may.iter().any(|it| it.covers(path))
+        };
+        let mut lines = self.differences(other);
+        lines.retain(|line| !explained(line));
+        lines
+    }
+
     /// How many paths there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -75,6 +96,18 @@ impl Snapshot {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl MayDiffer {
+    fn covers(&self, path: &str) -> bool {
+        match self.path.strip_suffix(['*', '/']) {
+            None => path == self.path,
+            Some(folder) if self.path.ends_with('/') => {
+                path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+            }
+            Some(start) => path.starts_with(start),
+        }
     }
 }
 
@@ -169,5 +202,12 @@ mod tests {
         fs::remove_dir(root.join("a/b")).unwrap();
         let differences = before.differences(&look());
         assert_eq!(differences.len(), 3, "{differences:?}");
+
+        let may = |path| MayDiffer { path, why: "" };
+        let left = |may: &[MayDiffer]| before.unexplained(&look(), may).len();
+        assert_eq!(left(&[]), 3);
+        assert_eq!(left(&[may("a/file")]), 2);
+        assert_eq!(left(&[may("a/fil*"), may("a/b")]), 1);
+        assert_eq!([left(&[may("a/")]), left(&[may("a")]), left(&[may("b/")])], [0, 3, 3]);
     }
 }

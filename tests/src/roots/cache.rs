@@ -54,6 +54,41 @@ pub struct Layer<'l> {
     pub packages: &'l [&'l str],
 }
 
+impl Layer<'static> {
+    /// What a host has that boots, before anybody thinks of a GPU: kernel, initramfs, systemd.
+    pub const HOST: Self = Self {
+        name: "host",
+        packages: &[
+            "linux-image-amd64",
+            "initramfs-tools",
+            "systemd-sysv",
+            "udev",
+            "pciutils",
+            "kmod",
+            "lvm2",
+            "openssh-server",
+            "ifupdown",
+            "python3",
+        ],
+    };
+
+    /// That host with what it takes to build a module for its kernel.
+    pub const BUILDER: Self = Self {
+        name: "builder",
+        packages: &[
+            "linux-image-amd64",
+            "linux-headers-amd64",
+            "initramfs-tools",
+            "systemd-sysv",
+            "udev",
+            "pciutils",
+            "dkms",
+            "gcc",
+            "make",
+        ],
+    };
+}
+
 impl Roots {
     /// The roots of this machine. If they cannot be made here, this says what is missing.
     #[must_use]

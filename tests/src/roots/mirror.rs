@@ -119,11 +119,16 @@ impl Archive {
     /// Its signed index of indexes, fetched by the machine's apt; `None` if there is none.
     #[must_use]
     pub fn in_release(&self) -> Option<Vec<u8>> {
+        self.file(&format!("dists/{}/InRelease", self.suite))
+    }
+
+    /// A file in it, fetched by the machine's apt and proven by nobody; `None` if there is none.
+    #[must_use]
+    pub fn file(&self, path: &str) -> Option<Vec<u8>> {
         let folder = tempfile::tempdir().ok()?;
-        let path = Utf8PathBuf::from_path_buf(folder.path().join("InRelease")).ok()?;
-        let url = format!("{}/dists/{}/InRelease", self.url, self.suite);
-        output(APT_HELPER, &["download-file", &url, path.as_str()])?;
-        fs::read(path).ok()
+        let to = Utf8PathBuf::from_path_buf(folder.path().join("file")).ok()?;
+        output(APT_HELPER, &["download-file", &format!("{}/{path}", self.url), to.as_str()])?;
+        fs::read(to).ok()
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::missing_panics_doc, reason = "a root that does not work fails the test")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Command, Stdio};
 
@@ -156,6 +157,22 @@ impl Root {
         // A copy that is lost with the machine need not survive it.
         command.env("DPKG_FORCE", "unsafe-io");
         expect(command, 0);
+    }
+
+    /// The packages that are there, by name and architecture: version, state, and whether somebody
+    /// asked for them. It is what a revert promises of packages.
+    #[must_use]
+    pub fn packages(&self) -> BTreeMap<String, String> {
+        let format = "${Package}:${Architecture} ${Version} ${Status}\\n";
+        let listed = expect(self.command(&["dpkg-query", "--show", "--showformat", format]), 0).out;
+        let marked = expect(self.command(&["apt-mark", "showauto"]), 0).out;
+        let state = |line: &str| {
+            let (name, state) = line.split_once(' ')?;
+            let plain = name.split(':').next()?;
+            let mark = if marked.lines().any(|it| it == plain) { "auto" } else { "manual" };
+            Some((name.to_owned(), format!("{state} {mark}")))
+        };
+        listed.lines().filter_map(state).collect()
     }
 
     /// All that is in it, but for the paths in `except` and what is below them.
