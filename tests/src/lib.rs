@@ -7,6 +7,7 @@ pub mod nodes;
 pub mod nvidia;
 pub mod oci;
 pub mod programs;
+pub mod repository;
 pub mod roots;
 pub mod sample;
 pub mod scratch;

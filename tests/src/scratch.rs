@@ -66,8 +66,14 @@ impl Scratch {
     /// `vgpu-installer`, working on the node.
     #[must_use]
     pub fn installer(&self, words: &[&str]) -> Command {
+        self.installer_on(&self.path("node"), words)
+    }
+
+    /// `vgpu-installer`, working on another root.
+    #[must_use]
+    pub fn installer_on(&self, root: &Utf8Path, words: &[&str]) -> Command {
         let mut command = self.programs.command(Program::Installer);
-        command.arg("--root").arg(self.path("node")).args(words);
+        command.arg("--root").arg(root).args(words);
         self.isolate(command)
     }
 
