@@ -103,6 +103,17 @@ impl<'c> Fit<'c> {
         Ok(Self { driver, kernel: target.kernel, suitability, left_alone })
     }
 
+    /// What speaks against it, in a line.
+    #[must_use]
+    pub fn objection(&self) -> String {
+        let gpus = self.suitability.gpus.iter().filter_map(|gpu| {
+            let reason = &gpu.verdict.unsuitable()?.reason;
+            Some(format!("{}: {}", gpu.gpu, reason.says))
+        });
+        let clashes = self.suitability.clashes.iter().map(|clash| clash.says.clone());
+        gpus.chain(clashes).collect::<Vec<_>>().join("; ")
+    }
+
     /// Whether every GPU that the bundle is for does what it shall.
     #[must_use]
     pub fn is_suitable(&self) -> bool {

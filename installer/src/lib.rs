@@ -4,6 +4,7 @@ pub mod cli;
 mod commands;
 #[cfg(test)]
 pub(crate) mod cut;
+pub mod driver;
 pub mod facts;
 pub mod fit;
 pub mod gpus;
@@ -16,11 +17,14 @@ pub mod packages;
 pub mod plan;
 pub mod report;
 pub mod settle;
+pub mod sriov;
 pub mod state;
 pub mod step;
 pub mod store;
 pub mod trust;
 pub mod ui;
+mod unlock;
+pub mod vgpu;
 mod work;
 
 use std::process::ExitCode;

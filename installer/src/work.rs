@@ -5,8 +5,8 @@
 
 use vgpu_manifest::{HostPath, ItemId};
 
-use crate::host::TempName;
 use crate::host::{Command, Content, Host, HostError, Meta, Mode, New, Node, Output, Source};
+use crate::host::{Look, Remake, TempName};
 use crate::state;
 
 /// One folder in the work area, and the host that it is on.
@@ -53,6 +53,16 @@ impl<'h> Work<'h> {
     /// Have an item of the store here, under a name that a tool accepts.
     pub(crate) fn link(&mut self, id: ItemId, name: &str, mode: Mode) -> Result<(), HostError> {
         self.host.link(&state::stored(id), &self.path(name), mode)
+    }
+
+    /// The host, to look at.
+    pub(crate) fn look(&self) -> &dyn Look {
+        self.host
+    }
+
+    /// Make a file anew from what it was.
+    pub(crate) fn rewrite(&mut self, name: &str, make: Remake<'_>) -> Result<(), HostError> {
+        self.host.rewrite(&self.path(name), make)
     }
 
     /// Run a command that changes nothing but this folder, and return what it said; `None` where

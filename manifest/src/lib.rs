@@ -30,6 +30,7 @@ mod parts;
 pub mod patch;
 pub mod platform;
 mod printable;
+pub mod profile;
 mod read;
 mod text;
 pub mod unlock;

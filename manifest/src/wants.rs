@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::inventory::PackageName;
 use crate::object::{object, objects};
+use crate::profile::ProfileOverrides;
 use crate::text::{is_word, text};
 use crate::{HostPath, ItemName, Mode};
 
@@ -30,6 +31,9 @@ pub struct Wants {
     /// What is asked of the packages.
     #[serde(skip_serializing_if = "PackageWants::is_usual", deserialize_with = "object")]
     pub packages: PackageWants,
+    /// What is said of vGPU types instead of what the driver says.
+    #[serde(skip_serializing_if = "ProfileOverrides::is_empty", deserialize_with = "object")]
+    pub overrides: ProfileOverrides,
     /// Items to place as files.
     #[serde(rename = "file", skip_serializing_if = "Vec::is_empty", deserialize_with = "objects")]
     pub files: Vec<WantedFile>,

@@ -76,6 +76,8 @@ enum Command {
     Report(commands::report::Report),
     /// Write down what this machine is, for the bundler.
     Inventory(commands::inventory::Inventory),
+    /// Switch on the virtual functions of NVIDIA's GPUs.
+    Sriov(commands::sriov::Sriov),
 }
 
 /// Run the program with the arguments of this process.
@@ -118,6 +120,7 @@ impl Command {
             Self::Forget(command) => command.run(target, ui),
             Self::Report(command) => command.run(target, ui),
             Self::Inventory(command) => command.run(&target, ui),
+            Self::Sriov(command) => command.run(target, ui),
         }
     }
 }

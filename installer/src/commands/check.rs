@@ -96,17 +96,17 @@ impl Check {
 /// A bundle on a medium.
 fn from_bundle(bundle: &BundleArg, look: &dyn Look) -> anyhow::Result<Source> {
     let (_, bundle) = bundle.open(look)?;
-    let catalog = database::read(&bytes(&bundle)?).map_err(CheckError::from)?;
+    let catalog = catalog(&bundle)?;
     let title = title(&Known::of(&bundle));
     Ok(Source { title, manifest: bundle.manifest().clone(), catalog })
 }
 
-/// The proven bytes of the catalogue.
-fn bytes(bundle: &Bundle<Verified>) -> anyhow::Result<Vec<u8>> {
+/// The catalogue of a bundle, from its proven bytes.
+pub(super) fn catalog(bundle: &Bundle<Verified>) -> anyhow::Result<Catalog> {
     let item = bundle.manifest().catalog().ok_or(CheckError::NoCatalog)?;
     let mut bytes = Vec::new();
     bundle.copy_item(item, &mut bytes)?;
-    Ok(bytes)
+    Ok(database::read(&bytes).map_err(CheckError::from)?)
 }
 
 /// The bundle that is applied.

@@ -10,6 +10,7 @@ mod password;
 pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod revert;
+pub(crate) mod sriov;
 pub(crate) mod status;
 pub(crate) mod trust;
 pub(crate) mod verify;

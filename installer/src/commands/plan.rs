@@ -1,19 +1,24 @@
 use serde::Serialize;
+use vgpu_manifest::driver::DriverKind;
+use vgpu_manifest::inventory::Inventory;
 use vgpu_manifest::{Bundle, Digest, Verified};
 
 use super::bundle::{BundleArg, title};
 use super::print_json;
 use crate::cli::{Exit, Target};
+use crate::driver;
 use crate::facts::{Serials, inventory};
+use crate::fit::{Fit, Question};
 use crate::gpus::GpuChoice;
 use crate::host::Look;
 use crate::host::real::Program;
 use crate::journal::Change;
-use crate::plan::{self, Choices, Rehearsal, rehearse};
+use crate::plan::{self, Choices, Rehearsal, Surroundings, rehearse};
 use crate::step::Step;
 use crate::store::Known;
 use crate::trust::{Candidate, Floors, admit};
 use crate::ui::{Tone, Ui, printable};
+use crate::vgpu::Vgpu;
 
 /// Show what a bundle would change on this host.
 ///
@@ -133,9 +138,29 @@ pub(super) fn make_plan(
     bundle: &Bundle<Verified>,
     look: &dyn Look,
     choices: &Choices,
-) -> Result<plan::Plan, plan::Unsuitable> {
+) -> anyhow::Result<plan::Plan> {
     let facts = inventory(look, Serials::LeaveOut);
-    plan::plan(bundle.manifest(), &facts, choices)
+    let vgpu = verdict(bundle, &facts)?;
+    let around = Surroundings { vgpu, installed: driver::remembered(look)? };
+    Ok(plan::plan_with(bundle.manifest(), &facts, choices, &around)?)
+}
+
+/// What the bundle's own catalogue says of this host's GPUs; nothing if it brings no host driver,
+/// or the host no GPU for one.
+fn verdict(bundle: &Bundle<Verified>, facts: &Inventory) -> anyhow::Result<Option<Vgpu>> {
+    let manifest = bundle.manifest();
+    let brings = manifest.drivers.iter().any(|driver| driver.kind == DriverKind::Host);
+    if !brings || manifest.catalog().is_none() {
+        return Ok(None);
+    }
+    let catalog = super::check::catalog(bundle)?;
+    let Ok(fit) = Fit::judge(&catalog, manifest, facts, &Question::default()) else {
+        return Ok(None);
+    };
+    if !fit.is_suitable() {
+        return Err(plan::Unsuitable::Verdict(fit.objection()).into());
+    }
+    Ok(Vgpu::of(&fit))
 }
 
 #[derive(Serialize)]
@@ -179,10 +204,10 @@ fn change(change: &Change) -> String {
         Change::Put { path, before: None, .. } => format!("new      {path}"),
         Change::Put { path, after: None, .. } => format!("removed  {path}"),
         Change::Put { path, .. } => format!("changed  {path}"),
-        Change::Run(_) | Change::Packages(_) => {
+        Change::Run(_) | Change::Packages(_) | Change::Driver(_) => {
             format!("run      {}", change.doing().unwrap_or_default())
         }
-        Change::Lost { path } => format!("lost     {path}"),
+        Change::Lost { path, .. } => format!("lost     {path}"),
     };
     printable(&text)
 }

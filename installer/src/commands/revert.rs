@@ -66,8 +66,10 @@ fn describe(entry: &Entry) -> String {
     let text = match &entry.change {
         Change::Put { path, before: None, .. } => format!("remove   {path}"),
         Change::Put { path, .. } => format!("restore  {path}"),
-        Change::Run(_) | Change::Packages(_) => entry.change.undoing().unwrap_or_default(),
-        Change::Lost { path } => format!("lost     {path}"),
+        Change::Run(_) | Change::Packages(_) | Change::Driver(_) => {
+            entry.change.undoing().unwrap_or_default()
+        }
+        Change::Lost { path, .. } => format!("lost     {path}"),
     };
     printable(&text)
 }

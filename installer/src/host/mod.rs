@@ -156,10 +156,20 @@ pub trait Host: Look {
     /// it is copied. Only for the installer's own folders; it need not survive a power cut.
     fn link(&mut self, from: &HostPath, to: &HostPath, mode: Mode) -> Result<(), HostError>;
 
+    /// Make the file at `path` anew from what it was, in bounded memory. Only for the installer's
+    /// own work area; it need not survive a power cut. The permissions stay as they are. Where
+    /// nothing is really changed, `make` is not called.
+    fn rewrite(&mut self, path: &HostPath, make: Remake<'_>) -> Result<(), HostError>;
+
     /// Remove `dir` and everything below it. Only for the installer's own work area; it need not
     /// survive a power cut. Nothing there is no error.
     fn clear(&mut self, dir: &HostPath) -> Result<(), HostError>;
 }
+
+/// Makes a file anew: it gets the old one, if there is one, and a place to write the new one to, and
+/// says whether there is to be one.
+pub type Remake<'a> =
+    &'a mut dyn FnMut(Option<&mut dyn io::Read>, &mut dyn io::Write) -> io::Result<bool>;
 
 /// What a path is to become.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,7 @@ use std::io;
 use std::time::SystemTime;
 
 use super::{
-    Command, Host, HostError, HostPath, Kind, Look, Mode, New, Node, Output, Source, Stat,
+    Command, Host, HostError, HostPath, Kind, Look, Mode, New, Node, Output, Remake, Source, Stat,
     TempName, Verb,
 };
 
@@ -152,6 +152,10 @@ impl Host for Overlay<'_> {
     }
 
     fn link(&mut self, _: &HostPath, _: &HostPath, _: Mode) -> Result<(), HostError> {
+        Ok(())
+    }
+
+    fn rewrite(&mut self, _: &HostPath, _: Remake<'_>) -> Result<(), HostError> {
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! What can be run, mended after a cut, and taken back.
 
 use super::{Change, JournalError, Kept, KeptThing, Reversible, Scope, Why};
+use crate::driver::DriverChange;
 use crate::host::{Host, HostError, Look};
 use crate::packages::PackageChange;
 
@@ -30,6 +31,7 @@ impl Change {
         match self {
             Self::Run(run) => Some(run),
             Self::Packages(packages) => Some(&**packages),
+            Self::Driver(driver) => Some(&**driver),
             Self::Put { .. } | Self::Lost { .. } => None,
         }
     }
@@ -40,6 +42,7 @@ impl Change {
         match self {
             Self::Run(run) => Some(run.command.to_string()),
             Self::Packages(packages) => Some(packages.summary()),
+            Self::Driver(driver) => Some(driver.summary()),
             Self::Put { .. } | Self::Lost { .. } => None,
         }
     }
@@ -53,6 +56,7 @@ impl Change {
                 None => format!("undo {}", run.command),
             }),
             Self::Packages(packages) => Some(packages.undoing()),
+            Self::Driver(driver) => Some(driver.undoing()),
             Self::Put { .. } | Self::Lost { .. } => None,
         }
     }
@@ -109,5 +113,31 @@ impl Act for PackageChange {
         let names = self.kept(look)?;
         let kept = |name| Kept { what: KeptThing::Package(name), why: Why::Newer };
         Ok(names.into_iter().map(kept).collect())
+    }
+}
+
+impl Act for DriverChange {
+    fn scope(&self) -> Scope {
+        self.scope()
+    }
+
+    fn run(&self, host: &mut dyn Host) -> Result<(), JournalError> {
+        Ok(self.run(host)?)
+    }
+
+    fn recover(&self, host: &mut dyn Host) -> Result<(), JournalError> {
+        Ok(self.recover(host)?)
+    }
+
+    fn needs_undo(&self, look: &dyn Look) -> Result<bool, HostError> {
+        self.needs_undo(look)
+    }
+
+    fn undo(&self, host: &mut dyn Host) -> Result<(), JournalError> {
+        Ok(self.undo(host)?)
+    }
+
+    fn kept(&self, _: &dyn Look) -> Result<Vec<Kept>, HostError> {
+        Ok(Vec::new())
     }
 }

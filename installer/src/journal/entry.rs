@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use vgpu_manifest::{Digest, HostPath, KernelWord};
 
 use super::{Kept, Reversible};
-use crate::host::{Node, TempName};
+use crate::driver::DriverChange;
+use crate::host::{Node, Stat, TempName};
 use crate::packages::PackageChange;
 use crate::settle::{Derived, awaits_boot};
 
@@ -101,10 +102,17 @@ pub enum Change {
     Run(Reversible),
     /// apt was about to bring packages.
     Packages(Box<PackageChange>),
+    /// A driver was about to come or go.
+    Driver(Box<DriverChange>),
     /// A command has changed or removed a file of which no copy was kept.
     Lost {
         /// Which path.
         path: HostPath,
+        /// What could be said of it before.
+        before: Stat,
+        /// What it has become.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<Node>,
     },
 }
 
@@ -113,8 +121,8 @@ impl Change {
     pub fn names(&self) -> impl Iterator<Item = &HostPath> {
         let (path, named) = match self {
             Self::Put { path, named, .. } => (Some(path), named.as_ref()),
-            Self::Lost { path } => (Some(path), None),
-            Self::Run(_) | Self::Packages(_) => (None, None),
+            Self::Lost { path, .. } => (Some(path), None),
+            Self::Run(_) | Self::Packages(_) | Self::Driver(_) => (None, None),
         };
         path.into_iter().chain(named)
     }
@@ -153,8 +161,8 @@ impl Entry {
     #[must_use]
     pub fn path(&self) -> Option<&HostPath> {
         match &self.change {
-            Change::Put { path, .. } | Change::Lost { path } => Some(path),
-            Change::Run(_) | Change::Packages(_) => None,
+            Change::Put { path, .. } | Change::Lost { path, .. } => Some(path),
+            Change::Run(_) | Change::Packages(_) | Change::Driver(_) => None,
         }
     }
 }

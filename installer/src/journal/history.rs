@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use vgpu_manifest::{HostPath, KernelWord};
 
 use super::{Change, Entry, EntryId};
-use crate::host::{Kind, Meta, Node, Xattrs};
+use crate::host::{Kind, Meta, Node, Stat, Xattrs};
 use crate::settle::Derived;
 
 /// All that a path has been in one transaction.
@@ -15,7 +15,8 @@ pub(super) struct History {
     states: Vec<Option<Node>>,
     /// The words that were added to it.
     pub(super) words: Vec<KernelWord>,
-    lost: bool,
+    /// What could be said of it, if a command changed it and no copy was kept.
+    lost: Option<Stat>,
 }
 
 /// What the entries of a transaction say, path by path.
@@ -28,7 +29,7 @@ pub(super) fn histories(entries: &[Entry]) -> BTreeMap<HostPath, History> {
             dirties: BTreeSet::new(),
             states: Vec::new(),
             words: Vec::new(),
-            lost: false,
+            lost: None,
         });
         history.dirties.extend(entry.change.dirties());
         match &entry.change {
@@ -36,8 +37,14 @@ pub(super) fn histories(entries: &[Entry]) -> BTreeMap<HostPath, History> {
                 history.states.extend([before.clone(), after.clone()]);
                 history.words.extend(words.iter().cloned());
             }
-            Change::Lost { .. } => history.lost = true,
-            Change::Run(_) | Change::Packages(_) => {}
+            Change::Lost { before, after, .. } => {
+                // What was not there before us needs no copy to be taken away again.
+                if history.states.first() != Some(&None) {
+                    history.lost.get_or_insert(*before);
+                }
+                history.states.push(after.clone());
+            }
+            Change::Run(_) | Change::Packages(_) | Change::Driver(_) => {}
         }
     }
     histories
@@ -46,7 +53,14 @@ pub(super) fn histories(entries: &[Entry]) -> BTreeMap<HostPath, History> {
 impl History {
     /// What the path was before we came; `None` if no copy was kept.
     pub(super) fn original(&self) -> Option<&Option<Node>> {
-        self.states.first().filter(|_| !self.lost)
+        self.states.first().filter(|_| self.lost.is_none())
+    }
+
+    /// Whether it looks as it did, if no copy was kept: the command's own undo may have brought it
+    /// back.
+    pub(super) fn is_back(&self, now: Option<&Stat>) -> bool {
+        let (Some(was), Some(now)) = (self.lost, now) else { return false };
+        was.kind == now.kind && (was.kind == Kind::Dir || was.size == now.size)
     }
 
     /// Whether `now` is our doing: a state that we put, or one that a cut left half-way.

@@ -35,9 +35,12 @@ use std::io;
 
 use vgpu_manifest::{HostPath, KernelWord, Mode};
 
+use crate::driver::{self, DriverChange, DriverError};
 use crate::host::{Content, Host, HostError, Kind, Look, Meta, New, Node, Source, Verb};
 use crate::packages::{PackageChange, PackageError, PackageFile};
+use crate::settle::Derived;
 use crate::state;
+use crate::unlock;
 
 /// The only hands a step has on the host.
 pub struct Journal<'j> {
@@ -59,6 +62,9 @@ pub enum JournalError {
     /// Packages could not be brought or taken back.
     #[error(transparent)]
     Packages(#[from] PackageError),
+    /// A driver could not come or go.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
     /// The path is the installer's own.
     #[error("{0} belongs to the installer itself; no step may change it")]
     Own(HostPath),
@@ -163,6 +169,37 @@ impl<'j> Journal<'j> {
         let packages = PackageChange::prepare(self.host, files)?;
         let change = Change::Packages(Box::new(packages.clone()));
         run::run(self.host, self.log, self.tx, &change, &packages)
+    }
+
+    /// Have a driver come or go, by its own programs.
+    pub fn driver(&mut self, driver: &DriverChange) -> Result<(), JournalError> {
+        let change = Change::Driver(Box::new(driver.clone()));
+        run::run(self.host, self.log, self.tx, &change, driver)
+    }
+
+    /// A file of a driver package, which unpacks itself into the work area; `None` where commands do
+    /// not run.
+    pub fn unpacked(
+        &mut self,
+        package: Content,
+        name: &str,
+        max: u64,
+    ) -> Result<Option<Vec<u8>>, JournalError> {
+        let work = driver::unpack(self.host, "package", package)?;
+        let bytes = work.look().read_up_to(&work.path(&format!("tree/{name}")), max)?;
+        work.done()?;
+        Ok(bytes)
+    }
+
+    /// The unlock library, built in the work area from these sources; `None` where commands do not
+    /// run.
+    pub fn built(&mut self, source: Content) -> Result<Option<Vec<u8>>, JournalError> {
+        Ok(unlock::build(self.host, source)?)
+    }
+
+    /// Have systemd read its units now, for what the next step starts.
+    pub fn reload_units(&mut self) -> Result<(), JournalError> {
+        Ok(self.host.run(&Derived::Systemd.command())?)
     }
 
     /// Change a path, and first make the directories that it needs.

@@ -26,9 +26,9 @@ pub fn recover(host: &mut dyn Host, log: &mut dyn Log, tx: TxId) -> Result<(), J
     Ok(())
 }
 
-/// Remove unfinished copies from the undo store and the store.
+/// Remove unfinished copies from our own folders.
 fn sweep_own(host: &mut dyn Host) -> Result<(), JournalError> {
-    for dir in [state::undo(), state::store()] {
+    for dir in [state::dir(), state::undo(), state::store()] {
         let names = host.list(&dir)?.unwrap_or_default();
         for name in names.iter().filter(|name| TempName::matches(name)) {
             host.remove(&state::below_dir(&dir, name))?;

@@ -147,7 +147,10 @@ impl Walk<'_> {
     ) -> Result<Option<Why>, JournalError> {
         let history = &histories[path];
         let now = self.host.node(path)?;
-        let Some(original) = history.original() else { return Ok(Some(Why::NoCopy)) };
+        let Some(original) = history.original() else {
+            let is_back = history.is_back(self.host.stat(path)?.as_ref());
+            return Ok((!is_back).then_some(Why::NoCopy));
+        };
         if now == *original {
             return Ok(None);
         }

@@ -74,8 +74,9 @@ impl Snapshot {
                 (None, Some(_)) => come.push(put(path, None, look.node(path)?)),
                 // A directory changes whenever something in it comes or goes; that is seen there.
                 (Some(Stat { kind: Kind::Dir, .. }), Some(Stat { kind: Kind::Dir, .. })) => {}
-                (before, after) if before != after => {
-                    gone.push(Change::Lost { path: path.clone() });
+                (Some(&before), after) if Some(&before) != after => {
+                    let after = look.node(path)?;
+                    gone.push(Change::Lost { path: path.clone(), before, after });
                 }
                 _ => {}
             }

@@ -8,7 +8,7 @@ mod tests;
 
 pub(crate) use self::apply::runs_commands;
 pub use self::apply::{Applied, ApplyError, Applying, Origin, Reboot, apply};
-pub use self::planner::{Choices, Unsuitable, plan};
+pub use self::planner::{Choices, Surroundings, Unsuitable, plan, plan_with};
 pub use self::rehearse::{Rehearsal, rehearse};
 
 use serde::{Deserialize, Serialize};

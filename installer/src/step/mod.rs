@@ -1,7 +1,11 @@
 //! The things a plan can be made of.
 
+mod build_unlock;
 mod clear_leftovers;
+mod enable_sriov;
+mod enable_unit;
 mod hand_to_guests;
+mod install_driver;
 mod install_packages;
 mod install_self;
 mod install_unit;
@@ -9,13 +13,19 @@ mod keep_repository;
 mod kernel_command_line;
 mod load_modules;
 mod modprobe_options;
+mod old_config;
 mod place_file;
 mod place_item;
 mod signing_key;
+mod start_services;
 mod unit_drop_in;
 
+pub use self::build_unlock::{BuildUnlock, LIBRARY, UnlockSource};
 pub use self::clear_leftovers::ClearLeftovers;
+pub use self::enable_sriov::{EnableSriov, SriovBy};
+pub use self::enable_unit::EnableUnit;
 pub use self::hand_to_guests::{HandToGuests, HeldForGuests};
+pub use self::install_driver::InstallDriver;
 pub use self::install_packages::InstallPackages;
 pub use self::install_self::InstallSelf;
 pub use self::install_unit::InstallUnit;
@@ -23,13 +33,16 @@ pub use self::keep_repository::KeepRepository;
 pub use self::kernel_command_line::KernelCommandLine;
 pub use self::load_modules::LoadModules;
 pub use self::modprobe_options::ModprobeOptions;
+pub use self::old_config::OldConfig;
 pub use self::place_file::PlaceFile;
 pub use self::place_item::PlaceItem;
 pub use self::signing_key::{KeyEnrolled, MakeSigningKey, RequestEnrolment, need_password};
+pub use self::start_services::StartServices;
 pub use self::unit_drop_in::UnitDropIn;
 
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::HostPath;
+use vgpu_manifest::catalog::DriverVersion;
 
 use crate::host::{Content, HostError, Look, Meta, Mode, Node};
 use crate::journal::{Journal, JournalError};
@@ -43,6 +56,18 @@ use crate::journal::{Journal, JournalError};
 pub enum Step {
     /// Copy this very program to the host.
     InstallSelf(InstallSelf),
+    /// Install NVIDIA's host driver.
+    InstallDriver(Box<InstallDriver>),
+    /// Give the driver an older list of vGPU types.
+    OldConfig(OldConfig),
+    /// Build the unlock library.
+    BuildUnlock(BuildUnlock),
+    /// Start a unit at boot.
+    EnableUnit(EnableUnit),
+    /// Start services now.
+    StartServices(StartServices),
+    /// Switch on virtual functions at boot.
+    EnableSriov(EnableSriov),
     /// Install Debian packages.
     InstallPackages(InstallPackages),
     /// Leave the packages on the host as a repository.
@@ -110,6 +135,12 @@ impl Step {
     fn act(&self) -> &dyn Act {
         match self {
             Self::InstallSelf(step) => step,
+            Self::InstallDriver(step) => &**step,
+            Self::OldConfig(step) => step,
+            Self::BuildUnlock(step) => step,
+            Self::EnableUnit(step) => step,
+            Self::StartServices(step) => step,
+            Self::EnableSriov(step) => step,
             Self::InstallPackages(step) => step,
             Self::KeepRepository(step) => step,
             Self::PlaceFile(step) => step,
@@ -159,6 +190,14 @@ pub enum StepError {
         "after the reboot {0}, instead of vfio-pci; `vgpu-installer revert` takes the settings back, `dmesg` says who was first"
     )]
     NotHeld(String),
+    /// A package does not hold what the bundle says of it.
+    #[error("the vgpuConfig.xml in the driver {0} is not the one that the bundle describes")]
+    OtherConfig(DriverVersion),
+    /// A driver is there that this program has not installed.
+    #[error(
+        "the driver {0} is on this host, and this program has not installed it; remove it first: `nvidia-uninstall`"
+    )]
+    ForeignDriver(String),
     /// The kernel's command line cannot be edited safely.
     #[error(
         "{path} has no word `root=`, so the host would not boot by it; write the full command line there first"

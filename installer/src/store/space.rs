@@ -54,6 +54,13 @@ pub fn needs(bytes: u64, changes: &[Change]) -> Needs {
                 *by_folder.entry(fixed("/usr")).or_default() += packages.unpacked();
                 continue;
             }
+            Change::Driver(driver) => {
+                // Unpacked, a package takes about four times its size, here and once installed.
+                let unpacked = driver.driver.content.size.saturating_mul(4);
+                at_the_store += unpacked;
+                *by_folder.entry(fixed("/usr")).or_default() += unpacked;
+                continue;
+            }
             Change::Run(_) | Change::Lost { .. } => continue,
         };
         at_the_store += size(before) + size(after);

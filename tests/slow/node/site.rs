@@ -23,6 +23,8 @@ pub(super) struct Site {
     /// The program on the machine, for a root whose glibc is too old for a debug build: it works on
     /// the root from outside, and its commands run inside.
     outside: Option<(TempDir, Programs)>,
+    /// A script that runs the program on an invented machine.
+    wrapper: Option<&'static str>,
 }
 
 impl Site {
@@ -37,13 +39,18 @@ impl Site {
             let path = Utf8Path::from_path(folder.path()).unwrap().to_owned();
             (folder, Programs::link(Utf8Path::new(demo), &path).unwrap())
         });
-        let site = Self { root, outside };
+        let site = Self { root, outside, wrapper: None };
         let fingerprint = kit.fingerprint();
         let key = site.path("/root/key.pub");
         let words = ["trust", "add", key.as_str(), "--principal", "alice"];
         let more = ["--channel", "stable", "--fingerprint", &fingerprint];
         site.run(&[&words[..], &more].concat(), 0);
         site
+    }
+
+    /// The same, with the program started by this script.
+    pub(super) fn with_wrapper(self, script: &'static str) -> Self {
+        Self { wrapper: Some(script), ..self }
     }
 
     /// Put a bundle on the stick.
@@ -54,7 +61,11 @@ impl Site {
     /// Our program in the root, without a network.
     pub(super) fn command(&self, words: &[&str]) -> Command {
         let Some((_, programs)) = &self.outside else {
-            return self.root.command(&[&[PROGRAM], words].concat());
+            let program: &[&str] = match &self.wrapper {
+                Some(script) => &["sh", "-e", "-c", script, "sh"],
+                None => &[PROGRAM],
+            };
+            return self.root.command(&[program, words].concat());
         };
         let mut command = Command::new("unshare");
         command.args(["--net", "--pid", "--fork", "--kill-child", "--"]);

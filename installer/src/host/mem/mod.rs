@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{
     Command, Content, Exit, Host, HostError, HostPath, Kind, Look, Meta, Mode, New, Node, Output,
-    Secret, Source, Stat, TempName, Verb,
+    Remake, Secret, Source, Stat, TempName, Verb,
 };
 use crate::state;
 
@@ -354,6 +354,26 @@ impl Host for MemHost {
         let bytes = self.source(Source::File(from)).map_err(error)?;
         let node = Node::file(Content::of(&bytes), mode);
         self.change(to, |host| host.insert(to.clone(), node, bytes))
+    }
+
+    fn rewrite(&mut self, path: &HostPath, make: Remake<'_>) -> Result<(), HostError> {
+        let error = |error| HostError::path(Verb::Write, path, error);
+        let old = self.nodes.get(path).cloned();
+        let mut reader = old.as_ref().map(|thing| &thing.bytes[..]);
+        let mut bytes = Vec::new();
+        let keep = make(reader.as_mut().map(|reader| reader as &mut dyn io::Read), &mut bytes);
+        let keep = keep.map_err(error)?;
+        let mode = match old.map(|thing| thing.node) {
+            Some(Node::File { meta, .. }) => meta.mode,
+            _ => Mode::FILE,
+        };
+        let node = Node::file(Content::of(&bytes), mode);
+        self.change(path, |host| {
+            host.nodes.remove(path);
+            if keep {
+                host.insert(path.clone(), node, bytes);
+            }
+        })
     }
 
     fn clear(&mut self, dir: &HostPath) -> Result<(), HostError> {

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::meta::bits;
 use super::tree::{self, Tree};
 use crate::host::content::copy_pieces;
-use crate::host::{HostPath, Mode};
+use crate::host::{HostPath, Mode, Remake, TempName};
 
 /// Give a file a second name, or copy it to where it cannot have one.
 pub(super) fn link(tree: &Tree, from: &HostPath, to: &HostPath, mode: Mode) -> io::Result<()> {
@@ -34,6 +34,31 @@ fn copy(from_dir: &OwnedFd, from: &str, to_dir: &OwnedFd, to: &str) -> io::Resul
     let source = tree::open_child(from_dir, from, OFlags::RDONLY | OFlags::NOFOLLOW)?;
     let mut target = File::from(target);
     copy_pieces(&mut File::from(source), |piece| io::Write::write_all(&mut target, piece))
+}
+
+/// Make a file anew, beside the old one, which it then replaces.
+pub(super) fn rewrite(tree: &Tree, path: &HostPath, make: Remake<'_>) -> io::Result<()> {
+    let (dir, name) = tree.parent(path)?.ok_or(io::ErrorKind::NotFound)?;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let old = tree::present(tree::open_child(&dir, name, flags))?.map(File::from);
+    let mode = match &old {
+        Some(old) => rustix::fs::Mode::from_raw_mode(rustix::fs::fstat(old)?.st_mode & 0o7777),
+        None => bits(Mode::FILE),
+    };
+    let temp = TempName::of_entry(0).to_string();
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW;
+    let new = rustix::fs::openat(&dir, &*temp, flags | OFlags::CLOEXEC, mode)?;
+    let mut new = File::from(new);
+    let keep = match old {
+        Some(mut old) => make(Some(&mut old), &mut new)?,
+        None => make(None, &mut new)?,
+    };
+    if keep {
+        rustix::fs::fchmod(&new, mode)?;
+        return Ok(rustix::fs::renameat(&dir, &*temp, &dir, name)?);
+    }
+    rustix::fs::unlinkat(&dir, &*temp, AtFlags::empty())?;
+    Ok(rustix::fs::unlinkat(&dir, name, AtFlags::empty())?)
 }
 
 /// Remove a directory with all that is in it, without following a symlink.

@@ -37,8 +37,8 @@ use rustix::fs::{AtFlags, OFlags};
 use self::meta::Owners;
 use self::tree::Tree;
 use super::{
-    Command, Content, Host, HostError, HostPath, Kind, Look, Mode, New, Node, Output, Secret, Stat,
-    TempName, Verb,
+    Command, Content, Host, HostError, HostPath, Kind, Look, Mode, New, Node, Output, Remake,
+    Secret, Stat, TempName, Verb,
 };
 
 /// The machine that this program runs on, or a folder that stands for one.
@@ -211,6 +211,11 @@ impl Host for RealHost {
     fn link(&mut self, from: &HostPath, to: &HostPath, mode: Mode) -> Result<(), HostError> {
         area::link(&self.tree, from, to, mode)
             .map_err(|error| HostError::path(Verb::Write, to, error))
+    }
+
+    fn rewrite(&mut self, path: &HostPath, make: Remake<'_>) -> Result<(), HostError> {
+        area::rewrite(&self.tree, path, make)
+            .map_err(|error| HostError::path(Verb::Write, path, error))
     }
 
     fn clear(&mut self, dir: &HostPath) -> Result<(), HostError> {

@@ -5,9 +5,11 @@ use tempfile::TempDir;
 use vgpu_manifest::HostPath;
 
 use super::*;
-use crate::host::{Command, Content, Meta, Mode, Node};
+use crate::host::{Command, Content, Kind, Meta, Mode, Node, Stat};
 use crate::journal::{KeptThing, MemLog, Probe, Reversible, Scope, Why};
 use crate::state::fixed;
+
+const STAT: Stat = Stat { kind: Kind::File, size: 1, inode: 2, changed: 3 };
 
 fn folder() -> (TempDir, Utf8PathBuf) {
     let dir = tempfile::tempdir().unwrap();
@@ -54,7 +56,8 @@ fn exercise(log: &mut dyn Log) -> String {
     assert_eq!(id, next);
     log.advance(id, RunState::Started, &[], &BTreeSet::new()).unwrap();
     let kernel = "6.8.12-4-pve".parse().unwrap();
-    let traces = [put(&fixed("/etc/y")), Change::Lost { path: fixed("/etc/z") }];
+    let traces =
+        [put(&fixed("/etc/y")), Change::Lost { path: fixed("/etc/z"), before: STAT, after: None }];
     log.advance(id, RunState::Exited, &traces, &dirties(Derived::Depmod(kernel))).unwrap();
     log.snapshot(id, RunState::Undoing, &snapshot).unwrap();
     log.set_state(tx, TxState::Applied).unwrap();

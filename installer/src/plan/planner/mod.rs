@@ -3,13 +3,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use vgpu_manifest::driver::DriverKind;
 use vgpu_manifest::inventory::Inventory;
 use vgpu_manifest::platform::{BootLoader, CpuVendor, KernelSeries, SecureBoot};
+use vgpu_manifest::unlock::GlibcVersion;
 use vgpu_manifest::{
     HostPath, Iommu, ItemName, KernelWord, Manifest, Mode, ModuleName, ParseTextError, UnitName,
 };
 
+mod driver;
 mod packages;
+mod unlock;
 
 use super::Plan;
+use crate::driver::DriverSpec;
 use crate::gpus::{GpuChoice, Slot, Unavailable, isolate};
 use crate::host::Content;
 use crate::state;
@@ -18,6 +22,7 @@ use crate::step::{
     KeyEnrolled, LoadModules, MakeSigningKey, ModprobeOptions, PlaceItem, RequestEnrolment, Step,
     UnitDropIn,
 };
+use crate::vgpu::Vgpu;
 
 /// What is for the operator to choose, and for the program to know of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +31,15 @@ pub struct Choices {
     pub program: Content,
     /// What the operator has said of the host's GPUs.
     pub gpus: GpuChoice,
+}
+
+/// What is known beside the bundle's manifest and the host's files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// What the bundle's catalogue says of the host's GPUs; `None` if there is none for a driver.
+    pub vgpu: Option<Vgpu>,
+    /// The driver that this program has installed before.
+    pub installed: Option<DriverSpec>,
 }
 
 /// The host cannot become what the bundle asks for.
@@ -76,6 +90,25 @@ pub enum Unsuitable {
         /// What it is for.
         arch: String,
     },
+    /// A GPU needs an older list of vGPU types.
+    #[error(
+        "the GPU is served only by the vgpuConfig.xml of a 16.x driver, and the bundle has no second driver to take it from"
+    )]
+    NoOldConfig,
+    /// A GPU needs an unlock library.
+    #[error("the bundle has no unlock library, which the GPU or the bundle's overrides need")]
+    NoUnlock,
+    /// The unlock library cannot be had on this host.
+    #[error("{}, and the bundle has no `cargo` to build the unlock library with", too_old(.here.as_ref(), .needs.as_ref()))]
+    NoCompiler {
+        /// The host's glibc.
+        here: Option<GlibcVersion>,
+        /// The glibc that the ready library needs, if there is one.
+        needs: Option<GlibcVersion>,
+    },
+    /// The catalogue speaks against it.
+    #[error("{0}")]
+    Verdict(String),
     /// A template has no instance to start.
     #[error("the bundle asks to enable {0}, which is a template; name an instance of it")]
     Template(UnitName),
@@ -91,10 +124,29 @@ fn release(here: Option<&str>) -> String {
     here.map_or("does not say what it is".to_owned(), |here| format!("is {}", here.escape_debug()))
 }
 
+fn too_old(here: Option<&GlibcVersion>, needs: Option<&GlibcVersion>) -> String {
+    match (here, needs) {
+        (Some(here), Some(needs)) => {
+            format!("the unlock library needs glibc {needs}, and this host has {here}")
+        }
+        _ => "the bundle has the unlock library as sources only".to_owned(),
+    }
+}
+
 /// What it takes for the host to become what the bundle asks for. It only computes.
 ///
 /// The plan has all steps, also those whose end may be true already: only a look at the host says.
 pub fn plan(manifest: &Manifest, facts: &Inventory, choices: &Choices) -> Result<Plan, Unsuitable> {
+    plan_with(manifest, facts, choices, &Surroundings::default())
+}
+
+/// As [`plan`], with what else is known.
+pub fn plan_with(
+    manifest: &Manifest,
+    facts: &Inventory,
+    choices: &Choices,
+    around: &Surroundings,
+) -> Result<Plan, Unsuitable> {
     let mut steps = vec![Step::InstallSelf(InstallSelf { content: choices.program })];
     if brings_driver(manifest) {
         steps.extend(ClearLeftovers::in_the_way(&facts.leftovers).map(Step::ClearLeftovers));
@@ -128,6 +180,7 @@ pub fn plan(manifest: &Manifest, facts: &Inventory, choices: &Choices) -> Result
     if !slots.is_empty() {
         later.push(Step::HeldForGuests(HeldForGuests { slots }));
     }
+    later.extend(driver::steps(manifest, facts, around)?);
     Ok(Plan::new(steps, later))
 }
 

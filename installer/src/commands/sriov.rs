@@ -1,0 +1,26 @@
+use std::time::Duration;
+
+use crate::cli::{Exit, Target};
+use crate::sriov::{Functions, enable};
+use crate::ui::Ui;
+
+/// Switch on the virtual functions of NVIDIA's GPUs.
+///
+/// The unit `vgpu-offline-sriov.service` runs this at boot where Proxmox VE has no unit of its own
+/// for it. It waits for the driver, tries again until there are some, and says how many.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Sriov {}
+
+/// How long to wait between two tries.
+const PAUSE: Duration = Duration::from_secs(10);
+
+impl Sriov {
+    #[expect(clippy::unused_self, reason = "as all commands")]
+    pub(crate) fn run(self, mut target: Target, ui: &Ui) -> anyhow::Result<Exit> {
+        target.check_may_change()?;
+        for Functions { address, there, total } in enable(&mut target.host, PAUSE)? {
+            ui.print(format_args!("{address}: {there} of {total} virtual functions"))?;
+        }
+        Ok(Exit::Done)
+    }
+}

@@ -1,0 +1,118 @@
+//! What `dkms status` says, in the form that it had up to DKMS 2 and the one that it has since 3.
+
+use crate::host::{Command, HostError, Look};
+
+/// A module in a version, as DKMS has it for a kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    /// The module: `nvidia`.
+    pub module: String,
+    /// Its version.
+    pub version: String,
+    /// The kernel; `None` if it is built for none.
+    pub kernel: Option<String>,
+    /// How far it is.
+    pub state: BuildState,
+}
+
+/// How far DKMS is with a module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuildState {
+    /// DKMS knows its sources.
+    Added,
+    /// It is built.
+    Built,
+    /// It lies where the kernel finds it.
+    Installed,
+    /// Something else is the matter: its sources are gone, say.
+    Broken,
+}
+
+/// Read what `dkms status` printed. Lines that are no module are passed over.
+#[must_use]
+pub fn builds(text: &str) -> Vec<Build> {
+    text.lines().filter_map(build).collect()
+}
+
+/// `nvidia, 535.54.06, 5.15.0-1-pve, x86_64: installed`, or with `nvidia/535.54.06` since DKMS 3;
+/// without kernel and architecture while it is only added.
+fn build(line: &str) -> Option<Build> {
+    let (left, right) = line.split_once(": ")?;
+    let mut parts = left.split(", ");
+    let first = parts.next()?;
+    let (module, version) = match first.split_once('/') {
+        Some(pair) => pair,
+        None => (first, parts.next()?),
+    };
+    let plain = |text: &str| !text.is_empty() && !text.contains(char::is_whitespace);
+    if !plain(module) || !plain(version) {
+        return None;
+    }
+    let kernel = parts.next().map(str::to_owned);
+    let word = right.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+    let state = match word {
+        "added" => BuildState::Added,
+        "built" => BuildState::Built,
+        "installed" => BuildState::Installed,
+        _ => BuildState::Broken,
+    };
+    Some(Build { module: module.to_owned(), version: version.to_owned(), kernel, state })
+}
+
+/// What DKMS says of NVIDIA's module; `None` where commands do not run, or without DKMS.
+pub(crate) fn status(look: &dyn Look) -> Result<Option<Vec<Build>>, HostError> {
+    match look.query(&Command::new("dkms", &["status", "-m", "nvidia"])) {
+        Err(HostError::Start { .. }) => Ok(Some(Vec::new())),
+        Err(error) => Err(error),
+        Ok(None) => Ok(None),
+        // Without the program, `chroot` itself fails.
+        Ok(Some(output)) => {
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            let mut all = builds(&text);
+            all.retain(|build| build.module == "nvidia");
+            Ok(Some(all))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn both_forms_say_the_same() {
+        // As DKMS 2.8.4 (Debian 11) and DKMS 3.0.10 (Debian 12) print it.
+        let old =
+            "nvidia, 535.54.06, 5.15.158-2-pve, x86_64: installed\nnvidia, 550.90.05: added\n";
+        let new = "nvidia/535.54.06, 5.15.158-2-pve, x86_64: installed\nnvidia/550.90.05: added\n";
+        assert_eq!(builds(old), builds(new));
+        let all = builds(new);
+        assert_eq!(all[0].kernel.as_deref(), Some("5.15.158-2-pve"));
+        assert_eq!((all[0].state, all[1].state), (BuildState::Installed, BuildState::Added));
+        assert_eq!(all[1].kernel, None);
+    }
+
+    #[test]
+    fn warnings_and_other_modules_do_not_confuse_it() {
+        use BuildState::{Broken, Built, Installed};
+
+        let text = "\
+Deprecated feature: REMAKE_INITRD (/var/lib/dkms/nvidia/1/source/dkms.conf)
+nvidia/580.65.05, 6.8.12-4-pve, x86_64: installed (WARNING! Diff between built and installed module!)
+zfs/2.2.6, 6.8.12-4-pve, x86_64: built
+nvidia/580.65.05, 6.14.0-1-pve, x86_64: broken
+Error! Could not locate dkms.conf file.
+";
+        let states: Vec<_> = builds(text).into_iter().map(|build| build.state).collect();
+        assert_eq!(states, [Installed, Built, Broken]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "(nvidia[/,] ?[0-9.]{0,5},? ?\\PC{0,9}: ?[a-z]*\n?){0,4}") {
+            let _ = builds(&text);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+use vgpu_manifest::ItemName;
+use vgpu_manifest::patch::{ApplyError, PatchError, TreePath};
+
+use crate::host::HostError;
+
+/// The driver could not be installed or removed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DriverError {
+    /// The host, or one of the driver's own programs, refused.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The patch is not one.
+    #[error("the patch `{0}` cannot be read: {1}")]
+    Patch(ItemName, PatchError),
+    /// The patch does not fit the unpacked driver.
+    #[error("the patch does not fit: {0}; nothing was installed")]
+    Apply(#[from] ApplyError),
+    /// A file is not what it was when the bundle was made.
+    #[error(
+        "`{0}` of the unpacked driver is not what it was when the bundle was made; nothing was installed"
+    )]
+    Differs(TreePath),
+    /// The store lacks what was staged.
+    #[error("the store does not have the patch `{0}`; apply the bundle again")]
+    Gone(ItemName),
+    /// The package does not have what every package has.
+    #[error("the driver package does not have `{0}`")]
+    Lacks(&'static str),
+}

@@ -1,0 +1,264 @@
+//! A driver on the host in memory: installed, patched, cut short, exchanged, taken back.
+
+use std::sync::LazyLock;
+
+use vgpu_manifest::Digest;
+use vgpu_manifest::driver::PatchedFile;
+
+use super::*;
+use crate::cut::{World, cut_everywhere};
+use crate::host::mem::{Late, MemHost};
+use crate::host::{Content, HostError, Look as _};
+use crate::journal::BootId;
+use crate::plan::{ApplyError, Origin, Plan, apply};
+use crate::state;
+use crate::step::{EnableUnit, InstallDriver, Step};
+
+const KERNEL: &str = "6.8.12-4-pve";
+const SOURCE: &str = "static bool unlocked;\n";
+const PATCHED: &str = "static bool unlocked = true;\n";
+
+static PATCH: LazyLock<String> =
+    LazyLock::new(|| format!("--- kernel/nv.c\n+++ kernel/nv.c\n@@ -1 +1 @@\n-{SOURCE}+{PATCHED}"));
+
+fn package(version: &str) -> String {
+    format!("a driver\nversion={version}\n")
+}
+
+fn spec(version: &str) -> DriverSpec {
+    let digest = |text: &str| Some(Digest::of(text.as_bytes()));
+    let file = PatchedFile {
+        path: "kernel/nv.c".parse().unwrap(),
+        before: digest(SOURCE),
+        after: digest(PATCHED),
+    };
+    DriverSpec {
+        item: "driver/nvidia.run".parse().unwrap(),
+        content: Content::of(package(version).as_bytes()),
+        version: version.parse().unwrap(),
+        patches: vec![DriverPatch {
+            item: "driver/unlock.patch".parse().unwrap(),
+            content: Content::of(PATCH.as_bytes()),
+            files: vec![file],
+        }],
+        args: vec!["--dkms".to_owned(), "-s".to_owned()],
+        kernels: vec![KERNEL.parse().unwrap()],
+    }
+}
+
+/// What the package, its installer and its uninstaller do: as the stand-in of the suites does, in
+/// as many changes.
+fn sh(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
+    let [package, "--extract-only", "--target", tree, "--tmpdir", _] = args else { return Ok(2) };
+    let text = host.text_of(package).unwrap_or_default();
+    let Some((_, version)) = text.trim().split_once("version=") else { return Ok(1) };
+    host.scribble(&format!("{tree}/version"), version)?;
+    host.scribble(&format!("{tree}/kernel/nv.c"), SOURCE)?;
+    host.scribble(&format!("{tree}/nvidia-installer"), "#!")?;
+    Ok(0)
+}
+
+fn env(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
+    let Some(tree) = args[0].strip_prefix("--chdir=") else { return Ok(125) };
+    if args.contains(&"--uninstall") {
+        return uninstall(host, args);
+    }
+    if !args.contains(&"--dkms") || host.text_of("/var/lib/nvidia/files").is_some() {
+        return Ok(1);
+    }
+    let Some(version) = host.text_of(&format!("{tree}/version")) else { return Ok(1) };
+    let source = host.text_of(&format!("{tree}/kernel/nv.c")).unwrap();
+    host.scribble("/var/lib/nvidia/files", "")?;
+    host.scribble("/usr/bin/nvidia-uninstall", &version)?;
+    host.scribble("/etc/systemd/system/multi-user.target.wants/nvidia-vgpud.service", "x")?;
+    host.scribble(&format!("/usr/src/nvidia-{version}/nv.c"), &source)?;
+    if host.text_of("/etc/no-compiler").is_some() {
+        return Ok(1);
+    }
+    let dkms = format!("/var/lib/dkms/nvidia/{version}/{KERNEL}");
+    host.scribble(&dkms, "installed")?;
+    host.scribble(&format!("/usr/lib/modules/{KERNEL}/updates/nvidia.ko"), &source)?;
+    Ok(0)
+}
+
+fn uninstall(host: &mut MemHost, _: &[&str]) -> Result<i32, HostError> {
+    if host.text_of("/etc/broken-uninstaller").is_some() {
+        return Ok(1);
+    }
+    for path in [
+        format!("/usr/lib/modules/{KERNEL}/updates/nvidia.ko"),
+        "/usr/bin/nvidia-uninstall".to_owned(),
+    ] {
+        host.scratch(&path)?;
+    }
+    for version in versions(host)? {
+        host.scratch(&format!("/usr/src/nvidia-{version}/nv.c"))?;
+        host.scratch(&format!("/usr/src/nvidia-{version}"))?;
+    }
+    host.scratch("/var/lib/nvidia/files")?;
+    Ok(0)
+}
+
+fn dkms(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
+    let folder = "/var/lib/dkms/nvidia";
+    match args {
+        ["status", "-m", "nvidia"] => {
+            for version in host.list(&state::fixed(folder))?.unwrap_or_default() {
+                host.said.extend(["nvidia/", &version, ", ", KERNEL, ", x86_64: installed\n"]);
+            }
+            Ok(0)
+        }
+        ["remove", module, "--all"] => {
+            let version = module.trim_start_matches("nvidia/");
+            host.scratch(&format!("{folder}/{version}/{KERNEL}"))?;
+            host.scratch(&format!("{folder}/{version}"))?;
+            Ok(0)
+        }
+        _ => Ok(2),
+    }
+}
+
+fn host() -> MemHost {
+    let mut host = MemHost::with_files(&[
+        ("/etc/systemd/system/mine.service", "[Service]\n"),
+        ("/usr/bin/true", ""),
+    ]);
+    for dir in ["/usr/src", "/var/lib/dkms/nvidia", "/var/lib/nvidia"] {
+        host.place_node(dir, crate::host::Node::dir(crate::host::Mode::DIR), b"");
+    }
+    host.place_node(
+        &format!("/usr/lib/modules/{KERNEL}/updates"),
+        crate::host::Node::dir(crate::host::Mode::DIR),
+        b"",
+    );
+    host.place_node(
+        "/etc/systemd/system/multi-user.target.wants",
+        crate::host::Node::dir(crate::host::Mode::DIR),
+        b"",
+    );
+    for text in [package("535.230.02"), package("550.163.02"), PATCH.clone()] {
+        let stored = state::stored(Content::of(text.as_bytes()).id);
+        host.place(stored.as_path().as_str(), &text);
+    }
+    host.programs.extend([
+        ("sh", sh as crate::host::mem::Program),
+        ("env", env),
+        ("/usr/bin/nvidia-uninstall", uninstall),
+        ("dkms", dkms),
+    ]);
+    for derived in ["depmod", "systemctl"] {
+        let words: &[&str] = if derived == "depmod" { &[KERNEL] } else { &["daemon-reload"] };
+        crate::host::Host::run(&mut host, &crate::host::Command::new(derived, words)).unwrap();
+    }
+    host.ran.clear();
+    host
+}
+
+fn plan(new: &str, old: Option<&str>) -> Plan {
+    let install = InstallDriver { driver: spec(new), replaces: old.map(spec) };
+    let enable = EnableUnit {
+        unit: "nvidia-vgpu-mgr.service".parse().unwrap(),
+        file: state::fixed("/lib/systemd/system/nvidia-vgpu-mgr.service"),
+        wanted_by: "multi-user.target".parse().unwrap(),
+    };
+    Plan::new(vec![Step::InstallDriver(Box::new(install)), Step::EnableUnit(enable)], Vec::new())
+}
+
+fn carry_out(world: &mut World, plan: &Plan, bundle: &str) -> Result<(), ApplyError> {
+    let origin = Origin { bundle: Digest::of(bundle.as_bytes()), boot: BootId::default() };
+    apply(&mut world.host, &mut world.log, &origin, plan, &mut |_| {}).map(|_| ())
+}
+
+#[test]
+fn a_driver_is_patched_installed_and_gone_again() {
+    let before = host();
+    let mut world = World::new(&before);
+    carry_out(&mut world, &plan("535.230.02", None), "a").unwrap();
+    let module = format!("/usr/lib/modules/{KERNEL}/updates/nvidia.ko");
+    assert_eq!(world.host.text_of(&module).unwrap(), PATCHED);
+    let env = world.host.ran.iter().find(|line| line.starts_with("env")).unwrap();
+    assert!(env.ends_with("./nvidia-installer --dkms -s --kernel-name=6.8.12-4-pve --log-file-name=/var/log/nvidia-installer.log"), "{env}");
+    assert!(world.host.ran.contains(&format!("depmod {KERNEL}")));
+    assert_eq!(world.revert().unwrap(), []);
+    assert_eq!(world.host.picture(&[]), before.picture(&[]));
+}
+
+#[test]
+fn a_power_cut_anywhere_can_be_gone_on_from_and_taken_back() {
+    let plan = plan("535.230.02", None);
+    let apply = |world: &mut World| carry_out(world, &plan, "a").map_err(|error| error.to_string());
+    let cuts = |late| cut_everywhere(&host(), late, &apply);
+    let cuts = cuts(Late::Before) + cuts(Late::After);
+    assert!(cuts > 1_000, "only {cuts} power cuts tried");
+}
+
+#[test]
+fn another_driver_is_exchanged_and_comes_back() {
+    let before = host();
+    let mut world = World::new(&before);
+    carry_out(&mut world, &plan("535.230.02", None), "a").unwrap();
+    let between = world.host.picture(&[]);
+    carry_out(&mut world, &plan("550.163.02", Some("535.230.02")), "b").unwrap();
+    assert_eq!(versions(&world.host).unwrap(), ["550.163.02"]);
+    assert_eq!(world.revert().unwrap(), []);
+    assert_eq!(world.host.picture(&[]), between);
+    assert_eq!(world.revert().unwrap(), []);
+    assert_eq!(world.host.picture(&[]), before.picture(&[]));
+}
+
+#[test]
+fn somebody_elses_driver_is_refused_by_name() {
+    let mut world = World::new(&host());
+    carry_out(&mut world, &plan("535.230.02", None), "a").unwrap();
+    let error = carry_out(&mut world, &plan("550.163.02", None), "b").unwrap_err().to_string();
+    assert!(error.contains("the driver 535.230.02 is on this host"), "{error}");
+    assert_eq!(versions(&world.host).unwrap(), ["535.230.02"]);
+}
+
+#[test]
+fn a_patch_that_does_not_fit_installs_nothing() {
+    let before = host();
+    let mut other = spec("535.230.02");
+    other.patches[0].files[0].after = Some(Digest::of(b"another"));
+    let step = InstallDriver { driver: other, replaces: None };
+    let plan = Plan::new(vec![Step::InstallDriver(Box::new(step))], Vec::new());
+    let mut world = World::new(&before);
+    let error = carry_out(&mut world, &plan, "a").unwrap_err().to_string();
+    assert!(
+        error.contains("`kernel/nv.c` of the unpacked driver is not what it was")
+            || error.contains("TreePath"),
+        "{error}"
+    );
+    assert_eq!(world.revert().unwrap(), []);
+    assert_eq!(world.host.picture(&[]), before.picture(&[]));
+}
+
+#[test]
+fn a_module_that_does_not_compile_is_taken_back_or_built_later() {
+    let mut before = host();
+    before.place("/etc/no-compiler", "");
+    let plan = plan("535.230.02", None);
+    let mut world = World::new(&before);
+    let error = carry_out(&mut world, &plan, "a").unwrap_err().to_string();
+    assert!(error.contains("./nvidia-installer"), "{error}");
+    let mut other = world.clone();
+    assert_eq!(world.revert().unwrap(), []);
+    assert_eq!(world.host.picture(&[]), before.picture(&[]));
+
+    other.host.nodes.remove(&state::fixed("/etc/no-compiler"));
+    carry_out(&mut other, &plan, "a").unwrap();
+    assert_eq!(other.revert().unwrap(), []);
+}
+
+#[test]
+fn an_uninstaller_that_fails_stops_the_revert_until_it_is_mended() {
+    let before = host();
+    let mut world = World::new(&before);
+    carry_out(&mut world, &plan("535.230.02", None), "a").unwrap();
+    world.host.place("/etc/broken-uninstaller", "");
+    let error = world.revert().unwrap_err().to_string();
+    assert!(error.contains("`/usr/bin/nvidia-uninstall --silent` failed"), "{error}");
+    world.host.nodes.remove(&state::fixed("/etc/broken-uninstaller"));
+    assert_eq!(world.revert().unwrap(), []);
+    assert_eq!(world.host.picture(&[]), before.picture(&[]));
+}

@@ -1,0 +1,94 @@
+use vgpu_manifest::driver::{DriverKind, DriverRecord};
+use vgpu_manifest::inventory::Inventory;
+use vgpu_manifest::platform::PciId;
+use vgpu_manifest::verdict::Config;
+use vgpu_manifest::{Manifest, UnitName};
+
+use super::{Surroundings, Unsuitable, content, unlock};
+use crate::driver::{DriverPatch, DriverSpec};
+use crate::state::fixed;
+use crate::step::{
+    EnableSriov, EnableUnit, InstallDriver, OldConfig, SriovBy, StartServices, Step,
+};
+use crate::vgpu::Vgpu;
+
+/// NVIDIA's two daemons.
+pub(super) const DAEMONS: [&str; 2] = ["nvidia-vgpud.service", "nvidia-vgpu-mgr.service"];
+
+/// From the driver to running daemons, for a node that has a GPU for it.
+pub(super) fn steps(
+    manifest: &Manifest,
+    facts: &Inventory,
+    around: &Surroundings,
+) -> Result<Vec<Step>, Unsuitable> {
+    let Some(vgpu) = &around.vgpu else { return Ok(Vec::new()) };
+    let host = |record: &&DriverRecord| record.kind == DriverKind::Host;
+    let mut hosts = manifest.drivers.iter().filter(host);
+    let Some(record) = hosts.find(|record| record.version == vgpu.driver) else {
+        // A bundle without a driver may bring anything else.
+        return Ok(Vec::new());
+    };
+    let driver = spec(manifest, record, vgpu)?;
+    let replaces = around.installed.clone().filter(|old| old.version != driver.version);
+    let mut steps = vec![Step::InstallDriver(Box::new(InstallDriver { driver, replaces }))];
+    if vgpu.unlock.as_ref().is_some_and(|unlock| unlock.config == Config::Branch16) {
+        steps.push(old_config(manifest, record)?);
+    }
+    steps.extend(unlock::steps(manifest, facts, vgpu)?);
+    let multi_user: UnitName = "multi-user.target".parse()?;
+    let mut units = Vec::new();
+    for daemon in DAEMONS {
+        let unit: UnitName = daemon.parse()?;
+        let file = fixed(&format!("/lib/systemd/system/{daemon}"));
+        units.push(unit.clone());
+        steps.push(Step::EnableUnit(EnableUnit { unit, file, wanted_by: multi_user.clone() }));
+    }
+    steps.push(Step::StartServices(StartServices { units }));
+    steps.extend(sriov(manifest, facts, vgpu));
+    Ok(steps)
+}
+
+fn spec(manifest: &Manifest, record: &DriverRecord, vgpu: &Vgpu) -> Result<DriverSpec, Unsuitable> {
+    let mut patches = Vec::new();
+    for patch in &record.patches {
+        let content = content(manifest, &patch.item)?;
+        patches.push(DriverPatch { item: patch.item.clone(), content, files: patch.files.clone() });
+    }
+    Ok(DriverSpec {
+        item: record.item.clone(),
+        content: content(manifest, &record.item)?,
+        version: record.version.clone(),
+        patches,
+        args: vgpu.args.clone(),
+        kernels: Vec::new(),
+    })
+}
+
+/// The `vgpuConfig.xml` of the other host driver in the bundle, which still knows the card.
+fn old_config(manifest: &Manifest, record: &DriverRecord) -> Result<Step, Unsuitable> {
+    let other = |other: &&DriverRecord| {
+        other.kind == DriverKind::Host && other.item != record.item && other.config.is_some()
+    };
+    let other = manifest.drivers.iter().find(other).ok_or(Unsuitable::NoOldConfig)?;
+    let sha256 = other.config.ok_or(Unsuitable::NoOldConfig)?;
+    Ok(Step::OldConfig(OldConfig {
+        item: other.item.clone(),
+        content: content(manifest, &other.item)?,
+        version: other.version.clone(),
+        sha256,
+    }))
+}
+
+/// Virtual functions, for GPUs that have them and are supported as they are.
+fn sriov(manifest: &Manifest, facts: &Inventory, vgpu: &Vgpu) -> Option<Step> {
+    let nvidia = facts.gpus.iter().filter(|gpu| gpu.id.vendor() == PciId::NVIDIA);
+    let has_functions = nvidia.filter_map(|gpu| gpu.sr_iov.as_ref()).any(|sr_iov| sr_iov.total > 0);
+    if !vgpu.native || !has_functions {
+        return None;
+    }
+    let helper = "pve-nvidia-vgpu-helper";
+    let ships = facts.packages.iter().any(|package| package.name.as_str() == helper)
+        || manifest.packages.iter().any(|record| record.name.as_str() == helper);
+    let by = if ships { SriovBy::Pve } else { SriovBy::Ourselves };
+    Some(Step::EnableSriov(EnableSriov { by }))
+}

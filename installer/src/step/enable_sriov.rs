@@ -1,0 +1,82 @@
+use serde::{Deserialize, Serialize};
+use vgpu_manifest::HostPath;
+
+use super::{Act, InstallSelf, StepError, banner, holds_text, put_text};
+use crate::host::Look;
+use crate::journal::Journal;
+use crate::state::fixed;
+
+/// Switch on the virtual functions of NVIDIA's GPUs at every boot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct EnableSriov {
+    /// Whose unit does it.
+    pub by: SriovBy,
+}
+
+/// Whose unit switches virtual functions on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SriovBy {
+    /// That of Proxmox VE's own helper.
+    Pve,
+    /// One of ours, where Proxmox VE has none.
+    Ourselves,
+}
+
+const PVE: &str = "pve-nvidia-sriov@ALL.service";
+const OURS: &str = "vgpu-offline-sriov.service";
+
+impl EnableSriov {
+    fn link(&self) -> (HostPath, &'static str) {
+        let (unit, file) = match self.by {
+            SriovBy::Pve => (PVE, "/lib/systemd/system/pve-nvidia-sriov@.service"),
+            SriovBy::Ourselves => (OURS, "/etc/systemd/system/vgpu-offline-sriov.service"),
+        };
+        (fixed(&format!("/etc/systemd/system/multi-user.target.wants/{unit}")), file)
+    }
+
+    /// Our own unit: it runs this program, which waits for the driver, tries again, and counts.
+    fn unit() -> (HostPath, String) {
+        let text = banner("Switches on the virtual functions of NVIDIA's GPUs.")
+            + &format!(
+                "[Unit]\nDescription=Virtual functions of NVIDIA GPUs\n\
+                 After=nvidia-vgpud.service nvidia-vgpu-mgr.service\nBefore=pve-guests.service\n\n\
+                 [Service]\nType=oneshot\nRemainAfterExit=yes\nTimeoutStartSec=15min\n\
+                 ExecStart={} sriov\n\n[Install]\nWantedBy=multi-user.target\n",
+                InstallSelf::path()
+            );
+        (fixed(&format!("/etc/systemd/system/{OURS}")), text)
+    }
+}
+
+impl Act for EnableSriov {
+    fn summary(&self) -> String {
+        match self.by {
+            SriovBy::Pve => format!("switch on virtual functions at boot, by {PVE}"),
+            SriovBy::Ourselves => format!("switch on virtual functions at boot, by {OURS}"),
+        }
+    }
+
+    fn why(&self) -> String {
+        "On this GPU each vGPU lives on a virtual function, and these are gone after every boot \
+         until something switches them on."
+            .to_owned()
+    }
+
+    fn is_true(&self, look: &dyn Look) -> Result<bool, StepError> {
+        let (link, _) = self.link();
+        let linked = look.link(&link)?.is_some();
+        let (path, text) = Self::unit();
+        Ok(linked && (self.by == SriovBy::Pve || holds_text(look, &path, &text)?))
+    }
+
+    fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
+        if self.by == SriovBy::Ourselves {
+            let (path, text) = Self::unit();
+            put_text(journal, &path, &text)?;
+        }
+        let (link, file) = self.link();
+        Ok(journal.put_link(&link, file)?)
+    }
+}

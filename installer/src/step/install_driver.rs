@@ -1,0 +1,101 @@
+use serde::{Deserialize, Serialize};
+use vgpu_manifest::inventory::{Kernel, KernelPart};
+use vgpu_manifest::platform::KernelRelease;
+
+use super::{Act, StepError};
+use crate::driver::{BuildState, DriverChange, DriverSpec, Way, is_installed, status, versions};
+use crate::facts::kernels as kernels_of;
+use crate::host::Look;
+use crate::journal::Journal;
+
+/// Install NVIDIA's host driver by its own installer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct InstallDriver {
+    /// The driver.
+    pub driver: DriverSpec,
+    /// The one that this program has installed before, which goes first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<DriverSpec>,
+}
+
+impl InstallDriver {
+    /// Make room: another driver goes by its own uninstaller, if it is ours. What an installer
+    /// that failed has left of this very driver is for the change itself to clear away.
+    fn make_room(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
+        let wanted = self.driver.version.to_string();
+        let there = versions(journal.look())?;
+        let unknown = there.is_empty() && is_installed(journal.look())?;
+        let another = there.into_iter().find(|version| *version != wanted);
+        match (another, &self.replaces) {
+            (None, _) if unknown => Err(StepError::ForeignDriver("of an unknown version".into())),
+            (None, _) => Ok(()),
+            (Some(version), Some(old)) if old.version.to_string() == version => {
+                Ok(journal.driver(&DriverChange { way: Way::Remove, driver: old.clone() })?)
+            }
+            (Some(version), _) => Err(StepError::ForeignDriver(version)),
+        }
+    }
+}
+
+/// The kernels to build for: the one that runs now, which in the second phase may be another than
+/// when the plan was made, and the newest with headers.
+fn kernels(look: &dyn Look, driver: &DriverSpec) -> Vec<KernelRelease> {
+    if !driver.kernels.is_empty() {
+        return driver.kernels.clone();
+    }
+    let found = kernels_of(look);
+    let with_headers = |kernel: &&Kernel| kernel.has.contains(&KernelPart::Headers);
+    let newest = found.installed.iter().rfind(with_headers).map(|kernel| kernel.release.clone());
+    let mut kernels: Vec<_> = found.running.into_iter().collect();
+    kernels.extend(newest.filter(|newest| !kernels.contains(newest)));
+    kernels
+}
+
+impl Act for InstallDriver {
+    fn summary(&self) -> String {
+        let DriverSpec { version, patches, args, .. } = &self.driver;
+        let patched = if patches.is_empty() { "" } else { ", patched" };
+        let replaces = self.replaces.as_ref().filter(|old| old.version != *version);
+        let instead =
+            replaces.map(|old| format!(" instead of {}", old.version)).unwrap_or_default();
+        format!(
+            "install the driver {version}{patched}{instead}: nvidia-installer {}",
+            args.join(" ")
+        )
+    }
+
+    fn why(&self) -> String {
+        "The driver makes vGPUs of the GPU. Its module is built by DKMS for the kernel that runs, for \
+         the newest one whose headers are there, and again for each kernel that comes later."
+            .to_owned()
+    }
+
+    fn is_true(&self, look: &dyn Look) -> Result<bool, StepError> {
+        if !is_installed(look)? {
+            return Ok(false);
+        }
+        let version = self.driver.version.to_string();
+        let Some(builds) = status(look)? else { return Ok(false) };
+        let built = |kernel: &str| {
+            builds.iter().any(|build| {
+                build.version == version
+                    && build.kernel.as_deref() == Some(kernel)
+                    && build.state == BuildState::Installed
+            })
+        };
+        let kernels = kernels(look, &self.driver);
+        Ok(kernels.iter().all(|kernel| built(kernel.as_str())))
+    }
+
+    fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
+        self.make_room(journal)?;
+        let kernels = kernels(journal.look(), &self.driver);
+        let driver = DriverSpec { kernels, ..self.driver.clone() };
+        Ok(journal.driver(&DriverChange { way: Way::Install, driver })?)
+    }
+
+    fn takes_commands(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,62 @@
+use serde::{Deserialize, Serialize};
+use vgpu_manifest::UnitName;
+
+use super::{Act, StepError};
+use crate::host::{Command, Look};
+use crate::journal::{Journal, Probe, Reversible, Scope};
+
+/// Start services now; at the next boot their targets do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct StartServices {
+    /// The services, in order. The last one keeps running; those before it may do their work and
+    /// end.
+    pub units: Vec<UnitName>,
+}
+
+impl StartServices {
+    fn systemctl(&self, verb: &str) -> Command {
+        let units = self.units.iter().map(UnitName::as_str);
+        Command::new("systemctl", &[verb].into_iter().chain(units).collect::<Vec<_>>())
+    }
+
+    fn is_active(&self) -> Command {
+        let last = self.units.last().map(UnitName::as_str);
+        Command::new(
+            "systemctl",
+            &["is-active", "--quiet"].into_iter().chain(last).collect::<Vec<_>>(),
+        )
+    }
+}
+
+impl Act for StartServices {
+    fn summary(&self) -> String {
+        let units: Vec<_> = self.units.iter().map(UnitName::as_str).collect();
+        format!("start {}", units.join(" and "))
+    }
+
+    fn why(&self) -> String {
+        "The vGPU types show up, and guests can have them, only while these services run."
+            .to_owned()
+    }
+
+    fn is_true(&self, look: &dyn Look) -> Result<bool, StepError> {
+        Ok(look.query(&self.is_active())?.is_some_and(|output| output.succeeded()))
+    }
+
+    fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
+        // They may have been started by the driver's installer, before their drop-ins were there.
+        journal.reload_units()?;
+        Ok(journal.run(&Reversible {
+            command: self.systemctl("restart"),
+            probe: Probe::Succeeds(self.is_active()),
+            recover: Vec::new(),
+            undo: Some(self.systemctl("stop")),
+            scope: Scope::default(),
+        })?)
+    }
+
+    fn takes_commands(&self) -> bool {
+        true
+    }
+}

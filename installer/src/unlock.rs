@@ -1,0 +1,51 @@
+//! Building the unlock library on the node, without a network.
+
+use crate::host::{Command, Content, Host, HostError};
+use crate::work::Work;
+use vgpu_manifest::Mode;
+
+/// The largest library that is taken: known ones have 1 MiB.
+const MAX_LIBRARY: u64 = 32 << 20;
+
+/// Unpack the sources, compile them with the host's own tools, and return the library; `None` where
+/// commands do not run.
+///
+/// The sources are as they were signed, with every crate that they need, so that `--locked` and
+/// `--offline` hold; the compiler's files stay in the work area.
+pub(crate) fn build(host: &mut dyn Host, source: Content) -> Result<Option<Vec<u8>>, HostError> {
+    let mut work = Work::fresh(host, "unlock")?;
+    for dir in ["source", "target", "home"] {
+        work.dir(dir)?;
+    }
+    work.link(source.id, "source.tar.zst", Mode::FILE)?;
+    let [archive, folder, target, home] =
+        ["source.tar.zst", "source", "target", "home"].map(|name| work.path(name).to_string());
+    let unpack = ["--extract", "--zstd", "--no-same-owner", "--file", &archive, "--directory"];
+    work.run(&Command::new("tar", &[&unpack[..], &[&folder]].concat()))?;
+    let folder = root_of(&work, folder)?;
+    let words = [
+        &format!("--chdir={folder}"),
+        &format!("CARGO_HOME={home}"),
+        &format!("CARGO_TARGET_DIR={target}"),
+        "cargo",
+        "build",
+        "--release",
+        "--offline",
+        "--locked",
+    ];
+    work.run(&Command::new("env", &words))?;
+    let library = work.path("target/release/libvgpu_unlock_rs.so");
+    let bytes = work.look().read_up_to(&library, MAX_LIBRARY)?;
+    work.done()?;
+    Ok(bytes)
+}
+
+/// The folder with the `Cargo.toml`: the archive's root, or the one folder in it.
+fn root_of(work: &Work<'_>, folder: String) -> Result<String, HostError> {
+    let root = work.path("source");
+    let names = work.look().list(&root)?.unwrap_or_default();
+    Ok(match names.as_slice() {
+        [only] => format!("{folder}/{only}"),
+        _ => folder,
+    })
+}

@@ -1,0 +1,58 @@
+//! What of a verdict a plan is made from.
+
+use vgpu_manifest::catalog::{DriverVersion, LibraryId};
+use vgpu_manifest::verdict::{Config, Mode};
+
+use crate::fit::Fit;
+
+/// The driver that serves this node's GPUs, and what it takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vgpu {
+    /// The version of the host driver.
+    pub driver: DriverVersion,
+    /// How NVIDIA's installer is called.
+    pub args: Vec<String>,
+    /// What makes GPUs look like others; `None` if all are supported as they are.
+    pub unlock: Option<UnlockNeed>,
+    /// Whether a GPU is supported as it is.
+    pub native: bool,
+}
+
+/// What an unlocked GPU needs beside the patched driver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnlockNeed {
+    /// The library that fits the driver, if one is known.
+    pub library: Option<LibraryId>,
+    /// Which `vgpuConfig.xml` the driver needs.
+    pub config: Config,
+}
+
+impl Vgpu {
+    /// What the verdicts on a node's GPUs come to; `None` if no driver is to be installed.
+    #[must_use]
+    pub fn of(fit: &Fit<'_>) -> Option<Self> {
+        let suitable = fit.suitability.gpus.iter().filter_map(|gpu| gpu.verdict.suitable());
+        let mut all = suitable.filter(|suitable| suitable.driver.is_some()).peekable();
+        let install = all.peek()?.driver.as_ref()?;
+        let mut vgpu = Self {
+            driver: install.driver.host.clone(),
+            args: install.args.clone(),
+            unlock: None,
+            native: false,
+        };
+        for suitable in all {
+            vgpu.native |= suitable.mode == Mode::Native;
+            if let Some(unlock) = &suitable.unlock {
+                let library = unlock.library.map(|library| library.id.clone());
+                let config = unlock.config;
+                let need = vgpu.unlock.get_or_insert(UnlockNeed { library, config });
+                if config == Config::Branch16 {
+                    need.config = config;
+                }
+                // The card that has to be told which modules to take decides for all.
+                vgpu.args.clone_from(&suitable.driver.as_ref()?.args);
+            }
+        }
+        Some(vgpu)
+    }
+}

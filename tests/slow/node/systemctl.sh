@@ -1,0 +1,27 @@
+#!/bin/sh
+# Stands for systemd in a root where nothing boots: a unit is active after `start` or `restart`, and
+# `enable` makes the link that systemd's own would. Behaviour as in systemctl(1).
+state=/run/systemctl
+mkdir -p "$state"
+verb=
+for word; do
+    case "$word" in
+    --*) continue ;;
+    esac
+    if test -z "$verb"; then
+        verb=$word
+        continue
+    fi
+    unit=${word%.service}.service
+    case "$verb" in
+    start | restart) test -e "/lib/systemd/system/$unit" -o -e "/etc/systemd/system/$unit" || exit 5; : >"$state/$unit" ;;
+    stop) rm -f "$state/$unit" ;;
+    is-active) test -e "$state/$unit" || exit 3 ;;
+    enable)
+        mkdir -p /etc/systemd/system/multi-user.target.wants
+        ln -sf "/lib/systemd/system/$unit" "/etc/systemd/system/multi-user.target.wants/$unit"
+        ;;
+    disable) rm -f "/etc/systemd/system/multi-user.target.wants/$unit" ;;
+    esac
+done
+exit 0
