@@ -16,6 +16,7 @@ pub mod machine;
 pub mod packages;
 pub mod plan;
 pub mod report;
+pub mod resume;
 pub mod settle;
 pub mod sriov;
 pub mod state;

@@ -1,8 +1,8 @@
-use super::Consent;
 use super::bundle::BundleArg;
 use super::password::PasswordArgs;
 use super::plan::{Detail, Proposal, make_plan};
-use crate::cli::{Exit, Refused, Target};
+use super::{Consent, ResumeArgs};
+use crate::cli::{Advise as _, Exit, Refused, Target};
 use crate::gpus::GpuChoice;
 use crate::host::RealHost;
 use crate::host::real::Program;
@@ -10,6 +10,7 @@ use crate::machine::{Machine, Pending};
 use crate::plan::{
     Applied, ApplyError, Applying, Choices, Origin, Plan, Reboot, rehearse, runs_commands,
 };
+use crate::resume::{self, May, Resume};
 use crate::step::Status;
 use crate::store::{Bundles, missing, missing_program, needs, stage};
 use crate::trust::{Candidate, Floors};
@@ -30,6 +31,12 @@ pub(crate) struct Apply {
     #[command(flatten)]
     password: PasswordArgs,
     #[command(flatten)]
+    no_resume: ResumeArgs,
+    /// Go on after a reboot, as the unit does that the first part has placed: once a boot, and never
+    /// more than twice.
+    #[arg(long, conflicts_with_all = ["bundle", "no_resume"])]
+    resume: bool,
+    #[command(flatten)]
     consent: Consent,
 }
 
@@ -42,6 +49,7 @@ impl Apply {
                 "the plan of the interrupted apply says already which GPU does what".to_owned(),
             )
             .into()),
+            None if self.resume => resume_now(&self.password, target, ui),
             None => go_on(&self.password, target, ui),
         }
     }
@@ -52,11 +60,12 @@ impl Apply {
         target: Target,
         ui: &Ui,
     ) -> anyhow::Result<Exit> {
-        let Self { gpus, password, consent, .. } = self;
+        let Self { gpus, password, consent, no_resume, .. } = self;
+        let resume = no_resume.get();
         let bundle = BundleArg { path };
         let program = Program::read()?;
         let choices = Choices { program: program.content(), gpus };
-        let proposal = Proposal::make(&bundle, &target.host, &choices)?;
+        let proposal = Proposal::make(&bundle, &target.host, &choices, resume)?;
         show(&proposal, ui);
         if proposal.rehearsal.plan.steps().next().is_some() {
             consent.ask(ui, "Carry out this plan?")?;
@@ -66,7 +75,7 @@ impl Apply {
         needs(bytes, &proposal.rehearsal.changes).check(&target.host)?;
 
         let mut machine = target.open_machine()?;
-        let plan = settle_on(&machine, &proposal, &choices)?;
+        let plan = settle_on(&machine, &proposal, &choices, resume)?;
         password.provide(&mut machine, &plan, ui)?;
         put_in_store(&mut machine, &proposal, &program, ui)?;
         carry_out(machine, &plan, &proposal.candidate, ui)
@@ -82,13 +91,18 @@ fn show(proposal: &Proposal, ui: &Ui) {
 /// The plan to carry out, now that nobody else can change the host any more.
 ///
 /// That is the one which was shown, or the rest of the same bundle's if one was interrupted.
-fn settle_on(machine: &Machine, proposal: &Proposal, choices: &Choices) -> anyhow::Result<Plan> {
+fn settle_on(
+    machine: &Machine,
+    proposal: &Proposal,
+    choices: &Choices,
+    resume: Resume,
+) -> anyhow::Result<Plan> {
     match machine.pending()? {
         Pending::Revert(tx) => Err(ApplyError::Reverting(tx.id).into()),
         Pending::Apply { tx, plan } if tx.new.bundle == proposal.bundle.digest() => Ok(plan),
         Pending::Apply { tx, .. } => Err(ApplyError::Unfinished(tx.id).into()),
         Pending::Nothing => {
-            let plan = make_plan(&proposal.bundle, machine.look(), choices)?;
+            let plan = make_plan(&proposal.bundle, machine.look(), choices, resume)?;
             let changes = rehearse(&plan, machine.look())?.changes;
             let unchanged = plan == proposal.plan && changes == proposal.rehearsal.changes;
             if unchanged { Ok(plan) } else { Err(Refused::Changed.into()) }
@@ -115,9 +129,31 @@ fn put_in_store(
     Ok(())
 }
 
+/// What the unit does at boot. That there is nothing to go on with is fine.
+fn resume_now(password: &PasswordArgs, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
+    let Some(mut machine) = target.find_machine()? else { return Ok(Exit::Done) };
+    let Pending::Apply { tx, .. } = machine.pending()? else { return Ok(Exit::Done) };
+    let boot = machine.boot()?;
+    match resume::may(machine.look(), &tx, &boot)? {
+        May::NotOnThisBoot => return Ok(Exit::Done),
+        May::GaveUp => {
+            return Err(Refused::Unfinished(
+                "going on by itself has failed twice and is not tried again".to_owned(),
+            ))
+            .hint("run `vgpu-installer apply` to see why, or `vgpu-installer revert`");
+        }
+        May::Go => resume::begin(machine.host(), tx.id, &boot)?,
+    }
+    go_on_with(password, machine, ui)
+}
+
 /// Bring an interrupted apply to its end, from what the store and the journal have.
 fn go_on(password: &PasswordArgs, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
-    let Some(mut machine) = target.find_machine()? else { return Err(nothing_unfinished().into()) };
+    let Some(machine) = target.find_machine()? else { return Err(nothing_unfinished().into()) };
+    go_on_with(password, machine, ui)
+}
+
+fn go_on_with(password: &PasswordArgs, mut machine: Machine, ui: &Ui) -> anyhow::Result<Exit> {
     let (tx, plan) = match machine.pending()? {
         Pending::Apply { tx, plan } => (tx, plan),
         Pending::Revert(tx) => return Err(ApplyError::Reverting(tx.id).into()),
@@ -188,9 +224,10 @@ fn finish(applied: Applied, ui: &Ui) -> Exit {
         (_, Reboot::Needed) => {
             ("done; a reboot is needed for all of it to take effect", Exit::Reboot)
         }
-        (_, Reboot::NeededToContinue) => {
-            ("the first part is done; reboot, and run `vgpu-installer apply`", Exit::Reboot)
-        }
+        (_, Reboot::NeededToContinue) => (
+            "the first part is done; reboot, and it goes on by itself, or run `vgpu-installer apply`",
+            Exit::Reboot,
+        ),
     };
     ui.say(ui.paint_talk(Tone::Good, word));
     exit

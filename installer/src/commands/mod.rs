@@ -18,6 +18,7 @@ pub(crate) mod verify;
 use serde::Serialize;
 
 use crate::cli::Refused;
+use crate::resume::Resume;
 use crate::ui::{Answer, Ui};
 
 /// Whether to ask before something is changed.
@@ -38,6 +39,20 @@ impl Consent {
             Answer::Yes => Ok(()),
             Answer::No => Err(Refused::Declined),
         }
+    }
+}
+
+/// Who goes on after the reboot between the two parts of a plan.
+#[derive(Debug, clap::Args)]
+struct ResumeArgs {
+    /// Do not go on by itself after the reboot: run `vgpu-installer apply` then.
+    #[arg(long)]
+    no_resume: bool,
+}
+
+impl ResumeArgs {
+    fn get(&self) -> Resume {
+        if self.no_resume { Resume::ByOperator } else { Resume::ByItself }
     }
 }
 

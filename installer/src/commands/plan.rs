@@ -4,7 +4,7 @@ use vgpu_manifest::inventory::Inventory;
 use vgpu_manifest::{Bundle, Digest, Verified};
 
 use super::bundle::{BundleArg, title};
-use super::print_json;
+use super::{ResumeArgs, print_json};
 use crate::cli::{Exit, Target};
 use crate::driver;
 use crate::facts::{Serials, inventory};
@@ -14,6 +14,7 @@ use crate::host::Look;
 use crate::host::real::Program;
 use crate::journal::Change;
 use crate::plan::{self, Choices, Rehearsal, Surroundings, rehearse};
+use crate::resume::Resume;
 use crate::step::Step;
 use crate::store::Known;
 use crate::trust::{Candidate, Floors, admit};
@@ -29,6 +30,8 @@ pub(crate) struct Plan {
     bundle: BundleArg,
     #[command(flatten)]
     gpus: GpuChoice,
+    #[command(flatten)]
+    resume: ResumeArgs,
     /// Print the plan as a JSON document.
     #[arg(long, conflicts_with = "explain")]
     json: bool,
@@ -40,7 +43,7 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn run(self, target: &Target, ui: &Ui) -> anyhow::Result<Exit> {
         let choices = Choices { program: Program::read()?.content(), gpus: self.gpus };
-        let proposal = Proposal::make(&self.bundle, &target.host, &choices)?;
+        let proposal = Proposal::make(&self.bundle, &target.host, &choices, self.resume.get())?;
         if self.json {
             print_json(ui, &proposal.document())?;
         } else {
@@ -81,10 +84,11 @@ impl Proposal {
         bundle: &BundleArg,
         look: &dyn Look,
         choices: &Choices,
+        resume: Resume,
     ) -> anyhow::Result<Self> {
         let (policy, bundle) = bundle.open(look)?;
         let candidate = admit(&policy, &Floors::load(look)?, &bundle)?;
-        let plan = make_plan(&bundle, look, choices)?;
+        let plan = make_plan(&bundle, look, choices, resume)?;
         let rehearsal = rehearse(&plan, look)?;
         Ok(Self { bundle, candidate, plan, rehearsal })
     }
@@ -138,10 +142,11 @@ pub(super) fn make_plan(
     bundle: &Bundle<Verified>,
     look: &dyn Look,
     choices: &Choices,
+    resume: Resume,
 ) -> anyhow::Result<plan::Plan> {
     let facts = inventory(look, Serials::LeaveOut);
     let vgpu = verdict(bundle, &facts)?;
-    let around = Surroundings { vgpu, installed: driver::remembered(look)? };
+    let around = Surroundings { vgpu, resume, installed: driver::remembered(look)? };
     Ok(plan::plan_with(bundle.manifest(), &facts, choices, &around)?)
 }
 

@@ -16,11 +16,12 @@ use super::Plan;
 use crate::driver::DriverSpec;
 use crate::gpus::{GpuChoice, Slot, Unavailable, isolate};
 use crate::host::Content;
+use crate::resume::{self, Resume};
 use crate::state;
 use crate::step::{
-    ClearLeftovers, HandToGuests, HeldForGuests, InstallSelf, InstallUnit, KernelCommandLine,
-    KeyEnrolled, LoadModules, MakeSigningKey, ModprobeOptions, PlaceItem, RequestEnrolment, Step,
-    UnitDropIn,
+    ClearLeftovers, EnableUnit, HandToGuests, HeldForGuests, InstallSelf, InstallUnit,
+    KernelCommandLine, KeyEnrolled, LoadModules, MakeSigningKey, ModprobeOptions, PlaceFile,
+    PlaceItem, RequestEnrolment, Step, UnitDropIn,
 };
 use crate::vgpu::Vgpu;
 
@@ -40,6 +41,8 @@ pub struct Surroundings {
     pub vgpu: Option<Vgpu>,
     /// The driver that this program has installed before.
     pub installed: Option<DriverSpec>,
+    /// Whether the host goes on by itself after the reboot.
+    pub resume: Resume,
 }
 
 /// The host cannot become what the bundle asks for.
@@ -181,7 +184,18 @@ pub fn plan_with(
         later.push(Step::HeldForGuests(HeldForGuests { slots }));
     }
     later.extend(driver::steps(manifest, facts, around)?);
+    if around.resume == Resume::ByItself && !later.is_empty() {
+        steps.extend(resume_steps()?);
+    }
     Ok(Plan::new(steps, later))
+}
+
+/// The unit that goes on after the reboot.
+fn resume_steps() -> Result<[Step; 2], Unsuitable> {
+    let (unit, wanted_by) = (resume::UNIT.parse()?, "multi-user.target".parse()?);
+    let file = resume::unit_path();
+    let place = PlaceFile { path: file.clone(), mode: Mode::FILE, text: resume::unit_text() };
+    Ok([Step::PlaceFile(place), Step::EnableUnit(EnableUnit { unit, file, wanted_by })])
 }
 
 fn brings_driver(manifest: &Manifest) -> bool {

@@ -1,0 +1,148 @@
+//! Going on by itself after the reboot between the two parts of a plan.
+//!
+//! A unit runs `apply --resume` at boot. It must not be in the way of a host that has trouble: it
+//! tries once a boot, never on the boot on which the first part was done, and gives up after two
+//! tries that did not come to an end, a power cut included.
+
+use serde::{Deserialize, Serialize};
+use vgpu_manifest::HostPath;
+
+use crate::host::{Host, HostError, Look};
+use crate::journal::{BootId, Transaction, TxId};
+use crate::state::{self, fixed};
+use crate::step::InstallSelf;
+
+/// The unit's name.
+pub const UNIT: &str = "vgpu-offline-resume.service";
+
+/// How often it is tried.
+const TRIES: u32 = 2;
+
+/// Whether the host goes on by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Resume {
+    /// It does, by a unit.
+    ByItself,
+    /// Its operator does.
+    #[default]
+    ByOperator,
+}
+
+/// Where the unit goes.
+pub(crate) fn unit_path() -> HostPath {
+    fixed(&format!("/etc/systemd/system/{UNIT}"))
+}
+
+/// The unit: before guests start, as long as it takes, with its words on the console. Nothing that
+/// an operator needs to log in waits for it.
+pub(crate) fn unit_text() -> String {
+    format!(
+        "# The second part of a vGPU installation, after the reboot.\n\
+         # Written by vgpu-installer; `vgpu-installer revert` takes it back.\n\
+         [Unit]\nDescription=Second part of the vGPU installation\n\
+         Before=pve-guests.service\n\
+         ConditionPathExists={journal}\n\n\
+         [Service]\nType=oneshot\nExecStart={program} apply --resume\n\
+         SuccessExitStatus=10\nTimeoutStartSec=infinity\n\
+         StandardOutput=journal+console\nStandardError=journal+console\n\n\
+         [Install]\nWantedBy=multi-user.target\n",
+        journal = state::journal(),
+        program = InstallSelf::path(),
+    )
+}
+
+/// Whether to go on now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum May {
+    /// Yes.
+    Go,
+    /// Not on this boot: it is the one of the first part, or it was tried on it.
+    NotOnThisBoot,
+    /// Not any more.
+    GaveUp,
+}
+
+/// The tries that there were.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Tries {
+    tx: TxId,
+    boot: BootId,
+    count: u32,
+}
+
+fn memory() -> HostPath {
+    state::below_dir(&state::dir(), "resume.json")
+}
+
+fn tries(look: &dyn Look, tx: TxId) -> Result<Option<Tries>, HostError> {
+    let Some(bytes) = look.read(&memory())? else { return Ok(None) };
+    let tries = serde_json::from_slice::<Tries>(&bytes).ok();
+    Ok(tries.filter(|tries| tries.tx == tx))
+}
+
+/// Whether to go on with `tx` on this boot.
+pub(crate) fn may(look: &dyn Look, tx: &Transaction, boot: &BootId) -> Result<May, HostError> {
+    if tx.new.boot == *boot {
+        return Ok(May::NotOnThisBoot);
+    }
+    Ok(match tries(look, tx.id)? {
+        Some(tries) if tries.count >= TRIES => May::GaveUp,
+        Some(tries) if tries.boot == *boot => May::NotOnThisBoot,
+        _ => May::Go,
+    })
+}
+
+/// Write down that it is tried, before it is. What comes to an end is not asked about again.
+pub(crate) fn begin(host: &mut dyn Host, tx: TxId, boot: &BootId) -> Result<(), HostError> {
+    let count = tries(host, tx)?.map_or(0, |tries| tries.count) + 1;
+    let tries = Tries { tx, boot: boot.clone(), count };
+    let text = serde_json::to_vec(&tries).unwrap_or_else(|_| unreachable!("it is plain data"));
+    state::replace(host, &memory(), &text, state::private())
+}
+
+#[cfg(test)]
+mod tests {
+    use vgpu_manifest::Digest;
+
+    use super::*;
+    use crate::host::mem::MemHost;
+    use crate::journal::{NewTransaction, TxState};
+
+    fn boot(name: &str) -> BootId {
+        BootId(name.to_owned())
+    }
+
+    #[test]
+    fn it_is_tried_once_a_boot_and_twice_at_most() {
+        let mut host = MemHost::with_files(&[]);
+        state::prepare(&mut host).unwrap();
+        let new = NewTransaction {
+            bundle: Digest::of(b""),
+            plan: String::new(),
+            boot: boot("first"),
+            began: 0,
+        };
+        let tx = Transaction { id: TxId(3), new, state: TxState::Applying, kept: Vec::new() };
+        let ask = |host: &MemHost, name| may(host, &tx, &boot(name)).unwrap();
+        assert_eq!(ask(&host, "first"), May::NotOnThisBoot);
+        assert_eq!(ask(&host, "second"), May::Go);
+        begin(&mut host, tx.id, &boot("second")).unwrap();
+        assert_eq!(ask(&host, "second"), May::NotOnThisBoot);
+        assert_eq!(ask(&host, "third"), May::Go);
+        begin(&mut host, tx.id, &boot("third")).unwrap();
+        assert_eq!(ask(&host, "fourth"), May::GaveUp);
+        // Another transaction begins anew.
+        let other = Transaction { id: TxId(4), ..tx.clone() };
+        assert_eq!(may(&host, &other, &boot("fourth")).unwrap(), May::Go);
+    }
+
+    #[test]
+    fn the_unit_waits_for_nobody_and_only_guests_wait_for_it() {
+        let text = unit_text();
+        for line in ["Before=pve-guests.service", "TimeoutStartSec=infinity", "journal+console"] {
+            assert!(text.contains(line), "{line}");
+        }
+        assert!(!text.contains("After=") && !text.contains("ssh"), "{text}");
+    }
+}
