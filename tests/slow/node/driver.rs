@@ -160,7 +160,7 @@ fn a_card_is_unlocked_over_a_reboot_and_all_of_it_taken_back() {
                 assert!(!site.root.at("/usr/bin/nvidia-smi").exists());
 
                 site.root.write("/root/proc/boot_id", "second\n");
-                let said = site.run(&["apply"], 0);
+                let said = site.run(&["apply", "--resume"], 0);
                 assert!(
                     said.err.contains("install the driver 535.230.02, patched"),
                     "{}",
