@@ -15,6 +15,10 @@ pub(crate) fn lines(wants: &Wants) -> Vec<String> {
         let names: Vec<_> = names.iter().map(|name| format!("`{}`", name.as_str())).collect();
         lines.push(format!("of the packages only {}", names.join(", ")));
     }
+    let overrides = &wants.overrides;
+    lines.extend(overrides.profile.keys().map(|it| format!("vGPU type `{}` changed", it.as_str())));
+    lines.extend(overrides.mdev.keys().map(|it| format!("device `{}` changed", it.as_str())));
+    lines.extend(overrides.vm.keys().map(|it| format!("vGPU of guest `{}` changed", it.as_str())));
     if wants.packages.repository.is_some() {
         lines.push("the packages as a repository that stays".to_owned());
     }
