@@ -4,8 +4,8 @@ use camino::Utf8PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    build, cache, catalog, completions, diff, extract, fetch, fleet, init, inspect, key, lock, man,
-    sign, update, verify, write,
+    build, cache, catalog, completions, diff, doctor, extract, fetch, fleet, init, inspect, key,
+    lock, man, sign, update, verify, write,
 };
 
 /// Make signed bundles for hosts that have no network.
@@ -63,6 +63,8 @@ pub(crate) enum Command {
     Key(key::Args),
     /// Look after the cache
     Cache(cache::Args),
+    /// Say what this laptop lacks
+    Doctor(doctor::Args),
     /// Print completions for a shell
     Completions(completions::Args),
     /// Write the manual
@@ -78,5 +80,27 @@ mod tests {
     #[test]
     fn the_command_line_makes_sense() {
         Cli::command().debug_assert();
+    }
+
+    /// Every command, by the words that lead to it.
+    fn leaves(command: &clap::Command, words: &str, found: &mut Vec<(String, bool)>) {
+        let mut subcommands = command.get_subcommands().peekable();
+        if subcommands.peek().is_none() {
+            let has_json = command.get_arguments().any(|arg| arg.get_id() == "json");
+            found.push((words.trim_start().to_owned(), has_json));
+        }
+        for subcommand in subcommands {
+            leaves(subcommand, &format!("{words} {}", subcommand.get_name()), found);
+        }
+    }
+
+    #[test]
+    fn every_command_can_answer_a_program() {
+        let mut found = Vec::new();
+        leaves(&Cli::command(), "", &mut found);
+        let without: Vec<_> =
+            found.iter().filter(|(_, has)| !has).map(|(words, _)| words).collect();
+        // These write scripts and pages, which are for programs already.
+        assert_eq!(without, ["completions", "man"]);
     }
 }

@@ -17,6 +17,7 @@ mod cli;
 mod commands;
 mod completions;
 mod dirs;
+mod doctor;
 mod driver;
 mod exit;
 mod fetch;

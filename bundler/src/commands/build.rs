@@ -61,7 +61,9 @@ impl Args {
                 self.unsuitable.check(context, &lock)?;
                 lock
             }
-            None => relock(context, &project, &network, &cache_lock, Pins::Keep, self.unsuitable)?,
+            None => {
+                relock(context, &project, &network, &cache_lock, Pins::Keep, self.unsuitable)?.lock
+            }
         };
         fetch(context, &project, &network, &cache_lock, &lock)?;
 

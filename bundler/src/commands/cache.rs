@@ -4,6 +4,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use camino::Utf8PathBuf;
 use clap::Subcommand;
+use serde::Serialize;
 use vgpu_manifest::Digest;
 
 use super::Context;
@@ -29,7 +30,11 @@ enum Command {
         json: bool,
     },
     /// Read everything again, and remove what is damaged
-    Verify,
+    Verify {
+        /// Print JSON for programs
+        #[arg(long)]
+        json: bool,
+    },
     /// Remove what no bundle has needed for a while
     Gc {
         /// For how many days
@@ -38,20 +43,44 @@ enum Command {
         /// Keep what this lock names; it can be given several times
         #[arg(long, value_name = "LOCK")]
         keep: Vec<Utf8PathBuf>,
+        /// Print JSON for programs
+        #[arg(long)]
+        json: bool,
     },
     /// Print where it is
-    Path,
+    Path {
+        /// Print JSON for programs
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 impl Args {
     pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
         match &self.command {
             Command::List { json } => list(context, *json),
-            Command::Verify => verify(context),
-            Command::Gc { unused_for, keep } => gc(context, *unused_for, keep),
-            Command::Path => Ok(print([context.cache_dir()?])?),
+            Command::Verify { json } => verify(context, *json),
+            Command::Gc { unused_for, keep, json } => gc(context, *unused_for, keep, *json),
+            Command::Path { json: true } => Ok(print_json(&Place { path: context.cache_dir()? })?),
+            Command::Path { json: false } => Ok(print([context.cache_dir()?])?),
         }
     }
+}
+
+/// What `path --json` prints.
+#[derive(Debug, Serialize)]
+struct Place {
+    path: Utf8PathBuf,
+}
+
+/// What `verify --json` and `gc --json` print.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Swept {
+    /// How many contents were looked at.
+    contents: usize,
+    /// What was removed.
+    removed: Vec<Entry>,
 }
 
 fn list(context: &Context, json: bool) -> anyhow::Result<()> {
@@ -67,18 +96,22 @@ fn list(context: &Context, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn verify(context: &Context) -> anyhow::Result<()> {
+fn verify(context: &Context, json: bool) -> anyhow::Result<()> {
     let cache = context.cache()?;
     let lock = context.lock(&cache)?;
-    let mut removed = None;
+    let mut removed: Vec<Entry> = Vec::new();
     let entries = cache.entries()?;
     for entry in &entries {
         if lock.verify(entry)? == Verdict::Removed {
             context.ui.say(format_args!("{} was damaged and is removed", entry.sha256));
-            removed = Some(entry.sha256);
+            removed.push(entry.clone());
         }
     }
-    let Some(digest) = removed else {
+    let damaged = removed.first().map(|entry| entry.sha256);
+    if json {
+        print_json(&Swept { contents: entries.len(), removed })?;
+    }
+    let Some(digest) = damaged else {
         context.ui.note(format_args!("{} contents are intact", entries.len()));
         return Ok(());
     };
@@ -87,7 +120,7 @@ fn verify(context: &Context) -> anyhow::Result<()> {
         .hint("run `vgpu-bundler fetch` where they are needed")
 }
 
-fn gc(context: &Context, days: u16, keep: &[Utf8PathBuf]) -> anyhow::Result<()> {
+fn gc(context: &Context, days: u16, keep: &[Utf8PathBuf], json: bool) -> anyhow::Result<()> {
     let mut kept: BTreeSet<Digest> = BTreeSet::new();
     for path in keep {
         let lock = Lock::read(path)?.with_context(|| format!("there is no lock `{path}`"))?;
@@ -95,8 +128,12 @@ fn gc(context: &Context, days: u16, keep: &[Utf8PathBuf]) -> anyhow::Result<()> 
     }
     let unused = Duration::from_secs(u64::from(days) * 24 * 60 * 60);
     let cache = context.cache()?;
+    let contents = cache.entries()?.len();
     let removed = context.lock(&cache)?.gc(unused, &kept)?;
     let size = ByteSize::new(removed.iter().map(|entry| entry.size).sum());
     context.ui.note(format_args!("removed {} contents, {size}", removed.len()));
+    if json {
+        print_json(&Swept { contents, removed })?;
+    }
     Ok(())
 }

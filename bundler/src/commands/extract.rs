@@ -5,10 +5,12 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use anyhow::Context as _;
 use camino::{Utf8Path, Utf8PathBuf};
-use vgpu_manifest::{Bundle, Item, ItemName, Manifest, PIECE, Verified};
+use serde::Serialize;
+use vgpu_manifest::{Bundle, Digest, Item, ItemName, Manifest, PIECE, Verified};
 
 use super::Context;
 use crate::options::TrustArgs;
+use crate::ui::print_json;
 
 /// Take items out of a bundle. Each byte is proven before it is written.
 #[derive(Debug, clap::Args)]
@@ -24,6 +26,10 @@ pub(crate) struct Args {
     #[arg(long, short, value_name = "DIR", default_value = ".")]
     output: Utf8PathBuf,
 
+    /// Print JSON for programs
+    #[arg(long)]
+    json: bool,
+
     #[command(flatten)]
     trust: TrustArgs,
 }
@@ -31,10 +37,20 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
         let bundle = self.trust.open(&self.bundle)?;
+        let mut written = Vec::new();
         for item in self.chosen(bundle.manifest())? {
             let path = self.output.join(item.name().as_str());
             extract(&bundle, item, &path)?;
             context.ui.note(format_args!("wrote `{path}`"));
+            written.push(Written {
+                item: item.name(),
+                path,
+                size: item.size(),
+                sha256: item.sha256(),
+            });
+        }
+        if self.json {
+            print_json(&written)?;
         }
         Ok(())
     }
@@ -52,6 +68,16 @@ impl Args {
         };
         names.into_iter().map(find).collect()
     }
+}
+
+/// An element of the list that `--json` prints.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Written<'w> {
+    item: &'w ItemName,
+    path: Utf8PathBuf,
+    size: u64,
+    sha256: Digest,
 }
 
 /// Write `item` to `path`, whole or not at all. What is there stays.

@@ -4,6 +4,8 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 use camino::Utf8Path;
+use serde::Serialize;
+use vgpu_manifest::ItemName;
 
 use super::Context;
 use super::update::{all, sources};
@@ -16,11 +18,16 @@ use crate::options::{Network, NetworkArgs, Project, ProjectArgs};
 use crate::parallel::parallel;
 use crate::size::ByteSize;
 use crate::source::{Expected, Origin, SourceError, Sources};
+use crate::ui::print_json;
 use crate::unlock;
 
 /// Get everything that is locked into the cache.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// Print JSON for programs
+    #[arg(long)]
+    json: bool,
+
     #[command(flatten)]
     project: ProjectArgs,
     #[command(flatten)]
@@ -37,12 +44,30 @@ impl Args {
         let network = self.network.resolve();
         let cache = context.cache()?;
         let lock = context.lock(&cache)?;
+        let fetched: Vec<_> =
+            missing(&lock, &locked).into_iter().map(|item| item.name.clone()).collect();
         fetch(context, &project, &network, &lock, &locked)?;
-        let size = ByteSize::new(locked.items.iter().map(|item| item.size).sum());
-        let count = locked.items.len();
-        context.ui.note(format_args!("all is in the cache: {count} items, {size}"));
+        let size: u64 = locked.items.iter().map(|item| item.size).sum();
+        let items = locked.items.len();
+        let shown = ByteSize::new(size);
+        context.ui.note(format_args!("all is in the cache: {items} items, {shown}"));
+        if self.json {
+            print_json(&Report { items, size, fetched })?;
+        }
         Ok(())
     }
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Report {
+    /// How many items the bundle has.
+    items: usize,
+    /// How many bytes these have.
+    size: u64,
+    /// Those that were not in the cache before.
+    fetched: Vec<ItemName>,
 }
 
 /// Get everything that is locked into the cache.

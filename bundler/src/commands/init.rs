@@ -3,10 +3,12 @@ use std::fs;
 use std::io;
 
 use anyhow::Context as _;
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
 use vgpu_keys::Channel;
 use vgpu_manifest::catalog::{Catalog, Release};
 use vgpu_manifest::platform::PciId;
+use vgpu_manifest::verdict::Targets;
 use vgpu_manifest::{BundleName, ItemName, KernelWord, ModprobeLine, ModuleName};
 
 use super::Context;
@@ -16,6 +18,7 @@ use crate::options::{MachineArgs, gpu};
 use crate::proposal::{Proposal, Wish};
 use crate::recipe::Recipe;
 use crate::source::LocalPath;
+use crate::ui::print_json;
 
 /// Write a recipe to begin with. Everything that is given here can be changed in it later.
 ///
@@ -74,6 +77,24 @@ pub(crate) struct Args {
     /// A line for modprobe: `blacklist nouveau`
     #[arg(long, value_name = "LINE")]
     modprobe: Vec<ModprobeLine>,
+
+    /// Print JSON for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Report<'r> {
+    /// The recipe that was written.
+    recipe: &'r Utf8Path,
+    name: &'r BundleName,
+    /// The items in it, the catalogue too.
+    items: Vec<ItemName>,
+    /// What was chosen for the machine, if one was described.
+    choice: Option<String>,
+    targets: Option<Targets>,
 }
 
 /// What `--file` can name.
@@ -128,7 +149,16 @@ impl Args {
             Err(error) => return Err(error).with_context(what),
         }
         // Two items that collide, say: better heard of now than later.
-        Recipe::read(path)?;
+        let recipe = Recipe::read(path)?;
+        if self.json {
+            print_json(&Report {
+                recipe: path,
+                name: &recipe.name,
+                items: recipe.entries.iter().map(|entry| entry.name.clone()).collect(),
+                choice: proposal.as_ref().map(Proposal::choice),
+                targets: recipe.targets.clone(),
+            })?;
+        }
         let made = proposal.map(|it| format!(": {}", it.choice())).unwrap_or_default();
         context
             .ui

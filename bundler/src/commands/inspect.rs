@@ -1,7 +1,7 @@
 use camino::Utf8PathBuf;
 use serde::Serialize;
-use vgpu_keys::{Fingerprint, Principal};
-use vgpu_manifest::{Bundle, Content, Digest, Item, Manifest, Origin, Verified};
+use vgpu_keys::{Channel, Fingerprint, Principal};
+use vgpu_manifest::{Bundle, BundleName, Content, Digest, Item, Manifest, Origin, Verified};
 
 use crate::driver;
 use crate::image;
@@ -33,12 +33,23 @@ pub(crate) struct Args {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Report<'r> {
+    #[serde(flatten)]
+    facts: Facts<'r>,
+    manifest: &'r Manifest,
+}
+
+/// What is to be said of a trusted bundle, whatever it holds.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Facts<'r> {
+    name: &'r BundleName,
+    channel: &'r Channel,
+    sequence: u64,
     digest: Digest,
     signed_by: Vec<&'r Principal>,
     keys: Vec<Fingerprint>,
     not_counted: Vec<String>,
     total_size: u64,
-    manifest: &'r Manifest,
 }
 
 impl Args {
@@ -48,21 +59,26 @@ impl Args {
             return Ok(print_json(&sbom::of(&bundle, form)?)?);
         }
         if self.json {
-            return Ok(print_json(&report(&bundle))?);
+            let report = Report { facts: facts(&bundle), manifest: bundle.manifest() };
+            return Ok(print_json(&report)?);
         }
         Ok(print(summary(&bundle).into_iter().chain(table(bundle.manifest())))?)
     }
 }
 
-fn report(bundle: &Bundle<Verified>) -> Report<'_> {
+/// What is to be said of a trusted bundle, whatever it holds.
+pub(super) fn facts(bundle: &Bundle<Verified>) -> Facts<'_> {
     let trusted = bundle.trusted();
-    Report {
+    let manifest = bundle.manifest();
+    Facts {
+        name: &manifest.name,
+        channel: &manifest.channel,
+        sequence: manifest.sequence,
         digest: bundle.digest(),
         signed_by: trusted.principals.iter().collect(),
         keys: trusted.keys.iter().map(vgpu_keys::PublicKey::fingerprint).collect(),
         not_counted: trusted.uncounted.iter().map(ToString::to_string).collect(),
         total_size: bundle.total(),
-        manifest: bundle.manifest(),
     }
 }
 

@@ -5,14 +5,17 @@ use std::io;
 use anyhow::{Context as _, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Subcommand;
-use vgpu_keys::{Agent, AllowedSigner, KeyFile, Principal, PublicKey, Role, Signer as _};
+use serde::Serialize;
+use vgpu_keys::{
+    Agent, AllowedSigner, Fingerprint, KeyFile, Principal, PublicKey, Role, Signer as _,
+};
 use zeroize::Zeroizing;
 
 use super::Context;
 use crate::exit::Advise as _;
 use crate::options::{PassphraseArgs, default_key, default_signers};
 use crate::trust;
-use crate::ui::print;
+use crate::ui::{print, print_json};
 
 /// Make and show signing keys, which are ordinary Ed25519 keys of OpenSSH.
 #[derive(Debug, clap::Args)]
@@ -30,12 +33,18 @@ enum Command {
         /// Its file, the private or the public half [default: $XDG_CONFIG_HOME/vgpu-offline/key]
         #[arg(long, value_name = "FILE")]
         key: Option<Utf8PathBuf>,
+        /// Print JSON for programs
+        #[arg(long)]
+        json: bool,
     },
     /// Show who is allowed to sign, and the keys in the ssh-agent
     List {
         /// The file of the allowed signers [default: $XDG_CONFIG_HOME/vgpu-offline/allowed_signers]
         #[arg(long, value_name = "FILE", env = "VGPU_SIGNERS")]
         signers: Option<Utf8PathBuf>,
+        /// Print JSON for programs
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -63,6 +72,10 @@ struct Generate {
     #[arg(long, conflicts_with = "passphrase_file")]
     no_passphrase: bool,
 
+    /// Print JSON for programs
+    #[arg(long)]
+    json: bool,
+
     #[command(flatten)]
     passphrase: PassphraseArgs,
 }
@@ -71,9 +84,9 @@ impl Args {
     pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
         match &self.command {
             Command::Generate(args) => args.run(context),
-            Command::Show { key } => show(&key.clone().map_or_else(default_key, Ok)?),
-            Command::List { signers } => {
-                list(context, &signers.clone().map_or_else(default_signers, Ok)?)
+            Command::Show { key, json } => show(&key.clone().map_or_else(default_key, Ok)?, *json),
+            Command::List { signers, json } => {
+                list(context, &signers.clone().map_or_else(default_signers, Ok)?, *json)
             }
         }
     }
@@ -107,8 +120,45 @@ impl Generate {
             ui.note("the key has no passphrase: whoever can read its file can sign");
         }
         ui.note("write its fingerprint down on paper; nodes are told to trust it by that");
+        if self.json {
+            return Ok(print_json(&Shown { key: public, fingerprint: public.fingerprint() })?);
+        }
         Ok(print([public.fingerprint().to_string()])?)
     }
+}
+
+/// What `generate --json` and `show --json` print.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Shown<'k> {
+    /// As its file has it: `ssh-ed25519 AAAA…`.
+    key: &'k PublicKey,
+    fingerprint: Fingerprint,
+}
+
+/// What `list --json` prints.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Known {
+    allowed: Vec<Allowed>,
+    in_agent: Vec<InAgent>,
+}
+
+/// Somebody who is allowed to sign.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Allowed {
+    principal: Principal,
+    fingerprint: Fingerprint,
+    namespaces: Vec<Role>,
+}
+
+/// A key in the ssh-agent.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct InAgent {
+    fingerprint: Fingerprint,
+    comment: String,
 }
 
 fn put(path: &Utf8Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
@@ -128,8 +178,11 @@ fn user() -> anyhow::Result<Principal> {
         .hint("give one with `--principal`")
 }
 
-fn show(path: &Utf8Path) -> anyhow::Result<()> {
+fn show(path: &Utf8Path, json: bool) -> anyhow::Result<()> {
     let key = public_key(path).with_context(|| format!("cannot show the key `{path}`"))?;
+    if json {
+        return Ok(print_json(&Shown { key: &key, fingerprint: key.fingerprint() })?);
+    }
     Ok(print([key.to_string(), key.fingerprint().to_string()])?)
 }
 
@@ -145,23 +198,33 @@ fn public_key(path: &Utf8Path) -> anyhow::Result<PublicKey> {
     Ok(*KeyFile::parse(&bytes, &mut { no_public_half })?.public_key())
 }
 
-fn list(context: &Context, path: &Utf8Path) -> anyhow::Result<()> {
-    let mut lines = Vec::new();
+fn list(context: &Context, path: &Utf8Path, json: bool) -> anyhow::Result<()> {
+    let mut known = Known { allowed: Vec::new(), in_agent: Vec::new() };
     match trust::read(path)? {
-        Some(signers) => lines.extend(signers.iter().map(|signer| {
-            let roles: Vec<_> = signer.roles().iter().map(|role| role.namespace()).collect();
-            let (who, key) = (signer.principal(), signer.key().fingerprint());
-            format!("{key}  {who}  {}", roles.join(","))
+        Some(signers) => known.allowed.extend(signers.iter().map(|signer| Allowed {
+            principal: signer.principal().clone(),
+            fingerprint: signer.key().fingerprint(),
+            namespaces: signer.roles().iter().copied().collect(),
         })),
         None => context.ui.note(format_args!("nobody is trusted yet: there is no `{path}`")),
     }
     if let Some(socket) = env::var_os("SSH_AUTH_SOCK") {
         match Agent::connect(socket).and_then(|agent| agent.keys()) {
-            Ok(keys) => lines.extend(keys.iter().map(|key| {
-                format!("{}  ssh-agent  {}", key.public_key().fingerprint(), key.comment())
+            Ok(keys) => known.in_agent.extend(keys.iter().map(|key| InAgent {
+                fingerprint: key.public_key().fingerprint(),
+                comment: key.comment().to_owned(),
             })),
             Err(error) => context.ui.note(format_args!("the ssh-agent was not asked: {error}")),
         }
     }
-    Ok(print(lines)?)
+    if json {
+        return Ok(print_json(&known)?);
+    }
+    let allowed = known.allowed.iter().map(|it| {
+        let roles: Vec<_> = it.namespaces.iter().map(|role| role.namespace()).collect();
+        format!("{}  {}  {}", it.fingerprint, it.principal, roles.join(","))
+    });
+    let in_agent =
+        known.in_agent.iter().map(|it| format!("{}  ssh-agent  {}", it.fingerprint, it.comment));
+    Ok(print(allowed.chain(in_agent))?)
 }

@@ -8,6 +8,10 @@ use crate::options::{NetworkArgs, ProjectArgs, UnsuitableArgs};
 /// look at the network, until their addresses change or `update` is run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// Print JSON for programs
+    #[arg(long)]
+    json: bool,
+
     #[command(flatten)]
     project: ProjectArgs,
     #[command(flatten)]
@@ -22,6 +26,7 @@ impl Args {
         let network = self.network.resolve();
         let cache = context.cache()?;
         let lock = context.lock(&cache)?;
-        relock(context, &project, &network, &lock, Pins::Keep, self.unsuitable).map(drop)
+        let relocked = relock(context, &project, &network, &lock, Pins::Keep, self.unsuitable)?;
+        if self.json { relocked.print(&project) } else { Ok(()) }
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod cache;
 pub(crate) mod catalog;
 pub(crate) mod completions;
 pub(crate) mod diff;
+pub(crate) mod doctor;
 pub(crate) mod extract;
 pub(crate) mod fetch;
 pub(crate) mod fleet;
@@ -69,6 +70,7 @@ pub(crate) fn run(cli: Cli, ui: Ui) -> (Ui, anyhow::Result<()>) {
         Command::Fleet(args) => args.run(&context),
         Command::Key(args) => args.run(&context),
         Command::Cache(args) => args.run(&context),
+        Command::Doctor(args) => args.run(&context),
         Command::Completions(args) => args.run(),
         Command::Man(args) => args.run(&context),
     };

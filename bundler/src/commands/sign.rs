@@ -1,9 +1,13 @@
 use anyhow::Context as _;
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
+use vgpu_keys::Fingerprint;
+use vgpu_manifest::Digest;
 
 use super::Context;
 use super::verify::{Depth, check};
 use crate::options::{SignerArgs, TrustArgs};
+use crate::ui::print_json;
 
 /// Add a signature to a bundle, in place.
 ///
@@ -13,6 +17,11 @@ use crate::options::{SignerArgs, TrustArgs};
 pub(crate) struct Args {
     /// The bundle, or the first of its parts
     bundle: Utf8PathBuf,
+
+    /// Print JSON for programs
+    #[arg(long)]
+    json: bool,
+
     #[command(flatten)]
     signer: SignerArgs,
     #[command(flatten)]
@@ -29,6 +38,26 @@ impl Args {
             .with_context(|| format!("cannot sign the bundle `{}`", self.bundle))?;
         let key = signer.public_key().fingerprint();
         context.ui.note(format_args!("signed by {key}, in slot {slot} of 8"));
+        if self.json {
+            print_json(&Report {
+                bundle: &self.bundle,
+                digest: bundle.digest(),
+                signed_by: key,
+                slot,
+            })?;
+        }
         Ok(())
     }
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Report<'s> {
+    bundle: &'s Utf8Path,
+    /// The digest of its signed root.
+    digest: Digest,
+    signed_by: Fingerprint,
+    /// From 1, as in `dd bs=512 skip=N count=1`.
+    slot: usize,
 }

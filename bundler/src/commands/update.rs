@@ -2,13 +2,15 @@ use std::env;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
-use vgpu_manifest::ItemName;
+use camino::Utf8Path;
+use serde::Serialize;
 use vgpu_manifest::package::ArchiveName;
+use vgpu_manifest::{BundleName, ItemName};
 
 use super::Context;
 use crate::apt::{AptError, Expansion, Renewal, expand};
 use crate::cache::CacheLock;
-use crate::changes::{self, Outline};
+use crate::changes::{self, Change, Outline};
 use crate::driver;
 use crate::exit::Advise as _;
 use crate::fetch::Fetcher;
@@ -20,6 +22,7 @@ use crate::pack;
 use crate::parallel::parallel;
 use crate::recipe::{Entry, Recipe};
 use crate::source::{Expected, Origin, SourceError, Sources};
+use crate::ui::print_json;
 use crate::unlock::{self, Making};
 
 /// Pin again what downloads turn out to be now.
@@ -29,6 +32,11 @@ pub(crate) struct Args {
     /// `apt/RELEASE` for those of a release
     #[arg(value_name = "ITEM")]
     items: Vec<ItemName>,
+
+    /// Print JSON for programs
+    #[arg(long)]
+    json: bool,
+
     #[command(flatten)]
     project: ProjectArgs,
     #[command(flatten)]
@@ -87,7 +95,50 @@ impl Args {
         let cache = context.cache()?;
         let lock = context.lock(&cache)?;
         let pins = Pins::Renew(&self.items);
-        relock(context, &project, &network, &lock, pins, self.unsuitable).map(drop)
+        let relocked = relock(context, &project, &network, &lock, pins, self.unsuitable)?;
+        if self.json { relocked.print(&project) } else { Ok(()) }
+    }
+}
+
+/// What came of locking a recipe.
+#[derive(Debug)]
+pub(super) struct Relocked {
+    pub(super) lock: Lock,
+    state: State,
+    changes: Vec<Change>,
+}
+
+/// What `--json` prints of it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Report<'r> {
+    lock: &'r Utf8Path,
+    name: &'r BundleName,
+    sequence: u64,
+    state: State,
+    /// What is another now; everything, if there was no lock.
+    changes: &'r [Change],
+}
+
+/// What became of the lock's file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum State {
+    Written,
+    UpToDate,
+}
+
+impl Relocked {
+    /// Print it as JSON.
+    pub(super) fn print(&self, project: &Project) -> anyhow::Result<()> {
+        let Self { lock, state, changes } = self;
+        Ok(print_json(&Report {
+            lock: &project.lock_path,
+            name: &lock.name,
+            sequence: lock.sequence,
+            state: *state,
+            changes,
+        })?)
     }
 }
 
@@ -99,7 +150,7 @@ pub(super) fn relock(
     cache: &CacheLock<'_>,
     pins: Pins<'_>,
     unsuitable: UnsuitableArgs,
-) -> anyhow::Result<Lock> {
+) -> anyhow::Result<Relocked> {
     let previous = project.any_lock()?;
     let now = now()?;
     let sources = sources(context, project, network, cache);
@@ -139,7 +190,7 @@ pub(super) fn relock(
     if previous.as_ref() == Some(&lock) {
         Lock::confirm(&project.lock_path)?;
         context.ui.note(format_args!("`{}` is up to date", project.lock_path));
-        return Ok(lock);
+        return Ok(Relocked { lock, state: State::UpToDate, changes: Vec::new() });
     }
     lock.write(&project.lock_path)?;
     let new = Outline::from(&lock);
@@ -152,7 +203,7 @@ pub(super) fn relock(
     }
     let (path, name, sequence) = (&project.lock_path, &lock.name, lock.sequence);
     context.ui.note(format_args!("wrote `{path}`: {name} {sequence}"));
-    Ok(lock)
+    Ok(Relocked { lock, state: State::Written, changes })
 }
 
 /// The recipe with the commit of each branch and tag: the one that the previous lock has, unless it

@@ -2,13 +2,15 @@ use std::io::Write;
 
 use anyhow::{Context as _, bail};
 use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
+use vgpu_manifest::package::ArchiveName;
 use vgpu_manifest::{Bundle, Item, Verified};
 
 use super::Context;
-use super::inspect::summary;
+use super::inspect::{self, summary};
 use crate::apt::{Followed, day, follow};
 use crate::options::TrustArgs;
-use crate::ui::print;
+use crate::ui::{print, print_json};
 
 /// Check that a bundle is trusted and that every byte of it is the signed one.
 #[derive(Debug, clap::Args)]
@@ -29,8 +31,35 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", requires = "upstream")]
     keyring: Option<Utf8PathBuf>,
 
+    /// Print JSON for programs
+    #[arg(long)]
+    json: bool,
+
     #[command(flatten)]
     trust: TrustArgs,
+}
+
+/// What `--json` prints. What is not intact ends in an error.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Report<'b> {
+    intact: bool,
+    /// Whether the digest of each item as a whole was compared, too.
+    deep: bool,
+    /// What the package archives vouch for, if that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream: Option<Vec<Vouched>>,
+    #[serde(flatten)]
+    bundle: inspect::Facts<'b>,
+}
+
+/// A package archive that vouches for packages of the bundle.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Vouched {
+    archive: ArchiveName,
+    signed_by: String,
+    packages: usize,
 }
 
 /// How much of a payload to compare.
@@ -47,8 +76,17 @@ impl Args {
         let bundle = self.trust.open(&self.bundle)?;
         let depth = if self.deep { Depth::Deep } else { Depth::Chunks };
         check(context, &bundle, &self.bundle, depth)?;
-        if let Some(keyring) = &self.keyring {
-            upstream(context, &bundle, keyring)?;
+        let upstream = match &self.keyring {
+            Some(keyring) => Some(upstream(context, &bundle, keyring)?),
+            None => None,
+        };
+        if self.json {
+            return Ok(print_json(&Report {
+                intact: true,
+                deep: self.deep,
+                upstream,
+                bundle: inspect::facts(&bundle),
+            })?);
         }
         let intact = "intact: every byte is the one that was signed".to_owned();
         Ok(print(summary(&bundle).into_iter().chain([intact]))?)
@@ -60,12 +98,13 @@ fn upstream(
     context: &Context,
     bundle: &Bundle<Verified>,
     keyring: &Utf8Path,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<Vouched>> {
     let manifest = bundle.manifest();
     if manifest.archives.is_empty() {
         bail!("the bundle has no packages of an archive");
     }
     let copy = |item: &Item, out: &mut dyn Write| bundle.copy_item(item, out);
+    let mut vouched = Vec::new();
     for archive in &manifest.archives {
         let name = &archive.name;
         let Followed { release, notes, packages } = follow(manifest, archive, keyring, &copy)?;
@@ -77,8 +116,10 @@ fn upstream(
             day(release.dated),
             release.signed_by
         ));
+        let signed_by = release.signed_by.to_string();
+        vouched.push(Vouched { archive: name.clone(), signed_by, packages });
     }
-    Ok(())
+    Ok(vouched)
 }
 
 /// Read the whole payload.

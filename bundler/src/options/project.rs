@@ -23,6 +23,11 @@ pub(crate) struct Project {
 }
 
 impl ProjectArgs {
+    /// Whether there is a recipe, or somebody says that there is.
+    pub(crate) fn is_there(&self) -> bool {
+        self.recipe.exists() || self.recipe != "bundle.toml"
+    }
+
     /// Read the recipe.
     pub(crate) fn resolve(&self) -> anyhow::Result<Project> {
         let recipe = Recipe::read(&self.recipe)?;

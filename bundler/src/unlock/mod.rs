@@ -19,3 +19,4 @@ mod workshop;
 
 pub(crate) use self::fork::{Unfit, library_for};
 pub(crate) use self::record::{BuildRecord, Making, is_made, make_again, records};
+pub(crate) use self::toolchain::{INSTALL_ZIG, Lacking, Toolchain};

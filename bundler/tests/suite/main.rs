@@ -19,6 +19,7 @@ mod catalog;
 mod evidence;
 mod git;
 mod image;
+mod json;
 mod lies;
 mod lifecycle;
 mod network;

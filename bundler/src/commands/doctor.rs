@@ -1,0 +1,94 @@
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
+
+use super::Context;
+use crate::doctor::{Finding, Laptop, Needs, Places, State, examine};
+use crate::lock::Lock;
+use crate::options::{ProjectArgs, default_key, default_signers};
+use crate::ui::{print, print_json};
+
+/// Say what this laptop lacks, and for what.
+///
+/// If there is a recipe, only what it needs is looked at. The network is not asked, and podman, docker,
+/// apt and gpg are needed for nothing. The exit status is 1 if something is missing.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The folder for bundles
+    #[arg(long, short, value_name = "DIR", default_value = ".")]
+    output: Utf8PathBuf,
+
+    /// Print JSON for programs
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    project: ProjectArgs,
+}
+
+/// Something is missing.
+#[derive(Debug, thiserror::Error)]
+#[error("this laptop lacks something: {}", .0.join(", "))]
+struct Lacks(Vec<&'static str>);
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Answer {
+    /// Whether nothing is missing.
+    ready: bool,
+    findings: Vec<Finding>,
+}
+
+impl Args {
+    pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
+        let laptop = Laptop::look(&Places {
+            cache: context.cache_dir()?,
+            output: self.output.clone(),
+            key: default_key()?,
+            signers: default_signers()?,
+        });
+        let findings = examine(&laptop, self.needs(context)?);
+        let is_missing = |finding: &&Finding| finding.state == State::Missing;
+        let missing: Vec<_> = findings.iter().filter(is_missing).map(|it| it.what).collect();
+        if self.json {
+            print_json(&Answer { ready: missing.is_empty(), findings })?;
+        } else {
+            print(findings.iter().flat_map(lines))?;
+        }
+        if missing.is_empty() { Ok(()) } else { Err(Lacks(missing).into()) }
+    }
+
+    /// What the recipe needs, if there is one. One that is named must be there.
+    fn needs(&self, context: &Context) -> anyhow::Result<Needs> {
+        if !self.project.is_there() {
+            context.ui.note("there is no recipe here, so everything that one could need is shown");
+            return Ok(Needs::default());
+        }
+        let project = self.project.resolve()?;
+        let lock = project.any_lock()?;
+        let cache = context.cache_dir()?;
+        Ok(Needs::of(&project.recipe, lock.as_ref(), &|lock| cached(&cache, lock)))
+    }
+}
+
+/// How many bytes of the lock the cache has already. A cache that is not there is not made.
+fn cached(dir: &Utf8Path, lock: &Lock) -> u64 {
+    if !dir.exists() {
+        return 0;
+    }
+    let Ok(cache) = crate::cache::Cache::open(dir) else { return 0 };
+    lock.items.iter().filter(|item| cache.has(item.sha256)).map(|item| item.size).sum()
+}
+
+fn lines(finding: &Finding) -> Vec<String> {
+    let Finding { what, state, says, needed_for, hint } = finding;
+    let state = match state {
+        State::Good => "good",
+        State::Absent => "absent",
+        State::Doubtful => "doubtful",
+        State::Missing => "MISSING",
+    };
+    let mut lines = vec![format!("{state:<9} {what:<16} {says} (for {needed_for})")];
+    lines.extend(hint.iter().map(|hint| format!("{:<26} {hint}", "")));
+    lines
+}
