@@ -150,13 +150,111 @@ fn a_blob_as_large_as_the_real_one_takes_little_memory() {
         "[[driver]]\nname = \"host.run\"\npath = \"host.run\"\n\
          [[patch]]\nname = \"unlock.patch\"\npath = \"unlock.patch\"\n",
     );
-    let compression = Compression::Zstd;
-    let stand_in = StandIn { compression, blob: 62 << 20, ..StandIn::host(VERSION) };
-    stand_in.write(&folder.join("host.run")).unwrap();
-    scratch.write("unlock.patch", stand_in.patch());
-    let mut child = scratch.bundler(&["--quiet", "lock"]).spawn().unwrap();
-    let peak = peak_of(&mut child).unwrap();
-    assert!(peak <= 64 << 10, "{peak} KiB at its peak");
+    // NVIDIA's own way, the largest window that fits, and one that another program keeps.
+    for (compression, mib) in
+        [(Compression::Zstd, 62), (Compression::FullXz, 24), (Compression::WideZstd, 62)]
+    {
+        let stand_in = StandIn { compression, blob: mib << 20, ..StandIn::host(VERSION) };
+        stand_in.write(&folder.join("host.run")).unwrap();
+        scratch.write("unlock.patch", stand_in.patch());
+        let mut child = scratch.bundler(&["--quiet", "lock"]).spawn().unwrap();
+        let peak = peak_of(&mut child).unwrap();
+        eprintln!("{compression:?}: {peak} KiB");
+        assert!(peak <= 64 << 10, "{compression:?}: {peak} KiB at its peak");
+        assert_eq!(drivers(&folder)[0]["version"], VERSION);
+    }
+}
+
+#[test]
+fn a_window_that_does_not_fit_needs_a_program_which_is_named() {
+    if !tools() {
+        return;
+    }
+    let (scratch, folder) = laptop("[[driver]]\nname = \"host.run\"\npath = \"host.run\"\n");
+    for (compression, program) in [(Compression::WideXz, "xz"), (Compression::WideZstd, "zstd")] {
+        let stand_in = StandIn { compression, ..StandIn::host(VERSION) };
+        let path = folder.join("host.run");
+        stand_in.write(&path).unwrap();
+        let mut without = scratch.bundler(&["lock"]);
+        without.env("PATH", scratch.path("nowhere"));
+        let said = run(without);
+        assert_eq!(said.code, Some(1));
+        assert!(said.err.contains(&format!("the program `{program}`")), "{}", said.err);
+        expect(scratch.bundler(&["lock"]), 0);
+        // It is cut off, which the checksums show first; and so they do with one that is right.
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, &whole[..whole.len() - 1000]).unwrap();
+        let said = run(scratch.bundler(&["lock"]));
+        assert_eq!(said.code, Some(1), "{}", said.err);
+    }
+}
+
+/// What SQLite's own program says of the catalogue in the bundle.
+fn query(folder: &Utf8Path, sql: &str) -> String {
+    let file = format!("file:{}?immutable=1", folder.join("out/catalog.sqlite"));
+    let output = Command::new("sqlite3").args(["-readonly", &file, sql]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_catalogue_has_what_the_drivers_say() {
+    if !tools() || !have("sqlite3") {
+        return;
+    }
+    let old = "535.991.01";
+    let (scratch, folder) = laptop(&format!(
+        "[[driver]]\nname = \"host.run\"\npath = \"host.run\"\n\
+         [[driver]]\nname = \"driver/vgpuConfig.xml\"\npath = \"NVIDIA-GRID-Linux-KVM-{old}-539.19.zip\"\n\
+         kind = \"config-only\"\n\
+         [[host.file]]\nitem = \"driver/vgpuConfig.xml\"\n\
+         path = \"/usr/share/nvidia/vgpu/vgpuConfig.xml\"\n"
+    ));
+    StandIn::host(VERSION).write(&folder.join("host.run")).unwrap();
+    let archive = folder.join(format!("NVIDIA-GRID-Linux-KVM-{old}-539.19.zip"));
+    write_portal(&archive, Layout::Folders, &StandIn::host(old), &StandIn::guest(old)).unwrap();
+    expect(scratch.bundler(&["build"]), 0);
+    let lock = fs::read_to_string(folder.join("bundle.lock")).unwrap();
+    let bundle = fs::read(folder.join("node-1.vgpu.tar")).unwrap();
+
+    // Where it comes from is known, and it is that file and no other.
+    let record = drivers(&folder)[1].clone();
+    assert_eq!((&record["kind"], &record["version"]), (&"config-only".into(), &old.into()));
+    assert!(record["archive"]["member"].as_str().unwrap().ends_with("-vgpu-kvm.run"), "{record}");
+    assert!(record["package"]["size"].as_u64().unwrap() > 1000, "{record}");
+    expect(scratch.bundler(&["extract", "node-1.vgpu.tar", "--output", "out"]), 0);
+    let xml = fs::read(folder.join("out/driver/vgpuConfig.xml")).unwrap();
+    assert_eq!(record["config"], Digest::of(&xml).to_string());
+    let host = folder.join("unpacked");
+    StandIn::host(old).write(&folder.join("old.run")).unwrap();
+    package(&folder.join("old.run"), &["-x", "--target", host.as_str()], &folder);
+    assert_eq!(xml, fs::read(host.join("vgpuConfig.xml")).unwrap());
+
+    let types = std::str::from_utf8(&xml).unwrap().matches("<vgpuType ").count();
+    let count = query(&folder, "SELECT driver, count(*) FROM vgpu_types GROUP BY driver");
+    assert_eq!(count, format!("{VERSION}|{types}\n{old}|{types}\n"));
+    let held = query(&folder, "SELECT count(*) FROM vgpus WHERE mib > 0 AND instances > 0");
+    assert!(held.trim().parse::<u32>().unwrap() > 0, "{held}");
+    let size = fs::metadata(folder.join("out/catalog.sqlite")).unwrap().len();
+    assert!(size <= 1 << 20, "{size}");
+
+    // The same again when the cache has forgotten all of it, and without another look when not.
+    fs::remove_dir_all(scratch.path("cache")).unwrap();
+    expect(scratch.bundler(&["fetch"]), 0);
+    expect(scratch.bundler(&["build", "--offline"]), 0);
+    assert!(fs::read(folder.join("node-1.vgpu.tar")).unwrap() == bundle);
+    expect(scratch.bundler(&["lock"]), 0);
+    assert_eq!(fs::read_to_string(folder.join("bundle.lock")).unwrap(), lock);
+    fs::remove_dir_all(scratch.path("cache")).unwrap();
+    expect(scratch.bundler(&["lock"]), 0);
+    assert_eq!(fs::read_to_string(folder.join("bundle.lock")).unwrap(), lock);
+    // A guest driver has none.
+    let recipe = fs::read_to_string(folder.join("bundle.toml")).unwrap();
+    StandIn::guest(old).write(&folder.join("guest.run")).unwrap();
+    let zip = format!("NVIDIA-GRID-Linux-KVM-{old}-539.19.zip");
+    scratch.write("bundle.toml", recipe.replace(&zip, "guest.run"));
+    let said = run(scratch.bundler(&["lock"]));
+    assert!(said.err.contains("but the host driver is wanted"), "{}", said.err);
 }
 
 #[test]

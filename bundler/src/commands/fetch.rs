@@ -6,14 +6,15 @@ use anyhow::Context as _;
 use camino::Utf8Path;
 use serde::Serialize;
 use vgpu_manifest::ItemName;
+use vgpu_manifest::driver::{DriverKind, DriverRecord};
 
 use super::Context;
 use super::update::{all, sources};
 use crate::cache::CacheLock;
-use crate::driver;
+use crate::driver::{self, Known};
 use crate::exit::Advise as _;
 use crate::image;
-use crate::lock::{Lock, LockedItem};
+use crate::lock::{Lock, LockedItem, Pin};
 use crate::options::{Network, NetworkArgs, Project, ProjectArgs};
 use crate::parallel::parallel;
 use crate::size::ByteSize;
@@ -83,9 +84,14 @@ pub(super) fn fetch(
     let size = missing.iter().map(|item| item.size).sum();
     let batch = context.ui.batch(missing.len(), Some(size));
     // What is made of other items comes after them.
-    let (made, plain): (Vec<_>, Vec<_>) =
+    let (made, others): (Vec<_>, Vec<_>) =
         missing.into_iter().partition(|item| unlock::is_made(lock, item));
-    let results = parallel(network.width, &plain, |item| ensure(&sources, lock, item));
+    let (catalogs, plain): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|item| item.origin == Origin::Catalog);
+    let mut results = parallel(network.width, &plain, |item| ensure(&sources, lock, item));
+    if results.iter().all(Result::is_ok) {
+        results.extend(catalogs.into_iter().map(|item| catalog(&sources, lock, item)));
+    }
     let is_other = |error: &SourceError| {
         matches!(
             error,
@@ -137,16 +143,43 @@ fn missing<'l>(cache: &CacheLock<'_>, lock: &'l Lock) -> Vec<&'l LockedItem> {
     missing
 }
 
+/// Make the catalogue again.
+fn catalog(sources: &Sources<'_>, lock: &Lock, item: &LockedItem) -> Result<(), SourceError> {
+    let known = lock.drivers.iter().filter_map(|record| known(lock, record));
+    let known: Vec<_> = known.collect();
+    let configs =
+        driver::configs(sources, &known).map_err(|error| SourceError::Driver(Box::new(error)))?;
+    sources.catalog(&configs, expected(item)).map(drop)
+}
+
+fn known<'l>(lock: &'l Lock, record: &'l DriverRecord) -> Option<Known<'l>> {
+    let item = lock.items.iter().find(|item| item.name == record.item)?;
+    let pin = Pin { size: item.size, sha256: item.sha256, content: item.content };
+    Some(Known { record, origin: &item.origin, pin })
+}
+
+fn expected(item: &LockedItem) -> Expected<'_> {
+    let LockedItem { name, size, sha256, .. } = item;
+    Expected { name, sha256: Some(*sha256), size: Some(*size), cap: ByteSize::new(*size) }
+}
+
 /// Get one item into the cache.
 fn ensure(sources: &Sources<'_>, lock: &Lock, item: &LockedItem) -> Result<(), SourceError> {
-    let LockedItem { name, size, sha256, .. } = item;
-    let archive = lock.driver_of(name).and_then(|(record, _)| record.archive.as_ref());
-    if let Some(archive) = archive {
-        let unpacked = driver::unpack_again(sources, name, &item.origin, archive, *sha256);
-        return unpacked.map_err(|error| SourceError::Driver(Box::new(error)));
+    let LockedItem { name, sha256, .. } = item;
+    let driver_error = |error| SourceError::Driver(Box::new(error));
+    match lock.driver_of(name).map(|(record, _)| record) {
+        Some(record) if record.kind == DriverKind::ConfigOnly => {
+            let known = known(lock, record);
+            let again = known.map(|known| driver::config_again(sources, known, *sha256));
+            return again.transpose().map(drop).map_err(driver_error);
+        }
+        Some(DriverRecord { archive: Some(archive), .. }) => {
+            let unpacked = driver::unpack_again(sources, name, &item.origin, archive, *sha256);
+            return unpacked.map_err(driver_error);
+        }
+        _ => {}
     }
-    let want =
-        Expected { name, sha256: Some(*sha256), size: Some(*size), cap: ByteSize::new(*size) };
+    let want = expected(item);
     match (&item.origin, lock.image_of(name, *sha256)) {
         (Origin::Image(source), Some(record)) => {
             image::pull_again(sources, source, want, record).map(drop)

@@ -4,8 +4,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, bail};
 use camino::Utf8Path;
 use serde::Serialize;
+use vgpu_manifest::driver::DriverRecord;
 use vgpu_manifest::package::ArchiveName;
-use vgpu_manifest::{BundleName, ItemName};
+use vgpu_manifest::{BundleName, Content, Digest, ItemName};
 
 use super::Context;
 use crate::apt::{AptError, Expansion, Renewal, expand};
@@ -183,6 +184,7 @@ pub(super) fn relock(
         packages,
     };
     describe_drivers(context, cache, &found)?;
+    pin_catalog(&sources, &entries, &mut pinned, &found.drivers)?;
     let lock = Lock::new(&recipe, &entries, &pinned, found, previous.as_ref(), now);
     pack::check(&lock)?;
     unsuitable.check(context, &lock)?;
@@ -237,6 +239,28 @@ fn advised(expansion: Result<Expansion, AptError>) -> anyhow::Result<Expansion> 
     ways_out.into_iter().rev().fold(Err(error.into()), hinted)
 }
 
+/// The catalogue has what the drivers say, so it is the last to be made.
+fn pin_catalog(
+    sources: &Sources<'_>,
+    entries: &[Entry],
+    pins: &mut [Pin],
+    drivers: &[DriverRecord],
+) -> anyhow::Result<()> {
+    let Some(at) = entries.iter().position(|entry| entry.origin == Origin::Catalog) else {
+        return Ok(());
+    };
+    let known = drivers.iter().filter_map(|record| {
+        let at = entries.iter().position(|entry| entry.name == record.item)?;
+        Some(driver::Known { record, origin: &entries[at].origin, pin: pins[at] })
+    });
+    let known: Vec<_> = known.collect();
+    let configs = driver::configs(sources, &known)?;
+    let Entry { name, sha256, max_size: cap, .. } = &entries[at];
+    let want = Expected { name, sha256: *sha256, size: None, cap: *cap };
+    pins[at] = Pin::from(&sources.catalog(&configs, want)?);
+    Ok(())
+}
+
 /// Say what the drivers are.
 fn describe_drivers(context: &Context, cache: &CacheLock<'_>, found: &Found) -> anyhow::Result<()> {
     for line in driver::lines(&found.drivers) {
@@ -277,7 +301,11 @@ fn pin_all(
     mut pins: Vec<Option<Pin>>,
 ) -> anyhow::Result<Vec<Pin>> {
     let mut open: Vec<&Entry> = Vec::new();
-    for (entry, pin) in entries.iter().zip(&pins) {
+    for (entry, pin) in entries.iter().zip(&mut pins) {
+        if entry.origin == Origin::Catalog {
+            // It is made when the drivers are known.
+            *pin = Some(Pin { size: 0, sha256: Digest::of(b""), content: Content::Catalog });
+        }
         if pin.is_none() && !open.iter().any(|other| is_same_source(other, entry)) {
             open.push(entry);
         }

@@ -43,7 +43,7 @@ fn version(record: &DriverRecord) -> String {
 pub(crate) fn releases(record: &DriverRecord) -> Vec<String> {
     let catalog = Catalog::embedded();
     match record.kind {
-        DriverKind::Host => catalog
+        DriverKind::Host | DriverKind::ConfigOnly => catalog
             .drivers_by_host(&record.version)
             .map(|driver| driver.release.to_string())
             .collect(),

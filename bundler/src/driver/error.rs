@@ -86,6 +86,26 @@ pub(crate) enum DriverError {
     /// Its payload cannot be decompressed.
     #[error("its payload is damaged")]
     Payload(#[source] io::Error),
+    /// Its payload refers to more of what came before than anybody can keep.
+    #[error(
+        "its payload needs a window of {window} to be decompressed, and none may need more than {most}"
+    )]
+    Window {
+        /// What it needs.
+        window: ByteSize,
+        /// The most that is taken.
+        most: ByteSize,
+    },
+    /// Its payload takes more memory than this program has.
+    #[error(
+        "its payload needs a window of {window} to be decompressed, which is left to the program `{program}`, and that is not installed; install it"
+    )]
+    NoProgram {
+        /// The program.
+        program: &'static str,
+        /// What the payload needs.
+        window: ByteSize,
+    },
     /// Its payload is larger than any driver.
     #[error("its payload unpacks to more than {0}, more than any driver")]
     Bomb(ByteSize),
@@ -119,6 +139,9 @@ pub(crate) enum DriverError {
     /// `vgpuConfig.xml` is not what it must be.
     #[error("`vgpuConfig.xml` in it cannot be used: {0}")]
     Config(String),
+    /// Only that file is wanted.
+    #[error("it has no `vgpuConfig.xml`, of which there was nothing else to take")]
+    NoConfig,
     /// The archive of the portal is for another hypervisor.
     #[error(
         "`{}` is the package for {hypervisor}; Proxmox VE takes the one for Linux KVM, `NVIDIA-GRID-Linux-KVM-….zip`", .file.escape_debug()

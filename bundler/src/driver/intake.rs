@@ -1,11 +1,15 @@
 use std::fs::File;
 
 use vgpu_manifest::catalog::{Catalog, Md5};
-use vgpu_manifest::driver::{ArchiveMember, DriverKind, DriverRecord, PatchRecord};
+use vgpu_manifest::driver::{ArchiveMember, DriverKind, DriverRecord, PackageFile, PatchRecord};
 use vgpu_manifest::{Content, Digest, ItemName};
 
 use super::refusal::{Refusal, RefusalError};
-use super::{Examined, FileName, Package, Portal, check_windows, is_zip, patches};
+use super::{
+    DriverError, Examined, FileName, Known, Package, Portal, check_windows, config_again, is_zip,
+    patches,
+};
+use crate::cache::CacheError;
 use crate::lock::{Lock, Pin};
 use crate::recipe::{Entry, Role};
 use crate::size::ByteSize;
@@ -26,7 +30,13 @@ pub(crate) fn records(
     for at in 0..entries.len() {
         let Role::Driver(kind) = entries[at].role else { continue };
         let intake = Intake { sources, entry: &entries[at], kind, previous };
-        let (pin, archive) = intake.unpack(pins[at])?;
+        if kind == DriverKind::ConfigOnly {
+            let (pin, record) = intake.config_only(pins[at])?;
+            pins[at] = pin;
+            records.push(record);
+            continue;
+        }
+        let (pin, archive) = intake.unpack(pins[at], kind)?;
         pins[at] = pin;
         let patches = entries.iter().zip(&*pins).filter(
             |(entry, _)| matches!(&entry.role, Role::Patch { of } if *of == entries[at].name),
@@ -63,6 +73,7 @@ pub(crate) fn unpack_again(
 }
 
 /// A driver on its way into a lock.
+#[derive(Clone, Copy)]
 struct Intake<'i> {
     sources: &'i Sources<'i>,
     entry: &'i Entry,
@@ -76,7 +87,11 @@ impl Intake<'_> {
     }
 
     /// The driver itself, and the archive that it came in, if it did.
-    fn unpack(&self, mut pin: Pin) -> Result<(Pin, Option<ArchiveMember>), RefusalError> {
+    fn unpack(
+        &self,
+        mut pin: Pin,
+        wanted: DriverKind,
+    ) -> Result<(Pin, Option<ArchiveMember>), RefusalError> {
         let known = self.previous.and_then(|lock| lock.driver_of(&self.entry.name));
         if let Some((DriverRecord { archive: Some(archive), kind, .. }, locked)) = known {
             let is_driver = pin.sha256 == locked.sha256;
@@ -97,7 +112,7 @@ impl Intake<'_> {
         }
         let source = self.entry.origin.to_string();
         let mut portal = Portal::open(file, &source).map_err(|error| self.refuse(error))?;
-        let name = portal.find(self.kind).map_err(|error| self.refuse(error))?;
+        let name = portal.find(wanted).map_err(|error| self.refuse(error))?;
         let driver = extract(self.sources, &self.entry.name, &mut portal, &name, None)
             .map_err(|error| self.refuse(error))?;
         let member = name.parse().map_err(|error| self.refuse(Refusal::MemberName(error)))?;
@@ -106,6 +121,31 @@ impl Intake<'_> {
 
     fn has(&self, digest: Digest) -> bool {
         self.sources.fetcher.cache.cache().has(digest)
+    }
+
+    /// The `vgpuConfig.xml` of a host driver, and nothing else of it.
+    fn config_only(&self, pin: Pin) -> Result<(Pin, DriverRecord), RefusalError> {
+        let known = self.previous.and_then(|lock| lock.driver_of(&self.entry.name));
+        if let Some((record, locked)) = known.filter(|(record, _)| record.kind == self.kind) {
+            // The pin was kept, or is that of the same package, or of the same archive, again.
+            let package = record.package.map(|package| package.sha256);
+            let archive = record.archive.as_ref().map(|archive| archive.sha256);
+            if [Some(locked.sha256), package, archive].contains(&Some(pin.sha256)) {
+                let item = Pin { size: locked.size, sha256: locked.sha256, ..pin };
+                let known = Known { record, origin: &self.entry.origin, pin: item };
+                config_again(self.sources, known, locked.sha256)?;
+                return Ok((item, record.clone()));
+            }
+        }
+        let (package, archive) = self.unpack(pin, DriverKind::Host)?;
+        let host = Intake { kind: DriverKind::Host, ..*self };
+        let record = host.examine(package, archive, &[])?;
+        let sha256 = record.config.ok_or_else(|| self.refuse(DriverError::NoConfig))?;
+        let measured = self.sources.fetcher.cache.measured(sha256);
+        let size = measured.map_err(|error| self.refuse(error))?.size;
+        let package = Some(PackageFile { sha256: package.sha256, size: package.size });
+        let item = Pin { size, sha256, content: Content::Plain };
+        Ok((item, DriverRecord { kind: self.kind, package, ..record }))
     }
 
     /// What the previous lock says of the same driver with the same patches.
@@ -168,8 +208,10 @@ impl Intake<'_> {
             |(entry, files): (&(&Entry, Pin), _)| PatchRecord { item: entry.0.name.clone(), files };
         let patches = patches.iter().zip(proofs).map(record).collect();
         let gpus = config.as_ref().map(|config| config.parsed.devices()).unwrap_or_default();
-        let config = config.map(|config| self.keep(&config.bytes)).transpose()?;
-        Ok(DriverRecord { item, version, kind: self.kind, config, gpus, archive, patches })
+        let kept = config.as_ref().map(|config| keep(self.sources, &config.bytes));
+        let config = kept.transpose().map_err(|error| self.refuse(error))?;
+        let (kind, package) = (self.kind, None);
+        Ok(DriverRecord { item, version, kind, config, gpus, archive, package, patches })
     }
 
     /// All that can be known of a driver for Windows is what its file is called.
@@ -192,7 +234,8 @@ impl Intake<'_> {
         });
         let version = version.ok_or_else(|| self.refuse(Refusal::NoVersion))?;
         let (kind, config, gpus, patches) = (self.kind, None, Vec::new(), Vec::new());
-        Ok(DriverRecord { item, version, kind, config, gpus, archive, patches })
+        let package = None;
+        Ok(DriverRecord { item, version, kind, config, gpus, archive, package, patches })
     }
 
     /// The MD5 under which a host driver is known, unless the recipe says itself what it must be.
@@ -203,16 +246,13 @@ impl Intake<'_> {
         }
         Catalog::embedded().drivers_by_host(package.version()).find_map(|driver| driver.md5)
     }
+}
 
-    /// Keep a `vgpuConfig.xml` in the cache, so that the driver need not be unpacked for it again.
-    fn keep(&self, bytes: &[u8]) -> Result<Digest, RefusalError> {
-        let keep = || {
-            let mut incoming = self.sources.fetcher.cache.incoming()?;
-            incoming.add(bytes)?;
-            incoming.finish(Some(Digest::of(bytes))).map(|measured| measured.sha256)
-        };
-        keep().map_err(|error| self.refuse(error))
-    }
+/// Keep a `vgpuConfig.xml` in the cache, so that the driver need not be unpacked for it again.
+pub(super) fn keep(sources: &Sources<'_>, bytes: &[u8]) -> Result<Digest, CacheError> {
+    let mut incoming = sources.fetcher.cache.incoming()?;
+    incoming.add(bytes)?;
+    incoming.finish(Some(Digest::of(bytes))).map(|measured| measured.sha256)
 }
 
 /// Get the bytes into the cache. A pin that was kept says what they are, but they may be gone.

@@ -13,6 +13,7 @@
 //! [`records`] brings this together: from what the recipe wants and what came, to what the lock
 //! and the manifest say.
 
+mod config;
 mod describe;
 mod error;
 mod header;
@@ -28,11 +29,13 @@ mod sums;
 mod tests;
 mod vgpu_config;
 mod walk;
+mod window;
 
+pub(crate) use self::config::{Known, config_again, configs};
 pub(crate) use self::describe::{config_of, lines, releases};
 pub(crate) use self::error::DriverError;
 pub(crate) use self::intake::{records, unpack_again};
 pub(crate) use self::name::{FileName, Hypervisor};
-use self::package::{Examined, Package, check_windows};
+use self::package::{Config, Examined, Package, check_windows};
 use self::portal::{Portal, is_zip};
 pub(crate) use self::refusal::RefusalError;

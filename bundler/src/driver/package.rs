@@ -133,8 +133,8 @@ impl Package {
         self.file.rewind().map_err(DriverError::Read)?;
         let mut reader = BufReader::with_capacity(PIECE, &mut self.file);
         let offset = self.header.offset(&mut reader)?;
-        reader.seek(SeekFrom::Start(offset)).map_err(DriverError::Read)?;
-        Payload::open(reader, MAX_UNPACKED)
+        self.file.seek(SeekFrom::Start(offset)).map_err(DriverError::Read)?;
+        Payload::of(&mut self.file, MAX_UNPACKED)
     }
 }
 

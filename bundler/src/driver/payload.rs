@@ -1,16 +1,20 @@
-use std::io::{self, BufRead, Read};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom};
+
+use vgpu_manifest::PIECE;
 
 use super::DriverError;
+use super::window::{FITS, Wide};
 use crate::size::ByteSize;
 
 /// The most that a payload may unpack to. The largest known driver unpacks to 1.5 GB.
 pub(super) const MAX_UNPACKED: u64 = 4 << 30;
 
-/// The memory that decompressing xz may take, in KiB: what `xz -9` needs, and a little more.
-const XZ_MEMORY: u32 = 68 << 10;
+/// The memory that decompressing xz may take, in KiB: the largest window that fits, and a little.
+const XZ_MEMORY: u32 = 34 << 10;
 
-/// The binary logarithm of the largest window of zstd: what the `zstd` program takes by default.
-const ZSTD_WINDOW: u32 = 27;
+/// The binary logarithm of the largest window of zstd that fits.
+const ZSTD_WINDOW: u32 = FITS.ilog2();
 
 /// A payload on its way out of its compression, up to a limit.
 pub(super) struct Payload<'f> {
@@ -20,6 +24,22 @@ pub(super) struct Payload<'f> {
 }
 
 impl<'f> Payload<'f> {
+    /// Decompress `file` from where it stands to at most `cap` bytes, by another program if that
+    /// takes more memory than we have.
+    pub(super) fn of(file: &'f mut File, cap: u64) -> Result<Self, DriverError> {
+        let mut start = Vec::new();
+        let at = file.stream_position().map_err(DriverError::Read)?;
+        file.by_ref().take(64).read_to_end(&mut start).map_err(DriverError::Read)?;
+        file.seek(SeekFrom::Start(at)).map_err(DriverError::Read)?;
+        match Wide::of(&start) {
+            Some(wide) => {
+                let file = file.try_clone().map_err(DriverError::Read)?;
+                Ok(Self { reader: Box::new(wide.through(file)?), left: cap, cap })
+            }
+            None => Self::open(BufReader::with_capacity(PIECE, file), cap),
+        }
+    }
+
     /// Decompress `file`, whose next byte is the first of the payload, to at most `cap` bytes.
     pub(super) fn open(mut file: impl BufRead + 'f, cap: u64) -> Result<Self, DriverError> {
         let start = file.fill_buf().map_err(DriverError::Read)?;

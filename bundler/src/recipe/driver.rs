@@ -92,10 +92,12 @@ impl Driver {
         let span = this.span();
         let at = span.start;
         let Self { name, path, url, alist, mega, sha256, max_size, kind } = this.into_inner();
+        // The file is that of a host driver.
+        let package = if kind == DriverKind::ConfigOnly { DriverKind::Host } else { kind };
         let origin = match (path, url, alist, mega) {
             (None, None, Some(Alist { url, path }), None) => {
-                let version = named_version(name.get_ref(), kind);
-                Origin::Alist(AlistSource { url, path, driver: kind, version })
+                let version = named_version(name.get_ref(), package);
+                Origin::Alist(AlistSource { url, path, driver: package, version })
             }
             (None, None, None, Some(link)) => Origin::Mega { link },
             (path, url, None, None) if path.is_some() != url.is_some() => {
@@ -109,7 +111,11 @@ impl Driver {
         };
         let entry = Entry {
             name: name.get_ref().clone(),
-            mode: ItemMode::Executable,
+            mode: if kind == DriverKind::ConfigOnly {
+                ItemMode::Plain
+            } else {
+                ItemMode::Executable
+            },
             origin,
             sha256,
             max_size: max_size.unwrap_or(LARGEST).min(LARGEST),
@@ -168,7 +174,8 @@ fn patch_origin(
 /// The driver with this name.
 fn named(name: &Spanned<ItemName>, others: &[Placed]) -> Result<ItemName, Fault> {
     let is_it = |other: &&Placed| {
-        matches!(other.entry.role, Role::Driver(_)) && other.entry.name == *name.get_ref()
+        matches!(other.entry.role, Role::Driver(kind) if kind != DriverKind::ConfigOnly)
+            && other.entry.name == *name.get_ref()
     };
     let found = others.iter().find(is_it).map(|driver| driver.entry.name.clone());
     found.ok_or_else(|| {

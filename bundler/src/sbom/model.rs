@@ -147,6 +147,7 @@ impl<'b> Component<'b> {
             DriverKind::Host => "NVIDIA vGPU host driver",
             DriverKind::Guest => "NVIDIA vGPU guest driver for Linux",
             DriverKind::WindowsGuest => "NVIDIA vGPU guest driver for Windows",
+            DriverKind::ConfigOnly => "vgpuConfig.xml of an NVIDIA vGPU host driver",
         };
         name.clone_into(&mut self.name);
         self.version = Some(record.version.to_string());

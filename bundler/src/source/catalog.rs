@@ -1,18 +1,24 @@
 use vgpu_manifest::Content;
-use vgpu_manifest::catalog::{Catalog, database};
+use vgpu_manifest::catalog::Catalog;
+use vgpu_manifest::catalog::database::{self, DriverConfig};
 
 use super::{Expected, Obtained, SourceError, Sources};
 use crate::cache::CacheError;
 
 impl Sources<'_> {
-    /// The catalogue that this program was built with, as a SQLite file.
-    pub(super) fn catalog(&self, want: Expected<'_>) -> Result<Obtained, SourceError> {
+    /// The catalogue that this program was built with, and what the drivers of the bundle say, as a
+    /// SQLite file.
+    pub(crate) fn catalog(
+        &self,
+        configs: &[DriverConfig],
+        want: Expected<'_>,
+    ) -> Result<Obtained, SourceError> {
         let content = Content::Catalog;
         if let Some(measured) = self.cached(want)? {
             return Ok(Obtained { measured, content });
         }
         let item = || want.name.clone();
-        let bytes = database::write(&Catalog::embedded())
+        let bytes = database::write(&Catalog::embedded(), configs)
             .map_err(|source| SourceError::Catalog { item: item(), source })?;
         let cache_error = |source| match source {
             CacheError::Mismatch(_) => SourceError::OtherCatalog { item: item(), source },

@@ -281,7 +281,8 @@ impl Sources<'_> {
             Origin::Evidence { kept, .. } => self.kept(kept, want),
             Origin::Alist(source) => self.alist(source, want),
             Origin::Mega { link } => self.mega(link, want),
-            Origin::Catalog => self.catalog(want),
+            // Without what the drivers say, which whoever has drivers asks for by itself.
+            Origin::Catalog => self.catalog(&[], want),
             Origin::Image(source) => match self.cached(want)? {
                 Some(measured) => Ok(Obtained { measured, content: Content::Plain }),
                 None => image::pull(self, source, want),

@@ -7,5 +7,5 @@ pub use self::config::{
     GpuSupport, Resolution, SupportedType, VgpuClass, VgpuConfig, VgpuName, VgpuType,
 };
 pub use self::record::{
-    ArchiveMember, DriverKind, DriverRecord, MemberName, PatchRecord, PatchedFile,
+    ArchiveMember, DriverKind, DriverRecord, MemberName, PackageFile, PatchRecord, PatchedFile,
 };

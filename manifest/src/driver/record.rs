@@ -16,6 +16,9 @@ words! {
         Guest = "guest",
         /// A guest with Windows.
         WindowsGuest = "windows-guest",
+        /// Nobody: only the `vgpuConfig.xml` of a host driver is wanted, for GPUs that a later one
+        /// does not list any more.
+        ConfigOnly = "config-only",
     }
 }
 
@@ -23,7 +26,7 @@ words! {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DriverRecord {
-    /// The item that is the driver's package.
+    /// The item that is the driver's package, or its `vgpuConfig.xml` if only that is wanted.
     pub item: ItemName,
     /// The driver's version, as its package says.
     pub version: DriverVersion,
@@ -38,6 +41,9 @@ pub struct DriverRecord {
     /// The archive that the item was taken out of, if it does not come by itself.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_object")]
     pub archive: Option<ArchiveMember>,
+    /// The driver package that the item was taken out of, if it is only a part of one.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_object")]
+    pub package: Option<PackageFile>,
     /// The patches that are to be applied to the unpacked driver, in this order.
     #[serde(
         default,
@@ -46,6 +52,16 @@ pub struct DriverRecord {
         deserialize_with = "objects"
     )]
     pub patches: Vec<PatchRecord>,
+}
+
+/// A driver package that is not in the bundle itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PackageFile {
+    /// Its SHA-256.
+    pub sha256: Digest,
+    /// Its length in bytes.
+    pub size: u64,
 }
 
 /// A member of an archive that is not in the bundle itself.
@@ -120,6 +136,7 @@ mod tests {
                 size: 7,
                 member: "Host Drivers/a.run".parse().unwrap(),
             }),
+            package: Some(PackageFile { sha256: digest, size: 8 }),
             patches: vec![PatchRecord { item: "patch/a".parse().unwrap(), files: vec![file] }],
         };
         let json = serde_json::to_string(&record).unwrap();
@@ -133,6 +150,7 @@ mod tests {
             ("kernel/nvidia/", "../"),
             ("1eb8", "0x1eb8"),
             ("\"size\":7", "\"size\":7,\"more\":1"),
+            ("\"size\":8", "\"size\":8,\"more\":1"),
         ] {
             assert!(json.contains(old), "{old}");
             let other = json.replacen(old, new, 1);

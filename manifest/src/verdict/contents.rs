@@ -85,6 +85,7 @@ mod tests {
             config: Some(Digest::of(b"config")),
             gpus: gpus.iter().copied().map(DeviceId).collect(),
             archive: None,
+            package: None,
             patches: Vec::new(),
         }
     }

@@ -25,6 +25,12 @@ pub enum Compression {
     Xz,
     /// As the newest packages.
     Zstd,
+    /// With the widest window that the bundler keeps itself.
+    FullXz,
+    /// With the window of `xz -9`.
+    WideXz,
+    /// With the widest window that zstd takes without asking.
+    WideZstd,
 }
 
 /// A driver package to be made.
@@ -41,7 +47,7 @@ pub struct StandIn {
 }
 
 impl Compression {
-    /// All of them.
+    /// Those that NVIDIA has used.
     pub const ALL: [Self; 3] = [Self::Gzip, Self::Xz, Self::Zstd];
 
     /// The program that does it.
@@ -49,8 +55,8 @@ impl Compression {
     pub fn name(self) -> &'static str {
         match self {
             Self::Gzip => "gzip",
-            Self::Xz => "xz",
-            Self::Zstd => "zstd",
+            Self::Xz | Self::FullXz | Self::WideXz => "xz",
+            Self::Zstd | Self::WideZstd => "zstd",
         }
     }
 
@@ -59,6 +65,9 @@ impl Compression {
             Self::Gzip => &["-9n"],
             Self::Xz => &["-6", "-c"],
             Self::Zstd => &["-9", "-q", "-c"],
+            Self::FullXz => &["-0", "--lzma2=preset=0,dict=16MiB", "-c"],
+            Self::WideXz => &["-0", "--lzma2=preset=0,dict=64MiB", "-c"],
+            Self::WideZstd => &["-1", "--long=27", "-q", "-c"],
         };
         let mut command = Command::new(self.name());
         command.args(arguments);

@@ -51,7 +51,7 @@ fn one<'e>(found: impl Iterator<Item = &'e Entry>) -> Result<Found, AlistError> 
 /// around them.
 pub(super) fn folders(driver: DriverKind, list: &ListAnswer) -> Vec<String> {
     let own = match driver {
-        DriverKind::Host => "Host_Drivers",
+        DriverKind::Host | DriverKind::ConfigOnly => "Host_Drivers",
         DriverKind::Guest | DriverKind::WindowsGuest => "Guest_Drivers",
     };
     let is_it = |entry: &&Entry| {

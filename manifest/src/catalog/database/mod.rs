@@ -4,6 +4,7 @@
 //! JSON. `docs/CATALOG.md` describes it for people who query it with `sqlite3`. [`read`] takes only
 //! what [`write`] could have written, and reads it with the very types that read the TOML.
 
+mod drivers;
 mod gpu_info;
 mod read;
 mod schema;
@@ -11,7 +12,8 @@ mod schema;
 mod tests;
 mod write;
 
-pub use self::read::read;
+pub use self::drivers::DriverConfig;
+pub use self::read::{read, read_configs};
 pub use self::write::write;
 
 use super::CatalogError;
@@ -20,13 +22,14 @@ use super::CatalogError;
 pub const APPLICATION_ID: i32 = 0x7647_5055;
 
 /// The version of the tables, SQLite's `user_version`. It rises with every change of a table.
-pub const SCHEMA: i32 = 1;
+pub const SCHEMA: i32 = 2;
 
 /// The largest file that is read, in bytes: 16 MiB. Ours has less than one.
 pub const MAX_DATABASE: u64 = 16 << 20;
 
-/// The most rows of one kind that are read. pci.ids has some 1,500 GPUs of NVIDIA's.
-pub const MAX_ROWS: u32 = 20_000;
+/// The most rows of one kind that are read. pci.ids has some 1,500 GPUs of NVIDIA's, and the GPUs of a
+/// driver hold some thousands of vGPU types together.
+pub const MAX_ROWS: u32 = 50_000;
 
 /// A file is not a catalogue that this program can use, or cannot be made.
 #[derive(Debug, thiserror::Error)]

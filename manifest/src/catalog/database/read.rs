@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::schema::{self, Holds, Table};
-use super::{APPLICATION_ID, DatabaseError, MAX_DATABASE, MAX_ROWS, SCHEMA};
+use super::{APPLICATION_ID, DatabaseError, DriverConfig, MAX_DATABASE, MAX_ROWS, SCHEMA, drivers};
 use crate::catalog::{Catalog, Rows};
 
 /// Read a catalogue that another version of the program may have written.
@@ -32,6 +32,16 @@ pub fn read(bytes: &[u8]) -> Result<Catalog, DatabaseError> {
         rules: rows(&connection, &schema::RULES)?,
     };
     Ok(Catalog::new(rows)?)
+}
+
+/// Read what the drivers of the bundle say, from the same file as [`read`] and as carefully.
+pub fn read_configs(bytes: &[u8]) -> Result<Vec<DriverConfig>, DatabaseError> {
+    check_header(bytes)?;
+    let connection = open(bytes)?;
+    check(&connection)?;
+    let types = rows(&connection, &schema::VGPU_TYPES)?;
+    let gpus = rows(&connection, &schema::VGPU_GPUS)?;
+    drivers::configs(types, gpus).map_err(|why| DatabaseError::Damaged(why.to_owned()))
 }
 
 /// What the first hundred bytes say, before SQLite sees any: <https://sqlite.org/fileformat.html>.

@@ -191,7 +191,35 @@ pub(super) const REASONS: Table =
 
 pub(super) const RULES: Table = Table { name: "rules", columns: &[key("id"), json("evidence")] };
 
-const TABLES: [&Table; 12] = [
+/// The vGPU types that the drivers of the bundle know.
+pub(super) const VGPU_TYPES: Table = Table {
+    name: "vgpu_types",
+    columns: &[
+        text("driver"),
+        integer("id"),
+        text("name"),
+        text("class"),
+        integer("framebuffer"),
+        integer("profile_size"),
+        integer("heads"),
+        integer("width"),
+        integer("height"),
+    ],
+};
+
+/// Which of them a GPU can hold, and how many.
+pub(super) const VGPU_GPUS: Table = Table {
+    name: "vgpu_gpus",
+    columns: &[
+        text("driver"),
+        text("deviceid"),
+        text("subsystem"),
+        integer("type"),
+        integer("instances"),
+    ],
+};
+
+const TABLES: [&Table; 14] = [
     &EVIDENCE,
     &ARCHITECTURES,
     &GPUS,
@@ -204,10 +232,12 @@ const TABLES: [&Table; 12] = [
     &KERNELS,
     &REASONS,
     &RULES,
+    &VGPU_TYPES,
+    &VGPU_GPUS,
 ];
 
 /// Lists as rows, for people. Nothing here reads them.
-const VIEWS: [&str; 2] = [
+const VIEWS: [&str; 3] = [
     r#"CREATE VIEW "driver_kernels" AS
 SELECT d."release", d."host",
        json_extract(k.value, '$.range') AS "kernels",
@@ -220,6 +250,12 @@ LEFT JOIN "reasons" r ON r."id" = json_extract(k.value, '$.why')"#,
 SELECT g."deviceid", g."name", e."kind", e."source", e."says"
 FROM "gpu_info" g, json_each(g."evidence") j
 JOIN "evidence" e ON e."id" = j.value"#,
+    r#"CREATE VIEW "vgpus" AS
+SELECT h."driver", h."deviceid", h."subsystem", g."name" AS "gpu", t."id" AS "type", t."name",
+       t."class", t."framebuffer" / 1048576 AS "mib", h."instances", t."heads", t."width", t."height"
+FROM "vgpu_gpus" h
+JOIN "vgpu_types" t ON t."driver" = h."driver" AND t."id" = h."type"
+LEFT JOIN "gpu_info" g ON g."deviceid" = h."deviceid""#,
 ];
 
 /// Make all tables and views.

@@ -4,9 +4,10 @@ use proptest::prelude::*;
 use rusqlite::{Connection, MAIN_DB};
 
 use super::*;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, DeviceId};
+use crate::driver::{GpuSupport, Resolution, SupportedType, VgpuConfig, VgpuType};
 
-static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| write(&Catalog::embedded()).unwrap());
+static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| write(&Catalog::embedded(), &[]).unwrap());
 
 fn message(bytes: &[u8]) -> String {
     read(bytes).unwrap_err().to_string()
@@ -29,7 +30,7 @@ fn a_catalogue_reads_back_as_it_was_written() {
 
 #[test]
 fn equal_catalogues_are_equal_bytes_and_small() {
-    let again = std::thread::spawn(|| write(&Catalog::embedded()).unwrap()).join().unwrap();
+    let again = std::thread::spawn(|| write(&Catalog::embedded(), &[]).unwrap()).join().unwrap();
     assert!(again == *BYTES);
     assert!(BYTES.len() <= 1 << 20, "{} bytes", BYTES.len());
     assert_eq!(BYTES.len() % 4096, 0);
@@ -40,8 +41,8 @@ fn what_is_something_else_is_called_so() {
     assert!(message(b"").contains("shorter than the header"));
     assert!(message(&[0; 4096]).contains("not a SQLite file"));
     assert!(message(&after("PRAGMA application_id = 1")).contains("another program"));
-    let newer = message(&after("PRAGMA user_version = 2"));
-    assert!(newer.contains("schema 2") && newer.contains("came with the bundle"), "{newer}");
+    let newer = message(&after("PRAGMA user_version = 3"));
+    assert!(newer.contains("schema 3") && newer.contains("came with the bundle"), "{newer}");
     let mut log = BYTES.clone();
     log[18] = 2;
     assert!(message(&log).contains("write-ahead log"));
@@ -82,7 +83,7 @@ fn rows_must_make_sense_one_by_one_and_together() {
         let error = chain(sql);
         assert!(error.contains(says), "{sql}: {error}");
     }
-    let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20001)
+    let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50001)
                 INSERT INTO reasons SELECT 'r' || i, 'x', '[]' FROM n";
     assert!(message(&after(many)).contains("rows in `reasons`"));
 }
@@ -130,5 +131,65 @@ proptest! {
         bytes[at] = byte;
         let _ = read(&bytes);
         let _ = read(&bytes[..cut]);
+    }
+}
+
+/// As much as the largest known driver says: types by the dozen for each of many boards.
+fn large() -> DriverConfig {
+    let vgpu_type = |id: u32| VgpuType {
+        id,
+        name: format!("NVIDIA RTX6000-Ada-{id}Q").parse().unwrap(),
+        class: "Quadro".parse().unwrap(),
+        framebuffer: u64::from(id) << 20,
+        profile_size: id.is_multiple_of(2).then_some(1 << 30),
+        heads: Some(4),
+        resolution: (!id.is_multiple_of(3)).then_some(Resolution { width: 7680, height: 4320 }),
+    };
+    let gpu = |at: u16| GpuSupport {
+        device: DeviceId(0x1eb0 + at / 2),
+        subsystem: (!at.is_multiple_of(2)).then_some(DeviceId(at)),
+        types: (0..u32::from(at % 50)).map(|id| SupportedType { id, instances: id + 1 }).collect(),
+    };
+    let types = (0..1_500).map(vgpu_type).collect();
+    DriverConfig {
+        driver: "535.230.02".parse().unwrap(),
+        config: VgpuConfig { types, gpus: (0..200).map(gpu).collect() },
+    }
+}
+
+#[test]
+fn what_drivers_say_reads_back_and_takes_little_room() {
+    let second = DriverConfig { driver: "550.90.05".parse().unwrap(), ..large() };
+    let configs = [large(), second];
+    let bytes = write(&Catalog::embedded(), &configs).unwrap();
+    assert!(bytes.len() <= 1 << 20, "{} bytes", bytes.len());
+    assert_eq!(read_configs(&bytes).unwrap(), configs);
+    assert_eq!(read(&bytes).unwrap().rows(), Catalog::embedded().rows());
+    assert!(write(&Catalog::embedded(), &configs).unwrap() == bytes);
+    assert_eq!(read_configs(&BYTES).unwrap(), []);
+}
+
+#[test]
+fn what_no_driver_says_is_refused() {
+    let small = DriverConfig {
+        config: VgpuConfig { gpus: large().config.gpus[..5].to_vec(), ..large().config },
+        ..large()
+    };
+    let bytes = write(&Catalog::embedded(), &[small]).unwrap();
+    for (sql, word) in [
+        ("UPDATE vgpu_gpus SET type = 9999 WHERE type = 1", "that there is not"),
+        ("UPDATE vgpu_gpus SET instances = NULL", "no vGPU type, and some"),
+        ("UPDATE vgpu_types SET height = NULL", "one side only"),
+        ("UPDATE vgpu_types SET id = 5", "order of their ids"),
+        ("UPDATE vgpu_types SET name = char(27)", "`vgpu_types` is wrong"),
+        ("UPDATE vgpu_gpus SET deviceid = 7", "`vgpu_gpus` is wrong"),
+        ("UPDATE vgpu_types SET framebuffer = -1", "`vgpu_types` is wrong"),
+    ] {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.deserialize_read_exact(MAIN_DB, &*bytes, bytes.len(), false).unwrap();
+        connection.execute_batch(sql).unwrap();
+        let other = connection.serialize(MAIN_DB).unwrap().to_vec();
+        let error = read_configs(&other).unwrap_err().to_string();
+        assert!(error.contains(word), "{sql}: {error}");
     }
 }

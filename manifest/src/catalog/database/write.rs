@@ -4,13 +4,14 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::schema::{self, Table};
-use super::{APPLICATION_ID, DatabaseError, SCHEMA, gpu_info};
+use super::{APPLICATION_ID, DatabaseError, DriverConfig, SCHEMA, drivers, gpu_info};
 use crate::catalog::Catalog;
 
-/// The bytes of a SQLite file with this catalogue. Equal catalogues give equal bytes.
+/// The bytes of a SQLite file with this catalogue, and with what the drivers of a bundle say. Equal
+/// catalogues and drivers give equal bytes.
 ///
 /// It is made in memory, so that it leaves no journal and depends on no file system.
-pub fn write(catalog: &Catalog) -> Result<Vec<u8>, DatabaseError> {
+pub fn write(catalog: &Catalog, configs: &[DriverConfig]) -> Result<Vec<u8>, DatabaseError> {
     let mut connection = Connection::open_in_memory()?;
     // What is left over in a page is overwritten, so that no byte depends on earlier memory.
     connection.execute_batch(&format!(
@@ -36,6 +37,9 @@ pub fn write(catalog: &Catalog) -> Result<Vec<u8>, DatabaseError> {
     insert(&connection, &schema::KERNELS, &rows.kernels)?;
     insert(&connection, &schema::REASONS, &rows.reasons)?;
     insert(&connection, &schema::RULES, &rows.rules)?;
+    let (types, gpus) = drivers::rows(configs);
+    insert(&connection, &schema::VGPU_TYPES, &types)?;
+    insert(&connection, &schema::VGPU_GPUS, &gpus)?;
     connection.execute_batch("COMMIT; VACUUM;")?;
     Ok(connection.serialize(MAIN_DB)?.to_vec())
 }

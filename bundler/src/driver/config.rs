@@ -1,0 +1,113 @@
+//! The `vgpuConfig.xml` of drivers: what of it goes into the catalogue, and as an item of its own.
+
+use std::io::Read as _;
+use std::time::SystemTime;
+
+use vgpu_manifest::catalog::database::DriverConfig;
+use vgpu_manifest::driver::{DriverKind, DriverRecord};
+use vgpu_manifest::{Digest, ItemName};
+
+use super::intake::{keep, open, unpack_again};
+use super::refusal::{Refusal, RefusalError};
+use super::{Config, DriverError, Package, vgpu_config};
+use crate::lock::Pin;
+use crate::size::ByteSize;
+use crate::source::{Expected, Origin, Sources};
+
+/// A driver, with where its package comes from and what it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known<'k> {
+    /// What is known of it.
+    pub(crate) record: &'k DriverRecord,
+    /// Where its package, or the archive around that, comes from.
+    pub(crate) origin: &'k Origin,
+    /// The item: the package, or its `vgpuConfig.xml`.
+    pub(crate) pin: Pin,
+}
+
+/// What the host drivers say, for the catalogue, in the order of their versions.
+///
+/// The cache has it since the drivers were looked into. If it has lost it, they are opened again.
+pub(crate) fn configs(
+    sources: &Sources<'_>,
+    drivers: &[Known<'_>],
+) -> Result<Vec<DriverConfig>, RefusalError> {
+    let mut configs: Vec<DriverConfig> = Vec::new();
+    for known in drivers {
+        let record = known.record;
+        let Some(digest) = record.config else { continue };
+        if configs.iter().any(|config| config.driver == record.version) {
+            // The same file, once as a part of the driver and once by itself.
+            continue;
+        }
+        config_again(sources, *known, digest)?;
+        let config =
+            read(sources, digest).map_err(|error| RefusalError::new(&record.item, error))?;
+        configs.push(DriverConfig { driver: record.version.clone(), config });
+    }
+    configs.sort_by(|a, b| a.driver.cmp(&b.driver));
+    Ok(configs)
+}
+
+fn read(
+    sources: &Sources<'_>,
+    digest: Digest,
+) -> Result<vgpu_manifest::driver::VgpuConfig, Refusal> {
+    let mut bytes = Vec::new();
+    open(sources, digest)?.read_to_end(&mut bytes).map_err(DriverError::Read)?;
+    Ok(vgpu_config::parse(&bytes)?)
+}
+
+/// Get a `vgpuConfig.xml` into the cache again, unless it is there.
+pub(crate) fn config_again(
+    sources: &Sources<'_>,
+    known: Known<'_>,
+    digest: Digest,
+) -> Result<(), RefusalError> {
+    let cache = sources.fetcher.cache;
+    if cache.cache().has(digest) {
+        cache.touch(digest, SystemTime::now());
+        return Ok(());
+    }
+    let Known { record, origin, pin } = known;
+    let package = record.package.map_or((pin.sha256, pin.size), |file| (file.sha256, file.size));
+    package_again(sources, record, origin, package)?;
+    let refuse = |refusal: Refusal| RefusalError::new(&record.item, refusal);
+    let found = taken_out(sources, &record.item, package.0).map_err(refuse)?;
+    let kept = keep(sources, &found.bytes).map_err(|error| refuse(error.into()))?;
+    if kept == digest {
+        return Ok(());
+    }
+    let why = "it is another one than the one that was locked".to_owned();
+    Err(refuse(DriverError::Config(why).into()))
+}
+
+/// The package of a driver, from wherever it comes.
+fn package_again(
+    sources: &Sources<'_>,
+    record: &DriverRecord,
+    origin: &Origin,
+    (sha256, size): (Digest, u64),
+) -> Result<(), RefusalError> {
+    if sources.fetcher.cache.cache().has(sha256) {
+        return Ok(());
+    }
+    let name = &record.item;
+    if let Some(archive) = &record.archive {
+        return unpack_again(sources, name, origin, archive, sha256);
+    }
+    let cap = ByteSize::new(size);
+    let want = Expected { name, sha256: Some(sha256), size: Some(size), cap };
+    sources.obtain(origin, want).map(drop).map_err(|error| RefusalError::new(name, error))
+}
+
+/// The `vgpuConfig.xml` of a host driver in the cache.
+fn taken_out(sources: &Sources<'_>, item: &ItemName, package: Digest) -> Result<Config, Refusal> {
+    let transfer = sources.fetcher.ui.transfer("examine", item.as_str());
+    let package = Package::open(open(sources, package)?)?;
+    package.expect(DriverKind::Host)?;
+    let examined = package.examine(None, &[])?;
+    let config = examined.config.ok_or(DriverError::NoConfig)?;
+    transfer.done(config.bytes.len() as u64);
+    Ok(config)
+}
