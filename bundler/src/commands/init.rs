@@ -283,6 +283,17 @@ const ITEMS: &str = "
 # name = \"src/unlock.tar.zst\"
 # path = \"inputs/unlock\"
 # exclude = [\".git\"]
+#
+# [[tree]]                              # a folder of a git repository
+# name = \"src/profiles.tar.zst\"
+# git = \"https://git.example/profiles\"
+# tag = \"v1\"                            # or `branch`, or `commit`
+
+# [[unlock]]                            # an unlock library, with its sources and all crates
+# name = \"unlock/src.tar.zst\"
+# git = \"https://git.example/unlock\"    # or the one for the driver of `[targets]`
+# branch = \"main\"
+# build = \"here\"                        # or \"node\"
 ";
 
 const HOST: &str = "
@@ -369,6 +380,8 @@ mod tests {
             [
                 "driver/NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm.run",
                 "driver/535.230.02.patch",
+                "unlock/vgpu_unlock-rs.tar.zst",
+                "unlock/libvgpu_unlock_rs.so",
                 "catalog.sqlite"
             ]
         );
@@ -400,7 +413,7 @@ mod tests {
             live.replace("item = \"units/vgpu-sriov.service\"", "item = \"driver/host.run\"");
         let live = live.replace("item = \"units/unlock.conf\"", "item = \"driver/host.run\"");
         let recipe = read(&live);
-        assert_eq!(recipe.entries.len(), 5, "{live}");
+        assert_eq!(recipe.entries.len(), 8, "{live}");
         assert_eq!(crate::wants::lines(&recipe.host).len(), 7, "{live}");
     }
 }

@@ -63,9 +63,11 @@ impl Proposal<'_> {
         }
         if let Some(library) = unlock.library {
             lines.push(format!(
-                "\n# The unlock library: {} at commit {}, version {}.",
+                "\n# The unlock library, which follows from the driver: {} at commit {}, version {}.",
                 library.repository, library.commit, library.version
             ));
+            lines.push("[[unlock]]".to_owned());
+            lines.push("name = \"unlock/vgpu_unlock-rs.tar.zst\"".to_owned());
         }
         if unlock.config == Config::Branch16 {
             lines.push(
