@@ -93,6 +93,7 @@ fn what_an_earlier_installation_left_goes_only_where_a_driver_comes() {
         config: None,
         gpus: Vec::new(),
         archive: None,
+        package: None,
         patches: Vec::new(),
     }];
     let choices = Choices { program: Content::of(b"me"), gpus: GpuChoice::default() };
