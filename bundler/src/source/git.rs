@@ -1,4 +1,5 @@
 use camino::Utf8Path;
+use vgpu_manifest::limits::MAX_ITEM;
 use vgpu_manifest::patch::TreePath;
 use vgpu_manifest::unlock::CommitId;
 use vgpu_manifest::{Content, ItemName};
@@ -59,7 +60,8 @@ impl Sources<'_> {
                 let top = Utf8Path::from_path(scratch.path());
                 let top = top.ok_or_else(|| error(GitError::Answer("name a folder")))?;
                 let transfer = self.fetcher.ui.transfer("fetch", want.name.as_str());
-                let selected = Selection { folder: path.as_ref(), exclude, cap: want.cap };
+                // The cap of an item is that of its archive, which has fewer bytes.
+                let selected = Selection { folder: path.as_ref(), exclude, cap: MAX_CHECKOUT };
                 self.check_out(origin, selected, top).map_err(error)?;
                 drop(transfer);
                 self.pack(top, want)
@@ -145,6 +147,9 @@ impl Sources<'_> {
         self.fetcher.cache.incoming().map_err(error)
     }
 }
+
+/// The most bytes that are checked out.
+const MAX_CHECKOUT: ByteSize = ByteSize::new(MAX_ITEM);
 
 /// What can go wrong when bytes go from git into the cache.
 enum Copying {

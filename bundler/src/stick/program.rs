@@ -9,7 +9,7 @@ use vgpu_keys::{
 };
 
 /// Several times what the installer has, and little enough to hold in memory.
-const MAX_PROGRAM: u64 = 32 << 20;
+const MAX_PROGRAM: u64 = 48 << 20;
 
 /// Why a program does not go onto a stick.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +24,7 @@ pub(crate) enum ProgramError {
         source: io::Error,
     },
     /// It is too large to be the installer.
-    #[error("`{0}` has more than 32 MiB, so it is not the program that ships")]
+    #[error("`{0}` has more than 48 MiB, so it is not the program that ships")]
     TooLarge(Utf8PathBuf),
     /// It is no program for the node.
     #[error("`{path}` is not a program for the node: {why}")]

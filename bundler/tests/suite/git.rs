@@ -387,6 +387,33 @@ fn servers_that_give_little_and_caches_that_were_cut_off() {
 }
 
 #[test]
+fn trees_that_shrink_come_again() {
+    if !has("git") {
+        return;
+    }
+    let sandbox = Sandbox::empty();
+    let recipe = "[bundle]\nname = 'node'\nchannel = 'stable'\n";
+    let repo = Repo::new(&sandbox, "repo");
+    // It shrinks to a hundredth.
+    let text = "the same line, over and over, as in any source\n".repeat(40_000);
+    for n in 0..4 {
+        repo.write(&format!("{n}/text"), format!("{n}{text}"));
+    }
+    let commit = repo.commit();
+    let trees = [0, 1, 2, 3].map(|n| {
+        format!(
+            "[[tree]]\nname = '{n}.tar.zst'\ngit = 'repo'\ncommit = '{commit}'\nfolder = '{n}'\n"
+        )
+    });
+    sandbox.write("bundle.toml", &format!("{recipe}{}", trees.concat()));
+    sandbox.ok(&["lock"]);
+    for sha in sandbox.locked() {
+        fs::remove_file(sandbox.cached(&sha)).unwrap();
+    }
+    sandbox.ok(&["fetch"]);
+}
+
+#[test]
 fn a_file_that_is_too_large_is_not_even_read() {
     if !has("git") {
         return;

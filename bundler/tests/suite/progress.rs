@@ -56,7 +56,7 @@ fn a_terminal_shows_a_line_for_each_transfer_and_one_for_all() {
     for line in &full[..4] {
         assert!(line.contains("KiB of ") && line.contains("s left"), "{full:#?}");
     }
-    assert!(full[4].contains(" of 7 done") && full[4].contains("KiB/s"), "{full:#?}");
+    assert!(full[4].contains(" of 6 done") && full[4].contains("KiB/s"), "{full:#?}");
     assert!(shown.contains("fetch item5: 468.7 KiB"), "{shown}");
 
     // With a lock, it is known how much there is in all.

@@ -112,7 +112,7 @@ fn bundle(kit: &mut Kit, release: Release, sequence: u64, version: &str) -> Utf8
         json!({ "kind": "tree", "unpacked": 10, "window-log": 20 }),
     );
     kit.bytes("apt/InRelease", "evidence\n");
-    let database = database::write(&Catalog::embedded()).unwrap();
+    let database = database::write(&Catalog::embedded(), &[]).unwrap();
     kit.bytes("catalog.db", database);
     kit.content("catalog.db", json!({ "kind": "catalog" }));
     kit.bundle(sequence, json!({

@@ -229,8 +229,8 @@ fn a_bomb_is_stopped() {
     // A window that would take more memory than we give it.
     if have("zstd") && have("xz") {
         let wide = pipe("zstd", &["-q", "--ultra", "-1", "--long=28"], &zeros);
-        assert!(matches!(examine(&package(HOST, &wide), &[]), Err(DriverError::Payload(_))));
-        let wide = pipe("xz", &["-c", "--lzma2=dict=128MiB"], &zeros);
-        assert!(matches!(examine(&package(HOST, &wide), &[]), Err(DriverError::Payload(_))));
+        assert!(matches!(examine(&package(HOST, &wide), &[]), Err(DriverError::Window { .. })));
+        let wide = pipe("xz", &["-c", "--lzma2=dict=256MiB"], &zeros);
+        assert!(matches!(examine(&package(HOST, &wide), &[]), Err(DriverError::Window { .. })));
     }
 }
