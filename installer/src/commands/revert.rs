@@ -1,6 +1,7 @@
 use super::Consent;
 use super::bundle::title;
 use crate::cli::{Exit, Target};
+use crate::gpus::check_idle;
 use crate::journal::{Change, Entry, Kept, Reverting, Transaction, TxState};
 use crate::machine::Machine;
 use crate::store::Bundles;
@@ -35,6 +36,7 @@ impl Revert {
             ui.say("nothing to take back: everything was taken back already");
             return Ok(Exit::Done);
         }
+        refuse_if_used(&machine, &open)?;
         show(&machine, &open, ui)?;
         self.consent.ask(ui, "Take this back?")?;
         let mut exit = Exit::Done;
@@ -46,6 +48,18 @@ impl Revert {
         conclude(&machine, exit, ui)?;
         Ok(exit)
     }
+}
+
+/// A driver does not go while guests use it. It is asked before anything else is taken back, and not
+/// only when the driver's turn comes: its services would be gone by then.
+fn refuse_if_used(machine: &Machine, open: &[Transaction]) -> anyhow::Result<()> {
+    for tx in open {
+        let entries = machine.entries(tx.id)?;
+        if entries.iter().any(|entry| matches!(entry.change, Change::Driver(_))) {
+            return Ok(check_idle(machine.look())?);
+        }
+    }
+    Ok(())
 }
 
 /// What would be taken back, the last first.

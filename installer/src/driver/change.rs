@@ -5,6 +5,7 @@ use vgpu_manifest::HostPath;
 
 use super::spec::remember;
 use super::{DriverError, DriverSpec, is_installed, status, tree, versions};
+use crate::gpus::check_idle;
 use crate::host::{Command, Host, HostError, Look};
 use crate::journal::Scope;
 use crate::state::fixed;
@@ -143,6 +144,7 @@ impl DriverChange {
     }
 
     fn go(&self, host: &mut dyn Host, way: Way) -> Result<(), DriverError> {
+        check_idle(host)?;
         match way {
             Way::Install => self.install(host),
             Way::Remove => {

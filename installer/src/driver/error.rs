@@ -1,6 +1,7 @@
 use vgpu_manifest::ItemName;
 use vgpu_manifest::patch::{ApplyError, PatchError, TreePath};
 
+use crate::gpus::InUse;
 use crate::host::HostError;
 
 /// The driver could not be installed or removed.
@@ -10,6 +11,9 @@ pub enum DriverError {
     /// The host, or one of the driver's own programs, refused.
     #[error(transparent)]
     Host(#[from] HostError),
+    /// Guests would lose their GPU.
+    #[error(transparent)]
+    InUse(#[from] InUse),
     /// The patch is not one.
     #[error("the patch `{0}` cannot be read: {1}")]
     Patch(ItemName, PatchError),

@@ -30,10 +30,15 @@ pub(crate) use self::dpkg::installed as installed_packages;
 pub use self::identity::Serials;
 pub(crate) use self::signing::{CERTIFICATE, PRIVATE_KEY, REQUEST, SigningKey, signing_key};
 
-use vgpu_manifest::inventory::{Inventory, Kernels, SCHEMA};
+use vgpu_manifest::inventory::{Gpu, Inventory, Kernels, SCHEMA};
 
 use self::eyes::Eyes;
 use crate::host::Look;
+
+/// The GPUs, of any maker.
+pub(crate) fn gpus(look: &dyn Look) -> Vec<Gpu> {
+    pci::look(&Eyes::new(look)).gpus
+}
 
 /// The kernels, running and installed.
 pub(crate) fn kernels(look: &dyn Look) -> Kernels {

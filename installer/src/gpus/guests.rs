@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use vgpu_manifest::inventory::Gpu;
-use vgpu_manifest::platform::PciAddress;
+use vgpu_manifest::platform::{PciAddress, PciId};
 
 use crate::host::{HostError, Look};
 use crate::state::fixed;
@@ -60,8 +60,15 @@ fn uses(uses: &[(PciAddress, Guest)]) -> String {
     told.collect::<Vec<_>>().join("; ")
 }
 
+/// Refuse to go on while a running guest uses a GPU of NVIDIA's, or a part of one: the driver is
+/// the same for all of them, and to exchange it is to take it away from every guest.
+pub fn check_idle(look: &dyn Look) -> Result<(), InUse> {
+    let gpus = crate::facts::gpus(look);
+    refuse_if_used(look, gpus.iter().filter(|gpu| gpu.id.vendor() == PciId::NVIDIA))
+}
+
 /// Refuse to go on while a running guest uses one of these GPUs, or a part of it.
-pub fn refuse_if_used<'g>(
+fn refuse_if_used<'g>(
     look: &dyn Look,
     gpus: impl IntoIterator<Item = &'g Gpu>,
 ) -> Result<(), InUse> {
@@ -197,6 +204,19 @@ mod tests {
             error.starts_with("VM 100 (`web\\u{1b}[2J`) uses the GPU at 0000:81:00.0"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_gpu_of_nvidias_must_be_idle() {
+        let mut host = host();
+        assert!(check_idle(&host).is_ok(), "there is no GPU");
+        for (file, text) in [("vendor", "0x10de"), ("device", "0x1eb8"), ("class", "0x030200")] {
+            host.place(&format!("/sys/bus/pci/devices/0000:41:00.0/{file}"), text);
+        }
+        let error = check_idle(&host).unwrap_err().to_string();
+        assert!(error.starts_with("VM 101 (`db`) uses the GPU at 0000:41:00.0"), "{error}");
+        host.nodes.remove(&fixed("/proc/4101/cmdline"));
+        assert!(check_idle(&host).is_ok());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use vgpu_manifest::platform::KernelRelease;
 use super::{Act, StepError};
 use crate::driver::{BuildState, DriverChange, DriverSpec, Way, is_installed, status, versions};
 use crate::facts::kernels as kernels_of;
+use crate::gpus::check_idle;
 use crate::host::Look;
 use crate::journal::Journal;
 
@@ -89,6 +90,7 @@ impl Act for InstallDriver {
     }
 
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
+        check_idle(journal.look())?;
         self.make_room(journal)?;
         let kernels = kernels(journal.look(), &self.driver);
         let driver = DriverSpec { kernels, ..self.driver.clone() };

@@ -44,6 +44,7 @@ use serde::{Deserialize, Serialize};
 use vgpu_manifest::HostPath;
 use vgpu_manifest::catalog::DriverVersion;
 
+use crate::gpus::InUse;
 use crate::host::{Content, HostError, Look, Meta, Mode, Node};
 use crate::journal::{Journal, JournalError};
 
@@ -180,6 +181,9 @@ pub enum StepError {
     /// A change could not be made.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// Guests would lose their GPU.
+    #[error(transparent)]
+    InUse(#[from] InUse),
     /// Nobody has been at the console yet.
     #[error(
         "the firmware does not know the signing key yet: reboot, and at the console choose `Enroll MOK`, `Continue`, `Yes`, and give the one-time password"
