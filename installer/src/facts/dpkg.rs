@@ -60,7 +60,10 @@ fn package(stanza: &Stanza<'_>, auto: &BTreeSet<(&str, &str)>) -> Option<Known> 
     let name = stanza.line("Package")?;
     let mut status = stanza.line("Status")?.split_whitespace();
     let want = want(status.next()?)?;
-    let Some(state) = state(status.nth(1)?)? else { return Some(Known::Gone) };
+    let must_come_again = status.next()? == "reinstreq";
+    let Some(state) = state(status.next()?)? else { return Some(Known::Gone) };
+    // Until its file has been unpacked again, apt does nothing at all, whatever the state is called.
+    let state = if must_come_again { PackageState::HalfInstalled } else { state };
     let arch = stanza.line("Architecture")?;
     // apt files a package for all architectures under the machine's own.
     let is_auto = match arch {
