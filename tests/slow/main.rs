@@ -4,6 +4,7 @@
 
 mod closures;
 mod dls;
+mod mission;
 mod node;
 mod real_packages;
 mod roots;

@@ -52,34 +52,19 @@ pub unsafe extern "C" fn ioctl(fd: c_int, request: c_ulong, argument: *mut c_voi
 "#;
 
 /// Asks for what only the library answers.
-const ASK: &str = "import fcntl; print(fcntl.ioctl(1, 0x5eed, 0))";
+pub(crate) const ASK: &str = "import fcntl; print(fcntl.ioctl(1, 0x5eed, 0))";
 
 #[test]
 fn a_library_from_its_sources_to_a_preloaded_process() {
-    let zig = Command::new("python3").args(["-m", "ziglang", "version"]).output();
-    let has_zig = zig.is_ok_and(|output| output.status.success());
-    if !have("git") || !have("cargo-zigbuild") || (!has_zig && !skip("the Python package ziglang"))
-    {
+    if !tools() {
         return;
     }
     let here = Scratch::new(env!("CARGO_BIN_EXE_demo"));
-    here.write("repo/Cargo.toml", MANIFEST);
-    here.write("repo/src/lib.rs", LIBRARY);
-    here.write("repo/.gitignore", "Cargo.lock\n");
     let repo = here.path("laptop/repo");
-    for words in [
-        &["init", "--quiet"] as &[&str],
-        &["add", "--all"],
-        &["-c", "user.name=a", "-c", "user.email=a@git.example", "commit", "--quiet", "-mx"],
-    ] {
-        assert!(Command::new("git").current_dir(&repo).args(words).status().unwrap().success());
-    }
-    let head = Command::new("git").current_dir(&repo).args(["rev-parse", "HEAD"]).output();
-    let commit = String::from_utf8(head.unwrap().stdout).unwrap();
+    let commit = repository(&repo);
     let recipe = format!(
         "[bundle]\nname = \"unlock\"\nchannel = \"stable\"\n\n[[unlock]]\n\
-         name = \"unlock/src.tar.zst\"\ngit = \"{repo}\"\ncommit = \"{}\"\n",
-        commit.trim()
+         name = \"unlock/src.tar.zst\"\ngit = \"{repo}\"\ncommit = \"{commit}\"\n"
     );
     here.write("bundle.toml", &recipe);
     let key = here.path("key");
@@ -107,8 +92,34 @@ fn a_library_from_its_sources_to_a_preloaded_process() {
     comes_out_the_same(&lock, &recipe);
 }
 
+/// Whether everything is here that it takes.
+pub(crate) fn tools() -> bool {
+    let zig = Command::new("python3").args(["-m", "ziglang", "version"]).output();
+    let has_zig = zig.is_ok_and(|output| output.status.success());
+    ["git", "cargo-zigbuild", "objdump"].into_iter().all(have)
+        && (has_zig || skip("the Python package ziglang"))
+}
+
+/// Put the library into a repository of the real git in `folder`; its commit.
+pub(crate) fn repository(folder: &Utf8Path) -> String {
+    fs::create_dir_all(folder.join("src")).unwrap();
+    let files = [("Cargo.toml", MANIFEST), ("src/lib.rs", LIBRARY), (".gitignore", "Cargo.lock\n")];
+    for (name, text) in files {
+        fs::write(folder.join(name), text).unwrap();
+    }
+    for words in [
+        &["init", "--quiet"] as &[&str],
+        &["add", "--all"],
+        &["-c", "user.name=a", "-c", "user.email=a@git.example", "commit", "--quiet", "-mx"],
+    ] {
+        assert!(Command::new("git").current_dir(folder).args(words).status().unwrap().success());
+    }
+    let head = Command::new("git").current_dir(folder).args(["rev-parse", "HEAD"]).output();
+    String::from_utf8(head.unwrap().stdout).unwrap().trim().to_owned()
+}
+
 /// Its own symbol versions are those of glibc 2.31 at most, and it does what it is preloaded for.
-fn loads_with_the_oldest_glibc(library: &Utf8Path) {
+pub(crate) fn loads_with_the_oldest_glibc(library: &Utf8Path) {
     let dump = Command::new("objdump").args(["-T", library.as_str()]).output().unwrap();
     let dump = String::from_utf8(dump.stdout).unwrap();
     let versions = dump.split(|c: char| !(c.is_ascii_alphanumeric() || "._".contains(c)));
@@ -129,7 +140,7 @@ fn loads_with_the_oldest_glibc(library: &Utf8Path) {
 }
 
 /// The item alone is enough: stock tools unpack it, and cargo needs no network and no home.
-fn builds_without_a_network(item: &Utf8Path, folder: &Utf8Path) {
+pub(crate) fn builds_without_a_network(item: &Utf8Path, folder: &Utf8Path) {
     fs::create_dir(folder).unwrap();
     let tar =
         Command::new("tar").args(["--zstd", "-xf", item.as_str(), "-C", folder.as_str()]).status();
@@ -163,7 +174,7 @@ fn comes_out_the_same(lock: &str, recipe: &str) {
 }
 
 /// Our programs get a home of their own; the compiler is in that of whoever runs the tests.
-fn with_rust(mut command: Command) -> Command {
+pub(crate) fn with_rust(mut command: Command) -> Command {
     let home = PathBuf::from(std::env::var_os("HOME").unwrap());
     for (name, folder) in [("RUSTUP_HOME", ".rustup"), ("CARGO_HOME", ".cargo")] {
         let there = std::env::var_os(name).unwrap_or_else(|| home.join(folder).into());

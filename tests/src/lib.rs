@@ -12,4 +12,5 @@ pub mod roots;
 pub mod sample;
 pub mod scratch;
 pub mod skip;
+pub mod stock;
 pub mod tree;

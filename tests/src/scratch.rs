@@ -128,3 +128,20 @@ pub fn expect(command: Command, code: i32) -> Said {
     assert_eq!(said.code, Some(code), "{words}\n{}{}", said.out, said.err);
     said
 }
+
+/// The same command, in a network of its own where there is nobody.
+#[must_use]
+pub fn without_network(command: &Command) -> Command {
+    let mut alone = Command::new("unshare");
+    alone.args(["--net", "--"]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => alone.env(name, value),
+            None => alone.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        alone.current_dir(folder);
+    }
+    alone
+}

@@ -2,13 +2,12 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::process::Command;
 
 use camino::Utf8PathBuf;
 use serde_json::Value;
 use vgpu_manifest::Manifest;
 use vgpu_tests::roots::{Archive, Mirror, Release};
-use vgpu_tests::scratch::{Said, Scratch, expect, run};
+use vgpu_tests::scratch::{Said, Scratch, expect, run, without_network};
 
 use super::sets::Upgrades;
 
@@ -136,20 +135,4 @@ impl Recipe<'_> {
 fn list(words: &[impl AsRef<str>]) -> String {
     let words: Vec<_> = words.iter().map(|word| format!("\"{}\"", word.as_ref())).collect();
     format!("[{}]", words.join(", "))
-}
-
-/// The same command, in a network of its own where there is nobody.
-fn without_network(command: &Command) -> Command {
-    let mut alone = Command::new("unshare");
-    alone.args(["--net", "--"]).arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => alone.env(name, value),
-            None => alone.env_remove(name),
-        };
-    }
-    if let Some(folder) = command.get_current_dir() {
-        alone.current_dir(folder);
-    }
-    alone
 }

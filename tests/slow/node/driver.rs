@@ -28,15 +28,18 @@ const MAY_DIFFER: [&str; 6] = [
     "run",                  // what only lives until the next boot
 ];
 
+/// Runs our program on the invented machine that [`furnish`] describes.
+pub(crate) const MACHINE: &str = include_str!("machine.sh");
+
 /// The kernel whose headers are in the root.
-fn kernel(root: &Root) -> String {
+pub(crate) fn kernel(root: &Root) -> String {
     let names = root.at("/lib/modules").read_dir_utf8().unwrap();
     names.map(|entry| entry.unwrap().file_name().to_owned()).max().unwrap()
 }
 
 /// Give the root a Turing GPU, an AMD CPU, and Debian's kernel as the one that runs. What belongs
 /// to the machine itself is put over `/proc` by a wrapper, each time that our program runs.
-fn furnish(root: &Root) {
+pub(crate) fn furnish(root: &Root) {
     let kernel = kernel(root);
     let device = "/sys/bus/pci/devices/0000:81:00.0";
     for (name, text) in [
@@ -141,7 +144,7 @@ fn each(body: impl Fn(Release, Site, Kit)) {
         let root = pristine.fresh();
         furnish(&root);
         let kit = Kit::new();
-        let site = Site::new(root, &kit).with_wrapper(include_str!("machine.sh"));
+        let site = Site::new(root, &kit).with_wrapper(MACHINE);
         body(release, site, kit);
     }
 }

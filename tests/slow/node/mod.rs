@@ -1,5 +1,5 @@
 //! The node with real tools: our program in roots of Debian, without a network.
 
-mod driver;
+pub(crate) mod driver;
 mod packages;
-mod site;
+pub(crate) mod site;

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use vgpu_tests::kit::Kit;
 use vgpu_tests::programs::{Program, Programs};
 use vgpu_tests::roots::Root;
-use vgpu_tests::scratch::{Said, expect};
+use vgpu_tests::scratch::{Said, expect, fingerprint};
 
 /// The program in the root, as an operator has copied it there.
 const PROGRAM: &str = "/root/vgpu-installer";
@@ -18,8 +18,8 @@ const PROGRAM: &str = "/root/vgpu-installer";
 const BUNDLE: &str = "/mnt/bundle.vgpu.tar";
 
 /// A node: a root that trusts the key of a kit.
-pub(super) struct Site {
-    pub(super) root: Root,
+pub(crate) struct Site {
+    pub(crate) root: Root,
     /// The program on the machine, for a root whose glibc is too old for a debug build: it works on
     /// the root from outside, and its commands run inside.
     outside: Option<(TempDir, Programs)>,
@@ -29,10 +29,15 @@ pub(super) struct Site {
 
 impl Site {
     /// Put the program into the root, and trust the kit's key.
-    pub(super) fn new(root: Root, kit: &Kit) -> Self {
+    pub(crate) fn new(root: Root, kit: &Kit) -> Self {
+        Self::trusting(root, &kit.path("key.pub"))
+    }
+
+    /// Put the program into the root, and trust a key.
+    pub(crate) fn trusting(root: Root, key: &Utf8Path) -> Self {
         let demo = env!("CARGO_BIN_EXE_demo");
         std::fs::copy(demo, root.at(PROGRAM)).unwrap();
-        root.write("/root/key.pub", std::fs::read(kit.path("key.pub")).unwrap());
+        root.write("/root/key.pub", std::fs::read(key).unwrap());
         let runs = root.run(&[PROGRAM, "--version"]).code == Some(0);
         let outside = (!runs).then(|| {
             let folder = tempfile::tempdir().unwrap();
@@ -40,7 +45,7 @@ impl Site {
             (folder, Programs::link(Utf8Path::new(demo), &path).unwrap())
         });
         let site = Self { root, outside, wrapper: None };
-        let fingerprint = kit.fingerprint();
+        let fingerprint = fingerprint(key);
         let key = site.path("/root/key.pub");
         let words = ["trust", "add", key.as_str(), "--principal", "alice"];
         let more = ["--channel", "stable", "--fingerprint", &fingerprint];
@@ -49,17 +54,17 @@ impl Site {
     }
 
     /// The same, with the program started by this script.
-    pub(super) fn with_wrapper(self, script: &'static str) -> Self {
+    pub(crate) fn with_wrapper(self, script: &'static str) -> Self {
         Self { wrapper: Some(script), ..self }
     }
 
     /// Put a bundle on the stick.
-    pub(super) fn insert(&self, bundle: &Utf8Path) {
+    pub(crate) fn insert(&self, bundle: &Utf8Path) {
         std::fs::copy(bundle, self.root.at(BUNDLE)).unwrap();
     }
 
     /// Our program in the root, without a network.
-    pub(super) fn command(&self, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let Some((_, programs)) = &self.outside else {
             let program: &[&str] = match &self.wrapper {
                 Some(script) => &["sh", "-e", "-c", script, "sh"],
@@ -81,12 +86,12 @@ impl Site {
     }
 
     /// Run it; it must exit so.
-    pub(super) fn run(&self, words: &[&str], code: i32) -> Said {
+    pub(crate) fn run(&self, words: &[&str], code: i32) -> Said {
         expect(self.command(words), code)
     }
 
     /// Apply what is on the stick.
-    pub(super) fn apply(&self, code: i32) -> Said {
+    pub(crate) fn apply(&self, code: i32) -> Said {
         self.run(&["apply", self.path(BUNDLE).as_str(), "--yes"], code)
     }
 
@@ -113,7 +118,7 @@ impl Site {
     }
 
     /// Every package with version, state and mark: what an undo of packages promises.
-    pub(super) fn packages(&self) -> String {
+    pub(crate) fn packages(&self) -> String {
         let format = "${binary:Package} ${Version} ${Status}\n";
         let list = expect(self.root.command(&["dpkg-query", "-W", "-f", format]), 0).out;
         let auto = expect(self.root.command(&["apt-mark", "showauto"]), 0).out;

@@ -7,16 +7,8 @@ use std::process::{Command, Output};
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_tests::sample::{Sample, parts};
 use vgpu_tests::skip::have;
+use vgpu_tests::stock::recipe;
 use vgpu_tests::tree::Snapshot;
-
-/// What stands in the one block of the document that is marked as the recipe.
-fn recipe() -> String {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/STOCK-RECIPE.md");
-    let text = fs::read_to_string(path).unwrap();
-    let blocks: Vec<&str> = text.split("```sh recipe\n").skip(1).collect();
-    let [block] = blocks[..] else { panic!("{} recipes", blocks.len()) };
-    block.split_once("```").unwrap().0.to_owned()
-}
 
 /// A good bundle, and a folder for whoever follows the recipe.
 struct Stage {
