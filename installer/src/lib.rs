@@ -2,6 +2,7 @@
 
 pub mod cli;
 mod commands;
+pub mod component;
 #[cfg(test)]
 pub(crate) mod cut;
 pub mod driver;

@@ -1,12 +1,15 @@
 //! A host together with its journal, locked: what a command line works with.
 
+use std::collections::BTreeSet;
+
 use vgpu_manifest::HostPath;
 
+use crate::component::Component;
 use crate::host::real::{Lock, LockError};
 use crate::host::{Host as _, HostError, Look, RealHost};
 use crate::journal::{
     BootId, Entry, JournalError, Kept, Log as _, LogError, RevertError, Reverting, SqliteLog,
-    Transaction, TxId, TxState, recover, revert,
+    Transaction, TxId, TxState, recover, remove, revert, revert_all,
 };
 use crate::plan::{Applied, ApplyError, Applying, Origin, Plan, PlanError, apply};
 use crate::settle::{Derived, SettleError, settle};
@@ -61,11 +64,13 @@ pub enum Pending {
     },
     /// A revert is half done: go on reverting.
     Revert(Transaction),
+    /// Components are half removed: go on removing them.
+    Remove(BTreeSet<Component>),
 }
 
 impl Machine {
     /// Make the installer's own folder, lock it, and open the journal. Nothing else is changed.
-    pub fn open(mut host: RealHost) -> Result<Self, MachineError> {
+    pub fn make(mut host: RealHost) -> Result<Self, MachineError> {
         state::prepare(&mut host)?;
         Self::begin(host)
     }
@@ -117,8 +122,27 @@ impl Machine {
                 Ok(Pending::Apply { plan: Plan::parse(&tx.new.plan)?, tx })
             }
             Some(tx) if tx.state == TxState::Reverting => Ok(Pending::Revert(tx)),
+            Some(tx) if tx.going().next().is_some() => Ok(Pending::Remove(tx.going().collect())),
             _ => Ok(Pending::Nothing),
         }
+    }
+
+    /// The components of which something is here that this program has made.
+    pub fn components(&self) -> Result<BTreeSet<Component>, LogError> {
+        let mut components = BTreeSet::new();
+        for tx in self.open()? {
+            for entry in self.log.entries(tx.id)? {
+                components.extend(entry.component.filter(|component| !tx.is_removed(*component)));
+            }
+        }
+        Ok(components)
+    }
+
+    /// The transactions that are not taken back, the oldest first.
+    pub fn open(&self) -> Result<Vec<Transaction>, LogError> {
+        let mut open = self.log.transactions()?;
+        open.retain(|tx| tx.state != TxState::Reverted);
+        Ok(open)
     }
 
     /// What is stale. While this is not empty, the host must not be rebooted.
@@ -144,6 +168,23 @@ impl Machine {
     ) -> Result<Option<Vec<Kept>>, RevertError> {
         let Some(tx) = self.current()? else { return Ok(None) };
         revert(&mut self.host, &mut self.log, tx.id, each).map(Some)
+    }
+
+    /// Take back everything that is not taken back, at once, and say what was kept.
+    pub fn revert_all(
+        &mut self,
+        each: &mut dyn FnMut(Reverting<'_>),
+    ) -> Result<Vec<Kept>, RevertError> {
+        revert_all(&mut self.host, &mut self.log, each)
+    }
+
+    /// Take back what belongs to these components, and say what was kept.
+    pub fn remove(
+        &mut self,
+        components: &BTreeSet<Component>,
+        each: &mut dyn FnMut(Reverting<'_>),
+    ) -> Result<Vec<Kept>, RevertError> {
+        remove(&mut self.host, &mut self.log, components, each)
     }
 
     /// Clear away what a power cut left behind, without going on or taking back.

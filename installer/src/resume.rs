@@ -107,7 +107,7 @@ mod tests {
 
     use super::*;
     use crate::host::mem::MemHost;
-    use crate::journal::{NewTransaction, TxState};
+    use crate::journal::NewTransaction;
 
     fn boot(name: &str) -> BootId {
         BootId(name.to_owned())
@@ -123,7 +123,7 @@ mod tests {
             boot: boot("first"),
             began: 0,
         };
-        let tx = Transaction { id: TxId(3), new, state: TxState::Applying, kept: Vec::new() };
+        let tx = Transaction::begun(TxId(3), new);
         let ask = |host: &MemHost, name| may(host, &tx, &boot(name)).unwrap();
         assert_eq!(ask(&host, "first"), May::NotOnThisBoot);
         assert_eq!(ask(&host, "second"), May::Go);

@@ -70,6 +70,8 @@ enum Command {
     Status(commands::status::Status),
     /// Take back what was applied.
     Revert(commands::revert::Revert),
+    /// Remove what was installed: all of it, or some components.
+    Remove(commands::remove::Remove),
     /// Remove all that the installer keeps for itself.
     Forget(commands::forget::Forget),
     /// Write down what was verified and changed, for comparing nodes.
@@ -117,6 +119,7 @@ impl Command {
             Self::Apply(command) => command.run(target, ui),
             Self::Status(command) => command.run(target, ui),
             Self::Revert(command) => command.run(target, ui),
+            Self::Remove(command) => command.run(target, ui),
             Self::Forget(command) => command.run(target, ui),
             Self::Report(command) => command.run(target, ui),
             Self::Inventory(command) => command.run(&target, ui),

@@ -54,7 +54,7 @@ impl Target {
 
     /// Keep everybody else from changing it, and open its journal; both are made if need be.
     pub fn open_machine(self) -> Result<Machine, MachineError> {
-        Machine::open(self.host)
+        Machine::make(self.host)
     }
 
     /// Like [`open_machine`](Self::open_machine), but `None` if nothing was ever applied.

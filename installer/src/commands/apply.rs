@@ -99,6 +99,7 @@ fn settle_on(
 ) -> anyhow::Result<Plan> {
     match machine.pending()? {
         Pending::Revert(tx) => Err(ApplyError::Reverting(tx.id).into()),
+        Pending::Remove(_) => Err(ApplyError::Removing.into()),
         Pending::Apply { tx, plan } if tx.new.bundle == proposal.bundle.digest() => Ok(plan),
         Pending::Apply { tx, .. } => Err(ApplyError::Unfinished(tx.id).into()),
         Pending::Nothing => {
@@ -157,6 +158,7 @@ fn go_on_with(password: &PasswordArgs, mut machine: Machine, ui: &Ui) -> anyhow:
     let (tx, plan) = match machine.pending()? {
         Pending::Apply { tx, plan } => (tx, plan),
         Pending::Revert(tx) => return Err(ApplyError::Reverting(tx.id).into()),
+        Pending::Remove(_) => return Err(ApplyError::Removing.into()),
         Pending::Nothing => return Err(nothing_unfinished().into()),
     };
     let digest = tx.new.bundle;

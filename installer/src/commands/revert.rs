@@ -27,9 +27,11 @@ impl Revert {
             ui.say("nothing to take back: nothing was applied here");
             return Ok(Exit::Done);
         };
-        let mut open = machine.transactions()?;
-        open.retain(|tx| tx.state != TxState::Reverted);
-        if !self.all {
+        let mut open = machine.open()?;
+        // Several that are half taken back were begun at once, and go on at once.
+        let begun = open.iter().filter(|tx| tx.state == TxState::Reverting).count();
+        let all = self.all || begun > 1;
+        if !all {
             open.drain(..open.len().saturating_sub(1));
         }
         if open.is_empty() {
@@ -39,12 +41,11 @@ impl Revert {
         refuse_if_used(&machine, &open)?;
         show(&machine, &open, ui)?;
         self.consent.ask(ui, "Take this back?")?;
-        let mut exit = Exit::Done;
-        for tx in open.iter().rev() {
-            if take_back(&mut machine, tx, ui)? == Exit::Reboot {
-                exit = Exit::Reboot;
-            }
-        }
+        let exit = exit(&machine, &open)?;
+        let each = &mut |event: Reverting<'_>| tell(event, ui);
+        let kept =
+            if all { machine.revert_all(each)? } else { machine.revert(each)?.unwrap_or_default() };
+        say_kept(&kept, ui);
         conclude(&machine, exit, ui)?;
         Ok(exit)
     }
@@ -69,14 +70,17 @@ fn show(machine: &Machine, open: &[Transaction], ui: &Ui) -> anyhow::Result<()> 
         let digest = tx.new.bundle;
         let name = bundles.get(digest).map_or_else(|| digest.to_string(), title);
         ui.say(format_args!("to take back: {name}"));
-        for entry in machine.entries(tx.id)?.iter().filter(|entry| entry.by.is_none()) {
-            ui.say(format_args!("  {}", describe(entry)));
+        for entry in machine.entries(tx.id)?.iter().rev().filter(|entry| entry.by.is_none()) {
+            for line in describe(entry) {
+                ui.say(format_args!("  {line}"));
+            }
         }
     }
     Ok(())
 }
 
-fn describe(entry: &Entry) -> String {
+/// What taking a change back does, in lines of which the first says all and the rest name it.
+pub(super) fn describe(entry: &Entry) -> Vec<String> {
     let text = match &entry.change {
         Change::Put { path, before: None, .. } => format!("remove   {path}"),
         Change::Put { path, .. } => format!("restore  {path}"),
@@ -85,22 +89,33 @@ fn describe(entry: &Entry) -> String {
         }
         Change::Lost { path, .. } => format!("lost     {path}"),
     };
-    printable(&text)
+    let mut lines = vec![printable(&text)];
+    if let Change::Packages(packages) = &entry.change {
+        lines.extend(packages.undone().map(|line| format!("  {}", printable(&line))));
+    }
+    lines
 }
 
-/// Take back `tx`, the last one. A reboot is needed if the host has booted with what it changed.
-fn take_back(machine: &mut Machine, tx: &Transaction, ui: &Ui) -> anyhow::Result<Exit> {
-    let waits = machine.entries(tx.id)?.iter().any(|entry| entry.change.awaits_boot());
-    let booted = tx.new.boot != machine.boot()?;
-    let kept = machine.revert(&mut |event| tell(event, ui))?.unwrap_or_default();
-    for Kept { what, why } in &kept {
+/// Whether a reboot is needed: if the host has booted with what goes.
+fn exit(machine: &Machine, open: &[Transaction]) -> anyhow::Result<Exit> {
+    let boot = machine.boot()?;
+    for tx in open.iter().filter(|tx| tx.new.boot != boot) {
+        if machine.entries(tx.id)?.iter().any(|entry| entry.change.awaits_boot()) {
+            return Ok(Exit::Reboot);
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Name what was not brought back to what it was.
+pub(super) fn say_kept(kept: &[Kept], ui: &Ui) {
+    for Kept { what, why } in kept {
         let text = printable(&format!("{what}: {why}"));
         ui.say(format_args!("{} {text}", ui.paint_talk(Tone::Warn, "kept:")));
     }
-    Ok(if waits && booted { Exit::Reboot } else { Exit::Done })
 }
 
-fn tell(event: Reverting<'_>, ui: &Ui) {
+pub(super) fn tell(event: Reverting<'_>, ui: &Ui) {
     match event {
         Reverting::Restore(path) => {
             ui.say(format_args!("restore {}", printable(&path.to_string())));
@@ -112,9 +127,8 @@ fn tell(event: Reverting<'_>, ui: &Ui) {
     }
 }
 
-fn conclude(machine: &Machine, exit: Exit, ui: &Ui) -> anyhow::Result<()> {
-    let left = machine.transactions()?;
-    let left = left.iter().filter(|tx| tx.state != TxState::Reverted).count();
+pub(super) fn conclude(machine: &Machine, exit: Exit, ui: &Ui) -> anyhow::Result<()> {
+    let left = machine.open()?.len();
     let word = match exit {
         Exit::Reboot => "taken back; a reboot is needed for all of it to take effect",
         _ => "taken back",

@@ -57,6 +57,14 @@ fn print(found: &Standpoint, ui: &Ui) -> std::io::Result<()> {
         let mark = ui.paint(tone, mark);
         ui.print(format_args!("  {mark}  {}", printable(&step.summary)))?;
     }
+    for component in &applied.removed {
+        let mark = ui.paint(Tone::Dim, "removed");
+        ui.print(format_args!("  {mark}  {component}; applying the bundle again brings it back"))?;
+    }
+    for component in &applied.going {
+        let mark = ui.paint(Tone::Bad, "going  ");
+        ui.print(format_args!("  {mark}  {component}; `vgpu-installer remove` goes on"))?;
+    }
     for derived in &found.stale {
         ui.print(format_args!("  {}    {derived}", ui.paint(Tone::Bad, "stale")))?;
     }

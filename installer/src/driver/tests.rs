@@ -6,10 +6,11 @@ use vgpu_manifest::Digest;
 use vgpu_manifest::driver::PatchedFile;
 
 use super::*;
+use crate::component::Component;
 use crate::cut::{World, cut_everywhere};
 use crate::host::mem::{Late, MemHost};
 use crate::host::{Content, HostError, Look as _};
-use crate::journal::BootId;
+use crate::journal::{BootId, remove, revert_all};
 use crate::plan::{ApplyError, Origin, Plan, apply};
 use crate::state;
 use crate::step::{EnableUnit, InstallDriver, Step};
@@ -160,6 +161,7 @@ fn plan(new: &str, old: Option<&str>) -> Plan {
         unit: "nvidia-vgpu-mgr.service".parse().unwrap(),
         file: state::fixed("/lib/systemd/system/nvidia-vgpu-mgr.service"),
         wanted_by: "multi-user.target".parse().unwrap(),
+        component: Component::Driver,
     };
     Plan::new(vec![Step::InstallDriver(Box::new(install)), Step::EnableUnit(enable)], Vec::new())
 }
@@ -204,6 +206,34 @@ fn another_driver_is_exchanged_and_comes_back() {
     assert_eq!(world.host.picture(&[]), between);
     assert_eq!(world.revert().unwrap(), []);
     assert_eq!(world.host.picture(&[]), before.picture(&[]));
+}
+
+#[test]
+fn an_exchanged_driver_does_not_come_back_only_to_go() {
+    let before = host();
+    let mut world = World::new(&before);
+    carry_out(&mut world, &plan("535.230.02", None), "a").unwrap();
+    carry_out(&mut world, &plan("550.163.02", Some("535.230.02")), "b").unwrap();
+    let mut other = world.clone();
+    for everything in [true, false] {
+        let world = if everything { &mut world } else { &mut other };
+        world.host.ran.clear();
+        let (host, log) = (&mut world.host, &mut world.log);
+        let kept = if everything {
+            revert_all(host, log, &mut |_| {}).unwrap()
+        } else {
+            remove(host, log, &[Component::Driver].into(), &mut |_| {}).unwrap()
+        };
+        assert_eq!(kept, []);
+        assert_eq!(world.host.picture(&[]), before.picture(&[]));
+        let installs = |line: &&String| line.contains("./nvidia-installer --dkms");
+        assert_eq!(world.host.ran.iter().filter(installs).count(), 0, "{:?}", world.host.ran);
+        let uninstalls = |line: &&String| line.starts_with("/usr/bin/nvidia-uninstall");
+        assert_eq!(world.host.ran.iter().filter(uninstalls).count(), 1, "{:?}", world.host.ran);
+    }
+    // It can come again.
+    carry_out(&mut other, &plan("550.163.02", None), "b").unwrap();
+    assert_eq!(versions(&other.host).unwrap(), ["550.163.02"]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::fmt;
 use vgpu_manifest::inventory::Gpu;
 use vgpu_manifest::platform::{PciAddress, PciId};
 
+use super::Slot;
 use crate::host::{HostError, Look};
 use crate::state::fixed;
 
@@ -65,6 +66,13 @@ fn uses(uses: &[(PciAddress, Guest)]) -> String {
 pub fn check_idle(look: &dyn Look) -> Result<(), InUse> {
     let gpus = crate::facts::gpus(look);
     refuse_if_used(look, gpus.iter().filter(|gpu| gpu.id.vendor() == PciId::NVIDIA))
+}
+
+/// Refuse to go on while a running guest has one of the GPUs in these slots.
+pub fn check_slots_idle(look: &dyn Look, slots: &[Slot]) -> Result<(), InUse> {
+    let gpus = crate::facts::gpus(look);
+    let has = |gpu: &&Gpu| slots.iter().any(|slot| slot.has(gpu.address));
+    refuse_if_used(look, gpus.iter().filter(has))
 }
 
 /// Refuse to go on while a running guest uses one of these GPUs, or a part of it.
@@ -215,6 +223,9 @@ mod tests {
         }
         let error = check_idle(&host).unwrap_err().to_string();
         assert!(error.starts_with("VM 101 (`db`) uses the GPU at 0000:41:00.0"), "{error}");
+        let slot = |address: &str| [Slot::of(address.parse().unwrap())];
+        check_slots_idle(&host, &slot("0000:41:00.0")).unwrap_err();
+        assert!(check_slots_idle(&host, &slot("0000:81:00.0")).is_ok(), "it is another one");
         host.nodes.remove(&fixed("/proc/4101/cmdline"));
         assert!(check_idle(&host).is_ok());
     }

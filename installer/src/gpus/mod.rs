@@ -8,5 +8,5 @@ mod guests;
 mod isolation;
 
 pub use self::choice::{GpuChoice, ParseWhichError, Which};
-pub use self::guests::{Guest, GuestId, InUse, check_idle, guests};
+pub use self::guests::{Guest, GuestId, InUse, check_idle, check_slots_idle, guests};
 pub use self::isolation::{Slot, Unavailable, isolate};

@@ -1,10 +1,11 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::{Digest, HostPath, KernelWord};
 
 use super::{Kept, Reversible};
+use crate::component::Component;
 use crate::driver::DriverChange;
 use crate::host::{Node, Stat, TempName};
 use crate::packages::PackageChange;
@@ -56,8 +57,46 @@ pub struct Transaction {
     pub new: NewTransaction,
     /// How far it is.
     pub state: TxState,
-    /// What a finished revert left as it was.
+    /// What a finished revert, or the removal of a component, left as it was.
     pub kept: Vec<Kept>,
+    /// The components of it that were removed since, on purpose.
+    pub removed: BTreeMap<Component, Removing>,
+}
+
+impl Transaction {
+    /// A transaction that begins.
+    #[must_use]
+    pub fn begun(id: TxId, new: NewTransaction) -> Self {
+        let (kept, removed) = (Vec::new(), BTreeMap::new());
+        Self { id, new, state: TxState::Applying, kept, removed }
+    }
+
+    /// The components whose removal has begun and has not come to its end.
+    pub fn going(&self) -> impl Iterator<Item = Component> {
+        let begun = self.removed.iter().filter(|(_, state)| **state == Removing::Begun);
+        begun.map(|(component, _)| *component)
+    }
+
+    /// Whether that component of it was removed to the end.
+    #[must_use]
+    pub fn is_removed(&self, component: Component) -> bool {
+        matches!(self.removed.get(&component), Some(Removing::Done { .. }))
+    }
+}
+
+/// How far the removal of a component is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Removing {
+    /// It has begun, or had when the power went.
+    Begun,
+    /// It came to its end.
+    Done {
+        /// Folders that it had made and that had to stay, because other components have files in
+        /// them. They go when these do.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        left: BTreeSet<HostPath>,
+    },
 }
 
 /// How far a transaction is.
@@ -72,6 +111,30 @@ pub enum TxState {
     Reverting,
     /// It was taken back to the end, and is closed for good.
     Reverted,
+}
+
+impl Removing {
+    /// Note in what a transaction remembers that these components are that far.
+    ///
+    /// What was removed to the end does not begin again, and which folders are left is always what
+    /// the last removal has seen.
+    pub(super) fn note(
+        &self,
+        removed: &mut BTreeMap<Component, Self>,
+        components: &BTreeSet<Component>,
+    ) {
+        match self {
+            Self::Begun => {
+                for &component in components {
+                    removed.entry(component).or_insert(Self::Begun);
+                }
+            }
+            Self::Done { .. } => {
+                removed.extend(components.iter().map(|&component| (component, Self::Begun)));
+                removed.values_mut().for_each(|state| *state = self.clone());
+            }
+        }
+    }
 }
 
 /// One boot of the host, as `/proc/sys/kernel/random/boot_id` names it; empty where there is none.
@@ -154,6 +217,8 @@ pub struct Entry {
     pub change: Change,
     /// How far it is, if it is a command.
     pub run: Option<RunState>,
+    /// What it is a part of; `None` if a program wrote it that did not know of components.
+    pub component: Option<Component>,
 }
 
 impl Entry {

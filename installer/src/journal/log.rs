@@ -1,7 +1,10 @@
 use std::collections::BTreeSet;
 
+use crate::component::Component;
+
 use super::{
-    Change, Entry, EntryId, Kept, NewTransaction, RunState, Snapshot, Transaction, TxId, TxState,
+    Change, Entry, EntryId, Kept, NewTransaction, Removing, RunState, Snapshot, Transaction, TxId,
+    TxState,
 };
 use crate::settle::Derived;
 
@@ -18,6 +21,16 @@ pub trait Log {
 
     /// Close a transaction as taken back, and say what was kept.
     fn close(&mut self, tx: TxId, kept: &[Kept]) -> Result<(), LogError>;
+
+    /// Say how far the removal of these components is, in all of these transactions at once, and
+    /// what was kept; the last of them remembers that.
+    fn set_removal(
+        &mut self,
+        txs: &[TxId],
+        components: &BTreeSet<Component>,
+        state: &Removing,
+        kept: &[Kept],
+    ) -> Result<(), LogError>;
 
     /// All transactions, the oldest first.
     fn transactions(&self) -> Result<Vec<Transaction>, LogError>;
@@ -70,6 +83,8 @@ pub struct NewEntry<'a> {
     pub before: Option<&'a Snapshot>,
     /// What it makes stale.
     pub dirties: &'a BTreeSet<Derived>,
+    /// What it is a part of.
+    pub component: Component,
 }
 
 /// The journal cannot be read or written.

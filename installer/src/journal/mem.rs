@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Change, Entry, EntryId, Kept, Log, LogError, NewEntry, NewTransaction, RunState, Snapshot,
-    Transaction, TxId, TxState,
+    Change, Entry, EntryId, Kept, Log, LogError, NewEntry, NewTransaction, Removing, RunState,
+    Snapshot, Transaction, TxId, TxState,
 };
+use crate::component::Component;
 use crate::settle::Derived;
 
 /// A journal that survives nothing but what a test lets it survive.
@@ -50,8 +51,7 @@ impl MemLog {
 impl Log for MemLog {
     fn begin(&mut self, new: &NewTransaction) -> Result<TxId, LogError> {
         let id = TxId(count(&self.transactions) + 1);
-        let state = TxState::Applying;
-        let tx = Transaction { id, new: new.clone(), state, kept: Vec::new() };
+        let tx = Transaction::begun(id, new.clone());
         self.change(|log| log.transactions.push(tx))?;
         Ok(id)
     }
@@ -67,6 +67,23 @@ impl Log for MemLog {
         })
     }
 
+    fn set_removal(
+        &mut self,
+        txs: &[TxId],
+        components: &BTreeSet<Component>,
+        state: &Removing,
+        kept: &[Kept],
+    ) -> Result<(), LogError> {
+        self.change(|log| {
+            for &tx in txs {
+                state.note(&mut log.tx(tx).removed, components);
+            }
+            if let Some(&last) = txs.last() {
+                log.tx(last).kept = kept.to_vec();
+            }
+        })
+    }
+
     fn transactions(&self) -> Result<Vec<Transaction>, LogError> {
         Ok(self.transactions.clone())
     }
@@ -78,7 +95,8 @@ impl Log for MemLog {
     fn append(&mut self, tx: TxId, new: &NewEntry<'_>) -> Result<EntryId, LogError> {
         let id = self.next();
         let run = new.before.map(|_| RunState::Intended);
-        let entry = Entry { id, by: None, change: new.change.clone(), run };
+        let component = Some(new.component);
+        let entry = Entry { id, by: None, change: new.change.clone(), run, component };
         self.change(|log| {
             log.entries.push((tx, entry));
             log.snapshots.extend(new.before.map(|before| (id, before.clone())));
@@ -94,13 +112,16 @@ impl Log for MemLog {
         traces: &[Change],
         dirties: &BTreeSet<Derived>,
     ) -> Result<(), LogError> {
-        let of_run = self.entries.iter().find(|(_, entry)| entry.id == run).map(|(tx, _)| *tx);
+        let of_run = self.entries.iter().find(|(_, entry)| entry.id == run);
+        let of_run = of_run.map(|(tx, entry)| (*tx, entry.component));
         self.change(|log| {
             log.entry(run).run = Some(state);
             for change in traces {
                 let id = log.next();
-                let entry = Entry { id, by: Some(run), change: change.clone(), run: None };
-                log.entries.extend(of_run.map(|tx| (tx, entry)));
+                log.entries.extend(of_run.map(|(tx, component)| {
+                    let (by, change) = (Some(run), change.clone());
+                    (tx, Entry { id, by, change, run: None, component })
+                }));
             }
             log.dirty.extend(dirties.iter().cloned());
         })

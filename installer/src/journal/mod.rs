@@ -17,15 +17,16 @@ mod scope;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 pub use self::entry::{
-    BootId, Change, Entry, EntryId, NewTransaction, RunState, Transaction, TxId, TxState,
+    BootId, Change, Entry, EntryId, NewTransaction, Removing, RunState, Transaction, TxId, TxState,
 };
 pub use self::kept::{Kept, KeptThing, Why};
 pub use self::log::{Log, LogError, NewEntry};
 pub use self::mem::MemLog;
 pub use self::recover::recover;
-pub use self::revert::{RevertError, Reverting, revert};
+pub use self::revert::{RevertError, Reverting, remove, revert, revert_all};
 pub use self::run::{Probe, Reversible};
 pub use self::scope::{Scope, Snapshot};
 pub use self::sqlite::SqliteLog;
@@ -33,8 +34,10 @@ pub use self::sqlite::SqliteLog;
 use std::fmt;
 use std::io;
 
+use self::run::Part;
 use vgpu_manifest::{HostPath, KernelWord, Mode};
 
+use crate::component::Component;
 use crate::driver::{self, DriverChange, DriverError};
 use crate::host::{Content, Host, HostError, Kind, Look, Meta, New, Node, Source, Verb};
 use crate::packages::{PackageChange, PackageError, PackageFile};
@@ -46,7 +49,7 @@ use crate::unlock;
 pub struct Journal<'j> {
     host: &'j mut dyn Host,
     log: &'j mut dyn Log,
-    tx: TxId,
+    part: Part,
 }
 
 /// A change could not be made.
@@ -98,7 +101,14 @@ impl fmt::Display for KindName {
 impl<'j> Journal<'j> {
     /// Change `host` as part of the transaction `tx` of `log`.
     pub fn new(host: &'j mut dyn Host, log: &'j mut dyn Log, tx: TxId) -> Self {
-        Self { host, log, tx }
+        Self { host, log, part: Part { tx, component: Component::Shared } }
+    }
+
+    /// The same, for changes that are a part of `component`.
+    #[must_use]
+    pub fn of(mut self, component: Component) -> Self {
+        self.part.component = component;
+        self
     }
 
     /// The host, to look at.
@@ -161,20 +171,20 @@ impl<'j> Journal<'j> {
     /// Run a command that changes the host, and record the traces that it leaves in its scope.
     pub fn run(&mut self, command: &Reversible) -> Result<(), JournalError> {
         let change = Change::Run(command.clone());
-        run::run(self.host, self.log, self.tx, &change, command)
+        run::run(self.host, self.log, self.part, &change, command)
     }
 
     /// Have apt bring those of these packages of the store that were asked for and are not there.
     pub fn install(&mut self, files: &[PackageFile]) -> Result<(), JournalError> {
         let packages = PackageChange::prepare(self.host, files)?;
         let change = Change::Packages(Box::new(packages.clone()));
-        run::run(self.host, self.log, self.tx, &change, &packages)
+        run::run(self.host, self.log, self.part, &change, &packages)
     }
 
     /// Have a driver come or go, by its own programs.
     pub fn driver(&mut self, driver: &DriverChange) -> Result<(), JournalError> {
         let change = Change::Driver(Box::new(driver.clone()));
-        run::run(self.host, self.log, self.tx, &change, driver)
+        run::run(self.host, self.log, self.part, &change, driver)
     }
 
     /// A file of a driver package, which unpacks itself into the work area; `None` where commands do
@@ -256,8 +266,9 @@ impl<'j> Journal<'j> {
             words: words.to_vec(),
         };
         let dirties = change.dirties();
-        let new = NewEntry { change: &change, before: None, dirties: &dirties };
-        let temp = self.log.append(self.tx, &new)?.temp();
+        let component = self.part.component;
+        let new = NewEntry { change: &change, before: None, dirties: &dirties, component };
+        let temp = self.log.append(self.part.tx, &new)?.temp();
         match after {
             Some((node, from)) => self.host.put(&real, New { node, from, temp })?,
             None => self.host.remove(&real)?,
@@ -302,6 +313,6 @@ fn keep(
 
 impl fmt::Debug for Journal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Journal").field("tx", &self.tx).finish_non_exhaustive()
+        f.debug_struct("Journal").field("part", &self.part).finish_non_exhaustive()
     }
 }

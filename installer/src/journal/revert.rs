@@ -1,20 +1,18 @@
-use std::collections::BTreeMap;
-use std::io;
+use std::collections::BTreeSet;
 
 use vgpu_manifest::HostPath;
 
-use super::act::Act;
-use super::history::{History, histories};
+use super::walk::{Extent, Outcome, Walk};
 use super::{
-    Change, Entry, JournalError, Kept, KeptThing, Log, LogError, RunState, TxId, TxState, Why,
-    recover, run,
+    Change, Entry, JournalError, Kept, Log, LogError, Removing, RunState, Transaction, TxId,
+    TxState, recover,
 };
-use crate::host::{Content, Host, HostError, Kind, New, Node, Source};
-use crate::kernel_line;
+use crate::component::Component;
+use crate::host::Host;
+use crate::packages::PackageError;
 use crate::settle::{Derived, SettleError, settle};
-use crate::state;
 
-/// A transaction was not taken back to the end. Whatever could be was; doing it again is safe.
+/// Something was not taken back to the end. Whatever could be was; doing it again is safe.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RevertError {
@@ -29,8 +27,18 @@ pub enum RevertError {
         /// The last one that is not taken back.
         later: TxId,
     },
+    /// A component cannot be told from the rest while a transaction is on its way.
+    #[error(
+        "transaction {0} is not finished; run `vgpu-installer apply` to finish it, or `vgpu-installer revert`"
+    )]
+    Unfinished(TxId),
+    /// A program before this one did not write down what belongs to which component.
+    #[error(
+        "transaction {0} was applied by an older program, which did not write down what belongs together; `vgpu-installer revert` takes all of it back"
+    )]
+    Older(TxId),
     /// Some changes could not be taken back.
-    #[error("not everything could be taken back; mend this and run `vgpu-installer revert` again\n{}", lines(.0))]
+    #[error("not everything could be taken back; mend this and run the same command again\n{}", lines(.0))]
     Changes(Vec<JournalError>),
     /// All changes were taken back, but not what is derived from them.
     #[error(transparent)]
@@ -52,7 +60,7 @@ pub enum Reverting<'a> {
     Rebuild(&'a Derived),
 }
 
-/// Take back the transaction `tx`, and say what was kept.
+/// Take back the transaction `tx`, the last one, and say what was kept.
 ///
 /// Each path goes back to what it was before its first change, provided that what it is now is our
 /// doing; commands are undone in between, where they ran. That looks only at journal and host, so
@@ -63,187 +71,128 @@ pub fn revert(
     tx: TxId,
     each: &mut dyn FnMut(Reverting<'_>),
 ) -> Result<Vec<Kept>, RevertError> {
-    let open = log.transactions()?.into_iter().rfind(|t| t.state != TxState::Reverted);
-    if let Some(later) = open.filter(|later| later.id != tx) {
+    if let Some(later) = open(log)?.last().filter(|later| later.id != tx) {
         return Err(RevertError::NotLast { this: tx, later: later.id });
     }
-    log.set_state(tx, TxState::Reverting)?;
-    recover(host, log, tx).map_err(|error| RevertError::Changes(vec![error]))?;
-
-    let mut walk = Walk { host, log, tx, each, kept: Vec::new(), errors: Vec::new() };
-    walk.all()?;
-    let Walk { kept, errors, .. } = walk;
-    // What was taken back may have made things stale even if not all of it was.
-    let settled = settle(host, log, &mut |derived| each(Reverting::Rebuild(derived)));
-    if !errors.is_empty() {
-        return Err(RevertError::Changes(errors));
-    }
-    settled?;
-    log.close(tx, &kept)?;
+    let mut kept = finish_removal(host, log, each)?;
+    let mut txs = open(log)?;
+    txs.retain(|open| open.id == tx);
+    kept.extend(close(host, log, &Extent { txs, components: None }, each)?);
     Ok(kept)
 }
 
-/// One walk backwards through the entries.
-struct Walk<'w> {
-    host: &'w mut dyn Host,
-    log: &'w mut dyn Log,
-    tx: TxId,
-    each: &'w mut dyn FnMut(Reverting<'_>),
-    kept: Vec<Kept>,
-    errors: Vec<JournalError>,
+/// Take back every transaction that is not, all at once, and say what was kept.
+///
+/// At once, each path goes straight to what it was before the first of them, and a driver that one
+/// exchanged for another does not come back only to go again.
+pub fn revert_all(
+    host: &mut dyn Host,
+    log: &mut dyn Log,
+    each: &mut dyn FnMut(Reverting<'_>),
+) -> Result<Vec<Kept>, RevertError> {
+    let mut kept = finish_removal(host, log, each)?;
+    let extent = Extent { txs: open(log)?, components: None };
+    kept.extend(close(host, log, &extent, each)?);
+    Ok(kept)
 }
 
-impl Walk<'_> {
-    fn all(&mut self) -> Result<(), LogError> {
-        let entries = self.log.entries(self.tx)?;
-        let mut all = histories(&entries);
-        for entry in entries.iter().rev().filter(|entry| entry.by.is_none()) {
-            let Some(act) = entry.change.act() else {
-                self.path(entry, &all);
-                continue;
-            };
-            if let Err(error) = self.undo(entry, act) {
-                // What came before may be needed to undo this command another time.
-                self.errors.push(error);
-                return Ok(());
-            }
-            // The undo has left traces of its own, so this asks again.
-            let entries = self.log.entries(self.tx)?;
-            all = histories(&entries);
-            for trace in entries.iter().rev().filter(|trace| trace.by == Some(entry.id)) {
-                self.path(trace, &all);
-            }
-        }
-        Ok(())
-    }
+/// Bring a removal to its end that was interrupted: it has taken paths of several transactions to
+/// what they were before the first, which no transaction alone would know as its doing.
+fn finish_removal(
+    host: &mut dyn Host,
+    log: &mut dyn Log,
+    each: &mut dyn FnMut(Reverting<'_>),
+) -> Result<Vec<Kept>, RevertError> {
+    let going: BTreeSet<_> = open(log)?.iter().flat_map(Transaction::going).collect();
+    if going.is_empty() { Ok(Vec::new()) } else { remove(host, log, &going, each) }
+}
 
-    fn undo(&mut self, entry: &Entry, act: &dyn Act) -> Result<(), JournalError> {
-        if entry.run != Some(RunState::Undone) {
-            (self.each)(Reverting::Undo(&entry.change));
-            run::undo(self.host, self.log, entry.id, act)?;
+/// Take back what belongs to these components, in every transaction that is not taken back, and
+/// say what was kept. The transactions stay, and remember that this is not there any more.
+pub fn remove(
+    host: &mut dyn Host,
+    log: &mut dyn Log,
+    components: &BTreeSet<Component>,
+    each: &mut dyn FnMut(Reverting<'_>),
+) -> Result<Vec<Kept>, RevertError> {
+    let txs = open(log)?;
+    for tx in &txs {
+        if tx.state != TxState::Applied {
+            return Err(RevertError::Unfinished(tx.id));
         }
-        self.kept.extend(act.kept(self.host)?);
-        Ok(())
+        if log.entries(tx.id)?.iter().any(|entry| entry.component.is_none()) {
+            return Err(RevertError::Older(tx.id));
+        }
     }
+    let ids: Vec<_> = txs.iter().map(|tx| tx.id).collect();
+    let extent = Extent { txs, components: Some(components.clone()) };
+    rehearse(host, log, &extent)?;
+    log.set_removal(&ids, components, &Removing::Begun, &[])?;
+    let Outcome { kept, left, .. } = walk(host, log, &extent, each)?;
+    log.set_removal(&ids, components, &Removing::Done { left }, &kept)?;
+    Ok(kept)
+}
 
-    /// Bring the path of `entry` back, if this is its first change.
-    fn path(&mut self, entry: &Entry, histories: &BTreeMap<HostPath, History>) {
-        let Some(path) = entry.path() else { return };
-        let history = &histories[path];
-        if history.first != entry.id {
-            return;
-        }
-        match self.restore(path, histories) {
-            Ok(None) => {}
-            Ok(Some(why)) => self.kept.push(Kept { what: KeptThing::Path(path.clone()), why }),
-            Err(error) => self.errors.push(error),
-        }
-    }
+/// The transactions that are not taken back, the oldest first.
+fn open(log: &dyn Log) -> Result<Vec<Transaction>, LogError> {
+    let mut all = log.transactions()?;
+    all.retain(|tx| tx.state != TxState::Reverted);
+    Ok(all)
+}
 
-    fn restore(
-        &mut self,
-        path: &HostPath,
-        histories: &BTreeMap<HostPath, History>,
-    ) -> Result<Option<Why>, JournalError> {
-        let history = &histories[path];
-        let now = self.host.node(path)?;
-        let Some(original) = history.original() else {
-            let is_back = history.is_back(self.host.stat(path)?.as_ref());
-            return Ok((!is_back).then_some(Why::NoCopy));
-        };
-        if now == *original {
-            return Ok(None);
-        }
-        if !history.explains(now.as_ref()) {
-            return self.take_words_out(path, now, history);
-        }
-        if original.is_some() {
-            self.restore_parent(path, histories)?;
-        }
-        (self.each)(Reverting::Restore(path));
-        match self.place(path, now.as_ref(), original.as_ref(), history) {
-            Err(JournalError::Host(error)) => match error.kind() {
-                Some(io::ErrorKind::DirectoryNotEmpty) => Ok(Some(Why::NotEmpty)),
-                _ if original.is_some() && self.is_orphan(path)? => Ok(Some(Why::NoParent)),
-                _ => Err(error.into()),
-            },
-            result => result.map(|()| None),
-        }
+/// Take all of these back, and close them.
+fn close(
+    host: &mut dyn Host,
+    log: &mut dyn Log,
+    extent: &Extent,
+    each: &mut dyn FnMut(Reverting<'_>),
+) -> Result<Vec<Kept>, RevertError> {
+    rehearse(host, log, extent)?;
+    for tx in &extent.txs {
+        log.set_state(tx.id, TxState::Reverting)?;
     }
+    let Outcome { kept, .. } = walk(host, log, extent, each)?;
+    for (i, tx) in extent.txs.iter().rev().enumerate() {
+        log.close(tx.id, if i == 0 { &kept } else { &[] })?;
+    }
+    Ok(kept)
+}
 
-    /// Bring back the directory that `path` was in, if it is gone by our doing.
-    ///
-    /// Its own turn may come only later, if we had changed it before we changed what was in it.
-    fn restore_parent(
-        &mut self,
-        path: &HostPath,
-        histories: &BTreeMap<HostPath, History>,
-    ) -> Result<(), JournalError> {
-        let Some(parent) = path.parent() else { return Ok(()) };
-        let was = histories.get(&parent).and_then(History::original).and_then(Option::as_ref);
-        let is = self.host.stat(&parent)?.map(|stat| stat.kind);
-        if was.map(Node::kind) == Some(Kind::Dir) && is != Some(Kind::Dir) {
-            self.restore(&parent, histories)?;
+/// Have apt refuse before anything is taken back, and not only when its turn comes: the driver would
+/// be gone by then. What was cut short has to be mended first, so there it is asked only then.
+fn rehearse(host: &mut dyn Host, log: &dyn Log, extent: &Extent) -> Result<(), RevertError> {
+    let entries = extent.entries(log)?.0;
+    let is_cut = |entry: &Entry| {
+        matches!(entry.run, Some(RunState::Started | RunState::Intended | RunState::Undoing))
+    };
+    let last = entries.iter().rev().find_map(|entry| match &entry.change {
+        Change::Packages(packages) if entry.run == Some(RunState::Exited) => Some(packages),
+        _ => None,
+    });
+    match last {
+        Some(packages) if !entries.iter().any(is_cut) => {
+            let refused = |error: PackageError| RevertError::Changes(vec![error.into()]);
+            packages.rehearse_undo(host).map_err(refused)
         }
-        Ok(())
+        _ => Ok(()),
     }
+}
 
-    /// Make `path` what it was.
-    fn place(
-        &mut self,
-        path: &HostPath,
-        now: Option<&Node>,
-        original: Option<&Node>,
-        history: &History,
-    ) -> Result<(), JournalError> {
-        self.mark(history)?;
-        let is_dir = |node: &Node| node.kind() == Kind::Dir;
-        if original.is_none() || now.map(is_dir) != original.map(is_dir) {
-            self.host.remove(path)?;
-        }
-        let Some(node) = original else { return Ok(()) };
-        let copy = node.content().map(|content| state::undone(content.id));
-        let from = copy.as_ref().map_or(Source::Nowhere, Source::File);
-        Ok(self.host.put(path, New { node, from, temp: history.first.temp() })?)
+fn walk(
+    host: &mut dyn Host,
+    log: &mut dyn Log,
+    extent: &Extent,
+    each: &mut dyn FnMut(Reverting<'_>),
+) -> Result<Outcome, RevertError> {
+    for tx in &extent.txs {
+        recover(host, log, tx.id).map_err(|error| RevertError::Changes(vec![error]))?;
     }
-
-    /// Whether the directory that `path` was in is no directory any more.
-    fn is_orphan(&self, path: &HostPath) -> Result<bool, HostError> {
-        let Some(parent) = path.parent() else { return Ok(false) };
-        match self.host.list(&parent) {
-            Err(error) if error.kind() == Some(io::ErrorKind::NotADirectory) => Ok(true),
-            names => Ok(names?.is_none()),
-        }
+    let mut outcome = Walk::new(host, log, extent, each).all()?;
+    // What was taken back may have made things stale even if not all of it was.
+    let settled = settle(host, log, &mut |derived| each(Reverting::Rebuild(derived)));
+    if !outcome.errors.is_empty() {
+        return Err(RevertError::Changes(std::mem::take(&mut outcome.errors)));
     }
-
-    /// Somebody else has changed the file: keep it, but for the words that we added.
-    fn take_words_out(
-        &mut self,
-        path: &HostPath,
-        now: Option<Node>,
-        history: &History,
-    ) -> Result<Option<Why>, JournalError> {
-        let Some(now) = now else { return Ok(Some(Why::Removed)) };
-        let Node::File { meta, .. } = now else { return Ok(Some(Why::Changed)) };
-        if history.words.is_empty() {
-            return Ok(Some(Why::Changed));
-        }
-        let bytes = self.host.read(path)?.unwrap_or_default();
-        let text = kernel_line::without(&bytes, &history.words);
-        if text != bytes {
-            self.mark(history)?;
-            let node = Node::File { content: Content::of(&text), meta };
-            let temp = history.first.temp();
-            self.host.put(path, New { node: &node, from: Source::Bytes(&text), temp })?;
-        }
-        Ok(Some(Why::WordsTakenOut))
-    }
-
-    /// Mark what a change of the path makes stale, unless it is marked already.
-    fn mark(&mut self, history: &History) -> Result<(), LogError> {
-        if history.dirties.is_subset(&self.log.dirty()?) {
-            return Ok(());
-        }
-        self.log.mark(&history.dirties)
-    }
+    settled?;
+    Ok(outcome)
 }

@@ -5,6 +5,7 @@ use vgpu_manifest::HostPath;
 
 use super::act::Act;
 use super::{Change, EntryId, JournalError, Log, NewEntry, RunState, Scope, Snapshot, TxId, keep};
+use crate::component::Component;
 use crate::host::{Command, Host, HostError, Look};
 
 /// A command that changes the host, with what it takes to live with a power cut and to undo it.
@@ -49,17 +50,25 @@ impl Probe {
     }
 }
 
+/// Where in the journal a change belongs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part {
+    pub(super) tx: TxId,
+    pub(super) component: Component,
+}
+
 /// Run something, with every state of it durable before the next.
 pub(super) fn run(
     host: &mut dyn Host,
     log: &mut dyn Log,
-    tx: TxId,
+    part: Part,
     change: &Change,
     act: &dyn Act,
 ) -> Result<(), JournalError> {
     let before = look_and_keep(host, log, &act.scope())?;
-    let new = NewEntry { change, before: Some(&before), dirties: &BTreeSet::new() };
-    let id = log.append(tx, &new)?;
+    let dirties = &BTreeSet::new();
+    let new = NewEntry { change, before: Some(&before), dirties, component: part.component };
+    let id = log.append(part.tx, &new)?;
     log.advance(id, RunState::Started, &[], &BTreeSet::new())?;
     let result = act.run(host);
     // What failed has left traces just as well.

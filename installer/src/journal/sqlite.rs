@@ -1,6 +1,6 @@
 //! The journal as a SQLite database: WAL, synced at every commit, ours alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, Transaction as Commit, params};
@@ -8,16 +8,17 @@ use serde::{Serialize, de::DeserializeOwned};
 use vgpu_manifest::Digest;
 
 use super::{
-    BootId, Change, Entry, EntryId, Kept, Log, LogError, NewEntry, NewTransaction, RunState,
-    Snapshot, Transaction, TxId, TxState,
+    BootId, Change, Entry, EntryId, Kept, Log, LogError, NewEntry, NewTransaction, Removing,
+    RunState, Snapshot, Transaction, TxId, TxState,
 };
+use crate::component::Component;
 use crate::settle::Derived;
 
 /// "vGPU" in ASCII, at a fixed place of the file's header: whose database this is.
 const APPLICATION: i64 = 0x7647_5055;
 
 /// The version of the tables below.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
     CREATE TABLE tx (
@@ -27,7 +28,8 @@ const TABLES: &str = "
         boot TEXT NOT NULL,
         began INTEGER NOT NULL,
         state TEXT NOT NULL,
-        kept TEXT NOT NULL DEFAULT '[]'
+        kept TEXT NOT NULL DEFAULT '[]',
+        removed TEXT NOT NULL DEFAULT '{}'
     ) STRICT;
     CREATE TABLE entry (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -35,10 +37,17 @@ const TABLES: &str = "
         run INTEGER REFERENCES entry (id),
         change TEXT NOT NULL,
         state TEXT,
-        before TEXT
+        before TEXT,
+        component TEXT
     ) STRICT;
     CREATE INDEX entry_of_tx ON entry (tx);
     CREATE TABLE dirty (what TEXT PRIMARY KEY) STRICT;
+";
+
+/// What version 2 has beside what version 1 had: what an entry is a part of, and what was removed.
+const TO_VERSION_2: &str = "
+    ALTER TABLE tx ADD COLUMN removed TEXT NOT NULL DEFAULT '{}';
+    ALTER TABLE entry ADD COLUMN component TEXT;
 ";
 
 /// The journal of a host, open and locked.
@@ -113,6 +122,12 @@ fn create_or_check(db: &mut Connection) -> Result<(), LogError> {
             commit.pragma_update(None, "user_version", VERSION)?;
             Ok(commit.commit()?)
         }
+        (APPLICATION, 1, _) => {
+            let commit = db.transaction()?;
+            commit.execute_batch(TO_VERSION_2)?;
+            commit.pragma_update(None, "user_version", VERSION)?;
+            Ok(commit.commit()?)
+        }
         (APPLICATION, VERSION, _) => Ok(()),
         (APPLICATION, version, _) => Err(LogError::Foreign(format!(
             "its version is {version}, and this program knows version {VERSION}; use a newer one"
@@ -142,6 +157,9 @@ fn set_run_state(commit: &Commit<'_>, run: EntryId, state: RunState) -> Result<(
     Ok(())
 }
 
+/// Id, the run that left it as a trace, change, state and component of an entry.
+type EntryRow = (i64, Option<i64>, String, Option<String>, Option<String>);
+
 /// The texts of a row of `tx`.
 struct TxRow {
     id: i64,
@@ -151,10 +169,12 @@ struct TxRow {
     began: i64,
     state: String,
     kept: String,
+    removed: String,
 }
 
 impl TxRow {
-    const SELECT: &str = "SELECT id, bundle, plan, boot, began, state, kept FROM tx ORDER BY id";
+    const SELECT: &str =
+        "SELECT id, bundle, plan, boot, began, state, kept, removed FROM tx ORDER BY id";
 
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
@@ -165,6 +185,7 @@ impl TxRow {
             began: row.get(4)?,
             state: row.get(5)?,
             kept: row.get(6)?,
+            removed: row.get(7)?,
         })
     }
 
@@ -173,7 +194,8 @@ impl TxRow {
         let boot: BootId = parse(&self.boot)?;
         let new = NewTransaction { bundle, plan: self.plan, boot, began: self.began };
         let (state, kept): (TxState, Vec<Kept>) = (parse(&self.state)?, parse(&self.kept)?);
-        Ok(Transaction { id: TxId(self.id), new, state, kept })
+        let removed: BTreeMap<Component, Removing> = parse(&self.removed)?;
+        Ok(Transaction { id: TxId(self.id), new, state, kept, removed })
     }
 }
 
@@ -206,6 +228,28 @@ impl Log for SqliteLog {
         })
     }
 
+    fn set_removal(
+        &mut self,
+        txs: &[TxId],
+        components: &BTreeSet<Component>,
+        state: &Removing,
+        kept: &[Kept],
+    ) -> Result<(), LogError> {
+        self.commit(|commit| {
+            for tx in txs {
+                let select = "SELECT removed FROM tx WHERE id = ?1";
+                let text: String = commit.query_row(select, [tx.0], |row| row.get(0))?;
+                let mut removed: BTreeMap<Component, Removing> = parse(&text)?;
+                state.note(&mut removed, components);
+                let update = "UPDATE tx SET removed = ?2 WHERE id = ?1";
+                commit.execute(update, params![tx.0, json(&removed)?])?;
+            }
+            let last = txs.last().map(|tx| tx.0);
+            commit.execute("UPDATE tx SET kept = ?2 WHERE id = ?1", params![last, json(&kept)?])?;
+            Ok(())
+        })
+    }
+
     fn transactions(&self) -> Result<Vec<Transaction>, LogError> {
         let mut select = self.db.prepare_cached(TxRow::SELECT)?;
         let rows: Vec<_> = select.query_map([], TxRow::read)?.collect::<Result<_, _>>()?;
@@ -218,11 +262,13 @@ impl Log for SqliteLog {
     }
 
     fn append(&mut self, tx: TxId, new: &NewEntry<'_>) -> Result<EntryId, LogError> {
-        let insert = "INSERT INTO entry (tx, change, state, before) VALUES (?1, ?2, ?3, ?4)";
+        let insert = "INSERT INTO entry (tx, change, state, before, component) \
+                      VALUES (?1, ?2, ?3, ?4, ?5)";
         self.commit(|commit| {
             let state = new.before.map(|_| json(&RunState::Intended)).transpose()?;
             let before = new.before.map(json).transpose()?;
-            commit.execute(insert, params![tx.0, json(new.change)?, state, before])?;
+            let component = json(&new.component)?;
+            commit.execute(insert, params![tx.0, json(new.change)?, state, before, component])?;
             let id = commit.last_insert_rowid();
             mark(commit, new.dirties)?;
             Ok(EntryId(id))
@@ -236,8 +282,8 @@ impl Log for SqliteLog {
         traces: &[Change],
         dirties: &BTreeSet<Derived>,
     ) -> Result<(), LogError> {
-        let insert = "INSERT INTO entry (tx, run, change) \
-                      SELECT tx, id, ?2 FROM entry WHERE id = ?1";
+        let insert = "INSERT INTO entry (tx, run, change, component) \
+                      SELECT tx, id, ?2, component FROM entry WHERE id = ?1";
         self.commit(|commit| {
             set_run_state(commit, run, state)?;
             let mut insert = commit.prepare_cached(insert)?;
@@ -263,17 +309,20 @@ impl Log for SqliteLog {
     }
 
     fn entries(&self, tx: TxId) -> Result<Vec<Entry>, LogError> {
-        let select = "SELECT id, run, change, state FROM entry WHERE tx = ?1 ORDER BY id";
+        let select =
+            "SELECT id, run, change, state, component FROM entry WHERE tx = ?1 ORDER BY id";
         let mut select = self.db.prepare_cached(select)?;
         let rows = select.query_map([tx.0], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?, row.get(3)?))
+            let change = row.get::<_, String>(2)?;
+            Ok((row.get(0)?, row.get(1)?, change, row.get(3)?, row.get(4)?))
         })?;
         let mut entries = Vec::new();
         for row in rows {
-            let (id, by, change, state): (i64, Option<i64>, String, Option<String>) = row?;
+            let (id, by, change, state, component): EntryRow = row?;
             let run = state.as_deref().map(parse).transpose()?;
-            let change = parse(&change)?;
-            entries.push(Entry { id: EntryId(id), by: by.map(EntryId), change, run });
+            let (change, component) =
+                (parse(&change)?, component.as_deref().map(parse).transpose()?);
+            entries.push(Entry { id: EntryId(id), by: by.map(EntryId), change, run, component });
         }
         Ok(entries)
     }

@@ -34,7 +34,7 @@ fn root() -> (TempDir, Utf8PathBuf) {
 }
 
 fn open(root: &Utf8Path) -> Machine {
-    Machine::open(RealHost::open(root, Exec::Record).unwrap()).unwrap()
+    Machine::make(RealHost::open(root, Exec::Record).unwrap()).unwrap()
 }
 
 const ITEM: &str = "an item of the bundle\n";
@@ -45,12 +45,18 @@ fn plan(machine: &mut Machine) -> (Origin, Plan) {
     std::fs::write(stored, ITEM).unwrap();
     let text = "what comes after\n".to_owned();
     let steps = vec![
-        Step::PlaceFile(PlaceFile { path: fixed("/etc/target.conf"), mode: Mode::FILE, text }),
+        Step::PlaceFile(PlaceFile {
+            path: fixed("/etc/target.conf"),
+            mode: Mode::FILE,
+            text,
+            component: Component::Shared,
+        }),
         Step::PlaceItem(PlaceItem {
             item: "an/item".parse().unwrap(),
             content,
             path: fixed("/usr/share/new/item"),
             mode: Mode::FILE,
+            component: Component::Shared,
         }),
         Step::KernelCommandLine(KernelCommandLine {
             words: vec!["iommu=pt".parse().unwrap()],
@@ -93,7 +99,7 @@ fn a_folder_is_prepared_in_one_run_and_taken_back_in_another() {
     let applied = machine.apply(&origin, &plan, &mut |_| {}).unwrap();
     assert_eq!(applied, Applied { tx: Some(TxId(1)), reboot: Reboot::Needed });
     assert!(matches!(
-        Machine::open(RealHost::open(&root, Exec::Record).unwrap()),
+        Machine::make(RealHost::open(&root, Exec::Record).unwrap()),
         Err(MachineError::Lock(LockError::Held(Some(_))))
     ));
     assert_eq!(std::fs::read_to_string(root.join("usr/share/new/item")).unwrap(), ITEM);

@@ -103,6 +103,30 @@ impl PackageChange {
         }
     }
 
+    /// What taking it back does to each package, in a line.
+    pub fn undone(&self) -> impl Iterator<Item = String> {
+        self.before.iter().map(|before| {
+            let name = before.name.as_str();
+            match before.was.as_ref().filter(|_| before.had_files()) {
+                None => format!("purge {name} {}", before.becomes.as_str()),
+                Some(was) if self.carries(was) => {
+                    format!("{name} {} back to {}", before.becomes.as_str(), was.version.as_str())
+                }
+                Some(was) => format!(
+                    "{name} stays {}: the bundle does not carry {}",
+                    before.becomes.as_str(),
+                    was.version.as_str()
+                ),
+            }
+        })
+    }
+
+    /// Whether the file of a package that was there rides along.
+    fn carries(&self, was: &Package) -> bool {
+        let is = |file: &PackageFile| file.name == was.name && file.version == was.version;
+        self.files.iter().any(|file| is_return(file) && is(file))
+    }
+
     /// Whether a kernel is among what comes.
     #[must_use]
     pub fn brings_kernel(&self) -> bool {
@@ -185,11 +209,8 @@ impl PackageChange {
         let Todo { back, remove, .. } = self.todo(&packages);
         let mut area = Area::with(host, &back)?;
         if !(back.is_empty() && remove.is_empty()) {
+            simulate_undo(&mut area, &back, &remove)?;
             let exact: Vec<_> = back.iter().map(|file| file.exact()).collect();
-            let saying = apt::exchange(&exact, &remove, Doing::Saying);
-            if let Some(simulation) = area.simulate(&saying)? {
-                check(simulation, &back, &remove)?;
-            }
             host.run(&apt::exchange(&exact, &remove, Doing::Really))?;
         }
         // What had no configuration is gone with its files, and apt does not know it any more.
@@ -202,6 +223,19 @@ impl PackageChange {
             host.run(&apt::mark(word, &names))?;
         }
         Ok(Area::again(host).done()?)
+    }
+
+    /// Ask apt, before anything else is taken back, whether it would take back this and no more.
+    pub(crate) fn rehearse_undo(&self, host: &mut dyn Host) -> Result<(), PackageError> {
+        let packages = installed_packages(host)?;
+        let Todo { back, remove, .. } = self.todo(&packages);
+        if back.is_empty() && remove.is_empty() {
+            return Ok(());
+        }
+        let mut area = Area::with(host, &back)?;
+        let answer = simulate_undo(&mut area, &back, &remove);
+        area.done()?;
+        answer
     }
 
     /// The packages that stay newer than they were.
@@ -272,6 +306,19 @@ struct Todo<'f> {
 
 fn is_return(file: &PackageFile) -> bool {
     file.reason == PackageReason::Return
+}
+
+fn simulate_undo(
+    area: &mut Area<'_>,
+    back: &[&PackageFile],
+    remove: &[PackageName],
+) -> Result<(), PackageError> {
+    let exact: Vec<_> = back.iter().map(|file| file.exact()).collect();
+    let saying = apt::exchange(&exact, remove, Doing::Saying);
+    if let Some(simulation) = area.simulate(&saying)? {
+        check(simulation, back, remove)?;
+    }
+    Ok(())
 }
 
 /// Refuse whatever apt would do beyond these files and these removals.

@@ -4,10 +4,11 @@ use vgpu_manifest::Digest;
 use vgpu_manifest::package::PackageReason;
 
 use super::*;
+use crate::component::Component;
 use crate::cut::{World, cut_everywhere};
 use crate::host::Content;
 use crate::host::mem::{Late, MemHost};
-use crate::journal::{Kept, KeptThing, Why};
+use crate::journal::{Kept, KeptThing, Log as _, TxState, Why, remove};
 use crate::plan::{ApplyError, Origin, Plan, apply};
 use crate::state;
 use crate::step::{InstallPackages, KeepRepository, Step};
@@ -141,7 +142,37 @@ fn what_somebody_has_installed_since_keeps_what_it_needs() {
     world.host.place("/var/lib/dpkg/status", &(text + theirs));
     let error = world.revert().unwrap_err().to_string();
     assert!(error.contains("apt would also remove `theirs`"), "{error}");
+    let tx = world.log.transactions().unwrap().remove(0);
+    assert_eq!(tx.state, TxState::Applied, "it was asked before anything was taken back");
+    assert!(!world.host.nodes.contains_key(&state::work()), "the work area is gone");
+    let components = [Component::Packages].into();
+    let error = remove(&mut world.host, &mut world.log, &components, &mut |_| {}).unwrap_err();
+    assert!(error.to_string().contains("apt would also remove `theirs`"), "{error}");
+    assert!(world.log.transactions().unwrap()[0].removed.is_empty());
     assert!(world.host.packages().iter().any(|one| one.starts_with("make ")));
+}
+
+#[test]
+fn the_packages_of_several_bundles_go_to_what_there_was_before_the_first() {
+    use PackageReason::{Needed, Requested, Upgrade};
+    let before = host().with_package("awk", "1", "manual");
+    let mut world = World::new(&before);
+    carry_out(&mut world, &files()).unwrap();
+    // A later make, of which the first bundle knows nothing, and whose old file does not ride along.
+    let newer = [file("mdevctl", "1.4-1", Requested, ""), file("make", "4.4-1", Upgrade, "")];
+    let newer = [newer.as_slice(), &[file("dkms", "3.0.10-8", Needed, "make")]].concat();
+    for file in &newer {
+        let stored = state::stored(file.content.id);
+        let needs = if file.name.as_str() == "dkms" { "make" } else { "" };
+        let text = bytes(file.name.as_str(), file.version.as_str(), needs);
+        world.host.place(stored.as_path().as_str(), &text);
+    }
+    carry_out(&mut world, &newer).unwrap();
+    assert!(world.host.packages().iter().any(|one| one.starts_with("mdevctl 1.4-1")));
+    let components = [Component::Packages].into();
+    let kept = remove(&mut world.host, &mut world.log, &components, &mut |_| {}).unwrap();
+    assert_eq!(kept, [], "what stayed newer for a moment is gone in the end");
+    assert_eq!(world.host.packages(), before.packages());
 }
 
 #[test]

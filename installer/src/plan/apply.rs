@@ -85,6 +85,11 @@ pub enum ApplyError {
         "transaction {0} is being taken back; run `vgpu-installer revert` to finish that first"
     )]
     Reverting(TxId),
+    /// The removal of a component is half done.
+    #[error(
+        "a component is being removed; run `vgpu-installer remove` to finish that first, or `vgpu-installer revert`"
+    )]
+    Removing,
     /// The traces of a power cut could not be cleared away.
     #[error("cannot bring order after an interruption: {0}")]
     Recover(JournalError),
@@ -143,6 +148,7 @@ impl Run<'_> {
     fn resume(&mut self, origin: &Origin) -> Result<Option<Transaction>, ApplyError> {
         let Some(tx) = self.log.transactions()?.pop() else { return Ok(None) };
         match tx.state {
+            TxState::Applied if tx.going().next().is_some() => Err(ApplyError::Removing),
             TxState::Applied | TxState::Reverted => Ok(None),
             TxState::Reverting => Err(ApplyError::Reverting(tx.id)),
             TxState::Applying => {
@@ -165,7 +171,7 @@ impl Run<'_> {
             began,
         };
         let id = self.log.begin(&new)?;
-        Ok(Transaction { id, new, state: TxState::Applying, kept: Vec::new() })
+        Ok(Transaction::begun(id, new))
     }
 
     fn steps(&mut self, tx: TxId, steps: &[Step], done: usize) -> Result<(), ApplyError> {
@@ -176,7 +182,7 @@ impl Run<'_> {
                 continue;
             }
             (self.each)(Applying::Step { step, n: done + i + 1, of });
-            let mut journal = Journal::new(self.host, self.log, tx);
+            let mut journal = Journal::new(self.host, self.log, tx).of(step.component());
             step.apply(&mut journal).map_err(failed)?;
             let proven = runs_commands(self.host)? || !step.takes_commands();
             if proven && step.check(self.host).map_err(failed)? == Status::Todo {

@@ -40,7 +40,8 @@ pub fn rehearse(plan: &Plan, look: &dyn Look) -> Result<Rehearsal, StepError> {
         let mut left = Vec::new();
         for step in steps {
             if step.check(&overlay)? == Status::Todo {
-                step.apply(&mut Journal::new(&mut overlay, &mut log, tx))?;
+                let mut journal = Journal::new(&mut overlay, &mut log, tx).of(step.component());
+                step.apply(&mut journal)?;
                 left.push(step.clone());
             }
         }

@@ -1,7 +1,10 @@
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use vgpu_manifest::{Digest, HostPath, KernelWord};
 
 use crate::cli::Target;
+use crate::component::Component;
 use crate::host::Node;
 use crate::journal::{Change, Entry, Kept, Transaction, TxState};
 use crate::machine::Machine;
@@ -40,6 +43,12 @@ pub struct AppliedBundle {
     pub steps: Vec<CheckedStep>,
     /// The paths that the steps changed by themselves, with what they were to become.
     pub changes: Vec<ChangedPath>,
+    /// The components that were removed since, on purpose. None of their steps is among the above.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub removed: BTreeSet<Component>,
+    /// The components whose removal was interrupted.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub going: BTreeSet<Component>,
 }
 
 /// A step, and whether it still holds.
@@ -95,7 +104,8 @@ impl Standpoint {
         let Some(applied) = &self.applied else {
             return if self.stale.is_empty() { Standing::Nothing } else { Standing::Unfinished };
         };
-        if applied.state != TxState::Applied || !self.stale.is_empty() {
+        let interrupted = applied.state != TxState::Applied || !applied.going.is_empty();
+        if interrupted || !self.stale.is_empty() {
             Standing::Unfinished
         } else if applied.steps.iter().all(|step| step.holds) {
             Standing::Holds
@@ -116,8 +126,9 @@ pub fn look(target: Target) -> anyhow::Result<Standpoint> {
         return Ok(Standpoint { stale, kept, ..Standpoint::default() });
     };
     let entries = machine.entries(last.id)?;
-    let reboot_pending =
-        last.new.boot == machine.boot()? && entries.iter().any(|entry| entry.change.awaits_boot());
+    let is_here = |entry: &&Entry| !entry.component.is_some_and(|one| last.is_removed(one));
+    let waits = entries.iter().filter(is_here).any(|entry| entry.change.awaits_boot());
+    let reboot_pending = waits && last.new.boot == machine.boot()?;
     let applied = Some(describe(&machine, &last, &entries)?);
     Ok(Standpoint { applied, stale, reboot_pending, earlier: open.len(), kept })
 }
@@ -127,16 +138,30 @@ fn describe(
     tx: &Transaction,
     entries: &[Entry],
 ) -> anyhow::Result<AppliedBundle> {
-    let mut steps = Vec::new();
+    let (mut steps, mut removed) = (Vec::new(), BTreeSet::new());
     for step in Plan::parse(&tx.new.plan)?.steps() {
+        // What is not there because somebody wanted it so has not drifted.
+        if tx.is_removed(step.component()) {
+            removed.insert(step.component());
+            continue;
+        }
         let holds = step.check(machine.look())? == Status::Done;
         steps.push(CheckedStep { summary: step.summary(), holds });
     }
-    let own = entries.iter().filter(|entry| entry.by.is_none());
+    let is_here = |entry: &&Entry| !entry.component.is_some_and(|one| tx.is_removed(one));
+    let own = entries.iter().filter(|entry| entry.by.is_none()).filter(is_here);
     let changes = own.filter_map(|entry| changed(&entry.change));
     let digest = tx.new.bundle;
     let bundle = Bundles::load(machine.look())?.get(digest).cloned();
-    Ok(AppliedBundle { digest, bundle, state: tx.state, steps, changes: changes.collect() })
+    Ok(AppliedBundle {
+        digest,
+        bundle,
+        state: tx.state,
+        steps,
+        changes: changes.collect(),
+        removed,
+        going: tx.going().collect(),
+    })
 }
 
 fn changed(change: &Change) -> Option<ChangedPath> {

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 use vgpu_manifest::{HostPath, UnitName};
 
 use super::{Act, StepError};
+use crate::component::Component;
 use crate::host::Look;
 use crate::journal::Journal;
 use crate::state::fixed;
@@ -19,6 +20,9 @@ pub struct EnableUnit {
     pub file: HostPath,
     /// The target.
     pub wanted_by: UnitName,
+    /// What it is a part of.
+    #[serde(default, skip_serializing_if = "Component::is_shared")]
+    pub component: Component,
 }
 
 impl EnableUnit {

@@ -44,6 +44,7 @@ use serde::{Deserialize, Serialize};
 use vgpu_manifest::HostPath;
 use vgpu_manifest::catalog::DriverVersion;
 
+use crate::component::Component;
 use crate::gpus::InUse;
 use crate::host::{Content, HostError, Look, Meta, Mode, Node};
 use crate::journal::{Journal, JournalError};
@@ -112,6 +113,35 @@ impl Step {
     #[must_use]
     pub fn why(&self) -> String {
         self.act().why()
+    }
+
+    /// What it is a part of, so that it goes when that part is removed.
+    #[must_use]
+    pub fn component(&self) -> Component {
+        match self {
+            Self::PlaceFile(step) => step.component,
+            Self::PlaceItem(step) => step.component,
+            Self::EnableUnit(step) => step.component,
+            Self::InstallPackages(_) | Self::KeepRepository(_) => Component::Packages,
+            // Nothing but the driver's modules is signed with the key.
+            Self::MakeSigningKey(_)
+            | Self::RequestEnrolment(_)
+            | Self::KeyEnrolled(_)
+            | Self::InstallDriver(_)
+            | Self::StartServices(_)
+            | Self::EnableSriov(_) => Component::Driver,
+            // The older list is for cards that the driver does not list because they are unlocked.
+            Self::OldConfig(_) | Self::BuildUnlock(_) => Component::Unlock,
+            Self::HandToGuests(_) | Self::HeldForGuests(_) => Component::Passthrough,
+            // Both modes need the IOMMU, and what the bundle names is for it to know.
+            Self::InstallSelf(_)
+            | Self::ClearLeftovers(_)
+            | Self::KernelCommandLine(_)
+            | Self::LoadModules(_)
+            | Self::ModprobeOptions(_)
+            | Self::InstallUnit(_)
+            | Self::UnitDropIn(_) => Component::Shared,
+        }
     }
 
     /// Whether what it wants is true already.

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 use vgpu_manifest::{HostPath, Mode};
 
 use super::{Act, StepError, holds};
+use crate::component::Component;
 use crate::host::{Content, Look, Meta};
 use crate::journal::Journal;
 
@@ -15,6 +16,9 @@ pub struct PlaceFile {
     pub mode: Mode,
     /// Its content.
     pub text: String,
+    /// What it is a part of.
+    #[serde(default, skip_serializing_if = "Component::is_shared")]
+    pub component: Component,
 }
 
 impl Act for PlaceFile {

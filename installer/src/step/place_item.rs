@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 use vgpu_manifest::{HostPath, ItemName, Mode};
 
 use super::{Act, StepError, holds, put_stored};
+use crate::component::Component;
 use crate::host::{Content, Look};
 use crate::journal::Journal;
 
@@ -17,6 +18,9 @@ pub struct PlaceItem {
     pub path: HostPath,
     /// Its permission bits; owner and group are root.
     pub mode: Mode,
+    /// What it is a part of.
+    #[serde(default, skip_serializing_if = "Component::is_shared")]
+    pub component: Component,
 }
 
 impl Act for PlaceItem {

@@ -9,6 +9,7 @@
 
 mod apply;
 mod fixture;
+mod remove;
 mod report;
 mod terminal;
 mod tree;

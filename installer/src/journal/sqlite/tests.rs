@@ -48,10 +48,20 @@ fn exercise(log: &mut dyn Log) -> String {
     let snapshot = Snapshot::default();
     let tx = log.begin(&new_transaction()).unwrap();
     let path = fixed("/etc/x");
-    let new = NewEntry { change: &put(&path), before: None, dirties: &dirties(Derived::Grub) };
+    let new = NewEntry {
+        change: &put(&path),
+        before: None,
+        dirties: &dirties(Derived::Grub),
+        component: Component::Driver,
+    };
     log.append(tx, &new).unwrap();
     let next = log.next_entry().unwrap();
-    let new = NewEntry { change: &run(), before: Some(&snapshot), dirties: &BTreeSet::new() };
+    let new = NewEntry {
+        change: &run(),
+        before: Some(&snapshot),
+        dirties: &BTreeSet::new(),
+        component: Component::Packages,
+    };
     let id = log.append(tx, &new).unwrap();
     assert_eq!(id, next);
     log.advance(id, RunState::Started, &[], &BTreeSet::new()).unwrap();
@@ -61,11 +71,20 @@ fn exercise(log: &mut dyn Log) -> String {
     log.advance(id, RunState::Exited, &traces, &dirties(Derived::Depmod(kernel))).unwrap();
     log.snapshot(id, RunState::Undoing, &snapshot).unwrap();
     log.set_state(tx, TxState::Applied).unwrap();
+    let kept = [Kept { what: KeptThing::Path(path.clone()), why: Why::NotEmpty }];
+    log.set_removal(&[tx], &[Component::Unlock].into(), &Removing::Begun, &kept).unwrap();
+    let done = Removing::Done { left: [fixed("/etc/left")].into() };
+    log.set_removal(&[tx], &[Component::Packages, Component::Driver].into(), &done, &[]).unwrap();
     log.mark(&dirties(Derived::Systemd)).unwrap();
     log.settled(&Derived::Grub).unwrap();
     log.close(tx, &[Kept { what: KeptThing::Path(path.clone()), why: Why::Changed }]).unwrap();
     let other = log.begin(&new_transaction()).unwrap();
-    let new = NewEntry { change: &put(&path), before: None, dirties: &BTreeSet::new() };
+    let new = NewEntry {
+        change: &put(&path),
+        before: None,
+        dirties: &BTreeSet::new(),
+        component: Component::Packages,
+    };
     log.append(other, &new).unwrap();
     report(log)
 }
@@ -86,6 +105,27 @@ fn says_what_the_journal_in_memory_says_also_after_it_was_closed() {
     assert!(said.contains("Undoing") && said.contains("Depmod"), "{said}");
     drop(log);
     assert_eq!(report(&SqliteLog::open(&path).unwrap()), said);
+}
+
+#[test]
+fn a_journal_of_the_first_version_is_taken_over() {
+    let (_dir, path) = folder();
+    let mut log = SqliteLog::open(&path).unwrap();
+    exercise(&mut log);
+    log.db
+        .execute_batch(
+            "ALTER TABLE tx DROP COLUMN removed; ALTER TABLE entry DROP COLUMN component;
+             PRAGMA user_version = 1",
+        )
+        .unwrap();
+    drop(log);
+    for _ in 0..2 {
+        let log = SqliteLog::open(&path).unwrap();
+        let tx = log.transactions().unwrap().remove(0);
+        assert!(tx.removed.is_empty() && tx.new == new_transaction());
+        let entries = log.entries(tx.id).unwrap();
+        assert!(entries.len() == 4 && entries.iter().all(|entry| entry.component.is_none()));
+    }
 }
 
 #[test]
@@ -117,10 +157,10 @@ fn a_database_of_somebody_else_or_of_later_is_refused() {
     let (_dir, path) = folder();
     drop(SqliteLog::open(&path).unwrap());
     let later = Connection::open(&path).unwrap();
-    later.pragma_update(None, "user_version", 2).unwrap();
+    later.pragma_update(None, "user_version", 3).unwrap();
     drop(later);
     let error = SqliteLog::open(&path).unwrap_err();
-    assert!(error.to_string().contains("its version is 2"), "{error}");
+    assert!(error.to_string().contains("its version is 3"), "{error}");
 
     let (_dir, path) = folder();
     std::fs::write(&path, "This is no database, but it is long enough to be one.").unwrap();

@@ -5,6 +5,7 @@ use vgpu_manifest::verdict::Config;
 use vgpu_manifest::{Manifest, UnitName};
 
 use super::{Surroundings, Unsuitable, content, unlock};
+use crate::component::Component;
 use crate::driver::{DriverPatch, DriverSpec};
 use crate::state::fixed;
 use crate::step::{
@@ -41,7 +42,12 @@ pub(super) fn steps(
         let unit: UnitName = daemon.parse()?;
         let file = fixed(&format!("/lib/systemd/system/{daemon}"));
         units.push(unit.clone());
-        steps.push(Step::EnableUnit(EnableUnit { unit, file, wanted_by: multi_user.clone() }));
+        steps.push(Step::EnableUnit(EnableUnit {
+            unit,
+            file,
+            wanted_by: multi_user.clone(),
+            component: Component::Driver,
+        }));
     }
     steps.push(Step::StartServices(StartServices { units }));
     steps.extend(sriov(manifest, facts, vgpu));

@@ -13,6 +13,7 @@ mod packages;
 mod unlock;
 
 use super::Plan;
+use crate::component::Component;
 use crate::driver::DriverSpec;
 use crate::gpus::{GpuChoice, Slot, Unavailable, isolate};
 use crate::host::Content;
@@ -194,8 +195,11 @@ pub fn plan_with(
 fn resume_steps() -> Result<[Step; 2], Unsuitable> {
     let (unit, wanted_by) = (resume::UNIT.parse()?, "multi-user.target".parse()?);
     let file = resume::unit_path();
-    let place = PlaceFile { path: file.clone(), mode: Mode::FILE, text: resume::unit_text() };
-    Ok([Step::PlaceFile(place), Step::EnableUnit(EnableUnit { unit, file, wanted_by })])
+    let component = Component::Shared;
+    let (mode, text) = (Mode::FILE, resume::unit_text());
+    let place = PlaceFile { path: file.clone(), mode, text, component };
+    let enable = EnableUnit { unit, file, wanted_by, component };
+    Ok([Step::PlaceFile(place), Step::EnableUnit(enable)])
 }
 
 fn brings_driver(manifest: &Manifest) -> bool {
@@ -253,6 +257,7 @@ fn files(manifest: &Manifest) -> Result<Vec<Step>, Unsuitable> {
             content: content(manifest, &file.item)?,
             path: file.path.clone(),
             mode: file.mode,
+            component: Component::Shared,
         }));
     }
     Ok(steps)

@@ -4,6 +4,7 @@ use vgpu_manifest::{Content as ItemContent, Manifest, Mode};
 
 use super::driver::DAEMONS;
 use super::{Unsuitable, content};
+use crate::component::Component;
 use crate::state::fixed;
 use crate::step::{BuildUnlock, LIBRARY, PlaceFile, PlaceItem, Step, UnlockSource};
 use crate::vgpu::Vgpu;
@@ -32,7 +33,12 @@ pub(super) fn steps(
 }
 
 fn file(path: &str, text: String) -> Step {
-    Step::PlaceFile(PlaceFile { path: fixed(path), mode: Mode::FILE, text })
+    Step::PlaceFile(PlaceFile {
+        path: fixed(path),
+        mode: Mode::FILE,
+        text,
+        component: Component::Unlock,
+    })
 }
 
 /// The library that fits the driver; if none is known to, the bundle's first one, whose overrides
@@ -59,6 +65,7 @@ fn library(
             content: content(manifest, &built.item)?,
             path: fixed(LIBRARY),
             mode: Mode::FILE,
+            component: Component::Unlock,
         }));
     }
     let item = manifest.item(&record.source);

@@ -4,11 +4,13 @@ mod packages;
 mod phases;
 mod planner;
 mod properties;
+mod removal;
 mod whole;
 
 use vgpu_manifest::Digest;
 
 use super::*;
+use crate::component::Component;
 use crate::cut::World;
 use crate::host::mem::MemHost;
 use crate::host::{Content, Meta, Mode, Node, Xattrs};
@@ -65,7 +67,12 @@ pub(super) fn rebuild(host: &mut MemHost) {
 }
 
 pub(super) fn place(at: &str, text: &str) -> Step {
-    Step::PlaceFile(PlaceFile { path: fixed(at), mode: Mode::FILE, text: text.to_owned() })
+    place_for(Component::Shared, at, text)
+}
+
+pub(super) fn place_for(component: Component, at: &str, text: &str) -> Step {
+    let text = text.to_owned();
+    Step::PlaceFile(PlaceFile { path: fixed(at), mode: Mode::FILE, text, component })
 }
 
 /// One step of every kind, one of which is done already.
@@ -82,6 +89,7 @@ pub(super) fn example() -> Plan {
                 content: content(MODULE),
                 path: fixed("/lib/modules/6.8.12-4-pve/updates/nvidia.ko"),
                 mode: Mode::FILE,
+                component: Component::Driver,
             }),
             Step::LoadModules(LoadModules { modules: vec!["vfio_pci".parse().unwrap()] }),
             Step::ModprobeOptions(ModprobeOptions {

@@ -1,0 +1,175 @@
+use std::collections::BTreeSet;
+
+use super::Consent;
+use super::revert::{conclude, describe, say_kept, tell};
+use crate::cli::{Advise as _, Exit, Refused, Target};
+use crate::component::{Component, Removal};
+use crate::gpus::{check_idle, check_slots_idle};
+use crate::journal::{Entry, RevertError, Transaction, TxState};
+use crate::machine::{Machine, Pending};
+use crate::plan::{ApplyError, Plan};
+use crate::step::Step;
+use crate::ui::{Tone, Ui};
+
+/// Remove what was installed: all of it, or some components.
+///
+/// What goes is what the journal has written down, and it is shown first. What a component leaves is
+/// as it was before the first bundle that brought it; applying the bundle again brings it back.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Remove {
+    /// Remove only this; several may be named. Without it, everything goes that was ever applied.
+    #[arg(long, value_enum, value_name = "COMPONENT")]
+    component: Vec<Component>,
+    /// Show what would go, and change nothing.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+/// What is to go, and what is to be said of it.
+struct Going {
+    /// The components; `None` if it is everything.
+    components: Option<BTreeSet<Component>>,
+    /// The transactions that have something of it.
+    open: Vec<Transaction>,
+    /// The entries, the last first, without what commands did by themselves.
+    entries: Vec<Entry>,
+}
+
+impl Remove {
+    pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
+        target.check_may_change()?;
+        let Some(mut machine) = target.find_machine()? else {
+            ui.say("nothing to remove: nothing was applied here");
+            return Ok(Exit::Done);
+        };
+        let named: BTreeSet<_> = self.component.iter().copied().collect();
+        let components = if named.is_empty() { None } else { Some(choose(&machine, &named, ui)?) };
+        let going = Going::find(&machine, components)?;
+        if going.entries.is_empty() {
+            ui.say("nothing to remove");
+            return Ok(Exit::Done);
+        }
+        going.refuse_if_used(&machine)?;
+        going.show(ui);
+        if self.dry_run {
+            return Ok(Exit::Done);
+        }
+        self.consent.ask(ui, "Remove this?")?;
+        let exit = going.exit(&machine)?;
+        let each = &mut |event: crate::journal::Reverting<'_>| tell(event, ui);
+        let kept = match &going.components {
+            Some(components) => machine.remove(components, each)?,
+            None => machine.revert_all(each)?,
+        };
+        say_kept(&kept, ui);
+        conclude(&machine, exit, ui)?;
+        Ok(exit)
+    }
+}
+
+/// The components that go if these do, with a word for each that is not there or goes along.
+fn choose(
+    machine: &Machine,
+    named: &BTreeSet<Component>,
+    ui: &Ui,
+) -> anyhow::Result<BTreeSet<Component>> {
+    let mut named = named.clone();
+    match machine.pending()? {
+        Pending::Nothing => {}
+        Pending::Apply { tx, .. } => return Err(RevertError::Unfinished(tx.id).into()),
+        Pending::Revert(tx) => return Err(ApplyError::Reverting(tx.id).into()),
+        Pending::Remove(going) => {
+            for component in going.difference(&named) {
+                ui.say(format_args!("{component}: its removal was interrupted, and goes on"));
+            }
+            named.extend(going);
+        }
+    }
+    let there = machine.components()?;
+    for component in named.difference(&there) {
+        let removed = machine.open()?.iter().any(|tx| tx.is_removed(*component));
+        let word = if removed { "it is removed already" } else { "nothing of it is here" };
+        ui.say(format_args!("{component}: {word}"));
+    }
+    let removal = Removal::of(&named, &there)
+        .map_err(|needed| {
+            let hint = format!("remove it as well: `--component {}`", needed.by);
+            (Refused::Unfinished(needed.to_string()), hint)
+        })
+        .or_else(|(refused, hint)| Err(refused).hint(hint))?;
+    for (component, with) in &removal.along {
+        ui.say(format_args!("{component}: it goes along, because only {with} uses it"));
+    }
+    Ok(removal.going)
+}
+
+impl Going {
+    fn find(machine: &Machine, components: Option<BTreeSet<Component>>) -> anyhow::Result<Self> {
+        let open = machine.open()?;
+        let mut entries = Vec::new();
+        for tx in &open {
+            let goes = |entry: &Entry| match (&components, entry.component) {
+                (None, _) => true,
+                (Some(going), Some(component)) => {
+                    going.contains(&component) && !tx.is_removed(component)
+                }
+                (Some(_), None) => false,
+            };
+            let own = machine.entries(tx.id)?.into_iter().filter(|entry| entry.by.is_none());
+            entries.extend(own.filter(goes));
+        }
+        entries.reverse();
+        Ok(Self { components, open, entries })
+    }
+
+    fn has(&self, component: Component) -> bool {
+        self.entries.iter().any(|entry| entry.component == Some(component))
+    }
+
+    /// A guest keeps its GPU: what it was started with does not go from under it.
+    fn refuse_if_used(&self, machine: &Machine) -> anyhow::Result<()> {
+        if self.has(Component::Driver) || self.has(Component::Unlock) {
+            check_idle(machine.look())?;
+        }
+        if self.has(Component::Passthrough) {
+            let mut slots = Vec::new();
+            for tx in &self.open {
+                for step in Plan::parse(&tx.new.plan)?.steps() {
+                    if let Step::HandToGuests(hand) = step {
+                        slots.extend(hand.slots.iter().copied());
+                    }
+                }
+            }
+            check_slots_idle(machine.look(), &slots)?;
+        }
+        Ok(())
+    }
+
+    fn show(&self, ui: &Ui) {
+        let names = |components: &BTreeSet<Component>| {
+            components.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        };
+        let what = self.components.as_ref().map_or("everything".to_owned(), names);
+        ui.say(format_args!("to remove: {}", ui.paint_talk(Tone::Warn, &what)));
+        for entry in &self.entries {
+            for line in describe(entry) {
+                ui.say(format_args!("  {line}"));
+            }
+        }
+    }
+
+    /// Whether it takes effect only with a boot: what the host was booted with, and libraries that
+    /// running services have loaded.
+    fn exit(&self, machine: &Machine) -> anyhow::Result<Exit> {
+        let boot = machine.boot()?;
+        let booted = self.open.iter().any(|tx| tx.new.boot != boot);
+        let waits = self.entries.iter().any(|entry| entry.change.awaits_boot());
+        let loaded = self.has(Component::Unlock)
+            && !self.has(Component::Driver)
+            && machine.components()?.contains(&Component::Driver);
+        let unfinished = self.open.iter().any(|tx| tx.state == TxState::Applying);
+        Ok(if (waits && booted && !unfinished) || loaded { Exit::Reboot } else { Exit::Done })
+    }
+}

@@ -1,0 +1,185 @@
+//! What of an installation can go by itself.
+//!
+//! Every step belongs to one component, and the journal writes down with each change which one that
+//! is. So a removal takes what was recorded, and never guesses from a path what somebody meant.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A part of an installation that can be removed while the rest stays.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    clap::ValueEnum,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Component {
+    /// What several components need, and what only the bundle knows the purpose of: this program,
+    /// the unit that goes on after a reboot, words for the kernel, modules, the bundle's own files
+    /// and units. It goes last, with everything else.
+    #[default]
+    #[value(skip)]
+    Shared,
+    /// The host driver, its services, its virtual functions, and what signs its modules.
+    Driver,
+    /// What makes a card look like another, and overrides of vGPU types.
+    Unlock,
+    /// The licence server.
+    Licensing,
+    /// The GPUs that guests have as they are.
+    Passthrough,
+    /// The kernel that the host is held at.
+    KernelPin,
+    /// The Debian packages, and the repository that was left of them.
+    Packages,
+}
+
+impl Component {
+    /// Those that an operator can name.
+    pub const NAMED: [Self; 6] = [
+        Self::Driver,
+        Self::Unlock,
+        Self::Licensing,
+        Self::Passthrough,
+        Self::KernelPin,
+        Self::Packages,
+    ];
+
+    /// All of them.
+    #[must_use]
+    pub fn all() -> BTreeSet<Self> {
+        Self::NAMED.into_iter().chain([Self::Shared]).collect()
+    }
+
+    /// Whether it is what everything else stands on.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        *self == Self::Shared
+    }
+
+    /// Those that have no meaning without it, and so go with it.
+    fn takes_along(self) -> &'static [Self] {
+        match self {
+            // Its library is preloaded by the driver's daemons, and by nothing else.
+            Self::Driver => &[Self::Unlock],
+            _ => &[],
+        }
+    }
+
+    /// Those that would break without it.
+    fn carries(self) -> &'static [Self] {
+        match self {
+            // DKMS builds the module again for each new kernel, and the engine of the licence server
+            // is a package.
+            Self::Packages => &[Self::Driver, Self::Licensing],
+            // A driver is built for the kernel that the host is held at.
+            Self::KernelPin => &[Self::Driver],
+            _ => &[],
+        }
+    }
+}
+
+impl fmt::Display for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Shared => "shared",
+            Self::Driver => "driver",
+            Self::Unlock => "unlock",
+            Self::Licensing => "licensing",
+            Self::Passthrough => "passthrough",
+            Self::KernelPin => "kernel-pin",
+            Self::Packages => "packages",
+        })
+    }
+}
+
+/// Which components go, and which of them nobody has named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removal {
+    /// All that go.
+    pub going: BTreeSet<Component>,
+    /// Those that go only because they have no meaning without another one, with that one.
+    pub along: Vec<(Component, Component)>,
+}
+
+/// A component cannot go while another one needs it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{needed} cannot go while {by} is there, which needs it")]
+pub struct Needed {
+    /// The one that was to go.
+    pub needed: Component,
+    /// The one that stays.
+    pub by: Component,
+}
+
+impl Removal {
+    /// What removing `named` comes to, where `there` is what there is.
+    ///
+    /// What has no meaning any more goes along; what would break is a reason to refuse, because
+    /// nobody may lose a running driver by removing a compiler.
+    pub fn of(named: &BTreeSet<Component>, there: &BTreeSet<Component>) -> Result<Self, Needed> {
+        let mut removal = Self { going: named.clone(), along: Vec::new() };
+        for &component in named {
+            for &along in component.takes_along() {
+                if there.contains(&along) && removal.going.insert(along) {
+                    removal.along.push((along, component));
+                }
+            }
+        }
+        removal.going.retain(|component| there.contains(component));
+        for &needed in &removal.going {
+            let stays = |by: &&Component| there.contains(by) && !removal.going.contains(by);
+            if let Some(&by) = needed.carries().iter().find(stays) {
+                return Err(Needed { needed, by });
+            }
+        }
+        Ok(removal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum as _;
+
+    use super::Component::{Driver, KernelPin, Packages, Passthrough, Shared, Unlock};
+    use super::*;
+
+    #[test]
+    fn names_are_the_same_on_the_command_line_in_the_journal_and_for_people() {
+        for component in Component::NAMED {
+            let name = component.to_string();
+            let value = component.to_possible_value().unwrap();
+            assert_eq!(value.get_name(), name);
+            assert_eq!(serde_json::to_string(&component).unwrap(), format!("{name:?}"));
+        }
+        assert!(Shared.to_possible_value().is_none(), "it goes only with everything");
+        assert_eq!(Component::value_variants().len(), Component::NAMED.len());
+    }
+
+    #[test]
+    fn what_has_no_meaning_any_more_goes_along_and_what_would_break_refuses() {
+        let there = BTreeSet::from([Shared, Driver, Unlock, Packages, Passthrough]);
+        let of = |named: &[Component]| Removal::of(&named.iter().copied().collect(), &there);
+        let driver = of(&[Driver]).unwrap();
+        assert_eq!(driver.going, [Driver, Unlock].into());
+        assert_eq!(driver.along, [(Unlock, Driver)]);
+        assert_eq!(of(&[Unlock]).unwrap().going, [Unlock].into());
+        assert_eq!(of(&[Packages]), Err(Needed { needed: Packages, by: Driver }));
+        let both = of(&[Packages, Driver]).unwrap();
+        assert_eq!(both.going, [Driver, Unlock, Packages].into());
+        assert!(of(&[KernelPin]).unwrap().going.is_empty(), "it is not there");
+        assert_eq!(of(&[Passthrough]).unwrap().along, []);
+        let all = Removal::of(&Component::all(), &there).unwrap();
+        assert_eq!(all.going, there);
+    }
+}

@@ -1,0 +1,297 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use vgpu_manifest::HostPath;
+
+use super::act::Act;
+use super::history::{History, histories};
+use super::revert::Reverting;
+use super::{
+    Change, Entry, EntryId, JournalError, Kept, KeptThing, Log, LogError, Removing, RunState,
+    Transaction, Why, run,
+};
+use crate::component::Component;
+use crate::driver::Way;
+use crate::host::{Content, Host, HostError, Kind, New, Node, Source};
+use crate::kernel_line;
+use crate::state;
+
+/// What of the journal is taken back.
+#[derive(Debug)]
+pub(super) struct Extent {
+    /// The transactions, the oldest first.
+    pub(super) txs: Vec<Transaction>,
+    /// What of them; everything if it is `None`.
+    pub(super) components: Option<BTreeSet<Component>>,
+}
+
+impl Extent {
+    /// The entries that are taken back, and the paths of those that stay.
+    ///
+    /// What was removed before is no part of it, but for folders that had to stay then.
+    pub(super) fn entries(
+        &self,
+        log: &dyn Log,
+    ) -> Result<(Vec<Entry>, BTreeSet<HostPath>), LogError> {
+        let (mut going, mut staying) = (Vec::new(), BTreeSet::new());
+        for tx in &self.txs {
+            for entry in log.entries(tx.id)? {
+                let removed = entry.component.and_then(|component| tx.removed.get(&component));
+                let goes = match removed {
+                    Some(Removing::Done { left }) => {
+                        entry.path().is_some_and(|path| left.contains(path))
+                    }
+                    _ => self.takes(&entry),
+                };
+                if goes {
+                    going.push(entry);
+                } else if !matches!(removed, Some(Removing::Done { .. })) {
+                    staying.extend(entry.path().cloned());
+                }
+            }
+        }
+        // An undo leaves traces, which are later than all else, in a transaction that may be early.
+        going.sort_by_key(|entry| entry.id);
+        Ok((going, staying))
+    }
+
+    fn takes(&self, entry: &Entry) -> bool {
+        let Some(components) = &self.components else { return true };
+        entry.component.is_some_and(|component| components.contains(&component))
+    }
+}
+
+/// One walk backwards through the entries.
+pub(super) struct Walk<'w> {
+    host: &'w mut dyn Host,
+    log: &'w mut dyn Log,
+    extent: &'w Extent,
+    each: &'w mut dyn FnMut(Reverting<'_>),
+    /// The paths of what stays.
+    staying: BTreeSet<HostPath>,
+    /// What came of it so far.
+    outcome: Outcome,
+}
+
+/// What came of a walk.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// What could not be brought back to what it was.
+    pub(super) kept: Vec<Kept>,
+    /// Folders that stay because of what stays in them.
+    pub(super) left: BTreeSet<HostPath>,
+    /// What failed.
+    pub(super) errors: Vec<JournalError>,
+}
+
+impl<'w> Walk<'w> {
+    /// A walk through the entries of `extent`.
+    pub(super) fn new(
+        host: &'w mut dyn Host,
+        log: &'w mut dyn Log,
+        extent: &'w Extent,
+        each: &'w mut dyn FnMut(Reverting<'_>),
+    ) -> Self {
+        Self { host, log, extent, each, staying: BTreeSet::new(), outcome: Outcome::default() }
+    }
+
+    /// Go all the way.
+    pub(super) fn all(mut self) -> Result<Outcome, LogError> {
+        let (entries, staying) = self.extent.entries(self.log)?;
+        self.staying = staying;
+        let mut all = histories(&entries);
+        let runs: BTreeSet<EntryId> = entries.iter().map(|entry| entry.id).collect();
+        let is_trace = |entry: &Entry| entry.by.is_some_and(|by| runs.contains(&by));
+        for entry in entries.iter().rev().filter(|entry| !is_trace(entry)) {
+            let Some(act) = entry.change.act() else {
+                self.path(entry, &all);
+                continue;
+            };
+            if let Err(error) = self.undo(entry, act, &entries) {
+                // What came before may be needed to undo this command another time.
+                self.outcome.errors.push(error);
+                return Ok(self.outcome);
+            }
+            // The undo has left traces of its own, so this asks again.
+            let (entries, _) = self.extent.entries(self.log)?;
+            all = histories(&entries);
+            for trace in entries.iter().rev().filter(|trace| trace.by == Some(entry.id)) {
+                self.path(trace, &all);
+            }
+        }
+        // Only now: a package that stays newer may have gone with what came before it.
+        for act in entries.iter().filter_map(|entry| entry.change.act()) {
+            match act.kept(self.host) {
+                Ok(kept) => kept.into_iter().for_each(|kept| self.keep(kept)),
+                Err(error) => self.outcome.errors.push(error.into()),
+            }
+        }
+        Ok(self.outcome)
+    }
+
+    fn keep(&mut self, kept: Kept) {
+        if !self.outcome.kept.iter().any(|known| known.what == kept.what) {
+            self.outcome.kept.push(kept);
+        }
+    }
+
+    fn undo(
+        &mut self,
+        entry: &Entry,
+        act: &dyn Act,
+        entries: &[Entry],
+    ) -> Result<(), JournalError> {
+        if entry.run == Some(RunState::Undone) {
+            return Ok(());
+        }
+        if would_only_come_to_go(entry, entries) {
+            let nothing = BTreeSet::new();
+            return Ok(self.log.advance(entry.id, RunState::Undone, &[], &nothing)?);
+        }
+        (self.each)(Reverting::Undo(&entry.change));
+        run::undo(self.host, self.log, entry.id, act)
+    }
+
+    /// Bring the path of `entry` back, if this is its first change.
+    fn path(&mut self, entry: &Entry, histories: &BTreeMap<HostPath, History>) {
+        let Some(path) = entry.path() else { return };
+        let history = &histories[path];
+        if history.first != entry.id {
+            return;
+        }
+        match self.restore(path, histories) {
+            Ok(None) => {}
+            Ok(Some(Why::NotEmpty)) if self.is_needed(path) => {
+                self.outcome.left.insert(path.clone());
+            }
+            Ok(Some(why)) => self.keep(Kept { what: KeptThing::Path(path.clone()), why }),
+            Err(error) => self.outcome.errors.push(error),
+        }
+    }
+
+    /// Whether all that is in the folder is of what stays.
+    fn is_needed(&self, dir: &HostPath) -> bool {
+        let names = self.host.list(dir).ok().flatten().unwrap_or_default();
+        names.iter().all(|name| self.staying.contains(&state::below_dir(dir, name)))
+    }
+
+    fn restore(
+        &mut self,
+        path: &HostPath,
+        histories: &BTreeMap<HostPath, History>,
+    ) -> Result<Option<Why>, JournalError> {
+        let history = &histories[path];
+        let now = self.host.node(path)?;
+        let Some(original) = history.original() else {
+            let is_back = history.is_back(self.host.stat(path)?.as_ref());
+            return Ok((!is_back).then_some(Why::NoCopy));
+        };
+        if now == *original {
+            return Ok(None);
+        }
+        if !history.explains(now.as_ref()) {
+            return self.take_words_out(path, now, history);
+        }
+        if original.is_some() {
+            self.restore_parent(path, histories)?;
+        }
+        (self.each)(Reverting::Restore(path));
+        match self.place(path, now.as_ref(), original.as_ref(), history) {
+            Err(JournalError::Host(error)) => match error.kind() {
+                Some(io::ErrorKind::DirectoryNotEmpty) => Ok(Some(Why::NotEmpty)),
+                _ if original.is_some() && self.is_orphan(path)? => Ok(Some(Why::NoParent)),
+                _ => Err(error.into()),
+            },
+            result => result.map(|()| None),
+        }
+    }
+
+    /// Bring back the directory that `path` was in, if it is gone by our doing.
+    ///
+    /// Its own turn may come only later, if we had changed it before we changed what was in it.
+    fn restore_parent(
+        &mut self,
+        path: &HostPath,
+        histories: &BTreeMap<HostPath, History>,
+    ) -> Result<(), JournalError> {
+        let Some(parent) = path.parent() else { return Ok(()) };
+        let was = histories.get(&parent).and_then(History::original).and_then(Option::as_ref);
+        let is = self.host.stat(&parent)?.map(|stat| stat.kind);
+        if was.map(Node::kind) == Some(Kind::Dir) && is != Some(Kind::Dir) {
+            self.restore(&parent, histories)?;
+        }
+        Ok(())
+    }
+
+    /// Make `path` what it was.
+    fn place(
+        &mut self,
+        path: &HostPath,
+        now: Option<&Node>,
+        original: Option<&Node>,
+        history: &History,
+    ) -> Result<(), JournalError> {
+        self.mark(history)?;
+        let is_dir = |node: &Node| node.kind() == Kind::Dir;
+        if original.is_none() || now.map(is_dir) != original.map(is_dir) {
+            self.host.remove(path)?;
+        }
+        let Some(node) = original else { return Ok(()) };
+        let copy = node.content().map(|content| state::undone(content.id));
+        let from = copy.as_ref().map_or(Source::Nowhere, Source::File);
+        Ok(self.host.put(path, New { node, from, temp: history.first.temp() })?)
+    }
+
+    /// Whether the directory that `path` was in is no directory any more.
+    fn is_orphan(&self, path: &HostPath) -> Result<bool, HostError> {
+        let Some(parent) = path.parent() else { return Ok(false) };
+        match self.host.list(&parent) {
+            Err(error) if error.kind() == Some(io::ErrorKind::NotADirectory) => Ok(true),
+            names => Ok(names?.is_none()),
+        }
+    }
+
+    /// Somebody else has changed the file: keep it, but for the words that we added.
+    fn take_words_out(
+        &mut self,
+        path: &HostPath,
+        now: Option<Node>,
+        history: &History,
+    ) -> Result<Option<Why>, JournalError> {
+        let Some(now) = now else { return Ok(Some(Why::Removed)) };
+        let Node::File { meta, .. } = now else { return Ok(Some(Why::Changed)) };
+        if history.words.is_empty() {
+            return Ok(Some(Why::Changed));
+        }
+        let bytes = self.host.read(path)?.unwrap_or_default();
+        let text = kernel_line::without(&bytes, &history.words);
+        if text != bytes {
+            self.mark(history)?;
+            let node = Node::File { content: Content::of(&text), meta };
+            let temp = history.first.temp();
+            self.host.put(path, New { node: &node, from: Source::Bytes(&text), temp })?;
+        }
+        Ok(Some(Why::WordsTakenOut))
+    }
+
+    /// Mark what a change of the path makes stale, unless it is marked already.
+    fn mark(&mut self, history: &History) -> Result<(), LogError> {
+        if history.dirties.is_subset(&self.log.dirty()?) {
+            return Ok(());
+        }
+        self.log.mark(&history.dirties)
+    }
+}
+
+/// Whether an undo would bring back a driver that an earlier entry of the same walk then takes away:
+/// hours of compiling for nothing, and it may fail.
+fn would_only_come_to_go(entry: &Entry, entries: &[Entry]) -> bool {
+    let Change::Driver(driver) = &entry.change else { return false };
+    let came = |other: &Entry| {
+        let Change::Driver(before) = &other.change else { return false };
+        other.id < entry.id
+            && before.way == Way::Install
+            && before.driver.version == driver.driver.version
+    };
+    driver.way == Way::Remove && entries.iter().any(came)
+}

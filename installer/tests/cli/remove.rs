@@ -1,0 +1,105 @@
+//! Removal of what was installed, by component.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use crate::fixture::{Site, Spec, key};
+use crate::tree::tree;
+
+const GPU: &str = "0000:41:00.0";
+const RULES: &str = "root/etc/udev/rules.d/62-vgpu-offline.rules";
+
+/// A host that trusts Alice, with a GPU alone in its group, and a bundle of hers.
+fn ready() -> (Site, String) {
+    let (site, alice) = (Site::new(), key(1));
+    let device = format!("root/sys/bus/pci/devices/{GPU}");
+    for (file, text) in [("vendor", "0x10de\n"), ("device", "0x1eb8\n"), ("class", "0x030200\n")] {
+        site.write(&format!("{device}/{file}"), text.as_bytes());
+    }
+    site.write(&format!("root/sys/kernel/iommu_groups/7/devices/{GPU}/x"), b"");
+    let link = site.path(&format!("{device}/iommu_group"));
+    symlink("../../../../kernel/iommu_groups/7", link).unwrap();
+    site.trust(&alice, "alice", &[]).expect(0);
+    let bundle = site.bundle(&Spec::full(1), &[&alice]);
+    (site, bundle)
+}
+
+fn apply(site: &Site, bundle: &str) {
+    site.run(&["apply", "--yes", "--passthrough", GPU, "--no-resume", bundle]).expect(10);
+    // The reboot, after which the GPU is kept for guests.
+    site.write("root/proc/sys/kernel/random/boot_id", b"another\n");
+    let driver = site.path(&format!("root/sys/bus/pci/devices/{GPU}/driver"));
+    let _ = fs::remove_file(&driver);
+    symlink("../../../bus/pci/drivers/vfio-pci", driver).unwrap();
+    site.run(&["apply"]).expect(0);
+}
+
+#[test]
+fn a_component_goes_and_comes_again_and_the_rest_stays() {
+    let (site, bundle) = ready();
+    apply(&site, &bundle);
+    let applied = tree(&site.root());
+
+    let shown = ["to remove: passthrough", "62-vgpu-offline.rules"];
+    let ran = site.run(&["remove", "--component", "passthrough", "--dry-run"]).expect(0);
+    assert!(!ran.says(&shown).err.contains("grub.d"), "only what belongs to it");
+    site.run(&["remove", "--component", "passthrough"]).expect(2).says(&["--yes"]).says(&shown);
+    assert_eq!(tree(&site.root()), applied, "nothing has happened so far");
+
+    let args = ["remove", "--component", "passthrough", "--yes"];
+    site.run(&args).expect(10).says(&["rebuild the initial file systems", "a reboot"]);
+    assert!(!site.path(RULES).exists());
+    let status = site.run(&["status"]).expect(0).out;
+    assert!(status.contains("removed  passthrough") && !status.contains("drifted"), "{status}");
+    let json = site.run(&["report", "--json"]).expect(0).json();
+    assert_eq!(json["comparable"]["applied"]["removed"][0], "passthrough");
+    let changes = json["comparable"]["applied"]["changes"].to_string();
+    assert!(!changes.contains("62-vgpu-offline.rules"), "{changes}");
+    site.run(&args).expect(0).says(&["passthrough: it is removed already", "nothing to remove"]);
+
+    site.run(&["apply", "--yes", "--passthrough", GPU, "--no-resume", &bundle]).expect(10);
+    assert_eq!(tree(&site.root()), applied);
+    assert!(site.run(&["status"]).expect(0).out.contains("everything holds"));
+}
+
+#[test]
+fn everything_goes_at_once() {
+    let (site, bundle) = ready();
+    let before = tree(&site.root());
+    apply(&site, &bundle);
+    let other = site.bundle(&Spec::small(2, "two"), &[&key(1)]);
+    site.run(&["apply", "--yes", &other]).expect(0);
+    site.run(&["remove", "--yes"]).expect(10).says(&["to remove: everything", "/etc/vgpu-note"]);
+    let mut after = tree(&site.root());
+    after.retain(|path, _| !path.ends_with("/driver") && !path.ends_with("boot_id"));
+    after.retain(|path, _| path != "proc/sys/kernel/random");
+    assert_eq!(after, before);
+    site.run(&["remove", "--yes"]).expect(0).says(&["nothing to remove"]);
+    assert!(site.run(&["status"]).expect(0).out.contains("nothing is installed"));
+}
+
+#[test]
+fn what_is_not_there_or_not_to_be_touched_is_said() {
+    let (site, bundle) = ready();
+    let empty = ["remove", "--yes", "--component", "licensing", "--component", "kernel-pin"];
+    site.run(&empty).expect(0).says(&["nothing was applied here"]);
+    site.run(&["remove", "--component", "shared"]).expect(2).says(&["possible values: driver"]);
+
+    site.run(&["apply", "--yes", "--passthrough", GPU, "--no-resume", &bundle]).expect(10);
+    let args = ["remove", "--yes", "--component", "passthrough"];
+    site.run(&args).expect(1).says(&["transaction 1 is not finished", "revert"]);
+    site.run(&["revert", "--yes"]).expect(0);
+    apply(&site, &bundle);
+    let says = ["licensing: nothing of it is here", "kernel-pin: nothing of it is here"];
+    site.run(&empty).expect(0).says(&says).says(&["nothing to remove"]);
+
+    site.write("root/run/qemu-server/100.pid", b"4100\n");
+    let words = ["kvm", "-id", "100", "-name", "web", "-device", "vfio-pci,host=0000:41:00.0"];
+    site.write("root/proc/4100/cmdline", (words.join("\0") + "\0").as_bytes());
+    let used = ["VM 100 (`web`) uses the GPU at 0000:41:00.0"];
+    site.run(&args).expect(1).says(&used);
+    assert!(site.path(RULES).exists());
+    fs::remove_file(site.path("root/run/qemu-server/100.pid")).unwrap();
+    site.run(&args).expect(10);
+    assert!(!site.path(RULES).exists());
+}
