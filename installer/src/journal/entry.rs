@@ -131,7 +131,9 @@ impl Removing {
             }
             Self::Done { .. } => {
                 removed.extend(components.iter().map(|&component| (component, Self::Begun)));
-                removed.values_mut().for_each(|state| *state = self.clone());
+                for state in removed.values_mut() {
+                    *state = self.clone();
+                }
             }
         }
     }

@@ -39,11 +39,14 @@ pub fn rehearse(plan: &Plan, look: &dyn Look) -> Result<Rehearsal, StepError> {
     let mut rehearse = |steps: &[Step]| -> Result<Vec<Step>, StepError> {
         let mut left = Vec::new();
         for step in steps {
-            if step.check(&overlay)? == Status::Todo {
+            if step.check(&overlay)? == Status::Done {
+                continue;
+            }
+            if !step.waits_for_boot() {
                 let mut journal = Journal::new(&mut overlay, &mut log, tx).of(step.component());
                 step.apply(&mut journal)?;
-                left.push(step.clone());
             }
+            left.push(step.clone());
         }
         Ok(left)
     };

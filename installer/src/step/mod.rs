@@ -158,6 +158,13 @@ impl Step {
         self.act().takes_commands()
     }
 
+    /// Whether it comes true by a boot and by nothing that could be done now, so that a rehearsal
+    /// has nothing to go through.
+    #[must_use]
+    pub fn waits_for_boot(&self) -> bool {
+        matches!(self, Self::KeyEnrolled(_) | Self::HeldForGuests(_))
+    }
+
     /// Make it true. Called only if it is not.
     pub fn apply(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
         self.act().make_true(journal)

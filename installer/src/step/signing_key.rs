@@ -261,6 +261,12 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_can_be_shown_before_anybody_was_at_the_console() {
+        let foretold = crate::plan::rehearse(&plan(), &host()).unwrap();
+        assert_eq!(foretold.plan, plan());
+    }
+
+    #[test]
     fn what_was_asked_for_is_taken_back() {
         let before = host();
         let mut world = World::new(&before);

@@ -37,6 +37,8 @@ fn a_gpu_for_a_guest_must_really_be_free_for_it_after_the_reboot() {
     let hand = Step::HandToGuests(HandToGuests { slots: slots.clone() });
     let plan = Plan::new(vec![hand], vec![Step::HeldForGuests(HeldForGuests { slots })]);
     let mut world = World::new(&host());
+    let foretold = rehearse(&plan, &world.host).unwrap();
+    assert_eq!(foretold.plan, plan, "whether it is free shows only after the reboot");
     assert_eq!(carry_out(&mut world, &plan).unwrap().reboot, Reboot::NeededToContinue);
     assert!(world.host.ran.contains(&"update-initramfs -u -k all".to_owned()));
 
