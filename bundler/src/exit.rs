@@ -9,6 +9,7 @@ use vgpu_manifest::{
 use crate::apt::{AptError, UpstreamError};
 use crate::cache::CacheError;
 use crate::commands::fleet::{NotSigned, NotTheSame};
+use crate::commands::init::Misuse;
 use crate::fleet::ReportError;
 use crate::options::NotSuitable;
 use crate::proposal::NoProposal;
@@ -88,7 +89,9 @@ pub(crate) fn tell(ui: &Ui, error: &anyhow::Error) -> Exit {
     for hinted in error.chain().filter_map(|cause| cause.downcast_ref::<Hinted>()) {
         ui.say(format_args!("hint: {hinted}"));
     }
-    if error.chain().any(is_distrust) {
+    if error.chain().any(<dyn Error>::is::<Misuse>) {
+        Exit::Usage
+    } else if error.chain().any(is_distrust) {
         Exit::Untrusted
     } else if error.chain().any(is_unsuitable) {
         Exit::Unsuitable

@@ -46,7 +46,12 @@ pub(super) fn renew(
         Known::Stock => Some(node::stock(&indexes, &table.release)?),
     };
     let node = match (known, &stock) {
-        (Known::Node(node), _) => node,
+        (Known::Node(node), _) => {
+            if let Some(line) = said::strangers(&node, &indexes) {
+                ui.note(line);
+            }
+            node
+        }
         (Known::Stock, base) => Node::of_packages(base.iter().flatten()),
     };
     let solution = solve(&indexes, &node, &table.install, table.upgrades)

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use vgpu_manifest::inventory::PackageName;
 use vgpu_manifest::package::ArchiveName;
 
+use super::index::Indexes;
 use super::model::Candidate;
 use super::relation::{Alternatives, Comparison, Relation};
-use super::solve::{Cause, Change, Upgrades};
+use super::solve::{Cause, Change, Node, Upgrades};
 use crate::size::ByteSize;
 
 /// What is assumed of nodes of which nobody has said anything.
@@ -117,6 +118,27 @@ pub(super) fn lines(
         });
     }
     lines
+}
+
+/// As many names as people read.
+const READABLE: usize = 12;
+
+/// What a node has that no archive has in any version: it came from somewhere else, or an archive
+/// that the recipe should name is missing.
+pub(super) fn strangers(node: &Node, indexes: &Indexes) -> Option<String> {
+    let strangers: Vec<_> = node.names().filter(|name| !indexes.has(name)).collect();
+    let more = strangers.len().saturating_sub(READABLE);
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    // Only an inventory leaves that open.
+    let is_open = |name: &&&PackageName| node.get(name).is_some_and(|it| it.stanza.is_none());
+    let open = if strangers.iter().any(|name| is_open(&name)) {
+        "; what these need of others is not known"
+    } else {
+        ""
+    };
+    let named = list(strangers.iter().take(READABLE));
+    (!strangers.is_empty())
+        .then(|| format!("the node has packages that no archive has: {named}{rest}{open}"))
 }
 
 fn list(names: impl Iterator<Item = impl ToString>) -> String {

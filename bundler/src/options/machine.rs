@@ -1,7 +1,7 @@
 use std::fs;
 
 use anyhow::Context as _;
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_manifest::catalog::DeviceId;
 use vgpu_manifest::inventory::{Inventory, MAX_DOCUMENT};
 use vgpu_manifest::platform::{
@@ -14,15 +14,15 @@ use vgpu_manifest::verdict::{PoolFeatures, Target};
 pub(crate) struct MachineArgs {
     /// What `vgpu-installer inventory` wrote there; what is given beside it counts more
     #[arg(long, value_name = "FILE")]
-    inventory: Option<Utf8PathBuf>,
+    pub(crate) inventory: Option<Utf8PathBuf>,
 
     /// The kernel, as `uname -r` prints it: `6.8.12-43-pve`
     #[arg(long, value_name = "RELEASE")]
-    kernel: Option<KernelRelease>,
+    pub(crate) kernel: Option<KernelRelease>,
 
     /// The release of Proxmox VE: `8.4`
     #[arg(long, value_name = "RELEASE")]
-    pve: Option<PveRelease>,
+    pub(crate) pve: Option<PveRelease>,
 
     /// Secure Boot: `on`, `off` or `unsupported`
     #[arg(long, value_name = "STATE", value_parser = secure_boot)]
@@ -65,14 +65,23 @@ pub(crate) fn gpu(text: &str) -> Result<PciId, String> {
 impl MachineArgs {
     /// The inventory, if one was named.
     pub(crate) fn inventory(&self) -> anyhow::Result<Option<Inventory>> {
-        let Some(path) = &self.inventory else { return Ok(None) };
-        let what = || format!("cannot use the inventory `{path}`");
-        let size = fs::metadata(path).with_context(what)?.len();
-        if size > MAX_DOCUMENT as u64 {
-            return Err(anyhow::anyhow!("it is larger than any inventory")).with_context(what);
-        }
-        let bytes = fs::read(path).with_context(what)?;
-        Inventory::from_json(&bytes).map(Some).with_context(what)
+        self.inventory.as_deref().map(read_inventory).transpose()
+    }
+
+    /// What was given, as somebody would type it.
+    pub(crate) fn words(&self) -> Vec<(&'static str, String)> {
+        let Self { inventory, kernel, pve, secure_boot, boot_loader, root, pool, cpu } = self;
+        let words = [
+            ("--inventory", inventory.as_ref().map(ToString::to_string)),
+            ("--kernel", kernel.as_ref().map(ToString::to_string)),
+            ("--pve", pve.map(|it| it.to_string())),
+            ("--secure-boot", secure_boot.map(|it| it.to_string())),
+            ("--boot-loader", boot_loader.map(|it| it.to_string())),
+            ("--root", root.map(|it| it.to_string())),
+            ("--pool", pool.map(|it| it.to_string())),
+            ("--cpu", cpu.map(|it| it.to_string())),
+        ];
+        words.into_iter().filter_map(|(flag, value)| Some((flag, value?))).collect()
     }
 
     /// The machine: what was given, and otherwise what the inventory says.
@@ -88,6 +97,17 @@ impl MachineArgs {
             cpu: self.cpu.or(known.cpu),
         }
     }
+}
+
+/// The inventory in a file.
+pub(crate) fn read_inventory(path: &Utf8Path) -> anyhow::Result<Inventory> {
+    let what = || format!("cannot use the inventory `{path}`");
+    let size = fs::metadata(path).with_context(what)?.len();
+    if size > MAX_DOCUMENT as u64 {
+        return Err(anyhow::anyhow!("it is larger than any inventory")).with_context(what);
+    }
+    let bytes = fs::read(path).with_context(what)?;
+    Inventory::from_json(&bytes).with_context(what)
 }
 
 #[cfg(test)]

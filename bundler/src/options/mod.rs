@@ -1,5 +1,7 @@
 //! Options that several commands share, and what they resolve to.
 
+mod archive;
+mod licensing;
 mod machine;
 mod network;
 mod parts;
@@ -8,7 +10,10 @@ mod signer;
 mod trust;
 mod unsuitable;
 
-pub(crate) use self::machine::{MachineArgs, gpu};
+pub(crate) use self::archive::{ArchiveArg, KeysArg};
+pub(crate) use self::licensing::Licensing;
+pub(crate) use self::machine::{MachineArgs, gpu, read_inventory};
+
 pub(crate) use self::network::{Network, NetworkArgs};
 pub(crate) use self::parts::part_size;
 pub(crate) use self::project::{Project, ProjectArgs};

@@ -1,5 +1,6 @@
 //! Which driver is best for a machine, and why not the others: a pure function.
 
+mod archives;
 mod text;
 
 use std::cmp::Reverse;
@@ -10,6 +11,8 @@ use vgpu_manifest::verdict::{
     Case, Choice, Config, Findings, Goal, Mode, Suitability, Suitable, Target, Targets, Verdict,
     judge,
 };
+
+pub(crate) use self::archives::{Archives, is_proxmox};
 
 /// What a machine should get.
 #[derive(Debug)]
@@ -105,6 +108,34 @@ impl<'c> Proposal<'c> {
     /// One of the verdicts that the recipe follows; for the host they are all alike.
     fn verdict(&self) -> Option<&Suitable<'c>> {
         self.served.first().map(|(_, verdict)| verdict)
+    }
+
+    /// The release of NVIDIA vGPU, and the file that its host driver comes in; `None` for a
+    /// passthrough.
+    pub(crate) fn driver(&self) -> Option<(Release, &'c str)> {
+        let driver = self.verdict()?.driver.as_ref()?.driver;
+        Some((driver.release, &driver.file))
+    }
+
+    /// The packages that a machine needs which runs this kernel now, if that is known.
+    pub(crate) fn packages(&self, running: Option<&KernelRelease>) -> Vec<&str> {
+        let mut packages: Vec<&str> = Vec::new();
+        let stays = self.leaves.is_none()
+            && running.is_none_or(|it| Some(it) == self.target.kernel.as_ref());
+        for (_, verdict) in &self.served {
+            let kernel = verdict.kernel_package.iter().filter(|_| !stays);
+            for package in verdict.packages.iter().chain(kernel) {
+                if !packages.contains(&package.as_str()) {
+                    packages.push(package);
+                }
+            }
+        }
+        packages
+    }
+
+    /// The release of Proxmox VE that it is for, if that is known.
+    pub(crate) fn pve(&self) -> Option<PveRelease> {
+        self.target.pve
     }
 
     /// Modules to load at boot.

@@ -4,12 +4,13 @@ use vgpu_manifest::catalog::{Driver, DriverFile, Patch};
 use vgpu_manifest::verdict::{Config, Goal, Install, Unlock};
 
 use super::Proposal;
+use crate::source::LocalPath;
 
 impl Proposal<'_> {
     /// Why it is what it is, as comments.
     pub(crate) fn reasons(&self) -> Vec<String> {
         let mut lines = vec!["Proposed for".to_owned()];
-        lines.extend(self.served.iter().map(|(_, it)| format!("  {}: {}", it.gpu, it.mode)));
+        lines.extend(self.gpus());
         if let Some(now) = &self.leaves {
             let kernel = self.target.kernel.as_ref().map_or("another kernel", |it| it.as_str());
             lines.push(format!(
@@ -37,19 +38,19 @@ impl Proposal<'_> {
         lines.into_iter().map(|line| format!("# {line}")).collect()
     }
 
-    /// The items, and what else is needed.
-    pub(crate) fn items(&self) -> Vec<String> {
+    /// The GPUs that it serves, each with how.
+    pub(crate) fn gpus(&self) -> impl Iterator<Item = String> {
+        self.served.iter().map(|(_, it)| format!("  {}: {}", it.gpu, it.mode))
+    }
+
+    /// The items; the driver comes from this file, or from one of its own name.
+    pub(crate) fn items(&self, file: Option<&LocalPath>) -> Vec<String> {
         let mut lines = Vec::new();
         if let Some(install) = self.verdict().and_then(|verdict| verdict.driver.as_ref()) {
-            lines.extend(driver(install));
+            lines.extend(driver(install, file));
         }
         if let Some(unlock) = self.verdict().and_then(|verdict| verdict.unlock.as_ref()) {
             lines.extend(self.unlock(unlock));
-        }
-        let packages = self.verdict().map_or(&[][..], |verdict| &verdict.packages);
-        if !packages.is_empty() {
-            lines.push("\n# Packages that the node needs, where it does not have them:".to_owned());
-            lines.extend(packages.iter().map(|package| format!("#   {package}")));
         }
         lines
     }
@@ -96,15 +97,17 @@ impl Proposal<'_> {
     }
 }
 
-fn driver(install: &Install<'_>) -> Vec<String> {
+fn driver(install: &Install<'_>, from: Option<&LocalPath>) -> Vec<String> {
     let Driver { release, file, md5, .. } = install.driver;
+    let path = from.map_or_else(|| format!("inputs/{file}"), ToString::to_string);
+    let path = toml::Value::String(path);
     let md5 = md5.map(|md5| format!(", MD5 {md5}")).unwrap_or_default();
     vec![
         format!("\n# NVIDIA's host driver of vGPU {release}, from its package for Linux KVM{md5}."),
         format!("# To be installed with: {}", install.args.join(" ")),
         "[[driver]]".to_owned(),
         format!("name = \"driver/{file}\""),
-        format!("path = \"inputs/{file}\""),
+        format!("path = {path}"),
     ]
 }
 

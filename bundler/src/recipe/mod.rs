@@ -156,7 +156,12 @@ impl Recipe {
             return Err(RecipeError::Read { path: path.to_owned(), source: too_long });
         }
         let text = fs::read_to_string(path).map_err(error)?;
-        Self::parse(&text).map_err(|Fault { span, what }| {
+        Self::of_text(path, &text)
+    }
+
+    /// What the recipe at `path` says, or would say, with this text.
+    pub(crate) fn of_text(path: &Utf8Path, text: &str) -> Result<Self, RecipeError> {
+        Self::parse(text).map_err(|Fault { span, what }| {
             let before = text.get(..span.start).unwrap_or_default();
             let line = 1 + before.matches('\n').count();
             RecipeError::Wrong { path: path.to_owned(), line, what }

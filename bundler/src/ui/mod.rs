@@ -1,5 +1,6 @@
 //! All talk of the program, which goes to stderr. What a command was asked for goes to stdout.
 
+mod ask;
 mod batch;
 mod data;
 mod pulse;
@@ -12,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use vgpu_manifest::printable;
 
+pub(crate) use self::ask::{Answer, Ended, Somebody};
 use self::batch::Total;
 pub(crate) use self::data::{NotPrinted, print, print_json, print_text};
 pub(crate) use self::transfer::Transfer;

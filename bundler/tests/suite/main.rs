@@ -12,6 +12,8 @@ mod registry;
 mod repository;
 #[path = "../support/shelf.rs"]
 mod shelf;
+#[path = "../support/terminal.rs"]
+mod terminal;
 
 mod apt;
 mod cache;
@@ -19,6 +21,7 @@ mod catalog;
 mod evidence;
 mod git;
 mod image;
+mod init;
 mod json;
 mod lies;
 mod lifecycle;

@@ -10,6 +10,7 @@ mod contents;
 mod nearest;
 mod notes;
 mod outcome;
+mod packages;
 mod purpose;
 mod recipe;
 mod render;

@@ -79,8 +79,10 @@ pub struct Suitable<'c> {
     pub driver: Option<Install<'c>>,
     /// What makes the card look like another; `None` unless it is unlocked.
     pub unlock: Option<Unlock<'c>>,
-    /// Debian packages that the node needs.
+    /// Debian packages that the node needs, but the kernel itself.
     pub packages: Vec<String>,
+    /// The package of the kernel, which a node that runs it has.
+    pub kernel_package: Option<String>,
     /// Words for the kernel command line.
     pub kernel_words: Vec<&'static str>,
     /// Where those words go, if the boot loader is known.

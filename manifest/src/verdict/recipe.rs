@@ -6,10 +6,7 @@ use super::statement::Subject;
 use crate::catalog::{
     Card, Catalog, DriverFile, Modules, Overrides, Rule, SrIov, State, UnlockState,
 };
-use crate::platform::{CpuVendor, KernelRelease, KernelSeries, PveRelease, PveSeries, SecureBoot};
-
-/// The first release that surely has `pve-nvidia-vgpu-helper`: it came with 8.3.4.
-const PVE_WITH_HELPER: PveRelease = PveRelease::new(8, 4);
+use crate::platform::{CpuVendor, KernelRelease, KernelSeries, SecureBoot};
 
 /// Since this line `vfio_virqfd` is part of `vfio`.
 const VIRQFD_MERGED: KernelSeries = KernelSeries::new(6, 2);
@@ -27,7 +24,8 @@ pub(super) fn suitable<'c>(subject: Subject<'_, 'c>, found: &Found<'c>) -> Suita
         doubts,
         driver: found.driver.map(|chosen| recipe.install(&chosen)),
         unlock: recipe.unlock(),
-        packages: recipe.packages(),
+        packages: super::packages::packages(subject, found),
+        kernel_package: super::packages::kernel(subject, found),
         kernel_words: recipe.kernel_words(),
         boot_loader: subject.case.target.boot_loader,
         modprobe: vec!["blacklist nouveau", "options nouveau modeset=0"],
@@ -109,35 +107,6 @@ impl<'c> Recipe<'_, '_, 'c> {
         let old = row.is_some_and(|row| row.state == UnlockState::OldConfig);
         let config = if old { Config::Branch16 } else { Config::Own };
         Some(Unlock { shown_as, patch: self.catalog().patch(chosen.driver), library, config })
-    }
-
-    /// What DKMS needs to build for this kernel and for those that follow it.
-    fn packages(&self) -> Vec<String> {
-        if self.found.driver.is_none() {
-            return Vec::new();
-        }
-        let target = &self.subject.case.target;
-        let old = target.pve.and_then(PveRelease::series) == Some(PveSeries::Seven);
-        let prefix = if old { "pve" } else { "proxmox" };
-        let mut packages: Vec<_> = ["dkms", "gcc", "make"].map(str::to_owned).into();
-        if let Some(kernel) = &target.kernel {
-            let signed = if signs(self.subject, self.found) { "-signed" } else { "" };
-            packages.push(format!("{prefix}-kernel-{kernel}{signed}"));
-            packages.push(format!("{prefix}-headers-{kernel}"));
-        }
-        match (old, &target.kernel) {
-            (false, _) => packages.push("proxmox-default-headers".to_owned()),
-            (true, Some(kernel)) => packages.push(format!("pve-headers-{}", kernel.series())),
-            (true, None) => packages.push("pve-headers".to_owned()),
-        }
-        packages.push("mdevctl".to_owned());
-        if signs(self.subject, self.found) {
-            packages.push("mokutil".to_owned());
-        }
-        if has_functions(self.found) && target.pve.is_some_and(|pve| pve >= PVE_WITH_HELPER) {
-            packages.push("pve-nvidia-vgpu-helper".to_owned());
-        }
-        packages
     }
 
     fn kernel_words(&self) -> Vec<&'static str> {

@@ -44,7 +44,8 @@ impl<'v> Page<'v> {
         if let Some(unlock) = &verdict.unlock {
             self.unlock(unlock);
         }
-        self.list("packages", &verdict.packages);
+        let packages: Vec<_> = verdict.packages.iter().chain(&verdict.kernel_package).collect();
+        self.list("packages", &packages);
         let place = verdict.boot_loader.map_or("", |loader| match loader {
             BootLoader::Grub => " (in /etc/default/grub.d)",
             BootLoader::SystemdBoot => " (in /etc/kernel/cmdline)",

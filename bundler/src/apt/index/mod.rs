@@ -76,6 +76,14 @@ impl Indexes {
         self.indexes.iter().map(|index| index.slots.len()).sum()
     }
 
+    /// Whether there is a package of this name, in any version.
+    #[must_use]
+    pub(crate) fn has(&self, name: &PackageName) -> bool {
+        let key = key(name.as_str());
+        let is_in = |index: &Index| index.names.binary_search_by_key(&key, |(it, _)| *it).is_ok();
+        self.indexes.iter().any(is_in)
+    }
+
     /// What was asked for and could not be read, and why.
     #[must_use]
     pub(crate) fn unread(&self) -> Vec<String> {

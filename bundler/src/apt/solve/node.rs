@@ -104,11 +104,13 @@ impl Node {
         self.packages.is_empty()
     }
 
-    pub(super) fn get(&self, name: &PackageName) -> Option<&Present> {
+    /// What is there of a package that is there.
+    pub(crate) fn get(&self, name: &PackageName) -> Option<&Present> {
         self.packages.get(name)
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &PackageName> {
+    /// All that is there.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &PackageName> {
         self.packages.keys()
     }
 }

@@ -40,8 +40,8 @@ struct RawArchive {
     components: Spanned<Vec<Suite>>,
     #[serde(default = "usual")]
     priority: i16,
-    keyring: LocalPath,
-    signed_by: Spanned<OneOrMany<Fingerprint>>,
+    keyring: Option<LocalPath>,
+    signed_by: Option<Spanned<OneOrMany<Fingerprint>>>,
     #[serde(default)]
     expired: Expired,
 }
@@ -133,8 +133,16 @@ impl RawArchive {
         if this.components.get_ref().is_empty() {
             return Err(one("components", this.components.span()));
         }
-        if this.signed_by.get_ref().0.is_empty() {
-            return Err(one("signed-by", this.signed_by.span()));
+        let (Some(keyring), Some(signed_by)) = (this.keyring, this.signed_by) else {
+            let what = format!(
+                "`{}` needs `keyring`, a file with the keys of the archive, and `signed-by`, the \
+                 fingerprints of those that count; docs/PACKAGES.md says where from",
+                this.name.get_ref()
+            );
+            return Err(Fault { span: this.name.span(), what });
+        };
+        if signed_by.get_ref().0.is_empty() {
+            return Err(one("signed-by", signed_by.span()));
         }
         let suite = match this.suite {
             Some(suite) => suite,
@@ -148,8 +156,8 @@ impl RawArchive {
             suite,
             components: this.components.into_inner(),
             priority: this.priority,
-            keyring: this.keyring,
-            signed_by: this.signed_by.into_inner().0,
+            keyring,
+            signed_by: signed_by.into_inner().0,
             expired: this.expired,
         })
     }

@@ -70,3 +70,22 @@ fn with_leave_to_upgrade_what_every_node_has_rides_along() {
     assert!(said.contains("rides along for nodes that have an older version: base"), "{said}");
     assert!(scene.items().contains(&"apt/test/base_1.0+deb12u1_amd64.deb".to_owned()));
 }
+
+#[test]
+fn packages_that_no_archive_has_are_named() {
+    let scene = Scene::new();
+    let inventory = include_str!("../../../../tests/tests/inventory/golden/tesla-t4.json");
+    scene.sandbox.write("node.json", inventory);
+    scene.recipe("inventory = 'node.json'");
+    let said = scene.sandbox.ok(&["lock"]).err;
+    let names = "adduser, apt, base-files, bash, coreutils, dpkg, grub-common";
+    assert!(said.contains(&format!("packages that no archive has: {names}")), "{said}");
+    assert!(said.contains(" and 10 more; what these need of others is not known"), "{said}");
+
+    // A status says what each needs.
+    let own = "\nPackage: own\nStatus: install ok installed\nArchitecture: all\nVersion: 1\n";
+    scene.sandbox.write("status", &format!("{STATUS}{own}"));
+    scene.recipe("installed = 'status'");
+    let said = scene.sandbox.ok(&["lock"]).err;
+    assert!(said.contains("packages that no archive has: own\n"), "{said}");
+}

@@ -64,7 +64,7 @@ unlock, unproven: GeForce RTX 2080 Ti Rev. A (10de:1e07, turing)
   modules     proprietary
   guests      Linux 535.230.02, Windows 539.19
   shown as    Quadro RTX 6000, by the library mbilker
-  packages    dkms gcc make proxmox-kernel-6.8.12-43-pve proxmox-headers-6.8.12-43-pve proxmox-default-headers mdevctl
+  packages    dkms gcc make proxmox-headers-6.8.12-43-pve proxmox-headers-6.8 mdevctl proxmox-kernel-6.8.12-43-pve
   kernel      iommu=pt
   modprobe    blacklist nouveau, options nouveau modeset=0
   reboot      for the new kernel command line, to take the card from the host's graphics drivers

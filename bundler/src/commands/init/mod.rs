@@ -1,0 +1,297 @@
+//! A recipe to begin with, by flags, by an inventory, or by a short conversation.
+
+mod command;
+mod packages;
+mod talk;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::fs;
+use std::io::{self, Write as _};
+
+use anyhow::Context as _;
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
+use vgpu_keys::Channel;
+use vgpu_manifest::catalog::{Catalog, Release};
+use vgpu_manifest::inventory::Inventory;
+use vgpu_manifest::package::ArchiveName;
+use vgpu_manifest::platform::PciId;
+use vgpu_manifest::verdict::Targets;
+use vgpu_manifest::{BundleName, ItemName, KernelWord, ModprobeLine, ModuleName};
+
+use self::packages::Packages;
+use super::Context;
+use crate::exit::Advise as _;
+use crate::net::HttpUrl;
+use crate::options::{ArchiveArg, KeysArg, Licensing, MachineArgs, gpu};
+use crate::proposal::{NoProposal, Proposal, Wish};
+use crate::recipe::Recipe;
+use crate::source::LocalPath;
+use crate::ui::print_json;
+
+/// Write a recipe to begin with. Everything that is given here can be changed in it later.
+///
+/// With `--inventory` or `--gpu` it is one for that machine: the best driver, what belongs to it,
+/// and why not the others.
+///
+/// On a terminal, what `--name` and the others leave open is asked, and the command line that says
+/// the same is shown before anything is written. Without a terminal nothing is asked.
+#[derive(Debug, Clone, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub(crate) struct Args {
+    /// Where to write it
+    #[arg(long, short, value_name = "FILE", default_value = "bundle.toml")]
+    recipe: Utf8PathBuf,
+
+    /// The name of the bundle; without it, a conversation begins
+    #[arg(long)]
+    name: Option<BundleName>,
+
+    /// The line of bundles that it belongs to; a node accepts bundles of the channels that its
+    /// policy names [default: stable]
+    #[arg(long)]
+    channel: Option<Channel>,
+
+    /// An item that is a file or a download: `driver.run=https://…` or `hook.sh=files/hook.sh`
+    #[arg(long, value_name = "ITEM=PATH|URL", value_parser = named::<FileSource>)]
+    file: Vec<(ItemName, FileSource)>,
+
+    /// An item that is a folder: `src/unlock.tar.zst=unlock`
+    #[arg(long, value_name = "ITEM=FOLDER", value_parser = named::<LocalPath>)]
+    tree: Vec<(ItemName, LocalPath)>,
+
+    /// A GPU that shall serve vGPUs [default: those of the inventory]
+    #[arg(long, value_name = "ID", value_parser = gpu, help_heading = "The machine")]
+    gpu: Vec<PciId>,
+
+    /// The release of NVIDIA vGPU [default: the best one]
+    #[arg(long, value_name = "RELEASE", help_heading = "The machine")]
+    driver: Option<Release>,
+
+    /// NVIDIA's host driver, or the portal's .zip with it, seen from the recipe [default:
+    /// inputs/ and its name]
+    #[arg(long, value_name = "FILE", help_heading = "The machine", conflicts_with = "passthrough")]
+    driver_file: Option<LocalPath>,
+
+    /// Give GPUs whole to one guest each
+    #[arg(long, conflicts_with = "driver", help_heading = "The machine")]
+    passthrough: bool,
+
+    #[command(flatten, next_help_heading = "The machine")]
+    machine: MachineArgs,
+
+    /// Fetch packages from the mirrors that the node of the inventory uses; otherwise these stand in
+    /// the recipe as comments
+    #[arg(long, requires = "inventory", help_heading = "Packages")]
+    accept_mirrors: bool,
+
+    /// Fetch packages from this archive, written as in apt's `sources.list`, instead of those of the
+    /// inventory: `bookworm=https://mirror.example/debian`, or with suite and components
+    #[arg(long, value_name = "NAME=ADDRESS [SUITE [COMPONENT…]]", help_heading = "Packages")]
+    mirror: Vec<ArchiveArg>,
+
+    /// Who may sign an archive: the file with its keys, and the fingerprints of those that count.
+    /// They never come from an inventory; without them, `lock` refuses the archive
+    #[arg(long, value_name = "ARCHIVE=FILE=FINGERPRINT,…", help_heading = "Packages")]
+    archive_key: Vec<KeysArg>,
+
+    /// Where guests get their licences: `nvidia-dls`, NVIDIA's own service; `fastapi-dls[=IMAGE]`,
+    /// which is not NVIDIA's, and whose image comes into the bundle then; or `none` [default: none]
+    #[arg(long, value_name = "SERVICE")]
+    licensing: Option<Licensing>,
+
+    /// Ask the host for an IOMMU that translates for devices
+    #[arg(long)]
+    iommu: bool,
+
+    /// A word for the kernel command line of the host
+    #[arg(long, value_name = "WORD")]
+    kernel_word: Vec<KernelWord>,
+
+    /// A module that the host is to load at boot
+    #[arg(long, value_name = "MODULE")]
+    module: Vec<ModuleName>,
+
+    /// A line for modprobe: `blacklist nouveau`
+    #[arg(long, value_name = "LINE")]
+    modprobe: Vec<ModprobeLine>,
+
+    /// Ask nothing, also on a terminal
+    #[arg(long)]
+    no_input: bool,
+
+    /// Print JSON for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Report<'r> {
+    /// The recipe that was written.
+    recipe: &'r Utf8Path,
+    name: &'r BundleName,
+    /// The items in it, the catalogue too.
+    items: Vec<ItemName>,
+    /// What was chosen for the machine, if one was described.
+    choice: Option<String>,
+    targets: Option<Targets>,
+    /// The packages that it needs, if it needs any.
+    packages: Option<Packages>,
+    licensing: String,
+}
+
+/// What was typed cannot be meant.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum Misuse {
+    /// Nobody can be asked.
+    #[error("`--name` is missing, and there is no terminal to ask on")]
+    Nameless,
+    /// There is nothing that it could be about.
+    #[error(
+        "`{0}` has nothing to be about: a driver is built only for a machine, given by `--inventory` or `--gpu`, that is to serve vGPUs"
+    )]
+    Pointless(&'static str),
+    /// Keys are given for an archive that is not used.
+    #[error("`--archive-key` is about `{0}`, and the archives are: {1}")]
+    OtherArchive(ArchiveName, String),
+}
+
+/// What `--file` can name.
+#[derive(Debug, Clone)]
+enum FileSource {
+    Path(LocalPath),
+    Url(HttpUrl),
+}
+
+impl std::str::FromStr for FileSource {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.contains("://") { parse(text).map(Self::Url) } else { parse(text).map(Self::Path) }
+    }
+}
+
+fn named<T: std::str::FromStr>(text: &str) -> Result<(ItemName, T), String>
+where
+    T::Err: ToString,
+{
+    let (name, source) = text.split_once('=').ok_or("expected ITEM=…")?;
+    Ok((parse(name)?, parse(source)?))
+}
+
+fn parse<T: std::str::FromStr>(text: &str) -> Result<T, String>
+where
+    T::Err: ToString,
+{
+    text.parse().map_err(|error: T::Err| error.to_string())
+}
+
+impl Args {
+    pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
+        let ui = &context.ui;
+        let path = &self.recipe;
+        // Before anybody has answered questions for nothing.
+        if path.symlink_metadata().is_ok() {
+            return not_written(path, io::ErrorKind::AlreadyExists.into());
+        }
+        let catalog = Catalog::embedded();
+        let mut args = self.clone();
+        if let Some(somebody) = ui.somebody().filter(|_| !self.no_input) {
+            talk::complete(&somebody, &mut args, &catalog)?;
+        }
+        let name = args.name.clone().ok_or(Misuse::Nameless)?;
+        let inventory = args.machine.inventory()?;
+        let proposal = args.proposal(&catalog, inventory.as_ref());
+        let proposal = proposal.context("there is no recipe for this machine");
+        let proposal = proposal.hint("`vgpu-bundler catalog why` explains each driver")?;
+        let packages = Packages::of(&args, proposal.as_ref(), inventory.as_ref())?;
+        if args.driver_file.is_some() && packages.is_none() {
+            return Err(Misuse::Pointless("--driver-file").into());
+        }
+        let text = text::recipe(&args, &name, proposal.as_ref(), packages.as_ref());
+        // Two items that collide, say: better heard of now than later.
+        let recipe = Recipe::of_text(path, &packages::completed(&text))?;
+        put(path, &text)?;
+
+        let choice = proposal.as_ref().map(Proposal::choice);
+        let made = choice.as_ref().map(|it| format!(": {it}")).unwrap_or_default();
+        ui.note(format_args!("wrote `{path}`{made}; edit it, then run `vgpu-bundler lock`"));
+        let licensing = args.licensing.unwrap_or_default();
+        packages.iter().flat_map(|it| it.to_do(path)).for_each(|line| ui.note(line));
+        // In a conversation it has been shown before it was too late.
+        let notice = self.licensing.iter().flat_map(Licensing::notice);
+        notice.for_each(|line| ui.note(line));
+        if args.json {
+            let items = recipe.entries.iter().map(|entry| entry.name.clone()).collect();
+            let (targets, licensing) = (recipe.targets.clone(), licensing.to_string());
+            let name = &recipe.name;
+            print_json(&Report {
+                recipe: path,
+                name,
+                items,
+                choice,
+                targets,
+                packages,
+                licensing,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What is best for the machine, if one was described.
+    fn proposal<'c>(
+        &self,
+        catalog: &'c Catalog,
+        inventory: Option<&Inventory>,
+    ) -> Result<Option<Proposal<'c>>, NoProposal> {
+        if inventory.is_none() && self.gpu.is_empty() {
+            return Ok(None);
+        }
+        let target = self.machine.target(inventory);
+        let found = inventory.iter().flat_map(|it| &it.gpus).map(|gpu| gpu.id);
+        let gpus: Vec<_> = if self.gpu.is_empty() { found.collect() } else { self.gpu.clone() };
+        let wish = match (self.driver, self.passthrough) {
+            (Some(driver), _) => Wish::Driver(driver),
+            (None, true) => Wish::Passthrough,
+            (None, false) => Wish::Best,
+        };
+        Proposal::make(catalog, &target, &gpus, wish).map(Some)
+    }
+
+    /// The channel that was given, or the usual one.
+    fn channel(&self) -> String {
+        self.channel.as_ref().map_or_else(|| "stable".to_owned(), ToString::to_string)
+    }
+
+    /// Whether somebody has said that packages may come from the mirrors.
+    fn confirms_mirrors(&self) -> bool {
+        self.accept_mirrors || !self.mirror.is_empty()
+    }
+}
+
+/// Write the recipe, and leave nothing of it if that fails.
+fn put(path: &Utf8Path, text: &str) -> anyhow::Result<()> {
+    let mut file = match fs::File::options().write(true).create_new(true).open(path) {
+        Ok(file) => file,
+        Err(error) => return not_written(path, error),
+    };
+    match file.write_all(text.as_bytes()) {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            // That it cannot be removed either is no news.
+            let _ = fs::remove_file(path);
+            not_written(path, error)
+        }
+    }
+}
+
+fn not_written(path: &Utf8Path, error: io::Error) -> anyhow::Result<()> {
+    let is_there = error.kind() == io::ErrorKind::AlreadyExists;
+    let failed = Err(error).with_context(|| format!("cannot write `{path}`"));
+    if is_there { failed.hint("name another file with `--recipe`") } else { failed }
+}

@@ -1,0 +1,266 @@
+//! The packages that a proposed recipe asks for, as its `[[apt]]`.
+//!
+//! Mirrors may come from a node, because a wrong one can only have nothing, or something old. Keys
+//! may not: they decide what is believed. Where nobody has given them, the table has a place for
+//! them, and `lock` refuses it until they stand there.
+
+use std::fmt::Write as _;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
+use vgpu_manifest::inventory::{Inventory, Name};
+use vgpu_manifest::package::ArchiveName;
+use vgpu_manifest::platform::{PveRelease, PveSeries};
+
+use super::text::{list_of, quoted};
+use super::{Args, Misuse};
+use crate::options::{ArchiveArg, KeysArg};
+use crate::proposal::{Archives, Proposal, is_proxmox};
+use crate::source::LocalPath;
+
+/// What a node needs, and where that may come from.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Packages {
+    /// The codename of what the node runs, if it is known.
+    release: Option<ArchiveName>,
+    install: Vec<String>,
+    #[serde(skip)]
+    inventory: Option<LocalPath>,
+    archives: Vec<Archive>,
+    /// Whether somebody has said that packages may come from there.
+    mirrors: Mirrors,
+    /// What of the node's archives is of no use, each with why.
+    left_out: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Archive {
+    name: ArchiveName,
+    #[serde(skip)]
+    arg: ArchiveArg,
+    #[serde(skip)]
+    keys: Option<KeysArg>,
+    /// Whether `lock` will refuse it, because nobody has said who may sign it.
+    lacks_keys: bool,
+}
+
+/// Whether somebody has said that packages may come from these mirrors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Mirrors {
+    Confirmed,
+    Unconfirmed,
+    /// There are none.
+    Unknown,
+}
+
+/// Where keys belong that nobody has given.
+const PLACE_FOR_KEYS: &str = "\
+# keyring = \"keys/archive.gpg\"          # keys never come from a node: the keyring of this archive,
+# signed-by = [\"FINGERPRINT\"]           # and which of its keys count, by fingerprints from elsewhere
+";
+
+impl Packages {
+    /// What is needed for a proposal; `None` if that is nothing.
+    pub(super) fn of(
+        args: &Args,
+        proposal: Option<&Proposal<'_>>,
+        inventory: Option<&Inventory>,
+    ) -> anyhow::Result<Option<Self>> {
+        let running = inventory.and_then(|it| it.kernels.running.as_ref());
+        let install: Vec<String> =
+            proposal.iter().flat_map(|it| it.packages(running)).map(str::to_owned).collect();
+        if install.is_empty() {
+            let unused =
+                [("--mirror", args.mirror.len()), ("--archive-key", args.archive_key.len())];
+            return match unused.iter().find(|(_, given)| *given > 0) {
+                Some((flag, _)) => Err(Misuse::Pointless(flag).into()),
+                None => Ok(None),
+            };
+        }
+        let Archives { mut taken, left_out } = inventory.map(Archives::of).unwrap_or_default();
+        if !args.mirror.is_empty() {
+            let is_given = |it: &ArchiveArg| args.mirror.iter().any(|given| given.name == it.name);
+            taken.retain(|archive| args.accept_mirrors && !is_given(archive));
+            taken.splice(..0, args.mirror.iter().cloned());
+        }
+        let codename = inventory.and_then(|it| it.os.codename.as_ref());
+        let of_pve = proposal.and_then(Proposal::pve).and_then(PveRelease::series);
+        let codename = codename.map(Name::as_str).or(of_pve.map(PveSeries::debian));
+        let release = codename.and_then(|name| name.parse().ok());
+        let mirrors = match (taken.is_empty() || release.is_none(), args.confirms_mirrors()) {
+            (true, _) => Mirrors::Unknown,
+            (false, true) => Mirrors::Confirmed,
+            (false, false) => Mirrors::Unconfirmed,
+        };
+        let inventory = match &args.machine.inventory {
+            Some(path) => Some(seen_from(&args.recipe, path)?),
+            None => None,
+        };
+        let archives = with_keys(taken, &args.archive_key)?;
+        Ok(Some(Self { release, install, inventory, archives, mirrors, left_out }))
+    }
+
+    /// Whether somebody has said that packages may come from the mirrors.
+    pub(super) fn mirrors(&self) -> Mirrors {
+        self.mirrors
+    }
+
+    /// What is to be confirmed, for people.
+    pub(super) fn to_confirm(&self) -> Vec<String> {
+        let mut lines = vec!["The node needs, as far as it does not have them:".to_owned()];
+        lines.extend(self.install.iter().map(|package| format!("  {package}")));
+        lines.push("It takes packages from:".to_owned());
+        lines.extend(self.archives.iter().map(|archive| {
+            let ArchiveArg { mirrors, suite, components, .. } = &archive.arg;
+            let mirrors: Vec<_> = mirrors.iter().map(ToString::to_string).collect();
+            let components: Vec<_> = components.iter().map(ToString::to_string).collect();
+            format!("  {} {suite} {}", mirrors.join(" "), components.join(" "))
+        }));
+        if !self.left_out.is_empty() {
+            lines.push("and from these, which are left out:".to_owned());
+            lines.extend(self.left_out.iter().map(|line| format!("  {line}")));
+        }
+        lines
+    }
+
+    /// What is still to be done, for people.
+    pub(super) fn to_do(&self, recipe: &Utf8Path) -> Vec<String> {
+        let mut lines = Vec::new();
+        match self.mirrors {
+            Mirrors::Unknown => lines.push(format!(
+                "packages stand in `{recipe}` as comments: no mirror is known that has them; complete `[[apt]]` there"
+            )),
+            Mirrors::Unconfirmed => lines.push(format!(
+                "packages stand in `{recipe}` as comments: nobody has confirmed the mirrors of the inventory; \
+                 look at them there, then remove the `# `, or use `--accept-mirrors`"
+            )),
+            Mirrors::Confirmed => {}
+        }
+        let lacking: Vec<_> = self.archives.iter().filter(|it| it.lacks_keys).collect();
+        if self.mirrors == Mirrors::Confirmed && !lacking.is_empty() {
+            let names: Vec<_> = lacking.iter().map(|it| format!("`{}`", it.name)).collect();
+            lines.push(format!(
+                "before `lock`: say in `{recipe}` which keys may sign {}; docs/PACKAGES.md says how",
+                names.join(", ")
+            ));
+        }
+        if let Some(package) = self.of_proxmox().filter(|_| self.mirrors == Mirrors::Confirmed) {
+            lines.push(format!(
+                "none of the archives seems to be that of Proxmox VE, where `{package}` comes from; \
+                 add it with `--mirror`"
+            ));
+        }
+        lines
+    }
+
+    /// A package of Proxmox's that none of the archives seems to have.
+    fn of_proxmox(&self) -> Option<&String> {
+        let mut components = self.archives.iter().flat_map(|it| &it.arg.components);
+        let is_theirs =
+            |it: &&String| ["proxmox-", "pve-"].iter().any(|prefix| it.starts_with(prefix));
+        if components.any(is_proxmox) { None } else { self.install.iter().find(is_theirs) }
+    }
+
+    /// The table.
+    pub(super) fn text(&self) -> String {
+        let mut table =
+            String::from("[[apt]]                                 # docs/PACKAGES.md\n");
+        let release = self.release.as_ref().map_or("CODENAME", ArchiveName::as_str);
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(table, "release = {}", quoted(&release));
+        let _ = writeln!(table, "install = {}", list_of(&self.install));
+        table += "upgrades = \"never\"                      # or \"coupled\", if a new package needs it\n";
+        if let Some(path) = &self.inventory {
+            let _ = writeln!(table, "inventory = {}", quoted(path));
+        }
+        for archive in &self.archives {
+            table += &archive.text();
+        }
+        if self.archives.is_empty() {
+            let _ = write!(
+                table,
+                "\n[[apt.archive]]\nname = \"{release}\"\nmirror = \"https://mirror.example/debian\"\n\
+                 components = [\"main\"]\n{PLACE_FOR_KEYS}"
+            );
+        }
+        let mut text =
+            String::from("\n# Packages that the node needs, as far as it does not have them.\n");
+        text.extend(self.left_out.iter().map(|line| format!("# Left out: {line}.\n")));
+        match self.mirrors {
+            Mirrors::Confirmed => text + &table,
+            Mirrors::Unconfirmed => {
+                text + "# NOBODY HAS CONFIRMED these mirrors:\n" + &commented(&table)
+            }
+            Mirrors::Unknown => text + "# TO BE COMPLETED:\n" + &commented(&table),
+        }
+    }
+}
+
+impl Archive {
+    fn text(&self) -> String {
+        let ArchiveArg { name, mirrors, suite, components } = &self.arg;
+        let mirrors: Vec<_> = mirrors.iter().map(|it| String::from(it.clone())).collect();
+        let mirrors = match &mirrors[..] {
+            [only] => quoted(only),
+            several => list_of(several),
+        };
+        let mut text = format!("\n[[apt.archive]]\nname = {}\nmirror = {mirrors}\n", quoted(name));
+        if suite.as_str() != name.as_str() {
+            let _ = writeln!(text, "suite = {}", quoted(suite));
+        }
+        let _ = writeln!(text, "components = {}", list_of(components));
+        if suite.as_str().ends_with("-backports") {
+            text += "priority = 100\n";
+        }
+        if components.iter().any(|component| component.as_str() == "pve-enterprise") {
+            text += "# it wants a login, which belongs into ~/.netrc\n";
+        }
+        match &self.keys {
+            Some(keys) => {
+                let _ = writeln!(text, "keyring = {}", quoted(&keys.keyring));
+                let _ = writeln!(text, "signed-by = {}", list_of(&keys.signed_by));
+            }
+            None => text += PLACE_FOR_KEYS,
+        }
+        text
+    }
+}
+
+/// The recipe as it will be when every archive has its keys.
+pub(super) fn completed(text: &str) -> String {
+    let keys = format!("keyring = 'k'\nsigned-by = '{}'\n", "0".repeat(40));
+    text.replace(PLACE_FOR_KEYS, &keys)
+}
+
+/// As comments, so that taking one `# ` away from each line gives the table back.
+fn commented(table: &str) -> String {
+    let line = |line: &str| match line {
+        "" => "#\n".to_owned(),
+        line => format!("# {line}\n"),
+    };
+    table.lines().map(line).collect()
+}
+
+fn with_keys(taken: Vec<ArchiveArg>, keys: &[KeysArg]) -> Result<Vec<Archive>, Misuse> {
+    let is_taken = |keys: &&KeysArg| taken.iter().any(|archive| archive.name == keys.archive);
+    if let Some(unused) = keys.iter().find(|keys| !is_taken(keys)) {
+        let names: Vec<_> = taken.iter().map(|it| it.name.to_string()).collect();
+        return Err(Misuse::OtherArchive(unused.archive.clone(), names.join(", ")));
+    }
+    let archives = taken.into_iter().map(|arg| {
+        let keys = keys.iter().find(|keys| keys.archive == arg.name).cloned();
+        Archive { name: arg.name.clone(), lacks_keys: keys.is_none(), keys, arg }
+    });
+    Ok(archives.collect())
+}
+
+/// The path of a file, as the recipe must write it.
+fn seen_from(recipe: &Utf8Path, path: &Utf8Path) -> anyhow::Result<LocalPath> {
+    let beside = recipe.parent().is_none_or(|folder| folder.as_str().is_empty());
+    let path: Utf8PathBuf =
+        if beside || path.is_absolute() { path.to_owned() } else { camino::absolute_utf8(path)? };
+    Ok(path.as_str().parse()?)
+}

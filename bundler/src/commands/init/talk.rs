@@ -1,0 +1,175 @@
+//! The conversation: questions for what the command line has left open.
+//!
+//! An empty answer is always the careful one. Every answer becomes what a flag would have made of
+//! it, so what comes out is a command line, and nothing is written before that is shown.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use vgpu_manifest::catalog::{Catalog, Release};
+use vgpu_manifest::platform::PciId;
+
+use super::packages::{Mirrors, Packages};
+use super::{Args, command, parse};
+use crate::options::{Licensing, gpu, read_inventory};
+use crate::proposal::Proposal;
+use crate::ui::{Answer, Ended, Somebody};
+
+/// Somebody has looked at it and does not want it.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing was written, as you say")]
+struct Declined;
+
+/// Ask for what `args` leave open.
+///
+/// With a name, they are meant to be complete, and only what must be confirmed is asked.
+pub(super) fn complete(
+    to: &Somebody<'_>,
+    args: &mut Args,
+    catalog: &Catalog,
+) -> anyhow::Result<()> {
+    let is_new = args.name.is_none();
+    if is_new {
+        to.tell("Enter takes what stands in brackets; Ctrl-C ends this, and nothing is written.");
+        bundle(to, args)?;
+        machine(to, args, catalog)?;
+    }
+    let confirmed = mirrors(to, args, catalog)?;
+    if is_new && args.licensing.is_none() {
+        let question = "Licences for guests: `nvidia-dls`, NVIDIA's own service; `fastapi-dls`, which is not \
+                        NVIDIA's; or `none` in this bundle";
+        let choice: Licensing = to.ask(question, "none", parse)?;
+        choice.notice().iter().for_each(|line| to.tell(format_args!("  {line}")));
+        args.licensing = Some(choice);
+    }
+    if !is_new && !confirmed {
+        return Ok(());
+    }
+    args.no_input = true;
+    to.tell("The same without questions:");
+    to.tell(format_args!("  {}", command::line(args)));
+    match to.whether(&format!("Write `{}`?", args.recipe), Answer::Yes)? {
+        Answer::Yes => Ok(()),
+        Answer::No => Err(Declined.into()),
+    }
+}
+
+fn bundle(to: &Somebody<'_>, args: &mut Args) -> Result<(), Ended> {
+    args.name = Some(to.ask("Name of the bundle", "vgpu", parse)?);
+    if args.channel.is_none() {
+        let question = "Channel, one that the policy of the nodes names";
+        args.channel = Some(to.ask(question, "stable", parse)?);
+    }
+    Ok(())
+}
+
+/// Which machine it is for, and what that gets.
+fn machine(to: &Somebody<'_>, args: &mut Args, catalog: &Catalog) -> anyhow::Result<()> {
+    if args.machine.inventory.is_none() && args.gpu.is_empty() {
+        ask_for_machine(to, args, catalog)?;
+    }
+    let proposal = args.proposal(catalog, args.machine.inventory()?.as_ref())?;
+    let Some(proposal) = proposal else { return Ok(()) };
+    to.tell(format_args!("Proposed: {}", proposal.choice()));
+    proposal.gpus().for_each(|line| to.tell(line));
+    let mut chosen = proposal.driver();
+    if args.driver.is_none() && !args.passthrough {
+        chosen = ask_for_driver(to, args, catalog, chosen.map(|(release, _)| release))?;
+    }
+    if let (Some((_, file)), None) = (chosen, &args.driver_file) {
+        let question = "NVIDIA's host driver, or the portal's .zip with it";
+        args.driver_file = Some(to.ask(question, &format!("inputs/{file}"), parse)?);
+    }
+    Ok(())
+}
+
+/// By its inventory, or by what somebody knows of it; or none at all.
+fn ask_for_machine(to: &Somebody<'_>, args: &mut Args, catalog: &Catalog) -> anyhow::Result<()> {
+    let question = "File that `vgpu-installer inventory` wrote on the node";
+    args.machine.inventory = to.ask(question, "none", |answer| {
+        unless("none", answer, |path| {
+            let path = Utf8PathBuf::from(path);
+            has_driver(args, catalog, &path).map(|()| path)
+        })
+    })?;
+    if args.machine.inventory.is_some() {
+        return Ok(());
+    }
+    loop {
+        let question = "GPUs that shall serve vGPUs, by PCI id as `lspci -nn` shows it";
+        args.gpu =
+            to.ask(question, "none", |answer| unless("none", answer, gpus))?.unwrap_or_default();
+        if args.gpu.is_empty() {
+            return Ok(());
+        }
+        if args.machine.pve.is_none() {
+            let question = "Release of Proxmox VE on the node, as in 8.4";
+            args.machine.pve = to.ask(question, "unknown", |it| unless("unknown", it, parse))?;
+        }
+        if args.machine.kernel.is_none() {
+            let question = "Kernel of the node, as `uname -r` prints it";
+            args.machine.kernel = to.ask(question, "unknown", |it| unless("unknown", it, parse))?;
+        }
+        match args.proposal(catalog, None) {
+            Ok(_) => return Ok(()),
+            Err(error) => to.tell(format_args!("  {error}")),
+        }
+        (args.machine.pve, args.machine.kernel) = (None, None);
+    }
+}
+
+/// Whether anything can be proposed for the machine of this inventory.
+fn has_driver(args: &Args, catalog: &Catalog, path: &Utf8Path) -> Result<(), String> {
+    let inventory = read_inventory(path).map_err(|error| format!("{error:#}"))?;
+    args.proposal(catalog, Some(&inventory)).map(drop).map_err(|error| error.to_string())
+}
+
+fn gpus(answer: &str) -> Result<Vec<PciId>, String> {
+    answer.split_ascii_whitespace().map(gpu).collect()
+}
+
+/// `None` for that word.
+fn unless<T>(
+    nothing: &str,
+    answer: &str,
+    read: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<Option<T>, String> {
+    if answer == nothing { Ok(None) } else { read(answer).map(Some) }
+}
+
+/// Returns the release and the name of its file; `None` for a passthrough.
+fn ask_for_driver<'c>(
+    to: &Somebody<'_>,
+    args: &mut Args,
+    catalog: &'c Catalog,
+    proposed: Option<Release>,
+) -> anyhow::Result<Option<(Release, &'c str)>> {
+    let inventory = args.machine.inventory()?;
+    let usual = proposed.map_or_else(|| PASSTHROUGH.to_owned(), |release| release.to_string());
+    let question = "Release of NVIDIA vGPU, or `passthrough`";
+    let (given, chosen) = to.ask(question, &usual, |answer| {
+        let mut args = args.clone();
+        args.passthrough = answer == PASSTHROUGH;
+        args.driver = if args.passthrough { None } else { Some(parse(answer)?) };
+        match args.proposal(catalog, inventory.as_ref()) {
+            Ok(proposal) => Ok((args, proposal.as_ref().and_then(Proposal::driver))),
+            Err(error) => Err(error.to_string()),
+        }
+    })?;
+    *args = given;
+    Ok(chosen)
+}
+
+const PASSTHROUGH: &str = "passthrough";
+
+/// Show the mirrors of the inventory, and let somebody confirm them. Tells whether that was done.
+fn mirrors(to: &Somebody<'_>, args: &mut Args, catalog: &Catalog) -> anyhow::Result<bool> {
+    let inventory = args.machine.inventory()?;
+    let proposal = args.proposal(catalog, inventory.as_ref())?;
+    let packages = Packages::of(args, proposal.as_ref(), inventory.as_ref())?;
+    let Some(packages) = packages.filter(|it| it.mirrors() == Mirrors::Unconfirmed) else {
+        return Ok(false);
+    };
+    packages.to_confirm().iter().for_each(|line| to.tell(line));
+    let question = "May this laptop fetch packages from there? Keys are yours to add in any case";
+    args.accept_mirrors = to.whether(question, Answer::No)? == Answer::Yes;
+    Ok(true)
+}

@@ -1,0 +1,111 @@
+//! The Debian packages that a node needs, so that modules are built for its kernel and the next.
+
+use super::assess::Found;
+use super::recipe::{has_functions, signs};
+use super::statement::Subject;
+use crate::catalog::Mediation;
+use crate::platform::{KernelRelease, PveRelease, PveSeries};
+
+/// The first release that surely has `pve-nvidia-vgpu-helper`: it came with 8.3.4.
+const PVE_WITH_HELPER: PveRelease = PveRelease::new(8, 4);
+
+/// What the node needs but the kernel itself; nothing if no module is built.
+pub(super) fn packages(subject: Subject<'_, '_>, found: &Found<'_>) -> Vec<String> {
+    let Some(chosen) = found.driver else { return Vec::new() };
+    let target = &subject.case.target;
+    let mut packages: Vec<_> = ["dkms", "gcc", "make"].map(str::to_owned).into();
+    packages.extend(headers(target.pve, target.kernel.as_ref()));
+    if chosen.branch.mediation != Mediation::Vendor {
+        packages.push("mdevctl".to_owned());
+    }
+    if signs(subject, found) {
+        packages.push("mokutil".to_owned());
+    }
+    if has_functions(found) && target.pve.is_some_and(|pve| pve >= PVE_WITH_HELPER) {
+        packages.push("pve-nvidia-vgpu-helper".to_owned());
+    }
+    packages
+}
+
+/// The kernel itself, which a node that runs it has.
+pub(super) fn kernel(subject: Subject<'_, '_>, found: &Found<'_>) -> Option<String> {
+    let target = &subject.case.target;
+    let kernel = target.kernel.as_ref().filter(|_| found.driver.is_some())?;
+    match Maker::of(kernel) {
+        Maker::Proxmox => {
+            let signed = if signs(subject, found) { "-signed" } else { "" };
+            Some(format!("{}-kernel-{kernel}{signed}", prefix(target.pve)))
+        }
+        Maker::Debian(_) => Some(format!("linux-image-{kernel}")),
+        Maker::Somebody => None,
+    }
+}
+
+/// The headers of this very kernel, and what brings those of the kernels that follow it.
+fn headers(pve: Option<PveRelease>, kernel: Option<&KernelRelease>) -> Vec<String> {
+    let prefix = prefix(pve);
+    let Some(kernel) = kernel else {
+        let all = if prefix == "pve" { "pve-headers" } else { "proxmox-default-headers" };
+        return vec![all.to_owned()];
+    };
+    match Maker::of(kernel) {
+        Maker::Proxmox => vec![
+            format!("{prefix}-headers-{kernel}"),
+            format!("{prefix}-headers-{}", kernel.series()),
+        ],
+        Maker::Debian(flavour) => {
+            vec![format!("linux-headers-{kernel}"), format!("linux-headers-{flavour}")]
+        }
+        Maker::Somebody => Vec::new(),
+    }
+}
+
+/// What the names of Proxmox's kernels begin with.
+fn prefix(pve: Option<PveRelease>) -> &'static str {
+    let is_old = pve.and_then(PveRelease::series) == Some(PveSeries::Seven);
+    if is_old { "pve" } else { "proxmox" }
+}
+
+/// Who built a kernel, and so what its packages are called.
+enum Maker {
+    Proxmox,
+    /// Debian, for machines of this kind.
+    Debian(&'static str),
+    /// Nobody whose packages we know.
+    Somebody,
+}
+
+impl Maker {
+    fn of(kernel: &KernelRelease) -> Self {
+        let ends_in = |flavour: &&str| kernel.as_str().ends_with(&format!("-{flavour}"));
+        if ends_in(&"pve") {
+            return Self::Proxmox;
+        }
+        // The longer names first.
+        let flavours = ["cloud-amd64", "rt-amd64", "amd64"];
+        flavours.into_iter().find(ends_in).map_or(Self::Somebody, Self::Debian)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_called_as_the_maker_of_the_kernel_calls_them() {
+        let names = |pve: &str, kernel: &str| {
+            headers(pve.parse().ok(), kernel.parse().ok().as_ref()).join(" ")
+        };
+        assert_eq!(
+            names("8.4", "6.8.12-43-pve"),
+            "proxmox-headers-6.8.12-43-pve proxmox-headers-6.8"
+        );
+        assert_eq!(names("7.4", "5.15.158-2-pve"), "pve-headers-5.15.158-2-pve pve-headers-5.15");
+        assert_eq!(names("", "6.1.0-18-amd64"), "linux-headers-6.1.0-18-amd64 linux-headers-amd64");
+        let cloud = "6.12.41+deb13-cloud-amd64";
+        assert_eq!(names("9.0", cloud), format!("linux-headers-{cloud} linux-headers-cloud-amd64"));
+        assert_eq!(names("8.4", "6.9.1-mine"), "");
+        assert_eq!((names("8.4", ""), names("7.4", "")).0, "proxmox-default-headers");
+        assert_eq!(names("7.4", ""), "pve-headers");
+    }
+}
