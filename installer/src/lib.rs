@@ -16,6 +16,7 @@ pub mod kernel_line;
 pub mod machine;
 pub mod packages;
 pub mod plan;
+pub mod proof;
 pub mod report;
 pub mod resume;
 pub mod settle;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use vgpu_manifest::HostPath;
 use vgpu_manifest::platform::KernelRelease;
 
+use crate::facts::REQUEST;
 use crate::host::{Command, Host, HostError, Look};
 use crate::journal::{Log, LogError, TxId};
 use crate::state::fixed;
@@ -101,6 +102,10 @@ fn kernel_of(path: &HostPath) -> Option<KernelRelease> {
 #[must_use]
 pub fn awaits_boot(path: &HostPath) -> bool {
     let Some(dir) = path.parent() else { return false };
+    if path.as_path() == REQUEST {
+        // The firmware's part asks for the key before the next kernel starts.
+        return true;
+    }
     let is_wish = dir.as_path().extension() == Some("wants");
     match dir.as_path().as_str() {
         "/etc/default/grub.d"

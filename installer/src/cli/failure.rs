@@ -8,6 +8,7 @@ use crate::fit::NoFit;
 use crate::host::HostError;
 use crate::machine::MachineError;
 use crate::plan::{ApplyError, Unsuitable};
+use crate::step::StepError;
 use crate::store::{SpaceError, StageError};
 use crate::trust::{FloorError, NotAdmitted, TrustError};
 use crate::ui::{Tone, Ui, printable, printable_lines};
@@ -122,6 +123,10 @@ fn verdict(cause: Cause<'_>) -> Option<Exit> {
     if let Some(StageError::Read(error)) = cause.downcast_ref() {
         return Some(of_read(error));
     }
+    if let Some(ApplyError::Step { source: StepError::EnrolmentWaits, .. }) = cause.downcast_ref() {
+        // All that is left to do is to reboot, and somebody's to do at the console.
+        return Some(Exit::Reboot);
+    }
     if let Some(error) = cause.downcast_ref::<Refused>() {
         return Some(match error {
             Refused::NoFingerprint | Refused::NobodyToAsk | Refused::Senseless(_) => Exit::Usage,
@@ -213,6 +218,9 @@ fn standing_hint(cause: Cause<'_>) -> Option<&'static str> {
     if matches!(cause.downcast_ref(), Some(SpaceError::TooLittle { .. })) {
         return Some("make room; nothing has been written yet");
     }
+    if let Some(ApplyError::Step { source: StepError::EnrolmentWaits, .. }) = cause.downcast_ref() {
+        return Some("after that it goes on by itself, or with `vgpu-installer apply`");
+    }
     if matches!(
         cause.downcast_ref(),
         Some(ApplyError::Step { .. } | ApplyError::NoEffect { .. } | ApplyError::Settle(_))
@@ -260,6 +268,8 @@ mod tests {
         assert_eq!(exit_of(Unsuitable::Cpu), Exit::Unsuitable);
         assert_eq!(exit_of(space), Exit::Unsuitable);
         assert_eq!(exit_of(Refused::NoFingerprint), Exit::Usage);
+        let waits = ApplyError::Step { step: "x".to_owned(), source: StepError::EnrolmentWaits };
+        assert_eq!(exit_of(waits), Exit::Reboot);
         assert_eq!(exit_of(Refused::NobodyToAsk), Exit::Usage);
         assert_eq!(exit_of(Refused::NotRoot), Exit::Failed);
         assert_eq!(exit_of(LockError::Held(None)), Exit::Failed);

@@ -1,19 +1,18 @@
+use vgpu_manifest::Digest;
+
 use super::bundle::BundleArg;
 use super::password::PasswordArgs;
 use super::plan::{Detail, Proposal, make_plan};
+use super::proving::{Proven, prove_again, settle_proof};
 use super::{Consent, ResumeArgs};
 use crate::cli::{Advise as _, Exit, Refused, Target};
 use crate::gpus::GpuChoice;
-use crate::host::RealHost;
 use crate::host::real::Program;
 use crate::machine::{Machine, Pending};
-use crate::plan::{
-    Applied, ApplyError, Applying, Choices, Origin, Plan, Reboot, rehearse, runs_commands,
-};
+use crate::plan::{Applied, ApplyError, Applying, Choices, Origin, Plan, Reboot, rehearse};
 use crate::resume::{self, May, Resume};
-use crate::step::Status;
 use crate::store::{Bundles, missing, missing_program, needs, stage};
-use crate::trust::{Candidate, Floors};
+use crate::trust::Candidate;
 use crate::ui::{Tone, Ui, printable};
 
 /// Make this host what a bundle asks for.
@@ -150,7 +149,14 @@ fn resume_now(password: &PasswordArgs, target: Target, ui: &Ui) -> anyhow::Resul
 
 /// Bring an interrupted apply to its end, from what the store and the journal have.
 fn go_on(password: &PasswordArgs, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
-    let Some(machine) = target.find_machine()? else { return Err(nothing_unfinished().into()) };
+    let Some(mut machine) = target.find_machine()? else {
+        return Err(nothing_unfinished().into());
+    };
+    if machine.pending()? == Pending::Nothing
+        && let Some(exit) = prove_again(&mut machine, ui)?
+    {
+        return Ok(exit);
+    }
     go_on_with(password, machine, ui)
 }
 
@@ -161,18 +167,22 @@ fn go_on_with(password: &PasswordArgs, mut machine: Machine, ui: &Ui) -> anyhow:
         Pending::Remove(_) => return Err(ApplyError::Removing.into()),
         Pending::Nothing => return Err(nothing_unfinished().into()),
     };
-    let digest = tx.new.bundle;
-    let bundles = Bundles::load(machine.look())?;
-    let known = bundles.get(digest).map(|known| known.candidate(digest));
-    let candidate = known.ok_or_else(|| {
-        Refused::Unfinished(format!("nothing is known of the bundle {digest}; apply it again"))
-    })?;
+    let candidate = candidate_of(&machine, tx.new.bundle)?;
     password.provide(&mut machine, &plan, ui)?;
     carry_out(machine, &plan, &candidate, ui)
 }
 
 fn nothing_unfinished() -> Refused {
     Refused::Senseless("no apply was interrupted here, so name a bundle".to_owned())
+}
+
+/// What is known of a bundle that was applied before.
+pub(super) fn candidate_of(machine: &Machine, digest: Digest) -> anyhow::Result<Candidate> {
+    let bundles = Bundles::load(machine.look())?;
+    let known = bundles.get(digest).map(|known| known.candidate(digest));
+    Ok(known.ok_or_else(|| {
+        Refused::Unfinished(format!("nothing is known of the bundle {digest}; apply it again"))
+    })?)
 }
 
 /// Carry out the plan, prove that the host is what it says, and remember that.
@@ -184,30 +194,11 @@ fn carry_out(
 ) -> anyhow::Result<Exit> {
     let origin = Origin { bundle: candidate.bundle, boot: machine.boot()? };
     let applied = machine.apply(&origin, plan, &mut |event| tell(event, ui))?;
+    let mut proven = Proven::Yes;
     if applied.reboot != Reboot::NeededToContinue {
-        prove(machine.host(), plan, candidate)?;
+        proven = settle_proof(&mut machine, plan, candidate, applied.reboot, ui)?;
     }
-    Ok(finish(applied, ui))
-}
-
-/// A bundle is proven when, after everything, every step's end is true. Only then its channel's
-/// floor rises.
-fn prove(host: &mut RealHost, plan: &Plan, candidate: &Candidate) -> anyhow::Result<()> {
-    let runs = runs_commands(host)?;
-    for step in plan.steps() {
-        if !runs && step.takes_commands() {
-            // It comes true when somebody has carried out the commands that are listed.
-            return Ok(());
-        }
-        if step.check(host)? != Status::Done {
-            return Err(ApplyError::NoEffect { step: step.summary() }.into());
-        }
-    }
-    let mut floors = Floors::load(host)?;
-    if floors.prove(candidate) {
-        floors.save(host)?;
-    }
-    Ok(())
+    Ok(finish(applied, proven, ui))
 }
 
 fn tell(event: Applying<'_>, ui: &Ui) {
@@ -219,10 +210,14 @@ fn tell(event: Applying<'_>, ui: &Ui) {
     }
 }
 
-fn finish(applied: Applied, ui: &Ui) -> Exit {
+fn finish(applied: Applied, proven: Proven, ui: &Ui) -> Exit {
     let (word, exit) = match (applied.tx, applied.reboot) {
         (None, _) => ("done: there was nothing to do", Exit::Done),
         (_, Reboot::NotNeeded) => ("done", Exit::Done),
+        (_, Reboot::Needed) if proven == Proven::AfterReboot => (
+            "done; reboot, and then run `vgpu-installer apply` to see whether all of it works",
+            Exit::Reboot,
+        ),
         (_, Reboot::Needed) => {
             ("done; a reboot is needed for all of it to take effect", Exit::Reboot)
         }

@@ -8,6 +8,7 @@ pub(crate) mod inspect;
 pub(crate) mod inventory;
 mod password;
 pub(crate) mod plan;
+mod proving;
 pub(crate) mod remove;
 pub(crate) mod report;
 pub(crate) mod revert;

@@ -4,12 +4,15 @@ use super::bundle::title;
 use super::print_json;
 use crate::cli::{Exit, Target};
 use crate::journal::Kept;
+use crate::proof::{Proof, table};
 use crate::report::{Standing, Standpoint, look};
 use crate::ui::{Tone, Ui, printable};
 
 /// Ask whether the host is still what it was made.
 ///
-/// Every step's own check is asked again. The exit status is 5 if something has drifted.
+/// Every step's own check is asked again. Of a driver it is looked whether it works: the module, the
+/// services, the vGPU types, and which kernel the next boot takes. The exit status is 5 if something
+/// has drifted or is missing.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Status {
     /// Print a JSON document.
@@ -23,13 +26,17 @@ struct Document<'s> {
     standing: Standing,
     #[serde(flatten)]
     found: &'s Standpoint,
+    proof: &'s Proof,
+    lines: &'s [String],
 }
 
 impl Status {
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
         let found = look(target)?;
         if self.json {
-            print_json(ui, &Document { standing: found.standing(), found: &found })?;
+            let Standpoint { proof, lines, .. } = &found;
+            let standing = found.standing();
+            print_json(ui, &Document { standing, found: &found, proof, lines })?;
         } else {
             print(&found, ui)?;
         }
@@ -68,9 +75,15 @@ fn print(found: &Standpoint, ui: &Ui) -> std::io::Result<()> {
     for derived in &found.stale {
         ui.print(format_args!("  {}    {derived}", ui.paint(Tone::Bad, "stale")))?;
     }
+    for line in table(&found.proof, &found.lines, &|tone, text| ui.paint(tone, text)) {
+        ui.print(line)?;
+    }
     let (tone, word) = match found.standing() {
         Standing::Nothing | Standing::Holds => (Tone::Good, "everything holds"),
-        Standing::Drifted => (Tone::Bad, "the host has drifted; apply the bundle again to mend it"),
+        Standing::Drifted if found.proof.holds() => {
+            (Tone::Bad, "the host has drifted; apply the bundle again to mend it")
+        }
+        Standing::Drifted => (Tone::Bad, "something is missing; above stands what to do"),
         Standing::Unfinished => (
             Tone::Bad,
             "unfinished: run `vgpu-installer apply` to go on, or `vgpu-installer revert`",

@@ -39,7 +39,7 @@ pub(super) fn variable(eyes: &Eyes<'_>, name: &str, namespace: &str) -> Option<V
 
 /// What the kernel makes of the variables: it does not enforce signatures while the firmware is in
 /// setup mode, nor when shim was told not to.
-fn secure_boot(eyes: &Eyes<'_>) -> SecureBoot {
+pub(super) fn secure_boot(eyes: &Eyes<'_>) -> SecureBoot {
     let is_set = |name, namespace| Some(*variable(eyes, name, namespace)?.first()? == 1);
     match is_set("SecureBoot", efi::GLOBAL) {
         None => SecureBoot::Unsupported,

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use vgpu_manifest::HostPath;
 use vgpu_manifest::inventory::{Kernel, KernelPart, Kernels, Label, LoadedModule, Name};
 use vgpu_manifest::platform::KernelRelease;
 
@@ -78,10 +79,16 @@ fn parts(eyes: &Eyes<'_>, release: &str) -> Vec<KernelPart> {
     if has("build/Makefile") {
         parts.push(KernelPart::Headers);
     }
-    if NVIDIA.into_iter().any(has) {
+    if module_file(eyes, release).is_some() {
         parts.push(KernelPart::NvidiaModule);
     }
     parts
+}
+
+/// Where NVIDIA's module for a kernel lies, if there is one.
+pub(super) fn module_file(eyes: &Eyes<'_>, release: &str) -> Option<HostPath> {
+    let paths = NVIDIA.into_iter().map(|file| format!("{MODULES}/{release}/{file}"));
+    paths.into_iter().find(|path| eyes.exists(path)).and_then(|path| HostPath::new(path).ok())
 }
 
 fn loaded(eyes: &Eyes<'_>) -> Vec<LoadedModule> {

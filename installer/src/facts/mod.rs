@@ -30,7 +30,9 @@ pub(crate) use self::dpkg::installed as installed_packages;
 pub use self::identity::Serials;
 pub(crate) use self::signing::{CERTIFICATE, PRIVATE_KEY, REQUEST, SigningKey, signing_key};
 
+use vgpu_manifest::HostPath;
 use vgpu_manifest::inventory::{Gpu, Inventory, Kernels, SCHEMA};
+use vgpu_manifest::platform::{KernelRelease, PveRelease, SecureBoot};
 
 use self::eyes::Eyes;
 use crate::host::Look;
@@ -43,6 +45,22 @@ pub(crate) fn gpus(look: &dyn Look) -> Vec<Gpu> {
 /// The kernels, running and installed.
 pub(crate) fn kernels(look: &dyn Look) -> Kernels {
     kernels::look(&Eyes::new(look))
+}
+
+/// The module of NVIDIA's driver for a kernel, wherever it lies.
+pub(crate) fn module_file(look: &dyn Look, kernel: &KernelRelease) -> Option<HostPath> {
+    kernels::module_file(&Eyes::new(look), kernel.as_str())
+}
+
+/// The release of Proxmox VE.
+pub(crate) fn pve_release(look: &dyn Look) -> Option<PveRelease> {
+    let eyes = Eyes::new(look);
+    base::os(&eyes, &dpkg::packages(&eyes)).pve
+}
+
+/// Whether the kernel loads only what is signed.
+pub(crate) fn secure_boot(look: &dyn Look) -> SecureBoot {
+    boot::secure_boot(&Eyes::new(look))
 }
 
 /// Look at the machine.

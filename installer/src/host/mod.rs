@@ -12,6 +12,7 @@ pub(crate) mod mem;
 mod node;
 mod overlay;
 pub mod real;
+mod recall;
 mod secret;
 mod temp;
 
@@ -21,6 +22,7 @@ pub use self::error::{HostError, Verb};
 pub use self::node::{Kind, Meta, Node, Stat, Xattrs};
 pub use self::overlay::Overlay;
 pub use self::real::{Exec, RealHost};
+pub(crate) use self::recall::Recall;
 pub use self::secret::{NotASecret, Secret, SecretInput};
 pub use self::temp::TempName;
 pub use vgpu_manifest::{HostPath, Mode, PathError};

@@ -4,7 +4,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::{Digest, HostPath, KernelWord};
 
-use super::{Kept, Reversible};
+use super::{Kept, Probe, Reversible};
 use crate::component::Component;
 use crate::driver::DriverChange;
 use crate::host::{Node, Stat, TempName};
@@ -197,6 +197,7 @@ impl Change {
     pub fn awaits_boot(&self) -> bool {
         match self {
             Self::Packages(packages) => packages.brings_kernel(),
+            Self::Run(run) => matches!(&run.probe, Probe::Exists(path) if awaits_boot(path)),
             _ => self.names().any(awaits_boot),
         }
     }

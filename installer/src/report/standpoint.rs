@@ -5,10 +5,10 @@ use vgpu_manifest::{Digest, HostPath, KernelWord};
 
 use crate::cli::Target;
 use crate::component::Component;
-use crate::host::Node;
+use crate::host::{Look, Node, Recall};
 use crate::journal::{Change, Entry, Kept, Transaction, TxState};
-use crate::machine::Machine;
 use crate::plan::Plan;
+use crate::proof::{Expected, Proof, lines, prove};
 use crate::settle::Derived;
 use crate::step::Status;
 use crate::store::{Bundles, Known};
@@ -27,6 +27,13 @@ pub struct Standpoint {
     pub earlier: usize,
     /// What the last revert left as it was.
     pub kept: Vec<Kept>,
+    /// Whether what was applied works. It speaks of guests and devices, so it is compared only by
+    /// what it comes to, in [`Standpoint::standing`].
+    #[serde(skip)]
+    pub proof: Proof,
+    /// The commands that give a guest a vGPU of this very node.
+    #[serde(skip)]
+    pub lines: Vec<String>,
 }
 
 /// A bundle that was applied.
@@ -107,11 +114,17 @@ impl Standpoint {
         let interrupted = applied.state != TxState::Applied || !applied.going.is_empty();
         if interrupted || !self.stale.is_empty() {
             Standing::Unfinished
-        } else if applied.steps.iter().all(|step| step.holds) {
+        } else if applied.steps.iter().all(|step| step.holds) && self.is_proven() {
             Standing::Holds
         } else {
             Standing::Drifted
         }
+    }
+
+    /// Whether nothing speaks against the installation. Before a reboot that it waits for, nothing
+    /// can.
+    fn is_proven(&self) -> bool {
+        self.reboot_pending || self.proof.holds()
     }
 }
 
@@ -129,30 +142,40 @@ pub fn look(target: Target) -> anyhow::Result<Standpoint> {
     let is_here = |entry: &&Entry| !entry.component.is_some_and(|one| last.is_removed(one));
     let waits = entries.iter().filter(is_here).any(|entry| entry.change.awaits_boot());
     let reboot_pending = waits && last.new.boot == machine.boot()?;
-    let applied = Some(describe(&machine, &last, &entries)?);
-    Ok(Standpoint { applied, stale, reboot_pending, earlier: open.len(), kept })
+    let plan = Plan::parse(&last.new.plan)?;
+    let host = Recall::new(machine.look());
+    let applied = Some(describe(&host, &last, &plan, &entries)?);
+    let (mut proof, mut commands) = (Proof::default(), Vec::new());
+    if last.state == TxState::Applied && last.going().next().is_none() {
+        let there = plan.steps().filter(|step| !last.is_removed(step.component()));
+        proof = prove(&host, &Expected::of(there))?;
+        commands = lines(&host, &proof.types)?;
+    }
+    let earlier = open.len();
+    Ok(Standpoint { applied, stale, reboot_pending, earlier, kept, proof, lines: commands })
 }
 
 fn describe(
-    machine: &Machine,
+    look: &dyn Look,
     tx: &Transaction,
+    plan: &Plan,
     entries: &[Entry],
 ) -> anyhow::Result<AppliedBundle> {
     let (mut steps, mut removed) = (Vec::new(), BTreeSet::new());
-    for step in Plan::parse(&tx.new.plan)?.steps() {
+    for step in plan.steps() {
         // What is not there because somebody wanted it so has not drifted.
         if tx.is_removed(step.component()) {
             removed.insert(step.component());
             continue;
         }
-        let holds = step.check(machine.look())? == Status::Done;
+        let holds = step.check(look)? == Status::Done;
         steps.push(CheckedStep { summary: step.summary(), holds });
     }
     let is_here = |entry: &&Entry| !entry.component.is_some_and(|one| tx.is_removed(one));
     let own = entries.iter().filter(|entry| entry.by.is_none()).filter(is_here);
     let changes = own.filter_map(|entry| changed(&entry.change));
     let digest = tx.new.bundle;
-    let bundle = Bundles::load(machine.look())?.get(digest).cloned();
+    let bundle = Bundles::load(look)?.get(digest).cloned();
     Ok(AppliedBundle {
         digest,
         bundle,

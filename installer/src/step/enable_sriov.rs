@@ -2,11 +2,11 @@ use serde::{Deserialize, Serialize};
 use vgpu_manifest::HostPath;
 
 use super::{Act, InstallSelf, StepError, banner, holds_text, put_text};
-use crate::host::Look;
-use crate::journal::Journal;
+use crate::host::{Command, Look};
+use crate::journal::{Journal, Probe, Reversible, Scope};
 use crate::state::fixed;
 
-/// Switch on the virtual functions of NVIDIA's GPUs at every boot.
+/// Switch on the virtual functions of NVIDIA's GPUs, now and at every boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct EnableSriov {
@@ -36,6 +36,21 @@ impl EnableSriov {
         (fixed(&format!("/etc/systemd/system/multi-user.target.wants/{unit}")), file)
     }
 
+    /// What switches them on now; with the driver they go again.
+    fn start(&self) -> Reversible {
+        let unit = match self.by {
+            SriovBy::Pve => PVE,
+            SriovBy::Ourselves => OURS,
+        };
+        Reversible {
+            command: Command::new("systemctl", &["start", unit]),
+            probe: Probe::Succeeds(Command::new("systemctl", &["is-active", "--quiet", unit])),
+            recover: Vec::new(),
+            undo: Some(Command::new("systemctl", &["stop", unit])),
+            scope: Scope::default(),
+        }
+    }
+
     /// Our own unit: it runs this program, which waits for the driver, tries again, and counts.
     fn unit() -> (HostPath, String) {
         let text = banner("Switches on the virtual functions of NVIDIA's GPUs.")
@@ -53,8 +68,10 @@ impl EnableSriov {
 impl Act for EnableSriov {
     fn summary(&self) -> String {
         match self.by {
-            SriovBy::Pve => format!("switch on virtual functions at boot, by {PVE}"),
-            SriovBy::Ourselves => format!("switch on virtual functions at boot, by {OURS}"),
+            SriovBy::Pve => format!("switch on virtual functions, now and at boot, by {PVE}"),
+            SriovBy::Ourselves => {
+                format!("switch on virtual functions, now and at boot, by {OURS}")
+            }
         }
     }
 
@@ -71,12 +88,20 @@ impl Act for EnableSriov {
         Ok(linked && (self.by == SriovBy::Pve || holds_text(look, &path, &text)?))
     }
 
+    /// They are switched on now as well: what follows, and the proof of it, needs them. The link
+    /// comes last, so that it stands for both.
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
         if self.by == SriovBy::Ourselves {
             let (path, text) = Self::unit();
             put_text(journal, &path, &text)?;
         }
+        journal.reload_units()?;
+        journal.run(&self.start())?;
         let (link, file) = self.link();
         Ok(journal.put_link(&link, file)?)
+    }
+
+    fn takes_commands(&self) -> bool {
+        true
     }
 }

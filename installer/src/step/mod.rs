@@ -36,6 +36,8 @@ pub use self::modprobe_options::ModprobeOptions;
 pub use self::old_config::OldConfig;
 pub use self::place_file::PlaceFile;
 pub use self::place_item::PlaceItem;
+#[cfg(test)]
+pub(crate) use self::signing_key::test_variable;
 pub use self::signing_key::{KeyEnrolled, MakeSigningKey, RequestEnrolment, need_password};
 pub use self::start_services::StartServices;
 pub use self::unit_drop_in::UnitDropIn;

@@ -161,6 +161,24 @@ pub fn need_password(steps: &[Step], look: &dyn Look) -> bool {
     steps.iter().any(asks) && signing_key(look) < SigningKey::Requested
 }
 
+/// An EFI variable with one list of one certificate, whose bytes are `der`.
+#[cfg(test)]
+pub(crate) fn test_variable(der: &str) -> Vec<u8> {
+    let x509 = [
+        0xa1, 0x59, 0xc0, 0xa5, 0xe4, 0x94, 0xa7, 0x4a, 0x87, 0xb5, 0xab, 0x15, 0x5c, 0x2b, 0xf0,
+        0x72,
+    ];
+    let entry = u32::try_from(16 + der.len()).unwrap_or(u32::MAX);
+    let mut bytes = vec![7, 0, 0, 0];
+    bytes.extend(x509);
+    bytes.extend((28 + entry).to_le_bytes());
+    bytes.extend(0_u32.to_le_bytes());
+    bytes.extend(entry.to_le_bytes());
+    bytes.extend([0; 16]);
+    bytes.extend(der.as_bytes());
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,26 +188,9 @@ mod tests {
     use crate::journal::{BootId, Log as _, TxId};
     use crate::plan::{Origin, Plan, Reboot, apply};
 
-    /// An EFI variable with one list of one certificate, whose bytes are `der`.
-    fn variable(der: &str) -> Vec<u8> {
-        let x509 = [
-            0xa1, 0x59, 0xc0, 0xa5, 0xe4, 0x94, 0xa7, 0x4a, 0x87, 0xb5, 0xab, 0x15, 0x5c, 0x2b,
-            0xf0, 0x72,
-        ];
-        let entry = u32::try_from(16 + der.len()).unwrap();
-        let mut bytes = vec![7, 0, 0, 0];
-        bytes.extend(x509);
-        bytes.extend((28 + entry).to_le_bytes());
-        bytes.extend(0_u32.to_le_bytes());
-        bytes.extend(entry.to_le_bytes());
-        bytes.extend([0; 16]);
-        bytes.extend(der.as_bytes());
-        bytes
-    }
-
     fn efivar(host: &mut MemHost, name: &str, der: &str) {
         let path = REQUEST.replace("MokNew", name);
-        host.place_as(&path, &variable(der), crate::host::Meta::root(crate::host::Mode::FILE));
+        host.place_as(&path, &test_variable(der), crate::host::Meta::root(crate::host::Mode::FILE));
     }
 
     fn openssl(host: &mut MemHost, _: &[&str]) -> Result<i32, HostError> {
@@ -242,8 +243,9 @@ mod tests {
         assert!(error.contains("needs a one-time password"), "{error}");
 
         world.host.secret = Some(Secret::new("correct horse".to_owned()).unwrap());
-        let error = carry_out(&mut world, "1").unwrap_err();
-        assert!(error.contains("`Enroll MOK`, `Continue`, `Yes`"), "{error}");
+        // Nothing else waits for a boot, and yet there has to be one.
+        assert_eq!(carry_out(&mut world, "1").unwrap(), Reboot::NeededToContinue);
+        assert_eq!(carry_out(&mut world, "1").unwrap(), Reboot::NeededToContinue);
         assert_eq!(signing_key(&world.host), SigningKey::Requested);
         assert!(!need_password(&plan().after_reboot, &world.host));
 
@@ -271,7 +273,7 @@ mod tests {
         let before = host();
         let mut world = World::new(&before);
         world.host.secret = Some(Secret::new("correct horse".to_owned()).unwrap());
-        carry_out(&mut world, "1").unwrap_err();
+        carry_out(&mut world, "1").unwrap();
         assert_eq!(world.revert().unwrap(), []);
         assert_eq!(world.host.picture(&[]), before.picture(&[]));
     }

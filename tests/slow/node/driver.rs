@@ -19,13 +19,14 @@ use super::site::Site;
 const TOOLS: [&str; 5] = ["dkms", "gcc", "make", "linux-headers-amd64", "zstd"];
 
 /// What may differ after a driver has come and gone again, and why.
-const MAY_DIFFER: [&str; 6] = [
+const MAY_DIFFER: [&str; 7] = [
     "var/log",              // what happened is written down
     "var/cache",            // caches
     "etc/vgpu-offline",     // trust
     "var/lib/vgpu-offline", // our own
     "tmp",                  // compilers' leftovers
     "run",                  // what only lives until the next boot
+    "sys",                  // the kernel's own, as far as it is played here
 ];
 
 /// Runs our program on the invented machine that [`furnish`] describes.
@@ -59,13 +60,16 @@ pub(crate) fn furnish(root: &Root) {
     );
     // Commands of systemd that keep what they are asked in files: enough for `is-active`.
     root.write("/usr/local/sbin/systemctl", include_str!("systemctl.sh"));
-    // What rebuilds derived state, and what would load the module into the machine's own kernel.
-    let idle = ["modprobe", "update-initramfs", "update-grub"];
+    // What would load the module into the machine's own kernel.
+    root.write("/usr/local/sbin/modprobe", include_str!("modprobe.sh"));
+    // What rebuilds derived state, and a journal in which nobody complains.
+    let idle = ["journalctl", "update-initramfs", "update-grub"];
     let idle = idle.map(|name| format!("/usr/local/sbin/{name}"));
     for path in &idle {
         root.write(path, "#!/bin/sh\nexit 0\n");
     }
-    let mut programs = vec!["/usr/local/bin/uname", "/usr/local/sbin/systemctl"];
+    let mut programs =
+        vec!["/usr/local/bin/uname", "/usr/local/sbin/systemctl", "/usr/local/sbin/modprobe"];
     programs.extend(idle.iter().map(String::as_str));
     expect(root.command(&[&["chmod", "755"], &programs[..]].concat()), 0);
     root.write("/root/proc/osrelease", format!("{kernel}\n"));
@@ -202,7 +206,15 @@ fn a_card_is_unlocked_over_a_reboot_and_all_of_it_taken_back() {
                     let is = fs::read_to_string(site.root.at(path)).unwrap();
                     assert!(is.contains(text), "{path}: {is}");
                 }
-                site.run(&["status"], 0);
+                let said = site.run(&["status"], 0).out;
+                for line in [
+                    &format!("good      module       535.230.02 is built for {kernel}, which runs"),
+                    "good      preload      both daemons were started with the library",
+                    "0000:81:00.0  nvidia-259  GRID RTX6000-4Q  4096M        6",
+                    "mdev=nvidia-259",
+                ] {
+                    assert!(said.contains(line), "{line}:\n{said}");
+                }
 
                 // A later bundle with another driver exchanges them, and a revert brings the first back.
                 site.insert(&bundle(&mut kit, release, 2, "550.163.02"));

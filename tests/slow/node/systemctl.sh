@@ -1,6 +1,7 @@
 #!/bin/sh
 # Stands for systemd in a root where nothing boots: a unit is active after `start` or `restart`, and
-# `enable` makes the link that systemd's own would. Behaviour as in systemctl(1).
+# `enable` makes the link that systemd's own would. Behaviour as in systemctl(1); no process runs, so
+# `show` has no main process.
 state=/run/systemctl
 mkdir -p "$state"
 verb=
@@ -14,6 +15,13 @@ for word; do
     fi
     unit=${word%.service}.service
     case "$verb" in
+    show)
+        active=inactive
+        test ! -e "$state/$unit" || active=active
+        environment=$(cat "/etc/systemd/system/$unit.d/"*.conf 2>/dev/null | sed -n 's/^Environment=//p')
+        printf '%s\n' "Id=$unit" LoadState=loaded "ActiveState=$active" Result=success MainPID=0 \
+            InvocationID=0123456789abcdef "Environment=$environment" NeedDaemonReload=no ""
+        ;;
     start | restart) test -e "/lib/systemd/system/$unit" -o -e "/etc/systemd/system/$unit" || exit 5; : >"$state/$unit" ;;
     stop) rm -f "$state/$unit" ;;
     is-active) test -e "$state/$unit" || exit 3 ;;

@@ -1,0 +1,114 @@
+//! Proving that what was applied works, and what is said of that.
+
+use std::time::Duration;
+
+use super::apply::candidate_of;
+use crate::cli::{Advise as _, Exit};
+use crate::host::{HostError, Look};
+use crate::journal::TxState;
+use crate::machine::Machine;
+use crate::plan::{ApplyError, Plan, Reboot, runs_commands};
+use crate::proof::{Check, Expected, Proof, Unproven, lines, prove, table};
+use crate::step::Status;
+use crate::trust::{Candidate, Floors};
+use crate::ui::{Tone, Ui};
+
+/// How often it is looked again, and how long to wait in between.
+const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Whether a bundle is proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proven {
+    /// It is, or there is nothing to prove.
+    Yes,
+    /// That can be seen only after the next boot.
+    AfterReboot,
+}
+
+/// A bundle is proven when, after everything, every step's end is true and the host shows what it
+/// was for. Only then its channel's floor rises.
+pub(super) fn settle_proof(
+    machine: &mut Machine,
+    plan: &Plan,
+    candidate: &Candidate,
+    reboot: Reboot,
+    ui: &Ui,
+) -> anyhow::Result<Proven> {
+    if !steps_hold(machine.look(), plan)? {
+        // They come true when somebody has carried out the commands that are listed.
+        return Ok(Proven::Yes);
+    }
+    let proof = prove_patiently(machine.look(), &Expected::of(plan.steps()), ui)?;
+    let commands = lines(machine.look(), &proof.types)?;
+    for line in table(&proof, &commands, &|tone, text| ui.paint_talk(tone, text)) {
+        ui.say(line);
+    }
+    if !proof.holds() {
+        if reboot == Reboot::Needed {
+            return Ok(Proven::AfterReboot);
+        }
+        let missing = proof.missing().map(|(check, ..)| check).collect();
+        return Err(Unproven(missing)).hint(
+            "above stands what to do; `vgpu-installer apply` then looks again, and `vgpu-installer revert` takes everything back",
+        );
+    }
+    let mut floors = Floors::load(machine.look())?;
+    if floors.prove(candidate) {
+        floors.save(machine.host())?;
+    }
+    Ok(Proven::Yes)
+}
+
+/// Look until nothing is missing that may come by itself: daemons that have just been started take
+/// their time to announce what they have found.
+fn prove_patiently(look: &dyn Look, expected: &Expected, ui: &Ui) -> Result<Proof, HostError> {
+    let comes = |check| matches!(check, Check::Services | Check::Functions | Check::Types);
+    for tries in 0.. {
+        let proof = prove(look, expected)?;
+        let waits = !proof.holds() && proof.missing().all(|(check, ..)| comes(check));
+        if !waits || tries == TRIES {
+            return Ok(proof);
+        }
+        if tries == 0 {
+            ui.say("wait for the services");
+        }
+        std::thread::sleep(PAUSE);
+    }
+    unreachable!("it is tried only so often")
+}
+
+/// Whether every step's end is true; no if that cannot be told because no commands run here.
+fn steps_hold(look: &dyn Look, plan: &Plan) -> anyhow::Result<bool> {
+    let runs = runs_commands(look)?;
+    for step in plan.steps() {
+        if !runs && step.takes_commands() {
+            return Ok(false);
+        }
+        if step.check(look)? != Status::Done {
+            return Err(ApplyError::NoEffect { step: step.summary() }.into());
+        }
+    }
+    Ok(true)
+}
+
+/// Look again at a bundle that was applied and not proven; `None` if there is none.
+pub(super) fn prove_again(machine: &mut Machine, ui: &Ui) -> anyhow::Result<Option<Exit>> {
+    let Some(tx) = machine.current()? else { return Ok(None) };
+    // Of what was applied nothing may be missing on purpose.
+    if tx.state != TxState::Applied || !tx.removed.is_empty() {
+        return Ok(None);
+    }
+    let new = tx.new;
+    let plan = Plan::parse(&new.plan)?;
+    let candidate = candidate_of(machine, new.bundle)?;
+    let floors = Floors::load(machine.look())?;
+    let floor = floors.get(&candidate.channel);
+    let known = floor.is_some_and(|it| it.proven.iter().any(|one| one.bundle == new.bundle));
+    if known || Expected::of(plan.steps()).driver.is_none() {
+        return Ok(None);
+    }
+    settle_proof(machine, &plan, &candidate, Reboot::NotNeeded, ui)?;
+    ui.say(ui.paint_talk(Tone::Good, "done: what was applied is proven now"));
+    Ok(Some(Exit::Done))
+}

@@ -1,0 +1,41 @@
+//! Whether the virtual functions are there.
+
+use vgpu_manifest::inventory::{Gpu, SrIov};
+use vgpu_manifest::platform::PciId;
+
+use super::Finding;
+use super::expected::Functions;
+
+pub(super) fn check(gpus: &[Gpu], expected: Functions) -> Finding {
+    if expected == Functions::None {
+        return Finding::not_asked("no GPU needs any");
+    }
+    let mut says = Vec::new();
+    for (gpu, sr_iov) in gpus.iter().filter_map(|gpu| Some((gpu, with_functions(gpu)?))) {
+        let (there, total) = (sr_iov.current, sr_iov.total);
+        let shown = u32::try_from(sr_iov.functions.len()).unwrap_or(u32::MAX);
+        let told = format!("{} has {there} of {total} virtual functions", gpu.address);
+        if there < total || shown < there {
+            let reason = if there < total { told } else { format!("{told}, and shows {shown}") };
+            return Finding::missing(
+                reason,
+                "switch them on, and see what the kernel says: `vgpu-installer sriov`, `journalctl -k`",
+            );
+        }
+        says.push(told);
+    }
+    if says.is_empty() {
+        return Finding::missing(
+            "no GPU of the host's has virtual functions any more",
+            "see whether the firmware has SR-IOV switched on, and whether the card is there: `lspci -d 10de:`",
+        );
+    }
+    Finding::good(says.join(", "))
+}
+
+/// What SR-IOV makes of a GPU of NVIDIA's that no guest has whole.
+fn with_functions(gpu: &Gpu) -> Option<&SrIov> {
+    let foreign = gpu.driver.as_ref().is_some_and(|driver| driver.as_str() != "nvidia");
+    let sr_iov = gpu.sr_iov.as_ref().filter(|sr_iov| sr_iov.total > 0);
+    sr_iov.filter(|_| gpu.id.vendor() == PciId::NVIDIA && !foreign)
+}

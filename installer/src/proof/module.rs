@@ -1,0 +1,200 @@
+//! Whether the module is built, for the kernel that runs and for the one that boots next.
+
+use std::fmt;
+
+use vgpu_manifest::HostPath;
+use vgpu_manifest::inventory::{Kernel, KernelPart, Kernels};
+use vgpu_manifest::platform::{KernelRelease, SecureBoot};
+
+use super::Finding;
+use crate::driver::{Build, BuildState, status};
+use crate::facts::{SigningKey, module_file, signing_key};
+use crate::host::{Command, HostError, Look};
+
+/// What there is of the module.
+pub(super) struct Built<'v> {
+    version: &'v str,
+    /// What DKMS says; `None` where commands do not run.
+    builds: Option<Vec<Build>>,
+}
+
+/// Why there is no module for a kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Lack {
+    /// DKMS has nothing to build it against.
+    NoHeaders,
+    /// DKMS does not know this version.
+    Unknown,
+    /// DKMS has not brought it to its end.
+    Half(BuildState),
+    /// DKMS says that it is there, and no file is.
+    NoFile,
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoHeaders => f.write_str("its headers are not installed"),
+            Self::Unknown => f.write_str("DKMS has built none"),
+            Self::Half(BuildState::Added) => f.write_str("DKMS has only added it"),
+            Self::Half(BuildState::Built) => f.write_str("DKMS has built and not installed it"),
+            Self::Half(_) => f.write_str("DKMS says that it is broken"),
+            Self::NoFile => f.write_str("DKMS says that it is installed, and no file is there"),
+        }
+    }
+}
+
+impl<'v> Built<'v> {
+    pub(super) fn look(look: &dyn Look, version: &'v str) -> Result<Self, HostError> {
+        Ok(Self { version, builds: status(look)? })
+    }
+
+    /// Why there is no module for `kernel`; `None` if there is one.
+    fn lack(&self, kernel: &KernelRelease, kernels: &Kernels) -> Option<Lack> {
+        let known = kernels.installed.iter().find(|known| known.release == *kernel);
+        let has = |part| known.is_some_and(|known: &Kernel| known.has.contains(&part));
+        let (file, headers) = (has(KernelPart::NvidiaModule), has(KernelPart::Headers));
+        let Some(builds) = &self.builds else { return (!file).then_some(Lack::Unknown) };
+        let ours = builds.iter().find(|build| {
+            build.version == self.version && build.kernel.as_deref() == Some(kernel.as_str())
+        });
+        match ours.map(|build| build.state) {
+            Some(BuildState::Installed) if file => None,
+            Some(BuildState::Installed) => Some(Lack::NoFile),
+            _ if !headers => Some(Lack::NoHeaders),
+            Some(state) => Some(Lack::Half(state)),
+            None => Some(Lack::Unknown),
+        }
+    }
+
+    /// What builds it, for somebody to do.
+    fn remedy(&self, kernel: &KernelRelease, lack: &Lack) -> String {
+        let (version, kernel) = (self.version, kernel.as_str());
+        match lack {
+            Lack::NoHeaders => format!(
+                "run `vgpu-installer inventory`, take it to the laptop, and make a bundle that brings the headers of {kernel}"
+            ),
+            Lack::NoFile => {
+                format!("build it again: `dkms install --force nvidia/{version} -k {kernel}`")
+            }
+            _ => format!(
+                "apply the bundle again, or see why it does not build: `dkms install nvidia/{version} -k {kernel}`"
+            ),
+        }
+    }
+}
+
+/// For the kernel that runs.
+pub(super) fn running(built: &Built<'_>, kernels: &Kernels) -> Finding {
+    let Some(kernel) = &kernels.running else {
+        return Finding::not_asked("no kernel runs here");
+    };
+    match built.lack(kernel, kernels) {
+        None => {
+            Finding::good(format!("{} is built for {}, which runs", built.version, kernel.as_str()))
+        }
+        Some(lack) => Finding::missing(
+            format!(
+                "there is no module {} for {}, which runs: {lack}",
+                built.version,
+                kernel.as_str()
+            ),
+            built.remedy(kernel, &lack),
+        ),
+    }
+}
+
+/// For the kernel that the next boot takes: the one that is pinned, or else the newest.
+///
+/// A newer one that a pin keeps from booting is only spoken of.
+pub(super) fn next(built: &Built<'_>, kernels: &Kernels) -> Finding {
+    let Some(newest) = newest(kernels) else { return Finding::not_asked("no kernel is installed") };
+    let pinned = kernels.pinned_next.as_ref().or(kernels.pinned.as_ref());
+    let boots = pinned.unwrap_or(newest);
+    if let Some(lack) = built.lack(boots, kernels) {
+        let reason = format!(
+            "the next boot takes {}, for which there is no module {}: {lack}",
+            boots.as_str(),
+            built.version
+        );
+        return Finding::missing(reason, with_pin(built, boots, kernels, &lack));
+    }
+    let says =
+        format!("the next boot takes {}, and {} is built for it", boots.as_str(), built.version);
+    let waits = built.lack(newest, kernels).filter(|_| newest != boots);
+    Finding::good(match waits {
+        Some(lack) => {
+            format!("{says}; it is pinned, and the newer {} has no module: {lack}", newest.as_str())
+        }
+        None => says,
+    })
+}
+
+/// The newest kernel that could boot.
+fn newest(kernels: &Kernels) -> Option<&KernelRelease> {
+    let boots = |kernel: &&Kernel| kernel.has.contains(&KernelPart::Image);
+    kernels.installed.iter().rfind(boots).map(|kernel| &kernel.release)
+}
+
+/// What to do, and how to boot meanwhile what has a module.
+fn with_pin(built: &Built<'_>, boots: &KernelRelease, kernels: &Kernels, lack: &Lack) -> String {
+    let works = |kernel: &&Kernel| {
+        kernel.has.contains(&KernelPart::Image)
+            && kernel.release != *boots
+            && built.lack(&kernel.release, kernels).is_none()
+    };
+    let remedy = built.remedy(boots, lack);
+    match kernels.installed.iter().rfind(works) {
+        Some(last) => format!(
+            "{remedy}; until then keep booting the last kernel that has one: `proxmox-boot-tool kernel pin {}`",
+            last.release.as_str()
+        ),
+        None => remedy,
+    }
+}
+
+/// Whether the module of the kernel that runs is signed, and its key known.
+pub(super) fn signature(
+    look: &dyn Look,
+    secure_boot: SecureBoot,
+    kernels: &Kernels,
+) -> Result<Finding, HostError> {
+    if secure_boot != SecureBoot::Enabled {
+        return Ok(Finding::not_asked("Secure Boot is off"));
+    }
+    let file = kernels.running.as_ref().and_then(|kernel| module_file(look, kernel));
+    let Some(file) = file else {
+        return Ok(Finding::not_asked("there is no module that could be signed"));
+    };
+    let Some(signer) = signer(look, &file)? else { return Ok(Finding::no_commands()) };
+    if signer.is_empty() {
+        return Ok(Finding::missing(
+            format!("{file} is not signed, and Secure Boot is on"),
+            "apply the bundle again: it makes the key that DKMS signs with",
+        ));
+    }
+    Ok(match signing_key(look) {
+        SigningKey::Enrolled => {
+            Finding::good(format!("signed by `{signer}`, which the firmware knows"))
+        }
+        SigningKey::Requested => Finding::missing(
+            format!("signed by `{signer}`, which the firmware does not know yet"),
+            "reboot, and at the console choose `Enroll MOK`, `Continue`, `Yes`, and give the one-time password",
+        ),
+        SigningKey::Missing | SigningKey::Made => Finding::missing(
+            format!("signed by `{signer}`, which the firmware does not know"),
+            "apply the bundle again: it asks the firmware to know the key",
+        ),
+    })
+}
+
+/// Who has signed a module, as kmod's `modinfo` says; empty if nobody has.
+fn signer(look: &dyn Look, file: &HostPath) -> Result<Option<String>, HostError> {
+    let command = Command::new("modinfo", &["-F", "signer", file.as_path().as_str()]);
+    match look.query(&command) {
+        // Without the program nothing can be said.
+        Err(HostError::Start { .. }) | Ok(None) => Ok(None),
+        Err(error) => Err(error),
+        Ok(Some(output)) => Ok(Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())),
+    }
+}

@@ -1,0 +1,115 @@
+//! Whether NVIDIA's daemons are up, as systemd has them.
+
+use std::collections::BTreeMap;
+
+use vgpu_manifest::UnitName;
+
+use super::Finding;
+use crate::host::{Command, HostError, Look};
+
+/// What systemd is asked of each unit, in one go.
+const PROPERTIES: &str = "--property=Id,LoadState,ActiveState,SubState,Result,MainPID,InvocationID,Environment,NeedDaemonReload";
+
+/// What systemd knows of a unit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct UnitState {
+    /// Its name.
+    pub(super) id: String,
+    /// Whether there is such a unit: `loaded`, `not-found`, `masked`, …
+    load: String,
+    /// Whether it is up: `active`, `activating`, `inactive`, `failed`, …
+    active: String,
+    /// How it last ended: `success`, `exit-code`, …
+    result: String,
+    /// The process that is the service; `None` if there is none.
+    pub(super) pid: Option<u32>,
+    /// What its messages of this time are marked with; empty if it was never started.
+    pub(super) invocation: String,
+    /// What is in its environment.
+    pub(super) environment: String,
+    /// Whether systemd goes by files that have changed since.
+    pub(super) stale: Stale,
+}
+
+/// Whether systemd has read the unit's files as they are now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Stale {
+    /// It has.
+    #[default]
+    No,
+    /// It has not: `systemctl daemon-reload`.
+    Yes,
+}
+
+/// Read `systemctl show`: blocks of `Name=value`, an empty line between them.
+pub(super) fn parse(text: &str) -> Vec<UnitState> {
+    let blocks = text.split("\n\n").filter(|block| !block.trim().is_empty());
+    blocks
+        .map(|block| unit(&block.lines().filter_map(|line| line.split_once('=')).collect()))
+        .collect()
+}
+
+fn unit(fields: &BTreeMap<&str, &str>) -> UnitState {
+    let text = |name| fields.get(name).copied().unwrap_or_default().to_owned();
+    UnitState {
+        id: text("Id"),
+        load: text("LoadState"),
+        active: text("ActiveState"),
+        result: text("Result"),
+        pid: text("MainPID").parse().ok().filter(|pid| *pid != 0),
+        invocation: text("InvocationID"),
+        environment: text("Environment"),
+        stale: if text("NeedDaemonReload") == "yes" { Stale::Yes } else { Stale::No },
+    }
+}
+
+/// What systemd knows of these; `None` where commands do not run.
+pub(super) fn look_at(
+    look: &dyn Look,
+    units: &[UnitName],
+) -> Result<Option<Vec<UnitState>>, HostError> {
+    let names = units.iter().map(UnitName::as_str);
+    let words: Vec<_> = ["show", PROPERTIES].into_iter().chain(names).collect();
+    match look.query(&Command::new("systemctl", &words)) {
+        Err(HostError::Start { .. }) => Ok(None),
+        Err(error) => Err(error),
+        Ok(output) => Ok(output.map(|output| parse(&String::from_utf8_lossy(&output.stdout)))),
+    }
+}
+
+/// The last of `units` must run; those before it may have done their work.
+pub(super) fn check(states: Option<&[UnitState]>, units: &[UnitName]) -> Finding {
+    let Some(last) = units.last() else { return Finding::not_asked("the plan starts none") };
+    let Some(states) = states else { return Finding::no_commands() };
+    for unit in units {
+        let state = states.iter().find(|state| state.id == unit.as_str());
+        let up = state.is_some_and(|state| {
+            let done = state.active == "inactive"
+                && state.result == "success"
+                && !state.invocation.is_empty();
+            state.active == "active" || (unit != last && done)
+        });
+        if !up {
+            return down(unit, state);
+        }
+    }
+    let names: Vec<_> = units.iter().map(UnitName::as_str).collect();
+    Finding::good(format!("{} ran and are up", names.join(" and ")))
+}
+
+fn down(unit: &UnitName, state: Option<&UnitState>) -> Finding {
+    let restart = format!(
+        "start it, and see what it says: `systemctl restart {unit}`, `journalctl -u {unit}`"
+    );
+    match state {
+        None => Finding::missing(format!("systemd says nothing of {unit}"), restart),
+        Some(state) if state.load != "loaded" => Finding::missing(
+            format!("{unit} is {} to systemd", state.load.escape_debug()),
+            "apply the bundle again: the driver brings it",
+        ),
+        Some(state) => {
+            let (active, result) = (state.active.escape_debug(), state.result.escape_debug());
+            Finding::missing(format!("{unit} is {active} ({result})"), restart)
+        }
+    }
+}

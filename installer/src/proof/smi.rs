@@ -1,0 +1,192 @@
+//! What `nvidia-smi vgpu` says.
+
+use vgpu_manifest::platform::PciAddress;
+
+use super::Finding;
+use super::expected::Cards;
+use crate::host::{Command, HostError, Look, Output};
+
+/// What NVIDIA's tool has found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Smi {
+    /// A driver, with GPUs that serve vGPUs.
+    Table {
+        /// The version of the driver, from the line that begins the table.
+        version: String,
+        /// The GPUs, in its order.
+        gpus: Vec<SmiGpu>,
+    },
+    /// A driver, whose GPUs serve none as they are.
+    NoDevices,
+    /// No driver.
+    NoDriver,
+    /// Something else; this is its first line.
+    Other(String),
+}
+
+/// A GPU in the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SmiGpu {
+    /// What it is called; long names end in dots.
+    pub(super) name: String,
+    /// Where it is.
+    pub(super) address: PciAddress,
+}
+
+impl Smi {
+    /// Read what it printed.
+    pub(super) fn parse(text: &str) -> Self {
+        if text.contains("couldn't communicate with the NVIDIA driver") {
+            return Self::NoDriver;
+        }
+        if text.contains("No supported devices in vGPU mode") {
+            return Self::NoDevices;
+        }
+        let version = text.lines().find_map(|line| line.split_once("Driver Version:"));
+        let Some(version) = version.and_then(|(_, rest)| rest.split_whitespace().next()) else {
+            let first = text.lines().map(str::trim).find(|line| !line.is_empty());
+            return Self::Other(first.unwrap_or("nothing").to_owned());
+        };
+        Self::Table { version: version.to_owned(), gpus: text.lines().filter_map(gpu).collect() }
+    }
+}
+
+/// `|   0  NVIDIA A40                 | 00000000:81:00.0             |   0%       |`: the line of a
+/// vGPU has another number than an address in the second column.
+fn gpu(line: &str) -> Option<SmiGpu> {
+    let mut columns = line.trim().strip_prefix('|')?.split('|').map(str::trim);
+    let (number, name) = columns.next()?.split_once(' ')?;
+    number.parse::<u32>().ok()?;
+    let address = address(columns.next()?)?;
+    Some(SmiGpu { name: name.trim().to_owned(), address })
+}
+
+/// An address whose domain has eight digits: `00000000:81:00.0`.
+fn address(text: &str) -> Option<PciAddress> {
+    let text = text.to_ascii_lowercase();
+    let short = text.strip_prefix("0000").filter(|rest| rest.find(':') == Some(4));
+    short.unwrap_or(&text).parse().ok()
+}
+
+pub(super) fn check(look: &dyn Look, version: &str, cards: Cards) -> Result<Finding, HostError> {
+    let output = match look.query(&Command::new("nvidia-smi", &["vgpu"])) {
+        Err(HostError::Start { .. }) => {
+            return Ok(Finding::missing(
+                "nvidia-smi is not there",
+                "apply the bundle again: the driver brings it",
+            ));
+        }
+        Err(error) => return Err(error),
+        Ok(None) => return Ok(Finding::no_commands()),
+        Ok(Some(output)) => output,
+    };
+    Ok(judge(&Smi::parse(&said(&output)), version, cards))
+}
+
+/// Both streams: it complains on either.
+fn said(output: &Output) -> String {
+    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).join("\n")
+}
+
+fn judge(smi: &Smi, version: &str, cards: Cards) -> Finding {
+    match smi {
+        Smi::Table { version: other, .. } if other != version => Finding::missing(
+            format!("nvidia-smi speaks to the driver {other}, and {version} is installed"),
+            "reboot, so that the kernel takes the new one",
+        ),
+        Smi::Table { gpus, .. } if gpus.is_empty() => Finding::missing(
+            format!("nvidia-smi reaches the driver {version}, and shows no GPU that serves vGPUs"),
+            "see what the kernel says of the card: `dmesg`",
+        ),
+        Smi::Table { gpus, .. } => {
+            let gpu = |gpu: &SmiGpu| format!("{} at {}", gpu.name, gpu.address);
+            let gpus: Vec<_> = gpus.iter().map(gpu).collect();
+            Finding::good(format!("driver {version}: {}", gpus.join(", ")))
+        }
+        // The unlock library is in the daemons only, so the tool sees the card as it is.
+        Smi::NoDevices if cards == Cards::Unlocked => Finding::good(
+            "it reaches the driver, and as always does not see that a card is unlocked",
+        ),
+        Smi::NoDevices => Finding::missing(
+            "nvidia-smi says that no GPU serves vGPUs",
+            "see whether the card is in display mode, and what the kernel says of it: `dmesg`",
+        ),
+        Smi::NoDriver => Finding::missing(
+            "nvidia-smi cannot reach the driver",
+            "load it, and see what the kernel says: `modprobe nvidia`, `dmesg`",
+        ),
+        Smi::Other(line) => Finding::missing(
+            format!("nvidia-smi says what is not known here: {line}"),
+            "look at all of it: `nvidia-smi vgpu`",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// In the form of NVIDIA's user guide.
+    pub(super) const TABLE: &str = "\
+Thu Nov 26 00:40:00 2026
++---------------------------------------------------------------------------+
+| NVIDIA-SMI 550.163.02               Driver Version: 550.163.02            |
+|---------------------------------+----------------------------+------------+
+| GPU  Name                       | Bus-Id                     | GPU-Util   |
+|      vGPU ID     Name           | VM ID     VM Name          | vGPU-Util  |
+|=================================+============================+============|
+|   0  NVIDIA A40                 | 00000000:81:00.0           |   0%       |
+|      3251634213  NVIDIA A40-8Q  | 0000  guest,debug-threa... |   0%       |
++---------------------------------+----------------------------+------------+
+|   1  NVIDIA GeForce RTX 208...  | 00000001:C1:00.0           |   3%       |
++---------------------------------+----------------------------+------------+
+";
+
+    #[test]
+    fn a_table_has_a_version_and_gpus() {
+        let Smi::Table { version, gpus } = Smi::parse(TABLE) else { panic!() };
+        assert_eq!(version, "550.163.02");
+        let told: Vec<_> = gpus.iter().map(|gpu| format!("{} {}", gpu.name, gpu.address)).collect();
+        assert_eq!(told, ["NVIDIA A40 0000:81:00.0", "NVIDIA GeForce RTX 208... 0001:c1:00.0"]);
+    }
+
+    #[test]
+    fn complaints_are_told_apart() {
+        for (text, smi) in [
+            ("No supported devices in vGPU mode\n", Smi::NoDevices),
+            (
+                "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make \
+                 sure that the latest NVIDIA driver is installed and running.\n",
+                Smi::NoDriver,
+            ),
+            (
+                "\n  Failed to initialize NVML: odd\n",
+                Smi::Other("Failed to initialize NVML: odd".to_owned()),
+            ),
+            ("", Smi::Other("nothing".to_owned())),
+        ] {
+            assert_eq!(Smi::parse(text), smi);
+        }
+    }
+
+    #[test]
+    fn what_is_said_is_judged_by_what_was_installed() {
+        let judged = |text: &str, version, cards| judge(&Smi::parse(text), version, cards);
+        assert!(!judged(TABLE, "550.163.02", Cards::Native).is_missing());
+        assert!(judged(TABLE, "535.230.02", Cards::Native).is_missing());
+        let none = "No supported devices in vGPU mode";
+        assert!(judged(none, "1.2", Cards::Native).is_missing());
+        assert!(!judged(none, "1.2", Cards::Unlocked).is_missing());
+        let empty = "| NVIDIA-SMI 1.2   Driver Version: 1.2  |\n";
+        assert!(judged(empty, "1.2", Cards::Unlocked).is_missing());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "(\\|? {0,3}[0-9]{0,3} [ A-Z|:.0]{0,30}\n|Driver Version: ?\\PC{0,9}\n|\\PC{0,20}\n){0,5}") {
+            let _ = judge(&Smi::parse(&text), "1", Cards::Native);
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What a proof has seen, as lines for people.
+
+use super::{Finding, Found, OfferedType, Proof};
+use crate::ui::{Tone, printable};
+
+/// The checks, the vGPU types, and the commands that give a guest one.
+pub(crate) fn table(
+    proof: &Proof,
+    commands: &[String],
+    paint: &dyn Fn(Tone, &str) -> String,
+) -> Vec<String> {
+    let mut lines = Vec::new();
+    for Found { check, finding } in &proof.findings {
+        let name = format!("{:<11}", check.name());
+        let (mark, text, remedy) = match finding {
+            Finding::Good { says } => (paint(Tone::Good, "good     "), says, None),
+            Finding::Missing { reason, remedy } => {
+                (paint(Tone::Bad, "missing  "), reason, Some(remedy))
+            }
+            Finding::NotAsked { why } => (paint(Tone::Dim, "not asked"), why, None),
+        };
+        lines.push(format!("  {mark} {name}  {}", printable(text)));
+        lines.extend(remedy.map(|remedy| format!("             do: {}", printable(remedy))));
+    }
+    lines.extend(types(&proof.types));
+    if !commands.is_empty() {
+        lines.push(
+            "to give the guest VMID a vGPU; any other type of the table likewise:".to_owned(),
+        );
+        lines.extend(commands.iter().map(|line| format!("  {}", printable(line))));
+    }
+    lines
+}
+
+/// The vGPU types, a line each.
+fn types(types: &[OfferedType]) -> Vec<String> {
+    let row = |offered: &OfferedType| {
+        [
+            offered.gpu.to_string(),
+            format!("nvidia-{}", offered.id),
+            printable(&offered.name),
+            printable(offered.framebuffer().unwrap_or("-")),
+            offered.available.to_string(),
+        ]
+    };
+    let heads = ["GPU", "type", "name", "framebuffer", "available"].map(str::to_owned);
+    let rows: Vec<_> = [heads].into_iter().chain(types.iter().map(row)).collect();
+    if rows.len() == 1 {
+        return Vec::new();
+    }
+    let width = |i: usize| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 5] = std::array::from_fn(width);
+    let line = |row: &[String; 5]| {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        format!("  {}", cells.collect::<Vec<_>>().join("  ").trim_end())
+    };
+    rows.iter().map(line).collect()
+}

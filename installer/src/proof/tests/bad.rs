@@ -1,0 +1,278 @@
+use super::scene::{Scene, device};
+use super::*;
+use crate::facts::CERTIFICATE;
+use crate::step::LIBRARY;
+
+/// One thing is wrong with a scene: exactly this check says so, with this reason and this remedy.
+#[track_caller]
+fn finds(scene: &Scene, check: Check, reason: &str, remedy: &str) {
+    let proof = scene.prove();
+    let all: Vec<_> = proof.missing().collect();
+    let [(found, says, does)] = all.as_slice() else { panic!("{all:#?}") };
+    assert_eq!(*found, check);
+    assert!(says.contains(reason), "{says}");
+    assert!(does.contains(remedy), "{does}");
+}
+
+type Spoil = fn(&mut Scene);
+
+fn spoilt(mut scene: Scene, spoil: Spoil) -> Scene {
+    assert!(scene.prove().holds());
+    spoil(&mut scene);
+    scene
+}
+
+#[test]
+fn a_module_that_is_not_built_for_the_running_kernel_is_missed_for_both_boots() {
+    let cases: [(Spoil, &str, &str); 4] = [
+        (
+            |it| it.say("dkms", "nvidia, 535.230.02: added\n"),
+            "DKMS has built none",
+            "dkms install nvidia/535.230.02 -k 6.5.13-6-pve",
+        ),
+        (
+            |it| it.say("dkms", "nvidia/535.230.02, 6.5.13-6-pve, x86_64: built\n"),
+            "DKMS has built and not installed it",
+            "apply the bundle again",
+        ),
+        (
+            |it| it.say("dkms", "nvidia/535.230.02, 6.5.13-6-pve, x86_64: broken\n"),
+            "DKMS says that it is broken",
+            "apply the bundle again",
+        ),
+        (
+            |it| it.without("/lib/modules/6.5.13-6-pve/updates"),
+            "no file is there",
+            "dkms install --force",
+        ),
+    ];
+    for (spoil, reason, remedy) in cases {
+        let scene = spoilt(Scene::unlocked(), spoil);
+        let proof = scene.prove();
+        let all: Vec<_> = proof.missing().collect();
+        assert_eq!(
+            all.iter().map(|(check, ..)| *check).collect::<Vec<_>>(),
+            [Check::Module, Check::NextKernel]
+        );
+        for (_, says, does) in all {
+            assert!(says.contains(reason) && says.contains("6.5.13-6-pve"), "{says}");
+            assert!(does.contains(remedy), "{does}");
+        }
+    }
+}
+
+#[test]
+fn a_newer_kernel_without_a_module_is_named_with_what_keeps_the_host_going() {
+    let mut scene = Scene::native();
+    scene.install_kernel("6.17.13-1-pve", false);
+    finds(
+        &scene,
+        Check::NextKernel,
+        "the next boot takes 6.17.13-1-pve, for which there is no module 580.105.06: its headers are not installed",
+        "make a bundle that brings the headers of 6.17.13-1-pve; until then keep booting the last kernel that has one: `proxmox-boot-tool kernel pin 6.14.11-2-pve`",
+    );
+    scene.host.place("/lib/modules/6.17.13-1-pve/build/Makefile", "");
+    finds(&scene, Check::NextKernel, "DKMS has built none", "apply the bundle again");
+    // It is booted for once only, and that is what counts.
+    let mut scene = Scene::native();
+    scene.install_kernel("6.8.12-4-pve", true);
+    assert!(scene.prove().holds());
+    scene.host.place("/etc/kernel/next-boot-pin", "6.8.12-4-pve\n");
+    finds(&scene, Check::NextKernel, "the next boot takes 6.8.12-4-pve", "");
+}
+
+#[test]
+fn a_signature_that_the_firmware_does_not_take() {
+    finds(
+        &spoilt(Scene::native(), |it| it.say("modinfo", "\n")),
+        Check::Signature,
+        "updates/dkms/nvidia.ko is not signed",
+        "apply the bundle again",
+    );
+    finds(
+        &spoilt(Scene::native(), |it| it.host.place(CERTIFICATE, "another")),
+        Check::Signature,
+        "which the firmware does not know",
+        "asks the firmware to know the key",
+    );
+}
+
+#[test]
+fn a_module_that_is_not_loaded_or_another() {
+    let unload: Spoil = |it| {
+        it.host.place("/proc/modules", "vfio 1 0 - Live 0x0\n");
+        it.without("/sys/module/nvidia");
+    };
+    finds(
+        &spoilt(Scene::native(), unload),
+        Check::Loaded,
+        "the module is not loaded",
+        "modprobe nvidia",
+    );
+    let nouveau: Spoil = |it| {
+        it.host.place("/proc/modules", "nouveau 1 0 - Live 0x0\n");
+        it.without("/sys/module/nvidia");
+    };
+    finds(&spoilt(Scene::native(), nouveau), Check::Loaded, "nouveau has the card", "reboot");
+    let other: Spoil = |it| it.host.place("/sys/module/nvidia/version", "535.230.02\n");
+    finds(
+        &spoilt(Scene::native(), other),
+        Check::Loaded,
+        "535.230.02 is loaded, and 580.105.06",
+        "reboot",
+    );
+    let loading: Spoil = |it| it.host.place("/proc/modules", "nvidia 1 0 - Loading 0x0\n");
+    finds(&spoilt(Scene::native(), loading), Check::Loaded, "not been loaded to the end", "dmesg");
+}
+
+#[test]
+fn a_tool_that_reaches_nothing() {
+    let spoil: Spoil = |it| {
+        it.say(
+            "nvidia-smi",
+            "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n",
+        );
+    };
+    finds(
+        &spoilt(Scene::unlocked(), spoil),
+        Check::Tool,
+        "cannot reach the driver",
+        "modprobe nvidia",
+    );
+    let spoil: Spoil = |it| it.say("nvidia-smi", "No supported devices in vGPU mode\n");
+    finds(&spoilt(Scene::native(), spoil), Check::Tool, "no GPU serves vGPUs", "display mode");
+    let spoil: Spoil = |it| {
+        let _ = it.host.programs.remove("nvidia-smi");
+    };
+    finds(&spoilt(Scene::native(), spoil), Check::Tool, "is not there", "apply the bundle again");
+}
+
+#[test]
+fn a_daemon_that_is_down() {
+    let replace = |it: &mut Scene, from: &str, to: &str| {
+        let text = it.host.text_of("/run/says/systemctl").unwrap();
+        assert!(text.contains(from));
+        it.say("systemctl", &text.replace(from, to));
+    };
+    let mut scene = Scene::native();
+    replace(&mut scene, "ActiveState=active", "ActiveState=failed");
+    replace(&mut scene, "Result=success\nMainPID=812", "Result=exit-code\nMainPID=0");
+    finds(
+        &scene,
+        Check::Services,
+        "nvidia-vgpu-mgr.service is failed (exit-code)",
+        "journalctl -u nvidia-vgpu-mgr.service",
+    );
+    // The first may have done its work, but must have been started.
+    let mut scene = Scene::native();
+    replace(&mut scene, "InvocationID=aa01", "InvocationID=");
+    finds(&scene, Check::Services, "nvidia-vgpud.service is inactive", "systemctl restart");
+    let mut scene = Scene::native();
+    replace(
+        &mut scene,
+        "LoadState=loaded\nActiveState=inactive",
+        "LoadState=masked\nActiveState=inactive\nX=",
+    );
+    replace(&mut scene, "InvocationID=aa01", "InvocationID=");
+    finds(&scene, Check::Services, "nvidia-vgpud.service is masked", "apply the bundle again");
+}
+
+#[test]
+fn a_library_that_is_not_in_the_daemons() {
+    let spoil: Spoil = |it| it.without(LIBRARY);
+    finds(&spoilt(Scene::unlocked(), spoil), Check::Preload, "the unlock library is gone", "apply");
+    let spoil: Spoil = |it| {
+        let line = format!(
+            "ERROR: ld.so: object '{LIBRARY}' from LD_PRELOAD cannot be preloaded (cannot open shared object file): ignored.\n"
+        );
+        it.say("journalctl", &line);
+    };
+    finds(
+        &spoilt(Scene::unlocked(), spoil),
+        Check::Preload,
+        "the journal says: ERROR: ld.so",
+        "glibc",
+    );
+    let spoil: Spoil =
+        |it| it.host.place("/proc/812/maps", "7f00-7f01 r-xp 0 08:01 7 /usr/bin/nvidia-vgpu-mgr\n");
+    finds(
+        &spoilt(Scene::unlocked(), spoil),
+        Check::Preload,
+        "runs without the library",
+        "systemctl restart",
+    );
+    for (from, to) in
+        [("NeedDaemonReload=no", "NeedDaemonReload=yes"), ("LD_PRELOAD=/opt", "LD_PRELOAD=/other")]
+    {
+        let mut scene = Scene::unlocked();
+        let text = scene.host.text_of("/run/says/systemctl").unwrap();
+        scene.say("systemctl", &text.replace(from, to));
+        finds(
+            &scene,
+            Check::Preload,
+            "systemd does not give the library",
+            "systemctl daemon-reload",
+        );
+    }
+}
+
+#[test]
+fn virtual_functions_that_are_not_all_there() {
+    let spoil: Spoil =
+        |it| it.host.place(&format!("{}/sriov_numvfs", device("0000:c1:00.0")), "1\n");
+    finds(
+        &spoilt(Scene::native(), spoil),
+        Check::Functions,
+        "0000:c1:00.0 has 1 of 2 virtual functions",
+        "vgpu-installer sriov",
+    );
+    let spoil: Spoil = |it| it.without(&device("0000:c1:00.5"));
+    finds(
+        &spoilt(Scene::native(), spoil),
+        Check::Functions,
+        "2 of 2 virtual functions, and shows 1",
+        "journalctl -k",
+    );
+    let spoil: Spoil = |it| it.without(&format!("{}/sriov_totalvfs", device("0000:c1:00.0")));
+    let scene = spoilt(Scene::native(), spoil);
+    let missing: Vec<_> = scene.prove().missing().map(|(check, ..)| check).collect();
+    assert_eq!(missing, [Check::Functions, Check::Types]);
+}
+
+#[test]
+fn types_that_nobody_offers() {
+    let spoil: Spoil = |it| it.without(&format!("{}/mdev_supported_types", device("0000:81:00.0")));
+    finds(
+        &spoilt(Scene::unlocked(), spoil),
+        Check::Types,
+        "neither `mdev_supported_types` nor",
+        "nvidia_vgpu_vfio",
+    );
+    let spoil: Spoil = |it| {
+        for address in ["0000:c1:00.4", "0000:c1:00.5"] {
+            it.host.place(
+                &format!("{}/nvidia/creatable_vgpu_types", device(address)),
+                "ID : vGPU Name\n",
+            );
+        }
+    };
+    finds(
+        &spoilt(Scene::native(), spoil),
+        Check::Types,
+        "lists no type",
+        "systemctl restart nvidia-vgpud",
+    );
+}
+
+#[test]
+fn all_that_is_missing_is_told_with_what_to_do() {
+    let mut scene = Scene::unlocked();
+    scene.say("dkms", "");
+    scene.say("systemctl", "");
+    scene.without("/sys/module/nvidia");
+    scene.without("/proc/modules");
+    scene.without(&format!("{}/mdev_supported_types", device("0000:81:00.0")));
+    scene.say("nvidia-smi", "\u{1b}[2J odd\n");
+    let transcript = scene.transcript();
+    assert_eq!(transcript, include_str!("golden/broken.txt"), "the transcript is:\n{transcript}");
+}

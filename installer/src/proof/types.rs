@@ -1,0 +1,188 @@
+//! The vGPU types that the host offers, by whichever interface its kernel and driver have.
+//!
+//! Mediated devices have a folder for each type; NVIDIA's own interface has one file on each virtual
+//! function that lists what could be created there now. Which of the two it is cannot be told from
+//! versions, so both are looked for.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use vgpu_manifest::HostPath;
+use vgpu_manifest::inventory::{Gpu, VgpuInterface};
+use vgpu_manifest::platform::{PciAddress, PciId};
+
+use super::Finding;
+use crate::host::Look;
+
+/// A vGPU type that a GPU offers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct OfferedType {
+    /// The GPU.
+    pub gpu: PciAddress,
+    /// By which interface.
+    pub interface: VgpuInterface,
+    /// NVIDIA's number for it, the N of `nvidia-N`.
+    pub id: u32,
+    /// What it is called.
+    pub name: String,
+    /// What the driver says of it, if it does: `framebuffer=8192M` among others.
+    pub description: Option<String>,
+    /// How many more can be had: of mediated devices by the driver's word, of the other interface
+    /// the virtual functions on which it could be created now.
+    pub available: u32,
+}
+
+impl OfferedType {
+    /// The size of its framebuffer as the driver writes it, if it does: `8192M`.
+    #[must_use]
+    pub fn framebuffer(&self) -> Option<&str> {
+        let fields = self.description.as_deref()?.split(',').map(str::trim);
+        fields.into_iter().find_map(|field| field.strip_prefix("framebuffer="))
+    }
+}
+
+/// What there is of vGPU types.
+#[derive(Default)]
+struct Offer {
+    types: BTreeMap<(PciAddress, u32), OfferedType>,
+    /// How many vGPUs there are already.
+    in_use: u32,
+    /// Whether there was an interface to ask.
+    asked: usize,
+}
+
+/// The types, and what is to be said of them.
+///
+/// What cannot be read is not offered: a driver that is half there refuses to be asked.
+pub(super) fn check(look: &dyn Look, gpus: &[Gpu]) -> (Vec<OfferedType>, Finding) {
+    let mut offer = Offer::default();
+    for gpu in gpus.iter().filter(|gpu| is_ours(gpu)) {
+        let functions = gpu.sr_iov.iter().flat_map(|sr_iov| &sr_iov.functions);
+        let own = gpu.vgpu.map(|interface| (gpu.address, interface));
+        let theirs = functions.filter_map(|it| it.vgpu.map(|interface| (it.address, interface)));
+        for (device, interface) in own.into_iter().chain(theirs) {
+            offer.asked += 1;
+            match interface {
+                VgpuInterface::Mdev => offer.mdev(look, gpu.address, device),
+                VgpuInterface::Vendor => offer.vendor(look, gpu.address, device),
+            }
+        }
+    }
+    let finding = offer.finding();
+    (offer.types.into_values().collect(), finding)
+}
+
+/// Whether a GPU is NVIDIA's, and no guest has it whole.
+fn is_ours(gpu: &Gpu) -> bool {
+    let for_guests = gpu.driver.as_ref().is_some_and(|driver| driver.as_str() == "vfio-pci");
+    gpu.id.vendor() == PciId::NVIDIA && !for_guests
+}
+
+impl Offer {
+    fn mdev(&mut self, look: &dyn Look, gpu: PciAddress, device: PciAddress) {
+        let folder = format!("/sys/bus/pci/devices/{device}/mdev_supported_types");
+        for entry in names(look, &folder) {
+            let id = entry.strip_prefix("nvidia-").and_then(|id| id.parse().ok());
+            let Some(id) = id else { continue };
+            let folder = format!("{folder}/{entry}");
+            let instances = names(look, &format!("{folder}/devices")).len();
+            self.in_use += u32::try_from(instances).unwrap_or_default();
+            let available = text(look, &format!("{folder}/available_instances"));
+            self.add(OfferedType {
+                gpu,
+                interface: VgpuInterface::Mdev,
+                id,
+                name: text(look, &format!("{folder}/name")).unwrap_or(entry),
+                description: text(look, &format!("{folder}/description")),
+                available: available.and_then(|text| text.parse().ok()).unwrap_or_default(),
+            });
+        }
+    }
+
+    fn vendor(&mut self, look: &dyn Look, gpu: PciAddress, device: PciAddress) {
+        let folder = format!("/sys/bus/pci/devices/{device}/nvidia");
+        let current = text(look, &format!("{folder}/current_vgpu_type"));
+        if current.is_some_and(|current| current != "0") {
+            self.in_use += 1;
+        }
+        let lines = text(look, &format!("{folder}/creatable_vgpu_types")).unwrap_or_default();
+        for (id, name) in creatable(&lines) {
+            let (description, available) = (None, 1);
+            let interface = VgpuInterface::Vendor;
+            self.add(OfferedType { gpu, interface, id, name, description, available });
+        }
+    }
+
+    fn add(&mut self, offered: OfferedType) {
+        match self.types.get_mut(&(offered.gpu, offered.id)) {
+            Some(known) => known.available = known.available.saturating_add(offered.available),
+            None => {
+                self.types.insert((offered.gpu, offered.id), offered);
+            }
+        }
+    }
+
+    fn finding(&self) -> Finding {
+        let (count, in_use) = (self.types.len(), self.in_use);
+        match (count, in_use) {
+            (0, 0) if self.asked == 0 => Finding::missing(
+                "no GPU offers vGPUs: neither `mdev_supported_types` nor `nvidia/creatable_vgpu_types` is there",
+                "see what the services say: `journalctl -u nvidia-vgpud -u nvidia-vgpu-mgr`, and whether `nvidia_vgpu_vfio` is loaded",
+            ),
+            (0, 0) => Finding::missing(
+                "the interface for vGPUs is there, and lists no type",
+                "restart the service that announces them: `systemctl restart nvidia-vgpud`, and see what it says",
+            ),
+            (_, 0) => Finding::good(format!("{count} offered")),
+            _ => Finding::good(format!("{count} offered; vGPUs in use: {in_use}")),
+        }
+    }
+}
+
+/// The names in a folder; none if it cannot be listed.
+fn names(look: &dyn Look, folder: &str) -> Vec<String> {
+    let names = HostPath::new(folder).ok().and_then(|folder| look.list(&folder).ok().flatten());
+    names.unwrap_or_default()
+}
+
+/// The text of a file; `None` if it is empty, or cannot be read.
+fn text(look: &dyn Look, path: &str) -> Option<String> {
+    let text = HostPath::new(path).ok().and_then(|path| look.text(&path).ok().flatten());
+    text.filter(|text| !text.is_empty())
+}
+
+/// The lines of `creatable_vgpu_types`: `1428 : NVIDIA H200X-141C`. Whatever has no number, such as a
+/// line of headings, is none.
+fn creatable(text: &str) -> Vec<(u32, String)> {
+    let line = |line: &str| {
+        let (id, name) = line.split_once(':')?;
+        Some((id.trim().parse().ok()?, name.trim().to_owned()))
+    };
+    text.lines().filter_map(line).filter(|(_, name): &(u32, String)| !name.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn lines_have_a_number_and_a_name() {
+        let text =
+            "ID    : vGPU Name\n1428 : NVIDIA H200X-141C\n1414  : NVIDIA H200X-1-18C\n\n7 :\n";
+        let types = creatable(text);
+        assert_eq!(
+            types,
+            [(1428, "NVIDIA H200X-141C".to_owned()), (1414, "NVIDIA H200X-1-18C".to_owned())]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "([0-9]{0,12} ?:? ?\\PC{0,9}\n){0,4}") {
+            let _ = creatable(&text);
+        }
+    }
+}
