@@ -64,18 +64,19 @@ fn a_module_that_is_not_built_for_the_running_kernel_is_missed_for_both_boots() 
 #[test]
 fn a_newer_kernel_without_a_module_is_named_with_what_keeps_the_host_going() {
     let mut scene = Scene::native();
-    scene.install_kernel("6.17.13-1-pve", false);
+    scene.install_kernel("6.17.13-1-pve");
     finds(
         &scene,
         Check::NextKernel,
         "the next boot takes 6.17.13-1-pve, for which there is no module 580.105.06: its headers are not installed",
         "make a bundle that brings the headers of 6.17.13-1-pve; until then keep booting the last kernel that has one: `proxmox-boot-tool kernel pin 6.14.11-2-pve`",
     );
-    scene.host.place("/lib/modules/6.17.13-1-pve/build/Makefile", "");
+    scene.install_headers("6.17.13-1-pve");
     finds(&scene, Check::NextKernel, "DKMS has built none", "apply the bundle again");
     // It is booted for once only, and that is what counts.
     let mut scene = Scene::native();
-    scene.install_kernel("6.8.12-4-pve", true);
+    scene.install_kernel("6.8.12-4-pve");
+    scene.install_headers("6.8.12-4-pve");
     assert!(scene.prove().holds());
     scene.host.place("/etc/kernel/next-boot-pin", "6.8.12-4-pve\n");
     finds(&scene, Check::NextKernel, "the next boot takes 6.8.12-4-pve", "");

@@ -13,33 +13,33 @@ use crate::ui::Tone;
 const SAYS: &str = "/run/says";
 
 /// Every program says what lies in its file, and has failed if there is none.
-fn says(host: &mut MemHost, name: &str) -> Result<i32, HostError> {
-    let Some(text) = host.text_of(&format!("{SAYS}/{name}")) else { return Ok(1) };
+fn says(host: &mut MemHost, name: &str) -> i32 {
+    let Some(text) = host.text_of(&format!("{SAYS}/{name}")) else { return 1 };
     host.said.push_str(&text);
-    Ok(0)
+    0
 }
 
 const PROGRAMS: [(&str, Program); 5] = [
     ("dkms", |host, args| {
         assert_eq!(args, ["status", "-m", "nvidia"]);
-        says(host, "dkms")
+        Ok(says(host, "dkms"))
     }),
     ("modinfo", |host, args| {
         assert!(matches!(args, ["-F", "signer", file] if file.ends_with("nvidia.ko")), "{args:?}");
-        says(host, "modinfo")
+        Ok(says(host, "modinfo"))
     }),
     ("nvidia-smi", |host, args| {
         assert_eq!(args, ["vgpu"]);
-        says(host, "nvidia-smi")
+        Ok(says(host, "nvidia-smi"))
     }),
     ("systemctl", |host, args| {
         assert_eq!(args[0], "show");
         assert_eq!(args[2..], ["nvidia-vgpud.service", "nvidia-vgpu-mgr.service"]);
-        says(host, "systemctl")
+        Ok(says(host, "systemctl"))
     }),
     ("journalctl", |host, args| {
         assert_eq!(args[3..], ["_SYSTEMD_INVOCATION_ID=aa01", "_SYSTEMD_INVOCATION_ID=bb02"]);
-        says(host, "journalctl")
+        Ok(says(host, "journalctl"))
     }),
 ];
 
@@ -81,9 +81,10 @@ impl Scene {
             item: "unlock/lib.so".parse().unwrap(),
             content: Content::of(b"a library"),
             path: crate::state::fixed(LIBRARY),
+            component: crate::component::Component::Unlock,
             mode: Mode::FILE,
         });
-        Self { host, expected: expected("535.230.02", true, vec![library]) }
+        Self { host, expected: expected("535.230.02", &["unlock"], vec![library]) }
     }
 
     /// A card with SR-IOV that is supported as it is, on Proxmox VE 9 with Linux 6.14 and Secure
@@ -111,16 +112,18 @@ impl Scene {
             host.place(&format!("{folder}/nvidia/creatable_vgpu_types"), types);
         }
         let functions = Step::EnableSriov(EnableSriov { by: SriovBy::Ourselves });
-        Self { host, expected: expected("580.105.06", false, vec![functions]) }
+        Self { host, expected: expected("580.105.06", &[], vec![functions]) }
     }
 
-    /// Another kernel, of which this is there.
-    pub(super) fn install_kernel(&mut self, release: &str, headers: bool) {
+    /// Another kernel, without its headers.
+    pub(super) fn install_kernel(&mut self, release: &str) {
         self.host.place(&format!("/boot/vmlinuz-{release}"), "");
         self.host.place(&format!("/lib/modules/{release}/kernel/fs/xfs.ko"), "");
-        if headers {
-            self.host.place(&format!("/lib/modules/{release}/build/Makefile"), "");
-        }
+    }
+
+    /// The headers of a kernel.
+    pub(super) fn install_headers(&mut self, release: &str) {
+        self.host.place(&format!("/lib/modules/{release}/build/Makefile"), "");
     }
 
     pub(super) fn say(&mut self, program: &str, text: &str) {
@@ -148,15 +151,14 @@ impl Scene {
 }
 
 /// What a plan of these steps, a driver and its daemons is for.
-fn expected(version: &str, patched: bool, more: Vec<Step>) -> Expected {
-    let patch = serde_json::json!({
-        "item": "patch", "content": Content::of(b"p"), "files": [],
-    });
+fn expected(version: &str, patches: &[&str], more: Vec<Step>) -> Expected {
+    let patch = |item: &&str| serde_json::json!({ "item": item, "content": Content::of(b"p"), "files": [] });
+    let patches: Vec<_> = patches.iter().map(patch).collect();
     let driver = serde_json::from_value(serde_json::json!({
         "item": "driver/x.run",
         "content": Content::of(b"x"),
         "version": version,
-        "patches": if patched { vec![patch] } else { Vec::new() },
+        "patches": patches,
         "args": ["--dkms"],
         "kernels": [],
     }));
