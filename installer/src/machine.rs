@@ -11,7 +11,9 @@ use crate::journal::{
     BootId, Entry, JournalError, Kept, Log as _, LogError, RevertError, Reverting, SqliteLog,
     Transaction, TxId, TxState, recover, remove, revert, revert_all,
 };
-use crate::plan::{Applied, ApplyError, Applying, Origin, Plan, PlanError, apply};
+use crate::plan::{
+    Applied, ApplyError, Applying, Origin, Phase, Plan, PlanError, WayBack, apply_until, way_back,
+};
 use crate::settle::{Derived, SettleError, settle};
 use crate::state;
 
@@ -155,9 +157,15 @@ impl Machine {
         &mut self,
         origin: &Origin,
         plan: &Plan,
+        phase: Phase,
         each: &mut dyn FnMut(Applying<'_>),
     ) -> Result<Applied, ApplyError> {
-        apply(&mut self.host, &mut self.log, origin, plan, each)
+        apply_until(&mut self.host, &mut self.log, origin, plan, phase, each)
+    }
+
+    /// Whether `tx` has exchanged a driver for another, and the old one can come back.
+    pub fn way_back(&self, tx: TxId) -> Result<WayBack, MachineError> {
+        Ok(way_back(&self.host, &self.log, tx)?)
     }
 
     /// Take back the last transaction that is not taken back, and say what was kept; `None` if

@@ -19,7 +19,8 @@ pub const UNIT: &str = "vgpu-offline-resume.service";
 const TRIES: u32 = 2;
 
 /// Whether the host goes on by itself.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Resume {
     /// It does, by a unit.
     ByItself,
@@ -83,7 +84,7 @@ fn tries(look: &dyn Look, tx: TxId) -> Result<Option<Tries>, HostError> {
 
 /// Whether to go on with `tx` on this boot.
 pub(crate) fn may(look: &dyn Look, tx: &Transaction, boot: &BootId) -> Result<May, HostError> {
-    if tx.new.boot == *boot {
+    if tx.waits_since() == boot {
         return Ok(May::NotOnThisBoot);
     }
     Ok(match tries(look, tx.id)? {
@@ -96,8 +97,19 @@ pub(crate) fn may(look: &dyn Look, tx: &Transaction, boot: &BootId) -> Result<Ma
 /// Write down that it is tried, before it is. What comes to an end is not asked about again.
 pub(crate) fn begin(host: &mut dyn Host, tx: TxId, boot: &BootId) -> Result<(), HostError> {
     let count = tries(host, tx)?.map_or(0, |tries| tries.count) + 1;
-    let tries = Tries { tx, boot: boot.clone(), count };
-    let text = serde_json::to_vec(&tries).unwrap_or_else(|_| unreachable!("it is plain data"));
+    remember(host, &Tries { tx, boot: boot.clone(), count })
+}
+
+/// Take back that it was tried, because it waits for somebody at the console and has not failed. It
+/// is not tried again on this boot.
+pub(crate) fn forgive(host: &mut dyn Host, tx: TxId) -> Result<(), HostError> {
+    let Some(mut tries) = tries(host, tx)? else { return Ok(()) };
+    tries.count = tries.count.saturating_sub(1);
+    remember(host, &tries)
+}
+
+fn remember(host: &mut dyn Host, tries: &Tries) -> Result<(), HostError> {
+    let text = serde_json::to_vec(tries).unwrap_or_else(|_| unreachable!("it is plain data"));
     state::replace(host, &memory(), &text, state::private())
 }
 
@@ -132,6 +144,15 @@ mod tests {
         assert_eq!(ask(&host, "third"), May::Go);
         begin(&mut host, tx.id, &boot("third")).unwrap();
         assert_eq!(ask(&host, "fourth"), May::GaveUp);
+        // Whoever has to be at the console takes as many boots as it takes.
+        forgive(&mut host, tx.id).unwrap();
+        assert_eq!(ask(&host, "third"), May::NotOnThisBoot);
+        assert_eq!(ask(&host, "fourth"), May::Go);
+        begin(&mut host, tx.id, &boot("fourth")).unwrap();
+        assert_eq!(ask(&host, "fifth"), May::GaveUp);
+        // A first part that came to its end on a later boot waits for the end of that one.
+        let later = Transaction { first_part: Some(boot("fifth")), ..tx.clone() };
+        assert_eq!(may(&host, &later, &boot("fifth")).unwrap(), May::NotOnThisBoot);
         // Another transaction begins anew.
         let other = Transaction { id: TxId(4), ..tx.clone() };
         assert_eq!(may(&host, &other, &boot("fourth")).unwrap(), May::Go);

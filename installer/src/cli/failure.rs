@@ -49,6 +49,14 @@ pub enum Refused {
     /// Something is unfinished, and has to be brought to an end first.
     #[error("{0}")]
     Unfinished(String),
+    /// An upgrade has failed, and was taken back.
+    #[error("the new bundle did not work, and the host is back at {to}: {why}")]
+    WentBack {
+        /// What the host is back at.
+        to: String,
+        /// What went wrong.
+        why: String,
+    },
     /// The host has changed between the plan that was shown and the moment of carrying it out.
     #[error("the host has changed since the plan was made")]
     Changed,

@@ -2,8 +2,10 @@
 
 pub(crate) mod apply;
 mod bundle;
+mod carry_out;
 pub(crate) mod check;
 pub(crate) mod forget;
+mod go_on;
 pub(crate) mod inspect;
 pub(crate) mod inventory;
 mod password;

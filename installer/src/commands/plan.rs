@@ -1,7 +1,8 @@
+use camino::Utf8PathBuf;
 use serde::Serialize;
 use vgpu_manifest::driver::DriverKind;
 use vgpu_manifest::inventory::Inventory;
-use vgpu_manifest::{Bundle, Digest, Verified};
+use vgpu_manifest::{Bundle, Verified};
 
 use super::bundle::{BundleArg, title};
 use super::{ResumeArgs, print_json};
@@ -11,9 +12,9 @@ use crate::facts::{Serials, inventory};
 use crate::fit::{Fit, Question};
 use crate::gpus::GpuChoice;
 use crate::host::Look;
-use crate::host::real::Program;
+use crate::host::real::{Program, write_outside};
 use crate::journal::Change;
-use crate::plan::{self, Choices, Rehearsal, Surroundings, rehearse};
+use crate::plan::{self, Basis, Choices, Rehearsal, Review, Surroundings, rehearse};
 use crate::resume::Resume;
 use crate::step::Step;
 use crate::store::Known;
@@ -35,6 +36,9 @@ pub(crate) struct Plan {
     /// Print the plan as a JSON document.
     #[arg(long, conflicts_with = "explain")]
     json: bool,
+    /// Write that document to this file, for `apply --plan`, which carries out this and nothing else.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<Utf8PathBuf>,
     /// Say why each step is needed, and what it changes.
     #[arg(long)]
     explain: bool,
@@ -44,6 +48,11 @@ impl Plan {
     pub(crate) fn run(self, target: &Target, ui: &Ui) -> anyhow::Result<Exit> {
         let choices = Choices { program: Program::read()?.content(), gpus: self.gpus };
         let proposal = Proposal::make(&self.bundle, &target.host, &choices, self.resume.get())?;
+        if let Some(path) = &self.output {
+            let text = serde_json::to_string_pretty(&proposal.document())? + "\n";
+            write_outside(path, text.as_bytes())?;
+            ui.say(format_args!("wrote {path:?}"));
+        }
         if self.json {
             print_json(ui, &proposal.document())?;
         } else {
@@ -67,6 +76,8 @@ pub(super) struct Proposal {
     pub(super) plan: plan::Plan,
     /// What is left to be done, and what would change.
     pub(super) rehearsal: Rehearsal,
+    /// What the plan was made from.
+    basis: Basis,
 }
 
 /// How much of a plan is shown.
@@ -88,9 +99,17 @@ impl Proposal {
     ) -> anyhow::Result<Self> {
         let (policy, bundle) = bundle.open(look)?;
         let candidate = admit(&policy, &Floors::load(look)?, &bundle)?;
-        let plan = make_plan(&bundle, look, choices, resume)?;
+        let facts = inventory(look, Serials::LeaveOut);
+        let plan = make_plan(&bundle, look, &facts, choices, resume)?;
         let rehearsal = rehearse(&plan, look)?;
-        Ok(Self { bundle, candidate, plan, rehearsal })
+        let basis = Basis::new(choices.gpus.clone(), resume, facts, plan.clone());
+        Ok(Self { bundle, candidate, plan, rehearsal, basis })
+    }
+
+    /// The plan with all that it depends on.
+    pub(super) fn review(&self) -> Review {
+        let (bundle, changes) = (self.bundle.digest(), self.rehearsal.changes.clone());
+        Review { bundle, changes, review: self.basis.clone() }
     }
 
     /// The plan as lines of a tree.
@@ -123,16 +142,15 @@ impl Proposal {
 
     /// The plan for machines.
     fn document(&self) -> impl Serialize {
-        let Rehearsal { plan, changes } = &self.rehearsal;
+        let Rehearsal { plan, .. } = &self.rehearsal;
         let describe = |steps: &[Step]| steps.iter().map(Described::of).collect::<Vec<_>>();
         Document {
-            digest: self.bundle.digest(),
             bundle: Known::of(&self.bundle),
             before_reboot: describe(&plan.before_reboot),
             after_reboot: describe(&plan.after_reboot),
             already_true: self.plan.steps().count() - plan.steps().count(),
             needs_reboot: self.rehearsal.needs_reboot(),
-            changes: changes.clone(),
+            review: self.review(),
         }
     }
 }
@@ -141,13 +159,13 @@ impl Proposal {
 pub(super) fn make_plan(
     bundle: &Bundle<Verified>,
     look: &dyn Look,
+    facts: &Inventory,
     choices: &Choices,
     resume: Resume,
 ) -> anyhow::Result<plan::Plan> {
-    let facts = inventory(look, Serials::LeaveOut);
-    let vgpu = verdict(bundle, &facts)?;
+    let vgpu = verdict(bundle, facts)?;
     let around = Surroundings { vgpu, resume, installed: driver::remembered(look)? };
-    Ok(plan::plan_with(bundle.manifest(), &facts, choices, &around)?)
+    Ok(plan::plan_with(bundle.manifest(), facts, choices, &around)?)
 }
 
 /// What the bundle's own catalogue says of this host's GPUs; nothing if it brings no host driver,
@@ -171,13 +189,13 @@ fn verdict(bundle: &Bundle<Verified>, facts: &Inventory) -> anyhow::Result<Optio
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Document {
-    digest: Digest,
     bundle: Known,
     before_reboot: Vec<Described>,
     after_reboot: Vec<Described>,
     already_true: usize,
     needs_reboot: bool,
-    changes: Vec<Change>,
+    #[serde(flatten)]
+    review: Review,
 }
 
 /// A step with its words.

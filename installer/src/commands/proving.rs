@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::apply::candidate_of;
+use super::carry_out::go_back;
+use super::go_on::candidate_of;
 use crate::cli::{Advise as _, Exit};
 use crate::host::{HostError, Look};
 use crate::journal::TxState;
@@ -108,7 +109,9 @@ pub(super) fn prove_again(machine: &mut Machine, ui: &Ui) -> anyhow::Result<Opti
     if known || Expected::of(plan.steps()).driver.is_none() {
         return Ok(None);
     }
-    settle_proof(machine, &plan, &candidate, Reboot::NotNeeded, ui)?;
+    if let Err(error) = settle_proof(machine, &plan, &candidate, Reboot::NotNeeded, ui) {
+        return go_back(machine, tx.id, error, ui).map(Some);
+    }
     ui.say(ui.paint_talk(Tone::Good, "done: what was applied is proven now"));
     Ok(Some(Exit::Done))
 }

@@ -164,7 +164,7 @@ impl Going {
     /// running services have loaded.
     fn exit(&self, machine: &Machine) -> anyhow::Result<Exit> {
         let boot = machine.boot()?;
-        let booted = self.open.iter().any(|tx| tx.new.boot != boot);
+        let booted = self.open.iter().any(|tx| *tx.waits_since() != boot);
         let waits = self.entries.iter().any(|entry| entry.change.awaits_boot());
         let loaded = self.has(Component::Unlock)
             && !self.has(Component::Driver)

@@ -51,6 +51,16 @@ impl Revert {
     }
 }
 
+/// Take back the last bundle without asking, because it has failed. The status says whether a reboot
+/// is needed.
+pub(super) fn take_back(machine: &mut Machine, ui: &Ui) -> anyhow::Result<Exit> {
+    let last: Vec<_> = machine.current()?.into_iter().collect();
+    let exit = exit(machine, &last)?;
+    let kept = machine.revert(&mut |event| tell(event, ui))?.unwrap_or_default();
+    say_kept(&kept, ui);
+    Ok(exit)
+}
+
 /// A driver does not go while guests use it. It is asked before anything else is taken back, and not
 /// only when the driver's turn comes: its services would be gone by then.
 fn refuse_if_used(machine: &Machine, open: &[Transaction]) -> anyhow::Result<()> {
@@ -99,7 +109,7 @@ pub(super) fn describe(entry: &Entry) -> Vec<String> {
 /// Whether a reboot is needed: if the host has booted with what goes.
 fn exit(machine: &Machine, open: &[Transaction]) -> anyhow::Result<Exit> {
     let boot = machine.boot()?;
-    for tx in open.iter().filter(|tx| tx.new.boot != boot) {
+    for tx in open.iter().filter(|tx| *tx.waits_since() != boot) {
         if machine.entries(tx.id)?.iter().any(|entry| entry.change.awaits_boot()) {
             return Ok(Exit::Reboot);
         }

@@ -10,8 +10,8 @@ use crate::component::Component;
 use crate::cut::{World, cut_everywhere};
 use crate::host::mem::{Late, MemHost};
 use crate::host::{Content, HostError, Look as _};
-use crate::journal::{BootId, remove, revert_all};
-use crate::plan::{ApplyError, Origin, Plan, apply};
+use crate::journal::{BootId, TxId, remove, revert_all};
+use crate::plan::{ApplyError, Origin, Plan, WayBack, apply, way_back};
 use crate::state;
 use crate::step::{EnableUnit, InstallDriver, Step};
 
@@ -206,6 +206,33 @@ fn another_driver_is_exchanged_and_comes_back() {
     assert_eq!(world.host.picture(&[]), between);
     assert_eq!(world.revert().unwrap(), []);
     assert_eq!(world.host.picture(&[]), before.picture(&[]));
+}
+
+#[test]
+fn an_upgrade_that_fails_has_a_way_back_while_the_store_has_the_old_driver() {
+    let mut world = World::new(&host());
+    carry_out(&mut world, &plan("535.230.02", None), "a").unwrap();
+    let nowhere = way_back(&world.host, &world.log, TxId(1)).unwrap();
+    assert_eq!(nowhere, WayBack::Nowhere, "nothing was there before");
+    let between = world.host.picture(&[]);
+    // The old driver goes, and the module of the new one does not compile.
+    world.host.place("/etc/no-compiler", "");
+    let newer = plan("550.163.02", Some("535.230.02"));
+    carry_out(&mut world, &newer, "b").unwrap_err();
+    assert!(!versions(&world.host).unwrap().contains(&"535.230.02".to_owned()));
+    let back = way_back(&world.host, &world.log, TxId(2)).unwrap();
+    assert_eq!(back, WayBack::To("535.230.02".parse().unwrap()));
+
+    let mut lacking = world.clone();
+    let stored = state::stored(Content::of(package("535.230.02").as_bytes()).id);
+    lacking.host.nodes.remove(&stored);
+    let item = "driver/nvidia.run".parse().unwrap();
+    let lacks = way_back(&lacking.host, &lacking.log, TxId(2)).unwrap();
+    assert_eq!(lacks, WayBack::Lacks(vec![item]));
+
+    world.host.nodes.remove(&state::fixed("/etc/no-compiler"));
+    assert_eq!(world.revert().unwrap(), []);
+    assert_eq!(world.host.picture(&[]), between, "the old driver is back");
 }
 
 #[test]

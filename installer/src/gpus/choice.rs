@@ -1,12 +1,14 @@
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use vgpu_manifest::ParseTextError;
 use vgpu_manifest::inventory::Gpu;
 use vgpu_manifest::platform::{PciAddress, PciId};
 
 /// What the operator has said of the host's GPUs.
-#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct GpuChoice {
     /// A GPU that shall serve vGPUs, by its address; all that the bundle is for if none is named.
     #[arg(long, value_name = "ADDRESS")]
@@ -22,7 +24,8 @@ pub struct GpuChoice {
 }
 
 /// Which GPUs are to be handed to guests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub enum Which {
     /// This one.
     At(PciAddress),
@@ -34,6 +37,23 @@ pub enum Which {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}, or `others`")]
 pub struct ParseWhichError(ParseTextError);
+
+impl From<Which> for String {
+    fn from(which: Which) -> Self {
+        match which {
+            Which::At(address) => address.to_string(),
+            Which::Others => "others".to_owned(),
+        }
+    }
+}
+
+impl TryFrom<String> for Which {
+    type Error = ParseWhichError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
 
 impl FromStr for Which {
     type Err = ParseWhichError;

@@ -61,14 +61,24 @@ pub struct Transaction {
     pub kept: Vec<Kept>,
     /// The components of it that were removed since, on purpose.
     pub removed: BTreeMap<Component, Removing>,
+    /// The boot on which the first part of its plan came to its end; `None` until it has.
+    pub first_part: Option<BootId>,
 }
 
 impl Transaction {
     /// A transaction that begins.
     #[must_use]
     pub fn begun(id: TxId, new: NewTransaction) -> Self {
-        let (kept, removed) = (Vec::new(), BTreeMap::new());
-        Self { id, new, state: TxState::Applying, kept, removed }
+        let (state, kept, removed) = (TxState::Applying, Vec::new(), BTreeMap::new());
+        Self { id, new, state, kept, removed, first_part: None }
+    }
+
+    /// The boot that what was changed waits to be over.
+    ///
+    /// A first part that was cut short may have come to its end on a later boot than it began on.
+    #[must_use]
+    pub fn waits_since(&self) -> &BootId {
+        self.first_part.as_ref().unwrap_or(&self.new.boot)
     }
 
     /// The components whose removal has begun and has not come to its end.

@@ -3,8 +3,8 @@ use std::collections::BTreeSet;
 use crate::component::Component;
 
 use super::{
-    Change, Entry, EntryId, Kept, NewTransaction, Removing, RunState, Snapshot, Transaction, TxId,
-    TxState,
+    BootId, Change, Entry, EntryId, Kept, NewTransaction, Removing, RunState, Snapshot,
+    Transaction, TxId, TxState,
 };
 use crate::settle::Derived;
 
@@ -18,6 +18,9 @@ pub trait Log {
 
     /// Say how far a transaction is.
     fn set_state(&mut self, tx: TxId, state: TxState) -> Result<(), LogError>;
+
+    /// Say on which boot the first part of its plan came to its end.
+    fn set_first_part(&mut self, tx: TxId, boot: &BootId) -> Result<(), LogError>;
 
     /// Close a transaction as taken back, and say what was kept.
     fn close(&mut self, tx: TxId, kept: &[Kept]) -> Result<(), LogError>;

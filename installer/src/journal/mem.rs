@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Change, Entry, EntryId, Kept, Log, LogError, NewEntry, NewTransaction, Removing, RunState,
-    Snapshot, Transaction, TxId, TxState,
+    BootId, Change, Entry, EntryId, Kept, Log, LogError, NewEntry, NewTransaction, Removing,
+    RunState, Snapshot, Transaction, TxId, TxState,
 };
 use crate::component::Component;
 use crate::settle::Derived;
@@ -58,6 +58,10 @@ impl Log for MemLog {
 
     fn set_state(&mut self, tx: TxId, state: TxState) -> Result<(), LogError> {
         self.change(|log| log.tx(tx).state = state)
+    }
+
+    fn set_first_part(&mut self, tx: TxId, boot: &BootId) -> Result<(), LogError> {
+        self.change(|log| log.tx(tx).first_part = Some(boot.clone()))
     }
 
     fn close(&mut self, tx: TxId, kept: &[Kept]) -> Result<(), LogError> {

@@ -29,7 +29,8 @@ const TABLES: &str = "
         began INTEGER NOT NULL,
         state TEXT NOT NULL,
         kept TEXT NOT NULL DEFAULT '[]',
-        removed TEXT NOT NULL DEFAULT '{}'
+        removed TEXT NOT NULL DEFAULT '{}',
+        first_part TEXT
     ) STRICT;
     CREATE TABLE entry (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -44,9 +45,11 @@ const TABLES: &str = "
     CREATE TABLE dirty (what TEXT PRIMARY KEY) STRICT;
 ";
 
-/// What version 2 has beside what version 1 had: what an entry is a part of, and what was removed.
+/// What version 2 has beside what version 1 had: what an entry is a part of, what was removed, and
+/// when the first part of a plan was done.
 const TO_VERSION_2: &str = "
     ALTER TABLE tx ADD COLUMN removed TEXT NOT NULL DEFAULT '{}';
+    ALTER TABLE tx ADD COLUMN first_part TEXT;
     ALTER TABLE entry ADD COLUMN component TEXT;
 ";
 
@@ -170,11 +173,12 @@ struct TxRow {
     state: String,
     kept: String,
     removed: String,
+    first_part: Option<String>,
 }
 
 impl TxRow {
-    const SELECT: &str =
-        "SELECT id, bundle, plan, boot, began, state, kept, removed FROM tx ORDER BY id";
+    const SELECT: &str = "SELECT id, bundle, plan, boot, began, state, kept, removed, first_part \
+                          FROM tx ORDER BY id";
 
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
@@ -186,6 +190,7 @@ impl TxRow {
             state: row.get(5)?,
             kept: row.get(6)?,
             removed: row.get(7)?,
+            first_part: row.get(8)?,
         })
     }
 
@@ -195,7 +200,8 @@ impl TxRow {
         let new = NewTransaction { bundle, plan: self.plan, boot, began: self.began };
         let (state, kept): (TxState, Vec<Kept>) = (parse(&self.state)?, parse(&self.kept)?);
         let removed: BTreeMap<Component, Removing> = parse(&self.removed)?;
-        Ok(Transaction { id: TxId(self.id), new, state, kept, removed })
+        let first_part = self.first_part.as_deref().map(parse).transpose()?;
+        Ok(Transaction { id: TxId(self.id), new, state, kept, removed, first_part })
     }
 }
 
@@ -215,6 +221,14 @@ impl Log for SqliteLog {
         self.commit(|commit| {
             let update = "UPDATE tx SET state = ?2 WHERE id = ?1";
             commit.execute(update, params![tx.0, json(&state)?])?;
+            Ok(())
+        })
+    }
+
+    fn set_first_part(&mut self, tx: TxId, boot: &BootId) -> Result<(), LogError> {
+        self.commit(|commit| {
+            let update = "UPDATE tx SET first_part = ?2 WHERE id = ?1";
+            commit.execute(update, params![tx.0, json(boot)?])?;
             Ok(())
         })
     }

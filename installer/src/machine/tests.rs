@@ -96,7 +96,7 @@ fn a_folder_is_prepared_in_one_run_and_taken_back_in_another() {
     assert!(Machine::find(RealHost::open(&root, Exec::Record).unwrap()).unwrap().is_none());
     let mut machine = open(&root);
     let (origin, plan) = plan(&mut machine);
-    let applied = machine.apply(&origin, &plan, &mut |_| {}).unwrap();
+    let applied = machine.apply(&origin, &plan, Phase::Second, &mut |_| {}).unwrap();
     assert_eq!(applied, Applied { tx: Some(TxId(1)), reboot: Reboot::Needed });
     assert!(matches!(
         Machine::make(RealHost::open(&root, Exec::Record).unwrap()),
@@ -124,7 +124,7 @@ fn nothing_is_forgotten_while_it_can_be_taken_back() {
     let (_dir, root) = root();
     let mut machine = open(&root);
     let (origin, plan) = plan(&mut machine);
-    machine.apply(&origin, &plan, &mut |_| {}).unwrap();
+    machine.apply(&origin, &plan, Phase::Second, &mut |_| {}).unwrap();
     assert!(matches!(machine.forget(), Err(MachineError::InUse(TxId(1)))));
     assert!(root.join("var/lib/vgpu-offline/journal.db").exists());
 }
@@ -136,7 +136,7 @@ fn an_open_transaction_tells_its_plan() {
     let (origin, mut plan) = plan(&mut machine);
     std::fs::remove_file(root.join("etc/kernel/cmdline")).unwrap();
     plan.before_reboot.rotate_right(1);
-    let error = machine.apply(&origin, &plan, &mut |_| {}).unwrap_err();
+    let error = machine.apply(&origin, &plan, Phase::Second, &mut |_| {}).unwrap_err();
     assert!(error.to_string().contains("has no word `root=`"), "{error}");
     match machine.pending().unwrap() {
         Pending::Apply { tx, plan: stored } => assert_eq!((tx.id, stored), (TxId(1), plan)),
@@ -156,7 +156,7 @@ fn one_change_for_strace_to_watch() {
     let mut machine = open(&root);
     let (origin, mut plan) = plan(&mut machine);
     plan.before_reboot.truncate(1);
-    machine.apply(&origin, &plan, &mut |_| {}).unwrap();
+    machine.apply(&origin, &plan, Phase::Second, &mut |_| {}).unwrap();
     let target = std::fs::read_to_string(root.join("etc/target.conf")).unwrap();
     assert_eq!(target, "what comes after\n");
 }

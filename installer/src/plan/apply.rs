@@ -52,6 +52,19 @@ pub enum Reboot {
     Needed,
     /// The second phase of the plan can begin only after it. Until then the transaction is open.
     NeededToContinue,
+    /// The second phase could begin, and was not asked for. Until it is the transaction is open.
+    Stopped,
+}
+
+/// How far a plan is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Phase {
+    /// The steps up to the reboot.
+    #[value(name = "1")]
+    First,
+    /// All of them.
+    #[value(name = "2")]
+    Second,
 }
 
 /// A plan was not carried out to its end.
@@ -112,22 +125,41 @@ pub fn apply(
     plan: &Plan,
     each: &mut dyn FnMut(Applying<'_>),
 ) -> Result<Applied, ApplyError> {
+    apply_until(host, log, origin, plan, Phase::Second, each)
+}
+
+/// As [`apply`], but no further than this phase.
+pub fn apply_until(
+    host: &mut dyn Host,
+    log: &mut dyn Log,
+    origin: &Origin,
+    plan: &Plan,
+    phase: Phase,
+    each: &mut dyn FnMut(Applying<'_>),
+) -> Result<Applied, ApplyError> {
     let mut run = Run { host, log, plan, each };
     let begun = run.resume(origin)?;
     if begun.is_none() && run.is_all_true()? {
         run.settle()?;
         return Ok(Applied { tx: None, reboot: Reboot::NotNeeded });
     }
-    let tx = match begun {
+    let mut tx = match begun {
         Some(tx) => tx,
         None => run.begin(origin)?,
     };
     run.steps(tx.id, &plan.before_reboot, 0)?;
     run.settle()?;
+    if tx.first_part.is_none() {
+        // What was cut short and came to its end only now waits for the end of this boot.
+        run.log.set_first_part(tx.id, &origin.boot)?;
+        tx.first_part = Some(origin.boot.clone());
+    }
 
     let reboot = run.reboot(&tx, &origin.boot)?;
-    if reboot == Reboot::Needed && !run.are_true(&plan.after_reboot)? {
-        return Ok(Applied { tx: Some(tx.id), reboot: Reboot::NeededToContinue });
+    if (reboot == Reboot::Needed || phase == Phase::First) && !run.are_true(&plan.after_reboot)? {
+        let waits = reboot == Reboot::Needed;
+        let reboot = if waits { Reboot::NeededToContinue } else { Reboot::Stopped };
+        return Ok(Applied { tx: Some(tx.id), reboot });
     }
     run.steps(tx.id, &plan.after_reboot, plan.before_reboot.len())?;
     run.settle()?;
@@ -214,7 +246,7 @@ impl Run<'_> {
     /// Whether something that the transaction changed waits for a boot that has not been yet.
     fn reboot(&self, tx: &Transaction, boot: &BootId) -> Result<Reboot, ApplyError> {
         let waits = transaction_awaits_boot(self.log, tx.id)?;
-        Ok(if waits && *boot == tx.new.boot { Reboot::Needed } else { Reboot::NotNeeded })
+        Ok(if waits && boot == tx.waits_since() { Reboot::Needed } else { Reboot::NotNeeded })
     }
 }
 

@@ -3,13 +3,18 @@
 mod apply;
 mod planner;
 mod rehearse;
+mod review;
 #[cfg(test)]
 mod tests;
+mod way_back;
 
 pub(crate) use self::apply::runs_commands;
-pub use self::apply::{Applied, ApplyError, Applying, Origin, Reboot, apply};
+pub use self::apply::{Applied, ApplyError, Applying, Origin, Phase, Reboot, apply, apply_until};
 pub use self::planner::{Choices, Surroundings, Unsuitable, plan, plan_with};
 pub use self::rehearse::{Rehearsal, rehearse};
+pub use self::review::{Basis, MAX_REVIEW, NotReviewed, Review, ReviewError};
+
+pub use self::way_back::{WayBack, way_back};
 
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::printable;

@@ -141,7 +141,7 @@ pub fn look(target: Target) -> anyhow::Result<Standpoint> {
     let entries = machine.entries(last.id)?;
     let is_here = |entry: &&Entry| !entry.component.is_some_and(|one| last.is_removed(one));
     let waits = entries.iter().filter(is_here).any(|entry| entry.change.awaits_boot());
-    let reboot_pending = waits && last.new.boot == machine.boot()?;
+    let reboot_pending = waits && *last.waits_since() == machine.boot()?;
     let plan = Plan::parse(&last.new.plan)?;
     let host = Recall::new(machine.look());
     let applied = Some(describe(&host, &last, &plan, &entries)?);

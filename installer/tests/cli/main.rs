@@ -11,6 +11,7 @@ mod apply;
 mod fixture;
 mod remove;
 mod report;
+mod reviewed;
 mod terminal;
 mod tree;
 mod trust;

@@ -103,3 +103,26 @@ fn what_is_not_there_or_not_to_be_touched_is_said() {
     site.run(&args).expect(10);
     assert!(!site.path(RULES).exists());
 }
+
+#[test]
+fn who_stops_after_the_first_phase_goes_on_himself() {
+    let (site, bundle) = ready();
+    let unit = site.path("root/etc/systemd/system/vgpu-offline-resume.service");
+    let args = ["apply", "--yes", "--passthrough", GPU, &bundle];
+    assert!(site.run(&["plan", "--passthrough", GPU, &bundle]).out.contains("resume.service"));
+    site.run(&[&args[..], &["--to-phase", "1"]].concat()).expect(10).says(&["the first part"]);
+    assert!(site.path(RULES).exists() && !unit.exists());
+    site.run(&["apply", "--resume", "--to-phase", "1"]).expect(2);
+    site.run(&["apply", "--to-phase", "3", &bundle]).expect(2);
+    // Not on the boot of the first part, and nothing is wrong with that.
+    site.run(&["apply", "--resume"]).expect(0);
+    site.write("root/proc/sys/kernel/random/boot_id", b"another\n");
+    site.run(&["apply", "--to-phase", "1"]).expect(0).says(&["`vgpu-installer apply` goes on"]);
+    for (boot, again) in [("a", 0), ("b", 1)] {
+        site.write("root/proc/sys/kernel/random/boot_id", boot.as_bytes());
+        site.run(&["apply", "--resume"]).expect(1).says(&["0000:41:00.0 has no driver"]);
+        site.run(&["apply", "--resume"]).expect(again);
+    }
+    site.write("root/proc/sys/kernel/random/boot_id", b"c");
+    site.run(&["apply", "--resume"]).expect(1).says(&["failed twice", "vgpu-installer apply"]);
+}

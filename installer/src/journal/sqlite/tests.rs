@@ -70,6 +70,7 @@ fn exercise(log: &mut dyn Log) -> String {
         [put(&fixed("/etc/y")), Change::Lost { path: fixed("/etc/z"), before: STAT, after: None }];
     log.advance(id, RunState::Exited, &traces, &dirties(Derived::Depmod(kernel))).unwrap();
     log.snapshot(id, RunState::Undoing, &snapshot).unwrap();
+    log.set_first_part(tx, &BootId("later".to_owned())).unwrap();
     log.set_state(tx, TxState::Applied).unwrap();
     let kept = [Kept { what: KeptThing::Path(path.clone()), why: Why::NotEmpty }];
     log.set_removal(&[tx], &[Component::Unlock].into(), &Removing::Begun, &kept).unwrap();
@@ -114,7 +115,8 @@ fn a_journal_of_the_first_version_is_taken_over() {
     exercise(&mut log);
     log.db
         .execute_batch(
-            "ALTER TABLE tx DROP COLUMN removed; ALTER TABLE entry DROP COLUMN component;
+            "ALTER TABLE tx DROP COLUMN removed; ALTER TABLE tx DROP COLUMN first_part;
+             ALTER TABLE entry DROP COLUMN component;
              PRAGMA user_version = 1",
         )
         .unwrap();

@@ -32,6 +32,42 @@ fn the_second_phase_waits_for_another_boot() {
 }
 
 #[test]
+fn a_first_part_that_came_to_its_end_on_a_later_boot_waits_for_the_end_of_that_one() {
+    let mut world = World::new(&host());
+    world.host.programs.insert("update-initramfs", |_, _| Ok(1));
+    carry_out(&mut world, &two_phases()).unwrap_err();
+    world.host.programs.clear();
+    let at = |boot: &str| Origin { boot: BootId(boot.to_owned()), ..origin() };
+    let mut go_on = |boot: &str| {
+        apply(&mut world.host, &mut world.log, &at(boot), &two_phases(), &mut |_| {})
+            .unwrap()
+            .reboot
+    };
+    // The initial file system is rebuilt only on the second boot, which did not begin with it.
+    assert_eq!(go_on("second"), Reboot::NeededToContinue);
+    assert_eq!(go_on("second"), Reboot::NeededToContinue);
+    assert_eq!(go_on("third"), Reboot::NotNeeded);
+}
+
+#[test]
+fn who_asks_for_the_first_phase_gets_no_more() {
+    let plan = Plan::new(vec![place("/etc/x.conf", "x\n")], two_phases().after_reboot);
+    let mut world = World::new(&host());
+    for _ in 0..2 {
+        let (host, log) = (&mut world.host, &mut world.log);
+        let applied = apply_until(host, log, &origin(), &plan, Phase::First, &mut |_| {}).unwrap();
+        assert_eq!(applied.reboot, Reboot::Stopped, "nothing waits for a boot");
+        assert_eq!(world.host.text_of("/etc/later.conf"), None);
+    }
+    assert_eq!(carry_out(&mut world, &plan).unwrap().reboot, Reboot::NotNeeded);
+    assert_eq!(world.host.text_of("/etc/later.conf").unwrap(), "later\n");
+    // What is true already needs nobody to go on.
+    let (host, log) = (&mut world.host, &mut world.log);
+    let applied = apply_until(host, log, &origin(), &plan, Phase::First, &mut |_| {}).unwrap();
+    assert_eq!(applied, Applied { tx: None, reboot: Reboot::NotNeeded });
+}
+
+#[test]
 fn a_gpu_for_a_guest_must_really_be_free_for_it_after_the_reboot() {
     let slots = vec![Slot::of("0000:41:00.0".parse().unwrap())];
     let hand = Step::HandToGuests(HandToGuests { slots: slots.clone() });

@@ -1,0 +1,113 @@
+//! Carrying out a plan, proving what came of it, and going back if it was an upgrade that failed.
+
+use super::bundle::title;
+use super::proving::{Proven, settle_proof};
+use super::revert;
+use crate::cli::{Advise as _, Exit, Refused};
+use crate::journal::TxId;
+use crate::machine::Machine;
+use crate::plan::{Applied, ApplyError, Applying, Origin, Phase, Plan, Reboot, WayBack};
+use crate::store::Bundles;
+use crate::trust::Candidate;
+use crate::ui::{Tone, Ui, printable, printable_lines};
+
+/// Carry out the plan, prove that the host is what it says, and remember that.
+///
+/// If a driver was exchanged for another one and the new one does not come to be, the bundle that
+/// was there before comes back.
+pub(super) fn carry_out(
+    machine: &mut Machine,
+    plan: &Plan,
+    candidate: &Candidate,
+    phase: Phase,
+    ui: &Ui,
+) -> anyhow::Result<Exit> {
+    let origin = Origin { bundle: candidate.bundle, boot: machine.boot()? };
+    let applied = machine.apply(&origin, plan, phase, &mut |event| tell(event, ui));
+    let (tx, error) = match applied {
+        Ok(applied) if is_open(applied.reboot) => return Ok(finish(applied, Proven::Yes, ui)),
+        Ok(applied) => match settle_proof(machine, plan, candidate, applied.reboot, ui) {
+            Ok(proven) => return Ok(finish(applied, proven, ui)),
+            // Without a transaction nothing has changed now that could be taken back.
+            Err(error) => (applied.tx, error),
+        },
+        Err(error @ (ApplyError::Step { .. } | ApplyError::NoEffect { .. })) => {
+            (machine.current()?.map(|tx| tx.id), error.into())
+        }
+        Err(error) => return Err(error.into()),
+    };
+    match tx {
+        Some(tx) => go_back(machine, tx, error, ui),
+        None => Err(error),
+    }
+}
+
+fn is_open(reboot: Reboot) -> bool {
+    matches!(reboot, Reboot::NeededToContinue | Reboot::Stopped)
+}
+
+/// Take `tx` back, which has failed with `error`, if a driver that worked has gone for it.
+pub(super) fn go_back(
+    machine: &mut Machine,
+    tx: TxId,
+    error: anyhow::Error,
+    ui: &Ui,
+) -> anyhow::Result<Exit> {
+    let old = match machine.way_back(tx)? {
+        WayBack::Nowhere => return Err(error),
+        WayBack::Lacks(items) => {
+            let items: Vec<_> = items.iter().map(|item| format!("`{item}`")).collect();
+            let hint = format!(
+                "the driver that was there before cannot come back by itself, because the store lacks {}: `vgpu-installer store add OLD-BUNDLE`, then `vgpu-installer revert`",
+                items.join(" and ")
+            );
+            return Err(error).hint(hint);
+        }
+        WayBack::To(old) => old,
+    };
+    let why = format!("{error:#}");
+    let word = ui.paint_talk(Tone::Bad, "the new driver does not work:");
+    ui.say(format_args!("{word} {}", printable_lines(&why)));
+    ui.say(format_args!("going back to the driver {old}"));
+    let exit = revert::take_back(machine, ui)
+        .hint("mend this, then `vgpu-installer revert` brings the old bundle back")?;
+    let bundles = Bundles::load(machine.look())?;
+    let before = machine.current()?.and_then(|tx| bundles.get(tx.new.bundle).map(title));
+    let refused = Refused::WentBack { to: before.unwrap_or_else(|| format!("driver {old}")), why };
+    if exit == Exit::Reboot {
+        return Err(refused).hint("reboot for all of it to take effect");
+    }
+    Err(refused.into())
+}
+
+fn tell(event: Applying<'_>, ui: &Ui) {
+    match event {
+        Applying::Step { step, n, of } => {
+            ui.say(format_args!("[{n}/{of}] {}", printable(&step.summary())));
+        }
+        Applying::Rebuild(derived) => ui.say(format_args!("rebuild {derived}")),
+    }
+}
+
+fn finish(applied: Applied, proven: Proven, ui: &Ui) -> Exit {
+    let (word, exit) = match (applied.tx, applied.reboot) {
+        (None, _) => ("done: there was nothing to do", Exit::Done),
+        (_, Reboot::NotNeeded) => ("done", Exit::Done),
+        (_, Reboot::Needed) if proven == Proven::AfterReboot => (
+            "done; reboot, and then run `vgpu-installer apply` to see whether all of it works",
+            Exit::Reboot,
+        ),
+        (_, Reboot::Needed) => {
+            ("done; a reboot is needed for all of it to take effect", Exit::Reboot)
+        }
+        (_, Reboot::NeededToContinue) => (
+            "the first part is done; reboot, and it goes on by itself, or run `vgpu-installer apply`",
+            Exit::Reboot,
+        ),
+        (_, Reboot::Stopped) => {
+            ("the first part is done; `vgpu-installer apply` goes on", Exit::Done)
+        }
+    };
+    ui.say(ui.paint_talk(Tone::Good, word));
+    exit
+}

@@ -1,0 +1,96 @@
+//! Going on with an apply that was interrupted, or that waits for a reboot.
+
+use vgpu_manifest::Digest;
+
+use super::carry_out::carry_out;
+use super::password::PasswordArgs;
+use super::proving::prove_again;
+use crate::cli::{Advise as _, Exit, Refused, Target};
+use crate::machine::{Machine, Pending};
+use crate::plan::{ApplyError, Phase};
+use crate::resume::{self, May};
+use crate::step::StepError;
+use crate::store::Bundles;
+use crate::trust::Candidate;
+use crate::ui::Ui;
+
+/// What the unit does at boot. That there is nothing to go on with is fine.
+pub(super) fn resume_now(password: &PasswordArgs, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
+    let Some(mut machine) = target.find_machine()? else { return Ok(Exit::Done) };
+    let Pending::Apply { tx, .. } = machine.pending()? else { return Ok(Exit::Done) };
+    let boot = machine.boot()?;
+    match resume::may(machine.look(), &tx, &boot)? {
+        May::NotOnThisBoot => return Ok(Exit::Done),
+        May::GaveUp => {
+            return Err(Refused::Unfinished(
+                "going on by itself has failed twice and is not tried again".to_owned(),
+            ))
+            .hint("run `vgpu-installer apply` to see why, or `vgpu-installer revert`");
+        }
+        May::Go => resume::begin(machine.host(), tx.id, &boot)?,
+    }
+    let result = go_on_with(password, &mut machine, Phase::Second, ui);
+    if let Err(error) = &result
+        && waits_for_console(error)
+    {
+        resume::forgive(machine.host(), tx.id)?;
+    }
+    result
+}
+
+/// Whether nothing has failed, and only nobody was at the console yet.
+fn waits_for_console(error: &anyhow::Error) -> bool {
+    let waits = |cause: &(dyn std::error::Error + 'static)| {
+        let step = cause.downcast_ref();
+        matches!(step, Some(ApplyError::Step { source: StepError::EnrolmentWaits, .. }))
+    };
+    error.chain().any(waits)
+}
+
+/// Bring an interrupted apply to its end, from what the store and the journal have.
+pub(super) fn go_on(
+    password: &PasswordArgs,
+    phase: Phase,
+    target: Target,
+    ui: &Ui,
+) -> anyhow::Result<Exit> {
+    let Some(mut machine) = target.find_machine()? else {
+        return Err(nothing_unfinished().into());
+    };
+    if machine.pending()? == Pending::Nothing
+        && let Some(exit) = prove_again(&mut machine, ui)?
+    {
+        return Ok(exit);
+    }
+    go_on_with(password, &mut machine, phase, ui)
+}
+
+fn go_on_with(
+    password: &PasswordArgs,
+    machine: &mut Machine,
+    phase: Phase,
+    ui: &Ui,
+) -> anyhow::Result<Exit> {
+    let (tx, plan) = match machine.pending()? {
+        Pending::Apply { tx, plan } => (tx, plan),
+        Pending::Revert(tx) => return Err(ApplyError::Reverting(tx.id).into()),
+        Pending::Remove(_) => return Err(ApplyError::Removing.into()),
+        Pending::Nothing => return Err(nothing_unfinished().into()),
+    };
+    let candidate = candidate_of(machine, tx.new.bundle)?;
+    password.provide(machine, &plan, ui)?;
+    carry_out(machine, &plan, &candidate, phase, ui)
+}
+
+/// What is known of a bundle that was applied before.
+pub(super) fn candidate_of(machine: &Machine, digest: Digest) -> anyhow::Result<Candidate> {
+    let bundles = Bundles::load(machine.look())?;
+    let known = bundles.get(digest).map(|known| known.candidate(digest));
+    Ok(known.ok_or_else(|| {
+        Refused::Unfinished(format!("nothing is known of the bundle {digest}; apply it again"))
+    })?)
+}
+
+fn nothing_unfinished() -> Refused {
+    Refused::Senseless("no apply was interrupted here, so name a bundle".to_owned())
+}

@@ -1,0 +1,235 @@
+//! A plan on paper: what somebody has looked at, so that exactly that is carried out.
+//!
+//! It holds everything that a plan is made from, and everything that comes of it. If any of that is
+//! different when it is to be carried out, what was reviewed is not what would happen.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use vgpu_manifest::inventory::Inventory;
+use vgpu_manifest::{Digest, printable};
+
+use super::Plan;
+use crate::gpus::GpuChoice;
+use crate::journal::Change;
+use crate::resume::Resume;
+use crate::step::Step;
+
+/// The version of the document's shape, and the only one that this program reads.
+const SCHEMA: u32 = 1;
+
+/// The largest document that is read. A host with all of Debian installed takes 16 MiB.
+pub const MAX_REVIEW: u64 = 32 << 20;
+
+/// How many differences are shown.
+const SHOWN: usize = 20;
+
+/// A plan, with all that it depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Review {
+    /// The digest of the bundle's signed root.
+    #[serde(rename = "digest")]
+    pub bundle: Digest,
+    /// The changes, as the journal would have them.
+    pub changes: Vec<Change>,
+    /// What they come from.
+    pub review: Basis,
+}
+
+/// What a plan is made from, and all of its steps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Basis {
+    schema: u32,
+    /// What the operator has said of the host's GPUs.
+    pub gpus: GpuChoice,
+    /// Who goes on after the reboot.
+    pub resume: Resume,
+    /// The host, without what changes by itself.
+    pub facts: Inventory,
+    /// All steps, also those whose end is true already.
+    pub plan: Plan,
+}
+
+/// A document is not one of a plan.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReviewError {
+    /// It is of another version.
+    #[error(
+        "the plan has the shape {0}, and this program reads {SCHEMA}; make it anew: `plan --output`"
+    )]
+    Schema(u64),
+    /// It is not what this program writes.
+    #[error("this is no plan that `vgpu-installer plan --output` has written: {}", printable(&.0.to_string()))]
+    Syntax(#[from] serde_json::Error),
+}
+
+/// What was reviewed is not what would happen.
+#[derive(Debug, thiserror::Error)]
+#[error("this is not the plan that was reviewed; it has changed in:\n{}", .0.join("\n"))]
+pub struct NotReviewed(Vec<String>);
+
+impl Basis {
+    /// What `plan` was made from.
+    #[must_use]
+    pub fn new(gpus: GpuChoice, resume: Resume, facts: Inventory, plan: Plan) -> Self {
+        let mut facts = facts;
+        // The room on a disk is asked again before anything is written.
+        facts.root.free.clear();
+        Self { schema: SCHEMA, gpus, resume, facts, plan }
+    }
+}
+
+impl Review {
+    /// Read a document.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ReviewError> {
+        let value: Value = serde_json::from_slice(bytes)?;
+        let schema = value.get("review").and_then(|review| review.get("schema")?.as_u64());
+        match schema {
+            Some(schema) if schema != u64::from(SCHEMA) => Err(ReviewError::Schema(schema)),
+            _ => Ok(serde_json::from_value(value)?),
+        }
+    }
+
+    /// Refuse if anything is different `now`, and say what.
+    pub fn check(&self, now: &Self) -> Result<(), NotReviewed> {
+        if self == now {
+            return Ok(());
+        }
+        let mut lines = Vec::new();
+        if self.bundle != now.bundle {
+            lines.push(line("bundle", &format!("{} → {}", self.bundle, now.bundle)));
+        }
+        let [then_basis, now_basis] = [&self.review, &now.review];
+        let (then, later) = (&then_basis.plan, &now_basis.plan);
+        for (then, later) in
+            [(&then.before_reboot, &later.before_reboot), (&then.after_reboot, &later.after_reboot)]
+        {
+            exchanged("step", then, later, &Step::summary, &mut lines);
+        }
+        let rest = |basis: &Basis| {
+            let Basis { gpus, resume, facts, .. } = basis;
+            json!({ "gpus": gpus, "resume": resume, "facts": facts })
+        };
+        compare("", &rest(then_basis), &rest(now_basis), &mut lines);
+        exchanged("change", &self.changes, &now.changes, &in_a_line, &mut lines);
+        let more = lines.len().saturating_sub(SHOWN);
+        lines.truncate(SHOWN);
+        if more > 0 {
+            lines.push(format!("  and {more} more"));
+        }
+        Err(NotReviewed(lines))
+    }
+}
+
+/// Name each place where two documents differ. Lists are compared by what is in them.
+fn compare(name: &str, then: &Value, now: &Value, lines: &mut Vec<String>) {
+    match (then, now) {
+        _ if then == now => {}
+        (Value::Object(then), Value::Object(now)) => {
+            let fields: BTreeSet<_> = then.keys().chain(now.keys()).collect();
+            for field in fields {
+                let [then, now] = [then, now].map(|value| value.get(field).unwrap_or(&Value::Null));
+                let name =
+                    if name.is_empty() { field.clone() } else { format!("{name} › {field}") };
+                compare(&name, then, now, lines);
+            }
+        }
+        (Value::Array(then), Value::Array(now)) => {
+            exchanged(name, then, now, &Value::to_string, lines);
+        }
+        _ => lines.push(line(name, &format!("{then} → {now}"))),
+    }
+}
+
+/// Name what a list has lost and gained; if that is nothing, its order has changed.
+fn exchanged<T: PartialEq>(
+    name: &str,
+    then: &[T],
+    now: &[T],
+    say: &dyn Fn(&T) -> String,
+    lines: &mut Vec<String>,
+) {
+    let start = lines.len();
+    let gone = then.iter().filter(|one| !now.contains(one)).map(|one| ("not any more", one));
+    let come = now.iter().filter(|one| !then.contains(one)).map(|one| ("now", one));
+    let differs = gone.chain(come).map(|(word, one)| line(name, &format!("{word} {}", say(one))));
+    lines.extend(differs);
+    if lines.len() == start && then != now {
+        lines.push(line(name, "the order"));
+    }
+}
+
+/// A change in few words.
+fn in_a_line(change: &Change) -> String {
+    match (change, change.names().next()) {
+        (Change::Put { after: None, .. }, Some(path)) => format!("removed {path}"),
+        (Change::Put { before: None, .. }, Some(path)) => format!("new {path}"),
+        (_, Some(path)) => format!("changed {path}"),
+        (_, None) => change.doing().unwrap_or_default(),
+    }
+}
+
+/// One difference, short enough to be read, and safe to be shown.
+fn line(name: &str, text: &str) -> String {
+    let short: String = text.chars().take(160).collect();
+    let rest = if short.len() < text.len() { "…" } else { "" };
+    printable(&format!("  {name}: {short}{rest}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::facts::{Serials, inventory};
+    use crate::host::mem::MemHost;
+
+    fn review(host: &MemHost) -> Review {
+        let facts = inventory(host, Serials::LeaveOut);
+        let plan = Plan::new(Vec::new(), Vec::new());
+        let review = Basis::new(GpuChoice::default(), Resume::ByItself, facts, plan);
+        Review { bundle: Digest::of(b"a bundle"), changes: Vec::new(), review }
+    }
+
+    #[test]
+    fn what_was_written_is_read_and_every_difference_is_named() {
+        let host = MemHost::with_files(&[("/proc/sys/kernel/osrelease", "6.8.12-4-pve\n")]);
+        let then = review(&host);
+        let text = serde_json::to_vec(&then).unwrap();
+        assert_eq!(Review::parse(&text).unwrap(), then);
+        then.check(&then).unwrap();
+
+        let host = host.with_package("dkms\u{1b}", "3.0", "manual");
+        let mut now = review(&host);
+        now.bundle = Digest::of(b"another");
+        now.review.resume = Resume::ByOperator;
+        let error = then.check(&now).unwrap_err().to_string();
+        for part in ["bundle: ", "resume: \"by-itself\" → \"by-operator\""] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn lists_are_compared_by_what_is_in_them_and_long_answers_are_cut() {
+        let mut lines = Vec::new();
+        compare("a", &json!([1, { "b": 2 }]), &json!([{ "b": 2 }, 3]), &mut lines);
+        compare("c", &json!([1, 2]), &json!([2, 1]), &mut lines);
+        compare("d", &json!("\u{1b}"), &json!("x".repeat(500)), &mut lines);
+        assert_eq!(lines[..3], ["  a: not any more 1", "  a: now 3", "  c: the order"]);
+        assert!(!lines[3].contains('\u{1b}') && lines[3].ends_with('…'), "{}", lines[3]);
+    }
+
+    #[test]
+    fn what_is_no_plan_is_refused() {
+        for text in ["", "{}", "[]", r#"{"review":{"schema":1}}"#] {
+            let error = Review::parse(text.as_bytes()).unwrap_err();
+            assert!(matches!(error, ReviewError::Syntax(_)), "{error}");
+        }
+        let error = Review::parse(br#"{"review":{"schema":2}}"#).unwrap_err();
+        assert!(matches!(error, ReviewError::Schema(2)), "{error}");
+    }
+}

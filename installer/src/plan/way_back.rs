@@ -1,0 +1,49 @@
+use vgpu_manifest::ItemName;
+use vgpu_manifest::catalog::DriverVersion;
+
+use crate::driver::{DriverSpec, Way};
+use crate::host::{Content, HostError, Look};
+use crate::journal::{Change, JournalError, Log, RunState, TxId};
+use crate::state;
+
+/// Whether an upgrade that has failed can be taken back without anybody's help.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WayBack {
+    /// There is nothing to go back to: no driver was exchanged.
+    Nowhere,
+    /// The store has all that it takes to bring this driver back.
+    To(DriverVersion),
+    /// The store lacks these items.
+    Lacks(Vec<ItemName>),
+}
+
+/// Whether `tx` has taken a driver away for another one, and the old one can come back.
+///
+/// What failed before that has changed nothing that guests depend on, and is for an operator.
+pub fn way_back(look: &dyn Look, log: &dyn Log, tx: TxId) -> Result<WayBack, JournalError> {
+    let entries = log.entries(tx)?;
+    let mut gone = entries.iter().filter_map(|entry| match &entry.change {
+        Change::Driver(driver) if driver.way == Way::Remove => {
+            let is_gone = !matches!(entry.run, Some(RunState::Intended | RunState::Undone));
+            Some(&driver.driver).filter(|_| is_gone)
+        }
+        _ => None,
+    });
+    let Some(old) = gone.next() else { return Ok(WayBack::Nowhere) };
+    let mut lacks = Vec::new();
+    for (item, content) in items(old) {
+        if !has(look, content)? {
+            lacks.push(item.clone());
+        }
+    }
+    Ok(if lacks.is_empty() { WayBack::To(old.version.clone()) } else { WayBack::Lacks(lacks) })
+}
+
+fn items(driver: &DriverSpec) -> impl Iterator<Item = (&ItemName, Content)> {
+    let patches = driver.patches.iter().map(|patch| (&patch.item, patch.content));
+    [(&driver.item, driver.content)].into_iter().chain(patches)
+}
+
+fn has(look: &dyn Look, content: Content) -> Result<bool, HostError> {
+    Ok(look.stat(&state::stored(content.id))?.is_some_and(|stat| stat.size == content.size))
+}
