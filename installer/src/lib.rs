@@ -14,6 +14,7 @@ pub mod iso;
 pub mod journal;
 pub mod kernel_line;
 pub mod machine;
+mod menu;
 pub mod packages;
 pub mod plan;
 pub mod proof;

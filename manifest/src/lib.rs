@@ -52,7 +52,7 @@ pub use crate::model::{
 pub use crate::name::{BundleName, ItemName, MAX_NAME, NameCollision};
 pub use crate::origin::Origin;
 pub use crate::parts::{PartSize, PartsError};
-pub use crate::printable::printable;
+pub use crate::printable::{printable, shell_word};
 pub use crate::read::{Damage, PIECE, PartFault, Progress, ReadError, Sink};
 pub use crate::text::{ParseTextError, ProgramVersion};
 pub use crate::wants::{

@@ -16,6 +16,17 @@ pub fn printable(text: &str) -> String {
     safe
 }
 
+/// A word of a command line, so that a shell takes it for this one word.
+#[must_use]
+pub fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
 /// What hides or reorders the text around it.
 fn is_invisible(c: char) -> bool {
     matches!(c,
@@ -32,6 +43,14 @@ mod tests {
         assert_eq!(printable("naïve `a/b` 日本"), "naïve `a/b` 日本");
         assert_eq!(printable("a\u{1b}[2J\r\nb\t\u{9b}c"), "a\\u{1b}[2J\\r\\nb\\t\\u{9b}c");
         assert_eq!(printable("x\u{202e}gpj.exe"), "x\\u{202e}gpj.exe");
+    }
+
+    #[test]
+    fn a_shell_takes_a_word_for_one() {
+        assert_eq!(shell_word("--root=/a/b:c@d,e_1.x"), "--root=/a/b:c@d,e_1.x");
+        assert_eq!(shell_word(""), "''");
+        assert_eq!(shell_word("it's $HOME"), r"'it'\''s $HOME'");
+        assert_eq!(shell_word("é"), "'é'");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use camino::Utf8PathBuf;
 use clap::{Parser, Subcommand};
+use vgpu_manifest::shell_word;
 
 pub use self::exit::Exit;
 pub use self::failure::{Advise, Refused, tell};
@@ -16,14 +17,15 @@ pub use self::medium::{Removable, removable};
 pub use self::target::Target;
 
 use crate::commands;
-use crate::ui::{Colour, Ui};
+use crate::menu;
+use crate::ui::{Colour, Ui, printable};
 
 /// Use signed vGPU bundles on a Proxmox host, offline.
 ///
 /// Nothing on the host changes before the bundle's signatures hold, and everything that changes
-/// can be taken back.
+/// can be taken back. Without a command it shows a menu on a terminal.
 #[derive(Debug, Parser)]
-#[command(name = "vgpu-installer", version, help_expected = true, arg_required_else_help = true)]
+#[command(name = "vgpu-installer", version, help_expected = true)]
 #[command(after_help = "\
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 not trusted or corrupt, 4 host unsuitable, \
 5 drifted, 10 done and a reboot is needed.")]
@@ -31,7 +33,7 @@ struct Cli {
     #[command(flatten)]
     global: Global,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 /// What holds for every command.
@@ -84,20 +86,47 @@ enum Command {
 
 /// Run the program with the arguments of this process.
 pub(crate) fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are no errors, and go to stdout.
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
-            let _ = error.print();
-            return exit.into();
-        }
+    let exit = match Cli::try_parse() {
+        Ok(Cli { global, command: Some(command) }) => run(&global, command),
+        Ok(Cli { global, command: None }) => without_command(&global),
+        Err(error) => explain(&error),
     };
-    let ui = Ui::new(cli.global.colour());
-    let exit = Target::open(&cli.global)
-        .and_then(|target| cli.command.run(target, &ui))
-        .unwrap_or_else(|error| tell(&ui, &error));
     exit.into()
+}
+
+fn run(global: &Global, command: Command) -> Exit {
+    let ui = Ui::new(global.colour());
+    Target::open(global)
+        .and_then(|target| command.run(target, &ui))
+        .unwrap_or_else(|error| tell(&ui, &error))
+}
+
+/// Show the menu, or the help if nobody would see it.
+fn without_command(global: &Global) -> Exit {
+    let ui = Ui::new(global.colour());
+    let mut tree = command();
+    if !ui.can_ask() {
+        ui.say(tree.render_help());
+        return Exit::Usage;
+    }
+    let Some(words) = menu::choose(&tree, &ui) else { return Exit::Done };
+    let words = [vec![tree.get_name().to_owned()], global.words(), words].concat();
+    let shown: Vec<String> = words.iter().map(|word| shell_word(word)).collect();
+    ui.say("");
+    ui.say(printable(&shown.join(" ")));
+    match Cli::try_parse_from(&words) {
+        Ok(Cli { global, command: Some(command) }) => run(&global, command),
+        Ok(Cli { command: None, .. }) => Exit::Usage,
+        Err(error) => explain(&error),
+    }
+}
+
+/// Say what is wrong with a command line, or what help or version were asked for.
+fn explain(error: &clap::Error) -> Exit {
+    // Help and version are no errors, and go to stdout.
+    let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+    let _ = error.print();
+    exit
 }
 
 /// The command line, for whoever writes completions and a manual from it.
@@ -129,6 +158,18 @@ impl Command {
 }
 
 impl Global {
+    /// As somebody would type it.
+    fn words(&self) -> Vec<String> {
+        let Self { root, chroot, no_color } = self;
+        let mut words = Vec::new();
+        if root != "/" {
+            words.push(format!("--root={root}"));
+        }
+        words.extend(chroot.then(|| "--chroot".to_owned()));
+        words.extend(no_color.then(|| "--no-color".to_owned()));
+        words
+    }
+
     #[expect(clippy::disallowed_methods, reason = "the environment is read here, once")]
     fn colour(&self) -> Colour {
         let asked_not_to = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

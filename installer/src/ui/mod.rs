@@ -120,14 +120,25 @@ impl Ui {
     /// Ask a question and return the answer, without blanks around it. The end of input is an
     /// empty answer.
     pub fn ask(&self, question: &str) -> Result<String, NobodyThere> {
+        Ok(self.answer(question)?.unwrap_or_default())
+    }
+
+    /// Ask a question and return the answer, without blanks around it; `None` if whoever was asked
+    /// has gone.
+    pub fn answer(&self, question: &str) -> Result<Option<String>, NobodyThere> {
         if !self.can_ask() {
             return Err(NobodyThere);
         }
         let _ = write!(io::stderr(), "{question} ");
         let _ = io::stderr().flush();
         let mut answer = String::new();
-        io::stdin().lock().read_line(&mut answer).map_err(|_| NobodyThere)?;
-        Ok(answer.trim().to_owned())
+        let count = io::stdin().lock().read_line(&mut answer).map_err(|_| NobodyThere)?;
+        if count == 0 {
+            // Nobody has typed a line feed.
+            self.say("");
+            return Ok(None);
+        }
+        Ok(Some(answer.trim().to_owned()))
     }
 
     /// Ask for something that is not to be seen while it is typed. The end of input is an empty

@@ -1,11 +1,13 @@
 //! A command line that says the same as the answers of a conversation.
 
+use vgpu_manifest::shell_word;
+
 use super::{Args, FileSource};
 
 /// The whole command, for a shell.
 pub(super) fn line(args: &Args) -> String {
     let words = words(args);
-    let words = words.iter().map(|word| for_shell(word));
+    let words = words.iter().map(|word| shell_word(word));
     ["vgpu-bundler".to_owned(), "init".to_owned()]
         .into_iter()
         .chain(words)
@@ -89,15 +91,5 @@ impl Words {
 
     fn switch(&mut self, flag: &str, is_on: bool) {
         self.0.extend(is_on.then(|| flag.to_owned()));
-    }
-}
-
-/// A word as a shell takes it for one.
-fn for_shell(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }

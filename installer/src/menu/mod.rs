@@ -1,0 +1,83 @@
+//! The menu: what somebody sees who types the program's name and nothing else.
+//!
+//! It changes nothing. Each way through it ends in the words of a command, which are shown and then
+//! taken as if they had been typed; whatever that command asks, it asks by itself. Enter alone leads
+//! back and out. An entry is there only if its command is.
+
+mod entry;
+mod removal;
+#[cfg(test)]
+mod tests;
+
+use self::entry::{Entry, Screen};
+use crate::ui::Ui;
+
+/// The words of the command that somebody has chosen; `None` if that is none.
+pub(crate) fn choose(tree: &clap::Command, ui: &Ui) -> Option<Vec<String>> {
+    let entries: Vec<&Entry> = Entry::of(tree).collect();
+    ui.say("Nothing is changed before it has been shown and you have said yes.");
+    loop {
+        ui.say("");
+        for Entry { key, name, about, .. } in &entries {
+            ui.say(format_args!("  {key}  {name:<17} {about}"));
+        }
+        ui.say("  q  Quit");
+        ui.say("");
+        let answer = ui.answer("What shall be done? [q]").ok().flatten()?;
+        let entry = match answer.as_str() {
+            "" | "q" | "Q" => return None,
+            key => entries.iter().find(|entry| entry.key == key),
+        };
+        let Some(entry) = entry else {
+            ui.say("That is none of them.");
+            continue;
+        };
+        match entry.screen.show(entry.command, tree, ui)? {
+            Went::On(words) => return Some(words),
+            Went::Back => {}
+        }
+    }
+}
+
+/// Where a screen led to.
+#[derive(Debug, PartialEq, Eq)]
+enum Went {
+    /// To a command, of these words.
+    On(Vec<String>),
+    /// To the menu.
+    Back,
+}
+
+impl Went {
+    fn on<'w>(words: impl IntoIterator<Item = &'w str>) -> Self {
+        Self::On(words.into_iter().map(str::to_owned).collect())
+    }
+}
+
+impl Screen {
+    /// Ask what the command needs; `None` if whoever was asked has gone.
+    fn show(self, command: &str, tree: &clap::Command, ui: &Ui) -> Option<Went> {
+        match self {
+            Self::Bundle => {
+                ui.say("The plan is shown, and nothing is done before you have agreed to it.");
+                let answer = ui.answer("Path of the bundle (Enter goes back):").ok().flatten()?;
+                Some(if answer.is_empty() { Went::Back } else { Went::on(about(command, &answer)) })
+            }
+            Self::BundleIfAny => {
+                let question = "Path of a bundle (Enter: the one that is applied):";
+                let answer = ui.answer(question).ok().flatten()?;
+                Some(Went::on(about(command, &answer)))
+            }
+            Self::Removal => removal::show(command, tree, ui),
+            Self::Nothing => Some(Went::on(command.split(' '))),
+        }
+    }
+}
+
+/// The command, about this path. One that begins with a dash is no flag.
+fn about<'w>(command: &'w str, path: &'w str) -> Vec<&'w str> {
+    let mut words: Vec<&str> = command.split(' ').collect();
+    words.extend(path.starts_with('-').then_some("--"));
+    words.extend((!path.is_empty()).then_some(path));
+    words
+}

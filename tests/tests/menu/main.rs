@@ -1,0 +1,205 @@
+//! The menu of the installer, as somebody sees it on a terminal.
+//!
+//! A transcript holds all that is seen until a command begins. `VGPU_GOLDEN=write` makes them anew,
+//! for review.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "../../../bundler/tests/support/terminal.rs"]
+mod terminal;
+
+use std::fs;
+use std::process::Stdio;
+
+use camino::Utf8Path;
+use vgpu_tests::nodes::Node;
+use vgpu_tests::scratch::{Scratch, expect, run};
+use vgpu_tests::skip;
+use vgpu_tests::tree::Snapshot;
+
+use crate::terminal::{END, INTERRUPT, Terminal};
+
+/// What the screens' last lines end with.
+const PROMPT: &str = " ";
+
+struct Desk {
+    scratch: Scratch,
+}
+
+impl Desk {
+    /// A node that trusts alice, and two of her bundles for it.
+    fn new() -> Self {
+        let scratch = Scratch::new(env!("CARGO_BIN_EXE_demo"));
+        scratch.node(Node::TeslaT4);
+        Self { scratch }
+    }
+
+    /// The bundle with this sequence number, which puts a file into the node.
+    fn bundle(&self, sequence: u32) -> String {
+        let scratch = &self.scratch;
+        scratch.write("notes.txt", format!("the text of {sequence}\n"));
+        scratch.write(
+            "bundle.toml",
+            "[bundle]\nname = 'gpu'\nchannel = 'stable'\n[[file]]\nname = 'notes.txt'\npath = 'notes.txt'\n\
+             [host]\n[[host.file]]\nitem = 'notes.txt'\npath = '/etc/notes.txt'\nmode = '0644'\n",
+        );
+        expect(scratch.bundler(&["lock"]), 0);
+        expect(scratch.bundler(&["build"]), 0);
+        scratch.path("laptop").join(format!("gpu-{sequence}.vgpu.tar")).into_string()
+    }
+
+    fn sit_down(&self) -> Terminal {
+        Terminal::start(&self.scratch.installer(&[]), PROMPT)
+    }
+
+    fn look(&self) -> Snapshot {
+        let ours = ["etc/vgpu-offline", "var/lib/vgpu-offline"];
+        Snapshot::of(&self.scratch.path("node"), &ours).unwrap()
+    }
+
+    /// Hold what was seen before the command began against the transcript of this name.
+    fn compare(&self, name: &str, seen: &str) {
+        let seen = seen.replace(self.scratch.path("").as_str(), "/scratch/");
+        let screens: Vec<&str> = seen.split_inclusive('\n').collect();
+        let command = screens.iter().position(|line| line.starts_with("vgpu-installer --"));
+        let now = screens[..command.map_or(screens.len(), |at| at + 1)].concat();
+        let golden = Utf8Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/menu/screens")
+            .join(format!("{name}.txt"));
+        if std::env::var_os("VGPU_GOLDEN").is_some_and(|value| value == "write") {
+            fs::write(&golden, &now).unwrap();
+        }
+        assert_eq!(fs::read_to_string(&golden).unwrap_or_default(), now, "{golden}");
+    }
+}
+
+/// The command that was shown, as an invocation of its own would say it.
+fn shown(seen: &str) -> Vec<&str> {
+    let line = seen.lines().find(|line| line.starts_with("vgpu-installer --")).unwrap();
+    // The scratch folder has no characters that a shell would mind.
+    line.split(' ').skip(2).collect()
+}
+
+#[test]
+fn without_a_terminal_there_is_help_and_no_menu() {
+    let desk = Desk::new();
+    let said = expect(desk.scratch.installer(&[]), 2);
+    assert!(said.out.is_empty() && said.err.contains("Usage: vgpu-installer"), "{said:?}");
+    for word in ["apply", "status", "Exit status: 0 done"] {
+        assert!(said.err.contains(word), "{word}: {said:?}");
+    }
+    if !skip::have("setsid") {
+        return;
+    }
+    let deaf = Terminal::start_with(&desk.scratch.installer(&[]), |command| {
+        command.stdin(Stdio::null());
+    });
+    let (code, seen) = deaf.end();
+    assert_eq!(code, Some(2), "{seen}");
+    assert!(seen.contains("Usage: vgpu-installer") && !seen.contains("What shall"), "{seen}");
+}
+
+#[test]
+fn whoever_only_looks_or_leaves_changes_nothing() {
+    if !skip::have("setsid") {
+        return;
+    }
+    let desk = Desk::new();
+    let before = desk.look();
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "8").answer("[q]", "1").answer("goes back):", "");
+    terminal.answer("[q]", "3").answer("goes back):", "0").answer("goes back):", "");
+    terminal.answer("[q]", "");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(0), "{seen}");
+    desk.compare("looking", &seen);
+    for (name, keys, status) in [("ctrl-d", END, Some(0)), ("ctrl-c", INTERRUPT, None)] {
+        let mut terminal = desk.sit_down();
+        terminal.answer("[q]", "2").asked("goes back):").press(keys);
+        let (code, seen) = terminal.end();
+        assert_eq!(code, status, "{seen}");
+        desk.compare(name, &seen);
+    }
+    assert_eq!(before.differences(&desk.look()), Vec::<String>::new());
+}
+
+#[test]
+fn from_a_new_installation_through_an_upgrade_to_the_removal() {
+    if !skip::have("setsid") {
+        return;
+    }
+    let desk = Desk::new();
+    let before = desk.look();
+    let notes = desk.scratch.path("node/etc/notes.txt");
+    let text = || fs::read_to_string(&notes).ok();
+    for (sequence, key, name) in [(1, "1", "new"), (2, "2", "upgrade")] {
+        let bundle = desk.bundle(sequence);
+        // Enter alone carries out nothing.
+        let mut terminal = desk.sit_down();
+        terminal.answer("[q]", key).answer("goes back):", &bundle);
+        terminal.answer("Carry out this plan? [y/N]", "");
+        let (code, seen) = terminal.end();
+        assert_eq!(code, Some(1), "{seen}");
+        assert_ne!(text(), Some(format!("the text of {sequence}\n")));
+
+        let mut terminal = desk.sit_down();
+        terminal.answer("[q]", key).answer("goes back):", &bundle);
+        terminal.answer("Carry out this plan? [y/N]", "y");
+        let (code, seen) = terminal.end();
+        assert_eq!(code, Some(0), "{seen}");
+        desk.compare(name, &seen);
+        assert_eq!(text(), Some(format!("the text of {sequence}\n")));
+        // The same once more, typed: there is nothing left to do.
+        expect(desk.scratch.installer(&shown(&seen)), 0);
+    }
+
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "7");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(0), "{seen}");
+    desk.compare("status", &seen);
+    assert!(seen.contains("everything holds"), "{seen}");
+
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "3").answer("goes back):", "2");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(0), "{seen}");
+    desk.compare("remove-driver", &seen);
+    assert!(seen.contains("nothing to remove"), "{seen}");
+
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "3").answer("goes back):", "1").answer("Remove this? [y/N]", "");
+    assert_eq!(terminal.end().0, Some(1));
+    assert_eq!(text().as_deref(), Some("the text of 2\n"));
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "3").answer("goes back):", "1").answer("Remove this? [y/N]", "y");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(0), "{seen}");
+    desk.compare("remove", &seen);
+    assert_eq!(before.differences(&desk.look()), Vec::<String>::new());
+}
+
+#[test]
+fn the_host_driver_is_judged_before_anything_is_installed() {
+    if !skip::have("setsid") {
+        return;
+    }
+    let desk = Desk::new();
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "4").answer("is applied):", "");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(2), "{seen}");
+    desk.compare("host-driver", &seen);
+    assert!(seen.contains("nothing is applied here"), "{seen}");
+
+    let bundle = desk.bundle(1);
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "4").answer("is applied):", &bundle);
+    let (code, seen) = terminal.end();
+    desk.compare("host-driver-of-a-bundle", &seen);
+    // It has no driver, and says so as the command does that was shown.
+    let typed = run(desk.scratch.installer(&shown(&seen)));
+    assert_eq!(code, typed.code);
+    let said = typed.err.lines().next().unwrap();
+    assert!(seen.contains(said), "{said}: {seen}");
+}
