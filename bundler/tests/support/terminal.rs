@@ -65,7 +65,9 @@ impl Terminal {
         let slave = File::from(open(name, flags, Mode::empty()).unwrap());
 
         let mut session = Command::new("setsid");
-        session.args(options).arg(command.get_program()).args(command.get_args());
+        // Whoever runs tests in the background has Ctrl-C ignored, also by what the tests start.
+        session.args(options).args(["env", "--default-signal=INT"]);
+        session.arg(command.get_program()).args(command.get_args());
         session.current_dir(command.get_current_dir().unwrap_or(".".as_ref()));
         session.env_clear().envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
         if let Some(path) = std::env::var_os("PATH") {
