@@ -1,5 +1,6 @@
 //! Uses bundles, offline.
 
+pub mod boots;
 pub mod cli;
 mod commands;
 pub mod component;
@@ -9,10 +10,12 @@ pub mod driver;
 pub mod facts;
 pub mod fit;
 pub mod gpus;
+pub mod guard;
 pub mod host;
 pub mod iso;
 pub mod journal;
 pub mod kernel_line;
+mod kernel_pin;
 pub mod machine;
 mod menu;
 pub mod packages;

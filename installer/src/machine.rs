@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use vgpu_manifest::HostPath;
 
 use crate::component::Component;
+use crate::guard::{GuardError, Guarded, guard};
 use crate::host::real::{Lock, LockError};
 use crate::host::{Host as _, HostError, Look, RealHost};
 use crate::journal::{
@@ -201,6 +202,11 @@ impl Machine {
             recover(&mut self.host, &mut self.log, tx.id)?;
         }
         Ok(())
+    }
+
+    /// See to it that the next boot takes a kernel with the driver's module.
+    pub fn guard(&mut self, tx: TxId, version: &str) -> Result<Guarded, GuardError> {
+        guard(&mut self.host, &mut self.log, tx, version)
     }
 
     /// Rebuild what is stale.

@@ -13,6 +13,7 @@ use vgpu_manifest::platform::KernelRelease;
 use crate::facts::REQUEST;
 use crate::host::{Command, Host, HostError, Look};
 use crate::journal::{Log, LogError, TxId};
+use crate::kernel_pin::{ESPS, PIN, PIN_NEXT};
 use crate::state::fixed;
 
 /// State that is rebuilt rather than put, in the order in which it is rebuilt.
@@ -27,6 +28,8 @@ pub enum Derived {
     Grub,
     /// The boot entries on the ESPs that `proxmox-boot-tool` manages.
     ProxmoxBoot,
+    /// What the boot loaders on those ESPs boot by default.
+    Pin,
     /// What systemd knows of its unit files.
     Systemd,
 }
@@ -41,6 +44,8 @@ impl Derived {
             vec![Self::Grub]
         } else if text == "/etc/kernel/cmdline" {
             vec![Self::ProxmoxBoot]
+        } else if text == PIN || text == PIN_NEXT {
+            vec![Self::Pin]
         } else if below("/etc/modprobe.d")
             || below("/etc/modules-load.d")
             || below("/etc/initramfs-tools")
@@ -62,7 +67,7 @@ impl Derived {
             Self::Depmod(release) => Command::new("depmod", &[release.as_str()]),
             Self::Initramfs => Command::new("update-initramfs", &["-u", "-k", "all"]),
             Self::Grub => Command::new("update-grub", &[]),
-            Self::ProxmoxBoot => Command::new("proxmox-boot-tool", &["refresh"]),
+            Self::ProxmoxBoot | Self::Pin => Command::new("proxmox-boot-tool", &["refresh"]),
             Self::Systemd => Command::new("systemctl", &["daemon-reload"]),
         }
     }
@@ -74,6 +79,8 @@ impl Derived {
                 let dir = fixed(&format!("/lib/modules/{}", release.as_str()));
                 Ok(look.list(&dir)?.is_none())
             }
+            // Where there are none, GRUB's own drop-in says it.
+            Self::Pin => Ok(look.stat(&fixed(ESPS))?.is_none()),
             _ => Ok(false),
         }
     }
@@ -86,6 +93,7 @@ impl fmt::Display for Derived {
             Self::Initramfs => f.write_str("the initial file systems"),
             Self::Grub => f.write_str("the GRUB configuration"),
             Self::ProxmoxBoot => f.write_str("the boot entries"),
+            Self::Pin => f.write_str("the kernel that is booted by default"),
             Self::Systemd => f.write_str("systemd's view of its units"),
         }
     }
@@ -114,7 +122,9 @@ pub fn awaits_boot(path: &HostPath) -> bool {
         | "/etc/initramfs-tools/hooks"
         | "/etc/udev/rules.d" => true,
         "/etc/default" => path.as_path().file_name() == Some("grub"),
-        "/etc/kernel" => path.as_path().file_name() == Some("cmdline"),
+        "/etc/kernel" => {
+            ["cmdline", "proxmox-boot-pin"].map(Some).contains(&path.as_path().file_name())
+        }
         other => is_wish && other.starts_with("/etc/systemd/system/"),
     }
 }
@@ -188,6 +198,7 @@ mod tests {
             ("/etc/default/grub", "update-grub"),
             ("/etc/kernel/cmdline", "proxmox-boot-tool refresh"),
             ("/etc/modprobe.d/vgpu-offline.conf", "update-initramfs -u -k all"),
+            ("/etc/kernel/proxmox-boot-pin", "proxmox-boot-tool refresh"),
             ("/etc/modules", "update-initramfs -u -k all"),
             ("/etc/udev/rules.d/62-vgpu-offline.rules", "update-initramfs -u -k all"),
             ("/etc/systemd/system/a.service.d/b.conf", "systemctl daemon-reload"),

@@ -120,6 +120,12 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 type Cause<'a> = &'a (dyn std::error::Error + 'static);
 
+/// Whether only a boot, and somebody at the console maybe, can mend it.
+fn waits_for_boot(cause: Cause<'_>) -> bool {
+    let Some(ApplyError::Step { source, .. }) = cause.downcast_ref() else { return false };
+    matches!(source, StepError::EnrolmentWaits | StepError::OtherKernel { .. })
+}
+
 /// What an error means for the exit status, if it is more than a failure.
 fn verdict(cause: Cause<'_>) -> Option<Exit> {
     if let Some(error) = cause.downcast_ref::<VerifyError>() {
@@ -131,8 +137,8 @@ fn verdict(cause: Cause<'_>) -> Option<Exit> {
     if let Some(StageError::Read(error)) = cause.downcast_ref() {
         return Some(of_read(error));
     }
-    if let Some(ApplyError::Step { source: StepError::EnrolmentWaits, .. }) = cause.downcast_ref() {
-        // All that is left to do is to reboot, and somebody's to do at the console.
+    if waits_for_boot(cause) {
+        // All that is left to do is to reboot, and maybe somebody's to do at the console.
         return Some(Exit::Reboot);
     }
     if let Some(error) = cause.downcast_ref::<Refused>() {
@@ -226,7 +232,7 @@ fn standing_hint(cause: Cause<'_>) -> Option<&'static str> {
     if matches!(cause.downcast_ref(), Some(SpaceError::TooLittle { .. })) {
         return Some("make room; nothing has been written yet");
     }
-    if let Some(ApplyError::Step { source: StepError::EnrolmentWaits, .. }) = cause.downcast_ref() {
+    if waits_for_boot(cause) {
         return Some("after that it goes on by itself, or with `vgpu-installer apply`");
     }
     if matches!(

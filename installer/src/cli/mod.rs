@@ -82,6 +82,8 @@ enum Command {
     Inventory(commands::inventory::Inventory),
     /// Switch on the virtual functions of NVIDIA's GPUs.
     Sriov(commands::sriov::Sriov),
+    /// Keep this host booting a kernel that has the driver's module.
+    Guard(commands::guard::Guard),
 }
 
 /// Run the program with the arguments of this process.
@@ -153,6 +155,7 @@ impl Command {
             Self::Report(command) => command.run(target, ui),
             Self::Inventory(command) => command.run(&target, ui),
             Self::Sriov(command) => command.run(target, ui),
+            Self::Guard(command) => command.run(target, ui),
         }
     }
 }

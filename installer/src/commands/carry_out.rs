@@ -1,6 +1,7 @@
 //! Carrying out a plan, proving what came of it, and going back if it was an upgrade that failed.
 
 use super::bundle::title;
+use super::guard::look_after;
 use super::proving::{Proven, settle_proof};
 use super::revert;
 use crate::cli::{Advise as _, Exit, Refused};
@@ -26,11 +27,14 @@ pub(super) fn carry_out(
     let applied = machine.apply(&origin, plan, phase, &mut |event| tell(event, ui));
     let (tx, error) = match applied {
         Ok(applied) if is_open(applied.reboot) => return Ok(finish(applied, Proven::Yes, ui)),
-        Ok(applied) => match settle_proof(machine, plan, candidate, applied.reboot, ui) {
-            Ok(proven) => return Ok(finish(applied, proven, ui)),
-            // Without a transaction nothing has changed now that could be taken back.
-            Err(error) => (applied.tx, error),
-        },
+        Ok(applied) => {
+            look_after(machine, ui);
+            match settle_proof(machine, plan, candidate, applied.reboot, ui) {
+                Ok(proven) => return Ok(finish(applied, proven, ui)),
+                // Without a transaction nothing has changed now that could be taken back.
+                Err(error) => (applied.tx, error),
+            }
+        }
         Err(error @ (ApplyError::Step { .. } | ApplyError::NoEffect { .. })) => {
             (machine.current()?.map(|tx| tx.id), error.into())
         }

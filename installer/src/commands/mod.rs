@@ -6,6 +6,7 @@ mod carry_out;
 pub(crate) mod check;
 pub(crate) mod forget;
 mod go_on;
+pub(crate) mod guard;
 pub(crate) mod inspect;
 pub(crate) mod inventory;
 mod password;

@@ -2,10 +2,12 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 use vgpu_manifest::driver::DriverKind;
 use vgpu_manifest::inventory::Inventory;
+use vgpu_manifest::platform::KernelRelease;
 use vgpu_manifest::{Bundle, Verified};
 
 use super::bundle::{BundleArg, title};
 use super::{ResumeArgs, print_json};
+use crate::boots::{Coming, Course, choose};
 use crate::cli::{Exit, Target};
 use crate::driver;
 use crate::facts::{Serials, inventory};
@@ -163,27 +165,40 @@ pub(super) fn make_plan(
     choices: &Choices,
     resume: Resume,
 ) -> anyhow::Result<plan::Plan> {
-    let vgpu = verdict(bundle, facts)?;
-    let around = Surroundings { vgpu, resume, installed: driver::remembered(look)? };
+    let (vgpu, course) = verdict(bundle, facts)?;
+    let around = Surroundings { vgpu, resume, installed: driver::remembered(look)?, course };
     Ok(plan::plan_with(bundle.manifest(), facts, choices, &around)?)
 }
 
-/// What the bundle's own catalogue says of this host's GPUs; nothing if it brings no host driver,
-/// or the host no GPU for one.
-fn verdict(bundle: &Bundle<Verified>, facts: &Inventory) -> anyhow::Result<Option<Vgpu>> {
+/// What the bundle's own catalogue says of this host's GPUs, and of its kernels; nothing if it brings
+/// no host driver, or the host no GPU for one.
+fn verdict(bundle: &Bundle<Verified>, facts: &Inventory) -> anyhow::Result<(Option<Vgpu>, Course)> {
     let manifest = bundle.manifest();
     let brings = manifest.drivers.iter().any(|driver| driver.kind == DriverKind::Host);
     if !brings || manifest.catalog().is_none() {
-        return Ok(None);
+        return Ok((None, Course::default()));
     }
     let catalog = super::check::catalog(bundle)?;
-    let Ok(fit) = Fit::judge(&catalog, manifest, facts, &Question::default()) else {
-        return Ok(None);
+    let ask = |kernel: Option<KernelRelease>| {
+        Fit::judge(&catalog, manifest, facts, &Question { kernel, driver: None })
+    };
+    let Ok(fit) = ask(None) else { return Ok((None, Course::default())) };
+    let suits =
+        |kernel: &KernelRelease| ask(Some(kernel.clone())).is_ok_and(|fit| fit.is_suitable());
+    let course = match choose(&facts.kernels, &Coming::of(manifest), &suits) {
+        Some(course) => course,
+        // Nothing is known of its kernels, so what is known of it all decides.
+        None if facts.kernels.running.is_none() && fit.is_suitable() => Course::default(),
+        None => return Err(plan::Unsuitable::Verdict(fit.objection()).into()),
+    };
+    let fit = match &course.wait_for {
+        Some(kernel) => ask(Some(kernel.clone()))?,
+        None => fit,
     };
     if !fit.is_suitable() {
         return Err(plan::Unsuitable::Verdict(fit.objection()).into());
     }
-    Ok(Vgpu::of(&fit))
+    Ok((Vgpu::of(&fit), course))
 }
 
 #[derive(Serialize)]

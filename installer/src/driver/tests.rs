@@ -13,7 +13,7 @@ use crate::host::{Content, HostError, Look as _};
 use crate::journal::{BootId, TxId, remove, revert_all};
 use crate::plan::{ApplyError, Origin, Plan, WayBack, apply, way_back};
 use crate::state;
-use crate::step::{EnableUnit, InstallDriver, Step};
+use crate::step::{EnableUnit, InstallDriver, MendPackages, Step};
 
 const KERNEL: &str = "6.8.12-4-pve";
 const SOURCE: &str = "static bool unlocked;\n";
@@ -105,8 +105,23 @@ fn dkms(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
     match args {
         ["status", "-m", "nvidia"] => {
             for version in host.list(&state::fixed(folder))?.unwrap_or_default() {
-                host.said.extend(["nvidia/", &version, ", ", KERNEL, ", x86_64: installed\n"]);
+                let built = host.list(&state::fixed(&format!("{folder}/{version}")))?;
+                for kernel in built.unwrap_or_default() {
+                    host.said.extend(["nvidia/", &version, ", ", &kernel, ", x86_64: installed\n"]);
+                }
             }
+            Ok(0)
+        }
+        ["install", module, "-k", kernel] => {
+            let version = module.trim_start_matches("nvidia/");
+            host.scribble(&format!("{folder}/{version}/{kernel}"), "installed")?;
+            host.scribble(&format!("/usr/lib/modules/{kernel}/updates/nvidia.ko"), "built")?;
+            Ok(0)
+        }
+        ["remove", module, "-k", kernel] => {
+            let version = module.trim_start_matches("nvidia/");
+            host.scratch(&format!("/usr/lib/modules/{kernel}/updates/nvidia.ko"))?;
+            host.scratch(&format!("{folder}/{version}/{kernel}"))?;
             Ok(0)
         }
         ["remove", module, "--all"] => {
@@ -318,4 +333,69 @@ fn an_uninstaller_that_fails_stops_the_revert_until_it_is_mended() {
     world.host.nodes.remove(&state::fixed("/etc/broken-uninstaller"));
     assert_eq!(world.revert().unwrap(), []);
     assert_eq!(world.host.picture(&[]), before.picture(&[]));
+}
+
+#[test]
+fn a_driver_that_is_there_is_only_built_for_one_more_kernel() {
+    const NEW: &str = "6.14.11-2-pve";
+    let mut before = host();
+    let updates = format!("/usr/lib/modules/{NEW}/updates");
+    before.place_node(&updates, crate::host::Node::dir(crate::host::Mode::DIR), b"");
+    crate::host::Host::run(&mut before, &crate::host::Command::new("depmod", &[NEW])).unwrap();
+    let mut world = World::new(&before);
+    carry_out(&mut world, &plan("535.230.02", None), "a").unwrap();
+    let between = world.host.picture(&[]);
+    world.host.ran.clear();
+
+    let mut driver = spec("535.230.02");
+    driver.kernels.push(NEW.parse().unwrap());
+    let step = InstallDriver { driver, replaces: None };
+    let more = Plan::new(vec![Step::InstallDriver(Box::new(step))], Vec::new());
+    carry_out(&mut world, &more, "b").unwrap();
+    let ran = &world.host.ran;
+    assert!(ran.contains(&format!("dkms install nvidia/535.230.02 -k {NEW}")), "{ran:?}");
+    assert!(!ran.iter().any(|line| line.contains("uninstall")), "guests may run on: {ran:?}");
+    assert_eq!(world.revert().unwrap(), []);
+    assert_eq!(world.host.picture(&[]), between);
+    assert_eq!(world.revert().unwrap(), []);
+    assert_eq!(world.host.picture(&[]), before.picture(&[]));
+}
+
+/// dpkg, with a kernel whose hook has DKMS build the old driver's module, which does not compile for
+/// it: only with the new driver does the package come to its end.
+fn dpkg(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
+    assert!(args.ends_with(&["--configure", "--pending"]), "{args:?}");
+    if versions(host)? != ["550.163.02"] {
+        return Ok(1);
+    }
+    let status = host.text_of("/var/lib/dpkg/status").unwrap();
+    host.scribble("/var/lib/dpkg/status", &status.replace("half-configured", "installed"))?;
+    Ok(0)
+}
+
+#[test]
+fn a_kernel_that_dkms_left_half_configured_is_mended_by_a_driver_that_builds() {
+    let mut host = host();
+    host.place(
+        "/var/lib/dpkg/status",
+        "Package: proxmox-kernel-6.14.11-2-pve-signed\nStatus: install ok half-configured\n\
+         Architecture: amd64\nVersion: 6.14.11-2\n",
+    );
+    host.programs.insert("dpkg", dpkg);
+    let with_mending = |new, old| {
+        let mut plan = plan(new, old);
+        plan.before_reboot.insert(1, Step::MendPackages(MendPackages {}));
+        plan
+    };
+    let mut world = World::new(&host);
+    let error = carry_out(&mut world, &with_mending("535.230.02", None), "a").unwrap_err();
+    let said = error.to_string();
+    assert!(said.contains("configure the packages that were left half-configured"), "{said}");
+    world.revert().unwrap();
+
+    let mut world = World::new(&host);
+    carry_out(&mut world, &plan("535.230.02", None), "a").unwrap();
+    carry_out(&mut world, &with_mending("550.163.02", Some("535.230.02")), "b").unwrap();
+    let status = world.host.text_of("/var/lib/dpkg/status").unwrap();
+    assert!(status.contains("install ok installed"), "{status}");
 }

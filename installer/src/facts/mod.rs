@@ -31,7 +31,7 @@ pub use self::identity::Serials;
 pub(crate) use self::signing::{CERTIFICATE, PRIVATE_KEY, REQUEST, SigningKey, signing_key};
 
 use vgpu_manifest::HostPath;
-use vgpu_manifest::inventory::{Gpu, Inventory, Kernels, SCHEMA};
+use vgpu_manifest::inventory::{Gpu, Inventory, Kernels, Name, SCHEMA};
 use vgpu_manifest::platform::{KernelRelease, PveRelease, SecureBoot};
 
 use self::eyes::Eyes;
@@ -50,6 +50,11 @@ pub(crate) fn kernels(look: &dyn Look) -> Kernels {
 /// The module of NVIDIA's driver for a kernel, wherever it lies.
 pub(crate) fn module_file(look: &dyn Look, kernel: &KernelRelease) -> Option<HostPath> {
     kernels::module_file(&Eyes::new(look), kernel.as_str())
+}
+
+/// The ZFS pool that the host boots from, if it is one.
+pub(crate) fn root_pool(look: &dyn Look) -> Option<Name> {
+    mounts::root(&Eyes::new(look)).pool.map(|pool| pool.name)
 }
 
 /// The release of Proxmox VE.

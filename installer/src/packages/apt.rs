@@ -104,7 +104,7 @@ pub(super) fn unpack(file: &HostPath) -> Command {
 }
 
 /// Finish everything that is unpacked.
-pub(super) fn configure() -> Command {
+pub(crate) fn configure() -> Command {
     Command::new("dpkg", &["--force-confdef", "--force-confold", "--configure", "--pending"])
 }
 

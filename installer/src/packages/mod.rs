@@ -17,6 +17,7 @@ pub use self::change::{Before, PackageChange};
 pub use self::error::PackageError;
 pub use self::file::{PackageFile, index};
 
+pub(crate) use self::apt::configure;
 pub(crate) use self::outcome::is_satisfied;
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ pub use self::finding::{Check, Finding, Found, Proof, Unproven};
 pub use self::lines::lines;
 pub use self::types::OfferedType;
 
+pub(crate) use self::module::{Built, newest};
 pub(crate) use self::table::table;
 
 use crate::facts::{gpus, kernels, secure_boot};

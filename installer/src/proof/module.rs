@@ -12,7 +12,7 @@ use crate::facts::{SigningKey, module_file, signing_key};
 use crate::host::{Command, HostError, Look};
 
 /// What there is of the module.
-pub(super) struct Built<'v> {
+pub(crate) struct Built<'v> {
     version: &'v str,
     /// What DKMS says; `None` where commands do not run.
     builds: Option<Vec<Build>>,
@@ -20,7 +20,7 @@ pub(super) struct Built<'v> {
 
 /// Why there is no module for a kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Lack {
+pub(crate) enum Lack {
     /// DKMS has nothing to build it against.
     NoHeaders,
     /// DKMS does not know this version.
@@ -45,12 +45,18 @@ impl fmt::Display for Lack {
 }
 
 impl<'v> Built<'v> {
-    pub(super) fn look(look: &dyn Look, version: &'v str) -> Result<Self, HostError> {
+    /// Ask DKMS.
+    pub(crate) fn look(look: &dyn Look, version: &'v str) -> Result<Self, HostError> {
         Ok(Self { version, builds: status(look)? })
     }
 
+    /// Whether DKMS could be asked.
+    pub(crate) fn was_asked(&self) -> bool {
+        self.builds.is_some()
+    }
+
     /// Why there is no module for `kernel`; `None` if there is one.
-    fn lack(&self, kernel: &KernelRelease, kernels: &Kernels) -> Option<Lack> {
+    pub(crate) fn lack(&self, kernel: &KernelRelease, kernels: &Kernels) -> Option<Lack> {
         let known = kernels.installed.iter().find(|known| known.release == *kernel);
         let has = |part| known.is_some_and(|known: &Kernel| known.has.contains(&part));
         let (file, headers) = (has(KernelPart::NvidiaModule), has(KernelPart::Headers));
@@ -65,6 +71,14 @@ impl<'v> Built<'v> {
             Some(state) => Some(Lack::Half(state)),
             None => Some(Lack::Unknown),
         }
+    }
+
+    /// The newest kernel that could boot and has a module.
+    pub(crate) fn last<'k>(&self, kernels: &'k Kernels) -> Option<&'k KernelRelease> {
+        let works = |kernel: &&Kernel| {
+            kernel.has.contains(&KernelPart::Image) && self.lack(&kernel.release, kernels).is_none()
+        };
+        kernels.installed.iter().rfind(works).map(|kernel| &kernel.release)
     }
 
     /// What builds it, for somebody to do.
@@ -131,23 +145,18 @@ pub(super) fn next(built: &Built<'_>, kernels: &Kernels) -> Finding {
 }
 
 /// The newest kernel that could boot.
-fn newest(kernels: &Kernels) -> Option<&KernelRelease> {
+pub(crate) fn newest(kernels: &Kernels) -> Option<&KernelRelease> {
     let boots = |kernel: &&Kernel| kernel.has.contains(&KernelPart::Image);
     kernels.installed.iter().rfind(boots).map(|kernel| &kernel.release)
 }
 
 /// What to do, and how to boot meanwhile what has a module.
 fn with_pin(built: &Built<'_>, boots: &KernelRelease, kernels: &Kernels, lack: &Lack) -> String {
-    let works = |kernel: &&Kernel| {
-        kernel.has.contains(&KernelPart::Image)
-            && kernel.release != *boots
-            && built.lack(&kernel.release, kernels).is_none()
-    };
     let remedy = built.remedy(boots, lack);
-    match kernels.installed.iter().rfind(works) {
+    match built.last(kernels) {
         Some(last) => format!(
             "{remedy}; until then keep booting the last kernel that has one: `proxmox-boot-tool kernel pin {}`",
-            last.release.as_str()
+            last.as_str()
         ),
         None => remedy,
     }

@@ -3,11 +3,14 @@ use vgpu_manifest::inventory::{Kernel, KernelPart};
 use vgpu_manifest::platform::KernelRelease;
 
 use super::{Act, StepError};
-use crate::driver::{BuildState, DriverChange, DriverSpec, Way, is_installed, status, versions};
+use crate::driver::{
+    BuildState, DriverChange, DriverSpec, Way, is_installed, remembered, status, versions,
+};
 use crate::facts::kernels as kernels_of;
 use crate::gpus::check_idle;
-use crate::host::Look;
-use crate::journal::Journal;
+use crate::host::{Command, Look};
+use crate::journal::{Journal, Probe, Reversible, Scope};
+use crate::state::fixed;
 
 /// Install NVIDIA's host driver by its own installer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +24,51 @@ pub struct InstallDriver {
 }
 
 impl InstallDriver {
+    /// The kernels that there is no module for, if that is all that is missing: the driver itself is
+    /// there, and serves guests by the module of another kernel.
+    fn lacks_only_kernels(
+        &self,
+        look: &dyn Look,
+        kernels: &[KernelRelease],
+    ) -> Result<Option<Vec<KernelRelease>>, StepError> {
+        let version = self.driver.version.to_string();
+        let is_ours = remembered(look)?.is_some_and(|known| known.content == self.driver.content);
+        if !is_ours || !is_installed(look)? {
+            return Ok(None);
+        }
+        let builds = status(look)?.unwrap_or_default();
+        let built = |kernel: &KernelRelease| {
+            builds.iter().any(|build| {
+                build.version == version
+                    && build.kernel.as_deref() == Some(kernel.as_str())
+                    && build.state == BuildState::Installed
+            })
+        };
+        let (there, lacking): (Vec<_>, Vec<_>) = kernels.iter().cloned().partition(built);
+        Ok((!there.is_empty()).then_some(lacking))
+    }
+
+    /// Have DKMS build the module for one more kernel.
+    fn build(&self, journal: &mut Journal<'_>, kernel: &KernelRelease) -> Result<(), StepError> {
+        let (module, kernel) = (format!("nvidia/{}", self.driver.version), kernel.as_str());
+        let [updates, video, tree] = [
+            format!("/usr/lib/modules/{kernel}/updates"),
+            format!("/usr/lib/modules/{kernel}/kernel/drivers/video"),
+            "/var/lib/dkms/nvidia".to_owned(),
+        ]
+        .map(|path| fixed(&path));
+        Ok(journal.run(&Reversible {
+            command: Command::new("dkms", &["install", &module, "-k", kernel]),
+            probe: Probe::Exists(fixed(&format!(
+                "/var/lib/dkms/nvidia/{}/{kernel}",
+                self.driver.version
+            ))),
+            recover: Vec::new(),
+            undo: Some(Command::new("dkms", &["remove", &module, "-k", kernel])),
+            scope: Scope { large: [updates, video, tree].into(), ..Scope::default() },
+        })?)
+    }
+
     /// Make room: another driver goes by its own uninstaller, if it is ours. What an installer
     /// that failed has left of this very driver is for the change itself to clear away.
     fn make_room(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
@@ -90,9 +138,12 @@ impl Act for InstallDriver {
     }
 
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
+        let kernels = kernels(journal.look(), &self.driver);
+        if let Some(lacking) = self.lacks_only_kernels(journal.look(), &kernels)? {
+            return lacking.iter().try_for_each(|kernel| self.build(journal, kernel));
+        }
         check_idle(journal.look())?;
         self.make_room(journal)?;
-        let kernels = kernels(journal.look(), &self.driver);
         let driver = DriverSpec { kernels, ..self.driver.clone() };
         Ok(journal.driver(&DriverChange { way: Way::Install, driver })?)
     }

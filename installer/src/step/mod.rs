@@ -12,8 +12,10 @@ mod install_unit;
 mod keep_repository;
 mod kernel_command_line;
 mod load_modules;
+mod mend_packages;
 mod modprobe_options;
 mod old_config;
+mod pin_kernel;
 mod place_file;
 mod place_item;
 mod signing_key;
@@ -32,8 +34,10 @@ pub use self::install_unit::InstallUnit;
 pub use self::keep_repository::KeepRepository;
 pub use self::kernel_command_line::KernelCommandLine;
 pub use self::load_modules::LoadModules;
+pub use self::mend_packages::MendPackages;
 pub use self::modprobe_options::ModprobeOptions;
 pub use self::old_config::OldConfig;
+pub use self::pin_kernel::{KernelRuns, PinKernel};
 pub use self::place_file::PlaceFile;
 pub use self::place_item::PlaceItem;
 #[cfg(test)]
@@ -102,6 +106,12 @@ pub enum Step {
     HandToGuests(HandToGuests),
     /// See that GPUs are kept for guests.
     HeldForGuests(HeldForGuests),
+    /// Hold the host at a kernel.
+    PinKernel(PinKernel),
+    /// See that it runs.
+    KernelRuns(KernelRuns),
+    /// Bring half-configured packages to their end.
+    MendPackages(MendPackages),
 }
 
 impl Step {
@@ -125,6 +135,7 @@ impl Step {
             Self::PlaceItem(step) => step.component,
             Self::EnableUnit(step) => step.component,
             Self::InstallPackages(_) | Self::KeepRepository(_) => Component::Packages,
+            Self::PinKernel(_) | Self::KernelRuns(_) => Component::KernelPin,
             // Nothing but the driver's modules is signed with the key.
             Self::MakeSigningKey(_)
             | Self::RequestEnrolment(_)
@@ -137,6 +148,7 @@ impl Step {
             Self::HandToGuests(_) | Self::HeldForGuests(_) => Component::Passthrough,
             // Both modes need the IOMMU, and what the bundle names is for it to know.
             Self::InstallSelf(_)
+            | Self::MendPackages(_)
             | Self::ClearLeftovers(_)
             | Self::KernelCommandLine(_)
             | Self::LoadModules(_)
@@ -164,7 +176,7 @@ impl Step {
     /// has nothing to go through.
     #[must_use]
     pub fn waits_for_boot(&self) -> bool {
-        matches!(self, Self::KeyEnrolled(_) | Self::HeldForGuests(_))
+        matches!(self, Self::KeyEnrolled(_) | Self::HeldForGuests(_) | Self::KernelRuns(_))
     }
 
     /// Make it true. Called only if it is not.
@@ -196,6 +208,9 @@ impl Step {
             Self::KeyEnrolled(step) => step,
             Self::HandToGuests(step) => step,
             Self::HeldForGuests(step) => step,
+            Self::PinKernel(step) => step,
+            Self::KernelRuns(step) => step,
+            Self::MendPackages(step) => step,
         }
     }
 }
@@ -233,6 +248,24 @@ pub enum StepError {
         "after the reboot {0}, instead of vfio-pci; `vgpu-installer revert` takes the settings back, `dmesg` says who was first"
     )]
     NotHeld(String),
+    /// A kernel could not import the root pool.
+    #[error(
+        "the root pool {0} has features of OpenZFS 2.4, so {1} could not import it and the host would not boot; make a bundle whose driver works with a newer kernel"
+    )]
+    NewerPool(String, String),
+    /// Whether a kernel could import the root pool cannot be found out.
+    #[error(
+        "whether {1} can import the root pool {0} cannot be found out, and the host might not boot; see what `zpool get feature@block_cloning_endian {0}` says"
+    )]
+    SilentPool(String, String),
+    /// The driver does not work with the kernel that runs.
+    #[error("this host runs {runs}, and the driver works with {needs}; reboot into that one")]
+    OtherKernel {
+        /// The kernel that runs.
+        runs: String,
+        /// The one that it takes.
+        needs: String,
+    },
     /// A package does not hold what the bundle says of it.
     #[error("the vgpuConfig.xml in the driver {0} is not the one that the bundle describes")]
     OtherConfig(DriverVersion),

@@ -139,7 +139,10 @@ fn two_runs_never_overlap() {
     site.run(&["apply", "--yes", &bundle]).expect(1).says(&["another vgpu-installer"]);
     site.run(&["revert", "--yes"]).expect(1).says(&["another vgpu-installer"]);
     site.run(&["trust", "set-floor", "stable", "9"]).expect(1);
+    // dpkg's hooks run it in the middle of an apply, and it must not make a package fail.
+    site.run(&["guard"]).expect(0).says(&["another vgpu-installer"]);
     drop(lock);
+    site.run(&["guard"]).expect(0);
     site.run(&["revert", "--yes"]).expect(0);
 }
 

@@ -48,6 +48,7 @@ fn a_host_that_was_never_touched_stays_so() {
     assert!(site.run(&["status"]).expect(0).out.contains("nothing is installed"));
     site.run(&["report"]).expect(0);
     site.run(&["revert", "--yes"]).expect(0);
+    site.run(&["guard"]).expect(0);
     assert!(!site.path("root/var").exists());
 }
 

@@ -2,14 +2,15 @@ use vgpu_manifest::driver::{DriverKind, DriverRecord};
 use vgpu_manifest::inventory::Inventory;
 use vgpu_manifest::platform::PciId;
 use vgpu_manifest::verdict::Config;
-use vgpu_manifest::{Manifest, UnitName};
+use vgpu_manifest::{Manifest, Mode, UnitName};
 
 use super::{Surroundings, Unsuitable, content, unlock};
 use crate::component::Component;
 use crate::driver::{DriverPatch, DriverSpec};
 use crate::state::fixed;
 use crate::step::{
-    EnableSriov, EnableUnit, InstallDriver, OldConfig, SriovBy, StartServices, Step,
+    EnableSriov, EnableUnit, InstallDriver, InstallSelf, MendPackages, OldConfig, PlaceFile,
+    SriovBy, StartServices, Step,
 };
 use crate::vgpu::Vgpu;
 
@@ -29,9 +30,14 @@ pub(super) fn steps(
         // A bundle without a driver may bring anything else.
         return Ok(Vec::new());
     };
-    let driver = spec(manifest, record, vgpu)?;
+    let mut driver = spec(manifest, record, vgpu)?;
+    // Where the host is held at a kernel, the driver works with no other that it might build for.
+    driver.kernels.extend(around.course.hold.clone());
     let replaces = around.installed.clone().filter(|old| old.version != driver.version);
     let mut steps = vec![Step::InstallDriver(Box::new(InstallDriver { driver, replaces }))];
+    if facts.packages.iter().any(MendPackages::is_for) {
+        steps.push(Step::MendPackages(MendPackages {}));
+    }
     if vgpu.unlock.as_ref().is_some_and(|unlock| unlock.config == Config::Branch16) {
         steps.push(old_config(manifest, record)?);
     }
@@ -51,6 +57,7 @@ pub(super) fn steps(
     }
     steps.push(Step::StartServices(StartServices { units }));
     steps.extend(sriov(manifest, facts, vgpu));
+    steps.extend(hooks());
     Ok(steps)
 }
 
@@ -83,6 +90,23 @@ fn old_config(manifest: &Manifest, record: &DriverRecord) -> Result<Step, Unsuit
         version: other.version.clone(),
         sha256,
     }))
+}
+
+/// dpkg's hooks, which keep the host on a kernel that has a module. They run after DKMS's own, by their
+/// names, before those that write what the boot loader reads, and never make a package fail.
+fn hooks() -> [Step; 3] {
+    let text = format!(
+        "#!/bin/sh\n\
+         # Keeps this host booting a kernel that has NVIDIA's module.\n\
+         # Written by vgpu-installer; `vgpu-installer revert` takes it back.\n\
+         test ! -x {program} || {program} guard || :\nexit 0\n",
+        program = InstallSelf::path()
+    );
+    ["postinst.d", "header_postinst.d", "postrm.d"].map(|folder| {
+        let path = fixed(&format!("/etc/kernel/{folder}/vgpu-offline"));
+        let (mode, component) = (Mode::DIR, Component::Driver);
+        Step::PlaceFile(PlaceFile { path, mode, text: text.clone(), component })
+    })
 }
 
 /// Virtual functions, for GPUs that have them and are supported as they are.

@@ -13,6 +13,7 @@ mod packages;
 mod unlock;
 
 use super::Plan;
+use crate::boots::Course;
 use crate::component::Component;
 use crate::driver::DriverSpec;
 use crate::gpus::{GpuChoice, Slot, Unavailable, isolate};
@@ -21,8 +22,8 @@ use crate::resume::{self, Resume};
 use crate::state;
 use crate::step::{
     ClearLeftovers, EnableUnit, HandToGuests, HeldForGuests, InstallSelf, InstallUnit,
-    KernelCommandLine, KeyEnrolled, LoadModules, MakeSigningKey, ModprobeOptions, PlaceFile,
-    PlaceItem, RequestEnrolment, Step, UnitDropIn,
+    KernelCommandLine, KernelRuns, KeyEnrolled, LoadModules, MakeSigningKey, ModprobeOptions,
+    PinKernel, PlaceFile, PlaceItem, RequestEnrolment, Step, UnitDropIn,
 };
 use crate::vgpu::Vgpu;
 
@@ -44,6 +45,8 @@ pub struct Surroundings {
     pub installed: Option<DriverSpec>,
     /// Whether the host goes on by itself after the reboot.
     pub resume: Resume,
+    /// What has to be done about kernels.
+    pub course: Course,
 }
 
 /// The host cannot become what the bundle asks for.
@@ -94,6 +97,11 @@ pub enum Unsuitable {
         /// What it is for.
         arch: String,
     },
+    /// The firmware would not start the kernel.
+    #[error(
+        "Secure Boot is on, and the bundle carries the kernel {0}, which is not signed; make it with `{0}-signed`"
+    )]
+    UnsignedKernel(String),
     /// A GPU needs an older list of vGPU types.
     #[error(
         "the GPU is served only by the vgpuConfig.xml of a 16.x driver, and the bundle has no second driver to take it from"
@@ -157,6 +165,13 @@ pub fn plan_with(
     }
     steps.extend(packages::steps(manifest, facts)?);
     let mut later = Vec::new();
+    if let Some(kernel) = around.course.hold.clone() {
+        let pool = facts.root.pool.as_ref().map(|pool| pool.name.clone());
+        steps.push(Step::PinKernel(PinKernel { kernel, pool }));
+    }
+    later.extend(
+        around.course.wait_for.clone().map(|kernel| Step::KernelRuns(KernelRuns { kernel })),
+    );
     if brings_driver(manifest) && facts.boot.secure_boot == SecureBoot::Enabled {
         steps.push(Step::MakeSigningKey(MakeSigningKey {}));
         steps.push(Step::RequestEnrolment(RequestEnrolment {}));

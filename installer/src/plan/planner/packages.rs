@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use vgpu_manifest::Manifest;
 use vgpu_manifest::inventory::{Inventory, Name};
 use vgpu_manifest::package::{ArchiveName, PackageReason};
+use vgpu_manifest::platform::SecureBoot;
 
 use super::Unsuitable;
 use crate::packages::PackageFile;
@@ -41,9 +42,23 @@ fn files(manifest: &Manifest, facts: &Inventory) -> Result<Vec<PackageFile>, Uns
         if requested && !manifest.wants.packages.installs(&file.name) {
             file.reason = PackageReason::Needed;
         }
+        if facts.boot.secure_boot == SecureBoot::Enabled
+            && file.reason != PackageReason::Return
+            && is_unsigned_kernel(file.name.as_str())
+        {
+            return Err(Unsuitable::UnsignedKernel(file.name.to_string()));
+        }
         files.push(file);
     }
     Ok(files)
+}
+
+/// Whether a package is a kernel without a signature: Proxmox's end in `-signed` if they have one,
+/// Debian's in `-unsigned` if they have none.
+fn is_unsigned_kernel(name: &str) -> bool {
+    let proxmox = ["proxmox-kernel-", "pve-kernel-"].iter().any(|kind| name.starts_with(kind));
+    (proxmox && name.ends_with("-pve"))
+        || (name.starts_with("linux-image-") && name.ends_with("-unsigned"))
 }
 
 /// The archives whose packages are for this host's release of Debian.

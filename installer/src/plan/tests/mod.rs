@@ -1,5 +1,6 @@
 mod cuts;
 mod foreign;
+mod kernels;
 mod packages;
 mod phases;
 mod planner;

@@ -3,7 +3,7 @@ use vgpu_manifest::package::{ArchiveRecord, PackageReason, PackageRecord};
 use super::planner::{facts, manifest};
 use super::*;
 use vgpu_manifest::Manifest;
-use vgpu_manifest::platform::CpuVendor;
+use vgpu_manifest::platform::{CpuVendor, SecureBoot};
 
 fn archive(name: &str, codename: &str) -> ArchiveRecord {
     ArchiveRecord {
@@ -76,4 +76,27 @@ fn a_bundle_that_would_touch_what_is_never_touched_is_refused() {
     foreign.arch = "arm64".parse().unwrap();
     let error = made(&bundle("{}", vec![foreign]), "bookworm").unwrap_err();
     assert!(error.contains("carries libc6 for arm64"), "{error}");
+}
+
+#[test]
+fn under_secure_boot_a_kernel_comes_signed() {
+    let made = |name: &str, secure_boot| {
+        let mut facts = facts(CpuVendor::Intel, Some(BootLoader::Grub));
+        facts.os.codename = Some("bookworm".parse().unwrap());
+        facts.boot.secure_boot = secure_boot;
+        let choices =
+            Choices { program: Content::of(b"me"), gpus: crate::gpus::GpuChoice::default() };
+        let packages = vec![record(name, "twelve", PackageReason::Requested)];
+        plan(&bundle("{}", packages), &facts, &choices).map_err(|error| error.to_string())
+    };
+    for name in ["proxmox-kernel-6.8.12-4-pve", "linux-image-6.1.0-18-amd64-unsigned"] {
+        let error = made(name, SecureBoot::Enabled).unwrap_err();
+        assert!(error.contains(&format!("the kernel {name}, which is not signed")), "{error}");
+        made(name, SecureBoot::Disabled).unwrap();
+    }
+    for name in
+        ["proxmox-kernel-6.8.12-4-pve-signed", "proxmox-kernel-helper", "proxmox-kernel-6.8"]
+    {
+        made(name, SecureBoot::Enabled).unwrap();
+    }
 }

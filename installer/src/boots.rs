@@ -1,0 +1,175 @@
+//! Which kernel a host is to boot for a driver: a pure function of what is there and what is known.
+
+use std::collections::BTreeSet;
+
+use vgpu_manifest::Manifest;
+use vgpu_manifest::inventory::{Kernel, KernelPart, Kernels};
+use vgpu_manifest::platform::KernelRelease;
+
+/// The kernels that a bundle brings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Coming {
+    images: BTreeSet<KernelRelease>,
+    headers: BTreeSet<KernelRelease>,
+}
+
+impl Coming {
+    /// By the names of its packages: `proxmox-kernel-6.8.12-4-pve-signed`, `pve-headers-5.15.158-2-pve`.
+    #[must_use]
+    pub fn of(manifest: &Manifest) -> Self {
+        let names = manifest.packages.iter().map(|record| record.name.as_str());
+        let all = |kinds: &[&str]| {
+            let releases = names.clone().filter_map(|name| release(name, kinds));
+            releases.collect()
+        };
+        Self {
+            images: all(&["proxmox-kernel-", "pve-kernel-", "linux-image-"]),
+            headers: all(&["proxmox-headers-", "pve-headers-", "linux-headers-"]),
+        }
+    }
+}
+
+/// The kernel that a package is of, by its name; none for a metapackage, which names a series.
+fn release(name: &str, kinds: &[&str]) -> Option<KernelRelease> {
+    let rest = kinds.iter().find_map(|kind| name.strip_prefix(kind))?;
+    let rest = rest.strip_suffix("-signed").unwrap_or(rest);
+    let release: KernelRelease = rest.parse().ok()?;
+    (!release.flavour().is_empty()).then_some(release)
+}
+
+/// What has to be done about kernels; nothing by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Course {
+    /// The kernel that the host has to be held at.
+    pub hold: Option<KernelRelease>,
+    /// The kernel that has to run before the driver can be built.
+    pub wait_for: Option<KernelRelease>,
+}
+
+/// The kernel that a host would boot: the one that is pinned, or the newest that is there or comes.
+fn boots_anyway<'k>(kernels: &'k Kernels, coming: &'k Coming) -> Option<&'k KernelRelease> {
+    let images = images(kernels).chain(&coming.images);
+    kernels.pinned.as_ref().or_else(|| images.max()).or(kernels.running.as_ref())
+}
+
+fn images(kernels: &Kernels) -> impl Iterator<Item = &KernelRelease> {
+    let boots = |kernel: &&Kernel| kernel.has.contains(&KernelPart::Image);
+    kernels.installed.iter().filter(boots).map(|kernel| &kernel.release)
+}
+
+/// What to do so that the host boots a kernel for which the driver works, by `suits`.
+///
+/// That is the one which is booted anyway, if it suits; else the one that runs; else the newest that is
+/// there with its headers, or comes with them. `None` if there is none.
+pub fn choose(
+    kernels: &Kernels,
+    coming: &Coming,
+    suits: &dyn Fn(&KernelRelease) -> bool,
+) -> Option<Course> {
+    let running = kernels.running.as_ref();
+    let wait_for = |kernel: &KernelRelease| {
+        let runs = running.is_none_or(|running| running == kernel || suits(running));
+        (!runs).then(|| kernel.clone())
+    };
+    let anyway = boots_anyway(kernels, coming)?;
+    if suits(anyway) {
+        return Some(Course { hold: None, wait_for: wait_for(anyway) });
+    }
+    let headers = |release: &KernelRelease| {
+        let known = kernels.installed.iter().find(|kernel| kernel.release == *release);
+        known.is_some_and(|known| known.has.contains(&KernelPart::Headers))
+            || coming.headers.contains(release)
+    };
+    let candidates: BTreeSet<_> = images(kernels).chain(&coming.images).collect();
+    let works: Vec<_> = candidates.into_iter().filter(|it| headers(it) && suits(it)).collect();
+    let chosen = *works.iter().find(|it| Some(**it) == running).or(works.last())?;
+    Some(Course { hold: Some(chosen.clone()), wait_for: wait_for(chosen) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kernel(release: &str) -> KernelRelease {
+        release.parse().unwrap()
+    }
+
+    /// Kernels that are installed with their headers, the first of which runs.
+    fn kernels(all: &[&str]) -> Kernels {
+        let has = BTreeSet::from([KernelPart::Image, KernelPart::Modules, KernelPart::Headers]);
+        let mut installed: Vec<_> =
+            all.iter().map(|it| Kernel { release: kernel(it), has: has.clone() }).collect();
+        installed.sort();
+        let running = Some(kernel(all[0]));
+        Kernels { running, pinned: None, pinned_next: None, installed, modules: Vec::new() }
+    }
+
+    fn chosen(kernels: &Kernels, coming: &Coming, good: &[&str]) -> Option<Course> {
+        choose(kernels, coming, &|release| good.contains(&release.as_str()))
+    }
+
+    #[test]
+    fn nothing_is_held_where_what_boots_anyway_works() {
+        let none = Coming::default();
+        let two = kernels(&["6.8.12-4-pve", "6.14.11-2-pve"]);
+        assert_eq!(
+            chosen(&two, &none, &["6.8.12-4-pve", "6.14.11-2-pve"]),
+            Some(Course::default())
+        );
+        let pinned = Kernels { pinned: Some(kernel("6.8.12-4-pve")), ..two };
+        assert_eq!(chosen(&pinned, &none, &["6.8.12-4-pve"]), Some(Course::default()));
+    }
+
+    #[test]
+    fn the_one_that_runs_is_held_and_else_the_newest_that_works() {
+        let none = Coming::default();
+        let three = kernels(&["6.5.13-6-pve", "6.8.12-4-pve", "6.17.13-1-pve"]);
+        assert_eq!(
+            chosen(&three, &none, &["6.5.13-6-pve", "6.8.12-4-pve"]),
+            Some(Course { hold: Some(kernel("6.5.13-6-pve")), wait_for: None })
+        );
+        assert_eq!(
+            chosen(&three, &none, &["6.8.12-4-pve"]),
+            Some(Course {
+                hold: Some(kernel("6.8.12-4-pve")),
+                wait_for: Some(kernel("6.8.12-4-pve"))
+            })
+        );
+        assert_eq!(chosen(&three, &none, &["5.15.158-2-pve"]), None);
+    }
+
+    #[test]
+    fn a_newer_kernel_that_is_booted_next_is_waited_for() {
+        let two = kernels(&["6.8.12-4-pve", "6.14.11-2-pve"]);
+        assert_eq!(
+            chosen(&two, &Coming::default(), &["6.14.11-2-pve"]),
+            Some(Course { hold: None, wait_for: Some(kernel("6.14.11-2-pve")) })
+        );
+    }
+
+    #[test]
+    fn a_kernel_that_comes_counts_and_one_without_headers_does_not() {
+        let one = kernels(&["6.17.13-1-pve"]);
+        let mut coming = Coming { images: [kernel("6.14.11-2-pve")].into(), ..Coming::default() };
+        assert_eq!(chosen(&one, &coming, &["6.14.11-2-pve"]), None);
+        coming.headers.insert(kernel("6.14.11-2-pve"));
+        assert_eq!(
+            chosen(&one, &coming, &["6.14.11-2-pve"]),
+            Some(Course {
+                hold: Some(kernel("6.14.11-2-pve")),
+                wait_for: Some(kernel("6.14.11-2-pve"))
+            })
+        );
+    }
+
+    #[test]
+    fn packages_name_the_kernel_that_they_are_of() {
+        let kinds = ["proxmox-kernel-", "linux-image-"];
+        let of = |name| release(name, &kinds).map(|release| release.as_str().to_owned());
+        assert_eq!(of("proxmox-kernel-6.8.12-4-pve-signed").as_deref(), Some("6.8.12-4-pve"));
+        assert_eq!(of("linux-image-6.1.0-18-amd64").as_deref(), Some("6.1.0-18-amd64"));
+        for other in ["proxmox-kernel-6.8", "linux-image-amd64", "proxmox-kernel-helper", "dkms"] {
+            assert_eq!(of(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+use crate::cli::{Exit, Target};
+use crate::guard::{Guarded, Helpless};
+use crate::journal::TxState;
+use crate::machine::Machine;
+use crate::plan::Plan;
+use crate::proof::Expected;
+use crate::ui::{Ui, printable};
+
+/// Keep this host booting a kernel that has the driver's module.
+///
+/// The hooks in /etc/kernel run this whenever a kernel or its headers come or go. If the next boot would
+/// take a kernel without a module, the last one that has it is pinned; once the newest has one, that
+/// pin goes again. It never makes a package fail: the exit status is always 0.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Guard {}
+
+impl Guard {
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as all commands")]
+    pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
+        say(&guarded(target), ui);
+        Ok(Exit::Done)
+    }
+}
+
+fn guarded(target: Target) -> anyhow::Result<Guarded> {
+    target.check_may_change()?;
+    match target.find_machine()? {
+        Some(mut machine) => of_machine(&mut machine),
+        None => Ok(Guarded::Nothing),
+    }
+}
+
+/// Guard the driver of what is applied, and say so. What cannot be done about the next boot is for the
+/// proof to judge.
+pub(super) fn look_after(machine: &mut Machine, ui: &Ui) {
+    say(&of_machine(machine), ui);
+}
+
+/// Guard the driver of what is applied, if there is one.
+fn of_machine(machine: &mut Machine) -> anyhow::Result<Guarded> {
+    let Some(tx) = machine.current()? else { return Ok(Guarded::Nothing) };
+    if tx.state != TxState::Applied || tx.going().next().is_some() {
+        return Ok(Guarded::Nothing);
+    }
+    // A pin that a power cut has hit is brought in order first.
+    machine.recover()?;
+    let plan = Plan::parse(&tx.new.plan)?;
+    let there = plan.steps().filter(|step| !tx.is_removed(step.component()));
+    match Expected::of(there).driver {
+        Some(driver) => Ok(machine.guard(tx.id, &driver.to_string())?),
+        None => Ok(Guarded::Nothing),
+    }
+}
+
+fn say(guarded: &anyhow::Result<Guarded>, ui: &Ui) {
+    let guarded = match guarded {
+        Ok(guarded) => guarded,
+        Err(error) => {
+            return ui.say(format_args!("vgpu-installer: {}", printable(&format!("{error:#}"))));
+        }
+    };
+    match guarded {
+        Guarded::Nothing => {}
+        Guarded::Kept { kernel, instead_of } => ui.say(format_args!(
+            "vgpu-installer: {} has no NVIDIA module; this host keeps booting {} until it has one. `vgpu-installer status` says what to do",
+            instead_of.as_str(),
+            kernel.as_str()
+        )),
+        Guarded::Released(kernel) => ui.say(format_args!(
+            "vgpu-installer: {} has its NVIDIA module, and is booted next",
+            kernel.as_str()
+        )),
+        Guarded::Helpless { next, why } => ui.say(format_args!(
+            "vgpu-installer: the next boot takes {}, which has no NVIDIA module, {}. `vgpu-installer status` says what to do",
+            next.as_str(),
+            match why {
+                Helpless::Pinned => "because it is pinned",
+                Helpless::NoOther => "and no other kernel has one",
+                Helpless::Pool =>
+                    "and the last one that has it may not be able to import the root pool",
+            }
+        )),
+    }
+}
