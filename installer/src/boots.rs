@@ -44,6 +44,9 @@ pub struct Course {
     pub hold: Option<KernelRelease>,
     /// The kernel that has to run before the driver can be built.
     pub wait_for: Option<KernelRelease>,
+    /// The only kernels to build the module for, because it does not build for the newest; none if that
+    /// is the usual two, the one that runs and the newest.
+    pub build_for: Vec<KernelRelease>,
 }
 
 /// The kernel that a host would boot: the one that is pinned, or the newest that is there or comes.
@@ -66,15 +69,31 @@ pub fn choose(
     coming: &Coming,
     suits: &dyn Fn(&KernelRelease) -> bool,
 ) -> Option<Course> {
-    let running = kernels.running.as_ref();
-    let wait_for = |kernel: &KernelRelease| {
-        let runs = running.is_none_or(|running| running == kernel || suits(running));
-        (!runs).then(|| kernel.clone())
-    };
     let anyway = boots_anyway(kernels, coming)?;
-    if suits(anyway) {
-        return Some(Course { hold: None, wait_for: wait_for(anyway) });
+    let (kernel, hold) = if suits(anyway) {
+        (anyway, None)
+    } else {
+        let chosen = best(kernels, coming, suits)?;
+        (chosen, Some(chosen.clone()))
+    };
+    let running = kernels.running.as_ref();
+    let runs = running.filter(|running| suits(running));
+    let wait_for = running.is_some() && runs.is_none() && running != Some(kernel);
+    let newest = kernels.installed.iter().rfind(|it| it.has.contains(&KernelPart::Headers));
+    let mut build_for = Vec::new();
+    if hold.is_some() || newest.is_some_and(|newest| !suits(&newest.release)) {
+        build_for.extend(runs.filter(|running| *running != kernel).cloned());
+        build_for.push(kernel.clone());
     }
+    Some(Course { hold, wait_for: wait_for.then(|| kernel.clone()), build_for })
+}
+
+/// The kernel that runs, or the newest one that suits and has its headers, or comes with them.
+fn best<'k>(
+    kernels: &'k Kernels,
+    coming: &'k Coming,
+    suits: &dyn Fn(&KernelRelease) -> bool,
+) -> Option<&'k KernelRelease> {
     let headers = |release: &KernelRelease| {
         let known = kernels.installed.iter().find(|kernel| kernel.release == *release);
         known.is_some_and(|known| known.has.contains(&KernelPart::Headers))
@@ -82,8 +101,7 @@ pub fn choose(
     };
     let candidates: BTreeSet<_> = images(kernels).chain(&coming.images).collect();
     let works: Vec<_> = candidates.into_iter().filter(|it| headers(it) && suits(it)).collect();
-    let chosen = *works.iter().find(|it| Some(**it) == running).or(works.last())?;
-    Some(Course { hold: Some(chosen.clone()), wait_for: wait_for(chosen) })
+    works.iter().find(|it| Some(**it) == kernels.running.as_ref()).or(works.last()).copied()
 }
 
 #[cfg(test)]
@@ -108,6 +126,12 @@ mod tests {
         choose(kernels, coming, &|release| good.contains(&release.as_str()))
     }
 
+    fn course(hold: &[&str], wait_for: &[&str], build_for: &[&str]) -> Course {
+        let [hold, wait_for] = [hold, wait_for].map(|all| all.first().map(|it| kernel(it)));
+        let build_for = build_for.iter().map(|it| kernel(it)).collect();
+        Course { hold, wait_for, build_for }
+    }
+
     #[test]
     fn nothing_is_held_where_what_boots_anyway_works() {
         let none = Coming::default();
@@ -117,7 +141,8 @@ mod tests {
             Some(Course::default())
         );
         let pinned = Kernels { pinned: Some(kernel("6.8.12-4-pve")), ..two };
-        assert_eq!(chosen(&pinned, &none, &["6.8.12-4-pve"]), Some(Course::default()));
+        let only = Some(course(&[], &[], &["6.8.12-4-pve"]));
+        assert_eq!(chosen(&pinned, &none, &["6.8.12-4-pve"]), only);
     }
 
     #[test]
@@ -126,14 +151,11 @@ mod tests {
         let three = kernels(&["6.5.13-6-pve", "6.8.12-4-pve", "6.17.13-1-pve"]);
         assert_eq!(
             chosen(&three, &none, &["6.5.13-6-pve", "6.8.12-4-pve"]),
-            Some(Course { hold: Some(kernel("6.5.13-6-pve")), wait_for: None })
+            Some(course(&["6.5.13-6-pve"], &[], &["6.5.13-6-pve"]))
         );
         assert_eq!(
             chosen(&three, &none, &["6.8.12-4-pve"]),
-            Some(Course {
-                hold: Some(kernel("6.8.12-4-pve")),
-                wait_for: Some(kernel("6.8.12-4-pve"))
-            })
+            Some(course(&["6.8.12-4-pve"], &["6.8.12-4-pve"], &["6.8.12-4-pve"]))
         );
         assert_eq!(chosen(&three, &none, &["5.15.158-2-pve"]), None);
     }
@@ -143,7 +165,7 @@ mod tests {
         let two = kernels(&["6.8.12-4-pve", "6.14.11-2-pve"]);
         assert_eq!(
             chosen(&two, &Coming::default(), &["6.14.11-2-pve"]),
-            Some(Course { hold: None, wait_for: Some(kernel("6.14.11-2-pve")) })
+            Some(course(&[], &["6.14.11-2-pve"], &[]))
         );
     }
 
@@ -155,10 +177,7 @@ mod tests {
         coming.headers.insert(kernel("6.14.11-2-pve"));
         assert_eq!(
             chosen(&one, &coming, &["6.14.11-2-pve"]),
-            Some(Course {
-                hold: Some(kernel("6.14.11-2-pve")),
-                wait_for: Some(kernel("6.14.11-2-pve"))
-            })
+            Some(course(&["6.14.11-2-pve"], &["6.14.11-2-pve"], &["6.14.11-2-pve"]))
         );
     }
 

@@ -31,8 +31,7 @@ pub(super) fn steps(
         return Ok(Vec::new());
     };
     let mut driver = spec(manifest, record, vgpu)?;
-    // Where the host is held at a kernel, the driver works with no other that it might build for.
-    driver.kernels.extend(around.course.hold.clone());
+    driver.kernels.clone_from(&around.course.build_for);
     let replaces = around.installed.clone().filter(|old| old.version != driver.version);
     let mut steps = vec![Step::InstallDriver(Box::new(InstallDriver { driver, replaces }))];
     if facts.packages.iter().any(MendPackages::is_for) {

@@ -106,7 +106,7 @@ fn made(around: &Surroundings, state: PackageState) -> (Vec<String>, Vec<String>
     let plan = plan_with(&manifest, &facts, &choices, around).unwrap();
     for step in plan.steps() {
         let Step::InstallDriver(step) = step else { continue };
-        assert_eq!(step.driver.kernels, Vec::from_iter(around.course.hold.clone()));
+        assert_eq!(step.driver.kernels, around.course.build_for);
     }
     let said = |steps: &[Step]| steps.iter().map(Step::summary).collect();
     (said(&plan.before_reboot), said(&plan.after_reboot))
@@ -132,7 +132,8 @@ fn kernels_are_held_and_packages_mended_only_where_it_is_asked_for() {
     assert!(later.ends_with(&hooks), "{later:?}");
 
     let kernel = Some(OLD.parse().unwrap());
-    let course = Course { hold: kernel.clone(), wait_for: kernel };
+    let build_for = kernel.clone().into_iter().collect();
+    let course = Course { hold: kernel.clone(), wait_for: kernel, build_for };
     let (now, later) = made(&around(course), PackageState::HalfConfigured);
     assert!(now.contains(&format!("keep booting {OLD}")), "{now:?}");
     assert_eq!(later[0], format!("see that {OLD} runs"));
