@@ -99,31 +99,31 @@ pub(crate) struct Args {
 
     /// Where guests get their licences: `nvidia-dls`, NVIDIA's own service; `fastapi-dls[=IMAGE]`,
     /// which is not NVIDIA's, and whose image comes into the bundle then; or `none` [default: none]
-    #[arg(long, value_name = "SERVICE")]
+    #[arg(long, value_name = "SERVICE", help_heading = "Licences")]
     licensing: Option<Licensing>,
 
     /// Ask the host for an IOMMU that translates for devices
-    #[arg(long)]
+    #[arg(long, help_heading = "The host")]
     iommu: bool,
 
     /// A word for the kernel command line of the host
-    #[arg(long, value_name = "WORD")]
+    #[arg(long, value_name = "WORD", help_heading = "The host")]
     kernel_word: Vec<KernelWord>,
 
     /// A module that the host is to load at boot
-    #[arg(long, value_name = "MODULE")]
+    #[arg(long, value_name = "MODULE", help_heading = "The host")]
     module: Vec<ModuleName>,
 
     /// A line for modprobe: `blacklist nouveau`
-    #[arg(long, value_name = "LINE")]
+    #[arg(long, value_name = "LINE", help_heading = "The host")]
     modprobe: Vec<ModprobeLine>,
 
     /// Ask nothing, also on a terminal
-    #[arg(long)]
+    #[arg(long, help_heading = None::<&str>)]
     no_input: bool,
 
     /// Print JSON for programs
-    #[arg(long)]
+    #[arg(long, help_heading = None::<&str>)]
     json: bool,
 }
 
