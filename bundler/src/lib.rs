@@ -50,6 +50,12 @@ use crate::cli::Cli;
 use crate::exit::Exit;
 use crate::ui::{Talk, Ui};
 
+/// The command line, for whoever checks what is written about it.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// Run the program with the arguments of this process.
 #[must_use]
 pub fn main() -> ExitCode {

@@ -219,12 +219,16 @@ impl Machine {
         BootId::current(&self.host)
     }
 
-    /// Remove journal, undo store and store. Refused while there is something to take back.
+    /// Remove journal, log, undo store and store. Refused while there is something to take back.
     pub fn forget(mut self) -> Result<(), MachineError> {
         if let Some(tx) = self.current()? {
             return Err(MachineError::InUse(tx.id));
         }
         self.host.clear(&state::work())?;
+        if self.host.stat(&state::log_dir())?.is_some() {
+            empty(&mut self.host, &state::log_dir())?;
+            self.host.remove(&state::log_dir())?;
+        }
         for dir in [state::undo(), state::store()] {
             empty(&mut self.host, &dir)?;
         }

@@ -13,6 +13,9 @@ const DIR: &str = "/var/lib/vgpu-offline";
 /// root may look into it: apt reads packages as its own user `_apt`.
 const WORK: &str = "/var/lib/vgpu-offline-work";
 
+/// The folder of what was run, and what came of it.
+const LOG: &str = "/var/log/vgpu-offline";
+
 /// `/var/lib/vgpu-offline`, root's alone.
 #[must_use]
 pub fn dir() -> HostPath {
@@ -67,10 +70,22 @@ pub fn work() -> HostPath {
     fixed(WORK)
 }
 
+/// `/var/log/vgpu-offline`, root's alone.
+#[must_use]
+pub fn log_dir() -> HostPath {
+    fixed(LOG)
+}
+
+/// The file that says what was run. It is only ever added to.
+#[must_use]
+pub fn log_file() -> HostPath {
+    below_dir(&log_dir(), "installer.log")
+}
+
 /// Whether `path` is ours, so that no step may change it.
 #[must_use]
 pub fn owns(path: &HostPath) -> bool {
-    path.as_path().starts_with(DIR) || path.as_path().starts_with(WORK)
+    [DIR, WORK, LOG].iter().any(|own| path.as_path().starts_with(own))
 }
 
 /// Whether `path` is not for bundles: what is ours, and what says whom this host trusts.

@@ -48,6 +48,10 @@ pub struct Global {
     /// Run those commands with that folder as their root directory.
     #[arg(long, global = true)]
     chroot: bool,
+    /// Show on the terminal, too, what is run and what it says. Whatever changes the host is always
+    /// written down in `/var/log/vgpu-offline/installer.log`.
+    #[arg(long, global = true)]
+    debug: bool,
     /// Use no colours. `NO_COLOR` in the environment does the same.
     #[arg(long, global = true)]
     no_color: bool,
@@ -78,6 +82,9 @@ enum Command {
     Forget(commands::forget::Forget),
     /// Write down what was verified and changed, for comparing nodes.
     Report(commands::report::Report),
+    /// Look after the verified items that this host keeps.
+    #[command(subcommand)]
+    Store(commands::store::Store),
     /// Write down what this machine is, for the bundler.
     Inventory(commands::inventory::Inventory),
     /// Switch on the virtual functions of NVIDIA's GPUs.
@@ -98,9 +105,14 @@ pub(crate) fn main() -> ExitCode {
 
 fn run(global: &Global, command: Command) -> Exit {
     let ui = Ui::new(global.colour());
-    Target::open(global)
-        .and_then(|target| command.run(target, &ui))
-        .unwrap_or_else(|error| tell(&ui, &error))
+    let run = || {
+        let target = Target::open(global)?;
+        ui.also_to(target.host.diary());
+        command.run(target, &ui)
+    };
+    let exit = run().unwrap_or_else(|error| tell(&ui, &error));
+    ui.ends(exit.code());
+    exit
 }
 
 /// Show the menu, or the help if nobody would see it.
@@ -153,6 +165,7 @@ impl Command {
             Self::Remove(command) => command.run(target, ui),
             Self::Forget(command) => command.run(target, ui),
             Self::Report(command) => command.run(target, ui),
+            Self::Store(command) => command.run(target, ui),
             Self::Inventory(command) => command.run(&target, ui),
             Self::Sriov(command) => command.run(target, ui),
             Self::Guard(command) => command.run(target, ui),
@@ -163,12 +176,13 @@ impl Command {
 impl Global {
     /// As somebody would type it.
     fn words(&self) -> Vec<String> {
-        let Self { root, chroot, no_color } = self;
+        let Self { root, chroot, debug, no_color } = self;
         let mut words = Vec::new();
         if root != "/" {
             words.push(format!("--root={root}"));
         }
         words.extend(chroot.then(|| "--chroot".to_owned()));
+        words.extend(debug.then(|| "--debug".to_owned()));
         words.extend(no_color.then(|| "--no-color".to_owned()));
         words
     }

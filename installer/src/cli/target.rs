@@ -1,7 +1,7 @@
-use std::io;
+use std::io::{self, Write as _};
 
 use super::{Global, Refused, removable};
-use crate::host::real::{Lock, Program, is_running_root};
+use crate::host::real::{Echo, Lock, Program, is_running_root};
 use crate::host::{Exec, RealHost};
 use crate::machine::{Machine, MachineError};
 use crate::state;
@@ -23,7 +23,8 @@ impl Target {
             (false, false) => Exec::Record,
         };
         let root = camino::absolute_utf8(&global.root)?;
-        Ok(Self { host: RealHost::open(&root, exec)?, exec })
+        let echo = if global.debug { Echo::Terminal } else { Echo::Nobody };
+        Ok(Self { host: RealHost::open(&root, exec)?.with_echo(echo), exec })
     }
 
     /// Refuse to change it if this program must not: by somebody else than root, or from a medium
@@ -39,6 +40,7 @@ impl Target {
             return Err(Refused::NotRoot);
         }
         if self.exec == Exec::Chroot {
+            self.write_down();
             return Ok(());
         }
         let found = || -> io::Result<_> {
@@ -46,9 +48,26 @@ impl Target {
             removable(&self.host, device, root).map_err(io::Error::other)
         };
         match found() {
-            Ok(None) => Ok(()),
+            Ok(None) => {
+                self.write_down();
+                Ok(())
+            }
             Ok(Some(medium)) => Err(Refused::FromMedium(medium)),
             Err(source) => Err(Refused::UnknownMedium(source)),
+        }
+    }
+
+    /// Write down what is run from here on. A disk that is full is no reason to refuse a revert.
+    fn write_down(&self) {
+        match self.host.begin_diary() {
+            Ok(()) => {
+                let words: Vec<_> = std::env::args().skip(1).collect();
+                let version = env!("CARGO_PKG_VERSION");
+                self.host.diary().said(&format!("vgpu-installer {version}: {}", words.join(" ")));
+            }
+            Err(error) => {
+                let _ = writeln!(io::stderr(), "note: nothing is written down: {error}");
+            }
         }
     }
 

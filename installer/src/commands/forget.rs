@@ -10,7 +10,7 @@ use crate::ui::{Tone, Ui};
 
 /// Remove all that the installer keeps for itself.
 ///
-/// That is the trust in keys, revocations and floors, the journal, and the store. What was applied
+/// That is the trust in keys, revocations and floors, the journal, the log, and the store. What was applied
 /// has to be taken back first.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Forget {
@@ -21,7 +21,7 @@ pub(crate) struct Forget {
 const LOST: &str = "\
 These will be lost:
   whom this host trusts, which keys are revoked, and from which bundle on each channel is accepted;
-  the journal of what was applied and taken back;
+  the journal of what was applied and taken back, and the log of what was run;
   the store of verified items, which would have to be staged again.";
 
 impl Forget {

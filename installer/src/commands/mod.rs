@@ -17,6 +17,7 @@ pub(crate) mod report;
 pub(crate) mod revert;
 pub(crate) mod sriov;
 pub(crate) mod status;
+pub(crate) mod store;
 pub(crate) mod trust;
 pub(crate) mod verify;
 

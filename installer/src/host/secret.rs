@@ -32,6 +32,11 @@ impl Secret {
         if is_good { Ok(Self(text)) } else { Err(NotASecret) }
     }
 
+    /// The text with something else where the secret was.
+    pub(super) fn hidden_in(&self, text: &str) -> String {
+        text.replace(self.0.as_str(), "(the secret)")
+    }
+
     /// What a command reads.
     pub(super) fn input(&self, how: SecretInput) -> Zeroizing<String> {
         let text = self.0.as_str();

@@ -60,7 +60,7 @@ fn path() -> HostPath {
 
 /// The manifests lie beside it: what is in a bundle is asked long after the medium is gone.
 fn manifest_path(bundle: Digest) -> HostPath {
-    state::below_dir(&state::dir(), &format!("manifest-{bundle}.json"))
+    state::below_dir(&state::dir(), &Bundles::file_of(bundle))
 }
 
 impl Bundles {
@@ -72,6 +72,17 @@ impl Bundles {
             Some(bytes) => serde_json::from_slice(&bytes)
                 .map_err(|source| BundlesError::Damaged { path, source }),
         }
+    }
+
+    /// What the file with a bundle's manifest is called.
+    pub(super) fn file_of(bundle: Digest) -> String {
+        format!("manifest-{bundle}.json")
+    }
+
+    /// Whether a file in the installer's own folder is a bundle's manifest.
+    pub(super) fn is_manifest(name: &str) -> bool {
+        let digest = name.strip_prefix("manifest-").and_then(|rest| rest.strip_suffix(".json"));
+        digest.is_some_and(|digest| digest.parse::<Digest>().is_ok())
     }
 
     /// The bundle whose root has this digest.

@@ -4,6 +4,7 @@
 //! afterwards. What is here already is not read again.
 
 mod bundles;
+mod gc;
 mod space;
 
 use std::collections::BTreeSet;
@@ -11,6 +12,7 @@ use std::collections::BTreeSet;
 use vgpu_manifest::{Bundle, Item, ItemName, Manifest, ReadError, Verified};
 
 pub use self::bundles::{Bundles, BundlesError, Known};
+pub use self::gc::{Garbage, GcError, Needed};
 pub use self::space::{Needs, SpaceError, needs};
 
 use crate::host::real::{Program, Staging};

@@ -7,11 +7,14 @@ mod size;
 
 use std::fmt::Display;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::sync::{Arc, OnceLock};
 
 pub use self::date::Date;
 pub use self::progress::Progress;
 pub use self::size::ByteSize;
 pub use vgpu_manifest::printable;
+
+use crate::host::real::Diary;
 
 /// Whether colours may be used where a terminal shows them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +44,7 @@ pub struct Ui {
     out: Stream,
     err: Stream,
     asks: Asks,
+    diary: OnceLock<Arc<Diary>>,
 }
 
 /// What one of the two streams is.
@@ -74,13 +78,32 @@ impl Ui {
         };
         let (out, err) = (stream(io::stdout().is_terminal()), stream(io::stderr().is_terminal()));
         let asks = io::stdin().is_terminal() && err != Stream::Lines;
-        Self { out, err, asks: if asks { Asks::Somebody } else { Asks::Nobody } }
+        let asks = if asks { Asks::Somebody } else { Asks::Nobody };
+        Self { out, err, asks, diary: OnceLock::new() }
+    }
+
+    /// Write down what is said, too.
+    pub fn also_to(&self, diary: Arc<Diary>) {
+        let _ = self.diary.set(diary);
+    }
+
+    /// Write down how the program ends.
+    pub fn ends(&self, status: u8) {
+        self.write_down(&format!("vgpu-installer ends with status {status}"));
     }
 
     /// Say a line on stderr.
     pub fn say(&self, line: impl Display) {
+        let line = line.to_string();
+        self.write_down(&line);
         // Nobody is left to complain to when stderr is closed.
         let _ = writeln!(io::stderr(), "{line}");
+    }
+
+    fn write_down(&self, text: &str) {
+        if let Some(diary) = self.diary.get() {
+            diary.said(&unpainted(text));
+        }
     }
 
     /// Print a line of what was asked for.
@@ -184,6 +207,13 @@ fn paint(stream: Stream, tone: Tone, text: &str) -> String {
         Tone::Dim => "2",
     };
     format!("\u{1b}[{code}m{text}\u{1b}[0m")
+}
+
+/// The text without the colours that [`paint`] gives.
+fn unpainted(text: &str) -> String {
+    let mut parts = text.split("\u{1b}[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |plain, part| plain + part.split_once('m').map_or(part, |(_, rest)| rest))
 }
 
 /// Several lines, each of them [`printable`].

@@ -88,6 +88,7 @@ fn what_is_not_there_or_not_to_be_touched_is_said() {
     site.run(&["apply", "--yes", "--passthrough", GPU, "--no-resume", &bundle]).expect(10);
     let args = ["remove", "--yes", "--component", "passthrough"];
     site.run(&args).expect(1).says(&["transaction 1 is not finished", "revert"]);
+    site.run(&["store", "gc"]).expect(1).says(&["transaction 1 is not finished"]);
     site.run(&["revert", "--yes"]).expect(0);
     apply(&site, &bundle);
     let says = ["licensing: nothing of it is here", "kernel-pin: nothing of it is here"];

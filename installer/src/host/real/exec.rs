@@ -1,6 +1,7 @@
 use std::io::{self, PipeReader, Read, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use rustix::fs::{Mode, OFlags};
 use zeroize::Zeroizing;
 
+use super::diary::{About, Diary, Lines};
 use super::tree::Tree;
 use crate::host::{Command, Exit, HostError, HostPath, MAX_READ, Output, Secret, Verb};
 use crate::state;
@@ -35,13 +37,17 @@ pub(super) fn run(
     exec: Exec,
     command: &Command,
     secret: Option<&Secret>,
+    diary: &Arc<Diary>,
 ) -> Result<(), HostError> {
     if exec == Exec::Record {
         return record(tree, command);
     }
     let input = input(command, secret)?;
-    let (status, tail) = spawn_merged(tree, exec, command, input)
-        .map_err(|source| HostError::Start { command: command.clone(), source })?;
+    let since = diary.begin(About::Run, command);
+    let ended = spawn_merged(tree, exec, command, input, Lines::new(diary));
+    diary.end(since, &how(ended.as_ref().map(|(status, _)| *status)));
+    let (status, tail) =
+        ended.map_err(|source| HostError::Start { command: command.clone(), source })?;
     if status.success() {
         return Ok(());
     }
@@ -54,14 +60,27 @@ pub(super) fn query(
     tree: &Tree,
     exec: Exec,
     command: &Command,
+    diary: &Diary,
 ) -> Result<Option<Output>, HostError> {
     if exec == Exec::Record {
         return Ok(None);
     }
     let input = input(command, None)?;
-    spawn_split(tree, exec, command, input)
-        .map(Some)
-        .map_err(|source| HostError::Start { command: command.clone(), source })
+    let since = diary.begin(About::Look, command);
+    let ended = spawn_split(tree, exec, command, input);
+    if let Ok(output) = &ended {
+        diary.answer(output);
+    }
+    diary.end(since, &ended.as_ref().map_or_else(not_started, |output| output.exit.to_string()));
+    ended.map(Some).map_err(|source| HostError::Start { command: command.clone(), source })
+}
+
+fn how(ended: Result<ExitStatus, &io::Error>) -> String {
+    ended.map_or_else(not_started, |status| exit(status).to_string())
+}
+
+fn not_started(error: &io::Error) -> String {
+    format!("not started: {error}")
 }
 
 /// Stdout and stderr in one pipe, so that their lines stay in order.
@@ -70,13 +89,14 @@ fn spawn_merged(
     exec: Exec,
     command: &Command,
     input: Option<Zeroizing<String>>,
+    lines: Lines,
 ) -> io::Result<(ExitStatus, Vec<u8>)> {
     let (reader, writer) = io::pipe()?;
     let mut process = prepare(tree, exec, command);
     let child = process.stdout(writer.try_clone()?).stderr(writer).spawn()?;
     // The builder holds our ends of the pipe, which would never end otherwise.
     drop(process);
-    let tail = collect(reader, Keep::Tail);
+    let tail = collect(reader, Keep::Tail, Some(lines));
     let status = feed_and_wait(child, input)?;
     Ok((status, received(&tail)?))
 }
@@ -91,7 +111,7 @@ fn spawn_split(
     let mut process = prepare(tree, exec, command);
     let child = process.stdout(out_end).stderr(err_end).spawn()?;
     drop(process);
-    let [stdout, stderr] = [collect(out, Keep::All), collect(err, Keep::Tail)];
+    let [stdout, stderr] = [collect(out, Keep::All, None), collect(err, Keep::Tail, None)];
     let status = feed_and_wait(child, input)?;
     Ok(Output { exit: exit(status), stdout: received(&stdout)?, stderr: received(&stderr)? })
 }
@@ -150,7 +170,11 @@ enum Keep {
 }
 
 /// Read the pipe to its end beside the running command, which would block on a full one.
-fn collect(mut reader: PipeReader, keep: Keep) -> Receiver<io::Result<Vec<u8>>> {
+fn collect(
+    mut reader: PipeReader,
+    keep: Keep,
+    mut lines: Option<Lines>,
+) -> Receiver<io::Result<Vec<u8>>> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut kept = Vec::new();
@@ -158,7 +182,12 @@ fn collect(mut reader: PipeReader, keep: Keep) -> Receiver<io::Result<Vec<u8>>> 
         let result = loop {
             match reader.read(&mut buffer) {
                 Ok(0) => break Ok(kept),
-                Ok(n) => kept.extend_from_slice(&buffer[..n]),
+                Ok(n) => {
+                    kept.extend_from_slice(&buffer[..n]);
+                    if let Some(lines) = &mut lines {
+                        lines.take(&buffer[..n]);
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => break Err(error),
             }
@@ -170,6 +199,8 @@ fn collect(mut reader: PipeReader, keep: Keep) -> Receiver<io::Result<Vec<u8>>> 
                 _ => {}
             }
         };
+        // What is left of a line is written before anybody goes on.
+        drop(lines.take());
         // Nobody listens any more only if we gave up on a command that left a daemon behind.
         let _ = sender.send(result);
     });

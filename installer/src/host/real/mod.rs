@@ -11,6 +11,7 @@
 )]
 
 mod area;
+mod diary;
 mod exec;
 mod lock;
 mod meta;
@@ -20,6 +21,7 @@ mod put;
 mod staging;
 mod tree;
 
+pub use self::diary::{Diary, Echo};
 pub use self::exec::Exec;
 pub use self::lock::{Lock, LockError};
 pub use self::outside::{OutsideError, is_running_root, read_outside, write_outside};
@@ -29,6 +31,7 @@ pub use self::staging::Staging;
 use std::fs::File;
 use std::io;
 use std::io::Read as _;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -40,6 +43,7 @@ use super::{
     Command, Content, Host, HostError, HostPath, Kind, Look, Mode, New, Node, Output, Remake,
     Secret, Stat, TempName, Verb,
 };
+use crate::state;
 
 /// The machine that this program runs on, or a folder that stands for one.
 #[derive(Debug)]
@@ -48,18 +52,42 @@ pub struct RealHost {
     exec: Exec,
     owners: Owners,
     secret: Option<Secret>,
+    diary: Arc<Diary>,
 }
 
 impl RealHost {
     /// The machine whose root directory is `root`, with commands run as `exec` says.
     pub fn open(root: &Utf8Path, exec: Exec) -> Result<Self, HostError> {
         let tree = Tree::open(root)?;
-        Ok(Self { tree, exec, owners: Owners::current(), secret: None })
+        let (owners, secret, diary) = (Owners::current(), None, Arc::default());
+        Ok(Self { tree, exec, owners, secret, diary })
     }
 
     /// Have this secret for commands that need it.
     pub fn keep_secret(&mut self, secret: Secret) {
+        self.diary.hide(secret.clone());
         self.secret = Some(secret);
+    }
+
+    /// Tell who wants to know what is run.
+    #[must_use]
+    pub fn with_echo(self, echo: Echo) -> Self {
+        Self { diary: Arc::new(Diary::of(echo)), ..self }
+    }
+
+    /// Write down from now on what is run here, where commands run.
+    pub fn begin_diary(&self) -> Result<(), HostError> {
+        if self.exec == Exec::Record {
+            return Ok(());
+        }
+        let path = state::log_file();
+        self.diary.open(&self.tree).map_err(|error| HostError::path(Verb::Write, &path, error))
+    }
+
+    /// Where that goes.
+    #[must_use]
+    pub fn diary(&self) -> Arc<Diary> {
+        Arc::clone(&self.diary)
     }
 
     /// Where `path` lies in the file system that this process sees.
@@ -166,7 +194,7 @@ impl Look for RealHost {
     }
 
     fn query(&self, command: &Command) -> Result<Option<Output>, HostError> {
-        exec::query(&self.tree, self.exec, command)
+        exec::query(&self.tree, self.exec, command, &self.diary)
     }
 
     fn now(&self) -> SystemTime {
@@ -201,11 +229,11 @@ impl Host for RealHost {
     }
 
     fn run(&mut self, command: &Command) -> Result<(), HostError> {
-        exec::run(&self.tree, self.exec, command, self.secret.as_ref())
+        exec::run(&self.tree, self.exec, command, self.secret.as_ref(), &self.diary)
     }
 
     fn ask(&mut self, command: &Command) -> Result<Option<Output>, HostError> {
-        exec::query(&self.tree, self.exec, command)
+        exec::query(&self.tree, self.exec, command, &self.diary)
     }
 
     fn link(&mut self, from: &HostPath, to: &HostPath, mode: Mode) -> Result<(), HostError> {

@@ -1,0 +1,104 @@
+use super::apply::put_in_store;
+use super::bundle::BundleArg;
+use crate::cli::{Exit, Target};
+use crate::host::HostPath;
+use crate::host::real::Program;
+use crate::machine::Pending;
+use crate::plan::ApplyError;
+use crate::store::{Garbage, Needed, missing, missing_program, needs};
+use crate::ui::{ByteSize, Tone, Ui};
+
+/// Look after the verified items that this host keeps.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Store {
+    /// Free what nothing needs any more.
+    ///
+    /// What the bundles need that are applied, what taking them back needs, and the last bundle of
+    /// each channel that was proven stay.
+    Gc(Gc),
+    /// Bring the items of a bundle into the store, and change nothing else.
+    Add(Add),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Gc {
+    /// Say what would go, and remove nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Add {
+    #[command(flatten)]
+    bundle: BundleArg,
+}
+
+impl Store {
+    pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
+        target.check_may_change()?;
+        match self {
+            Self::Gc(gc) => gc.run(target, ui),
+            Self::Add(add) => add.run(target, ui),
+        }
+    }
+}
+
+impl Gc {
+    fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
+        // Only with the lock: another one may be filling the store.
+        let Some(mut machine) = target.find_machine()? else {
+            ui.say("the store is empty: nothing was applied here");
+            return Ok(Exit::Done);
+        };
+        match machine.pending()? {
+            Pending::Nothing => {}
+            Pending::Apply { tx, .. } => return Err(ApplyError::Unfinished(tx.id).into()),
+            Pending::Revert(tx) => return Err(ApplyError::Reverting(tx.id).into()),
+            Pending::Remove(_) => return Err(ApplyError::Removing.into()),
+        }
+        let mut open = Vec::new();
+        for tx in machine.open()? {
+            let entries = machine.entries(tx.id)?;
+            open.push((tx, entries));
+        }
+        let needed = Needed::of(machine.look(), &open)?;
+        let garbage = Garbage::find(machine.look(), &needed)?;
+        for (what, files) in [
+            ("items", &garbage.items),
+            ("replaced files", &garbage.undo),
+            ("manifests", &garbage.manifests),
+        ] {
+            show(what, files, ui)?;
+        }
+        let (goes, stays) = (ByteSize(garbage.bytes()), ByteSize(garbage.stays));
+        if self.dry_run {
+            ui.print(format_args!("{goes} would be free, {stays} would stay"))?;
+        } else {
+            garbage.remove(machine.host())?;
+            let word = ui.paint(Tone::Good, "freed");
+            ui.print(format_args!("{word} {goes}, {stays} stay"))?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn show(what: &str, files: &[(HostPath, u64)], ui: &Ui) -> std::io::Result<()> {
+    for (path, size) in files {
+        let name = path.as_path().file_name().unwrap_or_default();
+        ui.print(format_args!("{:>10}  {what}: {}", ByteSize(*size), name.escape_debug()))?;
+    }
+    Ok(())
+}
+
+impl Add {
+    fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
+        let (_, bundle) = self.bundle.open(&target.host)?;
+        let program = Program::read()?;
+        let items = missing(&target.host, bundle.manifest())?;
+        let bytes = items.bytes + missing_program(&target.host, &program)?;
+        needs(bytes, &[]).check(&target.host)?;
+        let mut machine = target.open_machine()?;
+        put_in_store(machine.host(), &bundle, &program, ui)?;
+        Ok(Exit::Done)
+    }
+}

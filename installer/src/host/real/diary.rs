@@ -1,0 +1,270 @@
+//! What was run, when, and what it said, in a file that is only ever added to.
+//!
+//! It is for people who want to know afterwards. Nothing reads it, nothing depends on it, and a disk
+//! that is full takes nothing but the rest of it. So each line is written when it happens, and
+//! whatever goes wrong with that is nobody's failure.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use super::tree::Tree;
+use crate::host::{Command, Output, Secret};
+use crate::state;
+use crate::ui::{Date, printable};
+
+/// The longest line of a command that is written in one piece, in bytes.
+const LINE: usize = 4 << 10;
+
+/// How much is written of what a command said that only looks, in bytes.
+const ANSWER: usize = 16 << 10;
+
+/// Who is told beside the file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Echo {
+    /// Nobody.
+    #[default]
+    Nobody,
+    /// Whoever is at the terminal, on stderr: `--debug`.
+    Terminal,
+}
+
+/// A place for what happens.
+#[derive(Debug, Default)]
+pub struct Diary {
+    file: OnceLock<File>,
+    echo: Echo,
+    secret: OnceLock<Secret>,
+}
+
+/// A line is about one of these.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum About {
+    /// The program itself.
+    Program,
+    /// A command begins that changes the host.
+    Run,
+    /// A command begins that only looks.
+    Look,
+    /// What a command says.
+    Says,
+    /// How a command ended.
+    Exit,
+}
+
+impl About {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Program => "     ",
+            Self::Run => "run  ",
+            Self::Look => "look ",
+            Self::Says => "   | ",
+            Self::Exit => "exit ",
+        }
+    }
+}
+
+impl Diary {
+    /// A diary that goes to the terminal at most.
+    pub(super) fn of(echo: Echo) -> Self {
+        Self { echo, ..Self::default() }
+    }
+
+    /// Go on writing the machine's file, or begin it. Only root may read it.
+    pub(super) fn open(&self, tree: &Tree) -> io::Result<()> {
+        if self.file.get().is_some() {
+            return Ok(());
+        }
+        let of = |path| tree.parent(path)?.ok_or(io::Error::from(io::ErrorKind::NotFound));
+        let folder = state::log_dir();
+        let (dir, name) = of(&folder)?;
+        match rustix::fs::mkdirat(dir, name, Mode::from_raw_mode(0o700)) {
+            Err(error) if error != Errno::EXIST => return Err(error.into()),
+            _ => {}
+        }
+        let path = state::log_file();
+        let (dir, name) = of(&path)?;
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW;
+        let mode = Mode::from_raw_mode(0o600);
+        let fd = rustix::fs::openat(dir, name, flags | OFlags::CLOEXEC, mode)?;
+        let _ = self.file.set(File::from(fd));
+        Ok(())
+    }
+
+    /// Never write this.
+    pub(super) fn hide(&self, secret: Secret) {
+        let _ = self.secret.set(secret);
+    }
+
+    /// Write what the program says itself, and has shown already.
+    pub fn said(&self, text: &str) {
+        for line in text.lines() {
+            self.write(About::Program, &printable(&self.safe(line)));
+        }
+    }
+
+    /// Write a line, and show it to who wants to see it.
+    pub(super) fn note(&self, about: About, text: &str) {
+        if self.file.get().is_none() && self.echo == Echo::Nobody {
+            return;
+        }
+        let text = printable(&self.safe(text));
+        self.write(about, &text);
+        if self.echo == Echo::Terminal {
+            let _ = writeln!(io::stderr(), "{}{text}", about.word());
+        }
+    }
+
+    fn safe(&self, text: &str) -> String {
+        self.secret.get().map_or_else(|| text.to_owned(), |secret| secret.hidden_in(text))
+    }
+
+    fn write(&self, about: About, text: &str) {
+        let Some(mut file) = self.file.get() else { return };
+        let (time, process) = (Date::from(SystemTime::now()), std::process::id());
+        // One write: lines of several threads and processes do not mix.
+        let line = format!("{time} [{process}] {}{text}\n", about.word());
+        let _ = file.write_all(line.as_bytes());
+    }
+
+    /// A command begins.
+    pub(super) fn begin(&self, about: About, command: &Command) -> Instant {
+        self.note(about, &command.to_string());
+        Instant::now()
+    }
+
+    /// A command has ended so, or could not be started.
+    pub(super) fn end(&self, since: Instant, how: &str) {
+        let took = since.elapsed();
+        if took < Duration::from_millis(100) {
+            self.note(About::Exit, how);
+        } else {
+            self.note(About::Exit, &format!("{how} after {:.1} s", took.as_secs_f64()));
+        }
+    }
+
+    /// What a command said that only looks, or its beginning.
+    pub(super) fn answer(&self, output: &Output) {
+        for bytes in [&output.stdout, &output.stderr] {
+            let shown = &bytes[..bytes.len().min(ANSWER)];
+            for line in shown.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+                self.note(About::Says, &String::from_utf8_lossy(line));
+            }
+            if shown.len() < bytes.len() {
+                self.note(About::Says, &format!("… and {} more bytes", bytes.len() - shown.len()));
+            }
+        }
+    }
+}
+
+/// Takes what a command says as it comes, and writes it line by line.
+pub(super) struct Lines {
+    diary: Arc<Diary>,
+    rest: Vec<u8>,
+}
+
+impl Lines {
+    pub(super) fn new(diary: &Arc<Diary>) -> Self {
+        Self { diary: Arc::clone(diary), rest: Vec::new() }
+    }
+
+    /// Some more of it.
+    pub(super) fn take(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            // Progress that is written over itself is many lines, too.
+            if byte == b'\n' || byte == b'\r' || self.rest.len() >= LINE {
+                self.flush();
+            }
+            if byte != b'\n' && byte != b'\r' {
+                self.rest.push(byte);
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        if !self.rest.is_empty() {
+            self.diary.note(About::Says, &String::from_utf8_lossy(&self.rest));
+            self.rest.clear();
+        }
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use camino::Utf8PathBuf;
+
+    use crate::host::real::Exec;
+    use crate::host::{Command, Host as _, Look as _, Node, RealHost, Secret};
+    use crate::state;
+
+    /// A folder whose commands run, as this user, with it as their root in name only.
+    fn host() -> (tempfile::TempDir, RealHost) {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();
+        std::fs::create_dir_all(root.join("var/log")).unwrap();
+        (dir, RealHost::open(&root, Exec::Live).unwrap())
+    }
+
+    fn log(host: &RealHost) -> String {
+        String::from_utf8(host.read(&state::log_file()).unwrap().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_was_run_and_said_is_added_and_never_cut() {
+        let (dir, mut host) = host();
+        host.run(&Command::new("echo", &["before"])).unwrap();
+        assert!(host.stat(&state::log_file()).unwrap().is_none(), "nobody has asked for one");
+
+        host.begin_diary().unwrap();
+        host.keep_secret(Secret::new("correct horse".to_owned()).unwrap());
+        let words = ["%s\\n", "one", "\u{1b}[2J two", "my correct horse"];
+        host.run(&Command::new("printf", &words)).unwrap();
+        host.run(&Command::new("sh", &["-c", "echo to stderr >&2; exit 3"])).unwrap_err();
+        host.query(&Command::new("echo", &["looked"])).unwrap();
+        host.run(&Command::new("no-such-program", &[])).unwrap_err();
+        let first = log(&host);
+        let expected = [
+            "run  printf",
+            "   | one",
+            "   | \\u{1b}[2J two",
+            "   | my (the secret)",
+            "exit exit status 0",
+            "run  sh -c",
+            "   | to stderr",
+            "exit exit status 3",
+            "look echo looked",
+            "   | looked",
+            "exit exit status 0",
+            "run  no-such-program",
+            "exit not started: ",
+        ];
+        let mut rest = first.as_str();
+        for line in expected {
+            let at = rest.find(line).unwrap_or_else(|| panic!("{line:?} is not in\n{first}"));
+            rest = &rest[at + line.len()..];
+        }
+        assert!(!first.contains("correct horse") && !first.contains('\u{1b}'), "{first}");
+        let is_dated = |line: &str| line.get(19..25) == Some(" UTC [");
+        assert!(first.lines().all(is_dated), "{first}");
+        let Some(Node::File { meta, .. }) = host.node(&state::log_file()).unwrap() else {
+            panic!("there is no log");
+        };
+        assert_eq!(meta.mode, state::private());
+
+        let root = Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();
+        let mut again = RealHost::open(&root, Exec::Live).unwrap();
+        again.begin_diary().unwrap();
+        again.run(&Command::new("echo", &["later"])).unwrap();
+        assert!(log(&again).starts_with(&first) && log(&again).contains("   | later"));
+    }
+}

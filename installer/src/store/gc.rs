@@ -1,0 +1,159 @@
+//! What the store holds that nothing needs any more.
+
+use std::collections::BTreeSet;
+
+use vgpu_manifest::{Digest, HostPath, ItemId};
+
+use super::{Bundles, BundlesError};
+use crate::driver::{DriverSpec, remembered};
+use crate::host::{Content, Host, HostError, Kind, Look, Node};
+use crate::journal::{Change, Entry, Transaction};
+use crate::plan::{Plan, PlanError};
+use crate::state;
+use crate::step::Step;
+use crate::trust::{FloorError, Floors};
+
+/// What has to stay.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Needed {
+    items: BTreeSet<ItemId>,
+    undo: BTreeSet<ItemId>,
+    bundles: BTreeSet<Digest>,
+}
+
+/// What may go.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Garbage {
+    /// Items of bundles, with their sizes.
+    pub items: Vec<(HostPath, u64)>,
+    /// What was replaced by something that is taken back.
+    pub undo: Vec<(HostPath, u64)>,
+    /// Manifests of bundles.
+    pub manifests: Vec<(HostPath, u64)>,
+    /// How many bytes stay.
+    pub stays: u64,
+}
+
+/// It cannot be said what is needed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GcError {
+    /// The host would not show or remove something.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// A bundle's manifest cannot be read.
+    #[error(transparent)]
+    Bundles(#[from] BundlesError),
+    /// Which bundles were proven cannot be read.
+    #[error(transparent)]
+    Floors(#[from] FloorError),
+    /// A plan cannot be read.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}
+
+impl Needed {
+    /// What these transactions, which are not taken back, need to be applied again and to be taken
+    /// back, and what the last bundle needs that was proven on each channel.
+    pub fn of(look: &dyn Look, open: &[(Transaction, Vec<Entry>)]) -> Result<Self, GcError> {
+        let mut needed = Self::default();
+        for (tx, entries) in open {
+            needed.bundle(look, tx.new.bundle)?;
+            for step in Plan::parse(&tx.new.plan)?.steps() {
+                // The program is in no manifest: it came beside the bundle.
+                if let Step::InstallSelf(step) = step {
+                    needed.items.insert(step.content.id);
+                }
+            }
+            for entry in entries {
+                needed.entry(&entry.change);
+            }
+        }
+        for (_, floor) in Floors::load(look)?.iter() {
+            if let Some(proven) = floor.proven.last() {
+                needed.bundle(look, proven.bundle)?;
+            }
+        }
+        needed.items.extend(remembered(look)?.iter().flat_map(contents).map(|it| it.id));
+        Ok(needed)
+    }
+
+    fn bundle(&mut self, look: &dyn Look, bundle: Digest) -> Result<(), GcError> {
+        self.bundles.insert(bundle);
+        let manifest = Bundles::manifest(look, bundle)?;
+        self.items.extend(manifest.iter().flat_map(|it| &it.items).map(vgpu_manifest::Item::id));
+        Ok(())
+    }
+
+    fn entry(&mut self, change: &Change) {
+        match change {
+            Change::Put { before, after, .. } => {
+                let [before, after] =
+                    [before, after].map(|node| node.as_ref().and_then(Node::content));
+                self.undo.extend(before.map(|content| content.id));
+                self.items.extend(after.map(|content| content.id));
+            }
+            Change::Driver(driver) => self.items.extend(contents(&driver.driver).map(|it| it.id)),
+            Change::Packages(packages) => {
+                self.items.extend(packages.files.iter().map(|file| file.content.id));
+            }
+            Change::Run(_) | Change::Lost { .. } => {}
+        }
+    }
+}
+
+/// The package of a driver, and its patches.
+fn contents(driver: &DriverSpec) -> impl Iterator<Item = Content> {
+    let patches = driver.patches.iter().map(|patch| patch.content);
+    [driver.content].into_iter().chain(patches)
+}
+
+impl Garbage {
+    /// All that is not needed.
+    pub fn find(look: &dyn Look, needed: &Needed) -> Result<Self, HostError> {
+        let mut garbage = Self::default();
+        let names = |ids: &BTreeSet<ItemId>| ids.iter().map(ToString::to_string).collect();
+        let manifests: BTreeSet<_> =
+            needed.bundles.iter().map(|it| Bundles::file_of(*it)).collect();
+        let is_manifest = |name: &str| Bundles::is_manifest(name);
+        for (dir, stay, is_ours, list) in [
+            (
+                state::store(),
+                names(&needed.items),
+                &(|_: &str| true) as &dyn Fn(&str) -> bool,
+                &mut garbage.items,
+            ),
+            (state::undo(), names(&needed.undo), &|_| true, &mut garbage.undo),
+            (state::dir(), manifests, &is_manifest, &mut garbage.manifests),
+        ] {
+            for name in look.list(&dir)?.unwrap_or_default() {
+                let path = state::below_dir(&dir, &name);
+                let Some(stat) = look.stat(&path)?.filter(|stat| stat.kind == Kind::File) else {
+                    continue;
+                };
+                if is_ours(&name) && !stay.contains(&name) {
+                    list.push((path, stat.size));
+                } else {
+                    garbage.stays += stat.size;
+                }
+            }
+        }
+        Ok(garbage)
+    }
+
+    /// All of it.
+    pub fn files(&self) -> impl Iterator<Item = &(HostPath, u64)> {
+        self.items.iter().chain(&self.undo).chain(&self.manifests)
+    }
+
+    /// How many bytes that is.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.files().map(|(_, size)| size).sum()
+    }
+
+    /// Remove it. A power cut leaves some of it, which is garbage still.
+    pub fn remove(&self, host: &mut dyn Host) -> Result<(), HostError> {
+        self.files().try_for_each(|(path, _)| host.remove(path))
+    }
+}
