@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::signature::raw_signature;
 use crate::wire::{Malformed, Reader, put_string};
-use crate::{Fingerprint, PublicKey, Role, SignError, Signature, SignatureError, Signer};
+use crate::{
+    Fingerprint, MessageDigest, PublicKey, Role, SignError, Signature, SignatureError, Signer,
+};
 
 /// A running ssh-agent.
 ///
@@ -153,7 +155,7 @@ impl Signer for AgentKey {
         &self.public
     }
 
-    fn sign(&self, role: Role, message: &[u8]) -> Result<Signature, SignError> {
+    fn sign_digest(&self, role: Role, message: &MessageDigest) -> Result<Signature, SignError> {
         Signature::make(self.public, role, message, |bytes| Ok(self.sign_bytes(bytes)?))
     }
 }

@@ -2,7 +2,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroUsize;
 
-use crate::{Fingerprint, Policy, Principal, PublicKey, Role, Signature, SignatureError};
+use crate::{
+    Fingerprint, MessageDigest, Policy, Principal, PublicKey, Role, Signature, SignatureError,
+};
 
 /// Enough principals have signed, and which.
 ///
@@ -94,12 +96,22 @@ impl Policy {
         message: &[u8],
         signatures: &[Signature],
     ) -> Result<Trusted, Distrust> {
+        self.judge_digest(role, &MessageDigest::of(message), signatures)
+    }
+
+    /// As [`judge`](Self::judge), for a message that need not be in memory.
+    pub fn judge_digest(
+        &self,
+        role: Role,
+        message: &MessageDigest,
+        signatures: &[Signature],
+    ) -> Result<Trusted, Distrust> {
         if signatures.is_empty() {
             return Err(Distrust::Unsigned);
         }
         for signature in signatures {
             signature
-                .verify(role, message)
+                .verify_digest(role, message)
                 .map_err(|source| Distrust::Bad { key: signature.key().fingerprint(), source })?;
         }
 

@@ -10,7 +10,7 @@ use self::container::Container;
 use self::seal::Seal;
 use crate::armor::{self, ArmorError, Label};
 use crate::wire::Malformed;
-use crate::{KeyError, PublicKey, Role, SignError, Signature, Signer};
+use crate::{KeyError, MessageDigest, PublicKey, Role, SignError, Signature, Signer};
 
 /// A private key, as a file of OpenSSH holds it, with or without a passphrase.
 ///
@@ -150,7 +150,7 @@ impl Signer for KeyFile {
         &self.public
     }
 
-    fn sign(&self, role: Role, message: &[u8]) -> Result<Signature, SignError> {
+    fn sign_digest(&self, role: Role, message: &MessageDigest) -> Result<Signature, SignError> {
         Signature::make(self.public, role, message, |bytes| Ok(self.secret.sign(bytes).to_bytes()))
     }
 }

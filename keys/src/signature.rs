@@ -1,9 +1,7 @@
-use sha2::{Digest, Sha512};
-
 use crate::armor::{self, ArmorError, Label};
 use crate::public_key::ED25519;
 use crate::wire::{Malformed, Reader, put_string, show};
-use crate::{KeyError, PublicKey, Role};
+use crate::{KeyError, MessageDigest, PublicKey, Role};
 
 /// A signature as `ssh-keygen -Y sign` writes it: by an Ed25519 key, over the SHA-512 of a
 /// message, for one of our roles.
@@ -110,6 +108,11 @@ impl Signature {
     ///
     /// Whether that key is trusted is for [`Policy::judge`](crate::Policy::judge) to say.
     pub fn verify(&self, role: Role, message: &[u8]) -> Result<(), SignatureError> {
+        self.verify_digest(role, &MessageDigest::of(message))
+    }
+
+    /// As [`verify`](Self::verify), for a message that need not be in memory.
+    pub fn verify_digest(&self, role: Role, message: &MessageDigest) -> Result<(), SignatureError> {
         if self.role != role {
             return Err(SignatureError::WrongRole { expected: role, found: self.role });
         }
@@ -124,12 +127,12 @@ impl Signature {
     pub(crate) fn make<E: From<SignatureError>>(
         key: PublicKey,
         role: Role,
-        message: &[u8],
+        message: &MessageDigest,
         sign: impl FnOnce(&[u8]) -> Result<[u8; 64], E>,
     ) -> Result<Self, E> {
         let bytes = sign(&to_be_signed(role, message))?;
         let signature = Self { key, role, bytes };
-        signature.verify(role, message)?;
+        signature.verify_digest(role, message)?;
         Ok(signature)
     }
 
@@ -178,12 +181,12 @@ const RESERVED: &[u8] = b"";
 const HASH: &[u8] = b"sha512";
 
 /// The bytes that the key really signs.
-fn to_be_signed(role: Role, message: &[u8]) -> Vec<u8> {
+fn to_be_signed(role: Role, message: &MessageDigest) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     put_string(&mut bytes, role.namespace().as_bytes());
     put_string(&mut bytes, RESERVED);
     put_string(&mut bytes, HASH);
-    put_string(&mut bytes, &Sha512::digest(message));
+    put_string(&mut bytes, message.as_bytes());
     bytes
 }
 
@@ -205,6 +208,7 @@ pub(crate) fn raw_signature(wire: &[u8]) -> Result<[u8; 64], SignatureError> {
 #[cfg(test)]
 mod tests {
     use ed25519_dalek::SigningKey;
+    use sha2::{Digest as _, Sha512};
 
     use super::*;
 
@@ -214,7 +218,7 @@ mod tests {
     fn a_first_half_of_small_order_is_refused() {
         let secret = SigningKey::from_bytes(&[1; 32]);
         let key = PublicKey::from_bytes(secret.verifying_key().to_bytes()).unwrap();
-        let message = to_be_signed(Role::Bundle, b"message");
+        let message = to_be_signed(Role::Bundle, &MessageDigest::of(b"message"));
         let mut neutral = [0; 32];
         neutral[0] = 1;
 

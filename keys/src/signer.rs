@@ -1,4 +1,4 @@
-use crate::{AgentError, PublicKey, Role, Signature, SignatureError};
+use crate::{AgentError, MessageDigest, PublicKey, Role, Signature, SignatureError};
 
 /// Something that holds the private half of a key.
 pub trait Signer {
@@ -9,7 +9,12 @@ pub trait Signer {
     ///
     /// The same key, role and message always give the same signature. It is checked before it
     /// is returned.
-    fn sign(&self, role: Role, message: &[u8]) -> Result<Signature, SignError>;
+    fn sign(&self, role: Role, message: &[u8]) -> Result<Signature, SignError> {
+        self.sign_digest(role, &MessageDigest::of(message))
+    }
+
+    /// As [`sign`](Self::sign), for a message that need not be in memory.
+    fn sign_digest(&self, role: Role, message: &MessageDigest) -> Result<Signature, SignError>;
 }
 
 /// Why something could not be signed.

@@ -4,9 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use vgpu_tests::memory::peak_of;
 use vgpu_tests::nodes::Node;
 use vgpu_tests::scratch::{Said, Scratch, expect, fingerprint, run};
 use vgpu_tests::skip::have;
@@ -51,7 +52,11 @@ impl Stage {
         assert!(stripped.unwrap().success());
         let stick = scratch.path("stick");
         let write = ["write", stick.as_str(), "--installer", "vgpu-installer"];
-        expect(scratch.bundler(&[&write[..], words].concat()), 0);
+        // It has 40 MiB and more, and is in nobody's memory.
+        let mut writing = scratch.bundler(&[&write[..], words].concat());
+        let mut writing = writing.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let peak = peak_of(&mut writing).unwrap();
+        assert!(peak <= 64 << 10, "{peak} KiB at its peak");
         let fingerprint = fingerprint(&scratch.path("config/vgpu-offline/key.pub"));
         Some(Self { scratch, fingerprint })
     }

@@ -77,7 +77,7 @@ impl Sources<'_> {
         transfer.expect(Some(tree::content_size(&nodes)), 0);
         let mut incoming = self.incoming(want)?;
         let unpacked =
-            tree::pack(&nodes, &mut incoming, &|n| transfer.advance(n as u64)).map_err(error)?;
+            tree::pack(nodes, &mut incoming, &|n| transfer.advance(n as u64)).map_err(error)?;
         if incoming.len() > want.cap.bytes() {
             return Err(error(tree::TreeError::TooLarge { size: incoming.len() }));
         }

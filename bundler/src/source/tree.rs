@@ -23,7 +23,7 @@ impl Sources<'_> {
         let transfer = self.fetcher.ui.transfer("pack", want.name.as_str());
         transfer.expect(Some(tree::content_size(&nodes)), 0);
         let mut incoming = self.fetcher.cache.incoming().map_err(cache_error)?;
-        let unpacked = tree::pack(&nodes, &mut incoming, &|n| transfer.advance(n as u64))
+        let unpacked = tree::pack(nodes, &mut incoming, &|n| transfer.advance(n as u64))
             .map_err(tree_error)?;
         if incoming.len() > want.cap.bytes() {
             return Err(tree_error(TreeError::TooLarge { size: incoming.len() }));

@@ -6,6 +6,7 @@
 //! [`read_back`] reads everything again, past the page cache. [`start_here`] is the page that a
 //! person finds there.
 
+mod content;
 mod medium;
 mod names;
 mod plan;
@@ -19,13 +20,14 @@ use vgpu_manifest::{CopyError, ReadError, VerifyError};
 
 use crate::size::ByteSize;
 
+pub(crate) use self::content::{Content, SignedFile};
 #[cfg(test)]
 pub(crate) use self::medium::Facts;
 pub(crate) use self::medium::{Machine, Medium};
 pub(crate) use self::names::key_file;
 pub(crate) use self::plan::{Found, Parts, Piece, Plan, Replace, Room, split};
 pub(crate) use self::program::{Linkage, Program, ProgramError};
-pub(crate) use self::put::{put, same_archive, same_bytes, write_archive};
+pub(crate) use self::put::{put, same_archive, same_content, write_archive};
 pub(crate) use self::read_back::{FromMedium, Watch, forget, read_small};
 pub(crate) use self::start_here::{Signer, StartHere};
 

@@ -1,15 +1,21 @@
 //! The program for the node, as it goes onto a stick: the right kind of file, and signed.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Seek as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_keys::{
-    Distrust, Fingerprint, Policy, Role, SignError, Signature, SignatureError, Signer, Trusted,
+    Distrust, Fingerprint, MessageDigest, Policy, Role, SignError, Signature, SignatureError,
+    Signer, Trusted,
 };
 
-/// Several times what the installer has, and little enough to hold in memory.
+use super::SignedFile;
+
+/// Several times what the installer has.
 const MAX_PROGRAM: u64 = 48 << 20;
+
+/// Linkers list the segments at the beginning.
+const HEAD: u64 = 1 << 20;
 
 /// Why a program does not go onto a stick.
 #[derive(Debug, thiserror::Error)]
@@ -67,8 +73,8 @@ pub(crate) enum Linkage {
 /// The program for the node, with a signature that this laptop trusts.
 #[derive(Debug)]
 pub(crate) struct Program {
-    /// Its bytes.
-    pub(crate) bytes: Vec<u8>,
+    /// What was signed.
+    pub(crate) file: SignedFile,
     /// How it is linked.
     pub(crate) linkage: Linkage,
     /// Its signature, as a file has it.
@@ -78,25 +84,25 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Read the program at `path`.
-    pub(crate) fn read(path: &Utf8Path) -> Result<Vec<u8>, ProgramError> {
+    /// Look at the program at `path`; it is not held in memory.
+    pub(crate) fn read(path: &Utf8Path) -> Result<SignedFile, ProgramError> {
         let read = || {
-            let mut bytes = Vec::new();
-            File::open(path)?.take(MAX_PROGRAM + 1).read_to_end(&mut bytes)?;
-            Ok(bytes)
+            let mut file = File::open(path)?;
+            let digest = MessageDigest::read(&mut (&mut file).take(MAX_PROGRAM + 1))?;
+            let len = file.stream_position()?;
+            Ok(SignedFile { file: file.into(), len, digest })
         };
-        let bytes =
-            read().map_err(|source| ProgramError::Read { path: path.to_owned(), source })?;
-        if bytes.len() as u64 > MAX_PROGRAM {
+        let file = read().map_err(|source| ProgramError::Read { path: path.to_owned(), source })?;
+        if file.len > MAX_PROGRAM {
             return Err(ProgramError::TooLarge(path.to_owned()));
         }
-        Ok(bytes)
+        Ok(file)
     }
 
-    /// The program `bytes` of the file `path` with the signature in `armor`, if `policy` trusts it.
+    /// The program `file` at `path` with the signature in `armor`, if `policy` trusts it.
     pub(crate) fn signed(
         path: &Utf8Path,
-        bytes: Vec<u8>,
+        file: SignedFile,
         armor: (&Utf8Path, &[u8]),
         policy: &Policy,
     ) -> Result<Self, ProgramError> {
@@ -105,32 +111,34 @@ impl Program {
             path: signature_path.to_owned(),
             source,
         })?;
-        Self::trust(path, bytes, &signature, policy)
+        Self::trust(path, file, &signature, policy)
     }
 
-    /// The program `bytes` of the file `path`, signed now.
+    /// The program `file` at `path`, signed now.
     pub(crate) fn sign(
         path: &Utf8Path,
-        bytes: Vec<u8>,
+        file: SignedFile,
         signer: &dyn Signer,
         policy: &Policy,
     ) -> Result<Self, ProgramError> {
-        let signature = signer.sign(Role::Installer, &bytes)?;
-        Self::trust(path, bytes, &signature, policy)
+        let signature = signer.sign_digest(Role::Installer, &file.digest)?;
+        Self::trust(path, file, &signature, policy)
     }
 
     fn trust(
         path: &Utf8Path,
-        bytes: Vec<u8>,
+        file: SignedFile,
         signature: &Signature,
         policy: &Policy,
     ) -> Result<Self, ProgramError> {
-        let linkage = linkage(&bytes)
+        let head = head(&file.file)
+            .map_err(|source| ProgramError::Read { path: path.to_owned(), source })?;
+        let linkage = linkage(&head)
             .map_err(|why| ProgramError::NotForNode { path: path.to_owned(), why })?;
         let trusted = policy
-            .judge(Role::Installer, &bytes, std::slice::from_ref(signature))
+            .judge_digest(Role::Installer, &file.digest, std::slice::from_ref(signature))
             .map_err(|source| ProgramError::Distrusted { path: path.to_owned(), source })?;
-        Ok(Self { bytes, linkage, signature: signature.to_armor(), trusted })
+        Ok(Self { file, linkage, signature: signature.to_armor(), trusted })
     }
 
     /// The key that has signed it.
@@ -139,7 +147,15 @@ impl Program {
     }
 }
 
-/// How the ELF program `bytes` is linked, or why it does not run on a node.
+/// As much of a program as has its segments listed.
+fn head(mut file: &File) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    file.rewind()?;
+    file.take(HEAD).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+/// How the ELF program that begins with `bytes` is linked, or why it does not run on a node.
 fn linkage(bytes: &[u8]) -> Result<Linkage, &'static str> {
     const EXECUTABLE: u16 = 2;
     const SHARED: u16 = 3;

@@ -6,7 +6,7 @@ use std::io::{self, Read as _, Write};
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_manifest::{Bundle, CopyError, PIECE, PartSize, Progress, Verified};
 
-use super::StickError;
+use super::{Content, StickError};
 
 /// A file that has its name only when it is whole. One that is not finished is removed.
 struct Pending {
@@ -53,11 +53,11 @@ fn temporary(name: &Utf8Path) -> Utf8PathBuf {
     Utf8PathBuf::from(format!("{name}.partial"))
 }
 
-/// Make the file at `path` have these bytes.
-pub(crate) fn put(path: &Utf8Path, bytes: &[u8]) -> Result<(), StickError> {
+/// Make the file at `path` have this content.
+pub(crate) fn put(path: &Utf8Path, content: &Content) -> Result<(), StickError> {
     let write = || {
         let mut pending = Pending::create(path)?;
-        pending.file.write_all(bytes)?;
+        content.write(&mut pending.file)?;
         pending.sync()?;
         pending.finish()
     };
@@ -119,16 +119,14 @@ pub(crate) fn same_archive(
     }
 }
 
-/// Whether the file at `path` has exactly these bytes; `None` if there is none.
-pub(crate) fn same_bytes(path: &Utf8Path, bytes: &[u8]) -> Result<Option<bool>, StickError> {
-    let error = |source| StickError::Io { verb: "read", path: path.to_owned(), source };
-    let mut there = Vec::with_capacity(bytes.len() + 1);
-    match File::open(path) {
-        Ok(file) => file.take(bytes.len() as u64 + 1).read_to_end(&mut there).map_err(error)?,
-        Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(error(source)),
+/// Whether the file at `path` has exactly this content; `None` if there is none.
+pub(crate) fn same_content(path: &Utf8Path, content: &Content) -> Result<Option<bool>, StickError> {
+    let same = match File::open(path) {
+        Ok(file) => content.is(file).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     };
-    Ok(Some(there == bytes))
+    same.map_err(|source| StickError::Io { verb: "read", path: path.to_owned(), source })
 }
 
 /// Takes what is written as a promise, and sees whether a file keeps it.
@@ -206,10 +204,11 @@ mod tests {
         drop(pending);
         assert_eq!(fs::read(&path).unwrap(), b"before");
         assert!(!temporary(&path).exists());
-        put(&path, b"after").unwrap();
-        assert_eq!(same_bytes(&path, b"after").unwrap(), Some(true));
-        assert_eq!(same_bytes(&path, b"afte").unwrap(), Some(false));
-        assert_eq!(same_bytes(&path, b"after!").unwrap(), Some(false));
-        assert_eq!(same_bytes(&path.with_extension("x"), b"").unwrap(), None);
+        let text = |text: &str| Content::Text(text.into());
+        put(&path, &text("after")).unwrap();
+        assert_eq!(same_content(&path, &text("after")).unwrap(), Some(true));
+        assert_eq!(same_content(&path, &text("afte")).unwrap(), Some(false));
+        assert_eq!(same_content(&path, &text("after!")).unwrap(), Some(false));
+        assert_eq!(same_content(&path.with_extension("x"), &text("")).unwrap(), None);
     }
 }

@@ -1,13 +1,13 @@
 //! Reading a stick again, past the page cache: what counts is what the medium kept.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::Advice;
 use serde::Serialize;
 
-use super::{Differs, StickError};
+use super::{Content, Differs, StickError};
 
 /// Make the kernel forget what it has in memory of these files, so that reading them asks the
 /// medium. They must have been synced: what is not on the medium yet cannot be forgotten.
@@ -21,13 +21,11 @@ pub(crate) fn forget(paths: &[Utf8PathBuf]) -> Result<(), StickError> {
     Ok(())
 }
 
-/// See that the file at `path` has exactly these bytes.
-pub(crate) fn read_small(path: &Utf8Path, bytes: &[u8]) -> Result<(), StickError> {
+/// See that the file at `path` has exactly this content.
+pub(crate) fn read_small(path: &Utf8Path, content: &Content) -> Result<(), StickError> {
     let error = |source| StickError::Io { verb: "read back", path: path.to_owned(), source };
-    let mut there = Vec::with_capacity(bytes.len() + 1);
     let file = File::open(path).map_err(error)?;
-    file.take(bytes.len() as u64 + 1).read_to_end(&mut there).map_err(error)?;
-    if there == bytes {
+    if content.is(file).map_err(error)? {
         return Ok(());
     }
     Err(StickError::Differs { path: path.to_owned(), why: Differs::Bytes })
@@ -81,9 +79,10 @@ mod tests {
         let path = Utf8Path::from_path(dir.path()).unwrap().join("a");
         std::fs::write(&path, "bytes").unwrap();
         forget(std::slice::from_ref(&path)).unwrap();
-        read_small(&path, b"bytes").unwrap();
+        let text = |text: &str| Content::Text(text.into());
+        read_small(&path, &text("bytes")).unwrap();
         for other in ["byte", "bytes!", "Bytes"] {
-            let error = read_small(&path, other.as_bytes()).unwrap_err();
+            let error = read_small(&path, &text(other)).unwrap_err();
             assert!(error.to_string().contains("does not give back"), "{error}");
         }
     }

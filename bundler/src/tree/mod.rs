@@ -6,6 +6,7 @@
 
 mod link;
 mod pack;
+mod packer;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,8 @@ mod unpack;
 use camino::Utf8PathBuf;
 
 pub(crate) use self::link::LinkFault;
-pub(crate) use self::pack::{WINDOW_LOG, pack};
+pub(crate) use self::pack::WINDOW_LOG;
+pub(crate) use self::packer::pack;
 pub(crate) use self::scan::{content_size, scan};
 pub(crate) use self::unpack::unpack;
 

@@ -1,6 +1,5 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{Mode, OFlags};
 use tar::{EntryType, Header};
@@ -32,18 +31,14 @@ const PARAMETERS: [CParameter; 9] = [
 /// The level from which parameters are taken that are not named above; there is none.
 const LEVEL: i32 = 13;
 
-/// Held while an archive is packed, so that the memory for it is taken once and not for each thread.
-static ALONE: Mutex<()> = Mutex::new(());
-
 /// Write the archive of `nodes` to `out`, and return its length before compression.
 ///
 /// `progress` is told how many more bytes of the files have been read.
-pub(crate) fn pack(
+pub(super) fn write(
     nodes: &[Node],
     out: &mut dyn Write,
     progress: &dyn Fn(usize),
 ) -> Result<u64, TreeError> {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut encoder = Encoder::new(out, LEVEL).map_err(TreeError::Write)?;
     for parameter in PARAMETERS {
         encoder.set_parameter(parameter).map_err(TreeError::Write)?;

@@ -14,7 +14,7 @@ fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
 
 fn archive(path: &Utf8Path) -> Result<(Vec<u8>, u64), TreeError> {
     let mut bytes = Vec::new();
-    let unpacked = pack(&scan(path, &[])?, &mut bytes, &|_| {})?;
+    let unpacked = pack(scan(path, &[])?, &mut bytes, &|_| {})?;
     Ok((bytes, unpacked))
 }
 
@@ -138,7 +138,7 @@ fn a_file_that_changes_meanwhile_is_noticed() {
     let nodes = scan(&top, &[]).unwrap();
     for other in ["some more bytes", "few"] {
         fs::write(top.join("a"), other).unwrap();
-        let error = pack(&nodes, &mut Vec::new(), &|_| {}).unwrap_err();
+        let error = pack(nodes.clone(), &mut Vec::new(), &|_| {}).unwrap_err();
         assert!(matches!(error, TreeError::Changed(_)), "{error}");
     }
 }

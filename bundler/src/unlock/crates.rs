@@ -234,7 +234,7 @@ mod tests {
             make_uniform(&vendor).unwrap();
             let nodes = crate::tree::scan(&vendor, &[]).unwrap();
             let mut bytes = Vec::new();
-            crate::tree::pack(&nodes, &mut bytes, &|_| {}).unwrap();
+            crate::tree::pack(nodes, &mut bytes, &|_| {}).unwrap();
             bytes
         };
         let old = make(&[], r#"{"files":{"src/lib.rs":"1"},"package":"ab"}"#);

@@ -5,12 +5,12 @@ use vgpu_keys::{Fingerprint, Policy, Principal, PublicKey};
 use vgpu_manifest::{Bundle, Manifest, ProgramVersion, Verified};
 
 use crate::size::ByteSize;
-use crate::stick::{self, Parts, Program, StartHere};
+use crate::stick::{self, Content, Parts, Program, StartHere};
 
 /// A small file that goes onto the stick.
 pub(super) struct Small {
     pub(super) name: String,
-    pub(super) bytes: Vec<u8>,
+    pub(super) content: Content,
 }
 
 /// Somebody who has signed the bundle, and counts.
@@ -63,18 +63,21 @@ pub(super) fn small_files(
 ) -> Vec<Small> {
     let mut files = Vec::new();
     if let Some(program) = program {
-        let file =
-            |name: &str, bytes: &[u8]| Small { name: name.to_owned(), bytes: bytes.to_vec() };
-        files.push(file("vgpu-installer", &program.bytes));
-        files.push(file("vgpu-installer.sig", program.signature.as_bytes()));
+        let signature = program.signature.clone().into_bytes();
+        for (name, content) in [
+            ("vgpu-installer", Content::Signed(program.file.clone())),
+            ("vgpu-installer.sig", Content::Text(signature)),
+        ] {
+            files.push(Small { name: name.to_owned(), content });
+        }
     }
     files.extend(signers.iter().map(|signer| Small {
         name: signer.file.clone(),
-        bytes: format!("{} {}\n", signer.key, signer.who).into_bytes(),
+        content: Content::Text(format!("{} {}\n", signer.key, signer.who).into_bytes()),
     }));
     let names: Vec<String> = parts.iter().map(|(name, _)| name.clone()).collect();
     let page = page(bundle, &names, program, signers).into_bytes();
-    files.push(Small { name: "START-HERE.txt".to_owned(), bytes: page });
+    files.push(Small { name: "START-HERE.txt".to_owned(), content: Content::Text(page) });
     files
 }
 

@@ -11,7 +11,9 @@ use vgpu_manifest::{Bundle, Verified};
 
 use super::contents::Small;
 use crate::exit::Advise as _;
-use crate::stick::{self, Differs, Found, FromMedium, Parts, Piece, Plan, StickError, Watch};
+use crate::stick::{
+    self, Content, Differs, Found, FromMedium, Parts, Piece, Plan, StickError, Watch,
+};
 use crate::ui::Ui;
 
 /// A bundle and where it goes.
@@ -28,8 +30,8 @@ impl Copy<'_> {
     pub(super) fn plan(self, small: &[Small]) -> anyhow::Result<Plan> {
         let mut pieces = self.look()?;
         for file in small {
-            let found = look_at(&self.folder.join(&file.name), &file.bytes)?;
-            pieces.push(Piece { name: file.name.clone(), size: file.bytes.len() as u64, found });
+            let found = look_at(&self.folder.join(&file.name), &file.content)?;
+            pieces.push(Piece { name: file.name.clone(), size: file.content.size(), found });
         }
         Ok(Plan { pieces, leftover: self.leftover()? })
     }
@@ -57,7 +59,7 @@ impl Copy<'_> {
             self.ui.note(format_args!("removed `{path}`, a part of an earlier copy"));
         }
         for file in small.iter().filter(|file| to_write.contains(file.name.as_str())) {
-            stick::put(&self.folder.join(&file.name), &file.bytes)?;
+            stick::put(&self.folder.join(&file.name), &file.content)?;
         }
         sync(self.folder).with_context(|| format!("cannot sync `{}`", self.folder))?;
         self.read_back(small, policy).hint(
@@ -71,7 +73,7 @@ impl Copy<'_> {
         stick::forget(&paths)?;
         let watch = Watch::begin();
         for file in small {
-            stick::read_small(&self.folder.join(&file.name), &file.bytes)?;
+            stick::read_small(&self.folder.join(&file.name), &file.content)?;
         }
         let first = &paths[0];
         let differs = |why: Differs| StickError::Differs { path: first.clone(), why };
@@ -152,11 +154,11 @@ fn length(path: &Utf8Path) -> Result<Option<u64>, StickError> {
     }
 }
 
-fn look_at(path: &Utf8Path, bytes: &[u8]) -> Result<Found, StickError> {
+fn look_at(path: &Utf8Path, content: &Content) -> Result<Found, StickError> {
     if length(path)?.is_none() {
         return Ok(Found::Nothing);
     }
-    Ok(match stick::same_bytes(path, bytes)? {
+    Ok(match stick::same_content(path, content)? {
         None => Found::Nothing,
         Some(true) => Found::Same,
         Some(false) => Found::Other,

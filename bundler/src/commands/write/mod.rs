@@ -154,17 +154,17 @@ impl Args {
     /// The program for the node, with a signature that is trusted here.
     fn program(&self, ui: &Ui, policy: &Policy) -> anyhow::Result<Option<Program>> {
         let Some(path) = &self.installer else { return Ok(None) };
-        let bytes = Program::read(path)?;
+        let file = Program::read(path)?;
         let beside = Utf8PathBuf::from(format!("{path}.sig"));
         let lies_there = || Some(&beside).filter(|path| path.exists() && !self.signer.is_given());
         let lying_there = self.installer_signature.as_ref().or_else(lies_there);
-        let program = if let Some(file) = lying_there {
-            let armor = fs::read(file).with_context(|| format!("cannot read `{file}`"))?;
-            Program::signed(path, bytes, (file, &armor), policy)
+        let program = if let Some(beside) = lying_there {
+            let armor = fs::read(beside).with_context(|| format!("cannot read `{beside}`"))?;
+            Program::signed(path, file, (beside, &armor), policy)
                 .hint("to sign it anew, name your key with `--key` or `--agent`")?
         } else {
             let signer = self.signer.resolve()?;
-            Program::sign(path, bytes, &*signer, policy).hint(
+            Program::sign(path, file, &*signer, policy).hint(
                 "the key must be allowed `vgpu-installer`; `vgpu-bundler key list` shows that",
             )?
         };
