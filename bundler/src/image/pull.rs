@@ -8,7 +8,7 @@ use vgpu_manifest::{Content, Digest, Measured};
 use super::archive::Archive;
 use super::auth::{Places, Session};
 use super::document::{Blob, Document, MAX_DOCUMENT, Manifest, check_config};
-use super::media::{self, Dialect};
+use super::media::{self, Dialect, Layer};
 use super::source::Asked;
 use super::written::oci_manifest;
 use super::{Fault, ImageError, ImageSource};
@@ -96,6 +96,11 @@ impl Pull<'_> {
         let (size, max) = (archive.len(), self.want.cap);
         if size > max.bytes() {
             return Err(self.fault(Fault::TooLarge { size, max }));
+        }
+        if manifest.layers.iter().any(|(_, kind)| *kind == Layer::Zstd) {
+            self.sources.fetcher.ui.note(format_args!(
+                "image {reference} has layers packed with zstd, which Docker 20.10 does not load"
+            ));
         }
         self.fetch_config(&manifest)?;
         self.fetch_layers(&manifest)?;

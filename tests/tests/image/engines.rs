@@ -9,6 +9,7 @@ use vgpu_tests::oci::{Compression, Format, ImageSpec, Layout, Podman, accepted_b
 use vgpu_tests::scratch::{Said, run};
 use vgpu_tests::skip::have;
 
+use crate::each::{ALL, each};
 use crate::pulled::Scene;
 use crate::tools;
 
@@ -25,20 +26,6 @@ fn skopeo(words: &[&str]) -> Command {
     command
 }
 
-/// Images of several sizes and forms, each as an archive out of a bundle, with its name.
-fn each(scene: &Scene, act: impl Fn(&Utf8Path, &str, usize)) {
-    let all = [Compression::Gzip, Compression::None, Compression::Zstd];
-    for (count, format) in [(1, Format::Docker), (3, Format::Oci), (40, Format::Docker)] {
-        let tag = format!("v{count}");
-        let compression = if format == Format::Oci { &all[..] } else { &all[..1] };
-        let image = ImageSpec::numbered(count).marked(&tag).packed(compression);
-        let layout = Layout::of_image(&scene.scratch.path(&tag), &tag, &image).unwrap();
-        scene.push(&layout, &tag, format);
-        let name = scene.name(&tag);
-        act(&scene.through(&name), &name, count);
-    }
-}
-
 #[test]
 fn podman_loads_it_by_its_name_with_every_file() {
     if !tools() || !have("podman") {
@@ -46,7 +33,7 @@ fn podman_loads_it_by_its_name_with_every_file() {
     }
     let scene = Scene::new();
     let podman = Podman::new(&scene.scratch.path("podman"));
-    each(&scene, |archive, name, count| {
+    each(&scene, ALL, |archive, name, count| {
         let said = podman.ok(&["load", "--input", archive.as_str()]);
         assert_eq!(said.trim(), format!("Loaded image: {name}"));
         let accepted = accepted_by_pve(archive).unwrap();
@@ -74,7 +61,7 @@ fn skopeo_takes_it_as_ocis_and_as_dockers() {
         return;
     }
     let scene = Scene::new();
-    each(&scene, |archive, _, count| {
+    each(&scene, ALL, |archive, _, count| {
         let accepted = accepted_by_pve(archive).unwrap();
         let source = format!("oci-archive:{archive}");
         let inspected: Value = serde_json::from_str(&ok(skopeo(&["inspect", &source]))).unwrap();

@@ -5,8 +5,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod each;
 mod engines;
 mod pulled;
+#[cfg(feature = "slow")]
+mod slow;
 
 use vgpu_tests::skip::have;
 

@@ -113,6 +113,24 @@ fn one_to_forty_layers_in_both_forms_come_as_they_are() {
 }
 
 #[test]
+fn layers_that_old_engines_do_not_load_are_told() {
+    if !tools() {
+        return;
+    }
+    let scene = Scene::new();
+    let told = |compression: &[Compression], tag: &str| {
+        let image = ImageSpec::numbered(2).marked(tag).packed(compression);
+        let layout = Layout::of_image(&scene.scratch.path(tag), tag, &image).unwrap();
+        scene.push(&layout, tag, Format::Oci);
+        scene.scratch.write("bundle.toml", recipe(&scene.name(tag)));
+        let said = expect(scene.scratch.bundler(&["lock"]), 0).err;
+        said.contains("layers packed with zstd, which Docker 20.10 does not load")
+    };
+    assert!(told(&[Compression::Gzip, Compression::Zstd], "zstd"));
+    assert!(!told(&[Compression::Gzip, Compression::None], "gzip"));
+}
+
+#[test]
 fn a_list_by_tag_and_an_image_by_digest_are_the_same_on_every_machine() {
     if !tools() {
         return;
