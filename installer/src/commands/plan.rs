@@ -15,6 +15,7 @@ use crate::fit::{Fit, Question};
 use crate::gpus::GpuChoice;
 use crate::host::Look;
 use crate::host::real::{Program, write_outside};
+use crate::iso::IsoStorage;
 use crate::journal::Change;
 use crate::plan::{self, Basis, Choices, Rehearsal, Review, Surroundings, rehearse};
 use crate::resume::Resume;
@@ -166,7 +167,8 @@ pub(super) fn make_plan(
     resume: Resume,
 ) -> anyhow::Result<plan::Plan> {
     let (vgpu, course) = verdict(bundle, facts)?;
-    let around = Surroundings { vgpu, resume, installed: driver::remembered(look)?, course };
+    let (installed, iso_storage) = (driver::remembered(look)?, IsoStorage::of(look)?);
+    let around = Surroundings { vgpu, installed, resume, course, iso_storage };
     Ok(plan::plan_with(bundle.manifest(), facts, choices, &around)?)
 }
 

@@ -66,6 +66,14 @@ pub trait Look {
     /// More than [`MAX_READ`] bytes on stdout are an error.
     fn query(&self, command: &Command) -> Result<Option<Output>, HostError>;
 
+    /// What a regular file at `path` is, piece by piece, if it has exactly these lengths one after
+    /// the other; `None` if it has not, or if there is none. A symlink there is not followed.
+    fn pieces(
+        &self,
+        path: &HostPath,
+        lengths: &[u64],
+    ) -> Result<Option<(Meta, Vec<Content>)>, HostError>;
+
     /// The time, as the machine's clock has it. It may be wrong; nothing may depend on it.
     fn now(&self) -> SystemTime;
 
@@ -141,6 +149,10 @@ pub trait Host: Look {
     /// directory is never replaced by something else, nor something else by a directory.
     fn put(&mut self, path: &HostPath, new: New<'_>) -> Result<(), HostError>;
 
+    /// What a file made of these pieces is. On a rehearsal, where the pieces are not there yet, it
+    /// is only something that stands for it.
+    fn measure(&self, pieces: &[Piece]) -> Result<Content, HostError>;
+
     /// Make `path` be nothing, durably. A directory must be empty. Nothing there is no error.
     fn remove(&mut self, path: &HostPath) -> Result<(), HostError>;
 
@@ -193,4 +205,26 @@ pub enum Source<'a> {
     Bytes(&'a [u8]),
     /// Another file of the host, copied in small pieces.
     File(&'a HostPath),
+    /// Several, one after the other.
+    Pieces(&'a [Piece]),
+}
+
+/// A piece of a file that is made of several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// These bytes, which are few.
+    Bytes(Vec<u8>),
+    /// An item of the store, all of it.
+    Stored(Content),
+}
+
+impl Piece {
+    /// What it is.
+    #[must_use]
+    pub fn content(&self) -> Content {
+        match self {
+            Self::Bytes(bytes) => Content::of(bytes),
+            Self::Stored(content) => *content,
+        }
+    }
 }

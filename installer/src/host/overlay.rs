@@ -4,8 +4,8 @@ use std::io;
 use std::time::SystemTime;
 
 use super::{
-    Command, Host, HostError, HostPath, Kind, Look, Mode, New, Node, Output, Remake, Source, Stat,
-    TempName, Verb,
+    Command, Content, Host, HostError, HostPath, Kind, Look, Meta, Mode, New, Node, Output, Piece,
+    Remake, Source, Stat, TempName, Verb,
 };
 
 /// A host that looks like the one below it but keeps every change to itself.
@@ -28,6 +28,8 @@ enum Bytes {
     Here(Vec<u8>),
     /// In this file of the host below.
     Below(HostPath),
+    /// In these pieces, some of which will only be there when it is meant.
+    Pieces(Vec<Piece>),
 }
 
 impl<'h> Overlay<'h> {
@@ -79,6 +81,10 @@ impl Look for Overlay<'_> {
             Some(Some(Kept { bytes: Bytes::Below(source), .. })) => {
                 self.below.read_up_to(source, max)
             }
+            // Only images are made of pieces, and nobody reads one.
+            Some(Some(Kept { bytes: Bytes::Pieces(_), .. })) => {
+                Err(HostError::path(Verb::Read, &path, io::ErrorKind::FileTooLarge))
+            }
             Some(Some(Kept { bytes: Bytes::Here(bytes), node })) => match node.kind() {
                 Kind::File => Ok(Some(bytes.clone())),
                 _ => Err(HostError::path(Verb::Read, &path, io::ErrorKind::InvalidInput)),
@@ -114,6 +120,22 @@ impl Look for Overlay<'_> {
         self.below.query(command)
     }
 
+    fn pieces(
+        &self,
+        path: &HostPath,
+        lengths: &[u64],
+    ) -> Result<Option<(Meta, Vec<Content>)>, HostError> {
+        match self.changed.get(path) {
+            None => self.below.pieces(path, lengths),
+            Some(Some(Kept { bytes: Bytes::Pieces(pieces), node: Node::File { meta, .. } })) => {
+                let found: Vec<_> = pieces.iter().map(Piece::content).collect();
+                let same = found.iter().map(|it| it.size).eq(lengths.iter().copied());
+                Ok(same.then(|| (meta.clone(), found)))
+            }
+            Some(_) => Ok(None),
+        }
+    }
+
     fn now(&self) -> SystemTime {
         self.below.now()
     }
@@ -127,11 +149,23 @@ impl Host for Overlay<'_> {
             Source::File(source) => match self.changed.get(source) {
                 Some(Some(Kept { bytes: Bytes::Here(bytes), .. })) => Bytes::Here(bytes.clone()),
                 Some(Some(Kept { bytes: Bytes::Below(path), .. })) => Bytes::Below(path.clone()),
+                Some(Some(Kept { bytes: Bytes::Pieces(pieces), .. })) => {
+                    Bytes::Pieces(pieces.clone())
+                }
                 _ => Bytes::Below(source.clone()),
             },
+            Source::Pieces(pieces) => Bytes::Pieces(pieces.to_vec()),
         };
         self.changed.insert(path.clone(), Some(Kept { node: new.node.clone(), bytes }));
         Ok(())
+    }
+
+    /// The items are not in the store yet, so what comes is made of what they are called.
+    fn measure(&self, pieces: &[Piece]) -> Result<Content, HostError> {
+        let each: Vec<_> = pieces.iter().map(Piece::content).collect();
+        let names: Vec<_> = each.iter().map(|content| content.id.to_string()).collect();
+        let size = each.iter().map(|content| content.size).sum();
+        Ok(Content { size, ..Content::of(names.join("\n").as_bytes()) })
     }
 
     fn remove(&mut self, path: &HostPath) -> Result<(), HostError> {

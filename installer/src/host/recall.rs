@@ -1,7 +1,7 @@
 use std::cell::RefCell;
 use std::time::SystemTime;
 
-use super::{Command, HostError, HostPath, Look, Node, Output, Stat};
+use super::{Command, Content, HostError, HostPath, Look, Meta, Node, Output, Stat};
 
 /// A machine that is asked each question by a command only once: who looks at a host as a whole asks
 /// some of them several times, and `dkms status` alone may take half a second.
@@ -44,6 +44,14 @@ impl Look for Recall<'_> {
         let answer = self.look.query(command)?;
         self.told.borrow_mut().push((command.clone(), answer.clone()));
         Ok(answer)
+    }
+
+    fn pieces(
+        &self,
+        path: &HostPath,
+        lengths: &[u64],
+    ) -> Result<Option<(Meta, Vec<Content>)>, HostError> {
+        self.look.pieces(path, lengths)
     }
 
     fn now(&self) -> SystemTime {

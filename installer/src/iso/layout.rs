@@ -6,6 +6,7 @@ use super::directory::{
 use super::volume::{Map, Tree, descriptor, terminator};
 use super::{IsoName, Place, SECTOR, VolumeLabel};
 use crate::ui::Date;
+use vgpu_manifest::ParseTextError;
 
 /// An image, laid out: its parts in order make it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +46,9 @@ pub enum IsoError {
     /// Windows would not know which one is meant.
     #[error("`{0}` is there twice, if case is ignored")]
     Twice(Place),
+    /// A name is none that an image can have.
+    #[error(transparent)]
+    Name(ParseTextError),
     /// There is too much for the format.
     #[error("{0} bytes are more than a CD image of 8 TiB holds")]
     TooMuch(u64),

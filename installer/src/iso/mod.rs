@@ -11,10 +11,12 @@
 mod directory;
 mod layout;
 mod names;
+mod storage;
 mod volume;
 
 pub use self::layout::{Image, IsoError, Part};
 pub use self::names::{IsoName, Place, VolumeLabel};
+pub use self::storage::IsoStorage;
 
 /// The unit in which everything lies on a CD, in bytes.
 pub const SECTOR: u64 = 2048;

@@ -2,14 +2,30 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use vgpu_manifest::ParseTextError;
 
 /// The longest name, in UTF-16 units: a directory record has 255 bytes at most.
 const MAX_NAME: usize = 103;
 
 /// The name of a file or a folder in an image, as guests show it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct IsoName(String);
+
+impl TryFrom<String> for IsoName {
+    type Error = ParseTextError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<IsoName> for String {
+    fn from(name: IsoName) -> Self {
+        name.0
+    }
+}
 
 impl FromStr for IsoName {
     type Err = ParseTextError;
@@ -79,9 +95,11 @@ fn plain(text: &str, max: usize) -> String {
 }
 
 /// Where a file is in an image: at the top, or in a folder there.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Place {
     /// The folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<IsoName>,
     /// The file.
     pub name: IsoName,

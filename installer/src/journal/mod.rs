@@ -39,7 +39,7 @@ use vgpu_manifest::{HostPath, KernelWord, Mode};
 
 use crate::component::Component;
 use crate::driver::{self, DriverChange, DriverError};
-use crate::host::{Content, Host, HostError, Kind, Look, Meta, New, Node, Source, Verb};
+use crate::host::{Content, Host, HostError, Kind, Look, Meta, New, Node, Piece, Source, Verb};
 use crate::packages::{PackageChange, PackageError, PackageFile};
 use crate::settle::Derived;
 use crate::state;
@@ -137,6 +137,17 @@ impl<'j> Journal<'j> {
     ) -> Result<(), JournalError> {
         let node = Node::File { content, meta };
         self.put(path, &node, Source::File(&state::stored(content.id)), &[])
+    }
+
+    /// Make `path` a file that is made of these pieces.
+    pub fn put_pieces(
+        &mut self,
+        path: &HostPath,
+        pieces: &[Piece],
+        meta: Meta,
+    ) -> Result<(), JournalError> {
+        let node = Node::File { content: self.host.measure(pieces)?, meta };
+        self.put(path, &node, Source::Pieces(pieces), &[])
     }
 
     /// Make `path` a symbolic link to `target`.

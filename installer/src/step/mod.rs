@@ -4,6 +4,7 @@ mod build_unlock;
 mod clear_leftovers;
 mod enable_sriov;
 mod enable_unit;
+mod guest_image;
 mod hand_to_guests;
 mod install_driver;
 mod install_packages;
@@ -26,6 +27,7 @@ pub use self::build_unlock::{BuildUnlock, LIBRARY, UnlockSource};
 pub use self::clear_leftovers::ClearLeftovers;
 pub use self::enable_sriov::{EnableSriov, SriovBy};
 pub use self::enable_unit::EnableUnit;
+pub use self::guest_image::{GuestFile, GuestImage, GuestSource};
 pub use self::hand_to_guests::{HandToGuests, HeldForGuests};
 pub use self::install_driver::InstallDriver;
 pub use self::install_packages::InstallPackages;
@@ -53,6 +55,7 @@ use vgpu_manifest::catalog::DriverVersion;
 use crate::component::Component;
 use crate::gpus::InUse;
 use crate::host::{Content, HostError, Look, Meta, Mode, Node};
+use crate::iso::IsoError;
 use crate::journal::{Journal, JournalError};
 
 /// One thing that a plan wants to be true of the host, and how to make it so.
@@ -112,6 +115,8 @@ pub enum Step {
     KernelRuns(KernelRuns),
     /// Bring half-configured packages to their end.
     MendPackages(MendPackages),
+    /// Make a CD image with drivers for guests.
+    GuestImage(GuestImage),
 }
 
 impl Step {
@@ -146,7 +151,8 @@ impl Step {
             // The older list is for cards that the driver does not list because they are unlocked.
             Self::OldConfig(_) | Self::BuildUnlock(_) => Component::Unlock,
             Self::HandToGuests(_) | Self::HeldForGuests(_) => Component::Passthrough,
-            // Both modes need the IOMMU, and what the bundle names is for it to know.
+            // Both modes need the IOMMU, and what the bundle names is for it to know. Guests keep
+            // what they have installed, and may need its like.
             Self::InstallSelf(_)
             | Self::MendPackages(_)
             | Self::ClearLeftovers(_)
@@ -154,7 +160,8 @@ impl Step {
             | Self::LoadModules(_)
             | Self::ModprobeOptions(_)
             | Self::InstallUnit(_)
-            | Self::UnitDropIn(_) => Component::Shared,
+            | Self::UnitDropIn(_)
+            | Self::GuestImage(_) => Component::Shared,
         }
     }
 
@@ -211,6 +218,7 @@ impl Step {
             Self::PinKernel(step) => step,
             Self::KernelRuns(step) => step,
             Self::MendPackages(step) => step,
+            Self::GuestImage(step) => step,
         }
     }
 }
@@ -238,6 +246,9 @@ pub enum StepError {
     /// Guests would lose their GPU.
     #[error(transparent)]
     InUse(#[from] InUse),
+    /// What guests need does not make an image.
+    #[error("cannot make an image for guests: {0}")]
+    Image(#[from] IsoError),
     /// Nobody has been at the console yet.
     #[error(
         "the firmware does not know the signing key yet: reboot, and at the console choose `Enroll MOK`, `Continue`, `Yes`, and give the one-time password"

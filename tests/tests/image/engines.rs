@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use camino::Utf8Path;
 use serde_json::Value;
 use vgpu_manifest::Digest;
-use vgpu_tests::oci::{Compression, Format, ImageSpec, Layout, Podman, accepted_by_pve};
+use vgpu_tests::oci::{Podman, accepted_by_pve};
 use vgpu_tests::scratch::{Said, run};
 use vgpu_tests::skip::have;
 

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{
     Command, Content, Exit, Host, HostError, HostPath, Kind, Look, Meta, Mode, New, Node, Output,
-    Remake, Secret, Source, Stat, TempName, Verb,
+    Piece, Remake, Secret, Source, Stat, TempName, Verb,
 };
 use crate::state;
 
@@ -192,6 +192,13 @@ impl MemHost {
                 Some(thing) if thing.node.kind() == Kind::File => Ok(thing.bytes.clone()),
                 _ => Err(io::ErrorKind::NotFound.into()),
             },
+            Source::Pieces(pieces) => {
+                let each = pieces.iter().map(|piece| match piece {
+                    Piece::Bytes(bytes) => Ok(bytes.clone()),
+                    Piece::Stored(item) => self.source(Source::File(&state::stored(item.id))),
+                });
+                Ok(each.collect::<io::Result<Vec<_>>>()?.concat())
+            }
         }
     }
 
@@ -273,6 +280,24 @@ impl Look for MemHost {
         Ok(Some(Output { exit: Exit::Status(status), stdout, stderr: Vec::new() }))
     }
 
+    fn pieces(
+        &self,
+        path: &HostPath,
+        lengths: &[u64],
+    ) -> Result<Option<(Meta, Vec<Content>)>, HostError> {
+        let Some(thing) = self.nodes.get(&self.real(path)) else { return Ok(None) };
+        let Node::File { meta, .. } = &thing.node else { return Ok(None) };
+        let (mut left, mut found) = (&thing.bytes[..], Vec::new());
+        for len in lengths {
+            let Some((piece, rest)) = left.split_at_checked(usize::try_from(*len).unwrap()) else {
+                return Ok(None);
+            };
+            found.push(Content::of(piece));
+            left = rest;
+        }
+        Ok(left.is_empty().then(|| (meta.clone(), found)))
+    }
+
     fn now(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)
     }
@@ -306,6 +331,12 @@ impl Host for MemHost {
             host.nodes.remove(&temp);
             host.insert(path.clone(), new.node.clone(), bytes);
         })
+    }
+
+    fn measure(&self, pieces: &[Piece]) -> Result<Content, HostError> {
+        let bytes = self.source(Source::Pieces(pieces));
+        let error = |error| HostError::path(Verb::Read, &state::store(), error);
+        Ok(Content::of(&bytes.map_err(error)?))
     }
 
     fn remove(&mut self, path: &HostPath) -> Result<(), HostError> {

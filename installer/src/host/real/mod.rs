@@ -40,8 +40,8 @@ use rustix::fs::{AtFlags, OFlags};
 use self::meta::Owners;
 use self::tree::Tree;
 use super::{
-    Command, Content, Host, HostError, HostPath, Kind, Look, Mode, New, Node, Output, Remake,
-    Secret, Stat, TempName, Verb,
+    Command, Content, Host, HostError, HostPath, Kind, Look, Meta, Mode, New, Node, Output, Piece,
+    Remake, Secret, Stat, TempName, Verb,
 };
 use crate::state;
 
@@ -156,6 +156,24 @@ impl RealHost {
         Ok(Some(bytes))
     }
 
+    fn pieces_at(
+        &self,
+        path: &HostPath,
+        lengths: &[u64],
+    ) -> io::Result<Option<(Meta, Vec<Content>)>> {
+        let Some((dir, name)) = self.tree.parent(path)? else { return Ok(None) };
+        let Some(stat) = tree::stat_child(&dir, name)? else { return Ok(None) };
+        let whole = lengths.iter().fold(0, |sum: u64, len| sum.saturating_add(*len));
+        if tree::kind(&stat) != Kind::File || tree::summary(&stat).size != whole {
+            return Ok(None);
+        }
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW;
+        let file = File::from(tree::open_child(&dir, name, flags)?);
+        let meta = self.owners.read_meta(&file)?;
+        let each = lengths.iter().map(|len| Content::of_reader((&file).take(*len)));
+        Ok(Some((meta, each.collect::<io::Result<_>>()?)))
+    }
+
     fn free_space_at(&self, path: &HostPath) -> io::Result<u64> {
         let mut path = path.clone();
         loop {
@@ -197,6 +215,15 @@ impl Look for RealHost {
         exec::query(&self.tree, self.exec, command, &self.diary)
     }
 
+    fn pieces(
+        &self,
+        path: &HostPath,
+        lengths: &[u64],
+    ) -> Result<Option<(Meta, Vec<Content>)>, HostError> {
+        let pieces = self.pieces_at(path, lengths);
+        pieces.map_err(|error| HostError::path(Verb::Read, path, error))
+    }
+
     fn now(&self) -> SystemTime {
         SystemTime::now()
     }
@@ -206,6 +233,11 @@ impl Host for RealHost {
     fn put(&mut self, path: &HostPath, new: New<'_>) -> Result<(), HostError> {
         put::put(&self.tree, self.owners, path, new)
             .map_err(|error| HostError::path(Verb::Write, path, error))
+    }
+
+    fn measure(&self, pieces: &[Piece]) -> Result<Content, HostError> {
+        put::measure(&self.tree, pieces)
+            .map_err(|error| HostError::path(Verb::Read, &state::store(), error))
     }
 
     fn remove(&mut self, path: &HostPath) -> Result<(), HostError> {

@@ -8,7 +8,8 @@ use rustix::io::Errno;
 use super::meta::Owners;
 use super::tree::{self, Tree};
 use crate::host::content::copy_pieces;
-use crate::host::{Content, ContentHasher, HostPath, Kind, Meta, New, Node, Source};
+use crate::host::{Content, ContentHasher, HostPath, Kind, Meta, New, Node, Piece, Source};
+use crate::state;
 
 /// Make `path` be what `new` says, in one durable step.
 pub(super) fn put(tree: &Tree, owners: Owners, path: &HostPath, new: New<'_>) -> io::Result<()> {
@@ -84,13 +85,8 @@ fn fill(tree: &Tree, file: &mut File, expected: Content, from: Source<'_>) -> io
     match from {
         Source::Nowhere => {}
         Source::Bytes(bytes) => write(bytes)?,
-        Source::File(path) => {
-            let source = tree.open_at(path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK);
-            let source = source.map_err(|error| {
-                io::Error::new(error.kind(), format!("cannot open its source {path}: {error}"))
-            })?;
-            copy_pieces(&mut File::from(source), write)?;
-        }
+        Source::File(path) => copy_pieces(&mut source(tree, path)?, write)?,
+        Source::Pieces(pieces) => read_pieces(tree, pieces, write)?,
     }
     let actual = hasher.finish();
     if actual == expected {
@@ -99,4 +95,38 @@ fn fill(tree: &Tree, file: &mut File, expected: Content, from: Source<'_>) -> io
         let what = format!("its bytes should be {}, but are {}", expected.id, actual.id);
         Err(io::Error::new(io::ErrorKind::InvalidData, what))
     }
+}
+
+fn source(tree: &Tree, path: &HostPath) -> io::Result<File> {
+    let source = tree.open_at(path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK);
+    source.map(File::from).map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot open its source {path}: {error}"))
+    })
+}
+
+/// Hand on all bytes of these pieces, in their order.
+fn read_pieces(
+    tree: &Tree,
+    pieces: &[Piece],
+    mut each: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    for piece in pieces {
+        match piece {
+            Piece::Bytes(bytes) => each(bytes)?,
+            Piece::Stored(content) => {
+                copy_pieces(&mut source(tree, &state::stored(content.id))?, &mut each)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a file made of these pieces is.
+pub(super) fn measure(tree: &Tree, pieces: &[Piece]) -> io::Result<Content> {
+    let mut hasher = ContentHasher::default();
+    read_pieces(tree, pieces, |bytes| {
+        hasher.update(bytes);
+        Ok(())
+    })?;
+    Ok(hasher.finish())
 }

@@ -9,6 +9,7 @@ use vgpu_manifest::{
 };
 
 mod driver;
+mod guests;
 mod packages;
 mod unlock;
 
@@ -18,6 +19,7 @@ use crate::component::Component;
 use crate::driver::DriverSpec;
 use crate::gpus::{GpuChoice, Slot, Unavailable, isolate};
 use crate::host::Content;
+use crate::iso::{IsoError, IsoStorage};
 use crate::resume::{self, Resume};
 use crate::state;
 use crate::step::{
@@ -47,6 +49,8 @@ pub struct Surroundings {
     pub resume: Resume,
     /// What has to be done about kernels.
     pub course: Course,
+    /// Where images for guests go.
+    pub iso_storage: IsoStorage,
 }
 
 /// The host cannot become what the bundle asks for.
@@ -127,6 +131,9 @@ pub enum Unsuitable {
     /// A GPU cannot be had in the way that the operator has asked for.
     #[error(transparent)]
     Gpu(#[from] Unavailable),
+    /// The drivers for guests do not go into one image.
+    #[error("cannot make an image of the drivers for guests: {0}")]
+    Guests(#[from] IsoError),
     /// A word of ours is not one: a mistake in this program.
     #[error(transparent)]
     Word(#[from] ParseTextError),
@@ -191,6 +198,7 @@ pub fn plan_with(
         steps.push(Step::HandToGuests(HandToGuests { slots: slots.clone() }));
     }
     steps.extend(units(manifest)?);
+    steps.extend(guests::steps(manifest, around)?);
     let words = kernel_words(manifest, facts)?;
     if !words.is_empty() {
         let loaders = loaders(facts)?;

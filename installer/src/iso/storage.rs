@@ -1,0 +1,123 @@
+use std::collections::BTreeMap;
+
+use vgpu_manifest::HostPath;
+
+use crate::host::{HostError, Look};
+use crate::state::fixed;
+
+/// Where this host keeps images of CDs, so that they can be attached to a VM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IsoStorage {
+    /// What Proxmox VE calls it.
+    pub name: String,
+    /// The folder of the images.
+    pub folder: HostPath,
+}
+
+/// What a host has that nobody has configured.
+impl Default for IsoStorage {
+    fn default() -> Self {
+        Self { name: "local".to_owned(), folder: fixed("/var/lib/vz/template/iso") }
+    }
+}
+
+/// Where Proxmox VE has its list of storages.
+const LIST: &str = "/etc/pve/storage.cfg";
+
+impl IsoStorage {
+    /// That of this host: `local` if images may lie there, else the first folder where they may.
+    pub fn of(look: &dyn Look) -> Result<Self, HostError> {
+        let list = look.text(&fixed(LIST))?.unwrap_or_default();
+        let host = look.text(&fixed("/etc/hostname"))?.unwrap_or_default();
+        Ok(Self::in_list(&list, &host).unwrap_or_default())
+    }
+
+    fn in_list(list: &str, host: &str) -> Option<Self> {
+        let fit = sections(list).into_iter().filter_map(|section| section.for_images(host));
+        let all: Vec<_> = fit.collect();
+        all.iter().find(|it| it.name == "local").or(all.first()).cloned()
+    }
+}
+
+/// A storage, as the list has it: `dir: local`, and below it indented lines `key value`.
+struct Section<'t> {
+    kind: &'t str,
+    name: &'t str,
+    keys: BTreeMap<&'t str, &'t str>,
+}
+
+fn sections(list: &str) -> Vec<Section<'_>> {
+    let mut sections: Vec<Section<'_>> = Vec::new();
+    for line in list.lines().filter(|line| !line.trim_start().starts_with('#')) {
+        let is_inside = line.starts_with([' ', '\t']);
+        let line = line.trim();
+        if !is_inside {
+            if let Some((kind, name)) = line.split_once(':') {
+                sections.push(Section { kind, name: name.trim(), keys: BTreeMap::new() });
+            }
+        } else if let Some(section) = sections.last_mut() {
+            let (key, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+            section.keys.insert(key, value.trim());
+        }
+    }
+    sections
+}
+
+impl Section<'_> {
+    /// The storage, if images may lie in it on this host, and nothing has to be mounted first.
+    fn for_images(&self, host: &str) -> Option<IsoStorage> {
+        let has = |key: &str, word: &str| {
+            self.keys.get(key).is_some_and(|it| it.split(',').any(|it| it.trim() == word))
+        };
+        let is_here = !self.keys.contains_key("nodes") || has("nodes", host);
+        let is_elsewhere = ["disable", "is_mountpoint", "content-dirs"];
+        let is_plain = !is_elsewhere.iter().any(|key| self.keys.contains_key(key));
+        let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let fits = self.kind == "dir" && has("content", "iso") && is_here && is_plain;
+        if !fits || self.name.is_empty() || !self.name.chars().all(is_name) {
+            return None;
+        }
+        let folder = HostPath::new(format!("{}/template/iso", self.keys.get("path")?)).ok()?;
+        Some(IsoStorage { name: self.name.to_owned(), folder })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(list: &str) -> Option<String> {
+        IsoStorage::in_list(list, "pve1").map(|it| format!("{} {}", it.name, it.folder))
+    }
+
+    const LOCAL: &str = "dir: local\n\tpath /var/lib/vz\n\tcontent iso,vztmpl,backup\n\n";
+    const BIG: &str = "dir: big\n\tpath /srv/big\n\tcontent images, iso\n";
+
+    #[test]
+    fn local_comes_first_and_then_what_comes_first() {
+        let zfs = "zfspool: fast\n\tpool rpool/data\n\tcontent images,rootdir\n\n";
+        assert_eq!(found(&format!("{zfs}{BIG}{LOCAL}")).unwrap(), "local /var/lib/vz/template/iso");
+        let without = LOCAL.replace("iso,", "");
+        assert_eq!(found(&format!("{without}{BIG}")).unwrap(), "big /srv/big/template/iso");
+        assert_eq!(found(&format!("# a comment\n{without}")), None);
+        assert_eq!(found(""), None);
+        assert_eq!(IsoStorage::default().folder.to_string(), "/var/lib/vz/template/iso");
+    }
+
+    #[test]
+    fn what_is_not_surely_there_is_not_taken() {
+        for (line, takes) in [
+            ("nodes pve1,pve2", true),
+            ("nodes pve2", false),
+            ("disable", false),
+            ("is_mountpoint yes", false),
+            ("content-dirs iso=elsewhere", false),
+            ("prune-backups keep-all=1", true),
+        ] {
+            assert_eq!(found(&format!("{BIG}\t{line}\n")).is_some(), takes, "{line}");
+        }
+        assert_eq!(found(&BIG.replace("dir:", "nfs:")), None);
+        assert_eq!(found(&BIG.replace("/srv/big", "srv/../big")), None);
+        assert_eq!(found(&BIG.replace("dir: big", "dir: big big")), None);
+    }
+}

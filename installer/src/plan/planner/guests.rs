@@ -1,0 +1,67 @@
+use std::fmt::Write as _;
+
+use vgpu_manifest::Manifest;
+use vgpu_manifest::driver::{DriverKind, DriverRecord};
+
+use super::{Surroundings, Unsuitable, content};
+use crate::iso::Place;
+use crate::state::below_dir;
+use crate::step::{GuestFile, GuestImage, GuestSource, Step};
+
+/// The image with the drivers for guests, if the bundle brings any.
+pub(super) fn steps(
+    manifest: &Manifest,
+    around: &Surroundings,
+) -> Result<Option<Step>, Unsuitable> {
+    let mut files = Vec::new();
+    let mut readme = README.to_owned();
+    for (record, folder) in manifest.drivers.iter().filter_map(|it| Some((it, folder(it)?))) {
+        let name = record.item.as_str().rsplit('/').next().unwrap_or_default();
+        let place = Place { folder: Some(folder.parse()?), name: name.parse()? };
+        // Writing to a string cannot fail.
+        let _ = write!(readme, "\n{place}\n    {}\n", says(record));
+        let name = record.item.clone();
+        let content = content(manifest, &name)?;
+        files.push(GuestFile { place, from: GuestSource::Item { name, content } });
+    }
+    if files.is_empty() {
+        return Ok(None);
+    }
+    // As Windows' own editor shows lines.
+    let text = GuestSource::Text(readme.replace('\n', "\r\n"));
+    let place = Place { folder: None, name: "README.txt".parse()? };
+    files.push(GuestFile { place, from: text });
+    let storage = &around.iso_storage;
+    let image = GuestImage {
+        path: below_dir(&storage.folder, &format!("{}-guests.iso", manifest.name)),
+        storage: storage.name.clone(),
+        made: i64::try_from(manifest.created).unwrap_or(i64::MAX),
+        files,
+    };
+    image.pieces()?;
+    Ok(Some(Step::GuestImage(image)))
+}
+
+const README: &str = "\
+Drivers for guests that have a vGPU.
+
+A guest's driver must be of the same branch as the host's driver, or of one that
+NVIDIA says goes with it. The versions are these:
+";
+
+/// The folder of a guest's system; none for what is not for guests.
+fn folder(record: &DriverRecord) -> Option<&'static str> {
+    match record.kind {
+        DriverKind::Guest => Some("linux"),
+        DriverKind::WindowsGuest => Some("windows"),
+        DriverKind::Host | DriverKind::ConfigOnly => None,
+    }
+}
+
+fn says(record: &DriverRecord) -> String {
+    let version = &record.version;
+    match record.kind {
+        DriverKind::WindowsGuest => format!("version {version}, for Windows: open it"),
+        _ => format!("version {version}, for Linux: as root, run it with sh"),
+    }
+}
