@@ -1,4 +1,4 @@
-//! Cutting the power at every change, for tests.
+//! Cutting the power, or filling the disk, at every change, for tests.
 
 use crate::host::mem::{Fuse, Late, MemHost, Picture};
 use crate::journal::{Kept, Log as _, MemLog, RevertError, TxState, revert};
@@ -69,6 +69,36 @@ pub(crate) fn cut_everywhere(before: &MemHost, late: Late, apply: Apply<'_>) -> 
     cuts
 }
 
+/// Cut the power, or fill the disk, once at every change of `apply`; each time going on comes to the
+/// same end, and taking back to the beginning. Returns how many changes there were.
+pub(crate) fn cut_once(before: &MemHost, late: Late, apply: Apply<'_>) -> usize {
+    let start = World::new(before);
+    let mut done = start.powered();
+    apply(&mut done).unwrap();
+    let [original, applied] = [start.picture(), done.picture()];
+    for n in 1.. {
+        let mut world = start.with(Fuse::at(n, late));
+        if !run(&mut world, apply) {
+            return n - 1;
+        }
+        for (act, expected) in
+            [(apply, &applied), (&|world: &mut World| take_back(world), &original)]
+        {
+            let mut world = world.powered();
+            act(&mut world).unwrap();
+            let picture = world.picture();
+            let differ: Vec<_> =
+                (picture.iter().filter(|(path, node)| expected.get(*path) != Some(*node)))
+                    .chain(expected.iter().filter(|(path, _)| !picture.contains_key(*path)))
+                    .collect();
+            assert!(differ.is_empty(), "cut at {n}, {late:?}: {differ:?}");
+            assert!(world.log.dirty().unwrap().is_empty());
+            assert!(world.host.leftovers().is_empty(), "{:?}", world.host.leftovers());
+        }
+    }
+    unreachable!("a world has finitely many changes")
+}
+
 /// Carry out `act` with a cut at each of its changes, again after the cut, and compare.
 fn twice(world: &World, late: Late, act: Apply<'_>, expected: &Picture) -> usize {
     for second in 1.. {
@@ -91,6 +121,12 @@ fn run(world: &mut World, act: Apply<'_>) -> bool {
     let result = act(world);
     let died = world.host.fuse.is_blown();
     assert!(died || result.is_ok(), "{result:?}");
+    if world.host.fuse.is_full()
+        && let Err(error) = &result
+    {
+        let says = ["no storage space", "the disk is full", "status 28"];
+        assert!(says.iter().any(|word| error.contains(word)), "{error}");
+    }
     died
 }
 

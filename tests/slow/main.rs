@@ -5,6 +5,7 @@
 mod closures;
 mod dls;
 mod mission;
+mod modes;
 mod node;
 mod real_packages;
 mod roots;

@@ -99,7 +99,7 @@ fn a_patch_is_proven_and_does_what_the_package_itself_would_do() {
         let driver = &drivers(&folder)[0];
         assert_eq!(driver["version"], VERSION);
         assert_eq!(driver["kind"], "host");
-        assert_eq!(driver["gpus"], serde_json::json!(["1e30", "1eb8"]));
+        assert_eq!(driver["gpus"], serde_json::json!(["1e30", "1eb8", "2235"]));
         let files = driver["patch"][0]["file"].as_array().unwrap();
         let paths: Vec<_> = files.iter().map(|file| file["path"].as_str().unwrap()).collect();
         assert_eq!(paths, ["kernel/nvidia/nv-kernel.o_binary", "kernel/nvidia/nv.c"]);

@@ -21,4 +21,4 @@ pub(crate) use self::spec::{is_installed, remembered, versions};
 pub(crate) use self::tree::unpack;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -7,7 +7,7 @@ use vgpu_manifest::driver::PatchedFile;
 
 use super::*;
 use crate::component::Component;
-use crate::cut::{World, cut_everywhere};
+use crate::cut::{World, cut_everywhere, cut_once};
 use crate::host::mem::{Late, MemHost};
 use crate::host::{Content, HostError, Look as _};
 use crate::journal::{BootId, TxId, remove, revert_all};
@@ -15,7 +15,7 @@ use crate::plan::{ApplyError, Origin, Plan, WayBack, apply, way_back};
 use crate::state;
 use crate::step::{EnableUnit, InstallDriver, MendPackages, Step};
 
-const KERNEL: &str = "6.8.12-4-pve";
+pub(crate) const KERNEL: &str = "6.8.12-4-pve";
 const SOURCE: &str = "static bool unlocked;\n";
 const PATCHED: &str = "static bool unlocked = true;\n";
 
@@ -26,7 +26,7 @@ fn package(version: &str) -> String {
     format!("a driver\nversion={version}\n")
 }
 
-fn spec(version: &str) -> DriverSpec {
+pub(crate) fn spec(version: &str) -> DriverSpec {
     let digest = |text: &str| Some(Digest::of(text.as_bytes()));
     let file = PatchedFile {
         path: "kernel/nv.c".parse().unwrap(),
@@ -49,7 +49,7 @@ fn spec(version: &str) -> DriverSpec {
 
 /// What the package, its installer and its uninstaller do: as the stand-in of the suites does, in
 /// as many changes.
-fn sh(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
+pub(crate) fn sh(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
     let [package, "--extract-only", "--target", tree, "--tmpdir", _] = args else { return Ok(2) };
     let text = host.text_of(package).unwrap_or_default();
     let Some((_, version)) = text.trim().split_once("version=") else { return Ok(1) };
@@ -59,7 +59,7 @@ fn sh(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
     Ok(0)
 }
 
-fn env(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
+pub(crate) fn env(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
     let Some(tree) = args[0].strip_prefix("--chdir=") else { return Ok(125) };
     if args.contains(&"--uninstall") {
         return uninstall(host, args);
@@ -134,7 +134,7 @@ fn dkms(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
     }
 }
 
-fn host() -> MemHost {
+pub(crate) fn host() -> MemHost {
     let mut host = MemHost::with_files(&[
         ("/etc/systemd/system/mine.service", "[Service]\n"),
         ("/usr/bin/true", ""),
@@ -207,6 +207,8 @@ fn a_power_cut_anywhere_can_be_gone_on_from_and_taken_back() {
     let cuts = |late| cut_everywhere(&host(), late, &apply);
     let cuts = cuts(Late::Before) + cuts(Late::After);
     assert!(cuts > 1_000, "only {cuts} power cuts tried");
+    let full = cut_once(&host(), Late::Full, &apply);
+    assert!(full > 20, "only {full} full disks tried");
 }
 
 #[test]

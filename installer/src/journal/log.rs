@@ -117,4 +117,8 @@ pub enum LogError {
     #[cfg(test)]
     #[error("power cut")]
     PowerCut,
+    /// The disk is full, in a test.
+    #[cfg(test)]
+    #[error("cannot use the journal: the disk is full")]
+    Full,
 }

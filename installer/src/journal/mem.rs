@@ -24,7 +24,8 @@ impl MemLog {
     #[cfg(test)]
     fn change<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> Result<T, LogError> {
         let fuse = self.fuse.clone();
-        fuse.burn(|| act(self)).ok_or(LogError::PowerCut)
+        let done = fuse.burn(|| act(self));
+        done.ok_or(if fuse.is_full() { LogError::Full } else { LogError::PowerCut })
     }
 
     #[cfg(not(test))]

@@ -21,4 +21,4 @@ pub(crate) use self::apt::configure;
 pub(crate) use self::outcome::is_satisfied;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -15,11 +15,11 @@ use crate::step::{InstallPackages, KeepRepository, Step};
 use vgpu_manifest::RepositoryStyle;
 
 /// A package: a file of one stanza.
-fn bytes(name: &str, version: &str, needs: &str) -> String {
+pub(crate) fn bytes(name: &str, version: &str, needs: &str) -> String {
     format!("Package: {name}\nVersion: {version}\nDepends: {needs}\n")
 }
 
-fn file(name: &str, version: &str, reason: PackageReason, needs: &str) -> PackageFile {
+pub(crate) fn file(name: &str, version: &str, reason: PackageReason, needs: &str) -> PackageFile {
     let bytes = bytes(name, version, needs);
     let fields = (!needs.is_empty())
         .then(|| ("Depends".parse().unwrap(), needs.parse().unwrap()))
@@ -36,7 +36,7 @@ fn file(name: &str, version: &str, reason: PackageReason, needs: &str) -> Packag
 }
 
 /// dkms needs make, and a newer libc than the host's, whose old file rides along.
-fn files() -> Vec<PackageFile> {
+pub(crate) fn files() -> Vec<PackageFile> {
     use PackageReason::{Needed, Requested, Return, Upgrade};
     vec![
         file("dkms", "3.0.10-8", Requested, "make, libc6"),

@@ -269,6 +269,13 @@ mod tests {
     }
 
     #[test]
+    fn a_rehearsal_does_not_wait_for_anybody_at_the_console() {
+        let all = plan();
+        let rehearsal = crate::plan::rehearse(&all, &host()).unwrap();
+        assert_eq!(rehearsal.plan, all);
+    }
+
+    #[test]
     fn what_was_asked_for_is_taken_back() {
         let before = host();
         let mut world = World::new(&before);

@@ -49,7 +49,8 @@ impl Act for StartServices {
         journal.reload_units()?;
         Ok(journal.run(&Reversible {
             command: self.systemctl("restart"),
-            probe: Probe::Succeeds(self.is_active()),
+            // Exits with zero if any of them is active, which one that was cut may have left.
+            probe: Probe::Succeeds(self.systemctl("is-active")),
             recover: Vec::new(),
             undo: Some(self.systemctl("stop")),
             scope: Scope::default(),

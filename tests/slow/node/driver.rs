@@ -82,7 +82,7 @@ pub(crate) fn furnish(root: &Root) {
 }
 
 /// Take a driver and its patch into the bundle, as the bundler describes them.
-fn driver(kit: &mut Kit, version: &str) -> Value {
+pub(crate) fn driver(kit: &mut Kit, version: &str) -> Value {
     let stand_in = StandIn::host(version);
     let (run, patch) = (format!("driver/{}", stand_in.file_name()), format!("patch/{version}"));
     let file = kit.path(&stand_in.file_name());
@@ -98,7 +98,7 @@ fn driver(kit: &mut Kit, version: &str) -> Value {
     let files: Vec<_> = parsed.files().iter().map(|file| patched(&tree, file)).collect();
     let config = vgpu_manifest::Digest::of(&fs::read(tree.join("vgpuConfig.xml")).unwrap());
     json!({
-        "item": run, "version": version, "kind": "host", "config": config, "gpus": ["1e30"],
+        "item": run, "version": version, "kind": "host", "config": config, "gpus": ["1e30", "1eb8", "2235"],
         "patch": [{ "item": patch, "file": files }],
     })
 }

@@ -1,5 +1,5 @@
 //! The node with real tools: our program in roots of Debian, without a network.
 
 pub(crate) mod driver;
-mod packages;
+pub(crate) mod packages;
 pub(crate) mod site;

@@ -51,7 +51,7 @@ fn make(root: &Root, name: &str, version: &str, needs: &str) -> Utf8PathBuf {
 }
 
 /// Take a package file into the bundle.
-fn take(kit: &mut Kit, file: &Utf8PathBuf, reason: &str) -> Value {
+pub(crate) fn take(kit: &mut Kit, file: &Utf8PathBuf, reason: &str) -> Value {
     let item = format!("apt/{}", file.file_name().unwrap().replace(['%', ':'], "."));
     kit.file(&item, file);
     package(&item, &control(file), "main", reason)

@@ -63,6 +63,16 @@ impl Site {
         std::fs::copy(bundle, self.root.at(BUNDLE)).unwrap();
     }
 
+    /// Where that bundle is, as our program has to be told of it.
+    pub(crate) fn bundle(&self) -> Utf8PathBuf {
+        self.path(BUNDLE)
+    }
+
+    /// Whether the program works on the root from outside.
+    pub(crate) fn is_outside(&self) -> bool {
+        self.outside.is_some()
+    }
+
     /// Our program in the root, without a network.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         let Some((_, programs)) = &self.outside else {
@@ -96,7 +106,7 @@ impl Site {
     }
 
     /// Begin to apply what is on the stick, or to take it back, and pull the plug.
-    pub(super) fn cut(&self, words: &[&str], after: Duration) -> bool {
+    pub(crate) fn cut(&self, words: &[&str], after: Duration) -> bool {
         let mut command = self.command(words);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(after);
@@ -113,7 +123,7 @@ impl Site {
     }
 
     /// The words that apply what is on the stick.
-    pub(super) fn apply_words() -> [&'static str; 3] {
+    pub(crate) fn apply_words() -> [&'static str; 3] {
         ["apply", BUNDLE, "--yes"]
     }
 
@@ -127,7 +137,7 @@ impl Site {
 }
 
 /// The Debian packages that apt would install for these, from the mirror, in a folder of the root.
-pub(super) fn download(root: &Root, packages: &[&str]) -> Vec<Utf8PathBuf> {
+pub(crate) fn download(root: &Root, packages: &[&str]) -> Vec<Utf8PathBuf> {
     root.connect();
     let words = ["apt-get", "-y", "-q", "--no-install-recommends", "--download-only", "install"];
     expect(root.online(&[&words, packages].concat()), 0);
@@ -139,7 +149,7 @@ pub(super) fn download(root: &Root, packages: &[&str]) -> Vec<Utf8PathBuf> {
 }
 
 /// The control file of a package.
-pub(super) fn control(file: &Utf8Path) -> String {
+pub(crate) fn control(file: &Utf8Path) -> String {
     let mut command = Command::new("dpkg-deb");
     command.args(["--field", file.as_str()]);
     expect(command, 0).out

@@ -5,6 +5,7 @@
 state=/run/systemctl
 mkdir -p "$state"
 verb=
+active=
 for word; do
     case "$word" in
     --*) continue ;;
@@ -24,7 +25,7 @@ for word; do
         ;;
     start | restart) test -e "/lib/systemd/system/$unit" -o -e "/etc/systemd/system/$unit" || exit 5; : >"$state/$unit" ;;
     stop) rm -f "$state/$unit" ;;
-    is-active) test -e "$state/$unit" || exit 3 ;;
+    is-active) test ! -e "$state/$unit" || active=y ;;
     enable)
         mkdir -p /etc/systemd/system/multi-user.target.wants
         ln -sf "/lib/systemd/system/$unit" "/etc/systemd/system/multi-user.target.wants/$unit"
@@ -32,4 +33,6 @@ for word; do
     disable) rm -f "/etc/systemd/system/multi-user.target.wants/$unit" ;;
     esac
 done
+# Zero if any of them is.
+test "$verb" != is-active || test -n "$active" || exit 3
 exit 0

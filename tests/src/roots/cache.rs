@@ -45,6 +45,24 @@ pub struct Pristine {
     _lock: File,
 }
 
+/// Package files that were downloaded; they are not removed while this lives.
+#[derive(Debug)]
+pub struct Files {
+    path: Utf8PathBuf,
+    _lock: File,
+}
+
+impl Files {
+    /// The files, in the order of their names.
+    #[must_use]
+    pub fn paths(&self) -> Vec<Utf8PathBuf> {
+        let entries = self.path.read_dir_utf8().expect("a folder");
+        let mut paths: Vec<_> = entries.map(|entry| entry.expect("a file").into_path()).collect();
+        paths.sort();
+        paths
+    }
+}
+
 /// Packages that are put on top of a pristine root, and kept with it.
 #[derive(Debug, Clone, Copy)]
 pub struct Layer<'l> {
@@ -153,6 +171,29 @@ impl Roots {
             root.disconnect();
         });
         Some(Pristine { path, _lock: lock, ..below })
+    }
+
+    /// The package files that apt would bring for these packages on a pristine root, in a folder
+    /// that is kept with it; downloaded if need be.
+    #[must_use]
+    pub fn files(&self, on: &Pristine, packages: &[&str]) -> Files {
+        let below = on.path.file_name().expect("a name");
+        let name = format!("{below}+files-{}", short(packages.join(" ").as_bytes()));
+        let (path, lock) = self.keep(&name, |partial| {
+            let root = on.fresh();
+            root.connect();
+            let words = ["apt-get", "--yes", "--quiet", "--no-install-recommends"];
+            let more = ["--download-only", "install"];
+            expect(root.online(&[&words[..], &more, packages].concat()), 0);
+            fs::create_dir(partial).expect("a folder");
+            let folder = root.at("/var/cache/apt/archives");
+            for entry in folder.read_dir_utf8().expect("a folder").flatten() {
+                if entry.path().extension() == Some("deb") {
+                    fs::copy(entry.path(), partial.join(entry.file_name())).expect("a package");
+                }
+            }
+        });
+        Files { path, _lock: lock }
     }
 
     /// The folder `name`, which `make` fills if it is not there; and the lock that keeps it there.

@@ -12,7 +12,7 @@ mod mirror;
 mod mounts;
 mod root;
 
-pub use self::cache::{Layer, Pristine, Roots};
+pub use self::cache::{Files, Layer, Pristine, Roots};
 pub use self::mirror::{Archive, Mirror};
 pub use self::mounts::with_own_mounts;
 pub use self::root::Root;

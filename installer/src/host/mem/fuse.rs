@@ -1,7 +1,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-/// Says when the power goes: at one change, just before it or just after it.
+/// Says when the power goes, or the disk is full: at one change, just before it or just after it.
 ///
 /// Shared by everything that would survive a power cut, so that the cut is the same for all.
 #[derive(Debug, Clone)]
@@ -10,13 +10,15 @@ pub(crate) struct Fuse {
     late: Late,
 }
 
-/// On which side of the last change the power goes.
+/// On which side of the last change the power goes, or that it is not the power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Late {
     /// Before it.
     Before,
     /// After it.
     After,
+    /// Before it, and the power stays: nothing can be written any more, and what makes room works.
+    Full,
 }
 
 impl Fuse {
@@ -30,9 +32,19 @@ impl Fuse {
         Self { left: Rc::new(Cell::new(n)), late }
     }
 
-    /// Whether the power is gone.
+    /// Whether the power is gone, or the disk is full.
     pub(crate) fn is_blown(&self) -> bool {
         self.left.get() == 0
+    }
+
+    /// Whether the disk is full.
+    pub(crate) fn is_full(&self) -> bool {
+        self.late == Late::Full && self.is_blown()
+    }
+
+    /// Make a change that needs no room.
+    pub(crate) fn shrink<T>(&self, act: impl FnOnce() -> T) -> Option<T> {
+        if self.late == Late::Full { Some(act()) } else { self.burn(act) }
     }
 
     /// Make a change, unless the power goes before it; `None` if it goes before or after.

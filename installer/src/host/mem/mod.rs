@@ -128,8 +128,19 @@ impl MemHost {
         act: impl FnOnce(&mut Self) -> T,
     ) -> Result<T, HostError> {
         let fuse = self.fuse.clone();
-        let cut = || HostError::path(Verb::Write, path, io::Error::other("power cut"));
-        fuse.burn(|| act(self)).ok_or_else(cut)
+        let done = fuse.burn(|| act(self));
+        done.ok_or_else(|| HostError::path(Verb::Write, path, lack(&fuse)))
+    }
+
+    /// One such change after which less is there than before.
+    fn less<T>(
+        &mut self,
+        path: &HostPath,
+        act: impl FnOnce(&mut Self) -> T,
+    ) -> Result<T, HostError> {
+        let fuse = self.fuse.clone();
+        let done = fuse.shrink(|| act(self));
+        done.ok_or_else(|| HostError::path(Verb::Remove, path, lack(&fuse)))
     }
 
     /// The node that `path` is, after all symlinks in it.
@@ -176,6 +187,14 @@ impl MemHost {
             || self.nodes.get(path).is_some_and(|thing| thing.node.kind() == Kind::Dir)
     }
 
+    /// Run a command. One that cannot write says so by its exit status.
+    fn status(&mut self, command: &Command) -> Result<i32, HostError> {
+        match commands::run(self, &command.words()) {
+            Err(error) if error.kind() == Some(io::ErrorKind::StorageFull) => Ok(28),
+            result => result,
+        }
+    }
+
     fn has_children(&self, path: &HostPath) -> bool {
         self.nodes.keys().any(|other| other.parent().as_ref() == Some(path))
     }
@@ -219,6 +238,11 @@ impl MemHost {
             _ => Ok(()),
         }
     }
+}
+
+/// What is missing.
+fn lack(fuse: &Fuse) -> io::Error {
+    if fuse.is_full() { io::ErrorKind::StorageFull.into() } else { io::Error::other("power cut") }
 }
 
 impl Look for MemHost {
@@ -346,7 +370,7 @@ impl Host for MemHost {
             return Err(HostError::path(Verb::Remove, path, kind));
         }
         if self.nodes.contains_key(path) {
-            self.change(path, |host| host.nodes.remove(path))?;
+            self.less(path, |host| host.nodes.remove(path))?;
         }
         Ok(())
     }
@@ -354,7 +378,7 @@ impl Host for MemHost {
     fn sweep(&mut self, path: &HostPath, temp: TempName) -> Result<(), HostError> {
         let temp = Self::temp(&self.real(path), temp);
         if self.nodes.contains_key(&temp) {
-            self.change(&temp, |host| host.nodes.remove(&temp))?;
+            self.less(&temp, |host| host.nodes.remove(&temp))?;
         }
         Ok(())
     }
@@ -363,7 +387,7 @@ impl Host for MemHost {
         if command.secret().is_some() && self.secret.is_none() {
             return Err(HostError::NoSecret { command: command.clone() });
         }
-        let status = commands::run(self, &command.words())?;
+        let status = self.status(command)?;
         if status != 0 {
             let exit = Exit::Status(status);
             let tail = "it is only pretending\n".to_owned();
@@ -375,7 +399,7 @@ impl Host for MemHost {
 
     fn ask(&mut self, command: &Command) -> Result<Option<Output>, HostError> {
         self.said.clear();
-        let status = commands::run(self, &command.words())?;
+        let status = self.status(command)?;
         let stdout = std::mem::take(&mut self.said).into_bytes();
         Ok(Some(Output { exit: Exit::Status(status), stdout, stderr: Vec::new() }))
     }
@@ -413,7 +437,7 @@ impl Host for MemHost {
         }
         // The last to go is the directory itself: a power cut may leave half of it.
         let inside = |path: &HostPath| path.as_path().starts_with(dir.as_path()) && path != dir;
-        self.change(dir, |host| host.nodes.retain(|path, _| !inside(path)))?;
-        self.change(dir, |host| host.nodes.remove(dir)).map(|_| ())
+        self.less(dir, |host| host.nodes.retain(|path, _| !inside(path)))?;
+        self.less(dir, |host| host.nodes.remove(dir)).map(|_| ())
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::cut::cut_everywhere;
+use crate::cut::{cut_everywhere, cut_once};
 use crate::host::mem::Late;
 
 fn cut(plan: &Plan, late: Late) -> usize {
@@ -18,6 +18,14 @@ fn a_power_cut_before_any_change_can_be_gone_on_from_and_taken_back() {
 fn a_power_cut_after_any_change_can_be_gone_on_from_and_taken_back() {
     let cuts = cut(&example(), Late::After);
     assert!(cuts > 2_000, "only {cuts} pairs of power cuts tried");
+}
+
+#[test]
+fn a_disk_that_is_full_at_any_change_can_be_gone_on_from_and_taken_back() {
+    let full = cut_once(&host(), Late::Full, &|world| {
+        carry_out(world, &example()).map(|_| ()).map_err(|error| error.to_string())
+    });
+    assert!(full > 50, "only {full} full disks tried");
 }
 
 #[test]

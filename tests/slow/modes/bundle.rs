@@ -1,0 +1,78 @@
+//! Bundles for the three modes, as the bundler would describe the same files.
+
+use camino::Utf8PathBuf;
+use serde_json::{Value, json};
+use vgpu_manifest::catalog::{Catalog, database};
+use vgpu_tests::kit::{Kit, archive};
+use vgpu_tests::roots::Release;
+
+use super::stage::TOOLCHAIN;
+use crate::node::driver::driver;
+use crate::node::packages::take;
+
+/// What goes into a bundle beside the catalogue.
+#[derive(Debug, Clone)]
+pub(super) struct Content {
+    pub(super) release: Release,
+    /// The versions of the drivers; the first is the one to be installed.
+    pub(super) drivers: Vec<&'static str>,
+    /// Whether they are changed before they are installed.
+    pub(super) patched: Patched,
+    /// Records of packages.
+    pub(super) packages: Vec<Value>,
+    /// Records of unlock libraries.
+    pub(super) unlock: Vec<Value>,
+    /// What the bundle wants.
+    pub(super) wants: Value,
+}
+
+/// Whether a driver is changed before it is installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patched {
+    /// It is, by the stand-in's unlock patch.
+    Yes,
+    /// It is as it was made.
+    No,
+}
+
+/// What every host needs for a GPU.
+pub(super) fn wants() -> Value {
+    json!({
+        "iommu": "on",
+        "modprobe": ["blacklist nouveau", "options nouveau modeset=0"],
+    })
+}
+
+/// Take the files of the toolchain.
+pub(super) fn packages(kit: &mut Kit, files: &[Utf8PathBuf]) -> Vec<Value> {
+    let reason = |file: &Utf8PathBuf| {
+        let name = file.file_name().unwrap().split('_').next().unwrap();
+        if TOOLCHAIN.contains(&name) { "requested" } else { "needed" }
+    };
+    files.iter().map(|file| take(kit, file, reason(file))).collect()
+}
+
+impl Content {
+    /// Write the bundle.
+    pub(super) fn bundle(&self, kit: &mut Kit, sequence: u64) -> Utf8PathBuf {
+        let Self { release, drivers, patched, packages, unlock, wants } = self;
+        let mut drivers: Vec<_> = drivers.iter().map(|version| driver(kit, version)).collect();
+        if *patched == Patched::No {
+            drivers.iter_mut().for_each(|driver| driver["patch"] = json!([]));
+        }
+        kit.bytes("apt/InRelease", "evidence\n");
+        let database = database::write(&Catalog::embedded(), &[]).unwrap();
+        kit.bytes("catalog.db", database);
+        kit.content("catalog.db", json!({ "kind": "catalog" }));
+        kit.bundle(
+            sequence,
+            json!({
+                "drivers": drivers,
+                "archives": [archive("main", release.codename(), "apt/InRelease")],
+                "packages": packages,
+                "unlock": unlock,
+                "wants": wants,
+            }),
+        )
+    }
+}

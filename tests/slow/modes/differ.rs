@@ -1,0 +1,36 @@
+//! What may differ between a host before and after: the whole list, with the reasons.
+
+use vgpu_tests::tree::MayDiffer;
+
+/// Everything else of the tree must be as it was: contents, modes, owners, links and attributes.
+pub(super) const MAY_DIFFER: [MayDiffer; 22] = [
+    it("sys/", "the machine itself, which the test plays"),
+    it("proc/", "the same"),
+    it("root/machine/", "the same"),
+    it("root/vgpu-installer", "the copy of the program that the operator has made"),
+    it("root/key.pub", "the key that the operator has brought"),
+    it("mnt/", "the stick"),
+    it("run/", "what lives until the next boot"),
+    it("tmp/", "what compilers leave; gone with the next boot"),
+    it("var/tmp/", "the same"),
+    it("var/log/", "what happened is written down, and stays written down"),
+    it("var/cache/", "caches of apt, debconf, ldconfig and man"),
+    it("var/lib/dpkg/status", "compared package by package; fields may stand in another order"),
+    it("var/lib/dpkg/status-old", "dpkg's own backup"),
+    it("var/lib/dpkg/lock*", "made by whoever needs it first"),
+    it("var/lib/dpkg/triggers/Lock", "the same"),
+    it(
+        "var/lib/dpkg/triggers/File",
+        "rewritten whenever a package has a trigger, in another order",
+    ),
+    it("var/lib/dpkg/diversions-old", "dpkg's own backup"),
+    it("var/lib/apt/extended_states", "compared mark by mark"),
+    it("var/lib/systemd/deb-systemd-helper*", "what Debian's scripts remember of units"),
+    it("etc/ld.so.cache", "rebuilt by ldconfig"),
+    it("boot/initrd.img-*", "rebuilt from the same files; it carries times"),
+    it("var/lib/initramfs-tools/", "checksums of those"),
+];
+
+const fn it(path: &'static str, why: &'static str) -> MayDiffer {
+    MayDiffer { path, why }
+}

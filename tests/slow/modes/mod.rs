@@ -1,0 +1,12 @@
+//! A node in each of the three modes, from stock to working and back, with real tools.
+//!
+//! Roots of Debian stand for Proxmox VE's, Debian's kernel and headers for Proxmox's, and a stand-in
+//! for NVIDIA's driver. apt, dpkg, DKMS, the compiler, initramfs-tools and depmod are real.
+
+mod bundle;
+mod differ;
+mod machine;
+mod native;
+mod passthrough;
+mod stage;
+mod unlock;

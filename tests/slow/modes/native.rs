@@ -1,0 +1,65 @@
+//! A card that is supported as it is.
+
+use std::fs;
+
+use vgpu_tests::roots::{Release, with_own_mounts};
+
+use super::bundle::{Content, Patched, packages, wants};
+use super::machine::{A40, Loader, Machine, PVE1};
+use super::stage::{Stage, each, toolchain};
+
+#[test]
+fn from_stock_to_vgpus_to_a_newer_driver_and_back() {
+    with_own_mounts("modes::native::from_stock_to_vgpus_to_a_newer_driver_and_back", || {
+        let machine = |_| Machine { cards: &[A40], loader: Loader::Grub, identity: PVE1 };
+        each(&Release::ALL, machine, |release, roots, stage, kit| {
+            stage.begin(&format!("native-debian{}", release.number()));
+            let packages = packages(kit, &toolchain(roots, release));
+            let content = Content {
+                release,
+                drivers: vec!["550.144.02"],
+                packages,
+                patched: Patched::No,
+                unlock: Vec::new(),
+                wants: wants(),
+            };
+            stage.site.insert(&content.bundle(kit, 1));
+            let bundle = stage.site.bundle();
+            stage.run(&["plan", bundle.as_str()], 0);
+            let said = stage.apply(&[], 10).err;
+            assert!(said.contains("the first part is done"), "{said}");
+            assert!(!stage.root().at("/usr/bin/nvidia-smi").exists());
+
+            let said = stage.reboot(0);
+            assert!(said.contains("install the driver 550.144.02:"), "{said}");
+            is_built(stage, "550.144.02");
+            stage.run(&["status"], 0);
+
+            let newer = Content { drivers: vec!["550.163.02"], ..content };
+            stage.site.insert(&newer.bundle(kit, 2));
+            let said = stage.apply(&[], 10).err;
+            assert!(said.contains("instead of 550.144.02"), "{said}");
+            is_built(stage, "550.163.02");
+            stage.reboot(0);
+            stage.run(&["status"], 0);
+
+            stage.run(&["revert", "--all", "--yes"], 10);
+            stage.reboot(0);
+            stage.run(&["status"], 0);
+            stage.run(&["forget", "--yes"], 0);
+            stage.is_as_before();
+        });
+    });
+}
+
+/// DKMS has built this version for the kernel, and the kernel finds it.
+pub(super) fn is_built(stage: &Stage, version: &str) {
+    let (root, kernel) = (stage.root(), &stage.kernel);
+    let found = root.run(&["modinfo", "-k", kernel, "-F", "version", "nvidia"]);
+    assert_eq!(found.out.trim(), version, "{}", found.err);
+    let status = root.run(&["dkms", "status"]).out;
+    assert!(status.contains(version) && status.contains("installed"), "{status}");
+    assert_eq!(status.lines().count(), 1, "{status}");
+    let loaded = fs::read_to_string(root.at("/sys/module/nvidia/version")).unwrap();
+    assert_eq!(loaded.trim(), version);
+}

@@ -1,0 +1,221 @@
+//! A node on the stage: played machine, real root, and everything that is done written down.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Command;
+use std::time::Instant;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use vgpu_tests::kit::Kit;
+use vgpu_tests::roots::{Layer, Release, Root, Roots};
+use vgpu_tests::scratch::{Said, expect, run};
+use vgpu_tests::tree::Snapshot;
+
+use super::differ::MAY_DIFFER;
+use super::machine::{Machine, WRAPPER, is_wanted, kernels};
+use crate::node::site::Site;
+
+/// The name of the installed program.
+const INSTALLED: &str = "/usr/local/sbin/vgpu-installer";
+
+/// A node, and how its story goes on.
+pub(super) struct Stage {
+    pub(super) site: Site,
+    pub(super) kernel: String,
+    machine: Machine,
+    boots: u32,
+    transcript: String,
+    output: Option<Utf8PathBuf>,
+    before: (Snapshot, BTreeMap<String, String>),
+}
+
+impl Stage {
+    /// A stock host of a release, remembered as it is then; after that it trusts the key of a kit.
+    pub(super) fn stock(root: Root, machine: Machine, kit: &Kit) -> Self {
+        pve(&root);
+        machine.install(&root);
+        let kernel = kernels(&root).pop().unwrap();
+        let before = (root.snapshot(&[]), root.packages());
+        let site = Site::new(root, kit).with_wrapper(WRAPPER);
+        Self { site, kernel, machine, boots: 1, transcript: String::new(), output: None, before }
+    }
+
+    pub(super) fn root(&self) -> &Root {
+        &self.site.root
+    }
+
+    /// All is as it was at the start, but for what may differ.
+    pub(super) fn is_as_before(&mut self) {
+        let (tree, packages) = &self.before;
+        assert_eq!(*packages, self.root().packages());
+        let after = self.root().snapshot(&[]);
+        let differ = tree.differences(&after);
+        let unexplained = tree.unexplained(&after, &MAY_DIFFER);
+        let text = format!(
+            "# {} paths compared with the start; {} differ, all of them of the list\n",
+            after.len(),
+            differ.len() - unexplained.len()
+        );
+        self.note(&text);
+        assert_eq!(unexplained, Vec::<String>::new());
+    }
+
+    /// Run our program; it must exit so.
+    pub(super) fn run(&mut self, words: &[&str], code: i32) -> Said {
+        let command = self.site.command(words);
+        self.tell(&format!("vgpu-installer {}", words.join(" ")), command, code)
+    }
+
+    /// Apply what is on the stick, with these words more.
+    pub(super) fn apply(&mut self, more: &[&str], code: i32) -> Said {
+        let bundle = self.site.bundle();
+        self.run(&[&["apply", bundle.as_str(), "--yes"], more].concat(), code)
+    }
+
+    /// Boot the machine with the kernel that it has, and let the units run that are switched on and
+    /// are ours. Returns what they said, by name.
+    pub(super) fn reboot(&mut self, code: i32) -> String {
+        self.boots += 1;
+        let id = format!("boot-{}", self.boots);
+        self.machine.boot(&self.site.root, &self.kernel, &id);
+        let words = fs::read_to_string(self.root().at("/root/machine/cmdline")).unwrap();
+        self.note(&format!("\n# reboot: {}", words));
+        let mut all = String::new();
+        for unit in ["vgpu-offline-resume.service", "vgpu-offline-sriov.service"] {
+            if !is_wanted(self.root(), unit) {
+                continue;
+            }
+            let path = self.root().at(&format!("/etc/systemd/system/{unit}"));
+            let text = fs::read_to_string(path).unwrap();
+            let line = text.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+            let words: Vec<&str> = line.split(' ').collect();
+            assert_eq!(words[0], INSTALLED, "{line}");
+            let command = self.installed(&words[1..]);
+            let said = self.tell(&format!("({unit}) {line}"), command, code);
+            all += &format!("{}{}", said.out, said.err);
+        }
+        all
+    }
+
+    /// The installed program, as a unit runs it.
+    fn installed(&self, words: &[&str]) -> Command {
+        if self.site.is_outside() {
+            return self.site.command(words);
+        }
+        let start =
+            ["env", "PROGRAM=/usr/local/sbin/vgpu-installer", "sh", "-e", "-c", WRAPPER, "sh"];
+        self.root().command(&[&start[..], words].concat())
+    }
+
+    fn tell(&mut self, line: &str, command: Command, code: i32) -> Said {
+        let began = Instant::now();
+        let said = run(command);
+        let took = began.elapsed().as_secs_f32();
+        let text = format!("\n$ {line}\n{}{}", said.out, said.err);
+        self.note(&text);
+        self.note(&format!("[exit {}, {took:.1} s]\n", said.code.unwrap_or(-1)));
+        assert_eq!(said.code, Some(code), "{}", self.transcript);
+        said
+    }
+
+    /// Keep the transcript under this name, as an output of the suite.
+    pub(super) fn begin(&mut self, name: &str) {
+        let folder = Utf8Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+        let folder = folder.join("node-suite");
+        fs::create_dir_all(&folder).unwrap();
+        self.output = Some(folder.join(format!("{name}.txt")));
+    }
+
+    pub(super) fn note(&mut self, text: &str) {
+        self.transcript += text;
+        if let Some(path) = &self.output {
+            fs::write(path, &self.transcript).unwrap();
+        }
+    }
+
+    /// What was called of the commands that are played, since the last boot.
+    pub(super) fn calls(&self) -> String {
+        fs::read_to_string(self.root().at("/run/calls")).unwrap_or_default()
+    }
+}
+
+/// For each of these releases a stock host with such a machine; only for that of Debian which
+/// `VGPU_DEBIAN` names, if it is set.
+pub(super) fn each(
+    releases: &[Release],
+    machine: impl Fn(Release) -> Machine,
+    body: impl Fn(Release, &Roots, &mut Stage, &mut Kit),
+) {
+    let Some(roots) = Roots::open() else { return };
+    let only = std::env::var("VGPU_DEBIAN").ok();
+    for release in releases {
+        if only.as_ref().is_some_and(|only| *only != release.number().to_string()) {
+            continue;
+        }
+        let Some(pristine) = roots.layered(*release, Layer::HOST) else { continue };
+        let mut kit = Kit::new();
+        let mut stage = Stage::stock(pristine.fresh(), machine(*release), &kit);
+        body(*release, &roots, &mut stage, &mut kit);
+    }
+}
+
+/// The packages of Proxmox VE that the installer asks for, or must not touch: empty ones with their
+/// names and, in `pve-nvidia-vgpu-helper` (since PVE 8.3.4), its template unit.
+fn pve(root: &Root) {
+    let codename = root.run(&["sh", "-c", ". /etc/os-release; echo $VERSION_CODENAME"]).out;
+    let (manager, helper) = match codename.trim() {
+        "bullseye" => ("7.4-17", false),
+        "bookworm" => ("8.4.1", true),
+        _ => ("9.0.3", true),
+    };
+    let mut files = vec![
+        package(root, "pve-manager", manager, "", &[]),
+        package(root, "proxmox-ve", manager, "pve-manager", &[]),
+    ];
+    if helper {
+        let unit = "[Unit]\nDescription=Stands for the unit of Proxmox VE\nBefore=pve-guests.service\n\
+                    [Service]\nType=oneshot\nExecStart=/usr/lib/nvidia/sriov-manage -e %i\n\
+                    [Install]\nWantedBy=multi-user.target\n";
+        let path = "/lib/systemd/system/pve-nvidia-sriov@.service";
+        files.push(package(root, "pve-nvidia-vgpu-helper", "0.1.0", "", &[(path, unit)]));
+    }
+    let mut words = vec!["dpkg", "--install"];
+    words.extend(files.iter().map(String::as_str));
+    expect(root.command(&words), 0);
+    fs::remove_dir_all(root.at("/srv/made")).unwrap();
+}
+
+/// Make a package in the root, by its own dpkg; the path of the file there.
+pub(super) fn package(
+    root: &Root,
+    name: &str,
+    version: &str,
+    needs: &str,
+    files: &[(&str, &str)],
+) -> String {
+    let folder = format!("/srv/made/{name}");
+    let depends = if needs.is_empty() { String::new() } else { format!("Depends: {needs}\n") };
+    root.write(
+        &format!("{folder}/DEBIAN/control"),
+        format!(
+            "Package: {name}\nVersion: {version}\nArchitecture: all\n\
+             Maintainer: tests <t@mirror.example>\n{depends}Description: made for tests\n"
+        ),
+    );
+    for (path, text) in files {
+        root.write(&format!("{folder}{path}"), text);
+    }
+    let file = format!("/srv/made/{name}_{version}_all.deb");
+    let words = ["dpkg-deb", "--build", "--root-owner-group", &folder, &file];
+    expect(root.command(&words), 0);
+    file
+}
+
+/// The paths of the package files that a node of this kind needs for a driver.
+pub(super) fn toolchain(roots: &Roots, release: Release) -> Vec<Utf8PathBuf> {
+    let pristine = roots.layered(release, Layer::HOST).unwrap();
+    roots.files(&pristine, &TOOLCHAIN).paths()
+}
+
+/// What was asked for, of those.
+pub(super) const TOOLCHAIN: [&str; 4] = ["dkms", "gcc", "make", "linux-headers-amd64"];
