@@ -1,5 +1,7 @@
 //! What `dkms status` says, in the form that it had up to DKMS 2 and the one that it has since 3.
 
+use serde::Serialize;
+
 use crate::host::{Command, HostError, Look};
 
 /// A module in a version, as DKMS has it for a kernel.
@@ -16,7 +18,8 @@ pub struct Build {
 }
 
 /// How far DKMS is with a module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum BuildState {
     /// DKMS knows its sources.
     Added,

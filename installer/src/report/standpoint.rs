@@ -1,16 +1,17 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use vgpu_manifest::{Digest, HostPath, KernelWord};
 
+use super::now::{ModuleNow, PackageNow, modules, packages};
 use crate::cli::Target;
 use crate::component::Component;
-use crate::host::{Look, Node, Recall};
+use crate::host::{HostError, Look, Node, Recall};
 use crate::journal::{Change, Entry, Kept, Transaction, TxState};
 use crate::plan::Plan;
 use crate::proof::{Expected, Proof, lines, prove};
 use crate::settle::Derived;
-use crate::step::Status;
+use crate::step::{Status, Step};
 use crate::store::{Bundles, Known};
 
 /// Where a host stands: what was made of it, and whether that still holds.
@@ -50,6 +51,10 @@ pub struct AppliedBundle {
     pub steps: Vec<CheckedStep>,
     /// The paths that the steps changed by themselves, with what they were to become.
     pub changes: Vec<ChangedPath>,
+    /// The packages that it brought or wanted, as they are now.
+    pub packages: Vec<PackageNow>,
+    /// For which kernels DKMS has the driver's module, as it is now.
+    pub modules: Vec<ModuleNow>,
     /// The components that were removed since, on purpose. None of their steps is among the above.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub removed: BTreeSet<Component>,
@@ -76,6 +81,9 @@ pub struct ChangedPath {
     pub path: HostPath,
     /// What it was to become.
     pub becomes: Becomes,
+    /// What it is, if that is something else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is: Option<Becomes>,
 }
 
 /// What a path was to become.
@@ -172,27 +180,42 @@ fn describe(
         steps.push(CheckedStep { summary: step.summary(), holds });
     }
     let is_here = |entry: &&Entry| !entry.component.is_some_and(|one| tx.is_removed(one));
-    let own = entries.iter().filter(|entry| entry.by.is_none()).filter(is_here);
-    let changes = own.filter_map(|entry| changed(&entry.change));
+    // Of a path that was changed twice, only what it became last is of interest.
+    let mut changes: BTreeMap<&HostPath, ChangedPath> = BTreeMap::new();
+    for entry in entries.iter().filter(|entry| entry.by.is_none()).filter(is_here) {
+        if let Change::Put { path, after, words, .. } = &entry.change {
+            changes.insert(path, changed(look, path, after.as_ref(), words)?);
+        }
+    }
     let digest = tx.new.bundle;
     let bundle = Bundles::load(look)?.get(digest).cloned();
+    let here = plan.steps().filter(|step| !tx.is_removed(step.component()));
+    let here: Vec<&Step> = here.collect();
     Ok(AppliedBundle {
         digest,
         bundle,
         state: tx.state,
         steps,
-        changes: changes.collect(),
+        changes: changes.into_values().collect(),
+        packages: packages(look, &here)?,
+        modules: modules(look, &here)?,
         removed,
         going: tx.going().collect(),
     })
 }
 
-fn changed(change: &Change) -> Option<ChangedPath> {
-    let Change::Put { path, after, words, .. } = change else { return None };
-    let becomes = match after {
-        Some(_) if !words.is_empty() => Becomes::WithWords(words.clone()),
-        Some(node) => Becomes::Node(node.clone()),
-        None => Becomes::Nothing,
-    };
-    Some(ChangedPath { path: path.clone(), becomes })
+fn changed(
+    look: &dyn Look,
+    path: &HostPath,
+    after: Option<&Node>,
+    words: &[KernelWord],
+) -> Result<ChangedPath, HostError> {
+    if after.is_some() && !words.is_empty() {
+        let becomes = Becomes::WithWords(words.to_vec());
+        return Ok(ChangedPath { path: path.clone(), becomes, is: None });
+    }
+    let of = |node: Option<&Node>| node.cloned().map_or(Becomes::Nothing, Becomes::Node);
+    let now = look.node(path)?;
+    let is = (now.as_ref() != after).then(|| of(now.as_ref()));
+    Ok(ChangedPath { path: path.clone(), becomes: of(after), is })
 }

@@ -190,6 +190,11 @@ impl Machine {
         }
     }
 
+    /// Say that another kernel runs.
+    pub(super) fn play_kernel(&self, root: &Root, kernel: &str) {
+        self.play(root, "osrelease", &format!("{kernel}\n"));
+    }
+
     /// What the kernel says, where the wrapper finds it, and where a look from outside does.
     fn play(&self, root: &Root, name: &str, text: &str) {
         root.write(&format!("{MACHINE}/{name}"), text);

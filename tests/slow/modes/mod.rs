@@ -5,8 +5,11 @@
 
 mod bundle;
 mod differ;
+mod identical;
 mod machine;
 mod native;
 mod passthrough;
 mod stage;
+mod takeover;
+mod trouble;
 mod unlock;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Instant;
 
@@ -44,6 +45,12 @@ impl Stage {
         &self.site.root
     }
 
+    /// Let the start be now, for what a test has done to a stock host; the trust is not a part of it.
+    pub(super) fn remember(&mut self) {
+        let ours = ["etc/vgpu-offline", "var/lib/vgpu-offline"];
+        self.before = (self.root().snapshot(&ours), self.root().packages());
+    }
+
     /// All is as it was at the start, but for what may differ.
     pub(super) fn is_as_before(&mut self) {
         let (tree, packages) = &self.before;
@@ -58,6 +65,16 @@ impl Stage {
         );
         self.note(&text);
         assert_eq!(unexplained, Vec::<String>::new());
+    }
+
+    /// The same, while our own folders and the trust are still there.
+    pub(super) fn is_as_before_but_for_ours(&mut self) {
+        let (tree, packages) = &self.before;
+        assert_eq!(*packages, self.root().packages());
+        let mut left = tree.unexplained(&self.root().snapshot(&[]), &MAY_DIFFER);
+        let ours = ["etc/vgpu-offline", "var/lib/vgpu-offline"];
+        left.retain(|line| !ours.iter().any(|path| line.starts_with(path)));
+        assert_eq!(left, Vec::<String>::new(), "{}", self.transcript);
     }
 
     /// Run our program; it must exit so.
@@ -95,6 +112,11 @@ impl Stage {
             all += &format!("{}{}", said.out, said.err);
         }
         all
+    }
+
+    /// Say that another kernel runs.
+    pub(super) fn play_kernel(&self, kernel: &str) {
+        self.machine.play_kernel(&self.site.root, kernel);
     }
 
     /// The installed program, as a unit runs it.
@@ -204,6 +226,10 @@ pub(super) fn package(
     );
     for (path, text) in files {
         root.write(&format!("{folder}{path}"), text);
+        if path.starts_with("/DEBIAN/") {
+            let mode = fs::Permissions::from_mode(0o755);
+            fs::set_permissions(root.at(&format!("{folder}{path}")), mode).unwrap();
+        }
     }
     let file = format!("/srv/made/{name}_{version}_all.deb");
     let words = ["dpkg-deb", "--build", "--root-owner-group", &folder, &file];

@@ -112,17 +112,18 @@ fn before_reboot() -> Vec<Step> {
             loaders: vec![BootLoader::Grub, BootLoader::SystemdBoot],
         }),
         place(file.as_path().as_str(), &resume::unit_text()),
-        enable(resume::UNIT, file),
+        enable(Component::Shared, resume::UNIT, file),
     ]
 }
 
-fn enable(unit: &str, file: HostPath) -> Step {
+fn enable(component: Component, unit: &str, file: HostPath) -> Step {
     let wanted_by = "multi-user.target".parse().unwrap();
-    Step::EnableUnit(EnableUnit { unit: unit.parse().unwrap(), file, wanted_by })
+    Step::EnableUnit(EnableUnit { unit: unit.parse().unwrap(), file, wanted_by, component })
 }
 
 fn services() -> Vec<Step> {
-    let link = |unit: &&str| enable(unit, fixed(&format!("/lib/systemd/system/{unit}")));
+    let file = |unit: &str| fixed(&format!("/lib/systemd/system/{unit}"));
+    let link = |unit: &&str| enable(Component::Driver, unit, file(unit));
     let mut steps: Vec<_> = DAEMONS.iter().map(link).collect();
     let units: Vec<UnitName> = DAEMONS.iter().map(|unit| unit.parse().unwrap()).collect();
     steps.push(Step::StartServices(StartServices { units }));
@@ -159,11 +160,12 @@ fn unlock() -> Plan {
             },
             commit: "71ec870".repeat(6)[..40].parse().unwrap(),
         }),
-        place(
+        place_for(
+            Component::Unlock,
             "/etc/systemd/system/nvidia-vgpud.service.d/vgpu-offline.conf",
             &format!("[Service]\nEnvironment=LD_PRELOAD={LIBRARY}\n"),
         ),
-        place("/etc/vgpu_unlock/config.toml", "unlock = true\n"),
+        place_for(Component::Unlock, "/etc/vgpu_unlock/config.toml", "unlock = true\n"),
     ];
     later.extend(services());
     Plan::new(before_reboot(), later)
@@ -191,7 +193,7 @@ fn cut(mode: &str, plan: &Plan) {
     let counts = [Late::Before, Late::After, Late::Full]
         .map(|late| cut_once(&stock(), late, &|world| whole(world, plan)));
     let [before, after, full] = counts;
-    println!(
+    eprintln!(
         "| {mode} | {before} before a change | {after} after it | {full} with the disk full |"
     );
     let points: usize = counts.iter().sum();

@@ -1,0 +1,76 @@
+//! What became of packages and modules: facts that only the host knows, by name.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use vgpu_manifest::inventory::{PackageName, PackageState, PackageVersion};
+
+use crate::driver::{Build, BuildState, status};
+use crate::facts::installed_packages;
+use crate::host::{HostError, Look};
+use crate::step::Step;
+
+/// A package that a bundle brought, or found there already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PackageNow {
+    /// Its name.
+    pub package: PackageName,
+    /// Its version and state; `None` if it is not there.
+    pub is: Option<PackageIs>,
+}
+
+/// How a package is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PackageIs {
+    /// Its version.
+    pub version: PackageVersion,
+    /// Its state.
+    pub state: PackageState,
+}
+
+/// A module that DKMS looks after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ModuleNow {
+    /// Its name, version and kernel: `nvidia/550.163.02, 6.8.12-4-pve`.
+    pub name: String,
+    /// How far it is.
+    pub state: BuildState,
+}
+
+/// The packages of these steps, in the order of their names.
+pub(super) fn packages(look: &dyn Look, steps: &[&Step]) -> Result<Vec<PackageNow>, HostError> {
+    let mut names = BTreeSet::new();
+    for step in steps {
+        if let Step::InstallPackages(step) = step {
+            names.extend(step.files.iter().map(|file| file.name.clone()));
+        }
+    }
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let installed = installed_packages(look)?;
+    let now = |package: PackageName| {
+        let is = installed.iter().find(|is| is.name == package);
+        let is = is.map(|is| PackageIs { version: is.version.clone(), state: is.state });
+        PackageNow { package, is }
+    };
+    Ok(names.into_iter().map(now).collect())
+}
+
+/// What DKMS says of the driver, if these steps bring one.
+pub(super) fn modules(look: &dyn Look, steps: &[&Step]) -> Result<Vec<ModuleNow>, HostError> {
+    if !steps.iter().any(|step| matches!(step, Step::InstallDriver(_))) {
+        return Ok(Vec::new());
+    }
+    let now = |build: Build| {
+        let kernel = build.kernel.map(|kernel| format!(", {kernel}")).unwrap_or_default();
+        let name = format!("{}/{}{kernel}", build.module, build.version);
+        ModuleNow { name, state: build.state }
+    };
+    let mut modules: Vec<_> = status(look)?.unwrap_or_default().into_iter().map(now).collect();
+    modules.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(modules)
+}
