@@ -207,7 +207,7 @@ fn a_disk_that_is_full_is_said_before_or_can_be_gone_on_from() {
             // Too small for the store: it is said beforehand, and nothing has been written.
             let store = stage.root().at("/var/lib/vgpu-offline/store");
             let small = Mount::tmpfs(&store, "4m");
-            let said = stage.apply(&[], 1).err;
+            let said = stage.apply(&[], 4).err;
             assert!(said.contains("/var/lib/vgpu-offline/store has "), "{said}");
             assert!(said.contains("are needed there"), "{said}");
             drop(small);
