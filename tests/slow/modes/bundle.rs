@@ -58,7 +58,9 @@ impl Content {
         let Self { release, drivers, patched, packages, unlock, wants } = self;
         let mut drivers: Vec<_> = drivers.iter().map(|version| driver(kit, version)).collect();
         if *patched == Patched::No {
-            drivers.iter_mut().for_each(|driver| driver["patch"] = json!([]));
+            for driver in &mut drivers {
+                driver["patch"] = json!([]);
+            }
         }
         kit.bytes("apt/InRelease", "evidence\n");
         let database = database::write(&Catalog::embedded(), &[]).unwrap();

@@ -8,9 +8,10 @@ use vgpu_tests::scratch::expect;
 
 /// The commands that stand for systemd, the kernel's loader, the boot loaders, and Proxmox VE. Each
 /// says on what its behaviour rests, and writes down that it was called.
-const STUBS: [(&str, &str); 9] = [
+const STUBS: [(&str, &str); 10] = [
     ("/usr/local/bin/uname", include_str!("stubs/uname")),
     ("/usr/local/sbin/systemctl", include_str!("stubs/systemctl")),
+    ("/usr/local/sbin/journalctl", include_str!("stubs/journalctl")),
     ("/usr/local/sbin/modprobe", include_str!("stubs/modprobe")),
     ("/usr/local/sbin/update-grub", include_str!("stubs/update-grub")),
     ("/usr/local/sbin/proxmox-boot-tool", include_str!("stubs/proxmox-boot-tool")),
@@ -50,6 +51,10 @@ pub(super) struct Card {
 /// An A40: supported as it is, with its vGPUs on virtual functions.
 pub(super) const A40: Card =
     Card { address: "0000:81:00.0", device: "0x2235", functions: 32, sound: false };
+
+/// A Tesla T4: supported as it is, with mediated devices.
+pub(super) const T4: Card =
+    Card { address: "0000:81:00.0", device: "0x1eb8", functions: 0, sound: false };
 
 /// An RTX 2080 Ti, which has to be unlocked.
 pub(super) const RTX_2080_TI: Card =
@@ -154,9 +159,9 @@ impl Machine {
         }
         let modules: Vec<&str> = modules.iter().map(String::as_str).collect();
         expect(root.command(&[&["modprobe", "--all"], &modules[..]].concat()), 0);
-        for daemon in ["nvidia-vgpud", "nvidia-vgpu-mgr"] {
-            if is_wanted(root, &format!("{daemon}.service")) {
-                expect(root.command(&["systemctl", "start", daemon]), 0);
+        for unit in ["nvidia-vgpud", "nvidia-vgpu-mgr", "pve-nvidia-sriov@ALL"] {
+            if is_wanted(root, &format!("{unit}.service")) {
+                expect(root.command(&["systemctl", "start", unit]), 0);
             }
         }
     }
