@@ -81,8 +81,10 @@ fn a_plug_that_is_pulled_at_each_stage_of_a_driver_does_not_hurt() {
             stage.begin("kill-points");
             let tool = scripted(&stage, &mut kit, "vgpu-tool", "sleep 0.3");
             stage.site.insert(&content(vec![tool], &[VERSION]).bundle(&mut kit, 1));
-            let mut table =
-                "| during | when | hit | then |\n| --- | --- | --- | --- |\n".to_owned();
+            let mut rows = vec![
+                "| during | when | hit | then |".to_owned(),
+                "| --- | --- | --- | --- |".to_owned(),
+            ];
             let mut hits = 0;
             for (number, point) in POINTS.into_iter().enumerate() {
                 let (during, when, ..) = point;
@@ -100,9 +102,10 @@ fn a_plug_that_is_pulled_at_each_stage_of_a_driver_does_not_hurt() {
                 stage.is_as_before_but_for_ours();
                 hits += usize::from(hit);
                 let hit = if hit { "yes" } else { "no" };
-                table += &format!("| {during:?} | {when} | {hit} | {then} |\n");
+                rows.push(format!("| {during:?} | {when} | {hit} | {then} |"));
             }
-            stage.note(&format!("\n{table}"));
+            let table = rows.join("\n");
+            stage.note(&format!("\n{table}\n"));
             eprintln!("{table}");
             assert!(hits >= 10, "only {hits} points were hit:\n{table}");
         },

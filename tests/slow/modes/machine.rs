@@ -104,9 +104,9 @@ impl Machine {
         // A copy that is lost with the machine need not survive it.
         root.write("/etc/dpkg/dpkg.cfg.d/unsafe", "force-unsafe-io\n");
         fs::create_dir_all(root.at("/etc/modprobe.d")).unwrap();
-        self.play(root, "cpuinfo", "vendor_id\t: AuthenticAMD\nflags\t\t: svm\n");
-        self.play(root, "hostname", &format!("{host_name}\n"));
-        self.play(root, "modules", "");
+        Self::play(root, "cpuinfo", "vendor_id\t: AuthenticAMD\nflags\t\t: svm\n");
+        Self::play(root, "hostname", &format!("{host_name}\n"));
+        Self::play(root, "modules", "");
         match self.loader {
             Loader::Grub => expect(root.command(&["update-grub"]), 0),
             Loader::SystemdBoot => {
@@ -130,9 +130,9 @@ impl Machine {
         }
         fs::create_dir(root.at("/run")).unwrap();
         let words = self.words(root, kernel);
-        self.play(root, "osrelease", &format!("{kernel}\n"));
-        self.play(root, "boot_id", &format!("{id}\n"));
-        self.play(root, "cmdline", &format!("{words}\n"));
+        Self::play(root, "osrelease", &format!("{kernel}\n"));
+        Self::play(root, "boot_id", &format!("{id}\n"));
+        Self::play(root, "cmdline", &format!("{words}\n"));
         let image =
             expect(root.command(&["lsinitramfs", &format!("/boot/initrd.img-{kernel}")]), 0);
         let rules = root.at("/etc/udev/rules.d/62-vgpu-offline.rules");
@@ -148,7 +148,7 @@ impl Machine {
         let mut modules: Vec<String> = vec!["loop".to_owned()];
         let mut files = vec![root.at("/etc/modules")];
         let folder = root.at("/etc/modules-load.d").read_dir_utf8();
-        files.extend(folder.into_iter().flatten().flatten().map(|entry| entry.into_path()));
+        files.extend(folder.into_iter().flatten().flatten().map(camino::Utf8DirEntry::into_path));
         for text in files.iter().filter_map(|path| fs::read_to_string(path).ok()) {
             let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
             modules.extend(lines.map(str::to_owned));
@@ -196,12 +196,12 @@ impl Machine {
     }
 
     /// Say that another kernel runs.
-    pub(super) fn play_kernel(&self, root: &Root, kernel: &str) {
-        self.play(root, "osrelease", &format!("{kernel}\n"));
+    pub(super) fn play_kernel(root: &Root, kernel: &str) {
+        Self::play(root, "osrelease", &format!("{kernel}\n"));
     }
 
     /// What the kernel says, where the wrapper finds it, and where a look from outside does.
-    fn play(&self, root: &Root, name: &str, text: &str) {
+    fn play(root: &Root, name: &str, text: &str) {
         root.write(&format!("{MACHINE}/{name}"), text);
         let proc = match name {
             "osrelease" | "hostname" => format!("/proc/sys/kernel/{name}"),

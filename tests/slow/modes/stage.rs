@@ -96,7 +96,7 @@ impl Stage {
         let id = format!("boot-{}", self.boots);
         self.machine.boot(&self.site.root, &self.kernel, &id);
         let words = fs::read_to_string(self.root().at("/root/machine/cmdline")).unwrap();
-        self.note(&format!("\n# reboot: {}", words));
+        self.note(&format!("\n# reboot: {words}"));
         let mut all = String::new();
         for unit in ["vgpu-offline-resume.service", "vgpu-offline-sriov.service"] {
             if !is_wanted(self.root(), unit) {
@@ -109,14 +109,14 @@ impl Stage {
             assert_eq!(words[0], INSTALLED, "{line}");
             let command = self.installed(&words[1..]);
             let said = self.tell(&format!("({unit}) {line}"), command, code);
-            all += &format!("{}{}", said.out, said.err);
+            all.extend([said.out, said.err]);
         }
         all
     }
 
     /// Say that another kernel runs.
     pub(super) fn play_kernel(&self, kernel: &str) {
-        self.machine.play_kernel(&self.site.root, kernel);
+        Machine::play_kernel(&self.site.root, kernel);
     }
 
     /// The installed program, as a unit runs it.
