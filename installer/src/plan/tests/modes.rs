@@ -49,7 +49,7 @@ fn systemctl(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
     let file = |unit: &str| format!("/run/units/{unit}");
     match args {
         ["daemon-reload"] => host.scribble("/run/systemd/reloaded", "yes")?,
-        ["restart", units @ ..] => {
+        ["start" | "restart", units @ ..] => {
             units.iter().try_for_each(|unit| host.scribble(&file(unit), "active"))?;
         }
         ["stop", units @ ..] => units.iter().try_for_each(|unit| host.scratch(&file(unit)))?,
