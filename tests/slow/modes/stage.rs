@@ -114,11 +114,6 @@ impl Stage {
         all
     }
 
-    /// Say that another kernel runs.
-    pub(super) fn play_kernel(&self, kernel: &str) {
-        Machine::play_kernel(&self.site.root, kernel);
-    }
-
     /// The installed program, as a unit runs it.
     fn installed(&self, words: &[&str]) -> Command {
         if self.site.is_outside() {

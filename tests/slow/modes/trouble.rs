@@ -1,15 +1,14 @@
 //! What goes wrong on a node, with real tools: each time a clear message, and both ways lead on.
 
-use std::fs::{self, File};
+use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use camino::Utf8Path;
 use serde_json::Value;
 use vgpu_tests::kit::Kit;
-use vgpu_tests::roots::{Layer, Release, Root, Roots, with_own_mounts};
+use vgpu_tests::roots::{Layer, Release, Roots, with_own_mounts};
 use vgpu_tests::scratch::{expect, run};
-use vgpu_tests::skip::have;
 
 use super::bundle::{Content, Patched, wants};
 use super::machine::{A40, Loader, Machine, PVE1};
@@ -39,7 +38,7 @@ pub(super) fn content(packages: Vec<Value>, drivers: &[&'static str]) -> Content
 }
 
 /// A package with a script that runs when it is configured.
-pub(super) fn scripted(stage: &Stage, kit: &mut Kit, name: &str, script: &str) -> Value {
+fn scripted(stage: &Stage, kit: &mut Kit, name: &str, script: &str) -> Value {
     let script = format!("#!/bin/sh\n{script}\n");
     let files = [("/DEBIAN/postinst", script.as_str()), ("/usr/share/vgpu/note", "a file\n")];
     let note = format!("/usr/share/{name}/note");
@@ -152,48 +151,6 @@ fn an_uninstaller_that_fails(stage: &mut Stage) {
 }
 
 #[test]
-fn no_clock_keeps_a_good_bundle_from_being_applied() {
-    with_own_mounts("modes::trouble::no_clock_keeps_a_good_bundle_from_being_applied", || {
-        let Some(roots) = Roots::open() else { return };
-        if !have("faketime") {
-            return;
-        }
-        for (year, clock) in [("1970", "1970-01-02 03:04:05"), ("2106", "2106-02-07 06:28:00")] {
-            let mut kit = Kit::new();
-            let Some(mut stage) = equipped(&roots, &kit) else { return };
-            stage.begin(&format!("clock-{year}"));
-            set_clock(stage.root(), clock);
-            let said = expect(stage.root().command(&["date", "+%Y"]), 0).out;
-            assert_eq!(said.trim(), year);
-            let tool = scripted(&stage, &mut kit, "vgpu-tool", "exit 0");
-            stage.site.insert(&content(vec![tool], &[VERSION]).bundle(&mut kit, 1));
-            stage.apply(&[], 10);
-            stage.reboot(0);
-            is_built(&stage, VERSION);
-            stage.run(&["status"], 0);
-            stage.run(&["report"], 0);
-            stage.run(&["revert", "--yes"], 10);
-            stage.run(&["forget", "--yes"], 0);
-            fs::remove_file(stage.root().at(PRELOAD)).unwrap();
-            fs::remove_file(stage.root().at("/etc/faketimerc")).unwrap();
-            fs::remove_file(stage.root().at(FAKETIME)).unwrap();
-            stage.is_as_before();
-        }
-    });
-}
-
-const PRELOAD: &str = "/etc/ld.so.preload";
-const FAKETIME: &str = "/usr/local/lib/libfaketime.so.1";
-
-/// Give every process in the root this time: our program, apt, dpkg, DKMS and the compiler.
-pub(super) fn set_clock(root: &Root, clock: &str) {
-    let library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
-    fs::copy(library, root.at(FAKETIME)).unwrap();
-    root.write("/etc/faketimerc", format!("@{clock}\n"));
-    root.write(PRELOAD, format!("{FAKETIME}\n"));
-}
-
-#[test]
 fn a_disk_that_is_full_is_said_before_or_can_be_gone_on_from() {
     with_own_mounts(
         "modes::trouble::a_disk_that_is_full_is_said_before_or_can_be_gone_on_from",
@@ -257,7 +214,7 @@ impl Drop for Mount {
 }
 
 /// Wait until something is so, for a while.
-pub(super) fn wait_for(is_so: impl Fn() -> bool) {
+fn wait_for(is_so: impl Fn() -> bool) {
     for _ in 0..3000 {
         if is_so() {
             return;
@@ -265,10 +222,4 @@ pub(super) fn wait_for(is_so: impl Fn() -> bool) {
         std::thread::sleep(Duration::from_millis(20));
     }
     panic!("it never was so");
-}
-
-/// Nobody holds the installer's lock.
-pub(super) fn is_idle(root: &Root) -> bool {
-    let lock = root.at("/var/lib/vgpu-offline/lock");
-    File::open(lock).is_ok_and(|lock| lock.try_lock().is_ok())
 }
