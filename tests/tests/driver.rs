@@ -94,7 +94,7 @@ fn a_patch_is_proven_and_does_what_the_package_itself_would_do() {
         stand_in.write(&folder.join("host.run")).unwrap();
         scratch.write("unlock.patch", stand_in.patch());
         let said = expect(scratch.bundler(&["lock"]), 0);
-        assert!(said.err.contains("driver/host.run: 3 vGPU types"), "{}", said.err);
+        assert!(said.err.contains("driver/host.run: 4 vGPU types"), "{}", said.err);
 
         let driver = &drivers(&folder)[0];
         assert_eq!(driver["version"], VERSION);
