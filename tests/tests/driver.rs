@@ -129,7 +129,7 @@ fn a_patch_is_proven_and_does_what_the_package_itself_would_do() {
         let shown: Value = serde_json::from_str(&shown.out).unwrap();
         assert_eq!(shown["manifest"]["drivers"][0], *driver);
         let shown = expect(scratch.bundler(&["inspect", "node-1.vgpu.tar"]), 0).out;
-        assert!(shown.contains(&format!("host driver {VERSION}, supports 2 GPUs")), "{shown}");
+        assert!(shown.contains(&format!("host driver {VERSION}, supports 3 GPUs")), "{shown}");
         assert!(shown.contains("kernel/nvidia/nv-kernel.o_binary: "), "{shown}");
     }
 }
