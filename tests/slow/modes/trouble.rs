@@ -141,8 +141,7 @@ fn an_uninstaller_that_fails(stage: &mut Stage) {
     let sound = fs::read(&program).unwrap();
     fs::write(&program, "#!/bin/sh\necho no, not today >&2\nexit 1\n").unwrap();
     let said = stage.run(&["revert", "--yes"], 1).err;
-    for word in ["nvidia-uninstall --silent", "no, not today", "run `vgpu-installer revert` again"]
-    {
+    for word in ["nvidia-uninstall --silent", "no, not today", "run the same command again"] {
         assert!(said.contains(word), "{word}: {said}");
     }
     fs::write(&program, sound).unwrap();
