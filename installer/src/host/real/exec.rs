@@ -1,8 +1,8 @@
 use std::io::{self, PipeReader, Read, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ExitStatus, Stdio};
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ fn spawn_merged(
     drop(process);
     let tail = collect(reader, Keep::Tail, Some(lines));
     let status = feed_and_wait(child, input)?;
-    Ok((status, received(&tail)?))
+    Ok((status, tail.received()?))
 }
 
 fn spawn_split(
@@ -113,7 +113,7 @@ fn spawn_split(
     drop(process);
     let [stdout, stderr] = [collect(out, Keep::All, None), collect(err, Keep::Tail, None)];
     let status = feed_and_wait(child, input)?;
-    Ok(Output { exit: exit(status), stdout: received(&stdout)?, stderr: received(&stderr)? })
+    Ok(Output { exit: exit(status), stdout: stdout.received()?, stderr: stderr.received()? })
 }
 
 /// The process to start: a fixed small environment, the root directory to work in, no terminal.
@@ -169,30 +169,36 @@ enum Keep {
     All,
 }
 
+/// What a pipe has given so far, and word of its end.
+struct Collected {
+    kept: Arc<Mutex<Vec<u8>>>,
+    end: Receiver<io::Result<()>>,
+}
+
 /// Read the pipe to its end beside the running command, which would block on a full one.
-fn collect(
-    mut reader: PipeReader,
-    keep: Keep,
-    mut lines: Option<Lines>,
-) -> Receiver<io::Result<Vec<u8>>> {
-    let (sender, receiver) = mpsc::channel();
+fn collect(mut reader: PipeReader, keep: Keep, mut lines: Option<Lines>) -> Collected {
+    let (sender, end) = mpsc::channel();
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let collected = Collected { kept: Arc::clone(&kept), end };
     thread::spawn(move || {
-        let mut kept = Vec::new();
         let mut buffer = [0; 8 << 10];
         let result = loop {
-            match reader.read(&mut buffer) {
-                Ok(0) => break Ok(kept),
-                Ok(n) => {
-                    kept.extend_from_slice(&buffer[..n]);
-                    if let Some(lines) = &mut lines {
-                        lines.take(&buffer[..n]);
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            let n = match reader.read(&mut buffer) {
+                Ok(0) => break Ok(()),
+                Ok(n) => n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => break Err(error),
+            };
+            if let Some(lines) = &mut lines {
+                lines.take(&buffer[..n]);
             }
+            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.extend_from_slice(&buffer[..n]);
             match keep {
-                Keep::Tail if kept.len() > 2 * TAIL => _ = kept.drain(..kept.len() - TAIL),
+                Keep::Tail if kept.len() > 2 * TAIL => {
+                    let surplus = kept.len() - TAIL;
+                    kept.drain(..surplus);
+                }
                 Keep::All if kept.len() as u64 > MAX_READ => {
                     break Err(io::Error::new(io::ErrorKind::FileTooLarge, "it says too much"));
                 }
@@ -204,14 +210,19 @@ fn collect(
         // Nobody listens any more only if we gave up on a command that left a daemon behind.
         let _ = sender.send(result);
     });
-    receiver
+    collected
 }
 
 /// How long a pipe may stay open after its command has ended: a daemon may have inherited it.
 const LINGER: Duration = Duration::from_secs(2);
 
-fn received(receiver: &Receiver<io::Result<Vec<u8>>>) -> io::Result<Vec<u8>> {
-    receiver.recv_timeout(LINGER).unwrap_or_else(|_| Ok(Vec::new()))
+impl Collected {
+    /// All that came. What a command said is not lost because a daemon keeps its pipe open.
+    fn received(self) -> io::Result<Vec<u8>> {
+        self.end.recv_timeout(LINGER).unwrap_or(Ok(()))?;
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(std::mem::take(&mut kept))
+    }
 }
 
 fn exit(status: ExitStatus) -> Exit {

@@ -193,6 +193,16 @@ fn a_second_run_is_told_who_is_at_work() {
 }
 
 #[test]
+fn what_a_command_said_stays_said_when_it_leaves_a_daemon_behind() {
+    let host = RealHost::open(Utf8Path::new("/"), Exec::Live).unwrap();
+    let words = ["-c", "echo said; echo told >&2; sleep 20 & exit 3"];
+    let output = host.query(&Command::new("sh", &words)).unwrap().unwrap();
+    assert_eq!(output.stdout, b"said\n");
+    assert_eq!(output.stderr, b"told\n");
+    assert_eq!(output.exit, Exit::Status(3));
+}
+
+#[test]
 fn commands_for_a_prepared_folder_are_listed_and_not_run() {
     let mut folder = folder();
     state::prepare(&mut folder.host).unwrap();

@@ -1,6 +1,5 @@
 //! Plans that hold a host at a kernel.
 
-use vgpu_manifest::driver::{DriverKind, DriverRecord};
 use vgpu_manifest::inventory::PackageState;
 use vgpu_manifest::platform::CpuVendor;
 
@@ -92,16 +91,7 @@ fn made(around: &Surroundings, state: PackageState) -> (Vec<String>, Vec<String>
     facts.packages = vec![serde_json::from_str(package).unwrap()];
     facts.packages[0].state = state;
     let mut manifest = manifest("{}");
-    manifest.drivers = vec![DriverRecord {
-        item: "a".parse().unwrap(),
-        version: "535.230.02".parse().unwrap(),
-        kind: DriverKind::Host,
-        config: None,
-        gpus: Vec::new(),
-        archive: None,
-        package: None,
-        patches: Vec::new(),
-    }];
+    manifest.drivers = vec![host_driver()];
     let choices = Choices { program: Content::of(b"me"), gpus: GpuChoice::default() };
     let plan = plan_with(&manifest, &facts, &choices, around).unwrap();
     for step in plan.steps() {

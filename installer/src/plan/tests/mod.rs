@@ -24,11 +24,26 @@ use crate::step::{
     PlaceItem, UnitDropIn,
 };
 
+use vgpu_manifest::driver::{DriverKind, DriverRecord};
 use vgpu_manifest::platform::BootLoader;
 
 const PROGRAM: &str = "the program\n";
 const MODULE: &str = "a kernel module\n";
 const UNIT: &str = "[Service]\nExecStart=/bin/true\n";
+
+/// What a bundle says of a host driver for which nothing else is known.
+pub(super) fn host_driver() -> DriverRecord {
+    DriverRecord {
+        item: "a".parse().unwrap(),
+        version: "535.230.02".parse().unwrap(),
+        kind: DriverKind::Host,
+        config: None,
+        gpus: Vec::new(),
+        archive: None,
+        package: None,
+        patches: Vec::new(),
+    }
+}
 
 /// A host with a bit of everything, on which all that is derived is fresh.
 pub(super) fn host() -> MemHost {

@@ -1,4 +1,3 @@
-use vgpu_manifest::driver::{DriverKind, DriverRecord};
 use vgpu_manifest::inventory::{
     Gpu, Inventory, Leftover, LeftoverKind, LoaderEvidence, LoaderSign,
 };
@@ -86,16 +85,7 @@ fn what_an_earlier_installation_left_goes_only_where_a_driver_comes() {
     facts.leftovers = vec![Leftover { kind: LeftoverKind::UnlockDropIn, path }];
     assert_eq!(made("{}", &facts).unwrap().len(), 1);
     let mut with_driver = manifest("{}");
-    with_driver.drivers = vec![DriverRecord {
-        item: "a".parse().unwrap(),
-        version: "535.230.02".parse().unwrap(),
-        kind: DriverKind::Host,
-        config: None,
-        gpus: Vec::new(),
-        archive: None,
-        package: None,
-        patches: Vec::new(),
-    }];
+    with_driver.drivers = vec![host_driver()];
     let choices = Choices { program: Content::of(b"me"), gpus: GpuChoice::default() };
     let plan = plan(&with_driver, &facts, &choices).unwrap();
     let said = plan.steps().map(Step::summary).collect::<Vec<_>>().join("\n");
