@@ -16,6 +16,7 @@ pub mod iso;
 pub mod journal;
 pub mod kernel_line;
 mod kernel_pin;
+pub mod license;
 pub mod machine;
 mod menu;
 pub mod packages;

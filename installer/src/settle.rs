@@ -125,6 +125,8 @@ pub fn awaits_boot(path: &HostPath) -> bool {
         "/etc/kernel" => {
             ["cmdline", "proxmox-boot-pin"].map(Some).contains(&path.as_path().file_name())
         }
+        // The licence server alone is started at once, and by nothing that a boot would have to bring.
+        _ if path.as_path().file_name() == Some(crate::license::service::UNIT) => false,
         other => is_wish && other.starts_with("/etc/systemd/system/"),
     }
 }

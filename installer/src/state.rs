@@ -16,6 +16,16 @@ const WORK: &str = "/var/lib/vgpu-offline-work";
 /// The folder of what was run, and what came of it.
 const LOG: &str = "/var/log/vgpu-offline";
 
+/// What the licence server has and must not lose: certificates, keys, leases. It is the operator's, as
+/// trust is: an undo leaves it.
+const LICENSE: &str = "/var/lib/vgpu-offline-license";
+
+/// `/var/lib/vgpu-offline-license`, root's alone.
+#[must_use]
+pub fn license() -> HostPath {
+    fixed(LICENSE)
+}
+
 /// `/var/lib/vgpu-offline`, root's alone.
 #[must_use]
 pub fn dir() -> HostPath {
@@ -85,7 +95,7 @@ pub fn log_file() -> HostPath {
 /// Whether `path` is ours, so that no step may change it.
 #[must_use]
 pub fn owns(path: &HostPath) -> bool {
-    [DIR, WORK, LOG].iter().any(|own| path.as_path().starts_with(own))
+    [DIR, WORK, LOG, LICENSE].iter().any(|own| path.as_path().starts_with(own))
 }
 
 /// Whether `path` is not for bundles: what is ours, and what says whom this host trusts.

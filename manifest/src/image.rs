@@ -16,6 +16,8 @@ pub struct ImageRecord {
     pub reference: ImageReference,
     /// The digest of the image's manifest, as it stands in the archive.
     pub digest: Digest,
+    /// The digest of its configuration, which is the ID by which every engine knows it.
+    pub id: Digest,
     /// The digest of the manifest that the registry gave for this platform, if that was another:
     /// Docker's own form is rewritten as OCI's, with the same layers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -148,6 +150,7 @@ mod tests {
             item: "licensing/dls.tar".parse().unwrap(),
             reference: "registry.example/dls:2.0.3".parse().unwrap(),
             digest,
+            id: Digest::of(b"configuration"),
             original: None,
         };
         let rewritten = ImageRecord { original: Some(other), ..record.clone() };

@@ -4,6 +4,7 @@
 
 mod closures;
 mod dls;
+mod license;
 mod mission;
 mod modes;
 mod node;

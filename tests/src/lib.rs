@@ -14,3 +14,4 @@ pub mod scratch;
 pub mod skip;
 pub mod stock;
 pub mod tree;
+pub mod vm;

@@ -125,7 +125,7 @@ impl Whole {
         ];
         outline.images = vec![
             serde_json::from_value(json!({"item": "dls.tar",
-            "reference": reference, "digest": Digest::of(image)}))
+            "reference": reference, "digest": Digest::of(image), "id": Digest::of(b"id")}))
             .unwrap(),
         ];
         outline.unlock = vec![

@@ -144,22 +144,43 @@ impl Read for Content<'_> {
 }
 
 const INDEX: &str = "index.json";
+const DOCKER: &str = "manifest.json";
 
-/// Far more than our own index has.
-const MAX_INDEX: u64 = 64 << 10;
+/// Far more than our own documents have, with as many layers as there can be.
+const MAX_DOCUMENT: u64 = 64 << 10;
 
-/// The digest of the manifest in an archive that we have written, and of what it was made from.
-pub(super) fn read_digests(file: File) -> io::Result<(Digest, Option<Digest>)> {
+/// By what the image in an archive is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Digests {
+    /// The digest of its manifest.
+    pub(super) manifest: Digest,
+    /// The digest of its configuration.
+    pub(super) id: Digest,
+    /// The digest of the manifest before it was rewritten, if it was.
+    pub(super) original: Option<Digest>,
+}
+
+/// By what the image in an archive that we have written is known.
+pub(super) fn read_digests(file: File) -> io::Result<Digests> {
     let mut archive = tar::Archive::new(file);
+    let (mut index, mut id) = (None, None);
     for entry in archive.entries_with_seek()? {
         let entry = entry?;
-        if entry.path_bytes() != INDEX.as_bytes() {
+        let is_index = entry.path_bytes() == INDEX.as_bytes();
+        if !is_index && entry.path_bytes() != DOCKER.as_bytes() {
             continue;
         }
         let mut bytes = Vec::new();
-        entry.take(MAX_INDEX).read_to_end(&mut bytes)?;
-        let index: written::Index = serde_json::from_slice(&bytes)?;
-        return index.digests().ok_or_else(|| io::Error::other("its index has no digest"));
+        entry.take(MAX_DOCUMENT).read_to_end(&mut bytes)?;
+        if is_index {
+            index = serde_json::from_slice::<Index>(&bytes)?.digests();
+        } else {
+            id = written::configuration(&bytes)?;
+        }
     }
-    Err(io::Error::other("it has no `index.json`"))
+    match (index, id) {
+        (Some((manifest, original)), Some(id)) => Ok(Digests { manifest, id, original }),
+        (None, _) => Err(io::Error::other(format!("it has no `{INDEX}` with a digest"))),
+        (_, None) => Err(io::Error::other(format!("it has no `{DOCKER}` with a configuration"))),
+    }
 }

@@ -1,7 +1,7 @@
 use vgpu_manifest::ItemName;
 use vgpu_manifest::image::ImageRecord;
 
-use super::archive::read_digests;
+use super::archive::{Digests, read_digests};
 use super::{ImageError, ImageSource};
 use crate::lock::{Lock, Pin};
 use crate::recipe::Entry;
@@ -46,15 +46,15 @@ fn read(
     let error = |error| SourceError::image(item, source, error);
     let cache = sources.fetcher.cache.cache();
     let file = cache.open_content(pin.sha256).map_err(|source| error(source.into()))?;
-    let (digest, original) =
+    let Digests { manifest, id, original } =
         read_digests(file).map_err(|source| error(ImageError::Read(source)))?;
     let reference = source.image.reference().clone();
-    Ok(ImageRecord { item: ItemName::clone(item), reference, digest, original })
+    Ok(ImageRecord { item: ItemName::clone(item), reference, digest: manifest, id, original })
 }
 
 /// A line for each image, for people.
 pub(crate) fn lines(images: &[ImageRecord]) -> Vec<String> {
-    let line = |ImageRecord { item, reference, digest, original }: &ImageRecord| {
+    let line = |ImageRecord { item, reference, digest, original, .. }: &ImageRecord| {
         let original = original.map(|original| {
             format!(", rewritten from Docker's form, which has sha256:{original} in the registry")
         });

@@ -105,12 +105,18 @@ impl Index {
 }
 
 /// What engines older than OCI's layout read.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct DockerEntry<'e> {
+struct DockerEntry {
     config: String,
-    repo_tags: [&'e str; 1],
+    repo_tags: [String; 1],
     layers: Vec<String>,
+}
+
+/// The digest of the configuration, as a `manifest.json` of ours has it.
+pub(super) fn configuration(manifest_json: &[u8]) -> serde_json::Result<Option<Digest>> {
+    let [entry]: [DockerEntry; 1] = serde_json::from_slice(manifest_json)?;
+    Ok(entry.config.strip_prefix(BLOBS).and_then(|hex| hex.parse().ok()))
 }
 
 /// The bytes of `manifest.json`, by which every Docker finds the image in the same archive.
@@ -121,12 +127,15 @@ pub(super) fn docker_manifest(
     let layers = manifest.layers.iter().map(|(blob, _)| member(blob.digest));
     serde_json::to_vec(&[DockerEntry {
         config: member(manifest.config.digest),
-        repo_tags: [reference.as_str()],
+        repo_tags: [reference.as_str().to_owned()],
         layers: layers.collect(),
     }])
 }
 
+/// Where the contents are in the archive.
+const BLOBS: &str = "blobs/sha256/";
+
 /// The member of the archive that is the content with this digest.
 pub(super) fn member(digest: Digest) -> String {
-    format!("blobs/sha256/{digest}")
+    format!("{BLOBS}{digest}")
 }

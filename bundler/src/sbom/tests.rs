@@ -34,7 +34,7 @@ fn manifest() -> Manifest {
             "drivers":[{{"item":"driver/host.run","version":"535.230.02","kind":"host"}}],
             "unlock":[{{"source":"unlock.tar.zst","commit":"{}"}}],
             "images":[{{"item":"dls.tar","reference":"registry.example/team/dls:2.0",
-                        "digest":"{digest}"}}],
+                        "digest":"{digest}","id":"{digest}"}}],
             "items":[{items}]}}"#,
         "a".repeat(40)
     );

@@ -6,6 +6,7 @@ use vgpu_manifest::{ManifestError, PartsError, ReadError, VerifyError};
 use super::{Exit, Removable};
 use crate::fit::NoFit;
 use crate::host::HostError;
+use crate::license::CannotServe;
 use crate::machine::MachineError;
 use crate::plan::{ApplyError, Unsuitable};
 use crate::step::StepError;
@@ -156,6 +157,7 @@ fn verdict(cause: Cause<'_>) -> Option<Exit> {
             Some(TrustError::Nobody | TrustError::Unsafe { .. } | TrustError::Policy(_))
         );
     let unsuitable = cause.is::<Unsuitable>()
+        || cause.is::<CannotServe>()
         || matches!(cause.downcast_ref(), Some(NoFit::NoGpu))
         || matches!(cause.downcast_ref(), Some(SpaceError::TooLittle { .. }));
     match (untrusted, unsuitable) {

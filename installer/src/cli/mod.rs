@@ -71,7 +71,7 @@ enum Command {
     /// Show what a bundle would change on this host.
     Plan(commands::plan::Plan),
     /// Make this host what a bundle asks for.
-    Apply(commands::apply::Apply),
+    Apply(Box<commands::apply::Apply>),
     /// Ask whether the host is still what it was made.
     Status(commands::status::Status),
     /// Take back what was applied.
@@ -87,6 +87,9 @@ enum Command {
     Store(commands::store::Store),
     /// Write down what this machine is, for the bundler.
     Inventory(commands::inventory::Inventory),
+    /// Licences for guests: a licence server here or elsewhere, and what guests need.
+    #[command(subcommand)]
+    License(commands::license::License),
     /// Switch on the virtual functions of NVIDIA's GPUs.
     Sriov(commands::sriov::Sriov),
     /// Keep this host booting a kernel that has the driver's module.
@@ -167,6 +170,7 @@ impl Command {
             Self::Report(command) => command.run(target, ui),
             Self::Store(command) => command.run(target, ui),
             Self::Inventory(command) => command.run(&target, ui),
+            Self::License(command) => command.run(target, ui),
             Self::Sriov(command) => command.run(target, ui),
             Self::Guard(command) => command.run(target, ui),
         }

@@ -1,5 +1,7 @@
 use std::io::{self, Write as _};
 
+use camino::Utf8PathBuf;
+
 use super::{Global, Refused, removable};
 use crate::host::real::{Echo, Lock, Program, is_running_root};
 use crate::host::{Exec, RealHost};
@@ -12,6 +14,7 @@ pub struct Target {
     /// The door to it.
     pub host: RealHost,
     exec: Exec,
+    root: Utf8PathBuf,
 }
 
 impl Target {
@@ -24,7 +27,7 @@ impl Target {
         };
         let root = camino::absolute_utf8(&global.root)?;
         let echo = if global.debug { Echo::Terminal } else { Echo::Nobody };
-        Ok(Self { host: RealHost::open(&root, exec)?.with_echo(echo), exec })
+        Ok(Self { host: RealHost::open(&root, exec)?.with_echo(echo), exec, root })
     }
 
     /// Refuse to change it if this program must not: by somebody else than root, or from a medium
@@ -79,6 +82,15 @@ impl Target {
     /// Like [`open_machine`](Self::open_machine), but `None` if nothing was ever applied.
     pub fn find_machine(self) -> Result<Option<Machine>, MachineError> {
         Machine::find(self.host)
+    }
+
+    /// The same host once more, for what comes after a command that takes it.
+    pub fn again(&self) -> anyhow::Result<Self> {
+        Ok(Self {
+            host: RealHost::open(&self.root, self.exec)?,
+            exec: self.exec,
+            root: self.root.clone(),
+        })
     }
 
     /// Keep everybody else from changing it, for a change that is not journaled.

@@ -12,6 +12,7 @@ use crate::facts::{Serials, inventory};
 use crate::gpus::GpuChoice;
 use crate::host::RealHost;
 use crate::host::real::{Program, read_outside};
+use crate::license::{Service, in_force};
 use crate::machine::{Machine, Pending};
 use crate::plan::{ApplyError, Choices, MAX_REVIEW, Phase, Plan, Review, rehearse};
 use crate::resume::Resume;
@@ -48,9 +49,22 @@ pub(crate) struct Apply {
     to_phase: Phase,
     #[command(flatten)]
     consent: Consent,
+    /// The licence server that is to run, if another one than the last time.
+    #[arg(skip)]
+    license: Option<Service>,
 }
 
 impl Apply {
+    /// The bundle, if there is one.
+    pub(super) fn bundle(&self) -> Option<BundleArg> {
+        Some(BundleArg { path: self.bundle.clone()? })
+    }
+
+    /// The same with this licence server on the node.
+    pub(super) fn serving(self, service: Service) -> Self {
+        Self { license: Some(service), ..self }
+    }
+
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
         target.check_may_change()?;
         match self.bundle.clone() {
@@ -82,7 +96,11 @@ impl Apply {
         };
         let bundle = BundleArg { path };
         let program = Program::read()?;
-        let choices = Choices { program: program.content(), gpus };
+        let license = match self.license.clone() {
+            None => in_force(&target.host)?,
+            asked => asked,
+        };
+        let choices = Choices { program: program.content(), gpus, license };
         let proposal = Proposal::make(&bundle, &target.host, &choices, resume)?;
         if let Some(reviewed) = &reviewed {
             reviewed.check(&proposal.review())?;

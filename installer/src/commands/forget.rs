@@ -3,6 +3,7 @@ use vgpu_manifest::HostPath;
 use super::Consent;
 use crate::cli::{Exit, Refused, Target};
 use crate::host::{Host as _, HostError, Look as _, RealHost};
+use crate::license::data;
 use crate::machine::MachineError;
 use crate::state;
 use crate::trust;
@@ -32,6 +33,7 @@ impl Forget {
             ui.say("there is nothing to forget");
             return Ok(Exit::Done);
         }
+        let license = data::is_there(&target.host)?;
         let mut machine = target.open_machine()?;
         if let Some(tx) = machine.current()? {
             return Err(MachineError::InUse(tx.id).into());
@@ -41,6 +43,9 @@ impl Forget {
             return Err(Refused::Unfinished(text.to_owned()).into());
         }
         ui.say(LOST);
+        if license {
+            ui.say(format_args!("These stay: {} (`license remove --discard`).", data::folder()));
+        }
         self.consent.ask(ui, "Forget all of it?")?;
         forget_trust(machine.host())?;
         machine.forget()?;

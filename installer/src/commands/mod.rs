@@ -9,6 +9,7 @@ mod go_on;
 pub(crate) mod guard;
 pub(crate) mod inspect;
 pub(crate) mod inventory;
+pub(crate) mod license;
 mod password;
 pub(crate) mod plan;
 mod proving;

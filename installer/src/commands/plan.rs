@@ -17,6 +17,9 @@ use crate::host::Look;
 use crate::host::real::{Program, write_outside};
 use crate::iso::IsoStorage;
 use crate::journal::Change;
+use crate::license::elsewhere::told;
+use crate::license::guest::Guests;
+use crate::license::in_force;
 use crate::plan::{self, Basis, Choices, Rehearsal, Review, Surroundings, rehearse};
 use crate::resume::Resume;
 use crate::step::Step;
@@ -49,7 +52,11 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn run(self, target: &Target, ui: &Ui) -> anyhow::Result<Exit> {
-        let choices = Choices { program: Program::read()?.content(), gpus: self.gpus };
+        let choices = Choices {
+            program: Program::read()?.content(),
+            gpus: self.gpus,
+            license: in_force(&target.host)?,
+        };
         let proposal = Proposal::make(&self.bundle, &target.host, &choices, self.resume.get())?;
         if let Some(path) = &self.output {
             let text = serde_json::to_string_pretty(&proposal.document())? + "\n";
@@ -168,7 +175,9 @@ pub(super) fn make_plan(
 ) -> anyhow::Result<plan::Plan> {
     let (vgpu, course) = verdict(bundle, facts)?;
     let (installed, iso_storage) = (driver::remembered(look)?, IsoStorage::of(look)?);
-    let around = Surroundings { vgpu, installed, resume, course, iso_storage };
+    let told = told(look, choices.license.as_ref())?;
+    let guests = told.map(|told| Guests { told, feature: None });
+    let around = Surroundings { vgpu, installed, resume, course, iso_storage, guests };
     Ok(plan::plan_with(bundle.manifest(), facts, choices, &around)?)
 }
 

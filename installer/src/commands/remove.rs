@@ -38,6 +38,11 @@ struct Going {
 }
 
 impl Remove {
+    /// Remove one component.
+    pub(super) fn only(component: Component, consent: Consent) -> Self {
+        Self { component: vec![component], dry_run: false, consent }
+    }
+
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
         target.check_may_change()?;
         let Some(mut machine) = target.find_machine()? else {

@@ -40,6 +40,7 @@ use vgpu_manifest::{HostPath, KernelWord, Mode};
 use crate::component::Component;
 use crate::driver::{self, DriverChange, DriverError};
 use crate::host::{Content, Host, HostError, Kind, Look, Meta, New, Node, Piece, Source, Verb};
+use crate::license::{self, LicenseError, Service};
 use crate::packages::{PackageChange, PackageError, PackageFile};
 use crate::settle::Derived;
 use crate::state;
@@ -68,6 +69,9 @@ pub enum JournalError {
     /// A driver could not come or go.
     #[error(transparent)]
     Driver(#[from] DriverError),
+    /// The licence server's data cannot be made.
+    #[error(transparent)]
+    License(#[from] Box<LicenseError>),
     /// The path is the installer's own.
     #[error("{0} belongs to the installer itself; no step may change it")]
     Own(HostPath),
@@ -216,6 +220,13 @@ impl<'j> Journal<'j> {
     /// run.
     pub fn built(&mut self, source: Content) -> Result<Option<Vec<u8>>, JournalError> {
         Ok(unlock::build(self.host, source)?)
+    }
+
+    /// Make what the licence server needs and must not lose, if it is not there. It is the operator's
+    /// and no undo takes it away, so nothing is written down.
+    pub fn license_data(&mut self, service: &Service) -> Result<(), JournalError> {
+        license::data::prepare(self.host, service).map_err(Box::new)?;
+        Ok(())
     }
 
     /// Have systemd read its units now, for what the next step starts.

@@ -19,6 +19,7 @@ mod old_config;
 mod pin_kernel;
 mod place_file;
 mod place_item;
+mod serve_licenses;
 mod signing_key;
 mod start_services;
 mod unit_drop_in;
@@ -42,6 +43,7 @@ pub use self::old_config::OldConfig;
 pub use self::pin_kernel::{KernelRuns, PinKernel};
 pub use self::place_file::PlaceFile;
 pub use self::place_item::PlaceItem;
+pub use self::serve_licenses::ServeLicenses;
 #[cfg(test)]
 pub(crate) use self::signing_key::test_variable;
 pub use self::signing_key::{KeyEnrolled, MakeSigningKey, RequestEnrolment, need_password};
@@ -117,6 +119,8 @@ pub enum Step {
     MendPackages(MendPackages),
     /// Make a CD image with drivers for guests.
     GuestImage(GuestImage),
+    /// Run the licence server.
+    ServeLicenses(Box<ServeLicenses>),
 }
 
 impl Step {
@@ -151,6 +155,7 @@ impl Step {
             // The older list is for cards that the driver does not list because they are unlocked.
             Self::OldConfig(_) | Self::BuildUnlock(_) => Component::Unlock,
             Self::HandToGuests(_) | Self::HeldForGuests(_) => Component::Passthrough,
+            Self::ServeLicenses(_) => Component::Licensing,
             // Both modes need the IOMMU, and what the bundle names is for it to know. Guests keep
             // what they have installed, and may need its like.
             Self::InstallSelf(_)
@@ -219,6 +224,7 @@ impl Step {
             Self::KernelRuns(step) => step,
             Self::MendPackages(step) => step,
             Self::GuestImage(step) => step,
+            Self::ServeLicenses(step) => &**step,
         }
     }
 }

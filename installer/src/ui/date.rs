@@ -25,6 +25,28 @@ impl Date {
     }
 }
 
+impl Date {
+    /// The moment that a text of this form names, in UTC: `2026-03-01T14:05:00`, and whatever follows.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let number = |at: std::ops::Range<usize>| text.get(at)?.parse::<i64>().ok();
+        let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
+        let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
+        let sane = (1..=12).contains(&month) && (1..=31).contains(&day);
+        let clock =
+            (0..24).contains(&hour) && (0..60).contains(&minute) && (0..61).contains(&second);
+        if !sane || !clock {
+            return None;
+        }
+        // Years begin in March here too, so that the leap day is the last of its year.
+        let year = if month <= 2 { year - 1 } else { year };
+        let month = (month + 9) % 12;
+        let days = 365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+        let days = days + (153 * month + 2) / 5 + day - 1 - 719_468;
+        Some(Self(days * 86_400 + hour * 3600 + minute * 60 + second))
+    }
+}
+
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [year, month, day, hour, minute, second] = self.numbers();
@@ -63,6 +85,10 @@ mod tests {
             (4_107_542_400, "2100-03-01 00:00:00 UTC"),
         ] {
             assert_eq!(Date(seconds).to_string(), text);
+            assert_eq!(Date::parse(text), Some(Date(seconds)));
+        }
+        for bad in ["", "2026-13-01T00:00:00", "2026-01-01", "2026-01-01T24:00:00", "ä026-01-01"] {
+            assert_eq!(Date::parse(bad), None, "{bad}");
         }
     }
 }

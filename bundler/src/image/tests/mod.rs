@@ -161,8 +161,9 @@ fn dockers_form_becomes_ocis_with_the_same_parts() {
         assert_eq!(find(manifest["layers"][at]["digest"].as_str().unwrap()), layer);
     }
     let digests = archive::read_digests(machine.cache.open_content(archive).unwrap()).unwrap();
-    assert_eq!(digests.1, Some(Digest::of(&image.manifest())));
-    assert_eq!(entry["digest"], format!("sha256:{}", digests.0));
+    assert_eq!(digests.original, Some(Digest::of(&image.manifest())));
+    assert_eq!(entry["digest"], format!("sha256:{}", digests.manifest));
+    assert_eq!(digests.id, Digest::of(&image.config));
 }
 
 #[test]
@@ -182,7 +183,7 @@ fn of_a_list_the_image_for_the_platform_is_taken() {
     let digest_of = |source: &ImageSource| {
         let machine = Machine::new();
         let archive = machine.pull(source).unwrap();
-        archive::read_digests(machine.cache.open_content(archive).unwrap()).unwrap().0
+        archive::read_digests(machine.cache.open_content(archive).unwrap()).unwrap().manifest
     };
     let tag = source(&registry, "dls:1");
     assert_eq!(digest_of(&tag), Digest::of(&amd64.manifest()));
@@ -220,6 +221,7 @@ fn what_is_here_already_does_not_come_again() {
         item: "dls.tar".parse().unwrap(),
         reference: source.image.reference().clone(),
         digest: Digest::of(&image.manifest()),
+        id: Digest::of(&image.config),
         original: None,
     };
     let asked = registry.asked().len();

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -38,6 +38,30 @@ pub fn write_outside(path: &Utf8Path, bytes: &[u8]) -> Result<(), OutsideError> 
         if file.metadata()?.is_file() { file.sync_all() } else { Ok(()) }
     };
     write().map_err(|source| OutsideError { verb: "write", path: path.to_owned(), source })
+}
+
+/// Write a new file that only its owner may read, durably. One that is there is not replaced.
+pub fn write_secret_outside(path: &Utf8Path, bytes: &[u8]) -> Result<(), OutsideError> {
+    let write = || -> io::Result<()> {
+        let mut options = File::options();
+        let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(|source| OutsideError { verb: "write", path: path.to_owned(), source })
+}
+
+/// Write files into a folder, which is made if it is not there, durably.
+pub fn write_folder_outside(
+    folder: &Utf8Path,
+    files: &[(&str, String)],
+) -> Result<(), OutsideError> {
+    std::fs::create_dir_all(folder).map_err(|source| OutsideError {
+        verb: "make",
+        path: folder.to_owned(),
+        source,
+    })?;
+    files.iter().try_for_each(|(name, text)| write_outside(&folder.join(name), text.as_bytes()))
 }
 
 /// Whether `path` is the root directory of the running system, however it is spelled.

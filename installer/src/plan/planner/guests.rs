@@ -5,10 +5,11 @@ use vgpu_manifest::driver::{DriverKind, DriverRecord};
 
 use super::{Surroundings, Unsuitable, content};
 use crate::iso::Place;
+use crate::license::guest::Guests;
 use crate::state::below_dir;
 use crate::step::{GuestFile, GuestImage, GuestSource, Step};
 
-/// The image with the drivers for guests, if the bundle brings any.
+/// The image with the drivers for guests that the bundle brings, and with what they need for a licence.
 pub(super) fn steps(
     manifest: &Manifest,
     around: &Surroundings,
@@ -24,8 +25,15 @@ pub(super) fn steps(
         let content = content(manifest, &name)?;
         files.push(GuestFile { place, from: GuestSource::Item { name, content } });
     }
+    for (name, text) in around.guests.iter().flat_map(Guests::files) {
+        let place = Place { folder: Some(LICENSE.parse()?), name: name.parse()? };
+        files.push(GuestFile { place, from: GuestSource::Text(text) });
+    }
     if files.is_empty() {
         return Ok(None);
+    }
+    if around.guests.is_some() {
+        let _ = write!(readme, "\n{LICENSE}\n    for a licence: license-readme.txt says how\n");
     }
     // As Windows' own editor shows lines.
     let text = GuestSource::Text(readme.replace('\n', "\r\n"));
@@ -41,6 +49,9 @@ pub(super) fn steps(
     image.pieces()?;
     Ok(Some(Step::GuestImage(image)))
 }
+
+/// The folder with what guests need for a licence.
+const LICENSE: &str = "license";
 
 const README: &str = "\
 Drivers for guests that have a vGPU.

@@ -20,12 +20,14 @@ use crate::driver::DriverSpec;
 use crate::gpus::{GpuChoice, Slot, Unavailable, isolate};
 use crate::host::Content;
 use crate::iso::{IsoError, IsoStorage};
+use crate::license::Service;
+use crate::license::guest::Guests;
 use crate::resume::{self, Resume};
 use crate::state;
 use crate::step::{
     ClearLeftovers, EnableUnit, HandToGuests, HeldForGuests, InstallSelf, InstallUnit,
     KernelCommandLine, KernelRuns, KeyEnrolled, LoadModules, MakeSigningKey, ModprobeOptions,
-    PinKernel, PlaceFile, PlaceItem, RequestEnrolment, Step, UnitDropIn,
+    PinKernel, PlaceFile, PlaceItem, RequestEnrolment, ServeLicenses, Step, UnitDropIn,
 };
 use crate::vgpu::Vgpu;
 
@@ -36,6 +38,8 @@ pub struct Choices {
     pub program: Content,
     /// What the operator has said of the host's GPUs.
     pub gpus: GpuChoice,
+    /// The licence server that this node is to run.
+    pub license: Option<Service>,
 }
 
 /// What is known beside the bundle's manifest and the host's files.
@@ -51,6 +55,8 @@ pub struct Surroundings {
     pub course: Course,
     /// Where images for guests go.
     pub iso_storage: IsoStorage,
+    /// What guests are told of a licence server, if there is one.
+    pub guests: Option<Guests>,
 }
 
 /// The host cannot become what the bundle asks for.
@@ -208,6 +214,10 @@ pub fn plan_with(
         later.push(Step::HeldForGuests(HeldForGuests { slots }));
     }
     later.extend(driver::steps(manifest, facts, around)?);
+    if let Some(service) = &choices.license {
+        let service = service.carried_over(manifest);
+        steps.push(Step::ServeLicenses(Box::new(ServeLicenses { service })));
+    }
     if around.resume == Resume::ByItself && !later.is_empty() {
         steps.extend(resume_steps()?);
     }

@@ -38,7 +38,11 @@ fn bundle(wants: &str, packages: Vec<PackageRecord>) -> Manifest {
 fn made(manifest: &Manifest, codename: &str) -> Result<Vec<String>, String> {
     let mut facts = facts(CpuVendor::Intel, Some(BootLoader::Grub));
     facts.os.codename = Some(codename.parse().unwrap());
-    let choices = Choices { program: Content::of(b"me"), gpus: crate::gpus::GpuChoice::default() };
+    let choices = Choices {
+        program: Content::of(b"me"),
+        gpus: crate::gpus::GpuChoice::default(),
+        license: None,
+    };
     let plan = plan(manifest, &facts, &choices).map_err(|error| error.to_string())?;
     Ok(plan.steps().skip(1).map(Step::summary).collect())
 }
@@ -84,8 +88,11 @@ fn under_secure_boot_a_kernel_comes_signed() {
         let mut facts = facts(CpuVendor::Intel, Some(BootLoader::Grub));
         facts.os.codename = Some("bookworm".parse().unwrap());
         facts.boot.secure_boot = secure_boot;
-        let choices =
-            Choices { program: Content::of(b"me"), gpus: crate::gpus::GpuChoice::default() };
+        let choices = Choices {
+            program: Content::of(b"me"),
+            gpus: crate::gpus::GpuChoice::default(),
+            license: None,
+        };
         let packages = vec![record(name, "twelve", PackageReason::Requested)];
         plan(&bundle("{}", packages), &facts, &choices).map_err(|error| error.to_string())
     };

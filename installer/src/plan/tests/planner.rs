@@ -60,7 +60,7 @@ fn made(wants: &str, facts: &Inventory) -> Result<Vec<String>, String> {
 }
 
 fn made_for(wants: &str, facts: &Inventory, gpus: GpuChoice) -> Result<Plan, String> {
-    let choices = Choices { program: Content::of(b"me"), gpus };
+    let choices = Choices { program: Content::of(b"me"), gpus, license: None };
     plan(&manifest(wants), facts, &choices).map_err(|error| error.to_string())
 }
 
@@ -86,7 +86,8 @@ fn what_an_earlier_installation_left_goes_only_where_a_driver_comes() {
     assert_eq!(made("{}", &facts).unwrap().len(), 1);
     let mut with_driver = manifest("{}");
     with_driver.drivers = vec![host_driver()];
-    let choices = Choices { program: Content::of(b"me"), gpus: GpuChoice::default() };
+    let choices =
+        Choices { program: Content::of(b"me"), gpus: GpuChoice::default(), license: None };
     let plan = plan(&with_driver, &facts, &choices).unwrap();
     let said = plan.steps().map(Step::summary).collect::<Vec<_>>().join("\n");
     assert!(

@@ -1,0 +1,50 @@
+use super::super::Consent;
+use super::super::remove::Remove as RemoveComponent;
+use crate::cli::{Exit, Target};
+use crate::component::Component;
+use crate::host::Host as _;
+use crate::license::data;
+use crate::ui::{Tone, Ui};
+
+/// Take the licence server away.
+///
+/// Its keys, certificates and leases stay: with the root, guests would lose their way to any server
+/// that is set up here later.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Remove {
+    /// Discard keys, certificates and leases as well. Every guest has to be set up anew then.
+    #[arg(long)]
+    discard: bool,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+const LOST: &str = "\
+These will be lost, and every guest has to be set up anew:
+  the root certificate that guests believe the server by, and its key;
+  what tokens are signed with;
+  the leases.
+`vgpu-installer license backup FILE` keeps them.";
+
+impl Remove {
+    pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
+        target.check_may_change()?;
+        if self.discard {
+            ui.say(LOST);
+            self.consent.ask(ui, "Discard all of it?")?;
+        }
+        let mut again = target.again()?;
+        let exit = RemoveComponent::only(Component::Licensing, self.consent).run(target, ui)?;
+        if !data::is_there(&again.host)? {
+            return Ok(exit);
+        }
+        if self.discard {
+            let _lock = again.lock()?;
+            again.host.clear(&data::folder())?;
+            ui.say(ui.paint_talk(Tone::Good, "discarded"));
+        } else {
+            ui.say(format_args!("kept: {} (keys, certificates, leases)", data::folder()));
+        }
+        Ok(exit)
+    }
+}

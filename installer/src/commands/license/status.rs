@@ -1,0 +1,131 @@
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde::Serialize;
+
+use super::super::print_json;
+use super::service_of;
+use crate::cli::{Exit, Target};
+use crate::host::Look as _;
+use crate::license::health::{Lease, Reply, ask, is_up, leases};
+use crate::license::{Service, data};
+use crate::ui::{Date, Tone, Ui, printable};
+
+/// Ask the licence server how it is.
+///
+/// It is asked as guests ask it, by the name that they use, and has to prove itself by the root
+/// certificate. The exit status is 5 if it does not answer, or something is about to run out.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Status {
+    /// Print a JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was found.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Found {
+    url: String,
+    engine: String,
+    image: String,
+    /// Whether it answers that it is up.
+    up: bool,
+    /// The last year in which its certificates hold.
+    certificates_until: i32,
+    /// Whether what tokens are signed with is there.
+    signs: bool,
+    /// How many leases there are; absent if it was not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leases: Option<usize>,
+    /// When the first of them ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_ends: Option<String>,
+    /// What somebody should look at.
+    warnings: Vec<String>,
+}
+
+/// A lease that ends within this time was not renewed: guests do so after 15 % of theirs.
+const SOON: Duration = Duration::from_hours(7 * 24);
+
+impl Status {
+    pub(crate) fn run(self, target: &Target, ui: &Ui) -> anyhow::Result<Exit> {
+        let service = service_of(&target.host)?;
+        let found = look(target, &service)?;
+        if self.json {
+            print_json(ui, &found)?;
+        } else {
+            print(&found, ui)?;
+        }
+        Ok(if found.warnings.is_empty() { Exit::Done } else { Exit::Drifted })
+    }
+}
+
+fn look(target: &Target, service: &Service) -> anyhow::Result<Found> {
+    let host = &target.host;
+    let mut warnings = Vec::new();
+    let up = is_up(host, service)?;
+    if !up {
+        let why = match ask(host, service, "/-/health")? {
+            Reply::Nothing(why) => why,
+            Reply::Body(_) => "it does not say that it is up".to_owned(),
+            Reply::NotAsked => "no commands run in this folder, so nobody can be asked".to_owned(),
+        };
+        warnings.push(format!("no good answer from {}: {why}", service.url()));
+    }
+    let now = host.now();
+    let year = Date::from(now).numbers()[0];
+    if year < 2020 || year > i64::from(service.until) {
+        warnings.push(format!(
+            "the node's clock says {}, when no certificate holds; set it: `timedatectl set-time`",
+            Date::from(now)
+        ));
+    } else if year == i64::from(service.until) {
+        warnings.push(
+            "the certificates end with this year; `license install` with a newer bundle renews them, \
+             and no guest has to be touched"
+                .to_owned(),
+        );
+    }
+    let signs = data::signs(host)?;
+    if !signs {
+        warnings.push(
+            "what tokens are signed with is not there; put a backup back: `license restore`".into(),
+        );
+    }
+    let all = match if up { ask(host, service, "/-/leases")? } else { Reply::NotAsked } {
+        Reply::Body(body) => leases(&body).ok(),
+        Reply::Nothing(_) | Reply::NotAsked => None,
+    };
+    let ends = all.iter().flatten().filter_map(Lease::ends).min();
+    if let Some(ends) = ends
+        && UNIX_EPOCH + Duration::from_secs(ends.max(0).cast_unsigned()) < now + SOON
+    {
+        warnings.push(format!("a lease ends on {}: its guest does not renew it", Date(ends)));
+    }
+    Ok(Found {
+        url: service.url(),
+        engine: service.engine.to_string(),
+        image: service.reference.to_string(),
+        up,
+        certificates_until: service.until,
+        signs,
+        leases: all.as_ref().map(Vec::len),
+        first_ends: ends.map(|ends| Date(ends).to_string()),
+        warnings,
+    })
+}
+
+fn print(found: &Found, ui: &Ui) -> std::io::Result<()> {
+    let (tone, word) = if found.up { (Tone::Good, "up") } else { (Tone::Bad, "not up") };
+    ui.print(format_args!("{}  {}", found.url, ui.paint(tone, word)))?;
+    ui.print(format_args!("  {} by {}", found.image, found.engine))?;
+    ui.print(format_args!("  certificates hold until the end of {}", found.certificates_until))?;
+    if let Some(leases) = found.leases {
+        let first = found.first_ends.as_ref().map(|ends| format!(", the first ends on {ends}"));
+        ui.print(format_args!("  leases: {leases}{}", first.unwrap_or_default()))?;
+    }
+    for warning in &found.warnings {
+        ui.print(format_args!("  {} {}", ui.paint(Tone::Warn, "warning:"), printable(warning)))?;
+    }
+    Ok(())
+}

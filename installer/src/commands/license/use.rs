@@ -1,0 +1,74 @@
+use anyhow::Context as _;
+use camino::Utf8PathBuf;
+
+use crate::cli::{Exit, Refused, Target};
+use crate::host::real::read_outside;
+use crate::license::elsewhere::{Elsewhere, ServerUrl, is_certificate, is_token, save};
+use crate::license::in_force;
+use crate::ui::{Tone, Ui};
+
+/// Have guests of this node use a licence server elsewhere.
+///
+/// Guests migrate, so a cluster has one server. Another node's is named by its address and its root
+/// certificate; NVIDIA's own License System makes a token for guests, and that is all they need. What
+/// guests are given then is what `license guests` writes.
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("server").required(true).args(["url", "token"]))]
+pub(crate) struct Use {
+    /// Where it is: `https://dls.example:8443`.
+    #[arg(value_name = "URL", requires = "root_cert")]
+    url: Option<ServerUrl>,
+    /// Its root certificate, in PEM: `license-root.crt` of the node that runs it.
+    #[arg(long, value_name = "FILE", requires = "url")]
+    root_cert: Option<Utf8PathBuf>,
+    /// A client configuration token, as NVIDIA's License System makes it.
+    #[arg(long, value_name = "FILE")]
+    token: Option<Utf8PathBuf>,
+}
+
+/// Far more than a certificate or a token has.
+const MAX: u64 = 64 << 10;
+
+impl Use {
+    pub(crate) fn run(self, mut target: Target, ui: &Ui) -> anyhow::Result<Exit> {
+        target.check_may_change()?;
+        if let Some(service) = in_force(&target.host)? {
+            let text = format!(
+                "this node runs a licence server itself, at {}; remove it first: `vgpu-installer license remove`",
+                service.url()
+            );
+            return Err(Refused::Senseless(text).into());
+        }
+        let elsewhere = self.elsewhere()?;
+        let _lock = target.lock()?;
+        save(&mut target.host, &elsewhere)?;
+        let word = match &elsewhere {
+            Elsewhere::Server { url, .. } => format!("guests of this node are to use {url}"),
+            Elsewhere::Token(_) => "guests of this node are to use this token".to_owned(),
+        };
+        ui.say(ui.paint_talk(Tone::Good, &word));
+        ui.say("what they need for it: `vgpu-installer license guests DIR`");
+        Ok(Exit::Done)
+    }
+
+    fn elsewhere(&self) -> anyhow::Result<Elsewhere> {
+        let read = |path: &Utf8PathBuf| -> anyhow::Result<String> {
+            String::from_utf8(read_outside(path, MAX)?).with_context(|| format!("{path:?}"))
+        };
+        if let (Some(url), Some(path)) = (&self.url, &self.root_cert) {
+            let root = read(path)?.replace("\r\n", "\n");
+            if !is_certificate(&root) {
+                let text = format!("{path:?} is not one certificate in PEM");
+                return Err(Refused::Senseless(text).into());
+            }
+            return Ok(Elsewhere::Server { url: url.clone(), root });
+        }
+        let path = self.token.as_ref().context("neither an address nor a token was given")?;
+        let token = read(path)?.trim().to_owned();
+        if !is_token(&token) {
+            let text = format!("{path:?} is not a client configuration token");
+            return Err(Refused::Senseless(text).into());
+        }
+        Ok(Elsewhere::Token(token))
+    }
+}

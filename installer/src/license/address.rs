@@ -1,0 +1,394 @@
+//! By what guests reach the licence server.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::host::{HostError, Look};
+use crate::state::fixed;
+
+/// A host as guests know it: `192.0.2.10` or `dls.example`. Never one that means the guest itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum GuestHost {
+    /// By its address.
+    Address(IpAddr),
+    /// By its name.
+    Name(HostName),
+}
+
+/// A host name of the DNS in lower case, at most 253 bytes long.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HostName(String);
+
+impl HostName {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A text is no host that guests can reach.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddressError {
+    /// It is neither an address nor a name.
+    #[error("`{}` is neither an IP address nor a host name", .0.escape_debug())]
+    Syntax(String),
+    /// It means the guest itself, or nobody.
+    #[error(
+        "`{}` is {why}, so guests would not find the node there; give the address that they reach it at (`ip -brief address` lists the node's)", .host.escape_debug()
+    )]
+    Unreachable {
+        /// What was given.
+        host: String,
+        /// What it is instead.
+        why: &'static str,
+    },
+    /// The node does not have it.
+    #[error("this node does not have the address {address}; it has {}", list(.has))]
+    NotHere {
+        /// The address.
+        address: IpAddr,
+        /// Those that it has.
+        has: Vec<IpAddr>,
+    },
+    /// The name does not say at which address to listen.
+    #[error(
+        "/etc/hosts does not give `{name}` an address of this node, so say at which one to listen: `--listen ADDRESS`; it has {}", list(.has)
+    )]
+    Nowhere {
+        /// The name.
+        name: HostName,
+        /// The addresses of the node.
+        has: Vec<IpAddr>,
+    },
+}
+
+fn list(addresses: &[IpAddr]) -> String {
+    if addresses.is_empty() {
+        return "none".to_owned();
+    }
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+impl FromStr for GuestHost {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return match why_unreachable(address) {
+                Some(why) => Err(AddressError::Unreachable { host: text.to_owned(), why }),
+                None => Ok(Self::Address(address)),
+            };
+        }
+        let name: HostName = text.parse()?;
+        if name.0 == "localhost" || name.0.ends_with(".localhost") {
+            let why = "every machine's name for itself";
+            return Err(AddressError::Unreachable { host: name.0, why });
+        }
+        Ok(Self::Name(name))
+    }
+}
+
+/// Why guests cannot reach anybody there. Debian gives a host's own name the address 127.0.1.1.
+fn why_unreachable(address: IpAddr) -> Option<&'static str> {
+    let link_local = match address {
+        IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.to_ipv4_mapped().is_some(),
+    };
+    if address.is_loopback() {
+        Some("every machine's address for itself")
+    } else if address.is_unspecified() {
+        Some("no address")
+    } else if address.is_multicast() || link_local {
+        Some("not the address of one host in the network")
+    } else {
+        None
+    }
+}
+
+impl FromStr for HostName {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+        let label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(inner)
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        // A name of digits and dots alone is an address that somebody has mistyped.
+        let is_name = text.len() <= 253
+            && text.split('.').all(label)
+            && text.bytes().any(|b| b.is_ascii_alphabetic());
+        if is_name {
+            Ok(Self(text.to_ascii_lowercase()))
+        } else {
+            Err(AddressError::Syntax(text.to_owned()))
+        }
+    }
+}
+
+impl fmt::Display for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for GuestHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Name(name) => name.fmt(f),
+        }
+    }
+}
+
+impl From<GuestHost> for String {
+    fn from(host: GuestHost) -> Self {
+        host.to_string()
+    }
+}
+
+impl TryFrom<String> for GuestHost {
+    type Error = AddressError;
+
+    fn try_from(text: String) -> Result<Self, AddressError> {
+        text.parse()
+    }
+}
+
+impl GuestHost {
+    /// As it stands in an address of the web: an IPv6 address in brackets.
+    #[must_use]
+    pub fn in_url(&self) -> String {
+        match self {
+            Self::Address(IpAddr::V6(address)) => format!("[{address}]"),
+            other => other.to_string(),
+        }
+    }
+
+    /// At which of the node's own addresses a service for these guests listens.
+    pub fn listen(&self, asked: Option<IpAddr>, node: &NodeNames) -> Result<IpAddr, AddressError> {
+        let has = || node.addresses.clone();
+        let here = |address: IpAddr| {
+            let known = node.addresses.contains(&address);
+            if known { Ok(address) } else { Err(AddressError::NotHere { address, has: has() }) }
+        };
+        match (asked, self) {
+            (Some(address), _) => here(address),
+            (None, Self::Address(address)) => here(*address),
+            (None, Self::Name(name)) => {
+                let known = node.hosts.iter().filter(|(_, names)| names.contains(name));
+                let mut own =
+                    known.map(|(address, _)| *address).filter(|a| node.addresses.contains(a));
+                own.next().ok_or_else(|| AddressError::Nowhere { name: name.clone(), has: has() })
+            }
+        }
+    }
+}
+
+/// By what the node is known, from its own files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NodeNames {
+    /// Its addresses in the network.
+    pub addresses: Vec<IpAddr>,
+    /// What `/etc/hosts` says.
+    pub hosts: Vec<(IpAddr, Vec<HostName>)>,
+    /// Its own name.
+    pub name: Option<HostName>,
+}
+
+impl NodeNames {
+    /// Look at the node.
+    pub fn look(look: &dyn Look) -> Result<Self, HostError> {
+        let text = |path| Ok::<_, HostError>(look.text(&fixed(path))?.unwrap_or_default());
+        let mut addresses = local_v4(&text("/proc/net/fib_trie")?);
+        addresses.extend(local_v6(&text("/proc/net/if_inet6")?));
+        addresses.retain(|address| why_unreachable(*address).is_none());
+        addresses.sort();
+        addresses.dedup();
+        let name = text("/etc/hostname")?.parse().ok();
+        Ok(Self { addresses, hosts: hosts(&text("/etc/hosts")?), name })
+    }
+
+    /// All that a certificate should hold for, beside `host` itself, which comes first.
+    #[must_use]
+    pub fn for_certificate(&self, host: &GuestHost) -> Vec<GuestHost> {
+        let mut all = vec![host.clone()];
+        let own = |address| self.addresses.contains(address);
+        let known = self.hosts.iter().filter(|(address, _)| own(address));
+        let names = self.name.iter().chain(known.flat_map(|(_, names)| names));
+        all.extend(names.cloned().map(GuestHost::Name));
+        all.extend(self.addresses.iter().copied().map(GuestHost::Address));
+        let mut seen = std::collections::BTreeSet::new();
+        all.retain(|host| seen.insert(host.clone()));
+        all
+    }
+}
+
+/// The addresses that `/proc/net/fib_trie` has as local: a line with the address, and below it
+/// `/32 host LOCAL`.
+fn local_v4(text: &str) -> Vec<IpAddr> {
+    let mut last: Option<Ipv4Addr> = None;
+    let mut found = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if let Some(address) = line.strip_prefix("|-- ") {
+            last = address.parse().ok();
+        } else if line.starts_with("/32 host LOCAL") {
+            found.extend(last.map(IpAddr::V4));
+        }
+    }
+    found
+}
+
+/// The addresses in `/proc/net/if_inet6`: 32 hexadecimal digits at the beginning of each line.
+fn local_v6(text: &str) -> Vec<IpAddr> {
+    let address = |line: &str| {
+        let digits = line.split_whitespace().next()?;
+        let number = (digits.len() == 32).then(|| u128::from_str_radix(digits, 16).ok())??;
+        Some(IpAddr::V6(Ipv6Addr::from(number)))
+    };
+    text.lines().filter_map(address).collect()
+}
+
+fn hosts(text: &str) -> Vec<(IpAddr, Vec<HostName>)> {
+    let line = |line: &str| {
+        let mut words = line.split('#').next()?.split_whitespace();
+        let address = words.next()?.parse().ok()?;
+        Some((address, words.filter_map(|name| name.parse().ok()).collect()))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::host::mem::MemHost;
+
+    const TRIE: &str = "Main:
+  +-- 0.0.0.0/0 3 0 5
+     |-- 0.0.0.0
+        /0 universe UNICAST
+     +-- 127.0.0.0/8 2 0 2
+        |-- 127.0.0.1
+           /32 host LOCAL
+     +-- 192.0.2.0/24 2 0 2
+        |-- 192.0.2.0
+           /24 link UNICAST
+        |-- 192.0.2.10
+           /32 host LOCAL
+        |-- 192.0.2.255
+           /32 link BROADCAST
+Local:
+        |-- 192.0.2.10
+           /32 host LOCAL
+";
+    const V6: &str = "00000000000000000000000000000001 01 80 10 80       lo
+fe800000000000000000000000000001 02 40 20 80     eno1
+20010db8000000000000000000000010 02 40 00 80     eno1
+";
+    const HOSTS: &str = "127.0.0.1 localhost
+127.0.1.1 node.example node # as Debian does
+192.0.2.10 pve1.example pve1 dls.example
+192.0.2.77 other.example
+";
+
+    fn node() -> NodeNames {
+        let host = MemHost::with_files(&[
+            ("/proc/net/fib_trie", TRIE),
+            ("/proc/net/if_inet6", V6),
+            ("/etc/hosts", HOSTS),
+            ("/etc/hostname", "PVE1\n"),
+        ]);
+        NodeNames::look(&host).unwrap()
+    }
+
+    fn host(text: &str) -> GuestHost {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn what_means_the_guest_itself_is_refused() {
+        for text in [
+            "127.0.1.1",
+            "127.0.0.1",
+            "::1",
+            "0.0.0.0",
+            "::",
+            "localhost",
+            "a.localhost",
+            "169.254.1.1",
+            "fe80::1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::ffff:127.0.0.1",
+        ] {
+            let error = text.parse::<GuestHost>().unwrap_err().to_string();
+            assert!(error.contains("guests would not find the node there"), "{text}: {error}");
+        }
+        for text in ["", "300.1.1.1", "a b", "-a", "a-", "a..b", "a_b", "1.2.3", "\u{1b}[2J", "ä"]
+        {
+            let error = text.parse::<GuestHost>().unwrap_err().to_string();
+            assert!(error.contains("neither an IP address nor a host name"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_service_listens_at_one_address_of_the_node() {
+        let node = node();
+        let listen = |text: &str, asked: Option<&str>| {
+            let asked = asked.map(|text| text.parse().unwrap());
+            host(text).listen(asked, &node).map(|a| a.to_string()).map_err(|e| e.to_string())
+        };
+        assert_eq!(listen("192.0.2.10", None).unwrap(), "192.0.2.10");
+        assert_eq!(listen("2001:db8::10", None).unwrap(), "2001:db8::10");
+        assert_eq!(listen("dls.example", None).unwrap(), "192.0.2.10");
+        assert_eq!(listen("elsewhere.example", Some("192.0.2.10")).unwrap(), "192.0.2.10");
+        let error = listen("192.0.2.11", None).unwrap_err();
+        assert!(
+            error.contains("does not have the address 192.0.2.11; it has 192.0.2.10"),
+            "{error}"
+        );
+        // Debian's entry for the own name leads to nobody else.
+        for name in ["node.example", "other.example", "elsewhere.example"] {
+            let error = listen(name, None).unwrap_err();
+            assert!(error.contains("--listen ADDRESS"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_holds_for_all_names_of_the_node() {
+        let names = node().for_certificate(&host("dls.example"));
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        let all = ["dls.example", "pve1", "pve1.example", "192.0.2.10", "2001:db8::10"];
+        assert_eq!(names, all);
+    }
+
+    #[test]
+    fn addresses_have_one_spelling() {
+        assert_eq!(host("2001:DB8:0::10").in_url(), "[2001:db8::10]");
+        assert_eq!(host("DLS.Example").in_url(), "dls.example");
+        let json = serde_json::to_string(&host("192.0.2.10")).unwrap();
+        assert_eq!(json, "\"192.0.2.10\"");
+        assert_eq!(serde_json::from_str::<GuestHost>(&json).unwrap(), host("192.0.2.10"));
+        assert!(serde_json::from_str::<GuestHost>("\"::1\"").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in any::<String>()) {
+            let _ = text.parse::<GuestHost>();
+            local_v4(&text);
+            local_v6(&text);
+            hosts(&text);
+        }
+    }
+}

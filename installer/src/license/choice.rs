@@ -1,0 +1,220 @@
+//! Which licence server of a bundle runs on this node, and how.
+
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use vgpu_manifest::image::ImageRecord;
+use vgpu_manifest::inventory::Inventory;
+use vgpu_manifest::{ItemName, Manifest};
+
+use super::address::{GuestHost, NodeNames};
+use super::certificate::last_year;
+use super::service::{DEFAULT_PORT, Engine, Port, Service, Storage};
+use super::{LicenseError, data, listening};
+use crate::host::{Content, HostError, Look};
+use crate::state::fixed;
+use crate::ui::Date;
+
+/// What an operator wants of a licence server.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct Wish {
+    /// By what guests reach this node: an address, or a name that they can resolve.
+    #[arg(long, value_name = "HOST")]
+    pub address: GuestHost,
+    /// The address of this node at which the server listens, if that is another.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<IpAddr>,
+    /// The port at which it listens.
+    #[arg(long, value_name = "PORT", default_value_t = DEFAULT_PORT)]
+    pub port: Port,
+    /// What runs it. Docker only where it is installed already.
+    #[arg(long, value_enum)]
+    pub engine: Option<Engine>,
+    /// Which image of the bundle it is, if the bundle has several.
+    #[arg(long, value_name = "ITEM")]
+    pub image: Option<ItemName>,
+}
+
+/// A bundle and a node do not have what a licence server needs.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CannotServe {
+    /// There is no image.
+    #[error(
+        "the bundle has no container image; add one to the recipe (`[[image]]`), or point guests at another server: `vgpu-installer license use`"
+    )]
+    NoImage,
+    /// It is not clear which image is meant.
+    #[error("the bundle has several container images; name one: {}", .0.iter().map(|item| format!("`--image {item}`")).collect::<Vec<_>>().join(" or "))]
+    ManyImages(Vec<ItemName>),
+    /// The image is not in the bundle.
+    #[error("the bundle has no container image `{0}`")]
+    OtherImage(ItemName),
+    /// There is nothing to run it.
+    #[error(
+        "podman is neither on this node nor in the bundle; add it to the recipe's packages (`podman`)"
+    )]
+    NoPodman,
+    /// Docker is not here.
+    #[error(
+        "Docker is not on this node, and is never installed for this, because its firewall rules cut off guests on bridges; use podman"
+    )]
+    NoDocker,
+    /// Somebody else listens.
+    #[error(
+        "something listens at port {port} of this node already; choose another: `--port NUMBER`"
+    )]
+    PortInUse {
+        /// The port.
+        port: Port,
+    },
+    /// There is too little room for the engine to unpack the image.
+    #[error(
+        "the image needs about {needs} MiB in /var/lib to be unpacked, and {free} MiB are free"
+    )]
+    NoSpace {
+        /// What it takes, in MiB.
+        needs: u64,
+        /// What is free, in MiB.
+        free: u64,
+    },
+    /// Guests would not believe certificates, nor the server its own leases.
+    #[error(
+        "the node's clock says {says}, and the bundle was made on {made}; leases and certificates depend on the clock, so set it first: `timedatectl set-time`"
+    )]
+    Clock {
+        /// What the clock says.
+        says: Date,
+        /// When the bundle was made.
+        made: Date,
+    },
+}
+
+/// A clock may be behind the laptop's by so much: a day.
+const BEHIND: Duration = Duration::from_hours(24);
+
+impl Service {
+    /// The licence server of `manifest` on this node.
+    pub fn choose(
+        manifest: &Manifest,
+        facts: &Inventory,
+        look: &dyn Look,
+        wish: &Wish,
+    ) -> Result<Self, LicenseError> {
+        let image = image_of(manifest, wish.image.as_ref())?;
+        let node = NodeNames::look(look)?;
+        let listen = wish.address.listen(wish.listen, &node)?;
+        let engine = engine_of(manifest, facts, wish.engine)?;
+        let item = manifest
+            .item(&image.item)
+            .ok_or_else(|| CannotServe::OtherImage(image.item.clone()))?;
+        let until = last_year(year_of(manifest.created));
+        check_clock(look.now(), manifest.created, until)?;
+        let service = Self {
+            names: node.for_certificate(&wish.address),
+            host: wish.address.clone(),
+            listen,
+            port: wish.port,
+            engine,
+            storage: Storage::fitting(facts),
+            content: Content { id: item.id(), size: item.size() },
+            item: image.item.clone(),
+            reference: image.reference.clone(),
+            image: image.id,
+            until,
+        };
+        service.check_port(look)?;
+        service.check_space(look)?;
+        Ok(service)
+    }
+
+    /// The same server with the image of another bundle, if that brings one; else as it is.
+    #[must_use]
+    pub fn carried_over(&self, manifest: &Manifest) -> Self {
+        let same = manifest.images.iter().find(|image| image.item == self.item);
+        let found = same.and_then(|image| Some((image, manifest.item(&image.item)?)));
+        let Some((image, item)) = found else { return self.clone() };
+        Self {
+            content: Content { id: item.id(), size: item.size() },
+            reference: image.reference.clone(),
+            image: image.id,
+            until: self.until.max(last_year(year_of(manifest.created))),
+            ..self.clone()
+        }
+    }
+
+    /// Nobody else may listen there. That our own server does is as it should be.
+    fn check_port(&self, look: &dyn Look) -> Result<(), LicenseError> {
+        let ours = look.stat(&Self::unit_path())?.is_some();
+        let taken = listening::at(look, self.listen, self.port)?;
+        if taken && !ours {
+            return Err(CannotServe::PortInUse { port: self.port }.into());
+        }
+        Ok(())
+    }
+
+    /// An engine unpacks layers, which are compressed: about three times of what they have.
+    fn check_space(&self, look: &dyn Look) -> Result<(), LicenseError> {
+        let free = look.free_space(&fixed("/var/lib"))?;
+        let needs = self.content.size.saturating_mul(3);
+        if free < needs {
+            return Err(CannotServe::NoSpace { needs: needs >> 20, free: free >> 20 }.into());
+        }
+        Ok(())
+    }
+}
+
+fn image_of<'m>(
+    manifest: &'m Manifest,
+    asked: Option<&ItemName>,
+) -> Result<&'m ImageRecord, CannotServe> {
+    match (asked, manifest.images.as_slice()) {
+        (_, []) => Err(CannotServe::NoImage),
+        (None, [image]) => Ok(image),
+        (None, many) => {
+            Err(CannotServe::ManyImages(many.iter().map(|image| image.item.clone()).collect()))
+        }
+        (Some(name), many) => many
+            .iter()
+            .find(|image| image.item == *name)
+            .ok_or_else(|| CannotServe::OtherImage(name.clone())),
+    }
+}
+
+fn engine_of(
+    manifest: &Manifest,
+    facts: &Inventory,
+    asked: Option<Engine>,
+) -> Result<Engine, CannotServe> {
+    let engine = asked.unwrap_or_else(|| Engine::fitting(facts));
+    let brought = manifest.packages.iter().any(|package| package.name.as_str() == "podman");
+    match engine {
+        Engine::Podman if !brought && !engine.is_here(facts) => Err(CannotServe::NoPodman),
+        Engine::Docker if !engine.is_here(facts) => Err(CannotServe::NoDocker),
+        _ => Ok(engine),
+    }
+}
+
+fn check_clock(now: SystemTime, created: u64, until: i32) -> Result<(), CannotServe> {
+    let made = UNIX_EPOCH + Duration::from_secs(created);
+    let late = Date::from(now).numbers()[0] > i64::from(until);
+    if late || now + BEHIND < made {
+        return Err(CannotServe::Clock { says: now.into(), made: made.into() });
+    }
+    Ok(())
+}
+
+fn year_of(created: u64) -> i32 {
+    let [year, ..] = Date(i64::try_from(created).unwrap_or(i64::MAX)).numbers();
+    i32::try_from(year).unwrap_or(i32::MAX)
+}
+
+/// What is remembered of the server that runs here; `None` if there is none.
+pub fn in_force(look: &dyn Look) -> Result<Option<Service>, HostError> {
+    if look.stat(&Service::unit_path())?.is_none() {
+        return Ok(None);
+    }
+    let Some(bytes) = look.read(&data::memory())? else { return Ok(None) };
+    // What cannot be read is as good as forgotten: then it is asked for anew.
+    Ok(serde_json::from_slice(&bytes).ok())
+}

@@ -1,0 +1,237 @@
+//! What the licence server has and must not lose: keys, certificates, leases.
+//!
+//! It belongs to the operator, as trust does: it is made once, never again behind anybody's back, and
+//! an undo leaves it. Whoever loses the root has to touch every guest. So it is not journaled, and
+//! only `license remove --discard` takes it away, after saying what is lost.
+
+use std::io;
+
+use vgpu_manifest::{HostPath, Mode};
+use zeroize::Zeroizing;
+
+use super::LicenseError;
+use super::certificate::{Key, root, web};
+use super::service::Service;
+use crate::host::{Command, Content, Host, Look, Meta, New, Node, Source, TempName, Verb};
+use crate::host::{HostError, MAX_READ};
+use crate::state::{below_dir, ensure_dir, fixed, license, private, replace};
+
+/// The folder of it all.
+#[must_use]
+pub fn folder() -> HostPath {
+    license()
+}
+
+/// Which service was set up here last.
+#[must_use]
+pub fn memory() -> HostPath {
+    below_dir(&license(), "service.json")
+}
+
+/// What the service itself sees as `/app/cert`.
+#[must_use]
+pub fn cert() -> HostPath {
+    below_dir(&license(), "cert")
+}
+
+/// What the service itself sees as `/app/database`.
+#[must_use]
+pub fn database() -> HostPath {
+    below_dir(&license(), "database")
+}
+
+/// The root that guests are told, which signs the certificate for the web. Not for the service.
+fn web_folder() -> HostPath {
+    below_dir(&license(), "web")
+}
+
+/// The certificate that guests check the service by.
+#[must_use]
+pub fn root_certificate() -> HostPath {
+    below_dir(&web_folder(), "root.crt")
+}
+
+fn root_key() -> HostPath {
+    below_dir(&web_folder(), "root.key")
+}
+
+/// The names in the folder of certificates that guests and their tokens depend on: what version 1
+/// signs with, and the chain that version 2 makes for itself when it first starts.
+pub const SIGNING: [&str; 8] = [
+    "instance.private.pem",
+    "instance.public.pem",
+    "root_private_key.pem",
+    "root_certificate.pem",
+    "ca_private_key.pem",
+    "ca_certificate.pem",
+    "si_private_key.pem",
+    "si_certificate.pem",
+];
+
+/// Where the Bash script keeps its certificates, and Docker the leases of its service.
+const SCRIPT_CERT: &str = "/opt/docker/fastapi-dls/cert";
+const SCRIPT_DATABASE: &str = "/var/lib/docker/volumes/dls-db/_data/db.sqlite";
+
+/// What `prepare` did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Prepared {
+    /// The files that were made, by their names.
+    pub made: Vec<String>,
+    /// The files that were taken over from the Bash script's service.
+    pub taken: Vec<HostPath>,
+}
+
+/// Make what is missing for a service at `names`; what is there stays.
+///
+/// The certificate for the web is the one exception: it follows from its keys, the names and the last
+/// year, and is written again when these have changed, which no guest notices.
+pub fn prepare(host: &mut dyn Host, service: &Service) -> Result<Prepared, LicenseError> {
+    let (names, last_year) = (&service.names, service.until);
+    let mut prepared = Prepared::default();
+    let ca = root_of(host, service, &mut prepared)?;
+    for path in [cert(), database()] {
+        ensure_dir(host, &path, folder_mode())?;
+    }
+    take_over(host, &mut prepared)?;
+    let web_key = key(host, &below_dir(&cert(), "webserver.key"), None, &mut prepared)?;
+    let own = &mut prepared.made;
+    let certificate = web(&ca, &web_key, names, last_year)?;
+    publish(host, &below_dir(&cert(), "webserver.crt"), &certificate, own)?;
+    signing_pair(host, own)?;
+    let memory_text =
+        serde_json::to_vec(service).unwrap_or_else(|_| unreachable!("a service is plain data"));
+    replace(host, &memory(), &memory_text, private())?;
+    Ok(prepared)
+}
+
+/// Make the root that guests believe the service by, if it is not there.
+pub fn prepare_root(host: &mut dyn Host, service: &Service) -> Result<(), LicenseError> {
+    root_of(host, service, &mut Prepared::default()).map(drop)
+}
+
+fn root_of(
+    host: &mut dyn Host,
+    service: &Service,
+    prepared: &mut Prepared,
+) -> Result<Key, LicenseError> {
+    for path in [license(), web_folder()] {
+        ensure_dir(host, &path, folder_mode())?;
+    }
+    let ca = key(host, &root_key(), Some(&root_certificate()), prepared)?;
+    publish(host, &root_certificate(), &root(&ca, service.until)?, &mut prepared.made)?;
+    Ok(ca)
+}
+
+/// Root's alone.
+pub(super) fn folder_mode() -> Mode {
+    "0700".parse().unwrap_or_else(|_| unreachable!("a mode"))
+}
+
+/// The key at `path`, which is made if neither it nor what it has signed is there.
+fn key(
+    host: &mut dyn Host,
+    path: &HostPath,
+    signed: Option<&HostPath>,
+    prepared: &mut Prepared,
+) -> Result<Key, LicenseError> {
+    if let Some(bytes) = host.read(path)? {
+        let pem = Zeroizing::new(String::from_utf8(bytes).unwrap_or_default());
+        return Key::parse(&pem).map_err(|source| LicenseError::Key { path: path.clone(), source });
+    }
+    if let Some(signed) = signed
+        && host.stat(signed)?.is_some()
+    {
+        return Err(LicenseError::Lost { missing: path.clone(), signed: signed.clone() });
+    }
+    let key = Key::generate()?;
+    replace(host, path, key.to_pem()?.as_bytes(), private())?;
+    prepared.made.push(path.to_string());
+    Ok(key)
+}
+
+/// Write a certificate, if it is not there as it is to be.
+fn publish(
+    host: &mut dyn Host,
+    path: &HostPath,
+    text: &str,
+    made: &mut Vec<String>,
+) -> Result<(), LicenseError> {
+    let node = Node::file(Content::of(text.as_bytes()), Mode::FILE);
+    if host.node(path)? != Some(node) {
+        replace(host, path, text.as_bytes(), Mode::FILE)?;
+        made.push(path.to_string());
+    }
+    Ok(())
+}
+
+/// The pair that version 1 signs tokens with: RSA, by the node's own `openssl`. Version 2 ignores it.
+fn signing_pair(host: &mut dyn Host, made: &mut Vec<String>) -> Result<(), LicenseError> {
+    let [secret, public] = [SIGNING[0], SIGNING[1]].map(|name| below_dir(&cert(), name));
+    let is_there = |host: &dyn Host, path| host.stat(path).map(|stat| stat.is_some());
+    match (is_there(host, &secret)?, is_there(host, &public)?) {
+        (true, true) => return Ok(()),
+        (false, true) => return Err(LicenseError::Lost { missing: secret, signed: public }),
+        (false, false) => {
+            let Some(pem) = said(host, &Command::new("openssl", &["genrsa", "2048"]))? else {
+                return Ok(());
+            };
+            replace(host, &secret, &pem, private())?;
+            made.push(secret.to_string());
+        }
+        (true, false) => {}
+    }
+    let half = Command::new("openssl", &["rsa", "-pubout", "-in", secret.as_path().as_str()]);
+    if let Some(pem) = said(host, &half)? {
+        replace(host, &public, &pem, Mode::FILE)?;
+        made.push(public.to_string());
+    }
+    Ok(())
+}
+
+/// What a command that changes nothing says; `None` where commands do not run, as in a rehearsal.
+fn said(host: &mut dyn Host, command: &Command) -> Result<Option<Zeroizing<Vec<u8>>>, HostError> {
+    match host.ask(command)? {
+        None => Ok(None),
+        Some(output) if output.succeeded() => Ok(Some(Zeroizing::new(output.stdout))),
+        Some(output) => Err(HostError::Failed {
+            command: command.clone(),
+            exit: output.exit,
+            tail: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }),
+    }
+}
+
+/// Copy what tokens depend on from the service of the Bash script, before there is anything of ours.
+/// Its web certificate holds for no name, so that one is not wanted.
+fn take_over(host: &mut dyn Host, prepared: &mut Prepared) -> Result<(), LicenseError> {
+    if host.list(&cert())?.is_none_or(|names| !names.is_empty()) {
+        return Ok(());
+    }
+    let pairs =
+        SIGNING.map(|name| (below_dir(&fixed(SCRIPT_CERT), name), below_dir(&cert(), name)));
+    let leases = (fixed(SCRIPT_DATABASE), below_dir(&database(), "db.sqlite"));
+    for (from, to) in pairs.into_iter().chain([leases]) {
+        let Some(Node::File { content, .. }) = host.node(&from)? else { continue };
+        let is_key = to.as_path().parent() == Some(cert().as_path());
+        if is_key && content.size > MAX_READ {
+            let error = io::Error::other("far too large for a key or a certificate");
+            return Err(HostError::path(Verb::Read, &from, error).into());
+        }
+        let node = Node::File { content, meta: Meta::root(private()) };
+        let temp = TempName::of_entry(0);
+        host.put(&to, New { node: &node, from: Source::File(&from), temp })?;
+        prepared.taken.push(from);
+    }
+    Ok(())
+}
+
+/// Whether there is what one of the two versions of the server signs tokens with.
+pub fn signs(look: &dyn Look) -> Result<bool, HostError> {
+    let is_there = |name: &str| look.stat(&below_dir(&cert(), name)).map(|stat| stat.is_some());
+    Ok(is_there(SIGNING[0])? || is_there("si_private_key.pem")?)
+}
+
+/// Whether there is anything that `license remove` leaves.
+pub fn is_there(look: &dyn Look) -> Result<bool, HostError> {
+    Ok(look.stat(&license())?.is_some())
+}

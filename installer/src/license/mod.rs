@@ -1,0 +1,78 @@
+//! Licences for guests, without a network.
+//!
+//! A node can run the licence server that a bundle carries as a container image, or point its guests
+//! at another node's. Nothing of it happens unless an operator asks for it by `license`.
+
+pub mod address;
+pub mod backup;
+pub mod certificate;
+pub mod choice;
+pub mod data;
+pub mod elsewhere;
+pub mod guest;
+pub mod health;
+pub(crate) mod leases;
+pub mod listening;
+pub mod notice;
+pub mod service;
+
+use vgpu_manifest::HostPath;
+
+use self::address::AddressError;
+use self::certificate::CertificateError;
+use crate::host::HostError;
+
+pub use self::choice::{CannotServe, Wish, in_force};
+pub use self::service::{Engine, Port, Service};
+
+/// The licence server cannot be prepared or asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LicenseError {
+    /// The host refused.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// Guests cannot reach it by what was given.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// A certificate cannot be made.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The bundle or the node lacks something.
+    #[error(transparent)]
+    Cannot(#[from] CannotServe),
+    /// A key file is not one.
+    #[error("{path}: {source}")]
+    Key {
+        /// The file.
+        path: HostPath,
+        /// What is wrong with it.
+        source: CertificateError,
+    },
+    /// There is no licence server whose data could be kept.
+    #[error("there is no whole licence server here: {0} is not there")]
+    NothingToKeep(HostPath),
+    /// The leases cannot be read.
+    #[error("cannot read the leases: {0}")]
+    Leases(#[from] rusqlite::Error),
+    /// There are more leases than a backup is made for.
+    #[error(
+        "{path} has more than {max} MiB; delete leases that have ended: `DELETE /-/leases/expired`"
+    )]
+    TooManyLeases {
+        /// The database.
+        path: HostPath,
+        /// The most that is taken, in MiB.
+        max: u64,
+    },
+    /// A key is gone, and what it signed is not.
+    #[error(
+        "{missing} is not there, but {signed}, which it belongs to, is; a new key would shut out every guest: take it from a backup with `vgpu-installer license restore`, or begin anew with `vgpu-installer license remove --discard`"
+    )]
+    Lost {
+        /// The key.
+        missing: HostPath,
+        /// What it has signed.
+        signed: HostPath,
+    },
+}

@@ -1,0 +1,53 @@
+//! What an operator has to know before this licence server runs, and that it was agreed to.
+
+use vgpu_manifest::{Digest, HostPath};
+
+use super::{LicenseError, data};
+use crate::host::{Host, HostError, Look};
+use crate::state::{below_dir, ensure_dir, license, private, replace};
+use crate::ui::Date;
+
+/// The notice.
+pub const TEXT: &str = "\
+About this licence server
+  FastAPI-DLS is not NVIDIA's and not supported by NVIDIA. It answers guests in the place of NVIDIA's
+  License System, which is what NVIDIA's licence terms provide for: a Delegated License Service (DLS)
+  also works without the internet, and is pointed at with `vgpu-installer license use`.
+  Whether your use of NVIDIA's vGPU software agrees with its licence terms is for you to answer.
+  The image is somebody else's work under the AGPL; hand it on only as that licence allows.
+  One server is enough for a cluster. Its keys are made on this node, once.";
+
+fn path() -> HostPath {
+    below_dir(&license(), "notice")
+}
+
+/// Whether this very notice was agreed to on this node.
+pub fn is_accepted(look: &dyn Look) -> Result<bool, HostError> {
+    let text = look.text(&path())?.unwrap_or_default();
+    let first = text.split_whitespace().next();
+    Ok(first == Some(Digest::of(TEXT.as_bytes()).to_string().as_str()))
+}
+
+/// Write down that it was, and when by the node's clock.
+pub fn accept(host: &mut dyn Host) -> Result<(), LicenseError> {
+    ensure_dir(host, &license(), data::folder_mode())?;
+    let when = Date::from(host.now());
+    let text = format!("{} agreed to on {when}\n", Digest::of(TEXT.as_bytes()));
+    Ok(replace(host, &path(), text.as_bytes(), private())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::mem::MemHost;
+
+    #[test]
+    fn a_notice_is_shown_until_it_was_agreed_to() {
+        let mut host = MemHost::with_files(&[("/var/lib/README", "")]);
+        assert!(!is_accepted(&host).unwrap());
+        accept(&mut host).unwrap();
+        assert!(is_accepted(&host).unwrap());
+        host.place(path().as_path().as_str(), "another one agreed to");
+        assert!(!is_accepted(&host).unwrap());
+    }
+}

@@ -1,0 +1,325 @@
+//! The licence server as a service of the node: which container, where it listens, what it may.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::num::NonZeroU16;
+
+use serde::{Deserialize, Serialize};
+use vgpu_manifest::image::{ImageRecord, ImageReference};
+use vgpu_manifest::inventory::Inventory;
+use vgpu_manifest::platform::RootFs;
+use vgpu_manifest::{Digest, HostPath, ItemName};
+
+use super::address::GuestHost;
+use super::data;
+use crate::host::{Command, Content};
+use crate::journal::{Probe, Reversible, Scope};
+use crate::state::{below_dir, fixed, license};
+
+/// The unit of systemd.
+pub const UNIT: &str = "vgpu-offline-license.service";
+
+/// What the container is called.
+const CONTAINER: &str = "vgpu-offline-license";
+
+/// Where the licence server listens, if nothing else is said: 8443, as the Bash script's.
+pub const DEFAULT_PORT: NonZeroU16 = NonZeroU16::new(8443).unwrap();
+
+/// A port of TCP, 1 to 65535.
+pub type Port = NonZeroU16;
+
+/// What runs the container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Engine {
+    /// Podman, which has no daemon and touches no firewall. Its storage is a folder of ours.
+    Podman,
+    /// Docker, where the operator has it already.
+    Docker,
+}
+
+impl Engine {
+    /// The program.
+    #[must_use]
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Podman => "/usr/bin/podman",
+            Self::Docker => "/usr/bin/docker",
+        }
+    }
+
+    /// Whether it is on the node.
+    #[must_use]
+    pub fn is_here(self, facts: &Inventory) -> bool {
+        let packages: &[&str] = match self {
+            Self::Podman => &["podman"],
+            Self::Docker => &["docker.io", "docker-ce"],
+        };
+        facts.packages.iter().any(|package| packages.contains(&package.name.as_str()))
+    }
+
+    /// The one that fits: Docker where it is installed already, else podman. Docker is never
+    /// installed for this, because its firewall rules cut off guests on bridges.
+    #[must_use]
+    pub fn fitting(facts: &Inventory) -> Self {
+        let docker = Self::Docker.is_here(facts) && !Self::Podman.is_here(facts);
+        if docker { Self::Docker } else { Self::Podman }
+    }
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Podman => "podman",
+            Self::Docker => "docker",
+        })
+    }
+}
+
+/// How podman keeps layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Storage {
+    /// Stacked, by the kernel.
+    Overlay,
+    /// Copied. On ZFS podman would otherwise make datasets in the root pool.
+    Vfs,
+}
+
+impl Storage {
+    /// The one for this root file system.
+    #[must_use]
+    pub fn fitting(facts: &Inventory) -> Self {
+        if facts.root.kind == Some(RootFs::Zfs) { Self::Vfs } else { Self::Overlay }
+    }
+
+    fn driver(self) -> &'static str {
+        match self {
+            Self::Overlay => "overlay",
+            Self::Vfs => "vfs",
+        }
+    }
+}
+
+/// A licence server on this node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Service {
+    /// By what guests reach it.
+    pub host: GuestHost,
+    /// The one address of the node at which it listens.
+    pub listen: IpAddr,
+    /// The port, for guests and on the node.
+    pub port: Port,
+    /// What runs it.
+    pub engine: Engine,
+    /// How podman keeps its layers.
+    pub storage: Storage,
+    /// The item that is its image.
+    pub item: ItemName,
+    /// What the item is, by which the store has it.
+    pub content: Content,
+    /// What the image is called.
+    pub reference: ImageReference,
+    /// The digest of its configuration, by which it is run.
+    pub image: Digest,
+    /// The names and addresses that its certificate holds for.
+    pub names: Vec<GuestHost>,
+    /// The last year in which its certificates hold.
+    pub until: i32,
+}
+
+impl Service {
+    /// The address of the web, without a path: `https://192.0.2.10:8443`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("https://{}:{}", self.host.in_url(), self.port)
+    }
+
+    /// Take these words for an image of the bundle.
+    #[must_use]
+    pub fn is_about(&self, image: &ImageRecord) -> bool {
+        self.image == image.id && self.item == image.item
+    }
+
+    /// The unit's file.
+    #[must_use]
+    pub fn unit_path() -> HostPath {
+        fixed(&format!("/etc/systemd/system/{UNIT}"))
+    }
+
+    /// The words that every call of the engine begins with.
+    fn words(&self) -> Vec<String> {
+        let mut words = vec![self.engine.program().to_owned()];
+        if self.engine == Engine::Podman {
+            let containers = below_dir(&license(), "containers");
+            words.push(format!("--root={containers}"));
+            words.push(format!("--runroot=/run/{CONTAINER}"));
+            words.push(format!("--storage-driver={}", self.storage.driver()));
+        }
+        words
+    }
+
+    fn command(&self, more: &[&str]) -> Command {
+        let words = self.words();
+        let words: Vec<&str> =
+            words.iter().skip(1).map(String::as_str).chain(more.iter().copied()).collect();
+        Command::new(self.engine.program(), &words)
+    }
+
+    /// Whether the engine has the image.
+    #[must_use]
+    pub fn image_is_there(&self) -> Command {
+        let id = self.image.to_string();
+        match self.engine {
+            Engine::Podman => self.command(&["image", "exists", &id]),
+            Engine::Docker => self.command(&["image", "inspect", &format!("sha256:{id}")]),
+        }
+    }
+
+    /// Have the engine take the image from the store.
+    #[must_use]
+    pub fn load(&self) -> Reversible {
+        let item = crate::state::stored(self.content.id);
+        let id = self.image.to_string();
+        Reversible {
+            command: self.command(&["load", "--quiet", "--input", item.as_path().as_str()]),
+            probe: Probe::Succeeds(self.image_is_there()),
+            recover: Vec::new(),
+            undo: Some(self.command(&["image", "rm", "--force", &id])),
+            scope: Scope::default(),
+        }
+    }
+
+    /// The container's words: what it is, what it may, where it listens.
+    ///
+    /// It shares the node's network, so that neither forwarding nor NAT is touched, and is told to
+    /// listen at one address. Its root is read-only, and it can write where its data are.
+    fn run_words(&self) -> Vec<String> {
+        let mut words = self.words();
+        let folders = [(data::cert(), "/app/cert"), (data::database(), "/app/database")];
+        for word in ["run", "--rm", "--name", CONTAINER, "--pull=never", "--network=host"] {
+            words.push(word.to_owned());
+        }
+        for word in ["--read-only", "--tmpfs=/tmp", "--security-opt=no-new-privileges"] {
+            words.push(word.to_owned());
+        }
+        words.push("--cap-drop=all".to_owned());
+        if self.port.get() < 1024 {
+            words.push("--cap-add=NET_BIND_SERVICE".to_owned());
+        }
+        words.push("--memory=256m".to_owned());
+        words.extend(folders.map(|(from, to)| format!("--volume={from}:{to}")));
+        words.push(format!("--env=DLS_URL={}", self.host.in_url()));
+        words.push(format!("--env=DLS_PORT={}", self.port));
+        words.push("--env=DATABASE=sqlite:////app/database/db.sqlite".to_owned());
+        words.push("--entrypoint=uvicorn".to_owned());
+        words.push(format!("sha256:{}", self.image));
+        words.push("main:app".to_owned());
+        words.extend([format!("--host={}", self.listen), format!("--port={}", self.port)]);
+        words.extend(["--app-dir=/app".to_owned(), "--proxy-headers".to_owned()]);
+        words.push("--ssl-keyfile=/app/cert/webserver.key".to_owned());
+        words.push("--ssl-certfile=/app/cert/webserver.crt".to_owned());
+        words
+    }
+
+    /// The unit's text: after the network, before guests.
+    #[must_use]
+    pub fn unit_text(&self) -> String {
+        let clear = self.line(&match self.engine {
+            Engine::Podman => vec!["rm", "--force", "--ignore", CONTAINER],
+            Engine::Docker => vec!["rm", "--force", CONTAINER],
+        });
+        let stop = self.line(&["stop", "--time=10", CONTAINER]);
+        let (after, requires) = match self.engine {
+            Engine::Podman => ("network-online.target", ""),
+            Engine::Docker => ("network-online.target docker.service", "Requires=docker.service\n"),
+        };
+        format!(
+            "# The licence server for guests; `vgpu-installer license remove` takes it away.\n\
+             [Unit]\n\
+             Description=Licence server for vGPU guests ({reference})\n\
+             Wants=network-online.target\n\
+             After={after}\n\
+             {requires}\
+             Before=pve-guests.service\n\
+             \n\
+             [Service]\n\
+             ExecStartPre=-{clear}\n\
+             ExecStart={run}\n\
+             ExecStop=-{stop}\n\
+             Restart=on-failure\n\
+             RestartSec=10\n\
+             TimeoutStopSec=30\n\
+             \n\
+             [Install]\n\
+             WantedBy=multi-user.target\n",
+            reference = self.reference,
+            run = self.run_words().join(" "),
+        )
+    }
+
+    fn line(&self, more: &[&str]) -> String {
+        let words = self.words();
+        let words: Vec<&str> =
+            words.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        words.join(" ")
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::host::Content;
+
+    /// A service as a node would have it.
+    pub(crate) fn service() -> Service {
+        let host: GuestHost = "192.0.2.10".parse().unwrap();
+        Service {
+            listen: "192.0.2.10".parse().unwrap(),
+            port: DEFAULT_PORT,
+            engine: Engine::Podman,
+            storage: Storage::Vfs,
+            item: "licensing/dls.tar".parse().unwrap(),
+            content: Content::of(b"image"),
+            reference: "registry.example/team/dls:2.0.3".parse().unwrap(),
+            image: Digest::of(b"configuration"),
+            names: vec![host.clone()],
+            host,
+            until: 2036,
+        }
+    }
+
+    #[test]
+    fn the_container_has_no_rights_that_it_does_not_need() {
+        let text = service().unit_text();
+        for word in [
+            "--root=/var/lib/vgpu-offline-license/containers",
+            "--storage-driver=vfs",
+            "--pull=never",
+            "--network=host",
+            "--read-only",
+            "--security-opt=no-new-privileges",
+            "--cap-drop=all",
+            "--memory=256m",
+            "--entrypoint=uvicorn",
+            "--host=192.0.2.10",
+            "--port=8443",
+            &format!("sha256:{}", Digest::of(b"configuration")),
+        ] {
+            assert!(text.contains(word), "{word}\n{text}");
+        }
+        assert!(!text.contains("--cap-add") && !text.contains("--publish"));
+        assert!(text.contains("Before=pve-guests.service\n"));
+        let low = Service { port: Port::new(443).unwrap(), ..service() };
+        assert!(low.unit_text().contains("--cap-add=NET_BIND_SERVICE"));
+    }
+
+    #[test]
+    fn docker_keeps_its_own_storage_and_is_waited_for() {
+        let docker = Service { engine: Engine::Docker, ..service() };
+        let text = docker.unit_text();
+        assert!(text.contains("ExecStart=/usr/bin/docker run --rm"), "{text}");
+        assert!(text.contains("Requires=docker.service\n") && !text.contains("--root="));
+    }
+}

@@ -1,0 +1,139 @@
+//! A virtual machine without a network card, booted from a root: a real kernel, a real systemd, and
+//! containers that can run.
+//!
+//! It is emulated, because KVM in a machine that is virtual itself may be there and hang.
+
+#![expect(clippy::missing_panics_doc, reason = "a machine that does not boot fails the test")]
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::roots::Root;
+use crate::scratch::expect;
+use crate::skip::have;
+
+/// The disk: enough for a node with packages, images and a driver. It is a sparse file.
+const DISK: u64 = 6 << 30;
+
+/// How the end of a scene is told on its console.
+const END: &str = "scene ended: ";
+
+/// The unit that plays a scene once the machine is up, and then switches it off.
+const UNIT: &str = "[Unit]
+After=multi-user.target
+[Service]
+Type=oneshot
+StandardOutput=file:/dev/ttyS1
+StandardError=inherit
+ExecStart=/bin/sh -c 'sh -eu /root/scene.sh; echo \"scene ended: $?\"'
+ExecStopPost=-/bin/systemctl --no-ask-password poweroff
+[Install]
+WantedBy=default.target
+";
+
+/// Is everything here that it takes? Says so if not.
+#[must_use]
+pub fn tools() -> bool {
+    ["qemu-system-x86_64", "mke2fs"].into_iter().all(have)
+}
+
+/// A machine, switched off.
+#[derive(Debug)]
+pub struct Vm {
+    folder: tempfile::TempDir,
+}
+
+/// What was seen of a machine from power on to power off.
+#[derive(Debug)]
+pub struct Seen {
+    /// What the scene wrote.
+    pub scene: String,
+    /// The exit code of the scene; `None` if it did not come to its end.
+    pub code: Option<i32>,
+    /// What the kernel and systemd wrote to the console.
+    pub console: String,
+}
+
+impl Vm {
+    /// A machine whose disk is a copy of `root`, which plays `scene` when it is switched on.
+    #[must_use]
+    pub fn of(root: &Root, scene: &str) -> Self {
+        root.write("/root/scene.sh", scene);
+        root.write("/etc/systemd/system/scene.service", UNIT);
+        root.write("/etc/fstab", "/dev/vda / ext4 errors=remount-ro 0 1\n");
+        let wants = root.at("/etc/systemd/system/default.target.wants");
+        fs::create_dir_all(&wants).expect("a folder");
+        std::os::unix::fs::symlink("../scene.service", wants.join("scene.service"))
+            .expect("a link");
+        let vm = Self { folder: tempfile::tempdir().expect("a folder") };
+        for name in ["vmlinuz", "initrd.img"] {
+            let from = newest(&root.at("/boot"), name);
+            fs::copy(from, vm.path(name)).expect("a kernel and its initramfs");
+        }
+        let disk = fs::File::create(vm.path("disk")).expect("a disk");
+        disk.set_len(DISK).expect("a disk");
+        let mut mke2fs = Command::new("mke2fs");
+        mke2fs.args(["-q", "-t", "ext4", "-d", root.path().as_str(), vm.path("disk").as_str()]);
+        expect(mke2fs, 0);
+        vm
+    }
+
+    fn path(&self, name: &str) -> Utf8PathBuf {
+        Utf8Path::from_path(self.folder.path()).expect("a UTF-8 path").join(name)
+    }
+
+    /// Switch it on, and wait until it is off again, for at most `limit`.
+    #[must_use]
+    pub fn play(&self, limit: Duration) -> Seen {
+        let mut qemu = Command::new("qemu-system-x86_64");
+        qemu.args(["-machine", "q35", "-accel", "tcg,thread=multi", "-smp", "2", "-m", "2048"]);
+        qemu.args(["-cpu", "max", "-nodefaults", "-display", "none", "-nic", "none", "-no-reboot"]);
+        qemu.args(["-kernel", self.path("vmlinuz").as_str()]);
+        qemu.args(["-initrd", self.path("initrd.img").as_str()]);
+        qemu.args(["-append", "root=/dev/vda rw console=ttyS0 panic=-1"]);
+        qemu.arg("-drive")
+            .arg(format!("file={},format=raw,if=virtio,cache=unsafe", self.path("disk")));
+        for name in ["console", "scene"] {
+            qemu.arg("-serial").arg(format!("file:{}", self.path(name)));
+        }
+        qemu.args(["-device", "virtio-rng-pci"]);
+        let mut child = qemu.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("qemu");
+        let begun = Instant::now();
+        while child.try_wait().expect("a child").is_none() {
+            if begun.elapsed() > limit {
+                child.kill().expect("a child");
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        child.wait().expect("a child");
+        let text = |name| {
+            let bytes = fs::read(self.path(name)).unwrap_or_default();
+            String::from_utf8_lossy(&bytes).replace("\r\n", "\n")
+        };
+        let scene = text("scene");
+        let code =
+            scene.rsplit_once(END).and_then(|(_, rest)| rest.lines().next()?.trim().parse().ok());
+        Seen { scene, code, console: text("console") }
+    }
+
+    /// As [`Self::play`]; the scene must end with success.
+    #[must_use]
+    pub fn play_well(&self, limit: Duration) -> String {
+        let seen = self.play(limit);
+        let tail: Vec<_> = seen.console.lines().rev().take(30).collect();
+        let tail = tail.into_iter().rev().collect::<Vec<_>>().join("\n");
+        assert_eq!(seen.code, Some(0), "{}\n-- console --\n{tail}", seen.scene);
+        seen.scene
+    }
+}
+
+/// The file in `folder` that begins with `name` and has the newest kernel's release.
+fn newest(folder: &Utf8Path, name: &str) -> Utf8PathBuf {
+    let files = folder.read_dir_utf8().expect("a folder").map(|entry| entry.expect("a file"));
+    let files = files.filter(|entry| entry.file_name().starts_with(&format!("{name}-")));
+    files.map(|entry| entry.path().to_owned()).max().expect("a kernel")
+}
