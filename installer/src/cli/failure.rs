@@ -7,6 +7,7 @@ use super::{Exit, Removable};
 use crate::fit::NoFit;
 use crate::host::HostError;
 use crate::license::CannotServe;
+use crate::license::placement::NoPlace;
 use crate::machine::MachineError;
 use crate::plan::{ApplyError, Unsuitable};
 use crate::step::StepError;
@@ -158,6 +159,7 @@ fn verdict(cause: Cause<'_>) -> Option<Exit> {
         );
     let unsuitable = cause.is::<Unsuitable>()
         || cause.is::<CannotServe>()
+        || cause.is::<NoPlace>()
         || matches!(cause.downcast_ref(), Some(NoFit::NoGpu))
         || matches!(cause.downcast_ref(), Some(SpaceError::TooLittle { .. }));
     match (untrusted, unsuitable) {

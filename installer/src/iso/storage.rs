@@ -5,12 +5,12 @@ use vgpu_manifest::HostPath;
 use crate::host::{HostError, Look};
 use crate::state::fixed;
 
-/// Where this host keeps images of CDs, so that they can be attached to a VM.
+/// Where this host keeps images of CDs, so that they can be attached to a VM; or archives of containers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IsoStorage {
     /// What Proxmox VE calls it.
     pub name: String,
-    /// The folder of the images.
+    /// The folder of these files.
     pub folder: HostPath,
 }
 
@@ -27,15 +27,43 @@ const LIST: &str = "/etc/pve/storage.cfg";
 impl IsoStorage {
     /// That of this host: `local` if images may lie there, else the first folder where they may.
     pub fn of(look: &dyn Look) -> Result<Self, HostError> {
-        let list = look.text(&fixed(LIST))?.unwrap_or_default();
-        let host = look.text(&fixed("/etc/hostname"))?.unwrap_or_default();
-        Ok(Self::in_list(&list, &host).unwrap_or_default())
+        Ok(Self::found(look, Purpose::Images)?.unwrap_or_default())
     }
 
-    fn in_list(list: &str, host: &str) -> Option<Self> {
-        let fit = sections(list).into_iter().filter_map(|section| section.for_images(host));
+    /// The same for archives that containers are made from; `None` if no folder is for them.
+    pub fn for_templates(look: &dyn Look) -> Result<Option<Self>, HostError> {
+        Self::found(look, Purpose::Templates)
+    }
+
+    fn found(look: &dyn Look, purpose: Purpose) -> Result<Option<Self>, HostError> {
+        let list = look.text(&fixed(LIST))?.unwrap_or_default();
+        let host = look.text(&fixed("/etc/hostname"))?.unwrap_or_default();
+        Ok(Self::in_list(&list, host.trim(), purpose))
+    }
+
+    fn in_list(list: &str, host: &str, purpose: Purpose) -> Option<Self> {
+        let fit = sections(list).into_iter().filter_map(|section| section.fits(host, purpose));
         let all: Vec<_> = fit.collect();
         all.iter().find(|it| it.name == "local").or(all.first()).cloned()
+    }
+}
+
+/// What a storage is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// Images of CDs.
+    Images,
+    /// Archives that containers are made from.
+    Templates,
+}
+
+impl Purpose {
+    /// What Proxmox VE calls it, and the folder for it below a storage's own.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Images => ("iso", "template/iso"),
+            Self::Templates => ("vztmpl", "template/cache"),
+        }
     }
 }
 
@@ -64,8 +92,9 @@ fn sections(list: &str) -> Vec<Section<'_>> {
 }
 
 impl Section<'_> {
-    /// The storage, if images may lie in it on this host, and nothing has to be mounted first.
-    fn for_images(&self, host: &str) -> Option<IsoStorage> {
+    /// The storage, if such files may lie in it on this host, and nothing has to be mounted first.
+    fn fits(&self, host: &str, purpose: Purpose) -> Option<IsoStorage> {
+        let (content, folder) = purpose.words();
         let has = |key: &str, word: &str| {
             self.keys.get(key).is_some_and(|it| it.split(',').any(|it| it.trim() == word))
         };
@@ -73,11 +102,11 @@ impl Section<'_> {
         let is_elsewhere = ["disable", "is_mountpoint", "content-dirs"];
         let is_plain = !is_elsewhere.iter().any(|key| self.keys.contains_key(key));
         let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        let fits = self.kind == "dir" && has("content", "iso") && is_here && is_plain;
+        let fits = self.kind == "dir" && has("content", content) && is_here && is_plain;
         if !fits || self.name.is_empty() || !self.name.chars().all(is_name) {
             return None;
         }
-        let folder = HostPath::new(format!("{}/template/iso", self.keys.get("path")?)).ok()?;
+        let folder = HostPath::new(format!("{}/{folder}", self.keys.get("path")?)).ok()?;
         Some(IsoStorage { name: self.name.to_owned(), folder })
     }
 }
@@ -87,7 +116,8 @@ mod tests {
     use super::*;
 
     fn found(list: &str) -> Option<String> {
-        IsoStorage::in_list(list, "pve1").map(|it| format!("{} {}", it.name, it.folder))
+        IsoStorage::in_list(list, "pve1", Purpose::Images)
+            .map(|it| format!("{} {}", it.name, it.folder))
     }
 
     const LOCAL: &str = "dir: local\n\tpath /var/lib/vz\n\tcontent iso,vztmpl,backup\n\n";
@@ -102,6 +132,14 @@ mod tests {
         assert_eq!(found(&format!("# a comment\n{without}")), None);
         assert_eq!(found(""), None);
         assert_eq!(IsoStorage::default().folder.to_string(), "/var/lib/vz/template/iso");
+    }
+
+    #[test]
+    fn archives_of_containers_lie_beside() {
+        let found = |list| IsoStorage::in_list(list, "pve1", Purpose::Templates);
+        let local = found(LOCAL).unwrap();
+        assert_eq!(local.folder.to_string(), "/var/lib/vz/template/cache");
+        assert_eq!(found(BIG), None);
     }
 
     #[test]

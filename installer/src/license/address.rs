@@ -95,7 +95,7 @@ impl FromStr for GuestHost {
 }
 
 /// Why guests cannot reach anybody there. Debian gives a host's own name the address 127.0.1.1.
-fn why_unreachable(address: IpAddr) -> Option<&'static str> {
+pub(super) fn why_unreachable(address: IpAddr) -> Option<&'static str> {
     let link_local = match address {
         IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast(),
         IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.to_ipv4_mapped().is_some(),

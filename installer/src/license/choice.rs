@@ -9,11 +9,16 @@ use vgpu_manifest::{ItemName, Manifest};
 
 use super::address::{GuestHost, NodeNames};
 use super::certificate::last_year;
+use super::container::Container;
+use super::placement::{ContainerWish, NoPlace, makes_containers, place};
 use super::service::{DEFAULT_PORT, Engine, Port, Service, Storage};
 use super::{LicenseError, data, listening};
 use crate::host::{Content, HostError, Look};
 use crate::state::fixed;
 use crate::ui::Date;
+
+#[cfg(test)]
+mod tests;
 
 /// What an operator wants of a licence server.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
@@ -27,12 +32,16 @@ pub struct Wish {
     /// The port at which it listens.
     #[arg(long, value_name = "PORT", default_value_t = DEFAULT_PORT)]
     pub port: Port,
-    /// What runs it. Docker only where it is installed already.
+    /// What runs it. Without it, a container of Proxmox VE's own since 9.1, else podman; Docker only
+    /// where it is installed already.
     #[arg(long, value_enum)]
     pub engine: Option<Engine>,
     /// Which image of the bundle it is, if the bundle has several.
     #[arg(long, value_name = "ITEM")]
     pub image: Option<ItemName>,
+    /// Where its container goes.
+    #[command(flatten)]
+    pub container: ContainerWish,
 }
 
 /// A bundle and a node do not have what a licence server needs.
@@ -60,6 +69,27 @@ pub enum CannotServe {
         "Docker is not on this node, and is never installed for this, because its firewall rules cut off guests on bridges; use podman"
     )]
     NoDocker,
+    /// A word is for containers of Proxmox VE, and none is made.
+    #[error("`{word}` is for a container of Proxmox VE, and here {engine} runs the server")]
+    OnlyForContainers {
+        /// The word.
+        word: &'static str,
+        /// What runs it.
+        engine: Engine,
+    },
+    /// A container listens at its own address.
+    #[error(
+        "`--listen` is for an address of the node, and the container has one of its own: `--cidr`"
+    )]
+    ListensItself,
+    /// Another engine runs a server already.
+    #[error(
+        "{runs} runs a licence server on this node already; take that away first, which keeps its keys: `vgpu-installer license remove`"
+    )]
+    OtherEngine {
+        /// The engine.
+        runs: Engine,
+    },
     /// Somebody else listens.
     #[error(
         "something listens at port {port} of this node already; choose another: `--port NUMBER`"
@@ -102,18 +132,23 @@ impl Service {
         wish: &Wish,
     ) -> Result<Self, LicenseError> {
         let image = image_of(manifest, wish.image.as_ref())?;
-        let node = NodeNames::look(look)?;
-        let listen = wish.address.listen(wish.listen, &node)?;
-        let engine = engine_of(manifest, facts, wish.engine)?;
+        let runs = in_force(look)?;
+        let engine = engine_of(manifest, facts, wish.engine, runs.as_ref())?;
         let item = manifest
             .item(&image.item)
             .ok_or_else(|| CannotServe::OtherImage(image.item.clone()))?;
         let until = last_year(year_of(manifest.created));
         check_clock(look.now(), manifest.created, until)?;
+        let home = if engine == Engine::Lxc {
+            let known = runs.as_ref().and_then(|runs| runs.container.as_deref());
+            Home::contained(place(look, &wish.container, &wish.address, item.size(), known)?, wish)?
+        } else {
+            Home::on_node(look, engine, wish)?
+        };
         let service = Self {
-            names: node.for_certificate(&wish.address),
+            names: home.names,
             host: wish.address.clone(),
-            listen,
+            listen: home.listen,
             port: wish.port,
             engine,
             storage: Storage::fitting(facts),
@@ -122,6 +157,7 @@ impl Service {
             reference: image.reference.clone(),
             image: image.id,
             until,
+            container: home.container.map(Box::new),
         };
         service.check_port(look)?;
         service.check_space(look)?;
@@ -143,8 +179,12 @@ impl Service {
         }
     }
 
-    /// Nobody else may listen there. That our own server does is as it should be.
+    /// Nobody else may listen there. That our own server does is as it should be, and at an address
+    /// of its own nobody else does.
     fn check_port(&self, look: &dyn Look) -> Result<(), LicenseError> {
+        if self.container.is_some() {
+            return Ok(());
+        }
         let ours = look.stat(&Self::unit_path())?.is_some();
         let taken = listening::at(look, self.listen, self.port)?;
         if taken && !ours {
@@ -153,14 +193,46 @@ impl Service {
         Ok(())
     }
 
-    /// An engine unpacks layers, which are compressed: about three times of what they have.
+    /// An engine unpacks layers, which are compressed: about three times of what they have. Proxmox VE
+    /// unpacks them into a storage of its own, and only the archive itself lies here.
     fn check_space(&self, look: &dyn Look) -> Result<(), LicenseError> {
         let free = look.free_space(&fixed("/var/lib"))?;
-        let needs = self.content.size.saturating_mul(3);
+        let times = if self.container.is_some() { 1 } else { 3 };
+        let needs = self.content.size.saturating_mul(times);
         if free < needs {
             return Err(CannotServe::NoSpace { needs: needs >> 20, free: free >> 20 }.into());
         }
         Ok(())
+    }
+}
+
+/// Where a server is at home in the network.
+struct Home {
+    listen: IpAddr,
+    names: Vec<GuestHost>,
+    container: Option<Container>,
+}
+
+impl Home {
+    /// At the node's own address, as the node is called.
+    fn on_node(look: &dyn Look, engine: Engine, wish: &Wish) -> Result<Self, LicenseError> {
+        if let Some(word) = wish.container.given() {
+            return Err(CannotServe::OnlyForContainers { word, engine }.into());
+        }
+        let node = NodeNames::look(look)?;
+        let listen = wish.address.listen(wish.listen, &node)?;
+        Ok(Self { listen, names: node.for_certificate(&wish.address), container: None })
+    }
+
+    /// In a container, which has one address and the name that guests use.
+    fn contained(container: Container, wish: &Wish) -> Result<Self, CannotServe> {
+        if wish.listen.is_some() {
+            return Err(CannotServe::ListensItself);
+        }
+        let listen = container.card.cidr.address();
+        let mut names = vec![wish.address.clone(), GuestHost::Address(listen)];
+        names.dedup();
+        Ok(Self { listen, names, container: Some(container) })
     }
 }
 
@@ -185,12 +257,18 @@ fn engine_of(
     manifest: &Manifest,
     facts: &Inventory,
     asked: Option<Engine>,
-) -> Result<Engine, CannotServe> {
-    let engine = asked.unwrap_or_else(|| Engine::fitting(facts));
+    runs: Option<&Service>,
+) -> Result<Engine, LicenseError> {
+    let runs = runs.map(|runs| runs.engine);
+    let engine = asked.or(runs).unwrap_or_else(|| Engine::fitting(facts));
+    if let Some(runs) = runs.filter(|runs| (*runs == Engine::Lxc) != (engine == Engine::Lxc)) {
+        return Err(CannotServe::OtherEngine { runs }.into());
+    }
     let brought = manifest.packages.iter().any(|package| package.name.as_str() == "podman");
     match engine {
-        Engine::Podman if !brought && !engine.is_here(facts) => Err(CannotServe::NoPodman),
-        Engine::Docker if !engine.is_here(facts) => Err(CannotServe::NoDocker),
+        Engine::Podman if !brought && !engine.is_here(facts) => Err(CannotServe::NoPodman.into()),
+        Engine::Docker if !engine.is_here(facts) => Err(CannotServe::NoDocker.into()),
+        Engine::Lxc if !makes_containers(facts) => Err(NoPlace::TooOld(facts.os.pve).into()),
         _ => Ok(engine),
     }
 }
@@ -211,9 +289,16 @@ fn year_of(created: u64) -> i32 {
 
 /// What is remembered of the server that runs here; `None` if there is none.
 pub fn in_force(look: &dyn Look) -> Result<Option<Service>, HostError> {
-    if look.stat(&Service::unit_path())?.is_none() {
-        return Ok(None);
-    }
+    let Some(service) = remembered(look)? else { return Ok(None) };
+    let is_here = match &service.container {
+        Some(container) => container.is_ours(look)?,
+        None => look.stat(&Service::unit_path())?.is_some(),
+    };
+    Ok(is_here.then_some(service))
+}
+
+/// What was set up here last, whether it is still here or not.
+pub(crate) fn remembered(look: &dyn Look) -> Result<Option<Service>, HostError> {
     let Some(bytes) = look.read(&data::memory())? else { return Ok(None) };
     // What cannot be read is as good as forgotten: then it is asked for anew.
     Ok(serde_json::from_slice(&bytes).ok())

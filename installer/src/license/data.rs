@@ -16,10 +16,37 @@ use crate::host::{Command, Content, Host, Look, Meta, New, Node, Source, TempNam
 use crate::host::{HostError, MAX_READ};
 use crate::state::{below_dir, ensure_dir, fixed, license, private, replace};
 
+#[cfg(test)]
+mod tests;
+
 /// The folder of it all.
 #[must_use]
 pub fn folder() -> HostPath {
     license()
+}
+
+/// Whose the folders are that the service writes to, and all in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// The node's own root.
+    Root,
+    /// Root of an unprivileged container, who on the node is user 100000: Proxmox VE maps the first
+    /// 65536 users of such a container so (`lxc-pve-userns.conf`).
+    Contained,
+}
+
+impl Owner {
+    /// The number by which the node knows user and group.
+    fn number(self) -> u32 {
+        match self {
+            Self::Root => 0,
+            Self::Contained => 100_000,
+        }
+    }
+
+    fn meta(self, mode: Mode) -> Meta {
+        Meta { uid: self.number(), gid: self.number(), ..Meta::root(mode) }
+    }
 }
 
 /// Which service was set up here last.
@@ -96,11 +123,15 @@ pub fn prepare(host: &mut dyn Host, service: &Service) -> Result<Prepared, Licen
     let web_key = key(host, &below_dir(&cert(), "webserver.key"), None, &mut prepared)?;
     let own = &mut prepared.made;
     let certificate = web(&ca, &web_key, names, last_year)?;
-    publish(host, &below_dir(&cert(), "webserver.crt"), &certificate, own)?;
+    let owner = service.engine.owner();
+    publish(host, &below_dir(&cert(), "webserver.crt"), (&certificate, owner), own)?;
     signing_pair(host, own)?;
+    hand_over(host, owner)?;
     let memory_text =
         serde_json::to_vec(service).unwrap_or_else(|_| unreachable!("a service is plain data"));
-    replace(host, &memory(), &memory_text, private())?;
+    if host.read(&memory())?.as_ref() != Some(&memory_text) {
+        replace(host, &memory(), &memory_text, private())?;
+    }
     Ok(prepared)
 }
 
@@ -118,7 +149,8 @@ fn root_of(
         ensure_dir(host, &path, folder_mode())?;
     }
     let ca = key(host, &root_key(), Some(&root_certificate()), prepared)?;
-    publish(host, &root_certificate(), &root(&ca, service.until)?, &mut prepared.made)?;
+    let certificate = root(&ca, service.until)?;
+    publish(host, &root_certificate(), (&certificate, Owner::Root), &mut prepared.made)?;
     Ok(ca)
 }
 
@@ -153,12 +185,14 @@ fn key(
 fn publish(
     host: &mut dyn Host,
     path: &HostPath,
-    text: &str,
+    (text, owner): (&str, Owner),
     made: &mut Vec<String>,
 ) -> Result<(), LicenseError> {
-    let node = Node::file(Content::of(text.as_bytes()), Mode::FILE);
-    if host.node(path)? != Some(node) {
-        replace(host, path, text.as_bytes(), Mode::FILE)?;
+    let bytes = text.as_bytes();
+    let node = Node::File { content: Content::of(bytes), meta: owner.meta(Mode::FILE) };
+    if host.node(path)?.as_ref() != Some(&node) {
+        let temp = TempName::of_entry(0);
+        host.put(path, New { node: &node, from: Source::Bytes(bytes), temp })?;
         made.push(path.to_string());
     }
     Ok(())
@@ -186,6 +220,34 @@ fn signing_pair(host: &mut dyn Host, made: &mut Vec<String>) -> Result<(), Licen
         made.push(public.to_string());
     }
     Ok(())
+}
+
+/// Give the folders that the service writes to, and the files in them, to whom they have to belong.
+fn hand_over(host: &mut dyn Host, owner: Owner) -> Result<(), HostError> {
+    for folder in [cert(), database()] {
+        let names = host.list(&folder)?.unwrap_or_default();
+        let files = names.iter().map(|name| below_dir(&folder, name)).collect::<Vec<_>>();
+        for path in files.iter().chain([&folder]) {
+            give(host, path, owner)?;
+        }
+    }
+    Ok(())
+}
+
+fn give(host: &mut dyn Host, path: &HostPath, owner: Owner) -> Result<(), HostError> {
+    let mut node = host.node(path)?;
+    let Some(Node::File { meta, .. } | Node::Dir { meta }) = &mut node else { return Ok(()) };
+    let number = owner.number();
+    if (meta.uid, meta.gid) == (number, number) {
+        return Ok(());
+    }
+    (meta.uid, meta.gid) = (number, number);
+    let Some(node) = &node else { return Ok(()) };
+    let from = match node {
+        Node::File { .. } => Source::File(path),
+        _ => Source::Nowhere,
+    };
+    host.put(path, New { node, from, temp: TempName::of_entry(0) })
 }
 
 /// What a command that changes nothing says; `None` where commands do not run, as in a rehearsal.

@@ -7,19 +7,23 @@ pub mod address;
 pub mod backup;
 pub mod certificate;
 pub mod choice;
+pub mod container;
 pub mod data;
 pub mod elsewhere;
 pub mod guest;
 pub mod health;
 pub(crate) mod leases;
 pub mod listening;
+pub mod network;
 pub mod notice;
+pub mod placement;
 pub mod service;
 
 use vgpu_manifest::HostPath;
 
 use self::address::AddressError;
 use self::certificate::CertificateError;
+use self::placement::NoPlace;
 use crate::host::HostError;
 
 pub use self::choice::{CannotServe, Wish, in_force};
@@ -41,6 +45,9 @@ pub enum LicenseError {
     /// The bundle or the node lacks something.
     #[error(transparent)]
     Cannot(#[from] CannotServe),
+    /// There is no place for a container.
+    #[error(transparent)]
+    Place(#[from] NoPlace),
     /// A key file is not one.
     #[error("{path}: {source}")]
     Key {

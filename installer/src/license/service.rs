@@ -11,7 +11,9 @@ use vgpu_manifest::platform::RootFs;
 use vgpu_manifest::{Digest, HostPath, ItemName};
 
 use super::address::GuestHost;
-use super::data;
+use super::container::{Container, PCT};
+use super::data::{self, Owner};
+use super::placement::makes_containers;
 use crate::host::{Command, Content};
 use crate::journal::{Probe, Reversible, Scope};
 use crate::state::{below_dir, fixed, license};
@@ -36,6 +38,8 @@ pub enum Engine {
     Podman,
     /// Docker, where the operator has it already.
     Docker,
+    /// An unprivileged container of Proxmox VE 9.1 and later, with an address of its own.
+    Lxc,
 }
 
 impl Engine {
@@ -45,6 +49,7 @@ impl Engine {
         match self {
             Self::Podman => "/usr/bin/podman",
             Self::Docker => "/usr/bin/docker",
+            Self::Lxc => PCT,
         }
     }
 
@@ -54,16 +59,31 @@ impl Engine {
         let packages: &[&str] = match self {
             Self::Podman => &["podman"],
             Self::Docker => &["docker.io", "docker-ce"],
+            Self::Lxc => return makes_containers(facts),
         };
         facts.packages.iter().any(|package| packages.contains(&package.name.as_str()))
     }
 
-    /// The one that fits: Docker where it is installed already, else podman. Docker is never
-    /// installed for this, because its firewall rules cut off guests on bridges.
+    /// The one that fits: a container of Proxmox VE's own where it can make one; Docker where it is
+    /// installed already; else podman. Docker is never installed for this, because its firewall rules
+    /// cut off guests on bridges.
     #[must_use]
     pub fn fitting(facts: &Inventory) -> Self {
         let docker = Self::Docker.is_here(facts) && !Self::Podman.is_here(facts);
-        if docker { Self::Docker } else { Self::Podman }
+        match docker {
+            _ if Self::Lxc.is_here(facts) => Self::Lxc,
+            true => Self::Docker,
+            false => Self::Podman,
+        }
+    }
+
+    /// Whose the folders are that the server writes to.
+    #[must_use]
+    pub fn owner(self) -> Owner {
+        match self {
+            Self::Podman | Self::Docker => Owner::Root,
+            Self::Lxc => Owner::Contained,
+        }
     }
 }
 
@@ -72,6 +92,7 @@ impl fmt::Display for Engine {
         f.write_str(match self {
             Self::Podman => "podman",
             Self::Docker => "docker",
+            Self::Lxc => "lxc",
         })
     }
 }
@@ -127,6 +148,9 @@ pub struct Service {
     pub names: Vec<GuestHost>,
     /// The last year in which its certificates hold.
     pub until: i32,
+    /// Its container, if Proxmox VE has made it one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<Box<Container>>,
 }
 
 impl Service {
@@ -167,13 +191,14 @@ impl Service {
         Command::new(self.engine.program(), &words)
     }
 
-    /// Whether the engine has the image.
+    /// Whether the engine, podman or Docker, has the image.
     #[must_use]
     pub fn image_is_there(&self) -> Command {
         let id = self.image.to_string();
-        match self.engine {
-            Engine::Podman => self.command(&["image", "exists", &id]),
-            Engine::Docker => self.command(&["image", "inspect", &format!("sha256:{id}")]),
+        if self.engine == Engine::Podman {
+            self.command(&["image", "exists", &id])
+        } else {
+            self.command(&["image", "inspect", &format!("sha256:{id}")])
         }
     }
 
@@ -210,30 +235,48 @@ impl Service {
         }
         words.push("--memory=256m".to_owned());
         words.extend(folders.map(|(from, to)| format!("--volume={from}:{to}")));
-        words.push(format!("--env=DLS_URL={}", self.host.in_url()));
-        words.push(format!("--env=DLS_PORT={}", self.port));
-        words.push("--env=DATABASE=sqlite:////app/database/db.sqlite".to_owned());
+        words.extend(self.environment().map(|variable| format!("--env={variable}")));
         words.push("--entrypoint=uvicorn".to_owned());
         words.push(format!("sha256:{}", self.image));
-        words.push("main:app".to_owned());
-        words.extend([format!("--host={}", self.listen), format!("--port={}", self.port)]);
-        words.extend(["--app-dir=/app".to_owned(), "--proxy-headers".to_owned()]);
-        words.push("--ssl-keyfile=/app/cert/webserver.key".to_owned());
-        words.push("--ssl-certfile=/app/cert/webserver.crt".to_owned());
+        words.extend(self.server_words(self.listen).into_iter().skip(1));
         words
     }
 
-    /// The unit's text: after the network, before guests.
+    /// What the server is told by variables.
+    pub(super) fn environment(&self) -> [String; 3] {
+        [
+            format!("DLS_URL={}", self.host.in_url()),
+            format!("DLS_PORT={}", self.port),
+            "DATABASE=sqlite:////app/database/db.sqlite".to_owned(),
+        ]
+    }
+
+    /// The server's own program and its words, to listen at this address.
+    pub(super) fn server_words(&self, listen: IpAddr) -> [String; 8] {
+        [
+            "uvicorn".to_owned(),
+            "main:app".to_owned(),
+            format!("--host={listen}"),
+            format!("--port={}", self.port),
+            "--app-dir=/app".to_owned(),
+            "--proxy-headers".to_owned(),
+            "--ssl-keyfile=/app/cert/webserver.key".to_owned(),
+            "--ssl-certfile=/app/cert/webserver.crt".to_owned(),
+        ]
+    }
+
+    /// The unit's text: after the network, before guests. Proxmox VE starts containers of its own.
     #[must_use]
     pub fn unit_text(&self) -> String {
-        let clear = self.line(&match self.engine {
-            Engine::Podman => vec!["rm", "--force", "--ignore", CONTAINER],
-            Engine::Docker => vec!["rm", "--force", CONTAINER],
-        });
+        let docker = self.engine == Engine::Docker;
+        // Docker has no word for what is not there, so it just fails, which the dash forgives.
+        let ignore: &[&str] = if docker { &[] } else { &["--ignore"] };
+        let clear = self.line(&[&["rm", "--force"], ignore, &[CONTAINER]].concat());
         let stop = self.line(&["stop", "--time=10", CONTAINER]);
-        let (after, requires) = match self.engine {
-            Engine::Podman => ("network-online.target", ""),
-            Engine::Docker => ("network-online.target docker.service", "Requires=docker.service\n"),
+        let (after, requires) = if docker {
+            ("network-online.target docker.service", "Requires=docker.service\n")
+        } else {
+            ("network-online.target", "")
         };
         format!(
             "# The licence server for guests; `vgpu-installer license remove` takes it away.\n\
@@ -287,6 +330,7 @@ pub(crate) mod tests {
             names: vec![host.clone()],
             host,
             until: 2036,
+            container: None,
         }
     }
 
@@ -318,8 +362,35 @@ pub(crate) mod tests {
     #[test]
     fn docker_keeps_its_own_storage_and_is_waited_for() {
         let docker = Service { engine: Engine::Docker, ..service() };
+        let id = Digest::of(b"configuration").to_string();
+        let run = "/usr/bin/docker run --rm --name vgpu-offline-license --pull=never --network=host \
+                   --read-only --tmpfs=/tmp --security-opt=no-new-privileges --cap-drop=all --memory=256m \
+                   --volume=/var/lib/vgpu-offline-license/cert:/app/cert \
+                   --volume=/var/lib/vgpu-offline-license/database:/app/database \
+                   --env=DLS_URL=192.0.2.10 --env=DLS_PORT=8443 \
+                   --env=DATABASE=sqlite:////app/database/db.sqlite --entrypoint=uvicorn";
         let text = docker.unit_text();
-        assert!(text.contains("ExecStart=/usr/bin/docker run --rm"), "{text}");
-        assert!(text.contains("Requires=docker.service\n") && !text.contains("--root="));
+        for line in [
+            "After=network-online.target docker.service",
+            "Requires=docker.service",
+            "Before=pve-guests.service",
+            "ExecStartPre=-/usr/bin/docker rm --force vgpu-offline-license",
+            &format!(
+                "ExecStart={run} sha256:{id} main:app --host=192.0.2.10 --port=8443 --app-dir=/app \
+                 --proxy-headers --ssl-keyfile=/app/cert/webserver.key \
+                 --ssl-certfile=/app/cert/webserver.crt"
+            ),
+            "ExecStop=-/usr/bin/docker stop --time=10 vgpu-offline-license",
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line}\n{text}");
+        }
+        let load = docker.load();
+        let stored = format!("/var/lib/vgpu-offline/store/{}", docker.content.id);
+        let command = format!("/usr/bin/docker load --quiet --input {stored}");
+        assert_eq!(load.command.to_string(), command);
+        let undo = load.undo.unwrap().to_string();
+        assert_eq!(undo, format!("/usr/bin/docker image rm --force {id}"));
+        let asked = docker.image_is_there().to_string();
+        assert_eq!(asked, format!("/usr/bin/docker image inspect sha256:{id}"));
     }
 }

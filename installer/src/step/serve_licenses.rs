@@ -1,11 +1,13 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use vgpu_manifest::HostPath;
+use vgpu_manifest::{HostPath, Mode};
 
-use super::{Act, StepError, holds_text, put_text};
+use super::{Act, StepError, holds_text, put_stored, put_text};
 use crate::host::{Command, Look};
 use crate::journal::{Journal, Probe, Reversible, Scope};
+use crate::license::choice;
+use crate::license::container::Contained;
 use crate::license::health::Reply;
 use crate::license::service::UNIT;
 use crate::license::{Service, health};
@@ -44,6 +46,55 @@ impl ServeLicenses {
         Ok(look.stat(&engine)?.is_some() && Self::succeeds(look, &self.service.image_is_there())?)
     }
 
+    /// Have Proxmox VE make the container and run it. One of ours that was made otherwise gives way:
+    /// its network, and the folders that it sees, are what the new one is to have.
+    fn contain(
+        &self,
+        contained: &Contained<'_>,
+        journal: &mut Journal<'_>,
+    ) -> Result<(), StepError> {
+        let old = choice::remembered(journal.look())?;
+        let is_made = contained.is_made(journal.look())?;
+        if let Some(old) = old.as_ref().and_then(Service::contained)
+            && !is_made
+            && old.is_made(journal.look())?
+        {
+            if old.container().runs(journal.look())? {
+                journal.run(&old.stop())?;
+            }
+            for command in old.give_way() {
+                journal.run(&command)?;
+            }
+        }
+        if is_made && contained.container().runs(journal.look())? {
+            journal.run(&contained.stop())?;
+        }
+        journal.license_data(&self.service)?;
+        if !is_made {
+            put_stored(journal, &contained.template(), self.service.content, Mode::FILE)?;
+            journal.run(&contained.create())?;
+        }
+        // Also where it is made, because the power may have gone before this was said.
+        journal.run(&contained.set_entrypoint())?;
+        Ok(journal.run(&contained.start())?)
+    }
+
+    /// Wait until the server answers, as long as there is one that runs.
+    fn wait(
+        &self,
+        look: &dyn Look,
+        runs: impl Fn(&dyn Look) -> Result<bool, StepError>,
+    ) -> Result<(), StepError> {
+        for _ in 0..TRIES {
+            let reply = health::ask(look, &self.service, "/-/health")?;
+            if !matches!(reply, Reply::Nothing(_)) || !runs(look)? {
+                break;
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Ok(())
+    }
+
     fn start() -> Reversible {
         Reversible {
             command: Command::new("systemctl", &["restart", UNIT]),
@@ -62,6 +113,15 @@ impl Act for ServeLicenses {
     }
 
     fn why(&self) -> String {
+        if let Some(container) = &self.service.container {
+            return format!(
+                "It was asked for with `license install`. It is the container {} of Proxmox VE's own, with \
+                 the address {}, so that neither this node's network nor its guests' is touched; it has no \
+                 privileges, and sees of the node only its own two folders. Whether its use agrees with \
+                 NVIDIA's licence terms is for the operator to answer.",
+                container.vmid, container.card.cidr
+            );
+        }
         format!(
             "It was asked for with `license install`. It listens at {} only, shares the node's network so \
              that neither forwarding nor NAT is touched, has no privileges, and may write only to its own \
@@ -71,6 +131,11 @@ impl Act for ServeLicenses {
     }
 
     fn is_true(&self, look: &dyn Look) -> Result<bool, StepError> {
+        if let Some(contained) = self.service.contained() {
+            return Ok(contained.is_made(look)?
+                && contained.container().runs(look)?
+                && health::is_up(look, &self.service)?);
+        }
         let unit = Service::unit_path();
         let linked = look.link(&Self::link())?.as_deref() == Some(unit.as_path().as_str());
         Ok(linked
@@ -81,6 +146,10 @@ impl Act for ServeLicenses {
     }
 
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
+        if let Some(contained) = self.service.contained() {
+            self.contain(&contained, journal)?;
+            return self.wait(journal.look(), |look| Ok(contained.container().runs(look)?));
+        }
         journal.license_data(&self.service)?;
         if !self.has_image(journal.look())? {
             journal.run(&self.service.load())?;
@@ -90,15 +159,7 @@ impl Act for ServeLicenses {
         journal.put_link(&Self::link(), unit.as_path().as_str())?;
         journal.reload_units()?;
         journal.run(&Self::start())?;
-        for _ in 0..TRIES {
-            let reply = health::ask(journal.look(), &self.service, "/-/health")?;
-            let waits = matches!(reply, Reply::Nothing(_));
-            if !waits || !Self::succeeds(journal.look(), &Self::is_active())? {
-                break;
-            }
-            std::thread::sleep(PAUSE);
-        }
-        Ok(())
+        self.wait(journal.look(), |look| Self::succeeds(look, &Self::is_active()))
     }
 
     fn takes_commands(&self) -> bool {

@@ -65,7 +65,19 @@ fn service_of(look: &dyn Look) -> anyhow::Result<Service> {
     Ok(in_force(look)?.ok_or_else(none)?)
 }
 
-/// Start or stop the service for a moment; what systemd does with it at boot stays as it is.
-fn systemctl(host: &mut dyn Host, verb: &str) -> Result<(), HostError> {
-    host.run(&Command::new("systemctl", &[verb, UNIT]))
+/// Start the service for a moment; what happens with it at boot stays as it is.
+fn start(host: &mut dyn Host, service: &Service) -> Result<(), HostError> {
+    match &service.container {
+        Some(container) => host.run(&container.start()),
+        None => host.run(&Command::new("systemctl", &["start", UNIT])),
+    }
+}
+
+/// Stop it for a moment. Proxmox VE refuses to stop a container that does not run.
+fn stop(host: &mut dyn Host, service: &Service) -> Result<(), HostError> {
+    match &service.container {
+        Some(container) if container.runs(host)? => host.run(&container.stop()),
+        Some(_) => Ok(()),
+        None => host.run(&Command::new("systemctl", &["stop", UNIT])),
+    }
 }

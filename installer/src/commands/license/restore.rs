@@ -2,11 +2,11 @@ use anyhow::Context as _;
 use camino::Utf8PathBuf;
 
 use super::super::Consent;
-use super::systemctl;
+use super::{start, stop};
 use crate::cli::{Advise as _, Exit, Refused, Target};
 use crate::host::real::read_outside;
 use crate::license::backup::{Backup, MAX_BACKUP};
-use crate::license::in_force;
+use crate::license::{data, in_force};
 use crate::ui::{Tone, Ui};
 
 /// Put a backup back.
@@ -41,15 +41,17 @@ impl Restore {
         ui.say(format_args!("to put back: the licence server at {}", service.url()));
         self.consent.ask(ui, "Put it back?")?;
         let _lock = target.lock()?;
-        let runs = in_force(&target.host)?.is_some();
-        if runs {
-            systemctl(&mut target.host, "stop")?;
+        let host = &mut target.host;
+        match in_force(host)? {
+            None => backup.put_back(host)?,
+            Some(runs) => {
+                stop(host, &runs)?;
+                // What runs here goes on running here, by the names that it has here.
+                let put = backup.put_back(host).and_then(|()| data::prepare(host, &runs));
+                start(host, &runs)?;
+                put?;
+            }
         }
-        let put = backup.put_back(&mut target.host);
-        if runs {
-            systemctl(&mut target.host, "start")?;
-        }
-        put?;
         ui.say(ui.paint_talk(Tone::Good, "put back"));
         Ok(Exit::Done)
     }

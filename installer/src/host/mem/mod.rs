@@ -33,6 +33,8 @@ pub(crate) struct MemHost {
     pub(crate) ignores: Option<HostPath>,
     /// What commands that need a secret are given.
     pub(crate) secret: Option<Secret>,
+    /// How many bytes are free; much if that is not said.
+    pub(crate) free: Option<u64>,
     /// When the power goes.
     pub(crate) fuse: Fuse,
     ticks: u64,
@@ -290,7 +292,7 @@ impl Look for MemHost {
     }
 
     fn free_space(&self, _: &HostPath) -> Result<u64, HostError> {
-        Ok(1 << 40)
+        Ok(self.free.unwrap_or(1 << 40))
     }
 
     fn query(&self, command: &Command) -> Result<Option<Output>, HostError> {

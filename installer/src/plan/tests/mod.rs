@@ -1,6 +1,7 @@
 mod cuts;
 mod foreign;
 mod kernels;
+mod licensing;
 mod modes;
 mod packages;
 mod phases;

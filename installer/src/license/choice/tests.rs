@@ -1,0 +1,190 @@
+use std::fmt::Write as _;
+
+use clap::Parser as _;
+use vgpu_manifest::{
+    BundleName, Digest, FORMAT, Item, ItemFields, ItemMode, Origin as From, ProgramVersion, Wants,
+};
+
+use super::*;
+use crate::facts::{Serials, inventory};
+use crate::host::mem::MemHost;
+use crate::license::placement::tests::node as node_of_9_1;
+
+#[derive(Debug, clap::Parser)]
+struct Words {
+    #[command(flatten)]
+    wish: Wish,
+}
+
+fn wish(words: &[&str]) -> Wish {
+    Words::try_parse_from([&["x"], words].concat()).unwrap().wish
+}
+
+fn item(name: &str) -> Item {
+    let fields = ItemFields {
+        name: name.parse().unwrap(),
+        size: 1 << 20,
+        mode: ItemMode::Plain,
+        sha256: Digest::of(name.as_bytes()),
+        chunks: Vec::new(),
+        content: vgpu_manifest::Content::Plain,
+        origin: From::File,
+    };
+    Item::new(fields).unwrap()
+}
+
+/// A bundle of November 2023, as the host in memory has it now, with these images.
+fn bundle(images: &[&str]) -> Manifest {
+    let record = |name: &&str| ImageRecord {
+        item: name.parse().unwrap(),
+        reference: format!("registry.example/team/{name}:2.0.3").parse().unwrap(),
+        digest: Digest::of(b"manifest"),
+        id: Digest::of(name.as_bytes()),
+        original: None,
+    };
+    Manifest {
+        format: FORMAT,
+        needs: ProgramVersion::current(),
+        made_by: ProgramVersion::current(),
+        name: "test".parse::<BundleName>().unwrap(),
+        channel: "stable".parse().unwrap(),
+        sequence: 1,
+        created: 1_700_000_000,
+        wants: Wants::default(),
+        drivers: Vec::new(),
+        headers: Vec::new(),
+        archives: Vec::new(),
+        packages: Vec::new(),
+        unlock: Vec::new(),
+        images: images.iter().map(record).collect(),
+        purpose: None,
+        items: images.iter().map(|name| item(name)).collect(),
+    }
+}
+
+const IMAGE: &str = "licensing/dls.tar";
+
+/// A node of this release with these packages.
+fn node(pve: &str, packages: &[&str]) -> MemHost {
+    let mut host = node_of_9_1();
+    let mut status = String::new();
+    for (name, version) in packages.iter().map(|name| (*name, "1")).chain([("pve-manager", pve)]) {
+        writeln!(
+            status,
+            "Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {version}\n"
+        )
+        .unwrap();
+    }
+    host.place("/var/lib/dpkg/status", &status);
+    host
+}
+
+fn chosen(host: &MemHost, bundle: &Manifest, words: &[&str]) -> Result<Service, String> {
+    let facts = inventory(host, Serials::LeaveOut);
+    Service::choose(bundle, &facts, host, &wish(words)).map_err(|error| error.to_string())
+}
+
+const ON_NODE: [&str; 2] = ["--address", "192.0.2.10"];
+const CONTAINED: [&str; 4] = ["--address", "192.0.2.30", "--cidr", "192.0.2.30/24"];
+
+#[test]
+fn the_engine_is_the_one_that_fits() {
+    let one = bundle(&[IMAGE]);
+    for (pve, packages, words, engine) in [
+        ("8.4.1", &["podman"][..], &ON_NODE[..], Engine::Podman),
+        ("9.0.3", &["podman"], &ON_NODE, Engine::Podman),
+        ("8.4.1", &["docker.io"], &ON_NODE, Engine::Docker),
+        ("8.4.1", &["docker.io", "podman"], &ON_NODE, Engine::Podman),
+        (
+            "8.4.1",
+            &["docker-ce", "podman"],
+            &[&ON_NODE[..], &["--engine", "docker"]].concat(),
+            Engine::Docker,
+        ),
+        ("9.1.1", &["podman", "docker.io"], &CONTAINED, Engine::Lxc),
+        ("10.0.1", &[], &CONTAINED, Engine::Lxc),
+        ("9.1.1", &["podman"], &[&ON_NODE[..], &["--engine", "podman"]].concat(), Engine::Podman),
+    ] {
+        let service = chosen(&node(pve, packages), &one, words).unwrap();
+        assert_eq!(service.engine, engine, "{pve} {packages:?}");
+        assert_eq!(service.container.is_some(), engine == Engine::Lxc);
+    }
+}
+
+#[test]
+fn a_container_is_known_by_its_own_address() {
+    let service = chosen(&node("9.1.1", &[]), &bundle(&[IMAGE]), &CONTAINED).unwrap();
+    assert_eq!(service.url(), "https://192.0.2.30:8443");
+    assert_eq!(service.listen.to_string(), "192.0.2.30");
+    let named = ["--address", "dls.example", "--cidr", "192.0.2.30/24"];
+    let named = chosen(&node("9.1.1", &[]), &bundle(&[IMAGE]), &named).unwrap();
+    let all_of =
+        |service: &Service| service.names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(all_of(&service), ["192.0.2.30"]);
+    assert_eq!(all_of(&named), ["dls.example", "192.0.2.30"]);
+    // What is written down reads back.
+    let json = serde_json::to_string(&named).unwrap();
+    assert_eq!(serde_json::from_str::<Service>(&json).unwrap(), named);
+}
+
+#[test]
+fn what_cannot_be_is_refused_with_its_reason() {
+    let two = bundle(&[IMAGE, "licensing/other.tar"]);
+    let one = bundle(&[IMAGE]);
+    let podman = node("8.4.1", &["podman"]);
+    let lxc = node("9.1.1", &["podman"]);
+    let mut half = bundle(&[IMAGE]);
+    half.items.clear();
+    let mut full = node("8.4.1", &["podman"]);
+    full.free = Some(1 << 10);
+    let mut later = bundle(&[IMAGE]);
+    later.created += 3 * 24 * 3600;
+    let mut busy = node("8.4.1", &["podman"]);
+    busy.place("/proc/net/tcp", "0: 0A0200C0:20FB 00000000:0000 0A 0:0\n");
+    let with = |more: &[&'static str]| [&ON_NODE[..], more].concat();
+    for (host, bundle, words, why) in [
+        (&podman, &bundle(&[]), with(&[]), "no container image; add one"),
+        (&podman, &two, with(&[]), "`--image licensing/dls.tar` or `--image licensing/other.tar`"),
+        (&podman, &one, with(&["--image", "no/such.tar"]), "no container image `no/such.tar`"),
+        (&podman, &half, with(&[]), "no container image `licensing/dls.tar`"),
+        (&node("8.4.1", &[]), &one, with(&[]), "podman is neither on this node nor in the bundle"),
+        (&podman, &one, with(&["--engine", "docker"]), "Docker is not on this node"),
+        (&podman, &one, with(&["--engine", "lxc"]), "since 9.1, and this node has 8.4;"),
+        (&node("9.0.3", &[]), &one, with(&["--engine", "lxc"]), "this node has 9.0;"),
+        (&node_of_9_1(), &one, with(&["--engine", "lxc"]), "has none that is known"),
+        (&podman, &one, with(&["--cidr", "192.0.2.30/24"]), "`--cidr` is for a container"),
+        (&podman, &one, with(&["--vmid", "200"]), "here podman runs the server"),
+        (&lxc, &one, with(&[]), "with an address of its own"),
+        (&lxc, &one, [&CONTAINED[..], &["--listen", "192.0.2.10"]].concat(), "`--listen` is for"),
+        (&full, &one, with(&[]), "the image needs about 3 MiB in /var/lib"),
+        (&podman, &later, with(&[]), "and the bundle was made on 2023-11-17"),
+        (&busy, &one, with(&[]), "something listens at port 8443"),
+    ] {
+        let error = chosen(host, bundle, &words).unwrap_err();
+        assert!(error.contains(why), "{words:?}: {error}");
+    }
+}
+
+#[test]
+fn another_engine_does_not_take_over_behind_anybodys_back() {
+    let one = bundle(&[IMAGE]);
+    let mut host = node("9.1.1", &["podman"]);
+    let runs = chosen(&host, &one, &[&ON_NODE[..], &["--engine", "podman"]].concat()).unwrap();
+    host.place(data::memory().as_path().as_str(), &serde_json::to_string(&runs).unwrap());
+    host.place(Service::unit_path().as_path().as_str(), &runs.unit_text());
+    assert_eq!(chosen(&host, &one, &ON_NODE).unwrap().engine, Engine::Podman);
+    let error = chosen(&host, &one, &[&CONTAINED[..], &["--engine", "lxc"]].concat()).unwrap_err();
+    assert!(error.contains("podman runs a licence server on this node already"), "{error}");
+}
+
+#[test]
+fn a_later_bundle_brings_its_image_and_nothing_else() {
+    let service = chosen(&node("9.1.1", &[]), &bundle(&[IMAGE]), &CONTAINED).unwrap();
+    assert_eq!(service.carried_over(&bundle(&["licensing/other.tar"])), service);
+    let mut later = bundle(&[IMAGE]);
+    later.images[0].id = Digest::of(b"later");
+    later.created += 2 * 366 * 24 * 3600;
+    let after = service.carried_over(&later);
+    assert_eq!((after.image, after.until), (Digest::of(b"later"), 2035));
+    assert_eq!(after.container, service.container);
+}

@@ -1,0 +1,331 @@
+//! Where a container of its own stands in the network: bridge, address, gateway.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use vgpu_manifest::HostPath;
+
+use super::address::why_unreachable;
+use crate::host::{HostError, Look};
+use crate::state::{below_dir, fixed};
+
+/// The bridges and cards of a node, each a folder.
+const NET: &str = "/sys/class/net";
+
+/// Where Proxmox VE has the settings of this node's containers.
+const CONTAINERS: &str = "/etc/pve/lxc";
+
+/// An address with the length of its network: `192.0.2.30/24`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Cidr {
+    address: IpAddr,
+    bits: u8,
+}
+
+/// A text is no address that a container can have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CidrError {
+    /// It has another form.
+    #[error("`{}` is not an address with the length of its network, as `192.0.2.30/24` is", .0.escape_debug())]
+    Syntax(String),
+    /// No single machine can have it.
+    #[error("`{}` is {why}, so no container can have it", .text.escape_debug())]
+    NoHost {
+        /// What was given.
+        text: String,
+        /// What it is instead.
+        why: &'static str,
+    },
+}
+
+impl Cidr {
+    /// The address.
+    #[must_use]
+    pub fn address(self) -> IpAddr {
+        self.address
+    }
+
+    /// The first and the last address of its network, as numbers.
+    fn ends(self) -> (u128, u128) {
+        let (number, width) = number(self.address);
+        let host = u128::MAX.checked_shr(u32::from(128 - width + self.bits)).unwrap_or(0);
+        (number & !host, number | host)
+    }
+
+    /// Whether another address is in the same network.
+    #[must_use]
+    pub fn has(self, other: IpAddr) -> bool {
+        let (first, last) = self.ends();
+        let (other_number, _) = number(other);
+        self.address.is_ipv4() == other.is_ipv4() && (first..=last).contains(&other_number)
+    }
+
+    /// Neither the network's own address nor that of everybody in it.
+    fn why_no_host(self) -> Option<&'static str> {
+        let (first, last) = self.ends();
+        let (own, _) = number(self.address);
+        let has_ends = self.address.is_ipv4() && self.bits < 31;
+        why_unreachable(self.address).or(match own {
+            _ if !has_ends => None,
+            own if own == first => Some("the address of the network itself"),
+            own if own == last => Some("the address of everybody in the network"),
+            _ => None,
+        })
+    }
+}
+
+/// An address as a number, and how many bits it has.
+fn number(address: IpAddr) -> (u128, u8) {
+    match address {
+        IpAddr::V4(v4) => (u128::from(v4.to_bits()), 32),
+        IpAddr::V6(v6) => (v6.to_bits(), 128),
+    }
+}
+
+impl FromStr for Cidr {
+    type Err = CidrError;
+
+    fn from_str(text: &str) -> Result<Self, CidrError> {
+        let parse = || {
+            let (address, bits) = text.split_once('/')?;
+            let address: IpAddr = address.parse().ok()?;
+            let bits: u8 = bits.parse().ok().filter(|_| !bits.starts_with(['0', '+']))?;
+            (bits <= number(address).1).then_some(Self { address, bits })
+        };
+        let cidr = parse().ok_or_else(|| CidrError::Syntax(text.to_owned()))?;
+        match cidr.why_no_host() {
+            Some(why) => Err(CidrError::NoHost { text: text.to_owned(), why }),
+            None => Ok(cidr),
+        }
+    }
+}
+
+impl fmt::Display for Cidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.bits)
+    }
+}
+
+impl From<Cidr> for String {
+    fn from(cidr: Cidr) -> Self {
+        cidr.to_string()
+    }
+}
+
+impl TryFrom<String> for Cidr {
+    type Error = CidrError;
+
+    fn try_from(text: String) -> Result<Self, CidrError> {
+        text.parse()
+    }
+}
+
+/// The name of a network interface: 1 to 15 letters, digits, `-`, `_` or `.`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Bridge(String);
+
+impl FromStr for Bridge {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        let fits = (1..=15).contains(&text.len()) && text.bytes().all(is_plain);
+        if fits && !text.starts_with(['.', '-']) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!("`{}` is not the name of a bridge, as `vmbr0` is", text.escape_debug()))
+        }
+    }
+}
+
+impl fmt::Display for Bridge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<Bridge> for String {
+    fn from(bridge: Bridge) -> Self {
+        bridge.0
+    }
+}
+
+impl TryFrom<String> for Bridge {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl Bridge {
+    /// Whether the node has it.
+    pub(super) fn is_here(&self, look: &dyn Look) -> Result<bool, HostError> {
+        Ok(look.stat(&below_dir(&fixed(NET), &self.0))?.is_some())
+    }
+
+    /// The bridges for guests: `vmbr0` and its like, as Proxmox VE calls them.
+    pub(super) fn all(look: &dyn Look) -> Result<Vec<Self>, HostError> {
+        let names = look.list(&fixed(NET))?.unwrap_or_default();
+        let names =
+            names.into_iter().filter(|name| name.starts_with("vmbr") && !name.contains('.'));
+        Ok(names.filter_map(|name| name.parse().ok()).collect())
+    }
+}
+
+/// A network card of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Card {
+    /// What it is connected to.
+    pub bridge: Bridge,
+    /// Its address.
+    pub cidr: Cidr,
+    /// Where other networks are reached, if they are to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<IpAddr>,
+}
+
+impl Card {
+    /// As `pct` takes it. The node configures it, because the image has no program for that.
+    pub(super) fn words(&self) -> String {
+        let Self { bridge, cidr, gateway } = self;
+        let (ip, gw) = if cidr.address.is_ipv4() { ("ip", "gw") } else { ("ip6", "gw6") };
+        let gateway = gateway.map(|gateway| format!(",{gw}={gateway}")).unwrap_or_default();
+        format!("name=eth0,bridge={bridge},{ip}={cidr}{gateway},type=veth,host-managed=1")
+    }
+
+    /// The address by which something listens at all addresses that the container has.
+    pub(super) fn everywhere(&self) -> IpAddr {
+        match self.cidr.address {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        }
+    }
+}
+
+/// The settings of a container of this node.
+pub(super) fn settings(vmid: impl fmt::Display) -> HostPath {
+    fixed(&format!("{CONTAINERS}/{vmid}.conf"))
+}
+
+/// Another container of this node that has the address, by its number.
+pub(super) fn taken_by(
+    look: &dyn Look,
+    address: IpAddr,
+    own: &str,
+) -> Result<Option<String>, HostError> {
+    for name in look.list(&fixed(CONTAINERS))?.unwrap_or_default() {
+        let Some(vmid) = name.strip_suffix(".conf").filter(|vmid| *vmid != own) else { continue };
+        let text = look.text(&below_dir(&fixed(CONTAINERS), &name))?.unwrap_or_default();
+        let has = |word: &str| {
+            let value = word.strip_prefix("ip=").or_else(|| word.strip_prefix("ip6="));
+            let host = value.and_then(|value| value.split('/').next());
+            host.and_then(|host| host.parse().ok()) == Some(address)
+        };
+        if text
+            .lines()
+            .filter(|line| line.starts_with("net"))
+            .flat_map(|l| l.split([',', ' ']))
+            .any(has)
+        {
+            return Ok(Some(vmid.to_owned()));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::host::mem::MemHost;
+
+    #[test]
+    fn an_address_of_a_container_is_one_of_a_single_machine() {
+        for text in ["192.0.2.30/24", "192.0.2.0/31", "192.0.2.1/32", "2001:db8::30/64"] {
+            assert_eq!(text.parse::<Cidr>().unwrap().to_string(), text);
+        }
+        for (text, why) in [
+            ("192.0.2.30", "not an address with"),
+            ("192.0.2.30/33", "not an address with"),
+            ("192.0.2.30/024", "not an address with"),
+            ("192.0.2.30/0", "not an address with"),
+            ("dls.example/24", "not an address with"),
+            ("2001:db8::30/129", "not an address with"),
+            ("192.0.2.0/24", "the network itself"),
+            ("192.0.2.255/24", "everybody in the network"),
+            ("127.0.0.1/8", "for itself"),
+            ("fe80::1/64", "not the address of one host"),
+        ] {
+            let error = text.parse::<Cidr>().unwrap_err().to_string();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_network_has_what_begins_alike() {
+        let has =
+            |cidr: &str, other: &str| cidr.parse::<Cidr>().unwrap().has(other.parse().unwrap());
+        assert!(has("192.0.2.30/24", "192.0.2.1") && !has("192.0.2.30/24", "192.0.3.1"));
+        assert!(has("192.0.2.30/25", "192.0.2.127") && !has("192.0.2.30/25", "192.0.2.128"));
+        assert!(has("2001:db8::30/64", "2001:db8::1") && !has("2001:db8::30/64", "2001:db8:1::1"));
+        assert!(!has("192.0.2.30/24", "2001:db8::1"));
+        assert!(has("192.0.2.30/32", "192.0.2.30") && !has("192.0.2.30/32", "192.0.2.31"));
+    }
+
+    #[test]
+    fn a_card_is_said_as_pct_takes_it() {
+        let card = |cidr: &str, gateway: Option<&str>| Card {
+            bridge: "vmbr0".parse().unwrap(),
+            cidr: cidr.parse().unwrap(),
+            gateway: gateway.map(|it| it.parse().unwrap()),
+        };
+        let v4 = card("192.0.2.30/24", Some("192.0.2.1"));
+        let words = "name=eth0,bridge=vmbr0,ip=192.0.2.30/24,gw=192.0.2.1,type=veth,host-managed=1";
+        assert_eq!(v4.words(), words);
+        let v6 = card("2001:db8::30/64", None);
+        let words = "name=eth0,bridge=vmbr0,ip6=2001:db8::30/64,type=veth,host-managed=1";
+        assert_eq!(v6.words(), words);
+        assert_eq!([v4, v6].map(|card| card.everywhere().to_string()), ["0.0.0.0", "::"]);
+    }
+
+    #[test]
+    fn who_has_an_address_is_known_from_the_settings_of_containers() {
+        let net = "hostname: a\nnet0: name=eth0,bridge=vmbr0,ip=192.0.2.30/24,type=veth\n";
+        let host = MemHost::with_files(&[("/etc/pve/lxc/105.conf", net)]);
+        let by = |address: &str, own: &str| taken_by(&host, address.parse().unwrap(), own).unwrap();
+        assert_eq!(by("192.0.2.30", "200").as_deref(), Some("105"));
+        assert_eq!(by("192.0.2.30", "105"), None);
+        assert_eq!(by("192.0.2.3", "200"), None);
+        assert_eq!(taken_by(&MemHost::default(), "192.0.2.3".parse().unwrap(), "1").unwrap(), None);
+    }
+
+    #[test]
+    fn bridges_are_those_for_guests() {
+        let names = ["vmbr0", "vmbr1", "vmbr0.7", "eno1", "fwbr100i0", "docker0"];
+        let files = names.map(|name| format!("/sys/class/net/{name}/address"));
+        let files: Vec<_> = files.iter().map(|path| (path.as_str(), "")).collect();
+        let host = MemHost::with_files(&files);
+        let all: Vec<_> = Bridge::all(&host).unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(all, ["vmbr0", "vmbr1"]);
+        for bad in ["", "a/b", "..", "-x", "vmbr0,ip=1", "a-name-that-is-too-long"] {
+            assert!(bad.parse::<Bridge>().is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in any::<String>(), bits in any::<u8>()) {
+            let _ = text.parse::<Cidr>();
+            let _ = format!("2001:db8::1/{bits}").parse::<Cidr>();
+            let _ = format!("192.0.2.1/{bits}").parse::<Cidr>();
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! Where on a node a container of the licence server goes: its number, its network card, its storage.
+
+use std::net::IpAddr;
+
+use vgpu_manifest::inventory::Inventory;
+use vgpu_manifest::platform::PveRelease;
+
+use super::LicenseError;
+use super::address::{GuestHost, NodeNames};
+use super::container::{Container, SINCE, StorageName, Vmid, size_for};
+use super::network::{Bridge, Card, Cidr, taken_by};
+use crate::host::{Command, Look};
+
+/// What an operator wants of a container of the licence server.
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
+#[command(next_help_heading = "Proxmox VE 9.1 and later, in a container of its own")]
+pub struct ContainerWish {
+    /// The address that the container gets, which nobody may have yet, and the length of its network.
+    #[arg(long, value_name = "ADDRESS/BITS")]
+    pub cidr: Option<Cidr>,
+    /// Where the container reaches other networks, if guests are in others.
+    #[arg(long, value_name = "ADDRESS")]
+    pub gateway: Option<IpAddr>,
+    /// The bridge that it is connected to, if the node has several.
+    #[arg(long, value_name = "NAME")]
+    pub bridge: Option<Bridge>,
+    /// Its number. Without it, the cluster says which one is free.
+    #[arg(long, value_name = "NUMBER")]
+    pub vmid: Option<Vmid>,
+    /// The storage for its root file system. Without it, the first one for containers that has room.
+    #[arg(long, value_name = "NAME")]
+    pub storage: Option<StorageName>,
+}
+
+impl ContainerWish {
+    /// The first word of it that was given.
+    pub(super) fn given(&self) -> Option<&'static str> {
+        let all = [
+            ("--cidr", self.cidr.is_some()),
+            ("--gateway", self.gateway.is_some()),
+            ("--bridge", self.bridge.is_some()),
+            ("--vmid", self.vmid.is_some()),
+            ("--storage", self.storage.is_some()),
+        ];
+        all.into_iter().find_map(|(word, given)| given.then_some(word))
+    }
+}
+
+/// There is no place for a container of the licence server.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoPlace {
+    /// The release is too old.
+    #[error(
+        "Proxmox VE makes containers from images since {SINCE}, and this node {}; have podman run it: `--engine podman`", release(.0.as_ref())
+    )]
+    TooOld(Option<PveRelease>),
+    /// It has no address.
+    #[error(
+        "on Proxmox VE {SINCE} and later the server runs in a container with an address of its own, which nobody has yet: `--cidr 192.0.2.30/24`; or have podman run it at the node's own address: `--engine podman`"
+    )]
+    NoAddress,
+    /// Guests are told another one.
+    #[error(
+        "guests are told {address}, and the container would have {cidr}: they have to be the same, or guests are told a name"
+    )]
+    OtherAddress {
+        /// What guests are told.
+        address: IpAddr,
+        /// What it would have.
+        cidr: Cidr,
+    },
+    /// The node has the address itself.
+    #[error("this node has {0} itself; the container needs an address that nobody has")]
+    NodeHas(IpAddr),
+    /// Another container has it.
+    #[error("container {by} has {address}; give one that nobody has")]
+    Taken {
+        /// The address.
+        address: IpAddr,
+        /// Who has it.
+        by: String,
+    },
+    /// The gateway is in another network.
+    #[error("the gateway {gateway} is not in the network of {cidr}")]
+    Gateway {
+        /// The gateway.
+        gateway: IpAddr,
+        /// The container's address.
+        cidr: Cidr,
+    },
+    /// There is no such bridge.
+    #[error("this node has no bridge `{0}`; `ls /sys/class/net` lists what it has")]
+    NoBridge(Bridge),
+    /// It is not clear which bridge is meant.
+    #[error("say which bridge the container is connected to{}", either(.0))]
+    WhichBridge(Vec<Bridge>),
+    /// The number is somebody's.
+    #[error("the number {0} is not free in this cluster: {1}")]
+    VmidTaken(Vmid, String),
+    /// The cluster does not say a number.
+    #[error("`pvesh get /cluster/nextid` does not say which number is free; give one: `--vmid`")]
+    NoVmid,
+    /// No storage fits.
+    #[error(
+        "no storage for containers has {0} MiB free, as `pvesm status --content rootdir` has it; make room, or give one: `--storage NAME`"
+    )]
+    NoStorage(u64),
+    /// The storage that was named does not fit.
+    #[error(
+        "`{0}` is not a storage for containers with {1} MiB free; `pvesm status --content rootdir` lists them"
+    )]
+    OtherStorage(StorageName, u64),
+    /// There is no storage for archives.
+    #[error(
+        "no folder of this node is for templates of containers; allow them for one: `pvesm set local --content vztmpl,…`"
+    )]
+    NoTemplates,
+}
+
+fn release(here: Option<&PveRelease>) -> String {
+    here.map_or("has none that is known".to_owned(), |here| format!("has {here}"))
+}
+
+fn either(bridges: &[Bridge]) -> String {
+    let words: Vec<_> = bridges.iter().map(|bridge| format!("`--bridge {bridge}`")).collect();
+    if words.is_empty() {
+        ": `--bridge NAME`".to_owned()
+    } else {
+        format!(": {}", words.join(" or "))
+    }
+}
+
+/// Whether this node makes containers from images.
+pub(super) fn makes_containers(facts: &Inventory) -> bool {
+    facts.os.pve.is_some_and(|here| here >= SINCE)
+}
+
+/// The place for a container of a server whose image has `bytes`, and which guests know as `host`.
+///
+/// What is `known` is a container of ours, whose number and storage are kept.
+pub(super) fn place(
+    look: &dyn Look,
+    wish: &ContainerWish,
+    host: &GuestHost,
+    bytes: u64,
+    known: Option<&Container>,
+) -> Result<Container, LicenseError> {
+    let vmid = number(look, wish.vmid, known)?;
+    let card = card(look, wish, host, vmid, known)?;
+    let asked = wish.storage.clone().or_else(|| known.map(|it| it.storage.clone()));
+    let storage = if known.is_some_and(|it| Some(&it.storage) == asked.as_ref()) {
+        asked.unwrap_or_else(|| unreachable!("it is known"))
+    } else {
+        storage(look, asked, bytes.saturating_mul(3))?
+    };
+    let (template_storage, template_folder) =
+        Container::templates(look)?.ok_or(NoPlace::NoTemplates)?;
+    let size = size_for(bytes);
+    Ok(Container { vmid, card, storage, size, template_storage, template_folder })
+}
+
+fn card(
+    look: &dyn Look,
+    wish: &ContainerWish,
+    host: &GuestHost,
+    vmid: Vmid,
+    known: Option<&Container>,
+) -> Result<Card, LicenseError> {
+    let known = known.map(|it| &it.card);
+    let cidr = wish.cidr.or(known.map(|card| card.cidr)).ok_or(NoPlace::NoAddress)?;
+    let own = cidr.address();
+    if let GuestHost::Address(address) = host
+        && *address != own
+    {
+        return Err(NoPlace::OtherAddress { address: *address, cidr }.into());
+    }
+    if NodeNames::look(look)?.addresses.contains(&own) {
+        return Err(NoPlace::NodeHas(own).into());
+    }
+    if let Some(by) = taken_by(look, own, &vmid.to_string())? {
+        return Err(NoPlace::Taken { address: own, by }.into());
+    }
+    if let Some(gateway) = wish.gateway.filter(|gateway| !cidr.has(*gateway)) {
+        return Err(NoPlace::Gateway { gateway, cidr }.into());
+    }
+    // A gateway of another network would be of no use.
+    let gateway = wish.gateway.or_else(|| known?.gateway.filter(|it| cidr.has(*it)));
+    let bridge = match wish.bridge.clone().or_else(|| Some(known?.bridge.clone())) {
+        Some(bridge) if bridge.is_here(look)? => bridge,
+        Some(bridge) => return Err(NoPlace::NoBridge(bridge).into()),
+        None => match <[Bridge; 1]>::try_from(Bridge::all(look)?) {
+            Ok([only]) => only,
+            Err(all) => return Err(NoPlace::WhichBridge(all).into()),
+        },
+    };
+    Ok(Card { bridge, cidr, gateway })
+}
+
+/// The number: that of ours, or the one that was asked for if it is free, or one that is.
+fn number(
+    look: &dyn Look,
+    asked: Option<Vmid>,
+    known: Option<&Container>,
+) -> Result<Vmid, LicenseError> {
+    if let Some(known) = known
+        && asked.is_none_or(|asked| asked == known.vmid)
+    {
+        return Ok(known.vmid);
+    }
+    let words = asked.map(|vmid| vmid.to_string());
+    let mut command = vec!["get", "/cluster/nextid"];
+    command.extend(words.iter().flat_map(|vmid| ["--vmid", vmid]));
+    let output = look.query(&Command::new("pvesh", &command))?;
+    match (output, asked) {
+        (Some(output), Some(vmid)) if !output.succeeded() => {
+            let said = String::from_utf8_lossy(&output.stderr).trim().escape_debug().to_string();
+            Err(NoPlace::VmidTaken(vmid, said).into())
+        }
+        (_, Some(vmid)) => Ok(vmid),
+        (output, None) => {
+            let said = output.filter(crate::host::Output::succeeded).map(|output| output.stdout);
+            let text = String::from_utf8_lossy(said.as_deref().unwrap_or_default()).into_owned();
+            let free = text.trim().parse();
+            Ok(free.map_err(|_| NoPlace::NoVmid)?)
+        }
+    }
+}
+
+/// A storage with `needs` bytes free: the one that was asked for, or the first.
+fn storage(
+    look: &dyn Look,
+    asked: Option<StorageName>,
+    needs: u64,
+) -> Result<StorageName, LicenseError> {
+    let command = Command::new("pvesm", &["status", "--content", "rootdir", "--enabled", "1"]);
+    let output = look.query(&command)?.filter(crate::host::Output::succeeded);
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let mut fit = text.iter().flat_map(|text| roomy(text, needs));
+    match asked {
+        // Where commands do not run nobody can say, so the word counts.
+        Some(name) if text.is_none() => Ok(name),
+        Some(name) => fit
+            .find(|it| *it == name)
+            .ok_or_else(|| NoPlace::OtherStorage(name, needs >> 20).into()),
+        None => fit.next().ok_or_else(|| NoPlace::NoStorage(needs >> 20).into()),
+    }
+}
+
+/// The storages that work and have room, from a table with a head: name, type, status, and in KiB what
+/// there is, what is used and what is free.
+fn roomy(table: &str, needs: u64) -> Vec<StorageName> {
+    let line = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let &[name, _, "active", _, _, free, ..] = words.as_slice() else { return None };
+        let free: u64 = free.parse().ok()?;
+        (free.saturating_mul(1024) >= needs).then(|| name.parse().ok())?
+    };
+    table.lines().filter_map(line).collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::host::mem::MemHost;
+
+    /// As `pvesm status` prints it.
+    pub(crate) const STORAGES: &str = "\
+Name             Type     Status           Total            Used       Available        %
+big               dir   inactive       999999999               0       999999999    0.00%
+small         lvmthin     active            1000             900             100   90.00%
+local-lvm     lvmthin     active       832888832        10000000       822888832    1.20%
+";
+
+    /// A node of Proxmox VE 9.1 with one bridge, as far as this module looks at it.
+    pub(crate) fn node() -> MemHost {
+        let trie = "  |-- 192.0.2.10\n     /32 host LOCAL\n";
+        let list = "dir: local\n\tpath /var/lib/vz\n\tcontent iso,vztmpl,backup\n";
+        let mut host = MemHost::with_files(&[
+            ("/etc/pve/storage.cfg", list),
+            ("/proc/net/fib_trie", trie),
+            ("/sys/class/net/vmbr0/address", ""),
+        ]);
+        host.programs.insert("pvesm", |host, _| {
+            host.said = STORAGES.to_owned();
+            Ok(0)
+        });
+        // As the API says it: the lowest number that is free, or that this one is.
+        host.programs.insert("pvesh", |host, words| {
+            let taken = words.ends_with(&["--vmid", "101"]);
+            host.said = "100\n".to_owned();
+            Ok(if taken { 2 } else { 0 })
+        });
+        host
+    }
+
+    fn wish(words: &[&str]) -> ContainerWish {
+        use clap::{Args as _, FromArgMatches as _};
+        let command = ContainerWish::augment_args(clap::Command::new("x"));
+        let all = [&["x"], words].concat();
+        ContainerWish::from_arg_matches(&command.try_get_matches_from(all).unwrap()).unwrap()
+    }
+
+    fn placed(
+        host: &MemHost,
+        words: &[&str],
+        known: Option<&Container>,
+    ) -> Result<Container, String> {
+        let guest = "192.0.2.30".parse().unwrap();
+        place(host, &wish(words), &guest, 100 << 20, known).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_place_is_found_where_little_is_said() {
+        let place = placed(&node(), &["--cidr", "192.0.2.30/24"], None).unwrap();
+        assert_eq!(place.vmid.to_string(), "100");
+        assert_eq!(place.card.bridge.to_string(), "vmbr0");
+        assert_eq!((place.storage.to_string().as_str(), place.size), ("local-lvm", 4));
+        assert_eq!(place.template_folder.to_string(), "/var/lib/vz/template/cache");
+        // A later bundle keeps what is not said anew.
+        let later = placed(&MemHost::default(), &[], Some(&place)).unwrap_err();
+        assert!(later.contains("no bridge `vmbr0`"), "{later}");
+        let mut quiet = node();
+        quiet.programs.clear();
+        assert_eq!(placed(&quiet, &[], Some(&place)).unwrap(), place);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_said() {
+        let mut host = node();
+        host.place("/sys/class/net/vmbr1/address", "");
+        let net = "net0: name=eth0,bridge=vmbr0,ip=192.0.2.30/24,type=veth\n";
+        let mut taken = node();
+        taken.place("/etc/pve/lxc/105.conf", net);
+        let own = ["--cidr", "192.0.2.30/24", "--bridge", "vmbr0"];
+        for (host, more, why) in [
+            (&node(), &["--cidr", "192.0.2.31/24"][..], "guests are told 192.0.2.30"),
+            (&node(), &[], "--cidr 192.0.2.30/24"),
+            (&host, &own[..2], "`--bridge vmbr0` or `--bridge vmbr1`"),
+            (&host, &[&own[..2], &["--bridge", "vmbr7"]].concat(), "no bridge `vmbr7`"),
+            (&taken, &own, "container 105 has 192.0.2.30"),
+            (&node(), &[&own[..], &["--gateway", "192.0.3.1"]].concat(), "not in the network"),
+            (&node(), &[&own[..], &["--vmid", "101"]].concat(), "the number 101 is not free"),
+            (&node(), &[&own[..], &["--storage", "small"]].concat(), "with 300 MiB free"),
+            (&node(), &[&own[..], &["--storage", "big"]].concat(), "`big` is not a storage"),
+        ] {
+            let error = placed(host, more, None).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
+        let guest: GuestHost = "dls.example".parse().unwrap();
+        let error = place(&node(), &wish(&["--cidr", "192.0.2.10/24"]), &guest, 1, None);
+        assert!(error.unwrap_err().to_string().contains("this node has 192.0.2.10 itself"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_table_makes_it_panic(table in any::<String>(), needs in any::<u64>()) {
+            roomy(&table, needs);
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! The licence server in a container of Proxmox VE's own: made, changed, taken back.
+
+use std::fmt::Write as _;
+
+use super::*;
+use crate::cut::cut_once;
+use crate::host::mem::Late;
+use crate::host::{HostError, Look as _};
+use crate::license::container::Container;
+use crate::license::service::tests::service;
+use crate::license::{Engine, Service, in_force};
+use crate::step::{ServeLicenses, Status};
+
+const IMAGE: &str = "image";
+const CERT: &str = "/var/lib/vgpu-offline-license/cert";
+
+fn conf(vmid: &str) -> String {
+    format!("/etc/pve/lxc/{vmid}.conf")
+}
+
+fn runs(vmid: &str) -> String {
+    format!("/run/pct/{vmid}")
+}
+
+/// Stands for `pct`. Options and refusals are those of its manual page (pve-docs, "pct" and "pct.conf")
+/// and of `PVE::API2::LXC`: a number is given once, `--description` is written down as comments at the
+/// beginning of the settings, an archive has to lie in its storage, what runs does not start, what does
+/// not run does not stop, and a container that runs is destroyed only with `--force 1`. An image of the
+/// OCI's says what runs in its container until `set --entrypoint` says something else.
+fn pct(host: &mut MemHost, words: &[&str]) -> Result<i32, HostError> {
+    let [verb, vmid, more @ ..] = words else { return Ok(255) };
+    let option = |key: &str| {
+        let at = more.iter().position(|word| *word == key)?;
+        more.get(at + 1).copied()
+    };
+    let text = host.text_of(&conf(vmid));
+    let is_running = host.text_of(&runs(vmid)).is_some();
+    match (*verb, text) {
+        ("create", None) => {
+            let template = more[0].strip_prefix("local:vztmpl/").unwrap();
+            let is_there = host.text_of(&format!("/var/lib/vz/template/cache/{template}"));
+            if is_there.is_none() || option("--unprivileged") != Some("1") {
+                return Ok(255);
+            }
+            let mut text = format!("#{}\n", option("--description").unwrap());
+            for key in ["--hostname", "--mp0", "--mp1", "--net0", "--onboot", "--startup"] {
+                writeln!(text, "{}: {}", &key[2..], option(key).unwrap()).unwrap();
+            }
+            host.scribble(&conf(vmid), &(text + "entrypoint: of the image\nunprivileged: 1\n"))?;
+        }
+        ("set", Some(text)) => {
+            let key = more[0].strip_prefix("--").unwrap();
+            let mut lines: Vec<_> =
+                text.lines().filter(|line| !line.starts_with(key)).map(str::to_owned).collect();
+            lines.push(format!("{key}: {}", more[1]));
+            host.scribble(&conf(vmid), &(lines.join("\n") + "\n"))?;
+        }
+        ("start", Some(_)) if !is_running => host.scribble(&runs(vmid), "")?,
+        ("shutdown", Some(_)) if is_running => host.scratch(&runs(vmid))?,
+        ("destroy", Some(_)) if !is_running || option("--force") == Some("1") => {
+            if is_running {
+                host.scratch(&runs(vmid))?;
+            }
+            host.scratch(&conf(vmid))?;
+        }
+        ("status", Some(_)) => {
+            host.said = format!("status: {}\n", if is_running { "running" } else { "stopped" });
+        }
+        _ => return Ok(255),
+    }
+    Ok(0)
+}
+
+/// Stands for curl(1) and the server: one that runs in a container, started by the words for this
+/// port, says that it is up.
+fn curl(host: &mut MemHost, words: &[&str]) -> i32 {
+    let port = words.last().unwrap().split(':').nth(2).unwrap().split('/').next().unwrap();
+    let is_up = ["100", "101"].iter().any(|vmid| {
+        let text = host.text_of(&conf(vmid)).unwrap_or_default();
+        let serves = text.contains(&format!("uvicorn main:app --host=0.0.0.0 --port={port} "));
+        serves && host.text_of(&runs(vmid)).is_some()
+    });
+    host.said = r#"{"status":"up"}"#.to_owned();
+    if is_up { 0 } else { 7 }
+}
+
+/// grep(1) and test(1), as far as probes use them.
+fn grep(host: &mut MemHost, words: &[&str]) -> i32 {
+    let line = words[3].strip_prefix("--regexp=").unwrap();
+    let text = host.text_of(words[4]).unwrap_or_default();
+    i32::from(!text.lines().any(|it| it == line))
+}
+
+fn test(host: &mut MemHost, words: &[&str]) -> i32 {
+    assert_eq!(words[..2], ["!", "-e"]);
+    i32::from(host.text_of(words[2]).is_some())
+}
+
+/// A node of Proxmox VE 9.1 with the image in its store.
+fn node() -> MemHost {
+    let mut host = host();
+    host.place("/usr/bin/curl", "");
+    host.place("/etc/pve/lxc/105.conf", "#somebody else's\nhostname: other\n");
+    host.place("/run/pct/105", "");
+    for text in [IMAGE, "another image"] {
+        host.place(state::stored(Content::of(text.as_bytes()).id).as_path().as_str(), text);
+    }
+    host.programs.insert("/usr/sbin/pct", pct);
+    host.programs.insert("/usr/bin/curl", |host, words| Ok(curl(host, words)));
+    host.programs.insert("grep", |host, words| Ok(grep(host, words)));
+    host.programs.insert("test", |host, words| Ok(test(host, words)));
+    // The pair of version 1, as openssl(1) makes it: only that there is one matters here.
+    host.programs.insert("openssl", |host, words| {
+        host.said = format!("the pair by {}\n", words.join(" "));
+        Ok(0)
+    });
+    host
+}
+
+fn contained(vmid: u32) -> Service {
+    let container = Container {
+        vmid: vmid.try_into().unwrap(),
+        card: serde_json::from_str(r#"{"bridge":"vmbr0","cidr":"192.0.2.30/24"}"#).unwrap(),
+        storage: "local-lvm".parse().unwrap(),
+        size: 4,
+        template_storage: "local".parse().unwrap(),
+        template_folder: fixed("/var/lib/vz/template/cache"),
+    };
+    Service {
+        host: "192.0.2.30".parse().unwrap(),
+        listen: "192.0.2.30".parse().unwrap(),
+        engine: Engine::Lxc,
+        container: Some(Box::new(container)),
+        ..service()
+    }
+}
+
+fn serve(service: &Service) -> Plan {
+    let service = service.clone();
+    Plan::new(vec![Step::ServeLicenses(Box::new(ServeLicenses { service }))], Vec::new())
+}
+
+#[test]
+fn a_container_is_made_started_and_taken_back() {
+    let mut world = World::new(&node());
+    carry_out(&mut world, &serve(&contained(100))).unwrap();
+    let image = Digest::of(b"configuration").to_string();
+    let template = format!("/var/lib/vz/template/cache/vgpu-offline-license-{}.tar", &image[..16]);
+    assert_eq!(world.host.text_of(&template).unwrap(), IMAGE);
+    let text = world.host.text_of(&conf("100")).unwrap();
+    for line in [
+        "mp0: /var/lib/vgpu-offline-license/cert,mp=/app/cert",
+        "mp1: /var/lib/vgpu-offline-license/database,mp=/app/database",
+        "net0: name=eth0,bridge=vmbr0,ip=192.0.2.30/24,type=veth,host-managed=1",
+        "onboot: 1",
+        "startup: order=1,up=10",
+        "unprivileged: 1",
+        "entrypoint: /usr/bin/env DLS_URL=192.0.2.30 DLS_PORT=8443 \
+         DATABASE=sqlite:////app/database/db.sqlite uvicorn main:app --host=0.0.0.0 --port=8443 \
+         --app-dir=/app --proxy-headers --ssl-keyfile=/app/cert/webserver.key \
+         --ssl-certfile=/app/cert/webserver.crt",
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line}\n{text}");
+    }
+    // Root of the container is user 100000 of the node; the root's key is not for it.
+    for (path, uid) in [
+        (CERT, 100_000),
+        ("/var/lib/vgpu-offline-license/database", 100_000),
+        (&format!("{CERT}/webserver.key"), 100_000),
+        (&format!("{CERT}/webserver.crt"), 100_000),
+        (&format!("{CERT}/instance.private.pem"), 100_000),
+        ("/var/lib/vgpu-offline-license/web/root.key", 0),
+        ("/var/lib/vgpu-offline-license", 0),
+    ] {
+        let Some(Node::File { meta, .. } | Node::Dir { meta }) =
+            world.host.node(&fixed(path)).unwrap()
+        else {
+            panic!("{path}")
+        };
+        assert_eq!((meta.uid, meta.gid), (uid, uid), "{path}");
+        assert!(!meta.mode.to_string().ends_with('6'), "{path}");
+    }
+    assert_eq!(in_force(&world.host).unwrap().as_ref(), Some(&contained(100)));
+    let plan = serve(&contained(100));
+    assert_eq!(plan.steps().next().unwrap().check(&world.host).unwrap(), Status::Done);
+
+    let root = world.host.text_of("/var/lib/vgpu-offline-license/web/root.key");
+    assert_eq!(world.revert().unwrap(), []);
+    assert_eq!(world.host.picture(&[]), World::new(&node()).host.picture(&[]));
+    assert_eq!(world.host.text_of("/var/lib/vgpu-offline-license/web/root.key"), root);
+    assert_eq!(in_force(&world.host).unwrap(), None);
+    assert!(world.host.text_of("/run/pct/105").is_some(), "it is somebody else's");
+}
+
+#[test]
+fn a_power_cut_at_any_change_leaves_nothing_of_a_container() {
+    let apply = |world: &mut World| {
+        carry_out(world, &serve(&contained(100))).map(drop).map_err(|error| error.to_string())
+    };
+    // What must not be lost is the operator's, and in no journal; here it is there already.
+    let mut node = node();
+    crate::license::data::prepare(&mut node, &contained(100)).unwrap();
+    let cuts = [Late::Before, Late::After, Late::Full].map(|late| cut_once(&node, late, &apply));
+    assert!(cuts.iter().all(|cuts| *cuts > 10), "only {cuts:?} power cuts and full disks tried");
+}
+
+#[test]
+fn another_image_takes_the_place_of_the_old_and_gives_it_back() {
+    let mut world = World::new(&node());
+    let old = contained(100);
+    carry_out(&mut world, &serve(&old)).unwrap();
+    let before = world.host.clone();
+    let new = Service {
+        content: Content::of(b"another image"),
+        image: Digest::of(b"another configuration"),
+        ..old.clone()
+    };
+    carry_out(&mut world, &serve(&new)).unwrap();
+    let ran = &world.host.ran;
+    let pct: Vec<_> = ran.iter().filter_map(|it| it.strip_prefix("/usr/sbin/pct ")).collect();
+    let verbs: Vec<_> = pct.iter().map(|it| it.split(' ').next().unwrap()).collect();
+    let one = ["create", "set", "start"];
+    assert_eq!(verbs, [&one[..], &["shutdown", "set", "destroy"], &one].concat());
+    assert_eq!(in_force(&world.host).unwrap(), Some(new));
+    assert_eq!(
+        world.host.text_of(&format!("{CERT}/webserver.key")),
+        before.text_of(&format!("{CERT}/webserver.key"))
+    );
+
+    assert_eq!(world.revert().unwrap(), []);
+    // It starts with the next boot; all else is as it was.
+    let lines = |host: &MemHost| {
+        let text = host.text_of(&conf("100")).unwrap();
+        text.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(lines(&world.host), lines(&before));
+    let templates = fixed("/var/lib/vz/template/cache");
+    assert_eq!(world.host.list(&templates).unwrap(), before.list(&templates).unwrap());
+    assert_eq!(world.revert().unwrap(), []);
+    assert_eq!(world.host.picture(&[]), World::new(&node()).host.picture(&[]));
+}
+
+#[test]
+fn a_container_with_our_number_that_is_not_ours_is_left_alone() {
+    let mut world = World::new(&node());
+    carry_out(&mut world, &serve(&contained(100))).unwrap();
+    // The operator has destroyed ours, and made one of his own.
+    world.host.place(&conf("100"), "#mine\nhostname: mine\n");
+    assert_eq!(in_force(&world.host).unwrap(), None);
+    let status = serve(&contained(100)).steps().next().unwrap().check(&world.host).unwrap();
+    assert_eq!(status, Status::Todo);
+    let error = carry_out(&mut world.clone(), &serve(&contained(100))).unwrap_err().to_string();
+    assert!(error.contains("create 100"), "{error}");
+    world.revert().unwrap();
+    assert_eq!(world.host.text_of(&conf("100")).unwrap(), "#mine\nhostname: mine\n");
+}
