@@ -22,6 +22,8 @@ pub(super) enum Screen {
     BundleIfAny,
     /// What is to go.
     Removal,
+    /// What it is about licences.
+    Licence,
     /// Nothing.
     Nothing,
 }
@@ -59,9 +61,9 @@ const ENTRIES: [Entry; 6] = [
     Entry {
         key: "6",
         name: "Licence",
-        about: "say how the licence server is",
-        command: "license status",
-        screen: Screen::Nothing,
+        about: "a licence server for guests, here or elsewhere, and what they need for it",
+        command: "license",
+        screen: Screen::Licence,
     },
     Entry {
         key: "7",

@@ -5,6 +5,7 @@
 //! back and out. An entry is there only if its command is.
 
 mod entry;
+mod licence;
 mod removal;
 #[cfg(test)]
 mod tests;
@@ -69,6 +70,7 @@ impl Screen {
                 Some(Went::on(about(command, &answer)))
             }
             Self::Removal => removal::show(command, tree, ui),
+            Self::Licence => licence::show(tree, ui),
             Self::Nothing => Some(Went::on(command.split(' '))),
         }
     }

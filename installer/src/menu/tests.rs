@@ -2,6 +2,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, Command};
 
 use super::entry::Entry;
+use super::licence::Choice;
 use super::{about, removal};
 
 fn keys(tree: &Command) -> String {
@@ -12,16 +13,39 @@ fn keys(tree: &Command) -> String {
 fn an_entry_is_there_if_its_command_is() {
     let tree = Command::new("x").subcommand(Command::new("status"));
     assert_eq!(keys(&tree), "7");
-    let tree = tree.subcommand(Command::new("apply")).subcommand(Command::new("license"));
+    let tree = tree.subcommand(Command::new("apply"));
     assert_eq!(keys(&tree), "127");
     let license = Command::new("license").subcommand(Command::new("status"));
-    assert_eq!(keys(&Command::new("x").subcommand(license)), "6");
+    let tree = Command::new("x").subcommand(license);
+    assert_eq!(keys(&tree), "6");
+    let commands: Vec<_> = Choice::of(&tree).iter().map(|choice| choice.command).collect();
+    assert_eq!(commands, ["license status"]);
 }
 
 #[test]
 fn the_program_itself_has_most_of_them() {
     let keys = keys(&crate::cli::command());
-    assert!(keys.contains("1234") && keys.ends_with('7'), "{keys}");
+    assert!(keys.contains("1234") && keys.ends_with("67"), "{keys}");
+}
+
+#[test]
+fn each_way_through_the_screen_for_licences_is_a_command_of_the_program() {
+    let answers = ["192.0.2.30", "192.0.2.30/24", "x.tar"].map(str::to_owned);
+    let mut seen = 0;
+    for choice in Choice::of(&crate::cli::command()) {
+        for cidr in ["", "192.0.2.30/24"] {
+            let mut answers = answers.clone();
+            cidr.clone_into(&mut answers[1]);
+            if choice.command == "license use" {
+                answers[1] = "https://dls.example:8443".to_owned();
+            }
+            let words = choice.words(&answers);
+            let all = ["vgpu-installer".to_owned()].into_iter().chain(words.iter().cloned());
+            crate::cli::command().try_get_matches_from(all).unwrap();
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 18);
 }
 
 #[test]

@@ -180,6 +180,51 @@ fn from_a_new_installation_through_an_upgrade_to_the_removal() {
 }
 
 #[test]
+fn guests_are_pointed_at_a_licence_server_and_given_what_they_need() {
+    if !skip::have("setsid") {
+        return;
+    }
+    let desk = Desk::new();
+    // Enter leads back, from each screen.
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "6").answer("goes back):", "10").answer("goes back):", "");
+    terminal
+        .answer("[q]", "6")
+        .answer("goes back):", "3")
+        .answer("reach it (Enter goes back):", "");
+    terminal.answer("[q]", "");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(0), "{seen}");
+    desk.compare("licence", &seen);
+
+    // There is no server yet, and the command says so as if it had been typed.
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "6").answer("goes back):", "4");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(2), "{seen}");
+    assert!(seen.contains("no licence server was set up on this node"), "{seen}");
+
+    desk.scratch.write("token.tok", "aGVhZA.Ym9keQ.c2ln\n");
+    let token = desk.scratch.path("laptop/token.tok");
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "6").answer("goes back):", "1");
+    terminal.answer("the token (Enter goes back):", token.as_str());
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(0), "{seen}");
+    desk.compare("licence-token", &seen);
+    expect(desk.scratch.installer(&shown(&seen)), 0);
+
+    let folder = desk.scratch.path("laptop/guests");
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "6").answer("goes back):", "5");
+    terminal.answer("write to (Enter goes back):", folder.as_str());
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(0), "{seen}");
+    let written = fs::read_to_string(folder.join("license-token.tok")).unwrap();
+    assert_eq!(written, "aGVhZA.Ym9keQ.c2ln");
+}
+
+#[test]
 fn the_host_driver_is_judged_before_anything_is_installed() {
     if !skip::have("setsid") {
         return;

@@ -1,0 +1,152 @@
+use super::Went;
+use crate::ui::Ui;
+
+/// Something that can be done about licences.
+#[derive(Debug)]
+pub(super) struct Choice {
+    /// The command, by the words that lead to it.
+    pub(super) command: &'static str,
+    /// What it does.
+    says: &'static str,
+    /// What it needs to know. Enter instead of it goes back, if it is needed.
+    asks: &'static [Ask],
+}
+
+/// A question, and where its answer stands in the command.
+#[derive(Debug)]
+struct Ask {
+    question: &'static str,
+    place: Place,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// After this flag.
+    Flag(&'static str),
+    /// After this flag, if there is an answer.
+    FlagIfAny(&'static str),
+    /// At the end.
+    End,
+}
+
+const fn ask(question: &'static str, place: Place) -> Ask {
+    Ask { question, place }
+}
+
+/// All that there may be. NVIDIA's own server comes first.
+const CHOICES: [Choice; 9] = [
+    Choice {
+        command: "license use",
+        says: "use NVIDIA's own License System, by the token that it makes for guests",
+        asks: &[ask("File with the token (Enter goes back):", Place::Flag("--token"))],
+    },
+    Choice {
+        command: "license use",
+        says: "use the server of another node",
+        asks: &[
+            ask(
+                "Its root certificate, license-root.crt (Enter goes back):",
+                Place::Flag("--root-cert"),
+            ),
+            ask("Its address, as https://dls.example:8443 (Enter goes back):", Place::End),
+        ],
+    },
+    Choice {
+        command: "license install",
+        says: "run the server that a bundle carries",
+        asks: &[
+            ask("Address by which guests reach it (Enter goes back):", Place::Flag("--address")),
+            ask(
+                "In a container of Proxmox VE: that address and its network, as 192.0.2.30/24 (Enter: none):",
+                Place::FlagIfAny("--cidr"),
+            ),
+            ask("Path of the bundle (Enter goes back):", Place::End),
+        ],
+    },
+    Choice { command: "license status", says: "say how the server is", asks: &[] },
+    Choice {
+        command: "license guests",
+        says: "write what guests need: scripts, certificate, a page to read",
+        asks: &[ask("Folder to write to (Enter goes back):", Place::End)],
+    },
+    Choice {
+        command: "license token",
+        says: "get a token for a guest that cannot reach the server",
+        asks: &[ask("File to write (Enter goes back):", Place::Flag("--output"))],
+    },
+    Choice {
+        command: "license backup",
+        says: "write down what must not be lost",
+        asks: &[ask("File to write (Enter goes back):", Place::End)],
+    },
+    Choice {
+        command: "license restore",
+        says: "put a backup back",
+        asks: &[ask("The backup (Enter goes back):", Place::End)],
+    },
+    Choice {
+        command: "license remove",
+        says: "take the server away; what must not be lost stays",
+        asks: &[],
+    },
+];
+
+impl Choice {
+    /// Those whose commands a program with this command line has.
+    pub(super) fn of(tree: &clap::Command) -> Vec<&'static Self> {
+        let has = |choice: &&Self| {
+            let mut words = choice.command.split(' ');
+            words.try_fold(tree, |command, word| command.find_subcommand(word)).is_some()
+        };
+        CHOICES.iter().filter(has).collect()
+    }
+
+    /// The command with these answers, one for each question. What begins with a dash is no flag.
+    pub(super) fn words(&self, answers: &[String]) -> Vec<String> {
+        let mut words: Vec<String> = self.command.split(' ').map(str::to_owned).collect();
+        for (ask, answer) in self.asks.iter().zip(answers) {
+            match ask.place {
+                Place::Flag(flag) => words.push(format!("{flag}={answer}")),
+                Place::FlagIfAny(_) if answer.is_empty() => {}
+                Place::FlagIfAny(flag) => words.push(format!("{flag}={answer}")),
+                Place::End => {
+                    words.extend(answer.starts_with('-').then(|| "--".to_owned()));
+                    words.push(answer.clone());
+                }
+            }
+        }
+        words
+    }
+
+    fn show(&self, ui: &Ui) -> Option<Went> {
+        let mut answers = Vec::new();
+        for Ask { question, place } in self.asks {
+            let answer = ui.answer(question).ok().flatten()?;
+            if answer.is_empty() && !matches!(place, Place::FlagIfAny(_)) {
+                return Some(Went::Back);
+            }
+            answers.push(answer);
+        }
+        Some(Went::On(self.words(&answers)))
+    }
+}
+
+/// Ask what is to be done about licences.
+pub(super) fn show(tree: &clap::Command, ui: &Ui) -> Option<Went> {
+    let choices = Choice::of(tree);
+    ui.say("What is it about licences for guests?");
+    for (number, choice) in (1..).zip(&choices) {
+        ui.say(format_args!("  {number}  {}", choice.says));
+    }
+    loop {
+        let answer = ui.answer("Number (Enter goes back):").ok().flatten()?;
+        if answer.is_empty() {
+            return Some(Went::Back);
+        }
+        let number = answer.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+        match number.and_then(|number| choices.get(number)) {
+            Some(choice) => return choice.show(ui),
+            None => ui.say("That is none of them."),
+        }
+    }
+}
