@@ -106,9 +106,10 @@ impl Choice {
         let mut words: Vec<String> = self.command.split(' ').map(str::to_owned).collect();
         for (ask, answer) in self.asks.iter().zip(answers) {
             match ask.place {
-                Place::Flag(flag) => words.push(format!("{flag}={answer}")),
                 Place::FlagIfAny(_) if answer.is_empty() => {}
-                Place::FlagIfAny(flag) => words.push(format!("{flag}={answer}")),
+                Place::Flag(flag) | Place::FlagIfAny(flag) => {
+                    words.push(format!("{flag}={answer}"));
+                }
                 Place::End => {
                     words.extend(answer.starts_with('-').then(|| "--".to_owned()));
                     words.push(answer.clone());
