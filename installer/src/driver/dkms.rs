@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::host::{Command, HostError, Look};
+use crate::host::{Command, Exit, HostError, Look, Output};
 
 /// A module in a version, as DKMS has it for a kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,16 +64,23 @@ fn build(line: &str) -> Option<Build> {
 
 /// What DKMS says of NVIDIA's module; `None` where commands do not run, or without DKMS.
 pub(crate) fn status(look: &dyn Look) -> Result<Option<Vec<Build>>, HostError> {
-    match look.query(&Command::new("dkms", &["status", "-m", "nvidia"])) {
+    let command = Command::new("dkms", &["status", "-m", "nvidia"]);
+    match look.query(&command) {
         Err(HostError::Start { .. }) => Ok(Some(Vec::new())),
         Err(error) => Err(error),
         Ok(None) => Ok(None),
-        // Without the program, `chroot` itself fails.
-        Ok(Some(output)) => {
+        Ok(Some(output)) if output.succeeded() => {
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
             let mut all = builds(&text);
             all.retain(|build| build.module == "nvidia");
             Ok(Some(all))
+        }
+        // Without the program, `chroot` itself fails.
+        Ok(Some(Output { exit: Exit::Status(127), .. })) => Ok(Some(Vec::new())),
+        // DKMS 2 and 3 exit with 0 even if they know of no module: who cannot answer has not said no.
+        Ok(Some(Output { exit, stdout, stderr })) => {
+            let tail = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
+            Err(HostError::Failed { command, exit, tail })
         }
     }
 }
@@ -83,6 +90,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::host::mem::{MemHost, Program};
 
     #[test]
     fn both_forms_say_the_same() {
@@ -110,6 +118,27 @@ Error! Could not locate dkms.conf file.
 ";
         let states: Vec<_> = builds(text).into_iter().map(|build| build.state).collect();
         assert_eq!(states, [Installed, Built, Broken]);
+    }
+
+    #[test]
+    fn a_dkms_that_cannot_answer_has_not_said_that_there_is_nothing() {
+        let ask = |program: Program| {
+            let mut host = MemHost::default();
+            host.programs.insert("dkms", program);
+            status(&host)
+        };
+        let text = "nvidia/550.90.05: added\n";
+        assert_eq!(ask(|_, _| Ok(0)).unwrap(), Some(Vec::new()));
+        let one = |host: &mut MemHost, _: &[&str]| {
+            host.said += "nvidia/550.90.05: added\n";
+            Ok(0)
+        };
+        assert_eq!(ask(one).unwrap(), Some(builds(text)));
+        let error = ask(|_, _| Ok(1)).unwrap_err().to_string();
+        assert_eq!(error, "`dkms status -m nvidia` failed with exit status 1");
+        // It is not there.
+        assert_eq!(ask(|_, _| Ok(127)).unwrap(), Some(Vec::new()));
+        assert_eq!(status(&MemHost::default()).unwrap(), Some(Vec::new()));
     }
 
     proptest! {

@@ -52,6 +52,10 @@ pub(super) struct Card {
 pub(super) const A40: Card =
     Card { address: "0000:81:00.0", device: "0x2235", functions: 32, sound: false };
 
+/// A Tesla T4: supported as it is, with mediated devices.
+pub(super) const T4: Card =
+    Card { address: "0000:81:00.0", device: "0x1eb8", functions: 0, sound: false };
+
 /// An RTX 2080 Ti, which has to be unlocked.
 pub(super) const RTX_2080_TI: Card =
     Card { address: "0000:81:00.0", device: "0x1e07", functions: 0, sound: true };
@@ -189,6 +193,11 @@ impl Machine {
                 symlink(format!("../../../../kernel/iommu_groups/{number}"), link).unwrap();
             }
         }
+    }
+
+    /// Say that another kernel runs.
+    pub(super) fn play_kernel(root: &Root, kernel: &str) {
+        Self::play(root, "osrelease", &format!("{kernel}\n"));
     }
 
     /// What the kernel says, where the wrapper finds it, and where a look from outside does.

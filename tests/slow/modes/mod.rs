@@ -4,7 +4,9 @@
 //! for NVIDIA's driver. apt, dpkg, DKMS, the compiler, initramfs-tools and depmod are real.
 
 mod bundle;
+mod clock;
 mod differ;
+mod identical;
 mod machine;
 mod native;
 mod passthrough;

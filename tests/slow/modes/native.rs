@@ -5,15 +5,19 @@ use std::fs;
 use vgpu_tests::roots::{Release, with_own_mounts};
 
 use super::bundle::{Content, Patched, packages, wants};
-use super::machine::{A40, Loader, Machine, PVE1};
+use super::machine::{A40, Loader, Machine, PVE1, T4};
 use super::stage::{Stage, each, toolchain};
 
 #[test]
 fn from_stock_to_vgpus_to_a_newer_driver_and_back() {
     with_own_mounts("modes::native::from_stock_to_vgpus_to_a_newer_driver_and_back", || {
-        let machine = |_| Machine { cards: &[A40], loader: Loader::Grub, identity: PVE1 };
-        each(&[Release::Debian12], machine, |release, roots, stage, kit| {
-            let [old, new] = ["550.144.02", "550.163.02"];
+        let machine = |release| {
+            // No driver for PVE 7's kernels has the newer interface.
+            let cards: &[_] = if release == Release::Debian11 { &[T4] } else { &[A40] };
+            Machine { cards, loader: Loader::Grub, identity: PVE1 }
+        };
+        each(&Release::ALL, machine, |release, roots, stage, kit| {
+            let [old, new] = drivers(release);
             stage.begin(&format!("native-debian{}", release.number()));
             let packages = packages(kit, &toolchain(roots, release));
             let content = Content {
@@ -51,6 +55,15 @@ fn from_stock_to_vgpus_to_a_newer_driver_and_back() {
             stage.is_as_before();
         });
     });
+}
+
+/// Two drivers whose own modules are known to build for the kernel of a release, or not known not
+/// to.
+fn drivers(release: Release) -> [&'static str; 2] {
+    match release {
+        Release::Debian11 | Release::Debian12 => ["550.144.02", "550.163.02"],
+        Release::Debian13 => ["570.172.07", "570.195.02"],
+    }
 }
 
 /// DKMS has built this version for the kernel, and the kernel finds it.

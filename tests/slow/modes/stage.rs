@@ -131,8 +131,16 @@ impl Stage {
         let text = format!("\n$ {line}\n{}{}", said.out, said.err);
         self.note(&text);
         self.note(&format!("[exit {}, {took:.1} s]\n", said.code.unwrap_or(-1)));
-        assert_eq!(said.code, Some(code), "{}", self.transcript);
+        assert_eq!(said.code, Some(code), "{}{}", self.transcript, self.log());
         said
+    }
+
+    /// The last of what our program has run, for whoever has to find out why.
+    fn log(&self) -> String {
+        let log = self.root().at("/var/log/vgpu-offline/installer.log");
+        let log = fs::read_to_string(log).unwrap_or_default();
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(80)..].join("\n")
     }
 
     /// Keep the transcript under this name, as an output of the suite.

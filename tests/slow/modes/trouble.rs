@@ -38,7 +38,7 @@ pub(super) fn content(packages: Vec<Value>, drivers: &[&'static str]) -> Content
 }
 
 /// A package with a script that runs when it is configured.
-fn scripted(stage: &Stage, kit: &mut Kit, name: &str, script: &str) -> Value {
+pub(super) fn scripted(stage: &Stage, kit: &mut Kit, name: &str, script: &str) -> Value {
     let script = format!("#!/bin/sh\n{script}\n");
     let files = [("/DEBIAN/postinst", script.as_str()), ("/usr/share/vgpu/note", "a file\n")];
     let note = format!("/usr/share/{name}/note");

@@ -17,6 +17,9 @@ const PROGRAM: &str = "/root/vgpu-installer";
 /// Where a bundle lies in the root, as on a stick.
 const BUNDLE: &str = "/mnt/bundle.vgpu.tar";
 
+/// Runs the program on the root from outside.
+const OUTSIDE: &str = include_str!("outside.sh");
+
 /// A node: a root that trusts the key of a kit.
 pub(crate) struct Site {
     pub(crate) root: Root,
@@ -82,10 +85,12 @@ impl Site {
             };
             return self.root.command(&[program, words].concat());
         };
+        let root = self.root.path().as_str();
         let mut command = Command::new("unshare");
-        command.args(["--net", "--pid", "--fork", "--kill-child", "--"]);
+        command.args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--"]);
+        command.args(["sh", "-e", "-c", OUTSIDE, "sh", root]);
         command.arg(programs.path(Program::Installer));
-        command.args(["--root", self.root.path().as_str(), "--chroot"]).args(words);
+        command.args(["--root", root, "--chroot"]).args(words);
         command.stdin(Stdio::null());
         command
     }
