@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use anyhow::Context as _;
 use vgpu_manifest::{Bundle, Verified};
 
@@ -11,7 +13,7 @@ use crate::cli::{Exit, Refused, Target};
 use crate::facts::{Serials, inventory};
 use crate::gpus::GpuChoice;
 use crate::host::RealHost;
-use crate::host::real::{Program, read_outside};
+use crate::host::real::{On, Program, read_outside};
 use crate::license::{Service, in_force};
 use crate::machine::{Machine, Pending};
 use crate::plan::{ApplyError, Choices, MAX_REVIEW, Phase, Plan, Review, rehearse};
@@ -175,7 +177,9 @@ pub(super) fn put_in_store(
 ) -> anyhow::Result<()> {
     let lacking = missing(host, bundle.manifest())?;
     let progress = ui.progress("staging", lacking.bytes);
+    let since = Instant::now();
     stage(host, bundle, &lacking, program, &progress)?;
+    ui.spent(On::Staging, since);
     let (count, took) = (lacking.count(), progress.summary());
     drop(progress);
     let mut bundles = Bundles::load(host)?;

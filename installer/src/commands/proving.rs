@@ -1,11 +1,12 @@
 //! Proving that what was applied works, and what is said of that.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::carry_out::go_back;
 use super::go_on::candidate_of;
 use crate::cli::{Advise as _, Exit};
-use crate::host::{HostError, Look};
+use crate::host::real::On;
+use crate::host::{HostError, Look, Memory, Seen};
 use crate::journal::TxState;
 use crate::machine::Machine;
 use crate::plan::{ApplyError, Plan, Reboot, runs_commands};
@@ -36,7 +37,12 @@ pub(super) fn settle_proof(
     reboot: Reboot,
     ui: &Ui,
 ) -> anyhow::Result<Proven> {
-    if !steps_hold(machine.look(), plan)? {
+    let seen = Seen::with(machine.look(), Memory::load(machine.look())?);
+    let hold = steps_hold(&seen, plan)?;
+    let memory = seen.into_memory();
+    // It only saves time when somebody asks for the status.
+    let _ = memory.save(machine.host());
+    if !hold {
         // They come true when somebody has carried out the commands that are listed.
         return Ok(Proven::Yes);
     }
@@ -74,7 +80,9 @@ fn prove_patiently(look: &dyn Look, expected: &Expected, ui: &Ui) -> Result<Proo
         if tries == 0 {
             ui.say("wait for the services");
         }
+        let since = Instant::now();
         std::thread::sleep(PAUSE);
+        ui.spent(On::Waiting, since);
     }
     unreachable!("it is tried only so often")
 }

@@ -1,11 +1,12 @@
 use serde::Serialize;
+use vgpu_manifest::HostPath;
 
 use super::bundle::title;
 use super::print_json;
 use crate::cli::{Exit, Target};
 use crate::journal::Kept;
 use crate::proof::{Proof, table};
-use crate::report::{Standing, Standpoint, look};
+use crate::report::{Closely, Standing, Standpoint, look};
 use crate::ui::{Tone, Ui, printable};
 
 /// Ask whether the host is still what it was made.
@@ -18,6 +19,11 @@ pub(crate) struct Status {
     /// Print a JSON document.
     #[arg(long)]
     json: bool,
+    /// Read files however large they are. Without it one of 16 MiB and more, such as the image with
+    /// drivers for guests, is read only if it has changed since it was read last, by what the kernel
+    /// says.
+    #[arg(long)]
+    thorough: bool,
 }
 
 #[derive(Serialize)]
@@ -28,15 +34,16 @@ struct Document<'s> {
     found: &'s Standpoint,
     proof: &'s Proof,
     lines: &'s [String],
+    unread: &'s [HostPath],
 }
 
 impl Status {
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
-        let found = look(target)?;
+        let found = look(target, self.closely())?;
         if self.json {
-            let Standpoint { proof, lines, .. } = &found;
+            let Standpoint { proof, lines, unread, .. } = &found;
             let standing = found.standing();
-            print_json(ui, &Document { standing, found: &found, proof, lines })?;
+            print_json(ui, &Document { standing, found: &found, proof, lines, unread })?;
         } else {
             print(&found, ui)?;
         }
@@ -45,6 +52,17 @@ impl Status {
             Standing::Drifted => Exit::Drifted,
             Standing::Unfinished => Exit::Failed,
         })
+    }
+}
+
+impl Status {
+    fn closely(&self) -> Closely {
+        match self {
+            Self { thorough: true, .. } => Closely::Bytes,
+            // People are shown the steps, and not what each path has become.
+            Self { json: false, .. } => Closely::Steps,
+            _ => Closely::Paths,
+        }
     }
 }
 
@@ -77,6 +95,14 @@ fn print(found: &Standpoint, ui: &Ui) -> std::io::Result<()> {
     }
     for line in table(&found.proof, &found.lines, &|tone, text| ui.paint(tone, text)) {
         ui.print(line)?;
+    }
+    if !found.unread.is_empty() {
+        let paths: Vec<_> = found.unread.iter().map(|path| printable(&path.to_string())).collect();
+        let line = format!(
+            "  large, and not changed since it was read: {}; `--thorough` reads it",
+            paths.join(", ")
+        );
+        ui.print(ui.paint(Tone::Dim, &line))?;
     }
     let (tone, word) = match found.standing() {
         Standing::Nothing | Standing::Holds => (Tone::Good, "everything holds"),

@@ -14,6 +14,7 @@ mod overlay;
 pub mod real;
 mod recall;
 mod secret;
+mod seen;
 mod temp;
 
 pub use self::command::{Command, Exit, Output};
@@ -24,6 +25,7 @@ pub use self::overlay::Overlay;
 pub use self::real::{Exec, RealHost};
 pub(crate) use self::recall::Recall;
 pub use self::secret::{NotASecret, Secret, SecretInput};
+pub(crate) use self::seen::{Memory, Seen};
 pub use self::temp::TempName;
 pub use vgpu_manifest::{HostPath, Mode, PathError};
 

@@ -7,5 +7,5 @@ mod standpoint;
 pub use self::document::{Comparable, Document, MachineKind, SCHEMA, ThisNode, Trust, document};
 pub use self::now::{ModuleNow, PackageIs, PackageNow};
 pub use self::standpoint::{
-    AppliedBundle, Becomes, ChangedPath, CheckedStep, Standing, Standpoint, look,
+    AppliedBundle, Becomes, ChangedPath, CheckedStep, Closely, Standing, Standpoint, look,
 };

@@ -6,7 +6,7 @@ use vgpu_manifest::{Digest, HostPath, KernelWord};
 use super::now::{ModuleNow, PackageNow, modules, packages};
 use crate::cli::Target;
 use crate::component::Component;
-use crate::host::{HostError, Look, Node, Recall};
+use crate::host::{HostError, Look, Memory, Node, Recall, Seen};
 use crate::journal::{Change, Entry, Kept, Transaction, TxState};
 use crate::plan::Plan;
 use crate::proof::{Expected, Proof, lines, prove};
@@ -35,6 +35,20 @@ pub struct Standpoint {
     /// The commands that give a guest a vGPU of this very node.
     #[serde(skip)]
     pub lines: Vec<String>,
+    /// Large files that were not read, because they have not changed since they were.
+    #[serde(skip)]
+    pub unread: Vec<HostPath>,
+}
+
+/// How closely it is looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closely {
+    /// Whether the steps still hold, and whether it works.
+    Steps,
+    /// Also what each changed path is now.
+    Paths,
+    /// All of that, and files are read however large they are.
+    Bytes,
 }
 
 /// A bundle that was applied.
@@ -137,8 +151,8 @@ impl Standpoint {
 }
 
 /// Look at the host and its journal. Nothing is made that is not there.
-pub fn look(target: Target) -> anyhow::Result<Standpoint> {
-    let Some(machine) = target.find_machine()? else { return Ok(Standpoint::default()) };
+pub fn look(target: Target, closely: Closely) -> anyhow::Result<Standpoint> {
+    let Some(mut machine) = target.find_machine()? else { return Ok(Standpoint::default()) };
     let mut open = machine.transactions()?;
     let kept = open.last().map(|tx| tx.kept.clone()).unwrap_or_default();
     open.retain(|tx| tx.state != TxState::Reverted);
@@ -151,16 +165,24 @@ pub fn look(target: Target) -> anyhow::Result<Standpoint> {
     let waits = entries.iter().filter(is_here).any(|entry| entry.change.awaits_boot());
     let reboot_pending = waits && *last.waits_since() == machine.boot()?;
     let plan = Plan::parse(&last.new.plan)?;
-    let host = Recall::new(machine.look());
-    let applied = Some(describe(&host, &last, &plan, &entries)?);
+    let memory = match closely {
+        Closely::Steps | Closely::Paths => Memory::load(machine.look())?,
+        Closely::Bytes => Memory::default(),
+    };
+    let seen = Seen::with(machine.look(), memory);
+    let host = Recall::new(&seen);
+    let paths = if closely == Closely::Steps { &[][..] } else { &entries };
+    let applied = Some(describe(&host, &last, &plan, paths)?);
     let (mut proof, mut commands) = (Proof::default(), Vec::new());
     if last.state == TxState::Applied && last.going().next().is_none() {
         let there = plan.steps().filter(|step| !last.is_removed(step.component()));
         proof = prove(&host, &Expected::of(there))?;
         commands = lines(&host, &proof.types)?;
     }
-    let earlier = open.len();
-    Ok(Standpoint { applied, stale, reboot_pending, earlier, kept, proof, lines: commands })
+    let (earlier, unread) = (open.len(), seen.unread());
+    // It saves time and nothing else; a disk that is full is no reason to say nothing.
+    let _ = seen.into_memory().save(machine.host());
+    Ok(Standpoint { applied, stale, reboot_pending, earlier, kept, proof, lines: commands, unread })
 }
 
 fn describe(

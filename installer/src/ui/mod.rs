@@ -8,13 +8,14 @@ mod size;
 use std::fmt::Display;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 pub use self::date::Date;
 pub use self::progress::Progress;
 pub use self::size::ByteSize;
 pub use vgpu_manifest::printable;
 
-use crate::host::real::Diary;
+use crate::host::real::{Diary, On};
 
 /// Whether colours may be used where a terminal shows them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +90,16 @@ impl Ui {
 
     /// Write down how the program ends.
     pub fn ends(&self, status: u8) {
-        self.write_down(&format!("vgpu-installer ends with status {status}"));
+        if let Some(diary) = self.diary.get() {
+            diary.close(status);
+        }
+    }
+
+    /// Since then the program has not worked, but this.
+    pub fn spent(&self, on: On, since: Instant) {
+        if let Some(diary) = self.diary.get() {
+            diary.spend(on, since.elapsed());
+        }
     }
 
     /// Say a line on stderr.
@@ -154,8 +164,9 @@ impl Ui {
         }
         let _ = write!(io::stderr(), "{question} ");
         let _ = io::stderr().flush();
-        let mut answer = String::new();
+        let (since, mut answer) = (Instant::now(), String::new());
         let count = io::stdin().lock().read_line(&mut answer).map_err(|_| NobodyThere)?;
+        self.spent(On::Waiting, since);
         if count == 0 {
             // Nobody has typed a line feed.
             self.say("");

@@ -12,6 +12,7 @@ mod fixture;
 mod remove;
 mod report;
 mod reviewed;
+mod status;
 mod store;
 mod terminal;
 mod tree;

@@ -19,6 +19,9 @@ use crate::node::site::Site;
 /// The name of the installed program.
 const INSTALLED: &str = "/usr/local/sbin/vgpu-installer";
 
+/// The bar for the memory of our program, in KiB.
+const MEMORY: u64 = 64 << 10;
+
 /// A node, and how its story goes on.
 pub(super) struct Stage {
     pub(super) site: Site,
@@ -27,6 +30,8 @@ pub(super) struct Stage {
     boots: u32,
     transcript: String,
     output: Option<Utf8PathBuf>,
+    /// How long the log of our program was when it was read last.
+    logged: usize,
     before: (Snapshot, BTreeMap<String, String>),
 }
 
@@ -38,7 +43,8 @@ impl Stage {
         let kernel = kernels(&root).pop().unwrap();
         let before = (root.snapshot(&[]), root.packages());
         let site = Site::new(root, kit).with_wrapper(WRAPPER);
-        Self { site, kernel, machine, boots: 1, transcript: String::new(), output: None, before }
+        let (boots, transcript, output, logged) = (1, String::new(), None, 0);
+        Self { site, kernel, machine, boots, transcript, output, logged, before }
     }
 
     pub(super) fn root(&self) -> &Root {
@@ -128,19 +134,42 @@ impl Stage {
         let began = Instant::now();
         let said = run(command);
         let took = began.elapsed().as_secs_f32();
+        let spent = self.spent();
         let text = format!("\n$ {line}\n{}{}", said.out, said.err);
         self.note(&text);
-        self.note(&format!("[exit {}, {took:.1} s]\n", said.code.unwrap_or(-1)));
-        assert_eq!(said.code, Some(code), "{}{}", self.transcript, self.log());
+        self.note(&format!("[exit {}, {took:.1} s{spent}]\n", said.code.unwrap_or(-1)));
+        assert_eq!(said.code, Some(code), "{}{}", self.transcript, self.tail());
         said
     }
 
-    /// The last of what our program has run, for whoever has to find out why.
+    /// What our program has written down of all that it has run.
     fn log(&self) -> String {
         let log = self.root().at("/var/log/vgpu-offline/installer.log");
-        let log = fs::read_to_string(log).unwrap_or_default();
+        fs::read_to_string(log).unwrap_or_default()
+    }
+
+    /// The last of that, for whoever has to find out why.
+    fn tail(&self) -> String {
+        let log = self.log();
         let lines: Vec<_> = log.lines().collect();
         lines[lines.len().saturating_sub(80)..].join("\n")
+    }
+
+    /// Where the time of the last run has gone that has changed the host, as its log has it. No run
+    /// may take more memory than [`MEMORY`].
+    fn spent(&mut self) -> String {
+        let log = self.log();
+        if log.len() <= std::mem::replace(&mut self.logged, log.len()) {
+            return String::new();
+        }
+        let ends = log.lines().rfind(|line| line.contains("ends with status"));
+        let Some((_, spent)) = ends.and_then(|line| line.split_once(" after ")) else {
+            return String::new();
+        };
+        let peak = spent.rsplit_once("at most ").and_then(|(_, peak)| peak.split(' ').next());
+        let peak: u64 = peak.unwrap().parse().unwrap();
+        assert!(peak <= MEMORY, "{peak} KiB at its peak: {spent}");
+        format!(", by its log {spent}")
     }
 
     /// Keep the transcript under this name, as an output of the suite.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use super::spent::{On, Spent};
 use super::tree::Tree;
 use crate::host::{Command, Output, Secret};
 use crate::state;
@@ -39,6 +40,7 @@ pub struct Diary {
     file: OnceLock<File>,
     echo: Echo,
     secret: OnceLock<Secret>,
+    spent: Spent,
 }
 
 /// A line is about one of these.
@@ -131,6 +133,17 @@ impl Diary {
         let _ = file.write_all(line.as_bytes());
     }
 
+    /// So much time went there, and was not the program's own.
+    pub fn spend(&self, on: On, took: Duration) {
+        self.spent.add(on, took);
+    }
+
+    /// Write how the program ends, where its time went, and what memory it took.
+    pub fn close(&self, status: u8) {
+        let spent = &self.spent;
+        self.said(&format!("vgpu-installer ends with status {status} after {spent}"));
+    }
+
     /// A command begins.
     pub(super) fn begin(&self, about: About, command: &Command) -> Instant {
         self.note(about, &command.to_string());
@@ -140,6 +153,7 @@ impl Diary {
     /// A command has ended so, or could not be started.
     pub(super) fn end(&self, since: Instant, how: &str) {
         let took = since.elapsed();
+        self.spend(On::Programs, took);
         if took < Duration::from_millis(100) {
             self.note(About::Exit, how);
         } else {

@@ -18,6 +18,7 @@ mod meta;
 mod outside;
 mod program;
 mod put;
+mod spent;
 mod staging;
 mod tree;
 
@@ -29,6 +30,7 @@ pub use self::outside::{
     write_secret_outside,
 };
 pub use self::program::{DeviceNumber, Program};
+pub use self::spent::On;
 pub use self::staging::Staging;
 
 use std::fs::File;
