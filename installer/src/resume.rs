@@ -82,6 +82,27 @@ fn tries(look: &dyn Look, tx: TxId) -> Result<Option<Tries>, HostError> {
     Ok(tries.filter(|tries| tries.tx == tx))
 }
 
+/// Who goes on with an apply that has not come to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GoesOn {
+    /// The unit, after the next boot.
+    ByItself,
+    /// The unit has tried as often as it may, so its operator does.
+    GaveUp,
+    /// There is no unit, so its operator does.
+    ByOperator,
+}
+
+/// Who goes on with `tx`.
+pub(crate) fn who(look: &dyn Look, tx: &Transaction) -> Result<GoesOn, HostError> {
+    if look.stat(&unit_path())?.is_none() {
+        return Ok(GoesOn::ByOperator);
+    }
+    let tried = tries(look, tx.id)?.is_some_and(|tries| tries.count >= TRIES);
+    Ok(if tried { GoesOn::GaveUp } else { GoesOn::ByItself })
+}
+
 /// Whether to go on with `tx` on this boot.
 pub(crate) fn may(look: &dyn Look, tx: &Transaction, boot: &BootId) -> Result<May, HostError> {
     if tx.waits_since() == boot {
@@ -100,7 +121,7 @@ pub(crate) fn begin(host: &mut dyn Host, tx: TxId, boot: &BootId) -> Result<(), 
     remember(host, &Tries { tx, boot: boot.clone(), count })
 }
 
-/// Take back that it was tried, because it waits for somebody at the console and has not failed. It
+/// Take back that it was tried, because it waits for a boot, or somebody at the console, and has not failed. It
 /// is not tried again on this boot.
 pub(crate) fn forgive(host: &mut dyn Host, tx: TxId) -> Result<(), HostError> {
     let Some(mut tries) = tries(host, tx)? else { return Ok(()) };

@@ -9,7 +9,7 @@ use std::time::Duration;
 use vgpu_manifest::inventory::Gpu;
 use vgpu_manifest::platform::{PciAddress, PciId};
 
-use crate::facts::{Serials, inventory};
+use crate::facts::gpus;
 use crate::host::{Command, Host, HostError, Look};
 use crate::state::fixed;
 
@@ -75,10 +75,20 @@ pub fn enable(host: &mut dyn Host, pause: Duration) -> Result<Vec<Functions>, Sr
     Ok(all)
 }
 
+/// Whether every such GPU has some.
+pub(crate) fn are_on(look: &dyn Look) -> Result<bool, HostError> {
+    for gpu in capable(look) {
+        if count(look, gpu.address)? == 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// The GPUs that can have virtual functions and are the host's: one that a guest has whole is held
 /// by another driver.
 fn capable(look: &dyn Look) -> Vec<Gpu> {
-    let mut gpus = inventory(look, Serials::LeaveOut).gpus;
+    let mut gpus = gpus(look);
     gpus.retain(|gpu| {
         let foreign = gpu.driver.as_ref().is_some_and(|driver| driver.as_str() != "nvidia");
         gpu.id.vendor() == PciId::NVIDIA

@@ -69,18 +69,38 @@ pub enum Refused {
 #[error("{hint}")]
 struct Hinted {
     hint: String,
+    rest: Rest,
     source: anyhow::Error,
+}
+
+/// What becomes of the hint that an error always has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    /// It is given, too.
+    Given,
+    /// It would be wrong here.
+    Dropped,
 }
 
 /// Adds what a person may do about an error.
 pub trait Advise<T> {
     /// Add a hint: a sentence without a period, literals in backticks.
     fn hint(self, hint: impl Into<String>) -> anyhow::Result<T>;
+
+    /// The same, in the place of the hint that the error always has.
+    fn hint_instead(self, hint: impl Into<String>) -> anyhow::Result<T>;
 }
 
 impl<T, E: Into<anyhow::Error>> Advise<T> for Result<T, E> {
     fn hint(self, hint: impl Into<String>) -> anyhow::Result<T> {
-        self.map_err(|error| Hinted { hint: hint.into(), source: error.into() }.into())
+        let hint = |error: E| Hinted { hint: hint.into(), rest: Rest::Given, source: error.into() };
+        self.map_err(|error| hint(error).into())
+    }
+
+    fn hint_instead(self, hint: impl Into<String>) -> anyhow::Result<T> {
+        let hint =
+            |error: E| Hinted { hint: hint.into(), rest: Rest::Dropped, source: error.into() };
+        self.map_err(|error| hint(error).into())
     }
 }
 
@@ -100,17 +120,22 @@ pub fn tell(ui: &Ui, error: &anyhow::Error) -> Exit {
 /// The causes in one sentence, and the hints.
 fn words(error: &anyhow::Error) -> (String, Vec<String>) {
     let mut told: Vec<String> = Vec::new();
-    let mut hints = Vec::new();
+    let (mut hints, mut rest) = (Vec::new(), Rest::Given);
     for cause in error.chain() {
         let text = cause.to_string();
-        if cause.is::<Hinted>() {
+        if let Some(hinted) = cause.downcast_ref::<Hinted>() {
+            if hinted.rest == Rest::Dropped {
+                rest = Rest::Dropped;
+            }
             hints.push(text);
         } else if !told.last().is_some_and(|last| last.ends_with(&text)) {
             // Some errors end with the text of their cause.
             told.push(text);
         }
     }
-    hints.extend(error.chain().find_map(standing_hint).map(str::to_owned));
+    if rest == Rest::Given {
+        hints.extend(error.chain().find_map(standing_hint).map(str::to_owned));
+    }
     (told.join(": "), hints)
 }
 
@@ -122,7 +147,11 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 type Cause<'a> = &'a (dyn std::error::Error + 'static);
 
-/// Whether only a boot, and somebody at the console maybe, can mend it.
+/// Whether nothing has failed, and only a boot, and somebody at the console maybe, is waited for.
+pub fn only_waits(error: &anyhow::Error) -> bool {
+    error.chain().any(waits_for_boot)
+}
+
 fn waits_for_boot(cause: Cause<'_>) -> bool {
     let Some(ApplyError::Step { source, .. }) = cause.downcast_ref() else { return false };
     matches!(source, StepError::EnrolmentWaits | StepError::OtherKernel { .. })
@@ -311,6 +340,26 @@ mod tests {
             let (_, hints) = words(&error);
             assert_eq!(hints, ["run it as root"]);
         }
+    }
+
+    #[test]
+    fn a_kernel_or_a_person_is_waited_for_and_nothing_else() {
+        let step = |source| ApplyError::Step { step: "x".to_owned(), source };
+        let (runs, needs) = ("6.8.12-4-pve".to_owned(), "6.5.13-6-pve".to_owned());
+        assert!(only_waits(&step(StepError::OtherKernel { runs, needs }).into()));
+        assert!(only_waits(&step(StepError::EnrolmentWaits).into()));
+        assert!(!only_waits(&step(StepError::NotHeld("a".to_owned())).into()));
+    }
+
+    #[test]
+    fn a_hint_may_stand_in_the_place_of_the_usual_one() {
+        let error = || ApplyError::NoEffect { step: "x".to_owned() };
+        let (_, usual) = words(&error().into());
+        assert_eq!(usual.len(), 1);
+        let (_, both) = words(&Err::<(), _>(error()).hint("a").unwrap_err());
+        assert_eq!(both.len(), 2);
+        let (_, one) = words(&Err::<(), _>(error()).hint_instead("a").unwrap_err());
+        assert_eq!(one, ["a"]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 use vgpu_manifest::shell_word;
 
 pub use self::exit::Exit;
-pub use self::failure::{Advise, Refused, tell};
+pub use self::failure::{Advise, Refused, only_waits, tell};
 pub use self::medium::{Removable, removable};
 pub use self::target::Target;
 

@@ -5,11 +5,10 @@ use vgpu_manifest::Digest;
 use super::carry_out::carry_out;
 use super::password::PasswordArgs;
 use super::proving::prove_again;
-use crate::cli::{Advise as _, Exit, Refused, Target};
+use crate::cli::{Advise as _, Exit, Refused, Target, only_waits};
 use crate::machine::{Machine, Pending};
 use crate::plan::{ApplyError, Phase};
 use crate::resume::{self, May};
-use crate::step::StepError;
 use crate::store::Bundles;
 use crate::trust::Candidate;
 use crate::ui::Ui;
@@ -22,30 +21,27 @@ pub(super) fn resume_now(password: &PasswordArgs, target: Target, ui: &Ui) -> an
     match resume::may(machine.look(), &tx, &boot)? {
         May::NotOnThisBoot => return Ok(Exit::Done),
         May::GaveUp => {
-            return Err(Refused::Unfinished(
-                "going on by itself has failed twice and is not tried again".to_owned(),
-            ))
-            .hint("run `vgpu-installer apply` to see why, or `vgpu-installer revert`");
+            // A unit that fails at each boot would say no more than `status` does.
+            ui.say("going on by itself has failed twice and is not tried again: `vgpu-installer apply` goes on, `vgpu-installer revert` takes everything back");
+            return Ok(Exit::Done);
         }
         May::Go => resume::begin(machine.host(), tx.id, &boot)?,
     }
-    let result = go_on_with(password, &mut machine, Phase::Second, ui);
-    if let Err(error) = &result
-        && waits_for_console(error)
-    {
-        resume::forgive(machine.host(), tx.id)?;
+    match go_on_with(password, &mut machine, Phase::Second, ui) {
+        Err(error) if only_waits(&error) => {
+            resume::forgive(machine.host(), tx.id)?;
+            Err(error)
+        }
+        // Nobody has typed the command of the unit, and nobody needs to.
+        Err(error) if error.chain().any(<dyn std::error::Error>::is::<ApplyError>) => {
+            Err(error).hint_instead(AFTER_RESUME)
+        }
+        result => result,
     }
-    result
 }
 
-/// Whether nothing has failed, and only nobody was at the console yet.
-fn waits_for_console(error: &anyhow::Error) -> bool {
-    let waits = |cause: &(dyn std::error::Error + 'static)| {
-        let step = cause.downcast_ref();
-        matches!(step, Some(ApplyError::Step { source: StepError::EnrolmentWaits, .. }))
-    };
-    error.chain().any(waits)
-}
+/// What to do when the unit has failed.
+const AFTER_RESUME: &str = "mend the cause and run `vgpu-installer apply`, which goes on where it was, or take everything back with `vgpu-installer revert`";
 
 /// Bring an interrupted apply to its end, from what the store and the journal have.
 pub(super) fn go_on(

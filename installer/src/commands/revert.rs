@@ -2,8 +2,12 @@ use super::Consent;
 use super::bundle::title;
 use crate::cli::{Exit, Target};
 use crate::gpus::check_idle;
+use crate::host::Host as _;
 use crate::journal::{Change, Entry, Kept, Reverting, Transaction, TxState};
 use crate::machine::Machine;
+use crate::plan::Plan;
+use crate::settle::Derived;
+use crate::step::Status;
 use crate::store::Bundles;
 use crate::ui::{Tone, Ui, printable};
 
@@ -42,10 +46,14 @@ impl Revert {
         show(&machine, &open, ui)?;
         self.consent.ask(ui, "Take this back?")?;
         let exit = exit(&machine, &open)?;
+        let exchanged = exchanges_driver(&machine, &open)?;
         let each = &mut |event: Reverting<'_>| tell(event, ui);
         let kept =
             if all { machine.revert_all(each)? } else { machine.revert(each)?.unwrap_or_default() };
         say_kept(&kept, ui);
+        if exchanged {
+            wake(&mut machine, ui)?;
+        }
         conclude(&machine, exit, ui)?;
         Ok(exit)
     }
@@ -55,22 +63,58 @@ impl Revert {
 /// is needed.
 pub(super) fn take_back(machine: &mut Machine, ui: &Ui) -> anyhow::Result<Exit> {
     let last: Vec<_> = machine.current()?.into_iter().collect();
-    let exit = exit(machine, &last)?;
+    let (exit, exchanged) = (exit(machine, &last)?, exchanges_driver(machine, &last)?);
     let kept = machine.revert(&mut |event| tell(event, ui))?.unwrap_or_default();
     say_kept(&kept, ui);
+    if exchanged {
+        wake(machine, ui)?;
+    }
     Ok(exit)
+}
+
+/// Start again what the bundle that is applied now has started, because its driver has come back. The
+/// journal has the way back already, from when it was started first.
+fn wake(machine: &mut Machine, ui: &Ui) -> anyhow::Result<()> {
+    let Some(tx) = machine.current()?.filter(|tx| tx.state == TxState::Applied) else {
+        return Ok(());
+    };
+    let plan = Plan::parse(&tx.new.plan)?;
+    let there = plan.steps().filter(|step| !tx.is_removed(step.component()));
+    for (step, command) in there.filter_map(|step| Some((step, step.restart()?))) {
+        if step.check(machine.look())? == Status::Done {
+            continue;
+        }
+        ui.say(printable(&step.summary()));
+        let host = machine.host();
+        if let Err(error) = host.run(&Derived::Systemd.command()).and_then(|()| host.run(&command))
+        {
+            let why = printable(&error.to_string());
+            ui.say(format_args!(
+                "it does not start: {why}; `vgpu-installer status` says what to do"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// A driver does not go while guests use it. It is asked before anything else is taken back, and not
 /// only when the driver's turn comes: its services would be gone by then.
 fn refuse_if_used(machine: &Machine, open: &[Transaction]) -> anyhow::Result<()> {
+    if exchanges_driver(machine, open)? {
+        check_idle(machine.look())?;
+    }
+    Ok(())
+}
+
+/// Whether a driver comes or goes when these are taken back.
+fn exchanges_driver(machine: &Machine, open: &[Transaction]) -> anyhow::Result<bool> {
     for tx in open {
         let entries = machine.entries(tx.id)?;
         if entries.iter().any(|entry| matches!(entry.change, Change::Driver(_))) {
-            return Ok(check_idle(machine.look())?);
+            return Ok(true);
         }
     }
-    Ok(())
+    Ok(false)
 }
 
 /// What would be taken back, the last first.

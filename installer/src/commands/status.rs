@@ -7,6 +7,7 @@ use crate::cli::{Exit, Target};
 use crate::journal::Kept;
 use crate::proof::{Proof, table};
 use crate::report::{Closely, Standing, Standpoint, look};
+use crate::resume::GoesOn;
 use crate::ui::{Tone, Ui, printable};
 
 /// Ask whether the host is still what it was made.
@@ -35,15 +36,18 @@ struct Document<'s> {
     proof: &'s Proof,
     lines: &'s [String],
     unread: &'s [HostPath],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    goes_on: Option<GoesOn>,
 }
 
 impl Status {
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
         let found = look(target, self.closely())?;
         if self.json {
-            let Standpoint { proof, lines, unread, .. } = &found;
+            let Standpoint { proof, lines, unread, goes_on, .. } = &found;
+            let goes_on = *goes_on;
             let standing = found.standing();
-            print_json(ui, &Document { standing, found: &found, proof, lines, unread })?;
+            print_json(ui, &Document { standing, found: &found, proof, lines, unread, goes_on })?;
         } else {
             print(&found, ui)?;
         }
@@ -116,6 +120,14 @@ fn print(found: &Standpoint, ui: &Ui) -> std::io::Result<()> {
         ),
     };
     ui.print(ui.paint(tone, word))?;
+    match found.goes_on {
+        Some(GoesOn::ByItself) => ui.print("after the next boot it goes on by itself")?,
+        Some(GoesOn::GaveUp) => ui.print(ui.paint(
+            Tone::Warn,
+            "going on by itself has failed twice, and is not tried again; the log says why: /var/log/vgpu-offline/installer.log",
+        ))?,
+        Some(GoesOn::ByOperator) | None => {}
+    }
     if found.earlier > 0 {
         let earlier = found.earlier;
         ui.print(format_args!("applied before it, and not taken back: {earlier}"))?;

@@ -127,7 +127,9 @@ impl<'l> Seen<'l> {
         }
         let is_ripe = self.is_ripe(stat);
         let found = read()?;
-        self.read.borrow_mut().insert(path.clone());
+        if found.is_some() {
+            self.read.borrow_mut().insert(path.clone());
+        }
         if let Some(found) = &found
             && is_ripe
             && self.look.stat(path)? == Some(stat)

@@ -10,6 +10,7 @@ use crate::host::{HostError, Look, Memory, Node, Recall, Seen};
 use crate::journal::{Change, Entry, Kept, Transaction, TxState};
 use crate::plan::Plan;
 use crate::proof::{Expected, Proof, lines, prove};
+use crate::resume::{GoesOn, who};
 use crate::settle::Derived;
 use crate::step::{Status, Step};
 use crate::store::{Bundles, Known};
@@ -35,6 +36,9 @@ pub struct Standpoint {
     /// The commands that give a guest a vGPU of this very node.
     #[serde(skip)]
     pub lines: Vec<String>,
+    /// Who goes on, if the apply has not come to its end.
+    #[serde(skip)]
+    pub goes_on: Option<GoesOn>,
     /// Large files that were not read, because they have not changed since they were.
     #[serde(skip)]
     pub unread: Vec<HostPath>,
@@ -179,10 +183,24 @@ pub fn look(target: Target, closely: Closely) -> anyhow::Result<Standpoint> {
         proof = prove(&host, &Expected::of(there))?;
         commands = lines(&host, &proof.types)?;
     }
+    let goes_on = match last.state {
+        TxState::Applying => Some(who(&host, &last)?),
+        _ => None,
+    };
     let (earlier, unread) = (open.len(), seen.unread());
     // It saves time and nothing else; a disk that is full is no reason to say nothing.
     let _ = seen.into_memory().save(machine.host());
-    Ok(Standpoint { applied, stale, reboot_pending, earlier, kept, proof, lines: commands, unread })
+    Ok(Standpoint {
+        applied,
+        stale,
+        reboot_pending,
+        earlier,
+        kept,
+        proof,
+        lines: commands,
+        goes_on,
+        unread,
+    })
 }
 
 fn describe(

@@ -4,6 +4,7 @@ use vgpu_manifest::HostPath;
 use super::{Act, InstallSelf, StepError, banner, holds_text, put_text};
 use crate::host::{Command, Look};
 use crate::journal::{Journal, Probe, Reversible, Scope};
+use crate::sriov::are_on;
 use crate::state::fixed;
 
 /// Switch on the virtual functions of NVIDIA's GPUs, now and at every boot.
@@ -36,14 +37,24 @@ impl EnableSriov {
         (fixed(&format!("/etc/systemd/system/multi-user.target.wants/{unit}")), file)
     }
 
-    /// What switches them on now; with the driver they go again.
-    fn start(&self) -> Reversible {
-        let unit = match self.by {
+    fn unit_name(&self) -> &'static str {
+        match self.by {
             SriovBy::Pve => PVE,
             SriovBy::Ourselves => OURS,
-        };
+        }
+    }
+
+    /// What switches them on again after they have gone with a driver. To systemd a unit that did so
+    /// is still active, and would not be started.
+    pub(super) fn restart(&self) -> Command {
+        Command::new("systemctl", &["restart", self.unit_name()])
+    }
+
+    /// What switches them on now; with the driver they go again.
+    fn start(&self) -> Reversible {
+        let unit = self.unit_name();
         Reversible {
-            command: Command::new("systemctl", &["start", unit]),
+            command: self.restart(),
             probe: Probe::Succeeds(Command::new("systemctl", &["is-active", "--quiet", unit])),
             recover: Vec::new(),
             undo: Some(Command::new("systemctl", &["stop", unit])),
@@ -85,7 +96,8 @@ impl Act for EnableSriov {
         let (link, _) = self.link();
         let linked = look.link(&link)?.is_some();
         let (path, text) = Self::unit();
-        Ok(linked && (self.by == SriovBy::Pve || holds_text(look, &path, &text)?))
+        let by_unit = linked && (self.by == SriovBy::Pve || holds_text(look, &path, &text)?);
+        Ok(by_unit && are_on(look)?)
     }
 
     /// They are switched on now as well: what follows, and the proof of it, needs them. The link

@@ -56,7 +56,7 @@ use vgpu_manifest::catalog::DriverVersion;
 
 use crate::component::Component;
 use crate::gpus::InUse;
-use crate::host::{Content, HostError, Look, Meta, Mode, Node};
+use crate::host::{Command, Content, HostError, Look, Meta, Mode, Node};
 use crate::iso::IsoError;
 use crate::journal::{Journal, JournalError};
 
@@ -194,6 +194,17 @@ impl Step {
     /// Make it true. Called only if it is not.
     pub fn apply(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
         self.act().make_true(journal)
+    }
+
+    /// What starts again what it had started, if it is a step that starts something: what a driver
+    /// serves ends when the driver goes, and does not come back with it.
+    #[must_use]
+    pub fn restart(&self) -> Option<Command> {
+        match self {
+            Self::StartServices(step) => Some(step.restart()),
+            Self::EnableSriov(step) => Some(step.restart()),
+            _ => None,
+        }
     }
 
     fn act(&self) -> &dyn Act {

@@ -29,6 +29,13 @@ impl StartServices {
     }
 }
 
+impl StartServices {
+    /// What starts them again if they have ended.
+    pub(super) fn restart(&self) -> Command {
+        self.systemctl("restart")
+    }
+}
+
 impl Act for StartServices {
     fn summary(&self) -> String {
         let units: Vec<_> = self.units.iter().map(UnitName::as_str).collect();
@@ -48,7 +55,7 @@ impl Act for StartServices {
         // They may have been started by the driver's installer, before their drop-ins were there.
         journal.reload_units()?;
         Ok(journal.run(&Reversible {
-            command: self.systemctl("restart"),
+            command: self.restart(),
             // Exits with zero if any of them is active, which one that was cut may have left.
             probe: Probe::Succeeds(self.systemctl("is-active")),
             recover: Vec::new(),

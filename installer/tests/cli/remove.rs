@@ -119,11 +119,13 @@ fn who_stops_after_the_first_phase_goes_on_himself() {
     site.run(&["apply", "--resume"]).expect(0);
     site.write("root/proc/sys/kernel/random/boot_id", b"another\n");
     site.run(&["apply", "--to-phase", "1"]).expect(0).says(&["`vgpu-installer apply` goes on"]);
-    for (boot, again) in [("a", 0), ("b", 1)] {
+    for boot in ["a", "b"] {
         site.write("root/proc/sys/kernel/random/boot_id", boot.as_bytes());
-        site.run(&["apply", "--resume"]).expect(1).says(&["0000:41:00.0 has no driver"]);
-        site.run(&["apply", "--resume"]).expect(again);
+        let next = "mend the cause and run `vgpu-installer apply`, which goes on where it was";
+        site.run(&["apply", "--resume"]).expect(1).says(&["0000:41:00.0 has no driver", next]);
+        site.run(&["apply", "--resume"]).expect(0);
     }
+    // A unit that fails at each boot would say no more.
     site.write("root/proc/sys/kernel/random/boot_id", b"c");
-    site.run(&["apply", "--resume"]).expect(1).says(&["failed twice", "vgpu-installer apply"]);
+    site.run(&["apply", "--resume"]).expect(0).says(&["failed twice", "vgpu-installer apply"]);
 }

@@ -14,3 +14,4 @@ mod stage;
 mod takeover;
 mod trouble;
 mod unlock;
+mod upgrade;
