@@ -1,6 +1,6 @@
 //! What a bundle asks of a host, in words.
 
-use vgpu_manifest::{WantedDropIn, WantedFile, WantedUnit, Wants};
+use vgpu_manifest::{GuestTool, WantedDropIn, WantedFile, WantedUnit, Wants};
 
 /// A line for each thing that is asked of a host.
 pub(crate) fn lines(wants: &Wants) -> Vec<String> {
@@ -32,5 +32,10 @@ pub(crate) fn lines(wants: &Wants) -> Vec<String> {
     lines.extend(wants.drop_ins.iter().map(|WantedDropIn { unit, name, item }| {
         format!("drop-in `{name}` of `{unit}` from `{item}`")
     }));
+    lines.extend(
+        wants.guest_tools.iter().map(|GuestTool { item }| {
+            format!("tool `{item}` for guests, if it is asked for there")
+        }),
+    );
     lines
 }

@@ -56,7 +56,7 @@ pub use crate::printable::{printable, shell_word};
 pub use crate::read::{Damage, PIECE, PartFault, Progress, ReadError, Sink};
 pub use crate::text::{ParseTextError, ProgramVersion};
 pub use crate::wants::{
-    DropInName, Iommu, KernelWord, ModprobeLine, ModuleName, PackageWants, RepositoryStyle,
-    UnitName, WantedDropIn, WantedFile, WantedUnit, Wants,
+    DropInName, GuestTool, Iommu, KernelWord, ModprobeLine, ModuleName, PackageWants,
+    RepositoryStyle, UnitName, WantedDropIn, WantedFile, WantedUnit, Wants,
 };
 pub use crate::write::{Source, Target, WriteError, write_bundle};

@@ -47,6 +47,13 @@ pub struct Wants {
         deserialize_with = "objects"
     )]
     pub drop_ins: Vec<WantedDropIn>,
+    /// Items that are tools for guests. Whoever applies the bundle decides whether guests get them.
+    #[serde(
+        rename = "guest-tool",
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "objects"
+    )]
+    pub guest_tools: Vec<GuestTool>,
 }
 
 impl Wants {
@@ -54,7 +61,9 @@ impl Wants {
     pub fn items(&self) -> impl Iterator<Item = &ItemName> {
         let files = self.files.iter().map(|file| &file.item);
         let units = self.units.iter().map(|unit| &unit.item);
-        files.chain(units).chain(self.drop_ins.iter().map(|drop_in| &drop_in.item))
+        let drop_ins = self.drop_ins.iter().map(|drop_in| &drop_in.item);
+        let tools = self.guest_tools.iter().map(|tool| &tool.item);
+        files.chain(units).chain(drop_ins).chain(tools)
     }
 }
 
@@ -151,6 +160,15 @@ pub struct WantedDropIn {
     /// The drop-in's own name, which ends in `.conf`.
     pub name: DropInName,
     /// The item that is the drop-in.
+    pub item: ItemName,
+}
+
+/// An item that is a tool for guests: something that whoever makes the bundle supplies, and nobody here
+/// runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct GuestTool {
+    /// The item.
     pub item: ItemName,
 }
 

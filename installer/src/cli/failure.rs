@@ -6,8 +6,7 @@ use vgpu_manifest::{ManifestError, PartsError, ReadError, VerifyError};
 use super::{Exit, Removable};
 use crate::fit::NoFit;
 use crate::host::HostError;
-use crate::license::CannotServe;
-use crate::license::placement::NoPlace;
+use crate::license::LicenseError;
 use crate::machine::MachineError;
 use crate::plan::{ApplyError, Unsuitable};
 use crate::step::StepError;
@@ -187,8 +186,10 @@ fn verdict(cause: Cause<'_>) -> Option<Exit> {
             Some(TrustError::Nobody | TrustError::Unsafe { .. } | TrustError::Policy(_))
         );
     let unsuitable = cause.is::<Unsuitable>()
-        || cause.is::<CannotServe>()
-        || cause.is::<NoPlace>()
+        || matches!(
+            cause.downcast_ref(),
+            Some(LicenseError::Cannot(_) | LicenseError::Place(_) | LicenseError::Address(_))
+        )
         || matches!(cause.downcast_ref(), Some(NoFit::NoGpu))
         || matches!(cause.downcast_ref(), Some(SpaceError::TooLittle { .. }));
     match (untrusted, unsuitable) {
@@ -314,6 +315,8 @@ mod tests {
         assert_eq!(exit_of(NotAdmitted::Floor(floor)), Exit::Untrusted);
         assert_eq!(exit_of(Unsuitable::Cpu), Exit::Unsuitable);
         assert_eq!(exit_of(space), Exit::Unsuitable);
+        let cannot = LicenseError::from(crate::license::CannotServe::NoPodman);
+        assert_eq!(exit_of(anyhow::Error::from(cannot).context("no")), Exit::Unsuitable);
         assert_eq!(exit_of(Refused::NoFingerprint), Exit::Usage);
         let waits = ApplyError::Step { step: "x".to_owned(), source: StepError::EnrolmentWaits };
         assert_eq!(exit_of(waits), Exit::Reboot);

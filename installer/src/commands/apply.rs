@@ -8,7 +8,7 @@ use super::carry_out::carry_out;
 use super::go_on::{go_on, resume_now};
 use super::password::PasswordArgs;
 use super::plan::{Detail, Proposal, make_plan};
-use super::{Consent, ResumeArgs};
+use super::{Consent, GuestToolArgs, ResumeArgs};
 use crate::cli::{Exit, Refused, Target};
 use crate::facts::{Serials, inventory};
 use crate::gpus::GpuChoice;
@@ -34,6 +34,8 @@ pub(crate) struct Apply {
     #[command(flatten)]
     gpus: GpuChoice,
     #[command(flatten)]
+    guest_tools: GuestToolArgs,
+    #[command(flatten)]
     password: PasswordArgs,
     #[command(flatten)]
     no_resume: ResumeArgs,
@@ -43,7 +45,7 @@ pub(crate) struct Apply {
     resume: bool,
     /// Carry out exactly this plan, which `plan --output` has written and somebody has looked at. If
     /// anything is different by now, nothing happens, and it is said what.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["vgpu", "passthrough", "give_up", "no_resume", "resume"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["vgpu", "passthrough", "give_up", "guest_tools", "no_resume", "resume"])]
     plan: Option<camino::Utf8PathBuf>,
     /// Stop after this phase: 1 is what comes before the reboot. Then nothing goes on by itself:
     /// `apply` without a bundle does, when it is wanted.
@@ -92,9 +94,9 @@ impl Apply {
         ui: &Ui,
     ) -> anyhow::Result<Exit> {
         let reviewed = self.reviewed()?;
-        let (gpus, resume) = match &reviewed {
-            Some(Review { review, .. }) => (review.gpus.clone(), review.resume),
-            None => (self.gpus.clone(), self.who_resumes()),
+        let (gpus, guest_tools, resume) = match &reviewed {
+            Some(Review { review, .. }) => (review.gpus.clone(), review.guest_tools, review.resume),
+            None => (self.gpus.clone(), self.guest_tools.get(), self.who_resumes()),
         };
         let bundle = BundleArg { path };
         let program = Program::read()?;
@@ -102,7 +104,7 @@ impl Apply {
             None => in_force(&target.host)?,
             asked => asked,
         };
-        let choices = Choices { program: program.content(), gpus, license };
+        let choices = Choices { program: program.content(), gpus, license, guest_tools };
         let proposal = Proposal::make(&bundle, &target.host, &choices, resume)?;
         if let Some(reviewed) = &reviewed {
             reviewed.check(&proposal.review())?;

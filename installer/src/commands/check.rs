@@ -3,7 +3,7 @@ use serde::Serialize;
 use vgpu_manifest::catalog::database::{self, DatabaseError, MAX_DATABASE};
 use vgpu_manifest::catalog::{Catalog, Release};
 use vgpu_manifest::platform::KernelRelease;
-use vgpu_manifest::{Bundle, Manifest, Measure, Verified};
+use vgpu_manifest::{Bundle, Item, Manifest, Measure, Verified};
 
 use super::bundle::{BundleArg, title};
 use super::print_json;
@@ -56,6 +56,13 @@ struct Source {
     title: String,
     manifest: Manifest,
     catalog: Catalog,
+}
+
+/// The bundle that is applied, and its catalogue if it has one.
+pub(super) struct Applied {
+    title: String,
+    pub(super) manifest: Manifest,
+    pub(super) catalog: Option<Catalog>,
 }
 
 #[derive(Serialize)]
@@ -112,23 +119,33 @@ pub(super) fn catalog(bundle: &Bundle<Verified>) -> anyhow::Result<Catalog> {
 /// The bundle that is applied.
 fn from_store(target: Target) -> anyhow::Result<Source> {
     let nothing = || Refused::Senseless("nothing is applied here, so name a bundle".to_owned());
-    let machine = target.find_machine()?.ok_or_else(nothing)?;
-    let digest = machine.current()?.ok_or_else(nothing)?.new.bundle;
+    let Applied { title, manifest, catalog } = applied(target)?.ok_or_else(nothing)?;
+    Ok(Source { title, manifest, catalog: catalog.ok_or(CheckError::NoCatalog)? })
+}
+
+/// The bundle that is applied, if one is.
+pub(super) fn applied(target: Target) -> anyhow::Result<Option<Applied>> {
+    let Some(machine) = target.find_machine()? else { return Ok(None) };
+    let Some(digest) = machine.current()?.map(|tx| tx.new.bundle) else { return Ok(None) };
     let look = machine.look();
     let known = Bundles::load(look)?;
     let manifest = Bundles::manifest(look, digest)?.ok_or_else(|| {
         Refused::Unfinished(format!("nothing is known of the bundle {digest}; apply it again"))
     })?;
-    let item = manifest.catalog().ok_or(CheckError::NoCatalog)?;
+    let title = known.get(digest).map_or_else(|| digest.to_string(), title);
+    let catalog = manifest.catalog().map(|item| stored_catalog(look, item)).transpose()?;
+    Ok(Some(Applied { title, manifest, catalog }))
+}
+
+/// A catalogue in the store, if it is what was put there.
+fn stored_catalog(look: &dyn Look, item: &Item) -> anyhow::Result<Catalog> {
     let bytes = look.read(&state::stored(item.id()))?.ok_or(CheckError::Damaged)?;
     let is_whole =
         bytes.len() as u64 <= MAX_DATABASE && Measure::of(&mut &*bytes)?.sha256 == item.sha256();
     if !is_whole {
         return Err(CheckError::Damaged).hint("apply the bundle again to mend it");
     }
-    let catalog = database::read(&bytes).map_err(CheckError::from)?;
-    let title = known.get(digest).map_or_else(|| digest.to_string(), title);
-    Ok(Source { title, manifest, catalog })
+    Ok(database::read(&bytes).map_err(CheckError::from)?)
 }
 
 fn print(title: &str, fit: &Fit<'_>, ui: &Ui) -> std::io::Result<()> {

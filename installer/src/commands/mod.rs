@@ -23,8 +23,10 @@ pub(crate) mod trust;
 pub(crate) mod verify;
 
 use serde::Serialize;
+use vgpu_manifest::{GuestTool, Manifest};
 
 use crate::cli::Refused;
+use crate::plan::GuestTools;
 use crate::resume::Resume;
 use crate::ui::{Answer, Ui};
 
@@ -61,6 +63,36 @@ impl ResumeArgs {
     fn get(&self) -> Resume {
         if self.no_resume { Resume::ByOperator } else { Resume::ByItself }
     }
+}
+
+/// What becomes of tools for guests.
+#[derive(Debug, clap::Args)]
+struct GuestToolArgs {
+    /// Put the tools for guests that the bundle carries onto the image for guests. They are somebody
+    /// else's, and are never run here; whether a guest may have them is for you to answer.
+    #[arg(long)]
+    guest_tools: bool,
+}
+
+impl GuestToolArgs {
+    fn get(&self) -> GuestTools {
+        if self.guest_tools { GuestTools::OnImage } else { GuestTools::LeftOut }
+    }
+}
+
+/// Why a tool for guests is left out.
+fn left_out(manifest: &Manifest, tools: GuestTools) -> Vec<String> {
+    let wants = &manifest.wants.guest_tools;
+    let left = wants.iter().filter(|_| tools == GuestTools::LeftOut);
+    let says = |tool: &GuestTool| {
+        format!(
+            "left out: {}, a tool for guests: it is somebody else's, and what it does to a guest's driver \
+             and whether NVIDIA's licence terms allow that is for you to answer; `--guest-tools` hands \
+             it out",
+            tool.item
+        )
+    };
+    left.map(says).collect()
 }
 
 /// Print `value` as a JSON document for machines and people.

@@ -6,7 +6,7 @@ use vgpu_manifest::platform::KernelRelease;
 use vgpu_manifest::{Bundle, Verified};
 
 use super::bundle::{BundleArg, title};
-use super::{ResumeArgs, print_json};
+use super::{GuestToolArgs, ResumeArgs, left_out, print_json};
 use crate::boots::{Coming, Course, choose};
 use crate::cli::{Exit, Target};
 use crate::driver;
@@ -19,7 +19,7 @@ use crate::iso::IsoStorage;
 use crate::journal::Change;
 use crate::license::elsewhere::told;
 use crate::license::guest::Guests;
-use crate::license::in_force;
+use crate::license::{in_force, need};
 use crate::plan::{self, Basis, Choices, Rehearsal, Review, Surroundings, rehearse};
 use crate::resume::Resume;
 use crate::step::Step;
@@ -38,6 +38,8 @@ pub(crate) struct Plan {
     #[command(flatten)]
     gpus: GpuChoice,
     #[command(flatten)]
+    guest_tools: GuestToolArgs,
+    #[command(flatten)]
     resume: ResumeArgs,
     /// Print the plan as a JSON document.
     #[arg(long, conflicts_with = "explain")]
@@ -55,6 +57,7 @@ impl Plan {
         let choices = Choices {
             program: Program::read()?.content(),
             gpus: self.gpus,
+            guest_tools: self.guest_tools.get(),
             license: in_force(&target.host)?,
         };
         let proposal = Proposal::make(&self.bundle, &target.host, &choices, self.resume.get())?;
@@ -88,6 +91,8 @@ pub(super) struct Proposal {
     pub(super) rehearsal: Rehearsal,
     /// What the plan was made from.
     basis: Basis,
+    /// What it leaves out, and why.
+    left_out: Vec<String>,
 }
 
 /// How much of a plan is shown.
@@ -112,8 +117,12 @@ impl Proposal {
         let facts = inventory(look, Serials::LeaveOut);
         let plan = make_plan(&bundle, look, &facts, choices, resume)?;
         let rehearsal = rehearse(&plan, look)?;
-        let basis = Basis::new(choices.gpus.clone(), resume, facts, plan.clone());
-        Ok(Self { bundle, candidate, plan, rehearsal, basis })
+        let basis = Basis::new(choices, resume, facts, plan.clone());
+        let mut left_out = left_out(bundle.manifest(), choices.guest_tools);
+        if !left_out.is_empty() {
+            left_out.extend(needs_of(&bundle)?);
+        }
+        Ok(Self { bundle, candidate, plan, rehearsal, basis, left_out })
     }
 
     /// The plan with all that it depends on.
@@ -147,6 +156,7 @@ impl Proposal {
             ));
         }
         lines.extend(draw(&branches));
+        lines.extend(self.left_out.iter().map(|line| printable(line)));
         lines
     }
 
@@ -176,9 +186,21 @@ pub(super) fn make_plan(
     let (vgpu, course) = verdict(bundle, facts)?;
     let (installed, iso_storage) = (driver::remembered(look)?, IsoStorage::of(look)?);
     let told = told(look, choices.license.as_ref())?;
-    let guests = told.map(|told| Guests { told, feature: None });
+    let guests = match told {
+        Some(told) => Some(Guests { told, feature: None, needs: needs_of(bundle)? }),
+        None => None,
+    };
     let around = Surroundings { vgpu, installed, resume, course, iso_storage, guests };
     Ok(plan::plan_with(bundle.manifest(), facts, choices, &around)?)
+}
+
+/// What guests of the bundle's drivers need for a licence, as its own catalogue has it.
+fn needs_of(bundle: &Bundle<Verified>) -> anyhow::Result<Vec<String>> {
+    let manifest = bundle.manifest();
+    if manifest.drivers.is_empty() || manifest.catalog().is_none() {
+        return Ok(Vec::new());
+    }
+    Ok(need::lines(&super::check::catalog(bundle)?, manifest))
 }
 
 /// What the bundle's own catalogue says of this host's GPUs, and of its kernels; nothing if it brings

@@ -18,7 +18,7 @@ use crate::state::fixed;
 use crate::ui::Date;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// What an operator wants of a licence server.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]

@@ -14,6 +14,7 @@ pub mod guest;
 pub mod health;
 pub(crate) mod leases;
 pub mod listening;
+pub mod need;
 pub mod network;
 pub mod notice;
 pub mod placement;

@@ -146,8 +146,9 @@ pub(super) fn place(
     bytes: u64,
     known: Option<&Container>,
 ) -> Result<Container, LicenseError> {
+    let cidr = wish.cidr.or(known.map(|known| known.card.cidr)).ok_or(NoPlace::NoAddress)?;
     let vmid = number(look, wish.vmid, known)?;
-    let card = card(look, wish, host, vmid, known)?;
+    let card = card(look, wish, host, (vmid, cidr), known)?;
     let asked = wish.storage.clone().or_else(|| known.map(|it| it.storage.clone()));
     let storage = if known.is_some_and(|it| Some(&it.storage) == asked.as_ref()) {
         asked.unwrap_or_else(|| unreachable!("it is known"))
@@ -164,11 +165,10 @@ fn card(
     look: &dyn Look,
     wish: &ContainerWish,
     host: &GuestHost,
-    vmid: Vmid,
+    (vmid, cidr): (Vmid, Cidr),
     known: Option<&Container>,
 ) -> Result<Card, LicenseError> {
     let known = known.map(|it| &it.card);
-    let cidr = wish.cidr.or(known.map(|card| card.cidr)).ok_or(NoPlace::NoAddress)?;
     let own = cidr.address();
     if let GuestHost::Address(address) = host
         && *address != own

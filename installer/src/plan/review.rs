@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use vgpu_manifest::inventory::Inventory;
 use vgpu_manifest::{Digest, printable};
 
-use super::Plan;
+use super::{Choices, GuestTools, Plan};
 use crate::gpus::GpuChoice;
 use crate::journal::Change;
 use crate::resume::Resume;
@@ -45,6 +45,9 @@ pub struct Basis {
     schema: u32,
     /// What the operator has said of the host's GPUs.
     pub gpus: GpuChoice,
+    /// What becomes of tools for guests.
+    #[serde(default)]
+    pub guest_tools: GuestTools,
     /// Who goes on after the reboot.
     pub resume: Resume,
     /// The host, without what changes by itself.
@@ -75,11 +78,12 @@ pub struct NotReviewed(Vec<String>);
 impl Basis {
     /// What `plan` was made from.
     #[must_use]
-    pub fn new(gpus: GpuChoice, resume: Resume, facts: Inventory, plan: Plan) -> Self {
+    pub fn new(choices: &Choices, resume: Resume, facts: Inventory, plan: Plan) -> Self {
+        let Choices { gpus, guest_tools, .. } = choices.clone();
         let mut facts = facts;
         // The room on a disk is asked again before anything is written.
         facts.root.free.clear();
-        Self { schema: SCHEMA, gpus, resume, facts, plan }
+        Self { schema: SCHEMA, gpus, guest_tools, resume, facts, plan }
     }
 }
 
@@ -111,8 +115,8 @@ impl Review {
             exchanged("step", then, later, &Step::summary, &mut lines);
         }
         let rest = |basis: &Basis| {
-            let Basis { gpus, resume, facts, .. } = basis;
-            json!({ "gpus": gpus, "resume": resume, "facts": facts })
+            let Basis { gpus, guest_tools, resume, facts, .. } = basis;
+            json!({ "gpus": gpus, "guest-tools": guest_tools, "resume": resume, "facts": facts })
         };
         compare("", &rest(then_basis), &rest(now_basis), &mut lines);
         exchanged("change", &self.changes, &now.changes, &in_a_line, &mut lines);
@@ -186,12 +190,19 @@ mod tests {
 
     use super::*;
     use crate::facts::{Serials, inventory};
+    use crate::host::Content;
     use crate::host::mem::MemHost;
 
     fn review(host: &MemHost) -> Review {
         let facts = inventory(host, Serials::LeaveOut);
         let plan = Plan::new(Vec::new(), Vec::new());
-        let review = Basis::new(GpuChoice::default(), Resume::ByItself, facts, plan);
+        let choices = Choices {
+            program: Content::of(b"me"),
+            gpus: GpuChoice::default(),
+            license: None,
+            guest_tools: GuestTools::LeftOut,
+        };
+        let review = Basis::new(&choices, Resume::ByItself, facts, plan);
         Review { bundle: Digest::of(b"a bundle"), changes: Vec::new(), review }
     }
 

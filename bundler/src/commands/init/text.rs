@@ -175,4 +175,7 @@ const PLACES: &str = "
 # unit = \"nvidia-vgpud.service\"
 # name = \"unlock.conf\"
 # item = \"units/unlock.conf\"
+
+# [[host.guest-tool]]                   # an item for guests, who get it with `apply --guest-tools` only
+# item = \"guest/tool\"
 ";

@@ -26,7 +26,7 @@ pub use self::diary::{Diary, Echo};
 pub use self::exec::Exec;
 pub use self::lock::{Lock, LockError};
 pub use self::outside::{
-    OutsideError, is_running_root, read_outside, write_folder_outside, write_outside,
+    OutsideError, copy_outside, is_running_root, read_outside, write_folder_outside, write_outside,
     write_secret_outside,
 };
 pub use self::program::{DeviceNumber, Program};

@@ -64,6 +64,16 @@ pub fn write_folder_outside(
     files.iter().try_for_each(|(name, text)| write_outside(&folder.join(name), text.as_bytes()))
 }
 
+/// Copy a file of ours to one that is no part of the machine, durably.
+pub fn copy_outside(from: &Utf8Path, to: &Utf8Path) -> Result<(), OutsideError> {
+    let copy = || -> io::Result<()> {
+        let mut file = File::create(to)?;
+        io::copy(&mut File::open(from)?, &mut file)?;
+        file.sync_all()
+    };
+    copy().map_err(|source| OutsideError { verb: "write", path: to.to_owned(), source })
+}
+
 /// Whether `path` is the root directory of the running system, however it is spelled.
 pub fn is_running_root(path: &Utf8Path) -> Result<bool, OutsideError> {
     let meta = |path: &Utf8Path| std::fs::metadata(path);

@@ -34,7 +34,7 @@ fn item(name: &str) -> Item {
 }
 
 /// A bundle of November 2023, as the host in memory has it now, with these images.
-fn bundle(images: &[&str]) -> Manifest {
+pub(crate) fn bundle(images: &[&str]) -> Manifest {
     let record = |name: &&str| ImageRecord {
         item: name.parse().unwrap(),
         reference: format!("registry.example/team/{name}:2.0.3").parse().unwrap(),

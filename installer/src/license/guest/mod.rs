@@ -55,6 +55,8 @@ pub struct Guests {
     pub told: Told,
     /// The kind of licence that they ask for.
     pub feature: Option<Feature>,
+    /// What they need beside that, as the catalogue has it; nothing if it was not asked.
+    pub needs: Vec<String>,
 }
 
 impl Guests {
@@ -73,6 +75,14 @@ impl Guests {
         files
     }
 
+    /// What is said of the bundle's own drivers.
+    fn needs(&self) -> String {
+        if self.needs.is_empty() {
+            return String::new();
+        }
+        format!("Of the drivers in this bundle:\n  * {}\n", self.needs.join("\n  * "))
+    }
+
     fn fill(&self, text: &str) -> String {
         let (url, root, token) = match &self.told {
             Told::Server { url, root } => (url.to_string(), line(root), ""),
@@ -85,6 +95,7 @@ impl Guests {
             .replace("@TOKEN@", token)
             .replace("@FEATURE@", self.feature.map_or("", Feature::number))
             .replace("@FINGERPRINT@", &fingerprint)
+            .replace("@NEEDS@\n", &self.needs())
             .replace("@ROOT@", &root)
     }
 }
@@ -106,13 +117,15 @@ mod tests {
     fn guests(host: &str) -> Guests {
         let root = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n".to_owned();
         let url = format!("https://{host}:8443").parse().unwrap();
-        Guests { told: Told::Server { url, root }, feature: None }
+        Guests { told: Told::Server { url, root }, feature: None, needs: Vec::new() }
     }
 
     #[test]
     fn every_blank_is_filled() {
         for (name, text) in guests("[2001:db8::10]").files() {
-            for blank in ["@URL@", "@SERVER@", "@TOKEN@", "@ROOT@", "@FEATURE@", "@FINGERPRINT@"] {
+            for blank in
+                ["@NEEDS@", "@URL@", "@SERVER@", "@TOKEN@", "@ROOT@", "@FEATURE@", "@FINGERPRINT@"]
+            {
                 assert!(!text.contains(blank), "{name}");
             }
         }
@@ -124,7 +137,10 @@ mod tests {
 
     #[test]
     fn a_token_rides_along_where_there_is_no_server_to_ask() {
-        let guests = Guests { told: Told::Token("a.b.c".to_owned()), feature: None };
+        let told = Told::Token("a.b.c".to_owned());
+        let guests = Guests { told, feature: None, needs: vec!["guests of 16.x are fine".into()] };
+        let readme = guests.files()[1].1.clone();
+        assert!(readme.contains("bundle:\r\n  * guests of 16.x are fine\r\n"), "{readme}");
         let files = guests.files();
         assert_eq!(files[2], (TOKEN, "a.b.c".to_owned()));
         assert!(files[0].1.contains("beside='license-token.tok'\n"));
@@ -139,7 +155,8 @@ mod tests {
             parser.set_language(&tree_sitter_powershell::LANGUAGE.into()).unwrap();
             !parser.parse(text, None).unwrap().root_node().has_error()
         };
-        let token = Guests { told: Told::Token("a.b.c".to_owned()), feature: None };
+        let told = Told::Token("a.b.c".to_owned());
+        let token = Guests { told, feature: None, needs: Vec::new() };
         for guests in [guests("[2001:db8::10]"), token] {
             let text = guests.files().pop().unwrap().1;
             assert!(whole(&text));

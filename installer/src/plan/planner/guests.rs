@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use vgpu_manifest::Manifest;
 use vgpu_manifest::driver::{DriverKind, DriverRecord};
 
-use super::{Surroundings, Unsuitable, content};
+use super::{GuestTools, Surroundings, Unsuitable, content};
 use crate::iso::Place;
 use crate::license::guest::Guests;
 use crate::state::below_dir;
@@ -12,6 +12,7 @@ use crate::step::{GuestFile, GuestImage, GuestSource, Step};
 /// The image with the drivers for guests that the bundle brings, and with what they need for a licence.
 pub(super) fn steps(
     manifest: &Manifest,
+    tools: GuestTools,
     around: &Surroundings,
 ) -> Result<Option<Step>, Unsuitable> {
     let mut files = Vec::new();
@@ -28,6 +29,18 @@ pub(super) fn steps(
     for (name, text) in around.guests.iter().flat_map(Guests::files) {
         let place = Place { folder: Some(LICENSE.parse()?), name: name.parse()? };
         files.push(GuestFile { place, from: GuestSource::Text(text) });
+    }
+    if tools == GuestTools::OnImage {
+        for tool in &manifest.wants.guest_tools {
+            let name = tool.item.as_str().rsplit('/').next().unwrap_or_default();
+            let place = Place { folder: Some(TOOLS.parse()?), name: name.parse()? };
+            let _ = write!(readme, "\n{place}\n    {TOOL}\n");
+            let content = content(manifest, &tool.item)?;
+            files.push(GuestFile {
+                place,
+                from: GuestSource::Item { name: tool.item.clone(), content },
+            });
+        }
     }
     if files.is_empty() {
         return Ok(None);
@@ -52,6 +65,10 @@ pub(super) fn steps(
 
 /// The folder with what guests need for a licence.
 const LICENSE: &str = "license";
+
+/// The folder with tools for guests, and what is said of each.
+const TOOLS: &str = "tools";
+const TOOL: &str = "supplied by whoever made the bundle; nothing runs it by itself";
 
 const README: &str = "\
 Drivers for guests that have a vGPU.

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use vgpu_manifest::driver::DriverKind;
 use vgpu_manifest::inventory::Inventory;
 use vgpu_manifest::platform::{BootLoader, CpuVendor, KernelSeries, SecureBoot};
@@ -40,6 +41,19 @@ pub struct Choices {
     pub gpus: GpuChoice,
     /// The licence server that this node is to run.
     pub license: Option<Service>,
+    /// What becomes of the tools for guests that the bundle carries.
+    pub guest_tools: GuestTools,
+}
+
+/// What becomes of tools for guests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GuestTools {
+    /// They stay in the bundle.
+    #[default]
+    LeftOut,
+    /// They go onto the image for guests.
+    OnImage,
 }
 
 /// What is known beside the bundle's manifest and the host's files.
@@ -204,7 +218,7 @@ pub fn plan_with(
         steps.push(Step::HandToGuests(HandToGuests { slots: slots.clone() }));
     }
     steps.extend(units(manifest)?);
-    steps.extend(guests::steps(manifest, around)?);
+    steps.extend(guests::steps(manifest, choices.guest_tools, around)?);
     let words = kernel_words(manifest, facts)?;
     if !words.is_empty() {
         let loaders = loaders(facts)?;

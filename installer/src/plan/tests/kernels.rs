@@ -92,8 +92,12 @@ fn made(around: &Surroundings, state: PackageState) -> (Vec<String>, Vec<String>
     facts.packages[0].state = state;
     let mut manifest = manifest("{}");
     manifest.drivers = vec![host_driver()];
-    let choices =
-        Choices { program: Content::of(b"me"), gpus: GpuChoice::default(), license: None };
+    let choices = Choices {
+        program: Content::of(b"me"),
+        gpus: GpuChoice::default(),
+        license: None,
+        guest_tools: GuestTools::LeftOut,
+    };
     let plan = plan_with(&manifest, &facts, &choices, around).unwrap();
     for step in plan.steps() {
         let Step::InstallDriver(step) = step else { continue };

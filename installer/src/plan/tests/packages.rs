@@ -42,6 +42,7 @@ fn made(manifest: &Manifest, codename: &str) -> Result<Vec<String>, String> {
         program: Content::of(b"me"),
         gpus: crate::gpus::GpuChoice::default(),
         license: None,
+        guest_tools: GuestTools::LeftOut,
     };
     let plan = plan(manifest, &facts, &choices).map_err(|error| error.to_string())?;
     Ok(plan.steps().skip(1).map(Step::summary).collect())
@@ -92,6 +93,7 @@ fn under_secure_boot_a_kernel_comes_signed() {
             program: Content::of(b"me"),
             gpus: crate::gpus::GpuChoice::default(),
             license: None,
+            guest_tools: GuestTools::LeftOut,
         };
         let packages = vec![record(name, "twelve", PackageReason::Requested)];
         plan(&bundle("{}", packages), &facts, &choices).map_err(|error| error.to_string())

@@ -60,7 +60,12 @@ fn made(wants: &str, facts: &Inventory) -> Result<Vec<String>, String> {
 }
 
 fn made_for(wants: &str, facts: &Inventory, gpus: GpuChoice) -> Result<Plan, String> {
-    let choices = Choices { program: Content::of(b"me"), gpus, license: None };
+    let choices = Choices {
+        program: Content::of(b"me"),
+        gpus,
+        license: None,
+        guest_tools: GuestTools::LeftOut,
+    };
     plan(&manifest(wants), facts, &choices).map_err(|error| error.to_string())
 }
 
@@ -86,8 +91,12 @@ fn what_an_earlier_installation_left_goes_only_where_a_driver_comes() {
     assert_eq!(made("{}", &facts).unwrap().len(), 1);
     let mut with_driver = manifest("{}");
     with_driver.drivers = vec![host_driver()];
-    let choices =
-        Choices { program: Content::of(b"me"), gpus: GpuChoice::default(), license: None };
+    let choices = Choices {
+        program: Content::of(b"me"),
+        gpus: GpuChoice::default(),
+        license: None,
+        guest_tools: GuestTools::LeftOut,
+    };
     let plan = plan(&with_driver, &facts, &choices).unwrap();
     let said = plan.steps().map(Step::summary).collect::<Vec<_>>().join("\n");
     assert!(

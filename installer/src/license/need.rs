@@ -1,0 +1,69 @@
+//! What guests need for a licence beside the address of a server, as the catalogue tells it by branch.
+
+use std::collections::BTreeMap;
+
+use vgpu_manifest::Manifest;
+use vgpu_manifest::catalog::{Catalog, GuestRoot};
+
+/// A line for each branch that a driver of the bundle is of, for its host or for its guests.
+#[must_use]
+pub fn lines(catalog: &Catalog, manifest: &Manifest) -> Vec<String> {
+    let mut roots = BTreeMap::new();
+    for record in &manifest.drivers {
+        let version = &record.version;
+        let is_of = |it: &&vgpu_manifest::catalog::Driver| {
+            [&it.host, &it.linux_guest, &it.windows_guest].contains(&version)
+        };
+        let releases = catalog.drivers().iter().filter(is_of).map(|driver| driver.release);
+        let branches = releases.filter_map(|release| catalog.branch(release));
+        roots.extend(branches.map(|branch| (branch.major, branch.guest_root)));
+    }
+    roots.into_iter().map(|(major, root)| line(major, root)).collect()
+}
+
+fn line(major: u8, root: GuestRoot) -> String {
+    match root {
+        GuestRoot::NotNeeded => format!("guests of {major}.x need nothing more"),
+        GuestRoot::Needed => format!(
+            "guests of {major}.x check the licence server's certificates: with any other than NVIDIA's, \
+             each guest driver must be given its root, which this program does not do"
+        ),
+        GuestRoot::Presumed => format!(
+            "guests of {major}.x probably check the licence server's certificates; nobody has reported a \
+             run"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vgpu_manifest::Digest;
+    use vgpu_manifest::driver::{DriverKind, DriverRecord};
+
+    use super::*;
+
+    #[test]
+    fn each_branch_of_a_bundles_drivers_has_its_line() {
+        let catalog = Catalog::embedded();
+        let mut manifest = crate::license::choice::tests::bundle(&[]);
+        assert_eq!(lines(&catalog, &manifest), Vec::<String>::new());
+        // The host driver and a guest's of 16.9, a guest's of 18.4, a host driver of 20.0, one of nowhere.
+        for version in ["535.230.02", "539.19", "570.172.08", "595.58.02", "1.2.3"] {
+            manifest.drivers.push(DriverRecord {
+                item: format!("driver/{}", Digest::of(version.as_bytes())).parse().unwrap(),
+                version: version.parse().unwrap(),
+                kind: DriverKind::Guest,
+                config: None,
+                gpus: Vec::new(),
+                archive: None,
+                package: None,
+                patches: Vec::new(),
+            });
+        }
+        let lines = lines(&catalog, &manifest);
+        assert_eq!(lines.len(), 3, "{lines:?}");
+        assert_eq!(lines[0], "guests of 16.x need nothing more");
+        assert!(lines[1].starts_with("guests of 18.x check the licence server's certificates"));
+        assert!(lines[2].starts_with("guests of 20.x probably check"), "{lines:?}");
+    }
+}
