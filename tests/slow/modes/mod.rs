@@ -7,6 +7,7 @@ mod bundle;
 mod clock;
 mod differ;
 mod identical;
+mod kill;
 mod machine;
 mod native;
 mod passthrough;

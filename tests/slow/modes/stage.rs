@@ -22,6 +22,9 @@ const INSTALLED: &str = "/usr/local/sbin/vgpu-installer";
 /// The bar for the memory of our program, in KiB.
 const MEMORY: u64 = 64 << 10;
 
+/// Every path of a node, and every package.
+pub(super) type Picture = (Snapshot, BTreeMap<String, String>);
+
 /// A node, and how its story goes on.
 pub(super) struct Stage {
     pub(super) site: Site,
@@ -32,7 +35,7 @@ pub(super) struct Stage {
     output: Option<Utf8PathBuf>,
     /// How long the log of our program was when it was read last.
     logged: usize,
-    before: (Snapshot, BTreeMap<String, String>),
+    before: Picture,
 }
 
 impl Stage {
@@ -44,6 +47,15 @@ impl Stage {
         let before = (root.snapshot(&[]), root.packages());
         let site = Site::new(root, kit).with_wrapper(WRAPPER);
         let (boots, transcript, output, logged) = (1, String::new(), None, 0);
+        Self { site, kernel, machine, boots, transcript, output, logged, before }
+    }
+
+    /// A copy of this node as it is now, with a transcript of its own. While that lives, this one must
+    /// only be read.
+    pub(super) fn fork(&self) -> Self {
+        let (site, kernel, before) = (self.site.fork(), self.kernel.clone(), self.before.clone());
+        let Self { machine, boots, logged, .. } = *self;
+        let (transcript, output) = (String::new(), None);
         Self { site, kernel, machine, boots, transcript, output, logged, before }
     }
 
@@ -74,13 +86,22 @@ impl Stage {
     }
 
     /// The same, while our own folders and the trust are still there.
-    pub(super) fn is_as_before_but_for_ours(&mut self) {
-        let (tree, packages) = &self.before;
-        assert_eq!(*packages, self.root().packages());
+    pub(super) fn is_as_before_but_for_ours(&self) {
+        self.is_as(&self.before, &[]);
+    }
+
+    /// All is as in a picture, but for what may differ, our own folders, and what is below these paths.
+    pub(super) fn is_as(&self, (tree, packages): &Picture, may: &[&str]) {
+        assert_eq!(*packages, self.root().packages(), "{}", self.transcript);
         let mut left = tree.unexplained(&self.root().snapshot(&[]), &MAY_DIFFER);
         let ours = ["etc/vgpu-offline", "var/lib/vgpu-offline"];
-        left.retain(|line| !ours.iter().any(|path| line.starts_with(path)));
+        left.retain(|line| !ours.iter().chain(may).any(|path| line.starts_with(path)));
         assert_eq!(left, Vec::<String>::new(), "{}", self.transcript);
+    }
+
+    /// All that there is now.
+    pub(super) fn picture(&self) -> Picture {
+        (self.root().snapshot(&[]), self.root().packages())
     }
 
     /// Run our program; it must exit so.
@@ -186,6 +207,11 @@ impl Stage {
         if let Some(path) = &self.output {
             fs::write(path, &self.transcript).unwrap();
         }
+    }
+
+    /// What has been said so far.
+    pub(super) fn transcript(&self) -> &str {
+        &self.transcript
     }
 
     /// What was called of the commands that are played, since the last boot.

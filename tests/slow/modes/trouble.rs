@@ -213,7 +213,7 @@ impl Drop for Mount {
 }
 
 /// Wait until something is so, for a while.
-fn wait_for(is_so: impl Fn() -> bool) {
+pub(super) fn wait_for(is_so: impl Fn() -> bool) {
     for _ in 0..3000 {
         if is_so() {
             return;

@@ -56,6 +56,12 @@ impl Site {
         site
     }
 
+    /// A copy of this site as it is now. While that lives, this one must only be read.
+    pub(crate) fn fork(&self) -> Self {
+        assert!(!self.is_outside(), "the programs outside belong to one site");
+        Self { root: self.root.fork(), outside: None, wrapper: self.wrapper }
+    }
+
     /// The same, with the program started by this script.
     pub(crate) fn with_wrapper(self, script: &'static str) -> Self {
         Self { wrapper: Some(script), ..self }

@@ -38,8 +38,10 @@ pub struct Root {
 #[derive(Debug)]
 struct Fresh {
     is: Kind,
+    /// What an overlay of it lies on, the uppermost first, as mount(8) takes it.
+    layers: String,
     /// Removes itself.
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,17 +60,38 @@ impl Root {
     pub(super) fn over(lower: &Utf8Path, folder: &Utf8Path, mirror: &Mirror) -> Self {
         let copies = folder.join(COPIES);
         fs::create_dir_all(&copies).expect("a folder");
+        Self::on(lower, lower.as_str(), &copies, mirror)
+    }
+
+    /// A copy of this copy as it is now. While that lives, this one must only be read.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let copies = self.path.ancestors().nth(2).expect("a folder of copies");
+        let Some(Fresh { is, layers, folder }) = &self.fresh else {
+            panic!("{}: only a copy can be copied again", self.path)
+        };
+        let upper = folder.path().join("upper");
+        let layers = match is {
+            Kind::Overlay => format!("{}:{layers}", upper.display()),
+            Kind::Files => self.path.to_string(),
+        };
+        Self::on(&self.path, &layers, copies, &self.mirror)
+    }
+
+    /// A copy of the tree at `lower`, which consists of `layers`, in a new folder in `copies`.
+    fn on(lower: &Utf8Path, layers: &str, copies: &Utf8Path, mirror: &Mirror) -> Self {
         let folder = tempfile::tempdir_in(copies).expect("a folder");
         let at = |name: &str| Utf8PathBuf::from_path_buf(folder.path().join(name)).expect("UTF-8");
         let path = at("root");
-        let is = if overlay(lower, &at("upper"), &at("work"), &path) {
+        let is = if overlay(lower, layers, &[at("upper"), at("work"), path.clone()]) {
             Kind::Overlay
         } else {
             remove(&path);
             copy(lower, &path);
             Kind::Files
         };
-        Self { path, mirror: mirror.clone(), fresh: Some(Fresh { is, _folder: folder }) }
+        let fresh = Fresh { is, layers: layers.to_owned(), folder };
+        Self { path, mirror: mirror.clone(), fresh: Some(fresh) }
     }
 
     /// Where it lies, as this process sees it.
@@ -191,18 +214,20 @@ impl Drop for Root {
     }
 }
 
-/// Mount an overlay, if this process has mounts of its own and the kernel can.
-fn overlay(lower: &Utf8Path, upper: &Utf8Path, work: &Utf8Path, path: &Utf8Path) -> bool {
-    for folder in [upper, work, path] {
+/// Mount an overlay of these layers, which together are the tree at `lower`, if this process has
+/// mounts of its own and the kernel can.
+fn overlay(lower: &Utf8Path, layers: &str, folders: &[Utf8PathBuf; 3]) -> bool {
+    for folder in folders {
         fs::create_dir(folder).expect("a folder");
     }
+    let [upper, work, path] = folders;
     let mode = fs::metadata(lower).expect("a root").permissions();
     fs::set_permissions(upper, mode).expect("a mode");
     if std::env::var_os(super::mounts::MARK).is_none() {
         return false;
     }
     // With `redirect_dir`, folders can be renamed as on any other file system.
-    let options = format!("lowerdir={lower},upperdir={upper},workdir={work},redirect_dir=on");
+    let options = format!("lowerdir={layers},upperdir={upper},workdir={work},redirect_dir=on");
     let words = ["-t", "overlay", "overlay", "-o", &options, path.as_str()];
     Command::new("mount").args(words).output().is_ok_and(|output| output.status.success())
 }
