@@ -3,6 +3,7 @@
 //! Roots of Debian stand for Proxmox VE's, Debian's kernel and headers for Proxmox's, and a stand-in
 //! for NVIDIA's driver. apt, dpkg, DKMS, the compiler, initramfs-tools and depmod are real.
 
+mod built;
 mod bundle;
 mod clock;
 mod differ;
