@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use vgpu_manifest::Digest;
 use vgpu_tests::kit::Kit;
 use vgpu_tests::nodes::Node;
+use vgpu_tests::sample::noise;
 use vgpu_tests::scratch::{Said, Scratch, expect};
 
 const IMAGE: &str = "licensing/dls.tar";
@@ -189,6 +190,43 @@ fn a_bundle_that_was_damaged_sets_up_no_server() {
     assert!(!stage.node(OWN).join("cert").exists());
     let said = stage.install(&bundle, &["--address", "127.0.1.1"], 2);
     assert!(said.err.contains("every machine's address for itself"), "{said:?}");
+}
+
+#[test]
+fn nvidias_appliance_comes_out_of_the_bundle_whole_or_not_at_all() {
+    let mut stage = Stage::new(Node::TeslaT4);
+    let out = stage.scratch.path("laptop/out");
+    let get = |stage: &Stage, bundle: &Utf8PathBuf, more: &[&str], code| {
+        let words = ["license", "appliance", bundle.as_str(), "--output", out.as_str()];
+        stage.run(&[&words[..], more].concat(), code)
+    };
+    let said = get(&stage, &stage.with_image(), &[], 2);
+    assert!(said.err.contains("the bundle has no appliance"), "{said:?}");
+    let archive = noise(7, (3 << 20) + 11);
+    stage.kit.bytes("licensing/nls.qcow2", &archive);
+    let bundle = stage.with_image();
+    let said = get(&stage, &bundle, &[], 0);
+    assert!(fs::read(out.join("nls.qcow2")).unwrap() == archive);
+    for words in ["qm importdisk VMID", "license use --token"] {
+        assert!(said.err.contains(words), "{words}: {said:?}");
+    }
+    stage.kit.bytes("licensing/nls.zip", "another");
+    let both = stage.with_image();
+    let said = get(&stage, &both, &[], 2);
+    assert!(said.err.contains("`--item licensing/nls.qcow2` or `--item licensing/nls.zip`"));
+    get(&stage, &both, &["--item", "licensing/nls.zip"], 0);
+    get(&stage, &both, &["--item", "licensing/none"], 2);
+
+    // One that is damaged replaces nothing and leaves nothing.
+    let mut bytes = fs::read(&bundle).unwrap();
+    let at = bytes.windows(32).position(|it| *it == archive[2 << 20..][..32]).unwrap();
+    bytes[at] ^= 1;
+    let damaged = stage.scratch.path("laptop/damaged.vgpu.tar");
+    fs::write(&damaged, bytes).unwrap();
+    let said = get(&stage, &damaged, &["--item", "licensing/nls.qcow2"], 3);
+    assert!(said.err.contains("licensing/nls.qcow2"), "{said:?}");
+    assert!(fs::read(out.join("nls.qcow2")).unwrap() == archive);
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 2);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Licences for guests. Nothing of it happens unless it is asked for here.
 
+mod appliance;
 mod backup;
 mod guests;
 mod install;
@@ -23,6 +24,8 @@ use crate::ui::Ui;
 pub(crate) enum License {
     /// Have guests of this node use a licence server elsewhere: NVIDIA's own, or another node's.
     Use(r#use::Use),
+    /// Get NVIDIA's own licence server, an appliance that a bundle carries, to set it up.
+    Appliance(appliance::Appliance),
     /// Run the licence server that a bundle carries on this node.
     Install(Box<install::Install>),
     /// Ask the licence server how it is.
@@ -43,6 +46,7 @@ impl License {
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
         match self {
             Self::Use(command) => command.run(target, ui),
+            Self::Appliance(command) => command.run(&target, ui),
             Self::Install(command) => command.run(target, ui),
             Self::Status(command) => command.run(&target, ui),
             Self::Backup(command) => command.run(target, ui),

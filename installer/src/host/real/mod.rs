@@ -27,7 +27,7 @@ pub use self::exec::Exec;
 pub use self::lock::{Lock, LockError};
 pub use self::outside::{
     OutsideError, copy_outside, is_running_root, read_outside, write_folder_outside, write_outside,
-    write_secret_outside,
+    write_outside_from, write_secret_outside,
 };
 pub use self::program::{DeviceNumber, Program};
 pub use self::spent::On;

@@ -64,6 +64,26 @@ pub fn write_folder_outside(
     files.iter().try_for_each(|(name, text)| write_outside(&folder.join(name), text.as_bytes()))
 }
 
+/// Write a large file into a folder, which is made if it is not there, durably. What `write` refuses to
+/// write whole is not left there by half.
+pub fn write_outside_from<E>(
+    folder: &Utf8Path,
+    name: &str,
+    write: impl FnOnce(&mut dyn io::Write) -> Result<(), E>,
+) -> Result<Result<(), E>, OutsideError> {
+    let (path, half) = (folder.join(name), folder.join(format!(".{name}.part")));
+    let error = |source| OutsideError { verb: "write", path: path.clone(), source };
+    std::fs::create_dir_all(folder).map_err(error)?;
+    let mut file = File::create(&half).map_err(error)?;
+    let written = write(&mut file);
+    let done = match &written {
+        Ok(()) => file.sync_all().and_then(|()| std::fs::rename(&half, &path)),
+        Err(_) => std::fs::remove_file(&half),
+    };
+    done.map_err(error)?;
+    Ok(written)
+}
+
 /// Copy a file of ours to one that is no part of the machine, durably.
 pub fn copy_outside(from: &Utf8Path, to: &Utf8Path) -> Result<(), OutsideError> {
     let copy = || -> io::Result<()> {

@@ -254,3 +254,39 @@ fn a_container_with_our_number_that_is_not_ours_is_left_alone() {
     world.revert().unwrap();
     assert_eq!(world.host.text_of(&conf("100")).unwrap(), "#mine\nhostname: mine\n");
 }
+
+/// An archive that an engine does not take: podman says 125, and pct 255 after it has unpacked nothing.
+#[test]
+fn an_image_that_no_engine_takes_leaves_nothing() {
+    let mut host = node();
+    host.place("/usr/bin/podman", "");
+    host.programs.insert("/usr/bin/podman", |_, words| {
+        Ok(if words.contains(&"load") { 125 } else { i32::from(words.contains(&"exists")) })
+    });
+    host.programs.insert("/usr/sbin/pct", |host, words| {
+        if words[0] == "create" { Ok(255) } else { pct(host, words) }
+    });
+    for (service, says) in [(service(), "load --quiet --input"), (contained(100), "create 100")] {
+        let mut world = World::new(&host);
+        let error = carry_out(&mut world, &serve(&service)).unwrap_err();
+        let all = std::iter::successors(Some(&error as &dyn std::error::Error), |it| it.source());
+        let text = all.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        assert!(text.contains(says) && text.contains("failed with exit status"), "{text}");
+        assert_eq!(in_force(&world.host).unwrap(), None);
+        assert_eq!(world.revert().unwrap(), []);
+        assert_eq!(world.host.picture(&[]), World::new(&host).host.picture(&[]));
+    }
+}
+
+/// Bytes in the store that are not those of the item: they were changed after they were checked.
+#[test]
+fn an_archive_that_was_changed_in_the_store_is_not_placed() {
+    let mut host = node();
+    let stored = state::stored(Content::of(IMAGE.as_bytes()).id);
+    host.place(stored.as_path().as_str(), "other");
+    let mut world = World::new(&host);
+    carry_out(&mut world, &serve(&contained(100))).unwrap_err();
+    assert!(world.host.ran.iter().all(|it| !it.contains("pct create")), "{:?}", world.host.ran);
+    assert_eq!(world.revert().unwrap(), []);
+    assert_eq!(world.host.picture(&[]), World::new(&host).host.picture(&[]));
+}

@@ -1,0 +1,76 @@
+use camino::{Utf8Path, Utf8PathBuf};
+use vgpu_manifest::{Item, ItemName, Manifest, shell_word};
+
+use super::super::bundle::BundleArg;
+use crate::cli::{Advise as _, Exit, Refused, Target};
+use crate::host::real::write_outside_from;
+use crate::ui::{Tone, Ui};
+
+/// Get NVIDIA's own licence server, the appliance that a bundle carries, to set it up.
+///
+/// It is checked as all of a bundle is, and written to a folder. It is set up by NVIDIA's instructions, as
+/// a guest or on another machine; the token that it makes then goes to `license use --token`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Appliance {
+    #[command(flatten)]
+    bundle: BundleArg,
+    /// The folder to write to; it is made if it is not there. Proxmox VE imports from it.
+    #[arg(long, short, value_name = "DIR")]
+    output: Utf8PathBuf,
+    /// Which item of the bundle it is, if several could be.
+    #[arg(long, value_name = "ITEM")]
+    item: Option<ItemName>,
+}
+
+/// Where a bundle has what is about licences.
+const FOLDER: &str = "licensing/";
+
+impl Appliance {
+    pub(crate) fn run(self, target: &Target, ui: &Ui) -> anyhow::Result<Exit> {
+        let (_, bundle) = self.bundle.open(&target.host)?;
+        let item = find(bundle.manifest(), self.item.as_ref())?;
+        let name = item.name().as_str().rsplit('/').next().unwrap_or_default();
+        let path = self.output.join(name);
+        write_outside_from(&self.output, name, |out| bundle.copy_item(item, out))??;
+        ui.say(ui.paint_talk(Tone::Good, &format!("wrote {path:?}")));
+        ui.say("set it up by NVIDIA's instructions; it takes about 6 GiB of memory");
+        if is_disk(&path) {
+            let path = shell_word(path.as_str());
+            ui.say(format_args!("as a guest's disk: `qm importdisk VMID {path} STORAGE`"));
+        }
+        ui.say(
+            "then guests get the token that it makes: `vgpu-installer license use --token FILE`",
+        );
+        Ok(Exit::Done)
+    }
+}
+
+fn is_disk(path: &Utf8Path) -> bool {
+    matches!(path.extension(), Some("qcow2" | "vmdk" | "raw" | "img"))
+}
+
+/// The appliance: the item that was named, or the only one about licences that is no container image.
+fn find<'m>(manifest: &'m Manifest, asked: Option<&ItemName>) -> anyhow::Result<&'m Item> {
+    if let Some(name) = asked {
+        let none = || Refused::Senseless(format!("the bundle has no item `{name}`"));
+        return Ok(manifest.item(name).ok_or_else(none)?);
+    }
+    let is_image = |item: &Item| manifest.images.iter().any(|image| image.item == *item.name());
+    let is_about = |item: &&Item| item.name().as_str().starts_with(FOLDER) && !is_image(item);
+    let all: Vec<&Item> = manifest.items.iter().filter(is_about).collect();
+    match all.as_slice() {
+        [only] => Ok(only),
+        [] => Err(Refused::Senseless(format!(
+            "the bundle has no appliance: no item below `{FOLDER}` but container images"
+        )))
+        .hint("add NVIDIA's archive to the recipe: `[[file]]`, with a name such as `licensing/nls.zip`"),
+        many => {
+            let names = many.iter().map(|item| format!("`--item {}`", item.name()));
+            let text = format!(
+                "the bundle has several items that could be it; name one: {}",
+                names.collect::<Vec<_>>().join(" or ")
+            );
+            Err(Refused::Senseless(text).into())
+        }
+    }
+}
