@@ -4,6 +4,8 @@
 //! Debian's packages, and the image is a stand-in for the real one (`vgpu_tests::dls`). The guest is
 //! a network of its own in that machine; its driver is a stand-in that takes a lease for a token.
 
+mod container;
+
 use std::fmt::Write as _;
 use std::process::Command;
 use std::time::Duration;

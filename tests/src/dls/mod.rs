@@ -126,7 +126,8 @@ fn runtime() -> io::Result<(Files, String)> {
         "-c",
         "import os, sys; print(os.path.realpath(sys.executable))",
     ]))?;
-    paths.push("/usr/bin/openssl".to_owned());
+    // The real one has a whole system below it; of that only this is used from outside.
+    paths.extend(["/usr/bin/openssl", "/usr/bin/env"].map(str::to_owned));
     let programs = paths.iter().filter(|path| Utf8Path::new(path).extension() != Some("py"));
     let libraries = said(Command::new("ldd").args(programs))?;
     // `libz.so.1 => /lib/libz.so.1 (0x…)`, and the loader by its path alone.
