@@ -18,6 +18,9 @@ pub struct Fit<'c> {
     /// The GPUs that shall serve vGPUs.
     #[serde(flatten)]
     pub suitability: Suitability<'c>,
+    /// Where they are, in the same order.
+    #[serde(skip)]
+    pub addresses: Vec<PciAddress>,
     /// The others of NVIDIA's.
     pub left_alone: Vec<LeftAlone>,
 }
@@ -83,7 +86,7 @@ impl<'c> Fit<'c> {
             Case { gpu, goal, target: target.clone(), findings }
         };
 
-        let (mut concerned, mut left_alone) = (Vec::new(), Vec::new());
+        let (mut concerned, mut addresses, mut left_alone) = (Vec::new(), Vec::new(), Vec::new());
         for gpu in node.gpus.iter().filter(|gpu| gpu.id.vendor() == PciId::NVIDIA) {
             let case = case(gpu.id);
             let undeclared = targets.filter(|targets| !targets.covers(gpu.id));
@@ -91,16 +94,18 @@ impl<'c> Fit<'c> {
                 Some(_) => Some("the bundle is made for others".to_owned()),
                 None => hopeless(catalog, &case),
             };
-            match why {
-                Some(why) => left_alone.push(LeftAlone { address: gpu.address, gpu: gpu.id, why }),
-                None => concerned.push(case),
+            if let Some(why) = why {
+                left_alone.push(LeftAlone { address: gpu.address, gpu: gpu.id, why });
+            } else {
+                concerned.push(case);
+                addresses.push(gpu.address);
             }
         }
         if concerned.is_empty() {
             return Err(NoFit::NoGpu);
         }
         let suitability = Suitability::of(catalog, concerned);
-        Ok(Self { driver, kernel: target.kernel, suitability, left_alone })
+        Ok(Self { driver, kernel: target.kernel, suitability, addresses, left_alone })
     }
 
     /// What speaks against it, in a line.

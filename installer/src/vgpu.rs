@@ -1,6 +1,9 @@
 //! What of a verdict a plan is made from.
 
+use std::collections::BTreeSet;
+
 use vgpu_manifest::catalog::{DriverVersion, LibraryId};
+use vgpu_manifest::platform::PciAddress;
 use vgpu_manifest::verdict::{Config, Mode};
 
 use crate::fit::Fit;
@@ -16,6 +19,8 @@ pub struct Vgpu {
     pub unlock: Option<UnlockNeed>,
     /// Whether a GPU is supported as it is.
     pub native: bool,
+    /// Where the GPUs are that the driver serves.
+    pub gpus: BTreeSet<PciAddress>,
 }
 
 /// What an unlocked GPU needs beside the patched driver.
@@ -31,14 +36,20 @@ impl Vgpu {
     /// What the verdicts on a node's GPUs come to; `None` if no driver is to be installed.
     #[must_use]
     pub fn of(fit: &Fit<'_>) -> Option<Self> {
-        let suitable = fit.suitability.gpus.iter().filter_map(|gpu| gpu.verdict.suitable());
-        let mut all = suitable.filter(|suitable| suitable.driver.is_some()).peekable();
+        let judged = fit.suitability.gpus.iter().zip(&fit.addresses);
+        let suitable = judged.filter_map(|(gpu, address)| {
+            let suitable = gpu.verdict.suitable().filter(|suitable| suitable.driver.is_some())?;
+            Some((suitable, *address))
+        });
+        let served: Vec<_> = suitable.collect();
+        let mut all = served.iter().map(|(suitable, _)| suitable).peekable();
         let install = all.peek()?.driver.as_ref()?;
         let mut vgpu = Self {
             driver: install.driver.host.clone(),
             args: install.args.clone(),
             unlock: None,
             native: false,
+            gpus: served.iter().map(|(_, address)| *address).collect(),
         };
         for suitable in all {
             vgpu.native |= suitable.mode == Mode::Native;

@@ -45,7 +45,7 @@ pub(crate) struct Apply {
     resume: bool,
     /// Carry out exactly this plan, which `plan --output` has written and somebody has looked at. If
     /// anything is different by now, nothing happens, and it is said what.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["vgpu", "passthrough", "give_up", "guest_tools", "no_resume", "resume"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["vgpu", "passthrough", "give_up", "foreign_driver", "guest_tools", "no_resume", "resume"])]
     plan: Option<camino::Utf8PathBuf>,
     /// Stop after this phase: 1 is what comes before the reboot. Then nothing goes on by itself:
     /// `apply` without a bundle does, when it is wanted.
@@ -74,7 +74,7 @@ impl Apply {
         match self.bundle.clone() {
             Some(path) => self.apply_bundle(path, target, ui),
             None if self.gpus != GpuChoice::default() => Err(Refused::Senseless(
-                "the plan of the interrupted apply says already which GPU does what".to_owned(),
+                "the plan of the interrupted apply says already what becomes of GPUs and drivers".to_owned(),
             )
             .into()),
             None if self.plan.is_some() => Err(Refused::Senseless(

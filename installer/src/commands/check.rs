@@ -139,7 +139,8 @@ pub(super) fn applied(target: Target) -> anyhow::Result<Option<Applied>> {
 
 /// A catalogue in the store, if it is what was put there.
 fn stored_catalog(look: &dyn Look, item: &Item) -> anyhow::Result<Catalog> {
-    let bytes = look.read(&state::stored(item.id()))?.ok_or(CheckError::Damaged)?;
+    let path = state::stored(item.id());
+    let bytes = look.read_up_to(&path, MAX_DATABASE)?.ok_or(CheckError::Damaged)?;
     let is_whole =
         bytes.len() as u64 <= MAX_DATABASE && Measure::of(&mut &*bytes)?.sha256 == item.sha256();
     if !is_whole {

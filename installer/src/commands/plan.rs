@@ -12,7 +12,7 @@ use crate::cli::{Exit, Target};
 use crate::driver;
 use crate::facts::{Serials, inventory};
 use crate::fit::{Fit, Question};
-use crate::gpus::GpuChoice;
+use crate::gpus::{Foreign, GpuChoice};
 use crate::host::Look;
 use crate::host::real::{Program, write_outside};
 use crate::iso::IsoStorage;
@@ -190,7 +190,11 @@ pub(super) fn make_plan(
         Some(told) => Some(Guests { told, feature: None, needs: needs_of(bundle)? }),
         None => None,
     };
-    let around = Surroundings { vgpu, installed, resume, course, iso_storage, guests };
+    let foreign = match choices.gpus.foreign_driver {
+        Some(Foreign::Remove) => driver::ForeignDriver::look(look)?,
+        None => None,
+    };
+    let around = Surroundings { vgpu, installed, foreign, resume, course, iso_storage, guests };
     Ok(plan::plan_with(bundle.manifest(), facts, choices, &around)?)
 }
 
@@ -275,7 +279,7 @@ fn change(change: &Change) -> String {
         Change::Put { path, before: None, .. } => format!("new      {path}"),
         Change::Put { path, after: None, .. } => format!("removed  {path}"),
         Change::Put { path, .. } => format!("changed  {path}"),
-        Change::Run(_) | Change::Packages(_) | Change::Driver(_) => {
+        Change::Run(_) | Change::Packages(_) | Change::Driver(_) | Change::Foreign(_) => {
             format!("run      {}", change.doing().unwrap_or_default())
         }
         Change::Lost { path, .. } => format!("lost     {path}"),

@@ -10,7 +10,7 @@ use crate::host::{HostError, Look, Memory, Seen};
 use crate::journal::TxState;
 use crate::machine::Machine;
 use crate::plan::{ApplyError, Plan, Reboot, runs_commands};
-use crate::proof::{Check, Expected, Proof, Unproven, lines, prove, table};
+use crate::proof::{Check, Expected, Proof, Unproven, add_sizes, lines, prove, table};
 use crate::step::Status;
 use crate::trust::{Candidate, Floors};
 use crate::ui::{Tone, Ui};
@@ -46,7 +46,11 @@ pub(super) fn settle_proof(
         // They come true when somebody has carried out the commands that are listed.
         return Ok(Proven::Yes);
     }
-    let proof = prove_patiently(machine.look(), &Expected::of(plan.steps()), ui)?;
+    let expected = Expected::of(plan.steps());
+    let mut proof = prove_patiently(machine.look(), &expected, ui)?;
+    if let Some(driver) = &expected.driver {
+        add_sizes(machine.look(), candidate.bundle, driver, &mut proof);
+    }
     let commands = lines(machine.look(), &proof.types)?;
     for line in table(&proof, &commands, &|tone, text| ui.paint_talk(tone, text)) {
         ui.say(line);

@@ -138,7 +138,7 @@ pub(super) fn describe(entry: &Entry) -> Vec<String> {
     let text = match &entry.change {
         Change::Put { path, before: None, .. } => format!("remove   {path}"),
         Change::Put { path, .. } => format!("restore  {path}"),
-        Change::Run(_) | Change::Packages(_) | Change::Driver(_) => {
+        Change::Run(_) | Change::Packages(_) | Change::Driver(_) | Change::Foreign(_) => {
             entry.change.undoing().unwrap_or_default()
         }
         Change::Lost { path, .. } => format!("lost     {path}"),

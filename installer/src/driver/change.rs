@@ -198,7 +198,7 @@ fn has_leftovers(look: &dyn Look) -> Result<bool, HostError> {
     Ok(look.list(&fixed("/var/lib/nvidia"))?.is_some_and(|names| !names.is_empty()))
 }
 
-fn uninstall() -> Command {
+pub(super) fn uninstall() -> Command {
     Command::new(UNINSTALLER, &["--silent"])
 }
 

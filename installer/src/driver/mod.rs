@@ -8,12 +8,14 @@
 mod change;
 mod dkms;
 mod error;
+mod foreign;
 mod spec;
 mod tree;
 
 pub use self::change::{DriverChange, Way};
 pub use self::dkms::{Build, BuildState, builds};
 pub use self::error::DriverError;
+pub use self::foreign::ForeignDriver;
 pub use self::spec::{DriverPatch, DriverSpec};
 
 pub(crate) use self::dkms::status;

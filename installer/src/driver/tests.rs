@@ -8,9 +8,9 @@ use vgpu_manifest::driver::PatchedFile;
 use super::*;
 use crate::component::Component;
 use crate::cut::{World, cut_everywhere, cut_once};
-use crate::host::mem::{Late, MemHost};
+use crate::host::mem::{Fuse, Late, MemHost};
 use crate::host::{Content, HostError, Look as _};
-use crate::journal::{BootId, TxId, remove, revert_all};
+use crate::journal::{BootId, Kept, KeptThing, TxId, Why, remove, revert_all};
 use crate::plan::{ApplyError, Origin, Plan, WayBack, apply, way_back};
 use crate::state;
 use crate::step::{EnableUnit, InstallDriver, MendPackages, Step};
@@ -171,7 +171,7 @@ pub(crate) fn host() -> MemHost {
 }
 
 fn plan(new: &str, old: Option<&str>) -> Plan {
-    let install = InstallDriver { driver: spec(new), replaces: old.map(spec) };
+    let install = InstallDriver { replaces: old.map(spec), ..InstallDriver::of(spec(new)) };
     let enable = EnableUnit {
         unit: "nvidia-vgpu-mgr.service".parse().unwrap(),
         file: state::fixed("/lib/systemd/system/nvidia-vgpu-mgr.service"),
@@ -286,7 +286,68 @@ fn somebody_elses_driver_is_refused_by_name() {
     carry_out(&mut world, &plan("535.230.02", None), "a").unwrap();
     let error = carry_out(&mut world, &plan("550.163.02", None), "b").unwrap_err().to_string();
     assert!(error.contains("the driver 535.230.02 is on this host"), "{error}");
+    assert!(error.contains("`--foreign-driver remove`"), "{error}");
     assert_eq!(versions(&world.host).unwrap(), ["535.230.02"]);
+}
+
+/// A host on which somebody has installed this driver by its own installer.
+fn somebodys(version: &str) -> MemHost {
+    let mut world = World::new(&host());
+    carry_out(&mut world, &plan(version, None), "a").unwrap();
+    world.host.nodes.remove(&state::below_dir(&state::dir(), "driver.json"));
+    world.host
+}
+
+/// The plan that takes it away and installs another.
+fn taking_over(host: &MemHost, new: &str) -> Plan {
+    let foreign = ForeignDriver::look(host).unwrap();
+    let step = InstallDriver { foreign, ..InstallDriver::of(spec(new)) };
+    Plan::new(vec![Step::InstallDriver(Box::new(step))], Vec::new())
+}
+
+#[test]
+fn somebody_elses_driver_goes_for_good_if_that_is_wanted() {
+    let before = somebodys("535.230.02");
+    let plan = taking_over(&before, "550.163.02");
+    let said = plan.before_reboot[0].summary();
+    assert!(said.contains("instead of 535.230.02, which somebody else has installed"), "{said}");
+    // Wherever the power goes, going on leads to the new driver, and taking back to none.
+    for late in [Late::Before, Late::After] {
+        for n in 1.. {
+            let mut world = World::new(&before).with(Fuse::at(n, late));
+            let _ = carry_out(&mut world, &plan, "a");
+            let died = world.host.fuse.is_blown();
+            let mut world = world.powered();
+            let mut other = world.clone();
+            carry_out(&mut world, &plan, "a").unwrap();
+            assert_eq!(versions(&world.host).unwrap(), ["550.163.02"], "cut at {n}, {late:?}");
+            let gone = world.revert().unwrap();
+            let kept = Kept {
+                what: KeptThing::Driver(ForeignDriver { version: "535.230.02".parse().ok() }),
+                why: Why::Foreign,
+            };
+            // What its uninstaller had no time for was cleared away, and does not come back either.
+            let rest = |it: &&Kept| **it != kept && it.what.to_string() != "/var/lib/nvidia/files";
+            assert!(gone.contains(&kept), "cut at {n}, {late:?}: {gone:?}");
+            assert_eq!(gone.iter().find(rest), None, "cut at {n}, {late:?}");
+            assert_eq!(versions(&world.host).unwrap(), Vec::<String>::new());
+            other.revert().unwrap();
+            let left = versions(&other.host).unwrap();
+            assert!(!left.contains(&"550.163.02".to_owned()), "cut at {n}, {late:?}: {left:?}");
+            if !died {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn somebody_elses_driver_of_the_same_version_is_not_taken_for_a_patched_one() {
+    let mut world = World::new(&somebodys("535.230.02"));
+    let path = "/usr/src/nvidia-535.230.02/nv.c";
+    world.host.place(path, SOURCE);
+    carry_out(&mut world, &plan("535.230.02", None), "a").unwrap();
+    assert_eq!(world.host.text_of(path).as_deref(), Some(PATCHED));
 }
 
 #[test]
@@ -294,7 +355,7 @@ fn a_patch_that_does_not_fit_installs_nothing() {
     let before = host();
     let mut other = spec("535.230.02");
     other.patches[0].files[0].after = Some(Digest::of(b"another"));
-    let step = InstallDriver { driver: other, replaces: None };
+    let step = InstallDriver::of(other);
     let plan = Plan::new(vec![Step::InstallDriver(Box::new(step))], Vec::new());
     let mut world = World::new(&before);
     let error = carry_out(&mut world, &plan, "a").unwrap_err().to_string();
@@ -351,7 +412,7 @@ fn a_driver_that_is_there_is_only_built_for_one_more_kernel() {
 
     let mut driver = spec("535.230.02");
     driver.kernels.push(NEW.parse().unwrap());
-    let step = InstallDriver { driver, replaces: None };
+    let step = InstallDriver::of(driver);
     let more = Plan::new(vec![Step::InstallDriver(Box::new(step))], Vec::new());
     carry_out(&mut world, &more, "b").unwrap();
     let ran = &world.host.ran;

@@ -21,6 +21,20 @@ pub struct GpuChoice {
     /// group of a GPU that is handed to a guest.
     #[arg(long, value_name = "ADDRESS")]
     pub give_up: Vec<PciAddress>,
+    /// What becomes of a driver of NVIDIA's that this program has not installed. Without it there is
+    /// nothing to be done on such a host.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign_driver: Option<Foreign>,
+}
+
+/// What becomes of a driver that this program has not installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Foreign {
+    /// Its own uninstaller takes it away before the bundle's is installed. A revert does not bring it
+    /// back: only its own package could.
+    Remove,
 }
 
 /// Which GPUs are to be handed to guests.
@@ -74,6 +88,15 @@ impl GpuChoice {
         !given_away && (self.vgpu.is_empty() || self.vgpu.contains(&address))
     }
 
+    /// Those of the GPUs that a driver can serve of which vGPUs are to be had.
+    #[must_use]
+    pub fn serving(&self, able: &BTreeSet<PciAddress>, gpus: &[Gpu]) -> BTreeSet<PciAddress> {
+        let given_away = self.given_away(gpus);
+        let mut serving = able.clone();
+        serving.retain(|address| self.may_serve(*address) && !given_away.contains(address));
+        serving
+    }
+
     /// The addresses of the GPUs that are to be handed to guests, in ascending order.
     #[must_use]
     pub fn given_away(&self, gpus: &[Gpu]) -> BTreeSet<PciAddress> {
@@ -114,5 +137,8 @@ mod tests {
         assert!(!open.may_serve(a) && open.may_serve(b));
         let named = GpuChoice { vgpu: vec![a], ..GpuChoice::default() };
         assert!(named.may_serve(a) && !named.may_serve(b));
+        assert_eq!(GpuChoice::default().serving(&[a, b].into(), &[]), [a, b].into());
+        assert_eq!(open.serving(&[a, b].into(), &[]), [b].into());
+        assert_eq!(named.serving(&[a, b].into(), &[]), [a].into());
     }
 }

@@ -7,6 +7,6 @@ mod choice;
 mod guests;
 mod isolation;
 
-pub use self::choice::{GpuChoice, ParseWhichError, Which};
+pub use self::choice::{Foreign, GpuChoice, ParseWhichError, Which};
 pub use self::guests::{Guest, GuestId, InUse, check_idle, check_slots_idle, guests};
 pub use self::isolation::{Slot, Unavailable, isolate};

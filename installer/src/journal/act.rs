@@ -1,7 +1,7 @@
 //! What can be run, mended after a cut, and taken back.
 
 use super::{Change, JournalError, Kept, KeptThing, Reversible, Scope, Why};
-use crate::driver::DriverChange;
+use crate::driver::{DriverChange, ForeignDriver};
 use crate::host::{Host, HostError, Look};
 use crate::packages::PackageChange;
 
@@ -32,6 +32,7 @@ impl Change {
             Self::Run(run) => Some(run),
             Self::Packages(packages) => Some(&**packages),
             Self::Driver(driver) => Some(&**driver),
+            Self::Foreign(driver) => Some(driver),
             Self::Put { .. } | Self::Lost { .. } => None,
         }
     }
@@ -43,6 +44,7 @@ impl Change {
             Self::Run(run) => Some(run.command.to_string()),
             Self::Packages(packages) => Some(packages.summary()),
             Self::Driver(driver) => Some(driver.summary()),
+            Self::Foreign(driver) => Some(driver.summary()),
             Self::Put { .. } | Self::Lost { .. } => None,
         }
     }
@@ -57,6 +59,7 @@ impl Change {
             }),
             Self::Packages(packages) => Some(packages.undoing()),
             Self::Driver(driver) => Some(driver.undoing()),
+            Self::Foreign(driver) => Some(driver.undoing()),
             Self::Put { .. } | Self::Lost { .. } => None,
         }
     }
@@ -139,5 +142,36 @@ impl Act for DriverChange {
 
     fn kept(&self, _: &dyn Look) -> Result<Vec<Kept>, HostError> {
         Ok(Vec::new())
+    }
+}
+
+impl Act for ForeignDriver {
+    /// None of its files can come back, so none is looked at.
+    fn scope(&self) -> Scope {
+        Scope::default()
+    }
+
+    fn run(&self, host: &mut dyn Host) -> Result<(), JournalError> {
+        Ok(self.run(host)?)
+    }
+
+    fn recover(&self, host: &mut dyn Host) -> Result<(), JournalError> {
+        Ok(self.run(host)?)
+    }
+
+    fn needs_undo(&self, _: &dyn Look) -> Result<bool, HostError> {
+        Ok(false)
+    }
+
+    fn undo(&self, _: &mut dyn Host) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    fn kept(&self, look: &dyn Look) -> Result<Vec<Kept>, HostError> {
+        if Self::look(look)?.is_some() {
+            // It never went.
+            return Ok(Vec::new());
+        }
+        Ok(vec![Kept { what: KeptThing::Driver(self.clone()), why: Why::Foreign }])
     }
 }

@@ -6,7 +6,7 @@ use vgpu_manifest::{Digest, HostPath, KernelWord};
 
 use super::{Kept, Probe, Reversible};
 use crate::component::Component;
-use crate::driver::DriverChange;
+use crate::driver::{DriverChange, ForeignDriver};
 use crate::host::{Node, Stat, TempName};
 use crate::packages::PackageChange;
 use crate::settle::{Derived, awaits_boot};
@@ -179,6 +179,8 @@ pub enum Change {
     Packages(Box<PackageChange>),
     /// A driver was about to come or go.
     Driver(Box<DriverChange>),
+    /// A driver that this program has not installed was about to go.
+    Foreign(ForeignDriver),
     /// A command has changed or removed a file of which no copy was kept.
     Lost {
         /// Which path.
@@ -197,7 +199,7 @@ impl Change {
         let (path, named) = match self {
             Self::Put { path, named, .. } => (Some(path), named.as_ref()),
             Self::Lost { path, .. } => (Some(path), None),
-            Self::Run(_) | Self::Packages(_) | Self::Driver(_) => (None, None),
+            Self::Run(_) | Self::Packages(_) | Self::Driver(_) | Self::Foreign(_) => (None, None),
         };
         path.into_iter().chain(named)
     }
@@ -240,7 +242,7 @@ impl Entry {
     pub fn path(&self) -> Option<&HostPath> {
         match &self.change {
             Change::Put { path, .. } | Change::Lost { path, .. } => Some(path),
-            Change::Run(_) | Change::Packages(_) | Change::Driver(_) => None,
+            Change::Run(_) | Change::Packages(_) | Change::Driver(_) | Change::Foreign(_) => None,
         }
     }
 }

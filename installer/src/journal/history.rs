@@ -44,7 +44,7 @@ pub(super) fn histories(entries: &[Entry]) -> BTreeMap<HostPath, History> {
                 }
                 history.states.push(after.clone());
             }
-            Change::Run(_) | Change::Packages(_) | Change::Driver(_) => {}
+            Change::Run(_) | Change::Packages(_) | Change::Driver(_) | Change::Foreign(_) => {}
         }
     }
     histories

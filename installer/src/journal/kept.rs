@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use vgpu_manifest::HostPath;
 use vgpu_manifest::inventory::PackageName;
 
+use crate::driver::ForeignDriver;
+
 /// Something that a revert did not bring back to what it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
@@ -22,6 +24,8 @@ pub enum KeptThing {
     Path(HostPath),
     /// A package.
     Package(PackageName),
+    /// A driver.
+    Driver(ForeignDriver),
 }
 
 impl fmt::Display for KeptThing {
@@ -29,6 +33,7 @@ impl fmt::Display for KeptThing {
         match self {
             Self::Path(path) => path.fmt(f),
             Self::Package(name) => write!(f, "package {}", name.as_str()),
+            Self::Driver(driver) => write!(f, "driver {driver}"),
         }
     }
 }
@@ -51,6 +56,8 @@ pub enum Why {
     NoCopy,
     /// A package came in a later version, and the bundle does not carry the one that was there.
     Newer,
+    /// Somebody else had brought it, and nothing here can bring it again.
+    Foreign,
 }
 
 impl fmt::Display for Why {
@@ -63,6 +70,7 @@ impl fmt::Display for Why {
             Self::WordsTakenOut => "somebody else has changed it since; our words were taken out",
             Self::NoCopy => "a command changed it, and no copy was kept",
             Self::Newer => "it stays in a later version than it had, because the bundle does not carry that one",
+            Self::Foreign => "it stays away: somebody else had installed it, and only its own package can do that again",
         })
     }
 }

@@ -38,7 +38,7 @@ use self::run::Part;
 use vgpu_manifest::{HostPath, KernelWord, Mode};
 
 use crate::component::Component;
-use crate::driver::{self, DriverChange, DriverError};
+use crate::driver::{self, DriverChange, DriverError, ForeignDriver};
 use crate::host::{Content, Host, HostError, Kind, Look, Meta, New, Node, Piece, Source, Verb};
 use crate::license::{self, LicenseError, Service};
 use crate::packages::{PackageChange, PackageError, PackageFile};
@@ -199,6 +199,12 @@ impl<'j> Journal<'j> {
     /// Have a driver come or go, by its own programs.
     pub fn driver(&mut self, driver: &DriverChange) -> Result<(), JournalError> {
         let change = Change::Driver(Box::new(driver.clone()));
+        run::run(self.host, self.log, self.part, &change, driver)
+    }
+
+    /// Have a driver go that this program has not installed. It does not come back.
+    pub fn clear_driver(&mut self, driver: &ForeignDriver) -> Result<(), JournalError> {
+        let change = Change::Foreign(driver.clone());
         run::run(self.host, self.log, self.part, &change, driver)
     }
 

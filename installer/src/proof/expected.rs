@@ -1,5 +1,8 @@
+use std::collections::BTreeSet;
+
 use vgpu_manifest::UnitName;
 use vgpu_manifest::catalog::DriverVersion;
+use vgpu_manifest::platform::PciAddress;
 
 use crate::step::{LIBRARY, Step};
 
@@ -8,6 +11,8 @@ use crate::step::{LIBRARY, Step};
 pub struct Expected {
     /// The driver; without one there is nothing to prove.
     pub driver: Option<DriverVersion>,
+    /// The GPUs of which vGPUs are to be had.
+    pub gpus: BTreeSet<PciAddress>,
     /// Whether the driver takes its cards as they are.
     pub cards: Cards,
     /// The daemons, the last of which keeps running.
@@ -51,6 +56,7 @@ impl Expected {
     pub fn of<'s>(steps: impl IntoIterator<Item = &'s Step>) -> Self {
         let mut expected = Self {
             driver: None,
+            gpus: BTreeSet::new(),
             cards: Cards::Native,
             services: Vec::new(),
             preload: Preload::Nothing,
@@ -60,6 +66,7 @@ impl Expected {
             match step {
                 Step::InstallDriver(step) => {
                     expected.driver = Some(step.driver.version.clone());
+                    expected.gpus.clone_from(&step.serves);
                     if !step.driver.patches.is_empty() {
                         expected.cards = Cards::Unlocked;
                     }

@@ -12,6 +12,7 @@ mod loaded;
 mod module;
 mod preload;
 mod services;
+mod sizes;
 mod smi;
 mod table;
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub use self::lines::lines;
 pub use self::types::OfferedType;
 
 pub(crate) use self::module::{Built, newest};
+pub(crate) use self::sizes::add_sizes;
 pub(crate) use self::table::table;
 
 use crate::facts::{gpus, kernels, secure_boot};
@@ -39,7 +41,7 @@ pub fn prove(look: &dyn Look, expected: &Expected) -> Result<Proof, HostError> {
     let gpus = gpus(look);
     let units = services::look_at(look, &expected.services)?;
     let built = module::Built::look(look, &version)?;
-    let (offered, types) = types::check(look, &gpus);
+    let (offered, types) = types::check(look, &gpus, &expected.gpus);
     let findings = [
         (Check::Module, module::running(&built, &kernels)),
         (Check::NextKernel, module::next(&built, &kernels)),

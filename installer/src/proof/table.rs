@@ -39,7 +39,7 @@ fn types(types: &[OfferedType]) -> Vec<String> {
             offered.gpu.to_string(),
             format!("nvidia-{}", offered.id),
             printable(&offered.name),
-            printable(offered.framebuffer().unwrap_or("-")),
+            printable(offered.framebuffer.as_deref().unwrap_or("-")),
             offered.available.to_string(),
         ]
     };

@@ -4,7 +4,7 @@
 //! function that lists what could be created there now. Which of the two it is cannot be told from
 //! versions, so both are looked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use vgpu_manifest::HostPath;
@@ -28,18 +28,18 @@ pub struct OfferedType {
     pub name: String,
     /// What the driver says of it, if it does: `framebuffer=8192M` among others.
     pub description: Option<String>,
+    /// The size of its framebuffer, `8192M`: by the driver's word, or where that says nothing by the
+    /// `vgpuConfig.xml` of the driver that the bundle brings.
+    pub framebuffer: Option<String>,
     /// How many more can be had: of mediated devices by the driver's word, of the other interface
     /// the virtual functions on which it could be created now.
     pub available: u32,
 }
 
-impl OfferedType {
-    /// The size of its framebuffer as the driver writes it, if it does: `8192M`.
-    #[must_use]
-    pub fn framebuffer(&self) -> Option<&str> {
-        let fields = self.description.as_deref()?.split(',').map(str::trim);
-        fields.into_iter().find_map(|field| field.strip_prefix("framebuffer="))
-    }
+/// The size of a framebuffer as the driver writes it, if it does.
+fn framebuffer(description: &str) -> Option<String> {
+    let mut fields = description.split(',').map(str::trim);
+    fields.find_map(|field| field.strip_prefix("framebuffer=")).map(str::to_owned)
 }
 
 /// What there is of vGPU types.
@@ -47,7 +47,7 @@ impl OfferedType {
 struct Offer {
     types: BTreeMap<(PciAddress, u32), OfferedType>,
     /// How many vGPUs there are already.
-    in_use: u32,
+    in_use: BTreeMap<PciAddress, u32>,
     /// Whether there was an interface to ask.
     asked: usize,
 }
@@ -55,7 +55,11 @@ struct Offer {
 /// The types, and what is to be said of them.
 ///
 /// What cannot be read is not offered: a driver that is half there refuses to be asked.
-pub(super) fn check(look: &dyn Look, gpus: &[Gpu]) -> (Vec<OfferedType>, Finding) {
+pub(super) fn check(
+    look: &dyn Look,
+    gpus: &[Gpu],
+    expected: &BTreeSet<PciAddress>,
+) -> (Vec<OfferedType>, Finding) {
     let mut offer = Offer::default();
     for gpu in gpus.iter().filter(|gpu| is_ours(gpu)) {
         let functions = gpu.sr_iov.iter().flat_map(|sr_iov| &sr_iov.functions);
@@ -69,7 +73,7 @@ pub(super) fn check(look: &dyn Look, gpus: &[Gpu]) -> (Vec<OfferedType>, Finding
             }
         }
     }
-    let finding = offer.finding();
+    let finding = offer.finding(expected);
     (offer.types.into_values().collect(), finding)
 }
 
@@ -87,14 +91,16 @@ impl Offer {
             let Some(id) = id else { continue };
             let folder = format!("{folder}/{entry}");
             let instances = names(look, &format!("{folder}/devices")).len();
-            self.in_use += u32::try_from(instances).unwrap_or_default();
+            self.use_more(gpu, u32::try_from(instances).unwrap_or_default());
             let available = text(look, &format!("{folder}/available_instances"));
+            let description = text(look, &format!("{folder}/description"));
             self.add(OfferedType {
                 gpu,
                 interface: VgpuInterface::Mdev,
                 id,
                 name: text(look, &format!("{folder}/name")).unwrap_or(entry),
-                description: text(look, &format!("{folder}/description")),
+                framebuffer: description.as_deref().and_then(framebuffer),
+                description,
                 available: available.and_then(|text| text.parse().ok()).unwrap_or_default(),
             });
         }
@@ -104,13 +110,13 @@ impl Offer {
         let folder = format!("/sys/bus/pci/devices/{device}/nvidia");
         let current = text(look, &format!("{folder}/current_vgpu_type"));
         if current.is_some_and(|current| current != "0") {
-            self.in_use += 1;
+            self.use_more(gpu, 1);
         }
         let lines = text(look, &format!("{folder}/creatable_vgpu_types")).unwrap_or_default();
         for (id, name) in creatable(&lines) {
-            let (description, available) = (None, 1);
+            let (description, framebuffer, available) = (None, None, 1);
             let interface = VgpuInterface::Vendor;
-            self.add(OfferedType { gpu, interface, id, name, description, available });
+            self.add(OfferedType { gpu, interface, id, name, description, framebuffer, available });
         }
     }
 
@@ -123,8 +129,29 @@ impl Offer {
         }
     }
 
-    fn finding(&self) -> Finding {
-        let (count, in_use) = (self.types.len(), self.in_use);
+    fn use_more(&mut self, gpu: PciAddress, more: u32) {
+        if more > 0 {
+            *self.in_use.entry(gpu).or_default() += more;
+        }
+    }
+
+    /// The GPUs that are to offer some and neither do nor have any in use.
+    fn silent(&self, expected: &BTreeSet<PciAddress>) -> Vec<PciAddress> {
+        let offers = |gpu: PciAddress| self.types.keys().any(|(other, _)| *other == gpu);
+        let is_silent = |gpu: &PciAddress| !offers(*gpu) && !self.in_use.contains_key(gpu);
+        expected.iter().copied().filter(is_silent).collect()
+    }
+
+    fn finding(&self, expected: &BTreeSet<PciAddress>) -> Finding {
+        let (count, in_use) = (self.types.len(), self.in_use.values().sum::<u32>());
+        let silent = self.silent(expected);
+        if (count, in_use) != (0, 0) && !silent.is_empty() {
+            let silent: Vec<_> = silent.iter().map(ToString::to_string).collect();
+            return Finding::missing(
+                format!("{count} offered, and none by {}", silent.join(" and ")),
+                "see what the services say of it: `journalctl -u nvidia-vgpud -u nvidia-vgpu-mgr`, and whether the driver has it: `nvidia-smi vgpu`",
+            );
+        }
         match (count, in_use) {
             (0, 0) if self.asked == 0 => Finding::missing(
                 "no GPU offers vGPUs: neither `mdev_supported_types` nor `nvidia/creatable_vgpu_types` is there",

@@ -9,7 +9,7 @@ use crate::component::Component;
 use crate::host::{HostError, Look, Memory, Node, Recall, Seen};
 use crate::journal::{Change, Entry, Kept, Transaction, TxState};
 use crate::plan::Plan;
-use crate::proof::{Expected, Proof, lines, prove};
+use crate::proof::{Expected, Proof, add_sizes, lines, prove};
 use crate::resume::{GoesOn, who};
 use crate::settle::Derived;
 use crate::step::{Status, Step};
@@ -180,7 +180,11 @@ pub fn look(target: Target, closely: Closely) -> anyhow::Result<Standpoint> {
     let (mut proof, mut commands) = (Proof::default(), Vec::new());
     if last.state == TxState::Applied && last.going().next().is_none() {
         let there = plan.steps().filter(|step| !last.is_removed(step.component()));
-        proof = prove(&host, &Expected::of(there))?;
+        let expected = Expected::of(there);
+        proof = prove(&host, &expected)?;
+        if let Some(driver) = &expected.driver {
+            add_sizes(&host, last.new.bundle, driver, &mut proof);
+        }
         commands = lines(&host, &proof.types)?;
     }
     let goes_on = match last.state {

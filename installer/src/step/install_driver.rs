@@ -1,10 +1,13 @@
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::inventory::{Kernel, KernelPart};
-use vgpu_manifest::platform::KernelRelease;
+use vgpu_manifest::platform::{KernelRelease, PciAddress};
 
 use super::{Act, StepError};
 use crate::driver::{
-    BuildState, DriverChange, DriverSpec, Way, is_installed, remembered, status, versions,
+    BuildState, DriverChange, DriverSpec, ForeignDriver, Way, is_installed, remembered, status,
+    versions,
 };
 use crate::facts::kernels as kernels_of;
 use crate::gpus::check_idle;
@@ -21,9 +24,26 @@ pub struct InstallDriver {
     /// The one that this program has installed before, which goes first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<DriverSpec>,
+    /// One that somebody else has installed, and that goes first because the operator has said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign: Option<ForeignDriver>,
+    /// The GPUs of which vGPUs are to be had.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub serves: BTreeSet<PciAddress>,
 }
 
 impl InstallDriver {
+    /// Install this one where there is no other.
+    #[must_use]
+    pub fn of(driver: DriverSpec) -> Self {
+        Self { driver, replaces: None, foreign: None, serves: BTreeSet::new() }
+    }
+
+    /// Whether this program has installed the driver that is there, from this package.
+    fn is_ours(&self, look: &dyn Look) -> Result<bool, StepError> {
+        Ok(remembered(look)?.is_some_and(|known| known.content == self.driver.content))
+    }
+
     /// The kernels that there is no module for, if that is all that is missing: the driver itself is
     /// there, and serves guests by the module of another kernel.
     fn lacks_only_kernels(
@@ -32,8 +52,7 @@ impl InstallDriver {
         kernels: &[KernelRelease],
     ) -> Result<Option<Vec<KernelRelease>>, StepError> {
         let version = self.driver.version.to_string();
-        let is_ours = remembered(look)?.is_some_and(|known| known.content == self.driver.content);
-        if !is_ours || !is_installed(look)? {
+        if !self.is_ours(look)? || !is_installed(look)? {
             return Ok(None);
         }
         let builds = status(look)?.unwrap_or_default();
@@ -69,21 +88,27 @@ impl InstallDriver {
         })?)
     }
 
-    /// Make room: another driver goes by its own uninstaller, if it is ours. What an installer
-    /// that failed has left of this very driver is for the change itself to clear away.
+    /// Make room: another driver goes by its own uninstaller, if it is ours or is to be taken away
+    /// although it is not. What an installer that failed has left of this very driver is for the
+    /// change itself to clear away.
     fn make_room(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
         let wanted = self.driver.version.to_string();
         let there = versions(journal.look())?;
         let unknown = there.is_empty() && is_installed(journal.look())?;
         let another = there.into_iter().find(|version| *version != wanted);
-        match (another, &self.replaces) {
-            (None, _) if unknown => Err(StepError::ForeignDriver("of an unknown version".into())),
-            (None, _) => Ok(()),
+        let foreign = match (another, &self.replaces) {
+            (None, _) if unknown => ForeignDriver { version: None },
+            (None, _) => return Ok(()),
             (Some(version), Some(old)) if old.version.to_string() == version => {
-                Ok(journal.driver(&DriverChange { way: Way::Remove, driver: old.clone() })?)
+                let change = DriverChange { way: Way::Remove, driver: old.clone() };
+                return Ok(journal.driver(&change)?);
             }
-            (Some(version), _) => Err(StepError::ForeignDriver(version)),
+            (Some(version), _) => ForeignDriver { version: version.parse().ok() },
+        };
+        if self.foreign.as_ref() == Some(&foreign) {
+            return Ok(journal.clear_driver(&foreign)?);
         }
+        Err(StepError::ForeignDriver(foreign))
     }
 }
 
@@ -106,8 +131,15 @@ impl Act for InstallDriver {
         let DriverSpec { version, patches, args, .. } = &self.driver;
         let patched = if patches.is_empty() { "" } else { ", patched" };
         let replaces = self.replaces.as_ref().filter(|old| old.version != *version);
-        let instead =
-            replaces.map(|old| format!(" instead of {}", old.version)).unwrap_or_default();
+        let instead = match (replaces, &self.foreign) {
+            (Some(old), _) => format!(" instead of {}", old.version),
+            (None, Some(old)) => {
+                format!(
+                    " instead of {old}, which somebody else has installed and which goes for good"
+                )
+            }
+            (None, None) => String::new(),
+        };
         format!(
             "install the driver {version}{patched}{instead}: nvidia-installer {}",
             args.join(" ")
@@ -125,6 +157,10 @@ impl Act for InstallDriver {
             return Ok(false);
         }
         let version = self.driver.version.to_string();
+        if !self.driver.patches.is_empty() && !self.is_ours(look)? {
+            // Somebody else's of the same version is not patched, or not by us.
+            return Ok(false);
+        }
         let Some(builds) = status(look)? else { return Ok(false) };
         let built = |kernel: &str| {
             builds.iter().any(|build| {

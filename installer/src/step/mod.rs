@@ -55,6 +55,7 @@ use vgpu_manifest::HostPath;
 use vgpu_manifest::catalog::DriverVersion;
 
 use crate::component::Component;
+use crate::driver::ForeignDriver;
 use crate::gpus::InUse;
 use crate::host::{Command, Content, HostError, Look, Meta, Mode, Node};
 use crate::iso::IsoError;
@@ -299,9 +300,9 @@ pub enum StepError {
     OtherConfig(DriverVersion),
     /// A driver is there that this program has not installed.
     #[error(
-        "the driver {0} is on this host, and this program has not installed it; remove it first: `nvidia-uninstall`"
+        "the driver {0} is on this host, and this program has not installed it; `--foreign-driver remove` takes it away by its own uninstaller, after which no revert brings it back; or remove it yourself first: `nvidia-uninstall`"
     )]
-    ForeignDriver(String),
+    ForeignDriver(ForeignDriver),
     /// The kernel's command line cannot be edited safely.
     #[error(
         "{path} has no word `root=`, so the host would not boot by it; write the full command line there first"

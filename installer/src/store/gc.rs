@@ -97,7 +97,7 @@ impl Needed {
             Change::Packages(packages) => {
                 self.items.extend(packages.files.iter().map(|file| file.content.id));
             }
-            Change::Run(_) | Change::Lost { .. } => {}
+            Change::Run(_) | Change::Foreign(_) | Change::Lost { .. } => {}
         }
     }
 }

@@ -61,7 +61,7 @@ pub fn needs(bytes: u64, changes: &[Change]) -> Needs {
                 *by_folder.entry(fixed("/usr")).or_default() += unpacked;
                 continue;
             }
-            Change::Run(_) | Change::Lost { .. } => continue,
+            Change::Run(_) | Change::Foreign(_) | Change::Lost { .. } => continue,
         };
         at_the_store += size(before) + size(after);
         if let Some(folder) = path.parent() {

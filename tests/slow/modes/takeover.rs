@@ -53,9 +53,10 @@ fn a_host_of_the_script_is_taken_over_and_given_back() {
         assert!(said.contains("`nvidia-uninstall`"), "{said}");
         assert!(!stage.root().at("/usr/local/sbin/vgpu-installer").exists());
         assert!(stage.root().at(LEFT[1].0).exists());
-        expect(stage.root().command(&["nvidia-uninstall", "--silent"]), 0);
+        assert!(said.contains("`--foreign-driver remove`"), "{said}");
 
-        let said = stage.apply(&[], 10).err;
+        let said = stage.apply(&["--foreign-driver", "remove"], 10).err;
+        assert!(said.contains(&format!("instead of {OLD}, which somebody else has")), "{said}");
         assert!(said.contains("take away what an earlier installation left"), "{said}");
         for (path, _) in &LEFT[1..5] {
             assert!(!stage.root().at(path).exists(), "{path}");
@@ -65,7 +66,8 @@ fn a_host_of_the_script_is_taken_over_and_given_back() {
         stage.reboot(0);
         is_built(&stage, NEW);
         stage.run(&["status"], 0);
-        stage.run(&["revert", "--yes"], 10);
+        let said = stage.run(&["revert", "--yes"], 10).err;
+        assert!(said.contains(&format!("kept: driver {OLD}: it stays away")), "{said}");
         stage.run(&["forget", "--yes"], 0);
         stage.is_as_before();
     });

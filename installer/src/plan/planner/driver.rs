@@ -4,7 +4,7 @@ use vgpu_manifest::platform::PciId;
 use vgpu_manifest::verdict::Config;
 use vgpu_manifest::{Manifest, Mode, UnitName};
 
-use super::{Surroundings, Unsuitable, content, unlock};
+use super::{Choices, Surroundings, Unsuitable, content, unlock};
 use crate::component::Component;
 use crate::driver::{DriverPatch, DriverSpec};
 use crate::state::fixed;
@@ -21,6 +21,7 @@ pub(super) const DAEMONS: [&str; 2] = ["nvidia-vgpud.service", "nvidia-vgpu-mgr.
 pub(super) fn steps(
     manifest: &Manifest,
     facts: &Inventory,
+    choices: &Choices,
     around: &Surroundings,
 ) -> Result<Vec<Step>, Unsuitable> {
     let Some(vgpu) = &around.vgpu else { return Ok(Vec::new()) };
@@ -33,7 +34,10 @@ pub(super) fn steps(
     let mut driver = spec(manifest, record, vgpu)?;
     driver.kernels.clone_from(&around.course.build_for);
     let replaces = around.installed.clone().filter(|old| old.version != driver.version);
-    let mut steps = vec![Step::InstallDriver(Box::new(InstallDriver { driver, replaces }))];
+    let foreign = around.foreign.clone();
+    let serves = choices.gpus.serving(&vgpu.gpus, &facts.gpus);
+    let install = InstallDriver { driver, replaces, foreign, serves };
+    let mut steps = vec![Step::InstallDriver(Box::new(install))];
     if facts.packages.iter().any(MendPackages::is_for) {
         steps.push(Step::MendPackages(MendPackages {}));
     }

@@ -17,7 +17,7 @@ mod unlock;
 use super::Plan;
 use crate::boots::Course;
 use crate::component::Component;
-use crate::driver::DriverSpec;
+use crate::driver::{DriverSpec, ForeignDriver};
 use crate::gpus::{GpuChoice, Slot, Unavailable, isolate};
 use crate::host::Content;
 use crate::iso::{IsoError, IsoStorage};
@@ -63,6 +63,8 @@ pub struct Surroundings {
     pub vgpu: Option<Vgpu>,
     /// The driver that this program has installed before.
     pub installed: Option<DriverSpec>,
+    /// A driver that somebody else has installed, and that is to go.
+    pub foreign: Option<ForeignDriver>,
     /// Whether the host goes on by itself after the reboot.
     pub resume: Resume,
     /// What has to be done about kernels.
@@ -227,7 +229,7 @@ pub fn plan_with(
     if !slots.is_empty() {
         later.push(Step::HeldForGuests(HeldForGuests { slots }));
     }
-    later.extend(driver::steps(manifest, facts, around)?);
+    later.extend(driver::steps(manifest, facts, choices, around)?);
     if let Some(service) = &choices.license {
         let service = service.carried_over(manifest);
         steps.push(Step::ServeLicenses(Box::new(ServeLicenses { service })));

@@ -113,6 +113,7 @@ fn around(course: Course) -> Surroundings {
         args: vec!["--dkms".to_owned()],
         unlock: None,
         native: true,
+        gpus: std::collections::BTreeSet::new(),
     };
     Surroundings { vgpu: Some(vgpu), course, ..Surroundings::default() }
 }

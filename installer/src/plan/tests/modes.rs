@@ -132,7 +132,7 @@ fn services() -> Vec<Step> {
 
 fn install() -> Step {
     let driver = driver::spec("535.230.02");
-    Step::InstallDriver(Box::new(InstallDriver { driver, replaces: None }))
+    Step::InstallDriver(Box::new(InstallDriver::of(driver)))
 }
 
 /// In the order in which the planner has them; each mode has steps that the others do not have.

@@ -113,6 +113,7 @@ fn a_gpu_for_a_guest_is_taken_by_address_and_looked_at_after_the_reboot() {
         vgpu: vec!["0000:81:00.0".parse().unwrap()],
         passthrough: vec![Which::Others],
         give_up: Vec::new(),
+        foreign_driver: None,
     };
     for (kernel, modules) in [
         ("5.15.158-2-pve", "vfio, vfio_iommu_type1, vfio_pci, vfio_virqfd"),

@@ -1,4 +1,4 @@
-use super::scene::{Scene, device};
+use super::scene::{Scene, device, gpu};
 use super::*;
 use crate::facts::CERTIFICATE;
 use crate::step::LIBRARY;
@@ -263,6 +263,27 @@ fn types_that_nobody_offers() {
         "lists no type",
         "systemctl restart nvidia-vgpud",
     );
+}
+
+#[test]
+fn a_gpu_that_offers_nothing_beside_one_that_does() {
+    let served = ["0000:81:00.0", "0000:c2:00.0"].map(|it| it.parse().unwrap());
+    let spoil: Spoil = |it| {
+        gpu(&mut it.host, "0000:c2:00.0", "0x1e07");
+        it.expected.gpus = ["0000:81:00.0", "0000:c2:00.0"].map(|it| it.parse().unwrap()).into();
+    };
+    let scene = spoilt(Scene::unlocked(), spoil);
+    finds(&scene, Check::Types, "2 offered, and none by 0000:c2:00.0", "nvidia-smi vgpu");
+    // It may have no more to offer because guests have all of it.
+    let mut scene = scene;
+    let folder = format!("{}/nvidia", device("0000:c2:00.0"));
+    scene.host.place(&format!("{folder}/creatable_vgpu_types"), "");
+    scene.host.place(&format!("{folder}/current_vgpu_type"), "557\n");
+    assert_eq!(scene.prove().missing().count(), 0, "{:?}", scene.prove());
+    // Nobody wants vGPUs of the other one.
+    scene.without(&folder);
+    scene.expected.gpus.remove(&served[1]);
+    assert_eq!(scene.prove().missing().count(), 0, "{:?}", scene.prove());
 }
 
 #[test]

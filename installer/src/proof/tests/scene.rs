@@ -162,7 +162,7 @@ fn expected(version: &str, patches: &[&str], more: Vec<Step>) -> Expected {
         "args": ["--dkms"],
         "kernels": [],
     }));
-    let install = InstallDriver { driver: driver.unwrap(), replaces: None };
+    let install = InstallDriver::of(driver.unwrap());
     let units = ["nvidia-vgpud.service", "nvidia-vgpu-mgr.service"].map(|it| it.parse().unwrap());
     let mut steps = vec![Step::InstallDriver(Box::new(install))];
     steps.extend(more);
@@ -205,7 +205,7 @@ pub(super) fn device(address: &str) -> String {
     format!("/sys/bus/pci/devices/{address}")
 }
 
-fn gpu(host: &mut MemHost, address: &str, id: &str) {
+pub(super) fn gpu(host: &mut MemHost, address: &str, id: &str) {
     let folder = device(address);
     for (file, text) in [
         ("vendor", "0x10de\n"),
