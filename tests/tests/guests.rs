@@ -110,7 +110,23 @@ fn drivers_for_guests_become_an_image_and_go_away_again() {
     }
 
     stage.run(&["status"], 0);
-    stage.run(&["revert", "--yes"], 0);
+    let said = stage.run(&["guest-drivers"], 0).out;
+    for words in [
+        "/srv/tank/template/iso/node-guests.iso  holds",
+        &format!("70.0 MiB  linux/{LINUX}"),
+        &format!("windows/{WINDOWS}"),
+        "qm set VMID --ide2 tank:iso/node-guests.iso,media=cdrom",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    fs::remove_file(&image).unwrap();
+    let said = stage.run(&["guest-drivers", "--json"], 5).out;
+    let json: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(json["image"]["holds"], false);
+    assert_eq!(json["image"]["files"][1]["size"], 5 << 20);
+    stage.run(&["apply", "--yes", bundle.as_str()], 0);
+    stage.run(&["revert", "--all", "--yes"], 0);
+    assert!(stage.run(&["guest-drivers"], 0).out.contains("they come with a bundle"));
     let after = Snapshot::of(&stage.scratch.path("node"), &own).unwrap();
     assert_eq!(before.differences(&after), Vec::<String>::new());
 }

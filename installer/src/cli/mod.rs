@@ -9,6 +9,8 @@ use std::process::ExitCode;
 
 use camino::Utf8PathBuf;
 use clap::{Parser, Subcommand};
+use vgpu_manifest::inventory::Gpu;
+use vgpu_manifest::platform::PciId;
 use vgpu_manifest::shell_word;
 
 pub use self::exit::Exit;
@@ -17,6 +19,7 @@ pub use self::medium::{Removable, removable};
 pub use self::target::Target;
 
 use crate::commands;
+use crate::facts::gpus;
 use crate::menu;
 use crate::ui::{Colour, Ui, printable};
 
@@ -80,6 +83,8 @@ enum Command {
     Remove(commands::remove::Remove),
     /// Remove all that the installer keeps for itself.
     Forget(commands::forget::Forget),
+    /// Say where the drivers for guests are, and how a guest gets them.
+    GuestDrivers(commands::guest_drivers::GuestDrivers),
     /// Write down what was verified and changed, for comparing nodes.
     Report(commands::report::Report),
     /// Look after the verified items that this host keeps.
@@ -126,7 +131,7 @@ fn without_command(global: &Global) -> Exit {
         ui.say(tree.render_help());
         return Exit::Usage;
     }
-    let Some(words) = menu::choose(&tree, &ui) else { return Exit::Done };
+    let Some(words) = menu::choose(&tree, &of_nvidia(global), &ui) else { return Exit::Done };
     let words = [vec![tree.get_name().to_owned()], global.words(), words].concat();
     let shown: Vec<String> = words.iter().map(|word| shell_word(word)).collect();
     ui.say("");
@@ -136,6 +141,15 @@ fn without_command(global: &Global) -> Exit {
         Ok(Cli { command: None, .. }) => Exit::Usage,
         Err(error) => explain(&error),
     }
+}
+
+/// The GPUs of NVIDIA's that the menu can ask about; none where the host cannot be looked at, which the
+/// command that is chosen then says.
+fn of_nvidia(global: &Global) -> Vec<Gpu> {
+    let target = Target::open(global);
+    let mut gpus = target.map(|target| gpus(&target.host)).unwrap_or_default();
+    gpus.retain(|gpu| gpu.id.vendor() == PciId::NVIDIA);
+    gpus
 }
 
 /// Say what is wrong with a command line, or what help or version were asked for.
@@ -167,6 +181,7 @@ impl Command {
             Self::Revert(command) => command.run(target, ui),
             Self::Remove(command) => command.run(target, ui),
             Self::Forget(command) => command.run(target, ui),
+            Self::GuestDrivers(command) => command.run(target, ui),
             Self::Report(command) => command.run(target, ui),
             Self::Store(command) => command.run(target, ui),
             Self::Inventory(command) => command.run(&target, ui),

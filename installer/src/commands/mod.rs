@@ -7,6 +7,7 @@ pub(crate) mod check;
 pub(crate) mod forget;
 mod go_on;
 pub(crate) mod guard;
+pub(crate) mod guest_drivers;
 pub(crate) mod inspect;
 pub(crate) mod inventory;
 pub(crate) mod license;

@@ -16,7 +16,7 @@ pub(super) struct Entry {
 /// What an entry asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Screen {
-    /// Which bundle.
+    /// Which bundle, and what GPUs shall do where there are several.
     Bundle,
     /// Which bundle, or none.
     BundleIfAny,
@@ -28,8 +28,8 @@ pub(super) enum Screen {
     Nothing,
 }
 
-/// All that there may be. Guest drivers, 5 in the script's menu, have no command of their own.
-const ENTRIES: [Entry; 6] = [
+/// All that there may be.
+const ENTRIES: [Entry; 7] = [
     Entry {
         key: "1",
         name: "New installation",
@@ -57,6 +57,13 @@ const ENTRIES: [Entry; 6] = [
         about: "say whether a bundle's driver fits this host, and why",
         command: "check",
         screen: Screen::BundleIfAny,
+    },
+    Entry {
+        key: "5",
+        name: "Guest drivers",
+        about: "say where the drivers for guests are, and how a guest gets them",
+        command: "guest-drivers",
+        screen: Screen::Nothing,
     },
     Entry {
         key: "6",

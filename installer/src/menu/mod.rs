@@ -5,16 +5,21 @@
 //! back and out. An entry is there only if its command is.
 
 mod entry;
+mod gpus;
 mod licence;
 mod removal;
 #[cfg(test)]
 mod tests;
 
 use self::entry::{Entry, Screen};
+use vgpu_manifest::inventory::Gpu;
+
 use crate::ui::Ui;
 
 /// The words of the command that somebody has chosen; `None` if that is none.
-pub(crate) fn choose(tree: &clap::Command, ui: &Ui) -> Option<Vec<String>> {
+///
+/// `gpus` are those of NVIDIA's that this host has.
+pub(crate) fn choose(tree: &clap::Command, gpus: &[Gpu], ui: &Ui) -> Option<Vec<String>> {
     let entries: Vec<&Entry> = Entry::of(tree).collect();
     ui.say("Nothing is changed before it has been shown and you have said yes.");
     loop {
@@ -33,7 +38,7 @@ pub(crate) fn choose(tree: &clap::Command, ui: &Ui) -> Option<Vec<String>> {
             ui.say("That is none of them.");
             continue;
         };
-        match entry.screen.show(entry.command, tree, ui)? {
+        match entry.screen.show(entry.command, tree, gpus, ui)? {
             Went::On(words) => return Some(words),
             Went::Back => {}
         }
@@ -57,12 +62,21 @@ impl Went {
 
 impl Screen {
     /// Ask what the command needs; `None` if whoever was asked has gone.
-    fn show(self, command: &str, tree: &clap::Command, ui: &Ui) -> Option<Went> {
+    fn show(self, command: &str, tree: &clap::Command, gpus: &[Gpu], ui: &Ui) -> Option<Went> {
         match self {
             Self::Bundle => {
                 ui.say("The plan is shown, and nothing is done before you have agreed to it.");
                 let answer = ui.answer("Path of the bundle (Enter goes back):").ok().flatten()?;
-                Some(if answer.is_empty() { Went::Back } else { Went::on(about(command, &answer)) })
+                if answer.is_empty() {
+                    return Some(Went::Back);
+                }
+                let flags = gpus::show(gpus, ui)?;
+                let mut words: Vec<_> =
+                    about(command, &answer).into_iter().map(str::to_owned).collect();
+                // Before the path, which may stand behind a `--`.
+                let at = command.split(' ').count();
+                words.splice(at..at, flags);
+                Some(Went::On(words))
             }
             Self::BundleIfAny => {
                 let question = "Path of a bundle (Enter: the one that is applied):";

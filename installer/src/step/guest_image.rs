@@ -95,6 +95,13 @@ impl GuestImage {
         Ok(pieces)
     }
 
+    /// The command that gives a guest the image.
+    #[must_use]
+    pub fn attach(&self) -> String {
+        let name = self.path.as_path().file_name().unwrap_or_default();
+        format!("qm set VMID --ide2 {}:iso/{name},media=cdrom", self.storage)
+    }
+
     fn is_there(&self, look: &dyn Look, pieces: &[Piece]) -> Result<bool, HostError> {
         let wanted: Vec<_> = pieces.iter().map(Piece::content).collect();
         let lengths: Vec<_> = wanted.iter().map(|content| content.size).collect();
@@ -110,11 +117,10 @@ impl Act for GuestImage {
     }
 
     fn why(&self) -> String {
-        let name = self.path.as_path().file_name().unwrap_or_default();
         format!(
             "A guest needs a driver of its own, and has no network to get it by. Attach the image \
-             with `qm set VMID --ide2 {}:iso/{name},media=cdrom`; README.txt in it says what is what.",
-            self.storage
+             with `{}`; README.txt in it says what is what.",
+            self.attach()
         )
     }
 

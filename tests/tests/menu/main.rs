@@ -34,6 +34,13 @@ impl Desk {
         Self { scratch }
     }
 
+    /// The same at a node with two GPUs.
+    fn with_two() -> Self {
+        let scratch = Scratch::new(env!("CARGO_BIN_EXE_demo"));
+        scratch.node(Node::TwoP40);
+        Self { scratch }
+    }
+
     /// The bundle with this sequence number, which puts a file into the node.
     fn bundle(&self, sequence: u32) -> String {
         let scratch = &self.scratch;
@@ -222,6 +229,46 @@ fn guests_are_pointed_at_a_licence_server_and_given_what_they_need() {
     assert_eq!(code, Some(0), "{seen}");
     let written = fs::read_to_string(folder.join("license-token.tok")).unwrap();
     assert_eq!(written, "aGVhZA.Ym9keQ.c2ln");
+}
+
+#[test]
+fn of_several_gpus_each_is_asked_about() {
+    if !skip::have("setsid") {
+        return;
+    }
+    let desk = Desk::with_two();
+    let bundle = desk.bundle(1);
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "1").answer("goes back):", &bundle);
+    terminal.answer("is for):", "3").answer("is for):", "2").answer("none):", "1");
+    terminal.answer("Carry out this plan? [y/N]", "");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(1), "{seen}");
+    desk.compare("two-gpus", &seen);
+    assert!(seen.contains("keep the host's drivers away from 0000:03:00.0"), "{seen}");
+
+    // Enter alone leaves all of it to the bundle.
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "2").answer("goes back):", &bundle);
+    terminal.answer("is for):", "").answer("none):", "");
+    terminal.answer("Carry out this plan? [y/N]", "y");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(0), "{seen}");
+    assert_eq!(shown(&seen), ["apply", bundle.as_str()]);
+}
+
+#[test]
+fn drivers_for_guests_are_shown_or_missed() {
+    if !skip::have("setsid") {
+        return;
+    }
+    let desk = Desk::new();
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "5");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(0), "{seen}");
+    desk.compare("guest-drivers", &seen);
+    assert!(seen.contains("they come with a bundle"), "{seen}");
 }
 
 #[test]

@@ -1,0 +1,98 @@
+use serde::Serialize;
+
+use super::print_json;
+use crate::cli::{Exit, Target};
+use crate::host::{HostPath, Memory, Seen};
+use crate::plan::Plan;
+use crate::step::{GuestImage, GuestSource, Status, Step};
+use crate::ui::{ByteSize, Tone, Ui, printable};
+
+/// Say where the drivers for guests are, and how a guest gets them.
+///
+/// A bundle with such drivers brings them as an image of a CD, which Proxmox VE offers to guests. The
+/// exit status is 5 if the image is not any more what it was made.
+#[derive(Debug, clap::Args)]
+pub(crate) struct GuestDrivers {
+    /// Print a JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Document<'i> {
+    image: Option<Image<'i>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Image<'i> {
+    path: &'i HostPath,
+    holds: bool,
+    files: Vec<File>,
+    attach: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct File {
+    name: String,
+    size: u64,
+}
+
+impl GuestDrivers {
+    pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
+        let Some(machine) = target.find_machine()? else { return self.nothing(ui) };
+        let Some(tx) = machine.current()? else { return self.nothing(ui) };
+        let plan = Plan::parse(&tx.new.plan)?;
+        let image = plan.steps().find_map(|step| match step {
+            Step::GuestImage(image) => Some((step, image)),
+            _ => None,
+        });
+        let Some((step, image)) = image else { return self.nothing(ui) };
+        let seen = Seen::with(machine.look(), Memory::load(machine.look())?);
+        let holds = step.check(&seen)? == Status::Done;
+        let image = Image::of(image, holds);
+        if self.json {
+            print_json(ui, &Document { image: Some(image) })?;
+        } else {
+            print(&image, ui)?;
+        }
+        Ok(if holds { Exit::Done } else { Exit::Drifted })
+    }
+
+    fn nothing(&self, ui: &Ui) -> anyhow::Result<Exit> {
+        if self.json {
+            print_json(ui, &Document { image: None })?;
+        } else {
+            ui.print("there are none here: they come with a bundle, by entries of kind `guest` and `windows-guest` in its recipe")?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+impl<'i> Image<'i> {
+    fn of(image: &'i GuestImage, holds: bool) -> Self {
+        let drivers = image.files.iter().filter_map(|file| match &file.from {
+            GuestSource::Item { content, .. } => {
+                Some(File { name: file.place.to_string(), size: content.size })
+            }
+            GuestSource::Text(_) => None,
+        });
+        Self { path: &image.path, holds, files: drivers.collect(), attach: image.attach() }
+    }
+}
+
+fn print(image: &Image<'_>, ui: &Ui) -> std::io::Result<()> {
+    let (tone, word) = if image.holds {
+        (Tone::Good, "holds")
+    } else {
+        (Tone::Bad, "drifted; apply the bundle again to mend it")
+    };
+    ui.print(format_args!("{}  {}", printable(&image.path.to_string()), ui.paint(tone, word)))?;
+    for File { name, size } in &image.files {
+        ui.print(format_args!("  {:>10}  {}", ByteSize(*size), printable(name)))?;
+    }
+    ui.print("to give it to the guest VMID as a CD:")?;
+    ui.print(format_args!("  {}", printable(&image.attach)))
+}

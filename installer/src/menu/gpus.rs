@@ -1,0 +1,75 @@
+use vgpu_manifest::inventory::Gpu;
+use vgpu_manifest::platform::PciAddress;
+
+use crate::ui::Ui;
+
+/// Ask what the GPUs of a host with several shall do, and return the flags that say it; `None` if
+/// whoever was asked has gone. With one there is nothing to choose.
+pub(super) fn show(gpus: &[Gpu], ui: &Ui) -> Option<Vec<String>> {
+    if gpus.len() < 2 {
+        return Some(Vec::new());
+    }
+    ui.say("This host has several GPUs of NVIDIA's:");
+    for (number, gpu) in (1..).zip(gpus) {
+        ui.say(format_args!("  {number}  {} at {}{}", gpu.id, gpu.address, held(gpu)));
+    }
+    let all: Vec<_> = gpus.iter().map(|gpu| gpu.address).collect();
+    let vgpu =
+        ask("Numbers of those that serve vGPUs (Enter: all that the bundle is for):", &all, ui)?;
+    let left: Vec<_> = all.iter().copied().filter(|gpu| !vgpu.contains(gpu)).collect();
+    let whole = if left.is_empty() {
+        Vec::new()
+    } else {
+        ask("Numbers of those that guests get whole (Enter: none):", &all, ui)?
+    };
+    Some(words("--vgpu", &vgpu).chain(words("--passthrough", &whole)).collect())
+}
+
+/// Who has it now.
+fn held(gpu: &Gpu) -> String {
+    gpu.driver.as_ref().map_or_else(String::new, |driver| format!(", held by {driver}"))
+}
+
+fn words<'w>(flag: &'w str, gpus: &'w [PciAddress]) -> impl Iterator<Item = String> + 'w {
+    gpus.iter().flat_map(move |gpu| [flag.to_owned(), gpu.to_string()])
+}
+
+fn ask(question: &str, gpus: &[PciAddress], ui: &Ui) -> Option<Vec<PciAddress>> {
+    loop {
+        let answer = ui.answer(question).ok().flatten()?;
+        match chosen(&answer, gpus) {
+            Some(chosen) => return Some(chosen),
+            None => ui.say("Those are not numbers of the list, with blanks between them."),
+        }
+    }
+}
+
+/// Those of the GPUs that the numbers name, each once; `None` if one of them names nothing.
+fn chosen(answer: &str, gpus: &[PciAddress]) -> Option<Vec<PciAddress>> {
+    let mut chosen = Vec::new();
+    for number in answer.split([' ', ',']).filter(|word| !word.is_empty()) {
+        let number: usize = number.parse().ok()?;
+        let gpu = *gpus.get(number.checked_sub(1)?)?;
+        if !chosen.contains(&gpu) {
+            chosen.push(gpu);
+        }
+    }
+    Some(chosen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_the_list_are_taken_and_nothing_else() {
+        let gpus = ["0000:41:00.0", "0000:81:00.0"].map(|it| it.parse().unwrap());
+        assert_eq!(chosen("", &gpus), Some(Vec::new()));
+        assert_eq!(chosen("2, 1 2", &gpus), Some(vec![gpus[1], gpus[0]]));
+        for odd in ["0", "3", "x", "-1", "1 x", "99999999999999999999"] {
+            assert_eq!(chosen(odd, &gpus), None, "{odd}");
+        }
+        let flags: Vec<_> = words("--vgpu", &gpus).collect();
+        assert_eq!(flags, ["--vgpu", "0000:41:00.0", "--vgpu", "0000:81:00.0"]);
+    }
+}
