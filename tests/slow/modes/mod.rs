@@ -7,6 +7,7 @@ mod built;
 mod bundle;
 mod clock;
 mod differ;
+mod half;
 mod identical;
 mod kill;
 mod machine;
