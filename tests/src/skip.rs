@@ -34,3 +34,11 @@ pub fn without<T>(what: &str) -> Option<T> {
     let _ = skip(what);
     None
 }
+
+/// Nothing, because the world no longer has `what`: said, and nowhere a failure, because nobody can
+/// install it.
+#[must_use]
+pub fn gone<T>(what: &str) -> Option<T> {
+    eprintln!("skipped: needs {what}");
+    None
+}

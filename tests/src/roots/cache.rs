@@ -141,7 +141,10 @@ impl Roots {
     #[must_use]
     pub fn pristine(&self, release: Release) -> Option<Pristine> {
         let Some(archives) = self.mirror.archives(release) else {
-            return skip::without(&format!("a mirror of Debian {}", release.number()));
+            let what = format!("a mirror of Debian {}", release.number());
+            // The oldest leaves the mirrors while Proxmox VE 7 is still in use.
+            let is_oldest = release == Release::Debian11;
+            return if is_oldest { skip::gone(&what) } else { skip::without(&what) };
         };
         let state: Vec<_> =
             archives.iter().flat_map(|it| it.in_release().unwrap_or_default()).collect();
