@@ -63,11 +63,13 @@ fn stage(root: &Root) {
     root.write("/etc/pve/storage.cfg", list);
 }
 
-/// Two bundles, the second with another image; both of Docker's form, as registries have them.
+/// Bundles whose images are different ones, all of Docker's form, as registries have them; the last is
+/// of version 1.
 fn build(laptop: &Scratch, site: &Site) {
     let registry = Registry::start(&laptop.path("registry")).unwrap();
-    for (sequence, tag) in [(1, "2.0.3"), (2, "2.0.4")] {
-        let mut image = Generation::Two.image().unwrap();
+    let [one, two] = Generation::ALL;
+    for (sequence, generation, tag) in [(1, two, "2.0.3"), (2, two, "2.0.4"), (3, one, "1.5.2")] {
+        let mut image = generation.image().unwrap();
         image.run["Labels"] = serde_json::json!({ "version": tag });
         let layout = Layout::of_image(&laptop.path(tag), tag, &image).unwrap();
         registry.push(&layout, tag, "team/fastapi-dls", Format::Docker).unwrap();
@@ -117,9 +119,15 @@ fn check(scene: &str) {
     assert!(token.contains("Licensed"), "{token}");
     let back = part("backup, remove, install, restore");
     assert!(back.contains("signed by the present service"), "{back}");
+    let first = part("version 1 signs with the pair that the openssl of this node has made");
+    let script = part("or with the pair of the Bash script, if that was here before");
+    for text in [first, script] {
+        assert!(text.contains("Verified OK"), "{text}");
+    }
     let called = part("what was called");
     let pct: Vec<_> = called.lines().filter(|line| line.starts_with("pct ")).collect();
-    // The first, the one of the other image, the first again on the way back, and the one after that.
-    assert_eq!(pct.iter().filter(|line| line.starts_with("pct create 101 ")).count(), 4);
+    // As many are made as are destroyed, whichever way they go.
+    let count = |verb: &str| pct.iter().filter(|line| line.starts_with(verb)).count();
+    assert_eq!(count("pct create 101 "), count("pct destroy 101 "), "{called}");
     assert!(pct.iter().all(|line| line.split(' ').nth(2) == Some("101")), "{called}");
 }

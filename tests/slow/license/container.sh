@@ -79,6 +79,35 @@ for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do "$installer" license status && 
 python3 /root/verify.py /root/old.tok
 cmp /root/root.crt "$own/web/root.crt"
 
+# What version 1 signs with is a pair of keys in a file each.
+signed() {
+    token=$(cat "$1")
+    printf %s "${token%.*}" >/tmp/text
+    signature=$(printf %s "${token##*.}" | tr -- -_ +/)
+    while [ $((${#signature} % 4)) != 0 ]; do signature="$signature="; done
+    printf %s "$signature" | base64 -d >/tmp/signature
+    openssl dgst -sha256 -verify "$2" -signature /tmp/signature /tmp/text
+}
+
+say 'version 1 signs with the pair that the openssl of this node has made'
+install 3.vgpu.tar
+"$installer" license token --output /root/one.tok
+signed /root/one.tok "$own/cert/instance.public.pem"
+
+say 'or with the pair of the Bash script, if that was here before'
+"$installer" license remove --discard --yes
+script=/opt/docker/fastapi-dls/cert
+mkdir -p "$script"
+openssl genrsa -out "$script/instance.private.pem" 2048 2>/dev/null
+openssl rsa -in "$script/instance.private.pem" -pubout -out "$script/instance.public.pem" 2>/dev/null
+openssl req -x509 -nodes -days 30 -newkey rsa:2048 -subj / -keyout "$script/webserver.key" \
+    -out "$script/webserver.crt" 2>/dev/null
+install 3.vgpu.tar
+"$installer" license token --output /root/script.tok
+signed /root/script.tok "$script/instance.public.pem"
+if signed /root/one.tok "$script/instance.public.pem" 2>/dev/null; then exit 1; fi
+"$installer" license status
+
 say 'and back'
 "$installer" revert --yes --all
 test ! -e /etc/pve/lxc/101.conf
