@@ -39,7 +39,9 @@ use vgpu_manifest::{HostPath, KernelWord, Mode};
 
 use crate::component::Component;
 use crate::driver::{self, DriverChange, DriverError, ForeignDriver};
-use crate::host::{Content, Host, HostError, Kind, Look, Meta, New, Node, Piece, Source, Verb};
+use crate::host::{
+    Command, Content, Host, HostError, Kind, Look, Meta, New, Node, Piece, Source, Verb,
+};
 use crate::license::{self, LicenseError, Service};
 use crate::packages::{PackageChange, PackageError, PackageFile};
 use crate::settle::Derived;
@@ -233,6 +235,12 @@ impl<'j> Journal<'j> {
     pub fn license_data(&mut self, service: &Service) -> Result<(), JournalError> {
         license::data::prepare(self.host, service).map_err(Box::new)?;
         Ok(())
+    }
+
+    /// Whether what is done here really happens; in a rehearsal, and where commands are only listed, it
+    /// does not, so there is nothing to wait for.
+    pub fn is_live(&mut self) -> Result<bool, JournalError> {
+        Ok(self.host.ask(&Command::new("true", &[]))?.is_some())
     }
 
     /// Have systemd read its units now, for what the next step starts.

@@ -287,6 +287,16 @@ pub enum StepError {
         "whether {1} can import the root pool {0} cannot be found out, and the host might not boot; see what `zpool get feature@block_cloning_endian {0}` says"
     )]
     SilentPool(String, String),
+    /// The licence server does not come up.
+    #[error("the licence server does not answer at {url}: {why}; `{ask}` says more")]
+    SilentServer {
+        /// Where it was asked.
+        url: String,
+        /// What came of it, safe to show.
+        why: String,
+        /// What tells more.
+        ask: String,
+    },
     /// The driver does not work with the kernel that runs.
     #[error("this host runs {runs}, and the driver works with {needs}; reboot into that one")]
     OtherKernel {

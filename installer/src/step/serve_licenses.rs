@@ -82,17 +82,32 @@ impl ServeLicenses {
     /// Wait until the server answers, as long as there is one that runs.
     fn wait(
         &self,
-        look: &dyn Look,
+        journal: &mut Journal<'_>,
         runs: impl Fn(&dyn Look) -> Result<bool, StepError>,
     ) -> Result<(), StepError> {
-        for _ in 0..TRIES {
-            let reply = health::ask(look, &self.service, "/-/health")?;
-            if !matches!(reply, Reply::Nothing(_)) || !runs(look)? {
-                break;
+        if !journal.is_live()? {
+            return Ok(());
+        }
+        let look = journal.look();
+        let mut tries = 0..TRIES;
+        loop {
+            let Reply::Nothing(why) = health::ask(look, &self.service, "/-/health")? else {
+                return Ok(());
+            };
+            if tries.next().is_none() || !runs(look)? {
+                return Err(self.silent(&why));
             }
             std::thread::sleep(PAUSE);
         }
-        Ok(())
+    }
+
+    fn silent(&self, why: &str) -> StepError {
+        let ask = match &self.service.container {
+            Some(container) => format!("pct start {} --debug", container.vmid),
+            None => format!("journalctl --unit {UNIT}"),
+        };
+        let why = why.escape_debug().to_string();
+        StepError::SilentServer { url: self.service.url(), why, ask }
     }
 
     fn start() -> Reversible {
@@ -148,7 +163,7 @@ impl Act for ServeLicenses {
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
         if let Some(contained) = self.service.contained() {
             self.contain(&contained, journal)?;
-            return self.wait(journal.look(), |look| Ok(contained.container().runs(look)?));
+            return self.wait(journal, |look| Ok(contained.container().runs(look)?));
         }
         journal.license_data(&self.service)?;
         if !self.has_image(journal.look())? {
@@ -159,7 +174,7 @@ impl Act for ServeLicenses {
         journal.put_link(&Self::link(), unit.as_path().as_str())?;
         journal.reload_units()?;
         journal.run(&Self::start())?;
-        self.wait(journal.look(), |look| Self::succeeds(look, &Self::is_active()))
+        self.wait(journal, |look| Self::succeeds(look, &Self::is_active()))
     }
 
     fn takes_commands(&self) -> bool {

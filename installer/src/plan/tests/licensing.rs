@@ -290,3 +290,32 @@ fn an_archive_that_was_changed_in_the_store_is_not_placed() {
     assert_eq!(world.revert().unwrap(), []);
     assert_eq!(world.host.picture(&[]), World::new(&host).host.picture(&[]));
 }
+
+/// A container whose server ends as soon as it is started.
+#[test]
+fn a_server_that_does_not_come_up_is_no_success_and_says_where_to_look() {
+    let mut host = node();
+    host.programs.insert("/usr/sbin/pct", |host, words| {
+        if words[0] == "start" { Ok(0) } else { pct(host, words) }
+    });
+    let mut world = World::new(&host);
+    let error = carry_out(&mut world, &serve(&contained(100))).unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.starts_with("the licence server does not answer at https://192.0.2.30:8443"));
+    assert!(source.ends_with("`pct start 100 --debug` says more"), "{source}");
+    assert_eq!(world.revert().unwrap(), []);
+}
+
+/// A server that hangs is restarted by the real run; the rehearsal has nothing to wait for.
+#[test]
+fn a_rehearsal_does_not_wait_for_a_server_that_hangs() {
+    let mut world = World::new(&node());
+    carry_out(&mut world, &serve(&contained(100))).unwrap();
+    world.host.programs.insert("/usr/bin/curl", |_, _| Ok(28));
+    let rehearsal = rehearse(&serve(&contained(100)), &world.host).unwrap();
+    assert_eq!(rehearsal.plan.steps().count(), 1);
+    let commands: Vec<_> =
+        rehearsal.changes.iter().filter_map(crate::journal::Change::doing).collect();
+    assert!(commands[0].contains("pct shutdown 100"), "{commands:?}");
+    assert!(commands.last().unwrap().ends_with("pct start 100"), "{commands:?}");
+}
