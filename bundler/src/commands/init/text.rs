@@ -108,7 +108,7 @@ pub(super) fn list_of(values: &[impl ToString]) -> String {
 }
 
 const APPLIANCE: &str = "\
-# Its appliance can ride along, for a host that is to run it:
+# Its appliance can ride along; on the node `vgpu-installer license appliance` gets it out:
 # [[file]]
 # name = \"licensing/nvidia-dls.zip\"
 # path = \"inputs/nvidia-dls.zip\"
