@@ -9,8 +9,9 @@ use vgpu_manifest::HostPath;
 
 use crate::host::{Host, HostError, Look};
 use crate::journal::{BootId, Transaction, TxId};
+use crate::plan::Plan;
 use crate::state::{self, fixed};
-use crate::step::InstallSelf;
+use crate::step::{InstallSelf, Step};
 
 /// The unit's name.
 pub const UNIT: &str = "vgpu-offline-resume.service";
@@ -94,9 +95,15 @@ pub enum GoesOn {
     ByOperator,
 }
 
-/// Who goes on with `tx`.
-pub(crate) fn who(look: &dyn Look, tx: &Transaction) -> Result<GoesOn, HostError> {
-    if look.stat(&unit_path())?.is_none() {
+/// Whether a plan is one that the unit goes on with. The unit of an earlier bundle may be there although
+/// the operator of this one wants to go on himself.
+pub(crate) fn is_wanted(plan: &Plan) -> bool {
+    plan.steps().any(|step| matches!(step, Step::EnableUnit(step) if step.unit.as_str() == UNIT))
+}
+
+/// Who goes on with `tx`, which has this plan.
+pub(crate) fn who(look: &dyn Look, tx: &Transaction, plan: &Plan) -> Result<GoesOn, HostError> {
+    if !is_wanted(plan) {
         return Ok(GoesOn::ByOperator);
     }
     let tried = tries(look, tx.id)?.is_some_and(|tries| tries.count >= TRIES);

@@ -8,6 +8,7 @@ use crate::cli::{Advise as _, Exit, Refused};
 use crate::journal::TxId;
 use crate::machine::Machine;
 use crate::plan::{Applied, ApplyError, Applying, Origin, Phase, Plan, Reboot, WayBack};
+use crate::resume::is_wanted;
 use crate::store::Bundles;
 use crate::trust::Candidate;
 use crate::ui::{Tone, Ui, printable, printable_lines};
@@ -26,11 +27,13 @@ pub(super) fn carry_out(
     let origin = Origin { bundle: candidate.bundle, boot: machine.boot()? };
     let applied = machine.apply(&origin, plan, phase, &mut |event| tell(event, ui));
     let (tx, error) = match applied {
-        Ok(applied) if is_open(applied.reboot) => return Ok(finish(applied, Proven::Yes, ui)),
+        Ok(applied) if is_open(applied.reboot) => {
+            return Ok(finish(applied, Proven::Yes, plan, ui));
+        }
         Ok(applied) => {
             look_after(machine, ui);
             match settle_proof(machine, plan, candidate, applied.reboot, ui) {
-                Ok(proven) => return Ok(finish(applied, proven, ui)),
+                Ok(proven) => return Ok(finish(applied, proven, plan, ui)),
                 // Without a transaction nothing has changed now that could be taken back.
                 Err(error) => (applied.tx, error),
             }
@@ -93,7 +96,7 @@ fn tell(event: Applying<'_>, ui: &Ui) {
     }
 }
 
-fn finish(applied: Applied, proven: Proven, ui: &Ui) -> Exit {
+fn finish(applied: Applied, proven: Proven, plan: &Plan, ui: &Ui) -> Exit {
     let (word, exit) = match (applied.tx, applied.reboot) {
         (None, _) => ("done: there was nothing to do", Exit::Done),
         (_, Reboot::NotNeeded) => ("done", Exit::Done),
@@ -104,8 +107,12 @@ fn finish(applied: Applied, proven: Proven, ui: &Ui) -> Exit {
         (_, Reboot::Needed) => {
             ("done; a reboot is needed for all of it to take effect", Exit::Reboot)
         }
-        (_, Reboot::NeededToContinue) => (
+        (_, Reboot::NeededToContinue) if is_wanted(plan) => (
             "the first part is done; reboot, and it goes on by itself, or run `vgpu-installer apply`",
+            Exit::Reboot,
+        ),
+        (_, Reboot::NeededToContinue) => (
+            "the first part is done; reboot, and then `vgpu-installer apply` goes on",
             Exit::Reboot,
         ),
         (_, Reboot::Stopped) => {

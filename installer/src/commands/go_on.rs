@@ -16,7 +16,10 @@ use crate::ui::Ui;
 /// What the unit does at boot. That there is nothing to go on with is fine.
 pub(super) fn resume_now(password: &PasswordArgs, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
     let Some(mut machine) = target.find_machine()? else { return Ok(Exit::Done) };
-    let Pending::Apply { tx, .. } = machine.pending()? else { return Ok(Exit::Done) };
+    let Pending::Apply { tx, plan } = machine.pending()? else { return Ok(Exit::Done) };
+    if !resume::is_wanted(&plan) {
+        return Ok(Exit::Done);
+    }
     let boot = machine.boot()?;
     match resume::may(machine.look(), &tx, &boot)? {
         May::NotOnThisBoot => return Ok(Exit::Done),

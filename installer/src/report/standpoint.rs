@@ -188,7 +188,7 @@ pub fn look(target: Target, closely: Closely) -> anyhow::Result<Standpoint> {
         commands = lines(&host, &proof.types)?;
     }
     let goes_on = match last.state {
-        TxState::Applying => Some(who(&host, &last)?),
+        TxState::Applying => Some(who(&host, &last, &plan)?),
         _ => None,
     };
     let (earlier, unread) = (open.len(), seen.unread());

@@ -115,10 +115,14 @@ fn who_stops_after_the_first_phase_goes_on_himself() {
     assert!(site.path(RULES).exists() && !unit.exists());
     site.run(&["apply", "--resume", "--to-phase", "1"]).expect(2);
     site.run(&["apply", "--to-phase", "3", &bundle]).expect(2);
-    // Not on the boot of the first part, and nothing is wrong with that.
-    site.run(&["apply", "--resume"]).expect(0);
     site.write("root/proc/sys/kernel/random/boot_id", b"another\n");
     site.run(&["apply", "--to-phase", "1"]).expect(0).says(&["`vgpu-installer apply` goes on"]);
+    assert_eq!(site.run(&["apply", "--resume"]).expect(0).err, "", "nothing is tried");
+    site.run(&["revert", "--yes"]).expect(10);
+
+    site.run(&args).expect(10).says(&["it goes on by itself"]);
+    // Not on the boot of the first part, and nothing is wrong with that.
+    site.run(&["apply", "--resume"]).expect(0);
     for boot in ["a", "b"] {
         site.write("root/proc/sys/kernel/random/boot_id", boot.as_bytes());
         let next = "mend the cause and run `vgpu-installer apply`, which goes on where it was";
@@ -128,4 +132,25 @@ fn who_stops_after_the_first_phase_goes_on_himself() {
     // A unit that fails at each boot would say no more.
     site.write("root/proc/sys/kernel/random/boot_id", b"c");
     site.run(&["apply", "--resume"]).expect(0).says(&["failed twice", "vgpu-installer apply"]);
+}
+
+#[test]
+fn the_unit_of_an_earlier_bundle_does_not_go_on_for_who_wants_to_do_it_himself() {
+    let (site, bundle) = ready();
+    let driver = site.path(&format!("root/sys/bus/pci/devices/{GPU}/driver"));
+    site.run(&["apply", "--yes", "--passthrough", GPU, &bundle]).expect(10);
+    site.write("root/proc/sys/kernel/random/boot_id", b"second\n");
+    symlink("../../../bus/pci/drivers/vfio-pci", &driver).unwrap();
+    assert!(site.run(&["status"]).expect(1).out.contains("it goes on by itself"));
+    site.run(&["apply", "--resume"]).expect(0);
+    assert!(site.path("root/etc/systemd/system/vgpu-offline-resume.service").exists());
+
+    fs::remove_file(&driver).unwrap();
+    let newer = site.bundle(&Spec::small(2, "two"), &[&key(1)]);
+    let words = ["apply", "--yes", "--passthrough", GPU, "--to-phase", "1"];
+    site.run(&[&words[..], &[&newer]].concat()).expect(10).says(&["the first part is done"]);
+    assert!(!site.run(&["status"]).expect(1).out.contains("by itself"));
+    site.write("root/proc/sys/kernel/random/boot_id", b"third\n");
+    let said = site.run(&["apply", "--resume"]).expect(0).err;
+    assert_eq!(said, "", "nothing is tried");
 }
