@@ -23,9 +23,6 @@ pub(crate) mod tests;
 /// What an operator wants of a licence server.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct Wish {
-    /// By what guests reach this node: an address, or a name that they can resolve.
-    #[arg(long, value_name = "HOST")]
-    pub address: GuestHost,
     /// The address of this node at which the server listens, if that is another.
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<IpAddr>,
@@ -124,12 +121,12 @@ pub enum CannotServe {
 const BEHIND: Duration = Duration::from_hours(24);
 
 impl Service {
-    /// The licence server of `manifest` on this node.
+    /// The licence server of `manifest` on this node, which guests reach as `host`.
     pub fn choose(
         manifest: &Manifest,
         facts: &Inventory,
         look: &dyn Look,
-        wish: &Wish,
+        (host, wish): (&GuestHost, &Wish),
     ) -> Result<Self, LicenseError> {
         let image = image_of(manifest, wish.image.as_ref())?;
         let runs = in_force(look)?;
@@ -141,13 +138,13 @@ impl Service {
         check_clock(look.now(), manifest.created, until)?;
         let home = if engine == Engine::Lxc {
             let known = runs.as_ref().and_then(|runs| runs.container.as_deref());
-            Home::contained(place(look, &wish.container, &wish.address, item.size(), known)?, wish)?
+            Home::contained(place(look, &wish.container, host, item.size(), known)?, host, wish)?
         } else {
-            Home::on_node(look, engine, wish)?
+            Home::on_node(look, engine, host, wish)?
         };
         let service = Self {
             names: home.names,
-            host: wish.address.clone(),
+            host: host.clone(),
             listen: home.listen,
             port: wish.port,
             engine,
@@ -215,22 +212,27 @@ struct Home {
 
 impl Home {
     /// At the node's own address, as the node is called.
-    fn on_node(look: &dyn Look, engine: Engine, wish: &Wish) -> Result<Self, LicenseError> {
+    fn on_node(
+        look: &dyn Look,
+        engine: Engine,
+        host: &GuestHost,
+        wish: &Wish,
+    ) -> Result<Self, LicenseError> {
         if let Some(word) = wish.container.given() {
             return Err(CannotServe::OnlyForContainers { word, engine }.into());
         }
         let node = NodeNames::look(look)?;
-        let listen = wish.address.listen(wish.listen, &node)?;
-        Ok(Self { listen, names: node.for_certificate(&wish.address), container: None })
+        let listen = host.listen(wish.listen, &node)?;
+        Ok(Self { listen, names: node.for_certificate(host), container: None })
     }
 
     /// In a container, which has one address and the name that guests use.
-    fn contained(container: Container, wish: &Wish) -> Result<Self, CannotServe> {
+    fn contained(container: Container, host: &GuestHost, wish: &Wish) -> Result<Self, CannotServe> {
         if wish.listen.is_some() {
             return Err(CannotServe::ListensItself);
         }
         let listen = container.card.cidr.address();
-        let mut names = vec![wish.address.clone(), GuestHost::Address(listen)];
+        let mut names = vec![host.clone(), GuestHost::Address(listen)];
         names.dedup();
         Ok(Self { listen, names, container: Some(container) })
     }

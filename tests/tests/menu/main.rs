@@ -187,6 +187,37 @@ fn from_a_new_installation_through_an_upgrade_to_the_removal() {
 }
 
 #[test]
+fn the_address_that_guests_use_is_asked_until_it_can_be_one() {
+    if !skip::have("setsid") {
+        return;
+    }
+    let desk = Desk::new();
+    let trie = desk.scratch.path("node/proc/net/fib_trie");
+    fs::create_dir_all(trie.parent().unwrap()).unwrap();
+    fs::write(trie, "|-- 192.0.2.10\n   /32 host LOCAL\n").unwrap();
+    let bundle = desk.bundle(1);
+    let words = ["license", "install", &bundle];
+    let said = expect(desk.scratch.installer(&words), 2);
+    assert!(said.err.contains("`--address HOST`"), "{said:?}");
+    let asks = "do guests reach the server?";
+    let mut terminal = Terminal::start(&desk.scratch.installer(&words), PROMPT);
+    terminal.answer(asks, "127.0.1.1").answer(asks, "no name").answer(asks, "192.0.2.10");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(4), "{seen}");
+    for words in [
+        "this node has 192.0.2.10",
+        "`127.0.1.1` is every machine's address for itself",
+        "`no name` is neither an IP address nor a host name",
+        "the bundle has no container image",
+    ] {
+        assert!(seen.contains(words), "{words}: {seen}");
+    }
+    let mut terminal = Terminal::start(&desk.scratch.installer(&words), PROMPT);
+    terminal.answer(asks, "");
+    assert_eq!(terminal.end().0, Some(1));
+}
+
+#[test]
 fn guests_are_pointed_at_a_licence_server_and_given_what_they_need() {
     if !skip::have("setsid") {
         return;

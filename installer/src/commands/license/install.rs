@@ -3,8 +3,9 @@ use anyhow::Context as _;
 use super::super::apply::Apply;
 use crate::cli::{Exit, Refused, Target};
 use crate::facts::{Serials, inventory};
-use crate::license::{Service, Wish, data, notice};
-use crate::ui::{Answer, Ui};
+use crate::license::address::{AddressError, GuestHost, NodeNames};
+use crate::license::{Service, Wish, data, in_force, notice};
+use crate::ui::{Answer, Ui, printable};
 
 /// Run the licence server that a bundle carries on this node.
 ///
@@ -12,6 +13,10 @@ use crate::ui::{Answer, Ui};
 /// made once, on this node; later bundles keep the server as it is. One server is enough for a cluster.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Install {
+    /// By what guests reach the server: an address, or a name that they can resolve. Without it, a
+    /// server that runs here keeps its own, and on a terminal it is asked.
+    #[arg(long, value_name = "HOST")]
+    address: Option<GuestHost>,
     #[command(flatten)]
     wish: Wish,
     /// Say that the notice about this licence server was read and is agreed to.
@@ -24,7 +29,7 @@ pub(crate) struct Install {
 impl Install {
     pub(crate) fn run(self, mut target: Target, ui: &Ui) -> anyhow::Result<Exit> {
         target.check_may_change()?;
-        let service = self.choose(&target)?;
+        let service = self.choose(&target, ui)?;
         if !notice::is_accepted(&target.host)? {
             self.ask_notice(ui)?;
         }
@@ -36,12 +41,41 @@ impl Install {
         self.apply.serving(service).run(target, ui)
     }
 
-    fn choose(&self, target: &Target) -> anyhow::Result<Service> {
+    fn choose(&self, target: &Target, ui: &Ui) -> anyhow::Result<Service> {
         let none = || Refused::Senseless("name the bundle that has the licence server".to_owned());
         let (_, bundle) = self.apply.bundle().ok_or_else(none)?.open(&target.host)?;
+        let address = self.address(target, ui)?;
         let facts = inventory(&target.host, Serials::LeaveOut);
-        Service::choose(bundle.manifest(), &facts, &target.host, &self.wish)
+        Service::choose(bundle.manifest(), &facts, &target.host, (&address, &self.wish))
             .context("this node cannot run the licence server")
+    }
+
+    /// By what guests reach the server, which nobody can guess: Debian's own name for a host leads to
+    /// 127.0.1.1, and a node has several addresses.
+    fn address(&self, target: &Target, ui: &Ui) -> anyhow::Result<GuestHost> {
+        if let Some(address) = &self.address {
+            return Ok(address.clone());
+        }
+        if let Some(service) = in_force(&target.host)? {
+            return Ok(service.host);
+        }
+        if !ui.can_ask() {
+            let text = "nobody has said by what guests reach the server: `--address HOST`";
+            return Err(Refused::Senseless(text.to_owned()).into());
+        }
+        let has = NodeNames::look(&target.host)?.addresses;
+        let has: Vec<_> = has.iter().map(ToString::to_string).collect();
+        ui.say(format_args!("this node has {}", has.join(", ")));
+        loop {
+            let answer = ui.ask("By which address or name do guests reach the server?")?;
+            if answer.is_empty() {
+                return Err(Refused::Declined.into());
+            }
+            match answer.parse() {
+                Ok(address) => return Ok(address),
+                Err(error) => ui.say(printable(&AddressError::to_string(&error))),
+            }
+        }
     }
 
     fn ask_notice(&self, ui: &Ui) -> anyhow::Result<()> {

@@ -12,12 +12,10 @@ use crate::license::placement::tests::node as node_of_9_1;
 
 #[derive(Debug, clap::Parser)]
 struct Words {
+    #[arg(long)]
+    address: GuestHost,
     #[command(flatten)]
     wish: Wish,
-}
-
-fn wish(words: &[&str]) -> Wish {
-    Words::try_parse_from([&["x"], words].concat()).unwrap().wish
 }
 
 fn item(name: &str) -> Item {
@@ -81,7 +79,8 @@ fn node(pve: &str, packages: &[&str]) -> MemHost {
 
 fn chosen(host: &MemHost, bundle: &Manifest, words: &[&str]) -> Result<Service, String> {
     let facts = inventory(host, Serials::LeaveOut);
-    Service::choose(bundle, &facts, host, &wish(words)).map_err(|error| error.to_string())
+    let Words { address, wish } = Words::try_parse_from([&["x"], words].concat()).unwrap();
+    Service::choose(bundle, &facts, host, (&address, &wish)).map_err(|error| error.to_string())
 }
 
 const ON_NODE: [&str; 2] = ["--address", "192.0.2.10"];
