@@ -76,16 +76,18 @@ pub(super) fn run(
     result
 }
 
-/// Undo what ran to an end, if its effect is still there.
+/// Undo what ran to an end, if its effect is still there, and say so to `begins` before.
 pub(super) fn undo(
     host: &mut dyn Host,
     log: &mut dyn Log,
     id: EntryId,
     act: &dyn Act,
+    begins: &mut dyn FnMut(),
 ) -> Result<(), JournalError> {
     if !act.needs_undo(host)? {
         return Ok(log.advance(id, RunState::Undone, &[], &BTreeSet::new())?);
     }
+    begins();
     let before = look_and_keep(host, log, &act.scope())?;
     log.snapshot(id, RunState::Undoing, &before)?;
     let result = act.undo(host);

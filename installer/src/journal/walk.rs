@@ -148,8 +148,9 @@ impl<'w> Walk<'w> {
             let nothing = BTreeSet::new();
             return Ok(self.log.advance(entry.id, RunState::Undone, &[], &nothing)?);
         }
-        (self.each)(Reverting::Undo(&entry.change));
-        run::undo(self.host, self.log, entry.id, act)
+        let each = &mut *self.each;
+        let begins = &mut || each(Reverting::Undo(&entry.change));
+        run::undo(self.host, self.log, entry.id, act, begins)
     }
 
     /// Bring the path of `entry` back, if this is its first change.
