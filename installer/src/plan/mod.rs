@@ -5,7 +5,7 @@ mod planner;
 mod rehearse;
 mod review;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod way_back;
 
 pub(crate) use self::apply::runs_commands;

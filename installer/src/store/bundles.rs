@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use vgpu_keys::{Channel, Principal};
+use vgpu_manifest::limits::MAX_MANIFEST;
 use vgpu_manifest::{Bundle, BundleName, Digest, HostPath, Manifest, ManifestError, Verified};
 
 use crate::host::{Host, HostError, Look};
@@ -94,7 +95,7 @@ impl Bundles {
     /// The manifest of a bundle that was staged.
     pub fn manifest(look: &dyn Look, bundle: Digest) -> Result<Option<Manifest>, BundlesError> {
         let path = manifest_path(bundle);
-        let Some(bytes) = look.read(&path)? else { return Ok(None) };
+        let Some(bytes) = look.read_up_to(&path, MAX_MANIFEST)? else { return Ok(None) };
         let damaged = |source| BundlesError::Manifest { path: path.clone(), source };
         Manifest::parse(&bytes).map(Some).map_err(damaged)
     }
@@ -140,5 +141,26 @@ impl Known {
     #[must_use]
     pub fn candidate(&self, bundle: Digest) -> Candidate {
         Candidate { channel: self.channel.clone(), sequence: self.sequence, bundle }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::mem::MemHost;
+    use crate::plan::tests::planner::{item, manifest};
+
+    #[test]
+    fn a_large_manifest_is_read_again() {
+        let mut large = manifest("{}");
+        large.items = (0..4096).map(|n| item(&format!("packages/{n:0>85}.deb"))).collect();
+        let bytes = large.to_bytes().unwrap();
+        assert!(bytes.len() as u64 > crate::host::MAX_READ);
+        let bundle = Digest::of(b"bundle");
+        let host = MemHost::with_files(&[(
+            manifest_path(bundle).as_path().as_str(),
+            std::str::from_utf8(&bytes).unwrap(),
+        )]);
+        assert_eq!(Bundles::manifest(&host, bundle).unwrap(), Some(large));
     }
 }

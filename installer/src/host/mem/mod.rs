@@ -268,13 +268,18 @@ impl Look for MemHost {
         Ok(self.nodes.get(&self.real(path)).map(stat))
     }
 
-    fn read_up_to(&self, path: &HostPath, _: u64) -> Result<Option<Vec<u8>>, HostError> {
+    fn read_up_to(&self, path: &HostPath, max: u64) -> Result<Option<Vec<u8>>, HostError> {
         let error = |error| HostError::path(Verb::Read, path, error);
         let real = self.resolve(path).map_err(error)?;
         match self.nodes.get(&real) {
             None => Ok(None),
-            Some(thing) if thing.node.kind() == Kind::File => Ok(Some(thing.bytes.clone())),
-            Some(_) => Err(error(io::ErrorKind::InvalidInput.into())),
+            Some(thing) if thing.node.kind() != Kind::File => {
+                Err(error(io::ErrorKind::InvalidInput.into()))
+            }
+            Some(thing) if thing.bytes.len() as u64 > max => {
+                Err(error(io::ErrorKind::FileTooLarge.into()))
+            }
+            Some(thing) => Ok(Some(thing.bytes.clone())),
         }
     }
 

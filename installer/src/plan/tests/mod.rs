@@ -5,7 +5,7 @@ mod licensing;
 mod modes;
 mod packages;
 mod phases;
-mod planner;
+pub(crate) mod planner;
 mod properties;
 mod removal;
 mod whole;

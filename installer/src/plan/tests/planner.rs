@@ -10,7 +10,7 @@ use super::*;
 use crate::facts::{Serials, inventory};
 use crate::gpus::{GpuChoice, Which};
 
-fn item(name: &str) -> Item {
+pub(crate) fn item(name: &str) -> Item {
     let fields = ItemFields {
         name: name.parse().unwrap(),
         size: 3,
@@ -23,7 +23,7 @@ fn item(name: &str) -> Item {
     Item::new(fields).unwrap()
 }
 
-pub(super) fn manifest(wants: &str) -> Manifest {
+pub(crate) fn manifest(wants: &str) -> Manifest {
     let wants: Wants = serde_json::from_str(wants).unwrap();
     Manifest {
         format: FORMAT,
