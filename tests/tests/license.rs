@@ -45,11 +45,7 @@ impl Stage {
     }
 
     fn with_image(&self) -> Utf8PathBuf {
-        let [digest, id] = [&b"manifest"[..], b"configuration"].map(Digest::of);
-        let reference = "registry.example/team/dls:2.0.3";
-        self.bundle(json!({ "images": [
-            { "item": IMAGE, "reference": reference, "digest": digest, "id": id },
-        ] }))
+        self.bundle(image("2.0.3"))
     }
 
     fn with_tool(&self) -> Utf8PathBuf {
@@ -85,6 +81,14 @@ impl Stage {
     fn commands(&self) -> String {
         fs::read_to_string(self.node("var/lib/vgpu-offline/commands.log")).unwrap_or_default()
     }
+}
+
+/// What a bundle says of an image of this version.
+fn image(version: &str) -> Value {
+    let [digest, id] = ["manifest", "configuration"]
+        .map(|part| Digest::of(format!("{part} {version}").as_bytes()));
+    let reference = format!("registry.example/team/dls:{version}");
+    json!({ "images": [{ "item": IMAGE, "reference": reference, "digest": digest, "id": id }] })
 }
 
 #[test]
@@ -132,6 +136,29 @@ fn nothing_of_a_licence_server_happens_unless_it_is_asked_for() {
 }
 
 #[test]
+fn a_server_that_comes_back_is_started_again() {
+    let stage = Stage::new(Node::TeslaT4);
+    let podman =
+        "Package: podman\nStatus: install ok installed\nVersion: 4.3.1\nArchitecture: amd64\n";
+    let packages = fs::read_to_string(stage.node("var/lib/dpkg/status")).unwrap();
+    stage.place("var/lib/dpkg/status", &format!("{}\n\n{podman}", packages.trim_end()));
+    stage.install(&stage.with_image(), &["--address", "192.0.2.10"], 0);
+    let newer = stage.kit.bundle(2, image("2.0.4"));
+    stage.run(&["apply", "--yes", newer.as_str()], 0);
+    let before = stage.commands();
+    stage.run(&["revert", "--yes"], 0);
+    let commands = stage.commands();
+    let since = commands.strip_prefix(&before).unwrap();
+    let start = "systemctl restart vgpu-offline-license.service";
+    assert_eq!(since.matches(start).count(), 1, "{since}");
+    assert!(since.trim_end().ends_with(start), "{since}");
+    // Nothing is to serve after it.
+    let before = stage.commands();
+    stage.run(&["revert", "--yes"], 0);
+    assert!(!stage.commands().strip_prefix(&before).unwrap().contains(start));
+}
+
+#[test]
 fn on_a_recent_proxmox_ve_the_server_gets_a_container() {
     let stage = Stage::new(Node::A40);
     let bundle = stage.with_image();
@@ -152,7 +179,7 @@ fn on_a_recent_proxmox_ve_the_server_gets_a_container() {
     stage.place("etc/pve/storage.cfg", "dir: local\n\tpath /var/lib/vz\n\tcontent iso,vztmpl\n");
 
     stage.install(&bundle, &place, 0);
-    let id = Digest::of(b"configuration").to_string();
+    let id = Digest::of(b"configuration 2.0.3").to_string();
     let template = format!("vgpu-offline-license-{}.tar", &id[..16]);
     let archive = stage.node("var/lib/vz/template/cache").join(&template);
     assert_eq!(fs::read_to_string(&archive).unwrap(), "stands for an archive of an image");

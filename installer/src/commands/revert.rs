@@ -46,12 +46,12 @@ impl Revert {
         show(&machine, &open, ui)?;
         self.consent.ask(ui, "Take this back?")?;
         let exit = exit(&machine, &open)?;
-        let exchanged = exchanges_driver(&machine, &open)?;
+        let stops = stops_services(&open);
         let each = &mut |event: Reverting<'_>| tell(event, ui);
         let kept =
             if all { machine.revert_all(each)? } else { machine.revert(each)?.unwrap_or_default() };
         say_kept(&kept, ui);
-        if exchanged {
+        if stops {
             wake(&mut machine, ui)?;
         }
         conclude(&machine, exit, ui)?;
@@ -63,17 +63,17 @@ impl Revert {
 /// is needed.
 pub(super) fn take_back(machine: &mut Machine, ui: &Ui) -> anyhow::Result<Exit> {
     let last: Vec<_> = machine.current()?.into_iter().collect();
-    let (exit, exchanged) = (exit(machine, &last)?, exchanges_driver(machine, &last)?);
+    let (exit, stops) = (exit(machine, &last)?, stops_services(&last));
     let kept = machine.revert(&mut |event| tell(event, ui))?.unwrap_or_default();
     say_kept(&kept, ui);
-    if exchanged {
+    if stops {
         wake(machine, ui)?;
     }
     Ok(exit)
 }
 
-/// Start again what the bundle that is applied now has started, because its driver has come back. The
-/// journal has the way back already, from when it was started first.
+/// Start again what the bundle that is applied now has started, because its driver or licence server has
+/// come back. The journal has the way back already, from when it was started first.
 fn wake(machine: &mut Machine, ui: &Ui) -> anyhow::Result<()> {
     let Some(tx) = machine.current()?.filter(|tx| tx.state == TxState::Applied) else {
         return Ok(());
@@ -104,6 +104,13 @@ fn refuse_if_used(machine: &Machine, open: &[Transaction]) -> anyhow::Result<()>
         check_idle(machine.look())?;
     }
     Ok(())
+}
+
+/// Whether these have started something, which stops when they are taken back. A plan that cannot be
+/// read is in nobody's way here.
+fn stops_services(open: &[Transaction]) -> bool {
+    let starts = |plan: Plan| plan.steps().any(|step| step.restart().is_some());
+    open.iter().any(|tx| Plan::parse(&tx.new.plan).is_ok_and(starts))
 }
 
 /// Whether a driver comes or goes when these are taken back.

@@ -296,7 +296,7 @@ impl Contained<'_> {
     }
 
     /// Destroy it, so that another takes its place. An undo makes it again and says what runs in it,
-    /// the last first; it starts with the next boot, or by `license install`.
+    /// the last first; `revert` starts it.
     #[must_use]
     pub fn give_way(&self) -> [Reversible; 2] {
         let vmid = self.container.vmid.to_string();

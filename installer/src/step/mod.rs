@@ -204,6 +204,7 @@ impl Step {
         match self {
             Self::StartServices(step) => Some(step.restart()),
             Self::EnableSriov(step) => Some(step.restart()),
+            Self::ServeLicenses(step) => Some(step.restart()),
             _ => None,
         }
     }

@@ -110,9 +110,17 @@ impl ServeLicenses {
         StepError::SilentServer { url: self.service.url(), why, ask }
     }
 
-    fn start() -> Reversible {
+    /// What starts it again after another one had its place.
+    pub(super) fn restart(&self) -> Command {
+        match self.service.contained() {
+            Some(contained) => contained.container().start(),
+            None => Command::new("systemctl", &["restart", UNIT]),
+        }
+    }
+
+    fn start(&self) -> Reversible {
         Reversible {
-            command: Command::new("systemctl", &["restart", UNIT]),
+            command: self.restart(),
             probe: Probe::Succeeds(Self::is_active()),
             recover: Vec::new(),
             undo: Some(Command::new("systemctl", &["stop", UNIT])),
@@ -173,7 +181,7 @@ impl Act for ServeLicenses {
         put_text(journal, &unit, &self.service.unit_text())?;
         journal.put_link(&Self::link(), unit.as_path().as_str())?;
         journal.reload_units()?;
-        journal.run(&Self::start())?;
+        journal.run(&self.start())?;
         self.wait(journal, |look| Self::succeeds(look, &Self::is_active()))
     }
 

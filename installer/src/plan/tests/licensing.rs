@@ -228,7 +228,7 @@ fn another_image_takes_the_place_of_the_old_and_gives_it_back() {
     );
 
     assert_eq!(world.revert().unwrap(), []);
-    // It starts with the next boot; all else is as it was.
+    // `revert` starts it; all else is as it was.
     let lines = |host: &MemHost| {
         let text = host.text_of(&conf("100")).unwrap();
         text.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
