@@ -10,6 +10,7 @@ use vgpu_tests::roots::{Layer, Release, Root, Roots, with_own_mounts};
 use vgpu_tests::scratch::{Scratch, expect, run};
 use vgpu_tests::skip::have;
 
+use super::part;
 use crate::node::site::Site;
 
 /// What every Proxmox VE has beside a host, as far as it is used here.
@@ -94,10 +95,7 @@ fn build(laptop: &Scratch, site: &Site) {
 
 /// What the transcript has to say.
 fn check(scene: &str) {
-    let part = |name: &str| {
-        let (_, rest) = scene.split_once(&format!("\n== {name}\n")).expect(name);
-        rest.split("\n== ").next().unwrap_or(rest).to_owned()
-    };
+    let part = |name| part(scene, name);
     let bad = part("bad input is refused, and nothing has happened");
     for word in [
         "`--cidr 192.0.2.30/24`",

@@ -99,12 +99,15 @@ fn build(laptop: &Scratch, roots: &Roots, host: &Pristine) {
     online(laptop.bundler(&["build"]));
 }
 
+/// What a transcript says under one of its headings.
+fn part<'s>(scene: &'s str, name: &str) -> &'s str {
+    let (_, rest) = scene.split_once(&format!("\n== {name}\n")).expect(name);
+    rest.split("\n== ").next().unwrap_or(rest)
+}
+
 /// What the transcript has to say.
 fn check(scene: &str) {
-    let part = |name: &str| {
-        let (_, rest) = scene.split_once(&format!("\n== {name}\n")).expect(name);
-        rest.split("\n== ").next().unwrap_or(rest).to_owned()
-    };
+    let part = |name| part(scene, name);
     let bad = part("bad input is refused, and nothing has happened");
     for word in [
         "`127.0.1.1` is every machine's address for itself",
@@ -118,7 +121,7 @@ fn check(scene: &str) {
         assert!(bad.contains(word), "{word}: {bad}");
     }
     let inspected = part("podman inspect");
-    let inspected: serde_json::Value = serde_json::from_str(&inspected).unwrap();
+    let inspected: serde_json::Value = serde_json::from_str(inspected).unwrap();
     let host = &inspected[0]["HostConfig"];
     assert_eq!(host["NetworkMode"], "host");
     assert_eq!(host["ReadonlyRootfs"], true);

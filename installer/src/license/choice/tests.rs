@@ -1,14 +1,13 @@
 use std::fmt::Write as _;
 
 use clap::Parser as _;
-use vgpu_manifest::{
-    BundleName, Digest, FORMAT, Item, ItemFields, ItemMode, Origin as From, ProgramVersion, Wants,
-};
+use vgpu_manifest::{Digest, Item, ItemFields, ItemMode, Origin as From};
 
 use super::*;
 use crate::facts::{Serials, inventory};
 use crate::host::mem::MemHost;
 use crate::license::placement::tests::node as node_of_9_1;
+use crate::plan::tests::planner::manifest;
 
 #[derive(Debug, clap::Parser)]
 struct Words {
@@ -41,22 +40,10 @@ pub(crate) fn bundle(images: &[&str]) -> Manifest {
         original: None,
     };
     Manifest {
-        format: FORMAT,
-        needs: ProgramVersion::current(),
-        made_by: ProgramVersion::current(),
-        name: "test".parse::<BundleName>().unwrap(),
-        channel: "stable".parse().unwrap(),
-        sequence: 1,
         created: 1_700_000_000,
-        wants: Wants::default(),
-        drivers: Vec::new(),
-        headers: Vec::new(),
-        archives: Vec::new(),
-        packages: Vec::new(),
-        unlock: Vec::new(),
         images: images.iter().map(record).collect(),
-        purpose: None,
         items: images.iter().map(|name| item(name)).collect(),
+        ..manifest("{}")
     }
 }
 
