@@ -7,11 +7,11 @@ mod client;
 mod error;
 mod introduce;
 #[cfg(test)]
-#[path = "../../tests/support/liar.rs"]
+#[path = "../../../tests/kit/servers/liar.rs"]
 pub(crate) mod liar;
 mod login;
 #[cfg(test)]
-#[path = "../../tests/support/registry.rs"]
+#[path = "../../../tests/kit/servers/registry.rs"]
 pub(crate) mod registry;
 mod reply;
 #[cfg(test)]

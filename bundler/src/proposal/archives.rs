@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     fn archives(sources: &str) -> Archives {
-        let json = include_str!("../../../tests/tests/inventory/golden/tesla-t4.json");
+        let json = include_str!("../../../tests/it/inventory/golden/tesla-t4.json");
         let mut inventory = Inventory::from_json(json.as_bytes()).unwrap();
         inventory.apt_sources = serde_json::from_str(sources).unwrap();
         Archives::of(&inventory)

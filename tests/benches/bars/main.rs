@@ -9,7 +9,7 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
-#[path = "../../../bundler/tests/support/liar.rs"]
+#[path = "../../kit/servers/liar.rs"]
 mod liar;
 mod many;
 mod run;

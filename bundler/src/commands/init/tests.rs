@@ -105,7 +105,7 @@ fn the_examples_in_it_are_right() {
 }
 
 const NODE: &str =
-    concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/tests/inventory/golden/script-leftovers.json");
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/it/inventory/golden/script-leftovers.json");
 
 #[test]
 fn mirrors_of_a_node_are_taken_only_if_somebody_says_so() {

@@ -1,0 +1,61 @@
+//! Packages of signed archives, made for each test.
+
+mod closure;
+mod network;
+mod node;
+mod trust;
+
+use crate::archive::Repository;
+use crate::bundler::sandbox::Sandbox;
+
+/// A sandbox with an archive in its folder `repo`, which has `tool`, and a recipe that wants that.
+struct Scene {
+    sandbox: Sandbox,
+    repo: Repository,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let sandbox = Sandbox::empty();
+        sandbox.ok(&["key", "generate", "--principal", "alice", "--no-passphrase"]);
+        let mut repo = Repository::new(sandbox.work("repo"), "test");
+        repo.add("tool", "1:2.0-1", "Depends: lib (>= 1), base (= 1.0+deb12u1)\n");
+        repo.add("lib", "1.0", "");
+        repo.write_key(&sandbox.work("keys.gpg"));
+        repo.publish();
+        let scene = Self { sandbox, repo };
+        scene.recipe("");
+        scene
+    }
+
+    /// Where the archive is, as a recipe says it.
+    fn folder(&self) -> String {
+        format!("file:{}", self.sandbox.work("repo").display())
+    }
+
+    /// The recipe, with these further lines for the table of packages.
+    fn recipe(&self, more: &str) {
+        self.recipe_from(&format!("'{}'", self.folder()), more);
+    }
+
+    /// The recipe, with this mirror.
+    fn recipe_from(&self, mirror: &str, more: &str) {
+        let table = self.repo.table(mirror);
+        self.sandbox.write(
+            "bundle.toml",
+            &format!(
+                "[bundle]\nname = 'apt'\nchannel = 'stable'\n[[apt]]\nrelease = 'test'\n\
+                 install = ['tool']\n{more}\n{table}"
+            ),
+        );
+    }
+
+    /// The names of the items in the lock.
+    fn items(&self) -> Vec<String> {
+        let lock = self.sandbox.read("bundle.lock");
+        let items = lock.split("[[item]]").skip(1);
+        let names =
+            items.filter_map(|item| item.lines().find_map(|line| line.strip_prefix("name = ")));
+        names.map(|name| name.trim_matches('"').to_owned()).collect()
+    }
+}

@@ -1,0 +1,71 @@
+//! Recipes to begin with: by flags, and by a conversation on a terminal.
+
+mod packages;
+mod screens;
+
+use std::fs;
+use std::path::Path;
+
+use crate::bundler::sandbox::Sandbox;
+
+/// A sandbox with the inventory of an invented node.
+fn sandbox(node: &str) -> Sandbox {
+    let sandbox = Sandbox::empty();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("it/inventory/golden")
+        .join(format!("{node}.json"));
+    fs::copy(golden, sandbox.work("node.json")).unwrap();
+    sandbox
+}
+
+#[test]
+fn without_a_terminal_nothing_is_asked() {
+    let sandbox = sandbox("tesla-t4");
+    let error = sandbox.fails(2, &["init"]);
+    assert!(error.contains("`--name` is missing, and there is no terminal"), "{error}");
+    let said = sandbox.ok(&["init", "--name", "gpu", "--inventory", "node.json"]).err;
+    assert!(said.contains("nobody has confirmed the mirrors of the inventory"), "{said}");
+    let again = sandbox.fails(1, &["init", "--name", "gpu"]);
+    assert!(again.contains("hint: name another file with `--recipe`"), "{again}");
+    let help = sandbox.ok(&["init", "--help"]).out;
+    let at = |word: &str| help.find(word).unwrap_or_else(|| panic!("{word}: {help}"));
+    assert!(at("nvidia-dls") < at("fastapi-dls") && help.contains("[default: none]"), "{help}");
+}
+
+#[test]
+fn what_cannot_be_meant_is_wrong_usage_and_leaves_nothing() {
+    let sandbox = sandbox("tesla-t4");
+    let key = format!("--archive-key=bookwurm=k={}", "A".repeat(40));
+    for (words, says) in [
+        (
+            &["--inventory", "node.json", &key][..],
+            "is about `bookwurm`, and the archives are: bookworm,",
+        ),
+        (&["--mirror", "a=https://a.example/"], "`--mirror` has nothing to be about"),
+        (&["--driver-file", "a"], "`--driver-file` has nothing to be about"),
+        (&["--accept-mirrors"], "--inventory"),
+        (&["--licensing", "yes"], "`none`, `nvidia-dls` or `fastapi-dls[=IMAGE]`"),
+    ] {
+        let error = sandbox.fails(2, &[&["init", "--name", "gpu"], words].concat());
+        assert!(error.contains(says), "{error}");
+        assert!(!sandbox.work("bundle.toml").exists());
+    }
+}
+
+#[test]
+fn programs_are_told_what_is_left_to_do() {
+    let sandbox = sandbox("tesla-t4");
+    let words = ["init", "--name", "gpu", "--inventory", "node.json", "--accept-mirrors", "--json"];
+    let json = sandbox.ok(&words).out;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["licensing"], "none");
+    let packages = &json["packages"];
+    assert_eq!(
+        (&packages["release"], &packages["mirrors"]),
+        (&"bookworm".into(), &"confirmed".into())
+    );
+    assert_eq!(
+        packages["archives"][2],
+        serde_json::json!({"name": "pve-enterprise", "lacks-keys": true})
+    );
+}

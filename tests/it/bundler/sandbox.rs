@@ -1,0 +1,162 @@
+//! A home, a cache and a folder that belong to one test only.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use vgpu_tests::programs::Program;
+
+/// Where one test lives.
+pub(crate) struct Sandbox {
+    dir: tempfile::TempDir,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Sandbox {
+    /// With nothing in it.
+    pub(crate) fn empty() -> Self {
+        let sandbox = Self { dir: tempfile::tempdir().unwrap() };
+        fs::create_dir(sandbox.path("home")).unwrap();
+        fs::create_dir(sandbox.path("work")).unwrap();
+        sandbox
+    }
+
+    /// With a key of alice's, and her recipe of a file, a program and a folder.
+    pub(crate) fn with_recipe() -> Self {
+        let sandbox = Self::empty();
+        sandbox.ok(&["key", "generate", "--principal", "alice", "--no-passphrase"]);
+        sandbox.write("a.conf", "some = \"text\"\n");
+        sandbox.write("tool", &"program ".repeat(1_000_000));
+        fs::create_dir_all(sandbox.work("tree/src")).unwrap();
+        sandbox.write("tree/src/main.rs", "fn main() {}\n");
+        sandbox.write(
+            "bundle.toml",
+            "[bundle]\nname = 'node'\nchannel = 'stable'\n\
+             [[file]]\nname = 'etc/a.conf'\npath = 'a.conf'\n\
+             [[file]]\nname = 'bin/tool'\npath = 'tool'\nmode = '0755'\n\
+             [[tree]]\nname = 'src.tar.zst'\npath = 'tree'\n\
+             [host]\nmodules = ['vfio']\n\
+             [[host.file]]\nitem = 'etc/a.conf'\npath = '/etc/a.conf'\n",
+        );
+        sandbox
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A path in the folder in which programs are started.
+    pub(crate) fn work(&self, name: &str) -> PathBuf {
+        self.path("work").join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::write(self.work(name), text).unwrap();
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.work(name)).unwrap()
+    }
+
+    /// Another program, with nothing of the environment of the tests.
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command
+            .current_dir(self.path("work"))
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.path("home"))
+            .env("RUST_BACKTRACE", "0")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Our program.
+    pub(crate) fn bundler(&self, args: &[&str]) -> Command {
+        let mut command = self.command(crate::program(Program::Bundler));
+        command.args(args);
+        command
+    }
+
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
+        Ran::from(self.bundler(args).output().unwrap())
+    }
+
+    /// Run it, and see that it succeeds.
+    pub(crate) fn ok(&self, args: &[&str]) -> Ran {
+        self.run(args).expect(0, args)
+    }
+
+    /// Run it, and see that it fails with this status.
+    pub(crate) fn fails(&self, code: i32, args: &[&str]) -> String {
+        let ran = self.run(args).expect(code, args);
+        assert!(ran.err.contains("error: "), "{args:?}: {}", ran.err);
+        assert!(!ran.err.contains("panicked"), "{args:?}: {}", ran.err);
+        ran.err
+    }
+
+    /// Run it, and see that it does not even understand what is meant.
+    pub(crate) fn fails_to_parse(&self, args: &[&str]) -> String {
+        self.run(args).expect(2, args).err
+    }
+
+    /// Where the cache has this content.
+    pub(crate) fn cached(&self, sha256: &str) -> PathBuf {
+        self.path("home/.cache/vgpu-offline/sha256").join(&sha256[..2]).join(sha256)
+    }
+
+    /// Every digest in the lock, in its order.
+    pub(crate) fn locked(&self) -> Vec<String> {
+        let lock = self.read("bundle.lock");
+        let digests = lock.lines().filter_map(|line| line.strip_prefix("sha256 = \""));
+        digests.map(|rest| rest.trim_end_matches('"').to_owned()).collect()
+    }
+}
+
+impl Ran {
+    pub(crate) fn expect(self, code: i32, args: &[&str]) -> Self {
+        assert_eq!(self.code, Some(code), "{args:?}\n{}{}", self.out, self.err);
+        self
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+/// Is `program` there? Says so if it is not, and fails if nothing may be skipped.
+pub(crate) fn has(program: &str) -> bool {
+    let is_there = finds(program);
+    if !is_there {
+        skip(program);
+    }
+    is_there
+}
+
+/// Is `program` there?
+pub(crate) fn finds(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+}
+
+/// Say what a test would need.
+pub(crate) fn skip(what: &str) {
+    assert!(std::env::var_os("VGPU_NO_SKIP").is_none(), "needs {what}");
+    eprintln!("skipped: needs {what}");
+}
+
+/// Every byte of a file.
+pub(crate) fn bytes(path: impl AsRef<Path>) -> Vec<u8> {
+    fs::read(path).unwrap()
+}

@@ -1,0 +1,200 @@
+//! Unlock libraries from small crates without dependencies, so that no registry is asked.
+
+use std::fs;
+use std::process::Command;
+
+use crate::bundler::sandbox::{Ran, Sandbox, bytes, has};
+
+/// Does nothing but what it is looked at for.
+const LIBRARY: &str = "#[unsafe(no_mangle)]
+pub extern \"C\" fn ioctl(_: i32, _: u64, _: *mut u8) -> i32 {
+    std::env::var(\"X\").map_or(1, |text| text.len() as i32)
+}
+";
+
+const MANIFEST: &str = "[package]
+name = 'stand-in'
+version = '0.1.0'
+edition = '2024'
+[lib]
+crate-type = ['cdylib']
+";
+
+/// A repository with the sources of a library.
+struct Scene {
+    sandbox: Sandbox,
+    commit: String,
+}
+
+impl Scene {
+    /// Nothing, where the programs for it are missing.
+    fn new(files: &[(&str, &str)]) -> Option<Self> {
+        if !has("git") || !has("cargo") {
+            return None;
+        }
+        let mut scene = Self { sandbox: Sandbox::empty(), commit: String::new() };
+        fs::create_dir(scene.sandbox.work("repo")).unwrap();
+        scene.git(&["init", "--quiet"]);
+        scene.commit(files);
+        Some(scene)
+    }
+
+    fn git(&self, args: &[&str]) -> String {
+        let mut command = self.sandbox.command("git");
+        command.current_dir(self.sandbox.work("repo"));
+        let output = command.args(["-c", "user.name=a", "-c", "user.email=a@git.example"]);
+        let output = output.args(args).output().unwrap();
+        assert!(output.status.success(), "{args:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Commit these files over what is there.
+    fn commit(&mut self, files: &[(&str, &str)]) {
+        for (path, text) in files {
+            let path = self.sandbox.work("repo").join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--message=x"]);
+        self.commit = self.git(&["rev-parse", "HEAD"]);
+    }
+
+    fn write(&self, more: &str) {
+        let commit = &self.commit;
+        let text = format!(
+            "[bundle]\nname = 'node'\nchannel = 'stable'\n[[unlock]]\nname = 'u/src.tar.zst'\n\
+             git = 'repo'\ncommit = '{commit}'\n{more}"
+        );
+        self.sandbox.write("bundle.toml", &text);
+    }
+
+    /// The bundler, with the compiler of whoever runs the tests.
+    fn bundler(&self, args: &[&str]) -> Command {
+        let mut command = self.sandbox.bundler(args);
+        for (name, folder) in [("RUSTUP_HOME", ".rustup"), ("CARGO_HOME", ".cargo")] {
+            let home = std::env::var_os("HOME").unwrap_or_default();
+            let usual = std::path::Path::new(&home).join(folder);
+            command.env(name, std::env::var_os(name).unwrap_or(usual.into()));
+        }
+        if let Some(toolchain) = std::env::var_os("RUSTUP_TOOLCHAIN") {
+            command.env("RUSTUP_TOOLCHAIN", toolchain);
+        }
+        command
+    }
+
+    fn run(&self, code: i32, args: &[&str]) -> String {
+        let ran = Ran::from(self.bundler(args).output().unwrap()).expect(code, args);
+        assert!(!ran.err.contains("panicked"), "{}", ran.err);
+        ran.err
+    }
+
+    /// Commit these files, and see how that is refused.
+    fn refused(&mut self, files: &[(&str, &str)], more: &str) -> String {
+        self.commit(files);
+        self.write(more);
+        let said = self.run(1, &["lock", "--offline"]);
+        assert!(!self.sandbox.work("bundle.lock").exists());
+        said
+    }
+
+    fn forget(&self, at: usize) {
+        fs::remove_file(self.sandbox.cached(&self.sandbox.locked()[at])).unwrap();
+    }
+}
+
+const GOOD: [(&str, &str); 2] = [("Cargo.toml", MANIFEST), ("src/lib.rs", LIBRARY)];
+
+/// A glibc as new as that of any machine that runs the tests.
+const NEW: &str = "glibc = '2.41'\n";
+
+#[test]
+fn a_library_is_built_once_and_comes_out_the_same_again() {
+    let Some(scene) = Scene::new(&GOOD) else { return };
+    scene.write(NEW);
+    scene.run(0, &["lock", "--offline"]);
+    let lock = scene.sandbox.read("bundle.lock");
+    for word in ["[[build]]", "cargo-lock = \"\"\"", "rustc = \"rustc 1.", &scene.commit] {
+        assert!(lock.contains(word), "{word}: {lock}");
+    }
+    assert!(scene.run(0, &["lock", "--offline"]).contains("up to date"));
+
+    // Elsewhere: nothing in the cache, and another folder for what is temporary.
+    let first = scene.sandbox.cached(&scene.sandbox.locked()[1]);
+    let library = bytes(&first);
+    scene.forget(0);
+    scene.forget(1);
+    fs::create_dir(scene.sandbox.path("elsewhere")).unwrap();
+    let mut fetch = scene.bundler(&["fetch", "--offline"]);
+    let output = fetch.env("TMPDIR", scene.sandbox.path("elsewhere")).output().unwrap();
+    Ran::from(output).expect(0, &["fetch"]);
+    assert_eq!(bytes(&first), library);
+
+    // A lock that another compiler has made.
+    let sha = scene.sandbox.locked()[1].clone();
+    let other =
+        lock.replace(&sha, &"0".repeat(64)).replace("rustc = \"rustc 1.", "rustc = \"rustc 0.");
+    scene.sandbox.write("bundle.lock", &other);
+    let said = scene.run(1, &["fetch", "--offline"]);
+    assert!(said.contains("came out otherwise") && said.contains("made with rustc 0."), "{said}");
+    scene.sandbox.write("bundle.lock", &lock);
+
+    // What is above a build has no say, but is not overlooked either.
+    scene.forget(1);
+    fs::write(scene.sandbox.path("elsewhere/Cargo.toml"), "[workspace]\n").unwrap();
+    let mut fetch = scene.bundler(&["fetch", "--offline"]);
+    let output = fetch.env("TMPDIR", scene.sandbox.path("elsewhere")).output().unwrap();
+    let said = Ran::from(output).expect(1, &["fetch"]).err;
+    assert!(said.contains("elsewhere/Cargo.toml` would change the build"), "{said}");
+
+    // The node builds: the same sources, and no library.
+    scene.write("build = 'node'\n");
+    let sources = scene.sandbox.locked()[0].clone();
+    scene.run(0, &["lock", "--offline"]);
+    assert_eq!(scene.sandbox.locked()[0], sources);
+    assert_eq!(scene.sandbox.locked().len(), 2, "the sources and the catalogue");
+}
+
+#[test]
+fn what_is_no_library_for_a_host_is_refused_with_the_reason() {
+    let Some(mut scene) = Scene::new(&[("README", "x")]) else { return };
+    let said = scene.refused(&[("README", "y")], NEW);
+    assert!(said.contains("no `Cargo.toml` at its top"), "{said}");
+    let said = scene.refused(&[("Cargo.toml", "[package]\nname = 3\n"), GOOD[1]], NEW);
+    assert!(said.contains("cargo cannot find out the versions"), "{said}");
+    let said = scene.refused(&[GOOD[0], ("src/lib.rs", "pub fn f() {}\n")], NEW);
+    assert!(said.contains("does not export `ioctl`"), "{said}");
+    let rlib = MANIFEST.replace("cdylib", "rlib");
+    let said = scene.refused(&[("Cargo.toml", &rlib), GOOD[1]], NEW);
+    assert!(said.contains("makes 0 shared libraries"), "{said}");
+    let said = scene.refused(&[GOOD[0], ("src/lib.rs", "compile_error!(\"no\");\n")], NEW);
+    assert!(said.contains("cargo cannot build the library: no"), "{said}");
+
+    let foreign = "version = 4\n[[package]]\nname = 'stand-in'\nversion = '0.1.0'\n\
+                   [[package]]\nname = 'b'\nversion = '1.0.0'\n\
+                   source = 'git+https://git.invalid/b#0123456789'\n";
+    let said = scene.refused(&[GOOD[1], ("Cargo.lock", foreign)], NEW);
+    assert!(said.contains("depends on the crate `b`, which comes from elsewhere"), "{said}");
+    fs::remove_file(scene.sandbox.work("repo/Cargo.lock")).unwrap();
+    let said =
+        scene.refused(&[(".cargo/config.toml", "[build]\nrustc-wrapper = '/bin/false'\n")], NEW);
+    assert!(said.contains("has its own `.cargo`"), "{said}");
+    fs::remove_dir_all(scene.sandbox.work("repo/.cargo")).unwrap();
+
+    // A function of glibc that is newer than the hosts, whatever links it.
+    let new = "unsafe extern \"C\" { fn arc4random() -> u32; }
+#[unsafe(no_mangle)]
+pub extern \"C\" fn ioctl() -> u32 { unsafe { arc4random() } }\n";
+    let said = scene.refused(&[("src/lib.rs", new)], "glibc = '2.31'\n");
+    assert!(said.contains("needs glibc 2.3") || said.contains("arc4random"), "{said}");
+}
+
+#[test]
+fn a_fork_that_is_not_for_the_driver_is_refused_before_anything_is_built() {
+    let Some(scene) = Scene::new(&GOOD) else { return };
+    let targets = "[targets]\ngpu = ['10de:1e30']\ndriver = '17.5'\n";
+    // Nobody knows this commit, which is told and no more.
+    scene.write(&format!("build = 'node'\n{targets}"));
+    let said = scene.run(0, &["lock", "--offline", "--allow-unsuitable"]);
+    assert!(said.contains("is for vGPU 17.5 is not known"), "{said}");
+}

@@ -1,0 +1,107 @@
+//! Reports of several nodes, written by the installer and compared by the bundler.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+use vgpu_tests::nodes::Node;
+use vgpu_tests::scratch::{Scratch, expect};
+use vgpu_tests::skip::have;
+
+/// A laptop, and the reports of two nodes on which the same bundle was applied; then somebody
+/// changed a file on the second.
+fn reports() -> Scratch {
+    let scratch = Scratch::new(env!("CARGO_BIN_EXE_demo"));
+    scratch.node(Node::TeslaT4);
+    scratch.write("a.conf", "some = \"text\"\n");
+    scratch.write(
+        "bundle.toml",
+        "[bundle]\nname = 'gpu'\nchannel = 'stable'\n\
+         [[file]]\nname = 'etc/a.conf'\npath = 'a.conf'\n\
+         [host]\n[[host.file]]\nitem = 'etc/a.conf'\npath = '/etc/a.conf'\n",
+    );
+    expect(scratch.bundler(&["build"]), 0);
+    let bundle = scratch.path("laptop/gpu-1.vgpu.tar");
+    expect(scratch.installer(&["apply", "--yes", bundle.as_str()]), 0);
+    let report = |name: &str, host: &str| {
+        fs::write(scratch.path("node/proc/sys/kernel/hostname"), format!("{host}\n")).unwrap();
+        let path = scratch.path("laptop").join(name);
+        expect(scratch.installer(&["report", "--output", path.as_str()]), 0);
+    };
+    report("a.json", "pve1");
+    report("b.json", "pve2");
+    fs::write(scratch.path("node/etc/a.conf"), "changed\n").unwrap();
+    report("c.json", "pve3");
+    scratch
+}
+
+#[test]
+fn equal_nodes_are_equal_and_others_are_told_apart_by_name() {
+    let scratch = reports();
+    let same = expect(scratch.bundler(&["fleet", "compare", "a.json", "b.json"]), 0);
+    assert_eq!(same.out, "");
+    assert!(same.err.contains("2 nodes are the same"), "{}", same.err);
+
+    let words = ["fleet", "compare", "a.json", "b.json", "c.json"];
+    let differ = expect(scratch.bundler(&words), 5);
+    assert!(differ.out.contains("\n  pve1, pve2: holds\n  pve3: drifted\n"), "{}", differ.out);
+    assert!(differ.out.contains("/etc/a.conf"), "{}", differ.out);
+
+    let json = expect(scratch.bundler(&[&words[..], &["--json"]].concat()), 5).out;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["nodes"][2]["name"], "pve3");
+    let standing =
+        json["differences"].as_array().unwrap().iter().find(|it| it["what"] == "standing");
+    assert_eq!(standing.unwrap()["values"][1]["nodes"][0], "pve3");
+}
+
+#[test]
+fn a_report_that_was_changed_is_not_compared() {
+    let scratch = reports();
+    let path = scratch.path("laptop/b.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replacen("\"holds\": true", "\"holds\": false", 1)).unwrap();
+    let said = expect(scratch.bundler(&["fleet", "compare", "a.json", "b.json"]), 3).err;
+    assert!(said.contains("`b.json` was changed after it was written"), "{said}");
+    fs::write(&path, "{}").unwrap();
+    let said = expect(scratch.bundler(&["fleet", "compare", "a.json", "b.json"]), 1).err;
+    assert!(said.contains("`b.json` is not a report"), "{said}");
+}
+
+#[test]
+fn signatures_of_reports_must_hold_and_can_be_demanded() {
+    if !have("ssh-keygen") {
+        return;
+    }
+    let scratch = reports();
+    let keygen = |words: &[&str]| {
+        let mut command = Command::new("ssh-keygen");
+        command.args(words).current_dir(scratch.path("laptop"));
+        expect(command, 0)
+    };
+    let compare = |more: &[&str], code| {
+        let words = [&["fleet", "compare", "a.json", "b.json"], more].concat();
+        expect(scratch.bundler(&words), code)
+    };
+    keygen(&["-q", "-t", "ed25519", "-N", "", "-C", "pve1", "-f", "node-key"]);
+    keygen(&["-q", "-Y", "sign", "-f", "node-key", "-n", "vgpu-report", "a.json"]);
+    assert!(compare(&["--json"], 0).out.contains("\"signed-by\": \"SHA256:"));
+    let said = compare(&["--signed"], 3).err;
+    assert!(said.contains("`a.json` cannot be relied on"), "{said}");
+
+    let signers = scratch.path("config/vgpu-offline/allowed_signers");
+    let key = fs::read_to_string(scratch.path("laptop/node-key.pub")).unwrap();
+    let line = format!("pve1 namespaces=\"vgpu-report\" {key}");
+    fs::write(&signers, fs::read_to_string(&signers).unwrap() + &line).unwrap();
+    let said = compare(&["--signed"], 3).err;
+    assert!(said.contains("`b.json` cannot be relied on"), "{said}");
+    keygen(&["-q", "-Y", "sign", "-f", "node-key", "-n", "vgpu-report", "b.json"]);
+    assert!(compare(&["--signed", "--json"], 0).out.contains("\"signed-by\": \"pve1\""));
+
+    // For another role, or over other bytes, it is no signature of a report.
+    fs::remove_file(scratch.path("laptop/b.json.sig")).unwrap();
+    keygen(&["-q", "-Y", "sign", "-f", "node-key", "-n", "vgpu-bundle", "b.json"]);
+    compare(&[], 3);
+    fs::copy(scratch.path("laptop/a.json.sig"), scratch.path("laptop/b.json.sig")).unwrap();
+    assert!(compare(&[], 3).err.contains("does not hold"));
+}

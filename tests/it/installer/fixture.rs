@@ -1,0 +1,241 @@
+//! An invented host, a key, bundles for it, and the program to run on it.
+
+use std::fs::{self, File};
+use std::io;
+use std::process::{Command, Stdio};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use vgpu_keys::{KeyFile, Signer};
+use vgpu_manifest::{Item, Manifest, Measure, PartSize, Source, Target, write_bundle};
+use vgpu_tests::programs::Program;
+
+/// A folder with an invented host in `root` and a stick in `stick`.
+pub(crate) struct Site {
+    dir: TempDir,
+}
+
+/// What came of running the program.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ran {
+    /// It must have ended so.
+    #[track_caller]
+    pub(crate) fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.out, self.err);
+        self
+    }
+
+    /// It must have said all of this on stderr.
+    #[track_caller]
+    pub(crate) fn says(self, words: &[&str]) -> Self {
+        for word in words {
+            assert!(self.err.contains(word), "stderr lacks {word:?}:\n{}", self.err);
+        }
+        self
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}:\n{}", self.out))
+    }
+}
+
+impl Site {
+    /// A host with an Intel CPU that boots by GRUB, and knows nothing of us.
+    pub(crate) fn new() -> Self {
+        Self::named("node-a")
+    }
+
+    pub(crate) fn named(host_name: &str) -> Self {
+        let site = Self { dir: tempfile::tempdir().unwrap() };
+        fs::create_dir(site.path("stick")).unwrap();
+        let uuid = format!("root=UUID={host_name}");
+        for (path, text) in [
+            ("etc/default/grub", "GRUB_DEFAULT=0\n"),
+            ("etc/os-release", "ID=debian\nVERSION_CODENAME=bookworm\n"),
+            ("etc/modprobe.d/mine.conf", "options kvm ignore_msrs=1\n"),
+            ("etc/kernel/cmdline", &format!("{uuid} quiet\n")),
+            ("proc/cpuinfo", "vendor_id\t: GenuineIntel\nflags\t: fpu vmx\n"),
+            ("proc/cmdline", &uuid),
+            ("proc/sys/kernel/hostname", host_name),
+            ("usr/local/sbin/other", "#!/bin/sh\n"),
+        ] {
+            site.write(&format!("root/{path}"), text.as_bytes());
+        }
+        site
+    }
+
+    pub(crate) fn path(&self, name: &str) -> Utf8PathBuf {
+        Utf8Path::from_path(self.dir.path()).unwrap().join(name)
+    }
+
+    pub(crate) fn root(&self) -> Utf8PathBuf {
+        self.path("root")
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Utf8PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// Run the program on the host, without a terminal.
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
+        let output = self.command(args).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Ran {
+            code: output.status.code().unwrap_or(-1),
+            out: text(output.stdout),
+            err: text(output.stderr),
+        }
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(crate::program(Program::Installer));
+        command.args(["--root", self.root().as_str()]).args(args).stdin(Stdio::null());
+        command
+    }
+
+    /// Write the public half of a key to the stick.
+    pub(crate) fn public(&self, key: &KeyFile, name: &str) -> String {
+        self.write(&format!("stick/{name}.pub"), key.public_line().as_bytes()).into_string()
+    }
+
+    /// Trust `key` as `name`'s, and all that follows.
+    pub(crate) fn trust(&self, key: &KeyFile, name: &str, more: &[&str]) -> Ran {
+        let file = self.public(key, name);
+        let fingerprint = key.public_key().fingerprint().to_string();
+        let args = ["trust", "add", &file, "--principal", name, "--fingerprint", &fingerprint];
+        self.run(&[&args, more].concat())
+    }
+
+    /// Write a bundle to the stick.
+    pub(crate) fn bundle(&self, spec: &Spec, signers: &[&dyn Signer]) -> String {
+        let name =
+            format!("stick/{}-{}-{}.vgpu.tar", spec.channel, spec.sequence, spec.items.len());
+        self.bundle_at(&name, spec, signers, None)
+    }
+
+    pub(crate) fn bundle_at(
+        &self,
+        name: &str,
+        spec: &Spec,
+        signers: &[&dyn Signer],
+        split: Option<PartSize>,
+    ) -> String {
+        let path = self.path(name);
+        let payload = Payload(self.path("payload"));
+        for (item, bytes) in &spec.items {
+            self.write(&format!("payload/{item}"), bytes);
+        }
+        write_bundle(&spec.manifest(), &payload, signers, Target { path: &path, split }, &|_| {})
+            .unwrap();
+        path.into_string()
+    }
+}
+
+struct Payload(Utf8PathBuf);
+
+impl Source for Payload {
+    fn open(&self, item: &Item) -> io::Result<File> {
+        File::open(self.0.join(item.name().as_str()))
+    }
+}
+
+/// What a bundle shall be.
+#[derive(Debug, Clone)]
+pub(crate) struct Spec {
+    pub(crate) channel: &'static str,
+    pub(crate) sequence: u64,
+    pub(crate) items: Vec<(&'static str, Vec<u8>)>,
+    pub(crate) wants: Value,
+}
+
+impl Spec {
+    /// A bundle that asks for one thing of each kind.
+    pub(crate) fn full(sequence: u64) -> Self {
+        let unit = b"[Service]\nExecStart=/bin/true\n".to_vec();
+        Self {
+            channel: "stable",
+            sequence,
+            items: vec![
+                ("files/tool", b"#!/bin/sh\nexit 0\n".to_vec()),
+                ("files/large", (0..9_000_000_u32).map(|i| (i % 251) as u8).collect()),
+                ("units/vgpu.service", unit.clone()),
+                ("units/twin.service", unit),
+                ("units/extra.conf", b"[Service]\nNice=5\n".to_vec()),
+                ("files/empty", Vec::new()),
+            ],
+            wants: json!({
+                "iommu": "on",
+                "kernel-words": ["vfio.test=1"],
+                "modules": ["vfio", "vfio-pci"],
+                "modprobe": ["blacklist nouveau"],
+                "file": [
+                    { "item": "files/tool", "path": "/opt/vgpu/bin/tool", "mode": "0755" },
+                    { "item": "files/large", "path": "/opt/vgpu/large" },
+                    { "item": "files/empty", "path": "/usr/local/sbin/other" },
+                ],
+                "unit": [
+                    { "name": "vgpu.service", "item": "units/vgpu.service", "wanted-by": "multi-user.target" },
+                ],
+                "drop-in": [
+                    { "unit": "pveproxy.service", "name": "vgpu.conf", "item": "units/extra.conf" },
+                ],
+            }),
+        }
+    }
+
+    /// A bundle that asks for one small file.
+    pub(crate) fn small(sequence: u64, text: &str) -> Self {
+        Self {
+            channel: "stable",
+            sequence,
+            items: vec![("note", text.as_bytes().to_vec())],
+            wants: json!({ "file": [{ "item": "note", "path": "/etc/vgpu-note" }] }),
+        }
+    }
+
+    fn manifest(&self) -> Manifest {
+        let items: Vec<Value> = self.items.iter().map(|(name, bytes)| item(name, bytes)).collect();
+        let manifest = json!({
+            "format": 1,
+            "needs": "0.1.0",
+            "made-by": "0.1.0",
+            "name": "test",
+            "channel": self.channel,
+            "sequence": self.sequence,
+            "created": 1_700_000_000,
+            "wants": self.wants,
+            "items": items,
+        });
+        Manifest::parse(manifest.to_string().as_bytes()).unwrap()
+    }
+}
+
+fn item(name: &str, bytes: &[u8]) -> Value {
+    let measured = Measure::of(&mut &*bytes).unwrap();
+    let mut item = json!({
+        "name": name,
+        "size": measured.size,
+        "mode": "0644",
+        "sha256": measured.sha256,
+        "origin": { "kind": "file" },
+    });
+    if !measured.chunks.is_empty() {
+        item["chunks"] = json!(measured.chunks);
+    }
+    item
+}
+
+/// The key with this number.
+pub(crate) fn key(seed: u8) -> KeyFile {
+    KeyFile::from_seed(&[seed; 32], "").unwrap()
+}

@@ -1,0 +1,6 @@
+//! Bundles and everybody's tools, in both directions.
+
+mod differential;
+mod recipe;
+mod stock;
+mod tools;

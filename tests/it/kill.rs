@@ -1,0 +1,104 @@
+//! `kill -9` at any time: `apply` can be completed, and `revert` restores the node to the bit.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use vgpu_tests::nodes::Node;
+use vgpu_tests::scratch::{Scratch, expect, run};
+use vgpu_tests::tree::Snapshot;
+
+/// How often the program is hit at least while it applies, and while it reverts.
+const KILLS: u32 = 100;
+
+const BUNDLE: &str = "demo-1.vgpu.tar";
+
+#[test]
+fn a_node_survives_hundreds_of_kills_and_goes_back_to_what_it_was() {
+    let scratch = Scratch::new(env!("CARGO_BIN_EXE_demo"));
+    scratch.node(Node::TeslaT4);
+    for (name, text) in [
+        ("bundle.toml", include_str!("../demo/bundle.toml")),
+        ("config.toml", include_str!("../demo/config.toml")),
+        ("hello.service", include_str!("../demo/hello.service")),
+        ("limits.conf", include_str!("../demo/limits.conf")),
+        ("notes/README.txt", include_str!("../demo/notes/README.txt")),
+    ] {
+        scratch.write(name, text);
+    }
+    expect(scratch.bundler(&["build"]), 0);
+    let bundle = scratch.path("laptop").join(BUNDLE);
+    let apply = || scratch.installer(&["apply", "--yes", bundle.as_str()]);
+    let revert = || scratch.installer(&["revert", "--yes"]);
+    let look = || {
+        Snapshot::of(&scratch.path("node"), &["etc/vgpu-offline", "var/lib/vgpu-offline"]).unwrap()
+    };
+
+    let before = look();
+    let (applied, done) = timed(apply());
+    assert_eq!(done, Some(10));
+    let after = look();
+    assert!(!before.differences(&after).is_empty());
+    // The node has not been booted in between, so there is nothing to boot out of.
+    let (reverted, done) = timed(revert());
+    assert_eq!(done, Some(0));
+    assert_eq!(before.differences(&look()), Vec::<String>::new());
+
+    let mut dice = Dice(0x2545_f491_4f6c_dd1d);
+    let mut killed = [0, 0];
+    for round in 0_u32.. {
+        // Each round applies and is killed, goes on to the end in one of three, and is killed again
+        // on the way back.
+        killed[0] += u32::from(kill(apply(), dice.below(applied)));
+        if round % 3 == 0 {
+            assert!(matches!(run(apply()).code, Some(0 | 10)), "round {round}: apply after a kill");
+            let differences = after.differences(&look());
+            assert_eq!(differences, Vec::<String>::new(), "round {round}: completed");
+            expect(scratch.installer(&["status"]), 0);
+        }
+        killed[1] += u32::from(kill(revert(), dice.below(reverted)));
+        let said = run(revert());
+        assert!(matches!(said.code, Some(0 | 10)), "round {round}: {said:?}");
+        let differences = before.differences(&look());
+        assert_eq!(differences, Vec::<String>::new(), "round {round}: reverted");
+
+        // A machine that has become quicker since it was timed is killed too late, so go by what
+        // was hit and not by what was tried.
+        if killed.iter().all(|&times| times >= KILLS) {
+            break;
+        }
+        assert!(round < 20 * KILLS, "{killed:?} kills in {round} rounds");
+    }
+    eprintln!("killed {} times while applying, {} times while reverting", killed[0], killed[1]);
+}
+
+fn timed(command: Command) -> (Duration, Option<i32>) {
+    let start = Instant::now();
+    let said = run(command);
+    assert!(said.code.is_some_and(|code| code == 0 || code == 10), "{said:?}");
+    (start.elapsed(), said.code)
+}
+
+/// Start a command and kill it after a while; whether it was still there to be killed.
+fn kill(mut command: Command, after: Duration) -> bool {
+    let mut child = command
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(after);
+    child.kill().unwrap();
+    child.wait().unwrap().code().is_none()
+}
+
+/// The same numbers in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: Duration) -> Duration {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        let micros = u64::try_from(limit.as_micros()).unwrap().max(1);
+        Duration::from_micros(self.0 % micros)
+    }
+}

@@ -1,0 +1,55 @@
+//! The integration tests: one binary, one folder or file an area.
+//!
+//! Programs run as their users run them: started as processes, on files and on invented nodes.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
+
+#[path = "../kit/servers/archive.rs"]
+mod archive;
+#[path = "../kit/servers/liar.rs"]
+mod liar;
+#[path = "../kit/servers/proxy.rs"]
+mod proxy;
+#[path = "../kit/servers/registry.rs"]
+mod registry;
+#[path = "../kit/servers/shelf.rs"]
+mod shelf;
+#[path = "../kit/terminal.rs"]
+mod terminal;
+
+mod bundler;
+mod dls;
+mod driver;
+mod driver_inputs;
+mod fleet;
+mod guests;
+mod hostile;
+mod image;
+mod installer;
+mod interop;
+mod inventory;
+mod keys;
+mod kill;
+mod license;
+mod manifest;
+mod memory;
+mod menu;
+mod offline;
+mod pages;
+mod script;
+mod stick;
+mod suitability;
+
+use std::sync::LazyLock;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use vgpu_tests::programs::{Program, Programs};
+
+/// Returns the path under which the demo's executable is `program`.
+fn program(program: Program) -> Utf8PathBuf {
+    static LINKS: LazyLock<Programs> = LazyLock::new(|| {
+        let folder = Utf8Path::new(env!("CARGO_TARGET_TMPDIR")).join("bin");
+        Programs::link(Utf8Path::new(env!("CARGO_BIN_EXE_demo")), &folder).unwrap()
+    });
+    LINKS.path(program)
+}

@@ -1,0 +1,174 @@
+//! Our patches against the real `diff` and `patch`: on the same bytes, the same result.
+
+mod random;
+mod tools;
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+
+use vgpu_manifest::Digest;
+use vgpu_manifest::patch::{Change, Patch};
+
+use crate::manifest::gnu_patch::random::Random;
+use crate::manifest::gnu_patch::tools::{Outcome, diff, gnu_patch};
+
+/// Pairs of files in one patch, and how many such patches there are.
+const FILES: u64 = 50;
+const ROUNDS: u64 = 60;
+
+/// What our applier makes of the file `name` below `root`: its new bytes, `None` if it is gone.
+fn ours(patch: &Patch, name: &str, root: &Path) -> Result<Option<Vec<u8>>, String> {
+    let old = fs::read(root.join(name)).ok();
+    let Some(file) = patch.file(&name.parse().unwrap()) else { return Ok(old) };
+    let (mut new, mut reader) = (Vec::new(), old.as_deref().unwrap_or_default());
+    let reader: Option<&mut dyn Read> = old.is_some().then_some(&mut reader as _);
+    let applied = file.apply(reader, &mut new).map_err(|error| error.to_string())?;
+    assert_eq!(applied.before, old.as_deref().map(Digest::of), "{name}");
+    let new = (file.change() != Change::Deleted).then_some(new);
+    assert_eq!(applied.after, new.as_deref().map(Digest::of), "{name}");
+    Ok(new)
+}
+
+#[test]
+fn thousands_of_binary_diffs_give_what_gnu_patch_gives() {
+    if !tools::have_gnu_patch() {
+        return;
+    }
+    let (mut patched, mut hunks) = (0, 0);
+    for round in 0..ROUNDS {
+        let dir = tempfile::tempdir().unwrap();
+        let mut random = Random::new(round);
+        for at in 0..FILES {
+            let (old, new) = random.pair();
+            for (side, bytes) in [("old", old), ("new", new)] {
+                fs::create_dir_all(dir.path().join(side).join("kernel")).unwrap();
+                let path = dir.path().join(side).join(format!("kernel/f{at}"));
+                if let Some(bytes) = bytes {
+                    fs::write(path, bytes).unwrap();
+                }
+            }
+        }
+        let text = diff(dir.path(), round % 5);
+        hunks += text.split(|b| *b == b'\n').filter(|line| line.starts_with(b"@@ -")).count();
+        let patch = Patch::parse(&text).unwrap();
+        patched += patch.files().len();
+
+        let root = dir.path().join("old");
+        let names: Vec<_> = (0..FILES).map(|at| format!("kernel/f{at}")).collect();
+        let our: Vec<_> = names.iter().map(|name| ours(&patch, name, &root)).collect();
+        assert_eq!(gnu_patch(&text, &root), Outcome::Applied, "round {round}");
+        for (name, our) in names.iter().zip(our) {
+            let our = match our {
+                Ok(our) => our,
+                // Without context, nothing tells a line put in front from a new file. GNU patch
+                // would ask; we refuse.
+                Err(why) if round % 5 == 0 && why.contains("is there already") => continue,
+                Err(why) => panic!("round {round}, {name}: {why}"),
+            };
+            assert_eq!(our, fs::read(root.join(name)).ok(), "round {round}, {name}");
+            assert_eq!(our, fs::read(dir.path().join("new").join(name)).ok(), "{round}, {name}");
+        }
+    }
+    assert!(patched > 2000, "only {patched} files were patched");
+    assert!(hunks > 4000, "only {hunks} hunks");
+}
+
+#[test]
+fn what_gnu_patch_refuses_on_other_files_we_refuse_as_well() {
+    if !tools::have_gnu_patch() {
+        return;
+    }
+    let (mut refused, mut agreed, mut moved) = (0, 0, 0);
+    for seed in 0..600 {
+        let mut random = Random::new(1000 + seed);
+        let dir = tempfile::tempdir().unwrap();
+        let (old, new) = random.two_files();
+        for (side, bytes) in [("old", &old), ("new", &new)] {
+            fs::create_dir_all(dir.path().join(side)).unwrap();
+            fs::write(dir.path().join(side).join("f"), bytes).unwrap();
+        }
+        let text = diff(dir.path(), 3);
+        if text.is_empty() {
+            continue;
+        }
+        // Now the file is another than the one that the patch was made for.
+        let root = dir.path().join("old");
+        fs::write(root.join("f"), random.damage(&old)).unwrap();
+        let our = ours(&Patch::parse(&text).unwrap(), "f", &root);
+        match (gnu_patch(&text, &root), our) {
+            (Outcome::Failed, Err(_)) => refused += 1,
+            (Outcome::Applied, Ok(our)) => {
+                assert_eq!(our, fs::read(root.join("f")).ok(), "seed {seed}");
+                agreed += 1;
+            }
+            // We never look for another place.
+            (Outcome::Moved, Err(_)) => moved += 1,
+            // Nor do we put something behind a line that is to end the file.
+            (Outcome::Applied, Err(why)) if why.contains("the file goes on") => moved += 1,
+            (gnu, ours) => panic!("seed {seed}: {gnu:?}, but ours {:?}", ours.map(|_| ())),
+        }
+    }
+    assert!(refused > 100 && agreed > 100 && moved > 20, "{refused} {agreed} {moved}");
+}
+
+#[test]
+fn patches_that_were_tampered_with_are_never_applied_differently() {
+    if !tools::have_gnu_patch() {
+        return;
+    }
+    let (mut refused, mut agreed) = (0, 0);
+    for seed in 0..600 {
+        let mut random = Random::new(2000 + seed);
+        let dir = tempfile::tempdir().unwrap();
+        let (old, new) = random.two_files();
+        for (side, bytes) in [("old", &old), ("new", &new)] {
+            fs::create_dir_all(dir.path().join(side)).unwrap();
+            fs::write(dir.path().join(side).join("f"), bytes).unwrap();
+        }
+        let text = random.damage(&diff(dir.path(), 3));
+        let root = dir.path().join("old");
+        let our = Patch::parse(&text)
+            .map_err(|error| error.to_string())
+            .and_then(|patch| ours(&patch, "f", &root));
+        let Ok(our) = our else {
+            refused += 1;
+            continue;
+        };
+        // What we apply, GNU patch applies in the same way.
+        assert_eq!(gnu_patch(&text, &root), Outcome::Applied, "seed {seed}");
+        assert_eq!(our, fs::read(root.join("f")).ok(), "seed {seed}");
+        agreed += 1;
+    }
+    assert!(refused > 100 && agreed > 100, "{refused} {agreed}");
+}
+
+#[test]
+fn a_blob_of_62_mb_streams_past() {
+    if !tools::have_gnu_patch() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut random = Random::new(7);
+    let old = random.blob(62 << 20);
+    let mut new = old.clone();
+    for at in [1 << 20, 30 << 20, 61 << 20] {
+        new[at..at + 4].copy_from_slice(b"\x00\x90\x90\x00");
+    }
+    for (side, bytes) in [("old", &old), ("new", &new)] {
+        fs::create_dir_all(dir.path().join(side)).unwrap();
+        fs::write(dir.path().join(side).join("nv-kernel.o_binary"), bytes).unwrap();
+    }
+    let text = diff(dir.path(), 3);
+    assert!(text.contains(&0) && text.len() < 1 << 20, "{}", text.len());
+    let patch = Patch::parse(&text).unwrap();
+    let root = dir.path().join("old");
+    let mut file = fs::File::open(root.join("nv-kernel.o_binary")).unwrap();
+    let mut sink = std::io::sink();
+    let applied = patch.files()[0].apply(Some(&mut file), &mut sink).unwrap();
+    assert_eq!(applied.before, Some(Digest::of(&old)));
+    assert_eq!(applied.after, Some(Digest::of(&new)));
+    assert_eq!(gnu_patch(&text, &root), Outcome::Applied);
+    let theirs = fs::read(root.join("nv-kernel.o_binary")).unwrap();
+    assert_eq!(applied.after, Some(Digest::of(&theirs)));
+}

@@ -1,0 +1,5 @@
+//! The crate `vgpu-manifest` from outside.
+
+mod container;
+mod gnu_patch;
+mod mutations;

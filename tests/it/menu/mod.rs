@@ -1,0 +1,323 @@
+//! The menu of the installer, as somebody sees it on a terminal.
+//!
+//! A transcript holds all that is seen until a command begins. `VGPU_GOLDEN=write` makes them anew,
+//! for review.
+
+use std::fs;
+use std::process::Stdio;
+
+use camino::Utf8Path;
+use vgpu_tests::nodes::Node;
+use vgpu_tests::scratch::{Scratch, expect, run};
+use vgpu_tests::skip;
+use vgpu_tests::tree::Snapshot;
+
+use crate::terminal::{END, INTERRUPT, Terminal};
+
+/// What the screens' last lines end with.
+const PROMPT: &str = " ";
+
+struct Desk {
+    scratch: Scratch,
+}
+
+impl Desk {
+    /// A node that trusts alice, and two of her bundles for it.
+    fn new() -> Self {
+        let scratch = Scratch::new(env!("CARGO_BIN_EXE_demo"));
+        scratch.node(Node::TeslaT4);
+        Self { scratch }
+    }
+
+    /// The same at a node with two GPUs.
+    fn with_two() -> Self {
+        let scratch = Scratch::new(env!("CARGO_BIN_EXE_demo"));
+        scratch.node(Node::TwoP40);
+        Self { scratch }
+    }
+
+    /// The bundle with this sequence number, which puts a file into the node.
+    fn bundle(&self, sequence: u32) -> String {
+        let scratch = &self.scratch;
+        scratch.write("notes.txt", format!("the text of {sequence}\n"));
+        scratch.write(
+            "bundle.toml",
+            "[bundle]\nname = 'gpu'\nchannel = 'stable'\n[[file]]\nname = 'notes.txt'\npath = 'notes.txt'\n\
+             [host]\n[[host.file]]\nitem = 'notes.txt'\npath = '/etc/notes.txt'\nmode = '0644'\n",
+        );
+        expect(scratch.bundler(&["lock"]), 0);
+        expect(scratch.bundler(&["build"]), 0);
+        scratch.path("laptop").join(format!("gpu-{sequence}.vgpu.tar")).into_string()
+    }
+
+    fn sit_down(&self) -> Terminal {
+        Terminal::start(&self.scratch.installer(&[]), PROMPT)
+    }
+
+    fn look(&self) -> Snapshot {
+        let ours = ["etc/vgpu-offline", "var/lib/vgpu-offline"];
+        Snapshot::of(&self.scratch.path("node"), &ours).unwrap()
+    }
+
+    /// Hold what was seen before the command began against the transcript of this name.
+    fn compare(&self, name: &str, seen: &str) {
+        let seen = seen.replace(self.scratch.path("").as_str(), "/scratch/");
+        let screens: Vec<&str> = seen.split_inclusive('\n').collect();
+        let command = screens.iter().position(|line| line.starts_with("vgpu-installer --"));
+        let now = screens[..command.map_or(screens.len(), |at| at + 1)].concat();
+        let golden = Utf8Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("it/menu/screens")
+            .join(format!("{name}.txt"));
+        if std::env::var_os("VGPU_GOLDEN").is_some_and(|value| value == "write") {
+            fs::write(&golden, &now).unwrap();
+        }
+        assert_eq!(fs::read_to_string(&golden).unwrap_or_default(), now, "{golden}");
+    }
+}
+
+/// The command that was shown, as an invocation of its own would say it.
+fn shown(seen: &str) -> Vec<&str> {
+    let line = seen.lines().find(|line| line.starts_with("vgpu-installer --")).unwrap();
+    // The scratch folder has no characters that a shell would mind.
+    line.split(' ').skip(2).collect()
+}
+
+#[test]
+fn without_a_terminal_there_is_help_and_no_menu() {
+    let desk = Desk::new();
+    let said = expect(desk.scratch.installer(&[]), 2);
+    assert!(said.out.is_empty() && said.err.contains("Usage: vgpu-installer"), "{said:?}");
+    for word in ["apply", "status", "Exit status: 0 done"] {
+        assert!(said.err.contains(word), "{word}: {said:?}");
+    }
+    if !skip::have("setsid") {
+        return;
+    }
+    let deaf = Terminal::start_with(&desk.scratch.installer(&[]), |command| {
+        command.stdin(Stdio::null());
+    });
+    let (code, seen) = deaf.end();
+    assert_eq!(code, Some(2), "{seen}");
+    assert!(seen.contains("Usage: vgpu-installer") && !seen.contains("What shall"), "{seen}");
+}
+
+#[test]
+fn whoever_only_looks_or_leaves_changes_nothing() {
+    if !skip::have("setsid") {
+        return;
+    }
+    let desk = Desk::new();
+    let before = desk.look();
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "8").answer("[q]", "1").answer("goes back):", "");
+    terminal.answer("[q]", "3").answer("goes back):", "0").answer("goes back):", "");
+    terminal.answer("[q]", "");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(0), "{seen}");
+    desk.compare("looking", &seen);
+    for (name, keys, status) in [("ctrl-d", END, Some(0)), ("ctrl-c", INTERRUPT, None)] {
+        let mut terminal = desk.sit_down();
+        terminal.answer("[q]", "2").asked("goes back):").press(keys);
+        let (code, seen) = terminal.end();
+        assert_eq!(code, status, "{seen}");
+        desk.compare(name, &seen);
+    }
+    assert_eq!(before.differences(&desk.look()), Vec::<String>::new());
+}
+
+#[test]
+fn from_a_new_installation_through_an_upgrade_to_the_removal() {
+    if !skip::have("setsid") {
+        return;
+    }
+    let desk = Desk::new();
+    let before = desk.look();
+    let notes = desk.scratch.path("node/etc/notes.txt");
+    let text = || fs::read_to_string(&notes).ok();
+    for (sequence, key, name) in [(1, "1", "new"), (2, "2", "upgrade")] {
+        let bundle = desk.bundle(sequence);
+        // Enter alone carries out nothing.
+        let mut terminal = desk.sit_down();
+        terminal.answer("[q]", key).answer("goes back):", &bundle);
+        terminal.answer("Carry out this plan? [y/N]", "");
+        let (code, seen) = terminal.end();
+        assert_eq!(code, Some(1), "{seen}");
+        assert_ne!(text(), Some(format!("the text of {sequence}\n")));
+
+        let mut terminal = desk.sit_down();
+        terminal.answer("[q]", key).answer("goes back):", &bundle);
+        terminal.answer("Carry out this plan? [y/N]", "y");
+        let (code, seen) = terminal.end();
+        assert_eq!(code, Some(0), "{seen}");
+        desk.compare(name, &seen);
+        assert_eq!(text(), Some(format!("the text of {sequence}\n")));
+        // The same once more, typed: there is nothing left to do.
+        expect(desk.scratch.installer(&shown(&seen)), 0);
+    }
+
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "7");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(0), "{seen}");
+    desk.compare("status", &seen);
+    assert!(seen.contains("everything holds"), "{seen}");
+
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "3").answer("goes back):", "2");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(0), "{seen}");
+    desk.compare("remove-driver", &seen);
+    assert!(seen.contains("nothing to remove"), "{seen}");
+
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "3").answer("goes back):", "1").answer("Remove this? [y/N]", "");
+    assert_eq!(terminal.end().0, Some(1));
+    assert_eq!(text().as_deref(), Some("the text of 2\n"));
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "3").answer("goes back):", "1").answer("Remove this? [y/N]", "y");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(0), "{seen}");
+    desk.compare("remove", &seen);
+    assert_eq!(before.differences(&desk.look()), Vec::<String>::new());
+}
+
+#[test]
+fn the_address_that_guests_use_is_asked_until_it_can_be_one() {
+    if !skip::have("setsid") {
+        return;
+    }
+    let desk = Desk::new();
+    let trie = desk.scratch.path("node/proc/net/fib_trie");
+    fs::create_dir_all(trie.parent().unwrap()).unwrap();
+    fs::write(trie, "|-- 192.0.2.10\n   /32 host LOCAL\n").unwrap();
+    let bundle = desk.bundle(1);
+    let words = ["license", "install", &bundle];
+    let said = expect(desk.scratch.installer(&words), 2);
+    assert!(said.err.contains("`--address HOST`"), "{said:?}");
+    let asks = "do guests reach the server?";
+    let mut terminal = Terminal::start(&desk.scratch.installer(&words), PROMPT);
+    terminal.answer(asks, "127.0.1.1").answer(asks, "no name").answer(asks, "192.0.2.10");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(4), "{seen}");
+    for words in [
+        "this node has 192.0.2.10",
+        "`127.0.1.1` is every machine's address for itself",
+        "`no name` is neither an IP address nor a host name",
+        "the bundle has no container image",
+    ] {
+        assert!(seen.contains(words), "{words}: {seen}");
+    }
+    let mut terminal = Terminal::start(&desk.scratch.installer(&words), PROMPT);
+    terminal.answer(asks, "");
+    assert_eq!(terminal.end().0, Some(1));
+}
+
+#[test]
+fn guests_are_pointed_at_a_licence_server_and_given_what_they_need() {
+    if !skip::have("setsid") {
+        return;
+    }
+    let desk = Desk::new();
+    // Enter leads back, from each screen.
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "6").answer("goes back):", "10").answer("goes back):", "");
+    terminal
+        .answer("[q]", "6")
+        .answer("goes back):", "3")
+        .answer("reach it (Enter goes back):", "");
+    terminal.answer("[q]", "");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(0), "{seen}");
+    desk.compare("licence", &seen);
+
+    // There is no server yet, and the command says so as if it had been typed.
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "6").answer("goes back):", "4");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(2), "{seen}");
+    assert!(seen.contains("no licence server was set up on this node"), "{seen}");
+
+    desk.scratch.write("token.tok", "aGVhZA.Ym9keQ.c2ln\n");
+    let token = desk.scratch.path("laptop/token.tok");
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "6").answer("goes back):", "1");
+    terminal.answer("the token (Enter goes back):", token.as_str());
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(0), "{seen}");
+    desk.compare("licence-token", &seen);
+    expect(desk.scratch.installer(&shown(&seen)), 0);
+
+    let folder = desk.scratch.path("laptop/guests");
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "6").answer("goes back):", "5");
+    terminal.answer("write to (Enter goes back):", folder.as_str());
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(0), "{seen}");
+    let written = fs::read_to_string(folder.join("license-token.tok")).unwrap();
+    assert_eq!(written, "aGVhZA.Ym9keQ.c2ln");
+}
+
+#[test]
+fn of_several_gpus_each_is_asked_about() {
+    if !skip::have("setsid") {
+        return;
+    }
+    let desk = Desk::with_two();
+    let bundle = desk.bundle(1);
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "1").answer("goes back):", &bundle);
+    terminal.answer("is for):", "3").answer("is for):", "2").answer("none):", "1");
+    terminal.answer("Carry out this plan? [y/N]", "");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(1), "{seen}");
+    desk.compare("two-gpus", &seen);
+    assert!(seen.contains("keep the host's drivers away from 0000:03:00.0"), "{seen}");
+
+    // Enter alone leaves all of it to the bundle.
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "2").answer("goes back):", &bundle);
+    terminal.answer("is for):", "").answer("none):", "");
+    terminal.answer("Carry out this plan? [y/N]", "y");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(0), "{seen}");
+    assert_eq!(shown(&seen), ["apply", bundle.as_str()]);
+}
+
+#[test]
+fn drivers_for_guests_are_shown_or_missed() {
+    if !skip::have("setsid") {
+        return;
+    }
+    let desk = Desk::new();
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "5");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(0), "{seen}");
+    desk.compare("guest-drivers", &seen);
+    assert!(seen.contains("they come with a bundle"), "{seen}");
+}
+
+#[test]
+fn the_host_driver_is_judged_before_anything_is_installed() {
+    if !skip::have("setsid") {
+        return;
+    }
+    let desk = Desk::new();
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "4").answer("is applied):", "");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(2), "{seen}");
+    desk.compare("host-driver", &seen);
+    assert!(seen.contains("nothing is applied here"), "{seen}");
+
+    let bundle = desk.bundle(1);
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "4").answer("is applied):", &bundle);
+    let (code, seen) = terminal.end();
+    desk.compare("host-driver-of-a-bundle", &seen);
+    // It has no driver, and says so as the command does that was shown.
+    let typed = run(desk.scratch.installer(&shown(&seen)));
+    assert_eq!(code, typed.code);
+    let said = typed.err.lines().next().unwrap();
+    assert!(seen.contains(said), "{said}: {seen}");
+}

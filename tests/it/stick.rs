@@ -1,0 +1,154 @@
+//! What `write` puts onto a stick, used as its own page and the README say: their commands are run
+//! literally, but for where stick and node are, and that nobody is there to say yes.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use vgpu_tests::memory::peak_of;
+use vgpu_tests::nodes::Node;
+use vgpu_tests::scratch::{Said, Scratch, expect, fingerprint, run};
+use vgpu_tests::skip::have;
+
+const TOOLS: [&str; 9] =
+    ["sh", "strip", "install", "ssh-keygen", "tar", "dd", "sha256sum", "find", "cut"];
+
+/// A laptop with a bundle, a stick that was filled there, and a node that trusts nobody yet.
+struct Stage {
+    scratch: Scratch,
+    fingerprint: String,
+}
+
+impl Stage {
+    fn new(words: &[&str]) -> Option<Self> {
+        if !TOOLS.into_iter().all(have) {
+            return None;
+        }
+        let scratch = Scratch::new(env!("CARGO_BIN_EXE_demo"));
+        Node::TeslaT4.write(&scratch.path("node")).unwrap();
+        for folder in ["stick", "root"] {
+            fs::create_dir(scratch.path(folder)).unwrap();
+        }
+        expect(scratch.bundler(&["key", "generate", "--principal", "alice", "--no-passphrase"]), 0);
+        let noise = vgpu_tests::sample::noise(1, 5 << 20);
+        scratch.write("noise.bin", noise);
+        scratch.write("a.conf", "some = \"text\"\n");
+        scratch.write(
+            "bundle.toml",
+            "[bundle]\nname = 'gpu'\nchannel = 'stable'\n\
+             [[file]]\nname = 'noise.bin'\npath = 'noise.bin'\n\
+             [[file]]\nname = 'etc/a.conf'\npath = 'a.conf'\n\
+             [targets]\ngpu = ['10de:1eb8']\ndriver = '16.9'\n\
+             [host]\n[[host.file]]\nitem = 'etc/a.conf'\npath = '/etc/a.conf'\n",
+        );
+        expect(scratch.bundler(&["build"]), 0);
+        // The real program, as small as it gets without a second build.
+        let program = scratch.path("laptop/vgpu-installer");
+        let stripped = Command::new("strip")
+            .args(["-o", program.as_str(), env!("CARGO_BIN_EXE_demo")])
+            .status();
+        assert!(stripped.unwrap().success());
+        let stick = scratch.path("stick");
+        let write = ["write", stick.as_str(), "--installer", "vgpu-installer"];
+        // It has 40 MiB and more, and is in nobody's memory.
+        let mut writing = scratch.bundler(&[&write[..], words].concat());
+        let mut writing = writing.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let peak = peak_of(&mut writing).unwrap();
+        assert!(peak <= 64 << 10, "{peak} KiB at its peak");
+        let fingerprint = fingerprint(&scratch.path("config/vgpu-offline/key.pub"));
+        Some(Self { scratch, fingerprint })
+    }
+
+    fn page(&self) -> String {
+        fs::read_to_string(self.scratch.path("stick/START-HERE.txt")).unwrap()
+    }
+
+    /// Run these commands, which somebody has read, in the node's `/root`.
+    fn follow(&self, commands: &str, paper: &str) -> Said {
+        let (stick, node) = (self.scratch.path("stick"), self.scratch.path("node"));
+        let commands = commands
+            .replace("./vgpu-installer ", &format!("./vgpu-installer --root {node} "))
+            .replace(" apply ", " apply --yes ");
+        let script = format!("set -e\nSTICK={stick}\nPAPER={paper}\n{commands}");
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(script).current_dir(self.scratch.path("root"));
+        run(command)
+    }
+
+    /// Where the stock recipe unpacks.
+    fn unpacked(&self) -> Utf8PathBuf {
+        self.scratch.path("root/unpacked")
+    }
+}
+
+/// The commands of the page, each with a flag for those by which a reader says where things are.
+fn commands(page: &str) -> String {
+    let lines = page.lines().filter_map(|line| line.strip_prefix("    "));
+    let own = |line: &&str| {
+        !line.starts_with("cd /root") && !line.starts_with("STICK=") && !line.starts_with("PAPER=")
+    };
+    lines.filter(own).flat_map(|line| [line, "\n"]).collect()
+}
+
+fn same(a: &Utf8Path, b: &Utf8Path) -> bool {
+    fs::read(a).unwrap() == fs::read(b).unwrap()
+}
+
+#[test]
+fn start_here_leads_from_a_stick_to_an_applied_bundle() {
+    for words in [&[][..], &["--part-size", "4MiB"]] {
+        let Some(stage) = Stage::new(words) else { return };
+        let page = stage.page();
+        let said = stage.follow(&commands(&page), &stage.fingerprint);
+        assert_eq!(said.code, Some(0), "{page}\n{}{}", said.out, said.err);
+        assert!(said.out.contains(&stage.fingerprint), "check-novalidate prints it: {}", said.out);
+        assert!(said.out.contains("\nproven: "), "{}", said.out);
+        let laptop = stage.scratch.path("laptop");
+        assert!(same(&stage.scratch.path("node/etc/a.conf"), &laptop.join("a.conf")));
+        assert!(same(&stage.unpacked().join("noise.bin"), &laptop.join("noise.bin")));
+    }
+}
+
+#[test]
+fn with_another_fingerprint_on_paper_nothing_is_trusted() {
+    let Some(stage) = Stage::new(&[]) else { return };
+    let other = format!("SHA256:{}", "A".repeat(43));
+    let commands = commands(&stage.page());
+    let said = stage.follow(&commands, &other);
+    assert_ne!(said.code, Some(0), "{}{}", said.out, said.err);
+    assert!(!stage.scratch.path("node/etc/a.conf").exists());
+    // Nor by the stock tools.
+    let stock = commands.split_once("export BUNDLE").unwrap().1;
+    let said = stage.follow(&format!("export BUNDLE{stock}"), &other);
+    assert_ne!(said.code, Some(0), "{}{}", said.out, said.err);
+    assert!(!stage.unpacked().join("noise.bin").exists());
+}
+
+/// The blocks of the README from one heading up to the next.
+fn readme(heading: &str) -> Vec<String> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    let text = fs::read_to_string(path).unwrap();
+    let section = text.split_once(&format!("\n## {heading}")).unwrap().1;
+    let section = section.split("\n## ").next().unwrap();
+    section.split("```").skip(1).step_by(2).map(|block| block.trim().to_owned()).collect()
+}
+
+#[test]
+fn the_readme_leads_there_too() {
+    let Some(stage) = Stage::new(&[]) else { return };
+    let trust = readme("Step 0").join("\n");
+    let round = readme("The round trip").pop().unwrap();
+    assert!(round.contains(" apply "), "{round}");
+    let (stick, root) = (stage.scratch.path("stick"), stage.scratch.path("root"));
+    let commands = format!("{trust}\n{round}")
+        .replace("/media/stick", stick.as_str())
+        .replace("/root/vgpu-installer ", "./vgpu-installer ")
+        .replace("/root/", &format!("{root}/"))
+        .replace("SHA256:…", &stage.fingerprint)
+        .replace("\nvgpu-installer ", "\n./vgpu-installer ")
+        .replace(" revert", " revert --yes");
+    let said = stage.follow(&commands, "none");
+    assert_eq!(said.code, Some(0), "{commands}\n{}{}", said.out, said.err);
+    assert!(said.out.contains(&stage.fingerprint), "{}", said.out);
+    assert!(!stage.scratch.path("node/etc/a.conf").exists(), "it was taken back");
+}

@@ -1,0 +1,265 @@
+//! From a node to a recipe that fits it, and whether a bundle fits a node: with the real programs.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+use vgpu_manifest::inventory::Inventory;
+use vgpu_manifest::platform::RootFs;
+use vgpu_manifest::verdict::{PoolFeatures, Target};
+use vgpu_tests::nodes::Node;
+use vgpu_tests::nvidia::StandIn;
+use vgpu_tests::scratch::{Said, Scratch, expect, run};
+use vgpu_tests::skip;
+
+/// A laptop, and a node whose inventory lies on it.
+fn scratch(node: Node) -> Scratch {
+    let scratch = Scratch::new(env!("CARGO_BIN_EXE_demo"));
+    scratch.node(node);
+    let inventory = scratch.path("laptop/node.json");
+    expect(scratch.installer(&["inventory", "-o", inventory.as_str()]), 0);
+    scratch
+}
+
+fn init(scratch: &Scratch, more: &[&str]) -> Said {
+    run(scratch.bundler(&[&["init", "--name", "gpu", "--inventory", "node.json"], more].concat()))
+}
+
+fn recipe(scratch: &Scratch) -> String {
+    fs::read_to_string(scratch.path("laptop/bundle.toml")).unwrap()
+}
+
+/// The bundle of the recipe, with a stand-in for NVIDIA's driver and text for everything else.
+fn build(scratch: &Scratch, more: &[&str]) -> String {
+    let text = recipe(scratch);
+    let inputs = text.lines().filter_map(|line| line.strip_prefix("path = \"")?.strip_suffix('"'));
+    for path in inputs {
+        scratch.write(path, path);
+        if let Some(version) = driver_version(path) {
+            StandIn::host(version).write(&scratch.path("laptop").join(path)).unwrap();
+        }
+    }
+    let name = expect(scratch.bundler(&[&["build"], more].concat()), 0).out;
+    scratch.path("laptop").join(name.trim()).into_string()
+}
+
+/// The version in the name of a host driver.
+fn driver_version(path: &str) -> Option<&str> {
+    path.strip_prefix("inputs/NVIDIA-Linux-x86_64-")?.strip_suffix("-vgpu-kvm.run")
+}
+
+fn json(said: &Said) -> Value {
+    serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"))
+}
+
+#[test]
+fn every_node_gets_a_recipe_or_the_reason_why_not() {
+    let mut told = Vec::new();
+    for node in Node::ALL {
+        let scratch = scratch(node);
+        let said = init(&scratch, &[]);
+        let line = match said.code {
+            Some(0) => said.err.lines().next().unwrap().to_owned(),
+            _ => format!("{:?} {}", said.code.unwrap(), said.err.lines().next().unwrap()),
+        };
+        told.push(format!("{}: {line}", node.name()));
+    }
+    let expected = include_str!("suitability/proposals.txt");
+    assert_eq!(told.join("\n") + "\n", expected);
+}
+
+#[test]
+fn a_recipe_says_what_for_what_else_and_why_not_otherwise() {
+    let scratch = scratch(Node::TwoP40);
+    assert_eq!(init(&scratch, &["--driver", "16.9"]).code, Some(0));
+    let text = recipe(&scratch);
+    for says in [
+        "#   Tesla P40 (10de:1b38, pascal): native",
+        "# Why not another driver:",
+        "#   18.0   vGPU 18.0 does not serve Tesla P40; 16.0-16.14 do",
+        "#   17.0   works too, with the card in mode unlock",
+        "#   16.0   works too, and is older",
+        "name = \"driver/NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm.run\"",
+        "# install = [\"dkms\", \"gcc\", \"make\", \"pve-headers-5.15.158-2-pve\", \"pve-headers-5.15\", \"mdevctl\"]",
+        "# release = \"bullseye\"",
+        "driver = \"16.9\"",
+        "pve = \"7.4\"",
+        "iommu = \"on\"",
+        "[[driver]]",
+        "modprobe = [\"blacklist nouveau\", \"options nouveau modeset=0\"]",
+    ] {
+        assert!(text.contains(says), "{says} is not in\n{text}");
+    }
+    // Two equal cards are one target.
+    assert_eq!(text.matches("gpu = [\"10de:1b38\"]").count(), 1, "{text}");
+}
+
+#[test]
+fn what_a_node_was_proposed_fits_it_and_no_other() {
+    if !skip::have("xz") {
+        return;
+    }
+    let laptop = scratch(Node::TeslaT4);
+    assert_eq!(init(&laptop, &[]).code, Some(0));
+    let bundle = build(&laptop, &[]);
+    let fits = expect(laptop.installer(&["check", &bundle]), 0).out;
+    assert!(fits.starts_with("fits this node: vGPU "), "{fits}");
+    assert!(fits.contains("\nnative: Tesla T4"), "{fits}");
+    let document = json(&expect(laptop.installer(&["check", &bundle, "--json"]), 0));
+    assert_eq!(document["fits"], true);
+    assert_eq!(document["gpus"][0]["verdict"], "suitable");
+
+    // Beforehand: the same driver with a kernel that it does not build on.
+    let args = ["check", &bundle, "--driver", "16.9", "--kernel", "6.17.13-21-pve"];
+    let said = expect(laptop.installer(&args), 4).out;
+    assert!(said.starts_with("does not fit this node"), "{said}");
+    assert!(said.contains("do not build on 6.17.13-21-pve") || said.contains("not a kernel of"));
+    assert!(said.contains("\n  instead     "), "{said}");
+    let document = json(&expect(laptop.installer(&[&args[..], &["--json"]].concat()), 4));
+    assert_eq!((&document["fits"], &document["kernel"]), (&false.into(), &"6.17.13-21-pve".into()));
+
+    // Nothing is applied yet, so there is nothing to ask about without a bundle.
+    let nothing = run(laptop.installer(&["check"]));
+    assert_eq!(nothing.code, Some(2));
+    expect(laptop.installer(&["apply", "--yes", &bundle]), 10);
+    fs::remove_file(&bundle).unwrap();
+    let applied = expect(laptop.installer(&["check"]), 0).out;
+    assert_eq!(
+        applied.lines().skip(1).collect::<Vec<_>>(),
+        fits.lines().skip(1).collect::<Vec<_>>()
+    );
+    expect(laptop.installer(&["check", "--driver", "16.9", "--kernel", "6.17.13-21-pve"]), 4);
+}
+
+#[test]
+fn targets_and_driver_must_be_of_one_release() {
+    if !skip::have("xz") {
+        return;
+    }
+    let here = scratch(Node::TeslaT4);
+    assert_eq!(init(&here, &["--driver", "20.1"]).code, Some(0));
+    build(&here, &[]);
+    here.write("bundle.toml", recipe(&here).replace("driver = \"20.1\"", "driver = \"20.0\""));
+    let said = expect(here.bundler(&["lock"]), 4).err;
+    assert!(said.contains("for vGPU 20.0 (595.58.02), but it holds 595.71.03"), "{said}");
+    // The one that is there must be able to do it, too: it is not patched.
+    let words = ["init", "--name", "b", "-r", "b.toml", "--gpu", "1e07", "--driver", "20.0"];
+    expect(here.bundler(&words), 0);
+    let text = fs::read_to_string(here.path("laptop/b.toml")).unwrap();
+    let patched = text.find("# The unlock patch").unwrap();
+    let targets = text.find("[targets]").unwrap();
+    here.write("bundle.toml", format!("{}{}", &text[..patched], &text[targets..]));
+    let path = "laptop/inputs/NVIDIA-Linux-x86_64-595.58.02-vgpu-kvm.run";
+    StandIn::host("595.58.02").write(&here.path(path)).unwrap();
+    let said = expect(here.bundler(&["lock"]), 4).err;
+    assert!(said.contains("works only with the unlock patch"), "{said}");
+}
+
+#[test]
+fn a_bundle_for_other_cards_does_not_fit() {
+    if !skip::have("xz") {
+        return;
+    }
+    let here = scratch(Node::Gtx1080WithIgpu);
+    let other = ["--gpu", "10de:1eb8", "--driver", "20.1"];
+    let words = ["init", "--name", "gpu", "--inventory", "node.json"];
+    expect(here.bundler(&[&words[..], &other].concat()), 0);
+    let bundle = build(&here, &[]);
+    let said = run(here.installer(&["check", &bundle]));
+    assert_eq!(said.code, Some(4), "{said:?}");
+    assert!(said.err.contains("no GPU"), "{said:?}");
+}
+
+#[test]
+fn the_catalogue_of_the_bundle_answers_without_declared_targets() {
+    let here = scratch(Node::A2AndGt710);
+    here.write("note", "x");
+    here.write(
+        "bundle.toml",
+        "[bundle]\nname = 'gpu'\nchannel = 'stable'\n[[file]]\nname = 'note'\npath = 'note'\n",
+    );
+    let bundle = build(&here, &[]);
+    let said = run(here.installer(&["check", &bundle]));
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.err.contains("hint: name the one that you mean"), "{said:?}");
+    let fits = expect(here.installer(&["check", &bundle, "--driver", "18.4"]), 0).out;
+    assert!(fits.contains("left alone: 10de:128b"), "{fits}");
+}
+
+#[test]
+fn a_damaged_catalogue_is_no_answer() {
+    if !skip::have("xz") {
+        return;
+    }
+    let here = scratch(Node::TeslaT4);
+    assert_eq!(init(&here, &[]).code, Some(0));
+    let bundle = build(&here, &[]);
+    let mut bytes = fs::read(&bundle).unwrap();
+    let at = bytes.windows(15).rposition(|window| window == b"SQLite format 3").unwrap();
+    bytes[at + 5000] ^= 1;
+    fs::write(&bundle, bytes).unwrap();
+    let said = run(here.installer(&["check", &bundle]));
+    assert_eq!(said.code, Some(3), "{said:?}");
+    assert!(said.err.contains("catalog.sqlite"), "{said:?}");
+}
+
+#[test]
+fn an_inventory_is_a_question_too() {
+    let here = scratch(Node::A40);
+    let words = ["catalog", "why", "--gpu", "10de:2235", "--inventory", "node.json", "--driver"];
+    let said = expect(here.bundler(&[&words[..], &["20.1"]].concat()), 0).out;
+    assert!(said.contains("(in /etc/kernel/cmdline)"), "{said}");
+    // What is given beside it counts more.
+    let more = ["20.1", "--boot-loader", "grub", "--kernel", "6.14.11-9-pve"];
+    let said = expect(here.bundler(&[&words[..], &more[..]].concat()), 0).out;
+    assert!(said.contains("(in /etc/default/grub.d)") && said.contains("6.14.11-9-pve"), "{said}");
+    here.write("node.json", "{}");
+    let said = run(here.bundler(&[&words[..], &["20.1"]].concat()));
+    assert!(said.err.contains("cannot use the inventory `node.json`"), "{said:?}");
+}
+
+#[test]
+fn headers_in_the_bundle_decide_on_the_node() {
+    if !skip::have("dpkg-deb") {
+        return;
+    }
+    let here = scratch(Node::Rtx2080Ti);
+    let source = "headers/usr/src/linux-headers-6.8.12-43-pve";
+    let control = "Package: headers\nVersion: 1\nArchitecture: amd64\nMaintainer: a <a@b>\n\
+                   Description: test\n";
+    here.write("headers/DEBIAN/control", control);
+    let config = "CONFIG_VFIO_IOMMU_TYPE1=m\nCONFIG_KVM_VFIO=y\nCONFIG_VFIO_PCI_CORE=m\n";
+    here.write(&format!("{source}/include/config/auto.conf"), config);
+    here.write(&format!("{source}/Module.symvers"), "0x1\tother\tvmlinux\tEXPORT_SYMBOL\t\n");
+    let mut pack = Command::new("dpkg-deb");
+    pack.args(["--root-owner-group", "--build", "headers", "headers.deb"]);
+    pack.current_dir(here.path("laptop"));
+    expect(pack, 0);
+    let recipe = "[bundle]\nname = 'gpu'\nchannel = 'stable'\n[[file]]\n\
+                  name = 'apt/proxmox-headers-6.8.12-43-pve.deb'\npath = 'headers.deb'\n\
+                  [targets]\ngpu = ['10de:1e07']\ndriver = '16.9'\n";
+    here.write("bundle.toml", recipe);
+    let name = expect(here.bundler(&["build"]), 0).out;
+    let bundle = here.path("laptop").join(name.trim()).into_string();
+    // The targets name no kernel, so only the node can tell.
+    let said = expect(here.installer(&["check", &bundle]), 4).out;
+    assert!(
+        said.contains("needs KVM to export enable_apicv, and 6.8.12-43-pve does not"),
+        "{said}"
+    );
+    let said = expect(here.installer(&["check", &bundle, "--kernel", "6.5.13-6-pve"]), 0).out;
+    assert!(said.contains("\nunlock: GeForce RTX 2080 Ti"), "{said}");
+}
+
+/// A pool has at most the features that its module knows, so only what that lacks is certain.
+#[test]
+fn a_pool_is_classic_only_if_its_module_knows_nothing_newer() {
+    let target = |node| {
+        let json = fs::read(scratch(node).path("laptop/node.json")).unwrap();
+        let target = Target::from(&Inventory::from_json(&json).unwrap());
+        (target.root, target.pool)
+    };
+    assert_eq!(target(Node::A40), (Some(RootFs::Zfs), None));
+    assert_eq!(target(Node::A2AndGt710), (Some(RootFs::Zfs), Some(PoolFeatures::Classic)));
+    assert_eq!(target(Node::TeslaT4), (Some(RootFs::Ext4), None));
+}
