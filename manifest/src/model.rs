@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::database::MAX_DATABASE;
+use crate::catalog::sqlite::MAX_DATABASE;
 use crate::driver::DriverRecord;
 use crate::headers::HeadersRecord;
 use crate::image::ImageRecord;
@@ -134,7 +134,7 @@ pub enum Content {
         /// The binary logarithm of the window that decoding needs, at most 27.
         window_log: u8,
     },
-    /// The catalogue of GPUs, drivers and kernels, as a SQLite file: [`crate::catalog::database`].
+    /// The catalogue of GPUs, drivers and kernels, as a SQLite file: [`crate::catalog::sqlite`].
     Catalog,
 }
 

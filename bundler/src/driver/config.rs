@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::time::SystemTime;
 
-use vgpu_manifest::catalog::database::DriverConfig;
+use vgpu_manifest::catalog::sqlite::DriverConfig;
 use vgpu_manifest::driver::{DriverKind, DriverRecord};
 use vgpu_manifest::{Digest, ItemName};
 

@@ -1,6 +1,6 @@
 use vgpu_manifest::Content;
 use vgpu_manifest::catalog::Catalog;
-use vgpu_manifest::catalog::database::{self, DriverConfig};
+use vgpu_manifest::catalog::sqlite::{self, DriverConfig};
 
 use super::{Expected, Obtained, SourceError, Sources};
 use crate::cache::CacheError;
@@ -18,7 +18,7 @@ impl Sources<'_> {
             return Ok(Obtained { measured, content });
         }
         let item = || want.name.clone();
-        let bytes = database::write(&Catalog::embedded(), configs)
+        let bytes = sqlite::write(&Catalog::embedded(), configs)
             .map_err(|source| SourceError::Catalog { item: item(), source })?;
         let cache_error = |source| match source {
             CacheError::Mismatch(_) => SourceError::OtherCatalog { item: item(), source },

@@ -16,7 +16,7 @@ use std::time::SystemTime;
 
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
-use vgpu_manifest::catalog::database::DatabaseError;
+use vgpu_manifest::catalog::sqlite::DatabaseError;
 use vgpu_manifest::{Content, Digest, ItemName, Measured};
 
 pub(crate) use self::alist::{AlistError, AlistPath, AlistSource};

@@ -1,6 +1,6 @@
 use camino::Utf8PathBuf;
 use serde::Serialize;
-use vgpu_manifest::catalog::database::{self, DatabaseError, MAX_DATABASE};
+use vgpu_manifest::catalog::sqlite::{self, DatabaseError, MAX_DATABASE};
 use vgpu_manifest::catalog::{Catalog, Release};
 use vgpu_manifest::platform::KernelRelease;
 use vgpu_manifest::{Bundle, Item, Manifest, Measure, Verified};
@@ -113,7 +113,7 @@ pub(super) fn catalog(bundle: &Bundle<Verified>) -> anyhow::Result<Catalog> {
     let item = bundle.manifest().catalog().ok_or(CheckError::NoCatalog)?;
     let mut bytes = Vec::new();
     bundle.copy_item(item, &mut bytes)?;
-    Ok(database::read(&bytes).map_err(CheckError::from)?)
+    Ok(sqlite::read(&bytes).map_err(CheckError::from)?)
 }
 
 /// The bundle that is applied.
@@ -146,7 +146,7 @@ fn stored_catalog(look: &dyn Look, item: &Item) -> anyhow::Result<Catalog> {
     if !is_whole {
         return Err(CheckError::Damaged).hint("apply the bundle again to mend it");
     }
-    Ok(database::read(&bytes).map_err(CheckError::from)?)
+    Ok(sqlite::read(&bytes).map_err(CheckError::from)?)
 }
 
 fn print(title: &str, fit: &Fit<'_>, ui: &Ui) -> std::io::Result<()> {

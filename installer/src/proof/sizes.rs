@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use vgpu_manifest::Digest;
 use vgpu_manifest::catalog::DriverVersion;
-use vgpu_manifest::catalog::database::{MAX_DATABASE, read_configs};
+use vgpu_manifest::catalog::sqlite::{MAX_DATABASE, read_configs};
 
 use super::{OfferedType, Proof};
 use crate::host::Look;
@@ -46,7 +46,7 @@ mod tests {
     use serde_json::json;
     use vgpu_manifest::Measure;
     use vgpu_manifest::catalog::Catalog;
-    use vgpu_manifest::catalog::database::{DriverConfig, write};
+    use vgpu_manifest::catalog::sqlite::{DriverConfig, write};
     use vgpu_manifest::driver::{VgpuConfig, VgpuType};
     use vgpu_manifest::inventory::VgpuInterface;
 

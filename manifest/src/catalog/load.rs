@@ -1,8 +1,7 @@
-//! The rows as TOML, and the ones that this program was built with.
+//! The rows in TOML, and those that are embedded in this program.
 
-use super::{Catalog, Problem, Rows};
+use super::{Catalog, Rows};
 
-/// The files of the catalogue, with their names.
 const FILES: [(&str, &str); 9] = [
     ("evidence.toml", include_str!("../../catalog/evidence.toml")),
     ("architectures.toml", include_str!("../../catalog/architectures.toml")),
@@ -15,35 +14,34 @@ const FILES: [(&str, &str); 9] = [
     ("rules.toml", include_str!("../../catalog/rules.toml")),
 ];
 
-/// The rows are not a catalogue.
+/// Rows are not a valid catalog.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CatalogError {
-    /// A file is not the TOML that it should be.
-    #[error("catalogue file {file} cannot be read")]
+    /// A file is not valid TOML, or has an invalid row.
+    #[error("catalog file {file} is invalid")]
     Syntax {
-        /// The file.
+        /// The name of the file.
         file: String,
-        /// Where and why.
+        /// The position and the fault.
         source: Box<toml::de::Error>,
     },
-    /// The rows do not fit each other.
-    #[error("the catalogue contradicts itself: {}", list(.0))]
-    Problems(Vec<Problem>),
+    /// The rows contradict each other.
+    #[error("the catalog contradicts itself: {}", list(.0))]
+    Problems(Vec<String>),
 }
 
-/// How many problems are told; one mistake can spoil every row.
-const TOLD: usize = 5;
+/// The number of problems in a message; one mistake can affect every row.
+const LISTED: usize = 5;
 
-fn list(problems: &[Problem]) -> String {
-    let told: Vec<_> = problems.iter().take(TOLD).map(ToString::to_string).collect();
-    let more = problems.len() - told.len();
-    let more = if more == 0 { String::new() } else { format!("; and {more} more") };
-    told.join("; ") + &more
+fn list(problems: &[String]) -> String {
+    let (listed, more) = problems.split_at(problems.len().min(LISTED));
+    let more = if more.is_empty() { String::new() } else { format!("; and {} more", more.len()) };
+    listed.join("; ") + &more
 }
 
 impl Rows {
-    /// Add the rows of one TOML file, which is called `file` in errors.
+    /// Adds the rows of one TOML file. Errors name it `file`.
     pub fn add_toml(&mut self, file: &str, text: &str) -> Result<(), CatalogError> {
         let more: Self = toml::from_str(text).map_err(|source| CatalogError::Syntax {
             file: file.to_owned(),
@@ -64,7 +62,7 @@ impl Rows {
         Ok(())
     }
 
-    /// The rows that this program was built with.
+    /// Returns the rows that are embedded in this program.
     pub fn embedded() -> Result<Self, CatalogError> {
         let mut rows = Self::default();
         FILES.iter().try_for_each(|(file, text)| rows.add_toml(file, text))?;
@@ -73,9 +71,9 @@ impl Rows {
 }
 
 impl Catalog {
-    /// The catalogue that this program was built with.
+    /// Returns the catalog that is embedded in this program.
     ///
-    /// Reading it takes some milliseconds; keep it.
+    /// Parsing takes a few milliseconds, so callers keep the result.
     ///
     /// # Panics
     /// Never: a test reads it.
@@ -83,6 +81,6 @@ impl Catalog {
     pub fn embedded() -> Self {
         Rows::embedded()
             .and_then(Self::new)
-            .unwrap_or_else(|error| unreachable!("the embedded catalogue is tested: {error}"))
+            .unwrap_or_else(|error| unreachable!("the embedded catalog is tested: {error}"))
     }
 }

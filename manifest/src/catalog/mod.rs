@@ -1,23 +1,19 @@
-//! What is known about GPUs, drivers, patches and kernels, each row with its evidence.
+//! Facts about GPUs, drivers, patches and kernels, each row with its evidence.
 //!
-//! The rows are written by people in `catalog/*.toml`, are embedded in the program, and travel in
-//! a bundle, so that a new GPU needs no new installer. Where sources contradict each other both
-//! stand in the row's evidence and the row is *unproven*: the verdict then names what decides.
+//! The rows are written by hand in `catalog/*.toml`, are embedded in the programs, and are included
+//! in every bundle, so that a new GPU needs no new installer. Where sources contradict each other
+//! the row is *unproven*: its evidence names both, and the verdict names the check that decides.
 
-pub mod database;
 mod load;
-mod problem;
 mod query;
 mod range;
-mod refresh;
 mod rows;
+pub mod sqlite;
 mod validate;
 
 pub use self::load::CatalogError;
-pub use self::problem::Problem;
 pub use self::query::{BuildState, Card, Catalog, NameOf, Overrides};
 pub use self::range::{DeviceId, IdRange, Release, ReleaseRange, SeriesRange};
-pub use self::refresh::{Named, Refreshed, graphics_devices, refresh};
 pub use self::rows::{
     Apicv, Architecture, ArchitectureId, Branch, BranchUnlock, Build, BuildReason, BuildRow,
     CardUnlock, Display, Driver, DriverFile, DriverVersion, Evidence, EvidenceId, EvidenceKind,
@@ -25,7 +21,7 @@ pub use self::rows::{
     Modules, Patch, Platform, ReasonId, Role, Rows, Rule, RuleRow, SrIov, State, Subsystem,
     UnlockState,
 };
-pub use self::validate::validate;
+pub(crate) use self::validate::validate;
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! The questions that a catalogue answers.
+//! Queries of a catalog.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::platform::{KernelSeries, PciId, PveSeries};
 
-/// Rows that fit each other, and what they answer.
+/// A validated catalog.
 #[derive(Debug, Clone)]
 pub struct Catalog {
     rows: Rows,
@@ -17,50 +17,53 @@ pub struct Catalog {
     evidence: BTreeMap<EvidenceId, usize>,
 }
 
-/// What is known of a GPU: its row, or what its device id alone tells.
+/// A GPU as the catalog knows it: by its row, or by its device id alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Card<'c> {
-    /// A row names it.
+    /// The GPU has a row.
     Known(&'c Gpu, &'c Architecture),
-    /// No row names it, but its id is among those of an architecture.
+    /// The GPU has no row, but its id is in a range of an architecture.
     Derived(DeviceId, &'c Architecture),
-    /// Its id says nothing.
+    /// The GPU has no row, and its id is in no range.
     Unknown(DeviceId),
 }
 
-/// What a file name is to a driver.
+/// A driver that was found by a file name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NameOf<'c> {
-    /// Its name.
+    /// The name is right.
     Driver(&'c Driver),
-    /// A name that others give it, wrongly.
+    /// The name is a known wrong name of the driver.
     Misnamed(&'c Driver),
 }
 
-/// Whether a driver builds on a kernel, and why; no reason where no row speaks of the kernel.
+/// Whether a driver builds on a kernel, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BuildState<'c> {
     /// Whether it builds.
     pub build: Build,
-    /// Why.
+    /// The reason; `None` if no row covers the kernel.
     pub why: Option<&'c BuildReason>,
 }
 
-/// Whether profile overrides are applied with the library that fits a driver.
+/// Whether the unlock library of a driver applies profile overrides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overrides<'c> {
-    /// This library applies them.
+    /// The library applies them.
     Applied(&'c Library),
-    /// The sources disagree on the structure's size; this library is the better guess.
+    /// Sources disagree on the size of the structure; this library is the likelier one.
     Unproven(&'c Library, &'c Layout),
-    /// This library shows the card as another, but ignores overrides.
+    /// The library presents the card as another, but ignores overrides.
     Ignored(&'c Library),
-    /// There is no library for the driver.
+    /// No library supports the driver.
     NoLibrary,
 }
 
 impl Catalog {
-    /// The catalogue with these rows, if they fit each other.
+    /// Validates these rows.
+    ///
+    /// # Errors
+    /// Rows that contradict each other.
     pub fn new(mut rows: Rows) -> Result<Self, CatalogError> {
         let problems = validate(&rows);
         if !problems.is_empty() {
@@ -75,37 +78,37 @@ impl Catalog {
         Ok(Self { rows, gpus, evidence })
     }
 
-    /// All rows: GPUs by id, drivers by release, kernels by release of Proxmox VE and line.
+    /// Returns all rows: GPUs by id, drivers by release, kernels by release of Proxmox VE and series.
     #[must_use]
     pub fn rows(&self) -> &Rows {
         &self.rows
     }
 
-    /// The GPUs, by device id.
+    /// Returns the GPUs, by device id.
     #[must_use]
     pub fn gpus(&self) -> &[Gpu] {
         &self.rows.gpus
     }
 
-    /// The drivers, the oldest release first.
+    /// Returns the drivers, the oldest release first.
     #[must_use]
     pub fn drivers(&self) -> &[Driver] {
         &self.rows.drivers
     }
 
-    /// The kernels, by release of Proxmox VE and line.
+    /// Returns the kernels, by release of Proxmox VE and series.
     #[must_use]
     pub fn kernels(&self) -> &[Kernel] {
         &self.rows.kernels
     }
 
-    /// The row of a GPU.
+    /// Returns the row of a GPU.
     #[must_use]
     pub fn gpu(&self, id: DeviceId) -> Option<&Gpu> {
         self.gpus.get(&id).map(|at| &self.rows.gpus[*at])
     }
 
-    /// What is known of a device; `None` if it is not NVIDIA's.
+    /// Looks up a device; `None` if it is not an NVIDIA device.
     #[must_use]
     pub fn card(&self, id: PciId) -> Option<Card<'_>> {
         if id.vendor() != PciId::NVIDIA {
@@ -123,21 +126,20 @@ impl Catalog {
         Some(known.or_else(derived).unwrap_or(Card::Unknown(id)))
     }
 
-    /// The host driver of a release.
+    /// Returns the host driver of a release.
     #[must_use]
     pub fn driver(&self, release: Release) -> Option<&Driver> {
         let at = self.rows.drivers.binary_search_by_key(&release, |driver| driver.release).ok()?;
         Some(&self.rows.drivers[at])
     }
 
-    /// The drivers with this host version, oldest release first: 16.4 and 16.5 share one.
+    /// Returns the drivers with this host version, the oldest release first: 16.4 and 16.5 share one.
     pub fn drivers_by_host(&self, host: &DriverVersion) -> impl Iterator<Item = &Driver> {
         self.rows.drivers.iter().filter(move |driver| driver.host == *host)
     }
 
-    /// The driver that a file name belongs to, or is wrongly given to by others.
-    ///
-    /// Where releases share the file, the newest of them is meant.
+    /// Finds a driver by a right or a known wrong name of its file: of several releases with the same
+    /// file, the newest.
     #[must_use]
     pub fn driver_by_file(&self, name: &str) -> Option<NameOf<'_>> {
         let mut newest = self.rows.drivers.iter().rev();
@@ -147,39 +149,39 @@ impl Catalog {
         right.or_else(|| misnamed().map(NameOf::Misnamed))
     }
 
-    /// The branch of a release.
+    /// Returns the branch of a release.
     #[must_use]
     pub fn branch(&self, release: Release) -> Option<&Branch> {
         self.rows.branches.iter().find(|branch| branch.major == release.branch())
     }
 
-    /// How far cards of an architecture can be unlocked on a branch; `None` if they cannot.
+    /// Returns whether cards of an architecture can be unlocked with a branch; `None` if they cannot.
     #[must_use]
     pub fn unlock<'b>(&self, branch: &'b Branch, arch: &Architecture) -> Option<&'b BranchUnlock> {
         branch.unlock.iter().find(|unlock| unlock.arch == arch.id)
     }
 
-    /// The unlock patch of a driver; `None` if nobody published one.
+    /// Returns the unlock patch of a driver; `None` if none exists.
     #[must_use]
     pub fn patch(&self, driver: &Driver) -> Option<&Patch> {
         let host = driver.patch.as_ref()?;
         self.rows.patches.iter().find(|patch| patch.host == *host)
     }
 
-    /// The card that others are shown as.
+    /// Returns the identity with this id.
     #[must_use]
     pub fn identity(&self, id: &IdentityId) -> Option<&Identity> {
         self.rows.identities.iter().find(|identity| identity.id == *id)
     }
 
-    /// The card that a library shows this device id as, whether or not a row names it.
+    /// Returns the card as which a library presents this device id, even without a row.
     #[must_use]
     pub fn shown_as(&self, id: DeviceId) -> Option<&Identity> {
         let shows = |it: &&Identity| it.shown.iter().any(|range| range.contains(id));
         self.rows.identities.iter().find(shows)
     }
 
-    /// Whether a driver's modules build on a line of kernels.
+    /// Returns whether a driver's modules build on a kernel series.
     #[must_use]
     pub fn build(&self, driver: &Driver, file: DriverFile, on: KernelSeries) -> BuildState<'_> {
         let row = driver
@@ -190,7 +192,7 @@ impl Catalog {
         BuildState { build: row.map_or(Build::Unproven, |row| row.build), why }
     }
 
-    /// The library for a driver, and whether its profile overrides are applied.
+    /// Returns the library for a driver, and whether it applies profile overrides.
     #[must_use]
     pub fn library(&self, driver: &Driver) -> Overrides<'_> {
         let release = driver.release;
@@ -209,18 +211,18 @@ impl Catalog {
         }
     }
 
-    /// The kernels of a release of Proxmox VE, the oldest line first.
+    /// Returns the kernels of a release of Proxmox VE, the oldest series first.
     pub fn kernels_of(&self, pve: PveSeries) -> impl Iterator<Item = &Kernel> {
         self.rows.kernels.iter().filter(move |kernel| kernel.pve == pve)
     }
 
-    /// A piece of evidence.
+    /// Returns a piece of evidence.
     #[must_use]
     pub fn evidence(&self, id: &EvidenceId) -> Option<&Evidence> {
         self.evidence.get(id).map(|at| &self.rows.evidence[*at])
     }
 
-    /// What a rule of the verdict rests on.
+    /// Returns the evidence of a rule of the verdict.
     #[must_use]
     pub fn rule(&self, rule: Rule) -> &[EvidenceId] {
         let row = self.rows.rules.iter().find(|row| row.id == rule);
@@ -229,7 +231,7 @@ impl Catalog {
 }
 
 impl<'c> Card<'c> {
-    /// The device id.
+    /// Returns the device id.
     #[must_use]
     pub fn id(self) -> DeviceId {
         match self {
@@ -238,7 +240,7 @@ impl<'c> Card<'c> {
         }
     }
 
-    /// The row, if there is one.
+    /// Returns the row, if the GPU has one.
     #[must_use]
     pub fn gpu(self) -> Option<&'c Gpu> {
         match self {
@@ -247,7 +249,7 @@ impl<'c> Card<'c> {
         }
     }
 
-    /// The architecture, known or derived.
+    /// Returns the architecture, known or derived.
     #[must_use]
     pub fn architecture(self) -> Option<&'c Architecture> {
         match self {

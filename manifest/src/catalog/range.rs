@@ -1,4 +1,4 @@
-//! Releases, kernels and device ids, and ranges of them as the catalogue writes them.
+//! Releases and device ids, and ranges of releases, kernels and device ids.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,19 +18,19 @@ pub struct Release {
 }
 
 impl Release {
-    /// The release with these numbers.
+    /// Returns the release with these numbers.
     #[must_use]
     pub const fn new(branch: u8, minor: u8) -> Self {
         Self { branch, minor }
     }
 
-    /// The first number, which names a branch.
+    /// Returns the first number, which names a branch.
     #[must_use]
     pub const fn branch(self) -> u8 {
         self.branch
     }
 
-    /// The second number.
+    /// Returns the second number.
     #[must_use]
     pub const fn minor(self) -> u8 {
         self.minor
@@ -56,7 +56,7 @@ impl fmt::Display for Release {
     }
 }
 
-/// A PCI device id of NVIDIA's: `1e07`.
+/// An NVIDIA PCI device id: `1e07`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct DeviceId(pub u16);
@@ -79,22 +79,22 @@ impl fmt::Display for DeviceId {
     }
 }
 
-/// Releases from one to another, both included: `16.0-16.14`.
+/// An inclusive range of releases: `16.0-16.14`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct ReleaseRange(Span<Release>);
 
-/// Lines of kernels, both ends included: `6.8-6.14`, one line: `6.8`, or open at the top: `6.15-`.
+/// An inclusive range of kernel series: `6.8-6.14`, `6.8`, or open-ended: `6.15-`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct SeriesRange(Span<KernelSeries>);
 
-/// Device ids from one to another, both included: `1340-13bd`.
+/// An inclusive range of device ids: `1340-13bd`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct IdRange(Span<DeviceId>);
 
-/// What the three kinds of ranges have in common. `last` is `None` where there is no end.
+/// A range. `last` is `None` if it is open-ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Span<T> {
     first: T,
@@ -112,7 +112,7 @@ impl<T: Ord + Copy> Span<T> {
     }
 }
 
-/// Which spellings a range has beside `A-B`.
+/// Spellings of a range other than `A-B`.
 #[derive(PartialEq, Eq)]
 enum Short {
     /// None.
@@ -136,25 +136,25 @@ fn parse<T: FromStr + Ord + Copy>(text: &str, short: &Short) -> Option<Span<T>> 
 macro_rules! range {
     ($range:ident, $value:ty, $short:expr, $what:literal, $rule:literal) => {
         impl $range {
-            /// Whether `value` is in the range.
+            /// Checks whether `value` is in the range.
             #[must_use]
             pub fn contains(self, value: $value) -> bool {
                 self.0.contains(value)
             }
 
-            /// Whether anything is in both ranges.
+            /// Checks whether the ranges share a value.
             #[must_use]
             pub fn overlaps(self, other: Self) -> bool {
                 self.0.overlaps(other.0)
             }
 
-            /// The first value in it.
+            /// Returns the first value.
             #[must_use]
             pub const fn first(self) -> $value {
                 self.0.first
             }
 
-            /// The last value in it; `None` if it has no end.
+            /// Returns the last value; `None` if the range is open-ended.
             #[must_use]
             pub const fn last(self) -> Option<$value> {
                 self.0.last
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_range() {
+    fn refuses_an_invalid_range() {
         for bad in ["", "-", "-6.8", "6.14-6.8", "6.8-6.14-", "6.8 - 6.14", "6.8.1-6.9"] {
             assert!(bad.parse::<SeriesRange>().is_err(), "{bad:?}");
         }

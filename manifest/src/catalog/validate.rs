@@ -1,14 +1,13 @@
-//! Whether the rows of a catalogue fit each other. What a single row can get wrong (an MD5 of 33
-//! digits, a range that ends before it starts) is refused when it is parsed.
+//! Validation of the rows of a catalog against each other. A row that is invalid on its own (an MD5
+//! of 33 digits, a range that ends before it starts) is refused when it is parsed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use super::{CardUnlock, EvidenceId, Gpu, Problem, Rows, Rule, State};
+use super::{CardUnlock, EvidenceId, Gpu, Rows, Rule, State};
 
-/// Everything that is wrong with `rows`, in their order; nothing for a good catalogue.
-#[must_use]
-pub fn validate(rows: &Rows) -> Vec<Problem> {
+/// Returns a message for every contradiction in `rows`, in their order.
+pub(crate) fn validate(rows: &Rows) -> Vec<String> {
     let mut check = Check { rows, problems: Vec::new() };
     check.names();
     check.evidence();
@@ -20,11 +19,11 @@ pub fn validate(rows: &Rows) -> Vec<Problem> {
 
 struct Check<'r> {
     rows: &'r Rows,
-    problems: Vec<Problem>,
+    problems: Vec<String>,
 }
 
 impl Check<'_> {
-    /// No two rows of a kind have the same name.
+    /// Checks that no two rows of a kind have the same name.
     fn names(&mut self) {
         let rows = self.rows;
         self.unique("evidence", rows.evidence.iter().map(|row| &row.id));
@@ -46,21 +45,23 @@ impl Check<'_> {
         for name in names {
             let row = format!("{kind} {name}");
             if !seen.insert(name) {
-                self.problems.push(Problem::Twice { row });
+                self.problems.push(format!("{row} occurs twice"));
             }
         }
     }
 
-    /// Every row has evidence, which exists, and every piece of evidence has a row.
+    /// Checks that every row cites evidence that exists, and that all evidence is cited.
     fn evidence(&mut self) {
         let rows = self.rows;
         let known: BTreeSet<_> = rows.evidence.iter().map(|row| &row.id).collect();
         let mut used = BTreeSet::new();
         for (row, state, evidence) in cited(rows) {
             if evidence.is_empty() {
-                self.problems.push(Problem::NoEvidence { row: row.clone() });
+                self.problems.push(format!("{row} has no evidence"));
             } else if state == State::Unproven && evidence.len() < 2 {
-                self.problems.push(Problem::OneSided { row: row.clone() });
+                self.problems.push(format!(
+                    "{row} is unproven, but names fewer than two pieces of evidence"
+                ));
             }
             for id in evidence {
                 used.insert(id);
@@ -68,11 +69,11 @@ impl Check<'_> {
             }
         }
         for id in known.difference(&used) {
-            self.problems.push(Problem::Unused { row: format!("evidence {id}") });
+            self.problems.push(format!("no row names evidence {id}"));
         }
     }
 
-    /// Every row that another one names exists, and every rule has its evidence.
+    /// Checks that every row that another one names exists, and that every rule has a row.
     fn references(&mut self) {
         let rows = self.rows;
         let architectures = rows.architectures.iter().map(|row| &row.id).collect();
@@ -108,27 +109,20 @@ impl Check<'_> {
             }
         }
         for id in reasons.difference(&used) {
-            self.problems.push(Problem::Unused { row: format!("reason {id}") });
+            self.problems.push(format!("no row names reason {id}"));
         }
         for rule in Rule::ALL {
             self.known("the verdict", "rule", rule, &rules);
         }
     }
 
-    fn known<T: Ord + Display>(
-        &mut self,
-        row: &str,
-        kind: &'static str,
-        name: &T,
-        all: &BTreeSet<T>,
-    ) {
+    fn known<T: Ord + Display>(&mut self, row: &str, kind: &str, name: &T, all: &BTreeSet<T>) {
         if !all.contains(name) {
-            let (row, name) = (row.to_owned(), name.to_string());
-            self.problems.push(Problem::Unknown { row, kind, name });
+            self.problems.push(format!("{row} names the {kind} `{name}`, which does not exist"));
         }
     }
 
-    /// Ranges that exclude each other do not overlap.
+    /// Checks that exclusive ranges do not overlap.
     fn ranges(&mut self) {
         let rows = self.rows;
         let ids = rows.architectures.iter().flat_map(|row| &row.ids).copied();
@@ -144,7 +138,7 @@ impl Check<'_> {
                         build.with.is_none() || other.with.is_none() || build.with == other.with;
                     if same_file && build.range.overlaps(other.range) {
                         let row = format!("kernels of driver {}", driver.release);
-                        self.overlap(row, build.range, other.range);
+                        self.overlap(&row, build.range, other.range);
                     }
                 }
             }
@@ -153,7 +147,7 @@ impl Check<'_> {
             if let Some((native, unproven)) = gpu.native.zip(gpu.native_unproven)
                 && native.overlaps(unproven)
             {
-                self.overlap(format!("releases of gpu {}", gpu.id), native, unproven);
+                self.overlap(&format!("releases of gpu {}", gpu.id), native, unproven);
             }
         }
     }
@@ -168,18 +162,17 @@ impl Check<'_> {
         for (at, first) in ranges.iter().enumerate() {
             for second in &ranges[at + 1..] {
                 if overlaps(*first, *second) {
-                    self.overlap(row.to_owned(), *first, *second);
+                    self.overlap(row, *first, *second);
                 }
             }
         }
     }
 
-    fn overlap(&mut self, row: String, first: impl Display, second: impl Display) {
-        let (first, second) = (first.to_string(), second.to_string());
-        self.problems.push(Problem::Overlap { row, first, second });
+    fn overlap(&mut self, row: &str, first: impl Display, second: impl Display) {
+        self.problems.push(format!("{row} overlaps: {first} and {second}"));
     }
 
-    /// Rows that say the same thing twice say it alike.
+    /// Checks that redundant facts agree.
     fn agreement(&mut self) {
         for gpu in &self.rows.gpus {
             self.chip(gpu);
@@ -188,10 +181,10 @@ impl Check<'_> {
         }
         for driver in &self.rows.drivers {
             if !driver.file.contains(driver.host.as_str()) {
-                self.contradiction(format!("file of driver {}", driver.release), &driver.host);
+                self.contradiction(&format!("file of driver {}", driver.release), &driver.host);
             }
             if driver.patch.as_ref().is_some_and(|patch| *patch != driver.host) {
-                self.contradiction(format!("patch of driver {}", driver.release), &driver.host);
+                self.contradiction(&format!("patch of driver {}", driver.release), &driver.host);
             }
         }
         let mut files = BTreeMap::new();
@@ -199,12 +192,12 @@ impl Check<'_> {
             let md5 = *files.entry(&driver.host).or_insert(driver.md5);
             if md5 != driver.md5 {
                 let row = format!("MD5 of driver {}", driver.release);
-                self.contradiction(row, format!("another release of {}", driver.host));
+                self.contradiction(&row, format!("another release of {}", driver.host));
             }
         }
     }
 
-    /// A chip is of the architecture with the longest matching name.
+    /// Checks that the GPU's architecture is the one with the longest prefix of its chip's name.
     fn chip(&mut self, gpu: &Gpu) {
         let starts = |chip: &&String| gpu.chip.starts_with(chip.as_str());
         let matching = self.rows.architectures.iter().filter_map(|arch| {
@@ -212,44 +205,44 @@ impl Check<'_> {
         });
         let best = matching.max_by_key(|(len, _)| *len);
         if best.is_none_or(|(_, arch)| *arch != gpu.arch) {
-            self.contradiction(format!("architecture of gpu {}", gpu.id), &gpu.chip);
+            self.contradiction(&format!("architecture of gpu {}", gpu.id), &gpu.chip);
         }
     }
 
-    /// A branch that serves a GPU natively serves its architecture.
+    /// Checks that a branch that supports a GPU natively supports its architecture.
     fn branches(&mut self, gpu: &Gpu) {
         for driver in &self.rows.drivers {
             let major = driver.release.branch();
             let branch = self.rows.branches.iter().find(|branch| branch.major == major);
             let serves = branch.is_some_and(|branch| branch.native.contains(&gpu.arch));
             if gpu.native.is_some_and(|range| range.contains(driver.release)) && !serves {
-                self.contradiction(format!("gpu {}", gpu.id), format!("branch {major}"));
+                self.contradiction(&format!("gpu {}", gpu.id), format!("branch {major}"));
                 return;
             }
         }
     }
 
-    /// A GPU is shown as the identity whose ids it is among.
+    /// Checks that the GPU's identity has the GPU's id in one of its ranges.
     fn identity(&mut self, gpu: &Gpu) {
         let Some(id) = &gpu.unlock else {
             if gpu.unlock_state != CardUnlock::Works {
-                self.contradiction(format!("gpu {}", gpu.id), "its missing identity");
+                self.contradiction(&format!("gpu {}", gpu.id), "its missing identity");
             }
             return;
         };
         let identity = self.rows.identities.iter().find(|identity| identity.id == *id);
         let shown = identity.is_some_and(|it| it.shown.iter().any(|range| range.contains(gpu.id)));
         if identity.is_some() && !shown {
-            self.contradiction(format!("gpu {}", gpu.id), format!("identity {id}"));
+            self.contradiction(&format!("gpu {}", gpu.id), format!("identity {id}"));
         }
     }
 
-    fn contradiction(&mut self, row: String, other: impl Display) {
-        self.problems.push(Problem::Contradiction { row, other: other.to_string() });
+    fn contradiction(&mut self, row: &str, other: impl Display) {
+        self.problems.push(format!("{row} contradicts {other}"));
     }
 }
 
-/// Every row that must have evidence.
+/// Returns every row that needs evidence, with its name and state.
 fn cited(rows: &Rows) -> Vec<(String, State, &[EvidenceId])> {
     let settled = State::Settled;
     let mut all: Vec<(String, State, &[EvidenceId])> = Vec::new();
@@ -275,7 +268,6 @@ fn cited(rows: &Rows) -> Vec<(String, State, &[EvidenceId])> {
     all
 }
 
-/// A GPU is unproven if anything about it is.
 fn gpu_state(gpu: &Gpu) -> State {
     if gpu.native_unproven.is_some() || gpu.unlock_state == CardUnlock::Unproven {
         State::Unproven

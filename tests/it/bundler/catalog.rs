@@ -128,7 +128,7 @@ fn every_bundle_brings_the_catalogue_and_sqlite3_can_ask_it() {
         fields,
         ["10de", "1e07", "NVIDIA GeForce RTX 2080 Ti Rev. A", "Yes", "18;17;16", "TU102"]
     );
-    assert_eq!(ask("PRAGMA integrity_check; PRAGMA user_version;"), "ok\n2\n");
+    assert_eq!(ask("PRAGMA integrity_check; PRAGMA user_version;"), "ok\n3\n");
     let builds = "SELECT build FROM driver_kernels WHERE release='16.9' AND kernels='6.15-'";
     assert_eq!(ask(builds), "fails\n");
     let sources = "SELECT count(*) > 1 FROM gpu_evidence WHERE deviceid='1e07'";

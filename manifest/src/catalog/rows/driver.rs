@@ -3,9 +3,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ArchitectureId, EvidenceId, ReasonId, State, is_settled, settled};
+use super::{EvidenceId, State, is_name, is_settled, settled};
 use crate::catalog::{Release, SeriesRange};
 use crate::platform::words::{serde_as_text, words};
+use crate::platform::{KernelRelease, KernelSeries, PveSeries};
 use crate::text::{is_word, text};
 use crate::{Digest, ParseTextError};
 
@@ -20,13 +21,13 @@ text! {
     }
 }
 
-/// An MD5, 32 lower-case hexadecimal digits. It names a file; it proves nothing about its origin.
+/// An MD5 digest in 32 lower-case hex digits. It names a file, but does not authenticate it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Md5(u128);
 
 impl Md5 {
-    /// The digest with these bytes.
+    /// Returns the digest with these bytes.
     #[must_use]
     pub const fn new(bytes: [u8; 16]) -> Self {
         Self(u128::from_be_bytes(bytes))
@@ -63,38 +64,38 @@ serde_as_text!(Md5);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Driver {
-    /// The release.
+    /// The release of NVIDIA vGPU.
     pub release: Release,
     /// Whether the sources agree on the host driver's version.
     #[serde(default = "settled", skip_serializing_if = "is_settled")]
     pub state: State,
     /// The host driver's version.
     pub host: DriverVersion,
-    /// Its file inside NVIDIA's package for Linux KVM.
+    /// The name of its file in NVIDIA's package for Linux KVM.
     pub file: String,
-    /// Names that others give the file, never right.
+    /// Wrong names of the file in other sources.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub misnamed: Vec<String>,
-    /// The file's MD5, where somebody published one.
+    /// The file's published MD5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub md5: Option<Md5>,
     /// The version of the Linux guest driver of the same release.
     pub linux_guest: DriverVersion,
     /// The version of the Windows guest driver of the same release.
     pub windows_guest: DriverVersion,
-    /// The [`Patch`] that unlocks it, by its host driver; `None` if nobody published one.
+    /// The [`Patch`] that unlocks it, by its host driver; `None` if none exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patch: Option<DriverVersion>,
-    /// On which kernels its modules build.
+    /// The kernels that its modules build on.
     pub kernels: Vec<BuildRow>,
-    /// What the row rests on.
+    /// The evidence.
     pub evidence: Vec<EvidenceId>,
 }
 
 words! {
-    /// Which form of the host driver's file.
+    /// A form of the host driver's file.
     DriverFile, "a form of a driver's file", {
-        /// As NVIDIA made it.
+        /// As NVIDIA published it.
         Original = "original",
         /// With its unlock patch.
         Patched = "patched",
@@ -104,11 +105,11 @@ words! {
 words! {
     /// Whether a driver's modules build, load and work on a kernel.
     Build, "a state of a build", {
-        /// They are expected to.
+        /// They should.
         Builds = "builds",
-        /// They are expected not to.
+        /// They should not.
         Fails = "fails",
-        /// The sources contradict each other, or nobody has tried.
+        /// The sources contradict each other, or no test is known.
         Unproven = "unproven",
     }
 }
@@ -119,12 +120,12 @@ words! {
 pub struct BuildRow {
     /// The kernels.
     pub range: SeriesRange,
-    /// The form of the file that the row is about; `None` for both.
+    /// The form of the file that the row applies to; `None` for both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub with: Option<DriverFile>,
     /// Whether it builds.
     pub build: Build,
-    /// Why.
+    /// The reason.
     pub why: ReasonId,
 }
 
@@ -132,120 +133,70 @@ pub struct BuildRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Patch {
-    /// The one host driver that it fits; the patch is called `HOST.patch`.
+    /// The only host driver that it applies to. The patch is called `HOST.patch`.
     pub host: DriverVersion,
-    /// Whether the file itself was seen.
+    /// Whether the file itself was available for review.
     #[serde(default = "settled", skip_serializing_if = "is_settled")]
     pub state: State,
-    /// Its size in bytes, if it was seen.
+    /// Its size in bytes, if it was available.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
-    /// Its SHA-256, if it was seen.
+    /// Its SHA-256, if it was available.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Digest>,
-    /// The files of the unpacked driver that it changes, if it was seen.
+    /// The files of the unpacked driver that it changes, if it was available.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
-    /// What the row rests on.
+    /// The evidence.
     pub evidence: Vec<EvidenceId>,
 }
 
-/// What all releases of one major number share.
+/// A kernel series of a release of Proxmox VE.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Branch {
-    /// The major number.
-    pub major: u8,
-    /// NVIDIA's name of the driver line.
-    pub line: String,
-    /// The month in which NVIDIA stops mending it: `2026-07`.
-    pub end_of_life: String,
-    /// Architectures that it serves without unlocking.
-    pub native: Vec<ArchitectureId>,
-    /// Architectures whose other cards can be unlocked on it.
-    pub unlock: Vec<BranchUnlock>,
-    /// The modules that the installer takes by itself for Ada and newer.
-    pub flavour: Modules,
-    /// Arguments that force the proprietary modules, for unlocked cards.
-    pub unlock_args: Vec<String>,
-    /// Whether guests must be given another licence server's root certificate.
-    pub guest_root: GuestRoot,
-    /// How vGPUs reach a guest.
-    pub mediation: Mediation,
-    /// Whether its modules need KVM to export `enable_apicv`.
-    pub apicv: Apicv,
-    /// What the row rests on.
+pub struct Kernel {
+    /// The release of Proxmox VE.
+    pub pve: PveSeries,
+    /// The series.
+    pub series: KernelSeries,
+    /// The newest known kernel of the series.
+    pub newest: KernelRelease,
+    /// The purpose of the series.
+    pub role: Role,
+    /// The evidence.
     pub evidence: Vec<EvidenceId>,
 }
 
-/// How far cards of one architecture can be unlocked on a branch.
+words! {
+    /// The purpose of a kernel series.
+    Role, "a role of a kernel", {
+        /// The newest point release boots it by default.
+        Default = "default",
+        /// It is maintained and optional.
+        OptIn = "opt-in",
+        /// It is no longer maintained.
+        Stale = "stale",
+    }
+}
+
+text! {
+    /// The id of a [`BuildReason`].
+    ReasonId,
+    "the name of a reason",
+    "lower-case letters, digits, `-` and `.`, at most 60 bytes",
+    is_name
+}
+
+/// Why a driver does or does not build on a kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct BranchUnlock {
-    /// The architecture.
-    pub arch: ArchitectureId,
-    /// How far.
-    pub state: UnlockState,
-    /// What the row rests on.
+pub struct BuildReason {
+    /// The id by which drivers name it.
+    pub id: ReasonId,
+    /// The reason, as the end of a sentence.
+    pub says: String,
+    /// The evidence.
     pub evidence: Vec<EvidenceId>,
-}
-
-words! {
-    /// How far unlocking works.
-    UnlockState, "a state of unlocking", {
-        /// It works.
-        Works = "works",
-        /// It works with the `vgpuConfig.xml` of a 16.x package as well.
-        OldConfig = "old-config",
-        /// The sources contradict each other.
-        Unproven = "unproven",
-    }
-}
-
-words! {
-    /// Which of NVIDIA's two sets of kernel modules.
-    Modules, "a set of kernel modules", {
-        /// The proprietary ones.
-        Proprietary = "proprietary",
-        /// The open ones.
-        Open = "open",
-    }
-}
-
-words! {
-    /// Whether guests must be given the root certificate of a licence server other than NVIDIA's.
-    GuestRoot, "a need for a root certificate", {
-        /// They need not.
-        NotNeeded = "not-needed",
-        /// They must.
-        Needed = "needed",
-        /// They must, as far as one can tell without having tried.
-        Presumed = "presumed",
-    }
-}
-
-words! {
-    /// How vGPUs reach a guest.
-    Mediation, "a way of mediation", {
-        /// As mediated devices, listed by `mdevctl types`.
-        Mdev = "mdev",
-        /// Either way, by GPU and kernel.
-        Either = "either",
-        /// Through the vendor's VFIO, listed in sysfs at each virtual function.
-        Vendor = "vendor",
-    }
-}
-
-words! {
-    /// Whether the host modules need KVM to export `enable_apicv`.
-    Apicv, "a need for enable_apicv", {
-        /// They do.
-        Used = "used",
-        /// Some releases of the branch do.
-        Partly = "partly",
-        /// They do not.
-        Unused = "unused",
-    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::platform::words::{serde_as_text, words};
 use crate::text::text;
 
 text! {
-    /// The name of an architecture: `turing`.
+    /// The id of an architecture: `turing`.
     ArchitectureId,
     "the name of an architecture",
     "lower-case letters, digits and `-`: `turing`",
@@ -24,73 +24,73 @@ text! {
 pub struct Architecture {
     /// Its name.
     pub id: ArchitectureId,
-    /// How its chips' names begin; the longest match among all architectures holds.
+    /// Prefixes of its chips' names. The longest match among all architectures applies.
     pub chips: Vec<String>,
-    /// The device ids that it takes up, for cards that no row names.
+    /// Its ranges of device ids, for cards without a row.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<IdRange>,
-    /// Whether its vGPUs live on SR-IOV virtual functions.
+    /// Whether its vGPUs use SR-IOV virtual functions.
     pub sriov: SrIov,
-    /// The kernel modules that NVIDIA's installer takes for it from R560 on.
+    /// The kernel modules that NVIDIA's installer selects for it since R560.
     pub modules: Modules,
-    /// What the row rests on.
+    /// The evidence.
     pub evidence: Vec<EvidenceId>,
 }
 
 words! {
-    /// Whether vGPUs live on SR-IOV virtual functions.
+    /// Whether vGPUs use SR-IOV virtual functions.
     SrIov, "a use of SR-IOV", {
-        /// They do.
+        /// They use virtual functions.
         Yes = "yes",
-        /// They live on the physical function.
+        /// They use the physical function.
         No = "no",
-        /// There are no vGPUs.
+        /// The architecture has no vGPUs.
         None = "none",
     }
 }
 
-/// A display or 3D device of NVIDIA's.
+/// An NVIDIA display or 3D device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gpu {
     /// The PCI device id.
     pub id: DeviceId,
-    /// What pci.ids calls the board, or the chip where it names no board.
+    /// The board's name in pci.ids, or the chip's name where pci.ids has no board.
     pub name: String,
     /// The chip, without the letters for its use.
     pub chip: String,
     /// The architecture.
     pub arch: ArchitectureId,
-    /// Releases that serve it without unlocking.
+    /// Releases that support it without unlocking.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub native: Option<ReleaseRange>,
-    /// Releases of which the sources disagree, or of which only a doubtful one says so.
+    /// Releases on which sources disagree, or which only a doubtful source names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub native_unproven: Option<ReleaseRange>,
-    /// Whether its vGPUs live on virtual functions, for cards that serve vGPUs natively.
+    /// Whether its vGPUs use virtual functions, for natively supported cards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sriov: Option<SrIov>,
-    /// What must be done about its display ports.
+    /// The required state of its display ports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display: Option<Display>,
-    /// Boards with this device id that differ.
+    /// Different boards with this device id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subsystems: Vec<Subsystem>,
-    /// The card that an unlock library shows it as.
+    /// The card as which an unlock library presents it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unlock: Option<IdentityId>,
-    /// Whether that works.
+    /// Whether unlocking works.
     #[serde(default = "works", skip_serializing_if = "is_works")]
     pub unlock_state: CardUnlock,
-    /// What it is built into, if not a card.
+    /// The platform that it is part of, if it is not a card.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
-    /// What the row rests on.
+    /// The evidence.
     pub evidence: Vec<EvidenceId>,
 }
 
 impl Gpu {
-    /// The PCI id, for any board.
+    /// Returns the PCI id without a subsystem.
     #[must_use]
     pub const fn pci_id(&self) -> PciId {
         PciId::new(PciId::NVIDIA, self.id.0)
@@ -98,13 +98,13 @@ impl Gpu {
 }
 
 words! {
-    /// Whether a card can be unlocked where its architecture can.
+    /// Whether a card can be unlocked if its architecture can.
     CardUnlock, "a state of unlocking", {
-        /// It can.
+        /// It can be unlocked.
         Works = "works",
         /// The sources contradict each other.
         Unproven = "unproven",
-        /// It is known that it cannot.
+        /// It cannot be unlocked.
         No = "no",
     }
 }
@@ -119,17 +119,17 @@ fn is_works(state: &CardUnlock) -> bool {
 }
 
 words! {
-    /// What must be done about a card's display ports before it serves vGPUs.
+    /// The state of display ports that vGPUs require.
     Display, "a state of display ports", {
-        /// They must be switched off with NVIDIA's Display Mode Selector.
+        /// Disabled with NVIDIA's Display Mode Selector.
         SwitchOff = "switch-off",
     }
 }
 
 words! {
-    /// What a GPU is built into.
+    /// A platform that a GPU can be part of.
     Platform, "a platform", {
-        /// An Arm processor, which no host of Proxmox VE has.
+        /// An Arm processor, which Proxmox VE does not support.
         Arm = "arm",
     }
 }
@@ -144,13 +144,13 @@ pub struct Subsystem {
 }
 
 impl Subsystem {
-    /// Vendor and device id of the board.
+    /// Returns the vendor and device id of the board.
     #[must_use]
     pub const fn id(&self) -> (u16, u16) {
         (self.vendor, self.device)
     }
 
-    /// What pci.ids calls the board.
+    /// Returns the board's name in pci.ids.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name

@@ -1,42 +1,38 @@
-//! How `catalog/gpus.toml` is written again from a newer pci.ids.
+//! The rows of `catalog/gpus.toml`, updated from a newer pci.ids.
 //!
-//! Ids, names and chips come from pci.ids, everything else from people; a card that is new gets
-//! its architecture from its chip and waits for somebody to say more.
+//! Ids, names and chips come from pci.ids; every other field is written by hand. A new card gets
+//! its architecture from its chip.
 
-use super::{Architecture, CardUnlock, Catalog, DeviceId, Gpu};
-use crate::platform::PciId;
+use vgpu_manifest::catalog::{Architecture, CardUnlock, Catalog, DeviceId, Gpu};
+use vgpu_manifest::platform::PciId;
 
-/// A graphics device of NVIDIA's, as pci.ids names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Named {
-    /// The device id.
-    pub id: DeviceId,
+/// An NVIDIA graphics device in pci.ids.
+struct Device {
+    id: DeviceId,
     /// The board, or the whole entry where it names no board.
-    pub name: String,
-    /// The chip, without the letters for its use: `GP104` of `GP104GLM`.
-    pub chip: String,
+    name: String,
+    /// The chip without the letters for its use: `GP104` of `GP104GLM`.
+    chip: String,
 }
 
-/// What came of writing the file again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refreshed {
-    /// The rows, as they stand in the file after `gpus = [`.
-    pub lines: Vec<String>,
-    /// Cards that the catalogue did not have.
-    pub new: Vec<DeviceId>,
-    /// Cards of the catalogue that pci.ids does not have; they are left out.
-    pub gone: Vec<DeviceId>,
-    /// Cards whose chip is of no architecture in the catalogue; they are left out.
-    pub strange: Vec<DeviceId>,
+/// The updated rows, and the cards that need attention.
+pub(crate) struct Refreshed {
+    /// The rows, as they are in the file after `gpus = [`.
+    pub(crate) lines: Vec<String>,
+    /// Cards that are new in the catalog.
+    pub(crate) new: Vec<DeviceId>,
+    /// Cards of the catalog that are not in pci.ids. They are left out.
+    pub(crate) gone: Vec<DeviceId>,
+    /// Cards whose chip matches no architecture in the catalog. They are left out.
+    pub(crate) strange: Vec<DeviceId>,
 }
 
-/// The graphics devices of NVIDIA's in a pci.ids, which has no device classes.
+/// Returns the NVIDIA graphics devices in a pci.ids, which has no device classes.
 ///
-/// An entry is one if it is a graphics chip's code and then nothing, a name in brackets or
-/// parentheses to the end, or "Engineering Sample". Every other device has its function after the
-/// code: audio, USB, bridges, memory controllers. Only `NVSwitch`es are left out by name.
-#[must_use]
-pub fn graphics_devices(pci_ids: &str) -> Vec<Named> {
+/// The entry of a graphics device is the code of its chip, followed by nothing, a name in brackets
+/// or parentheses, or "Engineering Sample". Every other device has its function after the code:
+/// audio, USB, bridges, memory controllers. Only `NVSwitch`es are left out by name.
+fn graphics_devices(pci_ids: &str) -> Vec<Device> {
     let vendor = format!("{:04x} ", PciId::NVIDIA);
     let lines = pci_ids.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     let ours = lines.skip_while(|line| !line.starts_with(&vendor)).skip(1);
@@ -44,8 +40,8 @@ pub fn graphics_devices(pci_ids: &str) -> Vec<Named> {
     devices.filter_map(graphics_device).collect()
 }
 
-/// The device of one line; `None` for subsystems and what is no graphics device.
-fn graphics_device(line: &str) -> Option<Named> {
+/// Returns the device of one line; `None` for a subsystem and for any other device.
+fn graphics_device(line: &str) -> Option<Device> {
     let (id, entry) = line.strip_prefix('\t')?.split_once("  ")?;
     let id = id.parse().ok()?;
     let (chip, rest) = chip(entry)?;
@@ -57,10 +53,10 @@ fn graphics_device(line: &str) -> Option<Named> {
     }
     let name = entry.strip_suffix(']').and_then(|entry| entry.split_once('['));
     let name = name.map_or(entry, |(_, name)| name).to_owned();
-    Some(Named { id, name, chip: chip.to_owned() })
+    Some(Device { id, name, chip: chip.to_owned() })
 }
 
-/// A chip's code and what follows it; chips inside of nForce chipsets have that before them.
+/// Splits an entry after the chip's code. Chips in nForce chipsets have the chipset's name first.
 fn chip(entry: &str) -> Option<(&str, &str)> {
     let entry = match entry.strip_prefix("nForce ") {
         Some(chipset) => chipset.split_once(' ')?.1,
@@ -71,7 +67,7 @@ fn chip(entry: &str) -> Option<(&str, &str)> {
     Some((chip, rest.trim_start_matches(|c: char| c.is_ascii_uppercase())))
 }
 
-/// How graphics chips are called: letters, and the characters that may follow, one by one.
+/// The codes of graphics chips: letters, then one character of each set.
 const FAMILIES: &[(&str, &[&str])] = &[
     ("NV", &[HEX]),
     ("NV", &[HEX, HEX]),
@@ -99,20 +95,19 @@ const FAMILIES: &[(&str, &[&str])] = &[
 const DEC: &str = "0123456789";
 const HEX: &str = "0123456789ABCDEF";
 
-/// How long the code at the start of `entry` is, if it is of this family and ends there.
+/// Returns the length of the code at the start of `entry`, if it is a code of this family.
 fn code(entry: &str, letters: &str, digits: &[&str]) -> Option<usize> {
     let tail = entry.strip_prefix(letters)?;
     let mut chars = tail.chars();
     digits.iter().all(|set| chars.next().is_some_and(|c| set.contains(c))).then_some(())?;
     let len = letters.len() + digits.len();
-    // Letters for the use and the revision of the chip, or a second chip.
+    // Letters for the use and the revision of the chip may follow, or a second chip.
     let ends = |c: char| c.is_ascii_uppercase() || " (/b".contains(c);
     entry[len..].chars().next().is_none_or(ends).then_some(len)
 }
 
-/// The rows of the catalogue with the ids, names and chips of a pci.ids.
-#[must_use]
-pub fn refresh(catalog: &Catalog, pci_ids: &str) -> Refreshed {
+/// Returns the rows of the catalog with the ids, names and chips of a pci.ids.
+pub(crate) fn refresh(catalog: &Catalog, pci_ids: &str) -> Refreshed {
     let (mut lines, mut new, mut strange) = (Vec::new(), Vec::new(), Vec::new());
     let devices = graphics_devices(pci_ids);
     for device in &devices {
@@ -133,8 +128,8 @@ pub fn refresh(catalog: &Catalog, pci_ids: &str) -> Refreshed {
     Refreshed { lines, new, gone, strange }
 }
 
-/// The row of a card that nobody has looked at yet.
-fn fresh(catalog: &Catalog, device: &Named) -> Option<Gpu> {
+/// Returns the row of a new card.
+fn fresh(catalog: &Catalog, device: &Device) -> Option<Gpu> {
     let longest = |arch: &&Architecture| {
         let starts = arch.chips.iter().filter(|chip| device.chip.starts_with(chip.as_str()));
         starts.map(String::len).max()
@@ -158,9 +153,9 @@ fn fresh(catalog: &Catalog, device: &Named) -> Option<Gpu> {
     })
 }
 
-/// A row as one line of the file.
+/// Returns a row as one line of the file.
 fn line(gpu: &Gpu) -> String {
-    // Nothing in a row needs a line of its own, and nothing in it can fail to be written.
+    // No field of a row needs more than one line, and none can fail to serialize.
     let text = toml::to_string(gpu).unwrap_or_default();
     let fields: Vec<_> = text.lines().collect();
     format!("  {{ {} }},", fields.join(", "))
@@ -172,7 +167,7 @@ mod tests {
 
     const PCI_IDS: &str = "\
 # comment
-10dd  Somebody else
+10dd  Another vendor
 \t1eb8  GP104 [not ours]
 10de  NVIDIA Corporation
 \t0036  MCP04 Serial ATA Controller
@@ -196,12 +191,12 @@ mod tests {
 \t2c2c  GB6-256(N22W-ES-A1)
 \t2e12  GB20B [GB10]
 \t2fff  GB999 [A card of tomorrow]
-10df  Somebody else again
+10df  A third vendor
 \t2684  AD102 [not ours either]
 ";
 
     #[test]
-    fn tells_graphics_devices_from_the_others() {
+    fn only_graphics_devices_are_found() {
         let found: Vec<_> = graphics_devices(PCI_IDS)
             .into_iter()
             .map(|device| format!("{} {} {}", device.id, device.chip, device.name))
@@ -226,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_what_people_added_and_names_what_changed() {
+    fn fields_written_by_hand_are_kept_and_changes_are_listed() {
         let catalog = Catalog::embedded();
         let pci_ids = PCI_IDS.replace("Tesla T4", "T4").replace("GB999", "GB209");
         let refreshed = refresh(&catalog, &pci_ids);
@@ -242,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_as_it_would_be_written() {
+    fn the_file_has_the_form_that_this_program_writes() {
         let file = include_str!("../../catalog/gpus.toml");
         let body = file.split_once("gpus = [\n").unwrap().1.strip_suffix("]\n").unwrap();
         let catalog = Catalog::embedded();

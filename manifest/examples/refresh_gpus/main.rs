@@ -1,19 +1,22 @@
-//! Writes `manifest/catalog/gpus.toml` again from a pci.ids:
+//! Updates `manifest/catalog/gpus.toml` from a pci.ids:
 //!
 //! ```text
 //! cargo run -p vgpu-manifest --example refresh_gpus -- /usr/share/misc/pci.ids
 //! ```
 //!
-//! What people have added to a row stays. The version in the file's head and in the entry
-//! `pci-ids` of evidence.toml is for a person to change.
+//! Fields that were written by hand are kept. Change the version in the head of the file and in
+//! the entry `pci-ids` of evidence.toml by hand.
+
+mod refresh;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs, io};
 
-use vgpu_manifest::catalog::{Catalog, DeviceId, Refreshed, refresh};
+use vgpu_manifest::catalog::{Catalog, DeviceId};
 
-/// What the rows stand in.
+use crate::refresh::{Refreshed, refresh};
+
 const OPENING: &str = "gpus = [\n";
 
 fn main() -> ExitCode {
@@ -23,13 +26,13 @@ fn main() -> ExitCode {
     };
     match rewrite(&pci_ids) {
         Ok(refreshed) => {
-            report("new, to be looked at", &refreshed.new);
+            report("new, to be reviewed", &refreshed.new);
             report("no longer in pci.ids, left out", &refreshed.gone);
-            report("of no known architecture, left out", &refreshed.strange);
+            report("architecture unknown, left out", &refreshed.strange);
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("cannot write the file again from {}: {error}", pci_ids.display());
+            eprintln!("cannot update the file from {}: {error}", pci_ids.display());
             ExitCode::FAILURE
         }
     }
