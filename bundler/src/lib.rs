@@ -8,8 +8,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 mod apt;
 mod cache;
 mod changes;
@@ -26,6 +24,7 @@ mod git;
 mod headers;
 mod image;
 mod lock;
+mod manual_pages;
 mod net;
 mod options;
 mod pack;
@@ -44,25 +43,21 @@ mod ui;
 mod unlock;
 mod wants;
 
+pub use crate::cli::{MANUAL, command};
 pub use crate::completions::completions;
+pub use crate::manual_pages::manual_pages;
 
 use crate::cli::Cli;
 use crate::exit::Exit;
 use crate::ui::{Talk, Ui};
 
-/// The command line, for whoever checks what is written about it.
-#[must_use]
-pub fn command() -> clap::Command {
-    <Cli as clap::CommandFactory>::command()
-}
-
-/// Run the program with the arguments of this process.
+/// Runs the program with the arguments of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::from_process() {
         Ok(cli) => cli,
         Err(error) => {
-            // Also the way of `--help` and `--version`, which are no errors.
+            // `--help` and `--version` arrive here too, and are no errors.
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
             let _ = error.print();
             return exit.into();

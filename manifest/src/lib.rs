@@ -33,6 +33,7 @@ mod printable;
 pub mod profile;
 mod read;
 mod text;
+pub mod ui;
 pub mod unlock;
 pub mod verdict;
 mod wants;

@@ -15,25 +15,25 @@ use crate::pack;
 use crate::recheck::recheck;
 use crate::ui::{print, print_json};
 
-/// Make the signed bundle of the lock.
+/// Build the signed bundle from the lock.
 ///
-/// What is not locked yet is locked, and what is not in the cache is fetched. The path of the
-/// bundle, or of its first part, is printed.
+/// Locks the recipe if it has no lock, downloads inputs that are not cached, and prints the path
+/// of the bundle or of its first part.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The folder for the bundle
+    /// Output folder
     #[arg(long, short, value_name = "DIR", default_value = ".")]
     output: Utf8PathBuf,
 
-    /// Split it into parts, by default as large as FAT32 can hold; SIZE is in steps of 4 MiB
+    /// Split the bundle into parts that fit on FAT32, or of SIZE (a multiple of 4 MiB)
     #[arg(long, value_name = "SIZE", num_args = 0..=1, require_equals = true, default_missing_value = "4092MiB", value_parser = part_size)]
     split: Option<PartSize>,
 
-    /// Build it a second time, from every byte in the cache, and compare
+    /// Build the bundle a second time without trusting the cache, and compare
     #[arg(long)]
     check: bool,
 
-    /// Print JSON for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 
@@ -52,7 +52,7 @@ impl Args {
         let project = self.project.resolve()?;
         let network = self.network.resolve();
         let current = project.current_lock()?;
-        // A wrong passphrase should not show only after an hour of downloads.
+        // Unlock the key first, so that a wrong passphrase fails before the downloads.
         let signer = self.signer.resolve()?;
         let cache = context.cache()?;
         let cache_lock = context.lock(&cache)?;
@@ -105,17 +105,13 @@ impl Args {
     }
 }
 
-/// What `--json` prints.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Made {
-    /// The bundle, or the first of its parts.
     bundle: String,
-    /// The digest of its signed root.
     digest: Digest,
     sequence: u64,
     signed_by: Fingerprint,
-    /// What came of building it a second time, if that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     rebuilt: Option<&'static str>,
 }

@@ -14,7 +14,7 @@ use crate::lock::Lock;
 use crate::size::ByteSize;
 use crate::ui::{print, print_json};
 
-/// Look after the cache, which all bundles share.
+/// Manage the download cache, which all bundles share.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -23,33 +23,33 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show what is in it
+    /// List the contents of the cache
     List {
-        /// Print JSON for programs
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Read everything again, and remove what is damaged
+    /// Verify every file of the cache and remove damaged ones
     Verify {
-        /// Print JSON for programs
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Remove what no bundle has needed for a while
+    /// Remove files that no bundle has used recently
     Gc {
-        /// For how many days
+        /// Minimum age of removed files, in days since their last use
         #[arg(long, value_name = "DAYS", default_value = "30")]
         unused_for: u16,
-        /// Keep what this lock names; it can be given several times
+        /// Keep the files of this lock (repeatable)
         #[arg(long, value_name = "LOCK")]
         keep: Vec<Utf8PathBuf>,
-        /// Print JSON for programs
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Print where it is
+    /// Print the cache folder
     Path {
-        /// Print JSON for programs
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -67,19 +67,16 @@ impl Args {
     }
 }
 
-/// What `path --json` prints.
 #[derive(Debug, Serialize)]
 struct Place {
     path: Utf8PathBuf,
 }
 
-/// What `verify --json` and `gc --json` print.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Swept {
-    /// How many contents were looked at.
+    /// The number of checked files.
     contents: usize,
-    /// What was removed.
     removed: Vec<Entry>,
 }
 

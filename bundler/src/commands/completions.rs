@@ -1,21 +1,21 @@
-use clap::CommandFactory as _;
 use clap_complete::Shell;
 
-use crate::cli::Cli;
+use crate::cli::command;
 use crate::completions::completions;
 use crate::ui::print_text;
 
-/// Print what a shell needs to complete our command line.
+/// Print shell completions.
 ///
-/// For bash: `vgpu-bundler completions bash > ~/.local/share/bash-completion/completions/vgpu-bundler`
+/// For bash: `vgpu-bundler completions bash >
+/// ~/.local/share/bash-completion/completions/vgpu-bundler`
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Which shell
+    /// Shell
     shell: Shell,
 }
 
 impl Args {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        Ok(print_text(&completions(Cli::command(), self.shell))?)
+        Ok(print_text(&completions(command(), self.shell))?)
     }
 }

@@ -4,16 +4,16 @@ use crate::changes::{self, Outline};
 use crate::options::TrustArgs;
 use crate::ui::{print, print_json};
 
-/// Show what has changed between two bundles. Nothing is printed if they hold the same.
+/// Show the differences between two bundles. Prints nothing if there are none.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The earlier bundle
+    /// Earlier bundle
     old: Utf8PathBuf,
 
-    /// The later bundle
+    /// Later bundle
     new: Utf8PathBuf,
 
-    /// Print JSON for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 

@@ -7,17 +7,17 @@ use crate::lock::Lock;
 use crate::options::{ProjectArgs, default_key, default_signers};
 use crate::ui::{print, print_json};
 
-/// Say what this laptop lacks, and for what.
+/// Check this machine for missing tools.
 ///
-/// If there is a recipe, only what it needs is looked at. The network is not asked, and podman, docker,
-/// apt and gpg are needed for nothing. The exit status is 1 if something is missing.
+/// With a recipe, checks only what that recipe needs. Makes no network connection. podman, docker
+/// and apt are never needed. Exits with 1 if something is missing.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The folder for bundles
+    /// Output folder for bundles
     #[arg(long, short, value_name = "DIR", default_value = ".")]
     output: Utf8PathBuf,
 
-    /// Print JSON for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 
@@ -25,16 +25,13 @@ pub(crate) struct Args {
     project: ProjectArgs,
 }
 
-/// Something is missing.
 #[derive(Debug, thiserror::Error)]
 #[error("this laptop lacks something: {}", .0.join(", "))]
 struct Lacks(Vec<&'static str>);
 
-/// What `--json` prints.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Answer {
-    /// Whether nothing is missing.
     ready: bool,
     findings: Vec<Finding>,
 }
@@ -58,7 +55,7 @@ impl Args {
         if missing.is_empty() { Ok(()) } else { Err(Lacks(missing).into()) }
     }
 
-    /// What the recipe needs, if there is one. One that is named must be there.
+    /// Reads the recipe, if it exists. A recipe named on the command line must exist.
     fn needs(&self, context: &Context) -> anyhow::Result<Needs> {
         if !self.project.is_there() {
             context.ui.note("there is no recipe here, so everything that one could need is shown");
@@ -71,7 +68,7 @@ impl Args {
     }
 }
 
-/// How many bytes of the lock the cache has already. A cache that is not there is not made.
+/// Returns the number of cached bytes of the lock. Does not create a cache.
 fn cached(dir: &Utf8Path, lock: &Lock) -> u64 {
     if !dir.exists() {
         return 0;

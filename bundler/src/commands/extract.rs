@@ -12,21 +12,21 @@ use super::Context;
 use crate::options::TrustArgs;
 use crate::ui::print_json;
 
-/// Take items out of a bundle. Each byte is proven before it is written.
+/// Extract items from a bundle. Each byte is verified before it is written.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The bundle, or the first of its parts
+    /// Bundle, or the first of its parts
     bundle: Utf8PathBuf,
 
-    /// The items, by name; all of them if none is named
+    /// Items by name [default: all]
     #[arg(value_name = "ITEM")]
     items: Vec<ItemName>,
 
-    /// The folder into which they go, under their names
+    /// Output folder
     #[arg(long, short, value_name = "DIR", default_value = ".")]
     output: Utf8PathBuf,
 
-    /// Print JSON for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 
@@ -55,7 +55,6 @@ impl Args {
         Ok(())
     }
 
-    /// The items that are meant, each once.
     fn chosen<'m>(&self, manifest: &'m Manifest) -> anyhow::Result<Vec<&'m Item>> {
         if self.items.is_empty() {
             return Ok(manifest.items.iter().collect());
@@ -70,7 +69,6 @@ impl Args {
     }
 }
 
-/// An element of the list that `--json` prints.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Written<'w> {
@@ -80,7 +78,7 @@ struct Written<'w> {
     sha256: Digest,
 }
 
-/// Write `item` to `path`, whole or not at all. What is there stays.
+/// Writes `item` to `path` atomically. An existing file stays.
 fn extract(bundle: &Bundle<Verified>, item: &Item, path: &Utf8Path) -> anyhow::Result<()> {
     let what = || format!("cannot write `{path}`");
     let folder = match path.parent() {

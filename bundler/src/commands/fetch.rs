@@ -22,10 +22,10 @@ use crate::source::{Expected, Origin, SourceError, Sources};
 use crate::ui::print_json;
 use crate::unlock;
 
-/// Get everything that is locked into the cache.
+/// Download all locked inputs into the cache
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Print JSON for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 
@@ -59,19 +59,16 @@ impl Args {
     }
 }
 
-/// What `--json` prints.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Report {
-    /// How many items the bundle has.
     items: usize,
-    /// How many bytes these have.
     size: u64,
-    /// Those that were not in the cache before.
+    /// The items that were not cached.
     fetched: Vec<ItemName>,
 }
 
-/// Get everything that is locked into the cache.
+/// Download all locked inputs into the cache
 pub(super) fn fetch(
     context: &Context,
     project: &Project,
@@ -83,7 +80,7 @@ pub(super) fn fetch(
     let missing = missing(cache, lock);
     let size = missing.iter().map(|item| item.size).sum();
     let batch = context.ui.batch(missing.len(), Some(size));
-    // What is made of other items comes after them.
+    // Items that are made from other items come last.
     let (made, others): (Vec<_>, Vec<_>) =
         missing.into_iter().partition(|item| unlock::is_made(lock, item));
     let (catalogs, plain): (Vec<_>, Vec<_>) =
@@ -114,7 +111,7 @@ pub(super) fn fetch(
     Ok(())
 }
 
-/// Say which files were changed after they were locked: the bundle gets what was locked.
+/// Warns about files that changed after they were locked: the bundle gets the locked content.
 fn warn_of_newer(context: &Context, project: &Project, lock: &Lock) {
     let changed = |path: &Utf8Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
     let Some(locked) = changed(&project.lock_path) else { return };
@@ -128,8 +125,8 @@ fn warn_of_newer(context: &Context, project: &Project, lock: &Lock) {
     }
 }
 
-/// The items whose content is not in the cache, each content once and the largest first: what
-/// begins last then is small, and does not run alone for long.
+/// Returns the items that are not cached, each content once, largest first, so that no large
+/// download runs alone at the end.
 fn missing<'l>(cache: &CacheLock<'_>, lock: &'l Lock) -> Vec<&'l LockedItem> {
     let (mut missing, mut seen) = (Vec::new(), BTreeSet::new());
     for item in &lock.items {
@@ -143,7 +140,6 @@ fn missing<'l>(cache: &CacheLock<'_>, lock: &'l Lock) -> Vec<&'l LockedItem> {
     missing
 }
 
-/// Make the catalogue again.
 fn catalog(sources: &Sources<'_>, lock: &Lock, item: &LockedItem) -> Result<(), SourceError> {
     let known = lock.drivers.iter().filter_map(|record| known(lock, record));
     let known: Vec<_> = known.collect();
@@ -163,7 +159,6 @@ fn expected(item: &LockedItem) -> Expected<'_> {
     Expected { name, sha256: Some(*sha256), size: Some(*size), cap: ByteSize::new(*size) }
 }
 
-/// Get one item into the cache.
 fn ensure(sources: &Sources<'_>, lock: &Lock, item: &LockedItem) -> Result<(), SourceError> {
     let LockedItem { name, sha256, .. } = item;
     let driver_error = |error| SourceError::Driver(Box::new(error));

@@ -10,7 +10,7 @@ use crate::fleet::{Difference, Report, Signed, compare};
 use crate::options::TrustArgs;
 use crate::ui::{print, print_json};
 
-/// Compare nodes that should be the same.
+/// Compare the reports of nodes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -19,24 +19,24 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Name everything in which nodes differ, by their reports
+    /// List all differences between the reports of nodes
     ///
-    /// `vgpu-installer report --output FILE` writes the report of a node. A signature beside it, the
-    /// same name with `.sig`, must hold. The exit status is 5 if the nodes differ.
+    /// `vgpu-installer report --output FILE` writes the report of a node. If a signature exists
+    /// next to it (same name with `.sig`), it must be valid. Exits with 5 if the nodes differ.
     Compare(Compare),
 }
 
 #[derive(Debug, clap::Args)]
 struct Compare {
-    /// The reports
+    /// Reports
     #[arg(value_name = "REPORT", required = true, num_args = 2..)]
     reports: Vec<Utf8PathBuf>,
 
-    /// Take only reports that are signed by somebody who may sign reports
+    /// Require a signature for each report, by a key that may sign reports
     #[arg(long)]
     signed: bool,
 
-    /// Print JSON for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 
@@ -44,12 +44,10 @@ struct Compare {
     trust: TrustArgs,
 }
 
-/// The nodes are not the same.
 #[derive(Debug, thiserror::Error)]
 #[error("the nodes differ in {0} points")]
 pub(crate) struct NotTheSame(usize);
 
-/// What `--json` prints.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Answer {
@@ -63,7 +61,7 @@ struct Node {
     report: Utf8PathBuf,
     name: String,
     digest: Digest,
-    /// The principal who has signed the report, or the fingerprint of an unknown key.
+    /// The principal who signed the report, or the fingerprint of an unknown key.
     signed_by: Option<String>,
 }
 
@@ -77,7 +75,7 @@ impl Args {
 
 impl Compare {
     fn run(&self, context: &Context) -> anyhow::Result<()> {
-        // Without a list of signers, nobody is known; that is an error only if somebody must be.
+        // Without allowed signers every key is unknown, which is an error only with `--signed`.
         let policy = self.trust.resolve();
         let policy = if self.signed { Some(policy?) } else { policy.ok() };
         let mut reports = Vec::new();
@@ -107,7 +105,6 @@ impl Compare {
     }
 }
 
-/// A report is not signed by anybody who may.
 #[derive(Debug, thiserror::Error)]
 #[error("it is not signed by anybody who may sign reports")]
 pub(crate) struct NotSigned;
@@ -121,7 +118,7 @@ fn node((path, report): (&Utf8PathBuf, &Report)) -> Node {
     Node { report: path.clone(), name: report.node.clone(), digest: report.digest, signed_by }
 }
 
-/// A fact and below it each value with its nodes.
+/// Formats a fact and, below it, each value with its nodes.
 fn lines(difference: &Difference) -> Vec<String> {
     let mut lines = vec![difference.what.clone()];
     lines.extend(difference.values.iter().map(|held| {

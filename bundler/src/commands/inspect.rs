@@ -11,17 +11,19 @@ use crate::size::ByteSize;
 use crate::ui::{print, print_json};
 use crate::wants;
 
-/// Show what a bundle holds. Its signatures are checked, its payload is not read but for `--sbom`.
+/// Show the contents of a bundle.
+///
+/// Verifies the signatures. Reads the payload only for `--sbom`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The bundle, or the first of its parts
+    /// Bundle, or the first of its parts
     bundle: Utf8PathBuf,
 
-    /// Print JSON for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 
-    /// Print a bill of materials as JSON; the trees in the bundle are read for it
+    /// Print a bill of materials as JSON; this reads the trees in the bundle
     #[arg(long, value_name = "FORM", conflicts_with = "json")]
     sbom: Option<sbom::Form>,
 
@@ -29,7 +31,6 @@ pub(crate) struct Args {
     trust: TrustArgs,
 }
 
-/// What `--json` prints.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Report<'r> {
@@ -38,7 +39,7 @@ struct Report<'r> {
     manifest: &'r Manifest,
 }
 
-/// What is to be said of a trusted bundle, whatever it holds.
+/// A summary of a trusted bundle.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Facts<'r> {
@@ -66,7 +67,7 @@ impl Args {
     }
 }
 
-/// What is to be said of a trusted bundle, whatever it holds.
+/// A summary of a trusted bundle.
 pub(super) fn facts(bundle: &Bundle<Verified>) -> Facts<'_> {
     let trusted = bundle.trusted();
     let manifest = bundle.manifest();
@@ -82,7 +83,6 @@ pub(super) fn facts(bundle: &Bundle<Verified>) -> Facts<'_> {
     }
 }
 
-/// A few lines on what a bundle is and who has signed it.
 pub(super) fn summary(bundle: &Bundle<Verified>) -> Vec<String> {
     let Manifest { name, channel, sequence, made_by, items, .. } = bundle.manifest();
     let size = ByteSize::new(bundle.total());
@@ -98,7 +98,6 @@ pub(super) fn summary(bundle: &Bundle<Verified>) -> Vec<String> {
     lines
 }
 
-/// A row for each item, and a line for each want.
 fn table(manifest: &Manifest) -> Vec<String> {
     let width = manifest.items.iter().map(|item| item.name().as_str().len()).max().unwrap_or(0);
     let row = |item: &Item| {
@@ -123,7 +122,6 @@ fn table(manifest: &Manifest) -> Vec<String> {
     lines
 }
 
-/// What kind of item it is, and where it came from.
 fn describe(item: &Item) -> String {
     match (item.content(), item.origin()) {
         (Content::Tree { unpacked, .. }, _) => {

@@ -17,7 +17,7 @@ use crate::options::{PassphraseArgs, default_key, default_signers};
 use crate::trust;
 use crate::ui::{print, print_json};
 
-/// Make and show signing keys, which are ordinary Ed25519 keys of OpenSSH.
+/// Create and show signing keys. They are ordinary Ed25519 keys of OpenSSH.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -26,23 +26,23 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a key, and allow it to sign here
+    /// Create a key and add it to the allowed signers
     Generate(Generate),
     /// Print a public key and its fingerprint
     Show {
-        /// Its file, the private or the public half [default: $XDG_CONFIG_HOME/vgpu-offline/key]
+        /// Key file, private or public [default: $XDG_CONFIG_HOME/vgpu-offline/key]
         #[arg(long, value_name = "FILE")]
         key: Option<Utf8PathBuf>,
-        /// Print JSON for programs
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Show who is allowed to sign, and the keys in the ssh-agent
+    /// List allowed signers and the keys in the ssh-agent
     List {
-        /// The file of the allowed signers [default: $XDG_CONFIG_HOME/vgpu-offline/allowed_signers]
+        /// Allowed signers file [default: $XDG_CONFIG_HOME/vgpu-offline/allowed_signers]
         #[arg(long, value_name = "FILE", env = "VGPU_SIGNERS")]
         signers: Option<Utf8PathBuf>,
-        /// Print JSON for programs
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -50,29 +50,28 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct Generate {
-    /// The name under which the key is trusted [default: the user's name]
+    /// Principal of the key [default: the user's name]
     #[arg(long, value_name = "NAME")]
     principal: Option<Principal>,
 
-    /// Where the private key goes; the public one lies beside it [default:
+    /// Private key file to create; the public key is FILE.pub [default:
     /// $XDG_CONFIG_HOME/vgpu-offline/key]
     #[arg(long, value_name = "FILE")]
     key: Option<Utf8PathBuf>,
 
-    /// The file of the allowed signers that gets a line for it [default:
-    /// $XDG_CONFIG_HOME/vgpu-offline/allowed_signers]
+    /// Allowed signers file to extend [default: $XDG_CONFIG_HOME/vgpu-offline/allowed_signers]
     #[arg(long, value_name = "FILE", env = "VGPU_SIGNERS")]
     signers: Option<Utf8PathBuf>,
 
-    /// What it may sign; it can be given several times
+    /// Namespace that the key may sign (repeatable)
     #[arg(long = "for", value_name = "NAMESPACE", default_values = ["vgpu-bundle", "vgpu-installer", "vgpu-policy"])]
     roles: Vec<Role>,
 
-    /// Do not protect the private key: whoever can read its file can sign
+    /// Create the private key without a passphrase
     #[arg(long, conflicts_with = "passphrase_file")]
     no_passphrase: bool,
 
-    /// Print JSON for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 
@@ -103,7 +102,7 @@ impl Generate {
                 bail!("there is a key at `{taken}` already; name another file with `--key`");
             }
         }
-        // Before anything is written, see that the line can be added.
+        // Check that the line can be added before writing anything.
         trust::read(&signers)?;
 
         let key = KeyFile::generate(principal.as_str())?;
@@ -127,16 +126,13 @@ impl Generate {
     }
 }
 
-/// What `generate --json` and `show --json` print.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Shown<'k> {
-    /// As its file has it: `ssh-ed25519 AAAA…`.
     key: &'k PublicKey,
     fingerprint: Fingerprint,
 }
 
-/// What `list --json` prints.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Known {
@@ -144,7 +140,6 @@ struct Known {
     in_agent: Vec<InAgent>,
 }
 
-/// Somebody who is allowed to sign.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Allowed {
@@ -153,7 +148,6 @@ struct Allowed {
     namespaces: Vec<Role>,
 }
 
-/// A key in the ssh-agent.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct InAgent {
@@ -165,12 +159,11 @@ fn put(path: &Utf8Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
     trust::put_new(path, bytes, mode).with_context(|| format!("cannot write `{path}`"))
 }
 
-/// The public key lies beside the private one.
 fn public_half(path: &Utf8Path) -> Utf8PathBuf {
     Utf8PathBuf::from(format!("{path}.pub"))
 }
 
-/// The name of the user, if it can be one of a principal.
+/// Returns the user's name, if it is a valid principal.
 fn user() -> anyhow::Result<Principal> {
     let name = env::var("USER").or_else(|_| env::var("LOGNAME")).ok();
     name.and_then(|name| name.parse().ok())
@@ -186,7 +179,6 @@ fn show(path: &Utf8Path, json: bool) -> anyhow::Result<()> {
     Ok(print([key.to_string(), key.fingerprint().to_string()])?)
 }
 
-/// The public key of this file, or of the private key in it.
 fn public_key(path: &Utf8Path) -> anyhow::Result<PublicKey> {
     let beside = public_half(path);
     let path = if beside.is_file() { &beside } else { path };

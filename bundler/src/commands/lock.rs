@@ -2,13 +2,13 @@ use super::Context;
 use super::update::{Pins, relock};
 use crate::options::{NetworkArgs, ProjectArgs, UnsuitableArgs};
 
-/// Pin by digest what the recipe asks for.
+/// Pin every input of the recipe by digest.
 ///
-/// Files and folders are read again each time. Downloads that are pinned stay pinned, without a
-/// look at the network, until their addresses change or `update` is run.
+/// Reads local files and folders again each time. Keeps pinned downloads, without network access,
+/// until their addresses change or `update` is run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Print JSON for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 

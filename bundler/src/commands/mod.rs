@@ -1,4 +1,4 @@
-//! What each command does: resolve what was typed, then run.
+//! The commands. Each resolves its arguments, then runs.
 
 pub(crate) mod build;
 pub(crate) mod cache;
@@ -26,7 +26,7 @@ use crate::cli::{Cli, Command};
 use crate::dirs;
 use crate::ui::Ui;
 
-/// What every command has.
+/// The environment of every command.
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) ui: Ui,
@@ -34,24 +34,20 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// The cache that was named, or that of this user.
     pub(crate) fn cache(&self) -> anyhow::Result<Cache> {
         Ok(Cache::open(&self.cache_dir()?)?)
     }
 
-    /// The folder of the cache.
     pub(crate) fn cache_dir(&self) -> anyhow::Result<Utf8PathBuf> {
         self.cache.clone().map_or_else(|| Ok(dirs::cache()?), Ok)
     }
 
-    /// The right to change the cache.
     pub(crate) fn lock<'c>(&self, cache: &'c Cache) -> anyhow::Result<CacheLock<'c>> {
         let waiting = || self.ui.note("waiting for another run that uses the cache");
         Ok(cache.lock(waiting)?)
     }
 }
 
-/// Do what was asked for.
 pub(crate) fn run(cli: Cli, ui: Ui) -> (Ui, anyhow::Result<()>) {
     let context = Context { ui, cache: cli.global.cache };
     let result = match &cli.command {

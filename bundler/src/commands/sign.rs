@@ -11,14 +11,13 @@ use crate::ui::print_json;
 
 /// Add a signature to a bundle, in place.
 ///
-/// It must be trusted already, and every byte of it is read first: whoever signs says that it is
-/// whole.
+/// The bundle must be trusted already. Verifies every byte first.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The bundle, or the first of its parts
+    /// Bundle, or the first of its parts
     bundle: Utf8PathBuf,
 
-    /// Print JSON for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 
@@ -50,14 +49,12 @@ impl Args {
     }
 }
 
-/// What `--json` prints.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Report<'s> {
     bundle: &'s Utf8Path,
-    /// The digest of its signed root.
     digest: Digest,
     signed_by: Fingerprint,
-    /// From 1, as in `dd bs=512 skip=N count=1`.
+    /// The slot, from 1, as in `dd bs=512 skip=N count=1`.
     slot: usize,
 }

@@ -26,15 +26,14 @@ use crate::source::{Expected, Origin, SourceError, Sources};
 use crate::ui::print_json;
 use crate::unlock::{self, Making};
 
-/// Pin again what downloads turn out to be now.
+/// Re-resolve downloads and update the lock
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The items to look at; all of them if none is named. `apt` stands for all packages, and
-    /// `apt/RELEASE` for those of a release
+    /// Items to update [default: all]. `apt` means all packages, `apt/RELEASE` those of a release
     #[arg(value_name = "ITEM")]
     items: Vec<ItemName>,
 
-    /// Print JSON for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 
@@ -46,12 +45,11 @@ pub(crate) struct Args {
     unsuitable: UnsuitableArgs,
 }
 
-/// What to do with the pins of downloads that an earlier lock has.
+/// How to treat the pins of an earlier lock.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Pins<'p> {
-    /// Keep them.
     Keep,
-    /// Find out again what these are; all of them if none is named.
+    /// Resolve these items again, or all if the list is empty.
     Renew(&'p [ItemName]),
 }
 
@@ -75,7 +73,7 @@ impl Renewal for Pins<'_> {
     }
 }
 
-/// Whether packages for a release are meant: `apt`, or `apt/bookworm`.
+/// Checks whether the item means packages of `release`: `apt`, or `apt/bookworm`.
 fn is_packages(item: &ItemName, release: &ArchiveName) -> bool {
     let rest = item.as_str().strip_prefix("apt");
     rest.is_some_and(|rest| rest.is_empty() || rest.strip_prefix('/') == Some(release.as_str()))

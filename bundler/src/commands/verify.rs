@@ -12,26 +12,25 @@ use crate::apt::{Followed, day, follow};
 use crate::options::TrustArgs;
 use crate::ui::{print, print_json};
 
-/// Check that a bundle is trusted and that every byte of it is the signed one.
+/// Verify signatures and every byte of a bundle.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The bundle, or the first of its parts
+    /// Bundle, or the first of its parts
     bundle: Utf8PathBuf,
 
-    /// Compare the SHA-256 of every item as a whole, too, which `sha256sum` would do
+    /// Also compare the whole SHA-256 of every item, as `sha256sum` does
     #[arg(long)]
     deep: bool,
 
-    /// Follow the chain from the keys of the package archives to each package, too; this needs a
-    /// bundle with `carry-index`
+    /// Also verify packages against their archives' signatures; needs a bundle with `carry-index`
     #[arg(long, requires = "keyring")]
     upstream: bool,
 
-    /// The keys of the package archives, which come from somewhere else than the bundle
+    /// Keyring of the package archives, from a source other than the bundle
     #[arg(long, value_name = "FILE", requires = "upstream")]
     keyring: Option<Utf8PathBuf>,
 
-    /// Print JSON for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 
@@ -39,21 +38,17 @@ pub(crate) struct Args {
     trust: TrustArgs,
 }
 
-/// What `--json` prints. What is not intact ends in an error.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Report<'b> {
     intact: bool,
-    /// Whether the digest of each item as a whole was compared, too.
     deep: bool,
-    /// What the package archives vouch for, if that was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     upstream: Option<Vec<Vouched>>,
     #[serde(flatten)]
     bundle: inspect::Facts<'b>,
 }
 
-/// A package archive that vouches for packages of the bundle.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Vouched {
@@ -62,12 +57,9 @@ struct Vouched {
     packages: usize,
 }
 
-/// How much of a payload to compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Depth {
-    /// Every chunk, which is every byte.
     Chunks,
-    /// Every chunk, and every item as a whole.
     Deep,
 }
 
@@ -93,7 +85,7 @@ impl Args {
     }
 }
 
-/// Follow the chain of every archive that packages came from.
+/// Verifies the signature chain of every package archive.
 fn upstream(
     context: &Context,
     bundle: &Bundle<Verified>,
@@ -122,7 +114,6 @@ fn upstream(
     Ok(vouched)
 }
 
-/// Read the whole payload.
 pub(super) fn check(
     context: &Context,
     bundle: &Bundle<Verified>,

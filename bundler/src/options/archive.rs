@@ -1,4 +1,4 @@
-//! Archives of packages and their keys, as somebody types them.
+//! Package archives and their keys on the command line.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,27 +9,24 @@ use crate::apt::Address;
 use crate::recipe::Suite;
 use crate::source::LocalPath;
 
-/// An archive: `NAME=ADDRESS [SUITE [COMPONENT…]]`, in the order of apt's `sources.list`.
+/// An archive, `NAME=ADDRESS [SUITE [COMPONENT…]]`, in the order of apt's `sources.list`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ArchiveArg {
-    /// What lock and bundle call it.
     pub(crate) name: ArchiveName,
-    /// Where it is, in the order in which to try. Only an inventory has several.
+    /// The mirrors in order of preference. Only an inventory has several.
     pub(crate) mirrors: Vec<Address>,
-    /// Which part of it: its name, if nothing else is said.
+    /// The suite. Default: the archive's name.
     pub(crate) suite: Suite,
-    /// Which parts of that: `main`, if nothing else is said.
+    /// The components. Default: `main`.
     pub(crate) components: Vec<Suite>,
 }
 
 /// The keys of an archive: `ARCHIVE=FILE=FINGERPRINT[,FINGERPRINT…]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KeysArg {
-    /// The archive.
     pub(crate) archive: ArchiveName,
-    /// The file with the keys.
     pub(crate) keyring: LocalPath,
-    /// Those in it that count.
+    /// The fingerprints that count.
     pub(crate) signed_by: Vec<Fingerprint>,
 }
 

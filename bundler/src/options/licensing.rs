@@ -1,31 +1,29 @@
-//! Where guests get their licences from, as far as a bundle has to do with it.
+//! Guest licensing, where it concerns a bundle.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::image::ImageName;
 
-/// What the recipe says of licences.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum Licensing {
-    /// Nothing: that is decided elsewhere, or later.
+    /// Not part of this bundle.
     #[default]
     Nothing,
-    /// NVIDIA's own Delegated License Service.
+    /// NVIDIA License System.
     NvidiaDls,
-    /// FastAPI-DLS, by this image.
+    /// FastAPI-DLS, with this image.
     FastapiDls(ImageName),
 }
 
-/// The words for them, NVIDIA's own first.
 const WORDS: &str = "`none`, `nvidia-dls` or `fastapi-dls[=IMAGE]`";
 
-/// The image that its users name with a digest (kars85/proxmox-vgpu-installer).
+/// The image with the digest that kars85/proxmox-vgpu-installer pins.
 const IMAGE: &str = "docker.io/collinwebdesigns/fastapi-dls:2.0.3@sha256:\
                      e5078363ef86548b41c998367dfa2641015c5b7ffb7b3db280332669f8b1b5f0";
 
 impl Licensing {
-    /// What somebody must know who chooses this, each a line.
+    /// The notice for this choice, line by line.
     pub(crate) fn notice(&self) -> &'static [&'static str] {
         match self {
             Self::Nothing => &[],

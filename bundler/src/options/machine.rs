@@ -9,18 +9,18 @@ use vgpu_manifest::platform::{
 };
 use vgpu_manifest::verdict::{PoolFeatures, Target};
 
-/// What is known of a machine. What is not given is not known, and nothing is held against it.
+/// Facts about a machine. Missing facts are unknown and are not held against it.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct MachineArgs {
-    /// What `vgpu-installer inventory` wrote there; what is given beside it counts more
+    /// Inventory of the node; explicit options take precedence
     #[arg(long, value_name = "FILE")]
     pub(crate) inventory: Option<Utf8PathBuf>,
 
-    /// The kernel, as `uname -r` prints it: `6.8.12-43-pve`
+    /// Kernel release, such as `6.8.12-43-pve`
     #[arg(long, value_name = "RELEASE")]
     pub(crate) kernel: Option<KernelRelease>,
 
-    /// The release of Proxmox VE: `8.4`
+    /// Proxmox VE release, such as `8.4`
     #[arg(long, value_name = "RELEASE")]
     pub(crate) pve: Option<PveRelease>,
 
@@ -28,24 +28,24 @@ pub(crate) struct MachineArgs {
     #[arg(long, value_name = "STATE", value_parser = secure_boot)]
     secure_boot: Option<SecureBoot>,
 
-    /// The boot loader: `grub` or `systemd-boot`
+    /// Boot loader: `grub` or `systemd-boot`
     #[arg(long, value_name = "LOADER")]
     boot_loader: Option<BootLoader>,
 
-    /// The file system of `/`: `ext4`, `xfs`, `btrfs`, `zfs` or `other`
+    /// Root file system: `ext4`, `xfs`, `btrfs`, `zfs` or `other`
     #[arg(long, value_name = "KIND")]
     root: Option<RootFs>,
 
-    /// The features of the root pool: `classic`, or `openzfs-2.4` if it has newer ones
+    /// Features of the root pool: `classic` or `openzfs-2.4`
     #[arg(long, value_name = "FEATURES")]
     pool: Option<PoolFeatures>,
 
-    /// Who made the CPU: `intel`, `amd` or `other`
+    /// CPU vendor: `intel`, `amd` or `other`
     #[arg(long, value_name = "VENDOR")]
     cpu: Option<CpuVendor>,
 }
 
-/// On and off are what people say.
+/// `on` and `off` are accepted besides the canonical names.
 fn secure_boot(text: &str) -> Result<SecureBoot, String> {
     match text {
         "on" => Ok(SecureBoot::Enabled),
@@ -54,7 +54,7 @@ fn secure_boot(text: &str) -> Result<SecureBoot, String> {
     }
 }
 
-/// A GPU by its PCI id, or by the device id alone, which is what the Bash script's users know.
+/// Parses a GPU's PCI id, or its device id alone, which users of the Bash script know.
 pub(crate) fn gpu(text: &str) -> Result<PciId, String> {
     match text.parse::<DeviceId>() {
         Ok(device) => Ok(PciId::new(PciId::NVIDIA, device.0)),
@@ -63,12 +63,11 @@ pub(crate) fn gpu(text: &str) -> Result<PciId, String> {
 }
 
 impl MachineArgs {
-    /// The inventory, if one was named.
     pub(crate) fn inventory(&self) -> anyhow::Result<Option<Inventory>> {
         self.inventory.as_deref().map(read_inventory).transpose()
     }
 
-    /// What was given, as somebody would type it.
+    /// Returns the equivalent command-line arguments.
     pub(crate) fn words(&self) -> Vec<(&'static str, String)> {
         let Self { inventory, kernel, pve, secure_boot, boot_loader, root, pool, cpu } = self;
         let words = [
@@ -84,7 +83,7 @@ impl MachineArgs {
         words.into_iter().filter_map(|(flag, value)| Some((flag, value?))).collect()
     }
 
-    /// The machine: what was given, and otherwise what the inventory says.
+    /// Returns the machine from the options, and otherwise from the inventory.
     pub(crate) fn target(&self, inventory: Option<&Inventory>) -> Target {
         let known = inventory.map(Target::from).unwrap_or_default();
         Target {
@@ -99,7 +98,6 @@ impl MachineArgs {
     }
 }
 
-/// The inventory in a file.
 pub(crate) fn read_inventory(path: &Utf8Path) -> anyhow::Result<Inventory> {
     let what = || format!("cannot use the inventory `{path}`");
     let size = fs::metadata(path).with_context(what)?.len();

@@ -1,4 +1,4 @@
-//! Options that several commands share, and what they resolve to.
+//! Options that several commands share, and their resolved values.
 
 mod archive;
 mod licensing;

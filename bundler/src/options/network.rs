@@ -4,30 +4,30 @@ use std::time::Duration;
 use crate::fetch::Patience;
 use crate::net::{Client, Proxy, Timeouts};
 
-/// How to use the network.
+/// Network options.
 #[derive(Debug, clap::Args)]
 pub(crate) struct NetworkArgs {
-    /// Use only what is in the cache
+    /// Use only cached inputs
     #[arg(long)]
     offline: bool,
 
-    /// How many downloads run at the same time
+    /// Number of parallel downloads
     #[arg(long, value_name = "N", default_value = "4")]
     jobs: NonZeroUsize,
 
-    /// How many attempts in a row may bring nothing before a download is given up
+    /// Attempts without progress before a download fails
     #[arg(long, value_name = "N", default_value = "6")]
     attempts: NonZeroU32,
 
-    /// How many seconds a server may be silent
+    /// Seconds without data before an attempt fails
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = clap::value_parser!(u16).range(1..))]
     stall_timeout: u16,
 }
 
-/// The network, as far as it may be used.
+/// The permitted network use.
 #[derive(Debug)]
 pub(crate) struct Network {
-    /// `None` to stay away from it.
+    /// `None` with `--offline`.
     pub(crate) client: Option<Client>,
     pub(crate) patience: Patience,
     pub(crate) width: NonZeroUsize,

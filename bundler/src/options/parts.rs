@@ -2,7 +2,6 @@ use vgpu_manifest::PartSize;
 
 use crate::size::ByteSize;
 
-/// A length of parts, as it is typed.
 pub(crate) fn part_size(text: &str) -> Result<PartSize, String> {
     let size: ByteSize =
         text.parse().map_err(|error: crate::size::ParseSizeError| error.to_string())?;

@@ -5,10 +5,10 @@ use crate::exit::Advise as _;
 use crate::lock::Lock;
 use crate::recipe::Recipe;
 
-/// Which recipe.
+/// Recipe options.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ProjectArgs {
-    /// The recipe; its lock lies beside it and ends in `.lock`
+    /// Recipe; its lock has the same name and ends in `.lock`
     #[arg(long, short, value_name = "FILE", default_value = "bundle.toml")]
     recipe: Utf8PathBuf,
 }
@@ -18,17 +18,16 @@ pub(crate) struct ProjectArgs {
 pub(crate) struct Project {
     pub(crate) recipe: Recipe,
     pub(crate) lock_path: Utf8PathBuf,
-    /// The folder at which relative paths of the recipe start.
+    /// The base of relative paths in the recipe.
     pub(crate) base: Utf8PathBuf,
 }
 
 impl ProjectArgs {
-    /// Whether there is a recipe, or somebody says that there is.
+    /// Returns whether the recipe exists or was named on the command line.
     pub(crate) fn is_there(&self) -> bool {
         self.recipe.exists() || self.recipe != "bundle.toml"
     }
 
-    /// Read the recipe.
     pub(crate) fn resolve(&self) -> anyhow::Result<Project> {
         let recipe = Recipe::read(&self.recipe)?;
         let base = self.recipe.parent().unwrap_or(Utf8Path::new("")).to_owned();
@@ -37,12 +36,12 @@ impl ProjectArgs {
 }
 
 impl Project {
-    /// The lock, if there is one, whether it is current or not.
+    /// Returns the lock, if it exists, even if it is stale.
     pub(crate) fn any_lock(&self) -> anyhow::Result<Option<Lock>> {
         Ok(Lock::read(&self.lock_path)?)
     }
 
-    /// The lock, if there is one. One that is not current is an error.
+    /// Returns the lock, if it exists. A stale lock is an error.
     pub(crate) fn current_lock(&self) -> anyhow::Result<Option<Lock>> {
         let Some(lock) = self.any_lock()? else { return Ok(None) };
         lock.check_current(&self.recipe)

@@ -8,14 +8,14 @@ use zeroize::Zeroizing;
 use crate::exit::Advise as _;
 use crate::{dirs, secret};
 
-/// Which key signs.
+/// Signing key options.
 #[derive(Debug, clap::Args)]
 pub(crate) struct SignerArgs {
-    /// The file of the private key [default: $XDG_CONFIG_HOME/vgpu-offline/key]
+    /// Private key file [default: $XDG_CONFIG_HOME/vgpu-offline/key]
     #[arg(long, value_name = "FILE", conflicts_with = "agent")]
     key: Option<Utf8PathBuf>,
 
-    /// The fingerprint of a key in the ssh-agent
+    /// Sign with the ssh-agent key of this fingerprint
     #[arg(long, value_name = "FINGERPRINT")]
     agent: Option<Fingerprint>,
 
@@ -23,26 +23,23 @@ pub(crate) struct SignerArgs {
     passphrase: PassphraseArgs,
 }
 
-/// Where the passphrase comes from.
+/// Passphrase options.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PassphraseArgs {
-    /// A file whose first line is the passphrase, or `/dev/fd/N`; without it, the terminal is asked
+    /// File with the passphrase in its first line, or `/dev/fd/N`; prompts if missing
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<Utf8PathBuf>,
 }
 
-/// Where the signing key of this user is.
 pub(crate) fn default_key() -> anyhow::Result<Utf8PathBuf> {
     Ok(dirs::config()?.join("key"))
 }
 
 impl SignerArgs {
-    /// Whether somebody has named a key.
     pub(crate) fn is_given(&self) -> bool {
         self.key.is_some() || self.agent.is_some()
     }
 
-    /// Find the key, and unlock it.
     pub(crate) fn resolve(&self) -> anyhow::Result<Box<dyn Signer>> {
         match &self.agent {
             Some(fingerprint) => in_agent(fingerprint),
@@ -67,7 +64,6 @@ impl SignerArgs {
 }
 
 impl PassphraseArgs {
-    /// The passphrase of a key that there is.
     fn existing(&self, key: &Utf8Path) -> io::Result<Zeroizing<String>> {
         match &self.passphrase_file {
             Some(path) => secret::from_file(path),
@@ -75,7 +71,7 @@ impl PassphraseArgs {
         }
     }
 
-    /// A passphrase for a new key; `None` if the user wants none.
+    /// Prompts for a passphrase for a new key; `None` if the user wants none.
     pub(crate) fn new_one(&self) -> anyhow::Result<Option<Zeroizing<String>>> {
         let passphrase = match &self.passphrase_file {
             Some(path) => {

@@ -8,30 +8,28 @@ use vgpu_manifest::{Bundle, Verified};
 use crate::exit::Advise as _;
 use crate::{dirs, trust};
 
-/// Whom to believe.
+/// Trust options.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TrustArgs {
-    /// The file of the allowed signers [default: $XDG_CONFIG_HOME/vgpu-offline/allowed_signers]
+    /// Allowed signers file [default: $XDG_CONFIG_HOME/vgpu-offline/allowed_signers]
     #[arg(long, value_name = "FILE", env = "VGPU_SIGNERS")]
     signers: Option<Utf8PathBuf>,
 
-    /// The file of keys that never count again, a public key a line, as `ssh-keygen -Y verify -r`
-    /// reads it [default: $XDG_CONFIG_HOME/vgpu-offline/revoked_keys, if it is there]
+    /// Revoked keys, one public key a line [default: $XDG_CONFIG_HOME/vgpu-offline/revoked_keys,
+    /// if it exists]
     #[arg(long, value_name = "FILE", env = "VGPU_REVOKED")]
     revoked: Option<Utf8PathBuf>,
 
-    /// How many of them must have signed
+    /// Number of principals that must have signed
     #[arg(long, value_name = "N", default_value = "1")]
     threshold: NonZeroUsize,
 }
 
-/// Where the allowed signers of this user are.
 pub(crate) fn default_signers() -> anyhow::Result<Utf8PathBuf> {
     Ok(dirs::config()?.join("allowed_signers"))
 }
 
 impl TrustArgs {
-    /// Read who is allowed.
     pub(crate) fn resolve(&self) -> anyhow::Result<Policy> {
         let path = self.signers.clone().map_or_else(default_signers, Ok)?;
         let revoked = match &self.revoked {
@@ -43,7 +41,7 @@ impl TrustArgs {
             .hint("`vgpu-bundler key generate` writes one with your own key; for others, add a line `NAME namespaces=\"vgpu-bundle\" ssh-ed25519 …`")
     }
 
-    /// Open a bundle, and check that it is trusted. Its payload has not been read then.
+    /// Opens a bundle and verifies its signatures, without reading the payload.
     pub(crate) fn open(&self, bundle: &Utf8PathBuf) -> anyhow::Result<Bundle<Verified>> {
         let policy = self.resolve()?;
         let opened = Bundle::open(bundle).and_then(|opened| opened.verify(&policy));

@@ -6,21 +6,20 @@ use crate::commands::Context;
 use crate::exit::Advise as _;
 use crate::lock::Lock;
 
-/// What to do with a bundle that cannot work on its targets.
+/// How to handle a bundle that cannot work on its targets.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct UnsuitableArgs {
-    /// Make the bundle even if it cannot work on the recipe's `[targets]`; the manifest says so
+    /// Accept a bundle that cannot work on its `[targets]`; recorded in the manifest
     #[arg(long)]
     allow_unsuitable: bool,
 }
 
-/// A bundle cannot do what it is made for.
 #[derive(Debug, thiserror::Error)]
 #[error("the bundle cannot work on its targets: {0}")]
 pub(crate) struct NotSuitable(String);
 
 impl UnsuitableArgs {
-    /// Refuse a bundle that cannot work on its targets, unless that is allowed.
+    /// Refuses a bundle that cannot work on its targets, unless the option allows it.
     pub(crate) fn check(self, context: &Context, lock: &Lock) -> anyhow::Result<()> {
         let Some(purpose) = &lock.purpose else { return Ok(()) };
         let catalog = Catalog::embedded();
@@ -44,7 +43,7 @@ impl UnsuitableArgs {
     }
 }
 
-/// The bundle has host drivers, and none is that of its targets.
+/// No host driver of the bundle is that of its targets.
 fn contradiction(catalog: &Catalog, targets: &Targets, lock: &Lock) -> Option<NotSuitable> {
     let meant = catalog.driver(targets.driver)?;
     let hosts = lock.drivers.iter().filter(|record| record.kind == DriverKind::Host);
@@ -54,7 +53,6 @@ fn contradiction(catalog: &Catalog, targets: &Targets, lock: &Lock) -> Option<No
     Some(NotSuitable(format!("they are for vGPU {release} ({host}), but it holds {other}")))
 }
 
-/// Why not, each reason once.
 fn reasons(suitability: &Suitability<'_>) -> Vec<String> {
     let unsuitable = suitability.gpus.iter().filter_map(|gpu| gpu.verdict.unsuitable());
     let mut reasons: Vec<_> = unsuitable.map(|it| it.reason.says.clone()).collect();
@@ -63,7 +61,6 @@ fn reasons(suitability: &Suitability<'_>) -> Vec<String> {
     reasons
 }
 
-/// What would help the first GPU that needs help.
 fn nearest<'s>(suitability: &'s Suitability<'_>) -> Option<&'s Choice> {
     suitability.gpus.iter().find_map(|gpu| gpu.verdict.unsuitable())?.nearest.first()
 }

@@ -1,4 +1,4 @@
-//! Whether a program lies on a medium that somebody may pull, or has brought along.
+//! Detection of removable media.
 
 use std::fmt;
 
@@ -6,14 +6,14 @@ use crate::host::real::DeviceNumber;
 use crate::host::{HostError, Look};
 use crate::state::fixed;
 
-/// Why what lies on a file system is not as if it were part of the host.
+/// Why a file system does not count as part of the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Removable {
-    /// It is of a kind that sticks and discs have, and on which nothing belongs to root.
+    /// Its type is one of removable media, without file owners.
     FileSystem(String),
-    /// The kernel says that the disk can be taken out.
+    /// The kernel marks the disk as removable.
     Flag(String),
-    /// The disk is connected by USB.
+    /// The disk is attached over USB.
     Usb(String),
 }
 
@@ -27,9 +27,9 @@ impl fmt::Display for Removable {
     }
 }
 
-/// Whether the file system on `device` is on a removable medium.
+/// Checks whether the file system on `device` is on a removable medium.
 ///
-/// What shares the file system of the root directory is part of the host, wherever that lies.
+/// A file system shared with the root directory is part of the host, wherever it is.
 pub fn removable(
     look: &dyn Look,
     device: DeviceNumber,
@@ -55,11 +55,11 @@ pub fn removable(
     })
 }
 
-/// The types of file systems that travel, and know no owners.
+/// File system types of removable media. They have no owners.
 const PORTABLE: [&str; 9] =
     ["vfat", "msdos", "exfat", "iso9660", "udf", "ntfs", "ntfs3", "fuseblk", "hfsplus"];
 
-/// The type of the file system on `device`, according to `/proc/self/mountinfo` (`man 5 proc`).
+/// Returns the type of the file system on `device`, from `/proc/self/mountinfo` (`man 5 proc`).
 fn kind(mounts: &str, device: DeviceNumber) -> Option<&str> {
     let number = format!("{}:{}", device.major, device.minor);
     mounts.lines().find_map(|line| {
@@ -68,8 +68,8 @@ fn kind(mounts: &str, device: DeviceNumber) -> Option<&str> {
     })
 }
 
-/// The disk's name in `…/block/sdb/sdb1`, the target of a link in `/sys/dev/block`, and what
-/// stands before it.
+/// Returns the disk's name in `…/block/sdb/sdb1`, the target of a link in `/sys/dev/block`, and
+/// the path before it.
 fn disk(link: &str) -> Option<(&str, &str)> {
     let (place, names) = link.split_once("/block/")?;
     let disk = names.split('/').next()?;
@@ -77,7 +77,7 @@ fn disk(link: &str) -> Option<(&str, &str)> {
     (is_name && !disk.is_empty() && !disk.starts_with('.')).then_some((disk, place))
 }
 
-/// Whether a path in sysfs leads through a USB bus, such as `usb2`.
+/// Checks whether a sysfs path leads through a USB bus, such as `usb2`.
 fn is_usb(place: &str) -> bool {
     let number = |part: &str| part.strip_prefix("usb").map(str::to_owned);
     place.split('/').filter_map(number).any(|n| n.bytes().all(|b| b.is_ascii_digit()))

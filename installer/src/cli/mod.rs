@@ -1,20 +1,23 @@
-//! The command line: what is typed becomes types here, and what comes of it an exit status.
+//! The command line: arguments become types, and results become exit statuses.
 
 mod exit;
 mod failure;
+mod manual;
 mod medium;
 mod target;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use camino::Utf8PathBuf;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use vgpu_manifest::inventory::Gpu;
 use vgpu_manifest::platform::PciId;
 use vgpu_manifest::shell_word;
 
 pub use self::exit::Exit;
 pub use self::failure::{Advise, Refused, only_waits, tell};
+pub use self::manual::MANUAL;
 pub use self::medium::{Removable, removable};
 pub use self::target::Target;
 
@@ -23,15 +26,12 @@ use crate::facts::gpus;
 use crate::menu;
 use crate::ui::{Colour, Ui, printable};
 
-/// Use signed vGPU bundles on a Proxmox host, offline.
+/// Apply signed vGPU bundles to a Proxmox host, offline
 ///
-/// Nothing on the host changes before the bundle's signatures hold, and everything that changes
-/// can be taken back. Without a command it shows a menu on a terminal.
+/// Nothing on the host changes before the bundle's signatures are verified, and every change can
+/// be reverted. Without a command, shows a menu on a terminal.
 #[derive(Debug, Parser)]
 #[command(name = "vgpu-installer", version, help_expected = true)]
-#[command(after_help = "\
-Exit status: 0 done, 1 failed, 2 wrong usage, 3 not trusted or corrupt, 4 host unsuitable, \
-5 drifted, 10 done and a reboot is needed.")]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -39,71 +39,70 @@ struct Cli {
     command: Option<Command>,
 }
 
-/// What holds for every command.
+/// Options of every command.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// Work on the system in this folder instead of the running one.
-    ///
-    /// Commands that an installation needs are then only listed, in the folder's
-    /// `/var/lib/vgpu-offline/commands.log`.
+    /// Work on the system in this folder instead of the running one; commands are only recorded,
+    /// in its `/var/lib/vgpu-offline/commands.log`
     #[arg(long, global = true, value_name = "DIR", default_value = "/")]
     root: Utf8PathBuf,
-    /// Run those commands with that folder as their root directory.
+    /// Run commands inside the `--root` folder instead of recording them
     #[arg(long, global = true)]
     chroot: bool,
-    /// Show on the terminal, too, what is run and what it says. Whatever changes the host is always
-    /// written down in `/var/log/vgpu-offline/installer.log`.
+    /// Also print the commands that are run, and their output; the log
+    /// `/var/log/vgpu-offline/installer.log` always has them
     #[arg(long, global = true)]
     debug: bool,
-    /// Use no colours. `NO_COLOR` in the environment does the same.
+    /// Disable color, like `NO_COLOR` in the environment
     #[arg(long, global = true)]
     no_color: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Say whom this host trusts.
+    /// Manage trusted signing keys
     #[command(subcommand)]
     Trust(commands::trust::Trust),
-    /// Check a bundle, every byte of it.
+    /// Verify signatures and every byte of a bundle
     Verify(commands::verify::Verify),
-    /// Show what a trusted bundle holds.
+    /// Show the contents of a trusted bundle
     Inspect(commands::inspect::Inspect),
-    /// Say whether a bundle fits this node, and why.
+    /// Check whether a bundle fits this node, and explain why
     Check(commands::check::Check),
-    /// Show what a bundle would change on this host.
+    /// Show the changes that a bundle would make to this host
     Plan(commands::plan::Plan),
-    /// Make this host what a bundle asks for.
+    /// Apply a bundle to this host
     Apply(Box<commands::apply::Apply>),
-    /// Ask whether the host is still what it was made.
+    /// Show what is installed and whether it has drifted
     Status(commands::status::Status),
-    /// Take back what was applied.
+    /// Revert the last bundle, or all of them
     Revert(commands::revert::Revert),
-    /// Remove what was installed: all of it, or some components.
+    /// Remove everything that was installed, or components of it
     Remove(commands::remove::Remove),
-    /// Remove all that the installer keeps for itself.
+    /// Delete the installer's own state, including trust
     Forget(commands::forget::Forget),
-    /// Say where the drivers for guests are, and how a guest gets them.
+    /// Show the guest image and how to attach it to a guest
     GuestDrivers(commands::guest_drivers::GuestDrivers),
-    /// Write down what was verified and changed, for comparing nodes.
+    /// Write a report of what was verified and changed
     Report(commands::report::Report),
-    /// Look after the verified items that this host keeps.
+    /// Manage the local item store
     #[command(subcommand)]
     Store(commands::store::Store),
-    /// Write down what this machine is, for the bundler.
+    /// Save a hardware inventory for vgpu-bundler
     Inventory(commands::inventory::Inventory),
-    /// Licences for guests: a licence server here or elsewhere, and what guests need.
+    /// Manage guest licensing: a license server and guest files
     #[command(subcommand)]
     License(commands::license::License),
-    /// Switch on the virtual functions of NVIDIA's GPUs.
+    /// Enable SR-IOV virtual functions (used by the systemd unit)
     Sriov(commands::sriov::Sriov),
-    /// Keep this host booting a kernel that has the driver's module.
+    /// Keep booting a kernel that has the module (used by hooks)
     Guard(commands::guard::Guard),
 }
 
-/// Run the program with the arguments of this process.
+/// Runs the program with the arguments of this process.
 pub(crate) fn main() -> ExitCode {
-    let exit = match Cli::try_parse() {
+    let exit = match Cli::parse_words(std::env::args_os()) {
         Ok(Cli { global, command: Some(command) }) => run(&global, command),
         Ok(Cli { global, command: None }) => without_command(&global),
         Err(error) => explain(&error),
@@ -123,7 +122,7 @@ fn run(global: &Global, command: Command) -> Exit {
     exit
 }
 
-/// Show the menu, or the help if nobody would see it.
+/// Shows the menu on a terminal, and the help elsewhere.
 fn without_command(global: &Global) -> Exit {
     let ui = Ui::new(global.colour());
     let mut tree = command();
@@ -136,15 +135,15 @@ fn without_command(global: &Global) -> Exit {
     let shown: Vec<String> = words.iter().map(|word| shell_word(word)).collect();
     ui.say("");
     ui.say(printable(&shown.join(" ")));
-    match Cli::try_parse_from(&words) {
+    match Cli::parse_words(&words) {
         Ok(Cli { global, command: Some(command) }) => run(&global, command),
         Ok(Cli { command: None, .. }) => Exit::Usage,
         Err(error) => explain(&error),
     }
 }
 
-/// The GPUs of NVIDIA's that the menu can ask about; none where the host cannot be looked at, which the
-/// command that is chosen then says.
+/// Returns the NVIDIA GPUs for the menu. Returns none if the host cannot be read; the chosen
+/// command then reports that.
 fn of_nvidia(global: &Global) -> Vec<Gpu> {
     let target = Target::open(global);
     let mut gpus = target.map(|target| gpus(&target.host)).unwrap_or_default();
@@ -152,20 +151,28 @@ fn of_nvidia(global: &Global) -> Vec<Gpu> {
     gpus
 }
 
-/// Say what is wrong with a command line, or what help or version were asked for.
+/// Prints a usage error, or the requested help or version.
 fn explain(error: &clap::Error) -> Exit {
-    // Help and version are no errors, and go to stdout.
+    // Help and version are not errors, and go to stdout.
     let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
     let _ = error.print();
     exit
 }
 
-/// The command line, for whoever writes completions and a manual from it.
+/// Returns the command line definition, for completions and manual pages.
 ///
-/// The program itself has no command for that: it is to stay small.
+/// The installer has no command for these, to stay small.
 #[must_use]
 pub fn command() -> clap::Command {
-    <Cli as clap::CommandFactory>::command()
+    MANUAL.complete(Cli::command())
+}
+
+impl Cli {
+    fn parse_words(
+        words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    ) -> Result<Self, clap::Error> {
+        Self::from_arg_matches(&command().try_get_matches_from(words)?)
+    }
 }
 
 impl Command {
@@ -193,7 +200,7 @@ impl Command {
 }
 
 impl Global {
-    /// As somebody would type it.
+    /// Returns the equivalent command-line arguments.
     fn words(&self) -> Vec<String> {
         let Self { root, chroot, debug, no_color } = self;
         let mut words = Vec::new();
@@ -215,8 +222,6 @@ impl Global {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

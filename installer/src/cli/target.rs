@@ -8,17 +8,17 @@ use crate::host::{Exec, RealHost};
 use crate::machine::{Machine, MachineError};
 use crate::state;
 
-/// The host that a command is about, not locked.
+/// The host of a command, not locked.
 #[derive(Debug)]
 pub struct Target {
-    /// The door to it.
+    /// Access to the host.
     pub host: RealHost,
     exec: Exec,
     root: Utf8PathBuf,
 }
 
 impl Target {
-    /// Open the host that the command line names.
+    /// Opens the host that the command line names.
     pub(super) fn open(global: &Global) -> anyhow::Result<Self> {
         let exec = match (is_running_root(&global.root)?, global.chroot) {
             (true, _) => Exec::Live,
@@ -30,11 +30,10 @@ impl Target {
         Ok(Self { host: RealHost::open(&root, exec)?.with_echo(echo), exec, root })
     }
 
-    /// Refuse to change it if this program must not: by somebody else than root, or from a medium
-    /// that may be gone when the program is needed again.
+    /// Refuses changes by users other than root, and by a program on a medium that may be gone
+    /// after the reboot.
     ///
-    /// A folder that only stands for a machine may be prepared by anybody, and from anywhere:
-    /// nothing resumes there.
+    /// Any user may prepare a folder with `--root`, from any medium: nothing resumes there.
     pub fn check_may_change(&self) -> Result<(), Refused> {
         if self.exec == Exec::Record {
             return Ok(());
@@ -60,7 +59,7 @@ impl Target {
         }
     }
 
-    /// Write down what is run from here on. A disk that is full is no reason to refuse a revert.
+    /// Starts the log of commands. A full disk must not prevent a revert.
     fn write_down(&self) {
         match self.host.begin_diary() {
             Ok(()) => {
@@ -74,17 +73,17 @@ impl Target {
         }
     }
 
-    /// Keep everybody else from changing it, and open its journal; both are made if need be.
+    /// Locks the host and opens its journal, creating both if necessary.
     pub fn open_machine(self) -> Result<Machine, MachineError> {
         Machine::make(self.host)
     }
 
-    /// Like [`open_machine`](Self::open_machine), but `None` if nothing was ever applied.
+    /// Like [`open_machine`](Self::open_machine), but returns `None` if nothing was ever applied.
     pub fn find_machine(self) -> Result<Option<Machine>, MachineError> {
         Machine::find(self.host)
     }
 
-    /// The same host once more, for what comes after a command that takes it.
+    /// Opens the same host again, for work after a command that consumes it.
     pub fn again(&self) -> anyhow::Result<Self> {
         Ok(Self {
             host: RealHost::open(&self.root, self.exec)?,
@@ -93,7 +92,7 @@ impl Target {
         })
     }
 
-    /// Keep everybody else from changing it, for a change that is not journaled.
+    /// Locks the host for a change that is not journaled.
     pub fn lock(&mut self) -> anyhow::Result<Lock> {
         state::prepare(&mut self.host)?;
         Ok(self.host.lock(&state::lock())?)

@@ -21,14 +21,13 @@ use crate::resume::Resume;
 use crate::store::{Bundles, missing, missing_program, needs, stage};
 use crate::ui::Ui;
 
-/// Make this host what a bundle asks for.
+/// Apply a bundle to this host.
 ///
-/// The plan is shown first. Every change can be taken back with `revert`. An apply that was
-/// interrupted goes on where it was when it is run again.
+/// Shows the plan first. Every change can be undone with `revert`. After an interruption, run the
+/// same command again to resume.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Apply {
-    /// The bundle; of one that is split, the first part (`….001`). Without one, an apply that was
-    /// interrupted is brought to its end.
+    /// Bundle, or the first of its parts; without it, resumes an interrupted apply
     #[arg(value_name = "BUNDLE")]
     bundle: Option<camino::Utf8PathBuf>,
     #[command(flatten)]
@@ -39,32 +38,30 @@ pub(crate) struct Apply {
     password: PasswordArgs,
     #[command(flatten)]
     no_resume: ResumeArgs,
-    /// Go on after a reboot, as the unit does that the first part has placed: once a boot, and never
-    /// more than twice.
+    /// Resume after a reboot (used by the systemd unit; once per boot, at most two attempts)
     #[arg(long, conflicts_with_all = ["bundle", "no_resume"])]
     resume: bool,
-    /// Carry out exactly this plan, which `plan --output` has written and somebody has looked at. If
-    /// anything is different by now, nothing happens, and it is said what.
+    /// Apply exactly this reviewed plan (from `plan --output`). If the host no longer matches,
+    /// nothing changes and the differences are listed
     #[arg(long, value_name = "FILE", conflicts_with_all = ["vgpu", "passthrough", "give_up", "foreign_driver", "guest_tools", "no_resume", "resume"])]
     plan: Option<camino::Utf8PathBuf>,
-    /// Stop after this phase: 1 is what comes before the reboot. Then nothing goes on by itself:
-    /// `apply` without a bundle does, when it is wanted.
+    /// Stop after this phase (1: before the reboot). Nothing resumes automatically then; run
+    /// `apply` without a bundle to continue
     #[arg(long, value_enum, value_name = "N", default_value = "2", conflicts_with = "resume")]
     to_phase: Phase,
     #[command(flatten)]
     consent: Consent,
-    /// The licence server that is to run, if another one than the last time.
+    /// The license server to run, if it changes.
     #[arg(skip)]
     license: Option<Service>,
 }
 
 impl Apply {
-    /// The bundle, if there is one.
     pub(super) fn bundle(&self) -> Option<BundleArg> {
         Some(BundleArg { path: self.bundle.clone()? })
     }
 
-    /// The same with this licence server on the node.
+    /// Adds this license server to the plan.
     pub(super) fn serving(self, service: Service) -> Self {
         Self { license: Some(service), ..self }
     }
@@ -124,14 +121,14 @@ impl Apply {
         carry_out(&mut machine, &plan, &proposal.candidate, self.to_phase, ui)
     }
 
-    /// The plan that somebody has looked at.
+    /// The reviewed plan.
     fn reviewed(&self) -> anyhow::Result<Option<Review>> {
         let Some(path) = &self.plan else { return Ok(None) };
         let bytes = read_outside(path, MAX_REVIEW)?;
         Ok(Some(Review::parse(&bytes).with_context(|| format!("cannot use {path:?}"))?))
     }
 
-    /// Who stops after the first phase wants to go on himself.
+    /// Stopping after phase 1 implies a manual resume.
     fn who_resumes(&self) -> Resume {
         match self.to_phase {
             Phase::First => Resume::ByOperator,
@@ -146,9 +143,9 @@ fn show(proposal: &Proposal, ui: &Ui) {
     }
 }
 
-/// The plan to carry out, now that nobody else can change the host any more.
+/// Returns the plan to apply, under the lock.
 ///
-/// That is the one which was shown, or the rest of the same bundle's if one was interrupted.
+/// It is the shown plan, or the rest of the interrupted one of the same bundle.
 fn settle_on(
     machine: &Machine,
     proposal: &Proposal,
@@ -170,7 +167,7 @@ fn settle_on(
     }
 }
 
-/// Check and copy what the store lacks. Afterwards the medium may be pulled.
+/// Verifies and copies missing items into the store. The medium may be removed afterwards.
 pub(super) fn put_in_store(
     host: &mut RealHost,
     bundle: &Bundle<Verified>,

@@ -7,16 +7,16 @@ use crate::store::Known;
 use crate::trust;
 use crate::ui::Ui;
 
-/// A bundle on the command line.
+/// The bundle on the command line.
 #[derive(Debug, clap::Args)]
 pub(super) struct BundleArg {
-    /// The bundle; of one that is split, the first part (`….001`).
+    /// Bundle, or the first of its parts
     #[arg(value_name = "BUNDLE")]
     pub(super) path: Utf8PathBuf,
 }
 
 impl BundleArg {
-    /// Open the bundle and check that those sign for it whom this host trusts.
+    /// Opens the bundle and verifies its signatures by the host's policy.
     pub(super) fn open(&self, look: &dyn Look) -> anyhow::Result<(Policy, Bundle<Verified>)> {
         let policy = trust::require(look)?;
         let bundle = Bundle::open(&self.path)?.verify(&policy)?;
@@ -24,14 +24,14 @@ impl BundleArg {
     }
 }
 
-/// A bundle in one line: `node-a 7 of channel stable, signed by alice and bob`.
+/// Formats a bundle as `node-a 7 of channel stable, signed by alice and bob`.
 pub(super) fn title(bundle: &Known) -> String {
     let Known { name, channel, sequence, signed_by } = bundle;
     let signers: Vec<_> = signed_by.iter().map(ToString::to_string).collect();
     format!("{name} {sequence} of channel {channel}, signed by {}", signers.join(" and "))
 }
 
-/// Read every byte of the payload, and say how far that is.
+/// Reads every byte of the payload and shows progress.
 pub(super) fn check(bundle: &Bundle<Verified>, depth: Depth, ui: &Ui) -> Result<String, ReadError> {
     let total = bundle.manifest().items.iter().map(vgpu_manifest::Item::size).sum();
     let progress = ui.progress("checking", total);
@@ -42,11 +42,11 @@ pub(super) fn check(bundle: &Bundle<Verified>, depth: Depth, ui: &Ui) -> Result<
     Ok(progress.summary())
 }
 
-/// Which digests of the payload are checked.
+/// The digests to check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Depth {
-    /// Those of the chunks, which is all that the store relies on.
+    /// Chunk digests only, which the store relies on.
     Chunks,
-    /// Those of the whole items as well, which people and `sha256sum` use.
+    /// Also whole-item digests, as `sha256sum` prints them.
     Whole,
 }

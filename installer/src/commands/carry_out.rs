@@ -1,4 +1,4 @@
-//! Carrying out a plan, proving what came of it, and going back if it was an upgrade that failed.
+//! Applying a plan, confirming the result, and rolling back a failed upgrade.
 
 use super::bundle::title;
 use super::guard::look_after;
@@ -13,10 +13,9 @@ use crate::store::Bundles;
 use crate::trust::Candidate;
 use crate::ui::{Tone, Ui, printable, printable_lines};
 
-/// Carry out the plan, prove that the host is what it says, and remember that.
+/// Applies the plan, confirms the result on the host, and records it.
 ///
-/// If a driver was exchanged for another one and the new one does not come to be, the bundle that
-/// was there before comes back.
+/// If an upgrade's new driver does not work, rolls back to the previous bundle.
 pub(super) fn carry_out(
     machine: &mut Machine,
     plan: &Plan,
@@ -34,7 +33,7 @@ pub(super) fn carry_out(
             look_after(machine, ui);
             match settle_proof(machine, plan, candidate, applied.reboot, ui) {
                 Ok(proven) => return Ok(finish(applied, proven, plan, ui)),
-                // Without a transaction nothing has changed now that could be taken back.
+                // Without a transaction, nothing has changed that could be rolled back.
                 Err(error) => (applied.tx, error),
             }
         }
@@ -53,7 +52,7 @@ fn is_open(reboot: Reboot) -> bool {
     matches!(reboot, Reboot::NeededToContinue | Reboot::Stopped)
 }
 
-/// Take `tx` back, which has failed with `error`, if a driver that worked has gone for it.
+/// Rolls back `tx`, which failed with `error`, if it replaced a working driver.
 pub(super) fn go_back(
     machine: &mut Machine,
     tx: TxId,

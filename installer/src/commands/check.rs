@@ -15,50 +15,45 @@ use crate::state;
 use crate::store::{Bundles, Known};
 use crate::ui::{Tone, Ui, printable};
 
-/// Say whether a bundle fits this node, and why.
+/// Check whether a bundle fits this node, and explain why.
 ///
-/// The answer comes from the catalogue in the bundle. Without a bundle it is about the one that is
-/// applied. `--kernel` asks before a kernel is installed. The exit status is 4 if it does not fit.
+/// Uses the catalog in the bundle. Without a bundle, checks the applied one. `--kernel` checks a
+/// kernel before it is installed. Exits with 4 if the bundle does not fit.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Check {
-    /// The bundle; of one that is split, the first part (`….001`) [default: the one that is
-    /// applied].
+    /// Bundle, or the first of its parts [default: the applied one]
     #[arg(value_name = "BUNDLE")]
     bundle: Option<Utf8PathBuf>,
-    /// Another kernel than the one that runs, as `uname -r` prints it.
+    /// Kernel release to check instead of the running one
     #[arg(long, value_name = "RELEASE")]
     kernel: Option<KernelRelease>,
-    /// Another release of NVIDIA vGPU than the one that the bundle holds or declares.
+    /// vGPU release to check instead of that of the bundle
     #[arg(long, value_name = "RELEASE")]
     driver: Option<Release>,
-    /// Print a JSON document.
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// A bundle cannot be judged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 enum CheckError {
-    /// It brings nothing to judge it by.
     #[error("the bundle has no catalogue")]
     NoCatalog,
-    /// Its catalogue is not one.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// What the store has is not what was staged.
     #[error("the store's copy of the catalogue is damaged")]
     Damaged,
 }
 
-/// What a verdict rests on.
+/// The basis of a verdict.
 struct Source {
     title: String,
     manifest: Manifest,
     catalog: Catalog,
 }
 
-/// The bundle that is applied, and its catalogue if it has one.
+/// The applied bundle, with its catalog if it has one.
 pub(super) struct Applied {
     title: String,
     pub(super) manifest: Manifest,
@@ -108,7 +103,7 @@ fn from_bundle(bundle: &BundleArg, look: &dyn Look) -> anyhow::Result<Source> {
     Ok(Source { title, manifest: bundle.manifest().clone(), catalog })
 }
 
-/// The catalogue of a bundle, from its proven bytes.
+/// Reads the catalog of a bundle from verified bytes.
 pub(super) fn catalog(bundle: &Bundle<Verified>) -> anyhow::Result<Catalog> {
     let item = bundle.manifest().catalog().ok_or(CheckError::NoCatalog)?;
     let mut bytes = Vec::new();
@@ -116,14 +111,12 @@ pub(super) fn catalog(bundle: &Bundle<Verified>) -> anyhow::Result<Catalog> {
     Ok(sqlite::read(&bytes).map_err(CheckError::from)?)
 }
 
-/// The bundle that is applied.
 fn from_store(target: Target) -> anyhow::Result<Source> {
     let nothing = || Refused::Senseless("nothing is applied here, so name a bundle".to_owned());
     let Applied { title, manifest, catalog } = applied(target)?.ok_or_else(nothing)?;
     Ok(Source { title, manifest, catalog: catalog.ok_or(CheckError::NoCatalog)? })
 }
 
-/// The bundle that is applied, if one is.
 pub(super) fn applied(target: Target) -> anyhow::Result<Option<Applied>> {
     let Some(machine) = target.find_machine()? else { return Ok(None) };
     let Some(digest) = machine.current()?.map(|tx| tx.new.bundle) else { return Ok(None) };
@@ -137,7 +130,7 @@ pub(super) fn applied(target: Target) -> anyhow::Result<Option<Applied>> {
     Ok(Some(Applied { title, manifest, catalog }))
 }
 
-/// A catalogue in the store, if it is what was put there.
+/// Reads a catalog in the store, if its digest matches.
 fn stored_catalog(look: &dyn Look, item: &Item) -> anyhow::Result<Catalog> {
     let path = state::stored(item.id());
     let bytes = look.read_up_to(&path, MAX_DATABASE)?.ok_or(CheckError::Damaged)?;

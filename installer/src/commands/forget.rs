@@ -9,10 +9,10 @@ use crate::state;
 use crate::trust;
 use crate::ui::{Tone, Ui};
 
-/// Remove all that the installer keeps for itself.
+/// Delete the installer's own state, including trust.
 ///
-/// That is the trust in keys, revocations and floors, the journal, the log, and the store. What was applied
-/// has to be taken back first.
+/// This deletes trusted keys, revocations, floors, the journal, the log and the store. Everything
+/// applied must be reverted first.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Forget {
     #[command(flatten)]
@@ -54,8 +54,7 @@ impl Forget {
     }
 }
 
-/// Remove the folder that says whom this host trusts. Without the policy nobody is trusted, so
-/// that goes first.
+/// Deletes the trust folder, the policy first: without the policy, no key is trusted.
 fn forget_trust(host: &mut RealHost) -> Result<(), HostError> {
     let dir = trust::dir();
     let mut names = host.list(&dir)?.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Going on with an apply that was interrupted, or that waits for a reboot.
+//! Resuming an apply that was interrupted or waits for a reboot.
 
 use vgpu_manifest::Digest;
 
@@ -13,7 +13,7 @@ use crate::store::Bundles;
 use crate::trust::Candidate;
 use crate::ui::Ui;
 
-/// What the unit does at boot. That there is nothing to go on with is fine.
+/// Resumes at boot. It is no error if there is nothing to resume.
 pub(super) fn resume_now(password: &PasswordArgs, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
     let Some(mut machine) = target.find_machine()? else { return Ok(Exit::Done) };
     let Pending::Apply { tx, plan } = machine.pending()? else { return Ok(Exit::Done) };
@@ -24,7 +24,7 @@ pub(super) fn resume_now(password: &PasswordArgs, target: Target, ui: &Ui) -> an
     match resume::may(machine.look(), &tx, &boot)? {
         May::NotOnThisBoot => return Ok(Exit::Done),
         May::GaveUp => {
-            // A unit that fails at each boot would say no more than `status` does.
+            // Failing at each boot would add nothing to the output of `status`.
             ui.say("going on by itself has failed twice and is not tried again: `vgpu-installer apply` goes on, `vgpu-installer revert` takes everything back");
             return Ok(Exit::Done);
         }
@@ -35,7 +35,7 @@ pub(super) fn resume_now(password: &PasswordArgs, target: Target, ui: &Ui) -> an
             resume::forgive(machine.host(), tx.id)?;
             Err(error)
         }
-        // Nobody has typed the command of the unit, and nobody needs to.
+        // The unit runs this command; the operator does not need to see it.
         Err(error) if error.chain().any(<dyn std::error::Error>::is::<ApplyError>) => {
             Err(error).hint_instead(AFTER_RESUME)
         }
@@ -43,10 +43,10 @@ pub(super) fn resume_now(password: &PasswordArgs, target: Target, ui: &Ui) -> an
     }
 }
 
-/// What to do when the unit has failed.
+/// The next step after the unit has failed.
 const AFTER_RESUME: &str = "mend the cause and run `vgpu-installer apply`, which goes on where it was, or take everything back with `vgpu-installer revert`";
 
-/// Bring an interrupted apply to its end, from what the store and the journal have.
+/// Resumes an interrupted apply from the store and the journal.
 pub(super) fn go_on(
     password: &PasswordArgs,
     phase: Phase,
@@ -81,7 +81,6 @@ fn go_on_with(
     carry_out(machine, &plan, &candidate, phase, ui)
 }
 
-/// What is known of a bundle that was applied before.
 pub(super) fn candidate_of(machine: &Machine, digest: Digest) -> anyhow::Result<Candidate> {
     let bundles = Bundles::load(machine.look())?;
     let known = bundles.get(digest).map(|known| known.candidate(digest));

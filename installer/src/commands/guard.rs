@@ -6,11 +6,12 @@ use crate::plan::Plan;
 use crate::proof::Expected;
 use crate::ui::{Ui, printable};
 
-/// Keep this host booting a kernel that has the driver's module.
+/// Keep booting a kernel that has the module (used by hooks).
 ///
-/// The hooks in /etc/kernel run this whenever a kernel or its headers come or go. If the next boot would
-/// take a kernel without a module, the last one that has it is pinned; once the newest has one, that
-/// pin goes again. It never makes a package fail: the exit status is always 0.
+/// The hooks in /etc/kernel run this whenever a kernel or its headers are installed or removed.
+/// If the next boot would use a kernel without the driver's module, pins the last kernel that has
+/// one; removes its own pin once the newest kernel has the module. Always exits with 0, so that
+/// no package operation fails.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Guard {}
 
@@ -30,19 +31,18 @@ fn guarded(target: Target) -> anyhow::Result<Guarded> {
     }
 }
 
-/// Guard the driver of what is applied, and say so. What cannot be done about the next boot is for the
-/// proof to judge.
+/// Guards the applied driver and reports the result. Problems with the next boot are left to the
+/// checks of `status`.
 pub(super) fn look_after(machine: &mut Machine, ui: &Ui) {
     say(&of_machine(machine), ui);
 }
 
-/// Guard the driver of what is applied, if there is one.
 fn of_machine(machine: &mut Machine) -> anyhow::Result<Guarded> {
     let Some(tx) = machine.current()? else { return Ok(Guarded::Nothing) };
     if tx.state != TxState::Applied || tx.going().next().is_some() {
         return Ok(Guarded::Nothing);
     }
-    // A pin that a power cut has hit is brought in order first.
+    // First recover a pin that a power cut interrupted.
     machine.recover()?;
     let plan = Plan::parse(&tx.new.plan)?;
     let there = plan.steps().filter(|step| !tx.is_removed(step.component()));

@@ -7,13 +7,13 @@ use crate::plan::Plan;
 use crate::step::{GuestImage, GuestSource, Status, Step};
 use crate::ui::{ByteSize, Tone, Ui, printable};
 
-/// Say where the drivers for guests are, and how a guest gets them.
+/// Show the guest image and how to attach it to a guest.
 ///
-/// A bundle with such drivers brings them as an image of a CD, which Proxmox VE offers to guests. The
-/// exit status is 5 if the image is not any more what it was made.
+/// A bundle with guest drivers places them on the node as a CD image. Exits with 5 if the image
+/// has drifted.
 #[derive(Debug, clap::Args)]
 pub(crate) struct GuestDrivers {
-    /// Print a JSON document.
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

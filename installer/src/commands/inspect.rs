@@ -8,14 +8,14 @@ use crate::cli::{Exit, Target};
 use crate::store::Known;
 use crate::ui::{ByteSize, Date, Ui, printable};
 
-/// Show what a trusted bundle holds.
+/// Show the contents of a trusted bundle.
 ///
-/// Its signatures are checked and the payload is not read: `verify` does that.
+/// Verifies the signatures and does not read the payload; `verify` does.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Inspect {
     #[command(flatten)]
     bundle: BundleArg,
-    /// Print a JSON document: the digest, the signers and the whole manifest.
+    /// Print JSON: digest, signers and manifest
     #[arg(long)]
     json: bool,
 }

@@ -5,15 +5,15 @@ use crate::facts::{Serials, inventory};
 use crate::host::real::write_outside;
 use crate::ui::Ui;
 
-/// Write down what this machine is, for the bundler.
+/// Save a hardware inventory for vgpu-bundler.
 ///
-/// Nothing is changed, no command is run, and the document names no host and no serial number.
+/// Changes nothing and runs no command. The document has no host name and no serial numbers.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Inventory {
-    /// Write it to this file, on the stick for instance, instead of stdout.
+    /// Write to this file instead of stdout
     #[arg(long, short, value_name = "FILE")]
     output: Option<Utf8PathBuf>,
-    /// Include the host's name, and the serial numbers of machine, board and GPUs.
+    /// Include the host name, and serial numbers of machine, board and GPUs
     #[arg(long)]
     identity: bool,
 }

@@ -1,4 +1,4 @@
-//! The commands, a file each: `run` takes what was typed, resolves it, and does it.
+//! The commands, one file each: `run` resolves the arguments and runs the command.
 
 pub(crate) mod apply;
 mod bundle;
@@ -31,16 +31,16 @@ use crate::plan::GuestTools;
 use crate::resume::Resume;
 use crate::ui::{Answer, Ui};
 
-/// Whether to ask before something is changed.
+/// Confirmation options.
 #[derive(Debug, clap::Args)]
 struct Consent {
-    /// Do it without asking.
+    /// Do not ask for confirmation
     #[arg(long, short)]
     yes: bool,
 }
 
 impl Consent {
-    /// Go on only with somebody's consent, given now or beforehand.
+    /// Continues only with the operator's consent, given now or with `--yes`.
     fn ask(&self, ui: &Ui, question: &str) -> Result<(), Refused> {
         if self.yes {
             return Ok(());
@@ -52,10 +52,10 @@ impl Consent {
     }
 }
 
-/// Who goes on after the reboot between the two parts of a plan.
+/// How to resume after the reboot.
 #[derive(Debug, clap::Args)]
 struct ResumeArgs {
-    /// Do not go on by itself after the reboot: run `vgpu-installer apply` then.
+    /// Do not resume automatically after the reboot; run `vgpu-installer apply` then
     #[arg(long)]
     no_resume: bool,
 }
@@ -66,11 +66,11 @@ impl ResumeArgs {
     }
 }
 
-/// What becomes of tools for guests.
+/// How to handle guest tools.
 #[derive(Debug, clap::Args)]
 struct GuestToolArgs {
-    /// Put the tools for guests that the bundle carries onto the image for guests. They are somebody
-    /// else's, and are never run here; whether a guest may have them is for you to answer.
+    /// Put the bundle's third-party guest tools on the guest image; whether guests may have them
+    /// is your responsibility
     #[arg(long)]
     guest_tools: bool,
 }
@@ -81,7 +81,7 @@ impl GuestToolArgs {
     }
 }
 
-/// Why a tool for guests is left out.
+/// Returns why a guest tool is left out.
 fn left_out(manifest: &Manifest, tools: GuestTools) -> Vec<String> {
     let wants = &manifest.wants.guest_tools;
     let left = wants.iter().filter(|_| tools == GuestTools::LeftOut);
@@ -96,7 +96,7 @@ fn left_out(manifest: &Manifest, tools: GuestTools) -> Vec<String> {
     left.map(says).collect()
 }
 
-/// Print `value` as a JSON document for machines and people.
+/// Prints `value` as JSON.
 fn print_json(ui: &Ui, value: &impl Serialize) -> anyhow::Result<()> {
     Ok(ui.print(serde_json::to_string_pretty(value)?)?)
 }

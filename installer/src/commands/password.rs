@@ -8,22 +8,22 @@ use crate::plan::Plan;
 use crate::step::{Step, need_password};
 use crate::ui::Ui;
 
-/// Where the one-time password comes from.
+/// Options for the one-time password.
 #[derive(Debug, clap::Args)]
 pub(super) struct PasswordArgs {
-    /// A file whose first line is the one-time password for MokManager, which a host with Secure
-    /// Boot asks for at its console; `-` is standard input. Without it, it is asked for here.
+    /// File with the one-time password for MokManager (Secure Boot) in its first line, `-` for
+    /// stdin; prompts if missing
     #[arg(long, value_name = "FILE")]
     mok_password_file: Option<Utf8PathBuf>,
 }
 
-/// The largest file for a password: nobody means a larger one.
+/// The size limit of a password file.
 const MAX_FILE: u64 = 4096;
 
 impl PasswordArgs {
-    /// Have the machine know the password, if the plan is going to need it.
+    /// Reads the one-time password if the plan needs it.
     ///
-    /// Where nobody can be asked the step itself says what is missing, once it is its turn.
+    /// Without a terminal, the step itself reports the missing password.
     pub(super) fn provide(
         &self,
         machine: &mut Machine,
@@ -53,7 +53,7 @@ fn from_file(path: &Utf8PathBuf) -> anyhow::Result<Secret> {
     Secret::new(line).with_context(|| format!("cannot use the first line of `{path}`"))
 }
 
-/// Ask until two answers agree and can be typed at the console.
+/// Prompts until two answers agree and can be typed at the console.
 fn ask(ui: &Ui) -> anyhow::Result<Secret> {
     ui.say(
         "Secure Boot is on. After the reboot, MokManager asks at the console for a one-time \

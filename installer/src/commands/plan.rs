@@ -28,9 +28,9 @@ use crate::trust::{Candidate, Floors, admit};
 use crate::ui::{Tone, Ui, printable};
 use crate::vgpu::Vgpu;
 
-/// Show what a bundle would change on this host.
+/// Show the changes that a bundle would make to this host.
 ///
-/// Nothing is changed. What is true already is left out.
+/// Changes nothing. Omits everything that is in sync already.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Plan {
     #[command(flatten)]
@@ -41,13 +41,13 @@ pub(crate) struct Plan {
     guest_tools: GuestToolArgs,
     #[command(flatten)]
     resume: ResumeArgs,
-    /// Print the plan as a JSON document.
+    /// Print the plan as JSON
     #[arg(long, conflicts_with = "explain")]
     json: bool,
-    /// Write that document to this file, for `apply --plan`, which carries out this and nothing else.
+    /// Write the plan to this file; `apply --plan` applies exactly this plan
     #[arg(long, short, value_name = "FILE")]
     output: Option<Utf8PathBuf>,
-    /// Say why each step is needed, and what it changes.
+    /// Explain each step and list the paths that it changes
     #[arg(long)]
     explain: bool,
 }
@@ -60,7 +60,7 @@ impl Plan {
             guest_tools: self.guest_tools.get(),
             license: in_force(&target.host)?,
         };
-        // Nothing is changed by it, so a large file that is known is not read for it.
+        // A plan changes nothing, so cached digests of large files suffice.
         let seen = Seen::with(&target.host, Memory::load(&target.host)?);
         let proposal = Proposal::make(&self.bundle, &seen, &choices, self.resume.get())?;
         if let Some(path) = &self.output {
@@ -80,34 +80,30 @@ impl Plan {
     }
 }
 
-/// What a bundle would do to this host.
+/// A bundle's plan for this host.
 #[derive(Debug)]
 pub(super) struct Proposal {
-    /// The bundle.
     pub(super) bundle: Bundle<Verified>,
-    /// What the floors know it by.
     pub(super) candidate: Candidate,
-    /// All steps, also those whose end is true already.
+    /// All steps, including those that are in sync.
     pub(super) plan: plan::Plan,
-    /// What is left to be done, and what would change.
+    /// The remaining steps and their changes.
     pub(super) rehearsal: Rehearsal,
-    /// What the plan was made from.
     basis: Basis,
-    /// What it leaves out, and why.
+    /// Items that are left out, with reasons.
     left_out: Vec<String>,
 }
 
-/// How much of a plan is shown.
+/// The level of detail of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Detail {
-    /// The steps.
     Steps,
-    /// Why each one is needed, too, and the paths that change.
+    /// The steps with reasons and changed paths.
     Explained,
 }
 
 impl Proposal {
-    /// Trust the bundle, let it in, look at the host, and plan.
+    /// Verifies the bundle, checks its floor, reads the host, and plans.
     pub(super) fn make(
         bundle: &BundleArg,
         look: &dyn Look,
@@ -127,13 +123,11 @@ impl Proposal {
         Ok(Self { bundle, candidate, plan, rehearsal, basis, left_out })
     }
 
-    /// The plan with all that it depends on.
     pub(super) fn review(&self) -> Review {
         let (bundle, changes) = (self.bundle.digest(), self.rehearsal.changes.clone());
         Review { bundle, changes, review: self.basis.clone() }
     }
 
-    /// The plan as lines of a tree.
     pub(super) fn tree(&self, detail: Detail, ui: &Ui) -> Vec<String> {
         let Rehearsal { plan, changes } = &self.rehearsal;
         let mut lines = vec![title(&Known::of(&self.bundle))];
@@ -162,7 +156,6 @@ impl Proposal {
         lines
     }
 
-    /// The plan for machines.
     fn document(&self) -> impl Serialize {
         let Rehearsal { plan, .. } = &self.rehearsal;
         let describe = |steps: &[Step]| steps.iter().map(Described::of).collect::<Vec<_>>();
@@ -177,7 +170,7 @@ impl Proposal {
     }
 }
 
-/// What the host would have to become, from the bundle, the facts and the choices.
+/// Returns the target state from the bundle, the facts and the choices.
 pub(super) fn make_plan(
     bundle: &Bundle<Verified>,
     look: &dyn Look,
@@ -200,7 +193,7 @@ pub(super) fn make_plan(
     Ok(plan::plan_with(bundle.manifest(), facts, choices, &around)?)
 }
 
-/// What guests of the bundle's drivers need for a licence, as its own catalogue has it.
+/// Returns the licensing needs of the bundle's guest drivers, from its catalog.
 fn needs_of(bundle: &Bundle<Verified>) -> anyhow::Result<Vec<String>> {
     let manifest = bundle.manifest();
     if manifest.drivers.is_empty() || manifest.catalog().is_none() {
@@ -209,8 +202,8 @@ fn needs_of(bundle: &Bundle<Verified>) -> anyhow::Result<Vec<String>> {
     Ok(need::lines(&super::check::catalog(bundle)?, manifest))
 }
 
-/// What the bundle's own catalogue says of this host's GPUs, and of its kernels; nothing if it brings
-/// no host driver, or the host no GPU for one.
+/// Returns the verdict of the bundle's catalog for this host's GPUs and kernels; `None` if the
+/// bundle has no host driver, or the host no GPU for one.
 fn verdict(bundle: &Bundle<Verified>, facts: &Inventory) -> anyhow::Result<(Option<Vgpu>, Course)> {
     let manifest = bundle.manifest();
     let brings = manifest.drivers.iter().any(|driver| driver.kind == DriverKind::Host);
@@ -226,7 +219,7 @@ fn verdict(bundle: &Bundle<Verified>, facts: &Inventory) -> anyhow::Result<(Opti
         |kernel: &KernelRelease| ask(Some(kernel.clone())).is_ok_and(|fit| fit.is_suitable());
     let course = match choose(&facts.kernels, &Coming::of(manifest), &suits) {
         Some(course) => course,
-        // Nothing is known of its kernels, so what is known of it all decides.
+        // Without known kernels, judge the driver by the rest.
         None if facts.kernels.running.is_none() && fit.is_suitable() => Course::default(),
         None => return Err(plan::Unsuitable::Verdict(fit.objection()).into()),
     };
@@ -252,7 +245,6 @@ struct Document {
     review: Review,
 }
 
-/// A step with its words.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Described {
@@ -289,7 +281,8 @@ fn change(change: &Change) -> String {
     printable(&text)
 }
 
-/// Branches with their leaves, as a tree. A leaf that begins with blanks belongs to the one above.
+/// Formats branches with their leaves as a tree. A leaf that begins with blanks belongs to the
+/// one above.
 fn draw(branches: &[(String, Vec<String>)]) -> Vec<String> {
     let mut lines = Vec::new();
     for (i, (name, leaves)) in branches.iter().enumerate() {

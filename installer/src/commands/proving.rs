@@ -1,4 +1,4 @@
-//! Proving that what was applied works, and what is said of that.
+//! Confirming that an applied bundle works, and reporting it.
 
 use std::time::{Duration, Instant};
 
@@ -15,21 +15,21 @@ use crate::step::Status;
 use crate::trust::{Candidate, Floors};
 use crate::ui::{Tone, Ui};
 
-/// How often it is looked again, and how long to wait in between.
+/// The number of checks and the delay between them.
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Whether a bundle is proven.
+/// Whether a bundle is confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Proven {
-    /// It is, or there is nothing to prove.
+    /// Confirmed, or nothing to confirm.
     Yes,
-    /// That can be seen only after the next boot.
+    /// Unknown until the next boot.
     AfterReboot,
 }
 
-/// A bundle is proven when, after everything, every step's end is true and the host shows what it
-/// was for. Only then its channel's floor rises.
+/// Confirms a bundle if every step is in sync and the host's checks pass. Only then its channel's
+/// floor rises.
 pub(super) fn settle_proof(
     machine: &mut Machine,
     plan: &Plan,
@@ -40,10 +40,10 @@ pub(super) fn settle_proof(
     let seen = Seen::with(machine.look(), Memory::load(machine.look())?);
     let hold = steps_hold(&seen, plan)?;
     let memory = seen.into_memory();
-    // It only saves time when somebody asks for the status.
+    // This only makes later `status` runs faster.
     let _ = memory.save(machine.host());
     if !hold {
-        // They come true when somebody has carried out the commands that are listed.
+        // They come in sync once the recorded commands are run.
         return Ok(Proven::Yes);
     }
     let expected = Expected::of(plan.steps());
@@ -71,8 +71,8 @@ pub(super) fn settle_proof(
     Ok(Proven::Yes)
 }
 
-/// Look until nothing is missing that may come by itself: daemons that have just been started take
-/// their time to announce what they have found.
+/// Repeats the checks until nothing is missing that may still appear: started daemons need time
+/// to announce their results.
 fn prove_patiently(look: &dyn Look, expected: &Expected, ui: &Ui) -> Result<Proof, HostError> {
     let comes = |check| matches!(check, Check::Services | Check::Functions | Check::Types);
     for tries in 0.. {
@@ -91,7 +91,7 @@ fn prove_patiently(look: &dyn Look, expected: &Expected, ui: &Ui) -> Result<Proo
     unreachable!("it is tried only so often")
 }
 
-/// Whether every step's end is true; no if that cannot be told because no commands run here.
+/// Checks whether every step is in sync; `false` if unknown because commands do not run here.
 fn steps_hold(look: &dyn Look, plan: &Plan) -> anyhow::Result<bool> {
     let runs = runs_commands(look)?;
     for step in plan.steps() {
@@ -105,10 +105,10 @@ fn steps_hold(look: &dyn Look, plan: &Plan) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// Look again at a bundle that was applied and not proven; `None` if there is none.
+/// Checks an applied but unconfirmed bundle again; `None` if there is none.
 pub(super) fn prove_again(machine: &mut Machine, ui: &Ui) -> anyhow::Result<Option<Exit>> {
     let Some(tx) = machine.current()? else { return Ok(None) };
-    // Of what was applied nothing may be missing on purpose.
+    // Nothing that was applied may be missing.
     if tx.state != TxState::Applied || !tx.removed.is_empty() {
         return Ok(None);
     }

@@ -11,34 +11,32 @@ use crate::plan::{ApplyError, Plan};
 use crate::step::Step;
 use crate::ui::{Tone, Ui};
 
-/// Remove what was installed: all of it, or some components.
+/// Remove everything that was installed, or components of it.
 ///
-/// What goes is what the journal has written down, and it is shown first. What a component leaves is
-/// as it was before the first bundle that brought it; applying the bundle again brings it back.
+/// Removes exactly what the journal has recorded, after showing it. The previous state is
+/// restored. Applying the bundle again reinstalls the component.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Remove {
-    /// Remove only this; several may be named. Without it, everything goes that was ever applied.
+    /// Component to remove (repeatable) [default: everything]
     #[arg(long, value_enum, value_name = "COMPONENT")]
     component: Vec<Component>,
-    /// Show what would go, and change nothing.
+    /// Show what would be removed, and change nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
     consent: Consent,
 }
 
-/// What is to go, and what is to be said of it.
+/// The scope of a removal.
 struct Going {
-    /// The components; `None` if it is everything.
+    /// The components; `None` for everything.
     components: Option<BTreeSet<Component>>,
-    /// The transactions that have something of it.
     open: Vec<Transaction>,
-    /// The entries, the last first, without what commands did by themselves.
+    /// The entries, newest first, without traces of commands.
     entries: Vec<Entry>,
 }
 
 impl Remove {
-    /// Remove one component.
     pub(super) fn only(component: Component, consent: Consent) -> Self {
         Self { component: vec![component], dry_run: false, consent }
     }
@@ -74,7 +72,8 @@ impl Remove {
     }
 }
 
-/// The components that go if these do, with a word for each that is not there or goes along.
+/// Returns the components that are removed with these, with a note for each that is absent or
+/// implied.
 fn choose(
     machine: &Machine,
     named: &BTreeSet<Component>,
@@ -133,7 +132,7 @@ impl Going {
         self.entries.iter().any(|entry| entry.component == Some(component))
     }
 
-    /// A guest keeps its GPU: what it was started with does not go from under it.
+    /// Refuses to remove a GPU's passthrough while a running guest uses it.
     fn refuse_if_used(&self, machine: &Machine) -> anyhow::Result<()> {
         if self.has(Component::Driver) || self.has(Component::Unlock) {
             check_idle(machine.look())?;
@@ -165,7 +164,7 @@ impl Going {
         }
     }
 
-    /// Whether it takes effect only with a boot: what the host was booted with, and libraries that
+    /// Checks whether the removal needs a reboot: for boot parameters, and for libraries that
     /// running services have loaded.
     fn exit(&self, machine: &Machine) -> anyhow::Result<Exit> {
         let boot = machine.boot()?;

@@ -8,16 +8,15 @@ use crate::report::{Closely, Document, Standing, document, look};
 use crate::trust;
 use crate::ui::Ui;
 
-/// Write down what was verified and changed, for comparing nodes.
+/// Write a report of what was verified and changed.
 ///
-/// The part that is compared is free of host names and times; its digest is equal on nodes that
-/// are the same.
+/// The comparable part has no host names and times; its digest is equal on identical nodes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Report {
-    /// Print the whole report as a JSON document.
+    /// Print the report as JSON
     #[arg(long)]
     json: bool,
-    /// Write that document to this file, on the stick for instance.
+    /// Write the report to this file
     #[arg(long, short, value_name = "FILE")]
     output: Option<Utf8PathBuf>,
 }

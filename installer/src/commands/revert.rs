@@ -11,13 +11,13 @@ use crate::step::Status;
 use crate::store::Bundles;
 use crate::ui::{Tone, Ui, printable};
 
-/// Take back what was applied.
+/// Revert the last bundle, or all of them.
 ///
-/// Each path goes back to what it was, provided that what it is now is our doing. What somebody
-/// else has changed since is kept and named.
+/// Restores each path that the installer changed. Files changed outside vgpu-installer are kept
+/// and listed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Revert {
-    /// Take back everything that was ever applied, not only the last bundle.
+    /// Revert all bundles, not only the last one
     #[arg(long)]
     all: bool,
     #[command(flatten)]
@@ -32,7 +32,7 @@ impl Revert {
             return Ok(Exit::Done);
         };
         let mut open = machine.open()?;
-        // Several that are half taken back were begun at once, and go on at once.
+        // Partially reverted transactions were started together, and resume together.
         let begun = open.iter().filter(|tx| tx.state == TxState::Reverting).count();
         let all = self.all || begun > 1;
         if !all {
@@ -59,8 +59,8 @@ impl Revert {
     }
 }
 
-/// Take back the last bundle without asking, because it has failed. The status says whether a reboot
-/// is needed.
+/// Reverts the last bundle without confirmation, because it failed. The status tells whether a
+/// reboot is needed.
 pub(super) fn take_back(machine: &mut Machine, ui: &Ui) -> anyhow::Result<Exit> {
     let last: Vec<_> = machine.current()?.into_iter().collect();
     let (exit, stops) = (exit(machine, &last)?, stops_services(&last));
@@ -72,8 +72,8 @@ pub(super) fn take_back(machine: &mut Machine, ui: &Ui) -> anyhow::Result<Exit> 
     Ok(exit)
 }
 
-/// Start again what the bundle that is applied now has started, because its driver or licence server has
-/// come back. The journal has the way back already, from when it was started first.
+/// Restarts the services of the now applied bundle, because its driver or license server was
+/// restored. The journal already has their undo.
 fn wake(machine: &mut Machine, ui: &Ui) -> anyhow::Result<()> {
     let Some(tx) = machine.current()?.filter(|tx| tx.state == TxState::Applied) else {
         return Ok(());
@@ -97,8 +97,8 @@ fn wake(machine: &mut Machine, ui: &Ui) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A driver does not go while guests use it. It is asked before anything else is taken back, and not
-/// only when the driver's turn comes: its services would be gone by then.
+/// Refuses to remove a driver while guests use it. This is checked first, before its services are
+/// stopped.
 fn refuse_if_used(machine: &Machine, open: &[Transaction]) -> anyhow::Result<()> {
     if exchanges_driver(machine, open)? {
         check_idle(machine.look())?;
@@ -106,14 +106,14 @@ fn refuse_if_used(machine: &Machine, open: &[Transaction]) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Whether these have started something, which stops when they are taken back. A plan that cannot be
-/// read is in nobody's way here.
+/// Checks whether these transactions have started services. An unreadable plan does not block a
+/// revert.
 fn stops_services(open: &[Transaction]) -> bool {
     let starts = |plan: Plan| plan.steps().any(|step| step.restart().is_some());
     open.iter().any(|tx| Plan::parse(&tx.new.plan).is_ok_and(starts))
 }
 
-/// Whether a driver comes or goes when these are taken back.
+/// Checks whether reverting these installs or removes a driver.
 fn exchanges_driver(machine: &Machine, open: &[Transaction]) -> anyhow::Result<bool> {
     for tx in open {
         let entries = machine.entries(tx.id)?;
@@ -124,7 +124,6 @@ fn exchanges_driver(machine: &Machine, open: &[Transaction]) -> anyhow::Result<b
     Ok(false)
 }
 
-/// What would be taken back, the last first.
 fn show(machine: &Machine, open: &[Transaction], ui: &Ui) -> anyhow::Result<()> {
     let bundles = Bundles::load(machine.look())?;
     for tx in open.iter().rev() {
@@ -140,7 +139,7 @@ fn show(machine: &Machine, open: &[Transaction], ui: &Ui) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// What taking a change back does, in lines of which the first says all and the rest name it.
+/// Describes the revert of a change: a summary line, then its details.
 pub(super) fn describe(entry: &Entry) -> Vec<String> {
     let text = match &entry.change {
         Change::Put { path, before: None, .. } => format!("remove   {path}"),
@@ -157,7 +156,7 @@ pub(super) fn describe(entry: &Entry) -> Vec<String> {
     lines
 }
 
-/// Whether a reboot is needed: if the host has booted with what goes.
+/// Checks whether a reboot is needed: whether the host has booted with the reverted changes.
 fn exit(machine: &Machine, open: &[Transaction]) -> anyhow::Result<Exit> {
     let boot = machine.boot()?;
     for tx in open.iter().filter(|tx| *tx.waits_since() != boot) {
@@ -168,7 +167,7 @@ fn exit(machine: &Machine, open: &[Transaction]) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Name what was not brought back to what it was.
+/// Lists everything that was not restored.
 pub(super) fn say_kept(kept: &[Kept], ui: &Ui) {
     for Kept { what, why } in kept {
         let text = printable(&format!("{what}: {why}"));

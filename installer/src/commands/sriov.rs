@@ -4,14 +4,14 @@ use crate::cli::{Exit, Target};
 use crate::sriov::{Functions, enable};
 use crate::ui::Ui;
 
-/// Switch on the virtual functions of NVIDIA's GPUs.
+/// Enable SR-IOV virtual functions (used by the systemd unit).
 ///
-/// The unit `vgpu-offline-sriov.service` runs this at boot where Proxmox VE has no unit of its own
-/// for it. It waits for the driver, tries again until there are some, and says how many.
+/// `vgpu-offline-sriov.service` runs this at boot where Proxmox VE has no unit for it. Waits for
+/// the driver, retries until functions exist, and prints their number.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Sriov {}
 
-/// How long to wait between two tries.
+/// The delay between attempts.
 const PAUSE: Duration = Duration::from_secs(10);
 
 impl Sriov {

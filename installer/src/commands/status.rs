@@ -10,19 +10,17 @@ use crate::report::{Closely, Standing, Standpoint, look};
 use crate::resume::GoesOn;
 use crate::ui::{Tone, Ui, printable};
 
-/// Ask whether the host is still what it was made.
+/// Show what is installed and whether it has drifted.
 ///
-/// Every step's own check is asked again. Of a driver it is looked whether it works: the module, the
-/// services, the vGPU types, and which kernel the next boot takes. The exit status is 5 if something
-/// has drifted or is missing.
+/// Repeats every step's check, and checks the driver: module, services, vGPU types, and the
+/// kernel of the next boot. Exits with 5 if something has drifted or is missing.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Status {
-    /// Print a JSON document.
+    /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Read files however large they are. Without it one of 16 MiB and more, such as the image with
-    /// drivers for guests, is read only if it has changed since it was read last, by what the kernel
-    /// says.
+    /// Read large files again. Without this option, a file of 16 MiB or more is read only if its
+    /// inode, size or change time differ
     #[arg(long)]
     thorough: bool,
 }
@@ -63,7 +61,7 @@ impl Status {
     fn closely(&self) -> Closely {
         match self {
             Self { thorough: true, .. } => Closely::Bytes,
-            // People are shown the steps, and not what each path has become.
+            // The text output shows steps, not single paths.
             Self { json: false, .. } => Closely::Steps,
             _ => Closely::Paths,
         }

@@ -8,21 +8,21 @@ use crate::plan::ApplyError;
 use crate::store::{Garbage, Needed, missing, missing_program, needs};
 use crate::ui::{ByteSize, Tone, Ui};
 
-/// Look after the verified items that this host keeps.
+/// Manage the local item store
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Store {
-    /// Free what nothing needs any more.
+    /// Delete items that are no longer needed.
     ///
-    /// What the bundles need that are applied, what taking them back needs, and the last bundle of
-    /// each channel that was proven stay.
+    /// Keeps everything needed by applied bundles, by reverting them, and by the last confirmed
+    /// bundle of each channel.
     Gc(Gc),
-    /// Bring the items of a bundle into the store, and change nothing else.
+    /// Copy the items of a bundle into the store, and change nothing else
     Add(Add),
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Gc {
-    /// Say what would go, and remove nothing.
+    /// Show what would be deleted, and delete nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -45,7 +45,7 @@ impl Store {
 
 impl Gc {
     fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
-        // Only with the lock: another one may be filling the store.
+        // Requires the lock, because another run may be filling the store.
         let Some(mut machine) = target.find_machine()? else {
             ui.say("the store is empty: nothing was applied here");
             return Ok(Exit::Done);

@@ -4,13 +4,13 @@ use crate::store::Known;
 use crate::trust::{Floors, admit};
 use crate::ui::{Tone, Ui};
 
-/// Check a bundle, every byte of it.
+/// Verify signatures and every byte of a bundle
 #[derive(Debug, clap::Args)]
 pub(crate) struct Verify {
     #[command(flatten)]
     bundle: BundleArg,
-    /// Compare the whole SHA-256 of every item as well, as `sha256sum -c` would. It takes longer
-    /// and adds nothing for a bundle of our own bundler.
+    /// Also compare the whole SHA-256 of every item, as `sha256sum -c` does; slower, and
+    /// redundant for bundles of vgpu-bundler
     #[arg(long)]
     deep: bool,
 }
@@ -29,7 +29,7 @@ impl Verify {
         ))?;
         ui.print(format_args!("digest: {}", bundle.digest()))?;
         ui.say(format_args!("checked {} items, {took}", bundle.manifest().items.len()));
-        // Whether this host would take it is another question, and worth an early word.
+        // Warn early if this host would not accept the bundle.
         if let Err(why) = admit(&policy, &Floors::load(&target.host)?, &bundle) {
             ui.say(format_args!(
                 "{} `apply` would refuse it here: {why}",

@@ -1,7 +1,6 @@
 //! Writes the completions and the manual of `vgpu-installer`: `cargo run --bin installer-pages DIR`.
 //!
-//! The installer cannot do it by itself, because it is to stay small; `vgpu-bundler` has commands
-//! for its own.
+//! The installer has no command for this, to stay small. `vgpu-bundler` has its own.
 
 use std::fs;
 
@@ -13,13 +12,12 @@ fn main() -> Result<()> {
     let folder = std::env::args().nth(1).context("give the folder for the pages")?;
     let folder = Utf8PathBuf::from(folder);
     let (completions, man) = (folder.join("completions"), folder.join("man1"));
-    for folder in [&completions, &man] {
-        fs::create_dir_all(folder).with_context(|| format!("cannot create `{folder}`"))?;
-    }
+    fs::create_dir_all(&completions).with_context(|| format!("cannot create `{completions}`"))?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         let script = vgpu_bundler::completions(vgpu_installer::cli::command(), shell);
         fs::write(completions.join(shell.file_name("vgpu-installer")), script)?;
     }
-    clap_mangen::generate_to(vgpu_installer::cli::command(), &man)?;
+    let (command, manual) = (vgpu_installer::cli::command(), &vgpu_installer::cli::MANUAL);
+    vgpu_bundler::manual_pages(command, manual, &man)?;
     Ok(())
 }

@@ -4,19 +4,19 @@ use super::has;
 use super::table::{lines, or_dash};
 use crate::ui::{print, print_json};
 
-/// List host drivers with their guests, and on which kernels they build.
+/// List host drivers with their guest drivers and supported kernels.
 ///
-/// A question mark stands behind kernels on which nobody has tried or sources disagree.
+/// A question mark marks kernels that are untested or on which sources disagree.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Only those with this in their release, version or file name
+    /// Filter by release, version or file name
     text: Option<String>,
 
-    /// Only those of this branch: `16`
+    /// Filter by branch, such as `16`
     #[arg(long, value_name = "NUMBER")]
     branch: Option<u8>,
 
-    /// Print JSON for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -54,7 +54,7 @@ fn cells(driver: &Driver) -> [String; 7] {
     ]
 }
 
-/// `6.8-6.14`, `6.14 patched`, `6.17?`; nothing where it does not build.
+/// Formats kernel ranges as `6.8-6.14`, `6.14 patched` or `6.17?`.
 fn kernels(row: &BuildRow) -> Option<String> {
     let doubt = match row.build {
         Build::Builds => "",

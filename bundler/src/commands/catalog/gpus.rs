@@ -6,33 +6,33 @@ use super::has;
 use super::table::{lines, or_dash};
 use crate::ui::{print, print_json};
 
-/// List GPUs, and which branches of NVIDIA vGPU serve them.
+/// List GPUs and the vGPU branches that support them.
 ///
-/// The word for how is that of the Bash script's `gpu_info.db`: `Native`, `Yes` for cards that must
-/// be unlocked, `Unknown` where sources disagree, `No`.
+/// The column uses the terms of the Bash script's `gpu_info.db`: `Native`, `Yes` for GPUs that
+/// need the unlock library, `Unknown` where sources disagree, and `No`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Only those with this in their id, name or chip
+    /// Filter by PCI id, name or chip
     text: Option<String>,
 
-    /// Only those of this architecture: `turing`
+    /// Filter by architecture, such as `turing`
     #[arg(long, value_name = "NAME")]
     arch: Option<ArchitectureId>,
 
-    /// Only those that this branch serves: `16`
+    /// Filter by supporting branch, such as `16`
     #[arg(long, value_name = "NUMBER")]
     branch: Option<u8>,
 
-    /// Only those that serve vGPUs as NVIDIA made them
+    /// List only GPUs that support vGPU natively
     #[arg(long)]
     native: bool,
 
-    /// Print JSON for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// A GPU with what follows for it.
+/// A GPU and the branches that support it.
 #[derive(Debug, Serialize)]
 struct Row<'c> {
     #[serde(flatten)]

@@ -1,4 +1,4 @@
-//! What is known, and what follows from it. Nothing here needs a recipe or a network.
+//! Catalog queries. They need neither a recipe nor a network.
 
 mod drivers;
 mod gpus;
@@ -8,16 +8,16 @@ mod why;
 
 use clap::Subcommand;
 
-/// Look up what is known of GPUs, drivers and kernels, and whether they go together.
+/// Look up GPUs, drivers and kernels, and whether they fit together
 #[derive(Debug, Subcommand)]
 pub(crate) enum Catalog {
-    /// List GPUs, and which branches of NVIDIA vGPU serve them
+    /// List GPUs and the vGPU branches that support them
     Gpus(gpus::Args),
-    /// List host drivers with their guests, and on which kernels they build
+    /// List host drivers, guest drivers and supported kernels
     Drivers(drivers::Args),
-    /// List the unlock patches
+    /// List unlock patches
     Patches(patches::Args),
-    /// Say whether a GPU, a driver and a machine go together, why, and what does instead
+    /// Explain whether a GPU, a driver and a machine fit together
     Why(why::Args),
 }
 
@@ -33,7 +33,7 @@ impl Catalog {
     }
 }
 
-/// Whether `text` has `part` in it, whatever the case; everything has nothing in it.
+/// Checks whether `text` contains `part`, ignoring case. `None` matches everything.
 fn has(text: &str, part: Option<&str>) -> bool {
     part.is_none_or(|part| text.to_lowercase().contains(&part.to_lowercase()))
 }

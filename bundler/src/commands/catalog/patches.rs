@@ -4,17 +4,17 @@ use super::has;
 use super::table::{lines, or_dash};
 use crate::ui::{print, print_json};
 
-/// List the unlock patches. Each fits exactly one host driver.
+/// List unlock patches. Each fits exactly one host driver.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Only those with this in the driver's version or release
+    /// Filter by driver version or release
     text: Option<String>,
 
-    /// Only those of this branch: `16`
+    /// Filter by branch, such as `16`
     #[arg(long, value_name = "NUMBER")]
     branch: Option<u8>,
 
-    /// Print JSON for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -40,7 +40,6 @@ impl Args {
     }
 }
 
-/// The releases that have the patch's driver.
 fn releases(catalog: &Catalog, patch: &Patch) -> Vec<String> {
     catalog.drivers_by_host(&patch.host).map(|driver| driver.release.to_string()).collect()
 }

@@ -1,4 +1,4 @@
-/// Lines with columns under each other, the heading first. No line ends in blanks.
+/// Formats rows as aligned columns, the heading first, without trailing blanks.
 pub(super) fn lines<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> Vec<String> {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
@@ -13,7 +13,7 @@ pub(super) fn lines<const N: usize>(heading: [&str; N], rows: &[[String; N]]) ->
     std::iter::once(line(heading)).chain(rows).collect()
 }
 
-/// A dash stands for nothing.
+/// Returns the value, or a dash if it is empty.
 pub(super) fn or_dash(text: String) -> String {
     if text.is_empty() { "-".to_owned() } else { text }
 }

@@ -10,48 +10,48 @@ use super::table::{lines, or_dash};
 use crate::options::{MachineArgs, gpu};
 use crate::ui::{print, print_json};
 
-/// Say whether a GPU, a driver and a machine go together, why, and what does instead.
+/// Explain whether a GPU, a driver and a machine fit together.
 ///
-/// Without a driver, all of them are judged, a line each.
+/// Prints the reasons and the nearest combination that works. Without `--driver`, prints one line
+/// for each driver.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The GPU: `10de:1e07`, with its board if that is known: `10de:1e30/10de:12ba`
+    /// GPU by PCI id, such as `10de:1e07`, optionally with its board: `10de:1e30/10de:12ba`
     #[arg(long, value_name = "ID", value_parser = gpu)]
     gpu: PciId,
 
-    /// The release of NVIDIA vGPU: `16.9`
+    /// vGPU release, such as `16.9`
     #[arg(long, value_name = "RELEASE")]
     driver: Option<Release>,
 
-    /// The form of the driver's file: `original` or `patched` [default: the one that fits]
+    /// Driver file, `original` or `patched` [default: the one that fits]
     #[arg(long, value_name = "FORM", requires = "driver")]
     file: Option<DriverFile>,
 
-    /// Ask about giving the whole GPU to one guest instead
+    /// Judge passthrough of the whole GPU instead of vGPU
     #[arg(long, conflicts_with = "driver")]
     passthrough: bool,
 
-    /// Whether the kernel has `enable_apicv`, if you have looked: `exported` or `missing`
+    /// Whether the kernel exports `enable_apicv`, if known: `exported` or `missing`
     #[arg(long, value_name = "STATE")]
     apicv: Option<Export>,
 
-    /// Whether the driver's `vgpuConfig.xml` has the GPU, if you have looked: `listed` or `omitted`
+    /// Whether the driver's `vgpuConfig.xml` lists the GPU, if known: `listed` or `omitted`
     #[arg(long, value_name = "STATE", requires = "driver")]
     listed: Option<Listing>,
 
-    /// What came of compiling the driver, if you have tried: `compiles` or `fails`
+    /// Result of compiling the driver, if known: `compiles` or `fails`
     #[arg(long, value_name = "END", requires = "driver")]
     compiled: Option<Compiled>,
 
     #[command(flatten)]
     machine: MachineArgs,
 
-    /// Print JSON for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// The verdict on one driver among all.
 #[derive(Debug, Serialize)]
 struct Row<'c> {
     driver: Release,
@@ -78,7 +78,6 @@ impl Args {
         Ok(print(verdict.to_string().lines())?)
     }
 
-    /// Every driver, a line each.
     fn all(&self, catalog: &Catalog, case: impl Fn(Goal) -> Case) -> anyhow::Result<()> {
         let rows: Vec<_> = catalog
             .drivers()

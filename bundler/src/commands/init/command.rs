@@ -1,10 +1,10 @@
-//! A command line that says the same as the answers of a conversation.
+//! The command line that is equivalent to the answers of a conversation.
 
 use vgpu_manifest::shell_word;
 
 use super::{Args, FileSource};
 
-/// The whole command, for a shell.
+/// Returns the whole command, quoted for a shell.
 pub(super) fn line(args: &Args) -> String {
     let words = words(args);
     let words = words.iter().map(|word| shell_word(word));
@@ -15,9 +15,8 @@ pub(super) fn line(args: &Args) -> String {
         .join(" ")
 }
 
-/// The arguments after `init`.
 pub(super) fn words(args: &Args) -> Vec<String> {
-    // Every field is named, so that none is forgotten.
+    // Destructure every field, so that the compiler reports a forgotten one.
     let Args {
         recipe,
         name,
@@ -76,11 +75,10 @@ pub(super) fn words(args: &Args) -> Vec<String> {
 struct Words(Vec<String>);
 
 impl Words {
-    /// A flag with each of its values.
     fn flag<T: ToString>(&mut self, flag: &str, values: impl IntoIterator<Item = T>) {
         for value in values {
             let value = value.to_string();
-            // What begins with a dash would be taken for a flag.
+            // A value that begins with a dash would be parsed as a flag.
             if value.starts_with('-') {
                 self.0.push(format!("{flag}={value}"));
             } else {

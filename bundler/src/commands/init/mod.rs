@@ -1,4 +1,4 @@
-//! A recipe to begin with, by flags, by an inventory, or by a short conversation.
+//! New recipes, from flags, an inventory, or a short conversation.
 
 mod command;
 mod packages;
@@ -31,137 +31,126 @@ use crate::recipe::Recipe;
 use crate::source::LocalPath;
 use crate::ui::print_json;
 
-/// Write a recipe to begin with. Everything that is given here can be changed in it later.
+/// Write a new recipe.
 ///
-/// With `--inventory` or `--gpu` it is one for that machine: the best driver, what belongs to it,
-/// and why not the others.
+/// With `--inventory` or `--gpu`, proposes the best driver for that machine with everything it
+/// needs, and explains why others do not fit.
 ///
-/// On a terminal, what `--name` and the others leave open is asked, and the command line that says
-/// the same is shown before anything is written. Without a terminal nothing is asked.
+/// On a terminal, prompts for everything that flags leave open and shows the equivalent command
+/// line before it writes anything. Without a terminal, never prompts.
 #[derive(Debug, Clone, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Args {
-    /// Where to write it
+    /// Recipe to write
     #[arg(long, short, value_name = "FILE", default_value = "bundle.toml")]
     recipe: Utf8PathBuf,
 
-    /// The name of the bundle; without it, a conversation begins
+    /// Name of the bundle; prompts if missing
     #[arg(long)]
     name: Option<BundleName>,
 
-    /// The line of bundles that it belongs to; a node accepts bundles of the channels that its
-    /// policy names [default: stable]
+    /// Channel of the bundle; a node accepts the channels of its policy [default: stable]
     #[arg(long)]
     channel: Option<Channel>,
 
-    /// An item that is a file or a download: `driver.run=https://…` or `hook.sh=files/hook.sh`
+    /// Add a file or download: `driver.run=https://…` or `hook.sh=files/hook.sh`
     #[arg(long, value_name = "ITEM=PATH|URL", value_parser = named::<FileSource>)]
     file: Vec<(ItemName, FileSource)>,
 
-    /// An item that is a folder: `src/unlock.tar.zst=unlock`
+    /// Add a folder: `src/unlock.tar.zst=unlock`
     #[arg(long, value_name = "ITEM=FOLDER", value_parser = named::<LocalPath>)]
     tree: Vec<(ItemName, LocalPath)>,
 
-    /// A GPU that shall serve vGPUs [default: those of the inventory]
+    /// GPU to use for vGPU [default: those of the inventory]
     #[arg(long, value_name = "ID", value_parser = gpu, help_heading = "The machine")]
     gpu: Vec<PciId>,
 
-    /// The release of NVIDIA vGPU [default: the best one]
+    /// vGPU release [default: the best one]
     #[arg(long, value_name = "RELEASE", help_heading = "The machine")]
     driver: Option<Release>,
 
-    /// NVIDIA's host driver, or the portal's .zip with it, seen from the recipe [default:
-    /// inputs/ and its name]
+    /// Host driver or portal .zip, relative to the recipe [default: inputs/ and its name]
     #[arg(long, value_name = "FILE", help_heading = "The machine", conflicts_with = "passthrough")]
     driver_file: Option<LocalPath>,
 
-    /// Give GPUs whole to one guest each
+    /// Pass each GPU through to one guest
     #[arg(long, conflicts_with = "driver", help_heading = "The machine")]
     passthrough: bool,
 
     #[command(flatten, next_help_heading = "The machine")]
     machine: MachineArgs,
 
-    /// Fetch packages from the mirrors that the node of the inventory uses; otherwise these stand in
-    /// the recipe as comments
+    /// Use the mirrors of the inventory; without this option they are commented out in the recipe
     #[arg(long, requires = "inventory", help_heading = "Packages")]
     accept_mirrors: bool,
 
-    /// Fetch packages from this archive, written as in apt's `sources.list`, instead of those of the
-    /// inventory: `bookworm=https://mirror.example/debian`, or with suite and components
+    /// Use this archive instead of those of the inventory, as in apt's `sources.list`:
+    /// `bookworm=https://mirror.example/debian`
     #[arg(long, value_name = "NAME=ADDRESS [SUITE [COMPONENT…]]", help_heading = "Packages")]
     mirror: Vec<ArchiveArg>,
 
-    /// Who may sign an archive: the file with its keys, and the fingerprints of those that count.
-    /// They never come from an inventory; without them, `lock` refuses the archive
+    /// Keyring of an archive and the fingerprints that count. Never taken from an inventory;
+    /// `lock` requires it
     #[arg(long, value_name = "ARCHIVE=FILE=FINGERPRINT,…", help_heading = "Packages")]
     archive_key: Vec<KeysArg>,
 
-    /// Where guests get their licences: `nvidia-dls`, NVIDIA's own service; `fastapi-dls[=IMAGE]`,
-    /// which is not NVIDIA's, and whose image comes into the bundle then; or `none` [default: none]
+    /// Guest licensing: `nvidia-dls` (NVIDIA License System), `fastapi-dls[=IMAGE]` (third-party,
+    /// its image is bundled) or `none` [default: none]
     #[arg(long, value_name = "SERVICE", help_heading = "Licences")]
     licensing: Option<Licensing>,
 
-    /// Ask the host for an IOMMU that translates for devices
+    /// Enable the IOMMU on the host
     #[arg(long, help_heading = "The host")]
     iommu: bool,
 
-    /// A word for the kernel command line of the host
+    /// Kernel parameter for the host
     #[arg(long, value_name = "WORD", help_heading = "The host")]
     kernel_word: Vec<KernelWord>,
 
-    /// A module that the host is to load at boot
+    /// Module to load at boot
     #[arg(long, value_name = "MODULE", help_heading = "The host")]
     module: Vec<ModuleName>,
 
-    /// A line for modprobe: `blacklist nouveau`
+    /// modprobe configuration line, such as `blacklist nouveau`
     #[arg(long, value_name = "LINE", help_heading = "The host")]
     modprobe: Vec<ModprobeLine>,
 
-    /// Ask nothing, also on a terminal
+    /// Never prompt
     #[arg(long, help_heading = None::<&str>)]
     no_input: bool,
 
-    /// Print JSON for programs
+    /// Print JSON
     #[arg(long, help_heading = None::<&str>)]
     json: bool,
 }
 
-/// What `--json` prints.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Report<'r> {
-    /// The recipe that was written.
     recipe: &'r Utf8Path,
     name: &'r BundleName,
-    /// The items in it, the catalogue too.
     items: Vec<ItemName>,
-    /// What was chosen for the machine, if one was described.
     choice: Option<String>,
     targets: Option<Targets>,
-    /// The packages that it needs, if it needs any.
     packages: Option<Packages>,
     licensing: String,
 }
 
-/// What was typed cannot be meant.
+/// A usage error that the argument parser cannot detect.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum Misuse {
-    /// Nobody can be asked.
     #[error("`--name` is missing, and there is no terminal to ask on")]
     Nameless,
-    /// There is nothing that it could be about.
     #[error(
         "`{0}` has nothing to be about: a driver is built only for a machine, given by `--inventory` or `--gpu`, that is to serve vGPUs"
     )]
     Pointless(&'static str),
-    /// Keys are given for an archive that is not used.
     #[error("`--archive-key` is about `{0}`, and the archives are: {1}")]
     OtherArchive(ArchiveName, String),
 }
 
-/// What `--file` can name.
+/// The value of `--file`.
 #[derive(Debug, Clone)]
 enum FileSource {
     Path(LocalPath),
@@ -195,7 +184,7 @@ impl Args {
     pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
         let ui = &context.ui;
         let path = &self.recipe;
-        // Before anybody has answered questions for nothing.
+        // Check before the conversation, not after it.
         if path.symlink_metadata().is_ok() {
             return not_written(path, io::ErrorKind::AlreadyExists.into());
         }
@@ -214,7 +203,7 @@ impl Args {
             return Err(Misuse::Pointless("--driver-file").into());
         }
         let text = text::recipe(&args, &name, proposal.as_ref(), packages.as_ref());
-        // Two items that collide, say: better heard of now than later.
+        // Parse the recipe now, so that colliding items fail here and not in `lock`.
         let recipe = Recipe::of_text(path, &packages::completed(&text))?;
         put(path, &text)?;
 
@@ -223,7 +212,7 @@ impl Args {
         ui.note(format_args!("wrote `{path}`{made}; edit it, then run `vgpu-bundler lock`"));
         let licensing = args.licensing.unwrap_or_default();
         packages.iter().flat_map(|it| it.to_do(path)).for_each(|line| ui.note(line));
-        // In a conversation it has been shown before it was too late.
+        // A conversation has shown it already.
         let notice = self.licensing.iter().flat_map(Licensing::notice);
         notice.for_each(|line| ui.note(line));
         if args.json {
@@ -243,7 +232,6 @@ impl Args {
         Ok(())
     }
 
-    /// What is best for the machine, if one was described.
     fn proposal<'c>(
         &self,
         catalog: &'c Catalog,
@@ -263,18 +251,16 @@ impl Args {
         Proposal::make(catalog, &target, &gpus, wish).map(Some)
     }
 
-    /// The channel that was given, or the usual one.
     fn channel(&self) -> String {
         self.channel.as_ref().map_or_else(|| "stable".to_owned(), ToString::to_string)
     }
 
-    /// Whether somebody has said that packages may come from the mirrors.
     fn confirms_mirrors(&self) -> bool {
         self.accept_mirrors || !self.mirror.is_empty()
     }
 }
 
-/// Write the recipe, and leave nothing of it if that fails.
+/// Writes the recipe, and removes it again if that fails.
 fn put(path: &Utf8Path, text: &str) -> anyhow::Result<()> {
     let mut file = match fs::File::options().write(true).create_new(true).open(path) {
         Ok(file) => file,
@@ -283,7 +269,7 @@ fn put(path: &Utf8Path, text: &str) -> anyhow::Result<()> {
     match file.write_all(text.as_bytes()) {
         Ok(()) => Ok(()),
         Err(error) => {
-            // That it cannot be removed either is no news.
+            // The write error matters more than a failed removal.
             let _ = fs::remove_file(path);
             not_written(path, error)
         }

@@ -1,8 +1,8 @@
-//! The packages that a proposed recipe asks for, as its `[[apt]]`.
+//! The packages of a proposed recipe, as its `[[apt]]` table.
 //!
-//! Mirrors may come from a node, because a wrong one can only have nothing, or something old. Keys
-//! may not: they decide what is believed. Where nobody has given them, the table has a place for
-//! them, and `lock` refuses it until they stand there.
+//! Mirrors may come from a node: a wrong mirror can only lack packages or have old ones. Keys may
+//! not, because they decide trust. Without keys, the table has placeholders and `lock` refuses
+//! it.
 
 use std::fmt::Write as _;
 
@@ -18,19 +18,18 @@ use crate::options::{ArchiveArg, KeysArg};
 use crate::proposal::{Archives, Proposal, is_proxmox};
 use crate::source::LocalPath;
 
-/// What a node needs, and where that may come from.
+/// Packages that a node needs, and their archives.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Packages {
-    /// The codename of what the node runs, if it is known.
+    /// The codename of the node's release, if known.
     release: Option<ArchiveName>,
     install: Vec<String>,
     #[serde(skip)]
     inventory: Option<LocalPath>,
     archives: Vec<Archive>,
-    /// Whether somebody has said that packages may come from there.
     mirrors: Mirrors,
-    /// What of the node's archives is of no use, each with why.
+    /// Archives of the node that are skipped, each with the reason.
     left_out: Vec<String>,
 }
 
@@ -42,28 +41,27 @@ struct Archive {
     arg: ArchiveArg,
     #[serde(skip)]
     keys: Option<KeysArg>,
-    /// Whether `lock` will refuse it, because nobody has said who may sign it.
+    /// Whether `lock` will refuse the archive for lack of keys.
     lacks_keys: bool,
 }
 
-/// Whether somebody has said that packages may come from these mirrors.
+/// The confirmation of the mirrors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Mirrors {
     Confirmed,
     Unconfirmed,
-    /// There are none.
     Unknown,
 }
 
-/// Where keys belong that nobody has given.
+/// The placeholder for missing keys.
 const PLACE_FOR_KEYS: &str = "\
 # keyring = \"keys/archive.gpg\"          # keys never come from a node: the keyring of this archive,
 # signed-by = [\"FINGERPRINT\"]           # and which of its keys count, by fingerprints from elsewhere
 ";
 
 impl Packages {
-    /// What is needed for a proposal; `None` if that is nothing.
+    /// Returns the packages that a proposal needs; `None` if it needs none.
     pub(super) fn of(
         args: &Args,
         proposal: Option<&Proposal<'_>>,
@@ -103,12 +101,10 @@ impl Packages {
         Ok(Some(Self { release, install, inventory, archives, mirrors, left_out }))
     }
 
-    /// Whether somebody has said that packages may come from the mirrors.
     pub(super) fn mirrors(&self) -> Mirrors {
         self.mirrors
     }
 
-    /// What is to be confirmed, for people.
     pub(super) fn to_confirm(&self) -> Vec<String> {
         let mut lines = vec!["The node needs, as far as it does not have them:".to_owned()];
         lines.extend(self.install.iter().map(|package| format!("  {package}")));
@@ -126,7 +122,6 @@ impl Packages {
         lines
     }
 
-    /// What is still to be done, for people.
     pub(super) fn to_do(&self, recipe: &Utf8Path) -> Vec<String> {
         let mut lines = Vec::new();
         match self.mirrors {
@@ -156,7 +151,7 @@ impl Packages {
         lines
     }
 
-    /// A package of Proxmox's that none of the archives seems to have.
+    /// Returns a Proxmox package that no archive seems to offer.
     fn of_proxmox(&self) -> Option<&String> {
         let mut components = self.archives.iter().flat_map(|it| &it.arg.components);
         let is_theirs =
@@ -164,7 +159,6 @@ impl Packages {
         if components.any(is_proxmox) { None } else { self.install.iter().find(is_theirs) }
     }
 
-    /// The table.
     pub(super) fn text(&self) -> String {
         let mut table =
             String::from("[[apt]]                                 # docs/PACKAGES.md\n");
@@ -229,13 +223,13 @@ impl Archive {
     }
 }
 
-/// The recipe as it will be when every archive has its keys.
+/// Returns the recipe as it will be with all keys filled in.
 pub(super) fn completed(text: &str) -> String {
     let keys = format!("keyring = 'k'\nsigned-by = '{}'\n", "0".repeat(40));
     text.replace(PLACE_FOR_KEYS, &keys)
 }
 
-/// As comments, so that taking one `# ` away from each line gives the table back.
+/// Comments out every line with `# `, so that removing it restores the table.
 fn commented(table: &str) -> String {
     let line = |line: &str| match line {
         "" => "#\n".to_owned(),
@@ -257,7 +251,6 @@ fn with_keys(taken: Vec<ArchiveArg>, keys: &[KeysArg]) -> Result<Vec<Archive>, M
     Ok(archives.collect())
 }
 
-/// The path of a file, as the recipe must write it.
 fn seen_from(recipe: &Utf8Path, path: &Utf8Path) -> anyhow::Result<LocalPath> {
     let beside = recipe.parent().is_none_or(|folder| folder.as_str().is_empty());
     let path: Utf8PathBuf =

@@ -1,7 +1,7 @@
-//! The conversation: questions for what the command line has left open.
+//! The conversation: prompts for everything that the command line leaves open.
 //!
-//! An empty answer is always the careful one. Every answer becomes what a flag would have made of
-//! it, so what comes out is a command line, and nothing is written before that is shown.
+//! An empty answer is always the safe one. Every answer becomes a flag, so the result is a
+//! command line, which is shown before anything is written.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_manifest::catalog::{Catalog, Release};
@@ -13,14 +13,14 @@ use crate::options::{Licensing, gpu, read_inventory};
 use crate::proposal::Proposal;
 use crate::ui::{Answer, Ended, Somebody};
 
-/// Somebody has looked at it and does not want it.
+/// The user has declined the recipe.
 #[derive(Debug, thiserror::Error)]
 #[error("nothing was written, as you say")]
 struct Declined;
 
-/// Ask for what `args` leave open.
+/// Prompts for everything that `args` leave open.
 ///
-/// With a name, they are meant to be complete, and only what must be confirmed is asked.
+/// With a name, the arguments count as complete, and only confirmations are requested.
 pub(super) fn complete(
     to: &Somebody<'_>,
     args: &mut Args,
@@ -61,7 +61,6 @@ fn bundle(to: &Somebody<'_>, args: &mut Args) -> Result<(), Ended> {
     Ok(())
 }
 
-/// Which machine it is for, and what that gets.
 fn machine(to: &Somebody<'_>, args: &mut Args, catalog: &Catalog) -> anyhow::Result<()> {
     if args.machine.inventory.is_none() && args.gpu.is_empty() {
         ask_for_machine(to, args, catalog)?;
@@ -81,7 +80,6 @@ fn machine(to: &Somebody<'_>, args: &mut Args, catalog: &Catalog) -> anyhow::Res
     Ok(())
 }
 
-/// By its inventory, or by what somebody knows of it; or none at all.
 fn ask_for_machine(to: &Somebody<'_>, args: &mut Args, catalog: &Catalog) -> anyhow::Result<()> {
     let question = "File that `vgpu-installer inventory` wrote on the node";
     args.machine.inventory = to.ask(question, "none", |answer| {
@@ -116,7 +114,6 @@ fn ask_for_machine(to: &Somebody<'_>, args: &mut Args, catalog: &Catalog) -> any
     }
 }
 
-/// Whether anything can be proposed for the machine of this inventory.
 fn has_driver(args: &Args, catalog: &Catalog, path: &Utf8Path) -> Result<(), String> {
     let inventory = read_inventory(path).map_err(|error| format!("{error:#}"))?;
     args.proposal(catalog, Some(&inventory)).map(drop).map_err(|error| error.to_string())
@@ -126,7 +123,7 @@ fn gpus(answer: &str) -> Result<Vec<PciId>, String> {
     answer.split_ascii_whitespace().map(gpu).collect()
 }
 
-/// `None` for that word.
+/// Parses an answer; `none` means `None`.
 fn unless<T>(
     nothing: &str,
     answer: &str,
@@ -135,7 +132,7 @@ fn unless<T>(
     if answer == nothing { Ok(None) } else { read(answer).map(Some) }
 }
 
-/// Returns the release and the name of its file; `None` for a passthrough.
+/// Returns the release and its file name; `None` for passthrough.
 fn ask_for_driver<'c>(
     to: &Somebody<'_>,
     args: &mut Args,
@@ -160,7 +157,7 @@ fn ask_for_driver<'c>(
 
 const PASSTHROUGH: &str = "passthrough";
 
-/// Show the mirrors of the inventory, and let somebody confirm them. Tells whether that was done.
+/// Shows the mirrors of the inventory and returns whether the user confirmed them.
 fn mirrors(to: &Somebody<'_>, args: &mut Args, catalog: &Catalog) -> anyhow::Result<bool> {
     let inventory = args.machine.inventory()?;
     let proposal = args.proposal(catalog, inventory.as_ref())?;

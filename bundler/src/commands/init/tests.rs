@@ -111,7 +111,7 @@ const NODE: &str =
 fn mirrors_of_a_node_are_taken_only_if_somebody_says_so() {
     let comments = text(&["--inventory", NODE]);
     assert!(read(&comments).apt.is_empty() && comments.contains("# NOBODY HAS CONFIRMED"));
-    // What is hidden there is right.
+    // The hidden characters are correct.
     let (before, hidden) = comments.split_once("these mirrors:\n").unwrap();
     let (hidden, after) = hidden.split_once("\n\n").unwrap();
     let shown: String =

@@ -1,4 +1,4 @@
-//! The recipe that is written, for people to go on with.
+//! The text of a new recipe.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,6 @@ use super::{Args, FileSource};
 use crate::options::Licensing;
 use crate::proposal::Proposal;
 
-/// The whole of it.
 pub(super) fn recipe(
     args: &Args,
     name: &BundleName,
@@ -36,7 +35,6 @@ pub(super) fn recipe(
     text + PLACES
 }
 
-/// The items that were given one by one.
 fn given(args: &Args) -> Vec<String> {
     let files = args.file.iter().map(|(name, source)| {
         let (key, value) = match source {
@@ -51,7 +49,7 @@ fn given(args: &Args) -> Vec<String> {
     files.chain(trees).collect()
 }
 
-/// Where guests get their licences, if something was chosen: its notice stays with the recipe.
+/// The chosen licensing service, with its notice.
 fn licensing(choice: Option<&Licensing>) -> String {
     let Some(choice) = choice.filter(|it| **it != Licensing::Nothing) else { return String::new() };
     let notice: String = choice.notice().iter().flat_map(|line| ["# ", line, "\n"]).collect();
@@ -65,7 +63,6 @@ fn licensing(choice: Option<&Licensing>) -> String {
     format!("\n{notice}{item}")
 }
 
-/// What the bundle asks of a host.
 fn host(args: &Args, proposal: Option<&Proposal<'_>>) -> String {
     let iommu = if args.iommu || proposal.is_some() { "" } else { "# " };
     let with = |given: Vec<String>, proposed: &[&str]| {
@@ -85,7 +82,7 @@ fn host(args: &Args, proposal: Option<&Proposal<'_>>) -> String {
     .concat()
 }
 
-/// A line with the values, or one that shows by an example what could stand there.
+/// Returns a line with the values, or a commented example without any.
 fn list<T: ToString>(key: &str, example: &str, values: &[T]) -> String {
     let hidden = if values.is_empty() { "# " } else { "" };
     let shown = if values.is_empty() { format!("[{}]", quoted(&example)) } else { list_of(values) };
@@ -96,12 +93,10 @@ fn texts(values: &[impl ToString]) -> Vec<String> {
     values.iter().map(ToString::to_string).collect()
 }
 
-/// As TOML writes a string.
 pub(super) fn quoted(value: &impl ToString) -> String {
     toml::Value::String(value.to_string()).to_string()
 }
 
-/// As TOML writes a list of strings, on one line.
 pub(super) fn list_of(values: &[impl ToString]) -> String {
     let values: Vec<_> = values.iter().map(quoted).collect();
     format!("[{}]", values.join(", "))

@@ -1,4 +1,4 @@
-//! What goes onto a stick beside the bundle.
+//! The files on a stick besides the bundle.
 
 use serde::Serialize;
 use vgpu_keys::{Fingerprint, Policy, Principal, PublicKey};
@@ -7,23 +7,20 @@ use vgpu_manifest::{Bundle, Manifest, ProgramVersion, Verified};
 use crate::size::ByteSize;
 use crate::stick::{self, Content, Parts, Program, StartHere};
 
-/// A small file that goes onto the stick.
 pub(super) struct Small {
     pub(super) name: String,
     pub(super) content: Content,
 }
 
-/// Somebody who has signed the bundle, and counts.
+/// A principal whose signature counts.
 pub(super) struct Signer {
     who: Principal,
     key: PublicKey,
-    /// What the file with the key is called.
     file: String,
-    /// The slot of the signature, from one.
+    /// The slot of the signature, from 1.
     slot: usize,
 }
 
-/// What to write down on paper.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Note {
@@ -31,12 +28,10 @@ pub(super) struct Note {
     pub(super) fingerprint: Fingerprint,
 }
 
-/// What the file of a bundle is called.
 pub(super) fn file_name(manifest: &Manifest) -> String {
     format!("{}-{}.vgpu.tar", manifest.name, manifest.sequence)
 }
 
-/// Who has signed the bundle, and counts.
 pub(super) fn signers(bundle: &Bundle<Verified>, policy: &Policy) -> Vec<Signer> {
     let mut signers: Vec<Signer> = Vec::new();
     for (slot, signature) in bundle.slots().iter() {
@@ -54,7 +49,6 @@ pub(super) fn signers(bundle: &Bundle<Verified>, policy: &Policy) -> Vec<Signer>
     signers
 }
 
-/// The small files: the program, the keys, and the page.
 pub(super) fn small_files(
     bundle: &Bundle<Verified>,
     (parts, _): &Parts,
@@ -94,7 +88,7 @@ fn page(
         file: signer.file.clone(),
         slot: signer.slot,
     });
-    // What has neither a driver nor targets cannot be judged.
+    // A bundle without driver and targets cannot be judged.
     let judged = !manifest.drivers.is_empty() || manifest.purpose.is_some();
     let page = StartHere {
         title: format!("{name} {sequence} of channel {channel}"),
@@ -114,7 +108,7 @@ fn page(
     page.to_string()
 }
 
-/// The fingerprints that have to reach the node another way, each once.
+/// Returns the fingerprints that must reach the node out of band, each once.
 pub(super) fn notes(program: Option<&Program>, signers: &[Signer]) -> Vec<Note> {
     let note = |signer: &Signer| Note {
         principal: signer.who.clone(),

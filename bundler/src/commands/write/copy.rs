@@ -1,4 +1,4 @@
-//! The bundle on its way to the stick, and back from there.
+//! Writing a bundle to a stick and reading it back.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -16,7 +16,6 @@ use crate::stick::{
 };
 use crate::ui::Ui;
 
-/// A bundle and where it goes.
 #[derive(Clone, Copy)]
 pub(super) struct Copy<'c> {
     pub(super) ui: &'c Ui,
@@ -26,7 +25,7 @@ pub(super) struct Copy<'c> {
 }
 
 impl Copy<'_> {
-    /// What is to be done, by what lies there already.
+    /// What to write, given the files on the stick.
     pub(super) fn plan(self, small: &[Small]) -> anyhow::Result<Plan> {
         let mut pieces = self.look()?;
         for file in small {
@@ -36,7 +35,7 @@ impl Copy<'_> {
         Ok(Plan { pieces, leftover: self.leftover()? })
     }
 
-    /// Write what is not there, and read everything back.
+    /// Writes missing files and reads everything back.
     pub(super) fn carry_out(
         self,
         plan: &Plan,
@@ -99,7 +98,6 @@ impl Copy<'_> {
         self.parts.0.iter().map(|(name, _)| self.folder.join(name)).collect()
     }
 
-    /// What lies there under the names of the parts.
     fn look(self) -> anyhow::Result<Vec<Piece>> {
         let mut lengths = Vec::new();
         for path in self.paths() {
@@ -125,7 +123,7 @@ impl Copy<'_> {
         Ok(parts().map(piece).collect())
     }
 
-    /// What lies there of an earlier copy of this bundle, and would be taken for a part of this one.
+    /// Returns parts of an earlier copy that would be taken for parts of this one.
     fn leftover(self) -> Result<Vec<String>, StickError> {
         let error = |source| StickError::Io { verb: "list", path: self.folder.to_owned(), source };
         let whole = super::contents::file_name(self.bundle.manifest());
@@ -144,7 +142,6 @@ impl Copy<'_> {
     }
 }
 
-/// The length of the file at `path`, if there is one.
 fn length(path: &Utf8Path) -> Result<Option<u64>, StickError> {
     match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_file() => Ok(Some(meta.len())),
@@ -165,7 +162,7 @@ fn look_at(path: &Utf8Path, content: &Content) -> Result<Found, StickError> {
     })
 }
 
-/// Have everything on the medium, names too.
+/// Syncs contents and names to the medium.
 fn sync(folder: &Utf8Path) -> io::Result<()> {
     let folder = File::open(folder)?;
     folder.sync_all()?;

@@ -21,40 +21,38 @@ use crate::stick::{
 };
 use crate::ui::{Ui, print_json};
 
-/// Put a bundle and all that a node needs for it onto a stick, and read it back from there.
+/// Write a bundle and its tools to a stick, and read everything back.
 ///
-/// These go there: the bundle, the public keys that have signed it, the program for the node with
-/// its signature, and START-HERE.txt, a page that says what to do. Nothing is written unless all of
-/// it fits.
+/// Writes the bundle, the public keys of its signers, the program for the node with its
+/// signature, and START-HERE.txt with instructions. Writes nothing unless everything fits.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Where the stick is mounted
+    /// Mount point of the stick
     #[arg(value_name = "DIR")]
     folder: Utf8PathBuf,
 
-    /// The bundle, or the first of its parts [default: the one of the lock, in this folder]
+    /// Bundle, or the first of its parts [default: the bundle of the lock, in this folder]
     #[arg(value_name = "BUNDLE")]
     bundle: Option<Utf8PathBuf>,
 
-    /// The program for the node; without it, the node must have one already
+    /// Program for the node; without it, the node must have one
     #[arg(long, value_name = "FILE")]
     installer: Option<Utf8PathBuf>,
 
-    /// Its signature, as `ssh-keygen -Y sign -n vgpu-installer` writes it [default: FILE.sig beside
-    /// it; if there is none, or a key is named, it is signed now]
+    /// Signature of the program, from `ssh-keygen -Y sign -n vgpu-installer` [default: FILE.sig;
+    /// without it, or with a key option, the program is signed now]
     #[arg(long, value_name = "FILE", requires = "installer", conflicts_with_all = ["key", "agent"])]
     installer_signature: Option<Utf8PathBuf>,
 
-    /// Split the bundle into parts of this length, in steps of 4 MiB [default: only where a file
-    /// cannot be as long as the bundle, as on FAT32]
+    /// Split the bundle into parts of SIZE, a multiple of 4 MiB [default: split only on FAT32]
     #[arg(long, value_name = "SIZE", value_parser = part_size)]
     part_size: Option<PartSize>,
 
-    /// Replace files of the same names that have another content
+    /// Replace existing files with different content
     #[arg(long)]
     replace: bool,
 
-    /// Print JSON for programs
+    /// Print JSON
     #[arg(long)]
     json: bool,
 
@@ -66,21 +64,16 @@ pub(crate) struct Args {
     trust: TrustArgs,
 }
 
-/// What `--json` prints.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Report {
     folder: Utf8PathBuf,
-    /// The digest of the bundle's signed root.
     digest: Digest,
     files: Vec<Written>,
-    /// The fingerprints that have to reach the node another way.
     note_on_paper: Vec<Note>,
-    /// How much of what was read back came from the medium itself.
     read_back: FromMedium,
 }
 
-/// A file that the stick has now.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Written {
@@ -136,7 +129,6 @@ impl Args {
         })
     }
 
-    /// The bundle that was named, or that of the lock.
     fn bundle(&self) -> anyhow::Result<Utf8PathBuf> {
         if let Some(bundle) = &self.bundle {
             return Ok(bundle.clone());
@@ -151,7 +143,6 @@ impl Args {
             .hint("run `vgpu-bundler build`, or name the bundle after the folder")
     }
 
-    /// The program for the node, with a signature that is trusted here.
     fn program(&self, ui: &Ui, policy: &Policy) -> anyhow::Result<Option<Program>> {
         let Some(path) = &self.installer else { return Ok(None) };
         let file = Program::read(path)?;
@@ -201,8 +192,8 @@ fn advise(checked: Result<(), StickError>) -> anyhow::Result<()> {
     }
 }
 
-/// A stick that is not mounted is a folder like any other: everything would go well, and the stick
-/// would be empty.
+/// Refuses a folder that is not a mount point: without a mounted stick, everything would succeed
+/// and the stick would be empty.
 fn warn_if_not_mounted(ui: &Ui, folder: &Utf8Path) {
     use std::os::unix::fs::MetadataExt as _;
     let device = |path: &Utf8Path| fs::metadata(path).map(|meta| meta.dev()).ok();

@@ -6,23 +6,23 @@ use crate::cli::{Advise as _, Exit, Refused, Target};
 use crate::host::real::write_outside_from;
 use crate::ui::{Tone, Ui};
 
-/// Get NVIDIA's own licence server, the appliance that a bundle carries, to set it up.
+/// Extract the NVIDIA License System appliance from a bundle.
 ///
-/// It is checked as all of a bundle is, and written to a folder. It is set up by NVIDIA's instructions, as
-/// a guest or on another machine; the token that it makes then goes to `license use --token`.
+/// Verifies it like every item and writes it to a folder. Set it up by NVIDIA's instructions, as
+/// a guest or on another machine, then pass its token to `license use --token`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Appliance {
     #[command(flatten)]
     bundle: BundleArg,
-    /// The folder to write to; it is made if it is not there. Proxmox VE imports from it.
+    /// Output folder, created if missing; Proxmox VE imports from it
     #[arg(long, short, value_name = "DIR")]
     output: Utf8PathBuf,
-    /// Which item of the bundle it is, if several could be.
+    /// Item of the bundle, if several match
     #[arg(long, value_name = "ITEM")]
     item: Option<ItemName>,
 }
 
-/// Where a bundle has what is about licences.
+/// The folder of licensing items in a bundle.
 const FOLDER: &str = "licensing/";
 
 impl Appliance {
@@ -49,7 +49,7 @@ fn is_disk(path: &Utf8Path) -> bool {
     matches!(path.extension(), Some("qcow2" | "vmdk" | "raw" | "img"))
 }
 
-/// The appliance: the item that was named, or the only one about licences that is no container image.
+/// Returns the named item, or the only licensing item that is not a container image.
 fn find<'m>(manifest: &'m Manifest, asked: Option<&ItemName>) -> anyhow::Result<&'m Item> {
     if let Some(name) = asked {
         let none = || Refused::Senseless(format!("the bundle has no item `{name}`"));

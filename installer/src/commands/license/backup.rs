@@ -7,14 +7,14 @@ use crate::license::backup::Backup as Content;
 use crate::license::leases;
 use crate::ui::{Tone, Ui};
 
-/// Write down everything that must not be lost, in one file.
+/// Back up keys, certificates and leases to one file.
 ///
-/// That is the root that guests believe the server by, what tokens are signed with, and the leases, as
-/// they are at this moment; the server goes on meanwhile. There are private keys in it: only its owner
-/// can read the file, and it belongs where keys belong.
+/// The backup has the root certificate that guests trust, the token signing keys, and the current
+/// leases. The server keeps running. The file contains private keys; only its owner can read it.
+/// Store it like a key.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Backup {
-    /// The file to write; one that is there is not replaced.
+    /// File to create; an existing one is not replaced
     #[arg(value_name = "FILE")]
     output: Utf8PathBuf,
 }

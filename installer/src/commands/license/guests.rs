@@ -12,18 +12,17 @@ use crate::plan::GuestTools;
 use crate::state;
 use crate::ui::{Tone, Ui, printable};
 
-/// Write scripts, root certificate and a page for guests.
+/// Write license scripts and instructions for guests.
 ///
-/// The scripts, one for Linux and one for Windows, fetch a token from the server of this node, or the
-/// one that `license use` names, check it by its root certificate, put it in place, and show whether
-/// the guest has its licence then. What guests of the applied bundle's drivers need beside that is told
-/// by its catalogue.
+/// The scripts, for Linux and Windows, fetch a token from the license server, check it by the
+/// root certificate, install it, and show whether the guest is licensed. The page adds what the
+/// applied bundle's guest drivers need.
 #[derive(Debug, clap::Args)]
 pub(crate) struct GuestFiles {
-    /// The folder to write to; it is made if it is not there.
+    /// Output folder, created if missing
     #[arg(value_name = "DIR")]
     folder: Utf8PathBuf,
-    /// The kind of licence that guests ask for. Without it their vGPU type decides.
+    /// License type that guests request [default: that of their vGPU type]
     #[arg(long, value_enum)]
     feature: Option<Feature>,
     #[command(flatten)]
@@ -58,7 +57,7 @@ impl GuestFiles {
         Ok(Exit::Done)
     }
 
-    /// Hand out the tools of the applied bundle, if that was asked for; returns their names.
+    /// Writes the guest tools of the applied bundle, if requested, and returns their names.
     fn tools(&self, manifest: &Manifest, target: &Target) -> anyhow::Result<Vec<String>> {
         let mut names = Vec::new();
         if self.guest_tools.get() == GuestTools::LeftOut {

@@ -7,19 +7,19 @@ use crate::license::address::{AddressError, GuestHost, NodeNames};
 use crate::license::{Service, Wish, data, in_force, notice};
 use crate::ui::{Answer, Ui, printable};
 
-/// Run the licence server that a bundle carries on this node.
+/// Run the bundle's license server on this node.
 ///
-/// What else the bundle brings is applied along with it, as `apply` does. Keys and certificates are
-/// made once, on this node; later bundles keep the server as it is. One server is enough for a cluster.
+/// Also applies the rest of the bundle, as `apply` does. Keys and certificates are created once,
+/// on this node; later bundles keep the server. One server is enough for a cluster.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Install {
-    /// By what guests reach the server: an address, or a name that they can resolve. Without it, a
-    /// server that runs here keeps its own, and on a terminal it is asked.
+    /// Address or resolvable name that guests use to reach the server; default: that of the
+    /// existing server; prompts on a terminal
     #[arg(long, value_name = "HOST")]
     address: Option<GuestHost>,
     #[command(flatten)]
     wish: Wish,
-    /// Say that the notice about this licence server was read and is agreed to.
+    /// Accept the notice about this license server
     #[arg(long)]
     accept_notice: bool,
     #[command(flatten)]
@@ -33,7 +33,7 @@ impl Install {
         if !notice::is_accepted(&target.host)? {
             self.ask_notice(ui)?;
         }
-        // The root is made before the plan is, because what guests are given has it in it.
+        // Create the root certificate before the plan, because the guest files contain it.
         let lock = target.lock()?;
         notice::accept(&mut target.host)?;
         data::prepare_root(&mut target.host, &service)?;
@@ -50,8 +50,8 @@ impl Install {
             .context("this node cannot run the licence server")
     }
 
-    /// By what guests reach the server, which nobody can guess: Debian's own name for a host leads to
-    /// 127.0.1.1, and a node has several addresses.
+    /// Returns the address that guests use. It cannot be guessed: Debian resolves a host's own
+    /// name to 127.0.1.1, and a node has several addresses.
     fn address(&self, target: &Target, ui: &Ui) -> anyhow::Result<GuestHost> {
         if let Some(address) = &self.address {
             return Ok(address.clone());

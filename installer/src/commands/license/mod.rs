@@ -1,4 +1,4 @@
-//! Licences for guests. Nothing of it happens unless it is asked for here.
+//! Guest licensing. It is opt-in.
 
 mod appliance;
 mod backup;
@@ -18,27 +18,28 @@ use crate::license::service::UNIT;
 use crate::license::{Service, in_force};
 use crate::ui::Ui;
 
-/// NVIDIA's own License System (DLS) is the one that NVIDIA supports: point guests at it with `license
-/// use`. FastAPI-DLS, which a bundle may carry, is for those who can answer for its use.
+/// NVIDIA supports its own NVIDIA License System (DLS): point guests at it with `license use`.
+/// FastAPI-DLS is a third-party server that a bundle can carry; its use is the operator's
+/// responsibility.
 #[derive(Debug, Subcommand)]
 pub(crate) enum License {
-    /// Have guests of this node use a licence server elsewhere: NVIDIA's own, or another node's.
+    /// Use a license server elsewhere: NVIDIA's, or another node's
     Use(r#use::Use),
-    /// Get NVIDIA's own licence server, an appliance that a bundle carries, to set it up.
+    /// Extract the NVIDIA License System appliance from a bundle
     Appliance(appliance::Appliance),
-    /// Run the licence server that a bundle carries on this node.
+    /// Run the bundle's license server on this node
     Install(Box<install::Install>),
-    /// Ask the licence server how it is.
+    /// Show the health of the license server
     Status(status::Status),
-    /// Write down everything that must not be lost, in one file.
+    /// Back up keys, certificates and leases to one file
     Backup(backup::Backup),
-    /// Put a backup back.
+    /// Restore a backup
     Restore(restore::Restore),
-    /// Get a token for a guest that cannot reach the server itself.
+    /// Get a token for a guest that cannot reach the server
     Token(token::Token),
-    /// Write scripts, root certificate and a page for guests.
+    /// Write license scripts and instructions for guests
     Guests(guests::GuestFiles),
-    /// Take the licence server away. What must not be lost stays, unless it is to be discarded.
+    /// Remove the license server; keeps its keys by default
     Remove(remove::Remove),
 }
 
@@ -58,7 +59,6 @@ impl License {
     }
 }
 
-/// The licence server that runs here.
 fn service_of(look: &dyn Look) -> anyhow::Result<Service> {
     let none = || {
         Refused::Senseless(
@@ -69,7 +69,7 @@ fn service_of(look: &dyn Look) -> anyhow::Result<Service> {
     Ok(in_force(look)?.ok_or_else(none)?)
 }
 
-/// Start the service for a moment; what happens with it at boot stays as it is.
+/// Starts the service. Its state at boot stays the same.
 fn start(host: &mut dyn Host, service: &Service) -> Result<(), HostError> {
     match &service.container {
         Some(container) => host.run(&container.start()),
@@ -77,7 +77,7 @@ fn start(host: &mut dyn Host, service: &Service) -> Result<(), HostError> {
     }
 }
 
-/// Stop it for a moment. Proxmox VE refuses to stop a container that does not run.
+/// Stops the service. Proxmox VE refuses to stop a container that does not run.
 fn stop(host: &mut dyn Host, service: &Service) -> Result<(), HostError> {
     match &service.container {
         Some(container) if container.runs(host)? => host.run(&container.stop()),

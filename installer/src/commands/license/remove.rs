@@ -6,13 +6,13 @@ use crate::host::Host as _;
 use crate::license::data;
 use crate::ui::{Tone, Ui};
 
-/// Take the licence server away.
+/// Remove the license server.
 ///
-/// Its keys, certificates and leases stay: with the root, guests would lose their way to any server
-/// that is set up here later.
+/// Keeps keys, certificates and leases: without the root certificate, guests would not accept a
+/// server that is installed here later.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Remove {
-    /// Discard keys, certificates and leases as well. Every guest has to be set up anew then.
+    /// Also delete keys, certificates and leases; every guest must be set up again
     #[arg(long)]
     discard: bool,
     #[command(flatten)]

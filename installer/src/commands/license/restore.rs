@@ -9,16 +9,16 @@ use crate::license::backup::{Backup, MAX_BACKUP};
 use crate::license::{data, in_force};
 use crate::ui::{Tone, Ui};
 
-/// Put a backup back.
+/// Restore a backup.
 ///
-/// A server that runs here is stopped for it, and started again. Without one, the backup waits for
-/// `license install`, which uses what is there.
+/// Stops a running server during the restore. Without a server, `license install` uses the
+/// restored files.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Restore {
-    /// The backup.
+    /// Backup file
     #[arg(value_name = "FILE")]
     backup: Utf8PathBuf,
-    /// Replace keys and certificates that are here and are others. Guests of these will need new ones.
+    /// Replace existing keys and certificates; their guests will need new files
     #[arg(long)]
     replace: bool,
     #[command(flatten)]
@@ -46,7 +46,7 @@ impl Restore {
             None => backup.put_back(host)?,
             Some(runs) => {
                 stop(host, &runs)?;
-                // What runs here goes on running here, by the names that it has here.
+                // The server keeps running under the names that it has here.
                 let put = backup.put_back(host).and_then(|()| data::prepare(host, &runs));
                 start(host, &runs)?;
                 put?;

@@ -10,41 +10,39 @@ use crate::license::health::{Lease, Reply, ask, is_up, leases};
 use crate::license::{Service, data};
 use crate::ui::{Date, Tone, Ui, printable};
 
-/// Ask the licence server how it is.
+/// Show the health of the license server.
 ///
-/// It is asked as guests ask it, by the name that they use, and has to prove itself by the root
-/// certificate. The exit status is 5 if it does not answer, or something is about to run out.
+/// Queries the server as guests do, by their name for it and the root certificate. Exits with 5
+/// if it does not answer or something is about to expire.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Status {
-    /// Print a JSON document.
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// What was found.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Found {
     url: String,
     engine: String,
     image: String,
-    /// Whether it answers that it is up.
     up: bool,
-    /// The last year in which its certificates hold.
+    /// The last year in which its certificates are valid.
     certificates_until: i32,
-    /// Whether what tokens are signed with is there.
+    /// Whether the token signing keys exist.
     signs: bool,
-    /// How many leases there are; absent if it was not said.
+    /// The number of leases; absent if unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     leases: Option<usize>,
-    /// When the first of them ends.
+    /// The end of the first lease.
     #[serde(skip_serializing_if = "Option::is_none")]
     first_ends: Option<String>,
-    /// What somebody should look at.
+    /// Warnings.
     warnings: Vec<String>,
 }
 
-/// A lease that ends within this time was not renewed: guests do so after 15 % of theirs.
+/// A lease that ends within this time was not renewed: guests renew after 15 % of the lease.
 const SOON: Duration = Duration::from_hours(7 * 24);
 
 impl Status {

@@ -7,12 +7,12 @@ use crate::license::elsewhere::is_token;
 use crate::license::health::{Reply, ask};
 use crate::ui::{Tone, Ui};
 
-/// Get a token for a guest that cannot reach the server itself.
+/// Get a token for a guest that cannot reach the server.
 ///
-/// It has to be put into the guest within an hour: `sh license-linux.sh --token FILE`.
+/// Install it in the guest within an hour: `sh license-linux.sh --token FILE`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Token {
-    /// The file to write it to.
+    /// Output file
     #[arg(long, short, value_name = "FILE")]
     output: Utf8PathBuf,
 }

@@ -7,26 +7,26 @@ use crate::license::elsewhere::{Elsewhere, ServerUrl, is_certificate, is_token, 
 use crate::license::in_force;
 use crate::ui::{Tone, Ui};
 
-/// Have guests of this node use a licence server elsewhere.
+/// Use a license server elsewhere.
 ///
-/// Guests migrate, so a cluster has one server. Another node's is named by its address and its root
-/// certificate; NVIDIA's own License System makes a token for guests, and that is all they need. What
-/// guests are given then is what `license guests` writes.
+/// Guests migrate, so a cluster has one server. Name another node's server by address and root
+/// certificate. For the NVIDIA License System, pass the token that it creates. `license guests`
+/// then writes the files for guests.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("server").required(true).args(["url", "token"]))]
 pub(crate) struct Use {
-    /// Where it is: `https://dls.example:8443`.
+    /// Address of the server: `https://dls.example:8443`
     #[arg(value_name = "URL", requires = "root_cert")]
     url: Option<ServerUrl>,
-    /// Its root certificate, in PEM: `license-root.crt` of the node that runs it.
+    /// Root certificate in PEM: `license-root.crt` of the node with the server
     #[arg(long, value_name = "FILE", requires = "url")]
     root_cert: Option<Utf8PathBuf>,
-    /// A client configuration token, as NVIDIA's License System makes it.
+    /// Client configuration token of the NVIDIA License System
     #[arg(long, value_name = "FILE")]
     token: Option<Utf8PathBuf>,
 }
 
-/// Far more than a certificate or a token has.
+/// Far more than the size of a certificate or a token.
 const MAX: u64 = 64 << 10;
 
 impl Use {

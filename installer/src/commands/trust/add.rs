@@ -13,26 +13,25 @@ use crate::ui::{Answer, Tone, Ui};
 
 /// Trust a key.
 ///
-/// The fingerprint has to come another way than the key itself: from paper, a web page, a call.
+/// The fingerprint must be obtained out of band: on paper, or by telephone.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Add {
-    /// The public key: a file of one line, as `ssh-keygen` writes it.
+    /// Public key file, as `ssh-keygen` writes it
     #[arg(value_name = "KEYFILE")]
     key: Utf8PathBuf,
-    /// Whose key it is.
+    /// Principal of the key
     #[arg(long, value_name = "NAME")]
     principal: Principal,
-    /// The fingerprint that the key must have. Needed where nobody can be asked.
+    /// Expected fingerprint; required without a terminal
     #[arg(long, value_name = "SHA256:…")]
     fingerprint: Option<Fingerprint>,
-    /// What the key may sign.
+    /// Namespaces that the key may sign
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "vgpu-bundle")]
     namespaces: Vec<Role>,
-    /// A channel from which bundles may come, besides those that there are. The first key opens
-    /// `stable`, if nothing else is said. May be given several times.
+    /// Channel to accept in addition to existing ones (repeatable); the first key opens `stable`
     #[arg(long = "channel", value_name = "CHANNEL")]
     channels: Vec<Channel>,
-    /// How many principals must sign a bundle from now on.
+    /// Number of principals that must sign a bundle from now on
     #[arg(long, value_name = "N")]
     threshold: Option<NonZeroUsize>,
 }
@@ -53,7 +52,7 @@ impl Add {
         Ok(Exit::Done)
     }
 
-    /// Make sure that the key is the one that was meant.
+    /// Confirms the key by its fingerprint.
     fn confirm(&self, key: &PublicKey, ui: &Ui) -> anyhow::Result<()> {
         let actual = key.fingerprint();
         ui.say(format_args!("key:        {}", self.key.as_str().escape_debug()));
@@ -101,7 +100,6 @@ impl Add {
     }
 }
 
-/// Read the file of a public key.
 pub(super) fn read_key(path: &Utf8Path) -> anyhow::Result<PublicKey> {
     let bytes = read_outside(path, 16 << 10)?;
     if bytes.starts_with(b"-----BEGIN ") {

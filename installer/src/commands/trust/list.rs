@@ -6,10 +6,10 @@ use crate::commands::print_json;
 use crate::trust::{self, Floor, Floors};
 use crate::ui::{Tone, Ui};
 
-/// Show whom this host trusts, and from which bundle on.
+/// List trusted keys, channels and floors
 #[derive(Debug, clap::Args)]
 pub(crate) struct List {
-    /// Print a JSON document.
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

@@ -1,4 +1,4 @@
-//! Saying whom this host trusts. Every change is one new document, and is written down.
+//! Management of trusted keys. Every change is one new policy, and is logged.
 
 mod add;
 mod list;
@@ -19,17 +19,17 @@ use crate::ui::Ui;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Trust {
-    /// Trust a key.
+    /// Trust a key
     Add(add::Add),
-    /// Show whom this host trusts, and from which bundle on.
+    /// List trusted keys, channels and floors
     List(list::List),
-    /// Stop trusting a key, which may be trusted again later.
+    /// Stop trusting a key; it can be trusted again later
     Remove(remove::Remove),
-    /// Never trust a key again.
+    /// Revoke a key permanently
     Revoke(revoke::Revoke),
-    /// Accept a channel from another bundle on.
+    /// Set the lowest accepted sequence of a channel
     SetFloor(set_floor::SetFloor),
-    /// Replace the policy by the next one, signed by those whom both trust.
+    /// Replace the policy with a signed newer one
     Update(update::Update),
 }
 
@@ -54,7 +54,6 @@ impl Trust {
     }
 }
 
-/// A policy that is being changed.
 #[derive(Debug)]
 struct Draft {
     version: u64,
@@ -65,7 +64,7 @@ struct Draft {
 }
 
 impl Draft {
-    /// The policy that comes after this one, so far without a difference.
+    /// Returns the next policy, still without changes.
     fn after(policy: &Policy) -> Self {
         Self {
             version: policy.version() + 1,
@@ -76,7 +75,6 @@ impl Draft {
         }
     }
 
-    /// The first policy of a host.
     fn first() -> Self {
         Self {
             version: 1,
@@ -87,7 +85,7 @@ impl Draft {
         }
     }
 
-    /// Put it in force, and write down what was done.
+    /// Activates the policy and logs the change.
     fn enact(self, target: &mut Target, what: &str) -> anyhow::Result<()> {
         let Self { version, threshold, channels, signers, revoked } = self;
         let policy = Policy::new(version, threshold, channels, signers, revoked).hint(

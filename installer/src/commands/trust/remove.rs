@@ -8,15 +8,15 @@ use crate::cli::{Exit, Target};
 use crate::trust;
 use crate::ui::Ui;
 
-/// Stop trusting a key, which may be trusted again later.
+/// Stop trusting a key; it can be trusted again later.
 ///
-/// For a key that was lost or stolen use `revoke`.
+/// For a lost or stolen key, use `revoke`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Remove {
-    /// Whose keys, or the fingerprint of one.
+    /// Principal, or the fingerprint of one key
     #[arg(value_name = "PRINCIPAL|FINGERPRINT")]
     subject: Subject,
-    /// How many principals must sign a bundle from now on.
+    /// Number of principals that must sign a bundle from now on
     #[arg(long, value_name = "N")]
     threshold: Option<NonZeroUsize>,
 }

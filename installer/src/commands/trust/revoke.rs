@@ -10,18 +10,18 @@ use crate::cli::{Exit, Target};
 use crate::trust;
 use crate::ui::Ui;
 
-/// Never trust a key again.
+/// Revoke a key permanently.
 ///
-/// No later policy can take that back.
+/// No later policy can undo a revocation.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Revoke {
-    /// Whose keys, or the fingerprint of one.
+    /// Principal, or the fingerprint of one key
     #[arg(value_name = "PRINCIPAL|FINGERPRINT", required_unless_present = "key")]
     subject: Option<Subject>,
-    /// The file of a public key, also of one that was never trusted here.
+    /// Public key file; the key need not be trusted here
     #[arg(long, value_name = "KEYFILE", conflicts_with = "subject")]
     key: Option<Utf8PathBuf>,
-    /// How many principals must sign a bundle from now on.
+    /// Number of principals that must sign a bundle from now on
     #[arg(long, value_name = "N")]
     threshold: Option<NonZeroUsize>,
 }

@@ -4,17 +4,17 @@ use crate::cli::{Exit, Refused, Target};
 use crate::trust::{self, Floors};
 use crate::ui::Ui;
 
-/// Accept a channel from another bundle on.
+/// Set the lowest accepted sequence of a channel.
 ///
-/// Floors rise by themselves when a bundle has passed its proof. This repairs one that a bundle
-/// with a wrong number has raised too far, or shuts out old bundles beforehand. It is written down
-/// in `/var/lib/vgpu-offline/trust.log`.
+/// Floors rise automatically when a bundle is confirmed. Use this to lower a floor that a wrong
+/// sequence raised, or to block old bundles in advance. The change is logged in
+/// `/var/lib/vgpu-offline/trust.log`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct SetFloor {
-    /// Which channel.
+    /// Channel
     #[arg(value_name = "CHANNEL")]
     channel: Channel,
-    /// The lowest sequence that is accepted.
+    /// Lowest accepted sequence
     #[arg(value_name = "SEQUENCE")]
     sequence: u64,
 }
@@ -31,7 +31,7 @@ impl SetFloor {
         }
         let before = floors.set(&channel, sequence);
         let what = format!("set the floor of {channel} from {before} to {sequence}");
-        // What cannot be written down is not done.
+        // Without a log entry there is no change.
         trust::record(&mut target.host, &what)?;
         floors.save(&mut target.host)?;
         ui.say(format_args!("{channel} is accepted from {sequence} on; it was {before}"));

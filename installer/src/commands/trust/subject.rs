@@ -4,12 +4,10 @@ use vgpu_keys::{Fingerprint, ParseNameError, Policy, Principal, PublicKey};
 
 use crate::cli::Refused;
 
-/// Somebody, or one of somebody's keys, as it is named on the command line.
+/// A principal, or one key, as named on the command line.
 #[derive(Debug, Clone)]
 pub(super) enum Subject {
-    /// Every key of this principal.
     Principal(Principal),
-    /// The key with this fingerprint.
     Key(Fingerprint),
 }
 
@@ -17,7 +15,7 @@ impl FromStr for Subject {
     type Err = ParseNameError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // A name cannot have a colon in it, and a fingerprint has one.
+        // A fingerprint contains a colon, and a principal cannot.
         match text.parse() {
             Ok(fingerprint) => Ok(Self::Key(fingerprint)),
             Err(_) => text.parse().map(Self::Principal),
@@ -26,7 +24,7 @@ impl FromStr for Subject {
 }
 
 impl Subject {
-    /// The keys in `policy` that are meant. There is at least one.
+    /// Returns the matching keys in `policy`, at least one.
     pub(super) fn keys(&self, policy: &Policy) -> Result<Vec<(Principal, PublicKey)>, Refused> {
         let mut keys = Vec::new();
         for signer in policy.allowed_signers().iter() {

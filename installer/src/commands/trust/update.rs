@@ -7,16 +7,16 @@ use crate::host::real::read_outside;
 use crate::trust;
 use crate::ui::{Tone, Ui};
 
-/// Replace the policy by the next one, signed by those whom both trust.
+/// Replace the policy with a signed newer one.
 ///
-/// The new policy must have the next version, revoke all that is revoked here, and be signed by
-/// the threshold of this policy and by its own.
+/// The new policy must have the next version, keep all revocations, and be signed by the
+/// thresholds of the current policy and of itself.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Update {
-    /// The new policy.
+    /// New policy
     #[arg(value_name = "POLICY")]
     policy: Utf8PathBuf,
-    /// Signatures over it, as `ssh-keygen -Y sign -n vgpu-policy` writes them.
+    /// Signatures of the policy, from `ssh-keygen -Y sign -n vgpu-policy`
     #[arg(value_name = "SIGNATURE", required = true)]
     signatures: Vec<Utf8PathBuf>,
 }

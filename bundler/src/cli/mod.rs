@@ -1,14 +1,17 @@
-//! The command line, as it is typed. Nothing here looks at the world.
+//! The command line as typed. This module does no I/O.
+
+mod manual;
 
 use camino::Utf8PathBuf;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+pub use self::manual::MANUAL;
 use crate::commands::{
     build, cache, catalog, completions, diff, doctor, extract, fetch, fleet, init, inspect, key,
     lock, man, sign, update, verify, write,
 };
 
-/// Make signed bundles for hosts that have no network.
+/// Make signed bundles for hosts without network access
 #[derive(Debug, Parser)]
 #[command(name = "vgpu-bundler", version, help_expected = true, propagate_version = true)]
 pub(crate) struct Cli {
@@ -18,63 +21,79 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// What every command takes.
+/// Options of every command.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// The folder of the cache [default: $XDG_CACHE_HOME/vgpu-offline]
+    /// Cache folder [default: $XDG_CACHE_HOME/vgpu-offline]
     #[arg(long, value_name = "DIR", global = true)]
     pub(crate) cache: Option<Utf8PathBuf>,
 
-    /// Say only what went wrong
+    /// Print errors only
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Write a recipe to begin with
+    /// Write a new recipe
     Init(init::Args),
-    /// Pin by digest what the recipe asks for
+    /// Pin every input of the recipe by digest
     Lock(lock::Args),
-    /// Pin again what downloads turn out to be now
+    /// Re-resolve downloads and update the lock
     Update(update::Args),
-    /// Get everything that is locked into the cache
+    /// Download all locked inputs into the cache
     Fetch(fetch::Args),
-    /// Make the signed bundle of the lock
+    /// Build the signed bundle from the lock
     Build(build::Args),
     /// Add a signature to a bundle
     Sign(sign::Args),
-    /// Check that a bundle is trusted and whole
+    /// Verify signatures and every byte of a bundle
     Verify(verify::Args),
-    /// Show what a bundle holds
+    /// Show the contents of a bundle
     Inspect(inspect::Args),
-    /// Take items out of a bundle
+    /// Extract items from a bundle
     Extract(extract::Args),
-    /// Show what has changed between two bundles
+    /// Show the differences between two bundles
     Diff(diff::Args),
-    /// Put a bundle onto a stick, with all that a node needs for it
+    /// Write a bundle and its tools to a stick
     Write(write::Args),
-    /// Look up what is known of GPUs, drivers and kernels, and whether they go together
+    /// Look up GPUs, drivers and kernels, and whether they fit together
     #[command(subcommand)]
     Catalog(catalog::Catalog),
-    /// Compare nodes by their reports
+    /// Compare the reports of nodes
     Fleet(fleet::Args),
-    /// Make and show signing keys
+    /// Create and show signing keys
     Key(key::Args),
-    /// Look after the cache
+    /// Manage the download cache
     Cache(cache::Args),
-    /// Say what this laptop lacks
+    /// Check this machine for missing tools
     Doctor(doctor::Args),
-    /// Print completions for a shell
+    /// Print shell completions
     Completions(completions::Args),
-    /// Write the manual
+    /// Write the manual pages
     Man(man::Args),
+}
+
+/// Returns the command line definition with its examples.
+#[must_use]
+pub fn command() -> clap::Command {
+    MANUAL.complete(Cli::command())
+}
+
+impl Cli {
+    /// Parses the arguments of this process.
+    ///
+    /// # Errors
+    ///
+    /// A usage error, or the requested help or version.
+    pub(crate) fn from_process() -> Result<Self, clap::Error> {
+        Self::from_arg_matches(&command().try_get_matches()?)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
@@ -82,7 +101,7 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// Every command, by the words that lead to it.
+    /// Collects every command by its path.
     fn leaves(command: &clap::Command, words: &str, found: &mut Vec<(String, bool)>) {
         let mut subcommands = command.get_subcommands().peekable();
         if subcommands.peek().is_none() {
@@ -100,7 +119,7 @@ mod tests {
         leaves(&Cli::command(), "", &mut found);
         let without: Vec<_> =
             found.iter().filter(|(_, has)| !has).map(|(words, _)| words).collect();
-        // These write scripts and pages, which are for programs already.
+        // Their output is meant for programs already.
         assert_eq!(without, ["completions", "man"]);
     }
 }

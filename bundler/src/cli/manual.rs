@@ -1,0 +1,104 @@
+//! Examples, files, environment and exit statuses for `--help` and the manual.
+
+use vgpu_manifest::ui::help::Manual;
+
+/// Additions to the argument definitions.
+pub const MANUAL: Manual = Manual {
+    groups: &[
+        ("Make a bundle", &["init", "lock", "update", "fetch", "build", "sign"]),
+        ("Inspect bundles", &["verify", "inspect", "extract", "diff"]),
+        ("Carry and compare", &["write", "fleet"]),
+        ("Keys, catalog and cache", &["key", "catalog", "cache"]),
+        ("This machine", &["doctor", "completions", "man"]),
+    ],
+    examples: &[
+        ("", "init --name gpu --inventory node.json"),
+        ("", "lock"),
+        ("", "build"),
+        ("", "write /media/stick --installer vgpu-installer"),
+        ("init", "init"),
+        ("init", "init --name gpu --inventory node.json --accept-mirrors"),
+        ("init", "init --name gpu --gpu 10de:1e07 --pve 8.4 --driver 16.9"),
+        ("lock", "lock"),
+        ("lock", "lock --offline --recipe gpu.toml"),
+        ("update", "update"),
+        ("update", "update apt/bookworm"),
+        ("fetch", "fetch --jobs 8"),
+        ("build", "build --output bundles"),
+        ("build", "build --check --agent SHA256:…"),
+        ("sign", "sign --key bob gpu-1.vgpu.tar"),
+        ("verify", "verify gpu-1.vgpu.tar"),
+        ("verify", "verify --threshold 2 gpu-1.vgpu.tar"),
+        ("inspect", "inspect gpu-1.vgpu.tar"),
+        ("inspect", "inspect --sbom cyclonedx gpu-1.vgpu.tar"),
+        ("extract", "extract gpu-1.vgpu.tar --output unpacked"),
+        ("diff", "diff gpu-1.vgpu.tar gpu-2.vgpu.tar"),
+        ("write", "write /media/stick --installer vgpu-installer"),
+        ("write", "write /media/stick gpu-1.vgpu.tar --part-size 1GiB"),
+        ("fleet compare", "fleet compare pve1.json pve2.json"),
+        ("key generate", "key generate --principal alice"),
+        ("key show", "key show --key alice.pub"),
+        ("key list", "key list"),
+        ("catalog gpus", "catalog gpus 2080 --branch 16"),
+        ("catalog drivers", "catalog drivers --branch 16"),
+        ("catalog patches", "catalog patches 16.9"),
+        ("catalog why", "catalog why --gpu 10de:1e07 --driver 16.9 --pve 8.4"),
+        ("cache list", "cache list"),
+        ("cache verify", "cache verify"),
+        ("cache gc", "cache gc --unused-for 90 --keep bundle.lock"),
+        ("cache path", "cache path"),
+        ("doctor", "doctor --recipe bundle.toml"),
+        ("completions", "completions bash"),
+        ("man", "man /usr/local/share/man/man1"),
+    ],
+    environment: &[
+        ("VGPU_SIGNERS", "allowed signers file, like --signers"),
+        ("VGPU_REVOKED", "revoked keys file, like --revoked"),
+        ("VGPU_LOGINS", "logins for servers, in netrc syntax"),
+        ("NETRC", "file with such logins, instead of ~/.netrc"),
+        ("SSH_AUTH_SOCK", "ssh-agent with signing keys"),
+        ("http_proxy", "proxies; also https_proxy and no_proxy"),
+        ("XDG_CACHE_HOME", "parent of the cache folder"),
+        ("XDG_CONFIG_HOME", "parent of the folder with keys and signers"),
+        ("SOURCE_DATE_EPOCH", "time of a new lock, in seconds since 1970"),
+        ("NO_COLOR", "disable color if set and not empty"),
+    ],
+    files: &[
+        ("bundle.toml", "the recipe"),
+        ("bundle.lock", "the recipe's inputs, pinned by digest"),
+        ("$XDG_CONFIG_HOME/vgpu-offline/key", "private signing key"),
+        ("$XDG_CONFIG_HOME/vgpu-offline/allowed_signers", "trusted signers"),
+        ("$XDG_CONFIG_HOME/vgpu-offline/revoked_keys", "revoked keys"),
+        ("$XDG_CACHE_HOME/vgpu-offline", "cache of downloads"),
+    ],
+    exit_status: &[
+        ("0", "done"),
+        ("1", "failed"),
+        ("2", "usage error"),
+        ("3", "untrusted or corrupt"),
+        ("4", "unsuitable for its target"),
+        ("5", "different"),
+    ],
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command;
+
+    #[test]
+    fn examples_and_groups_match_the_command_line() {
+        for (path, line) in MANUAL.examples {
+            let words = std::iter::once("vgpu-bundler").chain(line.split(' '));
+            command().try_get_matches_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
+            assert!(line.starts_with(path), "{line}");
+        }
+        let mut grouped: Vec<&str> =
+            MANUAL.groups.iter().flat_map(|(_, names)| *names).copied().collect();
+        let tree = command();
+        let mut all: Vec<&str> = tree.get_subcommands().map(clap::Command::get_name).collect();
+        grouped.sort_unstable();
+        all.sort_unstable();
+        assert_eq!(grouped, all);
+    }
+}

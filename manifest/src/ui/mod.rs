@@ -1,0 +1,4 @@
+//! Output of both programs.
+
+#[cfg(feature = "cli")]
+pub mod help;
