@@ -100,5 +100,5 @@ fn every_command_has_a_page_that_can_be_read() {
     let mut mandoc = Command::new("mandoc");
     mandoc.args(["-Tascii"]).arg(folder.join("vgpu-bundler-write.1"));
     let shown = expect(mandoc, 0).out;
-    assert!(shown.contains("Where the stick is mounted"), "{shown}");
+    assert!(shown.contains("Mount point of the stick"), "{shown}");
 }
