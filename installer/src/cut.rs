@@ -1,8 +1,8 @@
 //! Cutting the power, or filling the disk, at every change, for tests.
 
+use crate::host::OwnState;
 use crate::host::mem::{Fuse, Late, MemHost, Picture};
 use crate::journal::{Kept, Log as _, MemLog, RevertError, TxState, revert};
-use crate::state;
 
 /// A host and its journal, which a power cut hits at the same time.
 #[derive(Debug, Clone)]
@@ -14,7 +14,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(host: &MemHost) -> Self {
         let mut host = host.clone();
-        state::prepare(&mut host).unwrap();
+        OwnState::of(&mut host).prepare().unwrap();
         Self { host, log: MemLog::default() }
     }
 

@@ -10,7 +10,7 @@ use vgpu_manifest::platform::KernelRelease;
 
 use crate::component::Component;
 use crate::facts::{kernels, root_pool};
-use crate::host::{Host, HostError, Look};
+use crate::host::{Host, HostError, Look, OwnPath, OwnState};
 use crate::journal::{Journal, JournalError, Log, TxId};
 use crate::kernel_pin::{Imports, imports, pin, unpin};
 use crate::proof::{Built, newest};
@@ -73,8 +73,8 @@ struct Ours {
     kernel: KernelRelease,
 }
 
-fn memory() -> vgpu_manifest::HostPath {
-    state::below_dir(&state::dir(), "guard.json")
+fn memory() -> OwnPath {
+    state::dir().join("guard.json")
 }
 
 fn ours(look: &dyn Look) -> Result<Option<KernelRelease>, HostError> {
@@ -86,7 +86,7 @@ fn ours(look: &dyn Look) -> Result<Option<KernelRelease>, HostError> {
 fn remember(host: &mut dyn Host, kernel: &KernelRelease) -> Result<(), HostError> {
     let text = serde_json::to_vec(&Ours { kernel: kernel.clone() });
     let text = text.unwrap_or_else(|_| unreachable!("it is plain data"));
-    state::replace(host, &memory(), &text, state::private())
+    OwnState::of(host).replace(&memory(), &text, state::private())
 }
 
 /// See to it that the next boot takes a kernel with a module of this version, as a part of `tx`.
@@ -113,7 +113,7 @@ pub fn guard(
             return Ok(Guarded::Nothing);
         }
         Journal::new(host, log, tx).of(Component::KernelPin).run(&unpin())?;
-        host.remove(&memory())?;
+        OwnState::of(host).remove(&memory())?;
         settle(host, log, &mut |_| {})?;
         return Ok(Guarded::Released(newest));
     }

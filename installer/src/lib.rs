@@ -11,9 +11,7 @@ pub mod facts;
 pub mod fit;
 pub mod gpus;
 pub mod guard;
-pub mod host;
 pub mod iso;
-pub mod journal;
 pub mod kernel_line;
 mod kernel_pin;
 pub mod license;
@@ -24,16 +22,24 @@ pub mod plan;
 pub mod proof;
 pub mod report;
 pub mod resume;
-pub mod settle;
 pub mod sriov;
-pub mod state;
 pub mod step;
 pub mod store;
 pub mod trust;
 pub mod ui;
 mod unlock;
 pub mod vgpu;
-mod work;
+
+/// The modules that may open a [`Door`](host::Door): the journal, with what it rebuilds, and the host.
+#[path = "."]
+mod engine {
+    pub mod host;
+    pub mod journal;
+    pub mod settle;
+}
+
+pub(crate) use self::engine::host::own as state;
+pub use self::engine::{host, journal, settle};
 
 use std::process::ExitCode;
 

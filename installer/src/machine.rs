@@ -2,12 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use vgpu_manifest::HostPath;
-
 use crate::component::Component;
 use crate::guard::{GuardError, Guarded, guard};
 use crate::host::real::{Lock, LockError};
-use crate::host::{Host as _, HostError, Look, RealHost};
+use crate::host::{HostError, Look, OwnState, RealHost, Work};
 use crate::journal::{
     BootId, Entry, JournalError, Kept, Log as _, LogError, RevertError, Reverting, SqliteLog,
     Transaction, TxId, TxState, recover, remove, revert, revert_all,
@@ -74,7 +72,7 @@ pub enum Pending {
 impl Machine {
     /// Make the installer's own folder, lock it, and open the journal. Nothing else is changed.
     pub fn make(mut host: RealHost) -> Result<Self, MachineError> {
-        state::prepare(&mut host)?;
+        OwnState::of(&mut host).prepare()?;
         Self::begin(host)
     }
 
@@ -224,18 +222,14 @@ impl Machine {
         if let Some(tx) = self.current()? {
             return Err(MachineError::InUse(tx.id));
         }
-        self.host.clear(&state::work())?;
-        if self.host.stat(&state::log_dir())?.is_some() {
-            empty(&mut self.host, &state::log_dir())?;
-            self.host.remove(&state::log_dir())?;
+        Work::delete_area(&mut self.host)?;
+        let mut own = OwnState::of(&mut self.host);
+        for dir in [state::log_dir(), state::undo(), state::store()] {
+            own.remove_dir(&dir)?;
         }
-        for dir in [state::undo(), state::store()] {
-            empty(&mut self.host, &dir)?;
-        }
-        // SQLite tidies up after itself when it is closed.
+        // SQLite removes its own files when it is closed.
         drop(self.log);
-        empty(&mut self.host, &state::dir())?;
-        Ok(self.host.remove(&state::dir())?)
+        Ok(own.remove_dir(&state::dir())?)
     }
 }
 
@@ -245,14 +239,6 @@ pub fn open_journal(host: &RealHost) -> Result<SqliteLog, MachineError> {
     // SQLite syncs what is in the file; that the file has a name is for us to sync.
     host.sync_dir(&state::dir())?;
     Ok(log)
-}
-
-/// Remove everything in one of our own folders, which have no deeper ones.
-fn empty(host: &mut RealHost, dir: &HostPath) -> Result<(), HostError> {
-    for name in host.list(dir)?.unwrap_or_default() {
-        host.remove(&state::below_dir(dir, &name))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

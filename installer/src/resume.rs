@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::HostPath;
 
-use crate::host::{Host, HostError, Look};
+use crate::host::{Host, HostError, Look, OwnPath, OwnState};
 use crate::journal::{BootId, Transaction, TxId};
 use crate::plan::Plan;
 use crate::state::{self, fixed};
@@ -73,8 +73,8 @@ struct Tries {
     count: u32,
 }
 
-fn memory() -> HostPath {
-    state::below_dir(&state::dir(), "resume.json")
+fn memory() -> OwnPath {
+    state::dir().join("resume.json")
 }
 
 fn tries(look: &dyn Look, tx: TxId) -> Result<Option<Tries>, HostError> {
@@ -138,7 +138,7 @@ pub(crate) fn forgive(host: &mut dyn Host, tx: TxId) -> Result<(), HostError> {
 
 fn remember(host: &mut dyn Host, tries: &Tries) -> Result<(), HostError> {
     let text = serde_json::to_vec(tries).unwrap_or_else(|_| unreachable!("it is plain data"));
-    state::replace(host, &memory(), &text, state::private())
+    OwnState::of(host).replace(&memory(), &text, state::private())
 }
 
 #[cfg(test)]
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn it_is_tried_once_a_boot_and_twice_at_most() {
         let mut host = MemHost::with_files(&[]);
-        state::prepare(&mut host).unwrap();
+        OwnState::of(&mut host).prepare().unwrap();
         let new = NewTransaction {
             bundle: Digest::of(b""),
             plan: String::new(),

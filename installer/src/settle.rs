@@ -11,7 +11,7 @@ use vgpu_manifest::HostPath;
 use vgpu_manifest::platform::KernelRelease;
 
 use crate::facts::REQUEST;
-use crate::host::{Command, Host, HostError, Look};
+use crate::host::{Command, Door, Host, HostError, Look};
 use crate::journal::{Log, LogError, TxId};
 use crate::kernel_pin::{ESPS, PIN, PIN_NEXT};
 use crate::state::fixed;
@@ -182,7 +182,7 @@ fn rebuild(
         return Ok(());
     }
     each(derived);
-    host.run(&derived.command())
+    Door::open(host).run(&derived.command())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use vgpu_manifest::platform::{PciAddress, PciId};
 
 use crate::facts::gpus;
 use crate::host::{Command, Host, HostError, Look};
+use crate::journal::run_transient;
 use crate::state::fixed;
 
 /// NVIDIA's own program for it.
@@ -63,7 +64,7 @@ pub fn enable(host: &mut dyn Host, pause: Duration) -> Result<Vec<Functions>, Sr
             }
             tries += 1;
             let address = gpu.address.to_string();
-            match host.run(&Command::new(MANAGE, &["-e", &address])) {
+            match run_transient(host, &Command::new(MANAGE, &["-e", &address])) {
                 // It may say no for as long as the driver is not ready.
                 Ok(()) | Err(HostError::Failed { .. }) => {}
                 Err(error) => return Err(error.into()),

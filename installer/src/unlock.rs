@@ -1,7 +1,6 @@
 //! Building the unlock library on the node, without a network.
 
-use crate::host::{Command, Content, Host, HostError};
-use crate::work::Work;
+use crate::host::{Command, Content, Host, HostError, Work};
 use vgpu_manifest::Mode;
 
 /// The largest library that is taken: known ones have 1 MiB.

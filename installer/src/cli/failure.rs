@@ -304,7 +304,8 @@ mod tests {
     fn every_kind_of_failure_has_its_exit_status() {
         let open = PartsError::NotAFile("/dev/null".into());
         let cut = PartsError::Length { path: "b".into(), expected: 2, actual: 1 };
-        let space = SpaceError::TooLittle { folder: crate::state::store(), free: 1, needed: 2 };
+        let space =
+            SpaceError::TooLittle { folder: crate::state::store().into(), free: 1, needed: 2 };
         let floor = FloorError::Below { channel: "a".parse().unwrap(), sequence: 1, floor: 2 };
         assert_eq!(exit_of(VerifyError::Parts(open)), Exit::Failed);
         assert_eq!(exit_of(VerifyError::Parts(cut)), Exit::Untrusted);

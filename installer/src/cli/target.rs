@@ -4,7 +4,7 @@ use camino::Utf8PathBuf;
 
 use super::{Global, Refused, removable};
 use crate::host::real::{Echo, Lock, Program, is_running_root};
-use crate::host::{Exec, RealHost};
+use crate::host::{Exec, OwnState, RealHost};
 use crate::machine::{Machine, MachineError};
 use crate::state;
 
@@ -94,7 +94,7 @@ impl Target {
 
     /// Locks the host for a change that is not journaled.
     pub fn lock(&mut self) -> anyhow::Result<Lock> {
-        state::prepare(&mut self.host)?;
+        OwnState::of(&mut self.host).prepare()?;
         Ok(self.host.lock(&state::lock())?)
     }
 }

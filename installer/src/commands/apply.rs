@@ -12,8 +12,8 @@ use super::{Consent, GuestToolArgs, ResumeArgs};
 use crate::cli::{Exit, Refused, Target};
 use crate::facts::{Serials, inventory};
 use crate::gpus::GpuChoice;
-use crate::host::RealHost;
 use crate::host::real::{On, Program, read_outside};
+use crate::host::{OwnState, RealHost};
 use crate::license::{Service, in_force};
 use crate::machine::{Machine, Pending};
 use crate::plan::{ApplyError, Choices, MAX_REVIEW, Phase, Plan, Review, rehearse};
@@ -182,7 +182,7 @@ pub(super) fn put_in_store(
     let (count, took) = (lacking.count(), progress.summary());
     drop(progress);
     let mut bundles = Bundles::load(host)?;
-    bundles.add(host, bundle)?;
+    bundles.add(&mut OwnState::of(host), bundle)?;
     ui.say(format_args!("staged {count} items, {took}; the medium is not needed any more"));
     Ok(())
 }

@@ -1,12 +1,9 @@
-use vgpu_manifest::HostPath;
-
 use super::Consent;
 use crate::cli::{Exit, Refused, Target};
-use crate::host::{Host as _, HostError, Look as _, RealHost};
+use crate::host::{HostError, HostPath, Look as _, OwnState};
 use crate::license::data;
 use crate::machine::MachineError;
 use crate::state;
-use crate::trust;
 use crate::ui::{Tone, Ui};
 
 /// Delete the installer's own state, including trust.
@@ -28,8 +25,8 @@ These will be lost:
 impl Forget {
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
         target.check_may_change()?;
-        let is_there = |path: HostPath| target.host.stat(&path).map(|stat| stat.is_some());
-        if !is_there(state::dir())? && !is_there(trust::dir())? {
+        let is_there = |path: &HostPath| target.host.stat(path).map(|stat| stat.is_some());
+        if !is_there(&state::dir())? && !is_there(&state::trust())? {
             ui.say("there is nothing to forget");
             return Ok(Exit::Done);
         }
@@ -47,7 +44,7 @@ impl Forget {
             ui.say(format_args!("These stay: {} (`license remove --discard`).", data::folder()));
         }
         self.consent.ask(ui, "Forget all of it?")?;
-        forget_trust(machine.host())?;
+        forget_trust(&mut OwnState::of(machine.host()))?;
         machine.forget()?;
         ui.say(ui.paint_talk(Tone::Good, "forgotten"));
         Ok(Exit::Done)
@@ -55,12 +52,8 @@ impl Forget {
 }
 
 /// Deletes the trust folder, the policy first: without the policy, no key is trusted.
-fn forget_trust(host: &mut RealHost) -> Result<(), HostError> {
-    let dir = trust::dir();
-    let mut names = host.list(&dir)?.unwrap_or_default();
-    names.sort_by_key(|name| name != "policy.toml");
-    for name in names {
-        host.remove(&state::below_dir(&dir, &name))?;
-    }
-    host.remove(&dir)
+fn forget_trust(own: &mut OwnState<'_>) -> Result<(), HostError> {
+    let dir = state::trust();
+    own.remove(&dir.join("policy.toml"))?;
+    own.remove_dir(&dir)
 }

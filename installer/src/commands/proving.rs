@@ -6,7 +6,7 @@ use super::carry_out::go_back;
 use super::go_on::candidate_of;
 use crate::cli::{Advise as _, Exit};
 use crate::host::real::On;
-use crate::host::{HostError, Look, Memory, Seen};
+use crate::host::{HostError, Look, Memory, OwnState, Seen};
 use crate::journal::TxState;
 use crate::machine::Machine;
 use crate::plan::{ApplyError, Plan, Reboot, runs_commands};
@@ -66,7 +66,7 @@ pub(super) fn settle_proof(
     }
     let mut floors = Floors::load(machine.look())?;
     if floors.prove(candidate) {
-        floors.save(machine.host())?;
+        floors.save(&mut OwnState::of(machine.host()))?;
     }
     Ok(Proven::Yes)
 }

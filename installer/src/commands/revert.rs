@@ -2,8 +2,7 @@ use super::Consent;
 use super::bundle::title;
 use crate::cli::{Exit, Target};
 use crate::gpus::check_idle;
-use crate::host::Host as _;
-use crate::journal::{Change, Entry, Kept, Reverting, Transaction, TxState};
+use crate::journal::{Change, Entry, Kept, Reverting, Transaction, TxState, run_transient};
 use crate::machine::Machine;
 use crate::plan::Plan;
 use crate::settle::Derived;
@@ -86,8 +85,8 @@ fn wake(machine: &mut Machine, ui: &Ui) -> anyhow::Result<()> {
         }
         ui.say(printable(&step.summary()));
         let host = machine.host();
-        if let Err(error) = host.run(&Derived::Systemd.command()).and_then(|()| host.run(&command))
-        {
+        let started = [Derived::Systemd.command(), command];
+        if let Err(error) = started.iter().try_for_each(|command| run_transient(host, command)) {
             let why = printable(&error.to_string());
             ui.say(format_args!(
                 "it does not start: {why}; `vgpu-installer status` says what to do"

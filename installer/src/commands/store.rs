@@ -1,8 +1,8 @@
 use super::apply::put_in_store;
 use super::bundle::BundleArg;
 use crate::cli::{Exit, Target};
-use crate::host::HostPath;
 use crate::host::real::Program;
+use crate::host::{OwnPath, OwnState};
 use crate::machine::Pending;
 use crate::plan::ApplyError;
 use crate::store::{Garbage, Needed, missing, missing_program, needs};
@@ -74,7 +74,7 @@ impl Gc {
         if self.dry_run {
             ui.print(format_args!("{goes} would be free, {stays} would stay"))?;
         } else {
-            garbage.remove(machine.host())?;
+            garbage.remove(&mut OwnState::of(machine.host()))?;
             let word = ui.paint(Tone::Good, "freed");
             ui.print(format_args!("{word} {goes}, {stays} stay"))?;
         }
@@ -82,7 +82,7 @@ impl Gc {
     }
 }
 
-fn show(what: &str, files: &[(HostPath, u64)], ui: &Ui) -> std::io::Result<()> {
+fn show(what: &str, files: &[(OwnPath, u64)], ui: &Ui) -> std::io::Result<()> {
     for (path, size) in files {
         let name = path.as_path().file_name().unwrap_or_default();
         ui.print(format_args!("{:>10}  {what}: {}", ByteSize(*size), name.escape_debug()))?;

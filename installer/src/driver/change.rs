@@ -6,10 +6,9 @@ use vgpu_manifest::HostPath;
 use super::spec::remember;
 use super::{DriverError, DriverSpec, is_installed, status, tree, versions};
 use crate::gpus::check_idle;
-use crate::host::{Command, Host, HostError, Look};
+use crate::host::{Command, Door, HostError, Look, Work};
 use crate::journal::Scope;
 use crate::state::fixed;
-use crate::work::Work;
 
 /// Where NVIDIA's installer, DKMS and the uninstaller write small things that belong to others, too.
 const SMALL: [&str; 8] = [
@@ -107,29 +106,29 @@ impl DriverChange {
     }
 
     /// Do it.
-    pub(crate) fn run(&self, host: &mut dyn Host) -> Result<(), DriverError> {
-        self.go(host, self.way)
+    pub(crate) fn run(&self, door: &mut Door<'_>) -> Result<(), DriverError> {
+        self.go(door, self.way)
     }
 
     /// Take it back.
-    pub(crate) fn undo(&self, host: &mut dyn Host) -> Result<(), DriverError> {
-        self.go(host, self.way.opposite())
+    pub(crate) fn undo(&self, door: &mut Door<'_>) -> Result<(), DriverError> {
+        self.go(door, self.way.opposite())
     }
 
     /// Clear away what a cut has left, so that both ways lead on: whoever is half there goes.
-    pub(crate) fn recover(&self, host: &mut dyn Host) -> Result<(), DriverError> {
-        if is_installed(host)? {
-            tolerate(host.run(&uninstall()))?;
-        } else if has_leftovers(host)? {
+    pub(crate) fn recover(&self, door: &mut Door<'_>) -> Result<(), DriverError> {
+        if is_installed(door.look())? {
+            tolerate(door.run(&uninstall()))?;
+        } else if has_leftovers(door.look())? {
             // It was cut before its uninstaller was in place; the package has one.
-            let work = tree::unpack(host, tree::AREA, self.driver.content)?;
+            let work = tree::unpack(door.host(), tree::AREA, self.driver.content)?;
             let tree = format!("--chdir={}", work.path("tree"));
             let words = [tree.as_str(), "./nvidia-installer", "--uninstall", "--silent"];
-            tolerate(host.run(&Command::new("env", &words)))?;
-            Work::again(host, tree::AREA).done()?;
+            tolerate(door.run(&Command::new("env", &words)))?;
+            Work::again(door.host(), tree::AREA).done()?;
         }
-        remember(host, None)?;
-        self.forget_sources(host)
+        remember(door.host(), None)?;
+        self.forget_sources(door)
     }
 
     /// Whether there is something to take back.
@@ -143,23 +142,23 @@ impl DriverChange {
         })
     }
 
-    fn go(&self, host: &mut dyn Host, way: Way) -> Result<(), DriverError> {
-        check_idle(host)?;
+    fn go(&self, door: &mut Door<'_>, way: Way) -> Result<(), DriverError> {
+        check_idle(door.look())?;
         match way {
-            Way::Install => self.install(host),
+            Way::Install => self.install(door),
             Way::Remove => {
-                if is_installed(host)? {
-                    host.run(&uninstall())?;
+                if is_installed(door.look())? {
+                    door.run(&uninstall())?;
                 }
-                self.recover(host)
+                self.recover(door)
             }
         }
     }
 
-    fn install(&self, host: &mut dyn Host) -> Result<(), DriverError> {
+    fn install(&self, door: &mut Door<'_>) -> Result<(), DriverError> {
         // What an installer that failed, or was cut, has left would keep it from starting again.
-        self.recover(host)?;
-        let work = tree::prepare(host, &self.driver)?;
+        self.recover(door)?;
+        let work = tree::prepare(door.host(), &self.driver)?;
         let [tree, tmp] = ["tree", "tmp"].map(|name| work.path(name).to_string());
         let (tree, tmp) = (format!("--chdir={tree}"), format!("TMPDIR={tmp}"));
         let log = format!("--log-file-name={LOG}");
@@ -169,21 +168,21 @@ impl DriverChange {
         words.extend(self.driver.args.iter().map(String::as_str));
         words.extend(kernel.as_deref());
         words.push(&log);
-        host.run(&Command::new("env", &words))?;
+        door.run(&Command::new("env", &words))?;
         for kernel in self.driver.kernels.iter().skip(1) {
             let module = self.module();
-            host.run(&Command::new("dkms", &["install", &module, "-k", kernel.as_str()]))?;
+            door.run(&Command::new("dkms", &["install", &module, "-k", kernel.as_str()]))?;
         }
-        remember(host, Some(&self.driver))?;
-        Ok(Work::again(host, tree::AREA).done()?)
+        remember(door.host(), Some(&self.driver))?;
+        Ok(Work::again(door.host(), tree::AREA).done()?)
     }
 
     /// Have DKMS forget the module, if the uninstaller did not.
-    fn forget_sources(&self, host: &mut dyn Host) -> Result<(), DriverError> {
+    fn forget_sources(&self, door: &mut Door<'_>) -> Result<(), DriverError> {
         let version = self.driver.version.to_string();
-        let known = status(host)?.unwrap_or_default();
+        let known = status(door.look())?.unwrap_or_default();
         if known.iter().any(|build| build.version == version) {
-            host.run(&Command::new("dkms", &["remove", &self.module(), "--all"]))?;
+            door.run(&Command::new("dkms", &["remove", &self.module(), "--all"]))?;
         }
         Ok(())
     }

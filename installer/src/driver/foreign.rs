@@ -7,7 +7,7 @@ use super::change::uninstall;
 use super::spec::versions;
 use super::{DriverError, is_installed, remembered, status};
 use crate::gpus::check_idle;
-use crate::host::{Command, Host, HostError, Look};
+use crate::host::{Command, Door, HostError, Look};
 
 /// A driver that this program has not installed.
 ///
@@ -54,15 +54,15 @@ impl ForeignDriver {
     }
 
     /// Take it away. After a cut that is done again: what is gone already is no matter.
-    pub(crate) fn run(&self, host: &mut dyn Host) -> Result<(), DriverError> {
-        check_idle(host)?;
-        if is_installed(host)? {
-            host.run(&uninstall())?;
+    pub(crate) fn run(&self, door: &mut Door<'_>) -> Result<(), DriverError> {
+        check_idle(door.look())?;
+        if is_installed(door.look())? {
+            door.run(&uninstall())?;
         }
         let Some(version) = &self.version else { return Ok(()) };
         let text = version.to_string();
-        if status(host)?.unwrap_or_default().iter().any(|build| build.version == text) {
-            host.run(&Command::new("dkms", &["remove", &format!("nvidia/{text}"), "--all"]))?;
+        if status(door.look())?.unwrap_or_default().iter().any(|build| build.version == text) {
+            door.run(&Command::new("dkms", &["remove", &format!("nvidia/{text}"), "--all"]))?;
         }
         Ok(())
     }

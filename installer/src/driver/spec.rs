@@ -4,8 +4,8 @@ use vgpu_manifest::catalog::DriverVersion;
 use vgpu_manifest::driver::PatchedFile;
 use vgpu_manifest::platform::KernelRelease;
 
-use crate::host::{Content, Host, HostError, HostPath, Look};
-use crate::state::{self, fixed};
+use crate::host::own::{self, fixed};
+use crate::host::{Content, Host, HostError, Look, OwnPath, OwnState};
 
 /// A driver, and how it is to be installed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,8 +56,8 @@ pub(crate) fn is_installed(look: &dyn Look) -> Result<bool, HostError> {
 
 /// Where this program remembers the driver that it has installed, so that a later bundle can take
 /// it away, and bring it back.
-fn memory() -> HostPath {
-    state::below_dir(&state::dir(), "driver.json")
+fn memory() -> OwnPath {
+    own::dir().join("driver.json")
 }
 
 /// The driver that this program has installed last, if it is still there.
@@ -71,12 +71,13 @@ pub(crate) fn remembered(look: &dyn Look) -> Result<Option<DriverSpec>, HostErro
 
 /// Remember a driver, or forget it.
 pub(super) fn remember(host: &mut dyn Host, driver: Option<&DriverSpec>) -> Result<(), HostError> {
+    let mut own = OwnState::of(host);
     match driver {
         Some(driver) => {
             let text = serde_json::to_vec(driver)
                 .unwrap_or_else(|_| unreachable!("a driver is plain data"));
-            state::replace(host, &memory(), &text, state::private())
+            own.replace(&memory(), &text, own::private())
         }
-        None => host.remove(&memory()),
+        None => own.remove(&memory()),
     }
 }

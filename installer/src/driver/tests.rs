@@ -164,7 +164,8 @@ pub(crate) fn host() -> MemHost {
     ]);
     for derived in ["depmod", "systemctl"] {
         let words: &[&str] = if derived == "depmod" { &[KERNEL] } else { &["daemon-reload"] };
-        crate::host::Host::run(&mut host, &crate::host::Command::new(derived, words)).unwrap();
+        crate::journal::run_transient(&mut host, &crate::host::Command::new(derived, words))
+            .unwrap();
     }
     host.ran.clear();
     host
@@ -404,7 +405,8 @@ fn a_driver_that_is_there_is_only_built_for_one_more_kernel() {
     let mut before = host();
     let updates = format!("/usr/lib/modules/{NEW}/updates");
     before.place_node(&updates, crate::host::Node::dir(crate::host::Mode::DIR), b"");
-    crate::host::Host::run(&mut before, &crate::host::Command::new("depmod", &[NEW])).unwrap();
+    crate::journal::run_transient(&mut before, &crate::host::Command::new("depmod", &[NEW]))
+        .unwrap();
     let mut world = World::new(&before);
     carry_out(&mut world, &plan("535.230.02", None), "a").unwrap();
     let between = world.host.picture(&[]);

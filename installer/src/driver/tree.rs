@@ -6,9 +6,8 @@ use vgpu_manifest::Mode;
 use vgpu_manifest::patch::{Applied, MAX_PATCH, Patch};
 
 use super::{DriverError, DriverPatch, DriverSpec};
-use crate::host::{Command, Content, Host};
+use crate::host::{Command, Content, Host, Work};
 use crate::state;
-use crate::work::Work;
 
 /// The name of the folder in the work area.
 pub(super) const AREA: &str = "driver";

@@ -57,7 +57,7 @@ pub(super) fn copy_pieces(
 
 /// Computes a [`Content`] piece by piece.
 #[derive(Debug, Default)]
-pub struct ContentHasher {
+pub(crate) struct ContentHasher {
     size: u64,
     chunks: Vec<Digest>,
     chunk: Hasher,
@@ -65,8 +65,7 @@ pub struct ContentHasher {
 }
 
 impl ContentHasher {
-    /// Add some bytes.
-    pub fn update(&mut self, mut bytes: &[u8]) {
+    pub(crate) fn update(&mut self, mut bytes: &[u8]) {
         self.size += bytes.len() as u64;
         while !bytes.is_empty() {
             if self.filled == CHUNK {
@@ -81,9 +80,8 @@ impl ContentHasher {
         }
     }
 
-    /// What all bytes added are.
-    #[must_use]
-    pub fn finish(mut self) -> Content {
+    /// Returns the content of all bytes.
+    pub(crate) fn finish(mut self) -> Content {
         let last = self.chunk.finish();
         let id = if self.chunks.is_empty() {
             ItemId::Whole(last)

@@ -3,15 +3,17 @@ use std::fmt;
 use std::io;
 use std::time::SystemTime;
 
+use super::door::{RawHost, Remake};
+use super::work::WorkPath;
 use super::{
-    Command, Content, Host, HostError, HostPath, Kind, Look, Meta, Mode, New, Node, Output, Piece,
-    Remake, Source, Stat, TempName, Verb,
+    Command, Content, HostError, HostPath, Kind, Look, Meta, Mode, New, Node, Output, OwnPath,
+    Piece, Source, Stat, TempName, Verb,
 };
 
 /// A host that looks like the one below it but keeps every change to itself.
 ///
 /// Later steps of a rehearsal see what earlier ones would have written. Commands are not run.
-pub struct Overlay<'h> {
+pub(crate) struct Overlay<'h> {
     below: &'h dyn Look,
     changed: BTreeMap<HostPath, Option<Kept>>,
 }
@@ -34,8 +36,7 @@ enum Bytes {
 
 impl<'h> Overlay<'h> {
     /// Rehearse on top of `below`.
-    #[must_use]
-    pub fn new(below: &'h dyn Look) -> Self {
+    pub(crate) fn new(below: &'h dyn Look) -> Self {
         Self { below, changed: BTreeMap::new() }
     }
 
@@ -141,7 +142,7 @@ impl Look for Overlay<'_> {
     }
 }
 
-impl Host for Overlay<'_> {
+impl RawHost for Overlay<'_> {
     fn put(&mut self, path: &HostPath, new: New<'_>) -> Result<(), HostError> {
         let bytes = match new.from {
             Source::Nowhere => Bytes::Here(Vec::new()),
@@ -185,15 +186,19 @@ impl Host for Overlay<'_> {
         Ok(None)
     }
 
-    fn link(&mut self, _: &HostPath, _: &HostPath, _: Mode) -> Result<(), HostError> {
+    fn link(&mut self, _: &OwnPath, _: &WorkPath, _: Mode) -> Result<(), HostError> {
         Ok(())
     }
 
-    fn rewrite(&mut self, _: &HostPath, _: Remake<'_>) -> Result<(), HostError> {
+    fn rewrite(&mut self, _: &WorkPath, _: Remake<'_>) -> Result<(), HostError> {
         Ok(())
     }
 
-    fn clear(&mut self, _: &HostPath) -> Result<(), HostError> {
+    fn adopt(&mut self, _: &OwnPath, _: &WorkPath) -> Result<(), HostError> {
+        Ok(())
+    }
+
+    fn clear(&mut self, _: &WorkPath) -> Result<(), HostError> {
         Ok(())
     }
 }

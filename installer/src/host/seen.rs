@@ -15,8 +15,10 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Content, Host, HostError, HostPath, Kind, Look, Meta, Node, Output, Stat};
-use crate::state;
+use super::{
+    Command, Content, Host, HostError, HostPath, Kind, Look, Meta, Node, Output, OwnPath, OwnState,
+    Stat, own,
+};
 
 /// Files of this size and more are remembered, in bytes: reading a smaller one takes no time that
 /// anybody would notice.
@@ -67,8 +69,8 @@ impl Pieces {
     }
 }
 
-fn memory() -> HostPath {
-    state::below_dir(&state::dir(), "seen.json")
+fn memory() -> OwnPath {
+    own::dir().join("seen.json")
 }
 
 impl Memory {
@@ -84,7 +86,7 @@ impl Memory {
             return Ok(());
         }
         let text = serde_json::to_vec(self).unwrap_or_else(|_| unreachable!("it is plain data"));
-        state::replace(host, &memory(), &text, state::private())
+        OwnState::of(host).replace(&memory(), &text, own::private())
     }
 }
 
@@ -207,8 +209,8 @@ mod tests {
     use camino::Utf8PathBuf;
 
     use super::*;
+    use crate::host::own::fixed;
     use crate::host::{Exec, RealHost};
-    use crate::state::fixed;
 
     /// A machine that says it is later than it is.
     struct Later<'l>(&'l RealHost, Duration);
@@ -277,7 +279,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();
         let mut host = RealHost::open(&root, Exec::Record).unwrap();
-        state::prepare(&mut host).unwrap();
+        OwnState::of(&mut host).prepare().unwrap();
         fs::write(root.join("small"), "x").unwrap();
         File::create(root.join("large")).unwrap().set_len(LARGE).unwrap();
         let large = [fixed("/large")];

@@ -2,7 +2,7 @@
 
 use super::{Change, JournalError, Kept, KeptThing, Reversible, Scope, Why};
 use crate::driver::{DriverChange, ForeignDriver};
-use crate::host::{Host, HostError, Look};
+use crate::host::{Door, HostError, Look};
 use crate::packages::PackageChange;
 
 /// A change that the journal does not make by itself.
@@ -11,16 +11,16 @@ pub(super) trait Act {
     fn scope(&self) -> Scope;
 
     /// Do it.
-    fn run(&self, host: &mut dyn Host) -> Result<(), JournalError>;
+    fn run(&self, door: &mut Door<'_>) -> Result<(), JournalError>;
 
     /// Make the host usable again after it, or its undo, was cut short.
-    fn recover(&self, host: &mut dyn Host) -> Result<(), JournalError>;
+    fn recover(&self, door: &mut Door<'_>) -> Result<(), JournalError>;
 
     /// Whether there is something to take back beside what is in its scope.
     fn needs_undo(&self, look: &dyn Look) -> Result<bool, HostError>;
 
     /// Take it back.
-    fn undo(&self, host: &mut dyn Host) -> Result<(), JournalError>;
+    fn undo(&self, door: &mut Door<'_>) -> Result<(), JournalError>;
 
     /// What it could not bring back to what it was.
     fn kept(&self, look: &dyn Look) -> Result<Vec<Kept>, HostError>;
@@ -70,20 +70,20 @@ impl Act for Reversible {
         self.scope.clone()
     }
 
-    fn run(&self, host: &mut dyn Host) -> Result<(), JournalError> {
-        Ok(host.run(&self.command)?)
+    fn run(&self, door: &mut Door<'_>) -> Result<(), JournalError> {
+        Ok(door.run(&self.command)?)
     }
 
-    fn recover(&self, host: &mut dyn Host) -> Result<(), JournalError> {
-        Ok(self.recover.iter().try_for_each(|command| host.run(command))?)
+    fn recover(&self, door: &mut Door<'_>) -> Result<(), JournalError> {
+        Ok(self.recover.iter().try_for_each(|command| door.run(command))?)
     }
 
     fn needs_undo(&self, look: &dyn Look) -> Result<bool, HostError> {
         Ok(self.undo.is_some() && self.probe.is_present(look)?)
     }
 
-    fn undo(&self, host: &mut dyn Host) -> Result<(), JournalError> {
-        Ok(self.undo.iter().try_for_each(|command| host.run(command))?)
+    fn undo(&self, door: &mut Door<'_>) -> Result<(), JournalError> {
+        Ok(self.undo.iter().try_for_each(|command| door.run(command))?)
     }
 
     fn kept(&self, _: &dyn Look) -> Result<Vec<Kept>, HostError> {
@@ -96,20 +96,20 @@ impl Act for PackageChange {
         Scope::default()
     }
 
-    fn run(&self, host: &mut dyn Host) -> Result<(), JournalError> {
-        Ok(self.run(host)?)
+    fn run(&self, door: &mut Door<'_>) -> Result<(), JournalError> {
+        Ok(self.run(door)?)
     }
 
-    fn recover(&self, host: &mut dyn Host) -> Result<(), JournalError> {
-        Ok(self.recover(host)?)
+    fn recover(&self, door: &mut Door<'_>) -> Result<(), JournalError> {
+        Ok(self.recover(door)?)
     }
 
     fn needs_undo(&self, look: &dyn Look) -> Result<bool, HostError> {
         self.is_present(look)
     }
 
-    fn undo(&self, host: &mut dyn Host) -> Result<(), JournalError> {
-        Ok(self.undo(host)?)
+    fn undo(&self, door: &mut Door<'_>) -> Result<(), JournalError> {
+        Ok(self.undo(door)?)
     }
 
     fn kept(&self, look: &dyn Look) -> Result<Vec<Kept>, HostError> {
@@ -124,20 +124,20 @@ impl Act for DriverChange {
         self.scope()
     }
 
-    fn run(&self, host: &mut dyn Host) -> Result<(), JournalError> {
-        Ok(self.run(host)?)
+    fn run(&self, door: &mut Door<'_>) -> Result<(), JournalError> {
+        Ok(self.run(door)?)
     }
 
-    fn recover(&self, host: &mut dyn Host) -> Result<(), JournalError> {
-        Ok(self.recover(host)?)
+    fn recover(&self, door: &mut Door<'_>) -> Result<(), JournalError> {
+        Ok(self.recover(door)?)
     }
 
     fn needs_undo(&self, look: &dyn Look) -> Result<bool, HostError> {
         self.needs_undo(look)
     }
 
-    fn undo(&self, host: &mut dyn Host) -> Result<(), JournalError> {
-        Ok(self.undo(host)?)
+    fn undo(&self, door: &mut Door<'_>) -> Result<(), JournalError> {
+        Ok(self.undo(door)?)
     }
 
     fn kept(&self, _: &dyn Look) -> Result<Vec<Kept>, HostError> {
@@ -151,19 +151,19 @@ impl Act for ForeignDriver {
         Scope::default()
     }
 
-    fn run(&self, host: &mut dyn Host) -> Result<(), JournalError> {
-        Ok(self.run(host)?)
+    fn run(&self, door: &mut Door<'_>) -> Result<(), JournalError> {
+        Ok(self.run(door)?)
     }
 
-    fn recover(&self, host: &mut dyn Host) -> Result<(), JournalError> {
-        Ok(self.run(host)?)
+    fn recover(&self, door: &mut Door<'_>) -> Result<(), JournalError> {
+        Ok(self.run(door)?)
     }
 
     fn needs_undo(&self, _: &dyn Look) -> Result<bool, HostError> {
         Ok(false)
     }
 
-    fn undo(&self, _: &mut dyn Host) -> Result<(), JournalError> {
+    fn undo(&self, _: &mut Door<'_>) -> Result<(), JournalError> {
         Ok(())
     }
 

@@ -17,6 +17,7 @@ mod scope;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod transient;
 mod walk;
 
 pub use self::entry::{
@@ -30,6 +31,7 @@ pub use self::revert::{RevertError, Reverting, remove, revert, revert_all};
 pub use self::run::{Probe, Reversible};
 pub use self::scope::{Scope, Snapshot};
 pub use self::sqlite::SqliteLog;
+pub(crate) use self::transient::run_transient;
 
 use std::fmt;
 use std::io;
@@ -40,7 +42,7 @@ use vgpu_manifest::{HostPath, KernelWord, Mode};
 use crate::component::Component;
 use crate::driver::{self, DriverChange, DriverError, ForeignDriver};
 use crate::host::{
-    Command, Content, Host, HostError, Kind, Look, Meta, New, Node, Piece, Source, Verb,
+    Content, Door, Host, HostError, Kind, Look, Meta, New, Node, Piece, Source, Verb,
 };
 use crate::license::{self, LicenseError, Service};
 use crate::packages::{PackageChange, PackageError, PackageFile};
@@ -152,7 +154,7 @@ impl<'j> Journal<'j> {
         pieces: &[Piece],
         meta: Meta,
     ) -> Result<(), JournalError> {
-        let node = Node::File { content: self.host.measure(pieces)?, meta };
+        let node = Node::File { content: Door::open(self.host).measure(pieces)?, meta };
         self.put(path, &node, Source::Pieces(pieces), &[])
     }
 
@@ -240,12 +242,12 @@ impl<'j> Journal<'j> {
     /// Whether what is done here really happens; in a rehearsal, and where commands are only listed, it
     /// does not, so there is nothing to wait for.
     pub fn is_live(&mut self) -> Result<bool, JournalError> {
-        Ok(self.host.ask(&Command::new("true", &[]))?.is_some())
+        Ok(Door::open(self.host).is_live()?)
     }
 
     /// Have systemd read its units now, for what the next step starts.
     pub fn reload_units(&mut self) -> Result<(), JournalError> {
-        Ok(self.host.run(&Derived::Systemd.command())?)
+        Ok(Door::open(self.host).run(&Derived::Systemd.command())?)
     }
 
     /// Change a path, and first make the directories that it needs.
@@ -306,8 +308,8 @@ impl<'j> Journal<'j> {
         let new = NewEntry { change: &change, before: None, dirties: &dirties, component };
         let temp = self.log.append(self.part.tx, &new)?.temp();
         match after {
-            Some((node, from)) => self.host.put(&real, New { node, from, temp })?,
-            None => self.host.remove(&real)?,
+            Some((node, from)) => Door::open(self.host).put(&real, New { node, from, temp })?,
+            None => Door::open(self.host).remove(&real)?,
         }
         Ok(())
     }
@@ -343,7 +345,7 @@ fn keep(
     }
     let node = Node::File { content, meta: Meta::root(state::private()) };
     let temp = log.next_entry()?.temp();
-    host.put(&copy, New { node: &node, from: Source::File(path), temp })?;
+    Door::open(host).put(&copy, New { node: &node, from: Source::File(path), temp })?;
     Ok(())
 }
 

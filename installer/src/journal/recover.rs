@@ -1,5 +1,5 @@
 use super::{Change, JournalError, Log, RunState, TxId, run};
-use crate::host::{Host, TempName};
+use crate::host::{Door, Host, OwnState, TempName, Work};
 use crate::state;
 
 /// Bring order after a power cut: sweep temporary files, and mend commands that were cut short.
@@ -8,12 +8,11 @@ use crate::state;
 /// nothing was cut, and can itself be cut and done again.
 pub fn recover(host: &mut dyn Host, log: &mut dyn Log, tx: TxId) -> Result<(), JournalError> {
     sweep_own(host)?;
-    host.sweep(&state::work(), TempName::of_entry(0))?;
-    host.clear(&state::work())?;
+    Work::delete_area(host)?;
     for entry in log.entries(tx)? {
         match (&entry.change, entry.run) {
             (Change::Put { path, .. }, _) if entry.by.is_none() => {
-                host.sweep(path, entry.id.temp())?;
+                Door::open(host).sweep(path, entry.id.temp())?;
             }
             (change, Some(RunState::Started | RunState::Undoing)) => {
                 if let Some(act) = change.act() {
@@ -31,7 +30,7 @@ fn sweep_own(host: &mut dyn Host) -> Result<(), JournalError> {
     for dir in [state::dir(), state::undo(), state::store()] {
         let names = host.list(&dir)?.unwrap_or_default();
         for name in names.iter().filter(|name| TempName::matches(name)) {
-            host.remove(&state::below_dir(&dir, name))?;
+            OwnState::of(host).remove(&dir.join(name))?;
         }
     }
     Ok(())

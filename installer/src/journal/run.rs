@@ -6,7 +6,7 @@ use vgpu_manifest::HostPath;
 use super::act::Act;
 use super::{Change, EntryId, JournalError, Log, NewEntry, RunState, Scope, Snapshot, TxId, keep};
 use crate::component::Component;
-use crate::host::{Command, Host, HostError, Look};
+use crate::host::{Command, Door, Host, HostError, Look};
 
 /// A command that changes the host, with what it takes to live with a power cut and to undo it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,7 +70,7 @@ pub(super) fn run(
     let new = NewEntry { change, before: Some(&before), dirties, component: part.component };
     let id = log.append(part.tx, &new)?;
     log.advance(id, RunState::Started, &[], &BTreeSet::new())?;
-    let result = act.run(host);
+    let result = act.run(&mut Door::open(host));
     // What failed has left traces just as well.
     record_traces(host, log, id, act, RunState::Exited)?;
     result
@@ -90,7 +90,7 @@ pub(super) fn undo(
     begins();
     let before = look_and_keep(host, log, &act.scope())?;
     log.snapshot(id, RunState::Undoing, &before)?;
-    let result = act.undo(host);
+    let result = act.undo(&mut Door::open(host));
     let state = if result.is_ok() { RunState::Undone } else { RunState::Exited };
     record_traces(host, log, id, act, state)?;
     result
@@ -105,7 +105,7 @@ pub(super) fn recover(
     id: EntryId,
     act: &dyn Act,
 ) -> Result<(), JournalError> {
-    act.recover(host)?;
+    act.recover(&mut Door::open(host))?;
     record_traces(host, log, id, act, RunState::Exited)
 }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::component::Component;
 use crate::driver::Way;
-use crate::host::{Content, Host, HostError, Kind, New, Node, Source};
+use crate::host::{Content, Door, Host, HostError, Kind, New, Node, Source};
 use crate::kernel_line;
 use crate::state;
 
@@ -235,12 +235,12 @@ impl<'w> Walk<'w> {
         self.mark(history)?;
         let is_dir = |node: &Node| node.kind() == Kind::Dir;
         if original.is_none() || now.map(is_dir) != original.map(is_dir) {
-            self.host.remove(path)?;
+            Door::open(self.host).remove(path)?;
         }
         let Some(node) = original else { return Ok(()) };
         let copy = node.content().map(|content| state::undone(content.id));
-        let from = copy.as_ref().map_or(Source::Nowhere, Source::File);
-        Ok(self.host.put(path, New { node, from, temp: history.first.temp() })?)
+        let from = copy.as_deref().map_or(Source::Nowhere, Source::File);
+        Ok(Door::open(self.host).put(path, New { node, from, temp: history.first.temp() })?)
     }
 
     /// Whether the directory that `path` was in is no directory any more.
@@ -270,7 +270,8 @@ impl<'w> Walk<'w> {
             self.mark(history)?;
             let node = Node::File { content: Content::of(&text), meta };
             let temp = history.first.temp();
-            self.host.put(path, New { node: &node, from: Source::Bytes(&text), temp })?;
+            Door::open(self.host)
+                .put(path, New { node: &node, from: Source::Bytes(&text), temp })?;
         }
         Ok(Some(Why::WordsTakenOut))
     }

@@ -10,8 +10,8 @@ use vgpu_manifest::{HostPath, Mode};
 
 use super::data::{self, SIGNING};
 use super::{LicenseError, Service};
-use crate::host::{Host, Look, MAX_READ};
-use crate::state::{below_dir, ensure_dir, license, private, replace};
+use crate::host::own::{folder_mode, license, private};
+use crate::host::{Host, Look, MAX_READ, OwnPath, OwnState};
 
 /// The largest database of leases that is taken: 16 MiB, some ten thousand leases.
 pub const MAX_DATABASE: u64 = 16 << 20;
@@ -69,8 +69,8 @@ fn names() -> impl Iterator<Item = (String, Part)> {
     signing.into_iter().chain(OTHERS.map(|(name, part)| (name.to_owned(), part)))
 }
 
-fn path(name: &str) -> HostPath {
-    below_dir(&license(), name)
+fn path(name: &str) -> OwnPath {
+    license().join(name)
 }
 
 fn cap(name: &str) -> u64 {
@@ -85,7 +85,7 @@ impl Backup {
             match look.read_up_to(&path(&name), cap(&name))? {
                 Some(bytes) => drop(files.insert(name, bytes)),
                 None if part == Part::Needed => {
-                    return Err(LicenseError::NothingToKeep(path(&name)));
+                    return Err(LicenseError::NothingToKeep(path(&name).into()));
                 }
                 None => {}
             }
@@ -156,7 +156,7 @@ impl Backup {
         for (name, _) in names().filter(|(name, _)| public(name) && name != "cert/webserver.crt") {
             let here = look.read_up_to(&path(&name), cap(&name))?;
             if here.is_some() && here.as_ref() != self.0.get(&name) {
-                others.push(path(&name));
+                others.push(path(&name).into());
             }
         }
         Ok(others)
@@ -164,19 +164,19 @@ impl Backup {
 
     /// Put everything back, and take away what it does not have. The service must not run meanwhile.
     pub fn put_back(&self, host: &mut dyn Host) -> Result<(), LicenseError> {
-        let folder_mode: Mode = data::folder_mode();
+        let mut own = OwnState::of(host);
         for folder in [license(), data::cert(), data::database(), path("web")] {
-            ensure_dir(host, &folder, folder_mode)?;
+            own.ensure_dir(&folder, folder_mode())?;
         }
         for (name, _) in names() {
             match self.0.get(&name) {
-                Some(bytes) => replace(host, &path(&name), bytes, mode_of(&name))?,
-                None => host.remove(&path(&name))?,
+                Some(bytes) => own.replace(&path(&name), bytes, mode_of(&name))?,
+                None => own.remove(&path(&name))?,
             }
         }
         // What SQLite has beside a database belongs to the old one.
         for beside in ["-journal", "-wal", "-shm"] {
-            host.remove(&path(&format!("{DATABASE}{beside}")))?;
+            own.remove(&path(&format!("{DATABASE}{beside}")))?;
         }
         Ok(())
     }
@@ -220,7 +220,8 @@ mod tests {
         host.place(path("cert/ca_certificate.pem").as_path().as_str(), "not in the backup");
         host.place(path(&format!("{DATABASE}-wal")).as_path().as_str(), "of another");
         let others = backup.replaces(&host).unwrap();
-        assert_eq!(others, [path("cert/ca_certificate.pem"), path("web/root.crt")]);
+        let expected = ["cert/ca_certificate.pem", "web/root.crt"].map(|name| path(name).into());
+        assert_eq!(others, expected);
         backup.put_back(&mut host).unwrap();
         assert_eq!(Backup::of(&host, Some(b"leases".to_vec())).unwrap(), backup);
         assert_eq!(host.text_of(path(DATABASE).as_path().as_str()).unwrap(), "leases");
@@ -230,7 +231,7 @@ mod tests {
     #[test]
     fn half_a_backup_is_none() {
         let mut host = host();
-        host.remove(&path("web/root.key")).unwrap();
+        OwnState::of(&mut host).remove(&path("web/root.key")).unwrap();
         let error = Backup::of(&host, None).unwrap_err().to_string();
         assert!(error.contains("web/root.key"), "{error}");
 

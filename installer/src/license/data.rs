@@ -12,16 +12,18 @@ use zeroize::Zeroizing;
 use super::LicenseError;
 use super::certificate::{Key, root, web};
 use super::service::Service;
-use crate::host::{Command, Content, Host, Look, Meta, New, Node, Source, TempName, Verb};
-use crate::host::{HostError, MAX_READ};
-use crate::state::{below_dir, ensure_dir, fixed, license, private, replace};
+use crate::host::own::{below_dir, fixed, folder_mode, license, private};
+use crate::host::{
+    Command, Content, Host, HostError, Look, MAX_READ, Meta, Node, OwnPath, OwnState, Source, Verb,
+    Work,
+};
 
 #[cfg(test)]
 mod tests;
 
 /// The folder of it all.
 #[must_use]
-pub fn folder() -> HostPath {
+pub fn folder() -> OwnPath {
     license()
 }
 
@@ -51,35 +53,35 @@ impl Owner {
 
 /// Which service was set up here last.
 #[must_use]
-pub fn memory() -> HostPath {
-    below_dir(&license(), "service.json")
+pub fn memory() -> OwnPath {
+    license().join("service.json")
 }
 
 /// What the service itself sees as `/app/cert`.
 #[must_use]
-pub fn cert() -> HostPath {
-    below_dir(&license(), "cert")
+pub fn cert() -> OwnPath {
+    license().join("cert")
 }
 
 /// What the service itself sees as `/app/database`.
 #[must_use]
-pub fn database() -> HostPath {
-    below_dir(&license(), "database")
+pub fn database() -> OwnPath {
+    license().join("database")
 }
 
 /// The root that guests are told, which signs the certificate for the web. Not for the service.
-fn web_folder() -> HostPath {
-    below_dir(&license(), "web")
+fn web_folder() -> OwnPath {
+    license().join("web")
 }
 
 /// The certificate that guests check the service by.
 #[must_use]
-pub fn root_certificate() -> HostPath {
-    below_dir(&web_folder(), "root.crt")
+pub fn root_certificate() -> OwnPath {
+    web_folder().join("root.crt")
 }
 
-fn root_key() -> HostPath {
-    below_dir(&web_folder(), "root.key")
+fn root_key() -> OwnPath {
+    web_folder().join("root.key")
 }
 
 /// The names in the folder of certificates that guests and their tokens depend on: what version 1
@@ -117,20 +119,20 @@ pub fn prepare(host: &mut dyn Host, service: &Service) -> Result<Prepared, Licen
     let mut prepared = Prepared::default();
     let ca = root_of(host, service, &mut prepared)?;
     for path in [cert(), database()] {
-        ensure_dir(host, &path, folder_mode())?;
+        OwnState::of(host).ensure_dir(&path, folder_mode())?;
     }
     take_over(host, &mut prepared)?;
-    let web_key = key(host, &below_dir(&cert(), "webserver.key"), None, &mut prepared)?;
+    let web_key = key(host, &cert().join("webserver.key"), None, &mut prepared)?;
     let own = &mut prepared.made;
     let certificate = web(&ca, &web_key, names, last_year)?;
     let owner = service.engine.owner();
-    publish(host, &below_dir(&cert(), "webserver.crt"), (&certificate, owner), own)?;
+    publish(host, &cert().join("webserver.crt"), (&certificate, owner), own)?;
     signing_pair(host, own)?;
     hand_over(host, owner)?;
     let memory_text =
         serde_json::to_vec(service).unwrap_or_else(|_| unreachable!("a service is plain data"));
     if host.read(&memory())?.as_ref() != Some(&memory_text) {
-        replace(host, &memory(), &memory_text, private())?;
+        OwnState::of(host).replace(&memory(), &memory_text, private())?;
     }
     Ok(prepared)
 }
@@ -146,7 +148,7 @@ fn root_of(
     prepared: &mut Prepared,
 ) -> Result<Key, LicenseError> {
     for path in [license(), web_folder()] {
-        ensure_dir(host, &path, folder_mode())?;
+        OwnState::of(host).ensure_dir(&path, folder_mode())?;
     }
     let ca = key(host, &root_key(), Some(&root_certificate()), prepared)?;
     let certificate = root(&ca, service.until)?;
@@ -154,29 +156,28 @@ fn root_of(
     Ok(ca)
 }
 
-/// Root's alone.
-pub(super) fn folder_mode() -> Mode {
-    "0700".parse().unwrap_or_else(|_| unreachable!("a mode"))
-}
-
 /// The key at `path`, which is made if neither it nor what it has signed is there.
 fn key(
     host: &mut dyn Host,
-    path: &HostPath,
-    signed: Option<&HostPath>,
+    path: &OwnPath,
+    signed: Option<&OwnPath>,
     prepared: &mut Prepared,
 ) -> Result<Key, LicenseError> {
     if let Some(bytes) = host.read(path)? {
         let pem = Zeroizing::new(String::from_utf8(bytes).unwrap_or_default());
-        return Key::parse(&pem).map_err(|source| LicenseError::Key { path: path.clone(), source });
+        return Key::parse(&pem)
+            .map_err(|source| LicenseError::Key { path: path.clone().into(), source });
     }
     if let Some(signed) = signed
         && host.stat(signed)?.is_some()
     {
-        return Err(LicenseError::Lost { missing: path.clone(), signed: signed.clone() });
+        return Err(LicenseError::Lost {
+            missing: path.clone().into(),
+            signed: signed.clone().into(),
+        });
     }
     let key = Key::generate()?;
-    replace(host, path, key.to_pem()?.as_bytes(), private())?;
+    OwnState::of(host).replace(path, key.to_pem()?.as_bytes(), private())?;
     prepared.made.push(path.to_string());
     Ok(key)
 }
@@ -184,15 +185,14 @@ fn key(
 /// Write a certificate, if it is not there as it is to be.
 fn publish(
     host: &mut dyn Host,
-    path: &HostPath,
+    path: &OwnPath,
     (text, owner): (&str, Owner),
     made: &mut Vec<String>,
 ) -> Result<(), LicenseError> {
     let bytes = text.as_bytes();
     let node = Node::File { content: Content::of(bytes), meta: owner.meta(Mode::FILE) };
     if host.node(path)?.as_ref() != Some(&node) {
-        let temp = TempName::of_entry(0);
-        host.put(path, New { node: &node, from: Source::Bytes(bytes), temp })?;
+        OwnState::of(host).put(path, &node, Source::Bytes(bytes))?;
         made.push(path.to_string());
     }
     Ok(())
@@ -200,23 +200,25 @@ fn publish(
 
 /// The pair that version 1 signs tokens with: RSA, by the node's own `openssl`. Version 2 ignores it.
 fn signing_pair(host: &mut dyn Host, made: &mut Vec<String>) -> Result<(), LicenseError> {
-    let [secret, public] = [SIGNING[0], SIGNING[1]].map(|name| below_dir(&cert(), name));
-    let is_there = |host: &dyn Host, path| host.stat(path).map(|stat| stat.is_some());
+    let [secret, public] = [SIGNING[0], SIGNING[1]].map(|name| cert().join(name));
+    let is_there = |host: &dyn Host, path: &OwnPath| host.stat(path).map(|stat| stat.is_some());
     match (is_there(host, &secret)?, is_there(host, &public)?) {
         (true, true) => return Ok(()),
-        (false, true) => return Err(LicenseError::Lost { missing: secret, signed: public }),
+        (false, true) => {
+            return Err(LicenseError::Lost { missing: secret.into(), signed: public.into() });
+        }
         (false, false) => {
             let Some(pem) = said(host, &Command::new("openssl", &["genrsa", "2048"]))? else {
                 return Ok(());
             };
-            replace(host, &secret, &pem, private())?;
+            OwnState::of(host).replace(&secret, &pem, private())?;
             made.push(secret.to_string());
         }
         (true, false) => {}
     }
     let half = Command::new("openssl", &["rsa", "-pubout", "-in", secret.as_path().as_str()]);
     if let Some(pem) = said(host, &half)? {
-        replace(host, &public, &pem, Mode::FILE)?;
+        OwnState::of(host).replace(&public, &pem, Mode::FILE)?;
         made.push(public.to_string());
     }
     Ok(())
@@ -226,7 +228,7 @@ fn signing_pair(host: &mut dyn Host, made: &mut Vec<String>) -> Result<(), Licen
 fn hand_over(host: &mut dyn Host, owner: Owner) -> Result<(), HostError> {
     for folder in [cert(), database()] {
         let names = host.list(&folder)?.unwrap_or_default();
-        let files = names.iter().map(|name| below_dir(&folder, name)).collect::<Vec<_>>();
+        let files = names.iter().map(|name| folder.join(name)).collect::<Vec<_>>();
         for path in files.iter().chain([&folder]) {
             give(host, path, owner)?;
         }
@@ -234,7 +236,7 @@ fn hand_over(host: &mut dyn Host, owner: Owner) -> Result<(), HostError> {
     Ok(())
 }
 
-fn give(host: &mut dyn Host, path: &HostPath, owner: Owner) -> Result<(), HostError> {
+fn give(host: &mut dyn Host, path: &OwnPath, owner: Owner) -> Result<(), HostError> {
     let mut node = host.node(path)?;
     let Some(Node::File { meta, .. } | Node::Dir { meta }) = &mut node else { return Ok(()) };
     let number = owner.number();
@@ -247,12 +249,12 @@ fn give(host: &mut dyn Host, path: &HostPath, owner: Owner) -> Result<(), HostEr
         Node::File { .. } => Source::File(path),
         _ => Source::Nowhere,
     };
-    host.put(path, New { node, from, temp: TempName::of_entry(0) })
+    OwnState::of(host).put(path, node, from)
 }
 
 /// What a command that changes nothing says; `None` where commands do not run, as in a rehearsal.
 fn said(host: &mut dyn Host, command: &Command) -> Result<Option<Zeroizing<Vec<u8>>>, HostError> {
-    match host.ask(command)? {
+    match Work::again(host, "license").ask(command)? {
         None => Ok(None),
         Some(output) if output.succeeded() => Ok(Some(Zeroizing::new(output.stdout))),
         Some(output) => Err(HostError::Failed {
@@ -269,19 +271,17 @@ fn take_over(host: &mut dyn Host, prepared: &mut Prepared) -> Result<(), License
     if host.list(&cert())?.is_none_or(|names| !names.is_empty()) {
         return Ok(());
     }
-    let pairs =
-        SIGNING.map(|name| (below_dir(&fixed(SCRIPT_CERT), name), below_dir(&cert(), name)));
-    let leases = (fixed(SCRIPT_DATABASE), below_dir(&database(), "db.sqlite"));
+    let pairs = SIGNING.map(|name| (below_dir(&fixed(SCRIPT_CERT), name), cert().join(name)));
+    let leases = (fixed(SCRIPT_DATABASE), database().join("db.sqlite"));
     for (from, to) in pairs.into_iter().chain([leases]) {
         let Some(Node::File { content, .. }) = host.node(&from)? else { continue };
-        let is_key = to.as_path().parent() == Some(cert().as_path());
+        let is_key = to.parent().as_ref() == Some(&*cert());
         if is_key && content.size > MAX_READ {
             let error = io::Error::other("far too large for a key or a certificate");
             return Err(HostError::path(Verb::Read, &from, error).into());
         }
         let node = Node::File { content, meta: Meta::root(private()) };
-        let temp = TempName::of_entry(0);
-        host.put(&to, New { node: &node, from: Source::File(&from), temp })?;
+        OwnState::of(host).put(&to, &node, Source::File(&from))?;
         prepared.taken.push(from);
     }
     Ok(())
@@ -289,7 +289,7 @@ fn take_over(host: &mut dyn Host, prepared: &mut Prepared) -> Result<(), License
 
 /// Whether there is what one of the two versions of the server signs tokens with.
 pub fn signs(look: &dyn Look) -> Result<bool, HostError> {
-    let is_there = |name: &str| look.stat(&below_dir(&cert(), name)).map(|stat| stat.is_some());
+    let is_there = |name: &str| look.stat(&cert().join(name)).map(|stat| stat.is_some());
     Ok(is_there(SIGNING[0])? || is_there("si_private_key.pem")?)
 }
 

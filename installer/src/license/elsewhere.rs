@@ -6,14 +6,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use vgpu_manifest::HostPath;
 
 use super::address::{AddressError, GuestHost};
 use super::guest::Told;
 use super::service::{Port, Service};
 use super::{LicenseError, data};
-use crate::host::{Host, HostError, Look};
-use crate::state::{below_dir, ensure_dir, license, private, replace};
+use crate::host::own::{folder_mode, license, private};
+use crate::host::{Host, HostError, Look, OwnPath, OwnState};
 
 /// Where guests of this node get their licences.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,8 +93,8 @@ impl TryFrom<String> for ServerUrl {
     }
 }
 
-fn path() -> HostPath {
-    below_dir(&license(), "elsewhere.json")
+fn path() -> OwnPath {
+    license().join("elsewhere.json")
 }
 
 /// What was said of a server elsewhere; `None` if nothing.
@@ -106,10 +105,11 @@ pub fn load(look: &dyn Look) -> Result<Option<Elsewhere>, HostError> {
 
 /// Have guests of this node get their licences there.
 pub fn save(host: &mut dyn Host, elsewhere: &Elsewhere) -> Result<(), LicenseError> {
-    ensure_dir(host, &license(), data::folder_mode())?;
+    let mut own = OwnState::of(host);
+    own.ensure_dir(&license(), folder_mode())?;
     let text = serde_json::to_vec(elsewhere)
         .unwrap_or_else(|_| unreachable!("a server's address is plain data"));
-    Ok(replace(host, &path(), &text, private())?)
+    Ok(own.replace(&path(), &text, private())?)
 }
 
 /// What guests of this node are told: of `service`, which runs here or is to, or else of the server

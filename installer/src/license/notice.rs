@@ -1,10 +1,10 @@
 //! What an operator has to know before this licence server runs, and that it was agreed to.
 
-use vgpu_manifest::{Digest, HostPath};
+use vgpu_manifest::Digest;
 
-use super::{LicenseError, data};
-use crate::host::{Host, HostError, Look};
-use crate::state::{below_dir, ensure_dir, license, private, replace};
+use super::LicenseError;
+use crate::host::own::{folder_mode, license, private};
+use crate::host::{Host, HostError, Look, OwnPath, OwnState};
 use crate::ui::Date;
 
 /// The notice.
@@ -17,8 +17,8 @@ About this licence server
   The image is somebody else's work under the AGPL; hand it on only as that licence allows.
   One server is enough for a cluster. Its keys are made on this node, once.";
 
-fn path() -> HostPath {
-    below_dir(&license(), "notice")
+fn path() -> OwnPath {
+    license().join("notice")
 }
 
 /// Whether this very notice was agreed to on this node.
@@ -30,10 +30,11 @@ pub fn is_accepted(look: &dyn Look) -> Result<bool, HostError> {
 
 /// Write down that it was, and when by the node's clock.
 pub fn accept(host: &mut dyn Host) -> Result<(), LicenseError> {
-    ensure_dir(host, &license(), data::folder_mode())?;
-    let when = Date::from(host.now());
+    let mut own = OwnState::of(host);
+    own.ensure_dir(&license(), folder_mode())?;
+    let when = Date::from(own.look().now());
     let text = format!("{} agreed to on {when}\n", Digest::of(TEXT.as_bytes()));
-    Ok(replace(host, &path(), text.as_bytes(), private())?)
+    Ok(own.replace(&path(), text.as_bytes(), private())?)
 }
 
 #[cfg(test)]

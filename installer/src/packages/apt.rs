@@ -4,11 +4,9 @@
 //! area, and asks nothing. The host's other settings hold, its hooks among them: Proxmox's own hook
 //! is one more guard against losing `proxmox-ve`.
 
-use vgpu_manifest::HostPath;
 use vgpu_manifest::inventory::PackageName;
 
-use crate::host::Command;
-use crate::state;
+use crate::host::{Command, HostPath, WorkPath};
 
 /// The name of the folder in the work area.
 pub(super) const AREA: &str = "apt";
@@ -16,8 +14,8 @@ pub(super) const AREA: &str = "apt";
 /// For how many seconds apt waits for another one to let go of dpkg: as long as a slow upgrade.
 const PATIENCE: &str = "900";
 
-fn area(name: &str) -> HostPath {
-    state::below_dir(&state::below_dir(&state::work(), AREA), name)
+fn area(name: &str) -> WorkPath {
+    WorkPath::area().join(AREA).join(name)
 }
 
 /// A program of apt with the work area as all that it knows of repositories.

@@ -3,8 +3,7 @@ use vgpu_manifest::Mode;
 use super::apt::{self, AREA};
 use super::simulation::Simulation;
 use super::{PackageError, PackageFile, index};
-use crate::host::{Command, Host, HostError};
-use crate::work::Work;
+use crate::host::{Command, Host, HostError, Work};
 
 /// A repository in the work area, as apt reads it.
 pub(super) struct Area<'h>(Work<'h>);

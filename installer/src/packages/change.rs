@@ -11,7 +11,7 @@ use super::simulation::Simulation;
 use super::version::compare;
 use super::{PackageError, PackageFile};
 use crate::facts::installed_packages;
-use crate::host::{Command, Host, HostError, Look};
+use crate::host::{Command, Door, Host, HostError, Look};
 use crate::state;
 
 /// The metapackage without which a host is no Proxmox VE any more.
@@ -147,16 +147,16 @@ impl PackageChange {
     }
 
     /// Have apt do it. [`PackageChange::prepare`] has made the repository.
-    pub(crate) fn run(&self, host: &mut dyn Host) -> Result<(), PackageError> {
-        host.run(&self.command())?;
-        self.mark_needed(host)?;
-        Ok(Area::again(host).done()?)
+    pub(crate) fn run(&self, door: &mut Door<'_>) -> Result<(), PackageError> {
+        door.run(&self.command())?;
+        self.mark_needed(door)?;
+        Ok(Area::again(door.host()).done()?)
     }
 
     /// Mark as automatic what came only because it was needed. apt does so when dpkg has ended,
     /// which a power cut prevents.
-    fn mark_needed(&self, host: &mut dyn Host) -> Result<(), HostError> {
-        let packages = installed_packages(host)?;
+    fn mark_needed(&self, door: &mut Door<'_>) -> Result<(), HostError> {
+        let packages = installed_packages(door.look())?;
         let needed = |before: &&Before| {
             let is = find(&packages, &before.name);
             !before.had_files()
@@ -167,29 +167,29 @@ impl PackageChange {
         };
         let names: Vec<_> =
             self.before.iter().filter(needed).map(|before| before.name.clone()).collect();
-        if names.is_empty() { Ok(()) } else { host.run(&apt::mark("auto", &names)) }
+        if names.is_empty() { Ok(()) } else { door.run(&apt::mark("auto", &names)) }
     }
 
     /// Make dpkg usable after a cut. Afterwards packages may still lack what they need: either
     /// apt goes on, or they are taken back.
-    pub(crate) fn recover(&self, host: &mut dyn Host) -> Result<(), PackageError> {
+    pub(crate) fn recover(&self, door: &mut Door<'_>) -> Result<(), PackageError> {
         // It also brings dpkg's own journal into its status. It fails where something is half
         // unpacked or lacks a package, both of which come to an end below or with the next apt.
-        tolerate(host.run(&apt::configure()))?;
-        let packages = installed_packages(host)?;
+        tolerate(door.run(&apt::configure()))?;
+        let packages = installed_packages(door.look())?;
         let mut again = false;
         for file in self.coming() {
             let is = find(&packages, &file.name).map(|package| package.state);
             let ours = self.before.iter().any(|before| before.name == file.name);
             if ours && is == Some(PackageState::HalfInstalled) {
-                host.run(&apt::unpack(&state::stored(file.content.id)))?;
+                door.run(&apt::unpack(&state::stored(file.content.id)))?;
                 again = true;
             }
         }
         if again {
-            tolerate(host.run(&apt::configure()))?;
+            tolerate(door.run(&apt::configure()))?;
         }
-        Ok(self.mark_needed(host)?)
+        Ok(self.mark_needed(door)?)
     }
 
     /// Whether anything is left to be taken back.
@@ -204,25 +204,25 @@ impl PackageChange {
 
     /// Take it back: what was not there goes, and what was older comes back where its old file
     /// rides along. Nothing else may go.
-    pub(crate) fn undo(&self, host: &mut dyn Host) -> Result<(), PackageError> {
-        let packages = installed_packages(host)?;
+    pub(crate) fn undo(&self, door: &mut Door<'_>) -> Result<(), PackageError> {
+        let packages = installed_packages(door.look())?;
         let Todo { back, remove, .. } = self.todo(&packages);
-        let mut area = Area::with(host, &back)?;
+        let mut area = Area::with(door.host(), &back)?;
         if !(back.is_empty() && remove.is_empty()) {
             simulate_undo(&mut area, &back, &remove)?;
             let exact: Vec<_> = back.iter().map(|file| file.exact()).collect();
-            host.run(&apt::exchange(&exact, &remove, Doing::Really))?;
+            door.run(&apt::exchange(&exact, &remove, Doing::Really))?;
         }
         // What had no configuration is gone with its files, and apt does not know it any more.
-        let purge = self.todo(&installed_packages(host)?).purge;
+        let purge = self.todo(&installed_packages(door.look())?).purge;
         if !purge.is_empty() {
-            host.run(&apt::purge(&purge))?;
+            door.run(&apt::purge(&purge))?;
         }
-        let packages = installed_packages(host)?;
+        let packages = installed_packages(door.look())?;
         for (word, names) in self.marks(&packages) {
-            host.run(&apt::mark(word, &names))?;
+            door.run(&apt::mark(word, &names))?;
         }
-        Ok(Area::again(host).done()?)
+        Ok(Area::again(door.host()).done()?)
     }
 
     /// Ask apt, before anything else is taken back, whether it would take back this and no more.

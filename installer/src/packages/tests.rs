@@ -6,8 +6,8 @@ use vgpu_manifest::package::PackageReason;
 use super::*;
 use crate::component::Component;
 use crate::cut::{World, cut_everywhere};
-use crate::host::Content;
 use crate::host::mem::{Late, MemHost};
+use crate::host::{Content, WorkPath};
 use crate::journal::{Kept, KeptThing, Log as _, TxState, Why, remove};
 use crate::plan::{ApplyError, Origin, Plan, apply};
 use crate::state;
@@ -89,7 +89,7 @@ fn what_was_asked_for_comes_with_what_it_needs_and_goes_again() {
     for line in expected {
         assert!(packages.iter().any(|one| one == line), "{line} in {packages:?}");
     }
-    assert!(!world.host.nodes.contains_key(&state::work()), "the work area is gone");
+    assert!(!world.host.nodes.contains_key(&*WorkPath::area()), "the work area is gone");
     assert_eq!(world.revert().unwrap(), []);
     assert_eq!(world.host.picture(&[]), before.picture(&[]));
 }
@@ -144,7 +144,7 @@ fn what_somebody_has_installed_since_keeps_what_it_needs() {
     assert!(error.contains("apt would also remove `theirs`"), "{error}");
     let tx = world.log.transactions().unwrap().remove(0);
     assert_eq!(tx.state, TxState::Applied, "it was asked before anything was taken back");
-    assert!(!world.host.nodes.contains_key(&state::work()), "the work area is gone");
+    assert!(!world.host.nodes.contains_key(&*WorkPath::area()), "the work area is gone");
     let components = [Component::Packages].into();
     let error = remove(&mut world.host, &mut world.log, &components, &mut |_| {}).unwrap_err();
     assert!(error.to_string().contains("apt would also remove `theirs`"), "{error}");

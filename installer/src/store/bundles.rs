@@ -3,9 +3,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use vgpu_keys::{Channel, Principal};
 use vgpu_manifest::limits::MAX_MANIFEST;
-use vgpu_manifest::{Bundle, BundleName, Digest, HostPath, Manifest, ManifestError, Verified};
+use vgpu_manifest::{Bundle, BundleName, Digest, Manifest, ManifestError, Verified};
 
-use crate::host::{Host, HostError, Look};
+use crate::host::{HostError, Look, OwnPath, OwnState};
 use crate::state;
 use crate::trust::Candidate;
 
@@ -38,7 +38,7 @@ pub enum BundlesError {
     #[error("{path} is damaged: {source}")]
     Damaged {
         /// The file.
-        path: HostPath,
+        path: OwnPath,
         /// What is wrong with it.
         source: serde_json::Error,
     },
@@ -46,7 +46,7 @@ pub enum BundlesError {
     #[error("{path} is damaged: {source}")]
     Manifest {
         /// The file.
-        path: HostPath,
+        path: OwnPath,
         /// What is wrong with it.
         source: ManifestError,
     },
@@ -55,13 +55,13 @@ pub enum BundlesError {
     Host(#[from] HostError),
 }
 
-fn path() -> HostPath {
-    state::below_dir(&state::dir(), "bundles.json")
+fn path() -> OwnPath {
+    state::dir().join("bundles.json")
 }
 
 /// The manifests lie beside it: what is in a bundle is asked long after the medium is gone.
-fn manifest_path(bundle: Digest) -> HostPath {
-    state::below_dir(&state::dir(), &Bundles::file_of(bundle))
+fn manifest_path(bundle: Digest) -> OwnPath {
+    state::dir().join(&Bundles::file_of(bundle))
 }
 
 impl Bundles {
@@ -101,16 +101,16 @@ impl Bundles {
     }
 
     /// Remember `bundle` with its manifest, durably.
-    pub fn add(
+    pub(crate) fn add(
         &mut self,
-        host: &mut dyn Host,
+        own: &mut OwnState<'_>,
         bundle: &Bundle<Verified>,
     ) -> Result<(), BundlesError> {
         let manifest = manifest_path(bundle.digest());
-        if host.stat(&manifest)?.is_none() {
+        if own.look().stat(&manifest)?.is_none() {
             let damaged = |source| BundlesError::Manifest { path: manifest.clone(), source };
             let text = bundle.manifest().to_bytes().map_err(damaged)?;
-            state::replace(host, &manifest, &text, state::private())?;
+            own.replace(&manifest, &text, state::private())?;
         }
         let known = Known::of(bundle);
         if self.0.insert(bundle.digest(), known.clone()) == Some(known) {
@@ -120,7 +120,7 @@ impl Bundles {
         let mut text = serde_json::to_vec_pretty(self)
             .map_err(|source| BundlesError::Damaged { path: path.clone(), source })?;
         text.push(b'\n');
-        Ok(state::replace(host, &path, &text, state::private())?)
+        Ok(own.replace(&path, &text, state::private())?)
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use vgpu_manifest::{Digest, HostPath, ItemId};
+use vgpu_manifest::{Digest, ItemId};
 
 use super::{Bundles, BundlesError};
 use crate::driver::{DriverSpec, remembered};
-use crate::host::{Content, Host, HostError, Kind, Look, Node};
+use crate::host::{Content, HostError, Kind, Look, Node, OwnPath, OwnState};
 use crate::journal::{Change, Entry, Transaction};
 use crate::plan::{Plan, PlanError};
 use crate::state;
@@ -25,11 +25,11 @@ pub struct Needed {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Garbage {
     /// Items of bundles, with their sizes.
-    pub items: Vec<(HostPath, u64)>,
+    pub items: Vec<(OwnPath, u64)>,
     /// What was replaced by something that is taken back.
-    pub undo: Vec<(HostPath, u64)>,
+    pub undo: Vec<(OwnPath, u64)>,
     /// Manifests of bundles.
-    pub manifests: Vec<(HostPath, u64)>,
+    pub manifests: Vec<(OwnPath, u64)>,
     /// How many bytes stay.
     pub stays: u64,
 }
@@ -127,7 +127,7 @@ impl Garbage {
             (state::dir(), manifests, &is_manifest, &mut garbage.manifests),
         ] {
             for name in look.list(&dir)?.unwrap_or_default() {
-                let path = state::below_dir(&dir, &name);
+                let path = dir.join(&name);
                 let Some(stat) = look.stat(&path)?.filter(|stat| stat.kind == Kind::File) else {
                     continue;
                 };
@@ -142,7 +142,7 @@ impl Garbage {
     }
 
     /// All of it.
-    pub fn files(&self) -> impl Iterator<Item = &(HostPath, u64)> {
+    pub fn files(&self) -> impl Iterator<Item = &(OwnPath, u64)> {
         self.items.iter().chain(&self.undo).chain(&self.manifests)
     }
 
@@ -153,7 +153,7 @@ impl Garbage {
     }
 
     /// Remove it. A power cut leaves some of it, which is garbage still.
-    pub fn remove(&self, host: &mut dyn Host) -> Result<(), HostError> {
-        self.files().try_for_each(|(path, _)| host.remove(path))
+    pub(crate) fn remove(&self, own: &mut OwnState<'_>) -> Result<(), HostError> {
+        self.files().try_for_each(|(path, _)| own.remove(path))
     }
 }

@@ -68,7 +68,7 @@ pub fn needs(bytes: u64, changes: &[Change]) -> Needs {
             *by_folder.entry(folder).or_default() += size(after);
         }
     }
-    *by_folder.entry(state::store()).or_default() += at_the_store;
+    *by_folder.entry(state::store().into()).or_default() += at_the_store;
     for needed in by_folder.values_mut().filter(|needed| **needed > 0) {
         *needed += RESERVE;
     }

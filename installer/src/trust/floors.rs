@@ -2,9 +2,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use vgpu_keys::Channel;
-use vgpu_manifest::{Bundle, Digest, HostPath, Verified};
+use vgpu_manifest::{Bundle, Digest, Verified};
 
-use crate::host::{Host, HostError, Look};
+use crate::host::{HostError, Look, OwnPath, OwnState};
 use crate::state;
 
 /// How many bundles are remembered for each channel.
@@ -93,7 +93,7 @@ pub enum FloorError {
     #[error("{path} is damaged: {source}")]
     Damaged {
         /// The file.
-        path: HostPath,
+        path: OwnPath,
         /// What is wrong with it.
         source: serde_json::Error,
     },
@@ -102,8 +102,8 @@ pub enum FloorError {
     Host(#[from] HostError),
 }
 
-fn path() -> HostPath {
-    state::below_dir(&state::dir(), "floors.json")
+fn path() -> OwnPath {
+    state::dir().join("floors.json")
 }
 
 impl Floors {
@@ -118,12 +118,12 @@ impl Floors {
     }
 
     /// Remember this, durably.
-    pub fn save(&self, host: &mut dyn Host) -> Result<(), FloorError> {
+    pub(crate) fn save(&self, own: &mut OwnState<'_>) -> Result<(), FloorError> {
         let path = path();
         let mut text = serde_json::to_vec_pretty(self)
             .map_err(|source| FloorError::Damaged { path: path.clone(), source })?;
         text.push(b'\n');
-        Ok(state::replace(host, &path, &text, state::private())?)
+        Ok(own.replace(&path, &text, state::private())?)
     }
 
     /// What is known of each channel.
@@ -247,10 +247,10 @@ mod tests {
     #[test]
     fn what_is_remembered_is_read_back_and_damage_is_named() {
         let mut host = MemHost::default();
-        state::prepare(&mut host).unwrap();
+        OwnState::of(&mut host).prepare().unwrap();
         let mut floors = Floors::default();
         floors.prove(&bundle(9, "nine"));
-        floors.save(&mut host).unwrap();
+        floors.save(&mut OwnState::of(&mut host)).unwrap();
         assert_eq!(Floors::load(&host).unwrap(), floors);
         host.place(path().as_path().as_str(), "{\"stable\":{}}");
         assert!(matches!(Floors::load(&host), Err(FloorError::Damaged { .. })));

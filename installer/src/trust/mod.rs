@@ -11,15 +11,6 @@ mod record;
 
 pub use self::floors::{Candidate, Floor, FloorError, Floors, Proven};
 pub use self::gate::{NotAdmitted, admit};
-pub use self::policy_file::{POLICY, TrustError, load, require, save};
-pub use self::record::record;
-
-use vgpu_manifest::HostPath;
-
-use crate::state::fixed;
-
-/// The folder that says whom this host trusts.
-#[must_use]
-pub fn dir() -> HostPath {
-    fixed("/etc/vgpu-offline")
-}
+pub(crate) use self::policy_file::save;
+pub use self::policy_file::{POLICY, TrustError, load, require};
+pub(crate) use self::record::record;

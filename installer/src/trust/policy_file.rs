@@ -1,9 +1,8 @@
 use vgpu_keys::{Policy, PolicyError};
 use vgpu_manifest::Mode;
 
-use super::dir;
-use crate::host::{Host, HostError, Look, Meta, Node};
-use crate::state::{ensure_dir, fixed, replace};
+use crate::host::own::{fixed, trust};
+use crate::host::{HostError, Look, Meta, Node, OwnState};
 
 /// The one document that counts. The two files beside it are made from it, for `ssh-keygen`.
 pub const POLICY: &str = "/etc/vgpu-offline/policy.toml";
@@ -59,16 +58,18 @@ fn check(meta: &Meta) -> Result<(), TrustError> {
 }
 
 /// Make `policy`, whose text is `document`, the policy of the host.
-pub fn save(host: &mut dyn Host, policy: &Policy, document: &[u8]) -> Result<(), TrustError> {
-    for folder in [fixed("/etc"), dir()] {
-        ensure_dir(host, &folder, Mode::DIR)?;
-    }
-    replace(host, &fixed(POLICY), document, Mode::FILE)?;
+pub(crate) fn save(
+    own: &mut OwnState<'_>,
+    policy: &Policy,
+    document: &[u8],
+) -> Result<(), TrustError> {
+    own.ensure_dir(&trust(), Mode::DIR)?;
+    own.replace(&trust().join("policy.toml"), document, Mode::FILE)?;
     // From here on the new policy is in force; a cut leaves copies that are a version behind.
     let signers = policy.allowed_signers().to_string();
-    replace(host, &fixed(ALLOWED_SIGNERS), signers.as_bytes(), Mode::FILE)?;
+    own.replace(&trust().join("allowed_signers"), signers.as_bytes(), Mode::FILE)?;
     let revoked = policy.revoked_keys().to_string();
-    replace(host, &fixed(REVOKED_KEYS), revoked.as_bytes(), Mode::FILE)?;
+    own.replace(&trust().join("revoked_keys"), revoked.as_bytes(), Mode::FILE)?;
     Ok(())
 }
 
@@ -87,7 +88,7 @@ mod tests {
         assert!(load(&host).unwrap().is_none());
         assert!(matches!(require(&host), Err(TrustError::Nobody)));
         let policy = Policy::parse(DOCUMENT.as_bytes()).unwrap();
-        save(&mut host, &policy, DOCUMENT.as_bytes()).unwrap();
+        save(&mut OwnState::of(&mut host), &policy, DOCUMENT.as_bytes()).unwrap();
         assert_eq!(require(&host).unwrap(), policy);
         assert_eq!(host.text_of(POLICY).as_deref(), Some(DOCUMENT));
         let line = host.text_of(ALLOWED_SIGNERS).unwrap();

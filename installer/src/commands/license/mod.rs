@@ -14,6 +14,7 @@ use clap::Subcommand;
 
 use crate::cli::{Exit, Refused, Target};
 use crate::host::{Command, Host, HostError, Look};
+use crate::journal::run_transient;
 use crate::license::service::UNIT;
 use crate::license::{Service, in_force};
 use crate::ui::Ui;
@@ -72,16 +73,16 @@ fn service_of(look: &dyn Look) -> anyhow::Result<Service> {
 /// Starts the service. Its state at boot stays the same.
 fn start(host: &mut dyn Host, service: &Service) -> Result<(), HostError> {
     match &service.container {
-        Some(container) => host.run(&container.start()),
-        None => host.run(&Command::new("systemctl", &["start", UNIT])),
+        Some(container) => run_transient(host, &container.start()),
+        None => run_transient(host, &Command::new("systemctl", &["start", UNIT])),
     }
 }
 
 /// Stops the service. Proxmox VE refuses to stop a container that does not run.
 fn stop(host: &mut dyn Host, service: &Service) -> Result<(), HostError> {
     match &service.container {
-        Some(container) if container.runs(host)? => host.run(&container.stop()),
+        Some(container) if container.runs(host)? => run_transient(host, &container.stop()),
         Some(_) => Ok(()),
-        None => host.run(&Command::new("systemctl", &["stop", UNIT])),
+        None => run_transient(host, &Command::new("systemctl", &["stop", UNIT])),
     }
 }

@@ -2,7 +2,7 @@ use super::super::Consent;
 use super::super::remove::Remove as RemoveComponent;
 use crate::cli::{Exit, Target};
 use crate::component::Component;
-use crate::host::Host as _;
+use crate::host::Work;
 use crate::license::data;
 use crate::ui::{Tone, Ui};
 
@@ -40,7 +40,7 @@ impl Remove {
         }
         if self.discard {
             let _lock = again.lock()?;
-            again.host.clear(&data::folder())?;
+            Work::discard(&mut again.host, &data::folder())?;
             ui.say(ui.paint_talk(Tone::Good, "discarded"));
         } else {
             ui.say(format_args!("kept: {} (keys, certificates, leases)", data::folder()));

@@ -14,6 +14,7 @@ use clap::Subcommand;
 use vgpu_keys::{AllowedSigners, Channel, Policy, RevokedKeys};
 
 use crate::cli::{Advise as _, Exit, Target};
+use crate::host::OwnState;
 use crate::trust;
 use crate::ui::Ui;
 
@@ -92,7 +93,8 @@ impl Draft {
             "trust another key with `vgpu-installer trust add` first, or lower the threshold with `--threshold`",
         )?;
         let document = policy.to_string();
-        trust::save(&mut target.host, &policy, document.as_bytes())?;
-        Ok(trust::record(&mut target.host, &format!("{what} (policy version {version})"))?)
+        let mut own = OwnState::of(&mut target.host);
+        trust::save(&mut own, &policy, document.as_bytes())?;
+        Ok(trust::record(&mut own, &format!("{what} (policy version {version})"))?)
     }
 }

@@ -1,6 +1,7 @@
 use vgpu_keys::Channel;
 
 use crate::cli::{Exit, Refused, Target};
+use crate::host::OwnState;
 use crate::trust::{self, Floors};
 use crate::ui::Ui;
 
@@ -32,8 +33,9 @@ impl SetFloor {
         let before = floors.set(&channel, sequence);
         let what = format!("set the floor of {channel} from {before} to {sequence}");
         // Without a log entry there is no change.
-        trust::record(&mut target.host, &what)?;
-        floors.save(&mut target.host)?;
+        let mut own = OwnState::of(&mut target.host);
+        trust::record(&mut own, &what)?;
+        floors.save(&mut own)?;
         ui.say(format_args!("{channel} is accepted from {sequence} on; it was {before}"));
         Ok(Exit::Done)
     }

@@ -3,6 +3,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_keys::Signature;
 
 use crate::cli::{Exit, Target};
+use crate::host::OwnState;
 use crate::host::real::read_outside;
 use crate::trust;
 use crate::ui::{Tone, Ui};
@@ -29,9 +30,10 @@ impl Update {
         let signatures = self.signatures.iter().map(|path| read_signature(path));
         let signatures = signatures.collect::<anyhow::Result<Vec<_>>>()?;
         let next = policy.accept_successor(&document, &signatures)?;
-        trust::save(&mut target.host, &next, &document)?;
+        let mut own = OwnState::of(&mut target.host);
+        trust::save(&mut own, &next, &document)?;
         let what = format!("replace the policy by version {}", next.version());
-        trust::record(&mut target.host, &what)?;
+        trust::record(&mut own, &what)?;
         let done = format!("the policy has version {} now", next.version());
         ui.say(ui.paint_talk(Tone::Good, &done));
         Ok(Exit::Done)

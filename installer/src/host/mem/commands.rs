@@ -1,8 +1,8 @@
 use std::io;
 
-use super::{Content, Host as _, Look as _, MemHost, Mode, Node};
+use super::{Content, Look as _, MemHost, Mode, Node, RawHost as _};
+use crate::host::own::fixed;
 use crate::host::{HostError, Kind, Verb};
-use crate::state::fixed;
 
 /// A program that a test gives to a host: it gets its arguments and returns its exit status.
 pub(crate) type Program = fn(&mut MemHost, &[&str]) -> Result<i32, HostError>;

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Look as _, MemHost};
 use crate::host::HostError;
-use crate::state::fixed;
+use crate::host::own::fixed;
 
 const STATUS: &str = "/var/lib/dpkg/status";
 const MARKS: &str = "/var/lib/apt/extended_states";

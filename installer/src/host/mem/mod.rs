@@ -11,11 +11,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::{Duration, SystemTime};
 
+use super::door::{RawHost, Remake};
+use super::work::WorkPath;
 use super::{
-    Command, Content, Exit, Host, HostError, HostPath, Kind, Look, Meta, Mode, New, Node, Output,
-    Piece, Remake, Secret, Source, Stat, TempName, Verb,
+    Command, Content, Exit, HostError, HostPath, Kind, Look, Meta, Mode, New, Node, Output,
+    OwnPath, Piece, Secret, Source, Stat, TempName, Verb, own,
 };
-use crate::state;
 
 /// A host in memory. It knows what the tools that rebuild derived state do, and as many other
 /// programs as a test gives it.
@@ -81,7 +82,7 @@ impl MemHost {
 
     /// Put anything there, past journal and power cuts.
     pub(crate) fn place_node(&mut self, path: &str, node: Node, bytes: &[u8]) {
-        let path = state::fixed(path);
+        let path = own::fixed(path);
         for dir in path.as_path().ancestors().skip(1) {
             let dir = HostPath::new(dir).unwrap();
             if dir.parent().is_some() && !self.nodes.contains_key(&dir) {
@@ -93,18 +94,18 @@ impl MemHost {
 
     /// The text of a file, for a test to look at.
     pub(crate) fn text_of(&self, path: &str) -> Option<String> {
-        let thing = self.nodes.get(&state::fixed(path))?;
+        let thing = self.nodes.get(&own::fixed(path))?;
         Some(String::from_utf8(thing.bytes.clone()).unwrap())
     }
 
     /// Everything but what is in one of `without`.
     pub(crate) fn picture(&self, without: &[&str]) -> Picture {
-        let ours = |path: &HostPath| state::dir().as_path().starts_with(path.as_path());
+        let ours = |path: &HostPath| own::dir().as_path().starts_with(path.as_path());
         let left_out = |path: &HostPath| without.iter().any(|dir| path.as_path().starts_with(dir));
         let kept = self
             .nodes
             .iter()
-            .filter(|(path, _)| !state::owns(path) && !ours(path) && !left_out(path));
+            .filter(|(path, _)| !own::owns(path) && !ours(path) && !left_out(path));
         kept.map(|(path, thing)| (path.clone(), thing.node.clone())).collect()
     }
 
@@ -154,7 +155,7 @@ impl MemHost {
             .map(|part| part.to_string())
             .filter(|part| part != "/")
             .collect();
-        let mut done = state::fixed("/");
+        let mut done = own::fixed("/");
         for _ in 0..100 {
             let Some(part) = todo.pop() else { return Ok(done) };
             if part == ".." {
@@ -165,7 +166,7 @@ impl MemHost {
             match self.nodes.get(&next).map(|thing| &thing.node) {
                 Some(Node::Link { target, .. }) => {
                     if target.starts_with('/') {
-                        done = state::fixed("/");
+                        done = own::fixed("/");
                     }
                     let parts = target.split('/').filter(|part| !part.is_empty() && *part != ".");
                     todo.extend(parts.map(str::to_owned).rev());
@@ -216,7 +217,7 @@ impl MemHost {
             Source::Pieces(pieces) => {
                 let each = pieces.iter().map(|piece| match piece {
                     Piece::Bytes(bytes) => Ok(bytes.clone()),
-                    Piece::Stored(item) => self.source(Source::File(&state::stored(item.id))),
+                    Piece::Stored(item) => self.source(Source::File(&own::stored(item.id))),
                 });
                 Ok(each.collect::<io::Result<Vec<_>>>()?.concat())
             }
@@ -334,7 +335,7 @@ impl Look for MemHost {
     }
 }
 
-impl Host for MemHost {
+impl RawHost for MemHost {
     fn put(&mut self, path: &HostPath, new: New<'_>) -> Result<(), HostError> {
         let error = |error| HostError::path(Verb::Write, path, error);
         let path = &self.real(path);
@@ -366,7 +367,7 @@ impl Host for MemHost {
 
     fn measure(&self, pieces: &[Piece]) -> Result<Content, HostError> {
         let bytes = self.source(Source::Pieces(pieces));
-        let error = |error| HostError::path(Verb::Read, &state::store(), error);
+        let error = |error| HostError::path(Verb::Read, &own::store(), error);
         Ok(Content::of(&bytes.map_err(error)?))
     }
 
@@ -411,14 +412,14 @@ impl Host for MemHost {
         Ok(Some(Output { exit: Exit::Status(status), stdout, stderr: Vec::new() }))
     }
 
-    fn link(&mut self, from: &HostPath, to: &HostPath, mode: Mode) -> Result<(), HostError> {
+    fn link(&mut self, from: &OwnPath, to: &WorkPath, mode: Mode) -> Result<(), HostError> {
         let error = |error| HostError::path(Verb::Write, to, error);
         let bytes = self.source(Source::File(from)).map_err(error)?;
         let node = Node::file(Content::of(&bytes), mode);
-        self.change(to, |host| host.insert(to.clone(), node, bytes))
+        self.change(to, |host| host.insert((**to).clone(), node, bytes))
     }
 
-    fn rewrite(&mut self, path: &HostPath, make: Remake<'_>) -> Result<(), HostError> {
+    fn rewrite(&mut self, path: &WorkPath, make: Remake<'_>) -> Result<(), HostError> {
         let error = |error| HostError::path(Verb::Write, path, error);
         let old = self.nodes.get(path).cloned();
         let mut reader = old.as_ref().map(|thing| &thing.bytes[..]);
@@ -433,17 +434,29 @@ impl Host for MemHost {
         self.change(path, |host| {
             host.nodes.remove(path);
             if keep {
-                host.insert(path.clone(), node, bytes);
+                host.insert((**path).clone(), node, bytes);
             }
         })
     }
 
-    fn clear(&mut self, dir: &HostPath) -> Result<(), HostError> {
+    fn adopt(&mut self, from: &OwnPath, to: &WorkPath) -> Result<(), HostError> {
+        let moved = |path: &HostPath| {
+            let below = path.as_path().strip_prefix(from.as_path()).ok()?;
+            Some(HostPath::new(to.as_path().join(below)).unwrap())
+        };
+        self.change(from, |host| {
+            let nodes = std::mem::take(&mut host.nodes);
+            let renamed = |(path, thing)| (moved(&path).unwrap_or(path), thing);
+            host.nodes = nodes.into_iter().map(renamed).collect();
+        })
+    }
+
+    fn clear(&mut self, dir: &WorkPath) -> Result<(), HostError> {
         if !self.nodes.contains_key(dir) {
             return Ok(());
         }
         // The last to go is the directory itself: a power cut may leave half of it.
-        let inside = |path: &HostPath| path.as_path().starts_with(dir.as_path()) && path != dir;
+        let inside = |path: &HostPath| path.as_path().starts_with(dir.as_path()) && *path != **dir;
         self.less(dir, |host| host.nodes.retain(|path, _| !inside(path)))?;
         self.less(dir, |host| host.nodes.remove(dir)).map(|_| ())
     }

@@ -10,10 +10,12 @@ use rustix::io::Errno;
 use super::meta::bits;
 use super::tree::{self, Tree};
 use crate::host::content::copy_pieces;
-use crate::host::{HostPath, Mode, Remake, TempName};
+use crate::host::door::Remake;
+use crate::host::work::WorkPath;
+use crate::host::{Mode, OwnPath, TempName};
 
 /// Give a file a second name, or copy it to where it cannot have one.
-pub(super) fn link(tree: &Tree, from: &HostPath, to: &HostPath, mode: Mode) -> io::Result<()> {
+pub(super) fn link(tree: &Tree, from: &OwnPath, to: &WorkPath, mode: Mode) -> io::Result<()> {
     let (from_dir, from_name) = tree.parent(from)?.ok_or(io::ErrorKind::NotFound)?;
     let (to_dir, to_name) = tree.parent(to)?.ok_or(io::ErrorKind::NotFound)?;
     match rustix::fs::linkat(&from_dir, from_name, &to_dir, to_name, AtFlags::empty()) {
@@ -37,7 +39,7 @@ fn copy(from_dir: &OwnedFd, from: &str, to_dir: &OwnedFd, to: &str) -> io::Resul
 }
 
 /// Make a file anew, beside the old one, which it then replaces.
-pub(super) fn rewrite(tree: &Tree, path: &HostPath, make: Remake<'_>) -> io::Result<()> {
+pub(super) fn rewrite(tree: &Tree, path: &WorkPath, make: Remake<'_>) -> io::Result<()> {
     let (dir, name) = tree.parent(path)?.ok_or(io::ErrorKind::NotFound)?;
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let old = tree::present(tree::open_child(&dir, name, flags))?.map(File::from);
@@ -61,8 +63,16 @@ pub(super) fn rewrite(tree: &Tree, path: &HostPath, make: Remake<'_>) -> io::Res
     Ok(rustix::fs::unlinkat(&dir, name, AtFlags::empty())?)
 }
 
+/// Moves a folder into the work area.
+pub(super) fn adopt(tree: &Tree, from: &OwnPath, to: &WorkPath) -> io::Result<()> {
+    let (from_dir, from_name) = tree.parent(from)?.ok_or(io::ErrorKind::NotFound)?;
+    let (to_dir, to_name) = tree.parent(to)?.ok_or(io::ErrorKind::NotFound)?;
+    rustix::fs::renameat(&from_dir, from_name, &to_dir, to_name)?;
+    Ok(rustix::fs::fsync(from_dir)?)
+}
+
 /// Remove a directory with all that is in it, without following a symlink.
-pub(super) fn clear(tree: &Tree, dir: &HostPath) -> io::Result<()> {
+pub(super) fn clear(tree: &Tree, dir: &WorkPath) -> io::Result<()> {
     let Some((parent, name)) = tree.parent(dir)? else { return Ok(()) };
     match tree::stat_child(&parent, name)?.map(|stat| tree::kind(&stat)) {
         None => Ok(()),

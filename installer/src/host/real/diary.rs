@@ -14,8 +14,8 @@ use rustix::io::Errno;
 
 use super::spent::{On, Spent};
 use super::tree::Tree;
+use crate::host::own;
 use crate::host::{Command, Output, Secret};
-use crate::state;
 use crate::ui::{Date, printable};
 
 /// The longest line of a command that is written in one piece, in bytes.
@@ -82,13 +82,13 @@ impl Diary {
             return Ok(());
         }
         let of = |path| tree.parent(path)?.ok_or(io::Error::from(io::ErrorKind::NotFound));
-        let folder = state::log_dir();
+        let folder = own::log_dir();
         let (dir, name) = of(&folder)?;
         match rustix::fs::mkdirat(dir, name, Mode::from_raw_mode(0o700)) {
             Err(error) if error != Errno::EXIST => return Err(error.into()),
             _ => {}
         }
-        let path = state::log_file();
+        let path = own::log_file();
         let (dir, name) = of(&path)?;
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW;
         let mode = Mode::from_raw_mode(0o600);
@@ -217,9 +217,10 @@ impl Drop for Lines {
 mod tests {
     use camino::Utf8PathBuf;
 
+    use crate::host::door::RawHost as _;
+    use crate::host::own;
     use crate::host::real::Exec;
-    use crate::host::{Command, Host as _, Look as _, Node, RealHost, Secret};
-    use crate::state;
+    use crate::host::{Command, Look as _, Node, RealHost, Secret};
 
     /// A folder whose commands run, as this user, with it as their root in name only.
     fn host() -> (tempfile::TempDir, RealHost) {
@@ -230,14 +231,14 @@ mod tests {
     }
 
     fn log(host: &RealHost) -> String {
-        String::from_utf8(host.read(&state::log_file()).unwrap().unwrap()).unwrap()
+        String::from_utf8(host.read(&own::log_file()).unwrap().unwrap()).unwrap()
     }
 
     #[test]
     fn what_was_run_and_said_is_added_and_never_cut() {
         let (dir, mut host) = host();
         host.run(&Command::new("echo", &["before"])).unwrap();
-        assert!(host.stat(&state::log_file()).unwrap().is_none(), "nobody has asked for one");
+        assert!(host.stat(&own::log_file()).unwrap().is_none(), "nobody has asked for one");
 
         host.begin_diary().unwrap();
         host.keep_secret(Secret::new("correct horse".to_owned()).unwrap());
@@ -270,10 +271,10 @@ mod tests {
         assert!(!first.contains("correct horse") && !first.contains('\u{1b}'), "{first}");
         let is_dated = |line: &str| line.get(19..25) == Some(" UTC [");
         assert!(first.lines().all(is_dated), "{first}");
-        let Some(Node::File { meta, .. }) = host.node(&state::log_file()).unwrap() else {
+        let Some(Node::File { meta, .. }) = host.node(&own::log_file()).unwrap() else {
             panic!("there is no log");
         };
-        assert_eq!(meta.mode, state::private());
+        assert_eq!(meta.mode, own::private());
 
         let root = Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();
         let mut again = RealHost::open(&root, Exec::Live).unwrap();

@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 
 use super::diary::{About, Diary, Lines};
 use super::tree::Tree;
+use crate::host::own;
 use crate::host::{Command, Exit, HostError, HostPath, MAX_READ, Output, Secret, Verb};
-use crate::state;
 
 /// What happens to the commands of an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -235,7 +235,7 @@ fn exit(status: ExitStatus) -> Exit {
 
 /// Add the command to the list of those that were not run.
 fn record(tree: &Tree, command: &Command) -> Result<(), HostError> {
-    let path = state::commands_log();
+    let path = own::commands_log();
     append(tree, &path, command).map_err(|error| HostError::path(Verb::Write, &path, error))
 }
 

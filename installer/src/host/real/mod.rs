@@ -44,11 +44,12 @@ use rustix::fs::{AtFlags, OFlags};
 
 use self::meta::Owners;
 use self::tree::Tree;
+use super::door::{RawHost, Remake};
+use super::work::WorkPath;
 use super::{
-    Command, Content, Host, HostError, HostPath, Kind, Look, Meta, Mode, New, Node, Output, Piece,
-    Remake, Secret, Stat, TempName, Verb,
+    Command, Content, HostError, HostPath, Kind, Look, Meta, Mode, New, Node, Output, OwnPath,
+    Piece, Secret, Stat, TempName, Verb, own,
 };
-use crate::state;
 
 /// The machine that this program runs on, or a folder that stands for one.
 #[derive(Debug)]
@@ -85,7 +86,7 @@ impl RealHost {
         if self.exec == Exec::Record {
             return Ok(());
         }
-        let path = state::log_file();
+        let path = own::log_file();
         self.diary.open(&self.tree).map_err(|error| HostError::path(Verb::Write, &path, error))
     }
 
@@ -234,7 +235,7 @@ impl Look for RealHost {
     }
 }
 
-impl Host for RealHost {
+impl RawHost for RealHost {
     fn put(&mut self, path: &HostPath, new: New<'_>) -> Result<(), HostError> {
         put::put(&self.tree, self.owners, path, new)
             .map_err(|error| HostError::path(Verb::Write, path, error))
@@ -242,7 +243,7 @@ impl Host for RealHost {
 
     fn measure(&self, pieces: &[Piece]) -> Result<Content, HostError> {
         put::measure(&self.tree, pieces)
-            .map_err(|error| HostError::path(Verb::Read, &state::store(), error))
+            .map_err(|error| HostError::path(Verb::Read, &own::store(), error))
     }
 
     fn remove(&mut self, path: &HostPath) -> Result<(), HostError> {
@@ -273,17 +274,22 @@ impl Host for RealHost {
         exec::query(&self.tree, self.exec, command, &self.diary)
     }
 
-    fn link(&mut self, from: &HostPath, to: &HostPath, mode: Mode) -> Result<(), HostError> {
+    fn link(&mut self, from: &OwnPath, to: &WorkPath, mode: Mode) -> Result<(), HostError> {
         area::link(&self.tree, from, to, mode)
             .map_err(|error| HostError::path(Verb::Write, to, error))
     }
 
-    fn rewrite(&mut self, path: &HostPath, make: Remake<'_>) -> Result<(), HostError> {
+    fn rewrite(&mut self, path: &WorkPath, make: Remake<'_>) -> Result<(), HostError> {
         area::rewrite(&self.tree, path, make)
             .map_err(|error| HostError::path(Verb::Write, path, error))
     }
 
-    fn clear(&mut self, dir: &HostPath) -> Result<(), HostError> {
+    fn adopt(&mut self, from: &OwnPath, to: &WorkPath) -> Result<(), HostError> {
+        area::adopt(&self.tree, from, to)
+            .map_err(|error| HostError::path(Verb::Remove, from, error))
+    }
+
+    fn clear(&mut self, dir: &WorkPath) -> Result<(), HostError> {
         area::clear(&self.tree, dir).map_err(|error| HostError::path(Verb::Remove, dir, error))
     }
 }

@@ -8,8 +8,8 @@ use rustix::io::Errno;
 use super::meta::Owners;
 use super::tree::{self, Tree};
 use crate::host::content::copy_pieces;
+use crate::host::own;
 use crate::host::{Content, ContentHasher, HostPath, Kind, Meta, New, Node, Piece, Source};
-use crate::state;
 
 /// Make `path` be what `new` says, in one durable step.
 pub(super) fn put(tree: &Tree, owners: Owners, path: &HostPath, new: New<'_>) -> io::Result<()> {
@@ -114,7 +114,7 @@ fn read_pieces(
         match piece {
             Piece::Bytes(bytes) => each(bytes)?,
             Piece::Stored(content) => {
-                copy_pieces(&mut source(tree, &state::stored(content.id))?, &mut each)?;
+                copy_pieces(&mut source(tree, &own::stored(content.id))?, &mut each)?;
             }
         }
     }

@@ -14,8 +14,8 @@ use vgpu_manifest::{Item, ItemId, ItemName, Sink};
 
 use super::RealHost;
 use crate::host::content::copy_pieces;
+use crate::host::own;
 use crate::host::{Content, ContentHasher, HostError, Verb};
-use crate::state;
 
 /// How the name of an item ends that is not complete.
 const PARTIAL: &str = ".partial";
@@ -37,7 +37,7 @@ pub struct Staging {
 impl RealHost {
     /// Open the store, which must be there, and clear away what an interrupted run left in it.
     pub fn staging(&self) -> Result<Staging, HostError> {
-        let store = state::store();
+        let store = own::store();
         let open = || -> io::Result<Staging> {
             let dir = self.tree.open_at(&store, OFlags::RDONLY | OFlags::DIRECTORY)?;
             let staging = Staging { dir, open: Mutex::default(), complete: Mutex::default() };
@@ -85,7 +85,7 @@ impl Staging {
             self.sweep()?;
             Ok(rustix::fs::fsync(&self.dir)?)
         };
-        finish().map_err(|error| HostError::path(Verb::Write, &state::store(), error))
+        finish().map_err(|error| HostError::path(Verb::Write, &own::store(), error))
     }
 
     /// Remove what is not complete.

@@ -6,8 +6,8 @@ use camino::Utf8PathBuf;
 use tempfile::TempDir;
 
 use super::*;
-use crate::host::{Exit, Meta, Mode, Source, Xattrs};
-use crate::state::{self, fixed};
+use crate::host::own::{self, fixed};
+use crate::host::{Exit, Meta, Mode, OwnState, Source, Xattrs};
 
 struct Folder {
     dir: TempDir,
@@ -178,9 +178,9 @@ fn leftovers_are_swept_by_name_only() {
 #[test]
 fn a_second_run_is_told_who_is_at_work() {
     let mut folder = folder();
-    state::prepare(&mut folder.host).unwrap();
-    let held = folder.host.lock(&state::lock()).unwrap();
-    let error = folder.host.lock(&state::lock()).unwrap_err().to_string();
+    OwnState::of(&mut folder.host).prepare().unwrap();
+    let held = folder.host.lock(&own::lock()).unwrap();
+    let error = folder.host.lock(&own::lock()).unwrap_err().to_string();
     let pid = std::process::id();
     assert_eq!(
         error,
@@ -189,7 +189,7 @@ fn a_second_run_is_told_who_is_at_work() {
         )
     );
     drop(held);
-    folder.host.lock(&state::lock()).unwrap();
+    folder.host.lock(&own::lock()).unwrap();
 }
 
 #[test]
@@ -205,11 +205,11 @@ fn what_a_command_said_stays_said_when_it_leaves_a_daemon_behind() {
 #[test]
 fn commands_for_a_prepared_folder_are_listed_and_not_run() {
     let mut folder = folder();
-    state::prepare(&mut folder.host).unwrap();
+    OwnState::of(&mut folder.host).prepare().unwrap();
     folder.host.run(&Command::new("update-grub", &[])).unwrap();
     folder.host.run(&Command::new("depmod", &["6.8.12-4-pve"])).unwrap();
     assert_eq!(folder.host.query(&Command::new("false", &[])).unwrap(), None);
-    let log = std::fs::read_to_string(folder.at(state::commands_log().as_path().as_str())).unwrap();
+    let log = std::fs::read_to_string(folder.at(own::commands_log().as_path().as_str())).unwrap();
     assert_eq!(log, "update-grub\ndepmod 6.8.12-4-pve\n");
 }
 

@@ -10,7 +10,7 @@ use std::process::Command as Process;
 use camino::Utf8PathBuf;
 
 use super::*;
-use crate::host::{Exec, Look as _, RealHost};
+use crate::host::{Exec, Look as _, OwnState, RealHost};
 use crate::state;
 
 /// Copy a program of this machine, and all that it needs to run, into `root`.
@@ -71,7 +71,7 @@ fn a_real_command_in_another_root_is_taken_back_by_its_traces() {
 
     let exec = Exec::Chroot;
     let mut host = RealHost::open(&Utf8PathBuf::from_path_buf(root.into()).unwrap(), exec).unwrap();
-    state::prepare(&mut host).unwrap();
+    OwnState::of(&mut host).prepare().unwrap();
     let before = cp().scope.look(&host).unwrap();
     let mut log = SqliteLog::open(&host.locate(&state::journal()).unwrap()).unwrap();
     let new = NewTransaction {

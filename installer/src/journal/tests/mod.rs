@@ -60,7 +60,7 @@ pub(super) fn host() -> MemHost {
     host.place("/lib/modules/6.8.12-4-pve/updates/dkms.ko", "dkms\n");
     host.programs.insert("maker", maker);
     let mut ready = host.clone();
-    crate::host::Host::run(&mut ready, &Command::new("depmod", &["6.8.12-4-pve"])).unwrap();
+    crate::journal::run_transient(&mut ready, &Command::new("depmod", &["6.8.12-4-pve"])).unwrap();
     ready.ran.clear();
     ready
 }

@@ -46,7 +46,7 @@ fn what_version_1_signs_with_comes_from_the_nodes_openssl_and_once() {
     assert_eq!(meta(&host, &root_key()), ("0600".to_owned(), 0));
     // Never anew, and never by half.
     assert_eq!(prepare(&mut host, &service()).unwrap(), Prepared::default());
-    host.remove(&below_dir(&cert(), "instance.private.pem")).unwrap();
+    OwnState::of(&mut host).remove(&cert().join("instance.private.pem")).unwrap();
     let error = prepare(&mut host, &service()).unwrap_err().to_string();
     assert!(error.contains("instance.private.pem is not there, but"), "{error}");
     assert!(error.contains("license restore"), "{error}");
@@ -56,7 +56,7 @@ fn what_version_1_signs_with_comes_from_the_nodes_openssl_and_once() {
 fn a_root_that_is_gone_is_not_made_anew() {
     let mut host = node();
     prepare(&mut host, &service()).unwrap();
-    host.remove(&root_key()).unwrap();
+    OwnState::of(&mut host).remove(&root_key()).unwrap();
     let before = host.picture(&[]);
     let error = prepare(&mut host, &service()).unwrap_err().to_string();
     assert!(error.contains("would shut out every guest"), "{error}");

@@ -17,7 +17,7 @@ use crate::component::Component;
 use crate::cut::World;
 use crate::host::mem::MemHost;
 use crate::host::{Content, Meta, Mode, Node, Xattrs};
-use crate::journal::BootId;
+use crate::journal::{BootId, run_transient};
 use crate::settle::Derived;
 use crate::state::{self, fixed};
 use crate::step::{
@@ -78,8 +78,7 @@ pub(super) fn rebuild(host: &mut MemHost) {
         Derived::ProxmoxBoot,
         Derived::Systemd,
     ] {
-        use crate::host::Host as _;
-        host.run(&derived.command()).unwrap();
+        run_transient(host, &derived.command()).unwrap();
     }
     host.ran.clear();
 }

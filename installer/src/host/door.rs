@@ -1,0 +1,161 @@
+use std::io;
+
+use super::{
+    Command, Content, HostError, HostPath, Look, Mode, Node, Output, OwnPath, TempName, work,
+};
+
+/// The raw changes of a machine. Only this folder can name them, so that every change needs a right.
+pub(in crate::engine::host) trait RawHost: Look {
+    /// See [`Door::put`].
+    fn put(&mut self, path: &HostPath, new: New<'_>) -> Result<(), HostError>;
+
+    /// See [`Door::measure`].
+    fn measure(&self, pieces: &[Piece]) -> Result<Content, HostError>;
+
+    /// See [`Door::remove`].
+    fn remove(&mut self, path: &HostPath) -> Result<(), HostError>;
+
+    /// See [`Door::sweep`].
+    fn sweep(&mut self, path: &HostPath, temp: TempName) -> Result<(), HostError>;
+
+    /// See [`Door::run`].
+    fn run(&mut self, command: &Command) -> Result<(), HostError>;
+
+    /// Runs a command that changes nothing but the work area and returns its output, whatever its
+    /// exit status; `None` where commands do not run.
+    fn ask(&mut self, command: &Command) -> Result<Option<Output>, HostError>;
+
+    /// Gives the file at `from` a second name and sets the mode of both; copies it where the file
+    /// system has no hard links. Not durable.
+    fn link(&mut self, from: &OwnPath, to: &work::WorkPath, mode: Mode) -> Result<(), HostError>;
+
+    /// Replaces the file at `path` by what `make` writes, in bounded memory. Its permissions stay.
+    /// Not durable. A rehearsal does not call `make`.
+    fn rewrite(&mut self, path: &work::WorkPath, make: Remake<'_>) -> Result<(), HostError>;
+
+    /// Moves the folder `from` to `to` in one durable step.
+    fn adopt(&mut self, from: &OwnPath, to: &work::WorkPath) -> Result<(), HostError>;
+
+    /// Removes `dir` and everything below it, if it is there. Not durable.
+    fn clear(&mut self, dir: &work::WorkPath) -> Result<(), HostError>;
+}
+
+/// A machine that can be changed by whoever has a right to it: a [`Door`],
+/// [`OwnState`](super::OwnState) or [`Work`](super::Work).
+#[expect(private_bounds, reason = "a right is the only way to a raw change")]
+pub trait Host: Look + RawHost {}
+
+impl<H: RawHost> Host for H {}
+
+/// The right to change any path of a machine and to run commands on it.
+///
+/// Only the journal can open one, after it has recorded how to undo the change; it lends the door to
+/// the acts that it runs.
+pub(crate) struct Door<'h>(&'h mut dyn Host);
+
+impl<'h> Door<'h> {
+    /// Opens the door. Only the journal's modules and this folder can name this function.
+    pub(in crate::engine) fn open(host: &'h mut dyn Host) -> Self {
+        Self(host)
+    }
+}
+
+impl Door<'_> {
+    /// Returns the machine, to read it.
+    pub(crate) fn look(&self) -> &dyn Look {
+        self.0
+    }
+
+    /// Returns the machine, for its work area and the installer's own files.
+    pub(crate) fn host(&mut self) -> &mut dyn Host {
+        self.0
+    }
+
+    /// Makes `path` the node that `new` describes.
+    ///
+    /// This is one step: after a power cut, `path` is either the previous node or the new one, whole
+    /// and durable. The exception is an existing directory, whose permissions, owner and attributes
+    /// change one after the other. The parent directory must exist. A directory is never replaced by
+    /// another kind of node, and never replaces one.
+    pub(crate) fn put(&mut self, path: &HostPath, new: New<'_>) -> Result<(), HostError> {
+        self.0.put(path, new)
+    }
+
+    /// Returns the content of a file made of these pieces. In a rehearsal, where the pieces are not
+    /// in the store yet, it is a placeholder.
+    pub(crate) fn measure(&self, pieces: &[Piece]) -> Result<Content, HostError> {
+        self.0.measure(pieces)
+    }
+
+    /// Removes `path` durably, if it is there. A directory must be empty.
+    pub(crate) fn remove(&mut self, path: &HostPath) -> Result<(), HostError> {
+        self.0.remove(path)
+    }
+
+    /// Removes what an interrupted [`Door::put`] to `path` left under this temporary name.
+    pub(crate) fn sweep(&mut self, path: &HostPath, temp: TempName) -> Result<(), HostError> {
+        self.0.sweep(path, temp)
+    }
+
+    /// Runs a command that changes the machine.
+    ///
+    /// # Errors
+    ///
+    /// Any exit status but zero.
+    pub(crate) fn run(&mut self, command: &Command) -> Result<(), HostError> {
+        self.0.run(command)
+    }
+
+    /// Checks whether changes really happen: not in a rehearsal, and not where commands are only
+    /// listed.
+    pub(crate) fn is_live(&mut self) -> Result<bool, HostError> {
+        Ok(self.0.ask(&Command::new("true", &[]))?.is_some())
+    }
+}
+
+/// Writes a file anew: it gets the old file, if there is one, and a writer for the new one, and
+/// returns whether the file is to exist.
+pub(super) type Remake<'a> =
+    &'a mut dyn FnMut(Option<&mut dyn io::Read>, &mut dyn io::Write) -> io::Result<bool>;
+
+/// The node that a path is to become.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct New<'a> {
+    pub(crate) node: &'a Node,
+    /// The source of its bytes, if it is a file.
+    pub(crate) from: Source<'a>,
+    /// The name under which it is prepared, in the same directory.
+    pub(crate) temp: TempName,
+}
+
+/// The source of the bytes of a new file, which must be the announced [`Content`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Source<'a> {
+    /// The node is not a file.
+    Nowhere,
+    Bytes(&'a [u8]),
+    /// Another file of the host, copied in small pieces.
+    File(&'a HostPath),
+    /// Several, one after the other.
+    Pieces(&'a [Piece]),
+}
+
+/// A piece of a file that is made of several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// An item of the store, all of it.
+    Stored(Content),
+}
+
+impl Piece {
+    /// Returns its content.
+    #[must_use]
+    pub fn content(&self) -> Content {
+        match self {
+            Self::Bytes(bytes) => Content::of(bytes),
+            Self::Stored(content) => *content,
+        }
+    }
+}

@@ -1,0 +1,122 @@
+use std::io;
+use std::time::SystemTime;
+
+use super::own::fixed;
+use super::{Command, Content, HostError, HostPath, Kind, Meta, Node, Output, Stat, Verb};
+
+/// The largest file or command output that is read into memory: 1 MiB.
+///
+/// Configuration, sysfs and answers of tools are far smaller, dpkg's list of packages excepted.
+/// Larger contents are only streamed.
+pub(crate) const MAX_READ: u64 = 1 << 20;
+
+/// A machine that can be read. Nothing here changes it.
+pub trait Look {
+    /// Returns the node at `path`, or `None` if there is nothing. A symlink there is not followed.
+    ///
+    /// A regular file is read to its end to learn its [`Content`], in bounded memory.
+    fn node(&self, path: &HostPath) -> Result<Option<Node>, HostError>;
+
+    /// Returns what the kernel records of `path` without reading any content, or `None` if there is
+    /// nothing. A symlink there is not followed.
+    fn stat(&self, path: &HostPath) -> Result<Option<Stat>, HostError>;
+
+    /// Returns the bytes of the regular file at `path`, or `None` if there is nothing. Symlinks are
+    /// followed, never out of the machine's root.
+    ///
+    /// # Errors
+    ///
+    /// A file of more than `max` bytes.
+    fn read_up_to(&self, path: &HostPath, max: u64) -> Result<Option<Vec<u8>>, HostError>;
+
+    /// Returns the sorted names in the directory at `path`, or `None` if there is nothing. Symlinks
+    /// are followed, never out of the machine's root.
+    ///
+    /// # Errors
+    ///
+    /// A name that is not UTF-8.
+    fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>, HostError>;
+
+    /// Returns the number of free bytes in the file system of `path`.
+    fn free_space(&self, path: &HostPath) -> Result<u64, HostError>;
+
+    /// Runs a read-only command and returns its output, whatever its exit status; `None` where
+    /// commands do not run: in a prepared folder, and in a rehearsal.
+    ///
+    /// # Errors
+    ///
+    /// More than [`MAX_READ`] bytes on stdout.
+    fn query(&self, command: &Command) -> Result<Option<Output>, HostError>;
+
+    /// Returns the contents of the consecutive pieces of the regular file at `path`, if it has
+    /// exactly these lengths. A symlink there is not followed.
+    fn pieces(
+        &self,
+        path: &HostPath,
+        lengths: &[u64],
+    ) -> Result<Option<(Meta, Vec<Content>)>, HostError>;
+
+    /// Returns the time of the machine's clock. It may be wrong: nothing may depend on it.
+    fn now(&self) -> SystemTime;
+
+    /// Reads a file of at most [`MAX_READ`] bytes; see [`Look::read_up_to`].
+    fn read(&self, path: &HostPath) -> Result<Option<Vec<u8>>, HostError> {
+        self.read_up_to(path, MAX_READ)
+    }
+
+    /// Returns the target of the symlink at `path`, or `None` if there is none.
+    fn link(&self, path: &HostPath) -> Result<Option<String>, HostError> {
+        match self.stat(path)? {
+            Some(Stat { kind: Kind::Link, .. }) => match self.node(path)? {
+                Some(Node::Link { target, .. }) => Ok(Some(target)),
+                _ => Ok(None),
+            },
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns `path` with the symlinks in its directories followed, so that two spellings of one
+    /// place become one. The last part stays as it is, and so do parts that do not exist yet.
+    fn real(&self, path: &HostPath) -> Result<HostPath, HostError> {
+        let Some(parent) = path.parent() else { return Ok(path.clone()) };
+        let mut done = fixed("/");
+        let mut todo: Vec<String> = parts(parent.as_path().as_str());
+        let mut links = 0;
+        while let Some(part) = todo.pop() {
+            if part == ".." {
+                done = done.parent().unwrap_or(done);
+                continue;
+            }
+            let next = fixed(done.as_path().join(&part).as_str());
+            let Some(target) = self.link(&next)? else {
+                done = next;
+                continue;
+            };
+            links += 1;
+            if links > MAX_LINKS {
+                return Err(HostError::path(Verb::Read, path, io::Error::other("too many links")));
+            }
+            if target.starts_with('/') {
+                done = fixed("/");
+            }
+            todo.extend(parts(&target));
+        }
+        Ok(fixed(done.as_path().join(path.as_path().file_name().unwrap_or_default()).as_str()))
+    }
+
+    /// Returns the trimmed text of the file at `path`, or `None` if there is nothing. Bytes that are
+    /// not UTF-8 are replaced.
+    fn text(&self, path: &HostPath) -> Result<Option<String>, HostError> {
+        let bytes = self.read(path)?;
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()))
+    }
+}
+
+/// The number of symlinks that the kernel follows in one path.
+const MAX_LINKS: usize = 40;
+
+/// Returns the parts of a path, the last one first, without empty ones and `.`.
+fn parts(path: &str) -> Vec<String> {
+    let parts = path.split('/').rev().filter(|part| !part.is_empty() && *part != ".");
+    parts.map(str::to_owned).collect()
+}

@@ -1,0 +1,215 @@
+//! The installer's own files: store, undo store, trust, logs, and what it remembers.
+//!
+//! None of them is journaled, and no step can change them.
+
+use std::fmt;
+use std::ops::Deref;
+
+use vgpu_manifest::{HostPath, ItemId, Mode};
+
+use super::{Content, Host, HostError, Look, New, Node, Source, TempName, work};
+
+/// The state folder.
+const DIR: &str = "/var/lib/vgpu-offline";
+
+/// The folder of the log.
+const LOG: &str = "/var/log/vgpu-offline";
+
+/// The certificates, keys and leases of the license server. They are the operator's, as trust is: a
+/// revert leaves them.
+const LICENSE: &str = "/var/lib/vgpu-offline-license";
+
+/// The folder of the trust policy.
+const TRUST: &str = "/etc/vgpu-offline";
+
+/// A path in one of the installer's own folders.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OwnPath(HostPath);
+
+impl OwnPath {
+    /// Returns the path of `name` in this folder.
+    pub(crate) fn join(&self, name: &str) -> Self {
+        Self(below_dir(&self.0, name))
+    }
+}
+
+impl Deref for OwnPath {
+    type Target = HostPath;
+
+    fn deref(&self) -> &HostPath {
+        &self.0
+    }
+}
+
+impl From<OwnPath> for HostPath {
+    fn from(path: OwnPath) -> Self {
+        path.0
+    }
+}
+
+impl fmt::Display for OwnPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The right to write the installer's own files.
+pub(crate) struct OwnState<'h>(&'h mut dyn Host);
+
+impl<'h> OwnState<'h> {
+    pub(crate) fn of(host: &'h mut dyn Host) -> Self {
+        Self(host)
+    }
+
+    /// Returns the machine, to read it.
+    pub(crate) fn look(&self) -> &dyn Look {
+        self.0
+    }
+
+    /// Makes the state folder with store and undo store, if they do not exist.
+    pub(crate) fn prepare(&mut self) -> Result<(), HostError> {
+        [dir(), store(), undo()].iter().try_for_each(|path| self.ensure_dir(path, folder_mode()))
+    }
+
+    /// Makes a folder owned by root, and the system's folders above it, if they do not exist.
+    pub(crate) fn ensure_dir(&mut self, path: &OwnPath, mode: Mode) -> Result<(), HostError> {
+        if self.0.stat(path)?.is_some() {
+            return Ok(());
+        }
+        if let Some(above) = path.parent().filter(|above| above.parent().is_some()) {
+            self.ensure_dir(&OwnPath(above), Mode::DIR)?;
+        }
+        self.put(path, &Node::dir(mode), Source::Nowhere)
+    }
+
+    /// Replaces a small file owned by root, in one durable step. Its folder must exist.
+    pub(crate) fn replace(
+        &mut self,
+        path: &OwnPath,
+        bytes: &[u8],
+        mode: Mode,
+    ) -> Result<(), HostError> {
+        self.put(path, &Node::file(Content::of(bytes), mode), Source::Bytes(bytes))
+    }
+
+    /// Makes `path` this node, in one durable step. Its folder must exist.
+    pub(crate) fn put(
+        &mut self,
+        path: &OwnPath,
+        node: &Node,
+        from: Source<'_>,
+    ) -> Result<(), HostError> {
+        self.0.put(path, New { node, from, temp: TempName::of_entry(0) })
+    }
+
+    /// Removes `path` durably, if it is there. A directory must be empty.
+    pub(crate) fn remove(&mut self, path: &OwnPath) -> Result<(), HostError> {
+        self.0.remove(path)
+    }
+
+    /// Removes a folder and the files in it, if it is there. A folder in it must be empty.
+    pub(crate) fn remove_dir(&mut self, dir: &OwnPath) -> Result<(), HostError> {
+        self.empty(dir)?;
+        self.remove(dir)
+    }
+
+    /// Removes the files in a folder.
+    pub(crate) fn empty(&mut self, dir: &OwnPath) -> Result<(), HostError> {
+        let names = self.0.list(dir)?.unwrap_or_default();
+        names.iter().try_for_each(|name| self.remove(&dir.join(name)))
+    }
+}
+
+pub(crate) fn license() -> OwnPath {
+    own(LICENSE)
+}
+
+pub(crate) fn trust() -> OwnPath {
+    own(TRUST)
+}
+
+pub(crate) fn dir() -> OwnPath {
+    own(DIR)
+}
+
+/// Returns the path of the journal's database.
+pub(crate) fn journal() -> OwnPath {
+    dir().join("journal.db")
+}
+
+/// Returns the path of the file that a process holds locked while it may change the host.
+pub(crate) fn lock() -> OwnPath {
+    dir().join("lock")
+}
+
+/// Returns the path of the list of commands that a prepared folder did not run.
+pub(crate) fn commands_log() -> OwnPath {
+    dir().join("commands.log")
+}
+
+/// Returns the folder of verified items.
+pub(crate) fn store() -> OwnPath {
+    dir().join("store")
+}
+
+/// Returns the path of a verified item.
+pub(crate) fn stored(id: ItemId) -> OwnPath {
+    store().join(&id.to_string())
+}
+
+/// Returns the folder of replaced contents.
+pub(crate) fn undo() -> OwnPath {
+    dir().join("undo")
+}
+
+/// Returns the path of the replaced content with this identity.
+pub(crate) fn undone(id: ItemId) -> OwnPath {
+    undo().join(&id.to_string())
+}
+
+pub(crate) fn log_dir() -> OwnPath {
+    own(LOG)
+}
+
+/// Returns the path of the append-only log of what was run.
+pub(crate) fn log_file() -> OwnPath {
+    log_dir().join("installer.log")
+}
+
+/// Checks whether `path` is the installer's own, so that no step may change it.
+pub(crate) fn owns(path: &HostPath) -> bool {
+    [DIR, work::AREA, LOG, LICENSE].iter().any(|own| path.as_path().starts_with(own))
+}
+
+/// Checks whether `path` is reserved: the installer's own, or a part of the trust policy.
+pub(crate) fn reserves(path: &HostPath) -> bool {
+    owns(path) || path.as_path().starts_with(TRUST)
+}
+
+/// Returns the mode of a file for root alone.
+pub(crate) fn private() -> Mode {
+    mode("0600")
+}
+
+/// Returns the mode of a folder for root alone.
+pub(crate) fn folder_mode() -> Mode {
+    mode("0700")
+}
+
+/// Returns the path of `name` in `dir`.
+pub(crate) fn below_dir(dir: &HostPath, name: &str) -> HostPath {
+    fixed(dir.as_path().join(name).as_str())
+}
+
+/// Returns a path that is written in this program.
+pub(crate) fn fixed(path: &str) -> HostPath {
+    HostPath::new(path).unwrap_or_else(|_| unreachable!("`{path}` is in its simplest form"))
+}
+
+fn own(path: &str) -> OwnPath {
+    OwnPath(fixed(path))
+}
+
+fn mode(octal: &str) -> Mode {
+    octal.parse().unwrap_or_else(|_| unreachable!("`{octal}` is a mode"))
+}

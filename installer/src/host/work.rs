@@ -1,0 +1,155 @@
+use std::fmt;
+use std::ops::Deref;
+
+use super::door::Remake;
+use super::own::{self, below_dir, fixed};
+use super::{
+    Command, Content, Host, HostError, HostPath, Look, Mode, New, Node, Output, OwnPath, Source,
+    TempName,
+};
+use vgpu_manifest::ItemId;
+
+/// The work area. It is on the same file system as the store, and readable for others than root: apt
+/// reads packages as its user `_apt`.
+pub(super) const AREA: &str = "/var/lib/vgpu-offline-work";
+
+/// A path in the work area: the only kind of path that can be deleted recursively.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WorkPath(HostPath);
+
+impl WorkPath {
+    /// Returns the whole area.
+    pub(crate) fn area() -> Self {
+        Self(fixed(AREA))
+    }
+
+    pub(crate) fn join(&self, name: &str) -> Self {
+        Self(below_dir(&self.0, name))
+    }
+}
+
+impl Deref for WorkPath {
+    type Target = HostPath;
+
+    fn deref(&self) -> &HostPath {
+        &self.0
+    }
+}
+
+impl fmt::Display for WorkPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The right to use one folder of the work area, the scratch space for tools that need files.
+///
+/// Nothing in it is journaled, because nothing of the host is in it: after an interruption it is
+/// deleted and made again from the store.
+pub(crate) struct Work<'h> {
+    host: &'h mut dyn Host,
+    dir: WorkPath,
+}
+
+impl<'h> Work<'h> {
+    /// Makes an empty folder of this name, without what an earlier run left in it.
+    pub(crate) fn fresh(host: &'h mut dyn Host, name: &str) -> Result<Self, HostError> {
+        let area = WorkPath::area();
+        let mut work = Self { dir: area.join(name), host };
+        work.ensure(&area)?;
+        work.host.clear(&work.dir)?;
+        work.ensure(&work.dir.clone())?;
+        Ok(work)
+    }
+
+    /// Returns the folder of this name as an earlier step left it.
+    pub(crate) fn again(host: &'h mut dyn Host, name: &str) -> Self {
+        Self { dir: WorkPath::area().join(name), host }
+    }
+
+    /// Returns a path in the folder.
+    pub(crate) fn path(&self, name: &str) -> WorkPath {
+        self.dir.join(name)
+    }
+
+    /// Makes a folder whose parent exists.
+    pub(crate) fn dir(&mut self, name: &str) -> Result<(), HostError> {
+        self.ensure(&self.path(name))
+    }
+
+    fn ensure(&mut self, path: &WorkPath) -> Result<(), HostError> {
+        if self.host.stat(path)?.is_some() {
+            return Ok(());
+        }
+        let node = Node::dir(Mode::DIR);
+        self.host.put(path, New { node: &node, from: Source::Nowhere, temp: TempName::of_entry(0) })
+    }
+
+    /// Writes a small file.
+    pub(crate) fn write(&mut self, name: &str, bytes: &[u8]) -> Result<(), HostError> {
+        let node = Node::file(Content::of(bytes), Mode::FILE);
+        let temp = TempName::of_entry(0);
+        self.host.put(&self.path(name), New { node: &node, from: Source::Bytes(bytes), temp })
+    }
+
+    /// Links an item of the store into the folder, under a name that a tool accepts.
+    pub(crate) fn link(&mut self, id: ItemId, name: &str, mode: Mode) -> Result<(), HostError> {
+        self.host.link(&own::stored(id), &self.path(name), mode)
+    }
+
+    /// Returns the machine, to read it.
+    pub(crate) fn look(&self) -> &dyn Look {
+        self.host
+    }
+
+    /// Replaces a file by what `make` writes from it. A rehearsal does not call `make`.
+    pub(crate) fn rewrite(&mut self, name: &str, make: Remake<'_>) -> Result<(), HostError> {
+        self.host.rewrite(&self.path(name), make)
+    }
+
+    /// Runs a command that changes nothing but this folder and returns its output, whatever its exit
+    /// status; `None` where commands do not run.
+    pub(crate) fn ask(&mut self, command: &Command) -> Result<Option<Output>, HostError> {
+        self.host.ask(command)
+    }
+
+    /// Runs a command that changes nothing but this folder and returns its stdout; `None` where
+    /// commands do not run.
+    ///
+    /// # Errors
+    ///
+    /// Any exit status but zero.
+    pub(crate) fn run(&mut self, command: &Command) -> Result<(), HostError> {
+        match self.host.ask(command)? {
+            Some(output) if !output.succeeded() => {
+                let tail = [output.stdout, output.stderr].concat();
+                let tail = String::from_utf8_lossy(&tail).into_owned();
+                Err(HostError::Failed { command: command.clone(), exit: output.exit, tail })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Deletes the folder, and the area if that was the last folder in it.
+    pub(crate) fn done(self) -> Result<(), HostError> {
+        self.host.clear(&self.dir)?;
+        let area = WorkPath::area();
+        if self.host.list(&area)?.is_some_and(|names| names.is_empty()) {
+            self.host.clear(&area)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes a folder of the installer with everything in it: it moves to the area in one step.
+    pub(crate) fn discard(host: &'h mut dyn Host, own: &OwnPath) -> Result<(), HostError> {
+        let work = Self::fresh(host, "discarded")?;
+        work.host.adopt(own, &work.path("folder"))?;
+        work.done()
+    }
+
+    /// Deletes the whole area, for recovery and `forget`.
+    pub(crate) fn delete_area(host: &mut dyn Host) -> Result<(), HostError> {
+        host.sweep(&fixed(AREA), TempName::of_entry(0))?;
+        host.clear(&WorkPath::area())
+    }
+}
