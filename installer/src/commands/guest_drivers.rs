@@ -2,7 +2,8 @@ use serde::Serialize;
 
 use super::print_json;
 use crate::cli::{Exit, Target};
-use crate::host::{HostPath, Memory, Seen};
+use crate::host::HostPath;
+use crate::host::real::FileMemory;
 use crate::plan::Plan;
 use crate::step::{GuestImage, GuestSource, Status, Step};
 use crate::ui::{ByteSize, Tone, Ui, printable};
@@ -42,7 +43,7 @@ struct File {
 
 impl GuestDrivers {
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
-        let Some(machine) = target.find_machine()? else { return self.nothing(ui) };
+        let Some(mut machine) = target.find_machine()? else { return self.nothing(ui) };
         let Some(tx) = machine.current()? else { return self.nothing(ui) };
         let plan = Plan::parse(&tx.new.plan)?;
         let image = plan.steps().find_map(|step| match step {
@@ -50,8 +51,8 @@ impl GuestDrivers {
             _ => None,
         });
         let Some((step, image)) = image else { return self.nothing(ui) };
-        let seen = Seen::with(machine.look(), Memory::load(machine.look())?);
-        let holds = step.check(&seen)? == Status::Done;
+        machine.host().cache_files(FileMemory::Use)?;
+        let holds = step.check(machine.look())? == Status::Done;
         let image = Image::of(image, holds);
         if self.json {
             print_json(ui, &Document { image: Some(image) })?;

@@ -13,8 +13,8 @@ use crate::driver;
 use crate::facts::{Serials, inventory};
 use crate::fit::{Fit, Question};
 use crate::gpus::{Foreign, GpuChoice};
-use crate::host::real::{Program, write_outside};
-use crate::host::{Look, Memory, Seen};
+use crate::host::Look;
+use crate::host::real::{FileMemory, Program, write_outside};
 use crate::iso::IsoStorage;
 use crate::journal::Change;
 use crate::license::elsewhere::told;
@@ -60,9 +60,9 @@ impl Plan {
             guest_tools: self.guest_tools.get(),
             license: in_force(&target.host)?,
         };
-        // A plan changes nothing, so cached digests of large files suffice.
-        let seen = Seen::with(&target.host, Memory::load(&target.host)?);
-        let proposal = Proposal::make(&self.bundle, &seen, &choices, self.resume.get())?;
+        // A plan changes nothing, so it does not read a large file that has not changed.
+        target.host.cache_files(FileMemory::Use)?;
+        let proposal = Proposal::make(&self.bundle, &target.host, &choices, self.resume.get())?;
         if let Some(path) = &self.output {
             let text = serde_json::to_string_pretty(&proposal.document())? + "\n";
             write_outside(path, text.as_bytes())?;

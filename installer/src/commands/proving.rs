@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use super::carry_out::go_back;
 use super::go_on::candidate_of;
 use crate::cli::{Advise as _, Exit};
-use crate::host::real::On;
-use crate::host::{HostError, Look, Memory, OwnState, Seen};
+use crate::host::real::{FileMemory, On};
+use crate::host::{HostError, Look, OwnState};
 use crate::journal::TxState;
 use crate::machine::Machine;
 use crate::plan::{ApplyError, Plan, Reboot, runs_commands};
@@ -37,11 +37,11 @@ pub(super) fn settle_proof(
     reboot: Reboot,
     ui: &Ui,
 ) -> anyhow::Result<Proven> {
-    let seen = Seen::with(machine.look(), Memory::load(machine.look())?);
-    let hold = steps_hold(&seen, plan)?;
-    let memory = seen.into_memory();
-    // This only makes later `status` runs faster.
-    let _ = memory.save(machine.host());
+    machine.host().cache_files(FileMemory::Use)?;
+    let hold = steps_hold(machine.look(), plan);
+    // It only saves `status` time: a full disk is no reason to fail.
+    let _ = machine.host().save_cached_files();
+    let hold = hold?;
     if !hold {
         // They come in sync once the recorded commands are run.
         return Ok(Proven::Yes);

@@ -40,8 +40,24 @@ pub(in crate::engine::host) trait RawHost: Look {
     fn clear(&mut self, dir: &work::WorkPath) -> Result<(), HostError>;
 }
 
-/// A machine that can be changed by whoever has a right to it: a [`Door`],
-/// [`OwnState`](super::OwnState) or [`Work`](super::Work).
+/// A machine that can be changed, but only with a right: the journal's door, the installer's own state,
+/// or the work area.
+///
+/// Without one, a machine can only be read:
+///
+/// ```
+/// # use vgpu_installer::host::{Host, HostError, HostPath};
+/// fn exists(host: &mut dyn Host, path: &HostPath) -> Result<bool, HostError> {
+///     Ok(host.stat(path)?.is_some())
+/// }
+/// ```
+///
+/// ```compile_fail,E0624
+/// # use vgpu_installer::host::{Host, HostError, HostPath};
+/// fn destroy(host: &mut dyn Host, path: &HostPath) -> Result<(), HostError> {
+///     host.remove(path)
+/// }
+/// ```
 #[expect(private_bounds, reason = "a right is the only way to a raw change")]
 pub trait Host: Look + RawHost {}
 
@@ -156,6 +172,51 @@ impl Piece {
         match self {
             Self::Bytes(bytes) => Content::of(bytes),
             Self::Stored(content) => *content,
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test reads the program's own sources")]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    const SRC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+
+    fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                found.push(path);
+            }
+        }
+    }
+
+    /// The compiler keeps `Door::open` within `engine`, and a `WorkPath` within `work`; so this checks
+    /// what is in `engine`, and that neither visibility was widened.
+    #[test]
+    fn only_the_journal_opens_a_door_and_only_the_work_area_is_deleted_recursively() {
+        let read = |path: &str| fs::read_to_string(Path::new(SRC).join(path)).unwrap();
+        let lib = read("lib.rs");
+        let engine = lib.split_once("mod engine {\n").unwrap().1.split_once("\n}").unwrap().0;
+        let modules: Vec<_> = engine.lines().map(str::trim).collect();
+        assert_eq!(modules, ["pub mod host;", "pub mod journal;", "pub mod settle;"]);
+        assert!(read("host/door.rs").contains("pub(in crate::engine) fn open("));
+        assert!(read("host/work.rs").contains("pub(crate) struct WorkPath(HostPath);"));
+        assert!(read("host/door.rs").contains("fn clear(&mut self, dir: &work::WorkPath)"));
+
+        let mut all = Vec::new();
+        sources(Path::new(SRC), &mut all);
+        let opens = |path: &&PathBuf| fs::read_to_string(path).unwrap().contains("Door::open(");
+        let opening: Vec<_> = all.iter().filter(opens).collect();
+        assert!(opening.len() > 1, "{opening:?}");
+        for path in opening {
+            let path = path.strip_prefix(SRC).unwrap();
+            let may = ["journal", "settle.rs", "host"].iter().any(|part| path.starts_with(part));
+            assert!(may, "{} opens a door to the host", path.display());
         }
     }
 }

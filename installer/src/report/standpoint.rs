@@ -6,7 +6,8 @@ use vgpu_manifest::{Digest, HostPath, KernelWord};
 use super::now::{ModuleNow, PackageNow, modules, packages};
 use crate::cli::Target;
 use crate::component::Component;
-use crate::host::{HostError, Look, Memory, Node, Recall, Seen};
+use crate::host::real::FileMemory;
+use crate::host::{HostError, Look, Node};
 use crate::journal::{Change, Entry, Kept, Transaction, TxState};
 use crate::plan::Plan;
 use crate::proof::{Expected, Proof, add_sizes, lines, prove};
@@ -169,31 +170,31 @@ pub fn look(target: Target, closely: Closely) -> anyhow::Result<Standpoint> {
     let waits = entries.iter().filter(is_here).any(|entry| entry.change.awaits_boot());
     let reboot_pending = waits && *last.waits_since() == machine.boot()?;
     let plan = Plan::parse(&last.new.plan)?;
-    let memory = match closely {
-        Closely::Steps | Closely::Paths => Memory::load(machine.look())?,
-        Closely::Bytes => Memory::default(),
-    };
-    let seen = Seen::with(machine.look(), memory);
-    let host = Recall::new(&seen);
+    machine.host().cache_files(match closely {
+        Closely::Steps | Closely::Paths => FileMemory::Use,
+        Closely::Bytes => FileMemory::Renew,
+    })?;
+    machine.host().cache_queries();
+    let host = machine.look();
     let paths = if closely == Closely::Steps { &[][..] } else { &entries };
-    let applied = Some(describe(&host, &last, &plan, paths)?);
+    let applied = Some(describe(host, &last, &plan, paths)?);
     let (mut proof, mut commands) = (Proof::default(), Vec::new());
     if last.state == TxState::Applied && last.going().next().is_none() {
         let there = plan.steps().filter(|step| !last.is_removed(step.component()));
         let expected = Expected::of(there);
-        proof = prove(&host, &expected)?;
+        proof = prove(host, &expected)?;
         if let Some(driver) = &expected.driver {
-            add_sizes(&host, last.new.bundle, driver, &mut proof);
+            add_sizes(host, last.new.bundle, driver, &mut proof);
         }
-        commands = lines(&host, &proof.types)?;
+        commands = lines(host, &proof.types)?;
     }
     let goes_on = match last.state {
-        TxState::Applying => Some(who(&host, &last, &plan)?),
+        TxState::Applying => Some(who(host, &last, &plan)?),
         _ => None,
     };
-    let (earlier, unread) = (open.len(), seen.unread());
-    // It saves time and nothing else; a disk that is full is no reason to say nothing.
-    let _ = seen.into_memory().save(machine.host());
+    let (earlier, unread) = (open.len(), machine.host().unread_files());
+    // It only saves time: a full disk is no reason to fail.
+    let _ = machine.host().save_cached_files();
     Ok(Standpoint {
         applied,
         stale,

@@ -55,6 +55,25 @@ pub(super) fn run(
     Err(HostError::Failed { command: command.clone(), exit: exit(status), tail })
 }
 
+/// The answers of read-only commands in this run.
+#[derive(Debug, Default)]
+pub(super) struct QueryCache(Vec<(Command, Option<Output>)>);
+
+impl QueryCache {
+    pub(super) fn answer(
+        &mut self,
+        command: &Command,
+        query: impl FnOnce() -> Result<Option<Output>, HostError>,
+    ) -> Result<Option<Output>, HostError> {
+        if let Some((_, answer)) = self.0.iter().find(|(asked, _)| asked == command) {
+            return Ok(answer.clone());
+        }
+        let answer = query()?;
+        self.0.push((command.clone(), answer.clone()));
+        Ok(answer)
+    }
+}
+
 /// Run a command that only looks.
 pub(super) fn query(
     tree: &Tree,

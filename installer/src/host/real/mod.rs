@@ -13,6 +13,7 @@
 mod area;
 mod diary;
 mod exec;
+mod file_cache;
 mod lock;
 mod meta;
 mod outside;
@@ -24,6 +25,7 @@ mod tree;
 
 pub use self::diary::{Diary, Echo};
 pub use self::exec::Exec;
+pub(crate) use self::file_cache::FileMemory;
 pub use self::lock::{Lock, LockError};
 pub use self::outside::{
     OutsideError, copy_outside, is_running_root, read_outside, write_folder_outside, write_outside,
@@ -36,12 +38,14 @@ pub use self::staging::Staging;
 use std::fs::File;
 use std::io;
 use std::io::Read as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, OFlags};
 
+use self::exec::QueryCache;
+use self::file_cache::{FileCache, Pieces, Was};
 use self::meta::Owners;
 use self::tree::Tree;
 use super::door::{RawHost, Remake};
@@ -59,14 +63,25 @@ pub struct RealHost {
     owners: Owners,
     secret: Option<Secret>,
     diary: Arc<Diary>,
+    /// Off unless a command turns it on.
+    file_cache: Mutex<Option<FileCache>>,
+    /// Off unless a command turns it on.
+    query_cache: Mutex<Option<QueryCache>>,
 }
 
 impl RealHost {
     /// The machine whose root directory is `root`, with commands run as `exec` says.
     pub fn open(root: &Utf8Path, exec: Exec) -> Result<Self, HostError> {
         let tree = Tree::open(root)?;
-        let (owners, secret, diary) = (Owners::current(), None, Arc::default());
-        Ok(Self { tree, exec, owners, secret, diary })
+        Ok(Self {
+            tree,
+            exec,
+            owners: Owners::current(),
+            secret: None,
+            diary: Arc::default(),
+            file_cache: Mutex::default(),
+            query_cache: Mutex::default(),
+        })
     }
 
     /// Have this secret for commands that need it.
@@ -79,6 +94,12 @@ impl RealHost {
     #[must_use]
     pub fn with_echo(self, echo: Echo) -> Self {
         Self { diary: Arc::new(Diary::of(echo)), ..self }
+    }
+
+    /// Turns the query cache on: from here on, each read-only command runs once. One look at a host
+    /// asks the same several times, and `dkms status` alone may take half a second.
+    pub(crate) fn cache_queries(&self) {
+        *lock(&self.query_cache) = Some(QueryCache::default());
     }
 
     /// Write down from now on what is run here, where commands run.
@@ -115,6 +136,12 @@ impl RealHost {
             Ok(rustix::fs::fsync(dir)?)
         };
         sync().map_err(|error| HostError::path(Verb::Write, path, error))
+    }
+
+    /// Turns both caches off: a command that changes the machine reads everything.
+    fn end_caches(&mut self) {
+        *lock(&self.file_cache) = None;
+        *lock(&self.query_cache) = None;
     }
 
     fn node_at(&self, path: &HostPath) -> io::Result<Option<Node>> {
@@ -192,13 +219,19 @@ impl RealHost {
     }
 }
 
+/// A thread that panicked leaves the value as good as before.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn not_utf8() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "a name in it is not UTF-8")
 }
 
 impl Look for RealHost {
     fn node(&self, path: &HostPath) -> Result<Option<Node>, HostError> {
-        self.node_at(path).map_err(|error| HostError::path(Verb::Read, path, error))
+        let read = || self.node_at(path).map_err(|error| HostError::path(Verb::Read, path, error));
+        self.cached(path, |was| was.node.clone(), read, |was, node| was.node = Some(node))
     }
 
     fn stat(&self, path: &HostPath) -> Result<Option<Stat>, HostError> {
@@ -218,7 +251,11 @@ impl Look for RealHost {
     }
 
     fn query(&self, command: &Command) -> Result<Option<Output>, HostError> {
-        exec::query(&self.tree, self.exec, command, &self.diary)
+        let query = || exec::query(&self.tree, self.exec, command, &self.diary);
+        if let Some(cache) = &mut *lock(&self.query_cache) {
+            return cache.answer(command, query);
+        }
+        query()
     }
 
     fn pieces(
@@ -226,8 +263,14 @@ impl Look for RealHost {
         path: &HostPath,
         lengths: &[u64],
     ) -> Result<Option<(Meta, Vec<Content>)>, HostError> {
-        let pieces = self.pieces_at(path, lengths);
-        pieces.map_err(|error| HostError::path(Verb::Read, path, error))
+        let known = |was: &Was| was.pieces.clone().filter(|pieces| pieces.has(lengths));
+        let read = || {
+            let found = self.pieces_at(path, lengths);
+            let found = found.map_err(|error| HostError::path(Verb::Read, path, error))?;
+            Ok(found.map(|(meta, contents)| Pieces { meta, contents }))
+        };
+        let found = self.cached(path, known, read, |was, pieces| was.pieces = Some(pieces))?;
+        Ok(found.map(|Pieces { meta, contents }| (meta, contents)))
     }
 
     fn now(&self) -> SystemTime {
@@ -237,6 +280,7 @@ impl Look for RealHost {
 
 impl RawHost for RealHost {
     fn put(&mut self, path: &HostPath, new: New<'_>) -> Result<(), HostError> {
+        self.end_caches();
         put::put(&self.tree, self.owners, path, new)
             .map_err(|error| HostError::path(Verb::Write, path, error))
     }
@@ -247,6 +291,7 @@ impl RawHost for RealHost {
     }
 
     fn remove(&mut self, path: &HostPath) -> Result<(), HostError> {
+        self.end_caches();
         let remove = || -> io::Result<()> {
             let Some((dir, name)) = self.tree.parent(path)? else { return Ok(()) };
             let Some(stat) = tree::stat_child(&dir, name)? else { return Ok(()) };
@@ -267,6 +312,7 @@ impl RawHost for RealHost {
     }
 
     fn run(&mut self, command: &Command) -> Result<(), HostError> {
+        self.end_caches();
         exec::run(&self.tree, self.exec, command, self.secret.as_ref(), &self.diary)
     }
 

@@ -6,13 +6,13 @@ use std::io::{self, Read};
 use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use rustix::fs::{Advice, AtFlags, Dir, FallocateFlags, Mode, OFlags};
 use rustix::io::Errno;
 use vgpu_manifest::{Item, ItemId, ItemName, Sink};
 
-use super::RealHost;
+use super::{RealHost, lock};
 use crate::host::content::copy_pieces;
 use crate::host::own;
 use crate::host::{Content, ContentHasher, HostError, Verb};
@@ -140,11 +140,6 @@ impl Sink for Staging {
         lock(&self.complete).push(item.id());
         Ok(())
     }
-}
-
-/// What a thread leaves behind when it panics is as good as before.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn partial(id: ItemId) -> String {

@@ -1,0 +1,247 @@
+//! The contents of large files, remembered from when they were last read to the end.
+//!
+//! `status` checks whether images of several gigabytes are in sync, and does not read them each time.
+//! The kernel sets a file's change time whenever its content, owner, permissions or attributes
+//! change, and no program can set it back. So a file with an unchanged [`Stat`] is unchanged. The
+//! commands that must not rely on that do not turn the cache on.
+//!
+//! A file enters the cache only if it had been left alone for [`SETTLED`] before it was read: a second
+//! change within the same tick of the clock would go unnoticed. A wrong clock costs time and nothing
+//! else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use super::{RealHost, lock};
+use crate::host::own;
+use crate::host::{Content, HostError, HostPath, Kind, Look, Meta, Node, OwnPath, OwnState, Stat};
+
+/// The size in bytes from which a file is remembered. Reading a smaller one takes no noticeable time.
+const LARGE: u64 = 16 << 20;
+
+/// The time for which a file must have been left alone: longer than any tick of a kernel's or a
+/// server's clock.
+const SETTLED: Duration = Duration::from_secs(1);
+
+/// The remembered files, and which of them this run used.
+#[derive(Debug)]
+pub(super) struct FileCache {
+    files: Files,
+    asked: BTreeSet<HostPath>,
+    read: BTreeSet<HostPath>,
+    unread: BTreeSet<HostPath>,
+    settled: Duration,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Files(BTreeMap<HostPath, Was>);
+
+/// A file as it was when it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Was {
+    stat: Stat,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) node: Option<Node>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) pieces: Option<Pieces>,
+}
+
+/// The consecutive pieces of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Pieces {
+    pub(super) meta: Meta,
+    pub(super) contents: Vec<Content>,
+}
+
+impl Pieces {
+    pub(super) fn has(&self, lengths: &[u64]) -> bool {
+        self.contents.iter().map(|content| content.size).eq(lengths.iter().copied())
+    }
+}
+
+fn memory() -> OwnPath {
+    own::dir().join("seen.json")
+}
+
+impl Files {
+    /// Returns what this host remembers. An unreadable record counts as empty.
+    fn load(look: &dyn Look) -> Result<Self, HostError> {
+        let bytes = look.read(&memory())?.unwrap_or_default();
+        Ok(serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    fn save(&self, host: &mut RealHost) -> Result<(), HostError> {
+        if *self == Self::load(host)? {
+            return Ok(());
+        }
+        let text = serde_json::to_vec(self).unwrap_or_else(|_| unreachable!("it is plain data"));
+        OwnState::of(host).replace(&memory(), &text, own::private())
+    }
+}
+
+impl FileCache {
+    fn new(files: Files, settled: Duration) -> Self {
+        let [asked, read, unread] = [(); 3].map(|()| BTreeSet::new());
+        Self { files, asked, read, unread, settled }
+    }
+
+    fn is_settled(&self, stat: Stat, now: SystemTime) -> bool {
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let [now, settled] =
+            [now, self.settled].map(|time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX));
+        stat.changed < now.saturating_sub(settled)
+    }
+}
+
+/// Whether the remembered contents of large files are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileMemory {
+    /// They are, for files that have not changed since.
+    Use,
+    /// Each file is read once more, and remembered.
+    Renew,
+}
+
+impl RealHost {
+    /// Turns the file cache on: from here on, a large file is read only if it has changed since it was
+    /// last read, or at least once if its memory is to be renewed.
+    pub(crate) fn cache_files(&self, memory: FileMemory) -> Result<(), HostError> {
+        let files = match memory {
+            FileMemory::Use => Files::load(self)?,
+            FileMemory::Renew => Files::default(),
+        };
+        *lock(&self.file_cache) = Some(FileCache::new(files, SETTLED));
+        Ok(())
+    }
+
+    /// Returns the files that were not read, because they have not changed.
+    pub(crate) fn unread_files(&self) -> Vec<HostPath> {
+        let cache = lock(&self.file_cache);
+        let unread = cache.iter().flat_map(|cache| cache.unread.difference(&cache.read));
+        unread.cloned().collect()
+    }
+
+    /// Turns the file cache off, and saves the files that were asked for.
+    pub(crate) fn save_cached_files(&mut self) -> Result<(), HostError> {
+        self.asked_files().save(self)
+    }
+
+    fn asked_files(&self) -> Files {
+        let Some(FileCache { files: Files(mut files), asked, .. }) = lock(&self.file_cache).take()
+        else {
+            return Files::default();
+        };
+        files.retain(|path, _| asked.contains(path));
+        Files(files)
+    }
+
+    /// Returns what the cache knows of the file, or else what `read` finds, which it then keeps.
+    pub(super) fn cached<T: Clone>(
+        &self,
+        path: &HostPath,
+        known: impl Fn(&Was) -> Option<T>,
+        read: impl FnOnce() -> Result<Option<T>, HostError>,
+        keep: impl FnOnce(&mut Was, T),
+    ) -> Result<Option<T>, HostError> {
+        if lock(&self.file_cache).is_none() {
+            return read();
+        }
+        let stat = match self.stat(path)? {
+            Some(stat) if stat.kind == Kind::File && stat.size >= LARGE => stat,
+            _ => return read(),
+        };
+        let mut is_settled = false;
+        if let Some(cache) = &mut *lock(&self.file_cache) {
+            cache.asked.insert(path.clone());
+            let was = cache.files.0.get(path).filter(|was| was.stat == stat);
+            if let Some(known) = was.and_then(&known) {
+                cache.unread.insert(path.clone());
+                return Ok(Some(known));
+            }
+            is_settled = cache.is_settled(stat, self.now());
+        }
+        let Some(found) = read()? else { return Ok(None) };
+        let is_same = is_settled && self.stat(path)? == Some(stat);
+        if let Some(cache) = &mut *lock(&self.file_cache) {
+            cache.read.insert(path.clone());
+            if is_same {
+                let fresh = Was { stat, node: None, pieces: None };
+                let was = cache.files.0.remove(path).filter(|was| was.stat == stat);
+                let was = was.unwrap_or(fresh);
+                keep(cache.files.0.entry(path.clone()).or_insert(was), found.clone());
+            }
+        }
+        Ok(Some(found))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::io::{Seek as _, SeekFrom, Write as _};
+
+    use camino::Utf8PathBuf;
+
+    use super::*;
+    use crate::host::Exec;
+    use crate::host::own::fixed;
+
+    const HALF: u64 = LARGE / 2;
+
+    /// Reads both files with this memory; returns the files that were not read, and the new memory.
+    fn ask(host: &RealHost, settled: Duration, files: Files) -> (Vec<HostPath>, Files) {
+        for name in ["/large", "/small"] {
+            let (path, lengths) = (fixed(name), [HALF, HALF]);
+            let plain = (host.node(&path).unwrap(), host.pieces(&path, &lengths).unwrap());
+            let cache = lock(&host.file_cache).take();
+            let cache = cache.unwrap_or_else(|| FileCache::new(files.clone(), settled));
+            *lock(&host.file_cache) = Some(cache);
+            assert_eq!((host.node(&path).unwrap(), host.pieces(&path, &lengths).unwrap()), plain);
+            assert_eq!(host.pieces(&path, &[HALF]).unwrap(), None);
+        }
+        (host.unread_files(), host.asked_files())
+    }
+
+    #[test]
+    fn a_large_file_is_read_again_only_after_it_was_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();
+        let mut host = RealHost::open(&root, Exec::Record).unwrap();
+        OwnState::of(&mut host).prepare().unwrap();
+        fs::write(root.join("small"), "x").unwrap();
+        File::create(root.join("large")).unwrap().set_len(LARGE).unwrap();
+        let large = [fixed("/large")];
+
+        // A file that was only just written may be written again within the same tick of the clock.
+        let (unread, memory) = ask(&host, Duration::from_hours(1), Files::default());
+        assert_eq!((unread, memory), (Vec::new(), Files::default()));
+
+        let (unread, memory) = ask(&host, Duration::ZERO, Files::default());
+        assert!(unread.is_empty() && memory.0.len() == 1, "{memory:?}");
+        memory.save(&mut host).unwrap();
+        let kept = Files::load(&host).unwrap();
+        assert_eq!(kept, memory);
+        let (unread, again) = ask(&host, Duration::ZERO, kept);
+        assert_eq!((&unread[..], &again), (&large[..], &memory));
+
+        // One byte, with the same size and the old modification time.
+        let before = fs::metadata(root.join("large")).unwrap().modified().unwrap();
+        let mut file = File::options().write(true).open(root.join("large")).unwrap();
+        file.seek(SeekFrom::Start(HALF + 1)).unwrap();
+        file.write_all(b"x").unwrap();
+        file.set_modified(before).unwrap();
+        let (unread, changed) = ask(&host, Duration::ZERO, memory.clone());
+        assert!(unread.is_empty() && changed != memory, "{unread:?}");
+
+        // A file that is not asked for is dropped, and an unreadable record is empty.
+        *lock(&host.file_cache) = Some(FileCache::new(memory, SETTLED));
+        assert_eq!(host.asked_files(), Files::default());
+        fs::write(root.join("var/lib/vgpu-offline/seen.json"), "nonsense").unwrap();
+        assert_eq!(Files::load(&host).unwrap(), Files::default());
+    }
+}
