@@ -6,8 +6,6 @@ use crate::host::{HostError, Look, Meta, Node, OwnState};
 
 /// The one document that counts. The two files beside it are made from it, for `ssh-keygen`.
 pub const POLICY: &str = "/etc/vgpu-offline/policy.toml";
-const ALLOWED_SIGNERS: &str = "/etc/vgpu-offline/allowed_signers";
-const REVOKED_KEYS: &str = "/etc/vgpu-offline/revoked_keys";
 
 /// The host does not say whom it trusts.
 #[derive(Debug, thiserror::Error)]
@@ -91,9 +89,9 @@ mod tests {
         save(&mut OwnState::of(&mut host), &policy, DOCUMENT.as_bytes()).unwrap();
         assert_eq!(require(&host).unwrap(), policy);
         assert_eq!(host.text_of(POLICY).as_deref(), Some(DOCUMENT));
-        let line = host.text_of(ALLOWED_SIGNERS).unwrap();
+        let line = host.text_of("/etc/vgpu-offline/allowed_signers").unwrap();
         assert!(line.starts_with("alice namespaces=\"vgpu-bundle\" ssh-ed25519 "), "{line}");
-        assert_eq!(host.text_of(REVOKED_KEYS).as_deref(), Some(""));
+        assert_eq!(host.text_of("/etc/vgpu-offline/revoked_keys").as_deref(), Some(""));
     }
 
     #[test]
