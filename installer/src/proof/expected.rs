@@ -6,54 +6,47 @@ use vgpu_manifest::platform::PciAddress;
 
 use crate::step::{LIBRARY, Step};
 
-/// What a plan was for.
+/// The purpose of a plan, to confirm on the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expected {
-    /// The driver; without one there is nothing to prove.
-    pub driver: Option<DriverVersion>,
-    /// The GPUs of which vGPUs are to be had.
-    pub gpus: BTreeSet<PciAddress>,
-    /// Whether the driver takes its cards as they are.
-    pub cards: Cards,
-    /// The daemons, the last of which keeps running.
-    pub services: Vec<UnitName>,
-    /// Whether the unlock library is preloaded into them.
-    pub preload: Preload,
-    /// Whether there are to be virtual functions.
-    pub functions: Functions,
+pub(crate) struct Expected {
+    /// The driver; without one there is nothing to confirm.
+    pub(crate) driver: Option<DriverVersion>,
+    /// The GPUs to use for vGPU.
+    pub(crate) gpus: BTreeSet<PciAddress>,
+    /// How the driver supports its GPUs.
+    pub(crate) cards: Cards,
+    /// The daemons; only the last one keeps running.
+    pub(crate) services: Vec<UnitName>,
+    pub(crate) preload: Preload,
+    pub(crate) functions: Functions,
 }
 
-/// How the driver takes its cards.
+/// How the driver supports its GPUs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cards {
-    /// As they are.
+pub(crate) enum Cards {
+    /// Natively.
     Native,
-    /// As others: some are unlocked, by a patched driver.
+    /// Some as other GPUs, through a patched driver and the unlock library.
     Unlocked,
 }
 
-/// Whether something is preloaded into the daemons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Preload {
-    /// The unlock library.
+pub(crate) enum Preload {
     Library,
-    /// Nothing.
     Nothing,
 }
 
-/// Whether there are to be virtual functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Functions {
-    /// All that the GPUs can have.
+pub(crate) enum Functions {
+    /// All that the GPUs support.
     All,
-    /// None are needed.
     None,
 }
 
 impl Expected {
-    /// What a plan of these steps was for.
+    /// Derives the purpose of a plan from its steps.
     #[must_use]
-    pub fn of<'s>(steps: impl IntoIterator<Item = &'s Step>) -> Self {
+    pub(crate) fn of<'s>(steps: impl IntoIterator<Item = &'s Step>) -> Self {
         let mut expected = Self {
             driver: None,
             gpus: BTreeSet::new(),

@@ -2,34 +2,34 @@ use serde::Serialize;
 
 use super::OfferedType;
 
-/// What is looked at.
+/// A check of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Check {
-    /// The module is built for the kernel that runs.
+pub(crate) enum Check {
+    /// The module is built for the running kernel.
     Module,
-    /// It is built for the kernel that the next boot takes.
+    /// The module is built for the kernel of the next boot.
     NextKernel,
-    /// It is signed, where Secure Boot demands that.
+    /// The module is signed, where Secure Boot requires it.
     Signature,
-    /// It is loaded, in the version that was installed.
+    /// The module is loaded, in the installed version.
     Loaded,
-    /// `nvidia-smi` reaches it.
+    /// `nvidia-smi` reaches the driver.
     Tool,
-    /// NVIDIA's daemons are up.
+    /// NVIDIA's daemons run.
     Services,
-    /// The unlock library is in them.
+    /// The unlock library is loaded into the daemons.
     Preload,
-    /// The virtual functions are there.
+    /// The virtual functions exist.
     Functions,
-    /// There are vGPU types.
+    /// The host offers vGPU types.
     Types,
 }
 
 impl Check {
-    /// What it is about, for a table.
+    /// The label in a table.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Module => "module",
             Self::NextKernel => "next kernel",
@@ -44,25 +44,25 @@ impl Check {
     }
 }
 
-/// What a check has seen.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
-pub enum Finding {
-    /// What it was looking for.
+pub(crate) enum Finding {
+    /// Passed.
     Good {
-        /// What that is, in a line.
+        /// The observation, in one line.
         says: String,
     },
-    /// Something else.
+    /// Failed.
     Missing {
-        /// What is not as it should be.
+        /// The problem.
         reason: String,
-        /// What to do about it.
+        /// The next step.
         remedy: String,
     },
-    /// It has nothing to look for here.
+    /// Not applicable.
     NotAsked {
-        /// Why.
+        /// The reason.
         why: String,
     },
 }
@@ -80,48 +80,45 @@ impl Finding {
         Self::NotAsked { why: why.into() }
     }
 
-    /// Only commands could say, and none run here.
+    /// Not checked: commands do not run here.
     pub(super) fn no_commands() -> Self {
         Self::not_asked("commands do not run here")
     }
 
-    /// Whether it speaks against the installation.
-    #[must_use]
-    pub const fn is_missing(&self) -> bool {
+    #[cfg(test)]
+    pub(super) const fn is_missing(&self) -> bool {
         matches!(self, Self::Missing { .. })
     }
 }
 
-/// A check with what it has seen.
+/// A check and its result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Found {
-    /// The check.
-    pub check: Check,
-    /// What it has seen.
+pub(crate) struct Found {
+    pub(crate) check: Check,
     #[serde(flatten)]
-    pub finding: Finding,
+    pub(crate) finding: Finding,
 }
 
-/// What all checks have seen.
+/// The results of all checks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Proof {
-    /// Check by check; none if nothing was to be proven.
-    pub findings: Vec<Found>,
+pub(crate) struct Proof {
+    /// The findings; empty if there was nothing to confirm.
+    pub(crate) findings: Vec<Found>,
     /// The vGPU types that the host offers.
-    pub types: Vec<OfferedType>,
+    pub(crate) types: Vec<OfferedType>,
 }
 
 impl Proof {
-    /// Whether nothing speaks against the installation.
+    /// Checks whether no check failed.
     #[must_use]
-    pub fn holds(&self) -> bool {
+    pub(crate) fn holds(&self) -> bool {
         self.missing().next().is_none()
     }
 
-    /// What speaks against it: the check, the reason, and what to do.
-    pub fn missing(&self) -> impl Iterator<Item = (Check, &str, &str)> {
+    /// Returns each failed check with its reason and the next step.
+    pub(crate) fn missing(&self) -> impl Iterator<Item = (Check, &str, &str)> {
         self.findings.iter().filter_map(|found| match &found.finding {
             Finding::Missing { reason, remedy } => Some((found.check, &**reason, &**remedy)),
             _ => None,
@@ -129,7 +126,6 @@ impl Proof {
     }
 }
 
-/// The host does not show what was installed.
 #[derive(Debug, thiserror::Error)]
 #[error("the host does not show what was installed: {}", .0.iter().map(|check| check.name()).collect::<Vec<_>>().join(", "))]
-pub struct Unproven(pub Vec<Check>);
+pub(crate) struct Unproven(pub Vec<Check>);

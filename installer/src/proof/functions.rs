@@ -1,4 +1,4 @@
-//! Whether the virtual functions are there.
+//! Checks whether the virtual functions exist.
 
 use vgpu_manifest::inventory::{Gpu, SrIov};
 use vgpu_manifest::platform::PciId;
@@ -33,7 +33,7 @@ pub(super) fn check(gpus: &[Gpu], expected: Functions) -> Finding {
     Finding::good(says.join(", "))
 }
 
-/// What SR-IOV makes of a GPU of NVIDIA's that no guest has whole.
+/// Returns the SR-IOV state of an NVIDIA GPU that is not passed through.
 fn with_functions(gpu: &Gpu) -> Option<&SrIov> {
     let foreign = gpu.driver.as_ref().is_some_and(|driver| driver.as_str() != "nvidia");
     let sr_iov = gpu.sr_iov.as_ref().filter(|sr_iov| sr_iov.total > 0);

@@ -1,4 +1,4 @@
-//! The commands that give a guest a vGPU of this very node.
+//! The commands that assign a vGPU of this node to a guest.
 
 use vgpu_manifest::inventory::Gpu;
 use vgpu_manifest::platform::{PciAddress, PveRelease};
@@ -8,14 +8,14 @@ use crate::facts::{gpus, pve_release};
 use crate::host::{HostError, Look};
 use crate::state::fixed;
 
-/// The first release with resource mappings.
+/// The first Proxmox VE release with resource mappings.
 const WITH_MAPPINGS: PveRelease = PveRelease::new(8, 0);
 
-/// For each GPU that offers types, the commands that make it known to the cluster, and give a guest
-/// the first type that can still be had. `VMID` stands for the guest's number.
-pub fn lines(look: &dyn Look, types: &[OfferedType]) -> Result<Vec<String>, HostError> {
+/// Returns, for each GPU with vGPU types, the commands that map it in the cluster and assign its
+/// first available type to a guest. `VMID` stands for the guest's number.
+pub(crate) fn lines(look: &dyn Look, types: &[OfferedType]) -> Result<Vec<String>, HostError> {
     let name = look.text(&fixed("/proc/sys/kernel/hostname"))?.unwrap_or_default();
-    // Proxmox VE calls a node by its name without the domain.
+    // Proxmox VE uses the host name without the domain.
     let node = name.split('.').next().unwrap_or_default();
     let mappings = pve_release(look).is_none_or(|release| release >= WITH_MAPPINGS);
     let mut lines = Vec::new();
@@ -43,17 +43,17 @@ pub fn lines(look: &dyn Look, types: &[OfferedType]) -> Result<Vec<String>, Host
     Ok(lines)
 }
 
-/// Whether a name needs no quotes, and is one that Proxmox VE takes.
+/// Checks whether a name needs no quotes and is valid in Proxmox VE.
 fn is_plain(node: &str) -> bool {
     !node.is_empty() && node.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
-/// What a mapping is called: it has to begin with a letter.
+/// Returns a mapping's name; it must begin with a letter.
 fn mapping(address: PciAddress) -> String {
     format!("vgpu-{}", address.to_string().replace([':', '.'], "-"))
 }
 
-/// The devices that vGPUs are made on: the virtual functions that offer some, or the GPU itself.
+/// Returns the devices with vGPUs: the virtual functions that offer types, or the GPU itself.
 fn devices(gpu: &Gpu) -> Vec<PciAddress> {
     let functions = gpu.sr_iov.iter().flat_map(|sr_iov| &sr_iov.functions);
     let offering: Vec<_> =
@@ -61,7 +61,7 @@ fn devices(gpu: &Gpu) -> Vec<PciAddress> {
     if offering.is_empty() { vec![gpu.address] } else { offering }
 }
 
-/// What Proxmox VE checks of a mapped device when a guest starts.
+/// The properties that Proxmox VE compares when a guest starts.
 fn map(look: &dyn Look, node: &str, device: PciAddress) -> Result<String, HostError> {
     let folder = format!("/sys/bus/pci/devices/{device}");
     let number = |file: &str| -> Result<Option<String>, HostError> {

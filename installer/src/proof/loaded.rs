@@ -1,10 +1,11 @@
-//! Whether the module is loaded, in the version that was installed.
+//! Checks whether the module is loaded in the installed version.
 
 use super::Finding;
 use crate::host::{HostError, Look};
 use crate::state::fixed;
 
-/// A line of `/proc/modules`: `nvidia 56623104 36 nvidia_vgpu_vfio, Live 0xffffffffc0a00000 (POE)`.
+/// A line of `/proc/modules`, such as `nvidia 56623104 36 nvidia_vgpu_vfio, Live
+/// 0xffffffffc0a00000 (POE)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ModuleState {
     Live,
@@ -12,7 +13,7 @@ enum ModuleState {
     Unloading,
 }
 
-/// What is said there of a module.
+/// The state of a module there.
 fn state_of(text: &str, module: &str) -> Option<ModuleState> {
     let line = text.lines().find(|line| line.split(' ').next() == Some(module))?;
     line.split_whitespace().find_map(|word| match word {

@@ -1,8 +1,8 @@
-//! Whether an installation works, by looking and not by exit status.
+//! Confirmation that an installation works, from the host's state instead of exit statuses.
 //!
-//! A step says whether what it was for is true; this says whether vGPUs can be had. Each check is a
-//! file: what it needs to see, and what to do where it does not see it. What commands print is read
-//! by pure functions. Where no commands run, what only they can tell is not asked.
+//! A step checks its own result; these checks tell whether vGPUs are available. Each check has
+//! one file: the expected state, and the next step if it is missing. Pure functions parse the
+//! output of commands. Where commands do not run, checks that need them are skipped.
 
 mod expected;
 mod finding;
@@ -19,10 +19,10 @@ mod table;
 mod tests;
 mod types;
 
-pub use self::expected::Expected;
-pub use self::finding::{Check, Finding, Found, Proof, Unproven};
-pub use self::lines::lines;
-pub use self::types::OfferedType;
+pub(crate) use self::expected::Expected;
+pub(crate) use self::finding::{Check, Finding, Found, Proof, Unproven};
+pub(crate) use self::lines::lines;
+pub(crate) use self::types::OfferedType;
 
 pub(crate) use self::module::{Built, newest};
 pub(crate) use self::sizes::add_sizes;
@@ -31,10 +31,10 @@ pub(crate) use self::table::table;
 use crate::facts::{gpus, kernels, secure_boot};
 use crate::host::{HostError, Look};
 
-/// Look whether the host shows what a plan was for.
+/// Runs all checks for the purpose of a plan.
 ///
-/// Nothing is asked where the plan brings no driver.
-pub fn prove(look: &dyn Look, expected: &Expected) -> Result<Proof, HostError> {
+/// Returns no findings if the plan has no driver.
+pub(crate) fn prove(look: &dyn Look, expected: &Expected) -> Result<Proof, HostError> {
     let Some(driver) = &expected.driver else { return Ok(Proof::default()) };
     let version = driver.to_string();
     let kernels = kernels(look);

@@ -1,4 +1,4 @@
-//! Whether the module is built, for the kernel that runs and for the one that boots next.
+//! Checks whether the module is built, for the running kernel and for that of the next boot.
 
 use std::fmt;
 
@@ -11,23 +11,23 @@ use crate::driver::{Build, BuildState, status};
 use crate::facts::{SigningKey, module_file, signing_key};
 use crate::host::{Command, HostError, Look};
 
-/// What there is of the module.
+/// The existing builds of the module.
 pub(crate) struct Built<'v> {
     version: &'v str,
-    /// What DKMS says; `None` where commands do not run.
+    /// The output of DKMS; `None` where commands do not run.
     builds: Option<Vec<Build>>,
 }
 
-/// Why there is no module for a kernel.
+/// The reason why a kernel has no module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Lack {
-    /// DKMS has nothing to build it against.
+    /// The kernel headers are missing.
     NoHeaders,
-    /// DKMS does not know this version.
+    /// DKMS has not registered this version.
     Unknown,
-    /// DKMS has not brought it to its end.
+    /// The DKMS build is incomplete.
     Half(BuildState),
-    /// DKMS says that it is there, and no file is.
+    /// DKMS reports a build, but the file is missing.
     NoFile,
 }
 
@@ -45,17 +45,16 @@ impl fmt::Display for Lack {
 }
 
 impl<'v> Built<'v> {
-    /// Ask DKMS.
     pub(crate) fn look(look: &dyn Look, version: &'v str) -> Result<Self, HostError> {
         Ok(Self { version, builds: status(look)? })
     }
 
-    /// Whether DKMS could be asked.
+    /// Checks whether DKMS answered.
     pub(crate) fn was_asked(&self) -> bool {
         self.builds.is_some()
     }
 
-    /// Why there is no module for `kernel`; `None` if there is one.
+    /// Returns why `kernel` has no module; `None` if it has one.
     pub(crate) fn lack(&self, kernel: &KernelRelease, kernels: &Kernels) -> Option<Lack> {
         let known = kernels.installed.iter().find(|known| known.release == *kernel);
         let has = |part| known.is_some_and(|known: &Kernel| known.has.contains(&part));
@@ -73,7 +72,7 @@ impl<'v> Built<'v> {
         }
     }
 
-    /// The newest kernel that could boot and has a module.
+    /// Returns the newest bootable kernel with a module.
     pub(crate) fn last<'k>(&self, kernels: &'k Kernels) -> Option<&'k KernelRelease> {
         let works = |kernel: &&Kernel| {
             kernel.has.contains(&KernelPart::Image) && self.lack(&kernel.release, kernels).is_none()
@@ -81,7 +80,7 @@ impl<'v> Built<'v> {
         kernels.installed.iter().rfind(works).map(|kernel| &kernel.release)
     }
 
-    /// What builds it, for somebody to do.
+    /// Returns the command that builds it.
     fn remedy(&self, kernel: &KernelRelease, lack: &Lack) -> String {
         let (version, kernel) = (self.version, kernel.as_str());
         match lack {
@@ -98,7 +97,7 @@ impl<'v> Built<'v> {
     }
 }
 
-/// For the kernel that runs.
+/// Checks the running kernel.
 pub(super) fn running(built: &Built<'_>, kernels: &Kernels) -> Finding {
     let Some(kernel) = &kernels.running else {
         return Finding::not_asked("no kernel runs here");
@@ -118,9 +117,9 @@ pub(super) fn running(built: &Built<'_>, kernels: &Kernels) -> Finding {
     }
 }
 
-/// For the kernel that the next boot takes: the one that is pinned, or else the newest.
+/// Checks the kernel of the next boot: the pinned one, or else the newest.
 ///
-/// A newer one that a pin keeps from booting is only spoken of.
+/// A newer kernel that a pin holds back is only mentioned.
 pub(super) fn next(built: &Built<'_>, kernels: &Kernels) -> Finding {
     let Some(newest) = newest(kernels) else { return Finding::not_asked("no kernel is installed") };
     let pinned = kernels.pinned_next.as_ref().or(kernels.pinned.as_ref());
@@ -144,13 +143,12 @@ pub(super) fn next(built: &Built<'_>, kernels: &Kernels) -> Finding {
     })
 }
 
-/// The newest kernel that could boot.
 pub(crate) fn newest(kernels: &Kernels) -> Option<&KernelRelease> {
     let boots = |kernel: &&Kernel| kernel.has.contains(&KernelPart::Image);
     kernels.installed.iter().rfind(boots).map(|kernel| &kernel.release)
 }
 
-/// What to do, and how to boot meanwhile what has a module.
+/// Returns the next step, and how to boot a kernel with a module meanwhile.
 fn with_pin(built: &Built<'_>, boots: &KernelRelease, kernels: &Kernels, lack: &Lack) -> String {
     let remedy = built.remedy(boots, lack);
     match built.last(kernels) {
@@ -162,7 +160,7 @@ fn with_pin(built: &Built<'_>, boots: &KernelRelease, kernels: &Kernels, lack: &
     }
 }
 
-/// Whether the module of the kernel that runs is signed, and its key known.
+/// Checks whether the running kernel's module is signed with an enrolled key.
 pub(super) fn signature(
     look: &dyn Look,
     secure_boot: SecureBoot,
@@ -197,11 +195,11 @@ pub(super) fn signature(
     })
 }
 
-/// Who has signed a module, as kmod's `modinfo` says; empty if nobody has.
+/// Returns the signer of a module from kmod's `modinfo`; empty if it is unsigned.
 fn signer(look: &dyn Look, file: &HostPath) -> Result<Option<String>, HostError> {
     let command = Command::new("modinfo", &["-F", "signer", file.as_path().as_str()]);
     match look.query(&command) {
-        // Without the program nothing can be said.
+        // The signer is unknown without `modinfo`.
         Err(HostError::Start { .. }) | Ok(None) => Ok(None),
         Err(error) => Err(error),
         Ok(Some(output)) => Ok(Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())),

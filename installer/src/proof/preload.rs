@@ -1,8 +1,8 @@
-//! Whether the unlock library is in NVIDIA's daemons.
+//! Checks whether the unlock library is loaded into NVIDIA's daemons.
 //!
-//! Three witnesses, the strongest first: the memory of the process that runs, the journal of this
-//! very start of each unit, where the loader complains of a library that it cannot load, and what
-//! systemd gives the next start.
+//! There are three sources, the strongest first: the memory of the running process; the journal
+//! of each unit's last start, where the loader reports a library that it cannot load; and the
+//! environment that systemd sets for the next start.
 
 use super::Finding;
 use super::expected::{Expected, Preload};
@@ -73,20 +73,19 @@ pub(super) fn check(
     }))
 }
 
-/// Whether a process has the library in its memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mapped {
     Yes,
     No,
 }
 
-/// Look into the memory of a process; `None` if that cannot be seen, as when it has just ended.
+/// Checks the memory of a process; `None` if it cannot be read, as when it has just exited.
 fn is_in(look: &dyn Look, pid: u32) -> Option<Mapped> {
     let maps = look.text(&fixed(&format!("/proc/{pid}/maps"))).ok().flatten()?;
     Some(if maps.contains(LIBRARY) { Mapped::Yes } else { Mapped::No })
 }
 
-/// What the loader has said against the library, at the last start of each unit.
+/// Returns the loader's errors about the library at each unit's last start.
 fn complaint(look: &dyn Look, units: &[UnitState]) -> Result<Option<String>, HostError> {
     let marks = units.iter().filter(|unit| !unit.invocation.is_empty());
     let marks: Vec<_> =

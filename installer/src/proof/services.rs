@@ -1,4 +1,4 @@
-//! Whether NVIDIA's daemons are up, as systemd has them.
+//! Checks NVIDIA's daemons through systemd.
 
 use std::collections::BTreeMap;
 
@@ -7,41 +7,40 @@ use vgpu_manifest::UnitName;
 use super::Finding;
 use crate::host::{Command, HostError, Look};
 
-/// What systemd is asked of each unit, in one go.
+/// The queried unit properties.
 const PROPERTIES: &str = "--property=Id,LoadState,ActiveState,SubState,Result,MainPID,InvocationID,Environment,NeedDaemonReload";
 
-/// What systemd knows of a unit.
+/// The state of a unit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct UnitState {
-    /// Its name.
+    /// The unit name.
     pub(super) id: String,
-    /// Whether there is such a unit: `loaded`, `not-found`, `masked`, …
+    /// Load state: `loaded`, `not-found`, `masked`, …
     load: String,
-    /// Whether it is up: `active`, `activating`, `inactive`, `failed`, …
+    /// Active state: `active`, `activating`, `inactive`, `failed`, …
     active: String,
-    /// How it last ended: `success`, `exit-code`, …
+    /// Last result: `success`, `exit-code`, …
     result: String,
-    /// The process that is the service; `None` if there is none.
+    /// The main process, if any.
     pub(super) pid: Option<u32>,
-    /// What its messages of this time are marked with; empty if it was never started.
+    /// The invocation id in the journal; empty if it was never started.
     pub(super) invocation: String,
-    /// What is in its environment.
+    /// The environment.
     pub(super) environment: String,
-    /// Whether systemd goes by files that have changed since.
+    /// Whether a `daemon-reload` is needed.
     pub(super) stale: Stale,
 }
 
-/// Whether systemd has read the unit's files as they are now.
+/// Whether systemd has read the current unit files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Stale {
-    /// It has.
     #[default]
     No,
-    /// It has not: `systemctl daemon-reload`.
+    /// `systemctl daemon-reload` is needed.
     Yes,
 }
 
-/// Read `systemctl show`: blocks of `Name=value`, an empty line between them.
+/// Parses `systemctl show`: blocks of `Name=value`, separated by empty lines.
 pub(super) fn parse(text: &str) -> Vec<UnitState> {
     let blocks = text.split("\n\n").filter(|block| !block.trim().is_empty());
     blocks
@@ -63,7 +62,7 @@ fn unit(fields: &BTreeMap<&str, &str>) -> UnitState {
     }
 }
 
-/// What systemd knows of these; `None` where commands do not run.
+/// Queries these units; `None` where commands do not run.
 pub(super) fn look_at(
     look: &dyn Look,
     units: &[UnitName],
@@ -77,7 +76,7 @@ pub(super) fn look_at(
     }
 }
 
-/// The last of `units` must run; those before it may have done their work.
+/// Checks that the last of `units` runs; the others may have exited successfully.
 pub(super) fn check(states: Option<&[UnitState]>, units: &[UnitName]) -> Finding {
     let Some(last) = units.last() else { return Finding::not_asked("the plan starts none") };
     let Some(states) = states else { return Finding::no_commands() };

@@ -1,7 +1,7 @@
-//! How large the framebuffers are, where the driver's own interface does not say.
+//! Framebuffer sizes, where the driver's interface does not report them.
 //!
-//! NVIDIA's `vgpuConfig.xml` does, and the catalogue of a bundle has what its drivers' files say. It is
-//! for people to read, so where something is missing nothing is said, and nothing fails.
+//! They come from NVIDIA's `vgpuConfig.xml`, through the bundle's catalog. They are
+//! informational: missing sizes are omitted and never cause a failure.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::host::Look;
 use crate::state;
 use crate::store::Bundles;
 
-/// Add the sizes that the bundle's catalogue knows of this driver's types.
+/// Adds the sizes that the bundle's catalog has for this driver's types.
 pub(crate) fn add_sizes(
     look: &dyn Look,
     bundle: Digest,
@@ -31,7 +31,7 @@ pub(crate) fn add_sizes(
     }
 }
 
-/// The sizes in bytes, by the types' numbers.
+/// Sizes in bytes by type number.
 fn sizes(look: &dyn Look, bundle: Digest, driver: &DriverVersion) -> Option<BTreeMap<u32, u64>> {
     let manifest = Bundles::manifest(look, bundle).ok()??;
     let item = manifest.catalog()?;
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
     use crate::host::mem::MemHost;
 
-    /// A host whose store has a catalogue in which the driver knows one type.
+    /// A host whose store has a catalog with one type of the driver.
     fn host(bundle: Digest) -> MemHost {
         let known = VgpuType {
             id: 557,

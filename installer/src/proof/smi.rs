@@ -1,4 +1,4 @@
-//! What `nvidia-smi vgpu` says.
+//! The output of `nvidia-smi vgpu`.
 
 use vgpu_manifest::platform::PciAddress;
 
@@ -6,35 +6,34 @@ use super::Finding;
 use super::expected::Cards;
 use crate::host::{Command, HostError, Look, Output};
 
-/// What NVIDIA's tool has found.
+/// The parsed output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Smi {
-    /// A driver, with GPUs that serve vGPUs.
+    /// A driver with vGPU-capable GPUs.
     Table {
-        /// The version of the driver, from the line that begins the table.
+        /// The driver version from the table's first line.
         version: String,
-        /// The GPUs, in its order.
+        /// The GPUs in the order of the table.
         gpus: Vec<SmiGpu>,
     },
-    /// A driver, whose GPUs serve none as they are.
+    /// A driver without natively supported GPUs.
     NoDevices,
     /// No driver.
     NoDriver,
-    /// Something else; this is its first line.
+    /// Other output; its first line.
     Other(String),
 }
 
-/// A GPU in the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SmiGpu {
-    /// What it is called; long names end in dots.
+    /// The name; long names are truncated with dots.
     pub(super) name: String,
-    /// Where it is.
+    /// The PCI address.
     pub(super) address: PciAddress,
 }
 
 impl Smi {
-    /// Read what it printed.
+    /// Parses the output.
     pub(super) fn parse(text: &str) -> Self {
         if text.contains("couldn't communicate with the NVIDIA driver") {
             return Self::NoDriver;
@@ -51,8 +50,8 @@ impl Smi {
     }
 }
 
-/// `|   0  NVIDIA A40                 | 00000000:81:00.0             |   0%       |`: the line of a
-/// vGPU has another number than an address in the second column.
+/// Parses `|   0  NVIDIA A40                 | 00000000:81:00.0             |   0%       |`. The
+/// line of a vGPU has a number instead of an address in the second column.
 fn gpu(line: &str) -> Option<SmiGpu> {
     let mut columns = line.trim().strip_prefix('|')?.split('|').map(str::trim);
     let (number, name) = columns.next()?.split_once(' ')?;
@@ -61,7 +60,7 @@ fn gpu(line: &str) -> Option<SmiGpu> {
     Some(SmiGpu { name: name.trim().to_owned(), address })
 }
 
-/// An address whose domain has eight digits: `00000000:81:00.0`.
+/// Parses an address with an eight-digit domain, such as `00000000:81:00.0`.
 fn address(text: &str) -> Option<PciAddress> {
     let text = text.to_ascii_lowercase();
     let short = text.strip_prefix("0000").filter(|rest| rest.find(':') == Some(4));
@@ -83,7 +82,7 @@ pub(super) fn check(look: &dyn Look, version: &str, cards: Cards) -> Result<Find
     Ok(judge(&Smi::parse(&said(&output)), version, cards))
 }
 
-/// Both streams: it complains on either.
+/// Errors appear on either stream.
 fn said(output: &Output) -> String {
     [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).join("\n")
 }
@@ -103,7 +102,7 @@ fn judge(smi: &Smi, version: &str, cards: Cards) -> Finding {
             let gpus: Vec<_> = gpus.iter().map(gpu).collect();
             Finding::good(format!("driver {version}: {}", gpus.join(", ")))
         }
-        // The unlock library is in the daemons only, so the tool sees the card as it is.
+        // Only the daemons load the unlock library, so the tool sees the unmodified GPU.
         Smi::NoDevices if cards == Cards::Unlocked => Finding::good(
             "it reaches the driver, and as always does not see that a card is unlocked",
         ),

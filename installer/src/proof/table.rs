@@ -1,9 +1,9 @@
-//! What a proof has seen, as lines for people.
+//! Text output of the checks.
 
 use super::{Finding, Found, OfferedType, Proof};
 use crate::ui::{Tone, printable};
 
-/// The checks, the vGPU types, and the commands that give a guest one.
+/// Formats the checks, the vGPU types and the commands that assign one to a guest.
 pub(crate) fn table(
     proof: &Proof,
     commands: &[String],
@@ -32,7 +32,6 @@ pub(crate) fn table(
     lines
 }
 
-/// The vGPU types, a line each.
 fn types(types: &[OfferedType]) -> Vec<String> {
     let row = |offered: &OfferedType| {
         [

@@ -1,8 +1,8 @@
-//! The vGPU types that the host offers, by whichever interface its kernel and driver have.
+//! The vGPU types that the host offers, through either interface.
 //!
-//! Mediated devices have a folder for each type; NVIDIA's own interface has one file on each virtual
-//! function that lists what could be created there now. Which of the two it is cannot be told from
-//! versions, so both are looked for.
+//! Mediated devices have a folder for each type. NVIDIA's own interface has one file on each
+//! virtual function with the types that can be created there now. Versions do not tell which
+//! interface exists, so both are read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,47 +14,46 @@ use vgpu_manifest::platform::{PciAddress, PciId};
 use super::Finding;
 use crate::host::Look;
 
-/// A vGPU type that a GPU offers.
+/// A vGPU type of a GPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct OfferedType {
-    /// The GPU.
-    pub gpu: PciAddress,
-    /// By which interface.
-    pub interface: VgpuInterface,
-    /// NVIDIA's number for it, the N of `nvidia-N`.
-    pub id: u32,
-    /// What it is called.
-    pub name: String,
-    /// What the driver says of it, if it does: `framebuffer=8192M` among others.
-    pub description: Option<String>,
-    /// The size of its framebuffer, `8192M`: by the driver's word, or where that says nothing by the
-    /// `vgpuConfig.xml` of the driver that the bundle brings.
-    pub framebuffer: Option<String>,
-    /// How many more can be had: of mediated devices by the driver's word, of the other interface
-    /// the virtual functions on which it could be created now.
-    pub available: u32,
+pub(crate) struct OfferedType {
+    pub(crate) gpu: PciAddress,
+    /// The interface.
+    pub(crate) interface: VgpuInterface,
+    /// NVIDIA's type number, the N of `nvidia-N`.
+    pub(crate) id: u32,
+    /// The name.
+    pub(crate) name: String,
+    /// The driver's description, if any, such as `framebuffer=8192M`.
+    pub(crate) description: Option<String>,
+    /// The framebuffer size, such as `8192M`, from the driver, or else from the `vgpuConfig.xml`
+    /// of the bundle's driver.
+    pub(crate) framebuffer: Option<String>,
+    /// The number of available instances: for mediated devices as the driver reports it; for the
+    /// other interface, the number of virtual functions on which the type can be created now.
+    pub(crate) available: u32,
 }
 
-/// The size of a framebuffer as the driver writes it, if it does.
+/// Returns the framebuffer size in the driver's description.
 fn framebuffer(description: &str) -> Option<String> {
     let mut fields = description.split(',').map(str::trim);
     fields.find_map(|field| field.strip_prefix("framebuffer=")).map(str::to_owned)
 }
 
-/// What there is of vGPU types.
+/// The offered vGPU types.
 #[derive(Default)]
 struct Offer {
     types: BTreeMap<(PciAddress, u32), OfferedType>,
-    /// How many vGPUs there are already.
+    /// The number of existing vGPUs.
     in_use: BTreeMap<PciAddress, u32>,
-    /// Whether there was an interface to ask.
+    /// Whether an interface exists.
     asked: usize,
 }
 
-/// The types, and what is to be said of them.
+/// Reads the types and checks them.
 ///
-/// What cannot be read is not offered: a driver that is half there refuses to be asked.
+/// Unreadable entries are omitted: a half-initialized driver refuses reads.
 pub(super) fn check(
     look: &dyn Look,
     gpus: &[Gpu],
@@ -77,7 +76,7 @@ pub(super) fn check(
     (offer.types.into_values().collect(), finding)
 }
 
-/// Whether a GPU is NVIDIA's, and no guest has it whole.
+/// Checks whether a GPU is from NVIDIA and not passed through.
 fn is_ours(gpu: &Gpu) -> bool {
     let for_guests = gpu.driver.as_ref().is_some_and(|driver| driver.as_str() == "vfio-pci");
     gpu.id.vendor() == PciId::NVIDIA && !for_guests
@@ -135,7 +134,7 @@ impl Offer {
         }
     }
 
-    /// The GPUs that are to offer some and neither do nor have any in use.
+    /// Returns the GPUs for vGPU that neither offer types nor have any in use.
     fn silent(&self, expected: &BTreeSet<PciAddress>) -> Vec<PciAddress> {
         let offers = |gpu: PciAddress| self.types.keys().any(|(other, _)| *other == gpu);
         let is_silent = |gpu: &PciAddress| !offers(*gpu) && !self.in_use.contains_key(gpu);
@@ -167,20 +166,18 @@ impl Offer {
     }
 }
 
-/// The names in a folder; none if it cannot be listed.
 fn names(look: &dyn Look, folder: &str) -> Vec<String> {
     let names = HostPath::new(folder).ok().and_then(|folder| look.list(&folder).ok().flatten());
     names.unwrap_or_default()
 }
 
-/// The text of a file; `None` if it is empty, or cannot be read.
 fn text(look: &dyn Look, path: &str) -> Option<String> {
     let text = HostPath::new(path).ok().and_then(|path| look.text(&path).ok().flatten());
     text.filter(|text| !text.is_empty())
 }
 
-/// The lines of `creatable_vgpu_types`: `1428 : NVIDIA H200X-141C`. Whatever has no number, such as a
-/// line of headings, is none.
+/// Parses `creatable_vgpu_types`: `1428 : NVIDIA H200X-141C`. Lines without a number, such as
+/// headings, are skipped.
 fn creatable(text: &str) -> Vec<(u32, String)> {
     let line = |line: &str| {
         let (id, name) = line.split_once(':')?;

@@ -10,44 +10,43 @@ use vgpu_manifest::{Digest, ProgramVersion};
 use super::{Standing, Standpoint};
 use crate::ui::Date;
 
-/// The version of the report's shape.
-pub const SCHEMA: u32 = 1;
+/// The schema version of reports.
+pub(crate) const SCHEMA: u32 = 1;
 
-/// A report: what is to be the same on equal nodes, and what is this node's own.
+/// A report: facts that are equal on identical nodes, and facts of this node only.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Document {
-    /// The version of this document's shape: [`SCHEMA`].
-    pub schema: u32,
-    /// The digest of `comparable` as compact JSON: equal on nodes that are the same.
-    pub digest: Digest,
-    /// Free of names and times.
-    pub comparable: Comparable,
-    /// Never compared.
-    pub this_node: ThisNode,
+pub(crate) struct Document {
+    /// The schema version: [`SCHEMA`].
+    pub(crate) schema: u32,
+    /// The digest of `comparable` as compact JSON; equal on identical nodes.
+    pub(crate) digest: Digest,
+    /// The comparable part, without names and times.
+    pub(crate) comparable: Comparable,
+    /// The part that is never compared.
+    pub(crate) this_node: ThisNode,
 }
 
-/// What is compared between nodes.
+/// The facts that are compared between nodes.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Comparable {
-    /// The program that wrote the report.
-    pub program: ProgramVersion,
-    /// Where the node stands.
-    pub standing: Standing,
-    /// What was applied, step by step and path by path.
+pub(crate) struct Comparable {
+    pub(crate) program: ProgramVersion,
+    /// The state of the node.
+    pub(crate) standing: Standing,
+    /// The applied bundle, with its steps and paths.
     #[serde(flatten)]
-    pub found: Standpoint,
-    /// Whom the node trusts.
-    pub trust: Option<Trust>,
-    /// What kind of machine it is.
-    pub machine: MachineKind,
+    pub(crate) found: Standpoint,
+    /// The trusted keys.
+    pub(crate) trust: Option<Trust>,
+    /// The machine.
+    pub(crate) machine: MachineKind,
 }
 
-/// The policy, in short.
+/// A summary of the policy.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Trust {
+pub(crate) struct Trust {
     version: u64,
     threshold: usize,
     channels: BTreeSet<Channel>,
@@ -55,10 +54,10 @@ pub struct Trust {
     revoked: Vec<Fingerprint>,
 }
 
-/// What nodes of one kind have in common.
+/// The facts that identical nodes share.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct MachineKind {
+pub(crate) struct MachineKind {
     os: Os,
     cpu: Cpu,
     kernel: Option<KernelRelease>,
@@ -67,21 +66,22 @@ pub struct MachineKind {
     gpus: Vec<PciId>,
 }
 
-/// What is this node's own.
+/// The facts of this node only.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct ThisNode {
-    /// Its name.
-    pub host_name: Option<Label>,
-    /// When the report was written, by the node's clock.
-    pub written: String,
+pub(crate) struct ThisNode {
+    /// The unit name.
+    pub(crate) host_name: Option<Label>,
+    /// The time of the report, by the node's clock.
+    pub(crate) written: String,
 }
 
-/// Put a report together, as of `now`.
+/// Assembles a report as of `now`.
 ///
 /// # Errors
-/// If it cannot be written as JSON.
-pub fn document(
+///
+/// The report cannot be serialized as JSON.
+pub(crate) fn document(
     found: Standpoint,
     policy: Option<&Policy>,
     facts: Inventory,

@@ -1,4 +1,4 @@
-//! What became of packages and modules: facts that only the host knows, by name.
+//! The current state of packages and modules, by name.
 
 use std::collections::BTreeSet;
 
@@ -10,37 +10,35 @@ use crate::facts::installed_packages;
 use crate::host::{HostError, Look};
 use crate::step::Step;
 
-/// A package that a bundle brought, or found there already.
+/// A package that a bundle installed or required.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct PackageNow {
-    /// Its name.
-    pub package: PackageName,
-    /// Its version and state; `None` if it is not there.
-    pub is: Option<PackageIs>,
+pub(crate) struct PackageNow {
+    /// The unit name.
+    pub(crate) package: PackageName,
+    /// Its version and state; `None` if it is not installed.
+    pub(crate) is: Option<PackageIs>,
 }
 
-/// How a package is there.
+/// The state of a package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct PackageIs {
-    /// Its version.
-    pub version: PackageVersion,
-    /// Its state.
-    pub state: PackageState,
+pub(crate) struct PackageIs {
+    pub(crate) version: PackageVersion,
+    pub(crate) state: PackageState,
 }
 
-/// A module that DKMS looks after.
+/// A DKMS module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct ModuleNow {
-    /// Its name, version and kernel: `nvidia/550.163.02, 6.8.12-4-pve`.
-    pub name: String,
-    /// How far it is.
-    pub state: BuildState,
+pub(crate) struct ModuleNow {
+    /// Name, version and kernel, such as `nvidia/550.163.02, 6.8.12-4-pve`.
+    pub(crate) name: String,
+    /// The DKMS state.
+    pub(crate) state: BuildState,
 }
 
-/// The packages of these steps, in the order of their names.
+/// Returns the packages of these steps, sorted by name.
 pub(super) fn packages(look: &dyn Look, steps: &[&Step]) -> Result<Vec<PackageNow>, HostError> {
     let mut names = BTreeSet::new();
     for step in steps {
@@ -60,7 +58,7 @@ pub(super) fn packages(look: &dyn Look, steps: &[&Step]) -> Result<Vec<PackageNo
     Ok(names.into_iter().map(now).collect())
 }
 
-/// What DKMS says of the driver, if these steps bring one.
+/// Returns the DKMS builds of the driver, if these steps install one.
 pub(super) fn modules(look: &dyn Look, steps: &[&Step]) -> Result<Vec<ModuleNow>, HostError> {
     if !steps.iter().any(|step| matches!(step, Step::InstallDriver(_))) {
         return Ok(Vec::new());

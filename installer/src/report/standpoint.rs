@@ -16,125 +16,119 @@ use crate::settle::Derived;
 use crate::step::{Status, Step};
 use crate::store::{Bundles, Known};
 
-/// Where a host stands: what was made of it, and whether that still holds.
+/// The state of a host: the applied bundle, and whether it is in sync.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Standpoint {
-    /// What was applied last and not taken back.
-    pub applied: Option<AppliedBundle>,
-    /// What is derived from changed files and has not been rebuilt.
-    pub stale: Vec<Derived>,
-    /// Whether something waits for a boot that has not been yet.
-    pub reboot_pending: bool,
-    /// How many bundles were applied before the last one, and not taken back either.
-    pub earlier: usize,
-    /// What the last revert left as it was.
-    pub kept: Vec<Kept>,
-    /// Whether what was applied works. It speaks of guests and devices, so it is compared only by
-    /// what it comes to, in [`Standpoint::standing`].
+pub(crate) struct Standpoint {
+    /// The last applied bundle that is not reverted.
+    pub(crate) applied: Option<AppliedBundle>,
+    /// Derived state that is stale.
+    pub(crate) stale: Vec<Derived>,
+    /// Whether a change takes effect only after a reboot.
+    pub(crate) reboot_pending: bool,
+    /// The number of earlier bundles that are still applied.
+    pub(crate) earlier: usize,
+    /// Paths that the last revert kept.
+    pub(crate) kept: Vec<Kept>,
+    /// The checks of the host. They name guests and devices, so only their result is compared, in
+    /// [`Standpoint::standing`].
     #[serde(skip)]
-    pub proof: Proof,
-    /// The commands that give a guest a vGPU of this very node.
+    pub(crate) proof: Proof,
+    /// The commands that assign a vGPU of this node to a guest.
     #[serde(skip)]
-    pub lines: Vec<String>,
-    /// Who goes on, if the apply has not come to its end.
+    pub(crate) lines: Vec<String>,
+    /// How an incomplete apply resumes.
     #[serde(skip)]
-    pub goes_on: Option<GoesOn>,
-    /// Large files that were not read, because they have not changed since they were.
+    pub(crate) goes_on: Option<GoesOn>,
+    /// Large files that were not read again, because they are unchanged.
     #[serde(skip)]
-    pub unread: Vec<HostPath>,
+    pub(crate) unread: Vec<HostPath>,
 }
 
-/// How closely it is looked.
+/// The depth of an inspection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Closely {
-    /// Whether the steps still hold, and whether it works.
+pub(crate) enum Closely {
+    /// Steps and host checks.
     Steps,
-    /// Also what each changed path is now.
+    /// Also every changed path.
     Paths,
-    /// All of that, and files are read however large they are.
+    /// Also every large file, whatever its cached state.
     Bytes,
 }
 
-/// A bundle that was applied.
+/// An applied bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct AppliedBundle {
+pub(crate) struct AppliedBundle {
     /// The digest of its signed root.
-    pub digest: Digest,
-    /// What it said of itself.
-    pub bundle: Option<Known>,
-    /// How far it is.
-    pub state: TxState,
-    /// The steps of its plan.
-    pub steps: Vec<CheckedStep>,
-    /// The paths that the steps changed by themselves, with what they were to become.
-    pub changes: Vec<ChangedPath>,
-    /// The packages that it brought or wanted, as they are now.
-    pub packages: Vec<PackageNow>,
-    /// For which kernels DKMS has the driver's module, as it is now.
-    pub modules: Vec<ModuleNow>,
-    /// The components that were removed since, on purpose. None of their steps is among the above.
+    pub(crate) digest: Digest,
+    /// Its name, channel and sequence.
+    pub(crate) bundle: Option<Known>,
+    /// The DKMS state.
+    pub(crate) state: TxState,
+    pub(crate) steps: Vec<CheckedStep>,
+    /// The paths that the steps changed directly, with their target state.
+    pub(crate) changes: Vec<ChangedPath>,
+    /// The current state of its packages.
+    pub(crate) packages: Vec<PackageNow>,
+    /// The current DKMS builds of its driver.
+    pub(crate) modules: Vec<ModuleNow>,
+    /// Components that were removed later. Their steps are not listed above.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub removed: BTreeSet<Component>,
-    /// The components whose removal was interrupted.
+    pub(crate) removed: BTreeSet<Component>,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub going: BTreeSet<Component>,
+    pub(crate) going: BTreeSet<Component>,
 }
 
-/// A step, and whether it still holds.
+/// A step and its state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct CheckedStep {
-    /// The step in a line.
-    pub summary: String,
-    /// Whether what it was for is true.
-    pub holds: bool,
+pub(crate) struct CheckedStep {
+    pub(crate) summary: String,
+    /// Whether it is in sync.
+    pub(crate) holds: bool,
 }
 
-/// A path that was changed.
+/// A changed path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct ChangedPath {
-    /// Which path.
-    pub path: HostPath,
-    /// What it was to become.
-    pub becomes: Becomes,
-    /// What it is, if that is something else.
+pub(crate) struct ChangedPath {
+    pub(crate) path: HostPath,
+    /// The target state.
+    pub(crate) becomes: Becomes,
+    /// The current state, if it differs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub is: Option<Becomes>,
+    pub(crate) is: Option<Becomes>,
 }
 
-/// What a path was to become.
+/// The target state of a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Becomes {
-    /// This.
+pub(crate) enum Becomes {
     Node(Node),
-    /// What it was, with these words added: all else in the file is the node's own.
+    /// The original content with these parameters added; the rest of the file belongs to the
+    /// node.
     WithWords(Vec<KernelWord>),
-    /// Nothing.
     Nothing,
 }
 
-/// Where a host stands, in a word.
+/// The state of a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Standing {
-    /// Nothing is applied.
+pub(crate) enum Standing {
     Nothing,
-    /// Everything that was applied holds.
+    /// Everything applied is in sync.
     Holds,
-    /// Something that was applied is not true any more.
+    /// Something applied has drifted.
     Drifted,
-    /// An apply or a revert was interrupted, or something could not be rebuilt.
+    /// An apply or revert was interrupted, or derived state could not be rebuilt.
     Unfinished,
 }
 
 impl Standpoint {
-    /// Where the host stands, in a word.
+    /// Summarizes the state of the host.
     #[must_use]
-    pub fn standing(&self) -> Standing {
+    pub(crate) fn standing(&self) -> Standing {
         let Some(applied) = &self.applied else {
             return if self.stale.is_empty() { Standing::Nothing } else { Standing::Unfinished };
         };
@@ -148,15 +142,14 @@ impl Standpoint {
         }
     }
 
-    /// Whether nothing speaks against the installation. Before a reboot that it waits for, nothing
-    /// can.
+    /// Checks whether no check failed. Before a pending reboot, none can.
     fn is_proven(&self) -> bool {
         self.reboot_pending || self.proof.holds()
     }
 }
 
-/// Look at the host and its journal. Nothing is made that is not there.
-pub fn look(target: Target, closely: Closely) -> anyhow::Result<Standpoint> {
+/// Inspects the host and its journal. Creates nothing.
+pub(crate) fn look(target: Target, closely: Closely) -> anyhow::Result<Standpoint> {
     let Some(mut machine) = target.find_machine()? else { return Ok(Standpoint::default()) };
     let mut open = machine.transactions()?;
     let kept = open.last().map(|tx| tx.kept.clone()).unwrap_or_default();
@@ -216,7 +209,7 @@ fn describe(
 ) -> anyhow::Result<AppliedBundle> {
     let (mut steps, mut removed) = (Vec::new(), BTreeSet::new());
     for step in plan.steps() {
-        // What is not there because somebody wanted it so has not drifted.
+        // Components that were removed on purpose have not drifted.
         if tx.is_removed(step.component()) {
             removed.insert(step.component());
             continue;
@@ -225,7 +218,7 @@ fn describe(
         steps.push(CheckedStep { summary: step.summary(), holds });
     }
     let is_here = |entry: &&Entry| !entry.component.is_some_and(|one| tx.is_removed(one));
-    // Of a path that was changed twice, only what it became last is of interest.
+    // Of a path that was changed twice, only the last target state matters.
     let mut changes: BTreeMap<&HostPath, ChangedPath> = BTreeMap::new();
     for entry in entries.iter().filter(|entry| entry.by.is_none()).filter(is_here) {
         if let Change::Put { path, after, words, .. } = &entry.change {

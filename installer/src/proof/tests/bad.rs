@@ -3,7 +3,8 @@ use super::*;
 use crate::facts::CERTIFICATE;
 use crate::step::LIBRARY;
 
-/// One thing is wrong with a scene: exactly this check says so, with this reason and this remedy.
+/// Breaks one thing in a scene and expects exactly this check to fail, with this reason and
+/// remedy.
 #[track_caller]
 fn finds(scene: &Scene, check: Check, reason: &str, remedy: &str) {
     let proof = scene.prove();
@@ -73,7 +74,7 @@ fn a_newer_kernel_without_a_module_is_named_with_what_keeps_the_host_going() {
     );
     scene.install_headers("6.17.13-1-pve");
     finds(&scene, Check::NextKernel, "DKMS has built none", "apply the bundle again");
-    // It is booted for once only, and that is what counts.
+    // The one-shot boot entry takes precedence.
     let mut scene = Scene::native();
     scene.install_kernel("6.8.12-4-pve");
     scene.install_headers("6.8.12-4-pve");
@@ -164,7 +165,7 @@ fn a_daemon_that_is_down() {
         "nvidia-vgpu-mgr.service is failed (exit-code)",
         "journalctl -u nvidia-vgpu-mgr.service",
     );
-    // The first may have done its work, but must have been started.
+    // The first daemon may have exited, but must have been started.
     let mut scene = Scene::native();
     replace(&mut scene, "InvocationID=aa01", "InvocationID=");
     finds(&scene, Check::Services, "nvidia-vgpud.service is inactive", "systemctl restart");
@@ -274,13 +275,13 @@ fn a_gpu_that_offers_nothing_beside_one_that_does() {
     };
     let scene = spoilt(Scene::unlocked(), spoil);
     finds(&scene, Check::Types, "2 offered, and none by 0000:c2:00.0", "nvidia-smi vgpu");
-    // It may have no more to offer because guests have all of it.
+    // No type is available because guests use all of them.
     let mut scene = scene;
     let folder = format!("{}/nvidia", device("0000:c2:00.0"));
     scene.host.place(&format!("{folder}/creatable_vgpu_types"), "");
     scene.host.place(&format!("{folder}/current_vgpu_type"), "557\n");
     assert_eq!(scene.prove().missing().count(), 0, "{:?}", scene.prove());
-    // Nobody wants vGPUs of the other one.
+    // The other GPU is not used for vGPU.
     scene.without(&folder);
     scene.expected.gpus.remove(&served[1]);
     assert_eq!(scene.prove().missing().count(), 0, "{:?}", scene.prove());

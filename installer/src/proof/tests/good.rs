@@ -1,8 +1,8 @@
 use super::scene::Scene;
 use super::*;
 
-/// Compare a transcript with the one that is kept. `GOLDEN=write` would be a way to fool oneself: the
-/// files are edited by hand.
+/// Compares a transcript with the golden file. The files are edited by hand, so that no run can
+/// accept its own output.
 fn assert_is(transcript: &str, golden: &str) {
     assert_eq!(transcript, golden, "the transcript is:\n{transcript}");
 }

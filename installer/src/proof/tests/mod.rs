@@ -1,4 +1,4 @@
-//! The proof on hosts in memory: whole ones, and each with one thing wrong.
+//! Checks on in-memory hosts: healthy ones, and each with one fault.
 
 mod bad;
 mod good;

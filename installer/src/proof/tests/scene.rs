@@ -1,4 +1,4 @@
-//! Two hosts on which everything is as it should be.
+//! Two healthy hosts.
 
 use vgpu_manifest::Digest;
 
@@ -9,10 +9,10 @@ use crate::host::{Content, Kind, Meta, Mode, Node};
 use crate::step::{EnableSriov, InstallDriver, LIBRARY, PlaceItem, SriovBy, StartServices, Step};
 use crate::ui::Tone;
 
-/// Where a program of the host finds what it is to say.
+/// The folder with the programs' outputs.
 const SAYS: &str = "/run/says";
 
-/// Every program says what lies in its file, and has failed if there is none.
+/// Every program prints its file, and fails without one.
 fn says(host: &mut MemHost, name: &str) -> i32 {
     let Some(text) = host.text_of(&format!("{SAYS}/{name}")) else { return 1 };
     host.said.push_str(&text);
@@ -43,15 +43,14 @@ const PROGRAMS: [(&str, Program); 5] = [
     }),
 ];
 
-/// A host, and what was to be made of it.
+/// A host and the purpose of its plan.
 pub(super) struct Scene {
     pub(super) host: MemHost,
     pub(super) expected: Expected,
 }
 
 impl Scene {
-    /// A Turing card that is unlocked, on Proxmox VE 8 with Linux 6.5: mediated devices, DKMS 2's
-    /// way to say things.
+    /// An unlocked Turing GPU on Proxmox VE 8 with Linux 6.5: mediated devices and DKMS 2 output.
     pub(super) fn unlocked() -> Self {
         let mut host = kernel("6.5.13-6-pve", "535.230.02");
         host.place(
@@ -87,8 +86,8 @@ impl Scene {
         Self { host, expected: expected("535.230.02", &["unlock"], vec![library]) }
     }
 
-    /// A card with SR-IOV that is supported as it is, on Proxmox VE 9 with Linux 6.14 and Secure
-    /// Boot: NVIDIA's own interface, DKMS 3's way to say things.
+    /// A natively supported SR-IOV GPU on Proxmox VE 9 with Linux 6.14 and Secure Boot: NVIDIA's
+    /// own interface and DKMS 3 output.
     pub(super) fn native() -> Self {
         let mut host = kernel("6.14.11-2-pve", "580.105.06");
         host.place(
@@ -141,7 +140,7 @@ impl Scene {
         prove(&self.host, &self.expected).unwrap()
     }
 
-    /// All that an operator is told.
+    /// The complete text output.
     pub(super) fn transcript(&self) -> String {
         let proof = self.prove();
         let commands = lines(&self.host, &proof.types).unwrap();
@@ -150,7 +149,7 @@ impl Scene {
     }
 }
 
-/// What a plan of these steps, a driver and its daemons is for.
+/// The purpose of a plan with these steps, a driver and its daemons.
 fn expected(version: &str, patches: &[&str], more: Vec<Step>) -> Expected {
     let patch = |item: &&str| serde_json::json!({ "item": item, "content": Content::of(b"p"), "files": [] });
     let patches: Vec<_> = patches.iter().map(patch).collect();
@@ -170,7 +169,7 @@ fn expected(version: &str, patches: &[&str], more: Vec<Step>) -> Expected {
     Expected::of(&steps)
 }
 
-/// A host that runs its only kernel, with a module of this version built for it and loaded.
+/// A host that runs its only kernel, with this module version built and loaded.
 fn kernel(release: &str, version: &str) -> MemHost {
     let mut host = MemHost::with_files(&[
         ("/proc/sys/kernel/hostname", "pve1.example\n"),
@@ -186,7 +185,7 @@ fn kernel(release: &str, version: &str) -> MemHost {
     host
 }
 
-/// The daemons: the first has done its work, the second runs.
+/// The daemons: the first has exited successfully, the second runs.
 fn services(host: &mut MemHost, environment: &str) {
     let unit = |name: &str, active: &str, pid: u32, invocation: &str| {
         format!(
@@ -226,7 +225,7 @@ fn link(host: &mut MemHost, path: &str, target: &str) {
     host.place_node(path, node, b"");
 }
 
-/// Secure Boot is on, and the firmware knows the key that DKMS signs with.
+/// Secure Boot is on, and the DKMS signing key is enrolled.
 fn secure_boot(host: &mut MemHost) {
     let efi = "/sys/firmware/efi/efivars";
     let global = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
