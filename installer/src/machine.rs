@@ -42,7 +42,7 @@ pub enum MachineError {
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// The traces of a power cut could not be cleared away.
-    #[error("cannot bring order after an interruption: {0}")]
+    #[error("cannot recover from the interrupted run: {0}")]
     Recover(#[from] JournalError),
     /// There is something to take back first.
     #[error(

@@ -86,7 +86,7 @@ impl PassphraseArgs {
 
 fn from_terminal_twice() -> anyhow::Result<Zeroizing<String>> {
     let first = secret::from_terminal("Passphrase for the new key (empty for none): ")?;
-    if secret::from_terminal("The same again: ")? != first {
+    if secret::from_terminal("Repeat passphrase: ")? != first {
         bail!("the passphrases differ");
     }
     Ok(first)

@@ -68,7 +68,7 @@ impl Target {
                 self.host.diary().said(&format!("vgpu-installer {version}: {}", words.join(" ")));
             }
             Err(error) => {
-                let _ = writeln!(io::stderr(), "note: nothing is written down: {error}");
+                let _ = writeln!(io::stderr(), "note: cannot write the log: {error}");
             }
         }
     }

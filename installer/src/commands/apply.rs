@@ -71,12 +71,11 @@ impl Apply {
         match self.bundle.clone() {
             Some(path) => self.apply_bundle(path, target, ui),
             None if self.gpus != GpuChoice::default() => Err(Refused::Senseless(
-                "the plan of the interrupted apply says already what becomes of GPUs and drivers".to_owned(),
+                "the interrupted plan already determines the GPUs and drivers".to_owned(),
             )
             .into()),
             None if self.plan.is_some() => Err(Refused::Senseless(
-                "a plan that was reviewed is carried out with its bundle: `apply --plan FILE BUNDLE`"
-                    .to_owned(),
+                "a reviewed plan needs its bundle: `apply --plan FILE BUNDLE`".to_owned(),
             )
             .into()),
             None if self.resume => resume_now(&self.password, target, ui),
@@ -108,7 +107,7 @@ impl Apply {
         }
         show(&proposal, ui);
         if proposal.rehearsal.plan.steps().next().is_some() {
-            self.consent.ask(ui, "Carry out this plan?")?;
+            self.consent.ask(ui, "Apply this plan?")?;
         }
         let items = missing(&target.host, proposal.bundle.manifest())?;
         let bytes = items.bytes + missing_program(&target.host, &program)?;
@@ -183,6 +182,6 @@ pub(super) fn put_in_store(
     drop(progress);
     let mut bundles = Bundles::load(host)?;
     bundles.add(&mut OwnState::of(host), bundle)?;
-    ui.say(format_args!("staged {count} items, {took}; the medium is not needed any more"));
+    ui.say(format_args!("staged {count} items, {took}; you can remove the medium"));
     Ok(())
 }

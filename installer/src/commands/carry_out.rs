@@ -64,7 +64,8 @@ pub(super) fn go_back(
         WayBack::Lacks(items) => {
             let items: Vec<_> = items.iter().map(|item| format!("`{item}`")).collect();
             let hint = format!(
-                "the driver that was there before cannot come back by itself, because the store lacks {}: `vgpu-installer store add OLD-BUNDLE`, then `vgpu-installer revert`",
+                "cannot roll back to the previous driver: the store lacks {}; run \
+                    `vgpu-installer store add OLD-BUNDLE`, then `vgpu-installer revert`",
                 items.join(" and ")
             );
             return Err(error).hint(hint);
@@ -74,14 +75,14 @@ pub(super) fn go_back(
     let why = format!("{error:#}");
     let word = ui.paint_talk(Tone::Bad, "the new driver does not work:");
     ui.say(format_args!("{word} {}", printable_lines(&why)));
-    ui.say(format_args!("going back to the driver {old}"));
+    ui.say(format_args!("rolling back to driver {old}"));
     let exit = revert::take_back(machine, ui)
-        .hint("mend this, then `vgpu-installer revert` brings the old bundle back")?;
+        .hint("fix this, then run `vgpu-installer revert` to restore the previous bundle")?;
     let bundles = Bundles::load(machine.look())?;
     let before = machine.current()?.and_then(|tx| bundles.get(tx.new.bundle).map(title));
     let refused = Refused::WentBack { to: before.unwrap_or_else(|| format!("driver {old}")), why };
     if exit == Exit::Reboot {
-        return Err(refused).hint("reboot for all of it to take effect");
+        return Err(refused).hint("reboot to activate all changes");
     }
     Err(refused.into())
 }
@@ -97,25 +98,22 @@ fn tell(event: Applying<'_>, ui: &Ui) {
 
 fn finish(applied: Applied, proven: Proven, plan: &Plan, ui: &Ui) -> Exit {
     let (word, exit) = match (applied.tx, applied.reboot) {
-        (None, _) => ("done: there was nothing to do", Exit::Done),
+        (None, _) => ("done: nothing to do", Exit::Done),
         (_, Reboot::NotNeeded) => ("done", Exit::Done),
-        (_, Reboot::Needed) if proven == Proven::AfterReboot => (
-            "done; reboot, and then run `vgpu-installer apply` to see whether all of it works",
-            Exit::Reboot,
-        ),
-        (_, Reboot::Needed) => {
-            ("done; a reboot is needed for all of it to take effect", Exit::Reboot)
+        (_, Reboot::Needed) if proven == Proven::AfterReboot => {
+            ("done; reboot, then run `vgpu-installer apply` to confirm the result", Exit::Reboot)
         }
+        (_, Reboot::Needed) => ("done; reboot to activate all changes", Exit::Reboot),
         (_, Reboot::NeededToContinue) if is_wanted(plan) => (
-            "the first part is done; reboot, and it goes on by itself, or run `vgpu-installer apply`",
+            "phase 1 is done; reboot to resume automatically, or run `vgpu-installer apply` \
+                after it",
             Exit::Reboot,
         ),
-        (_, Reboot::NeededToContinue) => (
-            "the first part is done; reboot, and then `vgpu-installer apply` goes on",
-            Exit::Reboot,
-        ),
+        (_, Reboot::NeededToContinue) => {
+            ("phase 1 is done; reboot, then run `vgpu-installer apply` to resume", Exit::Reboot)
+        }
         (_, Reboot::Stopped) => {
-            ("the first part is done; `vgpu-installer apply` goes on", Exit::Done)
+            ("phase 1 is done; run `vgpu-installer apply` to resume", Exit::Done)
         }
     };
     ui.say(ui.paint_talk(Tone::Good, word));

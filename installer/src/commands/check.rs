@@ -38,11 +38,11 @@ pub(crate) struct Check {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 enum CheckError {
-    #[error("the bundle has no catalogue")]
+    #[error("the bundle has no catalog")]
     NoCatalog,
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    #[error("the store's copy of the catalogue is damaged")]
+    #[error("the store's copy of the catalog is damaged")]
     Damaged,
 }
 
@@ -81,7 +81,7 @@ impl Check {
         let fit = match fit {
             Ok(fit) => fit,
             Err(NoFit::NoDriver) => {
-                return Err(NoFit::NoDriver).hint("name the one that you mean: `--driver 16.9`");
+                return Err(NoFit::NoDriver).hint("select one: `--driver 16.9`");
             }
             Err(no_fit) => return Err(no_fit.into()),
         };
@@ -112,7 +112,7 @@ pub(super) fn catalog(bundle: &Bundle<Verified>) -> anyhow::Result<Catalog> {
 }
 
 fn from_store(target: Target) -> anyhow::Result<Source> {
-    let nothing = || Refused::Senseless("nothing is applied here, so name a bundle".to_owned());
+    let nothing = || Refused::Senseless("no bundle is applied here; name a bundle".to_owned());
     let Applied { title, manifest, catalog } = applied(target)?.ok_or_else(nothing)?;
     Ok(Source { title, manifest, catalog: catalog.ok_or(CheckError::NoCatalog)? })
 }
@@ -123,7 +123,7 @@ pub(super) fn applied(target: Target) -> anyhow::Result<Option<Applied>> {
     let look = machine.look();
     let known = Bundles::load(look)?;
     let manifest = Bundles::manifest(look, digest)?.ok_or_else(|| {
-        Refused::Unfinished(format!("nothing is known of the bundle {digest}; apply it again"))
+        Refused::Unfinished(format!("the bundle {digest} is unknown; apply it again"))
     })?;
     let title = known.get(digest).map_or_else(|| digest.to_string(), title);
     let catalog = manifest.catalog().map(|item| stored_catalog(look, item)).transpose()?;
@@ -137,7 +137,7 @@ fn stored_catalog(look: &dyn Look, item: &Item) -> anyhow::Result<Catalog> {
     let is_whole =
         bytes.len() as u64 <= MAX_DATABASE && Measure::of(&mut &*bytes)?.sha256 == item.sha256();
     if !is_whole {
-        return Err(CheckError::Damaged).hint("apply the bundle again to mend it");
+        return Err(CheckError::Damaged).hint("apply the bundle again to fix it");
     }
     Ok(sqlite::read(&bytes).map_err(CheckError::from)?)
 }

@@ -27,7 +27,7 @@ impl Forget {
         target.check_may_change()?;
         let is_there = |path: &HostPath| target.host.stat(path).map(|stat| stat.is_some());
         if !is_there(&state::dir())? && !is_there(&state::trust())? {
-            ui.say("there is nothing to forget");
+            ui.say("nothing to forget");
             return Ok(Exit::Done);
         }
         let license = data::is_there(&target.host)?;
@@ -36,14 +36,17 @@ impl Forget {
             return Err(MachineError::InUse(tx.id).into());
         }
         if !machine.dirty()?.is_empty() {
-            let text = "something has not been rebuilt; run `vgpu-installer revert` once more";
+            let text = "derived state is stale; run `vgpu-installer revert` again";
             return Err(Refused::Unfinished(text.to_owned()).into());
         }
         ui.say(LOST);
         if license {
-            ui.say(format_args!("These stay: {} (`license remove --discard`).", data::folder()));
+            ui.say(format_args!(
+                "Kept: {} (`license remove --discard` deletes it).",
+                data::folder()
+            ));
         }
-        self.consent.ask(ui, "Forget all of it?")?;
+        self.consent.ask(ui, "Delete all of it?")?;
         forget_trust(&mut OwnState::of(machine.host()))?;
         machine.forget()?;
         ui.say(ui.paint_talk(Tone::Good, "forgotten"));

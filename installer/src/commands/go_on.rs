@@ -25,7 +25,10 @@ pub(super) fn resume_now(password: &PasswordArgs, target: Target, ui: &Ui) -> an
         May::NotOnThisBoot => return Ok(Exit::Done),
         May::GaveUp => {
             // Failing at each boot would add nothing to the output of `status`.
-            ui.say("going on by itself has failed twice and is not tried again: `vgpu-installer apply` goes on, `vgpu-installer revert` takes everything back");
+            ui.say(
+                "automatic resume has failed twice and is disabled; run `vgpu-installer apply` \
+                to resume, or `vgpu-installer revert` to revert",
+            );
             return Ok(Exit::Done);
         }
         May::Go => resume::begin(machine.host(), tx.id, &boot)?,
@@ -44,7 +47,8 @@ pub(super) fn resume_now(password: &PasswordArgs, target: Target, ui: &Ui) -> an
 }
 
 /// The next step after the unit has failed.
-const AFTER_RESUME: &str = "mend the cause and run `vgpu-installer apply`, which goes on where it was, or take everything back with `vgpu-installer revert`";
+const AFTER_RESUME: &str =
+    "fix the cause and run `vgpu-installer apply` to resume, or run `vgpu-installer revert`";
 
 /// Resumes an interrupted apply from the store and the journal.
 pub(super) fn go_on(
@@ -85,10 +89,10 @@ pub(super) fn candidate_of(machine: &Machine, digest: Digest) -> anyhow::Result<
     let bundles = Bundles::load(machine.look())?;
     let known = bundles.get(digest).map(|known| known.candidate(digest));
     Ok(known.ok_or_else(|| {
-        Refused::Unfinished(format!("nothing is known of the bundle {digest}; apply it again"))
+        Refused::Unfinished(format!("the bundle {digest} is unknown; apply it again"))
     })?)
 }
 
 fn nothing_unfinished() -> Refused {
-    Refused::Senseless("no apply was interrupted here, so name a bundle".to_owned())
+    Refused::Senseless("no apply was interrupted here; name a bundle".to_owned())
 }

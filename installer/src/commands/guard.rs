@@ -62,22 +62,24 @@ fn say(guarded: &anyhow::Result<Guarded>, ui: &Ui) {
     match guarded {
         Guarded::Nothing => {}
         Guarded::Kept { kernel, instead_of } => ui.say(format_args!(
-            "vgpu-installer: {} has no NVIDIA module; this host keeps booting {} until it has one. `vgpu-installer status` says what to do",
+            "vgpu-installer: {} has no NVIDIA module; this host keeps booting {} until it \
+                has one. Run `vgpu-installer status` for the next step",
             instead_of.as_str(),
             kernel.as_str()
         )),
         Guarded::Released(kernel) => ui.say(format_args!(
-            "vgpu-installer: {} has its NVIDIA module, and is booted next",
+            "vgpu-installer: {} has its NVIDIA module and boots next",
             kernel.as_str()
         )),
         Guarded::Helpless { next, why } => ui.say(format_args!(
-            "vgpu-installer: the next boot takes {}, which has no NVIDIA module, {}. `vgpu-installer status` says what to do",
+            "vgpu-installer: {} boots next and has no NVIDIA module, {}. Run `vgpu-installer \
+                status` for the next step",
             next.as_str(),
             match why {
                 Helpless::Pinned => "because it is pinned",
                 Helpless::NoOther => "and no other kernel has one",
                 Helpless::Pool =>
-                    "and the last one that has it may not be able to import the root pool",
+                    "and the last one with a module may be unable to import the root pool",
             }
         )),
     }

@@ -66,7 +66,10 @@ impl GuestDrivers {
         if self.json {
             print_json(ui, &Document { image: None })?;
         } else {
-            ui.print("there are none here: they come with a bundle, by entries of kind `guest` and `windows-guest` in its recipe")?;
+            ui.print(
+                "no guest drivers here; add entries of kind `guest` and `windows-guest` to the \
+                recipe of a bundle",
+            )?;
         }
         Ok(Exit::Done)
     }
@@ -88,12 +91,12 @@ fn print(image: &Image<'_>, ui: &Ui) -> std::io::Result<()> {
     let (tone, word) = if image.holds {
         (Tone::Good, "holds")
     } else {
-        (Tone::Bad, "drifted; apply the bundle again to mend it")
+        (Tone::Bad, "drifted; apply the bundle again to fix it")
     };
     ui.print(format_args!("{}  {}", printable(&image.path.to_string()), ui.paint(tone, word)))?;
     for File { name, size } in &image.files {
         ui.print(format_args!("  {:>10}  {}", ByteSize(*size), printable(name)))?;
     }
-    ui.print("to give it to the guest VMID as a CD:")?;
+    ui.print("to attach it to the guest VMID as a CD:")?;
     ui.print(format_args!("  {}", printable(&image.attach)))
 }

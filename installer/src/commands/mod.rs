@@ -87,9 +87,9 @@ fn left_out(manifest: &Manifest, tools: GuestTools) -> Vec<String> {
     let left = wants.iter().filter(|_| tools == GuestTools::LeftOut);
     let says = |tool: &GuestTool| {
         format!(
-            "left out: {}, a tool for guests: it is somebody else's, and what it does to a guest's driver \
-             and whether NVIDIA's licence terms allow that is for you to answer; `--guest-tools` hands \
-             it out",
+            "left out: {}, a third-party guest tool; its effect on a guest's driver, and \
+                whether NVIDIA's license terms permit it, are your responsibility; \
+                `--guest-tools` includes it",
             tool.item
         )
     };

@@ -69,9 +69,9 @@ fn ask(ui: &Ui) -> anyhow::Result<Secret> {
             }
             Err(error) => return Err(error.into()),
         };
-        if ui.ask_hidden("The same again:")? == first {
+        if ui.ask_hidden("Repeat passphrase:")? == first {
             return Ok(secret);
         }
-        ui.say("these were two different ones");
+        ui.say("the two entries differ");
     }
 }

@@ -132,7 +132,7 @@ impl Proposal {
         let Rehearsal { plan, changes } = &self.rehearsal;
         let mut lines = vec![title(&Known::of(&self.bundle))];
         let phases = match (plan.before_reboot.as_slice(), plan.after_reboot.as_slice()) {
-            ([], []) => vec![("nothing to do: all of it is true already", &[][..])],
+            ([], []) => vec![("nothing to do: everything is in sync", &[][..])],
             (now, []) => vec![("steps", now)],
             (now, later) => vec![("before the reboot", now), ("after the reboot", later)],
         };
@@ -146,10 +146,7 @@ impl Proposal {
             branches.push(("changes".to_owned(), paths));
         }
         if self.rehearsal.needs_reboot() {
-            branches.push((
-                ui.paint(Tone::Warn, "a reboot is needed for all of it to take effect"),
-                Vec::new(),
-            ));
+            branches.push((ui.paint(Tone::Warn, "reboot to activate all changes"), Vec::new()));
         }
         lines.extend(draw(&branches));
         lines.extend(self.left_out.iter().map(|line| printable(line)));

@@ -61,7 +61,8 @@ pub(super) fn settle_proof(
         }
         let missing = proof.missing().map(|(check, ..)| check).collect();
         return Err(Unproven(missing)).hint(
-            "above stands what to do; `vgpu-installer apply` then looks again, and `vgpu-installer revert` takes everything back",
+            "see the hints above, then run `vgpu-installer apply` to check again, or \
+                `vgpu-installer revert`",
         );
     }
     let mut floors = Floors::load(machine.look())?;
@@ -124,6 +125,6 @@ pub(super) fn prove_again(machine: &mut Machine, ui: &Ui) -> anyhow::Result<Opti
     if let Err(error) = settle_proof(machine, &plan, &candidate, Reboot::NotNeeded, ui) {
         return go_back(machine, tx.id, error, ui).map(Some);
     }
-    ui.say(ui.paint_talk(Tone::Good, "done: what was applied is proven now"));
+    ui.say(ui.paint_talk(Tone::Good, "done: the applied bundle is confirmed now"));
     Ok(Some(Exit::Done))
 }

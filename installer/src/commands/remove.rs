@@ -44,7 +44,7 @@ impl Remove {
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
         target.check_may_change()?;
         let Some(mut machine) = target.find_machine()? else {
-            ui.say("nothing to remove: nothing was applied here");
+            ui.say("nothing to remove: no bundle was applied here");
             return Ok(Exit::Done);
         };
         let named: BTreeSet<_> = self.component.iter().copied().collect();
@@ -86,7 +86,7 @@ fn choose(
         Pending::Revert(tx) => return Err(ApplyError::Reverting(tx.id).into()),
         Pending::Remove(going) => {
             for component in going.difference(&named) {
-                ui.say(format_args!("{component}: its removal was interrupted, and goes on"));
+                ui.say(format_args!("{component}: its interrupted removal resumes"));
             }
             named.extend(going);
         }
@@ -94,7 +94,7 @@ fn choose(
     let there = machine.components()?;
     for component in named.difference(&there) {
         let removed = machine.open()?.iter().any(|tx| tx.is_removed(*component));
-        let word = if removed { "it is removed already" } else { "nothing of it is here" };
+        let word = if removed { "already removed" } else { "not installed" };
         ui.say(format_args!("{component}: {word}"));
     }
     let removal = Removal::of(&named, &there)
@@ -104,7 +104,7 @@ fn choose(
         })
         .or_else(|(refused, hint)| Err(refused).hint(hint))?;
     for (component, with) in &removal.along {
-        ui.say(format_args!("{component}: it goes along, because only {with} uses it"));
+        ui.say(format_args!("{component}: removed as well, because only {with} uses it"));
     }
     Ok(removal.going)
 }

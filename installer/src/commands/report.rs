@@ -47,13 +47,13 @@ fn print(report: &Document, ui: &Ui) -> std::io::Result<()> {
     ui.print(format_args!("report {}", report.digest))?;
     ui.print(match comparable.standing {
         Standing::Nothing => "nothing is applied",
-        Standing::Holds => "everything that was applied holds",
-        Standing::Drifted => "something that was applied is not true any more",
+        Standing::Holds => "everything is in sync",
+        Standing::Drifted => "the host has drifted",
         Standing::Unfinished => "an apply or a revert was interrupted",
     })?;
     if let Some(applied) = applied {
         let (steps, changes) = (applied.steps.len(), applied.changes.len());
         ui.print(format_args!("bundle {}: {steps} steps, {changes} changes", applied.digest))?;
     }
-    ui.print("nodes with the same first line are the same; `--json` shows all of it")
+    ui.print("nodes with the same first line are identical; `--json` shows everything")
 }

@@ -27,7 +27,7 @@ impl Revert {
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
         target.check_may_change()?;
         let Some(mut machine) = target.find_machine()? else {
-            ui.say("nothing to take back: nothing was applied here");
+            ui.say("nothing to revert: no bundle was applied here");
             return Ok(Exit::Done);
         };
         let mut open = machine.open()?;
@@ -38,12 +38,12 @@ impl Revert {
             open.drain(..open.len().saturating_sub(1));
         }
         if open.is_empty() {
-            ui.say("nothing to take back: everything was taken back already");
+            ui.say("nothing to revert: everything is reverted already");
             return Ok(Exit::Done);
         }
         refuse_if_used(&machine, &open)?;
         show(&machine, &open, ui)?;
-        self.consent.ask(ui, "Take this back?")?;
+        self.consent.ask(ui, "Revert this?")?;
         let exit = exit(&machine, &open)?;
         let stops = stops_services(&open);
         let each = &mut |event: Reverting<'_>| tell(event, ui);
@@ -89,7 +89,7 @@ fn wake(machine: &mut Machine, ui: &Ui) -> anyhow::Result<()> {
         if let Err(error) = started.iter().try_for_each(|command| run_transient(host, command)) {
             let why = printable(&error.to_string());
             ui.say(format_args!(
-                "it does not start: {why}; `vgpu-installer status` says what to do"
+                "it does not start: {why}; run `vgpu-installer status` for the next step"
             ));
         }
     }
@@ -128,7 +128,7 @@ fn show(machine: &Machine, open: &[Transaction], ui: &Ui) -> anyhow::Result<()> 
     for tx in open.iter().rev() {
         let digest = tx.new.bundle;
         let name = bundles.get(digest).map_or_else(|| digest.to_string(), title);
-        ui.say(format_args!("to take back: {name}"));
+        ui.say(format_args!("to revert: {name}"));
         for entry in machine.entries(tx.id)?.iter().rev().filter(|entry| entry.by.is_none()) {
             for line in describe(entry) {
                 ui.say(format_args!("  {line}"));
@@ -189,12 +189,14 @@ pub(super) fn tell(event: Reverting<'_>, ui: &Ui) {
 pub(super) fn conclude(machine: &Machine, exit: Exit, ui: &Ui) -> anyhow::Result<()> {
     let left = machine.open()?.len();
     let word = match exit {
-        Exit::Reboot => "taken back; a reboot is needed for all of it to take effect",
+        Exit::Reboot => "reverted; reboot to activate all changes",
         _ => "taken back",
     };
     ui.say(ui.paint_talk(Tone::Good, word));
     if left > 0 {
-        ui.say(format_args!("{left} earlier ones are still there; `revert` takes back the next"));
+        ui.say(format_args!(
+            "{left} earlier bundles are still applied; run `revert` again for the next one"
+        ));
     }
     Ok(())
 }

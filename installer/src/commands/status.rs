@@ -86,11 +86,11 @@ fn print(found: &Standpoint, ui: &Ui) -> std::io::Result<()> {
     }
     for component in &applied.removed {
         let mark = ui.paint(Tone::Dim, "removed");
-        ui.print(format_args!("  {mark}  {component}; applying the bundle again brings it back"))?;
+        ui.print(format_args!("  {mark}  {component}; apply the bundle again to reinstall it"))?;
     }
     for component in &applied.going {
         let mark = ui.paint(Tone::Bad, "going  ");
-        ui.print(format_args!("  {mark}  {component}; `vgpu-installer remove` goes on"))?;
+        ui.print(format_args!("  {mark}  {component}; run `vgpu-installer remove` to resume"))?;
     }
     for derived in &found.stale {
         ui.print(format_args!("  {}    {derived}", ui.paint(Tone::Bad, "stale")))?;
@@ -101,7 +101,7 @@ fn print(found: &Standpoint, ui: &Ui) -> std::io::Result<()> {
     if !found.unread.is_empty() {
         let paths: Vec<_> = found.unread.iter().map(|path| printable(&path.to_string())).collect();
         let line = format!(
-            "  large, and not changed since it was read: {}; `--thorough` reads it",
+            "  large, and unchanged since it was read: {}; `--thorough` reads it again",
             paths.join(", ")
         );
         ui.print(ui.paint(Tone::Dim, &line))?;
@@ -109,29 +109,30 @@ fn print(found: &Standpoint, ui: &Ui) -> std::io::Result<()> {
     let (tone, word) = match found.standing() {
         Standing::Nothing | Standing::Holds => (Tone::Good, "everything holds"),
         Standing::Drifted if found.proof.holds() => {
-            (Tone::Bad, "the host has drifted; apply the bundle again to mend it")
+            (Tone::Bad, "the host has drifted; apply the bundle again to fix it")
         }
-        Standing::Drifted => (Tone::Bad, "something is missing; above stands what to do"),
+        Standing::Drifted => (Tone::Bad, "something is missing; see the hints above"),
         Standing::Unfinished => (
             Tone::Bad,
-            "unfinished: run `vgpu-installer apply` to go on, or `vgpu-installer revert`",
+            "interrupted: run `vgpu-installer apply` to resume, or `vgpu-installer revert`",
         ),
     };
     ui.print(ui.paint(tone, word))?;
     match found.goes_on {
-        Some(GoesOn::ByItself) => ui.print("after the next boot it goes on by itself")?,
+        Some(GoesOn::ByItself) => ui.print("resumes automatically after the next boot")?,
         Some(GoesOn::GaveUp) => ui.print(ui.paint(
             Tone::Warn,
-            "going on by itself has failed twice, and is not tried again; the log says why: /var/log/vgpu-offline/installer.log",
+            "automatic resume has failed twice and is disabled; see the log: \
+                /var/log/vgpu-offline/installer.log",
         ))?,
         Some(GoesOn::ByOperator) | None => {}
     }
     if found.earlier > 0 {
         let earlier = found.earlier;
-        ui.print(format_args!("applied before it, and not taken back: {earlier}"))?;
+        ui.print(format_args!("earlier bundles still applied: {earlier}"))?;
     }
     if found.reboot_pending {
-        ui.print(ui.paint(Tone::Warn, "a reboot is needed for all of it to take effect"))?;
+        ui.print(ui.paint(Tone::Warn, "reboot to activate all changes"))?;
     }
     Ok(())
 }

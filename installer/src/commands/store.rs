@@ -47,7 +47,7 @@ impl Gc {
     fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
         // Requires the lock, because another run may be filling the store.
         let Some(mut machine) = target.find_machine()? else {
-            ui.say("the store is empty: nothing was applied here");
+            ui.say("the store is empty: no bundle was applied here");
             return Ok(Exit::Done);
         };
         match machine.pending()? {
@@ -72,7 +72,7 @@ impl Gc {
         }
         let (goes, stays) = (ByteSize(garbage.bytes()), ByteSize(garbage.stays));
         if self.dry_run {
-            ui.print(format_args!("{goes} would be free, {stays} would stay"))?;
+            ui.print(format_args!("would free {goes}, keep {stays}"))?;
         } else {
             garbage.remove(&mut OwnState::of(machine.host()))?;
             let word = ui.paint(Tone::Good, "freed");

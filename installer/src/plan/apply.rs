@@ -83,28 +83,31 @@ pub enum ApplyError {
         source: StepError,
     },
     /// A step succeeded, but what it was for is not true.
-    #[error("{step}: it reported success, but the host does not show it")]
+    #[error("{step}: reported success, but the host is not in sync")]
     NoEffect {
         /// The step, as in the plan.
         step: String,
     },
     /// Another plan is half carried out.
     #[error(
-        "transaction {0} is not finished and has another plan; run `vgpu-installer apply` without a bundle to finish it, or `vgpu-installer revert`"
+        "transaction {0} is interrupted and has another plan; run `vgpu-installer apply` \
+            without a bundle to resume it, or `vgpu-installer revert`"
     )]
     Unfinished(TxId),
     /// A revert is half done.
     #[error(
-        "transaction {0} is being taken back; run `vgpu-installer revert` to finish that first"
+        "the revert of transaction {0} is interrupted; run `vgpu-installer revert` to resume \
+            it first"
     )]
     Reverting(TxId),
     /// The removal of a component is half done.
     #[error(
-        "a component is being removed; run `vgpu-installer remove` to finish that first, or `vgpu-installer revert`"
+        "the removal of a component is interrupted; run `vgpu-installer remove` to resume it \
+            first, or `vgpu-installer revert`"
     )]
     Removing,
     /// The traces of a power cut could not be cleared away.
-    #[error("cannot bring order after an interruption: {0}")]
+    #[error("cannot recover from the interrupted run: {0}")]
     Recover(JournalError),
     /// All steps succeeded, but not what is derived from them.
     #[error(transparent)]

@@ -62,17 +62,18 @@ pub struct Basis {
 pub enum ReviewError {
     /// It is of another version.
     #[error(
-        "the plan has the shape {0}, and this program reads {SCHEMA}; make it anew: `plan --output`"
+        "the plan has schema {0}, but this program reads {SCHEMA}; create it again: `plan \
+            --output`"
     )]
     Schema(u64),
     /// It is not what this program writes.
-    #[error("this is no plan that `vgpu-installer plan --output` has written: {}", printable(&.0.to_string()))]
+    #[error("not a plan from `vgpu-installer plan --output`: {}", printable(&.0.to_string()))]
     Syntax(#[from] serde_json::Error),
 }
 
 /// What was reviewed is not what would happen.
 #[derive(Debug, thiserror::Error)]
-#[error("this is not the plan that was reviewed; it has changed in:\n{}", .0.join("\n"))]
+#[error("the plan differs from the reviewed one in:\n{}", .0.join("\n"))]
 pub struct NotReviewed(Vec<String>);
 
 impl Basis {

@@ -16,18 +16,19 @@ pub(super) fn check(gpus: &[Gpu], expected: Functions) -> Finding {
         let shown = u32::try_from(sr_iov.functions.len()).unwrap_or(u32::MAX);
         let told = format!("{} has {there} of {total} virtual functions", gpu.address);
         if there < total || shown < there {
-            let reason = if there < total { told } else { format!("{told}, and shows {shown}") };
+            let reason = if there < total { told } else { format!("{told}, but {shown} exist") };
             return Finding::missing(
                 reason,
-                "switch them on, and see what the kernel says: `vgpu-installer sriov`, `journalctl -k`",
+                "enable them and check the kernel log: `vgpu-installer sriov`, `journalctl -k`",
             );
         }
         says.push(told);
     }
     if says.is_empty() {
         return Finding::missing(
-            "no GPU of the host's has virtual functions any more",
-            "see whether the firmware has SR-IOV switched on, and whether the card is there: `lspci -d 10de:`",
+            "no GPU of the host has virtual functions",
+            "check that SR-IOV is enabled in the firmware and that the GPU is present: \
+                `lspci -d 10de:`",
         );
     }
     Finding::good(says.join(", "))

@@ -32,24 +32,25 @@ pub(super) fn check(look: &dyn Look, version: &str) -> Result<Finding, HostError
     if folder.is_none() && state.is_none() {
         return Ok(if state_of(&modules, "nouveau").is_some() {
             Finding::missing(
-                "the module is not loaded: nouveau has the card",
-                "reboot; if nouveau is there again, something else loads it: `grep -r nouveau /etc/modprobe.d`",
+                "the module is not loaded: nouveau uses the GPU",
+                "reboot; if nouveau is still loaded, find its configuration: `grep -r \
+                    nouveau /etc/modprobe.d`",
             )
         } else {
             Finding::missing(
                 "the module is not loaded",
-                "load it, and see what the kernel says: `modprobe nvidia`, `dmesg`",
+                "load it and check the kernel log: `modprobe nvidia`, `dmesg`",
             )
         });
     }
     match (loaded, state) {
         (Some(loaded), _) if loaded != version => Ok(Finding::missing(
-            format!("the driver {loaded} is loaded, and {version} is installed"),
-            "reboot, so that the kernel takes the new one",
+            format!("driver {loaded} is loaded, but {version} is installed"),
+            "reboot to load the new one",
         )),
         (_, Some(ModuleState::Loading | ModuleState::Unloading)) => Ok(Finding::missing(
-            "the module has not been loaded to the end",
-            "wait, and see what the kernel says: `dmesg`",
+            "the module is still being loaded",
+            "wait and check the kernel log: `dmesg`",
         )),
         _ => Ok(Finding::good(format!("{version} is loaded"))),
     }

@@ -34,12 +34,12 @@ pub(crate) enum Lack {
 impl fmt::Display for Lack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoHeaders => f.write_str("its headers are not installed"),
-            Self::Unknown => f.write_str("DKMS has built none"),
-            Self::Half(BuildState::Added) => f.write_str("DKMS has only added it"),
-            Self::Half(BuildState::Built) => f.write_str("DKMS has built and not installed it"),
-            Self::Half(_) => f.write_str("DKMS says that it is broken"),
-            Self::NoFile => f.write_str("DKMS says that it is installed, and no file is there"),
+            Self::NoHeaders => f.write_str("its headers are missing"),
+            Self::Unknown => f.write_str("DKMS has not built it"),
+            Self::Half(BuildState::Added) => f.write_str("DKMS has only registered it"),
+            Self::Half(BuildState::Built) => f.write_str("DKMS has built it but not installed it"),
+            Self::Half(_) => f.write_str("DKMS reports it as broken"),
+            Self::NoFile => f.write_str("DKMS reports it as installed, but the file is missing"),
         }
     }
 }
@@ -85,13 +85,15 @@ impl<'v> Built<'v> {
         let (version, kernel) = (self.version, kernel.as_str());
         match lack {
             Lack::NoHeaders => format!(
-                "run `vgpu-installer inventory`, take it to the laptop, and make a bundle that brings the headers of {kernel}"
+                "run `vgpu-installer inventory` and make a bundle with the headers of \
+                    {kernel} on the laptop"
             ),
             Lack::NoFile => {
                 format!("build it again: `dkms install --force nvidia/{version} -k {kernel}`")
             }
             _ => format!(
-                "apply the bundle again, or see why it does not build: `dkms install nvidia/{version} -k {kernel}`"
+                "apply the bundle again, or check the build: `dkms install nvidia/{version} \
+                    -k {kernel}`"
             ),
         }
     }
@@ -100,15 +102,17 @@ impl<'v> Built<'v> {
 /// Checks the running kernel.
 pub(super) fn running(built: &Built<'_>, kernels: &Kernels) -> Finding {
     let Some(kernel) = &kernels.running else {
-        return Finding::not_asked("no kernel runs here");
+        return Finding::not_asked("no running kernel here");
     };
     match built.lack(kernel, kernels) {
-        None => {
-            Finding::good(format!("{} is built for {}, which runs", built.version, kernel.as_str()))
-        }
+        None => Finding::good(format!(
+            "{} is built for the running kernel {}",
+            built.version,
+            kernel.as_str()
+        )),
         Some(lack) => Finding::missing(
             format!(
-                "there is no module {} for {}, which runs: {lack}",
+                "no module {} for the running kernel {}: {lack}",
                 built.version,
                 kernel.as_str()
             ),
@@ -125,19 +129,18 @@ pub(super) fn next(built: &Built<'_>, kernels: &Kernels) -> Finding {
     let pinned = kernels.pinned_next.as_ref().or(kernels.pinned.as_ref());
     let boots = pinned.unwrap_or(newest);
     if let Some(lack) = built.lack(boots, kernels) {
-        let reason = format!(
-            "the next boot takes {}, for which there is no module {}: {lack}",
-            boots.as_str(),
-            built.version
-        );
+        let reason =
+            format!("{} boots next and has no module {}: {lack}", boots.as_str(), built.version);
         return Finding::missing(reason, with_pin(built, boots, kernels, &lack));
     }
-    let says =
-        format!("the next boot takes {}, and {} is built for it", boots.as_str(), built.version);
+    let says = format!("{} boots next, and {} is built for it", boots.as_str(), built.version);
     let waits = built.lack(newest, kernels).filter(|_| newest != boots);
     Finding::good(match waits {
         Some(lack) => {
-            format!("{says}; it is pinned, and the newer {} has no module: {lack}", newest.as_str())
+            format!(
+                "{says}; it is pinned, because the newer {} has no module: {lack}",
+                newest.as_str()
+            )
         }
         None => says,
     })
@@ -153,7 +156,8 @@ fn with_pin(built: &Built<'_>, boots: &KernelRelease, kernels: &Kernels, lack: &
     let remedy = built.remedy(boots, lack);
     match built.last(kernels) {
         Some(last) => format!(
-            "{remedy}; until then keep booting the last kernel that has one: `proxmox-boot-tool kernel pin {}`",
+            "{remedy}; until then, keep booting the last kernel with a module: \
+                `proxmox-boot-tool kernel pin {}`",
             last.as_str()
         ),
         None => remedy,
@@ -171,26 +175,25 @@ pub(super) fn signature(
     }
     let file = kernels.running.as_ref().and_then(|kernel| module_file(look, kernel));
     let Some(file) = file else {
-        return Ok(Finding::not_asked("there is no module that could be signed"));
+        return Ok(Finding::not_asked("no module to check"));
     };
     let Some(signer) = signer(look, &file)? else { return Ok(Finding::no_commands()) };
     if signer.is_empty() {
         return Ok(Finding::missing(
-            format!("{file} is not signed, and Secure Boot is on"),
-            "apply the bundle again: it makes the key that DKMS signs with",
+            format!("Secure Boot is on, but {file} is not signed"),
+            "apply the bundle again to create the signing key of DKMS",
         ));
     }
     Ok(match signing_key(look) {
-        SigningKey::Enrolled => {
-            Finding::good(format!("signed by `{signer}`, which the firmware knows"))
-        }
+        SigningKey::Enrolled => Finding::good(format!("signed by `{signer}`, which is enrolled")),
         SigningKey::Requested => Finding::missing(
-            format!("signed by `{signer}`, which the firmware does not know yet"),
-            "reboot, and at the console choose `Enroll MOK`, `Continue`, `Yes`, and give the one-time password",
+            format!("signed by `{signer}`, whose enrollment is pending"),
+            "reboot, select `Enroll MOK`, `Continue`, `Yes` at the console, and enter the \
+                one-time password",
         ),
         SigningKey::Missing | SigningKey::Made => Finding::missing(
-            format!("signed by `{signer}`, which the firmware does not know"),
-            "apply the bundle again: it asks the firmware to know the key",
+            format!("signed by `{signer}`, which is not enrolled"),
+            "apply the bundle again to request the enrollment",
         ),
     })
 }

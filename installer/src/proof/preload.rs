@@ -17,16 +17,16 @@ pub(super) fn check(
     expected: &Expected,
 ) -> Result<Finding, HostError> {
     if expected.preload == Preload::Nothing {
-        return Ok(Finding::not_asked("no card is unlocked"));
+        return Ok(Finding::not_asked("no GPU is unlocked"));
     }
     let Some(units) = units else { return Ok(Finding::no_commands()) };
     if units.len() < expected.services.len() {
-        return Ok(Finding::not_asked("systemd does not say how it starts the services"));
+        return Ok(Finding::not_asked("systemd does not report how it starts the services"));
     }
     if look.stat(&fixed(LIBRARY))?.is_none() {
         return Ok(Finding::missing(
-            format!("the unlock library is gone: {LIBRARY}"),
-            "apply the bundle again, and restart the services",
+            format!("the unlock library is missing: {LIBRARY}"),
+            "apply the bundle again and restart the services",
         ));
     }
     let restart = || {
@@ -40,15 +40,15 @@ pub(super) fn check(
             || !unit.environment.split_whitespace().any(|word| word == wanted)
         {
             return Ok(Finding::missing(
-                format!("systemd does not give the library to {id}"),
+                format!("systemd does not preload the library into {id}"),
                 restart(),
             ));
         }
     }
     if let Some(line) = complaint(look, units)? {
         return Ok(Finding::missing(
-            format!("the library was not loaded; the journal says: {line}"),
-            "apply a bundle whose library fits this host's glibc, and restart the services",
+            format!("the library was not loaded; the journal has: {line}"),
+            "apply a bundle with a library for this host's glibc and restart the services",
         ));
     }
     let mut seen = Vec::new();
@@ -59,7 +59,7 @@ pub(super) fn check(
             Some(Mapped::No) => {
                 let id = unit.id.escape_debug();
                 return Ok(Finding::missing(
-                    format!("{id} runs without the library: it was started before it"),
+                    format!("{id} runs without the library: it was started too early"),
                     restart(),
                 ));
             }
@@ -67,9 +67,9 @@ pub(super) fn check(
         }
     }
     Ok(Finding::good(if seen.is_empty() {
-        "both daemons were started with the library, and the journal has no complaint".to_owned()
+        "both daemons were started with the library, without errors in the journal".to_owned()
     } else {
-        format!("the library is in {}", seen.join(" and "))
+        format!("the library is loaded into {}", seen.join(" and "))
     }))
 }
 

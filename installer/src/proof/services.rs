@@ -97,14 +97,13 @@ pub(super) fn check(states: Option<&[UnitState]>, units: &[UnitName]) -> Finding
 }
 
 fn down(unit: &UnitName, state: Option<&UnitState>) -> Finding {
-    let restart = format!(
-        "start it, and see what it says: `systemctl restart {unit}`, `journalctl -u {unit}`"
-    );
+    let restart =
+        format!("restart it and check its log: `systemctl restart {unit}`, `journalctl -u {unit}`");
     match state {
-        None => Finding::missing(format!("systemd says nothing of {unit}"), restart),
+        None => Finding::missing(format!("systemd does not report on {unit}"), restart),
         Some(state) if state.load != "loaded" => Finding::missing(
-            format!("{unit} is {} to systemd", state.load.escape_debug()),
-            "apply the bundle again: the driver brings it",
+            format!("{unit} is {} in systemd", state.load.escape_debug()),
+            "apply the bundle again to reinstall the driver",
         ),
         Some(state) => {
             let (active, result) = (state.active.escape_debug(), state.result.escape_debug());

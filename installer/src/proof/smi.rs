@@ -71,8 +71,8 @@ pub(super) fn check(look: &dyn Look, version: &str, cards: Cards) -> Result<Find
     let output = match look.query(&Command::new("nvidia-smi", &["vgpu"])) {
         Err(HostError::Start { .. }) => {
             return Ok(Finding::missing(
-                "nvidia-smi is not there",
-                "apply the bundle again: the driver brings it",
+                "nvidia-smi is missing",
+                "apply the bundle again to reinstall the driver",
             ));
         }
         Err(error) => return Err(error),
@@ -90,12 +90,12 @@ fn said(output: &Output) -> String {
 fn judge(smi: &Smi, version: &str, cards: Cards) -> Finding {
     match smi {
         Smi::Table { version: other, .. } if other != version => Finding::missing(
-            format!("nvidia-smi speaks to the driver {other}, and {version} is installed"),
-            "reboot, so that the kernel takes the new one",
+            format!("nvidia-smi reaches driver {other}, but {version} is installed"),
+            "reboot to load the new one",
         ),
         Smi::Table { gpus, .. } if gpus.is_empty() => Finding::missing(
-            format!("nvidia-smi reaches the driver {version}, and shows no GPU that serves vGPUs"),
-            "see what the kernel says of the card: `dmesg`",
+            format!("nvidia-smi reaches driver {version} but lists no vGPU-capable GPU"),
+            "check the kernel log: `dmesg`",
         ),
         Smi::Table { gpus, .. } => {
             let gpu = |gpu: &SmiGpu| format!("{} at {}", gpu.name, gpu.address);
@@ -103,20 +103,20 @@ fn judge(smi: &Smi, version: &str, cards: Cards) -> Finding {
             Finding::good(format!("driver {version}: {}", gpus.join(", ")))
         }
         // Only the daemons load the unlock library, so the tool sees the unmodified GPU.
-        Smi::NoDevices if cards == Cards::Unlocked => Finding::good(
-            "it reaches the driver, and as always does not see that a card is unlocked",
-        ),
+        Smi::NoDevices if cards == Cards::Unlocked => {
+            Finding::good("it reaches the driver; it never shows that a GPU is unlocked")
+        }
         Smi::NoDevices => Finding::missing(
-            "nvidia-smi says that no GPU serves vGPUs",
-            "see whether the card is in display mode, and what the kernel says of it: `dmesg`",
+            "nvidia-smi lists no vGPU-capable GPU",
+            "check whether the GPU is in display mode, and the kernel log: `dmesg`",
         ),
         Smi::NoDriver => Finding::missing(
             "nvidia-smi cannot reach the driver",
-            "load it, and see what the kernel says: `modprobe nvidia`, `dmesg`",
+            "load it and check the kernel log: `modprobe nvidia`, `dmesg`",
         ),
         Smi::Other(line) => Finding::missing(
-            format!("nvidia-smi says what is not known here: {line}"),
-            "look at all of it: `nvidia-smi vgpu`",
+            format!("unknown output of nvidia-smi: {line}"),
+            "run `nvidia-smi vgpu`",
         ),
     }
 }

@@ -24,9 +24,7 @@ pub(crate) fn table(
     }
     lines.extend(types(&proof.types));
     if !commands.is_empty() {
-        lines.push(
-            "to give the guest VMID a vGPU; any other type of the table likewise:".to_owned(),
-        );
+        lines.push("to assign a vGPU to the guest VMID (any type of the table works):".to_owned());
         lines.extend(commands.iter().map(|line| format!("  {}", printable(line))));
     }
     lines

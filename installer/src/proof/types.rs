@@ -147,18 +147,22 @@ impl Offer {
         if (count, in_use) != (0, 0) && !silent.is_empty() {
             let silent: Vec<_> = silent.iter().map(ToString::to_string).collect();
             return Finding::missing(
-                format!("{count} offered, and none by {}", silent.join(" and ")),
-                "see what the services say of it: `journalctl -u nvidia-vgpud -u nvidia-vgpu-mgr`, and whether the driver has it: `nvidia-smi vgpu`",
+                format!("{count} offered, but none by {}", silent.join(" and ")),
+                "check the services' log, `journalctl -u nvidia-vgpud -u nvidia-vgpu-mgr`, \
+                    and the driver, `nvidia-smi vgpu`",
             );
         }
         match (count, in_use) {
             (0, 0) if self.asked == 0 => Finding::missing(
-                "no GPU offers vGPUs: neither `mdev_supported_types` nor `nvidia/creatable_vgpu_types` is there",
-                "see what the services say: `journalctl -u nvidia-vgpud -u nvidia-vgpu-mgr`, and whether `nvidia_vgpu_vfio` is loaded",
+                "no GPU offers vGPUs: neither `mdev_supported_types` nor \
+                    `nvidia/creatable_vgpu_types` exists",
+                "check the services' log, `journalctl -u nvidia-vgpud -u nvidia-vgpu-mgr`, \
+                    and whether `nvidia_vgpu_vfio` is loaded",
             ),
             (0, 0) => Finding::missing(
-                "the interface for vGPUs is there, and lists no type",
-                "restart the service that announces them: `systemctl restart nvidia-vgpud`, and see what it says",
+                "the vGPU interface exists but lists no type",
+                "restart the service that announces them and check its log: `systemctl \
+                    restart nvidia-vgpud`",
             ),
             (_, 0) => Finding::good(format!("{count} offered")),
             _ => Finding::good(format!("{count} offered; vGPUs in use: {in_use}")),

@@ -270,7 +270,8 @@ pub enum StepError {
     Image(#[from] IsoError),
     /// Nobody has been at the console yet.
     #[error(
-        "the firmware does not know the signing key yet: reboot, and at the console choose `Enroll MOK`, `Continue`, `Yes`, and give the one-time password"
+        "the firmware does not know the signing key yet: reboot, select `Enroll MOK`, \
+            `Continue`, `Yes` at the console, and enter the one-time password"
     )]
     EnrolmentWaits,
     /// GPUs that guests were to have are not free for them.

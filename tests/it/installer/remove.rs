@@ -55,7 +55,7 @@ fn a_component_goes_and_comes_again_and_the_rest_stays() {
     assert_eq!(json["comparable"]["applied"]["removed"][0], "passthrough");
     let changes = json["comparable"]["applied"]["changes"].to_string();
     assert!(!changes.contains("62-vgpu-offline.rules"), "{changes}");
-    site.run(&args).expect(0).says(&["passthrough: it is removed already", "nothing to remove"]);
+    site.run(&args).expect(0).says(&["passthrough: already removed", "nothing to remove"]);
 
     site.run(&["apply", "--yes", "--passthrough", GPU, "--no-resume", &bundle]).expect(10);
     assert_eq!(tree(&site.root()), applied);
@@ -91,7 +91,7 @@ fn what_is_not_there_or_not_to_be_touched_is_said() {
     site.run(&["store", "gc"]).expect(1).says(&["transaction 1 is not finished"]);
     site.run(&["revert", "--yes"]).expect(0);
     apply(&site, &bundle);
-    let says = ["licensing: nothing of it is here", "kernel-pin: nothing of it is here"];
+    let says = ["licensing: not installed", "kernel-pin: not installed"];
     site.run(&empty).expect(0).says(&says).says(&["nothing to remove"]);
 
     site.write("root/run/qemu-server/100.pid", b"4100\n");

@@ -46,7 +46,7 @@ fn a_key_and_a_plan_are_confirmed_by_a_clear_yes_only() {
     let bundle = site.bundle(&Spec::small(1, "x"), &[&alice]);
     let (code, shown) = on_terminal(&site, &["apply", &bundle], "n\n").unwrap();
     assert_eq!(code, 1, "{shown}");
-    assert!(shown.contains("Carry out this plan? [y/N]"), "{shown}");
+    assert!(shown.contains("Apply this plan? [y/N]"), "{shown}");
     assert!(!site.path("root/etc/vgpu-note").exists());
     assert_eq!(on_terminal(&site, &["apply", &bundle], "y\n").unwrap().0, 0);
     assert!(site.path("root/etc/vgpu-note").exists());

@@ -139,14 +139,14 @@ fn from_a_new_installation_through_an_upgrade_to_the_removal() {
         // Enter alone carries out nothing.
         let mut terminal = desk.sit_down();
         terminal.answer("[q]", key).answer("goes back):", &bundle);
-        terminal.answer("Carry out this plan? [y/N]", "");
+        terminal.answer("Apply this plan? [y/N]", "");
         let (code, seen) = terminal.end();
         assert_eq!(code, Some(1), "{seen}");
         assert_ne!(text(), Some(format!("the text of {sequence}\n")));
 
         let mut terminal = desk.sit_down();
         terminal.answer("[q]", key).answer("goes back):", &bundle);
-        terminal.answer("Carry out this plan? [y/N]", "y");
+        terminal.answer("Apply this plan? [y/N]", "y");
         let (code, seen) = terminal.end();
         assert_eq!(code, Some(0), "{seen}");
         desk.compare(name, &seen);
@@ -267,7 +267,7 @@ fn of_several_gpus_each_is_asked_about() {
     let mut terminal = desk.sit_down();
     terminal.answer("[q]", "1").answer("goes back):", &bundle);
     terminal.answer("is for):", "3").answer("is for):", "2").answer("none):", "1");
-    terminal.answer("Carry out this plan? [y/N]", "");
+    terminal.answer("Apply this plan? [y/N]", "");
     let (code, seen) = terminal.end();
     assert_eq!(code, Some(1), "{seen}");
     desk.compare("two-gpus", &seen);
@@ -277,7 +277,7 @@ fn of_several_gpus_each_is_asked_about() {
     let mut terminal = desk.sit_down();
     terminal.answer("[q]", "2").answer("goes back):", &bundle);
     terminal.answer("is for):", "").answer("none):", "");
-    terminal.answer("Carry out this plan? [y/N]", "y");
+    terminal.answer("Apply this plan? [y/N]", "y");
     let (code, seen) = terminal.end();
     assert_eq!(code, Some(0), "{seen}");
     assert_eq!(shown(&seen), ["apply", bundle.as_str()]);

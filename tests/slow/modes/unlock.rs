@@ -105,8 +105,10 @@ fn is_patched(stage: &Stage, kit: &Kit, version: &str) {
 
 /// `status` shows that all of it works, and what guests can have.
 fn says_all(stage: &mut Stage, version: &str) {
-    let built =
-        format!("good      module       {version} is built for {}, which runs", stage.kernel);
+    let built = format!(
+        "good      module       {version} is built for the running kernel {}",
+        stage.kernel
+    );
     let said = stage.run(&["status"], 0).out;
     for line in [
         built.as_str(),

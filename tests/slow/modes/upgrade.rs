@@ -68,7 +68,7 @@ fn the_unit_gives_up(stage: &mut Stage, kit: &mut Kit) {
     break_module(stage, OLD);
     stage.apply(&[], 10);
     let said = stage.run(&["status"], 1).out;
-    assert!(said.contains("after the next boot it goes on by itself"), "{said}");
+    assert!(said.contains("resumes automatically after the next boot"), "{said}");
     for _ in 0..2 {
         let said = stage.reboot(1);
         let hint = "run `vgpu-installer apply`, which goes on where it was";
@@ -134,7 +134,7 @@ fn went_back(said: &str, because: &str) {
     for word in [
         "the new driver does not work:",
         because,
-        &format!("going back to the driver {OLD}"),
+        &format!("rolling back to driver {OLD}"),
         "the new bundle did not work, and the host is back at node 1 of channel stable",
     ] {
         assert!(said.contains(word), "{word}: {said}");

@@ -33,14 +33,12 @@ impl Appliance {
         let path = self.output.join(name);
         write_outside_from(&self.output, name, |out| bundle.copy_item(item, out))??;
         ui.say(ui.paint_talk(Tone::Good, &format!("wrote {path:?}")));
-        ui.say("set it up by NVIDIA's instructions; it takes about 6 GiB of memory");
+        ui.say("set it up by NVIDIA's instructions; it needs about 6 GiB of memory");
         if is_disk(&path) {
             let path = shell_word(path.as_str());
             ui.say(format_args!("as a guest's disk: `qm importdisk VMID {path} STORAGE`"));
         }
-        ui.say(
-            "then guests get the token that it makes: `vgpu-installer license use --token FILE`",
-        );
+        ui.say("then pass its token to guests: `vgpu-installer license use --token FILE`");
         Ok(Exit::Done)
     }
 }
@@ -61,13 +59,13 @@ fn find<'m>(manifest: &'m Manifest, asked: Option<&ItemName>) -> anyhow::Result<
     match all.as_slice() {
         [only] => Ok(only),
         [] => Err(Refused::Senseless(format!(
-            "the bundle has no appliance: no item below `{FOLDER}` but container images"
+            "the bundle has no appliance: only container images below `{FOLDER}`"
         )))
         .hint("add NVIDIA's archive to the recipe: `[[file]]`, with a name such as `licensing/nls.zip`"),
         many => {
             let names = many.iter().map(|item| format!("`--item {}`", item.name()));
             let text = format!(
-                "the bundle has several items that could be it; name one: {}",
+                "several items of the bundle match; name one: {}",
                 names.collect::<Vec<_>>().join(" or ")
             );
             Err(Refused::Senseless(text).into())

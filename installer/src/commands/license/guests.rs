@@ -32,7 +32,8 @@ pub(crate) struct GuestFiles {
 impl GuestFiles {
     pub(crate) fn run(self, target: &Target, ui: &Ui) -> anyhow::Result<Exit> {
         let none = || {
-            let text = "this node knows no licence server: `vgpu-installer license use` or `license install`";
+            let text = "no license server is configured on this node; run `vgpu-installer license use` \
+                or `license install`";
             Refused::Senseless(text.to_owned())
         };
         let service = in_force(&target.host)?;

@@ -42,12 +42,12 @@ impl Install {
     }
 
     fn choose(&self, target: &Target, ui: &Ui) -> anyhow::Result<Service> {
-        let none = || Refused::Senseless("name the bundle that has the licence server".to_owned());
+        let none = || Refused::Senseless("name the bundle with the license server".to_owned());
         let (_, bundle) = self.apply.bundle().ok_or_else(none)?.open(&target.host)?;
         let address = self.address(target, ui)?;
         let facts = inventory(&target.host, Serials::LeaveOut);
         Service::choose(bundle.manifest(), &facts, &target.host, (&address, &self.wish))
-            .context("this node cannot run the licence server")
+            .context("this node cannot run the license server")
     }
 
     /// Returns the address that guests use. It cannot be guessed: Debian resolves a host's own
@@ -60,14 +60,14 @@ impl Install {
             return Ok(service.host);
         }
         if !ui.can_ask() {
-            let text = "nobody has said by what guests reach the server: `--address HOST`";
+            let text = "`--address` is required: the address guests use to reach the server";
             return Err(Refused::Senseless(text.to_owned()).into());
         }
         let has = NodeNames::look(&target.host)?.addresses;
         let has: Vec<_> = has.iter().map(ToString::to_string).collect();
         ui.say(format_args!("this node has {}", has.join(", ")));
         loop {
-            let answer = ui.ask("By which address or name do guests reach the server?")?;
+            let answer = ui.ask("Which address or name do guests use to reach the server?")?;
             if answer.is_empty() {
                 return Err(Refused::Declined.into());
             }
@@ -84,10 +84,10 @@ impl Install {
             return Ok(());
         }
         if !ui.can_ask() {
-            let text = "the notice was not agreed to: `--accept-notice`";
+            let text = "the notice was not accepted; pass `--accept-notice`";
             return Err(Refused::Senseless(text.to_owned()).into());
         }
-        match ui.confirm("Do you agree, and answer for it?")? {
+        match ui.confirm("Do you accept this notice?")? {
             Answer::Yes => Ok(()),
             Answer::No => Err(Refused::Declined.into()),
         }

@@ -63,7 +63,7 @@ impl License {
 fn service_of(look: &dyn Look) -> anyhow::Result<Service> {
     let none = || {
         Refused::Senseless(
-            "no licence server was set up on this node: `vgpu-installer license install`"
+            "no license server is installed on this node; run `vgpu-installer license install`"
                 .to_owned(),
         )
     };

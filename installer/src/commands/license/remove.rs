@@ -31,7 +31,7 @@ impl Remove {
         target.check_may_change()?;
         if self.discard {
             ui.say(LOST);
-            self.consent.ask(ui, "Discard all of it?")?;
+            self.consent.ask(ui, "Delete all of it?")?;
         }
         let mut again = target.again()?;
         let exit = RemoveComponent::only(Component::Licensing, self.consent).run(target, ui)?;

@@ -33,13 +33,13 @@ impl Restore {
         let others = backup.replaces(&target.host)?;
         if !others.is_empty() && !self.replace {
             let others: Vec<_> = others.iter().map(ToString::to_string).collect();
-            let text = format!("other keys are here already: {}", others.join(", "));
+            let text = format!("other keys exist already: {}", others.join(", "));
             return Err(Refused::Unfinished(text))
-                .hint("`license backup` keeps them, and `--replace` then replaces them");
+                .hint("run `license backup` to keep them, then pass `--replace`");
         }
         let service = backup.service()?;
-        ui.say(format_args!("to put back: the licence server at {}", service.url()));
-        self.consent.ask(ui, "Put it back?")?;
+        ui.say(format_args!("to restore: the license server at {}", service.url()));
+        self.consent.ask(ui, "Restore it?")?;
         let _lock = target.lock()?;
         let host = &mut target.host;
         match in_force(host)? {

@@ -65,30 +65,32 @@ fn look(target: &Target, service: &Service) -> anyhow::Result<Found> {
     if !up {
         let why = match ask(host, service, "/-/health")? {
             Reply::Nothing(why) => why,
-            Reply::Body(_) => "it does not say that it is up".to_owned(),
-            Reply::NotAsked => "no commands run in this folder, so nobody can be asked".to_owned(),
+            Reply::Body(_) => "it does not report that it is up".to_owned(),
+            Reply::NotAsked => {
+                "commands are not run under `--root`, so the server cannot be queried".to_owned()
+            }
         };
-        warnings.push(format!("no good answer from {}: {why}", service.url()));
+        warnings.push(format!("no valid answer from {}: {why}", service.url()));
     }
     let now = host.now();
     let year = Date::from(now).numbers()[0];
     if year < 2020 || year > i64::from(service.until) {
         warnings.push(format!(
-            "the node's clock says {}, when no certificate holds; set it: `timedatectl set-time`",
+            "the node's clock says {}, when no certificate is valid; set it: `timedatectl \
+                set-time`",
             Date::from(now)
         ));
     } else if year == i64::from(service.until) {
         warnings.push(
-            "the certificates end with this year; `license install` with a newer bundle renews them, \
-             and no guest has to be touched"
+            "the certificates expire this year; run `license install` with a newer bundle to \
+                renew them, guests need no change"
                 .to_owned(),
         );
     }
     let signs = data::signs(host)?;
     if !signs {
-        warnings.push(
-            "what tokens are signed with is not there; put a backup back: `license restore`".into(),
-        );
+        warnings
+            .push("the token signing keys are missing; restore a backup: `license restore`".into());
     }
     let all = match if up { ask(host, service, "/-/leases")? } else { Reply::NotAsked } {
         Reply::Body(body) => leases(&body).ok(),
@@ -98,7 +100,7 @@ fn look(target: &Target, service: &Service) -> anyhow::Result<Found> {
     if let Some(ends) = ends
         && UNIX_EPOCH + Duration::from_secs(ends.max(0).cast_unsigned()) < now + SOON
     {
-        warnings.push(format!("a lease ends on {}: its guest does not renew it", Date(ends)));
+        warnings.push(format!("a lease ends on {}: its guest has not renewed it", Date(ends)));
     }
     Ok(Found {
         url: service.url(),
@@ -117,7 +119,10 @@ fn print(found: &Found, ui: &Ui) -> std::io::Result<()> {
     let (tone, word) = if found.up { (Tone::Good, "up") } else { (Tone::Bad, "not up") };
     ui.print(format_args!("{}  {}", found.url, ui.paint(tone, word)))?;
     ui.print(format_args!("  {} by {}", found.image, found.engine))?;
-    ui.print(format_args!("  certificates hold until the end of {}", found.certificates_until))?;
+    ui.print(format_args!(
+        "  certificates are valid until the end of {}",
+        found.certificates_until
+    ))?;
     if let Some(leases) = found.leases {
         let first = found.first_ends.as_ref().map(|ends| format!(", the first ends on {ends}"));
         ui.print(format_args!("  leases: {leases}{}", first.unwrap_or_default()))?;

@@ -25,17 +25,17 @@ impl Token {
             Reply::Body(body) => body,
             Reply::Nothing(why) => {
                 return refused(format!("no token from {}: {why}", service.url()))
-                    .hint("`vgpu-installer license status` says how the server is");
+                    .hint("run `vgpu-installer license status` to check the server");
             }
             Reply::NotAsked => {
                 return Ok(refused(
-                    "no commands run in this folder, so nobody can be asked".into(),
+                    "commands are not run under `--root`, so the server cannot be queried".into(),
                 )?);
             }
         };
         let text = String::from_utf8_lossy(&body).trim().to_owned();
         if !is_token(&text) {
-            return Ok(refused(format!("what came from {} is no token", service.url()))?);
+            return Ok(refused(format!("the answer from {} is not a token", service.url()))?);
         }
         write_outside(&self.output, text.as_bytes())?;
         ui.say(ui.paint_talk(Tone::Good, &format!("wrote {:?}", self.output)));

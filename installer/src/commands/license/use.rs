@@ -34,7 +34,8 @@ impl Use {
         target.check_may_change()?;
         if let Some(service) = in_force(&target.host)? {
             let text = format!(
-                "this node runs a licence server itself, at {}; remove it first: `vgpu-installer license remove`",
+                "this node runs a license server, at {}; remove it first: `vgpu-installer \
+                    license remove`",
                 service.url()
             );
             return Err(Refused::Senseless(text).into());
@@ -43,11 +44,11 @@ impl Use {
         let _lock = target.lock()?;
         save(&mut target.host, &elsewhere)?;
         let word = match &elsewhere {
-            Elsewhere::Server { url, .. } => format!("guests of this node are to use {url}"),
-            Elsewhere::Token(_) => "guests of this node are to use this token".to_owned(),
+            Elsewhere::Server { url, .. } => format!("guests of this node use {url}"),
+            Elsewhere::Token(_) => "guests of this node use this token".to_owned(),
         };
         ui.say(ui.paint_talk(Tone::Good, &word));
-        ui.say("what they need for it: `vgpu-installer license guests DIR`");
+        ui.say("write their files: `vgpu-installer license guests DIR`");
         Ok(Exit::Done)
     }
 
@@ -63,7 +64,7 @@ impl Use {
             }
             return Ok(Elsewhere::Server { url: url.clone(), root });
         }
-        let path = self.token.as_ref().context("neither an address nor a token was given")?;
+        let path = self.token.as_ref().context("pass an address or a token")?;
         let token = read(path)?.trim().to_owned();
         if !is_token(&token) {
             let text = format!("{path:?} is not a client configuration token");

@@ -68,7 +68,7 @@ impl Add {
         if !ui.can_ask() {
             return Err(Refused::NoFingerprint.into());
         }
-        ui.say("Compare it with the fingerprint that you got another way.");
+        ui.say("Compare it with the fingerprint that you obtained out of band.");
         match ui.confirm("Are they the same?")? {
             Answer::Yes => Ok(()),
             Answer::No => Err(Refused::Declined.into()),
@@ -77,7 +77,7 @@ impl Add {
 
     fn amend(&self, draft: &mut Draft, key: PublicKey) -> anyhow::Result<()> {
         if draft.revoked.contains(&key) {
-            let text = format!("the key {} is revoked, and stays so", key.fingerprint());
+            let text = format!("the key {} is revoked permanently", key.fingerprint());
             return Err(Refused::Senseless(text).into());
         }
         let mut roles: BTreeSet<Role> = self.namespaces.iter().copied().collect();
@@ -103,8 +103,7 @@ impl Add {
 pub(super) fn read_key(path: &Utf8Path) -> anyhow::Result<PublicKey> {
     let bytes = read_outside(path, 16 << 10)?;
     if bytes.starts_with(b"-----BEGIN ") {
-        let text =
-            format!("`{path}` is a private key, and this takes the public one: `{path}.pub`");
+        let text = format!("`{path}` is a private key; pass the public key: `{path}.pub`");
         return Err(Refused::Senseless(text).into());
     }
     let text = String::from_utf8(bytes).with_context(|| format!("`{path}` is not text"))?;

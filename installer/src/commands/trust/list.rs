@@ -87,7 +87,7 @@ fn print(document: &Document<'_>, ui: &Ui) -> std::io::Result<()> {
     ui.print("channels:")?;
     for ChannelEntry { name, floor } in channels {
         let from = match floor.proven.last() {
-            None if floor.sequence == 0 => "from any bundle on".to_owned(),
+            None if floor.sequence == 0 => "any sequence (no floor)".to_owned(),
             None => format!("from {} on", floor.sequence),
             Some(last) => format!("from {} on; proven last: {}", floor.sequence, last.sequence),
         };

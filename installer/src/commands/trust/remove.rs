@@ -37,7 +37,7 @@ impl Remove {
         draft.threshold = self.threshold.unwrap_or(draft.threshold);
         draft.enact(&mut target, &format!("stop trusting {}", self.subject))?;
         for (principal, key) in keys {
-            ui.say(format_args!("{principal} is not trusted any more with {}", key.fingerprint()));
+            ui.say(format_args!("{principal} is no longer trusted with {}", key.fingerprint()));
         }
         Ok(Exit::Done)
     }

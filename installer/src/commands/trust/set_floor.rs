@@ -27,7 +27,7 @@ impl SetFloor {
         let policy = trust::require(&target.host)?;
         let mut floors = Floors::load(&target.host)?;
         if !policy.channels().contains(&channel) && floors.get(&channel).is_none() {
-            let text = format!("this host has nothing to do with the channel `{channel}`");
+            let text = format!("this host does not accept the channel `{channel}`");
             return Err(Refused::Senseless(text).into());
         }
         let before = floors.set(&channel, sequence);
@@ -36,7 +36,7 @@ impl SetFloor {
         let mut own = OwnState::of(&mut target.host);
         trust::record(&mut own, &what)?;
         floors.save(&mut own)?;
-        ui.say(format_args!("{channel} is accepted from {sequence} on; it was {before}"));
+        ui.say(format_args!("{channel} is accepted from sequence {sequence}; it was {before}"));
         Ok(Exit::Done)
     }
 }

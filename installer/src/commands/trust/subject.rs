@@ -37,7 +37,7 @@ impl Subject {
             }
         }
         if keys.is_empty() {
-            let text = format!("{self} is not among those whom this host trusts");
+            let text = format!("{self} is not trusted on this host");
             return Err(Refused::Senseless(text));
         }
         Ok(keys)

@@ -34,7 +34,7 @@ impl Update {
         trust::save(&mut own, &next, &document)?;
         let what = format!("replace the policy by version {}", next.version());
         trust::record(&mut own, &what)?;
-        let done = format!("the policy has version {} now", next.version());
+        let done = format!("the policy now has version {}", next.version());
         ui.say(ui.paint_talk(Tone::Good, &done));
         Ok(Exit::Done)
     }

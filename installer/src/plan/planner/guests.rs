@@ -46,7 +46,7 @@ pub(super) fn steps(
         return Ok(None);
     }
     if around.guests.is_some() {
-        let _ = write!(readme, "\n{LICENSE}\n    for a licence: license-readme.txt says how\n");
+        let _ = write!(readme, "\n{LICENSE}\n    licensing: see license-readme.txt\n");
     }
     // As Windows' own editor shows lines.
     let text = GuestSource::Text(readme.replace('\n', "\r\n"));
@@ -68,7 +68,7 @@ const LICENSE: &str = "license";
 
 /// The folder with tools for guests, and what is said of each.
 const TOOLS: &str = "tools";
-const TOOL: &str = "supplied by whoever made the bundle; nothing runs it by itself";
+const TOOL: &str = "supplied by the author of the bundle; nothing runs it automatically";
 
 const README: &str = "\
 Drivers for guests that have a vGPU.

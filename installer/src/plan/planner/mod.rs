@@ -80,24 +80,25 @@ pub struct Surroundings {
 #[non_exhaustive]
 pub enum Unsuitable {
     /// How the IOMMU is switched on depends on who made the CPU.
-    #[error("the bundle needs the IOMMU, and this CPU is neither Intel's nor AMD's")]
+    #[error("the bundle needs the IOMMU, but this CPU is neither from Intel nor from AMD")]
     Cpu,
     /// There is no way to give the kernel words.
     #[error(
-        "the bundle needs words on the kernel's command line, and no boot loader of this host is one that this program knows (GRUB or systemd-boot)"
+        "the bundle needs kernel parameters, but this host has no supported boot loader \
+            (GRUB or systemd-boot)"
     )]
     BootLoader,
     /// The bundle asks for an item that it does not have.
-    #[error("the bundle asks for its item `{0}`, which it does not have")]
+    #[error("the bundle refers to item `{0}`, which it does not have")]
     NoItem(ItemName),
     /// The path is not for bundles.
-    #[error("the bundle asks for {0}, which belongs to the installer itself")]
+    #[error("the bundle places {0}, which is reserved for vgpu-installer")]
     OwnPath(HostPath),
     /// The bundle asks for two things at one path.
-    #[error("the bundle asks for {0} twice")]
+    #[error("the bundle places {0} twice")]
     Twice(HostPath),
     /// A file would run with rights that its caller does not have.
-    #[error("the bundle asks for {path} with mode {mode}; set-id and sticky bits are refused")]
+    #[error("the bundle places {path} with mode {mode}; set-id and sticky bits are refused")]
     SetId {
         /// The file.
         path: HostPath,
@@ -105,10 +106,12 @@ pub enum Unsuitable {
         mode: Mode,
     },
     /// The metapackage that makes a host a Proxmox VE is not for bundles.
-    #[error("the bundle carries `proxmox-ve`, which is never touched; make it without")]
+    #[error(
+        "the bundle contains `proxmox-ve`, which is never changed; build it without this package"
+    )]
     ProxmoxVe,
     /// The packages are for another release of Debian.
-    #[error("the bundle carries packages for {}, and this host {}", .carries.join(" and "), release(.here.as_deref()))]
+    #[error("the bundle contains packages for {}, but this host {}", .carries.join(" and "), release(.here.as_deref()))]
     Release {
         /// The releases that it carries packages for.
         carries: Vec<String>,
@@ -116,7 +119,7 @@ pub enum Unsuitable {
         here: Option<String>,
     },
     /// A package is for another machine.
-    #[error("the bundle carries {package} for {arch}, and this program installs amd64 only")]
+    #[error("the bundle contains {package} for {arch}; only amd64 is supported")]
     Architecture {
         /// The package.
         package: String,
@@ -125,19 +128,19 @@ pub enum Unsuitable {
     },
     /// The firmware would not start the kernel.
     #[error(
-        "Secure Boot is on, and the bundle carries the kernel {0}, which is not signed; make it with `{0}-signed`"
+        "Secure Boot is on, but the bundle's kernel {0} is not signed; build it with `{0}-signed`"
     )]
     UnsignedKernel(String),
     /// A GPU needs an older list of vGPU types.
     #[error(
-        "the GPU is served only by the vgpuConfig.xml of a 16.x driver, and the bundle has no second driver to take it from"
+        "the GPU needs the vgpuConfig.xml of a 16.x driver, but the bundle has no second driver"
     )]
     NoOldConfig,
     /// A GPU needs an unlock library.
-    #[error("the bundle has no unlock library, which the GPU or the bundle's overrides need")]
+    #[error("the bundle has no unlock library, which the GPU or the bundle's overrides require")]
     NoUnlock,
     /// The unlock library cannot be had on this host.
-    #[error("{}, and the bundle has no `cargo` to build the unlock library with", too_old(.here.as_ref(), .needs.as_ref()))]
+    #[error("{}, and the bundle has no `cargo` to build the unlock library", too_old(.here.as_ref(), .needs.as_ref()))]
     NoCompiler {
         /// The host's glibc.
         here: Option<GlibcVersion>,
@@ -148,13 +151,13 @@ pub enum Unsuitable {
     #[error("{0}")]
     Verdict(String),
     /// A template has no instance to start.
-    #[error("the bundle asks to enable {0}, which is a template; name an instance of it")]
+    #[error("the bundle enables {0}, which is a template; name an instance of it")]
     Template(UnitName),
     /// A GPU cannot be had in the way that the operator has asked for.
     #[error(transparent)]
     Gpu(#[from] Unavailable),
     /// The drivers for guests do not go into one image.
-    #[error("cannot make an image of the drivers for guests: {0}")]
+    #[error("cannot build the guest image: {0}")]
     Guests(#[from] IsoError),
     /// A word of ours is not one: a mistake in this program.
     #[error(transparent)]
@@ -162,15 +165,17 @@ pub enum Unsuitable {
 }
 
 fn release(here: Option<&str>) -> String {
-    here.map_or("does not say what it is".to_owned(), |here| format!("is {}", here.escape_debug()))
+    here.map_or("does not state its release".to_owned(), |here| {
+        format!("is {}", here.escape_debug())
+    })
 }
 
 fn too_old(here: Option<&GlibcVersion>, needs: Option<&GlibcVersion>) -> String {
     match (here, needs) {
         (Some(here), Some(needs)) => {
-            format!("the unlock library needs glibc {needs}, and this host has {here}")
+            format!("the unlock library needs glibc {needs}, but this host has {here}")
         }
-        _ => "the bundle has the unlock library as sources only".to_owned(),
+        _ => "the bundle has only the sources of the unlock library".to_owned(),
     }
 }
 

@@ -63,7 +63,7 @@ fn a_host_gets_what_was_asked_for_of_its_own_release() {
     let error = made(&all, "bullseye").unwrap_err();
     assert_eq!(
         error,
-        "the bundle carries packages for bookworm and trixie, and this host is bullseye"
+        "the bundle contains packages for bookworm and trixie, but this host is bullseye"
     );
 
     let wants = r#"{"packages": {"install": ["dkms"], "repository": "deb822"}}"#;

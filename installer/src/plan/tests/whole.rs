@@ -84,7 +84,7 @@ fn a_step_that_reports_success_and_does_nothing_is_found_out() {
     assert!(matches!(error, ApplyError::NoEffect { .. }), "{error}");
     assert_eq!(
         error.to_string(),
-        "write /proc/ignores/writes: it reported success, but the host does not show it"
+        "write /proc/ignores/writes: reported success, but the host is not in sync"
     );
 }
 

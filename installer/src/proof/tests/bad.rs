@@ -28,17 +28,17 @@ fn a_module_that_is_not_built_for_the_running_kernel_is_missed_for_both_boots() 
     let cases: [(Spoil, &str, &str); 4] = [
         (
             |it| it.say("dkms", "nvidia, 535.230.02: added\n"),
-            "DKMS has built none",
+            "DKMS has not built it",
             "dkms install nvidia/535.230.02 -k 6.5.13-6-pve",
         ),
         (
             |it| it.say("dkms", "nvidia/535.230.02, 6.5.13-6-pve, x86_64: built\n"),
-            "DKMS has built and not installed it",
+            "DKMS has built it but not installed it",
             "apply the bundle again",
         ),
         (
             |it| it.say("dkms", "nvidia/535.230.02, 6.5.13-6-pve, x86_64: broken\n"),
-            "DKMS says that it is broken",
+            "DKMS reports it as broken",
             "apply the bundle again",
         ),
         (
@@ -69,11 +69,11 @@ fn a_newer_kernel_without_a_module_is_named_with_what_keeps_the_host_going() {
     finds(
         &scene,
         Check::NextKernel,
-        "the next boot takes 6.17.13-1-pve, for which there is no module 580.105.06: its headers are not installed",
-        "make a bundle that brings the headers of 6.17.13-1-pve; until then keep booting the last kernel that has one: `proxmox-boot-tool kernel pin 6.14.11-2-pve`",
+        "6.17.13-1-pve boots next and has no module 580.105.06: its headers are missing",
+        "make a bundle that brings the headers of 6.17.13-1-pve; until then, keep booting the last kernel with a module: `proxmox-boot-tool kernel pin 6.14.11-2-pve`",
     );
     scene.install_headers("6.17.13-1-pve");
-    finds(&scene, Check::NextKernel, "DKMS has built none", "apply the bundle again");
+    finds(&scene, Check::NextKernel, "DKMS has not built it", "apply the bundle again");
     // The one-shot boot entry takes precedence.
     let mut scene = Scene::native();
     scene.install_kernel("6.8.12-4-pve");
@@ -274,7 +274,7 @@ fn a_gpu_that_offers_nothing_beside_one_that_does() {
         it.expected.gpus = ["0000:81:00.0", "0000:c2:00.0"].map(|it| it.parse().unwrap()).into();
     };
     let scene = spoilt(Scene::unlocked(), spoil);
-    finds(&scene, Check::Types, "2 offered, and none by 0000:c2:00.0", "nvidia-smi vgpu");
+    finds(&scene, Check::Types, "2 offered, but none by 0000:c2:00.0", "nvidia-smi vgpu");
     // No type is available because guests use all of them.
     let mut scene = scene;
     let folder = format!("{}/nvidia", device("0000:c2:00.0"));
