@@ -8,6 +8,8 @@
 
 use std::process::ExitCode;
 
+use vgpu_manifest::ui::Exit;
+
 mod apt;
 mod cache;
 mod changes;
@@ -34,7 +36,6 @@ mod recheck;
 mod recipe;
 mod sbom;
 mod secret;
-mod size;
 mod source;
 mod stick;
 mod tree;
@@ -48,7 +49,6 @@ pub use crate::completions::completions;
 pub use crate::manual_pages::manual_pages;
 
 use crate::cli::Cli;
-use crate::exit::Exit;
 use crate::ui::{Talk, Ui};
 
 /// Runs the program with the arguments of this process.
@@ -64,7 +64,8 @@ pub fn main() -> ExitCode {
         }
     };
     let talk = if cli.global.quiet { Talk::Quiet } else { Talk::Normal };
-    let (ui, result) = commands::run(cli, Ui::new(talk));
+    let ui = Ui::new(talk, cli.global.color);
+    let (ui, result) = commands::run(cli, ui);
     let exit = result.map_or_else(|error| exit::tell(&ui, &error), |()| Exit::Done);
     exit.into()
 }

@@ -8,6 +8,7 @@ use std::io::{self, Read as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_keys::Signer;
+use vgpu_manifest::ui::{Exit, Explain};
 use vgpu_manifest::{PIECE, Target, WriteError, write_bundle};
 
 use crate::cache::Cache;
@@ -40,6 +41,16 @@ pub(crate) enum RecheckError {
         /// The member of the archive in which that lies.
         member: String,
     },
+}
+
+impl Explain for RecheckError {
+    fn exit(&self) -> Option<Exit> {
+        match self {
+            Self::Write(error) => error.exit(),
+            Self::Differs { .. } => Some(Exit::Untrusted),
+            Self::Io { .. } | Self::Pack(_) => None,
+        }
+    }
 }
 
 /// Build the bundle of `lock` again, and compare it with the one at `first`.

@@ -5,6 +5,7 @@ use vgpu_manifest::Manifest;
 use vgpu_manifest::catalog::{Catalog, Release, Rule};
 use vgpu_manifest::inventory::Inventory;
 use vgpu_manifest::platform::{KernelRelease, PciAddress, PciId};
+use vgpu_manifest::ui::{Exit, Explain};
 use vgpu_manifest::verdict::{Case, Contents, Goal, Suitability, Target, Verdict, judge};
 
 /// What is to be said of a node and a bundle.
@@ -56,6 +57,12 @@ pub enum NoFit {
     /// The node has nothing that could serve vGPUs.
     #[error("this node has no GPU that any vGPU driver serves")]
     NoGpu,
+}
+
+impl Explain for NoFit {
+    fn exit(&self) -> Option<Exit> {
+        matches!(self, Self::NoGpu).then_some(Exit::Unsuitable)
+    }
 }
 
 impl<'c> Fit<'c> {

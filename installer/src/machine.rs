@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use vgpu_manifest::ui::Explain;
+
 use crate::component::Component;
 use crate::guard::{GuardError, Guarded, guard};
 use crate::host::real::{Lock, LockError};
@@ -49,6 +51,15 @@ pub enum MachineError {
         "transaction {0} is not taken back; run `vgpu-installer revert` first, or what it changed can never be undone"
     )]
     InUse(TxId),
+}
+
+impl Explain for MachineError {
+    fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Host(error) => error.hint(),
+            _ => None,
+        }
+    }
 }
 
 /// What was left unfinished, and which command goes on with it.

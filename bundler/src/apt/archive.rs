@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use vgpu_manifest::package::ArchiveName;
+use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Digest, ItemName, ParseTextError};
 
 use super::address::Address;
@@ -13,7 +14,6 @@ use super::release::{
 };
 use crate::cache::CacheError;
 use crate::recipe::{Archive, Expired};
-use crate::size::ByteSize;
 use crate::source::{Expected, MAX_KEPT, SourceError, Sources};
 
 /// An archive whose release is known.

@@ -1,6 +1,7 @@
 use vgpu_manifest::ParseTextError;
 use vgpu_manifest::inventory::InventoryError;
 use vgpu_manifest::package::ArchiveName;
+use vgpu_manifest::ui::{Exit, Explain};
 
 use super::archive::ArchiveError;
 use super::index::{IndexError, NoDeb, ReadError};
@@ -85,28 +86,6 @@ impl From<ArchiveError> for AptError {
 }
 
 impl AptError {
-    /// Whether something came, and was not to be trusted.
-    #[must_use]
-    pub(crate) fn is_distrust(&self) -> bool {
-        matches!(self, Self::Archive(error) if error.is_distrust())
-    }
-
-    /// Whether what was asked for does not go together.
-    #[must_use]
-    pub(crate) fn is_unsatisfiable(&self) -> bool {
-        matches!(self, Self::Solve { source: SolveError::Unsatisfiable(_), .. })
-    }
-
-    /// Why it is so, line by line, below what the error itself says.
-    pub(crate) fn reasons(&self) -> impl Iterator<Item = &str> {
-        let lines: &[String] = match self {
-            Self::Solve { source: SolveError::Unsatisfiable(explanation), .. }
-            | Self::NoBase { why: explanation, .. } => &explanation.lines,
-            _ => &[],
-        };
-        lines.iter().skip(1).map(String::as_str)
-    }
-
     /// What to do about it, the nearest first.
     #[must_use]
     pub(crate) fn ways_out(&self) -> Vec<String> {
@@ -115,6 +94,25 @@ impl AptError {
                 explanation.ways_out.clone()
             }
             _ => Vec::new(),
+        }
+    }
+}
+
+impl Explain for AptError {
+    fn exit(&self) -> Option<Exit> {
+        match self {
+            Self::Archive(error) if error.is_distrust() => Some(Exit::Untrusted),
+            Self::Solve { source: SolveError::Unsatisfiable(_), .. } => Some(Exit::Unsuitable),
+            _ => None,
+        }
+    }
+
+    /// The chain of dependencies that led here. Its first line is part of the message.
+    fn details(&self) -> &[String] {
+        match self {
+            Self::Solve { source: SolveError::Unsatisfiable(why), .. }
+            | Self::NoBase { why, .. } => why.lines.get(1..).unwrap_or_default(),
+            _ => &[],
         }
     }
 }

@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::Digest;
 use vgpu_manifest::package::{ArchiveName, ArchiveRecord, PackageRecord};
+use vgpu_manifest::ui::ByteSize;
 
 use super::error::AptError;
 use super::{node, renew};
 use crate::lock::{Lock, LockedItem, Pin};
 use crate::recipe::{Apt, Entry, Recipe, Role};
-use crate::size::ByteSize;
 use crate::source::Sources;
 
 /// A table of packages, pinned. Its items are the packages of the archives for its release, and what

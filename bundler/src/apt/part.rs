@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use vgpu_manifest::package::{ArchiveRecord, PackageReason, PackageRecord};
+use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Content, Digest, ItemMode, ItemName, ParseTextError};
 
 use super::error::AptError;
@@ -15,7 +16,6 @@ use super::solve::{Cause, Change, Installed};
 use super::version::Version;
 use crate::lock::Pin;
 use crate::recipe::{self, Apt, Entry, Role};
-use crate::size::ByteSize;
 use crate::source::{Kept, Origin};
 
 /// The items of a table: packages in the order of their names, then what vouches for them.

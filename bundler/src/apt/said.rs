@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use vgpu_manifest::inventory::PackageName;
 use vgpu_manifest::package::ArchiveName;
+use vgpu_manifest::ui::ByteSize;
 
 use super::index::Indexes;
 use super::model::Candidate;
 use super::relation::{Alternatives, Comparison, Relation};
 use super::solve::{Cause, Change, Node, Upgrades};
-use crate::size::ByteSize;
 
 /// What is assumed of nodes of which nobody has said anything.
 #[derive(Debug)]

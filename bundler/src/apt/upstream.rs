@@ -6,6 +6,7 @@ use std::io::{self, Read as _, Seek as _, Write};
 
 use camino::Utf8Path;
 use vgpu_manifest::package::{ArchiveName, ArchiveRecord, FieldValue, PackageRecord};
+use vgpu_manifest::ui::{Exit, Explain};
 use vgpu_manifest::{Digest, Item, ItemName, Manifest, ReadError};
 
 use super::index::{self, Indexes, ScanError, unpacking};
@@ -194,17 +195,16 @@ fn unpack(item: &Item, path: &str, copy: Copy<'_>) -> Result<File, UpstreamError
     Ok(text)
 }
 
-impl UpstreamError {
-    /// Whether the bundle is not what the archives vouch for, rather than that it cannot be told.
-    #[must_use]
-    pub(crate) fn is_distrust(&self) -> bool {
-        matches!(
+impl Explain for UpstreamError {
+    fn exit(&self) -> Option<Exit> {
+        let is_distrust = matches!(
             self,
             Self::Signature { .. }
                 | Self::Release { .. }
                 | Self::Index { .. }
                 | Self::Package { .. }
-        )
+        );
+        is_distrust.then_some(Exit::Untrusted)
     }
 }
 

@@ -21,6 +21,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use vgpu_manifest::ui::{Exit, Explain};
 use vgpu_manifest::{Digest, Measure, Measured};
 
 pub(crate) use self::entries::{Entry, Verdict};
@@ -64,6 +65,12 @@ pub(crate) enum CacheError {
     /// The content is not in the cache.
     #[error("{0} is not in the cache")]
     Missing(Digest),
+}
+
+impl Explain for CacheError {
+    fn exit(&self) -> Option<Exit> {
+        matches!(self, Self::Damaged(_)).then_some(Exit::Untrusted)
+    }
 }
 
 /// Some bytes are others than were expected.

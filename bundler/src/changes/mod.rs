@@ -24,7 +24,7 @@ use vgpu_manifest::{Digest, ItemName};
 
 pub(crate) use self::outline::Outline;
 pub(crate) use self::tell::lines;
-use crate::size::ByteSize;
+use vgpu_manifest::ui::ByteSize;
 
 /// Something that is another now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

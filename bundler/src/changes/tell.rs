@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use vgpu_manifest::package::PackageReason;
+use vgpu_manifest::ui::ByteSize;
 
 use super::records::untagged;
 use super::{Archive, Change, Driver, Group, Image, PackageChange, PackageStep, Unlock, short};
-use crate::size::ByteSize;
 
 /// How many of a kind are named.
 const FEW: usize = 6;

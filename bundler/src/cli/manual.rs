@@ -61,7 +61,7 @@ pub const MANUAL: Manual = Manual {
         ("XDG_CACHE_HOME", "parent of the cache folder"),
         ("XDG_CONFIG_HOME", "parent of the folder with keys and signers"),
         ("SOURCE_DATE_EPOCH", "time of a new lock, in seconds since 1970"),
-        ("NO_COLOR", "disable color if set and not empty"),
+        ("NO_COLOR", "like --color never, if not empty"),
     ],
     files: &[
         ("bundle.toml", "the recipe"),

@@ -3,7 +3,9 @@
 mod manual;
 
 use camino::Utf8PathBuf;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use vgpu_manifest::ui::Color;
 
 pub use self::manual::MANUAL;
 use crate::commands::{
@@ -32,6 +34,15 @@ pub(crate) struct Global {
     /// Print errors only
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
+
+    /// Use color: `auto`, `always` or `never`
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(value_parser = color(), hide_possible_values = true)]
+    pub(crate) color: Color,
+}
+
+fn color() -> impl TypedValueParser<Value = Color> {
+    PossibleValuesParser::new(Color::NAMES).try_map(|name| name.parse::<Color>())
 }
 
 #[derive(Debug, Subcommand)]

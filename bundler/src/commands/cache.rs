@@ -6,12 +6,12 @@ use camino::Utf8PathBuf;
 use clap::Subcommand;
 use serde::Serialize;
 use vgpu_manifest::Digest;
+use vgpu_manifest::ui::ByteSize;
 
 use super::Context;
 use crate::cache::{CacheError, Entry, Verdict};
 use crate::exit::Advise as _;
 use crate::lock::Lock;
-use crate::size::ByteSize;
 use crate::ui::{print, print_json};
 
 /// Manage the download cache, which all bundles share.

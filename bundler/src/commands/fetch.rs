@@ -7,6 +7,7 @@ use camino::Utf8Path;
 use serde::Serialize;
 use vgpu_manifest::ItemName;
 use vgpu_manifest::driver::{DriverKind, DriverRecord};
+use vgpu_manifest::ui::ByteSize;
 
 use super::Context;
 use super::update::{all, sources};
@@ -17,7 +18,6 @@ use crate::image;
 use crate::lock::{Lock, LockedItem, Pin};
 use crate::options::{Network, NetworkArgs, Project, ProjectArgs};
 use crate::parallel::parallel;
-use crate::size::ByteSize;
 use crate::source::{Expected, Origin, SourceError, Sources};
 use crate::ui::print_json;
 use crate::unlock;

@@ -1,8 +1,8 @@
-use anyhow::Context as _;
 use camino::Utf8PathBuf;
 use clap::Subcommand;
 use serde::Serialize;
 use vgpu_manifest::Digest;
+use vgpu_manifest::ui::{Exit, count as count_of};
 
 use super::Context;
 use crate::exit::Advise as _;
@@ -44,10 +44,6 @@ struct Compare {
     trust: TrustArgs,
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("the nodes differ in {0} points")]
-pub(crate) struct NotTheSame(usize);
-
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Answer {
@@ -82,9 +78,12 @@ impl Compare {
         for path in &self.reports {
             let report = Report::read(path, policy.as_ref())?;
             if self.signed && !matches!(report.signed, Signed::By(_)) {
-                return Err(NotSigned)
-                    .with_context(|| format!("the report `{path}` cannot be relied on"))
-                    .hint("add a line `NAME namespaces=\"vgpu-report\" ssh-ed25519 …` for the node's key");
+                return Err(Exit::Untrusted.error(format!(
+                    "the report `{path}` has no signature of a principal that may sign reports"
+                )))
+                .hint(
+                    "add a line `NAME namespaces=\"vgpu-report\" ssh-ed25519 …` for the node's key",
+                );
             }
             reports.push(report);
         }
@@ -97,17 +96,14 @@ impl Compare {
             print(differences.iter().flat_map(lines))?;
         }
         if count > 0 {
-            return Err(NotTheSame(count).into());
+            let facts = count_of(count, "fact");
+            return Err(Exit::Differs.error(format!("the nodes differ in {facts}")).into());
         }
         let digest = reports.first().map(|report| report.digest.to_string()).unwrap_or_default();
         context.ui.note(format_args!("{} nodes are the same: {digest}", reports.len()));
         Ok(())
     }
 }
-
-#[derive(Debug, thiserror::Error)]
-#[error("it is not signed by anybody who may sign reports")]
-pub(crate) struct NotSigned;
 
 fn node((path, report): (&Utf8PathBuf, &Report)) -> Node {
     let signed_by = match &report.signed {

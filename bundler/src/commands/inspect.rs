@@ -1,13 +1,13 @@
 use camino::Utf8PathBuf;
 use serde::Serialize;
 use vgpu_keys::{Channel, Fingerprint, Principal};
+use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Bundle, BundleName, Content, Digest, Item, Manifest, Origin, Verified};
 
 use crate::driver;
 use crate::image;
 use crate::options::TrustArgs;
 use crate::sbom;
-use crate::size::ByteSize;
 use crate::ui::{print, print_json};
 use crate::wants;
 

@@ -3,8 +3,8 @@
 use super::laptop::{KeyState, Laptop, Place};
 use super::needs::{Need, Needs};
 use super::{Finding, State};
-use crate::size::ByteSize;
 use crate::unlock::INSTALL_ZIG;
+use vgpu_manifest::ui::ByteSize;
 
 /// 2025-01-01: before that, this program was not there.
 const EARLIEST: u64 = 1_735_689_600;

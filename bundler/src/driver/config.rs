@@ -5,13 +5,13 @@ use std::time::SystemTime;
 
 use vgpu_manifest::catalog::sqlite::DriverConfig;
 use vgpu_manifest::driver::{DriverKind, DriverRecord};
+use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Digest, ItemName};
 
 use super::intake::{keep, open, unpack_again};
 use super::refusal::{Refusal, RefusalError};
 use super::{Config, DriverError, Package, vgpu_config};
 use crate::lock::Pin;
-use crate::size::ByteSize;
 use crate::source::{Expected, Origin, Sources};
 
 /// A driver, with where its package comes from and what it is.

@@ -4,7 +4,7 @@ use vgpu_manifest::catalog::{DriverVersion, Md5};
 use vgpu_manifest::driver::DriverKind;
 use vgpu_manifest::patch::{ApplyError, TreePath};
 
-use crate::size::ByteSize;
+use vgpu_manifest::ui::ByteSize;
 
 /// Why a file is not the driver that is wanted.
 #[derive(Debug, thiserror::Error)]

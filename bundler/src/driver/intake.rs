@@ -2,6 +2,7 @@ use std::fs::File;
 
 use vgpu_manifest::catalog::{Catalog, Md5};
 use vgpu_manifest::driver::{ArchiveMember, DriverKind, DriverRecord, PackageFile, PatchRecord};
+use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Content, Digest, ItemName};
 
 use super::refusal::{Refusal, RefusalError};
@@ -12,7 +13,6 @@ use super::{
 use crate::cache::CacheError;
 use crate::lock::{Lock, Pin};
 use crate::recipe::{Entry, Role};
-use crate::size::ByteSize;
 use crate::source::{Expected, Origin, Sources};
 
 /// What the drivers among `entries` are, which turned out to be `pins`: taken out of their

@@ -2,13 +2,13 @@ use std::io::Read as _;
 
 use vgpu_manifest::catalog::{Catalog, DriverVersion};
 use vgpu_manifest::patch::{MAX_PATCH, Patch};
+use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Digest, ItemName};
 
 use super::intake::{make_present, open};
 use super::refusal::{Refusal, RefusalError};
 use crate::lock::Pin;
 use crate::recipe::Entry;
-use crate::size::ByteSize;
 use crate::source::Sources;
 
 /// Read the patches for `driver`, if none of them is known to be for another version.

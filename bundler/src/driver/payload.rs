@@ -2,10 +2,10 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom};
 
 use vgpu_manifest::PIECE;
+use vgpu_manifest::ui::ByteSize;
 
 use super::DriverError;
 use super::window::{FITS, Wide};
-use crate::size::ByteSize;
 
 /// The most that a payload may unpack to. The largest known driver unpacks to 1.5 GB.
 pub(super) const MAX_UNPACKED: u64 = 4 << 30;

@@ -1,12 +1,12 @@
 use vgpu_manifest::catalog::DriverVersion;
 use vgpu_manifest::patch::{ApplyError, Patch, PatchError};
+use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{ItemName, ParseTextError};
 
 use super::DriverError;
 use crate::cache::CacheError;
 use crate::lock::Pin;
 use crate::recipe::Entry;
-use crate::size::ByteSize;
 use crate::source::SourceError;
 
 /// A driver, or a patch for one, does not go into a bundle.

@@ -4,10 +4,10 @@ use std::io::{self, Read};
 use tar::EntryType;
 use vgpu_manifest::driver::PatchedFile;
 use vgpu_manifest::patch::{ApplyError, ApplyFault, Change, FilePatch, Patch, TreePath};
+use vgpu_manifest::ui::ByteSize;
 
 use super::DriverError;
 use super::payload::Payload;
-use crate::size::ByteSize;
 
 /// The most files that a payload may have. Known drivers have 1,200.
 const MAX_FILES: usize = 100_000;

@@ -5,8 +5,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use vgpu_manifest::ui::ByteSize;
+
 use super::DriverError;
-use crate::size::ByteSize;
 
 /// The largest window that is decompressed here: all of this program stays below 64 MiB with it.
 /// `xz -7` needs as much, `zstd -19` half of it.

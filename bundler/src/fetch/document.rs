@@ -1,7 +1,7 @@
 use super::patience::Brought;
 use super::{FetchError, Fetcher, MirrorError};
 use crate::net::{Client, HttpUrl, Retry};
-use crate::size::ByteSize;
+use vgpu_manifest::ui::ByteSize;
 
 impl Fetcher<'_> {
     /// Get a small document that answers a question, of at most `cap` bytes. It does not go into

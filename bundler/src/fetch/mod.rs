@@ -13,13 +13,13 @@ mod tests;
 
 use std::time::SystemTime;
 
+use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Digest, Measured};
 
 use self::attempt::Failure;
 pub(crate) use self::patience::Patience;
 use crate::cache::{CacheError, CacheLock};
 use crate::net::{Client, HttpUrl, NetError};
-use crate::size::ByteSize;
 use crate::ui::{Transfer, Ui};
 
 /// A content that is to be downloaded.

@@ -9,4 +9,4 @@ mod facts;
 mod report;
 
 pub(crate) use self::compare::{Difference, compare};
-pub(crate) use self::report::{Report, ReportError, Signed};
+pub(crate) use self::report::{Report, Signed};

@@ -3,70 +3,22 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 
+use anyhow::{Context as _, anyhow, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use vgpu_keys::{Fingerprint, Policy, Principal, Role, Signature, SignatureError};
+use vgpu_keys::{Fingerprint, Policy, Principal, Role, Signature};
 use vgpu_manifest::Digest;
+use vgpu_manifest::ui::Exit;
+
+use crate::exit::Advise as _;
 
 /// Far more than any node has to say.
 const MAX_REPORT: u64 = 16 << 20;
 
 /// The only shape of report that this program reads.
 const SCHEMA: u32 = 1;
-
-/// Why a report is not compared.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum ReportError {
-    /// It cannot be read.
-    #[error("cannot read the report `{path}`")]
-    Read {
-        /// The file.
-        path: Utf8PathBuf,
-        /// What went wrong.
-        source: io::Error,
-    },
-    /// It is not one.
-    #[error("`{path}` is not a report: {}", .why.escape_debug())]
-    Malformed {
-        /// The file.
-        path: Utf8PathBuf,
-        /// Why not.
-        why: String,
-    },
-    /// It is of another shape.
-    #[error("`{path}` has shape {found} of a report, and this program reads shape {SCHEMA}")]
-    Schema {
-        /// The file.
-        path: Utf8PathBuf,
-        /// The shape that it says it has.
-        found: u32,
-    },
-    /// Its digest is not that of what it says.
-    #[error("the report `{path}` was changed after it was written: its digest is another one")]
-    Changed {
-        /// The file.
-        path: Utf8PathBuf,
-    },
-    /// Its signature is none.
-    #[error("`{path}` is not the signature of a report")]
-    Signature {
-        /// The file.
-        path: Utf8PathBuf,
-        /// What is wrong with it.
-        source: SignatureError,
-    },
-    /// Its signature does not hold.
-    #[error("the signature of the report `{path}` does not hold")]
-    Bad {
-        /// The file.
-        path: Utf8PathBuf,
-        /// Why not.
-        source: SignatureError,
-    },
-}
 
 /// A report.
 #[derive(Debug)]
@@ -113,7 +65,7 @@ impl Report {
     /// Read the report at `path`, and its signature, which is the file with `.sig` added beside it.
     ///
     /// A signature that is there must hold; whose it is, is for [`Signed`] to say.
-    pub(crate) fn read(path: &Utf8Path, policy: Option<&Policy>) -> Result<Self, ReportError> {
+    pub(crate) fn read(path: &Utf8Path, policy: Option<&Policy>) -> anyhow::Result<Self> {
         let text = read(path)?;
         let mut report = Self::parse(path, &text)?;
         let beside = Utf8PathBuf::from(format!("{path}.sig"));
@@ -124,19 +76,20 @@ impl Report {
         Ok(report)
     }
 
-    fn parse(path: &Utf8Path, text: &str) -> Result<Self, ReportError> {
-        let malformed = |why: &dyn ToString| ReportError::Malformed {
-            path: path.to_owned(),
-            why: why.to_string(),
+    fn parse(path: &Utf8Path, text: &str) -> anyhow::Result<Self> {
+        let malformed = |error: serde_json::Error| {
+            anyhow!("`{path}` is not a report: {}", error.to_string().escape_debug())
         };
-        let document: Document<'_> =
-            serde_json::from_str(text).map_err(|error| malformed(&error))?;
-        if document.schema != SCHEMA {
-            return Err(ReportError::Schema { path: path.to_owned(), found: document.schema });
+        let document: Document<'_> = serde_json::from_str(text).map_err(malformed)?;
+        let found = document.schema;
+        if found != SCHEMA {
+            bail!("the report `{path}` has schema {found}, but this program reads {SCHEMA}");
         }
         // The installer takes the digest of the part without the spaces that make it readable.
         if Digest::of(compact(document.comparable.get()).as_bytes()) != document.digest {
-            return Err(ReportError::Changed { path: path.to_owned() });
+            let message =
+                format!("the report `{path}` was changed after it was written: digest mismatch");
+            return Err(Exit::Untrusted.error(message).into());
         }
         let comparable = serde_json::from_str(document.comparable.get());
         let file = path.file_stem().unwrap_or(path.as_str());
@@ -144,18 +97,18 @@ impl Report {
             node: document.this_node.host_name.unwrap_or_else(|| file.to_owned()),
             digest: document.digest,
             signed: Signed::No,
-            comparable: comparable.map_err(|error| malformed(&error))?,
+            comparable: comparable.map_err(malformed)?,
         })
     }
 }
 
-fn read(path: &Utf8Path) -> Result<String, ReportError> {
-    let read = || {
+fn read(path: &Utf8Path) -> anyhow::Result<String> {
+    let read = || -> io::Result<String> {
         let mut text = String::new();
         File::open(path)?.take(MAX_REPORT).read_to_string(&mut text)?;
         Ok(text)
     };
-    read().map_err(|source| ReportError::Read { path: path.to_owned(), source })
+    read().with_context(|| format!("cannot read the report `{path}`"))
 }
 
 fn signed(
@@ -164,12 +117,14 @@ fn signed(
     armor: &[u8],
     text: &[u8],
     policy: Option<&Policy>,
-) -> Result<Signed, ReportError> {
+) -> anyhow::Result<Signed> {
     let signature = Signature::from_armor(armor)
-        .map_err(|source| ReportError::Signature { path: signature_path.to_owned(), source })?;
+        .with_context(|| format!("`{signature_path}` is not the signature of a report"))
+        .exit(Exit::Untrusted)?;
     signature
         .verify(Role::Report, text)
-        .map_err(|source| ReportError::Bad { path: path.to_owned(), source })?;
+        .with_context(|| format!("the signature of the report `{path}` is invalid"))
+        .exit(Exit::Untrusted)?;
     let judged = policy.map(|it| it.judge(Role::Report, text, std::slice::from_ref(&signature)));
     let who = judged.and_then(Result::ok).and_then(|it| it.principals.into_iter().next());
     Ok(who.map_or_else(|| Signed::Unknown(signature.key().fingerprint()), Signed::By))
@@ -195,6 +150,7 @@ fn compact(json: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit;
 
     #[test]
     fn spaces_outside_of_texts_go() {
@@ -216,7 +172,7 @@ mod tests {
         let good = report(r#"{ "z": 1, "a": "x y" }"#, &digest).unwrap();
         assert_eq!(good.node, "pve1");
         let changed = report(r#"{ "z": 2, "a": "x y" }"#, &digest).unwrap_err();
-        assert!(matches!(changed, ReportError::Changed { .. }));
-        assert!(matches!(report("{", &digest), Err(ReportError::Malformed { .. })));
+        assert_eq!(exit::status(&changed), Exit::Untrusted);
+        assert_eq!(exit::status(&report("{", &digest).unwrap_err()), Exit::Failed);
     }
 }

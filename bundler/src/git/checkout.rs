@@ -6,11 +6,11 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_manifest::patch::TreePath;
+use vgpu_manifest::ui::ByteSize;
 
 use super::blobs::Blobs;
 use super::error::GitError;
 use super::list::{Entry, Kind};
-use crate::size::ByteSize;
 use crate::source::LocalPath;
 
 /// What of a commit is wanted.

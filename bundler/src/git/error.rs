@@ -2,10 +2,10 @@ use std::io;
 
 use camino::Utf8PathBuf;
 use vgpu_manifest::patch::TreePath;
+use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::unlock::CommitId;
 
 use super::{GitUrl, Named};
-use crate::size::ByteSize;
 
 /// Something of a git repository cannot be had.
 #[derive(Debug, thiserror::Error)]

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_manifest::Digest;
+use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::unlock::CommitId;
 
 use super::error::GitError;
@@ -15,7 +16,6 @@ use super::program::{Config, Git, start};
 use super::watch::Watched;
 use super::{Blobs, GitUrl, Named};
 use crate::cache::CacheLock;
-use crate::size::ByteSize;
 
 /// Whether other machines may be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use camino::{Utf8DirEntry, Utf8Path};
 use rustix::process::{Pid, Signal};
+use vgpu_manifest::ui::ByteSize;
 
 use super::error::{GitError, tell};
-use crate::size::ByteSize;
 
 /// What is watched while a program runs.
 #[derive(Clone, Copy)]

@@ -6,6 +6,7 @@ mod examine;
 mod tests;
 
 use vgpu_manifest::headers::HeadersRecord;
+use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Digest, ItemName};
 
 pub(crate) use self::deb::DebError;
@@ -13,7 +14,6 @@ use self::examine::examine;
 use crate::cache::{CacheError, CacheLock};
 use crate::lock::{Lock, Pin};
 use crate::recipe::Entry;
-use crate::size::ByteSize;
 use crate::source::{Expected, SourceError, Sources};
 
 /// A package of headers cannot be read.

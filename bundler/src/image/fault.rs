@@ -1,7 +1,7 @@
 use vgpu_manifest::Digest;
+use vgpu_manifest::ui::ByteSize;
 
 use super::Platform;
-use crate::size::ByteSize;
 
 /// Why what a registry has is not an image that can be carried.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

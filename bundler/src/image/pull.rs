@@ -3,6 +3,7 @@ use std::io::Read as _;
 use std::sync::Arc;
 
 use vgpu_manifest::image::ImageRecord;
+use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Content, Digest, Measured};
 
 use super::archive::Archive;
@@ -15,7 +16,6 @@ use super::{Fault, ImageError, ImageSource};
 use crate::fetch::{Download, Fetcher};
 use crate::net::Client;
 use crate::parallel::parallel;
-use crate::size::ByteSize;
 use crate::source::{Expected, Obtained, SourceError, Sources};
 
 /// Get the image of `source` into the cache: whatever its name means at this moment.

@@ -19,4 +19,4 @@ pub(crate) use self::parts::part_size;
 pub(crate) use self::project::{Project, ProjectArgs};
 pub(crate) use self::signer::{PassphraseArgs, SignerArgs, default_key};
 pub(crate) use self::trust::{TrustArgs, default_signers};
-pub(crate) use self::unsuitable::{NotSuitable, UnsuitableArgs};
+pub(crate) use self::unsuitable::UnsuitableArgs;

@@ -1,5 +1,6 @@
 use vgpu_manifest::catalog::Catalog;
 use vgpu_manifest::driver::DriverKind;
+use vgpu_manifest::ui::Exit;
 use vgpu_manifest::verdict::{Choice, Suitability, Targets};
 
 use crate::commands::Context;
@@ -14,9 +15,7 @@ pub(crate) struct UnsuitableArgs {
     allow_unsuitable: bool,
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("the bundle cannot work on its targets: {0}")]
-pub(crate) struct NotSuitable(String);
+const REFUSED: &str = "the bundle cannot work on its targets";
 
 impl UnsuitableArgs {
     /// Refuses a bundle that cannot work on its targets, unless the option allows it.
@@ -24,13 +23,14 @@ impl UnsuitableArgs {
         let Some(purpose) = &lock.purpose else { return Ok(()) };
         let catalog = Catalog::embedded();
         if let Some(contradiction) = contradiction(&catalog, &purpose.targets, lock) {
-            return Err(contradiction).hint("name the release of that driver in `[targets]`");
+            return Err(Exit::Unsuitable.error(format!("{REFUSED}: {contradiction}")))
+                .hint("name the release of that driver in `[targets]`");
         }
         if purpose.unsuitable.is_empty() {
             return Ok(());
         }
         let suitability = purpose.targets.judge(&catalog, lock.contents());
-        let refusal = NotSuitable(reasons(&suitability).join("; "));
+        let refusal = format!("{REFUSED}: {}", reasons(&suitability).join("; "));
         if self.allow_unsuitable {
             context.ui.say(format_args!("warning: {refusal}"));
             return Ok(());
@@ -39,18 +39,19 @@ impl UnsuitableArgs {
         if let Some(choice) = nearest(&suitability) {
             hint = format!("{choice} instead; {hint}");
         }
-        Err(refusal).hint(format!("{hint}, and `--allow-unsuitable` makes the bundle all the same"))
+        Err(Exit::Unsuitable.error(refusal))
+            .hint(format!("{hint}, and `--allow-unsuitable` makes the bundle all the same"))
     }
 }
 
-/// No host driver of the bundle is that of its targets.
-fn contradiction(catalog: &Catalog, targets: &Targets, lock: &Lock) -> Option<NotSuitable> {
+/// Returns how the host drivers of the bundle contradict its targets.
+fn contradiction(catalog: &Catalog, targets: &Targets, lock: &Lock) -> Option<String> {
     let meant = catalog.driver(targets.driver)?;
     let hosts = lock.drivers.iter().filter(|record| record.kind == DriverKind::Host);
     let versions: Vec<_> = hosts.map(|record| &record.version).collect();
     let other = versions.first().filter(|_| !versions.contains(&&meant.host))?;
     let (release, host) = (meant.release, &meant.host);
-    Some(NotSuitable(format!("they are for vGPU {release} ({host}), but it holds {other}")))
+    Some(format!("they are for vGPU {release} ({host}), but it has {other}"))
 }
 
 fn reasons(suitability: &Suitability<'_>) -> Vec<String> {

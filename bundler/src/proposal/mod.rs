@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 
 use vgpu_manifest::catalog::{Catalog, Release, Rule, State};
 use vgpu_manifest::platform::{KernelRelease, PciId, PveRelease};
+use vgpu_manifest::ui::Exit;
 use vgpu_manifest::verdict::{
     Case, Choice, Config, Findings, Goal, Mode, Suitability, Suitable, Target, Targets, Verdict,
     judge,
@@ -42,18 +43,6 @@ pub(crate) enum Wish {
     Passthrough,
 }
 
-/// There is nothing to propose.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum NoProposal {
-    /// There is no GPU that the catalogue is about.
-    #[error("the machine has no GPU of NVIDIA's")]
-    NoGpu,
-    /// No driver serves any of the GPUs, on any kernel of the machine's release.
-    #[error("{}", .0.join("; "))]
-    Nothing(Vec<String>),
-}
-
 impl<'c> Proposal<'c> {
     /// What is best for these GPUs in this machine, on the kernel that it runs; if that leaves much
     /// in doubt or nothing works there, on another one of its release of Proxmox VE.
@@ -62,11 +51,11 @@ impl<'c> Proposal<'c> {
         target: &Target,
         gpus: &[PciId],
         wish: Wish,
-    ) -> Result<Self, NoProposal> {
+    ) -> anyhow::Result<Self> {
         let nvidia = gpus.iter().filter(|gpu| gpu.vendor() == PciId::NVIDIA);
         let gpus: Vec<_> = nvidia.copied().collect();
         if gpus.is_empty() {
-            return Err(NoProposal::NoGpu);
+            return Err(Exit::Unsuitable.error("the machine has no NVIDIA GPU").into());
         }
         let goals = goals(catalog, wish);
         let machines = std::iter::once(target.clone()).chain(other_kernels(catalog, target));
@@ -79,7 +68,8 @@ impl<'c> Proposal<'c> {
             })
             .max_by_key(|candidate| candidate.rank);
         let Some(Candidate { target: chosen, goal, .. }) = found else {
-            return Err(NoProposal::Nothing(why_nothing(catalog, target, &gpus, &goals)));
+            let reasons = why_nothing(catalog, target, &gpus, &goals).join("; ");
+            return Err(Exit::Unsuitable.error(reasons).into());
         };
         let mut proposal = Self {
             catalog,
@@ -340,7 +330,7 @@ mod tests {
         gpus: &[&str],
         target: &Target,
         wish: Wish,
-    ) -> Result<Proposal<'c>, NoProposal> {
+    ) -> anyhow::Result<Proposal<'c>> {
         let gpus: Vec<_> = gpus.iter().map(|gpu| gpu.parse().unwrap()).collect();
         Proposal::make(catalog, target, &gpus, wish)
     }
@@ -381,9 +371,10 @@ mod tests {
         let mixed = make(&catalog, &["10de:25b6", "10de:128b"], &pve8, Wish::Best).unwrap();
         assert_eq!((mixed.served.len(), mixed.left_out.len()), (1, 1));
         let none = make(&catalog, &["10de:128b"], &pve8, Wish::Best).unwrap_err();
-        assert!(none.to_string().contains("give the whole card to one guest"), "{none}");
+        let none = format!("{none:#}");
+        assert!(none.contains("give the whole card to one guest"), "{none}");
         let intel = make(&catalog, &["8086:3e92"], &pve8, Wish::Best).unwrap_err();
-        assert!(matches!(intel, NoProposal::NoGpu));
+        assert_eq!(crate::exit::status(&intel), Exit::Unsuitable);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use toml::Spanned;
 use vgpu_manifest::catalog::DriverVersion;
 use vgpu_manifest::driver::DriverKind;
 use vgpu_manifest::patch::{MAX_PATCH, TreePath};
+use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::unlock::CommitId;
 use vgpu_manifest::{Digest, ItemMode, ItemName};
 
@@ -17,7 +18,6 @@ use super::{Entry, Fault, Role};
 use crate::driver::FileName;
 use crate::git::{GitUrl, Part, RefName};
 use crate::net::HttpUrl;
-use crate::size::ByteSize;
 use crate::source::{AlistPath, AlistSource, LocalPath, MegaLink, Origin};
 
 /// A driver of NVIDIA's: a `.run`, an `.exe`, or the portal's `.zip` with one in it.

@@ -2,12 +2,12 @@
 
 use serde::Deserialize;
 use toml::Spanned;
+use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{ItemMode, ItemName};
 
 use super::raw::{LARGEST, Placed};
 use super::{Entry, Fault, Role};
 use crate::image::{ImageName, ImageSource, Platform, Registry, Transport};
-use crate::size::ByteSize;
 use crate::source::Origin;
 
 /// An image of a registry.

@@ -18,13 +18,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 use vgpu_keys::Channel;
 use vgpu_manifest::driver::DriverKind;
+use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::unlock::GlibcVersion;
 use vgpu_manifest::verdict::Targets;
 use vgpu_manifest::{BundleName, Digest, ItemMode, ItemName, Wants};
 
 pub(crate) use self::apt::{Apt, Archive, Expired, Indexes, Node, Suite};
 pub(crate) use self::unlock::FitCheck;
-use crate::size::ByteSize;
 use crate::source::Origin;
 
 /// What a bundle is to hold.

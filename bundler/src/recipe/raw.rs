@@ -7,6 +7,7 @@ use toml::Spanned;
 use vgpu_keys::Channel;
 use vgpu_manifest::limits::MAX_ITEM;
 use vgpu_manifest::patch::TreePath;
+use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::unlock::CommitId;
 use vgpu_manifest::verdict::Targets;
 use vgpu_manifest::{BundleName, Digest, ItemMode, ItemName, ParseTextError, Wants};
@@ -19,7 +20,6 @@ use super::mirrors::Mirrors;
 use super::unlock::{self, Unlock};
 use super::{CATALOG, Entry, Fault, Role};
 use crate::git::{GitUrl, Part, RefName};
-use crate::size::ByteSize;
 use crate::source::{LocalPath, Origin};
 
 #[derive(Debug, Deserialize)]

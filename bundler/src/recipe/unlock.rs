@@ -5,6 +5,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 use vgpu_manifest::catalog::{Catalog, Library, Release};
+use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::unlock::{CommitId, GlibcVersion};
 use vgpu_manifest::verdict::Targets;
 use vgpu_manifest::{ItemMode, ItemName};
@@ -13,7 +14,6 @@ use super::git::{Git, ONE_OF};
 use super::raw::Placed;
 use super::{Entry, Fault, Role};
 use crate::git::{GitOrigin, GitUrl, Named, Part, RefName, Revision, ShortId};
-use crate::size::ByteSize;
 use crate::source::Origin;
 use crate::unlock::library_for;
 

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::thread;
 
 use serde::Deserialize;
+use vgpu_manifest::ui::{Exit, Explain};
 use vgpu_manifest::{Bundle, Content, Item, ItemName, ReadError, Verified};
 
 /// Far more than any `Cargo.lock` has.
@@ -45,6 +46,15 @@ pub(crate) enum CratesError {
         /// What went wrong.
         source: io::Error,
     },
+}
+
+impl Explain for CratesError {
+    fn exit(&self) -> Option<Exit> {
+        match self {
+            Self::Read(error) => error.exit(),
+            Self::Unpack { .. } => None,
+        }
+    }
 }
 
 /// The crates in each tree that has a `Cargo.lock`.

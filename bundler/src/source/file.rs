@@ -2,11 +2,11 @@ use std::fs::File;
 use std::io::{self, Read as _};
 
 use camino::Utf8Path;
+use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Content, PIECE};
 
 use super::{Expected, LocalPath, Obtained, SourceError, Sources};
 use crate::cache::CacheError;
-use crate::size::ByteSize;
 
 impl Sources<'_> {
     /// A file of the builder.

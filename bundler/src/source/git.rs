@@ -1,6 +1,7 @@
 use camino::Utf8Path;
 use vgpu_manifest::limits::MAX_ITEM;
 use vgpu_manifest::patch::TreePath;
+use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::unlock::CommitId;
 use vgpu_manifest::{Content, ItemName};
 
@@ -10,7 +11,6 @@ use crate::git::{
     Blobs, Entry, GitError, GitOrigin, Kind, Part, Reach, Repository, Revision, Selection,
     check_out,
 };
-use crate::size::ByteSize;
 use crate::tree;
 
 impl Sources<'_> {

@@ -96,7 +96,7 @@ pub(crate) enum MegaError {
     Stalled(Duration),
     /// It sends more than may be.
     #[error("`megadl` sends more than {0}")]
-    TooMuch(crate::size::ByteSize),
+    TooMuch(vgpu_manifest::ui::ByteSize),
     /// It has failed.
     #[error("`megadl` has failed: {}", .0.escape_debug())]
     Failed(String),

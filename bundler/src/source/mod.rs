@@ -17,6 +17,7 @@ use std::time::SystemTime;
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::catalog::sqlite::DatabaseError;
+use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Content, Digest, ItemName, Measured};
 
 pub(crate) use self::alist::{AlistError, AlistPath, AlistSource};
@@ -31,7 +32,6 @@ use crate::fetch::{Download, FetchError, Fetcher};
 use crate::git::{GitError, GitOrigin};
 use crate::image::{self, ImageError, ImageName, ImageSource};
 use crate::net::HttpUrl;
-use crate::size::ByteSize;
 use crate::tree::TreeError;
 
 /// Where the bytes of an item come from.

@@ -1,11 +1,12 @@
 //! What is to be written to a stick: a pure function of what is to go there and what lies there.
 
-use camino::{Utf8Path, Utf8PathBuf};
+use anyhow::{anyhow, bail};
+use camino::Utf8Path;
+use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{CHUNK, PartSize};
 
-use super::StickError;
 use super::medium::Facts;
-use crate::size::ByteSize;
+use crate::exit::Advise as _;
 
 /// A file that the stick is to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,13 +67,13 @@ pub(crate) fn split(
     total: u64,
     largest: Option<u64>,
     asked: Option<PartSize>,
-) -> Result<Parts, StickError> {
+) -> anyhow::Result<Parts> {
     if let (Some(part), Some(largest)) = (asked, largest)
         && part.bytes() > largest
         && total > largest
     {
         let (part, largest) = (ByteSize::new(part.bytes()), ByteSize::new(largest));
-        return Err(StickError::PartTooLarge { part, largest });
+        bail!("parts of {part} are larger than the largest file of this file system: {largest}");
     }
     let needed = largest.filter(|&largest| total > largest);
     let needed = needed.and_then(|largest| PartSize::new(largest / CHUNK * CHUNK));
@@ -81,7 +82,10 @@ pub(crate) fn split(
     };
     let count = total.div_ceil(part.bytes());
     if count > vgpu_manifest::limits::MAX_PARTS as u64 {
-        return Err(StickError::TooManyParts(count));
+        bail!(
+            "the bundle would have {count} parts, more than {}; choose larger ones",
+            vgpu_manifest::limits::MAX_PARTS
+        );
     }
     let parts = (0..count).map(|index| {
         let size = (total - index * part.bytes()).min(part.bytes());
@@ -94,19 +98,24 @@ impl Plan {
     /// See that nothing is lost that nobody gave up, and that there is room for all of it.
     ///
     /// A file is replaced only when its successor is whole, so both have to fit.
-    pub(crate) fn check(&self, room: Room<'_>, replace: Replace) -> Result<(), StickError> {
-        let folder = || Utf8PathBuf::from(room.folder);
+    pub(crate) fn check(&self, room: Room<'_>, replace: Replace) -> anyhow::Result<()> {
+        let folder = room.folder;
         let other = self.pieces.iter().filter(|piece| piece.found == Found::Other);
         let names = other.map(|piece| &piece.name).chain(&self.leftover);
         let names: Vec<String> = names.map(|name| format!("`{}`", name.escape_debug())).collect();
         if replace == Replace::Never && !names.is_empty() {
-            return Err(StickError::Occupied { folder: folder(), names });
+            return Err(anyhow!(
+                "`{folder}` has other files of the same names: {}",
+                names.join(", ")
+            ))
+            .hint("inspect them; `--replace` replaces them");
         }
         let needed: u64 =
             self.to_write().map(|piece| piece.size.next_multiple_of(room.facts.unit)).sum();
         if needed > room.facts.free {
             let (free, needed) = (ByteSize::new(room.facts.free), ByteSize::new(needed));
-            return Err(StickError::NoRoom { folder: folder(), free, needed });
+            return Err(anyhow!("`{folder}` has {free} free, but {needed} are needed"))
+                .hint("remove files that the stick does not need, or use a larger one");
         }
         Ok(())
     }
@@ -154,9 +163,9 @@ mod tests {
         // One part is no part.
         assert_eq!(parts(GIB, None, Some(GIB)), [("a.vgpu.tar".to_owned(), GIB)]);
         let too_large = split("a", 9 * GIB, FAT, PartSize::new(4 * GIB));
-        assert!(matches!(too_large, Err(StickError::PartTooLarge { .. })));
+        assert!(too_large.unwrap_err().to_string().contains("parts of 4.0 GiB are larger"));
         let many = split("a", 8 * GIB, None, PartSize::new(4 << 20));
-        assert!(matches!(many, Err(StickError::TooManyParts(2048))));
+        assert!(many.unwrap_err().to_string().contains("2048 parts, more than 999"));
     }
 
     fn room(free: u64) -> Room<'static> {
@@ -176,7 +185,7 @@ mod tests {
         assert!(plan([Nothing; 3]).check(room(3 * 8192), Replace::Never).is_ok());
         let error = plan([Nothing; 3]).check(room(3 * 8192 - 1), Replace::Never).unwrap_err();
         let says = "`/media/stick` has 23.9 KiB free, but 24.0 KiB are needed";
-        assert_eq!(error.to_string(), says);
+        assert_eq!(error.root_cause().to_string(), says);
         // What is there already needs no room, and what is replaced needs its own.
         assert!(plan([Same, Nothing, Nothing]).check(room(2 * 8192), Replace::Never).is_ok());
         assert!(plan([Same, Other, Nothing]).check(room(2 * 8192), Replace::Named).is_ok());
@@ -189,7 +198,8 @@ mod tests {
         let mut plan = plan([Other, Same, Nothing]);
         plan.leftover.push("a.vgpu.tar.003".to_owned());
         let error = plan.check(room(GIB), Replace::Never).unwrap_err();
-        assert!(error.to_string().ends_with(": `a`, `a.vgpu.tar.003`"), "{error}");
+        let error = error.root_cause().to_string();
+        assert!(error.ends_with(": `a`, `a.vgpu.tar.003`"), "{error}");
         assert!(plan.check(room(GIB), Replace::Named).is_ok());
     }
 }

@@ -3,63 +3,20 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
 
-use camino::{Utf8Path, Utf8PathBuf};
-use vgpu_keys::{
-    Distrust, Fingerprint, MessageDigest, Policy, Role, SignError, Signature, SignatureError,
-    Signer, Trusted,
-};
+use anyhow::{Context as _, anyhow, bail};
+use camino::Utf8Path;
+use vgpu_keys::{Fingerprint, MessageDigest, Policy, Role, Signature, Signer, Trusted};
+
+use vgpu_manifest::ui::Exit;
 
 use super::SignedFile;
+use crate::exit::Advise as _;
 
 /// Several times what the installer has.
 const MAX_PROGRAM: u64 = 48 << 20;
 
 /// Linkers list the segments at the beginning.
 const HEAD: u64 = 1 << 20;
-
-/// Why a program does not go onto a stick.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum ProgramError {
-    /// It cannot be read.
-    #[error("cannot read `{path}`")]
-    Read {
-        /// The file.
-        path: Utf8PathBuf,
-        /// What went wrong.
-        source: io::Error,
-    },
-    /// It is too large to be the installer.
-    #[error("`{0}` has more than 48 MiB, so it is not the program that ships")]
-    TooLarge(Utf8PathBuf),
-    /// It is no program for the node.
-    #[error("`{path}` is not a program for the node: {why}")]
-    NotForNode {
-        /// The file.
-        path: Utf8PathBuf,
-        /// Why not.
-        why: &'static str,
-    },
-    /// Its signature is none.
-    #[error("`{path}` is not the signature of a program")]
-    Signature {
-        /// The file.
-        path: Utf8PathBuf,
-        /// What is wrong with it.
-        source: SignatureError,
-    },
-    /// It is not trusted here.
-    #[error("the program `{path}` is not trusted")]
-    Distrusted {
-        /// The program.
-        path: Utf8PathBuf,
-        /// Why not.
-        source: Distrust,
-    },
-    /// It could not be signed.
-    #[error("cannot sign the program")]
-    Sign(#[from] SignError),
-}
 
 /// How a program is linked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,16 +42,16 @@ pub(crate) struct Program {
 
 impl Program {
     /// Look at the program at `path`; it is not held in memory.
-    pub(crate) fn read(path: &Utf8Path) -> Result<SignedFile, ProgramError> {
-        let read = || {
+    pub(crate) fn read(path: &Utf8Path) -> anyhow::Result<SignedFile> {
+        let read = || -> io::Result<SignedFile> {
             let mut file = File::open(path)?;
             let digest = MessageDigest::read(&mut (&mut file).take(MAX_PROGRAM + 1))?;
             let len = file.stream_position()?;
             Ok(SignedFile { file: file.into(), len, digest })
         };
-        let file = read().map_err(|source| ProgramError::Read { path: path.to_owned(), source })?;
+        let file = read().with_context(|| format!("cannot read `{path}`"))?;
         if file.len > MAX_PROGRAM {
-            return Err(ProgramError::TooLarge(path.to_owned()));
+            bail!("`{path}` has more than 48 MiB, so it is not the installer");
         }
         Ok(file)
     }
@@ -105,12 +62,11 @@ impl Program {
         file: SignedFile,
         armor: (&Utf8Path, &[u8]),
         policy: &Policy,
-    ) -> Result<Self, ProgramError> {
+    ) -> anyhow::Result<Self> {
         let (signature_path, armor) = armor;
-        let signature = Signature::from_armor(armor).map_err(|source| ProgramError::Signature {
-            path: signature_path.to_owned(),
-            source,
-        })?;
+        let signature = Signature::from_armor(armor)
+            .with_context(|| format!("`{signature_path}` is not the signature of a program"))
+            .exit(Exit::Untrusted)?;
         Self::trust(path, file, &signature, policy)
     }
 
@@ -120,8 +76,10 @@ impl Program {
         file: SignedFile,
         signer: &dyn Signer,
         policy: &Policy,
-    ) -> Result<Self, ProgramError> {
-        let signature = signer.sign_digest(Role::Installer, &file.digest)?;
+    ) -> anyhow::Result<Self> {
+        let signature = signer
+            .sign_digest(Role::Installer, &file.digest)
+            .with_context(|| format!("cannot sign the program `{path}`"))?;
         Self::trust(path, file, &signature, policy)
     }
 
@@ -130,14 +88,13 @@ impl Program {
         file: SignedFile,
         signature: &Signature,
         policy: &Policy,
-    ) -> Result<Self, ProgramError> {
-        let head = head(&file.file)
-            .map_err(|source| ProgramError::Read { path: path.to_owned(), source })?;
+    ) -> anyhow::Result<Self> {
+        let head = head(&file.file).with_context(|| format!("cannot read `{path}`"))?;
         let linkage = linkage(&head)
-            .map_err(|why| ProgramError::NotForNode { path: path.to_owned(), why })?;
+            .map_err(|why| anyhow!("`{path}` is not a program for the node: {why}"))?;
         let trusted = policy
             .judge_digest(Role::Installer, &file.digest, std::slice::from_ref(signature))
-            .map_err(|source| ProgramError::Distrusted { path: path.to_owned(), source })?;
+            .with_context(|| format!("the program `{path}` is not trusted"))?;
         Ok(Self { file, linkage, signature: signature.to_armor(), trusted })
     }
 

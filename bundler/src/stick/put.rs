@@ -3,10 +3,11 @@
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write};
 
+use anyhow::Context as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_manifest::{Bundle, CopyError, PIECE, PartSize, Progress, Verified};
 
-use super::{Content, StickError};
+use super::Content;
 
 /// A file that has its name only when it is whole. One that is not finished is removed.
 struct Pending {
@@ -54,14 +55,14 @@ fn temporary(name: &Utf8Path) -> Utf8PathBuf {
 }
 
 /// Make the file at `path` have this content.
-pub(crate) fn put(path: &Utf8Path, content: &Content) -> Result<(), StickError> {
-    let write = || {
+pub(crate) fn put(path: &Utf8Path, content: &Content) -> anyhow::Result<()> {
+    let write = || -> io::Result<()> {
         let mut pending = Pending::create(path)?;
         content.write(&mut pending.file)?;
         pending.sync()?;
         pending.finish()
     };
-    write().map_err(|source| StickError::Io { verb: "write", path: path.to_owned(), source })
+    write().with_context(|| format!("cannot write `{path}`"))
 }
 
 /// Write the bundle to the files `paths`, which hold `part` bytes each but for the last.
@@ -70,32 +71,29 @@ pub(crate) fn write_archive(
     paths: &[Utf8PathBuf],
     part: Option<PartSize>,
     progress: &Progress<'_>,
-) -> Result<(), StickError> {
+) -> anyhow::Result<()> {
+    let cannot_write = |path: &Utf8Path| format!("cannot write `{path}`");
     let mut open = Vec::new();
     for path in paths {
-        let error = |source| StickError::Io { verb: "write", path: path.clone(), source };
-        open.push(Pending::create(path).map_err(error)?);
+        open.push(Pending::create(path).with_context(|| cannot_write(path))?);
     }
     let mut files: Vec<&File> = open.iter().map(|pending| &pending.file).collect();
     let mut writer = Parts::new(&mut files, part);
-    let copied = bundle.copy_archive(&mut writer, progress);
-    copied.map_err(|source| copy_error(paths, source))?;
+    bundle.copy_archive(&mut writer, progress).with_context(|| cannot_copy(paths))?;
     for pending in &open {
-        let error = |source| StickError::Io { verb: "write", path: pending.name.clone(), source };
-        pending.sync().map_err(error)?;
+        pending.sync().with_context(|| cannot_write(&pending.name))?;
     }
     // Names come last: half a bundle has none.
     for pending in open {
         let name = pending.name.clone();
-        let error = |source| StickError::Io { verb: "write", path: name, source };
-        pending.finish().map_err(error)?;
+        pending.finish().with_context(|| cannot_write(&name))?;
     }
     Ok(())
 }
 
-fn copy_error(paths: &[Utf8PathBuf], source: CopyError) -> StickError {
+fn cannot_copy(paths: &[Utf8PathBuf]) -> String {
     let folder = paths.first().and_then(|path| path.parent()).unwrap_or(Utf8Path::new("."));
-    StickError::Copy { folder: folder.to_owned(), source }
+    format!("cannot copy the bundle to `{folder}`")
 }
 
 /// Whether the files `paths`, which have the right lengths, hold the bundle already.
@@ -104,29 +102,29 @@ pub(crate) fn same_archive(
     paths: &[Utf8PathBuf],
     part: Option<PartSize>,
     progress: &Progress<'_>,
-) -> Result<bool, StickError> {
+) -> anyhow::Result<bool> {
     let mut files = Vec::new();
     for path in paths {
-        let error = |source| StickError::Io { verb: "read", path: path.clone(), source };
-        files.push(Compare(File::open(path).map_err(error)?));
+        let file = File::open(path).with_context(|| format!("cannot read `{path}`"))?;
+        files.push(Compare(file));
     }
     let mut writer = Parts::new(&mut files, part);
     match bundle.copy_archive(&mut writer, progress) {
         Ok(()) => Ok(true),
         // Of the comparison, not of the bundle: what is there is of no use.
         Err(CopyError::Write(_)) => Ok(false),
-        Err(source) => Err(copy_error(paths, source)),
+        Err(error) => Err(error).with_context(|| cannot_copy(paths)),
     }
 }
 
 /// Whether the file at `path` has exactly this content; `None` if there is none.
-pub(crate) fn same_content(path: &Utf8Path, content: &Content) -> Result<Option<bool>, StickError> {
+pub(crate) fn same_content(path: &Utf8Path, content: &Content) -> anyhow::Result<Option<bool>> {
     let same = match File::open(path) {
         Ok(file) => content.is(file).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     };
-    same.map_err(|source| StickError::Io { verb: "read", path: path.to_owned(), source })
+    same.with_context(|| format!("cannot read `{path}`"))
 }
 
 /// Takes what is written as a promise, and sees whether a file keeps it.

@@ -3,32 +3,42 @@
 use std::fs::File;
 use std::io;
 
+use anyhow::{Context as _, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::Advice;
 use serde::Serialize;
+use vgpu_manifest::ui::Exit;
 
-use super::{Content, Differs, StickError};
+use super::Content;
+use crate::exit::Advise as _;
 
 /// Make the kernel forget what it has in memory of these files, so that reading them asks the
 /// medium. They must have been synced: what is not on the medium yet cannot be forgotten.
-pub(crate) fn forget(paths: &[Utf8PathBuf]) -> Result<(), StickError> {
+pub(crate) fn forget(paths: &[Utf8PathBuf]) -> anyhow::Result<()> {
     for path in paths {
-        let error = |source| StickError::Io { verb: "read back", path: path.clone(), source };
-        let file = File::open(path).map_err(error)?;
-        rustix::fs::fadvise(&file, 0, None, Advice::DontNeed)
-            .map_err(|errno| error(io::Error::from(errno)))?;
+        let forget = || -> io::Result<()> {
+            rustix::fs::fadvise(&File::open(path)?, 0, None, Advice::DontNeed)?;
+            Ok(())
+        };
+        forget().with_context(|| format!("cannot read back `{path}`"))?;
     }
     Ok(())
 }
 
 /// See that the file at `path` has exactly this content.
-pub(crate) fn read_small(path: &Utf8Path, content: &Content) -> Result<(), StickError> {
-    let error = |source| StickError::Io { verb: "read back", path: path.to_owned(), source };
-    let file = File::open(path).map_err(error)?;
-    if content.is(file).map_err(error)? {
+pub(crate) fn read_small(path: &Utf8Path, content: &Content) -> anyhow::Result<()> {
+    let same = File::open(path).and_then(|file| content.is(file));
+    if same.with_context(|| format!("cannot read back `{path}`"))? {
         return Ok(());
     }
-    Err(StickError::Differs { path: path.to_owned(), why: Differs::Bytes })
+    differs(path, anyhow!("it has other bytes"))
+}
+
+/// Fails because the medium has other bytes than were written.
+pub(crate) fn differs<T>(path: &Utf8Path, why: impl Into<anyhow::Error>) -> anyhow::Result<T> {
+    Err(why.into())
+        .with_context(|| format!("the medium does not return what was written to `{path}`"))
+        .exit(Exit::Untrusted)
 }
 
 /// How much of what was read back has really come from a medium.
@@ -83,7 +93,7 @@ mod tests {
         read_small(&path, &text("bytes")).unwrap();
         for other in ["byte", "bytes!", "Bytes"] {
             let error = read_small(&path, &text(other)).unwrap_err();
-            assert!(error.to_string().contains("does not give back"), "{error}");
+            assert!(error.to_string().contains("does not return what was written"), "{error}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 use vgpu_manifest::{Digest, ProgramVersion};
 
-use crate::size::ByteSize;
+use vgpu_manifest::ui::ByteSize;
 
 /// What the page is about.
 #[derive(Debug)]

@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 
+use vgpu_manifest::ui::{ByteSize, Pace};
+
 use super::pulse::Pulse;
 use super::transfer::style;
 use super::{Looks, Ui};
-use crate::size::ByteSize;
 
 /// Several transfers that belong together: a line below theirs says how far they are in all.
 ///
@@ -130,20 +131,20 @@ impl Total {
 
     /// How far all of them are after this time.
     fn line(&self, elapsed: Duration) -> String {
-        let here = self.bar.position();
-        let came = here.saturating_sub(self.earlier.load(Ordering::Relaxed));
-        let rate = came.checked_div(elapsed.as_secs()).filter(|rate| *rate > 0);
-        let here_of = match self.size {
-            Some(size) => format!("{} of {}", ByteSize::new(here), ByteSize::new(size)),
-            None => ByteSize::new(here).to_string(),
-        };
-        let mut said = vec![self.counted(), here_of];
-        if let Some(rate) = rate {
-            said.push(format!("{}/s", ByteSize::new(rate)));
-            let left = self.size.map(|size| size.saturating_sub(here).div_ceil(rate));
-            said.extend(left.map(|left| format!("{left} s left")));
+        let done = self.bar.position();
+        let earlier = self.earlier.load(Ordering::Relaxed);
+        let pace = Pace { done, total: self.size.unwrap_or_default(), earlier, took: elapsed };
+        let mut line = format!("{}, {}", self.counted(), ByteSize::new(done));
+        if let Some(size) = self.size {
+            line += &format!(" of {}", ByteSize::new(size));
         }
-        said.join(", ")
+        if let Some(left) = pace.seconds_left() {
+            line += &format!(", {}/s", ByteSize::new(pace.rate()));
+            if self.size.is_some() {
+                line += &format!(", {left} s left");
+            }
+        }
+        line
     }
 }
 

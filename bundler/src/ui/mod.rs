@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use vgpu_manifest::printable;
+use vgpu_manifest::ui::{Color, Report};
 
 pub(crate) use self::ask::{Answer, Ended, Somebody};
 use self::batch::Total;
@@ -32,6 +33,7 @@ pub(crate) enum Talk {
 pub(crate) struct Ui {
     talk: Talk,
     looks: Looks,
+    is_colored: bool,
     bars: MultiProgress,
     /// The transfers that run together at this time.
     batch: Mutex<Option<Arc<Total>>>,
@@ -50,9 +52,11 @@ enum Looks {
 }
 
 impl Ui {
-    /// Talk on stderr.
+    /// Prints to stderr.
     #[must_use]
-    pub(crate) fn new(talk: Talk) -> Self {
+    pub(crate) fn new(talk: Talk, color: Color) -> Self {
+        let no_color = std::env::var_os("NO_COLOR");
+        let is_colored = color.applies(std::io::stderr().is_terminal(), no_color.as_deref());
         let looks = if std::io::stderr().is_terminal() { Looks::Terminal } else { Looks::Lines };
         let bars = match (talk, looks) {
             (Talk::Normal, Looks::Terminal) => ProgressDrawTarget::stderr(),
@@ -61,6 +65,7 @@ impl Ui {
         Self {
             talk,
             looks,
+            is_colored,
             bars: MultiProgress::with_draw_target(bars),
             batch: Mutex::default(),
             #[cfg(test)]
@@ -68,9 +73,18 @@ impl Ui {
         }
     }
 
-    /// Say a line that matters: an error, a warning, an answer to what was asked.
+    /// Prints a line that matters: a warning, an answer to a question.
     pub(crate) fn say(&self, line: impl Display) {
-        let line = printable(&line.to_string());
+        self.put(printable(&line.to_string()));
+    }
+
+    /// Prints an error and its hints.
+    pub(crate) fn report(&self, report: &Report) {
+        report.lines(self.is_colored).into_iter().for_each(|line| self.put(line));
+    }
+
+    /// Prints a line that is safe for a terminal.
+    fn put(&self, line: String) {
         #[cfg(test)]
         if self.looks == Looks::Memory {
             self.memory.lock().unwrap().push(line);
@@ -103,6 +117,7 @@ impl Ui {
         Self {
             talk: Talk::Normal,
             looks: Looks::Memory,
+            is_colored: false,
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
             batch: Mutex::default(),
             memory: Mutex::default(),

@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use vgpu_manifest::ui::ByteSize;
+
 use super::batch::Total;
 use super::pulse::Pulse;
 use super::{Looks, Ui};
-use crate::size::ByteSize;
 
 /// How far a transfer is: a bar on a terminal, a line now and then elsewhere.
 #[derive(Debug)]

@@ -5,11 +5,6 @@ use vgpu_manifest::driver::{DriverKind, DriverRecord};
 use vgpu_manifest::unlock::CommitId;
 use vgpu_manifest::verdict::Targets;
 
-/// A library is not for the driver of the bundle.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Unfit(String);
-
 /// What is known of a library and the driver of its bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fit {
@@ -17,6 +12,8 @@ pub(crate) enum Fit {
     Good,
     /// They may not, and why.
     Doubted(String),
+    /// They do not, and why.
+    Bad(String),
 }
 
 /// The library of the catalogue that a commit is.
@@ -41,7 +38,7 @@ pub(crate) fn judge(
     commit: &CommitId,
     targets: Option<&Targets>,
     drivers: &[DriverRecord],
-) -> Result<Fit, Unfit> {
+) -> Fit {
     let library = library_of(catalog, commit);
     let mut fit = Fit::Good;
     let meant = targets.and_then(|targets| catalog.driver(targets.driver)).map(|it| vec![it]);
@@ -58,17 +55,17 @@ pub(crate) fn judge(
         };
         let judged: Vec<_> =
             releases.iter().map(|driver| judge_one(catalog, library, driver)).collect();
-        let best = judged.iter().position(|it| *it == Ok(Fit::Good));
+        let best = judged.iter().position(|it| *it == Fit::Good);
         match judged.into_iter().nth(best.unwrap_or(0)) {
-            Some(Ok(Fit::Good)) | None => {}
-            Some(Ok(doubted)) => fit = doubted,
-            Some(Err(unfit)) => return Err(unfit),
+            Some(Fit::Good) | None => {}
+            Some(Fit::Doubted(why)) => fit = Fit::Doubted(why),
+            Some(Fit::Bad(why)) => return Fit::Bad(why),
         }
     }
-    Ok(fit)
+    fit
 }
 
-fn judge_one(catalog: &Catalog, library: &Library, driver: &Driver) -> Result<Fit, Unfit> {
+fn judge_one(catalog: &Catalog, library: &Library, driver: &Driver) -> Fit {
     let release = driver.release;
     let layout = catalog.rows().layouts.iter().find(|row| row.releases.contains(release));
     let sizes = layout.map(|layout| layout.sizes.as_slice()).unwrap_or_default();
@@ -81,9 +78,9 @@ fn judge_one(catalog: &Catalog, library: &Library, driver: &Driver) -> Result<Fi
     } else if sizes.len() > 1 {
         let theirs = numbers(sizes);
         let doubt = format!("sources disagree on the structures of vGPU {release}: {theirs} bytes");
-        return Ok(Fit::Doubted(doubt));
+        return Fit::Doubted(doubt);
     } else {
-        return Ok(Fit::Good);
+        return Fit::Good;
     };
     let instead = match library_for(catalog, release).filter(|it| it.id != library.id) {
         Some(Library { repository, commit, .. }) => {
@@ -92,7 +89,7 @@ fn judge_one(catalog: &Catalog, library: &Library, driver: &Driver) -> Result<Fi
         None => "the catalogue has none that is".to_owned(),
     };
     let waive = "`fit = \"waived\"` takes it all the same";
-    Err(Unfit(format!("the library `{}` does not fit: {why}; {instead}; {waive}", library.id)))
+    Fit::Bad(format!("the library `{}` does not fit: {why}; {instead}; {waive}", library.id))
 }
 
 fn numbers(sizes: &[u32]) -> String {
@@ -123,20 +120,16 @@ mod tests {
             judge(&catalog, &commit(short), Some(&targets(release)), &[])
         };
         for (short, release) in [("71ec870", "17.5"), ("71ec870", "16.9"), ("5ad3ee6", "19.4")] {
-            assert_eq!(judge(short, release), Ok(Fit::Good), "{short} {release}");
+            assert_eq!(judge(short, release), Fit::Good, "{short} {release}");
         }
-        let unfit = judge("71ec870", "19.4").unwrap_err().to_string();
+        let Fit::Bad(unfit) = judge("71ec870", "19.4") else { panic!("it fits") };
         for word in ["`mbilker` does not fit", "5424 bytes", "have 5432", "commit 5ad3ee6 of"] {
             assert!(unfit.contains(word), "{unfit}");
         }
-        let unfit = judge("5ad3ee6", "17.5").unwrap_err().to_string();
+        let Fit::Bad(unfit) = judge("5ad3ee6", "17.5") else { panic!("it fits") };
         assert!(unfit.contains("take commit 71ec870 of"), "{unfit}");
-        assert!(
-            matches!(judge("71ec870", "19.1"), Ok(Fit::Doubted(it)) if it.contains("disagree"))
-        );
-        assert!(
-            matches!(judge("123456789", "17.5"), Ok(Fit::Doubted(it)) if it.contains("not known"))
-        );
+        assert!(matches!(judge("71ec870", "19.1"), Fit::Doubted(it) if it.contains("disagree")));
+        assert!(matches!(judge("123456789", "17.5"), Fit::Doubted(it) if it.contains("not known")));
     }
 
     #[test]
@@ -144,10 +137,10 @@ mod tests {
         let catalog = Catalog::embedded();
         let judge =
             |short: &str, version: &str| judge(&catalog, &commit(short), None, &[driver(version)]);
-        assert_eq!(judge("71ec870", "535.230.02"), Ok(Fit::Good));
-        assert!(judge("5ad3ee6", "535.230.02").is_err());
+        assert_eq!(judge("71ec870", "535.230.02"), Fit::Good);
+        assert!(matches!(judge("5ad3ee6", "535.230.02"), Fit::Bad(_)));
         // Not in the catalogue at all: nothing can be said.
-        assert_eq!(judge("5ad3ee6", "1.2.3"), Ok(Fit::Good));
+        assert_eq!(judge("5ad3ee6", "1.2.3"), Fit::Good);
         assert_eq!(library_for(&catalog, "19.4".parse().unwrap()).unwrap().id.as_str(), "rbqvq");
     }
 }

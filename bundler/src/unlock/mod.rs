@@ -17,6 +17,6 @@ mod record;
 mod toolchain;
 mod workshop;
 
-pub(crate) use self::fork::{Unfit, library_for};
+pub(crate) use self::fork::library_for;
 pub(crate) use self::record::{BuildRecord, Making, is_made, make_again, records};
 pub(crate) use self::toolchain::{INSTALL_ZIG, Lacking, Toolchain};

@@ -5,6 +5,8 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::catalog::Catalog;
 use vgpu_manifest::driver::DriverRecord;
+use vgpu_manifest::ui::ByteSize;
+use vgpu_manifest::ui::Exit;
 use vgpu_manifest::unlock::{BuiltLibrary, CommitId, GlibcVersion, UnlockRecord};
 use vgpu_manifest::verdict::Targets;
 use vgpu_manifest::{Content, Digest, ItemName};
@@ -12,14 +14,13 @@ use vgpu_manifest::{Content, Digest, ItemName};
 use super::build::{Built, build};
 use super::crates::{self, Versions};
 use super::error::{UnlockError, Why};
-use super::fork::{self, Fit, Unfit};
+use super::fork::{self, Fit};
 use super::toolchain::Toolchain;
 use super::workshop::Workshop;
 use crate::cache::CacheError;
 use crate::git::{GitError, GitOrigin, Reach, Selection};
 use crate::lock::{Lock, LockedItem, Pin};
 use crate::recipe::{Entry, FitCheck, Role};
-use crate::size::ByteSize;
 use crate::source::{Expected, Origin, SourceError, Sources};
 use crate::tree;
 
@@ -67,37 +68,26 @@ pub(crate) struct Making<'m> {
     pub(crate) kept: &'m dyn Fn(&ItemName) -> Option<&'m Lock>,
 }
 
-/// The unlock libraries are not for the driver, or cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RecordError {
-    /// They are not for the driver.
-    #[error(transparent)]
-    Unfit(#[from] Unfit),
-    /// They cannot be made.
-    #[error(transparent)]
-    Unlock(#[from] Box<UnlockError>),
-}
-
 /// What the unlock libraries among the entries are, and how they were made. Their pins become those
 /// of what was made.
 pub(crate) fn records(
     making: Making<'_>,
     pins: &mut [Pin],
-) -> Result<(Vec<UnlockRecord>, Vec<BuildRecord>), RecordError> {
+) -> anyhow::Result<(Vec<UnlockRecord>, Vec<BuildRecord>)> {
     let (mut records, mut builds) = (Vec::new(), Vec::new());
     for (at, entry) in making.entries.iter().enumerate() {
         let (Role::Unlock { fit }, Some(origin)) = (&entry.role, entry.origin.git()) else {
             continue;
         };
         let name = &entry.name;
-        let refuse = |why: Why| Box::new(UnlockError::new(name, why));
+        let refuse = |why: Why| UnlockError::new(name, why);
         let commit = origin.revision.commit().cloned();
         let commit = commit.ok_or_else(|| refuse(GitError::Open(origin.to_string()).into()))?;
         making.check_fit(name, &commit, *fit)?;
         let library = making.library_of(name);
         let made = match making.known(entry, library) {
             Some(known) => known,
-            None => making.make(entry, origin, library).map_err(Box::new)?,
+            None => making.make(entry, origin, library)?,
         };
         pins[at] = made.source;
         let built = library.zip(made.library).map(|((at, _, _), (pin, built))| {
@@ -122,15 +112,15 @@ struct Made {
 type Wanted<'m> = (usize, &'m ItemName, GlibcVersion);
 
 impl<'m> Making<'m> {
-    fn check_fit(self, name: &ItemName, commit: &CommitId, fit: FitCheck) -> Result<(), Unfit> {
+    fn check_fit(self, name: &ItemName, commit: &CommitId, fit: FitCheck) -> anyhow::Result<()> {
         let ui = self.sources.fetcher.ui;
         match (fork::judge(&Catalog::embedded(), commit, self.targets, self.drivers), fit) {
-            (Ok(Fit::Good), _) => {}
-            (Ok(Fit::Doubted(why)), _) => ui.note(format_args!("{name}: {why}")),
-            (Err(unfit), FitCheck::Waived) => {
-                ui.say(format_args!("warning: {name}: {unfit}, which the recipe does"));
+            (Fit::Good, _) => {}
+            (Fit::Doubted(why), _) => ui.note(format_args!("{name}: {why}")),
+            (Fit::Bad(why), FitCheck::Waived) => {
+                ui.say(format_args!("warning: {name}: {why}, which the recipe does"));
             }
-            (Err(unfit), FitCheck::Required) => return Err(unfit),
+            (Fit::Bad(why), FitCheck::Required) => return Err(Exit::Unsuitable.error(why).into()),
         }
         Ok(())
     }

@@ -59,7 +59,7 @@ pub const MANUAL: Manual = Manual {
         ("sriov", "sriov"),
         ("guard", "guard"),
     ],
-    environment: &[("NO_COLOR", "disable color if set and not empty")],
+    environment: &[("NO_COLOR", "like --color never, if not empty")],
     files: &[
         ("/etc/vgpu-offline/policy.toml", "trusted keys, channels and thresholds"),
         ("/var/lib/vgpu-offline", "journal, undo store, item store and floors"),

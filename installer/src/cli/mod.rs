@@ -1,6 +1,5 @@
 //! The command line: arguments become types, and results become exit statuses.
 
-mod exit;
 mod failure;
 mod manual;
 mod medium;
@@ -10,13 +9,15 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use camino::Utf8PathBuf;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use vgpu_manifest::inventory::Gpu;
 use vgpu_manifest::platform::PciId;
 use vgpu_manifest::shell_word;
+use vgpu_manifest::ui::Color;
+pub(crate) use vgpu_manifest::ui::Exit;
 
-pub use self::exit::Exit;
-pub use self::failure::{Advise, Refused, only_waits, tell};
+pub(crate) use self::failure::{Advise, Refused, only_waits, tell};
 pub use self::manual::MANUAL;
 pub use self::medium::{Removable, removable};
 pub use self::target::Target;
@@ -24,7 +25,7 @@ pub use self::target::Target;
 use crate::commands;
 use crate::facts::gpus;
 use crate::menu;
-use crate::ui::{Colour, Ui, printable};
+use crate::ui::{Ui, printable};
 
 /// Apply signed vGPU bundles to a Proxmox host, offline
 ///
@@ -54,9 +55,14 @@ pub struct Global {
     /// `/var/log/vgpu-offline/installer.log` always has them
     #[arg(long, global = true)]
     debug: bool,
-    /// Disable color, like `NO_COLOR` in the environment
-    #[arg(long, global = true)]
-    no_color: bool,
+    /// Use color: `auto`, `always` or `never`
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(value_parser = color(), hide_possible_values = true)]
+    color: Color,
+}
+
+fn color() -> impl TypedValueParser<Value = Color> {
+    PossibleValuesParser::new(Color::NAMES).try_map(|name| name.parse::<Color>())
 }
 
 #[derive(Debug, Subcommand)]
@@ -111,7 +117,7 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn run(global: &Global, command: Command) -> Exit {
-    let ui = Ui::new(global.colour());
+    let ui = global.ui();
     let run = || {
         let target = Target::open(global)?;
         ui.also_to(target.host.diary());
@@ -124,7 +130,7 @@ fn run(global: &Global, command: Command) -> Exit {
 
 /// Shows the menu on a terminal, and the help elsewhere.
 fn without_command(global: &Global) -> Exit {
-    let ui = Ui::new(global.colour());
+    let ui = global.ui();
     let mut tree = command();
     if !ui.can_ask() {
         ui.say(tree.render_help());
@@ -202,21 +208,22 @@ impl Command {
 impl Global {
     /// Returns the equivalent command-line arguments.
     fn words(&self) -> Vec<String> {
-        let Self { root, chroot, debug, no_color } = self;
+        let Self { root, chroot, debug, color } = self;
         let mut words = Vec::new();
         if root != "/" {
             words.push(format!("--root={root}"));
         }
         words.extend(chroot.then(|| "--chroot".to_owned()));
         words.extend(debug.then(|| "--debug".to_owned()));
-        words.extend(no_color.then(|| "--no-color".to_owned()));
+        if *color != Color::Auto {
+            words.push(format!("--color={}", color.name()));
+        }
         words
     }
 
     #[expect(clippy::disallowed_methods, reason = "the environment is read here, once")]
-    fn colour(&self) -> Colour {
-        let asked_not_to = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        if self.no_color || asked_not_to { Colour::Never } else { Colour::Auto }
+    fn ui(&self) -> Ui {
+        Ui::new(self.color, std::env::var_os("NO_COLOR").as_deref())
     }
 }
 

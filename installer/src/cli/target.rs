@@ -34,7 +34,7 @@ impl Target {
     /// after the reboot.
     ///
     /// Any user may prepare a folder with `--root`, from any medium: nothing resumes there.
-    pub fn check_may_change(&self) -> Result<(), Refused> {
+    pub(crate) fn check_may_change(&self) -> Result<(), Refused> {
         if self.exec == Exec::Record {
             return Ok(());
         }

@@ -1,7 +1,8 @@
 use camino::Utf8PathBuf;
 use vgpu_keys::Policy;
-use vgpu_manifest::{Bundle, ReadError, Verified};
+use vgpu_manifest::{Bundle, ReadError, Verified, VerifyError};
 
+use crate::cli::Advise as _;
 use crate::host::Look;
 use crate::store::Known;
 use crate::trust;
@@ -15,12 +16,17 @@ pub(super) struct BundleArg {
     pub(super) path: Utf8PathBuf,
 }
 
+/// The hint for a signature that does not count.
+pub(super) const TRUSTED_KEYS: &str = "run `vgpu-installer trust list` to see the trusted keys";
+
 impl BundleArg {
     /// Opens the bundle and verifies its signatures by the host's policy.
     pub(super) fn open(&self, look: &dyn Look) -> anyhow::Result<(Policy, Bundle<Verified>)> {
         let policy = trust::require(look)?;
-        let bundle = Bundle::open(&self.path)?.verify(&policy)?;
-        Ok((policy, bundle))
+        match Bundle::open(&self.path)?.verify(&policy) {
+            Err(error @ VerifyError::Distrusted(_)) => Err(error).hint(TRUSTED_KEYS),
+            verified => Ok((policy, verified?)),
+        }
     }
 }
 

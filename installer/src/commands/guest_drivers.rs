@@ -59,7 +59,7 @@ impl GuestDrivers {
         } else {
             print(&image, ui)?;
         }
-        Ok(if holds { Exit::Done } else { Exit::Drifted })
+        Ok(if holds { Exit::Done } else { Exit::Differs })
     }
 
     fn nothing(&self, ui: &Ui) -> anyhow::Result<Exit> {
@@ -95,7 +95,7 @@ fn print(image: &Image<'_>, ui: &Ui) -> std::io::Result<()> {
     };
     ui.print(format_args!("{}  {}", printable(&image.path.to_string()), ui.paint(tone, word)))?;
     for File { name, size } in &image.files {
-        ui.print(format_args!("  {:>10}  {}", ByteSize(*size), printable(name)))?;
+        ui.print(format_args!("  {:>10}  {}", ByteSize::new(*size), printable(name)))?;
     }
     ui.print("to attach it to the guest VMID as a CD:")?;
     ui.print(format_args!("  {}", printable(&image.attach)))

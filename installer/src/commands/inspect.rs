@@ -52,7 +52,7 @@ fn print_table(bundle: &Bundle<Verified>, ui: &Ui) -> std::io::Result<()> {
     }
     let created = Date(i64::try_from(manifest.created).unwrap_or(i64::MAX));
     ui.print(format_args!("created  {created}, by bundler {}", manifest.made_by))?;
-    let total = ByteSize(bundle.total());
+    let total = ByteSize::new(bundle.total());
     ui.print(format_args!("items    {}, {total} in all\n", manifest.items.len()))?;
     let width = manifest.items.iter().map(|item| item.name().as_str().len()).max().unwrap_or(0);
     for item in &manifest.items {
@@ -72,6 +72,6 @@ fn line(item: &Item, width: usize) -> String {
         Content::Catalog => "  (the catalogue)",
     };
     let origin = printable(&item.origin().to_string());
-    let (name, size) = (item.name().as_str(), ByteSize(item.size()));
+    let (name, size) = (item.name().as_str(), ByteSize::new(item.size()));
     format!("{name:width$}  {size:>10}  {mode}  {}{content}  {origin}", item.sha256())
 }

@@ -51,7 +51,7 @@ impl Status {
         }
         Ok(match found.standing() {
             Standing::Nothing | Standing::Holds => Exit::Done,
-            Standing::Drifted => Exit::Drifted,
+            Standing::Drifted => Exit::Differs,
             Standing::Unfinished => Exit::Failed,
         })
     }

@@ -70,7 +70,7 @@ impl Gc {
         ] {
             show(what, files, ui)?;
         }
-        let (goes, stays) = (ByteSize(garbage.bytes()), ByteSize(garbage.stays));
+        let (goes, stays) = (ByteSize::new(garbage.bytes()), ByteSize::new(garbage.stays));
         if self.dry_run {
             ui.print(format_args!("would free {goes}, keep {stays}"))?;
         } else {
@@ -85,7 +85,7 @@ impl Gc {
 fn show(what: &str, files: &[(OwnPath, u64)], ui: &Ui) -> std::io::Result<()> {
     for (path, size) in files {
         let name = path.as_path().file_name().unwrap_or_default();
-        ui.print(format_args!("{:>10}  {what}: {}", ByteSize(*size), name.escape_debug()))?;
+        ui.print(format_args!("{:>10}  {what}: {}", ByteSize::new(*size), name.escape_debug()))?;
     }
     Ok(())
 }

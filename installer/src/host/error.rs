@@ -3,6 +3,7 @@ use std::io;
 
 use camino::Utf8PathBuf;
 use vgpu_manifest::printable;
+use vgpu_manifest::ui::Explain;
 
 use super::{Command, Exit, HostPath};
 
@@ -54,6 +55,12 @@ pub enum HostError {
         /// The end of what it said, on stdout and stderr together.
         tail: String,
     },
+}
+
+impl Explain for HostError {
+    fn hint(&self) -> Option<&str> {
+        (self.kind() == Some(io::ErrorKind::PermissionDenied)).then_some("run it as root")
+    }
 }
 
 impl HostError {

@@ -21,6 +21,7 @@ pub mod placement;
 pub mod service;
 
 use vgpu_manifest::HostPath;
+use vgpu_manifest::ui::{Exit, Explain};
 
 use self::address::AddressError;
 use self::certificate::CertificateError;
@@ -83,4 +84,11 @@ pub enum LicenseError {
         /// What it has signed.
         signed: HostPath,
     },
+}
+
+impl Explain for LicenseError {
+    fn exit(&self) -> Option<Exit> {
+        matches!(self, Self::Cannot(_) | Self::Place(_) | Self::Address(_))
+            .then_some(Exit::Unsuitable)
+    }
 }

@@ -1,4 +1,5 @@
 use vgpu_manifest::Digest;
+use vgpu_manifest::ui::{Exit, Explain};
 
 use super::Plan;
 use crate::host::{Command, Host, HostError, Look};
@@ -118,6 +119,33 @@ pub enum ApplyError {
     /// The host would not show what was asked.
     #[error(transparent)]
     Host(#[from] HostError),
+}
+
+impl ApplyError {
+    /// Whether nothing has failed, and the rest happens after a reboot, which the operator may
+    /// have to attend at the console.
+    fn waits_for_boot(&self) -> bool {
+        let Self::Step { source, .. } = self else { return false };
+        matches!(source, StepError::EnrolmentWaits | StepError::OtherKernel { .. })
+    }
+}
+
+impl Explain for ApplyError {
+    fn exit(&self) -> Option<Exit> {
+        self.waits_for_boot().then_some(Exit::Reboot)
+    }
+
+    fn hint(&self) -> Option<&str> {
+        match self {
+            _ if self.waits_for_boot() => {
+                Some("reboot; then it resumes automatically, or with `vgpu-installer apply`")
+            }
+            Self::Step { .. } | Self::NoEffect { .. } | Self::Settle(_) => Some(
+                "fix the cause and run the same command again, or revert everything with `vgpu-installer revert`",
+            ),
+            _ => None,
+        }
+    }
 }
 
 /// Carry out a plan, or go on with it. Steps whose end is true already are left out.

@@ -9,6 +9,7 @@ mod space;
 
 use std::collections::BTreeSet;
 
+use vgpu_manifest::ui::{Exit, Explain};
 use vgpu_manifest::{Bundle, Item, ItemName, Manifest, ReadError, Verified};
 
 pub use self::bundles::{Bundles, BundlesError, Known};
@@ -49,6 +50,15 @@ pub enum StageError {
     /// This program could not be copied.
     #[error("cannot copy this program into the store: {0}")]
     Program(#[source] std::io::Error),
+}
+
+impl Explain for StageError {
+    fn exit(&self) -> Option<Exit> {
+        match self {
+            Self::Read(error) => error.exit(),
+            Self::Host(_) | Self::Program(_) => None,
+        }
+    }
 }
 
 /// The items of `manifest` that the store does not have, each content once.

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use vgpu_manifest::HostPath;
+use vgpu_manifest::ui::{Exit, Explain};
 
 use crate::host::{HostError, Look, Node};
 use crate::journal::Change;
@@ -22,7 +23,7 @@ pub struct Needs {
 #[non_exhaustive]
 pub enum SpaceError {
     /// There is too little.
-    #[error("{folder} has {} free, and {} are needed there", ByteSize(*.free), ByteSize(*.needed))]
+    #[error("{folder} has {} free, and {} are needed there", ByteSize::new(*.free), ByteSize::new(*.needed))]
     TooLittle {
         /// Where.
         folder: HostPath,
@@ -34,6 +35,17 @@ pub enum SpaceError {
     /// The host would not say.
     #[error(transparent)]
     Host(#[from] HostError),
+}
+
+impl Explain for SpaceError {
+    fn exit(&self) -> Option<Exit> {
+        matches!(self, Self::TooLittle { .. }).then_some(Exit::Unsuitable)
+    }
+
+    fn hint(&self) -> Option<&str> {
+        matches!(self, Self::TooLittle { .. })
+            .then_some("free some space; nothing has been written yet")
+    }
 }
 
 /// What it takes to stage `bytes` and then make these changes.

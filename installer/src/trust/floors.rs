@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use vgpu_keys::Channel;
+use vgpu_manifest::ui::Explain;
 use vgpu_manifest::{Bundle, Digest, Verified};
 
 use crate::host::{HostError, Look, OwnPath, OwnState};
@@ -100,6 +101,18 @@ pub enum FloorError {
     /// The host would not show or take what has to be remembered.
     #[error(transparent)]
     Host(#[from] HostError),
+}
+
+impl Explain for FloorError {
+    fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Below { .. } => Some(
+                "use a later bundle, or correct a wrong floor with `vgpu-installer trust set-floor`",
+            ),
+            Self::Another { .. } => Some("ask the signers which of the two bundles is meant"),
+            Self::Damaged { .. } | Self::Host(_) => None,
+        }
+    }
 }
 
 fn path() -> OwnPath {

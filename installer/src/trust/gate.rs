@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use vgpu_keys::{Channel, Policy};
+use vgpu_manifest::ui::{Exit, Explain};
 use vgpu_manifest::{Bundle, Verified};
 
 use super::{Candidate, FloorError, Floors};
@@ -23,6 +24,21 @@ pub enum NotAdmitted {
     /// What was proven here before speaks against it.
     #[error(transparent)]
     Floor(#[from] FloorError),
+}
+
+impl Explain for NotAdmitted {
+    fn exit(&self) -> Option<Exit> {
+        Some(Exit::Untrusted)
+    }
+
+    fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Channel { .. } => {
+                Some("run `vgpu-installer trust list` to see the channels of this host")
+            }
+            Self::Floor(error) => error.hint(),
+        }
+    }
 }
 
 fn list(channels: &BTreeSet<Channel>) -> String {

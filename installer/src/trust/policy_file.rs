@@ -1,5 +1,6 @@
 use vgpu_keys::{Policy, PolicyError};
 use vgpu_manifest::Mode;
+use vgpu_manifest::ui::{Exit, Explain};
 
 use crate::host::own::{fixed, trust};
 use crate::host::{HostError, Look, Meta, Node, OwnState};
@@ -26,6 +27,28 @@ pub enum TrustError {
     /// The host would not show the policy, or take a new one.
     #[error(transparent)]
     Host(#[from] HostError),
+}
+
+impl Explain for TrustError {
+    fn exit(&self) -> Option<Exit> {
+        match self {
+            Self::Nobody | Self::Unsafe { .. } | Self::Policy(_) => Some(Exit::Untrusted),
+            Self::Host(_) => None,
+        }
+    }
+
+    fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Nobody => {
+                Some("trust a key first: `vgpu-installer trust add KEY.pub --principal NAME`")
+            }
+            Self::Unsafe { .. } => {
+                Some("find out who changed it, then run `chown root: FILE && chmod 0644 FILE`")
+            }
+            Self::Policy(_) => None,
+            Self::Host(error) => error.hint(),
+        }
+    }
 }
 
 /// The policy of the host; `None` if it trusts nobody yet.

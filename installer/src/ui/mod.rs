@@ -3,8 +3,8 @@
 mod date;
 mod progress;
 mod silence;
-mod size;
 
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::sync::{Arc, OnceLock};
@@ -12,32 +12,11 @@ use std::time::Instant;
 
 pub use self::date::Date;
 pub use self::progress::Progress;
-pub use self::size::ByteSize;
 pub use vgpu_manifest::printable;
+pub use vgpu_manifest::ui::{ByteSize, Tone};
+use vgpu_manifest::ui::{Color, Report, paint, unpainted};
 
 use crate::host::real::{Diary, On};
-
-/// Whether colours may be used where a terminal shows them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Colour {
-    /// Where there is a terminal.
-    Auto,
-    /// Nowhere: `--no-color` or `NO_COLOR`.
-    Never,
-}
-
-/// What a word is to look like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tone {
-    /// It went well.
-    Good,
-    /// It went wrong.
-    Bad,
-    /// It deserves a look.
-    Warn,
-    /// It is said by the way.
-    Dim,
-}
 
 /// The one who talks.
 #[derive(Debug)]
@@ -48,12 +27,11 @@ pub struct Ui {
     diary: OnceLock<Arc<Diary>>,
 }
 
-/// What one of the two streams is.
+/// Standard output or standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stream {
-    Colourful,
-    PlainTerminal,
-    Lines,
+struct Stream {
+    is_terminal: bool,
+    is_colored: bool,
 }
 
 /// Whether there is somebody to answer a question.
@@ -69,16 +47,15 @@ enum Asks {
 pub struct NobodyThere;
 
 impl Ui {
-    /// Talk on the streams of this process.
+    /// Uses the streams of this process.
+    ///
+    /// `no_color` is the value of the environment variable `NO_COLOR`.
     #[must_use]
-    pub fn new(colour: Colour) -> Self {
-        let stream = |is_terminal| match (is_terminal, colour) {
-            (false, _) => Stream::Lines,
-            (true, Colour::Never) => Stream::PlainTerminal,
-            (true, Colour::Auto) => Stream::Colourful,
-        };
+    pub fn new(color: Color, no_color: Option<&OsStr>) -> Self {
+        let stream =
+            |is_terminal| Stream { is_terminal, is_colored: color.applies(is_terminal, no_color) };
         let (out, err) = (stream(io::stdout().is_terminal()), stream(io::stderr().is_terminal()));
-        let asks = io::stdin().is_terminal() && err != Stream::Lines;
+        let asks = io::stdin().is_terminal() && err.is_terminal;
         let asks = if asks { Asks::Somebody } else { Asks::Nobody };
         Self { out, err, asks, diary: OnceLock::new() }
     }
@@ -110,6 +87,11 @@ impl Ui {
         let _ = writeln!(io::stderr(), "{line}");
     }
 
+    /// Prints an error and its hints on stderr.
+    pub fn report(&self, report: &Report) {
+        report.lines(self.err.is_colored).iter().for_each(|line| self.say(line));
+    }
+
     fn write_down(&self, text: &str) {
         if let Some(diary) = self.diary.get() {
             diary.said(&unpainted(text));
@@ -129,19 +111,19 @@ impl Ui {
     /// `text` as it is to look on stdout.
     #[must_use]
     pub fn paint(&self, tone: Tone, text: &str) -> String {
-        paint(self.out, tone, text)
+        self.out.paint(tone, text)
     }
 
     /// `text` as it is to look on stderr.
     #[must_use]
     pub fn paint_talk(&self, tone: Tone, text: &str) -> String {
-        paint(self.err, tone, text)
+        self.err.paint(tone, text)
     }
 
     /// Show how far work on `total` bytes is, on a terminal.
     #[must_use]
     pub fn progress(&self, verb: &'static str, total: u64) -> Progress {
-        Progress::new(verb, total, self.err != Stream::Lines)
+        Progress::new(verb, total, self.err.is_terminal)
     }
 
     /// Whether a question would be answered.
@@ -207,24 +189,10 @@ pub enum Answer {
     No,
 }
 
-fn paint(stream: Stream, tone: Tone, text: &str) -> String {
-    if stream != Stream::Colourful {
-        return text.to_owned();
+impl Stream {
+    fn paint(self, tone: Tone, text: &str) -> String {
+        if self.is_colored { paint(tone, text) } else { text.to_owned() }
     }
-    let code = match tone {
-        Tone::Good => "32",
-        Tone::Bad => "1;31",
-        Tone::Warn => "33",
-        Tone::Dim => "2",
-    };
-    format!("\u{1b}[{code}m{text}\u{1b}[0m")
-}
-
-/// The text without the colours that [`paint`] gives.
-fn unpainted(text: &str) -> String {
-    let mut parts = text.split("\u{1b}[");
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |plain, part| plain + part.split_once('m').map_or(part, |(_, rest)| rest))
 }
 
 /// Several lines, each of them [`printable`].
@@ -240,12 +208,5 @@ mod tests {
     #[test]
     fn lines_stay_lines() {
         assert_eq!(printable_lines("a\r\nb\u{7}"), "a\nb\\u{7}");
-    }
-
-    #[test]
-    fn colours_are_for_terminals_that_may_have_them() {
-        assert_eq!(paint(Stream::Lines, Tone::Bad, "x"), "x");
-        assert_eq!(paint(Stream::PlainTerminal, Tone::Bad, "x"), "x");
-        assert_eq!(paint(Stream::Colourful, Tone::Good, "x"), "\u{1b}[32mx\u{1b}[0m");
     }
 }

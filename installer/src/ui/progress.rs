@@ -1,10 +1,9 @@
-use std::fmt;
 use std::io::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::ByteSize;
+use vgpu_manifest::ui::{ByteSize, Pace};
 
 /// How often the line is drawn again, at most.
 const PERIOD: Duration = Duration::from_millis(100);
@@ -38,22 +37,24 @@ impl Progress {
         };
         if drawn.elapsed() >= PERIOD {
             *drawn = Instant::now();
-            let line =
-                Line { verb: self.verb, done, total: self.total, took: self.begun.elapsed() };
+            let line = line(self.verb, self.pace(done));
             let _ = write!(std::io::stderr(), "\r{line}\u{1b}[K");
         }
     }
 
-    /// How long it has taken, and at what rate: `1.2 GiB in 3.1 s (396.4 MiB/s)`.
+    fn pace(&self, done: u64) -> Pace {
+        Pace { done, total: self.total, earlier: 0, took: self.begun.elapsed() }
+    }
+
+    /// Returns how long it has taken, and at what rate: `1.2 GiB in 3.1 s (396.4 MiB/s)`.
     #[must_use]
     pub fn summary(&self) -> String {
-        let (done, took) = (self.done.load(Ordering::Relaxed), self.begun.elapsed());
-        let rate = ByteSize(rate(done, took));
+        let pace = self.pace(self.done.load(Ordering::Relaxed));
+        let (done, rate) = (ByteSize::new(pace.done), ByteSize::new(pace.rate()));
         format!(
-            "{} in {}.{} s ({rate}/s)",
-            ByteSize(done),
-            took.as_secs(),
-            took.subsec_millis() / 100
+            "{done} in {}.{} s ({rate}/s)",
+            pace.took.as_secs(),
+            pace.took.subsec_millis() / 100
         )
     }
 }
@@ -66,29 +67,11 @@ impl Drop for Progress {
     }
 }
 
-/// What the line says.
-struct Line {
-    verb: &'static str,
-    done: u64,
-    total: u64,
-    took: Duration,
-}
-
-impl fmt::Display for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { verb, done, total, took } = self;
-        let rate = rate(*done, *took);
-        let percent = u128::from(*done) * 100 / u128::from(*total).max(1);
-        let left = total.saturating_sub(*done).checked_div(rate).unwrap_or_default();
-        write!(f, "{verb} {:>10} of {}  {percent:>3} %", ByteSize(*done), ByteSize(*total))?;
-        write!(f, "  {:>10}/s  {left} s left", ByteSize(rate))
-    }
-}
-
-/// Bytes per second.
-fn rate(done: u64, took: Duration) -> u64 {
-    let millis = took.as_millis().max(1);
-    u64::try_from(u128::from(done) * 1000 / millis).unwrap_or(u64::MAX)
+fn line(verb: &str, pace: Pace) -> String {
+    let (done, total) = (ByteSize::new(pace.done), ByteSize::new(pace.total));
+    let (percent, rate) = (pace.percent(), ByteSize::new(pace.rate()));
+    let left = pace.seconds_left().unwrap_or_default();
+    format!("{verb} {done:>10} of {total}  {percent:>3} %  {rate:>10}/s  {left} s left")
 }
 
 #[cfg(test)]
@@ -99,7 +82,7 @@ mod tests {
     fn the_line_says_how_much_how_fast_and_how_long_still() {
         let line = |done, total, seconds| {
             let took = Duration::from_secs(seconds);
-            Line { verb: "checking", done, total, took }.to_string()
+            line("checking", Pace { done, total, earlier: 0, took })
         };
         assert_eq!(
             line(1 << 30, 4 << 30, 2),

@@ -53,13 +53,15 @@ fn a_key_and_a_plan_are_confirmed_by_a_clear_yes_only() {
 }
 
 #[test]
-fn colours_are_for_terminals_that_want_them() {
+fn color_is_for_terminals_unless_an_option_says_otherwise() {
     let (site, alice) = (Site::new(), key(1));
     site.trust(&alice, "alice", &[]).expect(0);
     let bundle = site.bundle(&Spec::small(1, "x"), &[&alice]);
     let Some((_, shown)) = on_terminal(&site, &["verify", &bundle], "") else { return };
     assert!(shown.contains("\u{1b}[32mintact"), "{shown}");
-    let (_, shown) = on_terminal(&site, &["--no-color", "verify", &bundle], "").unwrap();
+    let (_, shown) = on_terminal(&site, &["--color=never", "verify", &bundle], "").unwrap();
     assert!(!shown.contains("\u{1b}[3"), "{shown}");
     assert!(!site.run(&["verify", &bundle]).expect(0).out.contains('\u{1b}'));
+    let always = site.run(&["--color=always", "verify", &bundle]).expect(0).out;
+    assert!(always.contains("\u{1b}[32mintact"), "{always}");
 }

@@ -5,6 +5,7 @@ use std::io::{self, BufReader, Read};
 
 use flate2::read::MultiGzDecoder;
 use lzma_rust2::XzReader;
+use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Digest, ItemName, PIECE};
 
 use super::scan::ScanError;
@@ -12,7 +13,6 @@ use crate::apt::address::Address;
 use crate::apt::release::{self, ByHash, Release};
 use crate::cache::CacheError;
 use crate::recipe::{Archive, Suite};
-use crate::size::ByteSize;
 use crate::source::{Expected, SourceError, Sources};
 
 /// An index, in the cache.

@@ -16,8 +16,8 @@ use serde::Serialize;
 use vgpu_keys::Channel;
 use vgpu_manifest::catalog::{Catalog, Release};
 use vgpu_manifest::inventory::Inventory;
-use vgpu_manifest::package::ArchiveName;
 use vgpu_manifest::platform::PciId;
+use vgpu_manifest::ui::Exit;
 use vgpu_manifest::verdict::Targets;
 use vgpu_manifest::{BundleName, ItemName, KernelWord, ModprobeLine, ModuleName};
 
@@ -26,7 +26,7 @@ use super::Context;
 use crate::exit::Advise as _;
 use crate::net::HttpUrl;
 use crate::options::{ArchiveArg, KeysArg, Licensing, MachineArgs, gpu};
-use crate::proposal::{NoProposal, Proposal, Wish};
+use crate::proposal::{Proposal, Wish};
 use crate::recipe::Recipe;
 use crate::source::LocalPath;
 use crate::ui::print_json;
@@ -136,18 +136,12 @@ struct Report<'r> {
     licensing: String,
 }
 
-/// A usage error that the argument parser cannot detect.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum Misuse {
-    #[error("`--name` is missing, and there is no terminal to ask on")]
-    Nameless,
-    #[error(
-        "`{0}` has nothing to be about: a driver is built only for a machine, given by `--inventory` or `--gpu`, that is to serve vGPUs"
-    )]
-    Pointless(&'static str),
-    #[error("`--archive-key` is about `{0}`, and the archives are: {1}")]
-    OtherArchive(ArchiveName, String),
+/// Returns the usage error for an option that has no effect here.
+fn without_effect(option: &str) -> anyhow::Error {
+    let message = format!(
+        "`{option}` has no effect: a driver is built only for a machine, given by `--inventory` or `--gpu`, that is to serve vGPUs"
+    );
+    Exit::Usage.error(message).into()
 }
 
 /// The value of `--file`.
@@ -193,14 +187,16 @@ impl Args {
         if let Some(somebody) = ui.somebody().filter(|_| !self.no_input) {
             talk::complete(&somebody, &mut args, &catalog)?;
         }
-        let name = args.name.clone().ok_or(Misuse::Nameless)?;
+        let name = args.name.clone().ok_or_else(|| {
+            Exit::Usage.error("`--name` is missing, and there is no terminal to ask on")
+        })?;
         let inventory = args.machine.inventory()?;
         let proposal = args.proposal(&catalog, inventory.as_ref());
         let proposal = proposal.context("there is no recipe for this machine");
         let proposal = proposal.hint("`vgpu-bundler catalog why` explains each driver")?;
         let packages = Packages::of(&args, proposal.as_ref(), inventory.as_ref())?;
         if args.driver_file.is_some() && packages.is_none() {
-            return Err(Misuse::Pointless("--driver-file").into());
+            return Err(without_effect("--driver-file"));
         }
         let text = text::recipe(&args, &name, proposal.as_ref(), packages.as_ref());
         // Parse the recipe now, so that colliding items fail here and not in `lock`.
@@ -236,7 +232,7 @@ impl Args {
         &self,
         catalog: &'c Catalog,
         inventory: Option<&Inventory>,
-    ) -> Result<Option<Proposal<'c>>, NoProposal> {
+    ) -> anyhow::Result<Option<Proposal<'c>>> {
         if inventory.is_none() && self.gpu.is_empty() {
             return Ok(None);
         }

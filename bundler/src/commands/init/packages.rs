@@ -11,9 +11,10 @@ use serde::Serialize;
 use vgpu_manifest::inventory::{Inventory, Name};
 use vgpu_manifest::package::ArchiveName;
 use vgpu_manifest::platform::{PveRelease, PveSeries};
+use vgpu_manifest::ui::Exit;
 
 use super::text::{list_of, quoted};
-use super::{Args, Misuse};
+use super::{Args, without_effect};
 use crate::options::{ArchiveArg, KeysArg};
 use crate::proposal::{Archives, Proposal, is_proxmox};
 use crate::source::LocalPath;
@@ -74,7 +75,7 @@ impl Packages {
             let unused =
                 [("--mirror", args.mirror.len()), ("--archive-key", args.archive_key.len())];
             return match unused.iter().find(|(_, given)| *given > 0) {
-                Some((flag, _)) => Err(Misuse::Pointless(flag).into()),
+                Some((flag, _)) => Err(without_effect(flag)),
                 None => Ok(None),
             };
         }
@@ -238,11 +239,14 @@ fn commented(table: &str) -> String {
     table.lines().map(line).collect()
 }
 
-fn with_keys(taken: Vec<ArchiveArg>, keys: &[KeysArg]) -> Result<Vec<Archive>, Misuse> {
+fn with_keys(taken: Vec<ArchiveArg>, keys: &[KeysArg]) -> anyhow::Result<Vec<Archive>> {
     let is_taken = |keys: &&KeysArg| taken.iter().any(|archive| archive.name == keys.archive);
     if let Some(unused) = keys.iter().find(|keys| !is_taken(keys)) {
         let names: Vec<_> = taken.iter().map(|it| it.name.to_string()).collect();
-        return Err(Misuse::OtherArchive(unused.archive.clone(), names.join(", ")));
+        let (unused, names) = (&unused.archive, names.join(", "));
+        let message =
+            format!("`--archive-key` names the archive `{unused}`, but the archives are: {names}");
+        return Err(Exit::Usage.error(message).into());
     }
     let archives = taken.into_iter().map(|arg| {
         let keys = keys.iter().find(|keys| keys.archive == arg.name).cloned();

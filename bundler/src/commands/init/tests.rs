@@ -1,6 +1,7 @@
 use clap::Parser as _;
 
 use super::*;
+use crate::exit;
 
 #[derive(clap::Parser)]
 struct Only {
@@ -146,7 +147,7 @@ fn keys_and_mirrors_can_be_given_and_must_fit() {
         &["--inventory", NODE, "--passthrough", mirror[0], mirror[1]],
         &["--gpu", "1eb8", "--archive-key", &key],
     ] {
-        assert!(draft(wrong).unwrap_err().is::<Misuse>(), "{wrong:?}");
+        assert_eq!(exit::status(&draft(wrong).unwrap_err()), Exit::Usage, "{wrong:?}");
     }
 }
 

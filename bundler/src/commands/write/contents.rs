@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 use vgpu_keys::{Fingerprint, Policy, Principal, PublicKey};
+use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Bundle, Manifest, ProgramVersion, Verified};
 
-use crate::size::ByteSize;
 use crate::stick::{self, Content, Parts, Program, StartHere};
 
 pub(super) struct Small {

@@ -4,16 +4,14 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_keys::Policy;
 use vgpu_manifest::{Bundle, Verified};
 
 use super::contents::Small;
 use crate::exit::Advise as _;
-use crate::stick::{
-    self, Content, Differs, Found, FromMedium, Parts, Piece, Plan, StickError, Watch,
-};
+use crate::stick::{self, Content, Found, FromMedium, Parts, Piece, Plan, Watch};
 use crate::ui::Ui;
 
 #[derive(Clone, Copy)]
@@ -75,17 +73,16 @@ impl Copy<'_> {
             stick::read_small(&self.folder.join(&file.name), &file.content)?;
         }
         let first = &paths[0];
-        let differs = |why: Differs| StickError::Differs { path: first.clone(), why };
         let there = Bundle::open(first).and_then(|opened| opened.verify(policy));
-        let there = there.map_err(|error| differs(error.into()))?;
+        let there = there.or_else(|error| stick::differs(first, error))?;
         if there.digest() != self.bundle.digest() {
-            return Err(differs(Differs::Other).into());
+            return stick::differs(first, anyhow!("it is another bundle"));
         }
         let payload = self.bundle.manifest().items.iter().map(vgpu_manifest::Item::size).sum();
         let transfer = self.ui.transfer("read back", self.name());
         transfer.expect(Some(payload), 0);
         let progress = |bytes| transfer.advance(bytes);
-        there.check(&progress).map_err(|error| differs(error.into()))?;
+        there.check(&progress).or_else(|error| stick::differs(first, error))?;
         transfer.done(payload);
         Ok(watch.end(payload))
     }
@@ -124,12 +121,12 @@ impl Copy<'_> {
     }
 
     /// Returns parts of an earlier copy that would be taken for parts of this one.
-    fn leftover(self) -> Result<Vec<String>, StickError> {
-        let error = |source| StickError::Io { verb: "list", path: self.folder.to_owned(), source };
+    fn leftover(self) -> anyhow::Result<Vec<String>> {
+        let cannot_list = || format!("cannot list `{}`", self.folder);
         let whole = super::contents::file_name(self.bundle.manifest());
         let mut names = Vec::new();
-        for entry in self.folder.read_dir_utf8().map_err(error)? {
-            let found = entry.map_err(error)?.file_name().to_owned();
+        for entry in self.folder.read_dir_utf8().with_context(cannot_list)? {
+            let found = entry.with_context(cannot_list)?.file_name().to_owned();
             let number = found.strip_prefix(&whole).and_then(|rest| rest.strip_prefix('.'));
             let is_part =
                 number.is_some_and(|it| it.len() == 3 && it.bytes().all(|b| b.is_ascii_digit()));
@@ -142,16 +139,16 @@ impl Copy<'_> {
     }
 }
 
-fn length(path: &Utf8Path) -> Result<Option<u64>, StickError> {
+fn length(path: &Utf8Path) -> anyhow::Result<Option<u64>> {
     match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_file() => Ok(Some(meta.len())),
-        Ok(_) => Err(StickError::NotAFile(path.to_owned())),
+        Ok(_) => bail!("`{path}` exists, and is not a regular file"),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(StickError::Io { verb: "look at", path: path.to_owned(), source }),
+        Err(error) => Err(error).with_context(|| format!("cannot inspect `{path}`")),
     }
 }
 
-fn look_at(path: &Utf8Path, content: &Content) -> Result<Found, StickError> {
+fn look_at(path: &Utf8Path, content: &Content) -> anyhow::Result<Found> {
     if length(path)?.is_none() {
         return Ok(Found::Nothing);
     }

@@ -17,7 +17,7 @@ use super::Context;
 use crate::exit::Advise as _;
 use crate::options::{ProjectArgs, SignerArgs, TrustArgs, part_size};
 use crate::stick::{
-    self, Found, FromMedium, Linkage, Machine, Medium, Piece, Program, Replace, Room, StickError,
+    self, Found, FromMedium, Linkage, Machine, Medium, Piece, Program, Replace, Room,
 };
 use crate::ui::{Ui, print_json};
 
@@ -119,7 +119,7 @@ impl Args {
         let copy = Copy { ui, bundle: &bundle, folder, parts: &parts };
         let plan = copy.plan(&small)?;
         let replace = if self.replace { Replace::Named } else { Replace::Never };
-        advise(plan.check(Room { folder, facts }, replace))?;
+        plan.check(Room { folder, facts }, replace)?;
         Ok(Report {
             folder: folder.clone(),
             digest: bundle.digest(),
@@ -177,18 +177,6 @@ impl From<&Piece> for Written {
             Found::Same => State::WasThere,
         };
         Self { name: piece.name.clone(), size: piece.size, state }
-    }
-}
-
-fn advise(checked: Result<(), StickError>) -> anyhow::Result<()> {
-    match checked {
-        Err(error @ StickError::Occupied { .. }) => {
-            Err(error).hint("look at them; `--replace` replaces them")
-        }
-        Err(error @ StickError::NoRoom { .. }) => {
-            Err(error).hint("remove what the stick does not need, or take a larger one")
-        }
-        checked => Ok(checked?),
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 use vgpu_manifest::Digest;
+use vgpu_manifest::ui::ByteSize;
 
 use super::*;
 use crate::cache::Cache;
@@ -16,7 +17,6 @@ use crate::cache::tests::scratch;
 use crate::fetch::{Fetcher, Patience};
 use crate::net::registry::*;
 use crate::net::{Client, Proxy, Timeouts};
-use crate::size::ByteSize;
 use crate::source::{Expected, SourceError, Sources};
 use crate::ui::Ui;
 

@@ -13,13 +13,13 @@ mod tests;
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::catalog::DriverVersion;
 use vgpu_manifest::driver::DriverKind;
+use vgpu_manifest::ui::ByteSize;
 
 use self::answer::{FileAnswer, ListAnswer, data};
 use self::choice::{Found, choose, fallback, folders};
 use super::{Expected, Obtained, SourceError, Sources};
 use crate::fetch::{Download, FetchError};
 use crate::net::HttpUrl;
-use crate::size::ByteSize;
 use vgpu_manifest::Content;
 
 pub(crate) use self::answer::AlistPath;

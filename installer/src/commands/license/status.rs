@@ -54,7 +54,7 @@ impl Status {
         } else {
             print(&found, ui)?;
         }
-        Ok(if found.warnings.is_empty() { Exit::Done } else { Exit::Drifted })
+        Ok(if found.warnings.is_empty() { Exit::Done } else { Exit::Differs })
     }
 }
 

@@ -2,7 +2,8 @@ use anyhow::Context as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_keys::Signature;
 
-use crate::cli::{Exit, Target};
+use crate::cli::{Advise as _, Exit, Target};
+use crate::commands::bundle::TRUSTED_KEYS;
 use crate::host::OwnState;
 use crate::host::real::read_outside;
 use crate::trust;
@@ -29,7 +30,7 @@ impl Update {
         let document = read_outside(&self.policy, 256 << 10)?;
         let signatures = self.signatures.iter().map(|path| read_signature(path));
         let signatures = signatures.collect::<anyhow::Result<Vec<_>>>()?;
-        let next = policy.accept_successor(&document, &signatures)?;
+        let next = policy.accept_successor(&document, &signatures).hint(TRUSTED_KEYS)?;
         let mut own = OwnState::of(&mut target.host);
         trust::save(&mut own, &next, &document)?;
         let what = format!("replace the policy by version {}", next.version());

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use vgpu_manifest::driver::DriverKind;
 use vgpu_manifest::inventory::Inventory;
 use vgpu_manifest::platform::{BootLoader, CpuVendor, KernelSeries, SecureBoot};
+use vgpu_manifest::ui::{Exit, Explain};
 use vgpu_manifest::unlock::GlibcVersion;
 use vgpu_manifest::{
     HostPath, Iommu, ItemName, KernelWord, Manifest, Mode, ModuleName, ParseTextError, UnitName,
@@ -162,6 +163,12 @@ pub enum Unsuitable {
     /// A word of ours is not one: a mistake in this program.
     #[error(transparent)]
     Word(#[from] ParseTextError),
+}
+
+impl Explain for Unsuitable {
+    fn exit(&self) -> Option<Exit> {
+        Some(Exit::Unsuitable)
+    }
 }
 
 fn release(here: Option<&str>) -> String {

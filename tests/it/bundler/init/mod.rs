@@ -39,10 +39,10 @@ fn what_cannot_be_meant_is_wrong_usage_and_leaves_nothing() {
     for (words, says) in [
         (
             &["--inventory", "node.json", &key][..],
-            "is about `bookwurm`, and the archives are: bookworm,",
+            "names the archive `bookwurm`, but the archives are: bookworm,",
         ),
-        (&["--mirror", "a=https://a.example/"], "`--mirror` has nothing to be about"),
-        (&["--driver-file", "a"], "`--driver-file` has nothing to be about"),
+        (&["--mirror", "a=https://a.example/"], "`--mirror` has no effect"),
+        (&["--driver-file", "a"], "`--driver-file` has no effect"),
         (&["--accept-mirrors"], "--inventory"),
         (&["--licensing", "yes"], "`none`, `nvidia-dls` or `fastapi-dls[=IMAGE]`"),
     ] {

@@ -6,26 +6,26 @@ use serde::{Deserialize, Serialize};
 /// A number of bytes, as people write it: `2 GiB`, `500 MB`, `4096`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "u64", try_from = "Written")]
-pub(crate) struct ByteSize(u64);
+pub struct ByteSize(u64);
 
 impl ByteSize {
-    /// This many bytes.
+    /// Returns the size of this many bytes.
     #[must_use]
-    pub(crate) const fn new(bytes: u64) -> Self {
+    pub const fn new(bytes: u64) -> Self {
         Self(bytes)
     }
 
-    /// The number of bytes.
+    /// Returns the number of bytes.
     #[must_use]
-    pub(crate) const fn bytes(self) -> u64 {
+    pub const fn bytes(self) -> u64 {
         self.0
     }
 }
 
-/// A text is not a size.
+/// A text that is not a size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not a size: expected a number and B, kB, MB, GB, KiB, MiB or GiB", .0.escape_debug())]
-pub(crate) struct ParseSizeError(String);
+pub struct ParseSizeError(String);
 
 const UNITS: [(&str, u64); 8] = [
     ("", 1),
@@ -54,22 +54,24 @@ impl FromStr for ByteSize {
     }
 }
 
-/// The number with the largest binary unit of which there is at least one: `1.4 GiB`.
+/// The number in the largest binary unit that it fills at least once: `1.4 GiB`.
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
-        match units.into_iter().find(|(_, shift)| self.0 >> shift > 0) {
+        let text = match units.into_iter().find(|(_, shift)| self.0 >> shift > 0) {
+            None => format!("{} B", self.0),
             Some((unit, shift)) => {
-                // In tenths, rounded down, so that what is not whole never looks whole.
+                // Rounded down: free space is never overstated, and an incomplete file never
+                // looks complete.
                 let tenths = (u128::from(self.0) * 10) >> shift;
-                write!(f, "{}.{} {unit}", tenths / 10, tenths % 10)
+                format!("{}.{} {unit}", tenths / 10, tenths % 10)
             }
-            None => write!(f, "{} B", self.0),
-        }
+        };
+        f.pad(&text)
     }
 }
 
-/// In TOML, a plain number of bytes is fine too.
+/// A size in TOML: a text, or a plain number of bytes.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "expected a size such as `2 GiB`, or a number of bytes")]
 enum Written {
@@ -94,12 +96,30 @@ impl From<ByteSize> for u64 {
     }
 }
 
+/// Returns a number with its noun: `1 GPU`, `2 GPUs`, `0 entries`.
+///
+/// `noun` is the singular, whose plural must be regular.
+#[must_use]
+pub fn count(number: usize, noun: &str) -> String {
+    if number == 1 {
+        return format!("1 {noun}");
+    }
+    let vowel = |stem: &str| stem.ends_with(['a', 'e', 'i', 'o', 'u']);
+    match noun.strip_suffix('y') {
+        Some(stem) if !vowel(stem) => format!("{number} {stem}ies"),
+        _ if ["s", "x", "ch", "sh"].iter().any(|end| noun.ends_with(end)) => {
+            format!("{number} {noun}es")
+        }
+        _ => format!("{number} {noun}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_people_write() {
+    fn sizes_are_parsed() {
         let good =
             [("0", 0), ("4096", 4096), ("1 KiB", 1024), ("2GiB", 2 << 30), ("5 MB", 5_000_000)];
         for (text, bytes) in good {
@@ -112,11 +132,30 @@ mod tests {
     }
 
     #[test]
-    fn is_shown_rounded_down() {
-        let shown =
-            [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), ((1 << 30) - 1, "1023.9 MiB")];
-        for (bytes, text) in shown {
+    fn sizes_are_rounded_down_to_a_tenth() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            ((1 << 20) - 1, "1023.9 KiB"),
+            (3 << 29, "1.5 GiB"),
+            (u64::MAX, "17179869183.9 GiB"),
+        ] {
             assert_eq!(ByteSize(bytes).to_string(), text);
+        }
+        assert_eq!(format!("{:>8}|{:8}|", ByteSize(5), ByteSize(5)), "     5 B|5 B     |");
+    }
+
+    #[test]
+    fn nouns_agree_with_their_number() {
+        for (number, noun, text) in [
+            (1, "GPU", "1 GPU"),
+            (0, "GPU", "0 GPUs"),
+            (2, "entry", "2 entries"),
+            (2, "day", "2 days"),
+            (3, "patch", "3 patches"),
+        ] {
+            assert_eq!(count(number, noun), text);
         }
     }
 }
