@@ -101,6 +101,8 @@ impl Args {
             return Ok(print_json(&made)?);
         }
         context.ui.note(format_args!("signed by {key}; SHA256SUMS has digest {digest}"));
+        let next = "next: vgpu-bundler write /media/stick --installer vgpu-installer";
+        context.ui.note(next);
         Ok(print([first])?)
     }
 }

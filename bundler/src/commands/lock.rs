@@ -27,6 +27,10 @@ impl Args {
         let cache = context.cache()?;
         let lock = context.lock(&cache)?;
         let relocked = relock(context, &project, &network, &lock, Pins::Keep, self.unsuitable)?;
-        if self.json { relocked.print(&project) } else { Ok(()) }
+        if self.json {
+            return relocked.print(&project);
+        }
+        context.ui.note("next: vgpu-bundler build");
+        Ok(())
     }
 }

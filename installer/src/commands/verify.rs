@@ -1,3 +1,5 @@
+use vgpu_manifest::shell_word;
+
 use super::bundle::{BundleArg, Depth, check, title};
 use crate::cli::{Exit, Target};
 use crate::store::Known;
@@ -30,11 +32,15 @@ impl Verify {
         ui.print(format_args!("digest: {}", bundle.digest()))?;
         ui.say(format_args!("checked {} items, {took}", bundle.manifest().items.len()));
         // Warn early if this host would not accept the bundle.
-        if let Err(why) = admit(&policy, &Floors::load(&target.host)?, &bundle) {
-            ui.say(format_args!(
+        match admit(&policy, &Floors::load(&target.host)?, &bundle) {
+            Ok(_) => {
+                let path = shell_word(self.bundle.path.as_str());
+                ui.say(format_args!("next: vgpu-installer check {path}"));
+            }
+            Err(why) => ui.say(format_args!(
                 "{} `apply` would refuse it here: {why}",
                 ui.paint_talk(Tone::Warn, "note:")
-            ));
+            )),
         }
         Ok(Exit::Done)
     }

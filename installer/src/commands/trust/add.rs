@@ -49,6 +49,7 @@ impl Add {
         draft.enact(&mut target, &format!("trust {} with {fingerprint}", self.principal))?;
         let done = format!("{} is trusted with {fingerprint}", self.principal);
         ui.say(ui.paint_talk(Tone::Good, &done));
+        ui.say("next: vgpu-installer verify BUNDLE");
         Ok(Exit::Done)
     }
 
