@@ -15,6 +15,7 @@ mod cache;
 mod changes;
 mod cli;
 mod commands;
+#[cfg(feature = "pages")]
 mod completions;
 mod dirs;
 mod doctor;
@@ -26,7 +27,9 @@ mod git;
 mod headers;
 mod image;
 mod lock;
+#[cfg(feature = "pages")]
 mod manual_pages;
+#[cfg_attr(not(feature = "net"), expect(dead_code, reason = "such a build makes no request"))]
 mod net;
 mod options;
 mod pack;
@@ -45,7 +48,9 @@ mod unlock;
 mod wants;
 
 pub use crate::cli::{MANUAL, command};
+#[cfg(feature = "pages")]
 pub use crate::completions::completions;
+#[cfg(feature = "pages")]
 pub use crate::manual_pages::manual_pages;
 
 use crate::cli::Cli;

@@ -31,10 +31,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(feature = "sign")]
 mod agent;
 mod allowed_signers;
 mod armor;
 mod judge;
+#[cfg(feature = "sign")]
 mod key_file;
 mod message;
 mod names;
@@ -50,10 +52,12 @@ mod succession;
 mod validity;
 mod wire;
 
+#[cfg(feature = "sign")]
 pub use crate::agent::{Agent, AgentError, AgentKey};
 pub use crate::allowed_signers::{AllowedSigners, AllowedSignersError};
 pub use crate::armor::ArmorError;
 pub use crate::judge::{Distrust, Trusted, Uncounted, WhyNot};
+#[cfg(feature = "sign")]
 pub use crate::key_file::{KeyFile, KeyFileError};
 pub use crate::message::MessageDigest;
 pub use crate::names::{Channel, ParseNameError, Principal};

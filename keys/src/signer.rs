@@ -1,4 +1,6 @@
-use crate::{AgentError, MessageDigest, PublicKey, Role, Signature, SignatureError};
+#[cfg(feature = "sign")]
+use crate::AgentError;
+use crate::{MessageDigest, PublicKey, Role, Signature, SignatureError};
 
 /// Something that holds the private half of a key.
 pub trait Signer {
@@ -22,6 +24,7 @@ pub trait Signer {
 #[non_exhaustive]
 pub enum SignError {
     /// The ssh-agent did not sign.
+    #[cfg(feature = "sign")]
     #[error("the ssh-agent did not sign")]
     Agent(#[from] AgentError),
     /// What was made does not hold. The agent or the memory of this machine is broken.

@@ -30,6 +30,7 @@ mod interop;
 mod inventory;
 mod keys;
 mod kill;
+mod language;
 mod license;
 mod manifest;
 mod memory;

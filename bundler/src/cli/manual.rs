@@ -9,7 +9,10 @@ pub const MANUAL: Manual = Manual {
         ("Inspect bundles", &["verify", "inspect", "extract", "diff"]),
         ("Carry and compare", &["write", "fleet"]),
         ("Keys, catalog and cache", &["key", "catalog", "cache"]),
+        #[cfg(feature = "pages")]
         ("This machine", &["doctor", "completions", "man"]),
+        #[cfg(not(feature = "pages"))]
+        ("This machine", &["doctor"]),
     ],
     examples: &[
         ("", "init --name gpu --inventory node.json"),

@@ -9,9 +9,11 @@ use vgpu_manifest::ui::Color;
 
 pub use self::manual::MANUAL;
 use crate::commands::{
-    build, cache, catalog, completions, diff, doctor, extract, fetch, fleet, init, inspect, key,
-    lock, man, sign, update, verify, write,
+    build, cache, catalog, diff, doctor, extract, fetch, fleet, init, inspect, key, lock, sign,
+    update, verify, write,
 };
+#[cfg(feature = "pages")]
+use crate::commands::{completions, man};
 
 /// Make signed bundles for hosts without network access
 #[derive(Debug, Parser)]
@@ -81,8 +83,10 @@ pub(crate) enum Command {
     /// Check this machine for missing tools
     Doctor(doctor::Args),
     /// Print shell completions
+    #[cfg(feature = "pages")]
     Completions(completions::Args),
     /// Write the manual pages
+    #[cfg(feature = "pages")]
     Man(man::Args),
 }
 

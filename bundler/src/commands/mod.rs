@@ -3,6 +3,7 @@
 pub(crate) mod build;
 pub(crate) mod cache;
 pub(crate) mod catalog;
+#[cfg(feature = "pages")]
 pub(crate) mod completions;
 pub(crate) mod diff;
 pub(crate) mod doctor;
@@ -13,6 +14,7 @@ pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod key;
 pub(crate) mod lock;
+#[cfg(feature = "pages")]
 pub(crate) mod man;
 pub(crate) mod sign;
 pub(crate) mod update;
@@ -67,7 +69,9 @@ pub(crate) fn run(cli: Cli, ui: Ui) -> (Ui, anyhow::Result<()>) {
         Command::Key(args) => args.run(&context),
         Command::Cache(args) => args.run(&context),
         Command::Doctor(args) => args.run(&context),
+        #[cfg(feature = "pages")]
         Command::Completions(args) => args.run(),
+        #[cfg(feature = "pages")]
         Command::Man(args) => args.run(&context),
     };
     (context.ui, result)

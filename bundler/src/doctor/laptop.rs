@@ -82,7 +82,7 @@ impl Laptop {
             key: key(&places.key),
             agent: agent(),
             signers: signers(&places.signers),
-            certificates: rustls_native_certs::load_native_certs().certs.len(),
+            certificates: crate::net::certificates(),
             proxies: proxies(),
             git: says("git", &["--version"]),
             megadl: says("megadl", &["--version"]),

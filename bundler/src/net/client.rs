@@ -1,13 +1,12 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use reqwest::blocking::{self, Response};
-use reqwest::header::{self, HeaderMap, HeaderValue};
-use reqwest::{StatusCode, redirect};
+use zeroize::Zeroizing;
 
+use super::http::{Http, Response};
 use super::introduce::{Again, Authorization, Introduce, Refusal};
 use super::login::Logins;
-use super::{HttpUrl, NetError, Reply, Validator, tls};
+use super::{HttpUrl, NetError, Reply, Validator};
 
 /// Makes requests. It keeps connections open, so one serves for a whole run.
 #[derive(Debug)]
@@ -15,7 +14,7 @@ pub(crate) struct Client {
     timeouts: Timeouts,
     proxy: Proxy,
     /// Made for the first request: most runs make none, and reading all certificates takes time.
-    http: Arc<OnceLock<Result<blocking::Client, String>>>,
+    http: Arc<OnceLock<Result<Http, String>>>,
     /// What to ask for, where a server has several forms of the same.
     accept: Option<&'static str>,
     introduce: Option<Arc<dyn Introduce>>,
@@ -59,7 +58,7 @@ pub(crate) struct Resume<'r> {
 }
 
 /// How many redirects are followed.
-const MAX_REDIRECTS: usize = 10;
+pub(super) const MAX_REDIRECTS: usize = 10;
 
 impl Client {
     /// A client that waits as long as `timeouts` says.
@@ -92,30 +91,9 @@ impl Client {
         Self { accept, introduce: Some(introduce), ..client }
     }
 
-    fn http(&self) -> Result<&blocking::Client, NetError> {
-        let http = self.http.get_or_init(|| self.set_up());
+    fn http(&self) -> Result<&Http, NetError> {
+        let http = self.http.get_or_init(|| Http::new(self.timeouts, self.proxy));
         http.as_ref().map_err(|why| NetError::Setup { why: why.clone() })
-    }
-
-    fn set_up(&self) -> Result<blocking::Client, String> {
-        let mut headers = HeaderMap::new();
-        // A digest is of the file as it is, and a range of a compressed file makes no sense.
-        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let mut builder = blocking::Client::builder()
-            .user_agent(concat!("vgpu-bundler/", env!("CARGO_PKG_VERSION")))
-            .default_headers(headers)
-            .tls_backend_preconfigured(tls::config()?)
-            .redirect(redirect::Policy::custom(follow))
-            .referer(false)
-            // When to try again is not for the library to decide.
-            .retry(reqwest::retry::never())
-            .connect_timeout(self.timeouts.connect)
-            // For the blocking client this is the time for each single read, not for the whole.
-            .timeout(self.timeouts.stall);
-        if self.proxy == Proxy::None {
-            builder = builder.no_proxy();
-        }
-        builder.build().map_err(|error| error.to_string())
     }
 
     /// Ask for the content of `url`, or for the rest of it.
@@ -147,21 +125,19 @@ impl Client {
         resume: Option<Resume<'_>>,
         said: Option<&Authorization>,
     ) -> Result<Response, NetError> {
-        let mut request = self.http()?.get(url.inner().clone());
-        if let Some(accept) = self.accept {
-            request = request.header(header::ACCEPT, accept);
-        }
-        request = match said {
-            Some(said) => request.header(header::AUTHORIZATION, said.value()),
-            None => self.logins()?.introduce(url.inner(), request),
+        let header = |text: &str| Zeroizing::new(text.to_owned());
+        let mut headers: Vec<_> =
+            self.accept.map(|it| ("accept", header(it))).into_iter().collect();
+        let login = match said {
+            Some(said) => Some(said.clone()),
+            None => self.logins()?.find(url.inner()),
         };
+        headers.extend(login.map(|said| ("authorization", said.into_header())));
         if let Some(Resume { from, validator, .. }) = resume {
-            request = request.header(header::RANGE, format!("bytes={from}-"));
-            if let Some(validator) = validator {
-                request = request.header(header::IF_RANGE, validator.as_str());
-            }
+            headers.push(("range", header(&format!("bytes={from}-"))));
+            headers.extend(validator.map(|it| ("if-range", header(it.as_str()))));
         }
-        request.send().map_err(|error| NetError::from_send(url, &error, self.timeouts))
+        self.http()?.get(url, &headers, self.timeouts)
     }
 }
 
@@ -172,24 +148,8 @@ const MAX_CHALLENGES: usize = 8;
 /// has redirected to.
 fn challenges(url: &HttpUrl, response: &Response) -> Option<Vec<String>> {
     let is_it = response.url().origin() == url.inner().origin();
-    let refuses = is_it && response.status() == StatusCode::UNAUTHORIZED;
-    let headers = response.headers().get_all(header::WWW_AUTHENTICATE).iter();
-    let texts = headers.filter_map(|value| value.to_str().ok()).take(MAX_CHALLENGES);
-    refuses.then(|| texts.map(ToOwned::to_owned).collect())
-}
-
-/// Follow a redirect, unless there were too many or it leads from a secure address to another.
-fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
-    let from_https = attempt.previous().iter().any(|url| url.scheme() == "https");
-    if !matches!(attempt.url().scheme(), "http" | "https") {
-        attempt.error(Refused::Address)
-    } else if attempt.previous().len() > MAX_REDIRECTS {
-        attempt.error(Refused::TooMany)
-    } else if from_https && attempt.url().scheme() != "https" {
-        attempt.error(Refused::Downgrade)
-    } else {
-        attempt.follow()
-    }
+    let texts = response.headers("www-authenticate").take(MAX_CHALLENGES);
+    (is_it && response.status() == 401).then(|| texts.map(ToOwned::to_owned).collect())
 }
 
 /// Why a redirect was not followed.

@@ -1,9 +1,7 @@
-use std::error::Error;
-use std::io;
 use std::time::Duration;
 
 use super::HttpUrl;
-use super::client::{Refused, Timeouts};
+use super::client::Refused;
 
 /// Why a request brought nothing, or not all.
 #[derive(Debug, thiserror::Error)]
@@ -147,55 +145,4 @@ impl NetError {
             | Self::Protocol { .. } => Retry::Never,
         }
     }
-
-    /// What it means that a request did not get an answer.
-    pub(super) fn from_send(url: &HttpUrl, error: &reqwest::Error, timeouts: Timeouts) -> Self {
-        let url = url.clone();
-        if let Some(&why) = find::<Refused>(error) {
-            return Self::Redirect { url, why };
-        }
-        if error.is_builder() {
-            // Ours is an address, so it is that of a redirect which is none.
-            return Self::Redirect { url, why: Refused::Address };
-        }
-        if let Some(rustls::Error::InvalidCertificate(why)) = find(error) {
-            return Self::Certificate { url, why: why.to_string() };
-        }
-        match (error.is_timeout(), error.is_connect()) {
-            (true, true) => Self::Connect { url, why: "it does not answer".to_owned() },
-            (true, false) => Self::Stalled { url, after: timeouts.stall },
-            (false, true) => Self::Connect { url, why: last_word(error) },
-            (false, false) => Self::Broken { url, why: last_word(error) },
-        }
-    }
-
-    /// What it means that reading an answer failed.
-    pub(super) fn from_read(url: &HttpUrl, error: &io::Error, stall: Duration) -> Self {
-        let url = url.clone();
-        let timeout = |error: &reqwest::Error| error.is_timeout();
-        if error.kind() == io::ErrorKind::TimedOut || find(error).is_some_and(timeout) {
-            Self::Stalled { url, after: stall }
-        } else {
-            Self::Broken { url, why: last_word(error) }
-        }
-    }
-}
-
-/// The errors that led to `error`, which comes first.
-///
-/// An I/O error that wraps another one does not name it as its source, so it is looked into.
-fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>() {
-        Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
-        None => error.source(),
-    })
-}
-
-fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
-    chain(error).find_map(<dyn Error>::downcast_ref)
-}
-
-/// The innermost message, which is the one of the system.
-fn last_word(error: &(dyn Error + 'static)) -> String {
-    chain(error).last().map_or_else(String::new, ToString::to_string)
 }

@@ -3,13 +3,13 @@
 use std::fmt;
 
 use base64ct::{Base64, Encoding as _};
-use reqwest::header::HeaderValue;
+use zeroize::Zeroizing;
 
 use super::{Client, HttpUrl, NetError};
 
 /// What is said in `Authorization`: a secret, which no message shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Authorization(HeaderValue);
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Authorization(Zeroizing<String>);
 
 /// Knows what to say to which server.
 pub(crate) trait Introduce: fmt::Debug + Send + Sync {
@@ -44,25 +44,25 @@ impl Authorization {
     /// A token; `None` if it has characters that no token has.
     pub(crate) fn bearer(token: &str) -> Option<Self> {
         let is_token = !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
-        is_token.then(|| Self::new(&format!("Bearer {token}"))).flatten()
+        is_token.then(|| Self(Zeroizing::new(format!("Bearer {token}"))))
     }
 
     /// A name and a password.
-    pub(crate) fn basic(user: &str, password: &str) -> Option<Self> {
-        let pair = Base64::encode_string(format!("{user}:{password}").as_bytes());
-        Self::new(&format!("Basic {pair}"))
-    }
-
-    fn new(text: &str) -> Option<Self> {
-        let mut value = HeaderValue::from_str(text).ok()?;
-        // Neither the library nor a message of ours shows it then.
-        value.set_sensitive(true);
-        Some(Self(value))
+    pub(crate) fn basic(user: &str, password: &str) -> Self {
+        let pair = Zeroizing::new(format!("{user}:{password}"));
+        let pair = Zeroizing::new(Base64::encode_string(pair.as_bytes()));
+        Self(Zeroizing::new(format!("Basic {}", *pair)))
     }
 
     /// For the library.
-    pub(super) fn value(&self) -> HeaderValue {
-        self.0.clone()
+    pub(super) fn into_header(self) -> Zeroizing<String> {
+        self.0
+    }
+}
+
+impl fmt::Debug for Authorization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Authorization")
     }
 }
 

@@ -9,9 +9,10 @@ use std::fs::File;
 use std::io::{self, Read as _};
 
 use camino::Utf8PathBuf;
-use reqwest::Url;
-use reqwest::blocking::RequestBuilder;
+use url::Url;
 use zeroize::Zeroizing;
+
+use super::Authorization;
 
 /// The logins of a user.
 #[derive(Debug, Default)]
@@ -68,12 +69,10 @@ impl Logins {
         Ok(())
     }
 
-    /// Say who asks, if the server of `url` is one that may know.
-    pub(super) fn introduce(&self, url: &Url, request: RequestBuilder) -> RequestBuilder {
-        match self.0.iter().find(|login| login.machine.is(url)) {
-            Some(login) => request.basic_auth(&login.name, Some(login.password.as_str())),
-            None => request,
-        }
+    /// Returns the login for the server of `url`, if there is one.
+    pub(super) fn find(&self, url: &Url) -> Option<Authorization> {
+        let login = self.0.iter().find(|login| login.machine.is(url))?;
+        Some(Authorization::basic(&login.name, &login.password))
     }
 }
 

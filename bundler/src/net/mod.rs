@@ -5,6 +5,11 @@
 
 mod client;
 mod error;
+#[cfg(feature = "net")]
+mod http;
+#[cfg(not(feature = "net"))]
+#[path = "no_http.rs"]
+mod http;
 mod introduce;
 #[cfg(test)]
 #[path = "../../../tests/kit/servers/liar.rs"]
@@ -16,11 +21,11 @@ pub(crate) mod registry;
 mod reply;
 #[cfg(test)]
 mod tests;
-mod tls;
 mod url;
 
 pub(crate) use self::client::{Client, Proxy, Resume, Timeouts};
 pub(crate) use self::error::{NetError, Retry};
+pub(crate) use self::http::certificates;
 pub(crate) use self::introduce::{Again, Authorization, Introduce, Refusal};
 pub(crate) use self::reply::{Reply, Validator};
 pub(crate) use self::url::{HttpUrl, ParseUrlError};

@@ -1,10 +1,7 @@
-use std::io::{self, Read};
+use std::io;
 use std::time::{Duration, Instant};
 
-use reqwest::StatusCode;
-use reqwest::blocking::Response;
-use reqwest::header::{self, HeaderMap, HeaderName};
-
+use super::http::{Response, from_read};
 use super::{HttpUrl, NetError, Resume};
 
 /// What a server sends: a content, or the rest of one.
@@ -37,9 +34,9 @@ impl Validator {
     }
 
     /// A weak tag promises only that two versions mean the same, which is not enough here.
-    fn of(headers: &HeaderMap) -> Option<Self> {
-        let tag = text(headers, &header::ETAG).filter(|tag| tag.starts_with('"'));
-        tag.or_else(|| text(headers, &header::LAST_MODIFIED)).map(|text| Self(text.to_owned()))
+    fn of(response: &Response) -> Option<Self> {
+        let tag = text(response, "etag").filter(|tag| tag.starts_with('"'));
+        tag.or_else(|| text(response, "last-modified")).map(|text| Self(text.to_owned()))
     }
 }
 
@@ -52,15 +49,14 @@ impl Reply {
     ) -> Result<Self, NetError> {
         let protocol = |why| NetError::Protocol { url: url.clone(), why };
         let range = |why| NetError::Range { url: url.clone(), why };
-        let headers = response.headers();
-        if text(headers, &header::CONTENT_ENCODING).is_some_and(|how| how != "identity") {
+        if text(&response, "content-encoding").is_some_and(|how| how != "identity") {
             return Err(protocol("it is compressed although that was not asked for"));
         }
-        let validator = Validator::of(headers);
+        let validator = Validator::of(&response);
         let (start, total) = match (response.status(), resume) {
-            (StatusCode::OK, _) => (0, length(headers)),
-            (StatusCode::PARTIAL_CONTENT, Some(resume)) => {
-                let (start, total) = content_range(headers)
+            (200, _) => (0, length(&response)),
+            (206, Some(resume)) => {
+                let (start, total) = content_range(&response)
                     .ok_or_else(|| range("the answer does not say which part it is"))?;
                 if start != resume.from {
                     return Err(range("another part came"));
@@ -73,14 +69,14 @@ impl Reply {
                 }
                 (start, Some(total))
             }
-            (StatusCode::PARTIAL_CONTENT, None) => {
+            (206, None) => {
                 return Err(protocol("only a part came although all was asked for"));
             }
-            (StatusCode::RANGE_NOT_SATISFIABLE, Some(_)) => {
+            (416, Some(_)) => {
                 return Err(range("there is no rest"));
             }
-            (status, _) => {
-                let (code, retry_after) = (status.as_u16(), retry_after(headers));
+            (code, _) => {
+                let retry_after = retry_after(&response);
                 return Err(NetError::Status { url: url.clone(), code, retry_after });
             }
         };
@@ -109,7 +105,7 @@ impl Reply {
     /// Would it be noticed if the content was cut short?
     #[must_use]
     pub(crate) fn end_is_marked(&self) -> bool {
-        let coding = text(self.response.headers(), &header::TRANSFER_ENCODING);
+        let coding = text(&self.response, "transfer-encoding");
         self.total.is_some() || coding.is_some_and(|how| how.eq_ignore_ascii_case("chunked"))
     }
 
@@ -122,7 +118,7 @@ impl Reply {
                 }
                 Ok(n) => return Ok(n),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(NetError::from_read(&self.url, &error, self.stall)),
+                Err(error) => return Err(from_read(&self.url, &error, self.stall)),
             }
         }
     }
@@ -155,23 +151,23 @@ impl Pace {
     }
 }
 
-fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
-    headers.get(name)?.to_str().ok()
+fn text<'r>(response: &'r Response, name: &'static str) -> Option<&'r str> {
+    response.headers(name).next()
 }
 
-fn length(headers: &HeaderMap) -> Option<u64> {
-    text(headers, &header::CONTENT_LENGTH)?.parse().ok()
+fn length(response: &Response) -> Option<u64> {
+    text(response, "content-length")?.parse().ok()
 }
 
 /// In seconds. The other form, a date, is rare, and our clock may be another.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    text(headers, &header::RETRY_AFTER)?.parse().ok().map(Duration::from_secs)
+fn retry_after(response: &Response) -> Option<Duration> {
+    text(response, "retry-after")?.parse().ok().map(Duration::from_secs)
 }
 
 /// The first byte and the whole length of `bytes 100-199/200`, which must go up to the end.
-fn content_range(headers: &HeaderMap) -> Option<(u64, u64)> {
+fn content_range(response: &Response) -> Option<(u64, u64)> {
     let (range, total) =
-        text(headers, &header::CONTENT_RANGE)?.strip_prefix("bytes ")?.split_once('/')?;
+        text(response, "content-range")?.strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
     let [first, last, total] = [first, last, total].map(|number| number.parse::<u64>().ok());
     let (first, last, total) = (first?, last?, total?);

@@ -3,13 +3,14 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 /// An `http` or `https` address without user name, password and fragment.
 ///
 /// Credentials have no place here because addresses are written into locks, logs and bundles.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub(crate) struct HttpUrl(Arc<reqwest::Url>);
+pub(crate) struct HttpUrl(Arc<Url>);
 
 /// A text is not an address that we fetch from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,7 +24,7 @@ impl HttpUrl {
     /// The address as a manifest shows it: without the query, which may hold a token.
     #[must_use]
     pub(crate) fn public(&self) -> String {
-        let mut url = reqwest::Url::clone(&self.0);
+        let mut url = Url::clone(&self.0);
         url.set_query(None);
         url.into()
     }
@@ -37,7 +38,7 @@ impl HttpUrl {
     /// The address of something below this one; the query is left out.
     #[must_use]
     pub(crate) fn below(&self, parts: &[&str]) -> Self {
-        let mut url = reqwest::Url::clone(&self.0);
+        let mut url = Url::clone(&self.0);
         url.set_query(None);
         // An http address always has a path.
         if let Ok(mut path) = url.path_segments_mut() {
@@ -49,13 +50,13 @@ impl HttpUrl {
     /// The same address with more in its query.
     #[must_use]
     pub(crate) fn with_query(&self, pairs: &[(&str, &str)]) -> Self {
-        let mut url = reqwest::Url::clone(&self.0);
+        let mut url = Url::clone(&self.0);
         url.query_pairs_mut().extend_pairs(pairs);
         Self(Arc::new(url))
     }
 
     /// For the library.
-    pub(super) fn inner(&self) -> &reqwest::Url {
+    pub(super) fn inner(&self) -> &Url {
         &self.0
     }
 }
@@ -65,7 +66,7 @@ impl FromStr for HttpUrl {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let error = |why| ParseUrlError { text: text.to_owned(), why };
-        let url = reqwest::Url::parse(text).map_err(|_| error("it is not a URL"))?;
+        let url = Url::parse(text).map_err(|_| error("it is not a URL"))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(error("it must begin with `https://` or `http://`"));
         }

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::ProgressBar;
+use super::bars::ProgressBar;
 
 use vgpu_manifest::ui::{ByteSize, Pace};
 

@@ -33,6 +33,7 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<(), NotPrinted> {
 }
 
 /// Print a text of our own, as it is: a script, a page.
+#[cfg(feature = "pages")]
 pub(crate) fn print_text(text: &[u8]) -> Result<(), NotPrinted> {
     let mut out = io::stdout().lock();
     out.write_all(text)?;

@@ -1,6 +1,11 @@
 //! All talk of the program, which goes to stderr. What a command was asked for goes to stdout.
 
 mod ask;
+#[cfg(feature = "bars")]
+use indicatif as bars;
+#[cfg(not(feature = "bars"))]
+#[path = "no_bars.rs"]
+mod bars;
 mod batch;
 mod data;
 mod pulse;
@@ -10,13 +15,15 @@ use std::fmt::Display;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Arc, Mutex};
 
-use indicatif::{MultiProgress, ProgressDrawTarget};
 use vgpu_manifest::printable;
 use vgpu_manifest::ui::{Color, Report};
 
 pub(crate) use self::ask::{Answer, Ended, Somebody};
+use self::bars::{MultiProgress, ProgressDrawTarget};
 use self::batch::Total;
-pub(crate) use self::data::{NotPrinted, print, print_json, print_text};
+#[cfg(feature = "pages")]
+pub(crate) use self::data::print_text;
+pub(crate) use self::data::{NotPrinted, print, print_json};
 pub(crate) use self::transfer::Transfer;
 
 /// How much the program says.

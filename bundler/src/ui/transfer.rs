@@ -2,7 +2,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use super::bars::{ProgressBar, ProgressStyle};
 
 use vgpu_manifest::ui::ByteSize;
 

@@ -44,7 +44,7 @@ fn the_same_lock_gives_the_same_bundle_to_anybody_anywhere_at_any_time() {
     if finds("faketime") {
         words.extend(["faketime", "2001-02-03 04:05:06"].map(str::to_owned));
     }
-    let program = there.path("program");
+    let program = there.path("vgpu-bundler");
     fs::copy(crate::program(Program::Bundler), &program).unwrap();
     // Only root can become somebody else.
     if rustix::process::geteuid().is_root() && has("setpriv") {

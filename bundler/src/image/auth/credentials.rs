@@ -27,7 +27,7 @@ impl std::fmt::Debug for Credentials {
 impl Credentials {
     /// What is said to whoever wants to hear a password.
     pub(super) fn authorization(&self) -> Option<Authorization> {
-        Authorization::basic(&self.user, &self.password)
+        Some(Authorization::basic(&self.user, &self.password))
     }
 
     #[cfg(test)]
