@@ -4,8 +4,6 @@ pub mod boots;
 pub mod cli;
 mod commands;
 pub mod component;
-#[cfg(test)]
-pub(crate) mod cut;
 pub mod driver;
 pub mod facts;
 pub mod fit;
@@ -19,6 +17,8 @@ pub mod machine;
 mod menu;
 pub mod packages;
 pub mod plan;
+#[cfg(test)]
+mod power_cut;
 mod proof;
 mod report;
 pub mod resume;

@@ -1,4 +1,4 @@
-//! A host together with its journal, locked: what a command line works with.
+//! A locked host with its journal: what the commands work on.
 
 use std::collections::BTreeSet;
 
@@ -18,23 +18,23 @@ use crate::plan::{
 use crate::settle::{Derived, SettleError, settle};
 use crate::state;
 
-/// A host that this process alone may change, with its journal open.
+/// A host with its open journal, which only this process may change.
 #[derive(Debug)]
 pub struct Machine {
     host: RealHost,
     log: SqliteLog,
-    // Declared last, so that the journal is closed before somebody else may open it.
+    // Declared last, so that the journal is closed before another process can open it.
     _lock: Lock,
 }
 
-/// The host cannot be worked on.
+/// The host cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MachineError {
-    /// The host refused.
+    /// The host failed.
     #[error(transparent)]
     Host(#[from] HostError),
-    /// Somebody else works on it.
+    /// Another process holds the lock.
     #[error(transparent)]
     Lock(#[from] LockError),
     /// The journal cannot be used.
@@ -43,10 +43,10 @@ pub enum MachineError {
     /// The plan of an open transaction cannot be read.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// The traces of a power cut could not be cleared away.
+    /// Recovery from an interruption failed.
     #[error("cannot recover from the interrupted run: {0}")]
     Recover(#[from] JournalError),
-    /// There is something to take back first.
+    /// A transaction must be reverted first.
     #[error(
         "transaction {0} is not taken back; run `vgpu-installer revert` first, or what it changed can never be undone"
     )]
@@ -62,32 +62,32 @@ impl Explain for MachineError {
     }
 }
 
-/// What was left unfinished, and which command goes on with it.
+/// An interrupted operation, which a command can resume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pending {
     /// Nothing.
     Nothing,
-    /// A plan is half carried out: apply it again, or revert it.
+    /// A plan is partly applied: apply it again, or revert it.
     Apply {
         /// The transaction.
         tx: Transaction,
         /// Its plan.
         plan: Plan,
     },
-    /// A revert is half done: go on reverting.
+    /// A revert is interrupted: revert again.
     Revert(Transaction),
-    /// Components are half removed: go on removing them.
+    /// A removal of components is interrupted: remove them again.
     Remove(BTreeSet<Component>),
 }
 
 impl Machine {
-    /// Make the installer's own folder, lock it, and open the journal. Nothing else is changed.
+    /// Makes and locks the installer's own folder, and opens the journal. Nothing else changes.
     pub fn make(mut host: RealHost) -> Result<Self, MachineError> {
         OwnState::of(&mut host).prepare()?;
         Self::begin(host)
     }
 
-    /// Open the journal of a host that has one; `None` if the host was never worked on.
+    /// Opens the journal of a host, or returns `None` if the host has none.
     pub fn find(host: RealHost) -> Result<Option<Self>, MachineError> {
         match host.stat(&state::journal())? {
             Some(_) => Self::begin(host).map(Some),
@@ -101,33 +101,33 @@ impl Machine {
         Ok(Self { host, log, _lock: lock })
     }
 
-    /// The host, to look at.
+    /// Returns the host, to read it.
     #[must_use]
     pub fn look(&self) -> &dyn Look {
         &self.host
     }
 
-    /// The host itself, for what is not journaled: staging into the store.
+    /// Returns the host, for the installer's own state and the store.
     pub fn host(&mut self) -> &mut RealHost {
         &mut self.host
     }
 
-    /// All transactions, the oldest first; each has the paths that its revert kept.
+    /// Returns all transactions, the oldest first, each with the paths that its revert kept.
     pub fn transactions(&self) -> Result<Vec<Transaction>, LogError> {
         self.log.transactions()
     }
 
-    /// The entries of a transaction, in order.
+    /// Returns the entries of a transaction, in order.
     pub fn entries(&self, tx: TxId) -> Result<Vec<Entry>, LogError> {
         self.log.entries(tx)
     }
 
-    /// The last transaction that is not taken back: what `status` is about and `revert` takes.
+    /// Returns the last transaction that is not reverted: the one of `status` and `revert`.
     pub fn current(&self) -> Result<Option<Transaction>, LogError> {
         Ok(self.log.transactions()?.into_iter().rfind(|tx| tx.state != TxState::Reverted))
     }
 
-    /// What an interrupted run, or one that waits for a reboot, has left.
+    /// Returns the operation that was interrupted or waits for a reboot.
     pub fn pending(&self) -> Result<Pending, MachineError> {
         match self.current()? {
             Some(tx) if tx.state == TxState::Applying => {
@@ -139,7 +139,7 @@ impl Machine {
         }
     }
 
-    /// The components of which something is here that this program has made.
+    /// Returns the components that this program has installed.
     pub fn components(&self) -> Result<BTreeSet<Component>, LogError> {
         let mut components = BTreeSet::new();
         for tx in self.open()? {
@@ -150,19 +150,19 @@ impl Machine {
         Ok(components)
     }
 
-    /// The transactions that are not taken back, the oldest first.
+    /// Returns the transactions that are not reverted, the oldest first.
     pub fn open(&self) -> Result<Vec<Transaction>, LogError> {
         let mut open = self.log.transactions()?;
         open.retain(|tx| tx.state != TxState::Reverted);
         Ok(open)
     }
 
-    /// What is stale. While this is not empty, the host must not be rebooted.
+    /// Returns the stale derived state. The host must not reboot while there is any.
     pub fn dirty(&self) -> Result<Vec<Derived>, LogError> {
         Ok(self.log.dirty()?.into_iter().collect())
     }
 
-    /// Carry out a plan, or go on with the one that is half carried out, if it is the same.
+    /// Applies a plan, or resumes it if it was interrupted.
     pub fn apply(
         &mut self,
         origin: &Origin,
@@ -173,13 +173,13 @@ impl Machine {
         apply_until(&mut self.host, &mut self.log, origin, plan, phase, each)
     }
 
-    /// Whether `tx` has exchanged a driver for another, and the old one can come back.
+    /// Checks whether `tx` has replaced a driver, and whether the old one can be reinstalled.
     pub fn way_back(&self, tx: TxId) -> Result<WayBack, MachineError> {
         Ok(way_back(&self.host, &self.log, tx)?)
     }
 
-    /// Take back the last transaction that is not taken back, and say what was kept; `None` if
-    /// there is none.
+    /// Reverts the last transaction that is not reverted, and returns what was kept; `None` if there is no
+    /// such transaction.
     pub fn revert(
         &mut self,
         each: &mut dyn FnMut(Reverting<'_>),
@@ -188,7 +188,7 @@ impl Machine {
         revert(&mut self.host, &mut self.log, tx.id, each).map(Some)
     }
 
-    /// Take back everything that is not taken back, at once, and say what was kept.
+    /// Reverts all transactions at once, and returns what was kept.
     pub fn revert_all(
         &mut self,
         each: &mut dyn FnMut(Reverting<'_>),
@@ -196,7 +196,7 @@ impl Machine {
         revert_all(&mut self.host, &mut self.log, each)
     }
 
-    /// Take back what belongs to these components, and say what was kept.
+    /// Removes these components, and returns what was kept.
     pub fn remove(
         &mut self,
         components: &BTreeSet<Component>,
@@ -205,7 +205,7 @@ impl Machine {
         remove(&mut self.host, &mut self.log, components, each)
     }
 
-    /// Clear away what a power cut left behind, without going on or taking back.
+    /// Recovers from a power cut, without resuming or reverting.
     pub fn recover(&mut self) -> Result<(), MachineError> {
         if let Some(tx) = self.current()? {
             recover(&mut self.host, &mut self.log, tx.id)?;
@@ -213,22 +213,22 @@ impl Machine {
         Ok(())
     }
 
-    /// See to it that the next boot takes a kernel with the driver's module.
+    /// Makes sure that the next boot uses a kernel with the driver's module.
     pub fn guard(&mut self, tx: TxId, version: &str) -> Result<Guarded, GuardError> {
         guard(&mut self.host, &mut self.log, tx, version)
     }
 
-    /// Rebuild what is stale.
+    /// Rebuilds stale derived state.
     pub fn settle(&mut self, each: &mut dyn FnMut(&Derived)) -> Result<(), SettleError> {
         settle(&mut self.host, &mut self.log, each)
     }
 
-    /// This boot of the host.
+    /// Returns the id of this boot.
     pub fn boot(&self) -> Result<BootId, HostError> {
         BootId::current(&self.host)
     }
 
-    /// Remove journal, log, undo store and store. Refused while there is something to take back.
+    /// Removes journal, log, undo store and store. Refused while a transaction is not reverted.
     pub fn forget(mut self) -> Result<(), MachineError> {
         if let Some(tx) = self.current()? {
             return Err(MachineError::InUse(tx.id));
@@ -244,10 +244,10 @@ impl Machine {
     }
 }
 
-/// Open the journal of a host whose own folder is there, or make it. The caller holds the lock.
+/// Opens or makes the journal of a host whose own folder exists. The caller holds the lock.
 pub fn open_journal(host: &RealHost) -> Result<SqliteLog, MachineError> {
     let log = SqliteLog::open(&host.locate(&state::journal())?)?;
-    // SQLite syncs what is in the file; that the file has a name is for us to sync.
+    // SQLite syncs the file; its name in the directory must be synced here.
     host.sync_dir(&state::dir())?;
     Ok(log)
 }

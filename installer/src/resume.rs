@@ -146,7 +146,7 @@ mod tests {
     use vgpu_manifest::Digest;
 
     use super::*;
-    use crate::host::mem::MemHost;
+    use crate::host::testing::MemHost;
     use crate::journal::NewTransaction;
 
     fn boot(name: &str) -> BootId {

@@ -107,7 +107,7 @@ fn count(look: &dyn Look, address: PciAddress) -> Result<u32, HostError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::mem::{MemHost, Program};
+    use crate::host::testing::{MemHost, Program};
 
     const DEVICE: &str = "/sys/bus/pci/devices/0000:81:00.0";
 

@@ -87,7 +87,7 @@ fn is_usb(place: &str) -> bool {
 mod tests {
     use super::*;
     use crate::host::Node;
-    use crate::host::mem::MemHost;
+    use crate::host::testing::MemHost;
 
     const ROOT: DeviceNumber = DeviceNumber { major: 8, minor: 3 };
     const MOUNTS: &str = "\

@@ -120,7 +120,7 @@ fn run(global: &Global, command: Command) -> Exit {
     let ui = global.ui();
     let run = || {
         let target = Target::open(global)?;
-        ui.also_to(target.host.diary());
+        ui.also_to(target.host.log());
         command.run(target, &ui)
     };
     let exit = run().unwrap_or_else(|error| tell(&ui, &error));

@@ -26,7 +26,7 @@ impl Target {
             (false, false) => Exec::Record,
         };
         let root = camino::absolute_utf8(&global.root)?;
-        let echo = if global.debug { Echo::Terminal } else { Echo::Nobody };
+        let echo = if global.debug { Echo::Terminal } else { Echo::Off };
         Ok(Self { host: RealHost::open(&root, exec)?.with_echo(echo), exec, root })
     }
 
@@ -61,11 +61,11 @@ impl Target {
 
     /// Starts the log of commands. A full disk must not prevent a revert.
     fn write_down(&self) {
-        match self.host.begin_diary() {
+        match self.host.begin_log() {
             Ok(()) => {
                 let words: Vec<_> = std::env::args().skip(1).collect();
                 let version = env!("CARGO_PKG_VERSION");
-                self.host.diary().said(&format!("vgpu-installer {version}: {}", words.join(" ")));
+                self.host.log().said(&format!("vgpu-installer {version}: {}", words.join(" ")));
             }
             Err(error) => {
                 let _ = writeln!(io::stderr(), "note: cannot write the log: {error}");

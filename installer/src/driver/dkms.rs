@@ -90,7 +90,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::host::mem::{MemHost, Program};
+    use crate::host::testing::{MemHost, Program};
 
     #[test]
     fn both_forms_say_the_same() {

@@ -7,11 +7,11 @@ use vgpu_manifest::driver::PatchedFile;
 
 use super::*;
 use crate::component::Component;
-use crate::cut::{World, cut_everywhere, cut_once};
-use crate::host::mem::{Fuse, Late, MemHost};
+use crate::host::testing::{Fuse, Late, MemHost};
 use crate::host::{Content, HostError, Look as _};
 use crate::journal::{BootId, Kept, KeptThing, TxId, Why, remove, revert_all};
 use crate::plan::{ApplyError, Origin, Plan, WayBack, apply, way_back};
+use crate::power_cut::{World, cut_everywhere, cut_once};
 use crate::state;
 use crate::step::{EnableUnit, InstallDriver, MendPackages, Step};
 
@@ -157,7 +157,7 @@ pub(crate) fn host() -> MemHost {
         host.place(stored.as_path().as_str(), &text);
     }
     host.programs.extend([
-        ("sh", sh as crate::host::mem::Program),
+        ("sh", sh as crate::host::testing::Program),
         ("env", env),
         ("/usr/bin/nvidia-uninstall", uninstall),
         ("dkms", dkms),

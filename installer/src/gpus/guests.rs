@@ -155,7 +155,7 @@ fn parent(look: &dyn Look, path: &str) -> Result<Option<PciAddress>, HostError> 
 mod tests {
     use super::*;
     use crate::host::Node;
-    use crate::host::mem::MemHost;
+    use crate::host::testing::MemHost;
 
     fn host() -> MemHost {
         let words = |words: &[&str]| words.join("\0") + "\0";

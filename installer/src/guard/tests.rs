@@ -3,10 +3,10 @@
 use vgpu_manifest::Digest;
 
 use super::*;
-use crate::cut::{World, cut_everywhere};
-use crate::host::mem::{Late, MemHost, Program};
+use crate::host::testing::{Late, MemHost, Program};
 use crate::journal::{BootId, NewTransaction, TxState, recover};
 use crate::kernel_pin::{ESPS, PIN};
+use crate::power_cut::{World, cut_everywhere};
 
 const OLD: &str = "6.14.11-2-pve";
 const NEW: &str = "6.17.13-1-pve";

@@ -6,8 +6,8 @@ use super::SecretInput;
 
 /// A program and its arguments. There is no shell in between, so nothing needs quoting.
 ///
-/// Commands are journaled and shown: a secret must not be among the arguments or in the input. A
-/// command that needs one says how, and the host has it ([`Secret`](super::Secret)).
+/// Commands are journaled and shown, so a secret must not be in the arguments or the input. A command
+/// names how it reads the secret, which the host keeps ([`Secret`](super::Secret)).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Command {
@@ -19,38 +19,38 @@ pub struct Command {
 }
 
 impl Command {
-    /// Run `program`, found in the usual places, with `args` and nothing to read.
+    /// Returns a command that runs `program` from `PATH` with `args` and no input.
     #[must_use]
     pub fn new(program: &str, args: &[&str]) -> Self {
         let words = [&[program], args].concat();
         Self { argv: words.into_iter().map(str::to_owned).collect(), input: None, secret: None }
     }
 
-    /// Give it this to read.
+    /// Sets the standard input.
     #[must_use]
     pub fn with_input(self, input: String) -> Self {
         Self { input: Some(input), ..self }
     }
 
-    /// The program, and then its arguments.
+    /// Returns the program and its arguments.
     #[must_use]
     pub fn words(&self) -> Vec<&str> {
         self.argv.iter().map(String::as_str).collect()
     }
 
-    /// Give it the secret to read, which the host has and nobody else.
+    /// Makes the command read the host's secret.
     #[must_use]
     pub fn with_secret(self, how: SecretInput) -> Self {
         Self { secret: Some(how), ..self }
     }
 
-    /// How it is given the secret, if it needs it.
+    /// Returns how the command reads the secret, if it does.
     #[must_use]
     pub fn secret(&self) -> Option<SecretInput> {
         self.secret
     }
 
-    /// What it is given to read.
+    /// Returns the standard input.
     #[must_use]
     pub fn input(&self) -> Option<&str> {
         self.input.as_deref()
@@ -72,31 +72,31 @@ impl fmt::Display for Command {
     }
 }
 
-/// What a command said, and how it ended.
+/// The output and exit of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
-    /// How it ended.
+    /// The exit.
     pub exit: Exit,
-    /// What it wrote to stdout.
+    /// All of stdout.
     pub stdout: Vec<u8>,
-    /// The end of what it wrote to stderr.
+    /// The end of stderr.
     pub stderr: Vec<u8>,
 }
 
 impl Output {
-    /// Whether it ended with status zero.
+    /// Checks whether the exit status is zero.
     #[must_use]
     pub fn succeeded(&self) -> bool {
         self.exit == Exit::Status(0)
     }
 }
 
-/// How a command ended.
+/// The exit of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// With this status.
+    /// An exit status.
     Status(i32),
-    /// By this signal.
+    /// The signal that ended it.
     Signal(i32),
 }
 

@@ -3,10 +3,10 @@ use std::io::{self, Read};
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::{CHUNK, Digest, Hasher, ItemId, tree_digest};
 
-/// What a file holds: its identity and its size in bytes.
+/// The identity and size of a file's bytes.
 ///
-/// The identity is that of a bundle's items, so that a file of the host, an item of the store and
-/// a copy in the undo store are compared by one kind of digest.
+/// Files of the host, items of the store and copies in the undo store have the same kind of identity
+/// as a bundle's items, so that they can be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Content {
@@ -17,7 +17,7 @@ pub struct Content {
 }
 
 impl Content {
-    /// What these bytes are.
+    /// Returns the content of these bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         let mut hasher = ContentHasher::default();
@@ -25,7 +25,7 @@ impl Content {
         hasher.finish()
     }
 
-    /// What comes out of `reader`, in pieces of at most 256 KiB.
+    /// Returns the content of what `reader` yields, read in pieces of at most 256 KiB.
     pub fn of_reader(mut reader: impl Read) -> io::Result<Self> {
         let mut hasher = ContentHasher::default();
         copy_pieces(&mut reader, |piece| {
@@ -39,7 +39,7 @@ impl Content {
 /// The largest piece in which contents are read and written.
 pub(super) const PIECE: usize = 256 << 10;
 
-/// Hand everything that `reader` has to `each`, in pieces of at most [`PIECE`] bytes.
+/// Passes everything that `reader` yields to `each`, in pieces of at most [`PIECE`] bytes.
 pub(super) fn copy_pieces(
     reader: &mut impl Read,
     mut each: impl FnMut(&[u8]) -> io::Result<()>,

@@ -7,26 +7,26 @@ use vgpu_manifest::ui::Explain;
 
 use super::{Command, Exit, HostPath};
 
-/// The host would not do, or show, what was asked.
+/// An operation on the host failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HostError {
     /// The machine's root directory could not be opened.
     #[error("cannot open the root directory `{}`: {source}", .path.as_str().escape_debug())]
     Root {
-        /// The directory, as it was given.
+        /// The directory, as given.
         path: Utf8PathBuf,
-        /// What came of it.
+        /// The error.
         source: io::Error,
     },
     /// A path could not be read or changed.
     #[error("cannot {verb} {path}: {source}", path = .path.as_path().as_str().escape_debug())]
     Path {
-        /// What was tried.
+        /// The operation.
         verb: Verb,
-        /// Where.
+        /// The path.
         path: HostPath,
-        /// What came of it.
+        /// The error.
         source: io::Error,
     },
     /// A command could not be started.
@@ -34,10 +34,10 @@ pub enum HostError {
     Start {
         /// The command.
         command: Command,
-        /// What came of it.
+        /// The error.
         source: io::Error,
     },
-    /// A command needs the secret, and nobody has given it.
+    /// A command needs the secret, which was not given.
     #[error(
         "`{command}` needs a one-time password, and none was given; run `vgpu-installer apply` on a terminal, or with `--mok-password-file FILE`"
     )]
@@ -50,9 +50,9 @@ pub enum HostError {
     Failed {
         /// The command.
         command: Command,
-        /// How it ended.
+        /// The exit.
         exit: Exit,
-        /// The end of what it said, on stdout and stderr together.
+        /// The end of its stdout and stderr together.
         tail: String,
     },
 }
@@ -64,12 +64,12 @@ impl Explain for HostError {
 }
 
 impl HostError {
-    /// Wrap `source`, which came of trying to do this at `path`.
+    /// Returns the error of an operation at `path`.
     pub fn path(verb: Verb, path: &HostPath, source: impl Into<io::Error>) -> Self {
         Self::Path { verb, path: path.clone(), source: source.into() }
     }
 
-    /// The operating system's word for what went wrong, if it is about a path.
+    /// Returns the operating system's error kind, if there is one.
     #[must_use]
     pub fn kind(&self) -> Option<io::ErrorKind> {
         match self {
@@ -81,17 +81,17 @@ impl HostError {
     }
 }
 
-/// The last lines of what a command said, each on a line of its own.
+/// Returns the last lines of a command's output.
 fn said(tail: &str) -> String {
     let lines: Vec<_> = tail.lines().filter(|line| !line.trim().is_empty()).collect();
     let last = &lines[lines.len().saturating_sub(20)..];
     last.iter().fold(String::new(), |text, line| text + "\n    " + &printable(line))
 }
 
-/// What was tried at a path.
+/// An operation at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
-    /// Look at it or read it.
+    /// Read it, or its status.
     Read,
     /// Change it.
     Write,

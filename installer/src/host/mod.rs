@@ -9,14 +9,14 @@ mod content;
 mod door;
 mod error;
 mod look;
-#[cfg(test)]
-pub(crate) mod mem;
 mod node;
 mod overlay;
 pub(crate) mod own;
 pub mod real;
 mod secret;
 mod temp;
+#[cfg(test)]
+pub(crate) mod testing;
 mod work;
 
 pub use self::command::{Command, Exit, Output};

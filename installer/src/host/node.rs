@@ -6,29 +6,29 @@ use vgpu_manifest::Mode;
 
 use super::Content;
 
-/// Something at a path.
+/// The file, directory or link at a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Node {
     /// A regular file.
     File {
-        /// What it holds.
+        /// Its bytes.
         content: Content,
-        /// All else about it.
+        /// Permissions, owner and attributes.
         meta: Meta,
     },
     /// A directory; its entries are nodes of their own.
     Dir {
-        /// All about it.
+        /// Permissions, owner and attributes.
         meta: Meta,
     },
     /// A symbolic link.
     Link {
-        /// Where it points.
+        /// The target.
         target: String,
-        /// Its owner's number.
+        /// The owner.
         uid: u32,
-        /// Its group's number.
+        /// The group.
         gid: u32,
     },
     /// A device, socket or pipe. The installer neither makes nor replaces one.
@@ -36,25 +36,25 @@ pub enum Node {
 }
 
 impl Node {
-    /// A plain file of root's.
+    /// Returns a plain file owned by root.
     #[must_use]
     pub fn file(content: Content, mode: Mode) -> Self {
         Self::File { content, meta: Meta::root(mode) }
     }
 
-    /// A directory of root's.
+    /// Returns a directory owned by root.
     #[must_use]
     pub fn dir(mode: Mode) -> Self {
         Self::Dir { meta: Meta::root(mode) }
     }
 
-    /// A symbolic link of root's.
+    /// Returns a symbolic link owned by root.
     #[must_use]
     pub fn link(target: &str) -> Self {
         Self::Link { target: target.to_owned(), uid: 0, gid: 0 }
     }
 
-    /// What kind of thing it is.
+    /// Returns its kind.
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
@@ -65,7 +65,7 @@ impl Node {
         }
     }
 
-    /// What it holds, if it is a file.
+    /// Returns its content, if it is a file.
     #[must_use]
     pub fn content(&self) -> Option<Content> {
         match self {
@@ -75,15 +75,15 @@ impl Node {
     }
 }
 
-/// What a file or directory has beside its content. Times are not part of it.
+/// The permissions, owner and attributes of a file or directory. Times are not part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Meta {
     /// Permission bits.
     pub mode: Mode,
-    /// The owner's number; a static program has no way to look up names.
+    /// The owner, by number: a static program cannot look up names.
     pub uid: u32,
-    /// The group's number.
+    /// The group, by number.
     pub gid: u32,
     /// Extended attributes, access control lists among them.
     #[serde(default, skip_serializing_if = "Xattrs::is_empty")]
@@ -91,7 +91,7 @@ pub struct Meta {
 }
 
 impl Meta {
-    /// Owned by root, without attributes.
+    /// Returns root as the owner, and no attributes.
     #[must_use]
     pub fn root(mode: Mode) -> Self {
         Self { mode, uid: 0, gid: 0, xattrs: Xattrs::default() }
@@ -104,7 +104,7 @@ impl Meta {
 pub struct Xattrs(pub BTreeMap<String, Vec<u8>>);
 
 impl Xattrs {
-    /// Whether there are none.
+    /// Checks whether there are no attributes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -148,7 +148,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
     if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
 }
 
-/// What kind of thing is at a path.
+/// The kind of a [`Node`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -162,20 +162,20 @@ pub enum Kind {
     Special,
 }
 
-/// What can be said of a path without reading it.
+/// The status of a path, without its content.
 ///
-/// Two equal ones at different times mean that nobody has changed the file in between: the kernel
-/// sets the change time, and no program can set it back.
+/// Two equal ones at different times prove that the file has not changed in between: the kernel sets the
+/// change time, and no program can set it back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Stat {
-    /// What it is.
+    /// The kind of node.
     pub kind: Kind,
-    /// Its size in bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// Its number within its file system.
+    /// The inode number.
     pub inode: u64,
-    /// When its content or metadata last changed, in nanoseconds since 1970.
+    /// The change time (`ctime`), in nanoseconds since 1970.
     pub changed: i64,
 }
 

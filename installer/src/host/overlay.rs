@@ -10,21 +10,19 @@ use super::{
     Piece, Source, Stat, TempName, Verb,
 };
 
-/// A host that looks like the one below it but keeps every change to itself.
+/// A host for rehearsals: it reads from the host below and keeps every change in memory.
 ///
-/// Later steps of a rehearsal see what earlier ones would have written. Commands are not run.
+/// Later steps see what earlier steps would write. Commands do not run.
 pub(crate) struct Overlay<'h> {
     below: &'h dyn Look,
     changed: BTreeMap<HostPath, Option<Kept>>,
 }
 
-/// What a rehearsal would have put somewhere.
 struct Kept {
     node: Node,
     bytes: Bytes,
 }
 
-/// Where the bytes of a kept file are.
 enum Bytes {
     /// Here.
     Here(Vec<u8>),
@@ -35,13 +33,11 @@ enum Bytes {
 }
 
 impl<'h> Overlay<'h> {
-    /// Rehearse on top of `below`.
     pub(crate) fn new(below: &'h dyn Look) -> Self {
         Self { below, changed: BTreeMap::new() }
     }
 
-    /// Where `path` leads if symlinks are followed here as they are below: only the last part is,
-    /// which is all that a rehearsal of our own steps comes across.
+    /// Follows a symlink in the last part of `path`. The installer's steps put no others.
     fn follow(&self, path: &HostPath) -> Result<HostPath, HostError> {
         let Some(Some(Kept { node: Node::Link { target, .. }, .. })) = self.changed.get(path)
         else {

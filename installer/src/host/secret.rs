@@ -2,13 +2,13 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// What a command has to be given and what nobody may see or keep: a one-time password.
+/// A one-time password for a command.
 ///
-/// It is in memory while the program runs, goes to a command's standard input, and nowhere else.
+/// It exists in memory only, and is passed to a command's standard input and nowhere else.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 
-/// How a command is given the secret, which is all that the journal knows of it.
+/// The way in which a command reads the secret: the journal records nothing else of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SecretInput {
@@ -16,7 +16,7 @@ pub enum SecretInput {
     Twice,
 }
 
-/// A text cannot be the secret.
+/// The text cannot be used as a one-time password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a one-time password has 8 to 256 printable ASCII characters: MokManager's keyboard has no others"
@@ -24,7 +24,7 @@ pub enum SecretInput {
 pub struct NotASecret;
 
 impl Secret {
-    /// The secret, if `mokutil` would take it and MokManager could be told it.
+    /// Returns the secret, if `mokutil` accepts it and it can be typed into MokManager.
     pub fn new(text: String) -> Result<Self, NotASecret> {
         let text = Zeroizing::new(text);
         let is_good = (8..=256).contains(&text.len())
@@ -32,12 +32,12 @@ impl Secret {
         if is_good { Ok(Self(text)) } else { Err(NotASecret) }
     }
 
-    /// The text with something else where the secret was.
+    /// Returns the text with the secret replaced.
     pub(super) fn hidden_in(&self, text: &str) -> String {
         text.replace(self.0.as_str(), "(the secret)")
     }
 
-    /// What a command reads.
+    /// Returns the standard input of a command.
     pub(super) fn input(&self, how: SecretInput) -> Zeroizing<String> {
         let text = self.0.as_str();
         match how {

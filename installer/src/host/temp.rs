@@ -1,22 +1,20 @@
 use std::fmt;
 
-/// The name under which a new file is prepared before it takes its place.
+/// The temporary name of a new file.
 ///
-/// It starts with a dot and ends in `.tmp~`, which `run-parts`, systemd, `update-grub`, modprobe,
-/// udev and apt all pass over when they read a directory, so nothing half-written is ever used.
+/// It starts with a dot and ends in `.tmp~`: `run-parts`, systemd, `update-grub`, modprobe, udev and apt
+/// skip such names in a directory, so no partial file is ever used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TempName(i64);
+pub(crate) struct TempName(i64);
 
 impl TempName {
-    /// The name that belongs to this entry of the journal.
-    #[must_use]
-    pub fn of_entry(id: i64) -> Self {
+    /// Returns the name that belongs to this entry of the journal.
+    pub(crate) fn of_entry(id: i64) -> Self {
         Self(id)
     }
 
-    /// Whether `name` could be such a name.
-    #[must_use]
-    pub fn matches(name: &str) -> bool {
+    /// Checks whether `name` is a temporary name.
+    pub(crate) fn matches(name: &str) -> bool {
         let number = name.strip_prefix(".vgpu-").and_then(|rest| rest.strip_suffix(".tmp~"));
         number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
     }

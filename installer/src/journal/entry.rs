@@ -24,7 +24,7 @@ pub struct EntryId(pub i64);
 impl EntryId {
     /// The temporary name that belongs to it.
     #[must_use]
-    pub fn temp(self) -> TempName {
+    pub(crate) fn temp(self) -> TempName {
         TempName::of_entry(self.0)
     }
 }

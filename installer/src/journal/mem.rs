@@ -17,7 +17,7 @@ pub struct MemLog {
     snapshots: BTreeMap<EntryId, Snapshot>,
     dirty: BTreeSet<Derived>,
     #[cfg(test)]
-    pub(crate) fuse: crate::host::mem::Fuse,
+    pub(crate) fuse: crate::host::testing::Fuse,
 }
 
 impl MemLog {

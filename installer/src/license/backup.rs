@@ -192,7 +192,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::host::mem::MemHost;
+    use crate::host::testing::MemHost;
     use crate::license::service::tests::service;
 
     fn host() -> MemHost {

@@ -50,7 +50,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::host::mem::MemHost;
+    use crate::host::testing::MemHost;
 
     const TCP: &str = "  sl  local_address rem_address   st tx_queue rx_queue
    0: 0A0200C0:20FB 00000000:0000 0A 00000000:00000000

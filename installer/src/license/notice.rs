@@ -40,7 +40,7 @@ pub fn accept(host: &mut dyn Host) -> Result<(), LicenseError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::mem::MemHost;
+    use crate::host::testing::MemHost;
 
     #[test]
     fn a_notice_is_shown_until_it_was_agreed_to() {

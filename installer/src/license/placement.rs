@@ -264,7 +264,7 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::host::mem::MemHost;
+    use crate::host::testing::MemHost;
 
     /// As `pvesm status` prints it.
     pub(crate) const STORAGES: &str = "\

@@ -5,11 +5,11 @@ use vgpu_manifest::package::PackageReason;
 
 use super::*;
 use crate::component::Component;
-use crate::cut::{World, cut_everywhere};
-use crate::host::mem::{Late, MemHost};
+use crate::host::testing::{Late, MemHost};
 use crate::host::{Content, WorkPath};
 use crate::journal::{Kept, KeptThing, Log as _, TxState, Why, remove};
 use crate::plan::{ApplyError, Origin, Plan, apply};
+use crate::power_cut::{World, cut_everywhere};
 use crate::state;
 use crate::step::{InstallPackages, KeepRepository, Step};
 use vgpu_manifest::RepositoryStyle;

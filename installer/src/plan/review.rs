@@ -192,7 +192,7 @@ mod tests {
     use super::*;
     use crate::facts::{Serials, inventory};
     use crate::host::Content;
-    use crate::host::mem::MemHost;
+    use crate::host::testing::MemHost;
 
     fn review(host: &MemHost) -> Review {
         let facts = inventory(host, Serials::LeaveOut);

@@ -51,7 +51,7 @@ mod tests {
     use vgpu_manifest::inventory::VgpuInterface;
 
     use super::*;
-    use crate::host::mem::MemHost;
+    use crate::host::testing::MemHost;
 
     /// A host whose store has a catalog with one type of the driver.
     fn host(bundle: Digest) -> MemHost {

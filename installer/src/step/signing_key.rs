@@ -182,11 +182,11 @@ pub(crate) fn test_variable(der: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cut::World;
-    use crate::host::mem::MemHost;
+    use crate::host::testing::MemHost;
     use crate::host::{HostError, Secret};
     use crate::journal::{BootId, Log as _, TxId};
     use crate::plan::{Origin, Plan, Reboot, apply};
+    use crate::power_cut::World;
 
     fn efivar(host: &mut MemHost, name: &str, der: &str) {
         let path = REQUEST.replace("MokNew", name);

@@ -9,48 +9,48 @@ use crate::host::{HostError, Look, OwnPath, OwnState};
 use crate::state;
 use crate::trust::Candidate;
 
-/// What the bundles that were staged on this host said of themselves, by the digest of their root.
+/// The bundles that were staged on this host, by the digest of their root.
 ///
-/// The journal knows a bundle by that digest only, and the medium may be gone.
+/// The journal records only that digest, and the medium may be gone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Bundles(BTreeMap<Digest, Known>);
 
-/// What one bundle said of itself.
+/// The name, order and signers of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Known {
-    /// Its name.
+    /// The name.
     pub name: BundleName,
-    /// Its channel.
+    /// The channel.
     pub channel: Channel,
-    /// Its place in the channel.
+    /// The sequence in the channel.
     pub sequence: u64,
-    /// Whose signatures counted when it was staged.
+    /// The principals whose signatures counted when it was staged.
     pub signed_by: BTreeSet<Principal>,
 }
 
-/// What was written down of bundles cannot be read or written.
+/// The record of bundles cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BundlesError {
-    /// It is not what this program writes.
+    /// The record is not one of this program.
     #[error("{path} is damaged: {source}")]
     Damaged {
         /// The file.
         path: OwnPath,
-        /// What is wrong with it.
+        /// The error.
         source: serde_json::Error,
     },
-    /// A manifest is not what this program writes.
+    /// A manifest is not one of this program.
     #[error("{path} is damaged: {source}")]
     Manifest {
         /// The file.
         path: OwnPath,
-        /// What is wrong with it.
+        /// The error.
         source: ManifestError,
     },
-    /// The host would not show or take it.
+    /// The host failed.
     #[error(transparent)]
     Host(#[from] HostError),
 }
@@ -59,13 +59,13 @@ fn path() -> OwnPath {
     state::dir().join("bundles.json")
 }
 
-/// The manifests lie beside it: what is in a bundle is asked long after the medium is gone.
+/// Returns the path of a manifest: the contents of a bundle are needed long after the medium is gone.
 fn manifest_path(bundle: Digest) -> OwnPath {
     state::dir().join(&Bundles::file_of(bundle))
 }
 
 impl Bundles {
-    /// What this host remembers.
+    /// Returns the record of this host.
     pub fn load(look: &dyn Look) -> Result<Self, BundlesError> {
         let path = path();
         match look.read(&path)? {
@@ -75,24 +75,24 @@ impl Bundles {
         }
     }
 
-    /// What the file with a bundle's manifest is called.
+    /// Returns the name of the file with a bundle's manifest.
     pub(super) fn file_of(bundle: Digest) -> String {
         format!("manifest-{bundle}.json")
     }
 
-    /// Whether a file in the installer's own folder is a bundle's manifest.
+    /// Checks whether a file name is that of a bundle's manifest.
     pub(super) fn is_manifest(name: &str) -> bool {
         let digest = name.strip_prefix("manifest-").and_then(|rest| rest.strip_suffix(".json"));
         digest.is_some_and(|digest| digest.parse::<Digest>().is_ok())
     }
 
-    /// The bundle whose root has this digest.
+    /// Returns the bundle whose root has this digest.
     #[must_use]
     pub fn get(&self, digest: Digest) -> Option<&Known> {
         self.0.get(&digest)
     }
 
-    /// The manifest of a bundle that was staged.
+    /// Returns the manifest of a staged bundle.
     pub fn manifest(look: &dyn Look, bundle: Digest) -> Result<Option<Manifest>, BundlesError> {
         let path = manifest_path(bundle);
         let Some(bytes) = look.read_up_to(&path, MAX_MANIFEST)? else { return Ok(None) };
@@ -100,7 +100,7 @@ impl Bundles {
         Manifest::parse(&bytes).map(Some).map_err(damaged)
     }
 
-    /// Remember `bundle` with its manifest, durably.
+    /// Records `bundle` and its manifest, durably.
     pub(crate) fn add(
         &mut self,
         own: &mut OwnState<'_>,
@@ -125,7 +125,7 @@ impl Bundles {
 }
 
 impl Known {
-    /// What `bundle` says of itself.
+    /// Returns the record of `bundle`.
     #[must_use]
     pub fn of(bundle: &Bundle<Verified>) -> Self {
         let manifest = bundle.manifest();
@@ -137,7 +137,7 @@ impl Known {
         }
     }
 
-    /// What the floors know it by.
+    /// Returns the candidate for the floors.
     #[must_use]
     pub fn candidate(&self, bundle: Digest) -> Candidate {
         Candidate { channel: self.channel.clone(), sequence: self.sequence, bundle }
@@ -147,7 +147,7 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::mem::MemHost;
+    use crate::host::testing::MemHost;
     use crate::plan::tests::planner::{item, manifest};
 
     #[test]

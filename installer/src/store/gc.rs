@@ -1,4 +1,4 @@
-//! What the store holds that nothing needs any more.
+//! Unused contents of the store.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::state;
 use crate::step::Step;
 use crate::trust::{FloorError, Floors};
 
-/// What has to stay.
+/// The contents that must stay.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Needed {
     items: BTreeSet<ItemId>,
@@ -21,30 +21,30 @@ pub struct Needed {
     bundles: BTreeSet<Digest>,
 }
 
-/// What may go.
+/// The contents that can be removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Garbage {
     /// Items of bundles, with their sizes.
     pub items: Vec<(OwnPath, u64)>,
-    /// What was replaced by something that is taken back.
+    /// Replaced files of reverted transactions.
     pub undo: Vec<(OwnPath, u64)>,
     /// Manifests of bundles.
     pub manifests: Vec<(OwnPath, u64)>,
-    /// How many bytes stay.
+    /// The number of bytes that stay.
     pub stays: u64,
 }
 
-/// It cannot be said what is needed.
+/// The needed contents cannot be determined.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GcError {
-    /// The host would not show or remove something.
+    /// The host failed.
     #[error(transparent)]
     Host(#[from] HostError),
     /// A bundle's manifest cannot be read.
     #[error(transparent)]
     Bundles(#[from] BundlesError),
-    /// Which bundles were proven cannot be read.
+    /// The floors cannot be read.
     #[error(transparent)]
     Floors(#[from] FloorError),
     /// A plan cannot be read.
@@ -53,14 +53,14 @@ pub enum GcError {
 }
 
 impl Needed {
-    /// What these transactions, which are not taken back, need to be applied again and to be taken
-    /// back, and what the last bundle needs that was proven on each channel.
+    /// Returns everything needed to apply or revert these open transactions, and by the last confirmed
+    /// bundle of each channel.
     pub fn of(look: &dyn Look, open: &[(Transaction, Vec<Entry>)]) -> Result<Self, GcError> {
         let mut needed = Self::default();
         for (tx, entries) in open {
             needed.bundle(look, tx.new.bundle)?;
             for step in Plan::parse(&tx.new.plan)?.steps() {
-                // The program is in no manifest: it came beside the bundle.
+                // The program is in no manifest: it comes next to the bundle.
                 if let Step::InstallSelf(step) = step {
                     needed.items.insert(step.content.id);
                 }
@@ -102,14 +102,14 @@ impl Needed {
     }
 }
 
-/// The package of a driver, and its patches.
+/// Returns the package of a driver and its patches.
 fn contents(driver: &DriverSpec) -> impl Iterator<Item = Content> {
     let patches = driver.patches.iter().map(|patch| patch.content);
     [driver.content].into_iter().chain(patches)
 }
 
 impl Garbage {
-    /// All that is not needed.
+    /// Returns everything that is not needed.
     pub fn find(look: &dyn Look, needed: &Needed) -> Result<Self, HostError> {
         let mut garbage = Self::default();
         let names = |ids: &BTreeSet<ItemId>| ids.iter().map(ToString::to_string).collect();
@@ -141,18 +141,18 @@ impl Garbage {
         Ok(garbage)
     }
 
-    /// All of it.
+    /// Returns all files.
     pub fn files(&self) -> impl Iterator<Item = &(OwnPath, u64)> {
         self.items.iter().chain(&self.undo).chain(&self.manifests)
     }
 
-    /// How many bytes that is.
+    /// Returns the number of bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.files().map(|(_, size)| size).sum()
     }
 
-    /// Remove it. A power cut leaves some of it, which is garbage still.
+    /// Removes all files. What a power cut leaves is still garbage for the next run.
     pub(crate) fn remove(&self, own: &mut OwnState<'_>) -> Result<(), HostError> {
         self.files().try_for_each(|(path, _)| own.remove(path))
     }

@@ -1,7 +1,7 @@
 //! The root-owned store of verified items, from which everything is applied.
 //!
-//! A bundle is checked and copied here in one pass over its medium, which may be pulled
-//! afterwards. What is here already is not read again.
+//! A bundle is verified and copied here in one pass over its medium, which can then be removed. Items that
+//! the store has already are not read again.
 
 mod bundles;
 mod gc;
@@ -21,30 +21,30 @@ use crate::host::{Content, HostError, Kind, Look, RealHost};
 use crate::state;
 use crate::ui::Progress;
 
-/// What of a bundle has to be copied into the store.
+/// The items of a bundle that the store lacks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Missing {
     items: BTreeSet<ItemName>,
-    /// How many bytes that are.
+    /// Their size in bytes.
     pub bytes: u64,
 }
 
 impl Missing {
-    /// How many items have to be copied.
+    /// Returns the number of items.
     #[must_use]
     pub fn count(&self) -> usize {
         self.items.len()
     }
 }
 
-/// A bundle could not be brought into the store.
+/// A bundle could not be copied into the store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StageError {
     /// The store cannot be used.
     #[error(transparent)]
     Host(#[from] HostError),
-    /// The bundle could not be read, or its bytes not be written.
+    /// The bundle could not be read, or its bytes could not be written.
     #[error(transparent)]
     Read(#[from] ReadError),
     /// This program could not be copied.
@@ -61,7 +61,7 @@ impl Explain for StageError {
     }
 }
 
-/// The items of `manifest` that the store does not have, each content once.
+/// Returns the items of `manifest` that the store lacks, each content once.
 pub fn missing(look: &dyn Look, manifest: &Manifest) -> Result<Missing, HostError> {
     let mut missing = Missing::default();
     let mut seen = BTreeSet::new();
@@ -74,13 +74,13 @@ pub fn missing(look: &dyn Look, manifest: &Manifest) -> Result<Missing, HostErro
     Ok(missing)
 }
 
-/// How many bytes `program` takes in the store, if it is not there.
+/// Returns the number of bytes that `program` still takes in the store.
 pub fn missing_program(look: &dyn Look, program: &Program) -> Result<u64, HostError> {
     let content = program.content();
     Ok(if has(look, content)? { 0 } else { content.size })
 }
 
-/// Check the items that are `missing` and copy them into the store, in one pass, durably.
+/// Verifies the `missing` items and copies them into the store, in one pass, durably.
 pub fn stage(
     host: &RealHost,
     bundle: &Bundle<Verified>,
@@ -95,7 +95,7 @@ pub fn stage(
         Ok(()) => stage_program(host, &staging, program),
         Err(error) => Err(error.into()),
     };
-    // What was intact is kept whatever came after it, so that another try is shorter.
+    // Intact items stay after an error, so that the next try is shorter.
     staging.finish()?;
     staged
 }
@@ -107,8 +107,8 @@ fn stage_program(host: &RealHost, staging: &Staging, program: &Program) -> Resul
     program.stage(staging).map_err(StageError::Program)
 }
 
-/// Whether the store has this content. A name in the store is given only to what is complete; its
-/// digest is checked again by whatever is made from it.
+/// Checks whether the store has this content. Only complete items have their name; their digest is
+/// checked again when they are used.
 fn has(look: &dyn Look, content: Content) -> Result<bool, HostError> {
     let stat = look.stat(&state::stored(content.id))?;
     Ok(stat.is_some_and(|stat| stat.kind == Kind::File && stat.size == content.size))

@@ -8,31 +8,31 @@ use crate::journal::Change;
 use crate::state::{self, fixed};
 use crate::ui::ByteSize;
 
-/// What is kept free beside the bytes that are counted: the journal, folders, rounding.
+/// The bytes reserved for the journal, folders and rounding.
 const RESERVE: u64 = 16 << 20;
 
-/// How much space an apply takes, in bytes.
+/// The space that an apply takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Needs {
-    /// By the folder in which it is needed.
+    /// Bytes by folder.
     by_folder: BTreeMap<HostPath, u64>,
 }
 
-/// The host has too little space, or does not say. Nothing has been written.
+/// The host has too little space, or does not report it. Nothing has been written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpaceError {
-    /// There is too little.
+    /// Too little space.
     #[error("{folder} has {} free, and {} are needed there", ByteSize::new(*.free), ByteSize::new(*.needed))]
     TooLittle {
-        /// Where.
+        /// The folder.
         folder: HostPath,
-        /// How many bytes can be written there.
+        /// The free bytes.
         free: u64,
-        /// How many would be.
+        /// The needed bytes.
         needed: u64,
     },
-    /// The host would not say.
+    /// The host failed.
     #[error(transparent)]
     Host(#[from] HostError),
 }
@@ -48,10 +48,10 @@ impl Explain for SpaceError {
     }
 }
 
-/// What it takes to stage `bytes` and then make these changes.
+/// Returns the space needed to stage `bytes` and then make these changes.
 ///
-/// On most hosts all folders are on one file system, which has to hold the sum. Where they are
-/// not, this asks for more than is needed beside the store, and for no more than that elsewhere.
+/// On most hosts all folders are on one file system, which must hold the sum. On other hosts this
+/// overestimates the space needed at the store.
 #[must_use]
 pub fn needs(bytes: u64, changes: &[Change]) -> Needs {
     let mut by_folder: BTreeMap<HostPath, u64> = BTreeMap::new();
@@ -67,7 +67,7 @@ pub fn needs(bytes: u64, changes: &[Change]) -> Needs {
                 continue;
             }
             Change::Driver(driver) => {
-                // Unpacked, a package takes about four times its size, here and once installed.
+                // An unpacked package takes about four times its size, and so does the installed driver.
                 let unpacked = driver.driver.content.size.saturating_mul(4);
                 at_the_store += unpacked;
                 *by_folder.entry(fixed("/usr")).or_default() += unpacked;
@@ -88,7 +88,7 @@ pub fn needs(bytes: u64, changes: &[Change]) -> Needs {
 }
 
 impl Needs {
-    /// Check that the host has that much.
+    /// Checks that the host has this space.
     pub fn check(&self, look: &dyn Look) -> Result<(), SpaceError> {
         for (folder, &needed) in &self.by_folder {
             let free = look.free_space(folder)?;

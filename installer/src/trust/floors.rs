@@ -201,7 +201,7 @@ impl Floors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::mem::MemHost;
+    use crate::host::testing::MemHost;
 
     fn bundle(sequence: u64, text: &str) -> Candidate {
         let channel = "stable".parse().unwrap();

@@ -6,11 +6,11 @@ use vgpu_manifest::{Bundle, Verified};
 
 use super::{Candidate, FloorError, Floors};
 
-/// A bundle is signed as it should be, and yet not for this host, or not now.
+/// A bundle with valid signatures is not accepted by this host.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotAdmitted {
-    /// This host takes no bundles from its channel.
+    /// The host does not accept its channel.
     #[error(
         "the bundle is of channel `{channel}`, and this host takes bundles from {} only",
         list(.allowed)
@@ -18,10 +18,10 @@ pub enum NotAdmitted {
     Channel {
         /// The channel of the bundle.
         channel: Channel,
-        /// Those of the policy.
+        /// The channels of the policy.
         allowed: BTreeSet<Channel>,
     },
-    /// What was proven here before speaks against it.
+    /// The floor of the channel rejects it.
     #[error(transparent)]
     Floor(#[from] FloorError),
 }
@@ -46,7 +46,7 @@ fn list(channels: &BTreeSet<Channel>) -> String {
     names.join(", ")
 }
 
-/// Whether this host may be changed by `bundle`: its channel, and its place in it.
+/// Checks whether this host accepts the channel and the sequence of `bundle`.
 pub fn admit(
     policy: &Policy,
     floors: &Floors,

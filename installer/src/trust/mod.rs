@@ -1,8 +1,7 @@
-//! Whom this host trusts, and from which bundle on.
+//! The trust policy of this host, and the floors of its channels.
 //!
-//! The policy stands in `/etc/vgpu-offline`, for people and for `ssh-keygen`; what bundles have
-//! passed their proof stands with the rest of the installer's state. Neither belongs to a
-//! transaction: taking a bundle back never takes back whom it was, or is no more, wise to trust.
+//! The policy is in `/etc/vgpu-offline`, for people and for `ssh-keygen`; the floors are with the
+//! installer's other state. Neither belongs to a transaction: reverting a bundle never changes trust.
 
 mod floors;
 mod gate;

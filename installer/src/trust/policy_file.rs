@@ -5,26 +5,26 @@ use vgpu_manifest::ui::{Exit, Explain};
 use crate::host::own::{fixed, trust};
 use crate::host::{HostError, Look, Meta, Node, OwnState};
 
-/// The one document that counts. The two files beside it are made from it, for `ssh-keygen`.
+/// The authoritative document. The installer derives two files for `ssh-keygen` from it.
 pub const POLICY: &str = "/etc/vgpu-offline/policy.toml";
 
-/// The host does not say whom it trusts.
+/// The trust policy of the host cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrustError {
-    /// Nobody has been trusted yet.
+    /// The host has no policy yet.
     #[error("this host trusts nobody yet: there is no {POLICY}")]
     Nobody,
-    /// Others than root could have written the policy.
+    /// Another user than root could have written the policy.
     #[error("{POLICY} cannot be relied on: {why}")]
     Unsafe {
-        /// What is wrong with it.
+        /// The reason.
         why: &'static str,
     },
     /// The policy cannot be read.
     #[error("{POLICY} cannot be used")]
     Policy(#[from] PolicyError),
-    /// The host would not show the policy, or take a new one.
+    /// The host failed.
     #[error(transparent)]
     Host(#[from] HostError),
 }
@@ -51,7 +51,7 @@ impl Explain for TrustError {
     }
 }
 
-/// The policy of the host; `None` if it trusts nobody yet.
+/// Returns the policy of the host, or `None` if it has none yet.
 pub fn load(look: &dyn Look) -> Result<Option<Policy>, TrustError> {
     let path = fixed(POLICY);
     match look.node(&path)? {
@@ -63,7 +63,7 @@ pub fn load(look: &dyn Look) -> Result<Option<Policy>, TrustError> {
     Ok(Some(Policy::parse(&document)?))
 }
 
-/// The policy of the host, which must have one.
+/// Returns the policy of the host, which must have one.
 pub fn require(look: &dyn Look) -> Result<Policy, TrustError> {
     load(look)?.ok_or(TrustError::Nobody)
 }
@@ -78,7 +78,7 @@ fn check(meta: &Meta) -> Result<(), TrustError> {
     }
 }
 
-/// Make `policy`, whose text is `document`, the policy of the host.
+/// Makes `policy`, whose text is `document`, the policy of the host.
 pub(crate) fn save(
     own: &mut OwnState<'_>,
     policy: &Policy,
@@ -86,7 +86,7 @@ pub(crate) fn save(
 ) -> Result<(), TrustError> {
     own.ensure_dir(&trust(), Mode::DIR)?;
     own.replace(&trust().join("policy.toml"), document, Mode::FILE)?;
-    // From here on the new policy is in force; a cut leaves copies that are a version behind.
+    // The new policy is in force from here on. After a power cut the derived files may be one version behind.
     let signers = policy.allowed_signers().to_string();
     own.replace(&trust().join("allowed_signers"), signers.as_bytes(), Mode::FILE)?;
     let revoked = policy.revoked_keys().to_string();
@@ -97,7 +97,7 @@ pub(crate) fn save(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::mem::MemHost;
+    use crate::host::testing::MemHost;
 
     const DOCUMENT: &str = "version = 1\nthreshold = 1\nchannels = [\"stable\"]\nsigners = '''\n\
         alice namespaces=\"vgpu-bundle\" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea\n\

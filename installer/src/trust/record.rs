@@ -2,15 +2,14 @@ use crate::host::{HostError, OwnPath, OwnState};
 use crate::state;
 use crate::ui::{Date, printable};
 
-/// How many lines are kept.
+/// The number of lines that are kept.
 const KEPT: usize = 1000;
 
-/// The file in which every change of trust is written down.
 fn path() -> OwnPath {
     state::dir().join("trust.log")
 }
 
-/// Write down what somebody has changed about trust, with the time by the host's clock.
+/// Logs a change of trust, with the time of the host's clock.
 pub(crate) fn record(own: &mut OwnState<'_>, what: &str) -> Result<(), HostError> {
     let path = path();
     let before = own.look().read(&path)?.unwrap_or_default();
@@ -24,7 +23,7 @@ pub(crate) fn record(own: &mut OwnState<'_>, what: &str) -> Result<(), HostError
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::mem::MemHost;
+    use crate::host::testing::MemHost;
 
     #[test]
     fn lines_are_added_and_the_oldest_are_dropped() {

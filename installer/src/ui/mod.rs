@@ -16,7 +16,7 @@ pub use vgpu_manifest::printable;
 pub use vgpu_manifest::ui::{ByteSize, Tone};
 use vgpu_manifest::ui::{Color, Report, paint, unpainted};
 
-use crate::host::real::{Diary, On};
+use crate::host::real::{On, RunLog};
 
 /// The one who talks.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct Ui {
     out: Stream,
     err: Stream,
     asks: Asks,
-    diary: OnceLock<Arc<Diary>>,
+    log: OnceLock<Arc<RunLog>>,
 }
 
 /// Standard output or standard error.
@@ -57,25 +57,25 @@ impl Ui {
         let (out, err) = (stream(io::stdout().is_terminal()), stream(io::stderr().is_terminal()));
         let asks = io::stdin().is_terminal() && err.is_terminal;
         let asks = if asks { Asks::Somebody } else { Asks::Nobody };
-        Self { out, err, asks, diary: OnceLock::new() }
+        Self { out, err, asks, log: OnceLock::new() }
     }
 
     /// Write down what is said, too.
-    pub fn also_to(&self, diary: Arc<Diary>) {
-        let _ = self.diary.set(diary);
+    pub fn also_to(&self, log: Arc<RunLog>) {
+        let _ = self.log.set(log);
     }
 
     /// Write down how the program ends.
     pub fn ends(&self, status: u8) {
-        if let Some(diary) = self.diary.get() {
-            diary.close(status);
+        if let Some(log) = self.log.get() {
+            log.close(status);
         }
     }
 
     /// Since then the program has not worked, but this.
     pub fn spent(&self, on: On, since: Instant) {
-        if let Some(diary) = self.diary.get() {
-            diary.spend(on, since.elapsed());
+        if let Some(log) = self.log.get() {
+            log.spend(on, since.elapsed());
         }
     }
 
@@ -93,8 +93,8 @@ impl Ui {
     }
 
     fn write_down(&self, text: &str) {
-        if let Some(diary) = self.diary.get() {
-            diary.said(&unpainted(text));
+        if let Some(log) = self.log.get() {
+            log.said(&unpainted(text));
         }
     }
 

@@ -1,4 +1,4 @@
-//! The work area: files for the tools of an installation, which nobody will miss.
+//! The work area on a real file system.
 
 use std::fs::File;
 use std::io;
@@ -14,7 +14,7 @@ use crate::host::door::Remake;
 use crate::host::work::WorkPath;
 use crate::host::{Mode, OwnPath, TempName};
 
-/// Give a file a second name, or copy it to where it cannot have one.
+/// Links a file, or copies it where it cannot be linked.
 pub(super) fn link(tree: &Tree, from: &OwnPath, to: &WorkPath, mode: Mode) -> io::Result<()> {
     let (from_dir, from_name) = tree.parent(from)?.ok_or(io::ErrorKind::NotFound)?;
     let (to_dir, to_name) = tree.parent(to)?.ok_or(io::ErrorKind::NotFound)?;
@@ -38,7 +38,7 @@ fn copy(from_dir: &OwnedFd, from: &str, to_dir: &OwnedFd, to: &str) -> io::Resul
     copy_pieces(&mut File::from(source), |piece| io::Write::write_all(&mut target, piece))
 }
 
-/// Make a file anew, beside the old one, which it then replaces.
+/// Writes a file beside the old one, and then replaces the old one.
 pub(super) fn rewrite(tree: &Tree, path: &WorkPath, make: Remake<'_>) -> io::Result<()> {
     let (dir, name) = tree.parent(path)?.ok_or(io::ErrorKind::NotFound)?;
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
@@ -71,7 +71,7 @@ pub(super) fn adopt(tree: &Tree, from: &OwnPath, to: &WorkPath) -> io::Result<()
     Ok(rustix::fs::fsync(from_dir)?)
 }
 
-/// Remove a directory with all that is in it, without following a symlink.
+/// Removes a directory and everything in it, without following a symlink.
 pub(super) fn clear(tree: &Tree, dir: &WorkPath) -> io::Result<()> {
     let Some((parent, name)) = tree.parent(dir)? else { return Ok(()) };
     match tree::stat_child(&parent, name)?.map(|stat| tree::kind(&stat)) {
@@ -84,7 +84,7 @@ pub(super) fn clear(tree: &Tree, dir: &WorkPath) -> io::Result<()> {
 fn clear_dir(parent: impl AsFd, name: &std::path::Path) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let dir = rustix::fs::openat(&parent, name, flags, rustix::fs::Mode::empty())?;
-    // The names first: what is read while it changes is not specified.
+    // The names first: POSIX leaves open what `readdir` returns of a directory that changes.
     let mut entries = Vec::new();
     for entry in Dir::read_from(&dir)? {
         let entry = entry?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::fs::{Mode, OFlags};
 use zeroize::Zeroizing;
 
-use super::diary::{About, Diary, Lines};
+use super::log::{About, Lines, RunLog};
 use super::tree::Tree;
 use crate::host::own;
 use crate::host::{Command, Exit, HostError, HostPath, MAX_READ, Output, Secret, Verb};
@@ -37,15 +37,15 @@ pub(super) fn run(
     exec: Exec,
     command: &Command,
     secret: Option<&Secret>,
-    diary: &Arc<Diary>,
+    log: &Arc<RunLog>,
 ) -> Result<(), HostError> {
     if exec == Exec::Record {
         return record(tree, command);
     }
     let input = input(command, secret)?;
-    let since = diary.begin(About::Run, command);
-    let ended = spawn_merged(tree, exec, command, input, Lines::new(diary));
-    diary.end(since, &how(ended.as_ref().map(|(status, _)| *status)));
+    let since = log.begin(About::Run, command);
+    let ended = spawn_merged(tree, exec, command, input, Lines::new(log));
+    log.end(since, &how(ended.as_ref().map(|(status, _)| *status)));
     let (status, tail) =
         ended.map_err(|source| HostError::Start { command: command.clone(), source })?;
     if status.success() {
@@ -79,18 +79,18 @@ pub(super) fn query(
     tree: &Tree,
     exec: Exec,
     command: &Command,
-    diary: &Diary,
+    log: &RunLog,
 ) -> Result<Option<Output>, HostError> {
     if exec == Exec::Record {
         return Ok(None);
     }
     let input = input(command, None)?;
-    let since = diary.begin(About::Look, command);
+    let since = log.begin(About::Look, command);
     let ended = spawn_split(tree, exec, command, input);
     if let Ok(output) = &ended {
-        diary.answer(output);
+        log.answer(output);
     }
-    diary.end(since, &ended.as_ref().map_or_else(not_started, |output| output.exit.to_string()));
+    log.end(since, &ended.as_ref().map_or_else(not_started, |output| output.exit.to_string()));
     ended.map(Some).map_err(|source| HostError::Start { command: command.clone(), source })
 }
 

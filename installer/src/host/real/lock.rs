@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use super::tree::Tree;
 use crate::host::HostPath;
 
-/// Held while this process may change the machine; given back when dropped, or when it dies.
+/// The lock that a process holds while it may change the machine. It ends with the process.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
@@ -17,15 +17,15 @@ pub struct Lock {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LockError {
-    /// Somebody else has it.
+    /// Another process holds it.
     #[error("another vgpu-installer{} is at work on this host; wait until it is done", process(*.0))]
     Held(Option<u32>),
-    /// The lock file cannot be made.
+    /// The lock file cannot be used.
     #[error("cannot lock {path}: {source}")]
     File {
         /// The lock file.
         path: HostPath,
-        /// What came of it.
+        /// The error.
         source: io::Error,
     },
 }
@@ -42,7 +42,7 @@ impl Lock {
             Err(Errno::WOULDBLOCK) => return Err(LockError::Held(holder(&mut file))),
             result => result.map_err(|errno| error(errno.into()))?,
         }
-        // Who holds it is only for the message above; the lock itself needs no content.
+        // The process id is only for the message above; the lock itself needs no content.
         file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(error)?;
         Ok(Self { _file: file })
     }

@@ -7,10 +7,10 @@ use rustix::io::Errno;
 
 use crate::host::{Meta, Mode, Xattrs};
 
-/// How the numbers of owners on disk relate to those of the machine.
+/// The mapping of owner numbers between the disk and the machine.
 ///
-/// For root they are the same. Anybody else can prepare a folder only with files of their own, so
-/// there they stand for root, as in a user namespace with one entry.
+/// For root they are the same. Another user can prepare a folder only with their own files, so that
+/// user stands for root there, as in a user namespace with one entry.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Owners {
     uid: u32,
@@ -24,13 +24,13 @@ impl Owners {
         Self { uid, gid }
     }
 
-    /// Owner and group as the machine has them.
+    /// Returns owner and group as the machine sees them.
     pub(super) fn seen(self, stat: &Stat) -> (u32, u32) {
         let map = |id, own| if id == own { 0 } else { id };
         (map(stat.st_uid, self.uid), map(stat.st_gid, self.gid))
     }
 
-    /// Owner and group as they are to be on disk.
+    /// Returns owner and group as the disk stores them.
     pub(super) fn stored(self, uid: u32, gid: u32) -> (Option<Uid>, Option<Gid>) {
         let map = |id, own| if id == 0 { own } else { id };
         (Some(Uid::from_raw(map(uid, self.uid))), Some(Gid::from_raw(map(gid, self.gid))))
@@ -42,7 +42,7 @@ impl Owners {
         Ok(Meta { mode: mode(stat.st_mode), uid, gid, xattrs: read_xattrs(fd)? })
     }
 
-    /// Make the open file or directory have this and nothing else.
+    /// Gives the open file or directory exactly these permissions, owner and attributes.
     pub(super) fn write_meta(self, fd: impl AsFd, meta: &Meta) -> io::Result<()> {
         let now = self.read_meta(&fd)?;
         // In this order: a change of owner clears set-id bits and capabilities, and a change of
@@ -70,7 +70,6 @@ fn read_mode(fd: impl AsFd) -> io::Result<Mode> {
     Ok(mode(rustix::fs::fstat(fd)?.st_mode))
 }
 
-/// The permission bits of what the kernel calls a mode.
 fn mode(raw: u32) -> Mode {
     let text = format!("{:04o}", raw & 0o7777);
     text.parse().unwrap_or_else(|_| unreachable!("four octal digits are a mode"))
@@ -81,12 +80,12 @@ pub(super) fn bits(mode: Mode) -> rustix::fs::Mode {
     rustix::fs::Mode::from_raw_mode(raw.unwrap_or_else(|_| unreachable!("a mode is octal digits")))
 }
 
-/// The label that SELinux keeps; it is the policy's to set, not ours.
+/// The SELinux label, which the policy sets.
 const LABEL: &str = "security.selinux";
 
 fn read_xattrs(fd: impl AsFd) -> io::Result<Xattrs> {
     let names = match grow(|buffer| rustix::fs::flistxattr(&fd, buffer)) {
-        // The file system knows no attributes, so there are none.
+        // The file system has no extended attributes.
         Err(Errno::NOTSUP) => return Ok(Xattrs::default()),
         names => names?,
     };
@@ -102,7 +101,7 @@ fn read_xattrs(fd: impl AsFd) -> io::Result<Xattrs> {
     Ok(Xattrs(xattrs))
 }
 
-/// Ask with a buffer that is large enough for anything the kernel keeps in one attribute.
+/// Calls `ask` with a growing buffer, up to the kernel's limit for one attribute.
 fn grow(ask: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
     let mut buffer = vec![0; 256];
     loop {

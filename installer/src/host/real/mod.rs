@@ -11,29 +11,29 @@
 )]
 
 mod area;
-mod diary;
 mod exec;
 mod file_cache;
 mod lock;
+mod log;
 mod meta;
 mod outside;
 mod program;
 mod put;
-mod spent;
 mod staging;
+mod timing;
 mod tree;
 
-pub use self::diary::{Diary, Echo};
 pub use self::exec::Exec;
 pub(crate) use self::file_cache::FileMemory;
 pub use self::lock::{Lock, LockError};
+pub use self::log::{Echo, RunLog};
 pub use self::outside::{
     OutsideError, copy_outside, is_running_root, read_outside, write_folder_outside, write_outside,
     write_outside_from, write_secret_outside,
 };
 pub use self::program::{DeviceNumber, Program};
-pub use self::spent::On;
 pub use self::staging::Staging;
+pub use self::timing::On;
 
 use std::fs::File;
 use std::io;
@@ -62,7 +62,7 @@ pub struct RealHost {
     exec: Exec,
     owners: Owners,
     secret: Option<Secret>,
-    diary: Arc<Diary>,
+    log: Arc<RunLog>,
     /// Off unless a command turns it on.
     file_cache: Mutex<Option<FileCache>>,
     /// Off unless a command turns it on.
@@ -78,7 +78,7 @@ impl RealHost {
             exec,
             owners: Owners::current(),
             secret: None,
-            diary: Arc::default(),
+            log: Arc::default(),
             file_cache: Mutex::default(),
             query_cache: Mutex::default(),
         })
@@ -86,14 +86,14 @@ impl RealHost {
 
     /// Have this secret for commands that need it.
     pub fn keep_secret(&mut self, secret: Secret) {
-        self.diary.hide(secret.clone());
+        self.log.hide(secret.clone());
         self.secret = Some(secret);
     }
 
     /// Tell who wants to know what is run.
     #[must_use]
     pub fn with_echo(self, echo: Echo) -> Self {
-        Self { diary: Arc::new(Diary::of(echo)), ..self }
+        Self { log: Arc::new(RunLog::of(echo)), ..self }
     }
 
     /// Turns the query cache on: from here on, each read-only command runs once. One look at a host
@@ -103,18 +103,18 @@ impl RealHost {
     }
 
     /// Write down from now on what is run here, where commands run.
-    pub fn begin_diary(&self) -> Result<(), HostError> {
+    pub fn begin_log(&self) -> Result<(), HostError> {
         if self.exec == Exec::Record {
             return Ok(());
         }
         let path = own::log_file();
-        self.diary.open(&self.tree).map_err(|error| HostError::path(Verb::Write, &path, error))
+        self.log.open(&self.tree).map_err(|error| HostError::path(Verb::Write, &path, error))
     }
 
     /// Where that goes.
     #[must_use]
-    pub fn diary(&self) -> Arc<Diary> {
-        Arc::clone(&self.diary)
+    pub fn log(&self) -> Arc<RunLog> {
+        Arc::clone(&self.log)
     }
 
     /// Where `path` lies in the file system that this process sees.
@@ -251,7 +251,7 @@ impl Look for RealHost {
     }
 
     fn query(&self, command: &Command) -> Result<Option<Output>, HostError> {
-        let query = || exec::query(&self.tree, self.exec, command, &self.diary);
+        let query = || exec::query(&self.tree, self.exec, command, &self.log);
         if let Some(cache) = &mut *lock(&self.query_cache) {
             return cache.answer(command, query);
         }
@@ -313,11 +313,11 @@ impl RawHost for RealHost {
 
     fn run(&mut self, command: &Command) -> Result<(), HostError> {
         self.end_caches();
-        exec::run(&self.tree, self.exec, command, self.secret.as_ref(), &self.diary)
+        exec::run(&self.tree, self.exec, command, self.secret.as_ref(), &self.log)
     }
 
     fn ask(&mut self, command: &Command) -> Result<Option<Output>, HostError> {
-        exec::query(&self.tree, self.exec, command, &self.diary)
+        exec::query(&self.tree, self.exec, command, &self.log)
     }
 
     fn link(&mut self, from: &OwnPath, to: &WorkPath, mode: Mode) -> Result<(), HostError> {

@@ -1,4 +1,4 @@
-//! Files that are no part of the machine: what the operator names on the command line.
+//! Files outside the machine: those that the operator names on the command line.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// A file that the operator has named cannot be used.
+/// A file that the operator named cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {verb} `{}`: {source}", .path.as_str().escape_debug())]
 pub struct OutsideError {
@@ -15,7 +15,7 @@ pub struct OutsideError {
     source: io::Error,
 }
 
-/// The bytes of a file, which may be at most `max` long.
+/// Returns the bytes of a file of at most `max` bytes.
 pub fn read_outside(path: &Utf8Path, max: u64) -> Result<Vec<u8>, OutsideError> {
     let read = || -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
@@ -28,9 +28,8 @@ pub fn read_outside(path: &Utf8Path, max: u64) -> Result<Vec<u8>, OutsideError> 
     read().map_err(|source| OutsideError { verb: "read", path: path.to_owned(), source })
 }
 
-/// Write a file, durably, so that a stick may be pulled afterwards.
-///
-/// A file that is there is replaced. What is written to a device or a pipe is not synced.
+/// Writes or replaces a file, durably, so that a stick can be removed afterwards. A device or a pipe is
+/// not synced.
 pub fn write_outside(path: &Utf8Path, bytes: &[u8]) -> Result<(), OutsideError> {
     let write = || -> io::Result<()> {
         let mut file = File::create(path)?;
@@ -40,7 +39,7 @@ pub fn write_outside(path: &Utf8Path, bytes: &[u8]) -> Result<(), OutsideError> 
     write().map_err(|source| OutsideError { verb: "write", path: path.to_owned(), source })
 }
 
-/// Write a new file that only its owner may read, durably. One that is there is not replaced.
+/// Writes a new file that only its owner can read, durably. An existing file is an error.
 pub fn write_secret_outside(path: &Utf8Path, bytes: &[u8]) -> Result<(), OutsideError> {
     let write = || -> io::Result<()> {
         let mut options = File::options();
@@ -51,7 +50,7 @@ pub fn write_secret_outside(path: &Utf8Path, bytes: &[u8]) -> Result<(), Outside
     write().map_err(|source| OutsideError { verb: "write", path: path.to_owned(), source })
 }
 
-/// Write files into a folder, which is made if it is not there, durably.
+/// Writes files into a folder, durably, and makes the folder if needed.
 pub fn write_folder_outside(
     folder: &Utf8Path,
     files: &[(&str, String)],
@@ -64,8 +63,8 @@ pub fn write_folder_outside(
     files.iter().try_for_each(|(name, text)| write_outside(&folder.join(name), text.as_bytes()))
 }
 
-/// Write a large file into a folder, which is made if it is not there, durably. What `write` refuses to
-/// write whole is not left there by half.
+/// Writes a large file into a folder, durably, and makes the folder if needed. If `write` fails, no
+/// partial file is left.
 pub fn write_outside_from<E>(
     folder: &Utf8Path,
     name: &str,
@@ -84,7 +83,7 @@ pub fn write_outside_from<E>(
     Ok(written)
 }
 
-/// Copy a file of ours to one that is no part of the machine, durably.
+/// Copies a file of the machine to one outside it, durably.
 pub fn copy_outside(from: &Utf8Path, to: &Utf8Path) -> Result<(), OutsideError> {
     let copy = || -> io::Result<()> {
         let mut file = File::create(to)?;
@@ -94,7 +93,7 @@ pub fn copy_outside(from: &Utf8Path, to: &Utf8Path) -> Result<(), OutsideError> 
     copy().map_err(|source| OutsideError { verb: "write", path: to.to_owned(), source })
 }
 
-/// Whether `path` is the root directory of the running system, however it is spelled.
+/// Checks whether `path` is the root directory of the running system, in any spelling.
 pub fn is_running_root(path: &Utf8Path) -> Result<bool, OutsideError> {
     let meta = |path: &Utf8Path| std::fs::metadata(path);
     let same = || -> io::Result<bool> {

@@ -1,4 +1,4 @@
-//! This very program, as a file.
+//! This program, as a file.
 
 use std::fs::File;
 use std::io;
@@ -7,7 +7,7 @@ use std::os::linux::fs::MetadataExt as _;
 use super::staging::Staging;
 use crate::host::Content;
 
-/// The file that this process was started from, also if it has been replaced since.
+/// The file that this process was started from, even if it has been replaced since.
 #[derive(Debug)]
 pub struct Program {
     content: Content,
@@ -16,37 +16,37 @@ pub struct Program {
 /// The number of a device, as sysfs and `/proc/self/mountinfo` spell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceNumber {
-    /// The kind of device; 0 if the file system has no device of its own.
+    /// The major number; 0 if the file system has no device.
     pub major: u32,
-    /// Which one of the kind.
+    /// The minor number.
     pub minor: u32,
 }
 
 const SELF: &str = "/proc/self/exe";
 
 impl Program {
-    /// Read it.
+    /// Reads the file.
     pub fn read() -> io::Result<Self> {
         Ok(Self { content: Content::of_reader(File::open(SELF)?)? })
     }
 
-    /// What it is.
+    /// Returns the content of the file.
     #[must_use]
     pub fn content(&self) -> Content {
         self.content
     }
 
-    /// Copy it into the store.
+    /// Copies the file into the store.
     pub fn stage(&self, staging: &Staging) -> io::Result<()> {
         staging.take(self.content, &mut File::open(SELF)?)
     }
 
-    /// The device of the file system that it lies on.
+    /// Returns the device of the file system that the program is on.
     pub fn device() -> io::Result<DeviceNumber> {
         device_of(SELF)
     }
 
-    /// The device of the file system at the root of this machine.
+    /// Returns the device of the file system at the root of this machine.
     pub fn root_device() -> io::Result<DeviceNumber> {
         device_of("/")
     }

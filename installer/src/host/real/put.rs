@@ -11,7 +11,7 @@ use crate::host::content::copy_pieces;
 use crate::host::own;
 use crate::host::{Content, ContentHasher, HostPath, Kind, Meta, New, Node, Piece, Source};
 
-/// Make `path` be what `new` says, in one durable step.
+/// Makes `path` the node that `new` describes, in one durable step.
 pub(super) fn put(tree: &Tree, owners: Owners, path: &HostPath, new: New<'_>) -> io::Result<()> {
     let (dir, name) = tree.parent(path)?.ok_or(io::ErrorKind::NotFound)?;
     if let Node::Dir { meta } = new.node
@@ -31,7 +31,7 @@ pub(super) fn put(tree: &Tree, owners: Owners, path: &HostPath, new: New<'_>) ->
     Ok(rustix::fs::fsync(dir)?)
 }
 
-/// Remove the temporary `name`, whatever it has become.
+/// Removes the temporary `name`, of any kind.
 pub(super) fn clear_temp(dir: &OwnedFd, name: &str) -> io::Result<()> {
     match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
@@ -40,7 +40,7 @@ pub(super) fn clear_temp(dir: &OwnedFd, name: &str) -> io::Result<()> {
     }
 }
 
-/// Make the new thing under its temporary name, complete and durable.
+/// Makes the new node under its temporary name, complete and durable.
 fn prepare(tree: &Tree, owners: Owners, dir: &OwnedFd, temp: &str, new: New<'_>) -> io::Result<()> {
     match new.node {
         Node::File { content, meta } => {
@@ -75,7 +75,7 @@ fn change_dir(dir: &OwnedFd, name: &str, owners: Owners, meta: &Meta) -> io::Res
     Ok(rustix::fs::fsync(fd)?)
 }
 
-/// Write the bytes that were announced, and no others.
+/// Writes the announced bytes, and fails on any others.
 fn fill(tree: &Tree, file: &mut File, expected: Content, from: Source<'_>) -> io::Result<()> {
     let mut hasher = ContentHasher::default();
     let mut write = |piece: &[u8]| {

@@ -1,4 +1,4 @@
-//! Filling the store: the one place where the installer writes much and writes it fast.
+//! Writing items to the store: the one place where the installer writes gigabytes.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -17,16 +17,16 @@ use crate::host::content::copy_pieces;
 use crate::host::own;
 use crate::host::{Content, ContentHasher, HostError, Verb};
 
-/// How the name of an item ends that is not complete.
+/// The suffix of an incomplete item.
 const PARTIAL: &str = ".partial";
 
-/// How much is written before the disk is told to begin with it, in bytes.
+/// The number of bytes after which write-back starts.
 const WRITE_BACK: u64 = 1 << 20;
 
-/// The store, open to take items.
+/// The store, open for new items.
 ///
-/// An item is written under a temporary name, and gets the name of its identity when it is
-/// complete and durable. So whatever has such a name is both, whenever the power went.
+/// An item is written under a temporary name, and is renamed to its identity once it is complete and
+/// durable. So an item with such a name is both, even after a power cut.
 #[derive(Debug)]
 pub struct Staging {
     dir: OwnedFd,
@@ -35,7 +35,7 @@ pub struct Staging {
 }
 
 impl RealHost {
-    /// Open the store, which must be there, and clear away what an interrupted run left in it.
+    /// Opens the store, which must exist, and removes what an interrupted run left in it.
     pub fn staging(&self) -> Result<Staging, HostError> {
         let store = own::store();
         let open = || -> io::Result<Staging> {
@@ -49,7 +49,7 @@ impl RealHost {
 }
 
 impl Staging {
-    /// Take what `reader` yields, which must be `content`.
+    /// Stores the bytes of `reader`, which must be `content`.
     pub fn take(&self, content: Content, reader: &mut impl Read) -> io::Result<()> {
         let file = self.create(content)?;
         let mut hasher = ContentHasher::default();
@@ -68,11 +68,10 @@ impl Staging {
         Ok(())
     }
 
-    /// Wait until everything that was taken completely would survive a power cut, and give it its
-    /// name. The rest is removed.
+    /// Syncs all complete items, renames them to their identities, and removes the rest.
     ///
-    /// One wait for the file system takes far less time than one for each of some hundred files,
-    /// and says just as well if a write has failed.
+    /// One `syncfs` takes far less time than an `fsync` of each of some hundred files, and reports
+    /// failed writes just as well.
     pub fn finish(self) -> Result<(), HostError> {
         let complete = std::mem::take(&mut *lock(&self.complete));
         let finish = || -> io::Result<()> {
@@ -88,7 +87,7 @@ impl Staging {
         finish().map_err(|error| HostError::path(Verb::Write, &own::store(), error))
     }
 
-    /// Remove what is not complete.
+    /// Removes incomplete items.
     fn sweep(&self) -> io::Result<()> {
         for entry in Dir::read_from(&self.dir)? {
             let entry = entry?;
@@ -100,7 +99,7 @@ impl Staging {
         Ok(())
     }
 
-    /// The file that `item` is being written to.
+    /// Returns the file that `item` is written to.
     fn file(&self, item: &Item) -> io::Result<Arc<File>> {
         let mut open = lock(&self.open);
         if let Some(file) = open.get(item.name()) {
@@ -126,7 +125,7 @@ impl Sink for Staging {
         file.write_all_at(bytes, offset)?;
         let end = offset + bytes.len() as u64;
         if end.is_multiple_of(WRITE_BACK) || end == item.size() {
-            // Writing to the disk begins now, and not when all of it has to be waited for.
+            // Without this, all of it is written only when `finish` waits for it.
             let begin = (end - 1) / WRITE_BACK * WRITE_BACK;
             rustix::fs::fadvise(&file, begin, NonZeroU64::new(end - begin), Advice::DontNeed)?;
         }
@@ -134,7 +133,7 @@ impl Sink for Staging {
     }
 
     fn complete(&self, item: &Item) -> io::Result<()> {
-        // An empty item has no pieces, and no file before now.
+        // An empty item has no pieces, so its file does not exist yet.
         self.file(item)?;
         lock(&self.open).remove(item.name());
         lock(&self.complete).push(item.id());
@@ -146,7 +145,7 @@ fn partial(id: ItemId) -> String {
     format!("{id}{PARTIAL}")
 }
 
-/// Set space aside, so that a full disk is found out now; not every file system can.
+/// Reserves space, so that a full disk is detected now; not every file system can do this.
 fn reserve(fd: &OwnedFd, size: u64) -> io::Result<()> {
     if size == 0 {
         return Ok(());

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use super::not_utf8;
 use crate::host::{HostError, HostPath, Kind, Stat};
 
-/// A machine's root directory, held open, and ways from it to a path.
+/// A machine's root directory, held open.
 #[derive(Debug)]
 pub(super) struct Tree {
     root: OwnedFd,
@@ -26,26 +26,26 @@ impl Tree {
         open().map_err(|source| HostError::Root { path: path.to_owned(), source })
     }
 
-    /// Where the root directory is, for `chroot`.
+    /// Returns the path of the root directory, for `chroot`.
     pub(super) fn path(&self) -> &Utf8Path {
         &self.path
     }
 
-    /// Open `path`, following symlinks as if the root directory were the whole world.
+    /// Opens `path`, following symlinks within the root directory only.
     pub(super) fn open_at(&self, path: &HostPath, flags: OFlags) -> io::Result<OwnedFd> {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         let flags = flags | OFlags::CLOEXEC;
         loop {
             let path = path.as_path().as_str();
             match rustix::fs::openat2(&self.root, path, flags, Mode::empty(), resolve) {
-                // Something above was renamed while the kernel walked; it asks to be asked again.
+                // A directory above was renamed during the walk, and openat2(2) asks for another try.
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 result => return Ok(result?),
             }
         }
     }
 
-    /// The directory that `path` is in, open, and its name there; `None` without that directory.
+    /// Returns the open parent directory of `path` and the name in it; `None` without that directory.
     pub(super) fn parent<'p>(&self, path: &'p HostPath) -> io::Result<Option<(OwnedFd, &'p str)>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let (dir, name) = match path.parent() {
@@ -72,21 +72,21 @@ impl Tree {
         Ok(Some(names))
     }
 
-    /// Where the directory of `path` really is, plus its name there.
+    /// Returns where `path` is in the file system that this process sees.
     pub(super) fn locate(&self, path: &HostPath) -> io::Result<Utf8PathBuf> {
         let (dir, name) = self.parent(path)?.ok_or(io::ErrorKind::NotFound)?;
         Ok(real_path(&dir)?.join(name))
     }
 }
 
-/// Where an open directory is, in the file system that this process sees.
+/// Returns where an open directory is in the file system that this process sees.
 fn real_path(dir: &OwnedFd) -> io::Result<Utf8PathBuf> {
     let magic = format!("/proc/self/fd/{}", dir.as_raw_fd());
     let path = rustix::fs::readlinkat(CWD, &*magic, Vec::new())?;
     path.into_string().map(Utf8PathBuf::from).map_err(|_| not_utf8())
 }
 
-/// Nothing there, or no directory to be in, is an answer and no error.
+/// Turns a missing file or parent directory into `None`.
 pub(super) fn present<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
@@ -97,18 +97,16 @@ pub(super) fn present<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// What the kernel says about `name` in the open directory `dir`; `None` if it is not there.
+/// Returns the status of `name` in the open directory `dir`, or `None` if it does not exist.
 pub(super) fn stat_child(dir: impl AsFd, name: &str) -> io::Result<Option<rustix::fs::Stat>> {
     let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
     present(stat.map_err(io::Error::from))
 }
 
-/// Open `name` in the open directory `dir`.
 pub(super) fn open_child(dir: impl AsFd, name: &str, flags: OFlags) -> io::Result<OwnedFd> {
     Ok(rustix::fs::openat(dir, name, flags | OFlags::CLOEXEC, Mode::empty())?)
 }
 
-/// What the kernel's answer says about the kind of thing.
 pub(super) fn kind(stat: &rustix::fs::Stat) -> Kind {
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => Kind::File,
@@ -118,7 +116,7 @@ pub(super) fn kind(stat: &rustix::fs::Stat) -> Kind {
     }
 }
 
-/// The part of the kernel's answer that the installer looks at.
+/// Returns the part of the status that the installer uses.
 #[expect(clippy::cast_possible_wrap, reason = "2^63 ns is the year 2262")]
 pub(super) fn summary(stat: &rustix::fs::Stat) -> Stat {
     let changed = stat.st_ctime * 1_000_000_000 + stat.st_ctime_nsec as i64;

@@ -1,7 +1,7 @@
 use super::*;
-use crate::cut::cut_everywhere;
-use crate::host::mem::Late;
+use crate::host::testing::Late;
 use crate::host::{Look as _, Meta};
+use crate::power_cut::cut_everywhere;
 use crate::settle::{Derived, settle};
 
 /// A change, the command if its effect is not there, and another change.

@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use vgpu_manifest::Digest;
 
 use super::*;
-use crate::cut::World;
-use crate::host::mem::MemHost;
+use crate::host::testing::MemHost;
 use crate::host::{Command, HostError};
+use crate::power_cut::World;
 use crate::state::fixed;
 
 /// What the package manager of these tests does: it refuses to work while it is locked, as it is

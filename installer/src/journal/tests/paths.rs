@@ -1,7 +1,7 @@
 use super::*;
-use crate::cut::cut_everywhere;
-use crate::host::mem::Late;
+use crate::host::testing::Late;
 use crate::host::{Meta, Mode, Node, Xattrs};
+use crate::power_cut::cut_everywhere;
 
 /// Every way in which the journal changes a path.
 fn change(world: &mut World) -> Result<(), JournalError> {

@@ -5,7 +5,7 @@ use vgpu_manifest::{Digest, Item, ItemFields, ItemMode, Origin as From};
 
 use super::*;
 use crate::facts::{Serials, inventory};
-use crate::host::mem::MemHost;
+use crate::host::testing::MemHost;
 use crate::license::placement::tests::node as node_of_9_1;
 use crate::plan::tests::planner::manifest;
 

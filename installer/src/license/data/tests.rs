@@ -1,5 +1,5 @@
 use super::*;
-use crate::host::mem::MemHost;
+use crate::host::testing::MemHost;
 use crate::license::Engine;
 use crate::license::service::tests::service;
 

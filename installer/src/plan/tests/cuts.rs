@@ -1,6 +1,6 @@
 use super::*;
-use crate::cut::{cut_everywhere, cut_once};
-use crate::host::mem::Late;
+use crate::host::testing::Late;
+use crate::power_cut::{cut_everywhere, cut_once};
 
 fn cut(plan: &Plan, late: Late) -> usize {
     cut_everywhere(&host(), late, &|world| {

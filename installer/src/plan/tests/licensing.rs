@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use super::*;
-use crate::cut::cut_once;
-use crate::host::mem::Late;
+use crate::host::testing::Late;
 use crate::host::{HostError, Look as _};
 use crate::license::container::Container;
 use crate::license::service::tests::service;
 use crate::license::{Engine, Service, in_force};
+use crate::power_cut::cut_once;
 use crate::step::{ServeLicenses, Status};
 
 const IMAGE: &str = "image";

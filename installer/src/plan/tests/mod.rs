@@ -14,10 +14,10 @@ use vgpu_manifest::Digest;
 
 use super::*;
 use crate::component::Component;
-use crate::cut::World;
-use crate::host::mem::MemHost;
+use crate::host::testing::MemHost;
 use crate::host::{Content, Meta, Mode, Node, Xattrs};
 use crate::journal::{BootId, run_transient};
+use crate::power_cut::World;
 use crate::settle::Derived;
 use crate::state::{self, fixed};
 use crate::step::{

@@ -4,13 +4,13 @@
 use vgpu_manifest::{HostPath, UnitName};
 
 use super::*;
-use crate::cut::cut_once;
 use crate::driver::tests as driver;
 use crate::gpus::Slot;
 use crate::host::HostError;
-use crate::host::mem::Late;
+use crate::host::testing::Late;
 use crate::journal::Log as _;
 use crate::packages::tests as packages;
+use crate::power_cut::cut_once;
 use crate::resume;
 use crate::step::{
     BuildUnlock, EnableSriov, EnableUnit, HandToGuests, InstallDriver, InstallPackages, LIBRARY,
@@ -89,7 +89,7 @@ fn stock() -> MemHost {
         host.place(path.as_path().as_str(), &text);
     }
     host.programs.extend([
-        ("sh", sh as crate::host::mem::Program),
+        ("sh", sh as crate::host::testing::Program),
         ("env", env),
         ("tar", tar),
         ("systemctl", systemctl),

@@ -4,7 +4,7 @@ use vgpu_manifest::Digest;
 
 use super::*;
 use crate::facts::{CERTIFICATE, PRIVATE_KEY};
-use crate::host::mem::{MemHost, Program};
+use crate::host::testing::{MemHost, Program};
 use crate::host::{Content, Kind, Meta, Mode, Node};
 use crate::step::{EnableSriov, InstallDriver, LIBRARY, PlaceItem, SriovBy, StartServices, Step};
 use crate::ui::Tone;

@@ -1,11 +1,11 @@
-//! A host in memory, for tests, that dies when it is told to.
+//! A host in memory, for tests, with a fuse for power cuts and full disks.
 
 mod commands;
 mod dpkg;
-mod fuse;
+mod power_cut;
 
 pub(crate) use self::commands::Program;
-pub(crate) use self::fuse::{Fuse, Late};
+pub(crate) use self::power_cut::{Fuse, Late};
 
 use std::collections::BTreeMap;
 use std::io;

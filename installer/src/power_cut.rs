@@ -1,7 +1,7 @@
-//! Cutting the power, or filling the disk, at every change, for tests.
+//! Power cuts and full disks at every change, for tests.
 
 use crate::host::OwnState;
-use crate::host::mem::{Fuse, Late, MemHost, Picture};
+use crate::host::testing::{Fuse, Late, MemHost, Picture};
 use crate::journal::{Kept, Log as _, MemLog, RevertError, TxState, revert};
 
 /// A host and its journal, which a power cut hits at the same time.

@@ -1,8 +1,7 @@
-//! What was run, when, and what it said, in a file that is only ever added to.
+//! The append-only log of what the installer runs.
 //!
-//! It is for people who want to know afterwards. Nothing reads it, nothing depends on it, and a disk
-//! that is full takes nothing but the rest of it. So each line is written when it happens, and
-//! whatever goes wrong with that is nobody's failure.
+//! It is for people: nothing reads it and nothing depends on it. So each line is written when it
+//! happens, and a write that fails, as on a full disk, fails nothing else.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -12,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use super::spent::{On, Spent};
+use super::timing::{On, Timing};
 use super::tree::Tree;
 use crate::host::own;
 use crate::host::{Command, Output, Secret};
@@ -21,40 +20,40 @@ use crate::ui::{Date, printable};
 /// The longest line of a command that is written in one piece, in bytes.
 const LINE: usize = 4 << 10;
 
-/// How much is written of what a command said that only looks, in bytes.
+/// The number of bytes that are logged of a read-only command's output.
 const ANSWER: usize = 16 << 10;
 
-/// Who is told beside the file.
+/// Where lines go in addition to the file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Echo {
-    /// Nobody.
+    /// Nowhere.
     #[default]
-    Nobody,
-    /// Whoever is at the terminal, on stderr: `--debug`.
+    Off,
+    /// To stderr: `--debug`.
     Terminal,
 }
 
-/// A place for what happens.
+/// The log of a run.
 #[derive(Debug, Default)]
-pub struct Diary {
+pub struct RunLog {
     file: OnceLock<File>,
     echo: Echo,
     secret: OnceLock<Secret>,
-    spent: Spent,
+    timing: Timing,
 }
 
-/// A line is about one of these.
+/// The subject of a line.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum About {
     /// The program itself.
     Program,
-    /// A command begins that changes the host.
+    /// The start of a command that changes the host.
     Run,
-    /// A command begins that only looks.
+    /// The start of a read-only command.
     Look,
-    /// What a command says.
+    /// The output of a command.
     Says,
-    /// How a command ended.
+    /// The end of a command.
     Exit,
 }
 
@@ -70,13 +69,13 @@ impl About {
     }
 }
 
-impl Diary {
-    /// A diary that goes to the terminal at most.
+impl RunLog {
+    /// Returns a log without a file.
     pub(super) fn of(echo: Echo) -> Self {
         Self { echo, ..Self::default() }
     }
 
-    /// Go on writing the machine's file, or begin it. Only root may read it.
+    /// Opens the machine's file to append to it. Only root may read it.
     pub(super) fn open(&self, tree: &Tree) -> io::Result<()> {
         if self.file.get().is_some() {
             return Ok(());
@@ -97,21 +96,21 @@ impl Diary {
         Ok(())
     }
 
-    /// Never write this.
+    /// Keeps this out of the log.
     pub(super) fn hide(&self, secret: Secret) {
         let _ = self.secret.set(secret);
     }
 
-    /// Write what the program says itself, and has shown already.
+    /// Writes what the program itself has shown already.
     pub fn said(&self, text: &str) {
         for line in text.lines() {
             self.write(About::Program, &printable(&self.safe(line)));
         }
     }
 
-    /// Write a line, and show it to who wants to see it.
+    /// Writes a line and echoes it.
     pub(super) fn note(&self, about: About, text: &str) {
-        if self.file.get().is_none() && self.echo == Echo::Nobody {
+        if self.file.get().is_none() && self.echo == Echo::Off {
             return;
         }
         let text = printable(&self.safe(text));
@@ -133,24 +132,22 @@ impl Diary {
         let _ = file.write_all(line.as_bytes());
     }
 
-    /// So much time went there, and was not the program's own.
+    /// Adds time that was not the program's own.
     pub fn spend(&self, on: On, took: Duration) {
-        self.spent.add(on, took);
+        self.timing.add(on, took);
     }
 
-    /// Write how the program ends, where its time went, and what memory it took.
+    /// Writes the exit status, the time and the memory of the program.
     pub fn close(&self, status: u8) {
-        let spent = &self.spent;
-        self.said(&format!("vgpu-installer ends with status {status} after {spent}"));
+        let timing = &self.timing;
+        self.said(&format!("vgpu-installer ends with status {status} after {timing}"));
     }
 
-    /// A command begins.
     pub(super) fn begin(&self, about: About, command: &Command) -> Instant {
         self.note(about, &command.to_string());
         Instant::now()
     }
 
-    /// A command has ended so, or could not be started.
     pub(super) fn end(&self, since: Instant, how: &str) {
         let took = since.elapsed();
         self.spend(On::Programs, took);
@@ -161,7 +158,7 @@ impl Diary {
         }
     }
 
-    /// What a command said that only looks, or its beginning.
+    /// Writes the beginning of a read-only command's output.
     pub(super) fn answer(&self, output: &Output) {
         for bytes in [&output.stdout, &output.stderr] {
             let shown = &bytes[..bytes.len().min(ANSWER)];
@@ -175,21 +172,20 @@ impl Diary {
     }
 }
 
-/// Takes what a command says as it comes, and writes it line by line.
+/// Splits the output of a running command into lines.
 pub(super) struct Lines {
-    diary: Arc<Diary>,
+    log: Arc<RunLog>,
     rest: Vec<u8>,
 }
 
 impl Lines {
-    pub(super) fn new(diary: &Arc<Diary>) -> Self {
-        Self { diary: Arc::clone(diary), rest: Vec::new() }
+    pub(super) fn new(log: &Arc<RunLog>) -> Self {
+        Self { log: Arc::clone(log), rest: Vec::new() }
     }
 
-    /// Some more of it.
     pub(super) fn take(&mut self, bytes: &[u8]) {
         for &byte in bytes {
-            // Progress that is written over itself is many lines, too.
+            // A progress line that overwrites itself counts as many lines.
             if byte == b'\n' || byte == b'\r' || self.rest.len() >= LINE {
                 self.flush();
             }
@@ -201,7 +197,7 @@ impl Lines {
 
     fn flush(&mut self) {
         if !self.rest.is_empty() {
-            self.diary.note(About::Says, &String::from_utf8_lossy(&self.rest));
+            self.log.note(About::Says, &String::from_utf8_lossy(&self.rest));
             self.rest.clear();
         }
     }
@@ -222,7 +218,7 @@ mod tests {
     use crate::host::real::Exec;
     use crate::host::{Command, Look as _, Node, RealHost, Secret};
 
-    /// A folder whose commands run, as this user, with it as their root in name only.
+    /// Returns a folder whose commands really run, as this user and outside of it.
     fn host() -> (tempfile::TempDir, RealHost) {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();
@@ -235,12 +231,12 @@ mod tests {
     }
 
     #[test]
-    fn what_was_run_and_said_is_added_and_never_cut() {
+    fn commands_and_their_output_are_appended_and_never_truncated() {
         let (dir, mut host) = host();
         host.run(&Command::new("echo", &["before"])).unwrap();
-        assert!(host.stat(&own::log_file()).unwrap().is_none(), "nobody has asked for one");
+        assert!(host.stat(&own::log_file()).unwrap().is_none(), "no log was opened");
 
-        host.begin_diary().unwrap();
+        host.begin_log().unwrap();
         host.keep_secret(Secret::new("correct horse".to_owned()).unwrap());
         let words = ["%s\\n", "one", "\u{1b}[2J two", "my correct horse"];
         host.run(&Command::new("printf", &words)).unwrap();
@@ -278,7 +274,7 @@ mod tests {
 
         let root = Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();
         let mut again = RealHost::open(&root, Exec::Live).unwrap();
-        again.begin_diary().unwrap();
+        again.begin_log().unwrap();
         again.run(&Command::new("echo", &["later"])).unwrap();
         assert!(log(&again).starts_with(&first) && log(&again).contains("   | later"));
     }

@@ -1,34 +1,34 @@
-//! Where the time of a run goes, and how much memory it takes.
+//! The time and memory that a run takes.
 //!
-//! What apt, DKMS and the rest need is not ours to make shorter. So the last line of the log tells the
-//! program's own share apart.
+//! The time of apt, DKMS and other programs is not this program's to reduce, so the last line of the log
+//! shows the program's own share.
 
 use std::fmt;
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// What time is spent on beside the program's own work.
+/// Something other than the program's own work that takes time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum On {
-    /// Other programs that were run.
+    /// Other programs.
     Programs,
-    /// The pass over a bundle that checks it and copies it to the store.
+    /// The pass over a bundle that verifies it and copies it to the store.
     Staging,
-    /// Somebody's answer, or services that were started.
+    /// The operator's answer, or the start of services.
     Waiting,
 }
 
-/// How long a run has taken, and on what.
+/// The time that a run has taken so far.
 #[derive(Debug)]
-pub(super) struct Spent {
+pub(super) struct Timing {
     begun: Instant,
     programs: AtomicU64,
     staging: AtomicU64,
     waiting: AtomicU64,
 }
 
-impl Default for Spent {
+impl Default for Timing {
     fn default() -> Self {
         let nothing = || AtomicU64::new(0);
         let (programs, staging, waiting) = (nothing(), nothing(), nothing());
@@ -36,8 +36,7 @@ impl Default for Spent {
     }
 }
 
-impl Spent {
-    /// So much more went there.
+impl Timing {
     pub(super) fn add(&self, on: On, took: Duration) {
         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         self.on(on).fetch_add(millis, Ordering::Relaxed);
@@ -52,7 +51,7 @@ impl Spent {
     }
 }
 
-impl fmt::Display for Spent {
+impl fmt::Display for Timing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let on = |on| Duration::from_millis(self.on(on).load(Ordering::Relaxed));
         let all = self.begun.elapsed();
@@ -72,7 +71,7 @@ impl fmt::Display for Spent {
     }
 }
 
-/// The most memory that this process has had so far, in KiB, as the kernel has it.
+/// Returns the peak memory of this process in KiB, as the kernel counts it.
 fn peak() -> Option<u64> {
     let text = fs::read_to_string("/proc/self/status").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -84,17 +83,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_is_its_own() {
-        let spent = Spent::default();
-        spent.add(On::Programs, Duration::from_millis(1234));
-        spent.add(On::Programs, Duration::from_hours(1));
-        spent.add(On::Staging, Duration::from_millis(100));
-        let text = spent.to_string();
+    fn the_rest_is_the_programs_own_time() {
+        let timing = Timing::default();
+        timing.add(On::Programs, Duration::from_millis(1234));
+        timing.add(On::Programs, Duration::from_hours(1));
+        timing.add(On::Staging, Duration::from_millis(100));
+        let text = timing.to_string();
         assert!(
             text.contains("3601.2 s in other programs, 0.1 s staging, 0.0 s waiting"),
             "{text}"
         );
-        // More than there was leaves nothing.
+        // The clock and the sum may disagree: the rest is never negative.
         assert!(text.contains(", 0.0 s its own; at most "), "{text}");
         assert!(peak().is_some_and(|peak| peak > 100), "{text}");
     }
