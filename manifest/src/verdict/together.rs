@@ -1,22 +1,19 @@
-//! What one host's GPUs ask of each other. Each is judged by itself; they share one driver, one
-//! set of kernel modules and one preloaded library.
+//! Conflicts between the GPUs of a host: they share one driver, one set of kernel modules and one
+//! preloaded library.
 
 use super::statement::Statement;
 use super::{Mode, Suitable};
 use crate::catalog::{Catalog, Evidence, Modules, Rule};
 
-/// What speaks against these GPUs in one host, each as it was judged; nothing if they go together.
-///
-/// GPUs that are passed through are no matter to the others.
-#[must_use]
-pub fn together<'c>(catalog: &'c Catalog, gpus: &[&Suitable<'c>]) -> Vec<Statement<'c>> {
+/// Returns the conflicts between GPUs in one host, each as it was judged. GPUs for passthrough
+/// conflict with no others.
+pub(crate) fn together<'c>(catalog: &'c Catalog, gpus: &[&Suitable<'c>]) -> Vec<Statement<'c>> {
     let shared: Vec<_> = gpus.iter().copied().filter(|gpu| gpu.driver.is_some()).collect();
     let clashes = [drivers(&shared), modules(&shared), library(catalog, &shared)];
     let says = clashes.into_iter().flatten();
     says.map(|(rule, says)| Statement { rule, says, evidence: evidence(catalog, rule) }).collect()
 }
 
-/// A host has one driver.
 fn drivers(gpus: &[&Suitable<'_>]) -> Option<(Rule, String)> {
     let hosts = |gpu: &&Suitable<'_>| gpu.driver.as_ref().map(|it| it.driver.host.clone());
     let (one, other) = differing(gpus, hosts)?;
@@ -24,7 +21,7 @@ fn drivers(gpus: &[&Suitable<'_>]) -> Option<(Rule, String)> {
         gpu.driver.as_ref().map_or_else(String::new, |it| it.driver.release.to_string())
     };
     let says = format!(
-        "a host has one driver, and {} is to have vGPU {} while {} is to have vGPU {}",
+        "a host can have only one driver, but {} needs vGPU {} and {} needs vGPU {}",
         one.gpu.name,
         release(one),
         other.gpu.name,
@@ -33,33 +30,33 @@ fn drivers(gpus: &[&Suitable<'_>]) -> Option<(Rule, String)> {
     Some((Rule::OneDriver, says))
 }
 
-/// A driver has one set of modules, and the cards that want the other one are ignored.
+/// A driver has one set of modules, and ignores cards that need the other one.
 fn modules(gpus: &[&Suitable<'_>]) -> Option<(Rule, String)> {
     let modules = |gpu: &&Suitable<'_>| gpu.driver.as_ref().map(|it| it.modules);
     let (one, other) = differing(gpus, modules)?;
     let open = |gpu: &Suitable<'_>| modules(&gpu) == Some(Modules::Open);
     let (open, proprietary) = if open(one) { (one, other) } else { (other, one) };
     let says = format!(
-        "{} needs the open kernel modules and {} the proprietary ones, and the driver ignores one of them",
+        "{} needs the open kernel modules and {} the proprietary ones, so the driver would ignore one of them",
         open.gpu.name, proprietary.gpu.name
     );
     Some((Rule::Modules, says))
 }
 
-/// The library shows every card in its ranges as another, also one that needs no unlocking.
+/// The library presents every card in its ranges as another one, even if it needs no unlocking.
 fn library(catalog: &Catalog, gpus: &[&Suitable<'_>]) -> Option<(Rule, String)> {
     let unlocked = gpus.iter().find(|gpu| gpu.mode == Mode::Unlock)?;
     let native = gpus
         .iter()
         .find(|gpu| gpu.mode == Mode::Native && catalog.shown_as(gpu.gpu.id).is_some())?;
     let says = format!(
-        "the library that unlocks {} shows {} as another card too, although that one needs no unlocking",
+        "the library that unlocks {} also presents {} as another card, although it needs no unlocking",
         unlocked.gpu.name, native.gpu.name
     );
     Some((Rule::LeaveAlone, says))
 }
 
-/// The first GPU, and the first one that differs from it.
+/// Returns the first GPU, and the first one that differs from it.
 fn differing<'g, 'c, T: PartialEq>(
     gpus: &[&'g Suitable<'c>],
     of: impl Fn(&&'g Suitable<'c>) -> T,
@@ -99,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_cards_and_passed_through_ones_go_together() {
+    fn equal_cards_and_passthrough_do_not_conflict() {
         assert_eq!(rules(&[]), []);
         assert_eq!(rules(&[("10de:1b38", "16.9"), ("10de:1b38", "16.9")]), []);
         assert_eq!(rules(&[("10de:25b6", "18.4"), ("10de:128b", "")]), []);
@@ -108,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn one_driver_one_set_of_modules_one_library() {
+    fn drivers_modules_and_libraries_conflict() {
         assert_eq!(
             rules(&[("10de:1b38", "16.9"), ("10de:26b9", "18.4")]),
             [Rule::OneDriver, Rule::Modules]
