@@ -68,10 +68,7 @@ impl Collected<'_, '_, '_> {
             );
         }
         if self.subject.case.target.cpu.is_none() {
-            self.say(
-                Rule::KernelWords,
-                "Intel processors also need intel_iommu=on".to_owned(),
-            );
+            self.say(Rule::KernelWords, "Intel processors also need intel_iommu=on".to_owned());
         }
     }
 
@@ -177,18 +174,25 @@ impl Collected<'_, '_, '_> {
             return;
         }
         let names: Vec<_> = gpu.subsystems.iter().map(ToString::to_string).collect();
-        self.say(
-            Rule::Boards,
-            format!("boards differ by subsystem id: {}", names.join(", ")),
-        );
+        self.say(Rule::Boards, format!("boards differ by subsystem id: {}", names.join(", ")));
     }
 }
 
 /// Returns the month of a date such as `2026-07` with its name: `July 2026`.
 fn month(date: &str) -> String {
     const NAMES: [&str; 12] = [
-        "January", "February", "March", "April", "May", "June", "July", "August", "September",
-        "October", "November", "December",
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
     ];
     let name = |month: &str| NAMES.get(month.parse::<usize>().ok()?.checked_sub(1)?);
     let named = date.split_once('-').and_then(|(year, month)| Some((year, name(month)?)));

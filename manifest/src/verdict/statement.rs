@@ -151,7 +151,9 @@ impl<'a, 'c> Subject<'a, 'c> {
         let (gpu, release, kernel) = (self.gpu_name(), self.release(), self.kernel());
         match point.rule {
             Rule::NotNvidia => format!("{} is not an NVIDIA GPU", self.case.gpu),
-            Rule::Arm => format!("{gpu} is part of an Arm processor, and Proxmox VE supports x86-64 only"),
+            Rule::Arm => {
+                format!("{gpu} is part of an Arm processor, and Proxmox VE supports x86-64 only")
+            }
             Rule::UnknownDriver => {
                 format!("the catalog has no host driver of vGPU {release}")
             }
@@ -167,7 +169,9 @@ impl<'a, 'c> Subject<'a, 'c> {
                 "NVIDIA has not qualified {gpu} for vGPU, and {} cannot be unlocked",
                 self.arch_name()
             ),
-            Rule::CannotUnlock => format!("{gpu} cannot be unlocked, unlike other cards of its architecture"),
+            Rule::CannotUnlock => {
+                format!("{gpu} cannot be unlocked, unlike other cards of its architecture")
+            }
             Rule::NeedsPatch => {
                 format!("{gpu} needs the unlock patch, and the driver is unpatched")
             }
@@ -189,10 +193,9 @@ impl<'a, 'c> Subject<'a, 'c> {
             Rule::ForeignKernel => {
                 format!("{kernel} is not a kernel of Proxmox VE {}", self.pve())
             }
-            Rule::UnknownPve => format!(
-                "the catalog covers Proxmox VE 7, 8 and 9, not {}",
-                self.pve()
-            ),
+            Rule::UnknownPve => {
+                format!("the catalog covers Proxmox VE 7, 8 and 9, not {}", self.pve())
+            }
             Rule::SecureBootPve => {
                 format!("Secure Boot is enabled, and Proxmox VE {} does not support it", self.pve())
             }
@@ -215,9 +218,9 @@ impl<'a, 'c> Subject<'a, 'c> {
             Rule::Build => {
                 format!("vGPU {release} may not build on {kernel}: {}", Self::why(point))
             }
-            Rule::Apicv => format!(
-                "vGPU {release} needs `enable_apicv`, which kernel {kernel} may not export"
-            ),
+            Rule::Apicv => {
+                format!("vGPU {release} needs `enable_apicv`, which kernel {kernel} may not export")
+            }
             Rule::Native => format!("vGPU {release} may not support {gpu} natively"),
             Rule::Unlock => format!("unlocking {gpu} may not work with vGPU {release}"),
             Rule::PatchUnseen => {
@@ -226,7 +229,9 @@ impl<'a, 'c> Subject<'a, 'c> {
                 )
             }
             Rule::DriverName => {
-                format!("sources disagree on the version of the host driver of vGPU {release} for KVM")
+                format!(
+                    "sources disagree on the version of the host driver of vGPU {release} for KVM"
+                )
             }
             Rule::Derived => format!("the architecture of {gpu} is derived from its device id"),
             Rule::Overrides => {
