@@ -11,8 +11,8 @@ use crate::{
 
 /// A running ssh-agent.
 ///
-/// It signs without giving its keys away, and may ask its user each time (the protocol is
-/// `draft-ietf-sshm-ssh-agent`). Every request has a connection of its own.
+/// It signs without revealing its keys, and can ask its user each time (the protocol is
+/// `draft-ietf-sshm-ssh-agent`). Every request uses its own connection.
 #[derive(Debug, Clone)]
 pub struct Agent {
     socket: PathBuf,
@@ -26,32 +26,32 @@ pub struct AgentKey {
     comment: String,
 }
 
-/// Why an ssh-agent does not do what was asked of it.
+/// An ssh-agent did not answer a request.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AgentError {
-    /// Nothing answers there.
-    #[error("no ssh-agent at `{}`; start one with `ssh-agent`, or give a key file", .0.to_string_lossy().escape_debug())]
+    /// No agent listens at the socket.
+    #[error("no ssh-agent at `{}`; start one with `ssh-agent`, or pass a key file", .0.to_string_lossy().escape_debug())]
     NoAgent(PathBuf, #[source] io::Error),
-    /// The connection broke, or nothing came for a long time.
-    #[error("the connection to the ssh-agent broke")]
+    /// The connection was lost, or the agent did not answer in time.
+    #[error("the connection to the ssh-agent was lost")]
     Io(#[from] io::Error),
     /// It does not have the key.
     #[error("the key {0} is not in the ssh-agent; add it with `ssh-add FILE`")]
     NoSuchKey(Fingerprint),
-    /// It refused: it is locked, or its user said no.
+    /// It refused: it is locked, or its user declined.
     #[error("the ssh-agent refused")]
     Refused,
-    /// It sent a message that is longer than any.
-    #[error("the ssh-agent sent a message of {0} bytes, and at most {MAX_MESSAGE} are accepted")]
+    /// It sent a message that is too long.
+    #[error("the ssh-agent sent a message of {0} bytes; the limit is {MAX_MESSAGE}")]
     TooLong(usize),
-    /// It sent something else than an answer.
-    #[error("the ssh-agent sent a message of type {0}, which is no answer to what was asked")]
+    /// It sent a message of another type.
+    #[error("the ssh-agent sent an unexpected message of type {0}")]
     Unexpected(u8),
     /// A message has the wrong length.
     #[error("a message of the ssh-agent {0}")]
     Malformed(Malformed),
-    /// It sent a signature that is none.
+    /// It sent an invalid signature.
     #[error("the ssh-agent sent a bad signature")]
     Signature(#[from] SignatureError),
 }
@@ -63,17 +63,17 @@ impl From<Malformed> for AgentError {
 }
 
 impl Agent {
-    /// The agent that listens at `socket`, which is what `SSH_AUTH_SOCK` names.
+    /// Connects to the agent at `socket`, the value of `SSH_AUTH_SOCK`.
     ///
     /// # Errors
-    /// If nothing listens there.
+    /// If no agent listens there.
     pub fn connect(socket: impl AsRef<Path>) -> Result<Self, AgentError> {
         let agent = Self { socket: socket.as_ref().to_owned() };
         agent.open()?;
         Ok(agent)
     }
 
-    /// Its Ed25519 keys. Others, and certificates, are left out.
+    /// Returns its Ed25519 keys, without other keys and certificates.
     pub fn keys(&self) -> Result<Vec<AgentKey>, AgentError> {
         let answer = self.ask(REQUEST_IDENTITIES, &[], IDENTITIES_ANSWER)?;
         let mut fields = Reader::new(&answer);
@@ -89,7 +89,7 @@ impl Agent {
         Ok(keys)
     }
 
-    /// The key whose public half is `public`.
+    /// Returns the key with this public key.
     pub fn signer(&self, public: &PublicKey) -> Result<AgentKey, AgentError> {
         let key = self.keys()?.into_iter().find(|key| key.public == *public);
         key.ok_or_else(|| AgentError::NoSuchKey(public.fingerprint()))
@@ -103,7 +103,7 @@ impl Agent {
         Ok(stream)
     }
 
-    /// Send a message of type `request`, and return the answer, which must be of type `expected`.
+    /// Sends a message of type `request` and returns the answer, which must be of type `expected`.
     fn ask(&self, request: u8, body: &[u8], expected: u8) -> Result<Vec<u8>, AgentError> {
         let mut message = Vec::with_capacity(5 + body.len());
         let mut content = vec![request];
@@ -130,7 +130,7 @@ impl Agent {
 }
 
 impl AgentKey {
-    /// What the agent says about whose key it is. Escape it before showing it.
+    /// Returns the comment of the key. It can contain control characters.
     #[must_use]
     pub fn comment(&self) -> &str {
         &self.comment
@@ -167,8 +167,8 @@ const SIGN_REQUEST: u8 = 13;
 const SIGN_RESPONSE: u8 = 14;
 const NO_FLAGS: u32 = 0;
 
-/// What OpenSSH's own programs take from an agent at most.
+/// The longest message of an agent that OpenSSH's own programs accept.
 const MAX_MESSAGE: usize = 256 * 1024;
 
-/// Long enough for somebody to find the window in which their agent asks them.
+/// Enough time for the user to answer the agent's prompt.
 const PATIENCE: Duration = Duration::from_mins(5);

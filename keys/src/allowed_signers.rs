@@ -3,34 +3,33 @@ use std::str::FromStr;
 
 use crate::{AllowedSigner, Fingerprint, Principal, PublicKey, SignerLineError};
 
-/// Which key is whose, and what it may sign: the file that `ssh-keygen -Y verify -f` reads.
+/// The allowed signers, with their keys and roles: the file of `ssh-keygen -Y verify -f`.
 ///
-/// Every key has one line, and every line one key. Empty lines and those that begin with `#` are
-/// passed over and not kept; any other line that cannot be read is an error, because a line that
-/// was meant to restrict something must not silently count for nothing.
+/// Every key has one line, and every line one key. Empty lines and comments are skipped. Any other
+/// line that cannot be parsed is an error, because a restriction must not be ignored silently.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowedSigners(Vec<AllowedSigner>);
 
-/// Why a text is not accepted as allowed signers.
+/// A text is not a valid list of allowed signers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AllowedSignersError {
-    /// A line cannot be read.
+    /// A line is invalid.
     #[error("line {line} of the allowed signers cannot be used")]
     Line {
-        /// Which line, from 1.
+        /// The line, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The fault.
         source: SignerLineError,
     },
-    /// Two principals claim the same key, so nobody knows whose signature it makes.
-    #[error("the key {key} stands under two principals, {first} and {second}")]
+    /// Two principals have the same key, so its signatures are ambiguous.
+    #[error("the key {key} belongs to two principals, {first} and {second}")]
     TwoPrincipals {
         /// The key.
         key: Fingerprint,
-        /// Whose it is by an earlier line.
+        /// Its principal in an earlier line.
         first: Principal,
-        /// Whose it is by a later line.
+        /// Its principal in a later line.
         second: Principal,
     },
     /// The same principal has two lines for the same key.
@@ -38,13 +37,13 @@ pub enum AllowedSignersError {
     TwoLines {
         /// The key.
         key: Fingerprint,
-        /// Whose it is.
+        /// Its principal.
         principal: Principal,
     },
 }
 
 impl AllowedSigners {
-    /// Add a line. A key can have only one.
+    /// Adds a line. A key can have only one.
     pub fn add(&mut self, signer: AllowedSigner) -> Result<(), AllowedSignersError> {
         let Some(first) = self.get(signer.key()) else {
             self.0.push(signer);
@@ -59,13 +58,13 @@ impl AllowedSigners {
         })
     }
 
-    /// The line of `key`.
+    /// Returns the line of `key`.
     #[must_use]
     pub fn get(&self, key: &PublicKey) -> Option<&AllowedSigner> {
         self.0.iter().find(|signer| signer.key() == key)
     }
 
-    /// The lines, in their order.
+    /// Returns the lines, in their order.
     pub fn iter(&self) -> impl Iterator<Item = &AllowedSigner> {
         self.0.iter()
     }
@@ -93,7 +92,7 @@ impl fmt::Display for AllowedSigners {
     }
 }
 
-/// The lines of `text` that are neither empty nor comments, with their numbers from 1.
+/// Returns the lines of `text` that are neither empty nor comments, with their numbers from 1.
 pub(crate) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let lines = text.split('\n').enumerate().map(|(i, line)| (i + 1, line));
     lines.filter(|(_, line)| {
@@ -141,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_be_wrong_has_its_own_word() {
+    fn every_fault_has_its_own_message() {
         let key = key(1);
         let ns = "namespaces=\"vgpu-bundle\"";
         let says = |line: &str, word: &str| {
@@ -154,24 +153,21 @@ mod tests {
         says(&format!("alice,bob {ns} {key}"), "patterns and lists are not supported");
         says(&format!("!alice {ns} {key}"), "patterns and lists are not supported");
         says(&format!("\"alice\" {ns} {key}"), "not a principal");
-        says(&format!("alice {key}"), "does not say what the key may sign");
-        says(&format!("alice valid-after=\"20200101\" {key}"), "does not say");
-        says(&format!("alice namespaces=\"\" {key}"), "no namespace of ours");
-        says(&format!("alice namespaces=\"file\" {key}"), "`file` is no namespace of ours");
-        says(&format!("alice namespaces=\"vgpu-bundle,\" {key}"), "no namespace of ours");
+        says(&format!("alice {key}"), "does not name what the key may sign");
+        says(&format!("alice valid-after=\"20200101\" {key}"), "does not name");
+        says(&format!("alice namespaces=\"\" {key}"), "unknown namespace");
+        says(&format!("alice namespaces=\"file\" {key}"), "unknown namespace `file`");
+        says(&format!("alice namespaces=\"vgpu-bundle,\" {key}"), "unknown namespace");
         says(&format!("alice namespaces=\"vgpu-*\" {key}"), "is a pattern");
-        says(&format!("alice namespaces=\"vgpu-bundle,vgpu-bundle\" {key}"), "twice");
-        says(&format!("alice {ns},{ns} {key}"), "twice");
-        says(
-            &format!("alice {ns},namespaces=\"vgpu-report\" {key}"),
-            "`namespaces` stands there twice",
-        );
+        says(&format!("alice namespaces=\"vgpu-bundle,vgpu-bundle\" {key}"), "duplicate");
+        says(&format!("alice {ns},{ns} {key}"), "duplicate");
+        says(&format!("alice {ns},namespaces=\"vgpu-report\" {key}"), "duplicate `namespaces`");
         says(&format!("alice namespaces=vgpu-bundle {key}"), "name=\"value\"");
         says(&format!("alice namespaces {key}"), "name=\"value\"");
         says(&format!("alice namespaces=\"vgpu-bundle {key}"), "name=\"value\"");
         says(&format!("alice {ns}x {key}"), "name=\"value\"");
-        says(&format!("alice {ns}, {key}"), "option `` is not known");
-        says(&format!("alice Namespaces=\"vgpu-bundle\" {key}"), "not known");
+        says(&format!("alice {ns}, {key}"), "unknown option ``");
+        says(&format!("alice Namespaces=\"vgpu-bundle\" {key}"), "unknown option");
         says(&format!("alice cert-authority,{ns} {key}"), "certificate authorities");
         says(&format!("alice {ns},valid-after=\"soon\" {key}"), "expected a time");
         says(
@@ -180,7 +176,7 @@ mod tests {
         );
         says(
             &format!("alice {ns},valid-after=\"20300101\",valid-after=\"20300101\" {key}"),
-            "twice",
+            "duplicate",
         );
         says(&format!("alice {ns} {key}\r"), "control characters");
         says(&format!("alice {ns} {key} \x1b[2J"), "control characters");

@@ -1,39 +1,39 @@
-//! The text form around binary data that OpenSSH writes: a line before, base64, a line after.
+//! OpenSSH's text form of binary data: a first line, base64, a last line.
 
 use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
 
-/// Far more than any signature or Ed25519 key file needs.
+/// The longest text, in bytes: more than any signature or Ed25519 key file needs.
 const MAX_LEN: usize = 64 * 1024;
 
-/// How many characters of base64 OpenSSH puts on a line.
+/// The number of base64 characters on a line of OpenSSH.
 const COLUMNS: usize = 70;
 
-/// What stands in the lines before and after the base64.
+/// The label in the first and last line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Label(pub(crate) &'static str);
 
-/// A text has no armor that could be read.
+/// A text is not valid armor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ArmorError {
-    /// The first line is another one.
-    #[error("the line `-----BEGIN {0}-----` is missing at its beginning")]
+    /// The first line is wrong.
+    #[error("the first line is not `-----BEGIN {0}-----`")]
     Begin(&'static str),
-    /// The last line is another one: the text was cut, or something follows it.
-    #[error("the line `-----END {0}-----` is missing at its end")]
+    /// The last line is wrong: the text is truncated, or other text follows.
+    #[error("the last line is not `-----END {0}-----`")]
     End(&'static str),
-    /// What stands between is not base64.
-    #[error("what stands between its first and last line is not base64")]
+    /// The text between these lines is not base64.
+    #[error("the text between the first and the last line is not base64")]
     Base64,
-    /// It is longer than anything of its kind.
-    #[error("it is longer than {MAX_LEN} bytes")]
+    /// It is too long.
+    #[error("the text is longer than {MAX_LEN} bytes")]
     TooLong,
 }
 
-/// Write `bytes` exactly as OpenSSH does.
+/// Encodes `bytes` exactly as OpenSSH does.
 pub(crate) fn encode(Label(label): Label, bytes: &[u8]) -> Zeroizing<String> {
     let base64 = Zeroizing::new(Base64::encode_string(bytes));
-    // Enough in advance, so that no copy of a secret stays behind when the text grows.
+    // Reserve enough memory, so that growing leaves no copy of a secret behind.
     let mut out = Zeroizing::new(String::with_capacity(base64.len() * 2 + 128));
     out.push_str("-----BEGIN ");
     out.push_str(label);
@@ -50,9 +50,9 @@ pub(crate) fn encode(Label(label): Label, bytes: &[u8]) -> Zeroizing<String> {
     out
 }
 
-/// Take the armor off, however its lines are broken.
+/// Decodes armor with any line breaks.
 ///
-/// Where only one text per value may be accepted, compare with [`encode`] afterwards.
+/// Callers that accept one text per value compare with [`encode`] afterwards.
 pub(crate) fn decode(Label(label): Label, text: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArmorError> {
     if text.len() > MAX_LEN {
         return Err(ArmorError::TooLong);
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_missing() {
+    fn errors_name_the_fault() {
         let text = encode(LABEL, b"hello");
         assert_eq!(decode(Label("OTHER"), text.as_bytes()), Err(ArmorError::Begin("OTHER")));
         assert_eq!(decode(LABEL, text[..30].as_bytes()), Err(ArmorError::End("TEST")));

@@ -6,39 +6,37 @@ use crate::{
     Fingerprint, MessageDigest, Policy, Principal, PublicKey, Role, Signature, SignatureError,
 };
 
-/// Enough principals have signed, and which.
-///
-/// Only [`Policy::judge`] makes one.
+/// Proof that enough trusted principals have signed. Only [`Policy::judge`] creates one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Trusted {
     /// The trusted principals that have signed.
     pub principals: BTreeSet<Principal>,
-    /// The keys with which they did: for each of them, the first that was seen.
+    /// Their keys: for each principal, the one of the first signature.
     pub keys: BTreeSet<PublicKey>,
-    /// The signatures that hold, but do not count.
+    /// Valid signatures that do not count.
     pub uncounted: Vec<Uncounted>,
 }
 
-/// A signature that holds under its own key, and yet does not count.
+/// A valid signature that does not count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uncounted {
     /// The key that made it.
     pub key: Fingerprint,
-    /// Why it does not count.
+    /// The reason.
     pub why: WhyNot,
 }
 
-/// Why a signature that holds under its own key does not count.
+/// The reason why a valid signature does not count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WhyNot {
-    /// The policy does not know the key.
+    /// The policy does not list the key.
     Unknown,
     /// The policy has revoked the key.
     Revoked,
-    /// The policy knows the key, but not for this role.
+    /// The policy lists the key, but not for this role.
     NotFor(Role, Principal),
-    /// This principal has been counted already, for this key or another one.
+    /// The principal is already counted, for this key or another one.
     CountedAlready(Principal),
 }
 
@@ -49,34 +47,34 @@ impl fmt::Display for Uncounted {
             WhyNot::Unknown => f.write_str("is not a trusted key"),
             WhyNot::Revoked => f.write_str("is revoked"),
             WhyNot::NotFor(role, who) => write!(f, "of {who} may not sign for {role}"),
-            WhyNot::CountedAlready(who) => write!(f, "is of {who}, who was counted already"),
+            WhyNot::CountedAlready(who) => write!(f, "belongs to {who}, who is already counted"),
         }
     }
 }
 
-/// Why something is not trusted.
+/// The reason why a message is not trusted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Distrust {
-    /// Nobody has signed.
-    #[error("it is not signed")]
+    /// The message has no signature.
+    #[error("not signed")]
     Unsigned,
-    /// A signature does not hold, so somebody has tampered with it or with what it is on.
+    /// A signature is invalid: it or the message was changed.
     #[error("the signature by {key} is bad")]
     Bad {
-        /// The key that it says it was made with. It need not be a trusted one.
+        /// The key that the signature names. It is not necessarily trusted.
         key: Fingerprint,
-        /// What is wrong with it.
+        /// The fault.
         source: SignatureError,
     },
     /// Too few trusted principals have signed.
-    #[error("{role} needs the signatures of {threshold}, and {} counted{}", .counted.len(), TheRest(.counted, .uncounted))]
+    #[error("{threshold} trusted signature{} required for {role}, found {}{}", plural(*.threshold), found(.counted), TheRest(.counted, .uncounted))]
     TooFew {
-        /// What was to be trusted.
+        /// The role.
         role: Role,
-        /// How many principals must sign.
+        /// The number of principals that must sign.
         threshold: NonZeroUsize,
-        /// Those that have.
+        /// The principals that have signed.
         counted: BTreeSet<Principal>,
         /// The signatures that did not count.
         uncounted: Vec<Uncounted>,
@@ -84,12 +82,12 @@ pub enum Distrust {
 }
 
 impl Policy {
-    /// Decide whether enough trusted principals have signed `message` for `role`.
+    /// Decides whether enough trusted principals have signed `message` for `role`.
     ///
-    /// **This is the only place where signatures are counted.** First, every signature must hold
-    /// under its own key, trusted or not: what has even one bad signature was tampered with.
-    /// Then those are counted whose key the policy allows for `role` and has not revoked, each
-    /// principal once, however many keys they signed with and however often.
+    /// **No other function counts signatures.** First, every signature must be valid under its own
+    /// key, trusted or not: a single bad signature means that the message was changed. Then the
+    /// principals are counted whose key the policy allows for `role` and does not revoke, each one
+    /// once, however many keys or signatures they have.
     pub fn judge(
         &self,
         role: Role,
@@ -99,7 +97,7 @@ impl Policy {
         self.judge_digest(role, &MessageDigest::of(message), signatures)
     }
 
-    /// As [`judge`](Self::judge), for a message that need not be in memory.
+    /// As [`judge`](Self::judge), for a message that is not in memory.
     pub fn judge_digest(
         &self,
         role: Role,
@@ -139,7 +137,7 @@ impl Policy {
         }
     }
 
-    /// The principal for whom `key` speaks when it signs for `role`.
+    /// Returns the principal of `key`, if it may sign for `role`.
     fn speaker(&self, role: Role, key: &PublicKey) -> Result<&Principal, WhyNot> {
         if self.revoked_keys().contains(key) {
             return Err(WhyNot::Revoked);
@@ -153,7 +151,16 @@ impl Policy {
     }
 }
 
-/// The end of the message of [`Distrust::TooFew`]: who counted, and why the others did not.
+fn plural(threshold: NonZeroUsize) -> &'static str {
+    if threshold.get() == 1 { "" } else { "s" }
+}
+
+fn found(counted: &BTreeSet<Principal>) -> String {
+    if counted.is_empty() { "none".to_owned() } else { counted.len().to_string() }
+}
+
+/// The end of the message of [`Distrust::TooFew`]: the counted principals, and why the others do not
+/// count.
 struct TheRest<'a>(&'a BTreeSet<Principal>, &'a [Uncounted]);
 
 impl fmt::Display for TheRest<'_> {

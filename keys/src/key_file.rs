@@ -12,24 +12,23 @@ use crate::armor::{self, ArmorError, Label};
 use crate::wire::Malformed;
 use crate::{KeyError, MessageDigest, PublicKey, Role, SignError, Signature, Signer};
 
-/// A private key, as a file of OpenSSH holds it, with or without a passphrase.
+/// A private key in OpenSSH's file format (`PROTOCOL.key`), with or without a passphrase.
 ///
-/// The format is `PROTOCOL.key` of OpenSSH. The secret is wiped from memory when this is dropped,
-/// and never shown.
+/// The secret is wiped from memory on drop, and never printed.
 pub struct KeyFile {
     secret: SigningKey,
     public: PublicKey,
     comment: String,
 }
 
-/// Why a private key cannot be read, made or written.
+/// A private key cannot be read, created or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyFileError {
-    /// It is the public half of a key.
-    #[error("this is a public key; give the file of the private key, or use the ssh-agent")]
+    /// It is a public key.
+    #[error("this is a public key; pass the file of the private key, or use the ssh-agent")]
     PublicHalf,
-    /// It is a private key in a format of another program.
+    /// It is a private key in another format.
     #[error(
         "this private key is not in OpenSSH's own format; rewrite it with `ssh-keygen -p -f FILE`"
     )]
@@ -40,33 +39,33 @@ pub enum KeyFileError {
     /// The binary form has the wrong length.
     #[error("the private key {0}")]
     Malformed(Malformed),
-    /// It is not a key of the type that is accepted.
+    /// It is a key of another type.
     #[error("the private key is not accepted")]
     Key(#[from] KeyError),
-    /// It is encrypted in another way than `ssh-keygen` does by default.
+    /// It is encrypted with another cipher than the default of `ssh-keygen`.
     #[error(
-        "the private key is encrypted with `{0}`, and only aes256-ctr with bcrypt is known; rewrite it with `ssh-keygen -p -Z aes256-ctr -f FILE`"
+        "the private key is encrypted with `{0}`, and only aes256-ctr with bcrypt is supported; rewrite it with `ssh-keygen -p -Z aes256-ctr -f FILE`"
     )]
     Cipher(String),
-    /// Trying a passphrase would take too long.
-    #[error("the private key asks for {0} rounds of bcrypt, and at most {max} are accepted; rewrite it with `ssh-keygen -p -a 24 -f FILE`", max = seal::MAX_ROUNDS)]
+    /// Checking a passphrase would take too long.
+    #[error("the private key uses {0} rounds of bcrypt; the limit is {max}; rewrite it with `ssh-keygen -p -a 24 -f FILE`", max = seal::MAX_ROUNDS)]
     Rounds(u32),
-    /// The passphrase could not be asked for.
+    /// The passphrase prompt failed.
     #[error("no passphrase for the private key")]
     NoPassphrase(#[source] io::Error),
-    /// The passphrase is not that of the key.
+    /// The passphrase is wrong.
     #[error("wrong passphrase for the private key")]
     WrongPassphrase,
-    /// A key was to be protected by an empty passphrase, which protects nothing.
+    /// The passphrase is empty, which protects nothing.
     #[error("the passphrase is empty")]
     EmptyPassphrase,
-    /// What the file says is contradictory.
+    /// The file contradicts itself.
     #[error("the private key is damaged: {0}")]
     Damaged(&'static str),
-    /// A comment would not survive as a line of text.
+    /// The comment is not a line of text.
     #[error("the comment of a key must be at most {MAX_COMMENT} bytes without control characters")]
     Comment,
-    /// The kernel gave no random numbers.
+    /// The kernel provides no random numbers.
     #[error("no random numbers from the operating system")]
     Random(#[source] getrandom::Error),
 }
@@ -78,16 +77,14 @@ impl From<Malformed> for KeyFileError {
 }
 
 impl KeyFile {
-    /// A new key.
-    ///
-    /// `comment` stands in its two files and says whose it is, such as `alice@laptop`.
+    /// Generates a key. Its two files contain `comment`, such as `alice@laptop`.
     pub fn generate(comment: &str) -> Result<Self, KeyFileError> {
         let mut seed = Zeroizing::new([0; 32]);
         getrandom::fill(&mut *seed).map_err(KeyFileError::Random)?;
         Self::from_seed(&seed, comment)
     }
 
-    /// The key with this seed, which is the whole of its secret (RFC 8032).
+    /// Returns the key with this seed, which is the complete secret (RFC 8032).
     pub fn from_seed(seed: &[u8; 32], comment: &str) -> Result<Self, KeyFileError> {
         if comment.len() > MAX_COMMENT || comment.chars().any(char::is_control) {
             return Err(KeyFileError::Comment);
@@ -97,9 +94,9 @@ impl KeyFile {
         Ok(Self { secret, public, comment: comment.to_owned() })
     }
 
-    /// Read a private key from the bytes of its file.
+    /// Parses the file of a private key.
     ///
-    /// `passphrase` is asked once, and only if the key has one.
+    /// `passphrase` is called once, and only if the key is encrypted.
     pub fn parse(
         pem: &[u8],
         passphrase: &mut dyn FnMut() -> io::Result<Zeroizing<String>>,
@@ -119,9 +116,9 @@ impl KeyFile {
         container.open()
     }
 
-    /// The text of the private key's file, protected by a passphrase if one is given.
+    /// Returns the text of the private key's file, encrypted if there is a passphrase.
     ///
-    /// A protected one is never the same text twice.
+    /// An encrypted text differs each time.
     pub fn to_openssh(&self, passphrase: Option<&str>) -> Result<Zeroizing<String>, KeyFileError> {
         let seal = if passphrase.is_some() { Seal::random()? } else { Seal::None };
         let mut container = Container::pack(self, seal)?;
@@ -131,14 +128,14 @@ impl KeyFile {
         Ok(armor::encode(LABEL, &container.write()))
     }
 
-    /// The line of the public key's file: the key and the comment, with a newline.
+    /// Returns the line of the public key's file: the key and the comment, with a newline.
     #[must_use]
     pub fn public_line(&self) -> String {
         let line = format!("{} {}", self.public, show_comment(&self.comment));
         format!("{}\n", line.trim_end())
     }
 
-    /// What the file says about whose key it is. Escape it before showing it.
+    /// Returns the comment of the key. It can contain control characters.
     #[must_use]
     pub fn comment(&self) -> &str {
         &self.comment
@@ -156,7 +153,7 @@ impl Signer for KeyFile {
 }
 
 impl fmt::Debug for KeyFile {
-    /// Shows the public half only.
+    /// Prints the public half only.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyFile")
             .field("public", &self.public)
@@ -167,10 +164,10 @@ impl fmt::Debug for KeyFile {
 
 const LABEL: Label = Label("OPENSSH PRIVATE KEY");
 
-/// As much as a person would write.
+/// The longest comment, in bytes.
 const MAX_COMMENT: usize = 255;
 
-/// A comment from a file of somebody else, in one line.
+/// Returns a comment on one line.
 fn show_comment(comment: &str) -> String {
     comment.chars().filter(|character| !character.is_control()).collect()
 }

@@ -1,18 +1,17 @@
-//! Who may speak for a bundle.
+//! Trust in bundles: keys, signatures, and the policy of a host.
 //!
-//! Everything here is in the formats of OpenSSH, so that whatever this crate decides can be
-//! repeated by hand with `ssh-keygen` on a host where nothing of ours is trusted yet:
+//! All formats are those of OpenSSH, so that every decision of this crate can be repeated with
+//! `ssh-keygen` on a host that does not trust any tool of this project yet:
 //!
-//! * a [`Signature`] is what `ssh-keygen -Y sign` writes, over Ed25519 and SHA-512 only;
+//! * a [`Signature`] has the form of `ssh-keygen -Y sign`, with Ed25519 and SHA-512 only;
 //! * [`Slots`] are the eight places for signatures in a bundle;
-//! * [`AllowedSigners`] and [`RevokedKeys`] are what `ssh-keygen -Y verify -f` and `-r` read;
-//! * a [`Policy`] holds both, with a threshold, and [`Policy::judge`] is the only function in the
-//!   product that counts signatures;
+//! * [`AllowedSigners`] and [`RevokedKeys`] are the files of `ssh-keygen -Y verify -f` and `-r`;
+//! * a [`Policy`] contains both and a threshold; [`Policy::judge`] is the only function that counts
+//!   signatures;
 //! * a [`Signer`] is a [`KeyFile`] or a key in an [`Agent`].
 //!
-//! Nothing here looks at a clock. A key is good until it is revoked, also when its line in the
-//! allowed signers says that it has expired: an offline host with a flat battery must not turn
-//! down a good bundle.
+//! No decision depends on the clock. A key is valid until it is revoked, even if its line in the
+//! allowed signers has expired: an offline host with an empty battery must not refuse a good bundle.
 //!
 //! ```
 //! use vgpu_keys::{KeyFile, Policy, Role, Signer};

@@ -3,21 +3,21 @@ use std::io::{self, Read};
 
 use sha2::{Digest, Sha512};
 
-/// A message as far as it is signed. SSH signs its SHA-512, so a long one need not be in memory.
+/// The SHA-512 of a message, which SSH signs, so that a long message is not kept in memory.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct MessageDigest([u8; 64]);
 
-/// As much as is read at a time, in bytes.
+/// The number of bytes that are read at a time.
 const PIECE: usize = 64 << 10;
 
 impl MessageDigest {
-    /// That of `message`.
+    /// Hashes `message`.
     #[must_use]
     pub fn of(message: &[u8]) -> Self {
         Self(Sha512::digest(message).into())
     }
 
-    /// That of all that `from` gives.
+    /// Hashes a reader to its end.
     pub fn read(from: &mut impl Read) -> io::Result<Self> {
         let mut hash = Sha512::new();
         let mut buf = vec![0; PIECE];

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A text does not follow the grammar of the name that it is meant to be.
+/// A text does not follow the grammar of a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{name}` is not {what}: {rule}")]
 pub struct ParseNameError {
@@ -12,7 +12,7 @@ pub struct ParseNameError {
     rule: &'static str,
 }
 
-/// Lets serde write a type with its `Display` and read it with its `FromStr`.
+/// Implements serde's traits by a type's `Display` and `FromStr`.
 macro_rules! serde_as_text {
     ($name:ty) => {
         impl serde::Serialize for $name {
@@ -32,7 +32,7 @@ macro_rules! serde_as_text {
 
 pub(crate) use serde_as_text;
 
-/// Defines a text of one first byte and others that follow it, up to some length.
+/// Defines a name: a first byte, other bytes, and a length limit.
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $max:literal, $first:expr, $rest:expr) => {
         $(#[$doc])*
@@ -40,7 +40,7 @@ macro_rules! name {
         pub struct $name(String);
 
         impl $name {
-            /// The name itself.
+            /// Returns the name.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -72,11 +72,10 @@ macro_rules! name {
 }
 
 name! {
-    /// Somebody who signs, under the name by which a policy knows them, such as `alice`.
+    /// A signer, by the name in the policy, such as `alice`.
     ///
-    /// A principal may have several keys, and counts once however many of them sign. In OpenSSH
-    /// this field is a list of patterns; here it is one name, so that every line of a policy
-    /// says who is meant.
+    /// A principal can have several keys, and counts once however many of them sign. In OpenSSH this
+    /// field is a list of patterns; here it is one name, so that every line names one signer.
     Principal,
     "a principal",
     "write one name of letters, digits, `.`, `_`, `@`, `+` and `-` that starts with a letter or a digit, at most 64 bytes; patterns and lists are not supported",
@@ -86,7 +85,7 @@ name! {
 }
 
 name! {
-    /// A line of bundles that replace each other, such as `stable`.
+    /// A sequence of bundles that replace each other, such as `stable`.
     Channel,
     "a channel",
     "write lower-case letters, digits and `-`, at most 32 bytes",

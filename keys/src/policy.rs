@@ -9,10 +9,10 @@ use crate::{
     AllowedSigners, AllowedSignersError, Channel, Principal, RevokedKeys, RevokedKeysError, Role,
 };
 
-/// Far more than a policy with hundreds of keys needs.
+/// The longest policy, in bytes: enough for hundreds of keys.
 const MAX_LEN: usize = 256 * 1024;
 
-/// Whom a host trusts: one versioned document, which is always replaced as a whole.
+/// The signers that a host trusts: a versioned document, which is always replaced as a whole.
 ///
 /// ```toml
 /// version = 1
@@ -26,7 +26,7 @@ const MAX_LEN: usize = 256 * 1024;
 /// '''
 /// ```
 ///
-/// Every field must be there, and no other may. A key may stand in both lists: it is revoked.
+/// Every field is required, and no other is allowed. A key in both lists is revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     version: u64,
@@ -36,29 +36,29 @@ pub struct Policy {
     revoked: RevokedKeys,
 }
 
-/// Why a document is not accepted as a policy.
+/// A document is not a valid policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
-    /// It is longer than any policy.
+    /// It is too long.
     #[error("the policy is longer than {MAX_LEN} bytes")]
     TooLong,
     /// It is not text.
     #[error("the policy is not UTF-8 text")]
     NotText,
-    /// It is not TOML, or lacks a field, or has one that is not known.
+    /// It is not TOML, lacks a field, or has an unknown one.
     #[error("line {line} of the policy: {message}")]
     Document {
-        /// Which line, from 1.
+        /// The line, from 1.
         line: usize,
-        /// What is wrong, safe to show.
+        /// The fault, without control characters.
         message: String,
     },
     /// The version is outside of 1 to 2^63 - 1.
     #[error("the version of the policy must be from 1 to {}", i64::MAX)]
     Version,
-    /// There is no channel from which a bundle could come.
-    #[error("the policy names no channel, so no bundle could be used")]
+    /// It has no channel.
+    #[error("the policy has no channel, so it would accept no bundle")]
     NoChannels,
     /// The signers cannot be read.
     #[error("the signers of the policy cannot be used")]
@@ -66,19 +66,18 @@ pub enum PolicyError {
     /// The revoked keys cannot be read.
     #[error("the revoked keys of the policy cannot be used")]
     Revoked(#[from] RevokedKeysError),
-    /// So many principals can never sign a bundle together.
+    /// Fewer principals can sign a bundle than must sign it.
     #[error(
-        "the policy asks for the signatures of {threshold}, but only {eligible} with keys that are not revoked may sign bundles"
+        "the policy requires {threshold} signatures, but only {eligible} principals with valid keys may sign bundles"
     )]
     Threshold {
-        /// How many must sign.
+        /// The number of principals that must sign.
         threshold: NonZeroUsize,
-        /// How many could.
+        /// The number of principals that can.
         eligible: usize,
     },
 }
 
-/// The policy as TOML has it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
@@ -90,10 +89,10 @@ struct Document {
 }
 
 impl Policy {
-    /// Put a policy together.
+    /// Creates a policy.
     ///
     /// # Errors
-    /// If it could not be read back, or if it could never trust a bundle.
+    /// If it could not be parsed, or if it could never trust a bundle.
     pub fn new(
         version: u64,
         threshold: NonZeroUsize,
@@ -116,7 +115,7 @@ impl Policy {
         Ok(policy)
     }
 
-    /// Read the document.
+    /// Parses the document.
     pub fn parse(document: &[u8]) -> Result<Self, PolicyError> {
         if document.len() > MAX_LEN {
             return Err(PolicyError::TooLong);
@@ -131,37 +130,37 @@ impl Policy {
         Self::new(version, threshold, channels, signers.parse()?, revoked.parse()?)
     }
 
-    /// The number of the policy. A policy is replaced only by the one with the next number.
+    /// Returns the version. Only the policy with the next version replaces this one.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version
     }
 
-    /// How many principals must sign.
+    /// Returns the number of principals that must sign.
     #[must_use]
     pub fn threshold(&self) -> NonZeroUsize {
         self.threshold
     }
 
-    /// The channels from which bundles may come. Never empty.
+    /// Returns the channels of accepted bundles; never empty.
     #[must_use]
     pub fn channels(&self) -> &BTreeSet<Channel> {
         &self.channels
     }
 
-    /// Which key is whose. As a text, it is the file for `ssh-keygen -Y verify -f`.
+    /// Returns the allowed signers. Its text is the file of `ssh-keygen -Y verify -f`.
     #[must_use]
     pub fn allowed_signers(&self) -> &AllowedSigners {
         &self.signers
     }
 
-    /// Which keys never count. As a text, it is the file for `ssh-keygen -Y verify -r`.
+    /// Returns the revoked keys. Its text is the file of `ssh-keygen -Y verify -r`.
     #[must_use]
     pub fn revoked_keys(&self) -> &RevokedKeys {
         &self.revoked
     }
 
-    /// Who has a key that may sign for `role` and is not revoked.
+    /// Returns the principals with a key that may sign for `role` and is not revoked.
     #[must_use]
     pub fn eligible(&self, role: Role) -> BTreeSet<&Principal> {
         let may = |signer: &&crate::AllowedSigner| {
@@ -179,13 +178,13 @@ impl fmt::Display for Policy {
         writeln!(f, "version = {}", self.version)?;
         writeln!(f, "threshold = {}", self.threshold)?;
         writeln!(f, "channels = [{}]", channels.join(", "))?;
-        // Neither text can have an apostrophe in it.
+        // Neither text can contain an apostrophe, so a literal string is safe.
         writeln!(f, "signers = '''\n{}'''", self.signers)?;
         writeln!(f, "revoked = '''\n{}'''", self.revoked)
     }
 }
 
-/// What the TOML parser says, without control characters that it may have found in the document.
+/// Returns the message of the TOML parser without control characters of the document.
 fn show_message(message: &str) -> String {
     let words: Vec<String> = message.split_whitespace().map(|word| show(word.as_bytes())).collect();
     words.join(" ").replace("\\\"", "\"").replace("\\'", "'")
@@ -259,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_be_wrong_has_its_own_word() {
+    fn every_fault_has_its_own_message() {
         let says = |from: &str, to: &str, words: &[&str]| {
             let text = document(1, &[]).replacen(from, to, 1);
             assert_ne!(text, document(1, &[]), "{from:?} is not there");
@@ -293,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_parser_quotes_cannot_reach_a_terminal() {
+    fn control_characters_are_escaped_in_errors() {
         let text = document(1, &[]).replace("version", "\"\\u001b[2Jversion\"");
         let error = Policy::parse(text.as_bytes()).unwrap_err().to_string();
         assert!(error.contains("unknown field") && !error.contains('\x1b'), "{error:?}");

@@ -8,35 +8,35 @@ use sha2::{Digest, Sha256};
 use crate::names::serde_as_text;
 use crate::wire::{Malformed, Reader, put_string, show};
 
-/// The name of the one algorithm that is accepted, for keys as for signatures.
+/// The only accepted algorithm, for keys and signatures.
 pub(crate) const ED25519: &str = "ssh-ed25519";
 
 /// An `ssh-ed25519` public key.
 ///
-/// Its 32 bytes are the one canonical encoding of a point that an honest key can have. A key
-/// outside of the subgroup of prime order, for which anybody could sign, is none.
+/// Its 32 bytes are the only canonical encoding of a point in the subgroup of prime order. Keys
+/// outside of this subgroup are refused because signatures for them can be forged.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey([u8; 32]);
 
-/// Something is not a public key that is accepted.
+/// A value is not an accepted public key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// It is a key of another type, or no key.
+    /// It is a key of another type, or not a key.
     #[error(
-        "`{0}` is not accepted as a key type: only ssh-ed25519 is; make a key with `ssh-keygen -t ed25519`"
+        "key type `{0}` is not accepted, only ssh-ed25519; make a key with `ssh-keygen -t ed25519`"
     )]
     OtherType(String),
-    /// The text after the type is not exactly the base64 that OpenSSH writes.
+    /// The text after the type is not canonical base64.
     #[error("the base64 of the key is missing, damaged or not canonical")]
     Base64,
     /// The binary form of the key has the wrong length.
     #[error("the key {0}")]
     Malformed(Malformed),
-    /// The 32 bytes are no point of the curve, or one that no honest key has.
-    #[error("the key is not a point that an Ed25519 key can be")]
+    /// The 32 bytes are not a point of the curve in the subgroup of prime order.
+    #[error("the key is not a valid Ed25519 point")]
     NotAKey,
-    /// There is nothing where a key should be.
+    /// There is no key.
     #[error("the key is missing")]
     Missing,
     /// The text is more than one line.
@@ -51,10 +51,10 @@ impl From<Malformed> for KeyError {
 }
 
 impl PublicKey {
-    /// The key with these 32 bytes.
+    /// Returns the key with these 32 bytes.
     pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, KeyError> {
         let point = VerifyingKey::from_bytes(&bytes).map_err(|_| KeyError::NotAKey)?.to_edwards();
-        // The few points with a second encoding are all outside of the subgroup (a test tries them).
+        // All points with a second encoding are outside of the subgroup, as a test confirms.
         if point.is_torsion_free() && !point.is_small_order() {
             Ok(Self(bytes))
         } else {
@@ -62,13 +62,13 @@ impl PublicKey {
         }
     }
 
-    /// The 32 bytes of the key.
+    /// Returns the 32 bytes of the key.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// Read the binary form: the type and the 32 bytes, each as a string (RFC 8709).
+    /// Parses the binary form: the type and the 32 bytes, each as a string (RFC 8709).
     pub fn from_wire(wire: &[u8]) -> Result<Self, KeyError> {
         let mut fields = Reader::new(wire);
         let algorithm = fields.string()?;
@@ -80,7 +80,7 @@ impl PublicKey {
         Self::from_bytes(bytes.try_into().map_err(|_| KeyError::NotAKey)?)
     }
 
-    /// The binary form.
+    /// Returns the binary form.
     #[must_use]
     pub fn to_wire(&self) -> Vec<u8> {
         let mut wire = Vec::with_capacity(51);
@@ -89,13 +89,13 @@ impl PublicKey {
         wire
     }
 
-    /// What `ssh-keygen -l` shows for this key.
+    /// Returns the fingerprint, as `ssh-keygen -l` prints it.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint(Sha256::digest(self.to_wire()).into())
     }
 
-    /// Whether `signature` over `bytes` was made with this key. Malleable ones do not hold.
+    /// Checks whether `signature` over `bytes` was made with this key. Malleable ones are refused.
     pub(crate) fn holds(&self, bytes: &[u8], signature: &[u8; 64]) -> bool {
         let signature = ed25519_dalek::Signature::from_bytes(signature);
         VerifyingKey::from_bytes(&self.0)
@@ -106,8 +106,8 @@ impl PublicKey {
 impl FromStr for PublicKey {
     type Err = KeyError;
 
-    /// Reads a line such as the `.pub` file has: `ssh-ed25519`, base64, and perhaps a comment,
-    /// which is dropped.
+    /// Parses a line of a `.pub` file: `ssh-ed25519`, base64, and an optional comment, which is
+    /// dropped.
     fn from_str(line: &str) -> Result<Self, KeyError> {
         let line = line.trim_matches([' ', '\t', '\n']);
         if line.is_empty() {
@@ -122,7 +122,7 @@ impl FromStr for PublicKey {
         }
         let base64 = rest.trim_start_matches([' ', '\t']).split([' ', '\t']).next();
         let base64 = base64.unwrap_or_default();
-        // This decoder takes nothing but what an encoder would write.
+        // This decoder accepts canonical base64 only.
         Self::from_wire(&Base64::decode_vec(base64).map_err(|_| KeyError::Base64)?)
     }
 }
@@ -141,15 +141,17 @@ impl fmt::Debug for PublicKey {
 
 serde_as_text!(PublicKey);
 
-/// The SHA-256 of a public key, as OpenSSH shows it: `SHA256:` and 43 characters.
+/// The SHA-256 of a public key in OpenSSH's form: `SHA256:` and 43 characters.
 ///
-/// It is what people compare. It never stands for the key itself in a decision.
+/// It is for comparison by people. Decisions use the key itself.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint([u8; 32]);
 
 /// A text is not a fingerprint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a fingerprint: expected `SHA256:` and 43 characters, as `ssh-keygen -l -f KEY` shows")]
+#[error(
+    "not a fingerprint: expected `SHA256:` and 43 characters, as `ssh-keygen -l -f KEY` prints"
+)]
 pub struct ParseFingerprintError;
 
 impl FromStr for Fingerprint {

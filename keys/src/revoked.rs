@@ -5,15 +5,15 @@ use std::str::FromStr;
 use crate::allowed_signers::lines;
 use crate::{KeyError, PublicKey};
 
-/// The keys whose signatures never count again: the file that `ssh-keygen -Y verify -r` reads.
+/// The revoked keys, whose signatures never count: the file of `ssh-keygen -Y verify -r`.
 ///
-/// One public key per line, as in its `.pub` file. `ssh-keygen -r` turns down *every* signature
-/// when such a file has a line of another kind, so fingerprints and the `serial:`, `hash:` and
-/// other lines from which `ssh-keygen -k` makes a binary list (a KRL) are errors here too.
+/// One public key per line, as in its `.pub` file. `ssh-keygen -r` refuses *every* signature when the
+/// file has another kind of line. Therefore fingerprints and the `serial:`, `hash:` and other lines
+/// for `ssh-keygen -k` (which writes a binary list, a KRL) are errors here too.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RevokedKeys(BTreeSet<PublicKey>);
 
-/// Why a text is not accepted as revoked keys.
+/// A text is not a valid list of revoked keys.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RevokedKeysError {
@@ -25,45 +25,45 @@ pub enum RevokedKeysError {
         "line {line} of the revoked keys: `ssh-keygen -r` reads public keys only; write the key itself instead of its fingerprint or a `{kind}` line"
     )]
     KrlLine {
-        /// Which line, from 1.
+        /// The line, from 1.
         line: usize,
-        /// How the line begins.
+        /// The beginning of the line.
         kind: &'static str,
     },
-    /// A line is not a public key that is accepted.
+    /// A line is not an accepted public key.
     #[error("line {line} of the revoked keys cannot be used")]
     Key {
-        /// Which line, from 1.
+        /// The line, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The fault.
         source: KeyError,
     },
 }
 
 impl RevokedKeys {
-    /// Whether `key` is revoked.
+    /// Checks whether `key` is revoked.
     #[must_use]
     pub fn contains(&self, key: &PublicKey) -> bool {
         self.0.contains(key)
     }
 
-    /// Revoke `key`. Whether it was not revoked yet.
+    /// Revokes `key`. Returns `false` if it was already revoked.
     pub fn revoke(&mut self, key: PublicKey) -> bool {
         self.0.insert(key)
     }
 
-    /// Whether every key of `earlier` is revoked here too.
+    /// Checks whether every key of `earlier` is revoked here too.
     #[must_use]
     pub fn is_superset_of(&self, earlier: &Self) -> bool {
         self.missing(earlier).next().is_none()
     }
 
-    /// The keys that are revoked in `earlier` and not here.
+    /// Returns the keys that are revoked in `earlier` and not here.
     pub fn missing<'a>(&self, earlier: &'a Self) -> impl Iterator<Item = &'a PublicKey> {
         earlier.iter().filter(|key| !self.contains(key))
     }
 
-    /// The keys, in the order of their bytes.
+    /// Returns the keys, in the order of their bytes.
     pub fn iter(&self) -> impl Iterator<Item = &PublicKey> {
         self.0.iter()
     }
@@ -75,8 +75,8 @@ impl FromIterator<PublicKey> for RevokedKeys {
     }
 }
 
-/// How lines begin that only `ssh-keygen -k` understands (`man ssh-keygen`, KEY REVOCATION
-/// LISTS), and fingerprints.
+/// Beginnings of fingerprints and of lines that only `ssh-keygen -k` supports (`man ssh-keygen`, KEY
+/// REVOCATION LISTS).
 const KRL_LINES: [&str; 7] = ["SHA256:", "hash:", "sha256:", "sha1:", "key:", "serial:", "id:"];
 
 impl FromStr for RevokedKeys {
@@ -92,7 +92,6 @@ impl FromStr for RevokedKeys {
             if let Some(kind) = kind {
                 return Err(RevokedKeysError::KrlLine { line, kind });
             }
-            // Twice the same key is still the same set.
             keys.insert(content.parse().map_err(|source| RevokedKeysError::Key { line, source })?);
         }
         Ok(Self(keys))
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ssh_keygen_would_not_read_is_refused() {
+    fn lines_that_ssh_keygen_refuses_are_refused() {
         let says = |text: &str, word: &str| {
             let error = text.parse::<RevokedKeys>().unwrap_err().to_string();
             assert!(error.contains(word), "{text:?} says {error:?}, not {word:?}");
@@ -145,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn growth_is_seen() {
+    fn additional_keys_are_detected() {
         let (none, one) = (RevokedKeys::default(), RevokedKeys::from_iter([key(1)]));
         let mut both = one.clone();
         assert!(both.revoke(key(2)));

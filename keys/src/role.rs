@@ -3,19 +3,19 @@ use std::str::FromStr;
 
 use crate::names::serde_as_text;
 
-/// What a signature is for.
+/// The purpose of a signature.
 ///
-/// The role is part of what is signed, as the namespace of OpenSSH. A signature made for one
-/// never holds for another, and a key may be allowed to sign for some of them only.
+/// The role is part of the signed data, as the namespace of OpenSSH. A signature for one role is
+/// invalid for any other, and a policy can restrict a key to some roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// The contents of a bundle, by its `SHA256SUMS`.
     Bundle,
     /// The program `vgpu-installer`.
     Installer,
-    /// The policy that replaces another one.
+    /// A new policy.
     Policy,
-    /// What a host reports about itself.
+    /// The report of a host.
     Report,
 }
 
@@ -23,7 +23,7 @@ impl Role {
     /// Every role.
     pub const ALL: [Self; 4] = [Self::Bundle, Self::Installer, Self::Policy, Self::Report];
 
-    /// The namespace that `ssh-keygen -Y sign -n` and `-Y verify -n` take for this role.
+    /// Returns the namespace of this role for `ssh-keygen -Y sign -n` and `-Y verify -n`.
     #[must_use]
     pub const fn namespace(self) -> &'static str {
         match self {
@@ -34,7 +34,7 @@ impl Role {
         }
     }
 
-    /// The role that has this namespace, if one has.
+    /// Returns the role with this namespace.
     #[must_use]
     pub fn from_namespace(namespace: &[u8]) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.namespace().as_bytes() == namespace)
@@ -47,11 +47,9 @@ impl fmt::Display for Role {
     }
 }
 
-/// A namespace is none of ours.
+/// A namespace belongs to no role.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is no namespace of ours: use vgpu-bundle, vgpu-installer, vgpu-policy or vgpu-report"
-)]
+#[error("unknown namespace `{0}`: use vgpu-bundle, vgpu-installer, vgpu-policy or vgpu-report")]
 pub struct UnknownNamespace(pub(crate) String);
 
 impl FromStr for Role {

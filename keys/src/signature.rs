@@ -3,12 +3,11 @@ use crate::public_key::ED25519;
 use crate::wire::{Malformed, Reader, put_string, show};
 use crate::{KeyError, MessageDigest, PublicKey, Role};
 
-/// A signature as `ssh-keygen -Y sign` writes it: by an Ed25519 key, over the SHA-512 of a
-/// message, for one of our roles.
+/// A signature in the form of `ssh-keygen -Y sign`: by an Ed25519 key, over the SHA-512 of a message,
+/// for a [`Role`].
 ///
-/// That it could be read says nothing about whether it holds; [`Signature::verify`] does. For
-/// every value there is exactly one text, so nothing about a signature can be changed without
-/// making it another one (the format is `PROTOCOL.sshsig` of OpenSSH).
+/// Parsing does not verify it; [`Signature::verify`] does. Every value has exactly one text, so no
+/// change of the text gives the same signature (the format is `PROTOCOL.sshsig` of OpenSSH).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
     key: PublicKey,
@@ -16,54 +15,54 @@ pub struct Signature {
     bytes: [u8; 64],
 }
 
-/// Why a signature cannot be used.
+/// A signature is unusable or invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureError {
     /// It has no armor.
     #[error("not an armored signature")]
     Armor(#[from] ArmorError),
-    /// The signature could be read, but `ssh-keygen` would have written it differently.
+    /// The signature is not in the canonical form of `ssh-keygen`.
     #[error(
-        "the armor is not as `ssh-keygen -Y sign` writes it: its lines were wrapped again, or spaces, carriage returns or other bytes were added or removed"
+        "the armor is not as `ssh-keygen -Y sign` writes it: its lines were rewrapped, or spaces, carriage returns or other bytes were added or removed"
     )]
     NotCanonical,
     /// The binary signature has the wrong length.
     #[error("the signature {0}")]
     Malformed(Malformed),
     /// It does not start with `SSHSIG`.
-    #[error("the armor does not hold an SSH signature")]
+    #[error("the armor does not contain an SSH signature")]
     Magic,
-    /// It is of another version of the format.
-    #[error("the signature is of format {0}, and only format 1 is known")]
+    /// It has another version of the format.
+    #[error("the signature has format {0}, and only format 1 is supported")]
     Version(u32),
-    /// It was made with a key of another type, or with none.
+    /// Its key is of another type, or invalid.
     #[error("the signature was made with a key that is not accepted")]
     Key(#[source] KeyError),
-    /// It is for something that is not ours, such as a file or a commit.
-    #[error("the signature has the wrong namespace: it is for `{0}`, which is none of ours")]
+    /// It is for another purpose, such as a file or a commit.
+    #[error("the signature has the wrong namespace: `{0}` is unknown")]
     Namespace(String),
     /// The reserved field is not empty.
     #[error("the reserved field of the signature is not empty")]
     Reserved,
-    /// It is over another hash of the message.
+    /// It uses another hash of the message.
     #[error(
-        "the signature is over the hash `{0}` of its message, and only sha512 is accepted; sign without `-O hashalg`"
+        "the signature uses the hash `{0}`, and only sha512 is accepted; sign without `-O hashalg`"
     )]
     Hash(String),
-    /// The key is an Ed25519 key, but the signature says it is of another type.
-    #[error("the signature says to be of type `{0}`, but its key is an ssh-ed25519 key")]
+    /// The key is an Ed25519 key, but the signature is of another type.
+    #[error("the signature has type `{0}`, but its key is an ssh-ed25519 key")]
     Algorithm(String),
-    /// It is for another of our roles than the one that is asked for.
+    /// It is for another role than expected.
     #[error("the signature has the wrong namespace: it is for {found}, not for {expected}")]
     WrongRole {
-        /// What it would have to be for.
+        /// The expected role.
         expected: Role,
-        /// What it is for.
+        /// The role of the signature.
         found: Role,
     },
     /// It was not made with its key over this message.
-    #[error("the signature does not hold: it or the signed bytes were changed")]
+    #[error("the signature is invalid: it or the signed bytes were changed")]
     Invalid,
 }
 
@@ -74,9 +73,7 @@ impl From<Malformed> for SignatureError {
 }
 
 impl Signature {
-    /// Read a signature from the bytes of a `.sig` file.
-    ///
-    /// They must be, to the last byte, what `ssh-keygen -Y sign` would have written.
+    /// Parses a `.sig` file, which must be byte for byte as `ssh-keygen -Y sign` writes it.
     pub fn from_armor(armor: &[u8]) -> Result<Self, SignatureError> {
         let signature = Self::from_blob(&armor::decode(LABEL, armor)?)?;
         if signature.to_armor().as_bytes() == armor {
@@ -86,32 +83,32 @@ impl Signature {
         }
     }
 
-    /// The text that `ssh-keygen -Y sign` would have written.
+    /// Returns the text as `ssh-keygen -Y sign` writes it.
     #[must_use]
     pub fn to_armor(&self) -> String {
         armor::encode(LABEL, &self.to_blob()).to_string()
     }
 
-    /// The key that it says it was made with.
+    /// Returns the key that it names.
     #[must_use]
     pub fn key(&self) -> &PublicKey {
         &self.key
     }
 
-    /// What it says it is for.
+    /// Returns the role that it names.
     #[must_use]
     pub fn role(&self) -> Role {
         self.role
     }
 
-    /// Check that it was made for `role` over `message` with its own key.
+    /// Checks that it was made for `role` over `message` with its own key.
     ///
-    /// Whether that key is trusted is for [`Policy::judge`](crate::Policy::judge) to say.
+    /// [`Policy::judge`](crate::Policy::judge) decides whether that key is trusted.
     pub fn verify(&self, role: Role, message: &[u8]) -> Result<(), SignatureError> {
         self.verify_digest(role, &MessageDigest::of(message))
     }
 
-    /// As [`verify`](Self::verify), for a message that need not be in memory.
+    /// As [`verify`](Self::verify), for a message that is not in memory.
     pub fn verify_digest(&self, role: Role, message: &MessageDigest) -> Result<(), SignatureError> {
         if self.role != role {
             return Err(SignatureError::WrongRole { expected: role, found: self.role });
@@ -123,7 +120,7 @@ impl Signature {
         }
     }
 
-    /// The signature that `sign` makes with `key`, checked.
+    /// Returns the signature that `sign` makes with `key`, after verifying it.
     pub(crate) fn make<E: From<SignatureError>>(
         key: PublicKey,
         role: Role,
@@ -180,7 +177,7 @@ const VERSION: u32 = 1;
 const RESERVED: &[u8] = b"";
 const HASH: &[u8] = b"sha512";
 
-/// The bytes that the key really signs.
+/// Returns the bytes that the key signs.
 fn to_be_signed(role: Role, message: &MessageDigest) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     put_string(&mut bytes, role.namespace().as_bytes());
@@ -190,7 +187,7 @@ fn to_be_signed(role: Role, message: &MessageDigest) -> Vec<u8> {
     bytes
 }
 
-/// Read what SSH puts around the 64 bytes of a signature: its type, and their length.
+/// Parses SSH's frame around the 64 bytes of a signature: type and length.
 pub(crate) fn raw_signature(wire: &[u8]) -> Result<[u8; 64], SignatureError> {
     let mut fields = Reader::new(wire);
     let algorithm = fields.string()?;

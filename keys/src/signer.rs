@@ -2,24 +2,24 @@
 use crate::AgentError;
 use crate::{MessageDigest, PublicKey, Role, Signature, SignatureError};
 
-/// Something that holds the private half of a key.
+/// A holder of a private key.
 pub trait Signer {
-    /// The public half of the key.
+    /// Returns the public key.
     fn public_key(&self) -> &PublicKey;
 
-    /// Sign `message` for `role`.
+    /// Signs `message` for `role`.
     ///
-    /// The same key, role and message always give the same signature. It is checked before it
-    /// is returned.
+    /// The same key, role and message always give the same signature. It is verified before it is
+    /// returned.
     fn sign(&self, role: Role, message: &[u8]) -> Result<Signature, SignError> {
         self.sign_digest(role, &MessageDigest::of(message))
     }
 
-    /// As [`sign`](Self::sign), for a message that need not be in memory.
+    /// As [`sign`](Self::sign), for a message that is not in memory.
     fn sign_digest(&self, role: Role, message: &MessageDigest) -> Result<Signature, SignError>;
 }
 
-/// Why something could not be signed.
+/// A message could not be signed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignError {
@@ -27,7 +27,7 @@ pub enum SignError {
     #[cfg(feature = "sign")]
     #[error("the ssh-agent did not sign")]
     Agent(#[from] AgentError),
-    /// What was made does not hold. The agent or the memory of this machine is broken.
-    #[error("a signature was made, but it does not hold")]
+    /// The new signature is invalid: the agent or the memory of this machine is faulty.
+    #[error("a signature was made, but it is invalid")]
     Broken(#[from] SignatureError),
 }

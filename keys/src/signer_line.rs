@@ -7,7 +7,7 @@ use crate::validity::ParseValidityTimeError;
 use crate::wire::show;
 use crate::{KeyError, ParseNameError, Principal, PublicKey, Role, ValidityTime};
 
-/// One line of allowed signers: a key, whose it is, and what it may sign.
+/// A line of allowed signers: a key, its principal and its roles.
 ///
 /// ```text
 /// alice namespaces="vgpu-bundle,vgpu-policy" ssh-ed25519 AAAAC3Nz…
@@ -21,57 +21,57 @@ pub struct AllowedSigner {
     key: PublicKey,
 }
 
-/// Why a line of allowed signers is not accepted.
+/// A line of allowed signers is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignerLineError {
-    /// It does not start with one plain name.
+    /// It does not start with a plain name.
     #[error(transparent)]
     Principal(#[from] ParseNameError),
-    /// It does not say what the key may sign.
+    /// It has no namespaces.
     #[error(
-        "it does not say what the key may sign; add `namespaces=\"vgpu-bundle\"` before the key"
+        "the line does not name what the key may sign; add `namespaces=\"vgpu-bundle\"` before the key"
     )]
     NoNamespaces,
-    /// It names a namespace that is none of ours.
+    /// It has an unknown namespace.
     #[error(transparent)]
     Namespace(#[from] UnknownNamespace),
-    /// It names a namespace by a pattern.
-    #[error("`{0}` is a pattern: write every namespace out")]
+    /// It has a pattern for namespaces.
+    #[error("`{0}` is a pattern: list every namespace")]
     Pattern(String),
-    /// It names the same option or namespace twice.
-    #[error("`{0}` stands there twice")]
+    /// It has an option or namespace twice.
+    #[error("duplicate `{0}`")]
     Twice(String),
-    /// It trusts a certificate authority.
+    /// It names a certificate authority.
     #[error("certificate authorities are not supported; write a line for every key")]
     CertAuthority,
-    /// It has an option that is not known.
-    #[error("the option `{0}` is not known: there are namespaces, valid-after and valid-before")]
+    /// It has an unknown option.
+    #[error("unknown option `{0}`: use namespaces, valid-after and valid-before")]
     UnknownOption(String),
-    /// Its options are not written as `name="value"` with a comma between.
-    #[error("the options are not written as `name=\"value\",name=\"value\"`")]
+    /// Its options are not of the form `name="value"`, separated by commas.
+    #[error("the options do not have the form `name=\"value\",name=\"value\"`")]
     Options,
-    /// A time is not written as OpenSSH takes it.
+    /// A time is not in the form of OpenSSH.
     #[error("the value of {option} is not a time")]
     Time {
-        /// Which option.
+        /// The option.
         option: &'static str,
-        /// What it should look like.
+        /// The fault.
         source: ParseValidityTimeError,
     },
-    /// It was never valid.
+    /// Its interval of validity is empty.
     #[error("valid-before is not later than valid-after")]
     NeverValid,
-    /// The key is not one that is accepted.
+    /// The key is not accepted.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// It has a carriage return or another control character.
-    #[error("it has control characters; save the file with plain line ends")]
+    #[error("the line has control characters; save the file with plain line ends")]
     Control,
 }
 
 impl AllowedSigner {
-    /// `key` is one of `principal`, and may sign for `roles`.
+    /// Returns a line for a key of `principal` that may sign for `roles`.
     ///
     /// # Errors
     /// If there are no roles.
@@ -87,39 +87,38 @@ impl AllowedSigner {
         Ok(Self { principal, roles, valid_after: None, valid_before: None, key })
     }
 
-    /// Whose key it is.
+    /// Returns the principal.
     #[must_use]
     pub fn principal(&self) -> &Principal {
         &self.principal
     }
 
-    /// What the key may sign. Never empty.
+    /// Returns the roles; never empty.
     #[must_use]
     pub fn roles(&self) -> &BTreeSet<Role> {
         &self.roles
     }
 
-    /// The key.
+    /// Returns the key.
     #[must_use]
     pub fn key(&self) -> &PublicKey {
         &self.key
     }
 
-    /// From when on the key is meant to be used. For people: it decides nothing. OpenSSH 8.4,
-    /// which PVE 7 has, cannot read a line with such a time.
+    /// Returns the start of the intended validity, which affects no decision. OpenSSH 8.4 in PVE 7
+    /// cannot read a line with such a time.
     #[must_use]
     pub fn valid_after(&self) -> Option<&ValidityTime> {
         self.valid_after.as_ref()
     }
 
-    /// Until when the key is meant to be used. For people: it decides nothing, and the key is
-    /// good until it is revoked.
+    /// Returns the end of the intended validity, which affects no decision: the key is valid until it
+    /// is revoked.
     #[must_use]
     pub fn valid_before(&self) -> Option<&ValidityTime> {
         self.valid_before.as_ref()
     }
 
-    /// Take the value of one option.
     fn set(&mut self, name: &str, value: Option<&str>) -> Result<(), SignerLineError> {
         match (name, value) {
             ("cert-authority", _) => Err(SignerLineError::CertAuthority),
@@ -194,12 +193,12 @@ impl fmt::Display for AllowedSigner {
 
 const BLANK: [char; 2] = [' ', '\t'];
 
-/// The name of an option, and its value if it has one.
+/// The name and optional value of an option.
 type NamedOption<'a> = (&'a str, Option<&'a str>);
 
-/// Split what follows the principal into its options and the key.
+/// Splits the text after the principal into options and key.
 ///
-/// As in OpenSSH, options are what stands there if it does not look like the type of a key.
+/// As in OpenSSH, the text starts with options if it does not start with the type of a key.
 fn split_options(text: &str) -> Result<(Vec<NamedOption<'_>>, &str), SignerLineError> {
     let mut options = Vec::new();
     if ["ssh-", "ecdsa-", "sk-"].iter().any(|key_type| text.starts_with(key_type)) {

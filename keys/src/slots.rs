@@ -1,41 +1,41 @@
 use crate::{Fingerprint, Signature, SignatureError};
 
-/// How many bytes of a bundle a signature may take.
+/// The length of a slot, in bytes.
 pub const SLOT_LEN: usize = 512;
 
-/// How many signatures a bundle can have.
+/// The number of slots.
 pub const SLOT_COUNT: usize = 8;
 
 /// The length of the member `SIGNATURES` of a bundle.
 pub const SLOTS_LEN: usize = SLOT_LEN * SLOT_COUNT;
 
-/// What fills an empty slot, and the rest of one that is taken.
+/// The padding of an empty slot, and of the rest of a used one.
 const PADDING: u8 = b'\n';
 
 /// The member `SIGNATURES` of a bundle: eight slots, each empty or with one armored signature.
 ///
 /// Slot `i` is [`SLOT_LEN`] bytes at offset `i * SLOT_LEN`, so adding a signature to a bundle is
-/// one small write, and `dd bs=512 skip=i count=1` takes it out for `ssh-keygen`. Slots need not
-/// be taken in order.
+/// one small write, and `dd bs=512 skip=i count=1` extracts it for `ssh-keygen`. Slots can be used in
+/// any order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Slots([Option<Signature>; SLOT_COUNT]);
 
-/// Why a slot cannot be read or taken.
+/// A slot cannot be parsed or used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SlotsError {
     /// A slot is neither empty nor a signature with the right padding.
     #[error("slot {slot} is neither empty nor one signature and newlines")]
     Slot {
-        /// Which slot, from 0.
+        /// The slot, from 0.
         slot: usize,
-        /// What is wrong with it.
+        /// The fault.
         source: SignatureError,
     },
-    /// Every slot is taken.
+    /// Every slot is used.
     #[error("all {SLOT_COUNT} slots are taken")]
     Full,
-    /// The key has signed already.
+    /// The key has already signed.
     #[error("the key {key} has already signed, in slot {slot}")]
     AlreadySigned {
         /// The key.
@@ -46,9 +46,9 @@ pub enum SlotsError {
 }
 
 impl Slots {
-    /// Read the member. What it holds has not been verified.
+    /// Parses the member without verifying the signatures.
     ///
-    /// Every slot must be as [`Slots::to_bytes`] writes it, to the last byte.
+    /// Every slot must be byte for byte as [`Slots::to_bytes`] writes it.
     pub fn parse(bytes: &[u8; SLOTS_LEN]) -> Result<Self, SlotsError> {
         let mut slots = Self::default();
         for (slot, bytes) in bytes.chunks_exact(SLOT_LEN).enumerate() {
@@ -58,7 +58,7 @@ impl Slots {
         Ok(slots)
     }
 
-    /// The bytes of the member.
+    /// Returns the bytes of the member.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; SLOTS_LEN] {
         let mut bytes = [PADDING; SLOTS_LEN];
@@ -69,7 +69,7 @@ impl Slots {
         bytes
     }
 
-    /// The bytes of the slot that `signature` is in.
+    /// Returns the bytes of a slot with `signature`.
     #[must_use]
     pub fn slot_bytes(signature: &Signature) -> [u8; SLOT_LEN] {
         let armor = signature.to_armor();
@@ -78,24 +78,24 @@ impl Slots {
         bytes
     }
 
-    /// The signatures, each with the number of its slot, from 0.
+    /// Returns the signatures, each with the number of its slot, from 0.
     pub fn iter(&self) -> impl Iterator<Item = (usize, &Signature)> {
         self.0.iter().enumerate().filter_map(|(slot, signature)| Some((slot, signature.as_ref()?)))
     }
 
-    /// The signatures, in the order of their slots.
+    /// Returns the signatures, in the order of their slots.
     #[must_use]
     pub fn signatures(&self) -> Vec<Signature> {
         self.iter().map(|(_, signature)| signature.clone()).collect()
     }
 
-    /// The first slot that is empty, from 0.
+    /// Returns the first empty slot, from 0.
     #[must_use]
     pub fn first_empty(&self) -> Option<usize> {
         self.0.iter().position(Option::is_none)
     }
 
-    /// Put `signature` into the first empty slot, and say which that is.
+    /// Adds `signature` to the first empty slot and returns its number.
     pub fn add(&mut self, signature: Signature) -> Result<usize, SlotsError> {
         if let Some((slot, _)) = self.iter().find(|(_, other)| other.key() == signature.key()) {
             return Err(SlotsError::AlreadySigned { key: signature.key().fingerprint(), slot });

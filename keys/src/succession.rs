@@ -1,46 +1,46 @@
 use crate::{Distrust, Fingerprint, Policy, PolicyError, Role, Signature};
 
-/// Why a policy does not replace another one.
+/// A policy cannot replace another one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SuccessorError {
-    /// It cannot be read.
-    #[error("the new policy cannot be read")]
+    /// It is not a valid policy.
+    #[error("the new policy is invalid")]
     Policy(#[from] PolicyError),
     /// It does not have the next version.
-    #[error("the policy here has version {have}, and only {} can follow it; this one is {found}", have.saturating_add(1))]
+    #[error("the current policy has version {have}, so the new one must have version {}, not {found}", have.saturating_add(1))]
     Version {
-        /// The version of the policy that would be replaced.
+        /// The version of the current policy.
         have: u64,
         /// The version of the new one.
         found: u64,
     },
-    /// It takes back what was revoked.
+    /// It omits a revoked key.
     #[error(
-        "the new policy does not revoke {0}, which is revoked here; a revoked key stays revoked"
+        "the new policy does not revoke {0}, which the current policy revokes; a revoked key stays revoked"
     )]
     Unrevoked(Fingerprint),
-    /// Those who are trusted now have not signed it.
-    #[error("the new policy is not signed by enough of those whom the policy here trusts")]
+    /// Too few signers of the current policy have signed it.
+    #[error("too few signers of the current policy have signed the new policy")]
     Old(#[source] Distrust),
-    /// Those whom it trusts have not signed it, so nobody knows whether they have their keys.
-    #[error("the new policy is not signed by enough of those whom it trusts itself")]
+    /// Too few of its own signers have signed it, so they may not have their keys.
+    #[error("too few signers of the new policy have signed it")]
     New(#[source] Distrust),
 }
 
 impl Policy {
-    /// Read the policy that is to replace this one.
+    /// Parses the policy that replaces this one.
     ///
-    /// It must have the next version and revoke all that is revoked here. `signatures`, for
-    /// [`Role::Policy`] over the bytes of `document`, must satisfy the threshold of this policy
-    /// *and* that of the new one: the old signers consent, and the new ones have shown that they
-    /// hold their keys.
+    /// It must have the next version and revoke every key that this one revokes. `signatures`, for
+    /// [`Role::Policy`] over the bytes of `document`, must satisfy the threshold of this policy *and*
+    /// that of the new one: the old signers consent, and the new ones prove that they have their
+    /// keys.
     pub fn accept_successor(
         &self,
         document: &[u8],
         signatures: &[Signature],
     ) -> Result<Self, SuccessorError> {
-        // Until the old signers have consented, nothing is parsed.
+        // The document is parsed only after the old signers have consented to it.
         self.judge(Role::Policy, document, signatures).map_err(SuccessorError::Old)?;
         let next = Self::parse(document)?;
         next.judge(Role::Policy, document, signatures).map_err(SuccessorError::New)?;

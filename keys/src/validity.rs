@@ -2,26 +2,26 @@ use std::fmt;
 use std::str::FromStr;
 
 /// A time in an allowed signers line: `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`, in UTC if
-/// a `Z` follows, else in the time of the place where it is read.
+/// a `Z` follows, else in local time.
 ///
-/// It is shown and kept, and decides nothing.
+/// It is informational and affects no decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValidityTime(String);
 
-/// A text is no such time.
+/// A text is not a validity time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected a time such as \"20270101\" or \"202701010000Z\"")]
 pub struct ParseValidityTimeError;
 
 impl ValidityTime {
-    /// The text itself.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether this time is certainly not earlier than `other`. Nothing is certain without knowing
-    /// the time zone, unless both say the same about it.
+    /// Checks whether this time is certainly not earlier than `other`. Times with and without `Z`
+    /// cannot be compared.
     pub(crate) fn is_surely_not_before(&self, other: &Self) -> bool {
         let parts = |time: &Self| (time.0.ends_with('Z'), format!("{:0<14}", time.digits()));
         let ((zone, this), (other_zone, other)) = (parts(self), parts(other));
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_compared_only_where_both_say_the_same_about_the_zone() {
+    fn times_are_compared_only_with_the_same_zone() {
         let not_before = |a: &str, b: &str| {
             a.parse::<ValidityTime>().unwrap().is_surely_not_before(&b.parse().unwrap())
         };

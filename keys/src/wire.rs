@@ -1,17 +1,17 @@
-//! The binary form of everything in SSH: numbers and strings, each with its length (RFC 4251).
+//! The binary encoding of SSH: numbers, and strings with their length (RFC 4251).
 
 /// Binary data does not have the length that it announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// It ends in the middle of a field.
+    /// The data ends in the middle of a field.
     #[error("is truncated")]
     Truncated,
-    /// Something follows the last field.
+    /// Other bytes follow the last field.
     #[error("is followed by bytes that do not belong to it")]
     Trailing,
 }
 
-/// Takes fields off the front of some bytes.
+/// Reads fields from the front of a byte slice.
 pub(crate) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -25,7 +25,7 @@ impl<'a> Reader<'a> {
         Ok(u32::from_be_bytes(*number))
     }
 
-    /// A string: its length as a `u32`, then so many bytes.
+    /// Reads a string: its length as a `u32`, then its bytes.
     pub(crate) fn string(&mut self) -> Result<&'a [u8], Malformed> {
         let len = usize::try_from(self.u32()?).map_err(|_| Malformed::Truncated)?;
         let (string, rest) = self.0.split_at_checked(len).ok_or(Malformed::Truncated)?;
@@ -33,28 +33,28 @@ impl<'a> Reader<'a> {
         Ok(string)
     }
 
-    /// All bytes that are left.
+    /// Returns the remaining bytes.
     pub(crate) fn rest(self) -> &'a [u8] {
         self.0
     }
 
-    /// That no bytes are left.
+    /// Checks that no bytes remain.
     pub(crate) fn end(self) -> Result<(), Malformed> {
         if self.0.is_empty() { Ok(()) } else { Err(Malformed::Trailing) }
     }
 }
 
-/// Append a string: its length as a `u32`, then its bytes.
+/// Appends a string: its length as a `u32`, then its bytes.
 ///
 /// # Panics
-/// If it is 4 GiB or longer. Messages are hashed before they get here, so nothing is.
+/// If it is 4 GiB or longer. Messages are hashed first, so no string is.
 pub(crate) fn put_string(out: &mut Vec<u8>, string: &[u8]) {
     let len = u32::try_from(string.len()).expect("a field is far shorter than 4 GiB");
     out.extend_from_slice(&len.to_be_bytes());
     out.extend_from_slice(string);
 }
 
-/// Some bytes from outside as a short text that is safe to show.
+/// Returns bytes from outside as a short text without control characters.
 pub(crate) fn show(bytes: &[u8]) -> String {
     let shown: String = String::from_utf8_lossy(bytes).chars().take(64).collect();
     shown.escape_debug().to_string()

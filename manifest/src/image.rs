@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::text;
+use crate::text;
 use crate::{Digest, ItemName};
 
 /// What a bundle says of a container image in it.

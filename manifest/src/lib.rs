@@ -1,63 +1,50 @@
-//! What a bundle is, how to read one without trusting the medium it came on, and whether what it
-//! holds fits a host.
+//! Bundles: their format, readers that do not trust the medium, and the verdict whether a bundle fits
+//! a host.
 //!
 //! A bundle is a plain ustar archive whose second member, `SHA256SUMS`, is signed. `docs/FORMAT.md`
-//! describes it for people who want to write another reader; this crate is the one we use.
+//! describes the format for authors of other readers.
+//!
+//! ```text
+//! types/    names, digests, paths, and the macros that define such types
+//! host/     the properties of a host, and the inventory that describes one
+//! bundle/   reading, verifying and writing the archive
+//! catalog/  facts about GPUs, drivers, patches and kernels
+//! verdict/  whether a GPU, a driver and a host work together
+//! ui/       output and exit classes of both programs
+//! ```
 
 mod bundle;
 pub mod catalog;
-mod copy;
-mod cosign;
-mod damage;
-mod digest;
 pub mod driver;
-mod header;
 pub mod headers;
-mod host_path;
+mod host;
 pub mod image;
-pub mod inventory;
-mod layout;
-pub mod limits;
-mod measure;
-mod mode;
 mod model;
-mod name;
-mod object;
 mod origin;
 pub mod package;
-mod parallel;
-mod parts;
 pub mod patch;
-pub mod platform;
-mod printable;
 pub mod profile;
-mod read;
-mod text;
+mod types;
 pub mod ui;
 pub mod unlock;
 pub mod verdict;
 mod wants;
-mod write;
 
-pub use crate::bundle::{Bundle, FrameDamage, Place, Unverified, Verified, VerifyError};
-pub use crate::copy::CopyError;
-pub use crate::cosign::CosignError;
-pub use crate::digest::{CHUNK, Digest, Hasher, ItemId, ParseDigestError, tree_digest};
-pub use crate::host_path::{HostPath, PathError};
-pub use crate::layout::{SIGNATURES_AT, TooLarge};
-pub use crate::measure::{Measure, Measured};
-pub use crate::mode::{Mode, ParseModeError};
+pub use crate::bundle::{
+    Bundle, CopyError, CosignError, Damage, FrameDamage, Measure, Measured, PIECE, PartFault,
+    PartSize, PartsError, Place, Progress, ReadError, SIGNATURES_AT, Sink, Source, Target,
+    TooLarge, Unverified, Verified, VerifyError, WriteError, limits, write_bundle,
+};
+pub use crate::host::{inventory, platform};
 pub use crate::model::{
     Chunk, Content, FORMAT, Item, ItemError, ItemFields, ItemMode, Manifest, ManifestError,
 };
-pub use crate::name::{BundleName, ItemName, MAX_NAME, NameCollision};
 pub use crate::origin::Origin;
-pub use crate::parts::{PartSize, PartsError};
-pub use crate::printable::{printable, shell_word};
-pub use crate::read::{Damage, PIECE, PartFault, Progress, ReadError, Sink};
-pub use crate::text::{ParseTextError, ProgramVersion};
+pub use crate::types::{
+    BundleName, CHUNK, Digest, Hasher, HostPath, ItemId, ItemName, Mode, NameCollision,
+    ParseTextError, PathError, ProgramVersion, is_word, printable, shell_word, tree_digest,
+};
 pub use crate::wants::{
     DropInName, GuestTool, Iommu, KernelWord, ModprobeLine, ModuleName, PackageWants,
     RepositoryStyle, UnitName, WantedDropIn, WantedFile, WantedUnit, Wants,
 };
-pub use crate::write::{Source, Target, WriteError, write_bundle};

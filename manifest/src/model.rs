@@ -2,16 +2,15 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::sqlite::MAX_DATABASE;
 use crate::driver::DriverRecord;
 use crate::headers::HeadersRecord;
 use crate::image::ImageRecord;
-use crate::limits::{MAX_ITEM, MAX_ITEMS};
-use crate::name::{NameCollision, check_distinct};
-use crate::object::{object, objects, some_object};
+use crate::limits::{MAX_CATALOG, MAX_ITEM, MAX_ITEMS};
 use crate::origin::Origin;
 use crate::package::{ArchiveName, ArchiveRecord, PackageRecord};
-use crate::printable::printable;
+use crate::printable;
+use crate::types::object::{object, objects, some_object};
+use crate::types::{NameCollision, check_distinct};
 use crate::unlock::UnlockRecord;
 use crate::verdict::Purpose;
 use vgpu_keys::Channel;
@@ -414,7 +413,7 @@ impl Manifest {
     fn check_catalog(&self) -> Result<(), ManifestError> {
         let is_catalog = |item: &&Item| item.content() == Content::Catalog;
         let mut all = self.items.iter().filter(is_catalog).enumerate();
-        match all.find(|(at, item)| *at > 0 || item.size() > MAX_DATABASE) {
+        match all.find(|(at, item)| *at > 0 || item.size() > MAX_CATALOG) {
             Some((_, item)) => Err(ManifestError::Catalog(item.name().clone())),
             None => Ok(()),
         }

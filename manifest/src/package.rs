@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::ItemName;
 use crate::inventory::{Name, PackageName, PackageVersion};
-use crate::platform::words::words;
-use crate::text::{is_word, text};
+use crate::text;
+use crate::types::text::is_word;
+use crate::words;
 
 /// What a bundle says of a Debian package in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

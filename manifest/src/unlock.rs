@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::ItemName;
 use crate::catalog::LibraryId;
-use crate::object::some_object;
 use crate::platform::PveRelease;
-use crate::text::text;
+use crate::text;
+use crate::types::object::some_object;
 
 /// What a bundle says of an unlock library in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,9 +7,10 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::inventory::PackageName;
-use crate::object::{object, objects};
 use crate::profile::ProfileOverrides;
-use crate::text::{is_word, text};
+use crate::text;
+use crate::types::object::{object, objects};
+use crate::types::text::is_word;
 use crate::{HostPath, ItemName, Mode};
 
 /// Everything that a bundle asks of a host.

@@ -76,7 +76,7 @@ fn a_recipe_says_what_for_what_else_and_why_not_otherwise() {
     for says in [
         "#   Tesla P40 (10de:1b38, pascal): native",
         "# Why not another driver:",
-        "#   18.0   vGPU 18.0 does not serve Tesla P40; 16.0-16.14 do",
+        "#   18.0   vGPU 18.0 does not support Tesla P40; 16.0-16.14 do",
         "#   17.0   works too, with the card in mode unlock",
         "#   16.0   works too, and is older",
         "name = \"driver/NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm.run\"",
@@ -152,7 +152,7 @@ fn targets_and_driver_must_be_of_one_release() {
     let path = "laptop/inputs/NVIDIA-Linux-x86_64-595.58.02-vgpu-kvm.run";
     StandIn::host("595.58.02").write(&here.path(path)).unwrap();
     let said = expect(here.bundler(&["lock"]), 4).err;
-    assert!(said.contains("works only with the unlock patch"), "{said}");
+    assert!(said.contains("needs the unlock patch"), "{said}");
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn headers_in_the_bundle_decide_on_the_node() {
     // The targets name no kernel, so only the node can tell.
     let said = expect(here.installer(&["check", &bundle]), 4).out;
     assert!(
-        said.contains("needs KVM to export enable_apicv, and 6.8.12-43-pve does not"),
+        said.contains("needs `enable_apicv`, and 6.8.12-43-pve does not"),
         "{said}"
     );
     let said = expect(here.installer(&["check", &bundle, "--kernel", "6.5.13-6-pve"]), 0).out;

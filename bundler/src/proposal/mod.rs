@@ -171,7 +171,7 @@ impl<'c> Proposal<'c> {
                 Verdict::Suitable(it) if it.state == State::Unproven => {
                     let doubts: Vec<_> =
                         it.doubts.iter().map(|doubt| doubt.statement.says.clone()).collect();
-                    return format!("{}, unproven: {}", it.mode, doubts.join("; "));
+                    return format!("{}, unverified: {}", it.mode, doubts.join("; "));
                 }
                 Verdict::Suitable(it) if it.mode != self.mode() => {
                     return format!("works too, with the card in mode {}", it.mode);
@@ -372,7 +372,7 @@ mod tests {
         assert_eq!((mixed.served.len(), mixed.left_out.len()), (1, 1));
         let none = make(&catalog, &["10de:128b"], &pve8, Wish::Best).unwrap_err();
         let none = format!("{none:#}");
-        assert!(none.contains("give the whole card to one guest"), "{none}");
+        assert!(none.contains("pass the card through to one guest"), "{none}");
         let intel = make(&catalog, &["8086:3e92"], &pve8, Wish::Best).unwrap_err();
         assert_eq!(crate::exit::status(&intel), Exit::Unsuitable);
     }

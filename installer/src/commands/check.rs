@@ -1,7 +1,8 @@
 use camino::Utf8PathBuf;
 use serde::Serialize;
-use vgpu_manifest::catalog::sqlite::{self, DatabaseError, MAX_DATABASE};
+use vgpu_manifest::catalog::sqlite::{self, DatabaseError};
 use vgpu_manifest::catalog::{Catalog, Release};
+use vgpu_manifest::limits::MAX_CATALOG;
 use vgpu_manifest::platform::KernelRelease;
 use vgpu_manifest::{Bundle, Item, Manifest, Measure, Verified};
 
@@ -133,9 +134,9 @@ pub(super) fn applied(target: Target) -> anyhow::Result<Option<Applied>> {
 /// Reads a catalog in the store, if its digest matches.
 fn stored_catalog(look: &dyn Look, item: &Item) -> anyhow::Result<Catalog> {
     let path = state::stored(item.id());
-    let bytes = look.read_up_to(&path, MAX_DATABASE)?.ok_or(CheckError::Damaged)?;
+    let bytes = look.read_up_to(&path, MAX_CATALOG)?.ok_or(CheckError::Damaged)?;
     let is_whole =
-        bytes.len() as u64 <= MAX_DATABASE && Measure::of(&mut &*bytes)?.sha256 == item.sha256();
+        bytes.len() as u64 <= MAX_CATALOG && Measure::of(&mut &*bytes)?.sha256 == item.sha256();
     if !is_whole {
         return Err(CheckError::Damaged).hint("apply the bundle again to fix it");
     }

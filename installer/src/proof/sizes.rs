@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use vgpu_manifest::Digest;
 use vgpu_manifest::catalog::DriverVersion;
-use vgpu_manifest::catalog::sqlite::{MAX_DATABASE, read_configs};
+use vgpu_manifest::catalog::sqlite::read_configs;
+use vgpu_manifest::limits::MAX_CATALOG;
 
 use super::{OfferedType, Proof};
 use crate::host::Look;
@@ -35,7 +36,7 @@ pub(crate) fn add_sizes(
 fn sizes(look: &dyn Look, bundle: Digest, driver: &DriverVersion) -> Option<BTreeMap<u32, u64>> {
     let manifest = Bundles::manifest(look, bundle).ok()??;
     let item = manifest.catalog()?;
-    let bytes = look.read_up_to(&state::stored(item.id()), MAX_DATABASE).ok()??;
+    let bytes = look.read_up_to(&state::stored(item.id()), MAX_CATALOG).ok()??;
     let configs = read_configs(&bytes).ok()?;
     let types = configs.into_iter().find(|config| config.driver == *driver)?.config.types;
     Some(types.into_iter().map(|known| (known.id, known.framebuffer)).collect())

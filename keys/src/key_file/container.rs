@@ -1,4 +1,4 @@
-//! The layout of the file, inside of its armor.
+//! The layout of the file in its armor.
 
 use zeroize::Zeroizing;
 
@@ -10,7 +10,7 @@ use crate::wire::{Reader, put_string};
 
 const MAGIC: &[u8] = b"openssh-key-v1\0";
 
-/// What is in a key file, the secrets being sealed or not.
+/// The content of a key file, with sealed or unsealed secrets.
 pub(super) struct Container {
     pub(super) seal: Seal,
     pub(super) public: PublicKey,
@@ -18,18 +18,18 @@ pub(super) struct Container {
 }
 
 impl Container {
-    /// Read the outer layout. The secrets are still sealed.
+    /// Parses the outer layout. The secrets are still sealed.
     pub(super) fn read(blob: &[u8]) -> Result<Self, KeyFileError> {
         let fields = blob.strip_prefix(MAGIC).ok_or(KeyFileError::Damaged("it has no magic"))?;
         let mut fields = Reader::new(fields);
         let (cipher, kdf, options) = (fields.string()?, fields.string()?, fields.string()?);
         if fields.u32()? != 1 {
-            return Err(KeyFileError::Damaged("it does not hold one key"));
+            return Err(KeyFileError::Damaged("it does not contain exactly one key"));
         }
         let public = PublicKey::from_wire(fields.string()?)?;
         let seal = Seal::read(cipher, kdf, options)?;
         let secrets = Zeroizing::new(fields.string()?.to_vec());
-        // With a cipher that authenticates, its tag would follow here.
+        // An authenticating cipher would have its tag here.
         fields.end()?;
         if secrets.len() % seal.block() != 0 {
             return Err(KeyFileError::Damaged("its secret part has an odd length"));
@@ -37,11 +37,11 @@ impl Container {
         Ok(Self { seal, public, secrets })
     }
 
-    /// Take the key out, the seal having been applied.
+    /// Extracts the key from unsealed secrets.
     pub(super) fn open(self) -> Result<KeyFile, KeyFileError> {
         let mut fields = Reader::new(&self.secrets);
         if fields.u32()? != fields.u32()? {
-            // The only thing by which a wrong passphrase shows.
+            // The format has no other check for a wrong passphrase.
             return Err(if self.seal.needs_passphrase() {
                 KeyFileError::WrongPassphrase
             } else {
@@ -61,20 +61,20 @@ impl Container {
         };
         let secret = ed25519_dalek::SigningKey::from_bytes(seed);
         let derived = secret.verifying_key().to_bytes();
-        // A wrong public half next to the secret would make signatures that give the secret away.
+        // Signatures with a wrong public half would reveal the secret.
         if [public, public_again, self.public.as_bytes()].iter().any(|half| *half != derived) {
             return Err(KeyFileError::Damaged("its public half does not belong to its secret"));
         }
         Ok(KeyFile { secret, public: self.public, comment })
     }
 
-    /// Lay a key out, still readable by everybody.
+    /// Creates the content for a key. The secrets are not sealed yet.
     pub(super) fn pack(key: &KeyFile, seal: Seal) -> Result<Self, KeyFileError> {
         let mut check = [0; 4];
         getrandom::fill(&mut check).map_err(KeyFileError::Random)?;
         let pair = Zeroizing::new(key.secret.to_keypair_bytes());
 
-        // Enough in advance, so that no copy of the secret stays behind when it grows.
+        // Reserve enough memory, so that growing leaves no copy of the secret behind.
         let mut secrets = Zeroizing::new(Vec::with_capacity(256 + key.comment.len()));
         secrets.extend_from_slice(&check);
         secrets.extend_from_slice(&check);
@@ -87,7 +87,7 @@ impl Container {
         Ok(Self { seal, public: key.public, secrets })
     }
 
-    /// Write the outer layout.
+    /// Returns the outer layout.
     pub(super) fn write(&self) -> Zeroizing<Vec<u8>> {
         let mut blob = Zeroizing::new(Vec::with_capacity(512 + self.secrets.len()));
         blob.extend_from_slice(MAGIC);
@@ -101,7 +101,7 @@ impl Container {
         blob
     }
 
-    /// The padding counts 1, 2, 3, … up to the end of the cipher's block.
+    /// Checks the padding: 1, 2, 3, … up to the end of the cipher's block.
     fn check_padding(&self, padding: &[u8]) -> Result<(), KeyFileError> {
         let counts = padding.iter().zip(1_u8..).all(|(&byte, count)| byte == count);
         if counts && padding.len() < self.seal.block() {

@@ -1,4 +1,4 @@
-//! How the secrets in a key file are protected.
+//! The encryption of the secrets in a key file.
 
 use aes::Aes256;
 use aes::cipher::{KeyIvInit, StreamCipher};
@@ -8,11 +8,11 @@ use zeroize::Zeroizing;
 use super::KeyFileError;
 use crate::wire::{Reader, put_string, show};
 
-/// A round takes some milliseconds, so this is a matter of seconds: long enough for the most
-/// careful user, and short enough that a hostile file cannot keep us busy for long.
+/// The largest number of rounds. A round takes a few milliseconds, so a hostile file causes a delay of
+/// seconds at most.
 pub(super) const MAX_ROUNDS: u32 = 1024;
 
-/// What `ssh-keygen` does by default since OpenSSH 9.4.
+/// The default of `ssh-keygen` since OpenSSH 9.4.
 const ROUNDS: u32 = 24;
 const SALT_LEN: usize = 16;
 
@@ -20,20 +20,20 @@ const AES_256_CTR: &[u8] = b"aes256-ctr";
 const BCRYPT: &[u8] = b"bcrypt";
 const NONE: &[u8] = b"none";
 
-/// Length of the key and of the first counter block of AES-256 in counter mode.
+/// The lengths of the key and of the first counter block of AES-256 in counter mode.
 const KEY_LEN: usize = 32;
 const IV_LEN: usize = 16;
 
-/// How the secrets in a key file are protected.
+/// The encryption of the secrets in a key file.
 pub(super) enum Seal {
-    /// Not at all.
+    /// No encryption.
     None,
-    /// By AES-256 in counter mode, under a key that bcrypt derives from a passphrase.
+    /// AES-256 in counter mode, with a key that bcrypt derives from a passphrase.
     Passphrase { salt: Vec<u8>, rounds: u32 },
 }
 
 impl Seal {
-    /// A new one for a passphrase.
+    /// Returns a new seal for a passphrase.
     pub(super) fn random() -> Result<Self, KeyFileError> {
         let mut salt = vec![0; SALT_LEN];
         getrandom::fill(&mut salt).map_err(KeyFileError::Random)?;
@@ -63,7 +63,7 @@ impl Seal {
         Ok(Self::Passphrase { salt, rounds })
     }
 
-    /// The names of cipher and key derivation, and the options of the latter.
+    /// Returns the names of cipher and key derivation, and the options of the latter.
     pub(super) fn write(&self) -> (&'static [u8], &'static [u8], Vec<u8>) {
         match self {
             Self::None => (NONE, NONE, Vec::new()),
@@ -80,7 +80,7 @@ impl Seal {
         matches!(self, Self::Passphrase { .. })
     }
 
-    /// The secrets are padded to a multiple of this many bytes.
+    /// Returns the block size, in bytes: secrets are padded to a multiple of it.
     pub(super) fn block(&self) -> usize {
         match self {
             Self::None => 8,
@@ -88,7 +88,7 @@ impl Seal {
         }
     }
 
-    /// Encrypt or decrypt `secrets`, which in counter mode is the same.
+    /// Encrypts or decrypts `secrets`, which is the same operation in counter mode.
     pub(super) fn apply(&self, passphrase: &str, secrets: &mut [u8]) -> Result<(), KeyFileError> {
         let Self::Passphrase { salt, rounds } = self else { return Ok(()) };
         if passphrase.is_empty() {

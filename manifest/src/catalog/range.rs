@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ParseTextError;
 use crate::platform::KernelSeries;
-use crate::platform::words::serde_as_text;
+use crate::serde_as_text;
 
 /// A release of NVIDIA vGPU: `16.9`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

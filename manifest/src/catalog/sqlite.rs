@@ -13,7 +13,8 @@ use serde::de::{DeserializeOwned, Error as _};
 
 use super::{Catalog, CatalogError, DriverVersion, Rows};
 use crate::driver::{GpuSupport, VgpuConfig, VgpuType};
-use crate::object::Object;
+use crate::limits::{MAX_CATALOG, MAX_ROWS};
+use crate::types::object::Object;
 use crate::verdict::Support;
 
 /// The mark of a catalog among SQLite files, its `application_id`: `vGPU` in ASCII.
@@ -21,14 +22,6 @@ const APPLICATION_ID: i32 = 0x7647_5055;
 
 /// The version of `schema.sql`, SQLite's `user_version`. It rises with every change of a table.
 const SCHEMA: i32 = 3;
-
-/// The size of the largest file that is read, in bytes: 16 MiB. The embedded catalog has less than
-/// one.
-pub const MAX_DATABASE: u64 = 16 << 20;
-
-/// The largest number of rows that is read from a table. pci.ids has about 1,500 NVIDIA GPUs, and
-/// the GPUs of a driver hold a few thousand vGPU types in total.
-const MAX_ROWS: usize = 50_000;
 
 /// The contents of a driver's `vgpuConfig.xml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +37,7 @@ pub struct DriverConfig {
 #[non_exhaustive]
 pub enum DatabaseError {
     /// The file is too large.
-    #[error("the catalog has {0} bytes; the limit is {MAX_DATABASE}")]
+    #[error("the catalog has {0} bytes; the limit is {MAX_CATALOG}")]
     Size(u64),
     /// The file is not a catalog.
     #[error("not a catalog: {0}")]
@@ -259,7 +252,7 @@ fn open(bytes: &[u8]) -> Result<Connection, DatabaseError> {
 /// Checks the first hundred bytes before SQLite reads any: <https://sqlite.org/fileformat.html>.
 fn check_header(bytes: &[u8]) -> Result<(), DatabaseError> {
     let size = bytes.len() as u64;
-    if size > MAX_DATABASE {
+    if size > MAX_CATALOG {
         return Err(DatabaseError::Size(size));
     }
     let Some(header) = bytes.first_chunk::<100>() else {

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::DeviceId;
-use crate::text::text;
+use crate::text;
 
 text! {
     /// The name of a vGPU type: `GRID RTX6000-4Q`.

@@ -1,10 +1,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{DeviceId, DriverVersion};
-use crate::object::{objects, some_object};
 use crate::patch::TreePath;
-use crate::platform::words::words;
-use crate::text::text;
+use crate::text;
+use crate::types::object::{objects, some_object};
+use crate::words;
 use crate::{Digest, ItemName};
 
 words! {

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use crate::platform::words::words;
+use crate::words;
 
 words! {
     /// An option of the kernel that decides whether it can host vGPUs.

@@ -1,5 +1,5 @@
 use super::error::PatchFault;
-use super::lines::Lines;
+use super::parse::Lines;
 
 /// One replacement in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,17 +12,15 @@
 mod apply;
 mod error;
 mod hunk;
-mod lines;
 mod parse;
-mod path;
 #[cfg(test)]
 mod tests;
 
 pub use self::apply::Applied;
 pub use self::error::{ApplyError, ApplyFault, PatchError, PatchFault};
-pub use self::path::TreePath;
 
 use self::hunk::Hunk;
+use crate::text;
 
 /// The longest patch that is read, in bytes: 8 MiB. The longest known one has 48 KB.
 pub const MAX_PATCH: u64 = 8 << 20;
@@ -86,4 +84,20 @@ impl FilePatch {
     pub fn change(&self) -> Change {
         self.change
     }
+}
+
+text! {
+    /// A path below the root of a tree, as a patch names it.
+    ///
+    /// Parts of printable ASCII without blanks, quotes and backslashes, joined by `/`. It is
+    /// relative, cannot climb, and has one spelling: a leading `./` is taken off before.
+    TreePath,
+    "a path in a tree",
+    "parts of printable ASCII joined by `/`, none of them `.` or `..`, at most 1,024 bytes",
+    |text| text.len() <= 1024 && text.split('/').all(is_part)
+}
+
+fn is_part(part: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_graphic() && !b"\\\"'`".contains(&b);
+    (1..=255).contains(&part.len()) && part != "." && part != ".." && part.bytes().all(plain)
 }

@@ -178,3 +178,34 @@ proptest::proptest! {
         });
     }
 }
+
+#[test]
+fn a_path_stays_in_its_tree_and_has_one_spelling() {
+    for good in ["nvidia-vgpud", "kernel/nvidia/nv-kernel.o_binary", ".manifest", "a..b/c"] {
+        assert!(good.parse::<TreePath>().is_ok(), "{good}");
+    }
+    let long = "a/".repeat(600);
+    for bad in [
+        "",
+        "/",
+        "/etc/passwd",
+        "..",
+        "../a",
+        "a/../b",
+        "a/..",
+        ".",
+        "./a",
+        "a//b",
+        "a/",
+        "a b",
+        "a\tb",
+        "a\nb",
+        "a\\b",
+        "\"a\"",
+        "a\0",
+        "é",
+        &long,
+    ] {
+        assert!(bad.parse::<TreePath>().is_err(), "{bad:?}");
+    }
+}

@@ -1,5 +1,5 @@
-//! The judgement itself: which rule, if any, forbids a case, and which leave a doubt. No text is
-//! made here, so that thousands of cases can be judged for a table or for the nearest choice.
+//! The decision: the rule that a case violates, if any, and the rules that leave a doubt. It creates
+//! no text, so that thousands of cases can be judged for a table or for the nearest choice.
 
 use super::target::{loading, target};
 use super::{Case, Findings, Goal, Listing};
@@ -18,18 +18,18 @@ pub(super) struct Found<'c> {
     pub(super) doubts: Vec<Point<'c>>,
 }
 
-/// How a GPU serves guests.
+/// The mode in which guests use a GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode<'c> {
-    /// As NVIDIA made it.
+    /// vGPU with NVIDIA's support.
     Native,
-    /// Shown to the driver as another card, or with its own identity where that is enough.
+    /// vGPU with an unlock library: as another card, or with its own identity if that is sufficient.
     Unlock(Option<&'c Identity>),
-    /// Whole.
+    /// Passthrough.
     Passthrough,
 }
 
-/// A driver, in the form that fits.
+/// A driver in the suitable form.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Chosen<'c> {
     pub(super) driver: &'c Driver,
@@ -37,7 +37,7 @@ pub(super) struct Chosen<'c> {
     pub(super) file: DriverFile,
 }
 
-/// A rule that speaks against a case, with the reason where there are several.
+/// A rule that a case violates or that leaves a doubt, with the reason if there are several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Point<'c> {
     pub(super) rule: Rule,
@@ -50,7 +50,7 @@ impl From<Rule> for Point<'_> {
     }
 }
 
-/// Whether the case works: how, and with which doubts, or which rule forbids it.
+/// Decides whether a case works: in which mode and with which doubts, or which rule it violates.
 pub(super) fn assess<'c>(catalog: &'c Catalog, case: &Case) -> Result<Found<'c>, Point<'c>> {
     let card = catalog.card(case.gpu).ok_or(Rule::NotNvidia)?;
     if card.gpu().is_some_and(|gpu| gpu.platform == Some(Platform::Arm)) {
@@ -68,7 +68,7 @@ pub(super) fn assess<'c>(catalog: &'c Catalog, case: &Case) -> Result<Found<'c>,
     }
 }
 
-/// The original file where it will do, the patched one where it does better.
+/// Selects the original file if it is sufficient, the patched one if it is better.
 fn either<'c>(
     original: Result<Found<'c>, Point<'c>>,
     patched: impl FnOnce() -> Result<Found<'c>, Point<'c>>,
@@ -120,7 +120,7 @@ fn vgpu<'c>(
     Ok(Found { mode, card, driver: Some(chosen), doubts })
 }
 
-/// How the card serves guests with this driver.
+/// Returns the mode of the card with this driver.
 fn mode<'c>(
     catalog: &'c Catalog,
     card: Card<'c>,
@@ -152,7 +152,7 @@ fn mode<'c>(
     }
 }
 
-/// How the card is unlocked with this driver, and what is doubtful about it.
+/// Returns the unlocking of the card with this driver, and what is in doubt.
 fn unlock<'c>(
     catalog: &'c Catalog,
     card: Card<'c>,
@@ -186,7 +186,7 @@ fn unlock<'c>(
     Ok((Mode::Unlock(identity), unproven.then_some(Rule::Unlock.into())))
 }
 
-/// Why a card that its branch cannot unlock is not served at all.
+/// Returns why a card that its branch cannot unlock is not supported.
 fn why_not(catalog: &Catalog, card: Card<'_>, chosen: &Chosen<'_>) -> Rule {
     let Some(arch) = card.architecture() else { return Rule::NoVgpu };
     let gpu = card.gpu();

@@ -1,35 +1,34 @@
-//! What is judged.
+//! The case that is judged.
 
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{DriverFile, Release};
-use crate::platform::words::words;
 use crate::platform::{
     BootLoader, CpuVendor, KernelRelease, PciId, PveRelease, RootFs, SecureBoot,
 };
+use crate::words;
 
-/// One GPU, what it is wanted for, and the machine that it is in.
+/// A GPU, its intended use, and the machine that it is in.
 ///
-/// What is not known of the machine is `None`, and is not held against it: knowing more can make
-/// a suitable case unsuitable, never the other way round.
+/// Unknown properties of the machine are `None` and do not make a case unsuitable: more knowledge can
+/// make a suitable case unsuitable, but never the reverse.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Case {
     /// The GPU, with its subsystem if that is known.
     pub gpu: PciId,
-    /// What it is wanted for.
+    /// Its intended use.
     pub goal: Goal,
     /// The machine.
     #[serde(default)]
     pub target: Target,
-    /// What was found out by looking into the very files concerned.
+    /// Facts from the files of the bundle.
     #[serde(default)]
     pub findings: Findings,
 }
 
 impl Case {
-    /// A GPU that shall serve vGPUs with the driver of a release, on a machine of which nothing
-    /// is known.
+    /// Returns the case of a GPU for vGPU with the driver of a release, on an unknown machine.
     #[must_use]
     pub fn new(gpu: PciId, driver: Release) -> Self {
         let goal = Goal::Vgpu { driver, file: None };
@@ -37,31 +36,31 @@ impl Case {
     }
 }
 
-/// What a GPU is wanted for.
+/// The intended use of a GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "want", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Goal {
-    /// To be shared among guests, as vGPUs.
+    /// vGPU: the GPU is shared among guests.
     Vgpu {
-        /// The release whose host driver does it.
+        /// The release of the host driver.
         driver: Release,
-        /// The form of the driver's file; `None` for the one that fits.
+        /// The form of the driver's file; `None` for the suitable one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         file: Option<DriverFile>,
     },
-    /// To be given whole to one guest.
+    /// Passthrough: one guest uses the whole GPU.
     Passthrough,
 }
 
-/// What is known of a machine.
+/// The known properties of a machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Target {
     /// The release of Proxmox VE.
     pub pve: Option<PveRelease>,
-    /// The kernel that it shall run.
+    /// The kernel.
     pub kernel: Option<KernelRelease>,
-    /// Secure Boot.
+    /// The state of Secure Boot.
     pub secure_boot: Option<SecureBoot>,
     /// The boot loader.
     pub boot_loader: Option<BootLoader>,
@@ -69,22 +68,22 @@ pub struct Target {
     pub root: Option<RootFs>,
     /// The features of the root pool, if `/` is on ZFS.
     pub pool: Option<PoolFeatures>,
-    /// Who made the CPU.
+    /// The vendor of the CPU.
     pub cpu: Option<CpuVendor>,
 }
 
 words! {
-    /// What a ZFS pool demands of a kernel.
+    /// The features of a ZFS pool, which the kernel must support.
     PoolFeatures, "features of a pool", {
-        /// Nothing that a 6.x kernel does not know.
+        /// Features that 6.x kernels support.
         Classic = "classic",
         /// `com.truenas:block_cloning_endian` of `OpenZFS` 2.4 is enabled or active.
         OpenZfs24 = "openzfs-2.4",
     }
 }
 
-/// What was found out by looking into the files concerned. Each finding settles what sources
-/// disagree about, and is about the driver, file and kernel of its case alone.
+/// Facts from the files of the bundle. Each one settles a question on which sources disagree, and
+/// applies only to the driver, file and kernel of its case.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Findings {
@@ -92,16 +91,16 @@ pub struct Findings {
     pub apicv: Option<Export>,
     /// Whether the driver's `vgpuConfig.xml` lists the GPU.
     pub listed: Option<Listing>,
-    /// What came of compiling the driver's modules against the kernel's headers.
+    /// Whether the driver's modules compile against the kernel's headers.
     pub compiled: Option<Compiled>,
 }
 
 words! {
     /// Whether a kernel exports a symbol.
     Export, "a state of a symbol", {
-        /// It does.
+        /// It exports the symbol.
         Exported = "exported",
-        /// It does not, or to other modules only.
+        /// It does not export it, or to other modules only.
         Missing = "missing",
     }
 }
@@ -109,19 +108,19 @@ words! {
 words! {
     /// Whether a driver's `vgpuConfig.xml` lists a GPU.
     Listing, "a state of a GPU in a list", {
-        /// It does.
+        /// It lists the GPU.
         Listed = "listed",
-        /// It does not.
+        /// It does not list the GPU.
         Omitted = "omitted",
     }
 }
 
 words! {
-    /// What came of compiling a driver's modules.
+    /// The result of compiling a driver's modules.
     Compiled, "an end of a compilation", {
-        /// They compiled.
+        /// The modules compile.
         Compiles = "compiles",
-        /// They did not.
+        /// The modules do not compile.
         Fails = "fails",
     }
 }

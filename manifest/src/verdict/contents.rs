@@ -1,4 +1,4 @@
-//! What a bundle's own files say, which settles what sources disagree about.
+//! Facts from a bundle's own files, which settle questions on which sources disagree.
 
 use super::{Compiled, Findings, Listing};
 use crate::Manifest;
@@ -7,7 +7,7 @@ use crate::driver::{DriverKind, DriverRecord};
 use crate::headers::HeadersRecord;
 use crate::platform::{KernelRelease, PciId};
 
-/// What was found out by looking into the files of a bundle.
+/// The records of a bundle that a verdict uses.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Contents<'b> {
     /// Its drivers.
@@ -23,8 +23,8 @@ impl<'b> From<&'b Manifest> for Contents<'b> {
 }
 
 impl<'b> Contents<'b> {
-    /// The release that the bundle's host driver belongs to, if there is one that the catalogue
-    /// knows. Where releases share a driver, the newest is meant.
+    /// Returns the release of the bundle's host driver, if the catalog has it: of several releases
+    /// with the same driver, the newest.
     #[must_use]
     pub fn release(self, catalog: &Catalog) -> Option<Release> {
         let mut hosts = self.drivers.iter().filter(|record| record.kind == DriverKind::Host);
@@ -33,14 +33,14 @@ impl<'b> Contents<'b> {
             .map(|it| it.release)
     }
 
-    /// The form of the file of `driver`, if the bundle has it.
+    /// Returns the form of the file of `driver`, if the bundle has it.
     #[must_use]
     pub fn file(self, driver: &Driver) -> Option<DriverFile> {
         let record = self.record(driver)?;
         Some(if record.patches.is_empty() { DriverFile::Original } else { DriverFile::Patched })
     }
 
-    /// What is known of `gpu` with `driver` on `kernel`.
+    /// Returns the facts about `gpu` with `driver` on `kernel`.
     #[must_use]
     pub fn findings(
         self,
@@ -56,7 +56,7 @@ impl<'b> Contents<'b> {
                 if is_listed { Listing::Listed } else { Listing::Omitted }
             });
         let headers = self.headers.iter().find(|record| Some(&record.kernel) == kernel);
-        // Kbuild itself refuses a kernel without what vGPUs need.
+        // NVIDIA's Kbuild files refuse a kernel without the VFIO options.
         let compiled = headers.filter(|record| !record.can_host()).map(|_| Compiled::Fails);
         Findings { apicv: headers.map(|record| record.apicv), listed, compiled }
     }
@@ -106,19 +106,19 @@ mod tests {
     }
 
     #[test]
-    fn a_driver_that_is_there_unpatched_unlocks_nothing() {
+    fn an_unpatched_driver_unlocks_nothing() {
         let drivers = [driver("535.230.02", &[0x1eb8])];
         let contents = Contents { drivers: &drivers, headers: &[] };
         assert_eq!(contents.release(&Catalog::embedded()).unwrap().to_string(), "16.9");
         assert_eq!(against("10de:1e07", "16.9", Contents::default()), []);
         assert_eq!(against("10de:1e07", "16.9", contents), [Rule::NeedsPatch]);
         assert_eq!(against("10de:1eb8", "16.9", contents), []);
-        // What is known of one driver says nothing of another.
+        // The facts about one driver do not apply to another.
         assert_eq!(against("10de:1e07", "17.6", contents), []);
     }
 
     #[test]
-    fn what_the_driver_lists_is_native_and_nothing_else_is() {
+    fn exactly_the_gpus_that_the_driver_lists_are_native() {
         let drivers = [driver("570.172.07", &[0x26b9])];
         let contents = Contents { drivers: &drivers, headers: &[] };
         assert_eq!(against("10de:26b9", "18.4", contents), []);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_decide_about_their_kernel_only() {
+    fn headers_apply_to_their_kernel_only() {
         let all = [VfioOption::IommuType1, VfioOption::KvmVfio, VfioOption::PciCore];
         let judged = |record: HeadersRecord| {
             let headers = [record];

@@ -1,8 +1,8 @@
-//! Whether a GPU, a driver and a host go together: one pure function, with reasons.
+//! Whether a GPU, a driver and a host work together: a pure function, with reasons.
 //!
-//! [`judge`] is what the bundler asks before anything is carried and what the installer asks on
-//! the node. It knows only its arguments. Where sources contradict each other it does not choose:
-//! the case is suitable, but *unproven*, with both sources and with what decides.
+//! The bundler calls [`judge`] before it builds a bundle, the installer on the node. It depends on its
+//! arguments only. Where sources contradict each other, the case is suitable but *unproven*, and the
+//! verdict cites both sources and names the check that decides.
 
 mod assess;
 mod case;
@@ -16,9 +16,7 @@ mod recipe;
 mod render;
 mod statement;
 mod suitability;
-mod support;
 mod target;
-mod together;
 
 pub use self::case::{Case, Compiled, Export, Findings, Goal, Listing, PoolFeatures, Target};
 pub use self::contents::Contents;
@@ -29,13 +27,14 @@ pub use self::outcome::{
 pub use self::purpose::{Purpose, Targets};
 pub use self::statement::{Doubt, Statement};
 pub use self::suitability::{Judged, Suitability};
-pub use self::support::{Sharing, Support};
-pub use self::together::together;
+
+use std::collections::BTreeSet;
 
 use self::statement::Subject;
-use crate::catalog::{Card, Catalog, State};
+use crate::catalog::{Card, Catalog, Gpu, State};
+use crate::words;
 
-/// Whether the case works: how and with what doubts, or why not and what does instead.
+/// Judges a case: how it works and what is in doubt, or why not and what works instead.
 #[must_use]
 pub fn judge<'c>(catalog: &'c Catalog, case: &Case) -> Verdict<'c> {
     let subject = Subject::of(catalog, case);
@@ -53,17 +52,16 @@ pub fn judge<'c>(catalog: &'c Catalog, case: &Case) -> Verdict<'c> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Summary {
-    /// It works, or nothing that is known speaks against it.
+    /// It works, or no known fact prevents it.
     Suitable(Mode, State),
-    /// It does not, by this rule.
+    /// It does not work, by this rule.
     Unsuitable(crate::catalog::Rule),
 }
 
-/// What [`judge`] says, without its reasons and choices.
+/// Judges a case without reasons and choices.
 ///
-/// All GPUs × drivers × kernels of the catalogue are 557,960 cases. Optimised, this takes 0.1 s of
-/// one core's time for all of them, and [`judge`], with every reason, its evidence and the search
-/// for choices, 1.3 s.
+/// All GPUs × drivers × kernels of the catalog are 557,960 cases. Optimized, they take 0.1 s on one
+/// core, and 1.3 s with [`judge`], which adds reasons, evidence and choices.
 #[must_use]
 pub fn summarize(catalog: &Catalog, case: &Case) -> Summary {
     match assess::assess(catalog, case) {
@@ -76,7 +74,7 @@ pub fn summarize(catalog: &Catalog, case: &Case) -> Summary {
 }
 
 impl Verdict<'_> {
-    /// The verdict in one word.
+    /// Returns the verdict in one word.
     #[must_use]
     pub fn summary(&self) -> Summary {
         match self {
@@ -86,10 +84,57 @@ impl Verdict<'_> {
     }
 }
 
-/// What is known of a GPU, for tables.
+/// Returns the name of a GPU, for tables.
 #[must_use]
 pub fn describe(card: Card<'_>) -> GpuName {
     recipe::gpu_name(card)
+}
+
+/// The best mode of a GPU over all drivers, whatever the machine, for tables.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Support {
+    /// The mode.
+    pub sharing: Sharing,
+    /// The branches with at least one release that supports it, in ascending order.
+    pub branches: BTreeSet<u8>,
+}
+
+words! {
+    /// The mode of a GPU, with the values of the Bash script's `gpu_info.db`.
+    Sharing, "a way to serve vGPUs", {
+        /// Supported by NVIDIA.
+        Native = "Native",
+        /// Unlocked.
+        Yes = "Yes",
+        /// Sources disagree.
+        Unknown = "Unknown",
+        /// No vGPU.
+        No = "No",
+    }
+}
+
+impl Support {
+    /// Summarizes the verdicts on `gpu`. The best mode hides the branches of others: a Tesla P4 is
+    /// native on 16.x, so that it can be unlocked on 17.x does not count.
+    #[must_use]
+    pub fn of(catalog: &Catalog, gpu: &Gpu) -> Self {
+        let [mut native, mut unlock, mut doubtful] = [const { BTreeSet::new() }; 3];
+        for driver in catalog.drivers() {
+            let branch = driver.release.branch();
+            match summarize(catalog, &Case::new(gpu.pci_id(), driver.release)) {
+                Summary::Suitable(Mode::Native, State::Settled) => native.insert(branch),
+                Summary::Suitable(Mode::Unlock, State::Settled) => unlock.insert(branch),
+                Summary::Suitable(..) => doubtful.insert(branch),
+                Summary::Unsuitable(_) => false,
+            };
+        }
+        let ways =
+            [(Sharing::Native, native), (Sharing::Yes, unlock), (Sharing::Unknown, doubtful)];
+        let best = ways.into_iter().find(|(_, branches)| !branches.is_empty());
+        let (sharing, branches) = best.unwrap_or((Sharing::No, BTreeSet::new()));
+        Self { sharing, branches }
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! What works instead of a case that does not, ranked by how little it changes.
+//! Alternatives to an unsuitable case, ranked by the size of the change.
 //!
-//! Kinds of change are tried in the order of what they cost, and each kind offers its best choice
-//! only. A kind that contains another one which works already is left out: nobody wants to change
-//! the kernel *and* the driver when the driver alone will do.
+//! Kinds of change are tried in the order of their cost, and each kind offers its best choice only. A
+//! kind that contains another one with a choice is left out: changing the kernel *and* the driver is
+//! no alternative where the driver alone is sufficient.
 
 use super::assess::{Found, assess};
 use super::outcome::{Change, Choice, Mode};
@@ -10,14 +10,14 @@ use super::{Case, Findings, Goal, recipe};
 use crate::catalog::{Card, Catalog, DriverFile, Kernel, Release, Rule, State};
 use crate::platform::{PveRelease, PveSeries, SecureBoot};
 
-/// What can change, each a bit of a kind.
+/// The parts that can change, as bits of a kind.
 const FILE: u8 = 1;
 const DRIVER: u8 = 2;
 const KERNEL: u8 = 4;
 const FIRMWARE: u8 = 8;
 const SYSTEM: u8 = 16;
 
-/// The kinds of change, the least first. A new release of Proxmox VE brings its own kernel.
+/// The kinds of change, the smallest first. A new release of Proxmox VE has its own kernel.
 const KINDS: [u8; 12] = [
     FILE,
     DRIVER,
@@ -33,7 +33,7 @@ const KINDS: [u8; 12] = [
     DRIVER | SYSTEM,
 ];
 
-/// How many choices are offered, beside the passthrough.
+/// The number of offered choices, without passthrough.
 const ENOUGH: usize = 3;
 
 pub(super) fn nearest(catalog: &Catalog, case: &Case, refused: Rule) -> Vec<Choice> {
@@ -57,7 +57,7 @@ pub(super) fn nearest(catalog: &Catalog, case: &Case, refused: Rule) -> Vec<Choi
     choices
 }
 
-/// Every case that one kind of change leads to.
+/// Returns every case that one kind of change leads to.
 type Step<'a, 'c> = fn(&Search<'a, 'c>, &Candidate) -> Vec<Candidate>;
 
 struct Search<'a, 'c> {
@@ -65,23 +65,24 @@ struct Search<'a, 'c> {
     case: &'a Case,
 }
 
-/// A case that may be better, and how far it is from the one that was asked for.
+/// A case that may work, and its distance from the requested one.
 struct Candidate {
     case: Case,
     distance: Distance,
 }
 
-/// How far one case is from another. What comes first weighs most: a choice without doubt beats a
-/// nearer one with a doubt, and a native one beats an unlocked one, but not across branches.
+/// The distance between two cases, the most significant field first: a choice without doubt is
+/// better than a nearer one with a doubt, and a native one is better than an unlocked one, but not
+/// across branches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Distance {
-    /// Another branch, or how many and which releases of Proxmox VE away.
+    /// Another branch, or the number of releases of Proxmox VE and the role of the kernel.
     coarse: u32,
     state: State,
     mode: Mode,
     /// Branches and releases between the drivers.
     drivers: u32,
-    /// Lines between the kernels.
+    /// Series between the kernels.
     kernels: u32,
 }
 
@@ -91,7 +92,7 @@ impl Distance {
 }
 
 impl<'a, 'c> Search<'a, 'c> {
-    /// Whether no driver, kernel or machine can help this GPU.
+    /// Checks whether no driver, kernel or machine can make this GPU work.
     fn hopeless(&self, refused: Rule) -> bool {
         match refused {
             Rule::NotNvidia | Rule::Arm | Rule::NoVgpu => true,
@@ -104,7 +105,7 @@ impl<'a, 'c> Search<'a, 'c> {
         }
     }
 
-    /// The best choice that makes just this kind of change.
+    /// Returns the best choice with exactly this kind of change.
     fn best(&self, kind: u8) -> Option<Choice> {
         let mode = self.best_mode();
         let mut candidates = self.candidates(kind);
@@ -125,7 +126,7 @@ impl<'a, 'c> Search<'a, 'c> {
         best.map(|(candidate, found)| self.choice(candidate.case, &found))
     }
 
-    /// The best that the GPU can hope for.
+    /// Returns the best possible mode of the GPU.
     fn best_mode(&self) -> Mode {
         let gpu = self.catalog.card(self.case.gpu).and_then(Card::gpu);
         let native = gpu.is_none_or(|gpu| gpu.native.or(gpu.native_unproven).is_some());
@@ -133,7 +134,7 @@ impl<'a, 'c> Search<'a, 'c> {
         if native || listed { Mode::Native } else { Mode::Unlock }
     }
 
-    /// Every case that differs from the one asked for in just these ways.
+    /// Returns every case that differs from the requested one in exactly these parts.
     fn candidates(&self, kind: u8) -> Vec<Candidate> {
         let start = Candidate { case: self.case.clone(), distance: Distance::NONE };
         let mut all = vec![start];
@@ -161,7 +162,7 @@ impl<'a, 'c> Search<'a, 'c> {
         vec![Candidate { case, ..*from }]
     }
 
-    /// Newer releases of Proxmox VE, with each of their kernels, the default one first.
+    /// Moves to newer releases of Proxmox VE, with each of their kernels, the default one first.
     fn systems(&self, from: &Candidate) -> Vec<Candidate> {
         let Some(now) = self.case.target.pve.and_then(PveRelease::series) else {
             return Vec::new();
@@ -179,7 +180,7 @@ impl<'a, 'c> Search<'a, 'c> {
         moved.collect()
     }
 
-    /// The other kernels of the same release; those of any, if it is not known.
+    /// Moves to other kernels of the same release, or of any if the release is unknown.
     fn kernels(&self, from: &Candidate) -> Vec<Candidate> {
         let Some(now) = &self.case.target.kernel else { return Vec::new() };
         let pve = self.case.target.pve.and_then(PveRelease::series);
@@ -199,7 +200,7 @@ impl<'a, 'c> Search<'a, 'c> {
         moved.collect()
     }
 
-    /// The other drivers: another branch is farther than any release of the same one.
+    /// Moves to other drivers: another branch is farther than any release of the same one.
     fn drivers(&self, from: &Candidate) -> Vec<Candidate> {
         let Goal::Vgpu { driver: now, file } = self.case.goal else { return Vec::new() };
         let others = self.catalog.drivers().iter().map(|driver| driver.release);
@@ -234,7 +235,7 @@ impl<'a, 'c> Search<'a, 'c> {
         moved.collect()
     }
 
-    /// The whole card for one guest, unless that was asked for.
+    /// Returns the passthrough, unless it was requested.
     fn passthrough(&self) -> Option<Choice> {
         let mut case = self.case.clone();
         if case.goal == Goal::Passthrough {
@@ -245,7 +246,7 @@ impl<'a, 'c> Search<'a, 'c> {
         Some(self.choice(case, &found))
     }
 
-    /// The choice, with the form of the file that was found to fit.
+    /// Returns the choice, with the suitable form of the file.
     fn choice(&self, mut case: Case, found: &Found<'c>) -> Choice {
         if let (Goal::Vgpu { file, .. }, Some(chosen)) = (&mut case.goal, &found.driver) {
             *file = Some(chosen.file);
@@ -259,8 +260,8 @@ fn state(found: &Found<'_>) -> State {
     if found.doubts.is_empty() { State::Settled } else { State::Unproven }
 }
 
-/// How much a choice changes. A driver of another branch is farther away than another kernel, one
-/// of the same branch is nearer.
+/// Returns the cost of a choice: a driver of another branch costs more than another kernel, one of
+/// the same branch less.
 fn cost(case: &Case, choice: &Choice) -> u8 {
     let branch = |goal: Goal| match goal {
         Goal::Vgpu { driver, .. } => Some(driver.branch()),
@@ -278,7 +279,7 @@ fn cost(case: &Case, choice: &Choice) -> u8 {
     choice.changes.iter().map(of).sum()
 }
 
-/// The kinds of change without which a case stays forbidden by this rule.
+/// Returns the parts of which at least one must change to satisfy a rule.
 fn remedies(rule: Rule) -> u8 {
     match rule {
         Rule::NeedsPatch | Rule::NoPatch => FILE | DRIVER,
@@ -293,7 +294,6 @@ fn remedies(rule: Rule) -> u8 {
     }
 }
 
-/// What differs between two cases.
 fn changes(from: &Case, to: &Case) -> Vec<Change> {
     let mut changes = Vec::new();
     match (from.goal, to.goal) {
@@ -313,7 +313,7 @@ fn changes(from: &Case, to: &Case) -> Vec<Change> {
     changes
 }
 
-/// The newest point release of Proxmox VE that the facts speak of.
+/// Returns the newest point release of Proxmox VE that the catalog covers.
 const fn newest(pve: PveSeries) -> PveRelease {
     match pve {
         PveSeries::Seven => PveRelease::new(7, 4),
@@ -326,13 +326,13 @@ fn steps(a: u8, b: u8) -> u32 {
     u32::from(a.abs_diff(b))
 }
 
-/// Within another branch the newest release is the nearest.
+/// In another branch, the newest release is the nearest.
 fn age(release: Release) -> u32 {
     u32::from(u8::MAX - release.minor())
 }
 
 impl Choice {
-    /// Whether the GPU still serves vGPUs.
+    /// Checks whether the GPU still provides vGPUs.
     #[must_use]
     pub fn shares(&self) -> bool {
         self.mode != Mode::Passthrough

@@ -1,4 +1,4 @@
-//! What a suitable case leaves to people: steps by hand, and what they should know.
+//! Manual steps of a suitable case, and notes about it.
 
 use super::Listing;
 use super::assess::{Found, Mode as Way};
@@ -9,7 +9,7 @@ use crate::catalog::{
 };
 use crate::platform::{BootLoader, PveRelease};
 
-/// The first release that surely understands the vendor's VFIO.
+/// The first release that certainly supports the vendor's VFIO driver.
 const PVE_WITH_VENDOR_VFIO: PveRelease = PveRelease::new(8, 3);
 
 pub(super) fn console<'c>(subject: Subject<'_, 'c>, found: &Found<'c>) -> Vec<Statement<'c>> {
@@ -20,7 +20,7 @@ pub(super) fn console<'c>(subject: Subject<'_, 'c>, found: &Found<'c>) -> Vec<St
         say(
             Rule::Display,
             format!(
-                "switch off the display ports of {} with NVIDIA's Display Mode Selector, or it makes no virtual function",
+                "disable the display ports of {} with NVIDIA's Display Mode Selector; otherwise it provides no virtual functions",
                 subject.gpu_name()
             ),
         );
@@ -28,7 +28,7 @@ pub(super) fn console<'c>(subject: Subject<'_, 'c>, found: &Found<'c>) -> Vec<St
     if signs(subject, found) {
         say(
             Rule::Mok,
-            "at the first reboot choose Enroll MOK on the console and type the one-time password; no program can do that for you".to_owned(),
+            "at the first reboot, choose Enroll MOK on the console and enter the one-time password; this cannot be automated".to_owned(),
         );
     }
     steps
@@ -44,7 +44,7 @@ pub(super) fn warnings<'c>(subject: Subject<'_, 'c>, found: &Found<'c>) -> Vec<S
         notes.serving();
         notes.boards();
     } else {
-        notes.say(Rule::Passthrough, "only one guest at a time can have the card".to_owned());
+        notes.say(Rule::Passthrough, "only one guest at a time can use the card".to_owned());
     }
     notes.notes
 }
@@ -60,26 +60,22 @@ impl Collected<'_, '_, '_> {
         self.notes.push(self.subject.statement(point(rule), says));
     }
 
-    /// GRUB and systemd-boot read the kernel's words from different places.
     fn boot(&mut self) {
         if self.subject.case.target.boot_loader == Some(BootLoader::SystemdBoot) {
             self.say(
                 Rule::KernelWords,
-                "systemd-boot ignores GRUB's files: the words go into /etc/kernel/cmdline, then `proxmox-boot-tool refresh`".to_owned(),
+                "systemd-boot ignores GRUB's files: set kernel parameters in /etc/kernel/cmdline, then run `proxmox-boot-tool refresh`".to_owned(),
             );
         }
         if self.subject.case.target.cpu.is_none() {
-            self.say(
-                Rule::KernelWords,
-                "a processor of Intel's needs intel_iommu=on as well".to_owned(),
-            );
+            self.say(Rule::KernelWords, "Intel processors also need intel_iommu=on".to_owned());
         }
     }
 
     fn toolchain(&mut self) {
         self.say(
             Rule::Toolchain,
-            "the headers package must follow the kernel, or DKMS skips the module of the next kernel without a word".to_owned(),
+            "the headers package must follow the kernel; otherwise DKMS silently skips the module for the next kernel".to_owned(),
         );
     }
 
@@ -89,19 +85,21 @@ impl Collected<'_, '_, '_> {
         self.say(
             Rule::EndOfLife,
             format!(
-                "NVIDIA mends {}.x ({}) until {}",
-                branch.major, branch.line, branch.end_of_life
+                "NVIDIA supports {}.x ({}) until {}",
+                branch.major,
+                branch.line,
+                month(&branch.end_of_life)
             ),
         );
         match branch.guest_root {
             GuestRoot::NotNeeded => {}
             GuestRoot::Needed => self.say(
                 Rule::GuestRoot,
-                "guests check the licence server's certificates: with any other than NVIDIA's, each guest driver must be given its root".to_owned(),
+                "guests verify the license server's certificates: with a server other than NVIDIA's, install its root certificate in each guest".to_owned(),
             ),
             GuestRoot::Presumed => self.say(
                 Rule::GuestRoot,
-                "guests probably check the licence server's certificates, as those of 18.x and 19.x do; nobody has reported a run".to_owned(),
+                "guests probably verify the license server's certificates, as in 18.x and 19.x; no test is known".to_owned(),
             ),
         }
     }
@@ -111,14 +109,14 @@ impl Collected<'_, '_, '_> {
         match self.found.mode {
             Way::Native if chosen.file == DriverFile::Patched => self.say(
                 Rule::LeaveAlone,
-                "the card needs no unlocking: the patch is here for the kernel or for another card, and a preloaded library must have `unlock = false`".to_owned(),
+                "the card needs no unlocking: the patch is for the kernel or for another card, and a preloaded unlock library needs `unlock = false`".to_owned(),
             ),
             Way::Unlock(_) => {
                 let catalog = self.subject.catalog;
                 if let Overrides::Ignored(library) = catalog.library(chosen.driver) {
                     self.say(
                         Rule::Overrides,
-                        format!("{} shows the card as another, but ignores profile_override.toml", library.id),
+                        format!("{} presents the card as another one, but ignores profile_override.toml", library.id),
                     );
                 }
                 let arch = self.found.card.architecture();
@@ -126,7 +124,7 @@ impl Collected<'_, '_, '_> {
                 if row.is_some_and(|row| row.state == UnlockState::OldConfig) {
                     self.say(
                         Rule::OldConfig,
-                        "the vgpuConfig.xml of a 16.x package must replace the driver's own in /usr/share/nvidia/vgpu".to_owned(),
+                        "replace the driver's vgpuConfig.xml in /usr/share/nvidia/vgpu with the one of a 16.x package".to_owned(),
                     );
                 }
             }
@@ -134,12 +132,11 @@ impl Collected<'_, '_, '_> {
         }
     }
 
-    /// How guests come by their vGPUs, and where to look for them.
     fn serving(&mut self) {
         if has_functions(self.found) {
             self.say(
                 Rule::Functions,
-                "virtual functions are gone after every reboot: pve-nvidia-sriov@ALL or a unit like it must make them before guests start".to_owned(),
+                "every reboot removes the virtual functions: pve-nvidia-sriov@ALL or a similar unit must create them before guests start".to_owned(),
             );
         }
         let Some(chosen) = self.found.driver else { return };
@@ -152,24 +149,23 @@ impl Collected<'_, '_, '_> {
         if vendor {
             self.say(
                 Rule::TypesListed,
-                "`mdevctl types` may be empty although all is well: look at nvidia/creatable_vgpu_types in sysfs".to_owned(),
+                "`mdevctl types` may be empty although vGPU works: see nvidia/creatable_vgpu_types in sysfs".to_owned(),
             );
             let pve = self.subject.case.target.pve;
             if pve.is_some_and(|pve| pve < PVE_WITH_VENDOR_VFIO) {
                 self.say(
                     Rule::TypesListed,
-                    "the vendor's VFIO needs qemu-server 8.2.5 and libpve-common-perl 8.2.6 or newer".to_owned(),
+                    "the vendor's VFIO driver needs qemu-server 8.2.5 and libpve-common-perl 8.2.6 or newer".to_owned(),
                 );
             }
         }
     }
 
-    /// Boards that only a subsystem id tells apart, and those that only the driver itself knows.
     fn boards(&mut self) {
         let gpu = self.subject.card.and_then(Card::gpu);
         let listed = self.subject.case.findings.listed == Some(Listing::Listed);
         if listed && gpu.is_none_or(|gpu| gpu.native.is_none()) {
-            let says = "the driver's own vgpuConfig.xml lists the card, the catalogue does not";
+            let says = "the driver's vgpuConfig.xml lists the card, but the catalog does not";
             self.say(Rule::Listed, says.to_owned());
         }
         let Some(gpu) = gpu else { return };
@@ -178,9 +174,27 @@ impl Collected<'_, '_, '_> {
             return;
         }
         let names: Vec<_> = gpu.subsystems.iter().map(ToString::to_string).collect();
-        self.say(
-            Rule::Boards,
-            format!("the subsystem id tells the boards apart: {}", names.join(", ")),
-        );
+        self.say(Rule::Boards, format!("boards differ by subsystem id: {}", names.join(", ")));
     }
+}
+
+/// Returns the month of a date such as `2026-07` with its name: `July 2026`.
+fn month(date: &str) -> String {
+    const NAMES: [&str; 12] = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ];
+    let name = |month: &str| NAMES.get(month.parse::<usize>().ok()?.checked_sub(1)?);
+    let named = date.split_once('-').and_then(|(year, month)| Some((year, name(month)?)));
+    named.map_or_else(|| date.to_owned(), |(year, name)| format!("{name} {year}"))
 }

@@ -1,4 +1,4 @@
-//! What a verdict is.
+//! The verdict.
 
 use serde::{Serialize, Serializer};
 
@@ -6,21 +6,21 @@ use super::{Case, Doubt, Statement};
 use crate::catalog::{
     DeviceId, Driver, DriverFile, Evidence, Identity, Library, Modules, Patch, Release, Rule, State,
 };
-use crate::platform::words::words;
 use crate::platform::{BootLoader, KernelRelease, PveSeries};
+use crate::words;
 
 /// Whether a case works.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "verdict", rename_all = "kebab-case")]
 pub enum Verdict<'c> {
-    /// It works, or nothing that is known speaks against it.
+    /// It works, or no known fact prevents it.
     Suitable(Box<Suitable<'c>>),
-    /// It does not.
+    /// It does not work.
     Unsuitable(Box<Unsuitable<'c>>),
 }
 
 impl<'c> Verdict<'c> {
-    /// The good news, if it is.
+    /// Returns the details of a suitable case.
     #[must_use]
     pub fn suitable(&self) -> Option<&Suitable<'c>> {
         match self {
@@ -29,7 +29,7 @@ impl<'c> Verdict<'c> {
         }
     }
 
-    /// The bad news, if it is.
+    /// Returns the details of an unsuitable case.
     #[must_use]
     pub fn unsuitable(&self) -> Option<&Unsuitable<'c>> {
         match self {
@@ -40,68 +40,68 @@ impl<'c> Verdict<'c> {
 }
 
 words! {
-    /// How a GPU serves guests.
+    /// The mode in which guests use a GPU.
     Mode, "a mode", {
-        /// With vGPUs, as NVIDIA made it.
+        /// vGPU with NVIDIA's support.
         Native = "native",
-        /// With vGPUs, shown to the driver as another card.
+        /// vGPU with an unlock library, which presents it as another card.
         Unlock = "unlock",
-        /// Whole, to one guest.
+        /// Passthrough of the whole GPU to one guest.
         Passthrough = "passthrough",
     }
 }
 
-/// A GPU, as verdicts name it.
+/// The name of a GPU in verdicts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct GpuName {
     /// The device id.
     pub id: DeviceId,
-    /// What pci.ids calls it.
+    /// Its name in pci.ids.
     pub name: String,
     /// The architecture, if it is known.
     pub arch: Option<String>,
 }
 
-/// A case that works.
+/// A suitable case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Suitable<'c> {
     /// The GPU.
     pub gpu: GpuName,
-    /// How it serves guests.
+    /// The mode in which guests use it.
     pub mode: Mode,
-    /// Unproven if there is any doubt.
+    /// Unproven if anything is in doubt.
     pub state: State,
-    /// What the sources leave open.
+    /// The open questions.
     pub doubts: Vec<Doubt<'c>>,
     /// The driver to install; `None` for a passthrough.
     pub driver: Option<Install<'c>>,
-    /// What makes the card look like another; `None` unless it is unlocked.
+    /// The unlocking; `None` unless the card is unlocked.
     pub unlock: Option<Unlock<'c>>,
-    /// Debian packages that the node needs, but the kernel itself.
+    /// The Debian packages that the node needs, except the kernel.
     pub packages: Vec<String>,
-    /// The package of the kernel, which a node that runs it has.
+    /// The package of the kernel.
     pub kernel_package: Option<String>,
-    /// Words for the kernel command line.
+    /// Kernel parameters.
     pub kernel_words: Vec<&'static str>,
-    /// Where those words go, if the boot loader is known.
+    /// The boot loader, which determines the file for kernel parameters.
     pub boot_loader: Option<BootLoader>,
-    /// Lines for modprobe.
+    /// Lines of the modprobe configuration.
     pub modprobe: Vec<&'static str>,
     /// Modules to load at boot.
     pub load: Vec<&'static str>,
-    /// Reboots, each with what it is for.
+    /// Reboots with their reasons.
     pub reboots: Vec<Vec<RebootFor>>,
-    /// What must be done by hand, most of it on the console.
+    /// Manual steps, most of them on the console.
     pub console: Vec<Statement<'c>>,
-    /// What one should know.
+    /// Notes.
     pub warnings: Vec<Statement<'c>>,
-    /// Why it works.
+    /// The evidence.
     pub evidence: Vec<&'c Evidence>,
 }
 
-/// How the driver is installed.
+/// The installation of the driver.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Install<'c> {
@@ -116,77 +116,77 @@ pub struct Install<'c> {
     pub modules: Modules,
 }
 
-/// How the card is unlocked.
+/// The unlocking of a card.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Unlock<'c> {
-    /// The card that it is shown as; `None` if its own identity will do.
+    /// The card as which it is presented; `None` if its own identity is sufficient.
     pub shown_as: Option<&'c Identity>,
     /// The patch.
     pub patch: Option<&'c Patch>,
-    /// The library; `None` if there is none for the driver.
+    /// The library; `None` if none supports the driver.
     pub library: Option<&'c Library>,
-    /// Which `vgpuConfig.xml` the driver needs.
+    /// The `vgpuConfig.xml` that the driver needs.
     pub config: Config,
 }
 
 words! {
-    /// Which `vgpuConfig.xml` a driver needs.
+    /// The `vgpuConfig.xml` that a driver needs.
     Config, "a vgpuConfig.xml", {
-        /// Its own.
+        /// The driver's own.
         Own = "own",
-        /// That of a 16.x package.
+        /// The one of a 16.x package.
         Branch16 = "branch-16",
     }
 }
 
 words! {
-    /// What takes effect with a reboot.
+    /// A reason for a reboot.
     RebootFor, "a reason for a reboot", {
-        /// The IOMMU and the other words on the kernel command line.
+        /// New kernel parameters.
         KernelWords = "kernel-words",
-        /// The host's own graphics drivers let go of the card.
+        /// The host's graphics drivers must release the card.
         ReleaseCard = "release-card",
-        /// The module signing key is enrolled.
+        /// The module signing key must be enrolled.
         ModuleKey = "module-key",
     }
 }
 
-/// A case that does not work.
+/// An unsuitable case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Unsuitable<'c> {
-    /// The GPU; `None` if it is not one of NVIDIA's.
+    /// The GPU; `None` if it is not an NVIDIA GPU.
     pub gpu: Option<GpuName>,
-    /// Why not.
+    /// The reason.
     pub reason: Statement<'c>,
-    /// What works instead, the least change first; one choice for each kind of change.
+    /// Alternatives, the smallest change first; at most one for each kind of change.
     pub nearest: Vec<Choice>,
 }
 
 impl Unsuitable<'_> {
-    /// The rule that forbids it.
+    /// Returns the violated rule.
     #[must_use]
     pub fn rule(&self) -> Rule {
         self.reason.rule
     }
 }
 
-/// Another case that works.
+/// An alternative case that works.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Choice {
-    /// What is different.
+    /// The differences.
     pub changes: Vec<Change>,
-    /// How the GPU serves guests then.
+    /// The mode in which guests use the GPU.
     pub mode: Mode,
-    /// Whether there is any doubt.
+    /// Whether anything is in doubt.
     pub state: State,
     /// The case itself.
     pub case: Case,
 }
 
-/// One thing that differs between two cases.
+/// A difference between two cases.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "change", content = "to", rename_all = "kebab-case")]
 pub enum Change {
@@ -196,11 +196,11 @@ pub enum Change {
     Driver(Release),
     /// The kernel.
     Kernel(KernelRelease),
-    /// Secure Boot is switched off in the firmware.
+    /// Secure Boot is disabled in the firmware.
     SecureBootOff,
     /// The release of Proxmox VE.
     Pve(PveSeries),
-    /// The GPU is given whole to one guest.
+    /// The GPU is passed through to one guest.
     Passthrough,
 }
 

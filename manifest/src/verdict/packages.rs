@@ -6,10 +6,10 @@ use super::statement::Subject;
 use crate::catalog::Mediation;
 use crate::platform::{KernelRelease, PveRelease, PveSeries};
 
-/// The first release that surely has `pve-nvidia-vgpu-helper`: it came with 8.3.4.
+/// The first release that certainly has `pve-nvidia-vgpu-helper`, which is new in 8.3.4.
 const PVE_WITH_HELPER: PveRelease = PveRelease::new(8, 4);
 
-/// What the node needs but the kernel itself; nothing if no module is built.
+/// Returns the packages that the node needs, except the kernel; none if no module is built.
 pub(super) fn packages(subject: Subject<'_, '_>, found: &Found<'_>) -> Vec<String> {
     let Some(chosen) = found.driver else { return Vec::new() };
     let target = &subject.case.target;
@@ -27,7 +27,7 @@ pub(super) fn packages(subject: Subject<'_, '_>, found: &Found<'_>) -> Vec<Strin
     packages
 }
 
-/// The kernel itself, which a node that runs it has.
+/// Returns the package of the kernel.
 pub(super) fn kernel(subject: Subject<'_, '_>, found: &Found<'_>) -> Option<String> {
     let target = &subject.case.target;
     let kernel = target.kernel.as_ref().filter(|_| found.driver.is_some())?;
@@ -37,11 +37,11 @@ pub(super) fn kernel(subject: Subject<'_, '_>, found: &Found<'_>) -> Option<Stri
             Some(format!("{}-kernel-{kernel}{signed}", prefix(target.pve)))
         }
         Maker::Debian(_) => Some(format!("linux-image-{kernel}")),
-        Maker::Somebody => None,
+        Maker::Other => None,
     }
 }
 
-/// The headers of this very kernel, and what brings those of the kernels that follow it.
+/// Returns the headers of this kernel, and the package that depends on those of later kernels.
 fn headers(pve: Option<PveRelease>, kernel: Option<&KernelRelease>) -> Vec<String> {
     let prefix = prefix(pve);
     let Some(kernel) = kernel else {
@@ -56,23 +56,22 @@ fn headers(pve: Option<PveRelease>, kernel: Option<&KernelRelease>) -> Vec<Strin
         Maker::Debian(flavour) => {
             vec![format!("linux-headers-{kernel}"), format!("linux-headers-{flavour}")]
         }
-        Maker::Somebody => Vec::new(),
+        Maker::Other => Vec::new(),
     }
 }
 
-/// What the names of Proxmox's kernels begin with.
+/// Returns the prefix of the names of Proxmox's kernel packages.
 fn prefix(pve: Option<PveRelease>) -> &'static str {
     let is_old = pve.and_then(PveRelease::series) == Some(PveSeries::Seven);
     if is_old { "pve" } else { "proxmox" }
 }
 
-/// Who built a kernel, and so what its packages are called.
+/// The builder of a kernel, which determines the names of its packages.
 enum Maker {
     Proxmox,
-    /// Debian, for machines of this kind.
+    /// Debian, with this flavor.
     Debian(&'static str),
-    /// Nobody whose packages we know.
-    Somebody,
+    Other,
 }
 
 impl Maker {
@@ -83,7 +82,7 @@ impl Maker {
         }
         // The longer names first.
         let flavours = ["cloud-amd64", "rt-amd64", "amd64"];
-        flavours.into_iter().find(ends_in).map_or(Self::Somebody, Self::Debian)
+        flavours.into_iter().find(ends_in).map_or(Self::Other, Self::Debian)
     }
 }
 
@@ -92,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_are_called_as_the_maker_of_the_kernel_calls_them() {
+    fn headers_have_the_names_of_the_builder_of_the_kernel() {
         let names = |pve: &str, kernel: &str| {
             headers(pve.parse().ok(), kernel.parse().ok().as_ref()).join(" ")
         };

@@ -1,4 +1,4 @@
-//! What a bundle is made for, and whether it can be.
+//! The machines that a bundle targets, and whether it fits them.
 
 use std::collections::BTreeSet;
 
@@ -11,17 +11,17 @@ use crate::platform::{
     BootLoader, CpuVendor, KernelRelease, PciId, PveRelease, RootFs, SecureBoot,
 };
 
-/// The machines that a bundle is made for, as the recipe declares them.
+/// The machines that a bundle targets, as the recipe declares them.
 ///
-/// What is not declared is not known, and is not held against the bundle.
+/// Properties that are not declared are unknown and do not make the bundle unsuitable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Targets {
-    /// The GPUs that shall serve vGPUs.
+    /// The GPUs to use for vGPU.
     pub gpu: Vec<PciId>,
-    /// The release whose host driver does it.
+    /// The release of the host driver.
     pub driver: Release,
-    /// The form of the driver's file; absent for the one that fits.
+    /// The form of the driver's file; absent for the suitable one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<DriverFile>,
     /// The release of Proxmox VE.
@@ -30,7 +30,7 @@ pub struct Targets {
     /// The kernel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel: Option<KernelRelease>,
-    /// Secure Boot.
+    /// The state of Secure Boot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secure_boot: Option<SecureBoot>,
     /// The boot loader.
@@ -39,24 +39,24 @@ pub struct Targets {
     /// The file system of `/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<RootFs>,
-    /// Who made the CPU.
+    /// The vendor of the CPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu: Option<CpuVendor>,
 }
 
-/// What a bundle is made for, and what speaks against that.
+/// The targets of a bundle, and the rules that they violate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Purpose {
-    /// The machines.
+    /// The targets.
     pub targets: Targets,
-    /// The rules of the verdict that forbid it. Whoever made the bundle allowed that.
+    /// The violated rules of the verdict, which the builder of the bundle has allowed.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub unsuitable: BTreeSet<Rule>,
 }
 
 impl Targets {
-    /// The machine.
+    /// Returns the properties of the machine.
     #[must_use]
     pub fn target(&self) -> Target {
         Target {
@@ -70,13 +70,13 @@ impl Targets {
         }
     }
 
-    /// Whether `gpu` is one of those that shall serve vGPUs.
+    /// Checks whether `gpu` is one of the GPUs to use for vGPU.
     #[must_use]
     pub fn covers(&self, gpu: PciId) -> bool {
         self.gpu.iter().any(|wanted| wanted.covers(gpu))
     }
 
-    /// Whether the driver serves all GPUs on such a machine, given what the bundle's own files say.
+    /// Judges whether the driver supports all GPUs on such a machine, given the bundle's own files.
     #[must_use]
     pub fn judge<'c>(&self, catalog: &'c Catalog, contents: Contents<'_>) -> Suitability<'c> {
         let driver = catalog.driver(self.driver);
@@ -91,13 +91,13 @@ impl Targets {
     }
 }
 
-/// A feature that pools have from `OpenZFS` 2.4 on, and older kernels cannot read.
+/// A feature of pools since `OpenZFS` 2.4 that older kernels do not support.
 const FEATURE_OF_ZFS_2_4: &str = "com.truenas:block_cloning_endian";
 
 impl From<&Inventory> for Target {
-    /// The machine that an inventory describes, with the kernel that runs.
+    /// Returns the machine of an inventory, with the running kernel.
     fn from(inventory: &Inventory) -> Self {
-        // The pool has at most what its module knows, so only what that lacks is certain.
+        // A pool can have at most the features of its ZFS module, so only absent ones are certain.
         let pool = inventory.root.pool.as_ref().filter(|pool| {
             let known = &pool.features_at_most;
             !known.is_empty() && known.iter().all(|name| name.as_str() != FEATURE_OF_ZFS_2_4)

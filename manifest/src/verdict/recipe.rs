@@ -1,4 +1,4 @@
-//! From a case that works to what has to be done.
+//! The recipe for a suitable case.
 
 use super::assess::{Chosen, Found, Mode as Way, Point};
 use super::outcome::{Config, GpuName, Install, Mode, RebootFor, Suitable, Unlock};
@@ -8,10 +8,10 @@ use crate::catalog::{
 };
 use crate::platform::{CpuVendor, KernelRelease, KernelSeries, SecureBoot};
 
-/// Since this line `vfio_virqfd` is part of `vfio`.
+/// The first series in which `vfio_virqfd` is part of `vfio`.
 const VIRQFD_MERGED: KernelSeries = KernelSeries::new(6, 2);
 
-/// The first branch whose installer knows `--skip-module-load`.
+/// The first branch whose installer supports `--skip-module-load`.
 const SKIPS_LOADING: u8 = 17;
 
 pub(super) fn suitable<'c>(subject: Subject<'_, 'c>, found: &Found<'c>) -> Suitable<'c> {
@@ -54,12 +54,12 @@ pub(super) fn gpu_name(card: Card<'_>) -> GpuName {
     GpuName { id: card.id(), name, arch }
 }
 
-/// Whether modules must be signed.
+/// Checks whether modules must be signed.
 pub(super) fn signs(subject: Subject<'_, '_>, found: &Found<'_>) -> bool {
     found.driver.is_some() && subject.case.target.secure_boot == Some(SecureBoot::Enabled)
 }
 
-/// Whether vGPUs live on virtual functions of this card.
+/// Checks whether vGPUs use virtual functions of this card.
 pub(super) fn has_functions(found: &Found<'_>) -> bool {
     let arch = found.card.architecture();
     found.mode == Way::Native && arch.is_some_and(|arch| arch.sriov == SrIov::Yes)
@@ -75,8 +75,8 @@ impl<'c> Recipe<'_, '_, 'c> {
         self.subject.catalog
     }
 
-    /// How NVIDIA's installer is called. It takes the right modules by itself for a qualified
-    /// card, and the wrong ones for a card that only looks like one.
+    /// Returns the call of NVIDIA's installer. It selects the right modules for a qualified card, and
+    /// the wrong ones for a card that is presented as one.
     fn install(&self, chosen: &Chosen<'c>) -> Install<'c> {
         let unlocked = matches!(self.found.mode, Way::Unlock(_));
         let mut args = vec!["--dkms".to_owned()];
@@ -116,7 +116,7 @@ impl<'c> Recipe<'_, '_, 'c> {
         }
     }
 
-    /// A whole card is held by vfio-pci from the start; mediated devices load what they need.
+    /// Passthrough binds the card to vfio-pci at boot; for vGPU, the driver loads its own modules.
     fn load(&self) -> Vec<&'static str> {
         if self.found.mode != Way::Passthrough {
             return Vec::new();
@@ -129,7 +129,7 @@ impl<'c> Recipe<'_, '_, 'c> {
         modules
     }
 
-    /// One reboot does for everything, the key's enrolment included.
+    /// One reboot is sufficient, even for the enrollment of the key.
     fn reboot(&self) -> Vec<RebootFor> {
         let mut reasons = vec![RebootFor::KernelWords, RebootFor::ReleaseCard];
         if signs(self.subject, self.found) {
@@ -165,7 +165,6 @@ impl<'c> Recipe<'_, '_, 'c> {
     }
 }
 
-/// A point without a reason of its own.
 pub(super) fn point<'c>(rule: Rule) -> Point<'c> {
     rule.into()
 }

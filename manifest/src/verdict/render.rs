@@ -1,5 +1,4 @@
-//! A verdict as text, for people at a terminal: what it says, with numbers for what that rests on,
-//! and below it what the numbers stand for.
+//! A verdict as text. Statements have the numbers of their evidence, which follows at the end.
 
 use std::fmt::{self, Write as _};
 
@@ -8,7 +7,7 @@ use super::{Config, RebootFor, Statement, Verdict};
 use crate::catalog::{DriverFile, Evidence, State};
 use crate::platform::BootLoader;
 
-/// How wide the column of labels is.
+/// The width of the column of labels.
 const LABEL: usize = 12;
 
 impl fmt::Display for Verdict<'_> {
@@ -23,7 +22,7 @@ impl fmt::Display for Verdict<'_> {
     }
 }
 
-/// A text, and the evidence that it has named so far.
+/// A text, and the evidence that it has cited so far.
 #[derive(Default)]
 struct Page<'v> {
     text: String,
@@ -32,10 +31,10 @@ struct Page<'v> {
 
 impl<'v> Page<'v> {
     fn suitable(&mut self, verdict: &'v Suitable<'_>) {
-        let doubt = if verdict.state == State::Unproven { ", unproven" } else { "" };
+        let doubt = if verdict.state == State::Unproven { ", unverified" } else { "" };
         self.title(&format!("{}{doubt}: {}", verdict.mode, verdict.gpu), &verdict.evidence);
         for doubt in &verdict.doubts {
-            self.statement("unproven", &doubt.statement);
+            self.statement("unverified", &doubt.statement);
             self.line("decided by", doubt.settled_by);
         }
         if let Some(install) = &verdict.driver {
@@ -108,7 +107,7 @@ impl<'v> Page<'v> {
         }
     }
 
-    /// The numbers of some evidence, in brackets.
+    /// Returns the numbers of evidence, in brackets.
     fn numbers(&mut self, evidence: &[&'v Evidence]) -> String {
         let numbers: Vec<_> = evidence.iter().map(|it| self.number(it).to_string()).collect();
         if numbers.is_empty() { String::new() } else { format!(" [{}]", numbers.join(" ")) }
@@ -151,7 +150,7 @@ impl fmt::Display for Choice {
         write!(f, "{}", changes.join(" and "))?;
         if self.shares() {
             write!(f, " ({}", self.mode)?;
-            let doubt = if self.state == State::Unproven { ", unproven)" } else { ")" };
+            let doubt = if self.state == State::Unproven { ", unverified)" } else { ")" };
             write!(f, "{doubt}")?;
         }
         Ok(())
@@ -161,21 +160,21 @@ impl fmt::Display for Choice {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(DriverFile::Original) => write!(f, "leave the driver unpatched"),
+            Self::File(DriverFile::Original) => write!(f, "use the unpatched driver"),
             Self::File(DriverFile::Patched) => write!(f, "patch the driver"),
-            Self::Driver(release) => write!(f, "take vGPU {release}"),
+            Self::Driver(release) => write!(f, "use vGPU {release}"),
             Self::Kernel(kernel) => write!(f, "boot {kernel}"),
-            Self::SecureBootOff => write!(f, "switch Secure Boot off"),
-            Self::Pve(series) => write!(f, "move to Proxmox VE {series}"),
-            Self::Passthrough => write!(f, "give the whole card to one guest"),
+            Self::SecureBootOff => write!(f, "disable Secure Boot"),
+            Self::Pve(series) => write!(f, "upgrade to Proxmox VE {series}"),
+            Self::Passthrough => write!(f, "pass the card through to one guest"),
         }
     }
 }
 
 fn reboot_for(reason: RebootFor) -> &'static str {
     match reason {
-        RebootFor::KernelWords => "for the new kernel command line",
-        RebootFor::ReleaseCard => "to take the card from the host's graphics drivers",
-        RebootFor::ModuleKey => "to enrol the module signing key",
+        RebootFor::KernelWords => "to apply kernel parameters",
+        RebootFor::ReleaseCard => "to release the card from the host's graphics drivers",
+        RebootFor::ModuleKey => "to enroll the module signing key",
     }
 }

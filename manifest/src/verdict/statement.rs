@@ -1,4 +1,4 @@
-//! What a verdict says, and what that rests on.
+//! The statements of a verdict, with their evidence.
 
 use serde::Serialize;
 
@@ -9,30 +9,30 @@ use crate::catalog::{
 };
 use crate::platform::KernelRelease;
 
-/// One sentence, and what it rests on.
+/// A sentence with its evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Statement<'c> {
-    /// The kind of statement.
+    /// The rule that it states.
     pub rule: Rule,
-    /// The sentence, without capital letter and full stop.
+    /// The sentence, without a capital letter and a period.
     pub says: String,
-    /// What it rests on; where sources contradict each other, both.
+    /// The evidence; where sources contradict each other, both.
     pub evidence: Vec<&'c Evidence>,
 }
 
-/// Something that the sources leave open, and how to find out.
+/// An open question, and the check that decides it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Doubt<'c> {
-    /// What is open.
+    /// The question.
     #[serde(flatten)]
     pub statement: Statement<'c>,
-    /// What decides it.
+    /// The check that decides it.
     pub settled_by: &'static str,
 }
 
-/// What a case is about, as far as the catalogue knows it.
+/// A case, with the rows of its card and driver.
 #[derive(Clone, Copy)]
 pub(super) struct Subject<'a, 'c> {
     pub(super) catalog: &'c Catalog,
@@ -50,18 +50,16 @@ impl<'a, 'c> Subject<'a, 'c> {
         Self { catalog, case, card: catalog.card(case.gpu), driver }
     }
 
-    /// Why the case is forbidden.
     pub(super) fn refusal(self, point: Point<'c>) -> Statement<'c> {
         self.statement(point, self.against(point))
     }
 
-    /// What is doubtful about the case.
     pub(super) fn doubt(self, point: Point<'c>) -> Doubt<'c> {
         let statement = self.statement(point, self.open(point));
         Doubt { statement, settled_by: settled_by(point.rule) }
     }
 
-    /// A sentence with the evidence of its rule and of the rows that it is about.
+    /// Returns a sentence with the evidence of its rule and of the rows that it is about.
     pub(super) fn statement(self, point: Point<'c>, says: String) -> Statement<'c> {
         let rule = self.catalog.rule(point.rule);
         let row = point.why.map_or_else(|| self.row(point.rule), |why| &why.evidence);
@@ -70,7 +68,7 @@ impl<'a, 'c> Subject<'a, 'c> {
         Statement { rule: point.rule, says, evidence: self.resolve(ids) }
     }
 
-    /// Evidence by name, each once, in order.
+    /// Returns evidence by id, each once, in order.
     pub(super) fn resolve<'i>(
         self,
         ids: impl IntoIterator<Item = &'i EvidenceId>,
@@ -84,7 +82,7 @@ impl<'a, 'c> Subject<'a, 'c> {
         found
     }
 
-    /// The evidence of the row that a rule is about, beside the rule's own.
+    /// Returns the evidence of the row that a rule is about, without the rule's own.
     fn row(self, rule: Rule) -> &'c [EvidenceId] {
         let gpu = || self.card.and_then(Card::gpu).map(|gpu| &gpu.evidence);
         let arch = || self.card.and_then(Card::architecture).map(|arch| &arch.evidence);
@@ -120,7 +118,6 @@ impl<'a, 'c> Subject<'a, 'c> {
         found.map_or(&[], |ids| ids)
     }
 
-    /// What the GPU is called.
     pub(super) fn gpu_name(self) -> String {
         match self.card {
             Some(Card::Known(gpu, _)) => gpu.name.clone(),
@@ -146,39 +143,43 @@ impl<'a, 'c> Subject<'a, 'c> {
     }
 
     fn why(point: Point<'c>) -> &'c str {
-        point.why.map_or("no source speaks of this kernel", |why| &why.says)
+        point.why.map_or("no report covers this kernel", |why| &why.says)
     }
 
-    /// The sentence that says why a case is forbidden.
+    /// Returns the sentence for a refusal.
     fn against(self, point: Point<'c>) -> String {
         let (gpu, release, kernel) = (self.gpu_name(), self.release(), self.kernel());
         match point.rule {
-            Rule::NotNvidia => format!("{} is not one of NVIDIA's", self.case.gpu),
-            Rule::Arm => format!("{gpu} is part of an Arm processor, and Proxmox VE is for x86-64"),
+            Rule::NotNvidia => format!("{} is not an NVIDIA GPU", self.case.gpu),
+            Rule::Arm => {
+                format!("{gpu} is part of an Arm processor, and Proxmox VE supports x86-64 only")
+            }
             Rule::UnknownDriver => {
-                format!("there is no host driver of vGPU {release} in the catalogue")
+                format!("the catalog has no host driver of vGPU {release}")
             }
             Rule::NoVgpu => format!(
-                "no branch from {} to {} serves {gpu}, natively or unlocked",
+                "no branch from {} to {} supports {gpu}, natively or unlocked",
                 self.first_branch(),
                 self.last_branch()
             ),
             Rule::OtherReleases => {
-                format!("vGPU {release} does not serve {gpu}; {}", self.served())
+                format!("vGPU {release} does not support {gpu}; {}", self.elsewhere())
             }
             Rule::NotQualified => format!(
-                "{gpu} is not among the cards that NVIDIA qualified for vGPU, and {} cannot be unlocked",
+                "NVIDIA has not qualified {gpu} for vGPU, and {} cannot be unlocked",
                 self.arch_name()
             ),
-            Rule::CannotUnlock => format!("{gpu} cannot be unlocked, unlike others of its kind"),
-            Rule::NeedsPatch => {
-                format!("{gpu} works only with the unlock patch, and the file is the original one")
+            Rule::CannotUnlock => {
+                format!("{gpu} cannot be unlocked, unlike other cards of its architecture")
             }
-            Rule::NoPatch => format!("nobody published an unlock patch for vGPU {release}{}", {
+            Rule::NeedsPatch => {
+                format!("{gpu} needs the unlock patch, and the driver is unpatched")
+            }
+            Rule::NoPatch => format!("no unlock patch exists for vGPU {release}{}", {
                 self.driver.map_or_else(String::new, |driver| format!(" ({})", driver.host))
             }),
             Rule::Build if self.case.findings.compiled.is_some() => {
-                format!("the modules of vGPU {release} did not compile for {kernel}")
+                format!("the modules of vGPU {release} do not compile for {kernel}")
             }
             Rule::Build => format!(
                 "the modules of vGPU {release}{} do not build on {kernel}: {}",
@@ -186,75 +187,76 @@ impl<'a, 'c> Subject<'a, 'c> {
                 Self::why(point)
             ),
             Rule::Apicv => format!(
-                "vGPU {release} needs KVM to export enable_apicv, and {} does not",
+                "vGPU {release} needs `enable_apicv`, which {} does not export",
                 if kernel.is_empty() { "the kernel" } else { kernel }
             ),
             Rule::ForeignKernel => {
                 format!("{kernel} is not a kernel of Proxmox VE {}", self.pve())
             }
-            Rule::UnknownPve => format!(
-                "Proxmox VE {} is not one of 7, 8 and 9, which the catalogue knows",
-                self.pve()
-            ),
+            Rule::UnknownPve => {
+                format!("the catalog covers Proxmox VE 7, 8 and 9, not {}", self.pve())
+            }
             Rule::SecureBootPve => {
-                format!("Proxmox VE {} does not support Secure Boot, which is enabled", self.pve())
+                format!("Secure Boot is enabled, and Proxmox VE {} does not support it", self.pve())
             }
             Rule::MdevOnly => format!(
-                "vGPU {release} gives {gpu} to guests through the vendor's VFIO, and Proxmox VE {} knows mediated devices only",
+                "vGPU {release} uses the vendor's VFIO driver for {gpu}, and Proxmox VE {} supports mediated devices only",
                 self.pve()
             ),
             Rule::Pool => format!(
-                "the root pool has features of OpenZFS 2.4, so {kernel} could not import it and the machine would not boot"
+                "{kernel} cannot import the root pool, which has features of OpenZFS 2.4, so the machine would not boot"
             ),
-            // Rules that never forbid.
+            // The other rules refuse nothing.
             rule => format!("{rule}"),
         }
     }
 
-    /// The sentence that says what is open.
+    /// Returns the sentence for a doubt.
     fn open(self, point: Point<'c>) -> String {
         let (gpu, release, kernel) = (self.gpu_name(), self.release(), self.kernel());
         match point.rule {
             Rule::Build => {
-                format!("whether vGPU {release} builds on {kernel}: {}", Self::why(point))
+                format!("vGPU {release} may not build on {kernel}: {}", Self::why(point))
             }
-            Rule::Apicv => format!(
-                "whether {kernel} exports enable_apicv, without which the modules of vGPU {release} do not load"
-            ),
-            Rule::Native => format!("whether vGPU {release} serves {gpu} natively"),
-            Rule::Unlock => format!("whether {gpu} can be unlocked with vGPU {release}"),
+            Rule::Apicv => {
+                format!("vGPU {release} needs `enable_apicv`, which kernel {kernel} may not export")
+            }
+            Rule::Native => format!("vGPU {release} may not support {gpu} natively"),
+            Rule::Unlock => format!("unlocking {gpu} may not work with vGPU {release}"),
             Rule::PatchUnseen => {
                 format!(
-                    "whether the unlock patch of vGPU {release} does what it should: only its name was seen"
+                    "the unlock patch of vGPU {release} was not reviewed: only its name is known"
                 )
             }
             Rule::DriverName => {
-                format!("which version the host driver of vGPU {release} has on KVM")
+                format!(
+                    "sources disagree on the version of the host driver of vGPU {release} for KVM"
+                )
             }
-            Rule::Derived => format!("what {gpu} is: its architecture is derived from its id"),
+            Rule::Derived => format!("the architecture of {gpu} is derived from its device id"),
             Rule::Overrides => {
-                format!("whether profile_override.toml has any effect with vGPU {release}")
+                format!("profile_override.toml may have no effect with vGPU {release}")
             }
             Rule::SecureBootLoader => {
-                "how the machine boots: systemd-boot and Secure Boot do not go together".to_owned()
+                "Secure Boot is enabled, and systemd-boot does not work with it".to_owned()
             }
             Rule::ForeignKernel => {
-                format!("whether {kernel}, a kernel of no release in the catalogue, has headers")
+                format!("{kernel} is not in the catalog, so its headers may not be available")
             }
             Rule::MdevOnly => format!(
-                "whether vGPU {release} gives mediated devices, the only ones that Proxmox VE {} knows",
+                "vGPU {release} may not provide mediated devices, and Proxmox VE {} supports no others",
                 self.pve()
             ),
             Rule::Pool => format!(
-                "whether {kernel} can import the root pool, which may have features of OpenZFS 2.4"
+                "{kernel} may not import the root pool, which may have features of OpenZFS 2.4"
             ),
-            // Rules that leave no doubt.
+            // The other rules leave no doubt.
             rule => format!("{rule}"),
         }
     }
 
-    /// Which releases serve the GPU.
-    fn served(self) -> String {
+    /// Names the releases that support the GPU.
+    fn elsewhere(self) -> String {
         let gpu = self.card.and_then(Card::gpu);
         if let Some(range) = gpu.and_then(|gpu| gpu.native) {
             return format!("{range} do");
@@ -269,12 +271,12 @@ impl<'a, 'c> Subject<'a, 'c> {
             let range = gpu.and_then(|gpu| gpu.native_unproven);
             return range.map_or_else(String::new, |range| format!("{range} may"));
         }
-        format!("{} can be unlocked for it", majors.join(", "))
+        format!("it can be unlocked with {}", majors.join(", "))
     }
 
     fn arch_name(self) -> String {
         let arch = self.card.and_then(Card::architecture);
-        arch.map_or_else(|| "it".to_owned(), |arch| format!("its architecture, {},", arch.id))
+        arch.map_or_else(|| "it".to_owned(), |arch| format!("its architecture ({})", arch.id))
     }
 
     fn form(self) -> &'static str {
@@ -294,19 +296,19 @@ impl<'a, 'c> Subject<'a, 'c> {
     }
 }
 
-/// What decides a doubt.
+/// Returns the check that decides a doubt.
 fn settled_by(rule: Rule) -> &'static str {
     match rule {
         Rule::Build => "compiling the modules against the bundled headers",
         Rule::Apicv => "Module.symvers of the bundled headers",
-        Rule::Native | Rule::Derived => "vgpuConfig.xml inside the driver",
+        Rule::Native | Rule::Derived => "vgpuConfig.xml in the driver",
         Rule::Unlock | Rule::Overrides => "the journal of nvidia-vgpu-mgr on the node",
         Rule::PatchUnseen => "applying the patch when the bundle is built",
-        Rule::DriverName => "the file name inside NVIDIA's package for Linux KVM",
+        Rule::DriverName => "the file name in NVIDIA's package for Linux KVM",
         Rule::SecureBootLoader => "`vgpu-installer inventory` on the node",
         Rule::ForeignKernel => "the package repository when the bundle is built",
         Rule::MdevOnly => "mdev_supported_types in sysfs on the node",
         Rule::Pool => "`zpool get feature@block_cloning_endian` on the node",
-        _ => "a run on the node",
+        _ => "a test on the node",
     }
 }

@@ -1,4 +1,4 @@
-//! What the machine has to say: its kernel, its firmware, its root pool.
+//! The rules about the machine: its kernel, its firmware, its root pool.
 
 use super::assess::{Chosen, Point};
 use super::{Case, Compiled, Export, PoolFeatures, Target};
@@ -7,19 +7,19 @@ use crate::platform::{
     BootLoader, KernelRelease, KernelSeries, PveRelease, PveSeries, RootFs, SecureBoot,
 };
 
-/// The first line of kernels of which one source says that it lacks `enable_apicv`.
+/// The first kernel series that lacks `enable_apicv` according to one source.
 const APICV_DOUBTED: KernelSeries = KernelSeries::new(6, 8);
 
-/// The first kernel whose ZFS reads what `OpenZFS` 2.4 writes.
+/// The first kernel whose ZFS supports the features of `OpenZFS` 2.4.
 const ZFS_2_4: KernelSeries = KernelSeries::new(7, 0);
 
 /// The first release that may create its root pool with `OpenZFS` 2.4.
 const PVE_WITH_ZFS_2_4: PveRelease = PveRelease::new(9, 2);
 
-/// The first release that boots with Secure Boot.
+/// The first release that supports Secure Boot.
 const PVE_WITH_SECURE_BOOT: PveRelease = PveRelease::new(8, 1);
 
-/// Whether the machine's own parts go together.
+/// Checks whether the parts of the machine work together.
 pub(super) fn target<'c>(
     catalog: &Catalog,
     target: &Target,
@@ -43,7 +43,7 @@ pub(super) fn target<'c>(
     Ok(())
 }
 
-/// Whether the kernel is one of the release's own.
+/// Checks whether the kernel is one of the release.
 fn home<'c>(
     catalog: &Catalog,
     target: &Target,
@@ -62,7 +62,7 @@ fn home<'c>(
     Ok(())
 }
 
-/// Whether the kernel can read the root pool.
+/// Checks whether the kernel can import the root pool.
 fn pool<'c>(
     target: &Target,
     kernel: &KernelRelease,
@@ -83,7 +83,7 @@ fn pool<'c>(
     }
 }
 
-/// Whether the driver's modules build, load and reach a guest.
+/// Checks whether the driver's modules build and load, and whether guests can use its vGPUs.
 pub(super) fn loading<'c>(
     catalog: &'c Catalog,
     case: &Case,
@@ -142,7 +142,7 @@ fn apicv<'c>(
     }
 }
 
-/// PVE 7 hands only mediated devices to its guests.
+/// PVE 7 supports mediated devices only.
 fn mediation<'c>(
     case: &Case,
     card: Card<'c>,

@@ -38,7 +38,7 @@ fn two_principals_make_a_threshold_of_two() {
     sandbox.ok(&["key", "generate", "--principal", "bob", "--no-passphrase", "--key", "bob"]);
     let two = ["verify", "--threshold", "2", "node-1.vgpu.tar"];
     let error = sandbox.fails(3, &two);
-    assert!(error.contains("needs the signatures of 2, and 1 counted"), "{error}");
+    assert!(error.contains("2 trusted signatures required for vgpu-bundle, found 1"), "{error}");
     let before = bytes(sandbox.work("node-1.vgpu.tar"));
     sandbox.ok(&["sign", "node-1.vgpu.tar", "--key", "bob"]);
     let verified = sandbox.ok(&two).out;

@@ -118,9 +118,9 @@ impl FakeAgent {
 #[test]
 fn an_agent_that_answers_nonsense_is_refused() {
     let count = |count: u32| count.to_be_bytes();
-    refused(FakeAgent::sending(vec![]).keys(), "connection to the ssh-agent broke");
-    refused(FakeAgent::sending(vec![0, 0]).keys(), "connection to the ssh-agent broke");
-    refused(FakeAgent::sending(vec![0, 0, 0, 9, 12]).keys(), "connection to the ssh-agent broke");
+    refused(FakeAgent::sending(vec![]).keys(), "connection to the ssh-agent was lost");
+    refused(FakeAgent::sending(vec![0, 0]).keys(), "connection to the ssh-agent was lost");
+    refused(FakeAgent::sending(vec![0, 0, 0, 9, 12]).keys(), "connection to the ssh-agent was lost");
     refused(FakeAgent::sending(vec![0, 0, 0, 0]).keys(), "is truncated");
     refused(FakeAgent::sending(vec![0xff; 64]).keys(), "a message of 4294967295 bytes");
     refused(FakeAgent::sending(vec![0, 4, 0, 1, 12]).keys(), "a message of 262145 bytes");
@@ -150,8 +150,8 @@ fn a_signature_that_does_not_hold_is_not_passed_on() {
     assert!(sign_with(&string(&good.signature)).is_ok());
 
     let ed25519 = |bytes: &[u8]| string(&[string(b"ssh-ed25519"), string(bytes)].concat());
-    refused(sign_with(&string(&Parts::by(2).signature)), "made, but it does not hold");
-    refused(sign_with(&ed25519(&[0; 64])), "made, but it does not hold");
+    refused(sign_with(&string(&Parts::by(2).signature)), "made, but it is invalid");
+    refused(sign_with(&ed25519(&[0; 64])), "made, but it is invalid");
     refused(sign_with(&ed25519(&[0; 63])), "bad signature");
     refused(sign_with(&string(&[string(b"ssh-rsa"), string(&[0; 64])].concat())), "`ssh-rsa`");
     refused(sign_with(&[string(&good.signature), vec![0]].concat()), "followed by bytes");

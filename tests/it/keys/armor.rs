@@ -115,10 +115,10 @@ fn every_field_has_one_value_that_is_accepted() {
     let says =
         |parts: &Parts, words| refused(Signature::from_armor(parts.armor().as_bytes()), words);
 
-    says(&Parts { magic: b"SSHSIX".to_vec(), ..good.clone() }, "does not hold an SSH signature");
-    says(&Parts { magic: b"".to_vec(), ..good.clone() }, "does not hold an SSH signature");
-    says(&Parts { version: 0, ..good.clone() }, "of format 0");
-    says(&Parts { version: 2, ..good.clone() }, "of format 2");
+    says(&Parts { magic: b"SSHSIX".to_vec(), ..good.clone() }, "does not contain an SSH signature");
+    says(&Parts { magic: b"".to_vec(), ..good.clone() }, "does not contain an SSH signature");
+    says(&Parts { version: 0, ..good.clone() }, "has format 0");
+    says(&Parts { version: 2, ..good.clone() }, "has format 2");
     says(&Parts { namespace: b"".to_vec(), ..good.clone() }, "wrong namespace");
     says(&Parts { namespace: b"vgpu-bundle\0".to_vec(), ..good.clone() }, "wrong namespace");
     says(&Parts { namespace: b"\x1b[2Jvgpu".to_vec(), ..good.clone() }, "\\u{1b}[2Jvgpu");
@@ -132,7 +132,7 @@ fn every_field_has_one_value_that_is_accepted() {
     key.push(0);
     says(&Parts { key, ..good.clone() }, "followed by bytes");
     let key = [string(b"ssh-ed25519"), string(&[0; 32])].concat();
-    says(&Parts { key, ..good.clone() }, "not a point");
+    says(&Parts { key, ..good.clone() }, "not a valid Ed25519 point");
 
     for (len, words) in [(63, "is truncated"), (65, "followed by bytes"), (0, "is truncated")] {
         let signature = [string(b"ssh-ed25519"), string(&vec![1; len])].concat();
@@ -160,7 +160,7 @@ fn a_malleated_signature_is_refused() {
     }
     assert_eq!(carry, 0);
     let signature = Signature::from_armor(parts.armor().as_bytes()).unwrap();
-    refused(signature.verify(Role::Bundle, MESSAGE), "does not hold");
+    refused(signature.verify(Role::Bundle, MESSAGE), "is invalid");
 }
 
 /// What the armor above is compared with: where `ssh-keygen` is the stricter one, we are too.

@@ -51,9 +51,9 @@ fn without_a_signature_nothing_is_trusted() {
 #[test]
 fn a_signer_is_not_counted_twice() {
     let two = policy(1, 2, LINES, &[]);
-    refused(judge(&two, &[1, 1]), "alice, who was counted already");
-    refused(judge(&two, &[1, 2]), "alice, who was counted already");
-    refused(judge(&two, &[2, 1, 2, 1, 2]), "needs the signatures of 2, and 1 counted (alice)");
+    refused(judge(&two, &[1, 1]), "alice, who is already counted");
+    refused(judge(&two, &[1, 2]), "alice, who is already counted");
+    refused(judge(&two, &[2, 1, 2, 1, 2]), "2 trusted signatures required for vgpu-bundle, found 1 (alice)");
 
     // The same signature copied into every slot of a bundle can be read, and is still one.
     let slot = Slots::slot_bytes(&sign(1, Role::Bundle));
@@ -114,7 +114,7 @@ fn one_bad_signature_spoils_all_whoever_made_it() {
     // A signature that says to be by a trusted key, and is by another one.
     let forged = Parts { key: public(1).to_wire(), ..Parts::by(9) };
     let forged = Signature::from_armor(forged.armor().as_bytes()).unwrap();
-    refused(one.judge(Role::Bundle, MESSAGE, &[forged]), "is bad: the signature does not hold");
+    refused(one.judge(Role::Bundle, MESSAGE, &[forged]), "is bad: the signature is invalid");
 }
 
 #[test]

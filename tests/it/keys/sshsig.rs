@@ -85,13 +85,13 @@ fn the_prehash_must_be_sha512() {
 }
 
 #[test]
-fn a_namespace_that_is_none_of_ours_is_named() {
+fn an_unknown_namespace_is_named() {
     let Some(tools) = OpenSsh::find() else { return };
     tools.make_key("key", &["-t", "ed25519", "-N", ""]);
     for namespace in ["file", "git", "vgpu", "vgpu-bundle2"] {
         let args = ["-Y", "sign", "-f", "key", "-n", namespace];
         let signature = tools.keygen(&args, MESSAGE).ok();
-        refused(Signature::from_armor(&signature), &format!("it is for `{namespace}`"));
+        refused(Signature::from_armor(&signature), &format!("`{namespace}` is unknown"));
     }
 }
 
@@ -129,6 +129,6 @@ fn a_security_key_is_named() {
     refused(Signature::from_armor(security_key.armor().as_bytes()), words);
 
     let only_signature = Parts { key: good.key, ..security_key };
-    let words = "says to be of type `sk-ssh-ed25519@openssh.com`";
+    let words = "has type `sk-ssh-ed25519@openssh.com`";
     refused(Signature::from_armor(only_signature.armor().as_bytes()), words);
 }

@@ -92,7 +92,7 @@ impl Args {
             return Ok(print_json(&rows)?);
         }
         let Some(name) = rows.first().and_then(|row| name(&row.verdict)) else {
-            bail!("{} is not one of NVIDIA's", self.gpu);
+            bail!("{} is not an NVIDIA GPU", self.gpu);
         };
         let cells: Vec<_> = rows.iter().map(cells).collect();
         let table = lines(["DRIVER", "VERDICT", "BECAUSE"], &cells);
@@ -110,7 +110,7 @@ fn name(verdict: &Verdict<'_>) -> Option<String> {
 fn cells(row: &Row<'_>) -> [String; 3] {
     let (word, why) = match &row.verdict {
         Verdict::Suitable(it) => {
-            let doubt = if it.state == State::Unproven { ", unproven" } else { "" };
+            let doubt = if it.state == State::Unproven { ", unverified" } else { "" };
             let doubts: Vec<_> =
                 it.doubts.iter().map(|doubt| doubt.statement.says.clone()).collect();
             (format!("{}{doubt}", it.mode), doubts.join("; "))

@@ -3,8 +3,8 @@ use serde::{Deserialize, Serialize};
 use super::{ArchitectureId, EvidenceId, State, is_name, is_settled, settled};
 use crate::catalog::{IdRange, ReleaseRange};
 use crate::platform::PciId;
-use crate::platform::words::words;
-use crate::text::text;
+use crate::text;
+use crate::words;
 
 /// The common properties of all releases with one major number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

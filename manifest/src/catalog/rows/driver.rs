@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{EvidenceId, State, is_name, is_settled, settled};
 use crate::catalog::{Release, SeriesRange};
-use crate::platform::words::{serde_as_text, words};
 use crate::platform::{KernelRelease, KernelSeries, PveSeries};
-use crate::text::{is_word, text};
+use crate::text;
+use crate::types::text::is_word;
 use crate::{Digest, ParseTextError};
+use crate::{serde_as_text, words};
 
 text! {
     /// The version of a driver: `535.230.02`.

@@ -7,8 +7,8 @@ use super::{EvidenceId, IdentityId, Modules, is_name};
 use crate::ParseTextError;
 use crate::catalog::{DeviceId, IdRange, ReleaseRange};
 use crate::platform::PciId;
-use crate::platform::words::{serde_as_text, words};
-use crate::text::text;
+use crate::text;
+use crate::{serde_as_text, words};
 
 text! {
     /// The id of an architecture: `turing`.

@@ -18,8 +18,9 @@ pub use self::gpu::{
     Architecture, ArchitectureId, CardUnlock, Display, Gpu, Platform, SrIov, Subsystem,
 };
 
-use crate::platform::words::words;
-use crate::text::{is_lower, is_word, text};
+use crate::text;
+use crate::types::text::{is_lower, is_word};
+use crate::words;
 
 text! {
     /// The id of an entry of `evidence.toml`.

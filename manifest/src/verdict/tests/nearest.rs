@@ -25,9 +25,9 @@ fn the_least_change_comes_first_and_the_whole_card_last() {
     assert_eq!(
         texts(&case("10de:1e07", "17.6", "9.1", "6.17.13-21-pve")),
         [
-            "boot 6.14.11-9-pve (unlock, unproven)",
-            "take vGPU 18.4 (unlock, unproven)",
-            "give the whole card to one guest",
+            "boot 6.14.11-9-pve (unlock, unverified)",
+            "use vGPU 18.4 (unlock, unverified)",
+            "pass the card through to one guest",
         ]
     );
 }
@@ -43,8 +43,8 @@ fn two_changes_are_offered_only_where_one_will_not_do() {
     assert_eq!(
         choices(&pool).iter().map(ToString::to_string).collect::<Vec<_>>(),
         [
-            "take vGPU 18.5 and boot 7.0.14-14-pve (native, unproven)",
-            "give the whole card to one guest"
+            "use vGPU 18.5 and boot 7.0.14-14-pve (native, unverified)",
+            "pass the card through to one guest"
         ]
     );
 }
@@ -54,7 +54,7 @@ fn a_card_that_nothing_can_help_gets_no_false_hope() {
     for gpu in ["10de:11fa", "10de:2684", "10de:13c2", "10de:128b"] {
         assert_eq!(
             texts(&case(gpu, "16.9", "8.4", "6.8.12-43-pve")),
-            ["give the whole card to one guest"],
+            ["pass the card through to one guest"],
             "{gpu}"
         );
     }
@@ -66,7 +66,7 @@ fn a_card_that_nothing_can_help_gets_no_false_hope() {
 fn an_old_system_is_offered_a_newer_one() {
     let case = case("10de:26b9", "19.5", "7.4", "5.15.158-2-pve");
     let texts = texts(&case);
-    assert!(texts.iter().any(|text| text.starts_with("move to Proxmox VE 8")), "{texts:?}");
+    assert!(texts.iter().any(|text| text.starts_with("upgrade to Proxmox VE 8")), "{texts:?}");
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_choice_without_doubt_beats_a_nearer_one_with_a_doubt() {
     let case = case("10de:1e07", "18.6", "8.4", "6.8.12-43-pve");
     let first = &choices(&case)[0];
     assert_eq!((first.mode, first.state), (Mode::Unlock, State::Settled));
-    assert_eq!(first.to_string(), "take vGPU 18.3 (unlock)");
+    assert_eq!(first.to_string(), "use vGPU 18.3 (unlock)");
 }
 
 #[test]

@@ -24,14 +24,14 @@ fn an_unsuitable_case_is_a_reason_its_evidence_and_what_to_do_instead() {
         verdict.to_string(),
         "\
 unsuitable: GeForce RTX 2080 Ti Rev. A (10de:1e07, turing)
-  because     nobody published an unlock patch for vGPU 16.3 (535.154.02) [1 2 3 4 5 6]
-  instead     take vGPU 16.4 (unlock)
-  instead     give the whole card to one guest
+  because     no unlock patch exists for vGPU 16.3 (535.154.02) [1 2 3 4 5 6]
+  instead     use vGPU 16.4 (unlock)
+  instead     pass the card through to one guest
   [1]         NVIDIA/product-security, bulletins 2023 to 2026, lines `Virtual GPU Manager`: the host, Linux guest and Windows guest versions of the vGPU releases 13.6 to 20.1 (stated)
   [2]         anomixer/proxmox-vgpu-installer v1.84 (abe9ff9), driver registry; MD5s in v1.1 to v1.75: host file names of 16.0 to 20.1, and MD5s for most of them (read)
-  [3]         GreenDamTan/vgpu-proxmox_mirror 74f3de8 and the other mirrors of polloloco/vgpu-proxmox: no 535.154.02.patch was ever published (read)
+  [3]         GreenDamTan/vgpu-proxmox_mirror 74f3de8 and the other mirrors of polloloco/vgpu-proxmox: no 535.154.02.patch exists (read)
   [4]         anomixer/proxmox-vgpu-installer v1.84, driver_patches.json: the patch of 16.3 is 535.154.02.patch (read)
-  [5]         anomixer/proxmox-vgpu-installer v1.84 (abe9ff9), guest driver catalogue: the file names of the Linux and Windows guest drivers (read)
+  [5]         anomixer/proxmox-vgpu-installer v1.84 (abe9ff9), guest driver list: the file names of the Linux and Windows guest drivers (read)
   [6]         preambles of the patches of polloloco/vgpu-proxmox: each patch is for exactly one driver version (read)
 "
     );
@@ -56,8 +56,8 @@ fn a_suitable_case_is_a_recipe() {
     assert_eq!(
         plain(&case("10de:1e07", "16.9", "6.8.12-43-pve")),
         "\
-unlock, unproven: GeForce RTX 2080 Ti Rev. A (10de:1e07, turing)
-  unproven    whether 6.8.12-43-pve exports enable_apicv, without which the modules of vGPU 16.9 do not load
+unlock, unverified: GeForce RTX 2080 Ti Rev. A (10de:1e07, turing)
+  unverified  vGPU 16.9 needs `enable_apicv`, which kernel 6.8.12-43-pve may not export
   decided by  Module.symvers of the bundled headers
   driver      vGPU 16.9, NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm.run, patched
   arguments   --dkms -s
@@ -67,10 +67,10 @@ unlock, unproven: GeForce RTX 2080 Ti Rev. A (10de:1e07, turing)
   packages    dkms gcc make proxmox-headers-6.8.12-43-pve proxmox-headers-6.8 mdevctl proxmox-kernel-6.8.12-43-pve
   kernel      iommu=pt
   modprobe    blacklist nouveau, options nouveau modeset=0
-  reboot      for the new kernel command line, to take the card from the host's graphics drivers
-  note        a processor of Intel's needs intel_iommu=on as well
-  note        the headers package must follow the kernel, or DKMS skips the module of the next kernel without a word
-  note        NVIDIA mends 16.x (R535) until 2026-07
+  reboot      to apply kernel parameters, to release the card from the host's graphics drivers
+  note        Intel processors also need intel_iommu=on
+  note        the headers package must follow the kernel; otherwise DKMS silently skips the module for the next kernel
+  note        NVIDIA supports 16.x (R535) until July 2026
 "
     );
 }

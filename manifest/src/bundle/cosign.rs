@@ -1,0 +1,57 @@
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+
+use camino::Utf8PathBuf;
+use vgpu_keys::{Role, SLOT_LEN, SLOTS_LEN, SignError, Signer, Slots, SlotsError};
+
+use super::layout::SIGNATURES_AT;
+use crate::{Bundle, Verified};
+
+/// Why a signature was not added. The bundle is as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CosignError {
+    /// The signer did not sign.
+    #[error("cannot sign the bundle")]
+    Sign(#[from] SignError),
+    /// There is no room, the key has signed already, or what is there is not canonical.
+    #[error("cannot add a signature")]
+    Slots(#[from] SlotsError),
+    /// Somebody has put another file in its place since it was verified.
+    #[error("`{0}` is not the file that was verified any more; verify it again")]
+    Replaced(Utf8PathBuf),
+    /// The file could not be read or written.
+    #[error("cannot write the signature to `{path}`")]
+    Output {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
+}
+
+impl Bundle<Verified> {
+    /// Sign the bundle with one more key, in place: one aligned write of one slot, then a sync.
+    ///
+    /// Returns the number of the slot, which counts from one, as in `dd bs=512 skip=N count=1`.
+    pub fn cosign(&self, signer: &dyn Signer) -> Result<usize, CosignError> {
+        let part = &self.parts.parts()[0];
+        let error = |source| CosignError::Output { path: part.path.clone(), source };
+        let file = File::options().read(true).write(true).open(&part.path).map_err(error)?;
+        let identity = |file: &File| file.metadata().map(|meta| (meta.dev(), meta.ino()));
+        if identity(&file).map_err(error)? != identity(&part.file).map_err(error)? {
+            return Err(CosignError::Replaced(part.path.clone()));
+        }
+
+        let mut bytes = Box::new([0; SLOTS_LEN]);
+        file.read_exact_at(&mut *bytes, SIGNATURES_AT).map_err(error)?;
+        let mut slots = Slots::parse(&bytes)?;
+        let signature = signer.sign(Role::Bundle, &self.state.layout.sums)?;
+        let slot = Slots::slot_bytes(&signature);
+        let index = slots.add(signature)?;
+        let at = SIGNATURES_AT + (index * SLOT_LEN) as u64;
+        file.write_all_at(&slot, at).and_then(|()| file.sync_all()).map_err(error)?;
+        Ok(index + 1)
+    }
+}

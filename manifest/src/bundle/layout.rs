@@ -1,0 +1,143 @@
+//! Where everything in a bundle lies, worked out from the manifest alone.
+
+use std::fmt::Write as _;
+
+use super::header::{BLOCK, Header, header, padded};
+use super::limits::{MAX_BUNDLE, MAX_MANIFEST, MAX_SUMS};
+use crate::types::{MANIFEST, SHA256SUMS, SIGNATURES};
+use crate::{Digest, Item, ItemMode, Manifest, WriteError};
+
+/// Where the content of the member `SIGNATURES` begins, in bytes from the start of the bundle.
+pub const SIGNATURES_AT: u64 = BLOCK;
+
+/// Where the header of the member `SHA256SUMS` begins.
+pub(crate) const SUMS_HEADER_AT: u64 = SIGNATURES_AT + SIGNATURES_LEN;
+
+/// The length of the member `SIGNATURES`, in bytes.
+pub(crate) const SIGNATURES_LEN: u64 = 4096;
+
+/// The archive that a manifest describes, byte for byte but for signatures and payload.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    /// What `SHA256SUMS` must be.
+    pub(crate) sums: Vec<u8>,
+    members: Vec<Member>,
+    /// The length of the whole archive in bytes.
+    pub(crate) total: u64,
+}
+
+/// A member of the archive.
+#[derive(Debug)]
+pub(crate) struct Member {
+    /// The one header that it may have.
+    pub(crate) header: Header,
+    /// Where that header begins.
+    pub(crate) at: u64,
+    /// The length of the content that follows it.
+    pub(crate) size: u64,
+}
+
+impl Member {
+    /// Where the content begins.
+    pub(crate) fn content(&self) -> u64 {
+        self.at + BLOCK
+    }
+
+    /// Where the content ends and zeros begin, which go up to the next member.
+    pub(crate) fn end(&self) -> u64 {
+        self.content() + self.size
+    }
+}
+
+/// A bundle would be larger than this program handles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{what} would have {size} bytes, but at most {limit} are supported")]
+pub struct TooLarge {
+    what: &'static str,
+    size: u64,
+    limit: u64,
+}
+
+impl Layout {
+    /// The archive of `manifest`, whose bytes are `manifest_bytes`.
+    pub(crate) fn new(manifest: &Manifest, manifest_bytes: &[u8]) -> Result<Self, TooLarge> {
+        let sums = sums(manifest, Digest::of(manifest_bytes));
+        within("the list of digests", sums.len() as u64, MAX_SUMS)?;
+        within("the manifest", manifest_bytes.len() as u64, MAX_MANIFEST)?;
+
+        let mut layout = Self { sums, members: Vec::new(), total: 0 };
+        let own = [
+            (SIGNATURES, SIGNATURES_LEN),
+            (SHA256SUMS, layout.sums.len() as u64),
+            (MANIFEST, manifest_bytes.len() as u64),
+        ];
+        for (name, size) in own {
+            layout.push(name, ItemMode::Plain, size, manifest.created)?;
+        }
+        for item in &manifest.items {
+            layout.push(item.name().as_str(), item.mode(), item.size(), manifest.created)?;
+        }
+        layout.total += 2 * BLOCK;
+        Ok(layout)
+    }
+
+    fn push(&mut self, name: &str, mode: ItemMode, size: u64, mtime: u64) -> Result<(), TooLarge> {
+        let at = self.total;
+        self.total = at + BLOCK + padded(size);
+        within("the bundle", self.total, MAX_BUNDLE)?;
+        self.members.push(Member { header: header(name, mode, size, mtime), at, size });
+        Ok(())
+    }
+
+    /// Every member, in the order of the archive.
+    pub(crate) fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// The member `SHA256SUMS`.
+    pub(crate) fn sums_member(&self) -> &Member {
+        &self.members[1]
+    }
+
+    /// The member `MANIFEST.json`.
+    pub(crate) fn manifest_member(&self) -> &Member {
+        &self.members[2]
+    }
+
+    /// Where the content of each item begins, in the order of the manifest.
+    pub(crate) fn items<'m>(
+        &self,
+        manifest: &'m Manifest,
+    ) -> impl Iterator<Item = (&'m Item, u64)> {
+        manifest.items.iter().zip(self.members[3..].iter().map(Member::content))
+    }
+}
+
+impl Manifest {
+    /// The member of this manifest's archive in which the byte at `offset` lies, with its header
+    /// and the zeros after it.
+    pub fn member_at(&self, offset: u64) -> Result<String, WriteError> {
+        let bytes = self.to_bytes()?;
+        let layout = Layout::new(self, &bytes)?;
+        let items = self.items.iter().map(|item| item.name().as_str());
+        let names = [SIGNATURES, SHA256SUMS, MANIFEST].into_iter().chain(items);
+        let found =
+            layout.members().iter().zip(names).take_while(|(member, _)| member.at <= offset);
+        Ok(found.last().map_or_else(String::new, |(_, name)| name.to_owned()))
+    }
+}
+
+fn within(what: &'static str, size: u64, limit: u64) -> Result<(), TooLarge> {
+    if size > limit { Err(TooLarge { what, size, limit }) } else { Ok(()) }
+}
+
+/// The signed root: a line per member, as `sha256sum` writes them.
+fn sums(manifest: &Manifest, own: Digest) -> Vec<u8> {
+    let lines = manifest.items.iter().map(|item| (item.sha256(), item.name().as_str()));
+    let mut text = String::new();
+    for (digest, name) in [(own, MANIFEST)].into_iter().chain(lines) {
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(text, "{digest}  {name}");
+    }
+    text.into_bytes()
+}

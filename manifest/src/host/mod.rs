@@ -1,0 +1,4 @@
+//! A host: the types for its properties, and the inventory that describes one.
+
+pub mod inventory;
+pub mod platform;

@@ -1,0 +1,125 @@
+//! Paths and permission bits on the host.
+
+use std::fmt;
+use std::str::FromStr;
+
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+use crate::{ParseTextError, serde_as_text};
+
+/// An absolute path on the host, with no `.`, `..` or empty component.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "Utf8PathBuf", try_from = "Utf8PathBuf")]
+pub struct HostPath(Utf8PathBuf);
+
+/// A path cannot be a [`HostPath`].
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{}` is not an absolute path in its simplest form", .0.as_str().escape_debug())]
+pub struct PathError(Utf8PathBuf);
+
+impl HostPath {
+    /// Checks that `path` is absolute and in its simplest form.
+    pub fn new(path: impl Into<Utf8PathBuf>) -> Result<Self, PathError> {
+        let path = path.into();
+        let simple: Utf8PathBuf = path
+            .components()
+            .filter(|part| matches!(part, Utf8Component::RootDir | Utf8Component::Normal(_)))
+            .collect();
+        // `components` drops `.` and `//`, so compare spellings, not components.
+        if path.is_absolute() && simple.as_str() == path.as_str() {
+            Ok(Self(path))
+        } else {
+            Err(PathError(path))
+        }
+    }
+
+    /// Returns the parent directory; `None` for the root.
+    #[must_use]
+    pub fn parent(&self) -> Option<Self> {
+        self.0.parent().map(|parent| Self(parent.to_owned()))
+    }
+
+    /// Returns the path.
+    #[must_use]
+    pub fn as_path(&self) -> &Utf8Path {
+        &self.0
+    }
+}
+
+impl fmt::Display for HostPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl TryFrom<Utf8PathBuf> for HostPath {
+    type Error = PathError;
+
+    fn try_from(path: Utf8PathBuf) -> Result<Self, Self::Error> {
+        Self::new(path)
+    }
+}
+
+impl From<HostPath> for Utf8PathBuf {
+    fn from(path: HostPath) -> Self {
+        path.0
+    }
+}
+
+/// Permission bits in octal: `0644`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Mode(u16);
+
+impl Mode {
+    /// A file that everyone may read and root may write.
+    pub const FILE: Self = Self(0o644);
+    /// A program that everyone may run and root may write.
+    pub const PROGRAM: Self = Self(0o755);
+    /// A directory that everyone may enter and root may write.
+    pub const DIR: Self = Self(0o755);
+}
+
+impl FromStr for Mode {
+    type Err = ParseTextError;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let is_octal = s.len() == 4 && s.bytes().all(|b| matches!(b, b'0'..=b'7'));
+        let bits = u16::from_str_radix(s, 8).ok().filter(|_| is_octal);
+        bits.map(Self).ok_or_else(|| ParseTextError::new(s, "a mode", "four octal digits"))
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04o}", self.0)
+    }
+}
+
+serde_as_text!(Mode);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepts_only_simple_absolute_paths() {
+        for good in ["/", "/etc", "/etc/default/grub"] {
+            assert!(HostPath::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "etc", "./etc", "/etc/", "/etc//grub", "/etc/./grub", "/etc/../root", "/.."]
+        {
+            assert!(HostPath::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_mode_has_one_spelling() {
+        assert_eq!("0644".parse(), Ok(Mode::FILE));
+        assert_eq!("4755".parse::<Mode>().unwrap().to_string(), "4755");
+        for bad in ["", "644", "0o644", "0648", "+644", "00644", "-644"] {
+            assert!(bad.parse::<Mode>().is_err(), "{bad}");
+        }
+    }
+}
