@@ -4,13 +4,11 @@
 use vgpu_manifest::{HostPath, UnitName};
 
 use super::*;
+use crate::act::tests::{driver, packages};
 use crate::cut::cut_once;
-use crate::driver::tests as driver;
 use crate::gpus::Slot;
 use crate::host::HostError;
 use crate::host::mem::Late;
-use crate::journal::Log as _;
-use crate::packages::tests as packages;
 use crate::resume;
 use crate::step::{
     BuildUnlock, EnableSriov, EnableUnit, HandToGuests, InstallDriver, InstallPackages, LIBRARY,
