@@ -8,13 +8,13 @@
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::platform::KernelRelease;
 
+use crate::act::{Journal, Log, pin, unpin};
 use crate::component::Component;
 use crate::facts::{kernels, root_pool};
 use crate::host::{Host, HostError, Look, OwnPath, OwnState};
-use crate::journal::{Journal, JournalError, Log, TxId};
-use crate::kernel_pin::{Imports, imports, pin, unpin};
+use crate::journal::{JournalError, SettleError, TxId, settle};
+use crate::kernel_pin::{Imports, imports};
 use crate::proof::{Built, newest};
-use crate::settle::{SettleError, settle};
 use crate::state;
 
 /// What came of it.
@@ -92,7 +92,7 @@ fn remember(host: &mut dyn Host, kernel: &KernelRelease) -> Result<(), HostError
 /// See to it that the next boot takes a kernel with a module of this version, as a part of `tx`.
 pub fn guard(
     host: &mut dyn Host,
-    log: &mut dyn Log,
+    log: &mut Log,
     tx: TxId,
     version: &str,
 ) -> Result<Guarded, GuardError> {
@@ -112,7 +112,7 @@ pub fn guard(
         if lacks(&newest) {
             return Ok(Guarded::Nothing);
         }
-        Journal::new(host, log, tx).of(Component::KernelPin).run(&unpin())?;
+        Journal::new(host, log, tx, Component::KernelPin).act(unpin())?;
         OwnState::of(host).remove(&memory())?;
         settle(host, log, &mut |_| {})?;
         return Ok(Guarded::Released(newest));
@@ -133,7 +133,7 @@ pub fn guard(
     }
     // First the memory: a pin that nobody remembers would stay for ever.
     remember(host, last)?;
-    Journal::new(host, log, tx).of(Component::KernelPin).run(&pin(last))?;
+    Journal::new(host, log, tx, Component::KernelPin).act(pin(last))?;
     settle(host, log, &mut |_| {})?;
     Ok(Guarded::Kept { kernel: last.clone(), instead_of: next.clone() })
 }

@@ -1,5 +1,6 @@
 //! Uses bundles, offline.
 
+pub mod act;
 pub mod boots;
 pub mod cli;
 mod commands;
@@ -22,6 +23,7 @@ mod power_cut;
 mod proof;
 mod report;
 pub mod resume;
+pub mod settle;
 pub mod sriov;
 pub mod step;
 pub mod store;
@@ -30,16 +32,15 @@ pub mod ui;
 mod unlock;
 pub mod vgpu;
 
-/// The modules that may open a [`Door`](host::Door): the journal, with what it rebuilds, and the host.
+/// The modules that may open a [`Door`](host::Door): the journal and the host.
 #[path = "."]
 mod engine {
     pub mod host;
     pub mod journal;
-    pub mod settle;
 }
 
 pub(crate) use self::engine::host::own as state;
-pub use self::engine::{host, journal, settle};
+pub use self::engine::{host, journal};
 
 use std::process::ExitCode;
 

@@ -4,26 +4,27 @@ use std::collections::BTreeSet;
 
 use vgpu_manifest::ui::Explain;
 
+use crate::act::{Entry, Log, Reverting, Transaction};
 use crate::component::Component;
 use crate::guard::{GuardError, Guarded, guard};
 use crate::host::real::{Lock, LockError};
 use crate::host::{HostError, Look, OwnState, RealHost, Work};
 use crate::journal::{
-    BootId, Entry, JournalError, Kept, Log as _, LogError, RevertError, Reverting, SqliteLog,
-    Transaction, TxId, TxState, recover, remove, revert, revert_all,
+    BootId, JournalError, Kept, LogError, RevertError, SettleError, TxId, TxState, recover, remove,
+    revert, revert_all, settle,
 };
 use crate::plan::{
     Applied, ApplyError, Applying, Origin, Phase, Plan, PlanError, WayBack, apply_until, way_back,
 };
-use crate::settle::{Derived, SettleError, settle};
+use crate::settle::Derived;
 use crate::state;
 
 /// A host with its open journal, which only this process may change.
 #[derive(Debug)]
 pub struct Machine {
     host: RealHost,
-    log: SqliteLog,
-    // Declared last, so that the journal is closed before another process can open it.
+    log: Log,
+    // Declared last, so that the journal is closed before somebody else may open it.
     _lock: Lock,
 }
 
@@ -144,7 +145,7 @@ impl Machine {
         let mut components = BTreeSet::new();
         for tx in self.open()? {
             for entry in self.log.entries(tx.id)? {
-                components.extend(entry.component.filter(|component| !tx.is_removed(*component)));
+                components.extend(Some(entry.component).filter(|it| !tx.is_removed(*it)));
             }
         }
         Ok(components)
@@ -244,10 +245,10 @@ impl Machine {
     }
 }
 
-/// Opens or makes the journal of a host whose own folder exists. The caller holds the lock.
-pub fn open_journal(host: &RealHost) -> Result<SqliteLog, MachineError> {
-    let log = SqliteLog::open(&host.locate(&state::journal())?)?;
-    // SQLite syncs the file; its name in the directory must be synced here.
+/// Open the journal of a host whose own folder is there, or make it. The caller holds the lock.
+pub fn open_journal(host: &RealHost) -> Result<Log, MachineError> {
+    let log = Log::open(&host.locate(&state::journal())?)?;
+    // SQLite syncs what is in the file; that the file has a name is for us to sync.
     host.sync_dir(&state::dir())?;
     Ok(log)
 }

@@ -1,21 +1,22 @@
 //! Power cuts and full disks at every change, for tests.
 
+use crate::act::Log;
 use crate::host::OwnState;
 use crate::host::testing::{Fuse, Late, MemHost, Picture};
-use crate::journal::{Kept, Log as _, MemLog, RevertError, TxState, revert};
+use crate::journal::{Kept, RevertError, TxState, revert};
 
 /// A host and its journal, which a power cut hits at the same time.
 #[derive(Debug, Clone)]
 pub(crate) struct World {
     pub(crate) host: MemHost,
-    pub(crate) log: MemLog,
+    pub(crate) log: Log,
 }
 
 impl World {
     pub(crate) fn new(host: &MemHost) -> Self {
         let mut host = host.clone();
         OwnState::of(&mut host).prepare().unwrap();
-        Self { host, log: MemLog::default() }
+        Self { host, log: Log::in_memory().unwrap() }
     }
 
     /// The same world, in which the power goes as `fuse` says.

@@ -7,8 +7,9 @@
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::HostPath;
 
+use crate::act::Transaction;
 use crate::host::{Host, HostError, Look, OwnPath, OwnState};
-use crate::journal::{BootId, Transaction, TxId};
+use crate::journal::{BootId, TxId};
 use crate::plan::Plan;
 use crate::state::{self, fixed};
 use crate::step::{InstallSelf, Step};

@@ -1,8 +1,8 @@
-//! What is derived from files that the installer puts, and has to be rebuilt when they change.
+//! State that is derived from files of the host, and rebuilt when they change.
 //!
-//! Derived state has no undo: after an undo it is rebuilt as well, from the files that are there
-//! then. That a change makes it stale is a pure function of the path, written down before the
-//! change; one pass after the last change rebuilds whatever is marked and takes the marks away.
+//! Derived state has no undo: after a revert it is rebuilt as well, from the restored files. The state
+//! that a change makes stale is a pure function of its path, and is marked before the change. One
+//! pass of the journal after the last change rebuilds all marked state and removes the marks.
 
 use std::fmt;
 
@@ -11,12 +11,11 @@ use vgpu_manifest::HostPath;
 use vgpu_manifest::platform::KernelRelease;
 
 use crate::facts::REQUEST;
-use crate::host::{Command, Door, Host, HostError, Look};
-use crate::journal::{Log, LogError, TxId};
+use crate::host::{Command, HostError, Look};
 use crate::kernel_pin::{ESPS, PIN, PIN_NEXT};
-use crate::state::fixed;
+use crate::state::{self, fixed};
 
-/// State that is rebuilt rather than put, in the order in which it is rebuilt.
+/// Derived state, in the order in which it is rebuilt.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Derived {
@@ -28,14 +27,14 @@ pub enum Derived {
     Grub,
     /// The boot entries on the ESPs that `proxmox-boot-tool` manages.
     ProxmoxBoot,
-    /// What the boot loaders on those ESPs boot by default.
+    /// The kernel that the boot loaders on those ESPs boot by default.
     Pin,
-    /// What systemd knows of its unit files.
+    /// The unit files as systemd has loaded them.
     Systemd,
 }
 
 impl Derived {
-    /// What a change of `path` makes stale.
+    /// Returns the derived state that a change of `path` makes stale.
     #[must_use]
     pub fn from_path(path: &HostPath) -> Vec<Self> {
         let text = path.as_path().as_str();
@@ -60,7 +59,7 @@ impl Derived {
         }
     }
 
-    /// The command that rebuilds it.
+    /// Returns the command that rebuilds it.
     #[must_use]
     pub fn command(&self) -> Command {
         match self {
@@ -72,14 +71,14 @@ impl Derived {
         }
     }
 
-    /// Whether there is nothing left that it could be derived from.
-    fn is_moot(&self, look: &dyn Look) -> Result<bool, HostError> {
+    /// Checks whether there is nothing that it could be derived from.
+    pub(crate) fn is_moot(&self, look: &dyn Look) -> Result<bool, HostError> {
         match self {
             Self::Depmod(release) => {
                 let dir = fixed(&format!("/lib/modules/{}", release.as_str()));
                 Ok(look.list(&dir)?.is_none())
             }
-            // Where there are none, GRUB's own drop-in says it.
+            // Without managed ESPs, GRUB's own drop-in is what is read.
             Self::Pin => Ok(look.stat(&fixed(ESPS))?.is_none()),
             _ => Ok(false),
         }
@@ -99,19 +98,19 @@ impl fmt::Display for Derived {
     }
 }
 
-/// The kernel whose modules `path` is among.
+/// Returns the kernel that the module at `path` belongs to.
 fn kernel_of(path: &HostPath) -> Option<KernelRelease> {
     let text = path.as_path().as_str();
     let rest = text.strip_prefix("/usr").unwrap_or(text).strip_prefix("/lib/modules/")?;
     rest.split_once('/')?.0.parse().ok()
 }
 
-/// Whether a change of `path` takes effect only with the next boot.
+/// Checks whether a change of `path` takes effect only with the next boot.
 #[must_use]
 pub fn awaits_boot(path: &HostPath) -> bool {
     let Some(dir) = path.parent() else { return false };
     if path.as_path() == REQUEST {
-        // The firmware's part asks for the key before the next kernel starts.
+        // MokManager asks for the key before the next kernel starts.
         return true;
     }
     let is_wish = dir.as_path().extension() == Some("wants");
@@ -125,64 +124,10 @@ pub fn awaits_boot(path: &HostPath) -> bool {
         "/etc/kernel" => {
             ["cmdline", "proxmox-boot-pin"].map(Some).contains(&path.as_path().file_name())
         }
-        // The licence server alone is started at once, and by nothing that a boot would have to bring.
-        _ if path.as_path().file_name() == Some(crate::license::service::UNIT) => false,
+        // Only the license server is started at once, and depends on nothing that comes with a boot.
+        _ if path.as_path().file_name() == Some(state::LICENSE_UNIT) => false,
         other => is_wish && other.starts_with("/etc/systemd/system/"),
     }
-}
-
-/// Whether something that a transaction changed takes effect, or after an undo ceases to, only with
-/// the next boot.
-pub fn transaction_awaits_boot(log: &dyn Log, tx: TxId) -> Result<bool, LogError> {
-    let entries = log.entries(tx)?;
-    Ok(entries.iter().any(|entry| entry.change.awaits_boot()))
-}
-
-/// Derived state could not be rebuilt. It stays marked, so the next run tries again.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SettleError {
-    /// Some of it failed.
-    #[error("{}; do not reboot before `vgpu-installer apply` or `revert` has mended this", list(.0))]
-    Rebuild(Vec<(Derived, HostError)>),
-    /// The marks could not be read or taken away.
-    #[error(transparent)]
-    Log(#[from] LogError),
-}
-
-fn list(failures: &[(Derived, HostError)]) -> String {
-    let texts = failures.iter().map(|(what, error)| format!("cannot rebuild {what}: {error}"));
-    texts.collect::<Vec<_>>().join("\n")
-}
-
-/// Rebuild everything that is marked as stale, and tell `each` before it begins.
-///
-/// A failure does not keep the rest from being rebuilt.
-pub fn settle(
-    host: &mut dyn Host,
-    log: &mut dyn Log,
-    each: &mut dyn FnMut(&Derived),
-) -> Result<(), SettleError> {
-    let mut failures = Vec::new();
-    for derived in log.dirty()? {
-        match rebuild(host, &derived, each) {
-            Ok(()) => log.settled(&derived)?,
-            Err(error) => failures.push((derived, error)),
-        }
-    }
-    if failures.is_empty() { Ok(()) } else { Err(SettleError::Rebuild(failures)) }
-}
-
-fn rebuild(
-    host: &mut dyn Host,
-    derived: &Derived,
-    each: &mut dyn FnMut(&Derived),
-) -> Result<(), HostError> {
-    if derived.is_moot(host)? {
-        return Ok(());
-    }
-    each(derived);
-    Door::open(host).run(&derived.command())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use vgpu_manifest::{Bundle, Verified};
 
 use super::bundle::{BundleArg, title};
 use super::{GuestToolArgs, ResumeArgs, left_out, print_json};
+use crate::act::{Change, ForeignDriver};
 use crate::boots::{Coming, Course, choose};
 use crate::cli::{Exit, Target};
 use crate::driver;
@@ -16,7 +17,6 @@ use crate::gpus::{Foreign, GpuChoice};
 use crate::host::Look;
 use crate::host::real::{FileMemory, Program, write_outside};
 use crate::iso::IsoStorage;
-use crate::journal::Change;
 use crate::license::elsewhere::told;
 use crate::license::guest::Guests;
 use crate::license::{in_force, need};
@@ -183,7 +183,7 @@ pub(super) fn make_plan(
         None => None,
     };
     let foreign = match choices.gpus.foreign_driver {
-        Some(Foreign::Remove) => driver::ForeignDriver::look(look)?,
+        Some(Foreign::Remove) => ForeignDriver::look(look)?,
         None => None,
     };
     let around = Surroundings { vgpu, installed, foreign, resume, course, iso_storage, guests };
@@ -270,9 +270,7 @@ fn change(change: &Change) -> String {
         Change::Put { path, before: None, .. } => format!("new      {path}"),
         Change::Put { path, after: None, .. } => format!("removed  {path}"),
         Change::Put { path, .. } => format!("changed  {path}"),
-        Change::Run(_) | Change::Packages(_) | Change::Driver(_) | Change::Foreign(_) => {
-            format!("run      {}", change.doing().unwrap_or_default())
-        }
+        Change::Act(act) => format!("run      {}", act.summary()),
         Change::Lost { path, .. } => format!("lost     {path}"),
     };
     printable(&text)

@@ -2,10 +2,11 @@ use std::collections::BTreeSet;
 
 use super::Consent;
 use super::revert::{conclude, describe, say_kept, tell};
+use crate::act::{Entry, Reverting, Transaction};
 use crate::cli::{Advise as _, Exit, Refused, Target};
 use crate::component::{Component, Removal};
 use crate::gpus::{check_idle, check_slots_idle};
-use crate::journal::{Entry, RevertError, Transaction, TxState};
+use crate::journal::{RevertError, TxState};
 use crate::machine::{Machine, Pending};
 use crate::plan::{ApplyError, Plan};
 use crate::step::Step;
@@ -61,7 +62,7 @@ impl Remove {
         }
         self.consent.ask(ui, "Remove this?")?;
         let exit = going.exit(&machine)?;
-        let each = &mut |event: crate::journal::Reverting<'_>| tell(event, ui);
+        let each = &mut |event: Reverting<'_>| tell(event, ui);
         let kept = match &going.components {
             Some(components) => machine.remove(components, each)?,
             None => machine.revert_all(each)?,
@@ -114,12 +115,11 @@ impl Going {
         let open = machine.open()?;
         let mut entries = Vec::new();
         for tx in &open {
-            let goes = |entry: &Entry| match (&components, entry.component) {
-                (None, _) => true,
-                (Some(going), Some(component)) => {
-                    going.contains(&component) && !tx.is_removed(component)
-                }
-                (Some(_), None) => false,
+            let goes = |entry: &Entry| {
+                let named = |going: &BTreeSet<_>| {
+                    going.contains(&entry.component) && !tx.is_removed(entry.component)
+                };
+                components.as_ref().is_none_or(named)
             };
             let own = machine.entries(tx.id)?.into_iter().filter(|entry| entry.by.is_none());
             entries.extend(own.filter(goes));
@@ -129,7 +129,7 @@ impl Going {
     }
 
     fn has(&self, component: Component) -> bool {
-        self.entries.iter().any(|entry| entry.component == Some(component))
+        self.entries.iter().any(|entry| entry.component == component)
     }
 
     /// Refuses to remove a GPU's passthrough while a running guest uses it.

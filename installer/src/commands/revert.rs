@@ -1,8 +1,9 @@
 use super::Consent;
 use super::bundle::title;
+use crate::act::{Action, Change, Entry, Reverting, Transaction};
 use crate::cli::{Exit, Target};
 use crate::gpus::check_idle;
-use crate::journal::{Change, Entry, Kept, Reverting, Transaction, TxState, run_transient};
+use crate::journal::{Kept, TxState, run_transient};
 use crate::machine::Machine;
 use crate::plan::Plan;
 use crate::settle::Derived;
@@ -116,7 +117,7 @@ fn stops_services(open: &[Transaction]) -> bool {
 fn exchanges_driver(machine: &Machine, open: &[Transaction]) -> anyhow::Result<bool> {
     for tx in open {
         let entries = machine.entries(tx.id)?;
-        if entries.iter().any(|entry| matches!(entry.change, Change::Driver(_))) {
+        if entries.iter().any(|entry| matches!(entry.change, Change::Act(Action::Driver(_)))) {
             return Ok(true);
         }
     }
@@ -143,13 +144,11 @@ pub(super) fn describe(entry: &Entry) -> Vec<String> {
     let text = match &entry.change {
         Change::Put { path, before: None, .. } => format!("remove   {path}"),
         Change::Put { path, .. } => format!("restore  {path}"),
-        Change::Run(_) | Change::Packages(_) | Change::Driver(_) | Change::Foreign(_) => {
-            entry.change.undoing().unwrap_or_default()
-        }
+        Change::Act(act) => act.undoing(),
         Change::Lost { path, .. } => format!("lost     {path}"),
     };
     let mut lines = vec![printable(&text)];
-    if let Change::Packages(packages) = &entry.change {
+    if let Change::Act(Action::Packages(packages)) = &entry.change {
         lines.extend(packages.undone().map(|line| format!("  {}", printable(&line))));
     }
     lines
@@ -179,9 +178,7 @@ pub(super) fn tell(event: Reverting<'_>, ui: &Ui) {
         Reverting::Restore(path) => {
             ui.say(format_args!("restore {}", printable(&path.to_string())));
         }
-        Reverting::Undo(change) => {
-            ui.say(printable(&change.undoing().unwrap_or_default()));
-        }
+        Reverting::Undo(act) => ui.say(printable(&act.undoing())),
         Reverting::Rebuild(derived) => ui.say(format_args!("rebuild {derived}")),
     }
 }

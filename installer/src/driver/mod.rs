@@ -5,22 +5,17 @@
 //! uninstaller takes it away again; what that leaves is found by looking at the places where it
 //! writes, before and after.
 
-mod change;
 mod dkms;
 mod error;
-mod foreign;
 mod spec;
 mod tree;
 
-pub use self::change::{DriverChange, Way};
 pub use self::dkms::{Build, BuildState, builds};
 pub use self::error::DriverError;
-pub use self::foreign::ForeignDriver;
 pub use self::spec::{DriverPatch, DriverSpec};
 
 pub(crate) use self::dkms::status;
-pub(crate) use self::spec::{is_installed, remembered, versions};
-pub(crate) use self::tree::unpack;
-
-#[cfg(test)]
-pub(crate) mod tests;
+pub(crate) use self::spec::{
+    has_leftovers, is_installed, remember, remembered, uninstall, versions,
+};
+pub(crate) use self::tree::{AREA, prepare, unpack};

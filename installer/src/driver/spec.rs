@@ -5,7 +5,9 @@ use vgpu_manifest::driver::PatchedFile;
 use vgpu_manifest::platform::KernelRelease;
 
 use crate::host::own::{self, fixed};
-use crate::host::{Content, Host, HostError, Look, OwnPath, OwnState};
+use crate::host::{Command, Content, Host, HostError, Look, OwnPath, OwnState};
+
+const UNINSTALLER: &str = "/usr/bin/nvidia-uninstall";
 
 /// A driver, and how it is to be installed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +53,17 @@ pub(crate) fn versions(look: &dyn Look) -> Result<Vec<String>, HostError> {
 
 /// Whether the programs of a driver are there, of whatever version.
 pub(crate) fn is_installed(look: &dyn Look) -> Result<bool, HostError> {
-    Ok(look.stat(&fixed("/usr/bin/nvidia-uninstall"))?.is_some())
+    Ok(look.stat(&fixed(UNINSTALLER))?.is_some())
+}
+
+/// Checks whether NVIDIA's installer has a record of files that it installed.
+pub(crate) fn has_leftovers(look: &dyn Look) -> Result<bool, HostError> {
+    Ok(look.list(&fixed("/var/lib/nvidia"))?.is_some_and(|names| !names.is_empty()))
+}
+
+/// Returns the command that removes the driver that is installed, of whatever version.
+pub(crate) fn uninstall() -> Command {
+    Command::new(UNINSTALLER, &["--silent"])
 }
 
 /// Where this program remembers the driver that it has installed, so that a later bundle can take
@@ -70,7 +82,7 @@ pub(crate) fn remembered(look: &dyn Look) -> Result<Option<DriverSpec>, HostErro
 }
 
 /// Remember a driver, or forget it.
-pub(super) fn remember(host: &mut dyn Host, driver: Option<&DriverSpec>) -> Result<(), HostError> {
+pub(crate) fn remember(host: &mut dyn Host, driver: Option<&DriverSpec>) -> Result<(), HostError> {
     let mut own = OwnState::of(host);
     match driver {
         Some(driver) => {

@@ -10,7 +10,7 @@ use crate::host::{Command, Content, Host, Work};
 use crate::state;
 
 /// The name of the folder in the work area.
-pub(super) const AREA: &str = "driver";
+pub(crate) const AREA: &str = "driver";
 
 /// Have a package unpack itself into the folder `tree` of a new work area.
 pub(crate) fn unpack<'h>(
@@ -30,7 +30,7 @@ pub(crate) fn unpack<'h>(
 }
 
 /// Unpack and patch a driver.
-pub(super) fn prepare<'h>(
+pub(crate) fn prepare<'h>(
     host: &'h mut dyn Host,
     spec: &DriverSpec,
 ) -> Result<Work<'h>, DriverError> {

@@ -19,6 +19,9 @@ const LOG: &str = "/var/log/vgpu-offline";
 /// revert leaves them.
 const LICENSE: &str = "/var/lib/vgpu-offline-license";
 
+/// The unit of the license server.
+pub(crate) const LICENSE_UNIT: &str = "vgpu-offline-license.service";
+
 /// The folder of the trust policy.
 const TRUST: &str = "/etc/vgpu-offline";
 

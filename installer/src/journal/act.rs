@@ -1,177 +1,73 @@
-//! What can be run, mended after a cut, and taken back.
+use std::error::Error;
+use std::fmt;
+use std::ops::Deref;
 
-use super::{Change, JournalError, Kept, KeptThing, Reversible, Scope, Why};
-use crate::driver::{DriverChange, ForeignDriver};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use vgpu_manifest::KernelWord;
+
+use super::{Kept, Scope};
 use crate::host::{Door, HostError, Look};
-use crate::packages::PackageChange;
 
-/// A change that the journal does not make by itself.
-pub(super) trait Act {
-    /// The paths that it may change by itself and that belong to nobody else.
-    fn scope(&self) -> Scope;
+/// The failure of an act, which only its text matters of.
+pub type ActError = Box<dyn Error + Send + Sync>;
 
-    /// Do it.
-    fn run(&self, door: &mut Door<'_>) -> Result<(), JournalError>;
+/// A change that programs of the host make, and not the journal.
+pub trait Act {
+    /// Returns what it does, in a line.
+    fn summary(&self) -> String;
 
-    /// Make the host usable again after it, or its undo, was cut short.
-    fn recover(&self, door: &mut Door<'_>) -> Result<(), JournalError>;
+    /// Returns what reverting it does, in a line.
+    fn undoing(&self) -> String;
 
-    /// Whether there is something to take back beside what is in its scope.
+    /// Returns the paths that it, or its undo, may change besides those that its undo takes care of.
+    fn scope(&self) -> Scope {
+        Scope::default()
+    }
+
+    /// Does it.
+    fn run(&self, door: &mut Door<'_>) -> Result<(), ActError>;
+
+    /// Makes the host usable again after it, or its undo, was interrupted. Must do no harm if it had
+    /// not begun.
+    fn recover(&self, door: &mut Door<'_>) -> Result<(), ActError>;
+
+    /// Checks whether there is something to revert besides its scope.
     fn needs_undo(&self, look: &dyn Look) -> Result<bool, HostError>;
 
-    /// Take it back.
-    fn undo(&self, door: &mut Door<'_>) -> Result<(), JournalError>;
+    /// Reverts it.
+    fn undo(&self, door: &mut Door<'_>) -> Result<(), ActError>;
 
-    /// What it could not bring back to what it was.
-    fn kept(&self, look: &dyn Look) -> Result<Vec<Kept>, HostError>;
-}
-
-impl Change {
-    pub(super) fn act(&self) -> Option<&dyn Act> {
-        match self {
-            Self::Run(run) => Some(run),
-            Self::Packages(packages) => Some(&**packages),
-            Self::Driver(driver) => Some(&**driver),
-            Self::Foreign(driver) => Some(driver),
-            Self::Put { .. } | Self::Lost { .. } => None,
-        }
-    }
-
-    /// What it does, in a line, if it is no change of a path.
-    #[must_use]
-    pub fn doing(&self) -> Option<String> {
-        match self {
-            Self::Run(run) => Some(run.command.to_string()),
-            Self::Packages(packages) => Some(packages.summary()),
-            Self::Driver(driver) => Some(driver.summary()),
-            Self::Foreign(driver) => Some(driver.summary()),
-            Self::Put { .. } | Self::Lost { .. } => None,
-        }
-    }
-
-    /// What taking it back does, in a line, if it is no change of a path.
-    #[must_use]
-    pub fn undoing(&self) -> Option<String> {
-        match self {
-            Self::Run(run) => Some(match &run.undo {
-                Some(undo) => format!("run {undo}"),
-                None => format!("undo {}", run.command),
-            }),
-            Self::Packages(packages) => Some(packages.undoing()),
-            Self::Driver(driver) => Some(driver.undoing()),
-            Self::Foreign(driver) => Some(driver.undoing()),
-            Self::Put { .. } | Self::Lost { .. } => None,
-        }
-    }
-}
-
-impl Act for Reversible {
-    fn scope(&self) -> Scope {
-        self.scope.clone()
-    }
-
-    fn run(&self, door: &mut Door<'_>) -> Result<(), JournalError> {
-        Ok(door.run(&self.command)?)
-    }
-
-    fn recover(&self, door: &mut Door<'_>) -> Result<(), JournalError> {
-        Ok(self.recover.iter().try_for_each(|command| door.run(command))?)
-    }
-
-    fn needs_undo(&self, look: &dyn Look) -> Result<bool, HostError> {
-        Ok(self.undo.is_some() && self.probe.is_present(look)?)
-    }
-
-    fn undo(&self, door: &mut Door<'_>) -> Result<(), JournalError> {
-        Ok(self.undo.iter().try_for_each(|command| door.run(command))?)
-    }
-
-    fn kept(&self, _: &dyn Look) -> Result<Vec<Kept>, HostError> {
-        Ok(Vec::new())
-    }
-}
-
-impl Act for PackageChange {
-    fn scope(&self) -> Scope {
-        Scope::default()
-    }
-
-    fn run(&self, door: &mut Door<'_>) -> Result<(), JournalError> {
-        Ok(self.run(door)?)
-    }
-
-    fn recover(&self, door: &mut Door<'_>) -> Result<(), JournalError> {
-        Ok(self.recover(door)?)
-    }
-
-    fn needs_undo(&self, look: &dyn Look) -> Result<bool, HostError> {
-        self.is_present(look)
-    }
-
-    fn undo(&self, door: &mut Door<'_>) -> Result<(), JournalError> {
-        Ok(self.undo(door)?)
-    }
-
-    fn kept(&self, look: &dyn Look) -> Result<Vec<Kept>, HostError> {
-        let names = self.kept(look)?;
-        let kept = |name| Kept { what: KeptThing::Package(name), why: Why::Newer };
-        Ok(names.into_iter().map(kept).collect())
-    }
-}
-
-impl Act for DriverChange {
-    fn scope(&self) -> Scope {
-        self.scope()
-    }
-
-    fn run(&self, door: &mut Door<'_>) -> Result<(), JournalError> {
-        Ok(self.run(door)?)
-    }
-
-    fn recover(&self, door: &mut Door<'_>) -> Result<(), JournalError> {
-        Ok(self.recover(door)?)
-    }
-
-    fn needs_undo(&self, look: &dyn Look) -> Result<bool, HostError> {
-        self.needs_undo(look)
-    }
-
-    fn undo(&self, door: &mut Door<'_>) -> Result<(), JournalError> {
-        Ok(self.undo(door)?)
-    }
-
-    fn kept(&self, _: &dyn Look) -> Result<Vec<Kept>, HostError> {
-        Ok(Vec::new())
-    }
-}
-
-impl Act for ForeignDriver {
-    /// None of its files can come back, so none is looked at.
-    fn scope(&self) -> Scope {
-        Scope::default()
-    }
-
-    fn run(&self, door: &mut Door<'_>) -> Result<(), JournalError> {
-        Ok(self.run(door)?)
-    }
-
-    fn recover(&self, door: &mut Door<'_>) -> Result<(), JournalError> {
-        Ok(self.run(door)?)
-    }
-
-    fn needs_undo(&self, _: &dyn Look) -> Result<bool, HostError> {
+    /// Asks the programs of the host whether the undo would succeed, before anything is reverted.
+    /// Returns whether there was anything to ask.
+    fn rehearse_undo(&self, _: &mut Door<'_>) -> Result<bool, ActError> {
         Ok(false)
     }
 
-    fn undo(&self, _: &mut Door<'_>) -> Result<(), JournalError> {
-        Ok(())
+    /// Returns what the undo could not restore.
+    fn kept(&self, _: &dyn Look) -> Result<Vec<Kept>, HostError> {
+        Ok(Vec::new())
     }
 
-    fn kept(&self, look: &dyn Look) -> Result<Vec<Kept>, HostError> {
-        if Self::look(look)?.is_some() {
-            // It never went.
-            return Ok(Vec::new());
-        }
-        Ok(vec![Kept { what: KeptThing::Driver(self.clone()), why: Why::Foreign }])
+    /// Checks whether it takes effect only with the next boot.
+    fn awaits_boot(&self) -> bool {
+        false
     }
+}
+
+/// The acts of a program: a closed list that the journal stores and reads back.
+///
+/// Everything that the journal has to know of features is asked here.
+pub trait Acts:
+    fmt::Debug + Clone + PartialEq + Serialize + DeserializeOwned + Deref<Target = dyn Act>
+{
+    /// A part of an installation that can be removed while the rest stays.
+    type Component: fmt::Debug + Copy + Ord + Serialize + DeserializeOwned;
+
+    /// Checks whether the undo of this act restores what the undo of `earlier` then removes, which
+    /// is work for nothing and may fail.
+    fn is_moot_before(&self, earlier: &Self) -> bool;
+
+    /// Returns a file without the kernel parameters that a change added to it.
+    fn without(file: &[u8], words: &[KernelWord]) -> Vec<u8>;
 }

@@ -4,11 +4,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::{Digest, HostPath, KernelWord};
 
-use super::{Kept, Probe, Reversible};
-use crate::component::Component;
-use crate::driver::{DriverChange, ForeignDriver};
+use super::{Acts, Kept};
 use crate::host::{Node, Stat, TempName};
-use crate::packages::PackageChange;
 use crate::settle::{Derived, awaits_boot};
 
 /// The number of a transaction.
@@ -50,7 +47,7 @@ pub struct NewTransaction {
 
 /// A transaction as the journal has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Transaction {
+pub struct Transaction<A: Acts> {
     /// Its number.
     pub id: TxId,
     /// What made it.
@@ -60,12 +57,12 @@ pub struct Transaction {
     /// What a finished revert, or the removal of a component, left as it was.
     pub kept: Vec<Kept>,
     /// The components of it that were removed since, on purpose.
-    pub removed: BTreeMap<Component, Removing>,
+    pub removed: BTreeMap<A::Component, Removing>,
     /// The boot on which the first part of its plan came to its end; `None` until it has.
     pub first_part: Option<BootId>,
 }
 
-impl Transaction {
+impl<A: Acts> Transaction<A> {
     /// A transaction that begins.
     #[must_use]
     pub fn begun(id: TxId, new: NewTransaction) -> Self {
@@ -82,14 +79,14 @@ impl Transaction {
     }
 
     /// The components whose removal has begun and has not come to its end.
-    pub fn going(&self) -> impl Iterator<Item = Component> {
+    pub fn going(&self) -> impl Iterator<Item = A::Component> {
         let begun = self.removed.iter().filter(|(_, state)| **state == Removing::Begun);
         begun.map(|(component, _)| *component)
     }
 
     /// Whether that component of it was removed to the end.
     #[must_use]
-    pub fn is_removed(&self, component: Component) -> bool {
+    pub fn is_removed(&self, component: A::Component) -> bool {
         matches!(self.removed.get(&component), Some(Removing::Done { .. }))
     }
 }
@@ -128,10 +125,10 @@ impl Removing {
     ///
     /// What was removed to the end does not begin again, and which folders are left is always what
     /// the last removal has seen.
-    pub(super) fn note(
+    pub(super) fn note<C: Copy + Ord>(
         &self,
-        removed: &mut BTreeMap<Component, Self>,
-        components: &BTreeSet<Component>,
+        removed: &mut BTreeMap<C, Self>,
+        components: &BTreeSet<C>,
     ) {
         match self {
             Self::Begun => {
@@ -157,7 +154,7 @@ pub struct BootId(pub String);
 /// One change to the host, with what it takes to undo it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Change {
+pub enum Change<A> {
     /// A path was about to change, or was changed by a command.
     Put {
         /// Which path, with no symlink in its directories.
@@ -173,14 +170,6 @@ pub enum Change {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         words: Vec<KernelWord>,
     },
-    /// A command was about to run.
-    Run(Reversible),
-    /// apt was about to bring packages.
-    Packages(Box<PackageChange>),
-    /// A driver was about to come or go.
-    Driver(Box<DriverChange>),
-    /// A driver that this program has not installed was about to go.
-    Foreign(ForeignDriver),
     /// A command has changed or removed a file of which no copy was kept.
     Lost {
         /// Which path.
@@ -191,27 +180,19 @@ pub enum Change {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<Node>,
     },
+    /// An act was about to run.
+    Act(A),
 }
 
-impl Change {
-    /// The path that changes, by every name that it has here; none if it is a command.
+impl<A> Change<A> {
+    /// Returns the path that changes, by every name that it has here; none if it is an act.
     pub fn names(&self) -> impl Iterator<Item = &HostPath> {
         let (path, named) = match self {
             Self::Put { path, named, .. } => (Some(path), named.as_ref()),
             Self::Lost { path, .. } => (Some(path), None),
-            Self::Run(_) | Self::Packages(_) | Self::Driver(_) | Self::Foreign(_) => (None, None),
+            Self::Act(_) => (None, None),
         };
         path.into_iter().chain(named)
-    }
-
-    /// Whether it takes effect only with the next boot.
-    #[must_use]
-    pub fn awaits_boot(&self) -> bool {
-        match self {
-            Self::Packages(packages) => packages.brings_kernel(),
-            Self::Run(run) => matches!(&run.probe, Probe::Exists(path) if awaits_boot(path)),
-            _ => self.names().any(awaits_boot),
-        }
     }
 
     /// What it makes stale.
@@ -221,28 +202,39 @@ impl Change {
     }
 }
 
+impl<A: Acts> Change<A> {
+    /// Checks whether it takes effect only with the next boot.
+    #[must_use]
+    pub fn awaits_boot(&self) -> bool {
+        match self {
+            Self::Act(act) => act.awaits_boot(),
+            _ => self.names().any(awaits_boot),
+        }
+    }
+}
+
 /// A [`Change`] as the journal has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct Entry<A: Acts> {
     /// Its number.
     pub id: EntryId,
     /// The command that made the change, if the journal did not.
     pub by: Option<EntryId>,
     /// What it is.
-    pub change: Change,
+    pub change: Change<A>,
     /// How far it is, if it is a command.
     pub run: Option<RunState>,
-    /// What it is a part of; `None` if a program wrote it that did not know of components.
-    pub component: Option<Component>,
+    /// The part of the installation that it belongs to.
+    pub component: A::Component,
 }
 
-impl Entry {
+impl<A: Acts> Entry<A> {
     /// The path that changes, unless it is a command.
     #[must_use]
     pub fn path(&self) -> Option<&HostPath> {
         match &self.change {
             Change::Put { path, .. } | Change::Lost { path, .. } => Some(path),
-            Change::Run(_) | Change::Packages(_) | Change::Driver(_) | Change::Foreign(_) => None,
+            Change::Act(_) => None,
         }
     }
 }

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use vgpu_manifest::{HostPath, KernelWord};
 
-use super::{Change, Entry, EntryId};
+use super::{Acts, Change, Entry, EntryId};
 use crate::host::{Kind, Meta, Node, Stat, Xattrs};
 use crate::settle::Derived;
 
@@ -20,7 +20,7 @@ pub(super) struct History {
 }
 
 /// What the entries of a transaction say, path by path.
-pub(super) fn histories(entries: &[Entry]) -> BTreeMap<HostPath, History> {
+pub(super) fn histories<A: Acts>(entries: &[Entry<A>]) -> BTreeMap<HostPath, History> {
     let mut histories: BTreeMap<HostPath, History> = BTreeMap::new();
     for entry in entries {
         let Some(path) = entry.path() else { continue };
@@ -44,7 +44,7 @@ pub(super) fn histories(entries: &[Entry]) -> BTreeMap<HostPath, History> {
                 }
                 history.states.push(after.clone());
             }
-            Change::Run(_) | Change::Packages(_) | Change::Driver(_) | Change::Foreign(_) => {}
+            Change::Act(_) => {}
         }
     }
     histories

@@ -2,9 +2,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::HostPath;
-use vgpu_manifest::inventory::PackageName;
-
-use crate::driver::ForeignDriver;
 
 /// Something that a revert did not bring back to what it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,18 +19,20 @@ pub struct Kept {
 pub enum KeptThing {
     /// A path.
     Path(HostPath),
-    /// A package.
-    Package(PackageName),
-    /// A driver.
-    Driver(ForeignDriver),
+    /// A thing that an act changed, such as a package.
+    Named {
+        /// What kind of thing it is.
+        kind: String,
+        /// Its name.
+        name: String,
+    },
 }
 
 impl fmt::Display for KeptThing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(path) => path.fmt(f),
-            Self::Package(name) => write!(f, "package {}", name.as_str()),
-            Self::Driver(driver) => write!(f, "driver {driver}"),
+            Self::Named { kind, name } => write!(f, "{kind} {name}"),
         }
     }
 }

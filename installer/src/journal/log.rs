@@ -1,93 +1,34 @@
-use std::collections::BTreeSet;
+//! What the journal has written down: one SQLite database, in WAL mode, synced at every commit.
 
-use crate::component::Component;
+mod database;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::marker::PhantomData;
+
+use camino::Utf8Path;
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction as Commit, params};
+use serde::{Serialize, de::DeserializeOwned};
+use vgpu_manifest::Digest;
 
 use super::{
-    BootId, Change, Entry, EntryId, Kept, NewTransaction, Removing, RunState, Snapshot,
+    Acts, BootId, Change, Entry, EntryId, Kept, NewTransaction, Removing, RunState, Snapshot,
     Transaction, TxId, TxState,
 };
 use crate::settle::Derived;
 
-/// Where a journal keeps what it writes down.
-///
-/// Every method that changes something returns only when the change would survive a power cut,
-/// and a power cut leaves either all of the change or nothing.
-pub trait Log {
-    /// Begin a transaction.
-    fn begin(&mut self, new: &NewTransaction) -> Result<TxId, LogError>;
-
-    /// Say how far a transaction is.
-    fn set_state(&mut self, tx: TxId, state: TxState) -> Result<(), LogError>;
-
-    /// Say on which boot the first part of its plan came to its end.
-    fn set_first_part(&mut self, tx: TxId, boot: &BootId) -> Result<(), LogError>;
-
-    /// Close a transaction as taken back, and say what was kept.
-    fn close(&mut self, tx: TxId, kept: &[Kept]) -> Result<(), LogError>;
-
-    /// Say how far the removal of these components is, in all of these transactions at once, and
-    /// what was kept; the last of them remembers that.
-    fn set_removal(
-        &mut self,
-        txs: &[TxId],
-        components: &BTreeSet<Component>,
-        state: &Removing,
-        kept: &[Kept],
-    ) -> Result<(), LogError>;
-
-    /// All transactions, the oldest first.
-    fn transactions(&self) -> Result<Vec<Transaction>, LogError>;
-
-    /// The number that the next entry will have.
-    fn next_entry(&self) -> Result<EntryId, LogError>;
-
-    /// Add a change that is about to be made, together with what it makes stale.
-    fn append(&mut self, tx: TxId, new: &NewEntry<'_>) -> Result<EntryId, LogError>;
-
-    /// Say how far a command is, together with the traces it left and what these make stale.
-    fn advance(
-        &mut self,
-        run: EntryId,
-        state: RunState,
-        traces: &[Change],
-        dirties: &BTreeSet<Derived>,
-    ) -> Result<(), LogError>;
-
-    /// Replace what was seen before a command that is about to begin, and say that it begins.
-    fn snapshot(
-        &mut self,
-        run: EntryId,
-        state: RunState,
-        before: &Snapshot,
-    ) -> Result<(), LogError>;
-
-    /// The entries of a transaction, in order.
-    fn entries(&self, tx: TxId) -> Result<Vec<Entry>, LogError>;
-
-    /// What was seen before a command.
-    fn seen_before(&self, run: EntryId) -> Result<Snapshot, LogError>;
-
-    /// Mark what is about to become stale.
-    fn mark(&mut self, dirties: &BTreeSet<Derived>) -> Result<(), LogError>;
-
-    /// What is stale.
-    fn dirty(&self) -> Result<BTreeSet<Derived>, LogError>;
-
-    /// Take one mark away, after a rebuild.
-    fn settled(&mut self, what: &Derived) -> Result<(), LogError>;
-}
-
 /// A change that is about to be made.
 #[derive(Debug)]
-pub struct NewEntry<'a> {
-    /// What it is.
-    pub change: &'a Change,
-    /// What was seen before, if it is a command: it begins as [`RunState::Intended`].
+pub struct NewEntry<'a, A: Acts> {
+    /// The change.
+    pub change: &'a Change<A>,
+    /// The state of its scope before it, if it is a command: it begins as [`RunState::Intended`].
     pub before: Option<&'a Snapshot>,
-    /// What it makes stale.
+    /// The derived state that it makes stale.
     pub dirties: &'a BTreeSet<Derived>,
-    /// What it is a part of.
-    pub component: Component,
+    /// The part of the installation that it belongs to.
+    pub component: A::Component,
 }
 
 /// The journal cannot be read or written.
@@ -97,23 +38,23 @@ pub enum LogError {
     /// The database failed.
     #[error("cannot use the journal: {0}")]
     Database(#[from] rusqlite::Error),
-    /// A text in it is not what this program wrote.
+    /// A text in it was not written by this program.
     #[error("the journal is damaged: {0}")]
     Text(#[from] serde_json::Error),
-    /// It belongs to another program, or to a later version of this one.
+    /// It belongs to another program, or to another version of this one.
     #[error("the journal is not one that this program can read: {0}")]
     Foreign(String),
-    /// The database does not promise what it must.
+    /// The database does not promise the durability that the journal depends on.
     #[error("the journal would not survive a power cut: `{pragma}` is `{is}`, not `{should}`")]
     Unsafe {
-        /// Which setting.
+        /// The setting.
         pragma: &'static str,
-        /// What it is.
+        /// Its value.
         is: String,
-        /// What it has to be.
+        /// The value that it must have.
         should: String,
     },
-    /// The power went, in a test.
+    /// The power is cut, in a test.
     #[cfg(test)]
     #[error("power cut")]
     PowerCut,
@@ -121,4 +62,316 @@ pub enum LogError {
     #[cfg(test)]
     #[error("cannot use the journal: the disk is full")]
     Full,
+}
+
+/// The journal of a host, open and locked; in memory, for rehearsals and tests.
+///
+/// Every method that changes something returns only when the change would survive a power cut,
+/// and a power cut leaves either all of the change or nothing.
+#[derive(Debug)]
+pub struct Log<A> {
+    db: Connection,
+    acts: PhantomData<A>,
+    #[cfg(test)]
+    pub(crate) fuse: crate::host::testing::Fuse,
+}
+
+impl<A: Acts> Log<A> {
+    /// Opens the database at `path`, or creates it. Its directory must exist.
+    pub fn open(path: &Utf8Path) -> Result<Self, LogError> {
+        Ok(Self::on(database::open(path)?))
+    }
+
+    /// Creates a journal that ends with this process.
+    pub fn in_memory() -> Result<Self, LogError> {
+        Ok(Self::on(database::in_memory()?))
+    }
+
+    fn on(db: Connection) -> Self {
+        Self {
+            db,
+            acts: PhantomData,
+            #[cfg(test)]
+            fuse: crate::host::testing::Fuse::never(),
+        }
+    }
+
+    /// Makes one change, all of it or nothing, and returns when it is durable.
+    fn commit<T>(
+        &mut self,
+        act: impl FnOnce(&Commit<'_>) -> Result<T, LogError>,
+    ) -> Result<T, LogError> {
+        #[cfg(test)]
+        let fuse = self.fuse.clone();
+        let commit = || {
+            let commit = self.db.transaction()?;
+            let value = act(&commit)?;
+            commit.commit()?;
+            Ok(value)
+        };
+        #[cfg(test)]
+        let commit = || {
+            let cut = |fuse: &crate::host::testing::Fuse| {
+                if fuse.is_full() { LogError::Full } else { LogError::PowerCut }
+            };
+            fuse.burn(commit).unwrap_or_else(|| Err(cut(&fuse)))
+        };
+        commit()
+    }
+
+    /// Begins a transaction.
+    pub fn begin(&mut self, new: &NewTransaction) -> Result<TxId, LogError> {
+        let insert =
+            "INSERT INTO tx (bundle, plan, boot, began, state) VALUES (?1, ?2, ?3, ?4, ?5)";
+        self.commit(|commit| {
+            let (bundle, boot) = (json(&new.bundle)?, json(&new.boot)?);
+            let state = json(&TxState::Applying)?;
+            commit
+                .prepare_cached(insert)?
+                .execute(params![bundle, new.plan, boot, new.began, state])?;
+            Ok(TxId(commit.last_insert_rowid()))
+        })
+    }
+
+    /// Records the state of a transaction.
+    pub fn set_state(&mut self, tx: TxId, state: TxState) -> Result<(), LogError> {
+        self.commit(|commit| {
+            let update = "UPDATE tx SET state = ?2 WHERE id = ?1";
+            commit.prepare_cached(update)?.execute(params![tx.0, json(&state)?])?;
+            Ok(())
+        })
+    }
+
+    /// Records the boot on which phase 1 of the plan was completed.
+    pub fn set_first_part(&mut self, tx: TxId, boot: &BootId) -> Result<(), LogError> {
+        self.commit(|commit| {
+            let update = "UPDATE tx SET first_part = ?2 WHERE id = ?1";
+            commit.prepare_cached(update)?.execute(params![tx.0, json(boot)?])?;
+            Ok(())
+        })
+    }
+
+    /// Closes a transaction as reverted, and records what was kept.
+    pub fn close(&mut self, tx: TxId, kept: &[Kept]) -> Result<(), LogError> {
+        self.commit(|commit| {
+            let update = "UPDATE tx SET state = ?2, kept = ?3 WHERE id = ?1";
+            let state = json(&TxState::Reverted)?;
+            commit.prepare_cached(update)?.execute(params![tx.0, state, json(&kept)?])?;
+            Ok(())
+        })
+    }
+
+    /// Records the state of the removal of these components, in all of these transactions at once.
+    /// What was kept is recorded in the last of them.
+    pub fn set_removal(
+        &mut self,
+        txs: &[TxId],
+        components: &BTreeSet<A::Component>,
+        state: &Removing,
+        kept: &[Kept],
+    ) -> Result<(), LogError> {
+        self.commit(|commit| {
+            for tx in txs {
+                let select = "SELECT removed FROM tx WHERE id = ?1";
+                let text: String = commit.query_row(select, [tx.0], |row| row.get(0))?;
+                let mut removed: BTreeMap<A::Component, Removing> = parse(&text)?;
+                state.note(&mut removed, components);
+                let update = "UPDATE tx SET removed = ?2 WHERE id = ?1";
+                commit.prepare_cached(update)?.execute(params![tx.0, json(&removed)?])?;
+            }
+            let last = txs.last().map(|tx| tx.0);
+            let update = "UPDATE tx SET kept = ?2 WHERE id = ?1";
+            commit.prepare_cached(update)?.execute(params![last, json(&kept)?])?;
+            Ok(())
+        })
+    }
+
+    /// Returns all transactions, the oldest first.
+    pub fn transactions(&self) -> Result<Vec<Transaction<A>>, LogError> {
+        let mut select = self.db.prepare_cached(TxRow::SELECT)?;
+        let rows: Vec<_> = select.query_map([], TxRow::read)?.collect::<Result<_, _>>()?;
+        rows.into_iter().map(TxRow::parse).collect()
+    }
+
+    /// Returns the number that the next entry will have.
+    pub fn next_entry(&self) -> Result<EntryId, LogError> {
+        let select = "SELECT coalesce(max(id), 0) + 1 FROM entry";
+        Ok(EntryId(self.db.prepare_cached(select)?.query_row([], |row| row.get(0))?))
+    }
+
+    /// Adds a change that is about to be made, together with what it makes stale.
+    pub fn append(&mut self, tx: TxId, new: &NewEntry<'_, A>) -> Result<EntryId, LogError> {
+        let insert = "INSERT INTO entry (tx, change, state, before, component) \
+                      VALUES (?1, ?2, ?3, ?4, ?5)";
+        self.commit(|commit| {
+            let state = new.before.map(|_| json(&RunState::Intended)).transpose()?;
+            let before = new.before.map(json).transpose()?;
+            let component = json(&new.component)?;
+            commit.prepare_cached(insert)?.execute(params![
+                tx.0,
+                json(new.change)?,
+                state,
+                before,
+                component
+            ])?;
+            let id = commit.last_insert_rowid();
+            mark(commit, new.dirties)?;
+            Ok(EntryId(id))
+        })
+    }
+
+    /// Records the state of a command, together with the traces it left and what these make stale.
+    pub fn advance(
+        &mut self,
+        run: EntryId,
+        state: RunState,
+        traces: &[Change<A>],
+        dirties: &BTreeSet<Derived>,
+    ) -> Result<(), LogError> {
+        let insert = "INSERT INTO entry (tx, run, change, component) \
+                      SELECT tx, id, ?2, component FROM entry WHERE id = ?1";
+        self.commit(|commit| {
+            set_run_state(commit, run, state)?;
+            let mut insert = commit.prepare_cached(insert)?;
+            for trace in traces {
+                insert.execute(params![run.0, json(trace)?])?;
+            }
+            mark(commit, dirties)
+        })
+    }
+
+    /// Replaces the snapshot taken before a command, and records the state of the command.
+    pub fn snapshot(
+        &mut self,
+        run: EntryId,
+        state: RunState,
+        before: &Snapshot,
+    ) -> Result<(), LogError> {
+        self.commit(|commit| {
+            set_run_state(commit, run, state)?;
+            let update = "UPDATE entry SET before = ?2 WHERE id = ?1";
+            commit.prepare_cached(update)?.execute(params![run.0, json(before)?])?;
+            Ok(())
+        })
+    }
+
+    /// Returns the entries of a transaction, in order.
+    pub fn entries(&self, tx: TxId) -> Result<Vec<Entry<A>>, LogError> {
+        let select =
+            "SELECT id, run, change, state, component FROM entry WHERE tx = ?1 ORDER BY id";
+        let mut select = self.db.prepare_cached(select)?;
+        let rows = select.query_map([tx.0], |row| {
+            let change = row.get::<_, String>(2)?;
+            Ok((row.get(0)?, row.get(1)?, change, row.get(3)?, row.get(4)?))
+        })?;
+        let mut entries = Vec::new();
+        for row in rows {
+            let (id, by, change, state, component): EntryRow = row?;
+            let run = state.as_deref().map(parse).transpose()?;
+            let (change, component) = (parse(&change)?, parse(&component)?);
+            entries.push(Entry { id: EntryId(id), by: by.map(EntryId), change, run, component });
+        }
+        Ok(entries)
+    }
+
+    /// Returns the snapshot taken before a command.
+    pub fn seen_before(&self, run: EntryId) -> Result<Snapshot, LogError> {
+        let select = "SELECT before FROM entry WHERE id = ?1";
+        let text: Option<String> = self
+            .db
+            .prepare_cached(select)?
+            .query_row([run.0], |row| row.get(0))
+            .optional()?
+            .flatten();
+        text.as_deref().map_or_else(|| Ok(Snapshot::default()), parse)
+    }
+
+    /// Marks derived state that is about to become stale.
+    pub fn mark(&mut self, dirties: &BTreeSet<Derived>) -> Result<(), LogError> {
+        self.commit(|commit| mark(commit, dirties))
+    }
+
+    /// Returns the derived state that is stale.
+    pub fn dirty(&self) -> Result<BTreeSet<Derived>, LogError> {
+        let mut select = self.db.prepare_cached("SELECT what FROM dirty")?;
+        let rows: Vec<String> =
+            select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        rows.iter().map(|text| parse(text)).collect()
+    }
+
+    /// Removes one mark, after a rebuild.
+    pub fn settled(&mut self, what: &Derived) -> Result<(), LogError> {
+        self.commit(|commit| {
+            let delete = "DELETE FROM dirty WHERE what = ?1";
+            commit.prepare_cached(delete)?.execute([json(what)?])?;
+            Ok(())
+        })
+    }
+}
+
+fn json<T: Serialize>(value: &T) -> Result<String, LogError> {
+    Ok(serde_json::to_string(value)?)
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, LogError> {
+    Ok(serde_json::from_str(text)?)
+}
+
+fn mark(commit: &Commit<'_>, dirties: &BTreeSet<Derived>) -> Result<(), LogError> {
+    for derived in dirties {
+        let insert = "INSERT OR IGNORE INTO dirty VALUES (?1)";
+        commit.prepare_cached(insert)?.execute([json(derived)?])?;
+    }
+    Ok(())
+}
+
+fn set_run_state(commit: &Commit<'_>, run: EntryId, state: RunState) -> Result<(), LogError> {
+    let update = "UPDATE entry SET state = ?2 WHERE id = ?1";
+    commit.prepare_cached(update)?.execute(params![run.0, json(&state)?])?;
+    Ok(())
+}
+
+/// Id, the run that left it as a trace, change, state and component of an entry.
+type EntryRow = (i64, Option<i64>, String, Option<String>, String);
+
+/// The texts of a row of `tx`.
+struct TxRow {
+    id: i64,
+    bundle: String,
+    plan: String,
+    boot: String,
+    began: i64,
+    state: String,
+    kept: String,
+    removed: String,
+    first_part: Option<String>,
+}
+
+impl TxRow {
+    const SELECT: &str = "SELECT id, bundle, plan, boot, began, state, kept, removed, first_part \
+                          FROM tx ORDER BY id";
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            bundle: row.get(1)?,
+            plan: row.get(2)?,
+            boot: row.get(3)?,
+            began: row.get(4)?,
+            state: row.get(5)?,
+            kept: row.get(6)?,
+            removed: row.get(7)?,
+            first_part: row.get(8)?,
+        })
+    }
+
+    fn parse<A: Acts>(self) -> Result<Transaction<A>, LogError> {
+        let bundle: Digest = parse(&self.bundle)?;
+        let boot: BootId = parse(&self.boot)?;
+        let new = NewTransaction { bundle, plan: self.plan, boot, began: self.began };
+        let (state, kept): (TxState, Vec<Kept>) = (parse(&self.state)?, parse(&self.kept)?);
+        let removed: BTreeMap<A::Component, Removing> = parse(&self.removed)?;
+        let first_part = self.first_part.as_deref().map(parse).transpose()?;
+        Ok(Transaction { id: TxId(self.id), new, state, kept, removed, first_part })
+    }
 }

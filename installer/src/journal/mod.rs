@@ -1,60 +1,50 @@
-//! Writing down how to undo each change before making it.
+//! The journal: before any change, the previous state is saved to disk, so that it can be reverted.
 //!
-//! The order is always the same: what was there is copied to the undo store and synced, the entry
-//! is committed, the change is made. So at any time the journal and the host together say what to
-//! do, and no step needs to know how to take itself back.
+//! The order is always the same: the previous content is copied to the undo store and synced, the
+//! entry is committed, the change is made. So journal and host together tell at any time what is left
+//! to do, and no step needs a revert of its own. The journal knows paths, and otherwise only [`Act`].
 
 mod act;
 mod entry;
 mod history;
 mod kept;
 mod log;
-mod mem;
-mod recover;
 mod revert;
 mod run;
 mod scope;
-mod sqlite;
+mod settle;
 #[cfg(test)]
 mod tests;
-mod transient;
 mod walk;
 
+pub use self::act::{Act, ActError, Acts};
 pub use self::entry::{
     BootId, Change, Entry, EntryId, NewTransaction, Removing, RunState, Transaction, TxId, TxState,
 };
 pub use self::kept::{Kept, KeptThing, Why};
 pub use self::log::{Log, LogError, NewEntry};
-pub use self::mem::MemLog;
-pub use self::recover::recover;
 pub use self::revert::{RevertError, Reverting, remove, revert, revert_all};
-pub use self::run::{Probe, Reversible};
+pub use self::run::recover;
+pub(crate) use self::run::run_transient;
 pub use self::scope::{Scope, Snapshot};
-pub use self::sqlite::SqliteLog;
-pub(crate) use self::transient::run_transient;
+pub use self::settle::{SettleError, settle};
 
 use std::fmt;
 use std::io;
 
-use self::run::Part;
 use vgpu_manifest::{HostPath, KernelWord, Mode};
 
-use crate::component::Component;
-use crate::driver::{self, DriverChange, DriverError, ForeignDriver};
 use crate::host::{
     Content, Door, Host, HostError, Kind, Look, Meta, New, Node, Piece, Source, Verb,
 };
-use crate::license::{self, LicenseError, Service};
-use crate::packages::{PackageChange, PackageError, PackageFile};
-use crate::settle::Derived;
 use crate::state;
-use crate::unlock;
 
-/// The only hands a step has on the host.
-pub struct Journal<'j> {
+/// The only way in which a step can change the host.
+pub struct Journal<'j, A: Acts> {
     host: &'j mut dyn Host,
-    log: &'j mut dyn Log,
-    part: Part,
+    log: &'j mut Log<A>,
+    tx: TxId,
+    component: A::Component,
 }
 
 /// A change could not be made.
@@ -64,34 +54,28 @@ pub enum JournalError {
     /// The host refused.
     #[error(transparent)]
     Host(#[from] HostError),
-    /// The journal refused.
+    /// The log refused.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// Packages could not be brought or taken back.
+    /// An act, or its undo, failed.
     #[error(transparent)]
-    Packages(#[from] PackageError),
-    /// A driver could not come or go.
-    #[error(transparent)]
-    Driver(#[from] DriverError),
-    /// The licence server's data cannot be made.
-    #[error(transparent)]
-    License(#[from] Box<LicenseError>),
-    /// The path is the installer's own.
+    Act(ActError),
+    /// The path is one of the installer's own.
     #[error("{0} belongs to the installer itself; no step may change it")]
     Own(HostPath),
-    /// Something is in the way that is not simply replaced.
+    /// The path holds a thing that the new one does not replace.
     #[error("{path} is a {is} on this host, and would become a {becomes}; move it away first")]
     InTheWay {
-        /// Where.
+        /// The path.
         path: HostPath,
-        /// What is there.
+        /// The kind of what is there.
         is: KindName,
-        /// What was to be there.
+        /// The kind of what it would become.
         becomes: KindName,
     },
 }
 
-/// A kind of thing in words.
+/// The name of a kind of node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KindName(pub Kind);
 
@@ -106,26 +90,29 @@ impl fmt::Display for KindName {
     }
 }
 
-impl<'j> Journal<'j> {
-    /// Change `host` as part of the transaction `tx` of `log`.
-    pub fn new(host: &'j mut dyn Host, log: &'j mut dyn Log, tx: TxId) -> Self {
-        Self { host, log, part: Part { tx, component: Component::Shared } }
+impl<'j, A: Acts> Journal<'j, A> {
+    /// Returns a journal for changes of `host` that belong to a component of the transaction `tx`.
+    pub fn new(
+        host: &'j mut dyn Host,
+        log: &'j mut Log<A>,
+        tx: TxId,
+        component: A::Component,
+    ) -> Self {
+        Self { host, log, tx, component }
     }
 
-    /// The same, for changes that are a part of `component`.
-    #[must_use]
-    pub fn of(mut self, component: Component) -> Self {
-        self.part.component = component;
-        self
-    }
-
-    /// The host, to look at.
+    /// Returns the host, to read it.
     #[must_use]
     pub fn look(&self) -> &dyn Look {
         self.host
     }
 
-    /// Make `path` a file with these bytes.
+    /// Returns the host, for its work area and the installer's own files.
+    pub fn host(&mut self) -> &mut dyn Host {
+        self.host
+    }
+
+    /// Makes `path` a file with these bytes.
     pub fn put_bytes(
         &mut self,
         path: &HostPath,
@@ -136,7 +123,7 @@ impl<'j> Journal<'j> {
         self.put(path, &node, Source::Bytes(bytes), &[])
     }
 
-    /// Make `path` a file that holds this item of the store.
+    /// Makes `path` a file that holds this item of the store.
     pub fn put_stored(
         &mut self,
         path: &HostPath,
@@ -147,7 +134,7 @@ impl<'j> Journal<'j> {
         self.put(path, &node, Source::File(&state::stored(content.id)), &[])
     }
 
-    /// Make `path` a file that is made of these pieces.
+    /// Makes `path` a file of these pieces.
     pub fn put_pieces(
         &mut self,
         path: &HostPath,
@@ -158,19 +145,19 @@ impl<'j> Journal<'j> {
         self.put(path, &node, Source::Pieces(pieces), &[])
     }
 
-    /// Make `path` a symbolic link to `target`.
+    /// Makes `path` a symbolic link to `target`.
     pub fn put_link(&mut self, path: &HostPath, target: &str) -> Result<(), JournalError> {
         self.put(path, &Node::link(target), Source::Nowhere, &[])
     }
 
-    /// Make `path` a directory.
+    /// Makes `path` a directory.
     pub fn put_dir(&mut self, path: &HostPath, meta: Meta) -> Result<(), JournalError> {
         self.put(path, &Node::Dir { meta }, Source::Nowhere, &[])
     }
 
-    /// Make `path` a file with these bytes, in which `words` are all that is ours.
+    /// Makes `path` a file with these bytes, of which only the kernel parameters `words` are new.
     ///
-    /// If somebody else edits the file later, an undo takes out only the words.
+    /// If the file is edited outside vgpu-installer later, a revert removes only these parameters.
     pub fn put_words(
         &mut self,
         path: &HostPath,
@@ -182,75 +169,17 @@ impl<'j> Journal<'j> {
         self.put(path, &node, Source::Bytes(bytes), words)
     }
 
-    /// Make `path` be nothing. A directory must be empty.
+    /// Removes `path`. A directory must be empty.
     pub fn remove(&mut self, path: &HostPath) -> Result<(), JournalError> {
         self.change(path, None, &[])
     }
 
-    /// Run a command that changes the host, and record the traces that it leaves in its scope.
-    pub fn run(&mut self, command: &Reversible) -> Result<(), JournalError> {
-        let change = Change::Run(command.clone());
-        run::run(self.host, self.log, self.part, &change, command)
+    /// Runs an act, and records the traces that it leaves in its scope.
+    pub fn act(&mut self, act: impl Into<A>) -> Result<(), JournalError> {
+        run::run(self.host, self.log, (self.tx, self.component), act.into())
     }
 
-    /// Have apt bring those of these packages of the store that were asked for and are not there.
-    pub fn install(&mut self, files: &[PackageFile]) -> Result<(), JournalError> {
-        let packages = PackageChange::prepare(self.host, files)?;
-        let change = Change::Packages(Box::new(packages.clone()));
-        run::run(self.host, self.log, self.part, &change, &packages)
-    }
-
-    /// Have a driver come or go, by its own programs.
-    pub fn driver(&mut self, driver: &DriverChange) -> Result<(), JournalError> {
-        let change = Change::Driver(Box::new(driver.clone()));
-        run::run(self.host, self.log, self.part, &change, driver)
-    }
-
-    /// Have a driver go that this program has not installed. It does not come back.
-    pub fn clear_driver(&mut self, driver: &ForeignDriver) -> Result<(), JournalError> {
-        let change = Change::Foreign(driver.clone());
-        run::run(self.host, self.log, self.part, &change, driver)
-    }
-
-    /// A file of a driver package, which unpacks itself into the work area; `None` where commands do
-    /// not run.
-    pub fn unpacked(
-        &mut self,
-        package: Content,
-        name: &str,
-        max: u64,
-    ) -> Result<Option<Vec<u8>>, JournalError> {
-        let work = driver::unpack(self.host, "package", package)?;
-        let bytes = work.look().read_up_to(&work.path(&format!("tree/{name}")), max)?;
-        work.done()?;
-        Ok(bytes)
-    }
-
-    /// The unlock library, built in the work area from these sources; `None` where commands do not
-    /// run.
-    pub fn built(&mut self, source: Content) -> Result<Option<Vec<u8>>, JournalError> {
-        Ok(unlock::build(self.host, source)?)
-    }
-
-    /// Make what the licence server needs and must not lose, if it is not there. It is the operator's
-    /// and no undo takes it away, so nothing is written down.
-    pub fn license_data(&mut self, service: &Service) -> Result<(), JournalError> {
-        license::data::prepare(self.host, service).map_err(Box::new)?;
-        Ok(())
-    }
-
-    /// Whether what is done here really happens; in a rehearsal, and where commands are only listed, it
-    /// does not, so there is nothing to wait for.
-    pub fn is_live(&mut self) -> Result<bool, JournalError> {
-        Ok(Door::open(self.host).is_live()?)
-    }
-
-    /// Have systemd read its units now, for what the next step starts.
-    pub fn reload_units(&mut self) -> Result<(), JournalError> {
-        Ok(Door::open(self.host).run(&Derived::Systemd.command())?)
-    }
-
-    /// Change a path, and first make the directories that it needs.
+    /// Changes a path, and first makes the directories that it needs.
     fn put(
         &mut self,
         path: &HostPath,
@@ -258,8 +187,8 @@ impl<'j> Journal<'j> {
         from: Source<'_>,
         words: &[KernelWord],
     ) -> Result<(), JournalError> {
-        // An entry whose change cannot succeed would confuse the order in which an undo walks
-        // back, so the directory is made sure of first, where the change really will be.
+        // An entry whose change cannot succeed would confuse the order in which a revert walks back,
+        // so the directory is made first, in the place where the change will really happen.
         if let Some(parent) = self.host.real(path)?.parent() {
             match self.host.stat(&parent)? {
                 None => self.put(&parent, &Node::dir(Mode::DIR), Source::Nowhere, &[])?,
@@ -275,7 +204,7 @@ impl<'j> Journal<'j> {
         after: Option<(&Node, Source<'_>)>,
         words: &[KernelWord],
     ) -> Result<(), JournalError> {
-        // One place has one name in the journal, also where `/lib` is a link to `/usr/lib`.
+        // A place has one name in the journal, also where `/lib` is a link to `/usr/lib`.
         let real = self.host.real(path)?;
         if state::owns(&real) {
             return Err(JournalError::Own(path.clone()));
@@ -304,9 +233,9 @@ impl<'j> Journal<'j> {
             words: words.to_vec(),
         };
         let dirties = change.dirties();
-        let component = self.part.component;
+        let component = self.component;
         let new = NewEntry { change: &change, before: None, dirties: &dirties, component };
-        let temp = self.log.append(self.part.tx, &new)?.temp();
+        let temp = self.log.append(self.tx, &new)?.temp();
         match after {
             Some((node, from)) => Door::open(self.host).put(&real, New { node, from, temp })?,
             None => Door::open(self.host).remove(&real)?,
@@ -315,7 +244,7 @@ impl<'j> Journal<'j> {
     }
 }
 
-/// A directory and something else never replace each other, and a device is never touched.
+/// Refuses to replace a directory by another kind of node, or the reverse, and to touch a device.
 fn check_way(
     path: &HostPath,
     before: Option<Kind>,
@@ -330,16 +259,16 @@ fn check_way(
     Err(JournalError::InTheWay { path: path.clone(), is, becomes })
 }
 
-/// Copy the bytes at `path`, if it is a file, to the undo store, and wait until they are durable.
-fn keep(
+/// Copies the bytes at `path`, if it is a file, to the undo store, durably.
+fn keep<A: Acts>(
     host: &mut dyn Host,
-    log: &dyn Log,
+    log: &Log<A>,
     path: &HostPath,
     node: &Node,
 ) -> Result<(), JournalError> {
     let Some(content) = node.content() else { return Ok(()) };
     let copy = state::undone(content.id);
-    // A name in the undo store is given only to a copy that is complete and durable.
+    // A copy gets its name in the undo store only once it is complete and durable.
     if host.stat(&copy)?.is_some() {
         return Ok(());
     }
@@ -349,8 +278,8 @@ fn keep(
     Ok(())
 }
 
-impl fmt::Debug for Journal<'_> {
+impl<A: Acts> fmt::Debug for Journal<'_, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Journal").field("part", &self.part).finish_non_exhaustive()
+        f.debug_struct("Journal").field("tx", &self.tx).finish_non_exhaustive()
     }
 }

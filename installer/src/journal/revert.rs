@@ -4,15 +4,13 @@ use vgpu_manifest::HostPath;
 
 use super::walk::{Extent, Outcome, Walk};
 use super::{
-    Change, Entry, JournalError, Kept, Log, LogError, Removing, RunState, Transaction, TxId,
-    TxState, recover,
+    Acts, Change, Entry, JournalError, Kept, Log, LogError, Removing, RunState, SettleError,
+    Transaction, TxId, TxState, recover, settle,
 };
-use crate::component::Component;
-use crate::host::Host;
-use crate::packages::PackageError;
-use crate::settle::{Derived, SettleError, settle};
+use crate::host::{Door, Host};
+use crate::settle::Derived;
 
-/// Something was not taken back to the end. Whatever could be was; doing it again is safe.
+/// A revert did not finish. Whatever could be reverted was, and running it again is safe.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RevertError {
@@ -22,25 +20,20 @@ pub enum RevertError {
     /// A later transaction builds on this one.
     #[error("transaction {later} was applied after transaction {this}; revert that one first")]
     NotLast {
-        /// The one to be taken back.
+        /// The one to be reverted.
         this: TxId,
-        /// The last one that is not taken back.
+        /// The last one that is not reverted.
         later: TxId,
     },
-    /// A component cannot be told from the rest while a transaction is on its way.
+    /// A component cannot be removed while a transaction is in progress.
     #[error(
         "transaction {0} is not finished; run `vgpu-installer apply` to finish it, or `vgpu-installer revert`"
     )]
     Unfinished(TxId),
-    /// A program before this one did not write down what belongs to which component.
-    #[error(
-        "transaction {0} was applied by an older program, which did not write down what belongs together; `vgpu-installer revert` takes all of it back"
-    )]
-    Older(TxId),
-    /// Some changes could not be taken back.
+    /// Some changes could not be reverted.
     #[error("not everything could be taken back; mend this and run the same command again\n{}", lines(.0))]
     Changes(Vec<JournalError>),
-    /// All changes were taken back, but not what is derived from them.
+    /// All changes were reverted, but the state derived from them could not be rebuilt.
     #[error(transparent)]
     Settle(#[from] SettleError),
 }
@@ -49,27 +42,27 @@ fn lines(errors: &[JournalError]) -> String {
     errors.iter().map(|error| format!("  {error}")).collect::<Vec<_>>().join("\n")
 }
 
-/// What a revert tells while it works.
-#[derive(Debug, Clone, Copy)]
-pub enum Reverting<'a> {
-    /// This path goes back to what it was.
+/// An event of a revert.
+#[derive(Debug)]
+pub enum Reverting<'a, A> {
+    /// This path is restored.
     Restore(&'a HostPath),
-    /// This command, or this run of apt, is taken back.
-    Undo(&'a Change),
-    /// This is rebuilt.
+    /// This act is undone.
+    Undo(&'a A),
+    /// This derived state is rebuilt.
     Rebuild(&'a Derived),
 }
 
-/// Take back the transaction `tx`, the last one, and say what was kept.
+/// Reverts the transaction `tx`, the last one, and returns what was kept.
 ///
-/// Each path goes back to what it was before its first change, provided that what it is now is our
-/// doing; commands are undone in between, where they ran. That looks only at journal and host, so
-/// it is fine to revert after a power cut, to be cut while reverting, and to revert again.
-pub fn revert(
+/// Each path is restored to its state before its first change, if its present state is one that the
+/// journal knows; acts are undone in between, where they ran. That depends only on journal and host,
+/// so a revert may follow a power cut, be interrupted by one, and be repeated.
+pub fn revert<A: Acts>(
     host: &mut dyn Host,
-    log: &mut dyn Log,
+    log: &mut Log<A>,
     tx: TxId,
-    each: &mut dyn FnMut(Reverting<'_>),
+    each: &mut dyn FnMut(Reverting<'_, A>),
 ) -> Result<Vec<Kept>, RevertError> {
     if let Some(later) = open(log)?.last().filter(|later| later.id != tx) {
         return Err(RevertError::NotLast { this: tx, later: later.id });
@@ -81,14 +74,14 @@ pub fn revert(
     Ok(kept)
 }
 
-/// Take back every transaction that is not, all at once, and say what was kept.
+/// Reverts every transaction at once, and returns what was kept.
 ///
-/// At once, each path goes straight to what it was before the first of them, and a driver that one
-/// exchanged for another does not come back only to go again.
-pub fn revert_all(
+/// Each path goes straight to its state before the first of them, and a driver that one of them
+/// replaced is not reinstalled only to be removed again.
+pub fn revert_all<A: Acts>(
     host: &mut dyn Host,
-    log: &mut dyn Log,
-    each: &mut dyn FnMut(Reverting<'_>),
+    log: &mut Log<A>,
+    each: &mut dyn FnMut(Reverting<'_, A>),
 ) -> Result<Vec<Kept>, RevertError> {
     let mut kept = finish_removal(host, log, each)?;
     let extent = Extent { txs: open(log)?, components: None };
@@ -96,32 +89,29 @@ pub fn revert_all(
     Ok(kept)
 }
 
-/// Bring a removal to its end that was interrupted: it has taken paths of several transactions to
-/// what they were before the first, which no transaction alone would know as its doing.
-fn finish_removal(
+/// Finishes a removal that was interrupted: it has restored paths of several transactions to their
+/// state before the first, which no transaction alone would explain.
+fn finish_removal<A: Acts>(
     host: &mut dyn Host,
-    log: &mut dyn Log,
-    each: &mut dyn FnMut(Reverting<'_>),
+    log: &mut Log<A>,
+    each: &mut dyn FnMut(Reverting<'_, A>),
 ) -> Result<Vec<Kept>, RevertError> {
-    let going: BTreeSet<_> = open(log)?.iter().flat_map(Transaction::going).collect();
+    let going: BTreeSet<_> = open(log)?.iter().flat_map(|tx| tx.going()).collect();
     if going.is_empty() { Ok(Vec::new()) } else { remove(host, log, &going, each) }
 }
 
-/// Take back what belongs to these components, in every transaction that is not taken back, and
-/// say what was kept. The transactions stay, and remember that this is not there any more.
-pub fn remove(
+/// Reverts what belongs to these components, in every transaction that is not reverted, and returns
+/// what was kept. The transactions stay, and remember the removal.
+pub fn remove<A: Acts>(
     host: &mut dyn Host,
-    log: &mut dyn Log,
-    components: &BTreeSet<Component>,
-    each: &mut dyn FnMut(Reverting<'_>),
+    log: &mut Log<A>,
+    components: &BTreeSet<A::Component>,
+    each: &mut dyn FnMut(Reverting<'_, A>),
 ) -> Result<Vec<Kept>, RevertError> {
     let txs = open(log)?;
     for tx in &txs {
         if tx.state != TxState::Applied {
             return Err(RevertError::Unfinished(tx.id));
-        }
-        if log.entries(tx.id)?.iter().any(|entry| entry.component.is_none()) {
-            return Err(RevertError::Older(tx.id));
         }
     }
     let ids: Vec<_> = txs.iter().map(|tx| tx.id).collect();
@@ -133,19 +123,19 @@ pub fn remove(
     Ok(kept)
 }
 
-/// The transactions that are not taken back, the oldest first.
-fn open(log: &dyn Log) -> Result<Vec<Transaction>, LogError> {
+/// Returns the transactions that are not reverted, the oldest first.
+fn open<A: Acts>(log: &Log<A>) -> Result<Vec<Transaction<A>>, LogError> {
     let mut all = log.transactions()?;
     all.retain(|tx| tx.state != TxState::Reverted);
     Ok(all)
 }
 
-/// Take all of these back, and close them.
-fn close(
+/// Reverts all of these, and closes them.
+fn close<A: Acts>(
     host: &mut dyn Host,
-    log: &mut dyn Log,
-    extent: &Extent,
-    each: &mut dyn FnMut(Reverting<'_>),
+    log: &mut Log<A>,
+    extent: &Extent<A>,
+    each: &mut dyn FnMut(Reverting<'_, A>),
 ) -> Result<Vec<Kept>, RevertError> {
     rehearse(host, log, extent)?;
     for tx in &extent.txs {
@@ -158,37 +148,41 @@ fn close(
     Ok(kept)
 }
 
-/// Have apt refuse before anything is taken back, and not only when its turn comes: the driver would
-/// be gone by then. What was cut short has to be mended first, so there it is asked only then.
-fn rehearse(host: &mut dyn Host, log: &dyn Log, extent: &Extent) -> Result<(), RevertError> {
+/// Has apt refuse before anything is reverted, and not only when its turn comes: the driver would be
+/// gone by then. An interrupted act has to be recovered first, so then it is asked only in its turn.
+fn rehearse<A: Acts>(
+    host: &mut dyn Host,
+    log: &Log<A>,
+    extent: &Extent<A>,
+) -> Result<(), RevertError> {
     let entries = extent.entries(log)?.0;
-    let is_cut = |entry: &Entry| {
+    let is_cut = |entry: &Entry<A>| {
         matches!(entry.run, Some(RunState::Started | RunState::Intended | RunState::Undoing))
     };
-    let last = entries.iter().rev().find_map(|entry| match &entry.change {
-        Change::Packages(packages) if entry.run == Some(RunState::Exited) => Some(packages),
-        _ => None,
-    });
-    match last {
-        Some(packages) if !entries.iter().any(is_cut) => {
-            let refused = |error: PackageError| RevertError::Changes(vec![error.into()]);
-            packages.rehearse_undo(host).map_err(refused)
-        }
-        _ => Ok(()),
+    if entries.iter().any(is_cut) {
+        return Ok(());
     }
+    for entry in entries.iter().rev().filter(|entry| entry.run == Some(RunState::Exited)) {
+        let Change::Act(act) = &entry.change else { continue };
+        let refused = |error| RevertError::Changes(vec![JournalError::Act(error)]);
+        if act.rehearse_undo(&mut Door::open(host)).map_err(refused)? {
+            break;
+        }
+    }
+    Ok(())
 }
 
-fn walk(
+fn walk<A: Acts>(
     host: &mut dyn Host,
-    log: &mut dyn Log,
-    extent: &Extent,
-    each: &mut dyn FnMut(Reverting<'_>),
+    log: &mut Log<A>,
+    extent: &Extent<A>,
+    each: &mut dyn FnMut(Reverting<'_, A>),
 ) -> Result<Outcome, RevertError> {
     for tx in &extent.txs {
         recover(host, log, tx.id).map_err(|error| RevertError::Changes(vec![error]))?;
     }
     let mut outcome = Walk::new(host, log, extent, each).all()?;
-    // What was taken back may have made things stale even if not all of it was.
+    // A partial revert makes derived state stale as well.
     let settled = settle(host, log, &mut |derived| each(Reverting::Rebuild(derived)));
     if !outcome.errors.is_empty() {
         return Err(RevertError::Changes(std::mem::take(&mut outcome.errors)));

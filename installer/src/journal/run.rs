@@ -1,85 +1,32 @@
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
-use vgpu_manifest::HostPath;
+use super::{
+    Act, Acts, Change, EntryId, JournalError, Log, NewEntry, RunState, Scope, Snapshot, TxId, keep,
+};
+use crate::host::{Command, Door, Host, HostError, OwnState, TempName, Work};
+use crate::state;
 
-use super::act::Act;
-use super::{Change, EntryId, JournalError, Log, NewEntry, RunState, Scope, Snapshot, TxId, keep};
-use crate::component::Component;
-use crate::host::{Command, Door, Host, HostError, Look};
-
-/// A command that changes the host, with what it takes to live with a power cut and to undo it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Reversible {
-    /// The command.
-    pub command: Command,
-    /// Whether its effect is there.
-    pub probe: Probe,
-    /// What makes the host usable again after the command, or its undo, was cut short. It must do
-    /// no harm if the command had not begun.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub recover: Vec<Command>,
-    /// What takes the effect back; nothing if the files in its scope are all of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub undo: Option<Command>,
-    /// The paths that the command, or its undo, may change by itself.
-    #[serde(default)]
-    pub scope: Scope,
-}
-
-/// How to tell whether the effect of a command is there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Probe {
-    /// This command, which only looks, exits with status zero.
-    Succeeds(Command),
-    /// There is something at this path.
-    Exists(HostPath),
-}
-
-impl Probe {
-    /// Whether the effect is there. Where commands do not run it is taken to be.
-    pub fn is_present(&self, look: &dyn Look) -> Result<bool, HostError> {
-        match self {
-            Self::Succeeds(command) => {
-                Ok(look.query(command)?.is_none_or(|output| output.succeeded()))
-            }
-            Self::Exists(path) => Ok(look.stat(path)?.is_some()),
-        }
-    }
-}
-
-/// Where in the journal a change belongs.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Part {
-    pub(super) tx: TxId,
-    pub(super) component: Component,
-}
-
-/// Run something, with every state of it durable before the next.
-pub(super) fn run(
+/// Runs an act, with every state of it durable before the next.
+pub(super) fn run<A: Acts>(
     host: &mut dyn Host,
-    log: &mut dyn Log,
-    part: Part,
-    change: &Change,
-    act: &dyn Act,
+    log: &mut Log<A>,
+    (tx, component): (TxId, A::Component),
+    act: A,
 ) -> Result<(), JournalError> {
     let before = look_and_keep(host, log, &act.scope())?;
-    let dirties = &BTreeSet::new();
-    let new = NewEntry { change, before: Some(&before), dirties, component: part.component };
-    let id = log.append(part.tx, &new)?;
+    let (change, dirties) = (&Change::Act(act.clone()), &BTreeSet::new());
+    let id = log.append(tx, &NewEntry { change, before: Some(&before), dirties, component })?;
     log.advance(id, RunState::Started, &[], &BTreeSet::new())?;
     let result = act.run(&mut Door::open(host));
-    // What failed has left traces just as well.
-    record_traces(host, log, id, act, RunState::Exited)?;
-    result
+    // An act that failed has left traces just as well.
+    record_traces(host, log, id, &*act, RunState::Exited)?;
+    result.map_err(JournalError::Act)
 }
 
-/// Undo what ran to an end, if its effect is still there, and say so to `begins` before.
-pub(super) fn undo(
+/// Undoes an act that ran to an end, if its effect is still present, and reports it to `begins` before.
+pub(super) fn undo<A: Acts>(
     host: &mut dyn Host,
-    log: &mut dyn Log,
+    log: &mut Log<A>,
     id: EntryId,
     act: &dyn Act,
     begins: &mut dyn FnMut(),
@@ -93,25 +40,50 @@ pub(super) fn undo(
     let result = act.undo(&mut Door::open(host));
     let state = if result.is_ok() { RunState::Undone } else { RunState::Exited };
     record_traces(host, log, id, act, state)?;
-    result
+    result.map_err(JournalError::Act)
 }
 
-/// Make the host usable after a cut, and record what had been done, or undone, by then.
+/// Recovers from a power cut: sweeps temporary files, and makes interrupted acts usable.
 ///
-/// Afterwards it counts as something that ran to an end: its probe says whether it did.
-pub(super) fn recover(
+/// It comes before a transaction is resumed and before it is reverted. It does no harm if nothing was
+/// interrupted, and can itself be interrupted and repeated.
+pub fn recover<A: Acts>(
     host: &mut dyn Host,
-    log: &mut dyn Log,
-    id: EntryId,
-    act: &dyn Act,
+    log: &mut Log<A>,
+    tx: TxId,
 ) -> Result<(), JournalError> {
-    act.recover(&mut Door::open(host))?;
-    record_traces(host, log, id, act, RunState::Exited)
+    sweep_own(host)?;
+    Work::delete_area(host)?;
+    for entry in log.entries(tx)? {
+        match (&entry.change, entry.run) {
+            (Change::Put { path, .. }, _) if entry.by.is_none() => {
+                Door::open(host).sweep(path, entry.id.temp())?;
+            }
+            (Change::Act(act), Some(RunState::Started | RunState::Undoing)) => {
+                act.recover(&mut Door::open(host)).map_err(JournalError::Act)?;
+                // Now it counts as an act that ran to an end: its probe tells whether it did.
+                record_traces(host, log, entry.id, &**act, RunState::Exited)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
-fn look_and_keep(
+/// Removes unfinished copies from the installer's own folders.
+fn sweep_own(host: &mut dyn Host) -> Result<(), JournalError> {
+    for dir in [state::dir(), state::undo(), state::store()] {
+        let names = host.list(&dir)?.unwrap_or_default();
+        for name in names.iter().filter(|name| TempName::matches(name)) {
+            OwnState::of(host).remove(&dir.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+fn look_and_keep<A: Acts>(
     host: &mut dyn Host,
-    log: &dyn Log,
+    log: &Log<A>,
     scope: &Scope,
 ) -> Result<Snapshot, JournalError> {
     let snapshot = scope.look(host)?;
@@ -121,17 +93,23 @@ fn look_and_keep(
     Ok(snapshot)
 }
 
-/// Turn what has changed in the scope into entries.
-fn record_traces(
+/// Turns the changes in the scope into entries.
+fn record_traces<A: Acts>(
     host: &dyn Host,
-    log: &mut dyn Log,
+    log: &mut Log<A>,
     id: EntryId,
     act: &dyn Act,
     state: RunState,
 ) -> Result<(), JournalError> {
     let before = log.seen_before(id)?;
     let after = act.scope().look(host)?;
-    let traces = before.difference(&after, host)?;
+    let traces: Vec<Change<A>> = before.difference(&after, host)?;
     let dirties = traces.iter().flat_map(Change::dirties).collect();
     Ok(log.advance(id, state, &traces, &dirties)?)
+}
+
+/// Runs a command whose effect ends with the current boot, so that there is nothing to record: it
+/// starts or stops a service, or creates virtual functions.
+pub(crate) fn run_transient(host: &mut dyn Host, command: &Command) -> Result<(), HostError> {
+    Door::open(host).run(command)
 }

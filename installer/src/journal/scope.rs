@@ -6,20 +6,20 @@ use vgpu_manifest::HostPath;
 use super::Change;
 use crate::host::{HostError, Kind, Look, Node, Stat};
 
-/// The paths that a command may change by itself.
+/// The paths that an act may change.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Scope {
-    /// Files and directories of which everything is kept before the command runs, and restored.
+    /// Files and directories that are copied before the act, and restored.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub small: BTreeSet<HostPath>,
-    /// Directories too large for that. What the command adds there is removed by an undo; what it
-    /// changes or removes there is noticed and named, and can be restored only by its own undo.
+    /// Directories too large for that. Files that the act adds there are removed by a revert; files that
+    /// it changes or removes are reported, and only its own undo can restore them.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub large: BTreeSet<HostPath>,
 }
 
-/// What a scope looked like at one time.
+/// The state of a scope at one time.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Snapshot {
@@ -28,7 +28,7 @@ pub struct Snapshot {
 }
 
 impl Scope {
-    /// What it looks like now.
+    /// Returns its present state.
     pub fn look(&self, look: &dyn Look) -> Result<Snapshot, HostError> {
         let mut snapshot = Snapshot::default();
         for root in &self.small {
@@ -50,16 +50,20 @@ impl Scope {
 }
 
 impl Snapshot {
-    /// The files whose bytes have to be kept.
+    /// Returns the files whose bytes have to be copied.
     pub(super) fn files(&self) -> impl Iterator<Item = (&HostPath, &Node)> {
         self.small.iter().filter(|(_, node)| node.kind() == Kind::File)
     }
 
-    /// What has changed between this and `later`.
+    /// Returns the changes between this and `later`.
     ///
-    /// In an order that can be walked backwards: a directory's entries go before it does, and
-    /// come after it.
-    pub fn difference(&self, later: &Self, look: &dyn Look) -> Result<Vec<Change>, HostError> {
+    /// Their order can be walked backwards: the entries of a directory are removed before it and
+    /// created after it.
+    pub(super) fn difference<A>(
+        &self,
+        later: &Self,
+        look: &dyn Look,
+    ) -> Result<Vec<Change<A>>, HostError> {
         let mut gone = Vec::new();
         let mut come = Vec::new();
         for path in keys(&self.small, &later.small) {
@@ -72,7 +76,7 @@ impl Snapshot {
         for path in keys(&self.large, &later.large) {
             match (self.large.get(path), later.large.get(path)) {
                 (None, Some(_)) => come.push(put(path, None, look.node(path)?)),
-                // A directory changes whenever something in it comes or goes; that is seen there.
+                // A directory changes with every entry in it; those are compared themselves.
                 (Some(Stat { kind: Kind::Dir, .. }), Some(Stat { kind: Kind::Dir, .. })) => {}
                 (Some(&before), after) if Some(&before) != after => {
                     let after = look.node(path)?;
@@ -87,7 +91,7 @@ impl Snapshot {
     }
 }
 
-fn put(path: &HostPath, before: Option<Node>, after: Option<Node>) -> Change {
+fn put<A>(path: &HostPath, before: Option<Node>, after: Option<Node>) -> Change<A> {
     Change::Put { path: path.clone(), named: None, before, after, words: Vec::new() }
 }
 
@@ -98,7 +102,7 @@ fn keys<'a, T>(
     before.keys().chain(after.keys()).collect()
 }
 
-/// Call `each` for `path` and everything below it, without following symlinks.
+/// Calls `each` for `path` and everything below it, without following symlinks.
 fn walk(
     look: &dyn Look,
     path: &HostPath,

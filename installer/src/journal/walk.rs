@@ -3,40 +3,36 @@ use std::io;
 
 use vgpu_manifest::HostPath;
 
-use super::act::Act;
 use super::history::{History, histories};
 use super::revert::Reverting;
 use super::{
-    Change, Entry, EntryId, JournalError, Kept, KeptThing, Log, LogError, Removing, RunState,
+    Acts, Change, Entry, EntryId, JournalError, Kept, KeptThing, Log, LogError, Removing, RunState,
     Transaction, Why, run,
 };
-use crate::component::Component;
-use crate::driver::Way;
 use crate::host::{Content, Door, Host, HostError, Kind, New, Node, Source};
-use crate::kernel_line;
 use crate::state;
 
-/// What of the journal is taken back.
+/// The part of the journal that is reverted.
 #[derive(Debug)]
-pub(super) struct Extent {
+pub(super) struct Extent<A: Acts> {
     /// The transactions, the oldest first.
-    pub(super) txs: Vec<Transaction>,
-    /// What of them; everything if it is `None`.
-    pub(super) components: Option<BTreeSet<Component>>,
+    pub(super) txs: Vec<Transaction<A>>,
+    /// The components that are reverted; `None` for all of them.
+    pub(super) components: Option<BTreeSet<A::Component>>,
 }
 
-impl Extent {
-    /// The entries that are taken back, and the paths of those that stay.
+impl<A: Acts> Extent<A> {
+    /// Returns the entries that are reverted, and the paths of those that stay.
     ///
-    /// What was removed before is no part of it, but for folders that had to stay then.
+    /// A component that was removed before is in neither, except for folders that had to stay then.
     pub(super) fn entries(
         &self,
-        log: &dyn Log,
-    ) -> Result<(Vec<Entry>, BTreeSet<HostPath>), LogError> {
+        log: &Log<A>,
+    ) -> Result<(Vec<Entry<A>>, BTreeSet<HostPath>), LogError> {
         let (mut going, mut staying) = (Vec::new(), BTreeSet::new());
         for tx in &self.txs {
             for entry in log.entries(tx.id)? {
-                let removed = entry.component.and_then(|component| tx.removed.get(&component));
+                let removed = tx.removed.get(&entry.component);
                 let goes = match removed {
                     Some(Removing::Done { left }) => {
                         entry.path().is_some_and(|path| left.contains(path))
@@ -50,77 +46,76 @@ impl Extent {
                 }
             }
         }
-        // An undo leaves traces, which are later than all else, in a transaction that may be early.
+        // The traces of an undo are later than all other entries, also in an early transaction.
         going.sort_by_key(|entry| entry.id);
         Ok((going, staying))
     }
 
-    fn takes(&self, entry: &Entry) -> bool {
-        let Some(components) = &self.components else { return true };
-        entry.component.is_some_and(|component| components.contains(&component))
+    fn takes(&self, entry: &Entry<A>) -> bool {
+        self.components.as_ref().is_none_or(|components| components.contains(&entry.component))
     }
 }
 
 /// One walk backwards through the entries.
-pub(super) struct Walk<'w> {
+pub(super) struct Walk<'w, A: Acts> {
     host: &'w mut dyn Host,
-    log: &'w mut dyn Log,
-    extent: &'w Extent,
-    each: &'w mut dyn FnMut(Reverting<'_>),
-    /// The paths of what stays.
+    log: &'w mut Log<A>,
+    extent: &'w Extent<A>,
+    each: &'w mut dyn FnMut(Reverting<'_, A>),
+    /// The paths of the entries that stay.
     staying: BTreeSet<HostPath>,
-    /// What came of it so far.
     outcome: Outcome,
 }
 
-/// What came of a walk.
+/// The result of a walk.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
-    /// What could not be brought back to what it was.
+    /// The things that could not be restored.
     pub(super) kept: Vec<Kept>,
-    /// Folders that stay because of what stays in them.
+    /// The folders that stay because of what stays in them.
     pub(super) left: BTreeSet<HostPath>,
-    /// What failed.
+    /// The failures.
     pub(super) errors: Vec<JournalError>,
 }
 
-impl<'w> Walk<'w> {
+impl<'w, A: Acts> Walk<'w, A> {
     /// A walk through the entries of `extent`.
     pub(super) fn new(
         host: &'w mut dyn Host,
-        log: &'w mut dyn Log,
-        extent: &'w Extent,
-        each: &'w mut dyn FnMut(Reverting<'_>),
+        log: &'w mut Log<A>,
+        extent: &'w Extent<A>,
+        each: &'w mut dyn FnMut(Reverting<'_, A>),
     ) -> Self {
         Self { host, log, extent, each, staying: BTreeSet::new(), outcome: Outcome::default() }
     }
 
-    /// Go all the way.
+    /// Walks through all entries.
     pub(super) fn all(mut self) -> Result<Outcome, LogError> {
         let (entries, staying) = self.extent.entries(self.log)?;
         self.staying = staying;
         let mut all = histories(&entries);
         let runs: BTreeSet<EntryId> = entries.iter().map(|entry| entry.id).collect();
-        let is_trace = |entry: &Entry| entry.by.is_some_and(|by| runs.contains(&by));
+        let is_trace = |entry: &Entry<A>| entry.by.is_some_and(|by| runs.contains(&by));
         for entry in entries.iter().rev().filter(|entry| !is_trace(entry)) {
-            let Some(act) = entry.change.act() else {
+            let Change::Act(act) = &entry.change else {
                 self.path(entry, &all);
                 continue;
             };
             if let Err(error) = self.undo(entry, act, &entries) {
-                // What came before may be needed to undo this command another time.
+                // A later attempt to undo this act may need what came before it.
                 self.outcome.errors.push(error);
                 return Ok(self.outcome);
             }
-            // The undo has left traces of its own, so this asks again.
+            // The undo has left traces of its own, so the entries are read again.
             let (entries, _) = self.extent.entries(self.log)?;
             all = histories(&entries);
             for trace in entries.iter().rev().filter(|trace| trace.by == Some(entry.id)) {
                 self.path(trace, &all);
             }
         }
-        // Only now: a package that stays newer may have gone with what came before it.
-        for act in entries.iter().filter_map(|entry| entry.change.act()) {
+        // Only now: a package that kept its later version may be gone with an earlier entry.
+        for entry in &entries {
+            let Change::Act(act) = &entry.change else { continue };
             match act.kept(self.host) {
                 Ok(kept) => kept.into_iter().for_each(|kept| self.keep(kept)),
                 Err(error) => self.outcome.errors.push(error.into()),
@@ -137,24 +132,28 @@ impl<'w> Walk<'w> {
 
     fn undo(
         &mut self,
-        entry: &Entry,
-        act: &dyn Act,
-        entries: &[Entry],
+        entry: &Entry<A>,
+        act: &A,
+        entries: &[Entry<A>],
     ) -> Result<(), JournalError> {
         if entry.run == Some(RunState::Undone) {
             return Ok(());
         }
-        if would_only_come_to_go(entry, entries) {
+        let is_moot = |other: &Entry<A>| {
+            let Change::Act(earlier) = &other.change else { return false };
+            other.id < entry.id && act.is_moot_before(earlier)
+        };
+        if entries.iter().any(is_moot) {
             let nothing = BTreeSet::new();
             return Ok(self.log.advance(entry.id, RunState::Undone, &[], &nothing)?);
         }
         let each = &mut *self.each;
-        let begins = &mut || each(Reverting::Undo(&entry.change));
-        run::undo(self.host, self.log, entry.id, act, begins)
+        let begins = &mut || each(Reverting::Undo(act));
+        run::undo(self.host, self.log, entry.id, &**act, begins)
     }
 
-    /// Bring the path of `entry` back, if this is its first change.
-    fn path(&mut self, entry: &Entry, histories: &BTreeMap<HostPath, History>) {
+    /// Restores the path of `entry`, if this is its first change.
+    fn path(&mut self, entry: &Entry<A>, histories: &BTreeMap<HostPath, History>) {
         let Some(path) = entry.path() else { return };
         let history = &histories[path];
         if history.first != entry.id {
@@ -170,7 +169,7 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Whether all that is in the folder is of what stays.
+    /// Checks whether everything in the folder belongs to entries that stay.
     fn is_needed(&self, dir: &HostPath) -> bool {
         let names = self.host.list(dir).ok().flatten().unwrap_or_default();
         names.iter().all(|name| self.staying.contains(&state::below_dir(dir, name)))
@@ -207,9 +206,9 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Bring back the directory that `path` was in, if it is gone by our doing.
+    /// Restores the directory that `path` was in, if the journal explains that it is gone.
     ///
-    /// Its own turn may come only later, if we had changed it before we changed what was in it.
+    /// Its own turn may come only later, if it was changed before what was in it.
     fn restore_parent(
         &mut self,
         path: &HostPath,
@@ -224,7 +223,7 @@ impl<'w> Walk<'w> {
         Ok(())
     }
 
-    /// Make `path` what it was.
+    /// Restores `path`.
     fn place(
         &mut self,
         path: &HostPath,
@@ -243,7 +242,7 @@ impl<'w> Walk<'w> {
         Ok(Door::open(self.host).put(path, New { node, from, temp: history.first.temp() })?)
     }
 
-    /// Whether the directory that `path` was in is no directory any more.
+    /// Checks whether the directory that `path` was in is gone.
     fn is_orphan(&self, path: &HostPath) -> Result<bool, HostError> {
         let Some(parent) = path.parent() else { return Ok(false) };
         match self.host.list(&parent) {
@@ -252,7 +251,7 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Somebody else has changed the file: keep it, but for the words that we added.
+    /// Keeps a file that was changed outside vgpu-installer, without the kernel parameters added to it.
     fn take_words_out(
         &mut self,
         path: &HostPath,
@@ -265,7 +264,7 @@ impl<'w> Walk<'w> {
             return Ok(Some(Why::Changed));
         }
         let bytes = self.host.read(path)?.unwrap_or_default();
-        let text = kernel_line::without(&bytes, &history.words);
+        let text = A::without(&bytes, &history.words);
         if text != bytes {
             self.mark(history)?;
             let node = Node::File { content: Content::of(&text), meta };
@@ -276,24 +275,11 @@ impl<'w> Walk<'w> {
         Ok(Some(Why::WordsTakenOut))
     }
 
-    /// Mark what a change of the path makes stale, unless it is marked already.
+    /// Marks what a change of the path makes stale, unless it is marked already.
     fn mark(&mut self, history: &History) -> Result<(), LogError> {
         if history.dirties.is_subset(&self.log.dirty()?) {
             return Ok(());
         }
         self.log.mark(&history.dirties)
     }
-}
-
-/// Whether an undo would bring back a driver that an earlier entry of the same walk then takes away:
-/// hours of compiling for nothing, and it may fail.
-fn would_only_come_to_go(entry: &Entry, entries: &[Entry]) -> bool {
-    let Change::Driver(driver) = &entry.change else { return false };
-    let came = |other: &Entry| {
-        let Change::Driver(before) = &other.change else { return false };
-        other.id < entry.id
-            && before.way == Way::Install
-            && before.driver.version == driver.driver.version
-    };
-    driver.way == Way::Remove && entries.iter().any(came)
 }

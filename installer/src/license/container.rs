@@ -14,9 +14,9 @@ use vgpu_manifest::{Digest, HostPath};
 
 use super::network::{Card, settings};
 use super::{Service, data};
+use crate::act::{Probe, Reversible};
 use crate::host::{Command, HostError, Look};
 use crate::iso::IsoStorage;
-use crate::journal::{Probe, Reversible, Scope};
 use crate::state::below_dir;
 
 /// The program that makes containers.
@@ -315,7 +315,7 @@ impl Contained<'_> {
 }
 
 fn reversible(command: Command, probe: Probe, undo: Option<Command>) -> Reversible {
-    Reversible { command, probe, recover: Vec::new(), undo, scope: Scope::default() }
+    Reversible { undo, ..Reversible::new(command, probe) }
 }
 
 impl Container {

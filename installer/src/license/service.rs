@@ -14,12 +14,12 @@ use super::address::GuestHost;
 use super::container::{Container, PCT};
 use super::data::{self, Owner};
 use super::placement::makes_containers;
+use crate::act::{Probe, Reversible};
 use crate::host::{Command, Content};
-use crate::journal::{Probe, Reversible, Scope};
 use crate::state::{below_dir, fixed, license};
 
 /// The unit of systemd.
-pub const UNIT: &str = "vgpu-offline-license.service";
+pub const UNIT: &str = crate::state::LICENSE_UNIT;
 
 /// What the container is called.
 const CONTAINER: &str = "vgpu-offline-license";
@@ -207,12 +207,10 @@ impl Service {
     pub fn load(&self) -> Reversible {
         let item = crate::state::stored(self.content.id);
         let id = self.image.to_string();
+        let load = self.command(&["load", "--quiet", "--input", item.as_path().as_str()]);
         Reversible {
-            command: self.command(&["load", "--quiet", "--input", item.as_path().as_str()]),
-            probe: Probe::Succeeds(self.image_is_there()),
-            recover: Vec::new(),
             undo: Some(self.command(&["image", "rm", "--force", &id])),
-            scope: Scope::default(),
+            ..Reversible::new(load, Probe::Succeeds(self.image_is_there()))
         }
     }
 

@@ -9,7 +9,7 @@ use vgpu_manifest::inventory::PackageName;
 use crate::host::{Command, HostPath, WorkPath};
 
 /// The name of the folder in the work area.
-pub(super) const AREA: &str = "apt";
+pub(crate) const AREA: &str = "apt";
 
 /// For how many seconds apt waits for another one to let go of dpkg: as long as a slow upgrade.
 const PATIENCE: &str = "900";
@@ -46,19 +46,19 @@ fn isolated(program: &str, words: &[&str]) -> Command {
 }
 
 /// Read the index.
-pub(super) fn update() -> Command {
+pub(crate) fn update() -> Command {
     isolated("apt-get", &["update"])
 }
 
 /// Install exactly these, and what they need.
-pub(super) fn install(exact: &[String], doing: Doing) -> Command {
+pub(crate) fn install(exact: &[String], doing: Doing) -> Command {
     // A run that was cut short leaves packages unpacked whose needs are not there yet.
     let words = ["--yes", "--no-remove", "--no-install-recommends", "--fix-broken"];
     words_and(&[&words, doing.word()].concat(), "install", exact)
 }
 
 /// Bring these back to an older version and remove those, all at once: each may need the other.
-pub(super) fn exchange(back: &[String], remove: &[PackageName], doing: Doing) -> Command {
+pub(crate) fn exchange(back: &[String], remove: &[PackageName], doing: Doing) -> Command {
     let words = ["--yes", "--allow-downgrades", "--no-install-recommends"];
     let gone = remove.iter().map(|name| format!("{}-", name.as_str()));
     let all: Vec<_> = back.iter().cloned().chain(gone).collect();
@@ -66,7 +66,7 @@ pub(super) fn exchange(back: &[String], remove: &[PackageName], doing: Doing) ->
 }
 
 /// Remove what is left of these: their configuration files.
-pub(super) fn purge(names: &[PackageName]) -> Command {
+pub(crate) fn purge(names: &[PackageName]) -> Command {
     let names: Vec<_> = names.iter().map(|name| name.as_str().to_owned()).collect();
     words_and(&["--yes"], "purge", &names)
 }
@@ -79,7 +79,7 @@ fn words_and(options: &[&str], verb: &str, rest: &[String]) -> Command {
 
 /// Whether apt does something or only says what it would do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Doing {
+pub(crate) enum Doing {
     /// It does it.
     Really,
     /// It says what it would do.
@@ -96,7 +96,7 @@ impl Doing {
 }
 
 /// Unpack this file of the store once more, after it was cut short.
-pub(super) fn unpack(file: &HostPath) -> Command {
+pub(crate) fn unpack(file: &HostPath) -> Command {
     let keep = ["--force-confdef", "--force-confold"];
     Command::new("dpkg", &[&keep[..], &["--unpack", file.as_path().as_str()]].concat())
 }
@@ -107,7 +107,7 @@ pub(crate) fn configure() -> Command {
 }
 
 /// Mark packages as what nobody, or somebody, has asked for.
-pub(super) fn mark(word: &str, names: &[PackageName]) -> Command {
+pub(crate) fn mark(word: &str, names: &[PackageName]) -> Command {
     let names = names.iter().map(PackageName::as_str);
     isolated("apt-mark", &[word].into_iter().chain(names).collect::<Vec<_>>())
 }

@@ -6,11 +6,11 @@ use super::{PackageError, PackageFile, index};
 use crate::host::{Command, Host, HostError, Work};
 
 /// A repository in the work area, as apt reads it.
-pub(super) struct Area<'h>(Work<'h>);
+pub(crate) struct Area<'h>(Work<'h>);
 
 impl<'h> Area<'h> {
     /// A new repository with these packages, of which apt has read the index.
-    pub(super) fn with(
+    pub(crate) fn with(
         host: &'h mut dyn Host,
         files: &[&PackageFile],
     ) -> Result<Self, PackageError> {
@@ -30,12 +30,12 @@ impl<'h> Area<'h> {
     }
 
     /// The repository as it was made before.
-    pub(super) fn again(host: &'h mut dyn Host) -> Self {
+    pub(crate) fn again(host: &'h mut dyn Host) -> Self {
         Self(Work::again(host, AREA))
     }
 
     /// What apt would do; `None` where commands do not run.
-    pub(super) fn simulate(
+    pub(crate) fn simulate(
         &mut self,
         command: &Command,
     ) -> Result<Option<Simulation>, PackageError> {
@@ -49,7 +49,7 @@ impl<'h> Area<'h> {
     }
 
     /// Remove it.
-    pub(super) fn done(self) -> Result<(), HostError> {
+    pub(crate) fn done(self) -> Result<(), HostError> {
         self.0.done()
     }
 }

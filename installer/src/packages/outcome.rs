@@ -7,7 +7,7 @@ use super::PackageFile;
 use super::version::compare;
 
 /// The package of this name, if dpkg knows one.
-pub(super) fn find<'p>(packages: &'p [Package], name: &PackageName) -> Option<&'p Package> {
+pub(crate) fn find<'p>(packages: &'p [Package], name: &PackageName) -> Option<&'p Package> {
     packages.iter().find(|package| package.name == *name)
 }
 

@@ -2,12 +2,12 @@ use vgpu_manifest::Digest;
 use vgpu_manifest::ui::{Exit, Explain};
 
 use super::Plan;
+use crate::act::{Journal, Log, Transaction};
 use crate::host::{Command, Host, HostError, Look};
 use crate::journal::{
-    BootId, Journal, JournalError, Log, LogError, NewTransaction, Transaction, TxId, TxState,
-    recover,
+    BootId, JournalError, LogError, NewTransaction, SettleError, TxId, TxState, recover, settle,
 };
-use crate::settle::{Derived, SettleError, settle, transaction_awaits_boot};
+use crate::settle::Derived;
 use crate::step::{Status, Step, StepError};
 
 /// Where a plan comes from.
@@ -151,7 +151,7 @@ impl Explain for ApplyError {
 /// Carry out a plan, or go on with it. Steps whose end is true already are left out.
 pub fn apply(
     host: &mut dyn Host,
-    log: &mut dyn Log,
+    log: &mut Log,
     origin: &Origin,
     plan: &Plan,
     each: &mut dyn FnMut(Applying<'_>),
@@ -162,7 +162,7 @@ pub fn apply(
 /// As [`apply`], but no further than this phase.
 pub fn apply_until(
     host: &mut dyn Host,
-    log: &mut dyn Log,
+    log: &mut Log,
     origin: &Origin,
     plan: &Plan,
     phase: Phase,
@@ -201,7 +201,7 @@ pub fn apply_until(
 
 struct Run<'r> {
     host: &'r mut dyn Host,
-    log: &'r mut dyn Log,
+    log: &'r mut Log,
     plan: &'r Plan,
     each: &'r mut dyn FnMut(Applying<'_>),
 }
@@ -245,10 +245,14 @@ impl Run<'_> {
                 continue;
             }
             (self.each)(Applying::Step { step, n: done + i + 1, of });
-            let mut journal = Journal::new(self.host, self.log, tx).of(step.component());
+            let mut journal = Journal::new(self.host, self.log, tx, step.component());
             step.apply(&mut journal).map_err(failed)?;
-            let proven = runs_commands(self.host)? || !step.takes_commands();
-            if proven && step.check(self.host).map_err(failed)? == Status::Todo {
+            if runs_commands(self.host)? {
+                step.wait(self.host).map_err(failed)?;
+            } else if step.takes_commands() {
+                continue;
+            }
+            if step.check(self.host).map_err(failed)? == Status::Todo {
                 return Err(ApplyError::NoEffect { step: step.summary() });
             }
         }
@@ -276,7 +280,7 @@ impl Run<'_> {
 
     /// Whether something that the transaction changed waits for a boot that has not been yet.
     fn reboot(&self, tx: &Transaction, boot: &BootId) -> Result<Reboot, ApplyError> {
-        let waits = transaction_awaits_boot(self.log, tx.id)?;
+        let waits = self.log.entries(tx.id)?.iter().any(|entry| entry.change.awaits_boot());
         Ok(if waits && boot == tx.waits_since() { Reboot::Needed } else { Reboot::NotNeeded })
     }
 }

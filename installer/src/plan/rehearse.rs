@@ -1,8 +1,9 @@
 use vgpu_manifest::Digest;
 
 use super::Plan;
+use crate::act::{Change, Journal, Log};
 use crate::host::{Look, Overlay};
-use crate::journal::{BootId, Change, Journal, JournalError, Log as _, MemLog, NewTransaction};
+use crate::journal::{BootId, JournalError, NewTransaction};
 use crate::step::{Status, Step, StepError};
 
 /// What carrying out a plan would do to a host.
@@ -28,7 +29,7 @@ impl Rehearsal {
 /// down is what they would write down.
 pub fn rehearse(plan: &Plan, look: &dyn Look) -> Result<Rehearsal, StepError> {
     let mut overlay = Overlay::new(look);
-    let mut log = MemLog::default();
+    let mut log = Log::in_memory().map_err(JournalError::from)?;
     let new = NewTransaction {
         bundle: Digest::of(b""),
         plan: String::new(),
@@ -43,8 +44,7 @@ pub fn rehearse(plan: &Plan, look: &dyn Look) -> Result<Rehearsal, StepError> {
                 continue;
             }
             if !step.waits_for_boot() {
-                let mut journal = Journal::new(&mut overlay, &mut log, tx).of(step.component());
-                step.apply(&mut journal)?;
+                step.apply(&mut Journal::new(&mut overlay, &mut log, tx, step.component()))?;
             }
             left.push(step.clone());
         }

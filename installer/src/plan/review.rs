@@ -11,8 +11,8 @@ use vgpu_manifest::inventory::Inventory;
 use vgpu_manifest::{Digest, printable};
 
 use super::{Choices, GuestTools, Plan};
+use crate::act::Change;
 use crate::gpus::GpuChoice;
-use crate::journal::Change;
 use crate::resume::Resume;
 use crate::step::Step;
 
@@ -174,7 +174,8 @@ fn in_a_line(change: &Change) -> String {
         (Change::Put { after: None, .. }, Some(path)) => format!("removed {path}"),
         (Change::Put { before: None, .. }, Some(path)) => format!("new {path}"),
         (_, Some(path)) => format!("changed {path}"),
-        (_, None) => change.doing().unwrap_or_default(),
+        (Change::Act(act), None) => act.summary(),
+        (_, None) => String::new(),
     }
 }
 

@@ -1,9 +1,10 @@
 use vgpu_manifest::ItemName;
 use vgpu_manifest::catalog::DriverVersion;
 
-use crate::driver::{DriverSpec, Way};
+use crate::act::{Action, Change, Log, Way};
+use crate::driver::DriverSpec;
 use crate::host::{Content, HostError, Look};
-use crate::journal::{Change, JournalError, Log, RunState, TxId};
+use crate::journal::{JournalError, RunState, TxId};
 use crate::state;
 
 /// Whether an upgrade that has failed can be taken back without anybody's help.
@@ -20,10 +21,10 @@ pub enum WayBack {
 /// Whether `tx` has taken a driver away for another one, and the old one can come back.
 ///
 /// What failed before that has changed nothing that guests depend on, and is for an operator.
-pub fn way_back(look: &dyn Look, log: &dyn Log, tx: TxId) -> Result<WayBack, JournalError> {
+pub fn way_back(look: &dyn Look, log: &Log, tx: TxId) -> Result<WayBack, JournalError> {
     let entries = log.entries(tx)?;
     let mut gone = entries.iter().filter_map(|entry| match &entry.change {
-        Change::Driver(driver) if driver.way == Way::Remove => {
+        Change::Act(Action::Driver(driver)) if driver.way == Way::Remove => {
             let is_gone = !matches!(entry.run, Some(RunState::Intended | RunState::Undone));
             Some(&driver.driver).filter(|_| is_gone)
         }

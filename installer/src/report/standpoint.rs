@@ -4,11 +4,12 @@ use serde::Serialize;
 use vgpu_manifest::{Digest, HostPath, KernelWord};
 
 use super::now::{ModuleNow, PackageNow, modules, packages};
+use crate::act::{Change, Entry, Transaction};
 use crate::cli::Target;
 use crate::component::Component;
 use crate::host::real::FileMemory;
 use crate::host::{HostError, Look, Node};
-use crate::journal::{Change, Entry, Kept, Transaction, TxState};
+use crate::journal::{Kept, TxState};
 use crate::plan::Plan;
 use crate::proof::{Expected, Proof, add_sizes, lines, prove};
 use crate::resume::{GoesOn, who};
@@ -159,7 +160,7 @@ pub(crate) fn look(target: Target, closely: Closely) -> anyhow::Result<Standpoin
         return Ok(Standpoint { stale, kept, ..Standpoint::default() });
     };
     let entries = machine.entries(last.id)?;
-    let is_here = |entry: &&Entry| !entry.component.is_some_and(|one| last.is_removed(one));
+    let is_here = |entry: &&Entry| !last.is_removed(entry.component);
     let waits = entries.iter().filter(is_here).any(|entry| entry.change.awaits_boot());
     let reboot_pending = waits && *last.waits_since() == machine.boot()?;
     let plan = Plan::parse(&last.new.plan)?;
@@ -217,7 +218,7 @@ fn describe(
         let holds = step.check(look)? == Status::Done;
         steps.push(CheckedStep { summary: step.summary(), holds });
     }
-    let is_here = |entry: &&Entry| !entry.component.is_some_and(|one| tx.is_removed(one));
+    let is_here = |entry: &&Entry| !tx.is_removed(entry.component);
     // Of a path that was changed twice, only the last target state matters.
     let mut changes: BTreeMap<&HostPath, ChangedPath> = BTreeMap::new();
     for entry in entries.iter().filter(|entry| entry.by.is_none()).filter(is_here) {

@@ -2,10 +2,12 @@ use serde::{Deserialize, Serialize};
 use vgpu_manifest::unlock::CommitId;
 use vgpu_manifest::{HostPath, ItemName, Mode};
 
-use super::{Act, StepError, holds_text, put_text};
+use super::{Goal, StepError, holds_text, put_text};
+use crate::act::Journal;
+use crate::component::Component;
 use crate::host::{Content, Look, Meta};
-use crate::journal::Journal;
 use crate::state::fixed;
+use crate::unlock;
 
 /// Where the unlock library lies: where everybody's instructions look for it.
 pub const LIBRARY: &str = "/opt/vgpu_unlock-rs/target/release/libvgpu_unlock_rs.so";
@@ -40,7 +42,7 @@ impl BuildUnlock {
     }
 }
 
-impl Act for BuildUnlock {
+impl Goal for BuildUnlock {
     fn summary(&self) -> String {
         format!("build {LIBRARY} from `{}`", self.source.item)
     }
@@ -59,7 +61,7 @@ impl Act for BuildUnlock {
 
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
         // The mark last: with it, the library is the one of this commit.
-        if let Some(bytes) = journal.built(self.source.content)? {
+        if let Some(bytes) = unlock::build(journal.host(), self.source.content)? {
             journal.put_bytes(&fixed(LIBRARY), &bytes, Meta::root(Mode::FILE))?;
         }
         put_text(journal, &Self::mark(), &self.mark_text())
@@ -67,5 +69,9 @@ impl Act for BuildUnlock {
 
     fn takes_commands(&self) -> bool {
         true
+    }
+
+    fn component(&self) -> Component {
+        Component::Unlock
     }
 }

@@ -2,9 +2,9 @@ use serde::{Deserialize, Serialize};
 use vgpu_manifest::HostPath;
 use vgpu_manifest::inventory::{Leftover, LeftoverKind};
 
-use super::{Act, StepError};
+use super::{Goal, StepError};
+use crate::act::Journal;
 use crate::host::{Look, Node};
-use crate::journal::Journal;
 
 /// Take away what an earlier installation left and what would get into the way of this one.
 ///
@@ -95,7 +95,7 @@ fn without_line(text: &[u8], line: &str) -> Vec<u8> {
     lines.filter(|other| other.trim_ascii() != line.as_bytes()).flatten().copied().collect()
 }
 
-impl Act for ClearLeftovers {
+impl Goal for ClearLeftovers {
     fn summary(&self) -> String {
         let said = self.hindrances().map(|(path, hindrance)| match hindrance {
             Hindrance::File => path.to_string(),

@@ -1,9 +1,11 @@
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::HostPath;
 
-use super::{Act, InstallSelf, StepError, banner, holds_text, put_text};
+use super::{Goal, InstallSelf, StepError, banner, holds_text, put_text};
+use crate::act::{Journal, Probe, Reversible};
+use crate::component::Component;
 use crate::host::{Command, Look};
-use crate::journal::{Journal, Probe, Reversible, Scope};
+use crate::settle::Derived;
 use crate::sriov::are_on;
 use crate::state::fixed;
 
@@ -44,21 +46,20 @@ impl EnableSriov {
         }
     }
 
-    /// What switches them on again after they have gone with a driver. To systemd a unit that did so
-    /// is still active, and would not be started.
-    pub(super) fn restart(&self) -> Command {
+    /// Returns the command that switches them on, also after they were removed with a driver: systemd
+    /// still sees the unit as active then, and would not start it.
+    fn restart_unit(&self) -> Command {
         Command::new("systemctl", &["restart", self.unit_name()])
     }
 
-    /// What switches them on now; with the driver they go again.
+    /// Returns the act that switches them on now. They are removed with the driver.
     fn start(&self) -> Reversible {
         let unit = self.unit_name();
+        let is_active = Command::new("systemctl", &["is-active", "--quiet", unit]);
         Reversible {
-            command: self.restart(),
-            probe: Probe::Succeeds(Command::new("systemctl", &["is-active", "--quiet", unit])),
-            recover: Vec::new(),
+            after: [Derived::Systemd].into(),
             undo: Some(Command::new("systemctl", &["stop", unit])),
-            scope: Scope::default(),
+            ..Reversible::new(self.restart_unit(), Probe::Succeeds(is_active))
         }
     }
 
@@ -76,7 +77,7 @@ impl EnableSriov {
     }
 }
 
-impl Act for EnableSriov {
+impl Goal for EnableSriov {
     fn summary(&self) -> String {
         match self.by {
             SriovBy::Pve => format!("switch on virtual functions, now and at boot, by {PVE}"),
@@ -107,13 +108,20 @@ impl Act for EnableSriov {
             let (path, text) = Self::unit();
             put_text(journal, &path, &text)?;
         }
-        journal.reload_units()?;
-        journal.run(&self.start())?;
+        journal.act(self.start())?;
         let (link, file) = self.link();
         Ok(journal.put_link(&link, file)?)
     }
 
     fn takes_commands(&self) -> bool {
         true
+    }
+
+    fn restart(&self) -> Option<Command> {
+        Some(self.restart_unit())
+    }
+
+    fn component(&self) -> Component {
+        Component::Driver
     }
 }

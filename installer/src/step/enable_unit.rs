@@ -1,10 +1,10 @@
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::{HostPath, UnitName};
 
-use super::{Act, StepError};
+use super::{Goal, StepError};
+use crate::act::Journal;
 use crate::component::Component;
 use crate::host::Look;
-use crate::journal::Journal;
 use crate::state::fixed;
 
 /// Start a unit that the host or a driver has, with a target, from the next boot on.
@@ -31,7 +31,7 @@ impl EnableUnit {
     }
 }
 
-impl Act for EnableUnit {
+impl Goal for EnableUnit {
     fn summary(&self) -> String {
         format!("start {} with {}", self.unit, self.wanted_by)
     }
@@ -47,5 +47,9 @@ impl Act for EnableUnit {
 
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
         Ok(journal.put_link(&self.link(), self.file.as_path().as_str())?)
+    }
+
+    fn component(&self) -> Component {
+        self.component
     }
 }

@@ -1,10 +1,10 @@
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::{HostPath, ItemName, Mode};
 
-use super::{Act, StepError};
+use super::{Goal, StepError};
+use crate::act::Journal;
 use crate::host::{Content, HostError, Look, Meta, Piece};
 use crate::iso::{Image, IsoError, Part, Place, SECTOR, VolumeLabel};
-use crate::journal::Journal;
 use crate::ui::Date;
 
 /// Make a CD image with what guests need, where Proxmox VE offers it to them.
@@ -110,7 +110,7 @@ impl GuestImage {
     }
 }
 
-impl Act for GuestImage {
+impl Goal for GuestImage {
     fn summary(&self) -> String {
         let items = self.files.iter().filter(|it| matches!(it.from, GuestSource::Item { .. }));
         format!("make {} with {} drivers for guests", self.path, items.count())

@@ -1,10 +1,11 @@
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::{HostPath, Mode};
 
-use super::{Act, StepError, banner, holds, holds_text, put_text};
+use super::{Goal, StepError, banner, holds, holds_text, put_text};
+use crate::act::Journal;
+use crate::component::Component;
 use crate::gpus::Slot;
 use crate::host::{Content, Look, Meta};
-use crate::journal::Journal;
 use crate::state::fixed;
 
 /// Keep drivers of the host away from GPUs that guests are to have as they are.
@@ -71,7 +72,7 @@ impl HandToGuests {
     }
 }
 
-impl Act for HandToGuests {
+impl Goal for HandToGuests {
     fn summary(&self) -> String {
         format!("keep the host's drivers away from {}", self.named())
     }
@@ -94,6 +95,10 @@ impl Act for HandToGuests {
         put_text(journal, &Self::order_path(), &Self::order())?;
         let hook = Self::hook();
         Ok(journal.put_bytes(&Self::hook_path(), hook.as_bytes(), Meta::root(Mode::PROGRAM))?)
+    }
+
+    fn component(&self) -> Component {
+        Component::Passthrough
     }
 }
 
@@ -121,7 +126,7 @@ impl HeldForGuests {
     }
 }
 
-impl Act for HeldForGuests {
+impl Goal for HeldForGuests {
     fn summary(&self) -> String {
         let named: Vec<_> = self.slots.iter().map(|slot| slot.gpu().to_string()).collect();
         format!("see that vfio-pci keeps {} for guests", named.join(", "))
@@ -141,6 +146,14 @@ impl Act for HeldForGuests {
             lost if lost.is_empty() => Ok(()),
             lost => Err(StepError::NotHeld(lost.join(", "))),
         }
+    }
+
+    fn component(&self) -> Component {
+        Component::Passthrough
+    }
+
+    fn waits_for_boot(&self) -> bool {
+        true
     }
 }
 

@@ -4,15 +4,14 @@ use serde::{Deserialize, Serialize};
 use vgpu_manifest::inventory::{Kernel, KernelPart};
 use vgpu_manifest::platform::{KernelRelease, PciAddress};
 
-use super::{Act, StepError};
-use crate::driver::{
-    BuildState, DriverChange, DriverSpec, ForeignDriver, Way, is_installed, remembered, status,
-    versions,
-};
+use super::{Goal, StepError};
+use crate::act::{DriverChange, ForeignDriver, Journal, Probe, Reversible, Way};
+use crate::component::Component;
+use crate::driver::{BuildState, DriverSpec, is_installed, remembered, status, versions};
 use crate::facts::kernels as kernels_of;
 use crate::gpus::check_idle;
 use crate::host::{Command, Look};
-use crate::journal::{Journal, Probe, Reversible, Scope};
+use crate::journal::Scope;
 use crate::state::fixed;
 
 /// Install NVIDIA's host driver by its own installer.
@@ -76,15 +75,12 @@ impl InstallDriver {
             "/var/lib/dkms/nvidia".to_owned(),
         ]
         .map(|path| fixed(&path));
-        Ok(journal.run(&Reversible {
-            command: Command::new("dkms", &["install", &module, "-k", kernel]),
-            probe: Probe::Exists(fixed(&format!(
-                "/var/lib/dkms/nvidia/{}/{kernel}",
-                self.driver.version
-            ))),
-            recover: Vec::new(),
+        let command = Command::new("dkms", &["install", &module, "-k", kernel]);
+        let built = fixed(&format!("/var/lib/dkms/nvidia/{}/{kernel}", self.driver.version));
+        Ok(journal.act(Reversible {
             undo: Some(Command::new("dkms", &["remove", &module, "-k", kernel])),
             scope: Scope { large: [updates, video, tree].into(), ..Scope::default() },
+            ..Reversible::new(command, Probe::Exists(built))
         })?)
     }
 
@@ -101,12 +97,12 @@ impl InstallDriver {
             (None, _) => return Ok(()),
             (Some(version), Some(old)) if old.version.to_string() == version => {
                 let change = DriverChange { way: Way::Remove, driver: old.clone() };
-                return Ok(journal.driver(&change)?);
+                return Ok(journal.act(change)?);
             }
             (Some(version), _) => ForeignDriver { version: version.parse().ok() },
         };
         if self.foreign.as_ref() == Some(&foreign) {
-            return Ok(journal.clear_driver(&foreign)?);
+            return Ok(journal.act(foreign)?);
         }
         Err(StepError::ForeignDriver(foreign))
     }
@@ -126,7 +122,7 @@ fn kernels(look: &dyn Look, driver: &DriverSpec) -> Vec<KernelRelease> {
     kernels
 }
 
-impl Act for InstallDriver {
+impl Goal for InstallDriver {
     fn summary(&self) -> String {
         let DriverSpec { version, patches, args, .. } = &self.driver;
         let patched = if patches.is_empty() { "" } else { ", patched" };
@@ -181,10 +177,14 @@ impl Act for InstallDriver {
         check_idle(journal.look())?;
         self.make_room(journal)?;
         let driver = DriverSpec { kernels, ..self.driver.clone() };
-        Ok(journal.driver(&DriverChange { way: Way::Install, driver })?)
+        Ok(journal.act(DriverChange { way: Way::Install, driver })?)
     }
 
     fn takes_commands(&self) -> bool {
         true
+    }
+
+    fn component(&self) -> Component {
+        Component::Driver
     }
 }

@@ -1,10 +1,11 @@
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::package::PackageReason;
 
-use super::{Act, StepError};
+use super::{Goal, StepError};
+use crate::act::{Journal, PackageChange};
+use crate::component::Component;
 use crate::facts::installed_packages;
 use crate::host::Look;
-use crate::journal::Journal;
 use crate::packages::{PackageFile, is_satisfied};
 
 /// Install Debian packages that the bundle carries, by apt.
@@ -16,7 +17,7 @@ pub struct InstallPackages {
     pub files: Vec<PackageFile>,
 }
 
-impl Act for InstallPackages {
+impl Goal for InstallPackages {
     fn summary(&self) -> String {
         let asked = self.files.iter().filter(|file| file.reason == PackageReason::Requested);
         let names: Vec<_> = asked.map(|file| file.name.as_str()).collect();
@@ -35,10 +36,15 @@ impl Act for InstallPackages {
     }
 
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
-        Ok(journal.install(&self.files)?)
+        let change = PackageChange::prepare(journal.host(), &self.files)?;
+        Ok(journal.act(change)?)
     }
 
     fn takes_commands(&self) -> bool {
         true
+    }
+
+    fn component(&self) -> Component {
+        Component::Packages
     }
 }

@@ -1,9 +1,9 @@
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::HostPath;
 
-use super::{Act, StepError, holds, put_stored};
+use super::{Goal, StepError, holds, put_stored};
+use crate::act::Journal;
 use crate::host::{Content, Look, Mode};
-use crate::journal::Journal;
 use crate::state::fixed;
 
 /// Copy this very program to the host, from the store, where it was staged.
@@ -22,7 +22,7 @@ impl InstallSelf {
     }
 }
 
-impl Act for InstallSelf {
+impl Goal for InstallSelf {
     fn summary(&self) -> String {
         format!("install this program as {}", Self::path())
     }

@@ -1,9 +1,9 @@
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::{HostPath, ItemName, Mode, UnitName};
 
-use super::{Act, StepError, holds, put_stored};
+use super::{Goal, StepError, holds, put_stored};
+use crate::act::Journal;
 use crate::host::{Content, Look};
-use crate::journal::Journal;
 use crate::state::fixed;
 
 /// Install a systemd unit that the bundle carries, and enable it if a target shall want it.
@@ -35,7 +35,7 @@ impl InstallUnit {
     }
 }
 
-impl Act for InstallUnit {
+impl Goal for InstallUnit {
     fn summary(&self) -> String {
         match &self.wanted_by {
             Some(target) => format!("install {} and start it with {target}", self.unit),

@@ -1,9 +1,10 @@
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::{HostPath, Mode, RepositoryStyle};
 
-use super::{Act, StepError, banner, holds, holds_text, put_stored, put_text};
+use super::{Goal, StepError, banner, holds, holds_text, put_stored, put_text};
+use crate::act::Journal;
+use crate::component::Component;
 use crate::host::Look;
-use crate::journal::Journal;
 use crate::packages::{PackageFile, index};
 use crate::state::{below_dir, fixed};
 
@@ -43,7 +44,7 @@ impl KeepRepository {
     }
 }
 
-impl Act for KeepRepository {
+impl Goal for KeepRepository {
     fn summary(&self) -> String {
         format!("keep {} packages in {} for apt", self.files.len(), Self::folder())
     }
@@ -76,5 +77,9 @@ impl Act for KeepRepository {
         }
         let texts = self.texts();
         texts.iter().try_for_each(|(path, text)| put_text(journal, path, text))
+    }
+
+    fn component(&self) -> Component {
+        Component::Packages
     }
 }

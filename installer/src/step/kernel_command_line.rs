@@ -2,9 +2,9 @@ use serde::{Deserialize, Serialize};
 use vgpu_manifest::platform::BootLoader;
 use vgpu_manifest::{HostPath, KernelWord, Mode};
 
-use super::{Act, StepError, banner, holds_text, put_text};
+use super::{Goal, StepError, banner, holds_text, put_text};
+use crate::act::Journal;
 use crate::host::{Look, Meta, Node};
-use crate::journal::Journal;
 use crate::kernel_line;
 use crate::state::fixed;
 
@@ -70,7 +70,7 @@ fn has_root(file: &[u8]) -> bool {
     line.split(u8::is_ascii_whitespace).any(|word| word.starts_with(b"root="))
 }
 
-impl Act for KernelCommandLine {
+impl Goal for KernelCommandLine {
     fn summary(&self) -> String {
         let files = self.loaders.iter().map(|loader| match loader {
             BootLoader::Grub => Self::grub_path().to_string(),

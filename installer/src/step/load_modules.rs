@@ -1,9 +1,9 @@
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::{HostPath, ModuleName};
 
-use super::{Act, StepError, banner, holds_text, put_text};
+use super::{Goal, StepError, banner, holds_text, put_text};
+use crate::act::Journal;
 use crate::host::Look;
-use crate::journal::Journal;
 use crate::state::fixed;
 
 /// Have kernel modules loaded at boot, in this order.
@@ -25,7 +25,7 @@ impl LoadModules {
     }
 }
 
-impl Act for LoadModules {
+impl Goal for LoadModules {
     fn summary(&self) -> String {
         let names: Vec<_> = self.modules.iter().map(ModuleName::as_str).collect();
         format!("load at boot: {}", names.join(", "))

@@ -1,10 +1,10 @@
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::inventory::{Package, PackageState};
 
-use super::{Act, StepError};
+use super::{Goal, StepError};
+use crate::act::{Journal, Probe, Reversible};
 use crate::facts::installed_packages;
 use crate::host::Look;
-use crate::journal::{Journal, Probe, Reversible, Scope};
 use crate::packages::configure;
 use crate::state::fixed;
 
@@ -25,7 +25,7 @@ impl MendPackages {
     }
 }
 
-impl Act for MendPackages {
+impl Goal for MendPackages {
     fn summary(&self) -> String {
         "configure the packages that were left half-configured".to_owned()
     }
@@ -41,13 +41,8 @@ impl Act for MendPackages {
     }
 
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
-        Ok(journal.run(&Reversible {
-            command: configure(),
-            probe: Probe::Exists(fixed("/var/lib/dpkg/status")),
-            recover: Vec::new(),
-            undo: None,
-            scope: Scope::default(),
-        })?)
+        let probe = Probe::Exists(fixed("/var/lib/dpkg/status"));
+        Ok(journal.act(Reversible::new(configure(), probe))?)
     }
 
     fn takes_commands(&self) -> bool {

@@ -1,4 +1,4 @@
-//! The things a plan can be made of.
+//! The steps that a plan consists of.
 
 mod build_unlock;
 mod clear_leftovers;
@@ -24,221 +24,195 @@ mod signing_key;
 mod start_services;
 mod unit_drop_in;
 
-pub use self::build_unlock::{BuildUnlock, LIBRARY, UnlockSource};
-pub use self::clear_leftovers::ClearLeftovers;
-pub use self::enable_sriov::{EnableSriov, SriovBy};
-pub use self::enable_unit::EnableUnit;
-pub use self::guest_image::{GuestFile, GuestImage, GuestSource};
-pub use self::hand_to_guests::{HandToGuests, HeldForGuests};
-pub use self::install_driver::InstallDriver;
-pub use self::install_packages::InstallPackages;
-pub use self::install_self::InstallSelf;
-pub use self::install_unit::InstallUnit;
-pub use self::keep_repository::KeepRepository;
-pub use self::kernel_command_line::KernelCommandLine;
-pub use self::load_modules::LoadModules;
-pub use self::mend_packages::MendPackages;
-pub use self::modprobe_options::ModprobeOptions;
-pub use self::old_config::OldConfig;
-pub use self::pin_kernel::{KernelRuns, PinKernel};
-pub use self::place_file::PlaceFile;
-pub use self::place_item::PlaceItem;
-pub use self::serve_licenses::ServeLicenses;
+pub use self::build_unlock::{LIBRARY, UnlockSource};
+pub use self::enable_sriov::SriovBy;
+pub use self::guest_image::{GuestFile, GuestSource};
+pub use self::signing_key::need_password;
 #[cfg(test)]
 pub(crate) use self::signing_key::test_variable;
-pub use self::signing_key::{KeyEnrolled, MakeSigningKey, RequestEnrolment, need_password};
-pub use self::start_services::StartServices;
-pub use self::unit_drop_in::UnitDropIn;
+
+use std::borrow::Borrow;
 
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::HostPath;
 use vgpu_manifest::catalog::DriverVersion;
 
+use crate::act::{ForeignDriver, Journal};
 use crate::component::Component;
-use crate::driver::ForeignDriver;
+use crate::driver::DriverError;
 use crate::gpus::InUse;
 use crate::host::{Command, Content, HostError, Look, Meta, Mode, Node};
 use crate::iso::IsoError;
-use crate::journal::{Journal, JournalError};
+use crate::journal::JournalError;
+use crate::license::LicenseError;
+use crate::packages::PackageError;
 
-/// One thing that a plan wants to be true of the host, and how to make it so.
-///
-/// A closed list: it can be stored, read back by a later version, and matched exhaustively. There
-/// is no way to say how a step is taken back: the journal has recorded what each one did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "step", rename_all = "kebab-case")]
-pub enum Step {
-    /// Copy this very program to the host.
-    InstallSelf(InstallSelf),
-    /// Install NVIDIA's host driver.
-    InstallDriver(Box<InstallDriver>),
-    /// Give the driver an older list of vGPU types.
-    OldConfig(OldConfig),
-    /// Build the unlock library.
-    BuildUnlock(BuildUnlock),
-    /// Start a unit at boot.
-    EnableUnit(EnableUnit),
-    /// Start services now.
-    StartServices(StartServices),
-    /// Switch on virtual functions at boot.
-    EnableSriov(EnableSriov),
-    /// Install Debian packages.
-    InstallPackages(InstallPackages),
-    /// Leave the packages on the host as a repository.
-    KeepRepository(KeepRepository),
-    /// Write a small text file.
-    PlaceFile(PlaceFile),
-    /// Write a file that the bundle carries.
-    PlaceItem(PlaceItem),
-    /// Give the kernel words at boot.
-    KernelCommandLine(KernelCommandLine),
-    /// Load kernel modules at boot.
-    LoadModules(LoadModules),
-    /// Configure kernel modules.
-    ModprobeOptions(ModprobeOptions),
-    /// Install a systemd unit.
-    InstallUnit(InstallUnit),
-    /// Add to a systemd unit that is there.
-    UnitDropIn(UnitDropIn),
-    /// Take away what an earlier installation left.
-    ClearLeftovers(ClearLeftovers),
-    /// Make a key for signing modules.
-    MakeSigningKey(MakeSigningKey),
-    /// Ask the firmware to know that key.
-    RequestEnrolment(RequestEnrolment),
-    /// See that it does.
-    KeyEnrolled(KeyEnrolled),
-    /// Keep GPUs for guests.
-    HandToGuests(HandToGuests),
-    /// See that GPUs are kept for guests.
-    HeldForGuests(HeldForGuests),
-    /// Hold the host at a kernel.
-    PinKernel(PinKernel),
-    /// See that it runs.
-    KernelRuns(KernelRuns),
-    /// Bring half-configured packages to their end.
-    MendPackages(MendPackages),
-    /// Make a CD image with drivers for guests.
-    GuestImage(GuestImage),
-    /// Run the licence server.
-    ServeLicenses(Box<ServeLicenses>),
+/// Declares the steps: for each the module, the type, and how the variant holds it.
+macro_rules! steps {
+    ($($(#[$doc:meta])* $module:ident::$name:ident in $holder:ty;)+) => {
+        $(pub use self::$module::$name;)+
+
+        /// A condition that a plan wants to be true of the host, and the way to make it true.
+        ///
+        /// A closed list: it can be stored, and read back by a later version. A step has no revert: the
+        /// journal records what each step did.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(tag = "step", rename_all = "kebab-case")]
+        pub enum Step {
+            $($(#[$doc])* $name($holder),)+
+        }
+
+        impl Step {
+            fn goal(&self) -> &dyn Goal {
+                match self {
+                    $(Self::$name(step) => <$holder as Borrow<$name>>::borrow(step),)+
+                }
+            }
+        }
+    };
+}
+
+steps! {
+    /// Copies this program to the host.
+    install_self::InstallSelf in InstallSelf;
+    /// Installs NVIDIA's host driver.
+    install_driver::InstallDriver in Box<InstallDriver>;
+    /// Gives the driver an older list of vGPU types.
+    old_config::OldConfig in OldConfig;
+    /// Builds the unlock library.
+    build_unlock::BuildUnlock in BuildUnlock;
+    /// Enables a unit at boot.
+    enable_unit::EnableUnit in EnableUnit;
+    /// Starts services now.
+    start_services::StartServices in StartServices;
+    /// Switches on virtual functions at boot.
+    enable_sriov::EnableSriov in EnableSriov;
+    /// Installs Debian packages.
+    install_packages::InstallPackages in InstallPackages;
+    /// Leaves the packages on the host as a repository.
+    keep_repository::KeepRepository in KeepRepository;
+    /// Writes a small text file.
+    place_file::PlaceFile in PlaceFile;
+    /// Writes a file that the bundle carries.
+    place_item::PlaceItem in PlaceItem;
+    /// Adds kernel parameters.
+    kernel_command_line::KernelCommandLine in KernelCommandLine;
+    /// Loads kernel modules at boot.
+    load_modules::LoadModules in LoadModules;
+    /// Configures kernel modules.
+    modprobe_options::ModprobeOptions in ModprobeOptions;
+    /// Installs a systemd unit.
+    install_unit::InstallUnit in InstallUnit;
+    /// Adds to an existing systemd unit.
+    unit_drop_in::UnitDropIn in UnitDropIn;
+    /// Removes what an earlier installation left.
+    clear_leftovers::ClearLeftovers in ClearLeftovers;
+    /// Makes a key for signing modules.
+    signing_key::MakeSigningKey in MakeSigningKey;
+    /// Asks the firmware to enroll that key.
+    signing_key::RequestEnrolment in RequestEnrolment;
+    /// Checks that the firmware has enrolled it.
+    signing_key::KeyEnrolled in KeyEnrolled;
+    /// Keeps GPUs for passthrough.
+    hand_to_guests::HandToGuests in HandToGuests;
+    /// Checks that they are kept for passthrough.
+    hand_to_guests::HeldForGuests in HeldForGuests;
+    /// Pins the host to a kernel.
+    pin_kernel::PinKernel in PinKernel;
+    /// Checks that this kernel runs.
+    pin_kernel::KernelRuns in KernelRuns;
+    /// Configures half-configured packages.
+    mend_packages::MendPackages in MendPackages;
+    /// Makes a CD image with guest drivers.
+    guest_image::GuestImage in GuestImage;
+    /// Runs the license server.
+    serve_licenses::ServeLicenses in Box<ServeLicenses>;
 }
 
 impl Step {
-    /// What the step does, as a line of a plan: `write /etc/modules-load.d/vgpu-offline.conf`.
+    /// Returns what the step does, as a line of a plan: `write /etc/modules-load.d/vgpu-offline.conf`.
     #[must_use]
     pub fn summary(&self) -> String {
-        self.act().summary()
+        self.goal().summary()
     }
 
-    /// Why it is needed, in a sentence or two.
+    /// Returns why it is needed, in a sentence or two.
     #[must_use]
     pub fn why(&self) -> String {
-        self.act().why()
+        self.goal().why()
     }
 
-    /// What it is a part of, so that it goes when that part is removed.
+    /// Returns the component with which it is removed.
     #[must_use]
     pub fn component(&self) -> Component {
-        match self {
-            Self::PlaceFile(step) => step.component,
-            Self::PlaceItem(step) => step.component,
-            Self::EnableUnit(step) => step.component,
-            Self::InstallPackages(_) | Self::KeepRepository(_) => Component::Packages,
-            Self::PinKernel(_) | Self::KernelRuns(_) => Component::KernelPin,
-            // Nothing but the driver's modules is signed with the key.
-            Self::MakeSigningKey(_)
-            | Self::RequestEnrolment(_)
-            | Self::KeyEnrolled(_)
-            | Self::InstallDriver(_)
-            | Self::StartServices(_)
-            | Self::EnableSriov(_) => Component::Driver,
-            // The older list is for cards that the driver does not list because they are unlocked.
-            Self::OldConfig(_) | Self::BuildUnlock(_) => Component::Unlock,
-            Self::HandToGuests(_) | Self::HeldForGuests(_) => Component::Passthrough,
-            Self::ServeLicenses(_) => Component::Licensing,
-            // Both modes need the IOMMU, and what the bundle names is for it to know. Guests keep
-            // what they have installed, and may need its like.
-            Self::InstallSelf(_)
-            | Self::MendPackages(_)
-            | Self::ClearLeftovers(_)
-            | Self::KernelCommandLine(_)
-            | Self::LoadModules(_)
-            | Self::ModprobeOptions(_)
-            | Self::InstallUnit(_)
-            | Self::UnitDropIn(_)
-            | Self::GuestImage(_) => Component::Shared,
-        }
+        self.goal().component()
     }
 
-    /// Whether what it wants is true already.
+    /// Checks whether its condition is true already.
     ///
-    /// This is asked before the step (to skip it), after it (it must be true then), and by
-    /// `status` on any later day (to see what has drifted).
+    /// This is asked before the step, to skip it; after it, when it must be true; and by `status` on
+    /// any later day, to detect drift.
     pub fn check(&self, look: &dyn Look) -> Result<Status, StepError> {
-        Ok(if self.act().is_true(look)? { Status::Done } else { Status::Todo })
+        Ok(if self.goal().is_true(look)? { Status::Done } else { Status::Todo })
     }
 
-    /// Whether it comes true only by commands, so that nothing can be said of it where none run.
+    /// Checks whether only commands make it true, so that nothing is known of it where none run.
     #[must_use]
     pub fn takes_commands(&self) -> bool {
-        self.act().takes_commands()
+        self.goal().takes_commands()
     }
 
-    /// Whether it comes true by a boot and by nothing that could be done now, so that a rehearsal
-    /// has nothing to go through.
+    /// Checks whether only a boot makes it true, so that a rehearsal has nothing to go through.
     #[must_use]
     pub fn waits_for_boot(&self) -> bool {
-        matches!(self, Self::KeyEnrolled(_) | Self::HeldForGuests(_) | Self::KernelRuns(_))
+        self.goal().waits_for_boot()
     }
 
-    /// Make it true. Called only if it is not.
+    /// Makes it true. Called only if it is not.
     pub fn apply(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
-        self.act().make_true(journal)
+        self.goal().make_true(journal)
     }
 
-    /// What starts again what it had started, if it is a step that starts something: what a driver
-    /// serves ends when the driver goes, and does not come back with it.
+    /// Waits until what it started is up.
+    pub fn wait(&self, look: &dyn Look) -> Result<(), StepError> {
+        self.goal().wait(look)
+    }
+
+    /// Returns the command that starts again what it had started: a service that ended with the driver
+    /// does not start again when the driver is reinstalled.
     #[must_use]
     pub fn restart(&self) -> Option<Command> {
-        match self {
-            Self::StartServices(step) => Some(step.restart()),
-            Self::EnableSriov(step) => Some(step.restart()),
-            Self::ServeLicenses(step) => Some(step.restart()),
-            _ => None,
-        }
+        self.goal().restart()
+    }
+}
+
+/// What every step provides, in one place a step.
+trait Goal {
+    fn summary(&self) -> String;
+    fn why(&self) -> String;
+    fn is_true(&self, look: &dyn Look) -> Result<bool, StepError>;
+    fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError>;
+
+    /// Shared unless a step says otherwise: several components need it, or only the bundle knows its
+    /// purpose.
+    fn component(&self) -> Component {
+        Component::Shared
     }
 
-    fn act(&self) -> &dyn Act {
-        match self {
-            Self::InstallSelf(step) => step,
-            Self::InstallDriver(step) => &**step,
-            Self::OldConfig(step) => step,
-            Self::BuildUnlock(step) => step,
-            Self::EnableUnit(step) => step,
-            Self::StartServices(step) => step,
-            Self::EnableSriov(step) => step,
-            Self::InstallPackages(step) => step,
-            Self::KeepRepository(step) => step,
-            Self::PlaceFile(step) => step,
-            Self::PlaceItem(step) => step,
-            Self::KernelCommandLine(step) => step,
-            Self::LoadModules(step) => step,
-            Self::ModprobeOptions(step) => step,
-            Self::InstallUnit(step) => step,
-            Self::UnitDropIn(step) => step,
-            Self::ClearLeftovers(step) => step,
-            Self::MakeSigningKey(step) => step,
-            Self::RequestEnrolment(step) => step,
-            Self::KeyEnrolled(step) => step,
-            Self::HandToGuests(step) => step,
-            Self::HeldForGuests(step) => step,
-            Self::PinKernel(step) => step,
-            Self::KernelRuns(step) => step,
-            Self::MendPackages(step) => step,
-            Self::GuestImage(step) => step,
-            Self::ServeLicenses(step) => &**step,
-        }
+    fn takes_commands(&self) -> bool {
+        false
+    }
+
+    fn waits_for_boot(&self) -> bool {
+        false
+    }
+
+    fn wait(&self, _: &dyn Look) -> Result<(), StepError> {
+        Ok(())
+    }
+
+    fn restart(&self) -> Option<Command> {
+        None
     }
 }
 
@@ -262,6 +236,15 @@ pub enum StepError {
     /// A change could not be made.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The driver's package could not be used.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    /// apt refuses the packages.
+    #[error(transparent)]
+    Packages(#[from] PackageError),
+    /// The data of the license server cannot be made.
+    #[error(transparent)]
+    License(#[from] Box<LicenseError>),
     /// Guests would lose their GPU.
     #[error(transparent)]
     InUse(#[from] InUse),
@@ -323,18 +306,6 @@ pub enum StepError {
         /// The file.
         path: HostPath,
     },
-}
-
-/// What every step can do.
-trait Act {
-    fn summary(&self) -> String;
-    fn why(&self) -> String;
-    fn is_true(&self, look: &dyn Look) -> Result<bool, StepError>;
-    fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError>;
-
-    fn takes_commands(&self) -> bool {
-        false
-    }
 }
 
 /// The first lines of every text file that we write.

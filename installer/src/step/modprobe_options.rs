@@ -1,9 +1,9 @@
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::{HostPath, ModprobeLine};
 
-use super::{Act, StepError, banner, holds_text, put_text};
+use super::{Goal, StepError, banner, holds_text, put_text};
+use crate::act::Journal;
 use crate::host::Look;
-use crate::journal::Journal;
 use crate::state::fixed;
 
 /// Configure kernel modules: options, and which ones must stay away from the GPU.
@@ -26,7 +26,7 @@ impl ModprobeOptions {
     }
 }
 
-impl Act for ModprobeOptions {
+impl Goal for ModprobeOptions {
     fn summary(&self) -> String {
         let lines: Vec<_> = self.lines.iter().map(ModprobeLine::as_str).collect();
         format!("configure modules: {}", lines.join("; "))

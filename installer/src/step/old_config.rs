@@ -2,9 +2,11 @@ use serde::{Deserialize, Serialize};
 use vgpu_manifest::catalog::DriverVersion;
 use vgpu_manifest::{Digest, HostPath, ItemName, Mode};
 
-use super::{Act, StepError};
+use super::{Goal, StepError};
+use crate::act::Journal;
+use crate::component::Component;
+use crate::driver;
 use crate::host::{Content, Look, Meta};
-use crate::journal::Journal;
 use crate::state::fixed;
 
 /// The largest `vgpuConfig.xml` that is read: known ones have some 100 KiB.
@@ -30,7 +32,7 @@ impl OldConfig {
     }
 }
 
-impl Act for OldConfig {
+impl Goal for OldConfig {
     fn summary(&self) -> String {
         format!("use the vgpuConfig.xml of the driver {}", self.version)
     }
@@ -47,9 +49,11 @@ impl Act for OldConfig {
     }
 
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
-        let Some(bytes) = journal.unpacked(self.content, "vgpuConfig.xml", MAX_CONFIG)? else {
-            return Ok(());
-        };
+        let work = driver::unpack(journal.host(), "package", self.content)?;
+        let bytes = work.look().read_up_to(&work.path("tree/vgpuConfig.xml"), MAX_CONFIG)?;
+        work.done()?;
+        // Where commands do not run, nothing was unpacked.
+        let Some(bytes) = bytes else { return Ok(()) };
         if Digest::of(&bytes) != self.sha256 {
             return Err(StepError::OtherConfig(self.version.clone()));
         }
@@ -58,5 +62,10 @@ impl Act for OldConfig {
 
     fn takes_commands(&self) -> bool {
         true
+    }
+
+    /// The older list is for GPUs that the driver does not list because they are unlocked.
+    fn component(&self) -> Component {
+        Component::Unlock
     }
 }

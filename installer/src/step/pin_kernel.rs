@@ -2,11 +2,12 @@ use serde::{Deserialize, Serialize};
 use vgpu_manifest::inventory::Name;
 use vgpu_manifest::platform::KernelRelease;
 
-use super::{Act, StepError};
+use super::{Goal, StepError};
+use crate::act::{Journal, pin};
+use crate::component::Component;
 use crate::facts::kernels;
 use crate::host::Look;
-use crate::journal::Journal;
-use crate::kernel_pin::{Imports, imports, pin};
+use crate::kernel_pin::{Imports, imports};
 
 /// Hold the host at a kernel, because the driver does not work with the one that it would boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +20,7 @@ pub struct PinKernel {
     pub pool: Option<Name>,
 }
 
-impl Act for PinKernel {
+impl Goal for PinKernel {
     fn summary(&self) -> String {
         format!("keep booting {}", self.kernel.as_str())
     }
@@ -44,11 +45,15 @@ impl Act for PinKernel {
                 Imports::Unknown => return Err(StepError::SilentPool(pool.to_string(), kernel())),
             }
         }
-        Ok(journal.run(&pin(&self.kernel))?)
+        Ok(journal.act(pin(&self.kernel))?)
     }
 
     fn takes_commands(&self) -> bool {
         true
+    }
+
+    fn component(&self) -> Component {
+        Component::KernelPin
     }
 }
 
@@ -60,7 +65,7 @@ pub struct KernelRuns {
     pub kernel: KernelRelease,
 }
 
-impl Act for KernelRuns {
+impl Goal for KernelRuns {
     fn summary(&self) -> String {
         format!("see that {} runs", self.kernel.as_str())
     }
@@ -78,5 +83,13 @@ impl Act for KernelRuns {
         let runs = kernels(journal.look()).running;
         let runs = runs.map_or("no kernel".to_owned(), |kernel| kernel.as_str().to_owned());
         Err(StepError::OtherKernel { runs, needs: self.kernel.as_str().to_owned() })
+    }
+
+    fn component(&self) -> Component {
+        Component::KernelPin
+    }
+
+    fn waits_for_boot(&self) -> bool {
+        true
     }
 }

@@ -1,10 +1,10 @@
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::{HostPath, Mode};
 
-use super::{Act, StepError, holds};
+use super::{Goal, StepError, holds};
+use crate::act::Journal;
 use crate::component::Component;
 use crate::host::{Content, Look, Meta};
-use crate::journal::Journal;
 
 /// Write a small text file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub struct PlaceFile {
     pub component: Component,
 }
 
-impl Act for PlaceFile {
+impl Goal for PlaceFile {
     fn summary(&self) -> String {
         format!("write {}", self.path)
     }
@@ -36,5 +36,9 @@ impl Act for PlaceFile {
 
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
         Ok(journal.put_bytes(&self.path, self.text.as_bytes(), Meta::root(self.mode))?)
+    }
+
+    fn component(&self) -> Component {
+        self.component
     }
 }

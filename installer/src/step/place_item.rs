@@ -1,10 +1,10 @@
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::{HostPath, ItemName, Mode};
 
-use super::{Act, StepError, holds, put_stored};
+use super::{Goal, StepError, holds, put_stored};
+use crate::act::Journal;
 use crate::component::Component;
 use crate::host::{Content, Look};
-use crate::journal::Journal;
 
 /// Write a file that the bundle carries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +23,7 @@ pub struct PlaceItem {
     pub component: Component,
 }
 
-impl Act for PlaceItem {
+impl Goal for PlaceItem {
     fn summary(&self) -> String {
         format!("write {} from `{}`", self.path, self.item)
     }
@@ -38,5 +38,9 @@ impl Act for PlaceItem {
 
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
         put_stored(journal, &self.path, self.content, self.mode)
+    }
+
+    fn component(&self) -> Component {
+        self.component
     }
 }

@@ -3,14 +3,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::{HostPath, Mode};
 
-use super::{Act, StepError, holds_text, put_stored, put_text};
+use super::{Goal, StepError, holds_text, put_stored, put_text};
+use crate::act::{Journal, Probe, Reversible};
+use crate::component::Component;
 use crate::host::{Command, Look};
-use crate::journal::{Journal, Probe, Reversible, Scope};
 use crate::license::choice;
 use crate::license::container::Contained;
 use crate::license::health::Reply;
 use crate::license::service::UNIT;
-use crate::license::{Service, health};
+use crate::license::{self, Service, health};
+use crate::settle::Derived;
 use crate::state::fixed;
 
 /// Run the licence server.
@@ -60,44 +62,29 @@ impl ServeLicenses {
             && old.is_made(journal.look())?
         {
             if old.container().runs(journal.look())? {
-                journal.run(&old.stop())?;
+                journal.act(old.stop())?;
             }
             for command in old.give_way() {
-                journal.run(&command)?;
+                journal.act(command)?;
             }
         }
         if is_made && contained.container().runs(journal.look())? {
-            journal.run(&contained.stop())?;
+            journal.act(contained.stop())?;
         }
-        journal.license_data(&self.service)?;
+        license::data::prepare(journal.host(), &self.service).map_err(Box::new)?;
         if !is_made {
             put_stored(journal, &contained.template(), self.service.content, Mode::FILE)?;
-            journal.run(&contained.create())?;
+            journal.act(contained.create())?;
         }
         // Also where it is made, because the power may have gone before this was said.
-        journal.run(&contained.set_entrypoint())?;
-        Ok(journal.run(&contained.start())?)
+        journal.act(contained.set_entrypoint())?;
+        Ok(journal.act(contained.start())?)
     }
 
-    /// Wait until the server answers, as long as there is one that runs.
-    fn wait(
-        &self,
-        journal: &mut Journal<'_>,
-        runs: impl Fn(&dyn Look) -> Result<bool, StepError>,
-    ) -> Result<(), StepError> {
-        if !journal.is_live()? {
-            return Ok(());
-        }
-        let look = journal.look();
-        let mut tries = 0..TRIES;
-        loop {
-            let Reply::Nothing(why) = health::ask(look, &self.service, "/-/health")? else {
-                return Ok(());
-            };
-            if tries.next().is_none() || !runs(look)? {
-                return Err(self.silent(&why));
-            }
-            std::thread::sleep(PAUSE);
+    fn runs(&self, look: &dyn Look) -> Result<bool, StepError> {
+        match self.service.contained() {
+            Some(contained) => Ok(contained.container().runs(look)?),
+            None => Self::succeeds(look, &Self::is_active()),
         }
     }
 
@@ -110,8 +97,8 @@ impl ServeLicenses {
         StepError::SilentServer { url: self.service.url(), why, ask }
     }
 
-    /// What starts it again after another one had its place.
-    pub(super) fn restart(&self) -> Command {
+    /// Returns the command that starts it, also after another server replaced it.
+    fn restart_server(&self) -> Command {
         match self.service.contained() {
             Some(contained) => contained.container().start(),
             None => Command::new("systemctl", &["restart", UNIT]),
@@ -120,16 +107,14 @@ impl ServeLicenses {
 
     fn start(&self) -> Reversible {
         Reversible {
-            command: self.restart(),
-            probe: Probe::Succeeds(Self::is_active()),
-            recover: Vec::new(),
+            after: [Derived::Systemd].into(),
             undo: Some(Command::new("systemctl", &["stop", UNIT])),
-            scope: Scope::default(),
+            ..Reversible::new(self.restart_server(), Probe::Succeeds(Self::is_active()))
         }
     }
 }
 
-impl Act for ServeLicenses {
+impl Goal for ServeLicenses {
     fn summary(&self) -> String {
         let Service { reference, engine, .. } = &self.service;
         format!("run the licence server {reference} by {engine} at {}", self.service.url())
@@ -170,22 +155,41 @@ impl Act for ServeLicenses {
 
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
         if let Some(contained) = self.service.contained() {
-            self.contain(&contained, journal)?;
-            return self.wait(journal, |look| Ok(contained.container().runs(look)?));
+            return self.contain(&contained, journal);
         }
-        journal.license_data(&self.service)?;
+        license::data::prepare(journal.host(), &self.service).map_err(Box::new)?;
         if !self.has_image(journal.look())? {
-            journal.run(&self.service.load())?;
+            journal.act(self.service.load())?;
         }
         let unit = Service::unit_path();
         put_text(journal, &unit, &self.service.unit_text())?;
         journal.put_link(&Self::link(), unit.as_path().as_str())?;
-        journal.reload_units()?;
-        journal.run(&self.start())?;
-        self.wait(journal, |look| Self::succeeds(look, &Self::is_active()))
+        Ok(journal.act(self.start())?)
+    }
+
+    /// Waits until the server answers, as long as it runs.
+    fn wait(&self, look: &dyn Look) -> Result<(), StepError> {
+        let mut tries = 0..TRIES;
+        loop {
+            let Reply::Nothing(why) = health::ask(look, &self.service, "/-/health")? else {
+                return Ok(());
+            };
+            if tries.next().is_none() || !self.runs(look)? {
+                return Err(self.silent(&why));
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    fn restart(&self) -> Option<Command> {
+        Some(self.restart_server())
     }
 
     fn takes_commands(&self) -> bool {
         true
+    }
+
+    fn component(&self) -> Component {
+        Component::Licensing
     }
 }

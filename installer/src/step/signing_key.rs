@@ -7,10 +7,12 @@
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::HostPath;
 
-use super::{Act, Step, StepError, banner, holds_text, put_text};
+use super::{Goal, Step, StepError, banner, holds_text, put_text};
+use crate::act::{Journal, Probe, Reversible};
+use crate::component::Component;
 use crate::facts::{CERTIFICATE, PRIVATE_KEY, REQUEST, SigningKey, signing_key};
 use crate::host::{Command, Look, SecretInput};
-use crate::journal::{Journal, Probe, Reversible, Scope};
+use crate::journal::Scope;
 use crate::state::fixed;
 
 /// Make the key that modules are signed with, where DKMS looks for it.
@@ -51,19 +53,16 @@ impl MakeSigningKey {
             CERTIFICATE,
         ];
         Reversible {
-            command: Command::new("openssl", &args),
-            probe: Probe::Exists(fixed(CERTIFICATE)),
-            recover: Vec::new(),
-            undo: None,
             scope: Scope {
                 small: [PRIVATE_KEY, CERTIFICATE].map(fixed).into(),
                 ..Scope::default()
             },
+            ..Reversible::new(Command::new("openssl", &args), Probe::Exists(fixed(CERTIFICATE)))
         }
     }
 }
 
-impl Act for MakeSigningKey {
+impl Goal for MakeSigningKey {
     fn summary(&self) -> String {
         format!("have DKMS sign modules with {PRIVATE_KEY}")
     }
@@ -82,9 +81,14 @@ impl Act for MakeSigningKey {
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
         put_text(journal, &Self::config_path(), &Self::config())?;
         if signing_key(journal.look()) == SigningKey::Missing {
-            journal.run(&Self::command())?;
+            journal.act(Self::command())?;
         }
         Ok(())
+    }
+
+    /// Only the driver's modules are signed with the key.
+    fn component(&self) -> Component {
+        Component::Driver
     }
 }
 
@@ -97,16 +101,13 @@ impl RequestEnrolment {
     fn command() -> Reversible {
         let import = Command::new("mokutil", &["--import", CERTIFICATE]);
         Reversible {
-            command: import.with_secret(SecretInput::Twice),
-            probe: Probe::Exists(fixed(REQUEST)),
-            recover: Vec::new(),
             undo: Some(Command::new("mokutil", &["--revoke-import"])),
-            scope: Scope::default(),
+            ..Reversible::new(import.with_secret(SecretInput::Twice), Probe::Exists(fixed(REQUEST)))
         }
     }
 }
 
-impl Act for RequestEnrolment {
+impl Goal for RequestEnrolment {
     fn summary(&self) -> String {
         "ask the firmware to know the signing key (one-time password)".to_owned()
     }
@@ -123,7 +124,11 @@ impl Act for RequestEnrolment {
     }
 
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
-        Ok(journal.run(&Self::command())?)
+        Ok(journal.act(Self::command())?)
+    }
+
+    fn component(&self) -> Component {
+        Component::Driver
     }
 }
 
@@ -132,7 +137,7 @@ impl Act for RequestEnrolment {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct KeyEnrolled {}
 
-impl Act for KeyEnrolled {
+impl Goal for KeyEnrolled {
     fn summary(&self) -> String {
         "see that the firmware knows the signing key".to_owned()
     }
@@ -149,9 +154,17 @@ impl Act for KeyEnrolled {
     /// the next boot.
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
         if signing_key(journal.look()) < SigningKey::Requested {
-            journal.run(&RequestEnrolment::command())?;
+            journal.act(RequestEnrolment::command())?;
         }
         Err(StepError::EnrolmentWaits)
+    }
+
+    fn component(&self) -> Component {
+        Component::Driver
+    }
+
+    fn waits_for_boot(&self) -> bool {
+        true
     }
 }
 
@@ -184,7 +197,7 @@ mod tests {
     use super::*;
     use crate::host::testing::MemHost;
     use crate::host::{HostError, Secret};
-    use crate::journal::{BootId, Log as _, TxId};
+    use crate::journal::{BootId, TxId};
     use crate::plan::{Origin, Plan, Reboot, apply};
     use crate::power_cut::World;
 

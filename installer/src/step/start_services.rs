@@ -1,9 +1,11 @@
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::UnitName;
 
-use super::{Act, StepError};
+use super::{Goal, StepError};
+use crate::act::{Journal, Probe, Reversible};
+use crate::component::Component;
 use crate::host::{Command, Look};
-use crate::journal::{Journal, Probe, Reversible, Scope};
+use crate::settle::Derived;
 
 /// Start services now; at the next boot their targets do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,14 +31,7 @@ impl StartServices {
     }
 }
 
-impl StartServices {
-    /// What starts them again if they have ended.
-    pub(super) fn restart(&self) -> Command {
-        self.systemctl("restart")
-    }
-}
-
-impl Act for StartServices {
+impl Goal for StartServices {
     fn summary(&self) -> String {
         let units: Vec<_> = self.units.iter().map(UnitName::as_str).collect();
         format!("start {}", units.join(" and "))
@@ -52,19 +47,25 @@ impl Act for StartServices {
     }
 
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
-        // They may have been started by the driver's installer, before their drop-ins were there.
-        journal.reload_units()?;
-        Ok(journal.run(&Reversible {
-            command: self.restart(),
-            // Exits with zero if any of them is active, which one that was cut may have left.
-            probe: Probe::Succeeds(self.systemctl("is-active")),
-            recover: Vec::new(),
+        // `is-active` exits with zero if any of them is active, as after an interrupted start.
+        let probe = Probe::Succeeds(self.systemctl("is-active"));
+        Ok(journal.act(Reversible {
+            // The driver's installer may have started them before their drop-ins were there.
+            after: [Derived::Systemd].into(),
             undo: Some(self.systemctl("stop")),
-            scope: Scope::default(),
+            ..Reversible::new(self.systemctl("restart"), probe)
         })?)
+    }
+
+    fn restart(&self) -> Option<Command> {
+        Some(self.systemctl("restart"))
     }
 
     fn takes_commands(&self) -> bool {
         true
+    }
+
+    fn component(&self) -> Component {
+        Component::Driver
     }
 }

@@ -1,9 +1,9 @@
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::{DropInName, HostPath, ItemName, Mode, UnitName};
 
-use super::{Act, StepError, holds, put_stored};
+use super::{Goal, StepError, holds, put_stored};
+use crate::act::Journal;
 use crate::host::{Content, Look};
-use crate::journal::Journal;
 use crate::state::fixed;
 
 /// Add to a systemd unit that the host or a package has, without touching its file.
@@ -26,7 +26,7 @@ impl UnitDropIn {
     }
 }
 
-impl Act for UnitDropIn {
+impl Goal for UnitDropIn {
     fn summary(&self) -> String {
         format!("add {} to {}", self.name, self.unit)
     }

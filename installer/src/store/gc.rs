@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use vgpu_manifest::{Digest, ItemId};
 
 use super::{Bundles, BundlesError};
+use crate::act::{Action, Change, Entry, Transaction};
 use crate::driver::{DriverSpec, remembered};
 use crate::host::{Content, HostError, Kind, Look, Node, OwnPath, OwnState};
-use crate::journal::{Change, Entry, Transaction};
 use crate::plan::{Plan, PlanError};
 use crate::state;
 use crate::step::Step;
@@ -93,11 +93,13 @@ impl Needed {
                 self.undo.extend(before.map(|content| content.id));
                 self.items.extend(after.map(|content| content.id));
             }
-            Change::Driver(driver) => self.items.extend(contents(&driver.driver).map(|it| it.id)),
-            Change::Packages(packages) => {
+            Change::Act(Action::Driver(driver)) => {
+                self.items.extend(contents(&driver.driver).map(|it| it.id))
+            }
+            Change::Act(Action::Packages(packages)) => {
                 self.items.extend(packages.files.iter().map(|file| file.content.id));
             }
-            Change::Run(_) | Change::Foreign(_) | Change::Lost { .. } => {}
+            Change::Act(Action::Run(_) | Action::Foreign(_)) | Change::Lost { .. } => {}
         }
     }
 }

@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use vgpu_manifest::HostPath;
 use vgpu_manifest::ui::{Exit, Explain};
 
+use crate::act::{Action, Change};
 use crate::host::{HostError, Look, Node};
-use crate::journal::Change;
 use crate::state::{self, fixed};
 use crate::ui::ByteSize;
 
@@ -62,18 +62,18 @@ pub fn needs(bytes: u64, changes: &[Change]) -> Needs {
     for change in changes {
         let (path, before, after) = match change {
             Change::Put { path, before, after, .. } => (path, before, after),
-            Change::Packages(packages) => {
+            Change::Act(Action::Packages(packages)) => {
                 *by_folder.entry(fixed("/usr")).or_default() += packages.unpacked();
                 continue;
             }
-            Change::Driver(driver) => {
-                // An unpacked package takes about four times its size, and so does the installed driver.
+            Change::Act(Action::Driver(driver)) => {
+                // Unpacked, a package takes about four times its size, here and once installed.
                 let unpacked = driver.driver.content.size.saturating_mul(4);
                 at_the_store += unpacked;
                 *by_folder.entry(fixed("/usr")).or_default() += unpacked;
                 continue;
             }
-            Change::Run(_) | Change::Foreign(_) | Change::Lost { .. } => continue,
+            Change::Act(Action::Run(_) | Action::Foreign(_)) | Change::Lost { .. } => continue,
         };
         at_the_store += size(before) + size(after);
         if let Some(folder) = path.parent() {

@@ -120,7 +120,10 @@ fn an_agent_that_answers_nonsense_is_refused() {
     let count = |count: u32| count.to_be_bytes();
     refused(FakeAgent::sending(vec![]).keys(), "connection to the ssh-agent was lost");
     refused(FakeAgent::sending(vec![0, 0]).keys(), "connection to the ssh-agent was lost");
-    refused(FakeAgent::sending(vec![0, 0, 0, 9, 12]).keys(), "connection to the ssh-agent was lost");
+    refused(
+        FakeAgent::sending(vec![0, 0, 0, 9, 12]).keys(),
+        "connection to the ssh-agent was lost",
+    );
     refused(FakeAgent::sending(vec![0, 0, 0, 0]).keys(), "is truncated");
     refused(FakeAgent::sending(vec![0xff; 64]).keys(), "a message of 4294967295 bytes");
     refused(FakeAgent::sending(vec![0, 4, 0, 1, 12]).keys(), "a message of 262145 bytes");

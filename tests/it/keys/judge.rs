@@ -53,7 +53,10 @@ fn a_signer_is_not_counted_twice() {
     let two = policy(1, 2, LINES, &[]);
     refused(judge(&two, &[1, 1]), "alice, who is already counted");
     refused(judge(&two, &[1, 2]), "alice, who is already counted");
-    refused(judge(&two, &[2, 1, 2, 1, 2]), "2 trusted signatures required for vgpu-bundle, found 1 (alice)");
+    refused(
+        judge(&two, &[2, 1, 2, 1, 2]),
+        "2 trusted signatures required for vgpu-bundle, found 1 (alice)",
+    );
 
     // The same signature copied into every slot of a bundle can be read, and is still one.
     let slot = Slots::slot_bytes(&sign(1, Role::Bundle));

@@ -39,12 +39,11 @@ fn skip() -> bool {
 }
 
 fn cp() -> Reversible {
+    let command = Command::new("cp", &["-r", "-f", "/srv/tree/.", "/opt"]);
     Reversible {
-        command: Command::new("cp", &["-r", "-f", "/srv/tree/.", "/opt"]),
-        probe: Probe::Exists(fixed("/opt/deep/file")),
         recover: vec![Command::new("cp", &["--version"])],
-        undo: None,
         scope: Scope { small: [fixed("/opt")].into(), ..Scope::default() },
+        ..Reversible::new(command, Probe::Exists(fixed("/opt/deep/file")))
     }
 }
 
@@ -73,7 +72,7 @@ fn a_real_command_in_another_root_is_taken_back_by_its_traces() {
     let mut host = RealHost::open(&Utf8PathBuf::from_path_buf(root.into()).unwrap(), exec).unwrap();
     OwnState::of(&mut host).prepare().unwrap();
     let before = cp().scope.look(&host).unwrap();
-    let mut log = SqliteLog::open(&host.locate(&state::journal()).unwrap()).unwrap();
+    let mut log = Log::open(&host.locate(&state::journal()).unwrap()).unwrap();
     let new = NewTransaction {
         bundle: Digest::of(b""),
         plan: String::new(),
@@ -81,11 +80,14 @@ fn a_real_command_in_another_root_is_taken_back_by_its_traces() {
         began: 0,
     };
     let tx = log.begin(&new).unwrap();
-    Journal::new(&mut host, &mut log, tx).run(&cp()).unwrap();
+    Journal::new(&mut host, &mut log, tx, Component::Shared).act(cp()).unwrap();
     assert_eq!(std::fs::read_to_string(&changed).unwrap(), "new\n");
     assert!(cp().probe.is_present(&host).unwrap());
     let failing = Reversible { command: Command::new("cp", &["/none", "/opt/x"]), ..cp() };
-    let error = Journal::new(&mut host, &mut log, tx).run(&failing).unwrap_err().to_string();
+    let error = Journal::new(&mut host, &mut log, tx, Component::Shared)
+        .act(failing)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("failed with exit status 1\n    cp: cannot stat '/none'"), "{error}");
 
     // As after a power cut: the command had begun, and nobody knows how far it came.

@@ -2,16 +2,16 @@ use super::*;
 use crate::host::testing::Late;
 use crate::host::{Look as _, Meta};
 use crate::power_cut::cut_everywhere;
-use crate::settle::{Derived, settle};
+use crate::settle::Derived;
 
 /// A change, the command if its effect is not there, and another change.
 fn apply(world: &mut World) -> Result<(), JournalError> {
     let tx = transaction(world)?;
     let install = install();
-    let mut journal = Journal::new(&mut world.host, &mut world.log, tx);
+    let mut journal = Journal::new(&mut world.host, &mut world.log, tx, Component::Shared);
     journal.put_bytes(&fixed("/etc/plain.conf"), b"new\n", Meta::root(Mode::FILE))?;
     if !install.probe.is_present(journal.look())? {
-        journal.run(&install)?;
+        journal.act(install)?;
     }
     journal.put_bytes(&fixed("/opt/maker/ours"), b"ours\n", Meta::root(Mode::FILE))?;
     world.log.set_state(tx, TxState::Applied)?;
@@ -26,7 +26,7 @@ fn apply_and_settle(world: &mut World) -> Result<(), String> {
 fn only(run: Reversible) -> impl Fn(&mut World) -> Result<(), JournalError> {
     move |world| {
         let tx = transaction(world)?;
-        Journal::new(&mut world.host, &mut world.log, tx).run(&run)
+        Journal::new(&mut world.host, &mut world.log, tx, Component::Shared).act(run.clone())
     }
 }
 
@@ -138,12 +138,10 @@ fn a_directory_that_a_command_replaced_by_a_file_comes_back_with_all_that_was_in
         host.place(path, "was here\n");
     }
     host.programs.insert("flatten", flatten);
+    let probe = Probe::Exists(fixed("/srv/file/now/deep"));
     let run = Reversible {
-        command: Command::new("flatten", &[]),
-        probe: Probe::Exists(fixed("/srv/file/now/deep")),
-        recover: Vec::new(),
-        undo: None,
         scope: Scope { small: [fixed("/srv")].into(), ..Scope::default() },
+        ..Reversible::new(Command::new("flatten", &[]), probe)
     };
     let once = |world: &mut World| {
         let is_done = run.probe.is_present(&world.host).map_err(|e| e.to_string())?;
@@ -161,10 +159,11 @@ fn a_directory_that_a_command_replaced_by_a_file_comes_back_with_all_that_was_in
 
 #[test]
 fn a_stored_command_has_one_spelling() {
-    let json = serde_json::to_string(&Change::Run(install())).unwrap();
-    assert_eq!(serde_json::from_str::<Change>(&json).unwrap(), Change::Run(install()));
+    let json = serde_json::to_string(&Change::Act(Action::Run(install()))).unwrap();
+    let read: Change = serde_json::from_str(&json).unwrap();
+    assert_eq!(read, Change::Act(Action::Run(install())));
     assert!(
-        json.starts_with(r#"{"change":"run","command":{"argv":["maker","install"]}"#),
+        json.starts_with(r#"{"change":"act","act":"run","command":{"argv":["maker","install"]}"#),
         "{json}"
     );
     assert!(host().list(&fixed("/opt")).unwrap().is_some());

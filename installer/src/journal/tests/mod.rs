@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 use vgpu_manifest::Digest;
 
 use super::*;
+use crate::act::{Action, Change, Journal, Probe, Reversible};
+use crate::component::Component;
 use crate::host::testing::MemHost;
 use crate::host::{Command, HostError};
 use crate::power_cut::World;
@@ -67,9 +69,8 @@ pub(super) fn host() -> MemHost {
 
 pub(super) fn install() -> Reversible {
     let paths = |list: &[&str]| list.iter().map(|path| fixed(path)).collect();
+    let probe = Probe::Succeeds(Command::new("maker", &["is-installed"]));
     Reversible {
-        command: Command::new("maker", &["install"]),
-        probe: Probe::Succeeds(Command::new("maker", &["is-installed"])),
         recover: vec![Command::new("maker", &["repair"])],
         undo: Some(Command::new("maker", &["remove"])),
         scope: Scope {
@@ -79,6 +80,7 @@ pub(super) fn install() -> Reversible {
                 "/lib/modules/6.8.12-4-pve/updates",
             ]),
         },
+        ..Reversible::new(Command::new("maker", &["install"]), probe)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::power_cut::cut_everywhere;
 /// Every way in which the journal changes a path.
 fn change(world: &mut World) -> Result<(), JournalError> {
     let tx = transaction(world)?;
-    let mut journal = Journal::new(&mut world.host, &mut world.log, tx);
+    let mut journal = Journal::new(&mut world.host, &mut world.log, tx, Component::Shared);
     let xattrs = Xattrs([("user.b".to_owned(), b"new".to_vec())].into());
     let meta = Meta { mode: "1770".parse().unwrap(), uid: 1, gid: 2, xattrs };
     journal.put_dir(&fixed("/srv/dir"), meta.clone())?;
@@ -61,7 +61,7 @@ fn what_a_link_hides_makes_stale_what_its_name_says() {
     host.place_node("/etc/modprobe.d", Node::link("/srv/modprobe"), b"");
     let mut world = World::new(&host);
     let tx = transaction(&mut world).unwrap();
-    let mut journal = Journal::new(&mut world.host, &mut world.log, tx);
+    let mut journal = Journal::new(&mut world.host, &mut world.log, tx, Component::Shared);
     let path = fixed("/etc/modprobe.d/vgpu.conf");
     journal.put_bytes(&path, b"blacklist nouveau\n", Meta::root(Mode::FILE)).unwrap();
     let initramfs = [crate::settle::Derived::Initramfs];

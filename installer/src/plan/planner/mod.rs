@@ -16,9 +16,10 @@ mod packages;
 mod unlock;
 
 use super::Plan;
+use crate::act::ForeignDriver;
 use crate::boots::Course;
 use crate::component::Component;
-use crate::driver::{DriverSpec, ForeignDriver};
+use crate::driver::DriverSpec;
 use crate::gpus::{GpuChoice, Slot, Unavailable, isolate};
 use crate::host::Content;
 use crate::iso::{IsoError, IsoStorage};

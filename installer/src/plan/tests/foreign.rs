@@ -3,7 +3,7 @@
 use vgpu_manifest::inventory::{Leftover, LeftoverKind};
 
 use super::*;
-use crate::journal::{Kept, Log as _, Why};
+use crate::journal::{Kept, Why};
 use crate::step::ClearLeftovers;
 
 fn names(kept: &[Kept]) -> Vec<(String, Why)> {

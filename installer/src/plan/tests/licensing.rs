@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::*;
+use crate::act::Change;
 use crate::host::testing::Late;
 use crate::host::{HostError, Look as _};
 use crate::license::container::Container;
@@ -314,8 +315,11 @@ fn a_rehearsal_does_not_wait_for_a_server_that_hangs() {
     world.host.programs.insert("/usr/bin/curl", |_, _| Ok(28));
     let rehearsal = rehearse(&serve(&contained(100)), &world.host).unwrap();
     assert_eq!(rehearsal.plan.steps().count(), 1);
-    let commands: Vec<_> =
-        rehearsal.changes.iter().filter_map(crate::journal::Change::doing).collect();
+    let act = |change: &Change| match change {
+        Change::Act(act) => Some(act.summary()),
+        _ => None,
+    };
+    let commands: Vec<_> = rehearsal.changes.iter().filter_map(act).collect();
     assert!(commands[0].contains("pct shutdown 100"), "{commands:?}");
     assert!(commands.last().unwrap().ends_with("pct start 100"), "{commands:?}");
 }

@@ -4,12 +4,10 @@
 use vgpu_manifest::{HostPath, UnitName};
 
 use super::*;
-use crate::driver::tests as driver;
+use crate::act::tests::{driver, packages};
 use crate::gpus::Slot;
 use crate::host::HostError;
 use crate::host::testing::Late;
-use crate::journal::Log as _;
-use crate::packages::tests as packages;
 use crate::power_cut::cut_once;
 use crate::resume;
 use crate::step::{

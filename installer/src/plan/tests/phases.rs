@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::gpus::Slot;
-use crate::journal::{Log as _, RevertError, TxId, TxState, revert};
+use crate::journal::{RevertError, TxId, TxState, revert};
 use crate::step::{HandToGuests, HeldForGuests};
 
 fn two_phases() -> Plan {

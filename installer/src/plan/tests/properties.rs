@@ -2,7 +2,8 @@ use proptest::prelude::*;
 use vgpu_manifest::HostPath;
 
 use super::*;
-use crate::journal::{Journal, Log as _, NewTransaction};
+use crate::act::Journal;
+use crate::journal::NewTransaction;
 
 /// Anything that can be at a path.
 #[derive(Debug, Clone)]
@@ -65,7 +66,7 @@ proptest! {
         };
         let tx = world.log.begin(&new).unwrap();
         for (path, thing) in changes {
-            let mut journal = Journal::new(&mut world.host, &mut world.log, tx);
+            let mut journal = Journal::new(&mut world.host, &mut world.log, tx, Component::Shared);
             // What the host refuses is part of the game.
             let _ = match thing {
                 Some(Thing::File(bytes, meta)) => journal.put_bytes(&path, &bytes, meta),

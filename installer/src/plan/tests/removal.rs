@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::component::Component::{self, Driver, Packages, Passthrough, Unlock};
 use crate::host::testing::{Fuse, Late};
-use crate::journal::{Kept, Log as _, NewTransaction, Removing, RevertError, TxId, remove};
+use crate::journal::{Kept, NewTransaction, Removing, RevertError, TxId, remove};
 
 /// Two components in one folder that neither had found, and one file of what both need.
 fn plan() -> Plan {

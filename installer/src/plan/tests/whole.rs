@@ -1,7 +1,7 @@
 //! A plan from end to end, without a power cut.
 
 use super::*;
-use crate::journal::{Log as _, TxId, TxState};
+use crate::journal::{TxId, TxState};
 
 #[test]
 fn applies_once_and_reverts_to_the_bit() {

@@ -3,11 +3,11 @@
 use vgpu_manifest::Digest;
 use vgpu_manifest::package::PackageReason;
 
-use super::*;
 use crate::component::Component;
 use crate::host::testing::{Late, MemHost};
 use crate::host::{Content, WorkPath};
-use crate::journal::{Kept, KeptThing, Log as _, TxState, Why, remove};
+use crate::journal::{Kept, KeptThing, TxState, Why, remove};
+use crate::packages::PackageFile;
 use crate::plan::{ApplyError, Origin, Plan, apply};
 use crate::power_cut::{World, cut_everywhere};
 use crate::state;
@@ -129,7 +129,7 @@ fn an_upgrade_goes_back_where_the_old_file_rides_along_and_is_named_where_not() 
 
     let mut world = World::new(&before);
     carry_out(&mut world, &upgrade[..1]).unwrap();
-    let what = KeptThing::Package("libc6".parse().unwrap());
+    let what = KeptThing::Named { kind: "package".to_owned(), name: "libc6".to_owned() };
     assert_eq!(world.revert().unwrap(), [Kept { what, why: Why::Newer }]);
 }
 

@@ -1,12 +1,15 @@
 #![expect(clippy::disallowed_methods, reason = "tests look at the folder from outside")]
 
 use camino::Utf8PathBuf;
+use rusqlite::{params_from_iter, types::Value};
 use tempfile::TempDir;
 use vgpu_manifest::HostPath;
 
 use super::*;
+use crate::act::{Action, Change, Log, Probe, Reversible};
+use crate::component::Component;
 use crate::host::{Command, Content, Kind, Meta, Mode, Node, Stat};
-use crate::journal::{KeptThing, MemLog, Probe, Reversible, Scope, Why};
+use crate::journal::{KeptThing, Scope, Why};
 use crate::state::fixed;
 
 const STAT: Stat = Stat { kind: Kind::File, size: 1, inode: 2, changed: 3 };
@@ -33,17 +36,18 @@ fn put(path: &HostPath) -> Change {
 }
 
 fn run() -> Change {
-    Change::Run(Reversible {
+    Change::Act(Action::Run(Reversible {
         command: Command::new("a", &["b"]).with_input("c".to_owned()),
         probe: Probe::Exists(fixed("/d")),
+        after: [Derived::Systemd].into(),
         recover: vec![Command::new("e", &[])],
         undo: Some(Command::new("f", &[])),
         scope: Scope { small: [fixed("/g")].into(), large: [fixed("/h")].into() },
-    })
+    }))
 }
 
 /// Use every method of a journal, and return all that it then says.
-fn exercise(log: &mut dyn Log) -> String {
+fn exercise(log: &mut Log) -> String {
     let dirties = |d: Derived| BTreeSet::from([d]);
     let snapshot = Snapshot::default();
     let tx = log.begin(&new_transaction()).unwrap();
@@ -90,7 +94,7 @@ fn exercise(log: &mut dyn Log) -> String {
     report(log)
 }
 
-fn report(log: &dyn Log) -> String {
+fn report(log: &Log) -> String {
     let transactions = log.transactions().unwrap();
     let entries: Vec<_> = transactions.iter().map(|tx| log.entries(tx.id).unwrap()).collect();
     let seen = log.seen_before(EntryId(2)).unwrap();
@@ -100,81 +104,81 @@ fn report(log: &dyn Log) -> String {
 #[test]
 fn says_what_the_journal_in_memory_says_also_after_it_was_closed() {
     let (_dir, path) = folder();
-    let mut log = SqliteLog::open(&path).unwrap();
+    let mut log = Log::open(&path).unwrap();
     let said = exercise(&mut log);
-    assert_eq!(said, exercise(&mut MemLog::default()));
+    assert_eq!(said, exercise(&mut Log::in_memory().unwrap()));
     assert!(said.contains("Undoing") && said.contains("Depmod"), "{said}");
     drop(log);
-    assert_eq!(report(&SqliteLog::open(&path).unwrap()), said);
-}
-
-#[test]
-fn a_journal_of_the_first_version_is_taken_over() {
-    let (_dir, path) = folder();
-    let mut log = SqliteLog::open(&path).unwrap();
-    exercise(&mut log);
-    log.db
-        .execute_batch(
-            "ALTER TABLE tx DROP COLUMN removed; ALTER TABLE tx DROP COLUMN first_part;
-             ALTER TABLE entry DROP COLUMN component;
-             PRAGMA user_version = 1",
-        )
-        .unwrap();
-    drop(log);
-    for _ in 0..2 {
-        let log = SqliteLog::open(&path).unwrap();
-        let tx = log.transactions().unwrap().remove(0);
-        assert!(tx.removed.is_empty() && tx.new == new_transaction());
-        let entries = log.entries(tx.id).unwrap();
-        assert!(entries.len() == 4 && entries.iter().all(|entry| entry.component.is_none()));
-    }
+    assert_eq!(report(&Log::open(&path).unwrap()), said);
 }
 
 #[test]
 fn nobody_else_reads_or_writes_it_meanwhile() {
     let (_dir, path) = folder();
-    let log = SqliteLog::open(&path).unwrap();
-    let error = SqliteLog::open(&path).unwrap_err();
+    let log = Log::open(&path).unwrap();
+    let error = Log::open(&path).unwrap_err();
     assert!(error.to_string().contains("locked"), "{error}");
     drop(log);
-    SqliteLog::open(&path).unwrap();
+    Log::open(&path).unwrap();
 }
 
 #[test]
 fn a_database_that_could_lose_a_commit_is_refused() {
-    let error = SqliteLog::open(Utf8Path::new(":memory:")).unwrap_err();
+    let error = Log::open(Utf8Path::new(":memory:")).unwrap_err();
     assert!(matches!(error, LogError::Unsafe { pragma: "journal_mode", .. }), "{error}");
     assert!(error.to_string().contains("would not survive a power cut"), "{error}");
 }
 
 #[test]
-fn a_database_of_somebody_else_or_of_later_is_refused() {
+fn a_database_of_another_program_or_version_is_refused() {
     let (_dir, path) = folder();
     let other = Connection::open(&path).unwrap();
     other.execute_batch("CREATE TABLE mine (x)").unwrap();
     drop(other);
-    let error = SqliteLog::open(&path).unwrap_err();
+    let error = Log::open(&path).unwrap_err();
     assert!(matches!(error, LogError::Foreign(_)), "{error}");
 
-    let (_dir, path) = folder();
-    drop(SqliteLog::open(&path).unwrap());
-    let later = Connection::open(&path).unwrap();
-    later.pragma_update(None, "user_version", 3).unwrap();
-    drop(later);
-    let error = SqliteLog::open(&path).unwrap_err();
-    assert!(error.to_string().contains("its version is 3"), "{error}");
+    for version in [1, 2, 4] {
+        let (_dir, path) = folder();
+        drop(Log::open(&path).unwrap());
+        let other = Connection::open(&path).unwrap();
+        other.pragma_update(None, "user_version", version).unwrap();
+        drop(other);
+        let error = Log::open(&path).unwrap_err();
+        assert!(error.to_string().contains(&format!("its version is {version}")), "{error}");
+    }
 
     let (_dir, path) = folder();
     std::fs::write(&path, "This is no database, but it is long enough to be one.").unwrap();
-    SqliteLog::open(&path).unwrap_err();
+    Log::open(&path).unwrap_err();
 }
 
 #[test]
 fn a_text_that_this_program_did_not_write_is_an_error() {
     let (_dir, path) = folder();
-    let mut log = SqliteLog::open(&path).unwrap();
+    let mut log = Log::open(&path).unwrap();
     exercise(&mut log);
     log.db.execute("UPDATE entry SET change = replace(change, 'link', 'lynx')", []).unwrap();
     let error = log.entries(TxId(1)).unwrap_err();
     assert!(error.to_string().starts_with("the journal is damaged: "), "{error}");
+}
+
+/// A copy of a journal in memory, as it is after the last commit.
+impl<A: Acts> Clone for super::Log<A> {
+    fn clone(&self) -> Self {
+        let copy = Self { fuse: self.fuse.clone(), ..Self::in_memory().unwrap() };
+        for table in ["tx", "entry", "dirty"] {
+            let mut select = self.db.prepare(&format!("SELECT * FROM {table}")).unwrap();
+            let marks = vec!["?"; select.column_count()].join(", ");
+            let insert = format!("INSERT INTO {table} VALUES ({marks})");
+            let mut insert = copy.db.prepare(&insert).unwrap();
+            let mut rows = select.query([]).unwrap();
+            while let Some(row) = rows.next().unwrap() {
+                let values =
+                    (0..row.as_ref().column_count()).map(|i| row.get::<_, Value>(i).unwrap());
+                insert.execute(params_from_iter(values)).unwrap();
+            }
+        }
+        copy
+    }
 }

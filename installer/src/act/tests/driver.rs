@@ -5,8 +5,9 @@ use std::sync::LazyLock;
 use vgpu_manifest::Digest;
 use vgpu_manifest::driver::PatchedFile;
 
-use super::*;
+use crate::act::ForeignDriver;
 use crate::component::Component;
+use crate::driver::{DriverPatch, DriverSpec, versions};
 use crate::host::testing::{Fuse, Late, MemHost};
 use crate::host::{Content, HostError, Look as _};
 use crate::journal::{BootId, Kept, KeptThing, TxId, Why, remove, revert_all};
@@ -324,7 +325,7 @@ fn somebody_elses_driver_goes_for_good_if_that_is_wanted() {
             assert_eq!(versions(&world.host).unwrap(), ["550.163.02"], "cut at {n}, {late:?}");
             let gone = world.revert().unwrap();
             let kept = Kept {
-                what: KeptThing::Driver(ForeignDriver { version: "535.230.02".parse().ok() }),
+                what: KeptThing::Named { kind: "driver".to_owned(), name: "535.230.02".to_owned() },
                 why: Why::Foreign,
             };
             // What its uninstaller had no time for was cleared away, and does not come back either.

@@ -3,14 +3,18 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::HostPath;
 
-use super::spec::remember;
-use super::{DriverError, DriverSpec, is_installed, status, tree, versions};
+use super::tolerate;
+use crate::driver::{
+    AREA, DriverError, DriverSpec, has_leftovers, is_installed, prepare, remember, status,
+    uninstall, unpack, versions,
+};
 use crate::gpus::check_idle;
 use crate::host::{Command, Door, HostError, Look, Work};
-use crate::journal::Scope;
+use crate::journal::{Act, ActError, Scope};
 use crate::state::fixed;
 
-/// Where NVIDIA's installer, DKMS and the uninstaller write small things that belong to others, too.
+/// The folders of small files, shared with others, to which NVIDIA's installer, its uninstaller and
+/// DKMS write.
 const SMALL: [&str; 8] = [
     "/etc/OpenCL",
     "/etc/ld.so.conf.d",
@@ -22,7 +26,7 @@ const SMALL: [&str; 8] = [
     "/etc/vulkan",
 ];
 
-/// Where they write the rest. `/usr` as a whole would have a hundred thousand files.
+/// The other folders to which they write. `/usr` as a whole would be a hundred thousand files.
 const LARGE: [&str; 12] = [
     "/usr/bin",
     "/usr/lib/firmware/nvidia",
@@ -38,28 +42,26 @@ const LARGE: [&str; 12] = [
     "/var/lib/nvidia",
 ];
 
-const UNINSTALLER: &str = "/usr/bin/nvidia-uninstall";
-
-/// Where NVIDIA's installer writes what it does.
+/// The log of NVIDIA's installer.
 const LOG: &str = "/var/log/nvidia-installer.log";
 
-/// A driver comes or goes.
+/// The installation or removal of a driver.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DriverChange {
     /// Which of the two.
     pub way: Way,
-    /// Which driver.
+    /// The driver.
     pub driver: DriverSpec,
 }
 
-/// Whether a driver comes or goes.
+/// Whether a driver is installed or removed. The one is the undo of the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Way {
-    /// It comes.
+    /// It is installed.
     Install,
-    /// It goes; to take that back it comes again.
+    /// It is removed.
     Remove,
 }
 
@@ -72,29 +74,16 @@ impl Way {
     }
 }
 
-impl DriverChange {
-    /// What it does, in a line.
-    #[must_use]
-    pub fn summary(&self) -> String {
+impl Act for DriverChange {
+    fn summary(&self) -> String {
         self.line(self.way)
     }
 
-    /// What taking it back does, in a line.
-    #[must_use]
-    pub fn undoing(&self) -> String {
+    fn undoing(&self) -> String {
         self.line(self.way.opposite())
     }
 
-    fn line(&self, way: Way) -> String {
-        let version = &self.driver.version;
-        match way {
-            Way::Install => format!("install the driver {version}"),
-            Way::Remove => format!("remove the driver {version} by its own uninstaller"),
-        }
-    }
-
-    /// The paths that it may change.
-    pub(crate) fn scope(&self) -> Scope {
+    fn scope(&self) -> Scope {
         let mut large: BTreeSet<_> = LARGE.map(fixed).into();
         large.insert(sources(&self.driver.version.to_string()));
         for kernel in &self.driver.kernels {
@@ -105,34 +94,15 @@ impl DriverChange {
         Scope { small: SMALL.map(fixed).into(), large }
     }
 
-    /// Do it.
-    pub(crate) fn run(&self, door: &mut Door<'_>) -> Result<(), DriverError> {
-        self.go(door, self.way)
+    fn run(&self, door: &mut Door<'_>) -> Result<(), ActError> {
+        Ok(self.go(door, self.way)?)
     }
 
-    /// Take it back.
-    pub(crate) fn undo(&self, door: &mut Door<'_>) -> Result<(), DriverError> {
-        self.go(door, self.way.opposite())
+    fn recover(&self, door: &mut Door<'_>) -> Result<(), ActError> {
+        Ok(self.clear(door)?)
     }
 
-    /// Clear away what a cut has left, so that both ways lead on: whoever is half there goes.
-    pub(crate) fn recover(&self, door: &mut Door<'_>) -> Result<(), DriverError> {
-        if is_installed(door.look())? {
-            tolerate(door.run(&uninstall()))?;
-        } else if has_leftovers(door.look())? {
-            // It was cut before its uninstaller was in place; the package has one.
-            let work = tree::unpack(door.host(), tree::AREA, self.driver.content)?;
-            let tree = format!("--chdir={}", work.path("tree"));
-            let words = [tree.as_str(), "./nvidia-installer", "--uninstall", "--silent"];
-            tolerate(door.run(&Command::new("env", &words)))?;
-            Work::again(door.host(), tree::AREA).done()?;
-        }
-        remember(door.host(), None)?;
-        self.forget_sources(door)
-    }
-
-    /// Whether there is something to take back.
-    pub(crate) fn needs_undo(&self, look: &dyn Look) -> Result<bool, HostError> {
+    fn needs_undo(&self, look: &dyn Look) -> Result<bool, HostError> {
         let version = self.driver.version.to_string();
         let is_there =
             versions(look)?.contains(&version) || is_installed(look)? || has_leftovers(look)?;
@@ -140,6 +110,37 @@ impl DriverChange {
             Way::Install => is_there,
             Way::Remove => !is_there,
         })
+    }
+
+    fn undo(&self, door: &mut Door<'_>) -> Result<(), ActError> {
+        Ok(self.go(door, self.way.opposite())?)
+    }
+}
+
+impl DriverChange {
+    fn line(&self, way: Way) -> String {
+        let version = &self.driver.version;
+        match way {
+            Way::Install => format!("install the driver {version}"),
+            Way::Remove => format!("remove the driver {version} by its own uninstaller"),
+        }
+    }
+
+    /// Removes whatever an interrupted run left of the driver, so that both ways are open again.
+    fn clear(&self, door: &mut Door<'_>) -> Result<(), DriverError> {
+        if is_installed(door.look())? {
+            // A half-installed driver may not uninstall cleanly; its traces are found by comparing.
+            tolerate(door.run(&uninstall()))?;
+        } else if has_leftovers(door.look())? {
+            // The run ended before the uninstaller was in place; the package has one.
+            let work = unpack(door.host(), AREA, self.driver.content)?;
+            let tree = format!("--chdir={}", work.path("tree"));
+            let words = [tree.as_str(), "./nvidia-installer", "--uninstall", "--silent"];
+            tolerate(door.run(&Command::new("env", &words)))?;
+            Work::again(door.host(), AREA).done()?;
+        }
+        remember(door.host(), None)?;
+        self.forget_sources(door)
     }
 
     fn go(&self, door: &mut Door<'_>, way: Way) -> Result<(), DriverError> {
@@ -150,15 +151,15 @@ impl DriverChange {
                 if is_installed(door.look())? {
                     door.run(&uninstall())?;
                 }
-                self.recover(door)
+                self.clear(door)
             }
         }
     }
 
     fn install(&self, door: &mut Door<'_>) -> Result<(), DriverError> {
-        // What an installer that failed, or was cut, has left would keep it from starting again.
-        self.recover(door)?;
-        let work = tree::prepare(door.host(), &self.driver)?;
+        // NVIDIA's installer does not start over the remains of a failed or interrupted run.
+        self.clear(door)?;
+        let work = prepare(door.host(), &self.driver)?;
         let [tree, tmp] = ["tree", "tmp"].map(|name| work.path(name).to_string());
         let (tree, tmp) = (format!("--chdir={tree}"), format!("TMPDIR={tmp}"));
         let log = format!("--log-file-name={LOG}");
@@ -174,10 +175,10 @@ impl DriverChange {
             door.run(&Command::new("dkms", &["install", &module, "-k", kernel.as_str()]))?;
         }
         remember(door.host(), Some(&self.driver))?;
-        Ok(Work::again(door.host(), tree::AREA).done()?)
+        Ok(Work::again(door.host(), AREA).done()?)
     }
 
-    /// Have DKMS forget the module, if the uninstaller did not.
+    /// Removes the module from DKMS, if the uninstaller did not.
     fn forget_sources(&self, door: &mut Door<'_>) -> Result<(), DriverError> {
         let version = self.driver.version.to_string();
         let known = status(door.look())?.unwrap_or_default();
@@ -192,24 +193,6 @@ impl DriverChange {
     }
 }
 
-/// Whether NVIDIA's installer remembers something that it has installed.
-fn has_leftovers(look: &dyn Look) -> Result<bool, HostError> {
-    Ok(look.list(&fixed("/var/lib/nvidia"))?.is_some_and(|names| !names.is_empty()))
-}
-
-pub(super) fn uninstall() -> Command {
-    Command::new(UNINSTALLER, &["--silent"])
-}
-
 fn sources(version: &str) -> HostPath {
     fixed(&format!("/usr/src/nvidia-{version}"))
-}
-
-/// A half-installed driver may not let itself be uninstalled cleanly; what is left is found by
-/// looking.
-fn tolerate(result: Result<(), HostError>) -> Result<(), HostError> {
-    match result {
-        Err(HostError::Failed { .. }) => Ok(()),
-        result => result,
-    }
 }

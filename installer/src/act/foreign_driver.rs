@@ -3,15 +3,14 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::catalog::DriverVersion;
 
-use super::change::uninstall;
-use super::spec::versions;
-use super::{DriverError, is_installed, remembered, status};
+use crate::driver::{is_installed, remembered, status, uninstall, versions};
 use crate::gpus::check_idle;
 use crate::host::{Command, Door, HostError, Look};
+use crate::journal::{Act, ActError, Kept, KeptThing, Why};
 
-/// A driver that this program has not installed.
+/// A driver that this program did not install, and its removal by its own uninstaller.
 ///
-/// Its own uninstaller takes it away. It cannot come back from here: nobody has its package.
+/// No undo reinstalls it, because no bundle has its package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ForeignDriver {
@@ -30,7 +29,7 @@ impl fmt::Display for ForeignDriver {
 }
 
 impl ForeignDriver {
-    /// The driver that is there and that this program has not installed, if it has an uninstaller.
+    /// Returns the driver that is installed, unless this program installed it or it has no uninstaller.
     pub(crate) fn look(look: &dyn Look) -> Result<Option<Self>, HostError> {
         if !is_installed(look)? || remembered(look)?.is_some() {
             return Ok(None);
@@ -38,23 +37,21 @@ impl ForeignDriver {
         let version = versions(look)?.iter().find_map(|version| version.parse().ok());
         Ok(Some(Self { version }))
     }
+}
 
-    /// What taking it away is, in a line.
-    #[must_use]
-    pub fn summary(&self) -> String {
+/// None of its files can be restored, so its scope is empty.
+impl Act for ForeignDriver {
+    fn summary(&self) -> String {
         format!(
             "remove the driver {self}, which somebody else has installed, by its own uninstaller"
         )
     }
 
-    /// What taking that back is, in a line.
-    #[must_use]
-    pub fn undoing(&self) -> String {
+    fn undoing(&self) -> String {
         format!("leave the driver {self} away, which somebody else had installed")
     }
 
-    /// Take it away. After a cut that is done again: what is gone already is no matter.
-    pub(crate) fn run(&self, door: &mut Door<'_>) -> Result<(), DriverError> {
+    fn run(&self, door: &mut Door<'_>) -> Result<(), ActError> {
         check_idle(door.look())?;
         if is_installed(door.look())? {
             door.run(&uninstall())?;
@@ -65,5 +62,27 @@ impl ForeignDriver {
             door.run(&Command::new("dkms", &["remove", &format!("nvidia/{text}"), "--all"]))?;
         }
         Ok(())
+    }
+
+    /// After an interruption it runs again and skips what is already removed.
+    fn recover(&self, door: &mut Door<'_>) -> Result<(), ActError> {
+        self.run(door)
+    }
+
+    fn needs_undo(&self, _: &dyn Look) -> Result<bool, HostError> {
+        Ok(false)
+    }
+
+    fn undo(&self, _: &mut Door<'_>) -> Result<(), ActError> {
+        Ok(())
+    }
+
+    fn kept(&self, look: &dyn Look) -> Result<Vec<Kept>, HostError> {
+        if Self::look(look)?.is_some() {
+            // It was never removed.
+            return Ok(Vec::new());
+        }
+        let what = KeptThing::Named { kind: "driver".to_owned(), name: self.to_string() };
+        Ok(vec![Kept { what, why: Why::Foreign }])
     }
 }

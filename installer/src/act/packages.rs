@@ -4,56 +4,56 @@ use serde::{Deserialize, Serialize};
 use vgpu_manifest::inventory::{Mark, Package, PackageName, PackageState, PackageVersion};
 use vgpu_manifest::package::PackageReason;
 
-use super::apt::{self, Doing};
-use super::area::Area;
-use super::outcome::{find, lacking};
-use super::simulation::Simulation;
-use super::version::compare;
-use super::{PackageError, PackageFile};
+use super::tolerate;
 use crate::facts::installed_packages;
 use crate::host::{Command, Door, Host, HostError, Look};
+use crate::journal::{Act, ActError, Kept, KeptThing, Why};
+use crate::packages::apt::{self, Doing};
+use crate::packages::{Area, PackageError, PackageFile, Simulation, compare, find, lacking};
 use crate::state;
 
-/// The metapackage without which a host is no Proxmox VE any more.
+/// The metapackage that makes a host a Proxmox VE host.
 const PROXMOX_VE: &str = "proxmox-ve";
 
-/// One run of apt that brings packages, with all that it takes to live with a power cut and to
-/// take it back.
+/// One run of apt that installs packages, with what it takes to recover from a power cut and to
+/// revert it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PackageChange {
-    /// What apt is asked for.
+    /// The packages that apt is asked for.
     pub ask: Vec<PackageName>,
     /// The packages that the bundle carries.
     pub files: Vec<PackageFile>,
-    /// What there was before of each package that apt would install.
+    /// The previous state of each package that apt would install.
     pub before: Vec<Before>,
 }
 
-/// What there was of a package.
+/// The previous state of a package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Before {
     /// Its name.
     pub name: PackageName,
-    /// The version that was to come.
+    /// The version that apt would install.
     pub becomes: PackageVersion,
-    /// What was there; `None` if nothing was.
+    /// The package as it was; `None` if dpkg did not know it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub was: Option<Package>,
 }
 
 impl Before {
-    /// Whether its files were there, and not only its configuration.
+    /// Checks whether its files were installed, and not only its configuration.
     fn had_files(&self) -> bool {
         self.was.as_ref().is_some_and(|was| was.state != PackageState::ConfigFiles)
     }
 }
 
 impl PackageChange {
-    /// Find out what it takes to have the packages that were asked for.
+    /// Works out which packages apt has to install for those that the bundle requests.
     ///
-    /// apt simulates it, and whatever it would do beyond what the bundle names is refused.
+    /// # Errors
+    ///
+    /// apt would do more than the bundle names, by its own simulation.
     pub fn prepare(host: &mut dyn Host, files: &[PackageFile]) -> Result<Self, PackageError> {
         let packages = installed_packages(host)?;
         let asked = lacking(&packages, files);
@@ -63,7 +63,7 @@ impl PackageChange {
         let simulation = area.simulate(&apt::install(&exact, Doing::Saying))?;
         let install = match simulation {
             Some(simulation) => check(simulation, &coming, &[])?,
-            // Nobody can say what apt would do: at least what it is asked for.
+            // Where commands do not run, the request is all that is known.
             None => asked.iter().map(|file| (file.name.clone(), file.version.clone())).collect(),
         };
         let before = install.into_iter().map(|(name, becomes)| {
@@ -77,33 +77,14 @@ impl PackageChange {
         })
     }
 
-    /// The command that brings them.
+    /// Returns the command that installs them.
     #[must_use]
     pub fn command(&self) -> Command {
         let asked = self.coming().filter(|file| self.ask.contains(&file.name));
         apt::install(&asked.map(PackageFile::exact).collect::<Vec<_>>(), Doing::Really)
     }
 
-    /// What it is, in a line.
-    #[must_use]
-    pub fn summary(&self) -> String {
-        let names: Vec<_> = self.ask.iter().map(PackageName::as_str).collect();
-        format!("install {}", names.join(", "))
-    }
-
-    /// What taking it back is, in a line.
-    #[must_use]
-    pub fn undoing(&self) -> String {
-        let new = self.before.iter().filter(|before| !before.had_files()).count();
-        let newer = self.before.len() - new;
-        match (new, newer) {
-            (new, 0) => format!("purge the {new} packages that were not there"),
-            (0, newer) => format!("bring {newer} packages back to the versions they had"),
-            _ => format!("purge {new} packages, and bring {newer} back to the versions they had"),
-        }
-    }
-
-    /// What taking it back does to each package, in a line.
+    /// Returns a line for each package: what reverting does to it.
     pub fn undone(&self) -> impl Iterator<Item = String> {
         self.before.iter().map(|before| {
             let name = before.name.as_str();
@@ -121,21 +102,13 @@ impl PackageChange {
         })
     }
 
-    /// Whether the file of a package that was there rides along.
+    /// Checks whether the bundle carries this previous version of a package.
     fn carries(&self, was: &Package) -> bool {
         let is = |file: &PackageFile| file.name == was.name && file.version == was.version;
         self.files.iter().any(|file| is_return(file) && is(file))
     }
 
-    /// Whether a kernel is among what comes.
-    #[must_use]
-    pub fn brings_kernel(&self) -> bool {
-        let kernels = ["proxmox-kernel-", "pve-kernel-", "linux-image-"];
-        let is_kernel = |name: &str| kernels.iter().any(|prefix| name.starts_with(prefix));
-        self.before.iter().any(|before| is_kernel(before.name.as_str()))
-    }
-
-    /// How many bytes the packages take once they are unpacked, roughly.
+    /// Returns roughly how many bytes the packages take once they are unpacked.
     #[must_use]
     pub fn unpacked(&self) -> u64 {
         let coming = |file: &&PackageFile| self.before.iter().any(|one| one.name == file.name);
@@ -146,15 +119,8 @@ impl PackageChange {
         self.files.iter().filter(|file| !is_return(file))
     }
 
-    /// Have apt do it. [`PackageChange::prepare`] has made the repository.
-    pub(crate) fn run(&self, door: &mut Door<'_>) -> Result<(), PackageError> {
-        door.run(&self.command())?;
-        self.mark_needed(door)?;
-        Ok(Area::again(door.host()).done()?)
-    }
-
-    /// Mark as automatic what came only because it was needed. apt does so when dpkg has ended,
-    /// which a power cut prevents.
+    /// Marks dependencies as automatically installed. apt does so after dpkg has ended, which a power
+    /// cut prevents.
     fn mark_needed(&self, door: &mut Door<'_>) -> Result<(), HostError> {
         let packages = installed_packages(door.look())?;
         let needed = |before: &&Before| {
@@ -170,94 +136,14 @@ impl PackageChange {
         if names.is_empty() { Ok(()) } else { door.run(&apt::mark("auto", &names)) }
     }
 
-    /// Make dpkg usable after a cut. Afterwards packages may still lack what they need: either
-    /// apt goes on, or they are taken back.
-    pub(crate) fn recover(&self, door: &mut Door<'_>) -> Result<(), PackageError> {
-        // It also brings dpkg's own journal into its status. It fails where something is half
-        // unpacked or lacks a package, both of which come to an end below or with the next apt.
-        tolerate(door.run(&apt::configure()))?;
-        let packages = installed_packages(door.look())?;
-        let mut again = false;
-        for file in self.coming() {
-            let is = find(&packages, &file.name).map(|package| package.state);
-            let ours = self.before.iter().any(|before| before.name == file.name);
-            if ours && is == Some(PackageState::HalfInstalled) {
-                door.run(&apt::unpack(&state::stored(file.content.id)))?;
-                again = true;
-            }
-        }
-        if again {
-            tolerate(door.run(&apt::configure()))?;
-        }
-        Ok(self.mark_needed(door)?)
-    }
-
-    /// Whether anything is left to be taken back.
-    pub(crate) fn is_present(&self, look: &dyn Look) -> Result<bool, HostError> {
-        let packages = installed_packages(look)?;
-        let Todo { back, remove, purge } = self.todo(&packages);
-        Ok(!(back.is_empty()
-            && remove.is_empty()
-            && purge.is_empty()
-            && self.marks(&packages).is_empty()))
-    }
-
-    /// Take it back: what was not there goes, and what was older comes back where its old file
-    /// rides along. Nothing else may go.
-    pub(crate) fn undo(&self, door: &mut Door<'_>) -> Result<(), PackageError> {
-        let packages = installed_packages(door.look())?;
-        let Todo { back, remove, .. } = self.todo(&packages);
-        let mut area = Area::with(door.host(), &back)?;
-        if !(back.is_empty() && remove.is_empty()) {
-            simulate_undo(&mut area, &back, &remove)?;
-            let exact: Vec<_> = back.iter().map(|file| file.exact()).collect();
-            door.run(&apt::exchange(&exact, &remove, Doing::Really))?;
-        }
-        // What had no configuration is gone with its files, and apt does not know it any more.
-        let purge = self.todo(&installed_packages(door.look())?).purge;
-        if !purge.is_empty() {
-            door.run(&apt::purge(&purge))?;
-        }
-        let packages = installed_packages(door.look())?;
-        for (word, names) in self.marks(&packages) {
-            door.run(&apt::mark(word, &names))?;
-        }
-        Ok(Area::again(door.host()).done()?)
-    }
-
-    /// Ask apt, before anything else is taken back, whether it would take back this and no more.
-    pub(crate) fn rehearse_undo(&self, host: &mut dyn Host) -> Result<(), PackageError> {
-        let packages = installed_packages(host)?;
-        let Todo { back, remove, .. } = self.todo(&packages);
-        if back.is_empty() && remove.is_empty() {
-            return Ok(());
-        }
-        let mut area = Area::with(host, &back)?;
-        let answer = simulate_undo(&mut area, &back, &remove);
-        area.done()?;
-        answer
-    }
-
-    /// The packages that stay newer than they were.
-    pub(crate) fn kept(&self, look: &dyn Look) -> Result<Vec<PackageName>, HostError> {
-        let packages = installed_packages(look)?;
-        let newer = |before: &&Before| {
-            let (Some(was), Some(is)) = (&before.was, find(&packages, &before.name)) else {
-                return false;
-            };
-            before.had_files() && was.version != is.version
-        };
-        Ok(self.before.iter().filter(newer).map(|before| before.name.clone()).collect())
-    }
-
-    /// What has to be done so that everything is as it was.
+    /// Returns what has to be done to restore the previous state.
     fn todo(&self, packages: &[Package]) -> Todo<'_> {
         let mut todo = Todo::default();
         for before in &self.before {
             let Some(is) = find(packages, &before.name) else { continue };
             let here = is.state != PackageState::ConfigFiles;
             match &before.was {
-                // Somebody has brought a later one since; that is theirs.
+                // A version that was installed since is not ours to revert.
                 Some(was) if before.had_files() => {
                     let ours = is.version == before.becomes && was.version != is.version;
                     let old = self.files.iter().find(|file| {
@@ -278,7 +164,7 @@ impl PackageChange {
         todo
     }
 
-    /// The marks that are not what they were, by the word that sets them right.
+    /// Returns the packages whose mark has changed, by the word of `apt-mark` that restores it.
     fn marks(&self, packages: &[Package]) -> Vec<(&'static str, Vec<PackageName>)> {
         let wrong = |mark: Mark| -> Vec<PackageName> {
             let differs = |before: &&Before| {
@@ -293,14 +179,129 @@ impl PackageChange {
     }
 }
 
-/// What it takes to undo.
+impl Act for PackageChange {
+    fn summary(&self) -> String {
+        let names: Vec<_> = self.ask.iter().map(PackageName::as_str).collect();
+        format!("install {}", names.join(", "))
+    }
+
+    fn undoing(&self) -> String {
+        let new = self.before.iter().filter(|before| !before.had_files()).count();
+        let newer = self.before.len() - new;
+        match (new, newer) {
+            (new, 0) => format!("purge the {new} packages that were not there"),
+            (0, newer) => format!("bring {newer} packages back to the versions they had"),
+            _ => format!("purge {new} packages, and bring {newer} back to the versions they had"),
+        }
+    }
+
+    /// [`PackageChange::prepare`] has made the repository.
+    fn run(&self, door: &mut Door<'_>) -> Result<(), ActError> {
+        door.run(&self.command())?;
+        self.mark_needed(door)?;
+        Ok(Area::again(door.host()).done()?)
+    }
+
+    /// Makes dpkg usable again. Packages may still lack dependencies: either apt runs again, or they are
+    /// reverted.
+    fn recover(&self, door: &mut Door<'_>) -> Result<(), ActError> {
+        // This also merges dpkg's own journal into its status. It fails where a package is half
+        // unpacked, which is fixed below, or lacks a dependency, which the next run of apt fixes.
+        tolerate(door.run(&apt::configure()))?;
+        let packages = installed_packages(door.look())?;
+        let mut again = false;
+        for file in self.coming() {
+            let is = find(&packages, &file.name).map(|package| package.state);
+            let ours = self.before.iter().any(|before| before.name == file.name);
+            if ours && is == Some(PackageState::HalfInstalled) {
+                door.run(&apt::unpack(&state::stored(file.content.id)))?;
+                again = true;
+            }
+        }
+        if again {
+            tolerate(door.run(&apt::configure()))?;
+        }
+        Ok(self.mark_needed(door)?)
+    }
+
+    fn needs_undo(&self, look: &dyn Look) -> Result<bool, HostError> {
+        let packages = installed_packages(look)?;
+        let Todo { back, remove, purge } = self.todo(&packages);
+        Ok(!(back.is_empty()
+            && remove.is_empty()
+            && purge.is_empty()
+            && self.marks(&packages).is_empty()))
+    }
+
+    /// Removes new packages, and reinstalls the previous version of others where the bundle carries it.
+    /// Nothing else may be removed.
+    fn undo(&self, door: &mut Door<'_>) -> Result<(), ActError> {
+        let packages = installed_packages(door.look())?;
+        let Todo { back, remove, .. } = self.todo(&packages);
+        let mut area = Area::with(door.host(), &back)?;
+        if !(back.is_empty() && remove.is_empty()) {
+            simulate_undo(&mut area, &back, &remove)?;
+            let exact: Vec<_> = back.iter().map(|file| file.exact()).collect();
+            door.run(&apt::exchange(&exact, &remove, Doing::Really))?;
+        }
+        // A package without configuration files is forgotten with its files, and apt would refuse it.
+        let purge = self.todo(&installed_packages(door.look())?).purge;
+        if !purge.is_empty() {
+            door.run(&apt::purge(&purge))?;
+        }
+        let packages = installed_packages(door.look())?;
+        for (word, names) in self.marks(&packages) {
+            door.run(&apt::mark(word, &names))?;
+        }
+        Ok(Area::again(door.host()).done()?)
+    }
+
+    /// Asks apt whether it would revert these packages and change no others.
+    fn rehearse_undo(&self, door: &mut Door<'_>) -> Result<bool, ActError> {
+        let packages = installed_packages(door.look())?;
+        let Todo { back, remove, .. } = self.todo(&packages);
+        if back.is_empty() && remove.is_empty() {
+            return Ok(true);
+        }
+        let mut area = Area::with(door.host(), &back)?;
+        let answer = simulate_undo(&mut area, &back, &remove);
+        area.done()?;
+        answer?;
+        Ok(true)
+    }
+
+    fn kept(&self, look: &dyn Look) -> Result<Vec<Kept>, HostError> {
+        let packages = installed_packages(look)?;
+        let newer = |before: &&Before| {
+            let (Some(was), Some(is)) = (&before.was, find(&packages, &before.name)) else {
+                return false;
+            };
+            before.had_files() && was.version != is.version
+        };
+        let kept = |before: &Before| {
+            let name = before.name.as_str().to_owned();
+            let what = KeptThing::Named { kind: "package".to_owned(), name };
+            Kept { what, why: Why::Newer }
+        };
+        Ok(self.before.iter().filter(newer).map(kept).collect())
+    }
+
+    /// A new kernel is booted only then.
+    fn awaits_boot(&self) -> bool {
+        let kernels = ["proxmox-kernel-", "pve-kernel-", "linux-image-"];
+        let is_kernel = |name: &str| kernels.iter().any(|prefix| name.starts_with(prefix));
+        self.before.iter().any(|before| is_kernel(before.name.as_str()))
+    }
+}
+
+/// What an undo has to do.
 #[derive(Default)]
 struct Todo<'f> {
-    /// The old files to go back to.
+    /// The files of the previous versions.
     back: Vec<&'f PackageFile>,
-    /// The packages whose files go.
+    /// The packages whose files are removed.
     remove: Vec<PackageName>,
-    /// The packages whose configuration goes as well.
+    /// The packages whose configuration is removed as well.
     purge: Vec<PackageName>,
 }
 
@@ -321,7 +322,7 @@ fn simulate_undo(
     Ok(())
 }
 
-/// Refuse whatever apt would do beyond these files and these removals.
+/// Refuses a simulation that does more than install these files and remove these packages.
 fn check(
     simulation: Simulation,
     files: &[&PackageFile],
@@ -346,12 +347,4 @@ fn check(
         return Err(PackageError::Extra(extra.into_iter().map(|(name, _)| name.clone()).collect()));
     }
     Ok(simulation.install)
-}
-
-/// A command may fail here; that it could not be started is another matter.
-fn tolerate(result: Result<(), HostError>) -> Result<(), HostError> {
-    match result {
-        Err(HostError::Failed { .. }) => Ok(()),
-        result => result,
-    }
 }

@@ -1,0 +1,104 @@
+use camino::Utf8Path;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+
+use super::LogError;
+
+/// "vGPU" in ASCII, at a fixed place of the file's header, names the owner of the database.
+const APPLICATION: i64 = 0x7647_5055;
+
+/// The version of the tables below.
+const VERSION: i64 = 3;
+
+const TABLES: &str = "
+    CREATE TABLE tx (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        bundle TEXT NOT NULL,
+        plan TEXT NOT NULL,
+        boot TEXT NOT NULL,
+        began INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        kept TEXT NOT NULL DEFAULT '[]',
+        removed TEXT NOT NULL DEFAULT '{}',
+        first_part TEXT
+    ) STRICT;
+    CREATE TABLE entry (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        tx INTEGER NOT NULL REFERENCES tx (id),
+        run INTEGER REFERENCES entry (id),
+        change TEXT NOT NULL,
+        state TEXT,
+        before TEXT,
+        component TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX entry_of_tx ON entry (tx);
+    CREATE TABLE dirty (what TEXT PRIMARY KEY) STRICT;
+";
+
+/// Opens the database at `path`, or creates it.
+///
+/// The settings that make it safe are set and then read back: a file system or a build of SQLite
+/// without them is refused before anything relies on it.
+pub(super) fn open(path: &Utf8Path) -> Result<Connection, LogError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut db = Connection::open_with_flags(path.as_std_path(), flags)?;
+    for (pragma, value) in [
+        ("locking_mode", "exclusive"),
+        ("journal_mode", "wal"),
+        ("synchronous", "2"),
+        ("foreign_keys", "1"),
+        ("trusted_schema", "0"),
+    ] {
+        require(&db, pragma, value)?;
+    }
+    create_or_check(&mut db)?;
+    Ok(db)
+}
+
+/// Creates a database that no file holds.
+pub(super) fn in_memory() -> Result<Connection, LogError> {
+    let mut db = Connection::open_in_memory()?;
+    require(&db, "foreign_keys", "1")?;
+    create_or_check(&mut db)?;
+    Ok(db)
+}
+
+/// Sets a pragma, and checks that it is in force.
+fn require(db: &Connection, pragma: &'static str, value: &str) -> Result<(), LogError> {
+    // Some pragmas answer when they are set and some do not.
+    db.pragma_update_and_check(None, pragma, value, |_| Ok(())).optional()?;
+    let is: rusqlite::types::Value = db.pragma_query_value(None, pragma, |row| row.get(0))?;
+    let is = match is {
+        rusqlite::types::Value::Text(text) => text,
+        rusqlite::types::Value::Integer(number) => number.to_string(),
+        other => format!("{other:?}"),
+    };
+    if is == value {
+        Ok(())
+    } else {
+        Err(LogError::Unsafe { pragma, is, should: value.to_owned() })
+    }
+}
+
+fn create_or_check(db: &mut Connection) -> Result<(), LogError> {
+    let number = |db: &Connection, pragma| -> Result<i64, LogError> {
+        Ok(db.pragma_query_value(None, pragma, |row| row.get(0))?)
+    };
+    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    match (number(db, "application_id")?, number(db, "user_version")?, tables) {
+        (0, 0, 0) => {
+            let commit = db.transaction()?;
+            commit.execute_batch(TABLES)?;
+            commit.pragma_update(None, "application_id", APPLICATION)?;
+            commit.pragma_update(None, "user_version", VERSION)?;
+            Ok(commit.commit()?)
+        }
+        (APPLICATION, VERSION, _) => Ok(()),
+        (APPLICATION, version, _) => Err(LogError::Foreign(format!(
+            "its version is {version}, and this program knows version {VERSION}; use the program that wrote it"
+        ))),
+        (other, ..) => Err(LogError::Foreign(format!("its application id is {other:#x}"))),
+    }
+}

@@ -1,0 +1,50 @@
+use super::{Acts, Log, LogError};
+use crate::host::{Door, Host, HostError};
+use crate::settle::Derived;
+
+/// Derived state could not be rebuilt. It stays marked, so the next run tries again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettleError {
+    /// Some of it failed.
+    #[error("{}; do not reboot before `vgpu-installer apply` or `revert` has mended this", list(.0))]
+    Rebuild(Vec<(Derived, HostError)>),
+    /// The marks could not be read or removed.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+fn list(failures: &[(Derived, HostError)]) -> String {
+    let texts = failures.iter().map(|(what, error)| format!("cannot rebuild {what}: {error}"));
+    texts.collect::<Vec<_>>().join("\n")
+}
+
+/// Rebuilds everything that is marked as stale, and reports each to `each` before it begins.
+///
+/// A failure does not keep the rest from being rebuilt.
+pub fn settle<A: Acts>(
+    host: &mut dyn Host,
+    log: &mut Log<A>,
+    each: &mut dyn FnMut(&Derived),
+) -> Result<(), SettleError> {
+    let mut failures = Vec::new();
+    for derived in log.dirty()? {
+        match rebuild(host, &derived, each) {
+            Ok(()) => log.settled(&derived)?,
+            Err(error) => failures.push((derived, error)),
+        }
+    }
+    if failures.is_empty() { Ok(()) } else { Err(SettleError::Rebuild(failures)) }
+}
+
+fn rebuild(
+    host: &mut dyn Host,
+    derived: &Derived,
+    each: &mut dyn FnMut(&Derived),
+) -> Result<(), HostError> {
+    if derived.is_moot(host)? {
+        return Ok(());
+    }
+    each(derived);
+    Door::open(host).run(&derived.command())
+}
