@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::FileExt;
 
-use crate::model::Chunk;
+use crate::item::Chunk;
 use crate::read::{PIECE, PartFault};
 use crate::{Bundle, Digest, Hasher, Verified};
 

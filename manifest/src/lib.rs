@@ -10,21 +10,17 @@ mod copy;
 mod cosign;
 mod damage;
 mod digest;
-pub mod driver;
 mod header;
-pub mod headers;
 mod host_path;
-pub mod image;
 pub mod inventory;
+mod item;
 mod layout;
 pub mod limits;
+mod manifest;
 mod measure;
 mod mode;
-mod model;
 mod name;
 mod object;
-mod origin;
-pub mod package;
 mod parallel;
 mod parts;
 pub mod patch;
@@ -34,7 +30,6 @@ pub mod profile;
 mod read;
 mod text;
 pub mod ui;
-pub mod unlock;
 pub mod verdict;
 mod wants;
 mod write;
@@ -44,14 +39,15 @@ pub use crate::copy::CopyError;
 pub use crate::cosign::CosignError;
 pub use crate::digest::{CHUNK, Digest, Hasher, ItemId, ParseDigestError, tree_digest};
 pub use crate::host_path::{HostPath, PathError};
+pub use crate::item::{
+    CatalogRecord, Chunk, Item, ItemError, ItemFields, ItemMode, Kind, Origin, Tree, driver,
+    headers, image, package, unlock,
+};
 pub use crate::layout::{SIGNATURES_AT, TooLarge};
+pub use crate::manifest::{FORMAT, Manifest, ManifestError};
 pub use crate::measure::{Measure, Measured};
 pub use crate::mode::{Mode, ParseModeError};
-pub use crate::model::{
-    Chunk, Content, FORMAT, Item, ItemError, ItemFields, ItemMode, Manifest, ManifestError,
-};
 pub use crate::name::{BundleName, ItemName, MAX_NAME, NameCollision};
-pub use crate::origin::Origin;
 pub use crate::parts::{PartSize, PartsError};
 pub use crate::printable::{printable, shell_word};
 pub use crate::read::{Damage, PIECE, PartFault, Progress, ReadError, Sink};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use camino::Utf8PathBuf;
 use rustix::fs::Advice;
 
-use crate::model::Chunk;
+use crate::item::Chunk;
 use crate::parallel::in_parallel;
 use crate::{Bundle, CHUNK, Digest, Hasher, Item, ItemName, Verified};
 

@@ -8,9 +8,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::Advice;
 use vgpu_keys::{Role, SignError, Signer, Slots, SlotsError};
 
+use crate::item::Chunk;
 use crate::layout::{Layout, SIGNATURES_AT};
 use crate::limits::MAX_PARTS;
-use crate::model::Chunk;
 use crate::parallel::in_parallel;
 use crate::parts::{Part, PartSize, Parts, part_path};
 use crate::read::{PIECE, Progress};

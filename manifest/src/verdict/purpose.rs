@@ -78,7 +78,7 @@ impl Targets {
 
     /// Whether the driver serves all GPUs on such a machine, given what the bundle's own files say.
     #[must_use]
-    pub fn judge<'c>(&self, catalog: &'c Catalog, contents: Contents<'_>) -> Suitability<'c> {
+    pub fn judge<'c>(&self, catalog: &'c Catalog, contents: &Contents<'_>) -> Suitability<'c> {
         let driver = catalog.driver(self.driver);
         let file = self.file.or_else(|| contents.file(driver?));
         let case = |gpu: &PciId| Case {
