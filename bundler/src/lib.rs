@@ -12,7 +12,6 @@ use vgpu_manifest::ui::Exit;
 
 mod apt;
 mod cache;
-mod changes;
 mod cli;
 mod commands;
 #[cfg(feature = "pages")]

@@ -87,9 +87,7 @@ fn assemble(
         if size != locked.size {
             return Err(PackError::Size { item: item(), locked: locked.size, actual: size });
         }
-        let (name, mode, content) = (locked.name.clone(), locked.mode, locked.content);
-        let origin = locked.origin.for_manifest();
-        Ok(Item::new(ItemFields { name, size, mode, sha256, chunks, content, origin })?)
+        Ok(Item::new(ItemFields { sha256, ..locked.described(chunks) })?)
     };
     Ok(Manifest {
         format: vgpu_manifest::FORMAT,
@@ -100,12 +98,7 @@ fn assemble(
         sequence: lock.sequence,
         created: lock.created,
         wants: lock.host.clone(),
-        drivers: lock.drivers.clone(),
-        headers: lock.headers.clone(),
         archives: lock.archives.clone(),
-        packages: lock.packages.clone(),
-        unlock: lock.unlock.clone(),
-        images: lock.images.clone(),
         purpose: lock.purpose.clone(),
         items: lock.items.iter().map(item).collect::<Result<_, PackError>>()?,
     })

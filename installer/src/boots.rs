@@ -17,7 +17,8 @@ impl Coming {
     /// By the names of its packages: `proxmox-kernel-6.8.12-4-pve-signed`, `pve-headers-5.15.158-2-pve`.
     #[must_use]
     pub fn of(manifest: &Manifest) -> Self {
-        let names = manifest.packages.iter().map(|record| record.name.as_str());
+        let names =
+            manifest.items.iter().filter_map(|item| Some(item.kind().package()?.name.as_str()));
         let all = |kinds: &[&str]| {
             let releases = names.clone().filter_map(|name| release(name, kinds));
             releases.collect()

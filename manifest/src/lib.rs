@@ -15,18 +15,13 @@
 
 mod bundle;
 pub mod catalog;
-pub mod driver;
-pub mod headers;
 mod host;
-pub mod image;
-mod model;
-mod origin;
-pub mod package;
+mod item;
+mod manifest;
 pub mod patch;
 pub mod profile;
 mod types;
 pub mod ui;
-pub mod unlock;
 pub mod verdict;
 mod wants;
 
@@ -36,10 +31,11 @@ pub use crate::bundle::{
     TooLarge, Unverified, Verified, VerifyError, WriteError, limits, write_bundle,
 };
 pub use crate::host::{inventory, platform};
-pub use crate::model::{
-    Chunk, Content, FORMAT, Item, ItemError, ItemFields, ItemMode, Manifest, ManifestError,
+pub use crate::item::{
+    CatalogRecord, Chunk, Item, ItemError, ItemFields, ItemMode, Kind, Origin, Tree, driver,
+    headers, image, package, unlock,
 };
-pub use crate::origin::Origin;
+pub use crate::manifest::{FORMAT, Manifest, ManifestError};
 pub use crate::types::{
     BundleName, CHUNK, Digest, Hasher, HostPath, ItemId, ItemName, Mode, NameCollision,
     ParseTextError, PathError, ProgramVersion, is_word, printable, shell_word, tree_digest,

@@ -38,11 +38,13 @@ fn laptop(recipe: &str) -> (Scratch, Utf8PathBuf) {
     (scratch, folder)
 }
 
-/// What the lock says of its drivers.
-fn drivers(folder: &Utf8Path) -> Value {
+/// What the lock says of its items of this kind.
+fn records(folder: &Utf8Path, kind: &str) -> Vec<Value> {
     let lock = fs::read_to_string(folder.join("bundle.lock")).unwrap();
     let lock: toml::Value = toml::from_str(&lock).unwrap();
-    serde_json::to_value(&lock["driver"]).unwrap()
+    let items = lock["item"].as_array().unwrap().iter();
+    let records = items.filter_map(|item| item.get("kind")?.get(kind));
+    records.map(|record| serde_json::to_value(record).unwrap()).collect()
 }
 
 #[test]
@@ -94,11 +96,13 @@ fn a_patch_is_proven_and_does_what_the_package_itself_would_do() {
         let said = expect(scratch.bundler(&["lock"]), 0);
         assert!(said.err.contains("driver/host.run: 4 vGPU types"), "{}", said.err);
 
-        let driver = &drivers(&folder)[0];
+        let driver = &records(&folder, "driver")[0];
         assert_eq!(driver["version"], VERSION);
         assert_eq!(driver["kind"], "host");
         assert_eq!(driver["gpus"], serde_json::json!(["1e30", "1eb8", "2235"]));
-        let files = driver["patch"][0]["file"].as_array().unwrap();
+        let patch = &records(&folder, "patch")[0];
+        assert_eq!(patch["driver"], "driver/host.run");
+        let files = patch["file"].as_array().unwrap();
         let paths: Vec<_> = files.iter().map(|file| file["path"].as_str().unwrap()).collect();
         assert_eq!(paths, ["kernel/nvidia/nv-kernel.o_binary", "kernel/nvidia/nv.c"]);
         let digest = |tree: &str, path: &str| {
@@ -125,7 +129,9 @@ fn a_patch_is_proven_and_does_what_the_package_itself_would_do() {
         expect(scratch.bundler(&["build"]), 0);
         let shown = expect(scratch.bundler(&["inspect", "node-1.vgpu.tar", "--json"]), 0);
         let shown: Value = serde_json::from_str(&shown.out).unwrap();
-        assert_eq!(shown["manifest"]["drivers"][0], *driver);
+        let items = shown["manifest"]["items"].as_array().unwrap();
+        assert_eq!(items[0]["kind"]["driver"], *driver);
+        assert_eq!(items[1]["kind"]["patch"], *patch);
         let shown = expect(scratch.bundler(&["inspect", "node-1.vgpu.tar"]), 0).out;
         assert!(shown.contains(&format!("host driver {VERSION}, supports 3 GPUs")), "{shown}");
         assert!(shown.contains("kernel/nvidia/nv-kernel.o_binary: "), "{shown}");
@@ -159,7 +165,7 @@ fn a_blob_as_large_as_the_real_one_takes_little_memory() {
         let peak = peak_of(&mut child).unwrap();
         eprintln!("{compression:?}: {peak} KiB");
         assert!(peak <= 64 << 10, "{compression:?}: {peak} KiB at its peak");
-        assert_eq!(drivers(&folder)[0]["version"], VERSION);
+        assert_eq!(records(&folder, "driver")[0]["version"], VERSION);
     }
 }
 
@@ -216,7 +222,7 @@ fn the_catalogue_has_what_the_drivers_say() {
     let bundle = fs::read(folder.join("node-1.vgpu.tar")).unwrap();
 
     // Where it comes from is known, and it is that file and no other.
-    let record = drivers(&folder)[1].clone();
+    let record = records(&folder, "driver")[1].clone();
     assert_eq!((&record["kind"], &record["version"]), (&"config-only".into(), &old.into()));
     assert!(record["archive"]["member"].as_str().unwrap().ends_with("-vgpu-kvm.run"), "{record}");
     assert!(record["package"]["size"].as_u64().unwrap() > 1000, "{record}");
@@ -272,9 +278,8 @@ fn drivers_come_out_of_the_archive_of_the_portal() {
         let (host, guest) = (StandIn::host(VERSION), StandIn::guest(VERSION));
         write_portal(&folder.join(&archive), layout, &host, &guest).unwrap();
         expect(scratch.bundler(&["build"]), 0);
-        let drivers = drivers(&folder);
-        let versions: Vec<_> =
-            drivers.as_array().unwrap().iter().map(|it| it["version"].as_str().unwrap()).collect();
+        let drivers = records(&folder, "driver");
+        let versions: Vec<_> = drivers.iter().map(|it| it["version"].as_str().unwrap()).collect();
         assert_eq!(versions, [VERSION, VERSION, "539.19"]);
         let member = drivers[0]["archive"]["member"].as_str().unwrap();
         assert!(member.ends_with(&host.file_name()), "{member}");

@@ -5,8 +5,8 @@ use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::process::{Command, Stdio};
 
 use camino::Utf8PathBuf;
-use serde_json::json;
-use vgpu_tests::kit::Kit;
+use serde_json::{Value, json};
+use vgpu_tests::kit::{Kit, kind};
 use vgpu_tests::memory::peak_of;
 use vgpu_tests::nodes::Node;
 use vgpu_tests::sample::noise;
@@ -21,6 +21,10 @@ const WINDOWS: &str = "539.19_grid_win10_win11_server2019_server2022_dch_64bit_i
 /// Two storages, of which only the second takes images.
 const STORAGES: &str = "dir: local\n\tpath /var/lib/vz\n\tcontent backup,vztmpl\n\n\
                         dir: tank\n\tpath /srv/tank\n\tcontent iso\n";
+
+fn driver(file: &str, version: &str, of: &str) -> Value {
+    kind(&format!("guest/{file}"), "driver", json!({ "version": version, "kind": of }))
+}
 
 /// A node and a bundle with drivers for its guests.
 struct Stage {
@@ -48,9 +52,9 @@ impl Stage {
     fn bundle(&self, sequence: u64) -> Utf8PathBuf {
         self.kit.bundle(
             sequence,
-            json!({ "drivers": [
-                { "item": format!("guest/{LINUX}"), "version": "535.230.02", "kind": "guest" },
-                { "item": format!("guest/{WINDOWS}"), "version": "539.19", "kind": "windows-guest" },
+            json!({ "kinds": [
+                driver(LINUX, "535.230.02", "guest"),
+                driver(WINDOWS, "539.19", "windows-guest"),
             ] }),
         )
     }

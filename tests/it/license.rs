@@ -6,7 +6,7 @@ use std::fs;
 use camino::Utf8PathBuf;
 use serde_json::{Value, json};
 use vgpu_manifest::Digest;
-use vgpu_tests::kit::Kit;
+use vgpu_tests::kit::{Kit, kind};
 use vgpu_tests::nodes::Node;
 use vgpu_tests::sample::noise;
 use vgpu_tests::scratch::{Said, Scratch, expect};
@@ -86,7 +86,8 @@ fn image(version: &str) -> Value {
     let [digest, id] = ["manifest", "configuration"]
         .map(|part| Digest::of(format!("{part} {version}").as_bytes()));
     let reference = format!("registry.example/team/dls:{version}");
-    json!({ "images": [{ "item": IMAGE, "reference": reference, "digest": digest, "id": id }] })
+    let record = json!({ "reference": reference, "digest": digest, "id": id });
+    json!({ "kinds": [kind(IMAGE, "image", record)] })
 }
 
 #[test]

@@ -87,14 +87,24 @@ impl Kit {
         self.items.insert(name.to_owned(), item);
     }
 
-    /// Say how the bytes of an item are to be understood.
-    pub fn content(&mut self, name: &str, content: Value) {
-        self.items.get_mut(name).expect("an item")["content"] = content;
-    }
-
     /// Write a bundle of all items, with these further fields of its manifest.
+    ///
+    /// The field `kinds` says what some items are, as [`kind`] writes it. These come first, in its
+    /// order; the others follow by name.
     #[must_use]
     pub fn bundle(&self, sequence: u64, fields: Value) -> Utf8PathBuf {
+        let Value::Object(mut fields) = fields else { panic!("fields are an object") };
+        let mut rest = self.items.clone();
+        let described = |kind: &Value| {
+            let name = kind["item"].as_str().expect("the name of an item");
+            let mut item = rest.remove(name).expect("an item");
+            item["kind"] = kind["kind"].clone();
+            item
+        };
+        let kinds = fields.remove("kinds").unwrap_or_default();
+        let kinds = kinds.as_array().into_iter().flatten();
+        let mut items: Vec<Value> = kinds.map(described).collect();
+        items.extend(rest.into_values());
         let mut manifest = json!({
             "format": FORMAT,
             "needs": "0.1.0",
@@ -103,9 +113,8 @@ impl Kit {
             "channel": "stable",
             "sequence": sequence,
             "created": 1_700_000_000,
-            "items": self.items.values().collect::<Vec<_>>(),
+            "items": items,
         });
-        let Value::Object(fields) = fields else { panic!("fields are an object") };
         for (name, value) in fields {
             manifest[name] = value;
         }
@@ -125,6 +134,12 @@ impl Source for Kit {
     }
 }
 
+/// Says that an item is of a kind, with this record.
+#[must_use]
+pub fn kind(item: &str, kind: &str, record: Value) -> Value {
+    json!({ "item": item, "kind": { kind: record } })
+}
+
 /// What a bundle says of a Debian package file, from its own control file.
 #[must_use]
 pub fn package(item: &str, control: &str, archive: &str, reason: &str) -> Value {
@@ -142,8 +157,7 @@ pub fn package(item: &str, control: &str, archive: &str, reason: &str) -> Value 
     }
     let mut take = |name: &str| fields.remove(name).unwrap_or_else(|| panic!("no {name}: {item}"));
     let mut record = json!({
-        "item": item, "name": take("Package"), "version": take("Version"),
-        "arch": take("Architecture"), "reason": reason, "archive": archive,
+        "name": take("Package"), "version": take("Version"), "arch": take("Architecture"), "reason": reason, "archive": archive,
     });
     let relations = [
         "Depends",
@@ -159,7 +173,7 @@ pub fn package(item: &str, control: &str, archive: &str, reason: &str) -> Value 
     ];
     fields.retain(|name, _| relations.contains(&name.as_str()));
     record["fields"] = json!(fields);
-    record
+    kind(item, "package", record)
 }
 
 /// What a bundle says of the archive that its packages come from.

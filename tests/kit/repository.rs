@@ -11,8 +11,8 @@ use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_installer::packages::{PackageFile, index};
-use vgpu_manifest::Manifest;
 use vgpu_manifest::package::PackageRecord;
+use vgpu_manifest::{Item, Kind, Manifest};
 
 use crate::roots::Root;
 use crate::scratch::expect;
@@ -30,11 +30,11 @@ impl<'r> Repository<'r> {
     /// it. What it describes need not be there for a simulation.
     #[must_use]
     pub fn new(root: &'r Root, at: &str, manifest: &Manifest) -> Self {
-        let file = |record: &PackageRecord| {
-            let item = manifest.item(&record.item).expect("an item that the record names");
-            (PackageFile::of(record, item), record.item.as_str().into())
+        let file = |(item, record): (&Item, &PackageRecord)| {
+            (PackageFile::of(record, item), item.name().as_str().into())
         };
-        let files: Vec<(PackageFile, Utf8PathBuf)> = manifest.packages.iter().map(file).collect();
+        let packages = manifest.records(Kind::package);
+        let files: Vec<(PackageFile, Utf8PathBuf)> = packages.map(file).collect();
         let this = Self {
             root,
             folder: at.into(),

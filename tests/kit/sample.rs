@@ -10,7 +10,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use vgpu_keys::{KeyFile, Policy, Signer};
 use vgpu_manifest::{
-    CHUNK, Content, FORMAT, Item, ItemFields, ItemMode, Manifest, Measure, Origin, ProgramVersion,
+    CHUNK, FORMAT, Item, ItemFields, ItemMode, Kind, Manifest, Measure, Origin, ProgramVersion,
     Source, Target, write_bundle,
 };
 
@@ -131,7 +131,7 @@ impl Sample {
             mode: part.mode,
             sha256: measured.sha256,
             chunks: measured.chunks,
-            content: Content::Plain,
+            kind: Kind::Plain,
             origin: Origin::File,
         })?)
     }

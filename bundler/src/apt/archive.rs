@@ -203,7 +203,7 @@ fn from_mirror(
 fn load(sources: &Sources<'_>, addresses: &[Address], item: &ItemName) -> Result<Vec<u8>, Failure> {
     let cap = ByteSize::new(MAX_KEPT);
     let want = Expected { name: item, sha256: None, size: None, cap };
-    let sha256 = sources.archived(addresses, want)?.measured.sha256;
+    let sha256 = sources.archived(addresses, want)?.sha256;
     let mut bytes = Vec::new();
     let file = sources.fetcher.cache.cache().open_content(sha256)?;
     let read = file.take(MAX_KEPT).read_to_end(&mut bytes);

@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::Digest;
-use vgpu_manifest::package::{ArchiveName, ArchiveRecord, PackageRecord};
+use vgpu_manifest::package::{ArchiveName, ArchiveRecord};
 use vgpu_manifest::ui::ByteSize;
 
 use super::error::AptError;
 use super::{node, renew};
-use crate::lock::{Lock, LockedItem, Pin};
+use crate::lock::{Lock, LockedItem};
 use crate::recipe::{Apt, Entry, Recipe, Role};
-use crate::source::Sources;
+use crate::source::{Pin, Sources};
 
 /// A table of packages, pinned. Its items are the packages of the archives for its release, and what
 /// vouches for these.
@@ -31,7 +31,6 @@ pub(crate) struct Expansion {
     pub(crate) pins: Vec<Option<Pin>>,
     pub(crate) apt: Vec<LockedApt>,
     pub(crate) archives: Vec<ArchiveRecord>,
-    pub(crate) packages: Vec<PackageRecord>,
 }
 
 /// What a table turned out to be.
@@ -39,7 +38,6 @@ pub(crate) struct Expansion {
 pub(super) struct Part {
     pub(super) items: Vec<(Entry, Pin)>,
     pub(super) archives: Vec<ArchiveRecord>,
-    pub(super) packages: Vec<PackageRecord>,
 }
 
 /// What to do with the packages that an earlier lock has.
@@ -77,7 +75,6 @@ pub(crate) fn expand(
         all.add(part.items.into_iter().map(|(entry, pin)| (entry, Some(pin))));
         all.apt.push(locked);
         all.archives.extend(part.archives);
-        all.packages.extend(part.packages);
     }
     all.add(rest.map(|entry| (entry.clone(), None)));
     Ok(all)
@@ -104,22 +101,16 @@ fn asked(table: &Apt, node: Digest) -> Digest {
 fn keep(lock: &Lock, release: &ArchiveName) -> Part {
     let archives: Vec<ArchiveRecord> =
         lock.archives.iter().filter(|archive| archive.codename == *release).cloned().collect();
-    let is_ours = |package: &&PackageRecord| archives.iter().any(|it| it.name == package.archive);
-    let packages: Vec<PackageRecord> = lock.packages.iter().filter(is_ours).cloned().collect();
-    let mut items = Vec::new();
-    for item in &lock.items {
-        let of_archive =
-            || archives.iter().any(|archive| archive.items().any(|it| *it == item.name));
-        if packages.iter().any(|package| package.item == item.name) || of_archive() {
-            items.push(entry(item));
-        }
-    }
-    Part { items, archives, packages }
+    let is_of = |item: &&LockedItem| match item.kind.package() {
+        Some(package) => archives.iter().any(|it| it.name == package.archive),
+        None => archives.iter().flat_map(ArchiveRecord::items).any(|it| *it == item.name),
+    };
+    let items = lock.items.iter().filter(is_of).map(entry).collect();
+    Part { items, archives }
 }
 
 /// A locked item as an entry that is pinned.
 fn entry(item: &LockedItem) -> (Entry, Pin) {
-    let pin = Pin { size: item.size, sha256: item.sha256, content: item.content };
     let entry = Entry {
         name: item.name.clone(),
         mode: item.mode,
@@ -128,5 +119,5 @@ fn entry(item: &LockedItem) -> (Entry, Pin) {
         max_size: ByteSize::new(item.size),
         role: Role::Plain,
     };
-    (entry, pin)
+    (entry, item.pin())
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use vgpu_manifest::package::{ArchiveRecord, PackageReason, PackageRecord};
 use vgpu_manifest::ui::ByteSize;
-use vgpu_manifest::{Content, Digest, ItemMode, ItemName, ParseTextError};
+use vgpu_manifest::{Digest, ItemMode, ItemName, Kind, ParseTextError};
 
 use super::error::AptError;
 use super::expand::Part;
@@ -14,9 +14,8 @@ use super::names;
 use super::renew::Used;
 use super::solve::{Cause, Change, Installed};
 use super::version::Version;
-use crate::lock::Pin;
 use crate::recipe::{self, Apt, Entry, Role};
-use crate::source::{Kept, Origin};
+use crate::source::{Kept, Origin, Pin};
 
 /// The items of a table: packages in the order of their names, then what vouches for them.
 pub(super) fn part(
@@ -34,10 +33,11 @@ pub(super) fn part(
         let origin = Origin::Archive {
             addresses: mirrors.iter().filter_map(|mirror| mirror.join(&deb.path)).collect(),
         };
-        let record = record(table, candidate, &deb, reason, installed);
-        let record = record.map_err(|source| describe(candidate.name.as_str(), source))?;
-        part.items.push(item(record.item.clone(), deb.size, deb.sha256, origin));
-        part.packages.push(record);
+        let describe = |source| describe(candidate.name.as_str(), source);
+        let name = names::of_package(&table.release, candidate, &deb).map_err(describe)?;
+        let record = record(candidate, &deb, reason, installed).map_err(describe)?;
+        let (entry, pin) = item(name, deb.size, deb.sha256, origin);
+        part.items.push((entry, Pin { kind: Kind::Package(record), ..pin }));
         Ok::<(), AptError>(())
     };
     for Change { candidate, cause, installed } in changes {
@@ -63,7 +63,6 @@ pub(super) fn part(
 
 /// What a bundle says of a package.
 fn record(
-    table: &Apt,
     candidate: &Candidate,
     deb: &Deb,
     reason: PackageReason,
@@ -71,7 +70,6 @@ fn record(
 ) -> Result<PackageRecord, ParseTextError> {
     let field = |(name, value): &(&str, String)| Ok((name.parse()?, value.parse()?));
     Ok(PackageRecord {
-        item: names::of_package(&table.release, candidate, deb)?,
         name: candidate.name.clone(),
         arch: candidate.arch.clone(),
         version: candidate.version.text().clone(),
@@ -79,6 +77,7 @@ fn record(
         installed: installed.map(|version| version.text().clone()),
         archive: candidate.offer.archive.clone(),
         fields: deb.fields.iter().map(field).collect::<Result<BTreeMap<_, _>, _>>()?,
+        headers: None,
     })
 }
 
@@ -129,7 +128,7 @@ fn describe(package: &str, source: ParseTextError) -> AptError {
 }
 
 fn item(name: ItemName, size: u64, sha256: Digest, origin: Origin) -> (Entry, Pin) {
-    let pin = Pin { size, sha256, content: Content::Plain };
+    let pin = Pin { size, sha256, kind: Kind::Plain };
     let (mode, max_size, role) = (ItemMode::Plain, ByteSize::new(size), Role::Plain);
     (Entry { name, mode, origin, sha256: Some(sha256), max_size, role }, pin)
 }

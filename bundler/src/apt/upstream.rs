@@ -7,7 +7,7 @@ use std::io::{self, Read as _, Seek as _, Write};
 use camino::Utf8Path;
 use vgpu_manifest::package::{ArchiveName, ArchiveRecord, FieldValue, PackageRecord};
 use vgpu_manifest::ui::{Exit, Explain};
-use vgpu_manifest::{Digest, Item, ItemName, Manifest, ReadError};
+use vgpu_manifest::{Digest, Item, ItemName, Kind, Manifest, ReadError};
 
 use super::index::{self, Indexes, ScanError, unpacking};
 use super::model::{Pin, Universe as _};
@@ -134,11 +134,13 @@ pub(crate) fn follow(
             .add(text, &archive.name, Pin(500))
             .map_err(|source| UpstreamError::Scan { item: item.name().clone(), source })?;
     }
-    let packages = manifest.packages.iter().filter(|package| package.archive == archive.name);
     let mut count = 0;
-    for package in packages {
-        if !vouches(&indexes, package, manifest.item(&package.item))? {
-            let item = package.item.clone();
+    for (item, package) in manifest.records(Kind::package) {
+        if package.archive != archive.name {
+            continue;
+        }
+        if !vouches(&indexes, package, item)? {
+            let item = item.name().clone();
             return Err(UpstreamError::Package { archive: name(), item });
         }
         count += 1;
@@ -150,9 +152,8 @@ pub(crate) fn follow(
 fn vouches(
     indexes: &Indexes,
     package: &PackageRecord,
-    item: Option<&Item>,
+    item: &Item,
 ) -> Result<bool, index::ReadError> {
-    let Some(item) = item else { return Ok(false) };
     let version = Version::from(package.version.clone());
     for candidate in indexes.versions(&package.name)? {
         if candidate.version != version || candidate.arch != package.arch {

@@ -8,8 +8,9 @@ use vgpu_manifest::{Digest, PartSize, Target, write_bundle};
 
 use super::Context;
 use super::fetch::fetch;
-use super::update::{Pins, relock};
+use super::update::write_lock;
 use crate::exit::Advise as _;
+use crate::lock::Pins;
 use crate::options::{NetworkArgs, ProjectArgs, SignerArgs, UnsuitableArgs, part_size};
 use crate::pack;
 use crate::recheck::recheck;
@@ -62,7 +63,8 @@ impl Args {
                 lock
             }
             None => {
-                relock(context, &project, &network, &cache_lock, Pins::Keep, self.unsuitable)?.lock
+                write_lock(context, &project, &network, &cache_lock, Pins::Keep, self.unsuitable)?
+                    .lock
             }
         };
         fetch(context, &project, &network, &cache_lock, &lock)?;

@@ -122,7 +122,7 @@ fn gc(context: &Context, days: u16, keep: &[Utf8PathBuf], json: bool) -> anyhow:
     for path in keep {
         let lock = Lock::read(path)?.with_context(|| format!("there is no lock `{path}`"))?;
         kept.extend(lock.items.iter().map(|item| item.sha256));
-        kept.extend(lock.drivers.iter().filter_map(|record| record.config));
+        kept.extend(lock.items.iter().filter_map(|item| item.kind.driver()?.config));
     }
     let unused = Duration::from_secs(u64::from(days) * 24 * 60 * 60);
     let cache = context.cache()?;

@@ -1,6 +1,6 @@
 use camino::Utf8PathBuf;
 
-use crate::changes::{self, Outline};
+use crate::lock::{Outline, between, lines};
 use crate::options::TrustArgs;
 use crate::ui::{print, print_json};
 
@@ -25,10 +25,10 @@ impl Args {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let [old, new] = [self.trust.open(&self.old)?, self.trust.open(&self.new)?];
         let [old, new] = [&old, &new].map(|bundle| Outline::from(bundle.manifest()));
-        let changes = changes::between(&old, &new);
+        let changes = between(&old, &new);
         if self.json {
             return Ok(print_json(&changes)?);
         }
-        Ok(print(changes::lines(&changes))?)
+        Ok(print(lines(&changes))?)
     }
 }

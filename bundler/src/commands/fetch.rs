@@ -5,20 +5,19 @@ use std::time::SystemTime;
 use anyhow::Context as _;
 use camino::Utf8Path;
 use serde::Serialize;
-use vgpu_manifest::ItemName;
 use vgpu_manifest::driver::{DriverKind, DriverRecord};
 use vgpu_manifest::ui::ByteSize;
+use vgpu_manifest::{ItemName, Kind};
 
 use super::Context;
-use super::update::{all, sources};
 use crate::cache::CacheLock;
 use crate::driver::{self, Known};
 use crate::exit::Advise as _;
 use crate::image;
-use crate::lock::{Lock, LockedItem, Pin};
+use crate::lock::{Lock, LockedItem, all};
 use crate::options::{Network, NetworkArgs, Project, ProjectArgs};
 use crate::parallel::parallel;
-use crate::source::{Expected, Origin, SourceError, Sources};
+use crate::source::{Origin, SourceError, Sources};
 use crate::ui::print_json;
 use crate::unlock;
 
@@ -76,16 +75,16 @@ pub(super) fn fetch(
     cache: &CacheLock<'_>,
     lock: &Lock,
 ) -> anyhow::Result<()> {
-    let sources = sources(context, project, network, cache);
+    let sources = context.sources(project, network, cache);
     let missing = missing(cache, lock);
     let size = missing.iter().map(|item| item.size).sum();
     let batch = context.ui.batch(missing.len(), Some(size));
     // Items that are made from other items come last.
     let (made, others): (Vec<_>, Vec<_>) =
-        missing.into_iter().partition(|item| unlock::is_made(lock, item));
+        missing.into_iter().partition(|item| item.build.is_some());
     let (catalogs, plain): (Vec<_>, Vec<_>) =
         others.into_iter().partition(|item| item.origin == Origin::Catalog);
-    let mut results = parallel(network.width, &plain, |item| ensure(&sources, lock, item));
+    let mut results = parallel(network.width, &plain, |item| ensure(&sources, item));
     if results.iter().all(Result::is_ok) {
         results.extend(catalogs.into_iter().map(|item| catalog(&sources, lock, item)));
     }
@@ -99,7 +98,7 @@ pub(super) fn fetch(
     };
     let changed = results.iter().any(|result| result.as_ref().is_err_and(is_other));
     warn_of_newer(context, project, lock);
-    let all = all(context, results).map(drop);
+    let all = all(&context.ui, results).map(drop);
     if changed {
         return all.hint("if the new content is the right one, run `vgpu-bundler lock`");
     }
@@ -141,44 +140,25 @@ fn missing<'l>(cache: &CacheLock<'_>, lock: &'l Lock) -> Vec<&'l LockedItem> {
 }
 
 fn catalog(sources: &Sources<'_>, lock: &Lock, item: &LockedItem) -> Result<(), SourceError> {
-    let known = lock.drivers.iter().filter_map(|record| known(lock, record));
-    let known: Vec<_> = known.collect();
-    let configs =
-        driver::configs(sources, &known).map_err(|error| SourceError::Driver(Box::new(error)))?;
-    sources.catalog(&configs, expected(item)).map(drop)
+    let configs = driver::configs(sources, &lock.items);
+    let configs = configs.map_err(|error| SourceError::Driver(Box::new(error)))?;
+    sources.catalog(&configs, item.expected()).map(drop)
 }
 
-fn known<'l>(lock: &'l Lock, record: &'l DriverRecord) -> Option<Known<'l>> {
-    let item = lock.items.iter().find(|item| item.name == record.item)?;
-    let pin = Pin { size: item.size, sha256: item.sha256, content: item.content };
-    Some(Known { record, origin: &item.origin, pin })
-}
-
-fn expected(item: &LockedItem) -> Expected<'_> {
-    let LockedItem { name, size, sha256, .. } = item;
-    Expected { name, sha256: Some(*sha256), size: Some(*size), cap: ByteSize::new(*size) }
-}
-
-fn ensure(sources: &Sources<'_>, lock: &Lock, item: &LockedItem) -> Result<(), SourceError> {
-    let LockedItem { name, sha256, .. } = item;
+fn ensure(sources: &Sources<'_>, item: &LockedItem) -> Result<(), SourceError> {
+    let LockedItem { name, origin, sha256, .. } = item;
     let driver_error = |error| SourceError::Driver(Box::new(error));
-    match lock.driver_of(name).map(|(record, _)| record) {
-        Some(record) if record.kind == DriverKind::ConfigOnly => {
-            let known = known(lock, record);
-            let again = known.map(|known| driver::config_again(sources, known, *sha256));
-            return again.transpose().map(drop).map_err(driver_error);
+    match (&item.kind, origin) {
+        (Kind::Driver(DriverRecord { kind: DriverKind::ConfigOnly, .. }), _) => {
+            let known = Known::of(item).map(|known| driver::config_again(sources, known, *sha256));
+            known.transpose().map(drop).map_err(driver_error)
         }
-        Some(DriverRecord { archive: Some(archive), .. }) => {
-            let unpacked = driver::unpack_again(sources, name, &item.origin, archive, *sha256);
-            return unpacked.map_err(driver_error);
+        (Kind::Driver(DriverRecord { archive: Some(archive), .. }), _) => {
+            driver::unpack_again(sources, name, origin, archive, *sha256).map_err(driver_error)
         }
-        _ => {}
-    }
-    let want = expected(item);
-    match (&item.origin, lock.image_of(name, *sha256)) {
-        (Origin::Image(source), Some(record)) => {
-            image::pull_again(sources, source, want, record).map(drop)
+        (Kind::Image(record), Origin::Image(source)) => {
+            image::pull_again(sources, source, item.expected(), record).map(drop)
         }
-        (origin, _) => sources.obtain(origin, want).map(drop),
+        _ => sources.obtain(origin, item.expected()).map(drop),
     }
 }

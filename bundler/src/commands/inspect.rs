@@ -2,7 +2,8 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 use vgpu_keys::{Channel, Fingerprint, Principal};
 use vgpu_manifest::ui::ByteSize;
-use vgpu_manifest::{Bundle, BundleName, Content, Digest, Item, Manifest, Origin, Verified};
+use vgpu_manifest::unlock::UnlockRecord;
+use vgpu_manifest::{Bundle, BundleName, Digest, Item, Kind, Manifest, Origin, Verified};
 
 use crate::driver;
 use crate::image;
@@ -108,7 +109,7 @@ fn table(manifest: &Manifest) -> Vec<String> {
     };
     let mut lines = vec![String::new()];
     lines.extend(manifest.items.iter().map(row));
-    for known in [driver::lines(&manifest.drivers), image::lines(&manifest.images)] {
+    for known in [driver::lines(manifest.kinds()), image::lines(manifest.kinds())] {
         if !known.is_empty() {
             lines.push(String::new());
             lines.extend(known);
@@ -123,14 +124,14 @@ fn table(manifest: &Manifest) -> Vec<String> {
 }
 
 fn describe(item: &Item) -> String {
-    match (item.content(), item.origin()) {
-        (Content::Tree { unpacked, .. }, _) => {
-            format!("tree, {} unpacked", ByteSize::new(unpacked))
+    match (item.kind(), item.origin()) {
+        (Kind::Tree(tree) | Kind::UnlockSource(UnlockRecord { tree, .. }), _) => {
+            format!("tree, {} unpacked", ByteSize::new(tree.unpacked))
         }
-        (Content::Catalog, _) => "the catalogue".to_owned(),
-        (Content::Plain, origin @ (Origin::Url { .. } | Origin::Git { .. })) => origin.to_string(),
-        (Content::Plain, Origin::Image { .. }) => "container image".to_owned(),
-        (Content::Plain, Origin::Bundler) => "made by the bundler".to_owned(),
-        (Content::Plain, Origin::File | Origin::Folder) => "file".to_owned(),
+        (Kind::Catalog(_), _) => "the catalogue".to_owned(),
+        (_, origin @ (Origin::Url { .. } | Origin::Git { .. })) => origin.to_string(),
+        (_, Origin::Image { .. }) => "container image".to_owned(),
+        (_, Origin::Bundler) => "made by the bundler".to_owned(),
+        (_, Origin::File | Origin::Folder) => "file".to_owned(),
     }
 }

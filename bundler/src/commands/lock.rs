@@ -1,5 +1,6 @@
 use super::Context;
-use super::update::{Pins, relock};
+use super::update::write_lock;
+use crate::lock::Pins;
 use crate::options::{NetworkArgs, ProjectArgs, UnsuitableArgs};
 
 /// Pin every input of the recipe by digest.
@@ -26,7 +27,7 @@ impl Args {
         let network = self.network.resolve();
         let cache = context.cache()?;
         let lock = context.lock(&cache)?;
-        let relocked = relock(context, &project, &network, &lock, Pins::Keep, self.unsuitable)?;
+        let relocked = write_lock(context, &project, &network, &lock, Pins::Keep, self.unsuitable)?;
         if self.json {
             return relocked.print(&project);
         }

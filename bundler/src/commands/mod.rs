@@ -26,6 +26,9 @@ use camino::Utf8PathBuf;
 use crate::cache::{Cache, CacheLock};
 use crate::cli::{Cli, Command};
 use crate::dirs;
+use crate::fetch::Fetcher;
+use crate::options::{Network, Project};
+use crate::source::Sources;
 use crate::ui::Ui;
 
 /// The environment of every command.
@@ -47,6 +50,19 @@ impl Context {
     pub(crate) fn lock<'c>(&self, cache: &'c Cache) -> anyhow::Result<CacheLock<'c>> {
         let waiting = || self.ui.note("waiting for another run that uses the cache");
         Ok(cache.lock(waiting)?)
+    }
+
+    /// Everything that the sources of a project's items may need.
+    fn sources<'s>(
+        &'s self,
+        project: &'s Project,
+        network: &'s Network,
+        cache: &'s CacheLock<'s>,
+    ) -> Sources<'s> {
+        let Network { client, patience, width } = network;
+        let (client, ui) = (client.as_ref(), &self.ui);
+        let fetcher = Fetcher { client, cache, patience: *patience, ui };
+        Sources { fetcher, base: &project.base, width: *width }
     }
 }
 

@@ -11,38 +11,47 @@ use vgpu_manifest::{Digest, ItemName};
 use super::intake::{keep, open, unpack_again};
 use super::refusal::{Refusal, RefusalError};
 use super::{Config, DriverError, Package, vgpu_config};
-use crate::lock::Pin;
+use crate::lock::LockedItem;
 use crate::source::{Expected, Origin, Sources};
 
 /// A driver, with where its package comes from and what it is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Known<'k> {
+    /// The item: the package, or its `vgpuConfig.xml`.
+    pub(crate) name: &'k ItemName,
     /// What is known of it.
     pub(crate) record: &'k DriverRecord,
     /// Where its package, or the archive around that, comes from.
     pub(crate) origin: &'k Origin,
-    /// The item: the package, or its `vgpuConfig.xml`.
-    pub(crate) pin: Pin,
+    /// The digest and size of the item.
+    pub(crate) bytes: (Digest, u64),
 }
 
-/// What the host drivers say, for the catalogue, in the order of their versions.
+impl<'k> Known<'k> {
+    /// The driver that an item of a lock is, if it is one.
+    pub(crate) fn of(item: &'k LockedItem) -> Option<Self> {
+        let LockedItem { name, kind, origin, sha256, size, .. } = item;
+        Some(Self { name, record: kind.driver()?, origin, bytes: (*sha256, *size) })
+    }
+}
+
+/// What the host drivers among `items` say, for the catalogue, in the order of their versions.
 ///
 /// The cache has it since the drivers were looked into. If it has lost it, they are opened again.
 pub(crate) fn configs(
     sources: &Sources<'_>,
-    drivers: &[Known<'_>],
+    items: &[LockedItem],
 ) -> Result<Vec<DriverConfig>, RefusalError> {
     let mut configs: Vec<DriverConfig> = Vec::new();
-    for known in drivers {
+    for known in items.iter().filter_map(Known::of) {
         let record = known.record;
         let Some(digest) = record.config else { continue };
         if configs.iter().any(|config| config.driver == record.version) {
             // The same file, once as a part of the driver and once by itself.
             continue;
         }
-        config_again(sources, *known, digest)?;
-        let config =
-            read(sources, digest).map_err(|error| RefusalError::new(&record.item, error))?;
+        config_again(sources, known, digest)?;
+        let config = read(sources, digest).map_err(|error| RefusalError::new(known.name, error))?;
         configs.push(DriverConfig { driver: record.version.clone(), config });
     }
     configs.sort_by(|a, b| a.driver.cmp(&b.driver));
@@ -69,11 +78,11 @@ pub(crate) fn config_again(
         cache.touch(digest, SystemTime::now());
         return Ok(());
     }
-    let Known { record, origin, pin } = known;
-    let package = record.package.map_or((pin.sha256, pin.size), |file| (file.sha256, file.size));
-    package_again(sources, record, origin, package)?;
-    let refuse = |refusal: Refusal| RefusalError::new(&record.item, refusal);
-    let found = taken_out(sources, &record.item, package.0).map_err(refuse)?;
+    let Known { name, record, bytes, .. } = known;
+    let package = record.package.map_or(bytes, |file| (file.sha256, file.size));
+    package_again(sources, known, package)?;
+    let refuse = |refusal: Refusal| RefusalError::new(name, refusal);
+    let found = taken_out(sources, name, package.0).map_err(refuse)?;
     let kept = keep(sources, &found.bytes).map_err(|error| refuse(error.into()))?;
     if kept == digest {
         return Ok(());
@@ -85,14 +94,12 @@ pub(crate) fn config_again(
 /// The package of a driver, from wherever it comes.
 fn package_again(
     sources: &Sources<'_>,
-    record: &DriverRecord,
-    origin: &Origin,
+    Known { name, record, origin, .. }: Known<'_>,
     (sha256, size): (Digest, u64),
 ) -> Result<(), RefusalError> {
     if sources.fetcher.cache.cache().has(sha256) {
         return Ok(());
     }
-    let name = &record.item;
     if let Some(archive) = &record.archive {
         return unpack_again(sources, name, origin, archive, sha256);
     }

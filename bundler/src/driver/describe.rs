@@ -1,17 +1,19 @@
 use std::io::Read as _;
 
-use vgpu_manifest::Digest;
 use vgpu_manifest::catalog::Catalog;
 use vgpu_manifest::driver::{DriverKind, DriverRecord, PatchedFile, VgpuConfig};
+use vgpu_manifest::{Digest, ItemName, Kind};
 
 use super::{DriverError, vgpu_config};
 use crate::cache::Cache;
 
 /// A line for each driver, and one for each file that its patches change.
-pub(crate) fn lines(records: &[DriverRecord]) -> Vec<String> {
+pub(crate) fn lines<'k>(
+    items: impl Iterator<Item = (&'k ItemName, &'k Kind)> + Clone,
+) -> Vec<String> {
     let mut lines = Vec::new();
-    for record in records {
-        let DriverRecord { item, kind, gpus, archive, patches, .. } = record;
+    for (item, record) in items.clone().filter_map(|(item, kind)| Some((item, kind.driver()?))) {
+        let DriverRecord { kind, gpus, archive, .. } = record;
         let supports = match gpus.len() {
             0 => String::new(),
             count => format!(", supports {count} GPUs natively"),
@@ -20,8 +22,9 @@ pub(crate) fn lines(records: &[DriverRecord]) -> Vec<String> {
             format!(", from `{}` in {}", archive.member, short(archive.sha256))
         });
         lines.push(format!("{item}: {kind} driver {}{supports}{from}", version(record)));
-        for patch in patches {
-            lines.push(format!("  patched by {}", patch.item));
+        let patches = items.clone().filter_map(|(name, kind)| Some((name, kind.patch_of(item)?)));
+        for (name, patch) in patches {
+            lines.push(format!("  patched by {name}"));
             lines.extend(patch.files.iter().map(|PatchedFile { path, before, after }| {
                 let side = |digest: &Option<Digest>| digest.map_or("nothing".to_owned(), short);
                 format!("    {path}: {} → {}", side(before), side(after))

@@ -3,52 +3,53 @@ use std::fs::File;
 use vgpu_manifest::catalog::{Catalog, Md5};
 use vgpu_manifest::driver::{ArchiveMember, DriverKind, DriverRecord, PackageFile, PatchRecord};
 use vgpu_manifest::ui::ByteSize;
-use vgpu_manifest::{Content, Digest, ItemName};
+use vgpu_manifest::{Digest, ItemName, Kind};
 
 use super::refusal::{Refusal, RefusalError};
+use super::walk::Proof;
 use super::{
     DriverError, Examined, FileName, Known, Package, Portal, check_windows, config_again, is_zip,
     patches,
 };
 use crate::cache::CacheError;
-use crate::lock::{Lock, Pin};
+use crate::lock::{Lock, LockedItem};
 use crate::recipe::{Entry, Role};
-use crate::source::{Expected, Origin, Sources};
+use crate::source::{Expected, Origin, Pin, Sources};
 
-/// What the drivers among `entries` are, which turned out to be `pins`: taken out of their
-/// archives, looked into, and proven to take their patches.
+/// Takes the drivers among `entries` out of their archives, examines them, and applies their patches.
 ///
-/// The pin of a driver that comes in an archive becomes that of the driver itself. What the
-/// `previous` lock has found out about the same bytes is not found out again.
+/// The pins of drivers and patches get their records, and the pin of a driver that comes in an
+/// archive becomes that of the driver itself. Bytes that the `previous` lock describes are not
+/// examined again.
 pub(crate) fn records(
     sources: &Sources<'_>,
     entries: &[Entry],
     pins: &mut [Pin],
     previous: Option<&Lock>,
-) -> Result<Vec<DriverRecord>, RefusalError> {
-    let mut records = Vec::new();
+) -> Result<(), RefusalError> {
     for at in 0..entries.len() {
         let Role::Driver(kind) = entries[at].role else { continue };
         let intake = Intake { sources, entry: &entries[at], kind, previous };
         if kind == DriverKind::ConfigOnly {
-            let (pin, record) = intake.config_only(pins[at])?;
-            pins[at] = pin;
-            records.push(record);
+            pins[at] = intake.config_only(&pins[at])?;
             continue;
         }
-        let (pin, archive) = intake.unpack(pins[at], kind)?;
-        pins[at] = pin;
-        let patches = entries.iter().zip(&*pins).filter(
-            |(entry, _)| matches!(&entry.role, Role::Patch { of } if *of == entries[at].name),
-        );
-        let patches: Vec<(&Entry, Pin)> = patches.map(|(entry, pin)| (entry, *pin)).collect();
-        let record = match intake.known(pin, archive.as_ref(), &patches) {
-            Some(record) => record.clone(),
-            None => intake.examine(pin, archive, &patches)?,
+        let (pin, archive) = intake.unpack(&pins[at], kind)?;
+        let is_for =
+            |entry: &Entry| matches!(&entry.role, Role::Patch { of } if *of == entries[at].name);
+        let patches = entries.iter().zip(&*pins).filter(|(entry, _)| is_for(entry));
+        let patches: Vec<(&Entry, &Pin)> = patches.collect();
+        let (record, files) = match intake.known(&pin, archive.as_ref(), &patches) {
+            Some(known) => known,
+            None => intake.examine(&pin, archive, &patches)?,
         };
-        records.push(record);
+        pins[at] = Pin { kind: Kind::Driver(record), ..pin };
+        let patches = entries.iter().zip(&mut *pins).filter(|(entry, _)| is_for(entry));
+        for ((_, patch), files) in patches.zip(files) {
+            patch.kind = Kind::Patch(PatchRecord { driver: entries[at].name.clone(), files });
+        }
     }
-    Ok(records)
+    Ok(())
 }
 
 /// Take the driver that is wanted as `pin` out of its archive again.
@@ -89,23 +90,22 @@ impl Intake<'_> {
     /// The driver itself, and the archive that it came in, if it did.
     fn unpack(
         &self,
-        mut pin: Pin,
+        pin: &Pin,
         wanted: DriverKind,
     ) -> Result<(Pin, Option<ArchiveMember>), RefusalError> {
-        let known = self.previous.and_then(|lock| lock.driver_of(&self.entry.name));
-        if let Some((DriverRecord { archive: Some(archive), kind, .. }, locked)) = known {
+        let mut pin = pin.clone();
+        if let Some((DriverRecord { archive: Some(archive), kind, .. }, locked)) = self.before() {
             let is_driver = pin.sha256 == locked.sha256;
-            let driver = Pin { size: locked.size, sha256: locked.sha256, ..pin };
             let is_here = pin.sha256 == archive.sha256 && self.has(locked.sha256);
             if *kind == self.kind && (is_driver || is_here) {
-                return Ok((driver, Some(archive.clone())));
+                return Ok((locked.pin(), Some(archive.clone())));
             }
             if is_driver {
                 // The pin was kept, but now another driver of the archive is wanted.
                 pin = Pin { size: archive.size, sha256: archive.sha256, ..pin };
             }
         }
-        make_present(self.sources, self.entry, pin)?;
+        make_present(self.sources, self.entry, &pin)?;
         let mut file = open(self.sources, pin.sha256).map_err(|error| self.refuse(error))?;
         if !is_zip(&mut file).map_err(|error| self.refuse(error))? {
             return Ok((pin, None));
@@ -119,73 +119,77 @@ impl Intake<'_> {
         Ok((driver, Some(ArchiveMember { sha256: pin.sha256, size: pin.size, member })))
     }
 
+    /// What the previous lock says of a driver of this name.
+    fn before(&self) -> Option<(&DriverRecord, &LockedItem)> {
+        let locked = self.previous?.known(&self.entry.name)?;
+        Some((locked.kind.driver()?, locked))
+    }
+
     fn has(&self, digest: Digest) -> bool {
         self.sources.fetcher.cache.cache().has(digest)
     }
 
     /// The `vgpuConfig.xml` of a host driver, and nothing else of it.
-    fn config_only(&self, pin: Pin) -> Result<(Pin, DriverRecord), RefusalError> {
-        let known = self.previous.and_then(|lock| lock.driver_of(&self.entry.name));
-        if let Some((record, locked)) = known.filter(|(record, _)| record.kind == self.kind) {
+    fn config_only(&self, pin: &Pin) -> Result<Pin, RefusalError> {
+        if let Some((record, locked)) = self.before().filter(|(it, _)| it.kind == self.kind) {
             // The pin was kept, or is that of the same package, or of the same archive, again.
             let package = record.package.map(|package| package.sha256);
             let archive = record.archive.as_ref().map(|archive| archive.sha256);
             if [Some(locked.sha256), package, archive].contains(&Some(pin.sha256)) {
-                let item = Pin { size: locked.size, sha256: locked.sha256, ..pin };
-                let known = Known { record, origin: &self.entry.origin, pin: item };
-                config_again(self.sources, known, locked.sha256)?;
-                return Ok((item, record.clone()));
+                let Entry { name, origin, .. } = self.entry;
+                let bytes = (locked.sha256, locked.size);
+                config_again(self.sources, Known { name, record, origin, bytes }, locked.sha256)?;
+                return Ok(locked.pin());
             }
         }
         let (package, archive) = self.unpack(pin, DriverKind::Host)?;
         let host = Intake { kind: DriverKind::Host, ..*self };
-        let record = host.examine(package, archive, &[])?;
+        let (record, _) = host.examine(&package, archive, &[])?;
         let sha256 = record.config.ok_or_else(|| self.refuse(DriverError::NoConfig))?;
         let measured = self.sources.fetcher.cache.measured(sha256);
         let size = measured.map_err(|error| self.refuse(error))?.size;
         let package = Some(PackageFile { sha256: package.sha256, size: package.size });
-        let item = Pin { size, sha256, content: Content::Plain };
-        Ok((item, DriverRecord { kind: self.kind, package, ..record }))
+        let kind = Kind::Driver(DriverRecord { kind: self.kind, package, ..record });
+        Ok(Pin { size, sha256, kind })
     }
 
     /// What the previous lock says of the same driver with the same patches.
     fn known(
         &self,
-        pin: Pin,
+        pin: &Pin,
         archive: Option<&ArchiveMember>,
-        patches: &[(&Entry, Pin)],
-    ) -> Option<&DriverRecord> {
-        let lock = self.previous?;
-        let (record, locked) = lock.driver_of(&self.entry.name)?;
-        let same_patches = record
-            .patches
-            .iter()
-            .map(|patch| &patch.item)
-            .eq(patches.iter().map(|(entry, _)| &entry.name))
-            && patches.iter().all(|(entry, pin)| lock.has_item(&entry.name, pin.sha256));
+        patches: &[(&Entry, &Pin)],
+    ) -> Option<(DriverRecord, Vec<Proof>)> {
+        let (record, locked) = self.before()?;
+        let items = self.previous?.items.iter();
+        let had = items.filter_map(|it| Some((it, it.kind.patch_of(&self.entry.name)?)));
+        let same_patches = had
+            .clone()
+            .map(|(patch, _)| (&patch.name, patch.sha256))
+            .eq(patches.iter().map(|(entry, pin)| (&entry.name, pin.sha256)));
         let same = locked.sha256 == pin.sha256
             && record.kind == self.kind
             && record.archive.as_ref() == archive
             && same_patches;
-        same.then_some(record)
+        same.then(|| (record.clone(), had.map(|(_, patch)| patch.files.clone()).collect()))
     }
 
     /// Look into the driver, and prove its patches.
     fn examine(
         &self,
-        pin: Pin,
+        pin: &Pin,
         archive: Option<ArchiveMember>,
-        patches: &[(&Entry, Pin)],
-    ) -> Result<DriverRecord, RefusalError> {
+        patches: &[(&Entry, &Pin)],
+    ) -> Result<(DriverRecord, Vec<Proof>), RefusalError> {
         if let Some(archive) = archive.as_ref().filter(|_| !self.has(pin.sha256)) {
             let Entry { name, origin, .. } = self.entry;
             unpack_again(self.sources, name, origin, archive, pin.sha256)?;
         }
         make_present(self.sources, self.entry, pin)?;
         let file = open(self.sources, pin.sha256).map_err(|error| self.refuse(error))?;
-        let item = self.entry.name.clone();
+        let item = &self.entry.name;
         if self.kind == DriverKind::WindowsGuest {
-            return self.examine_windows(file, archive);
+            return Ok((self.examine_windows(file, archive)?, Vec::new()));
         }
         let transfer = self.sources.fetcher.ui.transfer("examine", item.as_str());
         let package = Package::open(file).map_err(|error| self.refuse(error))?;
@@ -198,20 +202,17 @@ impl Intake<'_> {
         }
         let version = package.version().clone();
         let known = self.published_md5(&package);
-        let parsed = patches::load(self.sources, patches, &item, &version)?;
+        let parsed = patches::load(self.sources, patches, item, &version)?;
         let examined = package
             .examine(known, &parsed)
             .map_err(|error| self.refuse(Refusal::examined(error, &version, patches, &parsed)))?;
         transfer.done(pin.size);
         let Examined { config, proofs } = examined;
-        let record =
-            |(entry, files): (&(&Entry, Pin), _)| PatchRecord { item: entry.0.name.clone(), files };
-        let patches = patches.iter().zip(proofs).map(record).collect();
         let gpus = config.as_ref().map(|config| config.parsed.devices()).unwrap_or_default();
         let kept = config.as_ref().map(|config| keep(self.sources, &config.bytes));
         let config = kept.transpose().map_err(|error| self.refuse(error))?;
         let (kind, package) = (self.kind, None);
-        Ok(DriverRecord { item, version, kind, config, gpus, archive, package, patches })
+        Ok((DriverRecord { version, kind, config, gpus, archive, package }, proofs))
     }
 
     /// All that can be known of a driver for Windows is what its file is called.
@@ -221,21 +222,19 @@ impl Intake<'_> {
         archive: Option<ArchiveMember>,
     ) -> Result<DriverRecord, RefusalError> {
         check_windows(&mut file).map_err(|error| self.refuse(error))?;
-        let item = self.entry.name.clone();
         let member = archive.as_ref().map(|archive| FileName::of(archive.member.as_str()));
         let names = [
             member,
             Some(FileName::of(&self.entry.origin.to_string())),
-            Some(FileName::of(item.as_str())),
+            Some(FileName::of(self.entry.name.as_str())),
         ];
         let version = names.into_iter().flatten().find_map(|name| match name {
             FileName::Driver(DriverKind::WindowsGuest, version) => Some(version),
             _ => None,
         });
         let version = version.ok_or_else(|| self.refuse(Refusal::NoVersion))?;
-        let (kind, config, gpus, patches) = (self.kind, None, Vec::new(), Vec::new());
-        let package = None;
-        Ok(DriverRecord { item, version, kind, config, gpus, archive, package, patches })
+        let (kind, config, gpus, package) = (self.kind, None, Vec::new(), None);
+        Ok(DriverRecord { version, kind, config, gpus, archive, package })
     }
 
     /// The MD5 under which a host driver is known, unless the recipe says itself what it must be.
@@ -259,14 +258,13 @@ pub(super) fn keep(sources: &Sources<'_>, bytes: &[u8]) -> Result<Digest, CacheE
 pub(super) fn make_present(
     sources: &Sources<'_>,
     entry: &Entry,
-    pin: Pin,
+    pin: &Pin,
 ) -> Result<(), RefusalError> {
     if sources.fetcher.cache.cache().has(pin.sha256) {
         return Ok(());
     }
     let Entry { name, origin, .. } = entry;
-    let cap = ByteSize::new(pin.size);
-    let want = Expected { name, sha256: Some(pin.sha256), size: Some(pin.size), cap };
+    let want = Expected::again(name, pin);
     sources.obtain(origin, want).map(drop).map_err(|error| RefusalError::new(name, error))
 }
 
@@ -287,5 +285,5 @@ fn extract(
     portal.extract(member, &mut incoming, &|n| transfer.advance(n as u64))?;
     let measured = incoming.finish(expected)?;
     transfer.done(measured.size);
-    Ok(Pin { size: measured.size, sha256: measured.sha256, content: Content::Plain })
+    Ok(Pin::plain(&measured))
 }

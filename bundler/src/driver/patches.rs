@@ -7,30 +7,29 @@ use vgpu_manifest::{Digest, ItemName};
 
 use super::intake::{make_present, open};
 use super::refusal::{Refusal, RefusalError};
-use crate::lock::Pin;
 use crate::recipe::Entry;
-use crate::source::Sources;
+use crate::source::{Pin, Sources};
 
 /// Read the patches for `driver`, if none of them is known to be for another version.
 pub(super) fn load(
     sources: &Sources<'_>,
-    patches: &[(&Entry, Pin)],
+    patches: &[(&Entry, &Pin)],
     driver: &ItemName,
     version: &DriverVersion,
 ) -> Result<Vec<Patch>, RefusalError> {
-    let load = |(entry, pin): &(&Entry, Pin)| {
+    let load = |(entry, pin): &(&Entry, &Pin)| {
         if let Some(made_for) = made_for(entry, pin.sha256).filter(|it| it != version) {
             let (driver, version) = (driver.clone(), version.clone());
             let other = Refusal::OtherDriver { made_for, driver, version };
             return Err(RefusalError::new(&entry.name, other));
         }
-        make_present(sources, entry, *pin)?;
-        read(sources, *pin).map_err(|refusal| RefusalError::new(&entry.name, refusal))
+        make_present(sources, entry, pin)?;
+        read(sources, pin).map_err(|refusal| RefusalError::new(&entry.name, refusal))
     };
     patches.iter().map(load).collect()
 }
 
-fn read(sources: &Sources<'_>, pin: Pin) -> Result<Patch, Refusal> {
+fn read(sources: &Sources<'_>, pin: &Pin) -> Result<Patch, Refusal> {
     if pin.size > MAX_PATCH {
         return Err(Refusal::LargePatch(ByteSize::new(MAX_PATCH)));
     }

@@ -5,9 +5,8 @@ use vgpu_manifest::{ItemName, ParseTextError};
 
 use super::DriverError;
 use crate::cache::CacheError;
-use crate::lock::Pin;
 use crate::recipe::Entry;
-use crate::source::SourceError;
+use crate::source::{Pin, SourceError};
 
 /// A driver, or a patch for one, does not go into a bundle.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +80,7 @@ impl Refusal {
     pub(super) fn examined(
         error: DriverError,
         version: &DriverVersion,
-        entries: &[(&Entry, Pin)],
+        entries: &[(&Entry, &Pin)],
         patches: &[Patch],
     ) -> Self {
         let DriverError::Patch(source) = error else { return error.into() };

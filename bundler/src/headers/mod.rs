@@ -6,15 +6,14 @@ mod examine;
 mod tests;
 
 use vgpu_manifest::headers::HeadersRecord;
-use vgpu_manifest::ui::ByteSize;
-use vgpu_manifest::{Digest, ItemName};
+use vgpu_manifest::{Digest, ItemName, Kind};
 
 pub(crate) use self::deb::DebError;
 use self::examine::examine;
 use crate::cache::{CacheError, CacheLock};
-use crate::lock::{Lock, Pin};
+use crate::lock::Lock;
 use crate::recipe::Entry;
-use crate::source::{Expected, SourceError, Sources};
+use crate::source::{Expected, Pin, SourceError, Sources};
 
 /// A package of headers cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -41,30 +40,33 @@ pub(crate) enum HeadersError {
     },
 }
 
-/// What the packages of kernel headers among `entries` say, which turned out to be `pins`.
+/// Adds what the packages of kernel headers among `entries` say to their `pins`.
 ///
-/// A package that the `previous` lock has looked into is not read again. Packages of an archive are
-/// pinned without being here; these are fetched.
+/// A package that the `previous` lock describes is not read again. Packages of an archive are
+/// pinned without being in the cache; these are fetched.
 pub(crate) fn records(
     sources: &Sources<'_>,
     entries: &[Entry],
-    pins: &[Pin],
+    pins: &mut [Pin],
     previous: Option<&Lock>,
-) -> Result<Vec<HeadersRecord>, HeadersError> {
-    let mut records = Vec::new();
+) -> Result<(), HeadersError> {
     for (entry, pin) in entries.iter().zip(pins).filter(|(entry, _)| is_headers(&entry.name)) {
-        let known = previous.and_then(|lock| lock.headers_of(&entry.name, pin.sha256)).cloned();
-        if known.is_some() {
-            records.extend(known);
-            continue;
+        let known = previous.and_then(|lock| lock.known(&entry.name));
+        let known = known.filter(|item| item.sha256 == pin.sha256);
+        let headers = match known.and_then(|item| item.kind.headers()) {
+            Some(headers) => Some(headers.clone()),
+            None => {
+                sources.obtain(&entry.origin, Expected::again(&entry.name, pin))?;
+                record(&entry.name, pin.sha256, sources.fetcher.cache)?
+            }
+        };
+        match (&mut pin.kind, headers) {
+            (Kind::Package(package), headers) => package.headers = headers,
+            (kind, Some(headers)) => *kind = Kind::Headers(headers),
+            (_, None) => {}
         }
-        let Pin { size, sha256, .. } = *pin;
-        let (name, cap) = (&entry.name, ByteSize::new(size));
-        let want = Expected { name, sha256: Some(sha256), size: Some(size), cap };
-        sources.obtain(&entry.origin, want)?;
-        records.extend(record(name, sha256, sources.fetcher.cache)?);
     }
-    Ok(records)
+    Ok(())
 }
 
 /// What one package says; `None` if it has no headers itself.
@@ -77,7 +79,7 @@ fn record(
     let file = cache.cache().open_content(sha256).map_err(cache_error)?;
     let deb_error = |source| HeadersError::Deb { item: item.clone(), source };
     let found = examine(file).map_err(deb_error)?;
-    Ok(found.map(|(kernel, apicv, vfio)| HeadersRecord { item: item.clone(), kernel, apicv, vfio }))
+    Ok(found.map(|(kernel, apicv, vfio)| HeadersRecord { kernel, apicv, vfio }))
 }
 
 /// Whether an item is a package of headers, by the name that Debian and Proxmox give them.

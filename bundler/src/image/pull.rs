@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use vgpu_manifest::image::ImageRecord;
 use vgpu_manifest::ui::ByteSize;
-use vgpu_manifest::{Content, Digest, Measured};
+use vgpu_manifest::{Digest, Measured};
 
 use super::archive::Archive;
 use super::auth::{Places, Session};
@@ -16,14 +16,14 @@ use super::{Fault, ImageError, ImageSource};
 use crate::fetch::{Download, Fetcher};
 use crate::net::Client;
 use crate::parallel::parallel;
-use crate::source::{Expected, Obtained, SourceError, Sources};
+use crate::source::{Expected, Pin, SourceError, Sources};
 
 /// Get the image of `source` into the cache: whatever its name means at this moment.
 pub(crate) fn pull(
     sources: &Sources<'_>,
     source: &ImageSource,
     want: Expected<'_>,
-) -> Result<Obtained, SourceError> {
+) -> Result<Pin, SourceError> {
     run(sources, source, want, source.image.digest())
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn pull_again(
     source: &ImageSource,
     want: Expected<'_>,
     record: &ImageRecord,
-) -> Result<Obtained, SourceError> {
+) -> Result<Pin, SourceError> {
     run(sources, source, want, Some(record.in_registry()))
 }
 
@@ -42,14 +42,14 @@ fn run(
     source: &ImageSource,
     want: Expected<'_>,
     pinned: Option<Digest>,
-) -> Result<Obtained, SourceError> {
+) -> Result<Pin, SourceError> {
     let pull = || {
         let clients = sources.fetcher.client.map(|client| Clients::new(client, source));
         let clients = clients.transpose()?;
         Pull { sources, source, want, clients }.run(pinned)
     };
     let measured = pull().map_err(|error| SourceError::image(want.name, source, error))?;
-    Ok(Obtained { measured, content: Content::Plain })
+    Ok(Pin::plain(&measured))
 }
 
 /// The network, as one image uses it.

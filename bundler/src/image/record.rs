@@ -1,31 +1,31 @@
-use vgpu_manifest::ItemName;
 use vgpu_manifest::image::ImageRecord;
+use vgpu_manifest::{ItemName, Kind};
 
 use super::archive::{Digests, read_digests};
 use super::{ImageError, ImageSource};
-use crate::lock::{Lock, Pin};
+use crate::lock::Lock;
 use crate::recipe::Entry;
-use crate::source::{Expected, Origin, SourceError, Sources};
+use crate::source::{Expected, Origin, Pin, SourceError, Sources};
 
-/// What the images among `entries` are, which turned out to be `pins`.
+/// Adds what the images among `entries` are to their `pins`.
 ///
 /// An archive that the `previous` lock describes is not needed for that.
 pub(crate) fn records(
     sources: &Sources<'_>,
     entries: &[Entry],
-    pins: &[Pin],
+    pins: &mut [Pin],
     previous: Option<&Lock>,
-) -> Result<Vec<ImageRecord>, SourceError> {
-    let mut records = Vec::new();
+) -> Result<(), SourceError> {
     for (entry, pin) in entries.iter().zip(pins) {
         let Origin::Image(source) = &entry.origin else { continue };
-        let known = previous.and_then(|lock| lock.image_of(&entry.name, pin.sha256));
-        records.push(match known {
+        let known = previous.and_then(|lock| lock.item(&entry.name));
+        let known = known.filter(|item| item.sha256 == pin.sha256);
+        pin.kind = Kind::Image(match known.and_then(|item| item.kind.image()) {
             Some(record) => record.clone(),
-            None => read(sources, entry, source, *pin)?,
+            None => read(sources, entry, source, pin)?,
         });
     }
-    Ok(records)
+    Ok(())
 }
 
 /// What the archive says.
@@ -33,7 +33,7 @@ fn read(
     sources: &Sources<'_>,
     entry: &Entry,
     source: &ImageSource,
-    pin: Pin,
+    pin: &Pin,
 ) -> Result<ImageRecord, SourceError> {
     let item = &entry.name;
     let want = Expected {
@@ -49,16 +49,17 @@ fn read(
     let Digests { manifest, id, original } =
         read_digests(file).map_err(|source| error(ImageError::Read(source)))?;
     let reference = source.image.reference().clone();
-    Ok(ImageRecord { item: ItemName::clone(item), reference, digest: manifest, id, original })
+    Ok(ImageRecord { reference, digest: manifest, id, original })
 }
 
 /// A line for each image, for people.
-pub(crate) fn lines(images: &[ImageRecord]) -> Vec<String> {
-    let line = |ImageRecord { item, reference, digest, original, .. }: &ImageRecord| {
+pub(crate) fn lines<'k>(items: impl Iterator<Item = (&'k ItemName, &'k Kind)>) -> Vec<String> {
+    let line = |(item, kind): (&ItemName, &Kind)| {
+        let ImageRecord { reference, digest, original, .. } = kind.image()?;
         let original = original.map(|original| {
             format!(", rewritten from Docker's form, which has sha256:{original} in the registry")
         });
-        format!("{item}: image {reference}, sha256:{digest}{}", original.unwrap_or_default())
+        Some(format!("{item}: image {reference}, sha256:{digest}{}", original.unwrap_or_default()))
     };
-    images.iter().map(line).collect()
+    items.filter_map(line).collect()
 }

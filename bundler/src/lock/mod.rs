@@ -3,25 +3,28 @@
 //! Only `lock` and `update` write it. Everything that ends up in a bundle stands in it, so that
 //! the same lock gives the same bundle, anywhere and at any time.
 
+mod diff;
 mod file;
+mod relock;
 #[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};
 use vgpu_keys::Channel;
 use vgpu_manifest::catalog::Catalog;
-use vgpu_manifest::driver::DriverRecord;
-use vgpu_manifest::headers::HeadersRecord;
-use vgpu_manifest::image::ImageRecord;
-use vgpu_manifest::package::{ArchiveRecord, PackageRecord};
-use vgpu_manifest::unlock::UnlockRecord;
-use vgpu_manifest::verdict::{Contents, Purpose, Targets};
-use vgpu_manifest::{BundleName, Content, Digest, ItemMode, ItemName, ProgramVersion, Wants};
+use vgpu_manifest::package::ArchiveRecord;
+use vgpu_manifest::ui::ByteSize;
+use vgpu_manifest::verdict::{Contents, Purpose};
+use vgpu_manifest::{
+    BundleName, Digest, ItemFields, ItemMode, ItemName, Kind, ProgramVersion, Wants,
+};
 
+pub(crate) use self::diff::{Change, Outline, all_of, between, lines};
+pub(crate) use self::relock::{Pins, all, is_packages, relock};
 use crate::apt::LockedApt;
 use crate::recipe::{Entry, Recipe};
-use crate::source::{Obtained, Origin};
-use crate::unlock::BuildRecord;
+use crate::source::{Expected, Origin, Pin};
+use crate::unlock::Build;
 
 /// What a recipe turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,30 +50,12 @@ pub(crate) struct Lock {
     /// The machines that it is made for, if the recipe declares them, and what speaks against it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) purpose: Option<Purpose>,
-    /// What is known of the drivers among the items.
-    #[serde(default, rename = "driver", skip_serializing_if = "Vec::is_empty")]
-    pub(crate) drivers: Vec<DriverRecord>,
-    /// What is known of the kernel headers among the items.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) headers: Vec<HeadersRecord>,
     /// The tables of packages, which are pinned as a whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) apt: Vec<LockedApt>,
     /// The archives that packages among the items come from.
     #[serde(default, rename = "archive", skip_serializing_if = "Vec::is_empty")]
     pub(crate) archives: Vec<ArchiveRecord>,
-    /// The Debian packages among the items.
-    #[serde(default, rename = "package", skip_serializing_if = "Vec::is_empty")]
-    pub(crate) packages: Vec<PackageRecord>,
-    /// The unlock libraries among the items.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) unlock: Vec<UnlockRecord>,
-    /// The container images among the items.
-    #[serde(default, rename = "image", skip_serializing_if = "Vec::is_empty")]
-    pub(crate) images: Vec<ImageRecord>,
-    /// How the unlock libraries and their sources were made.
-    #[serde(default, rename = "build", skip_serializing_if = "Vec::is_empty")]
-    pub(crate) builds: Vec<BuildRecord>,
     /// The items, in the order in which they are applied.
     #[serde(default, rename = "item")]
     pub(crate) items: Vec<LockedItem>,
@@ -80,79 +65,54 @@ pub(crate) struct Lock {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct LockedItem {
-    /// Its name.
     pub(crate) name: ItemName,
-    /// Its length in bytes.
+    /// The length in bytes.
     pub(crate) size: u64,
-    /// Its SHA-256.
     pub(crate) sha256: Digest,
-    /// Whether it is a program.
     pub(crate) mode: ItemMode,
-    /// How its bytes are to be understood.
-    #[serde(default = "plain", skip_serializing_if = "is_plain")]
-    pub(crate) content: Content,
+    #[serde(default, skip_serializing_if = "Kind::is_plain")]
+    pub(crate) kind: Kind,
     /// Where its bytes come from.
     pub(crate) origin: Origin,
+    /// How it was made, if it is one that the bundler makes. A bundle does not say that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) build: Option<Build>,
 }
 
-/// What the bytes of an item turned out to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Pin {
-    /// How many there are.
-    pub(crate) size: u64,
-    /// Their SHA-256.
-    pub(crate) sha256: Digest,
-    /// How they are to be understood.
-    pub(crate) content: Content,
-}
-
-impl From<&Obtained> for Pin {
-    fn from(obtained: &Obtained) -> Self {
-        let Obtained { measured, content } = obtained;
-        Self { size: measured.size, sha256: measured.sha256, content: *content }
+impl LockedItem {
+    /// What `entry` turned out to be.
+    pub(crate) fn new(entry: Entry, pin: Pin, build: Option<Build>) -> Self {
+        let (Entry { name, mode, origin, .. }, Pin { size, sha256, kind }) = (entry, pin);
+        Self { name, size, sha256, mode, kind, origin, build }
     }
-}
 
-/// What was found out by looking into the items.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Found {
-    /// Of the drivers.
-    pub(crate) drivers: Vec<DriverRecord>,
-    /// Of the kernel headers.
-    pub(crate) headers: Vec<HeadersRecord>,
-    /// Of the tables of packages.
-    pub(crate) apt: Vec<LockedApt>,
-    /// Of the archives that packages come from.
-    pub(crate) archives: Vec<ArchiveRecord>,
-    /// Of the Debian packages.
-    pub(crate) packages: Vec<PackageRecord>,
-    /// Of the unlock libraries.
-    pub(crate) unlock: Vec<UnlockRecord>,
-    /// Of how those were made.
-    pub(crate) builds: Vec<BuildRecord>,
-    /// Of the container images.
-    pub(crate) images: Vec<ImageRecord>,
-}
+    /// Its bytes, and what is known of them.
+    pub(crate) fn pin(&self) -> Pin {
+        Pin { size: self.size, sha256: self.sha256, kind: self.kind.clone() }
+    }
 
-impl Found {
-    /// What the bundle is made for, with all that speaks against it.
-    fn purpose(&self, targets: Targets) -> Purpose {
-        let contents = Contents { drivers: &self.drivers, headers: &self.headers };
-        let unsuitable = targets.judge(&Catalog::embedded(), contents).against();
-        Purpose { targets, unsuitable }
+    /// What the bytes of an item are expected to be that this lock has.
+    pub(crate) fn expected(&self) -> Expected<'_> {
+        let Self { name, size, sha256, .. } = self;
+        Expected { name, sha256: Some(*sha256), size: Some(*size), cap: ByteSize::new(*size) }
+    }
+
+    /// The item as a manifest says it, with the digests of its chunks.
+    pub(crate) fn described(&self, chunks: Vec<Digest>) -> ItemFields {
+        ItemFields {
+            name: self.name.clone(),
+            size: self.size,
+            mode: self.mode,
+            sha256: self.sha256,
+            chunks,
+            kind: self.kind.clone(),
+            origin: self.origin.for_manifest(),
+        }
     }
 }
 
 /// The version of the format of locks that this program writes, and the only one that it reads.
 pub(crate) const VERSION: u32 = 1;
-
-fn plain() -> Content {
-    Content::Plain
-}
-
-fn is_plain(content: &Content) -> bool {
-    *content == Content::Plain
-}
 
 fn wants_nothing(wants: &Wants) -> bool {
     *wants == Wants::default()
@@ -172,28 +132,19 @@ pub(crate) enum Stale {
 }
 
 impl Lock {
-    /// What `recipe` turned out to be: its `entries`, with all packages among them, and one pin for
-    /// each.
+    /// What `recipe` turned out to be: these items, the archives that its packages come from, and
+    /// its tables of packages.
     ///
     /// If that is the same bundle as that of the `previous` lock, it keeps its number and date;
     /// otherwise it gets the next number, and `now`, in seconds since 1970.
     #[must_use]
     pub(crate) fn new(
         recipe: &Recipe,
-        entries: &[Entry],
-        pins: &[Pin],
-        found: Found,
+        items: Vec<LockedItem>,
+        (archives, apt): (Vec<ArchiveRecord>, Vec<LockedApt>),
         previous: Option<&Self>,
         now: u64,
     ) -> Self {
-        let items = entries.iter().zip(pins).map(|(entry, pin)| LockedItem {
-            name: entry.name.clone(),
-            size: pin.size,
-            sha256: pin.sha256,
-            mode: entry.mode,
-            content: pin.content,
-            origin: entry.origin.clone(),
-        });
         let mut lock = Self {
             version: VERSION,
             bundler: ProgramVersion::current(),
@@ -203,17 +154,15 @@ impl Lock {
             sequence: previous.map_or(1, |previous| previous.sequence),
             created: previous.map_or(now, |previous| previous.created),
             host: recipe.host.clone(),
-            purpose: recipe.targets.clone().map(|targets| found.purpose(targets)),
-            drivers: found.drivers,
-            headers: found.headers,
-            apt: found.apt,
-            archives: found.archives,
-            packages: found.packages,
-            unlock: found.unlock,
-            builds: found.builds,
-            images: found.images,
-            items: items.collect(),
+            purpose: None,
+            apt,
+            archives,
+            items,
         };
+        lock.purpose = recipe.targets.clone().map(|targets| {
+            let unsuitable = targets.judge(&Catalog::embedded(), &lock.contents()).against();
+            Purpose { targets, unsuitable }
+        });
         if previous.is_some_and(|previous| !lock.is_same_bundle(previous)) {
             lock.sequence += 1;
             lock.created = now;
@@ -222,33 +171,15 @@ impl Lock {
     }
 
     /// Would a bundle of this lock be the same as one of `other`, byte for byte?
+    ///
+    /// What was asked of archives, and how something was made, is not in a bundle.
     fn is_same_bundle(&self, other: &Self) -> bool {
-        let essence = |lock: &Self| {
-            let items = lock.items.iter().map(|item| {
-                let origin = item.origin.for_manifest();
-                (item.name.clone(), item.size, item.sha256, item.mode, item.content, origin)
-            });
-            let items: Vec<_> = items.collect();
-            let said = (lock.name.clone(), lock.channel.clone(), lock.host.clone());
-            (lock.bundler, said, lock.purpose.clone(), items)
+        let said = |lock: &Self| {
+            let items: Vec<_> = lock.items.iter().map(|item| item.described(Vec::new())).collect();
+            let names = (lock.bundler, lock.name.clone(), lock.channel.clone());
+            (names, lock.host.clone(), lock.purpose.clone(), lock.archives.clone(), items)
         };
-        essence(self) == essence(other) && self.found() == other.found()
-    }
-
-    /// What was found out by looking into the items.
-    fn found(&self) -> Found {
-        Found {
-            drivers: self.drivers.clone(),
-            headers: self.headers.clone(),
-            // What was asked for is not in a bundle.
-            apt: Vec::new(),
-            archives: self.archives.clone(),
-            packages: self.packages.clone(),
-            unlock: self.unlock.clone(),
-            // How something was made is not in the bundle.
-            builds: Vec::new(),
-            images: self.images.clone(),
-        }
+        said(self) == said(other)
     }
 
     /// Check that the lock is that of `recipe`, made by this program.
@@ -267,9 +198,7 @@ impl Lock {
     /// Files and folders are here to be looked at, so they are never taken from an old lock.
     #[must_use]
     pub(crate) fn pin(&self, entry: &Entry) -> Option<Pin> {
-        let is_it =
-            |item: &&LockedItem| item.name == entry.name && item.origin.serves(&entry.origin);
-        let item = self.items.iter().find(is_it)?;
+        let item = self.serving(entry)?;
         let fits = entry.sha256.is_none_or(|sha256| sha256 == item.sha256)
             && item.size <= entry.max_size.bytes();
         let is_download = match item.origin {
@@ -278,59 +207,39 @@ impl Lock {
             Origin::Image(_) => self.bundler == ProgramVersion::current(),
             _ => false,
         };
-        let pin = Pin { size: item.size, sha256: item.sha256, content: item.content };
-        (fits && is_download).then_some(pin)
+        // What the item is can have changed in the recipe, but not how a tree was packed.
+        let kind = item.kind.tree().map_or(Kind::Plain, Kind::Tree);
+        (fits && is_download).then(|| Pin { kind, ..item.pin() })
     }
 
-    /// Where this lock has an entry from, in full, if it was made for the same.
+    /// The item of this lock that was made for the same as `entry`.
     #[must_use]
-    pub(crate) fn locked_origin(&self, entry: &Entry) -> Option<&Origin> {
-        let is_it =
-            |item: &&LockedItem| item.name == entry.name && item.origin.serves(&entry.origin);
-        self.items.iter().find(is_it).map(|item| &item.origin)
+    pub(crate) fn serving(&self, entry: &Entry) -> Option<&LockedItem> {
+        self.item(&entry.name).filter(|item| item.origin.serves(&entry.origin))
     }
 
-    /// What was found out by looking into the items.
+    /// What a verdict needs of the records.
     #[must_use]
     pub(crate) fn contents(&self) -> Contents<'_> {
-        Contents { drivers: &self.drivers, headers: &self.headers }
+        Contents::of(self.kinds())
     }
 
-    /// What was found in a package of headers with these bytes, if they were looked into.
-    #[must_use]
-    pub(crate) fn headers_of(&self, item: &ItemName, sha256: Digest) -> Option<&HeadersRecord> {
-        let same = self.has_item(item, sha256);
-        let ours = self.bundler == ProgramVersion::current();
-        self.headers.iter().find(|record| same && ours && record.item == *item)
+    /// What each item is, by its name.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = (&ItemName, &Kind)> + Clone {
+        self.items.iter().map(|item| (&item.name, &item.kind))
     }
 
-    /// What was found out about the driver `item`, and the item itself.
+    /// The item of this name.
     #[must_use]
-    pub(crate) fn driver_of(&self, item: &ItemName) -> Option<(&DriverRecord, &LockedItem)> {
-        let record = self.drivers.iter().find(|record| record.item == *item)?;
-        let locked = self.items.iter().find(|locked| locked.name == *item)?;
-        (self.bundler == ProgramVersion::current()).then_some((record, locked))
+    pub(crate) fn item(&self, name: &ItemName) -> Option<&LockedItem> {
+        self.items.iter().find(|item| item.name == *name)
     }
 
-    /// What was found out about the image `item`, if it has these bytes.
+    /// The item of this name, if this version of the program has described it: another one may find
+    /// something else in the same bytes.
     #[must_use]
-    pub(crate) fn image_of(&self, item: &ItemName, sha256: Digest) -> Option<&ImageRecord> {
-        let same = self.has_item(item, sha256);
-        self.images.iter().find(|record| same && record.item == *item)
-    }
-
-    /// How the sources of an unlock library were made, and the item itself.
-    #[must_use]
-    pub(crate) fn build_of(&self, item: &ItemName) -> Option<(&BuildRecord, &LockedItem)> {
-        let record = self.builds.iter().find(|record| record.source == *item)?;
-        let locked = self.items.iter().find(|locked| locked.name == *item)?;
-        (self.bundler == ProgramVersion::current()).then_some((record, locked))
-    }
-
-    /// Whether there is an item of this name with these bytes.
-    #[must_use]
-    pub(crate) fn has_item(&self, item: &ItemName, sha256: Digest) -> bool {
-        self.items.iter().any(|it| it.name == *item && it.sha256 == sha256)
+    pub(crate) fn known(&self, name: &ItemName) -> Option<&LockedItem> {
+        self.item(name).filter(|_| self.bundler == ProgramVersion::current())
     }
 
     /// What the file of the bundle is called.

@@ -1,4 +1,5 @@
 use camino::Utf8Path;
+use vgpu_manifest::Tree;
 
 use super::*;
 
@@ -25,14 +26,16 @@ const TEXT: &str = "
 ";
 
 fn pin(bytes: &[u8]) -> Pin {
-    Pin { size: bytes.len() as u64, sha256: Digest::of(bytes), content: Content::Plain }
+    Pin { size: bytes.len() as u64, sha256: Digest::of(bytes), kind: Kind::Plain }
 }
 
 fn lock(text: &str, a: &[u8], previous: Option<&Lock>, now: u64) -> Lock {
-    let content = Content::Tree { unpacked: 10, window_log: 22 };
-    let b = Pin { content, ..pin(b"b") };
+    let kind = Kind::Tree(Tree { unpacked: 10, window_log: 22 });
     let recipe = recipe(text);
-    Lock::new(&recipe, &recipe.entries, &[pin(a), b], Found::default(), previous, now)
+    let pins = [pin(a), Pin { kind, ..pin(b"b") }];
+    let items = recipe.entries.iter().zip(pins);
+    let items = items.map(|(entry, pin)| LockedItem::new(entry.clone(), pin, None)).collect();
+    Lock::new(&recipe, items, (Vec::new(), Vec::new()), previous, now)
 }
 
 #[test]

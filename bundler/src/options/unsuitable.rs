@@ -29,7 +29,7 @@ impl UnsuitableArgs {
         if purpose.unsuitable.is_empty() {
             return Ok(());
         }
-        let suitability = purpose.targets.judge(&catalog, lock.contents());
+        let suitability = purpose.targets.judge(&catalog, &lock.contents());
         let refusal = format!("{REFUSED}: {}", reasons(&suitability).join("; "));
         if self.allow_unsuitable {
             context.ui.say(format_args!("warning: {refusal}"));
@@ -47,7 +47,8 @@ impl UnsuitableArgs {
 /// Returns how the host drivers of the bundle contradict its targets.
 fn contradiction(catalog: &Catalog, targets: &Targets, lock: &Lock) -> Option<String> {
     let meant = catalog.driver(targets.driver)?;
-    let hosts = lock.drivers.iter().filter(|record| record.kind == DriverKind::Host);
+    let drivers = lock.items.iter().filter_map(|item| item.kind.driver());
+    let hosts = drivers.filter(|record| record.kind == DriverKind::Host);
     let versions: Vec<_> = hosts.map(|record| &record.version).collect();
     let other = versions.first().filter(|_| !versions.contains(&&meant.host))?;
     let (release, host) = (meant.release, &meant.host);

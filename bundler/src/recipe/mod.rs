@@ -25,7 +25,7 @@ use vgpu_manifest::{BundleName, Digest, ItemMode, ItemName, Wants};
 
 pub(crate) use self::apt::{Apt, Archive, Expired, Indexes, Node, Suite};
 pub(crate) use self::unlock::FitCheck;
-use crate::source::Origin;
+use crate::source::{Expected, Origin};
 
 /// What a bundle is to hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -98,6 +98,14 @@ pub(crate) enum Role {
         /// The glibc of the hosts that it is for.
         glibc: GlibcVersion,
     },
+}
+
+impl Entry {
+    /// What the recipe says of its bytes.
+    pub(crate) fn expected(&self) -> Expected<'_> {
+        let Self { name, sha256, max_size, .. } = self;
+        Expected { name, sha256: *sha256, size: None, cap: *max_size }
+    }
 }
 
 impl Role {

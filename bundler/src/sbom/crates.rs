@@ -6,7 +6,7 @@ use std::thread;
 
 use serde::Deserialize;
 use vgpu_manifest::ui::{Exit, Explain};
-use vgpu_manifest::{Bundle, Content, Item, ItemName, ReadError, Verified};
+use vgpu_manifest::{Bundle, Item, ItemName, ReadError, Tree, Verified};
 
 /// Far more than any `Cargo.lock` has.
 const MAX_LOCK: u64 = 8 << 20;
@@ -61,7 +61,7 @@ impl Explain for CratesError {
 pub(super) fn of(bundle: &Bundle<Verified>) -> Result<BTreeMap<ItemName, Vec<Crate>>, CratesError> {
     let mut found = BTreeMap::new();
     for item in &bundle.manifest().items {
-        let Content::Tree { unpacked, window_log } = item.content() else { continue };
+        let Some(Tree { unpacked, window_log }) = item.kind().tree() else { continue };
         let crates = of_tree(bundle, item, unpacked, window_log)?;
         if !crates.is_empty() {
             found.insert(item.name().clone(), crates);

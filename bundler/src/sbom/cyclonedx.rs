@@ -1,10 +1,10 @@
 //! CycloneDX 1.6.
 
 use serde_json::{Value, json};
-use vgpu_manifest::Digest;
+use vgpu_manifest::{Digest, Kind};
 
 use super::crates::Crate;
-use super::model::{Bom, Component, Kind};
+use super::model::{Bom, Component};
 use super::purl;
 
 /// The document.
@@ -49,7 +49,7 @@ fn item(component: &Component<'_>, index: usize) -> Value {
     let mut properties = vec![property("item", component.item.name().as_str())];
     properties.extend(component.notes.iter().map(|(what, value)| property(what, value)));
     let mut value = json!({
-        "type": kind(component.kind),
+        "type": kind(component.item.kind()),
         "bom-ref": reference(index),
         "name": component.name,
         "hashes": [hash(&component.item.sha256().to_string())],
@@ -116,12 +116,14 @@ fn uuid(digest: Digest) -> String {
     )
 }
 
-fn kind(kind: Kind) -> &'static str {
+fn kind(kind: &Kind) -> &'static str {
     match kind {
-        Kind::Driver => "device-driver",
-        Kind::Package | Kind::Library => "library",
-        Kind::Image => "container",
-        Kind::Patch | Kind::Sources | Kind::File => "file",
-        Kind::Catalog => "data",
+        Kind::Driver(_) => "device-driver",
+        Kind::Package(_) | Kind::UnlockLibrary(_) => "library",
+        Kind::Image(_) => "container",
+        Kind::Patch(_) | Kind::Tree(_) | Kind::UnlockSource(_) | Kind::Headers(_) | Kind::Plain => {
+            "file"
+        }
+        Kind::Catalog(_) => "data",
     }
 }

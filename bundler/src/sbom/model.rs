@@ -6,7 +6,7 @@ use vgpu_manifest::driver::{DriverKind, DriverRecord};
 use vgpu_manifest::image::ImageRecord;
 use vgpu_manifest::package::PackageRecord;
 use vgpu_manifest::unlock::UnlockRecord;
-use vgpu_manifest::{Content, Digest, Item, ItemName, Manifest, Origin, ProgramVersion};
+use vgpu_manifest::{Digest, Item, ItemName, Kind, Manifest, Origin, ProgramVersion};
 
 use super::crates::Crate;
 use super::purl;
@@ -24,7 +24,6 @@ pub(super) struct Bom<'b> {
 #[derive(Debug)]
 pub(super) struct Component<'b> {
     pub(super) item: &'b Item,
-    pub(super) kind: Kind,
     /// What people call it.
     pub(super) name: String,
     pub(super) version: Option<String>,
@@ -36,19 +35,6 @@ pub(super) struct Component<'b> {
     pub(super) notes: Vec<(&'static str, String)>,
     /// The crates whose sources are in it.
     pub(super) crates: &'b [Crate],
-}
-
-/// What an item is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Driver,
-    Patch,
-    Package,
-    Image,
-    Sources,
-    Library,
-    Catalog,
-    File,
 }
 
 impl<'b> Bom<'b> {
@@ -91,14 +77,8 @@ impl<'b> Component<'b> {
             Origin::Url { url } => Some(url.as_str()),
             _ => None,
         };
-        let kind = match item.content() {
-            Content::Catalog => Kind::Catalog,
-            Content::Tree { .. } => Kind::Sources,
-            Content::Plain => Kind::File,
-        };
         let plain = Self {
             item,
-            kind,
             name: item.name().to_string(),
             version: None,
             purl: None,
@@ -107,32 +87,28 @@ impl<'b> Component<'b> {
             notes: vec![("size", item.size().to_string())],
             crates: &[],
         };
-        let name = item.name();
-        if let Some(record) = manifest.packages.iter().find(|it| it.item == *name) {
-            return plain.package(record);
+        match item.kind() {
+            Kind::Package(record) => plain.package(record),
+            Kind::Driver(record) => plain.driver(record),
+            Kind::Image(record) => plain.image(record),
+            Kind::UnlockSource(record) => plain.commit(record),
+            Kind::UnlockLibrary(library) => {
+                let sources = manifest.item(&library.source).and_then(|it| it.kind().unlock());
+                sources.into_iter().fold(plain, Self::commit)
+            }
+            Kind::Plain | Kind::Tree(_) | Kind::Patch(_) | Kind::Headers(_) | Kind::Catalog(_) => {
+                plain
+            }
         }
-        if let Some(record) = manifest.drivers.iter().find(|it| it.item == *name) {
-            return plain.driver(record);
-        }
-        if let Some(record) = manifest.images.iter().find(|it| it.item == *name) {
-            return plain.image(record);
-        }
-        let is_patch = |driver: &DriverRecord| driver.patches.iter().any(|it| it.item == *name);
-        if manifest.drivers.iter().any(is_patch) {
-            return Self { kind: Kind::Patch, ..plain };
-        }
-        let of_library = |it: &&UnlockRecord| it.items().any(|item| item == name);
-        if let Some(record) = manifest.unlock.iter().find(of_library) {
-            let kind = if record.source == *name { Kind::Sources } else { Kind::Library };
-            let mut component = Self { kind, version: Some(record.commit.to_string()), ..plain };
-            component.notes.push(("commit", record.commit.to_string()));
-            return component;
-        }
-        plain
+    }
+
+    fn commit(mut self, record: &UnlockRecord) -> Self {
+        self.version = Some(record.commit.to_string());
+        self.notes.push(("commit", record.commit.to_string()));
+        self
     }
 
     fn package(mut self, record: &PackageRecord) -> Self {
-        self.kind = Kind::Package;
         self.name = record.name.to_string();
         self.version = Some(record.version.to_string());
         self.purl = Some(purl::deb(record));
@@ -142,7 +118,6 @@ impl<'b> Component<'b> {
     }
 
     fn driver(mut self, record: &DriverRecord) -> Self {
-        self.kind = Kind::Driver;
         let name = match record.kind {
             DriverKind::Host => "NVIDIA vGPU host driver",
             DriverKind::Guest => "NVIDIA vGPU guest driver for Linux",
@@ -156,7 +131,6 @@ impl<'b> Component<'b> {
     }
 
     fn image(mut self, record: &ImageRecord) -> Self {
-        self.kind = Kind::Image;
         self.name = record.reference.to_string();
         self.version = Some(format!("sha256:{}", record.digest));
         self.purl = Some(purl::oci(record));

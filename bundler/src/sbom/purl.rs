@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn a_debian_package_has_its_epoch_and_its_plus() {
-        let record = r#"{"item":"a.deb","name":"g++-12","arch":"amd64","version":"4:12.2.0-3+b1",
+        let record = r#"{"name":"g++-12","arch":"amd64","version":"4:12.2.0-3+b1",
                          "reason":"needed","archive":"bookworm"}"#;
         let record: PackageRecord = serde_json::from_str(record).unwrap();
         assert_eq!(deb(&record), "pkg:deb/debian/g%2B%2B-12@4:12.2.0-3%2Bb1?arch=amd64");

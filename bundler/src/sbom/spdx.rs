@@ -4,8 +4,9 @@
 //! should compute any more.
 
 use serde_json::{Value, json};
+use vgpu_manifest::Kind;
 
-use super::model::{Bom, Component, Kind};
+use super::model::{Bom, Component};
 use super::purl;
 
 /// The document.
@@ -70,7 +71,7 @@ fn bundle(bom: &Bom<'_>) -> Value {
 fn item(component: &Component<'_>, id: &str) -> Value {
     let mut value = package(id, &component.name, component.url);
     value["packageFileName"] = json!(component.item.name());
-    value["primaryPackagePurpose"] = json!(purpose(component.kind));
+    value["primaryPackagePurpose"] = json!(purpose(component.item.kind()));
     value["checksums"] = json!([sha256(&component.item.sha256().to_string())]);
     if let Some(version) = &component.version {
         value["versionInfo"] = json!(version);
@@ -110,12 +111,12 @@ fn external(purl: &str) -> Value {
     })
 }
 
-fn purpose(kind: Kind) -> &'static str {
+fn purpose(kind: &Kind) -> &'static str {
     match kind {
-        Kind::Driver | Kind::Package => "INSTALL",
-        Kind::Patch | Kind::Sources => "SOURCE",
-        Kind::Image => "CONTAINER",
-        Kind::Library => "LIBRARY",
-        Kind::Catalog | Kind::File => "FILE",
+        Kind::Driver(_) | Kind::Package(_) => "INSTALL",
+        Kind::Patch(_) | Kind::Tree(_) | Kind::UnlockSource(_) => "SOURCE",
+        Kind::Image(_) => "CONTAINER",
+        Kind::UnlockLibrary(_) => "LIBRARY",
+        Kind::Catalog(_) | Kind::Headers(_) | Kind::Plain => "FILE",
     }
 }

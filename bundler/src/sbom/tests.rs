@@ -11,32 +11,38 @@ use super::{cyclonedx, spdx};
 
 /// A bundle with one item of each kind that has a record.
 fn manifest() -> Manifest {
-    let item = |name: &str, content: &str| {
+    let item = |name: &str, kind: &str| {
         let sha256 = Digest::of(name.as_bytes());
         format!(
-            r#"{{"name":"{name}","size":3,"mode":"0644","sha256":"{sha256}"{content},
+            r#"{{"name":"{name}","size":3,"mode":"0644","sha256":"{sha256}"{kind},
                 "origin":{{"kind":"url","url":"https://mirror.example/{name}"}}}}"#
         )
     };
-    let tree = r#","content":{"kind":"tree","unpacked":9,"window-log":20}"#;
+    let digest = Digest::of(b"image");
+    let commit = "a".repeat(40);
     let items = [
         item("apt/g++_4%3a12.2.0-3_amd64.deb", ""),
-        item("driver/host.run", ""),
-        item("unlock.tar.zst", tree),
-        item("dls.tar", ""),
+        item("driver/host.run", r#","kind":{"driver":{"version":"535.230.02","kind":"host"}}"#),
+        item(
+            "unlock.tar.zst",
+            &format!(
+                r#","kind":{{"unlock-source":{{"commit":"{commit}",
+                    "tree":{{"unpacked":9,"window-log":20}}}}}}"#
+            ),
+        ),
+        item(
+            "dls.tar",
+            &format!(
+                r#","kind":{{"image":{{"reference":"registry.example/team/dls:2.0",
+                    "digest":"{digest}","id":"{digest}"}}}}"#
+            ),
+        ),
         item("note", ""),
     ]
     .join(",");
-    let digest = Digest::of(b"image");
     let text = format!(
         r#"{{"format":1,"needs":"0.1.0","made-by":"0.1.0","name":"gpu","channel":"stable",
-            "sequence":7,"created":1700000000,
-            "drivers":[{{"item":"driver/host.run","version":"535.230.02","kind":"host"}}],
-            "unlock":[{{"source":"unlock.tar.zst","commit":"{}"}}],
-            "images":[{{"item":"dls.tar","reference":"registry.example/team/dls:2.0",
-                        "digest":"{digest}","id":"{digest}"}}],
-            "items":[{items}]}}"#,
-        "a".repeat(40)
+            "sequence":7,"created":1700000000,"items":[{items}]}}"#
     );
     Manifest::parse(text.as_bytes()).unwrap()
 }

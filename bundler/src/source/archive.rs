@@ -4,10 +4,10 @@ use std::fmt;
 use std::io;
 
 use camino::Utf8PathBuf;
-use vgpu_manifest::{Content, Measured};
+use vgpu_manifest::Measured;
 
 use super::file::Reading;
-use super::{Expected, Obtained, SourceError, Sources};
+use super::{Expected, Pin, SourceError, Sources};
 use crate::apt::Address;
 use crate::cache::CacheError;
 use crate::fetch::{Download, FetchError};
@@ -79,10 +79,9 @@ impl Sources<'_> {
         &self,
         addresses: &[Address],
         want: Expected<'_>,
-    ) -> Result<Obtained, SourceError> {
-        let plain = |measured| Obtained { measured, content: Content::Plain };
-        if let Some(measured) = self.cached(want)? {
-            return Ok(plain(measured));
+    ) -> Result<Pin, SourceError> {
+        if let Some(pin) = self.cached(want)? {
+            return Ok(pin);
         }
         let mut errors = Vec::new();
         let is_web = |address: &Address| matches!(address, Address::Web(_));
@@ -92,7 +91,7 @@ impl Sources<'_> {
                 Address::Web(_) => self.fetched(run, want),
             };
             match tried {
-                Ok(measured) => return Ok(plain(measured)),
+                Ok(measured) => return Ok(Pin::plain(&measured)),
                 Err(error) => errors.push(error),
             }
         }

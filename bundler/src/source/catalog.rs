@@ -1,8 +1,8 @@
-use vgpu_manifest::Content;
 use vgpu_manifest::catalog::Catalog;
 use vgpu_manifest::catalog::sqlite::{self, DriverConfig};
+use vgpu_manifest::{CatalogRecord, Kind};
 
-use super::{Expected, Obtained, SourceError, Sources};
+use super::{Expected, Pin, SourceError, Sources};
 use crate::cache::CacheError;
 
 impl Sources<'_> {
@@ -12,10 +12,10 @@ impl Sources<'_> {
         &self,
         configs: &[DriverConfig],
         want: Expected<'_>,
-    ) -> Result<Obtained, SourceError> {
-        let content = Content::Catalog;
-        if let Some(measured) = self.cached(want)? {
-            return Ok(Obtained { measured, content });
+    ) -> Result<Pin, SourceError> {
+        let catalog = |pin| Pin { kind: Kind::Catalog(CatalogRecord {}), ..pin };
+        if let Some(pin) = self.cached(want)? {
+            return Ok(catalog(pin));
         }
         let item = || want.name.clone();
         let bytes = sqlite::write(&Catalog::embedded(), configs)
@@ -27,6 +27,6 @@ impl Sources<'_> {
         let mut incoming = self.fetcher.cache.incoming().map_err(cache_error)?;
         incoming.add(&bytes).map_err(cache_error)?;
         let measured = incoming.finish(want.sha256).map_err(cache_error)?;
-        Ok(Obtained { measured, content })
+        Ok(catalog(Pin::plain(&measured)))
     }
 }

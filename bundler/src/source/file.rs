@@ -2,21 +2,17 @@ use std::fs::File;
 use std::io::{self, Read as _};
 
 use camino::Utf8Path;
+use vgpu_manifest::PIECE;
 use vgpu_manifest::ui::ByteSize;
-use vgpu_manifest::{Content, PIECE};
 
-use super::{Expected, LocalPath, Obtained, SourceError, Sources};
+use super::{Expected, LocalPath, Pin, SourceError, Sources};
 use crate::cache::CacheError;
 
 impl Sources<'_> {
     /// A file of the builder.
-    pub(super) fn file(
-        &self,
-        path: &LocalPath,
-        want: Expected<'_>,
-    ) -> Result<Obtained, SourceError> {
-        if let Some(measured) = self.cached(want)? {
-            return Ok(Obtained { measured, content: Content::Plain });
+    pub(super) fn file(&self, path: &LocalPath, want: Expected<'_>) -> Result<Pin, SourceError> {
+        if let Some(pin) = self.cached(want)? {
+            return Ok(pin);
         }
         let item = || want.name.clone();
         let file_error = |source| SourceError::File { item: item(), path: path.clone(), source };
@@ -45,7 +41,7 @@ impl Sources<'_> {
             return Err(file_error(changed));
         }
         transfer.done(measured.size);
-        Ok(Obtained { measured, content: Content::Plain })
+        Ok(Pin::plain(&measured))
     }
 }
 

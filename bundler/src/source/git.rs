@@ -3,9 +3,9 @@ use vgpu_manifest::limits::MAX_ITEM;
 use vgpu_manifest::patch::TreePath;
 use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::unlock::CommitId;
-use vgpu_manifest::{Content, ItemName};
+use vgpu_manifest::{ItemName, Kind as ItemKind, Tree};
 
-use super::{Expected, Obtained, Origin, SourceError, Sources};
+use super::{Expected, Origin, Pin, SourceError, Sources};
 use crate::cache::{CacheError, Incoming};
 use crate::git::{
     Blobs, Entry, GitError, GitOrigin, Kind, Part, Reach, Repository, Revision, Selection,
@@ -46,11 +46,7 @@ impl Sources<'_> {
     }
 
     /// A part of a git repository: a file as it is, or a folder as one archive.
-    pub(super) fn git(
-        &self,
-        origin: &GitOrigin,
-        want: Expected<'_>,
-    ) -> Result<Obtained, SourceError> {
+    pub(super) fn git(&self, origin: &GitOrigin, want: Expected<'_>) -> Result<Pin, SourceError> {
         match &origin.part {
             Part::File(path) => self.git_file(origin, path, want),
             Part::Folder { path, exclude } => {
@@ -70,7 +66,7 @@ impl Sources<'_> {
     }
 
     /// All that is in a folder of our own making, as one archive.
-    pub(crate) fn pack(&self, top: &Utf8Path, want: Expected<'_>) -> Result<Obtained, SourceError> {
+    pub(crate) fn pack(&self, top: &Utf8Path, want: Expected<'_>) -> Result<Pin, SourceError> {
         let error = |source| SourceError::GitTree { item: want.name.clone(), source };
         let nodes = tree::scan(top, &[]).map_err(error)?;
         let transfer = self.fetcher.ui.transfer("pack", want.name.as_str());
@@ -83,7 +79,8 @@ impl Sources<'_> {
         }
         let measured = incoming.finish(want.sha256).map_err(|source| mismatch(want, source))?;
         transfer.done(measured.size);
-        Ok(Obtained { measured, content: Content::Tree { unpacked, window_log: tree::WINDOW_LOG } })
+        let tree = Tree { unpacked, window_log: tree::WINDOW_LOG };
+        Ok(Pin { kind: ItemKind::Tree(tree), ..Pin::plain(&measured) })
     }
 
     fn git_file(
@@ -91,10 +88,9 @@ impl Sources<'_> {
         origin: &GitOrigin,
         path: &TreePath,
         want: Expected<'_>,
-    ) -> Result<Obtained, SourceError> {
-        let content = Content::Plain;
-        if let Some(measured) = self.cached(want)? {
-            return Ok(Obtained { measured, content });
+    ) -> Result<Pin, SourceError> {
+        if let Some(pin) = self.cached(want)? {
+            return Ok(pin);
         }
         let error = |source| SourceError::git(want.name, source);
         let transfer = self.fetcher.ui.transfer("fetch", want.name.as_str());
@@ -110,7 +106,7 @@ impl Sources<'_> {
             })?;
         let measured = incoming.finish(want.sha256).map_err(|source| mismatch(want, source))?;
         transfer.done(measured.size);
-        Ok(Obtained { measured, content })
+        Ok(Pin::plain(&measured))
     }
 
     /// A file of a commit, and who has its bytes.

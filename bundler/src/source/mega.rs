@@ -7,9 +7,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use vgpu_manifest::{Content, PIECE};
+use vgpu_manifest::PIECE;
 
-use super::{Expected, Obtained, SourceError, Sources};
+use super::{Expected, Pin, SourceError, Sources};
 use crate::cache::CacheError;
 use crate::fetch::FetchError;
 
@@ -113,13 +113,9 @@ const LAST_WORDS: u64 = 4096;
 
 impl Sources<'_> {
     /// A file from mega, through `megadl`: its protocol is its own, and encrypted.
-    pub(super) fn mega(
-        &self,
-        link: &MegaLink,
-        want: Expected<'_>,
-    ) -> Result<Obtained, SourceError> {
-        if let Some(measured) = self.cached(want)? {
-            return Ok(Obtained { measured, content: Content::Plain });
+    pub(super) fn mega(&self, link: &MegaLink, want: Expected<'_>) -> Result<Pin, SourceError> {
+        if let Some(pin) = self.cached(want)? {
+            return Ok(pin);
         }
         if self.fetcher.client.is_none() {
             let name = want.name.to_string();
@@ -130,7 +126,7 @@ impl Sources<'_> {
             link: link.clone(),
             source: Box::new(error),
         })?;
-        Ok(Obtained { measured, content: Content::Plain })
+        Ok(Pin::plain(&measured))
     }
 
     fn megadl(

@@ -18,7 +18,7 @@ use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::catalog::sqlite::DatabaseError;
 use vgpu_manifest::ui::ByteSize;
-use vgpu_manifest::{Content, Digest, ItemName, Measured};
+use vgpu_manifest::{Digest, ItemName, Kind, Measured};
 
 pub(crate) use self::alist::{AlistError, AlistPath, AlistSource};
 pub(crate) use self::archive::AddressErrors;
@@ -99,13 +99,30 @@ pub(crate) struct Expected<'e> {
     pub(crate) cap: ByteSize,
 }
 
-/// The bytes of an item, which are in the cache now.
+/// The bytes that an item turned out to be, and what is known of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Obtained {
-    /// What they are.
-    pub(crate) measured: Measured,
-    /// How to understand them.
-    pub(crate) content: Content,
+pub(crate) struct Pin {
+    /// The length in bytes.
+    pub(crate) size: u64,
+    /// The SHA-256.
+    pub(crate) sha256: Digest,
+    /// The record of its kind.
+    pub(crate) kind: Kind,
+}
+
+impl Pin {
+    /// Bytes of which nothing else is known.
+    pub(crate) fn plain(measured: &Measured) -> Self {
+        Self { size: measured.size, sha256: measured.sha256, kind: Kind::Plain }
+    }
+}
+
+impl<'e> Expected<'e> {
+    /// These very bytes.
+    pub(crate) fn again(name: &'e ItemName, pin: &Pin) -> Self {
+        let Pin { size, sha256, .. } = *pin;
+        Self { name, sha256: Some(sha256), size: Some(size), cap: ByteSize::new(size) }
+    }
 }
 
 /// What it takes to get at any origin.
@@ -268,11 +285,7 @@ impl Sources<'_> {
     ///
     /// What is looked for is recognised by its digest only; without one, files and folders are
     /// read and addresses are asked.
-    pub(crate) fn obtain(
-        &self,
-        origin: &Origin,
-        want: Expected<'_>,
-    ) -> Result<Obtained, SourceError> {
+    pub(crate) fn obtain(&self, origin: &Origin, want: Expected<'_>) -> Result<Pin, SourceError> {
         match origin {
             Origin::File { path } => self.file(path, want),
             Origin::Folder { path, exclude } => self.folder(path, exclude, want),
@@ -284,41 +297,40 @@ impl Sources<'_> {
             // Without what the drivers say, which whoever has drivers asks for by itself.
             Origin::Catalog => self.catalog(&[], want),
             Origin::Image(source) => match self.cached(want)? {
-                Some(measured) => Ok(Obtained { measured, content: Content::Plain }),
+                Some(pin) => Ok(pin),
                 None => image::pull(self, source, want),
             },
             Origin::Url { urls } => {
                 let Expected { name, sha256, size, cap } = want;
                 let download = Download { name: name.as_str(), mirrors: urls, sha256, size, cap };
                 let measured = self.fetcher.fetch(&download)?;
-                Ok(Obtained { measured, content: Content::Plain })
+                Ok(Pin::plain(&measured))
             }
         }
     }
 
     /// What the lock keeps itself.
-    fn kept(&self, kept: &Kept, want: Expected<'_>) -> Result<Obtained, SourceError> {
-        let plain = |measured| Obtained { measured, content: Content::Plain };
-        if let Some(measured) = self.cached(want)? {
-            return Ok(plain(measured));
+    fn kept(&self, kept: &Kept, want: Expected<'_>) -> Result<Pin, SourceError> {
+        if let Some(pin) = self.cached(want)? {
+            return Ok(pin);
         }
         let item = || want.name.clone();
         let bytes = kept.unpack().map_err(|source| SourceError::Kept { item: item(), source })?;
         let error = |source| SourceError::Cache { item: item(), source };
         let mut incoming = self.fetcher.cache.incoming().map_err(error)?;
         incoming.add(&bytes).map_err(error)?;
-        incoming.finish(want.sha256).map(plain).map_err(error)
+        incoming.finish(want.sha256).map(|measured| Pin::plain(&measured)).map_err(error)
     }
 
     /// What the cache has under the expected digest.
-    fn cached(&self, want: Expected<'_>) -> Result<Option<Measured>, SourceError> {
+    fn cached(&self, want: Expected<'_>) -> Result<Option<Pin>, SourceError> {
         let cache = self.fetcher.cache;
         let Some(digest) = want.sha256.filter(|digest| cache.cache().has(*digest)) else {
             return Ok(None);
         };
         cache.touch(digest, SystemTime::now());
         let error = |source| SourceError::Cache { item: want.name.clone(), source };
-        cache.measured(digest).map(Some).map_err(error)
+        cache.measured(digest).map(|measured| Some(Pin::plain(&measured))).map_err(error)
     }
 }
 

@@ -1,6 +1,6 @@
-use vgpu_manifest::Content;
+use vgpu_manifest::{Kind, Tree};
 
-use super::{Expected, LocalPath, Obtained, SourceError, Sources};
+use super::{Expected, LocalPath, Pin, SourceError, Sources};
 use crate::cache::CacheError;
 use crate::tree::{self, TreeError};
 
@@ -14,7 +14,7 @@ impl Sources<'_> {
         path: &LocalPath,
         exclude: &[LocalPath],
         want: Expected<'_>,
-    ) -> Result<Obtained, SourceError> {
+    ) -> Result<Pin, SourceError> {
         let item = || want.name.clone();
         let tree_error = |source| SourceError::Tree { item: item(), path: path.clone(), source };
         let cache_error = |source| SourceError::Cache { item: item(), source };
@@ -35,6 +35,7 @@ impl Sources<'_> {
             source => SourceError::Cache { item: item(), source },
         })?;
         transfer.done(measured.size);
-        Ok(Obtained { measured, content: Content::Tree { unpacked, window_log: tree::WINDOW_LOG } })
+        let tree = Tree { unpacked, window_log: tree::WINDOW_LOG };
+        Ok(Pin { kind: Kind::Tree(tree), ..Pin::plain(&measured) })
     }
 }

@@ -37,7 +37,7 @@ pub(crate) fn judge(
     catalog: &Catalog,
     commit: &CommitId,
     targets: Option<&Targets>,
-    drivers: &[DriverRecord],
+    drivers: &[&DriverRecord],
 ) -> Fit {
     let library = library_of(catalog, commit);
     let mut fit = Fit::Good;
@@ -110,7 +110,7 @@ mod tests {
     }
 
     fn driver(version: &str) -> DriverRecord {
-        toml::from_str(&format!("item = 'd.run'\nversion = '{version}'\nkind = 'host'")).unwrap()
+        toml::from_str(&format!("version = '{version}'\nkind = 'host'")).unwrap()
     }
 
     #[test]
@@ -136,7 +136,7 @@ mod tests {
     fn the_driver_in_the_bundle_counts_as_well() {
         let catalog = Catalog::embedded();
         let judge =
-            |short: &str, version: &str| judge(&catalog, &commit(short), None, &[driver(version)]);
+            |short: &str, version: &str| judge(&catalog, &commit(short), None, &[&driver(version)]);
         assert_eq!(judge("71ec870", "535.230.02"), Fit::Good);
         assert!(matches!(judge("5ad3ee6", "535.230.02"), Fit::Bad(_)));
         // Not in the catalogue at all: nothing can be said.

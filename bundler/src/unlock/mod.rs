@@ -4,7 +4,7 @@
 //! The sources always ride along, as one tree in which `cargo build --release --offline --locked`
 //! works ([`crates`]). The library is built here from that very tree, against a glibc as old as that
 //! of the host ([`build`]), and looked into ([`library`]) before it gets into a lock. What it takes to
-//! make both again elsewhere stands in the lock, as a [`BuildRecord`]. Building runs the build scripts
+//! make both again elsewhere stands in the lock, as a [`Build`]. Building runs the build scripts
 //! of the crates, with the rights of whoever builds; nothing of it runs on a node unless it is to
 //! build there.
 
@@ -18,5 +18,5 @@ mod toolchain;
 mod workshop;
 
 pub(crate) use self::fork::library_for;
-pub(crate) use self::record::{BuildRecord, Making, is_made, make_again, records};
+pub(crate) use self::record::{Build, Making, make_again, records};
 pub(crate) use self::toolchain::{INSTALL_ZIG, Lacking, Toolchain};

@@ -1,15 +1,15 @@
 //! From what a recipe wants of unlock libraries to what the lock says of them, and back to bytes.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::catalog::Catalog;
 use vgpu_manifest::driver::DriverRecord;
-use vgpu_manifest::ui::ByteSize;
-use vgpu_manifest::ui::Exit;
-use vgpu_manifest::unlock::{BuiltLibrary, CommitId, GlibcVersion, UnlockRecord};
+use vgpu_manifest::ui::{ByteSize, Exit};
+use vgpu_manifest::unlock::{CommitId, GlibcVersion, LibraryRecord, UnlockRecord};
 use vgpu_manifest::verdict::Targets;
-use vgpu_manifest::{Content, Digest, ItemName};
+use vgpu_manifest::{Digest, ItemName, Kind, Tree};
 
 use super::build::{Built, build};
 use super::crates::{self, Versions};
@@ -19,35 +19,28 @@ use super::toolchain::Toolchain;
 use super::workshop::Workshop;
 use crate::cache::CacheError;
 use crate::git::{GitError, GitOrigin, Reach, Selection};
-use crate::lock::{Lock, LockedItem, Pin};
+use crate::lock::{Lock, LockedItem};
 use crate::recipe::{Entry, FitCheck, Role};
-use crate::source::{Expected, Origin, SourceError, Sources};
+use crate::source::{Expected, Origin, Pin, SourceError, Sources};
 use crate::tree;
 
-/// What it takes to make an unlock library and its sources again.
+/// How an item is made again that the bundler makes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct BuildRecord {
-    /// The item that is the sources.
-    pub(crate) source: ItemName,
-    /// The `Cargo.lock` that the commit lacks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) cargo_lock: Option<String>,
-    /// How the library was built, if it was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) library: Option<LibraryRecord>,
-}
-
-/// How a library was built.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct LibraryRecord {
-    /// The item that is the library.
-    pub(crate) item: ItemName,
-    /// The glibc of the hosts that it is for.
-    pub(crate) glibc: GlibcVersion,
-    /// What built it.
-    pub(crate) tools: Toolchain,
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Build {
+    /// The sources of an unlock library, with all crates.
+    Sources {
+        /// The `Cargo.lock` that the commit lacks.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cargo_lock: Option<String>,
+    },
+    /// An unlock library.
+    Library {
+        /// The glibc of the hosts that it is for.
+        glibc: GlibcVersion,
+        /// The tools that built it.
+        tools: Toolchain,
+    },
 }
 
 /// The most bytes that a repository may have.
@@ -62,19 +55,17 @@ pub(crate) struct Making<'m> {
     pub(crate) entries: &'m [Entry],
     /// The machines that the bundle is made for.
     pub(crate) targets: Option<&'m Targets>,
-    /// What is known of the drivers in it.
-    pub(crate) drivers: &'m [DriverRecord],
     /// What there was before, for those items that are to stay as they are.
     pub(crate) kept: &'m dyn Fn(&ItemName) -> Option<&'m Lock>,
 }
 
-/// What the unlock libraries among the entries are, and how they were made. Their pins become those
-/// of what was made.
+/// Makes the unlock libraries among the entries, and their sources. Their pins become those of what
+/// was made; how that was done is returned by item.
 pub(crate) fn records(
     making: Making<'_>,
     pins: &mut [Pin],
-) -> anyhow::Result<(Vec<UnlockRecord>, Vec<BuildRecord>)> {
-    let (mut records, mut builds) = (Vec::new(), Vec::new());
+) -> anyhow::Result<BTreeMap<ItemName, Build>> {
+    let mut builds = BTreeMap::new();
     for (at, entry) in making.entries.iter().enumerate() {
         let (Role::Unlock { fit }, Some(origin)) = (&entry.role, entry.origin.git()) else {
             continue;
@@ -83,38 +74,39 @@ pub(crate) fn records(
         let refuse = |why: Why| UnlockError::new(name, why);
         let commit = origin.revision.commit().cloned();
         let commit = commit.ok_or_else(|| refuse(GitError::Open(origin.to_string()).into()))?;
-        making.check_fit(name, &commit, *fit)?;
+        let drivers: Vec<&DriverRecord> = pins.iter().filter_map(|pin| pin.kind.driver()).collect();
+        making.check_fit(name, &commit, &drivers, *fit)?;
         let library = making.library_of(name);
-        let made = match making.known(entry, library) {
+        let ((source, build), made) = match making.known(entry, library) {
             Some(known) => known,
-            None => making.make(entry, origin, library)?,
+            None => making.make(entry, origin, &commit, library)?,
         };
-        pins[at] = made.source;
-        let built = library.zip(made.library).map(|((at, _, _), (pin, built))| {
+        pins[at] = source;
+        builds.insert(name.clone(), build);
+        if let Some(((at, name, _), (pin, build))) = library.zip(made) {
             pins[at] = pin;
-            built
-        });
-        let id = fork::library_of(&Catalog::embedded(), &commit).map(|library| library.id.clone());
-        records.push(UnlockRecord { source: name.clone(), commit, library: id, built });
-        builds.push(made.record);
+            builds.insert(name.clone(), build);
+        }
     }
-    Ok((records, builds))
+    Ok(builds)
 }
 
-/// A library and its sources.
-struct Made {
-    source: Pin,
-    library: Option<(Pin, BuiltLibrary)>,
-    record: BuildRecord,
-}
+/// An item, and how it was made.
+type Made = (Pin, Build);
 
 /// Where a library is wanted: which entry, its name, and the glibc of its hosts.
 type Wanted<'m> = (usize, &'m ItemName, GlibcVersion);
 
 impl<'m> Making<'m> {
-    fn check_fit(self, name: &ItemName, commit: &CommitId, fit: FitCheck) -> anyhow::Result<()> {
+    fn check_fit(
+        self,
+        name: &ItemName,
+        commit: &CommitId,
+        drivers: &[&DriverRecord],
+        fit: FitCheck,
+    ) -> anyhow::Result<()> {
         let ui = self.sources.fetcher.ui;
-        match (fork::judge(&Catalog::embedded(), commit, self.targets, self.drivers), fit) {
+        match (fork::judge(&Catalog::embedded(), commit, self.targets, drivers), fit) {
             (Fit::Good, _) => {}
             (Fit::Doubted(why), _) => ui.note(format_args!("{name}: {why}")),
             (Fit::Bad(why), FitCheck::Waived) => {
@@ -134,62 +126,58 @@ impl<'m> Making<'m> {
     }
 
     /// What the previous lock says of the same sources and the same library.
-    fn known(self, entry: &Entry, library: Option<Wanted<'_>>) -> Option<Made> {
+    fn known(self, entry: &Entry, library: Option<Wanted<'_>>) -> Option<(Made, Option<Made>)> {
         let lock = (self.kept)(&entry.name)?;
-        lock.locked_origin(entry)?;
-        let (build, source) = lock.build_of(&entry.name)?;
-        let mut record = build.clone();
-        let mut made = None;
-        if let Some((_, name, glibc)) = library {
-            (self.kept)(name)?;
-            let same = build.library.as_ref().filter(|it| it.item == *name && it.glibc == glibc);
-            same?;
-            let known = lock.unlock.iter().find(|record| record.source == entry.name)?;
-            let locked = lock.items.iter().find(|item| item.name == *name)?;
-            made = Some((pin_of(locked), known.built.clone()?));
-        } else {
-            record.library = None;
-        }
-        Some(Made { source: pin_of(source), library: made, record })
+        lock.serving(entry)?;
+        let made = |name: &ItemName| {
+            let item = (self.kept)(name)?.known(name)?;
+            Some((item.pin(), item.build.clone()?))
+        };
+        let source = made(&entry.name)?;
+        let Some((_, name, wanted)) = library else { return Some((source, None)) };
+        let library = made(name)?;
+        let is_same = matches!(&library.1, Build::Library { glibc, .. } if *glibc == wanted);
+        let is_of = library.0.kind.library_of(&entry.name).is_some();
+        (is_same && is_of).then_some((source, Some(library)))
     }
 
     fn make(
         self,
         entry: &Entry,
         origin: &GitOrigin,
+        commit: &CommitId,
         library: Option<Wanted<'_>>,
-    ) -> Result<Made, UnlockError> {
+    ) -> Result<(Made, Option<Made>), UnlockError> {
         let refuse = |why: Why| UnlockError::new(&entry.name, why);
         // Another version of our program packs otherwise, but crates keep their versions.
-        let lock = (self.kept)(&entry.name).filter(|lock| lock.locked_origin(entry).is_some());
-        let build = lock.and_then(|lock| lock.builds.iter().find(|it| it.source == entry.name));
-        let kept = build.and_then(|build| build.cargo_lock.as_deref());
+        let before = (self.kept)(&entry.name).and_then(|lock| lock.serving(entry));
+        let kept = match before.and_then(|item| item.build.as_ref()) {
+            Some(Build::Sources { cargo_lock }) => cargo_lock.as_deref(),
+            _ => None,
+        };
         let want = expected(&entry.name, None);
-        let (source, versions) = make_sources(self.sources, origin, kept, want).map_err(refuse)?;
+        let (pin, tree, versions) =
+            make_sources(self.sources, origin, kept, want).map_err(refuse)?;
         let cargo_lock = match versions {
             Versions::Committed => None,
             Versions::Kept(text) => Some(text),
         };
-        let mut record = BuildRecord { source: entry.name.clone(), cargo_lock, library: None };
-        let mut made = None;
-        if let Some((_, name, glibc)) = library {
+        let id = fork::library_of(&Catalog::embedded(), commit).map(|library| library.id.clone());
+        let record = UnlockRecord { commit: commit.clone(), library: id, tree };
+        let made = library.map(|(_, name, wanted)| {
             let refuse = |why: Why| UnlockError::new(name, why);
             let tools = Toolchain::find().map_err(|lacking| refuse(lacking.into()))?;
-            let Built { bytes, glibc: oldest } =
-                make_library(self.sources, name, source, &tools, glibc).map_err(refuse)?;
+            let Built { bytes, glibc } =
+                make_library(self.sources, name, (pin.sha256, tree), &tools, wanted)
+                    .map_err(refuse)?;
             let pin = keep(self.sources, &bytes, None).map_err(|error| refuse(error.into()))?;
-            made = Some((pin, BuiltLibrary { item: name.clone(), glibc: oldest }));
-            record.library = Some(LibraryRecord { item: name.clone(), glibc, tools });
-        }
-        Ok(Made { source, library: made, record })
+            let record = LibraryRecord { source: entry.name.clone(), glibc };
+            let pin = Pin { kind: Kind::UnlockLibrary(record), ..pin };
+            Ok((pin, Build::Library { glibc: wanted, tools }))
+        });
+        let source = Pin { kind: Kind::UnlockSource(record), ..pin };
+        Ok(((source, Build::Sources { cargo_lock }), made.transpose()?))
     }
-}
-
-/// Whether an item is made: the sources of an unlock library, or one.
-#[must_use]
-pub(crate) fn is_made(lock: &Lock, item: &LockedItem) -> bool {
-    let is_it = |build: &BuildRecord| build.source == item.name || build.makes(&item.name);
-    lock.builds.iter().any(is_it)
 }
 
 /// Get an item that is made into the cache again, unless it is there.
@@ -203,50 +191,49 @@ pub(crate) fn make_again(
         cache.touch(item.sha256, SystemTime::now());
         return Ok(());
     }
-    let build = lock.builds.iter().find(|build| build.makes(&item.name));
-    let made = match build {
-        Some(build) => library_again(sources, lock, item, build),
-        None => sources_again(sources, lock, &item.name).map(drop),
+    let made = match &item.build {
+        Some(Build::Library { glibc, tools }) => library_again(sources, lock, item, *glibc, tools),
+        _ => {
+            let known = lock.known(&item.name).ok_or(Why::NoRecord);
+            known.and_then(|item| sources_again(sources, item)).map(drop)
+        }
     };
     made.map_err(|why| UnlockError::new(&item.name, why))
 }
 
-impl BuildRecord {
-    /// Whether this item is the library.
-    fn makes(&self, item: &ItemName) -> bool {
-        self.library.as_ref().is_some_and(|library| library.item == *item)
+fn sources_again(sources: &Sources<'_>, item: &LockedItem) -> Result<(Digest, Tree), Why> {
+    let (Origin::Git(origin), Some(Build::Sources { cargo_lock })) = (&item.origin, &item.build)
+    else {
+        return Err(Why::NoRecord);
+    };
+    let tree = item.kind.tree().ok_or(Why::NoRecord)?;
+    if !sources.fetcher.cache.cache().has(item.sha256) {
+        let want = expected(&item.name, Some(item.sha256));
+        make_sources(sources, origin, cargo_lock.as_deref(), want).map_err(|why| match why {
+            Why::Source(error) if matches!(*error, SourceError::OtherCommit { .. }) => {
+                Why::OtherSources(error)
+            }
+            why => why,
+        })?;
     }
-}
-
-fn sources_again(sources: &Sources<'_>, lock: &Lock, name: &ItemName) -> Result<Pin, Why> {
-    let (build, item) = lock.build_of(name).ok_or(Why::NoRecord)?;
-    if sources.fetcher.cache.cache().has(item.sha256) {
-        return Ok(pin_of(item));
-    }
-    let Origin::Git(origin) = &item.origin else { return Err(Why::NoRecord) };
-    let want = expected(name, Some(item.sha256));
-    let made = make_sources(sources, origin, build.cargo_lock.as_deref(), want);
-    match made {
-        Err(Why::Source(error)) if matches!(*error, SourceError::OtherCommit { .. }) => {
-            Err(Why::OtherSources(error))
-        }
-        made => made.map(|(pin, _)| pin),
-    }
+    Ok((item.sha256, tree))
 }
 
 fn library_again(
     sources: &Sources<'_>,
     lock: &Lock,
     item: &LockedItem,
-    how: &BuildRecord,
+    glibc: GlibcVersion,
+    locked: &Toolchain,
 ) -> Result<(), Why> {
-    let record = how.library.as_ref().ok_or(Why::NoRecord)?;
-    let source = sources_again(sources, lock, &how.source)?;
+    let Kind::UnlockLibrary(record) = &item.kind else { return Err(Why::NoRecord) };
+    let source = lock.known(&record.source).ok_or(Why::NoRecord)?;
+    let source = sources_again(sources, source)?;
     let tools = Toolchain::find()?;
-    let built = make_library(sources, &item.name, source, &tools, record.glibc)?;
+    let built = make_library(sources, &item.name, source, &tools, glibc)?;
     match keep(sources, &built.bytes, Some(item.sha256)) {
         Err(source @ CacheError::Mismatch(_)) => {
-            let (locked, here) = (record.tools.to_string(), tools.to_string());
+            let (locked, here) = (locked.to_string(), tools.to_string());
             Err(Why::OtherLibrary { locked, here, source })
         }
         kept => Ok(kept.map(drop)?),
@@ -259,7 +246,7 @@ fn make_sources(
     origin: &GitOrigin,
     kept: Option<&str>,
     want: Expected<'_>,
-) -> Result<(Pin, Versions), Why> {
+) -> Result<(Pin, Tree, Versions), Why> {
     let reach = match sources.fetcher.client {
         Some(_) => Reach::Network,
         None => Reach::Here,
@@ -270,22 +257,22 @@ fn make_sources(
     let transfer = sources.fetcher.ui.transfer("crates", want.name.as_str());
     let versions = crates::add(&workshop, kept, reach)?;
     drop(transfer);
-    let obtained = sources.pack(&workshop.sources(), want)?;
-    Ok((Pin::from(&obtained), versions))
+    let pin = sources.pack(&workshop.sources(), want)?;
+    let tree = pin.kind.tree().ok_or(Why::NoRecord)?;
+    Ok((pin, tree, versions))
 }
 
 /// The library, built from nothing but the tree of its sources.
 fn make_library(
     sources: &Sources<'_>,
     name: &ItemName,
-    source: Pin,
+    (source, tree): (Digest, Tree),
     tools: &Toolchain,
     glibc: GlibcVersion,
 ) -> Result<Built, Why> {
-    let Content::Tree { unpacked, .. } = source.content else { return Err(Why::NoRecord) };
     let workshop = Workshop::new()?;
-    let archive = sources.fetcher.cache.cache().open_content(source.sha256)?;
-    tree::unpack(archive, unpacked, &workshop.sources())?;
+    let archive = sources.fetcher.cache.cache().open_content(source)?;
+    tree::unpack(archive, tree.unpacked, &workshop.sources())?;
     let transfer = sources.fetcher.ui.transfer("build", name.as_str());
     let built = build(&workshop, tools, glibc)?;
     transfer.done(built.bytes.len() as u64);
@@ -296,13 +283,9 @@ fn keep(sources: &Sources<'_>, bytes: &[u8], digest: Option<Digest>) -> Result<P
     let mut incoming = sources.fetcher.cache.incoming()?;
     incoming.add(bytes)?;
     let measured = incoming.finish(digest)?;
-    Ok(Pin { size: measured.size, sha256: measured.sha256, content: Content::Plain })
+    Ok(Pin::plain(&measured))
 }
 
 fn expected(name: &ItemName, sha256: Option<Digest>) -> Expected<'_> {
     Expected { name, sha256, size: None, cap: MAX_SOURCES }
-}
-
-fn pin_of(item: &LockedItem) -> Pin {
-    Pin { size: item.size, sha256: item.sha256, content: item.content }
 }

@@ -1,6 +1,6 @@
 use serde::Serialize;
 use vgpu_keys::Principal;
-use vgpu_manifest::{Bundle, Content, Digest, Item, ItemMode, Manifest, Verified};
+use vgpu_manifest::{Bundle, Digest, Item, ItemMode, Kind, Manifest, Verified};
 
 use super::bundle::{BundleArg, title};
 use super::print_json;
@@ -66,12 +66,12 @@ fn line(item: &Item, width: usize) -> String {
         ItemMode::Plain => "0644",
         ItemMode::Executable => "0755",
     };
-    let content = match item.content() {
-        Content::Plain => "",
-        Content::Tree { .. } => "  (a tree)",
-        Content::Catalog => "  (the catalogue)",
+    let kind = match item.kind() {
+        Kind::Catalog(_) => "  (the catalogue)",
+        kind if kind.tree().is_some() => "  (a tree)",
+        _ => "",
     };
     let origin = printable(&item.origin().to_string());
     let (name, size) = (item.name().as_str(), ByteSize::new(item.size()));
-    format!("{name:width$}  {size:>10}  {mode}  {}{content}  {origin}", item.sha256())
+    format!("{name:width$}  {size:>10}  {mode}  {}{kind}  {origin}", item.sha256())
 }

@@ -3,7 +3,7 @@ use serde::Serialize;
 use vgpu_manifest::driver::DriverKind;
 use vgpu_manifest::inventory::Inventory;
 use vgpu_manifest::platform::KernelRelease;
-use vgpu_manifest::{Bundle, Verified};
+use vgpu_manifest::{Bundle, Kind, Verified};
 
 use super::bundle::{BundleArg, title};
 use super::{GuestToolArgs, ResumeArgs, left_out, print_json};
@@ -193,7 +193,7 @@ pub(super) fn make_plan(
 /// Returns the licensing needs of the bundle's guest drivers, from its catalog.
 fn needs_of(bundle: &Bundle<Verified>) -> anyhow::Result<Vec<String>> {
     let manifest = bundle.manifest();
-    if manifest.drivers.is_empty() || manifest.catalog().is_none() {
+    if manifest.records(Kind::driver).next().is_none() || manifest.catalog().is_none() {
         return Ok(Vec::new());
     }
     Ok(need::lines(&super::check::catalog(bundle)?, manifest))
@@ -203,7 +203,7 @@ fn needs_of(bundle: &Bundle<Verified>) -> anyhow::Result<Vec<String>> {
 /// bundle has no host driver, or the host no GPU for one.
 fn verdict(bundle: &Bundle<Verified>, facts: &Inventory) -> anyhow::Result<(Option<Vgpu>, Course)> {
     let manifest = bundle.manifest();
-    let brings = manifest.drivers.iter().any(|driver| driver.kind == DriverKind::Host);
+    let brings = manifest.records(Kind::driver).any(|(_, it)| it.kind == DriverKind::Host);
     if !brings || manifest.catalog().is_none() {
         return Ok((None, Course::default()));
     }

@@ -1,7 +1,7 @@
 use std::io::{self, Read};
 
 use serde::{Deserialize, Serialize};
-use vgpu_manifest::{CHUNK, Digest, Hasher, ItemId, tree_digest};
+use vgpu_manifest::{CHUNK, Digest, Hasher, Item, ItemId, tree_digest};
 
 /// The identity and size of a file's bytes.
 ///
@@ -14,6 +14,12 @@ pub struct Content {
     pub id: ItemId,
     /// The size in bytes.
     pub size: u64,
+}
+
+impl From<&Item> for Content {
+    fn from(item: &Item) -> Self {
+        Self { id: item.id(), size: item.size() }
+    }
 }
 
 impl Content {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use vgpu_manifest::image::ImageRecord;
 use vgpu_manifest::inventory::Inventory;
-use vgpu_manifest::{ItemName, Manifest};
+use vgpu_manifest::{Item, ItemName, Kind, Manifest};
 
 use super::address::{GuestHost, NodeNames};
 use super::certificate::last_year;
@@ -13,7 +13,7 @@ use super::container::Container;
 use super::placement::{ContainerWish, NoPlace, makes_containers, place};
 use super::service::{DEFAULT_PORT, Engine, Port, Service, Storage};
 use super::{LicenseError, data, listening};
-use crate::host::{Content, HostError, Look};
+use crate::host::{HostError, Look};
 use crate::state::fixed;
 use crate::ui::Date;
 
@@ -128,12 +128,9 @@ impl Service {
         look: &dyn Look,
         (host, wish): (&GuestHost, &Wish),
     ) -> Result<Self, LicenseError> {
-        let image = image_of(manifest, wish.image.as_ref())?;
+        let (item, image) = image_of(manifest, wish.image.as_ref())?;
         let runs = in_force(look)?;
         let engine = engine_of(manifest, facts, wish.engine, runs.as_ref())?;
-        let item = manifest
-            .item(&image.item)
-            .ok_or_else(|| CannotServe::OtherImage(image.item.clone()))?;
         let until = last_year(year_of(manifest.created));
         check_clock(look.now(), manifest.created, until)?;
         let home = if engine == Engine::Lxc {
@@ -149,8 +146,8 @@ impl Service {
             port: wish.port,
             engine,
             storage: Storage::fitting(facts),
-            content: Content { id: item.id(), size: item.size() },
-            item: image.item.clone(),
+            content: item.into(),
+            item: item.name().clone(),
             reference: image.reference.clone(),
             image: image.id,
             until,
@@ -164,11 +161,10 @@ impl Service {
     /// The same server with the image of another bundle, if that brings one; else as it is.
     #[must_use]
     pub fn carried_over(&self, manifest: &Manifest) -> Self {
-        let same = manifest.images.iter().find(|image| image.item == self.item);
-        let found = same.and_then(|image| Some((image, manifest.item(&image.item)?)));
-        let Some((image, item)) = found else { return self.clone() };
+        let found = manifest.records(Kind::image).find(|(item, _)| *item.name() == self.item);
+        let Some((item, image)) = found else { return self.clone() };
         Self {
-            content: Content { id: item.id(), size: item.size() },
+            content: item.into(),
             reference: image.reference.clone(),
             image: image.id,
             until: self.until.max(last_year(year_of(manifest.created))),
@@ -241,17 +237,18 @@ impl Home {
 fn image_of<'m>(
     manifest: &'m Manifest,
     asked: Option<&ItemName>,
-) -> Result<&'m ImageRecord, CannotServe> {
-    match (asked, manifest.images.as_slice()) {
+) -> Result<(&'m Item, &'m ImageRecord), CannotServe> {
+    let images: Vec<(&Item, &ImageRecord)> = manifest.records(Kind::image).collect();
+    match (asked, images.as_slice()) {
         (_, []) => Err(CannotServe::NoImage),
-        (None, [image]) => Ok(image),
+        (None, [image]) => Ok(*image),
         (None, many) => {
-            Err(CannotServe::ManyImages(many.iter().map(|image| image.item.clone()).collect()))
+            Err(CannotServe::ManyImages(many.iter().map(|(item, _)| item.name().clone()).collect()))
         }
-        (Some(name), many) => many
-            .iter()
-            .find(|image| image.item == *name)
-            .ok_or_else(|| CannotServe::OtherImage(name.clone())),
+        (Some(name), many) => {
+            let found = many.iter().find(|(item, _)| item.name() == name).copied();
+            found.ok_or_else(|| CannotServe::OtherImage(name.clone()))
+        }
     }
 }
 
@@ -266,7 +263,7 @@ fn engine_of(
     if let Some(runs) = runs.filter(|runs| (*runs == Engine::Lxc) != (engine == Engine::Lxc)) {
         return Err(CannotServe::OtherEngine { runs }.into());
     }
-    let brought = manifest.packages.iter().any(|package| package.name.as_str() == "podman");
+    let brought = manifest.has_package("podman");
     match engine {
         Engine::Podman if !brought && !engine.is_here(facts) => Err(CannotServe::NoPodman.into()),
         Engine::Docker if !engine.is_here(facts) => Err(CannotServe::NoDocker.into()),

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use vgpu_manifest::Manifest;
 use vgpu_manifest::catalog::{Catalog, GuestRoot};
+use vgpu_manifest::{Kind, Manifest};
 
 /// A line for each branch that a driver of the bundle is of, for its host or for its guests.
 #[must_use]
 pub fn lines(catalog: &Catalog, manifest: &Manifest) -> Vec<String> {
     let mut roots = BTreeMap::new();
-    for record in &manifest.drivers {
+    for (_, record) in manifest.records(Kind::driver) {
         let version = &record.version;
         let is_of = |it: &&vgpu_manifest::catalog::Driver| {
             [&it.host, &it.linux_guest, &it.windows_guest].contains(&version)
@@ -37,10 +37,10 @@ fn line(major: u8, root: GuestRoot) -> String {
 
 #[cfg(test)]
 mod tests {
-    use vgpu_manifest::Digest;
     use vgpu_manifest::driver::{DriverKind, DriverRecord};
 
     use super::*;
+    use crate::plan::tests::planner::item_of;
 
     #[test]
     fn each_branch_of_a_bundles_drivers_has_its_line() {
@@ -49,16 +49,15 @@ mod tests {
         assert_eq!(lines(&catalog, &manifest), Vec::<String>::new());
         // The host driver and a guest's of 16.9, a guest's of 18.4, a host driver of 20.0, one of nowhere.
         for version in ["535.230.02", "539.19", "570.172.08", "595.58.02", "1.2.3"] {
-            manifest.drivers.push(DriverRecord {
-                item: format!("driver/{}", Digest::of(version.as_bytes())).parse().unwrap(),
+            let driver = DriverRecord {
                 version: version.parse().unwrap(),
                 kind: DriverKind::Guest,
                 config: None,
                 gpus: Vec::new(),
                 archive: None,
                 package: None,
-                patches: Vec::new(),
-            });
+            };
+            manifest.items.push(item_of(&format!("driver/{version}"), Kind::Driver(driver)));
         }
         let lines = lines(&catalog, &manifest);
         assert_eq!(lines.len(), 3, "{lines:?}");

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU16;
 
 use serde::{Deserialize, Serialize};
-use vgpu_manifest::image::{ImageRecord, ImageReference};
+use vgpu_manifest::image::ImageReference;
 use vgpu_manifest::inventory::Inventory;
 use vgpu_manifest::platform::RootFs;
 use vgpu_manifest::{Digest, HostPath, ItemName};
@@ -158,12 +158,6 @@ impl Service {
     #[must_use]
     pub fn url(&self) -> String {
         format!("https://{}:{}", self.host.in_url(), self.port)
-    }
-
-    /// Take these words for an image of the bundle.
-    #[must_use]
-    pub fn is_about(&self, image: &ImageRecord) -> bool {
-        self.image == image.id && self.item == image.item
     }
 
     /// The unit's file.

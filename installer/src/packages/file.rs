@@ -37,7 +37,7 @@ impl PackageFile {
             version: record.version.clone(),
             arch: record.arch.clone(),
             reason: record.reason,
-            content: Content { id: item.id(), size: item.size() },
+            content: item.into(),
             sha256: item.sha256(),
             fields: record.fields.clone(),
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::FileExt;
 
 use super::read::{PIECE, PartFault};
-use crate::model::Chunk;
+use crate::item::Chunk;
 use crate::{Bundle, Digest, Hasher, Verified};
 
 /// How many chunks of a part are compared before it is called foreign.

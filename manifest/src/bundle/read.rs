@@ -7,7 +7,7 @@ use camino::Utf8PathBuf;
 use rustix::fs::Advice;
 
 use super::measure::in_parallel;
-use crate::model::Chunk;
+use crate::item::Chunk;
 use crate::{Bundle, CHUNK, Digest, Hasher, Item, ItemName, Verified};
 
 /// The largest piece that is read, handed out or written at once, in bytes: 256 KiB.

@@ -13,7 +13,7 @@ use super::limits::MAX_PARTS;
 use super::measure::in_parallel;
 use super::parts::{Part, PartSize, Parts, part_path};
 use super::read::{PIECE, Progress};
-use crate::model::Chunk;
+use crate::item::Chunk;
 use crate::{CHUNK, Digest, Hasher, Item, ItemName, Manifest, ManifestError, TooLarge};
 
 /// Where the bytes of items are, for whoever packs them.

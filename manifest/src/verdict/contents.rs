@@ -1,57 +1,66 @@
 //! Facts from a bundle's own files, which settle questions on which sources disagree.
 
 use super::{Compiled, Findings, Listing};
-use crate::Manifest;
 use crate::catalog::{Catalog, DeviceId, Driver, DriverFile, Release};
 use crate::driver::{DriverKind, DriverRecord};
 use crate::headers::HeadersRecord;
 use crate::platform::{KernelRelease, PciId};
+use crate::{ItemName, Kind, Manifest};
 
 /// The records of a bundle that a verdict uses.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Contents<'b> {
-    /// Its drivers.
-    pub drivers: &'b [DriverRecord],
-    /// Its kernel headers.
-    pub headers: &'b [HeadersRecord],
+    drivers: Vec<(&'b DriverRecord, DriverFile)>,
+    headers: Vec<&'b HeadersRecord>,
 }
 
 impl<'b> From<&'b Manifest> for Contents<'b> {
     fn from(manifest: &'b Manifest) -> Self {
-        Self { drivers: &manifest.drivers, headers: &manifest.headers }
+        Self::of(manifest.kinds())
     }
 }
 
 impl<'b> Contents<'b> {
-    /// Returns the release of the bundle's host driver, if the catalog has it: of several releases
-    /// with the same driver, the newest.
+    /// Returns what these items say.
     #[must_use]
-    pub fn release(self, catalog: &Catalog) -> Option<Release> {
-        let mut hosts = self.drivers.iter().filter(|record| record.kind == DriverKind::Host);
+    pub fn of(items: impl Iterator<Item = (&'b ItemName, &'b Kind)> + Clone) -> Self {
+        let file = |name: &ItemName| {
+            let is_patched = items.clone().any(|(_, kind)| kind.patch_of(name).is_some());
+            if is_patched { DriverFile::Patched } else { DriverFile::Original }
+        };
+        let drivers = items.clone().filter_map(|(name, kind)| Some((kind.driver()?, file(name))));
+        let headers = items.clone().filter_map(|(_, kind)| kind.headers());
+        Self { drivers: drivers.collect(), headers: headers.collect() }
+    }
+
+    /// The release that the bundle's host driver belongs to, if there is one that the catalogue
+    /// knows. Where releases share a driver, the newest is meant.
+    #[must_use]
+    pub fn release(&self, catalog: &Catalog) -> Option<Release> {
+        let mut hosts = self.drivers.iter().filter(|(it, _)| it.kind == DriverKind::Host);
         hosts
-            .find_map(|record| catalog.drivers_by_host(&record.version).last())
+            .find_map(|(record, _)| catalog.drivers_by_host(&record.version).last())
             .map(|it| it.release)
     }
 
     /// Returns the form of the file of `driver`, if the bundle has it.
     #[must_use]
-    pub fn file(self, driver: &Driver) -> Option<DriverFile> {
-        let record = self.record(driver)?;
-        Some(if record.patches.is_empty() { DriverFile::Original } else { DriverFile::Patched })
+    pub fn file(&self, driver: &Driver) -> Option<DriverFile> {
+        self.host(driver).map(|(_, file)| file)
     }
 
     /// Returns the facts about `gpu` with `driver` on `kernel`.
     #[must_use]
     pub fn findings(
-        self,
+        &self,
         driver: Option<&Driver>,
         kernel: Option<&KernelRelease>,
         gpu: PciId,
     ) -> Findings {
         let listed = driver
-            .and_then(|driver| self.record(driver))
-            .filter(|record| record.config.is_some())
-            .map(|record| {
+            .and_then(|driver| self.host(driver))
+            .filter(|(record, _)| record.config.is_some())
+            .map(|(record, _)| {
                 let is_listed = record.gpus.contains(&DeviceId(gpu.device()));
                 if is_listed { Listing::Listed } else { Listing::Omitted }
             });
@@ -61,9 +70,9 @@ impl<'b> Contents<'b> {
         Findings { apicv: headers.map(|record| record.apicv), listed, compiled }
     }
 
-    fn record(self, driver: &Driver) -> Option<&'b DriverRecord> {
-        let is_it = |it: &&DriverRecord| it.kind == DriverKind::Host && it.version == driver.host;
-        self.drivers.iter().find(is_it)
+    fn host(&self, driver: &Driver) -> Option<(&'b DriverRecord, DriverFile)> {
+        let mut hosts = self.drivers.iter().filter(|(it, _)| it.kind == DriverKind::Host);
+        hosts.find(|(it, _)| it.version == driver.host).copied()
     }
 }
 
@@ -72,6 +81,7 @@ mod tests {
     use super::*;
     use crate::Digest;
     use crate::catalog::Rule;
+    use crate::driver::PatchRecord;
     use crate::headers::VfioOption;
     use crate::verdict::{Export, Targets};
 
@@ -79,59 +89,72 @@ mod tests {
 
     fn driver(version: &str, gpus: &[u16]) -> DriverRecord {
         DriverRecord {
-            item: "driver.run".parse().unwrap(),
             version: version.parse().unwrap(),
             kind: DriverKind::Host,
             config: Some(Digest::of(b"config")),
             gpus: gpus.iter().copied().map(DeviceId).collect(),
             archive: None,
             package: None,
-            patches: Vec::new(),
         }
+    }
+
+    fn drivers(drivers: &[DriverRecord]) -> Contents<'_> {
+        let known = drivers.iter().map(|record| (record, DriverFile::Original));
+        Contents { drivers: known.collect(), headers: Vec::new() }
     }
 
     fn headers(apicv: Export, vfio: &[VfioOption]) -> HeadersRecord {
         HeadersRecord {
-            item: "headers.deb".parse().unwrap(),
             kernel: KERNEL.parse().unwrap(),
             apicv,
             vfio: vfio.iter().copied().collect(),
         }
     }
 
-    fn against(gpu: &str, driver: &str, contents: Contents<'_>) -> Vec<Rule> {
+    fn against(gpu: &str, driver: &str, contents: &Contents<'_>) -> Vec<Rule> {
         let targets = format!("gpu = ['{gpu}']\ndriver = '{driver}'\nkernel = '{KERNEL}'\n");
         let targets: Targets = toml::from_str(&targets).unwrap();
         targets.judge(&Catalog::embedded(), contents).against().into_iter().collect()
     }
 
     #[test]
-    fn an_unpatched_driver_unlocks_nothing() {
-        let drivers = [driver("535.230.02", &[0x1eb8])];
-        let contents = Contents { drivers: &drivers, headers: &[] };
+    fn a_driver_that_is_there_unpatched_unlocks_nothing() {
+        let found = [driver("535.230.02", &[0x1eb8])];
+        let contents = drivers(&found);
         assert_eq!(contents.release(&Catalog::embedded()).unwrap().to_string(), "16.9");
-        assert_eq!(against("10de:1e07", "16.9", Contents::default()), []);
-        assert_eq!(against("10de:1e07", "16.9", contents), [Rule::NeedsPatch]);
-        assert_eq!(against("10de:1eb8", "16.9", contents), []);
-        // The facts about one driver do not apply to another.
-        assert_eq!(against("10de:1e07", "17.6", contents), []);
+        assert_eq!(against("10de:1e07", "16.9", &Contents::default()), []);
+        assert_eq!(against("10de:1e07", "16.9", &contents), [Rule::NeedsPatch]);
+        assert_eq!(against("10de:1eb8", "16.9", &contents), []);
+        let host: ItemName = "driver.run".parse().unwrap();
+        let (of_host, of_other) =
+            (PatchRecord { driver: host.clone(), files: Vec::new() }, "other");
+        let of_other = PatchRecord { driver: of_other.parse().unwrap(), files: Vec::new() };
+        let kind = Kind::Driver(found[0].clone());
+        for (patch, expected) in [(of_host, vec![]), (of_other, vec![Rule::NeedsPatch])] {
+            let items =
+                [(host.clone(), kind.clone()), ("a.patch".parse().unwrap(), Kind::Patch(patch))];
+            let patched = Contents::of(items.iter().map(|(name, kind)| (name, kind)));
+            assert_eq!(against("10de:1e07", "16.9", &patched), expected);
+        }
+        // What is known of one driver says nothing of another.
+        assert_eq!(against("10de:1e07", "17.6", &contents), []);
     }
 
     #[test]
-    fn exactly_the_gpus_that_the_driver_lists_are_native() {
-        let drivers = [driver("570.172.07", &[0x26b9])];
-        let contents = Contents { drivers: &drivers, headers: &[] };
-        assert_eq!(against("10de:26b9", "18.4", contents), []);
-        assert!(!against("10de:2235", "18.4", contents).is_empty());
-        assert_eq!(against("10de:2235", "18.4", Contents::default()), []);
+    fn what_the_driver_lists_is_native_and_nothing_else_is() {
+        let found = [driver("570.172.07", &[0x26b9])];
+        let contents = drivers(&found);
+        assert_eq!(against("10de:26b9", "18.4", &contents), []);
+        assert!(!against("10de:2235", "18.4", &contents).is_empty());
+        assert_eq!(against("10de:2235", "18.4", &Contents::default()), []);
     }
 
     #[test]
     fn headers_apply_to_their_kernel_only() {
         let all = [VfioOption::IommuType1, VfioOption::KvmVfio, VfioOption::PciCore];
         let judged = |record: HeadersRecord| {
-            let headers = [record];
-            against("10de:1e07", "16.9", Contents { drivers: &[], headers: &headers })
+            let contents = Contents { drivers: Vec::new(), headers: vec![&record] };
+            against("10de:1e07", "16.9", &contents)
         };
         assert_eq!(judged(headers(Export::Exported, &all)), []);
         assert_eq!(judged(headers(Export::Missing, &all)), [Rule::Apicv]);

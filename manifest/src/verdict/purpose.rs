@@ -78,7 +78,7 @@ impl Targets {
 
     /// Judges whether the driver supports all GPUs on such a machine, given the bundle's own files.
     #[must_use]
-    pub fn judge<'c>(&self, catalog: &'c Catalog, contents: Contents<'_>) -> Suitability<'c> {
+    pub fn judge<'c>(&self, catalog: &'c Catalog, contents: &Contents<'_>) -> Suitability<'c> {
         let driver = catalog.driver(self.driver);
         let file = self.file.or_else(|| contents.file(driver?));
         let case = |gpu: &PciId| Case {

@@ -108,7 +108,7 @@ fn every_bundle_brings_the_catalogue_and_sqlite3_can_ask_it() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     let item = json["manifest"]["items"].as_array().unwrap().last().unwrap();
     assert_eq!(item["name"], "catalog.sqlite");
-    assert_eq!(item["content"]["kind"], "catalog");
+    assert_eq!(item["kind"], serde_json::json!({ "catalog": {} }));
     assert_eq!(item["origin"]["kind"], "bundler");
     assert!(item["size"].as_u64().unwrap() <= 1 << 20);
     sandbox.ok(&["extract", "node-1.vgpu.tar", "catalog.sqlite", "-o", "x"]);
@@ -228,7 +228,8 @@ fn headers_in_the_bundle_settle_what_sources_disagree_about() {
     sandbox.ok(&["build"]);
     let json = sandbox.ok(&["inspect", "--json", "node-1.vgpu.tar"]).out;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-    let headers = &json["manifest"]["headers"][0];
+    let items = json["manifest"]["items"].as_array().unwrap();
+    let headers = items.iter().find_map(|item| item["kind"].get("headers")).unwrap();
     assert_eq!((&headers["kernel"], &headers["apicv"]), (&kernel.into(), &"exported".into()));
     assert_eq!(headers["vfio"].as_array().unwrap().len(), 3);
 

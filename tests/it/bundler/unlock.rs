@@ -114,7 +114,13 @@ fn a_library_is_built_once_and_comes_out_the_same_again() {
     scene.write(NEW);
     scene.run(0, &["lock", "--offline"]);
     let lock = scene.sandbox.read("bundle.lock");
-    for word in ["[[build]]", "cargo-lock = \"\"\"", "rustc = \"rustc 1.", &scene.commit] {
+    for word in [
+        "[item.build.sources]",
+        "[item.build.library]",
+        "cargo-lock = \"\"\"",
+        "rustc = \"rustc 1.",
+        &scene.commit,
+    ] {
         assert!(lock.contains(word), "{word}: {lock}");
     }
     assert!(scene.run(0, &["lock", "--offline"]).contains("up to date"));

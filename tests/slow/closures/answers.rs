@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use vgpu_manifest::Manifest;
 use vgpu_manifest::package::{PackageReason, PackageRecord};
+use vgpu_manifest::{Item, Kind, Manifest};
 use vgpu_tests::repository::Repository;
 use vgpu_tests::roots::Root;
 use vgpu_tests::scratch::{Said, expect, run};
@@ -18,10 +18,8 @@ pub(super) struct Taken(BTreeMap<String, u64>);
 impl Taken {
     /// What a bundle brings.
     pub(super) fn by_us(manifest: &Manifest) -> Self {
-        let size = |record: &PackageRecord| manifest.item(&record.item).unwrap().size();
-        Self(
-            meant(manifest).map(|record| (record.name.as_str().to_owned(), size(record))).collect(),
-        )
+        let meant = meant(manifest);
+        Self(meant.map(|(item, record)| (record.name.as_str().to_owned(), item.size())).collect())
     }
 
     /// What apt takes from the full mirror, where `status` is the node's in the networked root.
@@ -94,7 +92,7 @@ pub(super) fn installed(
     }
     let format = "${Package} ${Version} ${db:Status-Abbrev}\n";
     let all = run(root.command(&["dpkg-query", "--show", "--showformat", format])).out;
-    let missing = meant(manifest).filter(|record| {
+    let missing = meant(manifest).map(|(_, record)| record).filter(|record| {
         let line = format!("{} {} ii ", record.name.as_str(), record.version.as_str());
         !all.lines().any(|it| it == line)
     });
@@ -103,8 +101,8 @@ pub(super) fn installed(
 }
 
 /// What a bundle carries for the node; not what it carries for the way back.
-fn meant(manifest: &Manifest) -> impl Iterator<Item = &PackageRecord> {
-    manifest.packages.iter().filter(|record| record.reason != PackageReason::Return)
+fn meant(manifest: &Manifest) -> impl Iterator<Item = (&Item, &PackageRecord)> {
+    manifest.records(Kind::package).filter(|(_, record)| record.reason != PackageReason::Return)
 }
 
 fn succeeded(said: Said) -> Result<(), String> {

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use camino::Utf8PathBuf;
 use serde_json::Value;
-use vgpu_manifest::driver::DriverRecord;
-use vgpu_manifest::{Digest, Manifest};
+use vgpu_manifest::driver::{DriverRecord, PatchRecord};
+use vgpu_manifest::{Digest, Item, Kind, Manifest};
 use vgpu_tests::oci::Podman;
 use vgpu_tests::scratch::{expect, run, without_network};
 use vgpu_tests::stock::recipe;
@@ -46,8 +46,8 @@ impl<'m> Unpacked<'m> {
 
     /// The package finds itself whole, and has what the manifest says is patched in it.
     pub(super) fn driver_checks_and_unpacks_itself(&self) {
-        let driver = driver(self.manifest);
-        let package = self.item(&driver.item.as_str());
+        let (item, driver) = driver(self.manifest);
+        let package = self.item(item.name().as_str());
         let sh = |words: &[&str]| {
             let mut command = Command::new("sh");
             command.arg(&package).args(words).current_dir(&self.work);
@@ -59,7 +59,7 @@ impl<'m> Unpacked<'m> {
         sh(&["-x", "--target", tree.as_str()]);
         let config = fs::read(tree.join("vgpuConfig.xml")).unwrap();
         assert_eq!(Some(Digest::of(&config)), driver.config);
-        let [patch] = &driver.patches[..] else { panic!("{:?}", driver.patches) };
+        let (patch_item, patch) = patch(self.manifest, item);
         assert_eq!(patch.files.len(), 2);
         for file in &patch.files {
             let bytes = fs::read(tree.join(file.path.as_str())).unwrap();
@@ -72,7 +72,7 @@ impl<'m> Unpacked<'m> {
             command
         });
         if said.out.starts_with("GNU patch 2.7") {
-            sh(&["--apply-patch", self.item(&patch.item.as_str()).as_str()]);
+            sh(&["--apply-patch", self.item(patch_item.name().as_str()).as_str()]);
             let custom = self.work.join(format!("{}-custom.run", package.file_stem().unwrap()));
             let mut unpack = Command::new("sh");
             let patched = self.work.join("patched");
@@ -87,17 +87,17 @@ impl<'m> Unpacked<'m> {
 
     /// The library that was built here is preloaded, and cargo makes it anew from the sources.
     pub(super) fn library_is_preloaded_and_built_again(&self) {
-        let [record] = &self.manifest.unlock[..] else { panic!("{:?}", self.manifest.unlock) };
-        let built = record.built.as_ref().expect("a library");
-        loads_with_the_oldest_glibc(&self.item(&built.item.as_str()));
+        let (source, _) = only(self.manifest.records(Kind::unlock));
+        let (built, _) = only(self.manifest.records(|kind| kind.library_of(source.name())));
+        loads_with_the_oldest_glibc(&self.item(built.name().as_str()));
         let sources = self.work.join("sources");
-        builds_without_a_network(&self.item(&record.source.as_str()), &sources);
+        builds_without_a_network(&self.item(source.name().as_str()), &sources);
     }
 
     /// podman calls it by its name, and it is the image that the manifest says.
     pub(super) fn image_is_loaded(&self) {
-        let [record] = &self.manifest.images[..] else { panic!("{:?}", self.manifest.images) };
-        let archive = self.item(&record.item.as_str());
+        let (item, record) = only(self.manifest.records(Kind::image));
+        let archive = self.item(item.name().as_str());
         let podman = Podman::new(&self.work.join("podman"));
         let alone = |words: &[&str]| expect(without_network(&podman.command(words)), 0).out;
         let said = alone(&["load", "--input", archive.as_str()]);
@@ -114,16 +114,25 @@ impl<'m> Unpacked<'m> {
     }
 }
 
-fn driver(manifest: &Manifest) -> &DriverRecord {
-    let [driver] = &manifest.drivers[..] else { panic!("{:?}", manifest.drivers) };
-    driver
+fn only<'m, T: 'm>(mut records: impl Iterator<Item = (&'m Item, &'m T)>) -> (&'m Item, &'m T) {
+    let first = records.next().expect("a record");
+    assert!(records.next().is_none());
+    first
+}
+
+fn driver(manifest: &Manifest) -> (&Item, &DriverRecord) {
+    only(manifest.records(Kind::driver))
+}
+
+fn patch<'m>(manifest: &'m Manifest, driver: &Item) -> (&'m Item, &'m PatchRecord) {
+    only(manifest.records(|kind| kind.patch_of(driver.name())))
 }
 
 /// Our installer, the real apt, dpkg, DKMS and compiler: over the reboot to the patched module.
 pub(super) fn on_the_node(site: &Site, manifest: &Manifest, kernel: &str) {
     site.apply(10);
     let installed = site.packages();
-    for package in &manifest.packages {
+    for (_, package) in manifest.records(Kind::package) {
         let (name, version) = (package.name.as_str(), package.version.as_str());
         let is_there = |line: &str| {
             let (here, rest) = line.split_once(' ').unwrap_or_default();
@@ -135,10 +144,10 @@ pub(super) fn on_the_node(site: &Site, manifest: &Manifest, kernel: &str) {
     site.root.write("/root/proc/boot_id", "second\n");
     site.run(&["apply", "--resume"], 0);
     site.run(&["status"], 0);
-    let driver = driver(manifest);
+    let (item, driver) = driver(manifest);
     let dkms = site.root.run(&["dkms", "status"]).out;
     assert!(dkms.contains(&format!("nvidia/{}, {kernel}", driver.version)), "{dkms}");
-    for file in &driver.patches[0].files {
+    for file in &patch(manifest, item).1.files {
         let path = file.path.as_str().strip_prefix("kernel/").unwrap();
         let path = format!("/usr/src/nvidia-{}/{path}", driver.version);
         let bytes = fs::read(site.root.at(&path)).unwrap();

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use vgpu_manifest::Digest;
-use vgpu_tests::kit::Kit;
+use vgpu_tests::kit::{Kit, kind};
 use vgpu_tests::roots::{Layer, Release, Roots, with_own_mounts};
 use vgpu_tests::scratch::expect;
 
@@ -128,7 +128,7 @@ fn cargo(stage: &Stage, kit: &mut Kit) -> Value {
     let file = package(stage.root(), "cargo", &version, "", &[]);
     let mut record = take(kit, &stage.root().at(&file), "requested");
     fs::remove_dir_all(stage.root().at("/srv/made")).unwrap();
-    record["arch"] = json!("amd64");
+    record["kind"]["package"]["arch"] = json!("amd64");
     record
 }
 
@@ -145,7 +145,10 @@ fn sources(kit: &mut Kit) -> Value {
     tar.arg("stand-in");
     expect(tar, 0);
     kit.file("unlock/source.tar.zst", &archive);
-    let tree = json!({ "kind": "tree", "unpacked": 20_480, "window-log": 23 });
-    kit.content("unlock/source.tar.zst", tree);
-    json!({ "source": "unlock/source.tar.zst", "commit": "71ec870".repeat(6)[..40], "library": "mbilker" })
+    let record = json!({
+        "commit": "71ec870".repeat(6)[..40],
+        "library": "mbilker",
+        "tree": { "unpacked": 20_480, "window-log": 23 },
+    });
+    kind("unlock/source.tar.zst", "unlock-source", record)
 }

@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use serde_json::{Value, json};
 use vgpu_manifest::catalog::{Catalog, database};
-use vgpu_tests::kit::{Kit, archive};
+use vgpu_tests::kit::{Kit, archive, kind};
 use vgpu_tests::roots::Release;
 
 use super::stage::TOOLCHAIN;
@@ -18,9 +18,9 @@ pub(super) struct Content {
     pub(super) drivers: Vec<&'static str>,
     /// Whether they are changed before they are installed.
     pub(super) patched: Patched,
-    /// Records of packages.
+    /// The packages.
     pub(super) packages: Vec<Value>,
-    /// Records of unlock libraries.
+    /// The unlock libraries and their sources.
     pub(super) unlock: Vec<Value>,
     /// What the bundle wants.
     pub(super) wants: Value,
@@ -56,23 +56,20 @@ impl Content {
     /// Write the bundle.
     pub(super) fn bundle(&self, kit: &mut Kit, sequence: u64) -> Utf8PathBuf {
         let Self { release, drivers, patched, packages, unlock, wants } = self;
-        let mut drivers: Vec<_> = drivers.iter().map(|version| driver(kit, version)).collect();
+        let mut kinds: Vec<_> = drivers.iter().flat_map(|version| driver(kit, version)).collect();
         if *patched == Patched::No {
-            for driver in &mut drivers {
-                driver["patch"] = json!([]);
-            }
+            kinds.retain(|kind| kind["kind"]["patch"].is_null());
         }
+        kinds.extend(packages.iter().chain(unlock).cloned());
         kit.bytes("apt/InRelease", "evidence\n");
         let database = database::write(&Catalog::embedded(), &[]).unwrap();
         kit.bytes("catalog.db", database);
-        kit.content("catalog.db", json!({ "kind": "catalog" }));
+        kinds.push(kind("catalog.db", "catalog", json!({})));
         kit.bundle(
             sequence,
             json!({
-                "drivers": drivers,
+                "kinds": kinds,
                 "archives": [archive("main", release.codename(), "apt/InRelease")],
-                "packages": packages,
-                "unlock": unlock,
                 "wants": wants,
             }),
         )

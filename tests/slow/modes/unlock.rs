@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use vgpu_manifest::Digest;
-use vgpu_tests::kit::Kit;
+use vgpu_tests::kit::{Kit, kind};
 use vgpu_tests::roots::{Release, with_own_mounts};
 
 use super::bundle::{Content, Patched, packages, wants};
@@ -29,7 +29,7 @@ fn from_stock_to_an_unlocked_card_to_a_newer_driver_and_back() {
             each(&[Release::Debian12, Release::Debian13], machine, |release, roots, stage, kit| {
                 stage.begin(&format!("unlock-debian{}", release.number()));
                 let packages = packages(kit, &toolchain(roots, release));
-                let unlock = vec![ready(kit)];
+                let unlock = ready(kit);
                 let drivers = vec![OLD];
                 let mut wants = wants();
                 wants["overrides"] = json!({ "profile": { "nvidia-300": { "num_displays": 1, "vgpu_type": "NVS" } } });
@@ -75,17 +75,19 @@ fn from_stock_to_an_unlocked_card_to_a_newer_driver_and_back() {
 }
 
 /// A library that was built beforehand, for an old C library.
-fn ready(kit: &mut Kit) -> Value {
+fn ready(kit: &mut Kit) -> Vec<Value> {
     kit.bytes("unlock/lib.so", "an unlock library\n");
     kit.bytes("unlock/source.tar.zst", "sources\n");
-    let tree = json!({ "kind": "tree", "unpacked": 10, "window-log": 20 });
-    kit.content("unlock/source.tar.zst", tree);
-    json!({
-        "source": "unlock/source.tar.zst",
+    let sources = json!({
         "commit": "71ec870".repeat(6)[..40],
         "library": "mbilker",
-        "built": { "item": "unlock/lib.so", "glibc": "2.31" },
-    })
+        "tree": { "unpacked": 10, "window-log": 20 },
+    });
+    let library = json!({ "source": "unlock/source.tar.zst", "glibc": "2.31" });
+    vec![
+        kind("unlock/source.tar.zst", "unlock-source", sources),
+        kind("unlock/lib.so", "unlock-library", library),
+    ]
 }
 
 /// The module was built of the patched files: it says of which blob it was made, and its parameter

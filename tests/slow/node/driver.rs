@@ -6,7 +6,7 @@ use std::fs;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 use vgpu_manifest::patch::Patch;
-use vgpu_tests::kit::Kit;
+use vgpu_tests::kit::{Kit, kind};
 use vgpu_tests::nvidia::StandIn;
 use vgpu_tests::roots::Root;
 use vgpu_tests::scratch::expect;
@@ -63,7 +63,7 @@ pub(crate) fn furnish(root: &Root) {
 }
 
 /// Take a driver and its patch into the bundle, as the bundler describes them.
-pub(crate) fn driver(kit: &mut Kit, version: &str) -> Value {
+pub(crate) fn driver(kit: &mut Kit, version: &str) -> [Value; 2] {
     let stand_in = StandIn::host(version);
     let (run, patch) = (format!("driver/{}", stand_in.file_name()), format!("patch/{version}"));
     let file = kit.path(&stand_in.file_name());
@@ -78,10 +78,10 @@ pub(crate) fn driver(kit: &mut Kit, version: &str) -> Value {
     let parsed = Patch::parse(&bytes).unwrap();
     let files: Vec<_> = parsed.files().iter().map(|file| patched(&tree, file)).collect();
     let config = vgpu_manifest::Digest::of(&fs::read(tree.join("vgpuConfig.xml")).unwrap());
-    json!({
-        "item": run, "version": version, "kind": "host", "config": config, "gpus": ["1e30", "1eb8", "2235"],
-        "patch": [{ "item": patch, "file": files }],
-    })
+    let gpus = ["1e30", "1eb8", "2235"];
+    let record = json!({ "version": version, "kind": "host", "config": config, "gpus": gpus });
+    let patch_record = json!({ "driver": run, "file": files });
+    [kind(&run, "driver", record), kind(&patch, "patch", patch_record)]
 }
 
 fn patched(tree: &Utf8Path, file: &vgpu_manifest::patch::FilePatch) -> Value {

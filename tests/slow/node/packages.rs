@@ -59,7 +59,7 @@ pub(crate) fn take(kit: &mut Kit, file: &Utf8PathBuf, reason: &str) -> Value {
 
 fn fields(release: Release, packages: &[Value]) -> Value {
     let archives = [archive("main", release.codename(), "apt/InRelease")];
-    json!({ "archives": archives, "packages": packages })
+    json!({ "archives": archives, "kinds": packages })
 }
 
 /// A node with an old package, and a bundle that brings a new one which needs a newer old one.

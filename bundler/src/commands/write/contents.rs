@@ -3,7 +3,7 @@
 use serde::Serialize;
 use vgpu_keys::{Fingerprint, Policy, Principal, PublicKey};
 use vgpu_manifest::ui::ByteSize;
-use vgpu_manifest::{Bundle, Manifest, ProgramVersion, Verified};
+use vgpu_manifest::{Bundle, Kind, Manifest, ProgramVersion, Verified};
 
 use crate::stick::{self, Content, Parts, Program, StartHere};
 
@@ -89,7 +89,7 @@ fn page(
         slot: signer.slot,
     });
     // A bundle without driver and targets cannot be judged.
-    let judged = !manifest.drivers.is_empty() || manifest.purpose.is_some();
+    let judged = manifest.records(Kind::driver).next().is_some() || manifest.purpose.is_some();
     let page = StartHere {
         title: format!("{name} {sequence} of channel {channel}"),
         channel: channel.as_str(),

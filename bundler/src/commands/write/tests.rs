@@ -5,8 +5,8 @@ use std::io;
 use clap::Parser as _;
 use vgpu_keys::{KeyFile, Signer as _};
 use vgpu_manifest::{
-    BundleName, CHUNK, Content, Item, ItemFields, ItemMode, Manifest, Measure, Origin,
-    ProgramVersion, Source, Target, Wants, write_bundle,
+    BundleName, CHUNK, Item, ItemFields, ItemMode, Kind, Manifest, Measure, Origin, ProgramVersion,
+    Source, Target, Wants, write_bundle,
 };
 
 use super::*;
@@ -59,7 +59,7 @@ impl Laptop {
             mode: ItemMode::Plain,
             sha256: measured.sha256,
             chunks: measured.chunks,
-            content: Content::Plain,
+            kind: Kind::Plain,
             origin: Origin::File,
         });
         let manifest = manifest("gpu".parse().unwrap(), item.unwrap());
@@ -94,12 +94,7 @@ fn manifest(name: BundleName, item: Item) -> Manifest {
         sequence: 1,
         created: 0,
         wants: Wants::default(),
-        drivers: Vec::new(),
-        headers: Vec::new(),
         archives: Vec::new(),
-        packages: Vec::new(),
-        unlock: Vec::new(),
-        images: Vec::new(),
         purpose: None,
         items: vec![item],
     }

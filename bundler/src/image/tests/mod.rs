@@ -53,7 +53,7 @@ impl Machine {
         let begun = Instant::now();
         let pulled = self.with(|sources, want| pull(sources, source, want));
         assert!(begun.elapsed() < Duration::from_secs(20), "{pulled:?}");
-        pulled.map(|obtained| obtained.measured.sha256)
+        pulled.map(|obtained| obtained.sha256)
     }
 
     /// The members of an archive.
@@ -218,7 +218,6 @@ fn what_is_here_already_does_not_come_again() {
 
     // By its digest the manifest is known, so all of it is here.
     let record = vgpu_manifest::image::ImageRecord {
-        item: "dls.tar".parse().unwrap(),
         reference: source.image.reference().clone(),
         digest: Digest::of(&image.manifest()),
         id: Digest::of(&image.config),
@@ -227,7 +226,7 @@ fn what_is_here_already_does_not_come_again() {
     let asked = registry.asked().len();
     let again = |sources: &Sources<'_>, want: Expected<'_>| {
         let want = Expected { sha256: Some(archive), ..want };
-        pull_again(sources, &source, want, &record).unwrap().measured.sha256
+        pull_again(sources, &source, want, &record).unwrap().sha256
     };
     assert_eq!(machine.with(again), archive);
     assert_eq!(registry.asked().len(), asked);

@@ -17,10 +17,9 @@ use vgpu_manifest::ui::ByteSize;
 
 use self::answer::{FileAnswer, ListAnswer, data};
 use self::choice::{Found, choose, fallback, folders};
-use super::{Expected, Obtained, SourceError, Sources};
+use super::{Expected, Pin, SourceError, Sources};
 use crate::fetch::{Download, FetchError};
 use crate::net::HttpUrl;
-use vgpu_manifest::Content;
 
 pub(crate) use self::answer::AlistPath;
 
@@ -110,9 +109,9 @@ impl Sources<'_> {
         &self,
         source: &AlistSource,
         want: Expected<'_>,
-    ) -> Result<Obtained, SourceError> {
-        if let Some(measured) = self.cached(want)? {
-            return Ok(Obtained { measured, content: Content::Plain });
+    ) -> Result<Pin, SourceError> {
+        if let Some(pin) = self.cached(want)? {
+            return Ok(pin);
         }
         let download = || {
             let file = self.search(source)?;
@@ -126,7 +125,7 @@ impl Sources<'_> {
             url: source.url.clone(),
             source: Box::new(error),
         })?;
-        Ok(Obtained { measured, content: Content::Plain })
+        Ok(Pin::plain(&measured))
     }
 
     /// Where the driver is: in the folder, in NVIDIA's own folders below it, or in an archive.

@@ -53,7 +53,7 @@ fn find<'m>(manifest: &'m Manifest, asked: Option<&ItemName>) -> anyhow::Result<
         let none = || Refused::Senseless(format!("the bundle has no item `{name}`"));
         return Ok(manifest.item(name).ok_or_else(none)?);
     }
-    let is_image = |item: &Item| manifest.images.iter().any(|image| image.item == *item.name());
+    let is_image = |item: &Item| item.kind().image().is_some();
     let is_about = |item: &&Item| item.name().as_str().starts_with(FOLDER) && !is_image(item);
     let all: Vec<&Item> = manifest.items.iter().filter(is_about).collect();
     match all.as_slice() {

@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use clap::Parser as _;
-use vgpu_manifest::{Digest, Item, ItemFields, ItemMode, Origin as From};
+use vgpu_manifest::{Digest, Item, ItemFields, ItemMode, Kind, Origin as From};
 
 use super::*;
 use crate::facts::{Serials, inventory};
@@ -17,14 +17,14 @@ struct Words {
     wish: Wish,
 }
 
-fn item(name: &str) -> Item {
+fn item(name: &str, record: ImageRecord) -> Item {
     let fields = ItemFields {
         name: name.parse().unwrap(),
         size: 1 << 20,
         mode: ItemMode::Plain,
         sha256: Digest::of(name.as_bytes()),
         chunks: Vec::new(),
-        content: vgpu_manifest::Content::Plain,
+        kind: Kind::Image(record),
         origin: From::File,
     };
     Item::new(fields).unwrap()
@@ -33,7 +33,6 @@ fn item(name: &str) -> Item {
 /// A bundle of November 2023, as the host in memory has it now, with these images.
 pub(crate) fn bundle(images: &[&str]) -> Manifest {
     let record = |name: &&str| ImageRecord {
-        item: name.parse().unwrap(),
         reference: format!("registry.example/team/{name}:2.0.3").parse().unwrap(),
         digest: Digest::of(b"manifest"),
         id: Digest::of(name.as_bytes()),
@@ -41,8 +40,7 @@ pub(crate) fn bundle(images: &[&str]) -> Manifest {
     };
     Manifest {
         created: 1_700_000_000,
-        images: images.iter().map(record).collect(),
-        items: images.iter().map(|name| item(name)).collect(),
+        items: images.iter().map(|name| item(name, record(name))).collect(),
         ..manifest("{}")
     }
 }
@@ -168,7 +166,8 @@ fn a_later_bundle_brings_its_image_and_nothing_else() {
     let service = chosen(&node("9.1.1", &[]), &bundle(&[IMAGE]), &CONTAINED).unwrap();
     assert_eq!(service.carried_over(&bundle(&["licensing/other.tar"])), service);
     let mut later = bundle(&[IMAGE]);
-    later.images[0].id = Digest::of(b"later");
+    let record = later.items[0].kind().image().unwrap().clone();
+    later.items = vec![item(IMAGE, ImageRecord { id: Digest::of(b"later"), ..record })];
     later.created += 2 * 366 * 24 * 3600;
     let after = service.carried_over(&later);
     assert_eq!((after.image, after.until), (Digest::of(b"later"), 2035));

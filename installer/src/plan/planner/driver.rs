@@ -2,9 +2,9 @@ use vgpu_manifest::driver::{DriverKind, DriverRecord};
 use vgpu_manifest::inventory::Inventory;
 use vgpu_manifest::platform::PciId;
 use vgpu_manifest::verdict::Config;
-use vgpu_manifest::{Manifest, Mode, UnitName};
+use vgpu_manifest::{Item, Kind, Manifest, Mode, UnitName};
 
-use super::{Choices, Surroundings, Unsuitable, content, unlock};
+use super::{Choices, Surroundings, Unsuitable, unlock};
 use crate::component::Component;
 use crate::driver::{DriverPatch, DriverSpec};
 use crate::state::fixed;
@@ -25,13 +25,11 @@ pub(super) fn steps(
     around: &Surroundings,
 ) -> Result<Vec<Step>, Unsuitable> {
     let Some(vgpu) = &around.vgpu else { return Ok(Vec::new()) };
-    let host = |record: &&DriverRecord| record.kind == DriverKind::Host;
-    let mut hosts = manifest.drivers.iter().filter(host);
-    let Some(record) = hosts.find(|record| record.version == vgpu.driver) else {
+    let Some(found) = hosts(manifest).find(|(_, record)| record.version == vgpu.driver) else {
         // A bundle without a driver may bring anything else.
         return Ok(Vec::new());
     };
-    let mut driver = spec(manifest, record, vgpu)?;
+    let mut driver = spec(manifest, found, vgpu);
     driver.kernels.clone_from(&around.course.build_for);
     let replaces = around.installed.clone().filter(|old| old.version != driver.version);
     let foreign = around.foreign.clone();
@@ -42,7 +40,7 @@ pub(super) fn steps(
         steps.push(Step::MendPackages(MendPackages {}));
     }
     if vgpu.unlock.as_ref().is_some_and(|unlock| unlock.config == Config::Branch16) {
-        steps.push(old_config(manifest, record)?);
+        steps.push(old_config(manifest, found.0)?);
     }
     steps.extend(unlock::steps(manifest, facts, vgpu)?);
     let multi_user: UnitName = "multi-user.target".parse()?;
@@ -64,33 +62,36 @@ pub(super) fn steps(
     Ok(steps)
 }
 
-fn spec(manifest: &Manifest, record: &DriverRecord, vgpu: &Vgpu) -> Result<DriverSpec, Unsuitable> {
-    let mut patches = Vec::new();
-    for patch in &record.patches {
-        let content = content(manifest, &patch.item)?;
-        patches.push(DriverPatch { item: patch.item.clone(), content, files: patch.files.clone() });
-    }
-    Ok(DriverSpec {
-        item: record.item.clone(),
-        content: content(manifest, &record.item)?,
+fn hosts(manifest: &Manifest) -> impl Iterator<Item = (&Item, &DriverRecord)> {
+    manifest.records(Kind::driver).filter(|(_, record)| record.kind == DriverKind::Host)
+}
+
+fn spec(manifest: &Manifest, (item, record): (&Item, &DriverRecord), vgpu: &Vgpu) -> DriverSpec {
+    let patches = manifest.records(|kind| kind.patch_of(item.name()));
+    let patches = patches.map(|(item, patch)| DriverPatch {
+        item: item.name().clone(),
+        content: item.into(),
+        files: patch.files.clone(),
+    });
+    DriverSpec {
+        item: item.name().clone(),
+        content: item.into(),
         version: record.version.clone(),
-        patches,
+        patches: patches.collect(),
         args: vgpu.args.clone(),
         kernels: Vec::new(),
-    })
+    }
 }
 
 /// The `vgpuConfig.xml` of the other host driver in the bundle, which still knows the card.
-fn old_config(manifest: &Manifest, record: &DriverRecord) -> Result<Step, Unsuitable> {
-    let other = |other: &&DriverRecord| {
-        other.kind == DriverKind::Host && other.item != record.item && other.config.is_some()
-    };
-    let other = manifest.drivers.iter().find(other).ok_or(Unsuitable::NoOldConfig)?;
-    let sha256 = other.config.ok_or(Unsuitable::NoOldConfig)?;
+fn old_config(manifest: &Manifest, driver: &Item) -> Result<Step, Unsuitable> {
+    let mut others = hosts(manifest).filter(|(item, _)| item.name() != driver.name());
+    let found = others.find_map(|(item, record)| Some((item, &record.version, record.config?)));
+    let (item, version, sha256) = found.ok_or(Unsuitable::NoOldConfig)?;
     Ok(Step::OldConfig(OldConfig {
-        item: other.item.clone(),
-        content: content(manifest, &other.item)?,
-        version: other.version.clone(),
+        item: item.name().clone(),
+        content: item.into(),
+        version: version.clone(),
         sha256,
     }))
 }
@@ -121,7 +122,7 @@ fn sriov(manifest: &Manifest, facts: &Inventory, vgpu: &Vgpu) -> Option<Step> {
     }
     let helper = "pve-nvidia-vgpu-helper";
     let ships = facts.packages.iter().any(|package| package.name.as_str() == helper)
-        || manifest.packages.iter().any(|record| record.name.as_str() == helper);
+        || manifest.has_package(helper);
     let by = if ships { SriovBy::Pve } else { SriovBy::Ourselves };
     Some(Step::EnableSriov(EnableSriov { by }))
 }

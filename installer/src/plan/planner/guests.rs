@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
-use vgpu_manifest::Manifest;
 use vgpu_manifest::driver::{DriverKind, DriverRecord};
+use vgpu_manifest::{Kind, Manifest};
 
 use super::{GuestTools, Surroundings, Unsuitable, content};
 use crate::iso::Place;
@@ -17,13 +17,13 @@ pub(super) fn steps(
 ) -> Result<Option<Step>, Unsuitable> {
     let mut files = Vec::new();
     let mut readme = README.to_owned();
-    for (record, folder) in manifest.drivers.iter().filter_map(|it| Some((it, folder(it)?))) {
-        let name = record.item.as_str().rsplit('/').next().unwrap_or_default();
+    for (item, record) in manifest.records(Kind::driver) {
+        let Some(folder) = folder(record) else { continue };
+        let name = item.name().as_str().rsplit('/').next().unwrap_or_default();
         let place = Place { folder: Some(folder.parse()?), name: name.parse()? };
         // Writing to a string cannot fail.
         let _ = write!(readme, "\n{place}\n    {}\n", says(record));
-        let name = record.item.clone();
-        let content = content(manifest, &name)?;
+        let (name, content) = (item.name().clone(), item.into());
         files.push(GuestFile { place, from: GuestSource::Item { name, content } });
     }
     for (name, text) in around.guests.iter().flat_map(Guests::files) {

@@ -7,7 +7,8 @@ use vgpu_manifest::platform::{BootLoader, CpuVendor, KernelSeries, SecureBoot};
 use vgpu_manifest::ui::{Exit, Explain};
 use vgpu_manifest::unlock::GlibcVersion;
 use vgpu_manifest::{
-    HostPath, Iommu, ItemName, KernelWord, Manifest, Mode, ModuleName, ParseTextError, UnitName,
+    HostPath, Iommu, ItemName, KernelWord, Kind, Manifest, Mode, ModuleName, ParseTextError,
+    UnitName,
 };
 
 mod driver;
@@ -265,7 +266,7 @@ fn resume_steps() -> Result<[Step; 2], Unsuitable> {
 }
 
 fn brings_driver(manifest: &Manifest) -> bool {
-    manifest.drivers.iter().any(|driver| driver.kind == DriverKind::Host)
+    manifest.records(Kind::driver).any(|(_, driver)| driver.kind == DriverKind::Host)
 }
 
 /// The modules to load at boot: what the bundle names, and what GPUs for guests need.
@@ -298,7 +299,7 @@ fn modules(
 
 fn content(manifest: &Manifest, name: &ItemName) -> Result<Content, Unsuitable> {
     let item = manifest.item(name).ok_or_else(|| Unsuitable::NoItem(name.clone()))?;
-    Ok(Content { id: item.id(), size: item.size() })
+    Ok(item.into())
 }
 
 fn files(manifest: &Manifest) -> Result<Vec<Step>, Unsuitable> {

@@ -1,9 +1,9 @@
 use std::collections::BTreeSet;
 
-use vgpu_manifest::Manifest;
 use vgpu_manifest::inventory::{Inventory, Name};
 use vgpu_manifest::package::{ArchiveName, PackageReason};
 use vgpu_manifest::platform::SecureBoot;
+use vgpu_manifest::{Kind, Manifest};
 
 use super::Unsuitable;
 use crate::packages::PackageFile;
@@ -27,7 +27,10 @@ pub(super) fn steps(manifest: &Manifest, facts: &Inventory) -> Result<Vec<Step>,
 fn files(manifest: &Manifest, facts: &Inventory) -> Result<Vec<PackageFile>, Unsuitable> {
     let mut files = Vec::new();
     let archives = archives(manifest, facts)?;
-    for record in manifest.packages.iter().filter(|one| archives.contains(&one.archive)) {
+    for (item, record) in manifest.records(Kind::package) {
+        if !archives.contains(&record.archive) {
+            continue;
+        }
         if record.name.as_str() == "proxmox-ve" {
             return Err(Unsuitable::ProxmoxVe);
         }
@@ -35,8 +38,6 @@ fn files(manifest: &Manifest, facts: &Inventory) -> Result<Vec<PackageFile>, Uns
             let [package, arch] = [record.name.as_str(), record.arch.as_str()].map(str::to_owned);
             return Err(Unsuitable::Architecture { package, arch });
         }
-        let item = manifest.item(&record.item);
-        let item = item.ok_or_else(|| Unsuitable::NoItem(record.item.clone()))?;
         let mut file = PackageFile::of(record, item);
         let requested = file.reason == PackageReason::Requested;
         if requested && !manifest.wants.packages.installs(&file.name) {
@@ -79,7 +80,7 @@ fn archives<'m>(
             let own = manifest.archives.iter().filter(|one| one.codename.as_str() == *release);
             Ok(own.map(|archive| &archive.name).collect())
         }
-        None if manifest.packages.is_empty() => Ok(BTreeSet::new()),
+        None if manifest.records(Kind::package).next().is_none() => Ok(BTreeSet::new()),
         None => Err(Unsuitable::Release {
             carries: releases.into_iter().map(str::to_owned).collect(),
             here: here.map(str::to_owned),

@@ -1,9 +1,9 @@
 use vgpu_manifest::inventory::Inventory;
 use vgpu_manifest::unlock::{GlibcVersion, UnlockRecord};
-use vgpu_manifest::{Content as ItemContent, Manifest, Mode};
+use vgpu_manifest::{Item, Kind, Manifest, Mode};
 
+use super::Unsuitable;
 use super::driver::DAEMONS;
-use super::{Unsuitable, content};
 use crate::component::Component;
 use crate::state::fixed;
 use crate::step::{BuildUnlock, LIBRARY, PlaceFile, PlaceItem, Step, UnlockSource};
@@ -19,8 +19,8 @@ pub(super) fn steps(
     if vgpu.unlock.is_none() && overrides.is_empty() {
         return Ok(Vec::new());
     }
-    let record = record(manifest, vgpu)?;
-    let mut steps = vec![library(manifest, facts, record)?];
+    let sources = sources(manifest, vgpu)?;
+    let mut steps = vec![library(manifest, facts, sources)?];
     for daemon in DAEMONS {
         let path = format!("/etc/systemd/system/{daemon}.d/vgpu-offline.conf");
         let text = format!("[Service]\nEnvironment=LD_PRELOAD={LIBRARY}\n");
@@ -41,49 +41,47 @@ fn file(path: &str, text: String) -> Step {
     })
 }
 
-/// The library that fits the driver; if none is known to, the bundle's first one, whose overrides
-/// the driver may ignore.
-fn record<'m>(manifest: &'m Manifest, vgpu: &Vgpu) -> Result<&'m UnlockRecord, Unsuitable> {
+/// Returns the sources that fit the driver; if none is known to, the bundle's first ones, whose
+/// overrides the driver may ignore.
+fn sources<'m>(
+    manifest: &'m Manifest,
+    vgpu: &Vgpu,
+) -> Result<(&'m Item, &'m UnlockRecord), Unsuitable> {
     let wanted = vgpu.unlock.as_ref().and_then(|unlock| unlock.library.as_ref());
-    let fits = |record: &&UnlockRecord| wanted.is_some() && record.library.as_ref() == wanted;
-    let found = manifest.unlock.iter().find(fits).or(manifest.unlock.first());
-    found.ok_or(Unsuitable::NoUnlock)
+    let fits = |record: &UnlockRecord| wanted.is_some() && record.library.as_ref() == wanted;
+    let found = manifest.records(Kind::unlock).find(|(_, record)| fits(record));
+    found.or_else(|| manifest.records(Kind::unlock).next()).ok_or(Unsuitable::NoUnlock)
 }
 
 /// The library as it was built, if this host's glibc can load it, and else from its sources.
 fn library(
     manifest: &Manifest,
     facts: &Inventory,
-    record: &UnlockRecord,
+    (source, record): (&Item, &UnlockRecord),
 ) -> Result<Step, Unsuitable> {
     let here = glibc(facts);
-    if let Some(built) = &record.built
-        && here.is_none_or(|here| here >= built.glibc)
+    let built = manifest.records(|kind| kind.library_of(source.name())).next();
+    if let Some((item, library)) = built
+        && here.is_none_or(|here| here >= library.glibc)
     {
         return Ok(Step::PlaceItem(PlaceItem {
-            item: built.item.clone(),
-            content: content(manifest, &built.item)?,
+            item: item.name().clone(),
+            content: item.into(),
             path: fixed(LIBRARY),
             mode: Mode::FILE,
             component: Component::Unlock,
         }));
     }
-    let item = manifest.item(&record.source);
-    let item = item.ok_or_else(|| Unsuitable::NoItem(record.source.clone()))?;
-    let ItemContent::Tree { .. } = item.content() else { return Err(Unsuitable::NoUnlock) };
     let has = |name: &str| {
         facts.packages.iter().any(|package| package.name.as_str() == name)
-            || manifest.packages.iter().any(|record| record.name.as_str() == name)
+            || manifest.has_package(name)
     };
     if !["cargo", "cargo-web"].iter().any(|name| has(name)) {
-        let needs = record.built.as_ref().map(|built| built.glibc);
+        let needs = built.map(|(_, library)| library.glibc);
         return Err(Unsuitable::NoCompiler { here, needs });
     }
     Ok(Step::BuildUnlock(BuildUnlock {
-        source: UnlockSource {
-            item: record.source.clone(),
-            content: content(manifest, &record.source)?,
-        },
+        source: UnlockSource { item: source.name().clone(), content: source.into() },
         commit: record.commit.clone(),
     }))
 }

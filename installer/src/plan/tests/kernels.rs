@@ -1,9 +1,10 @@
 //! Plans that hold a host at a kernel.
 
+use vgpu_manifest::Kind;
 use vgpu_manifest::inventory::PackageState;
 use vgpu_manifest::platform::CpuVendor;
 
-use super::planner::{facts, manifest};
+use super::planner::{facts, item_of, manifest};
 use super::*;
 use crate::boots::Course;
 use crate::gpus::GpuChoice;
@@ -91,7 +92,7 @@ fn made(around: &Surroundings, state: PackageState) -> (Vec<String>, Vec<String>
     facts.packages = vec![serde_json::from_str(package).unwrap()];
     facts.packages[0].state = state;
     let mut manifest = manifest("{}");
-    manifest.drivers = vec![host_driver()];
+    manifest.items.push(item_of("driver.run", Kind::Driver(host_driver())));
     let choices = Choices {
         program: Content::of(b"me"),
         gpus: GpuChoice::default(),

@@ -35,14 +35,12 @@ const UNIT: &str = "[Service]\nExecStart=/bin/true\n";
 /// What a bundle says of a host driver for which nothing else is known.
 pub(super) fn host_driver() -> DriverRecord {
     DriverRecord {
-        item: "a".parse().unwrap(),
         version: "535.230.02".parse().unwrap(),
         kind: DriverKind::Host,
         config: None,
         gpus: Vec::new(),
         archive: None,
         package: None,
-        patches: Vec::new(),
     }
 }
 

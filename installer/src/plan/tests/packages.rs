@@ -1,9 +1,9 @@
 use vgpu_manifest::package::{ArchiveRecord, PackageReason, PackageRecord};
 
-use super::planner::{facts, manifest};
+use super::planner::{facts, item_of, manifest};
 use super::*;
-use vgpu_manifest::Manifest;
 use vgpu_manifest::platform::{CpuVendor, SecureBoot};
+use vgpu_manifest::{Kind, Manifest};
 
 fn archive(name: &str, codename: &str) -> ArchiveRecord {
     ArchiveRecord {
@@ -19,7 +19,6 @@ fn archive(name: &str, codename: &str) -> ArchiveRecord {
 
 fn record(name: &str, archive: &str, reason: PackageReason) -> PackageRecord {
     PackageRecord {
-        item: "b".parse().unwrap(),
         name: name.parse().unwrap(),
         arch: "all".parse().unwrap(),
         version: "1-1".parse().unwrap(),
@@ -27,12 +26,15 @@ fn record(name: &str, archive: &str, reason: PackageReason) -> PackageRecord {
         installed: None,
         archive: archive.parse().unwrap(),
         fields: std::collections::BTreeMap::new(),
+        headers: None,
     }
 }
 
 fn bundle(wants: &str, packages: Vec<PackageRecord>) -> Manifest {
     let archives = vec![archive("twelve", "bookworm"), archive("thirteen", "trixie")];
-    Manifest { archives, packages, ..manifest(wants) }
+    let item = |(at, record)| item_of(&format!("{at}.deb"), Kind::Package(record));
+    let items = packages.into_iter().enumerate().map(item).collect();
+    Manifest { archives, items, ..manifest(wants) }
 }
 
 fn made(manifest: &Manifest, codename: &str) -> Result<Vec<String>, String> {

@@ -3,7 +3,8 @@ use vgpu_manifest::inventory::{
 };
 use vgpu_manifest::platform::CpuVendor;
 use vgpu_manifest::{
-    BundleName, FORMAT, Item, ItemFields, ItemMode, Manifest, Origin as From, ProgramVersion, Wants,
+    BundleName, FORMAT, Item, ItemFields, ItemMode, Kind, Manifest, Origin as From, ProgramVersion,
+    Wants,
 };
 
 use super::*;
@@ -11,13 +12,17 @@ use crate::facts::{Serials, inventory};
 use crate::gpus::{GpuChoice, Which};
 
 pub(crate) fn item(name: &str) -> Item {
+    item_of(name, Kind::Plain)
+}
+
+pub(crate) fn item_of(name: &str, kind: Kind) -> Item {
     let fields = ItemFields {
         name: name.parse().unwrap(),
         size: 3,
         mode: ItemMode::Plain,
         sha256: Digest::of(b"abc"),
         chunks: Vec::new(),
-        content: vgpu_manifest::Content::Plain,
+        kind,
         origin: From::File,
     };
     Item::new(fields).unwrap()
@@ -34,12 +39,7 @@ pub(crate) fn manifest(wants: &str) -> Manifest {
         sequence: 1,
         created: 0,
         wants,
-        drivers: Vec::new(),
-        headers: Vec::new(),
         archives: Vec::new(),
-        packages: Vec::new(),
-        unlock: Vec::new(),
-        images: Vec::new(),
         purpose: None,
         items: vec![item("a"), item("b")],
     }
@@ -90,7 +90,7 @@ fn what_an_earlier_installation_left_goes_only_where_a_driver_comes() {
     facts.leftovers = vec![Leftover { kind: LeftoverKind::UnlockDropIn, path }];
     assert_eq!(made("{}", &facts).unwrap().len(), 1);
     let mut with_driver = manifest("{}");
-    with_driver.drivers = vec![host_driver()];
+    with_driver.items.push(item_of("driver.run", Kind::Driver(host_driver())));
     let choices = Choices {
         program: Content::of(b"me"),
         gpus: GpuChoice::default(),

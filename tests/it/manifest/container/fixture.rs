@@ -6,7 +6,7 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_keys::{KeyFile, Policy, Signer};
 use vgpu_manifest::{
-    Bundle, Content, FORMAT, Item, ItemFields, ItemMode, Manifest, Measure, Origin, PartSize,
+    Bundle, FORMAT, Item, ItemFields, ItemMode, Kind, Manifest, Measure, Origin, PartSize,
     ProgramVersion, Source, Target, Unverified, Verified, VerifyError, Wants, WriteError,
     write_bundle,
 };
@@ -39,7 +39,7 @@ impl Fixture {
             mode: ItemMode::Plain,
             sha256: measured.sha256,
             chunks: measured.chunks,
-            content: Content::Plain,
+            kind: Kind::Plain,
             origin: Origin::File,
         })
         .unwrap()
@@ -95,12 +95,7 @@ pub(crate) fn manifest(items: Vec<Item>) -> Manifest {
         sequence: 1,
         created: 1_700_000_000,
         wants: Wants::default(),
-        drivers: Vec::new(),
-        headers: Vec::new(),
         archives: Vec::new(),
-        packages: Vec::new(),
-        unlock: Vec::new(),
-        images: Vec::new(),
         purpose: None,
         items,
     }

@@ -8,8 +8,7 @@ use std::os::unix::fs::FileExt;
 
 use vgpu_keys::Signer;
 use vgpu_manifest::{
-    CHUNK, Content, Digest, Item, ItemFields, ItemMode, Origin, Source, Target, limits,
-    write_bundle,
+    CHUNK, Digest, Item, ItemFields, ItemMode, Kind, Origin, Source, Target, limits, write_bundle,
 };
 
 use crate::manifest::container::fixture::{Fixture, manifest};
@@ -30,7 +29,7 @@ fn zeros(name: &str, size: u64) -> Result<Item, vgpu_manifest::ItemError> {
         // Only `--deep` looks at it, which would be another pass over gigabytes of nothing.
         sha256: Digest::of(b""),
         chunks,
-        content: Content::Plain,
+        kind: Kind::Plain,
         origin: Origin::File,
     })
 }

@@ -135,7 +135,7 @@ pub(crate) fn manifest(items: &[Member]) -> Value {
     };
     let mut described: Vec<Value> = items.iter().map(describe).collect();
     described[0]["origin"] = json!({ "kind": "url", "url": "https://example.org/one" });
-    described[2]["content"] = json!({ "kind": "tree", "unpacked": 10_240, "window-log": 20 });
+    described[2]["kind"] = json!({ "tree": { "unpacked": 10_240, "window-log": 20 } });
     json!({
         "format": 1,
         "needs": "0.1.0",

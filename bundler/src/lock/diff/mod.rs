@@ -20,7 +20,7 @@ use vgpu_manifest::image::ImageReference;
 use vgpu_manifest::inventory::{Name, PackageName, PackageVersion};
 use vgpu_manifest::package::{ArchiveName, Fingerprint, PackageReason};
 use vgpu_manifest::unlock::{CommitId, GlibcVersion};
-use vgpu_manifest::{Digest, ItemName};
+use vgpu_manifest::{Digest, ItemFields, ItemName};
 
 pub(crate) use self::outline::Outline;
 pub(crate) use self::tell::lines;
@@ -83,6 +83,12 @@ pub(crate) enum Group {
 pub(crate) struct Bytes {
     size: u64,
     sha256: Digest,
+}
+
+impl Bytes {
+    fn of(item: &ItemFields) -> Self {
+        Self { size: item.size, sha256: item.sha256 }
+    }
 }
 
 /// A driver.

@@ -1,44 +1,37 @@
-//! What is known of the unlock libraries in a bundle.
+//! Unlock libraries and their sources.
 
 use serde::{Deserialize, Serialize};
 
+use super::Tree;
 use crate::ItemName;
 use crate::catalog::LibraryId;
 use crate::platform::PveRelease;
 use crate::text;
-use crate::types::object::some_object;
+use crate::types::object::object;
 
-/// What a bundle says of an unlock library in it.
+/// The record of the sources of an unlock library, with all crates: enough to build it without a
+/// network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct UnlockRecord {
-    /// The item that is its sources, with all crates: enough to build it without a network.
-    pub source: ItemName,
     /// The commit that the sources are.
     pub commit: CommitId,
-    /// Which of the catalogue's libraries it is, if it is one of them.
+    /// The library of the catalog that it is, if the catalog has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub library: Option<LibraryId>,
-    /// The library itself, if it was built beforehand.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_object")]
-    pub built: Option<BuiltLibrary>,
+    /// How the archive of the sources is unpacked.
+    #[serde(deserialize_with = "object")]
+    pub tree: Tree,
 }
 
-/// A library that was built beforehand.
+/// The record of an unlock library that was built with the bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct BuiltLibrary {
-    /// The item that is the library.
-    pub item: ItemName,
+pub struct LibraryRecord {
+    /// The item that is its sources.
+    pub source: ItemName,
     /// The oldest glibc that it can be loaded with, as its own symbol versions say.
     pub glibc: GlibcVersion,
-}
-
-impl UnlockRecord {
-    /// The items that it describes.
-    pub fn items(&self) -> impl Iterator<Item = &ItemName> {
-        std::iter::once(&self.source).chain(self.built.as_ref().map(|built| &built.item))
-    }
 }
 
 text! {
@@ -119,26 +112,21 @@ impl From<GlibcVersion> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::item::tests::one_spelling;
 
     #[test]
     fn a_record_has_one_spelling_in_json_and_in_toml() {
-        let record = UnlockRecord {
-            source: "unlock/vgpu_unlock-rs.tar.zst".parse().unwrap(),
+        let sources = UnlockRecord {
             commit: "71ec870".repeat(6)[..40].parse().unwrap(),
             library: Some("mbilker".parse().unwrap()),
-            built: Some(BuiltLibrary {
-                item: "unlock/libvgpu_unlock_rs.so".parse().unwrap(),
-                glibc: GlibcVersion::new(2, 31),
-            }),
+            tree: Tree { unpacked: 1 << 20, window_log: 22 },
         };
-        let json = serde_json::to_string(&record).unwrap();
-        assert_eq!(serde_json::from_str::<UnlockRecord>(&json).unwrap(), record);
-        let toml = toml::to_string(&record).unwrap();
-        assert_eq!(toml::from_str::<UnlockRecord>(&toml).unwrap(), record);
-        assert_eq!(record.items().count(), 2);
-        for bad in [json.replace("71ec870", "71EC870"), json.replace("2.31", "2.031")] {
-            assert!(serde_json::from_str::<UnlockRecord>(&bad).is_err(), "{bad}");
-        }
+        one_spelling(&sources, &[("71ec870", "71EC870"), ("unpacked", "packed")]);
+        let library = LibraryRecord {
+            source: "unlock/vgpu_unlock-rs.tar.zst".parse().unwrap(),
+            glibc: GlibcVersion::new(2, 31),
+        };
+        one_spelling(&library, &[("2.31", "2.031"), ("unlock/", "/")]);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 
-use crate::image::ImageReference;
+use super::image::ImageReference;
+use super::unlock::CommitId;
 use crate::patch::TreePath;
-use crate::unlock::CommitId;
 
 /// Where an item came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub enum Origin {
     },
     /// The bundler itself, which has it built in.
     Bundler,
-    /// A container registry. The digests of what it gave are in the manifest's images.
+    /// A container registry. The digests of what it gave are in the item's record.
     Image {
         /// What the image is called there.
         reference: ImageReference,

@@ -1,3 +1,11 @@
+//! Drivers: what their packages say of themselves, and the patches for them.
+
+mod vgpu_config;
+
+pub use self::vgpu_config::{
+    GpuSupport, Resolution, SupportedType, VgpuClass, VgpuConfig, VgpuName, VgpuType,
+};
+
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{DeviceId, DriverVersion};
@@ -26,8 +34,6 @@ words! {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DriverRecord {
-    /// The item that is the driver's package, or its `vgpuConfig.xml` if only that is wanted.
-    pub item: ItemName,
     /// The driver's version, as its package says.
     pub version: DriverVersion,
     /// Who runs it.
@@ -44,14 +50,6 @@ pub struct DriverRecord {
     /// The driver package that the item was taken out of, if it is only a part of one.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_object")]
     pub package: Option<PackageFile>,
-    /// The patches that are to be applied to the unpacked driver, in this order.
-    #[serde(
-        default,
-        rename = "patch",
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "objects"
-    )]
-    pub patches: Vec<PatchRecord>,
 }
 
 /// A driver package that is not in the bundle itself.
@@ -84,19 +82,14 @@ text! {
     |text| (1..=1024).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
-impl DriverRecord {
-    /// The items that it describes: the driver and its patches.
-    pub fn items(&self) -> impl Iterator<Item = &ItemName> {
-        std::iter::once(&self.item).chain(self.patches.iter().map(|patch| &patch.item))
-    }
-}
-
-/// A patch that was applied, when the bundle was made, to the very driver that is in it.
+/// The record of a patch, which was applied to the driver when the bundle was made.
+///
+/// Several patches of a driver are applied in the order of their items.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PatchRecord {
-    /// The item that is the patch.
-    pub item: ItemName,
+    /// The item that is the driver.
+    pub driver: ItemName,
     /// The files that it changes, in its order.
     #[serde(rename = "file", deserialize_with = "objects")]
     pub files: Vec<PatchedFile>,
@@ -119,14 +112,12 @@ pub struct PatchedFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::item::tests::one_spelling;
 
     #[test]
     fn a_record_has_one_spelling_in_json_and_in_toml() {
         let digest = Digest::of(b"a");
-        let path = "kernel/nvidia/nv-kernel.o_binary".parse().unwrap();
-        let file = PatchedFile { path, before: Some(digest), after: None };
         let record = DriverRecord {
-            item: "driver/a.run".parse().unwrap(),
             version: "535.230.02".parse().unwrap(),
             kind: DriverKind::Host,
             config: Some(digest),
@@ -137,24 +128,20 @@ mod tests {
                 member: "Host Drivers/a.run".parse().unwrap(),
             }),
             package: Some(PackageFile { sha256: digest, size: 8 }),
-            patches: vec![PatchRecord { item: "patch/a".parse().unwrap(), files: vec![file] }],
         };
-        let json = serde_json::to_string(&record).unwrap();
-        assert_eq!(serde_json::from_str::<DriverRecord>(&json).unwrap(), record);
-        let toml = toml::to_string(&record).unwrap();
-        assert_eq!(toml::from_str::<DriverRecord>(&toml).unwrap(), record);
-        assert_eq!(record.items().count(), 2);
-        for (old, new) in [
-            ("\"host\"", "\"hosts\""),
-            ("Host Drivers", "Host\\nDrivers"),
-            ("kernel/nvidia/", "../"),
-            ("1eb8", "0x1eb8"),
-            ("\"size\":7", "\"size\":7,\"more\":1"),
-            ("\"size\":8", "\"size\":8,\"more\":1"),
-        ] {
-            assert!(json.contains(old), "{old}");
-            let other = json.replacen(old, new, 1);
-            assert!(serde_json::from_str::<DriverRecord>(&other).is_err(), "{other}");
-        }
+        one_spelling(
+            &record,
+            &[
+                ("\"host\"", "\"hosts\""),
+                ("Host Drivers", "Host\\nDrivers"),
+                ("1eb8", "0x1eb8"),
+                ("\"size\":7", "\"size\":7,\"more\":1"),
+                ("\"size\":8", "\"size\":8,\"more\":1"),
+            ],
+        );
+        let path = "kernel/nvidia/nv-kernel.o_binary".parse().unwrap();
+        let file = PatchedFile { path, before: Some(digest), after: None };
+        let patch = PatchRecord { driver: "driver/a.run".parse().unwrap(), files: vec![file] };
+        one_spelling(&patch, &[("kernel/nvidia/", "../"), ("driver/a", "../a")]);
     }
 }

@@ -1,26 +1,25 @@
 use std::fs;
 
 use serde_json::json;
-use vgpu_manifest::{Content, Digest, ItemMode, Origin};
+use vgpu_manifest::{Digest, ItemMode, Kind, Origin};
 
-use super::outline::Part;
 use super::*;
 
 fn outline(items: &[(&str, &[u8])], host: &[&str]) -> Outline {
-    let items = items.iter().map(|(name, bytes)| {
-        let bytes = Bytes { size: bytes.len() as u64, sha256: Digest::of(bytes) };
-        let (mode, content, origin) = (ItemMode::Plain, Content::Plain, Origin::File);
-        (name.parse().unwrap(), Part { bytes, mode, content, origin, group: Group::File })
+    let items = items.iter().map(|(name, bytes)| ItemFields {
+        name: name.parse().unwrap(),
+        size: bytes.len() as u64,
+        mode: ItemMode::Plain,
+        sha256: Digest::of(bytes),
+        chunks: Vec::new(),
+        kind: Kind::Plain,
+        origin: Origin::File,
     });
     Outline {
         facts: ["name", "channel", "sequence", "bundler"].map(|what| (what, "1".to_owned())),
         host: host.iter().map(|&line| line.to_owned()).collect(),
         items: items.collect(),
-        drivers: Vec::new(),
-        packages: Vec::new(),
         archives: Vec::new(),
-        images: Vec::new(),
-        unlock: Vec::new(),
     }
 }
 
@@ -35,7 +34,7 @@ fn every_change_of_a_file_is_one_line() {
 
     let mut new = outline(&[("a", b"1"), ("c", b"33"), ("d", b"4")], &["module `vfio`"]);
     new.facts[2].1 = "2".to_owned();
-    new.items[0].1.mode = ItemMode::Executable;
+    new.items[0].mode = ItemMode::Executable;
     assert_eq!(
         said(&old, &new),
         [
@@ -102,38 +101,32 @@ impl Whole {
         items.extend(
             self.packages.iter().map(|(name, version, _)| (name.as_str(), version.as_bytes())),
         );
-        let patches: Vec<_> =
-            self.patch.iter().map(|patch| json!({"item": patch, "file": []})).collect();
-        let packages = self.packages.iter().map(|(name, version, reason)| {
-            json!({"item": name, "name": name, "arch": "amd64", "version": version,
-                   "reason": reason, "archive": "bookworm"})
-        });
         let mut outline = outline(&items, &[]);
-        let read = serde_json::from_value;
-        outline.drivers = vec![
-            read(json!({"item": driver, "version": version, "kind": "host",
-            "patch": patches}))
-            .unwrap(),
-        ];
-        outline.packages =
-            packages.map(|package| serde_json::from_value(package).unwrap()).collect();
+        let mut describe = |name: &str, kind| {
+            let item = outline.items.iter_mut().find(|item| item.name.as_str() == name);
+            item.unwrap().kind = serde_json::from_value(kind).unwrap();
+        };
+        describe(&driver, json!({"driver": {"version": version, "kind": "host"}}));
+        if let Some(patch) = self.patch {
+            describe(patch, json!({"patch": {"driver": driver, "file": []}}));
+        }
+        for (name, version, reason) in &self.packages {
+            let record = json!({"name": name, "arch": "amd64", "version": version,
+                                "reason": reason, "archive": "bookworm"});
+            describe(name, json!({ "package": record }));
+        }
+        let image = json!({"reference": reference, "digest": Digest::of(image),
+                           "id": Digest::of(b"id")});
+        describe("dls.tar", json!({ "image": image }));
+        let tree = json!({"unpacked": 1, "window-log": 22});
+        describe("unlock.tar.zst", json!({"unlock-source": {"commit": source, "tree": tree}}));
         outline.archives = vec![
             serde_json::from_value(json!({"name": "bookworm",
             "codename": "bookworm", "release": "bookworm", "dated": 1_700_000_000,
             "signed-by": "4CB50190207B4758A3F73A796ED0E7B82643E131"}))
             .unwrap(),
         ];
-        outline.images = vec![
-            serde_json::from_value(json!({"item": "dls.tar",
-            "reference": reference, "digest": Digest::of(image), "id": Digest::of(b"id")}))
-            .unwrap(),
-        ];
-        outline.unlock = vec![
-            serde_json::from_value(json!({"source": "unlock.tar.zst",
-            "commit": source}))
-            .unwrap(),
-        ];
-        outline.grouped(&[])
+        outline
     }
 }
 
@@ -141,7 +134,7 @@ impl Whole {
 fn golden(name: &str, old: &Outline, new: &Outline) {
     let changes = between(old, new);
     let told = lines(&changes).join("\n") + "\n" + &serde_json::to_string(&changes).unwrap() + "\n";
-    let path = format!("{}/src/changes/golden/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("{}/src/lock/diff/golden/{name}.txt", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("VGPU_BLESS").is_some() {
         fs::write(&path, &told).unwrap();
     }

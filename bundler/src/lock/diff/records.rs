@@ -1,0 +1,170 @@
+//! What has become of drivers, packages, images and libraries.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+
+use vgpu_manifest::driver::DriverKind;
+use vgpu_manifest::image::ImageReference;
+use vgpu_manifest::package::PackageReason;
+use vgpu_manifest::{ItemName, Kind};
+
+use super::outline::Outline;
+use super::{Archive, Change, Driver, Image, PackageChange, PackageStep, Unlock};
+use crate::apt::Version;
+use crate::driver;
+
+/// Checks whether one is what has become of the other.
+type Matches<'m, T> = &'m dyn Fn(&T, &T) -> bool;
+
+/// What was, and what is: at least one of them.
+type Pair<T> = (Option<T>, Option<T>);
+
+/// Pairs what was with what is: by the first way to match, and what is left then by the second.
+fn pairs<T>([mut old, new]: [Vec<T>; 2], ways: [Matches<'_, T>; 2]) -> Vec<Pair<T>> {
+    let mut found: Vec<Pair<T>> = new.into_iter().map(|it| (None, Some(it))).collect();
+    for matches in ways {
+        for (was, is) in found.iter_mut().filter(|(was, _)| was.is_none()) {
+            let Some(is) = is else { continue };
+            if let Some(at) = old.iter().position(|it| matches(it, is)) {
+                *was = Some(old.remove(at));
+            }
+        }
+    }
+    found.extend(old.into_iter().map(|it| (Some(it), None)));
+    found
+}
+
+/// The drivers, each beside the one of its kind: its item is named after its version.
+pub(super) fn drivers(old: &Outline, new: &Outline, changes: &mut Vec<Change>) {
+    type Of = (DriverKind, Driver);
+    let same = |a: &Of, b: &Of| a.0 == b.0 && a.1.item == b.1.item;
+    let alike = |a: &Of, b: &Of| a.0 == b.0;
+    for (was, is) in pairs([old, new].map(of_drivers), [&same, &alike]) {
+        let Some(kind) = is.as_ref().or(was.as_ref()).map(|it| it.0) else { continue };
+        let (from, to) = (was.map(|it| it.1), is.map(|it| it.1));
+        if from != to {
+            changes.push(Change::Driver { kind, from, to });
+        }
+    }
+}
+
+fn of_drivers(outline: &Outline) -> Vec<(DriverKind, Driver)> {
+    let drivers = outline.records(Kind::driver).map(|(item, record)| {
+        let patches = outline.records(|kind| kind.patch_of(&item.name));
+        let driver = Driver {
+            item: item.name.clone(),
+            version: record.version.clone(),
+            releases: driver::releases(record),
+            patches: patches.map(|(patch, _)| (patch.name.clone(), patch.sha256)).collect(),
+            sha256: item.sha256,
+        };
+        (record.kind, driver)
+    });
+    drivers.collect()
+}
+
+/// The packages. That which is there for the way back is another one than the one that is
+/// installed.
+pub(super) fn packages(old: &Outline, new: &Outline, changes: &mut Vec<Change>) {
+    let [was, is] = [old, new].map(|outline| {
+        let packages = outline.records(Kind::package).map(|(item, it)| {
+            let key = (it.name.clone(), it.arch.clone(), it.reason == PackageReason::Return);
+            (key, (it, item.sha256))
+        });
+        packages.collect::<BTreeMap<_, _>>()
+    });
+    let keys: BTreeSet<_> = was.keys().chain(is.keys()).collect();
+    for key in keys {
+        let (was, is) = (was.get(key), is.get(key));
+        let step = match (was, is) {
+            (None, _) => PackageStep::Added,
+            (_, None) => PackageStep::Removed,
+            (Some((was, before)), Some((is, after))) => {
+                let [from, to] = [was, is].map(|it| Version::from(it.version.clone()));
+                match to.cmp(&from) {
+                    Ordering::Greater => PackageStep::Newer,
+                    Ordering::Less => PackageStep::Older,
+                    Ordering::Equal if before == after => continue,
+                    Ordering::Equal => PackageStep::Rebuilt,
+                }
+            }
+        };
+        let Some((record, _)) = is.or(was) else { continue };
+        changes.push(Change::Package(PackageChange {
+            name: record.name.clone(),
+            arch: record.arch.clone(),
+            step,
+            reason: record.reason,
+            from: was.map(|(record, _)| record.version.clone()),
+            to: is.map(|(record, _)| record.version.clone()),
+        }));
+    }
+}
+
+/// The archives that packages come from.
+pub(super) fn archives(old: &Outline, new: &Outline, changes: &mut Vec<Change>) {
+    let [mut was, is] = [old, new].map(|outline| {
+        let archives = outline.archives.iter().map(|record| {
+            let archive = Archive {
+                codename: record.codename.clone(),
+                signed_by: record.signed_by.clone(),
+                dated: record.dated,
+            };
+            (record.name.clone(), archive)
+        });
+        archives.collect::<Vec<_>>()
+    });
+    for (name, to) in is {
+        let at = was.iter().position(|(before, _)| *before == name);
+        let (from, to) = (at.map(|at| was.remove(at).1), Some(to));
+        if from != to {
+            changes.push(Change::Archive { name, from, to });
+        }
+    }
+    let gone = |(name, from)| Change::Archive { name, from: Some(from), to: None };
+    changes.extend(was.into_iter().map(gone));
+}
+
+/// The images, each beside the one of its item, or of its name without the tag.
+pub(super) fn images(old: &Outline, new: &Outline, changes: &mut Vec<Change>) {
+    type Of = (ItemName, Image);
+    let same = |a: &Of, b: &Of| a.0 == b.0;
+    let alike = |a: &Of, b: &Of| untagged(&a.1.reference) == untagged(&b.1.reference);
+    let images = [old, new].map(|outline| {
+        let images = outline.records(Kind::image).map(|(item, record)| {
+            let image = Image { reference: record.reference.clone(), digest: record.digest };
+            (item.name.clone(), image)
+        });
+        images.collect()
+    });
+    for (was, is) in pairs(images, [&same, &alike]) {
+        let (from, to) = (was.map(|it| it.1), is.map(|it| it.1));
+        if from != to {
+            changes.push(Change::Image { from, to });
+        }
+    }
+}
+
+/// The name of an image, without its tag.
+pub(super) fn untagged(reference: &ImageReference) -> &str {
+    let text = reference.as_str();
+    text.rsplit_once(':').map_or(text, |(name, _)| name)
+}
+
+/// The unlock libraries.
+pub(super) fn unlock(old: &Outline, new: &Outline, changes: &mut Vec<Change>) {
+    let libraries = [old, new].map(|outline| {
+        let libraries = outline.records(Kind::unlock).map(|(item, record)| {
+            let mut built = outline.records(|kind| kind.library_of(&item.name));
+            let glibc = built.next().map(|(_, library)| library.glibc);
+            Unlock { source: item.name.clone(), commit: record.commit.clone(), glibc }
+        });
+        libraries.collect()
+    });
+    let same = |a: &Unlock, b: &Unlock| a.source == b.source;
+    for (from, to) in pairs(libraries, [&same, &|_, _| true]) {
+        if from != to {
+            changes.push(Change::Unlock { from, to });
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! From a recipe to its lock: every input is found, examined, and pinned by digest.
+
+use std::env;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, bail};
+use vgpu_manifest::package::ArchiveName;
+use vgpu_manifest::{CatalogRecord, Digest, ItemName, Kind};
+
+use super::{Lock, LockedItem};
+use crate::apt::{AptError, Expansion, Renewal, expand};
+use crate::driver;
+use crate::exit::{self, Advise as _};
+use crate::headers;
+use crate::image;
+use crate::pack;
+use crate::parallel::parallel;
+use crate::recipe::{Entry, Recipe};
+use crate::source::{Origin, Pin, SourceError, Sources};
+use crate::ui::Ui;
+use crate::unlock::{self, Making};
+
+/// The pins of downloads in an earlier lock: which of them stay.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Pins<'p> {
+    Keep,
+    /// Resolves these again; all of them if none is named.
+    Renew(&'p [ItemName]),
+}
+
+impl Pins<'_> {
+    fn keep(self, item: &ItemName) -> bool {
+        match self {
+            Self::Keep => true,
+            Self::Renew(items) => !items.is_empty() && !items.contains(item),
+        }
+    }
+}
+
+impl Renewal for Pins<'_> {
+    fn renews(&self, release: &ArchiveName) -> bool {
+        match self {
+            Self::Keep => false,
+            Self::Renew(items) => {
+                items.is_empty() || items.iter().any(|item| is_packages(item, release))
+            }
+        }
+    }
+}
+
+/// Checks whether a name stands for the packages of a release: `apt`, or `apt/bookworm`.
+pub(crate) fn is_packages(item: &ItemName, release: &ArchiveName) -> bool {
+    let rest = item.as_str().strip_prefix("apt");
+    rest.is_some_and(|rest| rest.is_empty() || rest.strip_prefix('/') == Some(release.as_str()))
+}
+
+/// Returns the lock of a recipe. What the `previous` one has is used where `pins` says so.
+pub(crate) fn relock(
+    sources: &Sources<'_>,
+    recipe: &Recipe,
+    previous: Option<&Lock>,
+    pins: Pins<'_>,
+) -> anyhow::Result<Lock> {
+    let now = now()?;
+    let kept = |item: &ItemName| previous.filter(|_| pins.keep(item));
+    let recipe = settle(sources, recipe, &kept)?;
+    let expansion = expand(sources, &recipe, previous, &pins);
+    let Expansion { entries, pins: known, apt, archives } = advised(expansion)?;
+    let known = entries.iter().zip(known).map(|(entry, pin)| {
+        let pin = pin.or_else(|| kept(&entry.name)?.pin(entry));
+        pin.or_else(|| unfinished(entry))
+    });
+    let mut pinned = pin_all(sources, &entries, known.collect())?;
+    driver::records(sources, &entries, &mut pinned, previous)?;
+    let targets = recipe.targets.as_ref();
+    let making = Making { sources, entries: &entries, targets, kept: &kept };
+    let mut builds = unlock::records(making, &mut pinned)?;
+    headers::records(sources, &entries, &mut pinned, previous)?;
+    image::records(sources, &entries, &mut pinned, previous)?;
+    let items = entries.iter().zip(pinned).map(|(entry, pin)| {
+        let build = builds.remove(&entry.name);
+        LockedItem::new(entry.clone(), pin, build)
+    });
+    let mut items: Vec<LockedItem> = items.collect();
+    describe_drivers(sources, &items)?;
+    finish_catalog(sources, &entries, &mut items)?;
+    let lock = Lock::new(&recipe, items, (archives, apt), previous, now);
+    pack::check(&lock)?;
+    Ok(lock)
+}
+
+/// The recipe with the commit of each branch and tag: the one that the previous lock has, unless it
+/// is to be looked up again.
+fn settle<'l>(
+    sources: &Sources<'_>,
+    recipe: &Recipe,
+    kept: &dyn Fn(&ItemName) -> Option<&'l Lock>,
+) -> Result<Recipe, SourceError> {
+    recipe.settled(|entry| {
+        let Some(origin) = entry.origin.git() else { return Ok(entry.origin.clone()) };
+        if let Some(locked) = kept(&entry.name).and_then(|lock| lock.serving(entry)) {
+            return Ok(locked.origin.clone());
+        }
+        let settled = sources.settle(origin);
+        settled.map(Origin::Git).map_err(|error| SourceError::git(&entry.name, error))
+    })
+}
+
+/// Adds a hint for each way out of an unsatisfiable request for packages.
+fn advised(expansion: Result<Expansion, AptError>) -> anyhow::Result<Expansion> {
+    let error = match expansion {
+        Ok(expansion) => return Ok(expansion),
+        Err(error) => error,
+    };
+    let ways_out = error.ways_out();
+    let hinted = |result: anyhow::Result<_>, way: String| result.hint(way);
+    // The last hint that is added is told first.
+    ways_out.into_iter().rev().fold(Err(error.into()), hinted)
+}
+
+/// The catalog holds what the drivers say, so its bytes are made when those are known.
+fn unfinished(entry: &Entry) -> Option<Pin> {
+    let kind = Kind::Catalog(CatalogRecord {});
+    (entry.origin == Origin::Catalog).then(|| Pin { size: 0, sha256: Digest::of(b""), kind })
+}
+
+fn finish_catalog(
+    sources: &Sources<'_>,
+    entries: &[Entry],
+    items: &mut [LockedItem],
+) -> anyhow::Result<()> {
+    let Some(at) = entries.iter().position(|entry| entry.origin == Origin::Catalog) else {
+        return Ok(());
+    };
+    let configs = driver::configs(sources, items)?;
+    let pin = sources.catalog(&configs, entries[at].expected())?;
+    items[at] = LockedItem::new(entries[at].clone(), pin, None);
+    Ok(())
+}
+
+fn describe_drivers(sources: &Sources<'_>, items: &[LockedItem]) -> anyhow::Result<()> {
+    let ui = sources.fetcher.ui;
+    for line in driver::lines(items.iter().map(|item| (&item.name, &item.kind))) {
+        ui.note(line);
+    }
+    for item in items {
+        let Some(record) = item.kind.driver() else { continue };
+        if let Some(config) = driver::config_of(sources.fetcher.cache.cache(), record)? {
+            ui.note(format_args!("{}: {} vGPU types", item.name, config.types.len()));
+        }
+    }
+    Ok(())
+}
+
+/// Pins what is not known yet. Entries of the same source are obtained once: several drivers come
+/// in one archive.
+fn pin_all(
+    sources: &Sources<'_>,
+    entries: &[Entry],
+    known: Vec<Option<Pin>>,
+) -> anyhow::Result<Vec<Pin>> {
+    let mut open: Vec<&Entry> = Vec::new();
+    for (entry, _) in entries.iter().zip(&known).filter(|(_, pin)| pin.is_none()) {
+        if !open.iter().any(|other| is_same_source(other, entry)) {
+            open.push(entry);
+        }
+    }
+    let ui = sources.fetcher.ui;
+    let batch = ui.batch(open.len(), None);
+    let obtain = |entry: &&Entry| sources.obtain(&entry.origin, entry.expected());
+    let results = parallel(sources.width, &open, obtain);
+    drop(batch);
+    let found = all(ui, results)?;
+    let pin = |(entry, pin): (&Entry, Option<Pin>)| {
+        let at = || open.iter().position(|other| is_same_source(other, entry));
+        pin.or_else(|| found.get(at()?).cloned())
+    };
+    Ok(entries.iter().zip(known).filter_map(pin).collect())
+}
+
+fn is_same_source(a: &Entry, b: &Entry) -> bool {
+    a.origin == b.origin && a.sha256 == b.sha256 && a.max_size == b.max_size
+}
+
+/// Returns all results, or prints every error and returns one for them all.
+pub(crate) fn all<T>(ui: &Ui, results: Vec<Result<T, SourceError>>) -> anyhow::Result<Vec<T>> {
+    let count = results.len();
+    let (good, bad): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+    let mut errors: Vec<anyhow::Error> =
+        bad.into_iter().filter_map(Result::err).map(Into::into).collect();
+    match errors.len() {
+        0 => Ok(good.into_iter().filter_map(Result::ok).collect()),
+        1 => Err(errors.remove(0)),
+        failed => {
+            for error in &errors {
+                exit::tell(ui, error);
+            }
+            bail!("{failed} of {count} items could not be had");
+        }
+    }
+}
+
+/// The time that a new lock gets, in seconds since 1970.
+///
+/// `SOURCE_DATE_EPOCH` overrides the clock, so that builds can be reproduced.
+fn now() -> anyhow::Result<u64> {
+    match env::var("SOURCE_DATE_EPOCH") {
+        Ok(text) => text.parse().with_context(|| {
+            format!("`SOURCE_DATE_EPOCH` is `{}`, not a number of seconds", text.escape_debug())
+        }),
+        Err(_) => Ok(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())),
+    }
+}

@@ -1,0 +1,124 @@
+use serde::{Deserialize, Serialize};
+
+use super::driver::{DriverRecord, PatchRecord};
+use super::headers::HeadersRecord;
+use super::image::ImageRecord;
+use super::package::PackageRecord;
+use super::unlock::{LibraryRecord, UnlockRecord};
+use crate::ItemName;
+use crate::types::object::object;
+
+/// What an item is, with the record of its kind.
+///
+/// It is written as an object whose one member is named after the kind and holds the record. A
+/// plain item has none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Bytes of which nothing is known.
+    #[default]
+    #[serde(skip)]
+    Plain,
+    /// A tree of files.
+    Tree(#[serde(deserialize_with = "object")] Tree),
+    /// A driver, or its `vgpuConfig.xml`.
+    Driver(#[serde(deserialize_with = "object")] DriverRecord),
+    /// A patch of a driver.
+    Patch(#[serde(deserialize_with = "object")] PatchRecord),
+    /// A Debian package of an archive.
+    Package(#[serde(deserialize_with = "object")] PackageRecord),
+    /// A Debian package of kernel headers that is of no archive.
+    Headers(#[serde(deserialize_with = "object")] HeadersRecord),
+    /// A container image.
+    Image(#[serde(deserialize_with = "object")] ImageRecord),
+    /// The sources of an unlock library.
+    UnlockSource(#[serde(deserialize_with = "object")] UnlockRecord),
+    /// An unlock library.
+    UnlockLibrary(#[serde(deserialize_with = "object")] LibraryRecord),
+    /// The catalog of GPUs, drivers and kernels, as a SQLite file: [`crate::catalog::sqlite`].
+    Catalog(#[serde(deserialize_with = "object")] CatalogRecord),
+}
+
+/// How a tree of files is unpacked: a zstd-compressed tar archive that the bundler made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Tree {
+    /// The length of the decompressed archive in bytes, and the limit of decoders.
+    pub unpacked: u64,
+    /// The binary logarithm of the window that decoding needs, at most 27.
+    pub window_log: u8,
+}
+
+/// The record of a catalog, which says everything itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CatalogRecord {}
+
+impl Kind {
+    /// Checks whether there is no record.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        *self == Self::Plain
+    }
+
+    /// How the item is unpacked, if it is an archive that the bundler made.
+    #[must_use]
+    pub fn tree(&self) -> Option<Tree> {
+        match self {
+            Self::Tree(tree) | Self::UnlockSource(UnlockRecord { tree, .. }) => Some(*tree),
+            _ => None,
+        }
+    }
+
+    /// The record of a driver.
+    #[must_use]
+    pub fn driver(&self) -> Option<&DriverRecord> {
+        if let Self::Driver(record) = self { Some(record) } else { None }
+    }
+
+    /// The record of a patch of this driver.
+    #[must_use]
+    pub fn patch_of(&self, driver: &ItemName) -> Option<&PatchRecord> {
+        match self {
+            Self::Patch(record) if record.driver == *driver => Some(record),
+            _ => None,
+        }
+    }
+
+    /// The record of a package of an archive.
+    #[must_use]
+    pub fn package(&self) -> Option<&PackageRecord> {
+        if let Self::Package(record) = self { Some(record) } else { None }
+    }
+
+    /// The record of kernel headers, whether or not the package is of an archive.
+    #[must_use]
+    pub fn headers(&self) -> Option<&HeadersRecord> {
+        match self {
+            Self::Headers(record) => Some(record),
+            Self::Package(package) => package.headers.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The record of a container image.
+    #[must_use]
+    pub fn image(&self) -> Option<&ImageRecord> {
+        if let Self::Image(record) = self { Some(record) } else { None }
+    }
+
+    /// The record of the sources of an unlock library.
+    #[must_use]
+    pub fn unlock(&self) -> Option<&UnlockRecord> {
+        if let Self::UnlockSource(record) = self { Some(record) } else { None }
+    }
+
+    /// The record of the unlock library that was built of these sources.
+    #[must_use]
+    pub fn library_of(&self, source: &ItemName) -> Option<&LibraryRecord> {
+        match self {
+            Self::UnlockLibrary(record) if record.source == *source => Some(record),
+            _ => None,
+        }
+    }
+}

@@ -1,4 +1,0 @@
-# The content of an item has a field that its kind does not have.
-. "${0%/*}/../lib.sh"
-
-misstate '"size": 20' '"size": 20, "content": {"kind": "plain", "unpacked": 1}'
