@@ -23,6 +23,9 @@ mod exit;
 mod fetch;
 mod fleet;
 mod git;
+#[cfg(test)]
+#[path = "../../tests/kit/gpg.rs"]
+mod gpg;
 mod headers;
 mod image;
 mod lock;

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use vgpu_keys::Channel;
 
-use crate::bundle::limits::MAX_DATABASE;
+use crate::bundle::limits::MAX_CATALOG;
 use crate::bundle::limits::{MAX_ITEM, MAX_ITEMS};
 use crate::item::driver::PatchRecord;
 use crate::item::package::{ArchiveName, ArchiveRecord, PackageRecord};
@@ -189,7 +189,7 @@ impl Manifest {
         self.check_archives()?;
         self.items.iter().try_for_each(|item| self.check_owner(item))?;
         let mut catalogs = self.items.iter().filter(|item| is_catalog(item)).enumerate();
-        if let Some((_, item)) = catalogs.find(|(at, item)| *at > 0 || item.size() > MAX_DATABASE) {
+        if let Some((_, item)) = catalogs.find(|(at, item)| *at > 0 || item.size() > MAX_CATALOG) {
             return Err(ManifestError::Catalog(item.name().clone()));
         }
         match self.wants.items().find(|name| self.item(name).is_none()) {

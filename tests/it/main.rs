@@ -6,6 +6,8 @@
 
 #[path = "../kit/servers/archive.rs"]
 mod archive;
+#[path = "../kit/gpg.rs"]
+mod gpg;
 #[path = "../kit/servers/liar.rs"]
 mod liar;
 #[path = "../kit/servers/proxy.rs"]

@@ -118,10 +118,15 @@ impl ArchiveError {
         matches!(self, Self::NoMirror { failures, .. } if failures.iter().all(|(_, one)| one.is_offline()))
     }
 
+    /// Whether signatures cannot be checked on this machine.
+    pub(super) fn lacks_verifier(&self) -> bool {
+        matches!(self, Self::Keyring { source: KeyringError::NoVerifier, .. })
+    }
+
     /// Whether something came, and was not to be trusted.
     #[must_use]
     pub(crate) fn is_distrust(&self) -> bool {
-        let is = |failure: &Failure| matches!(failure, Failure::Signature { .. });
+        let is = |failure: &Failure| matches!(failure, Failure::Signature { source, .. } if source.is_distrust());
         match self {
             Self::NoMirror { failures, .. } => failures.iter().any(|(_, failure)| is(failure)),
             Self::Kept { source, .. } => is(source),

@@ -5,6 +5,7 @@ use vgpu_manifest::ui::{Exit, Explain};
 
 use super::archive::ArchiveError;
 use super::index::{IndexError, NoDeb, ReadError};
+use super::release::INSTALL_GPGV;
 use super::solve::{Explanation, SolveError};
 use crate::source::LocalPath;
 
@@ -105,6 +106,10 @@ impl Explain for AptError {
             Self::Solve { source: SolveError::Unsatisfiable(_), .. } => Some(Exit::Unsuitable),
             _ => None,
         }
+    }
+
+    fn hint(&self) -> Option<&str> {
+        matches!(self, Self::Archive(error) if error.lacks_verifier()).then_some(INSTALL_GPGV)
     }
 
     /// The chain of dependencies that led here. Its first line is part of the message.

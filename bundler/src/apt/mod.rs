@@ -24,7 +24,7 @@ mod version;
 pub(crate) use self::address::Address;
 pub(crate) use self::error::AptError;
 pub(crate) use self::expand::{Expansion, LockedApt, Renewal, expand};
-pub(crate) use self::release::day;
+pub(crate) use self::release::{INSTALL_GPGV, Verifier, day};
 #[cfg(test)]
 pub(crate) use self::solve::Explanation;
 pub(crate) use self::solve::{Request, Upgrades};

@@ -12,7 +12,7 @@ use vgpu_manifest::{Digest, Item, ItemName, Kind, Manifest, ReadError};
 use super::index::{self, Indexes, ScanError, unpacking};
 use super::model::{Pin, Universe as _};
 use super::release::{
-    Evidence, Keyring, KeyringError, Release, ReleaseError, SignatureError, verify,
+    Evidence, INSTALL_GPGV, Keyring, KeyringError, Release, ReleaseError, SignatureError, verify,
 };
 use super::version::Version;
 use crate::source::MAX_KEPT;
@@ -198,14 +198,15 @@ fn unpack(item: &Item, path: &str, copy: Copy<'_>) -> Result<File, UpstreamError
 
 impl Explain for UpstreamError {
     fn exit(&self) -> Option<Exit> {
-        let is_distrust = matches!(
-            self,
-            Self::Signature { .. }
-                | Self::Release { .. }
-                | Self::Index { .. }
-                | Self::Package { .. }
-        );
+        let is_distrust = match self {
+            Self::Signature { source, .. } => source.is_distrust(),
+            _ => matches!(self, Self::Release { .. } | Self::Index { .. } | Self::Package { .. }),
+        };
         is_distrust.then_some(Exit::Untrusted)
+    }
+
+    fn hint(&self) -> Option<&str> {
+        matches!(self, Self::Keyring(KeyringError::NoVerifier)).then_some(INSTALL_GPGV)
     }
 }
 

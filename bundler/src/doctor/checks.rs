@@ -3,6 +3,7 @@
 use super::laptop::{KeyState, Laptop, Place};
 use super::needs::{Need, Needs};
 use super::{Finding, State};
+use crate::apt::INSTALL_GPGV;
 use crate::unlock::INSTALL_ZIG;
 use vgpu_manifest::ui::ByteSize;
 
@@ -31,6 +32,11 @@ pub(crate) fn examine(laptop: &Laptop, needs: Needs) -> Vec<Finding> {
     }
     if needs.cargo != Some(Need::No) {
         findings.push(compiler(laptop, needs));
+    }
+    if needs.archives != Some(Need::No) {
+        let found = laptop.verifier.as_ref();
+        let needed_for = "signatures of package archives";
+        findings.push(program("gpgv", found, needs.archives, needed_for, INSTALL_GPGV));
     }
     if needs.mega != Some(Need::No) {
         let hint =
@@ -197,6 +203,7 @@ mod tests {
             proxies: Vec::new(),
             git: says("git version 2.39.5"),
             megadl: says("megadl 1.11.1"),
+            verifier: says("gpgv (GnuPG) 2.2.40"),
             toolchain: Ok(toolchain(says("cargo-zigbuild 0.20 with zig 0.13.0"))),
         }
     }
@@ -211,6 +218,7 @@ mod tests {
         cargo: Some(Need::Yes),
         compiler: Some(Need::Yes),
         mega: Some(Need::Yes),
+        archives: Some(Need::Yes),
         bytes: Some(5 << 30),
         locked: Some(1_790_000_000),
     };
@@ -254,6 +262,7 @@ mod tests {
         check(&|it| it.toolchain = Err(Lacking::Cargo), ("compiler", State::Missing));
         check(&|it| it.toolchain = Ok(toolchain(None)), ("compiler", State::Doubtful));
         check(&|it| it.megadl = None, ("megadl", State::Missing));
+        check(&|it| it.verifier = None, ("gpgv", State::Missing));
     }
 
     #[test]
@@ -262,12 +271,14 @@ mod tests {
             certificates: 0,
             git: None,
             megadl: None,
+            verifier: None,
             toolchain: Err(Lacking::Rustc),
             proxies: vec![Err("bad".to_owned())],
             ..laptop()
         };
         let no = Some(Need::No);
-        let nothing = Needs { network: no, git: no, cargo: no, compiler: no, mega: no, ..ALL };
+        let nothing =
+            Needs { network: no, git: no, cargo: no, compiler: no, mega: no, archives: no, ..ALL };
         assert_eq!(bad(&bare, nothing), []);
         // Where the node builds the library, crates are got all the same.
         let crates = Needs { cargo: Some(Need::Yes), ..nothing };
@@ -276,7 +287,7 @@ mod tests {
         assert_eq!(bad(&plain, crates), []);
         // Without a recipe, what is not there may not be needed.
         let unknown = bad(&bare, Needs::default());
-        let absent = ["git", "compiler", "megadl"].map(|what| (what, State::Absent));
+        let absent = ["git", "compiler", "gpgv", "megadl"].map(|what| (what, State::Absent));
         assert!(absent.iter().all(|it| unknown.contains(it)), "{unknown:?}");
     }
 

@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_keys::Agent;
 
+use crate::apt::Verifier;
 use crate::trust;
 use crate::unlock::{Lacking, Toolchain};
 
@@ -35,6 +36,8 @@ pub(crate) struct Laptop {
     /// The first line of what programs say of themselves; `None` for one that is not there.
     pub(super) git: Option<String>,
     pub(super) megadl: Option<String>,
+    /// The program that checks signatures of package archives.
+    pub(super) verifier: Option<String>,
     /// What builds unlock libraries.
     pub(super) toolchain: Result<Toolchain, Lacking>,
 }
@@ -86,6 +89,7 @@ impl Laptop {
             proxies: proxies(),
             git: says("git", &["--version"]),
             megadl: says("megadl", &["--version"]),
+            verifier: Verifier::ALL.iter().find_map(|it| says(it.name(), &["--version"])),
             toolchain: Toolchain::find(),
         }
     }

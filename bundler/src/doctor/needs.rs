@@ -17,6 +17,8 @@ pub(crate) struct Needs {
     pub(super) compiler: Option<Need>,
     /// Whether anything comes from mega.
     pub(super) mega: Option<Need>,
+    /// Whether signatures of package archives are checked.
+    pub(super) archives: Option<Need>,
     /// How many bytes are to come into the cache, as far as that is known.
     pub(super) bytes: Option<u64>,
     /// When the lock was made, in seconds since 1970.
@@ -50,6 +52,7 @@ impl Needs {
             cargo: any(&|entry| matches!(entry.role, Role::Unlock { .. } | Role::Library { .. })),
             compiler: any(&|entry| matches!(entry.role, Role::Library { .. })),
             mega: from(&|origin| matches!(origin, Origin::Mega { .. })),
+            archives: Some(if recipe.apt.is_empty() { Need::No } else { Need::Yes }),
             bytes: lock.map(|lock| {
                 let all: u64 = lock.items.iter().map(|item| item.size).sum();
                 all.saturating_sub(is_cached(lock))

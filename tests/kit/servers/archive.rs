@@ -6,27 +6,23 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use openpgp::Cert;
-use openpgp::cert::CertBuilder;
-use openpgp::packet::signature::SignatureBuilder;
-use openpgp::policy::StandardPolicy;
-use openpgp::serialize::Serialize as _;
-use openpgp::serialize::stream::{Armorer, Message, Signer};
-use openpgp::types::{HashAlgorithm, SignatureType};
-use sequoia_openpgp as openpgp;
 use vgpu_manifest::Digest;
+use vgpu_tests::skip::have;
+
+use crate::gpg::{ED25519, Form, Gpg};
 
 /// The archive.
 pub(crate) struct Repository {
     pub(crate) root: PathBuf,
-    pub(crate) key: Cert,
+    pub(crate) signer: Signer,
     pub(crate) suite: &'static str,
     packages: Vec<Package>,
     /// More fields of the release, each with a line end.
     pub(crate) head: String,
-    pub(crate) hash: HashAlgorithm,
+    /// The hash of its signature, as gpg names it.
+    pub(crate) hash: &'static str,
     pub(crate) form: Form,
 }
 
@@ -38,26 +34,25 @@ struct Package {
     content: Vec<u8>,
 }
 
-/// How the release is signed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    Inline,
-    Detached,
+/// A key, and the home of `gpg` that has its secret.
+#[derive(Debug)]
+pub(crate) struct Signer {
+    gpg: Gpg,
+    pub(crate) fingerprint: String,
 }
 
 impl Repository {
     /// With a `base` package that every system has.
     pub(crate) fn new(root: PathBuf, suite: &'static str) -> Self {
-        let made = SystemTime::now() - Duration::from_hours(48);
-        let builder = CertBuilder::general_purpose(Some("archive <archive@example.org>"));
-        let (key, _) = builder.set_creation_time(made).generate().unwrap();
+        let gpg = Gpg::new();
+        let fingerprint = gpg.key(2, ED25519, &[]);
         let mut repository = Self {
             root,
-            key,
+            signer: Signer { gpg, fingerprint },
             suite,
             packages: Vec::new(),
             head: "Acquire-By-Hash: yes\n".to_owned(),
-            hash: HashAlgorithm::SHA512,
+            hash: "SHA512",
             form: Form::Inline,
         };
         repository.add("base", "1.0+deb12u1", "Priority: required\n");
@@ -81,15 +76,13 @@ impl Repository {
         self.packages.retain(|it| it.name != name || it.version != version);
     }
 
-    pub(crate) fn fingerprint(&self) -> String {
-        self.key.fingerprint().to_hex()
+    pub(crate) fn fingerprint(&self) -> &str {
+        &self.signer.fingerprint
     }
 
     /// The public key, as a file.
     pub(crate) fn write_key(&self, path: &Path) {
-        let mut bytes = Vec::new();
-        self.key.serialize(&mut bytes).unwrap();
-        fs::write(path, bytes).unwrap();
+        fs::write(path, self.signer.gpg.export(&[self.fingerprint()])).unwrap();
     }
 
     fn dist(&self) -> PathBuf {
@@ -166,25 +159,8 @@ impl Repository {
     }
 
     fn signed(&self, text: &str) -> Vec<u8> {
-        let policy = StandardPolicy::new();
-        let key = self.key.keys().secret().with_policy(&policy, None).for_signing().next().unwrap();
-        let pair = key.key().clone().into_keypair().unwrap();
-        let mut out = Vec::new();
-        let mut message = Message::new(&mut out);
-        if self.form == Form::Detached {
-            message = Armorer::new(message).kind(openpgp::armor::Kind::Signature).build().unwrap();
-        }
-        let template = SignatureBuilder::new(SignatureType::Text);
-        let signer = Signer::with_template(message, pair, template).unwrap();
-        let signer = signer.hash_algo(self.hash).unwrap();
-        let signer = match self.form {
-            Form::Inline => signer.cleartext(),
-            Form::Detached => signer.detached(),
-        };
-        let mut message = signer.build().unwrap();
-        message.write_all(text.as_bytes()).unwrap();
-        message.finalize().unwrap();
-        out
+        let keys = [self.fingerprint()];
+        self.signer.gpg.sign(&keys, self.form, &["--digest-algo", self.hash], text)
     }
 
     /// The recipe's table of this archive.
@@ -196,6 +172,11 @@ impl Repository {
             suite = self.suite,
         )
     }
+}
+
+/// Whether archives can be signed and checked. Says so if they cannot.
+pub(crate) fn can_sign() -> bool {
+    ["gpg", "gpg-agent", "gpgv"].into_iter().all(have)
 }
 
 /// A date as archives write it.

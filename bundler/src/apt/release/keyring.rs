@@ -1,53 +1,52 @@
-//! The keys that may sign an archive: those in a file that are pinned by their fingerprints.
+//! The keys that may sign an archive: those of a keyring file whose fingerprints are pinned.
 
 use std::fs;
 use std::io::Read as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use openpgp::Cert;
-use openpgp::cert::CertParser;
-use openpgp::parse::Parse as _;
-use sequoia_openpgp as openpgp;
 use vgpu_manifest::package::Fingerprint;
 
-/// Certificates, and which of their keys count.
+use super::openpgp::{self, Key, Malformed, PUBLIC_KEY, PUBLIC_SUBKEY, Signature};
+use super::verify::Verifier;
+
+/// Certificates with pinned keys, and the program that checks signatures by them.
 #[derive(Debug)]
 pub(crate) struct Keyring {
-    pub(super) certs: Vec<Cert>,
-    pub(super) pinned: Vec<Fingerprint>,
+    certs: Vec<Cert>,
+    pinned: Vec<Fingerprint>,
+    pub(super) verifier: Verifier,
 }
 
-/// A file does not give the keys that are pinned.
+/// A public key with its user IDs, subkeys and their signatures: RFC 9580, 10.1.
+#[derive(Debug)]
+pub(super) struct Cert {
+    /// Its packets.
+    pub(super) bytes: Vec<u8>,
+    pub(super) primary: Key,
+    subkeys: Vec<Key>,
+}
+
+/// A file does not give the keys that are pinned, or there is nothing to check signatures with.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeyringError {
-    /// It cannot be read.
     #[error("cannot read the keyring `{path}`")]
-    Read {
-        /// The file.
-        path: Utf8PathBuf,
-        /// What went wrong.
-        source: std::io::Error,
-    },
-    /// It is no keyring.
+    Read { path: Utf8PathBuf, source: std::io::Error },
     #[error(
         "`{path}` is not a keyring: expected OpenPGP certificates, armored or not, as `gpg --export` writes them ({why})"
     )]
-    Form {
-        /// The file.
-        path: Utf8PathBuf,
-        /// What the library said, safe to show.
-        why: String,
-    },
-    /// A pinned key is not there.
+    Form { path: Utf8PathBuf, why: String },
     #[error("the keyring `{path}` has no key {wanted}; it has {}", list(.found))]
     NoKey {
-        /// The file.
         path: Utf8PathBuf,
         /// What the recipe pins.
         wanted: Fingerprint,
         /// What is there.
         found: Vec<String>,
     },
+    #[error(
+        "signatures of package archives cannot be checked: neither `gpgv` nor `sqv` is installed"
+    )]
+    NoVerifier,
 }
 
 /// The largest keyring that is read, in bytes. Debian's has 60 KiB.
@@ -61,65 +60,75 @@ fn list(found: &[String]) -> String {
 }
 
 impl Keyring {
-    /// Read the certificates in a file, as far as one of their keys is pinned.
+    /// Reads the certificates in a file that have a pinned key.
     pub(crate) fn read(path: &Utf8Path, pinned: &[Fingerprint]) -> Result<Self, KeyringError> {
         let read = |source| KeyringError::Read { path: path.to_owned(), source };
+        let form = |why: String| KeyringError::Form { path: path.to_owned(), why };
         let mut bytes = Vec::new();
         let file = fs::File::open(path).map_err(read)?;
         file.take(MAX_KEYRING + 1).read_to_end(&mut bytes).map_err(read)?;
         if bytes.len() as u64 > MAX_KEYRING {
             return Err(read(std::io::Error::other("it is larger than any keyring")));
         }
-        Self::parse(&bytes, path, pinned)
-    }
-
-    fn parse(bytes: &[u8], path: &Utf8Path, pinned: &[Fingerprint]) -> Result<Self, KeyringError> {
-        let form = |why: String| KeyringError::Form { path: path.to_owned(), why };
-        let mut all = Vec::new();
-        for block in blocks(bytes) {
-            let certs = CertParser::from_bytes(block).map_err(|error| form(word(&error)))?;
-            for cert in certs {
-                all.push(cert.map_err(|error| form(word(&error)))?);
-            }
+        if bytes.get(8..12) == Some(b"KBXf") {
+            return Err(form("it is a keybox of GnuPG".to_owned()));
         }
-        if all.is_empty() {
-            return Err(form("there is none in it".to_owned()));
-        }
-        let has = |cert: &Cert, wanted: &Fingerprint| {
-            cert.keys().any(|key| key.key().fingerprint().to_hex() == wanted.as_str())
-        };
-        if let Some(wanted) = pinned.iter().find(|wanted| !all.iter().any(|cert| has(cert, wanted)))
-        {
-            let found = all.iter().take(MAX_LISTED).map(|cert| cert.fingerprint().to_hex());
+        let mut certs = parse(&bytes).map_err(|error| form(error.to_string()))?;
+        let missing = pinned.iter().find(|wanted| !certs.iter().any(|cert| cert.has(wanted)));
+        if let Some(wanted) = missing {
+            let found = certs.iter().take(MAX_LISTED).map(|cert| cert.primary.fingerprint.clone());
             let (wanted, found) = (wanted.clone(), found.collect());
             return Err(KeyringError::NoKey { path: path.to_owned(), wanted, found });
         }
-        all.retain(|cert| pinned.iter().any(|wanted| has(cert, wanted)));
-        Ok(Self { certs: all, pinned: pinned.to_vec() })
+        certs.retain(|cert| pinned.iter().any(|wanted| cert.has(wanted)));
+        let verifier = Verifier::find().ok_or(KeyringError::NoVerifier)?;
+        Ok(Self { certs, pinned: pinned.to_vec(), verifier })
     }
 
-    /// The pinned fingerprint that lets this key of this certificate sign, if there is one: its own
-    /// or that of the certificate.
-    pub(super) fn pin_of(&self, cert: &str, key: &str) -> Option<&Fingerprint> {
-        self.pinned.iter().find(|pinned| [cert, key].contains(&pinned.as_str()))
+    /// Returns the key that a signature claims to be by, with its certificate.
+    pub(super) fn issuer(&self, signature: &Signature) -> Option<(&Cert, &Key)> {
+        let keys = self.certs.iter().flat_map(|cert| cert.keys().map(move |key| (cert, key)));
+        keys.into_iter().find(|(_, key)| key.is_issuer(signature))
+    }
+
+    /// Whether a key of a certificate may sign: it is pinned, or the whole certificate is.
+    pub(super) fn is_pinned(&self, cert: &Cert, key: &Key) -> bool {
+        let may = [&cert.primary.fingerprint, &key.fingerprint];
+        self.pinned.iter().any(|pinned| may.iter().any(|it| *it == pinned.as_str()))
     }
 }
 
-/// Armored keys may stand one after the other in a file; the library takes the first.
-fn blocks(bytes: &[u8]) -> Vec<&[u8]> {
-    const BEGIN: &[u8] = b"-----BEGIN PGP PUBLIC KEY BLOCK-----";
-    let is_begin =
-        |at: &usize| bytes[*at..].starts_with(BEGIN) && (*at == 0 || bytes[*at - 1] == b'\n');
-    let begins: Vec<usize> = (0..bytes.len()).filter(is_begin).collect();
-    if begins.is_empty() {
-        return vec![bytes];
+impl Cert {
+    fn keys(&self) -> impl Iterator<Item = &Key> {
+        [&self.primary].into_iter().chain(&self.subkeys)
     }
-    let ends = begins.iter().skip(1).copied().chain([bytes.len()]);
-    begins.iter().zip(ends).map(|(&begin, end)| &bytes[begin..end]).collect()
+
+    fn has(&self, wanted: &Fingerprint) -> bool {
+        self.keys().any(|key| key.fingerprint == wanted.as_str())
+    }
 }
 
-/// What the library says, in one line and safe to show.
-pub(super) fn word(error: &anyhow::Error) -> String {
-    let text: String = error.to_string().chars().take(160).collect();
-    text.escape_debug().to_string()
+/// Splits a keyring into certificates. Those of versions that nothing can pin are left out.
+fn parse(bytes: &[u8]) -> Result<Vec<Cert>, Malformed> {
+    let bytes = openpgp::binary(bytes, "PGP PUBLIC KEY BLOCK")?;
+    let packets = openpgp::packets(&bytes)?;
+    if packets.first().is_none_or(|packet| packet.tag != PUBLIC_KEY) {
+        return Err(Malformed("it does not begin with a public key"));
+    }
+    let mut certs = Vec::new();
+    for cert in packets.chunk_by(|_, next| next.tag != PUBLIC_KEY) {
+        // Signature, trust, user ID and user attribute, marker and padding.
+        let known = |tag| [2, 10, 12, 13, 17, 21, PUBLIC_KEY, PUBLIC_SUBKEY].contains(&tag);
+        if !cert.iter().all(|packet| known(packet.tag)) {
+            return Err(Malformed("it has something else than public keys"));
+        }
+        let Some(primary) = Key::parse(cert[0].body) else { continue };
+        let subkeys = cert.iter().filter(|packet| packet.tag == PUBLIC_SUBKEY);
+        certs.push(Cert {
+            bytes: cert.iter().flat_map(|packet| packet.whole).copied().collect(),
+            primary,
+            subkeys: subkeys.filter_map(|packet| Key::parse(packet.body)).collect(),
+        });
+    }
+    Ok(certs)
 }

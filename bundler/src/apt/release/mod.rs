@@ -3,6 +3,7 @@
 mod clear;
 mod date;
 mod keyring;
+mod openpgp;
 #[cfg(test)]
 mod signatures;
 mod verify;
@@ -14,7 +15,7 @@ use vgpu_manifest::package::Fingerprint;
 
 pub(crate) use self::date::day;
 pub(crate) use self::keyring::{Keyring, KeyringError};
-pub(crate) use self::verify::{Evidence, SignatureError, Signed, verify};
+pub(crate) use self::verify::{Evidence, INSTALL_GPGV, SignatureError, Signed, Verifier, verify};
 use super::stanza::{Stanza, StanzaError};
 
 /// What an archive says of itself, signed.

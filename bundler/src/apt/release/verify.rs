@@ -1,36 +1,28 @@
 //! Whether a release is signed by a key that is pinned.
 //!
-//! One good signature is enough, because archives sign with the old and the new key for a while.
-//! What is weak is fixed in this program and not by the clock; and a key that expired after it had
-//! signed still counts, because it is the fingerprint in the recipe that is trusted. A key that was
-//! revoked never counts.
+//! `gpgv` or `sqv`, the verifiers of apt, do the cryptography: each signature is checked on its own,
+//! against nothing but the certificate of its pinned key. The policy is this program's, and the same
+//! with both. One good signature is enough, because archives sign with the old and the new key for a
+//! while. Weak hashes and keys never count, whatever the clock says. A key that expired after it had
+//! signed still counts, because the fingerprint in the recipe is trusted. A revoked key never counts.
 
-use std::io::Read as _;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::io;
+use std::process::{Command, Output, Stdio};
 
-use openpgp::cert::amalgamation::ValidAmalgamation as _;
-use openpgp::parse::stream::{
-    DetachedVerifierBuilder, GoodChecksum, MessageLayer, MessageStructure, VerificationError,
-    VerificationHelper, VerificationResult, VerifierBuilder,
-};
-use openpgp::parse::{PacketParser, PacketParserResult, Parse as _};
-use openpgp::policy::{AsymmetricAlgorithm, StandardPolicy};
-use openpgp::types::{HashAlgorithm, RevocationStatus};
-use openpgp::{Cert, KeyHandle, Packet};
-use sequoia_openpgp as openpgp;
 use vgpu_manifest::package::Fingerprint;
 
-use super::clear::{FrameError, signature_of};
-use super::keyring::{Keyring, word};
+use super::clear::{self, FrameError};
+use super::keyring::{Cert, Keyring};
+use super::openpgp::{self, Key, Malformed, Packet, SIGNATURE, Signature};
 
 /// A signed text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Signed {
-    /// What was signed, and nothing else of the file.
+    /// The bytes that were verified, and nothing else of the file.
     pub(crate) text: Vec<u8>,
     /// The key that has signed it.
     pub(crate) by: Fingerprint,
-    /// What a person should know of that key.
+    /// What the operator should know of that key.
     pub(crate) notes: Vec<String>,
 }
 
@@ -43,205 +35,236 @@ pub(crate) enum Evidence<'e> {
     Detached { text: &'e [u8], signature: &'e [u8] },
 }
 
-/// Nobody whose key is pinned has signed a release.
+/// A release is not signed by a pinned key.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SignatureError {
-    /// It is no signed text, or there is more in it than that.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// The signature cannot be read.
     #[error("its signature cannot be read: {0}")]
-    Form(String),
-    /// It is signed in several layers, or not plainly.
-    #[error("it is not a plainly signed text")]
+    Form(#[from] Malformed),
+    #[error("it has something else than a few signatures where its signatures should be")]
     Layers,
-    /// None of its signatures counts.
     #[error("it has no good signature by a pinned key: {}", .0.join("; "))]
     NoneGood(Vec<String>),
+    #[error("cannot run `{program}` on its signature")]
+    Run { program: &'static str, source: io::Error },
 }
 
-/// The date of what this program takes for weak, in seconds since 1970: the beginning of 2026.
-const WEAK_AS_OF: u64 = 1_767_225_600;
+impl SignatureError {
+    /// Whether the release was looked at and is not to be trusted.
+    pub(crate) fn is_distrust(&self) -> bool {
+        !matches!(self, Self::Run { .. })
+    }
+}
 
-/// The most signatures that are looked at. Debian's releases have up to four.
+/// A program that checks signatures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verifier {
+    /// That of GnuPG, and of apt before version 3.
+    Gpgv,
+    /// That of Sequoia, and of apt since version 3.
+    Sqv,
+}
+
+/// What to do where no verifier is installed.
+pub(crate) const INSTALL_GPGV: &str =
+    "install `gpgv` or `sqv` (Debian: `apt install gpgv`, macOS: `brew install gnupg`)";
+
+/// The most signatures that are read. Debian's releases have up to four.
 const MAX_SIGNATURES: usize = 16;
 
-/// What was signed, if somebody with a pinned key has.
+/// Hashes by the identifiers of RFC 9580, 9.5.
+const STRONG: [u8; 6] = [8, 9, 10, 11, 12, 14];
+const WEAK: [(u8, &str); 3] = [(1, "MD5"), (2, "SHA1"), (3, "RIPEMD160")];
+
+/// Checks that a pinned key has signed a release, and returns the signed text.
 pub(crate) fn verify(evidence: Evidence<'_>, keyring: &Keyring) -> Result<Signed, SignatureError> {
-    let mut policy = StandardPolicy::at(UNIX_EPOCH + Duration::from_secs(WEAK_AS_OF));
-    for hash in [HashAlgorithm::MD5, HashAlgorithm::SHA1, HashAlgorithm::RipeMD] {
-        policy.reject_hash(hash);
-    }
-    policy.reject_asymmetric_algo(AsymmetricAlgorithm::RSA1024);
-    let signature = match evidence {
-        Evidence::Inline(file) => signature_of(file)?,
-        Evidence::Detached { signature, .. } => signature,
+    let (text, signatures) = match evidence {
+        Evidence::Inline(file) => clear::split(file)?,
+        Evidence::Detached { text, signature } => (text.to_vec(), signature.to_vec()),
     };
-    let form = |error: anyhow::Error| SignatureError::Form(word(&error));
-    // A clock that is behind must not make a signature one of the future.
-    let time = SystemTime::now().max(newest(signature)?);
-    let judge = Judge { keyring, found: None, notes: Vec::new(), against: Vec::new(), layers: 0 };
-    let (text, judge) = match evidence {
-        Evidence::Inline(file) => {
-            let builder = VerifierBuilder::from_bytes(file).map_err(form)?;
-            let mut verifier = builder.with_policy(&policy, time, judge).map_err(form)?;
-            let mut text = Vec::new();
-            let read = verifier.read_to_end(&mut text);
-            let is_clear = verifier.processing_csf_message() == Some(true);
-            let judge = verifier.into_helper();
-            if judge.found.is_some() {
-                read.map_err(|error| SignatureError::Form(error.to_string()))?;
-            }
-            if !is_clear {
-                return Err(SignatureError::Layers);
-            }
-            (text, judge)
-        }
-        Evidence::Detached { text, signature } => {
-            let builder = DetachedVerifierBuilder::from_bytes(signature).map_err(form)?;
-            let mut verifier = builder.with_policy(&policy, time, judge).map_err(form)?;
-            verifier.verify_bytes(text).map_err(form)?;
-            (text.to_vec(), verifier.into_helper())
-        }
-    };
-    if judge.layers != 1 {
+    let signatures = openpgp::binary(&signatures, "PGP SIGNATURE")?;
+    let packets = openpgp::packets(&signatures)?;
+    if packets.len() > MAX_SIGNATURES || packets.iter().any(|packet| packet.tag != SIGNATURE) {
         return Err(SignatureError::Layers);
     }
-    match judge.found {
-        Some(by) => Ok(Signed { text, by, notes: judge.notes }),
-        None => Err(SignatureError::NoneGood(judge.against)),
-    }
-}
-
-/// When the newest of the signatures says that it was made; and there are none but signatures.
-fn newest(armored: &[u8]) -> Result<SystemTime, SignatureError> {
-    let form = |error: anyhow::Error| SignatureError::Form(word(&error));
-    let mut newest = UNIX_EPOCH;
-    let mut count = 0;
-    let mut next = PacketParser::from_bytes(armored).map_err(form)?;
-    while let PacketParserResult::Some(parser) = next {
-        let (packet, rest) = parser.next().map_err(form)?;
-        next = rest;
-        count += 1;
-        match packet {
-            _ if count > MAX_SIGNATURES => return Err(SignatureError::Layers),
-            Packet::Signature(signature) => {
-                newest = signature.signature_creation_time().unwrap_or(newest).max(newest);
-            }
-            // A signature of a version or algorithm that is not known may stand beside a good one.
-            Packet::Unknown(unknown) if unknown.tag() == openpgp::packet::Tag::Signature => {}
-            _ => return Err(SignatureError::Layers),
+    let program = keyring.verifier.name();
+    let run = |source| SignatureError::Run { program, source };
+    let check = Check::new(keyring, evidence, &text).map_err(run)?;
+    let mut against = Vec::new();
+    for packet in packets {
+        match check.signature(&packet).map_err(run)? {
+            Ok((by, notes)) => return Ok(Signed { text, by, notes }),
+            Err(why) => against.push(why),
         }
     }
-    Ok(newest)
+    Err(SignatureError::NoneGood(against))
 }
 
-/// Looks at signatures for the library.
-#[derive(Debug)]
-struct Judge<'k> {
+/// A check of signatures of one text.
+struct Check<'k> {
     keyring: &'k Keyring,
-    found: Option<Fingerprint>,
-    notes: Vec<String>,
-    /// Why signatures do not count.
-    against: Vec<String>,
-    layers: usize,
+    /// The kinds of signature that count, by RFC 9580, 5.2.1.
+    classes: &'static [u8],
+    /// Holds `text`, and `key` and `signature` of the signature that is being checked.
+    folder: tempfile::TempDir,
 }
 
-impl VerificationHelper for Judge<'_> {
-    fn get_certs(&mut self, _ids: &[KeyHandle]) -> openpgp::Result<Vec<Cert>> {
-        Ok(self.keyring.certs.clone())
+impl<'k> Check<'k> {
+    fn new(keyring: &'k Keyring, evidence: Evidence<'_>, text: &[u8]) -> io::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        std::fs::write(folder.path().join("text"), text)?;
+        // A clear-signed text is signed without regard to line ends, which is class 1.
+        let classes: &[u8] = if matches!(evidence, Evidence::Inline(_)) { &[1] } else { &[0, 1] };
+        Ok(Self { keyring, classes, folder })
     }
 
-    fn check(&mut self, structure: MessageStructure<'_>) -> openpgp::Result<()> {
-        for layer in structure {
-            self.layers += 1;
-            // What is encrypted or compressed is no release.
-            let MessageLayer::SignatureGroup { results } = layer else {
-                self.layers += 1;
-                continue;
-            };
-            for result in results {
-                self.look_at(result);
-            }
-        }
-        // Whatever came out of it is judged when all is read.
-        Ok(())
-    }
-}
-
-impl Judge<'_> {
-    fn look_at(&mut self, result: VerificationResult<'_>) {
-        match result {
-            Ok(good) => match self.counts(&good) {
-                Ok(by) => self.found = self.found.take().or(Some(by)),
-                Err(why) => self.against.push(why),
-            },
-            Err(error) => self.against.push(told(&error)),
-        }
+    /// Returns the key that has made a good signature and notes on it, or why it does not count.
+    fn signature(
+        &self,
+        packet: &Packet<'_>,
+    ) -> io::Result<Result<(Fingerprint, Vec<String>), String>> {
+        let (signature, cert, key) = match self.candidate(packet) {
+            Ok(candidate) => candidate,
+            Err(why) => return Ok(Err(why)),
+        };
+        std::fs::write(self.folder.path().join("key"), &cert.bytes)?;
+        std::fs::write(self.folder.path().join("signature"), packet.whole)?;
+        let verdict = match self.keyring.verifier {
+            Verifier::Gpgv => gpgv(&self.run(&GPGV)?, &signature, cert, key),
+            Verifier::Sqv => sqv(&self.run(&[])?, cert, key),
+        };
+        let by =
+            || key.fingerprint.parse().map_err(|_| "its key is of an unknown version".to_owned());
+        Ok(verdict.and_then(|notes| Ok((by()?, notes))))
     }
 
-    /// The key of a good signature, if it is one that may sign.
-    fn counts(&mut self, good: &GoodChecksum<'_>) -> Result<Fingerprint, String> {
-        let cert = good.ka.cert();
-        let key = good.ka.key().fingerprint().to_hex();
-        let primary = cert.fingerprint().to_hex();
-        if self.keyring.pin_of(&primary, &key).is_none() {
-            return Err(format!("key {key} is not pinned"));
+    /// Returns what a signature says and the key that it is by, if it would count.
+    fn candidate(&self, packet: &Packet<'_>) -> Result<(Signature, &'k Cert, &'k Key), String> {
+        let signature = Signature::parse(packet.body).ok_or("one is of an unknown version")?;
+        if let Some((_, name)) = WEAK.iter().find(|(hash, _)| *hash == signature.hash) {
+            return Err(format!("one uses {name}, which is weak"));
         }
-        let policy = good.ka.policy();
-        let mut keys =
-            cert.keys().subkeys().filter(|other| other.key().fingerprint().to_hex() == key);
-        if is_revoked(&cert.revocation_status(policy, None))
-            || keys.any(|key| is_revoked(&key.revocation_status(policy, None)))
-        {
-            return Err(format!("key {primary} has been revoked"));
+        if !STRONG.contains(&signature.hash) || !self.classes.contains(&signature.class) {
+            return Err("one is of an unknown kind".to_owned());
         }
-        // By the clock of this machine, which may be wrong; so it is only said.
-        if cert.with_policy(policy, None).is_ok_and(|cert| cert.alive().is_err()) {
-            self.notes
-                .push(format!("key {primary} has expired; it counts because the recipe pins it"));
+        let (cert, key) = self.keyring.issuer(&signature).ok_or_else(|| {
+            let issuers = signature.issuers.join(" or ");
+            format!("one is by key {issuers}, which is not pinned or not in the keyring")
+        })?;
+        let fingerprint = &key.fingerprint;
+        if !self.keyring.is_pinned(cert, key) {
+            return Err(format!("key {fingerprint} is not pinned"));
         }
-        key.parse().map_err(|_| format!("key {key} is of an unknown kind"))
+        if let Some(weakness) = cert.primary.weakness.as_ref().or(key.weakness.as_ref()) {
+            return Err(format!("key {fingerprint} is weak: {weakness}"));
+        }
+        if signature.created < key.created {
+            return Err(format!("key {fingerprint} is newer than its signature"));
+        }
+        Ok((signature, cert, key))
     }
-}
 
-fn is_revoked(status: &RevocationStatus<'_>) -> bool {
-    matches!(status, RevocationStatus::Revoked(_))
-}
-
-/// Why a signature does not count, in one line.
-fn told(error: &VerificationError<'_>) -> String {
-    match error {
-        VerificationError::MissingKey { sig } => {
-            let issuers: Vec<String> = sig.get_issuers().iter().map(KeyHandle::to_hex).collect();
-            format!(
-                "one is by key {}, which is not pinned or not in the keyring",
-                issuers.join(" or ")
-            )
-        }
-        VerificationError::UnboundKey { cert, error, .. } => {
-            format!("key {} does not hold: {}", cert.fingerprint().to_hex(), chain(error))
-        }
-        VerificationError::BadKey { ka, error, .. } => {
-            format!("key {} may not sign: {}", ka.key().fingerprint().to_hex(), chain(error))
-        }
-        VerificationError::BadSignature { ka, error, .. } => {
-            format!(
-                "the signature by key {} is bad: {}",
-                ka.key().fingerprint().to_hex(),
-                chain(error)
-            )
-        }
-        VerificationError::MalformedSignature { error, .. } => {
-            format!("one is malformed: {}", chain(error))
-        }
-        _ => "one is of an unknown kind".to_owned(),
+    fn run(&self, options: &[&str]) -> io::Result<Output> {
+        let mut command = Command::new(self.keyring.verifier.name());
+        let file = |name: &str| self.folder.path().join(name);
+        command.args(options).arg("--keyring").args(["key", "signature", "text"].map(file));
+        // Neither the operator's configuration nor that of the system decides what is good.
+        command.env("GNUPGHOME", self.folder.path()).env("SEQUOIA_CRYPTO_POLICY", "");
+        command.env("LC_ALL", "C").stdin(Stdio::null()).output()
     }
 }
 
-/// The library's causes, from the outermost on.
-fn chain(error: &anyhow::Error) -> String {
-    let told: Vec<String> = error.chain().map(ToString::to_string).collect();
-    let text: String = told.join(", ").chars().take(240).collect();
+/// The options of `gpgv`. It accepts weak hashes in the signatures on keys unless told otherwise, and
+/// refuses signatures of the future, which a machine whose clock is behind would see everywhere.
+const GPGV: [&str; 4] =
+    ["--status-fd=1", "--ignore-time-conflict", "--weak-digest=SHA1", "--weak-digest=RIPEMD160"];
+
+impl Verifier {
+    pub(crate) const ALL: [Self; 2] = [Self::Gpgv, Self::Sqv];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Gpgv => "gpgv",
+            Self::Sqv => "sqv",
+        }
+    }
+
+    /// Returns the first verifier that is installed.
+    pub(super) fn find() -> Option<Self> {
+        let is_there = |it: &Self| {
+            let mut command = Command::new(it.name());
+            command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null());
+            command.stderr(Stdio::null()).status().is_ok()
+        };
+        Self::ALL.into_iter().find(is_there)
+    }
+}
+
+/// Returns notes on a good signature, or why it is not good, by the status lines of `gpgv`.
+///
+/// GnuPG documents them in `doc/DETAILS`. The exit status says nothing of expired and revoked keys.
+fn gpgv(
+    output: &Output,
+    signature: &Signature,
+    cert: &Cert,
+    key: &Key,
+) -> Result<Vec<String>, String> {
+    let (fingerprint, primary) = (&key.fingerprint, &cert.primary.fingerprint);
+    let said = String::from_utf8_lossy(&output.stdout);
+    let lines = said.lines().filter_map(|line| line.strip_prefix("[GNUPG:] "));
+    let lines: Vec<Vec<&str>> = lines.map(|line| line.split(' ').collect()).collect();
+    let all = |word: &'static str| lines.iter().filter(move |line| line[0] == word);
+    let is = |word| all(word).next().is_some();
+    if is("BADSIG") {
+        return Err(format!("the signature by key {fingerprint} is bad"));
+    }
+    if is("REVKEYSIG") {
+        return Err(format!("key {primary} has been revoked"));
+    }
+    if is("EXPSIG") {
+        return Err(format!("the signature by key {fingerprint} has expired"));
+    }
+    // VALIDSIG: fingerprint, date, time, expiry, version, reserved, algorithm, hash, class, primary.
+    let hash = signature.hash.to_string();
+    let time = signature.created.to_string();
+    let is_this = |line: &&Vec<&str>| {
+        let field = |at: usize| line.get(at).copied().unwrap_or_default();
+        [field(1), field(3), field(8), field(10)] == [fingerprint, &*time, &hash, primary]
+    };
+    if all("VALIDSIG").filter(is_this).count() != 1 || all("NEWSIG").count() != 1 {
+        let reasons = String::from_utf8_lossy(&output.stderr);
+        let last =
+            reasons.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
+        return Err(format!("the signature by key {fingerprint} does not hold: {}", shown(last)));
+    }
+    if is("GOODSIG") {
+        return Ok(Vec::new());
+    }
+    // The dates on which keys of the certificate expired; 0 stands for none.
+    let expired = all("KEYEXPIRED").filter_map(|line| line.get(1)?.parse::<u32>().ok());
+    let expired = expired.filter(|&time| time != 0).min();
+    if is("EXPKEYSIG") && expired.is_some_and(|expired| signature.created <= expired) {
+        let note = format!("key {primary} has expired; it counts because the recipe pins it");
+        return Ok(vec![note]);
+    }
+    Err(format!("key {fingerprint} had expired before it signed"))
+}
+
+/// Returns no notes on a good signature, or why it is not good. `sqv` names the certificate.
+fn sqv(output: &Output, cert: &Cert, key: &Key) -> Result<Vec<String>, String> {
+    let said = String::from_utf8_lossy(&output.stdout);
+    if output.status.success() && said.trim() == cert.primary.fingerprint {
+        return Ok(Vec::new());
+    }
+    let reasons = String::from_utf8_lossy(&output.stderr);
+    let reasons: Vec<&str> =
+        reasons.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    Err(format!("the signature by key {} is bad: {}", key.fingerprint, shown(&reasons.join(" "))))
+}
+
+/// Returns what another program says, safe to show.
+fn shown(text: &str) -> String {
+    let text: String = text.chars().take(480).collect();
     text.escape_debug().to_string()
 }

@@ -1,10 +1,10 @@
 use std::fs;
 use std::time::{Duration, SystemTime};
 
-use sequoia_openpgp::types::HashAlgorithm;
-
 use super::Scene;
-use crate::archive::{Form, Repository, rfc2822};
+use crate::archive::{Repository, rfc2822};
+use crate::bundler::sandbox::Ran;
+use crate::gpg::Form;
 
 /// Locking fails with this exit status, and nothing is locked.
 fn refused(scene: &Scene, code: i32) -> String {
@@ -19,7 +19,7 @@ fn in_release(scene: &Scene) -> std::path::PathBuf {
 
 #[test]
 fn a_release_with_another_byte_is_not_trusted() {
-    let scene = Scene::new();
+    let Some(scene) = Scene::new() else { return };
     let path = in_release(&scene);
     let good = fs::read_to_string(&path).unwrap();
     for (old, new) in
@@ -34,14 +34,29 @@ fn a_release_with_another_byte_is_not_trusted() {
 }
 
 #[test]
+fn without_a_verifier_nothing_is_locked_and_the_hint_names_it() {
+    let Some(scene) = Scene::new() else { return };
+    let mut command = scene.sandbox.bundler(&["lock"]);
+    let output = command.env("PATH", scene.sandbox.path("home")).output().unwrap();
+    let error = Ran::from(output).expect(1, &["lock"]).err;
+    assert!(error.contains("neither `gpgv` nor `sqv` is installed"), "{error}");
+    assert!(error.contains("hint: install `gpgv` or `sqv`"), "{error}");
+    assert!(!scene.sandbox.work("bundle.lock").exists());
+    let mut command = scene.sandbox.bundler(&["doctor"]);
+    let output = command.env("PATH", scene.sandbox.path("home")).output().unwrap();
+    let error = Ran::from(output).expect(1, &["doctor"]).err;
+    assert!(error.contains("lacks something: gpgv"), "{error}");
+}
+
+#[test]
 fn text_around_the_signed_one_is_refused() {
-    let scene = Scene::new();
+    let Some(scene) = Scene::new() else { return };
     let path = in_release(&scene);
     let good = fs::read_to_string(&path).unwrap();
     for (bad, word) in [
         (format!("Origin: evil\n{good}"), "does not begin with"),
-        (format!("{good}Origin: evil\n"), "follows its signature"),
-        (format!("{good}{good}"), "follows its signature"),
+        (format!("{good}Origin: evil\n"), "text follows its signature"),
+        (format!("{good}{good}"), "text follows its signature"),
         ("<html>\n".to_owned(), "does not begin with"),
     ] {
         fs::write(&path, bad).unwrap();
@@ -52,9 +67,9 @@ fn text_around_the_signed_one_is_refused() {
 
 #[test]
 fn only_pinned_keys_and_strong_hashes_count() {
-    let mut scene = Scene::new();
+    let Some(mut scene) = Scene::new() else { return };
     let stranger = Repository::new(scene.sandbox.work("other"), "test");
-    let ours = std::mem::replace(&mut scene.repo.key, stranger.key);
+    let ours = std::mem::replace(&mut scene.repo.signer, stranger.signer);
     scene.repo.publish();
     let error = refused(&scene, 3);
     assert!(error.contains("not pinned or not in the keyring"), "{error}");
@@ -65,13 +80,12 @@ fn only_pinned_keys_and_strong_hashes_count() {
     fs::write(scene.sandbox.work("keys.gpg"), both).unwrap();
     assert!(refused(&scene, 3).contains("not pinned"));
 
-    scene.repo.key = ours;
-    scene.repo.hash = HashAlgorithm::SHA1;
-    for form in [Form::Inline, Form::Detached] {
-        scene.repo.form = form;
+    scene.repo.signer = ours;
+    for (form, hash) in [(Form::Inline, "SHA1"), (Form::Detached, "RIPEMD160")] {
+        (scene.repo.form, scene.repo.hash) = (form, hash);
         scene.repo.publish();
         let error = refused(&scene, 3);
-        assert!(error.contains("SHA1"), "{error}");
+        assert!(error.contains(&format!("{hash}, which is weak")), "{error}");
     }
     // The recipe pins a key that the keyring has not.
     fs::copy(scene.sandbox.work("other.gpg"), scene.sandbox.work("keys.gpg")).unwrap();
@@ -81,7 +95,7 @@ fn only_pinned_keys_and_strong_hashes_count() {
 
 #[test]
 fn a_detached_signature_serves_where_there_is_no_inline_one() {
-    let mut scene = Scene::new();
+    let Some(mut scene) = Scene::new() else { return };
     scene.repo.form = Form::Detached;
     scene.repo.publish();
     scene.sandbox.ok(&["build"]);
@@ -98,7 +112,7 @@ fn a_detached_signature_serves_where_there_is_no_inline_one() {
 
 #[test]
 fn a_release_that_says_that_it_is_too_old_is_not_taken_for_the_newest() {
-    let mut scene = Scene::new();
+    let Some(mut scene) = Scene::new() else { return };
     let past = rfc2822(SystemTime::now() - Duration::from_hours(24));
     scene.repo.head = format!("Valid-Until: {past}\n");
     scene.repo.publish();
@@ -107,7 +121,7 @@ fn a_release_that_says_that_it_is_too_old_is_not_taken_for_the_newest() {
     let recipe = scene.sandbox.read("bundle.toml");
     scene.sandbox.write("bundle.toml", &format!("{recipe}expired = 'accept'\n"));
     assert!(scene.sandbox.ok(&["lock"]).err.contains("test: its release was valid until"));
-    let mut scene = Scene::new();
+    let Some(mut scene) = Scene::new() else { return };
     let later = rfc2822(SystemTime::now() + Duration::from_hours(24));
     scene.repo.head = format!("Valid-Until: {later}\n");
     scene.repo.publish();
@@ -116,7 +130,7 @@ fn a_release_that_says_that_it_is_too_old_is_not_taken_for_the_newest() {
 
 #[test]
 fn an_older_release_than_the_locked_one_is_told() {
-    let scene = Scene::new();
+    let Some(scene) = Scene::new() else { return };
     let old = fs::read(in_release(&scene)).unwrap();
     let packages = scene.repo.packages();
     std::thread::sleep(Duration::from_millis(1100));
@@ -128,7 +142,7 @@ fn an_older_release_than_the_locked_one_is_told() {
 
 #[test]
 fn a_release_of_something_else_is_refused() {
-    let mut scene = Scene::new();
+    let Some(mut scene) = Scene::new() else { return };
     scene.repo.suite = "other";
     scene.repo.publish();
     fs::copy(scene.sandbox.work("repo/dists/other/InRelease"), in_release(&scene)).unwrap();
@@ -138,17 +152,17 @@ fn a_release_of_something_else_is_refused() {
 
 #[test]
 fn an_index_must_be_the_one_that_was_signed() {
-    let scene = Scene::new();
+    let Some(scene) = Scene::new() else { return };
     let packages = scene.repo.packages();
     for name in ["Packages", "Packages.gz"] {
         fs::write(scene.repo.index(name), packages.replace("lib", "lob")).unwrap();
     }
     // It is still there by its digest.
     scene.sandbox.ok(&["lock"]);
-    let scene = Scene::new();
+    let Some(scene) = Scene::new() else { return };
     fs::remove_dir_all(scene.repo.index("by-hash")).unwrap();
     scene.sandbox.ok(&["lock"]);
-    let scene = Scene::new();
+    let Some(scene) = Scene::new() else { return };
     fs::remove_dir_all(scene.repo.index("by-hash")).unwrap();
     fs::write(scene.repo.index("Packages.gz"), "something else").unwrap();
     assert!(refused(&scene, 1).contains("has another content"));
@@ -156,7 +170,7 @@ fn an_index_must_be_the_one_that_was_signed() {
 
 #[test]
 fn hostile_stanzas_do_no_harm() {
-    let scene = Scene::new();
+    let Some(scene) = Scene::new() else { return };
     let good = scene.repo.packages();
     let cases = [
         (good.replace("Filename: pool/lib", "Filename: ../../lib"), 1, "no usable `Filename`"),
