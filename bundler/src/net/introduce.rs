@@ -72,8 +72,8 @@ mod tests {
 
     #[test]
     fn what_is_said_is_not_shown() {
-        let said = [Authorization::bearer("secret"), Authorization::basic("user", "secret")];
-        for said in said.map(Option::unwrap) {
+        let bearer = Authorization::bearer("secret").unwrap();
+        for said in [bearer, Authorization::basic("user", "secret")] {
             assert!(!format!("{said:?}").contains("secret"), "{said:?}");
             assert!(!format!("{said:?}").contains("dXNlc"), "{said:?}");
         }

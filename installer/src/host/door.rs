@@ -121,12 +121,6 @@ impl Door<'_> {
     pub(crate) fn run(&mut self, command: &Command) -> Result<(), HostError> {
         self.0.run(command)
     }
-
-    /// Checks whether changes really happen: not in a rehearsal, and not where commands are only
-    /// listed.
-    pub(crate) fn is_live(&mut self) -> Result<bool, HostError> {
-        Ok(self.0.ask(&Command::new("true", &[]))?.is_some())
-    }
 }
 
 /// Writes a file anew: it gets the old file, if there is one, and a writer for the new one, and
