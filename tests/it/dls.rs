@@ -1,5 +1,4 @@
-//! The stand-in for the licence server behaves as what it stands for: what the tests of licensing
-//! build upon.
+//! Tests of the license server stand-in, on which the licensing tests depend.
 
 use std::fs;
 
@@ -23,7 +22,7 @@ fn it_behaves_as_either_version() {
     for generation in Generation::ALL {
         let (_folder, folder) = scratch();
         let cert = folder.join("app/cert");
-        // Without a web certificate it does not start, and version 1 not without its keys.
+        // It does not start without a web certificate, nor version 1 without its keys.
         assert!(Service::start(&folder, generation).is_err());
         generation.prepare(&cert, "IP:127.0.0.1").unwrap();
         if generation == Generation::One {
@@ -45,7 +44,8 @@ fn it_behaves_as_either_version() {
         assert!(service.get("/nothing").is_err());
         drop(service);
 
-        // Nothing is made anew, so what was given out stays good; and leases stay.
+        // Existing certificates and keys are kept, so issued tokens stay valid; leases are kept
+        // too.
         let before = Snapshot::of(&cert, &[]).unwrap();
         let service = Service::start(&folder, generation).unwrap();
         assert_eq!(Snapshot::of(&cert, &[]).unwrap(), before);

@@ -1,7 +1,7 @@
 //! Drivers and patches, from the packages of `vgpu_tests::nvidia` into a bundle.
 //!
-//! These packages are stand-ins that are built like NVIDIA's. What is shown here was shown with
-//! them, and with the real `sh`, `tar`, `patch`, `zip` and decompressors.
+//! The packages are stand-ins with the structure of NVIDIA's. The tests confirm the behavior for
+//! these stand-ins only, with the real `sh`, `tar`, `patch`, `zip` and decompressors.
 
 use std::fs;
 use std::process::Command;
@@ -15,20 +15,20 @@ use vgpu_tests::scratch::{Scratch, expect, run};
 use vgpu_tests::skip::{have, skip};
 use vgpu_tests::tree::Snapshot;
 
-/// A version that no catalogue knows, so that no published checksum is expected of it.
+/// A version that is not in the catalog, so that no published checksum is expected.
 const VERSION: &str = "535.990.01";
 
 fn tools() -> bool {
     ["tar", "gzip", "xz", "zstd", "zip"].into_iter().all(have)
 }
 
-/// Run the package itself, as its user would.
+/// Runs the package itself, as its user would.
 fn package(path: &Utf8Path, arguments: &[&str], folder: &Utf8Path) -> (Option<i32>, String) {
     let output = Command::new("sh").arg(path).args(arguments).current_dir(folder).output().unwrap();
     (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The laptop's folder, with `recipe` in it.
+/// Creates the laptop's folder with `recipe` in it.
 fn laptop(recipe: &str) -> (Scratch, Utf8PathBuf) {
     let scratch = Scratch::new(env!("CARGO_BIN_EXE_demo"));
     let head = "[bundle]\nname = \"node\"\nchannel = \"stable\"\n";
@@ -38,7 +38,7 @@ fn laptop(recipe: &str) -> (Scratch, Utf8PathBuf) {
     (scratch, folder)
 }
 
-/// What the lock says of its items of this kind.
+/// Returns the records of the lock's items of this kind.
 fn records(folder: &Utf8Path, kind: &str) -> Vec<Value> {
     let lock = fs::read_to_string(folder.join("bundle.lock")).unwrap();
     let lock: toml::Value = toml::from_str(&lock).unwrap();
@@ -114,7 +114,7 @@ fn a_patch_is_proven_and_does_what_the_package_itself_would_do() {
             assert_eq!(file["before"], digest("plain", path));
         }
 
-        // The package's own way to do it, with GNU patch.
+        // The package's own method, with GNU patch.
         if have_old_patch() {
             assert_eq!(package(&run, &["--apply-patch", "unlock.patch"], &folder).0, Some(0));
             let custom = folder.join(format!("{}-custom.run", stand_in.folder()));
@@ -123,7 +123,7 @@ fn a_patch_is_proven_and_does_what_the_package_itself_would_do() {
                 assert_eq!(file["after"], digest("custom", path));
             }
         }
-        // Nothing is found out twice, and the manifest says what the lock says.
+        // Facts are detected only once, and the manifest repeats those of the lock.
         let again = expect(scratch.bundler(&["lock"]), 0);
         assert!(again.err.contains("is up to date"), "{}", again.err);
         expect(scratch.bundler(&["build"]), 0);
@@ -138,7 +138,7 @@ fn a_patch_is_proven_and_does_what_the_package_itself_would_do() {
     }
 }
 
-/// Whether `patch` is one that takes NUL bytes.
+/// Checks whether `patch` is a version that accepts NUL bytes.
 fn have_old_patch() -> bool {
     let version = Command::new("patch").arg("--version").output();
     let is_old = version.is_ok_and(|output| output.stdout.starts_with(b"GNU patch 2.7"));
@@ -154,7 +154,8 @@ fn a_blob_as_large_as_the_real_one_takes_little_memory() {
         "[[driver]]\nname = \"host.run\"\npath = \"host.run\"\n\
          [[patch]]\nname = \"unlock.patch\"\npath = \"unlock.patch\"\n",
     );
-    // NVIDIA's own way, the largest window that fits, and one that another program keeps.
+    // NVIDIA's own compression, the largest window within the limit, and one that needs an external
+    // program.
     for (compression, mib) in
         [(Compression::Zstd, 62), (Compression::FullXz, 24), (Compression::WideZstd, 62)]
     {
@@ -185,7 +186,7 @@ fn a_window_that_does_not_fit_needs_a_program_which_is_named() {
         assert_eq!(said.code, Some(1));
         assert!(said.err.contains(&format!("the program `{program}`")), "{}", said.err);
         expect(scratch.bundler(&["lock"]), 0);
-        // It is cut off, which the checksums show first; and so they do with one that is right.
+        // Truncation is detected by the checksums first, and later even if they are correct.
         let whole = fs::read(&path).unwrap();
         fs::write(&path, &whole[..whole.len() - 1000]).unwrap();
         let said = run(scratch.bundler(&["lock"]));
@@ -193,7 +194,7 @@ fn a_window_that_does_not_fit_needs_a_program_which_is_named() {
     }
 }
 
-/// What SQLite's own program says of the catalogue in the bundle.
+/// Returns the output of SQLite's own program for the catalog in the bundle.
 fn query(folder: &Utf8Path, sql: &str) -> String {
     let file = format!("file:{}?immutable=1", folder.join("out/catalog.sqlite"));
     let output = Command::new("sqlite3").args(["-readonly", &file, sql]).output().unwrap();
@@ -221,7 +222,7 @@ fn the_catalogue_has_what_the_drivers_say() {
     let lock = fs::read_to_string(folder.join("bundle.lock")).unwrap();
     let bundle = fs::read(folder.join("node-1.vgpu.tar")).unwrap();
 
-    // Where it comes from is known, and it is that file and no other.
+    // The origin is recorded, and only that exact file is accepted.
     let record = records(&folder, "driver")[1].clone();
     assert_eq!((&record["kind"], &record["version"]), (&"config-only".into(), &old.into()));
     assert!(record["archive"]["member"].as_str().unwrap().ends_with("-vgpu-kvm.run"), "{record}");
@@ -242,7 +243,8 @@ fn the_catalogue_has_what_the_drivers_say() {
     let size = fs::metadata(folder.join("out/catalog.sqlite")).unwrap().len();
     assert!(size <= 1 << 20, "{size}");
 
-    // The same again when the cache has forgotten all of it, and without another look when not.
+    // The output is identical after the cache is cleared; with the cache, nothing is inspected
+    // again.
     fs::remove_dir_all(scratch.path("cache")).unwrap();
     expect(scratch.bundler(&["fetch"]), 0);
     expect(scratch.bundler(&["build", "--offline"]), 0);
@@ -284,7 +286,7 @@ fn drivers_come_out_of_the_archive_of_the_portal() {
         let member = drivers[0]["archive"]["member"].as_str().unwrap();
         assert!(member.ends_with(&host.file_name()), "{member}");
 
-        // Exactly the file, and again so when the cache has forgotten all of it.
+        // Exactly that file is accepted, also after the cache is cleared.
         host.write(&folder.join("same.run")).unwrap();
         let size = fs::metadata(folder.join("same.run")).unwrap().len();
         for _ in 0..2 {
@@ -334,7 +336,7 @@ fn what_is_not_the_right_driver_is_refused_by_name() {
     scratch.write("host.run", "#!/bin/sh\nexit 0\n\n\n");
     refused("is not a driver package of NVIDIA");
 
-    // The patch of another version: by what it does, and by what it is called.
+    // The patch of another version is detected by its content and by its name.
     scratch.write("host.run", &whole);
     scratch.write("x.patch", StandIn::host("535.990.02").patch());
     refused(&format!("the patch `driver/x.patch` was made for another driver than {VERSION}"));

@@ -8,8 +8,8 @@ use vgpu_tests::nodes::Node;
 use vgpu_tests::scratch::{Scratch, expect};
 use vgpu_tests::skip::have;
 
-/// A laptop, and the reports of two nodes on which the same bundle was applied; then somebody
-/// changed a file on the second.
+/// A laptop and the reports of two nodes with the same bundle, after a file was changed on the
+/// second node.
 fn reports() -> Scratch {
     let scratch = Scratch::new(env!("CARGO_BIN_EXE_demo"));
     scratch.node(Node::TeslaT4);
@@ -98,7 +98,7 @@ fn signatures_of_reports_must_hold_and_can_be_demanded() {
     keygen(&["-q", "-Y", "sign", "-f", "node-key", "-n", "vgpu-report", "b.json"]);
     assert!(compare(&["--signed", "--json"], 0).out.contains("\"signed-by\": \"pve1\""));
 
-    // For another role, or over other bytes, it is no signature of a report.
+    // A signature for another role, or over other bytes, does not verify.
     fs::remove_file(scratch.path("laptop/b.json.sig")).unwrap();
     keygen(&["-q", "-Y", "sign", "-f", "node-key", "-n", "vgpu-bundle", "b.json"]);
     compare(&[], 3);

@@ -1,4 +1,4 @@
-//! What guests get: an image of a CD in the storage that Proxmox VE has for such.
+//! Guest drivers and tools: a CD image in a storage of Proxmox VE.
 
 use std::fs;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
@@ -15,10 +15,10 @@ use vgpu_tests::skip::have;
 use vgpu_tests::tree::Snapshot;
 
 const LINUX: &str = "NVIDIA-Linux-x86_64-535.230.02-grid.run";
-/// 74 characters, as NVIDIA calls them.
+/// 74 characters, in NVIDIA's naming scheme.
 const WINDOWS: &str = "539.19_grid_win10_win11_server2019_server2022_dch_64bit_international1.exe";
 
-/// Two storages, of which only the second takes images.
+/// Two storages, of which only the second accepts images.
 const STORAGES: &str = "dir: local\n\tpath /var/lib/vz\n\tcontent backup,vztmpl\n\n\
                         dir: tank\n\tpath /srv/tank\n\tcontent iso\n";
 
@@ -26,7 +26,7 @@ fn driver(file: &str, version: &str, of: &str) -> Value {
     kind(&format!("guest/{file}"), "driver", json!({ "version": version, "kind": of }))
 }
 
-/// A node and a bundle with drivers for its guests.
+/// A node, and a bundle with guest drivers.
 struct Stage {
     scratch: Scratch,
     kit: Kit,
@@ -38,7 +38,7 @@ impl Stage {
         let scratch = Scratch::new(env!("CARGO_BIN_EXE_demo"));
         Node::TeslaT4.write(&scratch.path("node")).unwrap();
         let mut kit = Kit::new();
-        // More than the program may have in memory.
+        // Larger than the program's memory limit.
         let linux = noise(1, (70 << 20) + 7);
         kit.bytes(&format!("guest/{LINUX}"), &linux);
         kit.bytes(&format!("guest/{WINDOWS}"), noise(2, 5 << 20));
@@ -146,7 +146,7 @@ fn two_nodes_make_the_same_image_where_each_has_its_place() {
     let other = fs::read(stages[1].node("srv/tank/template/iso/node-guests.iso")).unwrap();
     assert!(bytes == other);
 
-    // A byte that another hand has changed is drift, and the same bytes come back.
+    // A byte that was changed outside the installer is drift; `apply` restores the same bytes.
     let file = fs::File::options().write(true).open(&image).unwrap();
     file.write_all_at(b"!", 40 << 20).unwrap();
     stages[0].run(&["status"], 5);

@@ -17,7 +17,7 @@ fn damage_in_the_cache_ends_in_no_bundle() {
     let error = sandbox.fails(3, &["cache", "verify"]);
     assert!(error.contains("was damaged and is removed"), "{error}");
     assert!(!tool.exists());
-    // The file is still as it was locked, so it can be had again.
+    // The file still matches the lock, so it can be read again.
     sandbox.ok(&["build"]);
     sandbox.ok(&["cache", "verify"]);
 }
@@ -28,7 +28,8 @@ fn damage_that_nobody_could_have_noticed_before_is_noticed_while_packing() {
     sandbox.ok(&["lock"]);
     let digest = &sandbox.locked()[1];
     let tool = sandbox.cached(digest);
-    // The disk rots: other bytes, but no trace of a change. Here the trace is put into the note.
+    // Bit rot: the bytes differ, but size and time do not show a change. The test edits the cache
+    // record to match.
     let mut bytes = fs::read(&tool).unwrap();
     bytes[5_000_000] ^= 1;
     fs::write(&tool, &bytes).unwrap();

@@ -1,4 +1,4 @@
-//! What the program says of GPUs, drivers and kernels, and what it makes of that.
+//! The catalog's answers about GPUs, drivers and kernels, and the verdicts that follow.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,12 +6,12 @@ use std::path::Path;
 
 use crate::bundler::sandbox::{Ran, Sandbox, bytes, has};
 
-/// The transcripts in `why/`: a question, and all that is said but the evidence, whose numbers and
-/// sources other tests hold. `VGPU_BLESS=1` writes them anew, for people to review.
+/// The transcripts in `why/`: a question and the complete answer except the evidence, whose numbers
+/// and sources other tests check. `VGPU_BLESS=1` writes them again, for review.
 ///
 /// Each name begins with the number of the complaint from the field that it answers. Complaints
 /// about downloads (6), leftovers (10), repositories (11), stale mediated devices (16), several
-/// cards (17) and the script's own bugs (19) are not for a verdict on one card.
+/// GPUs (17) and the script's own bugs (19) are outside the scope of a verdict on one GPU.
 #[test]
 fn every_complaint_has_its_answer() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("it/bundler/why");
@@ -39,7 +39,7 @@ fn without_evidence(text: &str) -> String {
     lines.map(|line| line.split(" [").next().unwrap_or(line).to_owned() + "\n").collect()
 }
 
-/// What `catalog why` says, without evidence.
+/// Returns the output of `catalog why` without the evidence.
 fn why(args: &str) -> String {
     let words: Vec<_> = ["catalog", "why"].into_iter().chain(args.split(' ')).collect();
     without_evidence(&Sandbox::empty().ok(&words).out)
@@ -121,7 +121,7 @@ fn every_bundle_brings_the_catalogue_and_sqlite3_can_ask_it() {
         sqlite3.args(["-readonly", "file:x/catalog.sqlite?immutable=1", sql]);
         Ran::from(sqlite3.output().unwrap()).expect(0, &[sql]).out
     };
-    // As the Bash script asks, which takes fields by their place.
+    // The query of the Bash script, which reads columns by position.
     let row = ask("SELECT * FROM gpu_info WHERE deviceid='1e07';");
     let fields: Vec<_> = row.split('|').take(6).collect();
     assert_eq!(
@@ -133,7 +133,7 @@ fn every_bundle_brings_the_catalogue_and_sqlite3_can_ask_it() {
     assert_eq!(ask(builds), "fails\n");
     let sources = "SELECT count(*) > 1 FROM gpu_evidence WHERE deviceid='1e07'";
     assert_eq!(ask(sources), "1\n");
-    // Looking leaves nothing behind.
+    // Queries leave no files behind.
     assert_eq!(fs::read_dir(sandbox.work("x")).unwrap().count(), 1);
 }
 
@@ -147,14 +147,14 @@ fn a_catalogue_that_was_locked_is_not_swapped_for_another() {
     let error = sandbox.fails(1, &["build"]);
     assert!(error.contains("another build of this program"), "{error}");
     assert!(error.contains("hint: if the new content is the right one"), "{error}");
-    // The cache is no must: it is made again, byte for byte.
+    // The cache is optional: the program creates it again, byte for byte.
     sandbox.ok(&["lock"]);
     fs::remove_file(sandbox.cached(&digest)).unwrap();
     sandbox.ok(&["build"]);
     assert_eq!(sandbox.locked().last(), Some(&digest));
 }
 
-/// A recipe with `[targets]`.
+/// Returns a recipe with `[targets]`.
 fn targeted(targets: &str) -> Sandbox {
     let sandbox = Sandbox::with_recipe();
     let recipe = sandbox.read("bundle.toml");

@@ -1,4 +1,4 @@
-//! What can be shown of a bundle: that it comes out the same again, and what it is made of.
+//! Evidence about a bundle: reproducibility, and its bill of materials.
 
 use std::fs;
 
@@ -16,7 +16,7 @@ fn a_build_can_check_itself() {
     let names: Vec<_> = fs::read_dir(sandbox.work("parts")).unwrap().collect();
     assert_eq!(names.len(), 2, "nothing of the second build stays: {names:?}");
 
-    // What the cache remembers of a content is not believed.
+    // Recorded facts about cached content are not trusted.
     let tool = &sandbox.locked()[1];
     let path = sandbox.cached(tool);
     let times = fs::metadata(&path).unwrap().modified().unwrap();
@@ -48,7 +48,7 @@ fn a_bill_of_materials_names_every_item_and_every_crate() {
             assert!(text.contains(&digest), "{form}: {digest}");
         }
     }
-    // A tree that is damaged is not described.
+    // A damaged tree gets no bill of materials.
     let mut bundle = bytes(sandbox.work("node-1.vgpu.tar"));
     let at = bundle.windows(4).rposition(|it| it == [0x28, 0xb5, 0x2f, 0xfd]).unwrap();
     bundle[at + 9] ^= 1;

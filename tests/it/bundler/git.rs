@@ -1,4 +1,4 @@
-//! Git repositories as sources, with the real git, also where the repository means no good.
+//! Git repositories as sources, with the real git, including hostile repositories.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -9,7 +9,7 @@ use vgpu_tests::programs::Program;
 
 use crate::bundler::sandbox::{Sandbox, bytes, has};
 
-/// A repository in a sandbox, at work.
+/// A repository in a sandbox.
 struct Repo<'s> {
     sandbox: &'s Sandbox,
     name: &'static str,
@@ -43,7 +43,7 @@ impl<'s> Repo<'s> {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
-    /// Feed bytes to git, and return the id that it answers.
+    /// Passes bytes to git and returns the object id that it prints.
     fn feed(&self, args: &[&str], bytes: &[u8]) -> String {
         use std::io::Write as _;
         let mut command = self.command(args);
@@ -60,7 +60,7 @@ impl<'s> Repo<'s> {
         fs::write(path, text).unwrap();
     }
 
-    /// Commit all that is there.
+    /// Commits all files.
     fn commit(&self) -> String {
         self.git(&["add", "--all"]);
         self.git(&["commit", "--quiet", "--message=x"]);
@@ -76,7 +76,7 @@ fn tree(fields: &str) -> String {
     format!("[bundle]\nname = 'node'\nchannel = 'stable'\n[[tree]]\nname = 'a.tar.zst'\n{fields}\n")
 }
 
-/// Lock a tree, and return how it fails.
+/// Locks a tree and returns the failure.
 fn refused(sandbox: &Sandbox, fields: &str) -> String {
     sandbox.write("bundle.toml", &tree(fields));
     let said = sandbox.fails(1, &["lock"]);
@@ -84,7 +84,7 @@ fn refused(sandbox: &Sandbox, fields: &str) -> String {
     said
 }
 
-/// Lock a tree and unpack it with the stock tools.
+/// Locks a tree and unpacks it with the stock tools.
 fn unpacked(sandbox: &Sandbox, fields: &str) -> std::path::PathBuf {
     sandbox.write("bundle.toml", &tree(fields));
     sandbox.ok(&["lock"]);
@@ -114,7 +114,7 @@ fn a_commit_is_packed_as_it_was_committed() {
     repo.write("dos.txt", "a\nb\n");
     repo.write("src/run.sh", "#!/bin/sh\n");
     repo.write("ignored/me", "x\n");
-    // Each of these would change a checkout, an archive or a list by git itself.
+    // Each of these attributes would change the output of git's own checkout, archive or listing.
     repo.write(
         ".gitattributes",
         "plain export-subst ident\ndos.txt text eol=crlf\nignored export-ignore\n* filter=evil\n",
@@ -124,7 +124,7 @@ fn a_commit_is_packed_as_it_was_committed() {
     symlink("../plain", src.join("link")).unwrap();
     let commit = repo.commit();
 
-    // A user's configuration that would run programs, or change line endings.
+    // A user configuration that would run programs or convert line endings.
     let trace = sandbox.path("trace");
     let evil = format!("touch '{}'; cat", trace.display());
     let hooks = sandbox.path("hooks");
@@ -149,7 +149,7 @@ fn a_commit_is_packed_as_it_was_committed() {
     assert_eq!((mode(&out.join("src/run.sh")), mode(&out.join("plain"))), (0o755, 0o644));
     assert!(!trace.exists(), "a program of the user's configuration has run");
 
-    // Where the repository is, what the umask says and what else is in it do not matter.
+    // The location, the umask and other content of the repository do not matter.
     let digest = sandbox.locked()[0].clone();
     let mut mirror = sandbox.command("git");
     mirror.args(["clone", "--quiet", "--bare", "repo", "mirror.git"]);
@@ -166,7 +166,7 @@ fn a_commit_is_packed_as_it_was_committed() {
         assert!(lock.status().unwrap().success());
         assert_eq!(there.locked()[0], digest, "{umask}");
     }
-    // The manifest has the commit, and nothing of the builder's file system.
+    // The manifest records the commit, but no path of the build machine.
     sandbox.ok(&["key", "generate", "--principal", "alice", "--no-passphrase"]);
     sandbox.ok(&["build"]);
     let said = sandbox.ok(&["inspect", "node-1.vgpu.tar", "--json"]).out;
@@ -242,7 +242,7 @@ fn what_a_repository_should_not_have_is_refused_by_name() {
     case(&file("a\nb"), "a\\nb` has control characters");
     case(&file("a\\b"), "has a backslash");
 
-    // A submodule, which may be left out.
+    // An optional submodule.
     let module = format!("160000,{good},sub");
     repo.git(&["update-index", "--add", "--cacheinfo", &module]);
     repo.git(&["commit", "--quiet", "--message=x"]);
@@ -253,7 +253,8 @@ fn what_a_repository_should_not_have_is_refused_by_name() {
     assert!(out.join("fine").exists() && !out.join("sub").exists());
     fs::remove_file(sandbox.work("bundle.lock")).unwrap();
 
-    // Trees that no git would make, and that some would unpack elsewhere. Git itself says no.
+    // Trees that git would not create, and that some programs would unpack outside the target. Git
+    // itself rejects them.
     let blob = repo.git(&["rev-parse", &format!("{good}:fine")]);
     let raw: Vec<u8> =
         (0..20).map(|at| u8::from_str_radix(&blob[2 * at..2 * at + 2], 16).unwrap()).collect();
@@ -280,7 +281,7 @@ fn branches_and_tags_are_looked_up_once() {
     let first = repo.commit();
     repo.git(&["tag", "plain"]);
     repo.git(&["tag", "-a", "-m", "x", "v1"]);
-    // A branch with the name of the tag, elsewhere.
+    // A branch with the same name as the tag, at another commit.
     repo.write("a", "2");
     let second = repo.commit();
     repo.git(&["branch", "v1"]);
@@ -295,7 +296,7 @@ fn branches_and_tags_are_looked_up_once() {
     assert!(locked("branch = 'main'").contains(&second));
     let digest = sandbox.locked()[0].clone();
 
-    // The branch moves; the lock does not, until it is told to.
+    // The branch moves; the lock keeps the old commit until `update`.
     repo.write("a", "3");
     let third = repo.commit();
     assert!(sandbox.ok(&["lock"]).err.contains("up to date"));
@@ -316,7 +317,7 @@ fn branches_and_tags_are_looked_up_once() {
     assert!(said.contains("repo has no tag `main`"), "{said}");
     let said = refused(&sandbox, "git = 'elsewhere'\ntag = 'main'");
     assert!(said.contains("git cannot list elsewhere"), "{said}");
-    // The id of a tag, of a tree, and of nothing.
+    // The id of a tag, of a tree, and of no object.
     for (what, word) in [
         (repo.git(&["rev-parse", "refs/tags/v1"]), "is a tag and not a commit"),
         (repo.git(&["rev-parse", "HEAD^{tree}"]), "is a tree and not a commit"),
@@ -341,14 +342,14 @@ fn servers_that_give_little_and_caches_that_were_cut_off() {
     }
     let middle = repo.git(&["rev-parse", "HEAD~1"]);
     let fields = |at: &str| format!("git = '{at}'\ncommit = '{middle}'");
-    // An old protocol, in which a server gives only what a branch or a tag names.
+    // An old protocol version, in which a server sends only objects that a branch or tag names.
     let config = "[protocol]\n\tversion = 0\n";
     fs::write(sandbox.path("home/.gitconfig"), config).unwrap();
     let out = unpacked(&sandbox, &fields("repo"));
     assert_eq!(fs::read_to_string(out.join("a")).unwrap(), "1");
     fs::remove_file(sandbox.path("home/.gitconfig")).unwrap();
 
-    // A repository that has not all of its history itself.
+    // A shallow repository.
     let address = format!("file://{}", sandbox.work("repo").display());
     let mut clone = sandbox.command("git");
     clone.args(["clone", "--quiet", "--depth=2", &address, "shallow"]);
@@ -357,7 +358,7 @@ fn servers_that_give_little_and_caches_that_were_cut_off() {
     unpacked(&sandbox, &fields("shallow"));
     assert_eq!(sandbox.locked()[0], digest);
 
-    // What a killed run leaves in the cache: locks, and a repository that is none.
+    // Leftovers of a killed run in the cache: lock files, and a folder that is not a repository.
     let cached = sandbox.path("home/.cache/vgpu-offline/git");
     let bare = |n: usize| fs::read_dir(&cached).unwrap().nth(n).unwrap().unwrap().path();
     let forget = || {
@@ -378,7 +379,7 @@ fn servers_that_give_little_and_caches_that_were_cut_off() {
     }
     forget();
     sandbox.ok(&["fetch"]);
-    // Now everything is there without the repositories.
+    // From here on the cache suffices, without the repositories.
     for name in ["repo", "shallow"] {
         fs::rename(sandbox.work(name), sandbox.path(name)).unwrap();
     }
@@ -396,7 +397,7 @@ fn trees_that_shrink_come_again() {
     let sandbox = Sandbox::empty();
     let recipe = "[bundle]\nname = 'node'\nchannel = 'stable'\n";
     let repo = Repo::new(&sandbox, "repo");
-    // It shrinks to a hundredth.
+    // It compresses to about one percent.
     let text = "the same line, over and over, as in any source\n".repeat(40_000);
     for n in 0..4 {
         repo.write(&format!("{n}/text"), format!("{n}{text}"));
@@ -422,7 +423,7 @@ fn a_file_that_is_too_large_is_not_even_read() {
     }
     let sandbox = Sandbox::empty();
     let repo = Repo::new(&sandbox, "repo");
-    // 70 MiB of zeros, as a patch, which may have 64 MiB at most.
+    // 70 MiB of zeros as a patch; the limit for patches is 64 MiB.
     let huge = fs::File::create(sandbox.work("repo/huge.patch")).unwrap();
     huge.set_len(70 << 20).unwrap();
     let commit = repo.commit();
@@ -451,7 +452,7 @@ fn offline_asks_nobody_and_secrets_are_not_repeated() {
     assert!(said.contains("`--offline` forbids to fetch it"), "{said}");
     let said = refused(&sandbox, &at("https://bob:secret@git.invalid/a"));
     assert!(said.contains("password must not stand in it") && !said.contains("secret"), "{said}");
-    // A user's own rewriting of addresses, as many machines that build have it.
+    // A user's own `url.*.insteadOf` rewriting, as many build machines have it.
     let config = "[url \"http://bob:secret@127.0.0.1:9/\"]\n\tinsteadOf = https://git.invalid/\n";
     fs::write(sandbox.path("home/.gitconfig"), config).unwrap();
     let said = refused(&sandbox, &at("https://git.invalid/a"));

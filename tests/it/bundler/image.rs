@@ -7,7 +7,7 @@ use base64ct::{Base64, Encoding as _};
 use crate::bundler::sandbox::{Ran, Sandbox, bytes};
 use crate::registry::{Door, FakeRegistry, Image, Lie, digest};
 
-/// A layer of some 1.2 MB that no other has.
+/// Returns a layer of about 1.2 MB that no other image shares.
 fn layer(seed: u32) -> Vec<u8> {
     (0..300_000_u32).flat_map(|i| (i ^ seed << 20).to_le_bytes()).collect()
 }
@@ -44,7 +44,7 @@ fn an_image_is_pinned_until_it_is_updated() {
     assert!(locked.contains(&format!("+ image {name}: digest ")), "{locked}");
     let lock = alice.read("bundle.lock");
     assert!(lock.contains(&digest(&first.manifest())["sha256:".len()..]), "{lock}");
-    // The tag moves on, and nobody cares.
+    // The tag moves; the lock is unaffected.
     let (_, second) = image(2);
     registry.image("team/dls", "1", &second);
     let asked = registry.asked().len();
@@ -52,7 +52,7 @@ fn an_image_is_pinned_until_it_is_updated() {
     alice.ok(&["build", "--offline"]);
     assert_eq!(registry.asked().len(), asked);
 
-    // Another machine with the same lock asks by digest, and makes the same bundle.
+    // Another machine with the same lock requests by digest and builds the same bundle.
     let bob = laptop(&registry);
     bob.write("bundle.lock", &lock);
     fs::remove_dir_all(bob.path("home/.config")).unwrap();
@@ -107,7 +107,7 @@ fn a_pull_survives_a_kill() {
     child.wait().unwrap();
     registry.lie(&blobs[1], Lie::None);
     sandbox.ok(&["lock"]);
-    // The layer that was here did not come again, and the other one went on where it was.
+    // The cached layer was not downloaded again, and the other download resumed.
     assert_eq!(registry.times(&blobs[0]), 1);
     let asked = registry.asked().into_iter().filter(|asked| asked.path.ends_with(&blobs[1]));
     let from: Vec<Option<u64>> = asked.map(|asked| asked.from).collect();
@@ -159,7 +159,7 @@ fn what_cannot_be_used_is_said_with_what_and_why() {
         "{error}"
     );
     assert!(!sandbox.work("bundle.lock").exists());
-    // Without the word of the recipe, nobody speaks plain HTTP.
+    // Plain HTTP is refused unless the recipe allows it.
     let recipe = sandbox.read("bundle.toml").replace("transport = 'plain-http'\n", "");
     sandbox.write("bundle.toml", &recipe);
     let asked = registry.asked().len();

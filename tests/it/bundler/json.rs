@@ -1,10 +1,10 @@
-//! What programs read: one document on stdout, whatever is said on stderr.
+//! JSON output: one document on stdout, all messages on stderr.
 
 use serde_json::Value;
 
 use crate::bundler::sandbox::Sandbox;
 
-/// Run it, and read what it prints as one document.
+/// Runs a command and parses its stdout as one document.
 fn json(sandbox: &Sandbox, words: &[&str]) -> Value {
     let out = sandbox.ok(&[words, &["--json"]].concat()).out;
     serde_json::from_str(&out).unwrap_or_else(|error| panic!("{words:?}: {error}: {out}"))
@@ -89,7 +89,7 @@ fn the_doctor_names_what_the_recipe_lacks() {
     assert!(!poor.out.contains("secret") && !poor.err.contains("secret"), "{poor:?}");
     assert!(poor.err.contains("this laptop lacks something: proxy, git"), "{}", poor.err);
 
-    // Without a recipe, what is not there may not be needed; a key always is.
+    // Without a recipe, most missing tools may not be needed; a key is always required.
     let empty = Sandbox::empty();
     let error = empty.fails(1, &["doctor"]);
     assert!(

@@ -1,4 +1,4 @@
-//! Servers that lie, as a user meets them. What each lie leads to is tested beside the code.
+//! Malicious servers, end to end. Unit tests cover the effect of each attack.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ fn content() -> Vec<u8> {
     (0..300_000_u32).flat_map(u32::to_le_bytes).collect()
 }
 
-/// What a server does, and a word of what the program says of it in the end.
+/// A server's behavior, and a fragment of the final error.
 fn lies() -> Vec<(Act, &'static str)> {
     vec![
         (Act::Truncate(1000), "broke"),
@@ -31,7 +31,7 @@ fn lies() -> Vec<(Act, &'static str)> {
     ]
 }
 
-/// A recipe with an item for each of these lists of mirrors.
+/// Returns a recipe with one item for each of these lists of mirrors.
 fn sandbox(mirrors: &[Vec<String>]) -> Sandbox {
     let sandbox = Sandbox::empty();
     sandbox.ok(&["key", "generate", "--principal", "alice", "--no-passphrase"]);
@@ -54,7 +54,7 @@ fn each_lie_has_a_last_word_and_leaves_nothing_wrong() {
     let lies = lies();
     let liars: Vec<Liar> =
         lies.iter().map(|(act, _)| Liar::new(&content(), [act.clone()])).collect();
-    // Each wants a digest of its own, or what one has left would serve the next one.
+    // Each item needs its own digest; otherwise the partial download of one would serve the next.
     let sandbox = sandbox(&liars.iter().map(|liar| vec![liar.url()]).collect::<Vec<_>>());
     let recipe = sandbox.read("bundle.toml");
     let sha256 = vgpu_manifest::Digest::of(&content()).to_string();
@@ -88,7 +88,7 @@ fn one_honest_mirror_is_enough() {
     let liars: Vec<Liar> =
         lies.iter().map(|(act, _)| Liar::new(&content(), [act.clone()])).collect();
     let good = Liar::new(&content(), [Act::Honest]);
-    // All liars before the honest one, for a single item.
+    // One item with all malicious servers listed before the honest one.
     let mut urls: Vec<String> = liars.iter().map(Liar::url).collect();
     urls.push(good.url());
     let sandbox = sandbox(&[urls]);

@@ -30,7 +30,7 @@ fn from_a_recipe_to_a_bundle_and_back() {
     assert_eq!(mode & 0o100, 0o100);
     let tar = zstd::decode_all(&*bytes(sandbox.work("x/src.tar.zst"))).unwrap();
     assert!(tar.windows(12).any(|window| window == b"fn main() {}"));
-    // What is there is not overwritten.
+    // Existing files are not overwritten.
     let error = sandbox.fails(1, &["extract", "out/node-1.vgpu.tar", "bin/tool", "-o", "x"]);
     assert!(error.contains("x/bin/tool"), "{error}");
 }
@@ -67,7 +67,7 @@ fn a_lock_says_what_has_changed_and_counts() {
     lock_at("1000").expect(0, &[]);
     let first = sandbox.read("bundle.lock");
     assert!(first.contains("\nsequence = 1\ncreated = 1000\n"), "{first}");
-    // Nothing has changed, so neither has the lock.
+    // The recipe is unchanged, so the lock is too.
     let again = lock_at("2000").expect(0, &[]);
     assert!(again.err.contains("is up to date"), "{}", again.err);
     assert_eq!(sandbox.read("bundle.lock"), first);
@@ -97,7 +97,7 @@ fn a_build_takes_what_was_locked() {
     sandbox.ok(&["extract", "node-1.vgpu.tar", "etc/a.conf", "-o", "x"]);
     assert_eq!(sandbox.read("x/etc/a.conf"), "some = \"text\"\n");
 
-    // The recipe itself is another matter.
+    // A changed recipe is refused.
     let recipe = sandbox.read("bundle.toml").replace("'vfio'", "'vfio_pci'");
     sandbox.write("bundle.toml", &recipe);
     let error = sandbox.fails(1, &["build"]);
@@ -106,7 +106,7 @@ fn a_build_takes_what_was_locked() {
         "{error}"
     );
 
-    // Without the cache, what was locked cannot be had any more.
+    // Without the cache, the locked content is no longer available.
     sandbox.write("bundle.toml", &recipe.replace("'vfio_pci'", "'vfio'"));
     fs::remove_dir_all(sandbox.path("home/.cache")).unwrap();
     let error = sandbox.fails(1, &["build"]);

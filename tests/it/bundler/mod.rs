@@ -1,4 +1,4 @@
-//! The program as its users meet it: started as a process, in an environment of its own.
+//! The bundler end to end: started as a process, in an isolated environment.
 
 mod apt;
 mod cache;

@@ -10,7 +10,7 @@ fn content() -> Vec<u8> {
     (0..1_000_000_u32).flat_map(u32::to_le_bytes).collect()
 }
 
-/// A sandbox whose recipe has one item for each of these addresses.
+/// Returns a sandbox whose recipe has one item for each of these addresses.
 fn sandbox(urls: &[&str]) -> Sandbox {
     let sandbox = Sandbox::empty();
     sandbox.ok(&["key", "generate", "--principal", "alice", "--no-passphrase"]);
@@ -29,7 +29,7 @@ fn a_download_is_pinned_until_it_is_updated() {
     let sandbox = sandbox(&[&liar.url()]);
     sandbox.ok(&["lock"]);
     let lock = sandbox.read("bundle.lock");
-    // Locking again asks nobody.
+    // A second `lock` sends no requests.
     sandbox.ok(&["lock", "--offline"]);
     assert_eq!(liar.ranges().len(), 1);
     sandbox.ok(&["build", "--offline"]);
@@ -39,7 +39,7 @@ fn a_download_is_pinned_until_it_is_updated() {
     let updated = sandbox.ok(&["update", "item0"]).err;
     assert!(updated.contains("~ item0: 3.8 MiB ("), "{updated}");
     assert_ne!(sandbox.read("bundle.lock"), lock);
-    // Whoever still has the old lock does not get the new content.
+    // The old lock does not accept the new content.
     sandbox.write("bundle.lock", &lock);
     fs::remove_dir_all(sandbox.path("home/.cache")).unwrap();
     let error = sandbox.fails(1, &["build"]);
@@ -90,7 +90,7 @@ fn a_download_survives_a_kill() {
 
 #[test]
 fn four_downloads_run_at_a_time() {
-    // Rate-limited: 16 pieces of 64 KiB, each after 25 ms.
+    // Rate limit: 16 chunks of 64 KiB, one every 25 ms.
     let small = &content()[..1 << 20];
     let liars: Vec<Liar> = (0..8)
         .map(|i| Liar::new(&[small, &[i]].concat(), [Act::Slow(Duration::from_millis(25))]))
@@ -141,7 +141,7 @@ fn a_token_in_an_address_stays_out_of_sight() {
     assert!(!bundle.windows(6).any(|window| window == b"secret"));
 }
 
-/// A real TLS server with a certificate that nobody knows.
+/// Starts a real TLS server with an untrusted certificate.
 pub(crate) struct Tls(Child, u16);
 
 impl Tls {
@@ -185,7 +185,7 @@ fn https_needs_a_certificate_that_this_machine_trusts() {
     let sandbox = Sandbox::empty();
     let server = tls(&sandbox);
     sandbox.write("item", "over TLS\n");
-    // That server does not say how long the file is, so the digest must.
+    // That server does not send a length, so the digest must be checked.
     let sha256 = vgpu_manifest::Digest::of(b"over TLS\n");
     sandbox.write(
         "bundle.toml",

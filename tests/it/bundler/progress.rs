@@ -1,11 +1,11 @@
-//! What a person sees while it runs: `script` of util-linux plays the terminal.
+//! Progress output on a terminal, provided by `script` of util-linux.
 
 use vgpu_tests::programs::Program;
 
 use crate::bundler::sandbox::{Sandbox, finds, skip};
 use crate::liar::{Act, Liar};
 
-/// A sandbox with six items that come slowly, the smallest first, and their servers.
+/// Returns a sandbox with six slow items, the smallest first, and their servers.
 fn slow() -> (Sandbox, Vec<Liar>) {
     let content = |i: u32| (i..100_000 + i * 4000).flat_map(u32::to_le_bytes).collect::<Vec<u8>>();
     let liars: Vec<_> = (0..6).map(|i| Liar::new(&content(i), [Act::Rate(400_000)])).collect();
@@ -18,7 +18,7 @@ fn slow() -> (Sandbox, Vec<Liar>) {
     (sandbox, liars)
 }
 
-/// Run the program on a terminal of 80 columns, and return all that was sent to it.
+/// Runs the program on a terminal of 80 columns and returns all output.
 fn on_terminal(sandbox: &Sandbox, words: &str) -> Option<String> {
     if !finds("script") {
         skip("script");
@@ -34,9 +34,9 @@ fn on_terminal(sandbox: &Sandbox, words: &str) -> Option<String> {
     Some(shown)
 }
 
-/// The pictures that were drawn one over the other, each as its lines.
+/// Returns the successive frames that were drawn, each as its lines.
 fn frames(shown: &str) -> Vec<Vec<String>> {
-    // What follows a control sequence, of which a letter is the last character.
+    // Skip a control sequence, which ends in a letter.
     let after = |part: &str| {
         let text = part.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
         text.chars().skip(1).take_while(|c| *c != '\r').collect::<Vec<char>>()
@@ -53,7 +53,7 @@ fn a_terminal_shows_a_line_for_each_transfer_and_one_for_all() {
     let frames = frames(&shown);
     let full = frames.iter().find(|frame| frame.iter().filter(is_item).count() == 4);
     let full = full.unwrap_or_else(|| panic!("{frames:#?}"));
-    // One line each, in the width of the terminal, with rate and time; the sum comes last.
+    // One line per item within the width of the terminal, with rate and time; the total is last.
     assert!(full.len() == 5 && full.iter().all(|line| line.chars().count() <= 80), "{full:#?}");
     for line in &full[..4] {
         assert!(line.contains("KiB of ") && line.contains("s left"), "{full:#?}");
@@ -61,7 +61,7 @@ fn a_terminal_shows_a_line_for_each_transfer_and_one_for_all() {
     assert!(full[4].contains(" of 6 done") && full[4].contains("KiB/s"), "{full:#?}");
     assert!(shown.contains("fetch item5: 468.7 KiB"), "{shown}");
 
-    // With a lock, it is known how much there is in all.
+    // With a lock, the total size is known.
     std::fs::remove_dir_all(sandbox.path("home/.cache")).unwrap();
     let shown = on_terminal(&sandbox, "fetch").unwrap();
     let is_total = |line: &&String| line.contains("of 7 done");
@@ -71,9 +71,9 @@ fn a_terminal_shows_a_line_for_each_transfer_and_one_for_all() {
         .collect();
     let known = |line: &String| line.contains(" MiB ") && line.contains("s left");
     assert!(totals.iter().any(known), "{totals:#?}");
-    // The largest comes first.
+    // The largest item is first.
     assert!(shown.find("item5") < shown.find("item0"), "{shown}");
-    // Nothing of it stays.
+    // The final output has no progress lines.
     assert!(!shown.rsplit('\r').next().unwrap().contains("left"), "{shown}");
 }
 

@@ -1,4 +1,4 @@
-//! Behind a forward proxy, as the environment names it.
+//! Downloads through a forward proxy from the environment.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use crate::proxy::Proxy;
 
 const CONTENT: &[u8] = b"over a proxy\n";
 
-/// A sandbox whose recipe has one item at this address.
+/// Returns a sandbox whose recipe has one item at this address.
 fn sandbox(url: &str) -> Sandbox {
     let sandbox = Sandbox::empty();
     let sha256 = vgpu_manifest::Digest::of(CONTENT);
@@ -47,7 +47,7 @@ fn plain_requests_go_through_the_proxy_but_for_those_that_shall_not() {
         let proxy = Proxy::new(None);
         let address = format!("http://{}", proxy.address());
         let ran = lock(&sandbox(&named), &[("http_proxy", &address), ("no_proxy", except)]);
-        // Nobody resolves that name, so going there directly fails.
+        // The name does not resolve, so a direct connection fails.
         ran.expect(i32::from(direct), &[except]);
         assert_eq!(proxy.asked().is_empty(), direct, "{except}");
     }
@@ -95,7 +95,7 @@ fn a_proxy_may_want_a_password_which_nobody_else_sees() {
     for text in [right.err, right.out, sandbox.read("bundle.lock")] {
         assert!(!text.contains("secret"), "{text}");
     }
-    // A tunnel wants it as well.
+    // A tunnel sends it too.
     let sandbox = self::sandbox("https://localhost:1/item");
     let refused = lock(&sandbox, &[("https_proxy", &address)]).expect(1, &["no password"]).err;
     assert!(refused.contains("proxy"), "{refused}");

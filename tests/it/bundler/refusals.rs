@@ -87,7 +87,7 @@ fn a_byte_that_changed_anywhere_is_corruption() {
     let sandbox = Sandbox::with_recipe();
     sandbox.ok(&["build"]);
     let good = bytes(sandbox.work("node-1.vgpu.tar"));
-    // In a signature, the root, the manifest, a header, a padding, the payload, the end.
+    // In a signature, the root, the manifest, a header, padding, the payload, the end.
     for at in [600, 4700, 6000, 5120 + 512, 9000, 4_000_000, good.len() - 600, good.len() - 1] {
         let mut bad = good.clone();
         bad[at] ^= 1;

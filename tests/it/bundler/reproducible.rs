@@ -7,7 +7,7 @@ use vgpu_tests::programs::Program;
 
 use crate::bundler::sandbox::{Ran, Sandbox, bytes, finds, has, skip};
 
-/// Give everything in `path` to a user.
+/// Changes the owner of everything in `path`.
 fn give(path: &Path, user: u32) {
     std::os::unix::fs::lchown(path, Some(user), Some(user)).unwrap();
     if path.is_dir() && !path.is_symlink() {
@@ -32,7 +32,7 @@ fn the_same_lock_gives_the_same_bundle_to_anybody_anywhere_at_any_time() {
     build.env("TZ", "Asia/Kathmandu").env("LC_ALL", "C");
     Ran::from(build.output().unwrap()).expect(0, &["build"]);
 
-    // Another folder and home, other dates of files, another cache.
+    // Another folder and home, other file times, another cache.
     let there = Sandbox::empty();
     copy(&here.path("work"), &there.path("work"));
     copy(&here.path("home/.config"), &there.path("home/.config"));
@@ -40,13 +40,13 @@ fn the_same_lock_gives_the_same_bundle_to_anybody_anywhere_at_any_time() {
     fs::rename(there.path("work"), there.path("a folder with spaces")).unwrap();
 
     let mut words = Vec::new();
-    // Without that program, only what is said of the time differs.
+    // Without that program, only the time-related message differs.
     if finds("faketime") {
         words.extend(["faketime", "2001-02-03 04:05:06"].map(str::to_owned));
     }
     let program = there.path("vgpu-bundler");
     fs::copy(crate::program(Program::Bundler), &program).unwrap();
-    // Only root can become somebody else.
+    // Only root can switch users.
     if rustix::process::geteuid().is_root() && has("setpriv") {
         fs::set_permissions(there.path(""), fs::Permissions::from_mode(0o755)).unwrap();
         give(&there.path("home"), 65534);
@@ -58,7 +58,7 @@ fn the_same_lock_gives_the_same_bundle_to_anybody_anywhere_at_any_time() {
     } else if !rustix::process::geteuid().is_root() {
         skip("root, to become another user");
     }
-    // The umask is set where it can be: in between.
+    // A shell sets the umask for the program.
     words.extend(["sh", "-c", "umask 077; exec \"$@\"", "sh"].map(str::to_owned));
     words.extend([program.to_str().unwrap().to_owned(), "build".to_owned()]);
 

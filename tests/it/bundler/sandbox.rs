@@ -1,4 +1,4 @@
-//! A home, a cache and a folder that belong to one test only.
+//! A home, a cache and a folder for one test.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -7,12 +7,12 @@ use std::process::{Command, Output, Stdio};
 
 use vgpu_tests::programs::Program;
 
-/// Where one test lives.
+/// The environment of one test.
 pub(crate) struct Sandbox {
     dir: tempfile::TempDir,
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
@@ -21,7 +21,7 @@ pub(crate) struct Ran {
 }
 
 impl Sandbox {
-    /// With nothing in it.
+    /// Returns an empty sandbox.
     pub(crate) fn empty() -> Self {
         let sandbox = Self { dir: tempfile::tempdir().unwrap() };
         fs::create_dir(sandbox.path("home")).unwrap();
@@ -29,7 +29,7 @@ impl Sandbox {
         sandbox
     }
 
-    /// With a key of alice's, and her recipe of a file, a program and a folder.
+    /// Returns a sandbox with alice's key and her recipe of a file, a program and a folder.
     pub(crate) fn with_recipe() -> Self {
         let sandbox = Self::empty();
         sandbox.ok(&["key", "generate", "--principal", "alice", "--no-passphrase"]);
@@ -53,7 +53,7 @@ impl Sandbox {
         self.dir.path().join(name)
     }
 
-    /// A path in the folder in which programs are started.
+    /// Returns a path in the working directory of the programs.
     pub(crate) fn work(&self, name: &str) -> PathBuf {
         self.path("work").join(name)
     }
@@ -66,7 +66,7 @@ impl Sandbox {
         fs::read_to_string(self.work(name)).unwrap()
     }
 
-    /// Another program, with nothing of the environment of the tests.
+    /// Returns a command for another program, without the environment of the tests.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command
@@ -79,7 +79,7 @@ impl Sandbox {
         command
     }
 
-    /// Our program.
+    /// Returns a command for `vgpu-bundler`.
     pub(crate) fn bundler(&self, args: &[&str]) -> Command {
         let mut command = self.command(crate::program(Program::Bundler));
         command.args(args);
@@ -90,12 +90,12 @@ impl Sandbox {
         Ran::from(self.bundler(args).output().unwrap())
     }
 
-    /// Run it, and see that it succeeds.
+    /// Runs a command that must succeed.
     pub(crate) fn ok(&self, args: &[&str]) -> Ran {
         self.run(args).expect(0, args)
     }
 
-    /// Run it, and see that it fails with this status.
+    /// Runs a command that must fail with this status.
     pub(crate) fn fails(&self, code: i32, args: &[&str]) -> String {
         let ran = self.run(args).expect(code, args);
         assert!(ran.err.contains("error: "), "{args:?}: {}", ran.err);
@@ -103,17 +103,17 @@ impl Sandbox {
         ran.err
     }
 
-    /// Run it, and see that it does not even understand what is meant.
+    /// Runs a command that must be rejected as a usage error.
     pub(crate) fn fails_to_parse(&self, args: &[&str]) -> String {
         self.run(args).expect(2, args).err
     }
 
-    /// Where the cache has this content.
+    /// Returns the path of this content in the cache.
     pub(crate) fn cached(&self, sha256: &str) -> PathBuf {
         self.path("home/.cache/vgpu-offline/sha256").join(&sha256[..2]).join(sha256)
     }
 
-    /// Every digest in the lock, in its order.
+    /// Returns every digest in the lock, in order.
     pub(crate) fn locked(&self) -> Vec<String> {
         let lock = self.read("bundle.lock");
         let digests = lock.lines().filter_map(|line| line.strip_prefix("sha256 = \""));
@@ -135,7 +135,8 @@ impl From<Output> for Ran {
     }
 }
 
-/// Is `program` there? Says so if it is not, and fails if nothing may be skipped.
+/// Checks whether `program` is available. Prints a message if not, and fails if skipping is not
+/// allowed.
 pub(crate) fn has(program: &str) -> bool {
     let is_there = finds(program);
     if !is_there {
@@ -144,19 +145,19 @@ pub(crate) fn has(program: &str) -> bool {
     is_there
 }
 
-/// Is `program` there?
+/// Checks whether `program` is available.
 pub(crate) fn finds(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
 }
 
-/// Say what a test would need.
+/// Prints the requirement of a skipped test.
 pub(crate) fn skip(what: &str) {
     assert!(std::env::var_os("VGPU_NO_SKIP").is_none(), "needs {what}");
     eprintln!("skipped: needs {what}");
 }
 
-/// Every byte of a file.
+/// Returns the bytes of a file.
 pub(crate) fn bytes(path: impl AsRef<Path>) -> Vec<u8> {
     fs::read(path).unwrap()
 }

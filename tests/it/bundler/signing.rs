@@ -43,7 +43,7 @@ fn two_principals_make_a_threshold_of_two() {
     sandbox.ok(&["sign", "node-1.vgpu.tar", "--key", "bob"]);
     let verified = sandbox.ok(&two).out;
     assert!(verified.contains("signed by alice, bob"), "{verified}");
-    // One slot of 512 bytes is all that has changed.
+    // Only one slot of 512 bytes has changed.
     let after = bytes(sandbox.work("node-1.vgpu.tar"));
     assert_eq!(before.len(), after.len());
     let changed: Vec<_> = (0..before.len()).filter(|&i| before[i] != after[i]).collect();
@@ -66,18 +66,18 @@ fn a_revoked_key_counts_no_more() {
     assert!(error.contains("is revoked"), "{error}");
     sandbox.fails(3, &["inspect", "node-1.vgpu.tar", "--revoked", "revoked"]);
     sandbox.ok(&["verify", "node-1.vgpu.tar"]);
-    // Somebody else's signature is enough again.
+    // Another principal's signature satisfies the threshold again.
     sandbox.ok(&["sign", "node-1.vgpu.tar", "--key", "bob"]);
     let verified = sandbox.ok(&revoked).out;
     assert!(verified.contains("signed by bob\n"), "{verified}");
-    // The usual place needs no option.
+    // The default location needs no option.
     let place = sandbox.path("home/.config/vgpu-offline/revoked_keys");
     fs::write(&place, fs::read(sandbox.work("bob.pub")).unwrap()).unwrap();
     let both = sandbox.ok(&["verify", "node-1.vgpu.tar"]).out;
     assert!(both.contains("signed by alice\n"), "{both}");
     fs::write(&place, format!("{}{alice}", fs::read_to_string(sandbox.work("bob.pub")).unwrap()))
         .unwrap();
-    // Nobody is left who could be trusted.
+    // No trusted signer is left.
     sandbox.fails(1, &["verify", "node-1.vgpu.tar"]);
 
     let error = sandbox.fails(1, &["verify", "node-1.vgpu.tar", "--revoked", "nowhere"]);
@@ -113,7 +113,7 @@ fn a_key_is_kept_as_keys_are() {
     let key = sandbox.path("home/.config/vgpu-offline/key");
     assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
     let before = bytes(&key);
-    // It is not overwritten.
+    // The existing file is not overwritten.
     let error = sandbox.fails(1, &generate);
     assert!(error.contains("there is a key at"), "{error}");
     assert_eq!(bytes(&key), before);
@@ -123,7 +123,8 @@ fn a_key_is_kept_as_keys_are() {
 
     sandbox.write("a.conf", "text\n");
     sandbox.ok(&["init", "--name", "gpu", "--file", "a.conf=a.conf"]);
-    // No terminal, no passphrase, no signature; and never one from the command line.
+    // Without a terminal or a passphrase there is no signature; the command line never takes a
+    // passphrase.
     let mut alone = sandbox.command("setsid");
     alone.arg("--wait").arg(crate::program(Program::Bundler)).arg("build");
     let error = Ran::from(alone.output().unwrap()).expect(1, &["build"]).err;
@@ -132,7 +133,7 @@ fn a_key_is_kept_as_keys_are() {
     let error = sandbox.fails(1, &["build", "--passphrase-file", "wrong"]);
     assert!(error.contains("wrong passphrase"), "{error}");
     sandbox.ok(&["build", "--passphrase-file", "pass"]);
-    // As a descriptor that the shell has opened.
+    // As a file descriptor opened by the shell.
     let mut build = sandbox.bundler(&["build", "--passphrase-file", "/dev/fd/0"]);
     build.stdin(fs::File::open(sandbox.work("pass")).unwrap());
     Ran::from(build.output().unwrap()).expect(0, &["build"]);
@@ -156,7 +157,7 @@ fn a_passphrase_is_asked_for_on_the_terminal_and_not_shown() {
     script.args(["--quiet", "--return", "--command", &generate, "/dev/null"]);
     let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut keys = child.stdin.take().unwrap();
-    // With a slip that is taken back, and the whole thing twice.
+    // With a typing error that is corrected, and the whole dialog twice.
     for _ in 0..2 {
         std::thread::sleep(std::time::Duration::from_millis(500));
         keys.write_all(b"sesamex\x7f\r").unwrap();

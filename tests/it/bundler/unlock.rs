@@ -1,11 +1,11 @@
-//! Unlock libraries from small crates without dependencies, so that no registry is asked.
+//! Unlock libraries from small crates without dependencies, so that no registry is contacted.
 
 use std::fs;
 use std::process::Command;
 
 use crate::bundler::sandbox::{Ran, Sandbox, bytes, has};
 
-/// Does nothing but what it is looked at for.
+/// A minimal library that exports only the symbol that is checked.
 const LIBRARY: &str = "#[unsafe(no_mangle)]
 pub extern \"C\" fn ioctl(_: i32, _: u64, _: *mut u8) -> i32 {
     std::env::var(\"X\").map_or(1, |text| text.len() as i32)
@@ -20,14 +20,14 @@ edition = '2024'
 crate-type = ['cdylib']
 ";
 
-/// A repository with the sources of a library.
+/// Returns a repository with the sources of a library.
 struct Scene {
     sandbox: Sandbox,
     commit: String,
 }
 
 impl Scene {
-    /// Nothing, where the programs for it are missing.
+    /// Returns `None` if the required programs are missing.
     fn new(files: &[(&str, &str)]) -> Option<Self> {
         if !has("git") || !has("cargo") {
             return None;
@@ -48,7 +48,7 @@ impl Scene {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
-    /// Commit these files over what is there.
+    /// Commits these files on top of the existing ones.
     fn commit(&mut self, files: &[(&str, &str)]) {
         for (path, text) in files {
             let path = self.sandbox.work("repo").join(path);
@@ -69,7 +69,7 @@ impl Scene {
         self.sandbox.write("bundle.toml", &text);
     }
 
-    /// The bundler, with the compiler of whoever runs the tests.
+    /// Returns a bundler command with the compiler of the test run.
     fn bundler(&self, args: &[&str]) -> Command {
         let mut command = self.sandbox.bundler(args);
         for (name, folder) in [("RUSTUP_HOME", ".rustup"), ("CARGO_HOME", ".cargo")] {
@@ -89,7 +89,7 @@ impl Scene {
         ran.err
     }
 
-    /// Commit these files, and see how that is refused.
+    /// Commits these files and checks that they are refused.
     fn refused(&mut self, files: &[(&str, &str)], more: &str) -> String {
         self.commit(files);
         self.write(more);
@@ -105,7 +105,7 @@ impl Scene {
 
 const GOOD: [(&str, &str); 2] = [("Cargo.toml", MANIFEST), ("src/lib.rs", LIBRARY)];
 
-/// A glibc as new as that of any machine that runs the tests.
+/// A glibc version as new as that of any test machine.
 const NEW: &str = "glibc = '2.41'\n";
 
 #[test]
@@ -125,7 +125,7 @@ fn a_library_is_built_once_and_comes_out_the_same_again() {
     }
     assert!(scene.run(0, &["lock", "--offline"]).contains("up to date"));
 
-    // Elsewhere: nothing in the cache, and another folder for what is temporary.
+    // Elsewhere: an empty cache and another temporary folder.
     let first = scene.sandbox.cached(&scene.sandbox.locked()[1]);
     let library = bytes(&first);
     scene.forget(0);
@@ -136,7 +136,7 @@ fn a_library_is_built_once_and_comes_out_the_same_again() {
     Ran::from(output).expect(0, &["fetch"]);
     assert_eq!(bytes(&first), library);
 
-    // A lock that another compiler has made.
+    // A lock from another compiler.
     let sha = scene.sandbox.locked()[1].clone();
     let other =
         lock.replace(&sha, &"0".repeat(64)).replace("rustc = \"rustc 1.", "rustc = \"rustc 0.");
@@ -145,7 +145,7 @@ fn a_library_is_built_once_and_comes_out_the_same_again() {
     assert!(said.contains("came out otherwise") && said.contains("made with rustc 0."), "{said}");
     scene.sandbox.write("bundle.lock", &lock);
 
-    // What is above a build has no say, but is not overlooked either.
+    // Configuration in parent folders of a build is ignored, with a message.
     scene.forget(1);
     fs::write(scene.sandbox.path("elsewhere/Cargo.toml"), "[workspace]\n").unwrap();
     let mut fetch = scene.bundler(&["fetch", "--offline"]);
@@ -153,7 +153,7 @@ fn a_library_is_built_once_and_comes_out_the_same_again() {
     let said = Ran::from(output).expect(1, &["fetch"]).err;
     assert!(said.contains("elsewhere/Cargo.toml` would change the build"), "{said}");
 
-    // The node builds: the same sources, and no library.
+    // The node builds: the bundle has the same sources and no library.
     scene.write("build = 'node'\n");
     let sources = scene.sandbox.locked()[0].clone();
     scene.run(0, &["lock", "--offline"]);
@@ -187,7 +187,7 @@ fn what_is_no_library_for_a_host_is_refused_with_the_reason() {
     assert!(said.contains("has its own `.cargo`"), "{said}");
     fs::remove_dir_all(scene.sandbox.work("repo/.cargo")).unwrap();
 
-    // A function of glibc that is newer than the hosts, whatever links it.
+    // A glibc function newer than the hosts have, required by any means of linking.
     let new = "unsafe extern \"C\" { fn arc4random() -> u32; }
 #[unsafe(no_mangle)]
 pub extern \"C\" fn ioctl() -> u32 { unsafe { arc4random() } }\n";
@@ -199,7 +199,7 @@ pub extern \"C\" fn ioctl() -> u32 { unsafe { arc4random() } }\n";
 fn a_fork_that_is_not_for_the_driver_is_refused_before_anything_is_built() {
     let Some(scene) = Scene::new(&GOOD) else { return };
     let targets = "[targets]\ngpu = ['10de:1e30']\ndriver = '17.5'\n";
-    // Nobody knows this commit, which is told and no more.
+    // The commit was not reviewed, which only causes a message.
     scene.write(&format!("build = 'node'\n{targets}"));
     let said = scene.run(0, &["lock", "--offline", "--allow-unsuitable"]);
     assert!(said.contains("is for vGPU 17.5 is not known"), "{said}");

@@ -1,10 +1,10 @@
-//! A stick, as a folder and as an image of FAT.
+//! `write` to a folder and to a FAT image.
 
 use std::fs;
 
 use crate::bundler::sandbox::{Ran, Sandbox, bytes, has};
 
-/// A program as small as one can be: an ELF header for x86-64 that names no loader.
+/// A minimal program: an ELF header for x86-64 without a loader.
 fn program() -> Vec<u8> {
     let mut elf = b"\x7fELF\x02\x01\x01".to_vec();
     elf.resize(64, 0);
@@ -54,7 +54,7 @@ fn a_stick_has_all_that_a_node_needs_and_nothing_else() {
     assert_eq!(report["note-on-paper"][0]["fingerprint"], fingerprint);
     assert!(["all", "partly", "unknown"].contains(&report["read-back"].as_str().unwrap()));
 
-    // It says what to write on paper, and the page does not.
+    // The command prints the fingerprint to write down; the page does not contain it.
     let again = sandbox.ok(&WRITE);
     assert!(again.err.contains(fingerprint), "{}", again.err);
     assert!(again.err.contains("follow START-HERE.txt"), "{}", again.err);
@@ -96,7 +96,7 @@ fn a_program_that_is_not_signed_by_somebody_trusted_stays_here() {
     let own = sandbox.path("home/.config/vgpu-offline/key");
     let own = own.to_str().unwrap();
 
-    // What ssh-keygen signed lies beside the program and is taken as it is.
+    // A signature by ssh-keygen in the program's folder is used as it is.
     sign(own, "vgpu-installer");
     sandbox.ok(&WRITE);
     assert_eq!(
@@ -145,7 +145,7 @@ fn a_bundle_that_is_damaged_stays_here() {
     assert!(error.contains("node-1.vgpu.tar"), "{error}");
 }
 
-/// FAT takes every name, and gives back every byte, whole and split.
+/// FAT accepts every name and returns every byte, whole and split.
 #[test]
 fn what_is_written_survives_a_fat_file_system() {
     if !has("mformat") || !has("mcopy") || !has("mdir") {
@@ -162,7 +162,7 @@ fn what_is_written_survives_a_fat_file_system() {
         "vgpu-installer.sig",
     ];
     assert_eq!(names(&sandbox), expected);
-    // FAT32, as sticks of today have it.
+    // FAT32, the usual format of sticks.
     fs::File::create(sandbox.work("fat.img")).unwrap().set_len(64 << 20).unwrap();
     let run = |program: &str, words: &[&str]| {
         Ran::from(sandbox.command(program).args(words).output().unwrap()).expect(0, words)
@@ -171,7 +171,7 @@ fn what_is_written_survives_a_fat_file_system() {
     let files: Vec<String> = expected.iter().map(|name| format!("stick/{name}")).collect();
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
     run("mcopy", &[&["-i", "fat.img"], &files[..], &["::"]].concat());
-    // `-b` lists whole names: what does not fit FAT would have come out as another one.
+    // `-b` lists full names: a name that does not fit FAT would appear as another one.
     let listed = run("mdir", &["-i", "fat.img", "-b", "::"]).out;
     let mut listed: Vec<&str> = listed.lines().map(|line| line.trim_start_matches("::/")).collect();
     listed.sort_unstable();

@@ -1,7 +1,7 @@
-//! Drivers from where people have them: a folder of an AList server, and links to mega.
+//! Drivers from common download sources: a folder of an AList server, and MEGA links.
 //!
-//! The server is a double that answers as AList's API does, and `megadl` is a stand-in on `PATH`:
-//! what is shown here was shown with them, and not with the real services.
+//! The server is a test double with the API of AList, and `megadl` is a stand-in on `PATH`. The
+//! tests confirm the behavior for these doubles, not for the real services.
 
 mod server;
 
@@ -16,7 +16,7 @@ use vgpu_tests::skip::have;
 
 use self::server::{AlistServer, Whim};
 
-/// Versions that no catalogue knows, so that no published checksum is expected of them.
+/// Versions that are not in the catalog, so that no published checksums are expected.
 const VERSION: &str = "535.990.01";
 const OTHER: &str = "535.991.01";
 
@@ -36,7 +36,7 @@ fn entry(name: &str, kind: &str, source: &str) -> String {
     format!("[[driver]]\nname = \"{name}\"\nkind = \"{kind}\"\n{source}\n")
 }
 
-/// The bytes of a stand-in.
+/// Returns the bytes of a stand-in.
 fn bytes(stand_in: &StandIn) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = Utf8PathBuf::from_path_buf(folder.path().join("x.run")).unwrap();
@@ -44,7 +44,7 @@ fn bytes(stand_in: &StandIn) -> Vec<u8> {
     fs::read(path).unwrap()
 }
 
-/// The bytes of an archive of the portal.
+/// Returns the bytes of an archive of the portal.
 fn portal(host: &StandIn, guest: &StandIn) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = Utf8PathBuf::from_path_buf(folder.path().join("x.zip")).unwrap();
@@ -52,7 +52,7 @@ fn portal(host: &StandIn, guest: &StandIn) -> Vec<u8> {
     fs::read(path).unwrap()
 }
 
-/// Lock, build, and return the bytes of the item.
+/// Locks, builds, and returns the bytes of the item.
 fn built(scratch: &Scratch, item: &str) -> Vec<u8> {
     expect(scratch.bundler(&["build"]), 0);
     expect(scratch.bundler(&["extract", "node-1.vgpu.tar", item, "--output", "out"]), 0);
@@ -75,7 +75,7 @@ fn a_driver_is_found_by_its_name_in_the_places_where_nvidia_has_it() {
     let file = host.file_name();
     let custom = file.replace("-vgpu-kvm", "-vgpu-kvm-custom");
     let folders: [&[(String, &[u8])]; 4] = [
-        // At the top, beside another version and a package that somebody has patched.
+        // At the top level, next to another version and a patched package.
         &[
             (file.clone(), &bytes_of),
             (StandIn::host(OTHER).file_name(), &other),
@@ -94,7 +94,7 @@ fn a_driver_is_found_by_its_name_in_the_places_where_nvidia_has_it() {
         let source = format!("alist = {{ url = \"{}\", path = \"/v gpu/16.9\" }}", server.url());
         let scratch = laptop(&entry(&file, "host", &source));
         assert_eq!(built(&scratch, &file), bytes_of);
-        // What is pinned is not asked for again, and comes again when the cache is lost.
+        // Pinned content is not requested again, and is downloaded again when the cache is lost.
         let asked = server.asked().len();
         expect(scratch.bundler(&["lock"]), 0);
         assert_eq!(server.asked().len(), asked);
@@ -105,7 +105,7 @@ fn a_driver_is_found_by_its_name_in_the_places_where_nvidia_has_it() {
             "{:?}",
             server.asked()
         );
-        // Its address is in the bundle, the signature of that address is not.
+        // The bundle contains the address, but not its signature.
         let bundle = fs::read(scratch.path("laptop/node-1.vgpu.tar")).unwrap();
         assert!(!bundle.windows(11).any(|window| window == b"signature:0"));
     }
@@ -120,7 +120,7 @@ fn an_archive_of_the_portal_serves_when_there_is_no_driver_by_itself() {
     let zip = portal(&host, &guest);
     let name = |version: &str| format!("/16.9/NVIDIA-GRID-Linux-KVM-{version}-539.19.zip");
     let files = vec![(name(VERSION), zip), (name(OTHER), b"another".to_vec())];
-    // The storage behind the server is gone; the server's own address still serves.
+    // The storage behind the server fails; the server's own address still works.
     let server = AlistServer::new(files, Whim::NoRaw);
     let source = format!("alist = {{ url = \"{}\", path = \"/16.9\" }}", server.url());
     let guest_entry = entry(&guest.file_name(), "guest", &source);
@@ -128,7 +128,7 @@ fn an_archive_of_the_portal_serves_when_there_is_no_driver_by_itself() {
     assert_eq!(built(&scratch, &host.file_name()), bytes(&host));
     assert!(server.asked().iter().any(|path| path.starts_with("/d/16.9/")), "{:?}", server.asked());
 
-    // A name that says no version cannot choose between two.
+    // A name without a version cannot select one of two files.
     let scratch = laptop(&entry("host.run", "host", &source));
     let said = refused(&scratch);
     assert!(said.err.contains("has several such drivers"), "{}", said.err);
@@ -159,7 +159,8 @@ fn a_server_that_lies_is_found_out() {
         assert!(said.err.contains(word), "{whim:?}: {}", said.err);
         assert!(said.err.contains("from the AList server"), "{}", said.err);
     }
-    // The file itself is a page, a guest driver in the host's clothes, or another version's name.
+    // The file is an HTML page, a guest driver named like a host driver, or has the name of another
+    // version.
     let page = b"<!DOCTYPE html><html><title>Just a moment</title></html>".to_vec();
     for (content, word) in [
         (page, "it is a web page (\"Just a moment\"), not a driver"),
@@ -174,7 +175,7 @@ fn a_server_that_lies_is_found_out() {
 
 const LINK: &str = "https://mega.nz/file/7YVWhCzZ#bauBlAkKKvv8hIm-8-qFmGOYS289ToQWN7rGFPzXB_w";
 
-/// `vgpu-bundler` with a `megadl` on its path that does this.
+/// Returns a `vgpu-bundler` command with a `megadl` on its path that has this behavior.
 fn with_megadl(scratch: &Scratch, script: &str, words: &[&str]) -> Command {
     let bin = scratch.path("tools");
     fs::create_dir_all(&bin).unwrap();
@@ -201,11 +202,11 @@ fn a_link_to_mega_goes_through_megadl() {
     let arguments = fs::read_to_string(scratch.path("tools/arguments")).unwrap();
     assert_eq!(arguments, format!("--no-progress\n--path\n-\n{LINK}\n"));
     assert_eq!(built(&scratch, &host.file_name()), bytes(&host));
-    // Whoever has the key has the file; nobody who has the bundle gets it.
+    // The key in the link gives access to the file, so it must not be in the bundle.
     let bundle = fs::read(scratch.path("laptop/node-1.vgpu.tar")).unwrap();
     assert!(!bundle.windows(8).any(|window| window == b"bauBlAkK"));
     assert!(!said.err.contains("bauBlAkK"), "{}", said.err);
-    // What comes the next time must be the same.
+    // The next download must be identical.
     fs::remove_dir_all(scratch.path("cache")).unwrap();
     let said = run(with_megadl(&scratch, "echo something else", &["fetch"]));
     assert_eq!(said.code, Some(1));

@@ -1,4 +1,4 @@
-//! A double of an AList server on loopback.
+//! A test double of an AList server on loopback.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -9,32 +9,31 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-/// The server.
 pub(crate) struct AlistServer {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
 
-/// How it lies.
+/// Misbehavior of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Whim {
-    /// It does not.
+    /// Correct behavior.
     None,
-    /// The storage behind it is gone.
+    /// The storage behind the server fails.
     NoRaw,
-    /// It says that files are at this address.
+    /// Redirects files to this address.
     RawElsewhere(&'static str),
-    /// It sends a page for people.
+    /// Sends an HTML page.
     Html,
-    /// It sends something else.
+    /// Sends other content.
     NotJson,
-    /// It refuses.
+    /// Refuses the request.
     Code(u16, &'static str),
-    /// It answers with too much.
+    /// Sends an answer that is too long.
     Huge,
-    /// Its folders are empty.
+    /// Lists empty folders.
     Empty,
-    /// Its folders have more than anybody wants.
+    /// Lists more entries than the limit.
     Many,
 }
 
@@ -46,7 +45,7 @@ struct Shared {
 }
 
 impl AlistServer {
-    /// One that has these files.
+    /// Starts a server with these files.
     pub(crate) fn new(files: Vec<(String, Vec<u8>)>, whim: Whim) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -58,19 +57,18 @@ impl AlistServer {
                 if ours.stop.load(Ordering::SeqCst) {
                     return;
                 }
-                // A client that hangs up is no concern of ours.
+                // Ignore clients that disconnect.
                 let _ = ours.serve(stream);
             }
         });
         Self { address, shared }
     }
 
-    /// Its address.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Every path that was asked for.
+    /// Returns every requested path.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.shared.asked.lock().unwrap().clone()
     }
@@ -119,7 +117,7 @@ impl Shared {
             pairs.find(|(key, _)| *key == name).map(|(_, value)| decode(value))
         };
         let file = |path: &str| self.files.iter().find(|(name, _)| name == path);
-        // Whoever wants a file must show the signature.
+        // Downloads require the signature.
         let signed = |path: &str| {
             let is_signed = value("sign").as_deref() == Some("signature:0");
             file(path).filter(|_| is_signed).map_or((401, Vec::new()), |it| (200, it.1.clone()))
@@ -178,7 +176,7 @@ fn said(code: u16, message: &str, data: Value) -> (u16, Vec<u8>) {
     (200, serde_json::to_vec(&answer).unwrap())
 }
 
-/// A part of an address as it was meant.
+/// Decodes a part of an address.
 fn decode(text: &str) -> String {
     let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
     while let [first, more @ ..] = rest {

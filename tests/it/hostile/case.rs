@@ -6,21 +6,21 @@ use std::process::Command;
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_tests::sample::Sample;
 
-/// One way in which a bundle can be wrong.
+/// One malformed or malicious bundle.
 #[derive(Debug)]
 pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) folder: Utf8PathBuf,
-    /// How many principals must sign.
+    /// The number of principals that must sign.
     pub(crate) threshold: usize,
-    /// What our programs exit with.
+    /// The expected exit code of the programs.
     pub(crate) code: i32,
-    /// What the error must contain.
+    /// Fragments that the error must contain.
     pub(crate) words: Vec<String>,
 }
 
 impl Case {
-    /// All of the collection, in the order of their names.
+    /// Returns the whole collection, ordered by name.
     pub(crate) fn all() -> Vec<Self> {
         let folder = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("hostile");
         let entries = folder.read_dir_utf8().unwrap().map(Result::unwrap);
@@ -43,7 +43,8 @@ impl Case {
         }
     }
 
-    /// Run the script in a folder of its own; where the bundle is that it made, or what it said.
+    /// Runs the script in its own folder and returns the path of the bundle, or the script's output
+    /// on failure.
     pub(crate) fn make(&self, sample: &Sample, good: &Utf8Path) -> Result<Utf8PathBuf, String> {
         let scratch = sample.path("scratch").join(&self.name);
         fs::create_dir_all(&scratch).unwrap();

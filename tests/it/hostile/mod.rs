@@ -1,8 +1,8 @@
-//! The hostile collection: one folder for each way in which a bundle can be wrong.
+//! The collection of hostile bundles: one folder for each fault.
 //!
 //! Each folder of `tests/hostile` has a script, `make.sh`, which makes the bundle from a good one
-//! with everybody's tools, and `expect`: the exit code of our programs, and words that their error
-//! must have. A file `threshold` says how many must have signed; without one it is one.
+//! with standard tools, and `expect`: the exit code of the programs, and fragments of the error. A
+//! file `threshold` gives the number of required signatures; the default is 1.
 
 mod case;
 mod verdict;
@@ -16,7 +16,8 @@ use vgpu_tests::skip::have;
 use crate::hostile::case::Case;
 use crate::hostile::verdict::Judge;
 
-/// Make every bundle of the collection whose number begins with `hundred`, and see it refused.
+/// Makes every bundle of the collection whose number begins with `hundred`, and checks that it is
+/// refused.
 fn refuse(hundred: char) {
     if !["tar", "dd", "awk", "ssh-keygen", "sha256sum"].into_iter().all(have) {
         return;
@@ -94,7 +95,8 @@ fn terminals() {
     refuse('9');
 }
 
-/// Numbers are unique, every script says in its first line what is wrong, and no two say the same.
+/// Numbers are unique, every script describes its fault in its first line, and no two descriptions
+/// are equal.
 #[test]
 fn the_collection_is_in_order() {
     let cases = Case::all();

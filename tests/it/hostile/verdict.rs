@@ -1,4 +1,4 @@
-//! What our library and our programs say of a bundle.
+//! The verdicts of the library and the programs on a bundle.
 
 use std::error::Error;
 use std::fs;
@@ -13,10 +13,10 @@ use vgpu_tests::tree::Snapshot;
 
 use crate::hostile::case::Case;
 
-/// Those who say whether a bundle is good, where one principal must sign and where two must.
+/// The verifiers, where one principal must sign and where two must.
 pub(crate) struct Judge([Bench; 2]);
 
-/// Library, laptop and node, which all trust the same.
+/// The library, the laptop and the node, all with the same policy.
 struct Bench {
     policy: Policy,
     threshold: String,
@@ -28,7 +28,7 @@ impl Judge {
         Ok(Self([Bench::new(sample, 1)?, Bench::new(sample, 2)?]))
     }
 
-    /// The bundle that all others are made of is good.
+    /// Checks that the base bundle of the collection is accepted.
     pub(crate) fn expect_good(&self, good: &Utf8Path) {
         let bench = &self.0[0];
         assert_eq!(bench.library(good), (0, String::new()));
@@ -38,11 +38,11 @@ impl Judge {
         }
     }
 
-    /// In what the verdicts on the bundle that `case` made differ from what it expects.
+    /// Returns the differences between the verdicts on the bundle of `case` and its expectations.
     pub(crate) fn problems(&self, case: &Case, made: &Utf8Path) -> Vec<String> {
         let bench = &self.0[case.threshold - 1];
         let (code, said) = bench.library(made);
-        // The library has no exit code; it accepts, or it does not.
+        // The library has no exit code; it accepts or refuses.
         let expected = i32::from(case.code != 0);
         let mut problems = disagreements("the library", case, code, expected, &said);
 
@@ -76,7 +76,8 @@ impl Bench {
         Ok(Self { policy: sample.policy(threshold)?, threshold: threshold.to_string(), programs })
     }
 
-    /// Frame, signatures, manifest and payload: 0 or 1, and the error with all its reasons.
+    /// Verifies frame, signatures, manifest and payload, and returns 0 or 1 and the error with its
+    /// causes.
     fn library(&self, bundle: &Utf8Path) -> (i32, String) {
         let verified = Bundle::open(bundle).and_then(|bundle| bundle.verify(&self.policy));
         let checked = verified
@@ -85,7 +86,7 @@ impl Bench {
         checked.map_or_else(|said| (1, said), |()| (0, String::new()))
     }
 
-    /// Our programs, about to verify the bundle.
+    /// Returns the commands that verify the bundle.
     fn programs(&self, bundle: &Utf8Path) -> [(&'static str, std::process::Command); 2] {
         let words = ["verify", bundle.as_str()];
         let mut bundler = self.programs.bundler(&words);

@@ -75,7 +75,6 @@ pub(crate) enum Act {
     BadChunks,
 }
 
-/// The server.
 #[derive(Debug)]
 pub(crate) struct Liar {
     address: SocketAddr,

@@ -35,7 +35,7 @@ impl Proxy {
                     return;
                 }
                 let ours = Arc::clone(&ours);
-                // A client that hangs up is no concern of ours.
+                // Ignore clients that disconnect.
                 thread::spawn(move || ours.serve(stream).ok());
             }
         });

@@ -24,7 +24,7 @@ fn what_a_package_needs_comes_along_and_stays_pinned() {
     let Scene { sandbox, repo: kept } = scene;
     repo = kept;
 
-    // The archive goes on; the lock does not, until it is told to.
+    // The archive publishes a new version; the lock keeps the old one until `update`.
     repo.add("lib", "1.1", "");
     repo.remove("lib", "1.0");
     repo.publish();
@@ -48,7 +48,7 @@ fn what_a_package_needs_comes_along_and_stays_pinned() {
     assert!(sandbox.fails(1, &["update", "apt/other"]).contains("no item `apt/other`"));
 }
 
-/// The key that was told.
+/// Returns the fingerprint of the pinned key.
 fn signing_key(said: &str) -> &str {
     let (_, rest) = said.split_once("signed by ").unwrap();
     let key = rest.lines().next().unwrap();
@@ -68,7 +68,7 @@ fn what_vouches_for_an_archive_is_kept_by_the_lock() {
     sandbox.ok(&["build"]);
     sandbox.ok(&["extract", "apt-1.vgpu.tar", "apt/test/test_InRelease", "-o", "x"]);
     assert_eq!(bytes(sandbox.work("x/apt/test/test_InRelease")), before);
-    // What the lock keeps is checked like all else.
+    // Content pinned by the lock is checked like any other.
     let lock = sandbox.read("bundle.lock");
     let (head, rest) = lock.split_once("kept = \"").unwrap();
     let (kept, tail) = rest.split_once('"').unwrap();
@@ -132,7 +132,7 @@ fn a_bundle_with_something_else_than_the_archive_has_breaks_the_chain() {
     scene.recipe("carry-index = true");
     let sandbox = &scene.sandbox;
     sandbox.ok(&["lock"]);
-    // Whoever signs the bundle has put another package in the place of the archive's.
+    // The signer of the bundle has replaced the archive's package with another.
     let lock = sandbox.read("bundle.lock");
     for (old, new, word) in [
         (

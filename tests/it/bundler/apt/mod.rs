@@ -1,4 +1,4 @@
-//! Packages of signed archives, made for each test.
+//! Packages from signed archives, created for each test.
 
 mod closure;
 mod network;
@@ -8,14 +8,17 @@ mod trust;
 use crate::archive::{Repository, can_sign};
 use crate::bundler::sandbox::Sandbox;
 
-/// A sandbox with an archive in its folder `repo`, which has `tool`, and a recipe that wants that.
+/// Returns a sandbox with an archive in its folder `repo`, which has the package `tool`, and a
+/// recipe that requests it.
+///
+/// Returns `None`, with a message, if archives cannot be signed or checked here.
 struct Scene {
     sandbox: Sandbox,
     repo: Repository,
 }
 
 impl Scene {
-    /// Returns `None`, and says so, where archives cannot be signed or checked.
+    /// Returns the archive's location as it appears in a recipe.
     fn new() -> Option<Self> {
         if !can_sign() {
             return None;
@@ -32,17 +35,17 @@ impl Scene {
         Some(scene)
     }
 
-    /// Where the archive is, as a recipe says it.
+    /// Returns the recipe with these additional lines in the table of packages.
     fn folder(&self) -> String {
         format!("file:{}", self.sandbox.work("repo").display())
     }
 
-    /// The recipe, with these further lines for the table of packages.
+    /// Returns the recipe with this mirror.
     fn recipe(&self, more: &str) {
         self.recipe_from(&format!("'{}'", self.folder()), more);
     }
 
-    /// The recipe, with this mirror.
+    /// Returns the names of the items in the lock.
     fn recipe_from(&self, mirror: &str, more: &str) {
         let table = self.repo.table(mirror);
         self.sandbox.write(

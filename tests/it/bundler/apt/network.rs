@@ -19,7 +19,7 @@ fn mirrors_are_tried_in_their_order() {
     assert!(seen.iter().any(|(path, _)| path == "/dists/test/InRelease"), "{seen:?}");
     assert!(seen.iter().any(|(path, _)| path.contains("/by-hash/SHA256/")), "{seen:?}");
     assert!(seen.iter().any(|(path, _)| path == "/pool/tool_1%253a2.0-1_amd64.deb"), "{seen:?}");
-    // What is in the bundle does not depend on which mirror served it.
+    // The content of the bundle does not depend on the mirror that served it.
     let shown = scene.sandbox.ok(&["inspect", "apt-1.vgpu.tar"]).out;
     assert!(!shown.contains("file:/nowhere"), "{shown}");
 }
@@ -37,7 +37,7 @@ fn a_mirror_that_is_not_there_is_named() {
     assert!(shelf.seen().is_empty());
 }
 
-/// Whether a text stands in any file of a folder, as it is.
+/// Checks whether any file of a folder contains a text verbatim.
 fn occurs(folder: &Path, text: &[u8]) -> bool {
     fs::read_dir(folder).unwrap().any(|entry| {
         let path = entry.unwrap().path();
@@ -67,7 +67,7 @@ fn a_login_goes_to_its_server_and_nowhere_else() {
         let Ran { out, err, .. } = sandbox.ok(words);
         said += &(out + &err);
     }
-    // The same, by the environment.
+    // The same through the environment.
     fs::remove_file(sandbox.path("home/.netrc")).unwrap();
     fs::write(sandbox.work("logins"), &login).unwrap();
     for (variable, value) in [("NETRC", "logins"), ("VGPU_LOGINS", login.as_str())] {
@@ -83,7 +83,8 @@ fn a_login_goes_to_its_server_and_nowhere_else() {
         assert!(!occurs(&sandbox.path("home"), secret.as_bytes()));
     }
 
-    // Not to another server, and not without its scheme, because anybody could listen.
+    // Credentials are not sent to another server, and not without TLS, where they could be
+    // intercepted.
     for machine in ["other.example".to_owned(), shelf.url().replace("http://", "")] {
         let login = format!("machine {machine} login me password {secret}\n");
         let output = sandbox.bundler(&["build"]).env("VGPU_LOGINS", login).output().unwrap();

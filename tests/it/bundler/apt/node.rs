@@ -20,7 +20,7 @@ fn only_what_a_node_lacks_is_carried() {
     let said = scene.sandbox.ok(&["lock"]).err;
     assert!(said.contains("+ 1 package: tool 1:2.0-1"), "{said}");
     assert!(!said.contains("assumes"), "{said}");
-    // Another node is another question.
+    // Another node needs another resolution.
     let (base, _) = STATUS.split_once("\n\n").unwrap();
     scene.sandbox.write("status", base);
     assert!(scene.sandbox.ok(&["lock"]).err.contains("+ 1 package: lib 1.0"));
@@ -49,7 +49,7 @@ fn upgrades_need_leave_and_are_named() {
         said.contains("upgrade: lib 1.0 → 2.0, because tool 1:2.0-1 needs lib (= 2.0)"),
         "{said}"
     );
-    // The old one rides along, so that the upgrade can be taken back.
+    // The old version is included so that the upgrade can be reverted.
     let lock = scene.sandbox.read("bundle.lock");
     assert!(lock.contains("reason = \"return\"") && lock.contains("reason = \"upgrade\""));
     assert!(scene.items().contains(&"apt/test/lib_1.0_amd64.deb".to_owned()));
@@ -82,7 +82,7 @@ fn packages_that_no_archive_has_are_named() {
     assert!(said.contains(&format!("packages that no archive has: {names}")), "{said}");
     assert!(said.contains(" and 10 more; what these need of others is not known"), "{said}");
 
-    // A status says what each needs.
+    // The dpkg status records the dependencies of each package.
     let own = "\nPackage: own\nStatus: install ok installed\nArchitecture: all\nVersion: 1\n";
     scene.sandbox.write("status", &format!("{STATUS}{own}"));
     scene.recipe("installed = 'status'");

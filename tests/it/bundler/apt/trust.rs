@@ -6,7 +6,7 @@ use crate::archive::{Repository, rfc2822};
 use crate::bundler::sandbox::Ran;
 use crate::gpg::Form;
 
-/// Locking fails with this exit status, and nothing is locked.
+/// Checks that locking fails with this exit status and locks nothing.
 fn refused(scene: &Scene, code: i32) -> String {
     let error = scene.sandbox.fails(code, &["lock"]);
     assert!(!scene.sandbox.work("bundle.lock").exists());
@@ -73,7 +73,7 @@ fn only_pinned_keys_and_strong_hashes_count() {
     scene.repo.publish();
     let error = refused(&scene, 3);
     assert!(error.contains("not pinned or not in the keyring"), "{error}");
-    // In the keyring, but not pinned.
+    // The key is in the keyring, but not pinned.
     scene.repo.write_key(&scene.sandbox.work("other.gpg"));
     let mut both = fs::read(scene.sandbox.work("keys.gpg")).unwrap();
     both.extend(fs::read(scene.sandbox.work("other.gpg")).unwrap());
@@ -87,7 +87,7 @@ fn only_pinned_keys_and_strong_hashes_count() {
         let error = refused(&scene, 3);
         assert!(error.contains(&format!("{hash}, which is weak")), "{error}");
     }
-    // The recipe pins a key that the keyring has not.
+    // The recipe pins a key that is not in the keyring.
     fs::copy(scene.sandbox.work("other.gpg"), scene.sandbox.work("keys.gpg")).unwrap();
     let error = refused(&scene, 1);
     assert!(error.contains("has no key") && error.contains("it has "), "{error}");
@@ -157,7 +157,7 @@ fn an_index_must_be_the_one_that_was_signed() {
     for name in ["Packages", "Packages.gz"] {
         fs::write(scene.repo.index(name), packages.replace("lib", "lob")).unwrap();
     }
-    // It is still there by its digest.
+    // The package is still available by its digest.
     scene.sandbox.ok(&["lock"]);
     let Some(scene) = Scene::new() else { return };
     fs::remove_dir_all(scene.repo.index("by-hash")).unwrap();

@@ -1,4 +1,4 @@
-//! Recipes to begin with: by flags, and by a conversation on a terminal.
+//! Starter recipes: by flags, and by interactive questions.
 
 mod packages;
 mod screens;
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::bundler::sandbox::Sandbox;
 
-/// A sandbox with the inventory of an invented node.
+/// Returns a sandbox with the inventory of a simulated node.
 fn sandbox(node: &str) -> Sandbox {
     let sandbox = Sandbox::empty();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR"))

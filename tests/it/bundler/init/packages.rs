@@ -1,4 +1,4 @@
-//! From the inventory of a node to a lock with the packages that it lacks, without a network.
+//! From a node's inventory to a lock with its missing packages, without a network.
 
 use std::fmt::Write as _;
 
@@ -6,14 +6,14 @@ use super::sandbox;
 use crate::archive::{Repository, can_sign};
 use crate::bundler::sandbox::Sandbox;
 
-/// Archives like those of the node: Debian, and Proxmox VE beside it.
+/// The archives of the node: Debian and Proxmox VE.
 struct Archives {
     debian: Repository,
     proxmox: Repository,
 }
 
 impl Archives {
-    /// Returns `None`, and says so, where archives cannot be signed or checked.
+    /// Returns the archive's location as it appears in a recipe.
     fn new(sandbox: &Sandbox) -> Option<Self> {
         if !can_sign() {
             return None;
@@ -27,7 +27,7 @@ impl Archives {
         debian.add("libc6", "2.36-9+deb12u14", "Priority: required\n");
         let mut proxmox = Repository::new(sandbox.work("proxmox"), "bookworm");
         let exact = "proxmox-headers-6.8.12-43-pve";
-        // `lock` looks into packages that are called like headers.
+        // `lock` inspects packages that are named like headers.
         let depends = format!("Depends: {exact}\n");
         for (name, fields) in [(exact, ""), ("proxmox-headers-6.8", depends.as_str())] {
             proxmox.add_file(name, "6.8.12-43", fields, deb());
@@ -39,7 +39,7 @@ impl Archives {
         Some(Self { debian, proxmox })
     }
 
-    /// The flags that name them.
+    /// The flags that select these archives.
     fn flags(&self) -> Vec<String> {
         let each = [("bookworm", &self.debian, "debian"), ("pve", &self.proxmox, "proxmox")];
         let flags = each.into_iter().flat_map(|(name, archive, file)| {
@@ -50,7 +50,7 @@ impl Archives {
     }
 }
 
-/// A package with nothing in it.
+/// Returns an empty package.
 fn deb() -> Vec<u8> {
     let mut package = String::from("!<arch>\n");
     let data = String::from_utf8(vec![0; 1024]).unwrap();
@@ -74,7 +74,7 @@ fn the_recipe_of_a_node_locks_what_it_lacks() {
     let sandbox = sandbox("tesla-t4");
     let Some(archives) = Archives::new(&sandbox) else { return };
     init(&sandbox, &archives.flags());
-    // The driver is a file that nobody has here.
+    // The driver is a file that does not exist here.
     let recipe = sandbox.read("bundle.toml").replace("[[driver]]", "[[file]]");
     let path = recipe.lines().find_map(|line| line.strip_prefix("path = \"inputs/")).unwrap();
     std::fs::create_dir(sandbox.work("inputs")).unwrap();
@@ -108,7 +108,7 @@ fn an_archive_without_keys_is_refused_until_it_has_them() {
     assert!(said.contains("which keys may sign `bookworm`, `bookworm-security`, `pve-enterprise`"));
     let error = sandbox.fails(1, &["lock"]);
     assert!(error.contains("`bookworm` needs `keyring`, a file with the keys"), "{error}");
-    // Keys of the wrong archive are no keys.
+    // Keys of another archive are rejected.
     let Some(archives) = Archives::new(&sandbox) else { return };
     let mut flags = archives.flags();
     flags[1] = format!("--archive-key=bookworm=debian.gpg={}", archives.proxmox.fingerprint());

@@ -1,4 +1,4 @@
-//! The conversation, as somebody sees it. `VGPU_BLESS=1` writes the transcripts anew, for review.
+//! Transcripts of the interactive questions. `VGPU_BLESS=1` writes them again, for review.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use super::sandbox;
 use crate::bundler::sandbox::{Sandbox, has};
 use crate::terminal::{END, INTERRUPT, Terminal};
 
-/// Hold what was seen, and what was written, against the transcript of this name.
+/// Compares the screen and the written files with the transcript of this name.
 fn compare(name: &str, sandbox: &Sandbox, seen: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("it/bundler/init/screens")
@@ -27,7 +27,7 @@ fn start(sandbox: &Sandbox, words: &[&str]) -> Terminal {
     Terminal::start(&sandbox.bundler(&[&["init"], words].concat()), "]: ")
 }
 
-/// The command line that the conversation shows.
+/// Returns the command line that the program shows.
 fn shown(seen: &str) -> Vec<String> {
     let (_, rest) = seen.split_once("The same without questions:\n  vgpu-bundler ").unwrap();
     let line = rest.lines().next().unwrap();
@@ -141,7 +141,7 @@ fn with_a_name_only_mirrors_are_asked_for() {
     compare("mirrors", &sandbox, &seen);
     assert!(sandbox.read("bundle.toml").contains("# NOBODY HAS CONFIRMED"));
 
-    // What is complete, or must not ask, asks nothing.
+    // A complete command line, or one without a terminal, asks no questions.
     for (more, recipe) in [("--accept-mirrors", "a.toml"), ("--no-input", "b.toml")] {
         let terminal = start(&sandbox, &[&words[..], &["--recipe", recipe, more]].concat());
         let (code, seen) = terminal.end();
@@ -168,7 +168,7 @@ fn whoever_leaves_leaves_nothing_behind() {
         let left: Vec<_> = fs::read_dir(sandbox.work("")).unwrap().collect();
         assert_eq!(left.len(), 1, "only the inventory: {left:?}");
     }
-    // Also at the last question.
+    // The same at the last question.
     let sandbox = Sandbox::empty();
     let mut terminal = start(&sandbox, &[]);
     for question in ["Name", "Channel", "File", "GPUs", "Licences"] {
