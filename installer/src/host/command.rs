@@ -26,7 +26,7 @@ impl Command {
         Self { argv: words.into_iter().map(str::to_owned).collect(), input: None, secret: None }
     }
 
-    /// Sets the standard input.
+    /// Returns a command with this standard input.
     #[must_use]
     pub fn with_input(self, input: String) -> Self {
         Self { input: Some(input), ..self }
@@ -72,10 +72,10 @@ impl fmt::Display for Command {
     }
 }
 
-/// The output and exit of a command.
+/// The output and exit status of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
-    /// The exit.
+    /// The exit status.
     pub exit: Exit,
     /// All of stdout.
     pub stdout: Vec<u8>,
@@ -91,12 +91,12 @@ impl Output {
     }
 }
 
-/// The exit of a command.
+/// The way a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// An exit status.
     Status(i32),
-    /// The signal that ended it.
+    /// The signal that terminated the command.
     Signal(i32),
 }
 

@@ -5,7 +5,7 @@ use vgpu_manifest::{CHUNK, Digest, Hasher, Item, ItemId, tree_digest};
 
 /// The identity and size of a file's bytes.
 ///
-/// Files of the host, items of the store and copies in the undo store have the same kind of identity
+/// Files on the host, items in the store and copies in the undo store use the same kind of identity
 /// as a bundle's items, so that they can be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

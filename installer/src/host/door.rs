@@ -4,7 +4,8 @@ use super::{
     Command, Content, HostError, HostPath, Look, Mode, Node, Output, OwnPath, TempName, work,
 };
 
-/// The raw changes of a machine. Only this folder can name them, so that every change needs a right.
+/// The unrestricted changes to a machine. Only this module can name them, so that every change
+/// needs a right.
 pub(in crate::engine::host) trait RawHost: Look {
     /// See [`Door::put`].
     fn put(&mut self, path: &HostPath, new: New<'_>) -> Result<(), HostError>;
@@ -25,18 +26,18 @@ pub(in crate::engine::host) trait RawHost: Look {
     /// exit status; `None` where commands do not run.
     fn ask(&mut self, command: &Command) -> Result<Option<Output>, HostError>;
 
-    /// Gives the file at `from` a second name and sets the mode of both; copies it where the file
-    /// system has no hard links. Not durable.
+    /// Hard-links the file at `from` to a second name and sets the mode of both; copies it where
+    /// the file system has no hard links. Not durable.
     fn link(&mut self, from: &OwnPath, to: &work::WorkPath, mode: Mode) -> Result<(), HostError>;
 
-    /// Replaces the file at `path` by what `make` writes, in bounded memory. Its permissions stay.
-    /// Not durable. A rehearsal does not call `make`.
+    /// Replaces the file at `path` with the output of `make`, in bounded memory. Its permissions
+    /// are preserved. Not durable. A rehearsal does not call `make`.
     fn rewrite(&mut self, path: &work::WorkPath, make: Remake<'_>) -> Result<(), HostError>;
 
     /// Moves the folder `from` to `to` in one durable step.
     fn adopt(&mut self, from: &OwnPath, to: &work::WorkPath) -> Result<(), HostError>;
 
-    /// Removes `dir` and everything below it, if it is there. Not durable.
+    /// Removes `dir` and everything below it, if it exists. Not durable.
     fn clear(&mut self, dir: &work::WorkPath) -> Result<(), HostError>;
 }
 
@@ -65,8 +66,8 @@ impl<H: RawHost> Host for H {}
 
 /// The right to change any path of a machine and to run commands on it.
 ///
-/// Only the journal can open one, after it has recorded how to undo the change; it lends the door to
-/// the acts that it runs.
+/// Only the journal can open one, after it has recorded how to undo the change; it lends the door
+/// to the acts that it runs.
 pub(crate) struct Door<'h>(&'h mut dyn Host);
 
 impl<'h> Door<'h> {
@@ -103,7 +104,7 @@ impl Door<'_> {
         self.0.measure(pieces)
     }
 
-    /// Removes `path` durably, if it is there. A directory must be empty.
+    /// Removes `path` durably, if it exists. A directory must be empty.
     pub(crate) fn remove(&mut self, path: &HostPath) -> Result<(), HostError> {
         self.0.remove(path)
     }
@@ -117,24 +118,24 @@ impl Door<'_> {
     ///
     /// # Errors
     ///
-    /// Any exit status but zero.
+    /// Any nonzero exit status.
     pub(crate) fn run(&mut self, command: &Command) -> Result<(), HostError> {
         self.0.run(command)
     }
 }
 
-/// Writes a file anew: it gets the old file, if there is one, and a writer for the new one, and
-/// returns whether the file is to exist.
+/// A function that rewrites a file: it gets the old file, if any, and a writer for the new one, and
+/// returns whether the file should exist.
 pub(super) type Remake<'a> =
     &'a mut dyn FnMut(Option<&mut dyn io::Read>, &mut dyn io::Write) -> io::Result<bool>;
 
-/// The node that a path is to become.
+/// The new node for a path.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct New<'a> {
     pub(crate) node: &'a Node,
     /// The source of its bytes, if it is a file.
     pub(crate) from: Source<'a>,
-    /// The name under which it is prepared, in the same directory.
+    /// The temporary name in the same directory.
     pub(crate) temp: TempName,
 }
 
@@ -144,18 +145,18 @@ pub(crate) enum Source<'a> {
     /// The node is not a file.
     Nowhere,
     Bytes(&'a [u8]),
-    /// Another file of the host, copied in small pieces.
+    /// Another file on the host, copied in small pieces.
     File(&'a HostPath),
-    /// Several, one after the other.
+    /// Several sources, in this order.
     Pieces(&'a [Piece]),
 }
 
-/// A piece of a file that is made of several.
+/// A piece of a composed file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
-    /// These bytes.
+    /// Literal bytes.
     Bytes(Vec<u8>),
-    /// An item of the store, all of it.
+    /// A whole item of the store.
     Stored(Content),
 }
 
@@ -189,8 +190,8 @@ mod tests {
         }
     }
 
-    /// The compiler keeps `Door::open` within `engine`, and a `WorkPath` within `work`; so this checks
-    /// what is in `engine`, and that neither visibility was widened.
+    /// The compiler keeps `Door::open` within `engine`, and `WorkPath` within `work`. This test
+    /// checks the contents of `engine`, and that neither visibility was widened.
     #[test]
     fn only_the_journal_opens_a_door_and_only_the_work_area_is_deleted_recursively() {
         let read = |path: &str| fs::read_to_string(Path::new(SRC).join(path)).unwrap();

@@ -7,7 +7,7 @@ use vgpu_manifest::ui::Explain;
 
 use super::{Command, Exit, HostPath};
 
-/// An operation on the host failed.
+/// The failure of an operation on the host.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HostError {
@@ -16,7 +16,7 @@ pub enum HostError {
     Root {
         /// The directory, as given.
         path: Utf8PathBuf,
-        /// The error.
+        /// The cause.
         source: io::Error,
     },
     /// A path could not be read or changed.
@@ -26,7 +26,7 @@ pub enum HostError {
         verb: Verb,
         /// The path.
         path: HostPath,
-        /// The error.
+        /// The cause.
         source: io::Error,
     },
     /// A command could not be started.
@@ -34,10 +34,10 @@ pub enum HostError {
     Start {
         /// The command.
         command: Command,
-        /// The error.
+        /// The cause.
         source: io::Error,
     },
-    /// A command needs the secret, which was not given.
+    /// A command needs the secret, but none was given.
     #[error(
         "`{command}` needs a one-time password, and none was given; run `vgpu-installer apply` on a terminal, or with `--mok-password-file FILE`"
     )]
@@ -50,7 +50,7 @@ pub enum HostError {
     Failed {
         /// The command.
         command: Command,
-        /// The exit.
+        /// The exit status.
         exit: Exit,
         /// The end of its stdout and stderr together.
         tail: String,
@@ -64,7 +64,7 @@ impl Explain for HostError {
 }
 
 impl HostError {
-    /// Returns the error of an operation at `path`.
+    /// Returns the error for an operation at `path`.
     pub fn path(verb: Verb, path: &HostPath, source: impl Into<io::Error>) -> Self {
         Self::Path { verb, path: path.clone(), source: source.into() }
     }
@@ -91,11 +91,11 @@ fn said(tail: &str) -> String {
 /// An operation at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
-    /// Read it, or its status.
+    /// Reading, or reading the status.
     Read,
-    /// Change it.
+    /// Changing.
     Write,
-    /// Remove it.
+    /// Removing.
     Remove,
 }
 

@@ -12,25 +12,25 @@ pub(crate) const MAX_READ: u64 = 1 << 20;
 
 /// A machine that can be read. Nothing here changes it.
 pub trait Look {
-    /// Returns the node at `path`, or `None` if there is nothing. A symlink there is not followed.
+    /// Returns the node at `path`, or `None` if it does not exist. A symlink there is not followed.
     ///
-    /// A regular file is read to its end to learn its [`Content`], in bounded memory.
+    /// A regular file is read to its end to compute its [`Content`], in bounded memory.
     fn node(&self, path: &HostPath) -> Result<Option<Node>, HostError>;
 
-    /// Returns what the kernel records of `path` without reading any content, or `None` if there is
-    /// nothing. A symlink there is not followed.
+    /// Returns the kernel's status of `path` without reading any content, or `None` if it does not
+    /// exist. A symlink there is not followed.
     fn stat(&self, path: &HostPath) -> Result<Option<Stat>, HostError>;
 
-    /// Returns the bytes of the regular file at `path`, or `None` if there is nothing. Symlinks are
-    /// followed, never out of the machine's root.
+    /// Returns the bytes of the regular file at `path`, or `None` if it does not exist. Symlinks
+    /// are followed, never out of the machine's root.
     ///
     /// # Errors
     ///
     /// A file of more than `max` bytes.
     fn read_up_to(&self, path: &HostPath, max: u64) -> Result<Option<Vec<u8>>, HostError>;
 
-    /// Returns the sorted names in the directory at `path`, or `None` if there is nothing. Symlinks
-    /// are followed, never out of the machine's root.
+    /// Returns the sorted names in the directory at `path`, or `None` if it does not exist.
+    /// Symlinks are followed, never out of the machine's root.
     ///
     /// # Errors
     ///
@@ -40,8 +40,8 @@ pub trait Look {
     /// Returns the number of free bytes in the file system of `path`.
     fn free_space(&self, path: &HostPath) -> Result<u64, HostError>;
 
-    /// Runs a read-only command and returns its output, whatever its exit status; `None` where
-    /// commands do not run: in a prepared folder, and in a rehearsal.
+    /// Runs a read-only command and returns its output, whatever its exit status. Returns `None`
+    /// where commands do not run: in a prepared folder, and in a rehearsal.
     ///
     /// # Errors
     ///
@@ -56,7 +56,8 @@ pub trait Look {
         lengths: &[u64],
     ) -> Result<Option<(Meta, Vec<Content>)>, HostError>;
 
-    /// Returns the time of the machine's clock. It may be wrong: nothing may depend on it.
+    /// Returns the time of the machine's clock. The clock may be wrong, so no decision may depend
+    /// on it.
     fn now(&self) -> SystemTime;
 
     /// Reads a file of at most [`MAX_READ`] bytes; see [`Look::read_up_to`].
@@ -64,7 +65,7 @@ pub trait Look {
         self.read_up_to(path, MAX_READ)
     }
 
-    /// Returns the target of the symlink at `path`, or `None` if there is none.
+    /// Returns the target of the symlink at `path`, or `None` if it does not exist.
     fn link(&self, path: &HostPath) -> Result<Option<String>, HostError> {
         match self.stat(path)? {
             Some(Stat { kind: Kind::Link, .. }) => match self.node(path)? {
@@ -75,8 +76,9 @@ pub trait Look {
         }
     }
 
-    /// Returns `path` with the symlinks in its directories followed, so that two spellings of one
-    /// place become one. The last part stays as it is, and so do parts that do not exist yet.
+    /// Returns `path` with the symlinks in its directories resolved, so that two spellings of one
+    /// place become one. The last component is not resolved, and neither are components that do not
+    /// exist yet.
     fn real(&self, path: &HostPath) -> Result<HostPath, HostError> {
         let Some(parent) = path.parent() else { return Ok(path.clone()) };
         let mut done = fixed("/");
@@ -104,8 +106,8 @@ pub trait Look {
         Ok(fixed(done.as_path().join(path.as_path().file_name().unwrap_or_default()).as_str()))
     }
 
-    /// Returns the trimmed text of the file at `path`, or `None` if there is nothing. Bytes that are
-    /// not UTF-8 are replaced.
+    /// Returns the trimmed text of the file at `path`, or `None` if it does not exist. Invalid
+    /// UTF-8 is replaced.
     fn text(&self, path: &HostPath) -> Result<Option<String>, HostError> {
         let bytes = self.read(path)?;
         Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()))
@@ -115,7 +117,7 @@ pub trait Look {
 /// The number of symlinks that the kernel follows in one path.
 const MAX_LINKS: usize = 40;
 
-/// Returns the parts of a path, the last one first, without empty ones and `.`.
+/// Returns the components of a path, the last one first, without empty ones and `.`.
 fn parts(path: &str) -> Vec<String> {
     let parts = path.split('/').rev().filter(|part| !part.is_empty() && *part != ".");
     parts.map(str::to_owned).collect()

@@ -17,7 +17,7 @@ pub enum Node {
         /// Permissions, owner and attributes.
         meta: Meta,
     },
-    /// A directory; its entries are nodes of their own.
+    /// A directory. Its entries are separate nodes.
     Dir {
         /// Permissions, owner and attributes.
         meta: Meta,
@@ -31,7 +31,7 @@ pub enum Node {
         /// The group.
         gid: u32,
     },
-    /// A device, socket or pipe. The installer neither makes nor replaces one.
+    /// A device, socket or pipe. The installer neither creates nor replaces one.
     Special,
 }
 

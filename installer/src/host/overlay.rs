@@ -12,7 +12,7 @@ use super::{
 
 /// A host for rehearsals: it reads from the host below and keeps every change in memory.
 ///
-/// Later steps see what earlier steps would write. Commands do not run.
+/// Later steps see the results of earlier steps. Commands do not run.
 pub(crate) struct Overlay<'h> {
     below: &'h dyn Look,
     changed: BTreeMap<HostPath, Option<Kept>>,
@@ -24,11 +24,11 @@ struct Kept {
 }
 
 enum Bytes {
-    /// Here.
+    /// In memory.
     Here(Vec<u8>),
     /// In this file of the host below.
     Below(HostPath),
-    /// In these pieces, some of which will only be there when it is meant.
+    /// In these pieces, some of which exist only in a real run.
     Pieces(Vec<Piece>),
 }
 
@@ -37,7 +37,8 @@ impl<'h> Overlay<'h> {
         Self { below, changed: BTreeMap::new() }
     }
 
-    /// Follows a symlink in the last part of `path`. The installer's steps put no others.
+    /// Resolves a symlink in the last component of `path`. The installer's steps create no other
+    /// links.
     fn follow(&self, path: &HostPath) -> Result<HostPath, HostError> {
         let Some(Some(Kept { node: Node::Link { target, .. }, .. })) = self.changed.get(path)
         else {
@@ -78,7 +79,7 @@ impl Look for Overlay<'_> {
             Some(Some(Kept { bytes: Bytes::Below(source), .. })) => {
                 self.below.read_up_to(source, max)
             }
-            // Only images are made of pieces, and nobody reads one.
+            // Only images are composed of pieces, and no step reads an image.
             Some(Some(Kept { bytes: Bytes::Pieces(_), .. })) => {
                 Err(HostError::path(Verb::Read, &path, io::ErrorKind::FileTooLarge))
             }
@@ -157,7 +158,7 @@ impl RawHost for Overlay<'_> {
         Ok(())
     }
 
-    /// The items are not in the store yet, so what comes is made of what they are called.
+    /// The items are not in the store yet, so the placeholder is derived from their identities.
     fn measure(&self, pieces: &[Piece]) -> Result<Content, HostError> {
         let each: Vec<_> = pieces.iter().map(Piece::content).collect();
         let names: Vec<_> = each.iter().map(|content| content.id.to_string()).collect();

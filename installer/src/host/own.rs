@@ -1,4 +1,4 @@
-//! The installer's own files: store, undo store, trust, logs, and what it remembers.
+//! The installer's own files: store, undo store, trust, logs, and saved state.
 //!
 //! None of them is journaled, and no step can change them.
 
@@ -15,8 +15,8 @@ const DIR: &str = "/var/lib/vgpu-offline";
 /// The folder of the log.
 const LOG: &str = "/var/log/vgpu-offline";
 
-/// The certificates, keys and leases of the license server. They are the operator's, as trust is: a
-/// revert leaves them.
+/// The certificates, keys and leases of the license server. They belong to the operator, as the
+/// trust policy does: a revert keeps them.
 const LICENSE: &str = "/var/lib/vgpu-offline-license";
 
 /// The unit of the license server.
@@ -69,12 +69,12 @@ impl<'h> OwnState<'h> {
         self.0
     }
 
-    /// Makes the state folder with store and undo store, if they do not exist.
+    /// Creates the state folder with store and undo store, if they do not exist.
     pub(crate) fn prepare(&mut self) -> Result<(), HostError> {
         [dir(), store(), undo()].iter().try_for_each(|path| self.ensure_dir(path, folder_mode()))
     }
 
-    /// Makes a folder owned by root, and the system's folders above it, if they do not exist.
+    /// Creates a folder owned by root, and the system's folders above it, if they do not exist.
     pub(crate) fn ensure_dir(&mut self, path: &OwnPath, mode: Mode) -> Result<(), HostError> {
         if self.0.stat(path)?.is_some() {
             return Ok(());
@@ -95,7 +95,7 @@ impl<'h> OwnState<'h> {
         self.put(path, &Node::file(Content::of(bytes), mode), Source::Bytes(bytes))
     }
 
-    /// Makes `path` this node, in one durable step. Its folder must exist.
+    /// Replaces `path` with this node, in one durable step. Its folder must exist.
     pub(crate) fn put(
         &mut self,
         path: &OwnPath,
@@ -105,12 +105,12 @@ impl<'h> OwnState<'h> {
         self.0.put(path, New { node, from, temp: TempName::of_entry(0) })
     }
 
-    /// Removes `path` durably, if it is there. A directory must be empty.
+    /// Removes `path` durably, if it exists. A directory must be empty.
     pub(crate) fn remove(&mut self, path: &OwnPath) -> Result<(), HostError> {
         self.0.remove(path)
     }
 
-    /// Removes a folder and the files in it, if it is there. A folder in it must be empty.
+    /// Removes a folder and the files in it, if it exists. A folder in it must be empty.
     pub(crate) fn remove_dir(&mut self, dir: &OwnPath) -> Result<(), HostError> {
         self.empty(dir)?;
         self.remove(dir)
@@ -140,7 +140,7 @@ pub(crate) fn journal() -> OwnPath {
     dir().join("journal.db")
 }
 
-/// Returns the path of the file that a process holds locked while it may change the host.
+/// Returns the path of the lock file that a process holds while it may change the host.
 pub(crate) fn lock() -> OwnPath {
     dir().join("lock")
 }
@@ -174,17 +174,17 @@ pub(crate) fn log_dir() -> OwnPath {
     own(LOG)
 }
 
-/// Returns the path of the append-only log of what was run.
+/// Returns the path of the append-only log of executed commands.
 pub(crate) fn log_file() -> OwnPath {
     log_dir().join("installer.log")
 }
 
-/// Checks whether `path` is the installer's own, so that no step may change it.
+/// Checks whether `path` belongs to the installer, so that no step may change it.
 pub(crate) fn owns(path: &HostPath) -> bool {
     [DIR, work::AREA, LOG, LICENSE].iter().any(|own| path.as_path().starts_with(own))
 }
 
-/// Checks whether `path` is reserved: the installer's own, or a part of the trust policy.
+/// Checks whether `path` is reserved: an installer file, or a part of the trust policy.
 pub(crate) fn reserves(path: &HostPath) -> bool {
     owns(path) || path.as_path().starts_with(TRUST)
 }
@@ -204,7 +204,7 @@ pub(crate) fn below_dir(dir: &HostPath, name: &str) -> HostPath {
     fixed(dir.as_path().join(name).as_str())
 }
 
-/// Returns a path that is written in this program.
+/// Returns a path that is a literal in this program.
 pub(crate) fn fixed(path: &str) -> HostPath {
     HostPath::new(path).unwrap_or_else(|_| unreachable!("`{path}` is in its simplest form"))
 }

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 
-/// The way in which a command reads the secret: the journal records nothing else of it.
+/// The way in which a command reads the secret. The journal records only this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SecretInput {

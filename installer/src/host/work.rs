@@ -9,8 +9,8 @@ use super::{
 };
 use vgpu_manifest::ItemId;
 
-/// The work area. It is on the same file system as the store, and readable for others than root: apt
-/// reads packages as its user `_apt`.
+/// The work area. It is on the same file system as the store, and readable for users other than
+/// root: apt reads packages as its user `_apt`.
 pub(super) const AREA: &str = "/var/lib/vgpu-offline-work";
 
 /// A path in the work area: the only kind of path that can be deleted recursively.
@@ -44,15 +44,16 @@ impl fmt::Display for WorkPath {
 
 /// The right to use one folder of the work area, the scratch space for tools that need files.
 ///
-/// Nothing in it is journaled, because nothing of the host is in it: after an interruption it is
-/// deleted and made again from the store.
+/// It is not journaled, because it contains nothing of the host: after an interruption it is
+/// deleted and recreated from the store.
 pub(crate) struct Work<'h> {
     host: &'h mut dyn Host,
     dir: WorkPath,
 }
 
 impl<'h> Work<'h> {
-    /// Makes an empty folder of this name, without what an earlier run left in it.
+    /// Creates an empty folder of this name, and deletes the contents that an earlier run left in
+    /// it.
     pub(crate) fn fresh(host: &'h mut dyn Host, name: &str) -> Result<Self, HostError> {
         let area = WorkPath::area();
         let mut work = Self { dir: area.join(name), host };
@@ -72,7 +73,7 @@ impl<'h> Work<'h> {
         self.dir.join(name)
     }
 
-    /// Makes a folder whose parent exists.
+    /// Creates a folder whose parent exists.
     pub(crate) fn dir(&mut self, name: &str) -> Result<(), HostError> {
         self.ensure(&self.path(name))
     }
@@ -102,23 +103,23 @@ impl<'h> Work<'h> {
         self.host
     }
 
-    /// Replaces a file by what `make` writes from it. A rehearsal does not call `make`.
+    /// Replaces a file with the output of `make`. A rehearsal does not call `make`.
     pub(crate) fn rewrite(&mut self, name: &str, make: Remake<'_>) -> Result<(), HostError> {
         self.host.rewrite(&self.path(name), make)
     }
 
-    /// Runs a command that changes nothing but this folder and returns its output, whatever its exit
+    /// Runs a command that changes only this folder and returns its output, whatever its exit
     /// status; `None` where commands do not run.
     pub(crate) fn ask(&mut self, command: &Command) -> Result<Option<Output>, HostError> {
         self.host.ask(command)
     }
 
-    /// Runs a command that changes nothing but this folder and returns its stdout; `None` where
-    /// commands do not run.
+    /// Runs a command that changes only this folder and returns its stdout; `None` where commands
+    /// do not run.
     ///
     /// # Errors
     ///
-    /// Any exit status but zero.
+    /// Any nonzero exit status.
     pub(crate) fn run(&mut self, command: &Command) -> Result<(), HostError> {
         match self.host.ask(command)? {
             Some(output) if !output.succeeded() => {
@@ -130,7 +131,7 @@ impl<'h> Work<'h> {
         }
     }
 
-    /// Deletes the folder, and the area if that was the last folder in it.
+    /// Deletes the folder, and the area if that was its last folder.
     pub(crate) fn done(self) -> Result<(), HostError> {
         self.host.clear(&self.dir)?;
         let area = WorkPath::area();
@@ -140,7 +141,7 @@ impl<'h> Work<'h> {
         Ok(())
     }
 
-    /// Deletes a folder of the installer with everything in it: it moves to the area in one step.
+    /// Deletes a folder of the installer with its contents: it moves to the area in one step.
     pub(crate) fn discard(host: &'h mut dyn Host, own: &OwnPath) -> Result<(), HostError> {
         let work = Self::fresh(host, "discarded")?;
         work.host.adopt(own, &work.path("folder"))?;

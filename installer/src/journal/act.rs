@@ -9,37 +9,37 @@ use vgpu_manifest::KernelWord;
 use super::{Kept, Scope};
 use crate::host::{Door, HostError, Look};
 
-/// The failure of an act, which only its text matters of.
+/// The failure of an act, of which only the text matters.
 pub type ActError = Box<dyn Error + Send + Sync>;
 
-/// A change that programs of the host make, and not the journal.
+/// A change that programs on the host make, not the journal itself.
 pub trait Act {
-    /// Returns what it does, in a line.
+    /// Returns a one-line description.
     fn summary(&self) -> String;
 
-    /// Returns what reverting it does, in a line.
+    /// Returns a one-line description of the revert.
     fn undoing(&self) -> String;
 
-    /// Returns the paths that it, or its undo, may change besides those that its undo takes care of.
+    /// Returns the paths that the act or its undo may change, except those that its undo restores.
     fn scope(&self) -> Scope {
         Scope::default()
     }
 
-    /// Does it.
+    /// Runs the act.
     fn run(&self, door: &mut Door<'_>) -> Result<(), ActError>;
 
-    /// Makes the host usable again after it, or its undo, was interrupted. Must do no harm if it had
-    /// not begun.
+    /// Recovers the host after the act or its undo was interrupted. Must be harmless if it had not
+    /// begun.
     fn recover(&self, door: &mut Door<'_>) -> Result<(), ActError>;
 
-    /// Checks whether there is something to revert besides its scope.
+    /// Checks whether there is anything to revert in addition to its scope.
     fn needs_undo(&self, look: &dyn Look) -> Result<bool, HostError>;
 
-    /// Reverts it.
+    /// Reverts the act.
     fn undo(&self, door: &mut Door<'_>) -> Result<(), ActError>;
 
-    /// Asks the programs of the host whether the undo would succeed, before anything is reverted.
-    /// Returns whether there was anything to ask.
+    /// Checks with the programs on the host whether the undo would succeed, before anything is
+    /// reverted. Returns whether there was anything to check.
     fn rehearse_undo(&self, _: &mut Door<'_>) -> Result<bool, ActError> {
         Ok(false)
     }
@@ -57,15 +57,15 @@ pub trait Act {
 
 /// The acts of a program: a closed list that the journal stores and reads back.
 ///
-/// Everything that the journal has to know of features is asked here.
+/// The journal asks this trait for everything that depends on a feature.
 pub trait Acts:
     fmt::Debug + Clone + PartialEq + Serialize + DeserializeOwned + Deref<Target = dyn Act>
 {
     /// A part of an installation that can be removed while the rest stays.
     type Component: fmt::Debug + Copy + Ord + Serialize + DeserializeOwned;
 
-    /// Checks whether the undo of this act restores what the undo of `earlier` then removes, which
-    /// is work for nothing and may fail.
+    /// Checks whether the undo of this act restores files that the undo of `earlier` then removes.
+    /// That would be redundant and may fail.
     fn is_moot_before(&self, earlier: &Self) -> bool;
 
     /// Returns a file without the kernel parameters that a change added to it.

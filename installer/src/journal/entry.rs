@@ -13,13 +13,13 @@ use crate::settle::{Derived, awaits_boot};
 #[serde(transparent)]
 pub struct TxId(pub i64);
 
-/// The number of an entry; a later one is higher, whatever its transaction.
+/// The number of an entry; a later entry has a higher number, in any transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EntryId(pub i64);
 
 impl EntryId {
-    /// The temporary name that belongs to it.
+    /// Returns its temporary name.
     #[must_use]
     pub(crate) fn temp(self) -> TempName {
         TempName::of_entry(self.0)
@@ -32,99 +32,98 @@ impl fmt::Display for TxId {
     }
 }
 
-/// What makes a transaction: one bundle, applied as one plan.
+/// The source of a transaction: one bundle, applied as one plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTransaction {
     /// The digest of the bundle's signed root.
     pub bundle: Digest,
-    /// The plan, in its stored spelling.
+    /// The plan, in its stored form.
     pub plan: String,
-    /// What the kernel calls the boot during which it began.
+    /// The kernel's ID of the boot during which it began.
     pub boot: BootId,
     /// When it began, in seconds since 1970 by the host's clock.
     pub began: i64,
 }
 
-/// A transaction as the journal has it.
+/// A transaction as recorded in the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transaction<A: Acts> {
-    /// Its number.
     pub id: TxId,
-    /// What made it.
+    /// The source.
     pub new: NewTransaction,
-    /// How far it is.
+    /// The state.
     pub state: TxState,
-    /// What a finished revert, or the removal of a component, left as it was.
+    /// Everything that a completed revert, or the removal of a component, did not restore.
     pub kept: Vec<Kept>,
-    /// The components of it that were removed since, on purpose.
+    /// The components that the operator has removed since.
     pub removed: BTreeMap<A::Component, Removing>,
-    /// The boot on which the first part of its plan came to its end; `None` until it has.
+    /// The boot on which phase 1 of the plan completed; `None` until then.
     pub first_part: Option<BootId>,
 }
 
 impl<A: Acts> Transaction<A> {
-    /// A transaction that begins.
+    /// Returns a new transaction.
     #[must_use]
     pub fn begun(id: TxId, new: NewTransaction) -> Self {
         let (state, kept, removed) = (TxState::Applying, Vec::new(), BTreeMap::new());
         Self { id, new, state, kept, removed, first_part: None }
     }
 
-    /// The boot that what was changed waits to be over.
+    /// Returns the boot that must end before the changes take effect.
     ///
-    /// A first part that was cut short may have come to its end on a later boot than it began on.
+    /// An interrupted phase 1 may have completed on a later boot than it began on.
     #[must_use]
     pub fn waits_since(&self) -> &BootId {
         self.first_part.as_ref().unwrap_or(&self.new.boot)
     }
 
-    /// The components whose removal has begun and has not come to its end.
+    /// Returns the components whose removal was interrupted.
     pub fn going(&self) -> impl Iterator<Item = A::Component> {
         let begun = self.removed.iter().filter(|(_, state)| **state == Removing::Begun);
         begun.map(|(component, _)| *component)
     }
 
-    /// Whether that component of it was removed to the end.
+    /// Checks whether the removal of this component was completed.
     #[must_use]
     pub fn is_removed(&self, component: A::Component) -> bool {
         matches!(self.removed.get(&component), Some(Removing::Done { .. }))
     }
 }
 
-/// How far the removal of a component is.
+/// The state of a component's removal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Removing {
-    /// It has begun, or had when the power went.
+    /// In progress or interrupted.
     Begun,
-    /// It came to its end.
+    /// Completed.
     Done {
-        /// Folders that it had made and that had to stay, because other components have files in
-        /// them. They go when these do.
+        /// Folders that it created and that had to stay, because other components have files in
+        /// them. They are removed with those components.
         #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
         left: BTreeSet<HostPath>,
     },
 }
 
-/// How far a transaction is.
+/// The state of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TxState {
-    /// Its plan is being carried out, or was when the power went.
+    /// In progress or interrupted.
     Applying,
-    /// Its plan was carried out to the end.
+    /// Completed.
     Applied,
-    /// It is being taken back, or was when the power went.
+    /// The revert is in progress or interrupted.
     Reverting,
-    /// It was taken back to the end, and is closed for good.
+    /// Reverted and closed.
     Reverted,
 }
 
 impl Removing {
-    /// Note in what a transaction remembers that these components are that far.
+    /// Records the removal state of these components in the transaction.
     ///
-    /// What was removed to the end does not begin again, and which folders are left is always what
-    /// the last removal has seen.
+    /// A completed removal is not restarted, and the list of retained folders is always that of the
+    /// last removal.
     pub(super) fn note<C: Copy + Ord>(
         &self,
         removed: &mut BTreeMap<C, Self>,
@@ -151,32 +150,33 @@ impl Removing {
 #[serde(transparent)]
 pub struct BootId(pub String);
 
-/// One change to the host, with what it takes to undo it.
+/// One change to the host, with the data needed to undo it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Change<A> {
     /// A path was about to change, or was changed by a command.
     Put {
-        /// Which path, with no symlink in its directories.
+        /// The path, with all symlinks in its directories resolved.
         path: HostPath,
-        /// The path as the step named it, if that is another.
+        /// The path as the step named it, if different.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         named: Option<HostPath>,
-        /// What was there. If it is a file, its bytes are in the undo store.
+        /// The previous node. If it is a file, its bytes are in the undo store.
         before: Option<Node>,
-        /// What was to be there.
+        /// The intended node.
         after: Option<Node>,
-        /// The words that were added, if it is a file of one line that others edit as well.
+        /// The added kernel parameters, if it is a one-line file that is also edited outside
+        /// vgpu-installer.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         words: Vec<KernelWord>,
     },
-    /// A command has changed or removed a file of which no copy was kept.
+    /// A command changed or removed a file of which no copy was kept.
     Lost {
-        /// Which path.
+        /// The path.
         path: HostPath,
-        /// What could be said of it before.
+        /// The previous status.
         before: Stat,
-        /// What it has become.
+        /// The new node.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<Node>,
     },
@@ -185,7 +185,7 @@ pub enum Change<A> {
 }
 
 impl<A> Change<A> {
-    /// Returns the path that changes, by every name that it has here; none if it is an act.
+    /// Returns all spellings of the changed path; none if it is an act.
     pub fn names(&self) -> impl Iterator<Item = &HostPath> {
         let (path, named) = match self {
             Self::Put { path, named, .. } => (Some(path), named.as_ref()),
@@ -195,7 +195,7 @@ impl<A> Change<A> {
         path.into_iter().chain(named)
     }
 
-    /// What it makes stale.
+    /// The derived state that it makes stale.
     #[must_use]
     pub fn dirties(&self) -> BTreeSet<Derived> {
         self.names().flat_map(Derived::from_path).collect()
@@ -213,23 +213,22 @@ impl<A: Acts> Change<A> {
     }
 }
 
-/// A [`Change`] as the journal has it.
+/// A [`Change`] as recorded in the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry<A: Acts> {
-    /// Its number.
     pub id: EntryId,
-    /// The command that made the change, if the journal did not.
+    /// The command that made the change; `None` for the journal.
     pub by: Option<EntryId>,
-    /// What it is.
+    /// The change.
     pub change: Change<A>,
-    /// How far it is, if it is a command.
+    /// The state, if it is a command.
     pub run: Option<RunState>,
-    /// The part of the installation that it belongs to.
+    /// The component of the installation that it belongs to.
     pub component: A::Component,
 }
 
 impl<A: Acts> Entry<A> {
-    /// The path that changes, unless it is a command.
+    /// Returns the changed path; `None` for a command.
     #[must_use]
     pub fn path(&self) -> Option<&HostPath> {
         match &self.change {
@@ -239,18 +238,18 @@ impl<A: Acts> Entry<A> {
     }
 }
 
-/// How far a command is. Each state is durable before anything is done that it does not cover.
+/// The state of a command. Each state is durable before any work that it does not cover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunState {
-    /// It has not run, and everything that undoing it takes is kept.
+    /// It has not run, and all data for its undo is saved.
     Intended,
-    /// It may have begun to run, and its traces are not recorded.
+    /// It may have started, and its traces are not recorded.
     Started,
-    /// It ran to an end, and its traces are entries.
+    /// It ran to its end, and its traces are recorded.
     Exited,
-    /// Its undo may have begun to run, and that one's traces are not recorded.
+    /// Its undo may have started, and the traces of the undo are not recorded.
     Undoing,
-    /// It was undone, and the undo's traces are entries.
+    /// It was undone, and the traces of the undo are recorded.
     Undone,
 }

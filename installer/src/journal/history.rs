@@ -6,20 +6,20 @@ use super::{Acts, Change, Entry, EntryId};
 use crate::host::{Kind, Meta, Node, Stat, Xattrs};
 use crate::settle::Derived;
 
-/// All that a path has been in one transaction.
+/// The history of a path in one transaction.
 pub(super) struct History {
     /// The entry of its first change.
     pub(super) first: EntryId,
-    /// What its changes make stale.
+    /// The derived state that its changes make stale.
     pub(super) dirties: BTreeSet<Derived>,
     states: Vec<Option<Node>>,
-    /// The words that were added to it.
+    /// The kernel parameters that were added to it.
     pub(super) words: Vec<KernelWord>,
-    /// What could be said of it, if a command changed it and no copy was kept.
+    /// The previous status, if a command changed the path and no copy was kept.
     lost: Option<Stat>,
 }
 
-/// What the entries of a transaction say, path by path.
+/// Returns the history of each path, from the entries of a transaction.
 pub(super) fn histories<A: Acts>(entries: &[Entry<A>]) -> BTreeMap<HostPath, History> {
     let mut histories: BTreeMap<HostPath, History> = BTreeMap::new();
     for entry in entries {
@@ -38,7 +38,7 @@ pub(super) fn histories<A: Acts>(entries: &[Entry<A>]) -> BTreeMap<HostPath, His
                 history.words.extend(words.iter().cloned());
             }
             Change::Lost { before, after, .. } => {
-                // What was not there before us needs no copy to be taken away again.
+                // A file that did not exist before needs no copy to be removed.
                 if history.states.first() != Some(&None) {
                     history.lost.get_or_insert(*before);
                 }
@@ -51,19 +51,20 @@ pub(super) fn histories<A: Acts>(entries: &[Entry<A>]) -> BTreeMap<HostPath, His
 }
 
 impl History {
-    /// What the path was before we came; `None` if no copy was kept.
+    /// The node before the first change; `None` if no copy was kept.
     pub(super) fn original(&self) -> Option<&Option<Node>> {
         self.states.first().filter(|_| self.lost.is_none())
     }
 
-    /// Whether it looks as it did, if no copy was kept: the command's own undo may have brought it
-    /// back.
+    /// Checks whether the status equals the previous one, if no copy was kept: the command's own
+    /// undo may have restored it.
     pub(super) fn is_back(&self, now: Option<&Stat>) -> bool {
         let (Some(was), Some(now)) = (self.lost, now) else { return false };
         was.kind == now.kind && (was.kind == Kind::Dir || was.size == now.size)
     }
 
-    /// Whether `now` is our doing: a state that we put, or one that a cut left half-way.
+    /// Checks whether `now` was created by the installer: a recorded state, or one that a power cut
+    /// interrupted.
     pub(super) fn explains(&self, now: Option<&Node>) -> bool {
         self.states.iter().any(|state| state.as_ref() == now)
             || match now {
@@ -73,7 +74,7 @@ impl History {
             }
     }
 
-    /// A directory and something else replace each other with nothing in between.
+    /// A directory and another kind of node replace each other without an intermediate state.
     fn passes_through_nothing(&self) -> bool {
         let kinds = || self.states.iter().flatten().map(Node::kind);
         kinds().any(|kind| kind == Kind::Dir) && kinds().any(|kind| kind != Kind::Dir)

@@ -3,25 +3,25 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::HostPath;
 
-/// Something that a revert did not bring back to what it was.
+/// An object that a revert did not restore.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
-    /// What.
+    /// The object.
     #[serde(flatten)]
     pub what: KeptThing,
-    /// Why it was left.
+    /// The reason.
     pub why: Why,
 }
 
-/// What a revert can leave.
+/// The kind of object that a revert can retain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeptThing {
     /// A path.
     Path(HostPath),
-    /// A thing that an act changed, such as a package.
+    /// An object that an act changed, such as a package.
     Named {
-        /// What kind of thing it is.
+        /// Its kind.
         kind: String,
         /// Its name.
         name: String,
@@ -37,25 +37,25 @@ impl fmt::Display for KeptThing {
     }
 }
 
-/// Why a revert did not bring something back to what it was.
+/// The reason why a revert did not restore an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Why {
-    /// Somebody else has changed it since.
+    /// It was changed outside vgpu-installer.
     Changed,
-    /// Somebody else has removed it since.
+    /// It was removed outside vgpu-installer.
     Removed,
-    /// Somebody else has put something into the directory.
+    /// The directory has new entries from outside vgpu-installer.
     NotEmpty,
-    /// Somebody else has removed or replaced the directory that it was in.
+    /// Its parent directory was removed or replaced outside vgpu-installer.
     NoParent,
-    /// Somebody else has changed it since; only our words were taken out.
+    /// It was changed outside vgpu-installer; only the added kernel parameters were removed.
     WordsTakenOut,
-    /// A command changed it, and no copy was kept of such files.
+    /// A command changed it, and no copy of such files was kept.
     NoCopy,
-    /// A package came in a later version, and the bundle does not carry the one that was there.
+    /// The package was upgraded, and the bundle does not include its previous version.
     Newer,
-    /// Somebody else had brought it, and nothing here can bring it again.
+    /// It is third-party, and the installer cannot restore it.
     Foreign,
 }
 

@@ -1,4 +1,4 @@
-//! What the journal has written down: one SQLite database, in WAL mode, synced at every commit.
+//! The persistent journal: one SQLite database, in WAL mode, synced at every commit.
 
 mod database;
 #[cfg(test)]
@@ -21,13 +21,12 @@ use crate::settle::Derived;
 /// A change that is about to be made.
 #[derive(Debug)]
 pub struct NewEntry<'a, A: Acts> {
-    /// The change.
     pub change: &'a Change<A>,
-    /// The state of its scope before it, if it is a command: it begins as [`RunState::Intended`].
+    /// The previous state of its scope, if it is a command: it begins as [`RunState::Intended`].
     pub before: Option<&'a Snapshot>,
     /// The derived state that it makes stale.
     pub dirties: &'a BTreeSet<Derived>,
-    /// The part of the installation that it belongs to.
+    /// The component of the installation that it belongs to.
     pub component: A::Component,
 }
 
@@ -38,27 +37,27 @@ pub enum LogError {
     /// The database failed.
     #[error("cannot use the journal: {0}")]
     Database(#[from] rusqlite::Error),
-    /// A text in it was not written by this program.
+    /// A stored text is not one that this program writes.
     #[error("the journal is damaged: {0}")]
     Text(#[from] serde_json::Error),
-    /// It belongs to another program, or to another version of this one.
+    /// The database belongs to another program, or to another version of this one.
     #[error("the journal is not one that this program can read: {0}")]
     Foreign(String),
-    /// The database does not promise the durability that the journal depends on.
+    /// The database does not provide the durability that the journal depends on.
     #[error("the journal would not survive a power cut: `{pragma}` is `{is}`, not `{should}`")]
     Unsafe {
         /// The setting.
         pragma: &'static str,
         /// Its value.
         is: String,
-        /// The value that it must have.
+        /// The required value.
         should: String,
     },
-    /// The power is cut, in a test.
+    /// A simulated power cut, in a test.
     #[cfg(test)]
     #[error("power cut")]
     PowerCut,
-    /// The disk is full, in a test.
+    /// A simulated full disk, in a test.
     #[cfg(test)]
     #[error("cannot use the journal: the disk is full")]
     Full,
@@ -66,8 +65,8 @@ pub enum LogError {
 
 /// The journal of a host, open and locked; in memory, for rehearsals and tests.
 ///
-/// Every method that changes something returns only when the change would survive a power cut,
-/// and a power cut leaves either all of the change or nothing.
+/// Every method that changes data returns only when the change is durable. A power cut leaves
+/// either the whole change or nothing.
 #[derive(Debug)]
 pub struct Log<A> {
     db: Connection,
@@ -199,7 +198,7 @@ impl<A: Acts> Log<A> {
         Ok(EntryId(self.db.prepare_cached(select)?.query_row([], |row| row.get(0))?))
     }
 
-    /// Adds a change that is about to be made, together with what it makes stale.
+    /// Adds a change that is about to be made, together with the derived state that it makes stale.
     pub fn append(&mut self, tx: TxId, new: &NewEntry<'_, A>) -> Result<EntryId, LogError> {
         let insert = "INSERT INTO entry (tx, change, state, before, component) \
                       VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -220,7 +219,8 @@ impl<A: Acts> Log<A> {
         })
     }
 
-    /// Records the state of a command, together with the traces it left and what these make stale.
+    /// Records the state of a command, together with its traces and the derived state that these
+    /// make stale.
     pub fn advance(
         &mut self,
         run: EntryId,
@@ -334,7 +334,7 @@ fn set_run_state(commit: &Commit<'_>, run: EntryId, state: RunState) -> Result<(
 /// Id, the run that left it as a trace, change, state and component of an entry.
 type EntryRow = (i64, Option<i64>, String, Option<String>, String);
 
-/// The texts of a row of `tx`.
+/// The text columns of a row of `tx`.
 struct TxRow {
     id: i64,
     bundle: String,

@@ -1,8 +1,10 @@
-//! The journal: before any change, the previous state is saved to disk, so that it can be reverted.
+//! The journal: before any change, the previous state is saved to disk, so that the change can be
+//! reverted.
 //!
 //! The order is always the same: the previous content is copied to the undo store and synced, the
-//! entry is committed, the change is made. So journal and host together tell at any time what is left
-//! to do, and no step needs a revert of its own. The journal knows paths, and otherwise only [`Act`].
+//! entry is committed, the change is made. Therefore journal and host together determine the
+//! remaining work at any time, and no step needs its own revert. The journal handles paths, and
+//! everything else through [`Act`].
 
 mod act;
 mod entry;
@@ -47,35 +49,35 @@ pub struct Journal<'j, A: Acts> {
     component: A::Component,
 }
 
-/// A change could not be made.
+/// The failure of a change.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JournalError {
-    /// The host refused.
+    /// The host refused it.
     #[error(transparent)]
     Host(#[from] HostError),
-    /// The log refused.
+    /// The log refused it.
     #[error(transparent)]
     Log(#[from] LogError),
     /// An act, or its undo, failed.
     #[error(transparent)]
     Act(ActError),
-    /// The path is one of the installer's own.
+    /// The path belongs to the installer.
     #[error("{0} belongs to the installer itself; no step may change it")]
     Own(HostPath),
-    /// The path holds a thing that the new one does not replace.
+    /// The existing node cannot be replaced by the new one.
     #[error("{path} is a {is} on this host, and would become a {becomes}; move it away first")]
     InTheWay {
         /// The path.
         path: HostPath,
-        /// The kind of what is there.
+        /// The existing kind.
         is: KindName,
-        /// The kind of what it would become.
+        /// The new kind.
         becomes: KindName,
     },
 }
 
-/// The name of a kind of node.
+/// Returns the name of a kind of node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KindName(pub Kind);
 
@@ -112,7 +114,7 @@ impl<'j, A: Acts> Journal<'j, A> {
         self.host
     }
 
-    /// Makes `path` a file with these bytes.
+    /// Replaces `path` with a file of these bytes.
     pub fn put_bytes(
         &mut self,
         path: &HostPath,
@@ -123,7 +125,7 @@ impl<'j, A: Acts> Journal<'j, A> {
         self.put(path, &node, Source::Bytes(bytes), &[])
     }
 
-    /// Makes `path` a file that holds this item of the store.
+    /// Replaces `path` with a file of this item of the store.
     pub fn put_stored(
         &mut self,
         path: &HostPath,
@@ -134,7 +136,7 @@ impl<'j, A: Acts> Journal<'j, A> {
         self.put(path, &node, Source::File(&state::stored(content.id)), &[])
     }
 
-    /// Makes `path` a file of these pieces.
+    /// Replaces `path` with a file of these pieces.
     pub fn put_pieces(
         &mut self,
         path: &HostPath,
@@ -145,7 +147,7 @@ impl<'j, A: Acts> Journal<'j, A> {
         self.put(path, &node, Source::Pieces(pieces), &[])
     }
 
-    /// Makes `path` a symbolic link to `target`.
+    /// Replaces `path` with a symbolic link to `target`.
     pub fn put_link(&mut self, path: &HostPath, target: &str) -> Result<(), JournalError> {
         self.put(path, &Node::link(target), Source::Nowhere, &[])
     }
@@ -155,7 +157,8 @@ impl<'j, A: Acts> Journal<'j, A> {
         self.put(path, &Node::Dir { meta }, Source::Nowhere, &[])
     }
 
-    /// Makes `path` a file with these bytes, of which only the kernel parameters `words` are new.
+    /// Replaces `path` with a file of these bytes, of which only the kernel parameters `words` are
+    /// new.
     ///
     /// If the file is edited outside vgpu-installer later, a revert removes only these parameters.
     pub fn put_words(
@@ -179,7 +182,7 @@ impl<'j, A: Acts> Journal<'j, A> {
         run::run(self.host, self.log, (self.tx, self.component), act.into())
     }
 
-    /// Changes a path, and first makes the directories that it needs.
+    /// Changes a path, after creating its missing parent directories.
     fn put(
         &mut self,
         path: &HostPath,
@@ -187,8 +190,8 @@ impl<'j, A: Acts> Journal<'j, A> {
         from: Source<'_>,
         words: &[KernelWord],
     ) -> Result<(), JournalError> {
-        // An entry whose change cannot succeed would confuse the order in which a revert walks back,
-        // so the directory is made first, in the place where the change will really happen.
+        // An entry whose change cannot succeed would break the order of a revert, so the directory
+        // is created first, where the change will really happen.
         if let Some(parent) = self.host.real(path)?.parent() {
             match self.host.stat(&parent)? {
                 None => self.put(&parent, &Node::dir(Mode::DIR), Source::Nowhere, &[])?,
@@ -204,7 +207,7 @@ impl<'j, A: Acts> Journal<'j, A> {
         after: Option<(&Node, Source<'_>)>,
         words: &[KernelWord],
     ) -> Result<(), JournalError> {
-        // A place has one name in the journal, also where `/lib` is a link to `/usr/lib`.
+        // The journal has one name for each place, also where `/lib` is a link to `/usr/lib`.
         let real = self.host.real(path)?;
         if state::owns(&real) {
             return Err(JournalError::Own(path.clone()));
@@ -244,7 +247,7 @@ impl<'j, A: Acts> Journal<'j, A> {
     }
 }
 
-/// Refuses to replace a directory by another kind of node, or the reverse, and to touch a device.
+/// Refuses to replace a directory by another kind of node, or the reverse, and to change a device.
 fn check_way(
     path: &HostPath,
     before: Option<Kind>,
@@ -268,7 +271,7 @@ fn keep<A: Acts>(
 ) -> Result<(), JournalError> {
     let Some(content) = node.content() else { return Ok(()) };
     let copy = state::undone(content.id);
-    // A copy gets its name in the undo store only once it is complete and durable.
+    // A copy is renamed to its final name in the undo store once it is complete and durable.
     if host.stat(&copy)?.is_some() {
         return Ok(());
     }

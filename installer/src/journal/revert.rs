@@ -10,19 +10,19 @@ use super::{
 use crate::host::{Door, Host};
 use crate::settle::Derived;
 
-/// A revert did not finish. Whatever could be reverted was, and running it again is safe.
+/// The failure of a revert. Everything revertible was reverted, and running it again is safe.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RevertError {
     /// The journal cannot be used.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// A later transaction builds on this one.
+    /// A later transaction depends on this one.
     #[error("transaction {later} was applied after transaction {this}; revert that one first")]
     NotLast {
-        /// The one to be reverted.
+        /// The transaction to revert.
         this: TxId,
-        /// The last one that is not reverted.
+        /// The last transaction that is not reverted.
         later: TxId,
     },
     /// A component cannot be removed while a transaction is in progress.
@@ -45,19 +45,19 @@ fn lines(errors: &[JournalError]) -> String {
 /// An event of a revert.
 #[derive(Debug)]
 pub enum Reverting<'a, A> {
-    /// This path is restored.
+    /// This path is being restored.
     Restore(&'a HostPath),
-    /// This act is undone.
+    /// This act is being undone.
     Undo(&'a A),
-    /// This derived state is rebuilt.
+    /// This derived state is being rebuilt.
     Rebuild(&'a Derived),
 }
 
-/// Reverts the transaction `tx`, the last one, and returns what was kept.
+/// Reverts `tx`, the last transaction, and returns the retained objects.
 ///
-/// Each path is restored to its state before its first change, if its present state is one that the
-/// journal knows; acts are undone in between, where they ran. That depends only on journal and host,
-/// so a revert may follow a power cut, be interrupted by one, and be repeated.
+/// Each path is restored to its state before its first change, if its present state is recorded in
+/// the journal; acts are undone in between, in reverse order. This depends on journal and host
+/// only, so a revert may follow a power cut, be interrupted by one, and be repeated.
 pub fn revert<A: Acts>(
     host: &mut dyn Host,
     log: &mut Log<A>,
@@ -74,10 +74,10 @@ pub fn revert<A: Acts>(
     Ok(kept)
 }
 
-/// Reverts every transaction at once, and returns what was kept.
+/// Reverts all transactions at once, and returns the retained objects.
 ///
-/// Each path goes straight to its state before the first of them, and a driver that one of them
-/// replaced is not reinstalled only to be removed again.
+/// Each path is restored directly to its state before the first of them, so a driver that one of
+/// them replaced is not reinstalled only to be removed again.
 pub fn revert_all<A: Acts>(
     host: &mut dyn Host,
     log: &mut Log<A>,
@@ -89,8 +89,8 @@ pub fn revert_all<A: Acts>(
     Ok(kept)
 }
 
-/// Finishes a removal that was interrupted: it has restored paths of several transactions to their
-/// state before the first, which no transaction alone would explain.
+/// Completes an interrupted removal: it has restored paths of several transactions to their state
+/// before the first, which no single transaction would explain.
 fn finish_removal<A: Acts>(
     host: &mut dyn Host,
     log: &mut Log<A>,
@@ -100,8 +100,8 @@ fn finish_removal<A: Acts>(
     if going.is_empty() { Ok(Vec::new()) } else { remove(host, log, &going, each) }
 }
 
-/// Reverts what belongs to these components, in every transaction that is not reverted, and returns
-/// what was kept. The transactions stay, and remember the removal.
+/// Reverts the entries of these components, in every transaction that is not reverted, and returns
+/// the retained objects. The transactions stay open and record the removal.
 pub fn remove<A: Acts>(
     host: &mut dyn Host,
     log: &mut Log<A>,
@@ -148,8 +148,8 @@ fn close<A: Acts>(
     Ok(kept)
 }
 
-/// Has apt refuse before anything is reverted, and not only when its turn comes: the driver would be
-/// gone by then. An interrupted act has to be recovered first, so then it is asked only in its turn.
+/// Lets apt refuse before anything is reverted: later, the driver would already be removed. An
+/// interrupted act has to be recovered first, so its undo is checked only when it runs.
 fn rehearse<A: Acts>(
     host: &mut dyn Host,
     log: &Log<A>,

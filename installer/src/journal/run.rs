@@ -6,7 +6,7 @@ use super::{
 use crate::host::{Command, Door, Host, HostError, OwnState, TempName, Work};
 use crate::state;
 
-/// Runs an act, with every state of it durable before the next.
+/// Runs an act. Every state is durable before the next.
 pub(super) fn run<A: Acts>(
     host: &mut dyn Host,
     log: &mut Log<A>,
@@ -18,12 +18,12 @@ pub(super) fn run<A: Acts>(
     let id = log.append(tx, &NewEntry { change, before: Some(&before), dirties, component })?;
     log.advance(id, RunState::Started, &[], &BTreeSet::new())?;
     let result = act.run(&mut Door::open(host));
-    // An act that failed has left traces just as well.
+    // A failed act leaves traces, too.
     record_traces(host, log, id, &*act, RunState::Exited)?;
     result.map_err(JournalError::Act)
 }
 
-/// Undoes an act that ran to an end, if its effect is still present, and reports it to `begins` before.
+/// Undoes a completed act, if its effect is still present, and reports it to `begins` first.
 pub(super) fn undo<A: Acts>(
     host: &mut dyn Host,
     log: &mut Log<A>,
@@ -43,10 +43,10 @@ pub(super) fn undo<A: Acts>(
     result.map_err(JournalError::Act)
 }
 
-/// Recovers from a power cut: sweeps temporary files, and makes interrupted acts usable.
+/// Recovers from a power cut: sweeps temporary files, and recovers interrupted acts.
 ///
-/// It comes before a transaction is resumed and before it is reverted. It does no harm if nothing was
-/// interrupted, and can itself be interrupted and repeated.
+/// Runs before a transaction is resumed or reverted. It is harmless if nothing was interrupted, and
+/// can itself be interrupted and repeated.
 pub fn recover<A: Acts>(
     host: &mut dyn Host,
     log: &mut Log<A>,
@@ -61,7 +61,7 @@ pub fn recover<A: Acts>(
             }
             (Change::Act(act), Some(RunState::Started | RunState::Undoing)) => {
                 act.recover(&mut Door::open(host)).map_err(JournalError::Act)?;
-                // Now it counts as an act that ran to an end: its probe tells whether it did.
+                // From here on it counts as completed: its probe tells whether it was.
                 record_traces(host, log, entry.id, &**act, RunState::Exited)?;
             }
             _ => {}
@@ -70,7 +70,7 @@ pub fn recover<A: Acts>(
     Ok(())
 }
 
-/// Removes unfinished copies from the installer's own folders.
+/// Removes incomplete copies from the installer's own folders.
 fn sweep_own(host: &mut dyn Host) -> Result<(), JournalError> {
     for dir in [state::dir(), state::undo(), state::store()] {
         let names = host.list(&dir)?.unwrap_or_default();
@@ -108,8 +108,8 @@ fn record_traces<A: Acts>(
     Ok(log.advance(id, state, &traces, &dirties)?)
 }
 
-/// Runs a command whose effect ends with the current boot, so that there is nothing to record: it
-/// starts or stops a service, or creates virtual functions.
+/// Runs a command whose effect ends with the current boot, so that nothing is recorded: it starts
+/// or stops a service, or creates virtual functions.
 pub(crate) fn run_transient(host: &mut dyn Host, command: &Command) -> Result<(), HostError> {
     Door::open(host).run(command)
 }

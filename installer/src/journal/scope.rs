@@ -13,13 +13,13 @@ pub struct Scope {
     /// Files and directories that are copied before the act, and restored.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub small: BTreeSet<HostPath>,
-    /// Directories too large for that. Files that the act adds there are removed by a revert; files that
-    /// it changes or removes are reported, and only its own undo can restore them.
+    /// Directories too large to copy. A revert removes files that the act added there; files that
+    /// it changed or removed are reported, and only its own undo can restore them.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub large: BTreeSet<HostPath>,
 }
 
-/// The state of a scope at one time.
+/// A snapshot of a scope.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Snapshot {
@@ -28,7 +28,7 @@ pub struct Snapshot {
 }
 
 impl Scope {
-    /// Returns its present state.
+    /// Returns the present state of the scope.
     pub fn look(&self, look: &dyn Look) -> Result<Snapshot, HostError> {
         let mut snapshot = Snapshot::default();
         for root in &self.small {
@@ -50,14 +50,14 @@ impl Scope {
 }
 
 impl Snapshot {
-    /// Returns the files whose bytes have to be copied.
+    /// Returns the files whose bytes must be copied.
     pub(super) fn files(&self) -> impl Iterator<Item = (&HostPath, &Node)> {
         self.small.iter().filter(|(_, node)| node.kind() == Kind::File)
     }
 
-    /// Returns the changes between this and `later`.
+    /// Returns the changes between this snapshot and `later`.
     ///
-    /// Their order can be walked backwards: the entries of a directory are removed before it and
+    /// The order allows walking backwards: the entries of a directory are removed before it and
     /// created after it.
     pub(super) fn difference<A>(
         &self,
@@ -76,7 +76,8 @@ impl Snapshot {
         for path in keys(&self.large, &later.large) {
             match (self.large.get(path), later.large.get(path)) {
                 (None, Some(_)) => come.push(put(path, None, look.node(path)?)),
-                // A directory changes with every entry in it; those are compared themselves.
+                // A directory's status changes with every entry in it; the entries are compared
+                // themselves.
                 (Some(Stat { kind: Kind::Dir, .. }), Some(Stat { kind: Kind::Dir, .. })) => {}
                 (Some(&before), after) if Some(&before) != after => {
                     let after = look.node(path)?;
@@ -114,7 +115,7 @@ fn walk(
         each(&path, stat)?;
         if stat.kind == Kind::Dir {
             let names = look.list(&path)?.unwrap_or_default();
-            // Names come from the kernel, so each is one part of a path.
+            // Names come from the kernel, so each is a single path component.
             let children = names.iter().map(|name| HostPath::new(path.as_path().join(name)));
             todo.extend(children.filter_map(Result::ok));
         }

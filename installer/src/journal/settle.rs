@@ -2,11 +2,11 @@ use super::{Acts, Log, LogError};
 use crate::host::{Door, Host, HostError};
 use crate::settle::Derived;
 
-/// Derived state could not be rebuilt. It stays marked, so the next run tries again.
+/// The failure to rebuild derived state. It stays marked, so the next run tries again.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettleError {
-    /// Some of it failed.
+    /// Some rebuilds failed.
     #[error("{}; do not reboot before `vgpu-installer apply` or `revert` has mended this", list(.0))]
     Rebuild(Vec<(Derived, HostError)>),
     /// The marks could not be read or removed.
@@ -19,9 +19,9 @@ fn list(failures: &[(Derived, HostError)]) -> String {
     texts.collect::<Vec<_>>().join("\n")
 }
 
-/// Rebuilds everything that is marked as stale, and reports each to `each` before it begins.
+/// Rebuilds all stale derived state, and reports each rebuild to `each` before it begins.
 ///
-/// A failure does not keep the rest from being rebuilt.
+/// A failure does not prevent the other rebuilds.
 pub fn settle<A: Acts>(
     host: &mut dyn Host,
     log: &mut Log<A>,

@@ -12,17 +12,17 @@ use super::{
 use crate::host::{Content, Door, Host, HostError, Kind, New, Node, Source};
 use crate::state;
 
-/// The part of the journal that is reverted.
+/// The extent of a revert.
 #[derive(Debug)]
 pub(super) struct Extent<A: Acts> {
     /// The transactions, the oldest first.
     pub(super) txs: Vec<Transaction<A>>,
-    /// The components that are reverted; `None` for all of them.
+    /// The reverted components; `None` for all of them.
     pub(super) components: Option<BTreeSet<A::Component>>,
 }
 
 impl<A: Acts> Extent<A> {
-    /// Returns the entries that are reverted, and the paths of those that stay.
+    /// Returns the entries to revert, and the paths of those that stay.
     ///
     /// A component that was removed before is in neither, except for folders that had to stay then.
     pub(super) fn entries(
@@ -56,7 +56,7 @@ impl<A: Acts> Extent<A> {
     }
 }
 
-/// One walk backwards through the entries.
+/// One backward walk through the entries.
 pub(super) struct Walk<'w, A: Acts> {
     host: &'w mut dyn Host,
     log: &'w mut Log<A>,
@@ -70,16 +70,16 @@ pub(super) struct Walk<'w, A: Acts> {
 /// The result of a walk.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
-    /// The things that could not be restored.
+    /// The retained objects.
     pub(super) kept: Vec<Kept>,
-    /// The folders that stay because of what stays in them.
+    /// The folders that stay because they are not empty.
     pub(super) left: BTreeSet<HostPath>,
     /// The failures.
     pub(super) errors: Vec<JournalError>,
 }
 
 impl<'w, A: Acts> Walk<'w, A> {
-    /// A walk through the entries of `extent`.
+    /// Returns a walk through the entries of `extent`.
     pub(super) fn new(
         host: &'w mut dyn Host,
         log: &'w mut Log<A>,
@@ -89,7 +89,6 @@ impl<'w, A: Acts> Walk<'w, A> {
         Self { host, log, extent, each, staying: BTreeSet::new(), outcome: Outcome::default() }
     }
 
-    /// Walks through all entries.
     pub(super) fn all(mut self) -> Result<Outcome, LogError> {
         let (entries, staying) = self.extent.entries(self.log)?;
         self.staying = staying;
@@ -102,7 +101,7 @@ impl<'w, A: Acts> Walk<'w, A> {
                 continue;
             };
             if let Err(error) = self.undo(entry, act, &entries) {
-                // A later attempt to undo this act may need what came before it.
+                // A later attempt to undo this act may need the entries before it.
                 self.outcome.errors.push(error);
                 return Ok(self.outcome);
             }
@@ -113,7 +112,7 @@ impl<'w, A: Acts> Walk<'w, A> {
                 self.path(trace, &all);
             }
         }
-        // Only now: a package that kept its later version may be gone with an earlier entry.
+        // Checked last: a package that kept its later version may be removed with an earlier entry.
         for entry in &entries {
             let Change::Act(act) = &entry.change else { continue };
             match act.kept(self.host) {
@@ -169,7 +168,7 @@ impl<'w, A: Acts> Walk<'w, A> {
         }
     }
 
-    /// Checks whether everything in the folder belongs to entries that stay.
+    /// Checks whether all files in the folder belong to entries that stay.
     fn is_needed(&self, dir: &HostPath) -> bool {
         let names = self.host.list(dir).ok().flatten().unwrap_or_default();
         names.iter().all(|name| self.staying.contains(&state::below_dir(dir, name)))
@@ -206,9 +205,9 @@ impl<'w, A: Acts> Walk<'w, A> {
         }
     }
 
-    /// Restores the directory that `path` was in, if the journal explains that it is gone.
+    /// Restores the parent directory of `path`, if the journal explains its absence.
     ///
-    /// Its own turn may come only later, if it was changed before what was in it.
+    /// Its own turn may come later, if it was changed before its contents.
     fn restore_parent(
         &mut self,
         path: &HostPath,
@@ -223,7 +222,6 @@ impl<'w, A: Acts> Walk<'w, A> {
         Ok(())
     }
 
-    /// Restores `path`.
     fn place(
         &mut self,
         path: &HostPath,
@@ -242,7 +240,7 @@ impl<'w, A: Acts> Walk<'w, A> {
         Ok(Door::open(self.host).put(path, New { node, from, temp: history.first.temp() })?)
     }
 
-    /// Checks whether the directory that `path` was in is gone.
+    /// Checks whether the parent directory of `path` is missing.
     fn is_orphan(&self, path: &HostPath) -> Result<bool, HostError> {
         let Some(parent) = path.parent() else { return Ok(false) };
         match self.host.list(&parent) {
@@ -251,7 +249,8 @@ impl<'w, A: Acts> Walk<'w, A> {
         }
     }
 
-    /// Keeps a file that was changed outside vgpu-installer, without the kernel parameters added to it.
+    /// Keeps a file that was changed outside vgpu-installer, but removes the kernel parameters that
+    /// were added to it.
     fn take_words_out(
         &mut self,
         path: &HostPath,
@@ -275,7 +274,7 @@ impl<'w, A: Acts> Walk<'w, A> {
         Ok(Some(Why::WordsTakenOut))
     }
 
-    /// Marks what a change of the path makes stale, unless it is marked already.
+    /// Marks the derived state that a change of the path makes stale, unless it is marked already.
     fn mark(&mut self, history: &History) -> Result<(), LogError> {
         if history.dirties.is_subset(&self.log.dirty()?) {
             return Ok(());

@@ -38,7 +38,7 @@ fn copy(from_dir: &OwnedFd, from: &str, to_dir: &OwnedFd, to: &str) -> io::Resul
     copy_pieces(&mut File::from(source), |piece| io::Write::write_all(&mut target, piece))
 }
 
-/// Writes a file beside the old one, and then replaces the old one.
+/// Writes a new file next to the old one, and then replaces the old one.
 pub(super) fn rewrite(tree: &Tree, path: &WorkPath, make: Remake<'_>) -> io::Result<()> {
     let (dir, name) = tree.parent(path)?.ok_or(io::ErrorKind::NotFound)?;
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
@@ -84,7 +84,7 @@ pub(super) fn clear(tree: &Tree, dir: &WorkPath) -> io::Result<()> {
 fn clear_dir(parent: impl AsFd, name: &std::path::Path) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let dir = rustix::fs::openat(&parent, name, flags, rustix::fs::Mode::empty())?;
-    // The names first: POSIX leaves open what `readdir` returns of a directory that changes.
+    // Read all names first: POSIX does not define what `readdir` returns if the directory changes.
     let mut entries = Vec::new();
     for entry in Dir::read_from(&dir)? {
         let entry = entry?;

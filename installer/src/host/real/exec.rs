@@ -14,24 +14,24 @@ use super::tree::Tree;
 use crate::host::own;
 use crate::host::{Command, Exit, HostError, HostPath, MAX_READ, Output, Secret, Verb};
 
-/// What happens to the commands of an installation.
+/// The handling of an installation's commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exec {
-    /// They run: the machine is the one that this program runs on.
+    /// Runs them directly: the machine is the running system.
     Live,
-    /// They run with the prepared folder as their root directory, which takes root.
+    /// Runs them with the prepared folder as their root directory, which requires root.
     Chroot,
-    /// They do not run. What would change the machine is listed in its `commands.log`.
+    /// Does not run them. Commands that would change the machine are listed in its `commands.log`.
     Record,
 }
 
-/// How much of what a command says is kept for a message, in bytes.
+/// The number of bytes of output that an error message keeps.
 const TAIL: usize = 64 << 10;
 
-/// Where programs are looked for, as root has it on a Proxmox host.
+/// The search path for programs, as root has it on a Proxmox host.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Run a command that changes the host.
+/// Runs a command that changes the host.
 pub(super) fn run(
     tree: &Tree,
     exec: Exec,
@@ -74,7 +74,7 @@ impl QueryCache {
     }
 }
 
-/// Run a command that only looks.
+/// Runs a read-only command.
 pub(super) fn query(
     tree: &Tree,
     exec: Exec,
@@ -102,7 +102,7 @@ fn not_started(error: &io::Error) -> String {
     format!("not started: {error}")
 }
 
-/// Stdout and stderr in one pipe, so that their lines stay in order.
+/// One pipe for stdout and stderr, so that their lines stay in order.
 fn spawn_merged(
     tree: &Tree,
     exec: Exec,
@@ -113,7 +113,7 @@ fn spawn_merged(
     let (reader, writer) = io::pipe()?;
     let mut process = prepare(tree, exec, command);
     let child = process.stdout(writer.try_clone()?).stderr(writer).spawn()?;
-    // The builder holds our ends of the pipe, which would never end otherwise.
+    // The builder holds our ends of the pipe. The reader would never reach the end otherwise.
     drop(process);
     let tail = collect(reader, Keep::Tail, Some(lines));
     let status = feed_and_wait(child, input)?;
@@ -135,7 +135,8 @@ fn spawn_split(
     Ok(Output { exit: exit(status), stdout: stdout.received()?, stderr: stderr.received()? })
 }
 
-/// The process to start: a fixed small environment, the root directory to work in, no terminal.
+/// Returns the process to start: a small fixed environment, the root directory as working
+/// directory, no terminal.
 fn prepare(tree: &Tree, exec: Exec, command: &Command) -> std::process::Command {
     let mut words = command.words();
     if exec == Exec::Chroot {
@@ -156,7 +157,7 @@ fn prepare(tree: &Tree, exec: Exec, command: &Command) -> std::process::Command 
     process
 }
 
-/// What a command is given to read.
+/// Writes a command's standard input.
 fn input(
     command: &Command,
     secret: Option<&Secret>,
@@ -171,7 +172,8 @@ fn input(
 fn feed_and_wait(mut child: Child, input: Option<Zeroizing<String>>) -> io::Result<ExitStatus> {
     if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
         match stdin.write_all(input.as_bytes()) {
-            // A program may well exit without reading to the end; its status says if that was fine.
+            // A program may exit without reading to the end; its status tells whether that was an
+            // error.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
             result => result?,
         }
@@ -179,22 +181,22 @@ fn feed_and_wait(mut child: Child, input: Option<Zeroizing<String>>) -> io::Resu
     child.wait()
 }
 
-/// Which part of what a command says is kept.
+/// The part of a command's output that is kept.
 #[derive(Clone, Copy)]
 enum Keep {
     /// The last [`TAIL`] bytes.
     Tail,
-    /// Everything, and more than [`MAX_READ`] is an error.
+    /// Everything; more than [`MAX_READ`] is an error.
     All,
 }
 
-/// What a pipe has given so far, and word of its end.
+/// The bytes read from a pipe so far, and the notification of its end.
 struct Collected {
     kept: Arc<Mutex<Vec<u8>>>,
     end: Receiver<io::Result<()>>,
 }
 
-/// Read the pipe to its end beside the running command, which would block on a full one.
+/// Reads the pipe to its end in parallel with the command, which would block on a full pipe.
 fn collect(mut reader: PipeReader, keep: Keep, mut lines: Option<Lines>) -> Collected {
     let (sender, end) = mpsc::channel();
     let kept = Arc::new(Mutex::new(Vec::new()));
@@ -224,19 +226,20 @@ fn collect(mut reader: PipeReader, keep: Keep, mut lines: Option<Lines>) -> Coll
                 _ => {}
             }
         };
-        // What is left of a line is written before anybody goes on.
+        // Log the rest of an incomplete line before the caller continues.
         drop(lines.take());
-        // Nobody listens any more only if we gave up on a command that left a daemon behind.
+        // The receiver is gone only if the command left a daemon behind and the wait timed out.
         let _ = sender.send(result);
     });
     collected
 }
 
-/// How long a pipe may stay open after its command has ended: a daemon may have inherited it.
+/// The time for which a pipe may stay open after its command has ended: a daemon may have inherited
+/// it.
 const LINGER: Duration = Duration::from_secs(2);
 
 impl Collected {
-    /// All that came. What a command said is not lost because a daemon keeps its pipe open.
+    /// Returns all received bytes. The output is kept even if a daemon holds the pipe open.
     fn received(self) -> io::Result<Vec<u8>> {
         self.end.recv_timeout(LINGER).unwrap_or(Ok(()))?;
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -252,7 +255,7 @@ fn exit(status: ExitStatus) -> Exit {
     }
 }
 
-/// Add the command to the list of those that were not run.
+/// Adds the command to the list of commands that were not run.
 fn record(tree: &Tree, command: &Command) -> Result<(), HostError> {
     let path = own::commands_log();
     append(tree, &path, command).map_err(|error| HostError::path(Verb::Write, &path, error))

@@ -1,13 +1,12 @@
-//! The contents of large files, remembered from when they were last read to the end.
+//! A cache of the contents of large files, from the last time each was read to its end.
 //!
-//! `status` checks whether images of several gigabytes are in sync, and does not read them each time.
-//! The kernel sets a file's change time whenever its content, owner, permissions or attributes
-//! change, and no program can set it back. So a file with an unchanged [`Stat`] is unchanged. The
-//! commands that must not rely on that do not turn the cache on.
+//! `status` checks whether images of several gigabytes are in sync, and does not read them each
+//! time. The kernel updates a file's change time whenever its content, owner, permissions or
+//! attributes change, and no program can set it back. So a file with an unchanged [`Stat`] is
+//! unchanged. Commands that must not rely on this leave the cache off.
 //!
-//! A file enters the cache only if it had been left alone for [`SETTLED`] before it was read: a second
-//! change within the same tick of the clock would go unnoticed. A wrong clock costs time and nothing
-//! else.
+//! A file enters the cache only if it was unchanged for [`SETTLED`] before it was read: a second
+//! change within the same clock tick would go undetected. A wrong clock only costs time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
@@ -18,14 +17,14 @@ use super::{RealHost, lock};
 use crate::host::own;
 use crate::host::{Content, HostError, HostPath, Kind, Look, Meta, Node, OwnPath, OwnState, Stat};
 
-/// The size in bytes from which a file is remembered. Reading a smaller one takes no noticeable time.
+/// The size in bytes from which a file is cached. Reading a smaller file takes no noticeable time.
 const LARGE: u64 = 16 << 20;
 
-/// The time for which a file must have been left alone: longer than any tick of a kernel's or a
-/// server's clock.
+/// The time for which a file must have been unchanged: longer than any clock tick of a kernel or
+/// file server.
 const SETTLED: Duration = Duration::from_secs(1);
 
-/// The remembered files, and which of them this run used.
+/// The cached files, and those that this run used.
 #[derive(Debug)]
 pub(super) struct FileCache {
     files: Files,
@@ -69,7 +68,7 @@ fn memory() -> OwnPath {
 }
 
 impl Files {
-    /// Returns what this host remembers. An unreadable record counts as empty.
+    /// Returns the cache of this host. An unreadable cache counts as empty.
     fn load(look: &dyn Look) -> Result<Self, HostError> {
         let bytes = look.read(&memory())?.unwrap_or_default();
         Ok(serde_json::from_slice(&bytes).unwrap_or_default())
@@ -98,18 +97,18 @@ impl FileCache {
     }
 }
 
-/// Whether the remembered contents of large files are used.
+/// The use of cached contents of large files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileMemory {
-    /// They are, for files that have not changed since.
+    /// Uses them for files that have not changed since.
     Use,
-    /// Each file is read once more, and remembered.
+    /// Reads each file again, and updates the cache.
     Renew,
 }
 
 impl RealHost {
-    /// Turns the file cache on: from here on, a large file is read only if it has changed since it was
-    /// last read, or at least once if its memory is to be renewed.
+    /// Turns the file cache on: a large file is then read only if it has changed since the last
+    /// read, or once if the cache is to be refreshed.
     pub(crate) fn cache_files(&self, memory: FileMemory) -> Result<(), HostError> {
         let files = match memory {
             FileMemory::Use => Files::load(self)?,
@@ -126,7 +125,7 @@ impl RealHost {
         unread.cloned().collect()
     }
 
-    /// Turns the file cache off, and saves the files that were asked for.
+    /// Turns the file cache off, and saves the entries that this run used.
     pub(crate) fn save_cached_files(&mut self) -> Result<(), HostError> {
         self.asked_files().save(self)
     }
@@ -140,7 +139,7 @@ impl RealHost {
         Files(files)
     }
 
-    /// Returns what the cache knows of the file, or else what `read` finds, which it then keeps.
+    /// Returns the cached content of the file, or the result of `read`, which is then cached.
     pub(super) fn cached<T: Clone>(
         &self,
         path: &HostPath,
@@ -193,7 +192,7 @@ mod tests {
 
     const HALF: u64 = LARGE / 2;
 
-    /// Reads both files with this memory; returns the files that were not read, and the new memory.
+    /// Reads both files with this cache; returns the files that were not read, and the new cache.
     fn ask(host: &RealHost, settled: Duration, files: Files) -> (Vec<HostPath>, Files) {
         for name in ["/large", "/small"] {
             let (path, lengths) = (fixed(name), [HALF, HALF]);
@@ -217,7 +216,7 @@ mod tests {
         File::create(root.join("large")).unwrap().set_len(LARGE).unwrap();
         let large = [fixed("/large")];
 
-        // A file that was only just written may be written again within the same tick of the clock.
+        // A file written just now may be written again within the same clock tick.
         let (unread, memory) = ask(&host, Duration::from_hours(1), Files::default());
         assert_eq!((unread, memory), (Vec::new(), Files::default()));
 
@@ -238,7 +237,7 @@ mod tests {
         let (unread, changed) = ask(&host, Duration::ZERO, memory.clone());
         assert!(unread.is_empty() && changed != memory, "{unread:?}");
 
-        // A file that is not asked for is dropped, and an unreadable record is empty.
+        // An entry that is not used is dropped, and an unreadable cache is empty.
         *lock(&host.file_cache) = Some(FileCache::new(memory, SETTLED));
         assert_eq!(host.asked_files(), Files::default());
         fs::write(root.join("var/lib/vgpu-offline/seen.json"), "nonsense").unwrap();

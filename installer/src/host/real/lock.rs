@@ -25,7 +25,7 @@ pub enum LockError {
     File {
         /// The lock file.
         path: HostPath,
-        /// The error.
+        /// The cause.
         source: io::Error,
     },
 }
@@ -42,7 +42,7 @@ impl Lock {
             Err(Errno::WOULDBLOCK) => return Err(LockError::Held(holder(&mut file))),
             result => result.map_err(|errno| error(errno.into()))?,
         }
-        // The process id is only for the message above; the lock itself needs no content.
+        // The process id is only for the error message; the lock itself needs no content.
         file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(error)?;
         Ok(Self { _file: file })
     }

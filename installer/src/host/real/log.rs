@@ -1,7 +1,7 @@
-//! The append-only log of what the installer runs.
+//! The append-only log of executed commands.
 //!
-//! It is for people: nothing reads it and nothing depends on it. So each line is written when it
-//! happens, and a write that fails, as on a full disk, fails nothing else.
+//! The log is for people: no code reads it. Therefore each line is written immediately, and a
+//! failed write, for example on a full disk, does not fail the operation.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -17,13 +17,13 @@ use crate::host::own;
 use crate::host::{Command, Output, Secret};
 use crate::ui::{Date, printable};
 
-/// The longest line of a command that is written in one piece, in bytes.
+/// The maximum length in bytes of a logged line; longer lines are split.
 const LINE: usize = 4 << 10;
 
 /// The number of bytes that are logged of a read-only command's output.
 const ANSWER: usize = 16 << 10;
 
-/// Where lines go in addition to the file.
+/// An additional destination for log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Echo {
     /// Nowhere.
@@ -96,12 +96,12 @@ impl RunLog {
         Ok(())
     }
 
-    /// Keeps this out of the log.
+    /// Redacts this secret in the log.
     pub(super) fn hide(&self, secret: Secret) {
         let _ = self.secret.set(secret);
     }
 
-    /// Writes what the program itself has shown already.
+    /// Logs output that the program has already shown.
     pub fn said(&self, text: &str) {
         for line in text.lines() {
             self.write(About::Program, &printable(&self.safe(line)));
@@ -132,7 +132,7 @@ impl RunLog {
         let _ = file.write_all(line.as_bytes());
     }
 
-    /// Adds time that was not the program's own.
+    /// Adds time that was spent outside this program.
     pub fn spend(&self, on: On, took: Duration) {
         self.timing.add(on, took);
     }
@@ -218,7 +218,7 @@ mod tests {
     use crate::host::real::Exec;
     use crate::host::{Command, Look as _, Node, RealHost, Secret};
 
-    /// Returns a folder whose commands really run, as this user and outside of it.
+    /// Returns a folder whose commands really run, as this user and not confined to it.
     fn host() -> (tempfile::TempDir, RealHost) {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();

@@ -10,7 +10,7 @@ use crate::host::{Meta, Mode, Xattrs};
 /// The mapping of owner numbers between the disk and the machine.
 ///
 /// For root they are the same. Another user can prepare a folder only with their own files, so that
-/// user stands for root there, as in a user namespace with one entry.
+/// user is mapped to root there, as in a user namespace with one entry.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Owners {
     uid: u32,
@@ -42,7 +42,7 @@ impl Owners {
         Ok(Meta { mode: mode(stat.st_mode), uid, gid, xattrs: read_xattrs(fd)? })
     }
 
-    /// Gives the open file or directory exactly these permissions, owner and attributes.
+    /// Sets exactly these permissions, owner and attributes on the open file or directory.
     pub(super) fn write_meta(self, fd: impl AsFd, meta: &Meta) -> io::Result<()> {
         let now = self.read_meta(&fd)?;
         // In this order: a change of owner clears set-id bits and capabilities, and a change of

@@ -1,8 +1,8 @@
-//! A real machine, or a folder that is prepared as one.
+//! A real machine, or a prepared folder.
 //!
-//! The one module that may open files and start processes. Every path is resolved beneath the
-//! machine's root by the kernel itself (`openat2` with `RESOLVE_IN_ROOT`), so that no symlink on a
-//! prepared folder leads out of it, and changed through its open parent directory.
+//! Only this module may open files and start processes. The kernel resolves every path beneath the
+//! machine's root (`openat2` with `RESOLVE_IN_ROOT`), so that no symlink in a prepared folder leads
+//! out of it. Changes are made through the open parent directory.
 
 #![expect(
     clippy::disallowed_types,
@@ -55,7 +55,7 @@ use super::{
     Piece, Secret, Stat, TempName, Verb, own,
 };
 
-/// The machine that this program runs on, or a folder that stands for one.
+/// The running system, or a folder that represents a machine.
 #[derive(Debug)]
 pub struct RealHost {
     tree: Tree,
@@ -70,7 +70,7 @@ pub struct RealHost {
 }
 
 impl RealHost {
-    /// The machine whose root directory is `root`, with commands run as `exec` says.
+    /// Opens the machine with the root directory `root`; `exec` selects how commands run.
     pub fn open(root: &Utf8Path, exec: Exec) -> Result<Self, HostError> {
         let tree = Tree::open(root)?;
         Ok(Self {
@@ -84,25 +84,25 @@ impl RealHost {
         })
     }
 
-    /// Have this secret for commands that need it.
+    /// Sets the secret for commands that need it.
     pub fn keep_secret(&mut self, secret: Secret) {
         self.log.hide(secret.clone());
         self.secret = Some(secret);
     }
 
-    /// Tell who wants to know what is run.
+    /// Echoes log lines to this destination.
     #[must_use]
     pub fn with_echo(self, echo: Echo) -> Self {
         Self { log: Arc::new(RunLog::of(echo)), ..self }
     }
 
-    /// Turns the query cache on: from here on, each read-only command runs once. One look at a host
-    /// asks the same several times, and `dkms status` alone may take half a second.
+    /// Turns the query cache on: from here on, each read-only command runs once. Reading the facts
+    /// asks for the same output several times, and `dkms status` alone may take half a second.
     pub(crate) fn cache_queries(&self) {
         *lock(&self.query_cache) = Some(QueryCache::default());
     }
 
-    /// Write down from now on what is run here, where commands run.
+    /// Starts the log, on a machine where commands run.
     pub fn begin_log(&self) -> Result<(), HostError> {
         if self.exec == Exec::Record {
             return Ok(());
@@ -111,25 +111,25 @@ impl RealHost {
         self.log.open(&self.tree).map_err(|error| HostError::path(Verb::Write, &path, error))
     }
 
-    /// Where that goes.
+    /// Returns the log.
     #[must_use]
     pub fn log(&self) -> Arc<RunLog> {
         Arc::clone(&self.log)
     }
 
-    /// Where `path` lies in the file system that this process sees.
+    /// Returns where `path` is in the file system that this process sees.
     ///
-    /// For SQLite, which opens its file by itself. The directory that it is in must exist.
+    /// SQLite needs this because it opens its file itself. The parent directory must exist.
     pub fn locate(&self, path: &HostPath) -> Result<Utf8PathBuf, HostError> {
         self.tree.locate(path).map_err(|error| HostError::path(Verb::Read, path, error))
     }
 
-    /// Take the lock at `path`, which says that this process is changing the machine.
+    /// Takes the lock at `path`, which a process holds while it changes the machine.
     pub fn lock(&self, path: &HostPath) -> Result<Lock, LockError> {
         Lock::take(&self.tree, path)
     }
 
-    /// Wait until everything in the directory at `path` would survive a power cut.
+    /// Syncs the directory at `path`, so that its contents survive a power cut.
     pub fn sync_dir(&self, path: &HostPath) -> Result<(), HostError> {
         let sync = || -> io::Result<()> {
             let dir = self.tree.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY)?;
@@ -150,7 +150,8 @@ impl RealHost {
         let open = |flags| tree::open_child(&dir, name, flags | OFlags::NOFOLLOW);
         Ok(Some(match tree::kind(&stat) {
             Kind::File => {
-                // The permissions come from what was opened, in case the name has moved on.
+                // Take the permissions from the open file, because the name may refer to another
+                // file by now.
                 let file = File::from(open(OFlags::RDONLY | OFlags::NONBLOCK)?);
                 let meta = self.owners.read_meta(&file)?;
                 Node::File { content: Content::of_reader(&file)?, meta }
@@ -219,7 +220,7 @@ impl RealHost {
     }
 }
 
-/// A thread that panicked leaves the value as good as before.
+/// A thread that panicked leaves the value valid.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

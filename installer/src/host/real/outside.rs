@@ -28,8 +28,8 @@ pub fn read_outside(path: &Utf8Path, max: u64) -> Result<Vec<u8>, OutsideError> 
     read().map_err(|source| OutsideError { verb: "read", path: path.to_owned(), source })
 }
 
-/// Writes or replaces a file, durably, so that a stick can be removed afterwards. A device or a pipe is
-/// not synced.
+/// Writes or replaces a file, durably, so that a stick can be removed afterwards. A device or a
+/// pipe is not synced.
 pub fn write_outside(path: &Utf8Path, bytes: &[u8]) -> Result<(), OutsideError> {
     let write = || -> io::Result<()> {
         let mut file = File::create(path)?;
@@ -50,7 +50,7 @@ pub fn write_secret_outside(path: &Utf8Path, bytes: &[u8]) -> Result<(), Outside
     write().map_err(|source| OutsideError { verb: "write", path: path.to_owned(), source })
 }
 
-/// Writes files into a folder, durably, and makes the folder if needed.
+/// Writes files into a folder, durably; creates the folder if needed.
 pub fn write_folder_outside(
     folder: &Utf8Path,
     files: &[(&str, String)],
@@ -63,7 +63,7 @@ pub fn write_folder_outside(
     files.iter().try_for_each(|(name, text)| write_outside(&folder.join(name), text.as_bytes()))
 }
 
-/// Writes a large file into a folder, durably, and makes the folder if needed. If `write` fails, no
+/// Writes a large file into a folder, durably; creates the folder if needed. If `write` fails, no
 /// partial file is left.
 pub fn write_outside_from<E>(
     folder: &Utf8Path,

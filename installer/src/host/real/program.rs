@@ -7,7 +7,7 @@ use std::os::linux::fs::MetadataExt as _;
 use super::staging::Staging;
 use crate::host::Content;
 
-/// The file that this process was started from, even if it has been replaced since.
+/// The executable of this process, even if the file has been replaced since.
 #[derive(Debug)]
 pub struct Program {
     content: Content,

@@ -11,7 +11,7 @@ use crate::host::content::copy_pieces;
 use crate::host::own;
 use crate::host::{Content, ContentHasher, HostPath, Kind, Meta, New, Node, Piece, Source};
 
-/// Makes `path` the node that `new` describes, in one durable step.
+/// Replaces `path` with the node that `new` describes, in one durable step.
 pub(super) fn put(tree: &Tree, owners: Owners, path: &HostPath, new: New<'_>) -> io::Result<()> {
     let (dir, name) = tree.parent(path)?.ok_or(io::ErrorKind::NotFound)?;
     if let Node::Dir { meta } = new.node
@@ -24,7 +24,7 @@ pub(super) fn put(tree: &Tree, owners: Owners, path: &HostPath, new: New<'_>) ->
     let placed = prepare(tree, owners, &dir, &temp, new)
         .and_then(|()| Ok(rustix::fs::renameat(&dir, &*temp, &dir, name)?));
     if placed.is_err() {
-        // The first error is the one to report; recovery sweeps again.
+        // Report the first error; recovery sweeps again.
         let _ = clear_temp(&dir, &temp);
     }
     placed?;
@@ -40,7 +40,7 @@ pub(super) fn clear_temp(dir: &OwnedFd, name: &str) -> io::Result<()> {
     }
 }
 
-/// Makes the new node under its temporary name, complete and durable.
+/// Creates the new node under its temporary name, complete and durable.
 fn prepare(tree: &Tree, owners: Owners, dir: &OwnedFd, temp: &str, new: New<'_>) -> io::Result<()> {
     match new.node {
         Node::File { content, meta } => {
@@ -75,7 +75,7 @@ fn change_dir(dir: &OwnedFd, name: &str, owners: Owners, meta: &Meta) -> io::Res
     Ok(rustix::fs::fsync(fd)?)
 }
 
-/// Writes the announced bytes, and fails on any others.
+/// Writes the announced bytes, and fails on a digest mismatch.
 fn fill(tree: &Tree, file: &mut File, expected: Content, from: Source<'_>) -> io::Result<()> {
     let mut hasher = ContentHasher::default();
     let mut write = |piece: &[u8]| {
@@ -104,7 +104,7 @@ fn source(tree: &Tree, path: &HostPath) -> io::Result<File> {
     })
 }
 
-/// Hand on all bytes of these pieces, in their order.
+/// Passes on all bytes of these pieces, in order.
 fn read_pieces(
     tree: &Tree,
     pieces: &[Piece],
@@ -121,7 +121,7 @@ fn read_pieces(
     Ok(())
 }
 
-/// What a file made of these pieces is.
+/// Returns the content of a file composed of these pieces.
 pub(super) fn measure(tree: &Tree, pieces: &[Piece]) -> io::Result<Content> {
     let mut hasher = ContentHasher::default();
     read_pieces(tree, pieces, |bytes| {

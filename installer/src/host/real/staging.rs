@@ -1,4 +1,4 @@
-//! Writing items to the store: the one place where the installer writes gigabytes.
+//! Writing items to the store: the only place where the installer writes gigabytes.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -70,8 +70,8 @@ impl Staging {
 
     /// Syncs all complete items, renames them to their identities, and removes the rest.
     ///
-    /// One `syncfs` takes far less time than an `fsync` of each of some hundred files, and reports
-    /// failed writes just as well.
+    /// One `syncfs` is far faster than an `fsync` for each of several hundred files, and reports
+    /// failed writes just as reliably.
     pub fn finish(self) -> Result<(), HostError> {
         let complete = std::mem::take(&mut *lock(&self.complete));
         let finish = || -> io::Result<()> {
@@ -125,7 +125,7 @@ impl Sink for Staging {
         file.write_all_at(bytes, offset)?;
         let end = offset + bytes.len() as u64;
         if end.is_multiple_of(WRITE_BACK) || end == item.size() {
-            // Without this, all of it is written only when `finish` waits for it.
+            // Without this, the kernel starts writing only when `finish` waits for it.
             let begin = (end - 1) / WRITE_BACK * WRITE_BACK;
             rustix::fs::fadvise(&file, begin, NonZeroU64::new(end - begin), Advice::DontNeed)?;
         }
@@ -145,7 +145,8 @@ fn partial(id: ItemId) -> String {
     format!("{id}{PARTIAL}")
 }
 
-/// Reserves space, so that a full disk is detected now; not every file system can do this.
+/// Reserves space, so that a full disk is detected before writing. Not every file system supports
+/// this.
 fn reserve(fd: &OwnedFd, size: u64) -> io::Result<()> {
     if size == 0 {
         return Ok(());

@@ -1,4 +1,4 @@
-//! On a real folder.
+//! Tests on a real folder.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
@@ -41,7 +41,7 @@ fn plain() -> Meta {
     Meta::root(Mode::FILE)
 }
 
-/// The file system under test may not know user attributes; then there is none to test.
+/// The file system under test may not support user attributes; then the test has none to check.
 fn with_xattrs(folder: &Folder) -> Xattrs {
     let probe = folder.at("/etc");
     let name = "user.vgpu";

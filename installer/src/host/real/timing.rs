@@ -1,14 +1,14 @@
 //! The time and memory that a run takes.
 //!
-//! The time of apt, DKMS and other programs is not this program's to reduce, so the last line of the log
-//! shows the program's own share.
+//! The installer cannot reduce the time of apt, DKMS and other programs, so the last line of the
+//! log shows the program's own share.
 
 use std::fmt;
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Something other than the program's own work that takes time.
+/// An activity outside the program's own work that takes time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum On {
     /// Other programs.
@@ -93,7 +93,7 @@ mod tests {
             text.contains("3601.2 s in other programs, 0.1 s staging, 0.0 s waiting"),
             "{text}"
         );
-        // The clock and the sum may disagree: the rest is never negative.
+        // The clock and the sum may disagree, so clamp the rest at zero.
         assert!(text.contains(", 0.0 s its own; at most "), "{text}");
         assert!(peak().is_some_and(|peak| peak > 100), "{text}");
     }

@@ -38,7 +38,8 @@ impl Tree {
         loop {
             let path = path.as_path().as_str();
             match rustix::fs::openat2(&self.root, path, flags, Mode::empty(), resolve) {
-                // A directory above was renamed during the walk, and openat2(2) asks for another try.
+                // A directory above was renamed during the walk; openat2(2) asks the caller to
+                // retry.
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 result => return Ok(result?),
             }
@@ -86,7 +87,7 @@ fn real_path(dir: &OwnedFd) -> io::Result<Utf8PathBuf> {
     path.into_string().map(Utf8PathBuf::from).map_err(|_| not_utf8())
 }
 
-/// Turns a missing file or parent directory into `None`.
+/// Maps a missing file or parent directory to `None`.
 pub(super) fn present<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),

@@ -4,10 +4,10 @@ use super::{Content, Look as _, MemHost, Mode, Node, RawHost as _};
 use crate::host::own::fixed;
 use crate::host::{HostError, Kind, Verb};
 
-/// A program that a test gives to a host: it gets its arguments and returns its exit status.
+/// A fake program for a test host: it gets its arguments and returns its exit status.
 pub(crate) type Program = fn(&mut MemHost, &[&str]) -> Result<i32, HostError>;
 
-/// Run a command on the host in memory.
+/// Runs a command on the in-memory host.
 pub(super) fn run(host: &mut MemHost, words: &[&str]) -> Result<i32, HostError> {
     if let Some(program) = host.programs.get(words[0]) {
         return program(host, &words[1..]);
@@ -32,7 +32,7 @@ pub(super) fn run(host: &mut MemHost, words: &[&str]) -> Result<i32, HostError> 
 }
 
 impl MemHost {
-    /// Write a file as a program would: in place, and not through the journal.
+    /// Writes a file as a program would: in place, bypassing the journal.
     pub(crate) fn scribble(&mut self, path: &str, text: &str) -> Result<(), HostError> {
         let path = fixed(path);
         let node = Node::file(Content::of(text.as_bytes()), Mode::FILE);
@@ -41,12 +41,13 @@ impl MemHost {
         })
     }
 
-    /// Remove a file as a program would.
+    /// Removes a file as a program would.
     pub(crate) fn scratch(&mut self, path: &str) -> Result<(), HostError> {
         self.remove(&fixed(path))
     }
 
-    /// The texts of the files in a directory whose names end so and do not start with a dot.
+    /// Returns the texts of the files in a directory whose names have this suffix and do not start
+    /// with a dot.
     fn texts(&self, dir: &str, suffix: &str) -> String {
         let names = self.list(&fixed(dir)).unwrap().unwrap_or_default();
         let names = names.iter().filter(|name| name.ends_with(suffix) && !name.starts_with('.'));
@@ -54,7 +55,8 @@ impl MemHost {
     }
 }
 
-/// The words that GRUB would give the kernel, from what its configuration files assign.
+/// Returns the kernel parameters that GRUB would pass, from the assignments in its configuration
+/// files.
 fn update_grub(host: &mut MemHost) -> Result<i32, HostError> {
     let own = host.text_of("/etc/default/grub").unwrap_or_default();
     let all = own + &host.texts("/etc/default/grub.d", ".cfg");

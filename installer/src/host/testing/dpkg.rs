@@ -1,10 +1,11 @@
-//! dpkg and apt on the host in memory, as far as the tests need them.
+//! Fakes of dpkg and apt on the in-memory host, limited to the behavior that the tests need.
 //!
-//! dpkg: one stanza a package in `/var/lib/dpkg/status`, sorted, each written in the order
-//! half-installed, unpacked, installed; removal passes through half-installed, too. While something
-//! is half-installed apt refuses to work, as the real one does while dpkg's journal is not empty.
-//! apt: the index is the one that the option `Dir::Etc::SourceList` leads to, needs are those of
-//! the field `Depends`, and what has been brought because of a need is marked in `extended_states`.
+//! dpkg: one stanza per package in `/var/lib/dpkg/status`, sorted. Each package passes through
+//! half-installed, unpacked and installed; removal passes through half-installed, too. While a
+//! package is half-installed, apt refuses to work, as the real one does while dpkg's journal is not
+//! empty. apt: the index is the one that the option `Dir::Etc::SourceList` points to, dependencies
+//! come from the field `Depends`, and automatically installed packages are marked in
+//! `extended_states`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +16,7 @@ use crate::host::own::fixed;
 const STATUS: &str = "/var/lib/dpkg/status";
 const MARKS: &str = "/var/lib/apt/extended_states";
 
-/// A package as dpkg's status, or an index, has it.
+/// A package as in dpkg's status or in an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stanza(BTreeMap<String, String>);
 
@@ -52,7 +53,7 @@ fn write(stanzas: &BTreeMap<String, Stanza>) -> String {
 }
 
 impl MemHost {
-    /// A package that was there before us.
+    /// A package that was installed before the installer ran.
     pub(crate) fn with_package(mut self, name: &str, version: &str, mark: &str) -> Self {
         let mut known = self.known();
         known.insert(name.to_owned(), stanza(name, version, "install ok installed", ""));
@@ -62,7 +63,7 @@ impl MemHost {
         self
     }
 
-    /// The packages that are there, with version and state: `make 4.3 installed`.
+    /// Returns the packages with version and state: `make 4.3 installed`.
     pub(crate) fn packages(&self) -> Vec<String> {
         let line = |stanza: &Stanza| {
             let state = stanza.get("Status").rsplit(' ').next().unwrap_or_default().to_owned();
@@ -75,7 +76,7 @@ impl MemHost {
         parse(&self.text_of(STATUS).unwrap_or_default())
     }
 
-    /// Write one package's state, as one change.
+    /// Writes one package's state, as one change.
     fn record(&mut self, name: &str, stanza: Option<Stanza>) -> Result<(), HostError> {
         let mut known = self.known();
         match stanza {
@@ -117,7 +118,7 @@ fn stanza(name: &str, version: &str, status: &str, needs: &str) -> Stanza {
     Stanza(fields.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
 }
 
-/// `dpkg --unpack FILE` and `dpkg --configure --pending`. A package is a file of one stanza.
+/// Runs `dpkg --unpack FILE` and `dpkg --configure --pending`. A package is a file of one stanza.
 pub(super) fn dpkg(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
     let args: Vec<_> = args.iter().copied().filter(|arg| !arg.starts_with("--force-")).collect();
     match args.as_slice() {
@@ -140,7 +141,7 @@ fn unpack(host: &mut MemHost, from: &Stanza) -> Result<(), HostError> {
     host.record(name, state("install ok unpacked"))
 }
 
-/// Configure what is unpacked and has what it needs; 1 if something is left.
+/// Configures unpacked packages whose dependencies are met; returns 1 if any is left.
 fn configure(host: &mut MemHost) -> Result<i32, HostError> {
     loop {
         let known = host.known();
@@ -177,7 +178,7 @@ fn remove(host: &mut MemHost, name: &str) -> Result<(), HostError> {
     host.mark(name, false)
 }
 
-/// `apt-get update`, `install` and `purge`, with what is to go as `NAME-`.
+/// Runs `apt-get update`, `install` and `purge`; `NAME-` is a package to remove.
 pub(super) fn apt_get(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
     let value = |name: &str| args.iter().find_map(|arg| arg.strip_prefix(name)).map(str::to_owned);
     let list = value("Dir::Etc::SourceList=").and_then(|path| host.text_of(&path));
@@ -223,7 +224,7 @@ struct Solution {
     remove: BTreeSet<String>,
 }
 
-/// What was asked for, what it needs, and what needs something that goes.
+/// The requested packages, their dependencies, and the reverse dependencies of removed packages.
 fn solve(host: &MemHost, index: &BTreeMap<String, Stanza>, words: &[&str]) -> Option<Solution> {
     let mut solution = Solution::default();
     let known = host.known();
@@ -288,7 +289,7 @@ fn carry_out(
         }
     }
     let configured = configure(host)?;
-    // apt writes its marks when dpkg has ended, so a power cut loses them.
+    // apt writes its marks after dpkg has ended, so a power cut loses them.
     for (name, auto) in marks {
         host.mark(name, auto)?;
     }
@@ -299,7 +300,7 @@ fn is_auto(host: &MemHost, name: &str) -> bool {
     parse(&host.text_of(MARKS).unwrap_or_default()).contains_key(name)
 }
 
-/// `apt-mark auto|manual NAME…`.
+/// Runs `apt-mark auto|manual NAME…`.
 pub(super) fn apt_mark(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
     let at = args.iter().position(|arg| ["auto", "manual"].contains(arg)).unwrap_or(args.len());
     for name in args.iter().skip(at + 1) {

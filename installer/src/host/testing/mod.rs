@@ -1,4 +1,4 @@
-//! A host in memory, for tests, with a fuse for power cuts and full disks.
+//! An in-memory host for tests, with simulated power cuts and full disks.
 
 mod commands;
 mod dpkg;
@@ -18,30 +18,30 @@ use super::{
     OwnPath, Piece, Secret, Source, Stat, TempName, Verb, own,
 };
 
-/// A host in memory. It knows what the tools that rebuild derived state do, and as many other
-/// programs as a test gives it.
+/// An in-memory host. It simulates the tools that rebuild derived state, and any programs that a
+/// test adds.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct MemHost {
-    /// Its file system; the root directory is always there.
+    /// The file system; the root directory always exists.
     pub(crate) nodes: BTreeMap<HostPath, Thing>,
     /// The commands that ran to their end.
     pub(crate) ran: Vec<String>,
-    /// Programs beside the usual ones.
+    /// Programs in addition to the usual ones.
     pub(crate) programs: BTreeMap<&'static str, Program>,
-    /// What the program that runs has said on stdout.
+    /// The stdout of the running program.
     pub(crate) said: String,
-    /// A path that takes writes and forgets them, as some of the kernel's own files do.
+    /// A path that ignores writes, as some of the kernel's own files do.
     pub(crate) ignores: Option<HostPath>,
-    /// What commands that need a secret are given.
+    /// The secret for commands that need one.
     pub(crate) secret: Option<Secret>,
-    /// How many bytes are free; much if that is not said.
+    /// The number of free bytes; large if not set.
     pub(crate) free: Option<u64>,
-    /// When the power goes.
+    /// The time of the power cut.
     pub(crate) fuse: Fuse,
     ticks: u64,
 }
 
-/// Something in memory, with its bytes if it is a file.
+/// A node in memory, with its bytes if it is a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Thing {
     pub(crate) node: Node,
@@ -56,11 +56,11 @@ impl Thing {
     }
 }
 
-/// What a test compares: all paths but those that the installer keeps for itself.
+/// Returns the state that a test compares: all paths except the installer's own.
 pub(crate) type Picture = BTreeMap<HostPath, Node>;
 
 impl MemHost {
-    /// A host with these files, and the directories that they are in.
+    /// Returns a host with these files and their parent directories.
     pub(crate) fn with_files(files: &[(&str, &str)]) -> Self {
         let mut host = Self::default();
         for (path, text) in files {
@@ -69,18 +69,18 @@ impl MemHost {
         host
     }
 
-    /// Put a file there as somebody else would, past journal and power cuts.
+    /// Writes a file as a third party would, bypassing journal and power cuts.
     pub(crate) fn place(&mut self, path: &str, text: &str) {
         self.place_as(path, text.as_bytes(), Meta::root(Mode::FILE));
     }
 
-    /// Put a file with these permissions there, past journal and power cuts.
+    /// Writes a file with these permissions, bypassing journal and power cuts.
     pub(crate) fn place_as(&mut self, path: &str, bytes: &[u8], meta: Meta) {
         let node = Node::File { content: Content::of(bytes), meta };
         self.place_node(path, node, bytes);
     }
 
-    /// Put anything there, past journal and power cuts.
+    /// Places any node, bypassing journal and power cuts.
     pub(crate) fn place_node(&mut self, path: &str, node: Node, bytes: &[u8]) {
         let path = own::fixed(path);
         for dir in path.as_path().ancestors().skip(1) {
@@ -92,13 +92,13 @@ impl MemHost {
         self.insert(path, node, bytes.to_vec());
     }
 
-    /// The text of a file, for a test to look at.
+    /// Returns the text of a file.
     pub(crate) fn text_of(&self, path: &str) -> Option<String> {
         let thing = self.nodes.get(&own::fixed(path))?;
         Some(String::from_utf8(thing.bytes.clone()).unwrap())
     }
 
-    /// Everything but what is in one of `without`.
+    /// Returns everything except the contents of `without`.
     pub(crate) fn picture(&self, without: &[&str]) -> Picture {
         let ours = |path: &HostPath| own::dir().as_path().starts_with(path.as_path());
         let left_out = |path: &HostPath| without.iter().any(|dir| path.as_path().starts_with(dir));
@@ -109,7 +109,7 @@ impl MemHost {
         kept.map(|(path, thing)| (path.clone(), thing.node.clone())).collect()
     }
 
-    /// Temporary files that should have been swept.
+    /// Returns temporary files that should have been swept.
     pub(crate) fn leftovers(&self) -> Vec<&HostPath> {
         let is_temp = |path: &&HostPath| path.as_path().file_name().is_some_and(TempName::matches);
         self.nodes.keys().filter(is_temp).collect()
@@ -124,7 +124,7 @@ impl MemHost {
         self.nodes.insert(path, Thing { node, bytes, inode, changed: self.ticks });
     }
 
-    /// One change that either happens or does not when the power goes.
+    /// Makes one change that either happens or does not when the power is cut.
     fn change<T>(
         &mut self,
         path: &HostPath,
@@ -135,7 +135,7 @@ impl MemHost {
         done.ok_or_else(|| HostError::path(Verb::Write, path, lack(&fuse)))
     }
 
-    /// One such change after which less is there than before.
+    /// Makes one such change that frees space.
     fn less<T>(
         &mut self,
         path: &HostPath,
@@ -146,7 +146,7 @@ impl MemHost {
         done.ok_or_else(|| HostError::path(Verb::Remove, path, lack(&fuse)))
     }
 
-    /// The node that `path` is, after all symlinks in it.
+    /// Returns the node at `path`, with all symlinks resolved.
     fn resolve(&self, path: &HostPath) -> io::Result<HostPath> {
         let mut todo: Vec<String> = path
             .as_path()
@@ -177,7 +177,7 @@ impl MemHost {
         Err(io::ErrorKind::InvalidInput.into())
     }
 
-    /// `path` with the symlinks in all but its last part followed.
+    /// Returns `path` with the symlinks in all but its last component resolved.
     fn real(&self, path: &HostPath) -> HostPath {
         let Some(parent) = path.parent() else { return path.clone() };
         let parent = self.resolve(&parent).unwrap_or(parent);
@@ -190,7 +190,7 @@ impl MemHost {
             || self.nodes.get(path).is_some_and(|thing| thing.node.kind() == Kind::Dir)
     }
 
-    /// Run a command. One that cannot write says so by its exit status.
+    /// Runs a command. A command that cannot write fails by its exit status.
     fn status(&mut self, command: &Command) -> Result<i32, HostError> {
         match commands::run(self, &command.words()) {
             Err(error) if error.kind() == Some(io::ErrorKind::StorageFull) => Ok(28),
@@ -224,7 +224,7 @@ impl MemHost {
         }
     }
 
-    /// Refuse what the kernel would refuse.
+    /// Refuses operations that the kernel would refuse.
     fn check_put(&self, path: &HostPath, node: &Node) -> io::Result<()> {
         let parent = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
         if !self.is_dir(&parent) {
@@ -243,7 +243,7 @@ impl MemHost {
     }
 }
 
-/// What is missing.
+/// Returns the error for a missing path.
 fn lack(fuse: &Fuse) -> io::Error {
     if fuse.is_full() { io::ErrorKind::StorageFull.into() } else { io::Error::other("power cut") }
 }
@@ -455,7 +455,7 @@ impl RawHost for MemHost {
         if !self.nodes.contains_key(dir) {
             return Ok(());
         }
-        // The last to go is the directory itself: a power cut may leave half of it.
+        // The directory itself is removed last: a power cut may leave half of it.
         let inside = |path: &HostPath| path.as_path().starts_with(dir.as_path()) && *path != **dir;
         self.less(dir, |host| host.nodes.retain(|path, _| !inside(path)))?;
         self.less(dir, |host| host.nodes.remove(dir)).map(|_| ())

@@ -3,7 +3,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 use super::LogError;
 
-/// "vGPU" in ASCII, at a fixed place of the file's header, names the owner of the database.
+/// "vGPU" in ASCII, at a fixed offset of the file's header, identifies the owner of the database.
 const APPLICATION: i64 = 0x7647_5055;
 
 /// The version of the tables below.
@@ -36,8 +36,8 @@ const TABLES: &str = "
 
 /// Opens the database at `path`, or creates it.
 ///
-/// The settings that make it safe are set and then read back: a file system or a build of SQLite
-/// without them is refused before anything relies on it.
+/// Sets the durability pragmas and reads them back: a file system or SQLite build without them is
+/// refused.
 pub(super) fn open(path: &Utf8Path) -> Result<Connection, LogError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
@@ -57,7 +57,7 @@ pub(super) fn open(path: &Utf8Path) -> Result<Connection, LogError> {
     Ok(db)
 }
 
-/// Creates a database that no file holds.
+/// Creates an in-memory database.
 pub(super) fn in_memory() -> Result<Connection, LogError> {
     let mut db = Connection::open_in_memory()?;
     require(&db, "foreign_keys", "1")?;
@@ -67,7 +67,7 @@ pub(super) fn in_memory() -> Result<Connection, LogError> {
 
 /// Sets a pragma, and checks that it is in force.
 fn require(db: &Connection, pragma: &'static str, value: &str) -> Result<(), LogError> {
-    // Some pragmas answer when they are set and some do not.
+    // Some pragmas return a row when they are set and some do not.
     db.pragma_update_and_check(None, pragma, value, |_| Ok(())).optional()?;
     let is: rusqlite::types::Value = db.pragma_query_value(None, pragma, |row| row.get(0))?;
     let is = match is {

@@ -46,7 +46,7 @@ fn run() -> Change {
     }))
 }
 
-/// Use every method of a journal, and return all that it then says.
+/// Calls every method of a journal, and returns all of its contents.
 fn exercise(log: &mut Log) -> String {
     let dirties = |d: Derived| BTreeSet::from([d]);
     let snapshot = Snapshot::default();
@@ -163,7 +163,7 @@ fn a_text_that_this_program_did_not_write_is_an_error() {
     assert!(error.to_string().starts_with("the journal is damaged: "), "{error}");
 }
 
-/// A copy of a journal in memory, as it is after the last commit.
+/// Returns a copy of an in-memory journal, as of the last commit.
 impl<A: Acts> Clone for super::Log<A> {
     fn clone(&self) -> Self {
         let copy = Self { fuse: self.fuse.clone(), ..Self::in_memory().unwrap() };

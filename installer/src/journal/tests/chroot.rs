@@ -13,7 +13,7 @@ use super::*;
 use crate::host::{Exec, Look as _, OwnState, RealHost};
 use crate::state;
 
-/// Copy a program of this machine, and all that it needs to run, into `root`.
+/// Copies a program of this machine, with all libraries that it needs, into `root`.
 fn bring(root: &Path, program: &str) {
     let listed = Process::new("ldd").arg(program).output().unwrap().stdout;
     let listed = String::from_utf8(listed).unwrap();
@@ -90,7 +90,7 @@ fn a_real_command_in_another_root_is_taken_back_by_its_traces() {
         .to_string();
     assert!(error.contains("failed with exit status 1\n    cp: cannot stat '/none'"), "{error}");
 
-    // As after a power cut: the command had begun, and nobody knows how far it came.
+    // As after a power cut: the command had started, and its progress is unknown.
     write(root, "opt/later", "half\n");
     let interrupted = log.entries(tx).unwrap().into_iter().rfind(|e| e.run.is_some()).unwrap();
     log.advance(interrupted.id, RunState::Started, &[], &BTreeSet::new()).unwrap();

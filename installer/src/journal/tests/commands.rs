@@ -4,7 +4,7 @@ use crate::host::{Look as _, Meta};
 use crate::power_cut::cut_everywhere;
 use crate::settle::Derived;
 
-/// A change, the command if its effect is not there, and another change.
+/// Makes a change, runs the command if its effect is missing, and makes another change.
 fn apply(world: &mut World) -> Result<(), JournalError> {
     let tx = transaction(world)?;
     let install = install();

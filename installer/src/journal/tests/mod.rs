@@ -1,4 +1,4 @@
-//! Commands that change files by themselves, cut short and taken back.
+//! Acts that change files themselves, interrupted and reverted.
 
 mod chroot;
 mod commands;
@@ -16,8 +16,8 @@ use crate::host::{Command, HostError};
 use crate::power_cut::World;
 use crate::state::fixed;
 
-/// What the package manager of these tests does: it refuses to work while it is locked, as it is
-/// after it was cut short, and `repair` unlocks it.
+/// The package manager of these tests: it refuses to work while it is locked, as it is after an
+/// interruption, and `repair` unlocks it.
 pub(super) fn maker(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
     if args == ["repair"] {
         host.scratch("/run/maker.lock")?;
@@ -84,7 +84,7 @@ pub(super) fn install() -> Reversible {
     }
 }
 
-/// The open transaction, in order after a cut, or a new one.
+/// Returns the open transaction, recovered after a power cut, or a new one.
 pub(super) fn transaction(world: &mut World) -> Result<TxId, JournalError> {
     match world.log.transactions()?.pop() {
         Some(tx) => {

@@ -3,7 +3,7 @@ use crate::host::testing::Late;
 use crate::host::{Meta, Mode, Node, Xattrs};
 use crate::power_cut::cut_everywhere;
 
-/// Every way in which the journal changes a path.
+/// Uses every way in which the journal changes a path.
 fn change(world: &mut World) -> Result<(), JournalError> {
     let tx = transaction(world)?;
     let mut journal = Journal::new(&mut world.host, &mut world.log, tx, Component::Shared);
@@ -15,7 +15,7 @@ fn change(world: &mut World) -> Result<(), JournalError> {
     journal.put_link(&fixed("/srv/dir/link"), "elsewhere")?;
     journal.put_link(&fixed("/srv/replaced"), "dir")?;
     journal.put_bytes(&fixed("/srv/through/file"), b"newer\n", Meta::root(Mode::FILE))?;
-    // Changed before what is in it goes: on the way back it has to come before its turn.
+    // Changed before its contents are removed: the revert must restore it before its turn.
     journal.put_dir(&fixed("/srv/gone"), meta)?;
     journal.remove(&fixed("/srv/gone/file"))?;
     journal.remove(&fixed("/srv/gone"))?;
