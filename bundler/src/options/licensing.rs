@@ -28,14 +28,14 @@ impl Licensing {
         match self {
             Self::Nothing => &[],
             Self::NvidiaDls => &[
-                "NVIDIA's own Delegated License Service (DLS) gives out the licences that you have from",
-                "NVIDIA. Guests get its client token; the node needs nothing for it.",
+                "NVIDIA's own Delegated License Service (DLS) serves the licenses that you have from",
+                "NVIDIA. Guests need its client token; the node needs nothing.",
             ],
             Self::FastapiDls(_) => &[
-                "FastAPI-DLS is not NVIDIA's. It answers guests in the place of NVIDIA's licence service,",
-                "and gives nobody a right to use NVIDIA's software: whether your agreement with NVIDIA",
-                "allows it is for you to answer. It is under the AGPL, version 3, which binds those who",
-                "hand on a bundle that holds it.",
+                "FastAPI-DLS is third-party software that replaces the NVIDIA license server for guests.",
+                "It grants no right to use NVIDIA software: check whether your agreement with NVIDIA",
+                "allows it. It is licensed under the AGPL, version 3, which applies to anyone who",
+                "distributes a bundle that contains it.",
             ],
         }
     }

@@ -62,27 +62,28 @@ fn offered(
     codename: Option<&Name>,
 ) -> Result<ArchiveArg, &'static str> {
     if source.state == SourceState::Disabled {
-        return Err("it is switched off");
+        return Err("it is disabled");
     }
     if !source.kinds.contains(&SourceKind::Deb) {
-        return Err("it has sources only");
+        return Err("it has source packages only");
     }
-    let codename = codename.ok_or("the release of the node is not known")?.as_str();
+    let codename = codename.ok_or("the Debian release of the node is unknown")?.as_str();
     let rest = suite.as_str().strip_prefix(codename);
     if !rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '/'])) {
-        return Err("it does not name the release of the node");
+        return Err("it is not for the Debian release of the node");
     }
     let components = source.components.iter().filter(|component| is_of_use(component));
     let components: Vec<Suite> = components.filter_map(|it| it.as_str().parse().ok()).collect();
     let Some(first) = components.first() else {
-        return Err("it is neither Debian's main part nor Proxmox VE");
+        return Err("it is neither Debian main nor Proxmox VE");
     };
     let suite: Suite = suite.as_str().parse().map_err(|_| "its suite is a path")?;
     let name = if is_proxmox(first) { first.as_str() } else { suite.as_str() };
-    let name: ArchiveName = name.replace('/', "-").parse().map_err(|_| "it cannot be named")?;
+    let name: ArchiveName =
+        name.replace('/', "-").parse().map_err(|_| "its suite gives no valid archive name")?;
     let mirrors: Vec<Address> = source.uris.iter().filter_map(address).collect();
     if mirrors.is_empty() {
-        return Err("a laptop cannot read from there");
+        return Err("it is not on a web server");
     }
     Ok(ArchiveArg { name, mirrors, suite, components })
 }
@@ -172,11 +173,11 @@ mod tests {
         let found = archives(&format!("[{}]", sources.join(",")));
         assert_eq!(found.taken, []);
         let said = [
-            "http://a.example/ bookworm main: it is switched off",
-            "http://a.example/ trixie main: it does not name the release of the node",
-            "http://a.example/ bookwormish main: it does not name the release of the node",
-            "https://docker.example/ bookworm stable: it is neither Debian's main part nor Proxmox VE",
-            "cdrom:[Debian]/ file:/srv/debian bookworm main: a laptop cannot read from there",
+            "http://a.example/ bookworm main: it is disabled",
+            "http://a.example/ trixie main: it is not for the Debian release of the node",
+            "http://a.example/ bookwormish main: it is not for the Debian release of the node",
+            "https://docker.example/ bookworm stable: it is neither Debian main nor Proxmox VE",
+            "cdrom:[Debian]/ file:/srv/debian bookworm main: it is not on a web server",
         ];
         assert_eq!(found.left_out, said);
     }

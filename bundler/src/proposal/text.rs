@@ -9,22 +9,22 @@ use crate::source::LocalPath;
 impl Proposal<'_> {
     /// Why it is what it is, as comments.
     pub(crate) fn reasons(&self) -> Vec<String> {
-        let mut lines = vec!["Proposed for".to_owned()];
+        let mut lines = vec!["Proposed for:".to_owned()];
         lines.extend(self.gpus());
         if let Some(now) = &self.leaves {
             let kernel = self.target.kernel.as_ref().map_or("another kernel", |it| it.as_str());
             lines.push(format!(
-                "which must boot {kernel}: it is safer than {now}, or nothing else works."
+                "The node must boot {kernel}: it is safer than {now}, or the only kernel that works."
             ));
         }
         if !self.left_out.is_empty() {
-            lines.push("It leaves alone".to_owned());
+            lines.push("GPUs that are not used:".to_owned());
         }
         lines.extend(self.left_out.iter().map(|(gpu, why)| format!("  {gpu}: {why}")));
         if let Some(verdict) = self.verdict() {
             for doubt in &verdict.doubts {
                 lines.push(format!(
-                    "Unproven: {}; {} decides.",
+                    "Unverified: {}; {} decides.",
                     doubt.statement.says, doubt.settled_by
                 ));
             }
@@ -64,7 +64,7 @@ impl Proposal<'_> {
         }
         if let Some(library) = unlock.library {
             lines.push(format!(
-                "\n# The unlock library, which follows from the driver: {} at commit {}, version {}.",
+                "\n# The unlock library for this driver: {} at commit {}, version {}.",
                 library.repository, library.commit, library.version
             ));
             lines.push("[[unlock]]".to_owned());
@@ -82,7 +82,7 @@ impl Proposal<'_> {
     pub(crate) fn declaration(&self) -> Option<String> {
         let text = toml::to_string(&self.targets()?).ok()?;
         Some(format!(
-            "\n[targets]                               # what the bundle is made for\n{text}"
+            "\n[targets]                               # machines that the bundle is made for\n{text}"
         ))
     }
 
@@ -103,8 +103,8 @@ fn driver(install: &Install<'_>, from: Option<&LocalPath>) -> Vec<String> {
     let path = toml::Value::String(path);
     let md5 = md5.map(|md5| format!(", MD5 {md5}")).unwrap_or_default();
     vec![
-        format!("\n# NVIDIA's host driver of vGPU {release}, from its package for Linux KVM{md5}."),
-        format!("# To be installed with: {}", install.args.join(" ")),
+        format!("\n# NVIDIA host driver of vGPU {release}, from the Linux KVM package{md5}."),
+        format!("# Installer arguments: {}", install.args.join(" ")),
         "[[driver]]".to_owned(),
         format!("name = \"driver/{file}\""),
         format!("path = {path}"),
@@ -114,7 +114,7 @@ fn driver(install: &Install<'_>, from: Option<&LocalPath>) -> Vec<String> {
 fn patch(patch: &Patch) -> Vec<String> {
     let host = &patch.host;
     let mut lines = vec![
-        "\n# The unlock patch, which fits this driver only.".to_owned(),
+        "\n# The unlock patch for exactly this driver.".to_owned(),
         "[[patch]]".to_owned(),
         format!("name = \"driver/{host}.patch\""),
         format!("path = \"inputs/{host}.patch\""),

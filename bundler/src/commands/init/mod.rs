@@ -96,7 +96,7 @@ pub(crate) struct Args {
 
     /// Guest licensing: `nvidia-dls` (NVIDIA License System), `fastapi-dls[=IMAGE]` (third-party,
     /// its image is bundled) or `none` [default: none]
-    #[arg(long, value_name = "SERVICE", help_heading = "Licences")]
+    #[arg(long, value_name = "SERVICE", help_heading = "Licensing")]
     licensing: Option<Licensing>,
 
     /// Enable the IOMMU on the host
@@ -139,7 +139,7 @@ struct Report<'r> {
 /// Returns the usage error for an option that has no effect here.
 fn without_effect(option: &str) -> anyhow::Error {
     let message = format!(
-        "`{option}` has no effect: a driver is built only for a machine, given by `--inventory` or `--gpu`, that is to serve vGPUs"
+        "`{option}` has no effect: it applies only to a vGPU driver for a machine given by `--inventory` or `--gpu`"
     );
     Exit::Usage.error(message).into()
 }
@@ -188,12 +188,13 @@ impl Args {
             talk::complete(&somebody, &mut args, &catalog)?;
         }
         let name = args.name.clone().ok_or_else(|| {
-            Exit::Usage.error("`--name` is missing, and there is no terminal to ask on")
+            Exit::Usage.error("`--name` is required: there is no terminal to ask on")
         })?;
         let inventory = args.machine.inventory()?;
         let proposal = args.proposal(&catalog, inventory.as_ref());
-        let proposal = proposal.context("there is no recipe for this machine");
-        let proposal = proposal.hint("`vgpu-bundler catalog why` explains each driver")?;
+        let proposal = proposal.context("cannot propose a recipe for this machine");
+        let proposal = proposal
+            .hint("run `vgpu-bundler catalog why` to see why each driver fits or does not")?;
         let packages = Packages::of(&args, proposal.as_ref(), inventory.as_ref())?;
         if args.driver_file.is_some() && packages.is_none() {
             return Err(without_effect("--driver-file"));

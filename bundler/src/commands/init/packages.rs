@@ -57,8 +57,8 @@ pub(super) enum Mirrors {
 
 /// The placeholder for missing keys.
 const PLACE_FOR_KEYS: &str = "\
-# keyring = \"keys/archive.gpg\"          # keys never come from a node: the keyring of this archive,
-# signed-by = [\"FINGERPRINT\"]           # and which of its keys count, by fingerprints from elsewhere
+# keyring = \"keys/archive.gpg\"          # keyring of this archive, never taken from a node
+# signed-by = [\"FINGERPRINT\"]           # its keys that may sign, obtained out of band
 ";
 
 impl Packages {
@@ -107,9 +107,9 @@ impl Packages {
     }
 
     pub(super) fn to_confirm(&self) -> Vec<String> {
-        let mut lines = vec!["The node needs, as far as it does not have them:".to_owned()];
+        let mut lines = vec!["Packages missing on the node:".to_owned()];
         lines.extend(self.install.iter().map(|package| format!("  {package}")));
-        lines.push("It takes packages from:".to_owned());
+        lines.push("Mirrors of the node:".to_owned());
         lines.extend(self.archives.iter().map(|archive| {
             let ArchiveArg { mirrors, suite, components, .. } = &archive.arg;
             let mirrors: Vec<_> = mirrors.iter().map(ToString::to_string).collect();
@@ -117,7 +117,7 @@ impl Packages {
             format!("  {} {suite} {}", mirrors.join(" "), components.join(" "))
         }));
         if !self.left_out.is_empty() {
-            lines.push("and from these, which are left out:".to_owned());
+            lines.push("Skipped:".to_owned());
             lines.extend(self.left_out.iter().map(|line| format!("  {line}")));
         }
         lines
@@ -127,11 +127,11 @@ impl Packages {
         let mut lines = Vec::new();
         match self.mirrors {
             Mirrors::Unknown => lines.push(format!(
-                "packages stand in `{recipe}` as comments: no mirror is known that has them; complete `[[apt]]` there"
+                "the package section of `{recipe}` is commented out because no mirror is known; complete its `[[apt]]` table"
             )),
             Mirrors::Unconfirmed => lines.push(format!(
-                "packages stand in `{recipe}` as comments: nobody has confirmed the mirrors of the inventory; \
-                 look at them there, then remove the `# `, or use `--accept-mirrors`"
+                "the package section of `{recipe}` is commented out because the mirrors of the inventory were not confirmed; \
+                 check them and remove the leading `# `, or use `--accept-mirrors`"
             )),
             Mirrors::Confirmed => {}
         }
@@ -139,14 +139,14 @@ impl Packages {
         if self.mirrors == Mirrors::Confirmed && !lacking.is_empty() {
             let names: Vec<_> = lacking.iter().map(|it| format!("`{}`", it.name)).collect();
             lines.push(format!(
-                "before `lock`: say in `{recipe}` which keys may sign {}; docs/PACKAGES.md says how",
+                "before you run `lock`, name in `{recipe}` the signing keys of {} (see docs/PACKAGES.md)",
                 names.join(", ")
             ));
         }
         if let Some(package) = self.of_proxmox().filter(|_| self.mirrors == Mirrors::Confirmed) {
             lines.push(format!(
-                "none of the archives seems to be that of Proxmox VE, where `{package}` comes from; \
-                 add it with `--mirror`"
+                "`{package}` comes from Proxmox VE, but no archive seems to be one of Proxmox VE; \
+                 add one with `--mirror`"
             ));
         }
         lines
@@ -181,15 +181,20 @@ impl Packages {
                  components = [\"main\"]\n{PLACE_FOR_KEYS}"
             );
         }
-        let mut text =
-            String::from("\n# Packages that the node needs, as far as it does not have them.\n");
-        text.extend(self.left_out.iter().map(|line| format!("# Left out: {line}.\n")));
+        let mut text = String::from(
+            "\n# Packages that the node needs. `vgpu-bundler lock` adds only those that it lacks.\n",
+        );
+        text.extend(self.left_out.iter().map(|line| format!("# Skipped: {line}.\n")));
         match self.mirrors {
             Mirrors::Confirmed => text + &table,
             Mirrors::Unconfirmed => {
-                text + "# NOBODY HAS CONFIRMED these mirrors:\n" + &commented(&table)
+                text + "# UNCONFIRMED MIRRORS. Check them, then remove the leading `# `:\n"
+                    + &commented(&table)
             }
-            Mirrors::Unknown => text + "# TO BE COMPLETED:\n" + &commented(&table),
+            Mirrors::Unknown => {
+                text + "# INCOMPLETE. Add mirrors and keys, then remove the leading `# `:\n"
+                    + &commented(&table)
+            }
         }
     }
 }
@@ -211,7 +216,7 @@ impl Archive {
             text += "priority = 100\n";
         }
         if components.iter().any(|component| component.as_str() == "pve-enterprise") {
-            text += "# it wants a login, which belongs into ~/.netrc\n";
+            text += "# requires a login in ~/.netrc\n";
         }
         match &self.keys {
             Some(keys) => {

@@ -15,7 +15,7 @@ use crate::ui::{Answer, Ended, Somebody};
 
 /// The user has declined the recipe.
 #[derive(Debug, thiserror::Error)]
-#[error("nothing was written, as you say")]
+#[error("declined; nothing was written")]
 struct Declined;
 
 /// Prompts for everything that `args` leave open.
@@ -28,14 +28,13 @@ pub(super) fn complete(
 ) -> anyhow::Result<()> {
     let is_new = args.name.is_none();
     if is_new {
-        to.tell("Enter takes what stands in brackets; Ctrl-C ends this, and nothing is written.");
+        to.tell("Press Enter to accept the value in brackets, or Ctrl-C to cancel without writing anything.");
         bundle(to, args)?;
         machine(to, args, catalog)?;
     }
     let confirmed = mirrors(to, args, catalog)?;
     if is_new && args.licensing.is_none() {
-        let question = "Licences for guests: `nvidia-dls`, NVIDIA's own service; `fastapi-dls`, which is not \
-                        NVIDIA's; or `none` in this bundle";
+        let question = "Guest licensing: `nvidia-dls` (NVIDIA License System), `fastapi-dls` (third-party) or `none`";
         let choice: Licensing = to.ask(question, "none", parse)?;
         choice.notice().iter().for_each(|line| to.tell(format_args!("  {line}")));
         args.licensing = Some(choice);
@@ -44,7 +43,7 @@ pub(super) fn complete(
         return Ok(());
     }
     args.no_input = true;
-    to.tell("The same without questions:");
+    to.tell("Equivalent command:");
     to.tell(format_args!("  {}", command::line(args)));
     match to.whether(&format!("Write `{}`?", args.recipe), Answer::Yes)? {
         Answer::Yes => Ok(()),
@@ -55,7 +54,7 @@ pub(super) fn complete(
 fn bundle(to: &Somebody<'_>, args: &mut Args) -> Result<(), Ended> {
     args.name = Some(to.ask("Name of the bundle", "vgpu", parse)?);
     if args.channel.is_none() {
-        let question = "Channel, one that the policy of the nodes names";
+        let question = "Channel, one that the policy of the nodes accepts";
         args.channel = Some(to.ask(question, "stable", parse)?);
     }
     Ok(())
@@ -74,14 +73,14 @@ fn machine(to: &Somebody<'_>, args: &mut Args, catalog: &Catalog) -> anyhow::Res
         chosen = ask_for_driver(to, args, catalog, chosen.map(|(release, _)| release))?;
     }
     if let (Some((_, file)), None) = (chosen, &args.driver_file) {
-        let question = "NVIDIA's host driver, or the portal's .zip with it";
+        let question = "NVIDIA host driver, or the portal .zip that contains it";
         args.driver_file = Some(to.ask(question, &format!("inputs/{file}"), parse)?);
     }
     Ok(())
 }
 
 fn ask_for_machine(to: &Somebody<'_>, args: &mut Args, catalog: &Catalog) -> anyhow::Result<()> {
-    let question = "File that `vgpu-installer inventory` wrote on the node";
+    let question = "Inventory file, written by `vgpu-installer inventory` on the node";
     args.machine.inventory = to.ask(question, "none", |answer| {
         unless("none", answer, |path| {
             let path = Utf8PathBuf::from(path);
@@ -92,18 +91,18 @@ fn ask_for_machine(to: &Somebody<'_>, args: &mut Args, catalog: &Catalog) -> any
         return Ok(());
     }
     loop {
-        let question = "GPUs that shall serve vGPUs, by PCI id as `lspci -nn` shows it";
+        let question = "GPUs to use for vGPU, as PCI IDs from `lspci -nn`";
         args.gpu =
             to.ask(question, "none", |answer| unless("none", answer, gpus))?.unwrap_or_default();
         if args.gpu.is_empty() {
             return Ok(());
         }
         if args.machine.pve.is_none() {
-            let question = "Release of Proxmox VE on the node, as in 8.4";
+            let question = "Proxmox VE release on the node, such as 8.4";
             args.machine.pve = to.ask(question, "unknown", |it| unless("unknown", it, parse))?;
         }
         if args.machine.kernel.is_none() {
-            let question = "Kernel of the node, as `uname -r` prints it";
+            let question = "Kernel of the node, from `uname -r`";
             args.machine.kernel = to.ask(question, "unknown", |it| unless("unknown", it, parse))?;
         }
         match args.proposal(catalog, None) {
@@ -141,7 +140,7 @@ fn ask_for_driver<'c>(
 ) -> anyhow::Result<Option<(Release, &'c str)>> {
     let inventory = args.machine.inventory()?;
     let usual = proposed.map_or_else(|| PASSTHROUGH.to_owned(), |release| release.to_string());
-    let question = "Release of NVIDIA vGPU, or `passthrough`";
+    let question = "NVIDIA vGPU release, or `passthrough`";
     let (given, chosen) = to.ask(question, &usual, |answer| {
         let mut args = args.clone();
         args.passthrough = answer == PASSTHROUGH;
@@ -166,7 +165,7 @@ fn mirrors(to: &Somebody<'_>, args: &mut Args, catalog: &Catalog) -> anyhow::Res
         return Ok(false);
     };
     packages.to_confirm().iter().for_each(|line| to.tell(line));
-    let question = "May this laptop fetch packages from there? Keys are yours to add in any case";
+    let question = "Use these mirrors? (You still have to add their signing keys.)";
     args.accept_mirrors = to.whether(question, Answer::No)? == Answer::Yes;
     Ok(true)
 }

@@ -103,74 +103,74 @@ pub(super) fn list_of(values: &[impl ToString]) -> String {
 }
 
 const APPLIANCE: &str = "\
-# Its appliance can ride along; on the node `vgpu-installer license appliance` gets it out:
+# The appliance can be included; on the node, `vgpu-installer license appliance` extracts it:
 # [[file]]
 # name = \"licensing/nvidia-dls.zip\"
 # path = \"inputs/nvidia-dls.zip\"
 ";
 
 const HEAD: &str = "\
-# What the bundle is to hold. `vgpu-bundler lock` finds out what that is, byte for byte, and
-# `vgpu-bundler build` makes the bundle. Items are applied in the order in which they stand here.
+# Contents of the bundle. `vgpu-bundler lock` pins every byte, `vgpu-bundler build` writes the
+# bundle. Items are applied in the order of this file.
 
 ";
 
 const ITEMS: &str = "
-# [[driver]]                            # NVIDIA's driver, or the portal's .zip with it
+# [[driver]]                            # NVIDIA driver, or the portal .zip that contains it
 # name = \"driver/host.run\"              # its name in the bundle
 # path = \"inputs/portal.zip\"            # or `url`, as below
 # kind = \"host\"                         # or \"guest\", \"windows-guest\"
 
-# [[patch]]                             # a patch for it, applied here to prove that it fits
+# [[patch]]                             # patch for the driver; `lock` checks that it applies
 # name = \"driver/unlock.patch\"
 # path = \"inputs/unlock.patch\"
-# driver = \"driver/host.run\"            # not needed if there is one host driver
+# driver = \"driver/host.run\"            # optional with a single host driver
 
-# [[file]]                              # a file, as it is
+# [[file]]                              # file, copied unchanged
 # name = \"tools/tool\"
-# path = \"inputs/tool\"                  # from here; relative to this recipe
-# url = [\"https://…\", \"https://…\"]      # or from there: an address, or several of the same
-# sha256 = \"…\"                          # what it must be; otherwise the lock pins what came
-# max-size = \"2 GiB\"                    # what it must not exceed
-# mode = \"0755\"                         # if it is a program
+# path = \"inputs/tool\"                  # local file, relative to this recipe
+# url = [\"https://…\", \"https://…\"]      # or a download, with its mirrors
+# sha256 = \"…\"                          # expected digest; otherwise pinned by `lock`
+# max-size = \"2 GiB\"                    # size limit
+# mode = \"0755\"                         # for a program
 
-# [[tree]]                              # a folder, as one archive
+# [[tree]]                              # folder, packed as one archive
 # name = \"src/unlock.tar.zst\"
 # path = \"inputs/unlock\"
 # exclude = [\".git\"]
 #
-# [[tree]]                              # a folder of a git repository
+# [[tree]]                              # folder of a git repository
 # name = \"src/profiles.tar.zst\"
 # git = \"https://git.example/profiles\"
 # tag = \"v1\"                            # or `branch`, or `commit`
 
-# [[unlock]]                            # an unlock library, with its sources and all crates
+# [[unlock]]                            # unlock library, with its sources and all crates
 # name = \"unlock/src.tar.zst\"
-# git = \"https://git.example/unlock\"    # or the one for the driver of `[targets]`
+# git = \"https://git.example/unlock\"    # default: the one for the driver of `[targets]`
 # branch = \"main\"
 # build = \"here\"                        # or \"node\"
 ";
 
 const HOST: &str = "
-[host]                                  # what the bundle asks of a host
+[host]                                  # changes to the host
 ";
 
 const PLACES: &str = "
-# [[host.file]]                         # an item that becomes a file there
+# [[host.file]]                         # item that is installed as a file
 # item = \"files/profiles.toml\"
 # path = \"/etc/vgpu_unlock/profile_override.toml\"
 # mode = \"0644\"
 
-# [[host.unit]]                         # an item that becomes a systemd unit
+# [[host.unit]]                         # item that is installed as a systemd unit
 # name = \"vgpu-sriov.service\"
 # item = \"units/vgpu-sriov.service\"
-# wanted-by = \"multi-user.target\"       # leave it out to place the unit only
+# wanted-by = \"multi-user.target\"       # omit it to install the unit without enabling it
 
-# [[host.drop-in]]                      # an item that adds to a unit which the host has
+# [[host.drop-in]]                      # item that extends a unit of the host
 # unit = \"nvidia-vgpud.service\"
 # name = \"unlock.conf\"
 # item = \"units/unlock.conf\"
 
-# [[host.guest-tool]]                   # an item for guests, who get it with `apply --guest-tools` only
+# [[host.guest-tool]]                   # item for guests, only with `apply --guest-tools`
 # item = \"guest/tool\"
 ";

@@ -105,7 +105,7 @@ fn the_recipe_of_a_node_locks_what_it_lacks() {
 fn an_archive_without_keys_is_refused_until_it_has_them() {
     let sandbox = sandbox("tesla-t4");
     let said = init(&sandbox, &["--accept-mirrors".to_owned()]);
-    assert!(said.contains("which keys may sign `bookworm`, `bookworm-security`, `pve-enterprise`"));
+    assert!(said.contains("the signing keys of `bookworm`, `bookworm-security`, `pve-enterprise`"));
     let error = sandbox.fails(1, &["lock"]);
     assert!(error.contains("`bookworm` needs `keyring`, a file with the keys"), "{error}");
     // Keys of another archive are rejected.

@@ -29,7 +29,7 @@ fn start(sandbox: &Sandbox, words: &[&str]) -> Terminal {
 
 /// Returns the command line that the program shows.
 fn shown(seen: &str) -> Vec<String> {
-    let (_, rest) = seen.split_once("The same without questions:\n  vgpu-bundler ").unwrap();
+    let (_, rest) = seen.split_once("Equivalent command:\n  vgpu-bundler ").unwrap();
     let line = rest.lines().next().unwrap();
     line.split(' ').map(str::to_owned).collect()
 }
@@ -45,14 +45,14 @@ fn an_inventory_leads_to_a_recipe_and_to_a_command_that_writes_the_same() {
         .answer("Name of the bundle", "Not A Name")
         .answer("Name of the bundle", "gpu")
         .answer("Channel", "")
-        .answer("File that `vgpu-installer inventory` wrote", "nowhere.json")
-        .answer("File that `vgpu-installer inventory` wrote", "node.json")
-        .answer("Release of NVIDIA vGPU", "1.0")
-        .answer("Release of NVIDIA vGPU", "18.4")
+        .answer("Inventory file", "nowhere.json")
+        .answer("Inventory file", "node.json")
+        .answer("NVIDIA vGPU release", "1.0")
+        .answer("NVIDIA vGPU release", "18.4")
         .answer("host driver", "inputs/portal.zip")
-        .answer("from there?", "perhaps")
-        .answer("from there?", "y")
-        .answer("Licences", "")
+        .answer("Use these mirrors?", "perhaps")
+        .answer("Use these mirrors?", "y")
+        .answer("Guest licensing", "")
         .answer("Write", "");
     let (code, seen) = terminal.end();
     assert_eq!(code, Some(0), "{seen}");
@@ -75,18 +75,18 @@ fn without_an_inventory_a_gpu_will_do_and_nothing_is_taken_for_granted() {
     terminal
         .answer("Name of the bundle", "")
         .answer("Channel", "test")
-        .answer("File that", "")
+        .answer("Inventory file", "")
         .answer("GPUs", "10de:zzzz")
         .answer("GPUs", "128b")
-        .answer("Release of Proxmox VE", "8")
-        .answer("Release of Proxmox VE", "8.4")
+        .answer("Proxmox VE release", "8")
+        .answer("Proxmox VE release", "8.4")
         .answer("Kernel", "")
         .answer("GPUs", "1e07")
-        .answer("Release of Proxmox VE", "8.4")
+        .answer("Proxmox VE release", "8.4")
         .answer("Kernel", "6.8.12-43-pve")
-        .answer("Release of NVIDIA vGPU", "")
+        .answer("NVIDIA vGPU release", "")
         .answer("host driver", "")
-        .answer("Licences", "fastapi-dls=registry.example/team/dls:2")
+        .answer("Guest licensing", "fastapi-dls=registry.example/team/dls:2")
         .answer("Write", "yes");
     let (code, seen) = terminal.end();
     assert_eq!(code, Some(0), "{seen}");
@@ -101,7 +101,7 @@ fn a_recipe_that_is_for_no_machine_yet_takes_few_answers() {
     }
     let sandbox = Sandbox::empty();
     let mut terminal = start(&sandbox, &[]);
-    for question in ["Name", "Channel", "File", "GPUs", "Licences", "Write"] {
+    for question in ["Name", "Channel", "Inventory file", "GPUs", "Guest licensing", "Write"] {
         terminal.answer(question, "");
     }
     let (code, seen) = terminal.end();
@@ -119,8 +119,8 @@ fn a_whole_card_needs_neither_driver_nor_packages() {
     terminal
         .answer("Name", "")
         .answer("Channel", "")
-        .answer("Release of NVIDIA vGPU", "passthrough")
-        .answer("Licences", "nvidia-dls")
+        .answer("NVIDIA vGPU release", "passthrough")
+        .answer("Guest licensing", "nvidia-dls")
         .answer("Write", "n");
     let (code, seen) = terminal.end();
     assert_eq!(code, Some(1), "{seen}");
@@ -135,11 +135,11 @@ fn with_a_name_only_mirrors_are_asked_for() {
     let sandbox = sandbox("script-leftovers");
     let words = ["--name", "gpu", "--inventory", "node.json"];
     let mut terminal = start(&sandbox, &words);
-    terminal.answer("from there?", "").answer("Write", "");
+    terminal.answer("Use these mirrors?", "").answer("Write", "");
     let (code, seen) = terminal.end();
     assert_eq!(code, Some(0), "{seen}");
     compare("mirrors", &sandbox, &seen);
-    assert!(sandbox.read("bundle.toml").contains("# NOBODY HAS CONFIRMED"));
+    assert!(sandbox.read("bundle.toml").contains("# UNCONFIRMED MIRRORS"));
 
     // A complete command line, or one without a terminal, asks no questions.
     for (more, recipe) in [("--accept-mirrors", "a.toml"), ("--no-input", "b.toml")] {
@@ -171,7 +171,7 @@ fn whoever_leaves_leaves_nothing_behind() {
     // The same at the last question.
     let sandbox = Sandbox::empty();
     let mut terminal = start(&sandbox, &[]);
-    for question in ["Name", "Channel", "File", "GPUs", "Licences"] {
+    for question in ["Name", "Channel", "Inventory file", "GPUs", "Guest licensing"] {
         terminal.answer(question, "");
     }
     terminal.asked("Write").press(INTERRUPT);
