@@ -42,7 +42,7 @@ fn of_machine(machine: &mut Machine) -> anyhow::Result<Guarded> {
     if tx.state != TxState::Applied || tx.going().next().is_some() {
         return Ok(Guarded::Nothing);
     }
-    // First recover a pin that a power cut interrupted.
+    // First recover a pin operation that a power cut interrupted.
     machine.recover()?;
     let plan = Plan::parse(&tx.new.plan)?;
     let there = plan.steps().filter(|step| !tx.is_removed(step.component()));

@@ -28,8 +28,8 @@ pub(super) enum Proven {
     AfterReboot,
 }
 
-/// Confirms a bundle if every step is in sync and the host's checks pass. Only then its channel's
-/// floor rises.
+/// Confirms a bundle if every step is in sync and the host's checks pass. Only then the floor of
+/// its channel rises.
 pub(super) fn settle_proof(
     machine: &mut Machine,
     plan: &Plan,
@@ -43,7 +43,7 @@ pub(super) fn settle_proof(
     let _ = machine.host().save_cached_files();
     let hold = hold?;
     if !hold {
-        // They come in sync once the recorded commands are run.
+        // They become in sync once the recorded commands are run.
         return Ok(Proven::Yes);
     }
     let expected = Expected::of(plan.steps());
@@ -72,8 +72,8 @@ pub(super) fn settle_proof(
     Ok(Proven::Yes)
 }
 
-/// Repeats the checks until nothing is missing that may still appear: started daemons need time
-/// to announce their results.
+/// Repeats the checks until no missing result can still appear: started daemons need time to
+/// announce their results.
 fn prove_patiently(look: &dyn Look, expected: &Expected, ui: &Ui) -> Result<Proof, HostError> {
     let comes = |check| matches!(check, Check::Services | Check::Functions | Check::Types);
     for tries in 0.. {
@@ -109,7 +109,7 @@ fn steps_hold(look: &dyn Look, plan: &Plan) -> anyhow::Result<bool> {
 /// Checks an applied but unconfirmed bundle again; `None` if there is none.
 pub(super) fn prove_again(machine: &mut Machine, ui: &Ui) -> anyhow::Result<Option<Exit>> {
     let Some(tx) = machine.current()? else { return Ok(None) };
-    // Nothing that was applied may be missing.
+    // Everything that was applied must be present.
     if tx.state != TxState::Applied || !tx.removed.is_empty() {
         return Ok(None);
     }

@@ -48,6 +48,7 @@ pub struct NewTransaction {
 /// A transaction as recorded in the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transaction<A: Acts> {
+    /// Its number.
     pub id: TxId,
     /// The source.
     pub new: NewTransaction,

@@ -21,6 +21,7 @@ use crate::settle::Derived;
 /// A change that is about to be made.
 #[derive(Debug)]
 pub struct NewEntry<'a, A: Acts> {
+    /// The change.
     pub change: &'a Change<A>,
     /// The previous state of its scope, if it is a command: it begins as [`RunState::Intended`].
     pub before: Option<&'a Snapshot>,

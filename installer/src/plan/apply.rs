@@ -10,32 +10,32 @@ use crate::journal::{
 use crate::settle::Derived;
 use crate::step::{Status, Step, StepError};
 
-/// Where a plan comes from.
+/// The source of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// The digest of the bundle's signed root.
     pub bundle: Digest,
-    /// This boot of the host.
+    /// The current boot of the host.
     pub boot: BootId,
 }
 
-/// What an apply tells while it works.
+/// A progress event of an apply.
 #[derive(Debug, Clone, Copy)]
 pub enum Applying<'a> {
-    /// This step begins; it is the `n`-th of `of`.
+    /// This step, number `n` of `of`, begins.
     Step {
-        /// Which step.
+        /// The step.
         step: &'a Step,
         /// Its place in the plan, counted from one.
         n: usize,
-        /// How many steps the plan has.
+        /// The number of steps in the plan.
         of: usize,
     },
-    /// This is rebuilt.
+    /// This derived state is being rebuilt.
     Rebuild(&'a Derived),
 }
 
-/// How a plan was carried out.
+/// The outcome of an apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Applied {
     /// The transaction; `None` if there was nothing to do.
@@ -47,31 +47,30 @@ pub struct Applied {
 /// Whether a reboot is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reboot {
-    /// It is not.
+    /// No reboot is needed.
     NotNeeded,
-    /// Some changes take effect only with it.
+    /// Some changes take effect only after a reboot.
     Needed,
-    /// The second phase of the plan can begin only after it. Until then the transaction is open.
+    /// Phase 2 of the plan needs a reboot first. The transaction stays open until then.
     NeededToContinue,
-    /// The second phase could begin, and was not asked for. Until it is the transaction is open.
+    /// Phase 2 can begin, but was not requested. The transaction stays open until then.
     Stopped,
 }
 
-/// How far a plan is carried out.
+/// The last phase to apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Phase {
-    /// The steps up to the reboot.
+    /// The steps before the reboot.
     #[value(name = "1")]
     First,
-    /// All of them.
+    /// All steps.
     #[value(name = "2")]
     Second,
 }
 
-/// A plan was not carried out to its end.
+/// The failure of an apply.
 ///
-/// The host is left as it is: both trying again and reverting are safe, and for the caller to
-/// choose.
+/// The host is left in its present state. Retrying and reverting are both safe; the caller chooses.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApplyError {
@@ -80,50 +79,50 @@ pub enum ApplyError {
     Step {
         /// The step, as in the plan.
         step: String,
-        /// What went wrong.
+        /// The cause.
         source: StepError,
     },
-    /// A step succeeded, but what it was for is not true.
+    /// A step succeeded, but its target state was not reached.
     #[error("{step}: reported success, but the host is not in sync")]
     NoEffect {
         /// The step, as in the plan.
         step: String,
     },
-    /// Another plan is half carried out.
+    /// Another plan was interrupted.
     #[error(
         "transaction {0} is interrupted and has another plan; run `vgpu-installer apply` \
             without a bundle to resume it, or `vgpu-installer revert`"
     )]
     Unfinished(TxId),
-    /// A revert is half done.
+    /// A revert was interrupted.
     #[error(
         "the revert of transaction {0} is interrupted; run `vgpu-installer revert` to resume \
             it first"
     )]
     Reverting(TxId),
-    /// The removal of a component is half done.
+    /// The removal of a component was interrupted.
     #[error(
         "the removal of a component is interrupted; run `vgpu-installer remove` to resume it \
             first, or `vgpu-installer revert`"
     )]
     Removing,
-    /// The traces of a power cut could not be cleared away.
+    /// The recovery from a power cut failed.
     #[error("cannot recover from the interrupted run: {0}")]
     Recover(JournalError),
-    /// All steps succeeded, but not what is derived from them.
+    /// All steps succeeded, but some derived state could not be rebuilt.
     #[error(transparent)]
     Settle(#[from] SettleError),
     /// The journal cannot be used.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// The host would not show what was asked.
+    /// The host could not be read.
     #[error(transparent)]
     Host(#[from] HostError),
 }
 
 impl ApplyError {
-    /// Whether nothing has failed, and the rest happens after a reboot, which the operator may
-    /// have to attend at the console.
+    /// Checks whether nothing has failed and the rest follows after a reboot, which the operator
+    /// may have to attend at the console.
     fn waits_for_boot(&self) -> bool {
         let Self::Step { source, .. } = self else { return false };
         matches!(source, StepError::EnrolmentWaits | StepError::OtherKernel { .. })
@@ -148,7 +147,7 @@ impl Explain for ApplyError {
     }
 }
 
-/// Carry out a plan, or go on with it. Steps whose end is true already are left out.
+/// Applies a plan, or resumes it. Steps that are in sync are skipped.
 pub fn apply(
     host: &mut dyn Host,
     log: &mut Log,
@@ -159,7 +158,7 @@ pub fn apply(
     apply_until(host, log, origin, plan, Phase::Second, each)
 }
 
-/// As [`apply`], but no further than this phase.
+/// Like [`apply`], but stops after this phase.
 pub fn apply_until(
     host: &mut dyn Host,
     log: &mut Log,
@@ -181,7 +180,7 @@ pub fn apply_until(
     run.steps(tx.id, &plan.before_reboot, 0)?;
     run.settle()?;
     if tx.first_part.is_none() {
-        // What was cut short and came to its end only now waits for the end of this boot.
+        // An interrupted phase that only completed now waits for the end of this boot.
         run.log.set_first_part(tx.id, &origin.boot)?;
         tx.first_part = Some(origin.boot.clone());
     }
@@ -207,7 +206,8 @@ struct Run<'r> {
 }
 
 impl Run<'_> {
-    /// The transaction that is half carried out, brought in order, if it is this very plan's.
+    /// Returns the interrupted transaction of this plan, recovered; an error if it belongs to
+    /// another plan.
     fn resume(&mut self, origin: &Origin) -> Result<Option<Transaction>, ApplyError> {
         let Some(tx) = self.log.transactions()?.pop() else { return Ok(None) };
         match tx.state {
@@ -278,20 +278,20 @@ impl Run<'_> {
         Ok(true)
     }
 
-    /// Whether something that the transaction changed waits for a boot that has not been yet.
+    /// Checks whether a change of the transaction still waits for a reboot.
     fn reboot(&self, tx: &Transaction, boot: &BootId) -> Result<Reboot, ApplyError> {
         let waits = self.log.entries(tx.id)?.iter().any(|entry| entry.change.awaits_boot());
         Ok(if waits && boot == tx.waits_since() { Reboot::Needed } else { Reboot::NotNeeded })
     }
 }
 
-/// Whether commands run here, and are not only listed.
+/// Checks whether commands run here, and are not only listed.
 pub(crate) fn runs_commands(look: &dyn Look) -> Result<bool, HostError> {
     Ok(look.query(&Command::new("true", &[]))?.is_some())
 }
 
 impl BootId {
-    /// This boot of the host; empty on a folder that is only prepared.
+    /// Returns the current boot of the host; empty in a prepared folder.
     pub fn current(look: &dyn Look) -> Result<Self, HostError> {
         let path = crate::state::fixed("/proc/sys/kernel/random/boot_id");
         Ok(Self(look.text(&path)?.unwrap_or_default()))

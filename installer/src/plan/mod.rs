@@ -1,4 +1,4 @@
-//! What to do to a host, worked out before anything is touched.
+//! The steps that take a host to its target state, computed before any change.
 
 mod apply;
 mod planner;
@@ -24,14 +24,14 @@ use crate::step::Step;
 /// The version of the stored form of a plan, and the only one that this program reads.
 const VERSION: u32 = 1;
 
-/// What to do to a host, as plain data.
+/// The steps for a host, as plain data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Plan {
     version: u32,
-    /// The steps up to the reboot, in order; all steps if the plan needs none in between.
+    /// The steps before the reboot, in order; all steps if the plan needs no reboot in between.
     pub before_reboot: Vec<Step>,
-    /// The steps that need what the first ones did to be in force, in order.
+    /// The steps that need the effect of phase 1, in order.
     pub after_reboot: Vec<Step>,
 }
 
@@ -39,29 +39,29 @@ pub struct Plan {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
-    /// It is of another version.
+    /// It has another version.
     #[error(
         "the plan has version {0}, and this program reads version {VERSION}; use the program that made it"
     )]
     Version(u32),
-    /// It is not what this program writes.
+    /// It is not a plan that this program writes.
     #[error("the plan is malformed: {}", printable(&.0.to_string()))]
     Syntax(#[from] serde_json::Error),
 }
 
 impl Plan {
-    /// A plan of these steps.
+    /// Returns a plan of these steps.
     #[must_use]
     pub fn new(before_reboot: Vec<Step>, after_reboot: Vec<Step>) -> Self {
         Self { version: VERSION, before_reboot, after_reboot }
     }
 
-    /// All steps, in order.
+    /// Returns all steps, in order.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.before_reboot.iter().chain(&self.after_reboot)
     }
 
-    /// Read the stored form.
+    /// Parses the stored form.
     pub fn parse(text: &str) -> Result<Self, PlanError> {
         #[derive(Deserialize)]
         struct Preamble {
@@ -74,7 +74,7 @@ impl Plan {
         Ok(serde_json::from_str(text)?)
     }
 
-    /// The stored form. Equal plans give equal texts.
+    /// Returns the stored form. Equal plans give equal texts.
     #[must_use]
     pub fn to_text(&self) -> String {
         serde_json::to_string(self).unwrap_or_else(|_| unreachable!("a plan is plain data"))

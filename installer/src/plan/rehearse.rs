@@ -6,12 +6,12 @@ use crate::host::{Look, Overlay};
 use crate::journal::{BootId, JournalError, NewTransaction};
 use crate::step::{Status, Step, StepError};
 
-/// What carrying out a plan would do to a host.
+/// The effect of a plan on a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rehearsal {
-    /// The plan without what is true already.
+    /// The plan without the steps in sync.
     pub plan: Plan,
-    /// The changes, as the journal would have them. What commands do is not among them.
+    /// The changes, as the journal would record them, without those made by commands.
     pub changes: Vec<Change>,
 }
 
@@ -23,10 +23,10 @@ impl Rehearsal {
     }
 }
 
-/// Go through a plan without touching the host.
+/// Rehearses a plan without touching the host.
 ///
-/// The steps are the real ones, on a host that keeps every change to itself, so what they write
-/// down is what they would write down.
+/// It runs the real steps on a host that keeps every change in memory, so their journal entries are
+/// the real ones.
 pub fn rehearse(plan: &Plan, look: &dyn Look) -> Result<Rehearsal, StepError> {
     let mut overlay = Overlay::new(look);
     let mut log = Log::in_memory().map_err(JournalError::from)?;

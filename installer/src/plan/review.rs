@@ -1,7 +1,7 @@
-//! A plan on paper: what somebody has looked at, so that exactly that is carried out.
+//! A reviewed plan: a saved document, so that exactly this plan is applied.
 //!
-//! It holds everything that a plan is made from, and everything that comes of it. If any of that is
-//! different when it is to be carried out, what was reviewed is not what would happen.
+//! It contains all inputs of the plan and all of its results. If any of them differs when the plan
+//! is applied, the changes would not be those that were reviewed.
 
 use std::collections::BTreeSet;
 
@@ -16,80 +16,80 @@ use crate::gpus::GpuChoice;
 use crate::resume::Resume;
 use crate::step::Step;
 
-/// The version of the document's shape, and the only one that this program reads.
+/// The schema version of the document, and the only one that this program reads.
 const SCHEMA: u32 = 1;
 
-/// The largest document that is read. A host with all of Debian installed takes 16 MiB.
+/// The largest document that is read. A host with every Debian package installed takes 16 MiB.
 pub const MAX_REVIEW: u64 = 32 << 20;
 
-/// How many differences are shown.
+/// The maximum number of differences to show.
 const SHOWN: usize = 20;
 
-/// A plan, with all that it depends on.
+/// A plan, with everything that it depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Review {
     /// The digest of the bundle's signed root.
     #[serde(rename = "digest")]
     pub bundle: Digest,
-    /// The changes, as the journal would have them.
+    /// The changes, as the journal would record them.
     pub changes: Vec<Change>,
-    /// What they come from.
+    /// The inputs.
     pub review: Basis,
 }
 
-/// What a plan is made from, and all of its steps.
+/// The inputs of a plan, and all of its steps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Basis {
     schema: u32,
-    /// What the operator has said of the host's GPUs.
+    /// The operator's choices for the host's GPUs.
     pub gpus: GpuChoice,
-    /// What becomes of tools for guests.
+    /// How to handle guest tools.
     #[serde(default)]
     pub guest_tools: GuestTools,
-    /// Who goes on after the reboot.
+    /// How the apply resumes after the reboot.
     pub resume: Resume,
-    /// The host, without what changes by itself.
+    /// The host's facts, without volatile ones.
     pub facts: Inventory,
-    /// All steps, also those whose end is true already.
+    /// All steps, including those in sync.
     pub plan: Plan,
 }
 
-/// A document is not one of a plan.
+/// The document is not a plan.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReviewError {
-    /// It is of another version.
+    /// It has another version.
     #[error(
         "the plan has schema {0}, but this program reads {SCHEMA}; create it again: `plan \
             --output`"
     )]
     Schema(u64),
-    /// It is not what this program writes.
+    /// It is not a plan that this program writes.
     #[error("not a plan from `vgpu-installer plan --output`: {}", printable(&.0.to_string()))]
     Syntax(#[from] serde_json::Error),
 }
 
-/// What was reviewed is not what would happen.
+/// The reviewed plan is out of date.
 #[derive(Debug, thiserror::Error)]
 #[error("the plan differs from the reviewed one in:\n{}", .0.join("\n"))]
 pub struct NotReviewed(Vec<String>);
 
 impl Basis {
-    /// What `plan` was made from.
+    /// Returns the inputs of `plan`.
     #[must_use]
     pub fn new(choices: &Choices, resume: Resume, facts: Inventory, plan: Plan) -> Self {
         let Choices { gpus, guest_tools, .. } = choices.clone();
         let mut facts = facts;
-        // The room on a disk is asked again before anything is written.
+        // Free space is volatile; it is checked again before any write.
         facts.root.free.clear();
         Self { schema: SCHEMA, gpus, guest_tools, resume, facts, plan }
     }
 }
 
 impl Review {
-    /// Read a document.
+    /// Parses a document.
     pub fn parse(bytes: &[u8]) -> Result<Self, ReviewError> {
         let value: Value = serde_json::from_slice(bytes)?;
         let schema = value.get("review").and_then(|review| review.get("schema")?.as_u64());
@@ -99,7 +99,7 @@ impl Review {
         }
     }
 
-    /// Refuse if anything is different `now`, and say what.
+    /// Fails if anything differs `now`, and lists the differences.
     pub fn check(&self, now: &Self) -> Result<(), NotReviewed> {
         if self == now {
             return Ok(());
@@ -130,7 +130,7 @@ impl Review {
     }
 }
 
-/// Name each place where two documents differ. Lists are compared by what is in them.
+/// Lists each difference between two documents. Lists are compared by their elements.
 fn compare(name: &str, then: &Value, now: &Value, lines: &mut Vec<String>) {
     match (then, now) {
         _ if then == now => {}
@@ -150,7 +150,8 @@ fn compare(name: &str, then: &Value, now: &Value, lines: &mut Vec<String>) {
     }
 }
 
-/// Name what a list has lost and gained; if that is nothing, its order has changed.
+/// Lists the elements that a list has lost and gained; if there are none, reports a different
+/// order.
 fn exchanged<T: PartialEq>(
     name: &str,
     then: &[T],
@@ -168,7 +169,7 @@ fn exchanged<T: PartialEq>(
     }
 }
 
-/// A change in few words.
+/// Summarizes a change.
 fn in_a_line(change: &Change) -> String {
     match (change, change.names().next()) {
         (Change::Put { after: None, .. }, Some(path)) => format!("removed {path}"),
@@ -179,7 +180,7 @@ fn in_a_line(change: &Change) -> String {
     }
 }
 
-/// One difference, short enough to be read, and safe to be shown.
+/// Formats one difference, shortened and safe for a terminal.
 fn line(name: &str, text: &str) -> String {
     let short: String = text.chars().take(160).collect();
     let rest = if short.len() < text.len() { "…" } else { "" };

@@ -7,20 +7,20 @@ use crate::host::{Content, HostError, Look};
 use crate::journal::{JournalError, RunState, TxId};
 use crate::state;
 
-/// Whether an upgrade that has failed can be taken back without anybody's help.
+/// Whether a failed upgrade can be rolled back automatically.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WayBack {
-    /// There is nothing to go back to: no driver was exchanged.
+    /// No rollback is possible: no driver was replaced.
     Nowhere,
-    /// The store has all that it takes to bring this driver back.
+    /// The store has everything needed to reinstall this driver.
     To(DriverVersion),
     /// The store lacks these items.
     Lacks(Vec<ItemName>),
 }
 
-/// Whether `tx` has taken a driver away for another one, and the old one can come back.
+/// Checks whether `tx` has replaced a driver, and whether the old one can be reinstalled.
 ///
-/// What failed before that has changed nothing that guests depend on, and is for an operator.
+/// Earlier failures have changed nothing that guests depend on, and are left to the operator.
 pub fn way_back(look: &dyn Look, log: &Log, tx: TxId) -> Result<WayBack, JournalError> {
     let entries = log.entries(tx)?;
     let mut gone = entries.iter().filter_map(|entry| match &entry.change {

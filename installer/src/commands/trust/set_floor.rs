@@ -32,7 +32,7 @@ impl SetFloor {
         }
         let before = floors.set(&channel, sequence);
         let what = format!("set the floor of {channel} from {before} to {sequence}");
-        // Without a log entry there is no change.
+        // Without a log entry, the floor does not change.
         let mut own = OwnState::of(&mut target.host);
         trust::record(&mut own, &what)?;
         floors.save(&mut own)?;

@@ -17,7 +17,7 @@ use crate::vgpu::Vgpu;
 /// NVIDIA's two daemons.
 pub(super) const DAEMONS: [&str; 2] = ["nvidia-vgpud.service", "nvidia-vgpu-mgr.service"];
 
-/// From the driver to running daemons, for a node that has a GPU for it.
+/// Plans everything from the driver to the running daemons, for a node with a GPU for it.
 pub(super) fn steps(
     manifest: &Manifest,
     facts: &Inventory,
@@ -26,7 +26,7 @@ pub(super) fn steps(
 ) -> Result<Vec<Step>, Unsuitable> {
     let Some(vgpu) = &around.vgpu else { return Ok(Vec::new()) };
     let Some(found) = hosts(manifest).find(|(_, record)| record.version == vgpu.driver) else {
-        // A bundle without a driver may bring anything else.
+        // A bundle without a driver may contain anything else.
         return Ok(Vec::new());
     };
     let mut driver = spec(manifest, found, vgpu);
@@ -83,7 +83,7 @@ fn spec(manifest: &Manifest, (item, record): (&Item, &DriverRecord), vgpu: &Vgpu
     }
 }
 
-/// The `vgpuConfig.xml` of the other host driver in the bundle, which still knows the card.
+/// Returns the `vgpuConfig.xml` of the bundle's older host driver, which still lists the GPU.
 fn old_config(manifest: &Manifest, driver: &Item) -> Result<Step, Unsuitable> {
     let mut others = hosts(manifest).filter(|(item, _)| item.name() != driver.name());
     let found = others.find_map(|(item, record)| Some((item, &record.version, record.config?)));
@@ -96,8 +96,9 @@ fn old_config(manifest: &Manifest, driver: &Item) -> Result<Step, Unsuitable> {
     }))
 }
 
-/// dpkg's hooks, which keep the host on a kernel that has a module. They run after DKMS's own, by their
-/// names, before those that write what the boot loader reads, and never make a package fail.
+/// Plans dpkg hooks that keep the host on a kernel with the driver's module. By their names, they
+/// run after DKMS's hooks and before those that write the boot loader configuration, and they never
+/// fail a package operation.
 fn hooks() -> [Step; 3] {
     let text = format!(
         "#!/bin/sh\n\
@@ -113,7 +114,7 @@ fn hooks() -> [Step; 3] {
     })
 }
 
-/// Virtual functions, for GPUs that have them and are supported as they are.
+/// Plans virtual functions, for GPUs that have them and are natively supported.
 fn sriov(manifest: &Manifest, facts: &Inventory, vgpu: &Vgpu) -> Option<Step> {
     let nvidia = facts.gpus.iter().filter(|gpu| gpu.id.vendor() == PciId::NVIDIA);
     let has_functions = nvidia.filter_map(|gpu| gpu.sr_iov.as_ref()).any(|sr_iov| sr_iov.total > 0);

@@ -9,7 +9,7 @@ use crate::license::guest::Guests;
 use crate::state::below_dir;
 use crate::step::{GuestFile, GuestImage, GuestSource, Step};
 
-/// The image with the drivers for guests that the bundle brings, and with what they need for a licence.
+/// Plans the image with the bundle's guest drivers and the files for guest licensing.
 pub(super) fn steps(
     manifest: &Manifest,
     tools: GuestTools,
@@ -48,7 +48,7 @@ pub(super) fn steps(
     if around.guests.is_some() {
         let _ = write!(readme, "\n{LICENSE}\n    licensing: see license-readme.txt\n");
     }
-    // As Windows' own editor shows lines.
+    // CRLF, for editors on Windows.
     let text = GuestSource::Text(readme.replace('\n', "\r\n"));
     let place = Place { folder: None, name: "README.txt".parse()? };
     files.push(GuestFile { place, from: text });
@@ -63,10 +63,10 @@ pub(super) fn steps(
     Ok(Some(Step::GuestImage(image)))
 }
 
-/// The folder with what guests need for a licence.
+/// The folder with the files for guest licensing.
 const LICENSE: &str = "license";
 
-/// The folder with tools for guests, and what is said of each.
+/// The folder with guest tools, and the note on each.
 const TOOLS: &str = "tools";
 const TOOL: &str = "supplied by the author of the bundle; nothing runs it automatically";
 
@@ -77,7 +77,7 @@ A guest's driver must be of the same branch as the host's driver, or of one that
 NVIDIA says goes with it. The versions are these:
 ";
 
-/// The folder of a guest's system; none for what is not for guests.
+/// Returns the folder for a guest operating system; `None` if the item is not for guests.
 fn folder(record: &DriverRecord) -> Option<&'static str> {
     match record.kind {
         DriverKind::Guest => Some("linux"),

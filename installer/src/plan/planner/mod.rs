@@ -35,72 +35,72 @@ use crate::step::{
 };
 use crate::vgpu::Vgpu;
 
-/// What is for the operator to choose, and for the program to know of itself.
+/// The choices of the operator, and the state of the program itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choices {
-    /// What this very program is, as it was staged.
+    /// The content of this executable, as it was staged.
     pub program: Content,
-    /// What the operator has said of the host's GPUs.
+    /// The operator's choices for the host's GPUs.
     pub gpus: GpuChoice,
-    /// The licence server that this node is to run.
+    /// The license server for this node.
     pub license: Option<Service>,
-    /// What becomes of the tools for guests that the bundle carries.
+    /// How to handle the bundle's guest tools.
     pub guest_tools: GuestTools,
 }
 
-/// What becomes of tools for guests.
+/// How to handle guest tools.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GuestTools {
-    /// They stay in the bundle.
+    /// Leave them in the bundle.
     #[default]
     LeftOut,
-    /// They go onto the image for guests.
+    /// Put them on the guest image.
     OnImage,
 }
 
-/// What is known beside the bundle's manifest and the host's files.
+/// Inputs in addition to the bundle's manifest and the host's files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Surroundings {
-    /// What the bundle's catalogue says of the host's GPUs; `None` if there is none for a driver.
+    /// The verdict of the bundle's catalog for the host's GPUs; `None` if no GPU needs a driver.
     pub vgpu: Option<Vgpu>,
-    /// The driver that this program has installed before.
+    /// The driver that the installer has installed before.
     pub installed: Option<DriverSpec>,
-    /// A driver that somebody else has installed, and that is to go.
+    /// The third-party driver to remove.
     pub foreign: Option<ForeignDriver>,
-    /// Whether the host goes on by itself after the reboot.
+    /// Whether the host resumes automatically after the reboot.
     pub resume: Resume,
-    /// What has to be done about kernels.
+    /// The handling of kernels.
     pub course: Course,
-    /// Where images for guests go.
+    /// The folder for guest images.
     pub iso_storage: IsoStorage,
-    /// What guests are told of a licence server, if there is one.
+    /// The license server information for guests, if there is a server.
     pub guests: Option<Guests>,
 }
 
-/// The host cannot become what the bundle asks for.
+/// The bundle cannot be applied to the host.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unsuitable {
-    /// How the IOMMU is switched on depends on who made the CPU.
+    /// The kernel parameters for the IOMMU depend on the CPU vendor, which is unknown.
     #[error("the bundle needs the IOMMU, but this CPU is neither from Intel nor from AMD")]
     Cpu,
-    /// There is no way to give the kernel words.
+    /// No supported boot loader can set kernel parameters.
     #[error(
         "the bundle needs kernel parameters, but this host has no supported boot loader \
             (GRUB or systemd-boot)"
     )]
     BootLoader,
-    /// The bundle asks for an item that it does not have.
+    /// The bundle refers to an item that it does not have.
     #[error("the bundle refers to item `{0}`, which it does not have")]
     NoItem(ItemName),
-    /// The path is not for bundles.
+    /// The path is reserved.
     #[error("the bundle places {0}, which is reserved for vgpu-installer")]
     OwnPath(HostPath),
-    /// The bundle asks for two things at one path.
+    /// The bundle declares two nodes for one path.
     #[error("the bundle places {0} twice")]
     Twice(HostPath),
-    /// A file would run with rights that its caller does not have.
+    /// A file would be set-user-ID or set-group-ID.
     #[error("the bundle places {path} with mode {mode}; set-id and sticky bits are refused")]
     SetId {
         /// The file.
@@ -108,28 +108,28 @@ pub enum Unsuitable {
         /// Its mode.
         mode: Mode,
     },
-    /// The metapackage that makes a host a Proxmox VE is not for bundles.
+    /// The metapackage of Proxmox VE must not be in a bundle.
     #[error(
         "the bundle contains `proxmox-ve`, which is never changed; build it without this package"
     )]
     ProxmoxVe,
-    /// The packages are for another release of Debian.
+    /// The packages are for another Debian release.
     #[error("the bundle contains packages for {}, but this host {}", .carries.join(" and "), release(.here.as_deref()))]
     Release {
-        /// The releases that it carries packages for.
+        /// The releases that the bundle has packages for.
         carries: Vec<String>,
-        /// The release of the host, if it says.
+        /// The release of the host, if known.
         here: Option<String>,
     },
-    /// A package is for another machine.
+    /// A package is for another architecture.
     #[error("the bundle contains {package} for {arch}; only amd64 is supported")]
     Architecture {
         /// The package.
         package: String,
-        /// What it is for.
+        /// Its architecture.
         arch: String,
     },
-    /// The firmware would not start the kernel.
+    /// The firmware would refuse the kernel.
     #[error(
         "Secure Boot is on, but the bundle's kernel {0} is not signed; build it with `{0}-signed`"
     )]
@@ -142,27 +142,27 @@ pub enum Unsuitable {
     /// A GPU needs an unlock library.
     #[error("the bundle has no unlock library, which the GPU or the bundle's overrides require")]
     NoUnlock,
-    /// The unlock library cannot be had on this host.
+    /// The unlock library is not available for this host.
     #[error("{}, and the bundle has no `cargo` to build the unlock library", too_old(.here.as_ref(), .needs.as_ref()))]
     NoCompiler {
-        /// The host's glibc.
+        /// The glibc version of the host.
         here: Option<GlibcVersion>,
-        /// The glibc that the ready library needs, if there is one.
+        /// The glibc version that the prebuilt library needs, if there is one.
         needs: Option<GlibcVersion>,
     },
-    /// The catalogue speaks against it.
+    /// The verdict of the catalog is unsuitable.
     #[error("{0}")]
     Verdict(String),
-    /// A template has no instance to start.
+    /// A template unit has no instance to start.
     #[error("the bundle enables {0}, which is a template; name an instance of it")]
     Template(UnitName),
-    /// A GPU cannot be had in the way that the operator has asked for.
+    /// The GPU cannot be used in the way that the operator requested.
     #[error(transparent)]
     Gpu(#[from] Unavailable),
-    /// The drivers for guests do not go into one image.
+    /// The guest drivers do not fit into one image.
     #[error("cannot build the guest image: {0}")]
     Guests(#[from] IsoError),
-    /// A word of ours is not one: a mistake in this program.
+    /// A kernel parameter of the installer is invalid: a bug in this program.
     #[error(transparent)]
     Word(#[from] ParseTextError),
 }
@@ -188,14 +188,14 @@ fn too_old(here: Option<&GlibcVersion>, needs: Option<&GlibcVersion>) -> String 
     }
 }
 
-/// What it takes for the host to become what the bundle asks for. It only computes.
+/// Computes the steps that apply the bundle to the host, without any side effect.
 ///
-/// The plan has all steps, also those whose end may be true already: only a look at the host says.
+/// The plan has all steps, including those in sync: only the host itself can tell.
 pub fn plan(manifest: &Manifest, facts: &Inventory, choices: &Choices) -> Result<Plan, Unsuitable> {
     plan_with(manifest, facts, choices, &Surroundings::default())
 }
 
-/// As [`plan`], with what else is known.
+/// Like [`plan`], with further inputs.
 pub fn plan_with(
     manifest: &Manifest,
     facts: &Inventory,
@@ -254,7 +254,7 @@ pub fn plan_with(
     Ok(Plan::new(steps, later))
 }
 
-/// The unit that goes on after the reboot.
+/// Returns the unit that resumes after the reboot.
 fn resume_steps() -> Result<[Step; 2], Unsuitable> {
     let (unit, wanted_by) = (resume::UNIT.parse()?, "multi-user.target".parse()?);
     let file = resume::unit_path();
@@ -269,10 +269,10 @@ fn brings_driver(manifest: &Manifest) -> bool {
     manifest.records(Kind::driver).any(|(_, driver)| driver.kind == DriverKind::Host)
 }
 
-/// The modules to load at boot: what the bundle names, and what GPUs for guests need.
+/// Returns the modules to load at boot: those of the bundle, and those that GPU passthrough needs.
 ///
-/// `vfio_virqfd` has been a part of `vfio` since Linux 6.2, and a module that is not there makes
-/// systemd's unit fail at every boot.
+/// `vfio_virqfd` has been a part of `vfio` since Linux 6.2, and a missing module fails systemd's
+/// unit at every boot.
 fn modules(
     manifest: &Manifest,
     facts: &Inventory,
@@ -351,11 +351,11 @@ fn units(manifest: &Manifest) -> Result<Vec<Step>, Unsuitable> {
     Ok(steps)
 }
 
-/// The words for the IOMMU, and then those that the bundle names, each once.
+/// Returns the kernel parameters for the IOMMU, and then those of the bundle, without duplicates.
 fn kernel_words(manifest: &Manifest, facts: &Inventory) -> Result<Vec<KernelWord>, Unsuitable> {
     let iommu: &[&str] = match (manifest.wants.iommu, facts.cpu.vendor) {
         (None, _) => &[],
-        // PVE's kernels before 6.8 leave Intel's IOMMU off; on later ones the word does no harm.
+        // PVE kernels before 6.8 leave Intel's IOMMU off; on later ones the parameter is harmless.
         (Some(Iommu::On), CpuVendor::Intel) => &["intel_iommu=on", "iommu=pt"],
         (Some(Iommu::On), CpuVendor::Amd) => &["iommu=pt"],
         (Some(Iommu::On), CpuVendor::Other) => return Err(Unsuitable::Cpu),
@@ -372,8 +372,8 @@ fn kernel_words(manifest: &Manifest, facts: &Inventory) -> Result<Vec<KernelWord
     Ok(words)
 }
 
-/// The boot loader that the host boots by; if its signs disagree, every one that they point to,
-/// because writing for one that is not used does no harm.
+/// Returns the boot loader that the host boots with. If the evidence disagrees, returns every
+/// candidate, because configuring an unused one is harmless.
 fn loaders(facts: &Inventory) -> Result<Vec<BootLoader>, Unsuitable> {
     if let Some(loader) = facts.boot.loader {
         return Ok(vec![loader]);

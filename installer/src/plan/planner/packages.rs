@@ -9,7 +9,8 @@ use super::Unsuitable;
 use crate::packages::PackageFile;
 use crate::step::{InstallPackages, KeepRepository, Step};
 
-/// Install what was asked for, and leave the packages on the host if that was asked for as well.
+/// Installs the requested packages, and keeps all packages on the host as a repository if the
+/// bundle requests it.
 pub(super) fn steps(manifest: &Manifest, facts: &Inventory) -> Result<Vec<Step>, Unsuitable> {
     let files = files(manifest, facts)?;
     let mut steps = Vec::new();
@@ -22,8 +23,8 @@ pub(super) fn steps(manifest: &Manifest, facts: &Inventory) -> Result<Vec<Step>,
     Ok(steps)
 }
 
-/// The packages of the bundle for this host's release. Of those that it only carries, nothing is
-/// asked.
+/// Returns the bundle's packages for the host's release. Packages that are only included make no
+/// demand.
 fn files(manifest: &Manifest, facts: &Inventory) -> Result<Vec<PackageFile>, Unsuitable> {
     let mut files = Vec::new();
     let archives = archives(manifest, facts)?;
@@ -54,15 +55,15 @@ fn files(manifest: &Manifest, facts: &Inventory) -> Result<Vec<PackageFile>, Uns
     Ok(files)
 }
 
-/// Whether a package is a kernel without a signature: Proxmox's end in `-signed` if they have one,
-/// Debian's in `-unsigned` if they have none.
+/// Checks whether a package is an unsigned kernel: Proxmox's signed kernels end in `-signed`,
+/// Debian's unsigned ones in `-unsigned`.
 fn is_unsigned_kernel(name: &str) -> bool {
     let proxmox = ["proxmox-kernel-", "pve-kernel-"].iter().any(|kind| name.starts_with(kind));
     (proxmox && name.ends_with("-pve"))
         || (name.starts_with("linux-image-") && name.ends_with("-unsigned"))
 }
 
-/// The archives whose packages are for this host's release of Debian.
+/// Returns the archives whose packages are for the host's Debian release.
 fn archives<'m>(
     manifest: &'m Manifest,
     facts: &Inventory,
@@ -70,7 +71,7 @@ fn archives<'m>(
     let releases: BTreeSet<_> =
         manifest.archives.iter().map(|archive| archive.codename.as_str()).collect();
     let here = facts.os.codename.as_ref().map(Name::as_str);
-    // A host that does not say what it is gets what there is no choice of.
+    // A host without a known release gets the archives only if there is no choice.
     let release = match here {
         Some(here) => releases.iter().find(|release| **release == here),
         None => releases.first().filter(|_| releases.len() == 1),

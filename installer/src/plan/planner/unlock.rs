@@ -9,7 +9,7 @@ use crate::state::fixed;
 use crate::step::{BuildUnlock, LIBRARY, PlaceFile, PlaceItem, Step, UnlockSource};
 use crate::vgpu::Vgpu;
 
-/// What makes a card look like another, or only changes what vGPU types are like.
+/// Plans the presentation of a GPU as another one, or only the overrides of vGPU types.
 pub(super) fn steps(
     manifest: &Manifest,
     facts: &Inventory,
@@ -41,7 +41,7 @@ fn file(path: &str, text: String) -> Step {
     })
 }
 
-/// Returns the sources that fit the driver; if none is known to, the bundle's first ones, whose
+/// Returns the sources that support the driver; if none is known to, the bundle's first ones, whose
 /// overrides the driver may ignore.
 fn sources<'m>(
     manifest: &'m Manifest,
@@ -53,7 +53,7 @@ fn sources<'m>(
     found.or_else(|| manifest.records(Kind::unlock).next()).ok_or(Unsuitable::NoUnlock)
 }
 
-/// The library as it was built, if this host's glibc can load it, and else from its sources.
+/// Returns the prebuilt library if the host's glibc can load it, else its sources.
 fn library(
     manifest: &Manifest,
     facts: &Inventory,
@@ -86,7 +86,7 @@ fn library(
     }))
 }
 
-/// The version of glibc, from that of its package: `2.36-9+deb12u7`.
+/// Returns the glibc version from that of its package: `2.36-9+deb12u7`.
 fn glibc(facts: &Inventory) -> Option<GlibcVersion> {
     let package = facts.packages.iter().find(|package| package.name.as_str() == "libc6")?;
     package.version.as_str().split(['-', '+']).next()?.parse().ok()

@@ -38,7 +38,7 @@ fn a_file_that_is_changed_twice_is_known_as_ours_after_every_cut() {
         ],
         Vec::new(),
     );
-    // On going on, the first step is not true any more and writes again, and so does the last.
+    // After resuming, the first step is out of sync again and writes again, and so does the last.
     let cuts = cut(&plan, Late::Before) + cut(&plan, Late::After);
     assert!(cuts > 500, "only {cuts} pairs of power cuts tried");
 }

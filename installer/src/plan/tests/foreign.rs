@@ -1,4 +1,4 @@
-//! What somebody else has changed since is kept, and named.
+//! Objects that were changed outside vgpu-installer are kept and listed.
 
 use vgpu_manifest::inventory::{Leftover, LeftoverKind};
 

@@ -1,4 +1,4 @@
-//! Plans that hold a host at a kernel.
+//! Plans that pin a kernel.
 
 use vgpu_manifest::Kind;
 use vgpu_manifest::inventory::PackageState;
@@ -55,7 +55,7 @@ fn a_kernel_is_held_waited_for_and_let_go() {
     assert_eq!(carry_out(&mut world, &plan()).unwrap().reboot, Reboot::NeededToContinue);
     assert_eq!(world.host.text_of(PIN).unwrap(), format!("{OLD}\n"));
 
-    // Somebody chose another entry at the boot menu.
+    // The operator chose another entry in the boot menu.
     let second = Origin { boot: BootId("second".to_owned()), ..origin() };
     let go_on =
         |world: &mut World| apply(&mut world.host, &mut world.log, &second, &plan(), &mut |_| {});
@@ -85,7 +85,7 @@ fn no_kernel_is_held_that_could_not_import_the_root_pool() {
     }
 }
 
-/// The plan for a node that a driver is for, in lines.
+/// Returns the plan for a node with a driver, as lines.
 fn made(around: &Surroundings, state: PackageState) -> (Vec<String>, Vec<String>) {
     let mut facts = facts(CpuVendor::Amd, Some(BootLoader::Grub));
     let package = r#"{"name":"proxmox-kernel-x","arch":"amd64","version":"1"}"#;

@@ -1,4 +1,4 @@
-//! The licence server in a container of Proxmox VE's own: made, changed, taken back.
+//! The license server in a Proxmox VE container: installed, changed, reverted.
 
 use std::fmt::Write as _;
 
@@ -23,11 +23,11 @@ fn runs(vmid: &str) -> String {
     format!("/run/pct/{vmid}")
 }
 
-/// Stands for `pct`. Options and refusals are those of its manual page (pve-docs, "pct" and "pct.conf")
-/// and of `PVE::API2::LXC`: a number is given once, `--description` is written down as comments at the
-/// beginning of the settings, an archive has to lie in its storage, what runs does not start, what does
-/// not run does not stop, and a container that runs is destroyed only with `--force 1`. An image of the
-/// OCI's says what runs in its container until `set --entrypoint` says something else.
+/// A fake `pct`. Options and errors follow its manual page (pve-docs, "pct" and "pct.conf") and
+/// `PVE::API2::LXC`: a VMID is used once; `--description` is stored as comments at the beginning of
+/// the configuration; an archive must be in its storage; a running container does not start and a
+/// stopped one does not stop; a running container is destroyed only with `--force 1`. An OCI image
+/// defines the container's command until `set --entrypoint` replaces it.
 fn pct(host: &mut MemHost, words: &[&str]) -> Result<i32, HostError> {
     let [verb, vmid, more @ ..] = words else { return Ok(255) };
     let option = |key: &str| {
@@ -72,8 +72,8 @@ fn pct(host: &mut MemHost, words: &[&str]) -> Result<i32, HostError> {
     Ok(0)
 }
 
-/// Stands for curl(1) and the server: one that runs in a container, started by the words for this
-/// port, says that it is up.
+/// A fake curl(1) with the server: a server that runs in a container with this port reports that it
+/// is up.
 fn curl(host: &mut MemHost, words: &[&str]) -> i32 {
     let port = words.last().unwrap().split(':').nth(2).unwrap().split('/').next().unwrap();
     let is_up = ["100", "101"].iter().any(|vmid| {
@@ -85,7 +85,7 @@ fn curl(host: &mut MemHost, words: &[&str]) -> i32 {
     if is_up { 0 } else { 7 }
 }
 
-/// grep(1) and test(1), as far as probes use them.
+/// Fakes of grep(1) and test(1), limited to what probes use.
 fn grep(host: &mut MemHost, words: &[&str]) -> i32 {
     let line = words[3].strip_prefix("--regexp=").unwrap();
     let text = host.text_of(words[4]).unwrap_or_default();
@@ -97,7 +97,7 @@ fn test(host: &mut MemHost, words: &[&str]) -> i32 {
     i32::from(host.text_of(words[2]).is_some())
 }
 
-/// A node of Proxmox VE 9.1 with the image in its store.
+/// Returns a Proxmox VE 9.1 node with the image in its store.
 fn node() -> MemHost {
     let mut host = host();
     host.place("/usr/bin/curl", "");
@@ -110,7 +110,7 @@ fn node() -> MemHost {
     host.programs.insert("/usr/bin/curl", |host, words| Ok(curl(host, words)));
     host.programs.insert("grep", |host, words| Ok(grep(host, words)));
     host.programs.insert("test", |host, words| Ok(test(host, words)));
-    // The pair of version 1, as openssl(1) makes it: only that there is one matters here.
+    // The key pair of version 1, as openssl(1) creates it. Only its existence matters here.
     host.programs.insert("openssl", |host, words| {
         host.said = format!("the pair by {}\n", words.join(" "));
         Ok(0)
@@ -163,7 +163,7 @@ fn a_container_is_made_started_and_taken_back() {
     ] {
         assert!(text.lines().any(|it| it == line), "{line}\n{text}");
     }
-    // Root of the container is user 100000 of the node; the root's key is not for it.
+    // Root in the container is user 100000 on the node, and must not read the root key.
     for (path, uid) in [
         (CERT, 100_000),
         ("/var/lib/vgpu-offline-license/database", 100_000),
@@ -198,7 +198,7 @@ fn a_power_cut_at_any_change_leaves_nothing_of_a_container() {
     let apply = |world: &mut World| {
         carry_out(world, &serve(&contained(100))).map(drop).map_err(|error| error.to_string())
     };
-    // What must not be lost is the operator's, and in no journal; here it is there already.
+    // The operator's persistent files are not journaled; here they exist already.
     let mut node = node();
     crate::license::data::prepare(&mut node, &contained(100)).unwrap();
     let cuts = [Late::Before, Late::After, Late::Full].map(|late| cut_once(&node, late, &apply));
@@ -229,7 +229,7 @@ fn another_image_takes_the_place_of_the_old_and_gives_it_back() {
     );
 
     assert_eq!(world.revert().unwrap(), []);
-    // `revert` starts it; all else is as it was.
+    // `revert` starts the container; everything else is as before.
     let lines = |host: &MemHost| {
         let text = host.text_of(&conf("100")).unwrap();
         text.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
@@ -245,7 +245,7 @@ fn another_image_takes_the_place_of_the_old_and_gives_it_back() {
 fn a_container_with_our_number_that_is_not_ours_is_left_alone() {
     let mut world = World::new(&node());
     carry_out(&mut world, &serve(&contained(100))).unwrap();
-    // The operator has destroyed ours, and made one of his own.
+    // The operator has destroyed our container and created another one.
     world.host.place(&conf("100"), "#mine\nhostname: mine\n");
     assert_eq!(in_force(&world.host).unwrap(), None);
     let status = serve(&contained(100)).steps().next().unwrap().check(&world.host).unwrap();
@@ -256,7 +256,8 @@ fn a_container_with_our_number_that_is_not_ours_is_left_alone() {
     assert_eq!(world.host.text_of(&conf("100")).unwrap(), "#mine\nhostname: mine\n");
 }
 
-/// An archive that an engine does not take: podman says 125, and pct 255 after it has unpacked nothing.
+/// An archive that a container engine refuses: podman exits with 125, and pct with 255 before it
+/// unpacks anything.
 #[test]
 fn an_image_that_no_engine_takes_leaves_nothing() {
     let mut host = node();
@@ -279,7 +280,7 @@ fn an_image_that_no_engine_takes_leaves_nothing() {
     }
 }
 
-/// Bytes in the store that are not those of the item: they were changed after they were checked.
+/// Bytes in the store with a digest mismatch: they were changed after verification.
 #[test]
 fn an_archive_that_was_changed_in_the_store_is_not_placed() {
     let mut host = node();
@@ -292,7 +293,7 @@ fn an_archive_that_was_changed_in_the_store_is_not_placed() {
     assert_eq!(world.host.picture(&[]), World::new(&host).host.picture(&[]));
 }
 
-/// A container whose server ends as soon as it is started.
+/// A container whose server exits as soon as it is started.
 #[test]
 fn a_server_that_does_not_come_up_is_no_success_and_says_where_to_look() {
     let mut host = node();
@@ -307,7 +308,7 @@ fn a_server_that_does_not_come_up_is_no_success_and_says_where_to_look() {
     assert_eq!(world.revert().unwrap(), []);
 }
 
-/// A server that hangs is restarted by the real run; the rehearsal has nothing to wait for.
+/// The real run restarts a server that hangs; the rehearsal has nothing to wait for.
 #[test]
 fn a_rehearsal_does_not_wait_for_a_server_that_hangs() {
     let mut world = World::new(&node());

@@ -32,7 +32,7 @@ const PROGRAM: &str = "the program\n";
 const MODULE: &str = "a kernel module\n";
 const UNIT: &str = "[Service]\nExecStart=/bin/true\n";
 
-/// What a bundle says of a host driver for which nothing else is known.
+/// The record of a host driver without further details.
 pub(super) fn host_driver() -> DriverRecord {
     DriverRecord {
         version: "535.230.02".parse().unwrap(),
@@ -44,7 +44,7 @@ pub(super) fn host_driver() -> DriverRecord {
     }
 }
 
-/// A host with a bit of everything, on which all that is derived is fresh.
+/// Returns a host with nodes of every kind, on which all derived state is fresh.
 pub(super) fn host() -> MemHost {
     let mut host = MemHost::with_files(&[
         ("/etc/default/grub", "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\n"),
@@ -66,7 +66,7 @@ pub(super) fn host() -> MemHost {
     host
 }
 
-/// Rebuild all that is derived, as if something had been changed by hand.
+/// Rebuilds all derived state, as after manual changes.
 pub(super) fn rebuild(host: &mut MemHost) {
     let kernel = "6.8.12-4-pve".parse().unwrap();
     for derived in [
@@ -90,7 +90,7 @@ pub(super) fn place_for(component: Component, at: &str, text: &str) -> Step {
     Step::PlaceFile(PlaceFile { path: fixed(at), mode: Mode::FILE, text, component })
 }
 
-/// One step of every kind, one of which is done already.
+/// Returns one step of every kind, one of which is in sync.
 pub(super) fn example() -> Plan {
     let content = |text: &str| Content::of(text.as_bytes());
     let unit = "vgpu.service".parse().unwrap();
@@ -135,7 +135,7 @@ pub(super) fn origin() -> Origin {
     Origin { bundle: Digest::of(b"a bundle"), boot: BootId("first".to_owned()) }
 }
 
-/// Carry out `plan` in `world`.
+/// Applies `plan` in `world`.
 pub(super) fn carry_out(world: &mut World, plan: &Plan) -> Result<Applied, ApplyError> {
     apply(&mut world.host, &mut world.log, &origin(), plan, &mut |_| {})
 }

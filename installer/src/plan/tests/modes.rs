@@ -1,5 +1,5 @@
-//! The plans of the three modes, on the host in memory: the power goes, or the disk is full, at each
-//! of their changes, and each time both ways lead on.
+//! The plans of the three modes on the in-memory host. At each change, the power is cut or the disk
+//! is full, and both resuming and reverting must succeed.
 
 use vgpu_manifest::{HostPath, UnitName};
 
@@ -18,7 +18,7 @@ use crate::step::{
 const SOURCES: &str = "sources\n";
 const DAEMONS: [&str; 2] = ["nvidia-vgpud.service", "nvidia-vgpu-mgr.service"];
 
-/// As the driver's own programs, and `cargo` beside them.
+/// Fakes of the driver's own programs, and of `cargo`.
 fn env(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
     if !args.contains(&"cargo") {
         return driver::env(host, args);
@@ -60,7 +60,7 @@ fn systemctl(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
     Ok(0)
 }
 
-/// A stock host with a driver's package and the toolchain's in the store.
+/// Returns a stock host with the packages of the driver and the toolchain in the store.
 fn stock() -> MemHost {
     let mut host = driver::host()
         .with_package("libc6", "2.36-9", "auto")
@@ -96,7 +96,7 @@ fn stock() -> MemHost {
     host
 }
 
-/// What all three begin with.
+/// The common first steps of all three modes.
 fn before_reboot() -> Vec<Step> {
     let file = resume::unit_path();
     vec![
@@ -133,7 +133,7 @@ fn install() -> Step {
     Step::InstallDriver(Box::new(InstallDriver::of(driver)))
 }
 
-/// In the order in which the planner has them; each mode has steps that the others do not have.
+/// The order is that of the planner; each mode has steps that the others do not have.
 fn native() -> Plan {
     let mut later = vec![install()];
     later.extend(services());
@@ -176,7 +176,7 @@ fn passthrough() -> Plan {
     Plan::new(now, Vec::new())
 }
 
-/// To the end, over a reboot; asked again after a cut, it goes on where it was.
+/// Applies to the end, across a reboot; after a power cut, applying again resumes.
 fn whole(world: &mut World, plan: &Plan) -> Result<(), String> {
     for boot in ["first", "second"] {
         let origin = Origin { boot: BootId(boot.to_owned()), ..origin() };
@@ -186,7 +186,8 @@ fn whole(world: &mut World, plan: &Plan) -> Result<(), String> {
     Ok(())
 }
 
-/// Cut the power on both sides of each change, and fill the disk before it; a line of a table.
+/// Cuts the power on both sides of each change, and fills the disk before it; returns a line of a
+/// table.
 fn cut(mode: &str, plan: &Plan) {
     let counts = [Late::Before, Late::After, Late::Full]
         .map(|late| cut_once(&stock(), late, &|world| whole(world, plan)));

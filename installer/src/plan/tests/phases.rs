@@ -1,4 +1,4 @@
-//! Plans that go on after a reboot, and plans that meet other plans.
+//! Plans that resume after a reboot, and plans that meet other plans.
 
 use super::*;
 use crate::gpus::Slot;
@@ -43,7 +43,7 @@ fn a_first_part_that_came_to_its_end_on_a_later_boot_waits_for_the_end_of_that_o
             .unwrap()
             .reboot
     };
-    // The initial file system is rebuilt only on the second boot, which did not begin with it.
+    // The initramfs is rebuilt only on the second boot, which did not begin with it.
     assert_eq!(go_on("second"), Reboot::NeededToContinue);
     assert_eq!(go_on("second"), Reboot::NeededToContinue);
     assert_eq!(go_on("third"), Reboot::NotNeeded);
@@ -61,7 +61,7 @@ fn who_asks_for_the_first_phase_gets_no_more() {
     }
     assert_eq!(carry_out(&mut world, &plan).unwrap().reboot, Reboot::NotNeeded);
     assert_eq!(world.host.text_of("/etc/later.conf").unwrap(), "later\n");
-    // What is true already needs nobody to go on.
+    // A plan that is in sync needs no resume unit.
     let (host, log) = (&mut world.host, &mut world.log);
     let applied = apply_until(host, log, &origin(), &plan, Phase::First, &mut |_| {}).unwrap();
     assert_eq!(applied, Applied { tx: None, reboot: Reboot::NotNeeded });

@@ -5,7 +5,7 @@ use super::*;
 use crate::act::Journal;
 use crate::journal::NewTransaction;
 
-/// Anything that can be at a path.
+/// A node of any kind at a path.
 #[derive(Debug, Clone)]
 enum Thing {
     File(Vec<u8>, Meta),
@@ -44,7 +44,8 @@ proptest! {
     ) {
         let mut host = MemHost::default();
         for (path, thing) in start {
-            // A later one may hide an earlier one's directory; that is no host, so it is left out.
+            // A later node may hide an earlier one's directory. No host can look like this, so skip
+            // it.
             let parents = fixed(&path).as_path().ancestors().skip(1).map(ToString::to_string)
                 .collect::<Vec<_>>();
             let is_file = |p: &String| host.nodes.get(&fixed(p)).is_some_and(|t| !t.is_dir());
@@ -67,7 +68,7 @@ proptest! {
         let tx = world.log.begin(&new).unwrap();
         for (path, thing) in changes {
             let mut journal = Journal::new(&mut world.host, &mut world.log, tx, Component::Shared);
-            // What the host refuses is part of the game.
+            // Errors from the host are expected here.
             let _ = match thing {
                 Some(Thing::File(bytes, meta)) => journal.put_bytes(&path, &bytes, meta),
                 Some(Thing::Dir(meta)) => journal.put_dir(&path, meta),

@@ -7,7 +7,7 @@ use crate::component::Component::{self, Driver, Packages, Passthrough, Unlock};
 use crate::host::testing::{Fuse, Late};
 use crate::journal::{Kept, NewTransaction, Removing, RevertError, TxId, remove};
 
-/// Two components in one folder that neither had found, and one file of what both need.
+/// Two components in one folder that neither existed before, and one file that both need.
 fn plan() -> Plan {
     Plan::new(
         vec![
@@ -47,7 +47,7 @@ fn one_goes_the_others_stay_and_a_second_apply_brings_it_back() {
 
     assert!(carry_out(&mut world, &plan()).unwrap().tx.is_some());
     assert_eq!(world.host.picture(&[]), after);
-    // The second transaction has the driver alone, and its revert takes only that.
+    // The second transaction has the driver alone, and its revert removes only that.
     assert_eq!(world.revert().unwrap(), []);
     assert_eq!(text(&world, "/etc/new/driver.conf"), None);
     assert_eq!(text(&world, "/etc/new/unlock.conf").unwrap(), "unlock\n");
@@ -65,7 +65,7 @@ fn a_folder_goes_with_the_last_component_that_has_something_in_it() {
     let tx = world.log.transactions().unwrap().remove(0);
     let done = Removing::Done { left: BTreeSet::new() };
     assert_eq!(tx.removed, [(Driver, done.clone()), (Unlock, done)].into());
-    // A folder of that name is somebody else's from now on, and so is the file.
+    // A folder of that name is third-party from now on, and so is the file.
     world.host.place("/etc/new/driver.conf", "driver\n");
     assert_eq!(world.revert().unwrap(), []);
     assert_eq!(world.host.text_of("/etc/new/driver.conf").unwrap(), "driver\n");
@@ -145,8 +145,8 @@ fn a_power_cut_anywhere_in_a_removal_can_be_gone_on_from_and_taken_back() {
 
 type Act<'a> = &'a dyn Fn(&mut World) -> Result<(), RevertError>;
 
-/// The worlds that a power cut at each change of `act` leaves, with the power back; the last one is
-/// that in which it came to its end.
+/// Returns the worlds after a power cut at each change of `act`, with the power restored; the last
+/// one is the completed run.
 fn each_cut(start: &World, late: Late, act: Act<'_>) -> Vec<World> {
     let mut worlds = Vec::new();
     for at in 1.. {
@@ -173,7 +173,7 @@ fn what_is_on_its_way_or_unknown_is_not_taken_apart() {
     let error = take(&mut world, &[Driver]).unwrap_err();
     assert!(matches!(error, RevertError::Unfinished(TxId(2))), "{error}");
     assert_eq!(world.host.text_of("/etc/new/driver.conf").unwrap(), "driver\n");
-    // Nothing of a component is no reason to fail.
+    // A component without entries is no reason to fail.
     world.revert().unwrap();
     assert_eq!(take(&mut world, &[Packages]).unwrap(), []);
 

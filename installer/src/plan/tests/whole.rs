@@ -1,4 +1,4 @@
-//! A plan from end to end, without a power cut.
+//! A whole plan, without a power cut.
 
 use super::*;
 use crate::journal::{TxId, TxState};
@@ -77,7 +77,7 @@ fn a_rehearsal_foretells_the_journal_and_touches_nothing() {
 #[test]
 fn a_step_that_reports_success_and_does_nothing_is_found_out() {
     let mut world = World::new(&host());
-    // The second step undoes what the first is for, so one of them must be caught.
+    // The second step undoes the effect of the first, so one of them must be detected.
     let lazy = Plan::new(vec![place("/proc/ignores/writes", "x")], Vec::new());
     world.host.ignores = Some(fixed("/proc/ignores/writes"));
     let error = carry_out(&mut world, &lazy).unwrap_err();
