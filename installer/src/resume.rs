@@ -40,9 +40,9 @@ pub(crate) fn unit_path() -> HostPath {
 /// an operator needs to log in waits for it.
 pub(crate) fn unit_text() -> String {
     format!(
-        "# The second part of a vGPU installation, after the reboot.\n\
-         # Written by vgpu-installer; `vgpu-installer revert` takes it back.\n\
-         [Unit]\nDescription=Second part of the vGPU installation\n\
+        "# Resumes the vGPU installation after the reboot.\n\
+         # Written by vgpu-installer; `vgpu-installer revert` restores the previous state.\n\
+         [Unit]\nDescription=Resume the vGPU installation after the reboot\n\
          Before=pve-guests.service\n\
          ConditionPathExists={journal}\n\n\
          [Service]\nType=oneshot\nExecStart={program} apply --resume\n\

@@ -122,7 +122,7 @@ impl DriverChange {
         let version = &self.driver.version;
         match way {
             Way::Install => format!("install the driver {version}"),
-            Way::Remove => format!("remove the driver {version} by its own uninstaller"),
+            Way::Remove => format!("remove the driver {version} with its own uninstaller"),
         }
     }
 

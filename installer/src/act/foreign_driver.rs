@@ -43,12 +43,12 @@ impl ForeignDriver {
 impl Act for ForeignDriver {
     fn summary(&self) -> String {
         format!(
-            "remove the driver {self}, which somebody else has installed, by its own uninstaller"
+            "remove the driver {self}, installed outside vgpu-installer, with its own uninstaller"
         )
     }
 
     fn undoing(&self) -> String {
-        format!("leave the driver {self} away, which somebody else had installed")
+        format!("do not reinstall the driver {self}, which was installed outside vgpu-installer")
     }
 
     fn run(&self, door: &mut Door<'_>) -> Result<(), ActError> {

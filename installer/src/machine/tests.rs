@@ -137,7 +137,7 @@ fn an_open_transaction_tells_its_plan() {
     std::fs::remove_file(root.join("etc/kernel/cmdline")).unwrap();
     plan.before_reboot.rotate_right(1);
     let error = machine.apply(&origin, &plan, Phase::Second, &mut |_| {}).unwrap_err();
-    assert!(error.to_string().contains("has no word `root=`"), "{error}");
+    assert!(error.to_string().contains("has no `root=` parameter"), "{error}");
     match machine.pending().unwrap() {
         Pending::Apply { tx, plan: stored } => assert_eq!((tx.id, stored), (TxId(1), plan)),
         other => panic!("{other:?}"),

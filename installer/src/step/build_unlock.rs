@@ -9,16 +9,15 @@ use crate::host::{Content, Look, Meta};
 use crate::state::fixed;
 use crate::unlock;
 
-/// Where the unlock library lies: where everybody's instructions look for it.
+/// The path where guides and the units of third parties expect the unlock library.
 pub const LIBRARY: &str = "/opt/vgpu_unlock-rs/target/release/libvgpu_unlock_rs.so";
 
-/// Build the unlock library on this host, from sources that bring all that they need.
+/// Builds the unlock library on this host, offline, from sources that include all dependencies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct BuildUnlock {
-    /// The sources.
     pub source: UnlockSource,
-    /// The commit that they are, which is written down beside the library.
+    /// The commit of the sources, which is recorded next to the library.
     pub commit: CommitId,
 }
 
@@ -26,9 +25,9 @@ pub struct BuildUnlock {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct UnlockSource {
-    /// The item's name in the bundle, for people.
+    /// The item's name in the bundle, for display.
     pub item: ItemName,
-    /// What it is, by which the store has it.
+    /// The digest and size by which the store finds it.
     pub content: Content,
 }
 
@@ -48,8 +47,8 @@ impl Goal for BuildUnlock {
     }
 
     fn why(&self) -> String {
-        "The library that the bundle brings ready is too new for this host's C library, or there \
-         is none, and the sources in the bundle bring all that building them takes."
+        "The bundle has no prebuilt library, or it requires a newer C library than this host \
+         has. The bundle's sources include everything needed for an offline build."
             .to_owned()
     }
 
@@ -60,7 +59,7 @@ impl Goal for BuildUnlock {
     }
 
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
-        // The mark last: with it, the library is the one of this commit.
+        // The commit file is written last: it confirms that the library was built from this commit.
         if let Some(bytes) = unlock::build(journal.host(), self.source.content)? {
             journal.put_bytes(&fixed(LIBRARY), &bytes, Meta::root(Mode::FILE))?;
         }

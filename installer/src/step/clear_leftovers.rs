@@ -6,22 +6,22 @@ use super::{Goal, StepError};
 use crate::act::Journal;
 use crate::host::{Look, Node};
 
-/// Take away what an earlier installation left and what would get into the way of this one.
+/// Removes leftovers of an earlier installation that conflict with this one.
 ///
-/// All else that is left stays, and `status` of the host does not depend on it: it belongs to
-/// whoever ran the script. What is taken away here comes back with a revert.
+/// Other leftovers stay, and `status` ignores them: they belong to the operator. A revert restores
+/// the removed ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ClearLeftovers {
-    /// What is in the way.
+    /// The conflicting leftovers.
     pub leftovers: Vec<Leftover>,
 }
 
-/// The module that no kernel since 6.2 has.
+/// A module that kernels since 6.2 no longer have.
 const VIRQFD: &str = "vfio_virqfd";
 
 impl ClearLeftovers {
-    /// Those of the leftovers that get into the way of an installation.
+    /// Returns the leftovers that conflict with an installation.
     #[must_use]
     pub fn in_the_way(leftovers: &[Leftover]) -> Option<Self> {
         let hinders = |leftover: &&Leftover| Hindrance::of(leftover).is_some();
@@ -36,25 +36,25 @@ impl ClearLeftovers {
     }
 }
 
-/// How a leftover gets into the way.
+/// The way in which a leftover conflicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hindrance {
-    /// By being there.
+    /// The whole file conflicts.
     File,
-    /// By this line, in a file that has others.
+    /// Only this line of the file conflicts.
     Line(&'static str),
 }
 
 impl Hindrance {
     fn of(leftover: &Leftover) -> Option<Self> {
         match leftover.kind {
-            // A second preloaded library, or one that is not there any more.
+            // It preloads a second library, or one that no longer exists.
             LeftoverKind::UnlockDropIn
-            // GPUs taken by other rules than those of this installation.
+            // Its rules bind GPUs that this installation assigns differently.
             | LeftoverKind::UdevRules => Some(Self::File),
-            // A key in a folder that may go away at any time.
+            // Its key is in a folder that can disappear at any time.
             LeftoverKind::DkmsSigning if is_drop_in(&leftover.path) => Some(Self::File),
-            // A unit of systemd that fails at every boot.
+            // systemd-modules-load.service fails at every boot because of this module.
             LeftoverKind::ModulesVirqfd => Some(Self::Line(VIRQFD)),
             _ => None,
         }
@@ -89,7 +89,7 @@ fn has_line(text: &[u8], line: &str) -> bool {
     text.split(|b| *b == b'\n').any(|other| other.trim_ascii() == line.as_bytes())
 }
 
-/// The text without the lines that are nothing but `line`.
+/// Returns the text without the lines that consist only of `line`.
 fn without_line(text: &[u8], line: &str) -> Vec<u8> {
     let lines = text.split_inclusive(|b| *b == b'\n');
     lines.filter(|other| other.trim_ascii() != line.as_bytes()).flatten().copied().collect()
@@ -102,14 +102,14 @@ impl Goal for ClearLeftovers {
             Hindrance::Line(line) => format!("`{line}` in {path}"),
         });
         format!(
-            "take away what an earlier installation left: {}",
+            "remove leftovers of an earlier installation: {}",
             said.collect::<Vec<_>>().join(", ")
         )
     }
 
     fn why(&self) -> String {
-        "It would preload another library, take GPUs by other rules, sign with a key that may be \
-         gone, or load a module that is not there any more."
+        "They would preload a different library, bind GPUs by different rules, sign modules with \
+         a key that may no longer exist, or load a kernel module that no longer exists."
             .to_owned()
     }
 

@@ -9,21 +9,21 @@ use crate::settle::Derived;
 use crate::sriov::are_on;
 use crate::state::fixed;
 
-/// Switch on the virtual functions of NVIDIA's GPUs, now and at every boot.
+/// Enables the virtual functions of NVIDIA GPUs, now and at every boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct EnableSriov {
-    /// Whose unit does it.
+    /// The origin of the unit.
     pub by: SriovBy,
 }
 
-/// Whose unit switches virtual functions on.
+/// The origin of the unit that enables virtual functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SriovBy {
-    /// That of Proxmox VE's own helper.
+    /// The template unit of `pve-nvidia-vgpu-helper`.
     Pve,
-    /// One of ours, where Proxmox VE has none.
+    /// A unit of this program, for hosts without Proxmox VE's.
     Ourselves,
 }
 
@@ -46,13 +46,13 @@ impl EnableSriov {
         }
     }
 
-    /// Returns the command that switches them on, also after they were removed with a driver: systemd
-    /// still sees the unit as active then, and would not start it.
+    /// Returns the command that enables them, also after a driver removal: systemd still sees the
+    /// unit as active then, and would not start it.
     fn restart_unit(&self) -> Command {
         Command::new("systemctl", &["restart", self.unit_name()])
     }
 
-    /// Returns the act that switches them on now. They are removed with the driver.
+    /// Returns the act that enables them now. They are removed with the driver.
     fn start(&self) -> Reversible {
         let unit = self.unit_name();
         let is_active = Command::new("systemctl", &["is-active", "--quiet", unit]);
@@ -63,9 +63,10 @@ impl EnableSriov {
         }
     }
 
-    /// Our own unit: it runs this program, which waits for the driver, tries again, and counts.
+    /// Returns the unit that runs this program, which waits for the driver, retries, and counts the
+    /// virtual functions.
     fn unit() -> (HostPath, String) {
-        let text = banner("Switches on the virtual functions of NVIDIA's GPUs.")
+        let text = banner("Enables the virtual functions of NVIDIA GPUs.")
             + &format!(
                 "[Unit]\nDescription=Virtual functions of NVIDIA GPUs\n\
                  After=nvidia-vgpud.service nvidia-vgpu-mgr.service\nBefore=pve-guests.service\n\n\
@@ -80,16 +81,16 @@ impl EnableSriov {
 impl Goal for EnableSriov {
     fn summary(&self) -> String {
         match self.by {
-            SriovBy::Pve => format!("switch on virtual functions, now and at boot, by {PVE}"),
+            SriovBy::Pve => format!("enable SR-IOV virtual functions, now and at boot ({PVE})"),
             SriovBy::Ourselves => {
-                format!("switch on virtual functions, now and at boot, by {OURS}")
+                format!("enable SR-IOV virtual functions, now and at boot ({OURS})")
             }
         }
     }
 
     fn why(&self) -> String {
-        "On this GPU each vGPU lives on a virtual function, and these are gone after every boot \
-         until something switches them on."
+        "On this GPU each vGPU uses an SR-IOV virtual function. Virtual functions do not persist \
+         across reboots, so a unit enables them at every boot."
             .to_owned()
     }
 
@@ -101,8 +102,8 @@ impl Goal for EnableSriov {
         Ok(by_unit && are_on(look)?)
     }
 
-    /// They are switched on now as well: what follows, and the proof of it, needs them. The link
-    /// comes last, so that it stands for both.
+    /// Also enables them now, because later steps and the verification need them. The link is
+    /// written last, so that it confirms both.
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
         if self.by == SriovBy::Ourselves {
             let (path, text) = Self::unit();

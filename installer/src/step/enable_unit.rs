@@ -7,20 +7,19 @@ use crate::component::Component;
 use crate::host::Look;
 use crate::state::fixed;
 
-/// Start a unit that the host or a driver has, with a target, from the next boot on.
+/// Enables a unit of the host or of a driver for a target, from the next boot on.
 ///
-/// The link is put that `systemctl enable` would make, so that the journal knows all there is to
-/// take back.
+/// Writes the link that `systemctl enable` would make, so that the journal records the whole
+/// change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct EnableUnit {
-    /// The unit.
     pub unit: UnitName,
-    /// Its file.
+    /// The path of the unit file.
     pub file: HostPath,
-    /// The target.
+    /// The target that starts the unit.
     pub wanted_by: UnitName,
-    /// What it is a part of.
+    /// The component that the unit belongs to.
     #[serde(default, skip_serializing_if = "Component::is_shared")]
     pub component: Component,
 }
@@ -33,15 +32,15 @@ impl EnableUnit {
 
 impl Goal for EnableUnit {
     fn summary(&self) -> String {
-        format!("start {} with {}", self.unit, self.wanted_by)
+        format!("enable {} for {}", self.unit, self.wanted_by)
     }
 
     fn why(&self) -> String {
-        format!("{} has to run from the boot on.", self.unit)
+        format!("{} must run after every boot.", self.unit)
     }
 
     fn is_true(&self, look: &dyn Look) -> Result<bool, StepError> {
-        // Whoever has made it: a link of this name is what systemd goes by.
+        // The origin of the link does not matter: systemd looks only at its name.
         Ok(look.link(&self.link())?.is_some())
     }
 

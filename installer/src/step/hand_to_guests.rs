@@ -8,11 +8,11 @@ use crate::gpus::Slot;
 use crate::host::{Content, Look, Meta};
 use crate::state::fixed;
 
-/// Keep drivers of the host away from GPUs that guests are to have as they are.
+/// Binds GPUs to `vfio-pci` for passthrough, before any driver of the host does.
 ///
-/// The kernel lets each device name the one driver that may have it. That is said by address and
-/// not by id, so that two equal cards can do different things, and as soon as a device shows up: in
-/// the initial file system too, where udev runs before the modules are loaded.
+/// The `driver_override` attribute of a device names the only driver that may bind it. It is set by
+/// address and not by id, so that two identical GPUs can have different uses, and as soon as the
+/// device appears: also in the initramfs, where udev runs before the modules are loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct HandToGuests {
@@ -20,12 +20,12 @@ pub struct HandToGuests {
     pub slots: Vec<Slot>,
 }
 
-/// Drivers of a GPU's functions, which would be loaded for it before `vfio-pci`: NVIDIA's and the
-/// kernel's own for the display, and those for sound and for USB-C on the card.
+/// Drivers that could bind a function of a GPU before `vfio-pci`: NVIDIA's and the kernel's for the
+/// display, and those for audio and USB-C.
 const RIVALS: [&str; 5] = ["nvidia", "nouveau", "nvidiafb", "snd_hda_intel", "xhci_pci"];
 
 impl HandToGuests {
-    /// Before `80-drivers.rules`, by which udev loads drivers.
+    /// The name sorts before `80-drivers.rules`, with which udev loads drivers.
     fn rules_path() -> HostPath {
         fixed("/etc/udev/rules.d/62-vgpu-offline.rules")
     }
@@ -38,7 +38,7 @@ impl HandToGuests {
             )
         };
         let rules = self.slots.iter().map(rule);
-        rules.fold(banner("GPUs that guests have as they are."), |text, rule| text + &rule)
+        rules.fold(banner("GPUs for passthrough."), |text, rule| text + &rule)
     }
 
     fn order_path() -> HostPath {
@@ -47,17 +47,20 @@ impl HandToGuests {
 
     fn order() -> String {
         let lines = RIVALS.iter().map(|rival| format!("softdep {rival} pre: vfio-pci\n"));
-        lines.fold(banner("What takes GPUs for guests comes first."), |text, line| text + &line)
+        lines.fold(
+            banner("Loads vfio-pci before the drivers that could claim a GPU for passthrough."),
+            |text, line| text + &line,
+        )
     }
 
-    /// The initial file system takes only those rules along that packages name.
+    /// The initramfs includes only the rules that packages or hooks name.
     fn hook_path() -> HostPath {
         fixed("/etc/initramfs-tools/hooks/vgpu-offline")
     }
 
     fn hook() -> String {
         let rules = Self::rules_path();
-        let head = banner("Takes the rule for GPUs of guests into the initial file system.");
+        let head = banner("Adds the udev rule for passthrough GPUs to the initramfs.");
         format!(
             "#!/bin/sh\n{head}set -e\ncase \"$1\" in\nprereqs)\n\techo udev\n\texit 0\n\t;;\nesac\n\
              . /usr/share/initramfs-tools/hook-functions\n\
@@ -74,12 +77,12 @@ impl HandToGuests {
 
 impl Goal for HandToGuests {
     fn summary(&self) -> String {
-        format!("keep the host's drivers away from {}", self.named())
+        format!("bind {} to vfio-pci for passthrough", self.named())
     }
 
     fn why(&self) -> String {
-        "A guest can have a whole GPU only if no driver of the host has taken it first. Its other \
-         functions, for sound and USB-C, go with it."
+        "Passthrough requires that no host driver binds the GPU first. Its audio and USB-C \
+         functions are bound to vfio-pci as well."
             .to_owned()
     }
 
@@ -102,7 +105,7 @@ impl Goal for HandToGuests {
     }
 }
 
-/// That GPUs for guests are really kept for them, once the host has been booted again.
+/// Checks after the reboot that passthrough GPUs are bound to `vfio-pci`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct HeldForGuests {
@@ -111,7 +114,7 @@ pub struct HeldForGuests {
 }
 
 impl HeldForGuests {
-    /// The GPUs that another driver has, or none.
+    /// Returns the GPUs that are not bound to `vfio-pci`, each with its driver.
     fn lost(&self, look: &dyn Look) -> Result<Vec<String>, StepError> {
         let mut lost = Vec::new();
         for slot in &self.slots {
@@ -119,7 +122,7 @@ impl HeldForGuests {
             let driver = look.link(&fixed(&format!("/sys/bus/pci/devices/{gpu}/driver")))?;
             let driver = driver.as_deref().and_then(|path| path.rsplit('/').next());
             if driver != Some("vfio-pci") {
-                lost.push(format!("{gpu} has {}", driver.unwrap_or("no driver")));
+                lost.push(format!("{gpu} is bound to {}", driver.unwrap_or("no driver")));
             }
         }
         Ok(lost)
@@ -129,18 +132,18 @@ impl HeldForGuests {
 impl Goal for HeldForGuests {
     fn summary(&self) -> String {
         let named: Vec<_> = self.slots.iter().map(|slot| slot.gpu().to_string()).collect();
-        format!("see that vfio-pci keeps {} for guests", named.join(", "))
+        format!("check that vfio-pci is bound to {}", named.join(", "))
     }
 
     fn why(&self) -> String {
-        "Whether another driver was faster shows only after the reboot.".to_owned()
+        "Only after the reboot does it show whether another driver bound the GPU first.".to_owned()
     }
 
     fn is_true(&self, look: &dyn Look) -> Result<bool, StepError> {
         Ok(self.lost(look)?.is_empty())
     }
 
-    /// Nothing that could be done now would be true after the next boot.
+    /// Fails if a GPU is not bound to `vfio-pci`: only another boot can change that.
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
         match self.lost(journal.look())? {
             lost if lost.is_empty() => Ok(()),

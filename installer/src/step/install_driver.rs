@@ -14,37 +14,36 @@ use crate::host::{Command, Look};
 use crate::journal::Scope;
 use crate::state::fixed;
 
-/// Install NVIDIA's host driver by its own installer.
+/// Installs NVIDIA's host driver with its own installer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct InstallDriver {
-    /// The driver.
     pub driver: DriverSpec,
-    /// The one that this program has installed before, which goes first.
+    /// The driver that this program installed before, which is removed first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<DriverSpec>,
-    /// One that somebody else has installed, and that goes first because the operator has said so.
+    /// A driver installed outside this program, which is removed first at the operator's request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foreign: Option<ForeignDriver>,
-    /// The GPUs of which vGPUs are to be had.
+    /// The GPUs that serve vGPUs.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub serves: BTreeSet<PciAddress>,
 }
 
 impl InstallDriver {
-    /// Install this one where there is no other.
+    /// Returns the step that installs `driver` on a host without another driver.
     #[must_use]
     pub fn of(driver: DriverSpec) -> Self {
         Self { driver, replaces: None, foreign: None, serves: BTreeSet::new() }
     }
 
-    /// Whether this program has installed the driver that is there, from this package.
+    /// Checks whether this program installed the present driver from this package.
     fn is_ours(&self, look: &dyn Look) -> Result<bool, StepError> {
         Ok(remembered(look)?.is_some_and(|known| known.content == self.driver.content))
     }
 
-    /// The kernels that there is no module for, if that is all that is missing: the driver itself is
-    /// there, and serves guests by the module of another kernel.
+    /// Returns the kernels without a module if nothing else is missing: the driver is installed,
+    /// and serves guests with the module of another kernel.
     fn lacks_only_kernels(
         &self,
         look: &dyn Look,
@@ -66,7 +65,7 @@ impl InstallDriver {
         Ok((!there.is_empty()).then_some(lacking))
     }
 
-    /// Have DKMS build the module for one more kernel.
+    /// Builds the module for one more kernel with DKMS.
     fn build(&self, journal: &mut Journal<'_>, kernel: &KernelRelease) -> Result<(), StepError> {
         let (module, kernel) = (format!("nvidia/{}", self.driver.version), kernel.as_str());
         let [updates, video, tree] = [
@@ -84,9 +83,9 @@ impl InstallDriver {
         })?)
     }
 
-    /// Make room: another driver goes by its own uninstaller, if it is ours or is to be taken away
-    /// although it is not. What an installer that failed has left of this very driver is for the
-    /// change itself to clear away.
+    /// Removes another driver with its own uninstaller, if this program installed it or the
+    /// operator requested its removal. The remains of a failed installation of the same driver are
+    /// removed by the change itself.
     fn make_room(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
         let wanted = self.driver.version.to_string();
         let there = versions(journal.look())?;
@@ -108,8 +107,8 @@ impl InstallDriver {
     }
 }
 
-/// The kernels to build for: the one that runs now, which in the second phase may be another than
-/// when the plan was made, and the newest with headers.
+/// Returns the kernels to build for: the running one, which in phase 2 may differ from the one at
+/// planning time, and the newest with headers.
 fn kernels(look: &dyn Look, driver: &DriverSpec) -> Vec<KernelRelease> {
     if !driver.kernels.is_empty() {
         return driver.kernels.clone();
@@ -131,7 +130,7 @@ impl Goal for InstallDriver {
             (Some(old), _) => format!(" instead of {}", old.version),
             (None, Some(old)) => {
                 format!(
-                    " instead of {old}, which somebody else has installed and which goes for good"
+                    " instead of {old} (installed outside vgpu-installer; a revert does not reinstall it)"
                 )
             }
             (None, None) => String::new(),
@@ -143,8 +142,8 @@ impl Goal for InstallDriver {
     }
 
     fn why(&self) -> String {
-        "The driver makes vGPUs of the GPU. Its module is built by DKMS for the kernel that runs, for \
-         the newest one whose headers are there, and again for each kernel that comes later."
+        "The driver provides the vGPUs. DKMS builds its module for the running kernel, for the \
+         newest kernel with installed headers, and for every kernel installed later."
             .to_owned()
     }
 
@@ -154,7 +153,7 @@ impl Goal for InstallDriver {
         }
         let version = self.driver.version.to_string();
         if !self.driver.patches.is_empty() && !self.is_ours(look)? {
-            // Somebody else's of the same version is not patched, or not by us.
+            // A driver of the same version from another source is not patched, or differently.
             return Ok(false);
         }
         let Some(builds) = status(look)? else { return Ok(false) };

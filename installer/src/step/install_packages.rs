@@ -8,12 +8,12 @@ use crate::facts::installed_packages;
 use crate::host::Look;
 use crate::packages::{PackageFile, is_satisfied};
 
-/// Install Debian packages that the bundle carries, by apt.
+/// Installs Debian packages from the bundle with apt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct InstallPackages {
-    /// All packages of the bundle: those that were asked for, those that they need, and those
-    /// that it takes to go back.
+    /// All packages of the bundle: the requested ones, their dependencies, and the ones needed for
+    /// a revert.
     pub files: Vec<PackageFile>,
 }
 
@@ -25,9 +25,9 @@ impl Goal for InstallPackages {
     }
 
     fn why(&self) -> String {
-        "The driver's module is built on this host, for its own kernel, and what builds it is not \
-         on a stock host. apt takes the packages from the bundle alone, removes nothing, and \
-         leaves configuration files as they are."
+        "DKMS builds the driver's module on this host, and a stock host lacks the build tools. \
+         apt takes packages only from the bundle, removes none, and keeps existing configuration \
+         files."
             .to_owned()
     }
 

@@ -6,16 +6,16 @@ use crate::act::Journal;
 use crate::host::{Content, Look, Mode};
 use crate::state::fixed;
 
-/// Copy this very program to the host, from the store, where it was staged.
+/// Copies this program from the store, where it was staged, to the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct InstallSelf {
-    /// What the program is.
+    /// The digest and size of the program.
     pub content: Content,
 }
 
 impl InstallSelf {
-    /// Where the program goes.
+    /// The path of the program on the host.
     #[must_use]
     pub fn path() -> HostPath {
         fixed("/usr/local/sbin/vgpu-installer")
@@ -24,12 +24,12 @@ impl InstallSelf {
 
 impl Goal for InstallSelf {
     fn summary(&self) -> String {
-        format!("install this program as {}", Self::path())
+        format!("install vgpu-installer as {}", Self::path())
     }
 
     fn why(&self) -> String {
-        "After a reboot, for status and for taking everything back, the program has to be on the \
-         host: the medium it came on may be gone by then."
+        "Resuming after a reboot, checking the state, and reverting all need the program on the \
+         host, when the installation medium may no longer be attached."
             .to_owned()
     }
 
@@ -38,7 +38,8 @@ impl Goal for InstallSelf {
     }
 
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
-        // What root may change and everyone may run has the bits of a directory: 0755.
+        // The mode of directories, 0755, is also the mode of an executable that only root may
+        // change.
         put_stored(journal, &Self::path(), self.content, Mode::DIR)
     }
 }

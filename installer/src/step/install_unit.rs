@@ -6,20 +6,19 @@ use crate::act::Journal;
 use crate::host::{Content, Look};
 use crate::state::fixed;
 
-/// Install a systemd unit that the bundle carries, and enable it if a target shall want it.
+/// Installs a systemd unit from the bundle, and enables it if a target is given.
 ///
-/// It is enabled by putting the link that `systemctl enable` would make, so that the journal knows
-/// all there is to take back.
+/// Enabling writes the link that `systemctl enable` would make, so that the journal records the
+/// whole change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct InstallUnit {
-    /// The unit.
     pub unit: UnitName,
-    /// The item's name in the bundle, for people.
+    /// The item's name in the bundle, for display.
     pub item: ItemName,
-    /// What the item is, by which the store has it.
+    /// The digest and size by which the store finds the item.
     pub content: Content,
-    /// The target that starts it from the next boot on.
+    /// The target that starts the unit, from the next boot on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wanted_by: Option<UnitName>,
 }
@@ -38,13 +37,13 @@ impl InstallUnit {
 impl Goal for InstallUnit {
     fn summary(&self) -> String {
         match &self.wanted_by {
-            Some(target) => format!("install {} and start it with {target}", self.unit),
+            Some(target) => format!("install {} and enable it for {target}", self.unit),
             None => format!("install {}", self.unit),
         }
     }
 
     fn why(&self) -> String {
-        format!("The bundle asks for its item `{}` as a unit of systemd.", self.item)
+        format!("The bundle installs its item `{}` as a systemd unit.", self.item)
     }
 
     fn is_true(&self, look: &dyn Look) -> Result<bool, StepError> {

@@ -8,13 +8,12 @@ use crate::host::Look;
 use crate::packages::{PackageFile, index};
 use crate::state::{below_dir, fixed};
 
-/// Leave the packages of the bundle on the host, as a repository that apt knows.
+/// Keeps the packages of the bundle on the host as a local apt repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct KeepRepository {
-    /// How apt is told of it.
+    /// The format of the apt source.
     pub style: RepositoryStyle,
-    /// The packages in it.
     pub files: Vec<PackageFile>,
 }
 
@@ -24,7 +23,7 @@ impl KeepRepository {
     }
 
     fn source(&self) -> (HostPath, String) {
-        let why = banner("The packages of an offline bundle, whose signature was checked.");
+        let why = banner("Packages of a bundle whose signatures have been verified.");
         let folder = Self::folder();
         match self.style {
             RepositoryStyle::Deb822 => (
@@ -38,7 +37,7 @@ impl KeepRepository {
         }
     }
 
-    /// The text files: the index and the source.
+    /// Returns the text files: the index and the source.
     fn texts(&self) -> [(HostPath, String); 2] {
         [(below_dir(&Self::folder(), "Packages"), index(&self.files)), self.source()]
     }
@@ -46,12 +45,16 @@ impl KeepRepository {
 
 impl Goal for KeepRepository {
     fn summary(&self) -> String {
-        format!("keep {} packages in {} for apt", self.files.len(), Self::folder())
+        format!(
+            "set up a local apt repository with {} packages in {}",
+            self.files.len(),
+            Self::folder()
+        )
     }
 
     fn why(&self) -> String {
-        "The bundle asks for a repository that stays, so that `apt install` works later, too, \
-         without a network."
+        "The bundle requests a local repository, so that `apt install` also works later without \
+         a network."
             .to_owned()
     }
 

@@ -8,13 +8,13 @@ use crate::host::{Look, Meta, Node};
 use crate::kernel_line;
 use crate::state::fixed;
 
-/// Give the kernel words at boot, in the way of the boot loader that the host has.
+/// Adds kernel parameters to the configuration of the host's boot loaders.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct KernelCommandLine {
-    /// The words.
+    /// The kernel parameters.
     pub words: Vec<KernelWord>,
-    /// The boot loaders that have to learn of them.
+    /// The boot loaders to configure.
     pub loaders: Vec<BootLoader>,
 }
 
@@ -23,11 +23,11 @@ impl KernelCommandLine {
         fixed("/etc/default/grub.d/vgpu-offline.cfg")
     }
 
-    /// A drop-in: `update-grub` reads these files after `/etc/default/grub`, as shell.
+    /// Returns a drop-in: `update-grub` sources these files after `/etc/default/grub`, as shell.
     fn grub_text(&self) -> String {
-        // Kernel words have no character that means anything within double quotes.
+        // Kernel parameters contain no character that is special within double quotes.
         let words = self.spelled();
-        banner("Words for the kernel that virtual GPUs need.")
+        banner("Kernel parameters for virtual GPUs.")
             + &format!("GRUB_CMDLINE_LINUX_DEFAULT=\"$GRUB_CMDLINE_LINUX_DEFAULT {words}\"\n")
     }
 
@@ -39,7 +39,7 @@ impl KernelCommandLine {
         self.words.iter().map(KernelWord::as_str).collect::<Vec<_>>().join(" ")
     }
 
-    /// Add the words that are missing to the one line of `/etc/kernel/cmdline`.
+    /// Adds the missing parameters to the one line of `/etc/kernel/cmdline`.
     fn edit_line(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
         let path = Self::line_path();
         let (file, meta) = match (journal.look().read(&path)?, journal.look().node(&path)?) {
@@ -55,8 +55,8 @@ impl KernelCommandLine {
     }
 }
 
-/// The line of the running kernel, which counts while there is no `/etc/kernel/cmdline`, without
-/// the words that the boot loader itself has put in.
+/// Returns the command line of the running kernel, which is in effect while there is no
+/// `/etc/kernel/cmdline`, without the parameters added by the boot loader.
 fn booted_with(look: &dyn Look) -> Result<Vec<u8>, StepError> {
     let line = look.text(&fixed("/proc/cmdline"))?.unwrap_or_default();
     let loaders = |word: &&str| word.starts_with("BOOT_IMAGE=") || word.starts_with("initrd=");
@@ -64,7 +64,8 @@ fn booted_with(look: &dyn Look) -> Result<Vec<u8>, StepError> {
     Ok((words.join(" ") + "\n").into_bytes())
 }
 
-/// Without `root=` in its first line, `proxmox-boot-tool refresh` refuses the file.
+/// Checks for `root=` in the first line, without which `proxmox-boot-tool refresh` refuses the
+/// file.
 fn has_root(file: &[u8]) -> bool {
     let line = file.split(|&b| b == b'\n').next().unwrap_or_default();
     line.split(u8::is_ascii_whitespace).any(|word| word.starts_with(b"root="))
@@ -77,12 +78,12 @@ impl Goal for KernelCommandLine {
             BootLoader::SystemdBoot => Self::line_path().to_string(),
         });
         let files: Vec<_> = files.collect();
-        format!("boot with `{}`, in {}", self.spelled(), files.join(" and "))
+        format!("configure kernel parameters `{}` in {}", self.spelled(), files.join(" and "))
     }
 
     fn why(&self) -> String {
-        "The kernel decides at boot how it uses the IOMMU and which devices it leaves alone. The \
-         words take effect with the next boot."
+        "These kernel parameters control the IOMMU and which devices the kernel leaves unbound. \
+         They take effect at the next boot."
             .to_owned()
     }
 

@@ -6,11 +6,10 @@ use crate::act::Journal;
 use crate::host::Look;
 use crate::state::fixed;
 
-/// Have kernel modules loaded at boot, in this order.
+/// Loads kernel modules at boot, in this order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LoadModules {
-    /// Which modules.
     pub modules: Vec<ModuleName>,
 }
 
@@ -21,19 +20,18 @@ impl LoadModules {
 
     fn text(&self) -> String {
         let lines = self.modules.iter().map(|module| format!("{module}\n"));
-        lines.fold(banner("Kernel modules that virtual GPUs need."), |text, line| text + &line)
+        lines.fold(banner("Kernel modules for virtual GPUs."), |text, line| text + &line)
     }
 }
 
 impl Goal for LoadModules {
     fn summary(&self) -> String {
         let names: Vec<_> = self.modules.iter().map(ModuleName::as_str).collect();
-        format!("load at boot: {}", names.join(", "))
+        format!("load kernel modules at boot: {}", names.join(", "))
     }
 
     fn why(&self) -> String {
-        "These modules have to be there before the driver and the guests start, and nothing else \
-         on a stock host loads them."
+        "The driver and the guests need these modules, and a stock host does not load them."
             .to_owned()
     }
 

@@ -8,17 +8,18 @@ use crate::host::Look;
 use crate::packages::configure;
 use crate::state::fixed;
 
-/// Bring packages to their end that a hook has left half-configured.
+/// Finishes configuring half-configured packages.
 ///
-/// A kernel whose hook could not build the old driver's module is left so, and apt refuses everything
-/// from then on. Once the driver is one that builds, it comes to its end. What the packages' own
-/// scripts do then is what an upgrade would have done; there is nothing to take back.
+/// DKMS's hook leaves a kernel package in this state if the old driver's module does not build for
+/// it, and apt refuses all work from then on. With a driver that builds, the configuration
+/// succeeds. The maintainer scripts then do what an upgrade would have done, so there is nothing to
+/// revert.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct MendPackages {}
 
 impl MendPackages {
-    /// Whether a package waits for that.
+    /// Checks whether a package waits for its configuration.
     #[must_use]
     pub fn is_for(package: &Package) -> bool {
         matches!(package.state, PackageState::Unpacked | PackageState::HalfConfigured)
@@ -27,12 +28,12 @@ impl MendPackages {
 
 impl Goal for MendPackages {
     fn summary(&self) -> String {
-        "configure the packages that were left half-configured".to_owned()
+        "finish configuring half-configured packages".to_owned()
     }
 
     fn why(&self) -> String {
-        "When a kernel is upgraded and the driver's module does not build for it, dpkg leaves the \
-         kernel's package half-configured, and apt stops there until it is mended."
+        "When the driver's module does not build for a newly installed kernel, dpkg leaves the \
+         kernel package half-configured, and apt refuses further work until it is configured."
             .to_owned()
     }
 

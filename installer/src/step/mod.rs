@@ -1,4 +1,4 @@
-//! The steps that a plan consists of.
+//! The steps of a plan.
 
 mod build_unlock;
 mod clear_leftovers;
@@ -52,9 +52,9 @@ macro_rules! steps {
     ($($(#[$doc:meta])* $module:ident::$name:ident in $holder:ty;)+) => {
         $(pub use self::$module::$name;)+
 
-        /// A condition that a plan wants to be true of the host, and the way to make it true.
+        /// A condition that the host must satisfy, and the way to satisfy it.
         ///
-        /// A closed list: it can be stored, and read back by a later version. A step has no revert: the
+        /// A closed list: it can be stored, and read by a later version. A step has no revert: the
         /// journal records what each step did.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(tag = "step", rename_all = "kebab-case")]
@@ -85,15 +85,15 @@ steps! {
     enable_unit::EnableUnit in EnableUnit;
     /// Starts services now.
     start_services::StartServices in StartServices;
-    /// Switches on virtual functions at boot.
+    /// Enables virtual functions now and at boot.
     enable_sriov::EnableSriov in EnableSriov;
     /// Installs Debian packages.
     install_packages::InstallPackages in InstallPackages;
-    /// Leaves the packages on the host as a repository.
+    /// Keeps the packages on the host as a local apt repository.
     keep_repository::KeepRepository in KeepRepository;
     /// Writes a small text file.
     place_file::PlaceFile in PlaceFile;
-    /// Writes a file that the bundle carries.
+    /// Writes a file from the bundle.
     place_item::PlaceItem in PlaceItem;
     /// Adds kernel parameters.
     kernel_command_line::KernelCommandLine in KernelCommandLine;
@@ -105,7 +105,7 @@ steps! {
     install_unit::InstallUnit in InstallUnit;
     /// Adds to an existing systemd unit.
     unit_drop_in::UnitDropIn in UnitDropIn;
-    /// Removes what an earlier installation left.
+    /// Removes leftovers of an earlier installation.
     clear_leftovers::ClearLeftovers in ClearLeftovers;
     /// Makes a key for signing modules.
     signing_key::MakeSigningKey in MakeSigningKey;
@@ -113,30 +113,30 @@ steps! {
     signing_key::RequestEnrolment in RequestEnrolment;
     /// Checks that the firmware has enrolled it.
     signing_key::KeyEnrolled in KeyEnrolled;
-    /// Keeps GPUs for passthrough.
+    /// Binds GPUs to `vfio-pci` for passthrough.
     hand_to_guests::HandToGuests in HandToGuests;
-    /// Checks that they are kept for passthrough.
+    /// Checks that these GPUs are bound to `vfio-pci`.
     hand_to_guests::HeldForGuests in HeldForGuests;
-    /// Pins the host to a kernel.
+    /// Pins the boot kernel.
     pin_kernel::PinKernel in PinKernel;
-    /// Checks that this kernel runs.
+    /// Checks that this kernel is running.
     pin_kernel::KernelRuns in KernelRuns;
-    /// Configures half-configured packages.
+    /// Finishes configuring half-configured packages.
     mend_packages::MendPackages in MendPackages;
-    /// Makes a CD image with guest drivers.
+    /// Creates a CD image with guest drivers.
     guest_image::GuestImage in GuestImage;
     /// Runs the license server.
     serve_licenses::ServeLicenses in Box<ServeLicenses>;
 }
 
 impl Step {
-    /// Returns what the step does, as a line of a plan: `write /etc/modules-load.d/vgpu-offline.conf`.
+    /// Returns the line of the step in a plan: `write /etc/modules-load.d/vgpu-offline.conf`.
     #[must_use]
     pub fn summary(&self) -> String {
         self.goal().summary()
     }
 
-    /// Returns why it is needed, in a sentence or two.
+    /// Returns the reason for the step, in a sentence or two.
     #[must_use]
     pub fn why(&self) -> String {
         self.goal().why()
@@ -148,53 +148,52 @@ impl Step {
         self.goal().component()
     }
 
-    /// Checks whether its condition is true already.
+    /// Checks whether the condition holds.
     ///
-    /// This is asked before the step, to skip it; after it, when it must be true; and by `status` on
-    /// any later day, to detect drift.
+    /// This is checked before the step, to skip it; after it, when it must hold; and by `status` at
+    /// any later time, to detect drift.
     pub fn check(&self, look: &dyn Look) -> Result<Status, StepError> {
         Ok(if self.goal().is_true(look)? { Status::Done } else { Status::Todo })
     }
 
-    /// Checks whether only commands make it true, so that nothing is known of it where none run.
+    /// Checks whether only commands can satisfy it, so that its state is unknown where none run.
     #[must_use]
     pub fn takes_commands(&self) -> bool {
         self.goal().takes_commands()
     }
 
-    /// Checks whether only a boot makes it true, so that a rehearsal has nothing to go through.
+    /// Checks whether only a reboot can satisfy it, so that a rehearsal skips it.
     #[must_use]
     pub fn waits_for_boot(&self) -> bool {
         self.goal().waits_for_boot()
     }
 
-    /// Makes it true. Called only if it is not.
+    /// Satisfies the condition. Called only if it does not hold.
     pub fn apply(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
         self.goal().make_true(journal)
     }
 
-    /// Waits until what it started is up.
+    /// Waits until a service started by the step responds.
     pub fn wait(&self, look: &dyn Look) -> Result<(), StepError> {
         self.goal().wait(look)
     }
 
-    /// Returns the command that starts again what it had started: a service that ended with the driver
-    /// does not start again when the driver is reinstalled.
+    /// Returns the command that restarts its service: a service that stopped with the driver does
+    /// not start again when the driver is reinstalled.
     #[must_use]
     pub fn restart(&self) -> Option<Command> {
         self.goal().restart()
     }
 }
 
-/// What every step provides, in one place a step.
+/// The interface of every step.
 trait Goal {
     fn summary(&self) -> String;
     fn why(&self) -> String;
     fn is_true(&self, look: &dyn Look) -> Result<bool, StepError>;
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError>;
 
-    /// Shared unless a step says otherwise: several components need it, or only the bundle knows its
-    /// purpose.
+    /// Defaults to shared: several components need it, or only the bundle defines its purpose.
     fn component(&self) -> Component {
         Component::Shared
     }
@@ -216,104 +215,105 @@ trait Goal {
     }
 }
 
-/// Whether what a step wants is true of the host.
+/// The state of a step's condition on the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
-    /// It is.
+    /// The condition holds.
     Done,
-    /// It is not.
+    /// The condition does not hold.
     Todo,
 }
 
-/// A step could not be checked or carried out.
+/// A failure to check or to apply a step.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StepError {
-    /// The host would not show what was asked.
+    /// The host could not be read.
     #[error(transparent)]
     Host(#[from] HostError),
-    /// A change could not be made.
+    /// A change failed.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// The driver's package could not be used.
+    /// The driver package could not be used.
     #[error(transparent)]
     Driver(#[from] DriverError),
-    /// apt refuses the packages.
+    /// apt refused the packages.
     #[error(transparent)]
     Packages(#[from] PackageError),
-    /// The data of the license server cannot be made.
+    /// The data of the license server could not be created.
     #[error(transparent)]
     License(#[from] Box<LicenseError>),
-    /// Guests would lose their GPU.
+    /// Guests are using the GPU.
     #[error(transparent)]
     InUse(#[from] InUse),
-    /// What guests need does not make an image.
-    #[error("cannot make an image for guests: {0}")]
+    /// The image with guest drivers could not be created.
+    #[error("cannot create the image with guest drivers: {0}")]
     Image(#[from] IsoError),
-    /// Nobody has been at the console yet.
+    /// The key has not been enrolled at the console yet.
     #[error(
-        "the firmware does not know the signing key yet: reboot, select `Enroll MOK`, \
+        "the signing key is not enrolled in the firmware yet: reboot, select `Enroll MOK`, \
             `Continue`, `Yes` at the console, and enter the one-time password"
     )]
     EnrolmentWaits,
-    /// GPUs that guests were to have are not free for them.
+    /// GPUs for passthrough are not bound to `vfio-pci`.
     #[error(
-        "after the reboot {0}, instead of vfio-pci; `vgpu-installer revert` takes the settings back, `dmesg` says who was first"
+        "after the reboot {0} instead of vfio-pci; run `dmesg` to see which driver bound it first, or `vgpu-installer revert` to restore the settings"
     )]
     NotHeld(String),
-    /// A kernel could not import the root pool.
+    /// The kernel cannot import the root pool.
     #[error(
         "the root pool {0} has features of OpenZFS 2.4, so {1} could not import it and the host would not boot; make a bundle whose driver works with a newer kernel"
     )]
     NewerPool(String, String),
-    /// Whether a kernel could import the root pool cannot be found out.
+    /// It is unknown whether the kernel can import the root pool.
     #[error(
-        "whether {1} can import the root pool {0} cannot be found out, and the host might not boot; see what `zpool get feature@block_cloning_endian {0}` says"
+        "cannot determine whether {1} can import the root pool {0}, so the host might not boot; run `zpool get feature@block_cloning_endian {0}`"
     )]
     SilentPool(String, String),
-    /// The licence server does not come up.
-    #[error("the licence server does not answer at {url}: {why}; `{ask}` says more")]
+    /// The license server does not respond.
+    #[error("the license server does not answer at {url}: {why}; run `{ask}` for details")]
     SilentServer {
-        /// Where it was asked.
+        /// The URL of the request.
         url: String,
-        /// What came of it, safe to show.
+        /// The result, safe to display.
         why: String,
-        /// What tells more.
+        /// The command that shows details.
         ask: String,
     },
-    /// The driver does not work with the kernel that runs.
-    #[error("this host runs {runs}, and the driver works with {needs}; reboot into that one")]
+    /// The driver does not work with the running kernel.
+    #[error(
+        "this host runs kernel {runs}, but the driver requires {needs}; reboot into that kernel"
+    )]
     OtherKernel {
-        /// The kernel that runs.
+        /// The running kernel.
         runs: String,
-        /// The one that it takes.
+        /// The required kernel.
         needs: String,
     },
-    /// A package does not hold what the bundle says of it.
-    #[error("the vgpuConfig.xml in the driver {0} is not the one that the bundle describes")]
+    /// The package content differs from the manifest.
+    #[error("the vgpuConfig.xml in the driver {0} does not match the bundle's manifest")]
     OtherConfig(DriverVersion),
-    /// A driver is there that this program has not installed.
+    /// A driver is present that this program did not install.
     #[error(
-        "the driver {0} is on this host, and this program has not installed it; `--foreign-driver remove` takes it away by its own uninstaller, after which no revert brings it back; or remove it yourself first: `nvidia-uninstall`"
+        "the driver {0} is installed, but not by vgpu-installer; pass `--foreign-driver remove` to remove it with its own uninstaller (a revert does not reinstall it), or run `nvidia-uninstall` first"
     )]
     ForeignDriver(ForeignDriver),
-    /// The kernel's command line cannot be edited safely.
+    /// The kernel command line cannot be edited safely.
     #[error(
-        "{path} has no word `root=`, so the host would not boot by it; write the full command line there first"
+        "{path} has no `root=` parameter, so the host would not boot with it; write the full kernel command line to it first"
     )]
-    NoRoot {
-        /// The file.
-        path: HostPath,
-    },
+    NoRoot { path: HostPath },
 }
 
-/// The first lines of every text file that we write.
+/// Returns the first lines of every text file that this program writes.
 fn banner(why: &str) -> String {
-    format!("# {why}\n# Written by vgpu-installer; `vgpu-installer revert` takes it back.\n")
+    format!(
+        "# {why}\n# Written by vgpu-installer; `vgpu-installer revert` restores the previous state.\n"
+    )
 }
 
-/// Whether `path` is a file of root's with these bytes.
+/// Checks whether `path` is a file of root with this content.
 fn holds(
     look: &dyn Look,
     path: &HostPath,
@@ -323,7 +323,7 @@ fn holds(
     Ok(look.node(path)? == Some(Node::file(content, mode)))
 }
 
-/// Whether `path` is the text file that we would write.
+/// Checks whether `path` is this text file.
 fn holds_text(look: &dyn Look, path: &HostPath, text: &str) -> Result<bool, HostError> {
     holds(look, path, Content::of(text.as_bytes()), Mode::FILE)
 }

@@ -6,11 +6,11 @@ use crate::act::Journal;
 use crate::host::Look;
 use crate::state::fixed;
 
-/// Configure kernel modules: options, and which ones must stay away from the GPU.
+/// Configures kernel modules: options, and modules that must not bind the GPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ModprobeOptions {
-    /// The lines.
+    /// The lines of the modprobe configuration.
     pub lines: Vec<ModprobeLine>,
 }
 
@@ -21,20 +21,19 @@ impl ModprobeOptions {
 
     fn text(&self) -> String {
         let lines = self.lines.iter().map(|line| format!("{line}\n"));
-        lines
-            .fold(banner("How modules have to behave for virtual GPUs."), |text, line| text + &line)
+        lines.fold(banner("Kernel module options for virtual GPUs."), |text, line| text + &line)
     }
 }
 
 impl Goal for ModprobeOptions {
     fn summary(&self) -> String {
         let lines: Vec<_> = self.lines.iter().map(ModprobeLine::as_str).collect();
-        format!("configure modules: {}", lines.join("; "))
+        format!("configure kernel module options: {}", lines.join("; "))
     }
 
     fn why(&self) -> String {
-        "Another driver that takes the GPU first, such as nouveau, keeps NVIDIA's from using it; \
-         options count only if they are there when a module is loaded."
+        "A driver that binds the GPU first, such as nouveau, prevents NVIDIA's driver from using \
+         it. Module options take effect only when the module is loaded."
             .to_owned()
     }
 

@@ -9,20 +9,19 @@ use crate::driver;
 use crate::host::{Content, Look, Meta};
 use crate::state::fixed;
 
-/// The largest `vgpuConfig.xml` that is read: known ones have some 100 KiB.
+/// The size limit of a `vgpuConfig.xml`: known ones have about 100 KiB.
 const MAX_CONFIG: u64 = 8 << 20;
 
-/// Give the driver the `vgpuConfig.xml` of an older one, which still lists the card.
+/// Replaces the driver's `vgpuConfig.xml` by that of an older driver, which still lists the GPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct OldConfig {
-    /// The older driver's item, for people.
+    /// The older driver's item, for display.
     pub item: ItemName,
-    /// What its package is, by which the store has it.
+    /// The digest and size by which the store finds its package.
     pub content: Content,
-    /// Its version.
     pub version: DriverVersion,
-    /// The SHA-256 of the file in it.
+    /// The SHA-256 of the file in the package.
     pub sha256: Digest,
 }
 
@@ -34,12 +33,12 @@ impl OldConfig {
 
 impl Goal for OldConfig {
     fn summary(&self) -> String {
-        format!("use the vgpuConfig.xml of the driver {}", self.version)
+        format!("use the vgpuConfig.xml of driver {}", self.version)
     }
 
     fn why(&self) -> String {
-        "The new driver's own list of vGPU types leaves the card out, although the driver still \
-         serves it by the list of the older one."
+        "The new driver's vGPU type list omits this GPU, but the driver still supports it with \
+         the older list."
             .to_owned()
     }
 
@@ -52,7 +51,7 @@ impl Goal for OldConfig {
         let work = driver::unpack(journal.host(), "package", self.content)?;
         let bytes = work.look().read_up_to(&work.path("tree/vgpuConfig.xml"), MAX_CONFIG)?;
         work.done()?;
-        // Where commands do not run, nothing was unpacked.
+        // Without commands, nothing was unpacked.
         let Some(bytes) = bytes else { return Ok(()) };
         if Digest::of(&bytes) != self.sha256 {
             return Err(StepError::OtherConfig(self.version.clone()));
@@ -64,7 +63,7 @@ impl Goal for OldConfig {
         true
     }
 
-    /// The older list is for GPUs that the driver does not list because they are unlocked.
+    /// Belongs to the unlock component: only an unlocked GPU is missing from the driver's list.
     fn component(&self) -> Component {
         Component::Unlock
     }

@@ -9,26 +9,25 @@ use crate::facts::kernels;
 use crate::host::Look;
 use crate::kernel_pin::{Imports, imports};
 
-/// Hold the host at a kernel, because the driver does not work with the one that it would boot.
+/// Pins the boot kernel, because the driver does not work with the default one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PinKernel {
-    /// The kernel.
     pub kernel: KernelRelease,
-    /// The ZFS pool that the kernel has to import to boot.
+    /// The ZFS pool that the kernel must import to boot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<Name>,
 }
 
 impl Goal for PinKernel {
     fn summary(&self) -> String {
-        format!("keep booting {}", self.kernel.as_str())
+        format!("pin the boot kernel to {}", self.kernel.as_str())
     }
 
     fn why(&self) -> String {
-        "By what the bundle's catalogue knows the driver does not work with the kernel that this host \
-         would boot, and works with this one, whose entry stays as it is. A revert lets the host boot \
-         what it booted before."
+        "According to the bundle's catalog, the driver does not work with the kernel that this \
+         host would boot by default, but works with this one. A revert restores the previous \
+         boot kernel."
             .to_owned()
     }
 
@@ -57,28 +56,27 @@ impl Goal for PinKernel {
     }
 }
 
-/// That the host runs a kernel for which the driver can be built.
+/// Checks that the host runs a kernel for which the driver can be built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct KernelRuns {
-    /// The kernel.
     pub kernel: KernelRelease,
 }
 
 impl Goal for KernelRuns {
     fn summary(&self) -> String {
-        format!("see that {} runs", self.kernel.as_str())
+        format!("check that kernel {} is running", self.kernel.as_str())
     }
 
     fn why(&self) -> String {
-        "The driver does not work with the kernel that runs now.".to_owned()
+        "The driver does not work with the running kernel.".to_owned()
     }
 
     fn is_true(&self, look: &dyn Look) -> Result<bool, StepError> {
         Ok(kernels(look).running.as_ref() == Some(&self.kernel))
     }
 
-    /// Only a boot makes it true.
+    /// Fails, because only a reboot can satisfy the condition.
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
         let runs = kernels(journal.look()).running;
         let runs = runs.map_or("no kernel".to_owned(), |kernel| kernel.as_str().to_owned());

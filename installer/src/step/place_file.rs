@@ -6,17 +6,15 @@ use crate::act::Journal;
 use crate::component::Component;
 use crate::host::{Content, Look, Meta};
 
-/// Write a small text file.
+/// Writes a small text file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PlaceFile {
-    /// Where.
     pub path: HostPath,
-    /// Its permission bits; owner and group are root.
+    /// The permission bits; owner and group are root.
     pub mode: Mode,
-    /// Its content.
     pub text: String,
-    /// What it is a part of.
+    /// The component that the unit belongs to.
     #[serde(default, skip_serializing_if = "Component::is_shared")]
     pub component: Component,
 }
@@ -27,7 +25,7 @@ impl Goal for PlaceFile {
     }
 
     fn why(&self) -> String {
-        format!("{} has to hold exactly the text that the plan shows.", self.path)
+        format!("{} must contain exactly the text shown in the plan.", self.path)
     }
 
     fn is_true(&self, look: &dyn Look) -> Result<bool, StepError> {

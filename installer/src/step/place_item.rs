@@ -6,19 +6,19 @@ use crate::act::Journal;
 use crate::component::Component;
 use crate::host::{Content, Look};
 
-/// Write a file that the bundle carries.
+/// Writes a file from the bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PlaceItem {
-    /// The item's name in the bundle, for people.
+    /// The item's name in the bundle, for display.
     pub item: ItemName,
-    /// What the item is, by which the store has it.
+    /// The digest and size by which the store finds the item.
     pub content: Content,
-    /// Where it goes.
+    /// The destination path.
     pub path: HostPath,
-    /// Its permission bits; owner and group are root.
+    /// The permission bits; owner and group are root.
     pub mode: Mode,
-    /// What it is a part of.
+    /// The component that the unit belongs to.
     #[serde(default, skip_serializing_if = "Component::is_shared")]
     pub component: Component,
 }
@@ -29,7 +29,7 @@ impl Goal for PlaceItem {
     }
 
     fn why(&self) -> String {
-        format!("The bundle asks for its item `{}` at {}.", self.item, self.path)
+        format!("The bundle installs its item `{}` at {}.", self.item, self.path)
     }
 
     fn is_true(&self, look: &dyn Look) -> Result<bool, StepError> {

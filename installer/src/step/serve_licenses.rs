@@ -15,17 +15,15 @@ use crate::license::{self, Service, health};
 use crate::settle::Derived;
 use crate::state::fixed;
 
-/// Run the licence server.
+/// Runs the license server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ServeLicenses {
-    /// How.
     pub service: Service,
 }
 
-/// How often a service that has just been started is asked whether it is up, and how long it is
-/// waited in between: version 2 first makes keys of 4096 bits, which takes seconds, and minutes where
-/// the CPU is weak.
+/// The number of health checks after a start, and the pause between them. Version 2 first generates
+/// 4096-bit keys, which takes seconds, or minutes on a slow CPU.
 const TRIES: u32 = 300;
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -42,14 +40,14 @@ impl ServeLicenses {
         Ok(look.query(command)?.is_some_and(|output| output.succeeded()))
     }
 
-    /// The engine itself may be one that an earlier step brings.
+    /// The container engine may be installed by an earlier step.
     fn has_image(&self, look: &dyn Look) -> Result<bool, StepError> {
         let engine = fixed(self.service.engine.program());
         Ok(look.stat(&engine)?.is_some() && Self::succeeds(look, &self.service.image_is_there())?)
     }
 
-    /// Have Proxmox VE make the container and run it. One of ours that was made otherwise gives way:
-    /// its network, and the folders that it sees, are what the new one is to have.
+    /// Creates and starts the Proxmox VE container. An existing container of this program with
+    /// other settings is replaced, because the new one may use the same network and folders.
     fn contain(
         &self,
         contained: &Contained<'_>,
@@ -76,7 +74,7 @@ impl ServeLicenses {
             put_stored(journal, &contained.template(), self.service.content, Mode::FILE)?;
             journal.act(contained.create())?;
         }
-        // Also where it is made, because the power may have gone before this was said.
+        // Also for an existing container, because a power cut may have prevented it.
         journal.act(contained.set_entrypoint())?;
         Ok(journal.act(contained.start())?)
     }
@@ -97,7 +95,7 @@ impl ServeLicenses {
         StepError::SilentServer { url: self.service.url(), why, ask }
     }
 
-    /// Returns the command that starts it, also after another server replaced it.
+    /// Returns the command that starts the server, also after another server replaced it.
     fn restart_server(&self) -> Command {
         match self.service.contained() {
             Some(contained) => contained.container().start(),
@@ -117,23 +115,25 @@ impl ServeLicenses {
 impl Goal for ServeLicenses {
     fn summary(&self) -> String {
         let Service { reference, engine, .. } = &self.service;
-        format!("run the licence server {reference} by {engine} at {}", self.service.url())
+        format!("run the license server {reference} with {engine} at {}", self.service.url())
     }
 
     fn why(&self) -> String {
         if let Some(container) = &self.service.container {
             return format!(
-                "It was asked for with `license install`. It is the container {} of Proxmox VE's own, with \
-                 the address {}, so that neither this node's network nor its guests' is touched; it has no \
-                 privileges, and sees of the node only its own two folders. Whether its use agrees with \
-                 NVIDIA's licence terms is for the operator to answer.",
+                "Requested with `license install`. The server runs in the Proxmox VE container \
+                 {} with the address {}, so the network of this node and of its guests does not \
+                 change. The container is unprivileged and can access only its own two folders \
+                 on the node. The operator is responsible for compliance with NVIDIA's license \
+                 terms.",
                 container.vmid, container.card.cidr
             );
         }
         format!(
-            "It was asked for with `license install`. It listens at {} only, shares the node's network so \
-             that neither forwarding nor NAT is touched, has no privileges, and may write only to its own \
-             folders. Whether its use agrees with NVIDIA's licence terms is for the operator to answer.",
+            "Requested with `license install`. The server listens only on {}. It shares the \
+             node's network, so forwarding and NAT do not change. It is unprivileged and can \
+             write only to its own folders. The operator is responsible for compliance with \
+             NVIDIA's license terms.",
             self.service.listen
         )
     }
@@ -167,7 +167,7 @@ impl Goal for ServeLicenses {
         Ok(journal.act(self.start())?)
     }
 
-    /// Waits until the server answers, as long as it runs.
+    /// Waits until the server answers, while it is running.
     fn wait(&self, look: &dyn Look) -> Result<(), StepError> {
         let mut tries = 0..TRIES;
         loop {

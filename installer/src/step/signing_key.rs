@@ -1,8 +1,9 @@
-//! What a host with Secure Boot takes: a key, DKMS told of it, and the firmware asked to know it.
+//! Module signing on a host with Secure Boot: the key, the configuration of DKMS, and the
+//! enrollment in the firmware.
 //!
-//! The last word is spoken by a person at the console, after the reboot, before Linux starts:
-//! MokManager asks there for the one-time password. So it is asked for in the first phase, and the
-//! second begins only once the firmware knows the key.
+//! The enrollment is completed at the console, after the reboot and before Linux starts: MokManager
+//! asks there for the one-time password. It is therefore requested in phase 1, and phase 2 begins
+//! only after the key is enrolled.
 
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::HostPath;
@@ -15,9 +16,9 @@ use crate::host::{Command, Look, SecretInput};
 use crate::journal::Scope;
 use crate::state::fixed;
 
-/// Make the key that modules are signed with, where DKMS looks for it.
+/// Creates the key that modules are signed with, where DKMS expects it.
 ///
-/// An own key of the machine, which never leaves it. One that is there already is taken.
+/// The key is specific to this host and never leaves it. An existing key is used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct MakeSigningKey {}
@@ -28,11 +29,11 @@ impl MakeSigningKey {
     }
 
     fn config() -> String {
-        banner("With what DKMS signs modules, which Secure Boot demands.")
+        banner("The key with which DKMS signs modules for Secure Boot.")
             + &format!("mok_signing_key={PRIVATE_KEY}\nmok_certificate={CERTIFICATE}\n")
     }
 
-    /// As DKMS would make it at its first module, but early enough to be enrolled before.
+    /// Creates the key as DKMS would for its first module, but early enough to enroll it first.
     fn command() -> Reversible {
         let args = [
             "req",
@@ -64,12 +65,12 @@ impl MakeSigningKey {
 
 impl Goal for MakeSigningKey {
     fn summary(&self) -> String {
-        format!("have DKMS sign modules with {PRIVATE_KEY}")
+        format!("configure DKMS to sign modules with {PRIVATE_KEY}")
     }
 
     fn why(&self) -> String {
-        "Secure Boot is on, so the kernel loads only modules that are signed with a key that the \
-         firmware knows."
+        "Secure Boot is enabled, so the kernel loads only modules signed with a key enrolled in \
+         the firmware."
             .to_owned()
     }
 
@@ -86,13 +87,13 @@ impl Goal for MakeSigningKey {
         Ok(())
     }
 
-    /// Only the driver's modules are signed with the key.
+    /// Belongs to the driver: only its modules are signed with the key.
     fn component(&self) -> Component {
         Component::Driver
     }
 }
 
-/// Ask the firmware to know the key from the next boot on.
+/// Requests enrollment of the key at the next boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RequestEnrolment {}
@@ -109,13 +110,13 @@ impl RequestEnrolment {
 
 impl Goal for RequestEnrolment {
     fn summary(&self) -> String {
-        "ask the firmware to know the signing key (one-time password)".to_owned()
+        "request enrollment of the signing key in the firmware (one-time password)".to_owned()
     }
 
     fn why(&self) -> String {
-        "Only somebody at the console can let a key in. After the reboot a blue screen, MokManager, \
-         waits there for a key press: choose `Enroll MOK`, `Continue`, `Yes`, give the one-time \
-         password, and choose `Reboot`."
+        "A key can be enrolled only at the console. After the reboot, MokManager (a blue screen) \
+         waits there for a key press: select `Enroll MOK`, `Continue`, `Yes`, enter the one-time \
+         password, and select `Reboot`."
             .to_owned()
     }
 
@@ -132,26 +133,26 @@ impl Goal for RequestEnrolment {
     }
 }
 
-/// That the firmware knows the key, once somebody has been at the console.
+/// Checks that the key is enrolled in the firmware.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct KeyEnrolled {}
 
 impl Goal for KeyEnrolled {
     fn summary(&self) -> String {
-        "see that the firmware knows the signing key".to_owned()
+        "check that the signing key is enrolled in the firmware".to_owned()
     }
 
     fn why(&self) -> String {
-        "A driver that is built before that would be signed, and not be loaded.".to_owned()
+        "A driver module signed with a key that is not enrolled would not be loaded.".to_owned()
     }
 
     fn is_true(&self, look: &dyn Look) -> Result<bool, StepError> {
         Ok(signing_key(look) == SigningKey::Enrolled)
     }
 
-    /// Where nobody chose to let the key in, it is asked for again. It cannot become true before
-    /// the next boot.
+    /// Requests the enrollment again if it was not completed at the console. It cannot complete
+    /// before the next boot.
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
         if signing_key(journal.look()) < SigningKey::Requested {
             journal.act(RequestEnrolment::command())?;
@@ -168,13 +169,13 @@ impl Goal for KeyEnrolled {
     }
 }
 
-/// Whether one of `steps` is going to need the one-time password.
+/// Checks whether one of `steps` needs the one-time password.
 pub fn need_password(steps: &[Step], look: &dyn Look) -> bool {
     let asks = |step: &Step| matches!(step, Step::RequestEnrolment(_) | Step::KeyEnrolled(_));
     steps.iter().any(asks) && signing_key(look) < SigningKey::Requested
 }
 
-/// An EFI variable with one list of one certificate, whose bytes are `der`.
+/// Returns an EFI variable with one list of one certificate, whose bytes are `der`.
 #[cfg(test)]
 pub(crate) fn test_variable(der: &str) -> Vec<u8> {
     let x509 = [
@@ -256,13 +257,13 @@ mod tests {
         assert!(error.contains("needs a one-time password"), "{error}");
 
         world.host.secret = Some(Secret::new("correct horse".to_owned()).unwrap());
-        // Nothing else waits for a boot, and yet there has to be one.
+        // No other step waits for a boot, but this one requires it.
         assert_eq!(carry_out(&mut world, "1").unwrap(), Reboot::NeededToContinue);
         assert_eq!(carry_out(&mut world, "1").unwrap(), Reboot::NeededToContinue);
         assert_eq!(signing_key(&world.host), SigningKey::Requested);
         assert!(!need_password(&plan().after_reboot, &world.host));
 
-        // At the console nobody was in time: it is asked for again.
+        // The enrollment was not completed at the console, so it is requested again.
         world.host.scratch(REQUEST).unwrap();
         assert!(need_password(&plan().after_reboot, &world.host));
         carry_out(&mut world, "2").unwrap_err();

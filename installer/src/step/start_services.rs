@@ -7,12 +7,11 @@ use crate::component::Component;
 use crate::host::{Command, Look};
 use crate::settle::Derived;
 
-/// Start services now; at the next boot their targets do.
+/// Starts services now; at the next boot, their targets start them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StartServices {
-    /// The services, in order. The last one keeps running; those before it may do their work and
-    /// end.
+    /// The services, in order. The last one keeps running; those before it may finish and exit.
     pub units: Vec<UnitName>,
 }
 
@@ -38,8 +37,7 @@ impl Goal for StartServices {
     }
 
     fn why(&self) -> String {
-        "The vGPU types show up, and guests can have them, only while these services run."
-            .to_owned()
+        "vGPU types are available only while these services run.".to_owned()
     }
 
     fn is_true(&self, look: &dyn Look) -> Result<bool, StepError> {
@@ -47,10 +45,10 @@ impl Goal for StartServices {
     }
 
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
-        // `is-active` exits with zero if any of them is active, as after an interrupted start.
+        // `is-active` exits with zero if any unit is active, as after an interrupted start.
         let probe = Probe::Succeeds(self.systemctl("is-active"));
         Ok(journal.act(Reversible {
-            // The driver's installer may have started them before their drop-ins were there.
+            // The driver's installer may have started them before their drop-ins were written.
             after: [Derived::Systemd].into(),
             undo: Some(self.systemctl("stop")),
             ..Reversible::new(self.systemctl("restart"), probe)

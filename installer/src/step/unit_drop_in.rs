@@ -6,17 +6,16 @@ use crate::act::Journal;
 use crate::host::{Content, Look};
 use crate::state::fixed;
 
-/// Add to a systemd unit that the host or a package has, without touching its file.
+/// Adds a drop-in to a systemd unit of the host or of a package, without changing the unit file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct UnitDropIn {
-    /// The unit that it adds to.
     pub unit: UnitName,
-    /// The drop-in's own name.
+    /// The file name of the drop-in.
     pub name: DropInName,
-    /// The item's name in the bundle, for people.
+    /// The item's name in the bundle, for display.
     pub item: ItemName,
-    /// What the item is, by which the store has it.
+    /// The digest and size by which the store finds the item.
     pub content: Content,
 }
 
@@ -28,11 +27,11 @@ impl UnitDropIn {
 
 impl Goal for UnitDropIn {
     fn summary(&self) -> String {
-        format!("add {} to {}", self.name, self.unit)
+        format!("add drop-in {} to {}", self.name, self.unit)
     }
 
     fn why(&self) -> String {
-        format!("The bundle asks for its item `{}` as an addition to {}.", self.item, self.unit)
+        format!("The bundle installs its item `{}` as a drop-in for {}.", self.item, self.unit)
     }
 
     fn is_true(&self, look: &dyn Look) -> Result<bool, StepError> {

@@ -126,7 +126,9 @@ fn who_stops_after_the_first_phase_goes_on_himself() {
     for boot in ["a", "b"] {
         site.write("root/proc/sys/kernel/random/boot_id", boot.as_bytes());
         let next = "mend the cause and run `vgpu-installer apply`, which goes on where it was";
-        site.run(&["apply", "--resume"]).expect(1).says(&["0000:41:00.0 has no driver", next]);
+        site.run(&["apply", "--resume"])
+            .expect(1)
+            .says(&["0000:41:00.0 is bound to no driver", next]);
         site.run(&["apply", "--resume"]).expect(0);
     }
     // A unit that fails at each boot would say no more.

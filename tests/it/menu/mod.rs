@@ -271,7 +271,7 @@ fn of_several_gpus_each_is_asked_about() {
     let (code, seen) = terminal.end();
     assert_eq!(code, Some(1), "{seen}");
     desk.compare("two-gpus", &seen);
-    assert!(seen.contains("keep the host's drivers away from 0000:03:00.0"), "{seen}");
+    assert!(seen.contains("bind 0000:03:00.0 to vfio-pci for passthrough"), "{seen}");
 
     // Enter alone leaves all of it to the bundle.
     let mut terminal = desk.sit_down();

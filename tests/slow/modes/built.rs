@@ -100,8 +100,7 @@ fn a_library_is_built_on_the_node_and_a_pascal_card_has_its_old_list() {
             stage.site.insert(&content.bundle(&mut kit, 1));
             stage.apply(&[], 10);
             let said = stage.reboot(0);
-            for line in
-                ["use the vgpuConfig.xml of the driver 535.230.02", "build /opt/vgpu_unlock-rs"]
+            for line in ["use the vgpuConfig.xml of driver 535.230.02", "build /opt/vgpu_unlock-rs"]
             {
                 assert!(said.contains(line), "{line}: {said}");
             }

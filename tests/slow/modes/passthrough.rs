@@ -28,7 +28,7 @@ fn from_stock_to_a_card_for_a_guest_to_a_newer_bundle_and_back() {
                 stage.site.insert(&content.bundle(kit, 1));
                 let choice = ["--passthrough", SECOND.address];
                 let said = stage.apply(&choice, 10).err;
-                assert!(said.contains("keep the host's drivers away from 0000:41:00.0"), "{said}");
+                assert!(said.contains("bind 0000:41:00.0 to vfio-pci for passthrough"), "{said}");
                 let image = format!("/boot/initrd.img-{}", stage.kernel);
                 let image = stage.root().run(&["lsinitramfs", &image]).out;
                 for part in ["etc/udev/rules.d/62-vgpu-offline.rules", "/vfio-pci.ko"] {
@@ -36,7 +36,7 @@ fn from_stock_to_a_card_for_a_guest_to_a_newer_bundle_and_back() {
                 }
                 let said = stage.reboot(0);
                 assert!(
-                    said.contains("see that vfio-pci keeps") || said.contains("done"),
+                    said.contains("check that vfio-pci is bound to") || said.contains("done"),
                     "{said}"
                 );
                 for address in ["0000:41:00.0", "0000:41:00.1"] {

@@ -49,15 +49,21 @@ fn a_host_of_the_script_is_taken_over_and_given_back() {
 
         // A driver that is not ours is named, and nothing is done.
         let said = stage.apply(&[], 1).err;
-        assert!(said.contains(&format!("the driver {OLD} is on this host")), "{said}");
+        assert!(
+            said.contains(&format!("the driver {OLD} is installed, but not by vgpu-installer")),
+            "{said}"
+        );
         assert!(said.contains("`nvidia-uninstall`"), "{said}");
         assert!(!stage.root().at("/usr/local/sbin/vgpu-installer").exists());
         assert!(stage.root().at(LEFT[1].0).exists());
         assert!(said.contains("`--foreign-driver remove`"), "{said}");
 
         let said = stage.apply(&["--foreign-driver", "remove"], 10).err;
-        assert!(said.contains(&format!("instead of {OLD}, which somebody else has")), "{said}");
-        assert!(said.contains("take away what an earlier installation left"), "{said}");
+        assert!(
+            said.contains(&format!("instead of {OLD} (installed outside vgpu-installer")),
+            "{said}"
+        );
+        assert!(said.contains("remove leftovers of an earlier installation"), "{said}");
         for (path, _) in &LEFT[1..5] {
             assert!(!stage.root().at(path).exists(), "{path}");
         }

@@ -287,7 +287,10 @@ fn somebody_elses_driver_is_refused_by_name() {
     let mut world = World::new(&host());
     carry_out(&mut world, &plan("535.230.02", None), "a").unwrap();
     let error = carry_out(&mut world, &plan("550.163.02", None), "b").unwrap_err().to_string();
-    assert!(error.contains("the driver 535.230.02 is on this host"), "{error}");
+    assert!(
+        error.contains("the driver 535.230.02 is installed, but not by vgpu-installer"),
+        "{error}"
+    );
     assert!(error.contains("`--foreign-driver remove`"), "{error}");
     assert_eq!(versions(&world.host).unwrap(), ["535.230.02"]);
 }
@@ -312,7 +315,7 @@ fn somebody_elses_driver_goes_for_good_if_that_is_wanted() {
     let before = somebodys("535.230.02");
     let plan = taking_over(&before, "550.163.02");
     let said = plan.before_reboot[0].summary();
-    assert!(said.contains("instead of 535.230.02, which somebody else has installed"), "{said}");
+    assert!(said.contains("instead of 535.230.02 (installed outside vgpu-installer"), "{said}");
     // Wherever the power goes, going on leads to the new driver, and taking back to none.
     for late in [Late::Before, Late::After] {
         for n in 1.. {
@@ -456,7 +459,7 @@ fn a_kernel_that_dkms_left_half_configured_is_mended_by_a_driver_that_builds() {
     let mut world = World::new(&host);
     let error = carry_out(&mut world, &with_mending("535.230.02", None), "a").unwrap_err();
     let said = error.to_string();
-    assert!(said.contains("configure the packages that were left half-configured"), "{said}");
+    assert!(said.contains("finish configuring half-configured packages"), "{said}");
     world.revert().unwrap();
 
     let mut world = World::new(&host);

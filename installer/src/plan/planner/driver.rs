@@ -103,7 +103,7 @@ fn hooks() -> [Step; 3] {
     let text = format!(
         "#!/bin/sh\n\
          # Keeps this host booting a kernel that has NVIDIA's module.\n\
-         # Written by vgpu-installer; `vgpu-installer revert` takes it back.\n\
+         # Written by vgpu-installer; `vgpu-installer revert` restores the previous state.\n\
          test ! -x {program} || {program} guard || :\nexit 0\n",
         program = InstallSelf::path()
     );

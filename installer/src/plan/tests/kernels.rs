@@ -60,7 +60,7 @@ fn a_kernel_is_held_waited_for_and_let_go() {
     let go_on =
         |world: &mut World| apply(&mut world.host, &mut world.log, &second, &plan(), &mut |_| {});
     let error = go_on(&mut world).unwrap_err().to_string();
-    assert!(error.contains("this host runs 6.17.13-1-pve"), "{error}");
+    assert!(error.contains("this host runs kernel 6.17.13-1-pve"), "{error}");
     world.host.place("/proc/sys/kernel/osrelease", OLD);
     assert_eq!(go_on(&mut world).unwrap().reboot, Reboot::NotNeeded);
 
@@ -122,7 +122,7 @@ fn around(course: Course) -> Surroundings {
 #[test]
 fn kernels_are_held_and_packages_mended_only_where_it_is_asked_for() {
     let (now, later) = made(&around(Course::default()), PackageState::Installed);
-    assert!(!now.iter().chain(&later).any(|line| line.contains("keep booting")), "{now:?}");
+    assert!(!now.iter().chain(&later).any(|line| line.contains("pin the boot kernel")), "{now:?}");
     assert!(!later.iter().any(|line| line.contains("half-configured")), "{later:?}");
     let hooks = ["postinst.d", "header_postinst.d", "postrm.d"]
         .map(|folder| format!("write /etc/kernel/{folder}/vgpu-offline"));
@@ -132,8 +132,8 @@ fn kernels_are_held_and_packages_mended_only_where_it_is_asked_for() {
     let build_for = kernel.clone().into_iter().collect();
     let course = Course { hold: kernel.clone(), wait_for: kernel, build_for };
     let (now, later) = made(&around(course), PackageState::HalfConfigured);
-    assert!(now.contains(&format!("keep booting {OLD}")), "{now:?}");
-    assert_eq!(later[0], format!("see that {OLD} runs"));
+    assert!(now.contains(&format!("pin the boot kernel to {OLD}")), "{now:?}");
+    assert_eq!(later[0], format!("check that kernel {OLD} is running"));
     assert!(later[1].starts_with("install the driver 535.230.02"), "{later:?}");
-    assert_eq!(later[2], "configure the packages that were left half-configured");
+    assert_eq!(later[2], "finish configuring half-configured packages");
 }

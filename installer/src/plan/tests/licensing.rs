@@ -303,8 +303,8 @@ fn a_server_that_does_not_come_up_is_no_success_and_says_where_to_look() {
     let mut world = World::new(&host);
     let error = carry_out(&mut world, &serve(&contained(100))).unwrap_err();
     let source = std::error::Error::source(&error).unwrap().to_string();
-    assert!(source.starts_with("the licence server does not answer at https://192.0.2.30:8443"));
-    assert!(source.ends_with("`pct start 100 --debug` says more"), "{source}");
+    assert!(source.starts_with("the license server does not answer at https://192.0.2.30:8443"));
+    assert!(source.ends_with("run `pct start 100 --debug` for details"), "{source}");
     assert_eq!(world.revert().unwrap(), []);
 }
 

@@ -70,7 +70,7 @@ fn a_host_gets_what_was_asked_for_of_its_own_release() {
 
     let wants = r#"{"packages": {"install": ["dkms"], "repository": "deb822"}}"#;
     let some = made(&bundle(wants, packages), "bookworm").unwrap();
-    let kept = "keep 3 packages in /var/lib/vgpu-offline-repository for apt";
+    let kept = "set up a local apt repository with 3 packages in /var/lib/vgpu-offline-repository";
     assert_eq!(some, ["install packages: dkms", kept]);
 }
 

@@ -86,7 +86,7 @@ fn a_gpu_for_a_guest_must_really_be_free_for_it_after_the_reboot() {
         apply(&mut world.host, &mut world.log, &rebooted, &plan, &mut |_| {})
     };
     let error = driven_by("nvidia").unwrap_err().to_string();
-    assert!(error.contains("0000:41:00.0 has nvidia, instead of vfio-pci"), "{error}");
+    assert!(error.contains("0000:41:00.0 is bound to nvidia instead of vfio-pci"), "{error}");
     assert_eq!(driven_by("vfio-pci").unwrap().reboot, Reboot::NotNeeded);
 }
 

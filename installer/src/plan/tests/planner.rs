@@ -125,11 +125,11 @@ fn a_gpu_for_a_guest_is_taken_by_address_and_looked_at_after_the_reboot() {
         assert_eq!(
             said(&plan.before_reboot)[1..],
             [
-                format!("load at boot: {modules}"),
-                "keep the host's drivers away from 0000:41:00.0".to_owned()
+                format!("load kernel modules at boot: {modules}"),
+                "bind 0000:41:00.0 to vfio-pci for passthrough".to_owned()
             ]
         );
-        assert_eq!(said(&plan.after_reboot), ["see that vfio-pci keeps 0000:41:00.0 for guests"]);
+        assert_eq!(said(&plan.after_reboot), ["check that vfio-pci is bound to 0000:41:00.0"]);
     }
     let nowhere = GpuChoice { vgpu: vec!["0000:99:00.0".parse().unwrap()], ..GpuChoice::default() };
     assert!(made_for("{}", &facts, nowhere).unwrap_err().contains("there is no GPU at"));
@@ -150,13 +150,13 @@ fn wants_become_steps_in_the_order_in_which_they_are_safe() {
     assert_eq!(
         steps,
         [
-            "install this program as /usr/local/sbin/vgpu-installer",
+            "install vgpu-installer as /usr/local/sbin/vgpu-installer",
             "write /usr/share/a from `a`",
-            "load at boot: vfio_pci",
-            "configure modules: blacklist nouveau",
-            "install v.service and start it with multi-user.target",
-            "add v.conf to ssh.service",
-            "boot with `intel_iommu=on iommu=pt quiet`, in /etc/default/grub.d/vgpu-offline.cfg",
+            "load kernel modules at boot: vfio_pci",
+            "configure kernel module options: blacklist nouveau",
+            "install v.service and enable it for multi-user.target",
+            "add drop-in v.conf to ssh.service",
+            "configure kernel parameters `intel_iommu=on iommu=pt quiet` in /etc/default/grub.d/vgpu-offline.cfg",
         ]
     );
 }
@@ -166,7 +166,10 @@ fn the_words_for_the_kernel_depend_on_cpu_and_boot_loader() {
     let wants = r#"{"iommu": "on"}"#;
     let last = |facts: &Inventory| made(wants, facts).map(|steps| steps.last().unwrap().clone());
     let systemd = facts(CpuVendor::Amd, Some(BootLoader::SystemdBoot));
-    assert_eq!(last(&systemd).unwrap(), "boot with `iommu=pt`, in /etc/kernel/cmdline");
+    assert_eq!(
+        last(&systemd).unwrap(),
+        "configure kernel parameters `iommu=pt` in /etc/kernel/cmdline"
+    );
 
     let mut unsure = facts(CpuVendor::Amd, None);
     assert!(last(&unsure).unwrap_err().contains("no boot loader of this host"));
@@ -175,7 +178,7 @@ fn the_words_for_the_kernel_depend_on_cpu_and_boot_loader() {
         .to_vec();
     assert_eq!(
         last(&unsure).unwrap(),
-        "boot with `iommu=pt`, in /etc/default/grub.d/vgpu-offline.cfg and /etc/kernel/cmdline"
+        "configure kernel parameters `iommu=pt` in /etc/default/grub.d/vgpu-offline.cfg and /etc/kernel/cmdline"
     );
     let other = facts(CpuVendor::Other, Some(BootLoader::Grub));
     assert!(last(&other).unwrap_err().contains("neither Intel's nor AMD's"));

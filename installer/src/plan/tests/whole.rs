@@ -105,7 +105,7 @@ fn the_file_of_a_host_without_a_kernel_command_line_of_its_own_starts_from_the_r
     let mut world = World::new(&host);
     world.host.place("/proc/cmdline", "quiet\n");
     let error = carry_out(&mut world, &plan).unwrap_err();
-    assert!(error.to_string().contains("has no word `root=`"), "{error}");
+    assert!(error.to_string().contains("has no `root=` parameter"), "{error}");
     assert_eq!(world.host.text_of("/etc/kernel/cmdline"), None);
 }
 
