@@ -1,4 +1,4 @@
-//! Where an archive is: a web server, or a folder of this machine such as a mounted medium.
+//! The location of an archive: a web server, or a local folder such as a mounted medium.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,29 +8,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::net::{HttpUrl, ParseUrlError};
 
-/// The address of a file in an archive, or of the archive: `https://…`, `http://…` or `file:/…`.
+/// The address of an archive or of a file in it: `https://…`, `http://…` or `file:/…`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub(crate) enum Address {
-    /// On a web server.
     Web(HttpUrl),
-    /// In the file system, at an absolute path.
+    /// An absolute path of the file system.
     Folder(Utf8PathBuf),
 }
 
-/// A text is not the address of an archive.
+/// A text that is not the address of an archive.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ParseAddressError {
-    /// It is no address on a web server either.
     #[error("{0}; a login belongs into `~/.netrc`, see docs/PACKAGES.md")]
     Login(ParseUrlError),
-    /// It is none, or none of a kind that we know.
+    /// Not an address, or one of an unsupported kind.
     #[error(transparent)]
     Web(ParseUrlError),
-    /// It has a part that would not be sent with every name.
+    /// The address has a query or fragment, which would not be sent with each file name.
     #[error("`{}` is not the address of an archive: it must end with a path, without `?`", .0.escape_debug())]
     Query(String),
-    /// It does not name a folder.
+    /// The address does not name a folder.
     #[error(
         "`{}` is not the address of an archive: `file:` must be followed by an absolute path without `..`", .0.escape_debug()
     )]
@@ -38,9 +36,9 @@ pub(crate) enum ParseAddressError {
 }
 
 impl Address {
-    /// The file of this name, which is relative to the archive.
+    /// Returns the address of a file in the archive.
     ///
-    /// The name is one that was checked: parts that are no `..`, joined by `/`.
+    /// The caller has checked `name`: a relative path without `..`.
     #[must_use]
     pub(crate) fn join(&self, name: &str) -> Option<Self> {
         match self {
@@ -54,7 +52,7 @@ impl Address {
     }
 }
 
-/// `name` as a part of an address: `+` means itself, `%` must not mean anything.
+/// Returns `name` as a part of an address, with `%` escaped and `+` kept.
 fn escape(name: &str) -> String {
     name.replace('%', "%25").replace('#', "%23").replace('?', "%3f")
 }
@@ -64,7 +62,7 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Some(path) = text.strip_prefix("file:") {
-            // `file:///media` and `file:/media` are one place.
+            // `file:///media` and `file:/media` are the same place.
             let path = path.strip_prefix("//").unwrap_or(path);
             let is_plain = !path.chars().any(char::is_control)
                 && !Utf8Path::new(path).components().any(|part| part.as_str() == "..");
@@ -129,7 +127,7 @@ mod tests {
         );
         assert_eq!(joined("file:///media/debian", "dists/a"), "file:/media/debian/dists/a");
         assert_eq!(joined("file:/media", "a"), "file:/media/a");
-        // An epoch is written in this way in the names of some archives.
+        // Some archives encode the colon of an epoch in this way.
         assert_eq!(joined("http://m.example", "a_1%3a2.deb"), "http://m.example/a_1%253a2.deb");
     }
 

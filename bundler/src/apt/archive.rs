@@ -1,4 +1,4 @@
-//! An archive as it is now: its signed release, and what vouches for that.
+//! The current state of an archive: its signed release and the files that verify it.
 
 use std::io::Read as _;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -16,52 +16,40 @@ use crate::cache::CacheError;
 use crate::recipe::{Archive, Expired};
 use crate::source::{Expected, MAX_KEPT, SourceError, Sources};
 
-/// An archive whose release is known.
+/// An archive with a verified release.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) release: Release,
-    /// The files that vouch for it: `InRelease`, or `Release` and `Release.gpg`.
+    /// The signed files: `InRelease`, or `Release` and `Release.gpg`.
     pub(crate) evidence: Vec<Document>,
-    /// What a person should know of it.
+    /// Notes for the operator.
     pub(crate) notes: Vec<String>,
 }
 
-/// A file that vouches for an archive.
+/// A signed file of an archive.
 #[derive(Debug, Clone)]
 pub(crate) struct Document {
-    /// `InRelease`, `Release`, `Release.gpg`.
     pub(crate) file: &'static str,
     pub(crate) bytes: Vec<u8>,
     pub(crate) addresses: Vec<Address>,
 }
 
-/// The release of an archive cannot be had, or not be believed.
+/// The release of an archive is unavailable or not trusted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ArchiveError {
-    /// Its keys cannot be had.
+    /// The keyring cannot be read.
     #[error("cannot check the archive `{archive}`")]
-    Keyring {
-        /// The archive.
-        archive: String,
-        /// What is wrong.
-        source: KeyringError,
-    },
-    /// It cannot be had from any mirror.
+    Keyring { archive: String, source: KeyringError },
+    /// No mirror has a usable release.
     #[error("cannot get the release of the archive `{archive}`: {}", tell(.failures))]
     NoMirror {
-        /// The archive.
         archive: String,
-        /// The last word of each mirror.
+        /// The error of each mirror.
         failures: Vec<(Address, Failure)>,
     },
-    /// The release that a lock has kept is not good any more.
+    /// The release recorded in the lock is no longer valid.
     #[error("the release of the archive `{archive}` that the lock keeps cannot be used")]
-    Kept {
-        /// The archive.
-        archive: String,
-        /// What is wrong.
-        source: Box<Failure>,
-    },
+    Kept { archive: String, source: Box<Failure> },
 }
 
 fn tell(failures: &[(Address, Failure)]) -> String {
@@ -70,30 +58,23 @@ fn tell(failures: &[(Address, Failure)]) -> String {
     told.join("; ")
 }
 
-/// Why a release of a mirror is of no use.
+/// Why the release of a mirror is unusable.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// It cannot be fetched.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// The cache failed.
     #[error(transparent)]
     Cache(#[from] CacheError),
-    /// Its files cannot be items.
+    /// Its files have no valid item names.
     #[error(transparent)]
     Name(#[from] ParseTextError),
-    /// Nobody who is pinned has signed it.
+    /// No pinned key has signed it.
     #[error("the {file} is not to be trusted: {source}")]
-    Signature {
-        /// Which file.
-        file: &'static str,
-        /// Why not.
-        source: SignatureError,
-    },
-    /// It says something else than a release.
+    Signature { file: &'static str, source: SignatureError },
+    /// The signed text is not a valid release.
     #[error("its signed release cannot be used: {0}")]
     Release(#[from] ReleaseError),
-    /// It is too old, by its own word.
+    /// It has expired.
     #[error(
         "its release was valid until {}; a newer one may be kept from us, or this machine's clock is wrong (if the archive gets no more updates, say `expired = \"accept\"`)", day(*.0)
     )]
@@ -101,7 +82,7 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// Whether the network was not to be used.
+    /// Whether the network was disabled.
     fn is_offline(&self) -> bool {
         matches!(self, Self::Source(SourceError::Archive { errors, .. }) if errors.are_offline())
     }
@@ -112,18 +93,18 @@ impl Failure {
 }
 
 impl ArchiveError {
-    /// Whether all that is missing is the network.
+    /// Whether only the network is missing.
     #[must_use]
     pub(crate) fn is_offline(&self) -> bool {
         matches!(self, Self::NoMirror { failures, .. } if failures.iter().all(|(_, one)| one.is_offline()))
     }
 
-    /// Whether signatures cannot be checked on this machine.
+    /// Whether this machine has no program to verify signatures.
     pub(super) fn lacks_verifier(&self) -> bool {
         matches!(self, Self::Keyring { source: KeyringError::NoVerifier, .. })
     }
 
-    /// Whether something came, and was not to be trusted.
+    /// Whether a mirror served a release that is not trusted.
     #[must_use]
     pub(crate) fn is_distrust(&self) -> bool {
         let is = |failure: &Failure| matches!(failure, Failure::Signature { source, .. } if source.is_distrust());
@@ -135,7 +116,7 @@ impl ArchiveError {
     }
 }
 
-/// Ask the mirrors of an archive for its release. The first good one is taken.
+/// Asks the mirrors of an archive for its release, and returns the first good one.
 pub(crate) fn open(
     sources: &Sources<'_>,
     archive: &Archive,
@@ -157,14 +138,14 @@ pub(crate) fn open(
     Err(ArchiveError::NoMirror { archive: archive.name.to_string(), failures })
 }
 
-/// The release that vouched for the archive in an earlier lock.
+/// Returns the release of the archive recorded in an earlier lock.
 pub(crate) fn reopen(
     sources: &Sources<'_>,
     archive: &Archive,
     evidence: Vec<Document>,
 ) -> Result<Opened, ArchiveError> {
     let keyring = keyring(sources, archive)?;
-    // How old it is was judged when it came.
+    // Its age was checked when it was downloaded.
     judge(archive, &keyring, evidence, Expired::Accept).map_err(|failure| ArchiveError::Kept {
         archive: archive.name.to_string(),
         source: Box::new(failure),
@@ -186,7 +167,7 @@ fn from_mirror(
 ) -> Result<Opened, Failure> {
     let document = |file: &'static str| {
         let path = format!("dists/{}/{file}", archive.suite);
-        // This mirror has it; in a bundle it is that of the archive, wherever it was.
+        // A bundle has the file once per archive, whichever mirror served it.
         let addresses: Vec<Address> = mirror.join(&path).into_iter().collect();
         let item = names::of_archive(release, &archive.name, file)?;
         let bytes = load(sources, &addresses, &item)?;
@@ -204,7 +185,7 @@ fn from_mirror(
     judge(archive, keyring, evidence, archive.expired)
 }
 
-/// The bytes of a small file of an archive, whatever they are now.
+/// Returns the current bytes of a small file of an archive.
 fn load(sources: &Sources<'_>, addresses: &[Address], item: &ItemName) -> Result<Vec<u8>, Failure> {
     let cap = ByteSize::new(MAX_KEPT);
     let want = Expected { name: item, sha256: None, size: None, cap };
@@ -212,7 +193,7 @@ fn load(sources: &Sources<'_>, addresses: &[Address], item: &ItemName) -> Result
     let mut bytes = Vec::new();
     let file = sources.fetcher.cache.cache().open_content(sha256)?;
     let read = file.take(MAX_KEPT).read_to_end(&mut bytes);
-    // It was written a moment ago, and may be something else only if somebody plays with the cache.
+    // The cache wrote this file a moment ago; it can differ only if another process changed it.
     if read.is_err() || Digest::of(&bytes) != sha256 {
         return Err(CacheError::Damaged(sha256).into());
     }

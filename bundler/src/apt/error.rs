@@ -9,75 +9,52 @@ use super::release::INSTALL_GPGV;
 use super::solve::{Explanation, SolveError};
 use crate::source::LocalPath;
 
-/// The packages of a recipe cannot be worked out.
+/// The packages of a recipe cannot be resolved.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum AptError {
-    /// The file that tells what a node has cannot be read.
+    /// The file that describes a node cannot be read.
     #[error("cannot read `{path}`, which should say what packages a node has")]
-    Node {
-        /// The file.
-        path: LocalPath,
-        /// What went wrong.
-        source: std::io::Error,
-    },
-    /// It is not an inventory.
+    Node { path: LocalPath, source: std::io::Error },
+    /// The file is not an inventory.
     #[error("cannot use the inventory `{path}`")]
-    Inventory {
-        /// The file.
-        path: LocalPath,
-        /// What is wrong with it.
-        source: InventoryError,
-    },
-    /// It says nothing.
+    Inventory { path: LocalPath, source: InventoryError },
+    /// The file lists no packages.
     #[error("`{0}` is no status of dpkg: it has no package that is installed")]
     EmptyNode(LocalPath),
-    /// An archive cannot be used.
     #[error(transparent)]
     Archive(Box<ArchiveError>),
-    /// An index cannot be used.
     #[error(transparent)]
     Index(#[from] IndexError),
-    /// An index cannot be read a second time.
+    /// An index cannot be read again.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// There is no way to install what is wanted.
+    /// The requested packages cannot be installed.
     #[error("the packages for `{release}` cannot be installed together: {source}")]
     Solve {
-        /// The release of the nodes.
+        /// The Debian release of the nodes.
         release: ArchiveName,
-        /// Why not.
         source: SolveError<ReadError>,
     },
-    /// There is no release of Debian in the archives.
+    /// No archive offers a base system for the release.
     #[error(
         "the archives for `{release}` do not have what every system has, so nobody can tell what is missing: {why}"
     )]
     NoBase {
-        /// The release of the nodes.
+        /// The Debian release of the nodes.
         release: ArchiveName,
-        /// What is missing.
+        /// The missing part.
         why: Explanation,
     },
-    /// A package cannot be fetched by what its index says.
+    /// The index entry of a package gives no usable file.
     #[error(transparent)]
     Deb(#[from] NoDeb),
-    /// A package cannot be described.
+    /// The manifest cannot describe a package.
     #[error("package `{package}` cannot be in a bundle")]
-    Describe {
-        /// The package.
-        package: String,
-        /// What is wrong.
-        source: ParseTextError,
-    },
-    /// What an archive vouches with cannot be kept.
+    Describe { package: String, source: ParseTextError },
+    /// The signed files of an archive cannot be items.
     #[error("cannot keep the release of the archive `{archive}` in the lock")]
-    Keep {
-        /// The archive.
-        archive: ArchiveName,
-        /// What went wrong.
-        source: std::io::Error,
-    },
+    Keep { archive: ArchiveName, source: std::io::Error },
 }
 
 impl From<ArchiveError> for AptError {
@@ -87,7 +64,7 @@ impl From<ArchiveError> for AptError {
 }
 
 impl AptError {
-    /// What to do about it, the nearest first.
+    /// Returns hints, the most useful first.
     #[must_use]
     pub(crate) fn ways_out(&self) -> Vec<String> {
         match self {
@@ -112,7 +89,7 @@ impl Explain for AptError {
         matches!(self, Self::Archive(error) if error.lacks_verifier()).then_some(INSTALL_GPGV)
     }
 
-    /// The chain of dependencies that led here. Its first line is part of the message.
+    /// Returns the chain of dependencies that failed. Its first line is part of the message.
     fn details(&self) -> &[String] {
         match self {
             Self::Solve { source: SolveError::Unsatisfiable(why), .. }

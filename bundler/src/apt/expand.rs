@@ -1,4 +1,4 @@
-//! From a table of a recipe to items of a lock: kept from the last lock, or worked out anew.
+//! Expands a table of a recipe to locked items: retained from the last lock, or resolved again.
 
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::Digest;
@@ -11,42 +11,42 @@ use crate::lock::{Lock, LockedItem};
 use crate::recipe::{Apt, Entry, Recipe, Role};
 use crate::source::{Pin, Sources};
 
-/// A table of packages, pinned. Its items are the packages of the archives for its release, and what
-/// vouches for these.
+/// A resolved table of packages. Its items are the packages for its release and the signed files of
+/// their archives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct LockedApt {
-    /// The release that it is for.
+    /// The Debian release that the packages are for.
     pub(crate) release: ArchiveName,
-    /// Stands for what was asked: the table, and what the node has.
+    /// The digest of the request: the table, and the packages of the node.
     pub(crate) asked: Digest,
 }
 
-/// What the tables of packages of a recipe turned out to be.
+/// The resolved tables of packages of a recipe.
 #[derive(Debug, Default)]
 pub(crate) struct Expansion {
-    /// The entries of the recipe with all packages among them.
+    /// The entries of the recipe, including all packages.
     pub(crate) entries: Vec<Entry>,
-    /// What is known of these; packages are pinned, whether or not they are here.
+    /// The locked items of these entries; packages are pinned, whether or not they are cached.
     pub(crate) pins: Vec<Option<Pin>>,
     pub(crate) apt: Vec<LockedApt>,
     pub(crate) archives: Vec<ArchiveRecord>,
 }
 
-/// What a table turned out to be.
+/// The result for one table.
 #[derive(Debug, Default)]
 pub(super) struct Part {
     pub(super) items: Vec<(Entry, Pin)>,
     pub(super) archives: Vec<ArchiveRecord>,
 }
 
-/// What to do with the packages that an earlier lock has.
+/// How to treat the packages of an earlier lock.
 pub(crate) trait Renewal {
-    /// Whether those for this release are to be found again.
+    /// Whether the packages for this release are to be resolved again.
     fn renews(&self, release: &ArchiveName) -> bool;
 }
 
-/// Put the packages that its tables ask for among the entries of a recipe.
+/// Adds the packages that the tables request to the entries of a recipe.
 pub(crate) fn expand(
     sources: &Sources<'_>,
     recipe: &Recipe,
@@ -89,7 +89,8 @@ impl Expansion {
     }
 }
 
-/// Stands for the table and for what the node has: with the same, the same is found.
+/// Returns the digest of the table and of the node's packages. The same digest gives the same
+/// result.
 fn asked(table: &Apt, node: Digest) -> Digest {
     // Strings, numbers and lists always have a JSON form.
     let mut bytes = serde_json::to_vec(table).unwrap_or_default();
@@ -97,7 +98,7 @@ fn asked(table: &Apt, node: Digest) -> Digest {
     Digest::of(&bytes)
 }
 
-/// What a lock has for a release.
+/// Returns the packages that a lock has for a release.
 fn keep(lock: &Lock, release: &ArchiveName) -> Part {
     let archives: Vec<ArchiveRecord> =
         lock.archives.iter().filter(|archive| archive.codename == *release).cloned().collect();
@@ -109,7 +110,7 @@ fn keep(lock: &Lock, release: &ArchiveName) -> Part {
     Part { items, archives }
 }
 
-/// A locked item as an entry that is pinned.
+/// Returns a locked item as a pinned entry.
 fn entry(item: &LockedItem) -> (Entry, Pin) {
     let entry = Entry {
         name: item.name.clone(),

@@ -1,7 +1,7 @@
-//! Debian packages: which ones a recipe needs beyond what a node has.
+//! Debian packages: resolves the packages that a recipe needs and a node lacks.
 //!
-//! [`version`] and [`relation`] are Debian's grammar, [`stanza`] a paragraph of an index; [`model`]
-//! is what is left of a package for the question what can be installed with what.
+//! [`version`] and [`relation`] are the Debian grammar, [`stanza`] is a paragraph of an index, and
+//! [`model`] holds the properties of a package that the solver uses.
 
 mod address;
 mod archive;

@@ -1,4 +1,4 @@
-//! A version of a package that can be had, as the solver sees it, and where it asks for more.
+//! Available package versions, as the solver sees them, and the interface to load more.
 
 use vgpu_manifest::inventory::{Name, PackageName};
 use vgpu_manifest::package::ArchiveName;
@@ -7,7 +7,7 @@ use super::relation::{self, Alternatives, Provided, Relation, RelationError};
 use super::stanza::Stanza;
 use super::version::Version;
 
-/// A version of a package, with all that decides what can be installed with it.
+/// A version of a package, with all properties that decide what it can be installed with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Candidate {
     pub(crate) name: PackageName,
@@ -22,28 +22,28 @@ pub(crate) struct Candidate {
     pub(crate) essential: Essential,
     pub(crate) multi_arch: MultiArch,
     pub(crate) importance: Importance,
-    /// Of its file, in bytes.
+    /// The size of its file in bytes.
     pub(crate) size: u64,
     pub(crate) offer: Offer,
 }
 
-/// The architecture of every node: Proxmox VE is made for no other.
+/// The architecture of every node: Proxmox VE supports no other.
 pub(crate) const NATIVE: &str = "amd64";
 
-/// Where a version can be had.
+/// The source of a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Offer {
     pub(crate) archive: ArchiveName,
     pub(crate) pin: Pin,
-    /// Where its stanza stands, in a way that only the [`Universe`] understands.
+    /// The position of its stanza, which only the [`Universe`] can interpret.
     pub(crate) place: Place,
 }
 
-/// Where a stanza stands.
+/// The position of a stanza.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place(pub(crate) u64);
 
-/// How much an archive is preferred, as `apt_preferences(5)` counts: 500 is usual, 100 is for
+/// The pin priority of an archive, as in `apt_preferences(5)`: 500 is the default, 100 is for
 /// backports, below 0 is never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Pin(pub(crate) i16);
@@ -55,13 +55,13 @@ pub(crate) enum Essential {
     No,
 }
 
-/// How a package stands to those of other architectures.
+/// The `Multi-Arch` field of a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MultiArch {
     No,
     Same,
     Foreign,
-    /// Others may ask for it with `:any`.
+    /// Other packages may depend on it with `:any`.
     Allowed,
 }
 
@@ -73,43 +73,43 @@ pub(crate) enum Importance {
     Standard,
     Optional,
     Extra,
-    /// The field says nothing that is known.
+    /// Unknown value.
     Unsaid,
 }
 
-/// All versions of all packages that the archives of a recipe offer, for one architecture and `all`.
+/// All versions of all packages that the archives of a recipe offer, for one architecture and
+/// `all`.
 ///
-/// They are read when somebody asks for them: an index of Debian has sixty thousand stanzas, of
-/// which a closure needs some hundreds.
+/// Versions are loaded on demand: an index of Debian has sixty thousand stanzas, of which a closure
+/// needs some hundreds.
 pub(crate) trait Universe {
-    /// Why one cannot be read.
+    /// Why a version cannot be read.
     type Error;
 
-    /// Every version of the package, each once for each archive that offers it, in any order.
+    /// Returns every version of the package, once for each archive that offers it, in any order.
     fn versions(&self, name: &PackageName) -> Result<Vec<Candidate>, Self::Error>;
 
-    /// Every version of other packages that provides this name, in any order.
+    /// Returns every version of other packages that provides this name, in any order.
     fn providers(&self, name: &PackageName) -> Result<Vec<Candidate>, Self::Error>;
 }
 
-/// A stanza is not that of a package that can be installed.
+/// A stanza does not describe an installable package.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CandidateError {
-    /// A field that every package has is not there.
+    /// A mandatory field is missing.
     #[error("it has no `{0}`")]
     Missing(&'static str),
-    /// A field is not what it should be.
+    /// A field has an invalid value.
     #[error("its `{field}`: {why}")]
     Field {
-        /// Which.
         field: &'static str,
-        /// What is wrong with it, safe to show.
+        /// The reason, safe to show.
         why: String,
     },
 }
 
 impl Candidate {
-    /// The package that a stanza describes.
+    /// Parses the package that a stanza describes.
     pub(crate) fn read(stanza: &Stanza<'_>, offer: Offer) -> Result<Self, CandidateError> {
         let groups = |field| match stanza.get(field) {
             None => Ok(Vec::new()),

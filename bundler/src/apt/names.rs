@@ -1,4 +1,4 @@
-//! What the items of packages and of their archives are called.
+//! Item names of packages and of archive files.
 
 use vgpu_manifest::package::ArchiveName;
 use vgpu_manifest::{ItemName, ParseTextError};
@@ -6,8 +6,8 @@ use vgpu_manifest::{ItemName, ParseTextError};
 use super::index::Deb;
 use super::model::Candidate;
 
-/// The item that is a package: `apt/bookworm/dkms_3.0.10-8+deb12u1_all.deb`, as Debian calls its
-/// files, with the epoch that those leave out.
+/// Returns the item name of a package: `apt/bookworm/dkms_3.0.10-8+deb12u1_all.deb`. It follows
+/// Debian's file names, with the epoch that those omit.
 pub(super) fn of_package(
     release: &ArchiveName,
     candidate: &Candidate,
@@ -17,7 +17,8 @@ pub(super) fn of_package(
     let version = version.as_str().replace(':', "%3a");
     let whole = format!("apt/{release}/{name}_{version}_{arch}.deb");
     whole.parse().or_else(|_| {
-        // Too long for a bundle. The manifest says what it is, so it need not be readable.
+        // The name is too long for a bundle. The manifest records the package, so a digest
+        // suffices.
         let name: String = name.as_str().chars().take(40).collect();
         let digest = deb.sha256.to_string();
         let release: String = release.as_str().chars().take(20).collect();
@@ -25,7 +26,7 @@ pub(super) fn of_package(
     })
 }
 
-/// The item that is a file of an archive: `apt/bookworm/bookworm-security_InRelease`.
+/// Returns the item name of an archive file: `apt/bookworm/bookworm-security_InRelease`.
 pub(super) fn of_archive(
     release: &ArchiveName,
     archive: &ArchiveName,

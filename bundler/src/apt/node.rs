@@ -1,4 +1,4 @@
-//! What the nodes have that a recipe is for: what a file says, or what every system has.
+//! The packages that the nodes of a recipe have: from a file, or the base system.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -15,19 +15,19 @@ use super::solve::{Explanation, Node, Request, SolveError, Upgrades, solve};
 use crate::recipe;
 use crate::source::LocalPath;
 
-/// What is known of the nodes.
+/// The available information about the nodes.
 #[derive(Debug)]
 pub(super) enum Known {
-    /// Nothing but their release.
+    /// Only their Debian release.
     Stock,
-    /// What one of them has.
+    /// The packages of one of them.
     Node(Node),
 }
 
-/// The most that is read of dpkg's status, in bytes. A node with 2,000 packages has 3 MiB.
+/// The limit for a dpkg status file in bytes. A node with 2,000 packages has 3 MiB.
 const MAX_STATUS: u64 = 64 << 20;
 
-/// Read what is known of the nodes. The digest stands for it: it changes with the packages only.
+/// Reads the packages of the nodes. The returned digest changes only with the packages.
 pub(super) fn read(node: &recipe::Node, base: &Utf8Path) -> Result<(Known, Digest), AptError> {
     match node {
         recipe::Node::Stock => Ok((Known::Stock, Digest::of(b""))),
@@ -47,7 +47,7 @@ pub(super) fn read(node: &recipe::Node, base: &Utf8Path) -> Result<(Known, Diges
     }
 }
 
-/// A node without packages is no node, but the wrong file.
+/// A list without packages is the wrong file.
 fn full(node: Node, path: &LocalPath) -> Result<Node, AptError> {
     if node.is_empty() { Err(AptError::EmptyNode(path.clone())) } else { Ok(node) }
 }
@@ -63,8 +63,8 @@ fn load(path: &LocalPath, base: &Utf8Path, limit: u64) -> Result<Vec<u8>, AptErr
     Ok(bytes)
 }
 
-/// The packages that every system of a release has, in their newest versions: those that are
-/// essential, required or important, and what these need.
+/// Returns the base system of a release in its newest versions: all essential, required and
+/// important packages, and their dependencies.
 pub(super) fn stock(indexes: &Indexes, release: &ArchiveName) -> Result<Vec<Candidate>, AptError> {
     let base = indexes.base()?;
     if base.is_empty() {

@@ -1,4 +1,4 @@
-//! From a solution to the items and records of a lock.
+//! Converts a solution to items and records of a lock.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,8 @@ use super::version::Version;
 use crate::recipe::{self, Apt, Entry, Role};
 use crate::source::{Kept, Origin, Pin};
 
-/// The items of a table: packages in the order of their names, then what vouches for them.
+/// Returns the items of a table: packages in the order of their names, then signed files and
+/// indexes.
 pub(super) fn part(
     table: &Apt,
     used: &[Used<'_>],
@@ -61,7 +62,7 @@ pub(super) fn part(
     Ok(part)
 }
 
-/// What a bundle says of a package.
+/// Returns the record of a package in a bundle.
 fn record(
     candidate: &Candidate,
     deb: &Deb,
@@ -81,7 +82,7 @@ fn record(
     })
 }
 
-/// What vouches for an archive, and its indexes if they ride along.
+/// Adds the signed files of an archive, and its indexes if they are included.
 fn evidence(table: &Apt, used: &Used<'_>, part: &mut Part) -> Result<(), AptError> {
     let archive = &used.archive.name;
     let name = |file: &str| {

@@ -1,4 +1,4 @@
-//! What packages say of one another: `libc6 (>= 2.36) | libc6.1:any, python3`.
+//! Relationship fields of packages: `libc6 (>= 2.36) | libc6.1:any, python3`.
 
 use std::fmt;
 
@@ -6,14 +6,14 @@ use vgpu_manifest::inventory::{Name, PackageName};
 
 use super::version::Version;
 
-/// Which versions are meant.
+/// A version restriction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bound {
     pub(crate) comparison: Comparison,
     pub(crate) version: Version,
 }
 
-/// How a version stands to the one that is named.
+/// A comparison operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Comparison {
     /// `<<`
@@ -28,18 +28,18 @@ pub(crate) enum Comparison {
     Later,
 }
 
-/// Which architectures of a package are meant.
+/// An architecture qualifier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Qualifier {
-    /// That of the package which says it, or `all`.
+    /// The architecture of the declaring package, or `all`.
     Same,
-    /// `:any`: every one, of a package that allows it.
+    /// `:any`: every architecture, if the package allows it.
     Any,
-    /// `:native` or the name of one.
+    /// `:native`, or the name of one architecture.
     Only(Option<Name>),
 }
 
-/// A package that is meant, real or virtual.
+/// A reference to a package, real or virtual.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Relation {
     pub(crate) name: PackageName,
@@ -47,19 +47,19 @@ pub(crate) struct Relation {
     pub(crate) bound: Option<Bound>,
 }
 
-/// Packages of which one is needed, the best first. There is at least one.
+/// Alternatives, in order of preference. There is at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Alternatives(Vec<Relation>);
 
-/// A name by which a package is also known.
+/// A name that a package provides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Provided {
     pub(crate) name: PackageName,
-    /// Without one it satisfies no bound.
+    /// Without a version it satisfies no version restriction.
     pub(crate) version: Option<Version>,
 }
 
-/// A text does not say how packages stand to each other.
+/// A text that is not a relationship field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not a relation between packages: {why}", .text.escape_debug())]
 pub(crate) struct RelationError {
@@ -69,7 +69,7 @@ pub(crate) struct RelationError {
 
 impl Comparison {
     fn split(text: &str) -> Option<(Self, &str)> {
-        // `<` and `>` are of old, and mean what they seem not to mean.
+        // `<` and `>` are obsolete and mean `<=` and `>=`.
         let operators = [
             ("<<", Self::Earlier),
             ("<=", Self::AtMost),
@@ -95,12 +95,12 @@ impl Comparison {
 }
 
 impl Bound {
-    /// This version and no other.
+    /// Returns a restriction to exactly this version.
     pub(crate) fn exactly(version: Version) -> Self {
         Self { comparison: Comparison::Exactly, version }
     }
 
-    /// Whether this version is meant.
+    /// Returns whether this version satisfies the restriction.
     #[must_use]
     pub(crate) fn holds(&self, version: &Version) -> bool {
         match self.comparison {
@@ -114,23 +114,23 @@ impl Bound {
 }
 
 impl Alternatives {
-    /// No choice.
+    /// A dependency without alternatives.
     pub(crate) fn one(relation: Relation) -> Self {
         Self(vec![relation])
     }
 
-    /// One of these is needed.
+    /// A dependency on one of these.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Relation> {
         self.0.iter()
     }
 
-    /// One of these is needed.
+    /// A dependency on one of these.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Relation> {
         self.0.iter_mut()
     }
 }
 
-/// The value of `Depends` or `Pre-Depends`, for a package of this architecture.
+/// Parses the value of `Depends` or `Pre-Depends` for a package of this architecture.
 pub(crate) fn dependencies(text: &str, arch: &str) -> Result<Vec<Alternatives>, RelationError> {
     let mut groups = Vec::new();
     for group in members(text) {
@@ -138,7 +138,7 @@ pub(crate) fn dependencies(text: &str, arch: &str) -> Result<Vec<Alternatives>, 
         for one in group.split('|') {
             relations.extend(relation(one, arch)?);
         }
-        // A group whose members are all for other architectures asks for nothing.
+        // A group whose members are all for other architectures requires nothing.
         if !relations.is_empty() {
             groups.push(Alternatives(relations));
         }
@@ -146,18 +146,18 @@ pub(crate) fn dependencies(text: &str, arch: &str) -> Result<Vec<Alternatives>, 
     Ok(groups)
 }
 
-/// The value of `Conflicts`, `Breaks` or `Replaces`, for a package of this architecture.
+/// Parses the value of `Conflicts`, `Breaks` or `Replaces` for a package of this architecture.
 pub(crate) fn relations(text: &str, arch: &str) -> Result<Vec<Relation>, RelationError> {
     let found = members(text).map(|one| relation(one, arch));
     found.filter_map(Result::transpose).collect()
 }
 
-/// The value of `Provides`, for a package of this architecture.
+/// Parses the value of `Provides` for a package of this architecture.
 pub(crate) fn provides(text: &str, arch: &str) -> Result<Vec<Provided>, RelationError> {
     let mut provided = Vec::new();
     for Relation { name, qualifier, bound } in relations(text, arch)? {
         let why = match (&qualifier, &bound) {
-            // Of another architecture, which nothing here asks for.
+            // A package of another architecture, which is never requested here.
             (Qualifier::Only(Some(other)), _) if other.as_str() != arch => continue,
             (Qualifier::Any, _) => "a package cannot provide `:any`",
             (_, Some(bound)) if bound.comparison != Comparison::Exactly => {
@@ -181,7 +181,7 @@ fn error(text: &str, why: &'static str) -> RelationError {
     RelationError { text: text.trim().chars().take(120).collect(), why }
 }
 
-/// One relation; none if it is for other architectures only.
+/// Parses one relation; `None` if it is for other architectures only.
 fn relation(text: &str, arch: &str) -> Result<Option<Relation>, RelationError> {
     let end = text.find(['(', '[', '<']).unwrap_or(text.len());
     let (name, mut rest) = text.split_at(end);
@@ -224,7 +224,7 @@ fn bounded(text: &str) -> Option<Bound> {
     Some(Bound { comparison, version: version.trim().parse().ok()? })
 }
 
-/// Whether a list such as `amd64 arm64` or `!i386` has this architecture.
+/// Returns whether a list such as `amd64 arm64` or `!i386` includes this architecture.
 fn applies_to(list: &str, arch: &str) -> bool {
     let is_this = |name: &str| {
         name == arch

@@ -40,34 +40,25 @@ pub(crate) enum UpstreamError {
     Unpack {
         /// The item.
         item: ItemName,
-        /// What went wrong.
         source: io::Error,
     },
     /// Nobody who is trusted has signed the release.
     #[error("the release of the archive `{archive}` is not signed by {by}")]
     Signature {
-        /// The archive.
         archive: ArchiveName,
         /// By whom it should be.
         by: String,
-        /// Why not.
         source: SignatureError,
     },
-    /// It says something else than a release.
+    /// The signed text is not a valid release.
     #[error("the release of the archive `{archive}` cannot be used")]
-    Release {
-        /// The archive.
-        archive: ArchiveName,
-        /// Why not.
-        source: ReleaseError,
-    },
+    Release { archive: ArchiveName, source: ReleaseError },
     /// The bundle does not have the indexes.
     #[error("the bundle was made without `carry-index`, so it has no index of the archive `{0}`")]
     NoIndexes(ArchiveName),
     /// The archive does not vouch for an index.
     #[error("the archive `{archive}` does not vouch for the index `{item}`")]
     Index {
-        /// The archive.
         archive: ArchiveName,
         /// The item.
         item: ItemName,
@@ -77,7 +68,6 @@ pub(crate) enum UpstreamError {
     Scan {
         /// The item.
         item: ItemName,
-        /// What is wrong with it.
         source: ScanError,
     },
     /// An index cannot be read again.
@@ -86,7 +76,6 @@ pub(crate) enum UpstreamError {
     /// The archive does not vouch for a package.
     #[error("the archive `{archive}` does not vouch for the package `{item}`")]
     Package {
-        /// The archive.
         archive: ArchiveName,
         /// The item.
         item: ItemName,

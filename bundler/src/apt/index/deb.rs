@@ -1,4 +1,4 @@
-//! Where a package is to be had, and what apt must know of it, from its stanza.
+//! The file of a package and the fields that apt needs before it unpacks the package.
 
 use vgpu_manifest::Digest;
 use vgpu_manifest::inventory::PackageName;
@@ -14,11 +14,11 @@ pub(crate) struct Deb {
     pub(crate) sha256: Digest,
     /// In bytes.
     pub(crate) size: u64,
-    /// The fields that say how the package stands to others, each on one line.
+    /// The relationship fields, each on one line.
     pub(crate) fields: Vec<(&'static str, String)>,
 }
 
-/// A stanza does not say where its package is to be had.
+/// A stanza does not give the file of its package.
 #[derive(Debug, thiserror::Error)]
 #[error("the stanza of `{name}` in the index of `{archive}` has no usable `{field}`")]
 pub(crate) struct NoDeb {
@@ -27,7 +27,7 @@ pub(crate) struct NoDeb {
     field: &'static str,
 }
 
-/// What apt has to know of a package before it is unpacked.
+/// The fields that apt needs before it unpacks a package.
 const FIELDS: [&str; 12] = [
     "Source",
     "Section",
@@ -44,7 +44,7 @@ const FIELDS: [&str; 12] = [
 ];
 
 impl Indexes {
-    /// Where the package of a candidate is to be had.
+    /// Returns the file of a candidate.
     pub(crate) fn deb(&self, candidate: &Candidate) -> Result<Result<Deb, NoDeb>, ReadError> {
         let (index, slot) = split(candidate.offer.place);
         let text = self.text(index, slot)?;
@@ -53,7 +53,7 @@ impl Indexes {
             archive: candidate.offer.archive.clone(),
             field,
         };
-        // It could be read before.
+        // The scan has read this stanza before.
         let Ok(stanza) = Stanza::parse(&text) else { return Ok(Err(missing("Package"))) };
         let deb = || {
             let path = stanza.get("Filename").and_then(path).ok_or("Filename")?;
@@ -69,7 +69,7 @@ impl Indexes {
     }
 }
 
-/// A path below that of the archive, which leads nowhere else.
+/// Checks that a path stays below the archive.
 fn path(text: &str) -> Option<&str> {
     let path = text.strip_prefix("./").unwrap_or(text);
     let is_part = |part: &str| !matches!(part, "" | "." | "..");

@@ -1,4 +1,4 @@
-//! The indexes of all archives of a recipe, as one universe of packages.
+//! The indexes of all archives of a recipe, combined into one package universe.
 
 mod deb;
 mod obtain;
@@ -22,15 +22,15 @@ use self::scan::{Base, Found, Slot, key, scan};
 use super::model::{Candidate, NATIVE, Offer, Pin, Place, Universe};
 use super::stanza::Stanza;
 
-/// Everything that the archives of a recipe offer.
+/// All packages that the archives of a recipe offer.
 #[derive(Debug, Default)]
 pub(crate) struct Indexes {
     indexes: Vec<Index>,
-    /// Why stanzas that somebody has asked for were left out.
+    /// Why requested stanzas were skipped.
     unread: RefCell<BTreeSet<String>>,
 }
 
-/// One index, in a file of the cache.
+/// An index in a file of the cache.
 #[derive(Debug)]
 struct Index {
     file: File,
@@ -43,7 +43,7 @@ struct Index {
     provides: Vec<(u64, u32)>,
 }
 
-/// An index cannot be read any more.
+/// An index can no longer be read.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the index of `{archive}` again")]
 pub(crate) struct ReadError {
@@ -52,7 +52,7 @@ pub(crate) struct ReadError {
 }
 
 impl Indexes {
-    /// Add an index of an archive.
+    /// Adds an index of an archive.
     pub(crate) fn add(
         &mut self,
         file: File,
@@ -70,13 +70,13 @@ impl Indexes {
         Ok(())
     }
 
-    /// How many packages there are.
+    /// Returns the number of packages.
     #[must_use]
     pub(crate) fn len(&self) -> usize {
         self.indexes.iter().map(|index| index.slots.len()).sum()
     }
 
-    /// Whether there is a package of this name, in any version.
+    /// Returns whether any version of a package of this name exists.
     #[must_use]
     pub(crate) fn has(&self, name: &PackageName) -> bool {
         let key = key(name.as_str());
@@ -84,13 +84,13 @@ impl Indexes {
         self.indexes.iter().any(is_in)
     }
 
-    /// What was asked for and could not be read, and why.
+    /// Returns the requested stanzas that could not be read, with reasons.
     #[must_use]
     pub(crate) fn unread(&self) -> Vec<String> {
         self.unread.borrow().iter().cloned().collect()
     }
 
-    /// The newest version of every package that each system of the release has.
+    /// Returns the newest version of every package of the base system.
     pub(crate) fn base(&self) -> Result<Vec<Candidate>, ReadError> {
         let mut base: BTreeMap<PackageName, Candidate> = BTreeMap::new();
         for (number, index) in self.indexes.iter().enumerate() {
@@ -117,7 +117,7 @@ impl Indexes {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// The candidate in this place; `None` if it is not what it should be, which is noted.
+    /// Returns the candidate at this place; `None`, with a note, if its stanza is invalid.
     fn candidate(&self, index: usize, slot: usize) -> Result<Option<Candidate>, ReadError> {
         let text = self.text(index, slot)?;
         let Index { archive, pin, .. } = &self.indexes[index];
@@ -138,7 +138,7 @@ impl Indexes {
         }
     }
 
-    /// All candidates that the lists name by this key and that are the right ones.
+    /// Returns all candidates listed under this key that match.
     fn find(
         &self,
         name: &PackageName,
@@ -177,7 +177,7 @@ fn place(index: usize, slot: usize) -> Place {
     Place((index as u64) << 32 | slot as u64)
 }
 
-/// The index and the slot that [`place`] was given.
+/// The index and the slot that [`place`] encodes.
 fn split(Place(place): Place) -> (usize, usize) {
     let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     (number(place >> 32), number(place & u64::from(u32::MAX)))

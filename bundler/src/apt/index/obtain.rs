@@ -1,4 +1,4 @@
-//! Getting an index into the cache, as plain text, by the digests that a release vouches for.
+//! Downloads an index into the cache as plain text, verified by the digests of a release.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -15,87 +15,62 @@ use crate::cache::CacheError;
 use crate::recipe::{Archive, Suite};
 use crate::source::{Expected, SourceError, Sources};
 
-/// An index, in the cache.
+/// A cached index.
 #[derive(Debug)]
 pub(crate) struct Obtained {
-    /// Its text.
     pub(crate) text: File,
-    /// Its smallest form, which is in the cache only if that was asked for.
+    /// Its smallest form; cached only on request.
     pub(crate) packed: Packed,
 }
 
-/// A form of an index, as the archive has it.
+/// One form of an index in the archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Packed {
-    /// What follows `Packages`: `.xz`, `.gz` or nothing.
+    /// The suffix of `Packages`: `.xz`, `.gz` or none.
     pub(crate) suffix: &'static str,
     pub(crate) file: release::File,
-    /// Where it is to be had, in the order in which to try.
+    /// Its paths, in the order in which to try them.
     pub(crate) addresses: Vec<Address>,
 }
 
-/// An index cannot be had, or is none.
+/// An index is unavailable or invalid.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IndexError {
-    /// The archive has none.
+    /// The release lists no such index.
     #[error("the archive `{archive}` has no component `{component}` for {arch}")]
-    NoIndex {
-        /// The archive.
-        archive: String,
-        /// What it should have.
-        component: String,
-        /// The architecture.
-        arch: String,
-    },
-    /// It says that it is larger than any index.
+    NoIndex { archive: String, component: String, arch: String },
+    /// The index exceeds the size limit.
     #[error("an index of `{archive}` has {}, more than the {} allowed", ByteSize::new(*.size), ByteSize::new(MAX_TEXT))]
     TooLarge {
-        /// The archive.
         archive: String,
         /// In bytes.
         size: u64,
     },
-    /// It cannot be fetched.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// It cannot be unpacked, or is not what its release says.
+    /// The index cannot be unpacked, or does not match its release.
     #[error("cannot unpack the index of `{archive}`")]
-    Unpack {
-        /// The archive.
-        archive: String,
-        /// What went wrong.
-        source: io::Error,
-    },
-    /// The cache failed, or what was unpacked is something else.
+    Unpack { archive: String, source: io::Error },
+    /// The cache failed, or the unpacked text does not match.
     #[error("cannot take the index of `{archive}` in")]
-    Cache {
-        /// The archive.
-        archive: String,
-        /// What went wrong.
-        source: CacheError,
-    },
-    /// Its text is no index.
+    Cache { archive: String, source: CacheError },
+    /// The text is not a package index.
     #[error("the index of `{archive}` is none")]
-    Scan {
-        /// The archive.
-        archive: String,
-        /// What is wrong with it.
-        source: ScanError,
-    },
+    Scan { archive: String, source: ScanError },
 }
 
 impl IndexError {
-    /// Whether the archive says that it has no such index.
+    /// Whether the release lists no such index.
     #[must_use]
     pub(crate) fn is_absent(&self) -> bool {
         matches!(self, Self::NoIndex { .. })
     }
 }
 
-/// The largest index, in bytes: 512 MiB. That of Debian's main component has 57 MB.
+/// The size limit of an index in bytes: 512 MiB. The index of Debian main has 57 MB.
 pub(crate) const MAX_TEXT: u64 = 512 << 20;
 
-/// What decoding xz may take in memory, in KiB. Debian's indexes need 9 MiB.
+/// The memory limit of the xz decoder in KiB. Debian's indexes need 9 MiB.
 const XZ_MEMORY: u32 = 24 << 10;
 
 /// Whether the packed form is needed, too.
@@ -105,7 +80,7 @@ pub(crate) enum Keep {
     Both,
 }
 
-/// The index of a component, for one architecture.
+/// Returns the index of a component for one architecture.
 pub(crate) fn obtain(
     sources: &Sources<'_>,
     archive: &Archive,
@@ -148,8 +123,8 @@ pub(crate) fn obtain(
     Ok(Obtained { text, packed })
 }
 
-/// Where a file of an archive is: by its digest first, because a mirror that is being renewed has the
-/// old one there, too.
+/// Returns the paths of a file of an archive. The path by digest comes first, because during an
+/// update a mirror may still have the old file at the path by name.
 fn addresses(
     archive: &Archive,
     release: &Release,
@@ -178,7 +153,7 @@ fn fetch(
     let label = format!("{}/{component}/Packages{}", archive.name, packed.suffix);
     let cap = ByteSize::new(size);
     let name: Result<ItemName, _> = label.parse();
-    // Archives and components are words that may stand in the name of an item, but for its length.
+    // Archive and component names are valid in item names, except for their length.
     let name = name
         .or_else(|_| "Packages".parse())
         .map_err(|_| IndexError::TooLarge { archive: archive.name.to_string(), size })?;
@@ -187,7 +162,7 @@ fn fetch(
     Ok(())
 }
 
-/// Put the text of a packed index into the cache.
+/// Writes the text of a packed index to the cache.
 fn unpack(
     sources: &Sources<'_>,
     archive: &Archive,
@@ -225,7 +200,7 @@ fn unpack(
     Ok(measured.sha256)
 }
 
-/// The text in a file that is packed as its suffix says.
+/// Returns a reader of the unpacked text, chosen by the suffix.
 pub(crate) fn unpacking(file: File, suffix: &str) -> Box<dyn Read> {
     let reader = BufReader::with_capacity(PIECE, file);
     match suffix {

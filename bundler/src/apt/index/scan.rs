@@ -1,12 +1,12 @@
-//! One pass over an index, which notes where each stanza stands and by which names it is found.
+//! A single pass over an index that records the position and the names of each stanza.
 //!
-//! An index of Debian has 57 MB and 68,000 stanzas. What is kept of it are a few bytes each; the
-//! stanzas that somebody asks for are read again from the file.
+//! An index of Debian has 57 MB and 68,000 stanzas. The scan keeps a few bytes for each; requested
+//! stanzas are read again from the file.
 
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::io::{self, BufRead};
 
-/// Where a stanza stands in the text, in bytes, and whether every system has such a package.
+/// The byte range of a stanza, and whether its package belongs to the base system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Slot {
     pub(super) offset: u32,
@@ -14,60 +14,58 @@ pub(super) struct Slot {
     pub(super) base: Base,
 }
 
-/// Whether every system of a release has a package, by its fields `Essential` and `Priority`.
+/// Membership in the base system, by the fields `Essential` and `Priority`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Base {
     Yes,
     No,
 }
 
-/// What a pass has found.
+/// The result of a scan.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) slots: Vec<Slot>,
-    /// The name of each stanza, as [`key`], and which stanza it is.
+    /// Pairs of a name, as [`key`], and its stanza.
     pub(super) names: Vec<(u64, u32)>,
-    /// The other names that a stanza provides.
+    /// Pairs of a provided name and its stanza.
     pub(super) provides: Vec<(u64, u32)>,
 }
 
-/// A text is not an index of packages.
+/// A text that is not a package index.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ScanError {
-    /// It cannot be read.
     #[error("it cannot be read")]
     Read(#[from] io::Error),
-    /// A stanza is longer than any that describes a package.
+    /// A stanza exceeds the size limit.
     #[error("its stanza at byte {at} has more than {MAX_STANZA} bytes")]
     TooLong {
-        /// Where it begins.
+        /// The position of its first byte.
         at: u64,
     },
-    /// It has more than can be counted.
+    /// The index has too many stanzas.
     #[error("it has more than {MAX_STANZAS} packages, or more than 4 GiB")]
     TooMany,
-    /// A stanza says nothing of what it describes.
+    /// A stanza lacks a mandatory field.
     #[error("its stanza at byte {at} has no `{field}`")]
     Missing {
-        /// Where it begins.
+        /// The position of its first byte.
         at: u64,
-        /// What every package has.
         field: &'static str,
     },
 }
 
-/// The longest stanza, in bytes: 1 MiB. The longest of Debian's has 60 KiB.
+/// The size limit of a stanza in bytes: 1 MiB. The longest of Debian has 60 KiB.
 const MAX_STANZA: usize = 1 << 20;
 
-/// The most stanzas of an index. Debian's has 70,000.
+/// The limit of stanzas in an index. Debian has 70,000.
 const MAX_STANZAS: usize = 1_000_000;
 
-/// What stands for a name. Two names with the same are told apart when the stanza is read.
+/// The hash of a name. Reading the stanza tells colliding names apart.
 pub(super) fn key(name: &str) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(name)
 }
 
-/// Look at every stanza of `text` for packages of `arch` or of all architectures.
+/// Scans `text` for packages of `arch` or of all architectures.
 pub(super) fn scan(mut text: impl BufRead, arch: &str) -> Result<Found, ScanError> {
     let mut found = Found::default();
     let mut stanza = Open::default();
@@ -93,21 +91,21 @@ pub(super) fn scan(mut text: impl BufRead, arch: &str) -> Result<Found, ScanErro
     }
 }
 
-/// The stanza that is being looked at.
+/// The current stanza.
 #[derive(Debug, Default)]
 struct Open {
     len: usize,
     name: Vec<u8>,
     arch: Vec<u8>,
     base: bool,
-    /// Names with their bounds, as they stand there.
+    /// Names with their version restrictions, unparsed.
     provides: Vec<u8>,
-    /// Whether the last line was one of `Provides`, which may go on.
+    /// Whether the last line belonged to `Provides`, which may be folded.
     in_provides: bool,
 }
 
 impl Open {
-    /// One more line, which had `n` bytes with its end.
+    /// Handles the next line, which had `n` bytes including its end.
     fn take(&mut self, line: &[u8], n: usize) {
         self.len += n;
         if line[0] == b' ' || line[0] == b'\t' {
@@ -117,7 +115,7 @@ impl Open {
             return;
         }
         self.in_provides = false;
-        // Most lines are of other fields.
+        // Most lines belong to other fields.
         if !matches!(line[0] | 0x20, b'p' | b'a' | b'e') {
             return;
         }
@@ -138,7 +136,7 @@ impl Open {
         }
     }
 
-    /// The stanza ends before the byte `end`.
+    /// Ends the stanza before the byte `end`.
     fn close(&mut self, end: u64, arch: &str, found: &mut Found) -> Result<(), ScanError> {
         let open = std::mem::take(self);
         if open.len == 0 {
@@ -214,7 +212,7 @@ Essential: yes";
         assert_eq!(provided, ["virtual", "other", "folded"].map(key));
         let base: Vec<Base> = found.slots.iter().map(|slot| slot.base).collect();
         assert_eq!(base, [Base::Yes, Base::No, Base::Yes]);
-        // Line ends of another kind, and more empty lines than one.
+        // Other line ends, and several empty lines in a row.
         let other = TEXT.replace('\n', "\r\n").replace("\r\n\r\n", "\r\n\r\n\r\n");
         let found = scan(other.as_bytes(), "amd64").unwrap();
         assert_eq!(found.names.len(), 3);

@@ -74,7 +74,6 @@ pub(crate) enum ReleaseError {
     /// A date is none.
     #[error("its `{field}` is `{}`, which is no date in UTC", .text.escape_debug())]
     Date {
-        /// Which.
         field: &'static str,
         /// What stands there.
         text: String,
