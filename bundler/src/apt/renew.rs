@@ -1,4 +1,4 @@
-//! Working out anew what a table of packages asks for: release, indexes, node, solution.
+//! Resolves a table of packages again: release, indexes, node, solution.
 
 use vgpu_manifest::ItemName;
 
@@ -16,16 +16,16 @@ use crate::lock::Lock;
 use crate::recipe::{self, Apt, Archive};
 use crate::source::{Origin, Sources};
 
-/// An archive with all that was got from it.
+/// An archive and its downloaded files.
 #[derive(Debug)]
 pub(super) struct Used<'r> {
     pub(super) archive: &'r Archive,
     pub(super) opened: Opened,
-    /// Its indexes in the form in which they can ride along.
+    /// Its indexes, in the form that a bundle can include.
     pub(super) packed: Vec<(String, Packed)>,
 }
 
-/// Ask the archives of a table for what it needs.
+/// Downloads releases and indexes of the archives of a table, and resolves it.
 pub(super) fn renew(
     sources: &Sources<'_>,
     table: &Apt,
@@ -68,7 +68,7 @@ pub(super) fn renew(
     part::part(table, &used, &indexes, &changes, &riding)
 }
 
-/// The release of an archive; without the network, that of the last lock.
+/// Returns the release of an archive; without network access, the one in the last lock.
 fn open(
     sources: &Sources<'_>,
     table: &Apt,
@@ -86,7 +86,7 @@ fn open(
     Ok(opened)
 }
 
-/// What vouched for an archive in an earlier lock.
+/// Returns the signed files of an archive in an earlier lock.
 fn documents(lock: &Lock, archive: &Archive) -> Option<Vec<Document>> {
     let record = lock.archives.iter().find(|record| record.name == archive.name)?;
     let document = |name: &ItemName, file| {
@@ -102,7 +102,7 @@ fn documents(lock: &Lock, archive: &Archive) -> Option<Vec<Document>> {
     }
 }
 
-/// Say what is known of an archive.
+/// Prints the notes on an archive.
 fn told(sources: &Sources<'_>, archive: &Archive, opened: &Opened, previous: Option<&Lock>) {
     let ui = sources.fetcher.ui;
     let Opened { release, notes, .. } = opened;
@@ -120,7 +120,7 @@ fn told(sources: &Sources<'_>, archive: &Archive, opened: &Opened, previous: Opt
     }
 }
 
-/// Add the indexes of an archive to the others.
+/// Adds the indexes of an archive to the universe.
 fn take_in<'r>(
     sources: &Sources<'_>,
     table: &Apt,
@@ -141,7 +141,7 @@ fn take_in<'r>(
         for arch in arches {
             let found = obtain(sources, archive, &opened.release, (component, arch), keep);
             let Obtained { text, packed: form } = match found {
-                // That there is an index for all architectures is no more than allowed.
+                // The index for all architectures is optional.
                 Err(error) if *arch == "all" && error.is_absent() => continue,
                 found => found?,
             };

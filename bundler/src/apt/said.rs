@@ -1,4 +1,4 @@
-//! What a person should know of the packages that were found.
+//! Notes for the operator on the packages that were found.
 
 use std::collections::BTreeMap;
 
@@ -11,19 +11,21 @@ use super::model::Candidate;
 use super::relation::{Alternatives, Comparison, Relation};
 use super::solve::{Cause, Change, Node, Upgrades};
 
-/// What is assumed of nodes of which nobody has said anything.
+/// Returns the assumptions about nodes that were not described.
 #[derive(Debug)]
 pub(super) struct Stock {
-    /// Packages that must be there in exactly the newest version.
+    /// Packages that must have exactly the newest version.
     pub(super) tied: Vec<Candidate>,
-    /// Packages that ride along because a node may have an older version of them.
+    /// Packages that are included because a node may have an older version.
     pub(super) riding: Vec<Candidate>,
 }
 
 impl Stock {
-    /// Every node has the packages of `base`, but perhaps in older versions than the archive has now.
-    /// What is new and wants the very version of one of them will not go with an older one: with
-    /// leave to upgrade, that one rides along, and without it, it is said.
+    /// Checks new packages that require an exact version of a base package.
+    ///
+    /// Every node has the packages of `base`, but possibly older versions than the archive has now.
+    /// A new package that depends on exactly one version cannot be installed with an older one. If
+    /// upgrades are allowed, the base package is included; otherwise a note is printed.
     pub(super) fn of(base: Vec<Candidate>, changes: &[Change], upgrades: Upgrades) -> Self {
         let by_name: BTreeMap<&PackageName, &Candidate> =
             base.iter().map(|candidate| (&candidate.name, candidate)).collect();
@@ -37,7 +39,7 @@ impl Stock {
                 }
                 let is_newer = tied.insert(&own.name, own).is_none();
                 if is_newer && upgrades != Upgrades::Never {
-                    // It comes, so what it wants must come as well.
+                    // The package is included, so its own exact dependencies must be, too.
                     open.push(own);
                 }
             }
@@ -52,8 +54,8 @@ impl Stock {
     }
 }
 
-/// Whether nodes of the release may have an older version: one that Debian has changed since the
-/// release says so in its name, as `2.36-9+deb12u10` does.
+/// Returns whether nodes of the release may have an older version. A Debian version such as
+/// `2.36-9+deb12u10` shows that the package changed after the release.
 fn may_be_older(candidate: &Candidate) -> bool {
     let version = candidate.version.as_str();
     ["+deb", "~deb", "+pve", "+pmx"].iter().any(|sign| version.contains(sign))
@@ -63,7 +65,7 @@ fn groups(candidate: &Candidate) -> impl Iterator<Item = &Alternatives> {
     candidate.pre_depends.iter().chain(&candidate.depends)
 }
 
-/// The only package that will do, if it must have one version.
+/// Returns the only suitable package, if the dependency requires one version.
 fn exactly(group: &Alternatives) -> Option<&Relation> {
     let mut all = group.iter();
     let only = all.next().filter(|_| all.next().is_none())?;
@@ -71,7 +73,7 @@ fn exactly(group: &Alternatives) -> Option<&Relation> {
     (bound.comparison == Comparison::Exactly).then_some(only)
 }
 
-/// What was found, for people.
+/// Returns a summary of the solution.
 pub(super) fn lines(
     release: &ArchiveName,
     changes: &[Change],
@@ -120,16 +122,16 @@ pub(super) fn lines(
     lines
 }
 
-/// As many names as people read.
+/// The limit of names in a list.
 const READABLE: usize = 12;
 
-/// What a node has that no archive has in any version: it came from somewhere else, or an archive
-/// that the recipe should name is missing.
+/// Notes packages of a node that no archive has in any version. They were installed from another
+/// source, or the recipe lacks an archive.
 pub(super) fn strangers(node: &Node, indexes: &Indexes) -> Option<String> {
     let strangers: Vec<_> = node.names().filter(|name| !indexes.has(name)).collect();
     let more = strangers.len().saturating_sub(READABLE);
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-    // Only an inventory leaves that open.
+    // Only an inventory omits this.
     let is_open = |name: &&&PackageName| node.get(name).is_some_and(|it| it.stanza.is_none());
     let open = if strangers.iter().any(|name| is_open(&name)) {
         "; what these need of others is not known"

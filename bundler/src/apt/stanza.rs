@@ -1,6 +1,6 @@
-//! One paragraph of a control file: fields with values that may go on over several lines.
+//! A paragraph of a control file: fields with values that may span several lines.
 
-/// A paragraph, as it stands in an index or in dpkg's status.
+/// A paragraph, as in an index or in dpkg's status.
 #[derive(Debug, Clone)]
 pub(crate) struct Stanza<'t> {
     fields: Vec<(&'t str, &'t str)>,
@@ -9,16 +9,16 @@ pub(crate) struct Stanza<'t> {
 /// A text is not a paragraph of a control file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum StanzaError {
-    /// A line is neither a field nor the rest of one.
+    /// A line is neither a field nor a continuation line.
     #[error("line {0} of it is no field")]
     NoField(usize),
-    /// It has a field twice, so that two readers could see different packages.
+    /// A field is repeated, so that two parsers could see different packages.
     #[error("line {0} of it has a field that it has already")]
     Twice(usize),
 }
 
 impl<'t> Stanza<'t> {
-    /// The fields in `text`, which is one paragraph without the empty line behind it.
+    /// Parses the fields in `text`, which is one paragraph without the empty line after it.
     pub(crate) fn parse(text: &'t str) -> Result<Self, StanzaError> {
         let mut stanza = Self { fields: Vec::with_capacity(24) };
         let mut at = 0;
@@ -41,7 +41,7 @@ impl<'t> Stanza<'t> {
         Ok(stanza)
     }
 
-    /// The value of a field, in which lines may end, without blanks at either end.
+    /// Returns the value of a field, trimmed; it may contain line ends.
     #[must_use]
     pub(crate) fn get(&self, name: &str) -> Option<&'t str> {
         let mut fields = self.fields.iter();

@@ -1,5 +1,5 @@
-//! Following the chain from the key of an archive to each of its packages in a bundle, with nothing
-//! but what the bundle carries and a keyring.
+//! Verification of the chain from the key of an archive to each of its packages in a bundle, using
+//! only the contents of the bundle and a keyring.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write};
@@ -17,75 +17,58 @@ use super::release::{
 use super::version::Version;
 use crate::source::MAX_KEPT;
 
-/// An archive, all packages of which it vouches for.
+/// An archive whose signature covers all of its packages.
 #[derive(Debug)]
 pub(crate) struct Followed {
     pub(crate) release: Release,
     pub(crate) notes: Vec<String>,
-    /// How many of its packages are in the bundle.
+    /// The number of its packages in the bundle.
     pub(crate) packages: usize,
 }
 
-/// The chain breaks somewhere.
+/// The chain is broken.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UpstreamError {
-    /// The keys cannot be had.
+    /// The keyring cannot be read.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
-    /// An item cannot be read.
     #[error(transparent)]
     Item(#[from] ReadError),
-    /// There is no room to unpack an index.
+    /// There is no space to unpack an index.
     #[error("cannot unpack the index `{item}`")]
-    Unpack {
-        /// The item.
-        item: ItemName,
-        source: io::Error,
-    },
-    /// Nobody who is trusted has signed the release.
+    Unpack { item: ItemName, source: io::Error },
+    /// No trusted key has signed the release.
     #[error("the release of the archive `{archive}` is not signed by {by}")]
     Signature {
         archive: ArchiveName,
-        /// By whom it should be.
+        /// The expected keys.
         by: String,
         source: SignatureError,
     },
     /// The signed text is not a valid release.
     #[error("the release of the archive `{archive}` cannot be used")]
     Release { archive: ArchiveName, source: ReleaseError },
-    /// The bundle does not have the indexes.
+    /// The bundle does not include the indexes.
     #[error("the bundle was made without `carry-index`, so it has no index of the archive `{0}`")]
     NoIndexes(ArchiveName),
-    /// The archive does not vouch for an index.
+    /// The release does not list an index.
     #[error("the archive `{archive}` does not vouch for the index `{item}`")]
-    Index {
-        archive: ArchiveName,
-        /// The item.
-        item: ItemName,
-    },
-    /// An index is none.
+    Index { archive: ArchiveName, item: ItemName },
+    /// An index is invalid.
     #[error("the index `{item}` is none")]
-    Scan {
-        /// The item.
-        item: ItemName,
-        source: ScanError,
-    },
+    Scan { item: ItemName, source: ScanError },
     /// An index cannot be read again.
     #[error(transparent)]
     Read(#[from] index::ReadError),
-    /// The archive does not vouch for a package.
+    /// No index lists a package.
     #[error("the archive `{archive}` does not vouch for the package `{item}`")]
-    Package {
-        archive: ArchiveName,
-        /// The item.
-        item: ItemName,
-    },
+    Package { archive: ArchiveName, item: ItemName },
 }
 
-/// Writes an item of the bundle, every byte of it proven.
+/// Writes an item of the bundle after verifying its digest.
 pub(crate) type Copy<'c> = &'c dyn Fn(&Item, &mut dyn Write) -> Result<(), ReadError>;
 
-/// Follow the chain of one archive.
+/// Verifies the chain of one archive.
 pub(crate) fn follow(
     manifest: &Manifest,
     archive: &ArchiveRecord,
@@ -96,7 +79,7 @@ pub(crate) fn follow(
     if archive.indexes.is_empty() {
         return Err(UpstreamError::NoIndexes(name()));
     }
-    // Which key has signed stands in the manifest, but whether it is known is for the keyring to say.
+    // The manifest names the signing key, but only the keyring decides whether it is trusted.
     let keyring = Keyring::read(keyring, std::slice::from_ref(&archive.signed_by))?;
     let text = small(manifest, &archive.release, copy)?;
     let signature = archive.signature.as_ref();
@@ -137,7 +120,7 @@ pub(crate) fn follow(
     Ok(Followed { release, notes: signed.notes, packages: count })
 }
 
-/// Whether an index has a package with these very bytes and properties.
+/// Returns whether an index lists a package with this digest and these properties.
 fn vouches(
     indexes: &Indexes,
     package: &PackageRecord,
@@ -160,7 +143,7 @@ fn vouches(
     Ok(false)
 }
 
-/// The bytes of a small item. One that is not there, or is too large, has none.
+/// Returns the bytes of a small item; `None` if it is missing or too large.
 fn small(manifest: &Manifest, item: &ItemName, copy: Copy<'_>) -> Result<Vec<u8>, UpstreamError> {
     let mut bytes = Vec::new();
     if let Some(item) = manifest.item(item).filter(|item| item.size() <= MAX_KEPT) {
@@ -169,7 +152,7 @@ fn small(manifest: &Manifest, item: &ItemName, copy: Copy<'_>) -> Result<Vec<u8>
     Ok(bytes)
 }
 
-/// The text of an index, in a file that nobody else sees.
+/// Returns the text of an index, in an anonymous file.
 fn unpack(item: &Item, path: &str, copy: Copy<'_>) -> Result<File, UpstreamError> {
     let error = |source| UpstreamError::Unpack { item: item.name().clone(), source };
     let mut packed = tempfile::tempfile().map_err(error)?;
@@ -200,7 +183,7 @@ impl Explain for UpstreamError {
 }
 
 impl Release {
-    /// The path of the index of packages with these bytes, if the release vouches for one.
+    /// Returns the path of the package index with these bytes, if the release lists one.
     fn index_of(&self, sha256: Digest) -> Option<&str> {
         self.path_of(sha256, |path| {
             let file = path.rsplit('/').next().unwrap_or_default();

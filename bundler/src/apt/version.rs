@@ -1,4 +1,4 @@
-//! How Debian orders the versions of a package.
+//! Debian version ordering.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -7,25 +7,24 @@ use std::str::FromStr;
 use vgpu_manifest::ParseTextError;
 use vgpu_manifest::inventory::PackageVersion;
 
-/// The version of a package, equal to and ordered among others as `dpkg --compare-versions` has it:
-/// `1.0`, `0:1.0` and `1.00-0` are one version.
+/// A package version, compared as by `dpkg --compare-versions`: `1.0`, `0:1.0` and `1.00-0` are
+/// equal.
 #[derive(Debug, Clone)]
 pub(crate) struct Version(PackageVersion);
 
 impl Version {
-    /// The text of it.
     #[must_use]
     pub(crate) fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
-    /// As manifests, locks and inventories have it.
+    /// Returns the version as manifests, locks and inventories have it.
     #[must_use]
     pub(crate) fn text(&self) -> &PackageVersion {
         &self.0
     }
 
-    /// Epoch, upstream version and revision; what is not there is empty, which counts as zero.
+    /// Returns epoch, upstream version and revision; missing parts are empty, which counts as zero.
     fn parts(&self) -> [&[u8]; 3] {
         let text = self.as_str();
         let (epoch, rest) = text.split_once(':').unwrap_or(("", text));
@@ -76,7 +75,7 @@ impl Ord for Version {
     }
 }
 
-/// Text and numbers in turn: text by the weight of its characters, numbers by their value.
+/// Compares alternating text and numbers: text by the weight of its characters, numbers by value.
 fn compare(mut a: &[u8], mut b: &[u8]) -> Ordering {
     while !a.is_empty() || !b.is_empty() {
         while starts_with_text(a) || starts_with_text(b) {
@@ -99,7 +98,7 @@ fn starts_with_text(part: &[u8]) -> bool {
     part.first().is_some_and(|b| !b.is_ascii_digit())
 }
 
-/// How much the first character weighs: `~` is less than the end, a letter less than a sign.
+/// Returns the weight of the first character: `~` sorts before the end, letters before signs.
 fn weight(part: &[u8]) -> i16 {
     match part.first() {
         None => 0,
@@ -110,7 +109,7 @@ fn weight(part: &[u8]) -> i16 {
     }
 }
 
-/// The digits in front, without zeros in front of them.
+/// Returns the leading digits without leading zeros.
 fn take_number<'p>(part: &mut &'p [u8]) -> &'p [u8] {
     let digits = part.iter().take_while(|b| b.is_ascii_digit()).count();
     let (number, rest) = part.split_at(digits);
@@ -170,7 +169,7 @@ mod tests {
         }
     }
 
-    /// Texts in which every rule of the order shows.
+    /// Versions that cover every rule of the order.
     fn spelling() -> impl Strategy<Value = String> {
         let part = "[0-9]{1,3}([a-c.+~][0-9]{0,2}){0,4}";
         ("([0-2]:)?", part, "(-[0-9a-c.+~]{1,6})?").prop_map(|(a, b, c)| a + &b + &c)

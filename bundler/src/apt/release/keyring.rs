@@ -38,9 +38,9 @@ pub(crate) enum KeyringError {
     #[error("the keyring `{path}` has no key {wanted}; it has {}", list(.found))]
     NoKey {
         path: Utf8PathBuf,
-        /// What the recipe pins.
+        /// The pinned fingerprints.
         wanted: Fingerprint,
-        /// What is there.
+        /// The fingerprints in the file.
         found: Vec<String>,
     },
     #[error(
@@ -108,7 +108,7 @@ impl Cert {
     }
 }
 
-/// Splits a keyring into certificates. Those of versions that nothing can pin are left out.
+/// Splits a keyring into certificates. Those of versions that cannot be pinned are skipped.
 fn parse(bytes: &[u8]) -> Result<Vec<Cert>, Malformed> {
     let bytes = openpgp::binary(bytes, "PGP PUBLIC KEY BLOCK")?;
     let packets = openpgp::packets(&bytes)?;

@@ -1,4 +1,4 @@
-//! The signed beginning of an archive: which indexes it has, by their digests.
+//! The signed root of an archive: its indexes, by their digests.
 
 mod clear;
 mod date;
@@ -18,24 +18,25 @@ pub(crate) use self::keyring::{Keyring, KeyringError};
 pub(crate) use self::verify::{Evidence, INSTALL_GPGV, SignatureError, Signed, Verifier, verify};
 use super::stanza::{Stanza, StanzaError};
 
-/// What an archive says of itself, signed.
+/// The signed release file of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Release {
-    /// The key that has signed it.
+    /// The key that signed it.
     pub(crate) signed_by: Fingerprint,
-    /// When it was made, in seconds since 1970.
+    /// The `Date` field, in seconds since 1970.
     pub(crate) dated: u64,
-    /// Until when it may be taken for the newest, in seconds since 1970.
+    /// The `Valid-Until` field, in seconds since 1970.
     pub(crate) valid_until: Option<u64>,
-    /// Whether files can also be had by their digest.
+    /// Whether files are also available by their digest.
     pub(crate) by_hash: ByHash,
-    /// Whether packages for all architectures stand in an index of their own.
+    /// Where packages for all architectures are listed.
     pub(crate) indexes_of_all: IndexesOfAll,
-    /// By its path below that of the release.
+    /// By the path relative to the release.
     files: BTreeMap<String, File>,
 }
 
-/// Whether files can also be had by their digest, so that they stay together with their release.
+/// Whether files are also available by their digest, which keeps them consistent with their
+/// release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ByHash {
     Yes,
@@ -45,9 +46,9 @@ pub(crate) enum ByHash {
 /// Where packages for all architectures are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IndexesOfAll {
-    /// In indexes of their own, and perhaps nowhere else.
+    /// In indexes of their own, and possibly nowhere else.
     Apart,
-    /// In those of each architecture.
+    /// In the index of each architecture.
     Within,
 }
 
@@ -59,55 +60,54 @@ pub(crate) struct File {
     pub(crate) size: u64,
 }
 
-/// A signed text does not say what a release says.
+/// A signed text is not a valid release file.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReleaseError {
-    /// It is not text.
     #[error("its signed text is not UTF-8")]
     Encoding,
-    /// It is not a paragraph of fields.
+    /// The text is not a paragraph of fields.
     #[error("its signed text is not that of a release: {0}")]
     Shape(#[from] StanzaError),
-    /// A field that it must have is not there.
+    /// A mandatory field is missing.
     #[error("it has no `{0}`")]
     Missing(&'static str),
-    /// A date is none.
+    /// A field is not a valid date.
     #[error("its `{field}` is `{}`, which is no date in UTC", .text.escape_debug())]
     Date {
         field: &'static str,
-        /// What stands there.
+        /// The value of the field.
         text: String,
     },
-    /// A line of its list of files is none.
+    /// A line of the file list is invalid.
     #[error("its list of files has a line `{}`", .0.escape_debug())]
     Line(String),
-    /// It lists more files than any archive has.
+    /// The file list exceeds the limit.
     #[error("it lists more than {MAX_FILES} files")]
     TooMany,
-    /// It is the release of something else.
+    /// The release is for another suite.
     #[error(
         "it is that of `{}`, not of `{wanted}`: the mirror has the wrong one in that place", .found.escape_debug()
     )]
     OtherSuite {
-        /// What the recipe asks for.
+        /// The suite in the recipe.
         wanted: String,
-        /// What it calls itself.
+        /// The suite in the release.
         found: String,
     },
 }
 
-/// The most files that a release may list. Debian's lists some thousands.
+/// The limit of files in a release. Debian lists some thousands.
 const MAX_FILES: usize = 100_000;
 
 impl Release {
-    /// What a signed text says, which must be the release of `suite`.
+    /// Parses a signed text, which must be the release of `suite`.
     pub(crate) fn read(signed: &Signed, suite: &str) -> Result<Self, ReleaseError> {
         let text = std::str::from_utf8(&signed.text).map_err(|_| ReleaseError::Encoding)?;
         check_suite(&Stanza::parse(text)?, suite)?;
         Self::of_any_suite(signed)
     }
 
-    /// What a signed text says, whichever suite it is of.
+    /// Parses a signed text of any suite.
     pub(crate) fn of_any_suite(signed: &Signed) -> Result<Self, ReleaseError> {
         let text = std::str::from_utf8(&signed.text).map_err(|_| ReleaseError::Encoding)?;
         let stanza = Stanza::parse(text)?;
@@ -133,12 +133,12 @@ impl Release {
                 ByHash::No
             },
             indexes_of_all: if apart { IndexesOfAll::Apart } else { IndexesOfAll::Within },
-            // MD5 and SHA-1 are not looked at; where there is no SHA-256, nothing is believed.
+            // MD5 and SHA-1 do not count: a file without SHA-256 is not trusted.
             files: files(stanza.get("SHA256").ok_or(ReleaseError::Missing("SHA256"))?)?,
         })
     }
 
-    /// The path of a file with these bytes, of those that are meant.
+    /// Returns the path of a file with these bytes, among the requested ones.
     #[must_use]
     pub(super) fn path_of(&self, sha256: Digest, is_meant: impl Fn(&str) -> bool) -> Option<&str> {
         let mut files = self.files.iter();
@@ -146,16 +146,16 @@ impl Release {
         found.map(|(path, _)| path.as_str())
     }
 
-    /// The file at this path below that of the release, if the release vouches for it.
+    /// Returns the file at this path relative to the release, if the release lists it.
     #[must_use]
     pub(crate) fn file(&self, path: &str) -> Option<File> {
         self.files.get(path).copied()
     }
 }
 
-/// A mirror could have the signed release of another suite in the place of this one.
+/// Checks the suite: a mirror could serve the signed release of another one.
 fn check_suite(stanza: &Stanza<'_>, wanted: &str) -> Result<(), ReleaseError> {
-    // Some archives have their suites below folders: `dists/bookworm/updates`.
+    // Some archives nest their suites in folders: `dists/bookworm/updates`.
     let names = || ["Codename", "Suite"].into_iter().filter_map(|field| stanza.get(field));
     let is_it = |name: &str| name == wanted || wanted.split('/').next() == Some(name);
     if names().any(is_it) {

@@ -20,13 +20,13 @@ use super::openpgp::{self, Key, Malformed, Packet, SIGNATURE, Signature};
 pub(crate) struct Signed {
     /// The bytes that were verified, and nothing else of the file.
     pub(crate) text: Vec<u8>,
-    /// The key that has signed it.
+    /// The key that signed it.
     pub(crate) by: Fingerprint,
     /// What the operator should know of that key.
     pub(crate) notes: Vec<String>,
 }
 
-/// What vouches for an archive, as it came.
+/// The signed files of an archive, unverified.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Evidence<'e> {
     /// An `InRelease`.
@@ -51,26 +51,26 @@ pub(crate) enum SignatureError {
 }
 
 impl SignatureError {
-    /// Whether the release was looked at and is not to be trusted.
+    /// Whether the signatures were checked and the release is not trusted.
     pub(crate) fn is_distrust(&self) -> bool {
         !matches!(self, Self::Run { .. })
     }
 }
 
-/// A program that checks signatures.
+/// A program that verifies signatures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verifier {
-    /// That of GnuPG, and of apt before version 3.
+    /// The one of GnuPG, used by apt before version 3.
     Gpgv,
-    /// That of Sequoia, and of apt since version 3.
+    /// The one of Sequoia, used by apt since version 3.
     Sqv,
 }
 
-/// What to do where no verifier is installed.
+/// The hint if no verifier is installed.
 pub(crate) const INSTALL_GPGV: &str =
     "install `gpgv` or `sqv` (Debian: `apt install gpgv`, macOS: `brew install gnupg`)";
 
-/// The most signatures that are read. Debian's releases have up to four.
+/// The limit of signatures. Debian's releases have up to four.
 const MAX_SIGNATURES: usize = 16;
 
 /// Hashes by the identifiers of RFC 9580, 9.5.
@@ -263,7 +263,7 @@ fn sqv(output: &Output, cert: &Cert, key: &Key) -> Result<Vec<String>, String> {
     Err(format!("the signature by key {} is bad: {}", key.fingerprint, shown(&reasons.join(" "))))
 }
 
-/// Returns what another program says, safe to show.
+/// Returns the output of another program, safe to show.
 fn shown(text: &str) -> String {
     let text: String = text.chars().take(480).collect();
     text.escape_debug().to_string()

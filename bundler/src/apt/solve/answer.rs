@@ -1,4 +1,4 @@
-//! From what the search found to what is to be brought, and why.
+//! Converts the result of the search to packages to add, with reasons.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -13,7 +13,7 @@ use crate::apt::model::Universe;
 use crate::apt::relation::Relation;
 use crate::apt::version::Version;
 
-/// What a model means for the node. What is in it without being needed is left out.
+/// Returns the answer for a model. Packages of the model that are not needed are omitted.
 pub(super) fn solution<U: Universe>(
     search: &Search<'_, U>,
     model: &Model,
@@ -35,7 +35,7 @@ pub(super) fn solution<U: Universe>(
     Ok(Solution { changes, kept_back })
 }
 
-/// What gives way, and whether it can be had again.
+/// Returns the replaced versions, and whether an archive still offers them.
 fn installed<U: Universe>(
     universe: &U,
     name: &PackageName,
@@ -50,7 +50,7 @@ fn installed<U: Universe>(
     Ok(Installed { version: version.clone(), offered: offered.into_iter().next() })
 }
 
-/// With [`Upgrades::All`]: packages of which there is something newer that does not go with the rest.
+/// With [`Upgrades::All`]: packages with a newer version that does not fit the other packages.
 pub(super) fn kept_back<U: Universe>(search: &Search<'_, U>, model: &Model) -> Vec<PackageId> {
     let all = search.pool.upgrades() == Upgrades::All;
     let is_back = |(package, to): &(PackageId, Option<VersionId>)| {
@@ -60,7 +60,7 @@ pub(super) fn kept_back<U: Universe>(search: &Search<'_, U>, model: &Model) -> V
     search.outcomes(model).filter(is_back).map(|(package, _)| package).collect()
 }
 
-/// All that is not there yet and that something asks for, with what asks first.
+/// Returns all new packages that a need reaches, with the first package that needs each.
 fn needed<U: Universe>(search: &Search<'_, U>, model: &Model) -> BTreeMap<VersionId, Cause> {
     let mut found = BTreeMap::new();
     let mut queue = VecDeque::new();
@@ -71,7 +71,7 @@ fn needed<U: Universe>(search: &Search<'_, U>, model: &Model) -> BTreeMap<Versio
         }
     }
     follow(search, model, &mut found, &mut queue);
-    // What had to give way to that, and what comes with it in turn.
+    // Packages that the new version replaces, and their new dependencies.
     for (package, to) in search.outcomes(model) {
         if let Some(to) = to.filter(|to| search.pool[*to].state == State::Upgrade) {
             let cause = upgrade_cause(search, model, package);
@@ -79,7 +79,7 @@ fn needed<U: Universe>(search: &Search<'_, U>, model: &Model) -> BTreeMap<Versio
         }
     }
     follow(search, model, &mut found, &mut queue);
-    // What stays may have relied on what gave way.
+    // A package that stays may depend on a replaced version.
     queue.extend(search.outcomes(model).filter_map(|(_, to)| to));
     follow(search, model, &mut found, &mut queue);
     found
@@ -98,7 +98,7 @@ fn reach<U: Universe>(
     }
 }
 
-/// Reach what those need that have been reached.
+/// Adds everything that the reached packages need.
 fn follow<U: Universe>(
     search: &Search<'_, U>,
     model: &Model,
@@ -116,7 +116,7 @@ fn follow<U: Universe>(
     }
 }
 
-/// Why a package that nobody asked for has become newer.
+/// Returns why a package that was not requested is upgraded.
 fn upgrade_cause<U: Universe>(search: &Search<'_, U>, model: &Model, package: PackageId) -> Cause {
     if search.pool.upgrades() == Upgrades::All {
         return Cause::Newer;
@@ -131,7 +131,7 @@ fn upgrade_cause<U: Universe>(search: &Search<'_, U>, model: &Model, package: Pa
     against(search, model, old).map_or(Cause::Newer, Cause::Because)
 }
 
-/// Who is there and does not go with this version, or what it does not go with.
+/// Returns an installed package that conflicts with this version, in either direction.
 fn against<U: Universe>(search: &Search<'_, U>, model: &Model, old: VersionId) -> Option<Reason> {
     let there = search.pool.all().filter(|id| model.has(*id));
     for other in there {

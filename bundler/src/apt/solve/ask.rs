@@ -1,4 +1,4 @@
-//! What the solver is asked, and what it answers.
+//! The request to the solver and its answer.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use vgpu_manifest::inventory::PackageName;
 use crate::apt::model::Candidate;
 use crate::apt::version::Version;
 
-/// A package that is wanted: `dkms`, or `dkms=3.0.10-8` for that very version.
+/// A requested package: `dkms`, or `dkms=3.0.10-8` for exactly that version.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub(crate) struct Request {
@@ -18,56 +18,56 @@ pub(crate) struct Request {
     pub(crate) version: Option<Version>,
 }
 
-/// What may become of the packages that a node has.
+/// Which packages of a node may be upgraded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Upgrades {
-    /// They stay as they are.
+    /// None.
     #[default]
     Never,
-    /// Those become newer without which a requested package cannot be installed.
+    /// Those without which a requested package cannot be installed.
     Coupled,
-    /// Everything becomes as new as the archives have it.
+    /// All, to the newest versions of the archives.
     All,
 }
 
-/// What a node needs beyond what it has, in the order of the names.
+/// The packages to add to a node, in the order of their names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Solution {
     pub(crate) changes: Vec<Change>,
-    /// With [`Upgrades::All`]: what cannot become newer together with everything else.
+    /// With [`Upgrades::All`]: packages that cannot be upgraded together with all others.
     pub(crate) kept_back: Vec<PackageName>,
 }
 
-/// A package that is to be brought.
+/// A package to add.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Change {
     pub(crate) candidate: Candidate,
     pub(crate) cause: Cause,
-    /// What the node has of it.
+    /// The installed version that it replaces.
     pub(crate) installed: Option<Installed>,
 }
 
-/// The version of a package that a node has and that gives way to a newer one.
+/// An installed version that a newer one replaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Installed {
     pub(crate) version: Version,
-    /// The same version, if an archive still offers it: what an undo needs.
+    /// The same version, if an archive still offers it; a rollback needs it.
     pub(crate) offered: Option<Candidate>,
 }
 
-/// Why a package is to be brought.
+/// Why a package is added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// It was asked for.
+    /// It was requested.
     Requested,
-    /// All that the node has was to become newer.
+    /// All packages of the node were to be upgraded.
     Newer,
-    /// Another package does not go with what is there.
+    /// Another package conflicts with the installed version.
     Because(Reason),
 }
 
-/// What a package says of others, in the words of its stanza.
+/// A relation of a package, as its stanza spells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reason {
     pub(crate) name: PackageName,
@@ -77,14 +77,12 @@ pub(crate) struct Reason {
     pub(crate) what: String,
 }
 
-/// How a package stands to others.
+/// The field of a relation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verb {
     /// `Depends` or `Pre-Depends`.
     Needs,
-    /// `Conflicts`.
     Conflicts,
-    /// `Breaks`.
     Breaks,
 }
 
@@ -93,20 +91,20 @@ pub(crate) enum Verb {
 pub(crate) enum SolveError<E> {
     /// The archives cannot be read.
     Universe(E),
-    /// What was asked cannot be had.
+    /// The request cannot be satisfied.
     Unsatisfiable(Explanation),
 }
 
-/// Why a request cannot be satisfied, as lines for people.
+/// Why a request cannot be satisfied, as lines of text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Explanation {
-    /// What fails, and below it, indented, why each way of doing it fails.
+    /// The failure, followed by indented lines on why each alternative fails.
     pub(crate) lines: Vec<String>,
-    /// What to do next, the nearest first. Each is a sentence without a period.
+    /// Hints, the most useful first. Each is a sentence without a period.
     pub(crate) ways_out: Vec<String>,
 }
 
-/// What fails. Why it does are further lines, which are for [`Explanation::lines`] to say.
+/// Writes the failure only. [`Explanation::lines`] has the reasons.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.lines.first().map_or("nobody knows why", String::as_str))

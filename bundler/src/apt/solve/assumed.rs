@@ -1,10 +1,10 @@
-//! What an installed package says of others, where the node does not say it.
+//! Relations of installed packages that the description of the node omits.
 //!
-//! An inventory has names and versions only. An archive that still offers the very version has its
-//! stanza. Otherwise the nearest version that is offered stands in for it, as if the package had
-//! been built of the same sources in its own version: what it ties to its own version is tied to
-//! the installed one. The search then leaves out what does not hold on the node as it is: a node
-//! is taken to be sane.
+//! An inventory has names and versions only. If an archive still offers the installed version, its
+//! stanza is used. Otherwise the stanza of the nearest offered version is used, with references to
+//! its own version replaced by the installed one, as if the package had been built from the same
+//! sources. The search then ignores relations that do not hold on the node: the node is assumed to
+//! be consistent.
 
 use vgpu_manifest::inventory::PackageName;
 
@@ -13,7 +13,7 @@ use crate::apt::model::{Candidate, Essential, Importance, MultiArch, NATIVE};
 use crate::apt::relation::{Alternatives, Comparison, Relation};
 use crate::apt::version::Version;
 
-/// The stanza of an installed package, as good as it is known.
+/// Returns the best available stanza of an installed package.
 pub(super) fn stanza(name: &PackageName, present: &Present, offered: &[Candidate]) -> Candidate {
     if let Some(own) = &present.stanza {
         return own.clone();
@@ -30,7 +30,7 @@ pub(super) fn stanza(name: &PackageName, present: &Present, offered: &[Candidate
     }
 }
 
-/// The same package in another version.
+/// Returns the same package in another version.
 fn moved(candidate: &Candidate, to: &Version) -> Candidate {
     let from = &candidate.version;
     let mut moved = candidate.clone();
@@ -56,7 +56,7 @@ fn retie(relation: &mut Relation, from: &Version, to: &Version) {
     }
 }
 
-/// A package of which nothing else is known.
+/// Returns a package with nothing but a name and a version.
 fn bare(name: &PackageName, version: &Version) -> Candidate {
     #[expect(clippy::expect_used, reason = "a constant that the tests parse")]
     let arch = NATIVE.parse().expect("the name of an architecture");
@@ -70,7 +70,7 @@ fn bare(name: &PackageName, version: &Version) -> Candidate {
         breaks: Vec::new(),
         provides: Vec::new(),
         essential: Essential::No,
-        // So that what asks for it as `:any`, which is satisfied as things are, stays so.
+        // Dependencies with `:any` that are satisfied now must stay satisfied.
         multi_arch: MultiArch::Allowed,
         importance: Importance::Unsaid,
         size: 0,

@@ -1,30 +1,29 @@
-//! Conflict-driven search over clauses, without a notion of what they mean.
+//! Conflict-driven clause learning over clauses without any knowledge of packages.
 //!
-//! Clauses may be added at any moment, so that the world need not be known before the search. Every
-//! learned clause remembers what it was learned from: a contradiction can be traced back to the
-//! clauses that came from outside.
+//! Clauses may be added at any time, so that the search can load packages on demand. Every learned
+//! clause records its sources, so that a contradiction can be traced back to the original clauses.
 
-/// Something that is true or false.
+/// A Boolean variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Var(pub(super) u32);
 
-/// A variable, or its opposite.
+/// A literal: a variable or its negation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Lit(u32);
 
-/// A clause, by its number.
+/// The number of a clause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ClauseId(usize);
 
-/// There is no assignment at all that satisfies every clause.
+/// No assignment satisfies every clause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Contradiction(ClauseId);
 
 #[derive(Debug)]
 struct Clause {
-    /// The first two are watched.
+    /// The first two literals are watched.
     lits: Vec<Lit>,
-    /// What it was learned from; nothing if it came from outside.
+    /// The clauses that it was learned from; empty for an original clause.
     from: Vec<ClauseId>,
 }
 
@@ -35,17 +34,17 @@ struct Assigned {
     reason: Option<ClauseId>,
 }
 
-/// Clauses, and an assignment that grows and shrinks.
+/// The clauses and the partial assignment.
 #[derive(Debug, Default)]
 pub(super) struct Engine {
     clauses: Vec<Clause>,
-    /// By literal: the clauses that must be looked at when it becomes false.
+    /// By literal: the clauses to check when it becomes false.
     watches: Vec<Vec<ClauseId>>,
     assigned: Vec<Option<Assigned>>,
     trail: Vec<Lit>,
-    /// Where in the trail each level begins.
+    /// The position in the trail where each decision level begins.
     levels: Vec<usize>,
-    /// Up to where the trail has been propagated.
+    /// The position in the trail up to which literals have been propagated.
     head: usize,
 }
 
@@ -78,7 +77,7 @@ impl Lit {
 }
 
 impl Engine {
-    /// Make room for variables up to this one.
+    /// Creates variables up to this one.
     pub(super) fn reserve(&mut self, var: Var) {
         let count = var.0 as usize + 1;
         if self.assigned.len() < count {
@@ -87,37 +86,37 @@ impl Engine {
         }
     }
 
-    /// What the clause will be called that is added next.
+    /// Returns the number of the next clause.
     pub(super) fn next(&self) -> ClauseId {
         ClauseId(self.clauses.len())
     }
 
-    /// What a variable is at the moment.
+    /// Returns the current value of a variable.
     pub(super) fn value(&self, var: Var) -> Option<bool> {
         self.assigned[var.0 as usize].map(|assigned| assigned.positive)
     }
 
-    /// Whether a literal is true at the moment, or not yet known.
+    /// Returns whether a literal is true or unassigned.
     pub(super) fn is(&self, lit: Lit) -> Option<bool> {
         self.value(lit.var()).map(|positive| positive == lit.is_positive())
     }
 
-    /// How many decisions stand.
+    /// Returns the current decision level.
     pub(super) fn level(&self) -> usize {
         self.levels.len()
     }
 
-    /// What has become true, in its order.
+    /// Returns all true literals in the order of their assignment.
     pub(super) fn trail(&self) -> &[Lit] {
         &self.trail
     }
 
-    /// The level at which a literal became what it is; what is not known comes last.
+    /// Returns the decision level at which a literal was assigned; unassigned literals sort last.
     fn level_of(&self, lit: Lit) -> usize {
         self.assigned[lit.var().0 as usize].map_or(usize::MAX, |assigned| assigned.level)
     }
 
-    /// Add a clause from outside. The assignment may shrink until the clause fits in.
+    /// Adds an original clause. Backtracks until the clause is not violated.
     pub(super) fn add(&mut self, mut lits: Vec<Lit>) -> Result<(), Contradiction> {
         lits.sort_unstable();
         lits.dedup();
@@ -138,7 +137,7 @@ impl Engine {
         }
     }
 
-    /// Store a clause with the literals in front that are false last, and watch these.
+    /// Stores a clause, with false literals last, and watches the first two.
     fn insert(&mut self, mut lits: Vec<Lit>, from: Vec<ClauseId>) -> ClauseId {
         let id = ClauseId(self.clauses.len());
         lits.sort_by_key(|lit| {
@@ -154,7 +153,7 @@ impl Engine {
         id
     }
 
-    /// Assume something, as a decision that can be taken back.
+    /// Assigns a literal as a new decision.
     pub(super) fn decide(&mut self, lit: Lit) {
         self.levels.push(self.trail.len());
         if self.is(lit).is_none() {
@@ -168,7 +167,7 @@ impl Engine {
         self.trail.push(lit);
     }
 
-    /// Take back all decisions above this level.
+    /// Backtracks to this level.
     pub(super) fn backtrack(&mut self, level: usize) {
         if let Some(start) = self.levels.get(level).copied() {
             for lit in self.trail.drain(start..) {
@@ -179,7 +178,7 @@ impl Engine {
         }
     }
 
-    /// Draw every conclusion; take back decisions and learn where they contradict each other.
+    /// Propagates all unit clauses; backtracks and learns from every conflict.
     pub(super) fn propagate(&mut self) -> Result<(), Contradiction> {
         while let Some(lit) = self.trail.get(self.head).copied() {
             self.head += 1;
@@ -190,7 +189,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Look at the clauses that watch a literal which has become false. Returns one that is false.
+    /// Checks the clauses that watch a newly false literal, and returns a violated one.
     fn visit(&mut self, falsified: Lit) -> Option<ClauseId> {
         let watching = std::mem::take(&mut self.watches[falsified.index()]);
         let mut conflict = None;
@@ -217,7 +216,7 @@ impl Engine {
         conflict
     }
 
-    /// Let a clause watch another literal than this one. If it cannot, all hangs on its first.
+    /// Watches another literal of a clause. If there is none, its first literal is implied.
     fn rewatch(&mut self, id: ClauseId, falsified: Lit) -> bool {
         let lits = &mut self.clauses[id.0].lits;
         if lits[0] == falsified {
@@ -235,7 +234,7 @@ impl Engine {
         true
     }
 
-    /// A clause is false: find out which decisions forbid this, go back there and remember it.
+    /// Analyzes a violated clause, backtracks, and learns which decisions exclude each other.
     fn learn(&mut self, conflict: ClauseId) -> Result<(), Contradiction> {
         let lits = &self.clauses[conflict.0].lits;
         let level = lits.iter().map(|lit| self.level_of(*lit)).max().unwrap_or(0);
@@ -252,8 +251,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Replace what follows at this level by what it follows from, until one literal of it is left.
-    /// That one comes first.
+    /// Resolves the literals of this level with their reasons until one is left, the first of the
+    /// learned clause (first unique implication point).
     fn resolve(&self, conflict: ClauseId, level: usize) -> (Vec<Lit>, Vec<ClauseId>) {
         let mut found = Resolution { seen: vec![false; self.assigned.len()], ..Default::default() };
         self.absorb(conflict, level, &mut found);
@@ -281,7 +280,7 @@ impl Engine {
                 continue;
             }
             match self.level_of(*lit) {
-                // True or false for ever; `core` follows it.
+                // Assigned at level 0; `core` traces it.
                 0 => {}
                 own if own == level => found.open += 1,
                 _ => found.learned.push(*lit),
@@ -289,8 +288,8 @@ impl Engine {
         }
     }
 
-    /// The clauses from outside that a contradiction follows from, in their order. There may be
-    /// more than are needed.
+    /// Returns the original clauses from which a contradiction follows, in their order. The set may
+    /// not be minimal.
     pub(super) fn core(&self, Contradiction(conflict): Contradiction) -> Vec<ClauseId> {
         let mut seen = vec![false; self.clauses.len()];
         let mut queue = vec![conflict];
@@ -308,20 +307,20 @@ impl Engine {
         (0..self.clauses.len()).map(ClauseId).filter(outside).collect()
     }
 
-    /// What a clause says.
+    /// Returns the literals of a clause.
     pub(super) fn lits(&self, id: ClauseId) -> &[Lit] {
         &self.clauses[id.0].lits
     }
 }
 
-/// What a conflict has been traced back to so far.
+/// The state of a conflict analysis.
 #[derive(Debug, Default)]
 struct Resolution {
     seen: Vec<bool>,
-    /// Of earlier levels.
+    /// Literals of earlier levels.
     learned: Vec<Lit>,
     from: Vec<ClauseId>,
-    /// How many literals of the conflict's own level are still to be replaced.
+    /// The number of literals of the current level that are still to be resolved.
     open: usize,
 }
 
@@ -331,7 +330,7 @@ mod tests {
 
     use super::*;
 
-    /// Decide the lowest variable that is open, until none is.
+    /// Decides the lowest unassigned variable until none is left.
     fn solve(engine: &mut Engine, vars: u32) -> Result<(), Contradiction> {
         loop {
             engine.propagate()?;
@@ -348,7 +347,7 @@ mod tests {
 
     const VARS: u32 = 7;
 
-    /// Whether any assignment satisfies all clauses.
+    /// Returns whether any assignment satisfies all clauses.
     fn by_force(clauses: &[Vec<i8>]) -> bool {
         let holds =
             |bits: u32, number: i8| (bits >> (number.unsigned_abs() - 1) & 1 == 1) == (number > 0);
@@ -363,7 +362,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2048))]
 
-        /// Clauses are added before and between decisions, as the solver does.
+        /// Adds clauses before and between decisions, as the solver does.
         #[test]
         fn it_agrees_with_trying_everything(
             clauses in prop::collection::vec(prop::collection::vec(number(), 0..4), 0..40),

@@ -1,4 +1,4 @@
-//! Why there is no solution, in the words of the stanzas.
+//! Explains why there is no solution, in terms of the stanzas.
 
 use super::ask::{Explanation, Request, Upgrades, Verb};
 use super::engine::Contradiction;
@@ -11,13 +11,13 @@ use super::{matching, way_out::WaysOut};
 use crate::apt::model::Universe;
 use crate::apt::relation::{Alternatives, Qualifier, Relation};
 
-/// So much is read by a person; what is behind it seldom says anything new.
+/// The limit of lines; further lines rarely add information.
 const MOST_LINES: usize = 24;
 
-/// How far alternatives of alternatives are followed.
+/// The depth limit for nested alternatives.
 const DEEPEST: usize = 8;
 
-/// Why a contradiction is one.
+/// Explains a contradiction.
 pub(super) fn explain<U: Universe>(
     search: &mut Search<'_, U>,
     contradiction: Contradiction,
@@ -50,7 +50,7 @@ pub(super) fn explain<U: Universe>(
 struct Teller<'p, 'a, U> {
     pool: &'p mut Pool<'a, U>,
     proof: &'p Proof,
-    /// The clause that is being explained.
+    /// The clause being explained.
     root: usize,
     lines: Vec<String>,
     ways_out: WaysOut,
@@ -60,7 +60,7 @@ impl<U: Universe> Teller<'_, '_, U> {
     fn say(&mut self, depth: usize, line: &str) {
         let indent = "  ".repeat(depth);
         let line = format!("{indent}{line}");
-        // A second way to the same fact is no news, but below another version it is.
+        // A fact is explained once, except below another version.
         let mut siblings =
             self.lines.iter().rev().take_while(|said| said.starts_with(indent.as_str()));
         if !siblings.any(|said| *said == line) {
@@ -85,7 +85,7 @@ impl<U: Universe> Teller<'_, '_, U> {
         Ok(())
     }
 
-    /// Who provides a name that is no package's own, if somebody must choose.
+    /// Returns the providers of a virtual package, if the operator must choose one.
     fn several(&mut self, request: &Request) -> Result<Option<String>, U::Error> {
         let packages = self.pool.packages_called(&request.name)?;
         let may_be = |id: &&PackageId| !self.pool[**id].versions.is_empty();
@@ -98,7 +98,7 @@ impl<U: Universe> Teller<'_, '_, U> {
         Ok(Some(format!("{} provide it", names.join(" and "))))
     }
 
-    /// Why this version cannot be there, if those on the way to it are.
+    /// Explains why this version cannot be installed, given the versions that led to it.
     fn target(
         &mut self,
         way: &mut Vec<VersionId>,
@@ -125,8 +125,8 @@ impl<U: Universe> Teller<'_, '_, U> {
         Ok(())
     }
 
-    /// What leads to a contradiction: from the version in question down, then from other requests
-    /// down, and at last what these do not go with in one another.
+    /// Orders the steps to a contradiction: first from the version in question down, then from
+    /// other requests down, and last the conflicts between them.
     fn conflict(
         &mut self,
         found: &Consequences,
@@ -157,7 +157,7 @@ impl<U: Universe> Teller<'_, '_, U> {
         }
         steps.sort_by_key(|step| !matches!(self.proof.clauses[*step].0, Rule::Needs(..)));
         for step in steps {
-            // That something is there is said with what does not go with it.
+            // The conflict itself names the package, so its presence needs no line.
             if !matches!(self.proof.clauses[step].0, Rule::Present(_)) {
                 let line = self.told(step)?;
                 self.say(depth, &line);
@@ -166,7 +166,7 @@ impl<U: Universe> Teller<'_, '_, U> {
         Ok(())
     }
 
-    /// Tell the steps that begin at a version, and those that begin where they end.
+    /// Adds the steps that begin at a version, followed by their successors.
     fn descend(
         &mut self,
         from: VersionId,
@@ -176,7 +176,7 @@ impl<U: Universe> Teller<'_, '_, U> {
         let is_kept = |id: &VersionId| self.pool[*id].state == State::Kept;
         let begins = |step: &usize| match &self.proof.clauses[*step].0 {
             Rule::Needs(owner, _) => *owner == from,
-            // With what is on the node; who else is involved has to be told first.
+            // Conflicts come last, after every package involved has been introduced.
             Rule::Against(by, _, _, of) => {
                 (*by == from && is_kept(of)) || (*of == from && is_kept(by))
             }
@@ -194,7 +194,7 @@ impl<U: Universe> Teller<'_, '_, U> {
         Ok(())
     }
 
-    /// A need that could be satisfied in several ways, none of which is settled yet.
+    /// Explains a need with several alternatives, none of which has been decided.
     fn choice(&self, found: &Consequences) -> Option<usize> {
         let clauses = self.proof.clauses.iter().enumerate();
         let mut open = clauses.filter(|(at, (rule, lits))| {
@@ -210,7 +210,7 @@ impl<U: Universe> Teller<'_, '_, U> {
         open.next().map(|(at, _)| at)
     }
 
-    /// What would satisfy a clause.
+    /// Returns the versions that would satisfy a clause.
     fn targets(&self, clause: usize) -> Vec<VersionId> {
         let lits = self.proof.clauses[clause].1.iter().filter(|lit| lit.is_positive());
         let mut targets: Vec<_> = lits.map(|lit| VersionId::of(lit.var())).collect();
@@ -218,7 +218,7 @@ impl<U: Universe> Teller<'_, '_, U> {
         targets
     }
 
-    /// What a clause says, as a line.
+    /// Returns a clause as a line of text.
     fn told(&mut self, clause: usize) -> Result<String, U::Error> {
         let proof = self.proof;
         Ok(match &proof.clauses[clause].0 {
@@ -269,7 +269,7 @@ impl<U: Universe> Teller<'_, '_, U> {
         format!("{} {}", candidate.name, candidate.version)
     }
 
-    /// Why nothing at all satisfies a need.
+    /// Explains why no version satisfies a need.
     fn unavailable(
         &mut self,
         alternatives: &Alternatives,
@@ -326,7 +326,7 @@ impl<U: Universe> Teller<'_, '_, U> {
     }
 }
 
-/// A request, as if somebody needed it.
+/// Returns a request in the form of a dependency.
 fn wanted(request: &Request) -> Alternatives {
     let bound = request.version.clone().map(crate::apt::relation::Bound::exactly);
     let relation = Relation { name: request.name.clone(), qualifier: Qualifier::Same, bound };

@@ -1,9 +1,9 @@
-//! Whether a version is one of those that a relation means.
+//! Matches versions against relations.
 
 use crate::apt::model::{Candidate, MultiArch, NATIVE};
 use crate::apt::relation::{Qualifier, Relation};
 
-/// Whether this version satisfies what somebody needs.
+/// Returns whether this version satisfies a dependency.
 pub(super) fn satisfies(candidate: &Candidate, needed: &Relation) -> bool {
     let right_arch = match &needed.qualifier {
         Qualifier::Same | Qualifier::Only(None) => true,
@@ -13,7 +13,7 @@ pub(super) fn satisfies(candidate: &Candidate, needed: &Relation) -> bool {
     right_arch && means(candidate, needed)
 }
 
-/// Whether this version is one that somebody does not go with.
+/// Returns whether a conflict excludes this version.
 pub(super) fn offends(candidate: &Candidate, unwanted: &Relation) -> bool {
     let right_arch = match &unwanted.qualifier {
         Qualifier::Same | Qualifier::Only(None) | Qualifier::Any => true,
@@ -30,7 +30,7 @@ fn means(candidate: &Candidate, relation: &Relation) -> bool {
     let mut provides = candidate.provides.iter().filter(|own| own.name == relation.name);
     provides.any(|own| match &own.version {
         Some(version) => fits(version),
-        // Nobody knows which version it stands for.
+        // A versioned relation cannot match an unversioned `Provides`.
         None => relation.bound.is_none(),
     })
 }

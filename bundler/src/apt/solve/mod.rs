@@ -1,10 +1,10 @@
-//! Which packages a node needs beyond what it has, as apt would choose them.
+//! Package selection as apt would do it, on top of the packages that a node has.
 //!
-//! A request is satisfied as `apt-get install --no-install-recommends` does it, with four
-//! differences. Nothing that is installed is ever removed, or made older. A node's packages become
-//! newer only as far as [`Upgrades`] allows, and with [`Upgrades::Coupled`] no more of them than must.
-//! An older version that an archive still offers serves where the newest does not fit. And the
-//! search is complete: where there is a way, it is found.
+//! A request is satisfied as by `apt-get install --no-install-recommends`, with four differences.
+//! Installed packages are never removed or downgraded. They are upgraded only if [`Upgrades`]
+//! allows it, and with [`Upgrades::Coupled`] only if necessary. An older version that an archive
+//! still offers is used if the newest does not fit. The search is complete: it finds a solution if
+//! there is one.
 
 mod answer;
 mod ask;
@@ -33,8 +33,8 @@ pub(crate) use self::ask::{
 };
 pub(crate) use self::node::Node;
 
-/// Find what a node must be brought so that all requests are satisfied. The answer depends on what
-/// is asked and offered, not on the order in which it is.
+/// Returns the packages to add so that all requests are satisfied. The result does not depend on
+/// the order of requests and archives.
 pub(crate) fn solve<U: Universe>(
     universe: &U,
     node: &Node,
@@ -68,10 +68,10 @@ pub(crate) fn solve<U: Universe>(
     }
 }
 
-/// Leave every package as it is that need not become newer for what the model brings.
+/// Undoes every upgrade that the packages of the model do not need.
 ///
-/// An upgrade is given up only if that brings no other package in its stead: who allows upgrades
-/// wants the compiler that apt would choose, not the one that happens to need none.
+/// An upgrade is kept if undoing it would add another package instead: with upgrades allowed, the
+/// preferred compiler is the one that apt would choose, not the one that needs no upgrade.
 fn fewest_upgrades<U: Universe>(
     search: &mut Search<'_, U>,
     mut model: Model,
@@ -79,7 +79,7 @@ fn fewest_upgrades<U: Universe>(
     let mut needed: Vec<PackageId> = Vec::new();
     loop {
         let upgraded = search.upgraded(&model);
-        // What was asked for in a newer version cannot stay.
+        // A package that was requested in a newer version must be upgraded.
         let may_stay = |id: &&PackageId| search.pool[**id].kept.is_some() && !needed.contains(id);
         let Some(next) = upgraded.iter().find(may_stay) else {
             return Ok(model);
@@ -94,7 +94,7 @@ fn fewest_upgrades<U: Universe>(
     }
 }
 
-/// Find what can be there if these stay, and no package is new that is not so in the model.
+/// Searches for a solution that keeps these packages and adds no package beyond the model.
 fn without_others<U: Universe>(
     search: &mut Search<'_, U>,
     kept: &[VersionId],
@@ -110,14 +110,14 @@ fn without_others<U: Universe>(
         let wishes: Vec<Lit> = wishes.chain(others.map(|version| version.var().no())).collect();
         match search.attempt(&wishes)? {
             Some(found) if search.new_packages(&found).is_subset(&new) => return Ok(Some(found)),
-            // It came upon packages that nobody had thought of; they are known now.
+            // The search loaded further packages; they are part of the pool now.
             Some(_) if search.pool.len() > known => {}
             _ => return Ok(None),
         }
     }
 }
 
-/// Make every package newer that can be, in the order of the names.
+/// Upgrades every package that can be, in the order of the names.
 fn most_upgrades<U: Universe>(
     search: &mut Search<'_, U>,
     mut model: Model,

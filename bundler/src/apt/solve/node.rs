@@ -1,4 +1,4 @@
-//! The packages that a node has.
+//! The packages of a node.
 
 use std::collections::BTreeMap;
 
@@ -9,28 +9,28 @@ use crate::apt::model::{Candidate, NATIVE, Offer, Pin, Place};
 use crate::apt::stanza::Stanza;
 use crate::apt::version::Version;
 
-/// What a node has, by name.
+/// The packages of a node, by name.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Node {
     packages: BTreeMap<PackageName, Present>,
 }
 
-/// A package that a node has.
+/// An installed package.
 #[derive(Debug, Clone)]
 pub(crate) struct Present {
     pub(crate) version: Version,
     pub(crate) liberty: Liberty,
-    /// What it says of other packages, if the node says so. An inventory does not.
+    /// Its relations, if the node lists them. An inventory does not.
     pub(crate) stanza: Option<Candidate>,
 }
 
-/// Whether another version of a package may take its place.
+/// Whether another version may replace it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Liberty {
     Free,
-    /// Its administrator has put it on hold.
+    /// The administrator put it on hold.
     Held,
-    /// Nobody may touch it: without it the host is no Proxmox VE any more.
+    /// Part of Proxmox VE itself, which must not be changed.
     Protected,
 }
 
@@ -38,7 +38,7 @@ pub(crate) enum Liberty {
 const PROTECTED: [&str; 1] = ["proxmox-ve"];
 
 impl Node {
-    /// What an inventory says that is there.
+    /// Returns the packages of an inventory.
     pub(crate) fn of_inventory(packages: &[inventory::Package]) -> Self {
         let mut node = Self::default();
         for package in packages {
@@ -52,8 +52,8 @@ impl Node {
         node
     }
 
-    /// What dpkg's status says that is there. A stanza that is not understood counts for nothing, as
-    /// does what it says of other packages if that is not understood.
+    /// Returns the packages of a dpkg status file. Invalid stanzas and invalid relations are
+    /// ignored.
     pub(crate) fn of_status(status: &str) -> Self {
         let mut node = Self::default();
         for paragraph in status.split("\n\n") {
@@ -75,7 +75,7 @@ impl Node {
         node
     }
 
-    /// A node that has these packages.
+    /// Returns a node with these packages.
     pub(crate) fn of_packages<'c>(packages: impl IntoIterator<Item = &'c Candidate>) -> Self {
         let mut node = Self::default();
         for package in packages {
@@ -98,31 +98,32 @@ impl Node {
         self.packages.insert(name, Present { version, liberty, stanza });
     }
 
-    /// Whether it has nothing at all.
+    /// Whether it has no packages.
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
         self.packages.is_empty()
     }
 
-    /// What is there of a package that is there.
+    /// Returns the installed version of a package.
     pub(crate) fn get(&self, name: &PackageName) -> Option<&Present> {
         self.packages.get(name)
     }
 
-    /// All that is there.
+    /// Returns all installed packages.
     pub(crate) fn names(&self) -> impl Iterator<Item = &PackageName> {
         self.packages.keys()
     }
 }
 
-/// Where a package is had that is there already. apt calls it the same and gives it the same weight.
+/// The source of an installed version. apt has the same name and weight for it.
 pub(super) fn now() -> Offer {
     #[expect(clippy::expect_used, reason = "a constant that the tests parse")]
     let archive: ArchiveName = "now".parse().expect("the name of an archive");
     Offer { archive, pin: Pin(100), place: Place(0) }
 }
 
-/// Whether a package's files are there, so that others can rely on it or conflict with it.
+/// Whether the files of a package are installed, so that others can depend on it or conflict with
+/// it.
 fn is_there(state: PackageState) -> bool {
     match state {
         PackageState::ConfigFiles | PackageState::HalfInstalled => false,

@@ -1,4 +1,4 @@
-//! Which versions of a package may be chosen, and which is the best: `apt_preferences(5)`.
+//! Candidate versions of a package by pin priority: `apt_preferences(5)`.
 
 use vgpu_manifest::package::ArchiveName;
 
@@ -7,46 +7,46 @@ use super::node::{Liberty, Present};
 use crate::apt::model::{Candidate, Pin};
 use crate::apt::version::Version;
 
-/// The weight of a version that is installed.
+/// The priority of an installed version.
 const INSTALLED: Pin = Pin(100);
 
-/// The versions of a package, sorted out.
+/// The versions of a package, by whether they may be installed.
 #[derive(Debug, Default)]
 pub(super) struct Choice {
-    /// Those that may be brought, the best first: apt's candidate, and behind it the other versions
-    /// of archives that weigh as much.
+    /// Eligible versions, the best first: apt's candidate, then the other versions of archives with
+    /// the same priority.
     pub(super) allowed: Vec<Candidate>,
-    /// Those that may not.
+    /// Versions that are not eligible.
     pub(super) refused: Vec<Refused>,
 }
 
-/// A version that may not be chosen.
+/// A version that is not eligible.
 #[derive(Debug, Clone)]
 pub(super) struct Refused {
     pub(super) candidate: Candidate,
     pub(super) why: Refusal,
 }
 
-/// Why a version may not be chosen.
+/// Why a version is not eligible.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// Its archive has no positive priority.
     Never,
     /// Another archive is preferred.
     Outweighed {
-        /// The best priority of a version of this package.
+        /// The highest priority of a version of this package.
         by: Pin,
         archive: ArchiveName,
     },
-    /// Another version was asked for by name.
+    /// The request names another version.
     NotAsked(Version),
     /// The node has a newer one.
     Older(Version),
-    /// The node has another one, which is to stay.
+    /// The node has another one, which must stay.
     Stays(Version, Stay),
 }
 
-/// Why what a node has is to stay.
+/// Why an installed version must stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stay {
     Never,
@@ -54,8 +54,8 @@ pub(super) enum Stay {
     Protected,
 }
 
-/// Sort out the versions that archives offer of a package, each of which may stand there several
-/// times and in any order. What is installed is not among the result.
+/// Sorts the versions that archives offer of a package, in any order and with duplicates. The
+/// installed version is not part of the result.
 pub(super) fn choose(
     offered: Vec<Candidate>,
     present: Option<&Present>,
@@ -76,7 +76,7 @@ pub(super) fn choose(
     choice
 }
 
-/// Each version once, from the archive that weighs most; the best first.
+/// Returns each version once, from the archive with the highest priority; the best first.
 fn distinct(mut offered: Vec<Candidate>) -> Vec<Candidate> {
     offered.sort_by(|a, b| {
         let weight = b.offer.pin.cmp(&a.offer.pin).then_with(|| b.version.cmp(&a.version));
@@ -94,7 +94,7 @@ fn distinct(mut offered: Vec<Candidate>) -> Vec<Candidate> {
     versions
 }
 
-/// The weight of the version that apt would install.
+/// Returns the priority of the version that apt would install.
 fn candidate(versions: &[Candidate], present: Option<&Present>) -> Option<(Pin, ArchiveName)> {
     let may = |candidate: &&Candidate| {
         candidate.offer.pin > Pin(0)

@@ -1,4 +1,4 @@
-//! All that has been looked at so far: packages, their versions, and what these say of others.
+//! The loaded packages, their versions and their relations.
 
 use std::collections::HashMap;
 use std::ops::Index;
@@ -13,15 +13,15 @@ use super::{assumed, matching};
 use crate::apt::model::{Candidate, Essential, Importance, Universe};
 use crate::apt::relation::{Alternatives, Qualifier, Relation};
 
-/// A version of a package that may be there in the end.
+/// A version of a package that a solution may include.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct VersionId(u32);
 
-/// A package, by its number.
+/// The number of a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct PackageId(usize);
 
-/// A version that may be there in the end.
+/// A version that a solution may include.
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) candidate: Candidate,
@@ -29,29 +29,29 @@ pub(super) struct Known {
     pub(super) state: State,
 }
 
-/// How a version stands to what the node has.
+/// How a version relates to the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum State {
-    /// It is there.
+    /// This version is installed.
     Kept,
-    /// An older version is there.
+    /// An older version is installed.
     Upgrade,
-    /// Nothing of the package is there.
+    /// The package is not installed.
     New,
 }
 
-/// A package that somebody has named.
+/// A package that has been referenced.
 #[derive(Debug)]
 pub(super) struct Package {
     pub(super) name: PackageName,
-    /// What may be there of it in the end, the preferred first.
+    /// The versions that a solution may include, the preferred first.
     pub(super) versions: Vec<VersionId>,
-    /// What is there of it, and may stay.
+    /// The installed version, if it may stay.
     pub(super) kept: Option<VersionId>,
     pub(super) refused: Vec<Refused>,
 }
 
-/// What has been looked at.
+/// The loaded packages.
 #[derive(Debug)]
 pub(super) struct Pool<'a, U> {
     universe: &'a U,
@@ -61,7 +61,7 @@ pub(super) struct Pool<'a, U> {
     packages: Vec<Package>,
     by_name: HashMap<PackageName, PackageId>,
     known: Vec<Known>,
-    /// By the name that they provide: installed packages, whatever the archives say.
+    /// By provided name: installed packages, whatever the archives offer.
     provided: HashMap<PackageName, Vec<PackageName>>,
 }
 
@@ -74,7 +74,7 @@ impl VersionId {
         Self(var.0)
     }
 
-    /// The version with this place among all that have been looked at.
+    /// Returns the loaded version with this number.
     #[expect(clippy::cast_possible_truncation, reason = "an index has far fewer versions")]
     pub(super) const fn at(index: usize) -> Self {
         Self(index as u32)
@@ -112,12 +112,12 @@ impl<'a, U: Universe> Pool<'a, U> {
         Ok(pool)
     }
 
-    /// How many versions have been looked at.
+    /// Returns the number of loaded versions.
     pub(super) fn len(&self) -> usize {
         self.known.len()
     }
 
-    /// Every version that has been looked at.
+    /// Returns every loaded version.
     pub(super) fn all(&self) -> impl Iterator<Item = VersionId> + use<U> {
         (0..self.known.len()).map(VersionId::at)
     }
@@ -126,7 +126,7 @@ impl<'a, U: Universe> Pool<'a, U> {
         self.upgrades
     }
 
-    /// Look at a package, if nobody has.
+    /// Loads a package, unless it is loaded.
     pub(super) fn package(&mut self, name: &PackageName) -> Result<PackageId, U::Error> {
         if let Some(id) = self.by_name.get(name) {
             return Ok(*id);
@@ -165,8 +165,8 @@ impl<'a, U: Universe> Pool<'a, U> {
         id
     }
 
-    /// By what a request can be satisfied. A name that no package has stands for the one package that
-    /// provides it; whoever asks for one of several must say which.
+    /// Returns the versions that satisfy a request. A virtual package resolves to its provider if
+    /// there is only one; of several, the request must name one.
     pub(super) fn requested(&mut self, request: &Request) -> Result<Vec<VersionId>, U::Error> {
         let id = self.package(&request.name)?;
         let package = &self[id];
@@ -187,8 +187,8 @@ impl<'a, U: Universe> Pool<'a, U> {
         }
     }
 
-    /// Every version that satisfies one of these, the preferred first: what is there, newer versions
-    /// of what is there, and then what is new, each in the order in which it is named.
+    /// Returns every version that satisfies one of these, the preferred first: installed versions,
+    /// upgrades, and then new packages, each in the order of the alternatives.
     pub(super) fn targets(&mut self, group: &Alternatives) -> Result<Vec<VersionId>, U::Error> {
         let mut targets = Vec::new();
         for relation in group.iter() {
@@ -197,7 +197,7 @@ impl<'a, U: Universe> Pool<'a, U> {
         Ok(self.in_order(targets))
     }
 
-    /// Every version that satisfies this, the preferred first.
+    /// Returns every version that satisfies this, the preferred first.
     pub(super) fn satisfying(&mut self, relation: &Relation) -> Result<Vec<VersionId>, U::Error> {
         let mut packages = self.packages_called(&relation.name)?;
         packages.sort_by(|a, b| self.rank(*a, &relation.name).cmp(&self.rank(*b, &relation.name)));
@@ -206,7 +206,7 @@ impl<'a, U: Universe> Pool<'a, U> {
         Ok(versions.filter(fits).collect())
     }
 
-    /// The package of this name, and all that ever provide it.
+    /// Returns the package of this name and all packages that provide it.
     pub(super) fn packages_called(
         &mut self,
         name: &PackageName,
@@ -219,8 +219,8 @@ impl<'a, U: Universe> Pool<'a, U> {
         names.iter().map(|name| self.package(name)).collect()
     }
 
-    /// The preferred first: what is there, newer versions of it, and then what is new; among those
-    /// alike the order stays.
+    /// Sorts the preferred first: installed versions, upgrades, and then new packages. The sort is
+    /// stable.
     fn in_order(&self, targets: Vec<VersionId>) -> Vec<VersionId> {
         let mut ordered: Vec<VersionId> = Vec::with_capacity(targets.len());
         for target in targets {
@@ -235,8 +235,8 @@ impl<'a, U: Universe> Pool<'a, U> {
         ordered
     }
 
-    /// How apt ranks packages by which one name can be had, the best first: those that are there,
-    /// the one that really has that name, essential ones, important ones.
+    /// Returns the rank of a provider as apt orders them, the best first: installed packages, the
+    /// package with that name, essential ones, important ones.
     fn rank(&self, id: PackageId, name: &PackageName) -> impl Ord + use<'a, U> {
         let package = &self[id];
         let best = package.versions.first().map(|version| &self[*version].candidate);
@@ -244,7 +244,7 @@ impl<'a, U: Universe> Pool<'a, U> {
         let is_essential = best.is_some_and(|best| best.essential == Essential::Yes);
         let is_there = self.node.get(&package.name).is_some();
         let is_real = package.name == *name;
-        // apt ends with numbers that it gave out while it read; ours ends with what is least to carry.
+        // apt breaks ties by internal numbers; this program prefers the smallest package.
         let size = best.map_or(u64::MAX, |best| best.size);
         (!is_there, !is_real, !is_essential, importance, size, package.name.clone())
     }

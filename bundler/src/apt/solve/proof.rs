@@ -1,24 +1,24 @@
-//! From a contradiction to the few clauses that make it.
+//! Minimizes a contradiction to the few clauses that cause it.
 
 use super::engine::{Contradiction, Engine, Lit, Var};
 use super::pool::VersionId;
 use super::rules::{Rule, Rules};
 
-/// Clauses that contradict each other, none of which can be left out.
+/// A minimal set of clauses that contradict each other.
 #[derive(Debug)]
 pub(super) struct Proof {
     pub(super) clauses: Vec<(Rule, Vec<Lit>)>,
 }
 
-/// Above this many, taking clauses out one by one takes too long for what it tells.
+/// The limit of clauses for minimization; above it, removing them one by one takes too long.
 const MOST: usize = 600;
 
-/// What follows when some versions are taken to be there.
+/// The consequences of assuming some versions.
 #[derive(Debug, Default)]
 pub(super) struct Consequences {
-    /// In the order in which they follow: what is there or is not, by which clause.
+    /// In the order of derivation: the literals and the clauses that imply them.
     pub(super) known: Vec<(Lit, Option<usize>)>,
-    /// A clause that cannot hold then.
+    /// A violated clause.
     pub(super) conflict: Option<usize>,
 }
 
@@ -62,7 +62,7 @@ impl Proof {
         solve().is_ok()
     }
 
-    /// What follows from all clauses but one, if these versions are there.
+    /// Returns the consequences of all clauses but one, if these versions are installed.
     pub(super) fn consequences(&self, but: usize, there: &[VersionId]) -> Consequences {
         let mut found = Consequences::default();
         found.known.extend(there.iter().map(|version| (version.var().yes(), None)));
@@ -94,7 +94,7 @@ impl Consequences {
         known.map(|(known, _)| *known == lit)
     }
 
-    /// The clauses by which a conflict follows, in the order in which they are needed.
+    /// Returns the clauses that lead to a conflict, in the order of derivation.
     pub(super) fn chain(&self, conflict: usize, proof: &Proof) -> Vec<usize> {
         let mut wanted = vec![false; proof.clauses.len()];
         let mut queue = vec![conflict];

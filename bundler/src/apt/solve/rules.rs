@@ -1,4 +1,4 @@
-//! From stanzas to clauses, a version at a time, when the search comes to it.
+//! Converts stanzas to clauses, one version at a time, when the search reaches it.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,53 +11,53 @@ use super::pool::{PackageId, Pool, State, VersionId};
 use crate::apt::model::Universe;
 use crate::apt::relation::{Alternatives, Relation};
 
-/// What a clause from outside says.
+/// The meaning of an original clause.
 #[derive(Debug, Clone)]
 pub(super) enum Rule {
-    /// One of these must be there, because somebody asked for it.
+    /// One of these is required by a request.
     Requested(Request),
-    /// One of these must be there, because the node has the package.
+    /// One of these is required because the node has the package.
     Present(PackageId),
-    /// If this is there, one of those must be.
+    /// If this is installed, one of those must be.
     Needs(VersionId, Alternatives),
-    /// The first does not go with the second.
+    /// The first conflicts with the second.
     Against(VersionId, Verb, Relation, VersionId),
-    /// Of a package there can be one version.
+    /// Only one version of a package can be installed.
     One(VersionId, VersionId),
 }
 
-/// Something that must be there, and by what it can be had, the preferred first.
+/// A dependency and the versions that satisfy it, the preferred first.
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) alternatives: Alternatives,
     pub(super) targets: Vec<VersionId>,
 }
 
-/// The clauses so far, and what they are made of.
+/// The clauses so far, and their sources.
 #[derive(Debug, Default)]
 pub(super) struct Rules {
     pub(super) engine: Engine,
     said: BTreeMap<ClauseId, Rule>,
-    /// By version: what it needs; nothing if the search has not come to it.
+    /// By version: its dependencies; `None` if the search has not reached it.
     needs: Vec<Option<Vec<Group>>>,
-    /// By name: the versions that have or provide it, of those that the search has come to.
+    /// By name: the reached versions that have or provide it.
     called: HashMap<PackageName, Vec<VersionId>>,
-    /// By name: what does not go with it.
+    /// By name: the reached versions that conflict with it.
     against: HashMap<PackageName, Vec<(VersionId, Verb, Relation)>>,
 }
 
 impl Rules {
-    /// What a clause says, if it is from outside.
+    /// Returns the meaning of an original clause.
     pub(super) fn rule(&self, id: ClauseId) -> Option<&Rule> {
         self.said.get(&id)
     }
 
-    /// What a version needs, if the search has come to it.
+    /// Returns the dependencies of a version, if the search has reached it.
     pub(super) fn needs(&self, version: VersionId) -> Option<&[Group]> {
         self.needs.get(version.index())?.as_deref()
     }
 
-    /// Say that one of these must be there.
+    /// Requires one of these.
     pub(super) fn require(
         &mut self,
         rule: Rule,
@@ -69,7 +69,7 @@ impl Rules {
     }
 
     fn add(&mut self, rule: Rule, lits: Vec<super::engine::Lit>) -> Result<(), Contradiction> {
-        // Known before the clause is added, which may be the last one.
+        // Record the meaning first: adding the clause can end the search.
         self.said.insert(self.engine.next(), rule);
         self.engine.add(lits)
     }
@@ -80,7 +80,7 @@ impl Rules {
         }
     }
 
-    /// Add all that a version says of others, unless it has been added.
+    /// Adds all clauses of a version, unless they exist.
     pub(super) fn activate<U: Universe>(
         &mut self,
         version: VersionId,
@@ -104,7 +104,7 @@ impl Rules {
         Ok(clauses.into_iter().try_for_each(|(rule, lits)| self.add(rule, lits)))
     }
 
-    /// What this version does not go with, of those that the search has come to.
+    /// Returns the reached versions that conflict with this one.
     fn quarrels<U: Universe>(
         &mut self,
         version: VersionId,
@@ -114,7 +114,7 @@ impl Rules {
         let mut found = Vec::new();
         let mut add = |by: VersionId, verb, relation: &Relation, of: VersionId| {
             let [a, b] = [by, of].map(|id| &pool[id]);
-            // What is there together goes together, whatever it says.
+            // Installed packages are assumed to be compatible, whatever they declare.
             let both_there = a.state == State::Kept && b.state == State::Kept;
             let is_new = a.package != b.package && !both_there;
             if is_new && matching::offends(&b.candidate, relation) {
@@ -151,11 +151,11 @@ impl Rules {
     }
 }
 
-/// What a version needs, without what it satisfies itself.
+/// Returns the dependencies of a version that it does not satisfy itself.
 fn groups<U: Universe>(version: VersionId, pool: &mut Pool<'_, U>) -> Result<Vec<Group>, U::Error> {
     let is_kept = pool[version].state == State::Kept;
     let mut groups = Vec::new();
-    // Nothing that a kept package needs can go, if nothing of what is there may change.
+    // If no installed package may change, the dependencies of a kept one stay satisfied.
     if is_kept && pool.upgrades() == Upgrades::Never {
         return Ok(groups);
     }

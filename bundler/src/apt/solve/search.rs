@@ -1,8 +1,8 @@
-//! The search: what apt would try first is tried first, and everything is tried.
+//! The search. It tries alternatives in the order of apt, and it is complete.
 //!
-//! Starting at what was asked for, the first need that nothing satisfies yet is looked for as deep
-//! as possible, as apt does, and its best alternative is taken. Where that leads to a
-//! contradiction, the engine learns why and the search goes on elsewhere.
+//! Starting at the requests, it follows the first unsatisfied dependency depth-first, as apt does,
+//! and selects its best alternative. On a contradiction, the engine learns the cause and the search
+//! continues elsewhere.
 
 use std::collections::BTreeSet;
 
@@ -13,37 +13,37 @@ use super::pool::{PackageId, Pool, State, VersionId};
 use super::rules::{Group, Rule, Rules};
 use crate::apt::model::Universe;
 
-/// A search, which can be asked again with other wishes.
+/// A search that can be repeated with other assumptions.
 #[derive(Debug)]
 pub(super) struct Search<'a, U> {
     pub(super) pool: Pool<'a, U>,
     pub(super) rules: Rules,
-    /// What was asked for, and then what the node has.
+    /// The requests, followed by the packages of the node.
     pub(super) roots: Vec<Root>,
 }
 
-/// Something of which one must be there, whatever else is.
+/// Versions of which one must be installed in any case.
 #[derive(Debug)]
 pub(super) struct Root {
     pub(super) rule: Rule,
     pub(super) targets: Vec<VersionId>,
 }
 
-/// Why a search found nothing.
+/// Why a search failed.
 #[derive(Debug)]
 pub(super) enum Stop<E> {
     Universe(E),
-    /// There is nothing to be found.
+    /// There is no solution.
     Contradiction(Contradiction),
 }
 
-/// All versions that are there in the end.
+/// All versions of a solution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Model {
     chosen: Vec<bool>,
 }
 
-/// What may be done for a need.
+/// What to do about a dependency.
 enum Next {
     Satisfied(VersionId),
     Try(VersionId),
@@ -61,7 +61,7 @@ impl Model {
         self.chosen.get(version.index()).copied().unwrap_or_default()
     }
 
-    /// The first of these that is there.
+    /// The first of these that is selected.
     pub(super) fn first(&self, versions: &[VersionId]) -> Option<VersionId> {
         versions.iter().copied().find(|version| self.has(*version))
     }
@@ -88,14 +88,14 @@ impl<'a, U: Universe> Search<'a, U> {
         Ok(Self { pool, rules: Rules::default(), roots })
     }
 
-    /// Say what must be there. Nothing can be found before.
+    /// Adds the requirements. Must be called before the first search.
     pub(super) fn begin(&mut self) -> Result<(), Contradiction> {
         let rules = &mut self.rules;
         let mut roots = self.roots.iter();
         roots.try_for_each(|root| rules.require(root.rule.clone(), &root.targets))
     }
 
-    /// Find what can be there.
+    /// Searches for a solution.
     pub(super) fn find(&mut self) -> Result<Model, Stop<U::Error>> {
         self.rules.engine.backtrack(0);
         loop {
@@ -107,7 +107,7 @@ impl<'a, U: Universe> Search<'a, U> {
         }
     }
 
-    /// Find what can be there if every one of these wishes comes true.
+    /// Searches for a solution that satisfies all these assumptions.
     pub(super) fn attempt(&mut self, wishes: &[Lit]) -> Result<Option<Model>, U::Error> {
         self.rules.engine.backtrack(0);
         loop {
@@ -131,7 +131,7 @@ impl<'a, U: Universe> Search<'a, U> {
         }
     }
 
-    /// Draw every conclusion from what has been decided.
+    /// Propagates all consequences of the decisions.
     fn settle(&mut self) -> Result<(), Stop<U::Error>> {
         loop {
             self.rules.engine.propagate().map_err(Stop::Contradiction)?;
@@ -141,7 +141,7 @@ impl<'a, U: Universe> Search<'a, U> {
         }
     }
 
-    /// Add what the versions that are now to be there say of others. Says whether there was one.
+    /// Adds the clauses of the selected versions. Returns whether there were any new ones.
     fn look_closer(&mut self) -> Result<bool, Stop<U::Error>> {
         let is_new =
             |lit: &&Lit| lit.is_positive() && self.rules.needs(VersionId::of(lit.var())).is_none();
@@ -151,7 +151,7 @@ impl<'a, U: Universe> Search<'a, U> {
         Ok(true)
     }
 
-    /// The best way to satisfy the first need that is not satisfied yet.
+    /// Returns the best alternative of the first unsatisfied dependency.
     fn open(&self) -> Option<VersionId> {
         let mut seen = vec![false; self.pool.len()];
         for root in &self.roots {
@@ -173,7 +173,7 @@ impl<'a, U: Universe> Search<'a, U> {
         None
     }
 
-    /// The next need on the way down.
+    /// Returns the next dependency in depth-first order.
     fn step(&self, deep: &mut Vec<(VersionId, usize)>) -> Option<&Group> {
         while let Some((version, at)) = deep.last_mut() {
             let group = self.rules.needs(*version).and_then(|groups| groups.get(*at));
@@ -203,7 +203,7 @@ impl<'a, U: Universe> Search<'a, U> {
         Model { chosen }
     }
 
-    /// What is there of a package that the node has, and what becomes of it in a model.
+    /// Returns the installed version of a package and its version in a model.
     pub(super) fn outcomes<'s>(
         &'s self,
         model: &'s Model,
@@ -214,20 +214,20 @@ impl<'a, U: Universe> Search<'a, U> {
         })
     }
 
-    /// Packages that a model makes newer.
+    /// Returns the packages that a model upgrades.
     pub(super) fn upgraded(&self, model: &Model) -> Vec<PackageId> {
         let is_upgrade = |id: VersionId| self.pool[id].state == State::Upgrade;
         let outcomes = self.outcomes(model);
         outcomes.filter(|(_, to)| to.is_some_and(is_upgrade)).map(|(package, _)| package).collect()
     }
 
-    /// Packages of which there is nothing yet, and which a model has.
+    /// Returns the packages that a model adds.
     pub(super) fn new_packages(&self, model: &Model) -> BTreeSet<PackageId> {
         let is_new = |id: &VersionId| model.has(*id) && self.pool[*id].state == State::New;
         self.pool.all().filter(is_new).map(|id| self.pool[id].package).collect()
     }
 
-    /// Every need of a version, with what it can be satisfied by.
+    /// Returns every dependency of a version, with the versions that satisfy it.
     pub(super) fn needs(&self, version: VersionId) -> &[Group] {
         self.rules.needs(version).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! What to do when a request cannot be satisfied.
+//! Hints for requests that cannot be satisfied.
 
 use vgpu_manifest::inventory::PackageName;
 
@@ -7,17 +7,17 @@ use super::policy::{Refusal, Refused, Stay};
 use crate::apt::model::Candidate;
 use crate::apt::relation::{Comparison, Relation};
 
-/// What could be done, the nearest first.
+/// Returns the hints, the most useful first.
 #[derive(Debug, Default)]
 pub(super) struct WaysOut {
     ways: Vec<String>,
 }
 
-/// How many upgrades are named; more are counted.
+/// The limit of named upgrades; further ones are counted.
 const NAMED: usize = 6;
 
 impl WaysOut {
-    /// What could be done about a version that may not be chosen, which `owner` needs.
+    /// Returns the hint for a version that is not eligible and that `owner` needs.
     pub(super) fn add(&mut self, refused: &Refused, needed: &Relation, owner: Option<&Candidate>) {
         let candidate = &refused.candidate;
         let (name, version) = (&candidate.name, &candidate.version);
@@ -52,12 +52,12 @@ impl WaysOut {
         }
     }
 
-    /// What could be done about a name that nobody knows.
+    /// Returns the hint for an unknown name.
     pub(super) fn missing(&mut self, name: &PackageName) {
         self.push(format!("add an archive that has {name}"));
     }
 
-    /// What could be done about a name that several packages provide.
+    /// Returns the hint for a name with several providers.
     pub(super) fn one_of(&mut self, names: &[&str]) {
         self.push(format!("ask for `{}`", names.join("` or `")));
     }
@@ -79,7 +79,7 @@ impl WaysOut {
     }
 }
 
-/// The way out that consists in letting packages of the node become newer.
+/// Returns the hint to allow upgrades of the node's packages.
 pub(super) fn coupled(solution: &Solution) -> String {
     let upgrades: Vec<&Change> =
         solution.changes.iter().filter(|change| change.installed.is_some()).collect();

@@ -1,15 +1,17 @@
-//! The solver against the machine's own apt, on small universes.
+//! Compares the solver with the apt of the machine on small package universes.
 //!
-//! Where apt finds a way, so must we, and what we bring must be a sound system. Apart from that they
-//! may differ, for these reasons:
+//! If apt finds a solution, the solver must find one that is consistent. Otherwise they may differ,
+//! for these reasons:
 //!
-//! * apt takes the first way that it does not see fail. Where it finds none, there may be one.
-//! * What a need forces is known here before an alternative is chosen. apt may bring an alternative
-//!   first and then, by need, another one that would have served.
-//! * Nothing becomes newer here that need not; apt makes newer what is asked for.
-//! * An older version serves here before another package does; apt looks at the newest only.
-//! * Of packages that provide the same and weigh the same, apt takes the one whose name it has read
-//!   last, and this solver the smallest.
+//! * apt takes the first alternative that it does not see fail, and may find no solution where one
+//!   exists.
+//! * The solver propagates the consequences of a dependency before it selects an alternative. apt
+//!   may add an alternative first, and then a package that would have satisfied the dependency as
+//!   well.
+//! * The solver upgrades only what must be upgraded; apt upgrades every requested package.
+//! * The solver tries older versions before other packages; apt tries the newest version only.
+//! * Of providers with the same rank, apt takes the one whose name it read last, and the solver the
+//!   smallest.
 
 use std::cmp::Ordering;
 use std::fs;
@@ -22,7 +24,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use super::small::{Package, Scene, Shape, name, scene};
 use crate::apt::solve::{Upgrades, solve};
 
-/// What apt would bring, or nothing if it says that it cannot.
+/// Returns the packages that apt would add; `None` if it finds no solution.
 fn apt(dir: &Path, scene: &Scene) -> Option<Vec<usize>> {
     fs::write(dir.join("lists/_repo_._Packages"), scene.index()).unwrap();
     fs::write(dir.join("status"), scene.status()).unwrap();
@@ -59,16 +61,16 @@ fn apt(dir: &Path, scene: &Scene) -> Option<Vec<usize>> {
     Some(brought.collect())
 }
 
-/// How often it went how.
+/// Counts of the outcomes.
 #[derive(Debug, Default)]
 struct Count {
     same: usize,
     neither: usize,
-    /// apt found no way.
+    /// apt found no solution.
     only_ours: usize,
-    /// Less is brought than apt brings.
+    /// The solver adds fewer packages than apt.
     smaller: usize,
-    /// As many packages as apt brings, but others.
+    /// The solver adds as many packages as apt, but different ones.
     others: usize,
     larger: usize,
 }

@@ -1,4 +1,4 @@
-//! Archives that are a text, and are read the way an index is.
+//! Archives given as text and read like an index.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -10,7 +10,7 @@ use super::super::{Node, Request, Solution, SolveError, Upgrades, solve};
 use crate::apt::model::{Candidate, Offer, Pin, Place, Universe};
 use crate::apt::stanza::Stanza;
 
-/// Some archives.
+/// Several archives.
 #[derive(Debug, Default)]
 pub(super) struct Archives {
     archives: Vec<Archive>,
@@ -26,12 +26,12 @@ struct Archive {
 }
 
 impl Archives {
-    /// One archive of the usual weight.
+    /// One archive of the default priority.
     pub(super) fn one(text: &str) -> Self {
         Self::default().and("main", 500, text)
     }
 
-    /// And another one.
+    /// A further archive.
     pub(super) fn and(mut self, name: &str, pin: i16, text: &str) -> Self {
         let (mut named, mut provided) = (BTreeMap::new(), BTreeMap::new());
         let mut start = 0;
@@ -86,7 +86,7 @@ impl Universe for Archives {
     }
 }
 
-/// A text of stanzas: `a 1 all`, then the fields, one a line.
+/// Returns stanzas from a short form: `a 1 all`, then the fields, one a line.
 pub(super) fn stanzas(packages: &[(&str, &str, &str)]) -> String {
     let stanza = |(name, version, fields): &(&str, &str, &str)| {
         let fields: String =
@@ -96,7 +96,7 @@ pub(super) fn stanzas(packages: &[(&str, &str, &str)]) -> String {
     packages.iter().map(stanza).collect()
 }
 
-/// A node with these packages, as dpkg's status has them.
+/// Returns a node with these packages in dpkg's status.
 pub(super) fn node(packages: &[(&str, &str, &str)]) -> Node {
     let text = stanzas(packages).replace("Size: 1", "Status: install ok installed");
     Node::of_status(&text)
@@ -115,7 +115,7 @@ pub(super) fn ask(
     solve(archives, node, &requests(names), upgrades)
 }
 
-/// `a=1 b=2`, in the order of the names.
+/// Returns `a=1 b=2`, in the order of the names.
 pub(super) fn brought(solution: &Solution) -> String {
     let each = solution
         .changes

@@ -1,4 +1,4 @@
-//! The solver against trying everything.
+//! Compares the solver with exhaustive search.
 
 use proptest::prelude::*;
 
@@ -7,7 +7,7 @@ use crate::apt::solve::{SolveError, Upgrades, solve};
 
 const SHAPE: Shape = Shape { names: 6, versions: 3, conflicts: 1 };
 
-/// Every way to have at most one version of each package.
+/// Returns every combination with at most one version of each package.
 fn every_way(scene: &Scene) -> Vec<Vec<usize>> {
     let mut ways: Vec<Vec<usize>> = vec![Vec::new()];
     for name in 0..scene.names {
@@ -29,7 +29,7 @@ fn good_ways(scene: &Scene, upgrades: Upgrades) -> Vec<Vec<usize>> {
     every_way(scene).into_iter().filter(may).collect()
 }
 
-/// The names of what is there.
+/// Returns the names of the installed packages.
 fn names(scene: &Scene, way: &[usize]) -> Vec<usize> {
     way.iter().map(|at| scene.packages[*at].name).collect()
 }

@@ -1,4 +1,4 @@
-//! What people read when a request cannot be satisfied, to the letter.
+//! The exact texts for requests that cannot be satisfied.
 
 use super::archive::{Archives, ask, node, stanzas};
 use crate::apt::solve::{Explanation, Node, SolveError, Upgrades};
@@ -10,7 +10,7 @@ fn explained(archives: &Archives, node: &Node, names: &str, upgrades: Upgrades) 
     }
 }
 
-/// See that an explanation is this text, and its ways out are these.
+/// Checks the lines and the hints of an explanation.
 fn is(explanation: &Explanation, text: &str, ways_out: &[&str]) {
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let margin = lines[0].len() - lines[0].trim_start().len();
@@ -19,7 +19,7 @@ fn is(explanation: &Explanation, text: &str, ways_out: &[&str]) {
     assert_eq!(explanation.ways_out, ways_out);
 }
 
-/// Debian's C library and compiler after a point release.
+/// The C library and the compiler of Debian after a point release.
 fn toolchain() -> Archives {
     Archives::one(&stanzas(&[
         ("build-essential", "12.9", "Depends: libc6-dev | libc-dev, gcc (>= 4:10)"),

@@ -1,4 +1,4 @@
-//! The solver against rules, against trying everything, and against apt.
+//! Tests of the solver by rules, by exhaustive search, and against apt.
 
 mod apt;
 mod archive;

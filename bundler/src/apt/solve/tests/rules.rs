@@ -1,11 +1,11 @@
-//! One rule of apt's at a time.
+//! Tests of single rules of apt.
 
 use vgpu_manifest::inventory::PackageName;
 
 use super::archive::{Archives, ask, brought, node, stanzas};
 use crate::apt::solve::{Cause, Node, SolveError, Upgrades};
 
-/// What is brought to a node, or why nothing is.
+/// Returns the packages added to a node, or why there are none.
 fn solved(archives: &Archives, node: &Node, names: &str, upgrades: Upgrades) -> String {
     match ask(archives, node, names, upgrades) {
         Ok(solution) => brought(&solution),
@@ -14,7 +14,7 @@ fn solved(archives: &Archives, node: &Node, names: &str, upgrades: Upgrades) -> 
     }
 }
 
-/// What an empty node is brought.
+/// Returns the packages added to an empty node.
 fn fresh(packages: &[(&str, &str, &str)], names: &str) -> String {
     solved(&Archives::one(&stanzas(packages)), &Node::default(), names, Upgrades::Never)
 }
@@ -121,7 +121,7 @@ fn what_conflicts_is_not_brought_together() {
     assert_eq!(fresh(&packages, "a"), "a=1 c=1");
     assert!(fresh(&packages, "a b").contains("conflicts with x, which b 1 provides"));
     assert!(fresh(&packages, "c b").contains("c 1 breaks b"));
-    // A package may conflict with all others that provide what it provides.
+    // A package may conflict with all other providers of a name that it provides.
     assert_eq!(fresh(&[("a", "1", "Provides: x;Conflicts: x")], "a"), "a=1");
 }
 
@@ -174,7 +174,7 @@ fn an_older_version_of_the_same_weight_serves_where_the_newest_does_not_fit() {
         &stanzas(&[("libc6", "2", ""), ("libc6-dev", "2", "Depends: libc6 (= 2)")]),
     );
     assert_eq!(ask(&snapshot, Upgrades::Never), "libc6-dev=2");
-    // No upgrade where there is a way without one.
+    // No upgrade if there is a solution without one.
     assert_eq!(ask(&snapshot, Upgrades::Coupled), "libc6-dev=2");
 }
 
@@ -300,7 +300,7 @@ fn what_a_node_says_nothing_about_is_taken_from_the_archives() {
     };
     let archives = Archives::one(&stanzas(&[
         ("libc6", "3", ""),
-        // The node's version is gone, and was tied to its own libc6 like this one.
+        // No archive has the installed version, which depended on its own libc6 like this one.
         ("libc-bin", "3", "Depends: libc6 (= 3), brand-new"),
         ("libc6-dev", "3", "Depends: libc6 (= 3), awk"),
         ("mawk", "1", "Provides: awk"),

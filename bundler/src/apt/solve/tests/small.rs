@@ -1,11 +1,11 @@
-//! Small universes that mean nothing, to be solved in more than one way.
+//! Small random universes, to be solved in several ways.
 
 use proptest::prelude::*;
 
 use super::archive::Archives;
 use crate::apt::solve::{Node, Request, Solution};
 
-/// A version of a package, with numbers for names.
+/// A version of a package, with numbers as names.
 #[derive(Debug, Clone)]
 pub(super) struct Package {
     pub(super) name: usize,
@@ -21,15 +21,15 @@ pub(super) struct Package {
 #[derive(Debug, Clone, Copy)]
 struct Target {
     name: usize,
-    /// Which versions.
+    /// A version restriction.
     bound: Option<(usize, u8)>,
 }
 
-/// What there is, what a node has of it, and what is wanted.
+/// The offered packages, the installed ones, and the requests.
 #[derive(Debug, Clone)]
 pub(super) struct Scene {
     pub(super) packages: Vec<Package>,
-    /// Of these, by their place.
+    /// By their position.
     pub(super) installed: Vec<usize>,
     pub(super) wanted: Vec<usize>,
     pub(super) names: usize,
@@ -38,7 +38,7 @@ pub(super) struct Scene {
 const OPERATORS: [&str; 5] = ["<<", "<=", "=", ">=", ">>"];
 const PRIORITIES: [&str; 4] = ["required", "important", "standard", "optional"];
 
-/// How a universe is made.
+/// The parameters of a universe.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
     pub(super) names: usize,
@@ -48,7 +48,7 @@ pub(super) struct Shape {
 
 pub(super) fn scene(shape: Shape) -> impl Strategy<Value = Scene> {
     let Shape { names, versions, conflicts } = shape;
-    // Some names are only ever provided.
+    // Some names are provided only.
     let all = names + 2;
     let bound = prop::option::weighted(0.3, (0..OPERATORS.len(), 1..=versions));
     let target = (0..all, bound).prop_map(|(name, bound)| Target { name, bound });
@@ -72,7 +72,7 @@ pub(super) fn scene(shape: Shape) -> impl Strategy<Value = Scene> {
     (packages, chosen, wanted).prop_map(move |(mut packages, chosen, mut wanted)| {
         packages.sort_by_key(|package| (package.name, package.version));
         packages.dedup_by_key(|package| (package.name, package.version));
-        // What nobody offers is another matter.
+        // Requests for names that no archive offers are tested elsewhere.
         wanted.retain(|name| packages.iter().any(|package| package.name == *name));
         wanted.sort_unstable();
         wanted.dedup();
@@ -150,14 +150,14 @@ impl Package {
 }
 
 impl Scene {
-    /// Leave out of what is installed what does not hold together.
+    /// Removes inconsistent packages from the installed ones.
     fn make_sane(&mut self) {
         while !self.is_sound(&self.installed) {
             self.installed.pop();
         }
     }
 
-    /// Whether these can be there together.
+    /// Whether these can be installed together.
     pub(super) fn is_sound(&self, there: &[usize]) -> bool {
         let all = || there.iter().map(|at| &self.packages[*at]);
         let needs = |package: &Package| {
@@ -197,7 +197,7 @@ impl Scene {
         self.wanted.iter().map(|wanted| name(*wanted).parse().unwrap()).collect()
     }
 
-    /// The packages that are there once a solution has been applied, by their place.
+    /// Returns the packages after applying a solution, by their position.
     pub(super) fn after(&self, solution: &Solution) -> Vec<usize> {
         let brought: Vec<usize> = solution
             .changes
@@ -214,7 +214,7 @@ impl Scene {
         self.with(&brought)
     }
 
-    /// The packages that are there once these have been installed.
+    /// Returns the packages after installing these.
     pub(super) fn with(&self, brought: &[usize]) -> Vec<usize> {
         let same = |a: usize, b: usize| self.packages[a].name == self.packages[b].name;
         let replaced = |at: &usize| brought.iter().any(|other| same(*at, *other));
@@ -224,13 +224,13 @@ impl Scene {
         there
     }
 
-    /// Whether all that is wanted is among these.
+    /// Whether these satisfy all requests.
     pub(super) fn is_satisfied(&self, there: &[usize]) -> bool {
         let has = |wanted: &usize| there.iter().any(|at| self.packages[*at].name == *wanted);
         self.wanted.iter().all(has)
     }
 
-    /// Whether nothing that is installed has gone or become older.
+    /// Whether no installed package was removed or downgraded.
     pub(super) fn nothing_lost(&self, there: &[usize]) -> bool {
         self.installed.iter().all(|old| {
             let old = &self.packages[*old];
