@@ -1,4 +1,4 @@
-//! `kill -9` at any time: `apply` can be completed, and `revert` restores the node to the bit.
+//! `kill -9` at any time: `apply` can be completed, and `revert` restores the node bit for bit.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use vgpu_tests::nodes::Node;
 use vgpu_tests::scratch::{Scratch, expect, run};
 use vgpu_tests::tree::Snapshot;
 
-/// How often the program is hit at least while it applies, and while it reverts.
+/// The minimum number of kills during `apply`, and during `revert`.
 const KILLS: u32 = 100;
 
 const BUNDLE: &str = "demo-1.vgpu.tar";
@@ -38,7 +38,7 @@ fn a_node_survives_hundreds_of_kills_and_goes_back_to_what_it_was() {
     assert_eq!(done, Some(10));
     let after = look();
     assert!(!before.differences(&after).is_empty());
-    // The node has not been booted in between, so there is nothing to boot out of.
+    // The node was not booted in between, so no boot is pending.
     let (reverted, done) = timed(revert());
     assert_eq!(done, Some(0));
     assert_eq!(before.differences(&look()), Vec::<String>::new());
@@ -46,8 +46,7 @@ fn a_node_survives_hundreds_of_kills_and_goes_back_to_what_it_was() {
     let mut dice = Dice(0x2545_f491_4f6c_dd1d);
     let mut killed = [0, 0];
     for round in 0_u32.. {
-        // Each round applies and is killed, goes on to the end in one of three, and is killed again
-        // on the way back.
+        // Each round kills an apply, completes it in one of three cases, and kills the revert.
         killed[0] += u32::from(kill(apply(), dice.below(applied)));
         if round % 3 == 0 {
             assert!(matches!(run(apply()).code, Some(0 | 10)), "round {round}: apply after a kill");
@@ -61,8 +60,8 @@ fn a_node_survives_hundreds_of_kills_and_goes_back_to_what_it_was() {
         let differences = before.differences(&look());
         assert_eq!(differences, Vec::<String>::new(), "round {round}: reverted");
 
-        // A machine that has become quicker since it was timed is killed too late, so go by what
-        // was hit and not by what was tried.
+        // On a machine that has become faster since the timing, kills come too late. Therefore the
+        // test counts hits, not attempts.
         if killed.iter().all(|&times| times >= KILLS) {
             break;
         }
@@ -78,7 +77,7 @@ fn timed(command: Command) -> (Duration, Option<i32>) {
     (start.elapsed(), said.code)
 }
 
-/// Start a command and kill it after a while; whether it was still there to be killed.
+/// Starts a command and kills it after a delay; returns whether it was still running.
 fn kill(mut command: Command, after: Duration) -> bool {
     let mut child = command
         .stdout(std::process::Stdio::null())
@@ -90,7 +89,7 @@ fn kill(mut command: Command, after: Duration) -> bool {
     child.wait().unwrap().code().is_none()
 }
 
-/// The same numbers in every run.
+/// Random numbers from a fixed seed.
 struct Dice(u64);
 
 impl Dice {

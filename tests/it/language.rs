@@ -7,13 +7,13 @@ use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// A finding in a line: its text in lower case, and whether a doc comment begins there.
+/// A line of the tree: its text in lower case, and whether a doc comment begins in it.
 type Rule = (&'static str, fn(&str, Line) -> bool, usize);
 
-/// Where a line is.
+/// The location of the line.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Line {
-    /// The first of a doc comment.
+    /// Whether it is the first line of a doc comment.
     DocStart,
     Other,
 }
@@ -35,7 +35,7 @@ const RULES: &[Rule] = &[
     ),
 ];
 
-/// Checks whether `words` is in `text`, and not only as a part of longer words.
+/// Checks whether `text` contains `words` as whole words.
 fn has(text: &str, words: &str) -> bool {
     text.match_indices(words).any(|(at, _)| {
         let is_part = |c: char| c.is_alphanumeric();
@@ -99,7 +99,7 @@ fn texts_use_no_more_words_that_the_style_rules_out() {
     assert!(worse.is_empty(), "{}\n{counts:?}", worse.join("\n"));
 }
 
-/// Calls `act` with the short and the long help page of `command` and of all commands below it.
+/// Calls `act` with the short and the long help page of `command` and of all its subcommands.
 fn pages(command: &mut clap::Command, act: &mut dyn FnMut(&str, String)) {
     let name = command.get_bin_name().unwrap_or(command.get_name()).to_owned();
     act(&name, command.render_help().to_string());
@@ -127,7 +127,7 @@ fn every_help_page_has_examples_and_fits_80_columns() {
     assert!(wrong.len() <= WRONG_PAGES, "{} findings:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// How many findings the help pages are allowed to have. Lower it when you remove some.
+/// The allowed number of findings in the help pages. Lower it when you remove some.
 const WRONG_PAGES: usize = 0;
 
 #[test]

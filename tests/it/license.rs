@@ -1,5 +1,5 @@
-//! Licences for guests on nodes in a folder, where no commands run: what is asked, what is refused, and
-//! what is made. `tests/slow/license` runs a server.
+//! Guest licensing on simulated nodes, where no commands run: questions, refusals and results.
+//! `tests/slow/license` runs a server.
 
 use std::fs;
 
@@ -13,7 +13,7 @@ use vgpu_tests::scratch::{Said, Scratch, expect};
 
 const IMAGE: &str = "licensing/dls.tar";
 const TOOL: &[u8] = b"what somebody has supplied for guests, and nobody runs here";
-/// The addresses of a node: 192.0.2.10.
+/// The address of the node: 192.0.2.10.
 const TRIE: &str = "Local:\n  |-- 192.0.2.10\n     /32 host LOCAL\n";
 const OWN: &str = "var/lib/vgpu-offline-license";
 
@@ -75,13 +75,13 @@ impl Stage {
         image.windows(TOOL.len()).any(|bytes| bytes == TOOL)
     }
 
-    /// The commands that were not run.
+    /// Returns the commands that were skipped.
     fn commands(&self) -> String {
         fs::read_to_string(self.node("var/lib/vgpu-offline/commands.log")).unwrap_or_default()
     }
 }
 
-/// What a bundle says of an image of this version.
+/// Returns the bundle's record of an image of this version.
 fn image(version: &str) -> Value {
     let [digest, id] = ["manifest", "configuration"]
         .map(|part| Digest::of(format!("{part} {version}").as_bytes()));
@@ -101,7 +101,7 @@ fn tools_for_guests_are_handed_out_only_if_that_is_asked_for() {
     assert!(said.err.contains(why), "{said:?}");
     assert!(!stage.image_has_tool());
 
-    // What was looked at is what is carried out.
+    // The applied plan is the reviewed one.
     let plan = stage.scratch.path("plan.json");
     let words = ["plan", bundle.as_str(), "--guest-tools", "--output", plan.as_str()];
     let shown = stage.run(&words, 0).out;
@@ -151,7 +151,7 @@ fn a_server_that_comes_back_is_started_again() {
     let start = "systemctl restart vgpu-offline-license.service";
     assert_eq!(since.matches(start).count(), 1, "{since}");
     assert!(since.trim_end().ends_with(start), "{since}");
-    // Nothing is to serve after it.
+    // Nothing remains to be served afterwards.
     let before = stage.commands();
     stage.run(&["revert", "--yes"], 0);
     assert!(!stage.commands().strip_prefix(&before).unwrap().contains(start));
@@ -243,7 +243,7 @@ fn nvidias_appliance_comes_out_of_the_bundle_whole_or_not_at_all() {
     get(&stage, &both, &["--item", "licensing/nls.zip"], 0);
     get(&stage, &both, &["--item", "licensing/none"], 2);
 
-    // One that is damaged replaces nothing and leaves nothing.
+    // A damaged backup replaces nothing and leaves no files.
     let mut bytes = fs::read(&bundle).unwrap();
     let at = bytes.windows(32).position(|it| *it == archive[2 << 20..][..32]).unwrap();
     bytes[at] ^= 1;
@@ -292,7 +292,8 @@ fn what_the_bash_script_signs_with_is_taken_over_and_a_second_node_hands_out_the
         let [one, two] = [&first, &second].map(|folder| fs::read(folder.join(name)).unwrap());
         assert!(one == two, "{name}");
     }
-    // The node that has the server is not pointed elsewhere, nor does it lose keys to others' backups.
+    // A node with its own server is not pointed at another, and a foreign backup does not replace
+    // its keys.
     let said = stage.run(&["license", "use", url, "--root-cert", root.as_str()], 2);
     assert!(said.err.contains("this node runs a licence server itself"), "{said:?}");
     let said = stage.run(&["license", "restore", root.as_str(), "--yes"], 1);

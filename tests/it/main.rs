@@ -1,6 +1,6 @@
-//! The integration tests: one binary, one folder or file an area.
+//! The integration tests: one binary, with one folder or file per area.
 //!
-//! Programs run as their users run them: started as processes, on files and on invented nodes.
+//! The programs run as their users run them: as processes, on files and simulated nodes.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 

@@ -1,7 +1,7 @@
-//! The bar for memory, where there is much of something at a time: 64 MiB.
+//! The memory limit for large numbers of inputs: 64 MiB.
 //!
-//! Drivers and images have theirs in their own suites, and the benchmark prints the peak of each
-//! command beside its time.
+//! Drivers and images have limits in their own suites, and the benchmark prints the peak of each
+//! command with its time.
 
 use std::fmt::Write as _;
 
@@ -16,7 +16,7 @@ fn trees_that_are_packed_at_a_time_take_the_memory_of_one() {
     let scratch = Scratch::new(env!("CARGO_BIN_EXE_demo"));
     let mut recipe = "[bundle]\nname = \"trees\"\nchannel = \"stable\"\n".to_owned();
     for tree in 0..6_u32 {
-        // Text that is not all the same, as sources are.
+        // Varied text, as in source code.
         let text = |file: u32| {
             (0..60_000_u32).fold(String::new(), |mut text, word| {
                 let mixed = (word ^ tree << 20 ^ file << 24).wrapping_mul(0x9e37_79b1) >> 14;

@@ -1,9 +1,8 @@
-//! The installer links nothing that could reach a network.
+//! The installer links no network code.
 
 use std::process::Command;
 
-/// Crates of which the presence would mean HTTP, TLS, sockets beyond the standard library's, or an
-/// async runtime.
+/// Crates for HTTP, TLS, sockets beyond the standard library, or an async runtime.
 const BANNED: [&str; 16] = [
     "reqwest",
     "hyper",
@@ -42,7 +41,7 @@ fn no_http_tls_or_async_crate_is_linked() {
     assert!(crates.iter().any(|name| name == "vgpu-manifest"), "{crates:?}");
     let found: Vec<_> = crates.iter().filter(|name| BANNED.contains(&name.as_str())).collect();
     assert!(found.is_empty(), "{found:?}");
-    // The list is not stale: the bundler has some of them.
+    // The list is current: the bundler depends on some of them.
     assert!(crates_of("vgpu-bundler").iter().any(|name| BANNED.contains(&name.as_str())));
 }
 

@@ -1,4 +1,4 @@
-//! Completions and manuals, as the shell and `mandoc` read them.
+//! Completions and man pages, as the shell and `mandoc` read them.
 
 use std::fs;
 use std::process::Command;
@@ -34,7 +34,7 @@ impl Pages {
     }
 }
 
-/// What bash offers after these words.
+/// Returns bash's completions of these words.
 fn offers(script: &Utf8Path, words: &[&str]) -> Vec<String> {
     let program = words[0];
     let [before, last] = [words[words.len() - 2], words[words.len() - 1]];

@@ -1,13 +1,13 @@
-//! What `docs/coming-from-the-script.md` tells people to type is what the programs take.
+//! The commands in `docs/coming-from-the-script.md`, checked against the programs.
 
 const GUIDE: &str = include_str!("../../docs/coming-from-the-script.md");
 
-/// The spans of code in a text.
+/// Returns the code spans of a text.
 fn code(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
-/// The rows of the table below a heading, each with its first cell and the rest.
+/// Returns the rows of the table below a heading, each as its first cell and the rest.
 fn rows(heading: &str) -> Vec<(&str, &str)> {
     let (_, rest) = GUIDE.split_once(&format!("\n## {heading}\n")).unwrap();
     let section = rest.split("\n## ").next().unwrap();

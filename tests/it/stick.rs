@@ -1,5 +1,5 @@
-//! What `write` puts onto a stick, used as its own page and the README say: their commands are run
-//! literally, but for where stick and node are, and that nobody is there to say yes.
+//! The stick that `write` creates. The commands of its page and of the README run verbatim, except
+//! for the locations of stick and node, and without confirmation prompts.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -13,7 +13,7 @@ use vgpu_tests::skip::have;
 const TOOLS: [&str; 9] =
     ["sh", "strip", "install", "ssh-keygen", "tar", "dd", "sha256sum", "find", "cut"];
 
-/// A laptop with a bundle, a stick that was filled there, and a node that trusts nobody yet.
+/// A laptop with a bundle, a filled stick, and a node that does not trust any key yet.
 struct Stage {
     scratch: Scratch,
     fingerprint: String,
@@ -42,7 +42,7 @@ impl Stage {
              [host]\n[[host.file]]\nitem = 'etc/a.conf'\npath = '/etc/a.conf'\n",
         );
         expect(scratch.bundler(&["build"]), 0);
-        // The real program, as small as it gets without a second build.
+        // The real program, as small as possible without a second build.
         let program = scratch.path("laptop/vgpu-installer");
         let stripped = Command::new("strip")
             .args(["-o", program.as_str(), env!("CARGO_BIN_EXE_demo")])
@@ -50,7 +50,7 @@ impl Stage {
         assert!(stripped.unwrap().success());
         let stick = scratch.path("stick");
         let write = ["write", stick.as_str(), "--installer", "vgpu-installer"];
-        // It has 40 MiB and more, and is in nobody's memory.
+        // It has more than 40 MiB, and is not loaded into memory.
         let mut writing = scratch.bundler(&[&write[..], words].concat());
         let mut writing = writing.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let peak = peak_of(&mut writing).unwrap();
@@ -63,7 +63,7 @@ impl Stage {
         fs::read_to_string(self.scratch.path("stick/START-HERE.txt")).unwrap()
     }
 
-    /// Run these commands, which somebody has read, in the node's `/root`.
+    /// Runs these commands in the node's `/root`.
     fn follow(&self, commands: &str, paper: &str) -> Said {
         let (stick, node) = (self.scratch.path("stick"), self.scratch.path("node"));
         let commands = commands
@@ -75,13 +75,13 @@ impl Stage {
         run(command)
     }
 
-    /// Where the stock recipe unpacks.
+    /// The folder into which the stock recipe unpacks.
     fn unpacked(&self) -> Utf8PathBuf {
         self.scratch.path("root/unpacked")
     }
 }
 
-/// The commands of the page, each with a flag for those by which a reader says where things are.
+/// Returns the commands of the page, each with a flag for those in which the reader sets locations.
 fn commands(page: &str) -> String {
     let lines = page.lines().filter_map(|line| line.strip_prefix("    "));
     let own = |line: &&str| {
@@ -124,7 +124,7 @@ fn with_another_fingerprint_on_paper_nothing_is_trusted() {
     assert!(!stage.unpacked().join("noise.bin").exists());
 }
 
-/// The blocks of the README from one heading up to the next.
+/// Returns the code blocks of the README from one heading to the next.
 fn readme(heading: &str) -> Vec<String> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
     let text = fs::read_to_string(path).unwrap();

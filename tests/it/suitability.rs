@@ -1,4 +1,4 @@
-//! From a node to a recipe that fits it, and whether a bundle fits a node: with the real programs.
+//! From a node to a matching recipe, and checks of a bundle against a node: with the real programs.
 
 use std::fs;
 use std::process::Command;
@@ -12,7 +12,7 @@ use vgpu_tests::nvidia::StandIn;
 use vgpu_tests::scratch::{Said, Scratch, expect, run};
 use vgpu_tests::skip;
 
-/// A laptop, and a node whose inventory lies on it.
+/// A laptop with the inventory of a node.
 fn scratch(node: Node) -> Scratch {
     let scratch = Scratch::new(env!("CARGO_BIN_EXE_demo"));
     scratch.node(node);
@@ -29,7 +29,8 @@ fn recipe(scratch: &Scratch) -> String {
     fs::read_to_string(scratch.path("laptop/bundle.toml")).unwrap()
 }
 
-/// The bundle of the recipe, with a stand-in for NVIDIA's driver and text for everything else.
+/// Returns the bundle of the recipe, with a stand-in for NVIDIA's driver and text for everything
+/// else.
 fn build(scratch: &Scratch, more: &[&str]) -> String {
     let text = recipe(scratch);
     let inputs = text.lines().filter_map(|line| line.strip_prefix("path = \"")?.strip_suffix('"'));
@@ -90,7 +91,7 @@ fn a_recipe_says_what_for_what_else_and_why_not_otherwise() {
     ] {
         assert!(text.contains(says), "{says} is not in\n{text}");
     }
-    // Two equal cards are one target.
+    // Two equal GPUs are one target.
     assert_eq!(text.matches("gpu = [\"10de:1b38\"]").count(), 1, "{text}");
 }
 
@@ -109,7 +110,7 @@ fn what_a_node_was_proposed_fits_it_and_no_other() {
     assert_eq!(document["fits"], true);
     assert_eq!(document["gpus"][0]["verdict"], "suitable");
 
-    // Beforehand: the same driver with a kernel that it does not build on.
+    // In advance: the same driver with a kernel that it does not build on.
     let args = ["check", &bundle, "--driver", "16.9", "--kernel", "6.17.13-21-pve"];
     let said = expect(laptop.installer(&args), 4).out;
     assert!(said.starts_with("does not fit this node"), "{said}");
@@ -118,7 +119,7 @@ fn what_a_node_was_proposed_fits_it_and_no_other() {
     let document = json(&expect(laptop.installer(&[&args[..], &["--json"]].concat()), 4));
     assert_eq!((&document["fits"], &document["kernel"]), (&false.into(), &"6.17.13-21-pve".into()));
 
-    // Nothing is applied yet, so there is nothing to ask about without a bundle.
+    // No bundle is applied yet, so the command needs one as an argument.
     let nothing = run(laptop.installer(&["check"]));
     assert_eq!(nothing.code, Some(2));
     expect(laptop.installer(&["apply", "--yes", &bundle]), 10);
@@ -142,7 +143,7 @@ fn targets_and_driver_must_be_of_one_release() {
     here.write("bundle.toml", recipe(&here).replace("driver = \"20.1\"", "driver = \"20.0\""));
     let said = expect(here.bundler(&["lock"]), 4).err;
     assert!(said.contains("for vGPU 20.0 (595.58.02), but it holds 595.71.03"), "{said}");
-    // The one that is there must be able to do it, too: it is not patched.
+    // The installed driver must support the GPU too: it is not patched.
     let words = ["init", "--name", "b", "-r", "b.toml", "--gpu", "1e07", "--driver", "20.0"];
     expect(here.bundler(&words), 0);
     let text = fs::read_to_string(here.path("laptop/b.toml")).unwrap();
@@ -209,7 +210,7 @@ fn an_inventory_is_a_question_too() {
     let words = ["catalog", "why", "--gpu", "10de:2235", "--inventory", "node.json", "--driver"];
     let said = expect(here.bundler(&[&words[..], &["20.1"]].concat()), 0).out;
     assert!(said.contains("(in /etc/kernel/cmdline)"), "{said}");
-    // What is given beside it counts more.
+    // Explicit arguments take precedence.
     let more = ["20.1", "--boot-loader", "grub", "--kernel", "6.14.11-9-pve"];
     let said = expect(here.bundler(&[&words[..], &more[..]].concat()), 0).out;
     assert!(said.contains("(in /etc/default/grub.d)") && said.contains("6.14.11-9-pve"), "{said}");
@@ -241,14 +242,14 @@ fn headers_in_the_bundle_decide_on_the_node() {
     here.write("bundle.toml", recipe);
     let name = expect(here.bundler(&["build"]), 0).out;
     let bundle = here.path("laptop").join(name.trim()).into_string();
-    // The targets name no kernel, so only the node can tell.
+    // The targets name no kernel, so the result depends on the node.
     let said = expect(here.installer(&["check", &bundle]), 4).out;
     assert!(said.contains("needs `enable_apicv`, and 6.8.12-43-pve does not"), "{said}");
     let said = expect(here.installer(&["check", &bundle, "--kernel", "6.5.13-6-pve"]), 0).out;
     assert!(said.contains("\nunlock: GeForce RTX 2080 Ti"), "{said}");
 }
 
-/// A pool has at most the features that its module knows, so only what that lacks is certain.
+/// The pool has at most the features of its module, so only missing features are certain.
 #[test]
 fn a_pool_is_classic_only_if_its_module_knows_nothing_newer() {
     let target = |node| {

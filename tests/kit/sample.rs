@@ -187,7 +187,7 @@ fn manifest(items: &[Item]) -> Result<Manifest> {
     Ok(Manifest::parse(manifest.to_string().as_bytes())?)
 }
 
-/// Bytes that do not repeat, the same for the same seed.
+/// Returns bytes that do not repeat, the same for the same seed.
 #[must_use]
 pub fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;

@@ -1,16 +1,16 @@
-//! The images that engines are shown.
+//! The images for the engine tests.
 
 use camino::Utf8Path;
 use vgpu_tests::oci::{Compression, Format, ImageSpec, Layout};
 
 use crate::image::pulled::Scene;
 
-/// In every way there is.
+/// In every supported compression.
 pub(crate) const ALL: &[Compression] = &[Compression::Gzip, Compression::None, Compression::Zstd];
-/// In those that are as old as Docker.
+/// In the compressions that Docker has always supported.
 pub(crate) const OLD: &[Compression] = &[Compression::Gzip, Compression::None];
 
-/// Images of several sizes and forms, each as an archive out of a bundle, with its name.
+/// Returns images of several sizes and forms, each as an archive from a bundle, with its name.
 pub(crate) fn each(scene: &Scene, packed: &[Compression], act: impl Fn(&Utf8Path, &str, usize)) {
     for (count, format) in [(1, Format::Docker), (3, Format::Oci), (40, Format::Docker)] {
         let tag = format!("v{count}");

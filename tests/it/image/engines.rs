@@ -1,4 +1,4 @@
-//! The engines that are to load an image, and what they make of it.
+//! Container engines that load an image.
 
 use std::process::{Command, Stdio};
 
@@ -43,7 +43,7 @@ fn podman_loads_it_by_its_name_with_every_file() {
         assert_eq!(image["Digest"], format!("sha256:{}", accepted.manifest));
         assert_eq!(image["RootFS"]["Layers"], accepted.config["rootfs"]["diff_ids"]);
         assert_eq!(image["Config"]["Entrypoint"][0], "/bin/true");
-        // What is in it is what was put into its layers.
+        // The container has the files of its layers.
         let place = podman.ok(&["image", "mount", name]);
         let place = Utf8Path::new(place.trim());
         for n in 1..=count {

@@ -1,7 +1,7 @@
 //! Container images, from a real registry through a bundle to the engines that load them.
 //!
-//! The registry is Debian's `docker-registry`, filled by Debian's `skopeo`; what comes out is
-//! judged by podman, skopeo, and the rules of Proxmox VE 9.1 as `vgpu_tests::oci` has them.
+//! The registry is Debian's `docker-registry`, filled by Debian's `skopeo`. podman, skopeo, and the
+//! rules of Proxmox VE 9.1 as implemented in `vgpu_tests::oci` check the result.
 
 mod each;
 mod engines;
@@ -11,7 +11,7 @@ mod slow;
 
 use vgpu_tests::skip::have;
 
-/// The tools without which nothing can be shown.
+/// The required tools.
 fn tools() -> bool {
     ["docker-registry", "skopeo"].into_iter().all(have)
 }

@@ -1,4 +1,4 @@
-//! What comes out of a registry is what was put in, whatever its form.
+//! An image pulled from a registry equals the pushed one, in every form.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +14,7 @@ use vgpu_tests::scratch::{Scratch, expect};
 
 use crate::image::tools;
 
-/// A laptop, a registry beside it, and a recipe of one image.
+/// A laptop, a registry, and a recipe with one image.
 pub(crate) struct Scene {
     pub(crate) scratch: Scratch,
     pub(crate) registry: Registry,
@@ -31,18 +31,18 @@ impl Scene {
         self.registry.push(layout, tag, "team/dls", format).unwrap();
     }
 
-    /// What an engine is to call it.
+    /// The image reference for the engine.
     pub(crate) fn name(&self, tag: &str) -> String {
         format!("{}/team/dls:{tag}", self.registry.host())
     }
 
-    /// Put the image into a bundle, and take it out again.
+    /// Builds a bundle with the image and extracts it.
     pub(crate) fn through(&self, image: &str) -> Utf8PathBuf {
         through(&self.scratch, image)
     }
 }
 
-/// Put the image into a bundle on this laptop, and take it out again.
+/// Builds a bundle with the image on this laptop and extracts it.
 fn through(laptop: &Scratch, image: &str) -> Utf8PathBuf {
     laptop.write("bundle.toml", recipe(image));
     let key = laptop.path("config/vgpu-offline/key");
@@ -69,13 +69,13 @@ fn recipe(image: &str) -> String {
     )
 }
 
-/// The contents of a layout, by digest.
+/// Returns the blobs of a layout, by digest.
 fn blobs(layout: &Layout) -> BTreeSet<Digest> {
     let files = layout.folder().join("blobs/sha256").read_dir_utf8().unwrap();
     files.map(|file| file.unwrap().file_name().parse().unwrap()).collect()
 }
 
-/// Every layer is a file of the layout, byte for byte.
+/// Checks that every layer is a file of the layout, byte for byte.
 fn same_layers(accepted: &Accepted, layout: &Layout, count: usize) {
     let there = blobs(layout);
     assert_eq!(accepted.layers.len(), count);
@@ -98,10 +98,10 @@ fn one_to_forty_layers_in_both_forms_come_as_they_are() {
         scene.push(&mixed, "oci", Format::Oci);
         let accepted = accepted_by_pve(&scene.through(&scene.name("oci"))).unwrap();
         same_layers(&accepted, &mixed, count);
-        // Nothing of it was written anew.
+        // The manifest was not rewritten.
         assert!(blobs(&mixed).contains(&accepted.manifest));
 
-        // What skopeo makes of it for Docker has the same layers under other types.
+        // skopeo's conversion for Docker has the same layers with other media types.
         let image = image.marked("docker");
         let gzip = Layout::of_image(&folder("gzip"), "docker", &image).unwrap();
         scene.push(&gzip, "docker", Format::Docker);
@@ -146,7 +146,7 @@ fn a_list_by_tag_and_an_image_by_digest_are_the_same_on_every_machine() {
     let lock = fs::read_to_string(scene.scratch.path("laptop/bundle.lock")).unwrap();
     assert!(lock.contains(&accepted.manifest.to_string()), "{lock}");
 
-    // Another laptop, by the tag; and a third one, by the lock alone, after the tag has moved on.
+    // Another laptop, by tag; a third one, by the lock alone, after the tag has moved.
     let bytes = fs::read(&archive).unwrap();
     let other = Scratch::new(env!("CARGO_BIN_EXE_demo"));
     assert!(fs::read(through(&other, &scene.name("1"))).unwrap() == bytes);
@@ -159,12 +159,12 @@ fn a_list_by_tag_and_an_image_by_digest_are_the_same_on_every_machine() {
     let sha256 = Digest::of(&bytes).to_string();
     let cached = third.path("cache/vgpu-offline/sha256").join(&sha256[..2]).join(&sha256);
     assert!(fs::read(cached).unwrap() == bytes);
-    // And by digest in the recipe, which is a matter of names only.
+    // By digest in the recipe, which changes only names.
     let pinned = format!("{}@sha256:{}", scene.name("1"), accepted.manifest);
     assert!(fs::read(through(&third, &pinned)).unwrap() == bytes);
 }
 
-/// A layout with one layer of `size` bytes that do not compress.
+/// Returns a layout with one incompressible layer of `size` bytes.
 fn large(folder: &Utf8Path, size: usize) -> Layout {
     let mut state = 1_u64;
     let noise = std::iter::repeat_with(|| {
@@ -210,7 +210,7 @@ fn a_large_layer_takes_little_memory_and_goes_on_after_a_kill() {
     let peak = peak_of(&mut child).unwrap();
     eprintln!("{size} bytes, cut off after {kept}: {peak} KiB at its peak");
     assert!(peak <= 64 << 10, "{peak} KiB at its peak");
-    // The registry has sent the rest, and nothing twice.
+    // The registry sent only the missing part.
     let log = scene.registry.log().unwrap();
     let rest = log.lines().filter(|line| line.contains("/blobs/") && line.contains("\" 206 "));
     let rest: Vec<&str> = rest.collect();

@@ -1,4 +1,4 @@
-//! Docker, whose daemon takes its time.
+//! Docker, whose daemon starts slowly.
 
 use serde_json::Value;
 use vgpu_tests::oci::{Docker, accepted_by_pve};

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use crate::installer::fixture::{Site, Spec, key};
 use crate::installer::tree::tree;
 
-/// A host that trusts Alice, and a bundle of hers.
+/// A host that trusts Alice, and a bundle signed by her.
 fn ready(spec: &Spec) -> (Site, String) {
     let (site, alice) = (Site::new(), key(1));
     site.trust(&alice, "alice", &[]).expect(0);
@@ -139,7 +139,7 @@ fn two_runs_never_overlap() {
     site.run(&["apply", "--yes", &bundle]).expect(1).says(&["another vgpu-installer"]);
     site.run(&["revert", "--yes"]).expect(1).says(&["another vgpu-installer"]);
     site.run(&["trust", "set-floor", "stable", "9"]).expect(1);
-    // dpkg's hooks run it in the middle of an apply, and it must not make a package fail.
+    // dpkg's hooks run it in the middle of an apply, where it must not make a package fail.
     site.run(&["guard"]).expect(0).says(&["another vgpu-installer"]);
     drop(lock);
     site.run(&["guard"]).expect(0);
@@ -197,7 +197,7 @@ fn an_interrupted_apply_goes_on_without_the_medium() {
     let (site, bundle) = ready(&Spec::full(1));
     let before = tree(&site.root());
     site.run(&["apply"]).expect(2).says(&["name a bundle"]);
-    // The commands that rebuild what is derived cannot be recorded, so these fail.
+    // The commands that regenerate derived files cannot be recorded, so they fail.
     let log = site.path("root/var/lib/vgpu-offline/commands.log");
     fs::create_dir_all(&log).unwrap();
     site.run(&["apply", "--yes", &bundle]).expect(1).says(&["commands.log", "hint:", "revert"]);

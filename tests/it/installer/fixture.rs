@@ -1,4 +1,4 @@
-//! An invented host, a key, bundles for it, and the program to run on it.
+//! A simulated host, a key, bundles, and the program to run on the host.
 
 use std::fs::{self, File};
 use std::io;
@@ -11,12 +11,12 @@ use vgpu_keys::{KeyFile, Signer};
 use vgpu_manifest::{Item, Manifest, Measure, PartSize, Source, Target, write_bundle};
 use vgpu_tests::programs::Program;
 
-/// A folder with an invented host in `root` and a stick in `stick`.
+/// A folder with a simulated host in `root` and a stick in `stick`.
 pub(crate) struct Site {
     dir: TempDir,
 }
 
-/// What came of running the program.
+/// The result of running the program.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: i32,
@@ -25,14 +25,14 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    /// It must have ended so.
+    /// Checks the exit code.
     #[track_caller]
     pub(crate) fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.out, self.err);
         self
     }
 
-    /// It must have said all of this on stderr.
+    /// Checks that stderr contains all of this.
     #[track_caller]
     pub(crate) fn says(self, words: &[&str]) -> Self {
         for word in words {
@@ -47,7 +47,7 @@ impl Ran {
 }
 
 impl Site {
-    /// A host with an Intel CPU that boots by GRUB, and knows nothing of us.
+    /// Returns a host with an Intel CPU and GRUB, without any state of the installer.
     pub(crate) fn new() -> Self {
         Self::named("node-a")
     }
@@ -86,7 +86,7 @@ impl Site {
         path
     }
 
-    /// Run the program on the host, without a terminal.
+    /// Runs the program on the host, without a terminal.
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
         let output = self.command(args).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -103,12 +103,12 @@ impl Site {
         command
     }
 
-    /// Write the public half of a key to the stick.
+    /// Writes the public half of a key to the stick.
     pub(crate) fn public(&self, key: &KeyFile, name: &str) -> String {
         self.write(&format!("stick/{name}.pub"), key.public_line().as_bytes()).into_string()
     }
 
-    /// Trust `key` as `name`'s, and all that follows.
+    /// Trusts `key` as that of `name`, with these further arguments.
     pub(crate) fn trust(&self, key: &KeyFile, name: &str, more: &[&str]) -> Ran {
         let file = self.public(key, name);
         let fingerprint = key.public_key().fingerprint().to_string();
@@ -116,7 +116,7 @@ impl Site {
         self.run(&[&args, more].concat())
     }
 
-    /// Write a bundle to the stick.
+    /// Writes a bundle to the stick.
     pub(crate) fn bundle(&self, spec: &Spec, signers: &[&dyn Signer]) -> String {
         let name =
             format!("stick/{}-{}-{}.vgpu.tar", spec.channel, spec.sequence, spec.items.len());
@@ -149,7 +149,7 @@ impl Source for Payload {
     }
 }
 
-/// What a bundle shall be.
+/// The contents of a bundle.
 #[derive(Debug, Clone)]
 pub(crate) struct Spec {
     pub(crate) channel: &'static str,
@@ -159,7 +159,7 @@ pub(crate) struct Spec {
 }
 
 impl Spec {
-    /// A bundle that asks for one thing of each kind.
+    /// A bundle that requests one change of each kind.
     pub(crate) fn full(sequence: u64) -> Self {
         let unit = b"[Service]\nExecStart=/bin/true\n".to_vec();
         Self {
@@ -193,7 +193,7 @@ impl Spec {
         }
     }
 
-    /// A bundle that asks for one small file.
+    /// A bundle that requests one small file.
     pub(crate) fn small(sequence: u64, text: &str) -> Self {
         Self {
             channel: "stable",
@@ -235,7 +235,7 @@ fn item(name: &str, bytes: &[u8]) -> Value {
     item
 }
 
-/// The key with this number.
+/// Returns the key with this number.
 pub(crate) fn key(seed: u8) -> KeyFile {
     KeyFile::from_seed(&[seed; 32], "").unwrap()
 }

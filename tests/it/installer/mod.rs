@@ -1,4 +1,4 @@
-//! The program itself, on invented roots: what is typed, what is said, what is left behind.
+//! The installer end to end on simulated roots: its input, its output, and the resulting files.
 
 mod apply;
 mod fixture;

@@ -1,4 +1,4 @@
-//! Removal of what was installed, by component.
+//! Removal of installed components.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,7 +9,7 @@ use crate::installer::tree::tree;
 const GPU: &str = "0000:41:00.0";
 const RULES: &str = "root/etc/udev/rules.d/62-vgpu-offline.rules";
 
-/// A host that trusts Alice, with a GPU alone in its group, and a bundle of hers.
+/// A host that trusts Alice, with a GPU alone in its IOMMU group, and a bundle signed by her.
 fn ready() -> (Site, String) {
     let (site, alice) = (Site::new(), key(1));
     let device = format!("root/sys/bus/pci/devices/{GPU}");
@@ -26,7 +26,7 @@ fn ready() -> (Site, String) {
 
 fn apply(site: &Site, bundle: &str) {
     site.run(&["apply", "--yes", "--passthrough", GPU, "--no-resume", bundle]).expect(10);
-    // The reboot, after which the GPU is kept for guests.
+    // The reboot, after which the GPU is reserved for guests.
     site.write("root/proc/sys/kernel/random/boot_id", b"another\n");
     let driver = site.path(&format!("root/sys/bus/pci/devices/{GPU}/driver"));
     let _ = fs::remove_file(&driver);
@@ -121,7 +121,7 @@ fn who_stops_after_the_first_phase_goes_on_himself() {
     site.run(&["revert", "--yes"]).expect(10);
 
     site.run(&args).expect(10).says(&["it goes on by itself"]);
-    // Not on the boot of the first part, and nothing is wrong with that.
+    // `resume` does nothing on the boot of phase 1, which is not an error.
     site.run(&["apply", "--resume"]).expect(0);
     for boot in ["a", "b"] {
         site.write("root/proc/sys/kernel/random/boot_id", boot.as_bytes());
@@ -131,7 +131,7 @@ fn who_stops_after_the_first_phase_goes_on_himself() {
             .says(&["0000:41:00.0 is bound to no driver", next]);
         site.run(&["apply", "--resume"]).expect(0);
     }
-    // A unit that fails at each boot would say no more.
+    // A unit that fails at each boot would not add information.
     site.write("root/proc/sys/kernel/random/boot_id", b"c");
     site.run(&["apply", "--resume"]).expect(0).says(&["failed twice", "vgpu-installer apply"]);
 }

@@ -52,8 +52,8 @@ fn a_host_that_was_never_touched_stays_so() {
     assert!(!site.path("root/var").exists());
 }
 
-/// The bars are 100 ms each. Other work on the machine cannot make a command faster, so the best
-/// of some runs counts.
+/// The bars are 100 ms each. Other load only makes a command slower, so the best of several runs
+/// counts.
 #[test]
 fn commands_that_only_look_are_quick() {
     let (site, alice) = (Site::new(), key(1));

@@ -1,4 +1,4 @@
-//! Plans that somebody has looked at before they are carried out.
+//! Reviewed plans.
 
 use std::fs;
 
@@ -22,7 +22,7 @@ fn exactly_the_plan_that_was_reviewed_is_carried_out() {
     assert_eq!(fs::read_to_string(&file).unwrap(), json, "the same document");
     site.run(&["apply", "--yes", "--plan", &file, &bundle]).expect(10);
     assert!(site.path("root/opt/vgpu/large").exists());
-    // Once it is carried out, it is not what would happen any more.
+    // Once applied, the plan no longer matches the host.
     site.run(&["apply", "--yes", "--plan", &file, &bundle])
         .expect(1)
         .says(&["change: not any more new /opt/vgpu/large"]);
@@ -46,7 +46,7 @@ fn any_difference_is_shown_and_nothing_is_changed() {
         &["bundle: ", "step: not any more write /opt/vgpu/large", "step: now write /etc/vgpu-note"],
     );
 
-    // Somebody has changed a file that the plan replaces, or a fact that it was made from.
+    // A file that the plan replaces, or a fact that it was made from, has changed.
     let mine = site.path("root/usr/local/sbin/other");
     let was = fs::read(&mine).unwrap();
     fs::write(&mine, "changed meanwhile").unwrap();

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::installer::fixture::{Site, Spec, key};
 
-/// The words by which it says that files were not read; the first is the bundle's, another may be the
-/// program itself as long as it is made for tests.
+/// The messages that list unread files; the first is for the bundle, the second may be for the
+/// program itself in test builds.
 const UNREAD: &str = "large, and not changed since it was read: /opt/vgpu/large";
 
-/// What `status` says once the file has been left alone for as long as it takes to be remembered.
+/// Returns the output of `status` after the file has been unchanged long enough to be cached.
 fn settled(site: &Site) -> String {
     for _ in 0..50 {
         let said = site.run(&["status"]).expect(0).out;
@@ -36,7 +36,7 @@ fn a_large_file_is_read_again_when_it_was_changed_or_somebody_asks() {
     let json = site.run(&["report", "--json"]).expect(0).json();
     assert!(!json.to_string().contains("unread"), "a report has read everything");
 
-    // One byte is another one; size and time of the content are what they were.
+    // One byte differs; size and modification time are unchanged.
     let path = site.path("root/opt/vgpu/large");
     let before = fs::metadata(&path).unwrap().modified().unwrap();
     let mut file = File::options().write(true).open(&path).unwrap();

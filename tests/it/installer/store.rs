@@ -1,4 +1,4 @@
-//! What the store keeps, and for how long.
+//! Retention of items in the store.
 
 use std::fs;
 
@@ -31,7 +31,7 @@ fn what_nothing_needs_goes_and_what_an_undo_needs_stays() {
     assert!(site.run(&["store", "gc"]).expect(0).out.contains("freed 0 B"));
     assert_eq!((names(&site, "store"), manifests(&site)), (before.clone(), 1));
 
-    // Two more, of which the first is replaced: what was there before them is the first.
+    // Two more bundles, the first of which is replaced: the previous state is that of the first.
     let [two, three] = [bundle(2, "two"), bundle(3, "three")];
     for bundle in [&two, &three] {
         site.run(&["apply", "--yes", bundle]).expect(0);
@@ -42,12 +42,14 @@ fn what_nothing_needs_goes_and_what_an_undo_needs_stays() {
     assert!(dry.contains("would be free"), "{dry}");
     assert_eq!(names(&site, "store").len(), before.len() + 2, "nothing has gone");
     site.run(&["store", "gc"]).expect(0);
-    // The third was the last that was proven, so it stays with the first, which is applied.
+    // The third is the last confirmed bundle, so it is retained together with the first, which is
+    // applied.
     assert_eq!((names(&site, "store").len(), manifests(&site)), (before.len() + 1, 2));
     site.run(&["apply", "--yes", &three]).expect(0).says(&["staged 0 items"]);
     site.run(&["revert", "--yes"]).expect(0);
 
-    // What the first replaced is kept as long as it can be taken back, and then not any more.
+    // The files that the first bundle replaced are retained while it can be reverted, and no
+    // longer.
     assert!(!names(&site, "undo").is_empty());
     site.run(&["revert", "--yes"]).expect(0);
     assert!(site.run(&["store", "gc"]).expect(0).out.contains("replaced files: "));

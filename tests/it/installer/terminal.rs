@@ -1,4 +1,4 @@
-//! What is asked where somebody can answer: `script` of util-linux plays the terminal.
+//! Prompts on a terminal, provided by `script` of util-linux.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use vgpu_tests::programs::Program;
 
 use crate::installer::fixture::{Site, Spec, key};
 
-/// Run the program on a terminal, give it `answer`, and return its status and all that was shown.
+/// Runs the program on a terminal, types `answer`, and returns its status and all output.
 fn on_terminal(site: &Site, args: &[&str], answer: &str) -> Option<(i32, String)> {
     let program = crate::program(Program::Installer);
     let command = format!("{program} --root {} {}", site.root(), args.join(" "));
@@ -23,7 +23,8 @@ fn on_terminal(site: &Site, args: &[&str], answer: &str) -> Option<(i32, String)
         eprintln!("skipped: needs script");
         return None;
     };
-    // The pipe stays open until the program has ended: an end of input would be an answer too.
+    // The pipe stays open until the program has ended, because end of input would count as an
+    // answer.
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(answer.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();

@@ -1,4 +1,4 @@
-//! What lies in a folder, for comparing it with what lay there before.
+//! The contents of a folder, for comparison.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,7 +7,8 @@ use std::os::unix::fs::MetadataExt as _;
 use camino::Utf8Path;
 use vgpu_manifest::Digest;
 
-/// Type, permissions, owner and content of everything below `root`, but for the installer's own.
+/// Returns type, permissions, owner and content of everything below `root`, except the installer's
+/// own state.
 pub(crate) fn tree(root: &Utf8Path) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     walk(root, root, &mut found);

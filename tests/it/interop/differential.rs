@@ -1,4 +1,4 @@
-//! What we accept, and what GNU tar makes of the same bytes.
+//! The archives that the library accepts, compared with GNU tar's reading of the same bytes.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use vgpu_tests::skip::have;
 
 use super::tools::{lines, ok, run};
 
-/// Random numbers that are the same in every run.
+/// Random numbers from a fixed seed.
 struct Dice(u64);
 
 impl Dice {
@@ -24,7 +24,7 @@ impl Dice {
         all[self.below(all.len())]
     }
 
-    /// A name out of all that the grammar allows, now and then as long as possible.
+    /// Returns a name from the allowed grammar, sometimes of the maximum length.
     fn name(&mut self) -> String {
         const FIRST: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
         const REST: &[u8] = b"aZ09._+~-";
@@ -61,7 +61,7 @@ impl Dice {
         Part { name: self.name(), mode, bytes: noise(seed, size) }
     }
 
-    /// Some parts whose names go together.
+    /// Returns several parts whose names do not conflict.
     fn parts(&mut self) -> Vec<Part> {
         let mut taken: BTreeSet<String> = BTreeSet::new();
         let mut parts = Vec::new();

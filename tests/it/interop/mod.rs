@@ -1,4 +1,4 @@
-//! Bundles and everybody's tools, in both directions.
+//! Interoperation with standard tools, in both directions.
 
 mod differential;
 mod recipe;

@@ -1,4 +1,4 @@
-//! The stock recipe of `docs/STOCK-RECIPE.md`, word for word.
+//! The stock recipe of `docs/STOCK-RECIPE.md`, verbatim.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,13 +10,13 @@ use vgpu_tests::skip::have;
 use vgpu_tests::stock::recipe;
 use vgpu_tests::tree::Snapshot;
 
-/// A good bundle, and a folder for whoever follows the recipe.
+/// A good bundle, and a working folder for the recipe.
 struct Stage {
     sample: Sample,
     good: Utf8PathBuf,
 }
 
-/// How it went.
+/// The outcome of the recipe.
 struct Outcome {
     proven: bool,
     said: String,
@@ -36,7 +36,7 @@ impl Stage {
         Some(Self { sample, good })
     }
 
-    /// The bundle that a script of the hostile collection makes.
+    /// Returns the bundle that a script of the hostile collection makes.
     fn hostile(&self, name: &str) -> Utf8PathBuf {
         let script = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("hostile").join(name);
         let scratch = self.sample.path(&format!("scratch-{name}"));
@@ -51,10 +51,11 @@ impl Stage {
         made
     }
 
-    /// Follow the recipe in a folder of its own.
+    /// Runs the recipe in a new folder.
     ///
     /// # Panics
-    /// If anything appears or changes outside of the folder that the recipe makes.
+    ///
+    /// If anything outside the folder that the recipe makes appears or changes.
     fn follow(&self, name: &str, bundle: &Utf8Path, slot: &str, who: &str) -> Outcome {
         let folder = self.sample.path("tries").join(name).join("a/b/c");
         fs::create_dir_all(&folder).unwrap();
@@ -79,7 +80,7 @@ impl Stage {
     fn refused(&self, name: &str) -> Outcome {
         let outcome = self.follow(name, &self.hostile(name), "1", "alice");
         assert!(!outcome.proven, "{name}: {}", outcome.said);
-        // It may hold a device, at which the next look around would stumble.
+        // It may contain a device node, on which the next comparison would fail.
         let _ = fs::remove_dir_all(&outcome.folder);
         outcome
     }
@@ -134,7 +135,7 @@ fn a_bundle_in_which_anything_was_replaced_is_refused() {
     }
 }
 
-/// Even where the signer is the attacker, or tar is told to do something else with a good member.
+/// Even if the signer is the attacker, or tar options change the handling of a good member.
 #[test]
 fn nothing_is_planted_outside_of_the_folder() {
     let Some(stage) = Stage::new() else { return };
@@ -155,7 +156,8 @@ fn nothing_is_planted_outside_of_the_folder() {
     ] {
         stage.refused(name);
     }
-    // These are proven or refused, depending on what the tools make of them; but nothing happens.
+    // The recipe may accept or refuse these, depending on the tools, but nothing outside is
+    // touched.
     for name in [
         "104-name-backslash",
         "110-name-option",
@@ -178,8 +180,8 @@ fn nothing_is_planted_outside_of_the_folder() {
     }
 }
 
-/// A member that lies twice in the archive, first as the attacker's link: the recipe takes the
-/// first, finds that it is a link, and follows it nowhere.
+/// A member that occurs twice in the archive, first as the attacker's link: the recipe extracts the
+/// first, detects the link, and does not follow it.
 #[test]
 fn a_folder_of_the_attacker_is_not_written_through() {
     let Some(stage) = Stage::new() else { return };
@@ -188,7 +190,7 @@ fn a_folder_of_the_attacker_is_not_written_through() {
     fs::create_dir_all(&folder).unwrap();
     fs::create_dir(&outside).unwrap();
     let bundle = stage.sample.path("attack.vgpu.tar");
-    // `conf` becomes a link to another folder, before the members that lie in it.
+    // `conf` becomes a link to another folder, before its members.
     let script = "set -e
         mkdir m && tar -xf \"$1\" -C m && mv m/conf m/kept && ln -s \"$2\" m/conf
         cd m && tar --format=ustar -b1 -cf \"$3\" SIGNATURES SHA256SUMS MANIFEST.json conf

@@ -114,7 +114,7 @@ fn a_signature_that_ssh_keygen_made_by_hand_counts() {
     assert_eq!(verified.trusted().uncounted.len(), 1, "alice signed with two keys");
 }
 
-/// Another reader of tar, with other habits, sees the same.
+/// An independent tar reader (Python's) reads the same content.
 #[test]
 fn python_sees_the_same_members() {
     const SCRIPT: &str = "

@@ -1,16 +1,16 @@
-//! Running everybody's tools.
+//! Invocation of standard tools.
 
 use std::fs::File;
 use std::process::{Command, Output};
 
 use camino::Utf8Path;
 
-/// Run a tool in a folder, and return what it said, whatever that is.
+/// Runs a tool in a folder and returns its output, even on failure.
 pub(crate) fn run(folder: &Utf8Path, tool: &str, words: &[&str]) -> Output {
     Command::new(tool).args(words).current_dir(folder).env("LC_ALL", "C").output().unwrap()
 }
 
-/// Run a tool that must succeed, with a file as its input, and return its output.
+/// Runs a tool that must succeed, with a file as its input, and returns its output.
 pub(crate) fn fed(folder: &Utf8Path, input: &str, tool: &str, words: &[&str]) -> Vec<u8> {
     let mut command = Command::new(tool);
     command.args(words).current_dir(folder).env("LC_ALL", "C");
@@ -20,7 +20,7 @@ pub(crate) fn fed(folder: &Utf8Path, input: &str, tool: &str, words: &[&str]) ->
     output.stdout
 }
 
-/// Run a tool that must succeed, without input.
+/// Runs a tool that must succeed, without input.
 pub(crate) fn ok(folder: &Utf8Path, tool: &str, words: &[&str]) -> Vec<u8> {
     let output = run(folder, tool, words);
     let error = String::from_utf8_lossy(&output.stderr);
@@ -28,7 +28,7 @@ pub(crate) fn ok(folder: &Utf8Path, tool: &str, words: &[&str]) -> Vec<u8> {
     output.stdout
 }
 
-/// The lines of an output.
+/// Returns the lines of an output.
 pub(crate) fn lines(output: Vec<u8>) -> Vec<String> {
     String::from_utf8(output).unwrap().lines().map(str::to_owned).collect()
 }

@@ -1,4 +1,4 @@
-//! Nodes that lie, loop and shout.
+//! Nodes with false, recursive and oversized facts.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use vgpu_tests::nodes::{Node, Root};
 
 use crate::inventory::machinery::{Machinery, path};
 
-/// Make a node hostile, and expect these files to be named, and the document to be a good one.
+/// Makes a node hostile, and checks that these files are named and the document is valid.
 fn hostile(break_it: impl FnOnce(&mut Root), expected: &[&str]) -> Inventory {
     let machine = Machinery::of(Node::TeslaT4);
     break_it(&mut machine.root());

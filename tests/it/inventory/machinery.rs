@@ -11,22 +11,22 @@ use vgpu_installer::host::{
 use vgpu_manifest::inventory::Inventory;
 use vgpu_tests::nodes::{Node, Root};
 
-/// Every node, written once for all tests that only look.
+/// Every node, written once for all read-only tests.
 static NODES: LazyLock<Vec<(Node, Machinery)>> =
     LazyLock::new(|| Node::ALL.map(|node| (node, Machinery::of(node))).into());
 
-/// Every node with its machine.
+/// Returns every node with its machine.
 pub(crate) fn nodes() -> &'static [(Node, Machinery)] {
     &NODES
 }
 
-/// What a node says.
+/// Returns the inventory of a node.
 pub(crate) fn of(node: Node) -> Inventory {
     let (_, machine) = NODES.iter().find(|(one, _)| *one == node).unwrap();
     machine.inventory()
 }
 
-/// A folder that stands for a machine with a disk of 64 GiB.
+/// Returns a folder that simulates a machine with a disk of 64 GiB.
 pub(crate) struct Machinery {
     host: RealHost,
     folder: TempDir,
@@ -75,7 +75,7 @@ impl Look for Machinery {
         self.host.list(path)
     }
 
-    /// The disk that the test runs on is nobody's business.
+    /// The free space of the test machine must not appear in the document.
     fn free_space(&self, _: &HostPath) -> Result<u64, HostError> {
         Ok(64 << 30)
     }

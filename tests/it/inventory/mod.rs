@@ -1,6 +1,6 @@
-//! What the installer says of invented nodes, from files only.
+//! Inventories of simulated nodes, from files only.
 //!
-//! The expected documents lie in `golden/`; `VGPU_GOLDEN=write cargo test` makes them anew.
+//! The expected documents are in `golden/`; `VGPU_GOLDEN=write cargo test` writes them again.
 
 mod hostile;
 mod machinery;
@@ -148,7 +148,7 @@ fn an_empty_folder_is_a_host_of_which_nothing_is_known() {
     inventory.to_json().unwrap();
 }
 
-/// The bar of an inventory, on a node with as many packages as a large one has.
+/// The time limit of an inventory, on a node with as many packages as a large one has.
 #[test]
 fn a_look_at_a_large_node_is_quick() {
     let machine = Machinery::of(Node::A40);
@@ -171,7 +171,7 @@ fn a_look_at_a_large_node_is_quick() {
     let mut times: Vec<_> = (0..5).map(measure).collect();
     times.sort();
     eprintln!("an inventory with a status of {size} bytes: {:?}", times[2]);
-    // Code of tests is not optimised, and other tests run beside this one; what ships is faster.
+    // Test builds are not optimized, and other tests run in parallel; release builds are faster.
     assert!(times[2] < Duration::from_secs(2), "{times:?}");
 }
 

@@ -1,4 +1,4 @@
-//! The real `ssh-agent`, and some that are not.
+//! The real `ssh-agent`, and misbehaving ones.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
@@ -78,14 +78,14 @@ fn without_an_agent_that_is_said() {
     refused(Agent::connect(&stale), "no ssh-agent at");
 }
 
-/// An agent that gives the same answer to whatever is asked.
+/// An agent that sends the same answer to every request.
 struct FakeAgent {
     _folder: TempDir,
     socket: PathBuf,
 }
 
 impl FakeAgent {
-    /// One that sends these bytes, and hangs up.
+    /// Starts an agent that sends these bytes and disconnects.
     fn sending(answer: Vec<u8>) -> Self {
         let folder = TempDir::new().unwrap();
         let socket = folder.path().join("agent");
@@ -93,7 +93,8 @@ impl FakeAgent {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let Ok(mut stream) = stream else { return };
-                // Read the request, or else hanging up would look like a broken connection.
+                // Read the request first; otherwise disconnecting would look like a broken
+                // connection.
                 let mut len = [0; 4];
                 if stream.read_exact(&mut len).is_ok() {
                     let mut request = vec![0; u32::from_be_bytes(len) as usize];
@@ -105,7 +106,7 @@ impl FakeAgent {
         Self { _folder: folder, socket }
     }
 
-    /// One that sends a message of this type.
+    /// Starts an agent that sends a message of this type.
     fn answering(kind: u8, body: &[u8]) -> Self {
         Self::sending(string(&[&[kind], body].concat()))
     }

@@ -1,11 +1,11 @@
-//! That a signature is one text, and that text unchanged.
+//! Canonical form: each signature has exactly one text.
 
 use vgpu_keys::{Role, Signature};
 
 use crate::keys::openssh::OpenSsh;
 use crate::keys::support::{MESSAGE, Parts, armor, dearmor, public, refused, sign, string};
 
-/// Whether `armor` is accepted, and holds.
+/// Checks whether `armor` is accepted and verifies.
 fn holds(armor: &[u8]) -> bool {
     Signature::from_armor(armor).is_ok_and(|s| s.verify(Role::Bundle, MESSAGE).is_ok())
 }
@@ -66,8 +66,8 @@ fn every_byte_removed_or_added_is_refused() {
     }
 }
 
-/// The ways in which mail programs, editors and other tools would write the same signature. The
-/// real `ssh-keygen` takes some of them, which must not make them a second signature for us.
+/// Variants of the same signature, as mail programs, editors and other tools write them. The real
+/// `ssh-keygen` accepts some of them; the library must not count them as a second signature.
 #[test]
 fn armor_that_another_program_would_write_is_refused() {
     let good = sign(1, Role::Bundle).to_armor();
@@ -104,7 +104,7 @@ fn spare_bits_in_the_last_character_are_refused() {
     let end = good.find("==\n").unwrap();
     let last = good.as_bytes()[end - 1];
     let mut bad = good.into_bytes();
-    // Four bits of this character are spare, and zero.
+    // Four bits of this character are unused, and zero.
     bad[end - 1] = last + 1;
     refused(Signature::from_armor(&bad), "not base64");
 }
@@ -142,8 +142,8 @@ fn every_field_has_one_value_that_is_accepted() {
     says(&Parts { signature, ..good }, "followed by bytes");
 }
 
-/// Adding the order of the group to a signature's second half gives another one that a careless
-/// check would take for good.
+/// Adding the group order to the second half of a signature gives another one that a lax check
+/// would accept.
 #[test]
 fn a_malleated_signature_is_refused() {
     const ORDER: [u8; 32] = [
@@ -163,7 +163,7 @@ fn a_malleated_signature_is_refused() {
     refused(signature.verify(Role::Bundle, MESSAGE), "is invalid");
 }
 
-/// What the armor above is compared with: where `ssh-keygen` is the stricter one, we are too.
+/// A comparison of the armor with `ssh-keygen`: the library is at least as strict.
 #[test]
 fn ssh_keygen_takes_nothing_that_we_call_tampered_with_but_other_line_breaks() {
     let Some(tools) = OpenSsh::find() else { return };

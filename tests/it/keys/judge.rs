@@ -1,4 +1,4 @@
-//! Who counts, and who does not.
+//! Counting of signatures.
 
 use vgpu_keys::{Distrust, Policy, Role, Signature, Slots, Trusted, WhyNot};
 
@@ -58,7 +58,7 @@ fn a_signer_is_not_counted_twice() {
         "2 trusted signatures required for vgpu-bundle, found 1 (alice)",
     );
 
-    // The same signature copied into every slot of a bundle can be read, and is still one.
+    // The same signature in every slot of a bundle is valid, and counts once.
     let slot = Slots::slot_bytes(&sign(1, Role::Bundle));
     let slots = Slots::parse(&slot.repeat(8).try_into().unwrap()).unwrap();
     let judged = two.judge(Role::Bundle, MESSAGE, &slots.signatures());
@@ -114,7 +114,7 @@ fn one_bad_signature_spoils_all_whoever_made_it() {
             refused(judged, &format!("the signature by {fingerprint} is bad"));
         }
     }
-    // A signature that says to be by a trusted key, and is by another one.
+    // A signature that names a trusted key but was made with another one.
     let forged = Parts { key: public(1).to_wire(), ..Parts::by(9) };
     let forged = Signature::from_armor(forged.armor().as_bytes()).unwrap();
     refused(one.judge(Role::Bundle, MESSAGE, &[forged]), "is bad: the signature is invalid");
@@ -128,7 +128,7 @@ fn a_revoked_key_never_counts_and_is_named() {
     assert_eq!(names(&judge(&policy, &[1, 3]).unwrap()), ["bob"]);
 }
 
-/// The texts of a policy decide the same in the hands of the real `ssh-keygen`.
+/// The files of a policy give the same decisions with the real `ssh-keygen`.
 #[test]
 fn ssh_keygen_agrees_for_every_key_and_role() {
     let Some(tools) = OpenSsh::find() else { return };
@@ -150,7 +150,8 @@ fn ssh_keygen_agrees_for_every_key_and_role() {
     assert_eq!(trusted, 5);
 }
 
-/// Why revoked keys are keys: one fingerprint in the file, and `ssh-keygen` trusts nobody.
+/// The reason why revoked keys are complete keys: with a fingerprint in the file, `ssh-keygen`
+/// trusts no key.
 #[test]
 fn ssh_keygen_reads_no_fingerprints_of_revoked_keys() {
     let Some(tools) = OpenSsh::find() else { return };
@@ -179,7 +180,7 @@ fn a_binary_revocation_list_is_refused() {
     refused(krl.parse::<vgpu_keys::RevokedKeys>(), "binary key revocation list");
 }
 
-/// Dates are for people. `ssh-keygen` can be told a time, and we have none.
+/// Dates are informational. `ssh-keygen` accepts a verification time, and the library has none.
 #[test]
 fn an_expired_key_is_good_until_it_is_revoked() {
     let Some(tools) = OpenSsh::find() else { return };
@@ -202,7 +203,7 @@ fn an_expired_key_is_good_until_it_is_revoked() {
     assert!(verify(&["-O", "verify-time=20190101"]));
 }
 
-/// Every line that we accept, `ssh-keygen` reads too.
+/// `ssh-keygen` reads every line that the library accepts.
 #[test]
 fn ssh_keygen_reads_our_lines_in_every_spelling() {
     let Some(tools) = OpenSsh::find() else { return };

@@ -59,7 +59,7 @@ fn they_read_what_we_write() {
     }
 }
 
-/// They change the passphrase of ours, and we read the result.
+/// `ssh-keygen` changes the passphrase of a key of this crate, which then reads the result.
 #[test]
 fn a_key_survives_a_change_of_passphrase() {
     let Some(tools) = OpenSsh::find() else { return };
@@ -91,7 +91,7 @@ fn keys_and_files_of_other_kinds_are_named() {
     refused(plain(b"hello"), "BEGIN OPENSSH PRIVATE KEY");
     refused(plain(b""), "BEGIN OPENSSH PRIVATE KEY");
 
-    // And what the message says to do about it helps.
+    // The command that the message suggests works.
     let rewrite = ["-q", "-p", "-P", "x", "-N", "x", "-Z", "aes256-ctr", "-a", "1", "-f", "gcm"];
     tools.keygen(&rewrite, b"").ok();
     assert!(with_passphrase(&tools.read("gcm"), "x").is_ok());
@@ -135,8 +135,8 @@ fn a_passphrase_is_asked_for_once_and_only_if_needed() {
     assert_ne!(*sealed, *key(1).to_openssh(Some("x")).unwrap(), "the salt is another one");
 }
 
-/// Bit by bit: either the same key comes out, or none. A wrong public half beside the secret
-/// must never be used.
+/// Bit by bit: either the same key is read, or none. A wrong public half next to the secret must
+/// never be used.
 #[test]
 fn a_damaged_file_gives_the_same_key_or_none() {
     let good = key(1);
@@ -158,8 +158,8 @@ fn a_damaged_file_gives_the_same_key_or_none() {
             }
         }
     }
-    // Only the comment is free to change: its 32 bits, and the one bit of its length that takes
-    // the single byte of padding into it.
+    // Only the comment can change: its 32 bits, and the one bit of its length that includes the
+    // single byte of padding.
     assert_eq!(survivors, 33);
 }
 

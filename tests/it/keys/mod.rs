@@ -1,5 +1,5 @@
-//! What the crate promises, against the real `ssh-keygen`, `ssh-agent` and `ssh-add`, and against
-//! whoever would like to be trusted.
+//! The guarantees of the crate, tested against the real `ssh-keygen`, `ssh-agent` and `ssh-add`,
+//! and against attackers.
 
 mod agent;
 mod armor;

@@ -1,4 +1,4 @@
-//! The real `ssh-keygen`, `ssh-agent` and `ssh-add`, each in a folder of its own.
+//! The real `ssh-keygen`, `ssh-agent` and `ssh-add`, each in its own folder.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -12,21 +12,21 @@ use std::{fs, thread};
 use tempfile::TempDir;
 use vgpu_keys::{KeyFile, Role};
 
-/// A folder to run OpenSSH's programs in.
+/// A folder for OpenSSH's programs.
 pub(crate) struct OpenSsh {
     folder: TempDir,
 }
 
-/// How a program ended.
+/// The result of a program.
 pub(crate) struct Ran {
     pub(crate) good: bool,
     pub(crate) stdout: Vec<u8>,
-    /// Everything that it said, for messages.
+    /// Returns all output, for messages.
     pub(crate) said: String,
 }
 
 impl Ran {
-    /// Its output, given that it succeeded.
+    /// Returns the output of a successful run.
     #[track_caller]
     pub(crate) fn ok(self) -> Vec<u8> {
         assert!(self.good, "{}", self.said);
@@ -35,7 +35,7 @@ impl Ran {
 }
 
 impl OpenSsh {
-    /// The tools, unless this machine does not have them.
+    /// Returns the tools, or `None` if this machine does not have them.
     pub(crate) fn find() -> Option<Self> {
         for tool in ["ssh-keygen", "ssh-agent", "ssh-add"] {
             // None of them has an option that only prints something and succeeds.
@@ -61,7 +61,7 @@ impl OpenSsh {
         fs::read(self.path(name)).unwrap()
     }
 
-    /// Write a file that only its owner can read, as a private key has to be.
+    /// Writes a file that only its owner can read, as OpenSSH requires for private keys.
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, content).unwrap();
@@ -69,24 +69,24 @@ impl OpenSsh {
         path
     }
 
-    /// Run `ssh-keygen` in the folder.
+    /// Runs `ssh-keygen` in the folder.
     pub(crate) fn keygen<A: AsRef<OsStr>>(&self, args: &[A], stdin: &[u8]) -> Ran {
         self.run(Command::new("ssh-keygen").args(args), stdin)
     }
 
-    /// Make a key, with all of `ssh-keygen`'s defaults but these.
+    /// Creates a key with these options, and otherwise the defaults of `ssh-keygen`.
     pub(crate) fn make_key(&self, name: &str, args: &[&str]) {
         let all = [&["-q", "-C", "made by ssh-keygen", "-f", name], args].concat();
         self.keygen(&all, b"").ok();
     }
 
-    /// Sign `message` with the key in the file `name`.
+    /// Signs `message` with the key in the file `name`.
     pub(crate) fn sign(&self, name: &str, role: Role, args: &[&str], message: &[u8]) -> Vec<u8> {
         let all = [&["-Y", "sign", "-f", name, "-n", role.namespace()], args].concat();
         self.keygen(&all, message).ok()
     }
 
-    /// Read a key that has no passphrase.
+    /// Reads a key without a passphrase.
     pub(crate) fn key_file(&self, name: &str) -> KeyFile {
         KeyFile::parse(&self.read(name), &mut || panic!("asked for a passphrase")).unwrap()
     }
@@ -100,7 +100,7 @@ impl OpenSsh {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // It may end without having read everything.
+        // The program may exit before it has read all input.
         let _ = child.stdin.take().unwrap().write_all(stdin);
         let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&[&*stdout, &*stderr].concat()).into_owned();
@@ -126,7 +126,7 @@ impl<'a> RealAgent<'a> {
             .spawn()
             .unwrap();
         let deadline = Instant::now() + Duration::from_secs(20);
-        // The socket exists for a moment before the agent listens there.
+        // The socket exists shortly before the agent listens on it.
         while UnixStream::connect(&socket).is_err() {
             assert!(Instant::now() < deadline, "the ssh-agent does not start");
             thread::sleep(Duration::from_millis(10));

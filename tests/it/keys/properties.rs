@@ -1,4 +1,4 @@
-//! What must hold for any bytes at all.
+//! Properties for arbitrary input.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ use vgpu_keys::{
 
 use crate::keys::support::{Line, Parts, armor, key, policy, public, sign, signers};
 
-/// What the formats consist of.
+/// Fragments of the formats.
 const WORDS: &[&str] = &[
     "alice",
     "bob",
@@ -44,7 +44,7 @@ const WORDS: &[&str] = &[
     "!",
 ];
 
-/// Text that is mostly made of these, so that parsers get far.
+/// Text that mostly consists of these fragments, so that parsers get far.
 fn text() -> impl Strategy<Value = String> {
     let word = prop_oneof![
         8 => proptest::sample::select(WORDS).prop_map(str::to_owned),
@@ -54,7 +54,7 @@ fn text() -> impl Strategy<Value = String> {
     vec(word, 0..24).prop_map(|words| words.concat())
 }
 
-/// A private key's file or a signature with some of its bytes replaced.
+/// A private key file or a signature with some bytes replaced.
 fn damaged(good: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
     let changes = vec((0..good.len(), any::<u8>()), 0..4);
     (changes, 0..=good.len()).prop_map(move |(changes, len)| {
@@ -71,7 +71,7 @@ fn private(armor: &str) -> String {
     armor.replace("SSH SIGNATURE", "OPENSSH PRIVATE KEY")
 }
 
-/// Where a text can be read, what is written is read as the same value.
+/// Checks the round trip: a parsed text is written and parsed as the same value.
 fn stable<T>(text: &str) -> Result<(), TestCaseError>
 where
     T: std::str::FromStr + ToString + PartialEq + std::fmt::Debug,
@@ -150,8 +150,8 @@ proptest! {
         }
     }
 
-    /// The one function that counts, against a second opinion: how many principals have one key
-    /// among the signing ones that is theirs, for the role, and not revoked.
+    /// Compares the counting function with a second implementation: the number of principals with a
+    /// signing key that is listed for the role and not revoked.
     #[test]
     fn judge_counts_principals(
         owners in vec(0..4_usize, 6),
@@ -163,7 +163,7 @@ proptest! {
         const NAMES: [&str; 4] = ["alice", "bob", "carol", "dave"];
         let both: &[Role] = &[Role::Bundle, Role::Report];
         let role = |may: bool| if may { both } else { &both[1..] };
-        // Always enough who could sign, so that the policy itself is accepted.
+        // Enough signers always exist, so the policy itself is accepted.
         let mut lines: Vec<Line<'_>> =
             vec![("x", 100, both), ("y", 101, both), ("z", 102, both)];
         for (seed, (&owner, &may)) in (0_u8..).zip(owners.iter().zip(&may)) {

@@ -56,7 +56,7 @@ fn they_verify_what_we_sign_and_nothing_else() {
     }
 }
 
-/// What the stock recipe takes out of a bundle with `dd`: a signature, and newlines up to 512.
+/// Input as the stock recipe extracts it with `dd`: a signature, and newlines up to 512 bytes.
 #[test]
 fn they_verify_a_slot_as_it_stands_in_a_bundle() {
     let Some(tools) = OpenSsh::find() else { return };
@@ -113,8 +113,8 @@ fn keys_of_other_types_are_named() {
     }
 }
 
-/// No security key is at hand, so the signature is put together as `PROTOCOL.u2f` says: an
-/// application after the key, and flags and a counter after the signature.
+/// A signature as a security key would make it, following `PROTOCOL.u2f`: an application after the
+/// key, and flags and a counter after the signature.
 #[test]
 fn a_security_key_is_named() {
     let good = Parts::good();

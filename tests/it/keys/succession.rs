@@ -1,4 +1,4 @@
-//! How one policy replaces another.
+//! Replacement of one policy by the next.
 
 use vgpu_keys::{Policy, PolicyError, Role, Signature, Signer, SuccessorError};
 
@@ -6,10 +6,10 @@ use crate::keys::support::{Line, key, policy, public, refused, said};
 
 const BOTH: &[Role] = &[Role::Bundle, Role::Policy];
 
-/// Alice 1, Bob 2 and Carol 3; two of them decide.
+/// Alice 1, Bob 2 and Carol 3; the threshold is 2.
 const OLD: &[Line<'_>] = &[("alice", 1, BOTH), ("bob", 2, BOTH), ("carol", 3, BOTH)];
 
-/// Carol has left, and Dave 4 has come.
+/// Carol has left, and Dave 4 has joined.
 const NEW: &[Line<'_>] = &[("alice", 1, BOTH), ("bob", 2, BOTH), ("dave", 4, BOTH)];
 
 fn signed(document: &str, seeds: &[u8]) -> Vec<Signature> {
@@ -102,7 +102,7 @@ fn a_signed_policy_that_cannot_be_read_is_refused() {
         matches!(accepted, Err(SuccessorError::Policy(PolicyError::Document { .. }))),
         "{accepted:?}"
     );
-    // Nobody's nonsense is looked at.
+    // An unsigned document is not parsed.
     let accepted = old.accept_successor(document.as_bytes(), &signed(document, &[9]));
     assert!(matches!(accepted, Err(SuccessorError::Old(_))), "{accepted:?}");
 }

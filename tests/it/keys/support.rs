@@ -10,7 +10,7 @@ use vgpu_keys::{
 /// The message of most tests.
 pub(crate) const MESSAGE: &[u8] = b"0123  MANIFEST.json\n";
 
-/// A key that is the same in every run.
+/// Returns a key from a fixed seed.
 pub(crate) fn key(seed: u8) -> KeyFile {
     KeyFile::from_seed(&[seed; 32], "test").unwrap()
 }
@@ -23,7 +23,7 @@ pub(crate) fn sign(seed: u8, role: Role) -> Signature {
     key(seed).sign(role, MESSAGE).unwrap()
 }
 
-/// A line: the principal, the seed of the key, and what it may sign.
+/// A line: the principal, the seed of the key, and its roles.
 pub(crate) type Line<'a> = (&'a str, u8, &'a [Role]);
 
 pub(crate) fn signers(lines: &[Line<'_>]) -> AllowedSigners {
@@ -42,7 +42,7 @@ pub(crate) fn policy(version: u64, threshold: usize, lines: &[Line<'_>], revoked
     Policy::new(version, threshold.try_into().unwrap(), channels, signers(lines), revoked).unwrap()
 }
 
-/// An error and all of its causes, as a program shows them.
+/// Returns an error and all its causes, as programs print them.
 pub(crate) fn said(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -53,7 +53,7 @@ pub(crate) fn said(error: &dyn Error) -> String {
     text
 }
 
-/// Check that `result` is an error, and that it says `words`.
+/// Checks that `result` is an error whose text contains `words`.
 #[track_caller]
 pub(crate) fn refused<T, E: Error>(result: Result<T, E>, words: &str) {
     let Err(error) = result else { panic!("accepted, but should say {words:?}") };
@@ -62,7 +62,7 @@ pub(crate) fn refused<T, E: Error>(result: Result<T, E>, words: &str) {
     assert!(!said.contains(char::is_control), "{said:?} has control characters");
 }
 
-/// The parts of a binary signature, each to be replaced by something wrong.
+/// The parts of a binary signature, each of which a test can replace.
 #[derive(Clone)]
 pub(crate) struct Parts {
     pub(crate) magic: Vec<u8>,
@@ -76,12 +76,12 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Those of a good signature over [`MESSAGE`] for bundles.
+    /// Returns the parts of a good signature over [`MESSAGE`] for bundles.
     pub(crate) fn good() -> Self {
         Self::by(1)
     }
 
-    /// The same, by another key.
+    /// Returns the same with another key.
     pub(crate) fn by(seed: u8) -> Self {
         let blob = dearmor(&sign(seed, Role::Bundle).to_armor());
         let mut at = 10;
@@ -113,20 +113,20 @@ impl Parts {
         blob
     }
 
-    /// With the same armor as `ssh-keygen` would give it.
+    /// Returns the signature in the armor of `ssh-keygen`.
     pub(crate) fn armor(&self) -> String {
         armor(&self.blob(), 70)
     }
 }
 
-/// A string of SSH: its length, and its bytes.
+/// Returns a string in SSH's encoding: its length and its bytes.
 pub(crate) fn string(bytes: &[u8]) -> Vec<u8> {
     let mut out = u32::try_from(bytes.len()).unwrap().to_be_bytes().to_vec();
     out.extend(bytes);
     out
 }
 
-/// The armor of a signature, with so many characters per line.
+/// Returns the armor of a signature, with this number of characters per line.
 pub(crate) fn armor(blob: &[u8], columns: usize) -> String {
     let base64 = Base64::encode_string(blob);
     let lines: Vec<&str> =
@@ -134,7 +134,7 @@ pub(crate) fn armor(blob: &[u8], columns: usize) -> String {
     format!("-----BEGIN SSH SIGNATURE-----\n{}\n-----END SSH SIGNATURE-----\n", lines.join("\n"))
 }
 
-/// What the armor of a signature is around.
+/// Returns the binary signature inside its armor.
 pub(crate) fn dearmor(armor: &str) -> Vec<u8> {
     let base64: String = armor.lines().filter(|line| !line.starts_with('-')).collect();
     Base64::decode_vec(&base64).unwrap()

@@ -1,4 +1,4 @@
-//! The crate `vgpu-manifest` from outside.
+//! The public interface of the crate `vgpu-manifest`.
 
 mod container;
 mod gnu_patch;

@@ -1,7 +1,7 @@
-//! The menu of the installer, as somebody sees it on a terminal.
+//! The installer's menu on a terminal.
 //!
-//! A transcript holds all that is seen until a command begins. `VGPU_GOLDEN=write` makes them anew,
-//! for review.
+//! A transcript contains the screen up to the start of a command. `VGPU_GOLDEN=write` writes the
+//! transcripts again, for review.
 
 use std::fs;
 use std::process::Stdio;
@@ -14,7 +14,7 @@ use vgpu_tests::tree::Snapshot;
 
 use crate::terminal::{END, INTERRUPT, Terminal};
 
-/// What the screens' last lines end with.
+/// The end of each screen's last line.
 const PROMPT: &str = " ";
 
 struct Desk {
@@ -29,14 +29,14 @@ impl Desk {
         Self { scratch }
     }
 
-    /// The same at a node with two GPUs.
+    /// The same with a node that has two GPUs.
     fn with_two() -> Self {
         let scratch = Scratch::new(env!("CARGO_BIN_EXE_demo"));
         scratch.node(Node::TwoP40);
         Self { scratch }
     }
 
-    /// The bundle with this sequence number, which puts a file into the node.
+    /// Returns the bundle with this sequence number, which installs a file on the node.
     fn bundle(&self, sequence: u32) -> String {
         let scratch = &self.scratch;
         scratch.write("notes.txt", format!("the text of {sequence}\n"));
@@ -59,7 +59,7 @@ impl Desk {
         Snapshot::of(&self.scratch.path("node"), &ours).unwrap()
     }
 
-    /// Hold what was seen before the command began against the transcript of this name.
+    /// Compares the screen before the command with the transcript of this name.
     fn compare(&self, name: &str, seen: &str) {
         let seen = seen.replace(self.scratch.path("").as_str(), "/scratch/");
         let screens: Vec<&str> = seen.split_inclusive('\n').collect();
@@ -75,10 +75,10 @@ impl Desk {
     }
 }
 
-/// The command that was shown, as an invocation of its own would say it.
+/// Returns the output of the shown command when it is run directly.
 fn shown(seen: &str) -> Vec<&str> {
     let line = seen.lines().find(|line| line.starts_with("vgpu-installer --")).unwrap();
-    // The scratch folder has no characters that a shell would mind.
+    // The scratch folder's path needs no shell quoting.
     line.split(' ').skip(2).collect()
 }
 
@@ -136,7 +136,7 @@ fn from_a_new_installation_through_an_upgrade_to_the_removal() {
     let text = || fs::read_to_string(&notes).ok();
     for (sequence, key, name) in [(1, "1", "new"), (2, "2", "upgrade")] {
         let bundle = desk.bundle(sequence);
-        // Enter alone carries out nothing.
+        // Enter alone applies nothing.
         let mut terminal = desk.sit_down();
         terminal.answer("[q]", key).answer("goes back):", &bundle);
         terminal.answer("Apply this plan? [y/N]", "");
@@ -151,7 +151,7 @@ fn from_a_new_installation_through_an_upgrade_to_the_removal() {
         assert_eq!(code, Some(0), "{seen}");
         desk.compare(name, &seen);
         assert_eq!(text(), Some(format!("the text of {sequence}\n")));
-        // The same once more, typed: there is nothing left to do.
+        // The same command again, typed: nothing is left to do.
         expect(desk.scratch.installer(&shown(&seen)), 0);
     }
 
@@ -218,7 +218,7 @@ fn guests_are_pointed_at_a_licence_server_and_given_what_they_need() {
         return;
     }
     let desk = Desk::new();
-    // Enter leads back, from each screen.
+    // Enter returns from each screen.
     let mut terminal = desk.sit_down();
     terminal.answer("[q]", "6").answer("goes back):", "10").answer("goes back):", "");
     terminal
@@ -230,7 +230,7 @@ fn guests_are_pointed_at_a_licence_server_and_given_what_they_need() {
     assert_eq!(code, Some(0), "{seen}");
     desk.compare("licence", &seen);
 
-    // There is no server yet, and the command says so as if it had been typed.
+    // No server is installed yet; the command prints the same message as when typed.
     let mut terminal = desk.sit_down();
     terminal.answer("[q]", "6").answer("goes back):", "4");
     let (code, seen) = terminal.end();
@@ -273,7 +273,7 @@ fn of_several_gpus_each_is_asked_about() {
     desk.compare("two-gpus", &seen);
     assert!(seen.contains("bind 0000:03:00.0 to vfio-pci for passthrough"), "{seen}");
 
-    // Enter alone leaves all of it to the bundle.
+    // Enter alone keeps the bundle's defaults.
     let mut terminal = desk.sit_down();
     terminal.answer("[q]", "2").answer("goes back):", &bundle);
     terminal.answer("is for):", "").answer("none):", "");
@@ -315,7 +315,7 @@ fn the_host_driver_is_judged_before_anything_is_installed() {
     terminal.answer("[q]", "4").answer("is applied):", &bundle);
     let (code, seen) = terminal.end();
     desk.compare("host-driver-of-a-bundle", &seen);
-    // It has no driver, and says so as the command does that was shown.
+    // The bundle has no driver; the message equals that of the shown command.
     let typed = run(desk.scratch.installer(&shown(&seen)));
     assert_eq!(code, typed.code);
     let said = typed.err.lines().next().unwrap();

@@ -1,11 +1,11 @@
-//! Every single byte of a bundle counts.
+//! Every byte of a bundle is protected.
 
 use std::fs;
 use std::os::unix::fs::FileExt;
 
 use crate::manifest::container::fixture::Fixture;
 
-/// A bundle of a few KiB, with a filled and seven empty slots, an empty item and padding.
+/// A bundle of a few KiB, with one used and seven empty slots, an empty item and padding.
 fn small() -> (Fixture, camino::Utf8PathBuf, Vec<u8>) {
     let fixture = Fixture::new();
     let items = vec![

@@ -1,4 +1,4 @@
-//! A small bundle, and what it takes to make others.
+//! A small bundle, and the means to make others.
 
 use std::fs::{self, File};
 use std::io;
@@ -11,7 +11,7 @@ use vgpu_manifest::{
     write_bundle,
 };
 
-/// A folder, a key that is trusted in it, and files to pack.
+/// A folder, a trusted key, and files to pack.
 pub(crate) struct Fixture {
     pub(crate) key: KeyFile,
     pub(crate) policy: Policy,
@@ -29,7 +29,7 @@ impl Fixture {
         Utf8Path::from_path(self.folder.path()).unwrap().join(name)
     }
 
-    /// Keep `content` as the source of the item `name`, and describe it.
+    /// Stores `content` as the source of the item `name`, and describes it.
     pub(crate) fn item(&self, name: &str, content: &[u8]) -> Item {
         fs::write(self.source(name), content).unwrap();
         let measured = Measure::of(&mut &*content).unwrap();
@@ -73,7 +73,7 @@ impl Fixture {
         Self::open(path)?.verify(&self.policy)
     }
 
-    /// Whether the whole bundle is good: frame and payload.
+    /// Verifies the whole bundle: frame and payload.
     pub(crate) fn accepts(&self, path: &Utf8Path) -> bool {
         self.verify(path).is_ok_and(|bundle| bundle.check(&|_| {}).is_ok())
     }
@@ -113,7 +113,7 @@ pub(crate) fn policy(threshold: usize, signers: &[(&str, String)]) -> Policy {
     Policy::parse(text.as_bytes()).unwrap()
 }
 
-/// Bytes that do not repeat, the same for the same seed.
+/// Returns bytes that do not repeat, the same for the same seed.
 pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let words = std::iter::repeat_with(move || {

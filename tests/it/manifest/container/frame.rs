@@ -1,4 +1,4 @@
-//! What is written is read back; who may not sign, and what may not be packed, is refused.
+//! Round trips; refused signers and refused items.
 
 use std::fs;
 use std::sync::Mutex;

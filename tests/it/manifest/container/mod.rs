@@ -1,4 +1,4 @@
-//! The container, from outside: what is written is read back, and nothing else is.
+//! The container format through its public interface: the reader accepts only the writer's output.
 
 mod bytes;
 mod fixture;

@@ -1,4 +1,4 @@
-//! A bundle that is split: each way in which its parts can be wrong has its own words.
+//! Split bundles: each fault of a part has its own message.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use vgpu_manifest::{CHUNK, PartSize};
 
 use crate::manifest::container::fixture::{Fixture, noise};
 
-/// A bundle of three parts of 8 MiB and a shorter one, each with some chunks of its own.
+/// A bundle of three parts of 8 MiB and a smaller one, each with unique chunks.
 fn split(seed: u64) -> (Fixture, Utf8PathBuf) {
     let fixture = Fixture::new();
     let size = usize::try_from(CHUNK).unwrap();
@@ -24,7 +24,7 @@ fn part(first: &Utf8Path, number: usize) -> Utf8PathBuf {
     first.as_str().replace(".001", &format!(".{number:03}")).into()
 }
 
-/// What is said about the bundle at `path`, with the reasons behind it.
+/// Returns the error for the bundle at `path`, with its causes.
 fn complaint(fixture: &Fixture, path: &Utf8Path) -> String {
     match fixture.verify(path) {
         Ok(bundle) => bundle.check(&|_| {}).map_or_else(|e| e.to_string(), |()| String::new()),
@@ -64,7 +64,7 @@ fn a_copy_is_the_whole_archive_however_it_was_split() {
     assert!(copy == joined);
     assert_eq!(told.into_inner(), bundle.total());
 
-    // Bytes that change after it was verified are not copied.
+    // Bytes that change after verification are not copied.
     let damage = |number: usize, at: u64| {
         use std::os::unix::fs::FileExt as _;
         let (fixture, first) = split(1);
@@ -74,7 +74,8 @@ fn a_copy_is_the_whole_archive_however_it_was_split() {
         let mut copy = Vec::new();
         bundle.copy_archive(&mut copy, &|_| {}).unwrap_err().to_string()
     };
-    // The manifest of so few items begins after two headers, the signatures and a block of sums.
+    // The manifest of so few items begins after two headers, the signatures and one block of
+    // digests.
     assert!(damage(1, 3 * 512 + 4096 + 512).contains("has changed since"));
     assert!(damage(3, 5).contains("item `large` is damaged"));
 }

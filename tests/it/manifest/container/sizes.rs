@@ -1,6 +1,6 @@
-//! Sizes around the borders where other formats have failed, on sparse files.
+//! Sizes around the limits at which other formats fail, on sparse files.
 //!
-//! Hashing tens of gigabytes takes a while, so all but one of them need the feature `slow`.
+//! Hashing tens of gigabytes is slow, so all but one need the feature `slow`.
 
 use std::fs::File;
 use std::io;
@@ -13,7 +13,7 @@ use vgpu_manifest::{
 
 use crate::manifest::container::fixture::{Fixture, manifest};
 
-/// An item of `size` zeros but for a last byte, described without writing them.
+/// Describes an item of `size` zeros with a different last byte, without writing it.
 fn zeros(name: &str, size: u64) -> Result<Item, vgpu_manifest::ItemError> {
     let chunk = usize::try_from(CHUNK).unwrap();
     let full = Digest::of(&vec![0; chunk]);
@@ -26,7 +26,7 @@ fn zeros(name: &str, size: u64) -> Result<Item, vgpu_manifest::ItemError> {
         name: name.parse().unwrap(),
         size,
         mode: ItemMode::Plain,
-        // Only `--deep` looks at it, which would be another pass over gigabytes of nothing.
+        // Only `--deep` checks it, which would be another pass over gigabytes of zeros.
         sha256: Digest::of(b""),
         chunks,
         kind: Kind::Plain,
@@ -34,7 +34,7 @@ fn zeros(name: &str, size: u64) -> Result<Item, vgpu_manifest::ItemError> {
     })
 }
 
-/// Serves files of zeros of any size, without blocks behind them.
+/// Serves files of zeros of any size, without allocating blocks.
 struct Sparse(Fixture);
 
 impl Source for Sparse {
@@ -47,9 +47,9 @@ impl Source for Sparse {
     }
 }
 
-/// Pack items of these sizes, verify them, and see that the last byte of each counts.
+/// Packs items of these sizes, verifies them, and checks that the last byte of each matters.
 ///
-/// The writer leaves holes where there are only zeros, so this takes no space on the disk.
+/// The writer leaves holes for zeros, so this takes no disk space.
 fn check(sizes: &[u64]) {
     let sparse = Sparse(Fixture::new());
     let items = sizes.iter().map(|&size| zeros(&format!("item-{size}"), size).unwrap()).collect();
@@ -63,7 +63,7 @@ fn check(sizes: &[u64]) {
     let file = File::options().write(true).open(&path).unwrap();
     let padding = (512 - size % 512) % 512;
     file.write_all_at(&[1], bundle.total() - 1024 - padding - 1).unwrap();
-    // The first damage is named, so all that lies before the last chunk has matched.
+    // The first damage is reported, so everything before the last chunk has matched.
     let error = bundle.check(&|_| {}).unwrap_err().to_string();
     let offset = (size - 1) / CHUNK * CHUNK;
     assert!(error.contains(&format!("`item-{size}`")), "{error}");

@@ -1,4 +1,4 @@
-//! Our patches against the real `diff` and `patch`: on the same bytes, the same result.
+//! The patch implementation against the real `diff` and `patch`: equal results for equal input.
 
 mod random;
 mod tools;
@@ -13,11 +13,12 @@ use vgpu_manifest::patch::{Change, Patch};
 use crate::manifest::gnu_patch::random::Random;
 use crate::manifest::gnu_patch::tools::{Outcome, diff, gnu_patch};
 
-/// Pairs of files in one patch, and how many such patches there are.
+/// The number of file pairs in one patch, and the number of such patches.
 const FILES: u64 = 50;
 const ROUNDS: u64 = 60;
 
-/// What our applier makes of the file `name` below `root`: its new bytes, `None` if it is gone.
+/// Returns the new bytes of the file `name` below `root` after applying the patch; `None` if it was
+/// deleted.
 fn ours(patch: &Patch, name: &str, root: &Path) -> Result<Option<Vec<u8>>, String> {
     let old = fs::read(root.join(name)).ok();
     let Some(file) = patch.file(&name.parse().unwrap()) else { return Ok(old) };
@@ -61,8 +62,8 @@ fn thousands_of_binary_diffs_give_what_gnu_patch_gives() {
         for (name, our) in names.iter().zip(our) {
             let our = match our {
                 Ok(our) => our,
-                // Without context, nothing tells a line put in front from a new file. GNU patch
-                // would ask; we refuse.
+                // Without context, an insertion at the start looks like a new file. GNU patch would
+                // ask; the library refuses.
                 Err(why) if round % 5 == 0 && why.contains("is there already") => continue,
                 Err(why) => panic!("round {round}, {name}: {why}"),
             };
@@ -92,7 +93,7 @@ fn what_gnu_patch_refuses_on_other_files_we_refuse_as_well() {
         if text.is_empty() {
             continue;
         }
-        // Now the file is another than the one that the patch was made for.
+        // The patch was made for another content of the file.
         let root = dir.path().join("old");
         fs::write(root.join("f"), random.damage(&old)).unwrap();
         let our = ours(&Patch::parse(&text).unwrap(), "f", &root);
@@ -102,9 +103,9 @@ fn what_gnu_patch_refuses_on_other_files_we_refuse_as_well() {
                 assert_eq!(our, fs::read(root.join("f")).ok(), "seed {seed}");
                 agreed += 1;
             }
-            // We never look for another place.
+            // The library never searches for another position.
             (Outcome::Moved, Err(_)) => moved += 1,
-            // Nor do we put something behind a line that is to end the file.
+            // The library does not append to a line that the patch declares to be the last one.
             (Outcome::Applied, Err(why)) if why.contains("the file goes on") => moved += 1,
             (gnu, ours) => panic!("seed {seed}: {gnu:?}, but ours {:?}", ours.map(|_| ())),
         }
@@ -135,7 +136,7 @@ fn patches_that_were_tampered_with_are_never_applied_differently() {
             refused += 1;
             continue;
         };
-        // What we apply, GNU patch applies in the same way.
+        // GNU patch applies every patch that the library applies, with the same result.
         assert_eq!(gnu_patch(&text, &root), Outcome::Applied, "seed {seed}");
         assert_eq!(our, fs::read(root.join("f")).ok(), "seed {seed}");
         agreed += 1;

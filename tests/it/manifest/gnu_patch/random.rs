@@ -1,4 +1,4 @@
-/// Numbers that are the same in every run.
+/// Random numbers from a fixed seed.
 pub(crate) struct Random(u64);
 
 impl Random {
@@ -13,12 +13,12 @@ impl Random {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11
     }
 
-    /// A number below `end`.
+    /// Returns a number below `end`.
     fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next()).unwrap() % end.max(1)
     }
 
-    /// A file before and after: now and then it comes or goes.
+    /// Returns a file before and after a change, sometimes created or deleted.
     pub(crate) fn pair(&mut self) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
         let (old, new) = self.two_files();
         match self.below(12) {
@@ -28,7 +28,7 @@ impl Random {
         }
     }
 
-    /// A file, and one that was made from it by a few changes of lines.
+    /// Returns a file, and a version of it with a few changed lines.
     pub(crate) fn two_files(&mut self) -> (Vec<u8>, Vec<u8>) {
         let count = 1 + self.below(60);
         let old: Vec<Vec<u8>> = (0..count).map(|_| self.line()).collect();
@@ -45,7 +45,7 @@ impl Random {
         (self.joined(&old), self.joined(&new))
     }
 
-    /// Few different lines, so that there are many places that look alike, and some of any bytes.
+    /// Returns lines from a small set, so that many places look alike, and some of random bytes.
     fn line(&mut self) -> Vec<u8> {
         const COMMON: [&[u8]; 6] = [b"", b"\0", b"\xff\0", b"\r", b"-- x", b"+ \0"];
         let mut line = match self.below(3) {
@@ -56,7 +56,7 @@ impl Random {
         line
     }
 
-    /// The lines as a file, which now and then does not end in a newline.
+    /// Returns the lines as a file, sometimes without a final newline.
     fn joined(&mut self, lines: &[Vec<u8>]) -> Vec<u8> {
         let mut bytes = lines.join(&b'\n');
         if self.below(4) > 0 && !lines.is_empty() {
@@ -65,7 +65,7 @@ impl Random {
         bytes
     }
 
-    /// The bytes with one line changed, doubled or taken out.
+    /// Returns the bytes with one line changed, doubled or removed.
     pub(crate) fn damage(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut lines: Vec<Vec<u8>> = bytes.split(|b| *b == b'\n').map(<[u8]>::to_vec).collect();
         let at = self.below(lines.len());
@@ -77,7 +77,7 @@ impl Random {
         lines.join(&b'\n')
     }
 
-    /// Bytes without any order.
+    /// Returns random bytes.
     pub(crate) fn blob(&mut self, len: usize) -> Vec<u8> {
         (0..len.div_ceil(8))
             .flat_map(|_| self.next().wrapping_mul(0x9e37_79b9).to_le_bytes())

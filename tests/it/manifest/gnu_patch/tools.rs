@@ -2,18 +2,18 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// What `patch` has done.
+/// The result of `patch`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It has found every hunk where the patch says.
+    /// Every hunk applied at its stated position.
     Applied,
-    /// It has found a hunk elsewhere.
+    /// A hunk applied with an offset.
     Moved,
-    /// It has refused something.
+    /// A hunk was rejected.
     Failed,
 }
 
-/// Whether GNU patch is here, in a version before 2.8; otherwise the test is skipped.
+/// Checks whether GNU patch is available in a version before 2.8; otherwise the test is skipped.
 pub(crate) fn have_gnu_patch() -> bool {
     let version = Command::new("patch").arg("--version").output();
     let text = version.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
@@ -25,7 +25,7 @@ pub(crate) fn have_gnu_patch() -> bool {
     is_right
 }
 
-/// Let GNU patch apply `text` in the folder `root`.
+/// Applies `text` with GNU patch in the folder `root`.
 pub(crate) fn gnu_patch(text: &[u8], root: &Path) -> Outcome {
     let arguments = ["-p0", "-F0", "-f", "-u", "--no-backup-if-mismatch", "-r", "-", "-d"];
     let mut child = Command::new("patch")
@@ -37,7 +37,7 @@ pub(crate) fn gnu_patch(text: &[u8], root: &Path) -> Outcome {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    // It stops reading when it has seen enough.
+    // GNU patch may stop reading early.
     let _ = child.stdin.take().unwrap().write_all(text);
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
@@ -48,7 +48,8 @@ pub(crate) fn gnu_patch(text: &[u8], root: &Path) -> Outcome {
     }
 }
 
-/// What `diff` writes for the folders `old` and `new`, with names for `patch -p0` in `old`.
+/// Returns the output of `diff` for the folders `old` and `new`, with names for `patch -p0` in
+/// `old`.
 pub(crate) fn diff(dir: &Path, context: u64) -> Vec<u8> {
     let output = Command::new("diff")
         .args(["-a", "-N", "-r", &format!("-U{context}"), "old", "new"])

@@ -1,4 +1,4 @@
-//! Archives that were cut, shuffled, overwritten, or made of anything at all.
+//! Archives that are truncated, reordered, overwritten, or random.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use proptest::sample::Index;
 
 use crate::manifest::mutations::frame::{Writer, good};
 
-/// One thing that may happen to an archive.
+/// A mutation of an archive.
 #[derive(Debug, Clone)]
 enum Harm {
     Overwrite(Index, Vec<u8>),
@@ -81,10 +81,10 @@ impl Harm {
     }
 }
 
-/// What must not change without notice: all before the slots, the signatures, all after them.
+/// Returns the protected bytes: everything before the slots, the signatures, everything after them.
 type Meaning<'b> = (&'b [u8], BTreeSet<&'b [u8]>, &'b [u8]);
 
-/// The same for two bundles that differ only in which slots the signatures stand in.
+/// Checks whether two bundles differ only in the slots of their signatures.
 fn meaning(bytes: &[u8]) -> Option<Meaning<'_>> {
     let slots = bytes.get(512..4608)?.chunks(512).filter(|slot| slot.iter().any(|&b| b != b'\n'));
     Some((&bytes[..512], slots.collect(), &bytes[4608..]))
@@ -93,7 +93,7 @@ fn meaning(bytes: &[u8]) -> Option<Meaning<'_>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1500))]
 
-    /// FORMAT.md lets a signature stand in any slot, so that alone may differ.
+    /// FORMAT.md allows a signature in any slot, so only that may differ.
     #[test]
     fn a_harmed_bundle_is_refused(harms in prop::collection::vec(harm(), 1..5)) {
         let writer = Writer::new();
@@ -114,7 +114,7 @@ proptest! {
         prop_assert!(Writer::new().verdict(&bytes).is_err());
     }
 
-    /// Sizes are all that is looked at before the signature.
+    /// Before the signature is verified, only sizes are read.
     #[test]
     fn whatever_sizes_say_is_refused(
         sums in "[0-7]{11}\0|[ 0-9]{12}",

@@ -1,7 +1,6 @@
-//! A second writer of bundles, which packs whatever it is given and signs it.
+//! A second writer of bundles, which packs and signs any input.
 //!
-//! It shares no code with the one of the library, so where both agree, the format is what
-//! `docs/FORMAT.md` says.
+//! It shares no code with the writer of the library. If both agree, they follow `docs/FORMAT.md`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -13,7 +12,7 @@ use vgpu_manifest::{Bundle, Digest, Verified, VerifyError};
 
 pub(crate) const CREATED: u64 = 1_700_000_000;
 
-/// A key that is trusted, and a file for bundles.
+/// A trusted key, and a file for bundles.
 pub(crate) struct Writer {
     key: KeyFile,
     policy: Policy,
@@ -43,7 +42,7 @@ impl Writer {
         Utf8Path::from_path(self.folder.path()).unwrap().join("b.vgpu.tar")
     }
 
-    /// What the library says of these bytes as a bundle, with its payload.
+    /// Verifies these bytes as a bundle, with its payload.
     pub(crate) fn verdict(&self, bytes: &[u8]) -> Result<Bundle<Verified>, String> {
         fs::write(self.path(), bytes).unwrap();
         let verified = Bundle::open(&self.path()).and_then(|bundle| bundle.verify(&self.policy));
@@ -55,7 +54,7 @@ impl Writer {
         Ok(bundle)
     }
 
-    /// The bundle of this text as its manifest and these items, correctly signed.
+    /// Returns the bundle with this text as its manifest and these items, correctly signed.
     pub(crate) fn bundle(&self, manifest: &[u8], created: u64, items: &[Member]) -> Vec<u8> {
         let mut sums = format!("{}  MANIFEST.json\n", Digest::of(manifest));
         for item in items {
@@ -77,7 +76,7 @@ impl Writer {
     }
 }
 
-/// A member, field by field as `docs/FORMAT.md` has them.
+/// Returns a member, field by field as in `docs/FORMAT.md`.
 fn put(archive: &mut Vec<u8>, name: &str, mode: u32, created: u64, bytes: &[u8]) {
     let mut header = Vec::new();
     let mut field = |len: usize, text: &str| {
@@ -107,7 +106,7 @@ fn put(archive: &mut Vec<u8>, name: &str, mode: u32, created: u64, bytes: &[u8])
     archive.resize(archive.len().next_multiple_of(512), 0);
 }
 
-/// The items of the bundle that everything here begins with.
+/// Returns the items of the initial bundle.
 pub(crate) fn items() -> Vec<Member> {
     let member = |name: &str, mode, bytes: &[u8]| Member {
         name: name.to_owned(),
@@ -122,7 +121,7 @@ pub(crate) fn items() -> Vec<Member> {
     ]
 }
 
-/// The manifest of these items, with something of everything.
+/// Returns the manifest of these items, with every kind of record.
 pub(crate) fn manifest(items: &[Member]) -> Value {
     let describe = |item: &Member| {
         json!({
@@ -157,7 +156,7 @@ pub(crate) fn manifest(items: &[Member]) -> Value {
     })
 }
 
-/// A good bundle.
+/// Returns a good bundle.
 pub(crate) fn good(writer: &Writer) -> Vec<u8> {
     let items = items();
     let bytes = writer.bundle(manifest(&items).to_string().as_bytes(), CREATED, &items);

@@ -1,4 +1,4 @@
-//! Manifests that say anything at all, and are correctly signed.
+//! Arbitrary manifests, correctly signed.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use vgpu_manifest::{CHUNK, Item, ItemName, Manifest, limits};
 
 use crate::manifest::mutations::frame::{CREATED, Member, Writer, items, manifest};
 
-/// One thing that may happen to a document.
+/// A mutation of a document.
 #[derive(Debug, Clone)]
 enum Change {
     Replace(Index, Value),
@@ -20,7 +20,7 @@ enum Change {
     Swap(Index, Index),
 }
 
-/// Values that a document of this kind may have somewhere, and some that none may.
+/// Values that a document of this kind may contain, and some that it may not.
 fn value() -> impl Strategy<Value = Value> {
     let texts = prop_oneof![
         Just(""),
@@ -114,7 +114,7 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// The ways to every value in a document, as JSON pointers.
+/// Returns the JSON pointers of all values in a document.
 fn pointers(value: &Value, here: &str, all: &mut Vec<String>) {
     all.push(here.to_owned());
     match value {
@@ -170,7 +170,7 @@ impl Change {
     }
 }
 
-/// Take the value at `pointer` out of what it is in.
+/// Removes the value at `pointer` from its parent.
 fn take(document: &mut Value, pointer: &str) -> Option<Value> {
     let (parent, key) = pointer.rsplit_once('/')?;
     match document.pointer_mut(parent)? {
@@ -180,7 +180,7 @@ fn take(document: &mut Value, pointer: &str) -> Option<Value> {
     }
 }
 
-/// An archive that fits the document as well as it can be made to.
+/// Returns an archive that fits the document as well as possible.
 fn members(document: &Value) -> Vec<Member> {
     let known = items();
     let list = document["items"].as_array().cloned().unwrap_or_default();
@@ -195,7 +195,7 @@ fn members(document: &Value) -> Vec<Member> {
     list.iter().map(member).collect()
 }
 
-/// Everything that `said` says stands in `understood` as well, but for what says nothing.
+/// Checks whether `understood` contains everything in `said`, except empty values.
 fn is_understood(said: &Value, understood: &Value) -> bool {
     let empty = |value: &Value| {
         value.is_null()
@@ -250,7 +250,7 @@ proptest! {
         if let Ok(bundle) = writer.verdict(&bytes) {
             check_accepted(bundle.manifest(), &document);
         }
-        // What is said about a manifest alone does not depend on the archive around it.
+        // The verdict on a manifest does not depend on the archive around it.
         if let Ok(parsed) = Manifest::parse(text.as_bytes()) {
             check_accepted(&parsed, &document);
         }

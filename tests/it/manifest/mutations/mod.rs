@@ -1,4 +1,4 @@
-//! The reader before bytes that nobody meant: it refuses, and never panics.
+//! The reader on mutated input: it refuses, and never panics.
 
 mod archive;
 mod frame;
