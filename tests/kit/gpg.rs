@@ -1,4 +1,4 @@
-//! Keys and signatures by the real `gpg`, in a home of its own.
+//! Keys and signatures by the real `gpg`, in its own home.
 
 #![allow(dead_code, reason = "each test that includes this file needs another part of it")]
 
@@ -7,24 +7,25 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A home of `gpg` with the keys that were made in it. Its agent ends when the folder is gone.
+/// A home of `gpg` with the keys that were created in it. Its agent ends when the folder is
+/// removed.
 #[derive(Debug)]
 pub(crate) struct Gpg {
     home: tempfile::TempDir,
 }
 
-/// How a text is signed.
+/// The form of a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     Inline,
     Detached,
 }
 
-/// A certificate as archives have it: a primary key that certifies, and a subkey that signs.
+/// Creates a certificate as archives use it: a primary key that certifies, and a subkey that signs.
 pub(crate) const ED25519: &str = "Key-Type: eddsa\nKey-Curve: ed25519\nKey-Usage: cert\n\
     Subkey-Type: eddsa\nSubkey-Curve: ed25519\nSubkey-Usage: sign\nExpire-Date: 0\n";
 
-/// Seconds since 1970, this many days ago.
+/// Returns the time this many days ago, in seconds since 1970.
 pub(crate) fn days_ago(days: u64) -> u64 {
     let then = SystemTime::now() - Duration::from_hours(24 * days);
     then.duration_since(UNIX_EPOCH).unwrap().as_secs()
@@ -39,8 +40,8 @@ impl Gpg {
         self.home.path()
     }
 
-    /// Makes a key some days ago, and returns its fingerprint. `fields` are those of gpg's unattended
-    /// key generation.
+    /// Creates a key that is dated some days ago, and returns its fingerprint. `fields` are those
+    /// of gpg's unattended key generation.
     pub(crate) fn key(&self, days: u64, fields: &str, options: &[&str]) -> String {
         let fields = format!(
             "{fields}Name-Real: archive\nCreation-Date: seconds={}\n%no-protection\n%commit\n",
@@ -52,7 +53,7 @@ impl Gpg {
         said.split_whitespace().find(|word| word.len() == 40).unwrap().to_owned()
     }
 
-    /// The fingerprint of the first subkey.
+    /// Returns the fingerprint of the first subkey.
     pub(crate) fn subkey(&self, key: &str) -> String {
         let words = ["--with-colons", "--with-subkey-fingerprint", "--list-keys", key];
         let listed = String::from_utf8(self.run(&words, b"")).unwrap();
@@ -60,12 +61,12 @@ impl Gpg {
         after.split(':').find(|field| field.len() == 40).unwrap().to_owned()
     }
 
-    /// The certificates of these keys.
+    /// Returns the certificates of these keys.
     pub(crate) fn export(&self, keys: &[&str]) -> Vec<u8> {
         self.run(&[&["--export"], keys].concat(), b"")
     }
 
-    /// A text, signed by these keys.
+    /// Returns a text, signed by these keys.
     pub(crate) fn sign(&self, keys: &[&str], form: Form, options: &[&str], text: &str) -> Vec<u8> {
         let mut words = options.to_vec();
         for key in keys {
@@ -78,7 +79,7 @@ impl Gpg {
         self.run(&words, text.as_bytes())
     }
 
-    /// What it says with this standard input.
+    /// Returns the output of gpg for this standard input.
     pub(crate) fn run(&self, words: &[&str], input: &[u8]) -> Vec<u8> {
         let mut command = Command::new("gpg");
         command.arg("--homedir").arg(self.home.path()).args(["--batch", "--quiet"]).args(words);

@@ -1,7 +1,7 @@
-//! Bundles with records of packages and drivers, made by hand for suites that are about the node.
+//! Handmade bundles with records of packages and drivers, for suites about the node.
 //!
-//! They are what the bundler would make of the same files; here a test says every word of the
-//! manifest itself.
+//! The bundler would create the same bundles from the same files; here a test controls the complete
+//! manifest.
 
 #![expect(clippy::missing_panics_doc, reason = "a bundle that cannot be made fails the test")]
 
@@ -33,7 +33,7 @@ impl Default for Kit {
 }
 
 impl Kit {
-    /// A new key, and nothing else.
+    /// Creates a new key in an empty folder.
     #[must_use]
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
@@ -44,13 +44,13 @@ impl Kit {
         kit
     }
 
-    /// A path in the folder.
+    /// Returns a path in the folder.
     #[must_use]
     pub fn path(&self, name: &str) -> Utf8PathBuf {
         Utf8Path::from_path(self.folder.path()).expect("UTF-8").join(name)
     }
 
-    /// The fingerprint of the key.
+    /// Returns the fingerprint of the key.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         self.key.public_key().fingerprint().to_string()
@@ -60,13 +60,13 @@ impl Kit {
         self.path("items").join(item.replace('/', "="))
     }
 
-    /// Take a file of this machine as an item.
+    /// Adds a file of this machine as an item.
     pub fn file(&mut self, name: &str, from: &Utf8Path) {
         fs::copy(from, self.source(name)).unwrap_or_else(|error| panic!("{from}: {error}"));
         self.take(name);
     }
 
-    /// Take these bytes as an item.
+    /// Adds these bytes as an item.
     pub fn bytes(&mut self, name: &str, bytes: impl AsRef<[u8]>) {
         fs::write(self.source(name), bytes).expect("an item");
         self.take(name);
@@ -87,10 +87,10 @@ impl Kit {
         self.items.insert(name.to_owned(), item);
     }
 
-    /// Write a bundle of all items, with these further fields of its manifest.
+    /// Writes a bundle of all items, with these further fields of its manifest.
     ///
-    /// The field `kinds` says what some items are, as [`kind`] writes it. These come first, in its
-    /// order; the others follow by name.
+    /// The field `kinds` gives the kinds of items, as [`kind`] writes them. These items come first,
+    /// in its order; the others follow by name.
     #[must_use]
     pub fn bundle(&self, sequence: u64, fields: Value) -> Utf8PathBuf {
         let Value::Object(mut fields) = fields else { panic!("fields are an object") };
@@ -134,13 +134,13 @@ impl Source for Kit {
     }
 }
 
-/// Says that an item is of a kind, with this record.
+/// Returns the record of an item of this kind.
 #[must_use]
 pub fn kind(item: &str, kind: &str, record: Value) -> Value {
     json!({ "item": item, "kind": { kind: record } })
 }
 
-/// What a bundle says of a Debian package file, from its own control file.
+/// Returns the manifest's record of a Debian package file, from its control file.
 #[must_use]
 pub fn package(item: &str, control: &str, archive: &str, reason: &str) -> Value {
     let mut fields = BTreeMap::new();
@@ -176,7 +176,7 @@ pub fn package(item: &str, control: &str, archive: &str, reason: &str) -> Value 
     kind(item, "package", record)
 }
 
-/// What a bundle says of the archive that its packages come from.
+/// Returns the manifest's record of the packages' archive.
 #[must_use]
 pub fn archive(name: &str, codename: &str, release: &str) -> Value {
     json!({

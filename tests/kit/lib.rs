@@ -1,4 +1,4 @@
-//! Black-box suites, and what they share.
+//! Shared code of the integration tests.
 
 pub mod dls;
 pub mod kit;

@@ -1,11 +1,11 @@
-//! How much memory a program needs.
+//! Memory use of a program.
 
 use std::fs;
 use std::io;
 use std::process::Child;
 use std::time::Duration;
 
-/// Wait until `child` has succeeded, and return the most memory that it was seen to have, in KiB.
+/// Waits until `child` has succeeded, and returns its peak memory in KiB.
 pub fn peak_of(child: &mut Child) -> io::Result<u64> {
     let mut peak = 0;
     let status = loop {

@@ -1,8 +1,9 @@
-//! Invented nodes: folders that look to a program like the root of a Proxmox VE host.
+//! Simulated nodes: folders that look to a program like the root of a Proxmox VE host.
 //!
-//! Each has what the installer reads and writes — sysfs and procfs as the kernel lays them out,
-//! with its symlinks, EFI variables, dpkg's status, apt's sources, kernels, boot loader files — and
-//! little else. GPUs have the ids of `pci.ids`; addresses, sizes and other devices are invented.
+//! Each has the files that the installer reads and writes, and little else: sysfs and procfs as the
+//! kernel lays them out, with its symlinks, EFI variables, dpkg's status, apt's sources, kernels,
+//! boot loader files. GPUs have the ids of `pci.ids`; addresses, sizes and other devices are
+//! invented.
 
 mod debian;
 mod efi;
@@ -18,10 +19,10 @@ use camino::Utf8Path;
 
 pub use self::root::Root;
 
-/// An invented node.
+/// A simulated node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Node {
-    /// PVE 8, Intel, UEFI and GRUB, a Tesla T4 that nothing uses: the node of the demo.
+    /// PVE 8, Intel, UEFI and GRUB, an unused Tesla T4: the node of the demo.
     TeslaT4,
     /// PVE 8, AMD, UEFI and GRUB, a Tesla P4.
     TeslaP4,
@@ -31,22 +32,22 @@ pub enum Node {
     A40,
     /// PVE 8, Intel, UEFI and GRUB, an RTX 2080 Ti with its four functions in one IOMMU group.
     Rtx2080Ti,
-    /// PVE 8, Intel with its own GPU, a GTX 1080 that nouveau has.
+    /// PVE 8, Intel with an integrated GPU, a GTX 1080 bound to nouveau.
     Gtx1080WithIgpu,
-    /// PVE 9, AMD, UEFI and GRUB under Secure Boot, an L40S, a key of DKMS's enrolled.
+    /// PVE 9, AMD, UEFI and GRUB under Secure Boot, an L40S, an enrolled DKMS key.
     L40s,
-    /// A virtual machine without PVE, legacy BIOS, an H200 that was passed through to it.
+    /// A virtual machine without PVE, legacy BIOS, an H200 passed through to it.
     H200InVm,
-    /// PVE 8, Intel, UEFI and systemd-boot with a ZFS root, an A2 beside a GT 710 for the console.
+    /// PVE 8, Intel, UEFI and systemd-boot with a ZFS root, an A2, and a GT 710 for the console.
     A2AndGt710,
-    /// PVE 8, AMD, nothing but the display of a management controller.
+    /// PVE 8, AMD, only the display of a management controller.
     NoGpu,
-    /// PVE 8 as the Bash script leaves it: unlocked RTX 2080 SUPER, pinned kernel, licence server.
+    /// PVE 8 as the Bash script leaves it: unlocked RTX 2080 SUPER, pinned kernel, license server.
     ScriptLeftovers,
 }
 
 impl Node {
-    /// Every one.
+    /// Every node.
     pub const ALL: [Self; 11] = [
         Self::TeslaT4,
         Self::TeslaP4,
@@ -61,7 +62,7 @@ impl Node {
         Self::ScriptLeftovers,
     ];
 
-    /// A name for folders and messages.
+    /// Returns a name for folders and messages.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -79,7 +80,7 @@ impl Node {
         }
     }
 
-    /// Write the node's root into a folder, which is made if it is not there.
+    /// Writes the node's root into a folder, which is created if necessary.
     pub fn write(self, folder: &Utf8Path) -> io::Result<()> {
         machines::write(self, &mut Root::new(folder)?)
     }

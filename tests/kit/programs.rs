@@ -1,8 +1,8 @@
-//! Our two programs, without building them a second time.
+//! The bundler and the installer, without a second build.
 //!
-//! A test or the demo starts its own executable again under the name of the program that it wants,
-//! and [`become_named_program`] lets that process be it. So there is one build, and what runs is
-//! the real program from its first line.
+//! A test or the demo starts its own executable again under the name of a program, and
+//! [`become_named_program`] runs that program in the new process. Therefore one build suffices, and
+//! the real program runs from its first line.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// One of our programs.
+/// A program of this project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
     /// `vgpu-bundler`.
@@ -20,7 +20,7 @@ pub enum Program {
 }
 
 impl Program {
-    /// The name that people type.
+    /// Returns the name of the command.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -30,7 +30,7 @@ impl Program {
     }
 }
 
-/// If this process was started under the name of one of our programs, be that program.
+/// Runs a program of this project if this process was started under its name.
 ///
 /// Call this first in `main`.
 #[must_use]
@@ -50,7 +50,7 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Put links to `executable`, whose `main` calls [`become_named_program`], into `folder`.
+    /// Creates links to `executable`, whose `main` calls [`become_named_program`], in `folder`.
     pub fn link(executable: &Utf8Path, folder: &Utf8Path) -> std::io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         for program in [Program::Bundler, Program::Installer] {
@@ -63,13 +63,13 @@ impl Programs {
         Ok(Self { folder: folder.to_owned() })
     }
 
-    /// Where the link of `program` is.
+    /// Returns the path of the link of `program`.
     #[must_use]
     pub fn path(&self, program: Program) -> Utf8PathBuf {
         self.folder.join(program.name())
     }
 
-    /// A command that runs `program`.
+    /// Returns a command that runs `program`.
     #[must_use]
     pub fn command(&self, program: Program) -> Command {
         Command::new(self.path(program))

@@ -1,7 +1,7 @@
-//! What a bundle carries, as the only source of a root's own apt.
+//! The packages of a bundle as the only source of a root's own apt.
 //!
-//! The index is the one that the installer makes on the node, by the same function, and apt is kept
-//! away from everything else in the same way: lists, caches and sources of its own.
+//! The index is made by the same function as on the node, and apt is isolated in the same way: with
+//! its own lists, caches and sources.
 
 #![expect(clippy::missing_panics_doc, reason = "a test that cannot go on has failed")]
 
@@ -26,8 +26,8 @@ pub struct Repository<'r> {
 }
 
 impl<'r> Repository<'r> {
-    /// Write the index of the bundle's packages into the folder `at` of the root, and let apt read
-    /// it. What it describes need not be there for a simulation.
+    /// Writes the index of the bundle's packages into the folder `at` of the root, and lets apt
+    /// read it. A simulation does not need the package files.
     #[must_use]
     pub fn new(root: &'r Root, at: &str, manifest: &Manifest) -> Self {
         let file = |(item, record): (&Item, &PackageRecord)| {
@@ -50,7 +50,7 @@ impl<'r> Repository<'r> {
         this
     }
 
-    /// Put the packages themselves into it, from the folder into which the bundle was extracted.
+    /// Copies the packages from the folder into which the bundle was extracted.
     pub fn fill(&self, extracted: &Utf8Path) {
         for (name, item) in &self.files {
             let to = self.root.at(self.folder.as_str()).join("packages").join(name);
@@ -58,7 +58,8 @@ impl<'r> Repository<'r> {
         }
     }
 
-    /// The root's own `apt-get`, with this as its only source and without a network.
+    /// Returns the root's own `apt-get`, with this repository as its only source and without a
+    /// network.
     #[must_use]
     pub fn apt(&self, words: &[&str]) -> Command {
         let Self { folder, .. } = self;

@@ -1,4 +1,4 @@
-//! A small signed bundle, and the keys and policies around it, for suites that take bundles apart.
+//! A small signed bundle with keys and policies, for suites that take bundles apart.
 
 use std::fs::{self, File};
 use std::io;
@@ -14,32 +14,32 @@ use vgpu_manifest::{
     Source, Target, write_bundle,
 };
 
-/// When the sample bundles say they were made, in seconds since 1970.
+/// The creation time of the sample bundles, in seconds since 1970.
 pub const CREATED: u64 = 1_700_000_000;
 
 /// A folder with keys, the sources of items, and the bundles made of them.
 ///
 /// The keys are the files `alice`, `alice-2`, `bob`, `reporter` and `revoked` of [`Sample::keys`].
-/// The first two are of one principal; `reporter` may sign reports only.
+/// The first two belong to one principal; `reporter` may sign reports only.
 #[derive(Debug)]
 pub struct Sample {
     folder: TempDir,
     keys: Vec<(&'static str, KeyFile)>,
 }
 
-/// The bytes of one item, and what the manifest says besides.
+/// The bytes and the manifest fields of one item.
 #[derive(Debug, Clone)]
 pub struct Part {
     /// Its name.
     pub name: String,
-    /// Whether it is a program.
+    /// Whether it is executable.
     pub mode: ItemMode,
     /// Its bytes.
     pub bytes: Vec<u8>,
 }
 
 impl Sample {
-    /// New keys in a new folder.
+    /// Creates keys in a new folder.
     pub fn new() -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let names = ["alice", "alice-2", "bob", "reporter", "revoked"];
@@ -57,25 +57,25 @@ impl Sample {
         Ok(sample)
     }
 
-    /// A path in the folder.
+    /// Returns a path in the folder.
     #[must_use]
     pub fn path(&self, name: &str) -> Utf8PathBuf {
         Utf8Path::from_path(self.folder.path()).unwrap_or(Utf8Path::new(".")).join(name)
     }
 
-    /// The folder with the keys, as `ssh-keygen` writes them.
+    /// Returns the folder with the keys, as `ssh-keygen` writes them.
     #[must_use]
     pub fn keys(&self) -> Utf8PathBuf {
         self.path("keys")
     }
 
-    /// The private key of this name.
+    /// Returns the private key with this name.
     pub fn key(&self, name: &str) -> Result<&KeyFile> {
         let found = self.keys.iter().find(|(other, _)| *other == name);
         found.map(|(_, key)| key).with_context(|| format!("there is no key `{name}`"))
     }
 
-    /// The text of `allowed_signers`: who may sign what.
+    /// Returns the text of `allowed_signers`: the principals and their roles.
     pub fn allowed_signers(&self) -> Result<String> {
         let line = |who: &str, role: &str, key: &str| -> Result<String> {
             Ok(format!("{who} namespaces=\"{role}\" {}\n", self.key(key)?.public_key()))
@@ -90,12 +90,12 @@ impl Sample {
         .concat())
     }
 
-    /// The text of the revoked keys.
+    /// Returns the text of the revoked keys.
     pub fn revoked_keys(&self) -> Result<String> {
         Ok(format!("{}\n", self.key("revoked")?.public_key()))
     }
 
-    /// The document of the policy that asks for the signatures of `threshold` principals.
+    /// Returns the document of the policy that requires the signatures of `threshold` principals.
     pub fn policy_text(&self, threshold: usize) -> Result<String> {
         Ok(format!(
             "version = 1\nthreshold = {threshold}\nchannels = ['stable']\n\
@@ -105,12 +105,12 @@ impl Sample {
         ))
     }
 
-    /// That policy.
+    /// Returns that policy.
     pub fn policy(&self, threshold: usize) -> Result<Policy> {
         Ok(Policy::parse(self.policy_text(threshold)?.as_bytes())?)
     }
 
-    /// Write a bundle of these items, signed by the keys `signers`, to the file `name`.
+    /// Writes a bundle of these items, signed by the keys `signers`, to the file `name`.
     pub fn write(&self, name: &str, parts: &[Part], signers: &[&str]) -> Result<Utf8PathBuf> {
         let path = self.path(name);
         let items = parts.iter().map(|part| self.item(part)).collect::<Result<Vec<_>>>()?;
@@ -121,7 +121,7 @@ impl Sample {
         Ok(path)
     }
 
-    /// Keep the bytes of an item, and describe it.
+    /// Stores the bytes of an item, and describes it.
     fn item(&self, part: &Part) -> Result<Item> {
         fs::write(self.source(&part.name), &part.bytes)?;
         let measured = Measure::of(&mut &*part.bytes)?;
@@ -147,7 +147,7 @@ impl Source for Sample {
     }
 }
 
-/// The items of the bundle from which the hostile ones are made: two of the same length, an empty
+/// Returns the items of the base bundle of the hostile collection: two of the same length, an empty
 /// one, a program, and one with two chunks.
 #[must_use]
 pub fn parts() -> Vec<Part> {
@@ -163,8 +163,8 @@ pub fn parts() -> Vec<Part> {
     ]
 }
 
-/// What a bundle of these items says about itself. If it has a `conf/vgpu.conf`, it wants some of
-/// everything from a host.
+/// Returns the manifest of a bundle of these items. If they include `conf/vgpu.conf`, it requests
+/// every kind of change of a host.
 fn manifest(items: &[Item]) -> Result<Manifest> {
     let mut manifest = json!({
         "format": FORMAT,

@@ -1,6 +1,6 @@
-//! A laptop and a node in one scratch folder, for suites that use our programs from outside.
+//! A laptop and a node in one temporary folder, for end-to-end suites.
 //!
-//! Everything here panics when it cannot go on: a test that cannot go on has failed.
+//! Every function panics on failure, which fails the test.
 
 #![expect(clippy::missing_panics_doc, reason = "said once, above")]
 
@@ -13,14 +13,14 @@ use vgpu_keys::PublicKey;
 use crate::nodes::Node;
 use crate::programs::{Program, Programs};
 
-/// The folder; it is removed when this is dropped.
+/// The folder; it is removed on drop.
 #[derive(Debug)]
 pub struct Scratch {
     folder: tempfile::TempDir,
     programs: Programs,
 }
 
-/// What a program printed, and how it ended.
+/// The output and the result of a program.
 #[derive(Debug)]
 pub struct Said {
     /// The exit code; `None` if it was killed.
@@ -32,7 +32,8 @@ pub struct Said {
 }
 
 impl Scratch {
-    /// A scratch folder in which `executable` (`env!("CARGO_BIN_EXE_demo")`) is our programs.
+    /// Creates a scratch folder in which `executable` (`env!("CARGO_BIN_EXE_demo")`) runs as the
+    /// two programs.
     #[must_use]
     pub fn new(executable: &str) -> Self {
         let folder = tempfile::tempdir().expect("a scratch folder");
@@ -42,20 +43,20 @@ impl Scratch {
         Self { folder, programs }
     }
 
-    /// A path in the folder.
+    /// Returns a path in the folder.
     #[must_use]
     pub fn path(&self, name: &str) -> Utf8PathBuf {
         Utf8Path::from_path(self.folder.path()).expect("a UTF-8 path").join(name)
     }
 
-    /// Write a file of the laptop.
+    /// Writes a file of the laptop.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         let path = self.path("laptop").join(name);
         fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         fs::write(path, content).expect("a file");
     }
 
-    /// `vgpu-bundler`, in the laptop's folder.
+    /// Returns a `vgpu-bundler` command in the laptop's folder.
     #[must_use]
     pub fn bundler(&self, words: &[&str]) -> Command {
         let mut command = self.programs.command(Program::Bundler);
@@ -63,13 +64,13 @@ impl Scratch {
         self.isolate(command)
     }
 
-    /// `vgpu-installer`, working on the node.
+    /// Returns a `vgpu-installer` command for the node.
     #[must_use]
     pub fn installer(&self, words: &[&str]) -> Command {
         self.installer_on(&self.path("node"), words)
     }
 
-    /// `vgpu-installer`, working on another root.
+    /// Returns a `vgpu-installer` command for another root.
     #[must_use]
     pub fn installer_on(&self, root: &Utf8Path, words: &[&str]) -> Command {
         let mut command = self.programs.command(Program::Installer);
@@ -84,7 +85,7 @@ impl Scratch {
         command
     }
 
-    /// Make the signing key `alice`, and a node that trusts it for the channel `stable`.
+    /// Creates the signing key `alice`, and a node that trusts it for the channel `stable`.
     pub fn node(&self, node: Node) {
         node.write(&self.path("node")).expect("a node");
         expect(self.bundler(&["key", "generate", "--principal", "alice", "--no-passphrase"]), 0);
@@ -105,14 +106,14 @@ impl Scratch {
     }
 }
 
-/// The fingerprint of a public key file.
+/// Returns the fingerprint of a public key file.
 #[must_use]
 pub fn fingerprint(path: &Utf8Path) -> String {
     let text = fs::read_to_string(path).expect("a public key");
     text.trim().parse::<PublicKey>().expect("a public key").fingerprint().to_string()
 }
 
-/// Run a command to its end.
+/// Runs a command to its end.
 #[must_use]
 pub fn run(mut command: Command) -> Said {
     let Output { status, stdout, stderr } = command.output().expect("a program that starts");
@@ -120,7 +121,7 @@ pub fn run(mut command: Command) -> Said {
     Said { code: status.code(), out: text(stdout), err: text(stderr) }
 }
 
-/// Run a command that must exit with `code`, and return what it said.
+/// Runs a command that must exit with `code`, and returns its output.
 #[expect(clippy::must_use_candidate, reason = "most callers only want the exit code")]
 pub fn expect(command: Command, code: i32) -> Said {
     let words = format!("{command:?}");
@@ -129,7 +130,7 @@ pub fn expect(command: Command, code: i32) -> Said {
     said
 }
 
-/// The same command, in a network of its own where there is nobody.
+/// Returns the same command in an empty network namespace.
 #[must_use]
 pub fn without_network(command: &Command) -> Command {
     let mut alone = Command::new("unshare");

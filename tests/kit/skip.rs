@@ -1,10 +1,10 @@
-//! Tests that need a tool which is not there.
+//! The skip rule for tests that need a missing tool.
 
 use std::process::{Command, Stdio};
 
-/// Whether the test can go on: `tool` is on the `PATH`.
+/// Checks whether `tool` is on the `PATH`.
 ///
-/// If it is not, this says so, and fails where `VGPU_NO_SKIP` is set, as in `.ci/run`.
+/// If it is not, prints a message, and fails if `VGPU_NO_SKIP` is set, as in `.ci/run`.
 #[must_use]
 pub fn have(tool: &str) -> bool {
     let found = Command::new(tool)
@@ -17,9 +17,10 @@ pub fn have(tool: &str) -> bool {
     found || skip(tool)
 }
 
-/// Say that a test is skipped because it needs `what`; fail where that is not allowed.
+/// Prints that a test is skipped because it needs `what`.
 ///
 /// # Panics
+///
 /// If `VGPU_NO_SKIP` is set.
 #[must_use]
 pub fn skip(what: &str) -> bool {
@@ -28,15 +29,15 @@ pub fn skip(what: &str) -> bool {
     false
 }
 
-/// Nothing, because the test needs `what`; said as in [`skip`].
+/// Returns `None` because the test needs `what`; reports it as [`skip`] does.
 #[must_use]
 pub fn without<T>(what: &str) -> Option<T> {
     let _ = skip(what);
     None
 }
 
-/// Nothing, because the world no longer has `what`: said, and nowhere a failure, because nobody can
-/// install it.
+/// Returns `None` because `what` is no longer available anywhere: reported, but never a failure,
+/// because it cannot be installed.
 #[must_use]
 pub fn gone<T>(what: &str) -> Option<T> {
     eprintln!("skipped: needs {what}");

@@ -1,10 +1,11 @@
-//! What `docs/STOCK-RECIPE.md` tells people to type.
+//! The commands in `docs/STOCK-RECIPE.md`.
 
 use std::fs;
 
-/// What stands in the one block of the document that is marked as the recipe.
+/// Returns the one block of the document that is marked as the recipe.
 ///
 /// # Panics
+///
 /// If there is no such block, or more than one.
 #[must_use]
 pub fn recipe() -> String {

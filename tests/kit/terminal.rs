@@ -1,4 +1,4 @@
-//! Somebody at a terminal: a program in a session of its own on a pseudo-terminal, and what was seen.
+//! A simulated terminal user: a program in its own session on a pseudo-terminal, and its output.
 
 #![allow(dead_code, reason = "each test that includes this file needs another part of it")]
 
@@ -18,33 +18,34 @@ pub(crate) const INTERRUPT: &str = "\u{3}";
 /// Ctrl-D.
 pub(crate) const END: &str = "\u{4}";
 
-/// The most that anybody waits for a program.
+/// The longest wait for a program.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The terminal, and the program on it.
 #[derive(Debug)]
 pub(crate) struct Terminal {
-    /// What questions end with.
+    /// The end of every question.
     prompt: &'static str,
     keyboard: File,
     screen: Receiver<Vec<u8>>,
     seen: String,
-    /// How much of it has been waited for.
+    /// The length of the output that was already waited for.
     read: usize,
     child: Child,
 }
 
 impl Terminal {
-    /// Start `command` with a terminal as all three of its streams. Its questions end with
+    /// Starts `command` with a terminal as all three of its streams. Its questions end with
     /// `prompt`.
     ///
-    /// `setsid` of util-linux makes it the session's own terminal, so that Ctrl-C is what it is.
+    /// `setsid` of util-linux makes it the controlling terminal of the session, so that Ctrl-C
+    /// works.
     #[must_use]
     pub(crate) fn start(command: &Command, prompt: &'static str) -> Self {
         Self::session(command, prompt, &["--ctty"], |_| {})
     }
 
-    /// The same, with some of the streams changed, and without Ctrl-C.
+    /// Starts the command with some of the streams changed, and without Ctrl-C.
     #[must_use]
     pub(crate) fn start_with(command: &Command, change: impl FnOnce(&mut Command)) -> Self {
         Self::session(command, "", &[], change)
@@ -65,7 +66,7 @@ impl Terminal {
         let slave = File::from(open(name, flags, Mode::empty()).unwrap());
 
         let mut session = Command::new("setsid");
-        // Whoever runs tests in the background has Ctrl-C ignored, also by what the tests start.
+        // If the tests run in the background, they ignore SIGINT, and child processes inherit that.
         session.args(options).args(["env", "--default-signal=INT"]);
         session.arg(command.get_program()).args(command.get_args());
         session.current_dir(command.get_current_dir().unwrap_or(".".as_ref()));
@@ -85,7 +86,7 @@ impl Terminal {
         let (sender, screen) = mpsc::channel();
         thread::spawn(move || {
             let mut bytes = [0; 4096];
-            // When the last program has left the terminal, reading fails.
+            // Reading fails when the last program has closed the terminal.
             while let Ok(count @ 1..) = reader.read(&mut bytes) {
                 if sender.send(bytes[..count].to_vec()).is_err() {
                     break;
@@ -95,7 +96,7 @@ impl Terminal {
         Self { prompt, keyboard, screen, seen: String::new(), read: 0, child }
     }
 
-    /// Wait until `text` is on the screen, after what was waited for before.
+    /// Waits until `text` is on the screen, after the text that was waited for before.
     pub(crate) fn wait_for(&mut self, text: &str) -> &mut Self {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -110,24 +111,24 @@ impl Terminal {
         }
     }
 
-    /// Type some keys.
+    /// Types some keys.
     pub(crate) fn press(&mut self, keys: &str) -> &mut Self {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
         self
     }
 
-    /// Wait for a question, to its end.
+    /// Waits for the end of a question.
     pub(crate) fn asked(&mut self, question: &str) -> &mut Self {
         let prompt = self.prompt;
         self.wait_for(question).wait_for(prompt)
     }
 
-    /// Answer a question: wait for it, then type the answer and enter.
+    /// Answers a question: waits for it, then types the answer and Enter.
     pub(crate) fn answer(&mut self, question: &str, answer: &str) -> &mut Self {
         self.asked(question).press(answer).press("\n")
     }
 
-    /// Wait for the end, and return the exit status, if there is one, and all that was seen.
+    /// Waits for the end, and returns the exit status, if there is one, and all output.
     #[must_use]
     pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let end = Instant::now() + PATIENCE;

@@ -1,4 +1,4 @@
-//! What a folder is, to the last bit that an undo promises.
+//! The exact state of a folder, for comparison after a revert.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,20 +11,20 @@ use vgpu_manifest::{Digest, Measure};
 
 /// Everything below a folder: types, modes, owners, extended attributes and contents.
 ///
-/// Times are not part of it: a file that is put back is a new file.
+/// Times are excluded, because a restored file is a new file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot(BTreeMap<Utf8PathBuf, Entry>);
 
-/// Paths that may be different in two trees, and why that is no harm.
+/// Paths that may differ between two trees, with reasons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MayDiffer {
-    /// A path; all that starts with it if it ends in `*`, and all below it if it ends in `/`.
+    /// A path; with a final `*` every path with this prefix, with a final `/` everything below it.
     pub path: &'static str,
     /// The reason, for people.
     pub why: &'static str,
 }
 
-/// Something in a folder.
+/// An entry of a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
     kind: Kind,
@@ -44,7 +44,7 @@ enum Kind {
 }
 
 impl Snapshot {
-    /// Look at all that lies below `root`, but for the paths in `except` and what is below them.
+    /// Records everything below `root`, except the paths in `except` and everything below them.
     pub fn of(root: &Utf8Path, except: &[&str]) -> io::Result<Self> {
         let mut entries = BTreeMap::new();
         let mut todo = vec![Utf8PathBuf::new()];
@@ -64,7 +64,7 @@ impl Snapshot {
         Ok(Self(entries))
     }
 
-    /// A line for each path that is not the same in `other`; empty if all are.
+    /// Returns a line for each path that differs in `other`; empty if none does.
     #[must_use]
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let paths: std::collections::BTreeSet<_> = self.0.keys().chain(other.0.keys()).collect();
@@ -74,7 +74,7 @@ impl Snapshot {
             .collect()
     }
 
-    /// A line for each path that is not the same in `other` and for which `may` has no reason.
+    /// Returns a line for each path that differs in `other` and that `may` does not allow.
     #[must_use]
     pub fn unexplained(&self, other: &Self, may: &[MayDiffer]) -> Vec<String> {
         let explained = |line: &String| {
@@ -86,13 +86,13 @@ impl Snapshot {
         lines
     }
 
-    /// How many paths there are.
+    /// Returns the number of paths.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is nothing at all.
+    /// Checks whether there are no paths.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -128,7 +128,7 @@ impl Entry {
 }
 
 impl Kind {
-    /// What is neither file nor folder nor link.
+    /// Anything other than a file, folder or symlink.
     fn special(meta: &fs::Metadata) -> Self {
         match meta.file_type() {
             kind if kind.is_fifo() => Self::Fifo,

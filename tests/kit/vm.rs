@@ -1,7 +1,7 @@
 //! A virtual machine without a network card, booted from a root: a real kernel, a real systemd, and
 //! containers that can run.
 //!
-//! It is emulated, because KVM in a machine that is virtual itself may be there and hang.
+//! It is emulated, because KVM inside a virtual machine may be present and hang.
 
 #![expect(clippy::missing_panics_doc, reason = "a machine that does not boot fails the test")]
 
@@ -15,13 +15,13 @@ use crate::roots::Root;
 use crate::scratch::expect;
 use crate::skip::have;
 
-/// The disk: enough for a node with packages, images and a driver. It is a sparse file.
+/// The disk size: enough for a node with packages, images and a driver. The file is sparse.
 const DISK: u64 = 6 << 30;
 
-/// How the end of a scene is told on its console.
+/// The marker of the end of a scene on the console.
 const END: &str = "scene ended: ";
 
-/// The unit that plays a scene once the machine is up, and then switches it off.
+/// The unit that runs a scene after boot and then powers the machine off.
 const UNIT: &str = "[Unit]
 After=multi-user.target
 [Service]
@@ -34,31 +34,32 @@ ExecStopPost=-/bin/systemctl --no-ask-password poweroff
 WantedBy=default.target
 ";
 
-/// Is everything here that it takes? Says so if not.
+/// Checks whether all requirements are available. Prints a message if not.
 #[must_use]
 pub fn tools() -> bool {
     ["qemu-system-x86_64", "mke2fs"].into_iter().all(have)
 }
 
-/// A machine, switched off.
+/// A virtual machine, powered off.
 #[derive(Debug)]
 pub struct Vm {
     folder: tempfile::TempDir,
 }
 
-/// What was seen of a machine from power on to power off.
+/// The output of a machine from power on to power off.
 #[derive(Debug)]
 pub struct Seen {
-    /// What the scene wrote.
+    /// The output of the scene.
     pub scene: String,
-    /// The exit code of the scene; `None` if it did not come to its end.
+    /// The exit code of the scene; `None` if it did not finish.
     pub code: Option<i32>,
-    /// What the kernel and systemd wrote to the console.
+    /// The console output of the kernel and systemd.
     pub console: String,
 }
 
 impl Vm {
-    /// A machine whose disk is a copy of `root`, which plays `scene` when it is switched on.
+    /// Returns a machine whose disk is a copy of `root` and which runs `scene` when it is powered
+    /// on.
     #[must_use]
     pub fn of(root: &Root, scene: &str) -> Self {
         root.write("/root/scene.sh", scene);
@@ -85,7 +86,7 @@ impl Vm {
         Utf8Path::from_path(self.folder.path()).expect("a UTF-8 path").join(name)
     }
 
-    /// Switch it on, and wait until it is off again, for at most `limit`.
+    /// Powers it on, and waits until it is off again, for at most `limit`.
     #[must_use]
     pub fn play(&self, limit: Duration) -> Seen {
         let mut qemu = Command::new("qemu-system-x86_64");
@@ -120,7 +121,7 @@ impl Vm {
         Seen { scene, code, console: text("console") }
     }
 
-    /// As [`Self::play`]; the scene must end with success.
+    /// As [`Self::play`]; the scene must succeed.
     #[must_use]
     pub fn play_well(&self, limit: Duration) -> String {
         let seen = self.play(limit);
@@ -131,7 +132,7 @@ impl Vm {
     }
 }
 
-/// The file in `folder` that begins with `name` and has the newest kernel's release.
+/// Returns the file in `folder` with the prefix `name` and the newest kernel's release.
 fn newest(folder: &Utf8Path, name: &str) -> Utf8PathBuf {
     let files = folder.read_dir_utf8().expect("a folder").map(|entry| entry.expect("a file"));
     let files = files.filter(|entry| entry.file_name().starts_with(&format!("{name}-")));

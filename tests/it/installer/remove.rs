@@ -131,7 +131,7 @@ fn who_stops_after_the_first_phase_goes_on_himself() {
             .says(&["0000:41:00.0 is bound to no driver", next]);
         site.run(&["apply", "--resume"]).expect(0);
     }
-    // A unit that fails at each boot would not add information.
+    // After two failures the command succeeds, so that the unit does not fail at every boot.
     site.write("root/proc/sys/kernel/random/boot_id", b"c");
     site.run(&["apply", "--resume"]).expect(0).says(&["failed twice", "vgpu-installer apply"]);
 }

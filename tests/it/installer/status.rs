@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::installer::fixture::{Site, Spec, key};
 
-/// The messages that list unread files; the first is for the bundle, the second may be for the
-/// program itself in test builds.
+/// The message about unread files. The bundle's file comes first; in test builds the program itself
+/// may follow.
 const UNREAD: &str = "large, and not changed since it was read: /opt/vgpu/large";
 
 /// Returns the output of `status` after the file has been unchanged long enough to be cached.

@@ -1,4 +1,5 @@
-//! Writes the completions and the manual of `vgpu-installer`: `cargo run --bin installer-pages DIR`.
+//! Writes the completions and the man page of `vgpu-installer`: `cargo run --bin installer-pages
+//! DIR`.
 //!
 //! The installer has no command for this, to stay small. `vgpu-bundler` has its own.
 

@@ -1,5 +1,5 @@
-//! Writes stand-ins for NVIDIA's driver packages, with the patch that fits, for people who want to
-//! try the programs without a driver.
+//! Writes stand-ins for NVIDIA's driver packages, with a matching patch, so that the programs can
+//! be tried without a driver.
 
 use std::process::ExitCode;
 

@@ -1,8 +1,8 @@
-//! A stand-in for FastAPI-DLS, the licence server that the real image cannot be had of here.
+//! A stand-in for FastAPI-DLS, the license server, whose real image is not available to the tests.
 //!
-//! It has the same ports, paths, environment and addresses, and needs and makes the same
-//! certificates as version 1 and version 2 of the real one. It is a small program for Python's own
-//! library, packed with the Python and the `openssl` of this machine into a container image.
+//! It has the same ports, paths, environment and addresses, and needs and creates the same
+//! certificates as versions 1 and 2 of the real server. It is a small program for Python's standard
+//! library, packed with this machine's Python and `openssl` into a container image.
 
 mod service;
 mod token;
@@ -19,12 +19,12 @@ pub use self::token::check_token;
 use crate::oci::{Compression, ImageSpec};
 use crate::skip::have;
 
-/// Which version of the real one it behaves as.
+/// The version of the real server that it imitates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Generation {
-    /// Tokens are signed with `instance.private.pem`, which somebody has to put there.
+    /// The operator provides `instance.private.pem`, which signs tokens.
     One,
-    /// Tokens are signed with a chain of its own, which it makes when it first starts.
+    /// The server creates its own certificate chain, which signs tokens, when it first starts.
     Two,
 }
 
@@ -32,7 +32,7 @@ const MAIN: &str = include_str!("main.py");
 const UVICORN: &str = include_str!("uvicorn.py");
 const NEEDS: &str = include_str!("needs.py");
 
-/// The files that version 2 makes and that must never get lost, in its folder of certificates.
+/// The files that version 2 creates in its certificate folder and that must never be lost.
 pub const CHAIN: [&str; 6] = [
     "root_private_key.pem",
     "root_certificate.pem",
@@ -42,14 +42,14 @@ pub const CHAIN: [&str; 6] = [
     "si_certificate.pem",
 ];
 
-/// Is everything here that the stand-in is made of? Says so if not.
+/// Checks whether all parts of the stand-in are available. Prints a message if not.
 #[must_use]
 pub fn tools() -> bool {
     ["python3", "openssl", "ldd"].into_iter().all(have)
 }
 
 impl Generation {
-    /// Both.
+    /// Both versions.
     pub const ALL: [Self; 2] = [Self::One, Self::Two];
 
     fn number(self) -> &'static str {
@@ -59,7 +59,7 @@ impl Generation {
         }
     }
 
-    /// The container image: what it runs is as in the real one's description.
+    /// Returns the container image, configured like the real one.
     pub fn image(self) -> io::Result<ImageSpec> {
         let run = json!({
             "Entrypoint": [
@@ -81,8 +81,8 @@ impl Generation {
         Ok(ImageSpec { layers: vec![runtime, program], compression, architecture, run })
     }
 
-    /// What the operator of the real one makes beforehand, in `folder`: the web certificate for
-    /// `address`, and for version 1 the pair of keys.
+    /// Creates the operator's files in `folder`: the web certificate for `address`, and for version
+    /// 1 the key pair.
     pub fn prepare(self, folder: &Utf8Path, address: &str) -> io::Result<()> {
         fs::create_dir_all(folder)?;
         let run = |words: &[&str]| quiet(Command::new("openssl").current_dir(folder).args(words));
@@ -117,7 +117,7 @@ impl Generation {
 
 type Files = Vec<(String, Vec<u8>)>;
 
-/// Python, `openssl` and all that they load, as the files of a layer; and where Python is.
+/// Returns Python, `openssl` and their libraries as the files of a layer, and the path of Python.
 fn runtime() -> io::Result<(Files, String)> {
     let needs = said(Command::new("python3").args(["-I", "-c", NEEDS]))?;
     let mut paths: Vec<String> = needs.lines().map(ToOwned::to_owned).collect();
@@ -126,11 +126,11 @@ fn runtime() -> io::Result<(Files, String)> {
         "-c",
         "import os, sys; print(os.path.realpath(sys.executable))",
     ]))?;
-    // The real one has a whole system below it; of that only this is used from outside.
+    // The real image has a complete system below it, of which only this is used from outside.
     paths.extend(["/usr/bin/openssl", "/usr/bin/env"].map(str::to_owned));
     let programs = paths.iter().filter(|path| Utf8Path::new(path).extension() != Some("py"));
     let libraries = said(Command::new("ldd").args(programs))?;
-    // `libz.so.1 => /lib/libz.so.1 (0x…)`, and the loader by its path alone.
+    // `libz.so.1 => /lib/libz.so.1 (0x…)`; the loader is listed by its path alone.
     let library = |line: &str| {
         let line = line.split_once("=>").map_or(line, |(_, path)| path);
         line.split_whitespace().next().filter(|path| path.starts_with('/')).map(ToOwned::to_owned)

@@ -8,19 +8,19 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Generation, MAIN, UVICORN, said};
 
-/// The stand-in, running: as a process of this machine, or as somebody else has started it.
+/// A running stand-in: a process of this machine, or one that was started elsewhere.
 ///
-/// It ends when this is dropped, if it was started here.
+/// Dropping it stops the process if it was started here.
 #[derive(Debug)]
 pub struct Service {
     child: Option<Child>,
     port: u16,
-    /// The certificate by which it is known.
+    /// The certificate that clients trust.
     certificate: Utf8PathBuf,
 }
 
 impl Service {
-    /// Start it without a container, with its certificates and database in `folder`.
+    /// Starts it without a container, with its certificates and database in `folder`.
     pub fn start(folder: &Utf8Path, generation: Generation) -> io::Result<Self> {
         let app = folder.join("app");
         fs::create_dir_all(&app)?;
@@ -47,12 +47,12 @@ impl Service {
         Self { child: Some(child), port, certificate }.ready()
     }
 
-    /// The one that somebody has started on `port`, with this web certificate.
+    /// Returns a handle for an already running server on `port`, with this web certificate.
     pub fn at(port: u16, certificate: &Utf8Path) -> io::Result<Self> {
         Self { child: None, port, certificate: certificate.to_owned() }.ready()
     }
 
-    /// Wait until it says that it is up. Keys of 4096 bits take their time.
+    /// Waits until the service reports that it is up. Keys of 4096 bits take a while.
     fn ready(mut self) -> io::Result<Self> {
         let begun = Instant::now();
         loop {
@@ -70,14 +70,14 @@ impl Service {
         }
     }
 
-    /// Ask for `path` with `curl`, which trusts the web certificate and nobody else.
+    /// Requests `path` with `curl`, which trusts the web certificate only.
     pub fn get(&self, path: &str) -> io::Result<String> {
         let url = format!("https://127.0.0.1:{}{path}", self.port);
         let trust = ["--silent", "--show-error", "--fail", "--cacert", self.certificate.as_str()];
         said(Command::new("curl").args(trust).arg(url))
     }
 
-    /// Tell it something, as JSON.
+    /// Sends a JSON document.
     pub fn post(&self, path: &str, json: &str) -> io::Result<String> {
         let url = format!("https://127.0.0.1:{}{path}", self.port);
         let trust = ["--silent", "--show-error", "--fail", "--cacert", self.certificate.as_str()];
@@ -85,7 +85,7 @@ impl Service {
     }
 }
 
-/// A port on which nobody listens now.
+/// Returns an unused port.
 fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

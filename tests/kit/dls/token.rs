@@ -13,10 +13,11 @@ fn openssl(folder: &Utf8Path, words: &[&str]) -> String {
     expect(command, 0).out
 }
 
-/// Check a token as a guest would, and return what it says of the service.
+/// Verifies a token as a guest would, and returns its claims about the service.
 ///
 /// # Panics
-/// If it is not signed by what the service has in `cert`.
+///
+/// If the token is not signed by the service's key in `cert`.
 #[expect(clippy::must_use_candidate, reason = "some only want it checked")]
 pub fn check_token(
     token: &str,

@@ -1,4 +1,4 @@
-//! What Debian and Proxmox VE put on a disk.
+//! The Debian and Proxmox VE files on a disk.
 
 use std::fmt::Write as _;
 use std::io;
@@ -18,7 +18,7 @@ pub(super) enum Release {
     Debian12,
 }
 
-/// A package: name, architecture, version, and whether it was installed for another's sake.
+/// A package: name, architecture, version, and whether it was installed as a dependency.
 type Package = (&'static str, &'static str, &'static str, bool);
 
 const BULLSEYE: &[Package] = &[
@@ -97,7 +97,7 @@ impl Release {
     }
 }
 
-/// Everything but hardware, kernels and the boot loader.
+/// Writes everything except hardware, kernels and the boot loader.
 pub(super) fn write(root: &mut Root, release: Release) -> io::Result<()> {
     skeleton(root)?;
     identity(root, release)?;
@@ -108,7 +108,7 @@ pub(super) fn write(root: &mut Root, release: Release) -> io::Result<()> {
     }
 }
 
-/// The folders that every host has, with `/usr` merged.
+/// Creates the folders that every host has, with merged `/usr`.
 fn skeleton(root: &mut Root) -> io::Result<()> {
     for folder in ["bin", "lib", "lib64", "sbin"] {
         root.dir(&format!("/usr/{folder}"))?;
@@ -148,7 +148,7 @@ fn skeleton(root: &mut Root) -> io::Result<()> {
     )
 }
 
-/// Who the node is. Only an inventory that is asked to says so.
+/// Writes the node's identity, which an inventory contains only on request.
 fn identity(root: &mut Root, release: Release) -> io::Result<()> {
     let (codename, version) = (release.codename(), release.version());
     let major = version.split('.').next().unwrap_or_default();
@@ -167,7 +167,7 @@ fn identity(root: &mut Root, release: Release) -> io::Result<()> {
     root.file("/sys/class/dmi/id/board_serial", "SERIAL-2\n")
 }
 
-/// dpkg's and apt's records, with more packages if there are.
+/// Writes the records of dpkg and apt, with these additional packages.
 pub(super) fn packages(root: &mut Root, release: Release, more: &[Package]) -> io::Result<()> {
     let (mut status, mut extended) = (String::new(), String::new());
     for (name, arch, version, auto) in release.packages().iter().chain(more) {

@@ -8,12 +8,12 @@ const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
 const LOADER: &str = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
 const SECURITY: &str = "d719b2cb-3d3a-4596-a3bc-dad00e67656f";
 const SHIM: &str = "605dab50-e046-4300-abb6-3dd810dd8b23";
-/// `EFI_CERT_X509_GUID`, as it stands in memory.
+/// `EFI_CERT_X509_GUID`, in its memory layout.
 const X509: [u8; 16] = [
     0xa1, 0x59, 0xc0, 0xa5, 0xe4, 0x94, 0xa7, 0x4a, 0x87, 0xb5, 0xab, 0x15, 0x5c, 0x2b, 0xf0, 0x72,
 ];
 
-/// The firmware of a machine that boots such a file of its system partition.
+/// Writes the firmware variables of a machine that boots this file of its system partition.
 pub(super) fn write(root: &mut Root, file: &str) -> io::Result<()> {
     let text: Vec<u8> = utf16(file);
     let node = |kind: [u8; 2], data: &[u8]| {
@@ -29,17 +29,17 @@ pub(super) fn write(root: &mut Root, file: &str) -> io::Result<()> {
     secure_boot(root, 0)
 }
 
-/// Whether the firmware enforces signatures.
+/// Writes whether the firmware enforces signatures.
 pub(super) fn secure_boot(root: &mut Root, on: u8) -> io::Result<()> {
     variable(root, "SecureBoot", GLOBAL, &[on])
 }
 
-/// What the boot loader calls itself.
+/// Writes the name of the boot loader.
 pub(super) fn loader_info(root: &mut Root, name: &str) -> io::Result<()> {
     variable(root, "LoaderInfo", LOADER, &utf16(name))
 }
 
-/// Certificates that stand in for those of a vendor of PCs, of Microsoft, and of an owner.
+/// Placeholders for the certificates of a PC vendor, Microsoft, and an owner.
 pub(super) fn keys(root: &mut Root, owner: &[u8]) -> io::Result<()> {
     variable(root, "PK", GLOBAL, &list(b"platform key"))?;
     variable(root, "KEK", GLOBAL, &list(b"key exchange key"))?;

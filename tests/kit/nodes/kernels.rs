@@ -1,10 +1,10 @@
-//! Kernels on the disk, and the one that runs.
+//! Installed kernels, and the running one.
 
 use std::io;
 
 use super::Root;
 
-/// A kernel that runs, with its command line.
+/// Writes a running kernel with its command line.
 pub(super) fn running(root: &mut Root, release: &str, words: &str) -> io::Result<()> {
     let cmdline =
         format!("BOOT_IMAGE=/boot/vmlinuz-{release} root=/dev/mapper/pve-root ro {words}");
@@ -13,7 +13,7 @@ pub(super) fn running(root: &mut Root, release: &str, words: &str) -> io::Result
     root.file("/proc/version", format!("Linux version {release} (build@proxmox)\n"))
 }
 
-/// An installed kernel.
+/// Writes an installed kernel.
 pub(super) fn installed(root: &mut Root, release: &str) -> io::Result<()> {
     root.file(&format!("/boot/vmlinuz-{release}"), format!("kernel {release}\n"))?;
     root.file(&format!("/boot/initrd.img-{release}"), format!("initramfs {release}\n"))?;
@@ -26,7 +26,7 @@ pub(super) fn installed(root: &mut Root, release: &str) -> io::Result<()> {
     root.file(&module, format!("module for {release}\n"))
 }
 
-/// The headers of a kernel.
+/// Writes the headers of a kernel.
 pub(super) fn headers(root: &mut Root, release: &str) -> io::Result<()> {
     let source = format!("/usr/src/linux-headers-{release}");
     root.file(&format!("{source}/Makefile"), "# SPDX-License-Identifier: GPL-2.0\n")?;
@@ -35,7 +35,7 @@ pub(super) fn headers(root: &mut Root, release: &str) -> io::Result<()> {
     root.link(&format!("/usr/lib/modules/{release}/build"), &source)
 }
 
-/// A loaded module.
+/// Writes a loaded module.
 pub(super) fn module(root: &mut Root, name: &str, version: &str) -> io::Result<()> {
     root.file(&format!("/sys/module/{name}/initstate"), "live\n")?;
     if version.is_empty() {
@@ -44,7 +44,7 @@ pub(super) fn module(root: &mut Root, name: &str, version: &str) -> io::Result<(
     root.file(&format!("/sys/module/{name}/version"), format!("{version}\n"))
 }
 
-/// GRUB's files, as `update-grub` leaves them.
+/// Writes GRUB's files, as `update-grub` leaves them.
 pub(super) fn grub(root: &mut Root, release: &str, words: &str) -> io::Result<()> {
     let defaults = format!(
         "GRUB_DEFAULT=0\nGRUB_TIMEOUT=5\nGRUB_DISTRIBUTOR=`lsb_release -i -s 2> /dev/null || echo Debian`\n\

@@ -1,4 +1,4 @@
-//! The machines themselves, each by what sets it apart.
+//! The simulated machines.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use super::{Node, Root, efi, kernels, script};
 const PVE_8_KERNEL: &str = "6.8.12-43-pve";
 const PVE_9_KERNEL: &str = "7.0.14-14-pve";
 
-/// The windows of a GPU with a small and with a large frame buffer window.
+/// The BARs of a GPU with a small and with a large frame buffer BAR.
 const SMALL: &[Window] = &[Window::Low(16), Window::High(256), Window::High(32)];
 const RESIZABLE: &[Window] = &[Window::Low(16), Window::Resizable(256, 16 << 10), Window::High(32)];
 const LARGE: &[Window] = &[Window::Low(16), Window::High(64 << 10), Window::High(32)];
@@ -246,7 +246,7 @@ fn script_leftovers(root: &mut Root) -> io::Result<()> {
     )
 }
 
-/// Who made the CPU.
+/// The CPU vendor.
 #[derive(Debug, Clone, Copy)]
 enum Cpu {
     Intel,
@@ -265,7 +265,7 @@ fn pve_8(root: &mut Root, maker: Cpu) -> io::Result<()> {
     efi::write(root, "\\EFI\\proxmox\\grubx64.efi")
 }
 
-/// PVE 9 on AMD, with its kernel's headers.
+/// PVE 9 on AMD, with the headers of its kernel.
 fn pve_9(root: &mut Root, words: &str) -> io::Result<()> {
     debian::write(root, Release::Pve9)?;
     cpu(root, Cpu::Amd, "fpu svm")?;
@@ -290,7 +290,7 @@ fn iommu(root: &mut Root, maker: Cpu) -> io::Result<()> {
     )
 }
 
-/// A ZFS root on ESPs that `proxmox-boot-tool` keeps, with what the loaded ZFS knows.
+/// A ZFS root on ESPs managed by `proxmox-boot-tool`, with the features of the loaded ZFS module.
 fn zfs(root: &mut Root, features: &[&str]) -> io::Result<()> {
     root.file("/proc/mounts", "rpool/ROOT/pve-1 / zfs rw,relatime,xattr,noacl 0 0\n")?;
     root.file("/etc/kernel/proxmox-boot-uuids", "ABCD-0001\nABCD-0002\n")?;
@@ -320,7 +320,7 @@ fn management_display() -> Device {
     Device::new("0000:c6:00.0", "1a03:2000", VGA).driver("ast").group(80).boot_display()
 }
 
-/// A key that must not be told, and an answer that says it is active.
+/// A secret subscription key, and an answer with the status "active".
 fn subscription() -> &'static str {
     // {"status":"active","key":"pve1c-0123456789"}
     "pve1c-0123456789\nAAAAAAAAAAAAAAAAAAAAAA\neyJzdGF0dXMiOiJhY3RpdmUiLCJrZXkiOiJwdmUxYy0wMTIzNDU2Nzg5In0=\n"

@@ -5,18 +5,18 @@ use std::io;
 
 use super::Root;
 
-/// A window into memory.
+/// A memory BAR.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Window {
-    /// Of this many MiB, below 4 GiB.
+    /// 32-bit, of this many MiB.
     Low(u64),
-    /// Of this many MiB, anywhere.
+    /// 64-bit, of this many MiB.
     High(u64),
-    /// As before; it takes two places, and can be made as large as the second size.
+    /// 64-bit, and resizable up to the second size, in MiB.
     Resizable(u64, u64),
 }
 
-/// A device.
+/// A PCI device.
 #[derive(Debug, Clone)]
 pub(super) struct Device {
     address: String,
@@ -33,12 +33,12 @@ pub(super) struct Device {
     files: Vec<(&'static str, &'static str)>,
 }
 
-/// What SR-IOV has made of a device.
+/// The SR-IOV state of a device.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Functions {
-    /// How many virtual functions it can have.
+    /// The maximum number of virtual functions.
     pub(super) total: u32,
-    /// How many it has.
+    /// The current number of virtual functions.
     pub(super) current: u32,
     /// The IOMMU group of the first; the others follow.
     pub(super) first_group: u32,
@@ -53,7 +53,7 @@ pub(super) const UCSI: u32 = 0x0c_8000;
 pub(super) const NETWORK: u32 = 0x02_0000;
 
 impl Device {
-    /// A device with ids like `10de:1eb8`.
+    /// Returns a device with ids such as `10de:1eb8`.
     pub(super) fn new(address: &str, id: &'static str, class: u32) -> Self {
         Self {
             address: address.to_owned(),
@@ -103,7 +103,7 @@ impl Device {
         self
     }
 
-    /// Put it into sysfs.
+    /// Writes it to sysfs.
     pub(super) fn write(&self, root: &mut Root) -> io::Result<()> {
         let folder = self.folder();
         let put =
@@ -147,7 +147,8 @@ impl Device {
         root.file(&format!("{folder}/sriov_totalvfs"), format!("{total}\n"))?;
         root.file(&format!("{folder}/sriov_numvfs"), format!("{current}\n"))?;
         for n in 0..current {
-            // The first is four functions on, as on real cards; eight to a device.
+            // The first virtual function is at offset 4, as on real GPUs; eight functions per
+            // device.
             let (slot, function) = ((n + 4) / 8, (n + 4) % 8);
             let bus = &self.address[..self.address.len() - 4];
             let address = format!("{bus}{slot:02x}.{function}");
@@ -161,7 +162,7 @@ impl Device {
         Ok(())
     }
 
-    /// Its folder: below that of the bridge, or of the bus.
+    /// Returns its folder, below that of the bridge or of the bus.
     fn folder(&self) -> String {
         let top = self.behind.unwrap_or(&self.address);
         let bridge = self.behind.map(|bridge| format!("/{bridge}")).unwrap_or_default();
@@ -193,7 +194,7 @@ impl Device {
         lines
     }
 
-    /// The configuration space, of which all is zero but the capability "Resizable BAR".
+    /// Returns the configuration space, which is zero except for the capability "Resizable BAR".
     fn config(&self) -> Vec<u8> {
         let mut config = vec![0; 4096];
         let mut index = 0;

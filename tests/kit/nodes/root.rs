@@ -2,41 +2,42 @@ use std::{fs, io};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// A folder that becomes the root of an invented node.
+/// A folder that becomes the root of a simulated node.
 #[derive(Debug)]
 pub struct Root {
     folder: Utf8PathBuf,
 }
 
 impl Root {
-    /// The root in this folder, which is made if it is not there.
+    /// Returns the root in this folder, which is created if necessary.
     pub fn new(folder: &Utf8Path) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         Ok(Self { folder: folder.to_owned() })
     }
 
-    /// Where a path of the node lies.
+    /// Returns the location of a path of the node.
     #[must_use]
     pub fn at(&self, path: &str) -> Utf8PathBuf {
         self.folder.join(path.trim_start_matches('/'))
     }
 
-    /// Make a file with the folders that it is in.
+    /// Writes a file and creates its parent folders.
     pub fn file(&mut self, path: &str, content: impl AsRef<[u8]>) -> io::Result<()> {
         fs::write(self.make_parent(path)?, content)
     }
 
-    /// Make a folder with those that it is in.
+    /// Creates a folder and its parent folders.
     pub fn dir(&mut self, path: &str) -> io::Result<()> {
         fs::create_dir_all(self.at(path))
     }
 
-    /// Make a symlink with the folders that it is in.
+    /// Creates a symlink and its parent folders.
     pub fn link(&mut self, path: &str, target: &str) -> io::Result<()> {
         std::os::unix::fs::symlink(target, self.make_parent(path)?)
     }
 
-    /// Make a symlink to another path of the node as sysfs does: relative, up to the common folder.
+    /// Creates a symlink to another path of the node as sysfs does: relative, up to the common
+    /// folder.
     pub fn relative_link(&mut self, path: &str, target: &str) -> io::Result<()> {
         let parts =
             |path: &str| path.trim_start_matches('/').split('/').map(str::to_owned).collect();

@@ -1,4 +1,4 @@
-//! What the Bash script leaves on a host whose GPU it has unlocked.
+//! The state that the Bash script leaves on a host whose GPU it has unlocked.
 
 use std::io;
 

@@ -1,6 +1,6 @@
 use super::StandIn;
 
-/// The binary part of a stand-in: bytes without any order, many of them NUL, which depend on the
+/// Returns the binary part of a stand-in: pseudorandom bytes, many of them NUL, which depend on the
 /// version only.
 pub(super) fn bytes(standin: &StandIn) -> Vec<u8> {
     let seed = standin.version.bytes().fold(7_u64, |sum, b| sum.wrapping_mul(31) + u64::from(b));
@@ -17,11 +17,11 @@ pub(super) fn bytes(standin: &StandIn) -> Vec<u8> {
     bytes
 }
 
-/// The same with a few places changed: near the beginning, in the middle, and near the end.
+/// Returns the same bytes with a few changes: near the start, in the middle, and near the end.
 pub(super) fn unlocked(old: &[u8]) -> Vec<u8> {
     let mut new = old.to_vec();
     for at in [old.len() / 8, old.len() / 2, old.len() - old.len() / 8] {
-        // A newline that went or came would move every line behind it.
+        // An added or removed newline would move every line after it.
         for byte in new.iter_mut().skip(at).filter(|byte| **byte != b'\n').take(6) {
             *byte = 0x90;
         }

@@ -1,13 +1,13 @@
 //! Stand-ins for NVIDIA's driver packages.
 //!
-//! The packages themselves may not be passed on, so the tests make some that are built in the same
-//! way: a script with the same header fields, checksums and options, a compressed archive behind
-//! it, and in that an installer, `vgpuConfig.xml`, services, `nvidia-smi`, an uninstaller, and small
-//! kernel modules that DKMS really builds. No line of them is NVIDIA's, and what they install
-//! drives nothing. What was seen with a stand-in was not seen with a real driver.
+//! The license of the real packages does not allow redistribution, so the tests make packages with
+//! the same structure: a script with the same header fields, checksums and options, followed by a
+//! compressed archive with an installer, `vgpuConfig.xml`, services, `nvidia-smi`, an uninstaller,
+//! and small kernel modules that DKMS really builds. They contain no code from NVIDIA and drive no
+//! hardware. A result with a stand-in does not confirm the same result with a real driver.
 //!
-//! They are made with the tools that a packager would take (`tar`, `gzip`, `xz`, `zstd`, `cksum`,
-//! `md5sum`, `zip`), so that none of our own readers is proven by our own writers.
+//! They are made with the usual packaging tools (`tar`, `gzip`, `xz`, `zstd`, `cksum`, `md5sum`,
+//! `zip`), so that the project's readers are not tested only against its own writers.
 
 mod blob;
 mod package;

@@ -7,50 +7,50 @@ use camino::Utf8Path;
 
 use super::{blob, patch, tree};
 
-/// Which driver a stand-in stands for.
+/// The kind of driver that a stand-in represents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The host driver for Linux KVM.
     Host,
-    /// The driver of a guest with Linux.
+    /// The guest driver for Linux.
     Guest,
 }
 
-/// How the archive in a package is compressed: all that NVIDIA has used.
+/// The compression of a package's archive: every method that NVIDIA has used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
-    /// As packages of old branches, and those that `--apply-patch` makes.
+    /// gzip: packages of old branches, and the output of `--apply-patch`.
     Gzip,
-    /// As most packages.
+    /// xz: most packages.
     Xz,
-    /// As the newest packages.
+    /// zstd: the newest packages.
     Zstd,
-    /// With the widest window that the bundler keeps itself.
+    /// zstd with the largest window that the bundler preserves itself.
     FullXz,
-    /// With the window of `xz -9`.
+    /// xz with the window of `xz -9`.
     WideXz,
-    /// With the widest window that zstd takes without asking.
+    /// zstd with the largest window that zstd accepts without an option.
     WideZstd,
 }
 
 /// A driver package to be made.
 #[derive(Debug, Clone)]
 pub struct StandIn {
-    /// The version that it claims to have.
+    /// Its version.
     pub version: String,
-    /// Which driver it stands for.
+    /// The kind of driver.
     pub kind: Kind,
-    /// How its archive is compressed.
+    /// The compression of its archive.
     pub compression: Compression,
-    /// The size of its binary part, in bytes: NVIDIA's has 62 MB.
+    /// The size of its binary part, in bytes. NVIDIA's has 62 MB.
     pub blob: usize,
 }
 
 impl Compression {
-    /// Those that NVIDIA has used.
+    /// The methods that NVIDIA has used.
     pub const ALL: [Self; 3] = [Self::Gzip, Self::Xz, Self::Zstd];
 
-    /// The program that does it.
+    /// Returns the compression program.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -76,20 +76,20 @@ impl Compression {
 }
 
 impl StandIn {
-    /// A small host driver.
+    /// Returns a small host driver.
     #[must_use]
     pub fn host(version: &str) -> Self {
         let (kind, compression) = (Kind::Host, Compression::Xz);
         Self { version: version.to_owned(), kind, compression, blob: 200_000 }
     }
 
-    /// A small guest driver.
+    /// Returns a small guest driver.
     #[must_use]
     pub fn guest(version: &str) -> Self {
         Self { kind: Kind::Guest, ..Self::host(version) }
     }
 
-    /// The folder that it unpacks into.
+    /// Returns the name of the folder that it unpacks into.
     #[must_use]
     pub fn folder(&self) -> String {
         let end = match self.kind {
@@ -99,13 +99,13 @@ impl StandIn {
         format!("NVIDIA-Linux-x86_64-{}-{end}", self.version)
     }
 
-    /// What its file is called.
+    /// Returns its file name.
     #[must_use]
     pub fn file_name(&self) -> String {
         format!("{}.run", self.folder())
     }
 
-    /// Write the package to `path`. The same stand-in always gives the same bytes.
+    /// Writes the package to `path`. The same stand-in always gives the same bytes.
     pub fn write(&self, path: &Utf8Path) -> io::Result<()> {
         let folder = tempfile::tempdir()?;
         let root = Utf8Path::from_path(folder.path()).ok_or(io::ErrorKind::InvalidFilename)?;
@@ -126,8 +126,8 @@ impl StandIn {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755))
     }
 
-    /// The unlock patch that fits this very stand-in: it changes the binary part, in lines with
-    /// NUL bytes, and a source file.
+    /// Returns the unlock patch for exactly this stand-in: it changes the binary part, in lines
+    /// with NUL bytes, and a source file.
     #[must_use]
     pub fn patch(&self) -> Vec<u8> {
         let old = blob::bytes(self);
@@ -145,7 +145,7 @@ impl StandIn {
         text
     }
 
-    /// The script, all of it but the checksums.
+    /// Returns the complete script without the checksums.
     fn stub(&self) -> String {
         let lines = tree::STUB.lines().count();
         [
@@ -160,7 +160,7 @@ impl StandIn {
         .fold(tree::STUB.to_owned(), |text, (name, value)| text.replace(name, value))
     }
 
-    /// Append the files below `root`, as a compressed archive.
+    /// Appends the files below `root` as a compressed archive.
     fn archive(&self, root: &Utf8Path, to: &File) -> io::Result<()> {
         let mut tar = Command::new("tar")
             .args(["--format=gnu", "--sort=name", "--mtime=@1700000000", "--owner=0", "--group=0"])
@@ -182,7 +182,7 @@ fn split_after_lines(text: &str, lines: usize) -> (&str, &str) {
     text.split_at(len)
 }
 
-/// The first word that `tool` says of `file`.
+/// Returns the first word of the output of `tool` for `file`.
 fn sum(tool: &str, file: &mut File) -> io::Result<String> {
     file.rewind()?;
     let mut child = Command::new(tool).stdin(file.try_clone()?).stdout(Stdio::piped()).spawn()?;

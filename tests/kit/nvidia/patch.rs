@@ -1,9 +1,10 @@
 use std::ops::Range;
 
-/// Lines of context around a change.
+/// The number of context lines around a change.
 const CONTEXT: usize = 3;
 
-/// A unified diff between two contents of a file with equally many lines, as `diff -a -u` writes it.
+/// Returns a unified diff between two contents of a file with equally many lines, as `diff -a -u`
+/// writes it.
 pub(super) fn diff(path: &str, old: &[u8], new: &[u8]) -> Vec<u8> {
     let [old, new] =
         [old, new].map(|bytes| bytes.split_inclusive(|b| *b == b'\n').collect::<Vec<_>>());
@@ -31,7 +32,7 @@ pub(super) fn diff(path: &str, old: &[u8], new: &[u8]) -> Vec<u8> {
     text
 }
 
-/// The lines that differ, with their context, where it does not touch that of the one before.
+/// Returns the changed lines as hunks, merged where their context overlaps.
 fn hunks(old: &[&[u8]], new: &[&[u8]]) -> Vec<Range<usize>> {
     let mut hunks: Vec<Range<usize>> = Vec::new();
     for at in (0..old.len()).filter(|at| old[*at] != new[*at]) {

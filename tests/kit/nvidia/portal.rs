@@ -6,16 +6,16 @@ use camino::Utf8Path;
 
 use super::StandIn;
 
-/// How an archive of the portal is laid out.
+/// The layout of an archive of the portal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     /// `Host_Drivers/` and `Guest_Drivers/`.
     Folders,
-    /// All at the top, as before release 15.
+    /// Everything at the top level, as before release 15.
     Flat,
 }
 
-/// Write an archive as NVIDIA's portal has them, with these drivers, a driver for Windows, and a
+/// Writes an archive like those of NVIDIA's portal, with these drivers, a driver for Windows, and a
 /// manual.
 pub fn write_portal(
     path: &Utf8Path,

@@ -6,7 +6,7 @@ use camino::Utf8Path;
 
 use super::{Kind, StandIn, blob};
 
-/// The script that begins a package.
+/// The script at the start of a package.
 pub(super) const STUB: &str = include_str!("payload/stub.sh");
 /// The source file that the unlock patch changes.
 pub(super) const SOURCE: &str = include_str!("payload/kernel/nv.c");
@@ -14,7 +14,7 @@ pub(super) const SOURCE: &str = include_str!("payload/kernel/nv.c");
 const PROGRAM: u32 = 0o755;
 const PLAIN: u32 = 0o644;
 
-/// What every package has.
+/// The files of every package.
 const COMMON: [(&str, u32, &str); 7] = [
     ("nvidia-installer", PROGRAM, include_str!("payload/nvidia-installer")),
     ("nvidia-uninstall", PROGRAM, include_str!("payload/nvidia-uninstall")),
@@ -25,7 +25,7 @@ const COMMON: [(&str, u32, &str); 7] = [
     ("LICENSE", PLAIN, "A stand-in for tests, under the licence of the tests themselves.\n"),
 ];
 
-/// What a host package has as well.
+/// The additional files of a host package.
 const HOST: [(&str, u32, &str); 12] = [
     ("is_vgpu_host_package.txt", PLAIN, "This is a stand-in for a host package.\n"),
     ("vgpuConfig.xml", PLAIN, include_str!("payload/vgpuConfig.xml")),
@@ -53,14 +53,14 @@ const HOST: [(&str, u32, &str); 12] = [
     ),
 ];
 
-/// Write the unpacked package into `root`.
+/// Writes the unpacked package into `root`.
 pub(super) fn write(standin: &StandIn, root: &Utf8Path) -> io::Result<()> {
     let host: &[_] = match standin.kind {
         Kind::Host => &HOST,
         Kind::Guest => &[],
     };
     for (name, mode, text) in COMMON.iter().chain(host) {
-        // The script is kept as it is, for whoever packs the tree again.
+        // The script is preserved unchanged, so that the tree can be packed again.
         let is_template = *name == "stub.sh" || *name == "makeself.sh";
         let filled = text.replace("@VERSION@", &standin.version);
         let text = if is_template { (*text).to_owned() } else { filled };

@@ -7,9 +7,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::scratch::{Said, run};
 
-/// The real Docker of Debian's package `docker.io`, with storage of its own and hands off networks.
+/// The real Docker of Debian's package `docker.io`, with its own storage and without network
+/// access.
 ///
-/// It ends when this is dropped.
+/// Dropping it stops the daemon.
 #[derive(Debug)]
 pub struct Docker {
     daemon: Child,
@@ -17,9 +18,10 @@ pub struct Docker {
 }
 
 impl Docker {
-    /// Start one that keeps its data in `folder`. This needs root.
+    /// Starts a daemon with its data in `folder`. Requires root.
     ///
     /// # Panics
+    ///
     /// If it does not answer within a minute.
     pub fn start(folder: &Utf8Path) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
@@ -55,9 +57,10 @@ impl Docker {
         command
     }
 
-    /// Run a command of it that must succeed, and return what it prints.
+    /// Runs a command that must succeed, and returns its output.
     ///
     /// # Panics
+    ///
     /// If it fails.
     #[expect(clippy::must_use_candidate, reason = "some are run for what they do")]
     pub fn ok(&self, words: &[&str]) -> String {
@@ -69,7 +72,7 @@ impl Docker {
 
 impl Drop for Docker {
     fn drop(&mut self) {
-        // Asked politely, so that its containerd ends with it.
+        // SIGTERM instead of SIGKILL, so that its containerd ends too.
         let pid = self.daemon.id().to_string();
         let _ = Command::new("kill").args(["-TERM", &pid]).status();
         let _ = self.daemon.wait();

@@ -5,27 +5,27 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 use vgpu_manifest::Digest;
 
-/// How a layer is packed.
+/// The compression of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
-    /// Not at all.
+    /// No compression.
     None,
-    /// As almost all are.
+    /// gzip, the usual compression.
     Gzip,
-    /// As newer programs can.
+    /// zstd, which newer programs support.
     Zstd,
 }
 
-/// An image to be made up.
+/// A synthetic image.
 #[derive(Debug, Clone)]
 pub struct ImageSpec {
     /// Its files, layer by layer: paths and contents.
     pub layers: Vec<Vec<(String, Vec<u8>)>>,
-    /// How its layers are packed, in turn.
+    /// The compression of its layers, in turn.
     pub compression: Vec<Compression>,
-    /// For which processor.
+    /// The CPU architecture.
     pub architecture: String,
-    /// What its configuration says of running it: `Entrypoint`, `Env` and so on.
+    /// The runtime configuration: `Entrypoint`, `Env` and so on.
     pub run: Value,
 }
 
@@ -35,11 +35,12 @@ pub struct Layout {
     folder: Utf8PathBuf,
 }
 
-/// What a document points to.
+/// A descriptor: the reference to a blob.
 type Descriptor = Value;
 
 impl ImageSpec {
-    /// An image of `count` layers, each with a file `layers/N` of its own, and one that all write.
+    /// Returns an image of `count` layers, each with a unique file `layers/N` and one that all
+    /// layers write.
     #[must_use]
     pub fn numbered(count: usize) -> Self {
         let layer = |n: usize| {
@@ -58,13 +59,13 @@ impl ImageSpec {
         }
     }
 
-    /// The same for another processor.
+    /// Returns the same image for another CPU architecture.
     #[must_use]
     pub fn on(&self, architecture: &str) -> Self {
         Self { architecture: architecture.to_owned(), ..self.clone() }
     }
 
-    /// The same with a file more in each layer, so that no program takes one for the other.
+    /// Returns the same image with one more file per layer, so that no program confuses the two.
     #[must_use]
     pub fn marked(&self, mark: &str) -> Self {
         let mut image = self.clone();
@@ -74,7 +75,7 @@ impl ImageSpec {
         image
     }
 
-    /// The same, packed in another way.
+    /// Returns the same image with other compression.
     #[must_use]
     pub fn packed(&self, compression: &[Compression]) -> Self {
         Self { compression: compression.to_vec(), ..self.clone() }
@@ -86,7 +87,7 @@ fn seed(n: usize) -> u32 {
 }
 
 impl Layout {
-    /// A layout in `folder` with one image, called `tag`.
+    /// Writes a layout in `folder` with one image, tagged `tag`.
     pub fn of_image(folder: &Utf8Path, tag: &str, image: &ImageSpec) -> io::Result<Self> {
         let layout = Self::empty(folder)?;
         let manifest = layout.image(image)?;
@@ -94,7 +95,7 @@ impl Layout {
         Ok(layout)
     }
 
-    /// A layout in `folder` with an index of images, called `tag`.
+    /// Writes a layout in `folder` with an index of images, tagged `tag`.
     pub fn of_index(folder: &Utf8Path, tag: &str, images: &[ImageSpec]) -> io::Result<Self> {
         let layout = Self::empty(folder)?;
         let mut entries = Vec::new();
@@ -110,7 +111,7 @@ impl Layout {
         Ok(layout)
     }
 
-    /// Where it is.
+    /// Returns the folder.
     #[must_use]
     pub fn folder(&self) -> &Utf8Path {
         &self.folder
@@ -170,7 +171,7 @@ impl Layout {
     }
 }
 
-/// An archive of files, all of them programs, with the folders that they are in.
+/// Returns a tar archive of executable files, with their parent folders.
 fn tar_of(files: &[(String, Vec<u8>)]) -> io::Result<Vec<u8>> {
     let mut tar = tar::Builder::new(Vec::new());
     let mut folders: Vec<String> = Vec::new();

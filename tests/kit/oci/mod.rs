@@ -1,5 +1,5 @@
-//! Container images for tests: made up as layouts, put into a real registry, and judged by the
-//! rules of those who are to take them.
+//! Container images for tests: created as layouts, pushed to a real registry, and checked by the
+//! rules of their consumers.
 
 mod docker;
 mod layout;

@@ -4,20 +4,20 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::scratch::{Said, run};
 
-/// podman with storage of its own, which needs nothing of the kernel.
+/// podman with its own storage, without special kernel features.
 #[derive(Debug)]
 pub struct Podman {
     storage: Utf8PathBuf,
 }
 
 impl Podman {
-    /// With its storage in `folder`.
+    /// Returns podman with its storage in `folder`.
     #[must_use]
     pub fn new(folder: &Utf8Path) -> Self {
         Self { storage: folder.to_owned() }
     }
 
-    /// A command of it.
+    /// Returns a podman command.
     #[must_use]
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new("podman");
@@ -27,9 +27,10 @@ impl Podman {
         command
     }
 
-    /// Run a command of it that must succeed, and return what it prints.
+    /// Runs a command that must succeed, and returns its output.
     ///
     /// # Panics
+    ///
     /// If it fails.
     #[expect(clippy::must_use_candidate, reason = "some are run for what they do")]
     pub fn ok(&self, words: &[&str]) -> String {
@@ -38,9 +39,8 @@ impl Podman {
         out
     }
 
-    /// A command that runs a container, with what it takes inside of another container: `runc`,
-    /// which knows control groups of both versions side by side; no log of systemd's; and limits
-    /// that nobody has to raise.
+    /// Returns a command that runs a container inside another container: with `runc`, which
+    /// supports control groups of both versions; without a journald log; and without raised limits.
     #[must_use]
     pub fn run(&self, words: &[&str]) -> Command {
         let mut command = self.command(&["--runtime", "runc", "--cgroup-manager", "cgroupfs"]);

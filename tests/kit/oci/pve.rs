@@ -1,7 +1,7 @@
-//! What Proxmox VE 9.1 asks of an archive that it is to make a container of.
+//! The requirements of Proxmox VE 9.1 for an archive from which it creates a container.
 //!
-//! Written from the description of its rules (pve-container 6.0.15 and the library behind it): the
-//! archive's name and listing, one manifest directly in the index, and OCI's types only.
+//! Written from the description of its rules (pve-container 6.0.15 and its library): the archive's
+//! name and listing, exactly one manifest in the index, and OCI media types only.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,7 +11,7 @@ use camino::Utf8Path;
 use serde_json::Value;
 use vgpu_manifest::Digest;
 
-/// What such a container would be made of.
+/// The parts of the resulting container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
     /// The digest of the manifest.
@@ -22,9 +22,9 @@ pub struct Accepted {
     pub layers: Vec<Vec<u8>>,
 }
 
-/// Judge the archive `path` as Proxmox VE 9.1 does; otherwise the rule that it breaks.
+/// Checks the archive `path` as Proxmox VE 9.1 does; an error names the violated rule.
 ///
-/// The archive is held in memory, so this is for small ones.
+/// The archive is read into memory, so this is for small ones.
 pub fn accepted_by_pve(path: &Utf8Path) -> Result<Accepted, String> {
     if path.extension() != Some("tar") {
         return Err(format!("`{path}` does not end in `.tar`"));
@@ -59,7 +59,7 @@ pub fn accepted_by_pve(path: &Utf8Path) -> Result<Accepted, String> {
     Ok(Accepted { manifest: Digest::of(bytes), config, layers })
 }
 
-/// The members, as a listing shows them: no compression, no `./` before a name.
+/// Returns the members as a listing shows them: no compression, no `./` before a name.
 fn members(path: &Utf8Path) -> Result<BTreeMap<String, Vec<u8>>, String> {
     let say = |error: std::io::Error| format!("not an uncompressed archive: {error}");
     let mut archive = tar::Archive::new(File::open(path).map_err(say)?);
@@ -87,7 +87,7 @@ fn typed(descriptor: &Value, allowed: &[&str]) -> Result<(), String> {
     }
 }
 
-/// What a descriptor points to, checked by its digest and its length.
+/// Returns the blob of a descriptor after checking its digest and length.
 fn blob<'m>(
     members: &'m BTreeMap<String, Vec<u8>>,
     descriptor: &Value,

@@ -10,7 +10,7 @@ use super::Layout;
 
 /// The real registry server of Debian's package `docker-registry`, on loopback, without TLS.
 ///
-/// It ends when this is dropped.
+/// Dropping it stops the server.
 #[derive(Debug)]
 pub struct Registry {
     server: Child,
@@ -18,23 +18,24 @@ pub struct Registry {
     log: Utf8PathBuf,
 }
 
-/// The form in which an image is put into a registry.
+/// The form of an image in a registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// OCI's, every byte as it is in the layout.
+    /// OCI, with every byte as in the layout.
     Oci,
-    /// Docker's schema 2, which skopeo makes of it.
+    /// Docker's schema 2, converted by skopeo.
     Docker,
 }
 
 impl Registry {
-    /// Start one that keeps its data in `folder`.
+    /// Starts a registry with its data in `folder`.
     ///
     /// # Panics
+    ///
     /// If it does not answer within half a minute.
     pub fn start(folder: &Utf8Path) -> io::Result<Self> {
         fs::create_dir_all(folder.join("data"))?;
-        // Somebody else may take the port in between, which the test then notices.
+        // Another process may take the port in between; the test then fails.
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let config = folder.join("config.yml");
         fs::write(
@@ -61,18 +62,18 @@ impl Registry {
         Ok(registry)
     }
 
-    /// What it is called: `127.0.0.1:PORT`.
+    /// Returns its name: `127.0.0.1:PORT`.
     #[must_use]
     pub fn host(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// What it has been asked for, a line for each request.
+    /// Returns the requests so far, one line each.
     pub fn log(&self) -> io::Result<String> {
         fs::read_to_string(&self.log)
     }
 
-    /// Put what `layout` has as `tag` into it, as `name:tag`.
+    /// Pushes the image `tag` of `layout` as `name:tag`.
     pub fn push(&self, layout: &Layout, tag: &str, name: &str, format: Format) -> io::Result<()> {
         let mut skopeo = Command::new("skopeo");
         skopeo.args(["--insecure-policy", "copy", "--quiet", "--all", "--dest-tls-verify=false"]);

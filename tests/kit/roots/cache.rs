@@ -14,17 +14,17 @@ use super::{Archive, Mirror, Release, Root};
 use crate::scratch::expect;
 use crate::skip;
 
-/// Where roots are kept unless `VGPU_ROOTS` names another folder.
+/// The default folder of roots, unless `VGPU_ROOTS` names another.
 const FOLDER: &str = "/var/cache/vgpu-offline-tests";
 
-/// The folder of copies in that folder.
+/// The subfolder of copies.
 pub(super) const COPIES: &str = "copies";
 
-/// What merges `/usr` before anything is unpacked, as a command of `mmdebstrap`.
+/// A hook of `mmdebstrap` that merges `/usr` before packages are unpacked.
 const MERGE_USR: &str = "for it in bin sbin lib lib32 lib64 libx32; do \
                              mkdir -p \"$1/usr/$it\" && ln -s \"usr/$it\" \"$1/$it\" || exit; done";
 
-/// A copy of this age belongs to no test that runs.
+/// The age at which a copy is stale: no test runs that long.
 const COPY_AGE: Duration = Duration::from_hours(24);
 
 /// The folder of pristine roots.
@@ -34,7 +34,7 @@ pub struct Roots {
     mirror: Mirror,
 }
 
-/// A root that nothing changes any more; it is not removed while this lives.
+/// An immutable root; it is not removed while this value exists.
 #[derive(Debug)]
 pub struct Pristine {
     release: Release,
@@ -45,7 +45,7 @@ pub struct Pristine {
     _lock: File,
 }
 
-/// Package files that were downloaded; they are not removed while this lives.
+/// Downloaded package files; they are not removed while this value exists.
 #[derive(Debug)]
 pub struct Files {
     path: Utf8PathBuf,
@@ -53,7 +53,7 @@ pub struct Files {
 }
 
 impl Files {
-    /// The files, in the order of their names.
+    /// The files, ordered by name.
     #[must_use]
     pub fn paths(&self) -> Vec<Utf8PathBuf> {
         let entries = self.path.read_dir_utf8().expect("a folder");
@@ -63,17 +63,17 @@ impl Files {
     }
 }
 
-/// Packages that are put on top of a pristine root, and kept with it.
+/// Packages that are installed on top of a pristine root and cached with it.
 #[derive(Debug, Clone, Copy)]
 pub struct Layer<'l> {
-    /// What the layer is called in the cache.
+    /// The layer's name in the cache.
     pub name: &'l str,
-    /// What is installed, with what it depends on but not what it recommends.
+    /// The packages to install, with their dependencies but without recommended packages.
     pub packages: &'l [&'l str],
 }
 
 impl Layer<'static> {
-    /// What a host has that boots, before anybody thinks of a GPU: kernel, initramfs, systemd.
+    /// A bootable host without GPU software: kernel, initramfs, systemd.
     pub const HOST: Self = Self {
         name: "host",
         packages: &[
@@ -90,7 +90,7 @@ impl Layer<'static> {
         ],
     };
 
-    /// That host with what it takes to build a module for its kernel.
+    /// That host with everything needed to build a module for its kernel.
     pub const BUILDER: Self = Self {
         name: "builder",
         packages: &[
@@ -108,7 +108,8 @@ impl Layer<'static> {
 }
 
 impl Roots {
-    /// The roots of this machine. If they cannot be made here, this says what is missing.
+    /// Opens the roots of this machine. If they cannot be made here, prints the missing
+    /// requirement.
     #[must_use]
     pub fn open() -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
@@ -120,7 +121,7 @@ impl Roots {
         let mirror = Mirror::of_machine()?;
         let folder = std::env::var("VGPU_ROOTS").unwrap_or_else(|_| FOLDER.to_owned());
         let folder = Utf8PathBuf::from(folder);
-        // What lies here becomes root's own: nobody else may put anything into it.
+        // The files become owned by root, so no other user may write here.
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
         made.unwrap_or_else(|error| panic!("{folder}: {error}"));
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).expect("a mode");
@@ -129,20 +130,21 @@ impl Roots {
         Some(roots)
     }
 
-    /// The mirror that they are made from.
+    /// Returns the mirror that they are made from.
     #[must_use]
     pub fn mirror(&self) -> &Mirror {
         &self.mirror
     }
 
-    /// The smallest root of a release in which apt works, as the mirror has it now; made if need be.
+    /// Returns the smallest root of a release in which apt works, from the current state of the
+    /// mirror; made if necessary.
     ///
-    /// If the mirror does not have the release, this says so.
+    /// If the mirror does not have the release, prints a message.
     #[must_use]
     pub fn pristine(&self, release: Release) -> Option<Pristine> {
         let Some(archives) = self.mirror.archives(release) else {
             let what = format!("a mirror of Debian {}", release.number());
-            // The oldest leaves the mirrors while Proxmox VE 7 is still in use.
+            // The oldest release leaves the mirrors while Proxmox VE 7 is still in use.
             let is_oldest = release == Release::Debian11;
             return if is_oldest { skip::gone(&what) } else { skip::without(&what) };
         };
@@ -158,7 +160,7 @@ impl Roots {
         Some(Pristine { release, mirror, archives, folder, path, _lock: lock })
     }
 
-    /// A pristine root with more installed; made if need be.
+    /// Returns a pristine root with additional packages; made if necessary.
     #[must_use]
     pub fn layered(&self, release: Release, layer: Layer<'_>) -> Option<Pristine> {
         let below = self.pristine(release)?;
@@ -176,8 +178,8 @@ impl Roots {
         Some(Pristine { path, _lock: lock, ..below })
     }
 
-    /// The package files that apt would bring for these packages on a pristine root, in a folder
-    /// that is kept with it; downloaded if need be.
+    /// Returns the package files that apt would download for these packages on a pristine root, in
+    /// a cached folder; downloaded if necessary.
     #[must_use]
     pub fn files(&self, on: &Pristine, packages: &[&str]) -> Files {
         let below = on.path.file_name().expect("a name");
@@ -199,7 +201,8 @@ impl Roots {
         Files { path, _lock: lock }
     }
 
-    /// The folder `name`, which `make` fills if it is not there; and the lock that keeps it there.
+    /// Returns the folder `name`, which `make` fills if it does not exist, and the lock that
+    /// retains it.
     fn keep(&self, name: &str, make: impl FnOnce(&Utf8Path)) -> (Utf8PathBuf, File) {
         let path = self.folder.join(name);
         let lock = File::create(self.folder.join(format!("{name}.lock"))).expect("a lock file");
@@ -207,7 +210,7 @@ impl Roots {
         if !path.exists() {
             lock.unlock().expect("a lock");
             lock.lock().expect("a lock");
-            // Somebody else may have made it in between.
+            // Another process may have made it in between.
             if !path.exists() {
                 let partial = self.folder.join(format!("{name}.partial"));
                 remove(&partial);
@@ -219,7 +222,7 @@ impl Roots {
         (path, lock)
     }
 
-    /// Remove the copies of tests that were killed.
+    /// Removes the copies of killed tests.
     fn sweep_copies(&self) {
         let Ok(copies) = self.folder.join(COPIES).read_dir_utf8() else { return };
         for copy in copies.flatten() {
@@ -230,7 +233,7 @@ impl Roots {
         }
     }
 
-    /// Remove the roots of earlier states of the mirror that nobody uses.
+    /// Removes unused roots of earlier states of the mirror.
     fn sweep(&self, prefix: &str, keep: &str) {
         for entry in self.folder.read_dir_utf8().expect("a folder").flatten() {
             let Some(name) = entry.file_name().strip_suffix(".lock") else { continue };
@@ -247,42 +250,42 @@ impl Roots {
 }
 
 impl Pristine {
-    /// Which release it is of.
+    /// Returns its release.
     #[must_use]
     pub fn release(&self) -> Release {
         self.release
     }
 
-    /// The suites that it was made from.
+    /// Returns the suites that it was made from.
     #[must_use]
     pub fn archives(&self) -> &[Archive] {
         &self.archives
     }
 
-    /// Where it lies, to be read only.
+    /// Returns its path, for reading only.
     #[must_use]
     pub fn path(&self) -> &Utf8Path {
         &self.path
     }
 
-    /// A copy that may be changed, and is gone when it is dropped.
+    /// Returns a writable copy, which is removed on drop.
     ///
-    /// It is an overlay where this process may mount one (see [`super::with_own_mounts`]), else a
-    /// copy of all files.
+    /// It is an overlay if this process may mount one (see [`super::with_own_mounts`]), else a full
+    /// copy.
     #[must_use]
     pub fn fresh(&self) -> Root {
         Root::over(&self.path, &self.folder, &self.mirror)
     }
 }
 
-/// Make the root of a release: what is `Priority: required`, apt, and what they depend on.
+/// Makes the root of a release: packages with `Priority: required`, apt, and their dependencies.
 fn bootstrap(mirror: &Mirror, release: Release, archives: &[Archive], path: &Utf8Path) {
     let settings = tempfile::NamedTempFile::new().expect("a temporary file");
     fs::write(settings.path(), mirror.settings()).expect("settings of apt");
     let mut command = Command::new("mmdebstrap");
     command.args(["--quiet", "--mode=root", "--variant=minbase", "--format=directory"]);
     if release == Release::Debian11 {
-        // As its own installer makes it, and so as Proxmox VE 7 is.
+        // Debian's own installer merges /usr too, and so does Proxmox VE 7.
         command.arg(format!("--setup-hook={MERGE_USR}"));
     }
     command.arg(format!("--aptopt={}", settings.path().display()));
@@ -290,7 +293,7 @@ fn bootstrap(mirror: &Mirror, release: Release, archives: &[Archive], path: &Utf
     command.args(archives.iter().map(|archive| archive.line(mirror.keyring())));
     command.stdin(Stdio::null());
     expect(command, 0);
-    // Nothing of the machine stays, and packages start no services.
+    // Remove the build machine's settings, and prevent packages from starting services.
     for file in ["etc/apt/apt.conf.d/99mmdebstrap", "etc/resolv.conf"] {
         let _ = fs::remove_file(path.join(file));
     }
@@ -300,14 +303,14 @@ fn bootstrap(mirror: &Mirror, release: Release, archives: &[Archive], path: &Utf
     fs::set_permissions(&policy, fs::Permissions::from_mode(0o755)).expect("a mode");
 }
 
-/// Copy a whole tree with all that it has, sharing blocks where the file system can.
+/// Copies a whole tree with all attributes, sharing blocks if the file system supports it.
 pub(super) fn copy(from: &Utf8Path, to: &Utf8Path) {
     let mut command = Command::new("cp");
     command.args(["--archive", "--reflink=auto", from.as_str(), to.as_str()]);
     expect(command, 0);
 }
 
-/// Remove a tree, if it is there.
+/// Removes a tree, if it exists.
 pub(super) fn remove(path: &Utf8Path) {
     if path.exists() {
         fs::remove_dir_all(path).unwrap_or_else(|error| panic!("{path}: {error}"));

@@ -1,4 +1,4 @@
-//! The archives of Debian that this machine's own apt uses, for any release.
+//! The Debian archives in this machine's apt configuration, for any release.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -8,13 +8,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::Release;
 use crate::skip;
 
-/// Where Debian's package `debian-archive-keyring` has its keys.
+/// The keys of Debian's package `debian-archive-keyring`.
 const KEYRINGS: [&str; 2] = [
     "/usr/share/keyrings/debian-archive-keyring.gpg",
     "/usr/share/keyrings/debian-archive-keyring.pgp",
 ];
 
-/// The program of apt that downloads a file with all of apt's settings.
+/// apt's helper program that downloads a file with all of apt's settings.
 const APT_HELPER: &str = "/usr/lib/apt/apt-helper";
 
 /// The mirror of Debian in the machine's apt configuration.
@@ -31,12 +31,12 @@ pub struct Mirror {
 pub struct Archive {
     /// Its base URL.
     pub url: String,
-    /// Its suite, whose component is `main`.
+    /// The name of the suite, whose component is `main`.
     pub suite: String,
 }
 
 impl Mirror {
-    /// The mirror of this machine; without one, this says what is missing.
+    /// Returns the mirror of this machine; if there is none, prints the missing requirement.
     #[must_use]
     pub fn of_machine() -> Option<Self> {
         let Some(keyring) = KEYRINGS.iter().find(|path| fs::exists(path).unwrap_or(false)) else {
@@ -55,15 +55,16 @@ impl Mirror {
         Some(Self { main, security, keyring: Utf8Path::new(keyring), settings })
     }
 
-    /// The file with the keys of Debian's archives.
+    /// Returns the file with the keys of Debian's archives.
     #[must_use]
     pub fn keyring(&self) -> &Utf8Path {
         self.keyring
     }
 
-    /// The fingerprints of those keys, as a recipe pins them, in the order of the file.
+    /// Returns the fingerprints of those keys, as a recipe pins them, in the order of the file.
     ///
     /// # Panics
+    ///
     /// If `gpg` cannot read the file.
     #[must_use]
     pub fn fingerprints(&self) -> Vec<String> {
@@ -74,25 +75,26 @@ impl Mirror {
         fingerprints(&listed)
     }
 
-    /// The settings of apt that it takes to reach the mirror: proxies, certificates, clocks.
+    /// Returns the apt settings for reaching the mirror: proxies, certificates, clock checks.
     #[must_use]
     pub fn settings(&self) -> &str {
         &self.settings
     }
 
-    /// The proxy for plain HTTP in apt's settings, for programs that do not read them.
+    /// Returns the proxy for plain HTTP in apt's settings, for programs that do not read them.
     #[must_use]
     pub fn proxy(&self) -> Option<&str> {
         let line = self.settings.lines().find_map(|it| it.strip_prefix("Acquire::http::Proxy \""));
         line.and_then(|rest| rest.strip_suffix("\";")).filter(|url| url.contains("://"))
     }
 
-    /// The suites of a release: main, updates and security. `None` if the mirror does not have it.
+    /// Returns the suites of a release: main, updates and security. `None` if the mirror does not
+    /// have it.
     #[must_use]
     pub fn archives(&self, release: Release) -> Option<Vec<Archive>> {
         let name = release.codename();
         let at = |url: &str, suite: String| Archive { url: url.to_owned(), suite };
-        // What is no longer served is archived beside it, under this name.
+        // Old releases move to an archive on the same server, under this name.
         let archived = |url: &str| {
             let (parent, last) = url.rsplit_once('/').unwrap_or(("", url));
             format!("{parent}/debian-archive/{last}")
@@ -110,19 +112,20 @@ impl Mirror {
 }
 
 impl Archive {
-    /// Its line of `sources.list`, with the keys in `keyring`.
+    /// Returns its line of `sources.list`, with the keys in `keyring`.
     #[must_use]
     pub fn line(&self, keyring: &Utf8Path) -> String {
         format!("deb [signed-by={keyring}] {} {} main", self.url, self.suite)
     }
 
-    /// Its signed index of indexes, fetched by the machine's apt; `None` if there is none.
+    /// Returns its `InRelease` file, downloaded by the machine's apt; `None` if it does not exist.
     #[must_use]
     pub fn in_release(&self) -> Option<Vec<u8>> {
         self.file(&format!("dists/{}/InRelease", self.suite))
     }
 
-    /// A file in it, fetched by the machine's apt and proven by nobody; `None` if there is none.
+    /// Returns a file of the suite, downloaded by the machine's apt without verification; `None` if
+    /// it does not exist.
     #[must_use]
     pub fn file(&self, path: &str) -> Option<Vec<u8>> {
         let folder = tempfile::tempdir().ok()?;
@@ -132,7 +135,7 @@ impl Archive {
     }
 }
 
-/// The base URLs of the main and of the security archive, from apt's own list of its indexes.
+/// Returns the base URLs of the main and the security archive, from apt's own list of its indexes.
 fn archives(targets: &str) -> Option<(String, String)> {
     let find = |suffix: &str| {
         targets.lines().find_map(|line| {
@@ -150,7 +153,8 @@ fn archives(targets: &str) -> Option<(String, String)> {
     Some((main, security))
 }
 
-/// The fingerprints of primary keys in the listing of `gpg`: of each record `pub`, the next `fpr`.
+/// Returns the fingerprints of primary keys in gpg's listing: the first `fpr` record after each
+/// `pub` record.
 fn fingerprints(listed: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut is_primary = false;
@@ -167,7 +171,7 @@ fn fingerprints(listed: &str) -> Vec<String> {
     found
 }
 
-/// Whether a setting of apt is about reaching a mirror.
+/// Checks whether an apt setting affects access to a mirror.
 fn of_transport(line: &str) -> bool {
     let name = line.split(' ').next().unwrap_or_default();
     let is_leaf = !line.ends_with(" \"\";");

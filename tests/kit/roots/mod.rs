@@ -1,11 +1,11 @@
-//! Real Debian roots: what the tests of packages and of the node run in.
+//! Real Debian roots for the tests of packages and of the node.
 //!
 //! They are made from the mirror in the machine's own apt configuration, once for each state of
-//! that mirror, and kept outside of the repository ([`Roots::open`] says where). A test gets a fresh
-//! copy that costs nothing, and runs commands in it with the network cut off.
+//! that mirror, and kept outside the repository (see [`Roots::open`]). A test gets a cheap copy and
+//! runs commands in it without a network.
 //!
-//! Nothing of the machine shows in a root but its kernel: `/proc` is that of a process namespace of
-//! its own, `/sys` is empty, and no service is ever started.
+//! A root sees nothing of the machine except its kernel: `/proc` belongs to a separate process
+//! namespace, `/sys` is empty, and no service is ever started.
 
 mod cache;
 mod mirror;
@@ -17,7 +17,7 @@ pub use self::mirror::{Archive, Mirror};
 pub use self::mounts::with_own_mounts;
 pub use self::root::Root;
 
-/// A release of Debian that a Proxmox VE is based on.
+/// A Debian release on which a Proxmox VE release is based.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Release {
     /// Bullseye, of PVE 7.
@@ -29,10 +29,10 @@ pub enum Release {
 }
 
 impl Release {
-    /// All of them, the oldest first.
+    /// All releases, the oldest first.
     pub const ALL: [Self; 3] = [Self::Debian11, Self::Debian12, Self::Debian13];
 
-    /// What archives call it.
+    /// Returns the code name.
     #[must_use]
     pub const fn codename(self) -> &'static str {
         match self {
@@ -42,7 +42,7 @@ impl Release {
         }
     }
 
-    /// Its number.
+    /// Returns the version number.
     #[must_use]
     pub const fn number(self) -> u8 {
         match self {

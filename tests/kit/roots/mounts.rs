@@ -1,17 +1,19 @@
-//! A process with mounts of its own, so that a test that is killed leaves none behind.
+//! A process with its own mount namespace, so that a killed test leaves no mounts behind.
 
 use std::process::Command;
 use std::{env, fs};
 
-/// Names, in the process that has its own mounts, the file that says that the test ran there.
+/// The environment variable with the path of the file that confirms that the test ran in the
+/// process with its own mounts.
 pub(super) const MARK: &str = "VGPU_OWN_MOUNTS";
 
-/// Run `body` in a process with a mount namespace of its own: this test, `name`, once more.
+/// Runs `body` in a process with its own mount namespace: this test, `name`, once more.
 ///
-/// Mounts are those of a process, and a test cannot safely leave its process's namespace.
+/// A mount namespace belongs to a process, and a test cannot safely change that of its own process.
 ///
 /// # Panics
-/// If the test fails over there, or if there is no test of that name.
+///
+/// If the test fails in that process, or if no test has that name.
 pub fn with_own_mounts(name: &str, body: impl FnOnce()) {
     if let Some(mark) = env::var_os(MARK) {
         fs::write(mark, name).expect("a mark");

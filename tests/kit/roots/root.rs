@@ -13,10 +13,10 @@ use super::cache::{COPIES, copy, remove};
 use crate::scratch::{Said, expect, run};
 use crate::tree::Snapshot;
 
-/// Where apt finds how this machine reaches its mirror.
+/// The apt settings for reaching this machine's mirror.
 const SETTINGS: &str = "etc/apt/apt.conf.d/99machine";
 
-/// What programs in a root find in their environment, and nothing else.
+/// The complete environment of programs in a root.
 const ENVIRONMENT: [(&str, &str); 6] = [
     ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
     ("HOME", "/root"),
@@ -34,13 +34,14 @@ pub struct Root {
     fresh: Option<Fresh>,
 }
 
-/// What a fresh copy consists of.
+/// The parts of a copy.
 #[derive(Debug)]
 struct Fresh {
     is: Kind,
-    /// What an overlay of it lies on, the uppermost first, as mount(8) takes it.
+    /// The lower layers for another overlay on top of this one, the uppermost first, as mount(8)
+    /// expects them.
     layers: String,
-    /// Removes itself.
+    /// The folder, which is removed on drop.
     folder: tempfile::TempDir,
 }
 
@@ -51,19 +52,20 @@ enum Kind {
 }
 
 impl Root {
-    /// The root in a folder, which stays when this is dropped.
+    /// Returns the root in a folder, which is not removed on drop.
     pub(super) fn at_folder(path: &Utf8Path, mirror: &Mirror) -> Self {
         Self { path: path.to_owned(), mirror: mirror.clone(), fresh: None }
     }
 
-    /// A copy of `lower` in a new folder below `folder`.
+    /// Returns a copy of `lower` in a new folder below `folder`.
     pub(super) fn over(lower: &Utf8Path, folder: &Utf8Path, mirror: &Mirror) -> Self {
         let copies = folder.join(COPIES);
         fs::create_dir_all(&copies).expect("a folder");
         Self::on(lower, lower.as_str(), &copies, mirror)
     }
 
-    /// A copy of this copy as it is now. While that lives, this one must only be read.
+    /// Returns a copy of the current state of this copy. While the new copy exists, this one must
+    /// not be changed.
     #[must_use]
     pub fn fork(&self) -> Self {
         let copies = self.path.ancestors().nth(2).expect("a folder of copies");
@@ -78,7 +80,8 @@ impl Root {
         Self::on(&self.path, &layers, copies, &self.mirror)
     }
 
-    /// A copy of the tree at `lower`, which consists of `layers`, in a new folder in `copies`.
+    /// Returns a copy of the tree at `lower`, which consists of `layers`, in a new folder in
+    /// `copies`.
     fn on(lower: &Utf8Path, layers: &str, copies: &Utf8Path, mirror: &Mirror) -> Self {
         let folder = tempfile::tempdir_in(copies).expect("a folder");
         let at = |name: &str| Utf8PathBuf::from_path_buf(folder.path().join(name)).expect("UTF-8");
@@ -94,26 +97,26 @@ impl Root {
         Self { path, mirror: mirror.clone(), fresh: Some(fresh) }
     }
 
-    /// Where it lies, as this process sees it.
+    /// Returns its path, as this process sees it.
     #[must_use]
     pub fn path(&self) -> &Utf8Path {
         &self.path
     }
 
-    /// Where one of its paths lies, as this process sees it.
+    /// Returns the location of one of its paths, as this process sees it.
     #[must_use]
     pub fn at(&self, path: &str) -> Utf8PathBuf {
         self.path.join(path.trim_start_matches('/'))
     }
 
-    /// Write one of its files, and the folders that it is in.
+    /// Writes one of its files, and creates the parent folders.
     pub fn write(&self, path: &str, content: impl AsRef<[u8]>) {
         let path = self.at(path);
         fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         fs::write(&path, content).unwrap_or_else(|error| panic!("{path}: {error}"));
     }
 
-    /// A command in the root, without a network: not even the machine's loopback.
+    /// Returns a command in the root, without a network, not even the machine's loopback.
     #[must_use]
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = self.enter();
@@ -121,7 +124,7 @@ impl Root {
         command
     }
 
-    /// A command in the root, with the machine's network. [`Root::connect`] comes first.
+    /// Returns a command in the root, with the machine's network. Call [`Root::connect`] first.
     #[must_use]
     pub fn online(&self, words: &[&str]) -> Command {
         let mut command = self.enter();
@@ -134,20 +137,21 @@ impl Root {
 
     fn enter(&self) -> Command {
         let mut command = Command::new("unshare");
-        // Processes end with the command, and `reboot` only ends them.
+        // A separate process namespace: all processes end with the command, and `reboot` affects
+        // only them.
         command.args(["--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child"]);
         command.args(["--mount-proc", &format!("--root={}", self.path), "--wd=/"]);
         command.env_clear().envs(ENVIRONMENT).stdin(Stdio::null());
         command
     }
 
-    /// Run a command without a network.
+    /// Runs a command without a network.
     #[must_use]
     pub fn run(&self, words: &[&str]) -> Said {
         run(self.command(words))
     }
 
-    /// Let the root reach the machine's mirror, and read its indexes.
+    /// Configures access to the machine's mirror, and reads its indexes.
     pub fn connect(&self) {
         self.write("etc/resolv.conf", fs::read("/etc/resolv.conf").unwrap_or_default());
         self.write(SETTINGS, self.mirror.settings());
@@ -161,7 +165,7 @@ impl Root {
         expect(self.online(&["apt-get", "--quiet", "update"]), 0);
     }
 
-    /// Take away again what [`Root::connect`] brought.
+    /// Removes the configuration of [`Root::connect`].
     pub(super) fn disconnect(&self) {
         for path in ["etc/resolv.conf", SETTINGS] {
             fs::remove_file(self.at(path)).expect("a file of `connect`");
@@ -173,17 +177,17 @@ impl Root {
         }
     }
 
-    /// Install packages of the mirror, without those that they only recommend.
+    /// Installs packages from the mirror, without recommended packages.
     pub fn install(&self, packages: &[&str]) {
         let words = ["apt-get", "--yes", "--quiet", "--no-install-recommends", "install"];
         let mut command = self.online(&[&words, packages].concat());
-        // A copy that is lost with the machine need not survive it.
+        // The copy is temporary, so its data need not reach the disk.
         command.env("DPKG_FORCE", "unsafe-io");
         expect(command, 0);
     }
 
-    /// The packages that are there, by name and architecture: version, state, and whether somebody
-    /// asked for them. It is what a revert promises of packages.
+    /// Returns the installed packages, by name and architecture: version, state, and whether they
+    /// were requested explicitly. A revert restores exactly this.
     #[must_use]
     pub fn packages(&self) -> BTreeMap<String, String> {
         let format = "${Package}:${Architecture} ${Version} ${Status}\\n";
@@ -198,7 +202,7 @@ impl Root {
         listed.lines().filter_map(state).collect()
     }
 
-    /// All that is in it, but for the paths in `except` and what is below them.
+    /// Returns its whole tree, except the paths in `except` and everything below them.
     #[must_use]
     pub fn snapshot(&self, except: &[&str]) -> Snapshot {
         Snapshot::of(&self.path, except).expect("a tree that can be read")
@@ -214,8 +218,8 @@ impl Drop for Root {
     }
 }
 
-/// Mount an overlay of these layers, which together are the tree at `lower`, if this process has
-/// mounts of its own and the kernel can.
+/// Mounts an overlay of these layers, which together are the tree at `lower`, if this process has
+/// its own mounts and the kernel supports it.
 fn overlay(lower: &Utf8Path, layers: &str, folders: &[Utf8PathBuf; 3]) -> bool {
     for folder in folders {
         fs::create_dir(folder).expect("a folder");
@@ -232,7 +236,7 @@ fn overlay(lower: &Utf8Path, layers: &str, folders: &[Utf8PathBuf; 3]) -> bool {
     Command::new("mount").args(words).output().is_ok_and(|output| output.status.success())
 }
 
-/// The file of certificates that a line of apt's settings names.
+/// Returns the certificate file that a line of apt's settings names.
 fn certificates(line: &str) -> Option<&str> {
     let (name, value) = line.split_once(' ')?;
     let is_file = ["::CAInfo", "::CaInfo"].iter().any(|suffix| name.ends_with(suffix));

@@ -1,4 +1,4 @@
-//! A signed archive of packages, as a folder, made for a test.
+//! A signed package archive as a folder, created for a test.
 
 #![allow(dead_code, reason = "each test that includes this file needs another part of it")]
 
@@ -13,20 +13,20 @@ use vgpu_tests::skip::have;
 
 use crate::gpg::{ED25519, Form, Gpg};
 
-/// The archive.
+/// A signed package archive.
 pub(crate) struct Repository {
     pub(crate) root: PathBuf,
     pub(crate) signer: Signer,
     pub(crate) suite: &'static str,
     packages: Vec<Package>,
-    /// More fields of the release, each with a line end.
+    /// Additional fields of the release, each with a line end.
     pub(crate) head: String,
-    /// The hash of its signature, as gpg names it.
+    /// The hash of its signature, in gpg's spelling.
     pub(crate) hash: &'static str,
     pub(crate) form: Form,
 }
 
-/// A package, of which the content is what its name says.
+/// Returns a package whose content is its name.
 struct Package {
     name: String,
     version: String,
@@ -34,7 +34,7 @@ struct Package {
     content: Vec<u8>,
 }
 
-/// A key, and the home of `gpg` that has its secret.
+/// Creates a key, and a `gpg` home with its secret.
 #[derive(Debug)]
 pub(crate) struct Signer {
     gpg: Gpg,
@@ -42,7 +42,7 @@ pub(crate) struct Signer {
 }
 
 impl Repository {
-    /// With a `base` package that every system has.
+    /// Creates an archive with a `base` package that every system has.
     pub(crate) fn new(root: PathBuf, suite: &'static str) -> Self {
         let gpg = Gpg::new();
         let fingerprint = gpg.key(2, ED25519, &[]);
@@ -59,8 +59,8 @@ impl Repository {
         repository
     }
 
-    /// Add a package with these further fields, each with a line end; it takes the place of one of
-    /// the same name and version.
+    /// Adds a package with these further fields, each with a line end; it replaces one with the
+    /// same name and version.
     pub(crate) fn add(&mut self, name: &str, version: &str, fields: &str) {
         let content = format!("{name} {version}\n").repeat(1000).into_bytes();
         self.add_file(name, version, fields, content);
@@ -80,7 +80,7 @@ impl Repository {
         &self.signer.fingerprint
     }
 
-    /// The public key, as a file.
+    /// Returns the public key, as a file.
     pub(crate) fn write_key(&self, path: &Path) {
         fs::write(path, self.signer.gpg.export(&[self.fingerprint()])).unwrap();
     }
@@ -89,12 +89,12 @@ impl Repository {
         self.root.join("dists").join(self.suite)
     }
 
-    /// A file below that of the release.
+    /// Returns a file below that of the release.
     pub(crate) fn index(&self, name: &str) -> PathBuf {
         self.dist().join("main/binary-amd64").join(name)
     }
 
-    /// The text of the index.
+    /// Returns the text of the index.
     pub(crate) fn packages(&self) -> String {
         let mut text = String::new();
         for Package { name, version, fields, content } in &self.packages {
@@ -115,12 +115,12 @@ impl Repository {
         text
     }
 
-    /// Write all of it, signed.
+    /// Writes the archive, signed.
     pub(crate) fn publish(&self) {
         self.publish_index(&self.packages());
     }
 
-    /// Write all of it, with this index.
+    /// Writes the archive with this index.
     pub(crate) fn publish_index(&self, packages: &str) {
         let folder = self.index("by-hash/SHA256");
         fs::create_dir_all(&folder).unwrap();
@@ -143,7 +143,7 @@ impl Repository {
         ));
     }
 
-    /// Sign a release.
+    /// Signs a release.
     pub(crate) fn sign(&self, text: &str) {
         let dist = self.dist();
         for name in ["InRelease", "Release", "Release.gpg"] {
@@ -163,7 +163,7 @@ impl Repository {
         self.signer.gpg.sign(&keys, self.form, &["--digest-algo", self.hash], text)
     }
 
-    /// The recipe's table of this archive.
+    /// Returns the recipe's table of this archive.
     pub(crate) fn table(&self, mirror: &str) -> String {
         format!(
             "[[apt.archive]]\nname = '{suite}'\nmirror = {mirror}\ncomponents = ['main']\n\
@@ -174,12 +174,12 @@ impl Repository {
     }
 }
 
-/// Whether archives can be signed and checked. Says so if they cannot.
+/// Checks whether archives can be signed and verified. Prints a message if not.
 pub(crate) fn can_sign() -> bool {
     ["gpg", "gpg-agent", "gpgv"].into_iter().all(have)
 }
 
-/// A date as archives write it.
+/// Returns a date in the format of archives.
 pub(crate) fn rfc2822(time: SystemTime) -> String {
     let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let mut days = seconds / 86_400;

@@ -1,4 +1,4 @@
-//! A web server on loopback that behaves as badly as servers and networks do.
+//! A web server on loopback that simulates misbehaving servers and networks.
 
 #![allow(dead_code, reason = "each test that includes this file needs another part of it")]
 
@@ -10,68 +10,68 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// What the server does with one request.
+/// The reaction of the server to one request.
 #[derive(Debug, Clone)]
 pub(crate) enum Act {
-    /// Serve the content, or the range that was asked for, with an `ETag`.
+    /// Serve the content, or the requested range, with an `ETag`.
     Honest,
-    /// Promise all, send this many bytes, close.
+    /// Announce the full length, send this many bytes, close.
     Truncate(usize),
-    /// Serve what was asked for, but close at this place of the content.
+    /// Serve the request, but close at this offset of the content.
     CutAt(usize),
-    /// Promise all, send this many bytes, reset the connection.
+    /// Announce the full length, send this many bytes, reset the connection.
     Reset(usize),
-    /// Promise all, send this many bytes, then nothing.
+    /// Announce the full length, send this many bytes, then stall.
     Stall(usize),
-    /// A byte now and then.
+    /// Send single bytes with long pauses.
     Trickle,
-    /// Send the client back to the same address.
+    /// Redirect the client to the same address.
     Loop,
-    /// Send the client to this address.
+    /// Redirect the client to this address.
     Redirect(String),
-    /// Serve all, whatever was asked for.
+    /// Serve the whole content, whatever range was requested.
     IgnoreRange,
-    /// Answer with another range than was asked for.
+    /// Answer with another range than the requested one.
     WrongRange,
-    /// From now on, have another content, with an `ETag` of its own.
+    /// Replace the content from now on, with a new `ETag`.
     Become(Vec<u8>),
-    /// Change the content but not its `ETag`.
+    /// Replace the content, but not its `ETag`.
     Swap(Vec<u8>),
     /// Answer with this status, and these headers.
     Status(u16, &'static str),
-    /// Send these many zero bytes without saying how many there will be.
+    /// Send this many zero bytes without announcing a length.
     Endless(usize),
-    /// Promise more than there is.
+    /// Announce more than there is.
     Promise(u64),
-    /// Say neither how long the content is nor where it ends.
+    /// Announce neither the length nor the end of the content.
     NoLength(usize),
-    /// Serve the content in chunks of HTTP, without its length.
+    /// Serve the content with chunked transfer encoding, without its length.
     Chunked,
-    /// Send something that is not HTTP.
+    /// Send data that is not HTTP.
     Noise,
-    /// Serve the content, and wait that long before each piece of 64 KiB.
+    /// Serve the content with this delay before each 64 KiB.
     Slow(Duration),
     /// Serve the content at this many bytes a second.
     Rate(u64),
-    /// Send a header letter by letter, and never end.
+    /// Send a header letter by letter, without end.
     SlowHead,
     /// Send headers without end.
     EndlessHead,
-    /// Say again and again that the answer is about to come.
+    /// Send interim responses without end.
     Continue,
-    /// Say that the content is compressed, although nobody asked for that.
+    /// Declare the content as compressed, although the client did not request it.
     Gzip,
-    /// Serve the rest, but only this many bytes of it, and say that it is the rest.
+    /// Serve only this many bytes of the rest, and declare them as the rest.
     ShortRange(usize),
-    /// Serve the rest and then more.
+    /// Serve the rest and additional bytes.
     LongRange,
-    /// Serve the rest up to this place, and say that the content ends there.
+    /// Serve the rest up to this offset, and declare it as the end of the content.
     OtherTotal(usize),
     /// Serve the content with two different lengths.
     TwoLengths,
-    /// Serve the content in chunks, with a length that is not its own.
+    /// Serve the content in chunks, with a wrong total length.
     ChunkedWithLength(u64),
-    /// Serve the content in chunks of no size.
+    /// Serve the content in chunks of size zero.
     BadChunks,
 }
 
@@ -86,7 +86,7 @@ pub(crate) struct Liar {
 struct Shared {
     acts: Mutex<VecDeque<Act>>,
     content: Mutex<(Vec<u8>, usize)>,
-    /// Every content that there ever was.
+    /// Every content so far.
     had: Mutex<Vec<Vec<u8>>>,
     ranges: Mutex<Vec<Option<u64>>>,
     busy: AtomicUsize,
@@ -95,7 +95,7 @@ struct Shared {
 }
 
 impl Liar {
-    /// Serve `content`, one act per request; the last act is repeated.
+    /// Serves `content`, one act per request; the last act is repeated.
     pub(crate) fn new(content: &[u8], acts: impl IntoIterator<Item = Act>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -121,27 +121,27 @@ impl Liar {
         Self { address, shared, accepting: Some(accepting) }
     }
 
-    /// The address of the content.
+    /// Returns the address of the content.
     pub(crate) fn url(&self) -> String {
         format!("http://{}/content", self.address)
     }
 
-    /// From now on, do this.
+    /// Replaces the acts.
     pub(crate) fn now(&self, acts: impl IntoIterator<Item = Act>) {
         *self.shared.acts.lock().unwrap() = acts.into_iter().collect();
     }
 
-    /// From which byte on each request wanted the content; `None` if it wanted all.
+    /// Returns the first requested byte of each request; `None` if it requested everything.
     pub(crate) fn ranges(&self) -> Vec<Option<u64>> {
         self.shared.ranges.lock().unwrap().clone()
     }
 
-    /// Every content that it ever had.
+    /// Returns every content so far.
     pub(crate) fn had(&self) -> Vec<Vec<u8>> {
         self.shared.had.lock().unwrap().clone()
     }
 
-    /// How many requests were served at the same time.
+    /// Returns the maximum number of simultaneous requests.
     pub(crate) fn busiest(&self) -> usize {
         self.shared.busiest.load(Ordering::SeqCst)
     }
@@ -161,7 +161,7 @@ impl Shared {
     fn serve(&self, stream: TcpStream) {
         let busy = self.busy.fetch_add(1, Ordering::SeqCst) + 1;
         self.busiest.fetch_max(busy, Ordering::SeqCst);
-        // The client may be gone already, which is not our concern.
+        // The client may have disconnected already; ignore that.
         let _ = self.answer(stream);
         self.busy.fetch_sub(1, Ordering::SeqCst);
     }
@@ -175,7 +175,7 @@ impl Shared {
             if acts.len() > 1 { acts.pop_front().unwrap() } else { acts[0].clone() }
         };
         if !matches!(act, Act::Reset(_)) {
-            // What has not been read when a socket is closed makes it a reset.
+            // Unread data turns the close of a socket into a reset.
             stream.read_exact(&mut vec![0; request.len()])?;
         }
         if let Act::Become(new) | Act::Swap(new) = &act {
@@ -260,7 +260,7 @@ impl Shared {
         out.shutdown(Shutdown::Write)
     }
 
-    /// The finer ways to lie.
+    /// Performs the more subtle acts.
     fn lie(&self, act: &Act, have: &Have<'_>, out: &mut TcpStream) -> std::io::Result<()> {
         let Have { content, tag, whole, from } = *have;
         match *act {
@@ -326,23 +326,23 @@ impl Shared {
     }
 }
 
-/// What there is, and what was asked for.
+/// The content, and the request for it.
 struct Have<'h> {
     content: &'h [u8],
     tag: &'h str,
-    /// The head of an answer with all of it.
+    /// Returns the head of an answer with the whole content.
     whole: &'h str,
     from: Option<usize>,
 }
 
-/// Send head and body of an answer.
+/// Sends head and body of an answer.
 pub(crate) fn send(out: &mut TcpStream, head: &str, body: &[u8]) -> std::io::Result<()> {
     write!(out, "{head}\r\nConnection: close\r\n\r\n")?;
     out.write_all(body)
 }
 
-/// The head of an answer that says to be the part of a content of `total` bytes from `from` to its
-/// end, in `len` bytes.
+/// Returns the head of a partial answer: `len` bytes, declared as the part of a content of `total`
+/// bytes from `from` to its end.
 fn part(tag: &str, from: usize, total: usize, len: usize) -> String {
     let last = total - 1;
     format!(
@@ -357,7 +357,7 @@ fn send_chunk(out: &mut TcpStream, piece: &[u8]) -> std::io::Result<()> {
     out.write_all(b"\r\n")
 }
 
-/// The head of the request, which is left unread.
+/// Returns the head of the request, which is left unread.
 pub(crate) fn peek_request(stream: &TcpStream) -> std::io::Result<String> {
     let mut buf = vec![0; 8192];
     for _ in 0..500 {
@@ -370,7 +370,7 @@ pub(crate) fn peek_request(stream: &TcpStream) -> std::io::Result<String> {
     Err(std::io::ErrorKind::TimedOut.into())
 }
 
-/// A header of the request.
+/// Returns a header of the request.
 pub(crate) fn header(request: &str, name: &str) -> Option<String> {
     request.lines().find_map(|line| {
         let (key, value) = line.split_once(':')?;
@@ -378,7 +378,7 @@ pub(crate) fn header(request: &str, name: &str) -> Option<String> {
     })
 }
 
-/// The first byte that is asked for, if not all are.
+/// Returns the first requested byte, if the request has a range.
 pub(crate) fn range_of(request: &str) -> Option<u64> {
     header(request, "range")?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
 }

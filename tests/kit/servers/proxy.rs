@@ -1,5 +1,5 @@
-//! A forward proxy on loopback, as companies have them: plain requests by their whole address, and
-//! tunnels by `CONNECT`.
+//! A forward proxy on loopback, like a corporate one: plain requests with absolute URLs, and
+//! tunnels with `CONNECT`.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// The proxy. Whatever host it is asked for, it connects to loopback: names need no resolver.
+/// A proxy that connects every request to loopback, so that names need no resolver.
 pub(crate) struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -16,13 +16,13 @@ pub(crate) struct Proxy {
 struct Shared {
     /// The first line of each request.
     asked: Mutex<Vec<String>>,
-    /// What a client must say in `Proxy-Authorization`, if anything.
+    /// The required value of `Proxy-Authorization`, if any.
     pass: Option<String>,
     stop: AtomicBool,
 }
 
 impl Proxy {
-    /// One that serves everybody, or whoever says `pass`.
+    /// Starts a proxy that serves every client, or only those that send `pass`.
     pub(crate) fn new(pass: Option<&str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -42,12 +42,12 @@ impl Proxy {
         Self { address, shared }
     }
 
-    /// Its address, without a scheme.
+    /// Returns its address, without a scheme.
     pub(crate) fn address(&self) -> String {
         self.address.to_string()
     }
 
-    /// The first line of each request so far.
+    /// Returns the first line of each request so far.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.shared.asked.lock().unwrap().clone()
     }
@@ -102,7 +102,7 @@ fn connect(host: &str) -> std::io::Result<TcpStream> {
     TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port)))
 }
 
-/// Both ways, until the server has said everything.
+/// Copies in both directions, until the server has sent everything.
 fn pipe(client: &TcpStream, server: &TcpStream) -> std::io::Result<()> {
     let (mut from, mut to) = (client.try_clone()?, server.try_clone()?);
     thread::spawn(move || copy(&mut from, &mut to));

@@ -1,4 +1,4 @@
-//! A container registry on loopback that has images made up by tests, and lies about them.
+//! A container registry on loopback with synthetic images and configurable misbehavior.
 
 #![allow(dead_code, reason = "each test that includes this file needs another part of it")]
 
@@ -23,43 +23,43 @@ pub(crate) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.ma
 pub(crate) const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 pub(crate) const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 
-/// How one address is served.
+/// The behavior at one address.
 #[derive(Debug, Clone)]
 pub(crate) enum Lie {
-    /// As it should be.
+    /// Serve the request correctly.
     None,
-    /// Promise all, send this many bytes.
+    /// Announce the full length, send this many bytes.
     Truncate(usize),
-    /// Send them there.
+    /// Redirect the client to this address.
     Redirect(String),
-    /// Another content, under the same name.
+    /// Serve another content under the same name.
     Other(Vec<u8>),
-    /// This status.
+    /// Answer with this status.
     Status(u16),
-    /// Wait that long before each piece of 64 KiB.
+    /// Wait this long before each 64 KiB.
     Slow(Duration),
-    /// As it should be, but the first time not all of it.
+    /// Serve the request correctly, but truncated the first time.
     TruncateOnce(usize),
 }
 
-/// Who is let in.
+/// The access control.
 #[derive(Debug, Clone)]
 pub(crate) enum Door {
-    /// Everybody.
+    /// Every client has access.
     Open,
-    /// Who has a token, which everybody can get. Each serves this many requests.
+    /// A token is required, and available to every client. Each is valid for this many requests.
     Token(usize),
-    /// Who has a token, which is for this user and password.
+    /// A token is required, and available with this user and password.
     TokenFor(&'static str),
-    /// Who has this user and password.
+    /// This user and password are required.
     Basic(&'static str),
-    /// Nobody, although everybody gets tokens.
+    /// Access is always denied, although tokens are available.
     Shut,
-    /// Whoever follows this challenge.
+    /// Access requires following this challenge.
     Challenge(String),
 }
 
-/// What was asked for.
+/// A received request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Asked {
     pub(crate) path: String,
@@ -68,7 +68,7 @@ pub(crate) struct Asked {
     pub(crate) from: Option<u64>,
 }
 
-/// The registry.
+/// A container registry on loopback.
 #[derive(Debug)]
 pub(crate) struct FakeRegistry {
     address: SocketAddr,
@@ -114,26 +114,26 @@ impl FakeRegistry {
                     return;
                 }
                 let ours = Arc::clone(&ours);
-                // The client may be gone already, which is not our concern.
+                // The client may have disconnected already; ignore that.
                 thread::spawn(move || ours.answer(stream));
             }
         });
         Self { address, shared, accepting: Some(accepting) }
     }
 
-    /// What it is called.
+    /// Returns its name.
     pub(crate) fn host(&self) -> String {
         self.address.to_string()
     }
 
-    /// Serve `bytes` at `path`, below `/v2/`.
+    /// Serves `bytes` at `path`, below `/v2/`.
     pub(crate) fn serve(&self, path: &str, media_type: &str, bytes: &[u8], lie: Lie) {
         let (media_type, bytes) = (media_type.to_owned(), bytes.to_vec());
         let content = Content { media_type, bytes, lie };
         self.shared.contents.lock().unwrap().insert(format!("/v2/{path}"), content);
     }
 
-    /// Serve an image by its tag and by its digest, with all that it is made of.
+    /// Serves an image by its tag and by its digest, with all its blobs.
     pub(crate) fn image(&self, name: &str, tag: &str, image: &Image) {
         let manifest = image.manifest();
         for reference in [tag, &digest(&manifest)] {
@@ -146,23 +146,23 @@ impl FakeRegistry {
         }
     }
 
-    /// Lie about what is there.
+    /// Sets a misbehavior for this path.
     pub(crate) fn lie(&self, path: &str, lie: Lie) {
         let mut contents = self.shared.contents.lock().unwrap();
         contents.get_mut(&format!("/v2/{path}")).unwrap().lie = lie;
     }
 
-    /// What was asked for so far.
+    /// Returns the requests so far.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.shared.asked.lock().unwrap().clone()
     }
 
-    /// The paths that were asked for and end like this.
+    /// Returns the requested paths with this suffix.
     pub(crate) fn times(&self, end: &str) -> usize {
         self.asked().iter().filter(|asked| asked.path.ends_with(end)).count()
     }
 
-    /// How many tokens were given out.
+    /// Returns the number of issued tokens.
     pub(crate) fn tokens(&self) -> usize {
         self.shared.tokens.load(Ordering::SeqCst)
     }
@@ -218,7 +218,7 @@ impl Shared {
         send(out, &format!("HTTP/1.1 200 OK\r\nContent-Length: {}", body.len()), body.as_bytes())
     }
 
-    /// Or what to say first.
+    /// Checks access; an error is the answer to send instead.
     fn let_in(&self, authorization: Option<&str>) -> Result<(), String> {
         let challenge = format!(
             "Bearer realm=\"http://{}/token\",service=\"the registry\",scope=\"registry:all:*\"",
@@ -294,24 +294,24 @@ fn basic(who: &str) -> String {
     format!("Basic {}", Base64::encode_string(who.as_bytes()))
 }
 
-/// The digest of some bytes, as registries write it.
+/// Returns the digest of some bytes, in the form of registries.
 pub(crate) fn digest(bytes: &[u8]) -> String {
     format!("sha256:{}", Digest::of(bytes))
 }
 
-/// An image.
+/// A synthetic image.
 #[derive(Debug, Clone)]
 pub(crate) struct Image {
     pub(crate) manifest_type: &'static str,
     pub(crate) config_type: String,
     pub(crate) config: Vec<u8>,
     pub(crate) layers: Vec<(String, Vec<u8>)>,
-    /// More fields of the manifest, each with a comma behind it.
+    /// Additional fields of the manifest, each followed by a comma.
     pub(crate) more: String,
 }
 
 impl Image {
-    /// In OCI's form. The layers are nothing that could be unpacked.
+    /// Returns an image in OCI's form. Its layers cannot be unpacked.
     pub(crate) fn oci(layers: &[&[u8]]) -> Self {
         let layers = layers.iter().map(|bytes| (OCI_LAYER.to_owned(), bytes.to_vec()));
         Self {
@@ -324,7 +324,7 @@ impl Image {
         .on("linux", "amd64")
     }
 
-    /// The same in Docker's form.
+    /// Returns the same image in Docker's form.
     pub(crate) fn docker(layers: &[&[u8]]) -> Self {
         let oci = Self::oci(layers);
         let layers = oci.layers.into_iter().map(|(_, bytes)| (DOCKER_LAYER.to_owned(), bytes));
@@ -333,7 +333,7 @@ impl Image {
         Self { manifest_type, config_type, layers, ..oci }
     }
 
-    /// For another machine.
+    /// Returns the same image for another CPU architecture.
     pub(crate) fn on(mut self, os: &str, architecture: &str) -> Self {
         let ids: Vec<String> =
             self.layers.iter().map(|(_, bytes)| format!("\"{}\"", digest(bytes))).collect();
@@ -346,7 +346,7 @@ impl Image {
         self
     }
 
-    /// The bytes of its manifest.
+    /// Returns the bytes of its manifest.
     pub(crate) fn manifest(&self) -> Vec<u8> {
         let mut layers = String::new();
         for (at, (media_type, bytes)) in self.layers.iter().enumerate() {
@@ -363,13 +363,13 @@ impl Image {
     }
 }
 
-/// What points to some bytes.
+/// Returns a descriptor of some bytes.
 pub(crate) fn descriptor(media_type: &str, bytes: &[u8]) -> String {
     let (digest, size) = (digest(bytes), bytes.len());
     format!("{{\"mediaType\":\"{media_type}\",\"digest\":\"{digest}\",\"size\":{size}}}")
 }
 
-/// An index of these: platform, media type and bytes of a manifest.
+/// Returns an index of these: platform, media type and bytes of a manifest.
 pub(crate) fn index(entries: &[(&str, &str, &[u8])]) -> Vec<u8> {
     let entries: Vec<String> = entries
         .iter()

@@ -1,4 +1,4 @@
-//! A web server on loopback that serves a folder, perhaps only to whoever knows a password.
+//! A web server on loopback that serves a folder, optionally with a password.
 
 #![allow(dead_code, reason = "each test that includes this file needs another part of it")]
 
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// The server. It serves until the tests end.
+/// A file server, which runs until the tests end.
 pub(crate) struct Shelf {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -17,19 +17,19 @@ pub(crate) struct Shelf {
 
 struct Shared {
     root: PathBuf,
-    /// What `Authorization` must be.
+    /// The required value of `Authorization`.
     wanted: Option<String>,
-    /// The path of each request, and whether it was answered.
+    /// The path of each request, and the status of its answer.
     seen: Mutex<Vec<(String, u16)>>,
 }
 
 impl Shelf {
-    /// Serve the folder `root` to anybody.
+    /// Serves the folder `root` to every client.
     pub(crate) fn new(root: &Path) -> Self {
         Self::serve(root, None)
     }
 
-    /// Serve it to whoever says this in `Authorization`.
+    /// Serves the folder to clients that send this in `Authorization`.
     pub(crate) fn locked(root: &Path, wanted: &str) -> Self {
         Self::serve(root, Some(wanted.to_owned()))
     }
@@ -43,19 +43,19 @@ impl Shelf {
         thread::spawn(move || {
             while let Ok((stream, _)) = listener.accept() {
                 let ours = Arc::clone(&ours);
-                // A client that goes away is not our concern.
+                // Ignore clients that disconnect.
                 thread::spawn(move || drop(ours.answer(&stream)));
             }
         });
         Self { address, shared }
     }
 
-    /// Where it is.
+    /// Returns the folder.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The path of each request so far, and the status of its answer.
+    /// Returns the path of each request so far, and the status of its answer.
     pub(crate) fn seen(&self) -> Vec<(String, u16)> {
         self.shared.seen.lock().unwrap().clone()
     }

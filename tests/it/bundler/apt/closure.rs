@@ -48,7 +48,7 @@ fn what_a_package_needs_comes_along_and_stays_pinned() {
     assert!(sandbox.fails(1, &["update", "apt/other"]).contains("no item `apt/other`"));
 }
 
-/// Returns the fingerprint of the pinned key.
+/// Returns the key fingerprint in the output of `lock`.
 fn signing_key(said: &str) -> &str {
     let (_, rest) = said.split_once("signed by ").unwrap();
     let key = rest.lines().next().unwrap();
