@@ -172,7 +172,7 @@ fn the_words_for_the_kernel_depend_on_cpu_and_boot_loader() {
     );
 
     let mut unsure = facts(CpuVendor::Amd, None);
-    assert!(last(&unsure).unwrap_err().contains("no boot loader of this host"));
+    assert!(last(&unsure).unwrap_err().contains("no supported boot loader"));
     unsure.boot.evidence = [BootLoader::SystemdBoot, BootLoader::Grub]
         .map(|loader| LoaderEvidence { sign: LoaderSign::GrubConfig, loader })
         .to_vec();
@@ -181,15 +181,15 @@ fn the_words_for_the_kernel_depend_on_cpu_and_boot_loader() {
         "configure kernel parameters `iommu=pt` in /etc/default/grub.d/vgpu-offline.cfg and /etc/kernel/cmdline"
     );
     let other = facts(CpuVendor::Other, Some(BootLoader::Grub));
-    assert!(last(&other).unwrap_err().contains("neither Intel's nor AMD's"));
+    assert!(last(&other).unwrap_err().contains("neither from Intel nor from AMD"));
     assert_eq!(made("{}", &other).unwrap().len(), 1, "without words no loader is needed");
 }
 
 #[test]
 fn what_no_bundle_may_ask_for_is_refused() {
     for (wants, reason) in [
-        (r#"{"file": [{"item": "a", "path": "/var/lib/vgpu-offline/journal.db"}]}"#, "itself"),
-        (r#"{"file": [{"item": "a", "path": "/etc/vgpu-offline/policy.toml"}]}"#, "itself"),
+        (r#"{"file": [{"item": "a", "path": "/var/lib/vgpu-offline/journal.db"}]}"#, "reserved"),
+        (r#"{"file": [{"item": "a", "path": "/etc/vgpu-offline/policy.toml"}]}"#, "reserved"),
         (r#"{"file": [{"item": "a", "path": "/usr/local/sbin/vgpu-installer"}]}"#, "twice"),
         (r#"{"file": [{"item": "a", "path": "/x"}, {"item": "b", "path": "/x"}]}"#, "twice"),
         (r#"{"file": [{"item": "a", "path": "/x", "mode": "4755"}]}"#, "set-id"),
