@@ -18,32 +18,32 @@ use crate::{BundleName, ItemName, ProgramVersion, Wants};
 /// The version of the format that this program writes, and the only one that it reads.
 pub const FORMAT: u32 = 1;
 
-/// All that is known about a bundle's payload.
+/// The metadata of a bundle and its payload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Manifest {
     /// The version of the format: [`FORMAT`].
     pub format: u32,
-    /// The oldest of our programs that can read this manifest.
+    /// The oldest version of the programs that can read this manifest.
     pub needs: ProgramVersion,
     /// The program that made the bundle.
     pub made_by: ProgramVersion,
     /// The bundle's name.
     pub name: BundleName,
-    /// The line of bundles that it belongs to.
+    /// The channel of the bundle.
     pub channel: Channel,
-    /// Its place in that line; a later bundle has a higher one.
+    /// Its sequence in the channel; a later bundle has a higher one.
     pub sequence: u64,
-    /// When its lock was made, in seconds since 1970. It dates the members of the archive and
-    /// decides nothing.
+    /// The time of its lock, in seconds since 1970. It is the date of the archive's members; no
+    /// decision depends on it.
     pub created: u64,
-    /// What it asks of a host.
+    /// The desired configuration of the host.
     #[serde(default, deserialize_with = "object")]
     pub wants: Wants,
-    /// The archives that packages among the items came from.
+    /// The archives of packages among the items.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "objects")]
     pub archives: Vec<ArchiveRecord>,
-    /// The machines that it is made for, if somebody has declared them.
+    /// The target machines, if the recipe declares them.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_object")]
     pub purpose: Option<Purpose>,
     /// The payload, in the order in which it is applied.
@@ -51,19 +51,19 @@ pub struct Manifest {
     pub items: Vec<Item>,
 }
 
-/// Why a manifest, although signed, is not used.
+/// The reason why a manifest, although signed, is refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManifestError {
-    /// It is not the JSON that we write.
+    /// It is not valid JSON of this format.
     #[error("the manifest is malformed: {}", printable(&.0.to_string()))]
     Syntax(serde_json::Error),
-    /// It is of another format.
+    /// It has another format version.
     #[error(
         "the bundle has format {found}, but this program reads format {FORMAT}; use the program that came with the bundle"
     )]
     Format {
-        /// The format that it says it has.
+        /// The version that it has.
         found: u32,
     },
     /// This program is too old for it.
@@ -73,32 +73,32 @@ pub enum ManifestError {
     TooOld {
         /// The oldest version that can read it.
         needs: ProgramVersion,
-        /// Ours.
+        /// The version of this program.
         have: ProgramVersion,
     },
-    /// Two items cannot lie side by side.
+    /// The names of two items conflict.
     #[error(transparent)]
     Names(#[from] NameCollision),
-    /// There are more items than we handle.
+    /// There are more items than the limit.
     #[error("{0} items are more than a bundle may have ({MAX_ITEMS})")]
     TooMany(usize),
-    /// It asks for an item that it does not have.
+    /// It refers to a missing item.
     #[error("the manifest wants item `{0}` on the host, but has none of that name")]
     Missing(ItemName),
-    /// An item belongs to one that it does not have.
+    /// An item depends on a missing one.
     #[error("item `{item}` belongs to the {kind} `{of}`, but the manifest has none of that name")]
     Lacks {
         /// The item.
         item: ItemName,
-        /// What it belongs to.
+        /// The kind of the dependency.
         kind: &'static str,
-        /// The name of that.
+        /// The name of the dependency.
         of: String,
     },
     /// An archive of packages is described twice.
     #[error("the manifest describes the archive `{0}` twice")]
     ArchiveTwice(ArchiveName),
-    /// An archive of packages names an item that is not its own file.
+    /// An archive of packages names an item that is not a plain file of its own.
     #[error("the archive `{archive}` needs item `{item}` as a plain file of its own")]
     ArchiveItem {
         /// The archive.
@@ -106,7 +106,7 @@ pub enum ManifestError {
         /// The item.
         item: ItemName,
     },
-    /// It has more than one catalogue, or one that nobody could read.
+    /// It has more than one catalog, or one that exceeds the limit.
     #[error("item `{0}` is one catalogue too many, or too large for one")]
     Catalog(ItemName),
     /// Its date does not fit into a tar header.
@@ -114,7 +114,7 @@ pub enum ManifestError {
     Created(u64),
 }
 
-/// What is read before anything else, from a manifest of any version.
+/// The fields that are read first, from a manifest of any version.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Preamble {
@@ -123,7 +123,7 @@ struct Preamble {
 }
 
 impl Manifest {
-    /// Read the bytes of a manifest: first only what says whether we can, then all of it, strictly.
+    /// Parses the bytes of a manifest: first only the version fields, then all of it, strictly.
     pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
         let Preamble { format, needs } =
             serde_json::from_slice(bytes).map_err(ManifestError::Syntax)?;
@@ -139,7 +139,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The bytes that go into a bundle. Equal manifests give equal bytes.
+    /// Returns the bytes that are written to a bundle. Equal manifests give equal bytes.
     pub fn to_bytes(&self) -> Result<Vec<u8>, ManifestError> {
         self.check()?;
         let mut bytes = serde_json::to_vec_pretty(self).map_err(ManifestError::Syntax)?;
@@ -147,13 +147,13 @@ impl Manifest {
         Ok(bytes)
     }
 
-    /// The item of this name.
+    /// Returns the item of this name.
     #[must_use]
     pub fn item(&self, name: &ItemName) -> Option<&Item> {
         self.items.iter().find(|item| item.name() == name)
     }
 
-    /// The items that have such a record, each with it: `records(Kind::driver)`.
+    /// Returns the items that have such a record, each with it: `records(Kind::driver)`.
     pub fn records<'m, T: 'm>(
         &'m self,
         record: impl Fn(&'m Kind) -> Option<&'m T>,
@@ -161,7 +161,7 @@ impl Manifest {
         self.items.iter().filter_map(move |item| Some((item, record(item.kind())?)))
     }
 
-    /// What each item is, by its name.
+    /// Returns the kind of each item, by its name.
     pub fn kinds(&self) -> impl Iterator<Item = (&ItemName, &Kind)> + Clone {
         self.items.iter().map(|item| (item.name(), item.kind()))
     }
@@ -198,7 +198,8 @@ impl Manifest {
         }
     }
 
-    /// Checks that archives have different names, and their documents are plain items of their own.
+    /// Checks that archives have different names, and that their documents are plain items of their
+    /// own.
     fn check_archives(&self) -> Result<(), ManifestError> {
         let (mut names, mut documents) = (BTreeSet::new(), BTreeSet::new());
         for archive in &self.archives {
@@ -216,7 +217,7 @@ impl Manifest {
         Ok(())
     }
 
-    /// Checks that what the record of an item names is there.
+    /// Checks that every item named in the record of an item exists.
     fn check_owner(&self, item: &Item) -> Result<(), ManifestError> {
         let kind_of = |name| self.item(name).map(Item::kind);
         let (is_there, kind, of) = match item.kind() {

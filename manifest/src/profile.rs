@@ -1,7 +1,8 @@
 //! Overrides of vGPU types, as `vgpu_unlock` reads them from `profile_override.toml`.
 //!
-//! A file that `vgpu_unlock` cannot read makes NVIDIA's daemon fail at run time, far from whoever
-//! wrote it. So it is a type, and what does not fit fails where the recipe is read.
+//! A file that `vgpu_unlock` cannot read makes NVIDIA's daemon fail at run time, long after the
+//! recipe was written. Therefore the overrides are typed, and an invalid one fails when the recipe
+//! is parsed.
 
 use std::collections::BTreeMap;
 
@@ -14,18 +15,18 @@ use crate::types::text::is_word;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct ProfileOverrides {
-    /// By vGPU type.
+    /// Overrides per vGPU type.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub profile: BTreeMap<ProfileName, ProfileOverride>,
-    /// By mediated device.
+    /// Overrides per mediated device.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub mdev: BTreeMap<MdevId, ProfileOverride>,
-    /// By guest.
+    /// Overrides per guest.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub vm: BTreeMap<VmId, ProfileOverride>,
 }
 
-/// What is said of one vGPU type instead of what the driver says. The names are `vgpu_unlock`'s.
+/// Overrides of the driver's values for one vGPU type. The names are `vgpu_unlock`'s.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProfileOverride {
@@ -81,7 +82,7 @@ pub struct ProfileOverride {
     license_type: Option<ProfileText>,
 }
 
-/// A number of 63 bits: the largest that TOML has.
+/// A number of at most 63 bits, the limit of TOML.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "u64", try_from = "u64")]
 pub struct Bounded(u64);
@@ -104,14 +105,14 @@ impl From<Bounded> for u64 {
 }
 
 impl ProfileOverrides {
-    /// Whether nothing is overridden.
+    /// Checks whether there are no overrides.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.profile.is_empty() && self.mdev.is_empty() && self.vm.is_empty()
     }
 
-    /// The file that `vgpu_unlock` reads. Names and texts are plain, so this needs no quoting beyond
-    /// quotation marks.
+    /// Returns the file that `vgpu_unlock` reads. Names and texts are plain, so they need no
+    /// escaping inside the quotation marks.
     #[must_use]
     pub fn to_toml(&self) -> String {
         let mut text = String::new();
@@ -128,7 +129,7 @@ impl ProfileOverrides {
     }
 }
 
-/// One table, from the values as JSON has them: numbers and plain strings look the same in TOML.
+/// Writes one table from the JSON values: numbers and plain strings have the same form in TOML.
 fn table(text: &mut String, name: &str, profile: &ProfileOverride) {
     text.extend(["[", name, "]\n"]);
     let value = serde_json::to_value(profile).unwrap_or_default();

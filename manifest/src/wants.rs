@@ -1,7 +1,7 @@
-//! What a bundle asks of a host, before anybody has looked at the host.
+//! The desired configuration of a host, independent of any particular host.
 //!
-//! The installer's planner turns wants and facts into steps. A want never says how: whether a
-//! kernel word goes into a GRUB drop-in or into `/etc/kernel/cmdline` is for the planner.
+//! The installer's planner turns wants and facts into steps. A want is declarative: whether a
+//! kernel parameter is set in a GRUB drop-in or in `/etc/kernel/cmdline` is the planner's decision.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -13,14 +13,15 @@ use crate::types::object::{object, objects};
 use crate::types::text::is_word;
 use crate::{HostPath, ItemName, Mode};
 
-/// Everything that a bundle asks of a host.
+/// The desired configuration of a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Wants {
-    /// Whether the IOMMU must translate for devices; the words for it depend on the CPU's vendor.
+    /// Whether the IOMMU must translate for devices; the kernel parameters for it depend on the
+    /// CPU's vendor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iommu: Option<Iommu>,
-    /// Words that the kernel command line must have.
+    /// Required kernel parameters.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub kernel_words: Vec<KernelWord>,
     /// Modules to load at boot, in this order.
@@ -29,10 +30,10 @@ pub struct Wants {
     /// Lines for modprobe.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub modprobe: Vec<ModprobeLine>,
-    /// What is asked of the packages.
+    /// The desired packages.
     #[serde(skip_serializing_if = "PackageWants::is_usual", deserialize_with = "object")]
     pub packages: PackageWants,
-    /// What is said of vGPU types instead of what the driver says.
+    /// Overrides of the driver's values for vGPU types.
     #[serde(skip_serializing_if = "ProfileOverrides::is_empty", deserialize_with = "object")]
     pub overrides: ProfileOverrides,
     /// Items to place as files.
@@ -41,14 +42,14 @@ pub struct Wants {
     /// Systemd units to place.
     #[serde(rename = "unit", skip_serializing_if = "Vec::is_empty", deserialize_with = "objects")]
     pub units: Vec<WantedUnit>,
-    /// Drop-ins for systemd units that the host or a package has.
+    /// Drop-ins for systemd units of the host or of a package.
     #[serde(
         rename = "drop-in",
         skip_serializing_if = "Vec::is_empty",
         deserialize_with = "objects"
     )]
     pub drop_ins: Vec<WantedDropIn>,
-    /// Items that are tools for guests. Whoever applies the bundle decides whether guests get them.
+    /// Items that are guest tools. The operator decides whether guests get them.
     #[serde(
         rename = "guest-tool",
         skip_serializing_if = "Vec::is_empty",
@@ -58,7 +59,7 @@ pub struct Wants {
 }
 
 impl Wants {
-    /// The items that are named here, so that a manifest can check that it has them.
+    /// Returns the items that are named here, so that a manifest can check that they exist.
     pub fn items(&self) -> impl Iterator<Item = &ItemName> {
         let files = self.files.iter().map(|file| &file.item);
         let units = self.units.iter().map(|unit| &unit.item);
@@ -68,21 +69,20 @@ impl Wants {
     }
 }
 
-/// What is asked of the Debian packages in the bundle.
+/// The desired Debian packages from the bundle.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct PackageWants {
-    /// Which of the requested packages are installed; all of them, if it does not say. The others
-    /// are only carried.
+    /// The requested packages to install; all of them if absent. The others are only included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub install: Option<Vec<PackageName>>,
-    /// Whether the packages stay on the host as a repository, and how apt is told of it.
+    /// Whether the packages stay on the host as a repository, and the format of its apt source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repository: Option<RepositoryStyle>,
 }
 
 impl PackageWants {
-    /// Whether a requested package of this name is to be installed.
+    /// Checks whether a requested package of this name is to be installed.
     #[must_use]
     pub fn installs(&self, name: &PackageName) -> bool {
         self.install.as_ref().is_none_or(|names| names.contains(name))
@@ -93,17 +93,17 @@ impl PackageWants {
     }
 }
 
-/// How apt is told of a repository.
+/// The format of a repository's apt source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RepositoryStyle {
-    /// By a `.sources` file of stanzas.
+    /// A `.sources` file of stanzas.
     Deb822,
-    /// By a `.list` file of one line.
+    /// A `.list` file of one line.
     List,
 }
 
-/// What is asked of the IOMMU.
+/// The desired state of the IOMMU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Iommu {
@@ -111,13 +111,13 @@ pub enum Iommu {
     On,
 }
 
-/// An item that becomes a file of the host.
+/// An item that is placed as a file on the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct WantedFile {
     /// The item.
     pub item: ItemName,
-    /// Where it goes. It has no control characters.
+    /// The path. It has no control characters.
     #[serde(deserialize_with = "printable")]
     pub path: HostPath,
     /// Its permission bits; owner and group are root.
@@ -129,7 +129,7 @@ fn plain() -> Mode {
     Mode::FILE
 }
 
-/// A host may have files with line breaks in their names; nobody needs to bring it another one.
+/// A host may have files with line breaks in their names, but a bundle must not add any.
 fn printable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HostPath, D::Error> {
     let path = HostPath::deserialize(deserializer)?;
     if path.as_path().as_str().chars().any(char::is_control) {
@@ -139,7 +139,7 @@ fn printable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HostPath, D::
     Ok(path)
 }
 
-/// An item that becomes a systemd unit under `/etc/systemd/system`.
+/// An item that is placed as a systemd unit under `/etc/systemd/system`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct WantedUnit {
@@ -147,12 +147,12 @@ pub struct WantedUnit {
     pub name: UnitName,
     /// The item that is the unit file.
     pub item: ItemName,
-    /// The target that shall want it from the next boot on; without one it is only placed.
+    /// The target that wants the unit from the next boot on; without one, the unit is only placed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wanted_by: Option<UnitName>,
 }
 
-/// An item that becomes a drop-in of a systemd unit.
+/// An item that is placed as a drop-in of a systemd unit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct WantedDropIn {
@@ -164,8 +164,7 @@ pub struct WantedDropIn {
     pub item: ItemName,
 }
 
-/// An item that is a tool for guests: something that whoever makes the bundle supplies, and nobody here
-/// runs.
+/// A guest tool: an item that the author of the bundle supplies and that never runs on the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct GuestTool {
@@ -174,10 +173,10 @@ pub struct GuestTool {
 }
 
 text! {
-    /// One word of the kernel command line: `intel_iommu=on`.
+    /// A kernel parameter: `intel_iommu=on`.
     ///
-    /// Letters, digits and `._,:=/+-` only: no quote, blank, `$` or backslash, so that it means
-    /// the same in GRUB's shell-like files and in `/etc/kernel/cmdline`.
+    /// Letters, digits and `._,:=/+-` only: no quote, blank, `$` or backslash, so that it means the
+    /// same in GRUB's shell-like files and in `/etc/kernel/cmdline`.
     KernelWord,
     "a word of the kernel command line",
     "letters, digits and `._,:=/+-`, at most 200 bytes",
@@ -203,7 +202,7 @@ text! {
     /// A line of a modprobe configuration: `blacklist nouveau`, `options nouveau modeset=0`,
     /// `softdep nouveau pre: vfio-pci` or `alias NAME MODULE`.
     ///
-    /// `install` and `remove`, which run shell commands as root, are not among them.
+    /// `install` and `remove`, which run shell commands as root, are refused.
     ModprobeLine,
     "a line for modprobe",
     "`blacklist`, `options`, `softdep` or `alias`, a module and its words, at most 400 bytes",

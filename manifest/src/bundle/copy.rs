@@ -1,5 +1,5 @@
-//! Copying a whole bundle: in the order of the archive, so that a slow medium is written once and
-//! from front to back, and no byte that is not the verified one.
+//! Copying a whole bundle in archive order, so that a slow medium is written once and sequentially,
+//! and only with verified bytes.
 
 use std::io::{self, Write};
 
@@ -8,7 +8,7 @@ use super::layout::Member;
 use super::read::{PIECE, Progress, ReadError};
 use crate::{Bundle, CHUNK, Digest, Verified};
 
-/// Why a bundle was not copied.
+/// The reason why a bundle was not copied.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CopyError {
@@ -18,7 +18,7 @@ pub enum CopyError {
     /// The manifest could not be read again.
     #[error("cannot read the manifest of the bundle")]
     Read(#[source] io::Error),
-    /// The manifest is not the one that was verified.
+    /// The manifest differs from the verified one.
     #[error("the manifest of the bundle has changed since it was verified")]
     Changed,
     /// The copy could not be written.
@@ -27,9 +27,10 @@ pub enum CopyError {
 }
 
 impl Bundle<Verified> {
-    /// Write the whole archive to `out`, from front to back, each chunk when it is proven.
+    /// Writes the whole archive to `out`, from start to end; each chunk is written once it is
+    /// verified.
     ///
-    /// `progress` hears of every byte of it. At most one chunk is in memory.
+    /// `progress` is told of every byte. At most one chunk is in memory.
     pub fn copy_archive(
         &self,
         out: &mut dyn Write,
@@ -54,7 +55,7 @@ impl Bundle<Verified> {
         out.zeros_up_to(layout.total)
     }
 
-    /// The content of one of the archive's own three members.
+    /// Returns the content of one of the archive's own three members.
     fn own_member(&self, index: usize, member: &Member) -> Result<Vec<u8>, CopyError> {
         let sums = &self.state.layout.sums;
         match index {
@@ -62,7 +63,7 @@ impl Bundle<Verified> {
             1 => return Ok(sums.clone()),
             _ => {}
         }
-        // The manifest as bytes is large, and only wanted here.
+        // The serialized manifest is large, and needed only here.
         let mut content = vec![0; usize::try_from(member.size).unwrap_or_default()];
         self.parts.read_exact_at(&mut content, member.content()).map_err(CopyError::Read)?;
         let is_the_verified_one = sums.starts_with(Digest::of(&content).to_string().as_bytes());
@@ -70,7 +71,7 @@ impl Bundle<Verified> {
     }
 }
 
-/// Where the copy goes, and how far it is.
+/// The output and its position.
 struct Copy<'o, 'p> {
     to: &'o mut dyn Write,
     progress: &'o Progress<'p>,
@@ -78,7 +79,7 @@ struct Copy<'o, 'p> {
 }
 
 impl Copy<'_, '_> {
-    /// Go on to the next member: the zeros after the one before, and the header.
+    /// Advances to the next member: writes the padding of the previous one, and the header.
     fn member(&mut self, member: &Member) -> Result<(), CopyError> {
         self.zeros_up_to(member.at)?;
         self.write(&member.header)

@@ -8,17 +8,17 @@ use vgpu_keys::{Role, SLOT_LEN, SLOTS_LEN, SignError, Signer, Slots, SlotsError}
 use super::layout::SIGNATURES_AT;
 use crate::{Bundle, Verified};
 
-/// Why a signature was not added. The bundle is as it was.
+/// The reason why a signature was not added. The bundle is unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CosignError {
-    /// The signer did not sign.
+    /// The signer failed.
     #[error("cannot sign the bundle")]
     Sign(#[from] SignError),
-    /// There is no room, the key has signed already, or what is there is not canonical.
+    /// All slots are filled, the key has signed already, or the slots are not canonical.
     #[error("cannot add a signature")]
     Slots(#[from] SlotsError),
-    /// Somebody has put another file in its place since it was verified.
+    /// The file was replaced after it was verified.
     #[error("`{0}` is not the file that was verified any more; verify it again")]
     Replaced(Utf8PathBuf),
     /// The file could not be read or written.
@@ -26,15 +26,15 @@ pub enum CosignError {
     Output {
         /// The file.
         path: Utf8PathBuf,
-        /// What went wrong.
+        /// The cause.
         source: io::Error,
     },
 }
 
 impl Bundle<Verified> {
-    /// Sign the bundle with one more key, in place: one aligned write of one slot, then a sync.
+    /// Signs the bundle with one more key, in place: one aligned write of one slot, then a sync.
     ///
-    /// Returns the number of the slot, which counts from one, as in `dd bs=512 skip=N count=1`.
+    /// Returns the number of the slot, counted from one, as in `dd bs=512 skip=N count=1`.
     pub fn cosign(&self, signer: &dyn Signer) -> Result<usize, CosignError> {
         let part = &self.parts.parts()[0];
         let error = |source| CosignError::Output { path: part.path.clone(), source };

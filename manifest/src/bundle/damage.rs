@@ -1,4 +1,4 @@
-//! What is wrong with a part of a split bundle, as far as digests can tell.
+//! Diagnosis of a damaged part of a split bundle, from chunk digests.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::FileExt;
@@ -7,23 +7,23 @@ use super::read::{PIECE, PartFault};
 use crate::item::Chunk;
 use crate::{Bundle, Digest, Hasher, Verified};
 
-/// How many chunks of a part are compared before it is called foreign.
+/// The number of chunks of a part that are compared before it is called foreign.
 const SAMPLES: usize = 16;
 
-/// What a part is, as far as the chunks that lie wholly in it can tell.
+/// The state of a part, judged by the chunks that are entirely within it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Evidence {
     /// Some of them match.
     Some,
-    /// None of them does.
+    /// None of them matches.
     None,
     /// There is no such chunk.
     Unknown,
 }
 
 impl Bundle<Verified> {
-    /// What is wrong with the part in which the `len` bytes from `at` on lie; `None` if the bundle
-    /// is not split. Bytes across a border are laid to the part that is not itself at all.
+    /// Returns the damage of the part that contains the `len` bytes at `at`; `None` if the bundle
+    /// is not split. If the bytes span two parts, the part without any matching chunk is blamed.
     pub(crate) fn part_fault(&self, at: u64, len: u64) -> Option<PartFault> {
         let parts = self.parts.parts();
         if parts.len() < 2 {
@@ -44,12 +44,12 @@ impl Bundle<Verified> {
         })
     }
 
-    /// Whether the file of part `file` holds some of what belongs into part `place`.
+    /// Checks whether the file of part `file` contains chunks of part `place`.
     fn holds(&self, file: usize, place: usize) -> Evidence {
         let start = self.parts.start(place);
         let end = self.parts.start(place + 1);
         let whole = |(at, chunk): &(u64, Chunk)| *at >= start && at + chunk.len <= end;
-        // A chunk that occurs twice, such as one of zeros, says nothing about where it belongs.
+        // A chunk that occurs twice, such as one of zeros, does not identify its place.
         let mut counts: BTreeMap<Digest, usize> = BTreeMap::new();
         self.chunk_places().for_each(|(_, chunk)| *counts.entry(chunk.digest).or_default() += 1);
         let unique = |(_, chunk): &(u64, Chunk)| counts[&chunk.digest] == 1;
@@ -65,7 +65,7 @@ impl Bundle<Verified> {
         if samples.any(same) { Evidence::Some } else { Evidence::None }
     }
 
-    /// The digest of `len` bytes from byte `at` of the file of part `file` on.
+    /// Returns the digest of `len` bytes from byte `at` of the file of part `file`.
     fn digest_in(&self, file: usize, at: u64, len: u64) -> Option<Digest> {
         let file = &self.parts.parts().get(file)?.file;
         let mut hasher = Hasher::default();

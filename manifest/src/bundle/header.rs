@@ -1,24 +1,25 @@
-//! The one kind of tar header that a bundle has.
+//! The only kind of tar header in a bundle.
 //!
-//! A header is built from what is signed and compared; it is never parsed. (The two exceptions
-//! are sizes that must be known before the signature can be checked: [`read_size`].) So there is
-//! no second opinion on what an archive holds, which is how tar readers have been attacked.
+//! A header is built from signed data and compared; it is never parsed. (The two exceptions are
+//! sizes that must be known before the signature can be checked: [`read_size`].) So there is only
+//! one interpretation of an archive. Differences between interpretations have been used to attack
+//! tar readers.
 
 use crate::ItemMode;
 
 /// The unit of a tar archive, in bytes.
 pub(crate) const BLOCK: u64 = 512;
 
-/// The largest size, in bytes, that eleven octal digits can say: 8 GiB − 1.
+/// The largest size in bytes that eleven octal digits can express: 8 GiB − 1.
 pub(crate) const MAX_SIZE: u64 = 0o777_7777_7777;
 
 /// The block that precedes a member's content.
 pub(crate) type Header = [u8; 512];
 
-/// The canonical header: ustar, a regular file, owned by 0:0 without names, no prefix.
+/// Returns the canonical header: ustar, a regular file, owned by 0:0 without names, no prefix.
 ///
 /// `name` has at most 100 bytes, `size` and `mtime` are at most [`MAX_SIZE`]: their types and
-/// limits see to that before a layout is made.
+/// limits ensure this before a layout is created.
 pub(crate) fn header(name: &str, mode: ItemMode, size: u64, mtime: u64) -> Header {
     let mut block = [0; 512];
     put(&mut block, 0, name.as_bytes());
@@ -44,8 +45,8 @@ fn put(block: &mut Header, at: usize, bytes: &[u8]) {
     block[at..at + bytes.len()].copy_from_slice(bytes);
 }
 
-/// The size that a header on the medium claims; `None` unless it is written in the one way that
-/// [`header`] writes it. Nothing else in the block is looked at.
+/// Returns the size that a header on the medium claims; `None` unless it is written exactly as
+/// [`header`] writes it. The rest of the block is ignored.
 pub(crate) fn read_size(block: &Header) -> Option<u64> {
     let (digits, end) = block[SIZE_AT..SIZE_AT + 12].split_at(11);
     let octal = digits.iter().all(|digit| (b'0'..=b'7').contains(digit));
@@ -53,7 +54,7 @@ pub(crate) fn read_size(block: &Header) -> Option<u64> {
     u64::from_str_radix(text, 8).ok()
 }
 
-/// `size` rounded up to whole blocks.
+/// Rounds `size` up to whole blocks.
 pub(crate) fn padded(size: u64) -> u64 {
     size.next_multiple_of(BLOCK)
 }

@@ -1,4 +1,4 @@
-//! Where everything in a bundle lies, worked out from the manifest alone.
+//! The offsets of all members of a bundle, computed from the manifest alone.
 
 use std::fmt::Write as _;
 
@@ -7,19 +7,19 @@ use super::limits::{MAX_BUNDLE, MAX_MANIFEST, MAX_SUMS};
 use crate::types::{MANIFEST, SHA256SUMS, SIGNATURES};
 use crate::{Digest, Item, ItemMode, Manifest, WriteError};
 
-/// Where the content of the member `SIGNATURES` begins, in bytes from the start of the bundle.
+/// The offset of the content of the member `SIGNATURES`, in bytes from the start of the bundle.
 pub const SIGNATURES_AT: u64 = BLOCK;
 
-/// Where the header of the member `SHA256SUMS` begins.
+/// The offset of the header of the member `SHA256SUMS`.
 pub(crate) const SUMS_HEADER_AT: u64 = SIGNATURES_AT + SIGNATURES_LEN;
 
 /// The length of the member `SIGNATURES`, in bytes.
 pub(crate) const SIGNATURES_LEN: u64 = 4096;
 
-/// The archive that a manifest describes, byte for byte but for signatures and payload.
+/// The archive that a manifest describes, byte for byte except signatures and payload.
 #[derive(Debug)]
 pub(crate) struct Layout {
-    /// What `SHA256SUMS` must be.
+    /// The required content of `SHA256SUMS`.
     pub(crate) sums: Vec<u8>,
     members: Vec<Member>,
     /// The length of the whole archive in bytes.
@@ -29,27 +29,27 @@ pub(crate) struct Layout {
 /// A member of the archive.
 #[derive(Debug)]
 pub(crate) struct Member {
-    /// The one header that it may have.
+    /// Its only valid header.
     pub(crate) header: Header,
-    /// Where that header begins.
+    /// The offset of the header.
     pub(crate) at: u64,
-    /// The length of the content that follows it.
+    /// The length of the content after the header.
     pub(crate) size: u64,
 }
 
 impl Member {
-    /// Where the content begins.
+    /// Returns the offset of the content.
     pub(crate) fn content(&self) -> u64 {
         self.at + BLOCK
     }
 
-    /// Where the content ends and zeros begin, which go up to the next member.
+    /// Returns the end of the content, where the padding up to the next member begins.
     pub(crate) fn end(&self) -> u64 {
         self.content() + self.size
     }
 }
 
-/// A bundle would be larger than this program handles.
+/// The bundle would be larger than this program supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{what} would have {size} bytes, but at most {limit} are supported")]
 pub struct TooLarge {
@@ -59,7 +59,7 @@ pub struct TooLarge {
 }
 
 impl Layout {
-    /// The archive of `manifest`, whose bytes are `manifest_bytes`.
+    /// Returns the archive of `manifest`, whose bytes are `manifest_bytes`.
     pub(crate) fn new(manifest: &Manifest, manifest_bytes: &[u8]) -> Result<Self, TooLarge> {
         let sums = sums(manifest, Digest::of(manifest_bytes));
         within("the list of digests", sums.len() as u64, MAX_SUMS)?;
@@ -89,7 +89,7 @@ impl Layout {
         Ok(())
     }
 
-    /// Every member, in the order of the archive.
+    /// Returns every member, in archive order.
     pub(crate) fn members(&self) -> &[Member] {
         &self.members
     }
@@ -104,7 +104,7 @@ impl Layout {
         &self.members[2]
     }
 
-    /// Where the content of each item begins, in the order of the manifest.
+    /// Returns the offsets of the items' contents, in manifest order.
     pub(crate) fn items<'m>(
         &self,
         manifest: &'m Manifest,
@@ -114,8 +114,7 @@ impl Layout {
 }
 
 impl Manifest {
-    /// The member of this manifest's archive in which the byte at `offset` lies, with its header
-    /// and the zeros after it.
+    /// Returns the member that contains the byte at `offset`, in its header, content or padding.
     pub fn member_at(&self, offset: u64) -> Result<String, WriteError> {
         let bytes = self.to_bytes()?;
         let layout = Layout::new(self, &bytes)?;
@@ -131,7 +130,7 @@ fn within(what: &'static str, size: u64, limit: u64) -> Result<(), TooLarge> {
     if size > limit { Err(TooLarge { what, size, limit }) } else { Ok(()) }
 }
 
-/// The signed root: a line per member, as `sha256sum` writes them.
+/// Returns the signed root: one line per member, as `sha256sum` writes them.
 fn sums(manifest: &Manifest, own: Digest) -> Vec<u8> {
     let lines = manifest.items.iter().map(|item| (item.sha256(), item.name().as_str()));
     let mut text = String::new();

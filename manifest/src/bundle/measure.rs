@@ -76,9 +76,9 @@ impl Measure {
 /// Runs `work` in up to `most` threads, but no more than there are cores, until all numbers below
 /// `count` are handed out or one thread fails.
 ///
-/// `work` runs once in each thread and gets a function that returns the next number; its error names
-/// the number at which it failed. Of several failures, the one with the lowest number is returned:
-/// all lower numbers were handed out before, so the result does not depend on timing.
+/// `work` runs once in each thread and gets a function that returns the next number; its error
+/// names the number at which it failed. Of several failures, the one with the lowest number is
+/// returned: all lower numbers were handed out before, so the result does not depend on timing.
 pub(crate) fn in_parallel<E: Send>(
     most: usize,
     count: usize,

@@ -30,10 +30,10 @@ use self::read::remedy;
 use crate::types::{MANIFEST, SHA256SUMS};
 use crate::{Digest, Item, Manifest, ManifestError};
 
-/// A bundle on some medium: one file, or its parts.
+/// A bundle on a medium: one file, or its parts.
 ///
-/// `S` is what we know about it. A `Bundle<Unverified>` can do one thing: be verified. Only the
-/// `Bundle<Verified>` that comes out has a manifest, and bytes.
+/// `S` is its verification state. The only operation on a `Bundle<Unverified>` is verification.
+/// Only the resulting `Bundle<Verified>` gives access to the manifest and the payload.
 ///
 /// ```compile_fail,E0599
 /// fn peek(bundle: &vgpu_manifest::Bundle<vgpu_manifest::Unverified>) {
@@ -52,7 +52,7 @@ pub struct Bundle<S> {
     pub(crate) state: S,
 }
 
-/// Nobody has checked the bundle.
+/// The signatures have not been checked.
 #[derive(Debug)]
 pub struct Unverified {
     signatures: Box<[u8; SLOTS_LEN]>,
@@ -60,9 +60,9 @@ pub struct Unverified {
     manifest: Vec<u8>,
 }
 
-/// Enough trusted principals have signed the bundle, and the archive is laid out as they signed.
+/// Enough trusted principals have signed the bundle, and the archive has the signed layout.
 ///
-/// The bytes of the payload have not been looked at: that happens as they are read.
+/// The bytes of the payload have not been checked: each chunk is verified when it is read.
 #[derive(Debug)]
 pub struct Verified {
     pub(crate) manifest: Manifest,
@@ -72,7 +72,7 @@ pub struct Verified {
     digest: Digest,
 }
 
-/// Why a bundle was refused.
+/// The reason why a bundle was refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
@@ -82,24 +82,24 @@ pub enum VerifyError {
     /// Reading failed.
     #[error("cannot read {what}")]
     Read {
-        /// What was being read.
+        /// The data that was being read.
         what: String,
-        /// What went wrong.
+        /// The cause.
         source: std::io::Error,
     },
-    /// The file is not a bundle at all, or its very beginning is damaged.
+    /// The file is not a bundle, or its beginning is damaged.
     #[error("this is not a bundle, or its beginning is damaged: {0}")]
     NotABundle(&'static str),
-    /// The member with the signatures is not as we write it.
+    /// The member with the signatures is not canonical.
     #[error("the signatures of the bundle are damaged or were tampered with")]
     Signatures(#[from] SlotsError),
-    /// Not enough trusted principals have signed.
+    /// Too few trusted principals have signed.
     #[error("the bundle is not trusted")]
     Distrusted(#[from] Distrust),
-    /// `SHA256SUMS` is signed, but the manifest is another one.
+    /// `SHA256SUMS` is signed, but does not match the manifest.
     #[error("the manifest is not the one that was signed")]
     WrongManifest,
-    /// The manifest is the signed one, but cannot be used.
+    /// The manifest matches its signature, but cannot be used.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// The manifest and `SHA256SUMS`, both signed, contradict each other.
@@ -110,17 +110,17 @@ pub enum VerifyError {
     /// The sizes in the manifest add up to too much.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
-    /// Between the members, the archive is not what the manifest says.
+    /// Between the members, the archive differs from the manifest.
     #[error("{0}")]
     Archive(FrameDamage),
 }
 
-/// Something in the archive outside of any content is not what it must be.
+/// A byte outside of any content is not the required one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrameDamage {
-    /// Where.
+    /// The place.
     pub place: Place,
-    /// What is wrong with the file that it lies in, if the bundle is split.
+    /// The damage of the part that contains the place, if the bundle is split.
     pub part: Option<PartFault>,
 }
 
@@ -153,10 +153,10 @@ impl std::fmt::Display for Place {
 }
 
 impl Bundle<Unverified> {
-    /// Open the bundle that is, or begins with, the file `first`.
+    /// Opens the bundle that consists of, or begins with, the file `first`.
     ///
-    /// Only the members that are needed to check it are read: the signatures, `SHA256SUMS` and
-    /// the manifest, each within its limit. Nothing is parsed.
+    /// Reads only the members that verification needs: the signatures, `SHA256SUMS` and the
+    /// manifest, each within its limit. Parses nothing.
     pub fn open(first: &Utf8Path) -> Result<Self, VerifyError> {
         let parts = Parts::open(first)?;
         let mut signatures = Box::new([0; SLOTS_LEN]);
@@ -167,10 +167,10 @@ impl Bundle<Unverified> {
         Ok(Self { parts, state: Unverified { signatures, sums, manifest } })
     }
 
-    /// Check the bundle against `policy`, and parse it only if it holds.
+    /// Verifies the bundle against `policy`, and parses the manifest only after that.
     ///
-    /// In this order: every signature, the threshold, the manifest's digest, the manifest, then
-    /// each header, each gap and the length of the archive against what the manifest yields.
+    /// The order: every signature, the threshold, the manifest's digest, the manifest, then each
+    /// header, each gap and the length of the archive against the layout from the manifest.
     pub fn verify(self, policy: &Policy) -> Result<Bundle<Verified>, VerifyError> {
         let Self { parts, state: Unverified { signatures, sums, manifest: bytes } } = self;
         let slots = Slots::parse(&signatures)?;
@@ -196,25 +196,25 @@ impl Bundle<Unverified> {
 }
 
 impl Bundle<Verified> {
-    /// What the bundle holds.
+    /// Returns the manifest.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.state.manifest
     }
 
-    /// Who has signed it.
+    /// Returns the principals that have signed it.
     #[must_use]
     pub fn trusted(&self) -> &Trusted {
         &self.state.trusted
     }
 
-    /// Its signatures, those that do not count too, by the slots that they are in.
+    /// Returns its signatures by slot, including those that do not count.
     #[must_use]
     pub fn slots(&self) -> &Slots {
         &self.state.slots
     }
 
-    /// The digest of the signed root, `SHA256SUMS`: the one value that stands for the whole bundle.
+    /// Returns the digest of the signed root, `SHA256SUMS`, which identifies the whole bundle.
     #[must_use]
     pub fn digest(&self) -> Digest {
         self.state.digest
@@ -226,7 +226,7 @@ impl Bundle<Verified> {
         self.state.layout.total
     }
 
-    /// Compare everything that is not content with what it must be.
+    /// Compares all bytes that are not content with the required ones.
     fn check_frame(&self) -> Result<(), VerifyError> {
         let layout = &self.state.layout;
         let mut name = String::new();
@@ -250,7 +250,7 @@ impl Bundle<Verified> {
         [crate::types::SIGNATURES, SHA256SUMS, MANIFEST].into_iter().chain(items)
     }
 
-    /// Check that all bytes from `from` up to `to`, which are at most two blocks, are zero.
+    /// Checks that all bytes between `from` and `to`, which are at most two blocks, are zero.
     fn check_zeros(
         &self,
         from: u64,
@@ -271,7 +271,8 @@ impl Bundle<Verified> {
     }
 }
 
-/// The content of one of the archive's own members, whose size only its header tells.
+/// Returns the content of one of the archive's own members, whose size is known only from its
+/// header.
 fn read_member(parts: &Parts, at: u64, name: &str, limit: u64) -> Result<Vec<u8>, VerifyError> {
     let mut header: Header = [0; 512];
     read(parts, at, &mut header, name)?;

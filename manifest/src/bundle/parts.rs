@@ -1,4 +1,4 @@
-//! The file or files that a bundle lies in.
+//! The file or files of a bundle.
 
 use std::fs::File;
 use std::io;
@@ -10,32 +10,32 @@ use rustix::fs::{Mode, OFlags};
 use super::limits::MAX_PARTS;
 use crate::CHUNK;
 
-/// How long the parts of a split bundle are, but for the last: a multiple of [`CHUNK`].
+/// The length of all parts of a split bundle except the last: a multiple of [`CHUNK`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartSize(u64);
 
 impl PartSize {
-    /// 4 GiB − 4 MiB: what FAT32 holds, in whole chunks.
+    /// 4 GiB − 4 MiB: the largest number of whole chunks that fits on FAT32.
     pub const FAT32: Self = Self((4 << 30) - CHUNK);
 
-    /// A size of `bytes`; `None` if that is not a multiple of [`CHUNK`], or none at all.
+    /// Returns a size of `bytes`; `None` if that is zero or not a multiple of [`CHUNK`].
     #[must_use]
     pub fn new(bytes: u64) -> Option<Self> {
         (bytes > 0 && bytes.is_multiple_of(CHUNK)).then_some(Self(bytes))
     }
 
-    /// The size in bytes.
+    /// Returns the size in bytes.
     #[must_use]
     pub fn bytes(self) -> u64 {
         self.0
     }
 }
 
-/// The parts of a bundle, as one run of bytes. A bundle that is not split is one part.
+/// The parts of a bundle, as one sequence of bytes. A bundle that is not split has one part.
 #[derive(Debug)]
 pub(crate) struct Parts {
     parts: Vec<Part>,
-    /// Where each part begins, as a multiple. For one part: a size that it will not reach.
+    /// The offset of each part, as a multiple. For one part: a size that it will not reach.
     stride: u64,
 }
 
@@ -57,47 +57,47 @@ pub enum PartsError {
     Open {
         /// The file.
         path: Utf8PathBuf,
-        /// What went wrong.
+        /// The cause.
         source: io::Error,
     },
-    /// A folder, a device, a socket: not something to read a bundle from.
+    /// A folder, device or socket instead of a file.
     #[error("`{0}` is not a regular file")]
     NotAFile(Utf8PathBuf),
-    /// A later part was named.
+    /// A later part was named instead of the first one.
     #[error("`{path}` is a later part of a bundle; name the first one, `{first}`")]
     NotFirst {
-        /// What was named.
+        /// The given part.
         path: Utf8PathBuf,
-        /// What should have been.
+        /// The expected part.
         first: Utf8PathBuf,
     },
-    /// A part is not there.
+    /// A part is missing.
     #[error("the part `{path}` is missing: the bundle has {total} bytes, but only {have} are here")]
     Missing {
         /// The part.
         path: Utf8PathBuf,
         /// The length of the whole bundle.
         total: u64,
-        /// How much of it is there.
+        /// The available length.
         have: u64,
     },
-    /// A part is there, but has another length.
+    /// A part has the wrong length.
     #[error("`{path}` has {actual} bytes instead of {expected}: {}", if .actual < .expected { "it is cut short; copy it again" } else { "it has more than belongs to the bundle" })]
     Length {
         /// The part.
         path: Utf8PathBuf,
-        /// The length that it must have.
+        /// The expected length.
         expected: u64,
-        /// The length that it has.
+        /// The actual length.
         actual: u64,
     },
-    /// There is a part that the bundle does not have.
+    /// An extra part that the bundle does not have.
     #[error("the part `{0}` does not belong to the bundle, which ends before it")]
     Surplus(Utf8PathBuf),
 }
 
 impl Parts {
-    /// Open the bundle that begins with the file `first`, and every part that lies beside it.
+    /// Opens the bundle that begins with the file `first`, and every part in the same folder.
     pub(crate) fn open(first: &Utf8Path) -> Result<Self, PartsError> {
         let mut parts = vec![Part::open(first)?];
         let Some((stem, number)) = part_number(first) else {
@@ -118,27 +118,27 @@ impl Parts {
                 Err(error) => return Err(error),
             }
         }
-        // Every part but the last has the length of the longest, which is in whole chunks.
+        // Every part except the last is as long as the longest, in whole chunks.
         let longest = parts.iter().map(|part| part.len).max().unwrap_or(0).max(1);
         Ok(Self { parts, stride: longest.next_multiple_of(CHUNK) })
     }
 
-    /// No parts yet, which will have this length.
+    /// Returns an empty list of parts with this length.
     pub(crate) fn new(split: Option<PartSize>) -> Self {
         Self { parts: Vec::new(), stride: split.map_or(u64::MAX, PartSize::bytes) }
     }
 
-    /// Add a part at the end.
+    /// Appends a part.
     pub(crate) fn push(&mut self, part: Part) {
         self.parts.push(part);
     }
 
-    /// How long the part `index` of a bundle of `total` bytes is.
+    /// Returns the length of part `index` of a bundle of `total` bytes.
     pub(crate) fn len_of(&self, index: usize, total: u64) -> u64 {
         total.saturating_sub(self.start(index)).min(self.stride)
     }
 
-    /// Check that the parts have exactly the lengths that a bundle of `total` bytes needs.
+    /// Checks that the parts have exactly the lengths that a bundle of `total` bytes needs.
     pub(crate) fn check_lengths(&self, total: u64) -> Result<(), PartsError> {
         let mut left = total;
         for part in &self.parts {
@@ -167,14 +167,14 @@ impl Parts {
         PartsError::Length { path: first.path.clone(), expected: total, actual: first.len }
     }
 
-    /// Fill `buf` from `offset` on.
+    /// Fills `buf` from `offset`.
     pub(crate) fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         self.each_piece(buf.len(), offset, |part, at, range| {
             part.file.read_exact_at(&mut buf[range], at)
         })
     }
 
-    /// Write `bytes` from `offset` on.
+    /// Writes `bytes` at `offset`.
     pub(crate) fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.each_piece(bytes.len(), offset, |part, at, range| {
             part.file.write_all_at(&bytes[range], at)
@@ -199,23 +199,24 @@ impl Parts {
         Ok(())
     }
 
-    /// Which part the byte at `offset` lies in, and where in it.
+    /// Returns the part that contains the byte at `offset`, and the position in it.
     pub(crate) fn locate(&self, offset: u64) -> (usize, u64) {
         let index = usize::try_from(offset / self.stride).unwrap_or(usize::MAX);
         (index, offset % self.stride)
     }
 
-    /// The parts, in order.
+    /// Returns the parts, in order.
     pub(crate) fn parts(&self) -> &[Part] {
         &self.parts
     }
 
-    /// Where the part `index` begins in the bundle.
+    /// Returns the offset of part `index` in the bundle.
     pub(crate) fn start(&self, index: usize) -> u64 {
         self.stride.saturating_mul(index as u64)
     }
 
-    /// Ask the kernel to read ahead, or to write back and forget. Only a hint: errors do not count.
+    /// Asks the kernel to read ahead, or to write back and drop its cache. Only a hint: errors are
+    /// ignored.
     pub(crate) fn advise(&self, offset: u64, len: u64, advice: rustix::fs::Advice) {
         let (index, at) = self.locate(offset);
         if let Some(part) = self.parts.get(index) {
@@ -227,7 +228,7 @@ impl Parts {
 impl Part {
     fn open(path: &Utf8Path) -> Result<Self, PartsError> {
         let error = |source| PartsError::Open { path: path.to_owned(), source };
-        // Without NONBLOCK, a FIFO on the medium would make us wait for ever.
+        // Without NONBLOCK, opening a FIFO on the medium would block forever.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         let fd = rustix::fs::open(path.as_std_path(), flags, Mode::empty())
             .map_err(|errno| error(errno.into()))?;
@@ -240,14 +241,15 @@ impl Part {
     }
 }
 
-/// The name without its number, and the number, if `path` is named like a part: `B.vgpu.tar.002`.
+/// Returns the name without its number, and the number, if `path` is named like a part:
+/// `B.vgpu.tar.002`.
 fn part_number(path: &Utf8Path) -> Option<(&str, usize)> {
     let (stem, digits) = path.as_str().rsplit_once('.')?;
     let is_number = digits.len() == 3 && digits.bytes().all(|b| b.is_ascii_digit());
     is_number.then(|| digits.parse().ok().map(|number| (stem, number)))?
 }
 
-/// The path of the part with this number, which counts from one.
+/// Returns the path of the part with this number, counted from one.
 pub(crate) fn part_path(stem: &str, number: usize) -> Utf8PathBuf {
     Utf8PathBuf::from(format!("{stem}.{number:03}"))
 }

@@ -1,4 +1,4 @@
-//! The only way to the bytes of a payload: in pieces whose chunk has matched.
+//! The only access to the bytes of a payload: in pieces whose chunk has matched.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,43 +10,44 @@ use super::measure::in_parallel;
 use crate::item::Chunk;
 use crate::{Bundle, CHUNK, Digest, Hasher, Item, ItemName, Verified};
 
-/// The largest piece that is read, handed out or written at once, in bytes: 256 KiB.
+/// The largest piece that is read, passed on or written at once, in bytes: 256 KiB.
 ///
-/// It fits into the second-level cache of a core, so a byte is hashed while it is still near;
-/// and writing larger pieces was measured to be several times slower.
+/// It fits into the second-level cache of a core, so a byte is hashed while it is still cached.
+/// Writing larger pieces was measured to be several times slower.
 pub const PIECE: usize = 256 << 10;
 
-/// Takes the bytes of items as they are proven.
+/// A consumer of the verified bytes of items.
 pub trait Sink: Sync {
-    /// Take some bytes of `item`, at most [`PIECE`], which begin at `offset` in it.
+    /// Consumes some bytes of `item`, at most [`PIECE`], which begin at `offset` in it.
     ///
     /// Called from several threads, and for one item in any order.
     fn piece(&self, item: &Item, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
-    /// Every byte of `item` has been taken. Called once for each item, also for an empty one.
+    /// Reports that every byte of `item` has been consumed. Called once for each item, also for an
+    /// empty one.
     fn complete(&self, item: &Item) -> io::Result<()>;
 }
 
-/// Told how many more bytes of the payload have been proven.
+/// A callback that gets the number of newly verified bytes of the payload.
 pub type Progress<'p> = dyn Fn(u64) + Sync + 'p;
 
-/// Why the payload of a verified bundle could not be had.
+/// The reason why the payload of a verified bundle could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// The medium holds other bytes than were signed.
+    /// The bytes on the medium are not the signed ones.
     #[error("{0}")]
     Damaged(Damage),
-    /// A large item is intact by its chunks, but its whole digest, for people, is a wrong one.
+    /// All chunks of a large item match, but the whole digest in the manifest is wrong.
     #[error(
         "item `{item}` has SHA-256 {actual}, but `SHA256SUMS` says {expected}; whoever made this bundle used another program"
     )]
     WholeDigest {
         /// The item.
         item: ItemName,
-        /// What is signed.
+        /// The signed digest.
         expected: Digest,
-        /// What is there.
+        /// The actual digest.
         actual: Digest,
     },
     /// The medium could not be read.
@@ -54,42 +55,42 @@ pub enum ReadError {
     Medium {
         /// The item.
         item: ItemName,
-        /// Where in it, in bytes.
+        /// The offset on the medium in bytes.
         offset: u64,
-        /// What went wrong.
+        /// The cause.
         source: io::Error,
     },
-    /// Proven bytes could not be put where they belong.
+    /// Verified bytes could not be written to their destination.
     #[error("cannot write item `{item}`")]
     Sink {
         /// The item.
         item: ItemName,
-        /// What went wrong.
+        /// The cause.
         source: io::Error,
     },
 }
 
-/// A chunk that is not the signed one.
+/// A chunk that does not match its signed digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
     /// The item.
     pub item: ItemName,
-    /// Where the chunk begins in the item, in bytes.
+    /// The offset of the chunk in the item, in bytes.
     pub offset: u64,
     /// The length of the chunk in bytes.
     pub len: u64,
-    /// What is wrong with the file that it lies in, if the bundle is split.
+    /// The damage of the part that contains the place, if the bundle is split.
     pub part: Option<PartFault>,
 }
 
-/// What is wrong with a part of a split bundle.
+/// The damage of a part of a split bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PartFault {
-    /// Some of it is as it should be.
+    /// Some of its chunks match.
     Damaged(Utf8PathBuf),
     /// It is another part of this bundle.
     Swapped(Utf8PathBuf, Utf8PathBuf),
-    /// No chunk of it belongs to this bundle.
+    /// None of its chunks belongs to this bundle.
     Foreign(Utf8PathBuf),
 }
 
@@ -101,7 +102,7 @@ impl std::fmt::Display for Damage {
     }
 }
 
-/// The end of a sentence about damage: where the fault lies, if that is known, and what to do.
+/// The end of a message about damage: the faulty part, if known, and the fix.
 pub(crate) fn remedy(
     f: &mut std::fmt::Formatter<'_>,
     part: Option<&PartFault>,
@@ -118,19 +119,19 @@ pub(crate) fn remedy(
     }
 }
 
-/// A chunk that somebody is to read.
+/// A chunk to read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Job<'b> {
     item: &'b Item,
-    /// Which of the selected items it is.
+    /// The index of the selected item.
     index: usize,
-    /// Where the chunk begins in the bundle.
+    /// The offset of the chunk in the bundle.
     at: u64,
     pub(crate) chunk: Chunk,
 }
 
 impl Bundle<Verified> {
-    /// Read the whole payload and check every chunk.
+    /// Reads the whole payload and checks every chunk.
     pub fn check(&self, progress: &Progress<'_>) -> Result<(), ReadError> {
         let jobs = self.jobs(|_| true);
         in_parallel(8, jobs.len(), |next| {
@@ -147,7 +148,7 @@ impl Bundle<Verified> {
         })
     }
 
-    /// Like [`check`](Self::check), and compare the whole SHA-256 of every item as well.
+    /// Like [`check`](Self::check); also compares the whole SHA-256 of every item.
     pub fn check_deep(&self, progress: &Progress<'_>) -> Result<(), ReadError> {
         let items = &self.manifest().items;
         in_parallel(8, items.len(), |next| {
@@ -166,10 +167,11 @@ impl Bundle<Verified> {
         })
     }
 
-    /// Read the items that `wanted` selects, once, and hand each chunk to `sink` when it is proven.
+    /// Reads the items that `wanted` selects, once, and passes each chunk to `sink` after it is
+    /// verified.
     ///
-    /// What the medium holds is never looked at a second time, so it cannot answer differently.
-    /// At most four chunks are in memory.
+    /// No byte is read from the medium a second time, so the medium cannot return other bytes
+    /// later. At most four chunks are in memory.
     pub fn stage(
         &self,
         wanted: impl Fn(&Item) -> bool,
@@ -191,7 +193,7 @@ impl Bundle<Verified> {
         })
     }
 
-    /// Write the content of one item to `out`, in order, each chunk when it is proven.
+    /// Writes the content of one item to `out`, in order, each chunk after it is verified.
     pub fn copy_item(&self, item: &Item, out: &mut dyn Write) -> Result<(), ReadError> {
         self.copy_with(item, |piece| out.write_all(piece))
     }
@@ -219,7 +221,7 @@ impl Bundle<Verified> {
         Ok(())
     }
 
-    /// Read a chunk into `buf` and return its bytes if they are the signed ones.
+    /// Reads a chunk into `buf` and returns its bytes if they match the signed digest.
     pub(crate) fn prove_chunk<'a>(
         &self,
         job: &Job<'_>,
@@ -239,7 +241,7 @@ impl Bundle<Verified> {
         Ok(&buf[..len])
     }
 
-    /// Read a chunk piece by piece through `buf`, which is overwritten by each.
+    /// Reads a chunk piece by piece through `buf`, which is overwritten by each.
     fn read_chunk(
         &self,
         job: &Job<'_>,
@@ -275,7 +277,7 @@ impl Bundle<Verified> {
         Err(ReadError::Damaged(Damage { item: job.item.name().clone(), offset, len, part }))
     }
 
-    /// The chunks of the selected items, in the order in which they lie on the medium.
+    /// Returns the chunks of the selected items, in the order of the medium.
     pub(crate) fn jobs(&self, wanted: impl Fn(&Item) -> bool) -> Vec<Job<'_>> {
         let selected = self.state.layout.items(self.manifest()).filter(|(item, _)| wanted(item));
         let jobs = selected.enumerate().flat_map(|(index, (item, at))| {
@@ -284,14 +286,14 @@ impl Bundle<Verified> {
         jobs.collect()
     }
 
-    /// Where each chunk of the payload lies, for finding out what is wrong with a part.
+    /// Returns the offset of each chunk of the payload, to diagnose a damaged part.
     pub(crate) fn chunk_places(&self) -> impl Iterator<Item = (u64, Chunk)> + '_ {
         let items = self.state.layout.items(self.manifest());
         items.flat_map(|(item, at)| item.chunks().map(move |chunk| (at + chunk.offset, chunk)))
     }
 }
 
-/// How many chunks of each selected item are still to come.
+/// The number of remaining chunks of each selected item.
 struct Countdown(Vec<AtomicU64>);
 
 impl Countdown {

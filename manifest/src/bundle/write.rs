@@ -1,4 +1,4 @@
-//! Writing a bundle: durably, all or nothing, and no byte that does not match its digest.
+//! Writing a bundle: durably, all or nothing, and only with bytes that match their digests.
 
 use std::fs::{self, File};
 use std::io;
@@ -16,38 +16,38 @@ use super::read::{PIECE, Progress};
 use crate::item::Chunk;
 use crate::{CHUNK, Digest, Hasher, Item, ItemName, Manifest, ManifestError, TooLarge};
 
-/// Where the bytes of items are, for whoever packs them.
+/// The source of the items' bytes.
 pub trait Source: Sync {
-    /// Open the bytes of `item`. It may be called several times for one item.
+    /// Opens the bytes of `item`. It may be called several times for one item.
     fn open(&self, item: &Item) -> io::Result<File>;
 }
 
-/// Where a bundle goes.
+/// The destination of a bundle.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'t> {
-    /// Its path. Parts have a number added to it.
+    /// The path. A number is appended for each part.
     pub path: &'t Utf8Path,
-    /// How long the parts are, if it is to be split.
+    /// The length of the parts, if the bundle is split.
     pub split: Option<PartSize>,
 }
 
-/// Why a bundle was not written. Nothing is left behind.
+/// The reason why a bundle was not written. No partial file is left.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WriteError {
     /// The manifest contradicts itself.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
-    /// It would be too large.
+    /// The bundle would be too large.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
-    /// It would have more parts than numbers.
+    /// The bundle would have too many parts.
     #[error("the bundle would have {0} parts, more than {MAX_PARTS}; choose larger ones")]
     Parts(u64),
-    /// A signer did not sign.
+    /// A signer failed.
     #[error("cannot sign the bundle")]
     Sign(#[from] SignError),
-    /// The signatures do not fit.
+    /// The signatures do not fit into the slots.
     #[error("cannot sign the bundle")]
     Slots(#[from] SlotsError),
     /// The bytes of an item could not be read.
@@ -55,17 +55,17 @@ pub enum WriteError {
     Source {
         /// The item.
         item: ItemName,
-        /// What went wrong.
+        /// The cause.
         source: io::Error,
     },
-    /// The bytes of an item are not those of the manifest.
+    /// The bytes of an item do not match the manifest.
     #[error(
         "the bytes of item `{item}` from {offset} on are not those that were locked: the file has changed since; fetch it again"
     )]
     Changed {
         /// The item.
         item: ItemName,
-        /// Where the first wrong chunk begins.
+        /// The offset of the first wrong chunk.
         offset: u64,
     },
     /// The bundle could not be written.
@@ -73,14 +73,14 @@ pub enum WriteError {
     Output {
         /// The file.
         path: Utf8PathBuf,
-        /// What went wrong.
+        /// The cause.
         source: io::Error,
     },
 }
 
-/// Write the bundle of `manifest` to `target`, signed by `signers`.
+/// Writes the bundle of `manifest` to `target`, signed by `signers`.
 ///
-/// The files appear under their names only when all is written and synced. Returns the digest of
+/// The files get their final names only when all data is written and synced. Returns the digest of
 /// the signed root.
 pub fn write_bundle(
     manifest: &Manifest,
@@ -108,7 +108,7 @@ pub fn write_bundle(
     Ok(Digest::of(&layout.sums))
 }
 
-/// Copy the payload, chunk by chunk on all cores, checking each against its digest.
+/// Copies the payload, chunk by chunk on all cores, and checks each chunk against its digest.
 fn copy_items(
     manifest: &Manifest,
     layout: &Layout,
@@ -149,7 +149,7 @@ fn copy_chunk(
         let piece = &mut buf[..len];
         file.read_exact_at(piece, chunk.offset + done).map_err(error)?;
         hasher.update(piece);
-        // A hole reads as zeros, and takes no time and no space where the file system knows it.
+        // A hole reads as zeros, and takes no time and no space on file systems with sparse files.
         if piece.iter().any(|&byte| byte != 0) {
             output.write(piece, at + done)?;
         }
@@ -164,11 +164,11 @@ fn copy_chunk(
 
 /// The files of a bundle that is being written, under temporary names.
 ///
-/// Whatever has not been finished is removed when this is dropped.
+/// Unless completed, they are removed on drop.
 #[derive(Debug)]
 struct Output {
     parts: Parts,
-    /// What the files are called at the end, and whether they are already.
+    /// The final names of the files, and whether they are renamed already.
     names: Vec<Utf8PathBuf>,
     finished: bool,
 }
@@ -200,7 +200,7 @@ impl Output {
         })
     }
 
-    /// Give the files their full length, sync them, and then their names.
+    /// Extends the files to their full length, syncs them, and renames them to their final names.
     fn finish(mut self, total: u64) -> Result<(), WriteError> {
         for (index, (part, name)) in self.parts.parts().iter().zip(&self.names).enumerate() {
             let error = |source| WriteError::Output { path: name.clone(), source };
@@ -226,7 +226,8 @@ impl Drop for Output {
     fn drop(&mut self) {
         if !self.finished {
             for part in self.parts.parts() {
-                // There is nobody left to tell; the name says what it is.
+                // An error here cannot be reported; the temporary name tells that the file is
+                // incomplete.
                 let _ = fs::remove_file(&part.path);
             }
         }

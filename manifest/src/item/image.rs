@@ -1,4 +1,4 @@
-//! What is known of the container images in a bundle.
+//! Records of the container images in a bundle.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,25 +7,25 @@ use crate::text;
 
 /// The record of a container image.
 ///
-/// The item is an uncompressed tar archive in OCI's image layout, of one platform, which Docker
-/// loads as well.
+/// The item is an uncompressed tar archive in the OCI image layout, for one platform. Docker can
+/// load it, too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ImageRecord {
-    /// What it was asked for by, and what a container engine shall call it.
+    /// The reference by which it was requested, and its name in a container engine.
     pub reference: ImageReference,
-    /// The digest of the image's manifest, as it stands in the archive.
+    /// The digest of the image's manifest in the archive.
     pub digest: Digest,
-    /// The digest of its configuration, which is the ID by which every engine knows it.
+    /// The digest of its configuration, which is its ID in every engine.
     pub id: Digest,
-    /// The digest of the manifest that the registry gave for this platform, if that was another:
-    /// Docker's own form is rewritten as OCI's, with the same layers.
+    /// The digest of the registry's manifest for this platform, if it differs: Docker's own format
+    /// is rewritten as OCI's, with the same layers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original: Option<Digest>,
 }
 
 impl ImageRecord {
-    /// The digest by which the registry knows the manifest.
+    /// Returns the digest by which the registry identifies the manifest.
     #[must_use]
     pub fn in_registry(&self) -> Digest {
         self.original.unwrap_or(self.digest)
@@ -33,7 +33,7 @@ impl ImageRecord {
 }
 
 text! {
-    /// What an image is called, with its registry: `registry.example/team/dls:2.0.3`.
+    /// The reference of an image, with its registry: `registry.example/team/dls:2.0.3`.
     ImageReference,
     "the name of a container image",
     "a registry, a path and a tag, as `registry.example/team/dls:2.0.3`, at most 255 bytes",
@@ -41,19 +41,19 @@ text! {
 }
 
 impl ImageReference {
-    /// The registry, with its port if that is named: `registry.example`.
+    /// Returns the registry, with its port if there is one: `registry.example`.
     #[must_use]
     pub fn registry(&self) -> &str {
         split(self.as_str()).map_or("", |parts| parts.registry)
     }
 
-    /// The path in the registry: `team/dls`.
+    /// Returns the path in the registry: `team/dls`.
     #[must_use]
     pub fn path(&self) -> &str {
         split(self.as_str()).map_or("", |parts| parts.path)
     }
 
-    /// The tag: `2.0.3`.
+    /// Returns the tag: `2.0.3`.
     #[must_use]
     pub fn tag(&self) -> &str {
         split(self.as_str()).map_or("", |parts| parts.tag)
@@ -83,10 +83,10 @@ impl Parts<'_> {
     }
 }
 
-/// Whether a text names a registry: a host with a dot or a port, or `localhost`.
+/// Checks whether a text is a registry: a host with a dot or a port, or `localhost`.
 ///
-/// Engines take anything else before the first `/` for a part of the path, and the registry for
-/// one that they were configured with.
+/// Engines treat anything else before the first `/` as a part of the path, and use their default
+/// registry.
 #[must_use]
 pub fn is_registry(text: &str) -> bool {
     let (host, port) = match text.split_once(':') {

@@ -8,14 +8,14 @@ use super::unlock::{LibraryRecord, UnlockRecord};
 use crate::ItemName;
 use crate::types::object::object;
 
-/// What an item is, with the record of its kind.
+/// The kind of an item, with its record.
 ///
-/// It is written as an object whose one member is named after the kind and holds the record. A
-/// plain item has none.
+/// Its JSON is an object whose one member is named after the kind and holds the record. A plain
+/// item has none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// Bytes of which nothing is known.
+    /// Bytes without further metadata.
     #[default]
     #[serde(skip)]
     Plain,
@@ -25,9 +25,9 @@ pub enum Kind {
     Driver(#[serde(deserialize_with = "object")] DriverRecord),
     /// A patch of a driver.
     Patch(#[serde(deserialize_with = "object")] PatchRecord),
-    /// A Debian package of an archive.
+    /// A Debian package from an archive.
     Package(#[serde(deserialize_with = "object")] PackageRecord),
-    /// A Debian package of kernel headers that is of no archive.
+    /// A Debian package of kernel headers that is not from an archive.
     Headers(#[serde(deserialize_with = "object")] HeadersRecord),
     /// A container image.
     Image(#[serde(deserialize_with = "object")] ImageRecord),
@@ -39,17 +39,17 @@ pub enum Kind {
     Catalog(#[serde(deserialize_with = "object")] CatalogRecord),
 }
 
-/// How a tree of files is unpacked: a zstd-compressed tar archive that the bundler made.
+/// The record of a tree of files: a zstd-compressed tar archive that the bundler made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Tree {
-    /// The length of the decompressed archive in bytes, and the limit of decoders.
+    /// The length of the decompressed archive in bytes, and the limit for decoders.
     pub unpacked: u64,
     /// The binary logarithm of the window that decoding needs, at most 27.
     pub window_log: u8,
 }
 
-/// The record of a catalog, which says everything itself.
+/// The record of a catalog, which is self-describing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogRecord {}
@@ -61,7 +61,7 @@ impl Kind {
         *self == Self::Plain
     }
 
-    /// How the item is unpacked, if it is an archive that the bundler made.
+    /// Returns how the item is unpacked, if it is an archive that the bundler made.
     #[must_use]
     pub fn tree(&self) -> Option<Tree> {
         match self {
@@ -70,13 +70,13 @@ impl Kind {
         }
     }
 
-    /// The record of a driver.
+    /// Returns the record of a driver.
     #[must_use]
     pub fn driver(&self) -> Option<&DriverRecord> {
         if let Self::Driver(record) = self { Some(record) } else { None }
     }
 
-    /// The record of a patch of this driver.
+    /// Returns the record of a patch of this driver.
     #[must_use]
     pub fn patch_of(&self, driver: &ItemName) -> Option<&PatchRecord> {
         match self {
@@ -85,13 +85,13 @@ impl Kind {
         }
     }
 
-    /// The record of a package of an archive.
+    /// Returns the record of a package from an archive.
     #[must_use]
     pub fn package(&self) -> Option<&PackageRecord> {
         if let Self::Package(record) = self { Some(record) } else { None }
     }
 
-    /// The record of kernel headers, whether or not the package is of an archive.
+    /// Returns the record of kernel headers, from an archive or not.
     #[must_use]
     pub fn headers(&self) -> Option<&HeadersRecord> {
         match self {
@@ -101,19 +101,19 @@ impl Kind {
         }
     }
 
-    /// The record of a container image.
+    /// Returns the record of a container image.
     #[must_use]
     pub fn image(&self) -> Option<&ImageRecord> {
         if let Self::Image(record) = self { Some(record) } else { None }
     }
 
-    /// The record of the sources of an unlock library.
+    /// Returns the record of the sources of an unlock library.
     #[must_use]
     pub fn unlock(&self) -> Option<&UnlockRecord> {
         if let Self::UnlockSource(record) = self { Some(record) } else { None }
     }
 
-    /// The record of the unlock library that was built of these sources.
+    /// Returns the record of the unlock library that was built from these sources.
     #[must_use]
     pub fn library_of(&self, source: &ItemName) -> Option<&LibraryRecord> {
         match self {

@@ -1,7 +1,7 @@
-//! The members of a payload: what each of them is, and where it came from.
+//! The members of a payload, with their kinds and origins.
 //!
-//! All that a bundle says of an item is in the item. [`Kind`] has one variant, and this folder one
-//! file, for each kind of record.
+//! All metadata of an item is in the item. [`Kind`] has one variant, and this folder one file, for
+//! each kind of record.
 
 pub mod driver;
 pub mod headers;
@@ -34,17 +34,17 @@ pub struct ItemFields {
     pub name: ItemName,
     /// Its length in bytes.
     pub size: u64,
-    /// Whether it is a program.
+    /// The permission bits.
     pub mode: ItemMode,
-    /// The SHA-256 of the whole of it, as `sha256sum` prints it.
+    /// The SHA-256 of the whole item, as `sha256sum` prints it.
     pub sha256: Digest,
-    /// The SHA-256s of its chunks of [`CHUNK`] bytes, if it is larger than one.
+    /// The SHA-256 digests of its chunks of [`CHUNK`] bytes, if it is larger than one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chunks: Vec<Digest>,
-    /// What it is.
+    /// The kind.
     #[serde(default, skip_serializing_if = "Kind::is_plain")]
     pub kind: Kind,
-    /// Where it came from.
+    /// The origin.
     #[serde(deserialize_with = "object")]
     pub origin: Origin,
 }
@@ -61,7 +61,7 @@ pub enum ItemMode {
 }
 
 impl ItemMode {
-    /// The bits as a number.
+    /// Returns the bits as a number.
     #[must_use]
     pub fn bits(self) -> u32 {
         match self {
@@ -72,7 +72,7 @@ impl ItemMode {
 }
 
 impl Item {
-    /// An item, if its fields agree with each other.
+    /// Returns an item, if its fields are consistent.
     pub fn new(fields: ItemFields) -> Result<Self, ItemError> {
         let error = |why| ItemError { name: fields.name.clone(), why };
         if fields.size > MAX_ITEM {
@@ -104,31 +104,31 @@ impl Item {
         self.0.size
     }
 
-    /// Whether it is a program.
+    /// The permission bits.
     #[must_use]
     pub fn mode(&self) -> ItemMode {
         self.0.mode
     }
 
-    /// The SHA-256 of the whole of it. Only `verify --deep` checks this one for a large item.
+    /// Returns the SHA-256 of the whole item. For a large item, only `verify --deep` checks it.
     #[must_use]
     pub fn sha256(&self) -> Digest {
         self.0.sha256
     }
 
-    /// What it is.
+    /// The kind.
     #[must_use]
     pub fn kind(&self) -> &Kind {
         &self.0.kind
     }
 
-    /// Where it came from.
+    /// The origin.
     #[must_use]
     pub fn origin(&self) -> &Origin {
         &self.0.origin
     }
 
-    /// What its bytes are, by the digest that every read checks.
+    /// Returns the identity of its content: the digest that every read checks.
     #[must_use]
     pub fn id(&self) -> ItemId {
         if self.0.chunks.is_empty() {
@@ -138,7 +138,7 @@ impl Item {
         }
     }
 
-    /// Its chunks, in order. A small item is one chunk, an empty one too.
+    /// Returns its chunks, in order. A small or empty item is one chunk.
     #[must_use]
     pub fn chunks(&self) -> impl ExactSizeIterator<Item = Chunk> + '_ {
         let digests = if self.0.chunks.is_empty() {
@@ -153,10 +153,10 @@ impl Item {
     }
 }
 
-/// A piece of an item with a digest of its own.
+/// A piece of an item with its own digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chunk {
-    /// Where it begins in the item, in bytes.
+    /// The offset in the item, in bytes.
     pub offset: u64,
     /// Its length in bytes, at most [`CHUNK`].
     pub len: u64,
@@ -186,7 +186,7 @@ pub struct ItemError {
     why: ItemFault,
 }
 
-/// What is wrong with an item.
+/// The contradiction in an item.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 enum ItemFault {
     #[error("{size} bytes are more than a member can have ({MAX_ITEM}); split the file")]

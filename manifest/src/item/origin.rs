@@ -4,41 +4,42 @@ use super::image::ImageReference;
 use super::unlock::CommitId;
 use crate::patch::TreePath;
 
-/// Where an item came from.
+/// The origin of an item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", from = "OriginFields")]
 pub enum Origin {
-    /// The builder's own file.
+    /// A file of the bundle's author.
     File,
-    /// A folder of the builder, packed by the bundler.
+    /// A folder of the bundle's author, packed by the bundler.
     Folder,
     /// A download.
     Url {
-        /// The address that served it, without user name, password or query.
+        /// The source address, without user name, password or query.
         url: String,
     },
-    /// A commit of a git repository, or something that the bundler made of one.
+    /// A commit of a git repository, or an item that the bundler derived from one.
     Git {
-        /// The address of the repository, without user name, password or query; none if it is one
-        /// of the builder's own.
+        /// The address of the repository, without user name, password or query; absent for a local
+        /// repository.
         #[serde(skip_serializing_if = "Option::is_none")]
         url: Option<String>,
         /// The commit.
         commit: CommitId,
-        /// The file or folder in it, if it is not all of it.
+        /// The file or folder in the repository; absent for the whole repository.
         #[serde(skip_serializing_if = "Option::is_none")]
         path: Option<TreePath>,
     },
-    /// The bundler itself, which has it built in.
+    /// Built into the bundler.
     Bundler,
-    /// A container registry. The digests of what it gave are in the item's record.
+    /// A container registry. The digests are in the item's record.
     Image {
-        /// What the image is called there.
+        /// The reference of the image.
         reference: ImageReference,
     },
 }
 
-/// [`Origin`] as it is read. Serde denies unknown fields only where there are fields, if none.
+/// The parsed form of [`Origin`]. Serde denies unknown fields only in variants with fields, so
+/// every variant has some, possibly none.
 #[derive(Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 enum OriginFields {
@@ -64,7 +65,7 @@ impl From<OriginFields> for Origin {
 }
 
 impl Origin {
-    /// The address that it came from, if it has one.
+    /// Returns the source address, if there is one.
     #[must_use]
     pub fn address(&self) -> Option<&str> {
         match self {
@@ -75,7 +76,7 @@ impl Origin {
     }
 }
 
-/// As people read it.
+/// Returns the origin as text for people.
 impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -1,4 +1,4 @@
-//! What is known of the Debian packages in a bundle, from the archives that they came from.
+//! Records of the Debian packages in a bundle, from their archives.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::types::object::some_object;
 use crate::types::text::is_word;
 use crate::words;
 
-/// What a bundle says of a Debian package in it.
+/// The record of a Debian package in a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PackageRecord {
@@ -22,68 +22,68 @@ pub struct PackageRecord {
     pub arch: Name,
     /// Its version.
     pub version: PackageVersion,
-    /// Why it is in the bundle.
+    /// The reason for its inclusion.
     pub reason: PackageReason,
-    /// The version that the node for which the bundle was made has of it.
+    /// The version that is installed on the node for which the bundle was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub installed: Option<PackageVersion>,
     /// The archive that it came from, by the name of its [`ArchiveRecord`].
     pub archive: ArchiveName,
-    /// What apt has to know of it before it is unpacked: the fields of its stanza in the archive's
-    /// index that say how it stands to other packages, as they stand there.
+    /// The fields that apt needs before unpacking: those that declare relations to other packages,
+    /// verbatim from its stanza in the archive's index.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<FieldName, FieldValue>,
-    /// The kernel headers in it, if it has any.
+    /// The kernel headers in it, if any.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_object")]
     pub headers: Option<HeadersRecord>,
 }
 
 words! {
-    /// Why a package is in a bundle.
+    /// The reason for a package in a bundle.
     PackageReason, "a reason for a package", {
-        /// The recipe names it.
+        /// The recipe requests it.
         Requested = "requested",
-        /// Another package needs it.
+        /// Another package depends on it.
         Needed = "needed",
-        /// A node has an older version, with which another package does not go.
+        /// A node has an older version, which conflicts with another package.
         Upgrade = "upgrade",
-        /// It is the version that an upgrade replaces, so that the upgrade can be taken back.
+        /// The version that an upgrade replaces, so that the upgrade can be reverted.
         Return = "return",
     }
 }
 
-/// What a bundle says of an archive that packages of it came from.
+/// The record of an archive that is the source of packages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ArchiveRecord {
-    /// What its packages call it.
+    /// The name by which its packages refer to it.
     pub name: ArchiveName,
-    /// The release of the nodes that its packages are for, by its codename: `bookworm`.
+    /// The codename of the nodes' release that its packages are for: `bookworm`.
     pub codename: ArchiveName,
-    /// The item that is its signed `InRelease`, as evidence; or its `Release`, if the signature is
-    /// an item of its own.
+    /// The item with its signed `InRelease`, as evidence; or with its `Release`, if the signature
+    /// is a separate item.
     pub release: ItemName,
-    /// The item that is the signature, `Release.gpg`, of an archive without `InRelease`.
+    /// The item with the signature, `Release.gpg`, of an archive without `InRelease`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<ItemName>,
     /// The fingerprint of the OpenPGP key that has signed it.
     pub signed_by: Fingerprint,
-    /// When it was made, as it says itself, in seconds since 1970. It decides nothing on a node.
+    /// Its own date, in seconds since 1970. Informational: a node ignores it.
     pub dated: u64,
-    /// The items that are its whole indexes, if they were to be carried.
+    /// The items with its complete indexes, if they are included.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub indexes: Vec<ItemName>,
 }
 
 impl ArchiveRecord {
-    /// The items that it names.
+    /// Returns the items that it names.
     pub fn items(&self) -> impl Iterator<Item = &ItemName> {
         std::iter::once(&self.release).chain(&self.signature).chain(&self.indexes)
     }
 }
 
 text! {
-    /// What an archive, or a release of a distribution, is called: `bookworm`, `bookworm-security`.
+    /// The name of an archive, or of a distribution release: `bookworm`, `bookworm-security`.
     ArchiveName,
     "the name of an archive",
     "letters, digits and `._-`, at most 100 bytes",

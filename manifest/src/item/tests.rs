@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::*;
 
-/// Checks that a record is read as it was written, and not with an unknown field or with any of
+/// Checks that a record survives a round trip, and is refused with an unknown field or with any of
 /// these replacements in its JSON.
 pub(super) fn one_spelling<T>(record: &T, bad: &[(&str, &str)])
 where

@@ -9,17 +9,16 @@ use crate::platform::PveRelease;
 use crate::text;
 use crate::types::object::object;
 
-/// The record of the sources of an unlock library, with all crates: enough to build it without a
-/// network.
+/// The record of the sources of an unlock library, with all crates: enough to build it offline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct UnlockRecord {
-    /// The commit that the sources are.
+    /// The commit of the sources.
     pub commit: CommitId,
-    /// The library of the catalog that it is, if the catalog has it.
+    /// The id of the library in the catalog, if the catalog has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub library: Option<LibraryId>,
-    /// How the archive of the sources is unpacked.
+    /// The unpacking of the source archive.
     #[serde(deserialize_with = "object")]
     pub tree: Tree,
 }
@@ -28,9 +27,9 @@ pub struct UnlockRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LibraryRecord {
-    /// The item that is its sources.
+    /// The item with its sources.
     pub source: ItemName,
-    /// The oldest glibc that it can be loaded with, as its own symbol versions say.
+    /// The oldest glibc that can load it, by its symbol versions.
     pub glibc: GlibcVersion,
 }
 
@@ -54,16 +53,16 @@ pub struct GlibcVersion {
 }
 
 impl GlibcVersion {
-    /// This version.
+    /// Returns this version.
     #[must_use]
     pub const fn new(major: u16, minor: u16) -> Self {
         Self { major, minor }
     }
 
-    /// That of the oldest Proxmox VE that bundles are for, 7.
+    /// The version in the oldest supported Proxmox VE, 7.
     pub const OLDEST_HOST: Self = Self::new(2, 31);
 
-    /// That of a release of Proxmox VE, which has it from the Debian that it is built on.
+    /// Returns the version in a Proxmox VE release, which has it from Debian.
     #[must_use]
     pub const fn of(pve: PveRelease) -> Option<Self> {
         match pve.major() {

@@ -4,20 +4,21 @@ use super::error::{ApplyError, ApplyFault};
 use super::{Change, FilePatch, Hunk};
 use crate::{Digest, Hasher, PIECE};
 
-/// What a file was and what it has become; `None` where it is not there.
+/// The digests of a file before and after; `None` where the file does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Applied {
-    /// The SHA-256 of what was read.
+    /// The SHA-256 of the old file.
     pub before: Option<Digest>,
-    /// The SHA-256 of what was written.
+    /// The SHA-256 of the new file.
     pub after: Option<Digest>,
 }
 
 impl FilePatch {
-    /// Apply it: read the `old` file, which is `None` if it is not there, and write the new one.
+    /// Applies the diff: reads the `old` file, which is `None` if it does not exist, and writes the
+    /// new one.
     ///
-    /// Memory does not depend on the size of the file, nor on the length of its lines. After an
-    /// error the part that has been written is worthless. For a deleted file, nothing is written.
+    /// Memory use does not depend on the size of the file or the length of its lines. After an
+    /// error, the partial output must be discarded. For a deleted file, nothing is written.
     pub fn apply(
         &self,
         old: Option<&mut dyn Read>,
@@ -58,16 +59,16 @@ impl FilePatch {
     }
 }
 
-/// A file on its way from old to new.
+/// A file that is being converted from old to new.
 struct Pass<'f> {
     input: Input<'f>,
     output: Output<'f>,
-    /// How many lines of the old file have gone by.
+    /// The number of lines of the old file that have been read.
     line: u64,
 }
 
 impl Pass<'_> {
-    /// Copy what comes before the hunk.
+    /// Copies the bytes before the hunk.
     fn up_to(&mut self, hunk: &Hunk, number: usize) -> Result<(), ApplyFault> {
         while self.line < hunk.at {
             let bytes = self.input.fill()?;
@@ -82,7 +83,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Compare every byte that the hunk expects, and write what comes in their place.
+    /// Compares every byte that the hunk expects, and writes the replacement.
     fn replace(&mut self, hunk: &Hunk, number: usize) -> Result<(), ApplyFault> {
         let mut expected = &hunk.old[..];
         while !expected.is_empty() {
@@ -106,7 +107,7 @@ impl Pass<'_> {
         self.output.write(&hunk.new)
     }
 
-    /// Copy what comes after the last hunk.
+    /// Copies the bytes after the last hunk.
     fn rest(&mut self) -> Result<(), ApplyFault> {
         loop {
             let bytes = self.input.fill()?;
@@ -120,8 +121,8 @@ impl Pass<'_> {
     }
 }
 
-/// How many bytes the first `wanted` lines take, and how many lines that is: fewer if the last of
-/// them goes on behind these bytes.
+/// Returns the number of bytes of the first `wanted` lines, and the number of those lines: fewer if
+/// the last one continues after these bytes.
 fn lines_up_to(bytes: &[u8], wanted: u64) -> (usize, u64) {
     let mut lines = 0;
     for (at, byte) in bytes.iter().enumerate() {
@@ -152,7 +153,7 @@ impl<'f> Input<'f> {
         Self { file, buf: vec![0; PIECE], start: 0, end: 0, digest: Hasher::default() }
     }
 
-    /// The bytes that come next; none at the end.
+    /// Returns the next bytes; none at the end.
     fn fill(&mut self) -> Result<&[u8], ApplyFault> {
         while self.start == self.end {
             match self.file.read(&mut self.buf) {

@@ -2,7 +2,7 @@ use std::io;
 
 use super::TreePath;
 
-/// Why a text is not a patch that we apply.
+/// The reason why a text is not a supported patch.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} of the patch: {fault}")]
 pub struct PatchError {
@@ -10,14 +10,14 @@ pub struct PatchError {
     pub(super) fault: PatchFault,
 }
 
-/// What is wrong with a patch.
+/// The fault of a patch.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PatchFault {
     /// It is larger than [`MAX_PATCH`](super::MAX_PATCH).
     #[error("it is larger than {} bytes", super::MAX_PATCH)]
     TooLarge,
-    /// There is no diff in it.
+    /// It contains no diff.
     #[error("there is no unified diff in it")]
     Empty,
     /// It is another kind of patch.
@@ -26,63 +26,63 @@ pub enum PatchFault {
     /// A name is not a path in the tree.
     #[error("`{}` is not the path of a file below the root of the driver", .0.escape_debug())]
     Name(String),
-    /// The names before and after have nothing to do with each other.
+    /// The old and the new name are unrelated.
     #[error("it calls one file `{0}` and `{1}`; make the patch for `patch -p0`")]
     Names(TreePath, TreePath),
-    /// A file has the name `/dev/null`, but the hunks say that it has content.
+    /// A file has the name `/dev/null`, but its hunks have content.
     #[error("`/dev/null` stands for a file that has content")]
     Null,
-    /// The names of a file are followed by something else than a hunk.
+    /// The names of a file are not followed by a hunk.
     #[error("the names of a file must be followed by a hunk")]
     NoHunk,
-    /// A hunk without the names of a file.
+    /// A hunk without file names.
     #[error("a hunk without the names of its file")]
     Stray,
     /// A file has two diffs.
     #[error("the file `{0}` has a second diff")]
     Twice(TreePath),
-    /// The header of a hunk does not have its form.
+    /// The header of a hunk is malformed.
     #[error("expected `@@ -LINE,COUNT +LINE,COUNT @@`")]
     HunkHeader,
-    /// A line of a hunk does not begin as it must.
+    /// A line of a hunk has an invalid first character.
     #[error("a line of a hunk must begin with a blank, `-`, `+` or `\\ `")]
     HunkLine,
     /// A hunk has more lines than its header says.
     #[error("the hunk has more lines of one kind than its header says")]
     Count,
-    /// The patch ends in a hunk.
+    /// The patch ends inside a hunk.
     #[error("the patch ends in the middle of a hunk")]
     Truncated,
     /// A hunk has context only.
     #[error("the hunk changes nothing")]
     NoChange,
-    /// There is more after the end of a file.
+    /// There are more lines after the end of a file.
     #[error("there is more after a line that ends the file")]
     AfterEnd,
-    /// A hunk begins before the one before it ends.
+    /// A hunk begins before the end of the previous one.
     #[error("the hunk begins before the one before it ends")]
     Order,
 }
 
-/// A patch does not fit a file. What was written must not be used.
+/// A patch does not fit a file. The partial output must be discarded.
 #[derive(Debug, thiserror::Error)]
 #[error("the patch does not fit `{path}`: {fault}")]
 pub struct ApplyError {
     /// The file.
     pub path: TreePath,
-    /// What is wrong.
+    /// The mismatch.
     #[source]
     pub fault: ApplyFault,
 }
 
-/// How a patch and a file do not fit.
+/// A mismatch between a patch and a file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApplyFault {
-    /// There is no such file.
+    /// The file does not exist.
     #[error("there is no such file")]
     Missing,
-    /// A file that it is to create is there, and is not empty.
+    /// A file that the patch creates exists and is not empty.
     #[error("it is to be created, but is there already")]
     Exists,
     /// The file has other bytes than the patch expects.
@@ -101,22 +101,23 @@ pub enum ApplyFault {
         /// The last line of the file, from 1.
         line: u64,
     },
-    /// The file goes on where the patch says that it ends.
+    /// The file continues where the patch says that it ends.
     #[error("the file goes on after hunk {hunk}, which is to be its end")]
     TooLong {
         /// The hunk, from 1.
         hunk: usize,
     },
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("it cannot be read: {0}")]
     Read(#[source] io::Error),
-    /// What it becomes cannot be written.
+    /// The new file cannot be written.
     #[error("what it becomes cannot be written: {0}")]
     Write(#[source] io::Error),
 }
 
 impl ApplyFault {
-    /// Whether the file is another than the patch was made for. Otherwise reading or writing failed.
+    /// Checks whether the file differs from the one that the patch was made for. Otherwise, reading
+    /// or writing failed.
     #[must_use]
     pub fn is_other_file(&self) -> bool {
         !matches!(self, Self::Read(_) | Self::Write(_))

@@ -4,20 +4,20 @@ use super::parse::Lines;
 /// One replacement in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Hunk {
-    /// How many lines of the old file come before it.
+    /// The number of lines of the old file before it.
     pub(super) at: u64,
-    /// How many lines of the old file it covers.
+    /// The number of lines of the old file that it covers.
     pub(super) old_lines: u64,
-    /// The bytes that must be there, context and all.
+    /// The expected bytes, with context.
     pub(super) old: Vec<u8>,
-    /// The bytes that come in their place, context and all.
+    /// The replacement bytes, with context.
     pub(super) new: Vec<u8>,
     /// Whether the old file must end where `old` ends.
     pub(super) ends_file: bool,
 }
 
 impl Hunk {
-    /// Read a hunk whose first line is the next one.
+    /// Parses a hunk whose first line is the next one.
     pub(super) fn read(lines: &mut Lines<'_>) -> Result<Self, PatchFault> {
         let header = lines.next().unwrap_or_default();
         let (old, new) = ranges(header).ok_or(PatchFault::HunkHeader)?;
@@ -46,12 +46,12 @@ impl Hunk {
     }
 }
 
-/// The lines of a hunk, put on the sides where they belong.
+/// The lines of a hunk, by the side to which they belong.
 #[derive(Debug, Default)]
 struct Body {
     old: Side,
     new: Side,
-    /// Where the last line went, old side and new side.
+    /// The sides of the last line: old and new.
     last: Option<(bool, bool)>,
     changes: u64,
     /// Lines of context before the first change.
@@ -60,7 +60,7 @@ struct Body {
     trailing: u64,
 }
 
-/// The old or the new form of the place that a hunk changes.
+/// The old or the new form of the region that a hunk changes.
 #[derive(Debug, Default)]
 struct Side {
     bytes: Vec<u8>,
@@ -75,7 +75,7 @@ impl Body {
             [b' ', content @ ..] => (true, true, content),
             [b'-', content @ ..] => (true, false, content),
             [b'+', content @ ..] => (false, true, content),
-            // What `diff --suppress-blank-empty` writes for an empty line of context.
+            // `diff --suppress-blank-empty` writes an empty context line this way.
             b"\n" => (true, true, line),
             [b'\\', b' ', ..] => return self.open_end(),
             _ => return Err(PatchFault::HunkLine),
@@ -98,7 +98,7 @@ impl Body {
         Ok(())
     }
 
-    /// `\ No newline at end of file`, in whatever language: the last line has none.
+    /// Handles `\ No newline at end of file`, in any language: the last line has no newline.
     fn open_end(&mut self) -> Result<(), PatchFault> {
         let (in_old, in_new) = self.last.take().ok_or(PatchFault::HunkLine)?;
         if in_old {
@@ -134,14 +134,14 @@ struct Range {
     count: u64,
 }
 
-/// `@@ -START[,COUNT] +START[,COUNT] @@`, and anything after that.
+/// Parses `@@ -START[,COUNT] +START[,COUNT] @@`, with any text after it.
 fn ranges(line: &[u8]) -> Option<(Range, Range)> {
     let (old, rest) = range(line.strip_prefix(b"@@ -")?)?;
     let (new, rest) = range(rest.strip_prefix(b" +")?)?;
     rest.starts_with(b" @@").then_some((old, new))
 }
 
-/// `START[,COUNT]`, where a missing count is one line.
+/// Parses `START[,COUNT]`; a missing count is one line.
 fn range(text: &[u8]) -> Option<(Range, &[u8])> {
     let (start, rest) = number(text)?;
     let (count, rest) = match rest.strip_prefix(b",") {
@@ -151,7 +151,7 @@ fn range(text: &[u8]) -> Option<(Range, &[u8])> {
     Some((Range { start, count }, rest))
 }
 
-/// A number of at most twelve digits, which no sum of ours can overflow with.
+/// Parses a number of at most twelve digits, so that no sum can overflow.
 fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     let len = text.iter().take_while(|b| b.is_ascii_digit()).count();
     let (digits, rest) = text.split_at(len);

@@ -1,13 +1,13 @@
 //! Unified diffs, applied byte by byte.
 //!
 //! The patches that unlock a driver are diffs of its binary files, with NUL bytes and lines of any
-//! length in them. GNU patch 2.8 refuses those, and no version of it tells which bytes it began
-//! and ended with. So we apply them ourselves, and more strictly than GNU patch does: a hunk holds
-//! at exactly the line it names, every byte of its context must be there, and hunks come in order.
-//! There is no fuzz, no search for another place, and no stripping of folders or carriage returns.
+//! length. GNU patch 2.8 refuses those, and no version of it reports the digests before and after.
+//! So this module applies them, more strictly than GNU patch does: a hunk must match at exactly its
+//! line, every byte of its context must match, and hunks are in order. There is no fuzz, no search
+//! for another place, and no stripping of folders or carriage returns.
 //!
-//! A [`Patch`] is small and is held in memory. The file that it changes is not: it streams past,
-//! and is hashed on the way in and out.
+//! A [`Patch`] is small and is held in memory. The file that it changes is streamed, and is hashed
+//! before and after.
 
 mod apply;
 mod error;
@@ -22,16 +22,16 @@ pub use self::error::{ApplyError, ApplyFault, PatchError, PatchFault};
 use self::hunk::Hunk;
 use crate::text;
 
-/// The longest patch that is read, in bytes: 8 MiB. The longest known one has 48 KB.
+/// The largest patch that is read, in bytes: 8 MiB. The largest known one has 48 KB.
 pub const MAX_PATCH: u64 = 8 << 20;
 
-/// A patch: what it does to each of some files.
+/// A patch: a diff for each of some files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Patch {
     files: Vec<FilePatch>,
 }
 
-/// What a patch does to one file.
+/// The diff of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilePatch {
     path: TreePath,
@@ -39,33 +39,33 @@ pub struct FilePatch {
     hunks: Vec<Hunk>,
 }
 
-/// What becomes of a patched file.
+/// The effect of a patch on a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// It is there before and after.
+    /// The file exists before and after.
     Modified,
-    /// It was not there before, or was empty.
+    /// The file did not exist before, or was empty.
     Created,
-    /// It is not there any more.
+    /// The file does not exist after.
     Deleted,
 }
 
 impl Patch {
-    /// Read a patch.
+    /// Parses a patch.
     ///
-    /// Text before, between and after the diffs is ignored, as long as it cannot be mistaken for
-    /// a part of one.
+    /// Text before, between and after the diffs is ignored, unless it could be mistaken for a part
+    /// of one.
     pub fn parse(bytes: &[u8]) -> Result<Self, PatchError> {
         parse::patch(bytes).map(|files| Self { files })
     }
 
-    /// The files that it changes, in its order, each once.
+    /// Returns the diffs of the changed files, in patch order, each file once.
     #[must_use]
     pub fn files(&self) -> &[FilePatch] {
         &self.files
     }
 
-    /// What it does to the file at `path`, if anything.
+    /// Returns the diff of the file at `path`, if there is one.
     #[must_use]
     pub fn file(&self, path: &TreePath) -> Option<&FilePatch> {
         self.files.iter().find(|file| file.path == *path)
@@ -73,13 +73,13 @@ impl Patch {
 }
 
 impl FilePatch {
-    /// Where the file is, from the root of the patched tree.
+    /// Returns the path of the file, relative to the root of the patched tree.
     #[must_use]
     pub fn path(&self) -> &TreePath {
         &self.path
     }
 
-    /// What becomes of it.
+    /// Returns the effect on the file.
     #[must_use]
     pub fn change(&self) -> Change {
         self.change
@@ -87,10 +87,10 @@ impl FilePatch {
 }
 
 text! {
-    /// A path below the root of a tree, as a patch names it.
+    /// A relative path in a tree, as a patch names it.
     ///
-    /// Parts of printable ASCII without blanks, quotes and backslashes, joined by `/`. It is
-    /// relative, cannot climb, and has one spelling: a leading `./` is taken off before.
+    /// Components of printable ASCII without blanks, quotes and backslashes, joined by `/`. It has
+    /// no `..` and one spelling: a leading `./` is removed first.
     TreePath,
     "a path in a tree",
     "parts of printable ASCII joined by `/`, none of them `.` or `..`, at most 1,024 bytes",

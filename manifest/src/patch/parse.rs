@@ -1,7 +1,7 @@
 use super::error::{PatchError, PatchFault};
 use super::{Change, FilePatch, Hunk, MAX_PATCH, TreePath};
 
-/// The diffs in a patch.
+/// Parses the diffs in a patch.
 pub(super) fn patch(bytes: &[u8]) -> Result<Vec<FilePatch>, PatchError> {
     if bytes.len() as u64 > MAX_PATCH {
         return Err(PatchError { line: 1, fault: PatchFault::TooLarge });
@@ -34,7 +34,7 @@ fn begins_file(lines: &Lines<'_>) -> bool {
     old.starts_with(b"--- ") && lines.peek_second().is_some_and(|new| new.starts_with(b"+++ "))
 }
 
-/// Text outside the diffs says nothing, unless another program would take it for a part of one.
+/// Ignores text outside the diffs, unless another program would interpret it as a part of one.
 fn check_prose(line: &[u8]) -> Result<(), PatchFault> {
     let kinds: [(&[u8], &str); 4] = [
         (b"diff --git ", "a patch of git"),
@@ -45,13 +45,13 @@ fn check_prose(line: &[u8]) -> Result<(), PatchFault> {
     if let Some((_, kind)) = kinds.iter().find(|(start, _)| line.starts_with(start)) {
         return Err(PatchFault::Kind(kind));
     }
-    // GNU patch takes off what mail programs put before each line, and would apply this.
+    // GNU patch removes the prefix that mail programs put before each line, and would apply this.
     let bare = line.trim_ascii_start();
     let bare = bare.strip_prefix(b">").unwrap_or(bare).trim_ascii_start();
     if bare.starts_with(b"@@ -") { Err(PatchFault::Stray) } else { Ok(()) }
 }
 
-/// The diff of a file, whose names come next.
+/// Parses the diff of a file, whose names come next.
 fn file(lines: &mut Lines<'_>) -> Result<FilePatch, PatchError> {
     let line = lines.number();
     let names = [name(lines.next()), name(lines.next())];
@@ -63,7 +63,7 @@ fn file(lines: &mut Lines<'_>) -> Result<FilePatch, PatchError> {
     while lines.peek().is_some_and(|line| line.starts_with(b"@@ -")) {
         let start = lines.number();
         let hunk = Hunk::read(lines);
-        // Faults of a line are told by that line, others by the first line of the hunk.
+        // A fault in a line is reported at that line, other faults at the first line of the hunk.
         let at = |line, fault| PatchError { line, fault };
         let hunk = hunk.map_err(|fault| match fault {
             PatchFault::HunkLine | PatchFault::Truncated | PatchFault::AfterEnd => {
@@ -83,13 +83,13 @@ fn file(lines: &mut Lines<'_>) -> Result<FilePatch, PatchError> {
     Ok(FilePatch { path, change, hunks })
 }
 
-/// Whether a line after a hunk looks like one more line of it. Mail programs and git end a patch
-/// with a line of two dashes and a blank.
+/// Checks whether a line after a hunk looks like one more line of it. Mail programs and git end a
+/// patch with a line of two dashes and a blank.
 fn goes_on(line: &[u8]) -> bool {
     matches!(line, [b' ' | b'-' | b'+', ..] | [b'\\', b' ', ..]) && line != b"-- \n"
 }
 
-/// Hunks come in order, do not overlap, and none comes after the end of the file.
+/// Checks that hunks are in order, do not overlap, and do not follow the end of the file.
 fn check_after(before: &Hunk, hunk: &Hunk) -> Result<(), PatchFault> {
     if before.ends_file {
         return Err(PatchFault::AfterEnd);
@@ -101,11 +101,11 @@ fn check_after(before: &Hunk, hunk: &Hunk) -> Result<(), PatchFault> {
 struct Name {
     /// `None` for `/dev/null`.
     path: Option<TreePath>,
-    /// Its time is the epoch, which is how diff says that a file is not there.
+    /// Whether the time stamp is the epoch, by which diff marks a missing file.
     is_epoch: bool,
 }
 
-/// The name in `--- NAME` or `+++ NAME`, up to a tab, after which there can be a time.
+/// Parses the name in `--- NAME` or `+++ NAME`, up to a tab, which a time stamp may follow.
 fn name(line: Option<&[u8]>) -> Result<Name, PatchFault> {
     let text = line.and_then(|line| line.get(4..)).unwrap_or_default();
     let text = text.strip_suffix(b"\n").unwrap_or(text);
@@ -125,7 +125,7 @@ fn name(line: Option<&[u8]>) -> Result<Name, PatchFault> {
     }
 }
 
-/// `1970-01-01 00:00:00.000000000 +0000`, or the same moment elsewhere on earth.
+/// Checks for `1970-01-01 00:00:00.000000000 +0000`, or the same moment in another time zone.
 fn is_epoch(stamp: &[u8]) -> bool {
     let moment = || {
         let mut words = std::str::from_utf8(stamp).ok()?.split_ascii_whitespace();
@@ -151,7 +151,7 @@ fn clock_and_fraction(text: &str) -> (&str, &str) {
     text.split_once('.').unwrap_or((text, ""))
 }
 
-/// Which file is meant, and what becomes of it.
+/// Determines the file and the effect on it.
 fn resolve(old: Name, new: Name, hunks: &[Hunk]) -> Result<(TreePath, Change), PatchFault> {
     let [first, ..] = hunks else { return Err(PatchFault::NoHunk) };
     let creates = hunks.len() == 1 && first.at == 0 && first.old_lines == 0;
@@ -171,8 +171,9 @@ fn resolve(old: Name, new: Name, hunks: &[Hunk]) -> Result<(TreePath, Change), P
     Ok((path, change))
 }
 
-/// GNU patch takes the name that exists, and of two the shorter one. A name that the other one
-/// merely extends, as in `a` and `a.orig`, is that one; anything else we do not guess.
+/// Selects the name of the file. GNU patch uses the name that exists, and the shorter one of two.
+/// If one name extends the other, as in `a` and `a.orig`, the shorter one is used; other
+/// differences are an error.
 fn one_of(old: TreePath, new: TreePath) -> Result<TreePath, PatchFault> {
     let extends = |long: &TreePath, short: &TreePath| {
         let rest = long.as_str().strip_prefix(short.as_str());
@@ -187,11 +188,11 @@ fn one_of(old: TreePath, new: TreePath) -> Result<TreePath, PatchFault> {
     }
 }
 
-/// The lines of a patch, and where in it one is.
+/// The lines of a patch, with the current position.
 #[derive(Debug)]
 pub(super) struct Lines<'p> {
     rest: &'p [u8],
-    /// The number of the line that comes next, from 1.
+    /// The number of the next line, from 1.
     number: usize,
 }
 
@@ -200,17 +201,17 @@ impl<'p> Lines<'p> {
         Self { rest: bytes, number: 1 }
     }
 
-    /// The number of the line that comes next, from 1.
+    /// The number of the next line, from 1.
     pub(super) fn number(&self) -> usize {
         self.number
     }
 
-    /// The next line with its newline, which only the last line can lack.
+    /// Returns the next line with its newline, which only the last line can lack.
     pub(super) fn peek(&self) -> Option<&'p [u8]> {
         self.rest.split_inclusive(|b| *b == b'\n').next()
     }
 
-    /// The line after the next one.
+    /// Returns the line after the next one.
     pub(super) fn peek_second(&self) -> Option<&'p [u8]> {
         self.rest.split_inclusive(|b| *b == b'\n').nth(1)
     }

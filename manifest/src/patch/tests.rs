@@ -5,7 +5,7 @@ fn parse(text: &[u8]) -> Result<Patch, PatchFault> {
     Patch::parse(text).map_err(|error| error.fault)
 }
 
-/// Apply the only diff of `patch` to `old`.
+/// Applies the only diff of `patch` to `old`.
 fn apply(patch: &[u8], old: Option<&[u8]>) -> Result<Vec<u8>, String> {
     let patch = parse(patch).unwrap();
     let [file] = patch.files() else { panic!("one file") };
@@ -58,7 +58,7 @@ fn the_end_of_a_file_is_part_of_it() {
     let opens = b"--- a\n+++ a\n@@ -1,2 +1,2 @@\n x\n-y\n+y\n\\ Kein Zeilenumbruch am Ende\n";
     assert_eq!(apply(opens, Some(b"x\ny\n")).unwrap(), b"x\ny");
     assert!(apply(opens, Some(b"x\ny\nz\n")).unwrap_err().contains("goes on"));
-    // Less context behind than before: diff writes that only at the end.
+    // Less context after than before: diff writes that only at the end of a file.
     let last = b"--- a\n+++ a\n@@ -1,2 +1,2 @@\n x\n-y\n+z\n";
     assert_eq!(apply(last, Some(b"x\ny\n")).unwrap(), b"x\nz\n");
     assert!(apply(last, Some(b"x\ny\nmore\n")).unwrap_err().contains("goes on"));
@@ -71,7 +71,7 @@ fn files_come_and_go() {
     assert_eq!(apply(new, None).unwrap(), b"a\nb");
     assert_eq!(apply(new, Some(b"")).unwrap(), b"a\nb");
     assert!(apply(new, Some(b"x")).unwrap_err().contains("is there already"));
-    // A line in front of others, without context, is another thing.
+    // A leading line without context is a different case.
     let front = b"--- a\n+++ a\n@@ -0,0 +1 @@\n+a\n@@ -2 +3 @@\n-c\n+d\n";
     assert_eq!(apply(front, Some(b"b\nc\n")).unwrap(), b"a\nb\nd\n");
 

@@ -1,4 +1,4 @@
-//! The ground floor: types with one text form, and the macros that define them.
+//! Basic types with one text form, and the macros that define them.
 
 mod digest;
 mod names;

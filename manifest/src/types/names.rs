@@ -12,8 +12,8 @@ use crate::{ParseTextError, serde_as_text, text};
 text! {
     /// The name of an item, which is also the name of its member in the archive.
     ///
-    /// Parts of `[A-Za-z0-9][A-Za-z0-9._+~-]*` joined by `/`, at most [`MAX_NAME`] bytes. So it is
-    /// relative, cannot climb, needs no quoting, and means the same on every file system.
+    /// Components of `[A-Za-z0-9][A-Za-z0-9._+~-]*` joined by `/`, at most [`MAX_NAME`] bytes. So
+    /// it is relative, has no `..`, needs no quoting, and means the same on every file system.
     ItemName,
     "the name of an item",
     "parts of letters, digits and `._+~-` joined by `/`, at most 100 bytes (write `:` as `%3a`)",
@@ -25,7 +25,7 @@ fn is_part(part: &str) -> bool {
     is_word(part, MAX_NAME, |b| b.is_ascii_alphanumeric(), rest) && escapes_are_colons(part)
 }
 
-/// `%` occurs only in `%3a`, which stands for the colon that file systems of sticks refuse.
+/// `%` occurs only in `%3a`, which replaces the colon that FAT32 and exFAT refuse.
 fn escapes_are_colons(part: &str) -> bool {
     part.split('%').skip(1).all(|rest| rest.starts_with("3a"))
 }
@@ -89,6 +89,7 @@ impl ProgramVersion {
     /// Returns the version of this program: one workspace, one version.
     ///
     /// # Panics
+    ///
     /// Never: a test parses it.
     #[must_use]
     pub fn current() -> Self {

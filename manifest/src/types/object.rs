@@ -1,7 +1,7 @@
 //! JSON objects only.
 //!
 //! Serde also accepts an array of a struct's values in place of an object. That would be a second
-//! spelling of a manifest, which other readers do not know.
+//! spelling of a manifest, which other readers may not accept.
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -61,7 +61,7 @@ macro_rules! text {
     };
 }
 
-/// Defines an enum whose values are words.
+/// Defines an enum with a fixed text form for each value.
 #[macro_export]
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $what:literal, {

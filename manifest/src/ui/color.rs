@@ -56,7 +56,7 @@ impl FromStr for Color {
     }
 }
 
-/// The meaning of a state word. The color only repeats what the word says.
+/// The meaning of a state word. The color only repeats that meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
     /// Success: green.

@@ -105,7 +105,7 @@ impl Advice {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// Sets the hint, and suppresses the hints that the causes have of their own ([`Explain`]).
+    /// Sets the hint, and suppresses the hints of the causes ([`Explain`]).
     #[must_use]
     pub fn hint_instead(self, hint: impl Into<String>) -> Self {
         Self { replaces: true, ..self.hint(hint) }
@@ -158,14 +158,14 @@ pub struct Report {
     pub message: String,
     /// Lines that belong below the message.
     pub details: Vec<String>,
-    /// What to do, outermost first.
+    /// The hints, outermost first.
     pub hints: Vec<String>,
     /// The exit status of the outermost cause that has one.
     pub exit: Exit,
 }
 
 impl Report {
-    /// Collects what the chain of causes says.
+    /// Collects messages, hints and exit status from the chain of causes.
     #[must_use]
     pub fn of(error: &(dyn Error + 'static), types: &[Known]) -> Self {
         let mut report =

@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A number of bytes, as people write it: `2 GiB`, `500 MB`, `4096`.
+/// A number of bytes with a unit: `2 GiB`, `500 MB`, `4096`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "u64", try_from = "Written")]
 pub struct ByteSize(u64);
@@ -54,7 +54,7 @@ impl FromStr for ByteSize {
     }
 }
 
-/// The number in the largest binary unit that it fills at least once: `1.4 GiB`.
+/// Formats the number in the largest binary unit in which it is at least one: `1.4 GiB`.
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];

@@ -23,7 +23,8 @@ pub(super) struct Found<'c> {
 pub(super) enum Mode<'c> {
     /// vGPU with NVIDIA's support.
     Native,
-    /// vGPU with an unlock library: as another card, or with its own identity if that is sufficient.
+    /// vGPU with an unlock library: presented as another GPU, or with its own identity if that is
+    /// sufficient.
     Unlock(Option<&'c Identity>),
     /// Passthrough.
     Passthrough,
@@ -120,7 +121,7 @@ fn vgpu<'c>(
     Ok(Found { mode, card, driver: Some(chosen), doubts })
 }
 
-/// Returns the mode of the card with this driver.
+/// Returns the mode of the GPU with this driver.
 fn mode<'c>(
     catalog: &'c Catalog,
     card: Card<'c>,
@@ -152,7 +153,7 @@ fn mode<'c>(
     }
 }
 
-/// Returns the unlocking of the card with this driver, and what is in doubt.
+/// Returns the unlocking of the GPU with this driver, and the doubts about it.
 fn unlock<'c>(
     catalog: &'c Catalog,
     card: Card<'c>,
@@ -186,7 +187,7 @@ fn unlock<'c>(
     Ok((Mode::Unlock(identity), unproven.then_some(Rule::Unlock.into())))
 }
 
-/// Returns why a card that its branch cannot unlock is not supported.
+/// Returns why a GPU that its branch cannot unlock is not supported.
 fn why_not(catalog: &Catalog, card: Card<'_>, chosen: &Chosen<'_>) -> Rule {
     let Some(arch) = card.architecture() else { return Rule::NoVgpu };
     let gpu = card.gpu();

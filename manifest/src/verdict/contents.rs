@@ -21,7 +21,7 @@ impl<'b> From<&'b Manifest> for Contents<'b> {
 }
 
 impl<'b> Contents<'b> {
-    /// Returns what these items say.
+    /// Returns the facts from these items.
     #[must_use]
     pub fn of(items: impl Iterator<Item = (&'b ItemName, &'b Kind)> + Clone) -> Self {
         let file = |name: &ItemName| {
@@ -33,8 +33,8 @@ impl<'b> Contents<'b> {
         Self { drivers: drivers.collect(), headers: headers.collect() }
     }
 
-    /// The release that the bundle's host driver belongs to, if there is one that the catalogue
-    /// knows. Where releases share a driver, the newest is meant.
+    /// Returns the release of the bundle's host driver, if there is one in the catalog. Where
+    /// releases share a driver, returns the newest.
     #[must_use]
     pub fn release(&self, catalog: &Catalog) -> Option<Release> {
         let mut hosts = self.drivers.iter().filter(|(it, _)| it.kind == DriverKind::Host);
@@ -136,7 +136,7 @@ mod tests {
             let patched = Contents::of(items.iter().map(|(name, kind)| (name, kind)));
             assert_eq!(against("10de:1e07", "16.9", &patched), expected);
         }
-        // What is known of one driver says nothing of another.
+        // Facts about one driver do not apply to another.
         assert_eq!(against("10de:1e07", "17.6", &contents), []);
     }
 

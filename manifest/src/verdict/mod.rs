@@ -1,8 +1,8 @@
-//! Whether a GPU, a driver and a host work together: a pure function, with reasons.
+//! The verdict on whether a GPU, a driver and a host work together: a pure function, with reasons.
 //!
-//! The bundler calls [`judge`] before it builds a bundle, the installer on the node. It depends on its
-//! arguments only. Where sources contradict each other, the case is suitable but *unproven*, and the
-//! verdict cites both sources and names the check that decides.
+//! The bundler calls [`judge`] before it builds a bundle, the installer on the node. It depends on
+//! its arguments only. Where sources contradict each other, the case is suitable but *unproven*
+//! (unverified), and the verdict cites both sources and names the check that decides.
 
 mod assess;
 mod case;
@@ -34,7 +34,7 @@ use self::statement::Subject;
 use crate::catalog::{Card, Catalog, Gpu, State};
 use crate::words;
 
-/// Judges a case: how it works and what is in doubt, or why not and what works instead.
+/// Judges a case: the mode and the doubts, or the violated rule and the alternatives.
 #[must_use]
 pub fn judge<'c>(catalog: &'c Catalog, case: &Case) -> Verdict<'c> {
     let subject = Subject::of(catalog, case);
@@ -48,7 +48,7 @@ pub fn judge<'c>(catalog: &'c Catalog, case: &Case) -> Verdict<'c> {
     }
 }
 
-/// The verdict in one word, for tables of many cases.
+/// A verdict without reasons, for tables of many cases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Summary {
@@ -74,7 +74,7 @@ pub fn summarize(catalog: &Catalog, case: &Case) -> Summary {
 }
 
 impl Verdict<'_> {
-    /// Returns the verdict in one word.
+    /// Returns the verdict without reasons.
     #[must_use]
     pub fn summary(&self) -> Summary {
         match self {

@@ -44,7 +44,7 @@ words! {
     Mode, "a mode", {
         /// vGPU with NVIDIA's support.
         Native = "native",
-        /// vGPU with an unlock library, which presents it as another card.
+        /// vGPU with an unlock library, which presents the GPU as another one.
         Unlock = "unlock",
         /// Passthrough of the whole GPU to one guest.
         Passthrough = "passthrough",
@@ -77,7 +77,7 @@ pub struct Suitable<'c> {
     pub doubts: Vec<Doubt<'c>>,
     /// The driver to install; `None` for a passthrough.
     pub driver: Option<Install<'c>>,
-    /// The unlocking; `None` unless the card is unlocked.
+    /// The unlocking; `None` unless the GPU is unlocked.
     pub unlock: Option<Unlock<'c>>,
     /// The Debian packages that the node needs, except the kernel.
     pub packages: Vec<String>,
@@ -116,11 +116,11 @@ pub struct Install<'c> {
     pub modules: Modules,
 }
 
-/// The unlocking of a card.
+/// The unlocking of a GPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Unlock<'c> {
-    /// The card as which it is presented; `None` if its own identity is sufficient.
+    /// The GPU as which it is presented; `None` if its own identity is sufficient.
     pub shown_as: Option<&'c Identity>,
     /// The patch.
     pub patch: Option<&'c Patch>,
@@ -145,7 +145,7 @@ words! {
     RebootFor, "a reason for a reboot", {
         /// New kernel parameters.
         KernelWords = "kernel-words",
-        /// The host's graphics drivers must release the card.
+        /// The host's graphics drivers must release the GPU.
         ReleaseCard = "release-card",
         /// The module signing key must be enrolled.
         ModuleKey = "module-key",

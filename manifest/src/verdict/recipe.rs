@@ -59,7 +59,7 @@ pub(super) fn signs(subject: Subject<'_, '_>, found: &Found<'_>) -> bool {
     found.driver.is_some() && subject.case.target.secure_boot == Some(SecureBoot::Enabled)
 }
 
-/// Checks whether vGPUs use virtual functions of this card.
+/// Checks whether vGPUs use virtual functions of this GPU.
 pub(super) fn has_functions(found: &Found<'_>) -> bool {
     let arch = found.card.architecture();
     found.mode == Way::Native && arch.is_some_and(|arch| arch.sriov == SrIov::Yes)
@@ -75,8 +75,8 @@ impl<'c> Recipe<'_, '_, 'c> {
         self.subject.catalog
     }
 
-    /// Returns the call of NVIDIA's installer. It selects the right modules for a qualified card, and
-    /// the wrong ones for a card that is presented as one.
+    /// Returns the call of NVIDIA's installer. It selects the right modules for a qualified GPU,
+    /// and the wrong ones for a GPU that is presented as one.
     fn install(&self, chosen: &Chosen<'c>) -> Install<'c> {
         let unlocked = matches!(self.found.mode, Way::Unlock(_));
         let mut args = vec!["--dkms".to_owned()];
@@ -116,7 +116,7 @@ impl<'c> Recipe<'_, '_, 'c> {
         }
     }
 
-    /// Passthrough binds the card to vfio-pci at boot; for vGPU, the driver loads its own modules.
+    /// Passthrough binds the GPU to vfio-pci at boot; for vGPU, the driver loads its own modules.
     fn load(&self) -> Vec<&'static str> {
         if self.found.mode != Way::Passthrough {
             return Vec::new();

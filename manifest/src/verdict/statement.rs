@@ -32,7 +32,7 @@ pub struct Doubt<'c> {
     pub settled_by: &'static str,
 }
 
-/// A case, with the rows of its card and driver.
+/// A case, with the rows of its GPU and driver.
 #[derive(Clone, Copy)]
 pub(super) struct Subject<'a, 'c> {
     pub(super) catalog: &'c Catalog,

@@ -88,7 +88,7 @@ fn drivers(gpus: &[&Suitable<'_>]) -> Option<(Rule, String)> {
     Some((Rule::OneDriver, says))
 }
 
-/// A driver has one set of modules, and ignores cards that need the other one.
+/// A driver has one set of modules, and ignores GPUs that need the other one.
 fn modules(gpus: &[&Suitable<'_>]) -> Option<(Rule, String)> {
     let modules = |gpu: &&Suitable<'_>| gpu.driver.as_ref().map(|it| it.modules);
     let (one, other) = differing(gpus, modules)?;
@@ -101,7 +101,7 @@ fn modules(gpus: &[&Suitable<'_>]) -> Option<(Rule, String)> {
     Some((Rule::Modules, says))
 }
 
-/// The library presents every card in its ranges as another one, even if it needs no unlocking.
+/// The library presents every GPU in its ranges as another one, even if it needs no unlocking.
 fn library(catalog: &Catalog, gpus: &[&Suitable<'_>]) -> Option<(Rule, String)> {
     let unlocked = gpus.iter().find(|gpu| gpu.mode == Mode::Unlock)?;
     let native = gpus

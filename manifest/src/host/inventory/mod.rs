@@ -1,9 +1,9 @@
 //! The inventory of a node, which the installer writes and the bundler reads.
 //!
 //! It is a JSON document from sysfs, procfs, dpkg's status and EFI variables. The bundler decides
-//! from it what fits the node. It contains no host name, serial number or secret unless the operator
-//! requested an [`Identity`]. Two inventories of an unchanged node are equal: lists are sorted, and
-//! there is no time stamp.
+//! from it which drivers and kernels fit the node. It contains no host name, serial number or
+//! secret unless the operator requested an [`Identity`]. Two inventories of an unchanged node are
+//! equal: lists are sorted, and there is no time stamp.
 
 mod boot;
 mod document;

@@ -1,4 +1,4 @@
-//! Drivers: what their packages say of themselves, and the patches for them.
+//! Drivers: the metadata of their packages, and the patches for them.
 
 mod vgpu_config;
 
@@ -16,7 +16,7 @@ use crate::words;
 use crate::{Digest, ItemName};
 
 words! {
-    /// Who runs a driver.
+    /// The system that runs a driver.
     DriverKind, "a kind of driver", {
         /// The hypervisor: NVIDIA's "Virtual GPU Manager" for Linux KVM.
         Host = "host",
@@ -24,19 +24,19 @@ words! {
         Guest = "guest",
         /// A guest with Windows.
         WindowsGuest = "windows-guest",
-        /// Nobody: only the `vgpuConfig.xml` of a host driver is wanted, for GPUs that a later one
-        /// does not list any more.
+        /// None: only the `vgpuConfig.xml` of a host driver is needed, for GPUs that a later driver
+        /// does not list.
         ConfigOnly = "config-only",
     }
 }
 
-/// What a bundle says of a driver in it.
+/// The record of a driver in a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DriverRecord {
-    /// The driver's version, as its package says.
+    /// The driver's version, as its package states it.
     pub version: DriverVersion,
-    /// Who runs it.
+    /// The system that runs it.
     pub kind: DriverKind,
     /// The SHA-256 of the `vgpuConfig.xml` in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -44,10 +44,10 @@ pub struct DriverRecord {
     /// The GPUs that it supports natively, by device id, in ascending order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gpus: Vec<DeviceId>,
-    /// The archive that the item was taken out of, if it does not come by itself.
+    /// The archive that contained the item; absent if it was published separately.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_object")]
     pub archive: Option<ArchiveMember>,
-    /// The driver package that the item was taken out of, if it is only a part of one.
+    /// The driver package that contained the item, if the item is only a part of it.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_object")]
     pub package: Option<PackageFile>,
 }
@@ -70,12 +70,12 @@ pub struct ArchiveMember {
     pub sha256: Digest,
     /// The length of the archive in bytes.
     pub size: u64,
-    /// The name of the member in it.
+    /// The name of the member.
     pub member: MemberName,
 }
 
 text! {
-    /// The name of a member of an archive, as the archive says it.
+    /// The name of a member of an archive, as in the archive.
     MemberName,
     "the name of a member of an archive",
     "at most 1,024 bytes without control characters",
@@ -88,9 +88,9 @@ text! {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PatchRecord {
-    /// The item that is the driver.
+    /// The driver's item.
     pub driver: ItemName,
-    /// The files that it changes, in its order.
+    /// The files that the patch changes, in its order.
     #[serde(rename = "file", deserialize_with = "objects")]
     pub files: Vec<PatchedFile>,
 }
@@ -99,12 +99,12 @@ pub struct PatchRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PatchedFile {
-    /// Where it is, from the root of the unpacked driver.
+    /// The path, relative to the root of the unpacked driver.
     pub path: TreePath,
-    /// Its SHA-256 before; absent if the patch creates it.
+    /// The SHA-256 before; absent if the patch creates it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Digest>,
-    /// Its SHA-256 after; absent if the patch removes it.
+    /// The SHA-256 after; absent if the patch removes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Digest>,
 }

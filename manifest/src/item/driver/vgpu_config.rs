@@ -24,8 +24,8 @@ fn is_label(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.trim() == text && text.bytes().all(plain)
 }
 
-/// What a driver's `vgpuConfig.xml` says: which vGPU types there are, and which GPU can hold how
-/// many of which.
+/// The contents of a driver's `vgpuConfig.xml`: the vGPU types, and the number of each that a GPU
+/// can host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct VgpuConfig {
@@ -39,7 +39,7 @@ pub struct VgpuConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct VgpuType {
-    /// Its number, which `nvidia-N` names in sysfs.
+    /// Its number: `N` in `nvidia-N` in sysfs.
     pub id: u32,
     /// Its name.
     pub name: VgpuName,
@@ -47,9 +47,9 @@ pub struct VgpuType {
     pub class: VgpuClass,
     /// The memory that a guest sees, in bytes.
     pub framebuffer: u64,
-    /// The memory that it takes from the GPU, in bytes, if the file says so.
+    /// The memory that it takes from the GPU, in bytes, if stated.
     pub profile_size: Option<u64>,
-    /// How many displays it has.
+    /// The maximum number of displays.
     pub heads: Option<u32>,
     /// The largest display.
     pub resolution: Option<Resolution>,
@@ -65,15 +65,15 @@ pub struct Resolution {
     pub height: u32,
 }
 
-/// What a GPU can hold.
+/// The capabilities of a GPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct GpuSupport {
     /// The device id.
     pub device: DeviceId,
-    /// The id of the board, where only that one is meant.
+    /// The subsystem id of the board, if only that board is meant.
     pub subsystem: Option<DeviceId>,
-    /// The vGPU types that it can hold.
+    /// The vGPU types that it can host.
     pub types: Vec<SupportedType>,
 }
 
@@ -83,12 +83,12 @@ pub struct GpuSupport {
 pub struct SupportedType {
     /// The number of the type.
     pub id: u32,
-    /// How many of it the GPU can hold at a time.
+    /// The number of instances that the GPU can host at a time.
     pub instances: u32,
 }
 
 impl VgpuConfig {
-    /// The device ids of the GPUs, in ascending order, each once.
+    /// Returns the device ids of the GPUs, in ascending order, each once.
     #[must_use]
     pub fn devices(&self) -> Vec<DeviceId> {
         let mut devices: Vec<_> = self.gpus.iter().map(|gpu| gpu.device).collect();
@@ -97,7 +97,7 @@ impl VgpuConfig {
         devices
     }
 
-    /// The type with this number.
+    /// Returns the type with this number.
     #[must_use]
     pub fn vgpu_type(&self, id: u32) -> Option<&VgpuType> {
         self.types.iter().find(|vgpu_type| vgpu_type.id == id)

@@ -3,23 +3,23 @@ use std::collections::BTreeSet;
 use crate::words;
 
 words! {
-    /// An option of the kernel that decides whether it can host vGPUs.
+    /// A kernel option that vGPU hosting depends on.
     VfioOption, "an option of VFIO", {
         /// `CONFIG_VFIO_IOMMU_TYPE1`: the older IOMMU backend.
         IommuType1 = "VFIO_IOMMU_TYPE1",
-        /// `CONFIG_IOMMUFD_VFIO_CONTAINER`: the newer one, in the older one's clothes.
+        /// `CONFIG_IOMMUFD_VFIO_CONTAINER`: the newer backend with the interface of the older one.
         IommufdContainer = "IOMMUFD_VFIO_CONTAINER",
-        /// `CONFIG_KVM_VFIO`: KVM knows of VFIO's devices.
+        /// `CONFIG_KVM_VFIO`: KVM's support for VFIO devices.
         KvmVfio = "KVM_VFIO",
         /// `CONFIG_VFIO_MDEV`: mediated devices.
         Mdev = "VFIO_MDEV",
-        /// `CONFIG_VFIO_PCI_CORE`: what the vendor's own VFIO drivers build on.
+        /// `CONFIG_VFIO_PCI_CORE`: the base of vendor-specific VFIO drivers.
         PciCore = "VFIO_PCI_CORE",
     }
 }
 
-/// The options that `config` sets, built in or as a module. Its form is that of `.config` and of
-/// `include/config/auto.conf`.
+/// Returns the options that `config` sets, built in or as a module. Its format is that of `.config`
+/// and of `include/config/auto.conf`.
 #[must_use]
 pub fn vfio_options(config: &str) -> BTreeSet<VfioOption> {
     let set = |line: &str| {

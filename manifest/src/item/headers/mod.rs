@@ -1,8 +1,8 @@
-//! What a package of kernel headers says of its kernel, without any kernel being run.
+//! Properties of a kernel, from its headers package, without running the kernel.
 //!
-//! Sources disagree on which kernels NVIDIA's modules can be loaded into. The headers that a module
-//! is built against settle it: `Module.symvers` lists what the kernel exports, and
-//! `include/config/auto.conf` how it was configured.
+//! Sources disagree on which kernels can load NVIDIA's modules. The headers that a module is built
+//! against settle it: `Module.symvers` lists the exported symbols, and `include/config/auto.conf`
+//! the kernel's configuration.
 
 mod config;
 mod symvers;
@@ -17,24 +17,24 @@ use serde::{Deserialize, Serialize};
 use crate::platform::KernelRelease;
 use crate::verdict::Export;
 
-/// The symbol of KVM that `nvidia-vgpu-vfio` of some branches uses.
+/// The KVM symbol that `nvidia-vgpu-vfio` of some branches uses.
 pub const APICV: &str = "enable_apicv";
 
-/// What a bundle says of kernel headers in it.
+/// The record of kernel headers in a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct HeadersRecord {
-    /// The kernel that it is for.
+    /// The kernel of the headers.
     pub kernel: KernelRelease,
     /// Whether the kernel exports [`APICV`] to every module.
     pub apicv: Export,
-    /// The options that vGPUs need, as far as they are set.
+    /// The options required for vGPU that are set.
     pub vfio: BTreeSet<VfioOption>,
 }
 
 impl HeadersRecord {
-    /// Whether NVIDIA's host modules agree to be built: `vgpu_kvm_sanity_check` in their Kbuild
-    /// wants an IOMMU backend, KVM's side of VFIO, and a bus for vGPUs.
+    /// Checks whether NVIDIA's host modules can be built: `vgpu_kvm_sanity_check` in their Kbuild
+    /// requires an IOMMU backend, KVM's side of VFIO, and a bus for vGPUs.
     #[must_use]
     pub fn can_host(&self) -> bool {
         let has = |option| self.vfio.contains(&option);

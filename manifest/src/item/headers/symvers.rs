@@ -1,16 +1,17 @@
 use crate::verdict::Export;
 
-/// A line is not one of `Module.symvers`.
+/// A line does not have the format of `Module.symvers`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("line {0} of Module.symvers is not a checksum, a symbol, a module and a kind of export")]
 pub struct SymversError(usize);
 
-/// Whether `symvers` says that the kernel exports `symbol` to every module.
+/// Checks whether the kernel exports `symbol` to every module, by `symvers`.
 ///
-/// Each line has a checksum, the symbol, who exports it, how, and since Linux 5.6 last a namespace,
-/// with tabs in between. A symbol in a namespace is for those who import it, and one in a namespace
-/// `module:…` for the modules named there only (`EXPORT_SYMBOL_FOR_MODULES`); NVIDIA's modules
-/// import none, so to them it is missing.
+/// Each line has a checksum, the symbol, the exporter, the kind of export, and since Linux 5.6 a
+/// namespace, separated by tabs. A symbol in a namespace is only for importers of the namespace,
+/// and one in a namespace `module:…` only for the modules named there
+/// (`EXPORT_SYMBOL_FOR_MODULES`). NVIDIA's modules import none, so such a symbol is missing for
+/// them.
 pub fn export(symvers: &str, symbol: &str) -> Result<Export, SymversError> {
     let mut found = Export::Missing;
     for (at, line) in symvers.lines().enumerate() {
@@ -54,7 +55,7 @@ mod tests {
         let own = "0x11\tenable_apicv\tarch/x86/kvm/kvm\tEXPORT_SYMBOL_GPL";
         assert_eq!(with(own), Ok(Export::Exported));
         assert_eq!(with(&format!("{own}\t")), Ok(Export::Exported));
-        // As Linux 6.18 has it: for KVM's own modules.
+        // As in Linux 6.18: for KVM's own modules.
         assert_eq!(with(&format!("{own}\tmodule:kvm-intel,kvm-amd")), Ok(Export::Missing));
         assert_eq!(with(&format!("{own}\tKVM")), Ok(Export::Missing));
     }
@@ -66,7 +67,7 @@ mod tests {
             ("11\tenable_apicv\tkvm\tEXPORT_SYMBOL_GPL", 4),
             ("0x1g\tenable_apicv\tkvm\tEXPORT_SYMBOL_GPL", 4),
             ("0x11\tenable_apicv\t\tEXPORT_SYMBOL_GPL", 4),
-            // As Linux 5.4 and 5.5 have it, of which no release of Proxmox VE here has a kernel.
+            // As in Linux 5.4 and 5.5, which no supported Proxmox VE release has.
             ("0x11\tenable_apicv\t\tarch/x86/kvm/kvm\tEXPORT_SYMBOL_GPL", 4),
             ("", 4),
         ] {

@@ -147,8 +147,9 @@ fn there_are_enough_cases_and_each_is_there_once() {
     assert_eq!(all.len(), rows.len());
 }
 
-/// Complaints about downloads (6), leftovers (10), repositories (11), stale mediated devices (16),
-/// several cards (17, judged one by one) and the script's own bugs (19) are not for a verdict.
+/// These topics of complaints need no verdict: downloads (6), leftovers (10), repositories (11),
+/// stale mediated devices (16), several GPUs (17, judged one by one) and the script's own bugs
+/// (19).
 #[test]
 fn every_complaint_that_a_verdict_can_answer_has_a_case() {
     let answered: BTreeSet<_> = rows().iter().filter_map(|row| row.pain).collect();
@@ -169,8 +170,7 @@ fn every_rule_has_a_case() {
             }
         }
     }
-    // Evidence only: of a suitable case's modules; and what only several cards together can
-    // break.
+    // Evidence only: the modules of a suitable case, and conflicts that need several GPUs.
     let silent = [Rule::Modules, Rule::OneDriver];
     let unseen: Vec<_> =
         Rule::ALL.iter().filter(|rule| !seen.contains(rule) && !silent.contains(rule)).collect();

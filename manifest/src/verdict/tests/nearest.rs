@@ -1,4 +1,4 @@
-//! The choices that an unsuitable case comes with.
+//! The alternatives to an unsuitable case.
 
 use super::CATALOG;
 use crate::catalog::State;

@@ -1,4 +1,4 @@
-//! What holds for every case.
+//! Properties that hold for every case.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -12,7 +12,7 @@ use crate::verdict::{
     Case, Compiled, Export, Findings, Goal, Listing, PoolFeatures, Target, judge, summarize,
 };
 
-/// Half of the time a GPU of the catalogue that somebody would want to share.
+/// In half of the cases, a GPU of the catalog that is a plausible vGPU host.
 fn gpu() -> impl Strategy<Value = PciId> {
     let known: Vec<_> = CATALOG
         .gpus()
@@ -88,7 +88,7 @@ fn suitable(case: &Case) -> bool {
     judge(&CATALOG, case).suitable().is_some()
 }
 
-/// What is known of either machine, the first one's word first.
+/// Merges the known properties of two machines; the first one takes precedence.
 fn both(one: &Target, other: &Target) -> Target {
     Target {
         pve: one.pve.or(other.pve),

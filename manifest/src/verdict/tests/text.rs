@@ -1,4 +1,4 @@
-//! A verdict as people read it, and as programs do.
+//! A verdict as text and as JSON.
 
 use super::CATALOG;
 use crate::verdict::{Case, judge};
@@ -9,7 +9,7 @@ fn case(gpu: &str, driver: &str, kernel: &str) -> Case {
     case
 }
 
-/// The text without the numbers of its evidence and what they stand for.
+/// Returns the text without the numbers and the list of its evidence.
 fn plain(case: &Case) -> String {
     let text = judge(&CATALOG, case).to_string();
     let lines = text.lines().filter(|line| !line.starts_with("  ["));
