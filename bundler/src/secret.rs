@@ -20,10 +20,11 @@ pub(crate) fn from_file(path: &Utf8Path) -> io::Result<Zeroizing<String>> {
 /// Ask for a passphrase on the terminal, without showing it.
 pub(crate) fn from_terminal(prompt: &str) -> io::Result<Zeroizing<String>> {
     // Not stdin and stderr, which may be redirected.
-    let tty =
-        File::options().read(true).write(true).open("/dev/tty").map_err(|_| {
-            io::Error::other("there is no terminal to ask on; use `--passphrase-file`")
-        })?;
+    let tty = File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/tty")
+        .map_err(|_| io::Error::other("no terminal to ask on; use `--passphrase-file`"))?;
     let silence = Silence::begin(&tty)?;
     write!(&tty, "{prompt}")?;
     let passphrase = read_line(&tty);

@@ -30,17 +30,17 @@ pub enum Component {
     #[default]
     #[value(skip)]
     Shared,
-    /// The host driver, its services, its virtual functions, and what signs its modules.
+    /// The host driver, its services, virtual functions, and module signing key.
     Driver,
-    /// What makes a card look like another, and overrides of vGPU types.
+    /// GPU unlocking and overrides of vGPU types.
     Unlock,
-    /// The licence server.
+    /// The license server.
     Licensing,
-    /// The GPUs that guests have as they are.
+    /// GPUs for passthrough.
     Passthrough,
-    /// The kernel that the host is held at.
+    /// The pinned boot kernel.
     KernelPin,
-    /// The Debian packages, and the repository that was left of them.
+    /// Debian packages and the local repository.
     Packages,
 }
 
@@ -114,7 +114,7 @@ pub struct Removal {
 
 /// A component cannot go while another one needs it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{needed} cannot go while {by} is there, which needs it")]
+#[error("cannot remove {needed}: {by} needs it")]
 pub struct Needed {
     /// The one that was to go.
     pub needed: Component,

@@ -52,10 +52,10 @@ pub struct Question {
 #[non_exhaustive]
 pub enum NoFit {
     /// Nobody knows which driver is meant.
-    #[error("the bundle holds no host driver that its catalogue knows, and declares no targets")]
+    #[error("the bundle has no host driver listed in its catalog, and declares no targets")]
     NoDriver,
     /// The node has nothing that could serve vGPUs.
-    #[error("this node has no GPU that any vGPU driver serves")]
+    #[error("this node has no GPU that any vGPU driver supports")]
     NoGpu,
 }
 
@@ -98,7 +98,7 @@ impl<'c> Fit<'c> {
             let case = case(gpu.id);
             let undeclared = targets.filter(|targets| !targets.covers(gpu.id));
             let why = match undeclared {
-                Some(_) => Some("the bundle is made for others".to_owned()),
+                Some(_) => Some("the bundle does not target it".to_owned()),
                 None => hopeless(catalog, &case),
             };
             if let Some(why) = why {

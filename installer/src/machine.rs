@@ -49,7 +49,7 @@ pub enum MachineError {
     Recover(#[from] JournalError),
     /// A transaction must be reverted first.
     #[error(
-        "transaction {0} is not taken back; run `vgpu-installer revert` first, or what it changed can never be undone"
+        "transaction {0} has not been reverted; run `vgpu-installer revert` first, or its changes can never be undone"
     )]
     InUse(TxId),
 }

@@ -89,11 +89,11 @@ impl fmt::Display for Derived {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Depmod(release) => write!(f, "the module index of {}", release.as_str()),
-            Self::Initramfs => f.write_str("the initial file systems"),
+            Self::Initramfs => f.write_str("the initramfs images"),
             Self::Grub => f.write_str("the GRUB configuration"),
             Self::ProxmoxBoot => f.write_str("the boot entries"),
-            Self::Pin => f.write_str("the kernel that is booted by default"),
-            Self::Systemd => f.write_str("systemd's view of its units"),
+            Self::Pin => f.write_str("the default boot kernel"),
+            Self::Systemd => f.write_str("the systemd manager configuration"),
         }
     }
 }

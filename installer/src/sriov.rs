@@ -40,7 +40,7 @@ pub enum SriovError {
     Host(#[from] HostError),
     /// It was tried long enough.
     #[error(
-        "the GPU at {0} has no virtual functions, although they were asked for {TRIES} times; `journalctl -k` says why"
+        "the GPU at {0} has no virtual functions after {TRIES} attempts to enable them; run `journalctl -k` for details"
     )]
     None(PciAddress),
 }

@@ -57,7 +57,7 @@ impl Reading {
     pub(super) fn open(path: &Utf8Path, cap: ByteSize) -> io::Result<Self> {
         let meta = std::fs::metadata(path)?;
         if !meta.is_file() {
-            return Err(io::Error::other("it is not a regular file"));
+            return Err(io::Error::other("not a regular file"));
         }
         let size = meta.len();
         if size > cap.bytes() {

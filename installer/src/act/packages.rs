@@ -91,10 +91,14 @@ impl PackageChange {
             match before.was.as_ref().filter(|_| before.had_files()) {
                 None => format!("purge {name} {}", before.becomes.as_str()),
                 Some(was) if self.carries(was) => {
-                    format!("{name} {} back to {}", before.becomes.as_str(), was.version.as_str())
+                    format!(
+                        "downgrade {name} {} to {}",
+                        before.becomes.as_str(),
+                        was.version.as_str()
+                    )
                 }
                 Some(was) => format!(
-                    "{name} stays {}: the bundle does not carry {}",
+                    "keep {name} {}: the bundle does not include {}",
                     before.becomes.as_str(),
                     was.version.as_str()
                 ),
@@ -189,9 +193,9 @@ impl Act for PackageChange {
         let new = self.before.iter().filter(|before| !before.had_files()).count();
         let newer = self.before.len() - new;
         match (new, newer) {
-            (new, 0) => format!("purge the {new} packages that were not there"),
-            (0, newer) => format!("bring {newer} packages back to the versions they had"),
-            _ => format!("purge {new} packages, and bring {newer} back to the versions they had"),
+            (new, 0) => format!("purge {new} newly installed packages"),
+            (0, newer) => format!("downgrade {newer} packages to their previous versions"),
+            _ => format!("purge {new} packages and downgrade {newer} to their previous versions"),
         }
     }
 

@@ -37,7 +37,7 @@ pub(crate) enum Refused {
     FromMedium(Removable),
     #[error("cannot determine the medium that this program runs from: {0}")]
     UnknownMedium(io::Error),
-    #[error("there is no terminal to ask on, and `--yes` was not given")]
+    #[error("no terminal to ask on, and `--yes` was not given")]
     NobodyToAsk,
     #[error("nothing was changed")]
     Declined,

@@ -15,20 +15,20 @@ pub enum DriverError {
     #[error(transparent)]
     InUse(#[from] InUse),
     /// The patch is not one.
-    #[error("the patch `{0}` cannot be read: {1}")]
+    #[error("cannot read the patch `{0}`: {1}")]
     Patch(ItemName, PatchError),
     /// The patch does not fit the unpacked driver.
     #[error("the patch does not fit: {0}; nothing was installed")]
     Apply(#[from] ApplyError),
     /// A file is not what it was when the bundle was made.
     #[error(
-        "`{0}` of the unpacked driver is not what it was when the bundle was made; nothing was installed"
+        "`{0}` of the unpacked driver does not match the bundle's manifest; nothing was installed"
     )]
     Differs(TreePath),
     /// The store lacks what was staged.
-    #[error("the store does not have the patch `{0}`; apply the bundle again")]
+    #[error("the store has no patch `{0}`; apply the bundle again")]
     Gone(ItemName),
     /// The package does not have what every package has.
-    #[error("the driver package does not have `{0}`")]
+    #[error("the driver package has no `{0}`")]
     Lacks(&'static str),
 }

@@ -66,7 +66,7 @@ fn deb822(text: &str) -> Vec<Result<Draft<'_>, &'static str>> {
         };
         let complete =
             !draft.kinds.is_empty() && !draft.uris.is_empty() && !draft.suites.is_empty();
-        if complete { Ok(draft) } else { Err("a stanza of it lacks types, addresses or suites") }
+        if complete { Ok(draft) } else { Err("a stanza has no Types, URIs or Suites") }
     });
     draft.collect()
 }
@@ -80,12 +80,9 @@ impl Draft<'_> {
             index,
             state: state(self.enabled),
             kinds: self.kinds.iter().map(|word| kind(word)).collect::<Result<_, _>>()?,
-            uris: all(uris.iter().map(String::as_str), "an address in it is not understood")?,
-            suites: all(self.suites.iter().copied(), "a suite in it is not understood")?,
-            components: all(
-                self.components.iter().copied(),
-                "a component in it is not understood",
-            )?,
+            uris: all(uris.iter().map(String::as_str), "unknown form of URI")?,
+            suites: all(self.suites.iter().copied(), "invalid suite")?,
+            components: all(self.components.iter().copied(), "invalid component")?,
             signed_by: self.signed_by.as_deref().map(signed_by),
         })
     }
@@ -102,7 +99,7 @@ fn kind(word: &str) -> Result<SourceKind, &'static str> {
     match word {
         "deb" => Ok(SourceKind::Deb),
         "deb-src" => Ok(SourceKind::DebSrc),
-        _ => Err("a source in it is neither `deb` nor `deb-src`"),
+        _ => Err("a source is neither `deb` nor `deb-src`"),
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) fn look(eyes: &Eyes<'_>) -> Boot {
 pub(super) fn variable(eyes: &Eyes<'_>, name: &str, namespace: &str) -> Option<Vec<u8>> {
     let path = format!("{EFI}/efivars/{name}-{namespace}");
     let file = eyes.bytes(&path)?;
-    let value = efi::value(&file).ok_or("it is too short for an EFI variable");
+    let value = efi::value(&file).ok_or("too short for an EFI variable");
     eyes.understood(&path, value).map(<[u8]>::to_vec)
 }
 
@@ -64,7 +64,7 @@ fn keys(eyes: &Eyes<'_>) -> Vec<EnrolledKey> {
     for (store, name, namespace) in stores {
         let Some(lists) = variable(eyes, name, namespace) else { continue };
         let path = format!("{EFI}/efivars/{name}-{namespace}");
-        let found = efi::certificates(&lists).ok_or("its sizes do not add up");
+        let found = efi::certificates(&lists).ok_or("inconsistent sizes");
         let found = eyes.understood(&path, found).unwrap_or_default();
         keys.extend(found.into_iter().map(|fingerprint| EnrolledKey { store, fingerprint }));
     }

@@ -21,7 +21,7 @@ pub(super) fn packages(eyes: &Eyes<'_>) -> Vec<Package> {
     };
     let (packages, strange) = parse(&text(STATUS), &text(EXTENDED_STATES));
     if strange > 0 {
-        eyes.note(STATUS, &format!("{strange} of its stanzas do not describe a package"));
+        eyes.note(STATUS, &format!("{strange} stanzas do not describe a package"));
     }
     eyes.short(STATUS, packages)
 }

@@ -74,7 +74,7 @@ impl<'a> Eyes<'a> {
         let mut items = items.into_iter();
         let kept = items.by_ref().take(MAX_LIST).collect();
         if items.next().is_some() {
-            self.note(path, "it has more entries than are listed");
+            self.note(path, "has more entries than the inventory can list");
         }
         kept
     }

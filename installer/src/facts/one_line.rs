@@ -9,11 +9,11 @@ pub(super) fn parse(text: &str) -> Vec<Result<Draft<'_>, &'static str>> {
 }
 
 fn line(line: &str) -> Result<Draft<'_>, &'static str> {
-    let (kind, rest) = line.split_once([' ', '\t']).ok_or("a line of it is too short")?;
+    let (kind, rest) = line.split_once([' ', '\t']).ok_or("a line is too short")?;
     let (options, rest) = options(rest.trim())?;
     let mut words = rest.split_whitespace();
-    let uri = words.next().ok_or("a line of it has no address")?;
-    let suite = words.next().ok_or("a line of it has no suite")?;
+    let uri = words.next().ok_or("a line has no URI")?;
+    let suite = words.next().ok_or("a line has no suite")?;
     let signed_by = options.iter().find_map(|option| option.strip_prefix("signed-by="));
     Ok(Draft {
         kinds: vec![kind],
@@ -28,7 +28,7 @@ fn line(line: &str) -> Result<Draft<'_>, &'static str> {
 /// The options in brackets, and what follows them.
 fn options(rest: &str) -> Result<(Vec<&str>, &str), &'static str> {
     let Some(rest) = rest.strip_prefix('[') else { return Ok((Vec::new(), rest)) };
-    let (options, rest) = rest.split_once(']').ok_or("a line of it does not close its bracket")?;
+    let (options, rest) = rest.split_once(']').ok_or("a line has an unclosed bracket")?;
     Ok((options.split_whitespace().collect(), rest))
 }
 

@@ -40,7 +40,7 @@ pub(super) fn look(eyes: &Eyes<'_>) -> Devices {
         }
     }
     for address in functions.into_keys() {
-        eyes.note(&format!("{DEVICES}/{address}"), "it has virtual functions and is no GPU");
+        eyes.note(&format!("{DEVICES}/{address}"), "has virtual functions but is not a GPU");
     }
     let groups = groups(eyes, &gpus);
     Devices { gpus, groups }
@@ -173,7 +173,7 @@ impl Device<'_> {
 fn hexadecimal(text: &str) -> Result<u32, &'static str> {
     let digits = text.strip_prefix("0x").filter(|digits| !digits.starts_with('+'));
     let number = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
-    number.ok_or("it does not hold a hexadecimal number")
+    number.ok_or("not a hexadecimal number")
 }
 
 #[cfg(test)]

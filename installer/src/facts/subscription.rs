@@ -22,8 +22,8 @@ fn parse(text: &str) -> Result<Subscription, &'static str> {
     }
     let encoded: String = lines.skip(1).collect();
     // The key is in the answer too: nothing of it may get into a message.
-    let json = Base64::decode_vec(&encoded).map_err(|_| "what follows the key is not base64")?;
-    let said: Said = serde_json::from_slice(&json).map_err(|_| "it holds no answer of a server")?;
+    let json = Base64::decode_vec(&encoded).map_err(|_| "the data after the key is not base64")?;
+    let said: Said = serde_json::from_slice(&json).map_err(|_| "has no response of the server")?;
     // Proxmox wrote `Active` until PVE 7.1 and has written `active` since.
     let is_active = said.status.eq_ignore_ascii_case("active");
     Ok(if is_active { Subscription::Active } else { Subscription::Inactive })

@@ -10,19 +10,16 @@ use vgpu_manifest::platform::{PciAddress, PciId};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct GpuChoice {
-    /// A GPU that shall serve vGPUs, by its address; all that the bundle is for if none is named.
+    /// GPU to use for vGPU, by PCI address (default: all that the bundle targets).
     #[arg(long, value_name = "ADDRESS")]
     pub vgpu: Vec<PciAddress>,
-    /// A GPU to hand to guests as it is, by its address; `others` for all of NVIDIA's that do not
-    /// serve vGPUs.
+    /// GPU to pass through to a guest, by PCI address; `others` selects all NVIDIA GPUs not used for vGPU<<<REWRAP>>>.
     #[arg(long, value_name = "ADDRESS")]
     pub passthrough: Vec<Which>,
-    /// A device that the host may lose although it seems to need it, because it is in the IOMMU
-    /// group of a GPU that is handed to a guest.
+    /// Device that the host may lose because it shares the IOMMU group of a passthrough GPU<<<REWRAP>>>.
     #[arg(long, value_name = "ADDRESS")]
     pub give_up: Vec<PciAddress>,
-    /// What becomes of a driver of NVIDIA's that this program has not installed. Without it there is
-    /// nothing to be done on such a host.
+    /// How to handle an NVIDIA driver installed by something else. Without this option such a host is refused<<<REWRAP>>>.
     #[arg(long, value_enum, value_name = "WHAT")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foreign_driver: Option<Foreign>,
@@ -32,8 +29,7 @@ pub struct GpuChoice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Foreign {
-    /// Its own uninstaller takes it away before the bundle's is installed. A revert does not bring it
-    /// back: only its own package could.
+    /// Remove it with its own uninstaller before the bundle's driver is installed. A revert does not reinstall it<<<REWRAP>>>.
     Remove,
 }
 

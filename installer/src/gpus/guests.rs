@@ -49,7 +49,7 @@ pub enum InUse {
     #[error("{}; shut them down or migrate them first", uses(.0))]
     Guests(Vec<(PciAddress, Guest)>),
     /// The host would not show its guests.
-    #[error("cannot find out which guests are running: {0}")]
+    #[error("cannot determine which guests are running: {0}")]
     Host(#[from] HostError),
 }
 

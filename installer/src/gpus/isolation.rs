@@ -64,16 +64,16 @@ pub enum Unavailable {
         gpu: PciAddress,
     },
     /// It cannot be both.
-    #[error("{0} cannot serve vGPUs and be handed to a guest as well")]
+    #[error("{0} cannot be used for both vGPUs and passthrough")]
     Both(PciAddress),
     /// The host shows its messages on it.
     #[error(
-        "{0} shows the host's console; use another display for that (firmware settings), or say `--give-up {0}` to do without one"
+        "{0} displays the host's console; select another display in the firmware settings, or pass `--give-up {0}` to lose the console"
     )]
     Console(PciAddress),
     /// The host would lose something that it needs.
     #[error(
-        "{gpu} cannot be handed to a guest alone: its IOMMU group {group} also has {}; move the card to another slot, or say `--give-up ADDRESS` for each device that the host can do without",
+        "{gpu} cannot be passed through alone: its IOMMU group {group} also contains {}; move the GPU to another slot, or pass `--give-up ADDRESS` for each device that the host does not need",
         members(.needed)
     )]
     Shared {

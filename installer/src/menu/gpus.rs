@@ -9,18 +9,18 @@ pub(super) fn show(gpus: &[Gpu], ui: &Ui) -> Option<Vec<String>> {
     if gpus.len() < 2 {
         return Some(Vec::new());
     }
-    ui.say("This host has several GPUs of NVIDIA's:");
+    ui.say("This host has several NVIDIA GPUs:");
     for (number, gpu) in (1..).zip(gpus) {
         ui.say(format_args!("  {number}  {} at {}{}", gpu.id, gpu.address, held(gpu)));
     }
     let all: Vec<_> = gpus.iter().map(|gpu| gpu.address).collect();
     let vgpu =
-        ask("Numbers of those that serve vGPUs (Enter: all that the bundle is for):", &all, ui)?;
+        ask("GPUs to use for vGPU, by number (Enter: all that the bundle targets):", &all, ui)?;
     let left: Vec<_> = all.iter().copied().filter(|gpu| !vgpu.contains(gpu)).collect();
     let whole = if left.is_empty() {
         Vec::new()
     } else {
-        ask("Numbers of those that guests get whole (Enter: none):", &all, ui)?
+        ask("GPUs to pass through, by number (Enter: none):", &all, ui)?
     };
     Some(words("--vgpu", &vgpu).chain(words("--passthrough", &whole)).collect())
 }
@@ -39,7 +39,7 @@ fn ask(question: &str, gpus: &[PciAddress], ui: &Ui) -> Option<Vec<PciAddress>> 
         let answer = ui.answer(question).ok().flatten()?;
         match chosen(&answer, gpus) {
             Some(chosen) => return Some(chosen),
-            None => ui.say("Those are not numbers of the list, with blanks between them."),
+            None => ui.say("Enter numbers from the list, separated by spaces."),
         }
     }
 }

@@ -37,56 +37,56 @@ const fn ask(question: &'static str, place: Place) -> Ask {
 const CHOICES: [Choice; 9] = [
     Choice {
         command: "license use",
-        says: "use NVIDIA's own License System, by the token that it makes for guests",
-        asks: &[ask("File with the token (Enter goes back):", Place::Flag("--token"))],
+        says: "use NVIDIA License System, with its client token",
+        asks: &[ask("Token file (Enter: back):", Place::Flag("--token"))],
     },
     Choice {
         command: "license use",
-        says: "use the server of another node",
+        says: "use the license server of another node",
         asks: &[
             ask(
-                "Its root certificate, license-root.crt (Enter goes back):",
+                "Its root certificate, license-root.crt (Enter: back):",
                 Place::Flag("--root-cert"),
             ),
-            ask("Its address, as https://dls.example:8443 (Enter goes back):", Place::End),
+            ask("Its URL, such as https://dls.example:8443 (Enter: back):", Place::End),
         ],
     },
     Choice {
         command: "license install",
-        says: "run the server that a bundle carries",
+        says: "run the license server from a bundle",
         asks: &[
-            ask("Address by which guests reach it (Enter goes back):", Place::Flag("--address")),
+            ask("Address that guests use to reach it (Enter: back):", Place::Flag("--address")),
             ask(
-                "In a container of Proxmox VE: that address and its network, as 192.0.2.30/24 (Enter: none):",
+                "For a Proxmox VE container: its address and prefix, such as 192.0.2.30/24 (Enter: no container):",
                 Place::FlagIfAny("--cidr"),
             ),
-            ask("Path of the bundle (Enter goes back):", Place::End),
+            ask("Path of the bundle (Enter: back):", Place::End),
         ],
     },
-    Choice { command: "license status", says: "say how the server is", asks: &[] },
+    Choice { command: "license status", says: "show the status of the license server", asks: &[] },
     Choice {
         command: "license guests",
-        says: "write what guests need: scripts, certificate, a page to read",
-        asks: &[ask("Folder to write to (Enter goes back):", Place::End)],
+        says: "write the files for guests: scripts, certificate, instructions",
+        asks: &[ask("Output folder (Enter: back):", Place::End)],
     },
     Choice {
         command: "license token",
         says: "get a token for a guest that cannot reach the server",
-        asks: &[ask("File to write (Enter goes back):", Place::Flag("--output"))],
+        asks: &[ask("Output file (Enter: back):", Place::Flag("--output"))],
     },
     Choice {
         command: "license backup",
-        says: "write down what must not be lost",
-        asks: &[ask("File to write (Enter goes back):", Place::End)],
+        says: "back up the license server",
+        asks: &[ask("Output file (Enter: back):", Place::End)],
     },
     Choice {
         command: "license restore",
-        says: "put a backup back",
-        asks: &[ask("The backup (Enter goes back):", Place::End)],
+        says: "restore a backup",
+        asks: &[ask("Backup file (Enter: back):", Place::End)],
     },
     Choice {
         command: "license remove",
-        says: "take the server away; what must not be lost stays",
+        says: "remove the license server and keep its data",
         asks: &[],
     },
 ];
@@ -135,19 +135,19 @@ impl Choice {
 /// Ask what is to be done about licences.
 pub(super) fn show(tree: &clap::Command, ui: &Ui) -> Option<Went> {
     let choices = Choice::of(tree);
-    ui.say("What is it about licences for guests?");
+    ui.say("Guest licensing");
     for (number, choice) in (1..).zip(&choices) {
         ui.say(format_args!("  {number}  {}", choice.says));
     }
     loop {
-        let answer = ui.answer("Number (Enter goes back):").ok().flatten()?;
+        let answer = ui.answer("Number (Enter: back):").ok().flatten()?;
         if answer.is_empty() {
             return Some(Went::Back);
         }
         let number = answer.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
         match number.and_then(|number| choices.get(number)) {
             Some(choice) => return choice.show(ui),
-            None => ui.say("That is none of them."),
+            None => ui.say("Invalid choice."),
         }
     }
 }

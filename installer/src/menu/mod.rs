@@ -21,7 +21,7 @@ use crate::ui::Ui;
 /// `gpus` are those of NVIDIA's that this host has.
 pub(crate) fn choose(tree: &clap::Command, gpus: &[Gpu], ui: &Ui) -> Option<Vec<String>> {
     let entries: Vec<&Entry> = Entry::of(tree).collect();
-    ui.say("Nothing is changed before it has been shown and you have said yes.");
+    ui.say("Nothing changes before you have seen and confirmed the plan.");
     loop {
         ui.say("");
         for Entry { key, name, about, .. } in &entries {
@@ -29,13 +29,13 @@ pub(crate) fn choose(tree: &clap::Command, gpus: &[Gpu], ui: &Ui) -> Option<Vec<
         }
         ui.say("  q  Quit");
         ui.say("");
-        let answer = ui.answer("What shall be done? [q]").ok().flatten()?;
+        let answer = ui.answer("Select an action [q]").ok().flatten()?;
         let entry = match answer.as_str() {
             "" | "q" | "Q" => return None,
             key => entries.iter().find(|entry| entry.key == key),
         };
         let Some(entry) = entry else {
-            ui.say("That is none of them.");
+            ui.say("Invalid choice.");
             continue;
         };
         match entry.screen.show(entry.command, tree, gpus, ui)? {
@@ -65,8 +65,8 @@ impl Screen {
     fn show(self, command: &str, tree: &clap::Command, gpus: &[Gpu], ui: &Ui) -> Option<Went> {
         match self {
             Self::Bundle => {
-                ui.say("The plan is shown, and nothing is done before you have agreed to it.");
-                let answer = ui.answer("Path of the bundle (Enter goes back):").ok().flatten()?;
+                ui.say("The plan is shown first, and nothing changes before you confirm it.");
+                let answer = ui.answer("Path of the bundle (Enter: back):").ok().flatten()?;
                 if answer.is_empty() {
                     return Some(Went::Back);
                 }
@@ -79,7 +79,7 @@ impl Screen {
                 Some(Went::On(words))
             }
             Self::BundleIfAny => {
-                let question = "Path of a bundle (Enter: the one that is applied):";
+                let question = "Path of a bundle (Enter: the applied one):";
                 let answer = ui.answer(question).ok().flatten()?;
                 Some(Went::on(about(command, &answer)))
             }

@@ -4,19 +4,19 @@ use crate::ui::Ui;
 /// Ask what is to go. The parts are those that the command takes.
 pub(super) fn show(command: &str, tree: &clap::Command, ui: &Ui) -> Option<Went> {
     let choices = choices(command, tree);
-    ui.say("What shall go? It is shown first, and nothing goes before you have agreed.");
+    ui.say("Select the components to remove. Nothing changes before you confirm the plan.");
     for (number, (_, says)) in (1..).zip(&choices) {
         ui.say(format_args!("  {number}  {says}"));
     }
     loop {
-        let answer = ui.answer("Number (Enter goes back):").ok().flatten()?;
+        let answer = ui.answer("Number (Enter: back):").ok().flatten()?;
         if answer.is_empty() {
             return Some(Went::Back);
         }
         let number = answer.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
         match number.and_then(|number| choices.get(number)) {
             Some((words, _)) => return Some(Went::On(words.clone())),
-            None => ui.say("That is none of them."),
+            None => ui.say("Invalid choice."),
         }
     }
 }
@@ -24,7 +24,7 @@ pub(super) fn show(command: &str, tree: &clap::Command, ui: &Ui) -> Option<Went>
 /// Each choice as a command, and in words.
 pub(super) fn choices(command: &str, tree: &clap::Command) -> Vec<(Vec<String>, String)> {
     let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
-    let mut choices = vec![(words(&[command]), "everything that was ever applied".to_owned())];
+    let mut choices = vec![(words(&[command]), "everything ever applied".to_owned())];
     let flag = tree
         .find_subcommand(command)
         .and_then(|command| command.get_arguments().find(|arg| arg.get_id() == "component"));
@@ -36,7 +36,7 @@ pub(super) fn choices(command: &str, tree: &clap::Command) -> Vec<(Vec<String>, 
         choices.push((words(&[command, "--component", name]), says));
     }
     if tree.find_subcommand("revert").is_some() {
-        choices.push((words(&["revert"]), "only what the last bundle has changed".to_owned()));
+        choices.push((words(&["revert"]), "only the changes of the last bundle".to_owned()));
     }
     choices
 }

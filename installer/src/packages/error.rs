@@ -10,14 +10,14 @@ pub enum PackageError {
     #[error(transparent)]
     Host(#[from] HostError),
     /// apt sees no way.
-    #[error("apt sees no way to do it; it has changed nothing:\n{0}")]
+    #[error("apt cannot satisfy the request; nothing was changed:\n{0}")]
     NoWay(String),
     /// apt said something that this program does not understand.
-    #[error("apt says what it would do in words that this program does not know: `{}`", .0.escape_debug())]
+    #[error("cannot parse the output of `apt-get --simulate`: `{}`", .0.escape_debug())]
     Unclear(String),
     /// Something would go that has to stay.
     #[error(
-        "apt would also remove {}, so nothing was changed; somebody has installed what needs it since, or the bundle was made for another node",
+        "apt would also remove {}; nothing was changed; a package that needs it was installed since, or the bundle was made for another node",
         names(.0)
     )]
     Removes(Vec<PackageName>),

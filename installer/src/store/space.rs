@@ -23,7 +23,7 @@ pub struct Needs {
 #[non_exhaustive]
 pub enum SpaceError {
     /// Too little space.
-    #[error("{folder} has {} free, and {} are needed there", ByteSize::new(*.free), ByteSize::new(*.needed))]
+    #[error("{folder} has {} free, but {} are needed there", ByteSize::new(*.free), ByteSize::new(*.needed))]
     TooLittle {
         /// The folder.
         folder: HostPath,
@@ -44,7 +44,7 @@ impl Explain for SpaceError {
 
     fn hint(&self) -> Option<&str> {
         matches!(self, Self::TooLittle { .. })
-            .then_some("free some space; nothing has been written yet")
+            .then_some("free some space and run the command again; nothing has been written")
     }
 }
 

@@ -66,7 +66,7 @@ impl Candidate {
 pub enum FloorError {
     /// It is older than what has been proven.
     #[error(
-        "the bundle has sequence {sequence}, and this host accepts channel `{channel}` from {floor} on"
+        "the bundle has sequence {sequence}, but this host accepts channel `{channel}` only from {floor}"
     )]
     Below {
         /// The channel.
@@ -78,7 +78,7 @@ pub enum FloorError {
     },
     /// Two bundles have the same place in a channel.
     #[error(
-        "the bundle has the sequence {sequence} of channel `{channel}`, but is not the bundle that was proven here under that number: that one is {proven}, this one {bundle}"
+        "another bundle with sequence {sequence} of channel `{channel}` was confirmed on this host: {proven}, not {bundle}"
     )]
     Another {
         /// The channel.
@@ -109,7 +109,7 @@ impl Explain for FloorError {
             Self::Below { .. } => Some(
                 "use a later bundle, or correct a wrong floor with `vgpu-installer trust set-floor`",
             ),
-            Self::Another { .. } => Some("ask the signers which of the two bundles is meant"),
+            Self::Another { .. } => Some("ask the signers which of the two bundles is intended"),
             Self::Damaged { .. } | Self::Host(_) => None,
         }
     }

@@ -12,7 +12,7 @@ use super::{Candidate, FloorError, Floors};
 pub enum NotAdmitted {
     /// The host does not accept its channel.
     #[error(
-        "the bundle is of channel `{channel}`, and this host takes bundles from {} only",
+        "the bundle is from channel `{channel}`, but this host accepts only {}",
         list(.allowed)
     )]
     Channel {

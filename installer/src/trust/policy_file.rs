@@ -13,16 +13,16 @@ pub const POLICY: &str = "/etc/vgpu-offline/policy.toml";
 #[non_exhaustive]
 pub enum TrustError {
     /// The host has no policy yet.
-    #[error("this host trusts nobody yet: there is no {POLICY}")]
+    #[error("this host trusts no keys yet: {POLICY} does not exist")]
     Nobody,
     /// Another user than root could have written the policy.
-    #[error("{POLICY} cannot be relied on: {why}")]
+    #[error("{POLICY} is not trusted: {why}")]
     Unsafe {
         /// The reason.
         why: &'static str,
     },
     /// The policy cannot be read.
-    #[error("{POLICY} cannot be used")]
+    #[error("invalid trust policy {POLICY}")]
     Policy(#[from] PolicyError),
     /// The host failed.
     #[error(transparent)]
@@ -43,7 +43,7 @@ impl Explain for TrustError {
                 Some("trust a key first: `vgpu-installer trust add KEY.pub --principal NAME`")
             }
             Self::Unsafe { .. } => {
-                Some("find out who changed it, then run `chown root: FILE && chmod 0644 FILE`")
+                Some("check who changed it, then run `chown root: FILE && chmod 0644 FILE`")
             }
             Self::Policy(_) => None,
             Self::Host(error) => error.hint(),
@@ -57,7 +57,7 @@ pub fn load(look: &dyn Look) -> Result<Option<Policy>, TrustError> {
     match look.node(&path)? {
         None => return Ok(None),
         Some(Node::File { meta, .. }) => check(&meta)?,
-        Some(_) => return Err(TrustError::Unsafe { why: "it is not a regular file" }),
+        Some(_) => return Err(TrustError::Unsafe { why: "not a regular file" }),
     }
     let document = look.read(&path)?.unwrap_or_default();
     Ok(Some(Policy::parse(&document)?))
@@ -73,8 +73,8 @@ fn check(meta: &Meta) -> Result<(), TrustError> {
     let others_write = mode.bytes().skip(2).any(|digit| (digit - b'0') & 2 != 0);
     match (meta.uid, others_write) {
         (0, false) => Ok(()),
-        (0, true) => Err(TrustError::Unsafe { why: "others than root may write it" }),
-        _ => Err(TrustError::Unsafe { why: "it does not belong to root" }),
+        (0, true) => Err(TrustError::Unsafe { why: "users other than root can write to it" }),
+        _ => Err(TrustError::Unsafe { why: "its owner is not root" }),
     }
 }
 

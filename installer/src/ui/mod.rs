@@ -43,7 +43,7 @@ enum Asks {
 
 /// There is no terminal on which a question could be asked.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no terminal to ask on")]
+#[error("no terminal to ask on")]
 pub struct NobodyThere;
 
 impl Ui {

@@ -74,7 +74,7 @@ fn what_is_forgotten_is_named_and_gone() {
     assert_eq!(tree(&site.root()), before);
     assert!(!site.path("root/etc/vgpu-offline").exists());
     assert!(!site.path("root/var/lib/vgpu-offline").exists());
-    site.run(&["verify", &bundle]).expect(3).says(&["trusts nobody"]);
+    site.run(&["verify", &bundle]).expect(3).says(&["trusts no keys"]);
     site.run(&["forget", "--yes"]).expect(0).says(&["nothing to forget"]);
 }
 
@@ -97,7 +97,7 @@ fn a_bundle_must_be_of_a_channel_and_from_the_floor_on() {
     site.run(&["verify", &five]).expect(0);
     site.run(&["apply", "--yes", &three]).expect(0);
     site.run(&["apply", "--yes", &two]).expect(3).says(&["sequence 2", "from 3 on"]);
-    site.run(&["apply", "--yes", &other]).expect(3).says(&["not the bundle that was proven"]);
+    site.run(&["apply", "--yes", &other]).expect(3).says(&["was confirmed on this host"]);
     assert_eq!(fs::read_to_string(site.path("root/etc/vgpu-note")).unwrap(), "three");
     site.run(&["apply", "--yes", &five]).expect(0);
     site.run(&["apply", "--yes", &three]).expect(0);

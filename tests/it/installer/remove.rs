@@ -47,7 +47,7 @@ fn a_component_goes_and_comes_again_and_the_rest_stays() {
     assert_eq!(tree(&site.root()), applied, "nothing has happened so far");
 
     let args = ["remove", "--component", "passthrough", "--yes"];
-    site.run(&args).expect(10).says(&["rebuild the initial file systems", "a reboot"]);
+    site.run(&args).expect(10).says(&["rebuild the initramfs images", "a reboot"]);
     assert!(!site.path(RULES).exists());
     let status = site.run(&["status"]).expect(0).out;
     assert!(status.contains("removed  passthrough") && !status.contains("drifted"), "{status}");

@@ -108,7 +108,7 @@ fn a_policy_that_others_may_write_is_not_relied_on() {
     let bundle = site.bundle(&Spec::small(1, "x"), &[&alice]);
     let policy = site.path("root/etc/vgpu-offline/policy.toml");
     fs::set_permissions(&policy, fs::Permissions::from_mode(0o666)).unwrap();
-    site.run(&["verify", &bundle]).expect(3).says(&["others than root"]);
+    site.run(&["verify", &bundle]).expect(3).says(&["users other than root"]);
     fs::set_permissions(&policy, fs::Permissions::from_mode(0o644)).unwrap();
     site.run(&["verify", &bundle]).expect(0);
 }

@@ -9,7 +9,7 @@ fn only_an_intact_bundle_of_trusted_people_is_verified() {
     let (site, [alice, mallory]) = (Site::new(), [key(1), key(2)]);
     let spec = Spec::full(1);
     let good = site.bundle_at("stick/good.tar", &spec, &[&alice], None);
-    site.run(&["verify", &good]).expect(3).says(&["trusts nobody yet", "trust add"]);
+    site.run(&["verify", &good]).expect(3).says(&["trusts no keys yet", "trust add"]);
     site.trust(&alice, "alice", &[]).expect(0);
 
     for deep in [&[][..], &["--deep"]] {

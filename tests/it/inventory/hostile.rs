@@ -147,7 +147,7 @@ fn broken_variables_sources_and_records_are_counted_and_named() {
     assert_eq!(inventory.subscription, Subscription::Inactive);
     assert_eq!(inventory.packages, []);
     let why = inventory.unread.last().unwrap().why.as_str();
-    assert_eq!(why, "2 of its stanzas do not describe a package");
+    assert_eq!(why, "2 stanzas do not describe a package");
 }
 
 #[test]

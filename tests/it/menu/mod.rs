@@ -98,7 +98,7 @@ fn without_a_terminal_there_is_help_and_no_menu() {
     });
     let (code, seen) = deaf.end();
     assert_eq!(code, Some(2), "{seen}");
-    assert!(seen.contains("Usage: vgpu-installer") && !seen.contains("What shall"), "{seen}");
+    assert!(seen.contains("Usage: vgpu-installer") && !seen.contains("Select an action"), "{seen}");
 }
 
 #[test]
@@ -109,15 +109,15 @@ fn whoever_only_looks_or_leaves_changes_nothing() {
     let desk = Desk::new();
     let before = desk.look();
     let mut terminal = desk.sit_down();
-    terminal.answer("[q]", "8").answer("[q]", "1").answer("goes back):", "");
-    terminal.answer("[q]", "3").answer("goes back):", "0").answer("goes back):", "");
+    terminal.answer("[q]", "8").answer("[q]", "1").answer("Enter: back):", "");
+    terminal.answer("[q]", "3").answer("Enter: back):", "0").answer("Enter: back):", "");
     terminal.answer("[q]", "");
     let (code, seen) = terminal.end();
     assert_eq!(code, Some(0), "{seen}");
     desk.compare("looking", &seen);
     for (name, keys, status) in [("ctrl-d", END, Some(0)), ("ctrl-c", INTERRUPT, None)] {
         let mut terminal = desk.sit_down();
-        terminal.answer("[q]", "2").asked("goes back):").press(keys);
+        terminal.answer("[q]", "2").asked("Enter: back):").press(keys);
         let (code, seen) = terminal.end();
         assert_eq!(code, status, "{seen}");
         desk.compare(name, &seen);
@@ -138,14 +138,14 @@ fn from_a_new_installation_through_an_upgrade_to_the_removal() {
         let bundle = desk.bundle(sequence);
         // Enter alone applies nothing.
         let mut terminal = desk.sit_down();
-        terminal.answer("[q]", key).answer("goes back):", &bundle);
+        terminal.answer("[q]", key).answer("Enter: back):", &bundle);
         terminal.answer("Apply this plan? [y/N]", "");
         let (code, seen) = terminal.end();
         assert_eq!(code, Some(1), "{seen}");
         assert_ne!(text(), Some(format!("the text of {sequence}\n")));
 
         let mut terminal = desk.sit_down();
-        terminal.answer("[q]", key).answer("goes back):", &bundle);
+        terminal.answer("[q]", key).answer("Enter: back):", &bundle);
         terminal.answer("Apply this plan? [y/N]", "y");
         let (code, seen) = terminal.end();
         assert_eq!(code, Some(0), "{seen}");
@@ -163,18 +163,18 @@ fn from_a_new_installation_through_an_upgrade_to_the_removal() {
     assert!(seen.contains("everything holds"), "{seen}");
 
     let mut terminal = desk.sit_down();
-    terminal.answer("[q]", "3").answer("goes back):", "2");
+    terminal.answer("[q]", "3").answer("Enter: back):", "2");
     let (code, seen) = terminal.end();
     assert_eq!(code, Some(0), "{seen}");
     desk.compare("remove-driver", &seen);
     assert!(seen.contains("nothing to remove"), "{seen}");
 
     let mut terminal = desk.sit_down();
-    terminal.answer("[q]", "3").answer("goes back):", "1").answer("Remove this? [y/N]", "");
+    terminal.answer("[q]", "3").answer("Enter: back):", "1").answer("Remove this? [y/N]", "");
     assert_eq!(terminal.end().0, Some(1));
     assert_eq!(text().as_deref(), Some("the text of 2\n"));
     let mut terminal = desk.sit_down();
-    terminal.answer("[q]", "3").answer("goes back):", "1").answer("Remove this? [y/N]", "y");
+    terminal.answer("[q]", "3").answer("Enter: back):", "1").answer("Remove this? [y/N]", "y");
     let (code, seen) = terminal.end();
     assert_eq!(code, Some(0), "{seen}");
     desk.compare("remove", &seen);
@@ -220,11 +220,8 @@ fn guests_are_pointed_at_a_licence_server_and_given_what_they_need() {
     let desk = Desk::new();
     // Enter returns from each screen.
     let mut terminal = desk.sit_down();
-    terminal.answer("[q]", "6").answer("goes back):", "10").answer("goes back):", "");
-    terminal
-        .answer("[q]", "6")
-        .answer("goes back):", "3")
-        .answer("reach it (Enter goes back):", "");
+    terminal.answer("[q]", "6").answer("Enter: back):", "10").answer("Enter: back):", "");
+    terminal.answer("[q]", "6").answer("Enter: back):", "3").answer("reach it (Enter: back):", "");
     terminal.answer("[q]", "");
     let (code, seen) = terminal.end();
     assert_eq!(code, Some(0), "{seen}");
@@ -232,7 +229,7 @@ fn guests_are_pointed_at_a_licence_server_and_given_what_they_need() {
 
     // No server is installed yet; the command prints the same message as when typed.
     let mut terminal = desk.sit_down();
-    terminal.answer("[q]", "6").answer("goes back):", "4");
+    terminal.answer("[q]", "6").answer("Enter: back):", "4");
     let (code, seen) = terminal.end();
     assert_eq!(code, Some(2), "{seen}");
     assert!(seen.contains("no licence server was set up on this node"), "{seen}");
@@ -240,8 +237,8 @@ fn guests_are_pointed_at_a_licence_server_and_given_what_they_need() {
     desk.scratch.write("token.tok", "aGVhZA.Ym9keQ.c2ln\n");
     let token = desk.scratch.path("laptop/token.tok");
     let mut terminal = desk.sit_down();
-    terminal.answer("[q]", "6").answer("goes back):", "1");
-    terminal.answer("the token (Enter goes back):", token.as_str());
+    terminal.answer("[q]", "6").answer("Enter: back):", "1");
+    terminal.answer("Token file (Enter: back):", token.as_str());
     let (code, seen) = terminal.end();
     assert_eq!(code, Some(0), "{seen}");
     desk.compare("licence-token", &seen);
@@ -249,8 +246,8 @@ fn guests_are_pointed_at_a_licence_server_and_given_what_they_need() {
 
     let folder = desk.scratch.path("laptop/guests");
     let mut terminal = desk.sit_down();
-    terminal.answer("[q]", "6").answer("goes back):", "5");
-    terminal.answer("write to (Enter goes back):", folder.as_str());
+    terminal.answer("[q]", "6").answer("Enter: back):", "5");
+    terminal.answer("Output folder (Enter: back):", folder.as_str());
     let (code, seen) = terminal.end();
     assert_eq!(code, Some(0), "{seen}");
     let written = fs::read_to_string(folder.join("license-token.tok")).unwrap();
@@ -265,8 +262,8 @@ fn of_several_gpus_each_is_asked_about() {
     let desk = Desk::with_two();
     let bundle = desk.bundle(1);
     let mut terminal = desk.sit_down();
-    terminal.answer("[q]", "1").answer("goes back):", &bundle);
-    terminal.answer("is for):", "3").answer("is for):", "2").answer("none):", "1");
+    terminal.answer("[q]", "1").answer("Enter: back):", &bundle);
+    terminal.answer("targets):", "3").answer("targets):", "2").answer("none):", "1");
     terminal.answer("Apply this plan? [y/N]", "");
     let (code, seen) = terminal.end();
     assert_eq!(code, Some(1), "{seen}");
@@ -275,8 +272,8 @@ fn of_several_gpus_each_is_asked_about() {
 
     // Enter alone keeps the bundle's defaults.
     let mut terminal = desk.sit_down();
-    terminal.answer("[q]", "2").answer("goes back):", &bundle);
-    terminal.answer("is for):", "").answer("none):", "");
+    terminal.answer("[q]", "2").answer("Enter: back):", &bundle);
+    terminal.answer("targets):", "").answer("none):", "");
     terminal.answer("Apply this plan? [y/N]", "y");
     let (code, seen) = terminal.end();
     assert_eq!(code, Some(0), "{seen}");

@@ -187,9 +187,10 @@ impl Args {
         if let Some(somebody) = ui.somebody().filter(|_| !self.no_input) {
             talk::complete(&somebody, &mut args, &catalog)?;
         }
-        let name = args.name.clone().ok_or_else(|| {
-            Exit::Usage.error("`--name` is required: there is no terminal to ask on")
-        })?;
+        let name = args
+            .name
+            .clone()
+            .ok_or_else(|| Exit::Usage.error("`--name` is required: no terminal to ask on"))?;
         let inventory = args.machine.inventory()?;
         let proposal = args.proposal(&catalog, inventory.as_ref());
         let proposal = proposal.context("cannot propose a recipe for this machine");

@@ -365,7 +365,7 @@ fn a_patch_that_does_not_fit_installs_nothing() {
     let mut world = World::new(&before);
     let error = carry_out(&mut world, &plan, "a").unwrap_err().to_string();
     assert!(
-        error.contains("`kernel/nv.c` of the unpacked driver is not what it was")
+        error.contains("`kernel/nv.c` of the unpacked driver does not match")
             || error.contains("TreePath"),
         "{error}"
     );

@@ -91,7 +91,7 @@ fn what_the_host_needs_is_named_and_can_be_given_up_one_by_one() {
 #[test]
 fn the_console_stays_with_the_host() {
     let mut choice = give(&["0000:0a:00.0"]);
-    assert!(refusal(&choice).contains("shows the host's console"));
+    assert!(refusal(&choice).contains("displays the host's console"));
     choice.give_up.push(address("0000:0a:00.0"));
     assert!(isolate(&facts(), &choice).is_ok());
 }
@@ -109,7 +109,7 @@ fn a_gpu_that_is_not_there_or_asked_for_twice_is_refused() {
     assert!(error.contains("this host has 0000:0a:00.0, 0000:41:00.0, 0000:81:00.0"), "{error}");
     let mut both = give(&["0000:41:00.0"]);
     both.vgpu = vec![address("0000:41:00.0")];
-    assert!(refusal(&both).contains("cannot serve vGPUs and be handed to a guest"));
+    assert!(refusal(&both).contains("cannot be used for both vGPUs and passthrough"));
     let vgpu = GpuChoice { vgpu: vec![address("0000:99:00.0")], ..GpuChoice::default() };
     assert!(refusal(&vgpu).contains("there is no GPU at 0000:99:00.0"));
 }

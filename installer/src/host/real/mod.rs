@@ -179,7 +179,7 @@ impl RealHost {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK;
         let Some(file) = tree::present(self.tree.open_at(path, flags))? else { return Ok(None) };
         if tree::kind(&rustix::fs::fstat(&file)?) != Kind::File {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
         let mut bytes = Vec::new();
         File::from(file).take(max.saturating_add(1)).read_to_end(&mut bytes)?;
