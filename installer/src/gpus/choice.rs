@@ -13,13 +13,15 @@ pub struct GpuChoice {
     /// GPU to use for vGPU, by PCI address (default: all that the bundle targets).
     #[arg(long, value_name = "ADDRESS")]
     pub vgpu: Vec<PciAddress>,
-    /// GPU to pass through to a guest, by PCI address; `others` selects all NVIDIA GPUs not used for vGPU<<<REWRAP>>>.
+    /// GPU to pass through to a guest, by PCI address; `others` selects all NVIDIA GPUs not used for
+    /// vGPU.
     #[arg(long, value_name = "ADDRESS")]
     pub passthrough: Vec<Which>,
-    /// Device that the host may lose because it shares the IOMMU group of a passthrough GPU<<<REWRAP>>>.
+    /// Device that the host may lose because it shares the IOMMU group of a passthrough GPU.
     #[arg(long, value_name = "ADDRESS")]
     pub give_up: Vec<PciAddress>,
-    /// How to handle an NVIDIA driver installed by something else. Without this option such a host is refused<<<REWRAP>>>.
+    /// How to handle an NVIDIA driver installed by something else. Without this option such a host is
+    /// refused.
     #[arg(long, value_enum, value_name = "WHAT")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foreign_driver: Option<Foreign>,
@@ -29,7 +31,8 @@ pub struct GpuChoice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Foreign {
-    /// Remove it with its own uninstaller before the bundle's driver is installed. A revert does not reinstall it<<<REWRAP>>>.
+    /// Remove it with its own uninstaller before the bundle's driver is installed. A revert does not
+    /// reinstall it.
     Remove,
 }
 
