@@ -66,6 +66,7 @@ impl Agent {
     /// Connects to the agent at `socket`, the value of `SSH_AUTH_SOCK`.
     ///
     /// # Errors
+    ///
     /// If no agent listens there.
     pub fn connect(socket: impl AsRef<Path>) -> Result<Self, AgentError> {
         let agent = Self { socket: socket.as_ref().to_owned() };

@@ -92,6 +92,7 @@ impl Policy {
     /// Creates a policy.
     ///
     /// # Errors
+    ///
     /// If it could not be parsed, or if it could never trust a bundle.
     pub fn new(
         version: u64,

@@ -209,8 +209,8 @@ mod tests {
 
     use super::*;
 
-    /// A signature without a random part, which only the holder of the key can make, and which
-    /// a check that is not strict takes for good: its first half is the neutral point.
+    /// A signature without a random part, which only the holder of the key can make and a lax check
+    /// accepts: its first half is the neutral point.
     #[test]
     fn a_first_half_of_small_order_is_refused() {
         let secret = SigningKey::from_bytes(&[1; 32]);

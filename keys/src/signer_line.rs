@@ -74,6 +74,7 @@ impl AllowedSigner {
     /// Returns a line for a key of `principal` that may sign for `roles`.
     ///
     /// # Errors
+    ///
     /// If there are no roles.
     pub fn new(
         principal: Principal,

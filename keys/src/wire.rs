@@ -47,6 +47,7 @@ impl<'a> Reader<'a> {
 /// Appends a string: its length as a `u32`, then its bytes.
 ///
 /// # Panics
+///
 /// If it is 4 GiB or longer. Messages are hashed first, so no string is.
 pub(crate) fn put_string(out: &mut Vec<u8>, string: &[u8]) {
     let len = u32::try_from(string.len()).expect("a field is far shorter than 4 GiB");

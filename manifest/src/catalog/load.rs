@@ -76,6 +76,7 @@ impl Catalog {
     /// Parsing takes a few milliseconds, so callers keep the result.
     ///
     /// # Panics
+    ///
     /// Never: a test reads it.
     #[must_use]
     pub fn embedded() -> Self {

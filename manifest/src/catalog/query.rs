@@ -17,7 +17,7 @@ pub struct Catalog {
     evidence: BTreeMap<EvidenceId, usize>,
 }
 
-/// A GPU as the catalog knows it: by its row, or by its device id alone.
+/// A GPU as recorded in the catalog: by its row, or by its device id alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Card<'c> {
     /// The GPU has a row.
@@ -33,7 +33,7 @@ pub enum Card<'c> {
 pub enum NameOf<'c> {
     /// The name is right.
     Driver(&'c Driver),
-    /// The name is a known wrong name of the driver.
+    /// The name is recorded as a wrong name of the driver.
     Misnamed(&'c Driver),
 }
 
@@ -53,7 +53,7 @@ pub enum Overrides<'c> {
     Applied(&'c Library),
     /// Sources disagree on the size of the structure; this library is the likelier one.
     Unproven(&'c Library, &'c Layout),
-    /// The library presents the card as another, but ignores overrides.
+    /// The library presents the GPU as another one, but ignores overrides.
     Ignored(&'c Library),
     /// No library supports the driver.
     NoLibrary,
@@ -63,6 +63,7 @@ impl Catalog {
     /// Validates these rows.
     ///
     /// # Errors
+    ///
     /// Rows that contradict each other.
     pub fn new(mut rows: Rows) -> Result<Self, CatalogError> {
         let problems = validate(&rows);
@@ -138,8 +139,8 @@ impl Catalog {
         self.rows.drivers.iter().filter(move |driver| driver.host == *host)
     }
 
-    /// Finds a driver by a right or a known wrong name of its file: of several releases with the same
-    /// file, the newest.
+    /// Finds a driver by the name of its file, including recorded wrong names. Of several releases
+    /// with the same file, returns the newest.
     #[must_use]
     pub fn driver_by_file(&self, name: &str) -> Option<NameOf<'_>> {
         let mut newest = self.rows.drivers.iter().rev();
@@ -155,7 +156,8 @@ impl Catalog {
         self.rows.branches.iter().find(|branch| branch.major == release.branch())
     }
 
-    /// Returns whether cards of an architecture can be unlocked with a branch; `None` if they cannot.
+    /// Returns whether GPUs of an architecture can be unlocked with a branch; `None` if they
+    /// cannot.
     #[must_use]
     pub fn unlock<'b>(&self, branch: &'b Branch, arch: &Architecture) -> Option<&'b BranchUnlock> {
         branch.unlock.iter().find(|unlock| unlock.arch == arch.id)
@@ -174,7 +176,7 @@ impl Catalog {
         self.rows.identities.iter().find(|identity| identity.id == *id)
     }
 
-    /// Returns the card as which a library presents this device id, even without a row.
+    /// Returns the GPU as which a library presents this device id, even without a row.
     #[must_use]
     pub fn shown_as(&self, id: DeviceId) -> Option<&Identity> {
         let shows = |it: &&Identity| it.shown.iter().any(|range| range.contains(id));
@@ -249,7 +251,7 @@ impl<'c> Card<'c> {
         }
     }
 
-    /// Returns the architecture, known or derived.
+    /// Returns the architecture, recorded or derived.
     #[must_use]
     pub fn architecture(self) -> Option<&'c Architecture> {
         match self {

@@ -1,4 +1,4 @@
-//! A folder of the collection.
+//! Cases of the collection of hostile bundles.
 
 use std::fs;
 use std::process::Command;

@@ -1,8 +1,8 @@
 """A stand-in for FastAPI-DLS, for tests. It licenses nothing.
 
-It has the shape of the real one where our programs meet it: ports, paths, environment, the
-certificates that it needs and makes, and the addresses below. The file GENERATION beside it says
-whether it behaves as version 1 or version 2. Written for these tests from a description.
+It has the interface of the real server that the programs use: ports, paths, environment, the
+certificates that it needs and creates, and the addresses below. The file GENERATION next to it
+selects the behavior of version 1 or version 2. Written for these tests from a description.
 """
 
 import base64
@@ -29,7 +29,7 @@ DATABASE = os.environ.get("DATABASE", f"sqlite:///{APP}/database/db.sqlite")
 TOKEN_YEARS = 12
 CHAIN_DAYS = 3650
 
-# Who signs whom in version 2, and how long the keys are, in bits.
+# The certificate chain of version 2: name, issuer, key length in bits.
 CHAIN = [("root", None, 4096), ("ca", "root", 4096), ("si", "ca", 2048)]
 
 OPENSSL_CONF = """[req]
@@ -60,7 +60,7 @@ def certificate(name):
 
 
 def make_chain():
-    """The signing chain of version 2: made once, and kept for ever after."""
+    """Create the signing chain of version 2, unless it exists."""
     conf = CERT / ".openssl.cnf"
     for name, issuer, bits in CHAIN:
         if certificate(name).exists():
@@ -84,7 +84,7 @@ def make_chain():
 
 
 def prepare():
-    """Find, or in version 2 make, what tokens are signed with."""
+    """Find the signing key of tokens; create it in version 2."""
     if GENERATION == "1":
         for name in ["instance.private.pem", "instance.public.pem"]:
             if not (CERT / name).exists():
@@ -112,7 +112,7 @@ def der(path):
 
 
 def token():
-    """A JSON web token, signed with RSA and SHA-256, that tells a guest where this service is."""
+    """Return a JSON web token, signed with RSA and SHA-256, with the address of this service."""
     head = {"alg": "RS256", "typ": "JWT"}
     key = CERT / "instance.private.pem"
     if GENERATION != "1":
@@ -190,7 +190,7 @@ def serve(host, port, keyfile, certfile):
     server.socket = context.wrap_socket(
         server.socket, server_side=True, do_handshake_on_connect=False
     )
-    # The first process of a container ends by a signal only if it says so.
+    # The first process of a container ignores a signal unless it has a handler for it.
     stop = lambda *_: threading.Thread(target=server.shutdown).start()
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)

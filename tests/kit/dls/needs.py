@@ -1,4 +1,4 @@
-"""Prints the files that the stand-in needs to run: Python and its modules."""
+"""Print the files that the stand-in needs to run: Python and its modules."""
 
 import argparse
 import base64

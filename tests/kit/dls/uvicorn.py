@@ -1,4 +1,4 @@
-"""Takes the words by which FastAPI-DLS is started, and starts the stand-in."""
+"""Accept the command line of FastAPI-DLS, and start the stand-in."""
 
 import argparse
 import importlib

@@ -18,11 +18,11 @@ pub struct Branch {
     pub end_of_life: String,
     /// Architectures that it supports without unlocking.
     pub native: Vec<ArchitectureId>,
-    /// Architectures whose other cards can be unlocked with it.
+    /// Architectures whose other GPUs can be unlocked with it.
     pub unlock: Vec<BranchUnlock>,
     /// The modules that NVIDIA's installer selects for Ada and newer.
     pub flavour: Modules,
-    /// Arguments that select the proprietary modules, for unlocked cards.
+    /// Arguments that select the proprietary modules, for unlocked GPUs.
     pub unlock_args: Vec<String>,
     /// Whether guests need the root certificate of a third-party license server.
     pub guest_root: GuestRoot,
@@ -34,7 +34,7 @@ pub struct Branch {
     pub evidence: Vec<EvidenceId>,
 }
 
-/// Whether cards of an architecture can be unlocked with a branch.
+/// Whether GPUs of an architecture can be unlocked with a branch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BranchUnlock {
@@ -75,7 +75,7 @@ words! {
         NotNeeded = "not-needed",
         /// They need it.
         Needed = "needed",
-        /// They probably need it; no test is known.
+        /// They probably need it; no test is recorded.
         Presumed = "presumed",
     }
 }
@@ -120,15 +120,15 @@ text! {
     is_name
 }
 
-/// A qualified card as which an unlock library presents other cards to the driver.
+/// A qualified GPU as which an unlock library presents other GPUs to the driver.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
     /// Its name in this catalog.
     pub id: IdentityId,
-    /// The PCI id of the card.
+    /// The PCI id of the GPU.
     pub card: PciId,
-    /// The card's name.
+    /// The GPU's name.
     pub name: String,
     /// The device ids that are presented as it.
     pub shown: Vec<IdRange>,
@@ -165,7 +165,7 @@ pub struct Layout {
     /// Whether the sources agree on it.
     #[serde(default = "settled", skip_serializing_if = "is_settled")]
     pub state: State,
-    /// The size in bytes; several where sources disagree, none where it is unknown.
+    /// The size in bytes; several where sources disagree, none where it is not recorded.
     pub sizes: Vec<u32>,
     /// The evidence.
     pub evidence: Vec<EvidenceId>,

@@ -110,7 +110,7 @@ words! {
         Builds = "builds",
         /// They should not.
         Fails = "fails",
-        /// The sources contradict each other, or no test is known.
+        /// The sources contradict each other, or no test is recorded.
         Unproven = "unproven",
     }
 }
@@ -160,7 +160,7 @@ pub struct Kernel {
     pub pve: PveSeries,
     /// The series.
     pub series: KernelSeries,
-    /// The newest known kernel of the series.
+    /// The newest recorded kernel of the series.
     pub newest: KernelRelease,
     /// The purpose of the series.
     pub role: Role,

@@ -26,7 +26,7 @@ pub struct Architecture {
     pub id: ArchitectureId,
     /// Prefixes of its chips' names. The longest match among all architectures applies.
     pub chips: Vec<String>,
-    /// Its ranges of device ids, for cards without a row.
+    /// Its ranges of device ids, for GPUs without a row.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<IdRange>,
     /// Whether its vGPUs use SR-IOV virtual functions.
@@ -67,7 +67,7 @@ pub struct Gpu {
     /// Releases on which sources disagree, or which only a doubtful source names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub native_unproven: Option<ReleaseRange>,
-    /// Whether its vGPUs use virtual functions, for natively supported cards.
+    /// Whether its vGPUs use virtual functions, for natively supported GPUs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sriov: Option<SrIov>,
     /// The required state of its display ports.
@@ -76,13 +76,13 @@ pub struct Gpu {
     /// Different boards with this device id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subsystems: Vec<Subsystem>,
-    /// The card as which an unlock library presents it.
+    /// The GPU as which an unlock library presents it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unlock: Option<IdentityId>,
     /// Whether unlocking works.
     #[serde(default = "works", skip_serializing_if = "is_works")]
     pub unlock_state: CardUnlock,
-    /// The platform that it is part of, if it is not a card.
+    /// The platform that it is part of; `None` for a separate board.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
     /// The evidence.
@@ -98,7 +98,7 @@ impl Gpu {
 }
 
 words! {
-    /// Whether a card can be unlocked if its architecture can.
+    /// Whether a GPU can be unlocked if its architecture can.
     CardUnlock, "a state of unlocking", {
         /// It can be unlocked.
         Works = "works",

@@ -98,7 +98,7 @@ pub struct Rows {
     pub drivers: Vec<Driver>,
     /// Unlock patches, by host driver.
     pub patches: Vec<Patch>,
-    /// Cards that unlock libraries present to the driver.
+    /// GPUs that unlock libraries present to the driver.
     pub identities: Vec<Identity>,
     /// Unlock libraries.
     pub libraries: Vec<Library>,
@@ -130,7 +130,7 @@ words! {
         NotQualified = "not-qualified",
         /// The architecture can be unlocked, but not this board.
         CannotUnlock = "cannot-unlock",
-        /// Consumer cards need the unlock patch.
+        /// Consumer GPUs need the unlock patch.
         NeedsPatch = "needs-patch",
         /// No unlock patch exists for the driver.
         NoPatch = "no-patch",
@@ -168,7 +168,7 @@ words! {
         Derived = "derived",
         /// The kernel modules that the driver installs.
         Modules = "modules",
-        /// A natively supported card needs neither patch nor library.
+        /// A natively supported GPU needs neither patch nor library.
         LeaveAlone = "leave-alone",
         /// The branch has reached its end of life.
         EndOfLife = "end-of-life",
@@ -201,6 +201,6 @@ words! {
 pub struct RuleRow {
     /// The rule.
     pub id: Rule,
-    /// What it rests on.
+    /// The evidence.
     pub evidence: Vec<EvidenceId>,
 }

@@ -1,4 +1,4 @@
-//! Rows of drivers and patches that other lists have wrong, or that are easily got wrong.
+//! Rows of drivers and patches that other lists have wrong, or that are error-prone.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! Rows of GPUs that other lists have wrong, or that are easily got wrong.
+//! Rows of GPUs that other lists have wrong, or that are error-prone.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;

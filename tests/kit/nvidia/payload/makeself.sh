@@ -1,5 +1,5 @@
 #! /bin/sh
-# makeself.sh FOLDER FILE VERSION: pack FOLDER into FILE, a package that unpacks itself.
+# makeself.sh FOLDER FILE VERSION: packs FOLDER into FILE, a self-extracting package.
 #
 # Part of a stand-in for tests; not NVIDIA's.
 set -e

@@ -17,8 +17,8 @@ TMPROOT=${TMPDIR:-/tmp}
 TARGET_OS="Linux"
 TARGET_ARCH="x86_64"
 
-# A stand-in for tests. It is built like a package of NVIDIA's and takes the same options, but not
-# a line of it is NVIDIA's, and what it installs drives nothing.
+# A stand-in for tests. It has the structure and the options of an NVIDIA package, but contains no
+# code from NVIDIA, and its driver drives no hardware.
 
 mode=run
 target=
@@ -51,7 +51,7 @@ die() {
     exit 1
 }
 
-# Everything from the fourth line on.
+# Prints everything from line 4 to the end.
 body() {
     tail -n +4 "$0"
 }
