@@ -34,6 +34,9 @@ pub(crate) struct Check {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// List the evidence of each statement
+    #[arg(long, conflicts_with = "json")]
+    evidence: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +93,12 @@ impl Check {
             let fits = fit.is_suitable();
             print_json(ui, &Document { bundle: &source.title, fits, fit: &fit })?;
         } else {
-            print(&source.title, &fit, ui)?;
+            let text = if self.evidence {
+                format!("{:#}", fit.suitability)
+            } else {
+                fit.suitability.to_string()
+            };
+            print(&source.title, &fit, &text, ui)?;
         }
         Ok(if fit.is_suitable() { Exit::Done } else { Exit::Unsuitable })
     }
@@ -143,7 +151,7 @@ fn stored_catalog(look: &dyn Look, item: &Item) -> anyhow::Result<Catalog> {
     Ok(sqlite::read(&bytes).map_err(CheckError::from)?)
 }
 
-fn print(title: &str, fit: &Fit<'_>, ui: &Ui) -> std::io::Result<()> {
+fn print(title: &str, fit: &Fit<'_>, verdict: &str, ui: &Ui) -> std::io::Result<()> {
     let kernel = fit.kernel.as_ref().map_or_else(String::new, |kernel| format!(" on {kernel}"));
     let (tone, word) = if fit.is_suitable() {
         (Tone::Good, "fits this node")
@@ -152,7 +160,7 @@ fn print(title: &str, fit: &Fit<'_>, ui: &Ui) -> std::io::Result<()> {
     };
     let about = printable(&format!("vGPU {}{kernel}, of {title}", fit.driver));
     ui.print(format_args!("{}: {about}", ui.paint(tone, word)))?;
-    for line in fit.suitability.to_string().lines() {
+    for line in verdict.lines() {
         ui.print(printable(line))?;
     }
     for other in &fit.left_alone {

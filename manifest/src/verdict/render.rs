@@ -1,4 +1,5 @@
-//! A verdict as text. Statements have the numbers of their evidence, which follows at the end.
+//! A verdict as text. With `{:#}`, statements have the numbers of their evidence, which follows at
+//! the end.
 
 use std::fmt::{self, Write as _};
 
@@ -12,7 +13,7 @@ const LABEL: usize = 12;
 
 impl fmt::Display for Verdict<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut page = Page::default();
+        let mut page = Page { cites: f.alternate(), ..Page::default() };
         match self {
             Self::Suitable(suitable) => page.suitable(suitable),
             Self::Unsuitable(unsuitable) => page.unsuitable(unsuitable),
@@ -27,6 +28,7 @@ impl fmt::Display for Verdict<'_> {
 struct Page<'v> {
     text: String,
     named: Vec<&'v Evidence>,
+    cites: bool,
 }
 
 impl<'v> Page<'v> {
@@ -109,6 +111,9 @@ impl<'v> Page<'v> {
 
     /// Returns the numbers of evidence, in brackets.
     fn numbers(&mut self, evidence: &[&'v Evidence]) -> String {
+        if !self.cites {
+            return String::new();
+        }
         let numbers: Vec<_> = evidence.iter().map(|it| self.number(it).to_string()).collect();
         if numbers.is_empty() { String::new() } else { format!(" [{}]", numbers.join(" ")) }
     }

@@ -44,6 +44,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "END", requires = "driver")]
     compiled: Option<Compiled>,
 
+    /// List the evidence of each statement
+    #[arg(long, conflicts_with = "json")]
+    evidence: bool,
+
     #[command(flatten)]
     machine: MachineArgs,
 
@@ -75,7 +79,8 @@ impl Args {
         if self.json {
             return Ok(print_json(&verdict)?);
         }
-        Ok(print(verdict.to_string().lines())?)
+        let text = if self.evidence { format!("{verdict:#}") } else { verdict.to_string() };
+        Ok(print(text.lines())?)
     }
 
     fn all(&self, catalog: &Catalog, case: impl Fn(Goal) -> Case) -> anyhow::Result<()> {

@@ -80,7 +80,7 @@ fn the_verdict_says_what_the_facts_say() {
     let mut wrong = Vec::new();
     for row in rows() {
         let verdict = judge(&CATALOG, &case(&row));
-        let text = verdict.to_string();
+        let text = format!("{verdict:#}");
         let faults = match &verdict {
             Verdict::Suitable(suitable) => suitable_faults(&row, suitable),
             Verdict::Unsuitable(unsuitable) => unsuitable_faults(&row, unsuitable),
