@@ -87,6 +87,13 @@ impl Explain for Refused {
     }
 }
 
+/// Wraps an error so that the report can still recognize its type.
+///
+/// The plain conversion of `anyhow::Error` into a box hides the type from `downcast_ref`.
+fn advice(error: impl Into<anyhow::Error>) -> Advice {
+    Advice::of(error.into().reallocate_into_boxed_dyn_error_without_backtrace())
+}
+
 /// Attaches hints to errors.
 pub(crate) trait Advise<T> {
     /// Adds a hint: a sentence that starts with a verb, without a period, literals in backticks.
@@ -98,11 +105,11 @@ pub(crate) trait Advise<T> {
 
 impl<T, E: Into<anyhow::Error>> Advise<T> for Result<T, E> {
     fn hint(self, hint: impl Into<String>) -> anyhow::Result<T> {
-        self.map_err(|error| Advice::of(error.into()).hint(hint).into())
+        self.map_err(|error| advice(error).hint(hint).into())
     }
 
     fn hint_instead(self, hint: impl Into<String>) -> anyhow::Result<T> {
-        self.map_err(|error| Advice::of(error.into()).hint_instead(hint).into())
+        self.map_err(|error| advice(error).hint_instead(hint).into())
     }
 }
 

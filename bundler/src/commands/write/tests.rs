@@ -128,7 +128,10 @@ fn what_does_not_fit_leaves_the_stick_as_it_was() {
     assert!(format!("{error:#}").contains("9.0 MiB free, but 9.0 MiB are needed"), "{error:#}");
     assert_eq!(laptop.path("stick").read_dir_utf8().unwrap().count(), 0);
     let error = laptop.write(&FAT, &["--part-size", "8MiB"]).unwrap_err();
-    assert!(format!("{error:#}").contains("larger than a file can be there"), "{error:#}");
+    assert!(
+        format!("{error:#}").contains("larger than the largest file of this file system"),
+        "{error:#}"
+    );
     assert_eq!(laptop.path("stick").read_dir_utf8().unwrap().count(), 0);
 }
 
