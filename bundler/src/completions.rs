@@ -1,19 +1,19 @@
 use clap::Command;
 use clap_complete::Shell;
 
-/// What `shell` needs to complete the command line `command`.
+/// Returns the completion script of `command` for `shell`.
 #[must_use]
 pub fn completions(mut command: Command, shell: Shell) -> Vec<u8> {
     let name = command.get_name().to_owned();
-    // Into memory, because writing to a pipe that was closed would be a panic there.
+    // Generate in memory, because the generator panics if writing to a closed pipe fails.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, &name, &mut script);
     if shell != Shell::Bash {
         return script;
     }
-    // Where it names the states of a program with a hyphen, the generator for bash spells the name
-    // in two ways, so that no option of a command is ever found (clap-rs/clap#6421). A script
-    // without the second spelling is left as it is.
+    // If the name of a program has a hyphen, the generator for bash spells it in two ways and never
+    // completes the options of a command (clap-rs/clap#6421). Scripts without the second spelling
+    // are unchanged.
     let wrong = name.replace('-', "__subcmd__");
     let right = name.replace('-', "__");
     String::from_utf8_lossy(&script).replace(&wrong, &right).into_bytes()

@@ -1,13 +1,13 @@
-//! Where a user's own files are, after the XDG base directory rules.
+//! The folders of a user, by the XDG base directory specification.
 
 use std::env;
 
 use camino::Utf8PathBuf;
 
-/// The name of our folders.
+/// The name of the folders of this program.
 const NAME: &str = "vgpu-offline";
 
-/// A folder of the user cannot be worked out.
+/// A folder of the user cannot be determined.
 #[derive(Debug, thiserror::Error)]
 #[error("neither `{variable}` nor `HOME` is an absolute path; name the {what} on the command line")]
 pub(crate) struct NoHome {
@@ -15,12 +15,12 @@ pub(crate) struct NoHome {
     what: &'static str,
 }
 
-/// The folder of what can be fetched again.
+/// Returns the cache folder.
 pub(crate) fn cache() -> Result<Utf8PathBuf, NoHome> {
     find("XDG_CACHE_HOME", ".cache", "cache")
 }
 
-/// The folder of keys and allowed signers.
+/// Returns the folder of keys and allowed signers.
 pub(crate) fn config() -> Result<Utf8PathBuf, NoHome> {
     find("XDG_CONFIG_HOME", ".config", "files")
 }
@@ -30,7 +30,7 @@ fn find(
     below_home: &str,
     what: &'static str,
 ) -> Result<Utf8PathBuf, NoHome> {
-    // The rules say that a path which is not absolute is to be ignored.
+    // The specification requires that a relative path is ignored.
     let absolute =
         |name: &str| env::var(name).ok().map(Utf8PathBuf::from).filter(|path| path.is_absolute());
     absolute(variable)

@@ -1,10 +1,9 @@
 //! Makes bundles, online: recipe → lock → cache → signed archive.
 //!
-//! `commands/` has a file for each command, which resolves what was typed (`cli`, `options`) and
-//! runs it. What a bundle is to hold is a [`recipe`], what that turned out to be a [`lock`];
-//! [`source`] knows how to get at bytes, with [`fetch`] and [`net`] for downloads, [`git`] for
-//! repositories and [`tree`] for folders; they end up in the [`cache`], and [`pack`] makes the
-//! bundle of it.
+//! `commands/` has a file for each command, which resolves its arguments (`cli`, `options`) and
+//! runs it. A [`recipe`] lists the contents of a bundle, a [`lock`] pins them by digest. [`source`]
+//! obtains the bytes, with [`fetch`] and [`net`] for downloads, [`git`] for repositories and
+//! [`tree`] for folders. The [`cache`] stores them, and [`pack`] writes the bundle.
 
 use std::process::ExitCode;
 

@@ -18,16 +18,10 @@ use crate::lock::Lock;
 pub(crate) enum PackError {
     /// The content of an item cannot be had from the cache.
     #[error("cannot pack item `{item}`")]
-    Cache {
-        /// The item.
-        item: ItemName,
-        /// What went wrong.
-        source: CacheError,
-    },
+    Cache { item: ItemName, source: CacheError },
     /// The lock says another size for the same bytes, so somebody has edited it.
     #[error("the lock says that item `{item}` has {locked} bytes, but it has {actual}")]
     Size {
-        /// The item.
         item: ItemName,
         /// What the lock says.
         locked: u64,

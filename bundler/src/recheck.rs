@@ -21,12 +21,7 @@ use crate::pack::{self, PackError};
 pub(crate) enum RecheckError {
     /// A folder or file could not be used.
     #[error("cannot use `{path}` for the second build")]
-    Io {
-        /// The file.
-        path: Utf8PathBuf,
-        /// What went wrong.
-        source: io::Error,
-    },
+    Io { path: Utf8PathBuf, source: io::Error },
     /// The manifest could not be made.
     #[error(transparent)]
     Pack(#[from] PackError),

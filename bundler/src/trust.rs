@@ -21,41 +21,31 @@ pub(crate) enum TrustError {
     /// The file cannot be read or written.
     #[error("cannot {verb} the allowed signers `{path}`")]
     Io {
-        /// What was to be done.
+        /// The attempted operation.
         verb: &'static str,
-        /// The file.
         path: Utf8PathBuf,
-        /// What went wrong.
         source: io::Error,
     },
     /// The file is not what it should be.
     #[error("cannot use the allowed signers `{path}`")]
     Signers {
-        /// The file.
         path: Utf8PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         source: AllowedSignersError,
     },
     /// The revoked keys cannot be read.
     #[error("cannot read the revoked keys `{path}`")]
-    ReadRevoked {
-        /// The file.
-        path: Utf8PathBuf,
-        /// What went wrong.
-        source: io::Error,
-    },
+    ReadRevoked { path: Utf8PathBuf, source: io::Error },
     /// The file of revoked keys is not what it should be.
     #[error("cannot use the revoked keys `{path}`")]
     Revoked {
-        /// The file.
         path: Utf8PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         source: RevokedKeysError,
     },
     /// Those who are allowed could never be enough.
     #[error("cannot use the allowed signers `{path}`")]
     Policy {
-        /// The file.
         path: Utf8PathBuf,
         /// What is wrong.
         source: PolicyError,

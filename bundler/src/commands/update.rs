@@ -49,7 +49,7 @@ impl Args {
     }
 }
 
-/// A lock, and what became of its file.
+/// A lock and the fate of its file.
 #[derive(Debug)]
 pub(super) struct Relocked {
     pub(super) lock: Lock,
@@ -57,7 +57,7 @@ pub(super) struct Relocked {
     changes: Vec<Change>,
 }
 
-/// What `--json` prints of it.
+/// The output of `--json`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Report<'r> {
@@ -65,7 +65,7 @@ struct Report<'r> {
     name: &'r BundleName,
     sequence: u64,
     state: State,
-    /// What is another now; everything, if there was no lock.
+    /// The changes; all contents, if there was no lock.
     changes: &'r [Change],
 }
 
@@ -77,7 +77,7 @@ enum State {
 }
 
 impl Relocked {
-    /// Print it as JSON.
+    /// Prints it as JSON.
     pub(super) fn print(&self, project: &Project) -> anyhow::Result<()> {
         let Self { lock, state, changes } = self;
         Ok(print_json(&Report {
@@ -90,7 +90,7 @@ impl Relocked {
     }
 }
 
-/// Writes the lock of a recipe, and shows what that changes.
+/// Writes the lock of a recipe and shows the changes.
 pub(super) fn write_lock(
     context: &Context,
     project: &Project,

@@ -1,4 +1,4 @@
-//! The `vgpuConfig.xml` of drivers: what of it goes into the catalogue, and as an item of its own.
+//! The `vgpuConfig.xml` of drivers, as a source of the catalog and as an item.
 
 use std::io::Read as _;
 use std::time::SystemTime;
@@ -14,30 +14,32 @@ use super::{Config, DriverError, Package, vgpu_config};
 use crate::lock::LockedItem;
 use crate::source::{Expected, Origin, Sources};
 
-/// A driver, with where its package comes from and what it is.
+/// A driver with its record and the origin of its package.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Known<'k> {
-    /// The item: the package, or its `vgpuConfig.xml`.
+    /// The item: the package or its `vgpuConfig.xml`.
     pub(crate) name: &'k ItemName,
-    /// What is known of it.
+    /// Its record.
     pub(crate) record: &'k DriverRecord,
-    /// Where its package, or the archive around that, comes from.
+    /// The origin of its package, or of the archive that contains it.
     pub(crate) origin: &'k Origin,
     /// The digest and size of the item.
     pub(crate) bytes: (Digest, u64),
 }
 
 impl<'k> Known<'k> {
-    /// The driver that an item of a lock is, if it is one.
+    /// Returns the driver of a locked item, if it is one.
     pub(crate) fn of(item: &'k LockedItem) -> Option<Self> {
         let LockedItem { name, kind, origin, sha256, size, .. } = item;
         Some(Self { name, record: kind.driver()?, origin, bytes: (*sha256, *size) })
     }
 }
 
-/// What the host drivers among `items` say, for the catalogue, in the order of their versions.
+/// Returns the contents of the host drivers' `vgpuConfig.xml` files for the catalog, in the order
+/// of their versions.
 ///
-/// The cache has it since the drivers were looked into. If it has lost it, they are opened again.
+/// The cache has the files since the drivers were examined. If they are missing, the drivers are
+/// opened again.
 pub(crate) fn configs(
     sources: &Sources<'_>,
     items: &[LockedItem],
@@ -47,7 +49,7 @@ pub(crate) fn configs(
         let record = known.record;
         let Some(digest) = record.config else { continue };
         if configs.iter().any(|config| config.driver == record.version) {
-            // The same file, once as a part of the driver and once by itself.
+            // The same file can be an item of its own and a part of the driver.
             continue;
         }
         config_again(sources, known, digest)?;
@@ -67,7 +69,7 @@ fn read(
     Ok(vgpu_config::parse(&bytes)?)
 }
 
-/// Get a `vgpuConfig.xml` into the cache again, unless it is there.
+/// Restores a `vgpuConfig.xml` in the cache if it is missing.
 pub(crate) fn config_again(
     sources: &Sources<'_>,
     known: Known<'_>,
@@ -91,7 +93,7 @@ pub(crate) fn config_again(
     Err(refuse(DriverError::Config(why).into()))
 }
 
-/// The package of a driver, from wherever it comes.
+/// Opens the package of a driver.
 fn package_again(
     sources: &Sources<'_>,
     Known { name, record, origin, .. }: Known<'_>,
@@ -108,7 +110,7 @@ fn package_again(
     sources.obtain(origin, want).map(drop).map_err(|error| RefusalError::new(name, error))
 }
 
-/// The `vgpuConfig.xml` of a host driver in the cache.
+/// Returns the `vgpuConfig.xml` of a host driver from the cache.
 fn taken_out(sources: &Sources<'_>, item: &ItemName, package: Digest) -> Result<Config, Refusal> {
     let transfer = sources.fetcher.ui.transfer("examine", item.as_str());
     let package = Package::open(open(sources, package)?)?;

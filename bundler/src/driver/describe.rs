@@ -7,7 +7,7 @@ use vgpu_manifest::{Digest, ItemName, Kind};
 use super::{DriverError, vgpu_config};
 use crate::cache::Cache;
 
-/// A line for each driver, and one for each file that its patches change.
+/// Returns a line for each driver, and one for each file that its patches change.
 pub(crate) fn lines<'k>(
     items: impl Iterator<Item = (&'k ItemName, &'k Kind)> + Clone,
 ) -> Vec<String> {
@@ -34,7 +34,7 @@ pub(crate) fn lines<'k>(
     lines
 }
 
-/// The version of a driver, with the release of NVIDIA vGPU that it belongs to.
+/// Returns the version of a driver and its NVIDIA vGPU releases.
 fn version(record: &DriverRecord) -> String {
     match releases(record)[..] {
         [] => record.version.to_string(),
@@ -42,7 +42,7 @@ fn version(record: &DriverRecord) -> String {
     }
 }
 
-/// The releases of NVIDIA vGPU that a driver belongs to, as far as they are known.
+/// Returns the known NVIDIA vGPU releases of a driver.
 pub(crate) fn releases(record: &DriverRecord) -> Vec<String> {
     let catalog = Catalog::embedded();
     match record.kind {
@@ -54,14 +54,16 @@ pub(crate) fn releases(record: &DriverRecord) -> Vec<String> {
     }
 }
 
-/// The beginning of a digest tells two apart, for people.
+/// Returns an abbreviated digest.
 fn short(digest: Digest) -> String {
     digest.to_string()[..12].to_owned()
 }
 
-/// What a driver's `vgpuConfig.xml` says: its vGPU types, and how many of which a GPU holds.
+/// Returns a summary of a driver's `vgpuConfig.xml`: its vGPU types, and the maximum of each on a
+/// GPU.
 ///
-/// `None` if it has none, or if the cache has lost it, which `lock` mends for a new driver only.
+/// `None` if the driver has none, or if the cache has lost it. `lock` restores the file for a new
+/// driver only.
 pub(crate) fn config_of(
     cache: &Cache,
     record: &DriverRecord,

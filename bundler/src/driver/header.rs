@@ -7,31 +7,32 @@ use vgpu_manifest::driver::DriverKind;
 use super::DriverError;
 use super::name::{Variant, variant};
 
-/// How far into a file its fields are looked for, in bytes. NVIDIA's stand in the first 2 KiB.
+/// The limit for header fields, in bytes from the start of the file. NVIDIA's are in the first 2
+/// KiB.
 const HEAD: u64 = 64 << 10;
 
-/// How far into a file its payload can begin, in bytes. NVIDIA's begins at 160 KiB, behind the
-/// program that decompresses it.
+/// The limit for the start of the payload, in bytes. NVIDIA's starts at 160 KiB, after the
+/// decompression program.
 const MAX_OFFSET: u64 = 16 << 20;
 
-/// What a package says of itself in its first lines.
+/// The header of a package, from its first lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Header {
-    /// The checksums that it should have, from the fourth line on.
+    /// The expected checksums, from the fourth line on.
     pub(super) crc: u32,
     pub(super) md5: Md5,
-    /// Where the fourth line begins, in bytes.
+    /// The position of the fourth line in bytes.
     pub(super) body: u64,
-    /// The number of the line at which the payload begins.
+    /// The number of the first line of the payload.
     pub(super) skip: u64,
     pub(super) version: DriverVersion,
     pub(super) kind: DriverKind,
-    /// The last part of the package's name, which tells a changed package from an original.
+    /// The suffix of the package name, which distinguishes a modified package from an original.
     pub(super) variant: Variant,
 }
 
 impl Header {
-    /// Read the header of the package that begins with these bytes.
+    /// Parses the header of a package from its first bytes.
     pub(super) fn read(file: &mut dyn Read) -> Result<Self, DriverError> {
         let mut head = Vec::new();
         file.take(HEAD).read_to_end(&mut head).map_err(DriverError::Read)?;
@@ -42,7 +43,7 @@ impl Header {
         let own: Fields = first.iter().filter_map(|line| assignment(line)).collect();
         let mut fields = Fields::new();
         for (name, value) in lines.filter_map(assignment) {
-            // The first one counts: later ones are what the script does with it.
+            // The first assignment is the header; later ones belong to the logic of the script.
             fields.entry(name).or_insert(value);
         }
 
@@ -59,7 +60,8 @@ impl Header {
         Ok(Self { crc, md5, body, skip, version, kind, variant })
     }
 
-    /// Where the payload begins, in bytes: at line `skip` of `file`, which is at its start.
+    /// Returns the position of the payload in bytes: the start of line `skip` of `file`, which is
+    /// at its start.
     pub(super) fn offset(&self, file: &mut dyn BufRead) -> Result<u64, DriverError> {
         let (mut offset, mut line) = (0, 1);
         let mut file = file.take(MAX_OFFSET);
@@ -78,10 +80,10 @@ impl Header {
     }
 }
 
-/// The literal assignments of a script, by name.
+/// Returns the literal assignments of a script, by name.
 type Fields<'h> = BTreeMap<&'h str, &'h str>;
 
-/// `name=value` or `name="value"`, if that is all the line says.
+/// Parses `name=value` or `name="value"`; `None` for any other line.
 fn assignment(line: &[u8]) -> Option<(&str, &str)> {
     let line = std::str::from_utf8(line).ok()?;
     let (name, value) = line.strip_suffix('\n')?.split_once('=')?;
@@ -117,7 +119,7 @@ fn check_platform(fields: &Fields<'_>) -> Result<(), DriverError> {
     Ok(())
 }
 
-/// Whether this is the beginning of a package at all, and if not, what it is.
+/// Checks that this is the start of a package, and otherwise identifies the format.
 fn check_looks(head: &[u8]) -> Result<(), DriverError> {
     if head.is_empty() {
         return Err(DriverError::Truncated("at once: it is empty"));
@@ -157,7 +159,7 @@ fn title(text: &str, lower: &str) -> Option<String> {
     (!title.is_empty()).then(|| title.chars().take(80).collect())
 }
 
-/// Read some bytes, whatever interrupts.
+/// Reads up to some number of bytes, and retries interrupted reads.
 pub(super) fn read(file: &mut dyn Read, buf: &mut [u8]) -> Result<usize, DriverError> {
     loop {
         match file.read(buf) {

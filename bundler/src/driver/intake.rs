@@ -16,11 +16,11 @@ use crate::lock::{Lock, LockedItem};
 use crate::recipe::{Entry, Role};
 use crate::source::{Expected, Origin, Pin, Sources};
 
-/// Takes the drivers among `entries` out of their archives, examines them, and applies their patches.
+/// Extracts the drivers among `entries` from their archives, examines them, and applies their
+/// patches.
 ///
-/// The pins of drivers and patches get their records, and the pin of a driver that comes in an
-/// archive becomes that of the driver itself. Bytes that the `previous` lock describes are not
-/// examined again.
+/// Adds records to the pins of drivers and patches. The pin of a driver in an archive becomes the
+/// pin of the driver itself. Bytes that the `previous` lock describes are not examined again.
 pub(crate) fn records(
     sources: &Sources<'_>,
     entries: &[Entry],
@@ -52,7 +52,7 @@ pub(crate) fn records(
     Ok(())
 }
 
-/// Take the driver that is wanted as `pin` out of its archive again.
+/// Extracts the driver of `pin` from its archive again.
 pub(crate) fn unpack_again(
     sources: &Sources<'_>,
     item: &ItemName,
@@ -73,7 +73,7 @@ pub(crate) fn unpack_again(
     extract(sources, item, &mut portal, member.as_str(), Some(driver)).map(drop).map_err(refuse)
 }
 
-/// A driver on its way into a lock.
+/// A driver during resolution.
 #[derive(Clone, Copy)]
 struct Intake<'i> {
     sources: &'i Sources<'i>,
@@ -87,7 +87,7 @@ impl Intake<'_> {
         RefusalError::new(&self.entry.name, refusal)
     }
 
-    /// The driver itself, and the archive that it came in, if it did.
+    /// The driver itself, and the archive that contained it, if any.
     fn unpack(
         &self,
         pin: &Pin,
@@ -101,7 +101,7 @@ impl Intake<'_> {
                 return Ok((locked.pin(), Some(archive.clone())));
             }
             if is_driver {
-                // The pin was kept, but now another driver of the archive is wanted.
+                // The pin was retained, but the recipe now asks for another driver of the archive.
                 pin = Pin { size: archive.size, sha256: archive.sha256, ..pin };
             }
         }
@@ -119,7 +119,7 @@ impl Intake<'_> {
         Ok((driver, Some(ArchiveMember { sha256: pin.sha256, size: pin.size, member })))
     }
 
-    /// What the previous lock says of a driver of this name.
+    /// Returns the record of this driver in the previous lock.
     fn before(&self) -> Option<(&DriverRecord, &LockedItem)> {
         let locked = self.previous?.known(&self.entry.name)?;
         Some((locked.kind.driver()?, locked))
@@ -129,10 +129,10 @@ impl Intake<'_> {
         self.sources.fetcher.cache.cache().has(digest)
     }
 
-    /// The `vgpuConfig.xml` of a host driver, and nothing else of it.
+    /// Handles a request for the `vgpuConfig.xml` of a host driver only.
     fn config_only(&self, pin: &Pin) -> Result<Pin, RefusalError> {
         if let Some((record, locked)) = self.before().filter(|(it, _)| it.kind == self.kind) {
-            // The pin was kept, or is that of the same package, or of the same archive, again.
+            // The retained pin may be of the file, of its package, or of the archive around that.
             let package = record.package.map(|package| package.sha256);
             let archive = record.archive.as_ref().map(|archive| archive.sha256);
             if [Some(locked.sha256), package, archive].contains(&Some(pin.sha256)) {
@@ -153,7 +153,7 @@ impl Intake<'_> {
         Ok(Pin { size, sha256, kind })
     }
 
-    /// What the previous lock says of the same driver with the same patches.
+    /// Returns the record of the same driver with the same patches in the previous lock.
     fn known(
         &self,
         pin: &Pin,
@@ -174,7 +174,7 @@ impl Intake<'_> {
         same.then(|| (record.clone(), had.map(|(_, patch)| patch.files.clone()).collect()))
     }
 
-    /// Look into the driver, and prove its patches.
+    /// Examines the driver and checks that its patches apply.
     fn examine(
         &self,
         pin: &Pin,
@@ -215,7 +215,7 @@ impl Intake<'_> {
         Ok((DriverRecord { version, kind, config, gpus, archive, package }, proofs))
     }
 
-    /// All that can be known of a driver for Windows is what its file is called.
+    /// Returns the record of a Windows driver, which depends on its file name only.
     fn examine_windows(
         &self,
         mut file: File,
@@ -237,7 +237,7 @@ impl Intake<'_> {
         Ok(DriverRecord { version, kind, config, gpus, archive, package })
     }
 
-    /// The MD5 under which a host driver is known, unless the recipe says itself what it must be.
+    /// Returns the MD5 in the catalog for a host driver, unless the recipe has a digest.
     fn published_md5(&self, package: &Package) -> Option<Md5> {
         let is_open = self.entry.sha256.is_none() && package.is_original();
         if !is_open || package.kind() != DriverKind::Host {
@@ -247,14 +247,15 @@ impl Intake<'_> {
     }
 }
 
-/// Keep a `vgpuConfig.xml` in the cache, so that the driver need not be unpacked for it again.
+/// Writes a `vgpuConfig.xml` to the cache, so that the driver need not be unpacked for it again.
 pub(super) fn keep(sources: &Sources<'_>, bytes: &[u8]) -> Result<Digest, CacheError> {
     let mut incoming = sources.fetcher.cache.incoming()?;
     incoming.add(bytes)?;
     incoming.finish(Some(Digest::of(bytes))).map(|measured| measured.sha256)
 }
 
-/// Get the bytes into the cache. A pin that was kept says what they are, but they may be gone.
+/// Loads the bytes of a pin into the cache. A retained pin has a digest, but the cache may have
+/// lost the bytes.
 pub(super) fn make_present(
     sources: &Sources<'_>,
     entry: &Entry,
@@ -272,7 +273,7 @@ pub(super) fn open(sources: &Sources<'_>, digest: Digest) -> Result<File, Refusa
     Ok(sources.fetcher.cache.cache().open_content(digest)?)
 }
 
-/// Put a member of an archive into the cache.
+/// Writes a member of an archive to the cache.
 fn extract(
     sources: &Sources<'_>,
     item: &ItemName,

@@ -1,17 +1,16 @@
-//! NVIDIA's driver packages, read without running them.
+//! NVIDIA driver packages, read without running them.
 //!
-//! A `.run` is a shell script of a thousand lines with a compressed archive behind it. The script
-//! says in its first lines what the package is and what its checksums are ([`header`]). Everything
-//! else is read from the archive as it streams past ([`payload`], [`walk`]): nothing is unpacked
-//! to the disk, and nothing but `vgpuConfig.xml` is held in memory. Patches are proven in the same
-//! pass. The portal's `.zip` has several drivers in it ([`portal`]).
+//! A `.run` file is a shell script of a thousand lines followed by a compressed archive. The first
+//! lines of the script name the package and its checksums ([`header`]). Everything else is read
+//! from the archive as a stream ([`payload`], [`walk`]): nothing is unpacked to disk, and only
+//! `vgpuConfig.xml` is held in memory. Patches are checked in the same pass. The `.zip` of the
+//! NVIDIA portal contains several drivers ([`portal`]).
 //!
-//! The format was read from the public script of NVIDIA's fork of makeself; the checksums in it
-//! guard against damage only. What the file *is* stands in the recipe or in the lock, as a SHA-256.
+//! The source of the format is the public script of NVIDIA's fork of makeself. Its checksums detect
+//! damage only; the recipe or the lock identifies the file by SHA-256.
 
-//!
-//! [`records`] brings this together: from what the recipe wants and what came, to what the lock
-//! and the manifest say.
+//! [`records`] combines this: it converts requests of the recipe and downloaded files to records of
+//! the lock and the manifest.
 
 mod config;
 mod describe;

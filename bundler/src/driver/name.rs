@@ -3,16 +3,16 @@ use vgpu_manifest::driver::DriverKind;
 
 use super::DriverError;
 
-/// Whether a package is as NVIDIA made it.
+/// Whether a package is an original of NVIDIA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Variant {
-    /// It says that it is.
+    /// The header has the suffix of an original.
     Original,
-    /// It says that somebody has applied a patch to it.
+    /// The header has the suffix of a patched package.
     Custom,
 }
 
-/// What kind of driver unpacks into this folder: `NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm`.
+/// Returns the driver kind of a folder name: `NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm`.
 pub(super) fn variant(
     folder: &str,
     version: &DriverVersion,
@@ -31,28 +31,27 @@ pub(super) fn variant(
     }
 }
 
-/// What a file's name says of the driver in it.
+/// The result of parsing a driver file name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum FileName {
-    /// A driver.
     Driver(DriverKind, DriverVersion),
-    /// An archive of the portal, for this hypervisor.
+    /// A portal archive for this hypervisor.
     Portal(Hypervisor),
-    /// Nothing.
+    /// Not a known pattern.
     Other,
 }
 
-/// For whom an archive of the portal is.
+/// The hypervisor of a portal archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Hypervisor {
-    /// KVM on any Linux: what Proxmox VE is.
+    /// Linux KVM, which includes Proxmox VE.
     LinuxKvm,
-    /// Another one, as the file's name calls it.
+    /// Another one, as in the file name.
     Other(String),
 }
 
 impl FileName {
-    /// What the last part of `path` says.
+    /// Parses the last component of `path`.
     pub(crate) fn of(path: &str) -> Self {
         let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
         let run = || {
@@ -77,9 +76,9 @@ impl FileName {
     }
 }
 
-/// The hypervisor in `Linux-KVM-535.230.02-539.19`: what stands before the versions of drivers.
+/// Returns the hypervisor in `Linux-KVM-535.230.02-539.19`: the part before the driver versions.
 fn hypervisor(rest: &str) -> Option<Hypervisor> {
-    // The versions of host and guests come last, and there are at least two.
+    // At least two versions, host and guests, come last.
     let parts: Vec<_> = rest.split('-').collect();
     let is_version = |part: &&&str| part.parse::<DriverVersion>().is_ok();
     let versions = parts.iter().rev().take_while(is_version).count().min(3);

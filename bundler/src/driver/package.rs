@@ -13,54 +13,52 @@ use super::sums::sums;
 use super::walk::{Proof, Walked, walk};
 use super::{DriverError, vgpu_config};
 
-/// A `.run` whose header has been read.
+/// A `.run` file with a parsed header.
 #[derive(Debug)]
 pub(crate) struct Package {
     file: File,
     header: Header,
 }
 
-/// What a package is, proven.
+/// The verified properties of a package.
 #[derive(Debug)]
 pub(crate) struct Examined {
-    /// Its `vgpuConfig.xml`.
     pub(crate) config: Option<Config>,
-    /// What each of the patches changes.
+    /// The changes of each patch.
     pub(crate) proofs: Vec<Proof>,
 }
 
 /// A `vgpuConfig.xml`.
 #[derive(Debug)]
 pub(crate) struct Config {
-    /// The file.
     pub(crate) bytes: Vec<u8>,
-    /// What it says.
+    /// Its contents.
     pub(crate) parsed: VgpuConfig,
 }
 
 impl Package {
-    /// Read the header of `file`.
+    /// Reads the header of `file`.
     pub(crate) fn open(mut file: File) -> Result<Self, DriverError> {
         let header = Header::read(&mut file)?;
         Ok(Self { file, header })
     }
 
-    /// The version in its header.
+    /// Returns the version in its header.
     pub(crate) fn version(&self) -> &DriverVersion {
         &self.header.version
     }
 
-    /// The kind in its header.
+    /// Returns the kind in its header.
     pub(crate) fn kind(&self) -> DriverKind {
         self.header.kind
     }
 
-    /// Whether its header says that it is as NVIDIA made it.
+    /// Returns whether its header marks an original of NVIDIA.
     pub(crate) fn is_original(&self) -> bool {
         self.header.variant == Variant::Original
     }
 
-    /// Check that it is of the kind that is wanted.
+    /// Checks the kind of the driver.
     pub(crate) fn expect(&self, wanted: DriverKind) -> Result<(), DriverError> {
         if self.header.kind == wanted {
             return Ok(());
@@ -69,10 +67,10 @@ impl Package {
         Err(DriverError::OtherKind { wanted, found: self.header.kind, version })
     }
 
-    /// Read all of it: check the checksums, look into the payload, and apply the patches to what
-    /// is in there. The file is read twice.
+    /// Reads the whole file twice: verifies the checksums, examines the payload, and applies the
+    /// patches.
     ///
-    /// `known` is the MD5 under which its version is known, if it is to be checked.
+    /// `known` is the expected MD5 of this version, if it is to be checked.
     pub(crate) fn examine(
         mut self,
         known: Option<Md5>,
@@ -113,7 +111,7 @@ impl Package {
             actual: sums.md5.to_string(),
         });
         if let Some(wrong) = md5.or(crc) {
-            // A download that was cut off is the likeliest reason, and says more.
+            // Report a truncated file first: it is the most likely cause of a wrong checksum.
             return Err(match self.payload().and_then(|mut payload| payload.drain()) {
                 Err(truncated @ DriverError::Truncated(_)) => truncated,
                 _ => wrong,
@@ -128,7 +126,7 @@ impl Package {
         }
     }
 
-    /// The payload, from its first byte.
+    /// Returns a reader at the first byte of the payload.
     fn payload(&mut self) -> Result<Payload<'_>, DriverError> {
         self.file.rewind().map_err(DriverError::Read)?;
         let mut reader = BufReader::with_capacity(PIECE, &mut self.file);
@@ -138,15 +136,15 @@ impl Package {
     }
 }
 
-/// Check that `file` can be a driver for Windows: NVIDIA's is a program that unpacks itself, and
-/// all that can be said of it here is that it is one.
+/// Checks that `file` can be a Windows driver. NVIDIA's are self-extracting programs, so only the
+/// executable format can be checked.
 pub(super) fn check_windows(file: &mut File) -> Result<(), DriverError> {
     let mut start = Vec::new();
     file.take(1 << 10).read_to_end(&mut start).map_err(DriverError::Read)?;
     if start.starts_with(b"MZ") {
         return Ok(());
     }
-    // A web page has an error of its own.
+    // Report a web page with its own error.
     match Header::read(&mut &*start) {
         Err(error @ (DriverError::WebPage { .. } | DriverError::Answer(_))) => Err(error),
         _ => Err(DriverError::NotADriver("it is not a Windows program")),

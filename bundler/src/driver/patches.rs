@@ -10,7 +10,7 @@ use super::refusal::{Refusal, RefusalError};
 use crate::recipe::Entry;
 use crate::source::{Pin, Sources};
 
-/// Read the patches for `driver`, if none of them is known to be for another version.
+/// Reads the patches for `driver`, unless one is known to be for another version.
 pub(super) fn load(
     sources: &Sources<'_>,
     patches: &[(&Entry, &Pin)],
@@ -38,7 +38,7 @@ fn read(sources: &Sources<'_>, pin: &Pin) -> Result<Patch, Refusal> {
     Ok(Patch::parse(&bytes)?)
 }
 
-/// The driver that a patch is for, if its bytes are known, or its file is named after one.
+/// Returns the driver version of a patch, by its digest in the catalog or by its file name.
 fn made_for(entry: &Entry, sha256: Digest) -> Option<DriverVersion> {
     let catalog = Catalog::embedded();
     let known = catalog.rows().patches.iter().find(|patch| patch.sha256 == Some(sha256));
@@ -47,7 +47,7 @@ fn made_for(entry: &Entry, sha256: Digest) -> Option<DriverVersion> {
     known.map(|patch| patch.host.clone()).or_else(named)
 }
 
-/// The driver that a patch is named after: `535.230.02.patch`.
+/// Returns the driver version in a file name such as `535.230.02.patch`.
 fn named_after(path: &str) -> Option<DriverVersion> {
     let name = path.split('?').next()?.rsplit('/').next()?;
     name.strip_suffix(".patch")?.parse().ok()

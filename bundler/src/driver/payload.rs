@@ -7,16 +7,16 @@ use vgpu_manifest::ui::ByteSize;
 use super::DriverError;
 use super::window::{FITS, Wide};
 
-/// The most that a payload may unpack to. The largest known driver unpacks to 1.5 GB.
+/// The size limit of an unpacked payload. The largest known driver has 1.5 GB.
 pub(super) const MAX_UNPACKED: u64 = 4 << 30;
 
-/// The memory that decompressing xz may take, in KiB: the largest window that fits, and a little.
+/// The memory limit of the xz decoder in KiB: the largest supported window and some overhead.
 const XZ_MEMORY: u32 = 34 << 10;
 
-/// The binary logarithm of the largest window of zstd that fits.
+/// The binary logarithm of the largest supported zstd window.
 const ZSTD_WINDOW: u32 = FITS.ilog2();
 
-/// A payload on its way out of its compression, up to a limit.
+/// A decompressed payload with a size limit.
 pub(super) struct Payload<'f> {
     reader: Box<dyn Read + 'f>,
     left: u64,
@@ -24,8 +24,8 @@ pub(super) struct Payload<'f> {
 }
 
 impl<'f> Payload<'f> {
-    /// Decompress `file` from where it stands to at most `cap` bytes, by another program if that
-    /// takes more memory than we have.
+    /// Decompresses `file` from its current position to at most `cap` bytes. Uses another program
+    /// if the window exceeds the memory limit of this one.
     pub(super) fn of(file: &'f mut File, cap: u64) -> Result<Self, DriverError> {
         let mut start = Vec::new();
         let at = file.stream_position().map_err(DriverError::Read)?;
@@ -40,7 +40,7 @@ impl<'f> Payload<'f> {
         }
     }
 
-    /// Decompress `file`, whose next byte is the first of the payload, to at most `cap` bytes.
+    /// Decompresses `file`, which is at the first byte of the payload, to at most `cap` bytes.
     pub(super) fn open(mut file: impl BufRead + 'f, cap: u64) -> Result<Self, DriverError> {
         let start = file.fill_buf().map_err(DriverError::Read)?;
         let start = start[..start.len().min(6)].to_vec();
@@ -65,7 +65,7 @@ impl<'f> Payload<'f> {
         Ok(Self { reader, left: cap, cap })
     }
 
-    /// Read to the end, which shows damage that comes after the last file.
+    /// Reads to the end, which detects damage after the last file.
     pub(super) fn drain(&mut self) -> Result<(), DriverError> {
         io::copy(self, &mut io::sink()).map(drop).map_err(DriverError::payload)
     }
@@ -80,15 +80,15 @@ impl Read for Payload<'_> {
     }
 }
 
-/// How [`Payload`] says through a reader that there is too much of it.
+/// The error by which the reader of [`Payload`] signals that the limit is exceeded.
 #[derive(Debug, thiserror::Error)]
 #[error("more than {0} bytes")]
 struct Bomb(u64);
 
 impl DriverError {
-    /// What a failure to read the payload means.
+    /// Converts a read error of the payload.
     pub(super) fn payload(error: io::Error) -> Self {
-        // The reader of archives wraps errors in errors of its own.
+        // The archive reader wraps errors in its own.
         let mut inner = Some(&error as &(dyn std::error::Error + 'static));
         while let Some(cause) = inner {
             let io = cause.downcast_ref::<io::Error>();

@@ -10,19 +10,19 @@ use zip::result::ZipError;
 use super::DriverError;
 use super::name::{FileName, Hypervisor};
 
-/// An archive of NVIDIA's licensing portal, in which a release comes.
+/// An archive of the NVIDIA licensing portal, which contains a release.
 ///
-/// The drivers are in `Host_Drivers/` and `Guest_Drivers/`, in older releases at the top; there
-/// may be a folder around it all. Only the names of files count.
+/// The drivers are in `Host_Drivers/` and `Guest_Drivers/`, in older releases at the top,
+/// optionally within another folder. Only file names count.
 #[derive(Debug)]
 pub(crate) struct Portal {
     archive: ZipArchive<File>,
 }
 
-/// How many files an archive may have. Known ones have some twenty.
+/// The limit of files in an archive. Known ones have about twenty.
 const MAX_FILES: usize = 10_000;
 
-/// Whether `file` begins as an archive does.
+/// Returns whether `file` starts like an archive.
 pub(crate) fn is_zip(file: &mut File) -> Result<bool, DriverError> {
     let mut start = Vec::new();
     file.take(4).read_to_end(&mut start).map_err(DriverError::Read)?;
@@ -31,14 +31,14 @@ pub(crate) fn is_zip(file: &mut File) -> Result<bool, DriverError> {
 }
 
 impl Portal {
-    /// Read the directory of an archive, which its owner calls `name`.
+    /// Reads the directory of an archive with the file name `name`.
     pub(crate) fn open(file: File, name: &str) -> Result<Self, DriverError> {
         if let FileName::Portal(Hypervisor::Other(hypervisor)) = FileName::of(name) {
             let file = name.rsplit('/').next().unwrap_or(name).to_owned();
             return Err(DriverError::Hypervisor { file, hypervisor });
         }
         let archive = ZipArchive::new(file).map_err(|error| match error {
-            // The directory stands at the end, so it is what a cut-off download lacks.
+            // The directory is at the end, so a truncated download lacks it.
             ZipError::InvalidArchive(_) => DriverError::Truncated("before its directory"),
             error => DriverError::Archive(error),
         })?;
@@ -48,7 +48,7 @@ impl Portal {
         Ok(Self { archive })
     }
 
-    /// The name of the one driver of this kind.
+    /// Returns the name of the only driver of this kind.
     pub(crate) fn find(&mut self, wanted: DriverKind) -> Result<String, DriverError> {
         let (mut found, mut others) = (Vec::new(), Vec::new());
         for at in 0..self.archive.len() {
@@ -71,7 +71,7 @@ impl Portal {
         }
     }
 
-    /// Write the member `name` to `to`, as far as the archive says that it goes.
+    /// Writes the member `name` to `to`, up to its declared size.
     pub(crate) fn extract(
         &mut self,
         name: &str,
@@ -98,7 +98,7 @@ impl Portal {
     }
 }
 
-/// A failure inside of an archive is one of its content, not of the disk.
+/// Converts an error inside an archive: it concerns the contents, not the disk.
 fn damaged(error: DriverError) -> DriverError {
     match error {
         DriverError::Read(error) => DriverError::payload(error),
@@ -106,7 +106,7 @@ fn damaged(error: DriverError) -> DriverError {
     }
 }
 
-/// Whether a file is a package of another kind, which is worth a word if there is no other.
+/// Returns whether a file is a package of another kind, which the error mentions.
 fn is_package(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     [".run", ".deb", ".rpm", ".vib", ".exe", ".zip"].iter().any(|end| lower.ends_with(end))

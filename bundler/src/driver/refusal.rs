@@ -8,13 +8,11 @@ use crate::cache::CacheError;
 use crate::recipe::Entry;
 use crate::source::{Pin, SourceError};
 
-/// A driver, or a patch for one, does not go into a bundle.
+/// A driver or patch cannot be included in a bundle.
 #[derive(Debug, thiserror::Error)]
 #[error("item `{item}` cannot be used")]
 pub(crate) struct RefusalError {
-    /// The item.
     item: ItemName,
-    /// Why not.
     #[source]
     refusal: Box<Refusal>,
 }
@@ -25,58 +23,55 @@ impl RefusalError {
     }
 }
 
-/// Why a driver or a patch does not go into a bundle.
+/// Why a driver or patch cannot be included in a bundle.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum Refusal {
-    /// It cannot be had.
+    /// Its source is unavailable.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// The cache failed.
     #[error(transparent)]
     Cache(#[from] CacheError),
-    /// It is not the driver that is wanted.
+    /// The file is not the requested driver.
     #[error(transparent)]
     Driver(#[from] DriverError),
-    /// It is not a patch.
+    /// The file is not a patch.
     #[error(transparent)]
     Patch(#[from] PatchError),
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("cannot read it")]
     ReadPatch(#[source] std::io::Error),
-    /// It is larger than any patch.
+    /// The file exceeds the size limit of patches.
     #[error("it is larger than {0}, and than any patch")]
     LargePatch(ByteSize),
-    /// It is the patch of another driver.
+    /// The patch is for another driver version.
     #[error("it is the patch for the driver {made_for}, but `{driver}` is the driver {version}")]
     OtherDriver {
-        /// The driver that it is for.
+        /// The driver version of the patch.
         made_for: DriverVersion,
-        /// The driver that it was to be applied to.
+        /// The driver version in the recipe.
         driver: ItemName,
-        /// Its version.
         version: DriverVersion,
     },
-    /// It does not apply.
+    /// The patch does not apply.
     #[error("the patch `{patch}` was made for another driver than {version}")]
     DoesNotApply {
-        /// The patch.
         patch: ItemName,
-        /// The version of the driver.
+        /// The driver version.
         version: DriverVersion,
         /// Where it does not apply.
         source: ApplyError,
     },
-    /// A member of the archive has a name that we do not write down.
+    /// A member of the archive has a name that cannot be recorded.
     #[error(transparent)]
     MemberName(ParseTextError),
-    /// Nothing says which version a driver for Windows is.
+    /// The version of a Windows driver is unknown.
     #[error("its name does not say its version; keep NVIDIA's, `539.19_grid_win10_…_64bit_….exe`")]
     NoVersion,
 }
 
 impl Refusal {
-    /// Why a driver was refused as it was read: perhaps because of one of its patches.
+    /// Converts the error of reading a driver, which one of its patches may have caused.
     pub(super) fn examined(
         error: DriverError,
         version: &DriverVersion,

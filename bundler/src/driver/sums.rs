@@ -9,15 +9,15 @@ use super::DriverError;
 /// The checksums of a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sums {
-    /// What `cksum` says of everything from the fourth line on.
+    /// The `cksum` of everything from the fourth line on.
     pub(super) crc: u32,
     /// The MD5 of everything from the fourth line on.
     pub(super) md5: Md5,
-    /// The MD5 of the whole file, by which others know it.
+    /// The MD5 of the whole file, which third parties publish.
     pub(super) whole: Md5,
 }
 
-/// Read all of `file` for its checksums; the fourth line begins after `head` bytes.
+/// Reads `file` and computes its checksums; the fourth line starts after `head` bytes.
 pub(super) fn sums(file: &mut dyn Read, head: u64) -> Result<Sums, DriverError> {
     let (mut whole, mut tail, mut crc) = (Hasher::new(), Hasher::new(), Crc::default());
     let mut left = head;
@@ -50,7 +50,7 @@ impl Crc {
         self.len += bytes.len() as u64;
     }
 
-    /// The length counts as well, the least significant byte first, without leading zeros.
+    /// Adds the length: the least significant byte first, without leading zeros.
     fn finish(self) -> u32 {
         let significant = (u64::BITS - self.len.leading_zeros()).div_ceil(8) as usize;
         let len = &self.len.to_le_bytes()[..significant];
@@ -63,7 +63,7 @@ fn step(value: u32, byte: u8) -> u32 {
     (value << 8) ^ TABLE[usize::from(top ^ byte)]
 }
 
-/// What each byte does to the checksum.
+/// The lookup table of the checksum.
 const TABLE: [u32; 256] = {
     let mut table = [0; 256];
     let mut at = 0;

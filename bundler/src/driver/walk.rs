@@ -9,33 +9,33 @@ use vgpu_manifest::ui::ByteSize;
 use super::DriverError;
 use super::payload::Payload;
 
-/// The most files that a payload may have. Known drivers have 1,200.
+/// The limit of files in a payload. Known drivers have 1,200.
 const MAX_FILES: usize = 100_000;
 
-/// The longest path in a payload, and the longest record about a file, in bytes.
+/// The size limit of a path, and of an extended header, in bytes.
 const MAX_RECORD: u64 = 64 << 10;
 
-/// The largest `vgpuConfig.xml`. Known ones have some 2 MB.
+/// The size limit of `vgpuConfig.xml`. Known ones have about 2 MB.
 const MAX_CONFIG: u64 = 16 << 20;
 
 const CONFIG: &str = "vgpuConfig.xml";
 const HOST_MARKER: &str = "is_vgpu_host_package.txt";
 
-/// What was found in a payload.
+/// The findings in a payload.
 #[derive(Debug, Default)]
 pub(super) struct Walked {
-    /// Whether it calls itself a host package.
+    /// Whether it declares a host package.
     pub(super) is_marked_host: bool,
     /// The content of `vgpuConfig.xml`.
     pub(super) config: Option<Vec<u8>>,
-    /// What each patch has changed.
+    /// The changes of each patch.
     pub(super) proofs: Vec<Proof>,
 }
 
 /// The files that a patch changes, in its order.
 pub(crate) type Proof = Vec<PatchedFile>;
 
-/// Read all of a payload, and apply the patches to what goes by.
+/// Reads the whole payload, and applies the patches to the files in it.
 pub(super) fn walk(payload: Payload<'_>, patches: &[Patch]) -> Result<Walked, DriverError> {
     check_apart(patches)?;
     let mut walk = Walk { patches, changed: BTreeMap::new(), seen: BTreeSet::new() };
@@ -65,8 +65,8 @@ pub(super) fn walk(payload: Payload<'_>, patches: &[Patch]) -> Result<Walked, Dr
     Ok(walked)
 }
 
-/// No file may be changed by two patches: the second would have to be made for the first one's
-/// result, and nobody makes such patches.
+/// Checks that no two patches change the same file: the second would have to be made for the result
+/// of the first, and such patches do not exist.
 fn check_apart(patches: &[Patch]) -> Result<(), DriverError> {
     let mut seen = BTreeSet::new();
     let paths = patches.iter().flat_map(|patch| patch.files().iter().map(FilePatch::path));
@@ -80,16 +80,15 @@ fn check_apart(patches: &[Patch]) -> Result<(), DriverError> {
 
 /// An entry of an archive.
 enum Record {
-    /// A file, or whatever else has a name.
+    /// A file or another named object.
     File,
-    /// Not a file, but the name of the next one.
+    /// The long name of the next entry.
     Name(Vec<u8>),
-    /// Not a file, but something else about the next one.
+    /// Other metadata of the next entry.
     Other,
 }
 
-/// Which of these an entry is. What is not a file is read here, because how long it may be is for
-/// us to limit.
+/// Classifies an entry. Metadata is read here, because this program limits its size.
 fn record(kind: EntryType, entry: &mut dyn Read) -> Result<Record, DriverError> {
     if !matches!(
         kind,
@@ -113,7 +112,7 @@ fn record(kind: EntryType, entry: &mut dyn Read) -> Result<Record, DriverError> 
     Ok(name.map_or(Record::Other, Record::Name))
 }
 
-/// A path as patches write it; `None` for the root, and for what no patch could name.
+/// Returns a path as patches spell it; `None` for the root, and for paths that no patch can name.
 fn path(bytes: &[u8]) -> Option<TreePath> {
     let text = std::str::from_utf8(bytes).ok()?.trim_end_matches('\0');
     let mut text = text.trim_end_matches('/');
@@ -126,12 +125,12 @@ fn path(bytes: &[u8]) -> Option<TreePath> {
 struct Walk<'p> {
     patches: &'p [Patch],
     changed: BTreeMap<TreePath, PatchedFile>,
-    /// The files of interest that have gone by.
+    /// The relevant files seen so far.
     seen: BTreeSet<TreePath>,
 }
 
 impl Walk<'_> {
-    /// Look at a file that goes by.
+    /// Handles the next file.
     fn file(
         &mut self,
         at: &TreePath,
@@ -180,7 +179,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// What the patches have changed, once all has gone by.
+    /// Returns the changes of the patches, after the last file.
     fn finish(mut self) -> Result<Vec<Proof>, DriverError> {
         let mut proofs = Vec::new();
         for patch in self.patches {

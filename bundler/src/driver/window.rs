@@ -1,5 +1,5 @@
-//! How much of what came before a compressed payload may refer to, which is how much memory it takes
-//! to decompress it.
+//! The window of a compressed payload: how far back references may reach, which determines the
+//! memory for decompression.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -9,22 +9,22 @@ use vgpu_manifest::ui::ByteSize;
 
 use super::DriverError;
 
-/// The largest window that is decompressed here: all of this program stays below 64 MiB with it.
-/// `xz -7` needs as much, `zstd -19` half of it.
+/// The largest window that this program decompresses, so that it stays below 64 MiB. `xz -7` needs
+/// as much, `zstd -19` half of it.
 pub(super) const FITS: u64 = 16 << 20;
 
-/// The largest that the programs `xz` and `zstd` are asked to take: what they take by default, and
-/// twice as much as `xz -9` needs.
+/// The largest window for the programs `xz` and `zstd`: their default limit, and twice the window
+/// of `xz -9`.
 const WIDEST: u64 = 128 << 20;
 
-/// Who can decompress a payload that needs a wide window.
+/// The program for a payload with a large window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Program {
     Xz,
     Zstd,
 }
 
-/// A payload that needs a wide window.
+/// A payload with a large window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Wide {
     program: Program,
@@ -32,7 +32,7 @@ pub(super) struct Wide {
 }
 
 impl Wide {
-    /// Whether the payload that begins with these bytes is one.
+    /// Returns the large window of the payload that starts with these bytes, if any.
     pub(super) fn of(start: &[u8]) -> Option<Self> {
         let (program, window) = match start {
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => (Program::Xz, xz(start)?),
@@ -42,7 +42,8 @@ impl Wide {
         (window > FITS).then_some(Self { program, window })
     }
 
-    /// Let the program for it decompress `file` from where it stands. Its memory is its own.
+    /// Starts the program that decompresses `file` from its current position. It has its own
+    /// memory.
     pub(super) fn through(self, file: File) -> Result<Running, DriverError> {
         let window = ByteSize::new(self.window);
         if self.window > WIDEST {
@@ -65,7 +66,7 @@ impl Wide {
     }
 }
 
-/// A program that decompresses. It ends with this.
+/// A running decompression program, ended on drop.
 pub(super) struct Running {
     child: Child,
     out: ChildStdout,
@@ -76,7 +77,7 @@ impl Read for Running {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = self.out.read(buf)?;
         if n == 0 && !buf.is_empty() && !self.child.wait()?.success() {
-            // Only its exit says that the end came too early, or that a checksum was wrong.
+            // Only the exit status reports a truncated input or a wrong checksum.
             return Err(io::Error::other(format!("`{}` finds it damaged", self.name)));
         }
         Ok(n)
@@ -85,16 +86,16 @@ impl Read for Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It has ended already, or nobody wants the rest of it.
+        // The program has exited, or its remaining output is not needed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The window that the first block of an xz stream needs; `None` if there is none, or it is wrong.
+/// Returns the window of the first block of an xz stream; `None` if the header is invalid.
 fn xz(start: &[u8]) -> Option<u64> {
     const LZMA2: u64 = 0x21;
-    // The header of the stream has 12 bytes; the first of a block says how long its own is.
+    // The stream header has 12 bytes; the first byte of a block gives the size of its header.
     let block = start.get(12..)?;
     let flags = *block.get(1).filter(|_| block[0] != 0)?;
     let mut fields = block.get(2..)?;
@@ -115,7 +116,7 @@ fn xz(start: &[u8]) -> Option<u64> {
     None
 }
 
-/// A number of xz's: seven bits in each byte, the lowest first.
+/// Parses an integer of the xz format: seven bits in each byte, the lowest first.
 fn number(fields: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for shift in (0..63).step_by(7) {
@@ -129,7 +130,7 @@ fn number(fields: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// The window that a frame of zstd needs: RFC 8878, 3.1.1.1.
+/// Returns the window of a zstd frame: RFC 8878, 3.1.1.1.
 fn zstd(start: &[u8]) -> Option<u64> {
     let descriptor = *start.get(4)?;
     let is_single = descriptor & 0x20 != 0;
@@ -138,7 +139,7 @@ fn zstd(start: &[u8]) -> Option<u64> {
         let base = 1_u64 << (10 + (byte >> 3));
         return Some(base + base / 8 * u64::from(byte & 7));
     }
-    // All of it is one segment, as large as the content.
+    // A single segment: the window is the size of the content.
     let skipped = [0, 1, 2, 4][usize::from(descriptor & 3)];
     let len = [1, 2, 4, 8][usize::from(descriptor >> 6)];
     let field = start.get(5 + skipped..5 + skipped + len)?;
@@ -152,7 +153,7 @@ mod tests {
 
     #[test]
     fn windows_are_read_from_headers() {
-        // The first bytes of what `xz -6`, `-9` and `--lzma2=dict=1536MiB` write.
+        // The first bytes of the output of `xz -6`, `-9` and `--lzma2=dict=1536MiB`.
         let of_xz = |bits: u8| {
             let mut start = b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4\x46\x02\0\x21\x01".to_vec();
             start.extend([bits, 0, 0, 0]);
@@ -162,7 +163,7 @@ mod tests {
             [0x16, 0x1a, 0x1c, 0x25].map(of_xz),
             [8, 32, 64, 1536].map(|mib| Some(mib << 20))
         );
-        // A filter for programs before it, and the sizes of the block.
+        // A preceding filter for executables, and the sizes of the block.
         let filtered =
             b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4\x46\x04\xc1\x80\x01\x80\x80\x01\x04\0\x21\x01\x1c";
         assert_eq!(xz(filtered), Some(64 << 20));
@@ -173,7 +174,7 @@ mod tests {
         assert_eq!(frame(b"\x04\x68"), Some(8 << 20));
         assert_eq!(frame(b"\x04\x88"), Some(128 << 20));
         assert_eq!(frame(b"\x04\x89"), Some(144 << 20));
-        // One segment of 5, of 256 and of 2^26 bytes, the last with a dictionary's id.
+        // Single segments of 5, 256 and 2^26 bytes, the last with a dictionary ID.
         assert_eq!(frame(b"\x20\x05"), Some(5));
         assert_eq!(frame(b"\x60\0\0"), Some(256));
         assert_eq!(frame(b"\xa1\x07\0\0\0\x04"), Some(1 << 26));

@@ -11,42 +11,34 @@ use super::{Lock, VERSION};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum LockError {
-    /// It cannot be read or written.
+    /// The file cannot be read or written.
     #[error("cannot {verb} the lock `{path}`")]
     Io {
-        /// What was to be done.
+        /// The attempted operation.
         verb: &'static str,
-        /// The file.
         path: Utf8PathBuf,
-        /// What went wrong.
         source: io::Error,
     },
-    /// It is not a lock, or was changed by hand into something else.
+    /// The file is not a valid lock.
     #[error("`{path}` line {line}: {what}")]
     Wrong {
-        /// The file.
         path: Utf8PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What is wrong there.
+        /// The reason.
         what: String,
     },
-    /// A later version of this program wrote it.
+    /// A later version of this program wrote the lock.
     #[error(
         "the lock `{path}` has version {found}, but this program reads version {VERSION}; use the program that wrote it"
     )]
-    Version {
-        /// The file.
-        path: Utf8PathBuf,
-        /// Its version.
-        found: u32,
-    },
-    /// It cannot be written as TOML: a number is out of its range.
+    Version { path: Utf8PathBuf, found: u32 },
+    /// The lock cannot be serialized as TOML: a number is out of range.
     #[error("the lock cannot be written down")]
     Form(#[from] toml::ser::Error),
 }
 
-/// What is read before anything else, from a lock of any version.
+/// The part of a lock that all versions of the format share.
 #[derive(Deserialize)]
 struct Preamble {
     version: u32,
@@ -58,7 +50,7 @@ const HEAD: &str = "\
 ";
 
 impl Lock {
-    /// Read the lock at `path`, if there is one.
+    /// Reads the lock at `path`, if it exists.
     pub(crate) fn read(path: &Utf8Path) -> Result<Option<Self>, LockError> {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
@@ -80,14 +72,15 @@ impl Lock {
         toml::from_str(&text).map(Some).map_err(wrong)
     }
 
-    /// Give the lock at `path` today's date: it was found to be right, so no file is newer.
+    /// Updates the modification time of the lock at `path`: it is up to date, so it must not be
+    /// older than its inputs.
     pub(crate) fn confirm(path: &Utf8Path) -> Result<(), LockError> {
         let file = fs::File::options().write(true).open(path);
         let dated = file.and_then(|file| file.set_modified(SystemTime::now()));
         dated.map_err(|source| LockError::Io { verb: "write", path: path.to_owned(), source })
     }
 
-    /// Replace the lock at `path` by this one, durably: it is the old one or the new one, whole.
+    /// Replaces the lock at `path` atomically and durably.
     pub(crate) fn write(&self, path: &Utf8Path) -> Result<(), LockError> {
         let text = format!("{HEAD}{}", toml::to_string(self)?);
         let folder = match path.parent() {
@@ -96,7 +89,7 @@ impl Lock {
         };
         let write = || {
             let mut builder = tempfile::Builder::new();
-            // A lock is for everybody who may read the recipe; the umask still has its say.
+            // The lock is as readable as the recipe, subject to the umask.
             #[cfg(unix)]
             builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
             let mut file = builder.prefix(".bundle.lock-").tempfile_in(folder)?;

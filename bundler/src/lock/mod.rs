@@ -1,7 +1,7 @@
-//! The lock, `bundle.lock`: what the recipe turned out to be, by digest.
+//! The lock, `bundle.lock`: the resolved recipe, pinned by digest.
 //!
-//! Only `lock` and `update` write it. Everything that ends up in a bundle stands in it, so that
-//! the same lock gives the same bundle, anywhere and at any time.
+//! Only `lock` and `update` write it. It records all contents of a bundle, so that the same lock
+//! gives the same bundle, anywhere and at any time.
 
 mod diff;
 mod file;
@@ -26,34 +26,32 @@ use crate::recipe::{Entry, Recipe};
 use crate::source::{Expected, Origin, Pin};
 use crate::unlock::Build;
 
-/// What a recipe turned out to be.
+/// A resolved recipe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Lock {
-    /// The version of the format of locks: [`VERSION`].
+    /// The version of the lock format: [`VERSION`].
     version: u32,
-    /// The bundler that made it. Another one may make another bundle of it.
+    /// The version of the bundler that wrote it. Another version may build another bundle.
     pub(crate) bundler: ProgramVersion,
-    /// Stands for the recipe that it was made from.
+    /// The digest of the recipe.
     pub(crate) recipe: Digest,
-    /// The bundle's name.
     pub(crate) name: BundleName,
-    /// The line of bundles that it belongs to.
     pub(crate) channel: Channel,
-    /// Its place in that line. It grows by one whenever the bundle becomes another.
+    /// The sequence number in the channel. It grows with every change of the bundle.
     pub(crate) sequence: u64,
-    /// When it became what it is, in seconds since 1970.
+    /// The time of the last change, in seconds since 1970.
     pub(crate) created: u64,
-    /// What it asks of a host.
+    /// The requested changes to a host.
     #[serde(default, skip_serializing_if = "wants_nothing")]
     pub(crate) host: Wants,
-    /// The machines that it is made for, if the recipe declares them, and what speaks against it.
+    /// The machines that it is made for, if the recipe declares them, and objections to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) purpose: Option<Purpose>,
-    /// The tables of packages, which are pinned as a whole.
+    /// The tables of packages, each pinned as a whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) apt: Vec<LockedApt>,
-    /// The archives that packages among the items come from.
+    /// The archives of the packages.
     #[serde(default, rename = "archive", skip_serializing_if = "Vec::is_empty")]
     pub(crate) archives: Vec<ArchiveRecord>,
     /// The items, in the order in which they are applied.
@@ -61,7 +59,7 @@ pub(crate) struct Lock {
     pub(crate) items: Vec<LockedItem>,
 }
 
-/// An item, pinned.
+/// A pinned item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct LockedItem {
@@ -72,32 +70,31 @@ pub(crate) struct LockedItem {
     pub(crate) mode: ItemMode,
     #[serde(default, skip_serializing_if = "Kind::is_plain")]
     pub(crate) kind: Kind,
-    /// Where its bytes come from.
     pub(crate) origin: Origin,
-    /// How it was made, if it is one that the bundler makes. A bundle does not say that.
+    /// How the bundler made it, if it did. The manifest omits this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) build: Option<Build>,
 }
 
 impl LockedItem {
-    /// What `entry` turned out to be.
+    /// Returns the pinned item of `entry`.
     pub(crate) fn new(entry: Entry, pin: Pin, build: Option<Build>) -> Self {
         let (Entry { name, mode, origin, .. }, Pin { size, sha256, kind }) = (entry, pin);
         Self { name, size, sha256, mode, kind, origin, build }
     }
 
-    /// Its bytes, and what is known of them.
+    /// Returns the digest of its bytes, and its record.
     pub(crate) fn pin(&self) -> Pin {
         Pin { size: self.size, sha256: self.sha256, kind: self.kind.clone() }
     }
 
-    /// What the bytes of an item are expected to be that this lock has.
+    /// Returns the expected bytes of a locked item.
     pub(crate) fn expected(&self) -> Expected<'_> {
         let Self { name, size, sha256, .. } = self;
         Expected { name, sha256: Some(*sha256), size: Some(*size), cap: ByteSize::new(*size) }
     }
 
-    /// The item as a manifest says it, with the digests of its chunks.
+    /// Returns the item of a manifest, with the digests of its chunks.
     pub(crate) fn described(&self, chunks: Vec<Digest>) -> ItemFields {
         ItemFields {
             name: self.name.clone(),
@@ -111,20 +108,20 @@ impl LockedItem {
     }
 }
 
-/// The version of the format of locks that this program writes, and the only one that it reads.
+/// The version of the lock format that this program reads and writes.
 pub(crate) const VERSION: u32 = 1;
 
 fn wants_nothing(wants: &Wants) -> bool {
     *wants == Wants::default()
 }
 
-/// Why a lock does not serve a recipe any more.
+/// Why a lock is stale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Stale {
-    /// The recipe says something else now.
+    /// The recipe changed.
     #[error("the recipe has changed since it was locked")]
     Recipe,
-    /// This program is another one.
+    /// Another version of this program wrote it.
     #[error(
         "the lock was made by version {0} of this program, which would have made another bundle"
     )]
@@ -132,11 +129,10 @@ pub(crate) enum Stale {
 }
 
 impl Lock {
-    /// What `recipe` turned out to be: these items, the archives that its packages come from, and
-    /// its tables of packages.
+    /// Returns the lock of `recipe` with these items, archives and tables of packages.
     ///
-    /// If that is the same bundle as that of the `previous` lock, it keeps its number and date;
-    /// otherwise it gets the next number, and `now`, in seconds since 1970.
+    /// If the bundle equals that of the `previous` lock, it keeps its sequence number and time.
+    /// Otherwise it gets the next number and `now`, in seconds since 1970.
     #[must_use]
     pub(crate) fn new(
         recipe: &Recipe,
@@ -170,9 +166,9 @@ impl Lock {
         lock
     }
 
-    /// Would a bundle of this lock be the same as one of `other`, byte for byte?
+    /// Returns whether a bundle of this lock would be identical to one of `other`.
     ///
-    /// What was asked of archives, and how something was made, is not in a bundle.
+    /// Requests to archives and build methods are not part of a bundle.
     fn is_same_bundle(&self, other: &Self) -> bool {
         let said = |lock: &Self| {
             let items: Vec<_> = lock.items.iter().map(|item| item.described(Vec::new())).collect();
@@ -182,7 +178,7 @@ impl Lock {
         said(self) == said(other)
     }
 
-    /// Check that the lock is that of `recipe`, made by this program.
+    /// Checks that this program made the lock from `recipe`.
     pub(crate) fn check_current(&self, recipe: &Recipe) -> Result<(), Stale> {
         if self.recipe != recipe.digest() {
             return Err(Stale::Recipe);
@@ -193,9 +189,9 @@ impl Lock {
         Ok(())
     }
 
-    /// What this lock has pinned for a download: what came from these very addresses before.
+    /// Returns the pin of a download from the same addresses.
     ///
-    /// Files and folders are here to be looked at, so they are never taken from an old lock.
+    /// Files and folders are available locally, so they are always read again.
     #[must_use]
     pub(crate) fn pin(&self, entry: &Entry) -> Option<Pin> {
         let item = self.serving(entry)?;
@@ -203,46 +199,46 @@ impl Lock {
             && item.size <= entry.max_size.bytes();
         let is_download = match item.origin {
             Origin::Url { .. } | Origin::Git(_) | Origin::Alist(_) | Origin::Mega { .. } => true,
-            // The archive is ours, and another version of this program may write another one.
+            // This program writes the archive, and another version may write another one.
             Origin::Image(_) => self.bundler == ProgramVersion::current(),
             _ => false,
         };
-        // What the item is can have changed in the recipe, but not how a tree was packed.
+        // The recipe may change the kind of an item, but not how a tree is packed.
         let kind = item.kind.tree().map_or(Kind::Plain, Kind::Tree);
         (fits && is_download).then(|| Pin { kind, ..item.pin() })
     }
 
-    /// The item of this lock that was made for the same as `entry`.
+    /// Returns the locked item with the same source as `entry`.
     #[must_use]
     pub(crate) fn serving(&self, entry: &Entry) -> Option<&LockedItem> {
         self.item(&entry.name).filter(|item| item.origin.serves(&entry.origin))
     }
 
-    /// What a verdict needs of the records.
+    /// Returns the parts of the records that a verdict needs.
     #[must_use]
     pub(crate) fn contents(&self) -> Contents<'_> {
         Contents::of(self.kinds())
     }
 
-    /// What each item is, by its name.
+    /// Returns the record of each item, by its name.
     pub(crate) fn kinds(&self) -> impl Iterator<Item = (&ItemName, &Kind)> + Clone {
         self.items.iter().map(|item| (&item.name, &item.kind))
     }
 
-    /// The item of this name.
+    /// Returns the item of this name.
     #[must_use]
     pub(crate) fn item(&self, name: &ItemName) -> Option<&LockedItem> {
         self.items.iter().find(|item| item.name == *name)
     }
 
-    /// The item of this name, if this version of the program has described it: another one may find
-    /// something else in the same bytes.
+    /// Returns the item of this name, if this version of the program described it: another version
+    /// may derive another record from the same bytes.
     #[must_use]
     pub(crate) fn known(&self, name: &ItemName) -> Option<&LockedItem> {
         self.item(name).filter(|_| self.bundler == ProgramVersion::current())
     }
 
-    /// What the file of the bundle is called.
+    /// Returns the file name of the bundle.
     #[must_use]
     pub(crate) fn file_name(&self) -> String {
         format!("{}-{}.vgpu.tar", self.name, self.sequence)

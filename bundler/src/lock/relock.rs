@@ -1,4 +1,4 @@
-//! From a recipe to its lock: every input is found, examined, and pinned by digest.
+//! Resolves a recipe to its lock: obtains, examines and pins every input.
 
 use std::env;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -20,11 +20,11 @@ use crate::source::{Origin, Pin, SourceError, Sources};
 use crate::ui::Ui;
 use crate::unlock::{self, Making};
 
-/// The pins of downloads in an earlier lock: which of them stay.
+/// Which pins of an earlier lock are retained.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Pins<'p> {
     Keep,
-    /// Resolves these again; all of them if none is named.
+    /// Resolves these again; all of them if the list is empty.
     Renew(&'p [ItemName]),
 }
 
@@ -48,13 +48,13 @@ impl Renewal for Pins<'_> {
     }
 }
 
-/// Checks whether a name stands for the packages of a release: `apt`, or `apt/bookworm`.
+/// Checks whether a name selects the packages of a release: `apt`, or `apt/bookworm`.
 pub(crate) fn is_packages(item: &ItemName, release: &ArchiveName) -> bool {
     let rest = item.as_str().strip_prefix("apt");
     rest.is_some_and(|rest| rest.is_empty() || rest.strip_prefix('/') == Some(release.as_str()))
 }
 
-/// Returns the lock of a recipe. What the `previous` one has is used where `pins` says so.
+/// Returns the lock of a recipe, and reuses the pins of the `previous` one that `pins` retains.
 pub(crate) fn relock(
     sources: &Sources<'_>,
     recipe: &Recipe,
@@ -89,8 +89,8 @@ pub(crate) fn relock(
     Ok(lock)
 }
 
-/// The recipe with the commit of each branch and tag: the one that the previous lock has, unless it
-/// is to be looked up again.
+/// Returns the recipe with the commit of each branch and tag, from the previous lock unless it is
+/// to be resolved again.
 fn settle<'l>(
     sources: &Sources<'_>,
     recipe: &Recipe,
@@ -106,7 +106,7 @@ fn settle<'l>(
     })
 }
 
-/// Adds a hint for each way out of an unsatisfiable request for packages.
+/// Adds the hints of an unsatisfiable request for packages.
 fn advised(expansion: Result<Expansion, AptError>) -> anyhow::Result<Expansion> {
     let error = match expansion {
         Ok(expansion) => return Ok(expansion),
@@ -114,11 +114,11 @@ fn advised(expansion: Result<Expansion, AptError>) -> anyhow::Result<Expansion> 
     };
     let ways_out = error.ways_out();
     let hinted = |result: anyhow::Result<_>, way: String| result.hint(way);
-    // The last hint that is added is told first.
+    // The hint that is added last is printed first.
     ways_out.into_iter().rev().fold(Err(error.into()), hinted)
 }
 
-/// The catalog holds what the drivers say, so its bytes are made when those are known.
+/// Pins the catalog last, because it includes data of the drivers.
 fn unfinished(entry: &Entry) -> Option<Pin> {
     let kind = Kind::Catalog(CatalogRecord {});
     (entry.origin == Origin::Catalog).then(|| Pin { size: 0, sha256: Digest::of(b""), kind })
@@ -152,8 +152,8 @@ fn describe_drivers(sources: &Sources<'_>, items: &[LockedItem]) -> anyhow::Resu
     Ok(())
 }
 
-/// Pins what is not known yet. Entries of the same source are obtained once: several drivers come
-/// in one archive.
+/// Pins the remaining entries. Entries of the same source are obtained once: one archive can
+/// contain several drivers.
 fn pin_all(
     sources: &Sources<'_>,
     entries: &[Entry],
@@ -200,7 +200,7 @@ pub(crate) fn all<T>(ui: &Ui, results: Vec<Result<T, SourceError>>) -> anyhow::R
     }
 }
 
-/// The time that a new lock gets, in seconds since 1970.
+/// Returns the time of a new lock, in seconds since 1970.
 ///
 /// `SOURCE_DATE_EPOCH` overrides the clock, so that builds can be reproduced.
 fn now() -> anyhow::Result<u64> {

@@ -69,7 +69,7 @@ fn number_and_date_change_with_the_bundle_and_only_then() {
     assert_eq!((first.sequence, first.created), (1, 100));
     let same = lock(TEXT, b"a", Some(&first), 200);
     assert_eq!((same.sequence, same.created), (1, 100));
-    // Another token for the same address, another folder: nothing that is in the bundle.
+    // Another token for the same address, another folder: nothing that affects the bundle.
     let moved = TEXT.replace("token=1", "token=2").replace("path = 'b'", "path = 'c'");
     let moved = lock(&moved, b"a", Some(&first), 200);
     assert_eq!((moved.sequence, moved.created), (1, 100));
@@ -103,7 +103,7 @@ fn downloads_stay_pinned_while_their_addresses_stay() {
     let lock = lock(TEXT, b"a", None, 100);
     let entries = recipe(TEXT).entries;
     assert_eq!(lock.pin(&entries[0]), Some(pin(b"a")));
-    // A folder is looked at again each time.
+    // Folders are read again each time.
     assert_eq!(lock.pin(&entries[1]), None);
     for (old, new) in [
         ("one.example", "three.example"),

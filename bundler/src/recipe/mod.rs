@@ -31,16 +31,14 @@ use crate::source::{Expected, Origin};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Recipe {
-    /// The bundle's name.
     pub(crate) name: BundleName,
-    /// The line of bundles that it belongs to.
     pub(crate) channel: Channel,
     /// The items, in the order in which they are applied.
     pub(crate) entries: Vec<Entry>,
     /// The Debian packages, each table of them in the place of more items.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) apt: Vec<Apt>,
-    /// What it asks of a host.
+    /// The requested changes to a host.
     pub(crate) host: Wants,
     /// The machines that it is made for, if they are declared.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,14 +59,12 @@ pub(crate) struct Entry {
     pub(crate) name: ItemName,
     /// Whether it is a program.
     pub(crate) mode: ItemMode,
-    /// Where its bytes come from.
     pub(crate) origin: Origin,
     /// What they must be. Without it, the lock says what they turned out to be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sha256: Option<Digest>,
     /// The most that there may be.
     pub(crate) max_size: ByteSize,
-    /// What it is.
     #[serde(skip_serializing_if = "Role::is_plain")]
     pub(crate) role: Role,
 }
@@ -121,18 +117,12 @@ pub(crate) enum RecipeError {
     /// There is none.
     #[error("there is no recipe at `{0}`; write one, or run `vgpu-bundler init`")]
     NotThere(Utf8PathBuf),
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("cannot read the recipe `{path}`")]
-    Read {
-        /// The file.
-        path: Utf8PathBuf,
-        /// What went wrong.
-        source: io::Error,
-    },
+    Read { path: Utf8PathBuf, source: io::Error },
     /// It does not say what a recipe says.
     #[error("`{path}` line {line}: {what}")]
     Wrong {
-        /// The file.
         path: Utf8PathBuf,
         /// The line, from 1.
         line: usize,

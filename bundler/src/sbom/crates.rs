@@ -40,12 +40,7 @@ pub(crate) enum CratesError {
     Read(#[from] ReadError),
     /// It is not what the bundler packs.
     #[error("item `{item}` cannot be unpacked")]
-    Unpack {
-        /// The item.
-        item: ItemName,
-        /// What went wrong.
-        source: io::Error,
-    },
+    Unpack { item: ItemName, source: io::Error },
 }
 
 impl Explain for CratesError {

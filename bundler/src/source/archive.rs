@@ -18,16 +18,10 @@ use crate::net::HttpUrl;
 pub(crate) enum AddressError {
     /// A file is not there, or cannot be read.
     #[error("cannot read `{path}`: {source}")]
-    Read {
-        /// The file.
-        path: Utf8PathBuf,
-        /// What went wrong.
-        source: io::Error,
-    },
+    Read { path: Utf8PathBuf, source: io::Error },
     /// A file has another content.
     #[error("`{path}` has another content: {source}")]
     Content {
-        /// The file.
         path: Utf8PathBuf,
         /// What it should have been and what it was.
         source: CacheError,

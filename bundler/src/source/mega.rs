@@ -218,7 +218,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It has ended already, or nobody wants the rest of it.
+        // The program has exited, or its remaining output is not needed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -89,7 +89,6 @@ pub(crate) enum Origin {
 /// What is expected of the bytes of an item.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Expected<'e> {
-    /// The item.
     pub(crate) name: &'e ItemName,
     /// Their SHA-256, if that is known.
     pub(crate) sha256: Option<Digest>,
@@ -145,18 +144,10 @@ pub(crate) enum SourceError {
     Fetch(#[from] FetchError),
     /// A file cannot be read.
     #[error("cannot read `{path}` for item `{item}`")]
-    File {
-        /// The item.
-        item: ItemName,
-        /// The file.
-        path: LocalPath,
-        /// What went wrong.
-        source: std::io::Error,
-    },
+    File { item: ItemName, path: LocalPath, source: std::io::Error },
     /// A file or folder has another content than the lock or the recipe says.
     #[error("`{path}` is not what was expected for item `{item}`: {source}")]
     Changed {
-        /// The item.
         item: ItemName,
         /// The file or folder.
         path: LocalPath,
@@ -166,33 +157,25 @@ pub(crate) enum SourceError {
     /// A folder cannot be packed.
     #[error("cannot pack the folder `{path}` into item `{item}`")]
     Tree {
-        /// The item.
         item: ItemName,
         /// The folder.
         path: LocalPath,
-        /// What is wrong with it.
+        /// The reason.
         source: TreeError,
     },
     /// A git repository does not have what is wanted.
     #[error("cannot get item `{item}` from its git repository")]
-    Git {
-        /// The item.
-        item: ItemName,
-        /// What went wrong.
-        source: Box<GitError>,
-    },
+    Git { item: ItemName, source: Box<GitError> },
     /// What a git repository has cannot be packed.
     #[error("cannot pack item `{item}`")]
     GitTree {
-        /// The item.
         item: ItemName,
-        /// What is wrong with it.
+        /// The reason.
         source: TreeError,
     },
     /// A commit has another content than the lock or the recipe says.
     #[error("the commit does not have what was expected for item `{item}`: {source}")]
     OtherCommit {
-        /// The item.
         item: ItemName,
         /// What was expected.
         source: CacheError,
@@ -200,31 +183,19 @@ pub(crate) enum SourceError {
     /// A file of an archive cannot be had anywhere.
     #[error("cannot get item `{item}`: {errors}")]
     Archive {
-        /// The item.
         item: ItemName,
         /// Why not, for each address.
         errors: AddressErrors,
     },
     /// What the lock keeps itself is damaged.
     #[error("the lock is damaged: what it keeps of item `{item}` cannot be read")]
-    Kept {
-        /// The item.
-        item: ItemName,
-        /// What went wrong.
-        source: std::io::Error,
-    },
+    Kept { item: ItemName, source: std::io::Error },
     /// The catalogue cannot be written as a file.
     #[error("cannot make item `{item}`")]
-    Catalog {
-        /// The item.
-        item: ItemName,
-        /// What went wrong.
-        source: DatabaseError,
-    },
+    Catalog { item: ItemName, source: DatabaseError },
     /// The catalogue is not the one that was locked.
     #[error("another build of this program, with another catalogue, has locked item `{item}`")]
     OtherCatalog {
-        /// The item.
         item: ItemName,
         /// What was expected.
         source: CacheError,
@@ -235,41 +206,29 @@ pub(crate) enum SourceError {
     /// A container image cannot be had.
     #[error("cannot get the image `{image}` for item `{item}`")]
     Image {
-        /// The item.
         item: ItemName,
         /// The image.
         image: ImageName,
-        /// What went wrong.
         source: Box<ImageError>,
     },
     /// An AList server does not have what is wanted.
     #[error("cannot get item `{item}` from the AList server {url}")]
     Alist {
-        /// The item.
         item: ItemName,
         /// The server.
         url: HttpUrl,
-        /// What went wrong.
         source: Box<AlistError>,
     },
     /// A file cannot be had from mega.
     #[error("cannot get item `{item}` from {link}")]
     Mega {
-        /// The item.
         item: ItemName,
         /// The link.
         link: MegaLink,
-        /// What went wrong.
         source: Box<MegaError>,
     },
-    /// The cache failed.
     #[error("cannot put item `{item}` into the cache")]
-    Cache {
-        /// The item.
-        item: ItemName,
-        /// What went wrong.
-        source: CacheError,
-    },
+    Cache { item: ItemName, source: CacheError },
 }
 
 impl SourceError {

@@ -1,4 +1,4 @@
-//! A whole copy to a medium with the limits of another one.
+//! Writes a complete copy to a medium with artificial limits.
 
 use std::io;
 
@@ -30,7 +30,7 @@ impl Medium for Small {
     }
 }
 
-/// A laptop with a key, a bundle of 9 MiB, and a stick.
+/// A machine with a key, a bundle of 9 MiB, and a stick.
 struct Laptop {
     dir: tempfile::TempDir,
 }
@@ -101,7 +101,7 @@ fn manifest(name: BundleName, item: Item) -> Manifest {
 }
 
 const ROOMY: Small = Small { largest_file: None, free: 1 << 30 };
-/// As FAT32, only smaller: one byte less than whole chunks.
+/// Like FAT32, with a limit one byte below a multiple of the chunk size.
 const FAT: Small = Small { largest_file: Some(2 * CHUNK - 1), free: 1 << 30 };
 
 #[test]
@@ -115,7 +115,7 @@ fn what_is_too_long_for_the_file_system_is_split_in_whole_chunks() {
     let joined: Vec<u8> = parts.iter().flat_map(|name| read(name)).collect();
     assert!(joined == fs::read(laptop.path("gpu-1.vgpu.tar")).unwrap());
     assert_eq!(read(parts[0]).len() as u64, CHUNK);
-    // Once more: all is there.
+    // The second run finds all files.
     let again = laptop.write(&FAT, &[]).unwrap();
     assert!(again.iter().all(|(_, state)| *state == State::WasThere), "{again:?}");
 }

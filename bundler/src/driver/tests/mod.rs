@@ -11,7 +11,7 @@ use vgpu_manifest::patch::Patch;
 
 use super::*;
 
-/// Whether `tool` is here; otherwise the test is skipped.
+/// Returns whether `tool` is installed; otherwise the test is skipped.
 fn have(tool: &str) -> bool {
     let is_there = Command::new(tool).arg("--version").stdout(Stdio::null()).status().is_ok();
     if !is_there {
@@ -21,7 +21,7 @@ fn have(tool: &str) -> bool {
     is_there
 }
 
-/// What `tool` makes of `input`.
+/// Returns the output of `tool` for `input`.
 fn pipe(tool: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
     let mut file = file(input);
     file.rewind().unwrap();
@@ -62,7 +62,7 @@ fn host_files() -> Vec<(&'static str, &'static [u8])> {
     ]
 }
 
-/// A package of this name around a compressed payload.
+/// Returns a package of this name with a compressed payload.
 fn package(folder: &str, payload: &[u8]) -> Vec<u8> {
     let version = "535.230.02";
     let mut body = format!(
@@ -70,7 +70,7 @@ fn package(folder: &str, payload: &[u8]) -> Vec<u8> {
          TARGET_OS=\"Linux\"\nexit 0\nskip=\"$later\"\n"
     )
     .into_bytes();
-    // Lines 4 to 10, then what comes at line 9 must be the payload: two lines are too many.
+    // Lines 4 to 10; a payload at line 9 has two lines too many.
     let keep = body.split_inclusive(|b| *b == b'\n').take(5).map(<[u8]>::len).sum();
     body.truncate(keep);
     body.extend_from_slice(payload);
@@ -119,7 +119,7 @@ fn three_compressions_say_the_same() {
         let config = examine(&bytes, &[]).unwrap().config.unwrap();
         assert_eq!(config.bytes, CONFIG.as_bytes(), "{tool}");
         assert_eq!(config.parsed.devices(), [DeviceId(0x1e30)]);
-        // Cut off anywhere, and it says so.
+        // A truncated file is reported as such at every length.
         let cuts = [bytes.len() - payload.len() + 1, bytes.len() - payload.len() / 2];
         for cut in cuts.into_iter().chain([bytes.len() - 1]) {
             let said = refusal(&bytes[..cut]);
@@ -211,7 +211,7 @@ fn odd_payloads_are_refused() {
     let wrong = gzip(&[("./vgpuConfig.xml", b"<html>")]);
     assert!(refusal(&package(HOST, &wrong)).contains("`vgpuConfig.xml` in it cannot be used"));
 
-    // A long name of a file that nobody asks for, in both spellings.
+    // A long name of an irrelevant file, in both encodings.
     let name = "a/".repeat(200);
     let long = tar(&[(&format!("{name}x"), b"x"), ("./is_vgpu_host_package.txt", b"")]);
     assert!(examine(&package(HOST, &pipe("gzip", &["-n"], &long)), &[]).is_ok());
@@ -219,14 +219,14 @@ fn odd_payloads_are_refused() {
 
 #[test]
 fn a_bomb_is_stopped() {
-    // Nothing, and much of it: before its limit it is a file like others.
+    // A large file of zeros, which below its limit is accepted.
     let zeros = vec![0; 3 << 20];
     let bomb = gzip(&[("./is_vgpu_host_package.txt", b""), ("./zeros", &zeros)]);
     assert!(bomb.len() < 1 << 16);
     let walk = |cap| super::walk::walk(super::payload::Payload::open(&*bomb, cap)?, &[]);
     assert!(walk(4 << 20).unwrap().is_marked_host);
     assert!(matches!(walk(2 << 20), Err(DriverError::Bomb(_))));
-    // A window that would take more memory than we give it.
+    // A window that exceeds the memory limit.
     if have("zstd") && have("xz") {
         let wide = pipe("zstd", &["-q", "--ultra", "-1", "--long=28"], &zeros);
         assert!(matches!(examine(&package(HOST, &wide), &[]), Err(DriverError::Window { .. })));

@@ -10,10 +10,10 @@ use vgpu_manifest::driver::{GpuSupport, Resolution, SupportedType, VgpuConfig, V
 
 use super::DriverError;
 
-/// How many vGPU types and GPUs together a file may have. Known ones have some 2,000.
+/// The limit of vGPU types and GPUs in a file. Known ones have about 2,000.
 const MAX_ROWS: usize = 50_000;
 
-/// Read a `vgpuConfig.xml`.
+/// Parses a `vgpuConfig.xml`.
 ///
 /// ```xml
 /// <vgpuconfig>
@@ -28,7 +28,7 @@ const MAX_ROWS: usize = 50_000;
 /// </vgpuconfig>
 /// ```
 ///
-/// Elements that we do not know are skipped: each release adds some.
+/// Unknown elements are skipped: each release adds some.
 pub(super) fn parse(bytes: &[u8]) -> Result<VgpuConfig, DriverError> {
     let text = std::str::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8"))?;
     let mut reader = Reader::from_str(text);
@@ -59,7 +59,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<VgpuConfig, DriverError> {
     check(config)
 }
 
-/// The types stand there once each, and every GPU holds types that are there.
+/// Checks that types are unique and that GPUs refer to existing types.
 fn check(mut config: VgpuConfig) -> Result<VgpuConfig, DriverError> {
     config.types.sort_by_key(|vgpu_type| vgpu_type.id);
     if let Some(pair) = config.types.windows(2).find(|pair| pair[0].id == pair[1].id) {
@@ -78,8 +78,8 @@ fn wrong(why: &str) -> DriverError {
     DriverError::Config(why.chars().take(200).flat_map(char::escape_debug).collect())
 }
 
-/// An element below a type or a GPU: its name, its attributes, its text, and the element that it
-/// is in, as an index of the same list.
+/// An element below a type or a GPU: its name, its attributes, its text, and the index of its
+/// parent in the same list.
 #[derive(Debug)]
 struct Field {
     name: String,
@@ -90,7 +90,7 @@ struct Field {
 
 type Attributes = BTreeMap<String, String>;
 
-/// Everything up to the end of `start`.
+/// Reads everything up to the end of `start`.
 fn fields(reader: &mut Reader<&[u8]>, start: &BytesStart<'_>) -> Result<Vec<Field>, DriverError> {
     let (mut fields, mut open): (Vec<Field>, Vec<usize>) = (Vec::new(), Vec::new());
     loop {
@@ -180,7 +180,7 @@ fn attribute<'a>(from: &'a Attributes, of: &str, name: &str) -> Result<&'a str, 
     found.ok_or_else(|| wrong(&format!("a `<{of}>` has no `{name}`")))
 }
 
-/// A number as C writes it, `0x1A000000` or `2`.
+/// Parses a number in C notation: `0x1A000000` or `2`.
 fn number<T: TryFrom<u64>>(text: &str) -> Result<T, DriverError> {
     let lower = text.trim().to_ascii_lowercase();
     let value = match lower.strip_prefix("0x") {

@@ -5,7 +5,7 @@ use vgpu_manifest::{ItemFields, ItemName, Kind};
 use super::outline::Outline;
 use super::{Bytes, Change};
 
-/// What has become of the items, one by one.
+/// Returns the changes of the items, one by one.
 pub(super) fn items(old: &Outline, new: &Outline, changes: &mut Vec<Change>) {
     let by_name = |outline| BTreeMap::<&ItemName, &ItemFields>::from_iter(named(outline));
     let (was, is) = (by_name(old), by_name(new));
@@ -40,7 +40,7 @@ fn named(outline: &Outline) -> impl Iterator<Item = (&ItemName, &ItemFields)> {
     outline.items.iter().map(|item| (&item.name, item))
 }
 
-/// What an item is apart from its bytes, by what people call it.
+/// Returns the properties of an item other than its bytes, with their display names.
 fn properties(item: &ItemFields) -> [(&'static str, String); 3] {
     let kind = match &item.kind {
         Kind::Catalog(_) => "catalogue",

@@ -1,8 +1,8 @@
-//! What has changed between two locks, or between two bundles.
+//! The changes between two locks or two bundles.
 //!
-//! A [`Change`] is complete, for programs. People get [`lines`], which name things where there are
-//! few and count them where there are many, and leave out what follows from something else: that
-//! the file of a driver has other bytes goes without saying when the driver is another one.
+//! [`Change`] is complete, for programs. [`lines`] is a summary for people: it lists names if there
+//! are few and counts otherwise, and it omits consequences of other changes. If a driver changed,
+//! the different bytes of its file are not listed.
 
 mod items;
 mod outline;
@@ -26,59 +26,58 @@ pub(crate) use self::outline::Outline;
 pub(crate) use self::tell::lines;
 use vgpu_manifest::ui::ByteSize;
 
-/// Something that is another now.
+/// A change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "change", rename_all = "kebab-case")]
 pub(crate) enum Change {
-    /// A plain fact.
+    /// A property of the bundle.
     Fact { what: &'static str, from: String, to: String },
-    /// A driver is new, gone, or another.
+    /// A driver was added, removed or changed.
     Driver { kind: DriverKind, from: Option<Driver>, to: Option<Driver> },
-    /// A package is new, gone, or another.
+    /// A package was added, removed or changed.
     Package(PackageChange),
-    /// An archive of packages is new, gone, or of another day.
+    /// A package archive was added, removed or updated.
     Archive { name: ArchiveName, from: Option<Archive>, to: Option<Archive> },
-    /// A container image is new, gone, or another.
+    /// A container image was added, removed or changed.
     Image { from: Option<Image>, to: Option<Image> },
-    /// An unlock library is new, gone, or another.
+    /// An unlock library was added, removed or changed.
     Unlock { from: Option<Unlock>, to: Option<Unlock> },
-    /// An item is new.
+    /// An item was added.
     Added { item: ItemName, group: Group, to: Bytes },
-    /// An item is gone.
+    /// An item was removed.
     Removed { item: ItemName, group: Group, from: Bytes },
-    /// An item has other bytes.
+    /// The bytes of an item changed.
     Bytes { item: ItemName, group: Group, from: Bytes, to: Bytes },
-    /// An item has another property.
+    /// Another property of an item changed.
     Property { item: ItemName, what: &'static str, from: String, to: String },
-    /// The items that both have come in another order.
+    /// The order of the common items changed.
     Order,
-    /// All items together have another size.
+    /// The total size changed.
     Size { from: u64, to: u64 },
-    /// Something more is asked of a host.
+    /// A change to the host was added.
     HostAdded { what: String },
-    /// Something is not asked of a host any more.
+    /// A change to the host was removed.
     HostRemoved { what: String },
 }
 
-/// What an item is part of.
+/// The group of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Group {
-    /// Nothing: it is a file or a folder.
+    /// None: a file or a folder.
     File,
-    /// The drivers and their patches.
+    /// Drivers and patches.
     Driver,
-    /// The packages, their archives, and kernel headers that are one.
+    /// Packages, archives and kernel headers.
     Package,
-    /// The images.
+    /// Images.
     Image,
-    /// The unlock libraries and their sources.
+    /// Unlock libraries and their sources.
     Unlock,
-    /// The catalogue, which every bundle has.
+    /// The catalog, which every bundle has.
     Catalog,
 }
 
-/// The bytes of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct Bytes {
     size: u64,
@@ -91,20 +90,19 @@ impl Bytes {
     }
 }
 
-/// A driver.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Driver {
     item: ItemName,
     version: DriverVersion,
-    /// The releases of NVIDIA vGPU that it belongs to, if they are known.
+    /// Its NVIDIA vGPU releases, if known.
     releases: Vec<String>,
-    /// The patches, each with the digest of its bytes.
+    /// The patches, each with its digest.
     patches: Vec<(ItemName, Digest)>,
     sha256: Digest,
 }
 
-/// A package is new, gone, or another.
+/// A package was added, removed or changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct PackageChange {
@@ -117,23 +115,23 @@ pub(crate) struct PackageChange {
     to: Option<PackageVersion>,
 }
 
-/// What has become of a package.
+/// The change of a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum PackageStep {
-    /// It has a newer version.
+    /// The package was upgraded.
     Newer,
-    /// It has an older version.
+    /// The package was downgraded.
     Older,
-    /// It has the same version and other bytes.
+    /// The version is the same, but the bytes changed.
     Rebuilt,
-    /// It was not there.
+    /// The package was added.
     Added,
-    /// It is not there any more.
+    /// The package was removed.
     Removed,
 }
 
-/// An archive of packages.
+/// A package archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Archive {
@@ -157,11 +155,11 @@ pub(crate) struct Image {
 pub(crate) struct Unlock {
     source: ItemName,
     commit: CommitId,
-    /// What the built library needs, if it was built beforehand.
+    /// The requirements of the library, if it was built beforehand.
     glibc: Option<GlibcVersion>,
 }
 
-/// What one has to know to get from `old` to `new`.
+/// Returns the changes from `old` to `new`.
 pub(crate) fn between(old: &Outline, new: &Outline) -> Vec<Change> {
     let mut changes = Vec::new();
     for ((what, from), (_, to)) in old.facts.iter().zip(&new.facts) {
@@ -186,14 +184,14 @@ pub(crate) fn between(old: &Outline, new: &Outline) -> Vec<Change> {
     changes
 }
 
-/// All that is in `new`, as if nothing had been there before.
+/// Returns the contents of `new` as additions to an empty bundle.
 pub(crate) fn all_of(new: &Outline) -> Vec<Change> {
     let mut changes = between(&new.emptied(), new);
     changes.retain(|change| !matches!(change, Change::Size { .. }));
     changes
 }
 
-/// The beginning of a digest tells two apart, for people.
+/// Returns an abbreviated digest.
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", ByteSize::new(self.size), short(&self.sha256))

@@ -5,10 +5,10 @@ use super::Group;
 use crate::lock::{Lock, LockedItem};
 use crate::wants;
 
-/// What a lock and the bundle made from it have in common.
+/// The common view of a lock and of the bundle made from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Outline {
-    /// The plain facts, by what people call them.
+    /// The properties of the bundle, by display name.
     pub(super) facts: [(&'static str, String); 4],
     pub(super) host: Vec<String>,
     /// The items, without the digests of their chunks.
@@ -64,18 +64,18 @@ impl Outline {
         }
     }
 
-    /// The same bundle, before anything was in it.
+    /// Returns the same bundle without contents.
     pub(super) fn emptied(&self) -> Self {
         let (facts, host) = (self.facts.clone(), self.host.clone());
         Self { facts, host, items: Vec::new(), archives: Vec::new() }
     }
 
-    /// The size of all items together, in bytes.
+    /// Returns the total size of the items in bytes.
     pub(super) fn size(&self) -> u64 {
         self.items.iter().map(|item| item.size).sum()
     }
 
-    /// The items that have such a record, each with it.
+    /// Returns the items with such a record, and the records.
     pub(super) fn records<'o, T: 'o>(
         &'o self,
         record: impl Fn(&'o Kind) -> Option<&'o T>,

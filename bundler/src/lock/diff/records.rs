@@ -1,4 +1,4 @@
-//! What has become of drivers, packages, images and libraries.
+//! The changes of drivers, packages, images and libraries.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,13 +13,13 @@ use super::{Archive, Change, Driver, Image, PackageChange, PackageStep, Unlock};
 use crate::apt::Version;
 use crate::driver;
 
-/// Checks whether one is what has become of the other.
+/// Checks whether two records describe the same thing at different times.
 type Matches<'m, T> = &'m dyn Fn(&T, &T) -> bool;
 
-/// What was, and what is: at least one of them.
+/// A pair of an old and a new record, of which at least one exists.
 type Pair<T> = (Option<T>, Option<T>);
 
-/// Pairs what was with what is: by the first way to match, and what is left then by the second.
+/// Pairs old with new records: first by one criterion, then the rest by another.
 fn pairs<T>([mut old, new]: [Vec<T>; 2], ways: [Matches<'_, T>; 2]) -> Vec<Pair<T>> {
     let mut found: Vec<Pair<T>> = new.into_iter().map(|it| (None, Some(it))).collect();
     for matches in ways {
@@ -34,7 +34,8 @@ fn pairs<T>([mut old, new]: [Vec<T>; 2], ways: [Matches<'_, T>; 2]) -> Vec<Pair<
     found
 }
 
-/// The drivers, each beside the one of its kind: its item is named after its version.
+/// Returns the changes of drivers, paired by kind, because their items are named after their
+/// versions.
 pub(super) fn drivers(old: &Outline, new: &Outline, changes: &mut Vec<Change>) {
     type Of = (DriverKind, Driver);
     let same = |a: &Of, b: &Of| a.0 == b.0 && a.1.item == b.1.item;
@@ -63,8 +64,7 @@ fn of_drivers(outline: &Outline) -> Vec<(DriverKind, Driver)> {
     drivers.collect()
 }
 
-/// The packages. That which is there for the way back is another one than the one that is
-/// installed.
+/// Returns the changes of packages. Packages for a rollback are distinct from those to install.
 pub(super) fn packages(old: &Outline, new: &Outline, changes: &mut Vec<Change>) {
     let [was, is] = [old, new].map(|outline| {
         let packages = outline.records(Kind::package).map(|(item, it)| {
@@ -101,7 +101,7 @@ pub(super) fn packages(old: &Outline, new: &Outline, changes: &mut Vec<Change>) 
     }
 }
 
-/// The archives that packages come from.
+/// Returns the changes of package archives.
 pub(super) fn archives(old: &Outline, new: &Outline, changes: &mut Vec<Change>) {
     let [mut was, is] = [old, new].map(|outline| {
         let archives = outline.archives.iter().map(|record| {
@@ -125,7 +125,7 @@ pub(super) fn archives(old: &Outline, new: &Outline, changes: &mut Vec<Change>) 
     changes.extend(was.into_iter().map(gone));
 }
 
-/// The images, each beside the one of its item, or of its name without the tag.
+/// Returns the changes of images, paired by item, or by name without the tag.
 pub(super) fn images(old: &Outline, new: &Outline, changes: &mut Vec<Change>) {
     type Of = (ItemName, Image);
     let same = |a: &Of, b: &Of| a.0 == b.0;
@@ -145,13 +145,13 @@ pub(super) fn images(old: &Outline, new: &Outline, changes: &mut Vec<Change>) {
     }
 }
 
-/// The name of an image, without its tag.
+/// Returns the name of an image without its tag.
 pub(super) fn untagged(reference: &ImageReference) -> &str {
     let text = reference.as_str();
     text.rsplit_once(':').map_or(text, |(name, _)| name)
 }
 
-/// The unlock libraries.
+/// Returns the changes of unlock libraries.
 pub(super) fn unlock(old: &Outline, new: &Outline, changes: &mut Vec<Change>) {
     let libraries = [old, new].map(|outline| {
         let libraries = outline.records(Kind::unlock).map(|(item, record)| {

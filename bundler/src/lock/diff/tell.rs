@@ -1,4 +1,4 @@
-//! Changes in the words of people: names where there are few, counts where there are many.
+//! Summaries of changes: names if there are few, counts otherwise.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -9,15 +9,15 @@ use vgpu_manifest::ui::ByteSize;
 use super::records::untagged;
 use super::{Archive, Change, Driver, Group, Image, PackageChange, PackageStep, Unlock, short};
 
-/// How many of a kind are named.
+/// The limit of names of one kind.
 const FEW: usize = 6;
 
-/// What there is to tell of these changes, a line for each.
+/// Returns a summary of these changes, one line each.
 pub(crate) fn lines(changes: &[Change]) -> Vec<String> {
     let explained: BTreeSet<&'static str> = changes.iter().filter_map(explains).collect();
     let mut lines: Vec<String> = Vec::new();
     lines.extend(changes.iter().filter_map(record));
-    // After drivers and libraries, which are what people look for first.
+    // After drivers and libraries, which matter most to readers.
     packages(changes, &mut lines);
     lines.extend(changes.iter().filter_map(lesser_record));
     items(changes, &explained, &mut lines);
@@ -25,7 +25,7 @@ pub(crate) fn lines(changes: &[Change]) -> Vec<String> {
     lines
 }
 
-/// The group whose items need no line of their own beside this change.
+/// Returns the group whose items this change explains.
 fn explains(change: &Change) -> Option<&'static str> {
     Some(match change {
         Change::Driver { .. } => "driver",
@@ -49,7 +49,7 @@ impl Group {
     }
 }
 
-/// Facts, drivers and unlock libraries.
+/// Summarizes properties, drivers and unlock libraries.
 fn record(change: &Change) -> Option<String> {
     Some(match change {
         Change::Fact { what, from, to } => format!("~ {what}: {from} → {to}"),
@@ -87,7 +87,7 @@ fn record(change: &Change) -> Option<String> {
     })
 }
 
-/// Images and archives.
+/// Summarizes images and archives.
 fn lesser_record(change: &Change) -> Option<String> {
     Some(match change {
         Change::Image { from, to } => match (from, to) {
@@ -153,7 +153,7 @@ fn packages(changes: &[Change], lines: &mut Vec<String>) {
     }
 }
 
-/// All packages if they are few; otherwise those that somebody asked for.
+/// Lists all packages if they are few, and otherwise the requested ones.
 fn packages_line(step: PackageStep, purpose: &str, found: &[&PackageChange]) -> String {
     let (sign, word) = match step {
         PackageStep::Newer => ("~", " newer"),
@@ -176,7 +176,7 @@ fn packages_line(step: PackageStep, purpose: &str, found: &[&PackageChange]) -> 
     }
 }
 
-/// The items that nothing else explains.
+/// Lists the items that no other change explains.
 fn items(changes: &[Change], explained: &BTreeSet<&'static str>, lines: &mut Vec<String>) {
     let is_told = |group: &Group| !explained.contains(group.word());
     let (mut removed, mut added, mut other_bytes) = (Vec::new(), Vec::new(), Vec::new());
@@ -210,7 +210,7 @@ fn items(changes: &[Change], explained: &BTreeSet<&'static str>, lines: &mut Vec
         (other_bytes, "~ {} items with other bytes"),
         (properties, "~ {} properties of items"),
     ] {
-        // A line each takes more room than a list of names, but says more.
+        // Separate lines take more space than a list of names, but say more.
         if found.len() <= 2 * FEW {
             lines.extend(found);
         } else {
@@ -231,7 +231,7 @@ fn rest(change: &Change) -> Option<String> {
     })
 }
 
-/// What has become of the patches of a driver.
+/// Summarizes the changed patches of a driver.
 fn patches(from: &Driver, to: &Driver) -> Option<String> {
     if from.patches == to.patches {
         return None;
@@ -266,7 +266,7 @@ impl Image {
 }
 
 impl Unlock {
-    /// As much of a commit as people say.
+    /// Returns an abbreviated commit.
     fn commit(&self) -> String {
         self.commit.as_str().chars().take(12).collect()
     }
@@ -292,7 +292,7 @@ impl PackageChange {
     }
 }
 
-/// `from → to`, if they are not the same.
+/// Returns `from → to` if they differ.
 fn other<T: PartialEq + Display>(from: &T, to: &T) -> Option<String> {
     (from != to).then(|| format!("{from} → {to}"))
 }

@@ -63,11 +63,11 @@ fn many_files_are_counted() {
     let items: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b"1"[..])).collect();
     let changes = between(&outline(&[], &[]), &outline(&items, &[]));
     assert_eq!(lines(&changes), ["+ 20 items", "~ size: 0 B → 20 B"]);
-    // Programs get all of it.
+    // The complete form for programs.
     assert_eq!(changes.len(), 21);
 }
 
-/// A bundle with one of each, with these versions.
+/// Returns a bundle with one item of each kind, in these versions.
 struct Whole {
     driver: (&'static str, &'static [u8]),
     patch: Option<&'static str>,
@@ -130,7 +130,7 @@ impl Whole {
     }
 }
 
-/// What is told of these changes, as it stands in a file beside the tests.
+/// Compares the summary of changes with a golden file.
 fn golden(name: &str, old: &Outline, new: &Outline) {
     let changes = between(old, new);
     let told = lines(&changes).join("\n") + "\n" + &serde_json::to_string(&changes).unwrap() + "\n";
@@ -149,7 +149,7 @@ fn a_new_driver_is_one_line() {
     golden("driver-unpatched", &old, &Whole { patch: None, ..Whole::old() }.outline());
     let driver = ("535.216.01", &b"repacked"[..]);
     golden("driver-other-bytes", &old, &Whole { driver, ..Whole::old() }.outline());
-    // A version that nobody knows.
+    // A version that is not in the catalog.
     let driver = ("535.999.01", &b"driver"[..]);
     golden("driver-unknown", &old, &Whole { driver, ..Whole::old() }.outline());
 }

@@ -56,7 +56,7 @@ pub(crate) enum Indexes {
     Leave,
 }
 
-/// An archive of packages.
+/// A package archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Archive {

@@ -56,7 +56,7 @@ pub(crate) enum AlistError {
     Refused {
         /// AList's own code.
         code: u32,
-        /// What it says.
+        /// Its contents.
         message: String,
     },
     /// A folder has more than we look at.
