@@ -1,4 +1,4 @@
-//! From a lock and the cache to a manifest, and to the archive.
+//! Converts a lock and the cache to a manifest, and writes the archive.
 
 use std::fs::File;
 use std::io;
@@ -16,32 +16,32 @@ use crate::lock::Lock;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum PackError {
-    /// The content of an item cannot be had from the cache.
+    /// The cache lacks the content of an item.
     #[error("cannot pack item `{item}`")]
     Cache { item: ItemName, source: CacheError },
-    /// The lock says another size for the same bytes, so somebody has edited it.
+    /// The size in the lock is wrong for the digest, so the lock was edited.
     #[error("the lock says that item `{item}` has {locked} bytes, but it has {actual}")]
     Size {
         item: ItemName,
-        /// What the lock says.
+        /// The size in the lock.
         locked: u64,
-        /// What is in the cache.
+        /// The size in the cache.
         actual: u64,
     },
     /// An item cannot be in a bundle.
     #[error(transparent)]
     Item(#[from] ItemError),
-    /// The items and wants do not fit together.
+    /// The items and the changes to the host are inconsistent.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
 }
 
-/// The manifest of the bundle of `lock`, whose contents are all in `cache`.
+/// Returns the manifest of the bundle of `lock`. All contents must be in `cache`.
 pub(crate) fn manifest(lock: &Lock, cache: &CacheLock<'_>) -> Result<Manifest, PackError> {
     assemble(lock, |digest| cache.measured(digest))
 }
 
-/// The same, without believing what the cache remembers: every content is read and measured.
+/// Returns the manifest without trusting recorded digests: every content is read and hashed again.
 pub(crate) fn manifest_afresh(lock: &Lock, cache: &Cache) -> Result<Manifest, PackError> {
     assemble(lock, |digest| {
         let measured = Measure::of(&mut cache.open_content(digest)?);
@@ -54,9 +54,9 @@ pub(crate) fn manifest_afresh(lock: &Lock, cache: &Cache) -> Result<Manifest, Pa
     })
 }
 
-/// Check everything about the bundle of `lock` that can be checked without its contents.
+/// Checks everything about the bundle of `lock` that does not need its contents.
 pub(crate) fn check(lock: &Lock) -> Result<(), PackError> {
-    // Chunks of nothing, as many as there will be: what they are is not looked at.
+    // Placeholder chunks in the right number; their digests are not checked.
     let empty = Digest::of(b"");
     let sizes = lock.items.iter().map(|item| (item.sha256, item.size));
     let sizes: std::collections::BTreeMap<Digest, u64> = sizes.collect();
@@ -98,12 +98,12 @@ fn assemble(
     })
 }
 
-/// The first version of the installer that understands all that we write.
+/// The first version of the installer that understands these bundles.
 fn oldest_reader() -> ProgramVersion {
     "0.1.0".parse().unwrap_or_else(|_| ProgramVersion::current())
 }
 
-/// Items come out of the cache by their SHA-256; what comes is checked as it is packed.
+/// Reads items from the cache by SHA-256; the digest is verified during packing.
 impl Source for Cache {
     fn open(&self, item: &Item) -> io::Result<File> {
         self.open_content(item.sha256()).map_err(io::Error::other)

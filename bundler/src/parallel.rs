@@ -3,10 +3,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-/// Apply `act` to all items, `width` of them at a time, and return the results in their order.
+/// Applies `act` to all items, `width` of them at a time, and returns the results in order.
 ///
-/// Every item is tried, also after one has failed: whoever waits for downloads wants to hear of
-/// all that is wrong, not of one thing at a time.
+/// Continues after errors, so that a run of downloads reports all problems at once.
 pub(crate) fn parallel<T: Sync, R: Send>(
     width: NonZeroUsize,
     items: &[T],
@@ -55,7 +54,7 @@ mod tests {
 
     #[test]
     fn as_many_run_at_once_as_were_asked_for() {
-        // It would wait for ever if fewer than four ran at the same time.
+        // The test would block forever if fewer than four ran at the same time.
         let four = NonZeroUsize::new(4).unwrap();
         let barrier = Barrier::new(4);
         assert_eq!(parallel(four, &[(); 8], |()| barrier.wait().is_leader()).len(), 8);

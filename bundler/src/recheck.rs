@@ -1,7 +1,7 @@
-//! Building a second time, to see that the same bundle comes out.
+//! Builds a bundle a second time to check that it is reproducible.
 //!
-//! What the cache remembers of its contents is not believed for that: every byte is read and
-//! measured again, and the archive is written anew beside the first.
+//! Digests recorded in the cache are not trusted: every byte is read and hashed again, and the
+//! archive is written a second time.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -15,7 +15,7 @@ use crate::cache::Cache;
 use crate::lock::Lock;
 use crate::pack::{self, PackError};
 
-/// Why a bundle could not be built a second time, or came out another.
+/// Why a second build failed or differs.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum RecheckError {
@@ -28,12 +28,12 @@ pub(crate) enum RecheckError {
     /// The archive could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// The second bundle is not the first.
+    /// The second bundle differs from the first.
     #[error("the second build is another bundle: it differs from byte {offset} on, in `{member}`")]
     Differs {
-        /// Where, from the start of the bundle.
+        /// The position of the first difference, from the start of the bundle.
         offset: u64,
-        /// The member of the archive in which that lies.
+        /// The member of the archive at this position.
         member: String,
     },
 }
@@ -48,7 +48,7 @@ impl Explain for RecheckError {
     }
 }
 
-/// Build the bundle of `lock` again, and compare it with the one at `first`.
+/// Builds the bundle of `lock` again and compares it with the one at `first`.
 pub(crate) fn recheck(
     lock: &Lock,
     cache: &Cache,
@@ -63,7 +63,7 @@ pub(crate) fn recheck(
     };
     let error = |source| RecheckError::Io { path: folder.to_owned(), source };
     let scratch = tempfile::Builder::new().prefix(".check-").tempdir_in(folder).map_err(error)?;
-    // Its name is ours, and the folder's is UTF-8 already.
+    // This program chose the file name, and the folder's path is UTF-8 already.
     let name = scratch.path().file_name().unwrap_or_default().to_string_lossy();
     let path = folder.join(name.as_ref()).join(first.path.file_name().unwrap_or("again"));
     let second = Target { path: &path, split: first.split };
@@ -75,7 +75,7 @@ pub(crate) fn recheck(
     }
 }
 
-/// A bundle that was just written, as one run of bytes.
+/// The files of a bundle as one stream.
 struct Archive<'t> {
     target: Target<'t>,
     part: Option<File>,
@@ -83,7 +83,7 @@ struct Archive<'t> {
 }
 
 impl Archive<'_> {
-    /// The path of the next file; `None` after the last.
+    /// Returns the path of the next file; `None` after the last.
     fn next(&mut self) -> Option<Utf8PathBuf> {
         self.index += 1;
         let path = match self.target.split {
@@ -94,7 +94,7 @@ impl Archive<'_> {
         path.exists().then_some(path)
     }
 
-    /// Fill `buf` as far as there are bytes.
+    /// Fills `buf` unless the stream ends first.
     fn fill(&mut self, buf: &mut [u8]) -> Result<usize, RecheckError> {
         let mut filled = 0;
         while filled < buf.len() {
@@ -114,7 +114,7 @@ impl Archive<'_> {
     }
 }
 
-/// Where two bundles begin to differ.
+/// Returns the position of the first difference between two bundles.
 fn first_difference(mut a: Archive<'_>, mut b: Archive<'_>) -> Result<Option<u64>, RecheckError> {
     let (mut left, mut right) = (vec![0; PIECE], vec![0; PIECE]);
     let mut at = 0;

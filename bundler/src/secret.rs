@@ -1,4 +1,4 @@
-//! Asking for a passphrase. It is never an argument, which other users could see.
+//! Passphrase prompts. A passphrase is never an argument, which other users could see.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -7,19 +7,19 @@ use camino::Utf8Path;
 use rustix::termios::{self, LocalModes, OptionalActions, SpecialCodeIndex, Termios};
 use zeroize::Zeroizing;
 
-/// Far more than anybody types, and far less than a file named by mistake.
+/// The size limit: far more than a passphrase, and far less than a file named by mistake.
 const MAX_LEN: u64 = 4096;
 
-/// Read the passphrase that is the first line of a file, or of `/dev/fd/N`.
+/// Reads the passphrase in the first line of a file or of `/dev/fd/N`.
 pub(crate) fn from_file(path: &Utf8Path) -> io::Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
     fs::File::open(path)?.take(MAX_LEN).read_to_string(&mut text)?;
     Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
 }
 
-/// Ask for a passphrase on the terminal, without showing it.
+/// Prompts for a passphrase on the terminal without echo.
 pub(crate) fn from_terminal(prompt: &str) -> io::Result<Zeroizing<String>> {
-    // Not stdin and stderr, which may be redirected.
+    // Use the terminal itself: stdin and stderr may be redirected.
     let tty = File::options()
         .read(true)
         .write(true)
@@ -33,7 +33,7 @@ pub(crate) fn from_terminal(prompt: &str) -> io::Result<Zeroizing<String>> {
     passphrase
 }
 
-/// The keys are read one by one, so that an interrupt finds the terminal as it was.
+/// Reads key by key, so that an interrupt can restore the terminal first.
 fn read_line(mut tty: &File) -> io::Result<Zeroizing<String>> {
     let mut line = Zeroizing::new(Vec::with_capacity(usize::try_from(MAX_LEN).unwrap_or_default()));
     loop {
@@ -43,7 +43,7 @@ fn read_line(mut tty: &File) -> io::Result<Zeroizing<String>> {
             b'\r' | b'\n' => break,
             // Ctrl-C, Ctrl-D.
             3 | 4 => return Err(io::Error::other("cancelled")),
-            // Backspace: back to where the last character began.
+            // Backspace: remove the last character with all its bytes.
             8 | 127 => while line.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {},
             // Ctrl-U.
             21 => line.clear(),
@@ -55,7 +55,7 @@ fn read_line(mut tty: &File) -> io::Result<Zeroizing<String>> {
     Ok(Zeroizing::new(text.to_owned()))
 }
 
-/// A terminal that shows no keys until this is dropped.
+/// Disables the echo of a terminal until dropped.
 struct Silence<'t> {
     tty: &'t File,
     before: Termios,
@@ -75,7 +75,7 @@ impl<'t> Silence<'t> {
 
 impl Drop for Silence<'_> {
     fn drop(&mut self) {
-        // If the terminal has gone, there is nothing to restore.
+        // A terminal that is gone needs no restoring.
         let _ = termios::tcsetattr(self.tty, OptionalActions::Flush, &self.before);
     }
 }

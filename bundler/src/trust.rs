@@ -1,4 +1,4 @@
-//! Whom this laptop trusts: a file of allowed signers.
+//! The trust policy of this machine: a file of allowed signers.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -15,7 +15,7 @@ use vgpu_keys::{
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum TrustError {
-    /// There are none.
+    /// The file does not exist.
     #[error("nobody is trusted yet: there is no `{0}`")]
     NotThere(Utf8PathBuf),
     /// The file cannot be read or written.
@@ -26,7 +26,7 @@ pub(crate) enum TrustError {
         path: Utf8PathBuf,
         source: io::Error,
     },
-    /// The file is not what it should be.
+    /// The file is invalid.
     #[error("cannot use the allowed signers `{path}`")]
     Signers {
         path: Utf8PathBuf,
@@ -36,23 +36,23 @@ pub(crate) enum TrustError {
     /// The revoked keys cannot be read.
     #[error("cannot read the revoked keys `{path}`")]
     ReadRevoked { path: Utf8PathBuf, source: io::Error },
-    /// The file of revoked keys is not what it should be.
+    /// The file of revoked keys is invalid.
     #[error("cannot use the revoked keys `{path}`")]
     Revoked {
         path: Utf8PathBuf,
         /// The reason.
         source: RevokedKeysError,
     },
-    /// Those who are allowed could never be enough.
+    /// The policy requires more signers than are allowed.
     #[error("cannot use the allowed signers `{path}`")]
     Policy {
         path: Utf8PathBuf,
-        /// What is wrong.
+        /// The reason.
         source: PolicyError,
     },
 }
 
-/// Who is allowed by the file at `path`; `None` if there is no file.
+/// Returns the allowed signers in the file at `path`; `None` if it does not exist.
 pub(crate) fn read(path: &Utf8Path) -> Result<Option<AllowedSigners>, TrustError> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
@@ -63,34 +63,34 @@ pub(crate) fn read(path: &Utf8Path) -> Result<Option<AllowedSigners>, TrustError
     signers.map(Some).map_err(|source| TrustError::Signers { path: path.to_owned(), source })
 }
 
-/// Which keys never count again by the file at `path`; `None` if there is no file.
+/// Returns the revoked keys in the file at `path`; `None` if it does not exist.
 pub(crate) fn revoked(path: &Utf8Path) -> Result<Option<RevokedKeys>, TrustError> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(TrustError::ReadRevoked { path: path.to_owned(), source }),
     };
-    // A binary list is told apart by its first bytes; whatever else is no text is no key either.
+    // The first bytes identify a binary list; other non-text files are not keys either.
     let keys = String::from_utf8_lossy(&bytes).parse();
     keys.map(Some).map_err(|source| TrustError::Revoked { path: path.to_owned(), source })
 }
 
-/// The policy under which bundles are looked at here.
+/// Returns the policy for reading bundles on this machine.
 pub(crate) fn policy(
     path: &Utf8Path,
     threshold: NonZeroUsize,
     revoked: RevokedKeys,
 ) -> Result<Policy, TrustError> {
     let signers = read(path)?.ok_or_else(|| TrustError::NotThere(path.to_owned()))?;
-    // Channels are for nodes. Here, a bundle of any may be looked at, and nobody asks for them.
+    // Channels are a policy of nodes: this machine reads bundles of any channel.
     let channel: Option<Channel> = "any".parse().ok();
     Policy::new(1, threshold, channel, signers, revoked)
         .map_err(|source| TrustError::Policy { path: path.to_owned(), source })
 }
 
-/// Add a line to the file at `path`, which is created if it is not there.
+/// Adds a line to the file at `path`, and creates the file if necessary.
 ///
-/// What stands in it, comments too, stays as it is.
+/// Existing lines and comments are unchanged.
 pub(crate) fn add(path: &Utf8Path, signer: AllowedSigner) -> Result<(), TrustError> {
     let mut signers = read(path)?.unwrap_or_default();
     let mut line = AllowedSigners::default();
@@ -113,7 +113,7 @@ pub(crate) fn add(path: &Utf8Path, signer: AllowedSigner) -> Result<(), TrustErr
     append().map_err(|source| TrustError::Io { verb: "write", path: path.to_owned(), source })
 }
 
-/// Make the file at `path` be `bytes`, by way of another file: the old content or the new, whole.
+/// Replaces the file at `path` atomically by `bytes`.
 fn put(path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let folder = create_parent(path)?;
     let mut builder = tempfile::Builder::new();
@@ -125,7 +125,7 @@ fn put(path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     fs::File::open(folder)?.sync_all()
 }
 
-/// Write a new file at `path`. One that is there is never overwritten: it may be a key.
+/// Creates a file at `path`. Never overwrites one: it may be a key.
 pub(crate) fn put_new(path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let folder = create_parent(path)?;
     let mut options = fs::File::options();
@@ -135,7 +135,7 @@ pub(crate) fn put_new(path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()
     fs::File::open(folder)?.sync_all()
 }
 
-/// The folder of `path`, which only its owner may look into if it has to be created.
+/// Creates the folder of `path`, if necessary, accessible to its owner only.
 fn create_parent(path: &Utf8Path) -> io::Result<Utf8PathBuf> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_str().is_empty() => folder,

@@ -1,8 +1,8 @@
-//! What a bundle asks of a host, in words.
+//! The requested changes to a host, as text.
 
 use vgpu_manifest::{GuestTool, WantedDropIn, WantedFile, WantedUnit, Wants};
 
-/// A line for each thing that is asked of a host.
+/// Returns a line for each requested change to a host.
 pub(crate) fn lines(wants: &Wants) -> Vec<String> {
     let mut lines = Vec::new();
     if wants.iommu.is_some() {

@@ -1,7 +1,6 @@
-//! Which archives a node takes packages from, as far as they are of use here: a pure function.
+//! The package archives of a node that are usable here: a pure function.
 //!
-//! Addresses are all that is believed of a node. What may sign an archive is said by whoever writes
-//! the recipe.
+//! Only the addresses are taken from a node. The author of the recipe decides which keys may sign.
 
 use vgpu_manifest::inventory::{AptSource, AptUri, Inventory, Name, SourceKind, SourceState};
 use vgpu_manifest::package::ArchiveName;
@@ -13,14 +12,14 @@ use crate::recipe::Suite;
 /// The archives of a node.
 #[derive(Debug, Default)]
 pub(crate) struct Archives {
-    /// Those that have packages for its release.
+    /// Those with packages for its release.
     pub(crate) taken: Vec<ArchiveArg>,
-    /// The others, each with why not.
+    /// The others, each with the reason.
     pub(crate) left_out: Vec<String>,
 }
 
 impl Archives {
-    /// What the node's own apt reads.
+    /// Sorts the sources of the node's apt.
     pub(crate) fn of(inventory: &Inventory) -> Self {
         let mut archives = Self::default();
         let codename = inventory.os.codename.as_ref();
@@ -35,7 +34,7 @@ impl Archives {
         archives
     }
 
-    /// Add an archive, under a name that no other has.
+    /// Adds an archive under a unique name.
     fn add(&mut self, mut archive: ArchiveArg) {
         let same = |other: &ArchiveArg| {
             (&other.mirrors, &other.suite, &other.components)
@@ -88,17 +87,18 @@ fn offered(
     Ok(ArchiveArg { name, mirrors, suite, components })
 }
 
-/// Compilers, DKMS and kernels are in these; third parties and what is not free are not needed.
+/// Compilers, DKMS and kernels are in these components; contrib, non-free and third-party ones are
+/// not needed.
 fn is_of_use(component: &Name) -> bool {
     component.as_str() == "main" || component.as_str().starts_with("pve")
 }
 
-/// Whether this part of an archive is Proxmox VE: `pve-no-subscription`.
+/// Whether this component is of Proxmox VE: `pve-no-subscription`.
 pub(crate) fn is_proxmox(component: &Suite) -> bool {
     component.as_str().starts_with("pve")
 }
 
-/// A folder of the node is no folder of the laptop.
+/// Returns the address of a web server; folders of the node do not exist on this machine.
 fn address(uri: &AptUri) -> Option<Address> {
     uri.as_str().parse().ok().filter(|address| matches!(address, Address::Web(_)))
 }

@@ -1,4 +1,4 @@
-//! Which driver is best for a machine, and why not the others: a pure function.
+//! The best driver for a machine, and why not the others: a pure function.
 
 mod archives;
 mod text;
@@ -15,37 +15,36 @@ use vgpu_manifest::verdict::{
 
 pub(crate) use self::archives::{Archives, is_proxmox};
 
-/// What a machine should get.
+/// A proposal for a machine.
 #[derive(Debug)]
 pub(crate) struct Proposal<'c> {
     catalog: &'c Catalog,
     /// The machine, with the kernel that it should run.
     target: Target,
     goal: Goal,
-    /// The GPUs that do what they shall, each with how.
+    /// The supported GPUs, each with its mode.
     served: Vec<(PciId, Suitable<'c>)>,
-    /// The GPUs that do not, each with why not.
+    /// The other GPUs, each with the reason.
     left_out: Vec<(PciId, String)>,
-    /// What the machine runs now, if it should run another kernel.
+    /// The running kernel, if the machine should boot another one.
     leaves: Option<KernelRelease>,
-    /// The drivers that were not chosen, the newest first, each with why not.
+    /// The drivers that were not chosen, the newest first, each with the reason.
     others: Vec<(Release, String)>,
 }
 
-/// What somebody has decided already.
+/// The choice of the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wish {
-    /// Nothing: the best driver.
+    /// The best driver.
     Best,
-    /// This driver.
     Driver(Release),
-    /// The GPUs go whole to one guest each.
+    /// Each GPU is passed through to one guest.
     Passthrough,
 }
 
 impl<'c> Proposal<'c> {
-    /// What is best for these GPUs in this machine, on the kernel that it runs; if that leaves much
-    /// in doubt or nothing works there, on another one of its release of Proxmox VE.
+    /// Returns the best proposal for these GPUs on the running kernel. If nothing works there, or
+    /// only with many doubts, other kernels of the same Proxmox VE release are considered.
     pub(crate) fn make(
         catalog: &'c Catalog,
         target: &Target,
@@ -85,7 +84,7 @@ impl<'c> Proposal<'c> {
         Ok(proposal)
     }
 
-    /// What the recipe declares.
+    /// Returns the `[targets]` of the recipe.
     pub(crate) fn targets(&self) -> Option<Targets> {
         let Goal::Vgpu { driver, .. } = self.goal else { return None };
         let mut gpu: Vec<_> = self.served.iter().map(|(gpu, _)| *gpu).collect();
@@ -95,19 +94,20 @@ impl<'c> Proposal<'c> {
         Some(Targets { gpu, driver, file: None, pve, kernel, secure_boot, boot_loader, root, cpu })
     }
 
-    /// One of the verdicts that the recipe follows; for the host they are all alike.
+    /// Returns one of the verdicts that the recipe follows; they are equal in all properties of the
+    /// host.
     fn verdict(&self) -> Option<&Suitable<'c>> {
         self.served.first().map(|(_, verdict)| verdict)
     }
 
-    /// The release of NVIDIA vGPU, and the file that its host driver comes in; `None` for a
+    /// Returns the NVIDIA vGPU release and the file name of its host driver; `None` for
     /// passthrough.
     pub(crate) fn driver(&self) -> Option<(Release, &'c str)> {
         let driver = self.verdict()?.driver.as_ref()?.driver;
         Some((driver.release, &driver.file))
     }
 
-    /// The packages that a machine needs which runs this kernel now, if that is known.
+    /// Returns the packages that a machine needs, given its running kernel, if known.
     pub(crate) fn packages(&self, running: Option<&KernelRelease>) -> Vec<&str> {
         let mut packages: Vec<&str> = Vec::new();
         let stays = self.leaves.is_none()
@@ -123,17 +123,17 @@ impl<'c> Proposal<'c> {
         packages
     }
 
-    /// The release of Proxmox VE that it is for, if that is known.
+    /// Returns the Proxmox VE release, if known.
     pub(crate) fn pve(&self) -> Option<PveRelease> {
         self.target.pve
     }
 
-    /// Modules to load at boot.
+    /// Returns the modules to load at boot.
     pub(crate) fn modules(&self) -> &[&'static str] {
         self.verdict().map_or(&[], |verdict| &verdict.load)
     }
 
-    /// Lines for modprobe.
+    /// Returns lines for modprobe.
     pub(crate) fn modprobe(&self) -> &[&'static str] {
         self.verdict().map_or(&[], |verdict| &verdict.modprobe)
     }
@@ -147,7 +147,7 @@ impl<'c> Proposal<'c> {
         }
     }
 
-    /// Why not the other drivers, the newest first.
+    /// Returns why the other drivers were not chosen, the newest first.
     fn others(&self, gpus: &[PciId]) -> Vec<(Release, String)> {
         let releases = self.catalog.drivers().iter().rev().map(|driver| driver.release);
         let others = releases.filter(|release| match self.goal {
@@ -190,7 +190,7 @@ impl<'c> Proposal<'c> {
     }
 }
 
-/// What could be done, in the order in which it is preferred among equals: the newest last.
+/// Returns all options in ascending order of preference among equals: the newest last.
 fn goals(catalog: &Catalog, wish: Wish) -> Vec<Goal> {
     let vgpu = |driver| Goal::Vgpu { driver, file: None };
     match wish {
@@ -204,7 +204,7 @@ fn case(gpu: PciId, goal: Goal, target: &Target) -> Case {
     Case { gpu, goal, target: target.clone(), findings: Findings::default() }
 }
 
-/// One way to do it.
+/// An option.
 #[derive(Debug)]
 struct Candidate {
     target: Target,
@@ -224,7 +224,7 @@ impl Move {
         if from.kernel == to.kernel { Self::Stays } else { Self::OtherKernel }
     }
 
-    /// As many doubts are worth the trouble.
+    /// The number of doubts that outweighs a change of the kernel.
     fn cost(self) -> usize {
         match self {
             Self::Stays => 0,
@@ -233,7 +233,7 @@ impl Move {
     }
 }
 
-/// The machine with each other kernel of its release of Proxmox VE.
+/// Returns the machine with each other kernel of its Proxmox VE release.
 fn other_kernels<'a>(
     catalog: &'a Catalog,
     target: &'a Target,
@@ -245,11 +245,11 @@ fn other_kernels<'a>(
     others.map(|kernel| Target { kernel: Some(kernel.newest.clone()), ..target.clone() })
 }
 
-/// How good it is: more GPUs first, then fewer doubts, the kernel that runs, fewer unlocked cards,
+/// Returns the rank: more GPUs first, then fewer doubts, the running kernel, fewer unlocked GPUs,
 /// the newer driver.
 type Rank = (usize, Reverse<usize>, Move, Reverse<usize>, Option<Release>);
 
-/// Whether a GPU is served at all is a graver doubt than whether a kernel will do.
+/// Doubts about the support of a GPU weigh more than doubts about a kernel.
 fn weight(rule: Rule) -> usize {
     match rule {
         Rule::Native | Rule::Unlock | Rule::PatchUnseen | Rule::Derived => 2,
@@ -257,12 +257,12 @@ fn weight(rule: Rule) -> usize {
     }
 }
 
-/// Whether a second driver must be found, only for its vgpuConfig.xml.
+/// Whether a second driver is needed, only for its `vgpuConfig.xml`.
 fn borrows(verdict: &Suitable<'_>) -> bool {
     verdict.unlock.as_ref().is_some_and(|unlock| unlock.config == Config::Branch16)
 }
 
-/// `None` if no GPU is served, or those that are get into each other's way.
+/// Returns `None` if no GPU is supported, or if the supported ones conflict with each other.
 fn rank(
     catalog: &Catalog,
     target: &Target,
@@ -293,7 +293,7 @@ fn rank(
     ))
 }
 
-/// For each GPU the reason that says most, with what would help.
+/// Returns the most informative reason for each GPU, with possible remedies.
 fn why_nothing(catalog: &Catalog, target: &Target, gpus: &[PciId], goals: &[Goal]) -> Vec<String> {
     let mut reasons: Vec<String> = Vec::new();
     for gpu in gpus {
@@ -304,7 +304,7 @@ fn why_nothing(catalog: &Catalog, target: &Target, gpus: &[PciId], goals: &[Goal
                 Verdict::Suitable(_) => None,
             })
             .collect();
-        // That a driver is for other GPUs says less than what is wrong with the right one.
+        // A driver for other GPUs is less informative than a problem with the right driver.
         let telling = refusals.iter().rev().find(|it| it.rule() != Rule::OtherReleases);
         if let Some(refusal) = telling.or(refusals.last()) {
             let instead = refusal.nearest.iter().map(Choice::to_string).collect::<Vec<_>>();

@@ -1,4 +1,4 @@
-//! A proposal as the lines of a recipe: what can be an item stands there, the rest as comments.
+//! Formats a proposal as a recipe: items as tables, everything else as comments.
 
 use vgpu_manifest::catalog::{Driver, DriverFile, Patch};
 use vgpu_manifest::verdict::{Config, Goal, Install, Unlock};
@@ -7,7 +7,7 @@ use super::Proposal;
 use crate::source::LocalPath;
 
 impl Proposal<'_> {
-    /// Why it is what it is, as comments.
+    /// Returns the reasons, as comments.
     pub(crate) fn reasons(&self) -> Vec<String> {
         let mut lines = vec!["Proposed for:".to_owned()];
         lines.extend(self.gpus());
@@ -38,12 +38,12 @@ impl Proposal<'_> {
         lines.into_iter().map(|line| format!("# {line}")).collect()
     }
 
-    /// The GPUs that it serves, each with how.
+    /// Returns the supported GPUs, each with its mode.
     pub(crate) fn gpus(&self) -> impl Iterator<Item = String> {
         self.served.iter().map(|(_, it)| format!("  {}: {}", it.gpu, it.mode))
     }
 
-    /// The items; the driver comes from this file, or from one of its own name.
+    /// Returns the items; the driver comes from this file, or from the one in the catalog.
     pub(crate) fn items(&self, file: Option<&LocalPath>) -> Vec<String> {
         let mut lines = Vec::new();
         if let Some(install) = self.verdict().and_then(|verdict| verdict.driver.as_ref()) {
@@ -78,7 +78,7 @@ impl Proposal<'_> {
         lines
     }
 
-    /// `[targets]`.
+    /// Returns the `[targets]` table.
     pub(crate) fn declaration(&self) -> Option<String> {
         let text = toml::to_string(&self.targets()?).ok()?;
         Some(format!(
@@ -86,7 +86,7 @@ impl Proposal<'_> {
         ))
     }
 
-    /// What was chosen, in a few words.
+    /// Returns the choice in a few words.
     pub(crate) fn choice(&self) -> String {
         let count = self.served.len();
         let gpus = if count == 1 { "1 GPU".to_owned() } else { format!("{count} GPUs") };

@@ -1,4 +1,4 @@
-//! Drivers and their patches, as they stand in a recipe.
+//! The `[[driver]]` and `[[patch]]` tables of a recipe.
 
 use std::ops::Range;
 
@@ -20,7 +20,7 @@ use crate::git::{GitUrl, Part, RefName};
 use crate::net::HttpUrl;
 use crate::source::{AlistPath, AlistSource, LocalPath, MegaLink, Origin};
 
-/// A driver of NVIDIA's: a `.run`, an `.exe`, or the portal's `.zip` with one in it.
+/// An NVIDIA driver: a `.run` file, an `.exe` file, or a portal `.zip` that contains one.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Driver {
@@ -29,7 +29,7 @@ pub(super) struct Driver {
     url: Option<Mirrors>,
     alist: Option<Alist>,
     mega: Option<MegaLink>,
-    /// Of the file that is named here, which may be the `.zip`.
+    /// The digest of the named file, which may be the `.zip`.
     sha256: Option<Digest>,
     max_size: Option<ByteSize>,
     #[serde(default = "host")]
@@ -55,10 +55,10 @@ pub(super) struct Patch {
     commit: Option<CommitId>,
     branch: Option<RefName>,
     tag: Option<RefName>,
-    /// In the repository.
+    /// The path in the repository.
     file: Option<TreePath>,
     sha256: Option<Digest>,
-    /// The driver that it is for; not needed if there is one host driver.
+    /// The driver to patch; optional with a single host driver.
     driver: Option<Spanned<ItemName>>,
 }
 
@@ -66,7 +66,7 @@ fn host() -> DriverKind {
     DriverKind::Host
 }
 
-/// Drivers and patches as entries, every patch with its driver.
+/// Converts drivers and patches to entries, every patch with its driver.
 pub(super) fn placed(
     drivers: Vec<Spanned<Driver>>,
     patches: Vec<Spanned<Patch>>,
@@ -79,7 +79,7 @@ pub(super) fn placed(
     Ok(placed)
 }
 
-/// The version of the driver that an item is named after.
+/// Returns the driver version in an item name.
 fn named_version(name: &ItemName, kind: DriverKind) -> Option<DriverVersion> {
     match FileName::of(name.as_str()) {
         FileName::Driver(named, version) if named == kind => Some(version),
@@ -92,7 +92,7 @@ impl Driver {
         let span = this.span();
         let at = span.start;
         let Self { name, path, url, alist, mega, sha256, max_size, kind } = this.into_inner();
-        // The file is that of a host driver.
+        // The file name is that of a host driver.
         let package = if kind == DriverKind::ConfigOnly { DriverKind::Host } else { kind };
         let origin = match (path, url, alist, mega) {
             (None, None, Some(Alist { url, path }), None) => {
@@ -151,7 +151,7 @@ impl Patch {
     }
 }
 
-/// Where a patch comes from: one of three.
+/// Returns the source of a patch, exactly one of three.
 fn patch_origin(
     name: &ItemName,
     path: Option<LocalPath>,
@@ -171,7 +171,7 @@ fn patch_origin(
     git.origin(Part::File(file), span).map(Origin::Git)
 }
 
-/// The driver with this name.
+/// Returns the driver with this name.
 fn named(name: &Spanned<ItemName>, others: &[Placed]) -> Result<ItemName, Fault> {
     let is_it = |other: &&Placed| {
         matches!(other.entry.role, Role::Driver(kind) if kind != DriverKind::ConfigOnly)
@@ -184,7 +184,7 @@ fn named(name: &Spanned<ItemName>, others: &[Placed]) -> Result<ItemName, Fault>
     })
 }
 
-/// The host driver, if there is one only.
+/// Returns the host driver, if there is exactly one.
 fn only_host(others: &[Placed]) -> Option<ItemName> {
     let mut hosts =
         others.iter().filter(|other| other.entry.role == Role::Driver(DriverKind::Host));

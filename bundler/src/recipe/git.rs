@@ -1,4 +1,4 @@
-//! Git repositories, as they stand in a recipe.
+//! The git fields of a recipe.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use vgpu_manifest::unlock::CommitId;
 use super::Fault;
 use crate::git::{GitOrigin, GitUrl, Named, Part, RefName, Revision};
 
-/// The fields of a table that say which commit of which repository.
+/// The fields of a table that identify a commit of a repository.
 #[derive(Debug)]
 pub(super) struct Git {
     pub(super) url: Option<GitUrl>,
@@ -17,7 +17,7 @@ pub(super) struct Git {
 }
 
 impl Git {
-    /// Whether the table says anything of git.
+    /// Whether the table has any git field.
     #[must_use]
     pub(super) fn is_absent(&self) -> bool {
         self.url.is_none() && !self.has_revision()
@@ -27,7 +27,7 @@ impl Git {
         self.commit.is_some() || self.branch.is_some() || self.tag.is_some()
     }
 
-    /// A part of the commit.
+    /// Returns a path in the commit.
     pub(super) fn origin(self, part: Part, span: Range<usize>) -> Result<GitOrigin, Fault> {
         let fault = |what: &str| Fault { span: span.clone(), what: what.to_owned() };
         let url =
@@ -36,7 +36,7 @@ impl Git {
         Ok(GitOrigin { url, revision, part })
     }
 
-    /// The commit, if there is one answer.
+    /// Returns the selected commit, if there is exactly one.
     pub(super) fn revision(self) -> Option<Revision> {
         match (self.commit, self.branch, self.tag) {
             (Some(commit), None, None) => Some(Revision::Exact(commit)),
@@ -47,5 +47,5 @@ impl Git {
     }
 }
 
-/// What is wrong when there is none, or more than one.
+/// Returns the error if there is none, or more than one.
 pub(super) const ONE_OF: &str = "exactly one of `commit`, `branch` and `tag` must say which commit; `branch` and `tag` are looked up once, by `vgpu-bundler lock`";

@@ -1,4 +1,4 @@
-//! Container images, as they stand in a recipe.
+//! The `[[image]]` tables of a recipe.
 
 use serde::Deserialize;
 use toml::Spanned;

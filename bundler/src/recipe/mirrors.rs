@@ -8,7 +8,8 @@ use crate::net::HttpUrl;
 #[derive(Debug)]
 pub(super) struct Mirrors(pub(super) Vec<HttpUrl>);
 
-/// By hand, because a derived either-or would only say that neither fits.
+/// Implemented by hand, because a derived untagged enum would report only that neither variant
+/// fits.
 impl<'de> Deserialize<'de> for Mirrors {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         from.deserialize_any(OneOrMany)

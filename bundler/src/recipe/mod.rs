@@ -1,6 +1,6 @@
-//! The recipe, `bundle.toml`: what a bundle is to hold, as a person writes it.
+//! The recipe, `bundle.toml`: the contents of a bundle, written by hand.
 //!
-//! The order of the items is the order in which they stand in the file, whatever their kinds.
+//! Items keep the order of the file, whatever their kinds.
 
 mod apt;
 mod driver;
@@ -27,7 +27,7 @@ pub(crate) use self::apt::{Apt, Archive, Expired, Indexes, Node, Suite};
 pub(crate) use self::unlock::FitCheck;
 use crate::source::{Expected, Origin};
 
-/// What a bundle is to hold.
+/// The requested contents of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Recipe {
@@ -35,69 +35,64 @@ pub(crate) struct Recipe {
     pub(crate) channel: Channel,
     /// The items, in the order in which they are applied.
     pub(crate) entries: Vec<Entry>,
-    /// The Debian packages, each table of them in the place of more items.
+    /// The tables of Debian packages, each of which stands for further items.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) apt: Vec<Apt>,
     /// The requested changes to a host.
     pub(crate) host: Wants,
-    /// The machines that it is made for, if they are declared.
+    /// The machines that it is made for, if declared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) targets: Option<Targets>,
-    /// The digest of the recipe as it was written, if this is a [settled](Self::settled) one.
+    /// The digest of the recipe as written, if this is a [settled](Self::settled) one.
     #[serde(skip)]
     written: Option<Digest>,
 }
 
-/// The item that is the catalogue. No recipe names it: every bundle has it.
+/// The item of the catalog. Recipes do not list it: every bundle has it.
 pub(crate) const CATALOG: &str = "catalog.sqlite";
 
-/// An item that is wanted.
+/// A requested item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Entry {
-    /// Its name.
     pub(crate) name: ItemName,
-    /// Whether it is a program.
+    /// Whether it is executable.
     pub(crate) mode: ItemMode,
     pub(crate) origin: Origin,
-    /// What they must be. Without it, the lock says what they turned out to be.
+    /// The expected digest. Without it, the lock pins the actual one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sha256: Option<Digest>,
-    /// The most that there may be.
+    /// The size limit.
     pub(crate) max_size: ByteSize,
     #[serde(skip_serializing_if = "Role::is_plain")]
     pub(crate) role: Role,
 }
 
-/// What an item is, where its bytes alone do not say it.
+/// The kind of an item, if it needs special treatment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Role {
-    /// Some bytes.
+    /// Any bytes.
     Plain,
-    /// A driver, by itself or in an archive of NVIDIA's portal.
+    /// A driver, either its own file or in a portal archive.
     Driver(DriverKind),
     /// A patch of a driver.
-    Patch {
-        /// The driver.
-        of: ItemName,
-    },
+    Patch { of: ItemName },
     /// The sources of an unlock library, with all crates.
     Unlock {
-        /// Whether they must be for the driver.
+        /// Whether they must match the driver.
         fit: FitCheck,
     },
-    /// An unlock library that is built here.
+    /// An unlock library that is built on this machine.
     Library {
-        /// Its sources.
         of: ItemName,
-        /// The glibc of the hosts that it is for.
+        /// The glibc version of the target hosts.
         glibc: GlibcVersion,
     },
 }
 
 impl Entry {
-    /// What the recipe says of its bytes.
+    /// Returns the expectations of the recipe for its bytes.
     pub(crate) fn expected(&self) -> Expected<'_> {
         let Self { name, sha256, max_size, .. } = self;
         Expected { name, sha256: *sha256, size: None, cap: *max_size }
@@ -114,36 +109,36 @@ impl Role {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum RecipeError {
-    /// There is none.
+    /// The file does not exist.
     #[error("there is no recipe at `{0}`; write one, or run `vgpu-bundler init`")]
     NotThere(Utf8PathBuf),
     /// The file cannot be read.
     #[error("cannot read the recipe `{path}`")]
     Read { path: Utf8PathBuf, source: io::Error },
-    /// It does not say what a recipe says.
+    /// The text is not a valid recipe.
     #[error("`{path}` line {line}: {what}")]
     Wrong {
         path: Utf8PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What is wrong there, safe to show.
+        /// The reason, safe to show.
         what: String,
     },
 }
 
-/// Something in the text is wrong.
+/// An error in the text.
 #[derive(Debug)]
 struct Fault {
-    /// Where, in bytes.
+    /// The position in bytes.
     span: Range<usize>,
     what: String,
 }
 
-/// Recipes are written by hand; even with thousands of items they stay far below this.
+/// The size limit of recipes, which even thousands of items do not reach.
 const MAX_LEN: u64 = 4 << 20;
 
 impl Recipe {
-    /// Read the recipe at `path`.
+    /// Reads the recipe at `path`.
     pub(crate) fn read(path: &Utf8Path) -> Result<Self, RecipeError> {
         let error = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => RecipeError::NotThere(path.to_owned()),
@@ -157,7 +152,7 @@ impl Recipe {
         Self::of_text(path, &text)
     }
 
-    /// What the recipe at `path` says, or would say, with this text.
+    /// Parses `text` as the recipe at `path`.
     pub(crate) fn of_text(path: &Utf8Path, text: &str) -> Result<Self, RecipeError> {
         Self::parse(text).map_err(|Fault { span, what }| {
             let before = text.get(..span.start).unwrap_or_default();
@@ -169,20 +164,21 @@ impl Recipe {
     fn parse(text: &str) -> Result<Self, Fault> {
         let raw: raw::Recipe = toml::from_str(text).map_err(|error| Fault {
             span: error.span().unwrap_or_default(),
-            // Several lines, if the message has a list of what could have stood there.
+            // A message with a list of expected values has several lines.
             what: error.message().replace('\n', ", "),
         })?;
         raw.check()
     }
 
-    /// Stands for what the recipe says: comments, spaces and the order of fields do not count.
+    /// Returns the digest of the recipe's meaning: comments, spaces and the order of fields do not
+    /// count.
     #[must_use]
     pub(crate) fn digest(&self) -> Digest {
         // Strings, numbers and lists always have a JSON form.
         self.written.unwrap_or_else(|| Digest::of(&serde_json::to_vec(self).unwrap_or_default()))
     }
 
-    /// The same recipe, with what it leaves open about an origin `settled`.
+    /// Returns the same recipe with open origins replaced by `settled`.
     pub(crate) fn settled<E>(
         &self,
         settled: impl Fn(&Entry) -> Result<Origin, E>,
@@ -358,7 +354,7 @@ mod tests {
         }
     }
 
-    /// Where the fault is, as a line, and what.
+    /// Returns the line of the error, and its message.
     fn fault(old: &str, new: &str) -> (usize, String) {
         assert!(GOOD.contains(old), "{old}");
         let text = GOOD.replacen(old, new, 1);

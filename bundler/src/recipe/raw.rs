@@ -1,4 +1,4 @@
-//! The recipe as it stands in the file, and how its parts must fit.
+//! The recipe as it is in the file, and checks across its tables.
 
 use std::ops::Range;
 
@@ -74,7 +74,7 @@ struct Tree {
     commit: Option<CommitId>,
     branch: Option<RefName>,
     tag: Option<RefName>,
-    /// In the repository.
+    /// The path in the repository.
     folder: Option<TreePath>,
     #[serde(default)]
     exclude: Vec<LocalPath>,
@@ -84,11 +84,11 @@ fn plain() -> ItemMode {
     ItemMode::Plain
 }
 
-/// The largest that an item can be anyway.
+/// The size limit of any item.
 pub(super) const LARGEST: ByteSize = ByteSize::new(MAX_ITEM);
 
 impl Recipe {
-    /// What it says, if that makes sense.
+    /// Converts it, if it is consistent.
     pub(super) fn check(self) -> Result<super::Recipe, Fault> {
         let files = self.file.into_iter().map(File::entry);
         let trees = self.tree.into_iter().map(Tree::entry);
@@ -110,7 +110,7 @@ impl Recipe {
     }
 }
 
-/// The catalogue, which every bundle has as its last item, so that the host can be judged there.
+/// Returns the catalog, the last item of every bundle, with which the node judges itself.
 fn catalog() -> Result<Entry, Fault> {
     Ok(Entry {
         name: CATALOG
@@ -124,7 +124,7 @@ fn catalog() -> Result<Entry, Fault> {
     })
 }
 
-/// A bundle that is made for something is made for some GPU.
+/// Checks that `[targets]` names a GPU.
 fn check_targets(targets: Option<Spanned<Targets>>) -> Result<Option<Targets>, Fault> {
     match targets {
         Some(targets) if targets.get_ref().gpu.is_empty() => {
@@ -135,7 +135,7 @@ fn check_targets(targets: Option<Spanned<Targets>>) -> Result<Option<Targets>, F
     }
 }
 
-/// An entry, and where it stands in the text.
+/// An entry and its position in the text.
 pub(super) struct Placed {
     pub(super) at: usize,
     pub(super) name: Spanned<ItemName>,
@@ -155,7 +155,7 @@ impl File {
     }
 }
 
-/// Where the bytes of an item come from: one of two.
+/// Returns the source of an item, exactly one of two.
 pub(super) fn origin(
     name: &ItemName,
     path: Option<LocalPath>,
@@ -204,8 +204,8 @@ impl Tree {
     }
 }
 
-/// Two names must not be one on a medium that ignores case. (That none is a folder of another is
-/// checked with the manifest.)
+/// Checks that no two names are equal on a medium that ignores case. The manifest checks that no
+/// name is a folder of another.
 fn check_names(placed: &[Placed]) -> Result<(), Fault> {
     let mut seen = std::collections::BTreeMap::new();
     for Placed { name, .. } in placed {
@@ -223,7 +223,7 @@ fn check_names(placed: &[Placed]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// What is wanted on the host must be there to be put.
+/// Checks that every item installed on the host exists.
 fn check_host(host: Option<Spanned<Wants>>, entries: &[Entry]) -> Result<Wants, Fault> {
     let Some(host) = host else { return Ok(Wants::default()) };
     let is_there = |name: &ItemName| entries.iter().any(|entry| entry.name == *name);

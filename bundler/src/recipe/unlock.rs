@@ -1,4 +1,4 @@
-//! Unlock libraries, as they stand in a recipe.
+//! The `[[unlock]]` tables of a recipe.
 
 use std::ops::Range;
 
@@ -21,7 +21,7 @@ use crate::unlock::library_for;
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Unlock {
-    /// The item that is its sources.
+    /// The item of its sources.
     name: Spanned<ItemName>,
     git: Option<GitUrl>,
     commit: Option<CommitId>,
@@ -29,43 +29,43 @@ pub(super) struct Unlock {
     tag: Option<RefName>,
     #[serde(default)]
     build: Build,
-    /// The glibc of the hosts.
+    /// The glibc version of the target hosts.
     glibc: Option<GlibcVersion>,
-    /// The item that is the library; beside its sources if it is not named.
+    /// The item of the library. Default: in the folder of its sources.
     library: Option<Spanned<ItemName>>,
     #[serde(default)]
     fit: FitCheck,
 }
 
-/// Where the library is built.
+/// The machine that builds the library.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Build {
-    /// On the machine that makes the bundle.
+    /// The machine that makes the bundle.
     #[default]
     Here,
-    /// On the node, from packages that the bundle has.
+    /// The node, with packages of the bundle.
     Node,
 }
 
-/// Whether the library must be for the driver of the bundle.
+/// Whether the library must match the driver of the bundle.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum FitCheck {
-    /// It must, as far as the catalogue knows.
+    /// It must match, according to the catalog.
     #[default]
     Required,
-    /// Whoever wrote the recipe knows better.
+    /// The author of the recipe overrides the catalog.
     Waived,
 }
 
-/// What the library is called where nothing else is said.
+/// The default name of the library.
 const LIBRARY: &str = "libvgpu_unlock_rs.so";
 
-/// The most bytes that the sources may have.
+/// The size limit of the sources.
 const MAX_SOURCES: ByteSize = ByteSize::new(512 << 20);
 
-/// Unlock libraries as entries: the sources, and the library if it is built here.
+/// Converts unlock libraries to entries: the sources, and the library if it is built here.
 pub(super) fn placed(
     all: Vec<Spanned<Unlock>>,
     targets: Option<&Targets>,
@@ -113,7 +113,7 @@ fn unlock_placed(unlock: Spanned<Unlock>, targets: Option<&Targets>) -> Result<V
     Ok(vec![first, second])
 }
 
-/// The glibc that the library is built for: no newer than that of the hosts.
+/// Returns the glibc version that the library is built for: at most that of the hosts.
 fn hosts_glibc(
     glibc: Option<GlibcVersion>,
     targets: Option<&Targets>,
@@ -133,7 +133,7 @@ fn hosts_glibc(
     }
 }
 
-/// The repository and the commit; what is not said is that of the fork for the driver.
+/// Returns the repository and the commit. Default: those of the fork for the driver.
 fn origin(git: Git, driver: Option<Release>, span: Range<usize>) -> Result<GitOrigin, Fault> {
     let part = Part::Folder { path: None, exclude: Vec::new() };
     let fault = |what: String| Fault { span: span.clone(), what };
@@ -162,7 +162,7 @@ fn origin(git: Git, driver: Option<Release>, span: Range<usize>) -> Result<GitOr
     Ok(GitOrigin { url, revision, part })
 }
 
-/// The usual name, in the folder of the sources.
+/// Returns the default name, in the folder of the sources.
 fn beside(sources: &Spanned<ItemName>, span: &Range<usize>) -> Result<Spanned<ItemName>, Fault> {
     let name = sources.get_ref().as_str();
     let folder = name.rsplit_once('/').map(|(folder, _)| format!("{folder}/")).unwrap_or_default();

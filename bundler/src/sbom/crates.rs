@@ -1,4 +1,4 @@
-//! The crates whose sources ride along, from the `Cargo.lock`s in the trees of a bundle.
+//! The crates with included sources, from the `Cargo.lock` files in the trees of a bundle.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -8,37 +8,36 @@ use serde::Deserialize;
 use vgpu_manifest::ui::{Exit, Explain};
 use vgpu_manifest::{Bundle, Item, ItemName, ReadError, Tree, Verified};
 
-/// Far more than any `Cargo.lock` has.
+/// The size limit of a `Cargo.lock`.
 const MAX_LOCK: u64 = 8 << 20;
 
-/// A crate.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub(super) struct Crate {
     pub(super) name: String,
     pub(super) version: String,
-    /// Where it came from; nothing if it is the tree's own.
+    /// Its origin; `None` for the crates of the tree itself.
     #[serde(default)]
     pub(super) source: Option<String>,
-    /// The SHA-256 of the package that the registry has of it.
+    /// The SHA-256 of its package in the registry.
     #[serde(default)]
     pub(super) checksum: Option<String>,
 }
 
-/// What we need of a `Cargo.lock`. Cargo adds fields as it likes.
+/// The required fields of a `Cargo.lock`. Cargo may add others.
 #[derive(Deserialize)]
 struct CargoLock {
     #[serde(default)]
     package: Vec<Crate>,
 }
 
-/// A tree could not be looked into.
+/// A tree could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum CratesError {
-    /// Its bytes could not be had.
+    /// Its bytes are unavailable.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// It is not what the bundler packs.
+    /// It is not an archive of the bundler.
     #[error("item `{item}` cannot be unpacked")]
     Unpack { item: ItemName, source: io::Error },
 }
@@ -52,7 +51,7 @@ impl Explain for CratesError {
     }
 }
 
-/// The crates in each tree that has a `Cargo.lock`.
+/// Returns the crates in each tree that has a `Cargo.lock`.
 pub(super) fn of(bundle: &Bundle<Verified>) -> Result<BTreeMap<ItemName, Vec<Crate>>, CratesError> {
     let mut found = BTreeMap::new();
     for item in &bundle.manifest().items {
@@ -65,7 +64,7 @@ pub(super) fn of(bundle: &Bundle<Verified>) -> Result<BTreeMap<ItemName, Vec<Cra
     Ok(found)
 }
 
-/// The crates of one tree, whose bytes are proven on the way.
+/// Returns the crates of one tree, and verifies its digest.
 fn of_tree(
     bundle: &Bundle<Verified>,
     item: &Item,
@@ -79,8 +78,8 @@ fn of_tree(
         let crates = unpack(reader, unpacked, window_log);
         let proven = proving.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         match (proven, crates) {
-            // What the bytes are comes before what they say; a reader that has stopped breaks the
-            // pipe, and that is no news.
+            // Report a wrong digest first; the error of writing to the stopped reader is only its
+            // consequence.
             (Err(ReadError::Sink { .. }) | Ok(()), crates) => crates.map_err(error),
             (Err(proven), _) => Err(proven.into()),
         }
@@ -94,7 +93,8 @@ fn unpack(packed: impl Read, unpacked: u64, window_log: u8) -> io::Result<Vec<Cr
     let mut crates = Vec::new();
     for entry in archive.entries()? {
         let mut entry = entry?;
-        // Those of vendored crates say what their authors tested, not what is built here.
+        // The `Cargo.lock` of a vendored crate lists its authors' versions, which are not built
+        // here.
         let path = entry.path()?.into_owned();
         let is_lock = path.file_name().is_some_and(|name| name == "Cargo.lock");
         if !is_lock || path.components().any(|part| part.as_os_str() == "vendor") {
@@ -105,7 +105,7 @@ fn unpack(packed: impl Read, unpacked: u64, window_log: u8) -> io::Result<Vec<Cr
         let lock: CargoLock = toml::from_str(&text).map_err(io::Error::other)?;
         crates.extend(lock.package);
     }
-    // Read to the end, so that every byte of the item is proven.
+    // Read to the end, so that every byte of the item is verified.
     io::copy(&mut archive.into_inner(), &mut io::sink())?;
     crates.sort_unstable();
     crates.dedup();

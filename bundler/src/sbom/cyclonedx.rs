@@ -7,7 +7,7 @@ use super::crates::Crate;
 use super::model::{Bom, Component};
 use super::purl;
 
-/// The document.
+/// Returns the document.
 pub(super) fn document(bom: &Bom<'_>) -> Value {
     let components: Vec<_> =
         bom.components.iter().enumerate().map(|(index, it)| item(it, index)).collect();
@@ -97,12 +97,13 @@ fn property(name: &str, value: &str) -> Value {
     json!({ "name": format!("vgpu-offline:{}", name.replace(' ', "-")), "value": value })
 }
 
-/// Whether it is a SHA-256 as both forms write it. A `Cargo.lock` may say anything.
+/// Returns whether a checksum is a SHA-256 in the form of both formats. A `Cargo.lock` may contain
+/// any text.
 pub(super) fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
-/// A UUID of version 8, the one for values that an application makes itself, from a digest.
+/// Returns a UUID of version 8 (custom) from a digest.
 fn uuid(digest: Digest) -> String {
     let hex = digest.to_string();
     let variant = ["8", "9", "a", "b"][usize::from(hex.as_bytes()[16] % 4)];

@@ -1,8 +1,8 @@
-//! What a bundle is made of, in the two forms that tools for that read.
+//! The bill of materials of a bundle, in the two common formats.
 //!
-//! [`model`] says it once, from the manifest and from the `Cargo.lock`s that lie in its trees;
-//! [`spdx`] and [`cyclonedx`] write that down. The same bundle always gives the same text: dates
-//! are those of its lock, and identifiers come from its digest.
+//! [`model`] collects the data from the manifest and the `Cargo.lock` files in its trees; [`spdx`]
+//! and [`cyclonedx`] format it. The same bundle always gives the same text: dates are those of its
+//! lock, and identifiers come from its digest.
 
 mod crates;
 mod cyclonedx;
@@ -17,7 +17,7 @@ use vgpu_manifest::{Bundle, Verified};
 pub(crate) use self::crates::CratesError;
 use self::model::Bom;
 
-/// The form of a bill of materials.
+/// The format of a bill of materials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Form {
     /// SPDX 2.3, as JSON.
@@ -26,7 +26,7 @@ pub(crate) enum Form {
     Cyclonedx,
 }
 
-/// What `bundle` is made of. Its trees are read, each byte when it is proven.
+/// Returns the bill of materials of `bundle`. Reads its trees and verifies every byte.
 pub(crate) fn of(bundle: &Bundle<Verified>, form: Form) -> Result<serde_json::Value, CratesError> {
     let crates = crates::of(bundle)?;
     let bom = Bom::new(bundle.manifest(), bundle.digest(), &crates);

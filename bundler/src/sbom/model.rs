@@ -1,4 +1,4 @@
-//! What a bundle is made of, before it is written in one form or another.
+//! The bill of materials of a bundle, independent of the format.
 
 use std::collections::BTreeMap;
 
@@ -15,30 +15,30 @@ use super::purl;
 #[derive(Debug)]
 pub(super) struct Bom<'b> {
     pub(super) manifest: &'b Manifest,
-    /// The digest of the signed root, which stands for the whole bundle.
+    /// The digest of the signed root, which identifies the bundle.
     pub(super) digest: Digest,
     pub(super) components: Vec<Component<'b>>,
 }
 
-/// An item of the bundle, by what it is.
+/// An item of the bundle, by its kind.
 #[derive(Debug)]
 pub(super) struct Component<'b> {
     pub(super) item: &'b Item,
-    /// What people call it.
+    /// The display name.
     pub(super) name: String,
     pub(super) version: Option<String>,
     pub(super) purl: Option<String>,
     pub(super) supplier: Option<&'static str>,
-    /// Where it came from, if that is an address.
+    /// The address of its origin, if it has one.
     pub(super) url: Option<&'b str>,
-    /// What else is known, by what it is called.
+    /// Further properties, by name.
     pub(super) notes: Vec<(&'static str, String)>,
-    /// The crates whose sources are in it.
+    /// The crates whose sources it includes.
     pub(super) crates: &'b [Crate],
 }
 
 impl<'b> Bom<'b> {
-    /// What `manifest` says, with the crates in its trees.
+    /// Returns the bill of materials of `manifest`, with the crates in its trees.
     pub(super) fn new(
         manifest: &'b Manifest,
         digest: Digest,
@@ -52,12 +52,12 @@ impl<'b> Bom<'b> {
         Self { manifest, digest, components: components.collect() }
     }
 
-    /// The version of the program that made the bundle, and so could have written this.
+    /// Returns the version of the program that made the bundle.
     pub(super) fn made_by(&self) -> ProgramVersion {
         self.manifest.made_by
     }
 
-    /// When the bundle was locked, as both forms write a time.
+    /// Returns the time of the lock in the form of both formats.
     pub(super) fn created(&self) -> String {
         let seconds = self.manifest.created;
         let (year, month, day) = date(seconds / 86_400);
@@ -65,7 +65,7 @@ impl<'b> Bom<'b> {
         format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
     }
 
-    /// The version of the bundle, as people would say it.
+    /// Returns the display version of the bundle.
     pub(super) fn version(&self) -> String {
         self.manifest.sequence.to_string()
     }
@@ -141,7 +141,7 @@ impl<'b> Component<'b> {
     }
 }
 
-/// Year, month and day of the `days`th day after 1970-01-01, in the Gregorian calendar.
+/// Returns year, month and day of the `days`th day after 1970-01-01, in the Gregorian calendar.
 fn date(days: u64) -> (u64, u64, u64) {
     // Counted from 0000-03-01 in eras of 400 years, so that the leap day comes last in its year.
     let days = days + 719_468;

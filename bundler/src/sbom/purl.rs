@@ -1,18 +1,18 @@
-//! Package URLs, by which other tools know a package.
+//! Package URLs, the common identifiers of packages.
 
 use std::fmt::Write as _;
 
 use vgpu_manifest::image::ImageRecord;
 use vgpu_manifest::package::PackageRecord;
 
-/// The package URL of a Debian package.
+/// Returns the package URL of a Debian package.
 pub(super) fn deb(record: &PackageRecord) -> String {
     let [name, version] = [record.name.to_string(), record.version.to_string()];
     let arch = escaped(&record.arch.to_string());
     format!("pkg:deb/debian/{}@{}?arch={arch}", escaped(&name), escaped(&version))
 }
 
-/// The package URL of a container image.
+/// Returns the package URL of a container image.
 pub(super) fn oci(record: &ImageRecord) -> String {
     let reference = record.reference.to_string();
     let (repository, tag) = reference.rsplit_once(':').unwrap_or((&reference, "latest"));
@@ -26,13 +26,12 @@ pub(super) fn oci(record: &ImageRecord) -> String {
     )
 }
 
-/// The package URL of a crate.
+/// Returns the package URL of a crate.
 pub(super) fn cargo(name: &str, version: &str) -> String {
     format!("pkg:cargo/{}@{}", escaped(name), escaped(version))
 }
 
-/// `text` with everything percent-encoded that the specification of package URLs does not leave as
-/// it is.
+/// Returns `text`, percent-encoded as the package URL specification requires.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {

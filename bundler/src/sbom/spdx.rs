@@ -1,7 +1,6 @@
 //! SPDX 2.3.
 //!
-//! Items are packages there, with `filesAnalyzed` false: SPDX's files need a SHA-1, which nobody
-//! should compute any more.
+//! Items are packages with `filesAnalyzed` false: files of SPDX require a SHA-1, which is obsolete.
 
 use serde_json::{Value, json};
 use vgpu_manifest::Kind;
@@ -9,7 +8,7 @@ use vgpu_manifest::Kind;
 use super::model::{Bom, Component};
 use super::purl;
 
-/// The document.
+/// Returns the document.
 pub(super) fn document(bom: &Bom<'_>) -> Value {
     let name = format!("{}-{}", bom.manifest.name, bom.manifest.sequence);
     let mut packages = vec![bundle(bom)];
@@ -46,7 +45,7 @@ fn relation(from: &str, kind: &str, to: &str) -> Value {
     json!({ "spdxElementId": from, "relationshipType": kind, "relatedSpdxElement": to })
 }
 
-/// What every package needs. Licences are for people to judge.
+/// Returns the mandatory fields of a package. Licenses are not assessed.
 fn package(id: &str, name: &str, url: Option<&str>) -> Value {
     json!({
         "SPDXID": id,

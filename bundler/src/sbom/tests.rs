@@ -1,4 +1,4 @@
-//! Both forms, against the rules of their schemas that can be checked without them.
+//! Checks both formats against those rules of their schemas that need no schema validator.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use super::crates::Crate;
 use super::model::Bom;
 use super::{cyclonedx, spdx};
 
-/// A bundle with one item of each kind that has a record.
+/// Returns a bundle with one item for each kind of record.
 fn manifest() -> Manifest {
     let item = |name: &str, kind: &str| {
         let sha256 = Digest::of(name.as_bytes());

@@ -1,4 +1,4 @@
-//! Files of package archives: at several addresses, of which some may be on this machine.
+//! Files of package archives, with several addresses, some of which may be local.
 
 use std::fmt;
 use std::io;
@@ -13,30 +13,30 @@ use crate::cache::CacheError;
 use crate::fetch::{Download, FetchError};
 use crate::net::HttpUrl;
 
-/// Why an address is of no use.
+/// Why an address is unusable.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AddressError {
-    /// A file is not there, or cannot be read.
+    /// A file does not exist or cannot be read.
     #[error("cannot read `{path}`: {source}")]
     Read { path: Utf8PathBuf, source: io::Error },
-    /// A file has another content.
+    /// A file has a digest mismatch.
     #[error("`{path}` has another content: {source}")]
     Content {
         path: Utf8PathBuf,
-        /// What it should have been and what it was.
+        /// The expected and the actual digest.
         source: CacheError,
     },
-    /// It could not be fetched.
+    /// The download failed.
     #[error(transparent)]
     Fetch(#[from] FetchError),
 }
 
-/// Why addresses are of no use, each in its turn.
+/// The error of each address, in order.
 #[derive(Debug)]
 pub(crate) struct AddressErrors(Vec<AddressError>);
 
 impl AddressErrors {
-    /// Whether each of them has answered that there is no such file.
+    /// Whether every address answered that the file does not exist.
     #[must_use]
     pub(crate) fn are_missing(&self) -> bool {
         self.0.iter().all(|error| match error {
@@ -48,7 +48,7 @@ impl AddressErrors {
 }
 
 impl AddressErrors {
-    /// Whether none was asked, because the network is not to be used.
+    /// Whether no address was tried, because the network is disabled.
     #[must_use]
     pub(crate) fn are_offline(&self) -> bool {
         let is_offline =
@@ -65,10 +65,10 @@ impl fmt::Display for AddressErrors {
 }
 
 impl Sources<'_> {
-    /// A file of an archive.
+    /// Downloads a file of an archive.
     ///
-    /// Addresses are tried in their order; neighbours on web servers are one download, in which one
-    /// goes on where another has failed.
+    /// Addresses are tried in order. Consecutive web addresses form one download, so that one can
+    /// resume where another failed.
     pub(crate) fn archived(
         &self,
         addresses: &[Address],
@@ -104,7 +104,7 @@ impl Sources<'_> {
         Ok(self.fetcher.fetch(&download)?)
     }
 
-    /// Copy a file of this machine. That the cache fails is no fault of the file.
+    /// Copies a local file. A cache error is not an error of the file.
     fn copied(
         &self,
         path: &Utf8PathBuf,

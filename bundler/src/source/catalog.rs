@@ -6,8 +6,7 @@ use super::{Expected, Pin, SourceError, Sources};
 use crate::cache::CacheError;
 
 impl Sources<'_> {
-    /// The catalogue that this program was built with, and what the drivers of the bundle say, as a
-    /// SQLite file.
+    /// Writes the catalog of this program, with data of the bundle's drivers, as a SQLite file.
     pub(crate) fn catalog(
         &self,
         configs: &[DriverConfig],

@@ -9,7 +9,7 @@ use super::{Expected, LocalPath, Pin, SourceError, Sources};
 use crate::cache::CacheError;
 
 impl Sources<'_> {
-    /// A file of the builder.
+    /// Reads a local file.
     pub(super) fn file(&self, path: &LocalPath, want: Expected<'_>) -> Result<Pin, SourceError> {
         if let Some(pin) = self.cached(want)? {
             return Ok(pin);
@@ -53,7 +53,7 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// Open `path`, which must be a regular file of at most `cap` bytes.
+    /// Opens `path`, which must be a regular file of at most `cap` bytes.
     pub(super) fn open(path: &Utf8Path, cap: ByteSize) -> io::Result<Self> {
         let meta = std::fs::metadata(path)?;
         if !meta.is_file() {
@@ -72,7 +72,7 @@ impl Reading {
         self.size
     }
 
-    /// The next bytes; none at the end.
+    /// Returns the next bytes; empty at the end.
     pub(super) fn next(&mut self) -> io::Result<&[u8]> {
         loop {
             match self.file.read(&mut self.buf) {

@@ -14,7 +14,7 @@ use crate::git::{
 use crate::tree;
 
 impl Sources<'_> {
-    /// The origin with the commit that it stands for, which is found out if it is open.
+    /// Returns the origin with its commit, resolved if necessary.
     pub(crate) fn settle(&self, origin: &GitOrigin) -> Result<GitOrigin, GitError> {
         let Revision::Open(name) = &origin.revision else { return Ok(origin.clone()) };
         let commit = self.repository(origin).resolve(name)?;
@@ -22,7 +22,7 @@ impl Sources<'_> {
         Ok(GitOrigin { revision, ..origin.clone() })
     }
 
-    /// Write what is `selected` of a commit into the empty folder `top`.
+    /// Writes the `selected` part of a commit to the empty folder `top`.
     pub(crate) fn check_out(
         &self,
         origin: &GitOrigin,
@@ -45,7 +45,7 @@ impl Sources<'_> {
         }
     }
 
-    /// A part of a git repository: a file as it is, or a folder as one archive.
+    /// Obtains a part of a git repository: a file unchanged, or a folder as one archive.
     pub(super) fn git(&self, origin: &GitOrigin, want: Expected<'_>) -> Result<Pin, SourceError> {
         match &origin.part {
             Part::File(path) => self.git_file(origin, path, want),
@@ -56,7 +56,7 @@ impl Sources<'_> {
                 let top = Utf8Path::from_path(scratch.path());
                 let top = top.ok_or_else(|| error(GitError::Answer("name a folder")))?;
                 let transfer = self.fetcher.ui.transfer("fetch", want.name.as_str());
-                // The cap of an item is that of its archive, which has fewer bytes.
+                // The limit applies to the archive, which is smaller than the checked-out files.
                 let selected = Selection { folder: path.as_ref(), exclude, cap: MAX_CHECKOUT };
                 self.check_out(origin, selected, top).map_err(error)?;
                 drop(transfer);
@@ -65,7 +65,7 @@ impl Sources<'_> {
         }
     }
 
-    /// All that is in a folder of our own making, as one archive.
+    /// Packs a temporary folder as one archive.
     pub(crate) fn pack(&self, top: &Utf8Path, want: Expected<'_>) -> Result<Pin, SourceError> {
         let error = |source| SourceError::GitTree { item: want.name.clone(), source };
         let nodes = tree::scan(top, &[]).map_err(error)?;
@@ -109,7 +109,7 @@ impl Sources<'_> {
         Ok(Pin::plain(&measured))
     }
 
-    /// A file of a commit, and who has its bytes.
+    /// A file of a commit, with the repository that provides its bytes.
     fn find(
         &self,
         origin: &GitOrigin,
@@ -144,10 +144,10 @@ impl Sources<'_> {
     }
 }
 
-/// The most bytes that are checked out.
+/// The size limit of a checkout.
 const MAX_CHECKOUT: ByteSize = ByteSize::new(MAX_ITEM);
 
-/// What can go wrong when bytes go from git into the cache.
+/// Why bytes cannot be copied from git to the cache.
 enum Copying {
     Git(GitError),
     Cache { source: CacheError },
@@ -176,14 +176,14 @@ fn mismatch(want: Expected<'_>, source: CacheError) -> SourceError {
 }
 
 impl SourceError {
-    /// An item cannot be had from a git repository.
+    /// Converts the error of an item from a git repository.
     pub(crate) fn git(item: &ItemName, source: GitError) -> Self {
         Self::Git { item: item.clone(), source: Box::new(source) }
     }
 }
 
 impl Origin {
-    /// The git repository that it is of, if it is of one.
+    /// Returns the git repository of an origin, if it has one.
     #[must_use]
     pub(crate) fn git(&self) -> Option<&GitOrigin> {
         match self {
@@ -192,7 +192,7 @@ impl Origin {
         }
     }
 
-    /// Whether a lock that has this one was made for `wanted`.
+    /// Returns whether the locked origin `self` resolves the origin `wanted`.
     #[must_use]
     pub(crate) fn serves(&self, wanted: &Self) -> bool {
         match (self, wanted) {

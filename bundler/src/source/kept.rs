@@ -1,4 +1,4 @@
-//! Bytes that a lock keeps itself, because nobody else keeps them for long.
+//! Bytes that the lock itself contains, because their sources replace them soon.
 
 use std::fmt;
 use std::io::{self, Read as _};
@@ -6,30 +6,30 @@ use std::io::{self, Read as _};
 use base64ct::{Base64, Encoding as _};
 use serde::{Deserialize, Serialize};
 
-/// Some bytes, packed.
+/// Compressed bytes.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub(crate) struct Kept(Vec<u8>);
 
-/// A text does not hold bytes that were kept.
+/// A text is not a valid encoding of compressed bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("what the lock keeps of an archive is not Base64")]
 pub(crate) struct ParseKeptError;
 
-/// The most that may be kept, in bytes: 8 MiB. What Debian's archives sign has 150 KiB.
+/// The size limit in bytes: 8 MiB. The signed files of Debian's archives have 150 KiB.
 pub(crate) const MAX_KEPT: u64 = 8 << 20;
 
-/// How hard zstd tries. It is done once for each lock.
+/// The compression level of zstd. Each lock is compressed once.
 const LEVEL: i32 = 19;
 
 impl Kept {
-    /// Keep `bytes`.
+    /// Compresses `bytes`.
     pub(crate) fn new(bytes: &[u8]) -> io::Result<Self> {
-        // Not as a stream: without the size, this level sets 86 MB aside, and with it 8.
+        // Streaming without a known size, this level would allocate 86 MB instead of 8.
         zstd::bulk::compress(bytes, LEVEL).map(Self)
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     pub(crate) fn unpack(&self) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let mut decoder = zstd::Decoder::new(&*self.0)?;
@@ -42,7 +42,7 @@ impl Kept {
     }
 }
 
-/// Thousands of letters tell nobody anything.
+/// Debug output omits the contents.
 impl fmt::Debug for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Kept({} bytes)", self.0.len())

@@ -13,10 +13,10 @@ use super::{Expected, Pin, SourceError, Sources};
 use crate::cache::CacheError;
 use crate::fetch::FetchError;
 
-/// A link to a file on mega: its address with the key that decrypts it.
+/// A link to a file on mega: its address with the decryption key.
 ///
-/// Whoever has the link has the file, so the key counts as part of the address: it stands in recipe
-/// and lock, and in no message and no bundle.
+/// The link is enough to read the file, so the key counts as a secret part of the address: recipe
+/// and lock contain it, messages and bundles do not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub(crate) struct MegaLink(String);
@@ -49,7 +49,7 @@ impl FromStr for MegaLink {
 }
 
 impl MegaLink {
-    /// The address without the key.
+    /// Returns the address without the key.
     pub(crate) fn public(&self) -> String {
         let rest = self.0.trim_start_matches("https://mega.nz/");
         let id: String =
@@ -58,7 +58,7 @@ impl MegaLink {
     }
 }
 
-/// Without the key: what is shown may end up in a log.
+/// Omits the key: debug output may end up in a log.
 impl fmt::Display for MegaLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.public())
@@ -79,11 +79,11 @@ impl From<MegaLink> for String {
     }
 }
 
-/// A file could not be had from mega.
+/// A file could not be downloaded from mega.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum MegaError {
-    /// There is no program that knows how.
+    /// `megadl` is not installed.
     #[error(
         "links to mega need the program `megadl`, which is not installed; install the package `megatools`, or download the file by hand and give its `path`"
     )]
@@ -91,28 +91,28 @@ pub(crate) enum MegaError {
     /// It cannot be started.
     #[error("cannot run `megadl`")]
     Run(#[source] io::Error),
-    /// It sends nothing.
+    /// It sends no data.
     #[error("`megadl` has sent nothing for {} s", .0.as_secs())]
     Stalled(Duration),
-    /// It sends more than may be.
+    /// It exceeds the size limit.
     #[error("`megadl` sends more than {0}")]
     TooMuch(vgpu_manifest::ui::ByteSize),
-    /// It has failed.
+    /// It failed.
     #[error("`megadl` has failed: {}", .0.escape_debug())]
     Failed(String),
-    /// The cache failed, or the file is not the right one.
+    /// The cache failed, or the digest does not match.
     #[error(transparent)]
     Cache(#[from] CacheError),
 }
 
-/// How long `megadl` may be silent.
+/// The time limit for `megadl` to send data.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// How much of its last words is kept, in bytes.
+/// The number of bytes of its error output that are kept.
 const LAST_WORDS: u64 = 4096;
 
 impl Sources<'_> {
-    /// A file from mega, through `megadl`: its protocol is its own, and encrypted.
+    /// Downloads a file from mega with `megadl`, because the protocol is proprietary and encrypted.
     pub(super) fn mega(&self, link: &MegaLink, want: Expected<'_>) -> Result<Pin, SourceError> {
         if let Some(pin) = self.cached(want)? {
             return Ok(pin);
@@ -145,7 +145,7 @@ impl Sources<'_> {
             incoming.add(&bytes)?;
             transfer.advance(bytes.len() as u64);
         }
-        // Only its exit says whether what came was whole: it checks mega's own checksum.
+        // Only the exit status says whether the file is complete: megadl verifies mega's checksum.
         running.finish()?;
         let measured = incoming.finish(want.sha256)?;
         transfer.done(measured.size);
@@ -153,7 +153,7 @@ impl Sources<'_> {
     }
 }
 
-/// `megadl` at work. It ends with this.
+/// A running `megadl`, ended on drop.
 struct Running {
     child: Child,
     pieces: Receiver<io::Result<Vec<u8>>>,
@@ -161,8 +161,8 @@ struct Running {
 }
 
 impl Running {
-    /// Let it write the file to its standard output: so it comes no further than we let it, and its
-    /// name, which somebody else has chosen, never touches this machine.
+    /// Starts it with output to stdout: this applies backpressure, and the remote file name never
+    /// reaches this machine.
     fn start(link: &MegaLink) -> Result<Self, MegaError> {
         let mut command = Command::new("megadl");
         command.args(["--no-progress", "--path", "-", &link.0]);
@@ -174,7 +174,7 @@ impl Running {
         let missing = || MegaError::Run(io::Error::other("it has no output"));
         let mut out = child.stdout.take().ok_or_else(missing)?;
         let err = child.stderr.take().ok_or_else(missing)?;
-        // A read would wait for ever if nothing came, so somebody else does it.
+        // A read could block forever, so a thread reads and this one waits with a timeout.
         let (sender, pieces) = mpsc::sync_channel(2);
         thread::spawn(move || {
             loop {
@@ -193,7 +193,7 @@ impl Running {
         Ok(Self { child, pieces, words: Some(words) })
     }
 
-    /// Some more bytes; `None` at the end.
+    /// Returns further bytes; `None` at the end.
     fn next(&mut self) -> Result<Option<Vec<u8>>, MegaError> {
         match self.pieces.recv_timeout(PATIENCE) {
             Ok(Ok(piece)) => Ok(Some(piece).filter(|piece| !piece.is_empty())),
@@ -203,7 +203,7 @@ impl Running {
         }
     }
 
-    /// It has said everything. Did it succeed?
+    /// Waits for the exit, and returns an error if it failed.
     fn finish(mut self) -> Result<(), MegaError> {
         let status = self.child.wait().map_err(MegaError::Run)?;
         let words = self.words.take().and_then(|words| words.join().ok()).unwrap_or_default();
@@ -224,7 +224,7 @@ impl Drop for Running {
     }
 }
 
-/// The end of what a program says, however much that is.
+/// Returns the end of a program's output, of any length.
 fn last_words(mut from: impl Read) -> Vec<u8> {
     let mut kept = Vec::new();
     loop {

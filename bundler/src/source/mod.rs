@@ -1,4 +1,4 @@
-//! Where the bytes of items come from, and how they get into the cache.
+//! The sources of items, and how their bytes reach the cache.
 
 mod alist;
 mod archive;
@@ -34,71 +34,63 @@ use crate::image::{self, ImageError, ImageName, ImageSource};
 use crate::net::HttpUrl;
 use crate::tree::TreeError;
 
-/// Where the bytes of an item come from.
+/// The source of an item.
 ///
-/// Recipe and lock say it in the same words. The recipe adds what is expected, the lock what it
-/// turned out to be.
+/// Recipe and lock use the same form. The recipe adds expectations, the lock the actual digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Origin {
-    /// A file of the builder.
-    File {
-        /// Its path.
-        path: LocalPath,
-    },
-    /// A folder of the builder, which becomes one archive.
+    /// Reads a local file.
+    File { path: LocalPath },
+    /// A local folder, packed as one archive.
     Folder {
-        /// Its path.
         path: LocalPath,
-        /// Paths in it that are left out, with all below them.
+        /// Excluded paths in the folder, with everything below them.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         exclude: Vec<LocalPath>,
     },
     /// A download.
     Url {
-        /// The addresses of the same content, in the order in which they are tried.
+        /// The addresses of the same content, in the order in which to try them.
         urls: Vec<HttpUrl>,
     },
-    /// A file or folder of a git repository at some commit, or something that is made of it.
+    /// A file or folder of a git repository at a commit, or a product of it.
     Git(GitOrigin),
     /// A file of a package archive.
     Archive {
-        /// Where it is, in the order in which to try.
+        /// The mirrors, in the order in which to try them.
         addresses: Vec<Address>,
     },
-    /// What vouches for an archive. The archive replaces it within hours, so the lock keeps it.
+    /// A signed file of an archive. The archive replaces it within hours, so the lock contains it.
     Evidence {
-        /// Where it was, in the order in which it was tried.
+        /// The addresses, in the order in which they were tried.
         addresses: Vec<Address>,
-        /// All of it.
+        /// The whole file.
         kept: Kept,
     },
     /// A driver in a folder of an AList server.
     Alist(AlistSource),
     /// A file on mega.
-    Mega {
-        /// The link to it.
-        link: MegaLink,
-    },
-    /// The catalogue that this program was built with.
+    Mega { link: MegaLink },
+    /// The catalog of this program.
     Catalog,
-    /// A container image of a registry, which becomes one archive.
+    /// A container image of a registry, packed as one archive.
     Image(ImageSource),
 }
 
-/// What is expected of the bytes of an item.
+/// The expectations for the bytes of an item.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Expected<'e> {
     pub(crate) name: &'e ItemName,
-    /// Their SHA-256, if that is known.
+    /// The SHA-256, if known.
     pub(crate) sha256: Option<Digest>,
-    /// How many there are, if that is known.
+    /// The length, if known.
     pub(crate) size: Option<u64>,
-    /// The most that there may be.
+    /// The size limit.
     pub(crate) cap: ByteSize,
 }
 
-/// The bytes that an item turned out to be, and what is known of them.
+/// The bytes of an item, with its record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pin {
     /// The length in bytes.
@@ -110,129 +102,111 @@ pub(crate) struct Pin {
 }
 
 impl Pin {
-    /// Bytes of which nothing else is known.
+    /// Returns bytes without a record.
     pub(crate) fn plain(measured: &Measured) -> Self {
         Self { size: measured.size, sha256: measured.sha256, kind: Kind::Plain }
     }
 }
 
 impl<'e> Expected<'e> {
-    /// These very bytes.
+    /// Returns the expectation of exactly these bytes.
     pub(crate) fn again(name: &'e ItemName, pin: &Pin) -> Self {
         let Pin { size, sha256, .. } = *pin;
         Self { name, sha256: Some(sha256), size: Some(size), cap: ByteSize::new(size) }
     }
 }
 
-/// What it takes to get at any origin.
+/// Everything that is needed to read any source.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sources<'s> {
     /// The network and the cache.
     pub(crate) fetcher: Fetcher<'s>,
-    /// The folder at which relative paths start: that of the recipe.
+    /// The base of relative paths: the folder of the recipe.
     pub(crate) base: &'s Utf8Path,
-    /// How many downloads of one item run at the same time.
+    /// The number of parallel downloads for one item.
     pub(crate) width: NonZeroUsize,
 }
 
-/// The bytes of an item could not be had.
+/// The bytes of an item are unavailable.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum SourceError {
-    /// A download failed.
     #[error(transparent)]
     Fetch(#[from] FetchError),
     /// A file cannot be read.
     #[error("cannot read `{path}` for item `{item}`")]
     File { item: ItemName, path: LocalPath, source: std::io::Error },
-    /// A file or folder has another content than the lock or the recipe says.
+    /// A local file or folder has a digest mismatch with the lock or the recipe.
     #[error("`{path}` is not what was expected for item `{item}`: {source}")]
     Changed {
         item: ItemName,
-        /// The file or folder.
         path: LocalPath,
-        /// What was expected.
+        /// The expected digest.
         source: CacheError,
     },
     /// A folder cannot be packed.
     #[error("cannot pack the folder `{path}` into item `{item}`")]
     Tree {
         item: ItemName,
-        /// The folder.
         path: LocalPath,
         /// The reason.
         source: TreeError,
     },
-    /// A git repository does not have what is wanted.
+    /// A git repository does not have the requested commit or path.
     #[error("cannot get item `{item}` from its git repository")]
     Git { item: ItemName, source: Box<GitError> },
-    /// What a git repository has cannot be packed.
+    /// The contents of a git repository cannot be packed.
     #[error("cannot pack item `{item}`")]
     GitTree {
         item: ItemName,
         /// The reason.
         source: TreeError,
     },
-    /// A commit has another content than the lock or the recipe says.
+    /// A commit has a digest mismatch with the lock or the recipe.
     #[error("the commit does not have what was expected for item `{item}`: {source}")]
     OtherCommit {
         item: ItemName,
-        /// What was expected.
+        /// The expected digest.
         source: CacheError,
     },
-    /// A file of an archive cannot be had anywhere.
+    /// No mirror has a file of an archive.
     #[error("cannot get item `{item}`: {errors}")]
     Archive {
         item: ItemName,
-        /// Why not, for each address.
+        /// The error of each address.
         errors: AddressErrors,
     },
-    /// What the lock keeps itself is damaged.
+    /// The bytes in the lock are damaged.
     #[error("the lock is damaged: what it keeps of item `{item}` cannot be read")]
     Kept { item: ItemName, source: std::io::Error },
-    /// The catalogue cannot be written as a file.
+    /// The catalog cannot be written as a file.
     #[error("cannot make item `{item}`")]
     Catalog { item: ItemName, source: DatabaseError },
-    /// The catalogue is not the one that was locked.
+    /// The catalog differs from the locked one.
     #[error("another build of this program, with another catalogue, has locked item `{item}`")]
     OtherCatalog {
         item: ItemName,
-        /// What was expected.
+        /// The expected digest.
         source: CacheError,
     },
-    /// A driver cannot be taken out of its archive.
+    /// A driver cannot be extracted from its archive.
     #[error(transparent)]
     Driver(Box<RefusalError>),
-    /// A container image cannot be had.
+    /// A container image is unavailable.
     #[error("cannot get the image `{image}` for item `{item}`")]
-    Image {
-        item: ItemName,
-        /// The image.
-        image: ImageName,
-        source: Box<ImageError>,
-    },
-    /// An AList server does not have what is wanted.
+    Image { item: ItemName, image: ImageName, source: Box<ImageError> },
+    /// An AList server does not have the requested file.
     #[error("cannot get item `{item}` from the AList server {url}")]
-    Alist {
-        item: ItemName,
-        /// The server.
-        url: HttpUrl,
-        source: Box<AlistError>,
-    },
-    /// A file cannot be had from mega.
+    Alist { item: ItemName, url: HttpUrl, source: Box<AlistError> },
+    /// A download from mega failed.
     #[error("cannot get item `{item}` from {link}")]
-    Mega {
-        item: ItemName,
-        /// The link.
-        link: MegaLink,
-        source: Box<MegaError>,
-    },
+    Mega { item: ItemName, link: MegaLink, source: Box<MegaError> },
     #[error("cannot put item `{item}` into the cache")]
     Cache { item: ItemName, source: CacheError },
 }
 
 impl SourceError {
-    /// The image of `source` cannot be had for `item`.
+    /// Converts the error of the image of `source` for `item`.
     pub(crate) fn image(item: &ItemName, source: &ImageSource, error: ImageError) -> Self {
         let (item, image) = (item.clone(), source.image.clone());
         Self::Image { item, image, source: Box::new(error) }
@@ -240,10 +214,10 @@ impl SourceError {
 }
 
 impl Sources<'_> {
-    /// Get the bytes of an item into the cache, unless they are there.
+    /// Loads the bytes of an item into the cache, unless they are there.
     ///
-    /// What is looked for is recognised by its digest only; without one, files and folders are
-    /// read and addresses are asked.
+    /// Only the digest identifies the bytes; without one, files and folders are read and addresses
+    /// are requested.
     pub(crate) fn obtain(&self, origin: &Origin, want: Expected<'_>) -> Result<Pin, SourceError> {
         match origin {
             Origin::File { path } => self.file(path, want),
@@ -253,7 +227,7 @@ impl Sources<'_> {
             Origin::Evidence { kept, .. } => self.kept(kept, want),
             Origin::Alist(source) => self.alist(source, want),
             Origin::Mega { link } => self.mega(link, want),
-            // Without what the drivers say, which whoever has drivers asks for by itself.
+            // Without the data of drivers: callers with drivers add it.
             Origin::Catalog => self.catalog(&[], want),
             Origin::Image(source) => match self.cached(want)? {
                 Some(pin) => Ok(pin),
@@ -268,7 +242,7 @@ impl Sources<'_> {
         }
     }
 
-    /// What the lock keeps itself.
+    /// Decodes the bytes in the lock.
     fn kept(&self, kept: &Kept, want: Expected<'_>) -> Result<Pin, SourceError> {
         if let Some(pin) = self.cached(want)? {
             return Ok(pin);
@@ -281,7 +255,7 @@ impl Sources<'_> {
         incoming.finish(want.sha256).map(|measured| Pin::plain(&measured)).map_err(error)
     }
 
-    /// What the cache has under the expected digest.
+    /// Returns the cached bytes with the expected digest.
     fn cached(&self, want: Expected<'_>) -> Result<Option<Pin>, SourceError> {
         let cache = self.fetcher.cache;
         let Some(digest) = want.sha256.filter(|digest| cache.cache().has(*digest)) else {
@@ -294,13 +268,13 @@ impl Sources<'_> {
 }
 
 impl Origin {
-    /// As the manifest says it: nothing of the builder's file system, no query of an address.
+    /// Returns the source for a manifest, without local paths and without the query of an address.
     #[must_use]
     pub(crate) fn for_manifest(&self) -> vgpu_manifest::Origin {
         match self {
             Self::File { .. } => vgpu_manifest::Origin::File,
             Self::Folder { .. } => vgpu_manifest::Origin::Folder,
-            // Only what is locked gets into a manifest, and then the commit is known.
+            // Only locked items reach a manifest, and locked items have a commit.
             Self::Git(origin) => origin.for_manifest().unwrap_or(vgpu_manifest::Origin::Folder),
             Self::Alist(AlistSource { url, path, .. }) => {
                 vgpu_manifest::Origin::Url { url: url.below(&path.parts()).public() }
@@ -310,7 +284,7 @@ impl Origin {
             Self::Image(ImageSource { image, .. }) => {
                 vgpu_manifest::Origin::Image { reference: image.reference().clone() }
             }
-            // A folder of this machine tells nobody anything.
+            // A local path means nothing elsewhere.
             Self::Archive { addresses } | Self::Evidence { addresses, .. } => {
                 let web = addresses.iter().find_map(|address| match address {
                     Address::Web(url) => Some(url.public()),
@@ -318,7 +292,7 @@ impl Origin {
                 });
                 web.map_or(vgpu_manifest::Origin::File, |url| vgpu_manifest::Origin::Url { url })
             }
-            // Which mirror served it is chance, and must not change the bundle.
+            // The mirror that served the file varies, and must not change the bundle.
             Self::Url { urls } => vgpu_manifest::Origin::Url {
                 url: urls.first().map(HttpUrl::public).unwrap_or_default(),
             },

@@ -4,26 +4,26 @@ use std::str::FromStr;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-/// A path of the builder's file system as it stands in a recipe.
+/// A local path in a recipe.
 ///
-/// Not empty, and without control characters. A relative one starts at the folder of the recipe.
+/// Not empty, and without control characters. A relative path starts at the folder of the recipe.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub(crate) struct LocalPath(Utf8PathBuf);
 
-/// A text is not a path that we take.
+/// A text is not a valid path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not a path: expected at least one character, and no control characters", .0.escape_debug())]
 pub(crate) struct ParseLocalPathError(String);
 
 impl LocalPath {
-    /// Where it is, seen from a process anywhere.
+    /// Returns the path, resolved against the base.
     #[must_use]
     pub(crate) fn below(&self, base: &Utf8Path) -> Utf8PathBuf {
         base.join(&self.0)
     }
 
-    /// The path as it was written.
+    /// The path as written.
     #[must_use]
     pub(crate) fn as_path(&self) -> &Utf8Path {
         &self.0

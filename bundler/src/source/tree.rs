@@ -5,10 +5,10 @@ use crate::cache::CacheError;
 use crate::tree::{self, TreeError};
 
 impl Sources<'_> {
-    /// A folder of the builder, as one archive.
+    /// Packs a local folder as one archive.
     ///
-    /// It is packed even if its digest is known and in the cache, unless the caller knows how the
-    /// archive is to be read as well.
+    /// The folder is packed even if its digest is in the cache, unless the caller can tell how to
+    /// read the archive.
     pub(super) fn folder(
         &self,
         path: &LocalPath,

@@ -1,4 +1,4 @@
-//! Debian packages, as they stand in a recipe: what to install, on what, from which archives.
+//! The `[[apt]]` tables of a recipe: packages to install, the node, and archives.
 
 mod raw;
 mod suite;
@@ -17,42 +17,42 @@ use crate::source::LocalPath;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Apt {
-    /// Where it stands among the entries: before the one with this number.
+    /// The position among the entries: before the one with this number.
     #[serde(skip)]
     pub(crate) at: usize,
-    /// The codename of the release that the nodes run.
+    /// The codename of the Debian release of the nodes.
     pub(crate) release: ArchiveName,
-    /// What shall be there.
+    /// The packages to install.
     pub(crate) install: Vec<Request>,
-    /// What may be replaced by a newer version.
+    /// Which installed packages may be upgraded.
     pub(crate) upgrades: Upgrades,
-    /// What is there already.
+    /// The packages that the nodes have.
     pub(crate) node: Node,
-    /// Whether whole indexes ride along.
+    /// Whether whole indexes are included.
     pub(crate) indexes: Indexes,
-    /// Where packages are looked for, in the order of the recipe.
+    /// The archives, in the order of the recipe.
     pub(crate) archives: Vec<Archive>,
 }
 
-/// What is known of the nodes.
+/// The available information about the nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Node {
-    /// Nothing but their release: they have what every system of it has.
+    /// Only their Debian release, so the base system is assumed.
     Stock,
-    /// The inventory of one.
+    /// The inventory of one of them.
     Inventory(LocalPath),
-    /// The file in which dpkg of one writes down what it has.
+    /// The dpkg status file of one of them.
     Status(LocalPath),
 }
 
-/// Whether the whole indexes of archives ride along.
+/// Whether the whole indexes of archives are included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Indexes {
-    /// They do, so that a node can follow the chain from the archive's key to each package.
+    /// Included, so that a node can verify the chain from the archive's key to each package.
     Carry,
-    /// They do not.
+    /// Not included.
     Leave,
 }
 
@@ -60,31 +60,31 @@ pub(crate) enum Indexes {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Archive {
-    /// What lock and bundle call it.
+    /// Its name in lock and bundle.
     pub(crate) name: ArchiveName,
-    /// Where it is, in the order in which to try.
+    /// The mirrors, in the order in which to try them.
     pub(crate) mirrors: Vec<Address>,
-    /// Which part of it: the folder below `dists/`.
+    /// The suite: the folder below `dists/`.
     pub(crate) suite: Suite,
-    /// Which parts of that.
+    /// The components of the suite.
     pub(crate) components: Vec<Suite>,
-    /// How much it is preferred to others, as `apt_preferences(5)` counts.
+    /// The pin priority, as in `apt_preferences(5)`.
     pub(crate) priority: i16,
     /// The file with the keys that may sign it.
     pub(crate) keyring: LocalPath,
-    /// The fingerprints of those that may.
+    /// The fingerprints of the keys that may sign it.
     pub(crate) signed_by: Vec<Fingerprint>,
-    /// What to do with a release that says that it is too old.
+    /// How to handle an expired release.
     pub(crate) expired: Expired,
 }
 
-/// What to do with a release that says of itself that it is too old to be the newest.
+/// How to handle a release whose `Valid-Until` date has passed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Expired {
-    /// Do not take it: somebody may be keeping the newer ones from us.
+    /// Refuse it: a mirror may be withholding newer releases.
     #[default]
     Refuse,
-    /// Take it, and say so: it is of a medium, or of an archive that gets no more updates.
+    /// Accept it with a note: it is on a medium, or the archive gets no more updates.
     Accept,
 }

@@ -1,4 +1,4 @@
-//! The table as it stands in the file, and how its parts must fit.
+//! The table as it is in the file, and checks across its fields.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::apt::{Address, Request, Upgrades};
 use crate::recipe::Fault;
 use crate::source::LocalPath;
 
-/// The table as it stands in the file.
+/// The table as it is in the file.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(in crate::recipe) struct RawApt {
@@ -46,13 +46,12 @@ struct RawArchive {
     expired: Expired,
 }
 
-/// What apt gives an archive of which nobody has said anything.
+/// The default priority of an archive in apt.
 fn usual() -> i16 {
     500
 }
 
-/// The tables as they were meant, where `entries` tells how many entries stand before a place in the
-/// text.
+/// Converts the tables; `entries` returns the number of entries before a position in the text.
 pub(in crate::recipe) fn checked(
     tables: Vec<Spanned<RawApt>>,
     entries: impl Fn(usize) -> usize,
@@ -163,11 +162,12 @@ impl RawArchive {
     }
 }
 
-/// One value, or a list of them.
+/// One value, or a list.
 #[derive(Debug)]
 struct OneOrMany<T>(Vec<T>);
 
-/// By hand, because a derived either-or would only say that neither fits.
+/// Implemented by hand, because a derived untagged enum would report only that neither variant
+/// fits.
 impl<'de, T> Deserialize<'de> for OneOrMany<T>
 where
     T: FromStr<Err: fmt::Display> + PartialEq,

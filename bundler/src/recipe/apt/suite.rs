@@ -2,18 +2,18 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-/// The name of a suite or component, with which addresses are made: `bookworm`, `updates/main`.
+/// The name of a suite or component, which becomes part of an address: `bookworm`, `updates/main`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub(crate) struct Suite(String);
 
-/// A text does not name a suite or component.
+/// A text is not the name of a suite or component.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not a suite or component: expected words of letters, digits and `._+~-`, joined by `/`", .0.escape_debug())]
 pub(crate) struct ParseSuiteError(String);
 
 impl Suite {
-    /// The text of it, safe to be part of an address.
+    /// Returns the name, safe to be part of an address.
     #[must_use]
     pub(crate) fn as_str(&self) -> &str {
         &self.0

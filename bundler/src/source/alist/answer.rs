@@ -1,4 +1,4 @@
-//! What an AList server answers.
+//! The answers of an AList server.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,7 +13,7 @@ use super::AlistError;
 #[serde(into = "String", try_from = "String")]
 pub(crate) struct AlistPath(String);
 
-/// A text is not the path of anything on an AList server.
+/// A text is not a path on an AList server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not a path of an AList server: expected `/` and names without `..`, at most 1,024 bytes", .0.escape_debug())]
 pub(crate) struct ParseAlistPathError(String);
@@ -35,19 +35,18 @@ impl FromStr for AlistPath {
     }
 }
 
-/// A name is one step down, and nothing that a terminal would obey.
+/// Checks that a name is a single component without control characters.
 fn is_name(name: &str) -> bool {
     !matches!(name, "" | "." | "..")
         && !name.chars().any(|c| c.is_control() || c == '/' || c == '\\')
 }
 
 impl AlistPath {
-    /// The text of it.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The path of `name` in this folder.
+    /// Returns the path of `name` in this folder.
     pub(super) fn below(&self, name: &str) -> Result<Self, AlistError> {
         let error = || AlistError::Address(name.chars().take(120).collect());
         if !is_name(name) {
@@ -56,12 +55,12 @@ impl AlistPath {
         format!("{}/{name}", self.0.trim_end_matches('/')).parse().map_err(|_| error())
     }
 
-    /// The names that it is made of.
+    /// Returns its components.
     pub(crate) fn parts(&self) -> Vec<&str> {
         self.0.split('/').filter(|part| !part.is_empty()).collect()
     }
 
-    /// How many of them there are.
+    /// Returns the number of components.
     pub(super) fn depth(&self) -> usize {
         self.parts().len()
     }
@@ -87,7 +86,7 @@ impl From<AlistPath> for String {
     }
 }
 
-/// What is around every answer.
+/// The envelope of every answer.
 #[derive(Debug, Deserialize)]
 struct Envelope {
     code: u32,
@@ -97,10 +96,10 @@ struct Envelope {
     data: serde_json::Value,
 }
 
-/// What is in a folder.
+/// The contents of a folder.
 #[derive(Debug, Deserialize)]
 pub(super) struct ListAnswer {
-    /// Nothing at all if the folder is empty.
+    /// Absent if the folder is empty.
     content: Option<Vec<Entry>>,
 }
 
@@ -111,13 +110,13 @@ pub(super) struct Entry {
     pub(super) is_dir: bool,
 }
 
-/// Where a file is.
+/// The location of a file.
 #[derive(Debug, Deserialize)]
 pub(super) struct FileAnswer {
     /// The address in the storage behind the server, which may be signed and short-lived.
     #[serde(default)]
     pub(super) raw_url: String,
-    /// What the server wants to see with its own address of the file.
+    /// The signature that the server requires for its own address of the file.
     #[serde(default)]
     pub(super) sign: String,
 }
@@ -127,7 +126,7 @@ impl ListAnswer {
         self.content.as_deref().unwrap_or_default()
     }
 
-    /// The names of the files that could be drivers.
+    /// Returns the names of the files that could be drivers.
     pub(super) fn names(&self) -> Vec<String> {
         let files = self.content().iter().filter(|entry| !entry.is_dir);
         let ends = [".run", ".zip", ".exe"];
@@ -136,7 +135,7 @@ impl ListAnswer {
     }
 }
 
-/// What is said in an answer.
+/// Returns the message of an answer.
 pub(super) fn data<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, AlistError> {
     let start = bytes.trim_ascii_start();
     if start.starts_with(b"<") {

@@ -1,4 +1,4 @@
-//! Which file of a folder is the driver.
+//! Selects the driver file in a folder.
 
 use vgpu_manifest::driver::DriverKind;
 
@@ -6,17 +6,16 @@ use super::answer::{Entry, ListAnswer};
 use super::{AlistError, AlistSource};
 use crate::driver::{FileName, Hypervisor};
 
-/// What a folder has.
+/// The result of a selection.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// Nothing that is wanted.
+    /// No match.
     None,
     /// This file.
     One(String),
 }
 
-/// The driver itself. Packages that somebody has patched are not called as NVIDIA calls its own,
-/// so they are never taken for one.
+/// Matches the driver itself. Third-party patched packages have other names, so they never match.
 pub(super) fn choose(source: &AlistSource, list: &ListAnswer) -> Result<Found, AlistError> {
     let is_it = |entry: &&Entry| match FileName::of(&entry.name) {
         FileName::Driver(kind, version) => {
@@ -27,7 +26,8 @@ pub(super) fn choose(source: &AlistSource, list: &ListAnswer) -> Result<Found, A
     one(list.content().iter().filter(|entry| !entry.is_dir).filter(is_it))
 }
 
-/// The archive of the portal that has it. Its name begins with the version of the host driver.
+/// Matches the portal archive that contains it. Its name begins with the version of the host
+/// driver.
 pub(super) fn fallback(source: &AlistSource, list: &ListAnswer) -> Result<Found, AlistError> {
     let is_it = |entry: &&Entry| {
         let is_ours = matches!(FileName::of(&entry.name), FileName::Portal(Hypervisor::LinuxKvm));
@@ -47,8 +47,7 @@ fn one<'e>(found: impl Iterator<Item = &'e Entry>) -> Result<Found, AlistError> 
     }
 }
 
-/// The folders in which NVIDIA's archives have such drivers, unpacked with or without the folder
-/// around them.
+/// The folders of such drivers in NVIDIA's archives, unpacked with or without the outer folder.
 pub(super) fn folders(driver: DriverKind, list: &ListAnswer) -> Vec<String> {
     let own = match driver {
         DriverKind::Host | DriverKind::ConfigOnly => "Host_Drivers",

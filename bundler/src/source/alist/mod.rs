@@ -1,9 +1,8 @@
-//! AList: a server that shows the folders of some storage, of which one has a driver.
+//! AList: a server that lists the folders of a storage, one of which contains a driver.
 //!
-//! Two questions of its API are enough: what is in a folder (`/api/fs/list`), and where a file can
-//! be downloaded (`/api/fs/get`). The file is chosen by NVIDIA's own names; what it is shows only
-//! when it has come, as with every other source. Which server to ask stands in the recipe; none is
-//! known here.
+//! Two API calls are enough: list a folder (`/api/fs/list`), and get the address of a file
+//! (`/api/fs/get`). The file is selected by NVIDIA's file names and examined after the download, as
+//! with every other source. The recipe names the server; there is no default.
 
 mod answer;
 mod choice;
@@ -27,63 +26,60 @@ pub(crate) use self::answer::AlistPath;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct AlistSource {
-    /// The server.
     pub(crate) url: HttpUrl,
-    /// The folder.
     pub(crate) path: AlistPath,
-    /// Who runs the driver.
+    /// The kind of machine that runs the driver.
     pub(crate) driver: DriverKind,
-    /// Its version, if the item's name says it.
+    /// Its version, if the item name contains it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) version: Option<DriverVersion>,
 }
 
-/// An AList server does not have what is wanted.
+/// An AList server does not have the requested file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum AlistError {
-    /// It could not be asked, or the file could not be had.
+    /// The request or the download failed.
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    /// It sent a page for people: a log-in, a challenge, an error.
+    /// The server sent a web page: a login, a challenge or an error.
     #[error("it sends a web page instead of an answer: it wants a browser or a log-in")]
     WebPage,
-    /// It is no AList server, or one of another time.
+    /// The answer is not one of AList, or of an unsupported version.
     #[error("it does not answer as AList does: {0}")]
     Malformed(String),
-    /// It says no.
+    /// The server refused the request.
     #[error("it answers {code}: {}", .message.escape_debug())]
     Refused {
-        /// AList's own code.
+        /// The code of AList.
         code: u32,
         /// Its contents.
         message: String,
     },
-    /// A folder has more than we look at.
+    /// A folder exceeds the limit of entries.
     #[error("the folder `{0}` has more than {MAX_ENTRIES} entries")]
     TooMany(AlistPath),
-    /// There is no such driver.
+    /// The folder has no such driver.
     #[error("it has no {wanted} in `{folder}`{}", has(.others))]
     None {
-        /// What was wanted.
+        /// The request.
         wanted: String,
-        /// The folder.
         folder: AlistPath,
-        /// What is there instead.
+        /// The files found instead.
         others: Vec<String>,
     },
-    /// There are several.
+    /// Several files match.
     #[error("it has several such drivers; name the item after the one that you want: {}", shown(.0))]
     Several(Vec<String>),
-    /// A name or an address is not one.
+    /// A name or an address in the answer is invalid.
     #[error("it names a file or an address that cannot be used: `{}`", .0.escape_debug())]
     Address(String),
 }
 
-/// The most entries of a folder that are looked at.
+/// The limit of entries in a folder.
 const MAX_ENTRIES: usize = 5_000;
 
-/// The most bytes of an answer: a folder with as many entries has some.
+/// The size limit of an answer, enough for the limit of entries.
 const MAX_ANSWER: ByteSize = ByteSize::new(4 << 20);
 
 fn shown(names: &[String]) -> String {
@@ -96,7 +92,7 @@ fn has(others: &[String]) -> String {
 }
 
 impl AlistSource {
-    /// What it is, in words.
+    /// Returns a description of the request.
     fn wanted(&self) -> String {
         let version = self.version.as_ref().map(|version| format!(" {version}"));
         format!("{} driver{}", self.driver, version.unwrap_or_default())
@@ -104,7 +100,7 @@ impl AlistSource {
 }
 
 impl Sources<'_> {
-    /// A driver from an AList server.
+    /// Downloads a driver from an AList server.
     pub(super) fn alist(
         &self,
         source: &AlistSource,
@@ -128,7 +124,7 @@ impl Sources<'_> {
         Ok(Pin::plain(&measured))
     }
 
-    /// Where the driver is: in the folder, in NVIDIA's own folders below it, or in an archive.
+    /// Searches for the driver: in the folder, in NVIDIA's folders below it, or in an archive.
     fn search(&self, source: &AlistSource) -> Result<AlistPath, AlistError> {
         let top = self.list(source, &source.path)?;
         if let Found::One(file) = choose(source, &top)? {
@@ -139,7 +135,7 @@ impl Sources<'_> {
         for folder in folders(source.driver, &top) {
             open.push(source.path.below(&folder)?);
         }
-        // A folder of the portal's has folders of its own, which have none.
+        // A portal folder has folders of its own, but those have none.
         let mut at = 0;
         while let Some(folder) = open.get(at).cloned().filter(|_| at < 8) {
             let list = self.list(source, &folder)?;
@@ -173,7 +169,7 @@ impl Sources<'_> {
         Ok(list)
     }
 
-    /// Where a file can be downloaded: from the storage behind the server, or through it.
+    /// Returns the addresses of a file: in the storage behind the server, and through the server.
     fn addresses(
         &self,
         source: &AlistSource,
