@@ -80,13 +80,13 @@ pub enum ManifestError {
     #[error(transparent)]
     Names(#[from] NameCollision),
     /// There are more items than the limit.
-    #[error("{0} items are more than a bundle may have ({MAX_ITEMS})")]
+    #[error("{0} items exceed the limit of a bundle ({MAX_ITEMS})")]
     TooMany(usize),
     /// It refers to a missing item.
-    #[error("the manifest wants item `{0}` on the host, but has none of that name")]
+    #[error("the manifest places item `{0}` on the host, but does not have it")]
     Missing(ItemName),
     /// An item depends on a missing one.
-    #[error("item `{item}` belongs to the {kind} `{of}`, but the manifest has none of that name")]
+    #[error("item `{item}` depends on the {kind} `{of}`, which the manifest does not have")]
     Lacks {
         /// The item.
         item: ItemName,
@@ -107,7 +107,7 @@ pub enum ManifestError {
         item: ItemName,
     },
     /// It has more than one catalog, or one that exceeds the limit.
-    #[error("item `{0}` is one catalogue too many, or too large for one")]
+    #[error("item `{0}` is a second catalog, or exceeds the size limit of a catalog")]
     Catalog(ItemName),
     /// Its date does not fit into a tar header.
     #[error("the date of the bundle, {0}, is too far in the future for an archive")]

@@ -93,7 +93,7 @@ impl TryFrom<u64> for Bounded {
     fn try_from(value: u64) -> Result<Self, Self::Error> {
         match i64::try_from(value) {
             Ok(_) => Ok(Self(value)),
-            Err(_) => Err(format!("{value} is more than TOML has numbers for")),
+            Err(_) => Err(format!("{value} exceeds the largest number in TOML")),
         }
     }
 }

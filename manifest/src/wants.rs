@@ -178,7 +178,7 @@ text! {
     /// Letters, digits and `._,:=/+-` only: no quote, blank, `$` or backslash, so that it means the
     /// same in GRUB's shell-like files and in `/etc/kernel/cmdline`.
     KernelWord,
-    "a word of the kernel command line",
+    "a kernel parameter",
     "letters, digits and `._,:=/+-`, at most 200 bytes",
     |text| {
         let rest = |b: u8| b.is_ascii_alphanumeric() || b"._,:=/+-".contains(&b);
@@ -204,8 +204,8 @@ text! {
     ///
     /// `install` and `remove`, which run shell commands as root, are refused.
     ModprobeLine,
-    "a line for modprobe",
-    "`blacklist`, `options`, `softdep` or `alias`, a module and its words, at most 400 bytes",
+    "a modprobe configuration line",
+    "`blacklist`, `options`, `softdep` or `alias`, a module and its arguments, at most 400 bytes",
     is_modprobe_line
 }
 

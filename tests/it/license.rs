@@ -94,7 +94,7 @@ fn image(version: &str) -> Value {
 fn tools_for_guests_are_handed_out_only_if_that_is_asked_for() {
     let stage = Stage::new(Node::TeslaT4);
     let bundle = stage.with_tool();
-    let why = "left out: guest/tool, a tool for guests: it is somebody else's";
+    let why = "left out: guest/tool, a third-party guest tool";
     let plan = stage.run(&["plan", bundle.as_str()], 0).out;
     assert!(plan.contains(why) && plan.contains("`--guest-tools`"), "{plan}");
     let said = stage.run(&["apply", "--yes", bundle.as_str()], 0);

@@ -161,6 +161,6 @@ mod tests {
         assert!(!settled("1").serves(&origin("url = 'a'\nbranch = 'main'\nfolder = 'x'")));
         assert_eq!(open.for_manifest(), None);
         let manifest = settled("1").for_manifest().unwrap();
-        assert_eq!(manifest.to_string(), "a repository of the builder at 111111111111");
+        assert_eq!(manifest.to_string(), "a local repository at 111111111111");
     }
 }

@@ -18,9 +18,9 @@ pub(crate) struct Forget {
 
 const LOST: &str = "\
 These will be lost:
-  whom this host trusts, which keys are revoked, and from which bundle on each channel is accepted;
-  the journal of what was applied and taken back, and the log of what was run;
-  the store of verified items, which would have to be staged again.";
+  the trust policy: trusted keys, revocations, and the floor of each channel;
+  the journal of applied and reverted bundles, and the log of executed commands;
+  the store of verified items, which must then be staged again.";
 
 impl Forget {
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {

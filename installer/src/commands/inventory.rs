@@ -27,7 +27,7 @@ impl Inventory {
             Some(path) => {
                 write_outside(path, document.as_bytes())?;
                 let (gpus, unread) = (inventory.gpus.len(), inventory.unread.len());
-                ui.say(format_args!("wrote {path:?}: {gpus} GPUs, {unread} files not understood"));
+                ui.say(format_args!("wrote {path:?}: {gpus} GPUs, {unread} unreadable files"));
             }
             None => ui.print_document(&document)?,
         }

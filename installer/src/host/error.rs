@@ -39,7 +39,7 @@ pub enum HostError {
     },
     /// A command needs the secret, but none was given.
     #[error(
-        "`{command}` needs a one-time password, and none was given; run `vgpu-installer apply` on a terminal, or with `--mok-password-file FILE`"
+        "`{command}` needs a one-time password, but none was given; run `vgpu-installer apply` on a terminal, or with `--mok-password-file FILE`"
     )]
     NoSecret {
         /// The command.

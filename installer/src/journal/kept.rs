@@ -62,14 +62,14 @@ pub enum Why {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Changed => "somebody else has changed it since",
-            Self::Removed => "somebody else has removed it since",
-            Self::NotEmpty => "somebody else has put something into it",
-            Self::NoParent => "somebody else has removed the directory that it was in",
-            Self::WordsTakenOut => "somebody else has changed it since; our words were taken out",
-            Self::NoCopy => "a command changed it, and no copy was kept",
-            Self::Newer => "it stays in a later version than it had, because the bundle does not carry that one",
-            Self::Foreign => "it stays away: somebody else had installed it, and only its own package can do that again",
+            Self::Changed => "changed outside vgpu-installer",
+            Self::Removed => "removed outside vgpu-installer",
+            Self::NotEmpty => "contains files from outside vgpu-installer",
+            Self::NoParent => "its parent directory was removed outside vgpu-installer",
+            Self::WordsTakenOut => "changed outside vgpu-installer; only the added kernel parameters were removed",
+            Self::NoCopy => "changed by a command, and no copy was saved",
+            Self::Newer => "left at the newer version, because the bundle does not include the previous one",
+            Self::Foreign => "not reinstalled, because it was installed outside vgpu-installer; reinstall it from its own package",
         })
     }
 }

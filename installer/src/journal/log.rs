@@ -42,7 +42,7 @@ pub enum LogError {
     #[error("the journal is damaged: {0}")]
     Text(#[from] serde_json::Error),
     /// The database belongs to another program, or to another version of this one.
-    #[error("the journal is not one that this program can read: {0}")]
+    #[error("this program cannot read the journal: {0}")]
     Foreign(String),
     /// The database does not provide the durability that the journal depends on.
     #[error("the journal would not survive a power cut: `{pragma}` is `{is}`, not `{should}`")]

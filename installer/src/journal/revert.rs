@@ -27,11 +27,11 @@ pub enum RevertError {
     },
     /// A component cannot be removed while a transaction is in progress.
     #[error(
-        "transaction {0} is not finished; run `vgpu-installer apply` to finish it, or `vgpu-installer revert`"
+        "transaction {0} is interrupted; run `vgpu-installer apply` to resume it, or `vgpu-installer revert`"
     )]
     Unfinished(TxId),
     /// Some changes could not be reverted.
-    #[error("not everything could be taken back; mend this and run the same command again\n{}", lines(.0))]
+    #[error("could not revert everything; fix these problems and run the same command again:\n{}", lines(.0))]
     Changes(Vec<JournalError>),
     /// All changes were reverted, but the state derived from them could not be rebuilt.
     #[error(transparent)]

@@ -7,7 +7,7 @@ use crate::settle::Derived;
 #[non_exhaustive]
 pub enum SettleError {
     /// Some rebuilds failed.
-    #[error("{}; do not reboot before `vgpu-installer apply` or `revert` has mended this", list(.0))]
+    #[error("{}; do not reboot before `vgpu-installer apply` or `revert` has fixed this", list(.0))]
     Rebuild(Vec<(Derived, HostError)>),
     /// The marks could not be read or removed.
     #[error(transparent)]

@@ -160,8 +160,8 @@ fn exchanged<T: PartialEq>(
     lines: &mut Vec<String>,
 ) {
     let start = lines.len();
-    let gone = then.iter().filter(|one| !now.contains(one)).map(|one| ("not any more", one));
-    let come = now.iter().filter(|one| !then.contains(one)).map(|one| ("now", one));
+    let gone = then.iter().filter(|one| !now.contains(one)).map(|one| ("-", one));
+    let come = now.iter().filter(|one| !then.contains(one)).map(|one| ("+", one));
     let differs = gone.chain(come).map(|(word, one)| line(name, &format!("{word} {}", say(one))));
     lines.extend(differs);
     if lines.len() == start && then != now {
@@ -233,7 +233,7 @@ mod tests {
         compare("a", &json!([1, { "b": 2 }]), &json!([{ "b": 2 }, 3]), &mut lines);
         compare("c", &json!([1, 2]), &json!([2, 1]), &mut lines);
         compare("d", &json!("\u{1b}"), &json!("x".repeat(500)), &mut lines);
-        assert_eq!(lines[..3], ["  a: not any more 1", "  a: now 3", "  c: the order"]);
+        assert_eq!(lines[..3], ["  a: - 1", "  a: + 3", "  c: the order"]);
         assert!(!lines[3].contains('\u{1b}') && lines[3].ends_with('…'), "{}", lines[3]);
     }
 

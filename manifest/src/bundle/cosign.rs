@@ -19,7 +19,7 @@ pub enum CosignError {
     #[error("cannot add a signature")]
     Slots(#[from] SlotsError),
     /// The file was replaced after it was verified.
-    #[error("`{0}` is not the file that was verified any more; verify it again")]
+    #[error("`{0}` was replaced after it was verified; verify it again")]
     Replaced(Utf8PathBuf),
     /// The file could not be read or written.
     #[error("cannot write the signature to `{path}`")]

@@ -104,7 +104,7 @@ pub enum VerifyError {
     Manifest(#[from] ManifestError),
     /// The manifest and `SHA256SUMS`, both signed, contradict each other.
     #[error(
-        "`SHA256SUMS` and `MANIFEST.json` contradict each other; whoever signed this used another program"
+        "`SHA256SUMS` and `MANIFEST.json` contradict each other; the bundle was signed with another program"
     )]
     Contradiction,
     /// The sizes in the manifest add up to too much.
@@ -276,12 +276,10 @@ impl Bundle<Verified> {
 fn read_member(parts: &Parts, at: u64, name: &str, limit: u64) -> Result<Vec<u8>, VerifyError> {
     let mut header: Header = [0; 512];
     read(parts, at, &mut header, name)?;
-    let size = read_size(&header)
-        .ok_or(VerifyError::NotABundle("where a size should be, there is none"))?;
+    let size =
+        read_size(&header).ok_or(VerifyError::NotABundle("the size of a member is malformed"))?;
     if size > limit {
-        return Err(VerifyError::NotABundle(
-            "one of its first members is larger than any bundle's",
-        ));
+        return Err(VerifyError::NotABundle("one of the first members exceeds its size limit"));
     }
     let mut content = vec![0; usize::try_from(size).unwrap_or_default()];
     read(parts, at + BLOCK, &mut content, name)?;
@@ -291,7 +289,7 @@ fn read_member(parts: &Parts, at: u64, name: &str, limit: u64) -> Result<Vec<u8>
 fn read(parts: &Parts, at: u64, buf: &mut [u8], what: &str) -> Result<(), VerifyError> {
     parts.read_exact_at(buf, at).map_err(|source| match source.kind() {
         std::io::ErrorKind::UnexpectedEof => {
-            VerifyError::NotABundle("it ends before its first members do")
+            VerifyError::NotABundle("the file ends within the first members")
         }
         _ => VerifyError::Read { what: what.to_owned(), source },
     })

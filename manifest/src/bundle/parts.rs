@@ -82,7 +82,7 @@ pub enum PartsError {
         have: u64,
     },
     /// A part has the wrong length.
-    #[error("`{path}` has {actual} bytes instead of {expected}: {}", if .actual < .expected { "it is cut short; copy it again" } else { "it has more than belongs to the bundle" })]
+    #[error("`{path}` has {actual} bytes instead of {expected}: {}", if .actual < .expected { "it is truncated; copy it again" } else { "it has more bytes than the bundle" })]
     Length {
         /// The part.
         path: Utf8PathBuf,

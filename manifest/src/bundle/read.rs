@@ -40,7 +40,7 @@ pub enum ReadError {
     Damaged(Damage),
     /// All chunks of a large item match, but the whole digest in the manifest is wrong.
     #[error(
-        "item `{item}` has SHA-256 {actual}, but `SHA256SUMS` says {expected}; whoever made this bundle used another program"
+        "item `{item}` has SHA-256 {actual}, but `SHA256SUMS` has {expected}; the bundle was made with another program"
     )]
     WholeDigest {
         /// The item.
@@ -97,7 +97,8 @@ pub enum PartFault {
 impl std::fmt::Display for Damage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { item, offset, len, part } = self;
-        write!(f, "item `{item}` is damaged within the {len} bytes from byte {offset} on")?;
+        let last = offset.saturating_add(*len).saturating_sub(1);
+        write!(f, "item `{item}` is damaged (bytes {offset}–{last})")?;
         remedy(f, part.as_ref())
     }
 }
@@ -111,7 +112,7 @@ pub(crate) fn remedy(
         None => f.write_str("; copy the bundle again"),
         Some(PartFault::Damaged(path)) => write!(f, ", in the part `{path}`; copy it again"),
         Some(PartFault::Swapped(path, other)) => {
-            write!(f, ": the part `{path}` holds what belongs into `{other}`")
+            write!(f, ": the part `{path}` has the content of `{other}`")
         }
         Some(PartFault::Foreign(path)) => {
             write!(f, ": the part `{path}` belongs to another bundle")

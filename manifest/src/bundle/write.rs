@@ -60,7 +60,7 @@ pub enum WriteError {
     },
     /// The bytes of an item do not match the manifest.
     #[error(
-        "the bytes of item `{item}` from {offset} on are not those that were locked: the file has changed since; fetch it again"
+        "item `{item}`: digest mismatch at byte {offset}: the file has changed since it was locked; fetch it again"
     )]
     Changed {
         /// The item.

@@ -189,7 +189,7 @@ pub struct ItemError {
 /// The contradiction in an item.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 enum ItemFault {
-    #[error("{size} bytes are more than a member can have ({MAX_ITEM}); split the file")]
+    #[error("{size} bytes exceed the limit of a member ({MAX_ITEM}); split the file")]
     TooLarge { size: u64 },
     #[error("{size} bytes need {expected} chunk digests, but {actual} are given")]
     Chunks { size: u64, expected: u64, actual: usize },

@@ -80,17 +80,17 @@ impl Origin {
 impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::File => f.write_str("a file of the builder"),
-            Self::Folder => f.write_str("a folder of the builder"),
+            Self::File => f.write_str("a local file"),
+            Self::Folder => f.write_str("a local folder"),
             Self::Url { url } => f.write_str(url),
             Self::Git { url, commit, path } => {
-                f.write_str(url.as_deref().unwrap_or("a repository of the builder"))?;
+                f.write_str(url.as_deref().unwrap_or("a local repository"))?;
                 if let Some(path) = path {
                     write!(f, " {path}")?;
                 }
                 write!(f, " at {}", &commit.as_str()[..12])
             }
-            Self::Bundler => f.write_str("the bundler itself"),
+            Self::Bundler => f.write_str("built into the bundler"),
             Self::Image { reference } => write!(f, "the image {reference}"),
         }
     }

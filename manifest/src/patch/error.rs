@@ -24,13 +24,13 @@ pub enum PatchFault {
     #[error("{0} is not supported; make the patch with `diff -a -u`")]
     Kind(&'static str),
     /// A name is not a path in the tree.
-    #[error("`{}` is not the path of a file below the root of the driver", .0.escape_debug())]
+    #[error("`{}` is not a path relative to the root of the driver", .0.escape_debug())]
     Name(String),
     /// The old and the new name are unrelated.
-    #[error("it calls one file `{0}` and `{1}`; make the patch for `patch -p0`")]
+    #[error("the names `{0}` and `{1}` of a file differ; make the patch for `patch -p0`")]
     Names(TreePath, TreePath),
     /// A file has the name `/dev/null`, but its hunks have content.
-    #[error("`/dev/null` stands for a file that has content")]
+    #[error("`/dev/null` has content in a hunk")]
     Null,
     /// The names of a file are not followed by a hunk.
     #[error("the names of a file must be followed by a hunk")]
@@ -57,7 +57,7 @@ pub enum PatchFault {
     #[error("the hunk changes nothing")]
     NoChange,
     /// There are more lines after the end of a file.
-    #[error("there is more after a line that ends the file")]
+    #[error("more lines follow the end of the file")]
     AfterEnd,
     /// A hunk begins before the end of the previous one.
     #[error("the hunk begins before the one before it ends")]
@@ -83,10 +83,10 @@ pub enum ApplyFault {
     #[error("there is no such file")]
     Missing,
     /// A file that the patch creates exists and is not empty.
-    #[error("it is to be created, but is there already")]
+    #[error("the patch creates the file, but it exists already")]
     Exists,
     /// The file has other bytes than the patch expects.
-    #[error("line {line} of the file is not what hunk {hunk} expects")]
+    #[error("line {line} of the file does not match hunk {hunk}")]
     Mismatch {
         /// The hunk, from 1.
         hunk: usize,
@@ -102,16 +102,16 @@ pub enum ApplyFault {
         line: u64,
     },
     /// The file continues where the patch says that it ends.
-    #[error("the file goes on after hunk {hunk}, which is to be its end")]
+    #[error("the file continues after hunk {hunk}, which should end it")]
     TooLong {
         /// The hunk, from 1.
         hunk: usize,
     },
     /// The file cannot be read.
-    #[error("it cannot be read: {0}")]
+    #[error("cannot read the file: {0}")]
     Read(#[source] io::Error),
     /// The new file cannot be written.
-    #[error("what it becomes cannot be written: {0}")]
+    #[error("cannot write the patched file: {0}")]
     Write(#[source] io::Error),
 }
 

@@ -36,7 +36,7 @@ fn bytes_are_bytes() {
 #[test]
 fn every_byte_of_context_counts_and_only_at_its_line() {
     let cases: [(&[u8], &str); 5] = [
-        (b"a\nb\xfe\n\x00c\x00\ne\n", "line 2 of the file is not what hunk 1 expects"),
+        (b"a\nb\xfe\n\x00c\x00\ne\n", "line 2 of the file does not match hunk 1"),
         (b"a\nb\xff\n\x00x\x00\ne\n", "line 3 of the file"),
         // One line further down, where GNU patch would look as well.
         (b"a\na\nb\xff\n\x00c\x00\ne\n", "line 2 of the file"),

@@ -117,7 +117,7 @@ words! {
 
 words! {
     /// The result of compiling a driver's modules.
-    Compiled, "an end of a compilation", {
+    Compiled, "a result of a compilation", {
         /// The modules compile.
         Compiles = "compiles",
         /// The modules do not compile.

@@ -102,7 +102,7 @@ pub struct Support {
 
 words! {
     /// The mode of a GPU, with the values of the Bash script's `gpu_info.db`.
-    Sharing, "a way to serve vGPUs", {
+    Sharing, "a kind of vGPU support", {
         /// Supported by NVIDIA.
         Native = "Native",
         /// Unlocked.

@@ -87,8 +87,8 @@ fn what_is_not_there_or_not_to_be_touched_is_said() {
 
     site.run(&["apply", "--yes", "--passthrough", GPU, "--no-resume", &bundle]).expect(10);
     let args = ["remove", "--yes", "--component", "passthrough"];
-    site.run(&args).expect(1).says(&["transaction 1 is not finished", "revert"]);
-    site.run(&["store", "gc"]).expect(1).says(&["transaction 1 is not finished"]);
+    site.run(&args).expect(1).says(&["transaction 1 is interrupted", "revert"]);
+    site.run(&["store", "gc"]).expect(1).says(&["transaction 1 is interrupted"]);
     site.run(&["revert", "--yes"]).expect(0);
     apply(&site, &bundle);
     let says = ["licensing: not installed", "kernel-pin: not installed"];

@@ -25,7 +25,7 @@ fn exactly_the_plan_that_was_reviewed_is_carried_out() {
     // Once applied, the plan no longer matches the host.
     site.run(&["apply", "--yes", "--plan", &file, &bundle])
         .expect(1)
-        .says(&["change: not any more new /opt/vgpu/large"]);
+        .says(&["change: - new /opt/vgpu/large"]);
 }
 
 #[test]
@@ -35,22 +35,19 @@ fn any_difference_is_shown_and_nothing_is_changed() {
     let other = site.bundle(&Spec::small(2, "two"), &[&key(1)]);
     let refused = |bundle: &str, words: &[&str]| {
         let before = tree(&site.root());
-        let words = [&["this is not the plan that was reviewed"], words].concat();
+        let words = [&["the plan differs from the reviewed one"], words].concat();
         site.run(&["apply", "--yes", "--plan", &file, bundle]).expect(1).says(&words);
         assert_eq!(tree(&site.root()), before);
         let store = site.path("root/var/lib/vgpu-offline/store");
         assert_eq!(fs::read_dir(store).unwrap().count(), 0, "nothing is staged");
     };
-    refused(
-        &other,
-        &["bundle: ", "step: not any more write /opt/vgpu/large", "step: now write /etc/vgpu-note"],
-    );
+    refused(&other, &["bundle: ", "step: - write /opt/vgpu/large", "step: + write /etc/vgpu-note"]);
 
     // A file that the plan replaces, or a fact that it was made from, has changed.
     let mine = site.path("root/usr/local/sbin/other");
     let was = fs::read(&mine).unwrap();
     fs::write(&mine, "changed meanwhile").unwrap();
-    refused(&bundle, &["change: now changed /usr/local/sbin/other"]);
+    refused(&bundle, &["change: + changed /usr/local/sbin/other"]);
     fs::write(&mine, was).unwrap();
     site.write("root/proc/sys/kernel/osrelease", b"6.8.12-9-pve\n");
     refused(&bundle, &["facts › kernels › running: null → \"6.8.12-9-pve\""]);

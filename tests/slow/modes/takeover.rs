@@ -70,7 +70,7 @@ fn a_host_of_the_script_is_taken_over_and_given_back() {
         is_built(&stage, NEW);
         stage.run(&["status"], 0);
         let said = stage.run(&["revert", "--yes"], 10).err;
-        assert!(said.contains(&format!("kept: driver {OLD}: it stays away")), "{said}");
+        assert!(said.contains(&format!("kept: driver {OLD}: not reinstalled")), "{said}");
         stage.run(&["forget", "--yes"], 0);
         stage.is_as_before();
     });

@@ -20,9 +20,9 @@ pub(crate) struct Remove {
 }
 
 const LOST: &str = "\
-These will be lost, and every guest has to be set up anew:
-  the root certificate that guests believe the server by, and its key;
-  what tokens are signed with;
+These will be lost, and every guest must be set up again:
+  the root certificate that guests trust, and its key;
+  the token signing keys;
   the leases.
 `vgpu-installer license backup FILE` keeps them.";
 

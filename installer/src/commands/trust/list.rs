@@ -89,7 +89,7 @@ fn print(document: &Document<'_>, ui: &Ui) -> std::io::Result<()> {
         let from = match floor.proven.last() {
             None if floor.sequence == 0 => "any sequence (no floor)".to_owned(),
             None => format!("from {} on", floor.sequence),
-            Some(last) => format!("from {} on; proven last: {}", floor.sequence, last.sequence),
+            Some(last) => format!("from {} on; last confirmed: {}", floor.sequence, last.sequence),
         };
         ui.print(format_args!("  {name}  {from}"))?;
     }

@@ -221,7 +221,10 @@ fn collect(mut reader: PipeReader, keep: Keep, mut lines: Option<Lines>) -> Coll
                     kept.drain(..surplus);
                 }
                 Keep::All if kept.len() as u64 > MAX_READ => {
-                    break Err(io::Error::new(io::ErrorKind::FileTooLarge, "it says too much"));
+                    break Err(io::Error::new(
+                        io::ErrorKind::FileTooLarge,
+                        "its output is larger than 1 MiB",
+                    ));
                 }
                 _ => {}
             }

@@ -18,7 +18,7 @@ pub struct Lock {
 #[non_exhaustive]
 pub enum LockError {
     /// Another process holds it.
-    #[error("another vgpu-installer{} is at work on this host; wait until it is done", process(*.0))]
+    #[error("another vgpu-installer{} is changing this host; wait until it is done", process(*.0))]
     Held(Option<u32>),
     /// The lock file cannot be used.
     #[error("cannot lock {path}: {source}")]

@@ -184,7 +184,7 @@ impl RealHost {
         let mut bytes = Vec::new();
         File::from(file).take(max.saturating_add(1)).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > max {
-            let why = format!("it is larger than {} MiB", max >> 20);
+            let why = format!("the file is larger than {} MiB", max >> 20);
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
         }
         Ok(Some(bytes))
@@ -226,7 +226,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn not_utf8() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "a name in it is not UTF-8")
+    io::Error::new(io::ErrorKind::InvalidData, "the directory has a name that is not UTF-8")
 }
 
 impl Look for RealHost {

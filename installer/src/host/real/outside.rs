@@ -21,7 +21,7 @@ pub fn read_outside(path: &Utf8Path, max: u64) -> Result<Vec<u8>, OutsideError> 
         let mut bytes = Vec::new();
         File::open(path)?.take(max + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > max {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is too large for that"));
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is too large"));
         }
         Ok(bytes)
     };

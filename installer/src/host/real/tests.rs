@@ -185,7 +185,7 @@ fn a_second_run_is_told_who_is_at_work() {
     assert_eq!(
         error,
         format!(
-            "another vgpu-installer (process {pid}) is at work on this host; wait until it is done"
+            "another vgpu-installer (process {pid}) is changing this host; wait until it is done"
         )
     );
     drop(held);

@@ -97,7 +97,7 @@ fn create_or_check(db: &mut Connection) -> Result<(), LogError> {
         }
         (APPLICATION, VERSION, _) => Ok(()),
         (APPLICATION, version, _) => Err(LogError::Foreign(format!(
-            "its version is {version}, and this program knows version {VERSION}; use the program that wrote it"
+            "it has version {version}, but this program supports version {VERSION}; use the program that wrote it"
         ))),
         (other, ..) => Err(LogError::Foreign(format!("its application id is {other:#x}"))),
     }

@@ -145,7 +145,7 @@ fn a_database_of_another_program_or_version_is_refused() {
         other.pragma_update(None, "user_version", version).unwrap();
         drop(other);
         let error = Log::open(&path).unwrap_err();
-        assert!(error.to_string().contains(&format!("its version is {version}")), "{error}");
+        assert!(error.to_string().contains(&format!("it has version {version}")), "{error}");
     }
 
     let (_dir, path) = folder();

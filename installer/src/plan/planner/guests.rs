@@ -71,10 +71,10 @@ const TOOLS: &str = "tools";
 const TOOL: &str = "supplied by the author of the bundle; nothing runs it automatically";
 
 const README: &str = "\
-Drivers for guests that have a vGPU.
+Drivers for guests with a vGPU.
 
-A guest's driver must be of the same branch as the host's driver, or of one that
-NVIDIA says goes with it. The versions are these:
+A guest driver must be of the same branch as the host driver, or of a branch that
+NVIDIA supports with it. The versions are:
 ";
 
 /// Returns the folder for a guest operating system; `None` if the item is not for guests.

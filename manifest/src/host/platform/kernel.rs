@@ -146,7 +146,7 @@ impl FromStr for KernelSeries {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         text.split_once('.')
             .and_then(|(major, minor)| Some(Self::new(number(major)?, number(minor)?)))
-            .ok_or_else(|| ParseTextError::new(text, "a line of kernels", "two numbers: `6.8`"))
+            .ok_or_else(|| ParseTextError::new(text, "a kernel series", "two numbers: `6.8`"))
     }
 }
 

@@ -76,7 +76,7 @@ fn damage_is_named_by_item_and_offset_and_nothing_of_the_chunk_gets_out() {
     let error = bundle.check(&|_| {}).unwrap_err();
     let ReadError::Damaged(damage) = &error else { panic!("{error:?}") };
     assert_eq!((damage.item.as_str(), damage.offset, damage.len), ("large", CHUNK, CHUNK));
-    assert!(error.to_string().contains("from byte 4194304 on"), "{error}");
+    assert!(error.to_string().contains("(bytes 4194304–"), "{error}");
 
     let memory = Memory::default();
     assert!(bundle.stage(|_| true, &memory, &|_| {}).is_err());

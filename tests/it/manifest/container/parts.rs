@@ -100,7 +100,7 @@ fn a_short_or_long_part_is_named() {
     }
     let (fixture, first) = split(1);
     fs::write(part(&first, 4), [fs::read(part(&first, 4)).unwrap(), vec![0]].concat()).unwrap();
-    check(&fixture, &first, &[".004`", "more than belongs"]);
+    check(&fixture, &first, &[".004`", "more bytes than"]);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn swapped_parts_are_named() {
     fs::rename(&a, &c).unwrap();
     fs::rename(&b, &a).unwrap();
     fs::rename(&c, &b).unwrap();
-    check(&fixture, &first, &["holds what belongs into", ".002`", ".003`"]);
+    check(&fixture, &first, &["has the content of", ".002`", ".003`"]);
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn check(sizes: &[u64]) {
     let error = bundle.check(&|_| {}).unwrap_err().to_string();
     let offset = (size - 1) / CHUNK * CHUNK;
     assert!(error.contains(&format!("`item-{size}`")), "{error}");
-    assert!(error.contains(&format!("from byte {offset} on")), "{error}");
+    assert!(error.contains(&format!("(bytes {offset}–")), "{error}");
 }
 
 #[test]
