@@ -97,7 +97,7 @@ impl Policy {
         self.judge_digest(role, &MessageDigest::of(message), signatures)
     }
 
-    /// As [`judge`](Self::judge), for a message that is not in memory.
+    /// Decides the same as [`judge`](Self::judge) for a message that is not in memory.
     pub fn judge_digest(
         &self,
         role: Role,

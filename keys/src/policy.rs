@@ -200,7 +200,7 @@ mod tests {
         *KeyFile::from_seed(&[seed; 32], "").unwrap().public_key()
     }
 
-    /// Alice, who has two keys, and Bob may sign bundles, and Carol only reports.
+    /// Returns a policy: Alice, who has two keys, and Bob may sign bundles, and Carol only reports.
     fn document(threshold: usize, revoked: &[PublicKey]) -> String {
         let revoked: RevokedKeys = revoked.iter().copied().collect();
         format!(

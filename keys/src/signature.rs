@@ -108,7 +108,7 @@ impl Signature {
         self.verify_digest(role, &MessageDigest::of(message))
     }
 
-    /// As [`verify`](Self::verify), for a message that is not in memory.
+    /// Verifies the same as [`verify`](Self::verify) for a message that is not in memory.
     pub fn verify_digest(&self, role: Role, message: &MessageDigest) -> Result<(), SignatureError> {
         if self.role != role {
             return Err(SignatureError::WrongRole { expected: role, found: self.role });

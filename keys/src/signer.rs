@@ -15,7 +15,7 @@ pub trait Signer {
         self.sign_digest(role, &MessageDigest::of(message))
     }
 
-    /// As [`sign`](Self::sign), for a message that is not in memory.
+    /// Signs the same as [`sign`](Self::sign) for a message that is not in memory.
     fn sign_digest(&self, role: Role, message: &MessageDigest) -> Result<Signature, SignError>;
 }
 

@@ -11,7 +11,7 @@ pub enum Malformed {
     Trailing,
 }
 
-/// Reads fields from the front of a byte slice.
+/// A reader of fields from the front of a byte slice.
 pub(crate) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {

@@ -186,7 +186,7 @@ fn a_window_that_does_not_fit_needs_a_program_which_is_named() {
         assert_eq!(said.code, Some(1));
         assert!(said.err.contains(&format!("the program `{program}`")), "{}", said.err);
         expect(scratch.bundler(&["lock"]), 0);
-        // Truncation is detected by the checksums first, and later even if they are correct.
+        // A truncated package is refused by its checksums.
         let whole = fs::read(&path).unwrap();
         fs::write(&path, &whole[..whole.len() - 1000]).unwrap();
         let said = run(scratch.bundler(&["lock"]));

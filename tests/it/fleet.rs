@@ -8,8 +8,8 @@ use vgpu_tests::nodes::Node;
 use vgpu_tests::scratch::{Scratch, expect};
 use vgpu_tests::skip::have;
 
-/// A laptop and the reports of two nodes with the same bundle, after a file was changed on the
-/// second node.
+/// Returns a laptop and the reports of two nodes with the same bundle, after a file was changed on
+/// the second node.
 fn reports() -> Scratch {
     let scratch = Scratch::new(env!("CARGO_BIN_EXE_demo"));
     scratch.node(Node::TeslaT4);

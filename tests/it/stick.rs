@@ -75,7 +75,7 @@ impl Stage {
         run(command)
     }
 
-    /// The folder into which the stock recipe unpacks.
+    /// Returns the folder into which the stock recipe unpacks.
     fn unpacked(&self) -> Utf8PathBuf {
         self.scratch.path("root/unpacked")
     }

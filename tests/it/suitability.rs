@@ -12,7 +12,7 @@ use vgpu_tests::nvidia::StandIn;
 use vgpu_tests::scratch::{Said, Scratch, expect, run};
 use vgpu_tests::skip;
 
-/// A laptop with the inventory of a node.
+/// Returns a laptop with the inventory of a node.
 fn scratch(node: Node) -> Scratch {
     let scratch = Scratch::new(env!("CARGO_BIN_EXE_demo"));
     scratch.node(node);
@@ -44,7 +44,7 @@ fn build(scratch: &Scratch, more: &[&str]) -> String {
     scratch.path("laptop").join(name.trim()).into_string()
 }
 
-/// The version in the name of a host driver.
+/// Returns the version in the name of a host driver.
 fn driver_version(path: &str) -> Option<&str> {
     path.strip_prefix("inputs/NVIDIA-Linux-x86_64-")?.strip_suffix("-vgpu-kvm.run")
 }

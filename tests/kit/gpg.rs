@@ -21,7 +21,8 @@ pub(crate) enum Form {
     Detached,
 }
 
-/// Creates a certificate as archives use it: a primary key that certifies, and a subkey that signs.
+/// The parameters of a certificate as archives use it: a primary key that certifies, and a subkey
+/// that signs.
 pub(crate) const ED25519: &str = "Key-Type: eddsa\nKey-Curve: ed25519\nKey-Usage: cert\n\
     Subkey-Type: eddsa\nSubkey-Curve: ed25519\nSubkey-Usage: sign\nExpire-Date: 0\n";
 

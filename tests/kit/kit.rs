@@ -134,7 +134,7 @@ impl Source for Kit {
     }
 }
 
-/// Returns the record of an item of this kind.
+/// Returns the entry of the field `kinds` for an item with this record.
 #[must_use]
 pub fn kind(item: &str, kind: &str, record: Value) -> Value {
     json!({ "item": item, "kind": { kind: record } })

@@ -128,7 +128,7 @@ impl Entry {
 }
 
 impl Kind {
-    /// Anything other than a file, folder or symlink.
+    /// Returns the entry of anything other than a file, folder or symlink.
     fn special(meta: &fs::Metadata) -> Self {
         match meta.file_type() {
             kind if kind.is_fifo() => Self::Fifo,

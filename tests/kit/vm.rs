@@ -121,7 +121,7 @@ impl Vm {
         Seen { scene, code, console: text("console") }
     }
 
-    /// As [`Self::play`]; the scene must succeed.
+    /// Powers it on like [`Self::play`]; the scene must succeed.
     #[must_use]
     pub fn play_well(&self, limit: Duration) -> String {
         let seen = self.play(limit);

@@ -292,7 +292,8 @@ fn schema(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     lines.collect()
 }
 
-/// SQLite reports no fault of its own while it reads from memory, so the file is at fault.
+/// Converts an error of SQLite. SQLite reports no fault of its own while it reads from memory, so
+/// the file is at fault.
 #[expect(clippy::needless_pass_by_value, reason = "as `map_err` passes it")]
 fn damaged(error: rusqlite::Error) -> DatabaseError {
     DatabaseError::Damaged(error.to_string())

@@ -18,7 +18,7 @@ fn image(seed: u32) -> (Vec<Vec<u8>>, Image) {
     (layers, image)
 }
 
-/// A laptop whose recipe has one image.
+/// Returns a laptop whose recipe has one image.
 fn laptop(registry: &FakeRegistry) -> Sandbox {
     let sandbox = Sandbox::empty();
     sandbox.ok(&["key", "generate", "--principal", "alice", "--no-passphrase"]);

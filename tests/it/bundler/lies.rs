@@ -9,7 +9,7 @@ fn content() -> Vec<u8> {
     (0..300_000_u32).flat_map(u32::to_le_bytes).collect()
 }
 
-/// A server's behavior, and a fragment of the final error.
+/// Returns each server behavior with a fragment of the final error.
 fn lies() -> Vec<(Act, &'static str)> {
     vec![
         (Act::Truncate(1000), "broke"),

@@ -141,7 +141,7 @@ fn a_token_in_an_address_stays_out_of_sight() {
     assert!(!bundle.windows(6).any(|window| window == b"secret"));
 }
 
-/// Starts a real TLS server with an untrusted certificate.
+/// A real TLS server with an untrusted certificate.
 pub(crate) struct Tls(Child, u16);
 
 impl Tls {
@@ -185,7 +185,7 @@ fn https_needs_a_certificate_that_this_machine_trusts() {
     let sandbox = Sandbox::empty();
     let server = tls(&sandbox);
     sandbox.write("item", "over TLS\n");
-    // That server does not send a length, so the digest must be checked.
+    // That server does not send a length, so only the digest shows that the file is complete.
     let sha256 = vgpu_manifest::Digest::of(b"over TLS\n");
     sandbox.write(
         "bundle.toml",

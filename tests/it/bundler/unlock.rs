@@ -20,7 +20,7 @@ edition = '2024'
 crate-type = ['cdylib']
 ";
 
-/// Returns a repository with the sources of a library.
+/// A repository with the sources of a library.
 struct Scene {
     sandbox: Sandbox,
     commit: String,
@@ -145,7 +145,7 @@ fn a_library_is_built_once_and_comes_out_the_same_again() {
     assert!(said.contains("came out otherwise") && said.contains("made with rustc 0."), "{said}");
     scene.sandbox.write("bundle.lock", &lock);
 
-    // Configuration in parent folders of a build is ignored, with a message.
+    // Configuration in a parent folder is refused, because it would change the build.
     scene.forget(1);
     fs::write(scene.sandbox.path("elsewhere/Cargo.toml"), "[workspace]\n").unwrap();
     let mut fetch = scene.bundler(&["fetch", "--offline"]);
@@ -187,7 +187,7 @@ fn what_is_no_library_for_a_host_is_refused_with_the_reason() {
     assert!(said.contains("has its own `.cargo`"), "{said}");
     fs::remove_dir_all(scene.sandbox.work("repo/.cargo")).unwrap();
 
-    // A glibc function newer than the hosts have, required by any means of linking.
+    // A glibc function that the hosts lack, whether the linker or the final check reports it.
     let new = "unsafe extern \"C\" { fn arc4random() -> u32; }
 #[unsafe(no_mangle)]
 pub extern \"C\" fn ioctl() -> u32 { unsafe { arc4random() } }\n";
@@ -199,7 +199,7 @@ pub extern \"C\" fn ioctl() -> u32 { unsafe { arc4random() } }\n";
 fn a_fork_that_is_not_for_the_driver_is_refused_before_anything_is_built() {
     let Some(scene) = Scene::new(&GOOD) else { return };
     let targets = "[targets]\ngpu = ['10de:1e30']\ndriver = '17.5'\n";
-    // The commit was not reviewed, which only causes a message.
+    // The catalog does not list this commit, which only causes a message.
     scene.write(&format!("build = 'node'\n{targets}"));
     let said = scene.run(0, &["lock", "--offline", "--allow-unsuitable"]);
     assert!(said.contains("is for vGPU 17.5 is not known"), "{said}");

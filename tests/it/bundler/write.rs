@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::bundler::sandbox::{Ran, Sandbox, bytes, has};
 
-/// A minimal program: an ELF header for x86-64 without a loader.
+/// Returns a minimal program: an ELF header for x86-64 without a loader.
 fn program() -> Vec<u8> {
     let mut elf = b"\x7fELF\x02\x01\x01".to_vec();
     elf.resize(64, 0);

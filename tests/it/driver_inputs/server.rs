@@ -21,19 +21,19 @@ pub(crate) enum Whim {
     None,
     /// The storage behind the server fails.
     NoRaw,
-    /// Redirects files to this address.
+    /// Redirect files to this address.
     RawElsewhere(&'static str),
-    /// Sends an HTML page.
+    /// Send an HTML page.
     Html,
-    /// Sends other content.
+    /// Send other content.
     NotJson,
-    /// Refuses the request.
+    /// Refuse the request.
     Code(u16, &'static str),
-    /// Sends an answer that is too long.
+    /// Send an answer that is too long.
     Huge,
-    /// Lists empty folders.
+    /// List empty folders.
     Empty,
-    /// Lists more entries than the limit.
+    /// List more entries than the limit.
     Many,
 }
 

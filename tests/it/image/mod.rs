@@ -11,7 +11,7 @@ mod slow;
 
 use vgpu_tests::skip::have;
 
-/// The required tools.
+/// Checks for the required tools.
 fn tools() -> bool {
     ["docker-registry", "skopeo"].into_iter().all(have)
 }

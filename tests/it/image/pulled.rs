@@ -31,7 +31,7 @@ impl Scene {
         self.registry.push(layout, tag, "team/dls", format).unwrap();
     }
 
-    /// The image reference for the engine.
+    /// Returns the image reference for the engine.
     pub(crate) fn name(&self, tag: &str) -> String {
         format!("{}/team/dls:{tag}", self.registry.host())
     }

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use crate::installer::fixture::{Site, Spec, key};
 use crate::installer::tree::tree;
 
-/// A host that trusts Alice, and a bundle signed by her.
+/// Returns a host that trusts Alice, and a bundle signed by her.
 fn ready(spec: &Spec) -> (Site, String) {
     let (site, alice) = (Site::new(), key(1));
     site.trust(&alice, "alice", &[]).expect(0);

@@ -159,7 +159,7 @@ pub(crate) struct Spec {
 }
 
 impl Spec {
-    /// A bundle that requests one change of each kind.
+    /// Returns a bundle that requests one change of each kind.
     pub(crate) fn full(sequence: u64) -> Self {
         let unit = b"[Service]\nExecStart=/bin/true\n".to_vec();
         Self {
@@ -193,7 +193,7 @@ impl Spec {
         }
     }
 
-    /// A bundle that requests one small file.
+    /// Returns a bundle that requests one small file.
     pub(crate) fn small(sequence: u64, text: &str) -> Self {
         Self {
             channel: "stable",

@@ -9,7 +9,8 @@ use crate::installer::tree::tree;
 const GPU: &str = "0000:41:00.0";
 const RULES: &str = "root/etc/udev/rules.d/62-vgpu-offline.rules";
 
-/// A host that trusts Alice, with a GPU alone in its IOMMU group, and a bundle signed by her.
+/// Returns a host that trusts Alice, with a GPU alone in its IOMMU group, and a bundle signed by
+/// her.
 fn ready() -> (Site, String) {
     let (site, alice) = (Site::new(), key(1));
     let device = format!("root/sys/bus/pci/devices/{GPU}");

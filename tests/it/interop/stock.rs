@@ -13,7 +13,7 @@ use super::tools::{fed, lines, ok, run};
 
 const OWN: [&str; 3] = ["SIGNATURES", "SHA256SUMS", "MANIFEST.json"];
 
-/// A signed bundle, and a folder into which GNU tar has unpacked it.
+/// Returns a signed bundle, and a folder into which GNU tar has unpacked it.
 fn unpacked() -> (Sample, Utf8PathBuf, Utf8PathBuf) {
     let sample = Sample::new().unwrap();
     let bundle = sample.write("good.vgpu.tar", &parts(), &["alice"]).unwrap();

@@ -26,7 +26,7 @@ pub(crate) fn of(node: Node) -> Inventory {
     machine.inventory()
 }
 
-/// Returns a folder that simulates a machine with a disk of 64 GiB.
+/// A folder that simulates a machine with a disk of 64 GiB.
 pub(crate) struct Machinery {
     host: RealHost,
     folder: TempDir,
@@ -75,7 +75,7 @@ impl Look for Machinery {
         self.host.list(path)
     }
 
-    /// The free space of the test machine must not appear in the document.
+    /// Returns a fixed value: the free space of the test machine must not appear in the document.
     fn free_space(&self, _: &HostPath) -> Result<u64, HostError> {
         Ok(64 << 30)
     }

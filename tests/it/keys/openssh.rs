@@ -21,7 +21,7 @@ pub(crate) struct OpenSsh {
 pub(crate) struct Ran {
     pub(crate) good: bool,
     pub(crate) stdout: Vec<u8>,
-    /// Returns all output, for messages.
+    /// All output, for messages.
     pub(crate) said: String,
 }
 

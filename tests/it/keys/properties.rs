@@ -44,7 +44,7 @@ const WORDS: &[&str] = &[
     "!",
 ];
 
-/// Text that mostly consists of these fragments, so that parsers get far.
+/// Returns text that mostly consists of these fragments, so that parsers get far.
 fn text() -> impl Strategy<Value = String> {
     let word = prop_oneof![
         8 => proptest::sample::select(WORDS).prop_map(str::to_owned),
@@ -54,7 +54,7 @@ fn text() -> impl Strategy<Value = String> {
     vec(word, 0..24).prop_map(|words| words.concat())
 }
 
-/// A private key file or a signature with some bytes replaced.
+/// Returns a private key file or a signature with some bytes replaced.
 fn damaged(good: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
     let changes = vec((0..good.len(), any::<u8>()), 0..4);
     (changes, 0..=good.len()).prop_map(move |(changes, len)| {

@@ -22,14 +22,14 @@ struct Desk {
 }
 
 impl Desk {
-    /// A node that trusts alice, and two of her bundles for it.
+    /// Returns a node that trusts alice, and two of her bundles for it.
     fn new() -> Self {
         let scratch = Scratch::new(env!("CARGO_BIN_EXE_demo"));
         scratch.node(Node::TeslaT4);
         Self { scratch }
     }
 
-    /// The same with a node that has two GPUs.
+    /// Returns the same with a node that has two GPUs.
     fn with_two() -> Self {
         let scratch = Scratch::new(env!("CARGO_BIN_EXE_demo"));
         scratch.node(Node::TwoP40);

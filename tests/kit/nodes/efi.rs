@@ -39,7 +39,7 @@ pub(super) fn loader_info(root: &mut Root, name: &str) -> io::Result<()> {
     variable(root, "LoaderInfo", LOADER, &utf16(name))
 }
 
-/// Placeholders for the certificates of a PC vendor, Microsoft, and an owner.
+/// Writes placeholders for the certificates of a PC vendor, Microsoft, and an owner.
 pub(super) fn keys(root: &mut Root, owner: &[u8]) -> io::Result<()> {
     variable(root, "PK", GLOBAL, &list(b"platform key"))?;
     variable(root, "KEK", GLOBAL, &list(b"key exchange key"))?;

@@ -253,7 +253,7 @@ enum Cpu {
     Amd,
 }
 
-/// PVE 8 on ext4, booted by UEFI and GRUB.
+/// Writes PVE 8 on ext4, booted by UEFI and GRUB.
 fn pve_8(root: &mut Root, maker: Cpu) -> io::Result<()> {
     debian::write(root, Release::Pve8)?;
     cpu(root, maker, if matches!(maker, Cpu::Intel) { "fpu vmx" } else { "fpu svm" })?;
@@ -265,7 +265,7 @@ fn pve_8(root: &mut Root, maker: Cpu) -> io::Result<()> {
     efi::write(root, "\\EFI\\proxmox\\grubx64.efi")
 }
 
-/// PVE 9 on AMD, with the headers of its kernel.
+/// Writes PVE 9 on AMD, with the headers of its kernel.
 fn pve_9(root: &mut Root, words: &str) -> io::Result<()> {
     debian::write(root, Release::Pve9)?;
     cpu(root, Cpu::Amd, "fpu svm")?;
@@ -290,7 +290,8 @@ fn iommu(root: &mut Root, maker: Cpu) -> io::Result<()> {
     )
 }
 
-/// A ZFS root on ESPs managed by `proxmox-boot-tool`, with the features of the loaded ZFS module.
+/// Writes a ZFS root on ESPs managed by `proxmox-boot-tool`, with the features of the loaded ZFS
+/// module.
 fn zfs(root: &mut Root, features: &[&str]) -> io::Result<()> {
     root.file("/proc/mounts", "rpool/ROOT/pve-1 / zfs rw,relatime,xattr,noacl 0 0\n")?;
     root.file("/etc/kernel/proxmox-boot-uuids", "ABCD-0001\nABCD-0002\n")?;
@@ -320,7 +321,7 @@ fn management_display() -> Device {
     Device::new("0000:c6:00.0", "1a03:2000", VGA).driver("ast").group(80).boot_display()
 }
 
-/// A secret subscription key, and an answer with the status "active".
+/// Returns a subscription file: a secret key, and an answer with the status "active".
 fn subscription() -> &'static str {
     // {"status":"active","key":"pve1c-0123456789"}
     "pve1c-0123456789\nAAAAAAAAAAAAAAAAAAAAAA\neyJzdGF0dXMiOiJhY3RpdmUiLCJrZXkiOiJwdmUxYy0wMTIzNDU2Nzg5In0=\n"

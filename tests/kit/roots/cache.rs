@@ -53,7 +53,7 @@ pub struct Files {
 }
 
 impl Files {
-    /// The files, ordered by name.
+    /// Returns the files, ordered by name.
     #[must_use]
     pub fn paths(&self) -> Vec<Utf8PathBuf> {
         let entries = self.path.read_dir_utf8().expect("a folder");

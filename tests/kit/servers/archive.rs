@@ -26,7 +26,7 @@ pub(crate) struct Repository {
     pub(crate) form: Form,
 }
 
-/// Returns a package whose content is its name.
+/// A package whose content is its name.
 struct Package {
     name: String,
     version: String,
@@ -34,7 +34,7 @@ struct Package {
     content: Vec<u8>,
 }
 
-/// Creates a key, and a `gpg` home with its secret.
+/// A key, and a `gpg` home with its secret.
 #[derive(Debug)]
 pub(crate) struct Signer {
     gpg: Gpg,

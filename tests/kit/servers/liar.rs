@@ -330,7 +330,7 @@ impl Shared {
 struct Have<'h> {
     content: &'h [u8],
     tag: &'h str,
-    /// Returns the head of an answer with the whole content.
+    /// The head of an answer with the whole content.
     whole: &'h str,
     from: Option<usize>,
 }

@@ -121,7 +121,7 @@ impl FakeRegistry {
         Self { address, shared, accepting: Some(accepting) }
     }
 
-    /// Returns its name.
+    /// Returns its host name, as in image references.
     pub(crate) fn host(&self) -> String {
         self.address.to_string()
     }
@@ -146,7 +146,7 @@ impl FakeRegistry {
         }
     }
 
-    /// Sets a misbehavior for this path.
+    /// Changes the behavior at this path.
     pub(crate) fn lie(&self, path: &str, lie: Lie) {
         let mut contents = self.shared.contents.lock().unwrap();
         contents.get_mut(&format!("/v2/{path}")).unwrap().lie = lie;

@@ -30,7 +30,7 @@ text! {
     is_name
 }
 
-/// The grammar of ids.
+/// Checks the grammar of ids.
 fn is_name(text: &str) -> bool {
     is_word(text, 60, is_lower, |b| is_lower(b) || b"-.".contains(&b))
 }

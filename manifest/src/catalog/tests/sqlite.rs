@@ -138,8 +138,8 @@ proptest! {
     }
 }
 
-/// A configuration as large as that of the largest recorded driver: dozens of types for each of
-/// many boards.
+/// Returns a configuration as large as that of the largest recorded driver: dozens of types for
+/// each of many boards.
 fn large() -> DriverConfig {
     let vgpu_type = |id: u32| VgpuType {
         id,

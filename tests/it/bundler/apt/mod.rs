@@ -8,10 +8,10 @@ mod trust;
 use crate::archive::{Repository, can_sign};
 use crate::bundler::sandbox::Sandbox;
 
-/// Returns a sandbox with an archive in its folder `repo`, which has the package `tool`, and a
-/// recipe that requests it.
+/// A sandbox with an archive in its folder `repo`, which has the package `tool`, and a recipe that
+/// requests it.
 ///
-/// Returns `None`, with a message, if archives cannot be signed or checked here.
+/// `Scene::new` returns `None`, with a message, if archives cannot be signed or checked here.
 struct Scene {
     sandbox: Sandbox,
     repo: Repository,
@@ -57,7 +57,7 @@ impl Scene {
         );
     }
 
-    /// The names of the items in the lock.
+    /// Returns the names of the items in the lock.
     fn items(&self) -> Vec<String> {
         let lock = self.sandbox.read("bundle.lock");
         let items = lock.split("[[item]]").skip(1);

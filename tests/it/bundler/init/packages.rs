@@ -39,7 +39,7 @@ impl Archives {
         Some(Self { debian, proxmox })
     }
 
-    /// The flags that select these archives.
+    /// Returns the flags that select these archives.
     fn flags(&self) -> Vec<String> {
         let each = [("bookworm", &self.debian, "debian"), ("pve", &self.proxmox, "proxmox")];
         let flags = each.into_iter().flat_map(|(name, archive, file)| {

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 
 use crate::manifest::container::fixture::Fixture;
 
-/// A bundle of a few KiB, with one used and seven empty slots, an empty item and padding.
+/// Returns a bundle of a few KiB, with one used and seven empty slots, an empty item and padding.
 fn small() -> (Fixture, camino::Utf8PathBuf, Vec<u8>) {
     let fixture = Fixture::new();
     let items = vec![

@@ -9,7 +9,7 @@ use vgpu_manifest::{CHUNK, Item, PIECE, ReadError, Sink, VerifyError, WriteError
 
 use crate::manifest::container::fixture::{Fixture, manifest, noise, policy};
 
-/// Collects items in memory.
+/// A collector of items in memory.
 #[derive(Default)]
 struct Memory {
     bytes: Mutex<BTreeMap<String, Vec<u8>>>,

@@ -7,7 +7,7 @@ use vgpu_manifest::{CHUNK, PartSize};
 
 use crate::manifest::container::fixture::{Fixture, noise};
 
-/// A bundle of three parts of 8 MiB and a smaller one, each with unique chunks.
+/// Returns a bundle of three parts of 8 MiB and a smaller one, each with unique chunks.
 fn split(seed: u64) -> (Fixture, Utf8PathBuf) {
     let fixture = Fixture::new();
     let size = usize::try_from(CHUNK).unwrap();

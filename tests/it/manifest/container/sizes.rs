@@ -34,7 +34,7 @@ fn zeros(name: &str, size: u64) -> Result<Item, vgpu_manifest::ItemError> {
     })
 }
 
-/// Serves files of zeros of any size, without allocating blocks.
+/// A source of files of zeros of any size, without allocated blocks.
 struct Sparse(Fixture);
 
 impl Source for Sparse {

@@ -81,7 +81,7 @@ impl Harm {
     }
 }
 
-/// Returns the protected bytes: everything before the slots, the signatures, everything after them.
+/// The protected bytes: everything before the slots, the signatures, everything after them.
 type Meaning<'b> = (&'b [u8], BTreeSet<&'b [u8]>, &'b [u8]);
 
 /// Checks whether two bundles differ only in the slots of their signatures.
