@@ -1,4 +1,4 @@
-//! Which kernel a host is to boot for a driver: a pure function of what is there and what is known.
+//! Choice of the kernel that a host must boot for a driver: a pure function of facts and catalog.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use vgpu_manifest::Manifest;
 use vgpu_manifest::inventory::{Kernel, KernelPart, Kernels};
 use vgpu_manifest::platform::KernelRelease;
 
-/// The kernels that a bundle brings.
+/// Returns the kernels that a bundle provides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Coming {
     images: BTreeSet<KernelRelease>,
@@ -14,7 +14,8 @@ pub struct Coming {
 }
 
 impl Coming {
-    /// By the names of its packages: `proxmox-kernel-6.8.12-4-pve-signed`, `pve-headers-5.15.158-2-pve`.
+    /// Determined from the names of its packages: `proxmox-kernel-6.8.12-4-pve-signed`,
+    /// `pve-headers-5.15.158-2-pve`.
     #[must_use]
     pub fn of(manifest: &Manifest) -> Self {
         let names =
@@ -30,7 +31,7 @@ impl Coming {
     }
 }
 
-/// The kernel that a package is of, by its name; none for a metapackage, which names a series.
+/// Returns the kernel in the name of a package; `None` for a metapackage, which names a series.
 fn release(name: &str, kinds: &[&str]) -> Option<KernelRelease> {
     let rest = kinds.iter().find_map(|kind| name.strip_prefix(kind))?;
     let rest = rest.strip_suffix("-signed").unwrap_or(rest);
@@ -38,19 +39,20 @@ fn release(name: &str, kinds: &[&str]) -> Option<KernelRelease> {
     (!release.flavour().is_empty()).then_some(release)
 }
 
-/// What has to be done about kernels; nothing by default.
+/// The required kernel changes; none by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Course {
-    /// The kernel that the host has to be held at.
+    /// The kernel to pin.
     pub hold: Option<KernelRelease>,
-    /// The kernel that has to run before the driver can be built.
+    /// The kernel that must run before the driver can be built.
     pub wait_for: Option<KernelRelease>,
-    /// The only kernels to build the module for, because it does not build for the newest; none if that
-    /// is the usual two, the one that runs and the newest.
+    /// The only kernels to build the module for, because it does not build for the newest; empty
+    /// for the default, the running and the newest kernel.
     pub build_for: Vec<KernelRelease>,
 }
 
-/// The kernel that a host would boot: the one that is pinned, or the newest that is there or comes.
+/// Returns the kernel that the host boots by default: the pinned one, or the newest that is
+/// installed or about to be.
 fn boots_anyway<'k>(kernels: &'k Kernels, coming: &'k Coming) -> Option<&'k KernelRelease> {
     let images = images(kernels).chain(&coming.images);
     kernels.pinned.as_ref().or_else(|| images.max()).or(kernels.running.as_ref())
@@ -61,10 +63,11 @@ fn images(kernels: &Kernels) -> impl Iterator<Item = &KernelRelease> {
     kernels.installed.iter().filter(boots).map(|kernel| &kernel.release)
 }
 
-/// What to do so that the host boots a kernel for which the driver works, by `suits`.
+/// Returns the changes that make the host boot a kernel supported by the driver, according to
+/// `suits`.
 ///
-/// That is the one which is booted anyway, if it suits; else the one that runs; else the newest that is
-/// there with its headers, or comes with them. `None` if there is none.
+/// Prefers the default boot kernel, then the running one, then the newest that has its headers,
+/// installed or in the bundle. `None` if no kernel is supported.
 pub fn choose(
     kernels: &Kernels,
     coming: &Coming,
@@ -89,7 +92,8 @@ pub fn choose(
     Some(Course { hold, wait_for: wait_for.then(|| kernel.clone()), build_for })
 }
 
-/// The kernel that runs, or the newest one that suits and has its headers, or comes with them.
+/// Returns the running kernel, or the newest supported one with headers, installed or in the
+/// bundle.
 fn best<'k>(
     kernels: &'k Kernels,
     coming: &'k Coming,
@@ -113,7 +117,7 @@ mod tests {
         release.parse().unwrap()
     }
 
-    /// Kernels that are installed with their headers, the first of which runs.
+    /// Kernels that are installed with their headers; the first one runs.
     fn kernels(all: &[&str]) -> Kernels {
         let has = BTreeSet::from([KernelPart::Image, KernelPart::Modules, KernelPart::Headers]);
         let mut installed: Vec<_> =

@@ -1,7 +1,7 @@
-//! What of an installation can go by itself.
+//! The components of an installation that can be removed separately.
 //!
-//! Every step belongs to one component, and the journal writes down with each change which one that
-//! is. So a removal takes what was recorded, and never guesses from a path what somebody meant.
+//! Every step belongs to one component, and the journal records the component with each change. A
+//! removal therefore uses recorded facts and never infers a component from a path.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -24,9 +24,9 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Component {
-    /// What several components need, and what only the bundle knows the purpose of: this program,
-    /// the unit that goes on after a reboot, words for the kernel, modules, the bundle's own files
-    /// and units. It goes last, with everything else.
+    /// Changes that several components need, or whose purpose only the bundle defines: this
+    /// program, the unit that resumes after a reboot, kernel parameters, modules, and the bundle's
+    /// own files and units. They are removed last, with everything else.
     #[default]
     #[value(skip)]
     Shared,
@@ -45,7 +45,7 @@ pub enum Component {
 }
 
 impl Component {
-    /// Those that an operator can name.
+    /// The components that an operator can name.
     pub const NAMED: [Self; 6] = [
         Self::Driver,
         Self::Unlock,
@@ -55,34 +55,34 @@ impl Component {
         Self::Packages,
     ];
 
-    /// All of them.
+    /// Returns all components.
     #[must_use]
     pub fn all() -> BTreeSet<Self> {
         Self::NAMED.into_iter().chain([Self::Shared]).collect()
     }
 
-    /// Whether it is what everything else stands on.
+    /// Checks whether it is the shared component.
     #[must_use]
     pub fn is_shared(&self) -> bool {
         *self == Self::Shared
     }
 
-    /// Those that have no meaning without it, and so go with it.
+    /// Returns the components that are useless without it, and are removed with it.
     fn takes_along(self) -> &'static [Self] {
         match self {
-            // Its library is preloaded by the driver's daemons, and by nothing else.
+            // Only the driver's daemons preload its library.
             Self::Driver => &[Self::Unlock],
             _ => &[],
         }
     }
 
-    /// Those that would break without it.
+    /// Returns the components that need it.
     fn carries(self) -> &'static [Self] {
         match self {
-            // DKMS builds the module again for each new kernel, and the engine of the licence server
-            // is a package.
+            // DKMS builds the module again for each new kernel, and the license server's engine is
+            // a package.
             Self::Packages => &[Self::Driver, Self::Licensing],
-            // A driver is built for the kernel that the host is held at.
+            // The driver was built for the pinned kernel.
             Self::KernelPin => &[Self::Driver],
             _ => &[],
         }
@@ -103,30 +103,31 @@ impl fmt::Display for Component {
     }
 }
 
-/// Which components go, and which of them nobody has named.
+/// The components to remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removal {
-    /// All that go.
+    /// All components to remove.
     pub going: BTreeSet<Component>,
-    /// Those that go only because they have no meaning without another one, with that one.
+    /// Components that are removed only because they are useless without another one, each with
+    /// that one.
     pub along: Vec<(Component, Component)>,
 }
 
-/// A component cannot go while another one needs it.
+/// A component cannot be removed while another one needs it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot remove {needed}: {by} needs it")]
 pub struct Needed {
-    /// The one that was to go.
+    /// The component to remove.
     pub needed: Component,
-    /// The one that stays.
+    /// The component that needs it.
     pub by: Component,
 }
 
 impl Removal {
-    /// What removing `named` comes to, where `there` is what there is.
+    /// Returns the components to remove for `named`, where `there` are the installed ones.
     ///
-    /// What has no meaning any more goes along; what would break is a reason to refuse, because
-    /// nobody may lose a running driver by removing a compiler.
+    /// Includes components that become useless. Refuses if a component that stays would break, so
+    /// that removing a compiler cannot disable a running driver.
     pub fn of(named: &BTreeSet<Component>, there: &BTreeSet<Component>) -> Result<Self, Needed> {
         let mut removal = Self { going: named.clone(), along: Vec::new() };
         for &component in named {

@@ -1,4 +1,4 @@
-//! Whether what a bundle holds fits this node, by the catalogue that the bundle brings.
+//! Suitability of a bundle for this node, by the bundle's catalog.
 
 use serde::Serialize;
 use vgpu_manifest::Manifest;
@@ -8,53 +8,53 @@ use vgpu_manifest::platform::{KernelRelease, PciAddress, PciId};
 use vgpu_manifest::ui::{Exit, Explain};
 use vgpu_manifest::verdict::{Case, Contents, Goal, Suitability, Target, Verdict, judge};
 
-/// What is to be said of a node and a bundle.
+/// The result for a node and a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Fit<'c> {
-    /// The driver that it is about.
+    /// The driver in question.
     pub driver: Release,
-    /// The kernel that it is about, if the node says which one it runs.
+    /// The kernel in question, if the running kernel is known.
     pub kernel: Option<KernelRelease>,
-    /// The GPUs that shall serve vGPUs.
+    /// The GPUs to use for vGPU.
     #[serde(flatten)]
     pub suitability: Suitability<'c>,
-    /// Where they are, in the same order.
+    /// Their addresses, in the same order.
     #[serde(skip)]
     pub addresses: Vec<PciAddress>,
-    /// The others of NVIDIA's.
+    /// The other NVIDIA GPUs.
     pub left_alone: Vec<LeftAlone>,
 }
 
-/// A GPU that the bundle is not for.
+/// A GPU that the bundle does not target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct LeftAlone {
-    /// Where it is.
+    /// Its PCI address.
     pub address: PciAddress,
-    /// Which one it is.
+    /// Its PCI id.
     pub gpu: PciId,
-    /// Why the bundle is not for it.
+    /// The reason why the bundle does not target it.
     pub why: String,
 }
 
-/// What is asked, beside what bundle and node say.
+/// Overrides of the facts from the bundle and the node.
 #[derive(Debug, Clone, Default)]
 pub struct Question {
     /// Another driver than the bundle's.
     pub driver: Option<Release>,
-    /// Another kernel than the one that runs.
+    /// Another kernel than the running one.
     pub kernel: Option<KernelRelease>,
 }
 
-/// There is nothing to judge.
+/// The assessment is not possible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoFit {
-    /// Nobody knows which driver is meant.
+    /// The driver is unknown.
     #[error("the bundle has no host driver listed in its catalog, and declares no targets")]
     NoDriver,
-    /// The node has nothing that could serve vGPUs.
+    /// The node has no GPU for vGPU.
     #[error("this node has no GPU that any vGPU driver supports")]
     NoGpu,
 }
@@ -66,10 +66,11 @@ impl Explain for NoFit {
 }
 
 impl<'c> Fit<'c> {
-    /// Judge a bundle on a node.
+    /// Assesses a bundle on a node.
     ///
-    /// The driver is that of the question, the bundle's own, or the one that the bundle declares to
-    /// be for. GPUs that the bundle does not declare, and those that no driver serves, do not count.
+    /// The driver is the one in the question, the bundle's own, or the one that the bundle declares
+    /// as its target. GPUs that the bundle does not target, and those that no driver supports, do
+    /// not count.
     pub fn judge(
         catalog: &'c Catalog,
         manifest: &Manifest,
@@ -115,7 +116,7 @@ impl<'c> Fit<'c> {
         Ok(Self { driver, kernel: target.kernel, suitability, addresses, left_alone })
     }
 
-    /// What speaks against it, in a line.
+    /// Returns the obstacles, in one line.
     #[must_use]
     pub fn objection(&self) -> String {
         let gpus = self.suitability.gpus.iter().filter_map(|gpu| {
@@ -126,14 +127,14 @@ impl<'c> Fit<'c> {
         gpus.chain(clashes).collect::<Vec<_>>().join("; ")
     }
 
-    /// Whether every GPU that the bundle is for does what it shall.
+    /// Checks whether every targeted GPU is suitable for its purpose.
     #[must_use]
     pub fn is_suitable(&self) -> bool {
         self.suitability.against().is_empty()
     }
 }
 
-/// Why no driver at all serves a GPU, if that is so.
+/// Returns the reason why no driver supports a GPU, if so.
 fn hopeless(catalog: &Catalog, case: &Case) -> Option<String> {
     let Verdict::Unsuitable(verdict) = judge(catalog, case) else { return None };
     let for_good = [Rule::Arm, Rule::NoVgpu, Rule::NotQualified, Rule::CannotUnlock];

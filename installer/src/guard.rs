@@ -1,9 +1,9 @@
 //! Keeping a host on a kernel that has the driver's module.
 //!
-//! Kernel upgrades are the first thing that breaks a vGPU host. dpkg's hooks run this whenever a kernel
-//! or its headers come or go: if the next boot would take a kernel without a module, the last one that
-//! has it is pinned; once the newest has one, the pin goes again. Both are changes of the installation
-//! that is applied, and a revert takes them back with it.
+//! Kernel upgrades are the most common cause of a broken vGPU host. dpkg's hooks run this whenever
+//! a kernel or its headers are installed or removed: if the next boot would use a kernel without a
+//! module, the last kernel with a module is pinned; once the newest one has a module, the pin is
+//! removed. Both are changes of the applied installation, and are reverted with it.
 
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::platform::KernelRelease;
@@ -17,56 +17,56 @@ use crate::kernel_pin::{Imports, imports};
 use crate::proof::{Built, newest};
 use crate::state;
 
-/// What came of it.
+/// The result of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Guarded {
-    /// There was nothing to do.
+    /// Nothing had to change.
     Nothing,
-    /// The next boot would take a kernel without a module, and takes the last one that has it.
+    /// The default kernel has no module, so the last one that has a module was pinned.
     Kept {
-        /// The one that it takes.
+        /// The pinned kernel.
         kernel: KernelRelease,
-        /// The one that it would take.
+        /// The kernel without a module.
         instead_of: KernelRelease,
     },
-    /// The newest kernel has a module, and is booted again.
+    /// The newest kernel has a module, so the pin was removed.
     Released(KernelRelease),
-    /// The next boot takes a kernel without a module, and nothing could be done about it.
+    /// The next boot uses a kernel without a module, and this could not be prevented.
     Helpless {
-        /// That kernel.
+        /// The kernel without a module.
         next: KernelRelease,
-        /// Why nothing could be done.
+        /// The reason.
         why: Helpless,
     },
 }
 
-/// Why the host cannot be kept on a kernel that has a module.
+/// The reason why the host cannot be kept on a kernel with a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Helpless {
-    /// Somebody has pinned it.
+    /// The operator pinned the kernel.
     Pinned,
     /// No other kernel has a module.
     NoOther,
-    /// The other one may not be able to import the root pool.
+    /// The other kernel may not be able to import the root pool.
     Pool,
 }
 
-/// It could not be guarded.
+/// A failure of the guard.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GuardError {
-    /// The host refused.
+    /// The host failed.
     #[error(transparent)]
     Host(#[from] HostError),
-    /// The pin could not be set or taken away.
+    /// The pin could not be set or removed.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// What the boot loader reads could not be rebuilt.
+    /// The boot loader configuration could not be rebuilt.
     #[error(transparent)]
     Settle(#[from] SettleError),
 }
 
-/// The pin that is ours and not the operator's.
+/// The record of a pin that this program set.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Ours {
@@ -79,7 +79,7 @@ fn memory() -> OwnPath {
 
 fn ours(look: &dyn Look) -> Result<Option<KernelRelease>, HostError> {
     let bytes = look.read(&memory())?;
-    // What cannot be read is as good as forgotten: then the pin is somebody else's.
+    // An unreadable record counts as none: then the pin is treated as the operator's.
     Ok(bytes.and_then(|bytes| Some(serde_json::from_slice::<Ours>(&bytes).ok()?.kernel)))
 }
 
@@ -89,14 +89,14 @@ fn remember(host: &mut dyn Host, kernel: &KernelRelease) -> Result<(), HostError
     OwnState::of(host).replace(&memory(), &text, state::private())
 }
 
-/// See to it that the next boot takes a kernel with a module of this version, as a part of `tx`.
+/// Makes the next boot use a kernel with a module of this version, as a part of `tx`.
 pub fn guard(
     host: &mut dyn Host,
     log: &mut Log,
     tx: TxId,
     version: &str,
 ) -> Result<Guarded, GuardError> {
-    // What an interruption has left stale is rebuilt in any case.
+    // State left stale by an interruption is rebuilt in any case.
     settle(host, log, &mut |_| {})?;
     let kernels = kernels(host);
     let built = Built::look(host, version)?;
@@ -131,7 +131,7 @@ pub fn guard(
     {
         return Ok(helpless(Helpless::Pool));
     }
-    // First the memory: a pin that nobody remembers would stay for ever.
+    // The record comes first: a pin without a record would never be removed.
     remember(host, last)?;
     Journal::new(host, log, tx, Component::KernelPin).act(pin(last))?;
     settle(host, log, &mut |_| {})?;

@@ -1,13 +1,13 @@
-//! The one line that is the kernel's command line, as in `/etc/kernel/cmdline`.
+//! The kernel command line in files such as `/etc/kernel/cmdline`.
 //!
-//! Only the first line of such a file counts. Adding words and taking them out again gives back
-//! the very same bytes.
+//! Only the first line of such a file counts. Adding parameters and removing them again restores
+//! the same bytes.
 
 use std::ops::Range;
 
 use vgpu_manifest::KernelWord;
 
-/// Those of `words` that the line does not have.
+/// Returns those of `words` that the line does not have.
 #[must_use]
 pub fn missing(file: &[u8], words: &[KernelWord]) -> Vec<KernelWord> {
     let (line, _) = split(file);
@@ -17,7 +17,7 @@ pub fn missing(file: &[u8], words: &[KernelWord]) -> Vec<KernelWord> {
     words.iter().filter(|word| !is_there(word)).cloned().collect()
 }
 
-/// The file with `words` at the end of its line.
+/// Returns the file with `words` at the end of its first line.
 #[must_use]
 pub fn with(file: &[u8], words: &[KernelWord]) -> Vec<u8> {
     let (line, rest) = split(file);
@@ -31,7 +31,7 @@ pub fn with(file: &[u8], words: &[KernelWord]) -> Vec<u8> {
     [&line, rest].concat()
 }
 
-/// The file with the last occurrence of each of `words` taken out of its line.
+/// Returns the file without the last occurrence of each of `words` in its first line.
 #[must_use]
 pub fn without(file: &[u8], words: &[KernelWord]) -> Vec<u8> {
     let (line, rest) = split(file);
@@ -44,12 +44,12 @@ pub fn without(file: &[u8], words: &[KernelWord]) -> Vec<u8> {
     [&line, rest].concat()
 }
 
-/// The first line, and what follows it, with the line's end.
+/// Splits the file into the first line and the rest, which begins with the line's end.
 fn split(file: &[u8]) -> (&[u8], &[u8]) {
     file.split_at(file.iter().position(|&b| b == b'\n').unwrap_or(file.len()))
 }
 
-/// Where `word` last stands in `line`, with one of the blanks beside it.
+/// Returns the last occurrence of `word` in `line`, with one of the adjacent blanks.
 fn last(line: &[u8], word: &[u8]) -> Option<Range<usize>> {
     let is_blank = |at: usize| line.get(at).is_none_or(u8::is_ascii_whitespace);
     let starts = (0..=line.len().checked_sub(word.len())?).rev();

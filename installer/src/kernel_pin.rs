@@ -1,4 +1,4 @@
-//! The files of a kernel pin, and whether a kernel can import the root pool.
+//! Files of a kernel pin, and the check whether a kernel can import the root pool.
 
 use vgpu_manifest::inventory::Name;
 use vgpu_manifest::platform::{KernelRelease, KernelSeries};
@@ -8,33 +8,34 @@ use crate::host::{Command, HostError, Look};
 /// Proxmox VE's tool for boot loaders and kernels.
 pub(crate) const TOOL: &str = "proxmox-boot-tool";
 
-/// The tool's file with the kernel of every boot.
+/// The tool's file with the pinned kernel.
 pub(crate) const PIN: &str = "/etc/kernel/proxmox-boot-pin";
-/// Its file with the kernel of the next boot only.
+/// The tool's file with the kernel of the next boot only.
 pub(crate) const PIN_NEXT: &str = "/etc/kernel/next-boot-pin";
-/// Its drop-in for GRUB, if it manages no ESPs.
+/// The tool's drop-in for GRUB, used if it manages no ESPs.
 pub(crate) const GRUB: &str = "/etc/default/grub.d/proxmox-kernel-pin.cfg";
-/// The list of the ESPs that it manages.
+/// The tool's list of managed ESPs.
 pub(crate) const ESPS: &str = "/etc/kernel/proxmox-boot-uuids";
 
 /// The first kernel whose ZFS imports a pool with any feature; see `zfs-2.4` in the catalog.
 const READS_ALL_POOLS: KernelSeries = KernelSeries::new(7, 0);
 
-/// A feature of pools since `OpenZFS` 2.4, with which older kernels cannot import them.
+/// A pool feature of `OpenZFS` 2.4, which prevents older kernels from importing the pool.
 const FEATURE: &str = "feature@block_cloning_endian";
 
-/// Whether a kernel can import the root pool. Only the pool itself can tell; no file does.
+/// Whether a kernel can import the root pool. Only the pool itself has this information; no file
+/// does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Imports {
     /// It can, or commands do not run here.
     Yes,
-    /// The pool has, or may activate at any time, a feature that it cannot read.
+    /// The pool uses, or may activate at any time, a feature that the kernel does not support.
     No,
-    /// The pool does not tell.
+    /// The state of the pool could not be read.
     Unknown,
 }
 
-/// Asks the pool whether `kernel` can import it.
+/// Checks whether `kernel` can import the pool.
 pub(crate) fn imports(
     look: &dyn Look,
     kernel: &KernelRelease,
@@ -53,9 +54,9 @@ pub(crate) fn imports(
     let said = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
     Ok(match said[0].trim() {
         "disabled" | "-" => Imports::Yes,
-        // ZFS activates an enabled feature when it first uses it.
+        // ZFS activates an enabled feature on its first use.
         "enabled" | "active" => Imports::No,
-        // A ZFS that does not know the feature has no pool with it.
+        // A ZFS release without the feature cannot have a pool with it.
         "" if !output.succeeded() && said[1].contains("invalid property") => Imports::Yes,
         _ => Imports::Unknown,
     })

@@ -1,4 +1,4 @@
-//! Uses bundles, offline.
+//! The installer: applies bundles offline.
 
 pub mod act;
 pub mod boots;
@@ -44,7 +44,7 @@ pub use self::engine::{host, journal};
 
 use std::process::ExitCode;
 
-/// Run the program with the arguments of this process.
+/// Runs the program with the arguments of this process.
 #[must_use]
 pub fn main() -> ExitCode {
     cli::main()

@@ -11,7 +11,6 @@ use crate::settle::{Derived, awaits_boot};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Reversible {
-    /// The command.
     pub command: Command,
     /// Tells whether its effect is present.
     pub probe: Probe,
@@ -38,7 +37,7 @@ impl Reversible {
     }
 }
 
-/// A way to tell whether the effect of a command is present.
+/// A check for the effect of a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Probe {
@@ -49,7 +48,7 @@ pub enum Probe {
 }
 
 impl Probe {
-    /// Checks whether the effect is present. Where commands do not run it is assumed to be.
+    /// Checks whether the effect is present. Without commands it is assumed to be.
     pub fn is_present(&self, look: &dyn Look) -> Result<bool, HostError> {
         match self {
             Self::Succeeds(command) => {

@@ -49,13 +49,13 @@ const LOG: &str = "/var/log/nvidia-installer.log";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DriverChange {
-    /// Which of the two.
+    /// The direction of the change.
     pub way: Way,
     /// The driver.
     pub driver: DriverSpec,
 }
 
-/// Whether a driver is installed or removed. The one is the undo of the other.
+/// Installation or removal of a driver; each is the undo of the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Way {

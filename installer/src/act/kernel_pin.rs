@@ -1,8 +1,8 @@
-//! Pinning the host to a kernel by Proxmox VE's own tool.
+//! Pinning the boot kernel with Proxmox VE's own tool.
 //!
-//! `proxmox-boot-tool kernel pin` writes one line, and on a host that boots by plain GRUB a drop-in as
-//! well. Nothing else depends on these files: a revert restores them, and rebuilds what the boot
-//! loader reads.
+//! `proxmox-boot-tool kernel pin` writes one line, and on a host that boots with plain GRUB a
+//! drop-in as well. Nothing else depends on these files: a revert restores them, and rebuilds the
+//! boot loader configuration.
 
 use vgpu_manifest::platform::KernelRelease;
 

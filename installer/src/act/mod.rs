@@ -40,11 +40,10 @@ pub type Change = journal::Change<Action>;
 /// An event of a revert.
 pub type Reverting<'a> = journal::Reverting<'a, Action>;
 
-/// Every act that this program has.
+/// Every act of this program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "act", rename_all = "kebab-case")]
 pub enum Action {
-    /// Runs a command.
     Run(Reversible),
     /// Installs packages by apt.
     Packages(Box<PackageChange>),

@@ -36,7 +36,7 @@ pub struct Before {
     pub name: PackageName,
     /// The version that apt would install.
     pub becomes: PackageVersion,
-    /// The package as it was; `None` if dpkg did not know it.
+    /// The previous state; `None` if dpkg had no record of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub was: Option<Package>,
 }
@@ -168,7 +168,7 @@ impl PackageChange {
         todo
     }
 
-    /// Returns the packages whose mark has changed, by the word of `apt-mark` that restores it.
+    /// Returns the packages whose mark has changed, by the `apt-mark` subcommand that restores it.
     fn marks(&self, packages: &[Package]) -> Vec<(&'static str, Vec<PackageName>)> {
         let wrong = |mark: Mark| -> Vec<PackageName> {
             let differs = |before: &&Before| {
@@ -199,7 +199,7 @@ impl Act for PackageChange {
         }
     }
 
-    /// [`PackageChange::prepare`] has made the repository.
+    /// [`PackageChange::prepare`] has created the repository.
     fn run(&self, door: &mut Door<'_>) -> Result<(), ActError> {
         door.run(&self.command())?;
         self.mark_needed(door)?;
@@ -260,7 +260,7 @@ impl Act for PackageChange {
         Ok(Area::again(door.host()).done()?)
     }
 
-    /// Asks apt whether it would revert these packages and change no others.
+    /// Simulates the revert with apt, and checks that it changes no other packages.
     fn rehearse_undo(&self, door: &mut Door<'_>) -> Result<bool, ActError> {
         let packages = installed_packages(door.look())?;
         let Todo { back, remove, .. } = self.todo(&packages);
@@ -290,7 +290,7 @@ impl Act for PackageChange {
         Ok(self.before.iter().filter(newer).map(kept).collect())
     }
 
-    /// A new kernel is booted only then.
+    /// Only a new kernel requires a reboot.
     fn awaits_boot(&self) -> bool {
         let kernels = ["proxmox-kernel-", "pve-kernel-", "linux-image-"];
         let is_kernel = |name: &str| kernels.iter().any(|prefix| name.starts_with(prefix));
@@ -298,7 +298,7 @@ impl Act for PackageChange {
     }
 }
 
-/// What an undo has to do.
+/// The work of an undo.
 #[derive(Default)]
 struct Todo<'f> {
     /// The files of the previous versions.

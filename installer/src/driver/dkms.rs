@@ -1,44 +1,44 @@
-//! What `dkms status` says, in the form that it had up to DKMS 2 and the one that it has since 3.
+//! Output of `dkms status`, in the formats of DKMS up to 2 and since 3.
 
 use serde::Serialize;
 
 use crate::host::{Command, Exit, HostError, Look, Output};
 
-/// A module in a version, as DKMS has it for a kernel.
+/// A version of a module, as DKMS manages it for a kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Build {
-    /// The module: `nvidia`.
+    /// The name of the module: `nvidia`.
     pub module: String,
     /// Its version.
     pub version: String,
     /// The kernel; `None` if it is built for none.
     pub kernel: Option<String>,
-    /// How far it is.
+    /// The state of the build.
     pub state: BuildState,
 }
 
-/// How far DKMS is with a module.
+/// The state of a module in DKMS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BuildState {
-    /// DKMS knows its sources.
+    /// Its sources are registered.
     Added,
     /// It is built.
     Built,
-    /// It lies where the kernel finds it.
+    /// It is installed in the kernel's module tree.
     Installed,
-    /// Something else is the matter: its sources are gone, say.
+    /// Any other state, such as missing sources.
     Broken,
 }
 
-/// Read what `dkms status` printed. Lines that are no module are passed over.
+/// Parses the output of `dkms status`. Lines that do not describe a module are skipped.
 #[must_use]
 pub fn builds(text: &str) -> Vec<Build> {
     text.lines().filter_map(build).collect()
 }
 
-/// `nvidia, 535.54.06, 5.15.0-1-pve, x86_64: installed`, or with `nvidia/535.54.06` since DKMS 3;
-/// without kernel and architecture while it is only added.
+/// Parses `nvidia, 535.54.06, 5.15.0-1-pve, x86_64: installed`, or with `nvidia/535.54.06` since
+/// DKMS 3; kernel and architecture are missing while the module is only added.
 fn build(line: &str) -> Option<Build> {
     let (left, right) = line.split_once(": ")?;
     let mut parts = left.split(", ");
@@ -62,7 +62,7 @@ fn build(line: &str) -> Option<Build> {
     Some(Build { module: module.to_owned(), version: version.to_owned(), kernel, state })
 }
 
-/// What DKMS says of NVIDIA's module; `None` where commands do not run, or without DKMS.
+/// Returns DKMS's state of NVIDIA's module; `None` without DKMS, or where commands do not run.
 pub(crate) fn status(look: &dyn Look) -> Result<Option<Vec<Build>>, HostError> {
     let command = Command::new("dkms", &["status", "-m", "nvidia"]);
     match look.query(&command) {
@@ -77,7 +77,7 @@ pub(crate) fn status(look: &dyn Look) -> Result<Option<Vec<Build>>, HostError> {
         }
         // Without the program, `chroot` itself fails.
         Ok(Some(Output { exit: Exit::Status(127), .. })) => Ok(Some(Vec::new())),
-        // DKMS 2 and 3 exit with 0 even if they know of no module: who cannot answer has not said no.
+        // DKMS 2 and 3 exit with 0 even if they have no such module, so a failure is not a "no".
         Ok(Some(Output { exit, stdout, stderr })) => {
             let tail = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
             Err(HostError::Failed { command, exit, tail })
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn both_forms_say_the_same() {
-        // As DKMS 2.8.4 (Debian 11) and DKMS 3.0.10 (Debian 12) print it.
+        // Output of DKMS 2.8.4 (Debian 11) and DKMS 3.0.10 (Debian 12).
         let old =
             "nvidia, 535.54.06, 5.15.158-2-pve, x86_64: installed\nnvidia, 550.90.05: added\n";
         let new = "nvidia/535.54.06, 5.15.158-2-pve, x86_64: installed\nnvidia/550.90.05: added\n";
@@ -136,7 +136,7 @@ Error! Could not locate dkms.conf file.
         assert_eq!(ask(one).unwrap(), Some(builds(text)));
         let error = ask(|_, _| Ok(1)).unwrap_err().to_string();
         assert_eq!(error, "`dkms status -m nvidia` failed with exit status 1");
-        // It is not there.
+        // It is not present.
         assert_eq!(ask(|_, _| Ok(127)).unwrap(), Some(Vec::new()));
         assert_eq!(status(&MemHost::default()).unwrap(), Some(Vec::new()));
     }

@@ -4,31 +4,31 @@ use vgpu_manifest::patch::{ApplyError, PatchError, TreePath};
 use crate::gpus::InUse;
 use crate::host::HostError;
 
-/// The driver could not be installed or removed.
+/// A failure to install or remove the driver.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DriverError {
-    /// The host, or one of the driver's own programs, refused.
+    /// The host, or a program of the driver, failed.
     #[error(transparent)]
     Host(#[from] HostError),
-    /// Guests would lose their GPU.
+    /// Guests are using the GPU.
     #[error(transparent)]
     InUse(#[from] InUse),
-    /// The patch is not one.
+    /// The patch is malformed.
     #[error("cannot read the patch `{0}`: {1}")]
     Patch(ItemName, PatchError),
-    /// The patch does not fit the unpacked driver.
+    /// The patch does not apply to the unpacked driver.
     #[error("the patch does not fit: {0}; nothing was installed")]
     Apply(#[from] ApplyError),
-    /// A file is not what it was when the bundle was made.
+    /// A file differs from the one recorded in the bundle.
     #[error(
         "`{0}` of the unpacked driver does not match the bundle's manifest; nothing was installed"
     )]
     Differs(TreePath),
-    /// The store lacks what was staged.
+    /// The store lacks a staged item.
     #[error("the store has no patch `{0}`; apply the bundle again")]
     Gone(ItemName),
-    /// The package does not have what every package has.
+    /// The package lacks a required file.
     #[error("the driver package has no `{0}`")]
     Lacks(&'static str),
 }

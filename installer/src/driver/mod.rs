@@ -1,9 +1,9 @@
 //! NVIDIA's host driver: unpacked, patched, installed and removed by its own programs.
 //!
-//! The package unpacks itself, our applier patches the tree by the digests of the manifest, and the
-//! installer in the tree does the rest. What it writes is its own business as long as its own
-//! uninstaller takes it away again; what that leaves is found by looking at the places where it
-//! writes, before and after.
+//! The package unpacks itself, this program patches the tree and verifies it against the digests of
+//! the manifest, and the installer in the tree does the rest. Its own uninstaller removes the files
+//! that it installed; remains are found by comparing the folders that it writes to, before and
+//! after.
 
 mod dkms;
 mod error;

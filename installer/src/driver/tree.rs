@@ -1,4 +1,4 @@
-//! The unpacked package: made by its own script, patched by our applier.
+//! The unpacked driver package: extracted by its own script, patched by this program.
 
 use std::io;
 
@@ -12,7 +12,7 @@ use crate::state;
 /// The name of the folder in the work area.
 pub(crate) const AREA: &str = "driver";
 
-/// Have a package unpack itself into the folder `tree` of a new work area.
+/// Makes the package unpack itself into the folder `tree` of a new work area.
 pub(crate) fn unpack<'h>(
     host: &'h mut dyn Host,
     area: &str,
@@ -20,7 +20,7 @@ pub(crate) fn unpack<'h>(
 ) -> Result<Work<'h>, DriverError> {
     let mut work = Work::fresh(host, area)?;
     work.link(package.id, "package.run", Mode::DIR)?;
-    // The package unpacks through pipes; what it needs for itself need not fit into /tmp.
+    // The package unpacks through pipes; its temporary files may not fit into /tmp.
     work.dir("tmp")?;
     let [package, tree, tmp] =
         ["package.run", "tree", "tmp"].map(|name| work.path(name).to_string());
@@ -29,7 +29,7 @@ pub(crate) fn unpack<'h>(
     Ok(work)
 }
 
-/// Unpack and patch a driver.
+/// Unpacks and patches a driver.
 pub(crate) fn prepare<'h>(
     host: &'h mut dyn Host,
     spec: &DriverSpec,
@@ -39,11 +39,11 @@ pub(crate) fn prepare<'h>(
     Ok(work)
 }
 
-/// Apply one patch, and hold what goes in and comes out against the manifest.
+/// Applies one patch, and verifies its input and output against the manifest.
 fn apply(work: &mut Work<'_>, record: &DriverPatch) -> Result<(), DriverError> {
     let bytes = work.look().read_up_to(&state::stored(record.content.id), MAX_PATCH)?;
     let Some(bytes) = bytes else {
-        // A rehearsal comes before the store is filled, and unpacks nothing that could be patched.
+        // A rehearsal runs before the store is filled, and unpacks nothing that could be patched.
         let rehearses = work.ask(&Command::new("true", &[]))?.is_none();
         return if rehearses { Ok(()) } else { Err(DriverError::Gone(record.item.clone())) };
     };
@@ -66,7 +66,7 @@ fn apply(work: &mut Work<'_>, record: &DriverPatch) -> Result<(), DriverError> {
             _ => error.into(),
         })?;
         let expected = Applied { before: known.before, after: known.after };
-        // Where nothing is really rewritten, as in a rehearsal, there is nothing to compare.
+        // Where nothing is rewritten, as in a rehearsal, there is nothing to compare.
         if let Some(Ok(applied)) = outcome
             && applied != expected
         {

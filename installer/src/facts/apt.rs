@@ -13,13 +13,13 @@ const FOLDER: &str = "/etc/apt";
 const MAIN: &str = "/etc/apt/sources.list";
 const PARTS: &str = "/etc/apt/sources.list.d";
 
-/// Everything that apt reads sources from, sorted by file.
+/// Returns all package sources of apt, sorted by file.
 pub(super) fn sources(eyes: &Eyes<'_>) -> Vec<AptSource> {
     let mut found = BTreeSet::new();
     found.extend(file(eyes, MAIN, one_line::parse));
     for name in eyes.names(PARTS) {
         let path = format!("{PARTS}/{name}");
-        // apt passes over every other name, and so over backups.
+        // apt ignores all other names, such as those of backups.
         match Utf8Path::new(&name).extension() {
             Some("list") => found.extend(file(eyes, &path, one_line::parse)),
             Some("sources") => found.extend(file(eyes, &path, deb822)),
@@ -41,7 +41,7 @@ fn file(eyes: &Eyes<'_>, path: &str, parse: Parse) -> Vec<AptSource> {
     sources.collect()
 }
 
-/// A source as its file words it.
+/// A source as written in its file.
 #[derive(Debug)]
 pub(super) struct Draft<'a> {
     pub(super) kinds: Vec<&'a str>,
@@ -52,7 +52,7 @@ pub(super) struct Draft<'a> {
     pub(super) enabled: Option<&'a str>,
 }
 
-/// The sources of a `.sources` file.
+/// Returns the sources of a `.sources` file.
 fn deb822(text: &str) -> Vec<Result<Draft<'_>, &'static str>> {
     let real = stanzas(text).filter(|stanza| !stanza.is_comment());
     let draft = real.map(|stanza| {
@@ -103,7 +103,7 @@ fn kind(word: &str) -> Result<SourceKind, &'static str> {
     }
 }
 
-/// apt takes these words for no, and everything else for yes.
+/// The values that apt reads as false; it reads all others as true.
 fn state(enabled: Option<&str>) -> SourceState {
     let no = ["no", "false", "without", "off", "disable", "0"];
     let is_no = enabled.is_some_and(|word| no.iter().any(|no| word.eq_ignore_ascii_case(no)));
@@ -118,7 +118,7 @@ fn signed_by(words: &[&str]) -> SignedBy {
     file.map_or(SignedBy::Inline, SignedBy::File)
 }
 
-/// The address without user name, password, query and fragment.
+/// Returns the URI without user name, password, query and fragment.
 fn without_credentials(uri: &str) -> String {
     let uri = uri.split(['?', '#']).next().unwrap_or_default();
     let Some((scheme, rest)) = uri.split_once("://") else { return uri.to_owned() };

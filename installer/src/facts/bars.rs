@@ -1,4 +1,4 @@
-//! The windows of a PCI device into memory: sysfs's `resource`, and the configuration space.
+//! Memory regions (BARs) of a PCI device: sysfs's `resource`, and the configuration space.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ const IO: u64 = 0x100;
 const MEMORY: u64 = 0x200;
 const MEMORY_64: u64 = 0x10_0000;
 
-/// The windows that `resource` lists, with the sizes that `config` says they can be given.
+/// Returns the regions in `resource`, with the sizes that `config` allows for them.
 ///
-/// `resource` has a line of start, end and flags for each window; the first six are the device's
-/// own, and those of its ROM, its virtual functions or the bus behind a bridge follow.
+/// `resource` has a line of start, end and flags for each region. The first six are those of the
+/// device, followed by those of its ROM, of its virtual functions, and of the bus behind a bridge.
 pub(super) fn parse(resource: &str, config: &[u8]) -> Vec<Bar> {
     let sizes = resizable(config);
     let bars = (0..6).zip(resource.lines()).filter_map(|(index, line)| {
@@ -39,12 +39,12 @@ fn hexadecimal(word: &str) -> Option<u64> {
     u64::from_str_radix(word.strip_prefix("0x")?, 16).ok()
 }
 
-/// Where extended capabilities begin. A reader without the right to see them gets less.
+/// The offset of the extended capabilities. An unprivileged reader gets fewer bytes.
 const EXTENDED: usize = 0x100;
 /// The number of the capability "Resizable BAR" (PCI Express Base Specification 4.0, 7.8.6).
 const RESIZABLE_BAR: u32 = 0x15;
 
-/// The sizes that each resizable window can be given, by the window's number.
+/// Returns the sizes that each resizable region supports, by the number of its BAR.
 fn resizable(config: &[u8]) -> BTreeMap<u8, Vec<u64>> {
     let mut bars = BTreeMap::new();
     let Some(capability) = extended_capability(config, RESIZABLE_BAR) else { return bars };
@@ -55,7 +55,7 @@ fn resizable(config: &[u8]) -> BTreeMap<u8, Vec<u64>> {
         else {
             break;
         };
-        // Bit 4 stands for 1 MiB, bit 5 for 2 MiB, and so on.
+        // Bit 4 means 1 MiB, bit 5 means 2 MiB, and so on.
         let sizes =
             (4..32).filter(|bit| sizes >> bit & 1 == 1).map(|bit| 1 << (bit + 16)).collect();
         bars.insert((control & 0x7) as u8, sizes);
@@ -63,10 +63,10 @@ fn resizable(config: &[u8]) -> BTreeMap<u8, Vec<u64>> {
     bars
 }
 
-/// Where an extended capability is.
+/// Returns the offset of an extended capability.
 fn extended_capability(config: &[u8], id: u32) -> Option<usize> {
     let mut at = EXTENDED;
-    // A broken or hostile chain may be a loop; no honest one has more links than fit.
+    // A malformed chain may be a loop; a valid one has no more links than fit.
     for _ in 0..(4096 - EXTENDED) / 8 {
         let header = word(config, at)?;
         if header & 0xffff == id {
@@ -80,7 +80,7 @@ fn extended_capability(config: &[u8], id: u32) -> Option<usize> {
     None
 }
 
-/// The little-endian word at an offset.
+/// Returns the little-endian 32-bit value at an offset.
 fn word(config: &[u8], at: usize) -> Option<u32> {
     let bytes = config.get(at..)?.first_chunk()?;
     Some(u32::from_le_bytes(*bytes))
@@ -106,7 +106,7 @@ mod tests {
         config[at..at + 4].copy_from_slice(&value.to_le_bytes());
     }
 
-    /// Two capabilities, the second of which says that BAR 2 can have 256 MiB or 64 GiB.
+    /// Two capabilities; the second one allows 256 MiB or 64 GiB for BAR 2.
     fn config() -> Vec<u8> {
         let mut config = vec![0; 4096];
         put(&mut config, 0x100, 0x0001 | 1 << 16 | 0x200 << 20);

@@ -6,7 +6,7 @@ use super::eyes::Eyes;
 const OS_RELEASE: &str = "/etc/os-release";
 const DEBIAN_VERSION: &str = "/etc/debian_version";
 
-/// The system that is installed.
+/// Returns the installed operating system.
 pub(super) fn os(eyes: &Eyes<'_>, packages: &[Package]) -> Os {
     let release = eyes.text(OS_RELEASE).unwrap_or_default();
     let value = |key| eyes.understood(OS_RELEASE, os_release(&release, key)?.parse());
@@ -18,13 +18,14 @@ pub(super) fn os(eyes: &Eyes<'_>, packages: &[Package]) -> Os {
     }
 }
 
-/// The value of a key in os-release, without quotes.
+/// Returns the value of a key in os-release, without quotes.
 fn os_release<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
     Some(value.trim().trim_matches(['"', '\'']))
 }
 
-/// The release of Proxmox VE by the version of its package: `8.4.1`, or `7.4-17` as it used to be.
+/// Returns the release of Proxmox VE, from the version of its package: `8.4.1`, or `7.4-17` in
+/// older releases.
 fn pve(packages: &[Package]) -> Option<PveRelease> {
     let manager = packages.iter().find(|package| package.name.as_str() == "pve-manager")?;
     let mut numbers = manager.version.as_str().split(['.', '-', '~', '+']);
@@ -32,7 +33,7 @@ fn pve(packages: &[Package]) -> Option<PveRelease> {
     Some(PveRelease::new(number()?, number()?))
 }
 
-/// The processor, and what it runs on.
+/// Returns the processor, and whether the machine is virtual.
 pub(super) fn cpu(eyes: &Eyes<'_>) -> Cpu {
     parse_cpu(&eyes.text("/proc/cpuinfo").unwrap_or_default())
 }

@@ -11,7 +11,7 @@ use super::eyes::Eyes;
 const EFI: &str = "/sys/firmware/efi";
 const CMDLINE: &str = "/proc/cmdline";
 
-/// How the machine starts.
+/// Returns how the machine boots.
 pub(super) fn look(eyes: &Eyes<'_>) -> Boot {
     let firmware = if eyes.is_dir(EFI) { Firmware::Uefi } else { Firmware::Bios };
     let evidence = evidence(eyes, firmware);
@@ -29,7 +29,7 @@ pub(super) fn look(eyes: &Eyes<'_>) -> Boot {
     }
 }
 
-/// The value of an EFI variable.
+/// Returns the value of an EFI variable.
 pub(super) fn variable(eyes: &Eyes<'_>, name: &str, namespace: &str) -> Option<Vec<u8>> {
     let path = format!("{EFI}/efivars/{name}-{namespace}");
     let file = eyes.bytes(&path)?;
@@ -37,8 +37,8 @@ pub(super) fn variable(eyes: &Eyes<'_>, name: &str, namespace: &str) -> Option<V
     eyes.understood(&path, value).map(<[u8]>::to_vec)
 }
 
-/// What the kernel makes of the variables: it does not enforce signatures while the firmware is in
-/// setup mode, nor when shim was told not to.
+/// Returns the Secure Boot state as the kernel derives it: signatures are not enforced in setup
+/// mode, nor if validation is disabled in shim.
 pub(super) fn secure_boot(eyes: &Eyes<'_>) -> SecureBoot {
     let is_set = |name, namespace| Some(*variable(eyes, name, namespace)?.first()? == 1);
     match is_set("SecureBoot", efi::GLOBAL) {
@@ -71,7 +71,7 @@ fn keys(eyes: &Eyes<'_>) -> Vec<EnrolledKey> {
     eyes.short(EFI, keys)
 }
 
-/// The level in brackets: `none [integrity] confidentiality`.
+/// Returns the level in brackets: `none [integrity] confidentiality`.
 fn lockdown(text: &str) -> Option<Lockdown> {
     match text.split_once('[')?.1.split_once(']')?.0 {
         "none" => Some(Lockdown::None),
@@ -81,12 +81,12 @@ fn lockdown(text: &str) -> Option<Lockdown> {
     }
 }
 
-/// Whether a file says anything beside comments.
+/// Checks whether a file has any lines besides comments.
 fn has_lines(text: &str) -> bool {
     text.lines().map(str::trim).any(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// What words of the command line concern devices; all others stay on the node.
+/// The kernel parameters that concern devices; no others are recorded.
 const WORDS: [&str; 24] = [
     "amd_iommu",
     "efi",

@@ -1,4 +1,4 @@
-//! Which boot loader a machine uses, by every sign that it leaves.
+//! Evidence of the boot loader that a machine uses.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::boot::variable;
 use super::efi;
 use super::eyes::Eyes;
 
-/// Files of an EFI system partition that only one boot loader has there.
+/// Files in an EFI system partition that are specific to one boot loader.
 const ESP_FILES: [(&str, BootLoader); 5] = [
     ("/boot/efi/EFI/proxmox/grubx64.efi", BootLoader::Grub),
     ("/boot/efi/EFI/proxmox/shimx64.efi", BootLoader::Grub),
@@ -18,7 +18,7 @@ const ESP_FILES: [(&str, BootLoader); 5] = [
     ("/boot/efi/EFI/systemd/systemd-bootx64.efi", BootLoader::SystemdBoot),
 ];
 
-/// All signs, the strongest first.
+/// Returns all evidence, the strongest first.
 pub(super) fn evidence(eyes: &Eyes<'_>, firmware: Firmware) -> Vec<LoaderEvidence> {
     let mut found = BTreeSet::new();
     let mut add = |sign, loader| _ = found.insert(LoaderEvidence { sign, loader });
@@ -43,14 +43,14 @@ pub(super) fn evidence(eyes: &Eyes<'_>, firmware: Firmware) -> Vec<LoaderEvidenc
     found.into_iter().collect()
 }
 
-/// The file of the entry that the firmware booted.
+/// Returns the file of the entry that the firmware booted.
 fn booted_file(eyes: &Eyes<'_>) -> Option<String> {
     let current = variable(eyes, "BootCurrent", efi::GLOBAL)?;
     let number = u16::from_le_bytes(*current.first_chunk()?);
     efi::file_of_entry(&variable(eyes, &format!("Boot{number:04X}"), efi::GLOBAL)?)
 }
 
-/// The loader that calls itself so; GRUB has done it since 2.12.
+/// Returns the boot loader with this identification; GRUB sets one since 2.12.
 fn by_name(name: &str) -> Option<BootLoader> {
     if name.starts_with("systemd-boot ") {
         Some(BootLoader::SystemdBoot)
@@ -59,8 +59,8 @@ fn by_name(name: &str) -> Option<BootLoader> {
     }
 }
 
-/// The loader that has such a file; shim loads GRUB on Debian and Proxmox VE. The fallback name
-/// `BOOTX64.EFI` belongs to anybody.
+/// Returns the boot loader that has such a file; shim loads GRUB on Debian and Proxmox VE. The
+/// fallback name `BOOTX64.EFI` is not specific to any.
 fn by_file(file: &str) -> Option<BootLoader> {
     let file = file.rsplit('\\').next().unwrap_or_default();
     let is = |name: &str| file.eq_ignore_ascii_case(name);

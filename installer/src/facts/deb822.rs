@@ -1,6 +1,7 @@
-//! Debian's format of stanzas: `Field: value` lines, continued on lines that start with a blank.
+//! Debian's deb822 format: stanzas of `Field: value` lines, continued on lines that start with a
+//! blank.
 
-/// The stanzas of a file, without comments and empty ones.
+/// Returns the stanzas of a file, without comments and empty ones.
 pub(super) fn stanzas(text: &str) -> impl Iterator<Item = Stanza<'_>> {
     let mut lines = text.lines().peekable();
     std::iter::from_fn(move || {
@@ -18,12 +19,12 @@ pub(super) fn stanzas(text: &str) -> impl Iterator<Item = Stanza<'_>> {
 pub(super) struct Stanza<'a>(Vec<&'a str>);
 
 impl<'a> Stanza<'a> {
-    /// The first line of a field's value; field names ignore case.
+    /// Returns the first line of a field's value; field names ignore case.
     pub(super) fn line(&self, field: &str) -> Option<&'a str> {
         self.0.iter().find_map(|line| value_of(line, field))
     }
 
-    /// All words of a field's value, also those on continued lines.
+    /// Returns all words of a field's value, including continuation lines.
     pub(super) fn words(&self, field: &str) -> Vec<&'a str> {
         let mut lines = self.0.iter().skip_while(|line| value_of(line, field).is_none());
         let first = lines.next().and_then(|line| value_of(line, field)).unwrap_or_default();
@@ -32,7 +33,7 @@ impl<'a> Stanza<'a> {
         first.split_whitespace().chain(more.flat_map(|line| line.split_whitespace())).collect()
     }
 
-    /// Whether it holds nothing but comments.
+    /// Checks whether it has only comments.
     pub(super) fn is_comment(&self) -> bool {
         self.0.iter().all(|line| line.starts_with('#'))
     }

@@ -10,10 +10,10 @@ use crate::state::fixed;
 const STATUS: &str = "/var/lib/dpkg/status";
 const EXTENDED_STATES: &str = "/var/lib/apt/extended_states";
 
-/// The most that is read of dpkg's status: 64 MiB. A node with 2,000 packages has 3 MiB.
+/// The size limit for dpkg's status file: 64 MiB. A node with 2,000 packages has 3 MiB.
 const MAX_STATUS: u64 = 64 << 20;
 
-/// The packages that dpkg knows, sorted, with the marks that apt gave them.
+/// Returns the packages in dpkg's status, sorted, with their apt marks.
 pub(super) fn packages(eyes: &Eyes<'_>) -> Vec<Package> {
     let text = |path| {
         let bytes = eyes.large(path, MAX_STATUS).unwrap_or_default();
@@ -26,7 +26,11 @@ pub(super) fn packages(eyes: &Eyes<'_>) -> Vec<Package> {
     eyes.short(STATUS, packages)
 }
 
-/// The packages that dpkg knows, as an error where its files cannot be read.
+/// Returns the packages in dpkg's status.
+///
+/// # Errors
+///
+/// A file of dpkg or apt cannot be read.
 pub(crate) fn installed(look: &dyn Look) -> Result<Vec<Package>, HostError> {
     let text = |path| -> Result<String, HostError> {
         let bytes = look.read_up_to(&fixed(path), MAX_STATUS)?.unwrap_or_default();
@@ -35,7 +39,7 @@ pub(crate) fn installed(look: &dyn Look) -> Result<Vec<Package>, HostError> {
     Ok(parse(&text(STATUS)?, &text(EXTENDED_STATES)?).0)
 }
 
-/// The packages in dpkg's status, sorted, and how many stanzas are none.
+/// Returns the packages in dpkg's status, sorted, and the number of malformed stanzas.
 fn parse(status: &str, extended_states: &str) -> (Vec<Package>, usize) {
     let auto = auto_installed(extended_states);
     let mut packages = BTreeSet::new();
@@ -50,7 +54,7 @@ fn parse(status: &str, extended_states: &str) -> (Vec<Package>, usize) {
     (packages.into_iter().collect(), strange)
 }
 
-/// What a stanza says.
+/// Returns the package that a stanza describes.
 enum Known {
     Here(Package),
     Gone,
@@ -62,10 +66,10 @@ fn package(stanza: &Stanza<'_>, auto: &BTreeSet<(&str, &str)>) -> Option<Known> 
     let want = want(status.next()?)?;
     let must_come_again = status.next()? == "reinstreq";
     let Some(state) = state(status.next()?)? else { return Some(Known::Gone) };
-    // Until its file has been unpacked again, apt does nothing at all, whatever the state is called.
+    // Until such a package is unpacked again, apt refuses all work, whatever its state is called.
     let state = if must_come_again { PackageState::HalfInstalled } else { state };
     let arch = stanza.line("Architecture")?;
-    // apt files a package for all architectures under the machine's own.
+    // apt records packages for all architectures under the native architecture.
     let is_auto = match arch {
         "all" => auto.range((name, "")..).next().is_some_and(|(other, _)| *other == name),
         arch => auto.contains(&(name, arch)),
@@ -91,7 +95,7 @@ fn want(word: &str) -> Option<Want> {
     })
 }
 
-/// The state, or `Some(None)` for a package of which nothing is there.
+/// Returns the state, or `Some(None)` for a package that is not present at all.
 #[expect(clippy::option_option, reason = "not a state, and the state of being gone")]
 fn state(word: &str) -> Option<Option<PackageState>> {
     Some(Some(match word {
@@ -107,7 +111,7 @@ fn state(word: &str) -> Option<Option<PackageState>> {
     }))
 }
 
-/// Name and architecture of the packages that apt installed because another one needed them.
+/// Returns name and architecture of the automatically installed packages.
 fn auto_installed(extended_states: &str) -> BTreeSet<(&str, &str)> {
     let auto = stanzas(extended_states).filter(|one| one.line("Auto-Installed") == Some("1"));
     auto.filter_map(|one| Some((one.line("Package")?, one.line("Architecture")?))).collect()

@@ -1,31 +1,31 @@
-//! EFI variables as efivarfs shows them: four bytes of attributes, then the value.
+//! EFI variables in efivarfs: four bytes of attributes, then the value.
 
 use vgpu_manifest::Digest;
 
-/// The namespace of the UEFI specification's own variables.
+/// The GUID of the UEFI specification's own variables.
 pub(super) const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
-/// The namespace of the variables that a boot loader leaves for systemd.
+/// The GUID of the variables that a boot loader sets for systemd.
 pub(super) const LOADER: &str = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
-/// The namespace of `db`.
+/// The GUID of `db`.
 pub(super) const SECURITY: &str = "d719b2cb-3d3a-4596-a3bc-dad00e67656f";
-/// The namespace of shim.
+/// The GUID of shim.
 pub(super) const SHIM: &str = "605dab50-e046-4300-abb6-3dd810dd8b23";
 
-/// The value of a variable.
+/// Returns the value of a variable.
 pub(super) fn value(file: &[u8]) -> Option<&[u8]> {
     file.get(4..)
 }
 
-/// Text in UTF-16, up to its end or a zero.
+/// Decodes UTF-16 text, up to its end or a zero.
 pub(super) fn text(value: &[u8]) -> String {
     let (units, _) = value.as_chunks::<2>();
     let units = units.iter().map(|unit| u16::from_le_bytes(*unit)).take_while(|unit| *unit != 0);
     char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
 }
 
-/// The file that a boot entry names, with backslashes as EFI has them.
+/// Returns the file that a boot entry names, with backslashes as in EFI.
 ///
-/// An entry is attributes, the length of its device path, a description in UTF-16 that ends with a
+/// An entry has attributes, the length of its device path, a description in UTF-16 that ends with a
 /// zero, and the device path: nodes of type, subtype, length and data (UEFI specification, 3.1.3).
 pub(super) fn file_of_entry(entry: &[u8]) -> Option<String> {
     let length = usize::from(u16_at(entry, 4)?);
@@ -46,15 +46,16 @@ pub(super) fn file_of_entry(entry: &[u8]) -> Option<String> {
     (!file.is_empty()).then_some(file)
 }
 
-/// `EFI_CERT_X509_GUID`, as it stands in memory.
+/// `EFI_CERT_X509_GUID` in its binary form.
 const X509: [u8; 16] = [
     0xa1, 0x59, 0xc0, 0xa5, 0xe4, 0x94, 0xa7, 0x4a, 0x87, 0xb5, 0xab, 0x15, 0x5c, 0x2b, 0xf0, 0x72,
 ];
 
-/// The SHA-256 of each certificate in a variable that holds signature lists.
+/// Returns the SHA-256 of each certificate in a variable with signature lists.
 ///
-/// A list is a type, three sizes (the list's, its header's, an entry's), the header, and entries
-/// that begin with their owner's GUID (UEFI specification, 32.4.1). `None` if the sizes disagree.
+/// A list has a type, three sizes (of the list, its header, and an entry), the header, and entries
+/// that begin with their owner's GUID (UEFI specification, 32.4.1). `None` if the sizes are
+/// inconsistent.
 pub(super) fn certificates(mut lists: &[u8]) -> Option<Vec<Digest>> {
     let mut found = Vec::new();
     while !lists.is_empty() {

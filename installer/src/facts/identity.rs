@@ -5,19 +5,19 @@ use vgpu_manifest::platform::PciAddress;
 
 use super::eyes::Eyes;
 
-/// Whether to write down who the node is.
+/// Whether the inventory includes the node's identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Serials {
     /// No: neither host name nor serial numbers.
     LeaveOut,
-    /// Yes, because the operator asked for it.
+    /// Yes, at the operator's request.
     Include,
 }
 
-/// Where NVIDIA's driver tells of its GPUs.
+/// The procfs folder in which NVIDIA's driver describes its GPUs.
 const NVIDIA_GPUS: &str = "/proc/driver/nvidia/gpus";
 
-/// Who the node is, if it shall be written down.
+/// Returns the node's identity, if it is to be recorded.
 pub(super) fn look(eyes: &Eyes<'_>, serials: Serials) -> Option<Identity> {
     let label = |path| eyes.text(path).map(|text| Label::lossy(&text));
     match serials {

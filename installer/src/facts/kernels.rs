@@ -9,7 +9,7 @@ use super::eyes::Eyes;
 const BOOT: &str = "/boot";
 const MODULES: &str = "/lib/modules";
 
-/// The modules that a vGPU host has to do with, in order.
+/// The modules that are relevant for vGPU hosts, in order.
 const OF_INTEREST: [&str; 18] = [
     "kvm_amd",
     "kvm_intel",
@@ -31,8 +31,8 @@ const OF_INTEREST: [&str; 18] = [
     "zfs",
 ];
 
-/// Where DKMS and NVIDIA's installer put the module, below a kernel's folder. Some releases of
-/// DKMS compress it.
+/// The paths of the module below a kernel's folder, as installed by DKMS and NVIDIA's installer.
+/// Some releases of DKMS compress it.
 const NVIDIA: [&str; 4] = [
     "updates/dkms/nvidia.ko",
     "updates/dkms/nvidia.ko.xz",
@@ -40,7 +40,7 @@ const NVIDIA: [&str; 4] = [
     "kernel/drivers/video/nvidia.ko",
 ];
 
-/// Kernels, running and installed.
+/// Returns the running and the installed kernels.
 pub(super) fn look(eyes: &Eyes<'_>) -> Kernels {
     Kernels {
         running: eyes.value("/proc/sys/kernel/osrelease"),
@@ -65,7 +65,7 @@ fn installed(eyes: &Eyes<'_>) -> Vec<Kernel> {
             kernels.entry(release).or_default().extend(parts);
         }
     }
-    // A folder that a removed kernel left behind is no kernel.
+    // A removed kernel may leave its folder behind.
     kernels.retain(|_, has| !has.is_empty());
     kernels.into_iter().map(|(release, has)| Kernel { release, has }).collect()
 }
@@ -85,7 +85,7 @@ fn parts(eyes: &Eyes<'_>, release: &str) -> Vec<KernelPart> {
     parts
 }
 
-/// Where NVIDIA's module for a kernel lies, if there is one.
+/// Returns the path of NVIDIA's module for a kernel, if it has one.
 pub(super) fn module_file(eyes: &Eyes<'_>, release: &str) -> Option<HostPath> {
     let paths = NVIDIA.into_iter().map(|file| format!("{MODULES}/{release}/{file}"));
     paths.into_iter().find(|path| eyes.exists(path)).and_then(|path| HostPath::new(path).ok())

@@ -1,4 +1,4 @@
-//! What the Bash script and the guide that it automates leave on a host.
+//! Leftovers of the Bash script, and of the guide that it automates.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use vgpu_manifest::inventory::{Leftover, LeftoverKind};
 
 use super::eyes::Eyes;
 
-/// Leftovers that are known by their path alone.
+/// Leftovers that are identified by their path.
 const PATHS: [(LeftoverKind, &str); 25] = [
     (LeftoverKind::PatchFolder, "/root/vgpu-proxmox"),
     (LeftoverKind::PatchFolder, "/opt/vgpu-proxmox"),
@@ -37,7 +37,7 @@ const PATHS: [(LeftoverKind, &str); 25] = [
     (LeftoverKind::GnuPatch, "/usr/local/bin/patch"),
 ];
 
-/// Leftovers that are a line in a file which is there anyway.
+/// Leftovers that are single lines in regular configuration files.
 const LINES: [(LeftoverKind, &str, Test); 5] = [
     (LeftoverKind::ModulesLine, "/etc/modules", is_vfio_module),
     (LeftoverKind::ModulesVirqfd, "/etc/modules", |line| line == "vfio_virqfd"),
@@ -46,10 +46,10 @@ const LINES: [(LeftoverKind, &str, Test); 5] = [
     (LeftoverKind::DkmsSigning, "/etc/dkms/framework.conf", is_script_key),
 ];
 
-/// Whether a line, without blanks around it, is such a leftover.
+/// Checks whether a trimmed line is such a leftover.
 type Test = fn(&str) -> bool;
 
-/// Everything that is left, by kind and path.
+/// Returns all leftovers, by kind and path.
 pub(super) fn look(eyes: &Eyes<'_>) -> Vec<Leftover> {
     let mut found = BTreeSet::new();
     let mut add = |kind, path: &str| {
@@ -88,14 +88,14 @@ pub(super) fn look(eyes: &Eyes<'_>) -> Vec<Leftover> {
     eyes.short("/", found)
 }
 
-/// Folders of root's that hold the script's table of GPUs.
+/// Folders of root with the script's table of GPUs.
 fn script_folders(eyes: &Eyes<'_>) -> Vec<String> {
     let folders = eyes.names("/root").into_iter().map(|name| format!("/root/{name}"));
     let folders = folders.filter(|folder| eyes.is_dir(folder));
     folders.filter(|folder| eyes.exists(&format!("{folder}/gpu_info.db"))).collect()
 }
 
-/// Copies that the script makes on every run: `proxmox.sources.1712345678.bak`.
+/// Backups that the script makes on every run: `proxmox.sources.1712345678.bak`.
 fn source_backups(eyes: &Eyes<'_>) -> Vec<String> {
     let folder = "/etc/apt/sources.list.d";
     let names = eyes.names(folder).into_iter().filter(|name| is_source_backup(name));
@@ -108,7 +108,7 @@ fn is_source_backup(name: &str) -> bool {
     time.is_some_and(|time| !time.is_empty() && time.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Links that switch a service on, whichever target wants it.
+/// Links that enable a service, for any target.
 fn enabled_units(eyes: &Eyes<'_>) -> Vec<String> {
     let system = "/etc/systemd/system";
     let wants = |name: &String| Utf8Path::new(name).extension() == Some("wants");
@@ -134,7 +134,7 @@ fn is_nouveau_blacklist(line: &str) -> bool {
     line.split_whitespace().eq(["blacklist", "nouveau"])
 }
 
-/// The words that the script puts side by side at the end of the variable.
+/// Checks for the parameters that the script appends to the variable.
 fn is_grub_edit(line: &str) -> bool {
     let adjacent = ["intel_iommu=on iommu=pt", "amd_iommu=on iommu=pt"];
     let variable = line.trim_start_matches(['#', ' ']).starts_with("GRUB_CMDLINE_LINUX_DEFAULT=");

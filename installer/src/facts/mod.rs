@@ -1,12 +1,12 @@
-//! What this machine is, read once, from files only.
+//! The facts of this machine, read once, from files only.
 //!
-//! sysfs, procfs, dpkg's status and EFI variables say everything; no command is run and nothing is
-//! changed, so a look works on a folder that stands for a machine as well, and takes milliseconds.
-//! Each file format has a pure parser of its own; [`Eyes`] does the reading, and keeps what could
-//! not be read, so that "unknown" is never taken for "no".
+//! sysfs, procfs, dpkg's status and EFI variables are sufficient. No command runs and nothing
+//! changes, so it also works on the folder of a simulated machine, and takes milliseconds. Each
+//! file format has a pure parser; [`Eyes`] reads the files and records those it could not read, so
+//! that "unknown" is never taken for "no".
 //!
-//! The result is the [`Inventory`]: the document that `inventory` prints is what the planner plans
-//! with.
+//! The result is the [`Inventory`]: the document that `inventory` prints is the input of the
+//! planner.
 
 mod apt;
 mod bars;
@@ -37,40 +37,40 @@ use vgpu_manifest::platform::{KernelRelease, PveRelease, SecureBoot};
 use self::eyes::Eyes;
 use crate::host::Look;
 
-/// The GPUs, of any maker.
+/// Returns the GPUs, of any vendor.
 pub(crate) fn gpus(look: &dyn Look) -> Vec<Gpu> {
     pci::look(&Eyes::new(look)).gpus
 }
 
-/// The kernels, running and installed.
+/// Returns the running and the installed kernels.
 pub(crate) fn kernels(look: &dyn Look) -> Kernels {
     kernels::look(&Eyes::new(look))
 }
 
-/// The module of NVIDIA's driver for a kernel, wherever it lies.
+/// Returns the module of NVIDIA's driver for a kernel, in any of its possible paths.
 pub(crate) fn module_file(look: &dyn Look, kernel: &KernelRelease) -> Option<HostPath> {
     kernels::module_file(&Eyes::new(look), kernel.as_str())
 }
 
-/// The ZFS pool that the host boots from, if it is one.
+/// Returns the ZFS pool that the host boots from, if any.
 pub(crate) fn root_pool(look: &dyn Look) -> Option<Name> {
     mounts::root(&Eyes::new(look)).pool.map(|pool| pool.name)
 }
 
-/// The release of Proxmox VE.
+/// Returns the release of Proxmox VE.
 pub(crate) fn pve_release(look: &dyn Look) -> Option<PveRelease> {
     let eyes = Eyes::new(look);
     base::os(&eyes, &dpkg::packages(&eyes)).pve
 }
 
-/// Whether the kernel loads only what is signed.
+/// Checks whether the kernel loads only signed modules.
 pub(crate) fn secure_boot(look: &dyn Look) -> SecureBoot {
     boot::secure_boot(&Eyes::new(look))
 }
 
-/// Look at the machine.
+/// Reads the facts of the machine.
 ///
-/// It always succeeds: what could not be read or understood is listed in the inventory itself.
+/// Always succeeds: the inventory itself lists what could not be read or parsed.
 #[must_use]
 pub fn inventory(look: &dyn Look, serials: Serials) -> Inventory {
     let eyes = Eyes::new(look);

@@ -5,12 +5,12 @@ use vgpu_manifest::platform::RootFs;
 use super::eyes::Eyes;
 
 const MOUNTS: &str = "/proc/mounts";
-/// The pool features that the loaded ZFS knows, one folder for each.
+/// The pool features of the loaded ZFS module, one folder for each.
 const POOL_FEATURES: &str = "/sys/module/zfs/features.pool";
 /// The folders that an installation writes to, in order.
 const WRITTEN: [&str; 5] = ["/", "/boot", "/tmp", "/usr", "/var/lib"];
 
-/// The root file system.
+/// Returns the root file system.
 pub(super) fn root(eyes: &Eyes<'_>) -> RootFileSystem {
     let text = eyes.text(MOUNTS).unwrap_or_default();
     let (device, kind) = mounted_at_root(&text).unzip();
@@ -19,7 +19,7 @@ pub(super) fn root(eyes: &Eyes<'_>) -> RootFileSystem {
     RootFileSystem { kind, pool, free: free(eyes) }
 }
 
-/// Device and type of what is mounted at `/`; the last mount hides those before it.
+/// Returns device and type of the file system mounted at `/`; the last mount hides earlier ones.
 fn mounted_at_root(mounts: &str) -> Option<(&str, &str)> {
     let mut at_root = None;
     for line in mounts.lines() {

@@ -1,8 +1,12 @@
-//! apt's older format, one source a line: `deb [option=value] URI suite component…`.
+//! apt's one-line format: `deb [option=value] URI suite component…`.
 
 use super::apt::Draft;
 
-/// The sources of a `.list` file; a line that is neither source nor comment is an error.
+/// Returns the sources of a `.list` file.
+///
+/// # Errors
+///
+/// A line is neither a source nor a comment.
 pub(super) fn parse(text: &str) -> Vec<Result<Draft<'_>, &'static str>> {
     let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
     lines.filter(|line| !line.is_empty()).map(line).collect()
@@ -25,7 +29,7 @@ fn line(line: &str) -> Result<Draft<'_>, &'static str> {
     })
 }
 
-/// The options in brackets, and what follows them.
+/// Splits a line into the options in brackets and the rest.
 fn options(rest: &str) -> Result<(Vec<&str>, &str), &'static str> {
     let Some(rest) = rest.strip_prefix('[') else { return Ok((Vec::new(), rest)) };
     let (options, rest) = rest.split_once(']').ok_or("a line has an unclosed bracket")?;

@@ -1,4 +1,4 @@
-//! PCI devices as sysfs shows them: `/sys/bus/pci/devices` and `/sys/kernel/iommu_groups`.
+//! PCI devices in sysfs: `/sys/bus/pci/devices` and `/sys/kernel/iommu_groups`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,15 +14,15 @@ const DEVICES: &str = "/sys/bus/pci/devices";
 const GROUPS: &str = "/sys/kernel/iommu_groups";
 const IOMMUS: &str = "/sys/class/iommu";
 
-/// What there is of display devices.
+/// The display devices of the machine.
 pub(super) struct Devices {
     /// The physical ones, with their virtual functions.
     pub(super) gpus: Vec<Gpu>,
-    /// The IOMMU groups that they and their virtual functions are in.
+    /// The IOMMU groups of these devices and of their virtual functions.
     pub(super) groups: Vec<IommuGroup>,
 }
 
-/// Look at all display devices and at what shares an IOMMU group with them.
+/// Reads all display devices and the other members of their IOMMU groups.
 pub(super) fn look(eyes: &Eyes<'_>) -> Devices {
     let (mut gpus, mut functions) = (Vec::new(), BTreeMap::<_, Vec<_>>::new());
     for device in addresses(eyes, DEVICES).into_iter().map(|address| Device { eyes, address }) {
@@ -46,9 +46,9 @@ pub(super) fn look(eyes: &Eyes<'_>) -> Devices {
     Devices { gpus, groups }
 }
 
-/// Whether the IOMMU translates.
+/// Checks whether the IOMMU translates addresses.
 ///
-/// Groups alone do not say so: VFIO makes some for a machine without an IOMMU as well.
+/// IOMMU groups alone do not prove it: VFIO also creates some on a machine without an IOMMU.
 pub(super) fn iommu(eyes: &Eyes<'_>) -> IommuState {
     let any = |path| !eyes.names(path).is_empty();
     if any(IOMMUS) && any(GROUPS) { IommuState::On } else { IommuState::Off }
@@ -66,13 +66,13 @@ fn groups(eyes: &Eyes<'_>, gpus: &[Gpu]) -> Vec<IommuGroup> {
     numbers.into_iter().map(group).collect()
 }
 
-/// The devices that a folder has links to, by address.
+/// Returns the addresses of the devices that a folder links to.
 fn addresses(eyes: &Eyes<'_>, folder: &str) -> BTreeSet<PciAddress> {
     let parse = |name: String| eyes.understood(folder, name.parse());
     eyes.names(folder).into_iter().filter_map(parse).collect()
 }
 
-/// One device's folder in sysfs.
+/// The sysfs folder of one device.
 struct Device<'a> {
     eyes: &'a Eyes<'a>,
     address: PciAddress,
@@ -124,7 +124,7 @@ impl Device<'_> {
     fn id(&self) -> Option<PciId> {
         let half = |file| u16::try_from(self.number(file)?).ok();
         let id = PciId::new(half("vendor")?, half("device")?);
-        // A board that names no maker has none worth naming.
+        // A board without a vendor id has no meaningful subsystem ids.
         let board = half("subsystem_vendor").zip(half("subsystem_device"));
         let board = board.filter(|(vendor, _)| !matches!(vendor, 0 | 0xffff));
         Some(board.map_or(id, |(vendor, device)| id.with_subsystem(vendor, device)))
@@ -145,7 +145,7 @@ impl Device<'_> {
         self.eyes.understood(&path, self.eyes.link_name(&path)?.parse())
     }
 
-    /// The functions themselves are filled in once all have been seen.
+    /// The virtual functions are filled in once all devices have been read.
     fn sr_iov(&self) -> Option<SrIov> {
         let total = self.eyes.value(&self.path("sriov_totalvfs")).filter(|total| *total > 0)?;
         let current = self.eyes.value(&self.path("sriov_numvfs")).unwrap_or_default();
@@ -162,7 +162,7 @@ impl Device<'_> {
         }
     }
 
-    /// A number as sysfs writes ids: `0x10de`.
+    /// Parses a number as sysfs writes ids: `0x10de`.
     fn number(&self, file: &str) -> Option<u32> {
         let path = self.path(file);
         let text = self.eyes.text(&path)?;

@@ -1,4 +1,4 @@
-//! The key that modules built on this machine are signed with, and how far the firmware knows it.
+//! The key that signs modules built on this machine, and its enrollment in the firmware.
 
 use vgpu_manifest::Digest;
 
@@ -7,28 +7,28 @@ use super::efi;
 use super::eyes::Eyes;
 use crate::host::Look;
 
-/// DKMS's own key, of DKMS 2.8 to 3.2: `/etc/dkms/framework.conf` says so.
+/// DKMS's own key, of DKMS 2.8 to 3.2, according to `/etc/dkms/framework.conf`.
 pub(crate) const PRIVATE_KEY: &str = "/var/lib/dkms/mok.key";
 /// Its certificate, in DER.
 pub(crate) const CERTIFICATE: &str = "/var/lib/dkms/mok.pub";
-/// Where shim finds what `mokutil --import` asks it to enrol.
+/// The EFI variable with the request of `mokutil --import`, which shim reads.
 pub(crate) const REQUEST: &str =
     "/sys/firmware/efi/efivars/MokNew-605dab50-e046-4300-abb6-3dd810dd8b23";
 
-/// How far the key is known.
+/// The enrollment state of the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum SigningKey {
-    /// There is none, or only one half of it.
+    /// The key, or one half of it, is missing.
     Missing,
-    /// It is there, and nobody but this machine's root knows it.
+    /// The key exists, but its enrollment was not requested.
     Made,
-    /// The firmware will ask at the next boot whether to take it.
+    /// The firmware asks at the next boot whether to enroll it.
     Requested,
-    /// Modules that are signed with it are loaded.
+    /// Modules signed with it are loaded.
     Enrolled,
 }
 
-/// Look at the key.
+/// Reads the state of the key.
 pub(crate) fn signing_key(look: &dyn Look) -> SigningKey {
     let eyes = Eyes::new(look);
     let Some(certificate) = eyes.bytes(CERTIFICATE).map(|der| Digest::of(&der)) else {

@@ -6,7 +6,7 @@ use super::eyes::Eyes;
 
 const SUBSCRIPTION: &str = "/etc/subscription";
 
-/// Whether a subscription is set, and active.
+/// Returns whether a subscription is set, and active.
 pub(super) fn look(eyes: &Eyes<'_>) -> Subscription {
     match eyes.text(SUBSCRIPTION) {
         None => Subscription::None,
@@ -14,22 +14,22 @@ pub(super) fn look(eyes: &Eyes<'_>) -> Subscription {
     }
 }
 
-/// What Proxmox keeps: the key, a checksum, and what its server said as JSON in base64.
+/// Parses Proxmox's file: the key, a checksum, and the server's response as JSON in base64.
 fn parse(text: &str) -> Result<Subscription, &'static str> {
     let mut lines = text.lines().map(str::trim);
     if lines.next().is_none_or(str::is_empty) {
         return Ok(Subscription::None);
     }
     let encoded: String = lines.skip(1).collect();
-    // The key is in the answer too: nothing of it may get into a message.
+    // The response contains the key too: none of it may appear in a message.
     let json = Base64::decode_vec(&encoded).map_err(|_| "the data after the key is not base64")?;
     let said: Said = serde_json::from_slice(&json).map_err(|_| "has no response of the server")?;
-    // Proxmox wrote `Active` until PVE 7.1 and has written `active` since.
+    // Proxmox VE wrote `Active` until 7.1 and has written `active` since.
     let is_active = said.status.eq_ignore_ascii_case("active");
     Ok(if is_active { Subscription::Active } else { Subscription::Inactive })
 }
 
-/// The one thing in the answer that matters here.
+/// The only relevant field of the response.
 #[derive(Deserialize)]
 struct Said {
     status: String,

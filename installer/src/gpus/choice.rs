@@ -6,7 +6,7 @@ use vgpu_manifest::ParseTextError;
 use vgpu_manifest::inventory::Gpu;
 use vgpu_manifest::platform::{PciAddress, PciId};
 
-/// What the operator has said of the host's GPUs.
+/// The operator's choice of GPUs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct GpuChoice {
@@ -27,7 +27,7 @@ pub struct GpuChoice {
     pub foreign_driver: Option<Foreign>,
 }
 
-/// What becomes of a driver that this program has not installed.
+/// The handling of a driver that this program did not install.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Foreign {
@@ -36,17 +36,17 @@ pub enum Foreign {
     Remove,
 }
 
-/// Which GPUs are to be handed to guests.
+/// A selection of GPUs for passthrough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Which {
-    /// This one.
+    /// The GPU at this address.
     At(PciAddress),
-    /// All that do not serve vGPUs.
+    /// All GPUs that do not serve vGPUs.
     Others,
 }
 
-/// It is neither an address nor the word for all others.
+/// The text is neither an address nor `others`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}, or `others`")]
 pub struct ParseWhichError(ParseTextError);
@@ -80,14 +80,14 @@ impl FromStr for Which {
 }
 
 impl GpuChoice {
-    /// Whether a GPU of NVIDIA's is one that the operator wants vGPUs of, or has left open.
+    /// Checks whether the operator selected an NVIDIA GPU for vGPU, or left the choice open.
     #[must_use]
     pub fn may_serve(&self, address: PciAddress) -> bool {
         let given_away = self.passthrough.contains(&Which::At(address));
         !given_away && (self.vgpu.is_empty() || self.vgpu.contains(&address))
     }
 
-    /// Those of the GPUs that a driver can serve of which vGPUs are to be had.
+    /// Returns the GPUs to use for vGPU, of those that a driver supports.
     #[must_use]
     pub fn serving(&self, able: &BTreeSet<PciAddress>, gpus: &[Gpu]) -> BTreeSet<PciAddress> {
         let given_away = self.given_away(gpus);
@@ -96,7 +96,7 @@ impl GpuChoice {
         serving
     }
 
-    /// The addresses of the GPUs that are to be handed to guests, in ascending order.
+    /// Returns the addresses of the GPUs for passthrough, in ascending order.
     #[must_use]
     pub fn given_away(&self, gpus: &[Gpu]) -> BTreeSet<PciAddress> {
         let mut addresses = BTreeSet::new();

@@ -1,8 +1,8 @@
-//! Which guests use a GPU right now, as the processes of the guests themselves say.
+//! Guests that currently use a GPU, according to their processes.
 //!
-//! PVE starts a guest with each device on QEMU's command line: a whole device or a virtual function
-//! as `host=ADDRESS`, a mediated device as `sysfsdev=PATH`. What the configuration says may have
-//! been changed since; what the process was started with has not.
+//! Proxmox VE starts a guest with each device on QEMU's command line: a whole device or a virtual
+//! function as `host=ADDRESS`, a mediated device as `sysfsdev=PATH`. The configuration may have
+//! changed since the start; the command line of the process has not.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,13 +14,13 @@ use super::Slot;
 use crate::host::{HostError, Look};
 use crate::state::fixed;
 
-/// Where PVE notes the process of each running guest: `qemu-server` of PVE 7 to 9.
+/// The folder with the PID file of each running guest: `qemu-server` of Proxmox VE 7 to 9.
 const RUNNING: &str = "/run/qemu-server";
 
-/// The largest command line that is read: a guest with many disks has some 10 KiB.
+/// The size limit for a command line: a guest with many disks has about 10 KiB.
 const MAX_LINE: u64 = 256 << 10;
 
-/// The number of a guest: `100`.
+/// The VMID of a guest: `100`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GuestId(u32);
 
@@ -33,22 +33,22 @@ impl fmt::Display for GuestId {
 /// A running guest that uses devices of the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Guest {
-    /// Its number.
+    /// Its VMID.
     pub id: GuestId,
-    /// What its owner calls it, if the process says so. It is not safe to show.
+    /// Its name, if the process has it. Not safe to display.
     pub name: Option<String>,
-    /// The devices that it uses; of a mediated device, the one that it is a part of.
+    /// The devices that it uses; for a mediated device, the parent device.
     pub devices: BTreeSet<PciAddress>,
 }
 
-/// A GPU cannot be touched while guests use it.
+/// A GPU cannot be changed while guests use it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InUse {
     /// Guests use it.
     #[error("{}; shut them down or migrate them first", uses(.0))]
     Guests(Vec<(PciAddress, Guest)>),
-    /// The host would not show its guests.
+    /// The guests of the host could not be read.
     #[error("cannot determine which guests are running: {0}")]
     Host(#[from] HostError),
 }
@@ -61,21 +61,21 @@ fn uses(uses: &[(PciAddress, Guest)]) -> String {
     told.collect::<Vec<_>>().join("; ")
 }
 
-/// Refuse to go on while a running guest uses a GPU of NVIDIA's, or a part of one: the driver is
-/// the same for all of them, and to exchange it is to take it away from every guest.
+/// Checks that no running guest uses an NVIDIA GPU or a part of one: they all share the driver, so
+/// replacing it would take the GPU from every guest.
 pub fn check_idle(look: &dyn Look) -> Result<(), InUse> {
     let gpus = crate::facts::gpus(look);
     refuse_if_used(look, gpus.iter().filter(|gpu| gpu.id.vendor() == PciId::NVIDIA))
 }
 
-/// Refuse to go on while a running guest has one of the GPUs in these slots.
+/// Checks that no running guest uses a GPU in these slots.
 pub fn check_slots_idle(look: &dyn Look, slots: &[Slot]) -> Result<(), InUse> {
     let gpus = crate::facts::gpus(look);
     let has = |gpu: &&Gpu| slots.iter().any(|slot| slot.has(gpu.address));
     refuse_if_used(look, gpus.iter().filter(has))
 }
 
-/// Refuse to go on while a running guest uses one of these GPUs, or a part of it.
+/// Checks that no running guest uses one of these GPUs, or a part of it.
 fn refuse_if_used<'g>(
     look: &dyn Look,
     gpus: impl IntoIterator<Item = &'g Gpu>,
@@ -91,7 +91,7 @@ fn refuse_if_used<'g>(
     if uses.is_empty() { Ok(()) } else { Err(InUse::Guests(uses)) }
 }
 
-/// The guests that are running and use devices of the host.
+/// Returns the running guests that use devices of the host.
 pub fn guests(look: &dyn Look) -> Result<Vec<Guest>, HostError> {
     let mut guests = Vec::new();
     for file in look.list(&fixed(RUNNING))?.unwrap_or_default() {
@@ -99,7 +99,7 @@ pub fn guests(look: &dyn Look) -> Result<Vec<Guest>, HostError> {
         let Some(process) = look.text(&fixed(&format!("{RUNNING}/{file}")))? else { continue };
         let Some(line) = command_line(look, &process)? else { continue };
         let words: Vec<&str> = line.split('\0').collect();
-        // The note of a guest that was killed stays, and its number may be another process's now.
+        // The PID file of a killed guest stays, and its PID may belong to another process now.
         if value(&words, "-id") != Some(&GuestId(id).to_string()) {
             continue;
         }
@@ -119,7 +119,7 @@ fn command_line(look: &dyn Look, process: &str) -> Result<Option<String>, HostEr
     Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-/// What comes after an option.
+/// Returns the argument after an option.
 fn value<'w>(words: &[&'w str], option: &str) -> Option<&'w str> {
     let at = words.iter().position(|word| *word == option)?;
     words.get(at + 1).copied()
@@ -139,9 +139,9 @@ fn devices(look: &dyn Look, words: &[&str]) -> Result<BTreeSet<PciAddress>, Host
     Ok(devices)
 }
 
-/// The device that a folder of sysfs belongs to: itself, or what it is a part of.
+/// Returns the device of a sysfs folder: the device itself, or the parent of a mediated one.
 ///
-/// `/sys/bus/mdev/devices/UUID` is a link into the folder of the device that it was made of.
+/// `/sys/bus/mdev/devices/UUID` is a link into the folder of the parent device.
 fn parent(look: &dyn Look, path: &str) -> Result<Option<PciAddress>, HostError> {
     let last = |path: &str| path.rsplit('/').find_map(|part| part.parse::<PciAddress>().ok());
     if let Some(address) = last(path) {

@@ -1,4 +1,4 @@
-//! Whether a GPU can be taken from the host without taking anything else that it needs.
+//! Checks whether a GPU can be passed through without taking other devices from the host.
 
 use std::fmt;
 
@@ -8,26 +8,26 @@ use vgpu_manifest::platform::PciAddress;
 
 use super::GpuChoice;
 
-/// A slot of the PCI bus: the device with all its functions. A GPU has one for sound, and often
-/// others for USB-C, and all of them go to the guest.
+/// A slot of the PCI bus: a device with all its functions. A GPU also has an audio function, and
+/// often USB-C functions; all of them are passed through together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Slot(PciAddress);
 
 impl Slot {
-    /// The slot of a function.
+    /// Returns the slot of a function.
     #[must_use]
     pub const fn of(address: PciAddress) -> Self {
         Self(address)
     }
 
-    /// The function that was named: the GPU itself.
+    /// Returns the function that was named: the GPU itself.
     #[must_use]
     pub const fn gpu(self) -> PciAddress {
         self.0
     }
 
-    /// Whether another function is of the same slot.
+    /// Checks whether another function is in the same slot.
     #[must_use]
     pub fn has(self, other: PciAddress) -> bool {
         let place = |a: PciAddress| (a.domain(), a.bus(), a.device());
@@ -35,7 +35,7 @@ impl Slot {
     }
 }
 
-/// `0000:41:00`, without a function.
+/// Formats it as `0000:41:00`, without a function.
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (domain, bus, device) = (self.0.domain(), self.0.bus(), self.0.device());
@@ -43,35 +43,35 @@ impl fmt::Display for Slot {
     }
 }
 
-/// A GPU cannot be had in the way that the operator has asked for.
+/// A GPU cannot be used as requested.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unavailable {
-    /// There is no such GPU.
+    /// No such GPU exists.
     #[error("there is no GPU at {address}; this host has {}", list(.there))]
     NotThere {
-        /// The address that was named.
+        /// The requested address.
         address: PciAddress,
-        /// Those that there are.
+        /// The addresses of all GPUs.
         there: Vec<PciAddress>,
     },
-    /// It is a part of one.
+    /// The address is that of a virtual function.
     #[error("{function} is a virtual function; name its GPU, {gpu}")]
     Virtual {
-        /// The address that was named.
+        /// The requested address.
         function: PciAddress,
         /// The GPU that it belongs to.
         gpu: PciAddress,
     },
-    /// It cannot be both.
+    /// The GPU was requested for both uses.
     #[error("{0} cannot be used for both vGPUs and passthrough")]
     Both(PciAddress),
-    /// The host shows its messages on it.
+    /// The host's console is on it.
     #[error(
         "{0} displays the host's console; select another display in the firmware settings, or pass `--give-up {0}` to lose the console"
     )]
     Console(PciAddress),
-    /// The host would lose something that it needs.
+    /// The host would lose a device that it uses.
     #[error(
         "{gpu} cannot be passed through alone: its IOMMU group {group} also contains {}; move the GPU to another slot, or pass `--give-up ADDRESS` for each device that the host does not need",
         members(.needed)
@@ -79,9 +79,9 @@ pub enum Unavailable {
     Shared {
         /// The GPU.
         gpu: PciAddress,
-        /// The number of its group.
+        /// The number of its IOMMU group.
         group: u32,
-        /// Those members that the host uses.
+        /// The members that the host uses.
         needed: Vec<GroupMember>,
     },
 }
@@ -102,7 +102,7 @@ fn members(members: &[GroupMember]) -> String {
     members.iter().map(member).collect::<Vec<_>>().join(", ")
 }
 
-/// What the host would miss.
+/// Lists the devices that the host would lose.
 fn word(function: Function) -> &'static str {
     match function {
         Function::Storage => "the disk controller",
@@ -113,10 +113,10 @@ fn word(function: Function) -> &'static str {
     }
 }
 
-/// The slots that are to be taken from the host, if nothing speaks against it.
+/// Returns the slots to pass through, if the host can do without them.
 ///
-/// Before the IOMMU is on there are no groups to look at. Then only the console can be judged, and
-/// the groups are looked at again after the reboot, before anything depends on it.
+/// Without an active IOMMU there are no groups to check, so only the console is checked. The groups
+/// are checked again after the reboot, before anything depends on it.
 pub fn isolate(facts: &Inventory, choice: &GpuChoice) -> Result<Vec<Slot>, Unavailable> {
     let given_away = choice.given_away(&facts.gpus);
     for address in choice.vgpu.iter().chain(&given_away) {
@@ -167,8 +167,8 @@ fn check_group(
     Err(Unavailable::Shared { gpu: slot.gpu(), group: group.number, needed })
 }
 
-/// Whether a driver of the host works with it. Bridges are never handed on, and what waits for a
-/// guest already is in nobody's use.
+/// Checks whether a driver of the host uses it. Bridges are never passed through, and a device
+/// bound to `vfio-pci` is not in use by the host.
 fn is_in_use(member: &GroupMember) -> bool {
     let driver = member.driver.as_ref().map(Name::as_str);
     member.class.function() != Function::Bridge && driver.is_some_and(|name| name != "vfio-pci")

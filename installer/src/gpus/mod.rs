@@ -1,7 +1,7 @@
-//! Which GPU of a host shall do what, and whether it may.
+//! The use of each GPU of the host.
 //!
-//! A host may have several. Those that serve vGPUs stay with the host; the others can be handed to
-//! guests as they are, if that takes nothing away that the host itself needs.
+//! A host may have several. GPUs for vGPU stay bound to the host's driver; the others can be passed
+//! through to guests, if that does not take other devices from the host.
 
 mod choice;
 mod guests;

@@ -1,4 +1,4 @@
-//! The guard on a host in memory, as dpkg's hooks call it.
+//! The guard on the simulated host, as dpkg's hooks call it.
 
 use vgpu_manifest::Digest;
 
@@ -19,7 +19,7 @@ fn dkms(host: &mut MemHost) -> i32 {
     0
 }
 
-/// As Proxmox VE's tool does it: a line in a file, and GRUB's drop-in where no ESPs are managed.
+/// The effect of Proxmox VE's tool: a line in a file, and GRUB's drop-in where no ESPs are managed.
 fn boot_tool(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
     let grub = "/etc/default/grub.d/proxmox-kernel-pin.cfg";
     let has_esps = host.text_of(ESPS).is_some();
@@ -57,14 +57,14 @@ fn install(host: &mut MemHost, kernel: &str) {
     }
 }
 
-/// What DKMS does when it builds the module for a kernel.
+/// The effect of DKMS when it builds the module for a kernel.
 fn build(host: &mut MemHost, kernel: &str) {
     let built = host.text_of("/run/built").unwrap_or_default();
     host.place("/run/built", &format!("{built} {kernel}"));
     host.place(&format!("/lib/modules/{kernel}/updates/dkms/nvidia.ko"), "");
 }
 
-/// A host that runs the old kernel, with a module, and has just got a new one.
+/// A host that runs the old kernel, with a module, and just installed a new one.
 fn host() -> MemHost {
     let mut host = MemHost::with_files(&[
         ("/proc/sys/kernel/osrelease", OLD),

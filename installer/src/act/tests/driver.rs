@@ -1,4 +1,4 @@
-//! A driver on the host in memory: installed, patched, cut short, exchanged, taken back.
+//! A driver on the simulated host: installed, patched, interrupted, replaced, reverted.
 
 use std::sync::LazyLock;
 
@@ -48,8 +48,8 @@ pub(crate) fn spec(version: &str) -> DriverSpec {
     }
 }
 
-/// What the package, its installer and its uninstaller do: as the stand-in of the suites does, in
-/// as many changes.
+/// The effects of the package, its installer and its uninstaller, in as many changes as those of
+/// the stand-in in the test suites.
 pub(crate) fn sh(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
     let [package, "--extract-only", "--target", tree, "--tmpdir", _] = args else { return Ok(2) };
     let text = host.text_of(package).unwrap_or_default();
@@ -234,7 +234,7 @@ fn an_upgrade_that_fails_has_a_way_back_while_the_store_has_the_old_driver() {
     let nowhere = way_back(&world.host, &world.log, TxId(1)).unwrap();
     assert_eq!(nowhere, WayBack::Nowhere, "nothing was there before");
     let between = world.host.picture(&[]);
-    // The old driver goes, and the module of the new one does not compile.
+    // The old driver is removed, and the module of the new one does not compile.
     world.host.place("/etc/no-compiler", "");
     let newer = plan("550.163.02", Some("535.230.02"));
     carry_out(&mut world, &newer, "b").unwrap_err();
@@ -277,7 +277,7 @@ fn an_exchanged_driver_does_not_come_back_only_to_go() {
         let uninstalls = |line: &&String| line.starts_with("/usr/bin/nvidia-uninstall");
         assert_eq!(world.host.ran.iter().filter(uninstalls).count(), 1, "{:?}", world.host.ran);
     }
-    // It can come again.
+    // The old driver can be reinstalled.
     carry_out(&mut other, &plan("550.163.02", None), "b").unwrap();
     assert_eq!(versions(&other.host).unwrap(), ["550.163.02"]);
 }
@@ -295,7 +295,7 @@ fn somebody_elses_driver_is_refused_by_name() {
     assert_eq!(versions(&world.host).unwrap(), ["535.230.02"]);
 }
 
-/// A host on which somebody has installed this driver by its own installer.
+/// A host on which this driver was installed outside the program.
 fn somebodys(version: &str) -> MemHost {
     let mut world = World::new(&host());
     carry_out(&mut world, &plan(version, None), "a").unwrap();
@@ -303,7 +303,7 @@ fn somebodys(version: &str) -> MemHost {
     world.host
 }
 
-/// The plan that takes it away and installs another.
+/// The plan that removes it and installs another one.
 fn taking_over(host: &MemHost, new: &str) -> Plan {
     let foreign = ForeignDriver::look(host).unwrap();
     let step = InstallDriver { foreign, ..InstallDriver::of(spec(new)) };
@@ -316,7 +316,7 @@ fn somebody_elses_driver_goes_for_good_if_that_is_wanted() {
     let plan = taking_over(&before, "550.163.02");
     let said = plan.before_reboot[0].summary();
     assert!(said.contains("instead of 535.230.02 (installed outside vgpu-installer"), "{said}");
-    // Wherever the power goes, going on leads to the new driver, and taking back to none.
+    // Wherever the power is cut, resuming leads to the new driver, and reverting to none.
     for late in [Late::Before, Late::After] {
         for n in 1.. {
             let mut world = World::new(&before).with(Fuse::at(n, late));
@@ -331,7 +331,8 @@ fn somebody_elses_driver_goes_for_good_if_that_is_wanted() {
                 what: KeptThing::Named { kind: "driver".to_owned(), name: "535.230.02".to_owned() },
                 why: Why::Foreign,
             };
-            // What its uninstaller had no time for was cleared away, and does not come back either.
+            // Files that its uninstaller did not get to were removed, and a revert does not restore
+            // them.
             let rest = |it: &&Kept| **it != kept && it.what.to_string() != "/var/lib/nvidia/files";
             assert!(gone.contains(&kept), "cut at {n}, {late:?}: {gone:?}");
             assert_eq!(gone.iter().find(rest), None, "cut at {n}, {late:?}");
@@ -430,8 +431,8 @@ fn a_driver_that_is_there_is_only_built_for_one_more_kernel() {
     assert_eq!(world.host.picture(&[]), before.picture(&[]));
 }
 
-/// dpkg, with a kernel whose hook has DKMS build the old driver's module, which does not compile for
-/// it: only with the new driver does the package come to its end.
+/// dpkg, with a kernel whose hook has DKMS build the old driver's module, which does not compile
+/// for it: the package can be configured only with the new driver.
 fn dpkg(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
     assert!(args.ends_with(&["--configure", "--pending"]), "{args:?}");
     if versions(host)? != ["550.163.02"] {

@@ -1,4 +1,4 @@
-//! Packages on the host in memory: brought, cut short, gone on with, and taken back.
+//! Packages on the simulated host: installed, interrupted, resumed, and reverted.
 
 use vgpu_manifest::Digest;
 use vgpu_manifest::package::PackageReason;
@@ -14,7 +14,7 @@ use crate::state;
 use crate::step::{InstallPackages, KeepRepository, Step};
 use vgpu_manifest::RepositoryStyle;
 
-/// A package: a file of one stanza.
+/// A package file with one stanza.
 pub(crate) fn bytes(name: &str, version: &str, needs: &str) -> String {
     format!("Package: {name}\nVersion: {version}\nDepends: {needs}\n")
 }
@@ -35,7 +35,7 @@ pub(crate) fn file(name: &str, version: &str, reason: PackageReason, needs: &str
     }
 }
 
-/// dkms needs make, and a newer libc than the host's, whose old file rides along.
+/// dkms needs make, and a newer libc than the host's, whose old file is included.
 pub(crate) fn files() -> Vec<PackageFile> {
     use PackageReason::{Needed, Requested, Return, Upgrade};
     vec![
@@ -158,7 +158,7 @@ fn the_packages_of_several_bundles_go_to_what_there_was_before_the_first() {
     let before = host().with_package("awk", "1", "manual");
     let mut world = World::new(&before);
     carry_out(&mut world, &files()).unwrap();
-    // A later make, of which the first bundle knows nothing, and whose old file does not ride along.
+    // A later make that the first bundle does not have, and whose old file is not included.
     let newer = [file("mdevctl", "1.4-1", Requested, ""), file("make", "4.4-1", Upgrade, "")];
     let newer = [newer.as_slice(), &[file("dkms", "3.0.10-8", Needed, "make")]].concat();
     for file in &newer {

@@ -1,7 +1,8 @@
 use super::*;
 use crate::gpus::Which;
 
-/// Two GPUs: one alone but for its own functions, one with a disk controller and a network card.
+/// Two GPUs: one that shares its group only with its own functions, and one that shares it with a
+/// disk controller and a network card.
 fn facts() -> Inventory {
     let gpu = |address: &str, group: &str, boot: bool| {
         format!(
