@@ -40,7 +40,7 @@ pub enum AgentError {
     #[error("the key {0} is not in the ssh-agent; add it with `ssh-add FILE`")]
     NoSuchKey(Fingerprint),
     /// It refused: it is locked, or its user declined.
-    #[error("the ssh-agent refused")]
+    #[error("the ssh-agent refused: it is locked or its user declined")]
     Refused,
     /// It sent a message that is too long.
     #[error("the ssh-agent sent a message of {0} bytes; the limit is {MAX_MESSAGE}")]
@@ -52,7 +52,7 @@ pub enum AgentError {
     #[error("a message of the ssh-agent {0}")]
     Malformed(Malformed),
     /// It sent an invalid signature.
-    #[error("the ssh-agent sent a bad signature")]
+    #[error("the ssh-agent sent an invalid signature")]
     Signature(#[from] SignatureError),
 }
 

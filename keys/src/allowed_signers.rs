@@ -15,7 +15,7 @@ pub struct AllowedSigners(Vec<AllowedSigner>);
 #[non_exhaustive]
 pub enum AllowedSignersError {
     /// A line is invalid.
-    #[error("line {line} of the allowed signers cannot be used")]
+    #[error("line {line} of the allowed signers is invalid")]
     Line {
         /// The line, from 1.
         line: usize,

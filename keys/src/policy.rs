@@ -61,10 +61,10 @@ pub enum PolicyError {
     #[error("the policy has no channel, so it would accept no bundle")]
     NoChannels,
     /// The signers cannot be read.
-    #[error("the signers of the policy cannot be used")]
+    #[error("the `signers` of the policy are invalid")]
     Signers(#[from] AllowedSignersError),
     /// The revoked keys cannot be read.
-    #[error("the revoked keys of the policy cannot be used")]
+    #[error("the `revoked` keys of the policy are invalid")]
     Revoked(#[from] RevokedKeysError),
     /// Fewer principals can sign a bundle than must sign it.
     #[error(

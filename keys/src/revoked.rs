@@ -31,7 +31,7 @@ pub enum RevokedKeysError {
         kind: &'static str,
     },
     /// A line is not an accepted public key.
-    #[error("line {line} of the revoked keys cannot be used")]
+    #[error("line {line} of the revoked keys is invalid")]
     Key {
         /// The line, from 1.
         line: usize,

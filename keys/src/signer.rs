@@ -28,6 +28,6 @@ pub enum SignError {
     #[error("the ssh-agent did not sign")]
     Agent(#[from] AgentError),
     /// The new signature is invalid: the agent or the memory of this machine is faulty.
-    #[error("a signature was made, but it is invalid")]
+    #[error("the new signature is invalid; check the ssh-agent and the memory of this machine")]
     Broken(#[from] SignatureError),
 }

@@ -33,7 +33,7 @@ pub enum SlotsError {
         source: SignatureError,
     },
     /// Every slot is used.
-    #[error("all {SLOT_COUNT} slots are taken")]
+    #[error("all {SLOT_COUNT} signature slots are used")]
     Full,
     /// The key has already signed.
     #[error("the key {key} has already signed, in slot {slot}")]

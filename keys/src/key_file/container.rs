@@ -20,7 +20,8 @@ pub(super) struct Container {
 impl Container {
     /// Parses the outer layout. The secrets are still sealed.
     pub(super) fn read(blob: &[u8]) -> Result<Self, KeyFileError> {
-        let fields = blob.strip_prefix(MAGIC).ok_or(KeyFileError::Damaged("it has no magic"))?;
+        let fields =
+            blob.strip_prefix(MAGIC).ok_or(KeyFileError::Damaged("its header is missing"))?;
         let mut fields = Reader::new(fields);
         let (cipher, kdf, options) = (fields.string()?, fields.string()?, fields.string()?);
         if fields.u32()? != 1 {
@@ -32,7 +33,9 @@ impl Container {
         // An authenticating cipher would have its tag here.
         fields.end()?;
         if secrets.len() % seal.block() != 0 {
-            return Err(KeyFileError::Damaged("its secret part has an odd length"));
+            return Err(KeyFileError::Damaged(
+                "its secret part is not a multiple of the block size",
+            ));
         }
         Ok(Self { seal, public, secrets })
     }
@@ -45,11 +48,11 @@ impl Container {
             return Err(if self.seal.needs_passphrase() {
                 KeyFileError::WrongPassphrase
             } else {
-                KeyFileError::Damaged("its check numbers differ")
+                KeyFileError::Damaged("its two check values differ")
             });
         }
         if fields.string()? != ED25519.as_bytes() {
-            return Err(KeyFileError::Damaged("its two halves are of different types"));
+            return Err(KeyFileError::Damaged("its public and private parts have different types"));
         }
         let public = fields.string()?;
         let pair = fields.string()?;
@@ -63,7 +66,7 @@ impl Container {
         let derived = secret.verifying_key().to_bytes();
         // Signatures with a wrong public half would reveal the secret.
         if [public, public_again, self.public.as_bytes()].iter().any(|half| *half != derived) {
-            return Err(KeyFileError::Damaged("its public half does not belong to its secret"));
+            return Err(KeyFileError::Damaged("its public key does not match its private key"));
         }
         Ok(KeyFile { secret, public: self.public, comment })
     }

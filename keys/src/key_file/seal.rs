@@ -96,10 +96,10 @@ impl Seal {
         }
         let mut derived = Zeroizing::new([0; KEY_LEN + IV_LEN]);
         bcrypt_pbkdf::bcrypt_pbkdf(passphrase, salt, *rounds, &mut *derived)
-            .map_err(|_| KeyFileError::Damaged("its salt or its number of rounds is unusable"))?;
+            .map_err(|_| KeyFileError::Damaged("its salt or its number of rounds is invalid"))?;
         let (key, iv) = derived.split_at(KEY_LEN);
         Ctr128BE::<Aes256>::new_from_slices(key, iv)
-            .map_err(|_| KeyFileError::Damaged("its cipher cannot be used"))?
+            .map_err(|_| KeyFileError::Damaged("its cipher parameters are invalid"))?
             .apply_keystream(secrets);
         Ok(())
     }

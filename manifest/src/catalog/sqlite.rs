@@ -195,7 +195,7 @@ pub fn read_configs(bytes: &[u8]) -> Result<Vec<DriverConfig>, DatabaseError> {
         same_id("driver_gpus", &id, &gpu_id(driver, &gpu))?;
         let known = |id| config.types.binary_search_by_key(&id, |it| it.id).is_ok();
         if let Some(unknown) = gpu.types.iter().find(|held| !known(held.id)) {
-            let fault = format!("GPU {} holds the unknown vGPU type {}", gpu.device, unknown.id);
+            let fault = format!("GPU {} lists the unknown vGPU type {}", gpu.device, unknown.id);
             return Err(DatabaseError::Damaged(fault));
         }
         held += gpu.types.len();
