@@ -67,7 +67,7 @@ fn line(item: &Item, width: usize) -> String {
         ItemMode::Executable => "0755",
     };
     let kind = match item.kind() {
-        Kind::Catalog(_) => "  (the catalogue)",
+        Kind::Catalog(_) => "  (the catalog)",
         kind if kind.tree().is_some() => "  (a tree)",
         _ => "",
     };

@@ -69,7 +69,7 @@ fn what_is_forgotten_is_named_and_gone() {
     site.run(&["apply", "--yes", &bundle]).expect(0);
     site.run(&["forget", "--yes"]).expect(1).says(&["revert"]);
     site.run(&["revert", "--yes"]).expect(0);
-    site.run(&["forget"]).expect(2).says(&["whom this host trusts", "--yes"]);
+    site.run(&["forget"]).expect(2).says(&["the trust policy", "--yes"]);
     site.run(&["forget", "--yes"]).expect(0).says(&["forgotten"]);
     assert_eq!(tree(&site.root()), before);
     assert!(!site.path("root/etc/vgpu-offline").exists());
