@@ -1,4 +1,4 @@
-//! A locked host with its journal: what the commands work on.
+//! A locked host with its journal, as the commands use it.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ use crate::state;
 pub struct Machine {
     host: RealHost,
     log: Log,
-    // Declared last, so that the journal is closed before somebody else may open it.
+    // Declared last, so that the journal is closed before another process may open it.
     _lock: Lock,
 }
 
@@ -68,7 +68,7 @@ impl Explain for MachineError {
 pub enum Pending {
     /// Nothing.
     Nothing,
-    /// A plan is partly applied: apply it again, or revert it.
+    /// A plan is partly applied: resume it, or revert it.
     Apply {
         /// The transaction.
         tx: Transaction,
@@ -245,10 +245,10 @@ impl Machine {
     }
 }
 
-/// Open the journal of a host whose own folder is there, or make it. The caller holds the lock.
+/// Opens the journal of a host whose own folder exists, or creates it. The caller holds the lock.
 pub fn open_journal(host: &RealHost) -> Result<Log, MachineError> {
     let log = Log::open(&host.locate(&state::journal())?)?;
-    // SQLite syncs what is in the file; that the file has a name is for us to sync.
+    // SQLite syncs the content of the file; syncing its directory entry is the caller's duty.
     host.sync_dir(&state::dir())?;
     Ok(log)
 }

@@ -5,7 +5,7 @@ use crate::host::OwnState;
 use crate::host::testing::{Fuse, Late, MemHost, Picture};
 use crate::journal::{Kept, RevertError, TxState, revert};
 
-/// A host and its journal, which a power cut hits at the same time.
+/// A host and its journal, which a power cut affects at the same time.
 #[derive(Debug, Clone)]
 pub(crate) struct World {
     pub(crate) host: MemHost,
@@ -19,7 +19,7 @@ impl World {
         Self { host, log: Log::in_memory().unwrap() }
     }
 
-    /// The same world, in which the power goes as `fuse` says.
+    /// Returns the same world, in which the power fails as defined by `fuse`.
     pub(crate) fn with(&self, fuse: Fuse) -> Self {
         let mut world = self.clone();
         world.host.fuse = fuse.clone();
@@ -27,7 +27,7 @@ impl World {
         world
     }
 
-    /// The same world with the power back for good.
+    /// Returns the same world with the power permanently restored.
     pub(crate) fn powered(&self) -> Self {
         self.with(Fuse::never())
     }
@@ -45,11 +45,11 @@ impl World {
     }
 }
 
-/// What a test wants to be carried out; asked again after a cut, it goes on.
+/// The operation under test; called again after a cut, it resumes.
 pub(crate) type Apply<'a> = &'a dyn Fn(&mut World) -> Result<(), String>;
 
-/// Cut the power at every change of `apply`, and then again at every change of going on and of
-/// taking back, each time on the same side of the change. Returns how many pairs were tried.
+/// Cuts the power at every change of `apply`, and then again at every change of resuming and of
+/// reverting, each time on the same side of the change. Returns the number of pairs.
 pub(crate) fn cut_everywhere(before: &MemHost, late: Late, apply: Apply<'_>) -> usize {
     let start = World::new(before);
     let mut done = start.powered();
@@ -70,8 +70,8 @@ pub(crate) fn cut_everywhere(before: &MemHost, late: Late, apply: Apply<'_>) -> 
     cuts
 }
 
-/// Cut the power, or fill the disk, once at every change of `apply`; each time going on comes to the
-/// same end, and taking back to the beginning. Returns how many changes there were.
+/// Cuts the power, or fills the disk, once at every change of `apply`. Checks each time that
+/// resuming leads to the same end, and reverting to the start. Returns the number of changes.
 pub(crate) fn cut_once(before: &MemHost, late: Late, apply: Apply<'_>) -> usize {
     let start = World::new(before);
     let mut done = start.powered();
@@ -100,7 +100,7 @@ pub(crate) fn cut_once(before: &MemHost, late: Late, apply: Apply<'_>) -> usize 
     unreachable!("a world has finitely many changes")
 }
 
-/// Carry out `act` with a cut at each of its changes, again after the cut, and compare.
+/// Runs `act` with a cut at each of its changes, runs it again, and compares.
 fn twice(world: &World, late: Late, act: Apply<'_>, expected: &Picture) -> usize {
     for second in 1.. {
         let mut world = world.with(Fuse::at(second, late));
@@ -117,7 +117,7 @@ fn twice(world: &World, late: Late, act: Apply<'_>, expected: &Picture) -> usize
     unreachable!("a world has finitely many changes")
 }
 
-/// Whether the power went. Any other failure is a failure of the test.
+/// Checks whether the failure is a power cut. Any other failure fails the test.
 fn run(world: &mut World, act: Apply<'_>) -> bool {
     let result = act(world);
     let died = world.host.fuse.is_blown();

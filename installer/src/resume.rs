@@ -1,8 +1,8 @@
-//! Going on by itself after the reboot between the two parts of a plan.
+//! Resuming a plan automatically after the reboot between its two phases.
 //!
-//! A unit runs `apply --resume` at boot. It must not be in the way of a host that has trouble: it
-//! tries once a boot, never on the boot on which the first part was done, and gives up after two
-//! tries that did not come to an end, a power cut included.
+//! A unit runs `apply --resume` at boot. It must not disturb a host in trouble: it tries once per
+//! boot, never on the boot of phase 1, and gives up after two incomplete attempts, including those
+//! ended by a power cut.
 
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::HostPath;
@@ -14,30 +14,30 @@ use crate::plan::Plan;
 use crate::state::{self, fixed};
 use crate::step::{InstallSelf, Step};
 
-/// The unit's name.
+/// The name of the unit.
 pub const UNIT: &str = "vgpu-offline-resume.service";
 
-/// How often it is tried.
+/// The number of attempts.
 const TRIES: u32 = 2;
 
-/// Whether the host goes on by itself.
+/// Whether the host resumes automatically.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Resume {
-    /// It does, by a unit.
+    /// A unit resumes.
     ByItself,
-    /// Its operator does.
+    /// The operator resumes.
     #[default]
     ByOperator,
 }
 
-/// Where the unit goes.
+/// Returns the path of the unit.
 pub(crate) fn unit_path() -> HostPath {
     fixed(&format!("/etc/systemd/system/{UNIT}"))
 }
 
-/// The unit: before guests start, as long as it takes, with its words on the console. Nothing that
-/// an operator needs to log in waits for it.
+/// Returns the unit. It runs before guests start, without a time limit, with its output on the
+/// console. Nothing that an operator needs to log in waits for it.
 pub(crate) fn unit_text() -> String {
     format!(
         "# Resumes the vGPU installation after the reboot.\n\
@@ -54,18 +54,18 @@ pub(crate) fn unit_text() -> String {
     )
 }
 
-/// Whether to go on now.
+/// The decision whether to resume now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum May {
-    /// Yes.
+    /// Resume.
     Go,
-    /// Not on this boot: it is the one of the first part, or it was tried on it.
+    /// Not on this boot: phase 1 ran on it, or an attempt was made on it.
     NotOnThisBoot,
-    /// Not any more.
+    /// No more attempts.
     GaveUp,
 }
 
-/// The tries that there were.
+/// The number of attempts made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Tries {
@@ -84,25 +84,25 @@ fn tries(look: &dyn Look, tx: TxId) -> Result<Option<Tries>, HostError> {
     Ok(tries.filter(|tries| tries.tx == tx))
 }
 
-/// Who goes on with an apply that has not come to its end.
+/// The actor that resumes an interrupted apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GoesOn {
     /// The unit, after the next boot.
     ByItself,
-    /// The unit has tried as often as it may, so its operator does.
+    /// The operator, because the unit has used up its attempts.
     GaveUp,
-    /// There is no unit, so its operator does.
+    /// The operator, because there is no unit.
     ByOperator,
 }
 
-/// Whether a plan is one that the unit goes on with. The unit of an earlier bundle may be there although
-/// the operator of this one wants to go on himself.
+/// Checks whether the unit resumes this plan. The unit of an earlier bundle may be present although
+/// the operator disabled it for this one.
 pub(crate) fn is_wanted(plan: &Plan) -> bool {
     plan.steps().any(|step| matches!(step, Step::EnableUnit(step) if step.unit.as_str() == UNIT))
 }
 
-/// Who goes on with `tx`, which has this plan.
+/// Returns who resumes `tx`, which has this plan.
 pub(crate) fn who(look: &dyn Look, tx: &Transaction, plan: &Plan) -> Result<GoesOn, HostError> {
     if !is_wanted(plan) {
         return Ok(GoesOn::ByOperator);
@@ -111,7 +111,7 @@ pub(crate) fn who(look: &dyn Look, tx: &Transaction, plan: &Plan) -> Result<Goes
     Ok(if tried { GoesOn::GaveUp } else { GoesOn::ByItself })
 }
 
-/// Whether to go on with `tx` on this boot.
+/// Decides whether to resume `tx` on this boot.
 pub(crate) fn may(look: &dyn Look, tx: &Transaction, boot: &BootId) -> Result<May, HostError> {
     if tx.waits_since() == boot {
         return Ok(May::NotOnThisBoot);
@@ -123,14 +123,14 @@ pub(crate) fn may(look: &dyn Look, tx: &Transaction, boot: &BootId) -> Result<Ma
     })
 }
 
-/// Write down that it is tried, before it is. What comes to an end is not asked about again.
+/// Records an attempt before it starts. Completed transactions need no further record.
 pub(crate) fn begin(host: &mut dyn Host, tx: TxId, boot: &BootId) -> Result<(), HostError> {
     let count = tries(host, tx)?.map_or(0, |tries| tries.count) + 1;
     remember(host, &Tries { tx, boot: boot.clone(), count })
 }
 
-/// Take back that it was tried, because it waits for a boot, or somebody at the console, and has not failed. It
-/// is not tried again on this boot.
+/// Discards the record of an attempt that did not fail but waits for a boot or for the operator at
+/// the console. There is no further attempt on this boot.
 pub(crate) fn forgive(host: &mut dyn Host, tx: TxId) -> Result<(), HostError> {
     let Some(mut tries) = tries(host, tx)? else { return Ok(()) };
     tries.count = tries.count.saturating_sub(1);
@@ -173,16 +173,16 @@ mod tests {
         assert_eq!(ask(&host, "third"), May::Go);
         begin(&mut host, tx.id, &boot("third")).unwrap();
         assert_eq!(ask(&host, "fourth"), May::GaveUp);
-        // Whoever has to be at the console takes as many boots as it takes.
+        // Enrollment at the console may take any number of boots.
         forgive(&mut host, tx.id).unwrap();
         assert_eq!(ask(&host, "third"), May::NotOnThisBoot);
         assert_eq!(ask(&host, "fourth"), May::Go);
         begin(&mut host, tx.id, &boot("fourth")).unwrap();
         assert_eq!(ask(&host, "fifth"), May::GaveUp);
-        // A first part that came to its end on a later boot waits for the end of that one.
+        // If phase 1 was completed on a later boot, phase 2 waits for the next one.
         let later = Transaction { first_part: Some(boot("fifth")), ..tx.clone() };
         assert_eq!(may(&host, &later, &boot("fifth")).unwrap(), May::NotOnThisBoot);
-        // Another transaction begins anew.
+        // Another transaction starts counting anew.
         let other = Transaction { id: TxId(4), ..tx.clone() };
         assert_eq!(may(&host, &other, &boot("fourth")).unwrap(), May::Go);
     }

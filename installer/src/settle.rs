@@ -21,7 +21,7 @@ use crate::state::{self, fixed};
 pub enum Derived {
     /// The index of the modules of one kernel.
     Depmod(KernelRelease),
-    /// The initial file systems of all kernels, which hold the modprobe configuration.
+    /// The initramfs images of all kernels, which include the modprobe configuration.
     Initramfs,
     /// `/boot/grub/grub.cfg`; where ESPs are managed, PVE's `update-grub` refreshes these too.
     Grub,
@@ -71,14 +71,14 @@ impl Derived {
         }
     }
 
-    /// Checks whether there is nothing that it could be derived from.
+    /// Checks whether the state has no source to be derived from on this host.
     pub(crate) fn is_moot(&self, look: &dyn Look) -> Result<bool, HostError> {
         match self {
             Self::Depmod(release) => {
                 let dir = fixed(&format!("/lib/modules/{}", release.as_str()));
                 Ok(look.list(&dir)?.is_none())
             }
-            // Without managed ESPs, GRUB's own drop-in is what is read.
+            // Without managed ESPs, GRUB reads its own drop-in.
             Self::Pin => Ok(look.stat(&fixed(ESPS))?.is_none()),
             _ => Ok(false),
         }
@@ -124,7 +124,7 @@ pub fn awaits_boot(path: &HostPath) -> bool {
         "/etc/kernel" => {
             ["cmdline", "proxmox-boot-pin"].map(Some).contains(&path.as_path().file_name())
         }
-        // Only the license server is started at once, and depends on nothing that comes with a boot.
+        // Only the license server starts immediately; it depends on nothing that requires a boot.
         _ if path.as_path().file_name() == Some(state::LICENSE_UNIT) => false,
         other => is_wish && other.starts_with("/etc/systemd/system/"),
     }

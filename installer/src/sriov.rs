@@ -1,8 +1,8 @@
-//! Virtual functions of NVIDIA's GPUs, switched on at boot.
+//! Virtual functions of NVIDIA GPUs, enabled at boot.
 //!
-//! They are no state of the host: every boot begins without them. So they are not journaled; what is
-//! journaled is the unit that runs this. `sriov-manage` of some drivers returns zero although it has
-//! done nothing, right after the module was loaded, so only what can be counted afterwards counts.
+//! They do not persist across boots and are therefore not journaled; the unit that runs this is.
+//! `sriov-manage` of some drivers exits with zero right after the module was loaded without having
+//! done anything, so only the number of virtual functions afterwards counts.
 
 use std::time::Duration;
 
@@ -14,39 +14,39 @@ use crate::host::{Command, Host, HostError, Look};
 use crate::journal::run_transient;
 use crate::state::fixed;
 
-/// NVIDIA's own program for it.
+/// NVIDIA's program for SR-IOV.
 const MANAGE: &str = "/usr/lib/nvidia/sriov-manage";
 
-/// How often it is tried, and how long to wait in between: the driver may take minutes to be there.
+/// The number of attempts and the pause between them: loading the driver may take minutes.
 const TRIES: u32 = 60;
 
-/// What came of it on one GPU.
+/// The result for one GPU.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Functions {
-    /// Where the GPU is.
+    /// The PCI address of the GPU.
     pub address: PciAddress,
-    /// How many virtual functions there are now.
+    /// The number of enabled virtual functions.
     pub there: u32,
-    /// How many there can be.
+    /// The number of supported virtual functions.
     pub total: u32,
 }
 
-/// Virtual functions could not be switched on.
+/// A failure to enable virtual functions.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SriovError {
-    /// The host would not show its GPUs.
+    /// The GPUs of the host could not be read.
     #[error(transparent)]
     Host(#[from] HostError),
-    /// It was tried long enough.
+    /// All attempts failed.
     #[error(
         "the GPU at {0} has no virtual functions after {TRIES} attempts to enable them; run `journalctl -k` for details"
     )]
     None(PciAddress),
 }
 
-/// Switch on the virtual functions of every GPU of NVIDIA's that has some and whose driver is
-/// NVIDIA's, waiting `pause` between two tries.
+/// Enables the virtual functions of every NVIDIA GPU that supports them and is bound to NVIDIA's
+/// driver, with `pause` between two attempts.
 pub fn enable(host: &mut dyn Host, pause: Duration) -> Result<Vec<Functions>, SriovError> {
     let mut all = Vec::new();
     for gpu in capable(host) {
@@ -65,7 +65,7 @@ pub fn enable(host: &mut dyn Host, pause: Duration) -> Result<Vec<Functions>, Sr
             tries += 1;
             let address = gpu.address.to_string();
             match run_transient(host, &Command::new(MANAGE, &["-e", &address])) {
-                // It may say no for as long as the driver is not ready.
+                // It may fail while the driver is not ready.
                 Ok(()) | Err(HostError::Failed { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -76,7 +76,7 @@ pub fn enable(host: &mut dyn Host, pause: Duration) -> Result<Vec<Functions>, Sr
     Ok(all)
 }
 
-/// Whether every such GPU has some.
+/// Checks whether every such GPU has virtual functions.
 pub(crate) fn are_on(look: &dyn Look) -> Result<bool, HostError> {
     for gpu in capable(look) {
         if count(look, gpu.address)? == 0 {
@@ -86,8 +86,8 @@ pub(crate) fn are_on(look: &dyn Look) -> Result<bool, HostError> {
     Ok(true)
 }
 
-/// The GPUs that can have virtual functions and are the host's: one that a guest has whole is held
-/// by another driver.
+/// Returns the GPUs that support virtual functions and are bound to the host's driver, which a
+/// passthrough GPU is not.
 fn capable(look: &dyn Look) -> Vec<Gpu> {
     let mut gpus = gpus(look);
     gpus.retain(|gpu| {
@@ -134,7 +134,7 @@ mod tests {
     fn it_is_tried_until_the_functions_can_be_counted() {
         let mut host = with(host(), |host, args| {
             assert_eq!(args, ["-e", "0000:81:00.0"]);
-            // The first two times it says that all is well, and nothing has happened.
+            // The first two runs report success without any effect.
             let tries = host.text_of("/run/tries").unwrap_or_default() + "x";
             let functions = if tries.len() > 2 { "32\n" } else { "0\n" };
             host.scribble("/run/tries", &tries)?;

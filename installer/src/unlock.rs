@@ -3,14 +3,14 @@
 use crate::host::{Command, Content, Host, HostError, Work};
 use vgpu_manifest::Mode;
 
-/// The largest library that is taken: known ones have 1 MiB.
+/// The size limit for the library: known ones have 1 MiB.
 const MAX_LIBRARY: u64 = 32 << 20;
 
-/// Unpack the sources, compile them with the host's own tools, and return the library; `None` where
-/// commands do not run.
+/// Unpacks the sources, compiles them with the host's own tools, and returns the library; `None`
+/// where commands do not run.
 ///
-/// The sources are as they were signed, with every crate that they need, so that `--locked` and
-/// `--offline` hold; the compiler's files stay in the work area.
+/// The signed sources include every crate, so that `--locked` and `--offline` work; the compiler's
+/// files stay in the work area.
 pub(crate) fn build(host: &mut dyn Host, source: Content) -> Result<Option<Vec<u8>>, HostError> {
     let mut work = Work::fresh(host, "unlock")?;
     for dir in ["source", "target", "home"] {
@@ -39,7 +39,7 @@ pub(crate) fn build(host: &mut dyn Host, source: Content) -> Result<Option<Vec<u
     Ok(bytes)
 }
 
-/// The folder with the `Cargo.toml`: the archive's root, or the one folder in it.
+/// Returns the folder with the `Cargo.toml`: the root of the archive, or its only folder.
 fn root_of(work: &Work<'_>, folder: String) -> Result<String, HostError> {
     let root = work.path("source");
     let names = work.look().list(&root)?.unwrap_or_default();

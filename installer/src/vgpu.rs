@@ -1,4 +1,4 @@
-//! What of a verdict a plan is made from.
+//! The parts of a verdict that a plan needs.
 
 use std::collections::BTreeSet;
 
@@ -8,32 +8,32 @@ use vgpu_manifest::verdict::{Config, Mode};
 
 use crate::fit::Fit;
 
-/// The driver that serves this node's GPUs, and what it takes.
+/// The driver for this node's GPUs, with its requirements.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vgpu {
     /// The version of the host driver.
     pub driver: DriverVersion,
-    /// How NVIDIA's installer is called.
+    /// The arguments of NVIDIA's installer.
     pub args: Vec<String>,
-    /// What makes GPUs look like others; `None` if all are supported as they are.
+    /// The unlock requirements; `None` if all GPUs are supported natively.
     pub unlock: Option<UnlockNeed>,
-    /// Whether a GPU is supported as it is.
+    /// Whether a GPU is supported natively.
     pub native: bool,
-    /// Where the GPUs are that the driver serves.
+    /// The addresses of the GPUs that the driver supports.
     pub gpus: BTreeSet<PciAddress>,
 }
 
-/// What an unlocked GPU needs beside the patched driver.
+/// The requirements of an unlocked GPU besides the patched driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnlockNeed {
-    /// The library that fits the driver, if one is known.
+    /// The library that fits the driver, if one is recorded.
     pub library: Option<LibraryId>,
-    /// Which `vgpuConfig.xml` the driver needs.
+    /// The `vgpuConfig.xml` that the driver needs.
     pub config: Config,
 }
 
 impl Vgpu {
-    /// What the verdicts on a node's GPUs come to; `None` if no driver is to be installed.
+    /// Combines the verdicts on a node's GPUs; `None` if no driver is to be installed.
     #[must_use]
     pub fn of(fit: &Fit<'_>) -> Option<Self> {
         let judged = fit.suitability.gpus.iter().zip(&fit.addresses);
@@ -60,7 +60,7 @@ impl Vgpu {
                 if config == Config::Branch16 {
                     need.config = config;
                 }
-                // The card that has to be told which modules to take decides for all.
+                // The GPU that requires explicit module arguments decides for all.
                 vgpu.args.clone_from(&suitable.driver.as_ref()?.args);
             }
         }

@@ -67,7 +67,7 @@ fn plan(machine: &mut Machine) -> (Origin, Plan) {
     (origin, Plan::new(steps, Vec::new()))
 }
 
-/// All paths and contents of a folder, but what the installer keeps for itself.
+/// Returns all paths and contents of a folder, without the installer's own state.
 fn tree(root: &Utf8Path) -> Vec<(String, Option<Vec<u8>>)> {
     let mut tree = Vec::new();
     let mut todo = vec![root.as_std_path().to_owned()];
@@ -148,7 +148,7 @@ fn an_open_transaction_tells_its_plan() {
 
 const ROOT: &str = "VGPU_STRACE_ROOT";
 
-/// What the test below watches: one file is changed, in a folder that it names.
+/// The scene that the test below traces: one file is changed, in a folder that it names.
 #[test]
 fn one_change_for_strace_to_watch() {
     let (_dir, own) = root();
@@ -194,7 +194,7 @@ fn check_order(log: &Path) {
         calls.iter().position(|call| what(call)).unwrap_or_else(|| panic!("{text}"))
     };
 
-    // The first thing that happens beside the target is its temporary file.
+    // The first system call next to the target creates its temporary file.
     let touch = first(&|call| call.contains("/etc>, \".vgpu-") && call.contains("O_CREAT"));
     let renamed = first(&|call| call.contains("renameat") && call.contains("\"target.conf\""));
     assert!(touch < renamed);

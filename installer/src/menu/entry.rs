@@ -1,34 +1,33 @@
 /// An entry of the menu.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// What is typed for it. The Bash script's numbers stay what they were as far as that goes.
+    /// The key that selects it. Where possible, the numbers are those of the Bash script.
     pub(super) key: &'static str,
-    /// What it is called.
     pub(super) name: &'static str,
-    /// What it does.
+    /// The description in the menu.
     pub(super) about: &'static str,
-    /// The command, by the words that lead to it.
+    /// The command, as the words of its subcommands.
     pub(super) command: &'static str,
-    /// What it needs to know.
+    /// The questions to ask.
     pub(super) screen: Screen,
 }
 
-/// What an entry asks.
+/// The questions of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Screen {
-    /// Which bundle, and what GPUs shall do where there are several.
+    /// The bundle, and the use of the GPUs if there are several.
     Bundle,
-    /// Which bundle, or none.
+    /// The bundle, or none.
     BundleIfAny,
-    /// What is to go.
+    /// The components to remove.
     Removal,
-    /// What it is about licences.
+    /// The licensing task.
     Licence,
     /// Nothing.
     Nothing,
 }
 
-/// All that there may be.
+/// All entries.
 const ENTRIES: [Entry; 7] = [
     Entry {
         key: "1",
@@ -82,7 +81,7 @@ const ENTRIES: [Entry; 7] = [
 ];
 
 impl Entry {
-    /// Those whose commands a program with this command line has.
+    /// Returns the entries whose commands exist in this command line interface.
     pub(super) fn of(tree: &clap::Command) -> impl Iterator<Item = &'static Self> {
         ENTRIES.iter().filter(move |entry| {
             let mut words = entry.command.split(' ');

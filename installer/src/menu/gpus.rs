@@ -3,8 +3,8 @@ use vgpu_manifest::platform::PciAddress;
 
 use crate::ui::Ui;
 
-/// Ask what the GPUs of a host with several shall do, and return the flags that say it; `None` if
-/// whoever was asked has gone. With one there is nothing to choose.
+/// Asks for the use of each GPU on a host with several, and returns the corresponding flags; `None`
+/// at the end of input. With one GPU there is no choice.
 pub(super) fn show(gpus: &[Gpu], ui: &Ui) -> Option<Vec<String>> {
     if gpus.len() < 2 {
         return Some(Vec::new());
@@ -25,7 +25,7 @@ pub(super) fn show(gpus: &[Gpu], ui: &Ui) -> Option<Vec<String>> {
     Some(words("--vgpu", &vgpu).chain(words("--passthrough", &whole)).collect())
 }
 
-/// Who has it now.
+/// Describes the driver that the GPU is bound to.
 fn held(gpu: &Gpu) -> String {
     gpu.driver.as_ref().map_or_else(String::new, |driver| format!(", held by {driver}"))
 }
@@ -44,7 +44,7 @@ fn ask(question: &str, gpus: &[PciAddress], ui: &Ui) -> Option<Vec<PciAddress>> 
     }
 }
 
-/// Those of the GPUs that the numbers name, each once; `None` if one of them names nothing.
+/// Returns the GPUs with these numbers, each once; `None` if a number is invalid.
 fn chosen(answer: &str, gpus: &[PciAddress]) -> Option<Vec<PciAddress>> {
     let mut chosen = Vec::new();
     for number in answer.split([' ', ',']).filter(|word| !word.is_empty()) {

@@ -1,18 +1,18 @@
 use super::Went;
 use crate::ui::Ui;
 
-/// Something that can be done about licences.
+/// A licensing task.
 #[derive(Debug)]
 pub(super) struct Choice {
-    /// The command, by the words that lead to it.
+    /// The command, as the words of its subcommands.
     pub(super) command: &'static str,
-    /// What it does.
+    /// The description in the menu.
     says: &'static str,
-    /// What it needs to know. Enter instead of it goes back, if it is needed.
+    /// The questions to ask. An empty answer returns to the menu, unless the answer is optional.
     asks: &'static [Ask],
 }
 
-/// A question, and where its answer stands in the command.
+/// A question, and the position of its answer in the command.
 #[derive(Debug)]
 struct Ask {
     question: &'static str,
@@ -33,7 +33,7 @@ const fn ask(question: &'static str, place: Place) -> Ask {
     Ask { question, place }
 }
 
-/// All that there may be. NVIDIA's own server comes first.
+/// All tasks. NVIDIA's own server comes first.
 const CHOICES: [Choice; 9] = [
     Choice {
         command: "license use",
@@ -92,7 +92,7 @@ const CHOICES: [Choice; 9] = [
 ];
 
 impl Choice {
-    /// Those whose commands a program with this command line has.
+    /// Returns the entries whose commands exist in this command line interface.
     pub(super) fn of(tree: &clap::Command) -> Vec<&'static Self> {
         let has = |choice: &&Self| {
             let mut words = choice.command.split(' ');
@@ -101,7 +101,8 @@ impl Choice {
         CHOICES.iter().filter(has).collect()
     }
 
-    /// The command with these answers, one for each question. What begins with a dash is no flag.
+    /// Returns the command with these answers, one for each question. An answer that begins with a
+    /// dash is not taken for a flag.
     pub(super) fn words(&self, answers: &[String]) -> Vec<String> {
         let mut words: Vec<String> = self.command.split(' ').map(str::to_owned).collect();
         for (ask, answer) in self.asks.iter().zip(answers) {
@@ -132,7 +133,7 @@ impl Choice {
     }
 }
 
-/// Ask what is to be done about licences.
+/// Asks for the licensing task.
 pub(super) fn show(tree: &clap::Command, ui: &Ui) -> Option<Went> {
     let choices = Choice::of(tree);
     ui.say("Guest licensing");

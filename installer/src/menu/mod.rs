@@ -1,8 +1,8 @@
-//! The menu: what somebody sees who types the program's name and nothing else.
+//! The menu, shown when the program is run without arguments on a terminal.
 //!
-//! It changes nothing. Each way through it ends in the words of a command, which are shown and then
-//! taken as if they had been typed; whatever that command asks, it asks by itself. Enter alone leads
-//! back and out. An entry is there only if its command is.
+//! The menu itself changes nothing. Each path through it ends in a command, which is shown and then
+//! runs as if it had been typed, with its own prompts. Enter leads back and out. An entry is shown
+//! only if its command exists.
 
 mod entry;
 mod gpus;
@@ -16,9 +16,9 @@ use vgpu_manifest::inventory::Gpu;
 
 use crate::ui::Ui;
 
-/// The words of the command that somebody has chosen; `None` if that is none.
+/// Returns the words of the selected command; `None` if none was selected.
 ///
-/// `gpus` are those of NVIDIA's that this host has.
+/// `gpus` are the NVIDIA GPUs of this host.
 pub(crate) fn choose(tree: &clap::Command, gpus: &[Gpu], ui: &Ui) -> Option<Vec<String>> {
     let entries: Vec<&Entry> = Entry::of(tree).collect();
     ui.say("Nothing changes before you have seen and confirmed the plan.");
@@ -45,12 +45,12 @@ pub(crate) fn choose(tree: &clap::Command, gpus: &[Gpu], ui: &Ui) -> Option<Vec<
     }
 }
 
-/// Where a screen led to.
+/// The result of a screen.
 #[derive(Debug, PartialEq, Eq)]
 enum Went {
-    /// To a command, of these words.
+    /// This command was selected.
     On(Vec<String>),
-    /// To the menu.
+    /// Back to the menu.
     Back,
 }
 
@@ -61,7 +61,7 @@ impl Went {
 }
 
 impl Screen {
-    /// Ask what the command needs; `None` if whoever was asked has gone.
+    /// Asks the questions of the entry; `None` at the end of input.
     fn show(self, command: &str, tree: &clap::Command, gpus: &[Gpu], ui: &Ui) -> Option<Went> {
         match self {
             Self::Bundle => {
@@ -73,7 +73,7 @@ impl Screen {
                 let flags = gpus::show(gpus, ui)?;
                 let mut words: Vec<_> =
                     about(command, &answer).into_iter().map(str::to_owned).collect();
-                // Before the path, which may stand behind a `--`.
+                // Before the path, which may follow a `--`.
                 let at = command.split(' ').count();
                 words.splice(at..at, flags);
                 Some(Went::On(words))
@@ -90,7 +90,7 @@ impl Screen {
     }
 }
 
-/// The command, about this path. One that begins with a dash is no flag.
+/// Returns the command for this path. A path that begins with a dash is not taken for a flag.
 fn about<'w>(command: &'w str, path: &'w str) -> Vec<&'w str> {
     let mut words: Vec<&str> = command.split(' ').collect();
     words.extend(path.starts_with('-').then_some("--"));

@@ -1,7 +1,7 @@
 use super::Went;
 use crate::ui::Ui;
 
-/// Ask what is to go. The parts are those that the command takes.
+/// Asks for the components to remove. The choices are those of the command.
 pub(super) fn show(command: &str, tree: &clap::Command, ui: &Ui) -> Option<Went> {
     let choices = choices(command, tree);
     ui.say("Select the components to remove. Nothing changes before you confirm the plan.");
@@ -21,7 +21,7 @@ pub(super) fn show(command: &str, tree: &clap::Command, ui: &Ui) -> Option<Went>
     }
 }
 
-/// Each choice as a command, and in words.
+/// Returns each choice as a command and as a description.
 pub(super) fn choices(command: &str, tree: &clap::Command) -> Vec<(Vec<String>, String)> {
     let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
     let mut choices = vec![(words(&[command]), "everything ever applied".to_owned())];

@@ -1,8 +1,8 @@
 //! The command lines of apt and dpkg.
 //!
-//! apt reads one list of ours and none of the host's, keeps its own lists and caches in the work
-//! area, and asks nothing. The host's other settings hold, its hooks among them: Proxmox's own hook
-//! is one more guard against losing `proxmox-ve`.
+//! apt reads one list of this program and none of the host's, keeps its lists and caches in the
+//! work area, and asks no questions. The host's other settings stay in effect, including hooks:
+//! Proxmox's hook is an additional guard against removing `proxmox-ve`.
 
 use vgpu_manifest::inventory::PackageName;
 
@@ -11,26 +11,26 @@ use crate::host::{Command, HostPath, WorkPath};
 /// The name of the folder in the work area.
 pub(crate) const AREA: &str = "apt";
 
-/// For how many seconds apt waits for another one to let go of dpkg: as long as a slow upgrade.
+/// The number of seconds that apt waits for the dpkg lock: as long as a slow upgrade.
 const PATIENCE: &str = "900";
 
 fn area(name: &str) -> WorkPath {
     WorkPath::area().join(AREA).join(name)
 }
 
-/// A program of apt with the work area as all that it knows of repositories.
+/// Returns a program of apt that uses only the repositories of the work area.
 fn isolated(program: &str, words: &[&str]) -> Command {
     let options = [
         format!("Dir::Etc::SourceList={}", area("sources.list")),
         "Dir::Etc::SourceParts=-".to_owned(),
-        // Somebody's pins are about somebody's archives.
+        // The host's pins refer to the host's archives.
         "Dir::Etc::Preferences=-".to_owned(),
         "Dir::Etc::PreferencesParts=-".to_owned(),
         format!("Dir::State::Lists={}", area("lists")),
         format!("Dir::Cache={}", area("cache")),
         "APT::Default-Release=".to_owned(),
         "APT::Get::AutomaticRemove=false".to_owned(),
-        // Neither the index nor anything else here has a date, and none would count.
+        // Neither the index nor the packages have a date, and the host's clock may be wrong.
         "Acquire::Check-Valid-Until=false".to_owned(),
         "Acquire::Check-Date=false".to_owned(),
         "Acquire::Languages=none".to_owned(),
@@ -45,19 +45,19 @@ fn isolated(program: &str, words: &[&str]) -> Command {
     Command::new(program, &all)
 }
 
-/// Read the index.
+/// Reads the index.
 pub(crate) fn update() -> Command {
     isolated("apt-get", &["update"])
 }
 
-/// Install exactly these, and what they need.
+/// Installs exactly these packages and their dependencies.
 pub(crate) fn install(exact: &[String], doing: Doing) -> Command {
-    // A run that was cut short leaves packages unpacked whose needs are not there yet.
+    // An interrupted run may leave unpacked packages whose dependencies are missing.
     let words = ["--yes", "--no-remove", "--no-install-recommends", "--fix-broken"];
     words_and(&[&words, doing.word()].concat(), "install", exact)
 }
 
-/// Bring these back to an older version and remove those, all at once: each may need the other.
+/// Downgrades some packages and removes others in one run: each may depend on the other.
 pub(crate) fn exchange(back: &[String], remove: &[PackageName], doing: Doing) -> Command {
     let words = ["--yes", "--allow-downgrades", "--no-install-recommends"];
     let gone = remove.iter().map(|name| format!("{}-", name.as_str()));
@@ -65,7 +65,7 @@ pub(crate) fn exchange(back: &[String], remove: &[PackageName], doing: Doing) ->
     words_and(&[&words, doing.word()].concat(), "install", &all)
 }
 
-/// Remove what is left of these: their configuration files.
+/// Purges these packages, of which only configuration files are left.
 pub(crate) fn purge(names: &[PackageName]) -> Command {
     let names: Vec<_> = names.iter().map(|name| name.as_str().to_owned()).collect();
     words_and(&["--yes"], "purge", &names)
@@ -77,12 +77,12 @@ fn words_and(options: &[&str], verb: &str, rest: &[String]) -> Command {
     isolated("apt-get", &words)
 }
 
-/// Whether apt does something or only says what it would do.
+/// Whether apt changes anything or only simulates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Doing {
-    /// It does it.
+    /// It changes the host.
     Really,
-    /// It says what it would do.
+    /// It only simulates.
     Saying,
 }
 
@@ -95,18 +95,18 @@ impl Doing {
     }
 }
 
-/// Unpack this file of the store once more, after it was cut short.
+/// Unpacks this file of the store again, after an interruption.
 pub(crate) fn unpack(file: &HostPath) -> Command {
     let keep = ["--force-confdef", "--force-confold"];
     Command::new("dpkg", &[&keep[..], &["--unpack", file.as_path().as_str()]].concat())
 }
 
-/// Finish everything that is unpacked.
+/// Configures everything that is unpacked.
 pub(crate) fn configure() -> Command {
     Command::new("dpkg", &["--force-confdef", "--force-confold", "--configure", "--pending"])
 }
 
-/// Mark packages as what nobody, or somebody, has asked for.
+/// Marks packages as automatically or manually installed.
 pub(crate) fn mark(word: &str, names: &[PackageName]) -> Command {
     let names = names.iter().map(PackageName::as_str);
     isolated("apt-mark", &[word].into_iter().chain(names).collect::<Vec<_>>())

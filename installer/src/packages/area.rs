@@ -5,11 +5,11 @@ use super::simulation::Simulation;
 use super::{PackageError, PackageFile, index};
 use crate::host::{Command, Host, HostError, Work};
 
-/// A repository in the work area, as apt reads it.
+/// A repository in the work area, in the format that apt reads.
 pub(crate) struct Area<'h>(Work<'h>);
 
 impl<'h> Area<'h> {
-    /// A new repository with these packages, of which apt has read the index.
+    /// Creates a repository with these packages, and has apt read its index.
     pub(crate) fn with(
         host: &'h mut dyn Host,
         files: &[&PackageFile],
@@ -29,12 +29,12 @@ impl<'h> Area<'h> {
         Ok(Self(work))
     }
 
-    /// The repository as it was made before.
+    /// Returns the repository that was created before.
     pub(crate) fn again(host: &'h mut dyn Host) -> Self {
         Self(Work::again(host, AREA))
     }
 
-    /// What apt would do; `None` where commands do not run.
+    /// Returns apt's simulation; `None` where commands do not run.
     pub(crate) fn simulate(
         &mut self,
         command: &Command,
@@ -48,13 +48,13 @@ impl<'h> Area<'h> {
         Simulation::parse(&said).map(Some).map_err(PackageError::Unclear)
     }
 
-    /// Remove it.
+    /// Removes the repository.
     pub(crate) fn done(self) -> Result<(), HostError> {
         self.0.done()
     }
 }
 
-/// The last lines of what a program said, each of which a terminal may see.
+/// Returns the last lines of a program's output, escaped for a terminal.
 fn indent(text: &str) -> String {
     let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let last = &lines[lines.len().saturating_sub(20)..];

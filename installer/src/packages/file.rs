@@ -7,7 +7,7 @@ use vgpu_manifest::{Digest, Item};
 
 use crate::host::Content;
 
-/// A package that the bundle carries, with all that apt has to know of it.
+/// A package of the bundle, with the data that apt needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PackageFile {
@@ -17,19 +17,19 @@ pub struct PackageFile {
     pub version: PackageVersion,
     /// Its architecture.
     pub arch: Name,
-    /// Why it is in the bundle.
+    /// The reason why it is in the bundle.
     pub reason: PackageReason,
-    /// What the file is, by which the store has it.
+    /// The digest and size by which the store finds the file.
     pub content: Content,
-    /// The SHA-256 of the whole file, which apt checks before it uses it.
+    /// The SHA-256 of the whole file, which apt checks before using it.
     pub sha256: Digest,
-    /// The fields of its stanza that say how it stands to other packages.
+    /// The fields of its stanza that declare relations to other packages.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<FieldName, FieldValue>,
 }
 
 impl PackageFile {
-    /// What the manifest says of the package, and of the item that it is.
+    /// Returns the package that the manifest describes, with its item.
     #[must_use]
     pub fn of(record: &PackageRecord, item: &Item) -> Self {
         Self {
@@ -43,8 +43,8 @@ impl PackageFile {
         }
     }
 
-    /// What its file is called in a repository. Like Debian's own it has no epoch, because apt
-    /// would take `%3a` for a colon.
+    /// Returns the name of its file in a repository. As in Debian's archive it has no epoch,
+    /// because apt would read `%3a` as a colon.
     #[must_use]
     pub fn file_name(&self) -> String {
         let version = self.version.as_str();
@@ -52,14 +52,14 @@ impl PackageFile {
         format!("{}_{version}_{}.deb", self.name.as_str(), self.arch.as_str())
     }
 
-    /// As apt takes it on its command line: `dkms=3.0.10-8`.
+    /// Returns the argument for apt's command line: `dkms=3.0.10-8`.
     #[must_use]
     pub fn exact(&self) -> String {
         format!("{}={}", self.name.as_str(), self.version.as_str())
     }
 
-    /// Roughly how many bytes it takes once it is unpacked: what its archive says, or else four
-    /// times its own size.
+    /// Returns approximately how many bytes it takes when unpacked: the installed size in its
+    /// record, or four times its own size.
     #[must_use]
     pub fn unpacked(&self) -> u64 {
         let said = self.fields.iter().find(|(name, _)| is(name, "Installed-Size"));
@@ -68,10 +68,10 @@ impl PackageFile {
     }
 }
 
-/// A flat index of these packages, as `dpkg-scanpackages` writes one.
+/// Returns a flat index of these packages, as `dpkg-scanpackages` writes it.
 ///
-/// The records' own fields come last and never name what stands before them: a repeated field
-/// would be an error to apt, and could be another file to somebody else.
+/// The fields of the records come last and never repeat a field above: apt would reject a repeated
+/// field, and another program might read a different file from it.
 #[must_use]
 pub fn index<'f>(files: impl IntoIterator<Item = &'f PackageFile>) -> String {
     let mut text = String::new();

@@ -1,8 +1,8 @@
-//! Debian packages from the bundle, by the real apt.
+//! Debian packages from the bundle, installed by the host's apt.
 //!
-//! What undo promises here is less than for files that we put, and more than a purge: afterwards
-//! there are the same packages in the same versions and states, with the same marks. What a
-//! maintainer script has written is the package's own business, as it is for everybody.
+//! An undo guarantees less than for files written by this program, and more than a purge:
+//! afterwards the same packages are present in the same versions and states, with the same marks.
+//! Changes by maintainer scripts are the responsibility of the packages.
 
 pub(crate) mod apt;
 mod area;

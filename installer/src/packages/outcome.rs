@@ -1,4 +1,4 @@
-//! What is there of packages, and what is still wanted.
+//! Installed packages, compared with the requested ones.
 
 use vgpu_manifest::inventory::{Package, PackageName, PackageState};
 use vgpu_manifest::package::PackageReason;
@@ -6,12 +6,12 @@ use vgpu_manifest::package::PackageReason;
 use super::PackageFile;
 use super::version::compare;
 
-/// The package of this name, if dpkg knows one.
+/// Returns the package of this name, if dpkg has a record of it.
 pub(crate) fn find<'p>(packages: &'p [Package], name: &PackageName) -> Option<&'p Package> {
     packages.iter().find(|package| package.name == *name)
 }
 
-/// Whether it is there and works, in this version or a later one.
+/// Checks whether it is installed and configured, in this version or a later one.
 fn is_there(packages: &[Package], file: &PackageFile) -> bool {
     let settled =
         [PackageState::Installed, PackageState::TriggersAwaited, PackageState::TriggersPending];
@@ -20,13 +20,13 @@ fn is_there(packages: &[Package], file: &PackageFile) -> bool {
     })
 }
 
-/// The packages that were asked for and are not there.
+/// Returns the requested packages that are missing.
 pub(crate) fn lacking<'f>(packages: &[Package], files: &'f [PackageFile]) -> Vec<&'f PackageFile> {
     let requested = files.iter().filter(|file| file.reason == PackageReason::Requested);
     requested.filter(|file| !is_there(packages, file)).collect()
 }
 
-/// Whether nothing is lacking, and nothing that we brought is half done.
+/// Checks whether no package is missing, and none of the bundle's is half-installed.
 pub(crate) fn is_satisfied(packages: &[Package], files: &[PackageFile]) -> bool {
     let half_done = |file: &PackageFile| {
         let is = find(packages, &file.name).filter(|package| package.version == file.version);

@@ -1,19 +1,19 @@
-//! What `apt-get --simulate` says that it would do.
+//! Output of `apt-get --simulate`.
 
 use vgpu_manifest::inventory::{PackageName, PackageVersion};
 
-/// What apt would do.
+/// The changes that apt would make.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Simulation {
-    /// The packages that it would unpack, and the versions that these have then.
+    /// The packages that it would unpack, with their new versions.
     pub(crate) install: Vec<(PackageName, PackageVersion)>,
-    /// The packages that it would remove, with or without their configuration files.
+    /// The packages that it would remove or purge.
     pub(crate) remove: Vec<PackageName>,
 }
 
 impl Simulation {
-    /// Read what apt printed. `Err` is a line that this program does not understand: a foreign
-    /// architecture, say, of which no bundle has a package.
+    /// Parses apt's output. `Err` is a line that is not recognized, such as one with a foreign
+    /// architecture, for which no bundle has packages.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut simulation = Self::default();
         for line in text.lines() {
@@ -32,7 +32,8 @@ impl Simulation {
     }
 }
 
-/// `Inst NAME [OLD] (NEW ARCHIVE [ARCH]) [...]`; `[OLD]` only if another version is there.
+/// Parses `Inst NAME [OLD] (NEW ARCHIVE [ARCH]) [...]`; `[OLD]` is present only if another version
+/// is installed.
 fn installs(line: &str) -> Option<(PackageName, PackageVersion)> {
     let name = line.split(' ').nth(1)?.parse().ok()?;
     let (_, rest) = line.split_once(" (")?;
@@ -46,7 +47,7 @@ mod tests {
 
     use super::*;
 
-    /// As apt 2.6.1 and apt 3.0.3 print it.
+    /// Output of apt 2.6.1 and apt 3.0.3.
     const TEXT: &str = "\
 Reading package lists...
 Building dependency tree...

@@ -1,13 +1,13 @@
-//! The order of Debian's versions, as Debian Policy 5.6.12 has it.
+//! The order of Debian versions, as defined by Debian Policy 5.6.12.
 //!
-//! The crates that know it bring regular expressions and big numbers with them, which would make
-//! up a tenth of this program.
+//! The available crates depend on regular expressions and big integers, which would be a tenth of
+//! this program's size.
 
 use std::cmp::Ordering;
 
 use vgpu_manifest::inventory::PackageVersion;
 
-/// Which of two versions is the later one.
+/// Compares two versions.
 pub(crate) fn compare(a: &PackageVersion, b: &PackageVersion) -> Ordering {
     let [a, b] = [a, b].map(|version| Parts::of(version.as_str()));
     part(a.epoch, b.epoch)
@@ -29,7 +29,7 @@ impl<'v> Parts<'v> {
     }
 }
 
-/// Compare by turns what is no digit and what is a number.
+/// Compares alternately the non-digit and the numeric parts.
 fn part(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
     while !(a.is_empty() && b.is_empty()) {
@@ -44,7 +44,7 @@ fn part(a: &str, b: &str) -> Ordering {
     Ordering::Equal
 }
 
-/// The beginnings of both texts that are of one kind, and the rests.
+/// Splits both texts after their leading parts of one kind.
 fn split(texts: [&[u8]; 2], kind: fn(&u8) -> bool) -> ([&[u8]; 2], [&[u8]; 2]) {
     let [a, b] = texts.map(|text| {
         let end = text.iter().position(|byte| !kind(byte)).unwrap_or(text.len());
@@ -53,7 +53,7 @@ fn split(texts: [&[u8]; 2], kind: fn(&u8) -> bool) -> ([&[u8]; 2], [&[u8]; 2]) {
     ([a.0, b.0], [a.1, b.1])
 }
 
-/// A tilde comes before the end, which comes before letters, which come before all else.
+/// Orders a tilde before the end, the end before letters, and letters before all other characters.
 fn word([a, b]: [&[u8]; 2]) -> Ordering {
     let rank = |byte: Option<&u8>| match byte {
         Some(b'~') => -1,
@@ -65,7 +65,7 @@ fn word([a, b]: [&[u8]; 2]) -> Ordering {
     ranks.fold(Ordering::Equal, Ordering::then)
 }
 
-/// Numbers of any length.
+/// Compares numbers of any length.
 fn number([a, b]: [&[u8]; 2]) -> Ordering {
     let [a, b] = [a, b].map(|digits| {
         let zeros = digits.iter().take_while(|digit| **digit == b'0').count();

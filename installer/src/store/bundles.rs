@@ -65,7 +65,7 @@ fn manifest_path(bundle: Digest) -> OwnPath {
 }
 
 impl Bundles {
-    /// Returns the record of this host.
+    /// Returns the path of a manifest: a bundle's manifest is needed after its medium is removed.
     pub fn load(look: &dyn Look) -> Result<Self, BundlesError> {
         let path = path();
         match look.read(&path)? {

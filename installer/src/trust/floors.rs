@@ -8,28 +8,28 @@ use vgpu_manifest::{Bundle, Digest, Verified};
 use crate::host::{HostError, Look, OwnPath, OwnState};
 use crate::state;
 
-/// How many bundles are remembered for each channel.
+/// The number of recorded bundles for each channel.
 const REMEMBERED: usize = 32;
 
-/// From which bundle on each channel is accepted, and which bundles have passed their proof here.
+/// The lowest accepted bundle of each channel, and the bundles confirmed on this host.
 ///
-/// The floor of a channel rises when a bundle has passed its proof on this host, never because
-/// one was looked at. So whatever a bundle breaks, the last one that worked can be applied again.
+/// The floor of a channel rises when a bundle is confirmed on this host, never because one was only
+/// inspected. If a bundle fails, the last confirmed one can therefore be applied again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Floors(BTreeMap<Channel, Floor>);
 
-/// What is known of one channel.
+/// The record of one channel.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Floor {
-    /// The lowest sequence that is accepted.
+    /// The lowest accepted sequence.
     pub sequence: u64,
-    /// The bundles that passed their proof, the latest last.
+    /// The confirmed bundles, the latest last.
     pub proven: Vec<Proven>,
 }
 
-/// A bundle that has passed its proof.
+/// A confirmed bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Proven {
@@ -39,7 +39,7 @@ pub struct Proven {
     pub bundle: Digest,
 }
 
-/// A bundle that asks to be let in.
+/// A bundle to be checked against the floors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// Its channel.
@@ -51,7 +51,7 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// What `bundle` says of itself.
+    /// Returns the candidate for `bundle`.
     #[must_use]
     pub fn of(bundle: &Bundle<Verified>) -> Self {
         let manifest = bundle.manifest();
@@ -60,11 +60,11 @@ impl Candidate {
     }
 }
 
-/// A bundle is not accepted because of what was proven before, or the memory of that is lost.
+/// A bundle is rejected by the floors, or the floors cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FloorError {
-    /// It is older than what has been proven.
+    /// The bundle is older than the floor.
     #[error(
         "the bundle has sequence {sequence}, but this host accepts channel `{channel}` only from {floor}"
     )]
@@ -73,10 +73,10 @@ pub enum FloorError {
         channel: Channel,
         /// The sequence of the bundle.
         sequence: u64,
-        /// The lowest that is accepted.
+        /// The lowest accepted sequence.
         floor: u64,
     },
-    /// Two bundles have the same place in a channel.
+    /// Two bundles have the same sequence in a channel.
     #[error(
         "another bundle with sequence {sequence} of channel `{channel}` was confirmed on this host: {proven}, not {bundle}"
     )]
@@ -85,20 +85,20 @@ pub enum FloorError {
         channel: Channel,
         /// The sequence of both.
         sequence: u64,
-        /// The digest of the one that was proven.
+        /// The digest of the confirmed one.
         proven: Digest,
         /// The digest of the other one.
         bundle: Digest,
     },
-    /// What was written down cannot be read.
+    /// The record is damaged.
     #[error("{path} is damaged: {source}")]
     Damaged {
         /// The file.
         path: OwnPath,
-        /// What is wrong with it.
+        /// The error.
         source: serde_json::Error,
     },
-    /// The host would not show or take what has to be remembered.
+    /// The record could not be read or written.
     #[error(transparent)]
     Host(#[from] HostError),
 }
@@ -120,7 +120,7 @@ fn path() -> OwnPath {
 }
 
 impl Floors {
-    /// What this host remembers.
+    /// Returns the record of this host.
     pub fn load(look: &dyn Look) -> Result<Self, FloorError> {
         let path = path();
         match look.read(&path)? {
@@ -130,7 +130,7 @@ impl Floors {
         }
     }
 
-    /// Remember this, durably.
+    /// Saves the record durably.
     pub(crate) fn save(&self, own: &mut OwnState<'_>) -> Result<(), FloorError> {
         let path = path();
         let mut text = serde_json::to_vec_pretty(self)
@@ -139,21 +139,21 @@ impl Floors {
         Ok(own.replace(&path, &text, state::private())?)
     }
 
-    /// What is known of each channel.
+    /// Returns the record of each channel.
     pub fn iter(&self) -> impl Iterator<Item = (&Channel, &Floor)> {
         self.0.iter()
     }
 
-    /// What is known of `channel`, if anything is.
+    /// Returns the record of `channel`, if any.
     #[must_use]
     pub fn get(&self, channel: &Channel) -> Option<&Floor> {
         self.0.get(channel)
     }
 
-    /// Whether `candidate` may be applied.
+    /// Checks whether `candidate` may be applied.
     ///
-    /// Besides everything from the floor on, that is the last bundle which was proven before the
-    /// latest: the way back.
+    /// Besides all bundles from the floor on, this allows the bundle confirmed before the latest
+    /// one, for a rollback.
     pub fn admit(&self, candidate: &Candidate) -> Result<(), FloorError> {
         let Some(floor) = self.0.get(&candidate.channel) else { return Ok(()) };
         let Candidate { channel, sequence, bundle } = candidate.clone();
@@ -168,7 +168,7 @@ impl Floors {
         Ok(())
     }
 
-    /// `candidate` has passed its proof. Whether that is news.
+    /// Records that `candidate` was confirmed. Returns whether the record changed.
     pub fn prove(&mut self, candidate: &Candidate) -> bool {
         let before = self.0.get(&candidate.channel).cloned();
         let floor = self.0.entry(candidate.channel.clone()).or_default();
@@ -181,10 +181,11 @@ impl Floors {
         before.as_ref() != Some(floor)
     }
 
-    /// Accept `channel` from `sequence` on, whatever was proven, and return the floor that was.
+    /// Sets the floor of `channel` to `sequence`, regardless of confirmed bundles, and returns the
+    /// previous floor.
     ///
-    /// Bundles below a raised floor lose their way back. Above a lowered one they are forgotten:
-    /// the numbers that were used by mistake are free again.
+    /// Bundles below a raised floor can no longer be used for a rollback. Bundles above a lowered
+    /// one are removed from the record: sequences used by mistake are free again.
     pub fn set(&mut self, channel: &Channel, sequence: u64) -> u64 {
         let floor = self.0.entry(channel.clone()).or_default();
         let before = floor.sequence;

@@ -12,10 +12,10 @@ pub const POLICY: &str = "/etc/vgpu-offline/policy.toml";
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrustError {
-    /// The host has no policy yet.
+    /// The host has no policy.
     #[error("this host trusts no keys yet: {POLICY} does not exist")]
     Nobody,
-    /// Another user than root could have written the policy.
+    /// A user other than root could have written the policy.
     #[error("{POLICY} is not trusted: {why}")]
     Unsafe {
         /// The reason.

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A moment, for people, in UTC: `2026-03-01 14:05:00 UTC`.
+/// A point in time, displayed in UTC: `2026-03-01 14:05:00 UTC`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Date(
     /// Seconds since 1970.
@@ -16,7 +16,7 @@ impl From<SystemTime> for Date {
 }
 
 impl Date {
-    /// Year, month, day, hour, minute and second, in UTC.
+    /// Returns year, month, day, hour, minute and second, in UTC.
     #[must_use]
     pub fn numbers(self) -> [i64; 6] {
         let (days, seconds) = (self.0.div_euclid(86_400), self.0.rem_euclid(86_400));
@@ -26,7 +26,7 @@ impl Date {
 }
 
 impl Date {
-    /// The moment that a text of this form names, in UTC: `2026-03-01T14:05:00`, and whatever follows.
+    /// Parses a time of this form, in UTC: `2026-03-01T14:05:00`, with any suffix.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let number = |at: std::ops::Range<usize>| text.get(at)?.parse::<i64>().ok();
@@ -54,9 +54,9 @@ impl fmt::Display for Date {
     }
 }
 
-/// The date that lies so many days after 1970-01-01, in the Gregorian calendar.
+/// Returns the date this number of days after 1970-01-01, in the Gregorian calendar.
 ///
-/// Counted in years that begin in March, so that the leap day is the last of its year.
+/// The computation uses years that begin in March, so that the leap day is the last of its year.
 fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
@@ -72,7 +72,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
 mod tests {
     use super::*;
 
-    /// What `date -u -d @N` says.
+    /// The output of `date -u -d @N`.
     #[test]
     fn dates_are_those_of_the_calendar() {
         for (seconds, text) in [

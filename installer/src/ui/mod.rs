@@ -1,4 +1,4 @@
-//! How the program talks: what was asked for goes to stdout, all else to stderr.
+//! Output of the program: requested data on stdout, all other messages on stderr.
 
 mod date;
 mod progress;
@@ -18,7 +18,7 @@ use vgpu_manifest::ui::{Color, Report, paint, unpainted};
 
 use crate::host::real::{On, RunLog};
 
-/// The one who talks.
+/// The terminal interface.
 #[derive(Debug)]
 pub struct Ui {
     out: Stream,
@@ -34,14 +34,14 @@ struct Stream {
     is_colored: bool,
 }
 
-/// Whether there is somebody to answer a question.
+/// Whether a terminal can answer questions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asks {
     Somebody,
     Nobody,
 }
 
-/// There is no terminal on which a question could be asked.
+/// There is no terminal for questions.
 #[derive(Debug, thiserror::Error)]
 #[error("no terminal to ask on")]
 pub struct NobodyThere;
@@ -60,30 +60,30 @@ impl Ui {
         Self { out, err, asks, log: OnceLock::new() }
     }
 
-    /// Write down what is said, too.
+    /// Copies all messages to the log.
     pub fn also_to(&self, log: Arc<RunLog>) {
         let _ = self.log.set(log);
     }
 
-    /// Write down how the program ends.
+    /// Logs the exit of the program.
     pub fn ends(&self, status: u8) {
         if let Some(log) = self.log.get() {
             log.close(status);
         }
     }
 
-    /// Since then the program has not worked, but this.
+    /// Logs that the time since `since` was spent on `on` and not on the program's own work.
     pub fn spent(&self, on: On, since: Instant) {
         if let Some(log) = self.log.get() {
             log.spend(on, since.elapsed());
         }
     }
 
-    /// Say a line on stderr.
+    /// Prints a line on stderr.
     pub fn say(&self, line: impl Display) {
         let line = line.to_string();
         self.write_down(&line);
-        // Nobody is left to complain to when stderr is closed.
+        // If stderr is closed, the error cannot be reported anywhere.
         let _ = writeln!(io::stderr(), "{line}");
     }
 
@@ -98,48 +98,46 @@ impl Ui {
         }
     }
 
-    /// Print a line of what was asked for.
+    /// Prints a line of requested output.
     pub fn print(&self, line: impl Display) -> io::Result<()> {
         writeln!(io::stdout().lock(), "{line}")
     }
 
-    /// Print a document that ends in a line feed of its own.
+    /// Prints a document that ends with its own line feed.
     pub fn print_document(&self, document: &str) -> io::Result<()> {
         io::stdout().lock().write_all(document.as_bytes())
     }
 
-    /// `text` as it is to look on stdout.
+    /// Returns `text` as styled for stdout.
     #[must_use]
     pub fn paint(&self, tone: Tone, text: &str) -> String {
         self.out.paint(tone, text)
     }
 
-    /// `text` as it is to look on stderr.
+    /// Returns `text` as styled for stderr.
     #[must_use]
     pub fn paint_talk(&self, tone: Tone, text: &str) -> String {
         self.err.paint(tone, text)
     }
 
-    /// Show how far work on `total` bytes is, on a terminal.
+    /// Shows the progress of work on `total` bytes, on a terminal.
     #[must_use]
     pub fn progress(&self, verb: &'static str, total: u64) -> Progress {
         Progress::new(verb, total, self.err.is_terminal)
     }
 
-    /// Whether a question would be answered.
+    /// Checks whether a terminal can answer a question.
     #[must_use]
     pub fn can_ask(&self) -> bool {
         self.asks == Asks::Somebody
     }
 
-    /// Ask a question and return the answer, without blanks around it. The end of input is an
-    /// empty answer.
+    /// Asks a question and returns the trimmed answer. The end of input is an empty answer.
     pub fn ask(&self, question: &str) -> Result<String, NobodyThere> {
         Ok(self.answer(question)?.unwrap_or_default())
     }
 
-    /// Ask a question and return the answer, without blanks around it; `None` if whoever was asked
-    /// has gone.
+    /// Asks a question and returns the trimmed answer; `None` at the end of input.
     pub fn answer(&self, question: &str) -> Result<Option<String>, NobodyThere> {
         if !self.can_ask() {
             return Err(NobodyThere);
@@ -150,27 +148,26 @@ impl Ui {
         let count = io::stdin().lock().read_line(&mut answer).map_err(|_| NobodyThere)?;
         self.spent(On::Waiting, since);
         if count == 0 {
-            // Nobody has typed a line feed.
+            // There was no line feed in the input.
             self.say("");
             return Ok(None);
         }
         Ok(Some(answer.trim().to_owned()))
     }
 
-    /// Ask for something that is not to be seen while it is typed. The end of input is an empty
-    /// answer.
+    /// Asks for a secret, without echoing the input. The end of input is an empty answer.
     pub fn ask_hidden(&self, question: &str) -> Result<String, NobodyThere> {
         if !self.can_ask() {
             return Err(NobodyThere);
         }
         let _silence = silence::Silence::of(io::stdin()).map_err(|_| NobodyThere)?;
         let answer = self.ask(question);
-        // The line feed that was typed was not shown either.
+        // The line feed was not echoed either.
         self.say("");
         answer
     }
 
-    /// Ask whether to go on. Only a clear yes is one.
+    /// Asks for a confirmation. Only an explicit yes counts.
     pub fn confirm(&self, question: &str) -> Result<Answer, NobodyThere> {
         let answer = self.ask(&format!("{question} [y/N]"))?;
         Ok(match answer.to_lowercase().as_str() {
@@ -180,12 +177,12 @@ impl Ui {
     }
 }
 
-/// What somebody answered.
+/// The answer to a confirmation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// Go on.
+    /// Continue.
     Yes,
-    /// Do not.
+    /// Stop.
     No,
 }
 
@@ -195,7 +192,7 @@ impl Stream {
     }
 }
 
-/// Several lines, each of them [`printable`].
+/// Formats several lines, each of them [`printable`].
 #[must_use]
 pub fn printable_lines(text: &str) -> String {
     text.lines().map(printable).collect::<Vec<_>>().join("\n")

@@ -5,19 +5,19 @@ use std::time::{Duration, Instant};
 
 use vgpu_manifest::ui::{ByteSize, Pace};
 
-/// How often the line is drawn again, at most.
+/// The shortest time between two updates of the line.
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// One line on a terminal that says how far a pass over some bytes is; elsewhere nothing.
+/// A line on a terminal with the progress of a pass over some bytes; no output elsewhere.
 ///
-/// Several threads may add to it.
+/// Several threads may update it.
 #[derive(Debug)]
 pub struct Progress {
     verb: &'static str,
     total: u64,
     done: AtomicU64,
     begun: Instant,
-    /// When the line was drawn last; `None` where none is.
+    /// The time of the last update; `None` before the first one.
     drawn: Option<Mutex<Instant>>,
 }
 
@@ -28,10 +28,10 @@ impl Progress {
         Self { verb, total, done: AtomicU64::new(0), begun, drawn }
     }
 
-    /// Some more bytes are done.
+    /// Adds bytes that are done.
     pub fn add(&self, bytes: u64) {
         let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        // A thread that finds another one drawing has better things to do.
+        // If another thread is drawing, this one continues its work.
         let Some(mut drawn) = self.drawn.as_ref().and_then(|drawn| drawn.try_lock().ok()) else {
             return;
         };

@@ -3,7 +3,7 @@ use std::os::fd::AsFd;
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
-/// A terminal that does not show what is typed, as long as this lives.
+/// A terminal that does not echo input while this value lives.
 pub(super) struct Silence<T: AsFd> {
     terminal: T,
     before: Termios,
@@ -21,7 +21,7 @@ impl<T: AsFd> Silence<T> {
 
 impl<T: AsFd> Drop for Silence<T> {
     fn drop(&mut self) {
-        // Nothing better can be done about a terminal that has gone away.
+        // A terminal that was closed cannot be restored.
         let _ = tcsetattr(&self.terminal, OptionalActions::Flush, &self.before);
     }
 }
