@@ -129,9 +129,9 @@ fn nothing_of_a_licence_server_happens_unless_it_is_asked_for() {
     stage.run(&["apply", "--yes", stage.with_image().as_str()], 0);
     assert!(!stage.node(OWN).exists());
     let said = stage.run(&["license", "status"], 2);
-    assert!(said.err.contains("no licence server was set up"), "{said:?}");
+    assert!(said.err.contains("no license server is installed on this node"), "{said:?}");
     let said = stage.run(&["license", "guests", stage.scratch.path("x").as_str()], 2);
-    assert!(said.err.contains("this node knows no licence server"), "{said:?}");
+    assert!(said.err.contains("no license server is configured on this node"), "{said:?}");
 }
 
 #[test]
@@ -295,7 +295,7 @@ fn what_the_bash_script_signs_with_is_taken_over_and_a_second_node_hands_out_the
     // A node with its own server is not pointed at another, and a foreign backup does not replace
     // its keys.
     let said = stage.run(&["license", "use", url, "--root-cert", root.as_str()], 2);
-    assert!(said.err.contains("this node runs a licence server itself"), "{said:?}");
+    assert!(said.err.contains("this node runs a license server"), "{said:?}");
     let said = stage.run(&["license", "restore", root.as_str(), "--yes"], 1);
     assert!(said.err.contains("not a backup of a licence server"), "{said:?}");
 }

@@ -58,7 +58,7 @@ fn a_host_is_changed_shown_and_brought_back_exactly() {
     site.run(&["revert", "--yes"]).expect(0).says(&["kept:", "/opt/vgpu/bin/tool"]);
     fs::remove_dir_all(site.path("root/opt")).unwrap();
     assert_eq!(tree(&site.root()), before);
-    site.run(&["revert", "--yes"]).expect(0).says(&["nothing to take back"]);
+    site.run(&["revert", "--yes"]).expect(0).says(&["nothing to revert"]);
     assert!(site.run(&["status"]).expect(0).out.contains("nothing is installed"));
 }
 
@@ -188,7 +188,7 @@ fn a_file_that_would_not_fit_is_refused_before_anything_is_written() {
 fn a_bundle_that_does_not_suit_the_host_is_refused() {
     let (site, bundle) = ready(&Spec::full(1));
     fs::write(site.path("root/proc/cpuinfo"), "vendor_id\t: CentaurHauls\n").unwrap();
-    site.run(&["plan", &bundle]).expect(4).says(&["neither Intel's nor AMD's"]);
+    site.run(&["plan", &bundle]).expect(4).says(&["neither from Intel nor from AMD"]);
     site.run(&["apply", "--yes", &bundle]).expect(4);
 }
 

@@ -83,7 +83,7 @@ fn everything_goes_at_once() {
 fn what_is_not_there_or_not_to_be_touched_is_said() {
     let (site, bundle) = ready();
     let empty = ["remove", "--yes", "--component", "licensing", "--component", "kernel-pin"];
-    site.run(&empty).expect(0).says(&["nothing was applied here"]);
+    site.run(&empty).expect(0).says(&["no bundle was applied here"]);
     site.run(&["remove", "--component", "shared"]).expect(2).says(&["possible values: driver"]);
 
     site.run(&["apply", "--yes", "--passthrough", GPU, "--no-resume", &bundle]).expect(10);
@@ -112,21 +112,23 @@ fn who_stops_after_the_first_phase_goes_on_himself() {
     let unit = site.path("root/etc/systemd/system/vgpu-offline-resume.service");
     let args = ["apply", "--yes", "--passthrough", GPU, &bundle];
     assert!(site.run(&["plan", "--passthrough", GPU, &bundle]).out.contains("resume.service"));
-    site.run(&[&args[..], &["--to-phase", "1"]].concat()).expect(10).says(&["the first part"]);
+    site.run(&[&args[..], &["--to-phase", "1"]].concat()).expect(10).says(&["phase 1 is done"]);
     assert!(site.path(RULES).exists() && !unit.exists());
     site.run(&["apply", "--resume", "--to-phase", "1"]).expect(2);
     site.run(&["apply", "--to-phase", "3", &bundle]).expect(2);
     site.write("root/proc/sys/kernel/random/boot_id", b"another\n");
-    site.run(&["apply", "--to-phase", "1"]).expect(0).says(&["`vgpu-installer apply` goes on"]);
+    site.run(&["apply", "--to-phase", "1"])
+        .expect(0)
+        .says(&["run `vgpu-installer apply` to resume"]);
     assert_eq!(site.run(&["apply", "--resume"]).expect(0).err, "", "nothing is tried");
     site.run(&["revert", "--yes"]).expect(10);
 
-    site.run(&args).expect(10).says(&["it goes on by itself"]);
+    site.run(&args).expect(10).says(&["reboot to resume automatically"]);
     // `resume` does nothing on the boot of phase 1, which is not an error.
     site.run(&["apply", "--resume"]).expect(0);
     for boot in ["a", "b"] {
         site.write("root/proc/sys/kernel/random/boot_id", boot.as_bytes());
-        let next = "mend the cause and run `vgpu-installer apply`, which goes on where it was";
+        let next = "fix the cause and run `vgpu-installer apply` to resume";
         site.run(&["apply", "--resume"])
             .expect(1)
             .says(&["0000:41:00.0 is bound to no driver", next]);
@@ -144,14 +146,16 @@ fn the_unit_of_an_earlier_bundle_does_not_go_on_for_who_wants_to_do_it_himself()
     site.run(&["apply", "--yes", "--passthrough", GPU, &bundle]).expect(10);
     site.write("root/proc/sys/kernel/random/boot_id", b"second\n");
     symlink("../../../bus/pci/drivers/vfio-pci", &driver).unwrap();
-    assert!(site.run(&["status"]).expect(1).out.contains("it goes on by itself"));
+    assert!(
+        site.run(&["status"]).expect(1).out.contains("resumes automatically after the next boot")
+    );
     site.run(&["apply", "--resume"]).expect(0);
     assert!(site.path("root/etc/systemd/system/vgpu-offline-resume.service").exists());
 
     fs::remove_file(&driver).unwrap();
     let newer = site.bundle(&Spec::small(2, "two"), &[&key(1)]);
     let words = ["apply", "--yes", "--passthrough", GPU, "--to-phase", "1"];
-    site.run(&[&words[..], &[&newer]].concat()).expect(10).says(&["the first part is done"]);
+    site.run(&[&words[..], &[&newer]].concat()).expect(10).says(&["phase 1 is done"]);
     assert!(!site.run(&["status"]).expect(1).out.contains("by itself"));
     site.write("root/proc/sys/kernel/random/boot_id", b"third\n");
     let said = site.run(&["apply", "--resume"]).expect(0).err;

@@ -57,7 +57,7 @@ fn any_difference_is_shown_and_nothing_is_changed() {
     fs::write(&file, text.replace("vfio.test=1", "vfio.test=2")).unwrap();
     refused(&bundle, &["vfio.test=2"]);
     fs::write(&file, "<html>").unwrap();
-    site.run(&["apply", "--yes", "--plan", &file, &bundle]).expect(1).says(&["this is no plan"]);
+    site.run(&["apply", "--yes", "--plan", &file, &bundle]).expect(1).says(&["not a plan from"]);
     fs::write(&file, text).unwrap();
     site.run(&["apply", "--yes", "--plan", &file, &bundle]).expect(10);
 }

@@ -92,8 +92,12 @@ fn a_policy_is_replaced_by_one_that_both_sides_have_signed() {
     };
     let (by_alice, by_bob) = (sign(&alice, "alice"), sign(&bob, "bob"));
     let update = ["trust", "update", policy.as_str()];
-    site.run(&[&update[..], &[&by_alice]].concat()).expect(3).says(&["it trusts itself"]);
-    site.run(&[&update[..], &[&by_bob]].concat()).expect(3).says(&["the policy here trusts"]);
+    site.run(&[&update[..], &[&by_alice]].concat())
+        .expect(3)
+        .says(&["too few signers of the new policy"]);
+    site.run(&[&update[..], &[&by_bob]].concat())
+        .expect(3)
+        .says(&["too few signers of the current policy"]);
     site.run(&[&update[..], &[&by_alice, &by_bob]].concat()).expect(0);
     let stored = fs::read_to_string(site.path("root/etc/vgpu-offline/policy.toml")).unwrap();
     assert_eq!(stored, next, "byte for byte what was signed");

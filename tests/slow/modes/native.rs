@@ -32,7 +32,7 @@ fn from_stock_to_vgpus_to_a_newer_driver_and_back() {
             let bundle = stage.site.bundle();
             stage.run(&["plan", bundle.as_str()], 0);
             let said = stage.apply(&[], 10).err;
-            assert!(said.contains("the first part is done"), "{said}");
+            assert!(said.contains("phase 1 is done"), "{said}");
             assert!(!stage.root().at("/usr/bin/nvidia-smi").exists());
 
             let said = stage.reboot(0);

@@ -77,7 +77,7 @@ fn packages_of_which_one_fails(stage: &mut Stage, kit: &mut Kit) {
         assert!(said.contains(word), "{word}: {said}");
     }
     let said = stage.run(&["status"], 1).out;
-    assert!(said.contains("unfinished: run `vgpu-installer apply` to go on"), "{said}");
+    assert!(said.contains("interrupted: run `vgpu-installer apply` to resume"), "{said}");
     stage.run(&["revert", "--yes"], 0);
     stage.is_as_before_but_for_ours();
 

@@ -71,13 +71,13 @@ fn the_unit_gives_up(stage: &mut Stage, kit: &mut Kit) {
     assert!(said.contains("resumes automatically after the next boot"), "{said}");
     for _ in 0..2 {
         let said = stage.reboot(1);
-        let hint = "run `vgpu-installer apply`, which goes on where it was";
+        let hint = "run `vgpu-installer apply` to resume";
         assert!(said.contains(hint) && !said.contains("same command"), "{said}");
     }
     let said = stage.reboot(0);
-    assert!(said.contains("has failed twice and is not tried again"), "{said}");
+    assert!(said.contains("has failed twice and is disabled"), "{said}");
     let said = stage.run(&["status"], 1).out;
-    assert!(said.contains("going on by itself has failed twice"), "{said}");
+    assert!(said.contains("automatic resume has failed twice"), "{said}");
 
     mend_module(stage, OLD);
     stage.run(&["apply"], 0);
@@ -103,7 +103,7 @@ fn when_it_is_looked_again(stage: &mut Stage, kit: &mut Kit) {
     stage.site.insert(&content(Vec::new(), &[CRASHES]).bundle(kit, 3));
     stage.root().write("/root/machine/crashes", format!("nvidia-vgpu-mgr.service {CRASHES}\n"));
     let said = stage.apply(&[], 10).err;
-    assert!(said.contains("to see whether all of it works"), "{said}");
+    assert!(said.contains("to confirm the result"), "{said}");
     stage.reboot(0);
     is_built(stage, CRASHES);
     let said = stage.run(&["apply"], 1).err;
