@@ -372,7 +372,7 @@ mod tests {
         assert_eq!((mixed.served.len(), mixed.left_out.len()), (1, 1));
         let none = make(&catalog, &["10de:128b"], &pve8, Wish::Best).unwrap_err();
         let none = format!("{none:#}");
-        assert!(none.contains("pass the card through to one guest"), "{none}");
+        assert!(none.contains("pass the GPU through to one guest"), "{none}");
         let intel = make(&catalog, &["8086:3e92"], &pve8, Wish::Best).unwrap_err();
         assert_eq!(crate::exit::status(&intel), Exit::Unsuitable);
     }

@@ -44,7 +44,7 @@ pub(super) fn warnings<'c>(subject: Subject<'_, 'c>, found: &Found<'c>) -> Vec<S
         notes.serving();
         notes.boards();
     } else {
-        notes.say(Rule::Passthrough, "only one guest at a time can use the card".to_owned());
+        notes.say(Rule::Passthrough, "only one guest at a time can use the GPU".to_owned());
     }
     notes.notes
 }
@@ -109,14 +109,14 @@ impl Collected<'_, '_, '_> {
         match self.found.mode {
             Way::Native if chosen.file == DriverFile::Patched => self.say(
                 Rule::LeaveAlone,
-                "the card needs no unlocking: the patch is for the kernel or for another card, and a preloaded unlock library needs `unlock = false`".to_owned(),
+                "the GPU needs no unlocking: the patch is for the kernel or for another GPU, and a preloaded unlock library needs `unlock = false`".to_owned(),
             ),
             Way::Unlock(_) => {
                 let catalog = self.subject.catalog;
                 if let Overrides::Ignored(library) = catalog.library(chosen.driver) {
                     self.say(
                         Rule::Overrides,
-                        format!("{} presents the card as another one, but ignores profile_override.toml", library.id),
+                        format!("{} presents the GPU as another one, but ignores profile_override.toml", library.id),
                     );
                 }
                 let arch = self.found.card.architecture();
@@ -165,7 +165,7 @@ impl Collected<'_, '_, '_> {
         let gpu = self.subject.card.and_then(Card::gpu);
         let listed = self.subject.case.findings.listed == Some(Listing::Listed);
         if listed && gpu.is_none_or(|gpu| gpu.native.is_none()) {
-            let says = "the driver's vgpuConfig.xml lists the card, but the catalog does not";
+            let says = "the driver's vgpuConfig.xml lists the GPU, but the catalog does not";
             self.say(Rule::Listed, says.to_owned());
         }
         let Some(gpu) = gpu else { return };

@@ -171,7 +171,7 @@ impl fmt::Display for Change {
             Self::Kernel(kernel) => write!(f, "boot {kernel}"),
             Self::SecureBootOff => write!(f, "disable Secure Boot"),
             Self::Pve(series) => write!(f, "upgrade to Proxmox VE {series}"),
-            Self::Passthrough => write!(f, "pass the card through to one guest"),
+            Self::Passthrough => write!(f, "pass the GPU through to one guest"),
         }
     }
 }
@@ -179,7 +179,7 @@ impl fmt::Display for Change {
 fn reboot_for(reason: RebootFor) -> &'static str {
     match reason {
         RebootFor::KernelWords => "to apply kernel parameters",
-        RebootFor::ReleaseCard => "to release the card from the host's graphics drivers",
+        RebootFor::ReleaseCard => "to release the GPU from the host's graphics drivers",
         RebootFor::ModuleKey => "to enroll the module signing key",
     }
 }

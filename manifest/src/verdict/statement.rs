@@ -121,8 +121,8 @@ impl<'a, 'c> Subject<'a, 'c> {
     pub(super) fn gpu_name(self) -> String {
         match self.card {
             Some(Card::Known(gpu, _)) => gpu.name.clone(),
-            Some(Card::Derived(id, arch)) => format!("the unnamed {} card {id}", arch.id),
-            Some(Card::Unknown(id)) => format!("the unknown card {id}"),
+            Some(Card::Derived(id, arch)) => format!("the unnamed {} GPU {id}", arch.id),
+            Some(Card::Unknown(id)) => format!("the unknown GPU {id}"),
             None => format!("the device {}", self.case.gpu),
         }
     }
@@ -170,7 +170,7 @@ impl<'a, 'c> Subject<'a, 'c> {
                 self.arch_name()
             ),
             Rule::CannotUnlock => {
-                format!("{gpu} cannot be unlocked, unlike other cards of its architecture")
+                format!("{gpu} cannot be unlocked, unlike other GPUs of its architecture")
             }
             Rule::NeedsPatch => {
                 format!("{gpu} needs the unlock patch, and the driver is unpatched")

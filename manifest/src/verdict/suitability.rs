@@ -108,7 +108,7 @@ fn library(catalog: &Catalog, gpus: &[&Suitable<'_>]) -> Option<(Rule, String)> 
         .iter()
         .find(|gpu| gpu.mode == Mode::Native && catalog.shown_as(gpu.gpu.id).is_some())?;
     let says = format!(
-        "the library that unlocks {} also presents {} as another card, although it needs no unlocking",
+        "the library that unlocks {} also presents {} as another GPU, although it needs no unlocking",
         unlocked.gpu.name, native.gpu.name
     );
     Some((Rule::LeaveAlone, says))

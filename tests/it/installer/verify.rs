@@ -29,7 +29,7 @@ fn only_an_intact_bundle_of_trusted_people_is_verified() {
         site.run(&["verify", bad.as_str()]).expect(3);
     }
     let cut = site.write("stick/cut.tar", &bytes[..bytes.len() - 512]);
-    site.run(&["verify", cut.as_str()]).expect(3).says(&["cut short"]);
+    site.run(&["verify", cut.as_str()]).expect(3).says(&["truncated"]);
     site.run(&["verify", "/nowhere.tar"]).expect(1).says(&["/nowhere.tar"]);
     assert!(!site.path("root/opt").exists());
 }

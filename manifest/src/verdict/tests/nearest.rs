@@ -27,7 +27,7 @@ fn the_least_change_comes_first_and_the_whole_card_last() {
         [
             "boot 6.14.11-9-pve (unlock, unverified)",
             "use vGPU 18.4 (unlock, unverified)",
-            "pass the card through to one guest",
+            "pass the GPU through to one guest",
         ]
     );
 }
@@ -44,7 +44,7 @@ fn two_changes_are_offered_only_where_one_will_not_do() {
         choices(&pool).iter().map(ToString::to_string).collect::<Vec<_>>(),
         [
             "use vGPU 18.5 and boot 7.0.14-14-pve (native, unverified)",
-            "pass the card through to one guest"
+            "pass the GPU through to one guest"
         ]
     );
 }
@@ -54,7 +54,7 @@ fn a_card_that_nothing_can_help_gets_no_false_hope() {
     for gpu in ["10de:11fa", "10de:2684", "10de:13c2", "10de:128b"] {
         assert_eq!(
             texts(&case(gpu, "16.9", "8.4", "6.8.12-43-pve")),
-            ["pass the card through to one guest"],
+            ["pass the GPU through to one guest"],
             "{gpu}"
         );
     }

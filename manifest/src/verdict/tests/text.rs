@@ -23,7 +23,7 @@ fn an_unsuitable_case_is_a_reason_its_evidence_and_what_to_do_instead() {
 unsuitable: GeForce RTX 2080 Ti Rev. A (10de:1e07, turing)
   because     no unlock patch exists for vGPU 16.3 (535.154.02) [1 2 3 4 5 6]
   instead     use vGPU 16.4 (unlock)
-  instead     pass the card through to one guest
+  instead     pass the GPU through to one guest
   [1]         NVIDIA/product-security, bulletins 2023 to 2026, lines `Virtual GPU Manager`: the host, Linux guest and Windows guest versions of the vGPU releases 13.6 to 20.1 (stated)
   [2]         anomixer/proxmox-vgpu-installer v1.84 (abe9ff9), driver registry; MD5s in v1.1 to v1.75: host file names of 16.0 to 20.1, and MD5s for most of them (read)
   [3]         GreenDamTan/vgpu-proxmox_mirror 74f3de8 and the other mirrors of polloloco/vgpu-proxmox: no 535.154.02.patch exists (read)
@@ -64,7 +64,7 @@ unlock, unverified: GeForce RTX 2080 Ti Rev. A (10de:1e07, turing)
   packages    dkms gcc make proxmox-headers-6.8.12-43-pve proxmox-headers-6.8 mdevctl proxmox-kernel-6.8.12-43-pve
   kernel      iommu=pt
   modprobe    blacklist nouveau, options nouveau modeset=0
-  reboot      to apply kernel parameters, to release the card from the host's graphics drivers
+  reboot      to apply kernel parameters, to release the GPU from the host's graphics drivers
   note        Intel processors also need intel_iommu=on
   note        the headers package must follow the kernel; otherwise DKMS silently skips the module for the next kernel
   note        NVIDIA supports 16.x (R535) until July 2026

@@ -96,7 +96,7 @@ fn a_short_or_long_part_is_named() {
         let path = part(&first, number);
         let bytes = fs::read(&path).unwrap();
         fs::write(&path, &bytes[..bytes.len() - 1000]).unwrap();
-        check(&fixture, &first, &["cut short", &format!(".{number:03}`")]);
+        check(&fixture, &first, &["truncated", &format!(".{number:03}`")]);
     }
     let (fixture, first) = split(1);
     fs::write(part(&first, 4), [fs::read(part(&first, 4)).unwrap(), vec![0]].concat()).unwrap();
