@@ -1,4 +1,5 @@
-//! The stand-in for the licence server, from a registry through a bundle into podman, which runs it.
+//! The stand-in for the license server, from a registry through a bundle into podman, which runs
+//! it.
 
 use std::fs;
 use std::net::TcpListener;
@@ -48,7 +49,7 @@ fn image_of(item: &str, name: &str) -> String {
     format!("[[image]]\nname = \"{item}\"\nimage = \"{name}\"\ntransport = \"plain-http\"\n")
 }
 
-/// Run the container as a node would, and take a token from it.
+/// Runs the container as a node would, and gets a token from it.
 fn serves(folder: &Utf8Path, podman: &Podman, name: &str, generation: Generation) {
     let [cert, database] = ["cert", "database"].map(|part| folder.join(part));
     generation.prepare(&cert, "IP:127.0.0.1").unwrap();
@@ -62,7 +63,7 @@ fn serves(folder: &Utf8Path, podman: &Podman, name: &str, generation: Generation
         command.args(["--memory", "256m", "--volume", &format!("{cert}:/app/cert")]);
         command.args(["--volume", &format!("{database}:/app/database")]);
         command.args(["--env", "DLS_URL=127.0.0.1", "--env", &format!("DLS_PORT={port}")]);
-        // The last word counts, and nobody need be root for it.
+        // The last value wins, and root is not required.
         expect(command_with(command, &[name, "--port", &port_text]), 0);
         Service::at(port, &cert.join("webserver.crt"))
     };

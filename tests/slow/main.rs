@@ -1,4 +1,4 @@
-//! What takes minutes, needs the network of a Debian machine, or builds a second profile.
+//! Tests that take minutes, need the network of a Debian machine, or build a second profile.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -1,5 +1,5 @@
-//! At least 1 GiB of the machine's own Debian packages, and a file that does not compress, through
-//! the whole line: build, co-sign, verify, stage, extract. Every digest is upstream's.
+//! At least 1 GiB of the machine's own Debian packages, and an incompressible file, through the
+//! whole pipeline: build, co-sign, verify, stage, extract. Every digest is upstream's.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,8 +11,8 @@ use vgpu_manifest::{Digest, Measure};
 use vgpu_tests::nodes::Node;
 use vgpu_tests::scratch::{Scratch, expect, fingerprint};
 
-/// Kernels, headers, compilers, firmware: what bundles carry. Patterns, because names have versions;
-/// up to four packages of each are taken.
+/// Typical content of bundles: kernels, headers, compilers, firmware. Patterns, because names
+/// include versions; up to four packages of each are used.
 const WANTED: [&str; 5] = [
     "^linux-image-[0-9.]+-[0-9]+-amd64$",
     "^linux-headers-[0-9.]+-[0-9]+-(amd64|common)$",
@@ -21,12 +21,12 @@ const WANTED: [&str; 5] = [
     "^firmware-",
 ];
 
-/// Large ones, to fill up with until there is enough.
+/// Large packages, to reach the required size.
 const FILLERS: [&str; 2] = ["^linux-image-[0-9.]+-[0-9]+-amd64-dbg$", "^libreoffice-core$"];
 
 const ENOUGH: u64 = 1 << 30;
 
-/// A package that the mirror has, with what its index says of it.
+/// A package of the mirror, with the data of its index.
 struct Package {
     name: String,
     version: String,
@@ -59,7 +59,7 @@ fn a_gib_of_real_packages_through_the_whole_line() {
     scratch.write("bundle.toml", recipe);
     expect(scratch.bundler(&["build"]), 0);
 
-    // A second principal signs, and from then on both are needed.
+    // A second principal signs, and from then on both signatures are required.
     let bundle = scratch.path("laptop/real-1.vgpu.tar");
     let bob = scratch.path("bob");
     keygen(&bob);
@@ -80,7 +80,7 @@ fn a_gib_of_real_packages_through_the_whole_line() {
         0,
     );
     expect(scratch.installer(&["verify", "--deep", bundle.as_str()]), 0);
-    // Nothing of it is wanted on the host but the program itself, so no reboot is needed.
+    // The host needs nothing from it except the program itself, so no reboot is required.
     expect(scratch.installer(&["apply", "--yes", bundle.as_str()]), 0);
 
     let out = scratch.path("out");
@@ -95,7 +95,7 @@ fn a_gib_of_real_packages_through_the_whole_line() {
     staged(&scratch.path("node/var/lib/vgpu-offline/store"), files.len() + 1);
 }
 
-/// The store has every item, under a name that is its identity.
+/// Checks that the store has every item, named after its digest.
 fn staged(store: &Utf8Path, items: usize) {
     let names: Vec<_> =
         store.read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned()).collect();
@@ -106,7 +106,8 @@ fn staged(store: &Utf8Path, items: usize) {
     }
 }
 
-/// Download packages until there are enough; their files by name, with the index's size and digest.
+/// Downloads packages up to the required size; returns their files by name, with the size and
+/// digest of the index.
 fn download(folder: &Utf8Path) -> BTreeMap<String, (u64, Digest)> {
     let mut files = BTreeMap::new();
     let mut total = 0;
@@ -140,7 +141,7 @@ fn names(folder: &Utf8Path) -> Vec<String> {
     entries.map(|entry| entry.unwrap().file_name().to_owned()).collect()
 }
 
-/// The packages of which the name matches `pattern`, largest first, at most four of them.
+/// Returns the packages whose name matches `pattern`, the largest first, at most four.
 fn candidates(pattern: &str) -> Vec<Package> {
     let search = output("apt-cache", &["search", "--names-only", pattern]);
     let names = search.lines().filter_map(|line| line.split(' ').next());
@@ -174,7 +175,7 @@ fn keygen(path: &Utf8Path) {
     assert!(Command::new("ssh-keygen").args(words).status().unwrap().success());
 }
 
-/// Write `size` bytes from the kernel's random numbers, which do not compress.
+/// Writes `size` random bytes from the kernel, which do not compress.
 fn noise(path: &Utf8Path, size: u64) {
     use std::io::Read;
 

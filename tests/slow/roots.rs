@@ -1,4 +1,4 @@
-//! Real Debian roots are what the tests take them for.
+//! Checks that real Debian roots have the properties that the tests rely on.
 
 use std::fs;
 
@@ -33,7 +33,7 @@ fn a_copy_is_one_of_its_own_without_a_network() {
             root.write("/etc/new", "new");
             assert_eq!(root.run(&["cat", "/etc/new"]).out, "new");
             let mut differences = before.differences(&root.snapshot(&[]));
-            // What `apt-get update` did is not of interest.
+            // The effects of `apt-get update` are irrelevant here.
             differences.retain(|line| line.starts_with("etc/"));
             assert_eq!(differences.len(), 2, "{differences:?}");
             assert!(fs::exists(pristine.path().join("etc/os-release")).unwrap());

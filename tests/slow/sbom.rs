@@ -1,4 +1,4 @@
-//! Bills of materials, as the validators of SPDX and CycloneDX see them: Python's, from its package
+//! Bills of materials, checked with the Python validators of SPDX and CycloneDX from the package
 //! index.
 
 use std::process::Command;

@@ -23,7 +23,7 @@ fn the_installer_is_static_and_small() {
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(said.contains("statically linked") || said.contains("not a dynamic"), "{said}");
 
-    // It runs where there is nothing else at all: no loader, no library, no file.
+    // It runs in an empty root: no loader, no library, no file.
     let empty = tempfile::tempdir().unwrap();
     let alone = empty.path().join("vgpu-installer");
     std::fs::copy(&program, alone).unwrap();

@@ -1,5 +1,6 @@
-//! A real Rust library with real crates in the role of `vgpu_unlock`: locked, built against the glibc
-//! of Proxmox VE 7, preloaded, made again elsewhere, and built from its item alone without a network.
+//! A real Rust library with real crates in the role of `vgpu_unlock`: locked, built against the
+//! glibc of Proxmox VE 7, preloaded, rebuilt elsewhere, and built from its item alone without a
+//! network.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use camino::Utf8Path;
 use vgpu_tests::scratch::{Scratch, expect};
 use vgpu_tests::skip::{have, skip};
 
-/// With the crates that the real one has, and nothing of its code.
+/// The crates of the real library, without its code.
 const MANIFEST: &str = r#"[package]
 name = "stand-in"
 version = "0.1.0"
@@ -27,7 +28,7 @@ serde = { version = "1.0.130", features = ["derive"] }
 toml = "0.8.11"
 "#;
 
-/// It says that it is there, and answers one request itself.
+/// Announces itself, and answers one request.
 const LIBRARY: &str = r#"use std::os::raw::{c_int, c_ulong, c_void};
 
 #[derive(serde::Deserialize)]
@@ -51,7 +52,7 @@ pub unsafe extern "C" fn ioctl(fd: c_int, request: c_ulong, argument: *mut c_voi
 }
 "#;
 
-/// Asks for what only the library answers.
+/// Sends the request that only the library answers.
 pub(crate) const ASK: &str = "import fcntl; print(fcntl.ioctl(1, 0x5eed, 0))";
 
 #[test]
@@ -92,7 +93,7 @@ fn a_library_from_its_sources_to_a_preloaded_process() {
     comes_out_the_same(&lock, &recipe);
 }
 
-/// Whether everything is here that it takes.
+/// Checks whether all required tools are present.
 pub(crate) fn tools() -> bool {
     let zig = Command::new("python3").args(["-m", "ziglang", "version"]).output();
     let has_zig = zig.is_ok_and(|output| output.status.success());
@@ -100,7 +101,7 @@ pub(crate) fn tools() -> bool {
         && (has_zig || skip("the Python package ziglang"))
 }
 
-/// Put the library into a repository of the real git in `folder`; its commit.
+/// Adds the library to a repository of the real git in `folder`; returns its commit.
 pub(crate) fn repository(folder: &Utf8Path) -> String {
     fs::create_dir_all(folder.join("src")).unwrap();
     let files = [("Cargo.toml", MANIFEST), ("src/lib.rs", LIBRARY), (".gitignore", "Cargo.lock\n")];
@@ -118,7 +119,8 @@ pub(crate) fn repository(folder: &Utf8Path) -> String {
     String::from_utf8(head.unwrap().stdout).unwrap().trim().to_owned()
 }
 
-/// Its own symbol versions are those of glibc 2.31 at most, and it does what it is preloaded for.
+/// Checks that its symbol versions are those of glibc 2.31 at most, and that it works when
+/// preloaded.
 pub(crate) fn loads_with_the_oldest_glibc(library: &Utf8Path) {
     let dump = Command::new("objdump").args(["-T", library.as_str()]).output().unwrap();
     let dump = String::from_utf8(dump.stdout).unwrap();
@@ -139,7 +141,8 @@ pub(crate) fn loads_with_the_oldest_glibc(library: &Utf8Path) {
     assert_eq!(ask(""), "");
 }
 
-/// The item alone is enough: stock tools unpack it, and cargo needs no network and no home.
+/// Checks that the item alone is sufficient: stock tools unpack it, and cargo needs no network and
+/// no home.
 pub(crate) fn builds_without_a_network(item: &Utf8Path, folder: &Utf8Path) {
     fs::create_dir(folder).unwrap();
     let tar =
@@ -162,7 +165,7 @@ pub(crate) fn builds_without_a_network(item: &Utf8Path, folder: &Utf8Path) {
     assert!(folder.join("target/release/libstand_in_rs.so").is_file());
 }
 
-/// Another laptop, with the lock only: the same sources, and the same library.
+/// Checks that another laptop with only the lock produces the same sources and the same library.
 fn comes_out_the_same(lock: &str, recipe: &str) {
     let there = Scratch::new(env!("CARGO_BIN_EXE_demo"));
     there.write("bundle.toml", recipe);
@@ -173,7 +176,7 @@ fn comes_out_the_same(lock: &str, recipe: &str) {
     expect(fetch, 0);
 }
 
-/// Our programs get a home of their own; the compiler is in that of whoever runs the tests.
+/// Our programs get a separate home; the compiler is in the home of the user who runs the tests.
 pub(crate) fn with_rust(mut command: Command) -> Command {
     let home = PathBuf::from(std::env::var_os("HOME").unwrap());
     for (name, folder) in [("RUSTUP_HOME", ".rustup"), ("CARGO_HOME", ".cargo")] {

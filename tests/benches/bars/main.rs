@@ -1,7 +1,7 @@
-//! What must be fast, beside the tools that one would otherwise take, as one Markdown table.
+//! Benchmarks against comparable tools, as one Markdown table.
 //!
-//! Every figure is a ratio of medians of runs that were interleaved on the same bytes, so it says
-//! something on a busy machine too; the table says when the machine was busy.
+//! Every figure is a ratio of medians of interleaved runs on the same bytes, so it is meaningful on
+//! a busy machine too; the table notes when the machine was busy.
 //!
 //! `cargo bench -p vgpu-tests` uses 1 GiB in the system's folder for temporary files;
 //! `VGPU_BENCH_MIB` and `TMPDIR` change that.
@@ -50,7 +50,7 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
 }
 
-/// Reading: from the page cache, and from the disk.
+/// Reads from the page cache, and from the disk.
 fn verify(scene: &Scene, rows: &mut Vec<String>) {
     let ours = || scene.installer(&["verify", scene.bundle.as_str()]);
     let race = |what, bar| Race::new(what, bar).memory(32);
@@ -90,7 +90,7 @@ fn verify(scene: &Scene, rows: &mut Vec<String>) {
     ));
 }
 
-/// Writing, durably.
+/// Writes durably.
 fn write(scene: &Scene, rows: &mut Vec<String>) {
     let ours = || scene.apply();
     let cp = || scene.copy(&scene.bundle);
@@ -116,7 +116,7 @@ fn write(scene: &Scene, rows: &mut Vec<String>) {
     }
 }
 
-/// Writing a bundle of many items, as real ones are.
+/// Writes a bundle of many items, as real ones are.
 fn many(scene: &Scene, mib: usize, rows: &mut Vec<String>) {
     let many = Many::new(scene, mib);
     let ours = || many.build(scene);
@@ -128,7 +128,7 @@ fn many(scene: &Scene, mib: usize, rows: &mut Vec<String>) {
     ));
 }
 
-/// Downloading from servers that give each connection 8 MiB a second.
+/// Downloads from servers that limit each connection to 8 MiB/s.
 fn fetch(scene: &Scene, rows: &mut Vec<String>) {
     let slow = Slow::new(scene);
     let four = || slow.fetch(scene, "4");
@@ -140,7 +140,7 @@ fn fetch(scene: &Scene, rows: &mut Vec<String>) {
     ));
 }
 
-/// What people wait for at a prompt, in milliseconds. The bar is 100 ms, so the other side is a sleep.
+/// Interactive commands, in milliseconds. The limit is 100 ms, so the comparison is a sleep.
 fn small(scene: &Scene, rows: &mut Vec<String>) {
     let pause = || scene.tool("sleep", &["0.1"]);
     let bundle = scene.small_bundle.as_str();

@@ -9,17 +9,18 @@ use camino::Utf8PathBuf;
 use crate::liar::{Act, Liar};
 use crate::scene::{Scene, settle, write_noise};
 
-/// A project of the size and make-up of a real one: drivers, some two hundred packages, an image.
+/// A project with the size and composition of a real one: drivers, about two hundred packages, an
+/// image.
 pub(crate) struct Many {
     folder: Utf8PathBuf,
 }
 
 impl Many {
-    /// Files of `mib` MiB in all, locked and in the cache.
+    /// Files of `mib` MiB in total, locked and in the cache.
     pub(crate) fn new(scene: &Scene, mib: usize) -> Self {
         let folder = scene.path("many");
         fs::create_dir_all(folder.join("payload")).unwrap();
-        // In hundredths of the whole, and in KiB for what is small.
+        // In hundredths of the total, and in KiB for small files.
         let large = [("host.run", 6), ("guest.run", 30), ("guest.exe", 24), ("image.tar", 36)];
         let mut names: Vec<String> = Vec::new();
         for (name, share) in large {
@@ -43,14 +44,14 @@ impl Many {
         Self { folder }
     }
 
-    /// Build the bundle anew.
+    /// Rebuilds the bundle.
     pub(crate) fn build(&self, scene: &Scene) -> Vec<Command> {
         let _ = fs::remove_file(self.folder.join("many-1.vgpu.tar"));
         settle();
         scene.bundler("many", &["build", "--offline"])
     }
 
-    /// Copy the files, and sync the copies.
+    /// Copies the files, and syncs the copies.
     pub(crate) fn copy(&self, scene: &Scene) -> Vec<Command> {
         let copy = scene.path("copies");
         let _ = fs::remove_dir_all(&copy);
@@ -63,13 +64,13 @@ impl Many {
     }
 }
 
-/// A project whose items come from servers that give each connection so much and no more.
+/// A project whose items come from servers that limit each connection.
 pub(crate) struct Slow {
     cache: Utf8PathBuf,
     _servers: Vec<Liar>,
 }
 
-/// What a connection gets, in bytes a second.
+/// The rate of a connection, in bytes per second.
 const RATE: u64 = 8 << 20;
 
 impl Slow {
@@ -87,7 +88,7 @@ impl Slow {
         Self { cache: scene.path("slow-cache"), _servers: servers }
     }
 
-    /// Fetch all of it into an empty cache, so many at a time.
+    /// Fetches everything into an empty cache, with this many downloads in parallel.
     pub(crate) fn fetch(&self, scene: &Scene, jobs: &str) -> Vec<Command> {
         let _ = fs::remove_dir_all(&self.cache);
         settle();

@@ -1,17 +1,17 @@
-//! Running two things in turn and comparing their medians.
+//! Interleaved runs of two sides, compared by their medians.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// How often each side of a comparison runs.
+/// The number of runs of each side.
 pub(crate) const ROUNDS: usize = 7;
 
-/// What one side does: commands, one after the other.
+/// The commands of one side, in order.
 pub(crate) type Side<'s> = dyn Fn() -> Vec<Command> + 's;
 
-/// A comparison of something of ours with something else.
+/// A comparison of this project with another tool.
 pub(crate) struct Race {
     what: &'static str,
     bar: f64,
@@ -19,29 +19,29 @@ pub(crate) struct Race {
     cold: Option<Utf8PathBuf>,
 }
 
-/// What one run took.
+/// The measurements of one run.
 struct Taken {
     time: Duration,
     memory_kib: u64,
 }
 
 impl Race {
-    /// Ours must take at most `bar` times as long as the other.
+    /// This project may take at most `bar` times as long as the other tool.
     pub(crate) fn new(what: &'static str, bar: f64) -> Self {
         Self { what, bar, memory_mib: u64::MAX, cold: None }
     }
 
-    /// Ours may use this many MiB.
+    /// This project may use this many MiB.
     pub(crate) fn memory(self, mib: u64) -> Self {
         Self { memory_mib: mib, ..self }
     }
 
-    /// Drop `file` from the page cache before each run.
+    /// Drops `file` from the page cache before each run.
     pub(crate) fn cold(self, file: &Utf8Path) -> Self {
         Self { cold: Some(file.to_owned()), ..self }
     }
 
-    /// Run both in turn and describe the outcome as a row of the table.
+    /// Runs both sides in turn and returns the row of the table.
     pub(crate) fn against(self, other: &str, ours: &Side<'_>, theirs: &Side<'_>) -> String {
         let mut times = [Vec::new(), Vec::new()];
         let mut memory = 0;
@@ -86,7 +86,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-/// Run the commands through GNU time, which knows the peak memory of each.
+/// Runs the commands with GNU time, which reports the peak memory of each.
 fn run(commands: Vec<Command>) -> Taken {
     let start = Instant::now();
     let mut memory_kib = 0;
@@ -113,7 +113,7 @@ fn run(commands: Vec<Command>) -> Taken {
     Taken { time: start.elapsed(), memory_kib }
 }
 
-/// Whether a tool is installed; the table leaves out what is not.
+/// Checks whether a tool is installed; the table omits missing ones.
 pub(crate) fn have(tool: &str) -> bool {
     Command::new(tool).arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }

@@ -1,4 +1,4 @@
-//! A laptop and a node in a scratch folder, with a payload on the one and a bundle on the other.
+//! A laptop and a node in a scratch folder, with a payload on the laptop and a bundle on the node.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -10,7 +10,7 @@ use vgpu_tests::programs::{Program, Programs};
 
 use crate::run::have;
 
-/// Where everything lies.
+/// The scratch folder.
 pub(crate) struct Scene {
     folder: tempfile::TempDir,
     programs: Programs,
@@ -18,14 +18,13 @@ pub(crate) struct Scene {
     pub(crate) bundle: Utf8PathBuf,
     /// A bundle of a few KiB.
     pub(crate) small_bundle: Utf8PathBuf,
-    /// The payload.
     pub(crate) payload: Utf8PathBuf,
     /// The public key for minisign.
     pub(crate) minisign: Utf8PathBuf,
 }
 
 impl Scene {
-    /// Make a payload of `mib` MiB, two bundles, and a node that trusts them.
+    /// Creates a payload of `mib` MiB, two bundles, and a node that trusts them.
     pub(crate) fn new(mib: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| Utf8Path::from_path(folder.path()).unwrap().join(name);
@@ -66,7 +65,7 @@ impl Scene {
         Utf8Path::from_path(self.folder.path()).unwrap().join(name)
     }
 
-    /// Our installer, working on the node.
+    /// The installer, working on the node.
     pub(crate) fn installer(&self, words: &[&str]) -> Vec<Command> {
         let mut command = self.programs.command(Program::Installer);
         command.arg("--root").arg(self.path("node")).args(words);
@@ -89,7 +88,7 @@ impl Scene {
         vec![command]
     }
 
-    /// Apply the large bundle to a node whose store is empty.
+    /// Applies the large bundle to a node whose store is empty.
     pub(crate) fn apply(&self) -> Vec<Command> {
         let store = self.path("node/var/lib/vgpu-offline/store");
         if store.exists() {
@@ -99,14 +98,14 @@ impl Scene {
         self.installer(&["apply", "--yes", self.bundle.as_str()])
     }
 
-    /// Build the large bundle anew; everything is in the cache.
+    /// Rebuilds the large bundle; everything is in the cache.
     pub(crate) fn build(&self) -> Vec<Command> {
         let _ = fs::remove_file(&self.bundle);
         settle();
         self.bundler("large", &["build"])
     }
 
-    /// Copy `file` and sync the copy.
+    /// Copies `file` and syncs the copy.
     pub(crate) fn copy(&self, file: &Utf8Path) -> Vec<Command> {
         let copy = self.path("copy");
         let _ = fs::remove_file(&copy);
@@ -116,7 +115,7 @@ impl Scene {
         commands
     }
 
-    /// What one would do without us: archive, compress, sign.
+    /// The procedure without this project: archive, compress, sign.
     pub(crate) fn tar_zstd_minisign(&self) -> Vec<Command> {
         let archive = self.path("other.tar.zst");
         let _ = fs::remove_file(&archive);
@@ -179,12 +178,12 @@ impl Scene {
     }
 }
 
-/// Write everything that is waiting to be written, so that nobody pays for somebody else's bytes.
+/// Writes all dirty pages, so that no run pays for the bytes of another.
 pub(crate) fn settle() {
     rustix::fs::sync();
 }
 
-/// Write bytes that do not repeat and do not compress; another file has others.
+/// Writes bytes that do not repeat or compress; each file has different ones.
 pub(crate) fn write_noise(path: &Utf8Path, kib: usize) {
     let seed =
         path.as_str().bytes().fold(7, |seed, byte| seed * 31_u64 % 1_000_003 + u64::from(byte));

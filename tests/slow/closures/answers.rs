@@ -1,4 +1,5 @@
-//! What the real apt of a release takes from the full mirror, and whether it is content with ours.
+//! The real apt of a release: the packages it takes from the full mirror, and whether it accepts
+//! the bundle's.
 
 use std::collections::BTreeMap;
 
@@ -11,18 +12,19 @@ use vgpu_tests::scratch::{Said, expect, run};
 use super::nodes::path;
 use super::sets::{Set, Upgrades};
 
-/// Packages by name, with the bytes of their files.
+/// Packages by name, with the sizes of their files.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Taken(BTreeMap<String, u64>);
 
 impl Taken {
-    /// What a bundle brings.
+    /// The packages in a bundle.
     pub(super) fn by_us(manifest: &Manifest) -> Self {
         let meant = meant(manifest);
         Self(meant.map(|(item, record)| (record.name.as_str().to_owned(), item.size())).collect())
     }
 
-    /// What apt takes from the full mirror, where `status` is the node's in the networked root.
+    /// Returns the packages that apt takes from the full mirror, where `status` is the node's in
+    /// the networked root.
     pub(super) fn by_apt(mirror: &Root, set: &Set, status: &str) -> Self {
         let mut taken = ask(mirror, status, "install", &set.packages());
         if set.upgrades == Upgrades::All {
@@ -31,24 +33,25 @@ impl Taken {
         taken
     }
 
-    /// How many packages.
+    /// Returns the number of packages.
     pub(super) fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// How many bytes.
+    /// Returns the number of bytes.
     pub(super) fn bytes(&self) -> u64 {
         self.0.values().sum()
     }
 
-    /// The names of those that `other` does not have.
+    /// Returns the names that `other` does not have.
     pub(super) fn beyond(&self, other: &Self) -> Vec<&str> {
         let more = self.0.keys().filter(|name| !other.0.contains_key(*name));
         more.map(String::as_str).collect()
     }
 }
 
-/// What apt would download, from its list `'URL' name_version_arch.deb size hash`.
+/// Returns the packages that apt would download, from its list `'URL' name_version_arch.deb size
+/// hash`.
 fn ask(mirror: &Root, status: &str, verb: &str, packages: &[&str]) -> Taken {
     let status = format!("Dir::State::status={status}");
     let options = ["--print-uris", "--quiet=2", "--no-install-recommends", "--yes"];
@@ -63,15 +66,15 @@ fn ask(mirror: &Root, status: &str, verb: &str, packages: &[&str]) -> Taken {
     Taken(said.out.lines().filter(|it| it.starts_with('\'')).filter_map(line).collect())
 }
 
-/// Whether apt is content with the repository alone; what it says if not.
+/// Checks that apt accepts the repository alone; returns its output if not.
 pub(super) fn simulate(repository: &Repository<'_>, set: &Set) -> Result<(), String> {
     let status = format!("Dir::State::status={}", path(set.node));
     let options = ["--simulate", "--no-install-recommends", "-o", &status, "install"];
     succeeded(run(repository.apt(&[&options, &set.packages()[..]].concat())))
 }
 
-/// Whether the set can be installed from the repository alone, and is then there in the versions
-/// of the bundle; what is wrong if not.
+/// Checks that the set can be installed from the repository alone, in the versions of the bundle;
+/// returns the error if not.
 pub(super) fn installed(
     root: &Root,
     repository: &Repository<'_>,
@@ -83,7 +86,7 @@ pub(super) fn installed(
     let options = ["--yes", "--no-remove", "--no-install-recommends", "install"];
     let words: Vec<_> = options.into_iter().chain(exact).collect();
     let mut command = repository.apt(&words);
-    // A copy that is lost with the machine need not survive it.
+    // A copy that is lost with the machine need not be durable.
     command.env("DPKG_FORCE", "unsafe-io");
     succeeded(run(command))?;
     let said = run(root.command(&["dpkg", "--audit"]));
@@ -100,7 +103,7 @@ pub(super) fn installed(
     if missing.is_empty() { Ok(()) } else { Err(format!("not installed: {}", missing.join(" "))) }
 }
 
-/// What a bundle carries for the node; not what it carries for the way back.
+/// Returns the packages for the node, without those for a revert.
 fn meant(manifest: &Manifest) -> impl Iterator<Item = (&Item, &PackageRecord)> {
     manifest.records(Kind::package).filter(|(_, record)| record.reason != PackageReason::Return)
 }

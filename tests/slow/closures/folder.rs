@@ -45,7 +45,7 @@ fn compare(roots: &Roots, release: Release) {
     let built = laptop.build();
     assert!(built.manifest.records(Kind::package).count() > 2);
 
-    // What a partial mirror has: signed releases, whole indexes, and some of the packages.
+    // The content of a partial mirror: signed releases, whole indexes, and some of the packages.
     let mut places = BTreeMap::new();
     let medium = |archive: &Archive| scratch.path("medium").join(&archive.suite);
     let mirrored = plain.archives().iter().map(|it| copy(it, &medium(it), &mut places));
@@ -69,7 +69,7 @@ fn compare(roots: &Roots, release: Release) {
     drop(laptop);
     fs::remove_dir_all(scratch.path("cache")).unwrap();
 
-    // Neither a file that is not there nor one that is another is taken.
+    // A missing file and a different file are both refused.
     let laptop = Laptop::new(&scratch, Network::Cut, "broken", offline);
     let refused = |words: &[&str]| {
         let said = laptop.run(&["build"]);
@@ -85,7 +85,8 @@ fn compare(roots: &Roots, release: Release) {
     refused(&[name, "cannot read"]);
 }
 
-/// Copy what describes a suite into a folder, and add the places of its packages to `places`.
+/// Copies the files that describe a suite into a folder, and adds the paths of its packages to
+/// `places`.
 fn copy(archive: &Archive, to: &Utf8Path, places: &mut BTreeMap<String, Utf8PathBuf>) -> Archive {
     let suite = &archive.suite;
     let dists = format!("dists/{suite}");

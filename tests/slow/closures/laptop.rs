@@ -11,44 +11,43 @@ use vgpu_tests::scratch::{Said, Scratch, expect, run, without_network};
 
 use super::sets::Upgrades;
 
-/// A folder with a recipe.
 pub(super) struct Laptop<'l> {
     scratch: &'l Scratch,
     network: Network<'l>,
     folder: Utf8PathBuf,
 }
 
-/// What network the bundler has.
+/// The bundler's network access.
 #[derive(Clone, Copy)]
 pub(super) enum Network<'n> {
-    /// The machine's, with the proxy that its apt uses.
+    /// The machine's network, with the proxy of its apt.
     Through(Option<&'n str>),
-    /// None at all.
+    /// No network.
     Cut,
 }
 
-/// What a recipe says of packages.
+/// The package section of a recipe.
 #[derive(Clone, Copy)]
 pub(super) struct Recipe<'r> {
     pub(super) release: Release,
     pub(super) wanted: &'r [&'r str],
     pub(super) upgrades: Upgrades,
-    /// What it says of the node: a whole line, or nothing.
+    /// The node section: a whole line, or nothing.
     pub(super) node: &'r str,
     pub(super) archives: &'r [Archive],
     pub(super) mirror: &'r Mirror,
-    /// The keys that are pinned.
+    /// The pinned keys.
     pub(super) keys: &'r [String],
 }
 
-/// A bundle, and what it says of itself.
+/// A bundle and its manifest.
 pub(super) struct Built {
     pub(super) bundle: Utf8PathBuf,
     pub(super) manifest: Manifest,
 }
 
 impl<'l> Laptop<'l> {
-    /// A new folder of this name.
+    /// Creates a new folder of this name.
     pub(super) fn new(
         scratch: &'l Scratch,
         network: Network<'l>,
@@ -61,7 +60,7 @@ impl<'l> Laptop<'l> {
         Self { scratch, network, folder }
     }
 
-    /// Where a file of this name lies.
+    /// Returns the path of a file of this name.
     pub(super) fn path(&self, name: &str) -> Utf8PathBuf {
         self.folder.join(name)
     }
@@ -77,7 +76,7 @@ impl<'l> Laptop<'l> {
         Built { bundle, manifest }
     }
 
-    /// Take everything out of a bundle.
+    /// Extracts all items of a bundle.
     pub(super) fn extract(&self, built: &Built) -> Utf8PathBuf {
         let out = self.folder.join("out");
         let words = ["--quiet", "extract", built.bundle.as_str(), "-o", out.as_str()];
@@ -85,7 +84,7 @@ impl<'l> Laptop<'l> {
         out
     }
 
-    /// `vgpu-bundler` with these words.
+    /// Runs `vgpu-bundler` with these arguments.
     pub(super) fn run(&self, words: &[&str]) -> Said {
         let mut command = self.scratch.bundler(words);
         command.current_dir(&self.folder);
@@ -102,7 +101,7 @@ impl<'l> Laptop<'l> {
 
 impl Drop for Laptop<'_> {
     fn drop(&mut self) {
-        // A bundle is large, and there are dozens.
+        // Bundles are large, and there are dozens.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -118,7 +117,7 @@ impl Recipe<'_> {
         );
         let keyring = self.mirror.keyring();
         for Archive { url, suite } in self.archives {
-            // Debian 11 gets no more releases, and its last one says that it is too old by now.
+            // Debian 11 gets no more releases, and its last one has expired.
             let expired = if self.release == Release::Debian11 { "accept" } else { "refuse" };
             write!(
                 text,

@@ -1,8 +1,8 @@
-//! The oracle of package closures: the real apt of each release.
+//! Package closures, verified with the real apt of each release.
 //!
-//! For every set, the real bundler makes a bundle. The root's own apt, without a network and with
-//! the bundle as its only source, must find the closure complete; and the closure must not be
-//! larger than what apt itself takes from the full mirror by more than 2 %.
+//! For every set, the real bundler builds a bundle. The root's own apt, without a network and with
+//! the bundle as its only source, must find the closure complete; and the closure must not be more
+//! than 2 % larger than the one that apt takes from the full mirror.
 
 mod answers;
 mod folder;
@@ -26,10 +26,10 @@ use self::nodes::{Nodes, path};
 use self::sets::{SETS, Set, Then};
 use self::table::{Row, check};
 
-/// How many sets are worked on at a time.
+/// The number of sets that run in parallel.
 const WORKERS: usize = 2;
 
-/// What it takes to judge a set.
+/// The dependencies of a check.
 struct Court<'c> {
     scratch: &'c Scratch,
     roots: &'c Roots,
@@ -63,7 +63,7 @@ fn judge_all(test: &str, release: Release) {
 }
 
 impl Court<'_> {
-    /// All sets of a release, with their numbers; none if the mirror does not have it.
+    /// Returns all sets of a release, with their numbers; none if the mirror does not have it.
     fn rows(&self, release: Release) -> Vec<(usize, Row)> {
         let sets: Vec<_> =
             SETS.iter().enumerate().filter(|(_, set)| set.release == release).collect();

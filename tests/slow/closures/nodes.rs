@@ -1,4 +1,4 @@
-//! The nodes of a release for which closures are made, and the roots in which apt is asked.
+//! The nodes of a release for which closures are built, and the roots in which apt runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,12 +9,12 @@ use vgpu_tests::scratch::{Scratch, expect};
 
 use super::sets::{FULL, Node, Set, Told};
 
-/// What there is of one release.
+/// The roots and nodes of one release.
 pub(super) struct Nodes {
     plain: Pristine,
     full: Option<Pristine>,
     statuses: BTreeMap<Node, String>,
-    /// Has what the bundler is told: for each node `NAME.status` and `NAME.json`.
+    /// The folder with the bundler's inputs: `NAME.status` and `NAME.json` for each node.
     folder: Utf8PathBuf,
     /// A root with the network and the mirror's newest indexes.
     pub(super) mirror: Root,
@@ -23,7 +23,7 @@ pub(super) struct Nodes {
 }
 
 impl Nodes {
-    /// These nodes of a release; `None` if the mirror does not have it.
+    /// Returns the nodes of a release; `None` if the mirror does not have it.
     pub(super) fn of(
         scratch: &Scratch,
         roots: &Roots,
@@ -57,7 +57,7 @@ impl Nodes {
         Some(nodes)
     }
 
-    /// Write down what the bundler is told of each node.
+    /// Writes the bundler's inputs for each node.
     fn tell(&self, scratch: &Scratch) {
         fs::create_dir_all(&self.folder).unwrap();
         for (node, status) in &self.statuses {
@@ -70,7 +70,7 @@ impl Nodes {
         }
     }
 
-    /// What a recipe says of the node of a set.
+    /// Returns the node section of the recipe of a set.
     pub(super) fn told(&self, set: &Set) -> String {
         let file = |suffix: &str| self.folder.join(format!("{}.{suffix}", set.node.name()));
         match set.told {
@@ -80,12 +80,12 @@ impl Nodes {
         }
     }
 
-    /// The mirror's suites of this release.
+    /// Returns the mirror's suites of this release.
     pub(super) fn archives(&self) -> &[Archive] {
         self.plain.archives()
     }
 
-    /// A root of its own that is such a node.
+    /// Creates a separate root with this node's packages.
     pub(super) fn fresh(&self, node: Node) -> Root {
         let below = if node == Node::Full { self.full.as_ref() } else { None };
         let root = below.unwrap_or(&self.plain).fresh();
@@ -94,7 +94,7 @@ impl Nodes {
     }
 }
 
-/// Where the two roots have the status of a node.
+/// Returns the path of a node's status in both roots.
 pub(super) fn path(node: Node) -> String {
     format!("/nodes/{}", node.name())
 }
@@ -103,8 +103,8 @@ fn status(root: &Pristine) -> String {
     fs::read_to_string(root.path().join("var/lib/dpkg/status")).unwrap()
 }
 
-/// A status with all that is `Priority: important` as well, and with what that needs: the stanzas
-/// of the mirror. Nothing of it can be run, so apt can only be asked.
+/// Returns a status with all packages of `Priority: important` and their dependencies: the stanzas
+/// of the mirror. None of them can run, so apt can only simulate.
 fn base(status: &str, mirror: &Root) -> String {
     let available = expect(mirror.command(&["apt-cache", "dumpavail"]), 0).out;
     let important = available.split("\n\n").filter(|it| it.contains("\nPriority: important\n"));
@@ -120,8 +120,8 @@ fn base(status: &str, mirror: &Root) -> String {
     format!("{}\n\n{}\n", status.trim_end(), installed.trim_end())
 }
 
-/// A status as it was at the first point release: of what Debian has changed since, the versions
-/// end in `deb12u1` and not in `deb12u7`, also where another package needs that very version.
+/// Returns a status as of the first point release: versions changed by Debian since then end in
+/// `deb12u1` and not in `deb12u7`, also in exact dependencies of other packages.
 fn aged(status: &str) -> String {
     let versions: BTreeSet<_> =
         status.lines().filter_map(|line| line.strip_prefix("Version: ")).collect();
@@ -140,7 +140,7 @@ fn aged(status: &str) -> String {
     aged
 }
 
-/// The same status, but somebody has put a package on hold.
+/// Returns the same status with a package on hold.
 fn held(status: &str, name: &str) -> String {
     let usual = format!("Package: {name}\nStatus: install ");
     assert!(status.contains(&usual), "there is no {name}");

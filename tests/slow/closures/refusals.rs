@@ -1,4 +1,5 @@
-//! What cannot be had is refused, with the requirement that fails, why, and what to do next.
+//! Requests that cannot be satisfied are refused, with the failing requirement, the reason and the
+//! next step.
 
 use std::fs;
 
@@ -12,7 +13,7 @@ use super::sets::Node::{self, Aged, Held, Plain};
 use super::sets::Upgrades::{self, Coupled, Never};
 use super::sets::{SETS, Set};
 
-/// A request, and what must be said of it.
+/// A request, and the expected parts of the message.
 struct Refusal {
     wanted: &'static str,
     node: Node,
@@ -33,14 +34,14 @@ const REFUSALS: &[Refusal] = &[
         upgrades: Never,
         says: &["`dkms=0.1` cannot be had", "has dkms 3."],
     },
-    // Two that want to be the only one of their kind.
+    // Two packages that each conflict with the other.
     Refusal {
         wanted: "postfix exim4-daemon-light",
         node: Plain,
         upgrades: Never,
         says: &["postfix", "exim4-daemon-light", "conflicts with mail-transport-agent"],
     },
-    // One that wants to be what the other is.
+    // A package that conflicts with one that provides the same.
     Refusal {
         wanted: "docker.io podman-docker",
         node: Plain,
@@ -92,7 +93,7 @@ fn refuse(roots: &Roots, release: Release) {
         let said = laptop.run(&["lock"]);
         eprintln!("-- Debian {}, {wanted}\n{}", release.number(), said.err);
         assert_eq!(said.code, Some(4), "{}", said.err);
-        // Each reason stands on a line of its own.
+        // Each reason is on its own line.
         assert!(!said.err.contains("\\n"), "{}", said.err);
         for word in *says {
             assert!(said.err.contains(word), "`{word}` is not in\n{}", said.err);

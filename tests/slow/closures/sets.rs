@@ -1,4 +1,4 @@
-//! What is asked for, of which release, on what node.
+//! The requested sets, with release and node.
 
 use vgpu_tests::roots::Release;
 use vgpu_tests::roots::Release::{Debian11, Debian12, Debian13};
@@ -8,11 +8,11 @@ use self::Then::{Install, Simulate};
 use self::Told::{Inventory, Nothing, Status};
 use self::Upgrades::{All, Coupled, Never};
 
-/// A set of packages, and what is to be seen of its closure.
+/// A set of packages, with the expectations for its closure.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Set {
     pub(super) release: Release,
-    /// What is asked for, in one line.
+    /// The requested packages, in one line.
     pub(super) wanted: &'static str,
     pub(super) node: Node,
     pub(super) told: Told,
@@ -20,33 +20,33 @@ pub(super) struct Set {
     pub(super) then: Then,
 }
 
-/// What a node has already.
+/// The packages already on a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Node {
     /// The smallest system in which apt works.
     Plain,
-    /// That, with a toolchain and what hosts have besides.
+    /// The same, with a toolchain and common packages of hosts.
     Full,
-    /// The smallest system with all that is `Priority: important`.
+    /// The smallest system with all packages of `Priority: important`.
     Base,
-    /// The smallest system as it was at the first point release.
+    /// The smallest system as of the first point release.
     Aged,
-    /// That, with its C library on hold.
+    /// The same, with its C library on hold.
     Held,
 }
 
-/// How the bundler learns what a node has.
+/// The source of the bundler's knowledge of the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Told {
-    /// By the file in which its dpkg writes that down.
+    /// dpkg's status file.
     Status,
-    /// By its inventory, which has names and versions only.
+    /// The inventory, which has names and versions only.
     Inventory,
-    /// Not at all: it has what every system of the release has, like [`Node::Base`].
+    /// None: the bundler assumes the packages of every system of the release, like [`Node::Base`].
     Nothing,
 }
 
-/// What the recipe says of upgrades.
+/// The upgrade setting of the recipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Upgrades {
     Never,
@@ -54,14 +54,14 @@ pub(super) enum Upgrades {
     All,
 }
 
-/// What is done with the closure.
+/// The check of the closure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Then {
     Simulate,
     Install,
 }
 
-/// What [`Node::Full`] has on top of [`Node::Plain`].
+/// The packages of [`Node::Full`] in addition to those of [`Node::Plain`].
 pub(super) const FULL: [&str; 6] =
     ["build-essential", "openssh-server", "ifupdown", "pciutils", "python3", "lvm2"];
 
@@ -108,14 +108,14 @@ impl Set {
         Self { then: Install, ..self }
     }
 
-    /// The packages that are asked for.
+    /// The requested packages.
     pub(super) fn packages(&self) -> Vec<&'static str> {
         self.wanted.split(' ').collect()
     }
 }
 
-/// What a vGPU host may need, then what has the harder closures: virtual packages, alternatives,
-/// several that provide the same, conflicts to walk around, hundreds of packages.
+/// Packages for a vGPU host, followed by harder closures: virtual packages, alternatives, several
+/// providers, conflicts to avoid, hundreds of packages.
 pub(super) const SETS: &[Set] = &[
     // -- Debian 12 -----------------------------------------------------------------------------
     set(Debian12, "dkms gcc make").really(),

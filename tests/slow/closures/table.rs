@@ -1,24 +1,24 @@
-//! What came out, as the table that people read.
+//! The results as a table.
 
 use std::fmt;
 
 use super::answers::Taken;
 use super::sets::{Node, Set, Then, Told, Upgrades};
 
-/// The most by which our closure may be larger, in per cent.
+/// The limit by which a closure may be larger than apt's, in percent.
 const TOLERANCE: u64 = 2;
 
-/// One set, and what came out.
+/// One set and its result.
 pub(super) struct Row {
     pub(super) set: Set,
     pub(super) ours: Taken,
     pub(super) apts: Taken,
-    /// What apt said where it was not content.
+    /// apt's output if it refused.
     pub(super) complaint: Option<String>,
 }
 
 impl Row {
-    /// Why it is not as it should be; empty if it is.
+    /// The reason of a failure; empty if the set passed.
     fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         faults.extend(self.complaint.as_ref().map(|said| format!("not complete: {said}")));
@@ -72,7 +72,7 @@ impl fmt::Display for Row {
     }
 }
 
-/// Print the rows in the order of the sets, and fail if one is not as it should be.
+/// Prints the rows in the order of the sets, and fails if one of them failed.
 pub(super) fn check(mut rows: Vec<(usize, Row)>) {
     rows.sort_by_key(|(number, _)| *number);
     eprintln!("\n| Debian | set | packages, ours / apt's | MB, ours / apt's | verdict |");

@@ -1,5 +1,5 @@
-//! The licence server in a container of Proxmox VE's own. There is none here, so `pct` is a stand-in
-//! that follows its manual page and its source, and really runs what it was told to run.
+//! The license server in a Proxmox VE container. Proxmox VE is not available here, so `pct` is a
+//! stand-in that follows its manual page and source, and really runs the container's program.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,7 +13,7 @@ use vgpu_tests::skip::have;
 use super::part;
 use crate::node::site::Site;
 
-/// What every Proxmox VE has beside a host, as far as it is used here.
+/// The parts of Proxmox VE that are used here.
 const NODE: Layer<'static> =
     Layer { name: "node-9", packages: &["iproute2", "curl", "openssl", "python3"] };
 
@@ -51,7 +51,7 @@ fn a_node_of_9_1_runs_the_server_in_a_container() {
     });
 }
 
-/// Make a host a node of Proxmox VE 9.1, as far as our program looks and calls.
+/// Turns a host into a Proxmox VE 9.1 node, for the files and programs that the installer uses.
 fn stage(root: &Root) {
     for (name, text) in STUBS {
         let path = format!("/usr/sbin/{name}");
@@ -64,8 +64,8 @@ fn stage(root: &Root) {
     root.write("/etc/pve/storage.cfg", list);
 }
 
-/// Bundles whose images are different ones, all of Docker's form, as registries have them; the last is
-/// of version 1.
+/// Bundles with different images, all in Docker's format, as registries have them; the last is of
+/// version 1.
 fn build(laptop: &Scratch, site: &Site) {
     let registry = Registry::start(&laptop.path("registry")).unwrap();
     let [one, two] = Generation::ALL;
@@ -93,7 +93,7 @@ fn build(laptop: &Scratch, site: &Site) {
     }
 }
 
-/// What the transcript has to say.
+/// The expected parts of the transcript.
 fn check(scene: &str) {
     let part = |name| part(scene, name);
     let bad = part("bad input is refused, and nothing has happened");
@@ -124,7 +124,7 @@ fn check(scene: &str) {
     }
     let called = part("what was called");
     let pct: Vec<_> = called.lines().filter(|line| line.starts_with("pct ")).collect();
-    // As many are made as are destroyed, whichever way they go.
+    // Containers are created as often as they are destroyed, in any order.
     let count = |verb: &str| pct.iter().filter(|line| line.starts_with(verb)).count();
     assert_eq!(count("pct create 101 "), count("pct destroy 101 "), "{called}");
     assert!(pct.iter().all(|line| line.split(' ').nth(2) == Some("101")), "{called}");

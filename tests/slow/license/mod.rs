@@ -1,8 +1,9 @@
-//! The licence server on a node without a network: from an empty node to a guest that holds a token.
+//! The license server on a node without a network: from an empty node to a guest with a token.
 //!
-//! The node is a virtual machine with a real kernel and systemd, podman comes out of the bundle as
-//! Debian's packages, and the image is a stand-in for the real one (`vgpu_tests::dls`). The guest is
-//! a network of its own in that machine; its driver is a stand-in that takes a lease for a token.
+//! The node is a virtual machine with a real kernel and systemd, podman is installed from the
+//! bundle's Debian packages, and the image is a stand-in for the real one (`vgpu_tests::dls`). The
+//! guest is a separate network namespace in that machine; its driver is a stand-in that exchanges a
+//! token for a lease.
 
 mod container;
 
@@ -19,7 +20,7 @@ use vgpu_tests::vm::{self, Vm};
 
 use crate::node::site::Site;
 
-/// A node: a host that boots, with what every Proxmox VE has beside.
+/// A node: a bootable host with the parts of every Proxmox VE.
 const NODE: Layer<'static> = Layer {
     name: "node",
     packages: &[
@@ -35,7 +36,7 @@ const NODE: Layer<'static> = Layer {
     ],
 };
 
-/// It takes some minutes, emulated.
+/// Emulated, it takes some minutes.
 const LIMIT: Duration = Duration::from_mins(20);
 
 #[test]
@@ -62,7 +63,7 @@ fn a_guest_gets_a_token_from_a_node_without_a_network() {
     });
 }
 
-/// A bundle with the image and with podman for this very node.
+/// Returns a bundle with the image, and with podman for this node.
 fn build(laptop: &Scratch, roots: &Roots, host: &Pristine) {
     let registry = Registry::start(&laptop.path("registry")).unwrap();
     let image = Generation::Two.image().unwrap();
@@ -99,13 +100,13 @@ fn build(laptop: &Scratch, roots: &Roots, host: &Pristine) {
     online(laptop.bundler(&["build"]));
 }
 
-/// What a transcript says under one of its headings.
+/// Returns the part of a transcript under a heading.
 fn part<'s>(scene: &'s str, name: &str) -> &'s str {
     let (_, rest) = scene.split_once(&format!("\n== {name}\n")).expect(name);
     rest.split("\n== ").next().unwrap_or(rest)
 }
 
-/// What the transcript has to say.
+/// The expected parts of the transcript.
 fn check(scene: &str) {
     let part = |name| part(scene, name);
     let bad = part("bad input is refused, and nothing has happened");

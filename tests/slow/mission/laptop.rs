@@ -1,4 +1,4 @@
-//! A laptop with the recipe and all that it is made from, and another one.
+//! A laptop with the recipe and its sources, and a second laptop.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -14,22 +14,22 @@ use vgpu_tests::scratch::{Scratch, expect};
 
 use crate::unlock::{repository, with_rust};
 
-/// The driver: one that the catalogue knows for the node's card.
+/// The driver: one that the catalog lists for the node's GPU.
 const DRIVER: &str = "535.230.02";
 
-/// What the recipe calls beside itself.
+/// The files that the recipe refers to.
 const FILES: [&str; 4] = ["bundle.toml", "host.run", "535.230.02.patch", "node.json"];
 
 /// A laptop, in the network of the machine.
 pub(super) struct Laptop<'r> {
     pub(super) scratch: Scratch,
     roots: &'r Roots,
-    /// Beside the first laptop, for as long as that lives.
+    /// A laptop next to the first one, which must outlive it.
     registry: Option<Registry>,
 }
 
 impl<'r> Laptop<'r> {
-    /// With a key, and with everything but the node's inventory.
+    /// Creates a laptop with a key, and with everything except the node's inventory.
     pub(super) fn new(roots: &'r Roots, host: &Pristine, kernel: &str) -> Self {
         let scratch = Scratch::new(env!("CARGO_BIN_EXE_demo"));
         let words = ["key", "generate", "--principal", "alice", "--no-passphrase"];
@@ -62,13 +62,13 @@ impl<'r> Laptop<'r> {
         Self { scratch, roots, registry: Some(registry) }
     }
 
-    /// Carry over what the node has written.
+    /// Copies the inventory from the node.
     pub(super) fn take_inventory(&self, file: &Utf8Path) {
         self.scratch.write("node.json", fs::read(file).unwrap());
     }
 
-    /// Another laptop, with another folder, cache, clock zone and language, which gets the recipe, its
-    /// files, the lock and the key.
+    /// Creates another laptop, with another folder, cache, time zone and language, and with the
+    /// recipe, its files, the lock and the key.
     pub(super) fn another(&self) -> Self {
         let scratch = Scratch::new(env!("CARGO_BIN_EXE_demo"));
         for name in FILES.iter().chain(&["bundle.lock"]) {
@@ -78,13 +78,13 @@ impl<'r> Laptop<'r> {
         fs::create_dir_all(scratch.path(config)).unwrap();
         for file in self.scratch.path(config).read_dir_utf8().unwrap() {
             let file = file.unwrap();
-            // With its mode, which is that of a secret.
+            // With its mode, because it is secret.
             fs::copy(file.path(), scratch.path(config).join(file.file_name())).unwrap();
         }
         Self { scratch, roots: self.roots, registry: None }
     }
 
-    /// `vgpu-bundler` with these words.
+    /// Runs `vgpu-bundler` with these arguments.
     pub(super) fn bundler(&self, words: &[&str]) -> Command {
         let mut command = with_rust(self.scratch.bundler(words));
         if let Some(proxy) = self.roots.mirror().proxy() {
@@ -97,27 +97,27 @@ impl<'r> Laptop<'r> {
         command
     }
 
-    /// A file in its folder.
+    /// Returns the path of a file in its folder.
     pub(super) fn path(&self, name: &str) -> Utf8PathBuf {
         self.scratch.path("laptop").join(name)
     }
 
-    /// The public key.
+    /// Returns the public key.
     pub(super) fn key(&self) -> Utf8PathBuf {
         self.scratch.path("config/vgpu-offline/key.pub")
     }
 
-    /// The bundle, when it is built.
+    /// Returns the bundle, once it is built.
     pub(super) fn bundle(&self) -> Utf8PathBuf {
         self.path("mission-1.vgpu.tar")
     }
 
-    /// The lock.
+    /// Returns the lock.
     pub(super) fn lock(&self) -> String {
         fs::read_to_string(self.path("bundle.lock")).unwrap()
     }
 
-    /// What the bundle says of itself.
+    /// Returns the manifest of the bundle.
     pub(super) fn manifest(&self) -> Manifest {
         let mut tar = Command::new("tar");
         tar.args(["--occurrence=1", "-xOf", self.bundle().as_str(), "MANIFEST.json"]);
@@ -125,7 +125,7 @@ impl<'r> Laptop<'r> {
     }
 }
 
-/// The tables of the suites that the node's root was made from.
+/// Returns the tables of the suites that the node's root was built from.
 fn archives(roots: &Roots, host: &Pristine) -> String {
     let keyring = roots.mirror().keyring();
     let keys: Vec<_> =

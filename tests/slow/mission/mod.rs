@@ -1,8 +1,8 @@
-//! All of it at once: one recipe of one screen with every kind of source, locked, fetched, built twice
-//! in different places, and then used, by those that each part is for, with the network cut off.
+//! End to end: one recipe with every kind of source, locked, fetched, built twice in different
+//! places, and then used by the consumer of each item, with the network disabled.
 //!
 //! The driver is a stand-in (`vgpu_tests::nvidia`), the unlock library one with real crates, the
-//! packages are Debian's, the image is that of `vgpu_tests::dls` in a real registry.
+//! packages are Debian's, and the image is that of `vgpu_tests::dls` in a real registry.
 
 mod laptop;
 mod used;
@@ -36,7 +36,8 @@ fn one_bundle_has_every_part_and_each_is_used_without_a_network() {
             furnish(&root);
             let kernel = kernel(&root);
 
-            // The node says what it is; the laptop makes a bundle for it; another makes the same.
+            // The node writes its inventory; the laptop builds a bundle for it; another laptop
+            // builds the same.
             let laptop = Laptop::new(&roots, &host, &kernel);
             let site = Site::trusting(root, &laptop.key()).with_wrapper(MACHINE);
             site.run(&["inventory", "--output", "/mnt/node.json"], 0);
@@ -52,7 +53,7 @@ fn one_bundle_has_every_part_and_each_is_used_without_a_network() {
             assert_eq!(other.lock(), laptop.lock());
             drop(other);
 
-            // From here on nobody has a network.
+            // From here on, no command has a network.
             let unpacked = Unpacked::by_the_stock_recipe(&laptop, &manifest);
             unpacked.driver_checks_and_unpacks_itself();
             unpacked.library_is_preloaded_and_built_again();

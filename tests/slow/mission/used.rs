@@ -1,4 +1,4 @@
-//! Each part of the bundle, used by what it is for. No command here has a network.
+//! Each item of the bundle, used by its consumer. No command here has a network.
 
 use std::fs;
 use std::process::Command;
@@ -15,16 +15,16 @@ use super::laptop::Laptop;
 use crate::node::site::Site;
 use crate::unlock::{ASK, builds_without_a_network, loads_with_the_oldest_glibc};
 
-/// The bundle as the stock recipe unpacks it, with no program of ours.
+/// The bundle, unpacked with the documented stock tools and no program of this project.
 pub(super) struct Unpacked<'m> {
     manifest: &'m Manifest,
-    /// Where the consumers may work.
+    /// The folder in which the consumers work.
     work: Utf8PathBuf,
     folder: Utf8PathBuf,
 }
 
 impl<'m> Unpacked<'m> {
-    /// Prove and unpack it, word for word as the document says.
+    /// Verifies and unpacks the bundle, exactly as documented.
     pub(super) fn by_the_stock_recipe(laptop: &Laptop<'_>, manifest: &'m Manifest) -> Self {
         let work = laptop.scratch.path("work");
         fs::create_dir(&work).unwrap();
@@ -44,7 +44,7 @@ impl<'m> Unpacked<'m> {
         self.folder.join(name.as_ref())
     }
 
-    /// The package finds itself whole, and has what the manifest says is patched in it.
+    /// Checks that the package is intact, and contains the patched files of the manifest.
     pub(super) fn driver_checks_and_unpacks_itself(&self) {
         let (item, driver) = driver(self.manifest);
         let package = self.item(item.name().as_str());
@@ -65,7 +65,7 @@ impl<'m> Unpacked<'m> {
             let bytes = fs::read(tree.join(file.path.as_str())).unwrap();
             assert_eq!(Some(Digest::of(&bytes)), file.before, "{:?}", file.path);
         }
-        // The package applies it with the `patch` of the machine, if that takes binary files.
+        // The package applies the patch with the machine's `patch`, if that supports binary files.
         let said = run({
             let mut command = Command::new("patch");
             command.arg("--version");
@@ -85,7 +85,7 @@ impl<'m> Unpacked<'m> {
         }
     }
 
-    /// The library that was built here is preloaded, and cargo makes it anew from the sources.
+    /// Checks that the built library is preloaded, and that cargo rebuilds it from the sources.
     pub(super) fn library_is_preloaded_and_built_again(&self) {
         let (source, _) = only(self.manifest.records(Kind::unlock));
         let (built, _) = only(self.manifest.records(|kind| kind.library_of(source.name())));
@@ -94,7 +94,7 @@ impl<'m> Unpacked<'m> {
         builds_without_a_network(&self.item(source.name().as_str()), &sources);
     }
 
-    /// podman calls it by its name, and it is the image that the manifest says.
+    /// Checks that podman finds the image by its name, with the digest of the manifest.
     pub(super) fn image_is_loaded(&self) {
         let (item, record) = only(self.manifest.records(Kind::image));
         let archive = self.item(item.name().as_str());
@@ -128,7 +128,8 @@ fn patch<'m>(manifest: &'m Manifest, driver: &Item) -> (&'m Item, &'m PatchRecor
     only(manifest.records(|kind| kind.patch_of(driver.name())))
 }
 
-/// Our installer, the real apt, dpkg, DKMS and compiler: over the reboot to the patched module.
+/// The installer with the real apt, dpkg, DKMS and compiler: through the reboot to the patched
+/// module.
 pub(super) fn on_the_node(site: &Site, manifest: &Manifest, kernel: &str) {
     site.apply(10);
     let installed = site.packages();

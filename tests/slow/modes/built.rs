@@ -1,5 +1,5 @@
-//! A Pascal card: the library is built on the node, from sources that bring all that it takes, and the
-//! driver gets the list of vGPU types of an older one.
+//! A Pascal GPU: the library is built on the node, from sources that include all dependencies, and
+//! the driver gets the vGPU type list of an older one.
 
 use std::fs;
 use std::process::Command;
@@ -18,7 +18,7 @@ use crate::node::packages::take;
 const NEW: &str = "550.163.02";
 const OLD: &str = "535.230.02";
 
-/// A GTX 1080, whose types the drivers of 17.x have no more.
+/// A GTX 1080, whose types the drivers of 17.x no longer have.
 const GTX_1080: Card =
     Card { address: "0000:81:00.0", device: "0x1b80", functions: 0, sound: true };
 
@@ -41,7 +41,7 @@ const RUST: Layer<'static> = Layer {
     ],
 };
 
-/// The sources, with a crate that rides along, as `cargo vendor` lays it out.
+/// The sources, with a vendored crate, in the layout of `cargo vendor`.
 const SOURCES: [(&str, &str); 7] = [
     (
         "stand-in/Cargo.toml",
@@ -121,7 +121,7 @@ fn a_library_is_built_on_the_node_and_a_pascal_card_has_its_old_list() {
     );
 }
 
-/// The compiler's package as the bundle would bring it; the node has it already.
+/// The compiler's package as a bundle would include it; the node has it already.
 fn cargo(stage: &Stage, kit: &mut Kit) -> Value {
     let version = stage.root().packages()["cargo:amd64"].split(' ').next().unwrap().to_owned();
     let file = package(stage.root(), "cargo", &version, "", &[]);

@@ -10,32 +10,31 @@ use super::stage::TOOLCHAIN;
 use crate::node::driver::driver;
 use crate::node::packages::take;
 
-/// What goes into a bundle beside the catalogue.
+/// The content of a bundle besides the catalog.
 #[derive(Debug, Clone)]
 pub(super) struct Content {
     pub(super) release: Release,
-    /// The versions of the drivers; the first is the one to be installed.
+    /// The versions of the drivers; the first one is installed.
     pub(super) drivers: Vec<&'static str>,
-    /// Whether they are changed before they are installed.
+    /// Whether the drivers are patched before the installation.
     pub(super) patched: Patched,
-    /// The packages.
     pub(super) packages: Vec<Value>,
     /// The unlock libraries and their sources.
     pub(super) unlock: Vec<Value>,
-    /// What the bundle wants.
+    /// The `wants` section of the bundle.
     pub(super) wants: Value,
 }
 
-/// Whether a driver is changed before it is installed.
+/// Whether a driver is patched before the installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Patched {
-    /// It is, by the stand-in's unlock patch.
+    /// Patched, with the stand-in's unlock patch.
     Yes,
-    /// It is as it was made.
+    /// Unmodified.
     No,
 }
 
-/// What every host needs for a GPU.
+/// The settings that every host needs for a GPU.
 pub(super) fn wants() -> Value {
     json!({
         "iommu": "on",
@@ -43,7 +42,7 @@ pub(super) fn wants() -> Value {
     })
 }
 
-/// Take the files of the toolchain.
+/// Adds the files of the toolchain.
 pub(super) fn packages(kit: &mut Kit, files: &[Utf8PathBuf]) -> Vec<Value> {
     let reason = |file: &Utf8PathBuf| {
         let name = file.file_name().unwrap().split('_').next().unwrap();
@@ -53,7 +52,7 @@ pub(super) fn packages(kit: &mut Kit, files: &[Utf8PathBuf]) -> Vec<Value> {
 }
 
 impl Content {
-    /// Write the bundle.
+    /// Writes the bundle.
     pub(super) fn bundle(&self, kit: &mut Kit, sequence: u64) -> Utf8PathBuf {
         let Self { release, drivers, patched, packages, unlock, wants } = self;
         let mut kinds: Vec<_> = drivers.iter().flat_map(|version| driver(kit, version)).collect();

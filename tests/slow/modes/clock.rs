@@ -1,4 +1,4 @@
-//! A node whose clock is far off: every process in the root has it, apt and dpkg too.
+//! A node whose clock is far off, for every process in the root, including apt and dpkg.
 
 use std::fs;
 use std::process::Command;
@@ -14,15 +14,15 @@ use super::trouble::{content, equipped, scripted};
 
 const VERSION: &str = "550.163.02";
 
-/// The clock, to be built with how far it is ahead.
+/// The source of the clock library, compiled with its offset.
 const SOURCE: &str = include_str!("stubs/clock.c");
 
-/// Where the loader reads of a library for every program, and the library.
+/// The loader's list of libraries to preload, and the library.
 const PRELOAD: &str = "/etc/ld.so.preload";
 const LIBRARY: &str = "/usr/local/lib/clock.so";
 
-/// A day after clocks began, as where a battery is flat; and shortly before 32 bits are full, which they
-/// are while the node is at work.
+/// One day after the epoch, as with a flat battery; and shortly before the end of 32-bit time,
+/// which passes while the node works.
 const CLOCKS: [(&str, u64); 2] = [("1970", 97_445), ("2106", u32::MAX as u64 - 15)];
 
 #[test]
@@ -47,7 +47,7 @@ fn no_clock_keeps_a_good_bundle_from_being_applied() {
             stage.run(&["status"], 0);
             stage.run(&["report"], 0);
             stage.run(&["revert", "--yes"], 10);
-            // Our program saw that clock too.
+            // The installer used that clock too.
             let log = stage.root().at("/var/log/vgpu-offline/installer.log");
             let log = fs::read_to_string(log).unwrap();
             assert!(log.contains(&format!("\n{year}-")), "{log}");
@@ -60,13 +60,13 @@ fn no_clock_keeps_a_good_bundle_from_being_applied() {
     });
 }
 
-/// Whether there is what it takes to set the clock of a root.
+/// Checks whether the clock of a root can be set.
 pub(super) fn have_clock() -> bool {
     have("cc")
 }
 
-/// Let every process in the root think that it is so many seconds after 1970 now: our program, apt,
-/// dpkg, DKMS and the compiler.
+/// Makes every process in the root see this number of seconds since 1970 as the current time: the
+/// installer, apt, dpkg, DKMS and the compiler.
 pub(super) fn set_clock(root: &Root, seconds: u64) {
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let folder = tempfile::tempdir().unwrap();

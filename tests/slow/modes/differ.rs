@@ -1,8 +1,8 @@
-//! What may differ between a host before and after: the whole list, with the reasons.
+//! The allowed differences of a host before and after: the complete list, with reasons.
 
 use vgpu_tests::tree::MayDiffer;
 
-/// Everything else of the tree must be as it was: contents, modes, owners, links and attributes.
+/// Everything else in the tree must be unchanged: contents, modes, owners, links and attributes.
 pub(super) const MAY_DIFFER: [MayDiffer; 23] = [
     it("sys/", "the machine itself, which the test plays"),
     it("proc/", "the same"),

@@ -1,4 +1,4 @@
-//! A kernel that dpkg has left half-configured, because DKMS's hook could not build the driver's module.
+//! A half-configured kernel package, for which DKMS's hook could not build the driver's module.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -14,11 +14,11 @@ use super::trouble::{content, equipped};
 const OLD: &str = "550.144.02";
 const NEW: &str = "550.163.02";
 
-/// The kernel that comes.
+/// The new kernel.
 const KERNEL: &str = "6.1.0-99-amd64";
 const PACKAGE: &str = "linux-image-6.1.0-99-amd64";
 
-/// What the scripts of Debian's packages of kernels do.
+/// The effect of the maintainer scripts of Debian's kernel packages.
 const CONFIGURE: &str = "#!/bin/sh -e\ntest \"$1\" = configure || exit 0\ndepmod 6.1.0-99-amd64\n\
     DEB_MAINT_PARAMS=\"$*\" run-parts --report --exit-on-error --arg=6.1.0-99-amd64 \
     --arg=/boot/vmlinuz-6.1.0-99-amd64 /etc/kernel/postinst.d\n";
@@ -57,7 +57,7 @@ fn a_kernel_left_half_configured_is_brought_to_its_end_or_left_to_others() {
             is_whole(&mut node, OLD);
             all_goes(&mut node, 10);
 
-            // What is not ours waits for somebody else, and does not keep us.
+            // A foreign package waits for its own repair, and does not block the installer.
             let mut node = stage.fork();
             node.begin("half-configured-reverted");
             node.run(&["revert", "--yes"], 10);
@@ -68,12 +68,12 @@ fn a_kernel_left_half_configured_is_brought_to_its_end_or_left_to_others() {
     );
 }
 
-/// By this file DKMS fails to build the old driver's module for the new kernel.
+/// With this file, DKMS fails to build the old driver's module for the new kernel.
 fn cause() -> String {
     format!("/etc/dkms/nvidia-{OLD}.conf")
 }
 
-/// A kernel's package comes, as apt would bring it, and the old driver does not build for it.
+/// Installs a kernel package as apt would; the old driver does not build for it.
 fn a_kernel_comes(stage: &mut Stage) {
     let root = stage.root();
     let make =
@@ -107,7 +107,7 @@ fn state(stage: &Stage) -> String {
     stage.root().packages().remove(&format!("{PACKAGE}:all")).unwrap_or_default()
 }
 
-/// The package is configured, and the module is there for both kernels.
+/// Checks that the package is configured, and that both kernels have the module.
 fn is_whole(node: &mut Stage, version: &str) {
     assert!(state(node).contains("install ok installed"), "{}", state(node));
     for kernel in [KERNEL, &node.kernel] {
@@ -118,7 +118,7 @@ fn is_whole(node: &mut Stage, version: &str) {
     expect(node.root().command(&["apt-get", "check"]), 0);
 }
 
-/// All of ours goes, and so does the kernel: then it is the start.
+/// After the installation and the kernel are removed, the host is as at the start.
 fn all_goes(node: &mut Stage, code: i32) {
     node.run(&["revert", "--all", "--yes"], code);
     expect(node.root().command(&["dpkg", "--purge", PACKAGE]), 0);

@@ -1,4 +1,5 @@
-//! Two nodes with other names, numbers, addresses and clocks, made the same by the same bundle.
+//! Two nodes with different names, numbers, addresses and clocks, made identical by the same
+//! bundle.
 
 use std::fs;
 
@@ -111,7 +112,7 @@ fn what_is_compared_of_two_nodes_is_the_same_to_the_byte() {
     );
 }
 
-/// The report of a node, as it prints it.
+/// The report of a node, as printed.
 fn report(stage: &mut Stage) -> String {
     expect(stage.site.command(&["report", "--json"]), 0).out
 }
@@ -120,7 +121,7 @@ fn whole(report: &str) -> Value {
     serde_json::from_str(report).unwrap()
 }
 
-/// The very bytes of the part that is compared.
+/// The bytes of the compared part.
 fn comparable(report: &str) -> &str {
     let start = report.find("\n  \"comparable\": ").unwrap();
     let end = report.find("\n  \"this-node\": ").unwrap();

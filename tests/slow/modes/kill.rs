@@ -1,7 +1,7 @@
-//! The plug is pulled while real tools work: at chosen points, seen by what lies on the disk.
+//! Power cuts while real tools work, at chosen points that are recognized by files on the disk.
 //!
-//! Each point starts from a copy of the node as it is shortly before, and each way on from a copy of
-//! what the cut left.
+//! Each point starts from a copy of the node shortly before, and each continuation from a copy of
+//! the state after the cut.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -18,41 +18,41 @@ use super::trouble::{content, equipped, scripted, wait_for};
 
 const VERSION: &str = "550.163.02";
 
-/// What is under way when the plug is pulled.
+/// The operation that is interrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum During {
-    /// The part before the reboot.
+    /// Phase 1, before the reboot.
     First,
-    /// The part after it.
+    /// Phase 2, after the reboot.
     Second,
-    /// Taking it back.
+    /// A revert.
     Revert,
 }
 
-/// By what the point is seen. In a path, `K` is the kernel and `V` the driver.
+/// The sign of the point. In a path, `K` is the kernel and `V` the driver.
 #[derive(Debug, Clone, Copy)]
 enum Seen {
-    /// Something is there now.
+    /// A path exists.
     There(&'static str),
-    /// Something is gone now.
+    /// A path no longer exists.
     Gone(&'static str),
-    /// Something is in this folder.
+    /// A folder is not empty.
     Filled(&'static str),
 }
 
-/// How a node goes on after the cut.
+/// The continuation after the cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
-    /// The same is done to its end.
+    /// The same operation is completed.
     On,
-    /// All is taken back.
+    /// Everything is reverted.
     Back,
 }
 
 use During::{First, Revert, Second};
 use Seen::{Filled, Gone, There};
 
-/// The points, in the order in which they come.
+/// The points, in order.
 const POINTS: [(During, &str, Seen); 16] = [
     (First, "the store is being filled", Filled("/var/lib/vgpu-offline/store")),
     (First, "the program is installed", There("/usr/local/sbin/vgpu-installer")),
@@ -79,7 +79,7 @@ const POINTS: [(During, &str, Seen); 16] = [
 #[test]
 fn a_cut_at_each_stage_of_a_driver_leads_on_or_back() {
     with_own_mounts("modes::kill::a_cut_at_each_stage_of_a_driver_leads_on_or_back", || {
-        // One way after one, the other after the next.
+        // The continuations alternate between the points.
         pull_at_each("kill-points", |number| &[Way::On, Way::Back][number % 2..][..1]);
     });
 }
@@ -92,7 +92,7 @@ fn a_plug_that_is_pulled_at_each_stage_of_a_driver_leads_on_and_back() {
     );
 }
 
-/// A node before, between and after the two parts, and what it looks like then.
+/// A node before, between and after the two phases, with the expected state of each.
 struct States {
     stock: Stage,
     between: Stage,
@@ -149,7 +149,7 @@ impl States {
         }
     }
 
-    /// Go on with a node, or take all back; and say which it was.
+    /// Resumes or reverts on a node, and returns which it was.
     fn lead(&self, node: &mut Stage, during: During, way: Way) -> &'static str {
         match (during, way) {
             (First, Way::On) => {
@@ -160,7 +160,7 @@ impl States {
             (Second, Way::On) => {
                 node.run(&["apply"], 0);
                 is_built(node, VERSION);
-                // DKMS writes down when it built.
+                // DKMS records the build time.
                 let log = format!("var/lib/dkms/nvidia/{VERSION}/{}/x86_64/log/", node.kernel);
                 node.is_as(&self.after_second, &[&log]);
                 "gone on with to the same end"
@@ -175,7 +175,7 @@ impl States {
     }
 }
 
-/// Pull the plug of a node at a point.
+/// Cuts the power of a node at a point.
 fn pull(node: &Stage, during: During, seen: Seen) {
     let bundle = node.site.bundle();
     let first = ["apply", bundle.as_str(), "--yes", "--no-resume"];
@@ -192,7 +192,7 @@ fn pull(node: &Stage, during: During, seen: Seen) {
         std::thread::sleep(Duration::from_millis(1));
     }
     assert_eq!(child.try_wait().unwrap(), None, "it ended before the plug was pulled at {seen:?}");
-    // `unshare --kill-child` takes all processes of the root with it.
+    // `unshare --kill-child` ends all processes of the root with it.
     child.kill().unwrap();
     child.wait().unwrap();
     wait_for(|| is_idle(node.root()));
@@ -211,7 +211,7 @@ impl Seen {
     }
 }
 
-/// Nobody holds the installer's lock.
+/// Checks that the installer's lock is free.
 fn is_idle(root: &Root) -> bool {
     let lock = root.at("/var/lib/vgpu-offline/lock");
     File::open(lock).is_ok_and(|lock| lock.try_lock().is_ok())

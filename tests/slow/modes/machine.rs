@@ -1,4 +1,4 @@
-//! The machine that is played: its GPUs, what its kernel says, and its boots.
+//! The simulated machine: its GPUs, its kernel's output, and its boots.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -6,8 +6,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use vgpu_tests::roots::Root;
 use vgpu_tests::scratch::expect;
 
-/// The commands that stand for systemd, the kernel's loader, the boot loaders, and Proxmox VE. Each
-/// says on what its behaviour rests, and writes down that it was called.
+/// The commands that stand in for systemd, the kernel's module loader, the boot loaders, and
+/// Proxmox VE. Each documents the basis of its behavior, and logs its calls.
 const STUBS: [(&str, &str); 10] = [
     ("/usr/local/bin/uname", include_str!("stubs/uname")),
     ("/usr/local/sbin/systemctl", include_str!("stubs/systemctl")),
@@ -21,50 +21,50 @@ const STUBS: [(&str, &str); 10] = [
     ("/usr/local/sbin/pveum", include_str!("stubs/never")),
 ];
 
-/// Runs our program on that machine.
+/// Runs the installer on that machine.
 pub(super) const WRAPPER: &str = include_str!("stubs/machine.sh");
 
-/// Where the wrapper finds the machine.
+/// The folder in which the wrapper finds the machine.
 const MACHINE: &str = "/root/machine";
 
-/// Where boot entries come from.
+/// The source of boot entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Loader {
-    /// `/etc/default/grub`, in a BIOS.
+    /// `/etc/default/grub`, with a BIOS.
     Grub,
-    /// `/etc/kernel/cmdline`, on ESPs that `proxmox-boot-tool` keeps.
+    /// `/etc/kernel/cmdline`, on ESPs managed by `proxmox-boot-tool`.
     SystemdBoot,
 }
 
-/// A card in the machine.
+/// A GPU in the machine.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Card {
     pub(super) address: &'static str,
-    /// The device's id, as sysfs has it.
+    /// The device's id, as in sysfs.
     pub(super) device: &'static str,
-    /// How many virtual functions it can have.
+    /// The number of virtual functions that it supports.
     pub(super) functions: u32,
-    /// Whether it has a second function for sound.
+    /// Whether it has an audio function.
     pub(super) sound: bool,
 }
 
-/// An A40: supported as it is, with its vGPUs on virtual functions.
+/// An A40: supported natively, with vGPUs on virtual functions.
 pub(super) const A40: Card =
     Card { address: "0000:81:00.0", device: "0x2235", functions: 32, sound: false };
 
-/// A Tesla T4: supported as it is, with mediated devices.
+/// A Tesla T4: supported natively, with mediated devices.
 pub(super) const T4: Card =
     Card { address: "0000:81:00.0", device: "0x1eb8", functions: 0, sound: false };
 
-/// An RTX 2080 Ti, which has to be unlocked.
+/// An RTX 2080 Ti, which must be unlocked.
 pub(super) const RTX_2080_TI: Card =
     Card { address: "0000:81:00.0", device: "0x1e07", functions: 0, sound: true };
 
-/// A second one, for a guest alone.
+/// A second one, for passthrough.
 pub(super) const SECOND: Card =
     Card { address: "0000:41:00.0", device: "0x1e07", functions: 0, sound: true };
 
-/// What makes a machine that of somebody.
+/// The individual properties of a machine.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Identity {
     pub(super) host_name: &'static str,
@@ -88,7 +88,7 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// Put it into a root with one kernel, as it is before anybody thinks of a GPU, and boot it.
+    /// Adds the machine to a root with one kernel, without any GPU configuration, and boots it.
     pub(super) fn install(&self, root: &Root) {
         for (path, text) in STUBS {
             root.write(path, text);
@@ -99,9 +99,9 @@ impl Machine {
         root.write("/etc/hosts", format!("127.0.0.1 localhost\n{address} {host_name}\n"));
         root.write("/etc/machine-id", format!("{machine_id}\n"));
         root.write("/etc/default/grub", "GRUB_DEFAULT=0\nGRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\n");
-        // A small image: what is taken into it is of interest here, not all drivers of Debian.
+        // A small image: only the files added to it matter here, not all of Debian's drivers.
         root.write("/etc/initramfs-tools/conf.d/small", "MODULES=list\n");
-        // A copy that is lost with the machine need not survive it.
+        // A copy that is lost with the machine need not be durable.
         root.write("/etc/dpkg/dpkg.cfg.d/unsafe", "force-unsafe-io\n");
         fs::create_dir_all(root.at("/etc/modprobe.d")).unwrap();
         Self::play(root, "cpuinfo", "vendor_id\t: AuthenticAMD\nflags\t\t: svm\n");
@@ -122,8 +122,8 @@ impl Machine {
         self.boot(root, &kernel, "first");
     }
 
-    /// Start anew with this kernel: what the boot loader gives it, the modules that are to be
-    /// loaded, who gets which device, and no unit but those that are switched on.
+    /// Boots this kernel: applies the boot loader's parameters, the modules to load, the driver
+    /// bindings, and only the enabled units.
     pub(super) fn boot(&self, root: &Root, kernel: &str, id: &str) {
         for folder in ["/sys/bus", "/sys/module", "/sys/kernel", "/sys/class", "/run"] {
             let _ = fs::remove_dir_all(root.at(folder));
@@ -166,7 +166,7 @@ impl Machine {
         }
     }
 
-    /// What the kernel is given, by whoever starts it.
+    /// The kernel parameters, from the boot loader in use.
     fn words(&self, root: &Root, kernel: &str) -> String {
         let (path, mark) = match self.loader {
             Loader::Grub => {
@@ -181,7 +181,7 @@ impl Machine {
         line.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
-    /// Each card in a group of its own.
+    /// Puts each GPU into its own IOMMU group.
     fn groups(&self, root: &Root) {
         root.write("/sys/class/iommu/ivhd0/name", "");
         for (number, card) in self.cards.iter().enumerate() {
@@ -195,12 +195,13 @@ impl Machine {
         }
     }
 
-    /// Say that another kernel runs.
+    /// Makes another kernel appear as the running one.
     pub(super) fn play_kernel(root: &Root, kernel: &str) {
         Self::play(root, "osrelease", &format!("{kernel}\n"));
     }
 
-    /// What the kernel says, where the wrapper finds it, and where a look from outside does.
+    /// Writes the kernel's files where the wrapper finds them, and where an inspection from outside
+    /// does.
     fn play(root: &Root, name: &str, text: &str) {
         root.write(&format!("{MACHINE}/{name}"), text);
         let proc = match name {
@@ -218,7 +219,7 @@ impl Card {
         [self.address.to_owned()].into_iter().chain(sound).collect()
     }
 
-    /// Have it in sysfs, held by this driver.
+    /// Adds the GPU to sysfs, bound to this driver.
     fn show(self, root: &Root, driver: Option<&str>) {
         for address in self.addresses() {
             let is_gpu = address == self.address;
@@ -251,12 +252,12 @@ fn slot(address: &str) -> &str {
     address.rsplit_once('.').unwrap().0
 }
 
-/// Whether a unit is switched on.
+/// Checks whether a unit is enabled.
 pub(super) fn is_wanted(root: &Root, unit: &str) -> bool {
     root.at(&format!("/etc/systemd/system/multi-user.target.wants/{unit}")).is_symlink()
 }
 
-/// The kernels of a root, the newest last.
+/// Returns the kernels of a root, the newest last.
 pub(super) fn kernels(root: &Root) -> Vec<String> {
     let entries = root.at("/lib/modules").read_dir_utf8().unwrap();
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().to_owned()).collect();

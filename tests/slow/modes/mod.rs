@@ -1,7 +1,8 @@
 //! A node in each of the three modes, from stock to working and back, with real tools.
 //!
-//! Roots of Debian stand for Proxmox VE's, Debian's kernel and headers for Proxmox's, and a stand-in
-//! for NVIDIA's driver. apt, dpkg, DKMS, the compiler, initramfs-tools and depmod are real.
+//! Roots of Debian stand in for Proxmox VE, Debian's kernel and headers for Proxmox's, and a
+//! stand-in for NVIDIA's driver. apt, dpkg, DKMS, the compiler, initramfs-tools and depmod are
+//! real.
 
 mod built;
 mod bundle;

@@ -1,4 +1,4 @@
-//! A card that is supported as it is.
+//! A natively supported GPU.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ use super::stage::{Stage, each, toolchain};
 fn from_stock_to_vgpus_to_a_newer_driver_and_back() {
     with_own_mounts("modes::native::from_stock_to_vgpus_to_a_newer_driver_and_back", || {
         let machine = |release| {
-            // No driver for PVE 7's kernels has the newer interface.
+            // No driver for the kernels of Proxmox VE 7 has the newer interface.
             let cards: &[_] = if release == Release::Debian11 { &[T4] } else { &[A40] };
             Machine { cards, loader: Loader::Grub, identity: PVE1 }
         };
@@ -57,8 +57,8 @@ fn from_stock_to_vgpus_to_a_newer_driver_and_back() {
     });
 }
 
-/// Two drivers whose own modules are known to build for the kernel of a release, or not known not
-/// to.
+/// Returns two drivers whose modules build for the kernel of a release, or are not recorded as
+/// failing.
 fn drivers(release: Release) -> [&'static str; 2] {
     match release {
         Release::Debian11 | Release::Debian12 => ["550.144.02", "550.163.02"],
@@ -66,7 +66,7 @@ fn drivers(release: Release) -> [&'static str; 2] {
     }
 }
 
-/// DKMS has built this version for the kernel, and the kernel finds it.
+/// Checks that DKMS built this version for the kernel, and that the kernel finds it.
 pub(super) fn is_built(stage: &Stage, version: &str) {
     let (root, kernel) = (stage.root(), &stage.kernel);
     let found = root.run(&["modinfo", "-k", kernel, "-F", "version", "nvidia"]);

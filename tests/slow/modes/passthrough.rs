@@ -1,4 +1,4 @@
-//! A card that a guest has whole, beside one that serves vGPUs or alone.
+//! A passthrough GPU, next to one that serves vGPUs or alone.
 
 use std::fs;
 
@@ -64,7 +64,7 @@ fn from_stock_to_a_card_for_a_guest_to_a_newer_bundle_and_back() {
     );
 }
 
-/// Who has a device.
+/// Returns the driver that a device is bound to.
 fn driver(stage: &super::stage::Stage, address: &str) -> Option<String> {
     let link = stage.root().at(&format!("/sys/bus/pci/devices/{address}/driver"));
     let target = fs::read_link(link).ok()?;

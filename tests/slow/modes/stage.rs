@@ -1,4 +1,4 @@
-//! A node on the stage: played machine, real root, and everything that is done written down.
+//! A node under test: a simulated machine, a real root, and a transcript of everything done.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,13 +19,13 @@ use crate::node::site::Site;
 /// The name of the installed program.
 const INSTALLED: &str = "/usr/local/sbin/vgpu-installer";
 
-/// The bar for the memory of our program, in KiB.
+/// The memory limit of the installer, in KiB.
 const MEMORY: u64 = 64 << 10;
 
 /// Every path of a node, and every package.
 pub(super) type Picture = (Snapshot, BTreeMap<String, String>);
 
-/// A node, and how its story goes on.
+/// A node, and the state of its scenario.
 pub(super) struct Stage {
     pub(super) site: Site,
     pub(super) kernel: String,
@@ -33,13 +33,14 @@ pub(super) struct Stage {
     boots: u32,
     transcript: String,
     output: Option<Utf8PathBuf>,
-    /// How long the log of our program was when it was read last.
+    /// The length of the installer's log at the last reading.
     logged: usize,
     before: Picture,
 }
 
 impl Stage {
-    /// A stock host of a release, remembered as it is then; after that it trusts the key of a kit.
+    /// Creates a stock host of a release and records its state; then makes it trust the key of a
+    /// kit.
     pub(super) fn stock(root: Root, machine: Machine, kit: &Kit) -> Self {
         pve(&root);
         machine.install(&root);
@@ -50,8 +51,8 @@ impl Stage {
         Self { site, kernel, machine, boots, transcript, output, logged, before }
     }
 
-    /// A copy of this node as it is now, with a transcript of its own. While that lives, this one must
-    /// only be read.
+    /// Copies this node in its current state, with a separate transcript. While the copy lives,
+    /// this node must only be read.
     pub(super) fn fork(&self) -> Self {
         let (site, kernel, before) = (self.site.fork(), self.kernel.clone(), self.before.clone());
         let Self { machine, boots, logged, .. } = *self;
@@ -63,13 +64,14 @@ impl Stage {
         &self.site.root
     }
 
-    /// Let the start be now, for what a test has done to a stock host; the trust is not a part of it.
+    /// Records the current state as the start, after a test changed a stock host; the trust is not
+    /// included.
     pub(super) fn remember(&mut self) {
         let ours = ["etc/vgpu-offline", "var/lib/vgpu-offline"];
         self.before = (self.root().snapshot(&ours), self.root().packages());
     }
 
-    /// All is as it was at the start, but for what may differ.
+    /// Checks that the host is as at the start, except for allowed differences.
     pub(super) fn is_as_before(&mut self) {
         let (tree, packages) = &self.before;
         assert_eq!(*packages, self.root().packages());
@@ -85,12 +87,13 @@ impl Stage {
         assert_eq!(unexplained, Vec::<String>::new());
     }
 
-    /// The same, while our own folders and the trust are still there.
+    /// Checks the same while the installer's own folders and the trust still exist.
     pub(super) fn is_as_before_but_for_ours(&self) {
         self.is_as(&self.before, &[]);
     }
 
-    /// All is as in a picture, but for what may differ, our own folders, and what is below these paths.
+    /// Checks that the host matches a picture, except for allowed differences, the installer's own
+    /// folders, and these paths.
     pub(super) fn is_as(&self, (tree, packages): &Picture, may: &[&str]) {
         assert_eq!(*packages, self.root().packages(), "{}", self.transcript);
         let mut left = tree.unexplained(&self.root().snapshot(&[]), &MAY_DIFFER);
@@ -99,25 +102,25 @@ impl Stage {
         assert_eq!(left, Vec::<String>::new(), "{}", self.transcript);
     }
 
-    /// All that there is now.
+    /// Returns a picture of the current state.
     pub(super) fn picture(&self) -> Picture {
         (self.root().snapshot(&[]), self.root().packages())
     }
 
-    /// Run our program; it must exit so.
+    /// Runs the installer and checks its exit status.
     pub(super) fn run(&mut self, words: &[&str], code: i32) -> Said {
         let command = self.site.command(words);
         self.tell(&format!("vgpu-installer {}", words.join(" ")), command, code)
     }
 
-    /// Apply what is on the stick, with these words more.
+    /// Applies the bundle on the stick, with these additional arguments.
     pub(super) fn apply(&mut self, more: &[&str], code: i32) -> Said {
         let bundle = self.site.bundle();
         self.run(&[&["apply", bundle.as_str(), "--yes"], more].concat(), code)
     }
 
-    /// Boot the machine with the kernel that it has, and let the units run that are switched on and
-    /// are ours; the one that goes on must exit so. Returns what they said, by name.
+    /// Boots the machine with its kernel, and runs the enabled units of this project; the resume
+    /// unit must exit with this status. Returns their output, by name.
     pub(super) fn reboot(&mut self, code: i32) -> String {
         self.boots += 1;
         let id = format!("boot-{}", self.boots);
@@ -164,21 +167,21 @@ impl Stage {
         said
     }
 
-    /// What our program has written down of all that it has run.
+    /// Returns the installer's log of all commands that it ran.
     fn log(&self) -> String {
         let log = self.root().at("/var/log/vgpu-offline/installer.log");
         fs::read_to_string(log).unwrap_or_default()
     }
 
-    /// The last of that, for whoever has to find out why.
+    /// Returns the end of that log, for diagnosis.
     fn tail(&self) -> String {
         let log = self.log();
         let lines: Vec<_> = log.lines().collect();
         lines[lines.len().saturating_sub(80)..].join("\n")
     }
 
-    /// Where the time of the last run has gone that has changed the host, as its log has it. No run
-    /// may take more memory than [`MEMORY`].
+    /// Checks the timing and the memory of the last run that changed the host, from its log. No run
+    /// may use more memory than [`MEMORY`].
     fn spent(&mut self) -> String {
         let log = self.log();
         if log.len() <= std::mem::replace(&mut self.logged, log.len()) {
@@ -194,7 +197,7 @@ impl Stage {
         format!(", by its log {spent}")
     }
 
-    /// Keep the transcript under this name, as an output of the suite.
+    /// Saves the transcript under this name, as an output of the suite.
     pub(super) fn begin(&mut self, name: &str) {
         let folder = Utf8Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
         let folder = folder.join("node-suite");
@@ -209,19 +212,19 @@ impl Stage {
         }
     }
 
-    /// What has been said so far.
+    /// Returns the transcript so far.
     pub(super) fn transcript(&self) -> &str {
         &self.transcript
     }
 
-    /// What was called of the commands that are played, since the last boot.
+    /// Returns the calls of the simulated commands since the last boot.
     pub(super) fn calls(&self) -> String {
         fs::read_to_string(self.root().at("/run/calls")).unwrap_or_default()
     }
 }
 
-/// For each of these releases a stock host with such a machine; only for that of Debian which
-/// `VGPU_DEBIAN` names, if it is set.
+/// Runs a test for a stock host of each of these releases with such a machine; only for the Debian
+/// release in `VGPU_DEBIAN`, if that is set.
 pub(super) fn each(
     releases: &[Release],
     machine: impl Fn(Release) -> Machine,
@@ -240,8 +243,8 @@ pub(super) fn each(
     }
 }
 
-/// The packages of Proxmox VE that the installer asks for, or must not touch: empty ones with their
-/// names and, in `pve-nvidia-vgpu-helper` (since PVE 8.3.4), its template unit.
+/// Creates the Proxmox VE packages that the installer requires or must not change: empty ones with
+/// their names and, in `pve-nvidia-vgpu-helper` (since Proxmox VE 8.3.4), its template unit.
 fn pve(root: &Root) {
     let codename = root.run(&["sh", "-c", ". /etc/os-release; echo $VERSION_CODENAME"]).out;
     let (manager, helper) = match codename.trim() {
@@ -266,7 +269,7 @@ fn pve(root: &Root) {
     fs::remove_dir_all(root.at("/srv/made")).unwrap();
 }
 
-/// Make a package in the root, by its own dpkg; the path of the file there.
+/// Builds a package in the root with its own dpkg; returns the path of the file.
 pub(super) fn package(
     root: &Root,
     name: &str,
@@ -296,11 +299,11 @@ pub(super) fn package(
     file
 }
 
-/// The paths of the package files that a node of this kind needs for a driver.
+/// Returns the paths of the package files that a node of this kind needs for a driver.
 pub(super) fn toolchain(roots: &Roots, release: Release) -> Vec<Utf8PathBuf> {
     let pristine = roots.layered(release, Layer::HOST).unwrap();
     roots.files(&pristine, &TOOLCHAIN).paths()
 }
 
-/// What was asked for, of those.
+/// The requested ones of those.
 pub(super) const TOOLCHAIN: [&str; 4] = ["dkms", "gcc", "make", "linux-headers-amd64"];

@@ -1,4 +1,4 @@
-//! Hosts on which somebody has been before: the script, and a driver that is not ours.
+//! Hosts with earlier installations: by the script, or with a foreign driver.
 
 use std::fs;
 
@@ -14,7 +14,7 @@ use super::trouble::{content, equipped};
 const OLD: &str = "535.230.02";
 const NEW: &str = "550.163.02";
 
-/// What the script leaves that gets into the way, as far as a stock root can have it.
+/// Conflicting leftovers of the script, as they can exist in a stock root.
 const LEFT: [(&str, &str); 6] = [
     ("/etc/modules", "vfio\nvfio_iommu_type1\nvfio_pci\nvfio_virqfd\n"),
     ("/etc/udev/rules.d/90-vfio-pci.rules", "KERNELS==\"0000:02:00.0\", DRIVERS==\"*\"\n"),
@@ -47,7 +47,7 @@ fn a_host_of_the_script_is_taken_over_and_given_back() {
         somebodys_driver(&stage, &kit);
         stage.site.insert(&content(Vec::new(), &[NEW]).bundle(&mut kit, 1));
 
-        // A driver that is not ours is named, and nothing is done.
+        // A foreign driver is reported, and nothing is changed.
         let said = stage.apply(&[], 1).err;
         assert!(
             said.contains(&format!("the driver {OLD} is installed, but not by vgpu-installer")),
@@ -76,7 +76,7 @@ fn a_host_of_the_script_is_taken_over_and_given_back() {
     });
 }
 
-/// Install a driver by its own installer, as the script does.
+/// Installs a driver with its own installer, as the script does.
 fn somebodys_driver(stage: &Stage, kit: &Kit) {
     let stand_in = StandIn::host(OLD);
     let file = kit.path(&stand_in.file_name());

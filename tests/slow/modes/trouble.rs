@@ -1,4 +1,5 @@
-//! What goes wrong on a node, with real tools: each time a clear message, and both ways lead on.
+//! Failures on a node, with real tools: each gives a clear message, and both resuming and reverting
+//! work.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -18,7 +19,7 @@ use crate::node::packages::take;
 
 const VERSION: &str = "550.163.02";
 
-/// A node of Debian 12 that has the toolchain already, and a native card.
+/// A node of Debian 12 with the toolchain and a native GPU.
 pub(super) fn equipped(roots: &Roots, kit: &Kit) -> Option<Stage> {
     let pristine = roots.layered(Release::Debian12, Layer::BUILDER)?;
     let machine = Machine { cards: &[A40], loader: Loader::Grub, identity: PVE1 };
@@ -134,7 +135,7 @@ fn a_module_that_does_not_compile(stage: &mut Stage, kit: &mut Kit) {
     is_built(stage, VERSION);
 }
 
-/// Goes on with the driver that is there.
+/// Continues with the installed driver.
 fn an_uninstaller_that_fails(stage: &mut Stage) {
     stage.note("\n## an uninstaller that fails\n");
     let program = stage.root().at("/usr/bin/nvidia-uninstall");
@@ -160,7 +161,7 @@ fn a_disk_that_is_full_is_said_before_or_can_be_gone_on_from() {
             stage.begin("disk-full");
             stage.site.insert(&content(Vec::new(), &[VERSION]).bundle(&mut kit, 1));
 
-            // Too small for the store: it is said beforehand, and nothing has been written.
+            // Too small for the store: this is reported first, and nothing has been written.
             let store = stage.root().at("/var/lib/vgpu-offline/store");
             let small = Mount::tmpfs(&store, "4m");
             let said = stage.apply(&[], 4).err;
@@ -169,7 +170,7 @@ fn a_disk_that_is_full_is_said_before_or_can_be_gone_on_from() {
             drop(small);
             stage.is_as_before_but_for_ours();
 
-            // Full in the middle, where DKMS works.
+            // Full during DKMS's work.
             for way in ["apply", "revert"] {
                 stage.apply(&[], 10);
                 let small = Mount::tmpfs(&stage.root().at("/var/lib/dkms"), "96k");
@@ -191,7 +192,7 @@ fn a_disk_that_is_full_is_said_before_or_can_be_gone_on_from() {
     );
 }
 
-/// A file system of its own in the root, gone when this is dropped.
+/// A separate file system in the root, unmounted on drop.
 struct Mount(String);
 
 impl Mount {
@@ -212,7 +213,7 @@ impl Drop for Mount {
     }
 }
 
-/// Wait until something is so, for a while.
+/// Waits for a condition, for a limited time.
 pub(super) fn wait_for(is_so: impl Fn() -> bool) {
     for _ in 0..3000 {
         if is_so() {

@@ -1,4 +1,4 @@
-//! A card that is made to look like another: patched driver, preloaded library, overrides.
+//! An unlocked GPU: patched driver, preloaded library, overrides.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use super::stage::{Stage, each, toolchain};
 const OLD: &str = "535.230.02";
 const NEW: &str = "550.163.02";
 
-/// The library's place, and what is beside it when it was built on the node.
+/// The path of the library, and the files next to it if it was built on the node.
 const LIBRARY: &str = "/opt/vgpu_unlock-rs/target/release/libvgpu_unlock_rs.so";
 
 #[test]
@@ -57,7 +57,7 @@ fn from_stock_to_an_unlocked_card_to_a_newer_driver_and_back() {
                 is_unlocked(stage);
                 says_all(stage, NEW);
 
-                // One step back, the older driver serves again.
+                // After one revert, the older driver works again.
                 stage.run(&["revert", "--yes"], 10);
                 stage.reboot(0);
                 is_built(stage, OLD);
@@ -74,7 +74,7 @@ fn from_stock_to_an_unlocked_card_to_a_newer_driver_and_back() {
     );
 }
 
-/// A library that was built beforehand, for an old C library.
+/// A prebuilt library, for an old C library.
 fn ready(kit: &mut Kit) -> Vec<Value> {
     kit.bytes("unlock/lib.so", "an unlock library\n");
     kit.bytes("unlock/source.tar.zst", "sources\n");
@@ -90,8 +90,8 @@ fn ready(kit: &mut Kit) -> Vec<Value> {
     ]
 }
 
-/// The module was built of the patched files: it says of which blob it was made, and its parameter
-/// has the value that the patch gives it.
+/// Checks that the module was built from the patched files: it names the blob that it was built
+/// from, and its parameter has the value from the patch.
 fn is_patched(stage: &Stage, kit: &Kit, version: &str) {
     let root = stage.root();
     let sources = format!("/usr/src/nvidia-{version}/nvidia");
@@ -105,7 +105,7 @@ fn is_patched(stage: &Stage, kit: &Kit, version: &str) {
     assert_eq!(in_module.trim(), sum.split(' ').next().unwrap());
 }
 
-/// `status` shows that all of it works, and what guests can have.
+/// Checks that `status` confirms the whole installation, and lists the types for guests.
 fn says_all(stage: &mut Stage, version: &str) {
     let built = format!(
         "good      module       {version} is built for the running kernel {}",
@@ -122,8 +122,8 @@ fn says_all(stage: &mut Stage, version: &str) {
     }
 }
 
-/// The bar for `status` is a second. Other work on the machine cannot make it faster, so the best of some
-/// runs counts, and this is a debug build.
+/// The limit for `status` is one second. Other load on the machine cannot make it faster, so the
+/// best of several runs counts; this is a debug build.
 fn is_quick(stage: &mut Stage) {
     let time = || {
         let begun = Instant::now();
@@ -135,7 +135,7 @@ fn is_quick(stage: &mut Stage) {
     assert!(best < Duration::from_secs(4), "{best:?}");
 }
 
-/// Both daemons preload the library, which is told to unlock.
+/// Checks that both daemons preload the library, which is configured to unlock.
 fn is_unlocked(stage: &Stage) {
     for (path, text) in [
         ("/etc/vgpu_unlock/config.toml", "unlock = true\n".to_owned()),

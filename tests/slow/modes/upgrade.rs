@@ -1,4 +1,5 @@
-//! Second parts that fail: after a first installation, and after an upgrade, which goes back by itself.
+//! Failures in phase 2: after a first installation, and after an upgrade, which is reverted
+//! automatically.
 
 use std::fs;
 
@@ -12,7 +13,7 @@ use super::stage::Stage;
 use super::trouble::{content, equipped};
 
 const OLD: &str = "535.230.02";
-/// Newer ones, each of which fails in another way.
+/// Newer versions, each of which fails in a different way.
 const UNBUILT: &str = "550.127.06";
 const CRASHES: &str = "550.144.02";
 const UNBUILT_LATER: &str = "550.163.02";
@@ -24,7 +25,7 @@ fn an_upgrade_that_fails_goes_back_by_itself() {
         let mut kit = Kit::new();
         let Some(mut stage) = equipped(&roots, &kit) else { return };
         stage.begin("upgrade");
-        // As before Proxmox VE 8.3.4, when nobody but us switched virtual functions on.
+        // As before Proxmox VE 8.3.4, when only this project's unit enabled virtual functions.
         expect(stage.root().command(&["dpkg", "--purge", "pve-nvidia-vgpu-helper"]), 0);
         stage.remember();
         the_unit_gives_up(&mut stage, &mut kit);
@@ -38,7 +39,8 @@ fn an_upgrade_that_fails_goes_back_by_itself() {
     });
 }
 
-/// Have DKMS fail to build the module of this version, by a file for what is special to this host.
+/// Makes DKMS fail to build the module of this version, with a file that simulates a defect of this
+/// host.
 fn break_module(stage: &Stage, version: &str) {
     stage.root().write(&format!("/etc/dkms/nvidia-{version}.conf"), "MAKE[0]=\"false\"\n");
 }
@@ -47,7 +49,7 @@ fn mend_module(stage: &Stage, version: &str) {
     fs::remove_file(stage.root().at(&format!("/etc/dkms/nvidia-{version}.conf"))).unwrap();
 }
 
-/// The old driver serves guests, and its virtual functions are there.
+/// Checks that the old driver serves guests, with its virtual functions.
 fn is_old(stage: &mut Stage) {
     is_built(stage, OLD);
     has_functions(stage);
@@ -82,7 +84,7 @@ fn the_unit_gives_up(stage: &mut Stage, kit: &mut Kit) {
     mend_module(stage, OLD);
     stage.run(&["apply"], 0);
     is_old(stage);
-    // What the unit of ours does at each boot.
+    // The effect of the project's unit at each boot.
     let said = stage.reboot(0);
     assert!(said.contains("0000:81:00.0") && said.contains("32"), "{said}");
     is_old(stage);
@@ -125,7 +127,7 @@ fn after_a_reboot(stage: &mut Stage, kit: &mut Kit) {
     let words = fs::read_to_string(stage.root().at("/boot/grub/grub.cfg")).unwrap();
     assert!(!words.contains("mitigations"), "{words}");
     is_old(stage);
-    // It is over: the next boot goes on with nothing.
+    // The next boot has nothing to resume.
     stage.reboot(0);
     is_old(stage);
 }

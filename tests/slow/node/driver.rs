@@ -1,5 +1,5 @@
-//! The driver's stand-in as the bundler describes it, and a node for it whose GPU sysfs only claims to
-//! have.
+//! The driver's stand-in as the bundler describes it, and a node for it whose GPU exists only in
+//! sysfs.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use vgpu_tests::nvidia::StandIn;
 use vgpu_tests::roots::Root;
 use vgpu_tests::scratch::expect;
 
-/// Runs our program on the invented machine that [`furnish`] describes.
+/// Runs the installer on the simulated machine that [`furnish`] describes.
 pub(crate) const MACHINE: &str = include_str!("machine.sh");
 
 /// The kernel whose headers are in the root.
@@ -20,8 +20,8 @@ pub(crate) fn kernel(root: &Root) -> String {
     names.map(|entry| entry.unwrap().file_name().to_owned()).max().unwrap()
 }
 
-/// Give the root a Turing GPU, an AMD CPU, and Debian's kernel as the one that runs. What belongs
-/// to the machine itself is put over `/proc` by a wrapper, each time that our program runs.
+/// Gives the root a Turing GPU, an AMD CPU, and Debian's kernel as the running one. A wrapper
+/// mounts the machine's own files over `/proc` each time the installer runs.
 pub(crate) fn furnish(root: &Root) {
     let kernel = kernel(root);
     let device = "/sys/bus/pci/devices/0000:81:00.0";
@@ -40,11 +40,11 @@ pub(crate) fn furnish(root: &Root) {
             "#!/bin/sh\ntest \"$1\" = -r && {{ echo {kernel}; exit; }}\nexec /bin/uname \"$@\"\n"
         ),
     );
-    // Commands of systemd that keep what they are asked in files: enough for `is-active`.
+    // Commands of systemd that keep their state in files: enough for `is-active`.
     root.write("/usr/local/sbin/systemctl", include_str!("systemctl.sh"));
-    // What would load the module into the machine's own kernel.
+    // Commands that would load the module into the machine's own kernel.
     root.write("/usr/local/sbin/modprobe", include_str!("modprobe.sh"));
-    // What rebuilds derived state, and a journal in which nobody complains.
+    // Commands that rebuild derived state, and an empty journal.
     let idle = ["journalctl", "update-initramfs", "update-grub"];
     let idle = idle.map(|name| format!("/usr/local/sbin/{name}"));
     for path in &idle {
@@ -62,7 +62,7 @@ pub(crate) fn furnish(root: &Root) {
     root.write("/etc/default/grub", "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\n");
 }
 
-/// Take a driver and its patch into the bundle, as the bundler describes them.
+/// Adds a driver and its patch to the bundle, as the bundler describes them.
 pub(crate) fn driver(kit: &mut Kit, version: &str) -> [Value; 2] {
     let stand_in = StandIn::host(version);
     let (run, patch) = (format!("driver/{}", stand_in.file_name()), format!("patch/{version}"));

@@ -1,4 +1,4 @@
-//! The node with real tools: our program in roots of Debian, without a network.
+//! The node with real tools: the installer in roots of Debian, without a network.
 
 pub(crate) mod driver;
 pub(crate) mod packages;

@@ -1,4 +1,4 @@
-//! Packages from the bundle, by the real apt and dpkg of each release.
+//! Packages from the bundle, installed by the real apt and dpkg of each release.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use vgpu_tests::scratch::expect;
 
 use super::site::{Site, control, download};
 
-/// What may differ after packages have come and gone again, and why.
+/// Allowed differences after packages were installed and reverted, with reasons.
 const MAY_DIFFER: [&str; 12] = [
     "var/log",                     // what happened is written down
     "var/cache",                   // apt's and man's caches
@@ -26,7 +26,7 @@ const MAY_DIFFER: [&str; 12] = [
     "var/lib/vgpu-offline",        // our own, which `forget` removes
 ];
 
-/// A package with configuration and slow scripts, made in the root by its own dpkg.
+/// Builds a package with configuration files and slow scripts, with the root's own dpkg.
 fn make(root: &Root, name: &str, version: &str, needs: &str) -> Utf8PathBuf {
     let folder = format!("/srv/{name}-{version}");
     let depends = if needs.is_empty() { String::new() } else { format!("Depends: {needs}\n") };
@@ -50,7 +50,7 @@ fn make(root: &Root, name: &str, version: &str, needs: &str) -> Utf8PathBuf {
     root.at(&file)
 }
 
-/// Take a package file into the bundle.
+/// Adds a package file to the bundle.
 pub(crate) fn take(kit: &mut Kit, file: &Utf8PathBuf, reason: &str) -> Value {
     let item = format!("apt/{}", file.file_name().unwrap().replace(['%', ':'], "."));
     kit.file(&item, file);
@@ -62,7 +62,8 @@ fn fields(release: Release, packages: &[Value]) -> Value {
     json!({ "archives": archives, "kinds": packages })
 }
 
-/// A node with an old package, and a bundle that brings a new one which needs a newer old one.
+/// A node with an old package, and a bundle with a new package that requires a newer version of the
+/// old one.
 fn prepared(root: Root, release: Release) -> (Site, Kit) {
     let old = make(&root, "vgpu-old", "1.0", "");
     let packages = [
@@ -80,8 +81,8 @@ fn prepared(root: Root, release: Release) -> (Site, Kit) {
     expect(root.command(&["dpkg", "--install", "/srv/vgpu-old_1.0_all.deb"]), 0);
     expect(root.command(&["apt-mark", "auto", "vgpu-old"]), 0);
     expect(root.command(&["rm", "-r", "/srv"]), 0);
-    // The operator's own configuration, a source that leads nowhere, and a wrong clock's worth of
-    // Valid-Until are not allowed to matter.
+    // The operator's own configuration, an unreachable source, and an expired Valid-Until due to a
+    // wrong clock must not matter.
     root.write("/etc/vgpu-old.conf", "version = mine\n");
     root.write("/etc/apt/sources.list.d/broken.list", "deb http://mirror.example/ nowhere main\n");
     let site = Site::new(root, &kit);

@@ -1,4 +1,4 @@
-//! A root with our program in it, and what is asked of both.
+//! A root with the installer in it, and the operations on both.
 
 use std::fs::File;
 use std::process::{Command, Stdio};
@@ -11,32 +11,32 @@ use vgpu_tests::programs::{Program, Programs};
 use vgpu_tests::roots::Root;
 use vgpu_tests::scratch::{Said, expect, fingerprint};
 
-/// The program in the root, as an operator has copied it there.
+/// The program in the root, where an operator would copy it.
 const PROGRAM: &str = "/root/vgpu-installer";
 
-/// Where a bundle lies in the root, as on a stick.
+/// The path of a bundle in the root, as on a stick.
 const BUNDLE: &str = "/mnt/bundle.vgpu.tar";
 
-/// Runs the program on the root from outside.
+/// Runs the installer on the root from outside.
 const OUTSIDE: &str = include_str!("outside.sh");
 
 /// A node: a root that trusts the key of a kit.
 pub(crate) struct Site {
     pub(crate) root: Root,
-    /// The program on the machine, for a root whose glibc is too old for a debug build: it works on
-    /// the root from outside, and its commands run inside.
+    /// The installer on the machine, for a root whose glibc is too old for a debug build: it works
+    /// on the root from outside, and its commands run inside.
     outside: Option<(TempDir, Programs)>,
-    /// A script that runs the program on an invented machine.
+    /// A script that runs the installer on a simulated machine.
     wrapper: Option<&'static str>,
 }
 
 impl Site {
-    /// Put the program into the root, and trust the kit's key.
+    /// Installs the program in the root, and trusts the kit's key.
     pub(crate) fn new(root: Root, kit: &Kit) -> Self {
         Self::trusting(root, &kit.path("key.pub"))
     }
 
-    /// Put the program into the root, and trust a key.
+    /// Installs the program in the root, and trusts a key.
     pub(crate) fn trusting(root: Root, key: &Utf8Path) -> Self {
         let demo = env!("CARGO_BIN_EXE_demo");
         std::fs::copy(demo, root.at(PROGRAM)).unwrap();
@@ -56,33 +56,33 @@ impl Site {
         site
     }
 
-    /// A copy of this site as it is now. While that lives, this one must only be read.
+    /// Copies this site in its current state. While the copy lives, this site must only be read.
     pub(crate) fn fork(&self) -> Self {
         assert!(!self.is_outside(), "the programs outside belong to one site");
         Self { root: self.root.fork(), outside: None, wrapper: self.wrapper }
     }
 
-    /// The same, with the program started by this script.
+    /// Returns the same site, with the installer started by this script.
     pub(crate) fn with_wrapper(self, script: &'static str) -> Self {
         Self { wrapper: Some(script), ..self }
     }
 
-    /// Put a bundle on the stick.
+    /// Copies a bundle to the stick.
     pub(crate) fn insert(&self, bundle: &Utf8Path) {
         std::fs::copy(bundle, self.root.at(BUNDLE)).unwrap();
     }
 
-    /// Where that bundle is, as our program has to be told of it.
+    /// Returns the path of that bundle as an argument of the installer.
     pub(crate) fn bundle(&self) -> Utf8PathBuf {
         self.path(BUNDLE)
     }
 
-    /// Whether the program works on the root from outside.
+    /// Checks whether the installer works on the root from outside.
     pub(crate) fn is_outside(&self) -> bool {
         self.outside.is_some()
     }
 
-    /// Our program in the root, without a network.
+    /// Returns the installer's command in the root, without a network.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         let Some((_, programs)) = &self.outside else {
             let program: &[&str] = match &self.wrapper {
@@ -101,31 +101,32 @@ impl Site {
         command
     }
 
-    /// A path of the root, as our program has to be told of it.
+    /// Returns a path of the root as an argument of the installer.
     fn path(&self, path: &str) -> Utf8PathBuf {
         if self.outside.is_some() { self.root.at(path) } else { path.into() }
     }
 
-    /// Run it; it must exit so.
+    /// Runs the installer and checks its exit status.
     pub(crate) fn run(&self, words: &[&str], code: i32) -> Said {
         expect(self.command(words), code)
     }
 
-    /// Apply what is on the stick.
+    /// Applies the bundle on the stick.
     pub(crate) fn apply(&self, code: i32) -> Said {
         self.run(&["apply", self.path(BUNDLE).as_str(), "--yes"], code)
     }
 
-    /// Begin to apply what is on the stick, or to take it back, and pull the plug.
+    /// Starts to apply the bundle on the stick, or to revert it, and cuts the power.
     pub(crate) fn cut(&self, words: &[&str], after: Duration) -> bool {
         let mut command = self.command(words);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(after);
-        // `unshare --kill-child` takes all processes of the root with it, dpkg's as well.
+        // `unshare --kill-child` ends all processes of the root with it, including dpkg's.
         let was_running = child.try_wait().unwrap().is_none();
         child.kill().unwrap();
         child.wait().unwrap();
-        // The kernel ends them one by one; the last to hold our lock is gone when it is free.
+        // The kernel ends them one by one; the last holder of the lock has ended when the lock is
+        // free.
         let lock = self.root.at("/var/lib/vgpu-offline/lock");
         while File::open(&lock).is_ok_and(|lock| lock.try_lock().is_err()) {
             std::thread::sleep(Duration::from_millis(20));
@@ -133,12 +134,12 @@ impl Site {
         was_running
     }
 
-    /// The words that apply what is on the stick.
+    /// Returns the arguments that apply the bundle on the stick.
     pub(crate) fn apply_words() -> [&'static str; 3] {
         ["apply", BUNDLE, "--yes"]
     }
 
-    /// Every package with version, state and mark: what an undo of packages promises.
+    /// Returns every package with version, state and mark: the guarantee of an undo of packages.
     pub(crate) fn packages(&self) -> String {
         let format = "${binary:Package} ${Version} ${Status}\n";
         let list = expect(self.root.command(&["dpkg-query", "-W", "-f", format]), 0).out;
@@ -147,7 +148,8 @@ impl Site {
     }
 }
 
-/// The Debian packages that apt would install for these, from the mirror, in a folder of the root.
+/// Downloads the Debian packages that apt would install for these, from the mirror, into a folder
+/// of the root.
 pub(crate) fn download(root: &Root, packages: &[&str]) -> Vec<Utf8PathBuf> {
     root.connect();
     let words = ["apt-get", "-y", "-q", "--no-install-recommends", "--download-only", "install"];
@@ -159,7 +161,7 @@ pub(crate) fn download(root: &Root, packages: &[&str]) -> Vec<Utf8PathBuf> {
     files
 }
 
-/// The control file of a package.
+/// Returns the control file of a package.
 pub(crate) fn control(file: &Utf8Path) -> String {
     let mut command = Command::new("dpkg-deb");
     command.args(["--field", file.as_str()]);
