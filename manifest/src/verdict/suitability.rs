@@ -55,7 +55,8 @@ impl fmt::Display for Suitability<'_> {
         self.gpus.iter().try_for_each(|gpu| gpu.verdict.fmt(f))?;
         for clash in &self.clashes {
             writeln!(f, "conflict    {}", clash.says)?;
-            for it in clash.evidence.iter().filter(|_| f.alternate()) {
+            let evidence = if f.alternate() { &clash.evidence[..] } else { &[] };
+            for it in evidence {
                 writeln!(f, "  {:<10}{}: {} ({})", "", it.source, it.says, it.kind)?;
             }
         }
