@@ -176,7 +176,8 @@ fn comes_out_the_same(lock: &str, recipe: &str) {
     expect(fetch, 0);
 }
 
-/// Our programs get a separate home; the compiler is in the home of the user who runs the tests.
+/// Sets the paths of the Rust toolchain of the user who runs the tests, because programs of this
+/// project get a separate home.
 pub(crate) fn with_rust(mut command: Command) -> Command {
     let home = PathBuf::from(std::env::var_os("HOME").unwrap());
     for (name, folder) in [("RUSTUP_HOME", ".rustup"), ("CARGO_HOME", ".cargo")] {

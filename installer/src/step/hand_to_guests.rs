@@ -136,7 +136,8 @@ impl Goal for HeldForGuests {
     }
 
     fn why(&self) -> String {
-        "Only after the reboot does it show whether another driver bound the GPU first.".to_owned()
+        "Another driver may still bind the GPU first at boot, so this is checked after the reboot."
+            .to_owned()
     }
 
     fn is_true(&self, look: &dyn Look) -> Result<bool, StepError> {

@@ -26,12 +26,13 @@ struct Taken {
 }
 
 impl Race {
-    /// This project may take at most `bar` times as long as the other tool.
+    /// Starts a comparison in which this project may take at most `bar` times as long as the other
+    /// tool.
     pub(crate) fn new(what: &'static str, bar: f64) -> Self {
         Self { what, bar, memory_mib: u64::MAX, cold: None }
     }
 
-    /// This project may use this many MiB.
+    /// Limits the memory of this project, in MiB.
     pub(crate) fn memory(self, mib: u64) -> Self {
         Self { memory_mib: mib, ..self }
     }

@@ -65,7 +65,7 @@ impl Scene {
         Utf8Path::from_path(self.folder.path()).unwrap().join(name)
     }
 
-    /// The installer, working on the node.
+    /// Returns the command of the installer, working on the node.
     pub(crate) fn installer(&self, words: &[&str]) -> Vec<Command> {
         let mut command = self.programs.command(Program::Installer);
         command.arg("--root").arg(self.path("node")).args(words);
@@ -80,7 +80,7 @@ impl Scene {
         vec![command]
     }
 
-    /// A tool of the system.
+    /// Returns the command of a system tool.
     #[expect(clippy::unused_self, reason = "reads like its siblings")]
     pub(crate) fn tool(&self, name: &str, words: &[&str]) -> Vec<Command> {
         let mut command = Command::new(name);
@@ -115,7 +115,7 @@ impl Scene {
         commands
     }
 
-    /// The procedure without this project: archive, compress, sign.
+    /// Returns the procedure without this project: archive, compress, sign.
     pub(crate) fn tar_zstd_minisign(&self) -> Vec<Command> {
         let archive = self.path("other.tar.zst");
         let _ = fs::remove_file(&archive);

@@ -17,7 +17,7 @@ use super::sets::{Set, Upgrades};
 pub(super) struct Taken(BTreeMap<String, u64>);
 
 impl Taken {
-    /// The packages in a bundle.
+    /// Returns the packages in a bundle.
     pub(super) fn by_us(manifest: &Manifest) -> Self {
         let meant = meant(manifest);
         Self(meant.map(|(item, record)| (record.name.as_str().to_owned(), item.size())).collect())

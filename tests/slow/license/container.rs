@@ -93,7 +93,7 @@ fn build(laptop: &Scratch, site: &Site) {
     }
 }
 
-/// The expected parts of the transcript.
+/// Checks the transcript.
 fn check(scene: &str) {
     let part = |name| part(scene, name);
     let bad = part("bad input is refused, and nothing has happened");

@@ -106,7 +106,7 @@ fn part<'s>(scene: &'s str, name: &str) -> &'s str {
     rest.split("\n== ").next().unwrap_or(rest)
 }
 
-/// The expected parts of the transcript.
+/// Checks the transcript.
 fn check(scene: &str) {
     let part = |name| part(scene, name);
     let bad = part("bad input is refused, and nothing has happened");

@@ -128,7 +128,7 @@ fn patch<'m>(manifest: &'m Manifest, driver: &Item) -> (&'m Item, &'m PatchRecor
     only(manifest.records(|kind| kind.patch_of(driver.name())))
 }
 
-/// The installer with the real apt, dpkg, DKMS and compiler: through the reboot to the patched
+/// Runs the installer with the real apt, dpkg, DKMS and compiler: through the reboot to the patched
 /// module.
 pub(super) fn on_the_node(site: &Site, manifest: &Manifest, kernel: &str) {
     site.apply(10);

@@ -121,7 +121,7 @@ fn a_library_is_built_on_the_node_and_a_pascal_card_has_its_old_list() {
     );
 }
 
-/// The compiler's package as a bundle would include it; the node has it already.
+/// Returns the compiler's package as a bundle would include it; the node has it already.
 fn cargo(stage: &Stage, kit: &mut Kit) -> Value {
     let version = stage.root().packages()["cargo:amd64"].split(' ').next().unwrap().to_owned();
     let file = package(stage.root(), "cargo", &version, "", &[]);

@@ -34,7 +34,7 @@ pub(super) enum Patched {
     No,
 }
 
-/// The settings that every host needs for a GPU.
+/// Returns the settings that every host needs for a GPU.
 pub(super) fn wants() -> Value {
     json!({
         "iommu": "on",

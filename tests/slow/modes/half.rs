@@ -68,7 +68,8 @@ fn a_kernel_left_half_configured_is_brought_to_its_end_or_left_to_others() {
     );
 }
 
-/// With this file, DKMS fails to build the old driver's module for the new kernel.
+/// Returns the path of the file that makes DKMS fail to build the old driver's module for the new
+/// kernel.
 fn cause() -> String {
     format!("/etc/dkms/nvidia-{OLD}.conf")
 }
@@ -118,7 +119,7 @@ fn is_whole(node: &mut Stage, version: &str) {
     expect(node.root().command(&["apt-get", "check"]), 0);
 }
 
-/// After the installation and the kernel are removed, the host is as at the start.
+/// Removes the installation and the kernel, and checks that the host is as at the start.
 fn all_goes(node: &mut Stage, code: i32) {
     node.run(&["revert", "--all", "--yes"], code);
     expect(node.root().command(&["dpkg", "--purge", PACKAGE]), 0);

@@ -112,7 +112,7 @@ fn what_is_compared_of_two_nodes_is_the_same_to_the_byte() {
     );
 }
 
-/// The report of a node, as printed.
+/// Returns the report of a node, as printed.
 fn report(stage: &mut Stage) -> String {
     expect(stage.site.command(&["report", "--json"]), 0).out
 }
@@ -121,7 +121,7 @@ fn whole(report: &str) -> Value {
     serde_json::from_str(report).unwrap()
 }
 
-/// The bytes of the compared part.
+/// Returns the compared part of a report.
 fn comparable(report: &str) -> &str {
     let start = report.find("\n  \"comparable\": ").unwrap();
     let end = report.find("\n  \"this-node\": ").unwrap();

@@ -211,7 +211,7 @@ impl Seen {
     }
 }
 
-/// Checks that the installer's lock is free.
+/// Checks whether the installer's lock is free.
 fn is_idle(root: &Root) -> bool {
     let lock = root.at("/var/lib/vgpu-offline/lock");
     File::open(lock).is_ok_and(|lock| lock.try_lock().is_ok())

@@ -166,7 +166,7 @@ impl Machine {
         }
     }
 
-    /// The kernel parameters, from the boot loader in use.
+    /// Returns the kernel parameters, from the boot loader in use.
     fn words(&self, root: &Root, kernel: &str) -> String {
         let (path, mark) = match self.loader {
             Loader::Grub => {

@@ -180,8 +180,8 @@ impl Stage {
         lines[lines.len().saturating_sub(80)..].join("\n")
     }
 
-    /// Checks the timing and the memory of the last run that changed the host, from its log. No run
-    /// may use more memory than [`MEMORY`].
+    /// Returns the timing of the last run that changed the host, from its log, and checks its peak
+    /// memory against [`MEMORY`].
     fn spent(&mut self) -> String {
         let log = self.log();
         if log.len() <= std::mem::replace(&mut self.logged, log.len()) {
@@ -197,7 +197,7 @@ impl Stage {
         format!(", by its log {spent}")
     }
 
-    /// Saves the transcript under this name, as an output of the suite.
+    /// Writes the transcript to the output of this name in the suite from now on.
     pub(super) fn begin(&mut self, name: &str) {
         let folder = Utf8Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
         let folder = folder.join("node-suite");

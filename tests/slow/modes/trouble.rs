@@ -19,14 +19,14 @@ use crate::node::packages::take;
 
 const VERSION: &str = "550.163.02";
 
-/// A node of Debian 12 with the toolchain and a native GPU.
+/// Returns a node of Debian 12 with the toolchain and a native GPU.
 pub(super) fn equipped(roots: &Roots, kit: &Kit) -> Option<Stage> {
     let pristine = roots.layered(Release::Debian12, Layer::BUILDER)?;
     let machine = Machine { cards: &[A40], loader: Loader::Grub, identity: PVE1 };
     Some(Stage::stock(pristine.fresh(), machine, kit))
 }
 
-/// A bundle with these packages and this driver, if any.
+/// Returns a bundle with these packages and this driver, if any.
 pub(super) fn content(packages: Vec<Value>, drivers: &[&'static str]) -> Content {
     Content {
         release: Release::Debian12,
@@ -38,7 +38,7 @@ pub(super) fn content(packages: Vec<Value>, drivers: &[&'static str]) -> Content
     }
 }
 
-/// A package with a script that runs when it is configured.
+/// Builds a package with a script that runs when it is configured.
 pub(super) fn scripted(stage: &Stage, kit: &mut Kit, name: &str, script: &str) -> Value {
     let script = format!("#!/bin/sh\n{script}\n");
     let files = [("/DEBIAN/postinst", script.as_str()), ("/usr/share/vgpu/note", "a file\n")];
@@ -135,7 +135,7 @@ fn a_module_that_does_not_compile(stage: &mut Stage, kit: &mut Kit) {
     is_built(stage, VERSION);
 }
 
-/// Continues with the installed driver.
+/// Runs after the test of the driver above, which is installed.
 fn an_uninstaller_that_fails(stage: &mut Stage) {
     stage.note("\n## an uninstaller that fails\n");
     let program = stage.root().at("/usr/bin/nvidia-uninstall");

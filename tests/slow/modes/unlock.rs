@@ -74,7 +74,7 @@ fn from_stock_to_an_unlocked_card_to_a_newer_driver_and_back() {
     );
 }
 
-/// A prebuilt library, for an old C library.
+/// Returns a prebuilt library, for an old C library.
 fn ready(kit: &mut Kit) -> Vec<Value> {
     kit.bytes("unlock/lib.so", "an unlock library\n");
     kit.bytes("unlock/source.tar.zst", "sources\n");
