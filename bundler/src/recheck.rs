@@ -29,7 +29,7 @@ pub(crate) enum RecheckError {
     #[error(transparent)]
     Write(#[from] WriteError),
     /// The second bundle differs from the first.
-    #[error("the second build is another bundle: it differs from byte {offset} on, in `{member}`")]
+    #[error("the second build differs from byte {offset} on, in `{member}`")]
     Differs {
         /// The position of the first difference, from the start of the bundle.
         offset: u64,

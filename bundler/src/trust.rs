@@ -16,7 +16,7 @@ use vgpu_keys::{
 #[non_exhaustive]
 pub(crate) enum TrustError {
     /// The file does not exist.
-    #[error("nobody is trusted yet: there is no `{0}`")]
+    #[error("no key is trusted yet: there is no `{0}`")]
     NotThere(Utf8PathBuf),
     /// The file cannot be read or written.
     #[error("cannot {verb} the allowed signers `{path}`")]

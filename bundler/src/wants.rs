@@ -8,7 +8,7 @@ pub(crate) fn lines(wants: &Wants) -> Vec<String> {
     if wants.iommu.is_some() {
         lines.push("IOMMU on".to_owned());
     }
-    lines.extend(wants.kernel_words.iter().map(|word| format!("kernel word `{word}`")));
+    lines.extend(wants.kernel_words.iter().map(|word| format!("kernel parameter `{word}`")));
     lines.extend(wants.modules.iter().map(|module| format!("module `{module}` at boot")));
     lines.extend(wants.modprobe.iter().map(|line| format!("modprobe `{line}`")));
     if let Some(names) = &wants.packages.install {
@@ -20,7 +20,7 @@ pub(crate) fn lines(wants: &Wants) -> Vec<String> {
     lines.extend(overrides.mdev.keys().map(|it| format!("device `{}` changed", it.as_str())));
     lines.extend(overrides.vm.keys().map(|it| format!("vGPU of guest `{}` changed", it.as_str())));
     if wants.packages.repository.is_some() {
-        lines.push("the packages as a repository that stays".to_owned());
+        lines.push("the packages as a permanent repository".to_owned());
     }
     lines.extend(wants.files.iter().map(|WantedFile { item, path, mode }| {
         format!("file `{path}` from `{item}`, mode {mode}")
@@ -33,9 +33,10 @@ pub(crate) fn lines(wants: &Wants) -> Vec<String> {
         format!("drop-in `{name}` of `{unit}` from `{item}`")
     }));
     lines.extend(
-        wants.guest_tools.iter().map(|GuestTool { item }| {
-            format!("tool `{item}` for guests, if it is asked for there")
-        }),
+        wants
+            .guest_tools
+            .iter()
+            .map(|GuestTool { item }| format!("guest tool `{item}`, only on request")),
     );
     lines
 }

@@ -260,7 +260,7 @@ fn the_catalogue_has_what_the_drivers_say() {
     let zip = format!("NVIDIA-GRID-Linux-KVM-{old}-539.19.zip");
     scratch.write("bundle.toml", recipe.replace(&zip, "guest.run"));
     let said = run(scratch.bundler(&["lock"]));
-    assert!(said.err.contains("but the host driver is wanted"), "{}", said.err);
+    assert!(said.err.contains("expected the host driver"), "{}", said.err);
 }
 
 #[test]
@@ -324,7 +324,7 @@ fn what_is_not_the_right_driver_is_refused_by_name() {
     scratch.write("host.run", "<!DOCTYPE html><title>Checking your browser</title>");
     refused("is a web page (\"Checking your browser\"), not a driver");
     StandIn::guest(VERSION).write(&run).unwrap();
-    refused(&format!("is the guest driver {VERSION}, but the host driver is wanted"));
+    refused(&format!("is the guest driver {VERSION}, expected the host driver"));
     host.write(&run).unwrap();
     let whole = fs::read(&run).unwrap();
     scratch.write("host.run", &whole[..whole.len() / 2]);
@@ -334,7 +334,7 @@ fn what_is_not_the_right_driver_is_refused_by_name() {
     scratch.write("host.run", damaged);
     refused("its header says");
     scratch.write("host.run", "#!/bin/sh\nexit 0\n\n\n");
-    refused("is not a driver package of NVIDIA");
+    refused("is not an NVIDIA driver package");
 
     // The patch of another version is detected by its content and by its name.
     scratch.write("host.run", &whole);

@@ -48,7 +48,7 @@ pub(crate) enum ArchiveError {
         failures: Vec<(Address, Failure)>,
     },
     /// The release recorded in the lock is no longer valid.
-    #[error("the release of the archive `{archive}` that the lock keeps cannot be used")]
+    #[error("cannot use the locked release of the archive `{archive}`")]
     Kept { archive: String, source: Box<Failure> },
 }
 
@@ -69,7 +69,7 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Name(#[from] ParseTextError),
     /// No pinned key has signed it.
-    #[error("the {file} is not to be trusted: {source}")]
+    #[error("its {file} is not trusted: {source}")]
     Signature { file: &'static str, source: SignatureError },
     /// The signed text is not a valid release.
     #[error("its signed release cannot be used: {0}")]
@@ -128,7 +128,7 @@ pub(crate) fn open(
         match from_mirror(sources, archive, release, mirror, &keyring) {
             Ok(mut opened) => {
                 for (mirror, failure) in failures {
-                    opened.notes.push(format!("{mirror} is of no use: {failure}"));
+                    opened.notes.push(format!("cannot use {mirror}: {failure}"));
                 }
                 return Ok(opened);
             }
@@ -226,7 +226,7 @@ fn judge(
     }
     if release.dated > now.saturating_add(86_400) {
         notes.push(format!(
-            "its release is of {}, which this machine's clock has not reached yet",
+            "its release is of {}, which is in the future by this machine's clock",
             day(release.dated)
         ));
     }

@@ -14,13 +14,13 @@ use crate::source::LocalPath;
 #[non_exhaustive]
 pub(crate) enum AptError {
     /// The file that describes a node cannot be read.
-    #[error("cannot read `{path}`, which should say what packages a node has")]
+    #[error("cannot read the package list `{path}` of the node")]
     Node { path: LocalPath, source: std::io::Error },
     /// The file is not an inventory.
     #[error("cannot use the inventory `{path}`")]
     Inventory { path: LocalPath, source: InventoryError },
     /// The file lists no packages.
-    #[error("`{0}` is no status of dpkg: it has no package that is installed")]
+    #[error("`{0}` is not a dpkg status file: it lists no installed package")]
     EmptyNode(LocalPath),
     #[error(transparent)]
     Archive(Box<ArchiveError>),
@@ -38,7 +38,7 @@ pub(crate) enum AptError {
     },
     /// No archive offers a base system for the release.
     #[error(
-        "the archives for `{release}` do not have what every system has, so nobody can tell what is missing: {why}"
+        "the archives for `{release}` lack the base system, so missing packages cannot be determined: {why}"
     )]
     NoBase {
         /// The Debian release of the nodes.
@@ -53,7 +53,7 @@ pub(crate) enum AptError {
     #[error("package `{package}` cannot be in a bundle")]
     Describe { package: String, source: ParseTextError },
     /// The signed files of an archive cannot be items.
-    #[error("cannot keep the release of the archive `{archive}` in the lock")]
+    #[error("cannot store the release of the archive `{archive}` in the lock")]
     Keep { archive: ArchiveName, source: std::io::Error },
 }
 

@@ -161,7 +161,7 @@ pub(crate) fn provides(text: &str, arch: &str) -> Result<Vec<Provided>, Relation
             (Qualifier::Only(Some(other)), _) if other.as_str() != arch => continue,
             (Qualifier::Any, _) => "a package cannot provide `:any`",
             (_, Some(bound)) if bound.comparison != Comparison::Exactly => {
-                "what is provided has one version, with `=`"
+                "a provided name can have an exact version only, with `=`"
             }
             _ => {
                 provided.push(Provided { name, version: bound.map(|bound| bound.version) });
@@ -189,23 +189,23 @@ fn relation(text: &str, arch: &str) -> Result<Option<Relation>, RelationError> {
         .ok_or_else(|| error(text, "it does not begin with the name of a package"))?;
     let mut bound = None;
     if let Some(inner) = rest.strip_prefix('(') {
-        let (inner, after) = inner.split_once(')').ok_or_else(|| error(text, "`(` stays open"))?;
-        bound = Some(
-            bounded(inner.trim())
-                .ok_or_else(|| error(text, "between brackets stand a comparison and a version"))?,
-        );
+        let (inner, after) = inner.split_once(')').ok_or_else(|| error(text, "it lacks a `)`"))?;
+        bound =
+            Some(bounded(inner.trim()).ok_or_else(|| {
+                error(text, "expected a comparison and a version in parentheses")
+            })?);
         rest = after.trim_start();
     }
     let mut applies = true;
     if let Some(inner) = rest.strip_prefix('[') {
-        let (inner, after) = inner.split_once(']').ok_or_else(|| error(text, "`[` stays open"))?;
+        let (inner, after) = inner.split_once(']').ok_or_else(|| error(text, "it lacks a `]`"))?;
         applies = applies_to(inner, arch);
         rest = after.trim_start();
     }
     match rest.trim().chars().next() {
         None => Ok(applies.then_some(Relation { name, qualifier, bound })),
         Some('<') => Err(error(text, "build profiles have no meaning for a built package")),
-        Some(_) => Err(error(text, "something stands behind it")),
+        Some(_) => Err(error(text, "unexpected text follows it")),
     }
 }
 
@@ -311,8 +311,8 @@ mod tests {
             ("A", "name"),
             ("a (1)", "comparison"),
             ("a (= x)", "comparison"),
-            ("a (= 1", "stays open"),
-            ("a [amd64", "stays open"),
+            ("a (= 1", "lacks a `)`"),
+            ("a [amd64", "lacks a `]`"),
             ("a <!nocheck>", "profiles"),
             ("a (= 1) b", "behind"),
             ("a b", "name"),

@@ -57,7 +57,7 @@ pub(super) fn renew(
     let solution = solve(&indexes, &node, &table.install, table.upgrades)
         .map_err(|source| AptError::Solve { release: table.release.clone(), source })?;
     for line in indexes.unread() {
-        ui.note(format_args!("left out, because it cannot be read: {line}"));
+        ui.note(format_args!("skipped an unreadable stanza: {line}"));
     }
     let Solution { changes, kept_back } = solution;
     let stock = stock.map(|base| said::Stock::of(base, &changes, table.upgrades));
@@ -82,7 +82,7 @@ fn open(
     let kept = previous.filter(|_| error.is_offline()).and_then(|lock| documents(lock, archive));
     let Some(kept) = kept else { return Err(error.into()) };
     let mut opened = archive::reopen(sources, archive, kept)?;
-    opened.notes.push("without the network, its release is that of the last lock".to_owned());
+    opened.notes.push("offline, so the release of the last lock is used".to_owned());
     Ok(opened)
 }
 
@@ -114,7 +114,7 @@ fn told(sources: &Sources<'_>, archive: &Archive, opened: &Opened, previous: Opt
     let before = previous.and_then(|lock| lock.archives.iter().find(|it| it.name == *name));
     if let Some(before) = before.filter(|before| before.dated > release.dated) {
         ui.note(format_args!(
-            "{name}: the mirror is older than the lock, which has that of {}",
+            "{name}: the release of the mirror is older than the locked one of {}",
             day(before.dated)
         ));
     }

@@ -92,31 +92,29 @@ pub(super) fn lines(
     for Change { candidate, cause, installed } in upgrades {
         let from = installed.as_ref().map(|it| it.version.to_string()).unwrap_or_default();
         let why = match cause {
-            Cause::Requested => "it was asked for".to_owned(),
-            Cause::Newer => "everything is to become newer".to_owned(),
+            Cause::Requested => "it was requested".to_owned(),
+            Cause::Newer => "all packages are to be upgraded".to_owned(),
             Cause::Because(reason) => reason.to_string(),
         };
         let back = installed.as_ref().is_some_and(|it| it.offered.is_some());
-        let back = if back { "" } else { "; the archives do not have the old version any more" };
+        let back = if back { "" } else { "; no archive offers the old version any more" };
         let Candidate { name, version, .. } = candidate;
         lines.push(format!("upgrade: {name} {from} → {version}, because {why}{back}"));
     }
     if !kept_back.is_empty() {
-        lines.push(format!(
-            "cannot become newer together with the rest: {}",
-            list(kept_back.iter())
-        ));
+        lines
+            .push(format!("cannot be upgraded together with the rest: {}", list(kept_back.iter())));
     }
     if let Some(stock) = stock.filter(|stock| !stock.tied.is_empty()) {
         let named = stock.tied.iter().map(|it| format!("{} {}", it.name, it.version));
         let named = list(named);
         lines.push(if stock.riding.is_empty() {
             format!(
-                "assumes that nodes have {named}; for one that does not, give its `inventory`, or say \
+                "assumes that nodes have {named}; otherwise set `inventory`, or \
                  `upgrades = \"coupled\"`"
             )
         } else {
-            format!("rides along for nodes that have an older version: {named}")
+            format!("included for nodes with an older version: {named}")
         });
     }
     lines
@@ -134,7 +132,7 @@ pub(super) fn strangers(node: &Node, indexes: &Indexes) -> Option<String> {
     // Only an inventory omits this.
     let is_open = |name: &&&PackageName| node.get(name).is_some_and(|it| it.stanza.is_none());
     let open = if strangers.iter().any(|name| is_open(&name)) {
-        "; what these need of others is not known"
+        "; their dependencies are unknown"
     } else {
         ""
     };

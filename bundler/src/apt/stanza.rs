@@ -10,10 +10,10 @@ pub(crate) struct Stanza<'t> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum StanzaError {
     /// A line is neither a field nor a continuation line.
-    #[error("line {0} of it is no field")]
+    #[error("line {0} is not a `Field: value` line")]
     NoField(usize),
     /// A field is repeated, so that two parsers could see different packages.
-    #[error("line {0} of it has a field that it has already")]
+    #[error("line {0} repeats a field")]
     Twice(usize),
 }
 

@@ -52,16 +52,16 @@ pub(crate) enum UpstreamError {
     #[error("the bundle was made without `carry-index`, so it has no index of the archive `{0}`")]
     NoIndexes(ArchiveName),
     /// The release does not list an index.
-    #[error("the archive `{archive}` does not vouch for the index `{item}`")]
+    #[error("the release of the archive `{archive}` does not list the index `{item}`")]
     Index { archive: ArchiveName, item: ItemName },
     /// An index is invalid.
-    #[error("the index `{item}` is none")]
+    #[error("`{item}` is not a package index")]
     Scan { item: ItemName, source: ScanError },
     /// An index cannot be read again.
     #[error(transparent)]
     Read(#[from] index::ReadError),
     /// No index lists a package.
-    #[error("the archive `{archive}` does not vouch for the package `{item}`")]
+    #[error("no index of the archive `{archive}` lists the package `{item}`")]
     Package { archive: ArchiveName, item: ItemName },
 }
 

@@ -86,9 +86,9 @@ impl Args {
             transfer.expect(Some(size), 0);
             let progress = |bytes| transfer.advance(bytes);
             recheck(&lock, &cache, &*signer, target, &progress)
-                .hint("keep both this lock and this machine's cache; it is worth a report")?;
+                .hint("keep this lock and the cache of this machine, and report a bug")?;
             transfer.done(size);
-            context.ui.note("built twice: the same, byte for byte");
+            context.ui.note("built twice: both bundles are identical");
         }
         let key = signer.public_key().fingerprint();
         let first = if self.split.is_some() { format!("{path}.001") } else { path.to_string() };

@@ -100,7 +100,7 @@ fn verify(context: &Context, json: bool) -> anyhow::Result<()> {
     let entries = cache.entries()?;
     for entry in &entries {
         if lock.verify(entry)? == Verdict::Removed {
-            context.ui.say(format_args!("{} was damaged and is removed", entry.sha256));
+            context.ui.say(format_args!("{} was damaged and was removed", entry.sha256));
             removed.push(entry.clone());
         }
     }
@@ -113,8 +113,8 @@ fn verify(context: &Context, json: bool) -> anyhow::Result<()> {
         return Ok(());
     };
     Err(CacheError::Damaged(digest))
-        .context("some contents were not what they were when they came")
-        .hint("run `vgpu-bundler fetch` where they are needed")
+        .context("the cache had damaged contents")
+        .hint("run `vgpu-bundler fetch` to download them again")
 }
 
 fn gc(context: &Context, days: u16, keep: &[Utf8PathBuf], json: bool) -> anyhow::Result<()> {

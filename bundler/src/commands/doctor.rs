@@ -26,7 +26,7 @@ pub(crate) struct Args {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("this laptop lacks something: {}", .0.join(", "))]
+#[error("this machine lacks: {}", .0.join(", "))]
 struct Lacks(Vec<&'static str>);
 
 #[derive(Debug, Serialize)]
@@ -58,7 +58,7 @@ impl Args {
     /// Reads the recipe, if it exists. A recipe named on the command line must exist.
     fn needs(&self, context: &Context) -> anyhow::Result<Needs> {
         if !self.project.is_there() {
-            context.ui.note("there is no recipe here, so everything that one could need is shown");
+            context.ui.note("no recipe here, so all possible needs are listed");
             return Ok(Needs::default());
         }
         let project = self.project.resolve()?;

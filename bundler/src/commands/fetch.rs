@@ -50,7 +50,7 @@ impl Args {
         let size: u64 = locked.items.iter().map(|item| item.size).sum();
         let items = locked.items.len();
         let shown = ByteSize::new(size);
-        context.ui.note(format_args!("all is in the cache: {items} items, {shown}"));
+        context.ui.note(format_args!("all items are in the cache: {items} items, {shown}"));
         if self.json {
             print_json(&Report { items, size, fetched })?;
         }
@@ -100,7 +100,7 @@ pub(super) fn fetch(
     warn_of_newer(context, project, lock);
     let all = all(&context.ui, results).map(drop);
     if changed {
-        return all.hint("if the new content is the right one, run `vgpu-bundler lock`");
+        return all.hint("run `vgpu-bundler lock` if the new content is correct");
     }
     all?;
     for item in made {
@@ -118,7 +118,7 @@ fn warn_of_newer(context: &Context, project: &Project, lock: &Lock) {
         let Origin::File { path } = origin else { continue };
         if changed(&path.below(&project.base)).is_some_and(|time| time > locked) {
             context.ui.note(format_args!(
-                "`{path}` was changed after item `{name}` was locked; `vgpu-bundler lock` takes it in"
+                "`{path}` was changed after item `{name}` was locked; run `vgpu-bundler lock` to include the change"
             ));
         }
     }

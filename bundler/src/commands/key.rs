@@ -116,9 +116,9 @@ impl Generate {
         let ui = &context.ui;
         ui.note(format_args!("wrote `{path}` and `{public_path}`, and a line to `{signers}`"));
         if passphrase.is_none() {
-            ui.note("the key has no passphrase: whoever can read its file can sign");
+            ui.note("the key has no passphrase: anyone who can read the file can sign");
         }
-        ui.note("write its fingerprint down on paper; nodes are told to trust it by that");
+        ui.note("write its fingerprint down; nodes need it to trust the key");
         if self.json {
             return Ok(print_json(&Shown { key: public, fingerprint: public.fingerprint() })?);
         }
@@ -167,7 +167,7 @@ fn public_half(path: &Utf8Path) -> Utf8PathBuf {
 fn user() -> anyhow::Result<Principal> {
     let name = env::var("USER").or_else(|_| env::var("LOGNAME")).ok();
     name.and_then(|name| name.parse().ok())
-        .context("the user's name cannot be used as that of a principal")
+        .context("the user name is not a valid principal")
         .hint("give one with `--principal`")
 }
 
@@ -186,7 +186,7 @@ fn public_key(path: &Utf8Path) -> anyhow::Result<PublicKey> {
     if !bytes.starts_with(b"-----BEGIN") {
         return Ok(std::str::from_utf8(&bytes)?.trim_end().parse()?);
     }
-    let no_public_half = || Err(io::Error::other("its public half is not beside it"));
+    let no_public_half = || Err(io::Error::other("its public key file is missing"));
     Ok(*KeyFile::parse(&bytes, &mut { no_public_half })?.public_key())
 }
 
@@ -198,7 +198,7 @@ fn list(context: &Context, path: &Utf8Path, json: bool) -> anyhow::Result<()> {
             fingerprint: signer.key().fingerprint(),
             namespaces: signer.roles().iter().copied().collect(),
         })),
-        None => context.ui.note(format_args!("nobody is trusted yet: there is no `{path}`")),
+        None => context.ui.note(format_args!("no key is trusted yet: there is no `{path}`")),
     }
     if let Some(socket) = env::var_os("SSH_AUTH_SOCK") {
         match Agent::connect(socket).and_then(|agent| agent.keys()) {

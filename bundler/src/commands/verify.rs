@@ -80,7 +80,7 @@ impl Args {
                 bundle: inspect::facts(&bundle),
             })?);
         }
-        let intact = "intact: every byte is the one that was signed".to_owned();
+        let intact = "intact: every byte matches the signed digests".to_owned();
         Ok(print(summary(&bundle).into_iter().chain([intact]))?)
     }
 }
@@ -93,7 +93,7 @@ fn upstream(
 ) -> anyhow::Result<Vec<Vouched>> {
     let manifest = bundle.manifest();
     if manifest.archives.is_empty() {
-        bail!("the bundle has no packages of an archive");
+        bail!("the bundle has no packages from an archive");
     }
     let copy = |item: &Item, out: &mut dyn Write| bundle.copy_item(item, out);
     let mut vouched = Vec::new();
@@ -104,7 +104,7 @@ fn upstream(
             context.ui.note(format_args!("{name}: {note}"));
         }
         context.ui.note(format_args!(
-            "{name}: of {}, signed by {}, vouches for {packages} packages",
+            "{name}: of {}, signed by {}, covers {packages} packages",
             day(release.dated),
             release.signed_by
         ));
@@ -128,7 +128,7 @@ pub(super) fn check(
         Depth::Chunks => bundle.check(&progress),
         Depth::Deep => bundle.check_deep(&progress),
     };
-    checked.with_context(|| format!("the bundle `{path}` is not what was signed"))?;
+    checked.with_context(|| format!("the bundle `{path}` does not match its signed digests"))?;
     transfer.done(size);
     Ok(())
 }

@@ -40,7 +40,7 @@ pub(crate) fn examine(laptop: &Laptop, needs: Needs) -> Vec<Finding> {
     }
     if needs.mega != Some(Need::No) {
         let hint =
-            "install the package `megatools`, or download the file by hand and give its `path`";
+            "install the package `megatools`, or download the file manually and set its `path`";
         findings.push(program("megadl", laptop.megadl.as_ref(), needs.mega, "links to mega", hint));
     }
     findings

@@ -89,7 +89,7 @@ pub(crate) fn config_again(
     if kept == digest {
         return Ok(());
     }
-    let why = "it is another one than the one that was locked".to_owned();
+    let why = "it differs from the locked one".to_owned();
     Err(refuse(DriverError::Config(why).into()))
 }
 

@@ -15,7 +15,7 @@ pub(crate) enum DriverError {
     Read(#[source] io::Error),
     /// The server sent a web page: a login, a challenge or an error.
     #[error(
-        "it is a web page{}, not a driver: the server wants a browser or a log-in; download the file by hand and give its path", titled(.title.as_deref())
+        "it is a web page{}, not a driver: the server requires a browser or a login; download the file manually and set its `path`", titled(.title.as_deref())
     )]
     WebPage {
         /// The title of the page.
@@ -25,7 +25,7 @@ pub(crate) enum DriverError {
     #[error("it is the answer of a server, not a driver: `{}`", .0.escape_debug())]
     Answer(String),
     /// The file has another format.
-    #[error("it is not a driver package of NVIDIA: {0}")]
+    #[error("it is not an NVIDIA driver package: {0}")]
     NotADriver(&'static str),
     /// A header field is invalid.
     #[error("the header of the driver has no usable `{field}`: {why}")]
@@ -41,7 +41,7 @@ pub(crate) enum DriverError {
     #[error("`{}` is neither the host driver for Linux KVM (`-vgpu-kvm`) nor a guest driver (`-grid`)", .0.escape_debug())]
     Variant(String),
     /// The driver is a guest driver instead of a host driver, or the other way around.
-    #[error("it is the {found} driver {version}, but the {wanted} driver is wanted")]
+    #[error("it is the {found} driver {version}, expected the {wanted} driver")]
     OtherKind { wanted: DriverKind, found: DriverKind, version: DriverVersion },
     /// The file is truncated.
     #[error("it is truncated: it ends {0}; download it again")]
@@ -59,7 +59,7 @@ pub(crate) enum DriverError {
     },
     /// The file differs from the one that the catalog has for its version.
     #[error(
-        "its MD5 is {actual}, but the driver {version} is known with {expected}; if you know where it comes from, say so with its `sha256` in the recipe"
+        "its MD5 is {actual}, but driver {version} is recorded as {expected}; to accept this file, set its `sha256` in the recipe"
     )]
     Unknown {
         version: DriverVersion,
@@ -77,9 +77,7 @@ pub(crate) enum DriverError {
     #[error("its payload is damaged")]
     Payload(#[source] io::Error),
     /// The payload needs a larger decompression window than this program supports.
-    #[error(
-        "its payload needs a window of {window} to be decompressed, and none may need more than {most}"
-    )]
+    #[error("its payload needs a decompression window of {window}, more than the {most} allowed")]
     Window {
         window: ByteSize,
         /// The limit.
@@ -91,10 +89,10 @@ pub(crate) enum DriverError {
     )]
     NoProgram { program: &'static str, window: ByteSize },
     /// The payload exceeds the size limit.
-    #[error("its payload unpacks to more than {0}, more than any driver")]
+    #[error("its payload unpacks to more than the {0} allowed")]
     Bomb(ByteSize),
     /// The payload exceeds the limit of files.
-    #[error("its payload has more than {0} files, more than any driver")]
+    #[error("its payload has more than the {0} files allowed")]
     TooManyFiles(usize),
     /// A file of the payload exceeds its size limit.
     #[error("`{path}` in it has more than {cap}")]
@@ -111,17 +109,17 @@ pub(crate) enum DriverError {
         what: &'static str,
     },
     /// Header and payload disagree.
-    #[error("its header says that it is the {kind} driver, but its payload says otherwise: {why}")]
+    #[error("its header declares the {kind} driver, but its payload contradicts that: {why}")]
     Contradiction { kind: DriverKind, why: &'static str },
     /// `vgpuConfig.xml` is invalid.
     #[error("`vgpuConfig.xml` in it cannot be used: {0}")]
     Config(String),
     /// `vgpuConfig.xml` was requested, and the package has none.
-    #[error("it has no `vgpuConfig.xml`, of which there was nothing else to take")]
+    #[error("the package has no `vgpuConfig.xml`, the only file requested from it")]
     NoConfig,
     /// The portal archive is for another hypervisor.
     #[error(
-        "`{}` is the package for {hypervisor}; Proxmox VE takes the one for Linux KVM, `NVIDIA-GRID-Linux-KVM-….zip`", .file.escape_debug()
+        "`{}` is the package for {hypervisor}; Proxmox VE needs the one for Linux KVM, `NVIDIA-GRID-Linux-KVM-….zip`", .file.escape_debug()
     )]
     Hypervisor { file: String, hypervisor: String },
     /// The archive does not contain the driver.

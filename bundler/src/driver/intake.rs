@@ -196,9 +196,7 @@ impl Intake<'_> {
         package.expect(self.kind).map_err(|error| self.refuse(error))?;
         if !package.is_original() {
             let ui = self.sources.fetcher.ui;
-            ui.note(format_args!(
-                "item `{item}` is not as NVIDIA made it: somebody has patched it"
-            ));
+            ui.note(format_args!("item `{item}` is not NVIDIA's original: it is patched"));
         }
         let version = package.version().clone();
         let known = self.published_md5(&package);

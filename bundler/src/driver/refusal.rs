@@ -42,7 +42,7 @@ pub(crate) enum Refusal {
     #[error("cannot read it")]
     ReadPatch(#[source] std::io::Error),
     /// The file exceeds the size limit of patches.
-    #[error("it is larger than {0}, and than any patch")]
+    #[error("it is larger than the {0} allowed for a patch")]
     LargePatch(ByteSize),
     /// The patch is for another driver version.
     #[error("it is the patch for the driver {made_for}, but `{driver}` is the driver {version}")]
@@ -66,7 +66,7 @@ pub(crate) enum Refusal {
     #[error(transparent)]
     MemberName(ParseTextError),
     /// The version of a Windows driver is unknown.
-    #[error("its name does not say its version; keep NVIDIA's, `539.19_grid_win10_…_64bit_….exe`")]
+    #[error("its file name has no version; keep NVIDIA's name, `539.19_grid_win10_…_64bit_….exe`")]
     NoVersion,
 }
 

@@ -78,7 +78,7 @@ impl Read for Running {
         let n = self.out.read(buf)?;
         if n == 0 && !buf.is_empty() && !self.child.wait()?.success() {
             // Only the exit status reports a truncated input or a wrong checksum.
-            return Err(io::Error::other(format!("`{}` finds it damaged", self.name)));
+            return Err(io::Error::other(format!("`{}` reports that it is damaged", self.name)));
         }
         Ok(n)
     }

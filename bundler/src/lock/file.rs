@@ -34,7 +34,7 @@ pub(crate) enum LockError {
     )]
     Version { path: Utf8PathBuf, found: u32 },
     /// The lock cannot be serialized as TOML: a number is out of range.
-    #[error("the lock cannot be written down")]
+    #[error("cannot serialize the lock")]
     Form(#[from] toml::ser::Error),
 }
 

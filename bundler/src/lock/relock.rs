@@ -195,7 +195,7 @@ pub(crate) fn all<T>(ui: &Ui, results: Vec<Result<T, SourceError>>) -> anyhow::R
             for error in &errors {
                 exit::tell(ui, error);
             }
-            bail!("{failed} of {count} items could not be had");
+            bail!("{failed} of {count} items are unavailable");
         }
     }
 }

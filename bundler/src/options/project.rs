@@ -46,7 +46,7 @@ impl Project {
         let Some(lock) = self.any_lock()? else { return Ok(None) };
         lock.check_current(&self.recipe)
             .with_context(|| format!("cannot use the lock `{}`", self.lock_path))
-            .hint("run `vgpu-bundler lock`, which shows what that changes")?;
+            .hint("run `vgpu-bundler lock`, which shows the changes")?;
         Ok(Some(lock))
     }
 }

@@ -94,7 +94,7 @@ fn from_terminal_twice() -> anyhow::Result<Zeroizing<String>> {
 
 fn in_agent(fingerprint: &Fingerprint) -> anyhow::Result<Box<dyn Signer>> {
     let socket = env::var_os("SSH_AUTH_SOCK")
-        .context("no ssh-agent is known: `SSH_AUTH_SOCK` is not set")
+        .context("no ssh-agent: `SSH_AUTH_SOCK` is not set")
         .hint("start one with `eval $(ssh-agent)`, or name a key with `--key`")?;
     let keys = Agent::connect(socket)?.keys()?;
     let key = keys.into_iter().find(|key| key.public_key().fingerprint() == *fingerprint);

@@ -35,12 +35,12 @@ impl UnsuitableArgs {
             context.ui.say(format_args!("warning: {refusal}"));
             return Ok(());
         }
-        let mut hint = String::from("`vgpu-bundler catalog why` explains it");
+        let mut hint = String::from("run `vgpu-bundler catalog why` for details");
         if let Some(choice) = nearest(&suitability) {
             hint = format!("{choice} instead; {hint}");
         }
         Err(Exit::Unsuitable.error(refusal))
-            .hint(format!("{hint}, and `--allow-unsuitable` makes the bundle all the same"))
+            .hint(format!("{hint}, or build it anyway with `--allow-unsuitable`"))
     }
 }
 

@@ -174,15 +174,15 @@ impl<'c> Proposal<'c> {
                     return format!("{}, unverified: {}", it.mode, doubts.join("; "));
                 }
                 Verdict::Suitable(it) if it.mode != self.mode() => {
-                    return format!("works too, with the card in mode {}", it.mode);
+                    return format!("also works, with the GPU in mode {}", it.mode);
                 }
                 Verdict::Suitable(it) if borrows(it) => {
-                    return "works too, with the vgpuConfig.xml of a 16.x driver".to_owned();
+                    return "also works, with the vgpuConfig.xml of a 16.x driver".to_owned();
                 }
                 Verdict::Suitable(_) => {}
             }
         }
-        "works too, and is older".to_owned()
+        "also works (older)".to_owned()
     }
 
     fn mode(&self) -> Mode {

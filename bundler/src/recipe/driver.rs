@@ -167,7 +167,7 @@ fn patch_origin(
     if git.is_absent() || path.is_some() || url.is_some() {
         return Err(fault(format!("`{name}` needs one of `path`, `url` or `git`")));
     }
-    let file = file.ok_or_else(|| fault("`file` must say which file of the commit".to_owned()))?;
+    let file = file.ok_or_else(|| fault("`file` must name the file in the commit".to_owned()))?;
     git.origin(Part::File(file), span).map(Origin::Git)
 }
 

@@ -30,8 +30,7 @@ impl Git {
     /// Returns a path in the commit.
     pub(super) fn origin(self, part: Part, span: Range<usize>) -> Result<GitOrigin, Fault> {
         let fault = |what: &str| Fault { span: span.clone(), what: what.to_owned() };
-        let url =
-            self.url.clone().ok_or_else(|| fault("`git` must say where the repository is"))?;
+        let url = self.url.clone().ok_or_else(|| fault("`git` must name the repository"))?;
         let revision = self.revision().ok_or_else(|| fault(ONE_OF))?;
         Ok(GitOrigin { url, revision, part })
     }

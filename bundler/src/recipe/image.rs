@@ -32,7 +32,7 @@ impl Image {
         let Self { name, which: image, platform, mirror, transport, max_size } = this.into_inner();
         if name.get_ref().as_str().rsplit_once('.').is_none_or(|(_, end)| end != "tar") {
             let what = format!(
-                "the name of an image must end in `.tar`, which is what Proxmox VE takes, but this is `{}`",
+                "the name of an image must end in `.tar`, as Proxmox VE requires, but this is `{}`",
                 name.get_ref()
             );
             return Err(Fault { span: name.span(), what });

@@ -33,7 +33,7 @@ impl<'de> Visitor<'de> for OneOrMany {
         let mut urls = Vec::new();
         while let Some(url) = list.next_element::<HttpUrl>()? {
             if urls.contains(&url) {
-                return Err(A::Error::custom(format_args!("{url} stands there twice")));
+                return Err(A::Error::custom(format_args!("{url} is listed twice")));
             }
             urls.push(url);
         }

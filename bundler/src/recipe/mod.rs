@@ -307,12 +307,12 @@ mod tests {
         assert_eq!(node.entries.len(), 2);
 
         let said = |text: String| Recipe::parse(&text).unwrap_err().what;
-        assert!(said(head.to_owned()).contains("`[targets]` must say the driver"));
+        assert!(said(head.to_owned()).contains("`[targets]` must name the driver"));
         assert!(said(format!("{head}git = \"a\"\n")).contains("exactly one of `commit`"));
         let new = format!("{head}{commit}glibc = \"2.36\"\n{}", targets("16.9", "pve = \"7.4\""));
         assert!(said(new).contains("Proxmox VE 7.4 has glibc 2.31"));
         let both = format!("{head}{commit}build = \"node\"\nlibrary = \"l.so\"\n");
-        assert!(said(both).contains("leave `library` out"));
+        assert!(said(both).contains("omit `library`"));
         let name = head.replace(".zst", "") + &commit;
         assert!(said(name).contains("must end in `.tar.zst`"));
     }
@@ -338,7 +338,7 @@ mod tests {
         assert_eq!(settled.digest(), recipe.digest());
         assert_ne!(settled.entries, recipe.entries);
         let said = |text: &str| Recipe::parse(text).unwrap_err().what;
-        assert!(said(&format!("{head}{patch}")).contains("`file` must say which file"));
+        assert!(said(&format!("{head}{patch}")).contains("`file` must name the file"));
         assert!(said(&format!("{head}{patch}path = \"p\"\n")).contains("`path`, `url` or `git`"));
     }
 

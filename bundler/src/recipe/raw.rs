@@ -211,7 +211,7 @@ fn check_names(placed: &[Placed]) -> Result<(), Fault> {
     for Placed { name, .. } in placed {
         let folded = name.get_ref().as_str().to_ascii_lowercase();
         if folded == CATALOG {
-            let what = format!("`{}` is the catalogue, which every bundle has", name.get_ref());
+            let what = format!("`{}` is the catalog, which every bundle has", name.get_ref());
             return Err(Fault { span: name.span(), what });
         }
         if let Some(other) = seen.insert(folded, name) {
@@ -230,7 +230,7 @@ fn check_host(host: Option<Spanned<Wants>>, entries: &[Entry]) -> Result<Wants, 
     let missing = host.get_ref().items().find(|name| !is_there(name)).cloned();
     match missing {
         Some(missing) => {
-            let what = format!("the host is to get it, but the recipe has no item `{missing}`");
+            let what = format!("`[host]` refers to it, but the recipe has no item `{missing}`");
             Err(Fault { span: host.span(), what })
         }
         None => Ok(host.into_inner()),

@@ -100,7 +100,7 @@ fn unlock_placed(unlock: Spanned<Unlock>, targets: Option<&Targets>) -> Result<V
     if build == Build::Node {
         return match library {
             Some(library) => {
-                let what = "a library that the node builds is no item; leave `library` out";
+                let what = "a library built on the node is not an item; omit `library`";
                 Err(Fault { span: library.span(), what: what.to_owned() })
             }
             None => Ok(vec![first]),
@@ -123,7 +123,7 @@ fn hosts_glibc(
     match (glibc, of_host) {
         (Some(wanted), Some((pve, has))) if wanted > has => {
             let what = format!(
-                "Proxmox VE {pve} has glibc {has}, which loads nothing that is built for {wanted}"
+                "Proxmox VE {pve} has glibc {has}, which cannot load a library built for {wanted}"
             );
             Err(Fault { span: span.clone(), what })
         }
@@ -141,13 +141,12 @@ fn origin(git: Git, driver: Option<Release>, span: Range<usize>) -> Result<GitOr
         return git.origin(part, span);
     }
     let Some(driver) = driver else {
-        let what = "without `git`, `[targets]` must say the driver, from which the fork follows";
+        let what = "without `git`, `[targets]` must name the driver, which determines the fork";
         return Err(fault(what.to_owned()));
     };
     let catalog = Catalog::embedded();
     let Some(Library { repository, commit, .. }) = library_for(&catalog, driver) else {
-        let what =
-            format!("the catalogue has no library for vGPU {driver}; name `git` and `commit`");
+        let what = format!("the catalog has no library for vGPU {driver}; name `git` and `commit`");
         return Err(fault(what));
     };
     let url = repository.parse().map_err(|error| fault(format!("{error}")))?;

@@ -13,7 +13,7 @@ pub(crate) struct Kept(Vec<u8>);
 
 /// A text is not a valid encoding of compressed bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("what the lock keeps of an archive is not Base64")]
+#[error("the lock's copy of an archive file is not Base64")]
 pub(crate) struct ParseKeptError;
 
 /// The size limit in bytes: 8 MiB. The signed files of Debian's archives have 150 KiB.
@@ -36,7 +36,7 @@ impl Kept {
         decoder.window_log_max(23)?;
         decoder.take(MAX_KEPT + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > MAX_KEPT {
-            return Err(io::Error::other("it unpacks to more than it may have"));
+            return Err(io::Error::other("it unpacks to more than its size limit"));
         }
         Ok(bytes)
     }

@@ -85,20 +85,20 @@ impl From<MegaLink> for String {
 pub(crate) enum MegaError {
     /// `megadl` is not installed.
     #[error(
-        "links to mega need the program `megadl`, which is not installed; install the package `megatools`, or download the file by hand and give its `path`"
+        "links to mega need the program `megadl`, which is not installed; install the package `megatools`, or download the file manually and set its `path`"
     )]
     NoProgram,
     /// It cannot be started.
     #[error("cannot run `megadl`")]
     Run(#[source] io::Error),
     /// It sends no data.
-    #[error("`megadl` has sent nothing for {} s", .0.as_secs())]
+    #[error("`megadl` sent no data for {} s", .0.as_secs())]
     Stalled(Duration),
     /// It exceeds the size limit.
-    #[error("`megadl` sends more than {0}")]
+    #[error("`megadl` sent more than {0}")]
     TooMuch(vgpu_manifest::ui::ByteSize),
     /// It failed.
-    #[error("`megadl` has failed: {}", .0.escape_debug())]
+    #[error("`megadl` failed: {}", .0.escape_debug())]
     Failed(String),
     /// The cache failed, or the digest does not match.
     #[error(transparent)]

@@ -137,7 +137,7 @@ pub(crate) enum SourceError {
     #[error("cannot read `{path}` for item `{item}`")]
     File { item: ItemName, path: LocalPath, source: std::io::Error },
     /// A local file or folder has a digest mismatch with the lock or the recipe.
-    #[error("`{path}` is not what was expected for item `{item}`: {source}")]
+    #[error("`{path}` does not match item `{item}`: {source}")]
     Changed {
         item: ItemName,
         path: LocalPath,
@@ -163,7 +163,7 @@ pub(crate) enum SourceError {
         source: TreeError,
     },
     /// A commit has a digest mismatch with the lock or the recipe.
-    #[error("the commit does not have what was expected for item `{item}`: {source}")]
+    #[error("the commit does not match item `{item}`: {source}")]
     OtherCommit {
         item: ItemName,
         /// The expected digest.
@@ -177,13 +177,13 @@ pub(crate) enum SourceError {
         errors: AddressErrors,
     },
     /// The bytes in the lock are damaged.
-    #[error("the lock is damaged: what it keeps of item `{item}` cannot be read")]
+    #[error("the lock is damaged: cannot read its copy of item `{item}`")]
     Kept { item: ItemName, source: std::io::Error },
     /// The catalog cannot be written as a file.
     #[error("cannot make item `{item}`")]
     Catalog { item: ItemName, source: DatabaseError },
     /// The catalog differs from the locked one.
-    #[error("another build of this program, with another catalogue, has locked item `{item}`")]
+    #[error("item `{item}` was locked by a build of this program with another catalog")]
     OtherCatalog {
         item: ItemName,
         /// The expected digest.

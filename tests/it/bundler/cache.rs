@@ -15,7 +15,7 @@ fn damage_in_the_cache_ends_in_no_bundle() {
     assert!(!sandbox.work("node-1.vgpu.tar").exists());
 
     let error = sandbox.fails(3, &["cache", "verify"]);
-    assert!(error.contains("was damaged and is removed"), "{error}");
+    assert!(error.contains("was damaged and was removed"), "{error}");
     assert!(!tool.exists());
     // The file still matches the lock, so it can be read again.
     sandbox.ok(&["build"]);

@@ -140,8 +140,8 @@ fn a_catalogue_that_was_locked_is_not_swapped_for_another() {
     let other = sandbox.read("bundle.lock").replace(&digest, &"0".repeat(64));
     sandbox.write("bundle.lock", &other);
     let error = sandbox.fails(1, &["build"]);
-    assert!(error.contains("another build of this program"), "{error}");
-    assert!(error.contains("hint: if the new content is the right one"), "{error}");
+    assert!(error.contains("a build of this program with another catalog"), "{error}");
+    assert!(error.contains("hint: run `vgpu-bundler lock` if the new content"), "{error}");
     // The cache is optional: the program creates it again, byte for byte.
     sandbox.ok(&["lock"]);
     fs::remove_file(sandbox.cached(&digest)).unwrap();

@@ -11,7 +11,7 @@ fn a_build_can_check_itself() {
     let made: serde_json::Value = serde_json::from_str(&built.out).unwrap();
     assert_eq!(made["bundle"], "./node-1.vgpu.tar");
     assert_eq!(made["rebuilt"], "identical");
-    assert!(built.err.contains("built twice: the same"), "{}", built.err);
+    assert!(built.err.contains("built twice: both bundles are identical"), "{}", built.err);
     sandbox.ok(&["build", "--check", "--split=4MiB", "-o", "parts"]);
     let names: Vec<_> = fs::read_dir(sandbox.work("parts")).unwrap().collect();
     assert_eq!(names.len(), 2, "nothing of the second build stays: {names:?}");

@@ -87,13 +87,13 @@ fn the_doctor_names_what_the_recipe_lacks() {
     assert_eq!(missing.iter().map(|it| &it["what"]).collect::<Vec<_>>(), ["proxy", "git"]);
     assert!(missing.iter().all(|it| it["hint"].is_string()));
     assert!(!poor.out.contains("secret") && !poor.err.contains("secret"), "{poor:?}");
-    assert!(poor.err.contains("this laptop lacks something: proxy, git"), "{}", poor.err);
+    assert!(poor.err.contains("this machine lacks: proxy, git"), "{}", poor.err);
 
     // Without a recipe, most missing tools may not be needed; a key is always required.
     let empty = Sandbox::empty();
     let error = empty.fails(1, &["doctor"]);
     assert!(
-        error.contains("there is no recipe here") && error.contains("lacks something: key"),
+        error.contains("no recipe here") && error.contains("this machine lacks: key"),
         "{error}"
     );
     let error = empty.fails(1, &["doctor", "--recipe", "other.toml"]);

@@ -69,7 +69,7 @@ fn each_lie_has_a_last_word_and_leaves_nothing_wrong() {
     let error = sandbox.fails(1, &[&["lock"], &IMPATIENT[..]].concat());
     assert!(begun.elapsed() < Duration::from_mins(1), "it hangs");
     assert!(
-        error.contains(&format!("{} of {} items could not be had", lies.len(), lies.len())),
+        error.contains(&format!("{} of {} items are unavailable", lies.len(), lies.len())),
         "{error}"
     );
     for (at, ((act, word), liar)) in lies.iter().zip(&liars).enumerate() {

@@ -84,6 +84,6 @@ fn elsewhere_lines_say_what_is_done() {
     assert!(!said.contains('\u{1b}') && said.contains("fetch item0: 390.6 KiB"), "{said}");
     std::fs::remove_dir_all(sandbox.path("home/.cache")).unwrap();
     let said = sandbox.ok(&["fetch"]).err;
-    assert!(said.contains("all is in the cache: 7 items"), "{said}");
+    assert!(said.contains("all items are in the cache: 7 items"), "{said}");
     assert!(sandbox.ok(&["fetch", "--quiet"]).err.is_empty());
 }

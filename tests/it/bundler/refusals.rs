@@ -42,7 +42,7 @@ fn what_is_missing_is_named_with_the_way_out() {
     let error = sandbox.fails(1, &["build"]);
     assert!(error.contains("hint: run `vgpu-bundler key generate`"), "{error}");
     let error = sandbox.fails(1, &["verify", "nothing"]);
-    assert!(error.contains("nobody is trusted yet"), "{error}");
+    assert!(error.contains("no key is trusted yet"), "{error}");
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn all_that_is_wrong_is_told_at_once() {
     sandbox.write("b", "");
     let error = sandbox.fails(1, &["lock"]);
     assert!(error.contains("`a`: No such") && error.contains("`c`: No such"), "{error}");
-    assert!(error.contains("2 of 3 items could not be had"), "{error}");
+    assert!(error.contains("2 of 3 items are unavailable"), "{error}");
 }
 
 #[test]

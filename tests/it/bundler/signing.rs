@@ -26,7 +26,7 @@ fn nobody_is_believed_without_reason() {
     let error = sandbox.fails(3, &["verify", "node-1.vgpu.tar", "--signers", "bobs"]);
     assert!(error.contains("is not trusted") && error.contains("is not a trusted key"), "{error}");
     let error = sandbox.fails(1, &["verify", "node-1.vgpu.tar", "--signers", "nowhere"]);
-    assert!(error.contains("nobody is trusted yet") && error.contains("hint: "), "{error}");
+    assert!(error.contains("no key is trusted yet") && error.contains("hint: "), "{error}");
     sandbox.write("broken", "alice ssh-ed25519 AAAA\n");
     sandbox.fails(1, &["verify", "node-1.vgpu.tar", "--signers", "broken"]);
 }

@@ -143,7 +143,7 @@ fn a_server_that_lies_is_found_out() {
     let file = host.file_name();
     let path = format!("/16.9/{file}");
     for (whim, word) in [
-        (Whim::Html, "sends a web page instead of an answer"),
+        (Whim::Html, "sent a web page instead of an answer"),
         (Whim::Code(401, "Guest user is disabled"), "answers 401: Guest user is disabled"),
         (Whim::Code(500, "object\u{1b}[2J not found"), r"answers 500: object\u{1b}[2J not found"),
         (Whim::Huge, "sends more than 4.0 MiB"),
@@ -164,7 +164,7 @@ fn a_server_that_lies_is_found_out() {
     let page = b"<!DOCTYPE html><html><title>Just a moment</title></html>".to_vec();
     for (content, word) in [
         (page, "it is a web page (\"Just a moment\"), not a driver"),
-        (bytes(&StandIn::guest(VERSION)), "but the host driver is wanted"),
+        (bytes(&StandIn::guest(VERSION)), "expected the host driver"),
     ] {
         let server = AlistServer::new(vec![(path.clone(), content)], Whim::None);
         let source = format!("alist = {{ url = \"{}\", path = \"/16.9\" }}", server.url());
@@ -230,8 +230,8 @@ fn a_link_to_mega_that_does_not_work_is_explained() {
             "echo 'ERROR: Object (typically, node or user) not found' >&2; exit 1",
             "node or user) not found",
         ),
-        ("head -c 100000 /dev/zero; exit 1", "`megadl` has failed: exit status: 1"),
-        ("cat /dev/zero", "`megadl` sends more than 1.0 MiB"),
+        ("head -c 100000 /dev/zero; exit 1", "`megadl` failed: exit status: 1"),
+        ("cat /dev/zero", "`megadl` sent more than 1.0 MiB"),
         ("kill -9 $$", "signal: 9"),
         ("true", "it is empty"),
     ] {

@@ -26,13 +26,13 @@ const REFUSALS: &[Refusal] = &[
         wanted: "mdevctl no-such-package",
         node: Plain,
         upgrades: Never,
-        says: &["`no-such-package` cannot be had", "no archive has no-such-package"],
+        says: &["`no-such-package` is not available", "no archive has no-such-package"],
     },
     Refusal {
         wanted: "dkms=0.1",
         node: Plain,
         upgrades: Never,
-        says: &["`dkms=0.1` cannot be had", "has dkms 3."],
+        says: &["`dkms=0.1` is not available", "has dkms 3."],
     },
     // Two packages that each conflict with the other.
     Refusal {
@@ -59,7 +59,7 @@ const REFUSALS: &[Refusal] = &[
         wanted: "build-essential",
         node: Held,
         upgrades: Coupled,
-        says: &["libc6-dev", "needs libc6 (= ", "which is on hold", "take the hold off `libc6`"],
+        says: &["libc6-dev", "needs libc6 (= ", "which is on hold", "remove the hold on `libc6`"],
     },
 ];
 

@@ -52,10 +52,10 @@ pub(crate) enum IndexError {
     #[error("cannot unpack the index of `{archive}`")]
     Unpack { archive: String, source: io::Error },
     /// The cache failed, or the unpacked text does not match.
-    #[error("cannot take the index of `{archive}` in")]
+    #[error("cannot cache the index of `{archive}`")]
     Cache { archive: String, source: CacheError },
     /// The text is not a package index.
-    #[error("the index of `{archive}` is none")]
+    #[error("`{archive}` did not serve a package index")]
     Scan { archive: String, source: ScanError },
 }
 

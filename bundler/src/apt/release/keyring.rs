@@ -120,7 +120,7 @@ fn parse(bytes: &[u8]) -> Result<Vec<Cert>, Malformed> {
         // Signature, trust, user ID and user attribute, marker and padding.
         let known = |tag| [2, 10, 12, 13, 17, 21, PUBLIC_KEY, PUBLIC_SUBKEY].contains(&tag);
         if !cert.iter().all(|packet| known(packet.tag)) {
-            return Err(Malformed("it has something else than public keys"));
+            return Err(Malformed("it contains data other than public keys"));
         }
         let Some(primary) = Key::parse(cert[0].body) else { continue };
         let subkeys = cert.iter().filter(|packet| packet.tag == PUBLIC_SUBKEY);

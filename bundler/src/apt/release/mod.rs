@@ -66,27 +66,27 @@ pub(crate) enum ReleaseError {
     #[error("its signed text is not UTF-8")]
     Encoding,
     /// The text is not a paragraph of fields.
-    #[error("its signed text is not that of a release: {0}")]
+    #[error("its signed text is not a release: {0}")]
     Shape(#[from] StanzaError),
     /// A mandatory field is missing.
     #[error("it has no `{0}`")]
     Missing(&'static str),
     /// A field is not a valid date.
-    #[error("its `{field}` is `{}`, which is no date in UTC", .text.escape_debug())]
+    #[error("its `{field}` is `{}`, expected a date in UTC", .text.escape_debug())]
     Date {
         field: &'static str,
         /// The value of the field.
         text: String,
     },
     /// A line of the file list is invalid.
-    #[error("its list of files has a line `{}`", .0.escape_debug())]
+    #[error("its list of files has an invalid line `{}`", .0.escape_debug())]
     Line(String),
     /// The file list exceeds the limit.
     #[error("it lists more than {MAX_FILES} files")]
     TooMany,
     /// The release is for another suite.
     #[error(
-        "it is that of `{}`, not of `{wanted}`: the mirror has the wrong one in that place", .found.escape_debug()
+        "it is the release of `{}`, expected that of `{wanted}`: the mirror serves the wrong suite", .found.escape_debug()
     )]
     OtherSuite {
         /// The suite in the recipe.
@@ -227,18 +227,20 @@ SHA256:
     #[test]
     fn what_is_no_release_is_refused_in_its_own_words() {
         let said = |text: &str, suite: &str| read(text, suite).unwrap_err().to_string();
-        assert!(said(TEXT, "trixie").contains("that of `bookworm`, not of `trixie`"));
+        assert!(
+            said(TEXT, "trixie").contains("the release of `bookworm`, expected that of `trixie`")
+        );
         assert!(said(&TEXT.replace("SHA256:", "SHA1:"), "bookworm").contains("no `SHA256`"));
         assert!(said(&TEXT.replace("Date: ", "X: "), "bookworm").contains("no `Date`"));
         assert!(said(&TEXT.replace("10 Jan", "10 Foo"), "bookworm").contains("no date"));
         assert!(said(&TEXT.replace("        0 main", " -1 main"), "bookworm").contains("a line"));
         assert!(said(&TEXT.replace("e3b0", "E3b0"), "bookworm").contains("a line"));
         let twice = format!("{TEXT}SHA256:\n");
-        assert!(said(&twice, "bookworm").contains("has already"));
+        assert!(said(&twice, "bookworm").contains("repeats a field"));
         let line = TEXT.lines().last().unwrap();
         assert!(read(&format!("{TEXT}{line}\n"), "bookworm").is_ok());
         let other = line.replace("       0", "       1");
         assert!(said(&format!("{TEXT}{other}\n"), "bookworm").contains("a line"));
-        assert!(said("<html>\n", "bookworm").contains("is not that of a release"));
+        assert!(said("<html>\n", "bookworm").contains("is not a release"));
     }
 }

@@ -42,7 +42,7 @@ pub(crate) enum SignatureError {
     Frame(#[from] FrameError),
     #[error("its signature cannot be read: {0}")]
     Form(#[from] Malformed),
-    #[error("it has something else than a few signatures where its signatures should be")]
+    #[error("its signature block is not a short list of signatures")]
     Layers,
     #[error("it has no good signature by a pinned key: {}", .0.join("; "))]
     NoneGood(Vec<String>),

@@ -75,7 +75,7 @@ impl<U: Universe> Teller<'_, '_, U> {
                 Some(why) => why,
                 None => self.unavailable(&wanted(request), None)?,
             };
-            self.say(0, &format!("`{request}` cannot be had: {why}"));
+            self.say(0, &format!("`{request}` is not available: {why}"));
             return Ok(());
         }
         self.say(0, &format!("`{request}` cannot be installed:"));
@@ -346,7 +346,7 @@ fn refusal(refused: &super::policy::Refused, upgrades: Upgrades) -> String {
         ),
         Refusal::NotAsked(asked) => format!("`{name}={asked}` is requested"),
         Refusal::Older(present) => {
-            format!("the node has {name} {present}, and nothing is made older")
+            format!("the node has {name} {present}, and packages are never downgraded")
         }
         Refusal::Stays(present, Stay::Never) => {
             format!("the node has {name} {present}, and `upgrades = \"{upgrades}\"`")
@@ -355,7 +355,7 @@ fn refusal(refused: &super::policy::Refused, upgrades: Upgrades) -> String {
             format!("the node has {name} {present}, which is on hold")
         }
         Refusal::Stays(present, Stay::Protected) => {
-            format!("the node has {name} {present}, which is never touched")
+            format!("the node has {name} {present}, which is never changed")
         }
     }
 }

@@ -29,7 +29,7 @@ impl WaysOut {
             }
             Refusal::Stays(present, Stay::Never | Stay::Held) => {
                 if refused.why == Refusal::Stays(present.clone(), Stay::Held) {
-                    self.push(format!("take the hold off `{name}` on the node"));
+                    self.push(format!("remove the hold on `{name}` on the node"));
                 }
                 let exactly = needed.bound.as_ref();
                 let exactly = exactly.filter(|bound| bound.comparison == Comparison::Exactly);
@@ -92,5 +92,5 @@ pub(super) fn coupled(solution: &Solution) -> String {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    format!("allow `upgrades = \"coupled\"`, which brings {named}{more}")
+    format!("allow `upgrades = \"coupled\"`, which upgrades {named}{more}")
 }

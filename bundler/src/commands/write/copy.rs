@@ -47,7 +47,7 @@ impl Copy<'_> {
             transfer.expect(Some(total), 0);
             let progress = |bytes| transfer.advance(bytes);
             stick::write_archive(self.bundle, &self.paths(), self.parts.1, &progress)
-                .hint("what was there before is still there; no half of a bundle has a name")?;
+                .hint("existing files are unchanged; no incomplete bundle has its final name")?;
             transfer.done(total);
         }
         for name in &plan.leftover {

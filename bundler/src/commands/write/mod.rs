@@ -134,7 +134,7 @@ impl Args {
             return Ok(bundle.clone());
         }
         let lock = self.project.resolve()?.any_lock()?;
-        let lock = lock.context("no bundle is named, and nothing is locked here")?;
+        let lock = lock.context("no bundle was named, and there is no lock here")?;
         let whole = Utf8PathBuf::from(lock.file_name());
         let first = Utf8PathBuf::from(format!("{whole}.001"));
         let found = [&whole, &first].into_iter().find(|path| path.is_file()).cloned();
@@ -152,12 +152,11 @@ impl Args {
         let program = if let Some(beside) = lying_there {
             let armor = fs::read(beside).with_context(|| format!("cannot read `{beside}`"))?;
             Program::signed(path, file, (beside, &armor), policy)
-                .hint("to sign it anew, name your key with `--key` or `--agent`")?
+                .hint("name your key with `--key` or `--agent` to sign it again")?
         } else {
             let signer = self.signer.resolve()?;
-            Program::sign(path, file, &*signer, policy).hint(
-                "the key must be allowed `vgpu-installer`; `vgpu-bundler key list` shows that",
-            )?
+            Program::sign(path, file, &*signer, policy)
+                .hint("the key needs the namespace `vgpu-installer`; see `vgpu-bundler key list`")?
         };
         if program.linkage == Linkage::Dynamic {
             ui.say(format_args!(
@@ -188,22 +187,20 @@ fn warn_if_not_mounted(ui: &Ui, folder: &Utf8Path) {
     let absolute = folder.canonicalize_utf8().ok();
     let parent = absolute.as_deref().and_then(Utf8Path::parent);
     if device(folder).is_some() && device(folder) == parent.and_then(device) {
-        ui.note(format_args!(
-            "`{folder}` is no mount point but an ordinary folder; is the stick mounted?"
-        ));
+        ui.note(format_args!("`{folder}` is not a mount point; is the stick mounted?"));
     }
 }
 
 fn say_what_is_next(ui: &Ui, report: &Report) {
     ui.note(match report.read_back {
-        FromMedium::All => "everything was read back from the medium and is what was written",
+        FromMedium::All => "read-back verification from the medium passed",
         FromMedium::Partly => {
-            "everything was read back and is what was written, but some of it came from memory: \
-             pull the stick, put it in again, and run `vgpu-bundler verify` on it"
+            "read-back verification passed, but partly from memory: \
+             remove the stick, insert it again, and run `vgpu-bundler verify` on it"
         }
-        FromMedium::Unknown => "everything was read back and is what was written",
+        FromMedium::Unknown => "read-back verification passed",
     });
-    ui.say("write on paper, and take it to the node another way than the stick:");
+    ui.say("write down and carry to the node separately from the stick:");
     for Note { principal, fingerprint } in &report.note_on_paper {
         ui.say(format_args!("  {fingerprint}  {principal}"));
     }

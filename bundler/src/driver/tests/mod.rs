@@ -174,13 +174,13 @@ fn what_is_not_the_driver_is_refused_by_its_own_name() {
         (b"#!/bin/bash\necho\n\n\n", "a script without `CRCsum=`"),
         (&host()[..30], "in its first lines"),
         (&host()[..100], "no usable `version_string`"),
-        (&guest, "it is the guest driver 535.230.02, but the host driver is wanted"),
+        (&guest, "it is the guest driver 535.230.02, expected the host driver"),
         (&plain, "neither the host driver"),
         (&flipped, "MD5 is"),
         (other_os.as_bytes(), "for `FreeBSD`"),
         (no_skip.as_bytes(), "no usable `skip`"),
         (&package(HOST, b"BZh91AY"), "begins with 42 5a 68 39 31 41"),
-        (&package(HOST, &gzip(&[("./a", b"")])), "its payload says otherwise"),
+        (&package(HOST, &gzip(&[("./a", b"")])), "its payload contradicts that"),
     ];
     for (bytes, word) in cases {
         let said = refusal(bytes);

@@ -43,7 +43,7 @@ fn named(outline: &Outline) -> impl Iterator<Item = (&ItemName, &ItemFields)> {
 /// Returns the properties of an item other than its bytes, with their display names.
 fn properties(item: &ItemFields) -> [(&'static str, String); 3] {
     let kind = match &item.kind {
-        Kind::Catalog(_) => "catalogue",
+        Kind::Catalog(_) => "catalog",
         kind if kind.tree().is_some() => "tree",
         _ => "file",
     };

@@ -44,7 +44,7 @@ impl Group {
             Self::Package => "package",
             Self::Image => "image",
             Self::Unlock => "unlock",
-            Self::Catalog => "catalogue",
+            Self::Catalog => "catalog",
         }
     }
 }
@@ -146,7 +146,7 @@ fn packages(changes: &[Change], lines: &mut Vec<String>) {
             });
             let found: Vec<&PackageChange> = found.collect();
             if !found.is_empty() {
-                let purpose = if back { " for the way back" } else { "" };
+                let purpose = if back { " for a rollback" } else { "" };
                 lines.push(packages_line(step, purpose, &found));
             }
         }
@@ -171,8 +171,8 @@ fn packages_line(step: PackageStep, purpose: &str, found: &[&PackageChange]) -> 
     let asked: Vec<String> = asked.map(|it| it.name()).collect();
     match asked.len() {
         0 => head,
-        1..=FEW => format!("{head}, among them {}", asked.join(", ")),
-        many => format!("{head}, {many} of them asked for"),
+        1..=FEW => format!("{head}, including {}", asked.join(", ")),
+        many => format!("{head}, {many} of them requested"),
     }
 }
 
@@ -183,7 +183,7 @@ fn items(changes: &[Change], explained: &BTreeSet<&'static str>, lines: &mut Vec
     for change in changes {
         match change {
             Change::Bytes { group: Group::Catalog, .. } => {
-                lines.push("~ the catalogue is another one".to_owned());
+                lines.push("~ the catalog changed".to_owned());
             }
             Change::Removed { item, group, from } if is_told(group) => {
                 removed.push(format!("- {item}: {from}"));
@@ -221,7 +221,7 @@ fn items(changes: &[Change], explained: &BTreeSet<&'static str>, lines: &mut Vec
 
 fn rest(change: &Change) -> Option<String> {
     Some(match change {
-        Change::Order => "~ the items come in another order".to_owned(),
+        Change::Order => "~ the order of the items changed".to_owned(),
         Change::Size { from, to } => {
             format!("~ size: {} → {}", ByteSize::new(*from), ByteSize::new(*to))
         }
@@ -239,7 +239,7 @@ fn patches(from: &Driver, to: &Driver) -> Option<String> {
     let names = |driver: &Driver| join(driver.patches.iter().map(|(item, _)| item));
     Some(match (from.patches.is_empty(), to.patches.is_empty()) {
         (true, _) => format!("patched by {}", names(to)),
-        (_, true) => "not patched any more".to_owned(),
+        (_, true) => "no longer patched".to_owned(),
         _ => match other(&names(from), &names(to)) {
             Some(change) => format!("patched by {change}"),
             None => format!("patched by other bytes of {}", names(to)),

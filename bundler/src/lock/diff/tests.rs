@@ -54,7 +54,7 @@ fn every_change_of_a_file_is_one_line() {
 fn another_order_is_a_change() {
     let old = outline(&[("a", b"1"), ("b", b"2"), ("c", b"3")], &[]);
     let new = outline(&[("x", b"0"), ("b", b"2"), ("a", b"1")], &[]);
-    assert!(said(&old, &new).contains(&"~ the items come in another order".to_owned()));
+    assert!(said(&old, &new).contains(&"~ the order of the items changed".to_owned()));
 }
 
 #[test]
@@ -172,11 +172,11 @@ fn packages_are_named_if_they_are_few() {
     let [old, new] =
         ["1.0-9", "1.0-10"].map(|version| Whole { packages: many(version), ..Whole::old() });
     let told = said(&old.outline(), &new.outline());
-    assert_eq!(told[0], "~ 51 packages newer, among them dkms 1.0-9 → 1.0-10");
+    assert_eq!(told[0], "~ 51 packages newer, including dkms 1.0-9 → 1.0-10");
     let told = said(&new.outline(), &old.outline());
-    assert_eq!(told[0], "~ 51 packages older, among them dkms 1.0-10 → 1.0-9");
+    assert_eq!(told[0], "~ 51 packages older, including dkms 1.0-10 → 1.0-9");
     let none = Whole { packages: Vec::new(), ..Whole::old() };
-    assert_eq!(said(&none.outline(), &new.outline())[0], "+ 51 packages, among them dkms 1.0-10");
+    assert_eq!(said(&none.outline(), &new.outline())[0], "+ 51 packages, including dkms 1.0-10");
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn what_is_there_for_the_way_back_is_told_apart() {
     let mut new = Whole::old();
     new.packages.push(("libc6".to_owned(), "2.36-9+deb12u9", "return"));
     let told = said(&Whole::old().outline(), &new.outline());
-    assert_eq!(told[0], "+ 1 package for the way back: libc6 2.36-9+deb12u9");
+    assert_eq!(told[0], "+ 1 package for a rollback: libc6 2.36-9+deb12u9");
 }
 
 #[test]

@@ -63,7 +63,8 @@ pub(in crate::recipe) fn checked(
         let span = table.span();
         let table = table.into_inner();
         if !releases.insert(table.release.get_ref().as_str().to_ascii_lowercase()) {
-            let what = format!("there are packages for `{}` already", table.release.get_ref());
+            let what =
+                format!("another `[[apt]]` table is for `{}` already", table.release.get_ref());
             return Err(Fault { span: table.release.span(), what });
         }
         for archive in &table.archive {
@@ -85,13 +86,12 @@ impl RawApt {
             (Some(path), None) => Node::Inventory(path),
             (None, Some(path)) => Node::Status(path),
             (Some(_), Some(_)) => {
-                let what =
-                    "either `inventory` or `installed` says what is there, not both".to_owned();
+                let what = "`inventory` and `installed` exclude each other".to_owned();
                 return Err(Fault { span, what });
             }
         };
         if self.archive.is_empty() {
-            let what = "it needs an `[[apt.archive]]` to take packages from".to_owned();
+            let what = "it needs at least one `[[apt.archive]]`".to_owned();
             return Err(Fault { span, what });
         }
         let archives = self.archive.into_iter().map(RawArchive::check);
@@ -104,7 +104,7 @@ impl RawApt {
         for request in self.install.into_inner() {
             let name = &request.get_ref().name;
             if install.iter().any(|other| other.name == *name) {
-                let what = format!("`{name}` is asked for twice");
+                let what = format!("`{name}` is listed twice");
                 return Err(Fault { span: request.span(), what });
             }
             install.push(request.into_inner());
@@ -135,7 +135,7 @@ impl RawArchive {
         let (Some(keyring), Some(signed_by)) = (this.keyring, this.signed_by) else {
             let what = format!(
                 "`{}` needs `keyring`, a file with the keys of the archive, and `signed-by`, the \
-                 fingerprints of those that count; docs/PACKAGES.md says where from",
+                 fingerprints that may sign; see docs/PACKAGES.md",
                 this.name.get_ref()
             );
             return Err(Fault { span: this.name.span(), what });
@@ -199,7 +199,7 @@ where
         while let Some(text) = list.next_element::<String>()? {
             let one: T = text.parse().map_err(A::Error::custom)?;
             if all.contains(&one) {
-                return Err(A::Error::custom("something stands there twice"));
+                return Err(A::Error::custom("a value is listed twice"));
             }
             all.push(one);
         }

@@ -68,7 +68,7 @@ fn every_fault_of_packages_is_found_where_it_is() {
     let cases = [
         ("\"dkms\", ", "\"DKMS\", ", 12, "is not the name of a package"),
         ("4:12.2.0-3", "x", 12, "is not the version"),
-        ("\"dkms\", ", "\"gcc\", ", 12, "`gcc` is asked for twice"),
+        ("\"dkms\", ", "\"gcc\", ", 12, "`gcc` is listed twice"),
         ("[\"dkms\", \"gcc=4:12.2.0-3\"]", "[]", 12, "at least one package"),
         ("carry-index = true", "installed = \"status\"", 10, "not both"),
         ("carry-index = true", "upgrades = \"maybe\"", 14, "unknown variant"),

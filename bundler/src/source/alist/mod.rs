@@ -43,7 +43,7 @@ pub(crate) enum AlistError {
     #[error(transparent)]
     Fetch(#[from] FetchError),
     /// The server sent a web page: a login, a challenge or an error.
-    #[error("it sends a web page instead of an answer: it wants a browser or a log-in")]
+    #[error("it sent a web page instead of an answer: it requires a browser or a login")]
     WebPage,
     /// The answer is not one of AList, or of an unsupported version.
     #[error("it does not answer as AList does: {0}")]

@@ -22,7 +22,7 @@ fn sandbox(node: &str) -> Sandbox {
 fn without_a_terminal_nothing_is_asked() {
     let sandbox = sandbox("tesla-t4");
     let error = sandbox.fails(2, &["init"]);
-    assert!(error.contains("`--name` is required: there is no terminal"), "{error}");
+    assert!(error.contains("`--name` is required: no terminal"), "{error}");
     let said = sandbox.ok(&["init", "--name", "gpu", "--inventory", "node.json"]).err;
     assert!(said.contains("the mirrors of the inventory were not confirmed"), "{said}");
     let again = sandbox.fails(1, &["init", "--name", "gpu"]);

@@ -42,7 +42,7 @@ fn a_library_of_an_older_point_release() {
             libc6-dev 2.36-9+deb12u10 needs libc6 (= 2.36-9+deb12u10): the node has libc6 2.36-9+deb12u7, and `upgrades = "never"`
         "#,
         &[
-            "allow `upgrades = \"coupled\"`, which brings libc6 2.36-9+deb12u7 → 2.36-9+deb12u10",
+            "allow `upgrades = \"coupled\"`, which upgrades libc6 2.36-9+deb12u7 → 2.36-9+deb12u10",
             "add an archive that still has libc6-dev 2.36-9+deb12u7, such as a snapshot",
         ],
     );
@@ -58,7 +58,7 @@ fn a_library_on_hold() {
           libc6-dev 2.36-9+deb12u10 needs libc6 (= 2.36-9+deb12u10): the node has libc6 2.36-9+deb12u7, which is on hold
         ",
         &[
-            "take the hold off `libc6` on the node",
+            "remove the hold on `libc6` on the node",
             "add an archive that still has libc6-dev 2.36-9+deb12u7, such as a snapshot",
         ],
     );
@@ -68,12 +68,12 @@ fn a_library_on_hold() {
 fn a_name_that_nobody_has() {
     is(
         &explained(&toolchain(), &Node::default(), "dkms", Upgrades::Never),
-        "`dkms` cannot be had: no archive has dkms",
+        "`dkms` is not available: no archive has dkms",
         &["add an archive that has dkms"],
     );
     is(
         &explained(&toolchain(), &Node::default(), "gcc=4:13", Upgrades::Never),
-        "`gcc=4:13` cannot be had: main has gcc 4:12.2.0-3",
+        "`gcc=4:13` is not available: main has gcc 4:12.2.0-3",
         &[],
     );
 }
@@ -86,7 +86,7 @@ fn a_name_that_several_have() {
     ]));
     is(
         &explained(&archives, &Node::default(), "mail-agent", Upgrades::Never),
-        "`mail-agent` cannot be had: exim and postfix provide it",
+        "`mail-agent` is not available: exim and postfix provide it",
         &["ask for `exim` or `postfix`"],
     );
 }
@@ -147,7 +147,7 @@ fn a_version_that_would_be_older_or_two_at_once() {
     ]));
     is(
         &explained(&archives, &node(&[("a", "2", "")]), "a=1", Upgrades::All),
-        "`a=1` cannot be had: the node has a 2, and nothing is made older",
+        "`a=1` is not available: the node has a 2, and packages are never downgraded",
         &[],
     );
     is(
