@@ -314,7 +314,7 @@ mod tests {
             ("a (= 1", "lacks a `)`"),
             ("a [amd64", "lacks a `]`"),
             ("a <!nocheck>", "profiles"),
-            ("a (= 1) b", "behind"),
+            ("a (= 1) b", "follows"),
             ("a b", "name"),
             ("a |", "name"),
             ("a:b c", "name"),
