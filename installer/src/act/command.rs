@@ -11,6 +11,7 @@ use crate::settle::{Derived, awaits_boot};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Reversible {
+    /// The command.
     pub command: Command,
     /// Tells whether its effect is present.
     pub probe: Probe,

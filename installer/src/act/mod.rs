@@ -44,6 +44,7 @@ pub type Reverting<'a> = journal::Reverting<'a, Action>;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "act", rename_all = "kebab-case")]
 pub enum Action {
+    /// Runs a command.
     Run(Reversible),
     /// Installs packages by apt.
     Packages(Box<PackageChange>),

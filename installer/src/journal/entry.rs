@@ -217,6 +217,7 @@ impl<A: Acts> Change<A> {
 /// A [`Change`] as recorded in the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry<A: Acts> {
+    /// The id of the entry.
     pub id: EntryId,
     /// The command that made the change; `None` for the journal.
     pub by: Option<EntryId>,

@@ -16,6 +16,7 @@ pub const LIBRARY: &str = "/opt/vgpu_unlock-rs/target/release/libvgpu_unlock_rs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct BuildUnlock {
+    /// The sources to build.
     pub source: UnlockSource,
     /// The commit of the sources, which is recorded next to the library.
     pub commit: CommitId,

@@ -14,6 +14,7 @@ use crate::state::fixed;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct EnableUnit {
+    /// The unit to enable.
     pub unit: UnitName,
     /// The path of the unit file.
     pub file: HostPath,

@@ -18,6 +18,7 @@ use crate::state::fixed;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct InstallDriver {
+    /// The driver to install.
     pub driver: DriverSpec,
     /// The driver that this program installed before, which is removed first.
     #[serde(default, skip_serializing_if = "Option::is_none")]

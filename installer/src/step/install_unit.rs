@@ -13,6 +13,7 @@ use crate::state::fixed;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct InstallUnit {
+    /// The name of the unit.
     pub unit: UnitName,
     /// The item's name in the bundle, for display.
     pub item: ItemName,

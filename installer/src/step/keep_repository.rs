@@ -14,6 +14,7 @@ use crate::state::{below_dir, fixed};
 pub struct KeepRepository {
     /// The format of the apt source.
     pub style: RepositoryStyle,
+    /// The packages in the repository.
     pub files: Vec<PackageFile>,
 }
 

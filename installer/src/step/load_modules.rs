@@ -10,6 +10,7 @@ use crate::state::fixed;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LoadModules {
+    /// The modules, in order.
     pub modules: Vec<ModuleName>,
 }
 

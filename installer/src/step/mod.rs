@@ -303,7 +303,10 @@ pub enum StepError {
     #[error(
         "{path} has no `root=` parameter, so the host would not boot with it; write the full kernel command line to it first"
     )]
-    NoRoot { path: HostPath },
+    NoRoot {
+        /// The file with the command line.
+        path: HostPath,
+    },
 }
 
 /// Returns the first lines of every text file that this program writes.

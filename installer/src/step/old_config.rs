@@ -20,6 +20,7 @@ pub struct OldConfig {
     pub item: ItemName,
     /// The digest and size by which the store finds its package.
     pub content: Content,
+    /// The version of the older driver.
     pub version: DriverVersion,
     /// The SHA-256 of the file in the package.
     pub sha256: Digest,

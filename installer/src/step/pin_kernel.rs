@@ -13,6 +13,7 @@ use crate::kernel_pin::{Imports, imports};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PinKernel {
+    /// The required kernel.
     pub kernel: KernelRelease,
     /// The ZFS pool that the kernel must import to boot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,6 +61,7 @@ impl Goal for PinKernel {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct KernelRuns {
+    /// The required kernel.
     pub kernel: KernelRelease,
 }
 

@@ -10,9 +10,11 @@ use crate::host::{Content, Look, Meta};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PlaceFile {
+    /// The destination path.
     pub path: HostPath,
     /// The permission bits; owner and group are root.
     pub mode: Mode,
+    /// The content of the file.
     pub text: String,
     /// The component that the unit belongs to.
     #[serde(default, skip_serializing_if = "Component::is_shared")]

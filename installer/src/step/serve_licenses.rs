@@ -19,6 +19,7 @@ use crate::state::fixed;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ServeLicenses {
+    /// The configuration of the service.
     pub service: Service,
 }
 

@@ -179,7 +179,7 @@ fn a_file_that_would_not_fit_is_refused_before_anything_is_written() {
     let umount =
         std::process::Command::new("umount").arg(root.join("var/lib/vgpu-offline")).status();
     assert!(umount.unwrap().success());
-    ran.expect(4).says(&["/var/lib/vgpu-offline", "are needed there", "make room"]);
+    ran.expect(4).says(&["/var/lib/vgpu-offline", "are needed there", "free some space"]);
     assert!(staged.is_empty(), "{staged:?}");
     assert_eq!(tree(&root), before);
 }

@@ -301,7 +301,7 @@ fn the_host_driver_is_judged_before_anything_is_installed() {
     }
     let desk = Desk::new();
     let mut terminal = desk.sit_down();
-    terminal.answer("[q]", "4").answer("is applied):", "");
+    terminal.answer("[q]", "4").answer("the applied one):", "");
     let (code, seen) = terminal.end();
     assert_eq!(code, Some(2), "{seen}");
     desk.compare("host-driver", &seen);
@@ -309,7 +309,7 @@ fn the_host_driver_is_judged_before_anything_is_installed() {
 
     let bundle = desk.bundle(1);
     let mut terminal = desk.sit_down();
-    terminal.answer("[q]", "4").answer("is applied):", &bundle);
+    terminal.answer("[q]", "4").answer("the applied one):", &bundle);
     let (code, seen) = terminal.end();
     desk.compare("host-driver-of-a-bundle", &seen);
     // The bundle has no driver; the message equals that of the shown command.
