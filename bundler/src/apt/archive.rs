@@ -82,7 +82,7 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// Whether the network was disabled.
+    /// Returns whether the network was disabled.
     fn is_offline(&self) -> bool {
         matches!(self, Self::Source(SourceError::Archive { errors, .. }) if errors.are_offline())
     }
@@ -93,18 +93,18 @@ impl Failure {
 }
 
 impl ArchiveError {
-    /// Whether only the network is missing.
+    /// Returns whether only the network is missing.
     #[must_use]
     pub(crate) fn is_offline(&self) -> bool {
         matches!(self, Self::NoMirror { failures, .. } if failures.iter().all(|(_, one)| one.is_offline()))
     }
 
-    /// Whether this machine has no program to verify signatures.
+    /// Returns whether this machine has no program to verify signatures.
     pub(super) fn lacks_verifier(&self) -> bool {
         matches!(self, Self::Keyring { source: KeyringError::NoVerifier, .. })
     }
 
-    /// Whether a mirror served a release that is not trusted.
+    /// Returns whether a mirror served a release that is not trusted.
     #[must_use]
     pub(crate) fn is_distrust(&self) -> bool {
         let is = |failure: &Failure| matches!(failure, Failure::Signature { source, .. } if source.is_distrust());

@@ -42,7 +42,7 @@ pub(super) struct Part {
 
 /// How to treat the packages of an earlier lock.
 pub(crate) trait Renewal {
-    /// Whether the packages for this release are to be resolved again.
+    /// Returns whether the packages for this release are to be resolved again.
     fn renews(&self, release: &ArchiveName) -> bool;
 }
 

@@ -48,7 +48,7 @@ pub(crate) struct Place(pub(crate) u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Pin(pub(crate) i16);
 
-/// Whether a system works without a package.
+/// The `Essential` flag of a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Essential {
     Yes,

@@ -58,7 +58,7 @@ fn load(path: &LocalPath, base: &Utf8Path, limit: u64) -> Result<Vec<u8>, AptErr
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(error)?;
     if bytes.len() as u64 > limit {
-        return Err(error(io::Error::other("it is larger than any such file")));
+        return Err(error(io::Error::other("it is larger than a package list may be")));
     }
     Ok(bytes)
 }

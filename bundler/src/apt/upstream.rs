@@ -162,7 +162,7 @@ fn unpack(item: &Item, path: &str, copy: Copy<'_>) -> Result<File, UpstreamError
     let suffix = path.rsplit_once("Packages").map_or("", |(_, suffix)| suffix);
     let mut reader = unpacking(packed, suffix).take(index::MAX_TEXT + 1);
     if io::copy(&mut reader, &mut text).map_err(error)? > index::MAX_TEXT {
-        return Err(error(io::Error::other("it is larger than any index")));
+        return Err(error(io::Error::other("it is larger than an index may be")));
     }
     text.rewind().map_err(error)?;
     Ok(text)

@@ -128,7 +128,7 @@ fn describe(item: &Item) -> String {
         (Kind::Tree(tree) | Kind::UnlockSource(UnlockRecord { tree, .. }), _) => {
             format!("tree, {} unpacked", ByteSize::new(tree.unpacked))
         }
-        (Kind::Catalog(_), _) => "the catalogue".to_owned(),
+        (Kind::Catalog(_), _) => "the catalog".to_owned(),
         (_, origin @ (Origin::Url { .. } | Origin::Git { .. })) => origin.to_string(),
         (_, Origin::Image { .. }) => "container image".to_owned(),
         (_, Origin::Bundler) => "made by the bundler".to_owned(),

@@ -3,7 +3,7 @@ use vgpu_manifest::driver::DriverKind;
 
 use super::DriverError;
 
-/// Whether a package is an original of NVIDIA.
+/// The author of a package: NVIDIA, or a third party that patched it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Variant {
     /// The header has the suffix of an original.

@@ -148,7 +148,7 @@ impl Walk<'_> {
             return Err(odd("is not a regular file"));
         }
         if !self.seen.insert(at.clone()) {
-            return Err(odd("stands there twice"));
+            return Err(odd("appears twice"));
         }
         walked.is_marked_host |= at.as_str() == HOST_MARKER;
         let mut kept = Vec::new();

@@ -102,7 +102,7 @@ pub(crate) fn read_inventory(path: &Utf8Path) -> anyhow::Result<Inventory> {
     let what = || format!("cannot use the inventory `{path}`");
     let size = fs::metadata(path).with_context(what)?.len();
     if size > MAX_DOCUMENT as u64 {
-        return Err(anyhow::anyhow!("it is larger than any inventory")).with_context(what);
+        return Err(anyhow::anyhow!("it is larger than an inventory may be")).with_context(what);
     }
     let bytes = fs::read(path).with_context(what)?;
     Inventory::from_json(&bytes).with_context(what)

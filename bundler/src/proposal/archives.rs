@@ -93,7 +93,7 @@ fn is_of_use(component: &Name) -> bool {
     component.as_str() == "main" || component.as_str().starts_with("pve")
 }
 
-/// Whether this component is of Proxmox VE: `pve-no-subscription`.
+/// Returns whether this component is of Proxmox VE: `pve-no-subscription`.
 pub(crate) fn is_proxmox(component: &Suite) -> bool {
     component.as_str().starts_with("pve")
 }

@@ -212,7 +212,7 @@ struct Candidate {
     rank: Rank,
 }
 
-/// Whether the machine keeps its kernel.
+/// The kernel that an option needs: the running one or another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Move {
     OtherKernel,
@@ -257,7 +257,7 @@ fn weight(rule: Rule) -> usize {
     }
 }
 
-/// Whether a second driver is needed, only for its `vgpuConfig.xml`.
+/// Returns whether a second driver is needed, only for its `vgpuConfig.xml`.
 fn borrows(verdict: &Suitable<'_>) -> bool {
     verdict.unlock.as_ref().is_some_and(|unlock| unlock.config == Config::Branch16)
 }

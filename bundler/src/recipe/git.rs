@@ -17,7 +17,7 @@ pub(super) struct Git {
 }
 
 impl Git {
-    /// Whether the table has any git field.
+    /// Returns whether the table has any git field.
     #[must_use]
     pub(super) fn is_absent(&self) -> bool {
         self.url.is_none() && !self.has_revision()

@@ -35,7 +35,7 @@ pub(crate) struct Recipe {
     pub(crate) channel: Channel,
     /// The items, in the order in which they are applied.
     pub(crate) entries: Vec<Entry>,
-    /// The tables of Debian packages, each of which stands for further items.
+    /// The tables of Debian packages, each of which adds items.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) apt: Vec<Apt>,
     /// The requested changes to a host.
@@ -56,7 +56,7 @@ pub(crate) const CATALOG: &str = "catalog.sqlite";
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Entry {
     pub(crate) name: ItemName,
-    /// Whether it is executable.
+    /// The executable flag.
     pub(crate) mode: ItemMode,
     pub(crate) origin: Origin,
     /// The expected digest. Without it, the lock pins the actual one.
@@ -80,7 +80,7 @@ pub(crate) enum Role {
     Patch { of: ItemName },
     /// The sources of an unlock library, with all crates.
     Unlock {
-        /// Whether they must match the driver.
+        /// The check of the sources against the driver.
         fit: FitCheck,
     },
     /// An unlock library that is built on this machine.
@@ -145,7 +145,7 @@ impl Recipe {
             _ => RecipeError::Read { path: path.to_owned(), source },
         };
         if fs::metadata(path).map_err(error)?.len() > MAX_LEN {
-            let too_long = io::Error::other("it is longer than any recipe");
+            let too_long = io::Error::other("it is longer than a recipe may be");
             return Err(RecipeError::Read { path: path.to_owned(), source: too_long });
         }
         let text = fs::read_to_string(path).map_err(error)?;

@@ -48,7 +48,7 @@ enum Build {
     Node,
 }
 
-/// Whether the library must match the driver of the bundle.
+/// The check of the library against the driver of the bundle.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum FitCheck {

@@ -36,7 +36,7 @@ pub(crate) enum AddressError {
 pub(crate) struct AddressErrors(Vec<AddressError>);
 
 impl AddressErrors {
-    /// Whether every address answered that the file does not exist.
+    /// Returns whether every address answered that the file does not exist.
     #[must_use]
     pub(crate) fn are_missing(&self) -> bool {
         self.0.iter().all(|error| match error {
@@ -48,7 +48,7 @@ impl AddressErrors {
 }
 
 impl AddressErrors {
-    /// Whether no address was tried, because the network is disabled.
+    /// Returns whether no address was tried, because the network is disabled.
     #[must_use]
     pub(crate) fn are_offline(&self) -> bool {
         let is_offline =

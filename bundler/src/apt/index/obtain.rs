@@ -60,7 +60,7 @@ pub(crate) enum IndexError {
 }
 
 impl IndexError {
-    /// Whether the release lists no such index.
+    /// Returns whether the release lists no such index.
     #[must_use]
     pub(crate) fn is_absent(&self) -> bool {
         matches!(self, Self::NoIndex { .. })
@@ -73,7 +73,7 @@ pub(crate) const MAX_TEXT: u64 = 512 << 20;
 /// The memory limit of the xz decoder in KiB. Debian's indexes need 9 MiB.
 const XZ_MEMORY: u32 = 24 << 10;
 
-/// Whether the packed form is needed, too.
+/// The form of an index to cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keep {
     Text,

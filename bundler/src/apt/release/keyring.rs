@@ -68,7 +68,7 @@ impl Keyring {
         let file = fs::File::open(path).map_err(read)?;
         file.take(MAX_KEYRING + 1).read_to_end(&mut bytes).map_err(read)?;
         if bytes.len() as u64 > MAX_KEYRING {
-            return Err(read(std::io::Error::other("it is larger than any keyring")));
+            return Err(read(std::io::Error::other("it is larger than a keyring may be")));
         }
         if bytes.get(8..12) == Some(b"KBXf") {
             return Err(form("it is a keybox of GnuPG".to_owned()));
@@ -91,7 +91,7 @@ impl Keyring {
         keys.into_iter().find(|(_, key)| key.is_issuer(signature))
     }
 
-    /// Whether a key of a certificate may sign: it is pinned, or the whole certificate is.
+    /// Returns whether a key of a certificate may sign: it is pinned, or the whole certificate is.
     pub(super) fn is_pinned(&self, cert: &Cert, key: &Key) -> bool {
         let may = [&cert.primary.fingerprint, &key.fingerprint];
         self.pinned.iter().any(|pinned| may.iter().any(|it| *it == pinned.as_str()))

@@ -27,7 +27,7 @@ pub(crate) struct Release {
     pub(crate) dated: u64,
     /// The `Valid-Until` field, in seconds since 1970.
     pub(crate) valid_until: Option<u64>,
-    /// Whether files are also available by their digest.
+    /// Availability of files by their digest.
     pub(crate) by_hash: ByHash,
     /// Where packages for all architectures are listed.
     pub(crate) indexes_of_all: IndexesOfAll,
@@ -35,7 +35,7 @@ pub(crate) struct Release {
     files: BTreeMap<String, File>,
 }
 
-/// Whether files are also available by their digest, which keeps them consistent with their
+/// Availability of files by their digest, which keeps them consistent with their
 /// release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ByHash {

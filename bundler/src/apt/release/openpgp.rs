@@ -133,7 +133,7 @@ impl Key {
         Some(Self { fingerprint, id, created: u32::from_be_bytes([a, b, c, d]), weakness })
     }
 
-    /// Whether a signature can be by this key alone, by what it says of its issuer.
+    /// Returns whether a signature can be by this key alone, by what it says of its issuer.
     pub(super) fn is_issuer(&self, signature: &Signature) -> bool {
         let is_this = |issuer: &String| *issuer == self.fingerprint || *issuer == self.id;
         !signature.issuers.is_empty() && signature.issuers.iter().all(is_this)

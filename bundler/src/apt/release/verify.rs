@@ -51,7 +51,7 @@ pub(crate) enum SignatureError {
 }
 
 impl SignatureError {
-    /// Whether the signatures were checked and the release is not trusted.
+    /// Returns whether the signatures were checked and the release is not trusted.
     pub(crate) fn is_distrust(&self) -> bool {
         !matches!(self, Self::Run { .. })
     }

@@ -107,7 +107,7 @@ pub(crate) struct Explanation {
 /// Writes the failure only. [`Explanation::lines`] has the reasons.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.lines.first().map_or("nobody knows why", String::as_str))
+        f.write_str(self.lines.first().map_or("unknown reason", String::as_str))
     }
 }
 

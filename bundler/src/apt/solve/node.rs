@@ -24,7 +24,7 @@ pub(crate) struct Present {
     pub(crate) stanza: Option<Candidate>,
 }
 
-/// Whether another version may replace it.
+/// Permission to replace an installed version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Liberty {
     Free,
@@ -98,7 +98,7 @@ impl Node {
         self.packages.insert(name, Present { version, liberty, stanza });
     }
 
-    /// Whether it has no packages.
+    /// Returns whether it has no packages.
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
         self.packages.is_empty()
@@ -122,7 +122,7 @@ pub(super) fn now() -> Offer {
     Offer { archive, pin: Pin(100), place: Place(0) }
 }
 
-/// Whether the files of a package are installed, so that others can depend on it or conflict with
+/// Returns whether the files of a package are installed, so that others can depend on it or conflict with
 /// it.
 fn is_there(state: PackageState) -> bool {
     match state {

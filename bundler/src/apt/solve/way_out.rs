@@ -22,7 +22,7 @@ impl WaysOut {
         let candidate = &refused.candidate;
         let (name, version) = (&candidate.name, &candidate.version);
         match &refused.why {
-            Refusal::Outweighed { .. } => self.push(format!("ask for `{name}={version}`")),
+            Refusal::Outweighed { .. } => self.push(format!("request `{name}={version}`")),
             Refusal::Never => {
                 let archive = &candidate.offer.archive;
                 self.push(format!("give `{archive}` a positive priority"));
@@ -39,7 +39,7 @@ impl WaysOut {
                         owner.name
                     ),
                     _ => format!(
-                        "add an archive that still has a version of {} that goes with \
+                        "add an archive that still has a version of {} that fits \
                          {name} {present}, such as a snapshot",
                         owner.name
                     ),
@@ -59,7 +59,7 @@ impl WaysOut {
 
     /// Returns the hint for a name with several providers.
     pub(super) fn one_of(&mut self, names: &[&str]) {
-        self.push(format!("ask for `{}`", names.join("` or `")));
+        self.push(format!("request `{}`", names.join("` or `")));
     }
 
     fn push(&mut self, way: String) {

@@ -203,7 +203,7 @@ fn odd_payloads_are_refused() {
 
     let mut twice = host_files();
     twice.push(("vgpuConfig.xml", b"other"));
-    assert!(refusal(&package(HOST, &gzip(&twice))).contains("stands there twice"));
+    assert!(refusal(&package(HOST, &gzip(&twice))).contains("appears twice"));
 
     let large = vec![b'x'; (16 << 20) + 1];
     let large = gzip(&[("./vgpuConfig.xml", &large)]);

@@ -53,7 +53,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<VgpuConfig, DriverError> {
             _ => {}
         }
         if config.types.len() + config.gpus.len() > MAX_ROWS {
-            return Err(wrong("it has more rows than any driver"));
+            return Err(wrong("it has more rows than allowed"));
         }
     }
     check(config)
@@ -115,7 +115,7 @@ fn fields(reader: &mut Reader<&[u8]>, start: &BytesStart<'_>) -> Result<Vec<Fiel
             _ => {}
         }
         if fields.len() > MAX_ROWS {
-            return Err(wrong("it has more rows than any driver"));
+            return Err(wrong("it has more rows than allowed"));
         }
     }
 }

@@ -57,7 +57,7 @@ fn record(change: &Change) -> Option<String> {
             (Some(from), Some(to)) => {
                 let mut said = vec![other(&from.name(), &to.name()).unwrap_or_else(|| to.name())];
                 if from.version == to.version && from.sha256 != to.sha256 {
-                    said.push("other bytes of the same version".to_owned());
+                    said.push("different bytes of the same version".to_owned());
                 }
                 said.extend(patches(from, to));
                 format!("~ {kind} driver: {}", said.join(", "))
@@ -158,7 +158,7 @@ fn packages_line(step: PackageStep, purpose: &str, found: &[&PackageChange]) -> 
     let (sign, word) = match step {
         PackageStep::Newer => ("~", " newer"),
         PackageStep::Older => ("~", " older"),
-        PackageStep::Rebuilt => ("~", " with other bytes of the same version"),
+        PackageStep::Rebuilt => ("~", " with different bytes of the same version"),
         PackageStep::Added => ("+", ""),
         PackageStep::Removed => ("-", ""),
     };
@@ -207,7 +207,7 @@ fn items(changes: &[Change], explained: &BTreeSet<&'static str>, lines: &mut Vec
     for (found, head) in [
         (removed, "- {} items"),
         (added, "+ {} items"),
-        (other_bytes, "~ {} items with other bytes"),
+        (other_bytes, "~ {} items with different bytes"),
         (properties, "~ {} properties of items"),
     ] {
         // Separate lines take more space than a list of names, but say more.
@@ -242,7 +242,7 @@ fn patches(from: &Driver, to: &Driver) -> Option<String> {
         (_, true) => "no longer patched".to_owned(),
         _ => match other(&names(from), &names(to)) {
             Some(change) => format!("patched by {change}"),
-            None => format!("patched by other bytes of {}", names(to)),
+            None => format!("patched by different bytes of {}", names(to)),
         },
     })
 }

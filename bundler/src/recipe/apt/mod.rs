@@ -28,7 +28,7 @@ pub(crate) struct Apt {
     pub(crate) upgrades: Upgrades,
     /// The packages that the nodes have.
     pub(crate) node: Node,
-    /// Whether whole indexes are included.
+    /// Inclusion of whole indexes.
     pub(crate) indexes: Indexes,
     /// The archives, in the order of the recipe.
     pub(crate) archives: Vec<Archive>,
@@ -46,7 +46,7 @@ pub(crate) enum Node {
     Status(LocalPath),
 }
 
-/// Whether the whole indexes of archives are included.
+/// Inclusion of the whole indexes of archives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Indexes {

@@ -87,7 +87,7 @@ fn a_name_that_several_have() {
     is(
         &explained(&archives, &Node::default(), "mail-agent", Upgrades::Never),
         "`mail-agent` is not available: exim and postfix provide it",
-        &["ask for `exim` or `postfix`"],
+        &["request `exim` or `postfix`"],
     );
 }
 
@@ -113,7 +113,7 @@ fn every_alternative_has_its_own_reason() {
             db-other 3 needs engine
               engine 1 breaks proxmox-ve (<< 9); the node has proxmox-ve 8.2
         ",
-        &["ask for `db-common=9`"],
+        &["request `db-common=9`"],
     );
 }
 

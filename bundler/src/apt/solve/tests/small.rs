@@ -157,7 +157,7 @@ impl Scene {
         }
     }
 
-    /// Whether these can be installed together.
+    /// Returns whether these can be installed together.
     pub(super) fn is_sound(&self, there: &[usize]) -> bool {
         let all = || there.iter().map(|at| &self.packages[*at]);
         let needs = |package: &Package| {
@@ -224,13 +224,13 @@ impl Scene {
         there
     }
 
-    /// Whether these satisfy all requests.
+    /// Returns whether these satisfy all requests.
     pub(super) fn is_satisfied(&self, there: &[usize]) -> bool {
         let has = |wanted: &usize| there.iter().any(|at| self.packages[*at].name == *wanted);
         self.wanted.iter().all(has)
     }
 
-    /// Whether no installed package was removed or downgraded.
+    /// Returns whether no installed package was removed or downgraded.
     pub(super) fn nothing_lost(&self, there: &[usize]) -> bool {
         self.installed.iter().all(|old| {
             let old = &self.packages[*old];
