@@ -87,14 +87,14 @@ fn signatures_of_reports_must_hold_and_can_be_demanded() {
     keygen(&["-q", "-Y", "sign", "-f", "node-key", "-n", "vgpu-report", "a.json"]);
     assert!(compare(&["--json"], 0).out.contains("\"signed-by\": \"SHA256:"));
     let said = compare(&["--signed"], 3).err;
-    assert!(said.contains("`a.json` has no signature of a principal"), "{said}");
+    assert!(said.contains("`a.json` has no signature by a principal"), "{said}");
 
     let signers = scratch.path("config/vgpu-offline/allowed_signers");
     let key = fs::read_to_string(scratch.path("laptop/node-key.pub")).unwrap();
     let line = format!("pve1 namespaces=\"vgpu-report\" {key}");
     fs::write(&signers, fs::read_to_string(&signers).unwrap() + &line).unwrap();
     let said = compare(&["--signed"], 3).err;
-    assert!(said.contains("`b.json` has no signature of a principal"), "{said}");
+    assert!(said.contains("`b.json` has no signature by a principal"), "{said}");
     keygen(&["-q", "-Y", "sign", "-f", "node-key", "-n", "vgpu-report", "b.json"]);
     assert!(compare(&["--signed", "--json"], 0).out.contains("\"signed-by\": \"pve1\""));
 

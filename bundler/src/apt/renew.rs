@@ -107,7 +107,11 @@ fn told(sources: &Sources<'_>, archive: &Archive, opened: &Opened, previous: Opt
     let ui = sources.fetcher.ui;
     let Opened { release, notes, .. } = opened;
     let name = &archive.name;
-    ui.note(format_args!("{name}: of {}, signed by {}", day(release.dated), release.signed_by));
+    ui.note(format_args!(
+        "{name}: release of {}, signed by {}",
+        day(release.dated),
+        release.signed_by
+    ));
     for note in notes {
         ui.note(format_args!("{name}: {note}"));
     }

@@ -79,7 +79,7 @@ impl Compare {
             let report = Report::read(path, policy.as_ref())?;
             if self.signed && !matches!(report.signed, Signed::By(_)) {
                 return Err(Exit::Untrusted.error(format!(
-                    "the report `{path}` has no signature of a principal that may sign reports"
+                    "the report `{path}` has no signature by a principal that may sign reports"
                 )))
                 .hint(
                     "add a line `NAME namespaces=\"vgpu-report\" ssh-ed25519 …` for the node's key",

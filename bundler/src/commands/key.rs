@@ -99,7 +99,7 @@ impl Generate {
         let public_path = public_half(&path);
         for taken in [&path, &public_path] {
             if taken.exists() {
-                bail!("there is a key at `{taken}` already; name another file with `--key`");
+                bail!("key `{taken}` exists; name another file with `--key`");
             }
         }
         // Check that the line can be added before writing anything.

@@ -104,7 +104,7 @@ fn upstream(
             context.ui.note(format_args!("{name}: {note}"));
         }
         context.ui.note(format_args!(
-            "{name}: of {}, signed by {}, covers {packages} packages",
+            "{name}: release of {}, signed by {}, covers {packages} packages",
             day(release.dated),
             release.signed_by
         ));
