@@ -115,7 +115,7 @@ fn a_key_is_kept_as_keys_are() {
     let before = bytes(&key);
     // The existing file is not overwritten.
     let error = sandbox.fails(1, &generate);
-    assert!(error.contains("there is a key at"), "{error}");
+    assert!(error.contains("exists; name another file"), "{error}");
     assert_eq!(bytes(&key), before);
     assert!(sandbox.ok(&["key", "show"]).out.ends_with(&fingerprint));
     let listed = sandbox.ok(&["key", "list"]).out;
