@@ -74,7 +74,7 @@ fn no_kernel_is_held_that_could_not_import_the_root_pool() {
     for (says, reason) in [
         ("active\n", "has features of OpenZFS 2.4"),
         ("enabled\n", "has features of OpenZFS 2.4"),
-        ("\n", "cannot be found out"),
+        ("\n", "cannot determine whether"),
     ] {
         let mut host = node();
         host.place("/run/zpool", says);
