@@ -13,7 +13,7 @@ use crate::fit::Fit;
 pub struct Vgpu {
     /// The version of the host driver.
     pub driver: DriverVersion,
-    /// The arguments of NVIDIA's installer.
+    /// The arguments for `nvidia-installer`.
     pub args: Vec<String>,
     /// The unlock requirements; `None` if all GPUs are supported natively.
     pub unlock: Option<UnlockNeed>,

@@ -42,7 +42,7 @@ const LARGE: [&str; 12] = [
     "/var/lib/nvidia",
 ];
 
-/// The log of NVIDIA's installer.
+/// The log of `nvidia-installer`.
 const LOG: &str = "/var/log/nvidia-installer.log";
 
 /// The installation or removal of a driver.

@@ -62,7 +62,7 @@ fn build(line: &str) -> Option<Build> {
     Some(Build { module: module.to_owned(), version: version.to_owned(), kernel, state })
 }
 
-/// Returns DKMS's state of NVIDIA's module; `None` without DKMS, or where commands do not run.
+/// Returns DKMS's state of the `nvidia` module; `None` without DKMS, or where commands do not run.
 pub(crate) fn status(look: &dyn Look) -> Result<Option<Vec<Build>>, HostError> {
     let command = Command::new("dkms", &["status", "-m", "nvidia"]);
     match look.query(&command) {

@@ -22,7 +22,7 @@ pub struct DriverSpec {
     /// The patches for the unpacked package, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub patches: Vec<DriverPatch>,
-    /// The arguments of NVIDIA's installer, from the verdict.
+    /// The arguments for `nvidia-installer`, from the verdict.
     pub args: Vec<String>,
     /// The kernels to build the module for: the running one and the newest.
     pub kernels: Vec<KernelRelease>,

@@ -85,7 +85,7 @@ fn parts(eyes: &Eyes<'_>, release: &str) -> Vec<KernelPart> {
     parts
 }
 
-/// Returns the path of NVIDIA's module for a kernel, if it has one.
+/// Returns the path of the `nvidia` module for a kernel, if it has one.
 pub(super) fn module_file(eyes: &Eyes<'_>, release: &str) -> Option<HostPath> {
     let paths = NVIDIA.into_iter().map(|file| format!("{MODULES}/{release}/{file}"));
     paths.into_iter().find(|path| eyes.exists(path)).and_then(|path| HostPath::new(path).ok())

@@ -47,7 +47,7 @@ pub(crate) fn kernels(look: &dyn Look) -> Kernels {
     kernels::look(&Eyes::new(look))
 }
 
-/// Returns the module of NVIDIA's driver for a kernel, in any of its possible paths.
+/// Returns the `nvidia` module for a kernel, in any of its possible paths.
 pub(crate) fn module_file(look: &dyn Look, kernel: &KernelRelease) -> Option<HostPath> {
     kernels::module_file(&Eyes::new(look), kernel.as_str())
 }
