@@ -34,7 +34,6 @@ mod manual_pages;
 mod net;
 mod options;
 mod pack;
-mod parallel;
 mod proposal;
 mod recheck;
 mod recipe;

@@ -28,7 +28,7 @@ mod wants;
 pub use crate::bundle::{
     Bundle, CopyError, CosignError, Damage, FrameDamage, Measure, Measured, PIECE, PartFault,
     PartSize, PartsError, Place, Progress, ReadError, SIGNATURES_AT, Sink, Source, Target,
-    TooLarge, Unverified, Verified, VerifyError, WriteError, limits, write_bundle,
+    TooLarge, Unverified, Verified, VerifyError, WriteError, limits, parallel, write_bundle,
 };
 pub use crate::host::{inventory, platform};
 pub use crate::item::{

@@ -7,7 +7,7 @@ use camino::Utf8Path;
 use serde::Serialize;
 use vgpu_manifest::driver::{DriverKind, DriverRecord};
 use vgpu_manifest::ui::ByteSize;
-use vgpu_manifest::{ItemName, Kind};
+use vgpu_manifest::{ItemName, Kind, parallel};
 
 use super::Context;
 use crate::cache::CacheLock;
@@ -16,7 +16,6 @@ use crate::exit::Advise as _;
 use crate::image;
 use crate::lock::{Lock, LockedItem, all};
 use crate::options::{Network, NetworkArgs, Project, ProjectArgs};
-use crate::parallel::parallel;
 use crate::source::{Origin, SourceError, Sources};
 use crate::ui::print_json;
 use crate::unlock;
@@ -140,21 +139,20 @@ fn missing<'l>(cache: &CacheLock<'_>, lock: &'l Lock) -> Vec<&'l LockedItem> {
 }
 
 fn catalog(sources: &Sources<'_>, lock: &Lock, item: &LockedItem) -> Result<(), SourceError> {
-    let configs = driver::configs(sources, &lock.items);
-    let configs = configs.map_err(|error| SourceError::Driver(Box::new(error)))?;
+    let configs = driver::configs(sources, &lock.items).map_err(SourceError::Driver)?;
     sources.catalog(&configs, item.expected()).map(drop)
 }
 
 fn ensure(sources: &Sources<'_>, item: &LockedItem) -> Result<(), SourceError> {
     let LockedItem { name, origin, sha256, .. } = item;
-    let driver_error = |error| SourceError::Driver(Box::new(error));
     match (&item.kind, origin) {
         (Kind::Driver(DriverRecord { kind: DriverKind::ConfigOnly, .. }), _) => {
             let known = Known::of(item).map(|known| driver::config_again(sources, known, *sha256));
-            known.transpose().map(drop).map_err(driver_error)
+            known.transpose().map(drop).map_err(SourceError::Driver)
         }
         (Kind::Driver(DriverRecord { archive: Some(archive), .. }), _) => {
-            driver::unpack_again(sources, name, origin, archive, *sha256).map_err(driver_error)
+            driver::unpack_again(sources, name, origin, archive, *sha256)
+                .map_err(SourceError::Driver)
         }
         (Kind::Image(record), Origin::Image(source)) => {
             image::pull_again(sources, source, item.expected(), record).map(drop)

@@ -3,16 +3,19 @@
 use std::io::Read as _;
 use std::time::SystemTime;
 
+use anyhow::{Context as _, ensure};
 use vgpu_manifest::catalog::sqlite::DriverConfig;
 use vgpu_manifest::driver::{DriverKind, DriverRecord};
 use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Digest, ItemName};
 
 use super::intake::{keep, open, unpack_again};
-use super::refusal::{Refusal, RefusalError};
-use super::{Config, DriverError, Package, vgpu_config};
+use super::{Config, Package, UNREADABLE, unusable, vgpu_config};
 use crate::lock::LockedItem;
 use crate::source::{Expected, Origin, Sources};
+
+pub(super) const NO_CONFIG: &str =
+    "the package has no `vgpuConfig.xml`, the only file requested from it";
 
 /// A driver with its record and the origin of its package.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +46,7 @@ impl<'k> Known<'k> {
 pub(crate) fn configs(
     sources: &Sources<'_>,
     items: &[LockedItem],
-) -> Result<Vec<DriverConfig>, RefusalError> {
+) -> anyhow::Result<Vec<DriverConfig>> {
     let mut configs: Vec<DriverConfig> = Vec::new();
     for known in items.iter().filter_map(Known::of) {
         let record = known.record;
@@ -53,7 +56,7 @@ pub(crate) fn configs(
             continue;
         }
         config_again(sources, known, digest)?;
-        let config = read(sources, digest).map_err(|error| RefusalError::new(known.name, error))?;
+        let config = read(sources, digest).with_context(|| unusable(known.name))?;
         configs.push(DriverConfig { driver: record.version.clone(), config });
     }
     configs.sort_by(|a, b| a.driver.cmp(&b.driver));
@@ -63,10 +66,10 @@ pub(crate) fn configs(
 fn read(
     sources: &Sources<'_>,
     digest: Digest,
-) -> Result<vgpu_manifest::driver::VgpuConfig, Refusal> {
+) -> anyhow::Result<vgpu_manifest::driver::VgpuConfig> {
     let mut bytes = Vec::new();
-    open(sources, digest)?.read_to_end(&mut bytes).map_err(DriverError::Read)?;
-    Ok(vgpu_config::parse(&bytes)?)
+    open(sources, digest)?.read_to_end(&mut bytes).context(UNREADABLE)?;
+    vgpu_config::parse(&bytes)
 }
 
 /// Restores a `vgpuConfig.xml` in the cache if it is missing.
@@ -74,7 +77,7 @@ pub(crate) fn config_again(
     sources: &Sources<'_>,
     known: Known<'_>,
     digest: Digest,
-) -> Result<(), RefusalError> {
+) -> anyhow::Result<()> {
     let cache = sources.fetcher.cache;
     if cache.cache().has(digest) {
         cache.touch(digest, SystemTime::now());
@@ -83,14 +86,14 @@ pub(crate) fn config_again(
     let Known { name, record, bytes, .. } = known;
     let package = record.package.map_or(bytes, |file| (file.sha256, file.size));
     package_again(sources, known, package)?;
-    let refuse = |refusal: Refusal| RefusalError::new(name, refusal);
-    let found = taken_out(sources, name, package.0).map_err(refuse)?;
-    let kept = keep(sources, &found.bytes).map_err(|error| refuse(error.into()))?;
-    if kept == digest {
-        return Ok(());
-    }
-    let why = "it differs from the locked one".to_owned();
-    Err(refuse(DriverError::Config(why).into()))
+    let found = taken_out(sources, name, package.0);
+    let kept = found.and_then(|found| Ok(keep(sources, &found.bytes)?));
+    let kept = kept.with_context(|| unusable(name))?;
+    ensure!(
+        kept == digest,
+        "item `{name}` cannot be used: the `vgpuConfig.xml` of the driver differs from the locked one"
+    );
+    Ok(())
 }
 
 /// Opens the package of a driver.
@@ -98,7 +101,7 @@ fn package_again(
     sources: &Sources<'_>,
     Known { name, record, origin, .. }: Known<'_>,
     (sha256, size): (Digest, u64),
-) -> Result<(), RefusalError> {
+) -> anyhow::Result<()> {
     if sources.fetcher.cache.cache().has(sha256) {
         return Ok(());
     }
@@ -107,16 +110,16 @@ fn package_again(
     }
     let cap = ByteSize::new(size);
     let want = Expected { name, sha256: Some(sha256), size: Some(size), cap };
-    sources.obtain(origin, want).map(drop).map_err(|error| RefusalError::new(name, error))
+    sources.obtain(origin, want).map(drop).with_context(|| unusable(name))
 }
 
 /// Returns the `vgpuConfig.xml` of a host driver from the cache.
-fn taken_out(sources: &Sources<'_>, item: &ItemName, package: Digest) -> Result<Config, Refusal> {
+fn taken_out(sources: &Sources<'_>, item: &ItemName, package: Digest) -> anyhow::Result<Config> {
     let transfer = sources.fetcher.ui.transfer("examine", item.as_str());
     let package = Package::open(open(sources, package)?)?;
     package.expect(DriverKind::Host)?;
     let examined = package.examine(None, &[])?;
-    let config = examined.config.ok_or(DriverError::NoConfig)?;
+    let config = examined.config.context(NO_CONFIG)?;
     transfer.done(config.bytes.len() as u64);
     Ok(config)
 }

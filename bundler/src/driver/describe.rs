@@ -1,10 +1,11 @@
 use std::io::Read as _;
 
+use anyhow::Context as _;
 use vgpu_manifest::catalog::Catalog;
 use vgpu_manifest::driver::{DriverKind, DriverRecord, PatchedFile, VgpuConfig};
 use vgpu_manifest::{Digest, ItemName, Kind};
 
-use super::{DriverError, vgpu_config};
+use super::{UNREADABLE, vgpu_config};
 use crate::cache::Cache;
 
 /// Returns a line for each driver, and one for each file that its patches change.
@@ -67,10 +68,10 @@ fn short(digest: Digest) -> String {
 pub(crate) fn config_of(
     cache: &Cache,
     record: &DriverRecord,
-) -> Result<Option<VgpuConfig>, DriverError> {
+) -> anyhow::Result<Option<VgpuConfig>> {
     let content = record.config.and_then(|digest| cache.open_content(digest).ok());
     let Some(mut file) = content else { return Ok(None) };
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(DriverError::Read)?;
+    file.read_to_end(&mut bytes).context(UNREADABLE)?;
     vgpu_config::parse(&bytes).map(Some)
 }

@@ -1,11 +1,12 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
 
+use anyhow::{Context as _, anyhow, bail};
 use vgpu_manifest::catalog::{DriverVersion, Md5};
 use vgpu_manifest::driver::DriverKind;
 
-use super::DriverError;
 use super::name::{Variant, variant};
+use super::{Truncated, UNREADABLE};
 
 /// The limit for header fields, in bytes from the start of the file. NVIDIA's are in the first 2
 /// KiB.
@@ -33,9 +34,9 @@ pub(super) struct Header {
 
 impl Header {
     /// Parses the header of a package from its first bytes.
-    pub(super) fn read(file: &mut dyn Read) -> Result<Self, DriverError> {
+    pub(super) fn read(file: &mut dyn Read) -> anyhow::Result<Self> {
         let mut head = Vec::new();
-        file.take(HEAD).read_to_end(&mut head).map_err(DriverError::Read)?;
+        file.take(HEAD).read_to_end(&mut head).context(UNREADABLE)?;
         check_looks(&head)?;
         let mut lines = head.split_inclusive(|b| *b == b'\n');
         let first = [lines.next(), lines.next(), lines.next()].map(Option::unwrap_or_default);
@@ -62,13 +63,13 @@ impl Header {
 
     /// Returns the position of the payload in bytes: the start of line `skip` of `file`, which is
     /// at its start.
-    pub(super) fn offset(&self, file: &mut dyn BufRead) -> Result<u64, DriverError> {
+    pub(super) fn offset(&self, file: &mut dyn BufRead) -> anyhow::Result<u64> {
         let (mut offset, mut line) = (0, 1);
         let mut file = file.take(MAX_OFFSET);
         while line < self.skip {
-            let buf = file.fill_buf().map_err(DriverError::Read)?;
+            let buf = file.fill_buf().context(UNREADABLE)?;
             if buf.is_empty() {
-                return Err(DriverError::Truncated("before its payload"));
+                return Err(Truncated("before its payload").into());
             }
             let newline = buf.iter().position(|b| *b == b'\n');
             let len = newline.map_or(buf.len(), |at| at + 1);
@@ -94,7 +95,7 @@ fn assignment(line: &[u8]) -> Option<(&str, &str)> {
     (is_name && is_literal && value.len() <= 256).then_some((name, value))
 }
 
-fn number<T: std::str::FromStr>(fields: &Fields<'_>, name: &'static str) -> Result<T, DriverError>
+fn number<T: std::str::FromStr>(fields: &Fields<'_>, name: &'static str) -> anyhow::Result<T>
 where
     T::Err: ToString,
 {
@@ -102,27 +103,27 @@ where
     text.parse().map_err(|error| wrong(name, &error))
 }
 
-fn missing(field: &'static str) -> DriverError {
-    DriverError::Header { field, why: "it is missing".to_owned() }
+fn missing(field: &str) -> anyhow::Error {
+    wrong(field, &"it is missing")
 }
 
-fn wrong(field: &'static str, error: &impl ToString) -> DriverError {
-    DriverError::Header { field, why: error.to_string() }
+pub(super) fn wrong(field: &str, why: &impl ToString) -> anyhow::Error {
+    anyhow!("the header of the driver has no usable `{field}`: {}", why.to_string())
 }
 
-fn check_platform(fields: &Fields<'_>) -> Result<(), DriverError> {
+fn check_platform(fields: &Fields<'_>) -> anyhow::Result<()> {
     for (name, ours) in [("TARGET_OS", "Linux"), ("TARGET_ARCH", "x86_64")] {
         if let Some(found) = fields.get(name).filter(|found| **found != ours) {
-            return Err(DriverError::Platform((*found).to_owned()));
+            bail!("the driver is for `{}`, not for Linux on x86-64", found.escape_debug());
         }
     }
     Ok(())
 }
 
 /// Checks that this is the start of a package, and otherwise identifies the format.
-fn check_looks(head: &[u8]) -> Result<(), DriverError> {
+fn check_looks(head: &[u8]) -> anyhow::Result<()> {
     if head.is_empty() {
-        return Err(DriverError::Truncated("at once: it is empty"));
+        return Err(Truncated("at once: it is empty").into());
     }
     if head.starts_with(b"#!") {
         let fourth = head.iter().filter(|b| **b == b'\n').nth(2);
@@ -130,25 +131,42 @@ fn check_looks(head: &[u8]) -> Result<(), DriverError> {
             head.split(|b| *b == b'\n').nth(1).is_some_and(|it| it.starts_with(b"CRCsum="));
         return match (is_ours, fourth) {
             (true, Some(_)) => Ok(()),
-            (true, None) => Err(DriverError::Truncated("in its first lines")),
-            (false, _) => Err(DriverError::NotADriver("it is a script without `CRCsum=`")),
+            (true, None) => Err(Truncated("in its first lines").into()),
+            (false, _) => Err(not_a_driver("it is a script without `CRCsum=`")),
         };
     }
-    let text = String::from_utf8_lossy(&head[..head.len().min(4096)]).into_owned();
-    let bare = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']);
-    let lower = bare.to_ascii_lowercase();
-    if lower.starts_with("<!doctype html") || lower.starts_with('<') && lower.contains("<html") {
-        return Err(DriverError::WebPage { title: title(bare, &lower) });
+    if let Some(error) = answer_of_server(head) {
+        return Err(error);
     }
-    if bare.starts_with(['{', '[']) {
-        return Err(DriverError::Answer(bare.chars().take(120).collect()));
-    }
-    Err(DriverError::NotADriver(match head {
+    Err(not_a_driver(match head {
         [0x7f, b'E', b'L', b'F', ..] => "it is a Linux program",
         [b'M', b'Z', ..] => "it is a Windows program",
         [b'!', b'<', b'a', b'r', b'c', b'h', b'>', ..] => "it is a Debian package",
         _ => "it does not begin as one",
     }))
+}
+
+pub(super) fn not_a_driver(why: &str) -> anyhow::Error {
+    anyhow!("the file is not an NVIDIA driver package: {why}")
+}
+
+/// Returns the error for a file that is a web page or another answer of a server, which is what
+/// an address behind a login or a challenge serves.
+pub(super) fn answer_of_server(head: &[u8]) -> Option<anyhow::Error> {
+    let text = String::from_utf8_lossy(&head[..head.len().min(4096)]).into_owned();
+    let bare = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']);
+    let lower = bare.to_ascii_lowercase();
+    if lower.starts_with("<!doctype html") || lower.starts_with('<') && lower.contains("<html") {
+        let title = title(bare, &lower)
+            .map_or_else(String::new, |title| format!(" (\"{}\")", title.escape_debug()));
+        return Some(anyhow!(
+            "the file is a web page{title}, not a driver: the server requires a browser or a login; download the file manually and set its `path`"
+        ));
+    }
+    bare.starts_with(['{', '[']).then(|| {
+        let start: String = bare.chars().take(120).collect();
+        anyhow!("the file is an answer of a server, not a driver: `{}`", start.escape_debug())
+    })
 }
 
 fn title(text: &str, lower: &str) -> Option<String> {
@@ -160,11 +178,11 @@ fn title(text: &str, lower: &str) -> Option<String> {
 }
 
 /// Reads up to some number of bytes, and retries interrupted reads.
-pub(super) fn read(file: &mut dyn Read, buf: &mut [u8]) -> Result<usize, DriverError> {
+pub(super) fn read(file: &mut dyn Read, buf: &mut [u8]) -> io::Result<usize> {
     loop {
         match file.read(buf) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result.map_err(DriverError::Read),
+            result => return result,
         }
     }
 }

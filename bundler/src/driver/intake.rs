@@ -1,15 +1,16 @@
 use std::fs::File;
 
+use anyhow::Context as _;
 use vgpu_manifest::catalog::{Catalog, Md5};
 use vgpu_manifest::driver::{ArchiveMember, DriverKind, DriverRecord, PackageFile, PatchRecord};
 use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Digest, ItemName, Kind};
 
-use super::refusal::{Refusal, RefusalError};
+use super::config::NO_CONFIG;
 use super::walk::Proof;
 use super::{
-    DriverError, Examined, FileName, Known, Package, Portal, check_windows, config_again, is_zip,
-    patches,
+    Examined, FileName, Known, Package, Portal, check_windows, config_again, is_zip, patches,
+    unusable,
 };
 use crate::cache::CacheError;
 use crate::lock::{Lock, LockedItem};
@@ -26,7 +27,7 @@ pub(crate) fn records(
     entries: &[Entry],
     pins: &mut [Pin],
     previous: Option<&Lock>,
-) -> Result<(), RefusalError> {
+) -> anyhow::Result<()> {
     for at in 0..entries.len() {
         let Role::Driver(kind) = entries[at].role else { continue };
         let intake = Intake { sources, entry: &entries[at], kind, previous };
@@ -59,18 +60,19 @@ pub(crate) fn unpack_again(
     origin: &Origin,
     archive: &ArchiveMember,
     driver: Digest,
-) -> Result<(), RefusalError> {
-    let refuse = |refusal| RefusalError::new(item, refusal);
+) -> anyhow::Result<()> {
     let ArchiveMember { sha256, size, member } = archive;
     let cap = ByteSize::new(*size);
     let want = Expected { name: item, sha256: Some(*sha256), size: Some(*size), cap };
     let have = sources.fetcher.cache.cache().has(*sha256);
     if !have {
-        sources.obtain(origin, want).map_err(|error| RefusalError::new(item, error))?;
+        sources.obtain(origin, want).with_context(|| unusable(item))?;
     }
-    let file = open(sources, *sha256).map_err(refuse)?;
-    let mut portal = Portal::open(file, "").map_err(|error| RefusalError::new(item, error))?;
-    extract(sources, item, &mut portal, member.as_str(), Some(driver)).map(drop).map_err(refuse)
+    let unpack = || {
+        let mut portal = Portal::open(open(sources, *sha256)?, "")?;
+        extract(sources, item, &mut portal, member.as_str(), Some(driver))
+    };
+    unpack().map(drop).with_context(|| unusable(item))
 }
 
 /// A driver during resolution.
@@ -83,8 +85,8 @@ struct Intake<'i> {
 }
 
 impl Intake<'_> {
-    fn refuse(&self, refusal: impl Into<Refusal>) -> RefusalError {
-        RefusalError::new(&self.entry.name, refusal)
+    fn unusable(&self) -> String {
+        unusable(&self.entry.name)
     }
 
     /// The driver itself, and the archive that contained it, if any.
@@ -92,7 +94,7 @@ impl Intake<'_> {
         &self,
         pin: &Pin,
         wanted: DriverKind,
-    ) -> Result<(Pin, Option<ArchiveMember>), RefusalError> {
+    ) -> anyhow::Result<(Pin, Option<ArchiveMember>)> {
         let mut pin = pin.clone();
         if let Some((DriverRecord { archive: Some(archive), kind, .. }, locked)) = self.before() {
             let is_driver = pin.sha256 == locked.sha256;
@@ -106,16 +108,16 @@ impl Intake<'_> {
             }
         }
         make_present(self.sources, self.entry, &pin)?;
-        let mut file = open(self.sources, pin.sha256).map_err(|error| self.refuse(error))?;
-        if !is_zip(&mut file).map_err(|error| self.refuse(error))? {
+        let mut file = open(self.sources, pin.sha256).with_context(|| self.unusable())?;
+        if !is_zip(&mut file).with_context(|| self.unusable())? {
             return Ok((pin, None));
         }
         let source = self.entry.origin.to_string();
-        let mut portal = Portal::open(file, &source).map_err(|error| self.refuse(error))?;
-        let name = portal.find(wanted).map_err(|error| self.refuse(error))?;
+        let mut portal = Portal::open(file, &source).with_context(|| self.unusable())?;
+        let name = portal.find(wanted).with_context(|| self.unusable())?;
         let driver = extract(self.sources, &self.entry.name, &mut portal, &name, None)
-            .map_err(|error| self.refuse(error))?;
-        let member = name.parse().map_err(|error| self.refuse(Refusal::MemberName(error)))?;
+            .with_context(|| self.unusable())?;
+        let member = name.parse().with_context(|| self.unusable())?;
         Ok((driver, Some(ArchiveMember { sha256: pin.sha256, size: pin.size, member })))
     }
 
@@ -130,7 +132,7 @@ impl Intake<'_> {
     }
 
     /// Handles a request for the `vgpuConfig.xml` of a host driver only.
-    fn config_only(&self, pin: &Pin) -> Result<Pin, RefusalError> {
+    fn config_only(&self, pin: &Pin) -> anyhow::Result<Pin> {
         if let Some((record, locked)) = self.before().filter(|(it, _)| it.kind == self.kind) {
             // The retained pin may be of the file, of its package, or of the archive around that.
             let package = record.package.map(|package| package.sha256);
@@ -145,9 +147,9 @@ impl Intake<'_> {
         let (package, archive) = self.unpack(pin, DriverKind::Host)?;
         let host = Intake { kind: DriverKind::Host, ..*self };
         let (record, _) = host.examine(&package, archive, &[])?;
-        let sha256 = record.config.ok_or_else(|| self.refuse(DriverError::NoConfig))?;
+        let sha256 = record.config.context(NO_CONFIG).with_context(|| self.unusable())?;
         let measured = self.sources.fetcher.cache.measured(sha256);
-        let size = measured.map_err(|error| self.refuse(error))?.size;
+        let size = measured.with_context(|| self.unusable())?.size;
         let package = Some(PackageFile { sha256: package.sha256, size: package.size });
         let kind = Kind::Driver(DriverRecord { kind: self.kind, package, ..record });
         Ok(Pin { size, sha256, kind })
@@ -180,20 +182,20 @@ impl Intake<'_> {
         pin: &Pin,
         archive: Option<ArchiveMember>,
         patches: &[(&Entry, &Pin)],
-    ) -> Result<(DriverRecord, Vec<Proof>), RefusalError> {
+    ) -> anyhow::Result<(DriverRecord, Vec<Proof>)> {
         if let Some(archive) = archive.as_ref().filter(|_| !self.has(pin.sha256)) {
             let Entry { name, origin, .. } = self.entry;
             unpack_again(self.sources, name, origin, archive, pin.sha256)?;
         }
         make_present(self.sources, self.entry, pin)?;
-        let file = open(self.sources, pin.sha256).map_err(|error| self.refuse(error))?;
+        let file = open(self.sources, pin.sha256).with_context(|| self.unusable())?;
         let item = &self.entry.name;
         if self.kind == DriverKind::WindowsGuest {
             return Ok((self.examine_windows(file, archive)?, Vec::new()));
         }
         let transfer = self.sources.fetcher.ui.transfer("examine", item.as_str());
-        let package = Package::open(file).map_err(|error| self.refuse(error))?;
-        package.expect(self.kind).map_err(|error| self.refuse(error))?;
+        let package = Package::open(file).with_context(|| self.unusable())?;
+        package.expect(self.kind).with_context(|| self.unusable())?;
         if !package.is_original() {
             let ui = self.sources.fetcher.ui;
             ui.note(format_args!("item `{item}` is not NVIDIA's original: it is patched"));
@@ -203,12 +205,13 @@ impl Intake<'_> {
         let parsed = patches::load(self.sources, patches, item, &version)?;
         let examined = package
             .examine(known, &parsed)
-            .map_err(|error| self.refuse(Refusal::examined(error, &version, patches, &parsed)))?;
+            .map_err(|error| patches::blame(error, &version, patches, &parsed))
+            .with_context(|| self.unusable())?;
         transfer.done(pin.size);
         let Examined { config, proofs } = examined;
         let gpus = config.as_ref().map(|config| config.parsed.devices()).unwrap_or_default();
         let kept = config.as_ref().map(|config| keep(self.sources, &config.bytes));
-        let config = kept.transpose().map_err(|error| self.refuse(error))?;
+        let config = kept.transpose().with_context(|| self.unusable())?;
         let (kind, package) = (self.kind, None);
         Ok((DriverRecord { version, kind, config, gpus, archive, package }, proofs))
     }
@@ -218,8 +221,8 @@ impl Intake<'_> {
         &self,
         mut file: File,
         archive: Option<ArchiveMember>,
-    ) -> Result<DriverRecord, RefusalError> {
-        check_windows(&mut file).map_err(|error| self.refuse(error))?;
+    ) -> anyhow::Result<DriverRecord> {
+        check_windows(&mut file).with_context(|| self.unusable())?;
         let member = archive.as_ref().map(|archive| FileName::of(archive.member.as_str()));
         let names = [
             member,
@@ -230,7 +233,10 @@ impl Intake<'_> {
             FileName::Driver(DriverKind::WindowsGuest, version) => Some(version),
             _ => None,
         });
-        let version = version.ok_or_else(|| self.refuse(Refusal::NoVersion))?;
+        let version = version.context(
+            "the file name has no driver version; keep the NVIDIA name, `539.19_grid_win10_…_64bit_….exe`",
+        );
+        let version = version.with_context(|| self.unusable())?;
         let (kind, config, gpus, package) = (self.kind, None, Vec::new(), None);
         Ok(DriverRecord { version, kind, config, gpus, archive, package })
     }
@@ -254,20 +260,15 @@ pub(super) fn keep(sources: &Sources<'_>, bytes: &[u8]) -> Result<Digest, CacheE
 
 /// Loads the bytes of a pin into the cache. A retained pin has a digest, but the cache may have
 /// lost the bytes.
-pub(super) fn make_present(
-    sources: &Sources<'_>,
-    entry: &Entry,
-    pin: &Pin,
-) -> Result<(), RefusalError> {
+pub(super) fn make_present(sources: &Sources<'_>, entry: &Entry, pin: &Pin) -> anyhow::Result<()> {
     if sources.fetcher.cache.cache().has(pin.sha256) {
         return Ok(());
     }
     let Entry { name, origin, .. } = entry;
-    let want = Expected::again(name, pin);
-    sources.obtain(origin, want).map(drop).map_err(|error| RefusalError::new(name, error))
+    sources.obtain(origin, Expected::again(name, pin)).map(drop).with_context(|| unusable(name))
 }
 
-pub(super) fn open(sources: &Sources<'_>, digest: Digest) -> Result<File, Refusal> {
+pub(super) fn open(sources: &Sources<'_>, digest: Digest) -> anyhow::Result<File> {
     Ok(sources.fetcher.cache.cache().open_content(digest)?)
 }
 
@@ -278,7 +279,7 @@ fn extract(
     portal: &mut Portal,
     member: &str,
     expected: Option<Digest>,
-) -> Result<Pin, Refusal> {
+) -> anyhow::Result<Pin> {
     let transfer = sources.fetcher.ui.transfer("unpack", item.as_str());
     let mut incoming = sources.fetcher.cache.incoming()?;
     portal.extract(member, &mut incoming, &|n| transfer.advance(n as u64))?;

@@ -22,7 +22,6 @@ mod package;
 mod patches;
 mod payload;
 mod portal;
-mod refusal;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -32,9 +31,8 @@ mod window;
 
 pub(crate) use self::config::{Known, config_again, configs};
 pub(crate) use self::describe::{config_of, lines, releases};
-pub(crate) use self::error::DriverError;
+use self::error::{Bomb, Truncated, UNREADABLE, damaged, unusable};
 pub(crate) use self::intake::{records, unpack_again};
 pub(crate) use self::name::{FileName, Hypervisor};
 use self::package::{Config, Examined, Package, check_windows};
 use self::portal::{Portal, is_zip};
-pub(crate) use self::refusal::RefusalError;

@@ -1,7 +1,8 @@
+use anyhow::anyhow;
 use vgpu_manifest::catalog::DriverVersion;
 use vgpu_manifest::driver::DriverKind;
 
-use super::DriverError;
+use super::header::wrong;
 
 /// The author of a package: NVIDIA, or a third party that patched it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,12 +17,16 @@ pub(crate) enum Variant {
 pub(super) fn variant(
     folder: &str,
     version: &DriverVersion,
-) -> Result<(DriverKind, Variant), DriverError> {
-    let other = || DriverError::Variant(folder.to_owned());
+) -> anyhow::Result<(DriverKind, Variant)> {
+    let other = || {
+        let folder = folder.escape_debug();
+        anyhow!(
+            "`{folder}` is neither the host driver for Linux KVM (`-vgpu-kvm`) nor a guest driver (`-grid`)"
+        )
+    };
     let rest = folder.strip_prefix("NVIDIA-Linux-x86_64-").ok_or_else(other)?;
-    let rest = rest.strip_prefix(version.as_str()).ok_or_else(|| DriverError::Header {
-        field: "targetdir",
-        why: format!("`{}` is not of version {version}", folder.escape_debug()),
+    let rest = rest.strip_prefix(version.as_str()).ok_or_else(|| {
+        wrong("targetdir", &format!("`{}` is not of version {version}", folder.escape_debug()))
     })?;
     match rest {
         "-vgpu-kvm" => Ok((DriverKind::Host, Variant::Original)),
@@ -136,7 +141,12 @@ mod tests {
         assert_eq!(custom, (DriverKind::Host, Variant::Custom));
         let guest = of("NVIDIA-Linux-x86_64-535.230.02-grid").unwrap();
         assert_eq!(guest, (DriverKind::Guest, Variant::Original));
-        assert!(matches!(of("NVIDIA-Linux-x86_64-535.230.02"), Err(DriverError::Variant(_))));
-        assert!(matches!(of("NVIDIA-Linux-x86_64-535.1.2-grid"), Err(DriverError::Header { .. })));
+        for (folder, word) in [
+            ("NVIDIA-Linux-x86_64-535.230.02", "neither the host driver"),
+            ("NVIDIA-Linux-x86_64-535.1.2-grid", "no usable `targetdir`"),
+        ] {
+            let error = of(folder).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        }
     }
 }

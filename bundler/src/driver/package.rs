@@ -1,17 +1,18 @@
 use std::fs::File;
 use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
 
+use anyhow::{Context as _, bail};
 use vgpu_manifest::PIECE;
 use vgpu_manifest::catalog::{DriverVersion, Md5};
 use vgpu_manifest::driver::{DriverKind, VgpuConfig};
 use vgpu_manifest::patch::Patch;
 
-use super::header::Header;
+use super::header::{Header, answer_of_server, not_a_driver};
 use super::name::Variant;
 use super::payload::{MAX_UNPACKED, Payload};
 use super::sums::sums;
 use super::walk::{Proof, Walked, walk};
-use super::{DriverError, vgpu_config};
+use super::{Truncated, UNREADABLE, vgpu_config};
 
 /// A `.run` file with a parsed header.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ pub(crate) struct Config {
 
 impl Package {
     /// Reads the header of `file`.
-    pub(crate) fn open(mut file: File) -> Result<Self, DriverError> {
+    pub(crate) fn open(mut file: File) -> anyhow::Result<Self> {
         let header = Header::read(&mut file)?;
         Ok(Self { file, header })
     }
@@ -59,12 +60,12 @@ impl Package {
     }
 
     /// Checks the kind of the driver.
-    pub(crate) fn expect(&self, wanted: DriverKind) -> Result<(), DriverError> {
+    pub(crate) fn expect(&self, wanted: DriverKind) -> anyhow::Result<()> {
         if self.header.kind == wanted {
             return Ok(());
         }
-        let version = self.header.version.clone();
-        Err(DriverError::OtherKind { wanted, found: self.header.kind, version })
+        let (found, version) = (self.header.kind, &self.header.version);
+        bail!("the file is the {found} driver {version}, expected the {wanted} driver")
     }
 
     /// Reads the whole file twice: verifies the checksums, examines the payload, and applies the
@@ -75,7 +76,7 @@ impl Package {
         mut self,
         known: Option<Md5>,
         patches: &[Patch],
-    ) -> Result<Examined, DriverError> {
+    ) -> anyhow::Result<Examined> {
         self.check_sums(known)?;
         let Walked { is_marked_host, config, proofs } = walk(self.payload()?, patches)?;
         let kind = self.header.kind;
@@ -89,7 +90,9 @@ impl Package {
             _ => None,
         };
         if let Some(why) = why {
-            return Err(DriverError::Contradiction { kind, why });
+            bail!(
+                "the header of the driver declares the {kind} driver, but its payload contradicts that: {why}"
+            );
         }
         let config = config
             .map(|bytes| vgpu_config::parse(&bytes).map(|parsed| Config { bytes, parsed }))
@@ -97,56 +100,52 @@ impl Package {
         Ok(Examined { config, proofs })
     }
 
-    fn check_sums(&mut self, known: Option<Md5>) -> Result<(), DriverError> {
-        self.file.rewind().map_err(DriverError::Read)?;
+    fn check_sums(&mut self, known: Option<Md5>) -> anyhow::Result<()> {
+        self.file.rewind().context(UNREADABLE)?;
         let sums = sums(&mut self.file, self.header.body)?;
-        let crc = (sums.crc != self.header.crc).then(|| DriverError::Checksum {
-            sum: "CRC",
-            expected: self.header.crc.to_string(),
-            actual: sums.crc.to_string(),
-        });
-        let md5 = (sums.md5 != self.header.md5).then(|| DriverError::Checksum {
-            sum: "MD5",
-            expected: self.header.md5.to_string(),
-            actual: sums.md5.to_string(),
-        });
-        if let Some(wrong) = md5.or(crc) {
+        let Header { crc, md5, .. } = &self.header;
+        let wrong = if sums.md5 != *md5 {
+            Some(("MD5", sums.md5.to_string(), md5.to_string()))
+        } else if sums.crc != *crc {
+            Some(("CRC", sums.crc.to_string(), crc.to_string()))
+        } else {
+            None
+        };
+        if let Some((sum, actual, expected)) = wrong {
             // Report a truncated file first: it is the most likely cause of a wrong checksum.
-            return Err(match self.payload().and_then(|mut payload| payload.drain()) {
-                Err(truncated @ DriverError::Truncated(_)) => truncated,
-                _ => wrong,
-            });
-        }
-        match known.filter(|known| *known != sums.whole) {
-            Some(expected) => {
-                let version = self.header.version.clone();
-                Err(DriverError::Unknown { version, expected, actual: sums.whole })
+            match self.payload().and_then(|mut payload| payload.drain()) {
+                Err(error) if error.is::<Truncated>() => return Err(error),
+                _ => bail!(
+                    "the driver is damaged: its {sum} is {actual}, but its header says {expected}; download it again"
+                ),
             }
-            None => Ok(()),
         }
+        if let Some(expected) = known.filter(|known| *known != sums.whole) {
+            let (actual, version) = (sums.whole, &self.header.version);
+            bail!(
+                "the MD5 of the file is {actual}, but driver {version} is recorded as {expected}; to accept this file, set its `sha256` in the recipe"
+            );
+        }
+        Ok(())
     }
 
     /// Returns a reader at the first byte of the payload.
-    fn payload(&mut self) -> Result<Payload<'_>, DriverError> {
-        self.file.rewind().map_err(DriverError::Read)?;
+    fn payload(&mut self) -> anyhow::Result<Payload<'_>> {
+        self.file.rewind().context(UNREADABLE)?;
         let mut reader = BufReader::with_capacity(PIECE, &mut self.file);
         let offset = self.header.offset(&mut reader)?;
-        self.file.seek(SeekFrom::Start(offset)).map_err(DriverError::Read)?;
+        self.file.seek(SeekFrom::Start(offset)).context(UNREADABLE)?;
         Payload::of(&mut self.file, MAX_UNPACKED)
     }
 }
 
 /// Checks that `file` can be a Windows driver. NVIDIA's are self-extracting programs, so only the
 /// executable format can be checked.
-pub(super) fn check_windows(file: &mut File) -> Result<(), DriverError> {
+pub(super) fn check_windows(file: &mut File) -> anyhow::Result<()> {
     let mut start = Vec::new();
-    file.take(1 << 10).read_to_end(&mut start).map_err(DriverError::Read)?;
+    file.take(1 << 10).read_to_end(&mut start).context(UNREADABLE)?;
     if start.starts_with(b"MZ") {
         return Ok(());
     }
-    // Report a web page with its own error.
-    match Header::read(&mut &*start) {
-        Err(error @ (DriverError::WebPage { .. } | DriverError::Answer(_))) => Err(error),
-        _ => Err(DriverError::NotADriver("it is not a Windows program")),
-    }
+    Err(answer_of_server(&start).unwrap_or_else(|| not_a_driver("it is not a Windows program")))
 }

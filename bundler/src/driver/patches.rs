@@ -1,12 +1,13 @@
 use std::io::Read as _;
 
+use anyhow::{Context as _, bail};
 use vgpu_manifest::catalog::{Catalog, DriverVersion};
-use vgpu_manifest::patch::{MAX_PATCH, Patch};
+use vgpu_manifest::patch::{ApplyError, MAX_PATCH, Patch};
 use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Digest, ItemName};
 
 use super::intake::{make_present, open};
-use super::refusal::{Refusal, RefusalError};
+use super::{UNREADABLE, unusable};
 use crate::recipe::Entry;
 use crate::source::{Pin, Sources};
 
@@ -16,26 +17,46 @@ pub(super) fn load(
     patches: &[(&Entry, &Pin)],
     driver: &ItemName,
     version: &DriverVersion,
-) -> Result<Vec<Patch>, RefusalError> {
+) -> anyhow::Result<Vec<Patch>> {
     let load = |(entry, pin): &(&Entry, &Pin)| {
         if let Some(made_for) = made_for(entry, pin.sha256).filter(|it| it != version) {
-            let (driver, version) = (driver.clone(), version.clone());
-            let other = Refusal::OtherDriver { made_for, driver, version };
-            return Err(RefusalError::new(&entry.name, other));
+            bail!(
+                "item `{}` is the patch for the driver {made_for}, but `{driver}` is the driver {version}",
+                entry.name
+            );
         }
         make_present(sources, entry, pin)?;
-        read(sources, pin).map_err(|refusal| RefusalError::new(&entry.name, refusal))
+        read(sources, pin).with_context(|| unusable(&entry.name))
     };
     patches.iter().map(load).collect()
 }
 
-fn read(sources: &Sources<'_>, pin: &Pin) -> Result<Patch, Refusal> {
+fn read(sources: &Sources<'_>, pin: &Pin) -> anyhow::Result<Patch> {
     if pin.size > MAX_PATCH {
-        return Err(Refusal::LargePatch(ByteSize::new(MAX_PATCH)));
+        bail!("the file is larger than the {} allowed for a patch", ByteSize::new(MAX_PATCH));
     }
     let mut bytes = Vec::new();
-    open(sources, pin.sha256)?.read_to_end(&mut bytes).map_err(Refusal::ReadPatch)?;
+    open(sources, pin.sha256)?.read_to_end(&mut bytes).context(UNREADABLE)?;
     Ok(Patch::parse(&bytes)?)
+}
+
+/// Adds to the error of a driver's examination which of its patches, if any, caused it.
+pub(super) fn blame(
+    error: anyhow::Error,
+    version: &DriverVersion,
+    entries: &[(&Entry, &Pin)],
+    patches: &[Patch],
+) -> anyhow::Error {
+    let Some(failed) = error.downcast_ref::<ApplyError>() else { return error };
+    let changes = |patch: &Patch| patch.file(&failed.path).is_some();
+    match entries.iter().zip(patches).find(|(_, patch)| changes(patch)) {
+        Some(((entry, _), _)) if failed.fault.is_other_file() => {
+            let patch = &entry.name;
+            let message = format!("the patch `{patch}` was made for another driver than {version}");
+            error.context(message)
+        }
+        _ => error,
+    }
 }
 
 /// Returns the driver version of a patch, by its digest in the catalog or by its file name.

@@ -1,14 +1,15 @@
 use std::fs::File;
 use std::io::{Read, Seek as _, Write};
 
+use anyhow::{Context as _, anyhow, bail};
 use vgpu_manifest::PIECE;
 use vgpu_manifest::driver::DriverKind;
 use vgpu_manifest::limits::MAX_ITEM;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use super::DriverError;
 use super::name::{FileName, Hypervisor};
+use super::{Truncated, UNREADABLE, damaged};
 
 /// An archive of the NVIDIA licensing portal, which contains a release.
 ///
@@ -22,38 +23,42 @@ pub(crate) struct Portal {
 /// The limit of files in an archive. Known ones have about twenty.
 const MAX_FILES: usize = 10_000;
 
+const BROKEN: &str = "cannot read the archive";
+
 /// Returns whether `file` starts like an archive.
-pub(crate) fn is_zip(file: &mut File) -> Result<bool, DriverError> {
+pub(crate) fn is_zip(file: &mut File) -> anyhow::Result<bool> {
     let mut start = Vec::new();
-    file.take(4).read_to_end(&mut start).map_err(DriverError::Read)?;
-    file.rewind().map_err(DriverError::Read)?;
+    file.take(4).read_to_end(&mut start).context(UNREADABLE)?;
+    file.rewind().context(UNREADABLE)?;
     Ok(start == b"PK\x03\x04" || start == b"PK\x05\x06")
 }
 
 impl Portal {
     /// Reads the directory of an archive with the file name `name`.
-    pub(crate) fn open(file: File, name: &str) -> Result<Self, DriverError> {
+    pub(crate) fn open(file: File, name: &str) -> anyhow::Result<Self> {
         if let FileName::Portal(Hypervisor::Other(hypervisor)) = FileName::of(name) {
-            let file = name.rsplit('/').next().unwrap_or(name).to_owned();
-            return Err(DriverError::Hypervisor { file, hypervisor });
+            let file = name.rsplit('/').next().unwrap_or(name).escape_debug();
+            bail!(
+                "`{file}` is the package for {hypervisor}; Proxmox VE needs the one for Linux KVM, `NVIDIA-GRID-Linux-KVM-….zip`"
+            );
         }
         let archive = ZipArchive::new(file).map_err(|error| match error {
             // The directory is at the end, so a truncated download lacks it.
-            ZipError::InvalidArchive(_) => DriverError::Truncated("before its directory"),
-            error => DriverError::Archive(error),
+            ZipError::InvalidArchive(_) => Truncated("before its directory").into(),
+            error => anyhow::Error::new(error).context(BROKEN),
         })?;
         if archive.len() > MAX_FILES {
-            return Err(DriverError::TooManyFiles(MAX_FILES));
+            bail!("the archive has more than the {MAX_FILES} files allowed");
         }
         Ok(Self { archive })
     }
 
     /// Returns the name of the only driver of this kind.
-    pub(crate) fn find(&mut self, wanted: DriverKind) -> Result<String, DriverError> {
-        let (mut found, mut others) = (Vec::new(), Vec::new());
+    pub(crate) fn find(&mut self, wanted: DriverKind) -> anyhow::Result<String> {
+        let (mut found, mut others) = (Vec::new(), Vec::<String>::new());
         for at in 0..self.archive.len() {
-            let file = self.archive.by_index_raw(at).map_err(DriverError::Archive)?;
-            let name = file.name().map_err(DriverError::Archive)?.into_owned();
+            let file = self.archive.by_index_raw(at).context(BROKEN)?;
+            let name = file.name().context(BROKEN)?.into_owned();
             match FileName::of(&name) {
                 FileName::Driver(kind, _) if kind == wanted => found.push(name),
                 FileName::Driver(..) => others.push(name),
@@ -63,11 +68,15 @@ impl Portal {
         }
         match found.len() {
             0 => {
-                others.truncate(8);
-                Err(DriverError::NotInArchive { wanted, others })
+                let others = others.iter().take(8).map(|name| name.escape_debug().to_string());
+                let others = others.collect::<Vec<_>>().join(", ");
+                if others.is_empty() {
+                    bail!("the archive has no {wanted} driver");
+                }
+                bail!("the archive has no {wanted} driver, but it has {others}")
             }
             1 => Ok(found.remove(0)),
-            _ => Err(DriverError::Several { wanted, found }),
+            _ => bail!("the archive has several {wanted} drivers: {}", found.join(", ")),
         }
     }
 
@@ -77,11 +86,13 @@ impl Portal {
         name: &str,
         to: &mut dyn Write,
         progress: &dyn Fn(usize),
-    ) -> Result<(), DriverError> {
-        let mut file = self.archive.by_name(name).map_err(DriverError::Archive)?;
+    ) -> anyhow::Result<()> {
+        let mut file = self.archive.by_name(name).context(BROKEN)?;
         let size = file.size();
+        let too_large =
+            || anyhow!("`{}` in the archive is larger than the archive says", name.escape_debug());
         if size > MAX_ITEM {
-            return Err(DriverError::Member(name.to_owned()));
+            return Err(too_large());
         }
         let (mut left, mut buf) = (size, vec![0; PIECE]);
         loop {
@@ -89,20 +100,11 @@ impl Portal {
             if n == 0 {
                 break;
             }
-            left =
-                left.checked_sub(n as u64).ok_or_else(|| DriverError::Member(name.to_owned()))?;
-            to.write_all(&buf[..n]).map_err(DriverError::Read)?;
+            left = left.checked_sub(n as u64).ok_or_else(too_large)?;
+            to.write_all(&buf[..n]).context("cannot write the driver")?;
             progress(n);
         }
-        if left > 0 { Err(DriverError::Truncated("in the archive")) } else { Ok(()) }
-    }
-}
-
-/// Converts an error inside an archive: it concerns the contents, not the disk.
-fn damaged(error: DriverError) -> DriverError {
-    match error {
-        DriverError::Read(error) => DriverError::payload(error),
-        error => error,
+        if left > 0 { Err(Truncated("in the archive").into()) } else { Ok(()) }
     }
 }
 

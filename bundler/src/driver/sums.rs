@@ -1,10 +1,11 @@
 use std::io::Read;
 
+use anyhow::Context as _;
 use md5::{Digest as _, Md5 as Hasher};
 use vgpu_manifest::PIECE;
 use vgpu_manifest::catalog::Md5;
 
-use super::DriverError;
+use super::UNREADABLE;
 
 /// The checksums of a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,12 +19,12 @@ pub(super) struct Sums {
 }
 
 /// Reads `file` and computes its checksums; the fourth line starts after `head` bytes.
-pub(super) fn sums(file: &mut dyn Read, head: u64) -> Result<Sums, DriverError> {
+pub(super) fn sums(file: &mut dyn Read, head: u64) -> anyhow::Result<Sums> {
     let (mut whole, mut tail, mut crc) = (Hasher::new(), Hasher::new(), Crc::default());
     let mut left = head;
     let mut buf = vec![0; PIECE];
     loop {
-        let n = super::header::read(file, &mut buf)?;
+        let n = super::header::read(file, &mut buf).context(UNREADABLE)?;
         if n == 0 {
             break;
         }

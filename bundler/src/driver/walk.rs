@@ -1,12 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 
+use anyhow::bail;
 use tar::EntryType;
 use vgpu_manifest::driver::PatchedFile;
 use vgpu_manifest::patch::{ApplyError, ApplyFault, Change, FilePatch, Patch, TreePath};
 use vgpu_manifest::ui::ByteSize;
 
-use super::DriverError;
+use super::damaged;
 use super::payload::Payload;
 
 /// The limit of files in a payload. Known drivers have 1,200.
@@ -36,17 +37,17 @@ pub(super) struct Walked {
 pub(crate) type Proof = Vec<PatchedFile>;
 
 /// Reads the whole payload, and applies the patches to the files in it.
-pub(super) fn walk(payload: Payload<'_>, patches: &[Patch]) -> Result<Walked, DriverError> {
+pub(super) fn walk(payload: Payload<'_>, patches: &[Patch]) -> anyhow::Result<Walked> {
     check_apart(patches)?;
     let mut walk = Walk { patches, changed: BTreeMap::new(), seen: BTreeSet::new() };
     let mut walked = Walked::default();
     let mut archive = tar::Archive::new(payload);
     let mut long_name = None;
-    let entries = archive.entries().map_err(DriverError::payload)?.raw(true);
+    let entries = archive.entries().map_err(damaged)?.raw(true);
     for (count, entry) in entries.enumerate() {
-        let mut entry = entry.map_err(DriverError::payload)?;
+        let mut entry = entry.map_err(damaged)?;
         if count == MAX_FILES {
-            return Err(DriverError::TooManyFiles(MAX_FILES));
+            bail!("the payload of the driver has more than the {MAX_FILES} files allowed");
         }
         let kind = entry.header().entry_type();
         match record(kind, &mut entry)? {
@@ -67,12 +68,12 @@ pub(super) fn walk(payload: Payload<'_>, patches: &[Patch]) -> Result<Walked, Dr
 
 /// Checks that no two patches change the same file: the second would have to be made for the result
 /// of the first, and such patches do not exist.
-fn check_apart(patches: &[Patch]) -> Result<(), DriverError> {
+fn check_apart(patches: &[Patch]) -> anyhow::Result<()> {
     let mut seen = BTreeSet::new();
     let paths = patches.iter().flat_map(|patch| patch.files().iter().map(FilePatch::path));
     for path in paths {
         if !seen.insert(path) {
-            return Err(DriverError::PatchedTwice(path.clone()));
+            bail!("two patches change `{path}`");
         }
     }
     Ok(())
@@ -89,7 +90,7 @@ enum Record {
 }
 
 /// Classifies an entry. Metadata is read here, because this program limits its size.
-fn record(kind: EntryType, entry: &mut dyn Read) -> Result<Record, DriverError> {
+fn record(kind: EntryType, entry: &mut dyn Read) -> anyhow::Result<Record> {
     if !matches!(
         kind,
         EntryType::GNULongName
@@ -100,7 +101,7 @@ fn record(kind: EntryType, entry: &mut dyn Read) -> Result<Record, DriverError> 
         return Ok(Record::File);
     }
     let mut bytes = Vec::new();
-    entry.take(MAX_RECORD).read_to_end(&mut bytes).map_err(DriverError::payload)?;
+    entry.take(MAX_RECORD).read_to_end(&mut bytes).map_err(damaged)?;
     let name = match kind {
         EntryType::GNULongName => Some(bytes),
         EntryType::XHeader => tar::PaxExtensions::new(&bytes)
@@ -137,28 +138,24 @@ impl Walk<'_> {
         kind: EntryType,
         content: &mut dyn Read,
         walked: &mut Walked,
-    ) -> Result<(), DriverError> {
+    ) -> anyhow::Result<()> {
         let patch = self.patches.iter().find_map(|patch| patch.file(at));
         let is_known = matches!(at.as_str(), CONFIG | HOST_MARKER);
         if patch.is_none() && !is_known {
             return Ok(());
         }
-        let odd = |what| DriverError::OddFile { path: at.to_string(), what };
         if !matches!(kind, EntryType::Regular | EntryType::Continuous) {
-            return Err(odd("is not a regular file"));
+            bail!("`{at}` in the driver is not a regular file");
         }
         if !self.seen.insert(at.clone()) {
-            return Err(odd("appears twice"));
+            bail!("the driver has `{at}` twice");
         }
         walked.is_marked_host |= at.as_str() == HOST_MARKER;
         let mut kept = Vec::new();
         let mut content: Box<dyn Read> = if at.as_str() == CONFIG {
-            content.take(MAX_CONFIG + 1).read_to_end(&mut kept).map_err(DriverError::payload)?;
+            content.take(MAX_CONFIG + 1).read_to_end(&mut kept).map_err(damaged)?;
             if kept.len() as u64 > MAX_CONFIG {
-                return Err(DriverError::LargeFile {
-                    path: CONFIG,
-                    cap: ByteSize::new(MAX_CONFIG),
-                });
+                bail!("`{CONFIG}` in the driver has more than {}", ByteSize::new(MAX_CONFIG));
             }
             Box::new(io::Cursor::new(kept.clone()))
         } else {
@@ -167,7 +164,7 @@ impl Walk<'_> {
         if let Some(patch) = patch {
             let applied = patch.apply(Some(&mut content), &mut io::sink());
             let applied = applied.map_err(|error| match error.fault {
-                ApplyFault::Read(error) => DriverError::payload(error),
+                ApplyFault::Read(error) => damaged(error),
                 fault => ApplyError { path: error.path, fault }.into(),
             })?;
             let (before, after) = (applied.before, applied.after);
@@ -180,7 +177,7 @@ impl Walk<'_> {
     }
 
     /// Returns the changes of the patches, after the last file.
-    fn finish(mut self) -> Result<Vec<Proof>, DriverError> {
+    fn finish(mut self) -> anyhow::Result<Vec<Proof>> {
         let mut proofs = Vec::new();
         for patch in self.patches {
             let mut proof = Proof::new();

@@ -5,9 +5,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use anyhow::{Context as _, anyhow, bail};
 use vgpu_manifest::ui::ByteSize;
-
-use super::DriverError;
 
 /// The largest window that this program decompresses, so that it stays below 64 MiB. `xz -7` needs
 /// as much, `zstd -19` half of it.
@@ -44,10 +43,13 @@ impl Wide {
 
     /// Starts the program that decompresses `file` from its current position. It has its own
     /// memory.
-    pub(super) fn through(self, file: File) -> Result<Running, DriverError> {
+    pub(super) fn through(self, file: File) -> anyhow::Result<Running> {
         let window = ByteSize::new(self.window);
         if self.window > WIDEST {
-            return Err(DriverError::Window { window, most: ByteSize::new(WIDEST) });
+            bail!(
+                "the payload of the driver needs a decompression window of {window}, more than the {} allowed",
+                ByteSize::new(WIDEST)
+            );
         }
         let (name, limit) = match self.program {
             Program::Xz => ("xz", "--memlimit-decompress=160MiB"),
@@ -57,11 +59,12 @@ impl Wide {
         command.args(["--decompress", "--stdout", "--quiet", limit]);
         command.stdin(file).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => DriverError::NoProgram { program: name, window },
-            _ => DriverError::Read(error),
+            io::ErrorKind::NotFound => anyhow!(
+                "the payload of the driver needs a decompression window of {window}, for which `{name}` is not installed; install `{name}`"
+            ),
+            _ => anyhow::Error::new(error).context(format!("cannot run `{name}`")),
         })?;
-        let no_output = || DriverError::Read(io::ErrorKind::BrokenPipe.into());
-        let out = child.stdout.take().ok_or_else(no_output)?;
+        let out = child.stdout.take().context("cannot read the output of the program")?;
         Ok(Running { child, out, name })
     }
 }

@@ -55,7 +55,7 @@ pub(crate) struct Fetcher<'f> {
 #[non_exhaustive]
 pub(crate) enum FetchError {
     /// The network is not to be used.
-    #[error("`{name}` is not in the cache, and `--offline` forbids to fetch it")]
+    #[error("`{name}` is not in the cache, and `--offline` forbids fetching it")]
     Offline {
         /// What was wanted.
         name: String,

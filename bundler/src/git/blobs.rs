@@ -1,9 +1,10 @@
-use std::io::{self, BufRead as _, BufReader, Read, Write};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
+use anyhow::{Context as _, bail, ensure};
 use camino::Utf8Path;
 
-use super::error::GitError;
+use super::error::PIPE;
 use super::list::Entry;
 use super::program::Git;
 
@@ -17,50 +18,52 @@ pub(crate) struct Blobs {
     answer: BufReader<ChildStdout>,
 }
 
-const ANSWER: GitError = GitError::Answer("read a file");
+const ANSWER: &str = "git gave an unexpected answer about a file";
 
 impl Blobs {
-    pub(super) fn start(repository: &Utf8Path) -> Result<Self, GitError> {
+    pub(super) fn start(repository: &Utf8Path) -> anyhow::Result<Self> {
         let mut command = Git::at(repository).command(&["cat-file", "--batch"]);
         command.stdin(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().map_err(GitError::Pipe)?;
+        let mut child = command.spawn().context(PIPE)?;
         let ask = child.stdin.take();
         let answer = child.stdout.take().map(BufReader::new);
-        let answer = answer.ok_or_else(|| GitError::Pipe(io::ErrorKind::BrokenPipe.into()))?;
+        let answer = answer.context(PIPE)?;
         Ok(Self { child, ask, answer })
     }
 
     /// Give all bytes of `entry` to `out`, which says itself what its errors are.
-    pub(crate) fn copy<E: From<GitError>>(
+    pub(crate) fn copy(
         &mut self,
         entry: &Entry,
-        out: &mut dyn FnMut(&[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
+        out: &mut dyn FnMut(&[u8]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         let mut left = self.begin(entry)?;
         let mut buf = vec![0; 64 << 10];
         while left > 0 {
             let most = buf.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            let n = self.answer.read(&mut buf[..most]).map_err(GitError::Pipe)?;
+            let n = self.answer.read(&mut buf[..most]).context(PIPE)?;
             if n == 0 {
-                return Err(ANSWER.into());
+                bail!(ANSWER);
             }
             out(&buf[..n])?;
             left -= n as u64;
         }
         let mut end = [0];
-        self.answer.read_exact(&mut end).map_err(GitError::Pipe)?;
-        if end == *b"\n" { Ok(()) } else { Err(ANSWER.into()) }
+        self.answer.read_exact(&mut end).context(PIPE)?;
+        ensure!(end == *b"\n", ANSWER);
+        Ok(())
     }
 
     /// Ask for `entry`, and return how many bytes follow: as many as the list of the commit says.
-    fn begin(&mut self, entry: &Entry) -> Result<u64, GitError> {
-        let ask = self.ask.as_mut().ok_or(ANSWER)?;
-        writeln!(ask, "{}", entry.object).and_then(|()| ask.flush()).map_err(GitError::Pipe)?;
+    fn begin(&mut self, entry: &Entry) -> anyhow::Result<u64> {
+        let ask = self.ask.as_mut().context(ANSWER)?;
+        writeln!(ask, "{}", entry.object).and_then(|()| ask.flush()).context(PIPE)?;
         let mut head = String::new();
         // An id, a kind and a number; never as long as this.
-        (&mut self.answer).take(200).read_line(&mut head).map_err(GitError::Pipe)?;
+        (&mut self.answer).take(200).read_line(&mut head).context(PIPE)?;
         let expected = format!("{} blob {}\n", entry.object, entry.size);
-        if head == expected { Ok(entry.size) } else { Err(ANSWER) }
+        ensure!(head == expected, ANSWER);
+        Ok(entry.size)
     }
 }
 

@@ -4,12 +4,13 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
+use anyhow::{Context as _, anyhow, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_manifest::patch::TreePath;
 use vgpu_manifest::ui::ByteSize;
 
 use super::blobs::Blobs;
-use super::error::GitError;
+use super::error::{submodule, too_large};
 use super::list::{Entry, Kind};
 use crate::source::LocalPath;
 
@@ -36,17 +37,16 @@ pub(crate) fn check_out(
     blobs: &mut Blobs,
     selected: Selection<'_>,
     top: &Utf8Path,
-) -> Result<(), GitError> {
+) -> anyhow::Result<()> {
     let chosen = choose(entries, selected)?;
     let total = chosen.iter().map(|(entry, _)| entry.size).fold(0, u64::saturating_add);
     if total > selected.cap.bytes() {
-        let (size, cap) = (ByteSize::new(total), selected.cap);
-        return Err(GitError::TooLarge { what: "the folder".to_owned(), size, cap });
+        return Err(too_large("the folder", total, selected.cap));
     }
     for (entry, path) in &chosen {
         let place = top.join(path);
         if let Some(parent) = place.parent() {
-            fs::create_dir_all(parent).map_err(write_error(&place))?;
+            fs::create_dir_all(parent).with_context(|| cannot_write(&place))?;
         }
         if entry.kind != Kind::Link {
             write_file(entry, blobs, &place)?;
@@ -54,38 +54,41 @@ pub(crate) fn check_out(
     }
     for (entry, path) in chosen.iter().filter(|(entry, _)| entry.kind == Kind::Link) {
         let mut target = Vec::new();
-        blobs.copy(entry, &mut |bytes| -> Result<(), GitError> {
+        blobs.copy(entry, &mut |bytes| {
             target.extend_from_slice(bytes);
             Ok(())
         })?;
-        let refuse = |why| GitError::Name { path: entry.shown(), why };
+        let refuse = |why| anyhow!("the name `{}` {why}", entry.shown());
         let target = String::from_utf8(target).map_err(|_| refuse("leads to no UTF-8"))?;
         if target.contains('\0') {
             return Err(refuse("leads to no path"));
         }
         let place = top.join(path);
-        symlink(&target, &place).map_err(write_error(&place))?;
+        symlink(&target, &place).with_context(|| cannot_write(&place))?;
     }
     Ok(())
 }
 
-fn write_file(entry: &Entry, blobs: &mut Blobs, place: &Utf8Path) -> Result<(), GitError> {
-    let mut file =
-        File::options().write(true).create_new(true).open(place).map_err(write_error(place))?;
-    blobs.copy(entry, &mut |bytes| file.write_all(bytes).map_err(write_error(place)))?;
+fn write_file(entry: &Entry, blobs: &mut Blobs, place: &Utf8Path) -> anyhow::Result<()> {
+    let mut file = File::options()
+        .write(true)
+        .create_new(true)
+        .open(place)
+        .with_context(|| cannot_write(place))?;
+    blobs.copy(entry, &mut |bytes| file.write_all(bytes).with_context(|| cannot_write(place)))?;
     let mode = if entry.kind == Kind::Program { 0o755 } else { 0o644 };
-    file.set_permissions(Permissions::from_mode(mode)).map_err(write_error(place))
+    file.set_permissions(Permissions::from_mode(mode)).with_context(|| cannot_write(place))
 }
 
-fn write_error(path: &Utf8Path) -> impl Fn(io::Error) -> GitError {
-    move |source| GitError::Write { path: path.to_owned(), source }
+fn cannot_write(path: &Utf8Path) -> String {
+    format!("cannot write `{}`", path.as_str().escape_debug())
 }
 
 /// The entries that are wanted, with their paths in the folder.
 fn choose<'e>(
     entries: &'e [Entry],
     selected: Selection<'_>,
-) -> Result<Vec<(&'e Entry, Utf8PathBuf)>, GitError> {
+) -> anyhow::Result<Vec<(&'e Entry, Utf8PathBuf)>> {
     let prefix = selected.folder.map(|folder| format!("{folder}/")).unwrap_or_default();
     let mut unused: Vec<&LocalPath> = selected.exclude.iter().collect();
     let mut chosen = Vec::new();
@@ -97,19 +100,18 @@ fn choose<'e>(
             continue;
         }
         if entry.kind == Kind::Submodule {
-            return Err(GitError::Submodule(entry.shown()));
+            return Err(submodule(&entry.shown()));
         }
         if entry.kind == Kind::Link && entry.size > MAX_TARGET {
-            let (size, cap) = (ByteSize::new(entry.size), ByteSize::new(MAX_TARGET));
-            return Err(GitError::TooLarge { what: entry.shown(), size, cap });
+            return Err(too_large(&entry.shown(), entry.size, ByteSize::new(MAX_TARGET)));
         }
         chosen.push((entry, checked(entry, path)?));
     }
     // A name that was mistyped would silently let in what should have stayed out.
-    match unused.first() {
-        Some(missing) => Err(GitError::NothingToExclude(missing.to_string())),
-        None => Ok(chosen),
+    if let Some(missing) = unused.first() {
+        bail!("`{missing}`, which is to be left out, is not there");
     }
+    Ok(chosen)
 }
 
 fn is_at_or_below(path: &[u8], top: &[u8]) -> bool {
@@ -117,8 +119,8 @@ fn is_at_or_below(path: &[u8], top: &[u8]) -> bool {
 }
 
 /// The path, if it means the same everywhere and nothing special.
-fn checked(entry: &Entry, path: &[u8]) -> Result<Utf8PathBuf, GitError> {
-    let refuse = |why| GitError::Name { path: entry.shown(), why };
+fn checked(entry: &Entry, path: &[u8]) -> anyhow::Result<Utf8PathBuf> {
+    let refuse = |why| anyhow!("the name `{}` {why}", entry.shown());
     let text = std::str::from_utf8(path).map_err(|_| refuse("is not UTF-8"))?;
     if text.chars().any(char::is_control) {
         return Err(refuse("has control characters"));

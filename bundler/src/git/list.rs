@@ -1,6 +1,6 @@
 //! What a commit has, from git's own list.
 
-use super::error::GitError;
+use anyhow::{Context as _, bail};
 
 /// A file or link of a commit, or a submodule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,15 +23,15 @@ pub(crate) enum Kind {
     Submodule,
 }
 
-const ANSWER: GitError = GitError::Answer("list a commit");
+pub(super) const ANSWER: &str = "git gave an unexpected list of the files of a commit";
 
 /// Read a line of `git ls-tree -r -z --long`, without the NUL at its end.
-pub(super) fn entry(line: &[u8]) -> Result<Entry, GitError> {
-    let tab = line.iter().position(|b| *b == b'\t').ok_or(ANSWER)?;
-    let head = std::str::from_utf8(&line[..tab]).map_err(|_| ANSWER)?;
+pub(super) fn entry(line: &[u8]) -> anyhow::Result<Entry> {
+    let tab = line.iter().position(|b| *b == b'\t').context(ANSWER)?;
+    let head = std::str::from_utf8(&line[..tab]).context(ANSWER)?;
     let path = line[tab + 1..].to_vec();
     let mut words = head.split(' ').filter(|word| !word.is_empty());
-    let mut word = || words.next().ok_or(ANSWER);
+    let mut word = || words.next().context(ANSWER);
     let (mode, _, object, size) = (word()?, word()?, word()?, word()?);
     let kind = match mode {
         // 0664 is what early versions of git wrote.
@@ -39,15 +39,15 @@ pub(super) fn entry(line: &[u8]) -> Result<Entry, GitError> {
         "100755" => Kind::Program,
         "120000" => Kind::Link,
         "160000" => Kind::Submodule,
-        _ => return Err(ANSWER),
+        _ => bail!(ANSWER),
     };
     let size = match (kind, size) {
         (Kind::Submodule, "-") => 0,
-        (_, size) => size.parse().map_err(|_| ANSWER)?,
+        (_, size) => size.parse().context(ANSWER)?,
     };
     let hex = object.bytes().all(|b| b.is_ascii_hexdigit()) && [40, 64].contains(&object.len());
     if !hex || path.is_empty() {
-        return Err(ANSWER);
+        bail!(ANSWER);
     }
     Ok(Entry { kind, object: object.to_owned(), size, path })
 }

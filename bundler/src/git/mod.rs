@@ -19,7 +19,7 @@ mod watch;
 
 pub(crate) use self::blobs::Blobs;
 pub(crate) use self::checkout::{Selection, check_out};
-pub(crate) use self::error::GitError;
+pub(crate) use self::error::{submodule, too_large, unresolved};
 pub(crate) use self::list::{Entry, Kind};
 pub(crate) use self::origin::{GitOrigin, Part};
 pub(crate) use self::repository::{Reach, Repository};

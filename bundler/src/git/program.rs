@@ -1,9 +1,10 @@
 use std::ffi::OsString;
 use std::process::{Child, Command, Stdio};
 
+use anyhow::anyhow;
 use camino::Utf8Path;
 
-use super::error::GitError;
+use super::error::PIPE;
 use super::watch::{self, Watched};
 
 /// The variables of git's that are left as the user has set them: how to reach a server, and where
@@ -112,7 +113,7 @@ impl<'g> Git<'g> {
     }
 
     /// Run it and return what it says; `doing` is for the error.
-    pub(super) fn ask(self, doing: &str, args: &[&str]) -> Result<Vec<u8>, GitError> {
+    pub(super) fn ask(self, doing: &str, args: &[&str]) -> anyhow::Result<Vec<u8>> {
         watch::run(start(self.command(args))?, doing, None)
     }
 
@@ -122,7 +123,7 @@ impl<'g> Git<'g> {
         doing: &str,
         args: &[&str],
         watched: Watched<'_>,
-    ) -> Result<(), GitError> {
+    ) -> anyhow::Result<()> {
         watch::run(start(self.command(args))?, doing, Some(watched)).map(drop)
     }
 }
@@ -131,9 +132,9 @@ fn is_ours(name: &OsString) -> bool {
     name.to_str().is_some_and(|name| name.starts_with("GIT_") && !KEPT.contains(&name))
 }
 
-pub(super) fn start(mut command: Command) -> Result<Child, GitError> {
+pub(super) fn start(mut command: Command) -> anyhow::Result<Child> {
     command.spawn().map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => GitError::NoGit,
-        _ => GitError::Pipe(error),
+        std::io::ErrorKind::NotFound => anyhow!("there is no `git` on the PATH; install git"),
+        _ => anyhow::Error::new(error).context(PIPE),
     })
 }

@@ -5,12 +5,13 @@ use std::io::{self, BufRead as _, BufReader};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use anyhow::{Context as _, anyhow, bail, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_manifest::Digest;
 use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::unlock::CommitId;
 
-use super::error::GitError;
+use super::error::{PIPE, Refused};
 use super::list::{self, Entry};
 use super::program::{Config, Git, start};
 use super::watch::Watched;
@@ -81,7 +82,7 @@ impl<'r> Repository<'r> {
     }
 
     /// The commit that a name stands for now.
-    pub(crate) fn resolve(&self, name: &Named) -> Result<CommitId, GitError> {
+    pub(crate) fn resolve(&self, name: &Named) -> anyhow::Result<CommitId> {
         self.check_reach(&name.to_string())?;
         match name {
             Named::Branch(branch) => self.remote(name, &format!("refs/heads/{}", branch.as_str())),
@@ -91,7 +92,7 @@ impl<'r> Repository<'r> {
     }
 
     /// What the repository has under the name of a reference; for a tag, the commit behind it.
-    fn remote(&self, name: &Named, reference: &str) -> Result<CommitId, GitError> {
+    fn remote(&self, name: &Named, reference: &str) -> anyhow::Result<CommitId> {
         let peeled = format!("{reference}^{{}}");
         let args = ["ls-remote", "--quiet", "--", &self.address, reference, &peeled];
         let answer =
@@ -101,16 +102,15 @@ impl<'r> Repository<'r> {
             let line = answer.lines().filter_map(|line| line.split_once('\t'));
             line.filter(|(_, name)| *name == wanted).find_map(|(id, _)| id.parse().ok())
         };
-        let no_such = || GitError::NoSuchName { url: self.url.clone(), name: name.clone() };
+        let no_such = || anyhow!("{} has no {name}", self.url);
         find(&peeled).or_else(|| find(reference)).ok_or_else(no_such)
     }
 
     /// The commit whose id begins like this. The whole history has to be fetched for that.
-    fn complete(&self, short: &str) -> Result<CommitId, GitError> {
+    fn complete(&self, short: &str) -> anyhow::Result<CommitId> {
         let bare = self.open(Format::Sha1)?;
         self.fetch_all(&bare, &|_| {})?;
-        let no_such =
-            || GitError::NoSuchCommit { url: self.url.clone(), commit: format!("{short}…") };
+        let no_such = || anyhow!("{} has no commit {short}…", self.url);
         let args = ["rev-parse", "--verify", "--quiet", &format!("{short}^{{commit}}")];
         let answer = Git::at(&bare).ask("complete the id", &args).map_err(|_| no_such())?;
         let commit = String::from_utf8_lossy(&answer).trim().parse::<CommitId>();
@@ -122,7 +122,7 @@ impl<'r> Repository<'r> {
         &self,
         commit: &CommitId,
         progress: &dyn Fn(u64),
-    ) -> Result<Vec<Entry>, GitError> {
+    ) -> anyhow::Result<Vec<Entry>> {
         let bare = self.open(Format::of(commit))?;
         let kept = format!("refs/kept/{commit}");
         let has = ["rev-parse", "--verify", "--quiet", &kept];
@@ -134,7 +134,7 @@ impl<'r> Repository<'r> {
     }
 
     /// The bytes of files that were [listed](Self::list).
-    pub(crate) fn blobs(&self, commit: &CommitId) -> Result<Blobs, GitError> {
+    pub(crate) fn blobs(&self, commit: &CommitId) -> anyhow::Result<Blobs> {
         Blobs::start(&self.bare(Format::of(commit)))
     }
 
@@ -142,11 +142,13 @@ impl<'r> Repository<'r> {
         if self.url.is_remote() { Config::User } else { Config::None }
     }
 
-    fn check_reach(&self, commit: &str) -> Result<(), GitError> {
-        if self.reach == Reach::Network || !self.url.is_remote() {
-            return Ok(());
-        }
-        Err(GitError::Offline { url: self.url.clone(), commit: commit.to_owned() })
+    fn check_reach(&self, commit: &str) -> anyhow::Result<()> {
+        ensure!(
+            self.reach == Reach::Network || !self.url.is_remote(),
+            "commit {commit} of {} is not in the cache, and `--offline` forbids fetching it",
+            self.url
+        );
+        Ok(())
     }
 
     /// Fetch one commit, without its history if the server allows that; and check that it is one.
@@ -156,10 +158,10 @@ impl<'r> Repository<'r> {
         commit: &CommitId,
         kept: &str,
         progress: &dyn Fn(u64),
-    ) -> Result<(), GitError> {
+    ) -> anyhow::Result<()> {
         let wanted = format!("+{commit}:{kept}");
         let alone = self.run_fetch(bare, &["--depth=1", "--", &self.address, &wanted], progress);
-        if matches!(alone, Err(GitError::Refused { .. })) {
+        if alone.as_ref().is_err_and(anyhow::Error::is::<Refused>) {
             // Old servers give only what a branch or tag names.
             self.fetch_all(bare, progress)?;
             self.check_kind(bare, commit)?;
@@ -176,13 +178,13 @@ impl<'r> Repository<'r> {
     }
 
     /// Fetch all branches and tags with their history.
-    fn fetch_all(&self, bare: &Utf8Path, progress: &dyn Fn(u64)) -> Result<(), GitError> {
+    fn fetch_all(&self, bare: &Utf8Path, progress: &dyn Fn(u64)) -> anyhow::Result<()> {
         let all = ["+refs/heads/*:refs/from/heads/*", "+refs/tags/*:refs/from/tags/*"];
         // As deep as can be also where an earlier fetch was shallow.
         let args = ["--depth=2147483647", "--prune", "--", &self.address, all[0], all[1]];
         match self.run_fetch(bare, &args, progress) {
             // Servers that know nothing of depths; then nothing here is shallow either.
-            Err(GitError::Refused { .. }) => self.run_fetch(bare, &args[1..], progress),
+            Err(error) if error.is::<Refused>() => self.run_fetch(bare, &args[1..], progress),
             other => other,
         }
     }
@@ -192,7 +194,7 @@ impl<'r> Repository<'r> {
         bare: &Utf8Path,
         args: &[&str],
         progress: &dyn Fn(u64),
-    ) -> Result<(), GitError> {
+    ) -> anyhow::Result<()> {
         let mut all =
             vec!["fetch", "--progress", "--no-tags", "--no-recurse-submodules", "--force"];
         all.push("--no-write-fetch-head");
@@ -202,17 +204,14 @@ impl<'r> Repository<'r> {
         git.watched(&format!("fetch from {}", self.url), &all, watched)
     }
 
-    fn check_kind(&self, bare: &Utf8Path, commit: &CommitId) -> Result<(), GitError> {
+    fn check_kind(&self, bare: &Utf8Path, commit: &CommitId) -> anyhow::Result<()> {
         let kind = Git::at(bare).ask("look", &["cat-file", "-t", commit.as_str()]);
         let Ok(kind) = kind else {
-            let commit = commit.to_string();
-            return Err(GitError::NoSuchCommit { url: self.url.clone(), commit });
+            bail!("{} has no commit {commit}", self.url);
         };
         let kind = String::from_utf8_lossy(&kind).trim().escape_debug().to_string();
-        if kind == "commit" {
-            return Ok(());
-        }
-        Err(GitError::NotACommit { url: self.url.clone(), commit: commit.clone(), kind })
+        ensure!(kind == "commit", "{commit} of {} is a {kind} and not a commit", self.url);
+        Ok(())
     }
 
     fn bare(&self, format: Format) -> Utf8PathBuf {
@@ -221,25 +220,25 @@ impl<'r> Repository<'r> {
     }
 
     /// The bare repository in the cache, which is made if it is not there, or not in order.
-    fn open(&self, format: Format) -> Result<Utf8PathBuf, GitError> {
+    fn open(&self, format: Format) -> anyhow::Result<Utf8PathBuf> {
         let bare = self.bare(format);
-        let error = |source| GitError::Cache { path: bare.clone(), source };
-        sweep(&bare).map_err(error)?;
+        let unusable = || format!("cannot use `{bare}` in the cache");
+        sweep(&bare).with_context(unusable)?;
         let sound = Git::at(&bare).ask("look", &["rev-parse", "--is-bare-repository"]);
         if !sound.is_ok_and(|answer| answer == b"true\n") {
             let new = self.folder.join("new.git");
             for old in [&new, &bare] {
-                remove(old).map_err(error)?;
+                remove(old).with_context(unusable)?;
             }
-            fs::create_dir_all(&self.folder).map_err(error)?;
+            fs::create_dir_all(&self.folder).with_context(unusable)?;
             let format = format!("--object-format={}", format.as_str());
             let args = ["init", "--quiet", "--bare", "--template=", &format, new.as_str()];
             Git::default().ask("make a repository", &args)?;
-            fs::rename(&new, &bare).map_err(error)?;
+            fs::rename(&new, &bare).with_context(unusable)?;
         }
         // By this `cache gc` sees when it was used.
         let used = fs::File::options().write(true).open(bare.join("HEAD"));
-        used.and_then(|file| file.set_modified(SystemTime::now())).map_err(error)?;
+        used.and_then(|file| file.set_modified(SystemTime::now())).with_context(unusable)?;
         Ok(bare)
     }
 }
@@ -271,18 +270,18 @@ fn remove(folder: &Utf8Path) -> io::Result<()> {
 }
 
 /// All files of a commit, in git's order.
-fn files(bare: &Utf8Path, commit: &CommitId) -> Result<Vec<Entry>, GitError> {
+fn files(bare: &Utf8Path, commit: &CommitId) -> anyhow::Result<Vec<Entry>> {
     let args = ["ls-tree", "-r", "-z", "--long", "--full-tree", commit.as_str()];
     let mut command = Git::at(bare).command(&args);
     command.stderr(std::process::Stdio::null());
     let mut child = start(command)?;
     let mut entries = Vec::new();
     let mut read = || {
-        let Some(stdout) = child.stdout.take() else { return Ok(()) };
+        let Some(stdout) = child.stdout.take() else { return anyhow::Ok(()) };
         for line in BufReader::new(stdout).split(0) {
-            entries.push(list::entry(&line.map_err(GitError::Pipe)?)?);
+            entries.push(list::entry(&line.context(PIPE)?)?);
             if entries.len() > MAX_FILES {
-                return Err(GitError::TooManyFiles(MAX_FILES));
+                bail!("the commit has more than {MAX_FILES} files");
             }
         }
         Ok(())
@@ -291,7 +290,8 @@ fn files(bare: &Utf8Path, commit: &CommitId) -> Result<Vec<Entry>, GitError> {
     if read.is_err() {
         let _ = child.kill();
     }
-    let status = child.wait().map_err(GitError::Pipe)?;
+    let status = child.wait().context(PIPE)?;
     read?;
-    if status.success() { Ok(entries) } else { Err(GitError::Answer("list a commit")) }
+    ensure!(status.success(), list::ANSWER);
+    Ok(entries)
 }

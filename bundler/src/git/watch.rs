@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, bail, ensure};
 use camino::{Utf8DirEntry, Utf8Path};
 use rustix::process::{Pid, Signal};
 use vgpu_manifest::ui::ByteSize;
 
-use super::error::{GitError, tell};
+use super::error::{PIPE, Refused, tell};
 
 /// What is watched while a program runs.
 #[derive(Clone, Copy)]
@@ -81,7 +82,7 @@ pub(super) fn run(
     mut child: Child,
     doing: &str,
     watched: Option<Watched<'_>>,
-) -> Result<Vec<u8>, GitError> {
+) -> anyhow::Result<Vec<u8>> {
     let answer = child.stdout.take().map(|pipe| Said::read(pipe, Keep::Beginning));
     let words = child.stderr.take().map(|pipe| Said::read(pipe, Keep::End));
     let count = || [&answer, &words].into_iter().flatten().map(Said::count).sum::<u64>();
@@ -89,12 +90,11 @@ pub(super) fn run(
     let too_long = answer.as_ref().is_some_and(|it| it.count() > LONGEST_ANSWER as u64);
     let finish = |said: Option<Said>| said.and_then(|said| said.reader.join().ok());
     let (answer, words) = (finish(answer).unwrap_or_default(), finish(words).unwrap_or_default());
-    let doing = doing.to_owned();
-    match status.success() {
-        false => Err(GitError::Refused { doing, said: tell(&words) }),
-        true if too_long => Err(GitError::Chatty { doing }),
-        true => Ok(answer),
+    if !status.success() {
+        return Err(Refused { doing: doing.to_owned(), said: tell(&words) }.into());
     }
+    ensure!(!too_long, "git cannot {doing}: the answer has more than {LONGEST_ANSWER} bytes");
+    Ok(answer)
 }
 
 /// Wait until it ends, and make it end when nothing happens or too much comes.
@@ -103,13 +103,13 @@ fn wait(
     doing: &str,
     watched: Option<Watched<'_>>,
     said: &dyn Fn() -> u64,
-) -> Result<ExitStatus, GitError> {
+) -> anyhow::Result<ExitStatus> {
     let size = || watched.map_or(0, |watched| size(watched.folder));
     let before = size();
     let mut alive = (0, 0);
     let mut since = Instant::now();
     loop {
-        if let Some(status) = child.try_wait().map_err(GitError::Pipe)? {
+        if let Some(status) = child.try_wait().context(PIPE)? {
             return Ok(status);
         }
         let grown = size().saturating_sub(before);
@@ -119,14 +119,13 @@ fn wait(
                 (watched.progress)(grown);
             }
         }
-        let doing = || doing.to_owned();
         if since.elapsed() > PATIENCE {
             stop(child);
-            return Err(GitError::Silent { doing: doing(), seconds: PATIENCE.as_secs() });
+            bail!("git cannot {doing}: nothing has come for {} s", PATIENCE.as_secs());
         }
         if let Some(Watched { cap, .. }) = watched.filter(|it| grown > it.cap.bytes()) {
             stop(child);
-            return Err(GitError::TooMuch { doing: doing(), cap });
+            bail!("git cannot {doing}: it is more than {cap}");
         }
         thread::sleep(STEP);
     }

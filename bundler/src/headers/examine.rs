@@ -1,11 +1,12 @@
 use std::collections::BTreeSet;
 use std::io::Read;
 
+use anyhow::{Context as _, bail};
 use vgpu_manifest::headers::{APICV, VfioOption, export, vfio_options};
 use vgpu_manifest::platform::KernelRelease;
 use vgpu_manifest::verdict::Export;
 
-use super::deb::{DebError, payload};
+use super::deb::payload;
 
 /// The most that a package may unpack to, in bytes: 1 GiB. Proxmox's headers have some 120 MiB.
 const MAX_UNPACKED: u64 = 1 << 30;
@@ -19,7 +20,7 @@ pub(super) type Examined = (KernelRelease, Export, BTreeSet<VfioOption>);
 
 /// Look into a package, in one pass. `None` if it has no headers itself, as the packages have none
 /// that only depend on others.
-pub(super) fn examine(package: impl Read) -> Result<Option<Examined>, DebError> {
+pub(super) fn examine(package: impl Read) -> anyhow::Result<Option<Examined>> {
     let mut archive = tar::Archive::new(payload(package)?.take(MAX_UNPACKED));
     let (mut symvers, mut config) = (None, None);
     for entry in archive.entries()? {
@@ -33,8 +34,8 @@ pub(super) fn examine(package: impl Read) -> Result<Option<Examined>, DebError> 
         match wanted(&path) {
             Some((kernel, Part::Symvers)) => {
                 let text = text(&mut entry, &path)?;
-                let wrong = |what: String| DebError::Headers { path: path.clone(), what };
-                let found = export(&text, APICV).map_err(|error| wrong(error.to_string()))?;
+                let found = export(&text, APICV);
+                let found = found.with_context(|| format!("`{}`", path.escape_debug()))?;
                 symvers = Some((kernel, found));
             }
             Some((_, Part::Config)) => config = Some(vfio_options(&text(&mut entry, &path)?)),
@@ -45,7 +46,7 @@ pub(super) fn examine(package: impl Read) -> Result<Option<Examined>, DebError> 
         }
     }
     if symvers.is_none() && archive.into_inner().limit() == 0 {
-        return Err(DebError::TooLarge(MAX_UNPACKED));
+        bail!("the package unpacks to more than {MAX_UNPACKED} bytes");
     }
     Ok(symvers.zip(config).map(|((kernel, apicv), vfio)| (kernel, apicv, vfio)))
 }
@@ -70,12 +71,11 @@ fn wanted(path: &str) -> Option<(KernelRelease, Part)> {
     Some((release.parse().ok()?, part))
 }
 
-fn text(file: &mut impl Read, path: &str) -> Result<String, DebError> {
+fn text(file: &mut impl Read, path: &str) -> anyhow::Result<String> {
     let mut bytes = Vec::new();
     file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
-    let wrong = |what: &str| DebError::Headers { path: path.to_owned(), what: what.to_owned() };
     if bytes.len() as u64 > MAX_FILE {
-        return Err(wrong("it is larger than any such file"));
+        bail!("`{}` is larger than any such file", path.escape_debug());
     }
-    String::from_utf8(bytes).map_err(|_| wrong("it is not text"))
+    String::from_utf8(bytes).with_context(|| format!("`{}` is not text", path.escape_debug()))
 }

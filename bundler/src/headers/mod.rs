@@ -5,40 +5,15 @@ mod examine;
 #[cfg(test)]
 mod tests;
 
+use anyhow::Context as _;
 use vgpu_manifest::headers::HeadersRecord;
 use vgpu_manifest::{Digest, ItemName, Kind};
 
-pub(crate) use self::deb::DebError;
 use self::examine::examine;
-use crate::cache::{CacheError, CacheLock};
+use crate::cache::CacheLock;
 use crate::lock::Lock;
 use crate::recipe::Entry;
-use crate::source::{Expected, Pin, SourceError, Sources};
-
-/// A package of headers cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum HeadersError {
-    /// It cannot be had.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// The cache does not give it.
-    #[error("cannot read item `{item}`")]
-    Cache {
-        /// The item.
-        item: ItemName,
-        /// What went wrong.
-        source: CacheError,
-    },
-    /// It is not what its name says.
-    #[error("cannot look into the package `{item}`")]
-    Deb {
-        /// The item.
-        item: ItemName,
-        /// What is wrong with it.
-        source: DebError,
-    },
-}
+use crate::source::{Expected, Pin, Sources};
 
 /// Adds what the packages of kernel headers among `entries` say to their `pins`.
 ///
@@ -49,7 +24,7 @@ pub(crate) fn records(
     entries: &[Entry],
     pins: &mut [Pin],
     previous: Option<&Lock>,
-) -> Result<(), HeadersError> {
+) -> anyhow::Result<()> {
     for (entry, pin) in entries.iter().zip(pins).filter(|(entry, _)| is_headers(&entry.name)) {
         let known = previous.and_then(|lock| lock.known(&entry.name));
         let known = known.filter(|item| item.sha256 == pin.sha256);
@@ -74,11 +49,10 @@ fn record(
     item: &ItemName,
     sha256: Digest,
     cache: &CacheLock<'_>,
-) -> Result<Option<HeadersRecord>, HeadersError> {
-    let cache_error = |source| HeadersError::Cache { item: item.clone(), source };
-    let file = cache.cache().open_content(sha256).map_err(cache_error)?;
-    let deb_error = |source| HeadersError::Deb { item: item.clone(), source };
-    let found = examine(file).map_err(deb_error)?;
+) -> anyhow::Result<Option<HeadersRecord>> {
+    let file = cache.cache().open_content(sha256);
+    let file = file.with_context(|| format!("cannot read item `{item}`"))?;
+    let found = examine(file).with_context(|| format!("cannot inspect the package `{item}`"))?;
     Ok(found.map(|(kernel, apicv, vfio)| HeadersRecord { kernel, apicv, vfio }))
 }
 

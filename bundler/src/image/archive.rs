@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 
+use anyhow::Context as _;
 use tar::{EntryType, Header};
 use vgpu_manifest::image::ImageReference;
 use vgpu_manifest::{Digest, Hasher};
@@ -26,17 +27,7 @@ enum Body {
     Cached(Blob),
 }
 
-/// The archive could not be written.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum ArchiveError {
-    /// The cache fails, or what it has is damaged.
-    #[error(transparent)]
-    Cache(#[from] CacheError),
-    /// The archive that is being made, or a content of it.
-    #[error("cannot pack the image")]
-    Io(#[from] io::Error),
-}
+const CANNOT_PACK: &str = "cannot pack the image";
 
 const BLOCK: u64 = 512;
 
@@ -78,23 +69,25 @@ impl Archive {
         cache: &Cache,
         out: &mut Incoming<'_>,
         progress: &dyn Fn(u64),
-    ) -> Result<(), ArchiveError> {
+    ) -> anyhow::Result<()> {
         let mut tar = tar::Builder::new(out);
         for (name, body) in &self.members {
             let mut header = header(body.len());
             match body {
-                Body::Bytes(bytes) => tar.append_data(&mut header, name, &**bytes)?,
+                Body::Bytes(bytes) => {
+                    tar.append_data(&mut header, name, &**bytes).context(CANNOT_PACK)?
+                }
                 Body::Cached(Blob { digest, size }) => {
                     let file = cache.open_content(*digest)?;
                     let mut content = Content::new(file, *size, progress);
-                    tar.append_data(&mut header, name, &mut content)?;
+                    tar.append_data(&mut header, name, &mut content).context(CANNOT_PACK)?;
                     if content.hasher.finish() != *digest {
                         return Err(CacheError::Damaged(*digest).into());
                     }
                 }
             }
         }
-        tar.into_inner()?;
+        tar.into_inner().context(CANNOT_PACK)?;
         Ok(())
     }
 }

@@ -5,19 +5,35 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::{anyhow, bail};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use vgpu_manifest::Digest;
+use vgpu_manifest::ui::ByteSize;
 
+use super::Platform;
 use super::media::{self, Dialect, Kind, Layer, LayerType};
 use super::name::{parse_digest, shortened};
-use super::{Fault, Platform};
 
 /// The most bytes that a manifest, an index or a configuration may have: what registries take.
 pub(super) const MAX_DOCUMENT: u64 = 4 << 20;
 
 /// The most layers that an image may have: as many as the kernel's overlay can stack for Docker.
 pub(super) const MAX_LAYERS: usize = 127;
+
+const AMBIGUOUS: &str = "the manifest can be read as a list of images and as an image, which is how programs are made to disagree about it";
+
+pub(super) const NESTED: &str =
+    "the list of images leads to another list, which engines do not follow";
+
+fn not_a_manifest(why: &impl ToString) -> anyhow::Error {
+    anyhow!("the document is not a manifest: {}", why.to_string().escape_debug())
+}
+
+fn not_an_image(media_type: &str) -> anyhow::Error {
+    let media_type = shortened(media_type);
+    anyhow!("the type is `{}`, which is not that of an image", media_type.escape_debug())
+}
 
 /// What a registry has under a name or a digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,41 +109,47 @@ struct DescribedPlatform {
 
 impl Document {
     /// Read a document.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Fault> {
-        let raw: Raw =
-            serde_json::from_slice(bytes).map_err(|error| Fault::Syntax(error.to_string()))?;
+    pub(super) fn parse(bytes: &[u8]) -> anyhow::Result<Self> {
+        let raw: Raw = serde_json::from_slice(bytes).map_err(|error| not_a_manifest(&error))?;
         if raw.fs_layers.is_some() || raw.schema_version == Some(1) {
-            return Err(Fault::Schema1);
+            bail!(
+                "the image is in the old Docker form, schema 1, which cannot be checked; push it again with a newer program"
+            );
         }
         let said = raw.media_type.as_deref();
-        let kind = said.map(|text| Kind::of(text).ok_or_else(|| Fault::Type(shortened(text))));
+        let kind = said.map(|text| Kind::of(text).ok_or_else(|| not_an_image(text)));
         match (raw.manifests, raw.config, raw.layers) {
             (Some(manifests), None, None) => match kind.transpose()? {
                 Some(Kind::Index) | None => Ok(Self::Index(Index(manifests))),
-                Some(Kind::Manifest(_)) => Err(Fault::Ambiguous),
+                Some(Kind::Manifest(_)) => bail!(AMBIGUOUS),
             },
             (None, Some(config), Some(layers)) => {
                 let dialect = match kind.transpose()? {
                     Some(Kind::Manifest(dialect)) => dialect,
                     None => Dialect::Oci,
-                    Some(Kind::Index) => return Err(Fault::Ambiguous),
+                    Some(Kind::Index) => bail!(AMBIGUOUS),
                 };
                 let annotations = raw.annotations.unwrap_or_default();
                 Manifest::new(&config, &layers, dialect, annotations).map(Self::Manifest)
             }
-            (Some(_), _, _) => Err(Fault::Ambiguous),
+            (Some(_), _, _) => bail!(AMBIGUOUS),
             (None, _, _) => {
                 kind.transpose()?;
-                Err(Fault::Syntax("it names neither layers nor other manifests".to_owned()))
+                Err(not_a_manifest(&"it names neither layers nor other manifests"))
             }
         }
     }
 }
 
 impl Descriptor {
-    fn blob(&self) -> Result<Blob, Fault> {
-        let digest =
-            parse_digest(&self.digest).map_err(|_| Fault::Digest(shortened(&self.digest)))?;
+    fn blob(&self) -> anyhow::Result<Blob> {
+        let digest = parse_digest(&self.digest).map_err(|_| {
+            let text = shortened(&self.digest);
+            anyhow!(
+                "`{}` is not a digest that can be checked: expected `sha256:` and 64 lower-case hex digits",
+                text.escape_debug()
+            )
+        })?;
         Ok(Blob { digest, size: self.size })
     }
 }
@@ -138,22 +160,28 @@ impl Manifest {
         layers: &[Descriptor],
         mut dialect: Dialect,
         annotations: BTreeMap<String, String>,
-    ) -> Result<Self, Fault> {
+    ) -> anyhow::Result<Self> {
         match media::config(&config.media_type) {
             Some(Dialect::Oci) => {}
             Some(Dialect::Docker) => dialect = Dialect::Docker,
-            None => return Err(Fault::ConfigType(shortened(&config.media_type))),
+            None => bail!(
+                "the configuration has the type `{}`, so this is not a container image",
+                shortened(&config.media_type).escape_debug()
+            ),
         }
         let config = config.blob()?;
         if config.size > MAX_DOCUMENT {
-            return Err(Fault::LargeConfig(config.size));
+            let size = ByteSize::new(config.size);
+            bail!("the configuration has {size}, which is too much for one");
         }
         let count = layers.len();
         if count == 0 {
-            return Err(Fault::Empty);
+            bail!("the image has no layers, so there is nothing to run");
         }
         if count > MAX_LAYERS {
-            return Err(Fault::TooManyLayers { count, max: MAX_LAYERS });
+            bail!(
+                "the image has {count} layers, more than the {MAX_LAYERS} that engines can mount"
+            );
         }
         let mut taken = Vec::with_capacity(count);
         for (at, layer) in (1..).zip(layers) {
@@ -164,10 +192,13 @@ impl Manifest {
                     }
                     taken.push((layer.blob()?, kind));
                 }
-                LayerType::Foreign => return Err(Fault::Foreign(at)),
+                LayerType::Foreign => {
+                    bail!("layer {at} must not be redistributed, so no bundle can have it")
+                }
                 LayerType::Unknown => {
                     let media_type = shortened(&layer.media_type);
-                    return Err(Fault::LayerType { at, media_type });
+                    let media_type = media_type.escape_debug();
+                    bail!("layer {at} has the type `{media_type}`, which engines do not unpack");
                 }
             }
         }
@@ -177,11 +208,11 @@ impl Manifest {
     }
 
     /// All that it is made of, each content once, in the order of their digests.
-    pub(super) fn distinct(&self) -> Result<Vec<Blob>, Fault> {
+    pub(super) fn distinct(&self) -> anyhow::Result<Vec<Blob>> {
         let mut sizes = BTreeMap::new();
         for blob in std::iter::once(&self.config).chain(self.layers.iter().map(|(blob, _)| blob)) {
             if sizes.insert(blob.digest, blob.size).is_some_and(|size| size != blob.size) {
-                return Err(Fault::TwoSizes(blob.digest));
+                bail!("the manifest has two sizes for {}", blob.digest);
             }
         }
         Ok(sizes.into_iter().map(|(digest, size)| Blob { digest, size }).collect())
@@ -193,7 +224,7 @@ const SHOWN: usize = 8;
 
 impl Index {
     /// The manifest of the image for `wanted`.
-    pub(super) fn choose(&self, wanted: &Platform) -> Result<Blob, Fault> {
+    pub(super) fn choose(&self, wanted: &Platform) -> anyhow::Result<Blob> {
         let ranked = self.0.iter().filter_map(|entry| {
             let DescribedPlatform { os, architecture, variant } = entry.platform.as_ref()?;
             wanted.rank(os, architecture, variant.as_deref()).map(|rank| (rank, entry))
@@ -202,13 +233,14 @@ impl Index {
         let Some((_, entry)) = ranked.min_by_key(|(rank, _)| *rank) else {
             let there = self.0.iter().filter_map(|entry| entry.platform.as_ref());
             let there: Vec<String> = there.take(SHOWN).map(DescribedPlatform::shown).collect();
-            let there = if there.is_empty() { vec!["nothing".to_owned()] } else { there };
-            return Err(Fault::NoPlatform { wanted: wanted.clone(), there });
+            let there = if there.is_empty() { "nothing".to_owned() } else { there.join(", ") };
+            let there = there.escape_debug();
+            bail!("the image is not there for {wanted}, but for {there}");
         };
         match Kind::of(&entry.media_type) {
             Some(Kind::Manifest(_)) => entry.blob(),
-            Some(Kind::Index) => Err(Fault::Nested),
-            None => Err(Fault::Type(shortened(&entry.media_type))),
+            Some(Kind::Index) => bail!(NESTED),
+            None => Err(not_an_image(&entry.media_type)),
         }
     }
 }
@@ -238,16 +270,18 @@ struct RootFs {
 /// Check that a configuration is for `wanted`, and for an image of `layers` layers.
 ///
 /// Engines refuse one that is not, but they do so on a node.
-pub(super) fn check_config(bytes: &[u8], wanted: &Platform, layers: usize) -> Result<(), Fault> {
-    let config: Config =
-        serde_json::from_slice(bytes).map_err(|error| Fault::Config(error.to_string()))?;
+pub(super) fn check_config(bytes: &[u8], wanted: &Platform, layers: usize) -> anyhow::Result<()> {
+    let config: Config = serde_json::from_slice(bytes).map_err(|error| {
+        let error = error.to_string();
+        anyhow!("the configuration cannot be read: {}", error.escape_debug())
+    })?;
     let Config { os, architecture, variant, rootfs } = config;
     if wanted.rank(&os, &architecture, variant.as_deref()).is_none() {
         let actual = DescribedPlatform { os, architecture, variant }.shown();
-        return Err(Fault::OtherPlatform { wanted: wanted.clone(), actual });
+        bail!("the image is for {}, not for {wanted}", actual.escape_debug());
     }
     match rootfs.diff_ids.len() {
         told if told == layers => Ok(()),
-        told => Err(Fault::Layers { layers, told }),
+        told => bail!("the manifest has {layers} layers, but the configuration has {told}"),
     }
 }

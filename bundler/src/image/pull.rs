@@ -2,9 +2,10 @@ use std::env;
 use std::io::Read as _;
 use std::sync::Arc;
 
+use anyhow::{Context as _, bail};
 use vgpu_manifest::image::ImageRecord;
 use vgpu_manifest::ui::ByteSize;
-use vgpu_manifest::{Digest, Measured};
+use vgpu_manifest::{Digest, Measured, parallel};
 
 use super::archive::Archive;
 use super::auth::{Places, Session};
@@ -12,10 +13,9 @@ use super::document::{Blob, Document, MAX_DOCUMENT, Manifest, check_config};
 use super::media::{self, Dialect, Layer};
 use super::source::Asked;
 use super::written::oci_manifest;
-use super::{Fault, ImageError, ImageSource};
+use super::{ImageSource, document, fetch_failed};
 use crate::fetch::{Download, Fetcher};
 use crate::net::Client;
-use crate::parallel::parallel;
 use crate::source::{Expected, Pin, SourceError, Sources};
 
 /// Get the image of `source` into the cache: whatever its name means at this moment.
@@ -61,7 +61,7 @@ struct Clients {
 }
 
 impl Clients {
-    fn new(client: &Client, source: &ImageSource) -> Result<Self, ImageError> {
+    fn new(client: &Client, source: &ImageSource) -> anyhow::Result<Self> {
         let places = Places::of(|name| env::var(name).ok());
         let mut found = Vec::new();
         for registry in source.registries() {
@@ -84,18 +84,19 @@ struct Pull<'p> {
 }
 
 impl Pull<'_> {
-    fn run(&self, pinned: Option<Digest>) -> Result<Measured, ImageError> {
+    fn run(&self, pinned: Option<Digest>) -> anyhow::Result<Measured> {
         let (manifest, own, bytes) = self.manifest(pinned)?;
         let (bytes, original) = match manifest.dialect {
             Dialect::Oci => (bytes, None),
             Dialect::Docker => (oci_manifest(&manifest)?, Some(own)),
         };
-        let blobs = manifest.distinct().map_err(|fault| self.fault(fault))?;
+        let blobs = manifest.distinct().with_context(|| self.unusable())?;
         let reference = self.source.image.reference();
         let archive = Archive::new(&manifest, bytes, &blobs, reference, original)?;
         let (size, max) = (archive.len(), self.want.cap);
         if size > max.bytes() {
-            return Err(self.fault(Fault::TooLarge { size, max }));
+            let (what, size) = (self.unusable(), ByteSize::new(size));
+            bail!("{what}: the image has at least {size}, more than the {max} allowed");
         }
         if manifest.layers.iter().any(|(_, kind)| *kind == Layer::Zstd) {
             self.sources.fetcher.ui.note(format_args!(
@@ -107,27 +108,27 @@ impl Pull<'_> {
         self.pack(&archive)
     }
 
-    fn fault(&self, fault: Fault) -> ImageError {
-        ImageError::Fault { what: self.source.image.to_string(), fault: Box::new(fault) }
+    fn unusable(&self) -> String {
+        format!("cannot use `{}`", self.source.image)
     }
 
     /// The manifest of the image for the wanted platform, its digest and its bytes.
-    fn manifest(&self, pinned: Option<Digest>) -> Result<(Manifest, Digest, Vec<u8>), ImageError> {
+    fn manifest(&self, pinned: Option<Digest>) -> anyhow::Result<(Manifest, Digest, Vec<u8>)> {
         let asked = match pinned {
             Some(digest) => Asked::Manifest(digest),
             None => Asked::Tag(self.source.image.reference().tag()),
         };
         let (digest, bytes) = self.fetch_document(asked, pinned, None)?;
-        match Document::parse(&bytes).map_err(|fault| self.fault(fault))? {
+        match Document::parse(&bytes).with_context(|| self.unusable())? {
             Document::Manifest(manifest) => Ok((manifest, digest, bytes)),
             Document::Index(index) => {
                 let chosen = index.choose(&self.source.platform);
-                let Blob { digest, size } = chosen.map_err(|fault| self.fault(fault))?;
+                let Blob { digest, size } = chosen.with_context(|| self.unusable())?;
                 let asked = Asked::Manifest(digest);
                 let (digest, bytes) = self.fetch_document(asked, Some(digest), Some(size))?;
-                match Document::parse(&bytes).map_err(|fault| self.fault(fault))? {
+                match Document::parse(&bytes).with_context(|| self.unusable())? {
                     Document::Manifest(manifest) => Ok((manifest, digest, bytes)),
-                    Document::Index(_) => Err(self.fault(Fault::Nested)),
+                    Document::Index(_) => bail!("{}: {}", self.unusable(), document::NESTED),
                 }
             }
         }
@@ -138,14 +139,14 @@ impl Pull<'_> {
         asked: Asked<'_>,
         sha256: Option<Digest>,
         size: Option<u64>,
-    ) -> Result<(Digest, Vec<u8>), ImageError> {
+    ) -> anyhow::Result<(Digest, Vec<u8>)> {
         self.announce(sha256);
         let fetcher = self.fetcher(|clients| &clients.manifests);
         let measured = self.fetch(&fetcher, "manifest", asked, sha256, size, MAX_DOCUMENT)?;
         Ok((measured.sha256, self.read(measured.sha256)?))
     }
 
-    fn fetch_config(&self, manifest: &Manifest) -> Result<(), ImageError> {
+    fn fetch_config(&self, manifest: &Manifest) -> anyhow::Result<()> {
         let Blob { digest, size } = manifest.config;
         self.announce(Some(digest));
         let fetcher = self.fetcher(|clients| &clients.blobs);
@@ -153,10 +154,10 @@ impl Pull<'_> {
         self.fetch(&fetcher, "configuration", asked, Some(digest), Some(size), MAX_DOCUMENT)?;
         let bytes = self.read(digest)?;
         check_config(&bytes, &self.source.platform, manifest.layers.len())
-            .map_err(|fault| self.fault(fault))
+            .with_context(|| self.unusable())
     }
 
-    fn fetch_layers(&self, manifest: &Manifest) -> Result<(), ImageError> {
+    fn fetch_layers(&self, manifest: &Manifest) -> anyhow::Result<()> {
         let count = manifest.layers.len();
         let mut layers: Vec<(usize, Blob)> = Vec::new();
         for (at, (blob, _)) in (1..).zip(&manifest.layers) {
@@ -201,23 +202,25 @@ impl Pull<'_> {
         sha256: Option<Digest>,
         size: Option<u64>,
         cap: u64,
-    ) -> Result<Measured, ImageError> {
+    ) -> anyhow::Result<Measured> {
         let name = format!("{} ({what})", self.want.name);
         let mirrors = self.source.urls(asked)?;
         let cap = ByteSize::new(cap);
         let download = Download { name: &name, mirrors: &mirrors, sha256, size, cap };
-        fetcher.fetch(&download).map_err(|error| ImageError::fetch(self.source, error))
+        fetcher.fetch(&download).map_err(|error| fetch_failed(self.source, error))
     }
 
     /// A document that is in the cache.
-    fn read(&self, digest: Digest) -> Result<Vec<u8>, ImageError> {
+    fn read(&self, digest: Digest) -> anyhow::Result<Vec<u8>> {
         let file = self.sources.fetcher.cache.cache().open_content(digest)?;
         let mut bytes = Vec::new();
-        file.take(MAX_DOCUMENT).read_to_end(&mut bytes).map_err(ImageError::Read)?;
+        file.take(MAX_DOCUMENT)
+            .read_to_end(&mut bytes)
+            .context("cannot read the archive of the image")?;
         Ok(bytes)
     }
 
-    fn pack(&self, archive: &Archive) -> Result<Measured, ImageError> {
+    fn pack(&self, archive: &Archive) -> anyhow::Result<Measured> {
         let Fetcher { cache, ui, .. } = self.sources.fetcher;
         let transfer = ui.transfer("pack", self.want.name.as_str()).of_counted_bytes();
         transfer.expect(Some(archive.len()), 0);

@@ -1,8 +1,9 @@
+use anyhow::Context as _;
 use vgpu_manifest::image::ImageRecord;
 use vgpu_manifest::{ItemName, Kind};
 
+use super::ImageSource;
 use super::archive::{Digests, read_digests};
-use super::{ImageError, ImageSource};
 use crate::lock::Lock;
 use crate::recipe::Entry;
 use crate::source::{Expected, Origin, Pin, SourceError, Sources};
@@ -45,9 +46,11 @@ fn read(
     sources.obtain(&entry.origin, want)?;
     let error = |error| SourceError::image(item, source, error);
     let cache = sources.fetcher.cache.cache();
-    let file = cache.open_content(pin.sha256).map_err(|source| error(source.into()))?;
-    let Digests { manifest, id, original } =
-        read_digests(file).map_err(|source| error(ImageError::Read(source)))?;
+    let digests = || {
+        let file = cache.open_content(pin.sha256)?;
+        read_digests(file).context("cannot read the archive of the image")
+    };
+    let Digests { manifest, id, original } = digests().map_err(error)?;
     let reference = source.image.reference().clone();
     Ok(ImageRecord { reference, digest: manifest, id, original })
 }

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use vgpu_manifest::package::ArchiveName;
-use vgpu_manifest::{CatalogRecord, Digest, ItemName, Kind};
+use vgpu_manifest::{CatalogRecord, Digest, ItemName, Kind, parallel};
 
 use super::{Lock, LockedItem};
 use crate::apt::{AptError, Expansion, Renewal, expand};
@@ -14,7 +14,6 @@ use crate::exit::{self, Advise as _};
 use crate::headers;
 use crate::image;
 use crate::pack;
-use crate::parallel::parallel;
 use crate::recipe::{Entry, Recipe};
 use crate::source::{Origin, Pin, SourceError, Sources};
 use crate::ui::Ui;

@@ -1,3 +1,4 @@
+use anyhow::{Context as _, anyhow, bail};
 use camino::Utf8Path;
 use vgpu_manifest::limits::MAX_ITEM;
 use vgpu_manifest::patch::TreePath;
@@ -8,14 +9,13 @@ use vgpu_manifest::{ItemName, Kind as ItemKind, Tree};
 use super::{Expected, Origin, Pin, SourceError, Sources};
 use crate::cache::{CacheError, Incoming};
 use crate::git::{
-    Blobs, Entry, GitError, GitOrigin, Kind, Part, Reach, Repository, Revision, Selection,
-    check_out,
+    self, Blobs, Entry, GitOrigin, Kind, Part, Reach, Repository, Revision, Selection, check_out,
 };
 use crate::tree;
 
 impl Sources<'_> {
     /// Returns the origin with its commit, resolved if necessary.
-    pub(crate) fn settle(&self, origin: &GitOrigin) -> Result<GitOrigin, GitError> {
+    pub(crate) fn settle(&self, origin: &GitOrigin) -> anyhow::Result<GitOrigin> {
         let Revision::Open(name) = &origin.revision else { return Ok(origin.clone()) };
         let commit = self.repository(origin).resolve(name)?;
         let revision = Revision::Settled(name.clone(), commit);
@@ -28,7 +28,7 @@ impl Sources<'_> {
         origin: &GitOrigin,
         selected: Selection<'_>,
         top: &Utf8Path,
-    ) -> Result<(), GitError> {
+    ) -> anyhow::Result<()> {
         let commit = commit_of(origin)?;
         let repository = self.repository(origin);
         let entries = repository.list(commit, &|_| {})?;
@@ -52,9 +52,10 @@ impl Sources<'_> {
             Part::Folder { path, exclude } => {
                 let error = |source| SourceError::git(want.name, source);
                 let scratch = tempfile::tempdir();
-                let scratch = scratch.map_err(|source| error(GitError::Scratch(source)))?;
+                let scratch = scratch.context("cannot make a temporary folder").map_err(error)?;
                 let top = Utf8Path::from_path(scratch.path());
-                let top = top.ok_or_else(|| error(GitError::Answer("name a folder")))?;
+                let top =
+                    top.context("the name of the temporary folder is not UTF-8").map_err(error)?;
                 let transfer = self.fetcher.ui.transfer("fetch", want.name.as_str());
                 // The limit applies to the archive, which is smaller than the checked-out files.
                 let selected = Selection { folder: path.as_ref(), exclude, cap: MAX_CHECKOUT };
@@ -75,7 +76,7 @@ impl Sources<'_> {
         let unpacked =
             tree::pack(nodes, &mut incoming, &|n| transfer.advance(n as u64)).map_err(error)?;
         if incoming.len() > want.cap.bytes() {
-            return Err(error(tree::TreeError::TooLarge { size: incoming.len() }));
+            return Err(error(tree::too_large(incoming.len())));
         }
         let measured = incoming.finish(want.sha256).map_err(|source| mismatch(want, source))?;
         transfer.done(measured.size);
@@ -96,14 +97,7 @@ impl Sources<'_> {
         let transfer = self.fetcher.ui.transfer("fetch", want.name.as_str());
         let (entry, mut blobs) = self.find(origin, path, want.cap).map_err(error)?;
         let mut incoming = self.incoming(want)?;
-        blobs
-            .copy(&entry, &mut |bytes| {
-                incoming.add(bytes).map_err(|source| Copying::Cache { source })
-            })
-            .map_err(|copying| match copying {
-                Copying::Git(source) => error(source),
-                Copying::Cache { source } => SourceError::Cache { item: want.name.clone(), source },
-            })?;
+        blobs.copy(&entry, &mut |bytes| Ok(incoming.add(bytes)?)).map_err(error)?;
         let measured = incoming.finish(want.sha256).map_err(|source| mismatch(want, source))?;
         transfer.done(measured.size);
         Ok(Pin::plain(&measured))
@@ -115,20 +109,21 @@ impl Sources<'_> {
         origin: &GitOrigin,
         path: &TreePath,
         cap: ByteSize,
-    ) -> Result<(Entry, Blobs), GitError> {
+    ) -> anyhow::Result<(Entry, Blobs)> {
         let commit = commit_of(origin)?;
         let repository = self.repository(origin);
         let entries = repository.list(commit, &|_| {})?;
         let entry = entries.into_iter().find(|entry| entry.path == path.as_str().as_bytes());
         let entry = entry.ok_or_else(|| no_such_path("file", path, commit))?;
         match entry.kind {
-            Kind::Link => return Err(GitError::Link(path.clone())),
-            Kind::Submodule => return Err(GitError::Submodule(entry.shown())),
+            Kind::Link => {
+                bail!("`{path}` is a link and not a file; name the file that it leads to")
+            }
+            Kind::Submodule => return Err(git::submodule(&entry.shown())),
             Kind::File | Kind::Program => {}
         }
         if entry.size > cap.bytes() {
-            let size = ByteSize::new(entry.size);
-            return Err(GitError::TooLarge { what: entry.shown(), size, cap });
+            return Err(git::too_large(&entry.shown(), entry.size, cap));
         }
         Ok((entry, repository.blobs(commit)?))
     }
@@ -147,24 +142,12 @@ impl Sources<'_> {
 /// The size limit of a checkout.
 const MAX_CHECKOUT: ByteSize = ByteSize::new(MAX_ITEM);
 
-/// Why bytes cannot be copied from git to the cache.
-enum Copying {
-    Git(GitError),
-    Cache { source: CacheError },
+fn commit_of(origin: &GitOrigin) -> anyhow::Result<&CommitId> {
+    origin.revision.commit().ok_or_else(|| git::unresolved(origin))
 }
 
-impl From<GitError> for Copying {
-    fn from(error: GitError) -> Self {
-        Self::Git(error)
-    }
-}
-
-fn commit_of(origin: &GitOrigin) -> Result<&CommitId, GitError> {
-    origin.revision.commit().ok_or_else(|| GitError::Open(origin.to_string()))
-}
-
-fn no_such_path(what: &'static str, path: &TreePath, commit: &CommitId) -> GitError {
-    GitError::NoSuchPath { what, path: path.clone(), commit: commit.clone() }
+fn no_such_path(what: &str, path: &TreePath, commit: &CommitId) -> anyhow::Error {
+    anyhow!("there is no {what} `{path}` in commit {}", &commit.as_str()[..12])
 }
 
 fn mismatch(want: Expected<'_>, source: CacheError) -> SourceError {
@@ -177,8 +160,8 @@ fn mismatch(want: Expected<'_>, source: CacheError) -> SourceError {
 
 impl SourceError {
     /// Converts the error of an item from a git repository.
-    pub(crate) fn git(item: &ItemName, source: GitError) -> Self {
-        Self::Git { item: item.clone(), source: Box::new(source) }
+    pub(crate) fn git(item: &ItemName, source: anyhow::Error) -> Self {
+        Self::Git { item: item.clone(), source }
     }
 }
 

@@ -27,12 +27,10 @@ pub(crate) use self::mega::{MegaError, MegaLink};
 pub(crate) use self::path::LocalPath;
 use crate::apt::Address;
 use crate::cache::CacheError;
-use crate::driver::RefusalError;
 use crate::fetch::{Download, FetchError, Fetcher};
-use crate::git::{GitError, GitOrigin};
-use crate::image::{self, ImageError, ImageName, ImageSource};
+use crate::git::GitOrigin;
+use crate::image::{self, ImageName, ImageSource};
 use crate::net::HttpUrl;
-use crate::tree::TreeError;
 
 /// The source of an item.
 ///
@@ -150,17 +148,17 @@ pub(crate) enum SourceError {
         item: ItemName,
         path: LocalPath,
         /// The reason.
-        source: TreeError,
+        source: anyhow::Error,
     },
     /// A git repository does not have the requested commit or path.
     #[error("cannot get item `{item}` from its git repository")]
-    Git { item: ItemName, source: Box<GitError> },
+    Git { item: ItemName, source: anyhow::Error },
     /// The contents of a git repository cannot be packed.
     #[error("cannot pack item `{item}`")]
     GitTree {
         item: ItemName,
         /// The reason.
-        source: TreeError,
+        source: anyhow::Error,
     },
     /// A commit has a digest mismatch with the lock or the recipe.
     #[error("the commit does not match item `{item}`: {source}")]
@@ -191,10 +189,10 @@ pub(crate) enum SourceError {
     },
     /// A driver cannot be extracted from its archive.
     #[error(transparent)]
-    Driver(Box<RefusalError>),
+    Driver(anyhow::Error),
     /// A container image is unavailable.
     #[error("cannot get the image `{image}` for item `{item}`")]
-    Image { item: ItemName, image: ImageName, source: Box<ImageError> },
+    Image { item: ItemName, image: ImageName, source: anyhow::Error },
     /// An AList server does not have the requested file.
     #[error("cannot get item `{item}` from the AList server {url}")]
     Alist { item: ItemName, url: HttpUrl, source: Box<AlistError> },
@@ -207,9 +205,9 @@ pub(crate) enum SourceError {
 
 impl SourceError {
     /// Converts the error of the image of `source` for `item`.
-    pub(crate) fn image(item: &ItemName, source: &ImageSource, error: ImageError) -> Self {
+    pub(crate) fn image(item: &ItemName, source: &ImageSource, error: anyhow::Error) -> Self {
         let (item, image) = (item.clone(), source.image.clone());
-        Self::Image { item, image, source: Box::new(error) }
+        Self::Image { item, image, source: error }
     }
 }
 

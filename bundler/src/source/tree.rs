@@ -2,7 +2,7 @@ use vgpu_manifest::{Kind, Tree};
 
 use super::{Expected, LocalPath, Pin, SourceError, Sources};
 use crate::cache::CacheError;
-use crate::tree::{self, TreeError};
+use crate::tree;
 
 impl Sources<'_> {
     /// Packs a local folder as one archive.
@@ -26,7 +26,7 @@ impl Sources<'_> {
         let unpacked = tree::pack(nodes, &mut incoming, &|n| transfer.advance(n as u64))
             .map_err(tree_error)?;
         if incoming.len() > want.cap.bytes() {
-            return Err(tree_error(TreeError::TooLarge { size: incoming.len() }));
+            return Err(tree_error(tree::too_large(incoming.len())));
         }
         let measured = incoming.finish(want.sha256).map_err(|source| match source {
             CacheError::Mismatch(_) => {

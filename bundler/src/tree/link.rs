@@ -2,7 +2,7 @@ use camino::{Utf8Component, Utf8Path};
 
 /// What is wrong with a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum LinkFault {
+pub(super) enum LinkFault {
     /// It names a place of this machine.
     #[error("is absolute")]
     Absolute,

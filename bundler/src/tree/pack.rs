@@ -1,13 +1,14 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 
+use anyhow::{Context as _, bail};
 use rustix::fs::{Mode, OFlags};
 use tar::{EntryType, Header};
 use zstd::stream::write::Encoder;
 use zstd::zstd_safe::{CParameter, Strategy};
 
-use super::TreeError;
 use super::scan::{Kind, Node};
+use super::{CANNOT_WRITE, cannot_read};
 
 /// The binary logarithm of the window of our archives: 4 MiB.
 pub(crate) const WINDOW_LOG: u8 = 22;
@@ -38,17 +39,17 @@ pub(super) fn write(
     nodes: &[Node],
     out: &mut dyn Write,
     progress: &dyn Fn(usize),
-) -> Result<u64, TreeError> {
-    let mut encoder = Encoder::new(out, LEVEL).map_err(TreeError::Write)?;
+) -> anyhow::Result<u64> {
+    let mut encoder = Encoder::new(out, LEVEL).context(CANNOT_WRITE)?;
     for parameter in PARAMETERS {
-        encoder.set_parameter(parameter).map_err(TreeError::Write)?;
+        encoder.set_parameter(parameter).context(CANNOT_WRITE)?;
     }
     let mut archive = tar::Builder::new(Counter { out: encoder, count: 0 });
     for node in nodes {
         append(&mut archive, node, progress)?;
     }
-    let Counter { out, count } = archive.into_inner().map_err(TreeError::Write)?;
-    out.finish().map_err(TreeError::Write)?;
+    let Counter { out, count } = archive.into_inner().context(CANNOT_WRITE)?;
+    out.finish().context(CANNOT_WRITE)?;
     Ok(count)
 }
 
@@ -56,31 +57,35 @@ fn append(
     archive: &mut tar::Builder<impl Write>,
     node: &Node,
     progress: &dyn Fn(usize),
-) -> Result<(), TreeError> {
+) -> anyhow::Result<()> {
     match &node.kind {
         Kind::Folder => {
             let mut header = header(EntryType::Directory, 0o755, 0);
             // The slash is how other programs write folders.
             let path = format!("{}/", node.path);
-            archive.append_data(&mut header, path, io::empty()).map_err(TreeError::Write)
+            archive.append_data(&mut header, path, io::empty()).context(CANNOT_WRITE)
         }
         Kind::Link { target } => {
             let mut header = header(EntryType::Symlink, 0o777, 0);
-            archive.append_link(&mut header, &node.path, target).map_err(TreeError::Write)
+            archive.append_link(&mut header, &node.path, target).context(CANNOT_WRITE)
         }
         Kind::File { size, mode } => {
-            let error = |source| TreeError::Io { path: node.place.clone(), source };
             // What was a file a moment ago may be a link or a pipe now.
             let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
             let file = rustix::fs::open(node.place.as_std_path(), flags, Mode::empty());
-            let file = File::from(file.map_err(|errno| error(errno.into()))?);
+            let file = file.map_err(io::Error::from).with_context(|| cannot_read(&node.place))?;
             let mut header = header(EntryType::Regular, mode.bits(), *size);
-            let mut exact = Exact { file, left: *size, fault: None, progress };
+            let mut exact = Exact { file: File::from(file), left: *size, fault: None, progress };
             let result = archive.append_data(&mut header, &node.path, &mut exact);
             match exact.fault {
-                Some(Fault::Changed) => Err(TreeError::Changed(node.path.clone())),
-                Some(Fault::Read(source)) => Err(error(source)),
-                None => result.map_err(TreeError::Write),
+                Some(Fault::Changed) => {
+                    bail!(
+                        "`{}` has changed while it was being packed",
+                        node.path.as_str().escape_debug()
+                    )
+                }
+                Some(Fault::Read(error)) => Err(error).with_context(|| cannot_read(&node.place)),
+                None => result.context(CANNOT_WRITE),
             }
         }
     }

@@ -8,7 +8,9 @@ use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use super::TreeError;
+use anyhow::{Context as _, anyhow};
+
+use super::CANNOT_WRITE;
 use super::pack::write;
 use super::scan::Node;
 
@@ -25,7 +27,7 @@ enum Said {
     /// The next bytes of the archive.
     Packed(Vec<u8>),
     /// It ended, with the archive's length before compression.
-    Ended(Result<u64, TreeError>),
+    Ended(anyhow::Result<u64>),
 }
 
 /// How many messages may wait: some hundred KiB.
@@ -40,15 +42,15 @@ pub(crate) fn pack(
     nodes: Vec<Node>,
     out: &mut dyn Write,
     progress: &dyn Fn(usize),
-) -> Result<u64, TreeError> {
+) -> anyhow::Result<u64> {
     let (said, answers) = mpsc::sync_channel(AHEAD);
-    let gone = || TreeError::Write(io::Error::other("the thread that packs is gone"));
-    let packer = packer().map_err(TreeError::Write)?;
+    let gone = || anyhow!("{CANNOT_WRITE}: the thread that packs is gone");
+    let packer = packer().context(CANNOT_WRITE)?;
     packer.send(Task { nodes, said }).map_err(|_| gone())?;
     for answer in answers {
         match answer {
             Said::Read(count) => progress(count),
-            Said::Packed(bytes) => out.write_all(&bytes).map_err(TreeError::Write)?,
+            Said::Packed(bytes) => out.write_all(&bytes).context(CANNOT_WRITE)?,
             Said::Ended(ended) => return ended,
         }
     }

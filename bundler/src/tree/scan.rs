@@ -1,10 +1,11 @@
 use std::fs::{self, FileType, Metadata};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 
+use anyhow::{Context as _, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_manifest::ItemMode;
 
-use super::{TreeError, link};
+use super::{bad_link, bad_name, cannot_read, link};
 use crate::source::LocalPath;
 
 /// Something in a folder.
@@ -26,7 +27,7 @@ pub(super) enum Kind {
 }
 
 /// Everything in the folder `top` but what is excluded, in the order of the bytes of the paths.
-pub(crate) fn scan(top: &Utf8Path, exclude: &[LocalPath]) -> Result<Vec<Node>, TreeError> {
+pub(crate) fn scan(top: &Utf8Path, exclude: &[LocalPath]) -> anyhow::Result<Vec<Node>> {
     let mut unused: Vec<&Utf8Path> = exclude.iter().map(LocalPath::as_path).collect();
     let mut nodes = Vec::new();
     let mut folders = vec![(top.to_owned(), Utf8PathBuf::new())];
@@ -46,10 +47,10 @@ pub(crate) fn scan(top: &Utf8Path, exclude: &[LocalPath]) -> Result<Vec<Node>, T
     }
     // A name that was mistyped would silently let in what should have stayed out.
     if let Some(missing) = unused.first() {
-        return Err(TreeError::NothingToExclude((*missing).to_owned()));
+        bail!("`{}`, which is to be left out, is not there", missing.as_str().escape_debug());
     }
     if nodes.is_empty() {
-        return Err(TreeError::Empty);
+        bail!("the folder is empty");
     }
     nodes.sort_by(|a, b| a.path.as_str().cmp(b.path.as_str()));
     Ok(nodes)
@@ -63,15 +64,11 @@ pub(crate) fn content_size(nodes: &[Node]) -> u64 {
 }
 
 /// The names in a folder, each checked.
-fn names(folder: &Utf8Path) -> Result<Vec<String>, TreeError> {
-    let error = |source| TreeError::Io { path: folder.to_owned(), source };
+fn names(folder: &Utf8Path) -> anyhow::Result<Vec<String>> {
     let mut names = Vec::new();
-    for entry in fs::read_dir(folder).map_err(error)? {
-        let name = entry.map_err(error)?.file_name();
-        let refuse = |why| {
-            let path = folder.join(name.to_string_lossy().as_ref());
-            TreeError::Name { path: path.as_str().escape_debug().to_string(), why }
-        };
+    for entry in fs::read_dir(folder).with_context(|| cannot_read(folder))? {
+        let name = entry.with_context(|| cannot_read(folder))?.file_name();
+        let refuse = |why| bad_name(folder.join(name.to_string_lossy().as_ref()).as_str(), why);
         let name = name.to_str().ok_or_else(|| refuse("is not UTF-8"))?;
         if name.chars().any(char::is_control) {
             return Err(refuse("has control characters"));
@@ -84,9 +81,8 @@ fn names(folder: &Utf8Path) -> Result<Vec<String>, TreeError> {
     Ok(names)
 }
 
-fn kind_of(place: &Utf8Path, path: &Utf8Path) -> Result<Kind, TreeError> {
-    let error = |source| TreeError::Io { path: place.to_owned(), source };
-    let meta = fs::symlink_metadata(place).map_err(error)?;
+fn kind_of(place: &Utf8Path, path: &Utf8Path) -> anyhow::Result<Kind> {
+    let meta = fs::symlink_metadata(place).with_context(|| cannot_read(place))?;
     if meta.is_dir() {
         return Ok(Kind::Folder);
     }
@@ -94,16 +90,12 @@ fn kind_of(place: &Utf8Path, path: &Utf8Path) -> Result<Kind, TreeError> {
         return Ok(Kind::File { size: meta.len(), mode: mode_of(&meta) });
     }
     if !meta.is_symlink() {
-        let kind = describe(meta.file_type());
-        return Err(TreeError::Kind { path: path.to_owned(), kind });
+        let (path, kind) = (path.as_str().escape_debug(), describe(meta.file_type()));
+        bail!("`{path}` is {kind}; only files, folders and links can be packed");
     }
-    let target = fs::read_link(place).map_err(error)?;
+    let target = fs::read_link(place).with_context(|| cannot_read(place))?;
     let target = target.to_string_lossy().into_owned();
-    link::check(path, &target).map_err(|why| TreeError::Link {
-        path: path.to_owned(),
-        target: target.clone(),
-        why,
-    })?;
+    link::check(path, &target).map_err(|why| bad_link(path, &target, why))?;
     Ok(Kind::Link { target })
 }
 

@@ -2,7 +2,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::*;
 
@@ -12,7 +12,7 @@ fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
     (dir, path)
 }
 
-fn archive(path: &Utf8Path) -> Result<(Vec<u8>, u64), TreeError> {
+fn archive(path: &Utf8Path) -> anyhow::Result<(Vec<u8>, u64)> {
     let mut bytes = Vec::new();
     let unpacked = pack(scan(path, &[])?, &mut bytes, &|_| {})?;
     Ok((bytes, unpacked))
@@ -114,7 +114,7 @@ fn what_has_no_place_in_a_tree_is_refused_by_name() {
         &|top| fs::write(top.as_std_path().join::<&std::ffi::OsStr>(raw(b"a\xff")), "").unwrap(),
         "is not UTF-8",
     );
-    check(&|top| fs::remove_file(top.join("fine")).unwrap(), "there is nothing in it");
+    check(&|top| fs::remove_file(top.join("fine")).unwrap(), "the folder is empty");
     check(&|top| fs::remove_dir_all(top).unwrap(), "cannot read");
 }
 
@@ -139,7 +139,7 @@ fn a_file_that_changes_meanwhile_is_noticed() {
     for other in ["some more bytes", "few"] {
         fs::write(top.join("a"), other).unwrap();
         let error = pack(nodes.clone(), &mut Vec::new(), &|_| {}).unwrap_err();
-        assert!(matches!(error, TreeError::Changed(_)), "{error}");
+        assert!(error.to_string().contains("has changed while it was being packed"), "{error}");
     }
 }
 
@@ -181,14 +181,14 @@ fn an_archive_that_is_not_ours_gets_nowhere() {
     let cases: [(Fill<'_>, &str); 5] = [
         (&|it| put(it, header(tar::EntryType::Regular, b"../x")), "leads elsewhere"),
         (&|it| put(it, header(tar::EntryType::Regular, b"/x")), "leads elsewhere"),
-        (&|it| put(it, header(tar::EntryType::Fifo, b"x")), "`x` is something else"),
+        (&|it| put(it, header(tar::EntryType::Fifo, b"x")), "`x` in the archive is neither"),
         (&|it| link(it, "a", "../b"), "leads out of the folder"),
         (
             &|it| {
                 put(it, header(tar::EntryType::Regular, b"x"));
                 put(it, header(tar::EntryType::Regular, b"x"));
             },
-            "cannot read `x`",
+            "cannot write `x`",
         ),
     ];
     for (fill, word) in cases {

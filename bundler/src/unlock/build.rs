@@ -3,10 +3,11 @@
 use std::fs::{self, File};
 use std::io::Read as _;
 
+use anyhow::{Context as _, bail};
 use camino::Utf8PathBuf;
 use vgpu_manifest::unlock::GlibcVersion;
 
-use super::error::Why;
+use super::cannot_use;
 use super::library::{self, MAX_LIBRARY};
 use super::toolchain::{INSTALL_ZIG, Toolchain};
 use super::workshop::{Surroundings, Workshop};
@@ -31,7 +32,7 @@ pub(super) fn build(
     workshop: &Workshop,
     tools: &Toolchain,
     wanted: GlibcVersion,
-) -> Result<Built, Why> {
+) -> anyhow::Result<Built> {
     let (program, target) = match tools.zig {
         Some(_) => ("cargo-zigbuild", format!("{TARGET}.{wanted}")),
         None => ("cargo", TARGET.to_owned()),
@@ -48,27 +49,27 @@ pub(super) fn build(
         .env("CARGO_ENCODED_RUSTFLAGS", format!("--remap-path-prefix={}=/build", workshop.top()));
     workshop.run(command, program, "build the library")?;
     let path = find(workshop)?;
-    let file = File::open(&path).map_err(Why::io(&path))?;
+    let file = File::open(&path).with_context(|| cannot_use(&path))?;
     let mut bytes = Vec::new();
-    file.take(MAX_LIBRARY + 1).read_to_end(&mut bytes).map_err(Why::io(&path))?;
-    let glibc = library::oldest_glibc(&bytes)?;
+    file.take(MAX_LIBRARY + 1).read_to_end(&mut bytes).with_context(|| cannot_use(&path))?;
+    let glibc = library::oldest_glibc(&bytes).context("the library cannot be used on a host")?;
     if glibc > wanted {
         let hint = match tools.zig {
-            Some(_) => "its sources ask for something newer".to_owned(),
+            Some(_) => "its sources use something newer".to_owned(),
             None => INSTALL_ZIG.to_owned(),
         };
-        return Err(Why::TooNew { needs: glibc, wanted, hint });
+        bail!("the library needs glibc {glibc}, but its hosts have {wanted}: {hint}");
     }
     Ok(Built { bytes, glibc })
 }
 
 /// The one shared library that was built.
-fn find(workshop: &Workshop) -> Result<Utf8PathBuf, Why> {
+fn find(workshop: &Workshop) -> anyhow::Result<Utf8PathBuf> {
     let folder = workshop.target().join(TARGET).join("release");
-    let entries = folder.read_dir_utf8().map_err(Why::io(&folder))?;
+    let entries = folder.read_dir_utf8().with_context(|| cannot_use(&folder))?;
     let mut found = Vec::new();
     for entry in entries {
-        let path = entry.map_err(Why::io(&folder))?.into_path();
+        let path = entry.with_context(|| cannot_use(&folder))?.into_path();
         let is_file = fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file());
         if is_file && path.extension() == Some("so") {
             found.push(path);
@@ -76,7 +77,9 @@ fn find(workshop: &Workshop) -> Result<Utf8PathBuf, Why> {
     }
     match (found.pop(), found.len()) {
         (Some(only), 0) => Ok(only),
-        (None, _) => Err(Why::Libraries(0)),
-        (Some(_), others) => Err(Why::Libraries(others + 1)),
+        (None, _) => bail!("the crate builds no shared library"),
+        (Some(_), others) => {
+            bail!("the crate builds {} shared libraries, expected 1", others + 1)
+        }
     }
 }

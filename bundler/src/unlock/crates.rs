@@ -8,11 +8,12 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 
+use anyhow::{Context as _, anyhow, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::Measure;
 
-use super::error::Why;
+use super::cannot_use;
 use super::workshop::{Surroundings, Workshop, offline};
 use crate::git::Reach;
 
@@ -62,14 +63,18 @@ pub(super) enum Versions {
 /// Add to the sources in `workshop` all crates that building them takes.
 ///
 /// `kept` is the `Cargo.lock` that the lock of the bundle has.
-pub(super) fn add(workshop: &Workshop, kept: Option<&str>, reach: Reach) -> Result<Versions, Why> {
+pub(super) fn add(
+    workshop: &Workshop,
+    kept: Option<&str>,
+    reach: Reach,
+) -> anyhow::Result<Versions> {
     let sources = workshop.sources();
     if !sources.join("Cargo.toml").is_file() {
-        return Err(Why::NoPackage);
+        bail!("the commit has no `Cargo.toml` at its top, so it is not a Rust library");
     }
     for name in [".cargo", VENDOR] {
         if sources.join(name).symlink_metadata().is_ok() {
-            return Err(Why::InTheWay(name));
+            bail!("the commit has its own `{name}`, where the crates for building it go");
         }
     }
     let versions = versions(workshop, kept, reach)?;
@@ -82,7 +87,7 @@ pub(super) fn add(workshop: &Workshop, kept: Option<&str>, reach: Reach) -> Resu
         let folder = sources.join(".cargo");
         let path = folder.join("config.toml");
         let write = fs::create_dir(&folder).and_then(|()| fs::write(&path, CONFIG));
-        write.map_err(Why::io(path))?;
+        write.with_context(|| cannot_use(&path))?;
     }
     // What was vendored is all that it takes, also for whoever builds on the node.
     let mut check = workshop.cargo("cargo", Surroundings::Bare);
@@ -92,33 +97,37 @@ pub(super) fn add(workshop: &Workshop, kept: Option<&str>, reach: Reach) -> Resu
 }
 
 /// The versions of all crates: those of the commit, the kept ones, or the newest that fit.
-fn versions(workshop: &Workshop, kept: Option<&str>, reach: Reach) -> Result<Versions, Why> {
+fn versions(workshop: &Workshop, kept: Option<&str>, reach: Reach) -> anyhow::Result<Versions> {
     let path = workshop.sources().join("Cargo.lock");
     if path.is_file() {
         return Ok(Versions::Committed);
     }
     if let Some(kept) = kept {
-        fs::write(&path, kept).map_err(Why::io(path))?;
+        fs::write(&path, kept).with_context(|| cannot_use(&path))?;
         return Ok(Versions::Kept(kept.to_owned()));
     }
     let mut generate = workshop.cargo("cargo", Surroundings::Users);
     generate.args(["generate-lockfile", "--quiet"]).args(offline(reach));
     workshop.run(generate, "cargo", "find out the versions of the crates")?;
-    fs::read_to_string(&path).map(Versions::Kept).map_err(Why::io(path))
+    fs::read_to_string(&path).map(Versions::Kept).with_context(|| cannot_use(&path))
 }
 
 /// Every crate is held to its content. Returns whether there are any.
-fn check_versions(path: &Utf8Path) -> Result<bool, Why> {
-    let text = fs::read_to_string(path).map_err(Why::io(path))?;
-    let lock: CargoLock = toml::from_str(&text)
-        .map_err(|error| Why::CargoLock(error.message().escape_debug().to_string()))?;
+fn check_versions(path: &Utf8Path) -> anyhow::Result<bool> {
+    let text = fs::read_to_string(path).with_context(|| cannot_use(path))?;
+    let lock: CargoLock = toml::from_str(&text).map_err(|error| {
+        anyhow!("`Cargo.lock` is malformed: {}", error.message().escape_debug())
+    })?;
     let mut registries = Vec::new();
     for Package { name, source, checksum } in lock.package {
         // A crate without a source is a part of the commit itself.
         let Some(source) = source else { continue };
         let of_registry = source.starts_with("registry+") || source.starts_with("sparse+");
         if checksum.is_none() || !of_registry {
-            return Err(Why::NoChecksum(name.escape_debug().to_string()));
+            bail!(
+                "the library depends on the crate `{}`, which is not from a registry, so `Cargo.lock` has no checksum of it",
+                name.escape_debug()
+            );
         }
         if !registries.contains(&source) {
             registries.push(source);
@@ -127,55 +136,59 @@ fn check_versions(path: &Utf8Path) -> Result<bool, Why> {
     match registries.len() {
         0 => Ok(false),
         1 => Ok(true),
-        _ => Err(Why::Registries),
+        _ => bail!("the crates of the library come from more than one registry"),
     }
 }
 
 /// Take out what some versions of cargo leave out, and write the lists of checksums anew.
-fn make_uniform(vendor: &Utf8Path) -> Result<(), Why> {
-    let entries = vendor.read_dir_utf8().map_err(Why::io(vendor))?;
+fn make_uniform(vendor: &Utf8Path) -> anyhow::Result<()> {
+    let entries = vendor.read_dir_utf8().with_context(|| cannot_use(vendor))?;
     for entry in entries {
-        let folder = entry.map_err(Why::io(vendor))?.into_path();
+        let folder = entry.with_context(|| cannot_use(vendor))?.into_path();
         let list = folder.join(".cargo-checksum.json");
-        let text = fs::read_to_string(&list).map_err(Why::io(&list))?;
+        let text = fs::read_to_string(&list).with_context(|| cannot_use(&list))?;
         let known: Checksums =
-            serde_json::from_str(&text).map_err(|_| Why::Vendored(folder.clone()))?;
+            serde_json::from_str(&text).with_context(|| unknown_form(&folder))?;
         if known.package.is_none() {
-            return Err(Why::Vendored(folder));
+            bail!(unknown_form(&folder));
         }
         let mut files = BTreeMap::new();
         visit(&folder, &folder, &mut files)?;
         let list_of = Checksums { files, package: known.package };
-        let bytes = serde_json::to_vec(&list_of).map_err(|_| Why::Vendored(folder.clone()))?;
-        fs::write(&list, bytes).map_err(Why::io(list))?;
+        let bytes = serde_json::to_vec(&list_of).with_context(|| unknown_form(&folder))?;
+        fs::write(&list, bytes).with_context(|| cannot_use(&list))?;
     }
     Ok(())
+}
+
+fn unknown_form(folder: &Utf8Path) -> String {
+    format!("cargo has vendored the crate in `{folder}` in an unknown form")
 }
 
 fn visit(
     top: &Utf8Path,
     folder: &Utf8Path,
     files: &mut BTreeMap<String, String>,
-) -> Result<(), Why> {
-    for entry in folder.read_dir_utf8().map_err(Why::io(folder))? {
-        let entry = entry.map_err(Why::io(folder))?;
+) -> anyhow::Result<()> {
+    for entry in folder.read_dir_utf8().with_context(|| cannot_use(folder))? {
+        let entry = entry.with_context(|| cannot_use(folder))?;
         let path: Utf8PathBuf = entry.path().to_owned();
-        let kind = entry.file_type().map_err(Why::io(&path))?;
+        let kind = entry.file_type().with_context(|| cannot_use(&path))?;
         if kind.is_dir() {
             visit(top, &path, files)?;
             continue;
         }
         if is_left_out(entry.file_name()) {
-            fs::remove_file(&path).map_err(Why::io(&path))?;
+            fs::remove_file(&path).with_context(|| cannot_use(&path))?;
             continue;
         }
-        let relative = path.strip_prefix(top).map_err(|_| Why::Vendored(top.to_owned()))?;
+        let relative = path.strip_prefix(top).with_context(|| unknown_form(top))?;
         if !kind.is_file() {
-            return Err(Why::Vendored(top.to_owned()));
+            bail!(unknown_form(top));
         }
         let measured = File::open(&path)
             .and_then(|mut file| Measure::of(&mut file))
-            .map_err(Why::io(&path))?;
+            .with_context(|| cannot_use(&path))?;
         files.insert(relative.to_string(), measured.sha256.to_string());
     }
     Ok(())
@@ -192,7 +205,7 @@ fn is_left_out(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn check(text: &str) -> Result<bool, Why> {
+    fn check(text: &str) -> anyhow::Result<bool> {
         let dir = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(dir.path()).unwrap().join("Cargo.lock");
         fs::write(&path, text).unwrap();
@@ -205,6 +218,7 @@ mod tests {
         let other = |source: &str, checksum: &str| {
             format!("{own}[[package]]\nname = 'b'\nsource = '{source}'\n{checksum}\n")
         };
+        let said = |text: &str| check(text).unwrap_err().to_string();
         let sum = "checksum = '00'";
         assert!(!check(own).unwrap());
         assert!(check(&other("registry+https://registry.example/index", sum)).unwrap());
@@ -213,12 +227,12 @@ mod tests {
             other("git+https://git.example/b#0123", sum),
             other("registry+https://registry.example/index", ""),
         ] {
-            assert!(matches!(check(&bad), Err(Why::NoChecksum(name)) if name == "b"), "{bad}");
+            assert!(said(&bad).contains("depends on the crate `b`, which is not from"), "{bad}");
         }
         let two = other("registry+https://registry.example/index", sum)
             + "[[package]]\nname = 'c'\nsource = 'sparse+https://other.example/'\nchecksum = '1'\n";
-        assert!(matches!(check(&two), Err(Why::Registries)));
-        assert!(matches!(check("package = 1"), Err(Why::CargoLock(_))));
+        assert!(said(&two).contains("more than one registry"));
+        assert!(said("package = 1").contains("`Cargo.lock` is malformed"));
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! What a built library is, from the file itself.
 
 use std::collections::BTreeSet;
-use std::num::TryFromIntError;
+use std::fmt;
 
+use anyhow::{Context as _, anyhow, bail};
 use elf::abi;
 use elf::endian::LittleEndian;
 use elf::file::Class;
 use elf::gnu_symver::VerNeedIterator;
-use elf::parse::ParseError;
 use elf::string_table::StringTable;
 use elf::{ElfBytes, section::SectionHeader};
 use vgpu_manifest::unlock::GlibcVersion;
@@ -27,63 +27,25 @@ const EVERYWHERE: [&str; 8] = [
     "libutil.so.1",
 ];
 
-/// A library cannot be preloaded into NVIDIA's daemons.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum LibraryFault {
-    /// It is no ELF file, or a damaged one.
-    #[error("it is not an ELF file, or a damaged one: {0}")]
-    Damaged(String),
-    /// It is larger than any.
-    #[error("it has more than {MAX_LIBRARY} bytes")]
-    TooLarge,
-    /// It is for another processor.
-    #[error("it is not for x86-64")]
-    Machine,
-    /// It is a program, or an object file.
-    #[error("it is not a shared library")]
-    NotShared,
-    /// It does not use glibc, as everything on a Proxmox host does.
-    #[error("it does not use glibc, and cannot be loaded into programs that do (it needs {0})")]
-    NotGlibc(String),
-    /// It needs a library that a host may not have.
-    #[error("it needs `{0}`, which a Proxmox host may not have")]
-    Needs(String),
-    /// It does not replace the function that it is preloaded for.
-    #[error("it does not export `ioctl`, so preloading it would change nothing")]
-    NoIoctl,
-    /// It needs parts of glibc that change without notice.
-    #[error("it needs `{0}` of glibc, which no other version has to have")]
-    Private(String),
-}
-
-impl From<ParseError> for LibraryFault {
-    fn from(error: ParseError) -> Self {
-        Self::Damaged(format!("{error:?}"))
-    }
-}
-
-impl From<TryFromIntError> for LibraryFault {
-    fn from(_: TryFromIntError) -> Self {
-        Self::Damaged("a number is too large".to_owned())
-    }
-}
+/// Nothing is gained by preloading a library that does not replace this function.
+const NO_IOCTL: &str = "the library does not export `ioctl`, so preloading it would change nothing";
+const NOT_SHARED: &str = "the file is not a shared library";
 
 type Elf<'f> = ElfBytes<'f, LittleEndian>;
 
 /// The oldest glibc that loads the library with these bytes.
-pub(crate) fn oldest_glibc(bytes: &[u8]) -> Result<GlibcVersion, LibraryFault> {
+pub(crate) fn oldest_glibc(bytes: &[u8]) -> anyhow::Result<GlibcVersion> {
     if bytes.len() as u64 > MAX_LIBRARY {
-        return Err(LibraryFault::TooLarge);
+        bail!("the library has more than {MAX_LIBRARY} bytes");
     }
-    let file = Elf::minimal_parse(bytes)?;
+    let file = Elf::minimal_parse(bytes).map_err(damaged)?;
     if file.ehdr.class != Class::ELF64 || file.ehdr.e_machine != abi::EM_X86_64 {
-        return Err(LibraryFault::Machine);
+        bail!("the library is not for x86-64");
     }
     let is_program =
         file.segments().is_some_and(|all| all.iter().any(|it| it.p_type == abi::PT_INTERP));
     if file.ehdr.e_type != abi::ET_DYN || is_program {
-        return Err(LibraryFault::NotShared);
+        bail!(NOT_SHARED);
     }
     check_needed(&file)?;
     let mut oldest = GlibcVersion::new(2, 2);
@@ -95,9 +57,9 @@ pub(crate) fn oldest_glibc(bytes: &[u8]) -> Result<GlibcVersion, LibraryFault> {
 }
 
 /// The libraries that it asks for are on every host.
-fn check_needed(file: &Elf<'_>) -> Result<(), LibraryFault> {
-    let (_, names) = file.dynamic_symbol_table()?.ok_or(LibraryFault::NoIoctl)?;
-    let dynamic = file.dynamic()?.ok_or(LibraryFault::NotShared)?;
+fn check_needed(file: &Elf<'_>) -> anyhow::Result<()> {
+    let (_, names) = file.dynamic_symbol_table().map_err(damaged)?.context(NO_IOCTL)?;
+    let dynamic = file.dynamic().map_err(damaged)?.context(NOT_SHARED)?;
     let mut needed = BTreeSet::new();
     for entry in dynamic.iter().filter(|entry| entry.d_tag == abi::DT_NEEDED) {
         needed.insert(shown(&names, entry.d_val())?);
@@ -105,38 +67,43 @@ fn check_needed(file: &Elf<'_>) -> Result<(), LibraryFault> {
     if !needed.contains("libc.so.6") {
         let needed: Vec<String> = needed.into_iter().collect();
         let what = if needed.is_empty() { "nothing".to_owned() } else { needed.join(", ") };
-        return Err(LibraryFault::NotGlibc(what));
+        bail!(
+            "the library does not use glibc, and cannot be loaded into programs that do (it needs {what})"
+        );
     }
     match needed.into_iter().find(|name| !EVERYWHERE.contains(&name.as_str())) {
-        Some(other) => Err(LibraryFault::Needs(other)),
+        Some(other) => bail!("the library needs `{other}`, which a Proxmox host may not have"),
         None => Ok(()),
     }
 }
 
 /// `ioctl` is a function of its own that others see.
-fn check_exports(file: &Elf<'_>) -> Result<(), LibraryFault> {
-    let (symbols, names) = file.dynamic_symbol_table()?.ok_or(LibraryFault::NoIoctl)?;
+fn check_exports(file: &Elf<'_>) -> anyhow::Result<()> {
+    let (symbols, names) = file.dynamic_symbol_table().map_err(damaged)?.context(NO_IOCTL)?;
     for symbol in symbols.iter() {
         let is_seen = [abi::STB_GLOBAL, abi::STB_WEAK].contains(&symbol.st_bind())
             && [abi::STV_DEFAULT, abi::STV_PROTECTED].contains(&symbol.st_vis());
         let is_function = symbol.st_symtype() == abi::STT_FUNC && !symbol.is_undefined();
-        if is_seen && is_function && names.get_raw(symbol.st_name as usize)? == b"ioctl" {
+        if is_seen
+            && is_function
+            && names.get_raw(symbol.st_name as usize).map_err(damaged)? == b"ioctl"
+        {
             return Ok(());
         }
     }
-    Err(LibraryFault::NoIoctl)
+    bail!(NO_IOCTL)
 }
 
 /// The names of all versions of symbols that it needs from other libraries.
-fn versions(file: &Elf<'_>) -> Result<BTreeSet<String>, LibraryFault> {
+fn versions(file: &Elf<'_>) -> anyhow::Result<BTreeSet<String>> {
     let mut versions = BTreeSet::new();
     let Some(sections) = file.section_headers() else { return Ok(versions) };
     let needs: Option<SectionHeader> =
         sections.iter().find(|section| section.sh_type == abi::SHT_GNU_VERNEED);
     let Some(section) = needs else { return Ok(versions) };
-    let names = sections.get(usize::try_from(section.sh_link)?)?;
-    let names = file.section_data_as_strtab(&names)?;
-    let (data, _) = file.section_data(&section)?;
+    let names = sections.get(usize::try_from(section.sh_link)?).map_err(damaged)?;
+    let names = file.section_data_as_strtab(&names).map_err(damaged)?;
+    let (data, _) = file.section_data(&section).map_err(damaged)?;
     let class = file.ehdr.class;
     let count = u64::from(section.sh_info);
     let mut seen = 0;
@@ -148,18 +115,22 @@ fn versions(file: &Elf<'_>) -> Result<BTreeSet<String>, LibraryFault> {
             versions.insert(shown(&names, u64::from(version.vna_name))?);
         }
         if left > 0 {
-            return Err(LibraryFault::Damaged("its list of versions ends early".to_owned()));
+            return Err(damaged("its list of versions ends early"));
         }
     }
     // The library ends early where something does not parse, and says nothing.
     if seen != count {
-        return Err(LibraryFault::Damaged("its list of versions ends early".to_owned()));
+        return Err(damaged("its list of versions ends early"));
     }
     Ok(versions)
 }
 
+fn damaged(why: impl fmt::Debug) -> anyhow::Error {
+    anyhow!("the file is not an ELF file, or is damaged: {why:?}")
+}
+
 /// The version of glibc that has the symbols of this version.
-fn glibc(version: &str) -> Result<GlibcVersion, LibraryFault> {
+fn glibc(version: &str) -> anyhow::Result<GlibcVersion> {
     let Some(number) = version.strip_prefix("GLIBC_") else {
         // Of libgcc, which has had everything for twenty years.
         return Ok(GlibcVersion::new(2, 2));
@@ -171,13 +142,15 @@ fn glibc(version: &str) -> Result<GlibcVersion, LibraryFault> {
     // `GLIBC_2.2.5` is what the first one for x86-64 calls itself.
     match (parts.next().flatten(), parts.next().flatten()) {
         (Some(major), Some(minor)) => Ok(GlibcVersion::new(major, minor)),
-        _ => Err(LibraryFault::Private(version.to_owned())),
+        _ => bail!(
+            "the library needs `{version}`, a part of glibc that other versions need not have"
+        ),
     }
 }
 
 /// A name, safe to show.
-fn shown(names: &StringTable<'_>, at: u64) -> Result<String, LibraryFault> {
-    let raw = names.get_raw(usize::try_from(at)?)?;
+fn shown(names: &StringTable<'_>, at: u64) -> anyhow::Result<String> {
+    let raw = names.get_raw(usize::try_from(at).map_err(damaged)?).map_err(damaged)?;
     let text: String = String::from_utf8_lossy(raw).chars().take(100).collect();
     Ok(text.escape_debug().to_string())
 }
@@ -204,29 +177,32 @@ mod tests {
         assert_eq!(glibc("GLIBC_ABI_DT_RELR").unwrap(), GlibcVersion::new(2, 36));
         assert_eq!(glibc("GCC_3.0").unwrap(), GlibcVersion::new(2, 2));
         for bad in ["GLIBC_PRIVATE", "GLIBC_", "GLIBC_x.2"] {
-            assert!(matches!(glibc(bad), Err(LibraryFault::Private(_))), "{bad}");
+            assert!(glibc(bad).unwrap_err().to_string().contains("need not have"), "{bad}");
         }
     }
 
     #[test]
     fn what_is_no_library_for_a_host_is_told_apart() {
-        let fault = |bytes: &[u8]| oldest_glibc(bytes).unwrap_err();
-        assert!(matches!(fault(b""), LibraryFault::Damaged(_)));
-        assert!(matches!(fault(b"#!/bin/sh\n"), LibraryFault::Damaged(_)));
-        assert_eq!(fault(&LIBGCC), LibraryFault::NoIoctl);
-        assert!(matches!(fault(&LIBGCC[..9000]), LibraryFault::Damaged(_)));
+        let fault = |bytes: &[u8], word: &str| {
+            let said = oldest_glibc(bytes).unwrap_err().to_string();
+            assert!(said.contains(word), "{word}: {said}");
+        };
+        fault(b"", "is damaged");
+        fault(b"#!/bin/sh\n", "is damaged");
+        fault(&LIBGCC, NO_IOCTL);
+        fault(&LIBGCC[..9000], "is damaged");
         // Byte 16 is the kind; 1 is an object file, 2 a program.
         let mut other = LIBGCC.clone();
         for kind in [1, 2] {
             other[16] = kind;
-            assert_eq!(fault(&other), LibraryFault::NotShared);
+            fault(&other, NOT_SHARED);
         }
         // Byte 18 is the processor; 3 is the 386, 183 the 64-bit ARM.
         for machine in [3, 183] {
             other[18] = machine;
-            assert_eq!(fault(&other), LibraryFault::Machine);
+            fault(&other, "not for x86-64");
         }
-        assert_eq!(fault(&vec![0; (16 << 20) + 1]), LibraryFault::TooLarge);
+        fault(&vec![0; (16 << 20) + 1], "has more than");
     }
 
     proptest! {

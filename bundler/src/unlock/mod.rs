@@ -8,9 +8,11 @@
 //! of the crates, with the rights of whoever builds; nothing of it runs on a node unless it is to
 //! build there.
 
+use camino::Utf8Path;
+use vgpu_manifest::ItemName;
+
 mod build;
 mod crates;
-mod error;
 mod fork;
 mod library;
 mod record;
@@ -20,3 +22,11 @@ mod workshop;
 pub(crate) use self::fork::library_for;
 pub(crate) use self::record::{Build, Making, make_again, records};
 pub(crate) use self::toolchain::{INSTALL_ZIG, Lacking, Toolchain};
+
+fn cannot_use(path: &Utf8Path) -> String {
+    format!("cannot use `{path}`")
+}
+
+fn cannot_make(item: &ItemName) -> String {
+    format!("cannot make item `{item}`")
+}

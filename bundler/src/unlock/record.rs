@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::catalog::Catalog;
 use vgpu_manifest::driver::DriverRecord;
@@ -12,13 +13,13 @@ use vgpu_manifest::verdict::Targets;
 use vgpu_manifest::{Digest, ItemName, Kind, Tree};
 
 use super::build::{Built, build};
+use super::cannot_make;
 use super::crates::{self, Versions};
-use super::error::{UnlockError, Why};
 use super::fork::{self, Fit};
 use super::toolchain::Toolchain;
 use super::workshop::Workshop;
 use crate::cache::CacheError;
-use crate::git::{GitError, GitOrigin, Reach, Selection};
+use crate::git::{self, GitOrigin, Reach, Selection};
 use crate::lock::{Lock, LockedItem};
 use crate::recipe::{Entry, FitCheck, Role};
 use crate::source::{Expected, Origin, Pin, SourceError, Sources};
@@ -71,9 +72,9 @@ pub(crate) fn records(
             continue;
         };
         let name = &entry.name;
-        let refuse = |why: Why| UnlockError::new(name, why);
         let commit = origin.revision.commit().cloned();
-        let commit = commit.ok_or_else(|| refuse(GitError::Open(origin.to_string()).into()))?;
+        let commit = commit.ok_or_else(|| git::unresolved(origin));
+        let commit = commit.with_context(|| cannot_make(name))?;
         let drivers: Vec<&DriverRecord> = pins.iter().filter_map(|pin| pin.kind.driver()).collect();
         making.check_fit(name, &commit, &drivers, *fit)?;
         let library = making.library_of(name);
@@ -147,8 +148,7 @@ impl<'m> Making<'m> {
         origin: &GitOrigin,
         commit: &CommitId,
         library: Option<Wanted<'_>>,
-    ) -> Result<(Made, Option<Made>), UnlockError> {
-        let refuse = |why: Why| UnlockError::new(&entry.name, why);
+    ) -> anyhow::Result<(Made, Option<Made>)> {
         // Another version of our program packs otherwise, but crates keep their versions.
         let before = (self.kept)(&entry.name).and_then(|lock| lock.serving(entry));
         let kept = match before.and_then(|item| item.build.as_ref()) {
@@ -156,8 +156,8 @@ impl<'m> Making<'m> {
             _ => None,
         };
         let want = expected(&entry.name, None);
-        let (pin, tree, versions) =
-            make_sources(self.sources, origin, kept, want).map_err(refuse)?;
+        let (pin, tree, versions) = make_sources(self.sources, origin, kept, want)
+            .with_context(|| cannot_make(&entry.name))?;
         let cargo_lock = match versions {
             Versions::Committed => None,
             Versions::Kept(text) => Some(text),
@@ -165,15 +165,17 @@ impl<'m> Making<'m> {
         let id = fork::library_of(&Catalog::embedded(), commit).map(|library| library.id.clone());
         let record = UnlockRecord { commit: commit.clone(), library: id, tree };
         let made = library.map(|(_, name, wanted)| {
-            let refuse = |why: Why| UnlockError::new(name, why);
-            let tools = Toolchain::find().map_err(|lacking| refuse(lacking.into()))?;
-            let Built { bytes, glibc } =
-                make_library(self.sources, name, (pin.sha256, tree), &tools, wanted)
-                    .map_err(refuse)?;
-            let pin = keep(self.sources, &bytes, None).map_err(|error| refuse(error.into()))?;
+            let make = || {
+                let tools = Toolchain::find()?;
+                let source = (pin.sha256, tree);
+                let Built { bytes, glibc } =
+                    make_library(self.sources, name, source, &tools, wanted)?;
+                anyhow::Ok((keep(self.sources, &bytes, None)?, glibc, tools))
+            };
+            let (pin, glibc, tools) = make().with_context(|| cannot_make(name))?;
             let record = LibraryRecord { source: entry.name.clone(), glibc };
             let pin = Pin { kind: Kind::UnlockLibrary(record), ..pin };
-            Ok((pin, Build::Library { glibc: wanted, tools }))
+            anyhow::Ok((pin, Build::Library { glibc: wanted, tools }))
         });
         let source = Pin { kind: Kind::UnlockSource(record), ..pin };
         Ok(((source, Build::Sources { cargo_lock }), made.transpose()?))
@@ -185,7 +187,7 @@ pub(crate) fn make_again(
     sources: &Sources<'_>,
     lock: &Lock,
     item: &LockedItem,
-) -> Result<(), UnlockError> {
+) -> anyhow::Result<()> {
     let cache = sources.fetcher.cache;
     if cache.cache().has(item.sha256) {
         cache.touch(item.sha256, SystemTime::now());
@@ -194,26 +196,27 @@ pub(crate) fn make_again(
     let made = match &item.build {
         Some(Build::Library { glibc, tools }) => library_again(sources, lock, item, *glibc, tools),
         _ => {
-            let known = lock.known(&item.name).ok_or(Why::NoRecord);
+            let known = lock.known(&item.name).context(NO_RECORD);
             known.and_then(|item| sources_again(sources, item)).map(drop)
         }
     };
-    made.map_err(|why| UnlockError::new(&item.name, why))
+    made.with_context(|| cannot_make(&item.name))
 }
 
-fn sources_again(sources: &Sources<'_>, item: &LockedItem) -> Result<(Digest, Tree), Why> {
+fn sources_again(sources: &Sources<'_>, item: &LockedItem) -> anyhow::Result<(Digest, Tree)> {
     let (Origin::Git(origin), Some(Build::Sources { cargo_lock })) = (&item.origin, &item.build)
     else {
-        return Err(Why::NoRecord);
+        bail!(NO_RECORD);
     };
-    let tree = item.kind.tree().ok_or(Why::NoRecord)?;
+    let tree = item.kind.tree().context(NO_RECORD)?;
     if !sources.fetcher.cache.cache().has(item.sha256) {
         let want = expected(&item.name, Some(item.sha256));
-        make_sources(sources, origin, cargo_lock.as_deref(), want).map_err(|why| match why {
-            Why::Source(error) if matches!(*error, SourceError::OtherCommit { .. }) => {
-                Why::OtherSources(error)
-            }
-            why => why,
+        let made = make_sources(sources, origin, cargo_lock.as_deref(), want);
+        made.map_err(|error| match error.downcast_ref() {
+            Some(SourceError::OtherCommit { .. }) => error.context(
+                "the rebuilt sources differ from the locked ones; use the version of cargo that made the lock, or run `vgpu-bundler lock`",
+            ),
+            _ => error,
         })?;
     }
     Ok((item.sha256, tree))
@@ -225,20 +228,23 @@ fn library_again(
     item: &LockedItem,
     glibc: GlibcVersion,
     locked: &Toolchain,
-) -> Result<(), Why> {
-    let Kind::UnlockLibrary(record) = &item.kind else { return Err(Why::NoRecord) };
-    let source = lock.known(&record.source).ok_or(Why::NoRecord)?;
+) -> anyhow::Result<()> {
+    let Kind::UnlockLibrary(record) = &item.kind else { bail!(NO_RECORD) };
+    let source = lock.known(&record.source).context(NO_RECORD)?;
     let source = sources_again(sources, source)?;
     let tools = Toolchain::find()?;
     let built = make_library(sources, &item.name, source, &tools, glibc)?;
     match keep(sources, &built.bytes, Some(item.sha256)) {
-        Err(source @ CacheError::Mismatch(_)) => {
-            let (locked, here) = (locked.to_string(), tools.to_string());
-            Err(Why::OtherLibrary { locked, here, source })
+        Err(error @ CacheError::Mismatch(_)) => {
+            Err(error).with_context(|| format!(
+                "the rebuilt library differs from the locked one, which was made with {locked}, but here is {tools}; use the same tools, or run `vgpu-bundler lock`"
+            ))
         }
         kept => Ok(kept.map(drop)?),
     }
 }
+
+const NO_RECORD: &str = "the lock does not say how it was made; run `vgpu-bundler lock`";
 
 /// The sources of a commit with all crates, as one tree in the cache.
 fn make_sources(
@@ -246,7 +252,7 @@ fn make_sources(
     origin: &GitOrigin,
     kept: Option<&str>,
     want: Expected<'_>,
-) -> Result<(Pin, Tree, Versions), Why> {
+) -> anyhow::Result<(Pin, Tree, Versions)> {
     let reach = match sources.fetcher.client {
         Some(_) => Reach::Network,
         None => Reach::Here,
@@ -258,7 +264,7 @@ fn make_sources(
     let versions = crates::add(&workshop, kept, reach)?;
     drop(transfer);
     let pin = sources.pack(&workshop.sources(), want)?;
-    let tree = pin.kind.tree().ok_or(Why::NoRecord)?;
+    let tree = pin.kind.tree().context(NO_RECORD)?;
     Ok((pin, tree, versions))
 }
 
@@ -269,7 +275,7 @@ fn make_library(
     (source, tree): (Digest, Tree),
     tools: &Toolchain,
     glibc: GlibcVersion,
-) -> Result<Built, Why> {
+) -> anyhow::Result<Built> {
     let workshop = Workshop::new()?;
     let archive = sources.fetcher.cache.cache().open_content(source)?;
     tree::unpack(archive, tree.unpacked, &workshop.sources())?;

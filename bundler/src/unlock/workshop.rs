@@ -4,9 +4,10 @@ use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::process::{Command, Stdio};
 
+use anyhow::{Context as _, anyhow, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::error::Why;
+use super::cannot_use;
 use crate::git::Reach;
 
 /// A folder that vanishes with this.
@@ -44,21 +45,24 @@ pub(super) enum Surroundings {
 
 impl Workshop {
     /// A new one, in a place where nothing above it has a say.
-    pub(super) fn new() -> Result<Self, Why> {
+    pub(super) fn new() -> anyhow::Result<Self> {
         let place = std::env::temp_dir().to_string_lossy().into_owned();
-        let error = || Why::io(place.as_str());
-        let dir = tempfile::Builder::new().prefix("vgpu-unlock-").tempdir().map_err(error())?;
-        let top = dir.path().canonicalize().map_err(error())?;
-        let top = Utf8PathBuf::from_path_buf(top)
-            .map_err(|_| error()(std::io::Error::other("its name is not UTF-8")))?;
+        let unusable = || format!("cannot use `{place}`");
+        let dir = tempfile::Builder::new().prefix("vgpu-unlock-").tempdir();
+        let dir = dir.with_context(unusable)?;
+        let top = dir.path().canonicalize().with_context(unusable)?;
+        let top = Utf8PathBuf::from_path_buf(top);
+        let top = top.map_err(|_| anyhow!("cannot use `{place}`: its name is not UTF-8"))?;
         let above = top.ancestors().skip(1);
         let mut found = above.flat_map(|folder| ABOVE.map(|name| folder.join(name)));
         if let Some(found) = found.find(|path| path.exists()) {
-            return Err(Why::Above(found));
+            bail!(
+                "`{found}` would change the build; set TMPDIR to a folder without such a file above it"
+            );
         }
         let workshop = Self { _dir: dir, top };
         for folder in [workshop.sources(), workshop.home()] {
-            fs::create_dir(&folder).map_err(Why::io(folder))?;
+            fs::create_dir(&folder).with_context(|| cannot_use(&folder))?;
         }
         Ok(workshop)
     }
@@ -105,7 +109,7 @@ impl Workshop {
         mut command: Command,
         program: &'static str,
         doing: &'static str,
-    ) -> Result<(), Why> {
+    ) -> anyhow::Result<()> {
         let path = self.top.join("said");
         let mut said = File::options()
             .read(true)
@@ -113,10 +117,10 @@ impl Workshop {
             .create(true)
             .truncate(true)
             .open(&path)
-            .map_err(Why::io(&path))?;
-        let stderr = said.try_clone().map_err(Why::io(&path))?;
+            .with_context(|| cannot_use(&path))?;
+        let stderr = said.try_clone().with_context(|| cannot_use(&path))?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
-        let status = command.status().map_err(|source| Why::Run { program, source })?;
+        let status = command.status().with_context(|| format!("cannot run `{program}`"))?;
         if status.success() {
             return Ok(());
         }
@@ -125,8 +129,8 @@ impl Workshop {
         let read = said
             .seek(SeekFrom::Start(len.saturating_sub(LAST_WORDS)))
             .and_then(|_| said.take(LAST_WORDS).read_to_end(&mut last));
-        read.map_err(Why::io(&path))?;
-        Err(Why::Cargo { doing, said: tell(&last) })
+        read.with_context(|| cannot_use(&path))?;
+        bail!("cargo cannot {doing}: {}", tell(&last))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Digests of a stream, and parallel work on chunks.
 
+use std::convert::Infallible;
 use std::io::{self, Read};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -73,6 +74,27 @@ impl Measure {
     }
 }
 
+/// Applies `act` to all items, `width` of them at a time, and returns the results in order.
+///
+/// Continues after errors, so that a run of downloads reports all problems at once.
+pub fn parallel<T: Sync, R: Send>(
+    width: NonZeroUsize,
+    items: &[T],
+    act: impl Fn(&T) -> R + Sync,
+) -> Vec<R> {
+    let results = Mutex::new(Vec::with_capacity(items.len()));
+    let Ok(()) = on_threads::<Infallible>(width.get(), items.len(), |next| {
+        while let Some(index) = next() {
+            let result = act(&items[index]);
+            results.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
+        }
+        Ok(())
+    });
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
 /// Runs `work` in up to `most` threads, but no more than there are cores, until all numbers below
 /// `count` are handed out or one thread fails.
 ///
@@ -81,6 +103,15 @@ impl Measure {
 /// returned: all lower numbers were handed out before, so the result does not depend on timing.
 pub(crate) fn in_parallel<E: Send>(
     most: usize,
+    count: usize,
+    work: impl Fn(&dyn Fn() -> Option<usize>) -> Result<(), (usize, E)> + Sync,
+) -> Result<(), E> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    on_threads(cores.min(most), count, work)
+}
+
+fn on_threads<E: Send>(
+    threads: usize,
     count: usize,
     work: impl Fn(&dyn Fn() -> Option<usize>) -> Result<(), (usize, E)> + Sync,
 ) -> Result<(), E> {
@@ -96,9 +127,8 @@ pub(crate) fn in_parallel<E: Send>(
             }
         }
     };
-    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     std::thread::scope(|scope| {
-        for _ in 1..cores.min(most).min(count) {
+        for _ in 1..threads.min(count) {
             scope.spawn(run);
         }
         run();
@@ -109,6 +139,8 @@ pub(crate) fn in_parallel<E: Send>(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
+
     use super::*;
 
     #[test]
@@ -129,6 +161,25 @@ mod tests {
             bytes.chunks(777_777).for_each(|piece| slowly.update(piece));
             assert_eq!(slowly.finish(), at_once, "{size}");
         }
+    }
+
+    #[test]
+    fn results_keep_the_order_of_their_items() {
+        let items: Vec<usize> = (0..100).collect();
+        let four = NonZeroUsize::new(4).unwrap();
+        assert_eq!(
+            parallel(four, &items, |n| n * 2),
+            items.iter().map(|n| n * 2).collect::<Vec<_>>()
+        );
+        assert_eq!(parallel(four, &[] as &[usize], |n| *n), Vec::<usize>::new());
+    }
+
+    #[test]
+    fn as_many_run_at_once_as_were_asked_for() {
+        // The barrier never opens if fewer than four run at the same time.
+        let four = NonZeroUsize::new(4).unwrap();
+        let barrier = Barrier::new(4);
+        assert_eq!(parallel(four, &[(); 8], |()| barrier.wait().is_leader()).len(), 8);
     }
 
     #[test]

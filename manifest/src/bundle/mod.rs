@@ -14,7 +14,7 @@ mod write;
 pub use self::copy::CopyError;
 pub use self::cosign::CosignError;
 pub use self::layout::{SIGNATURES_AT, TooLarge};
-pub use self::measure::{Measure, Measured};
+pub use self::measure::{Measure, Measured, parallel};
 pub use self::parts::{PartSize, PartsError};
 pub use self::read::{Damage, PIECE, PartFault, Progress, ReadError, Sink};
 pub use self::write::{Source, Target, WriteError, write_bundle};

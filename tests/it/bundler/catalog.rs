@@ -231,5 +231,5 @@ fn headers_in_the_bundle_settle_what_sources_disagree_about() {
     let broken = bytes(sandbox.work("headers.deb"));
     fs::write(sandbox.work("headers.deb"), &broken[..broken.len() / 2]).unwrap();
     let error = sandbox.fails(1, &["lock"]);
-    assert!(error.contains("cannot look into the package `apt/proxmox-headers"), "{error}");
+    assert!(error.contains("cannot inspect the package `apt/proxmox-headers"), "{error}");
 }

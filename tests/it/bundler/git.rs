@@ -449,7 +449,7 @@ fn offline_asks_nobody_and_secrets_are_not_repeated() {
     let at = |url: &str| format!("git = '{url}'\ncommit = '{commit}'");
     sandbox.write("bundle.toml", &tree(&at("https://git.invalid/a")));
     let said = sandbox.fails(1, &["lock", "--offline"]);
-    assert!(said.contains("`--offline` forbids to fetch it"), "{said}");
+    assert!(said.contains("`--offline` forbids fetching it"), "{said}");
     let said = refused(&sandbox, &at("https://bob:secret@git.invalid/a"));
     assert!(said.contains("password must not stand in it") && !said.contains("secret"), "{said}");
     // A user's own `url.*.insteadOf` rewriting, as many build machines have it.

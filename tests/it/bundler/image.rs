@@ -132,7 +132,7 @@ fn a_login_of_podman_serves_and_shows_nowhere() {
     };
     sandbox.write("wrong.json", &login.replace("{\"auth\"", "\"auth\""));
     let error = lock("wrong.json").expect(1, &["lock"]).err;
-    assert!(error.contains("wrong.json`: line 1 is not what is expected"), "{error}");
+    assert!(error.contains("wrong.json`: line 1 is not in the format of podman"), "{error}");
     let said = lock("auth.json").expect(0, &["lock"]).err;
     sandbox.ok(&["build", "--offline"]);
     let secrets = ["hunter2", pair.trim_end_matches('=')];

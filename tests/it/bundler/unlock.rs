@@ -142,7 +142,10 @@ fn a_library_is_built_once_and_comes_out_the_same_again() {
         lock.replace(&sha, &"0".repeat(64)).replace("rustc = \"rustc 1.", "rustc = \"rustc 0.");
     scene.sandbox.write("bundle.lock", &other);
     let said = scene.run(1, &["fetch", "--offline"]);
-    assert!(said.contains("came out otherwise") && said.contains("made with rustc 0."), "{said}");
+    assert!(
+        said.contains("differs from the locked one") && said.contains("made with rustc 0."),
+        "{said}"
+    );
     scene.sandbox.write("bundle.lock", &lock);
 
     // Configuration in a parent folder is refused, because it would change the build.
@@ -172,7 +175,7 @@ fn what_is_no_library_for_a_host_is_refused_with_the_reason() {
     assert!(said.contains("does not export `ioctl`"), "{said}");
     let rlib = MANIFEST.replace("cdylib", "rlib");
     let said = scene.refused(&[("Cargo.toml", &rlib), GOOD[1]], NEW);
-    assert!(said.contains("makes 0 shared libraries"), "{said}");
+    assert!(said.contains("builds no shared library"), "{said}");
     let said = scene.refused(&[GOOD[0], ("src/lib.rs", "compile_error!(\"no\");\n")], NEW);
     assert!(said.contains("cargo cannot build the library: no"), "{said}");
 
@@ -180,7 +183,7 @@ fn what_is_no_library_for_a_host_is_refused_with_the_reason() {
                    [[package]]\nname = 'b'\nversion = '1.0.0'\n\
                    source = 'git+https://git.invalid/b#0123456789'\n";
     let said = scene.refused(&[GOOD[1], ("Cargo.lock", foreign)], NEW);
-    assert!(said.contains("depends on the crate `b`, which comes from elsewhere"), "{said}");
+    assert!(said.contains("depends on the crate `b`, which is not from a registry"), "{said}");
     fs::remove_file(scene.sandbox.work("repo/Cargo.lock")).unwrap();
     let said =
         scene.refused(&[(".cargo/config.toml", "[build]\nrustc-wrapper = '/bin/false'\n")], NEW);

@@ -163,7 +163,7 @@ fn a_server_that_lies_is_found_out() {
     // version.
     let page = b"<!DOCTYPE html><html><title>Just a moment</title></html>".to_vec();
     for (content, word) in [
-        (page, "it is a web page (\"Just a moment\"), not a driver"),
+        (page, "the file is a web page (\"Just a moment\"), not a driver"),
         (bytes(&StandIn::guest(VERSION)), "expected the host driver"),
     ] {
         let server = AlistServer::new(vec![(path.clone(), content)], Whim::None);

@@ -92,7 +92,7 @@ fn host() -> Vec<u8> {
     package(HOST, &gzip(&host_files()))
 }
 
-fn examine(bytes: &[u8], patches: &[&str]) -> Result<Examined, DriverError> {
+fn examine(bytes: &[u8], patches: &[&str]) -> anyhow::Result<Examined> {
     let package = Package::open(file(bytes))?;
     package.expect(DriverKind::Host)?;
     let parse = |patch: &&str| Patch::parse(patch.as_bytes()).unwrap();
@@ -165,7 +165,7 @@ fn what_is_not_the_driver_is_refused_by_its_own_name() {
         (page.as_bytes(), "a web page (\"Just a moment…\")"),
         (
             b"{\"code\":401,\"message\":\"x\x1b[2J\"}",
-            "answer of a server, not a driver: `{\\\"code",
+            "an answer of a server, not a driver: `{\\\"code",
         ),
         (b"\x7fELF\x02", "Linux program"),
         (b"MZ\x90", "Windows program"),
@@ -174,7 +174,7 @@ fn what_is_not_the_driver_is_refused_by_its_own_name() {
         (b"#!/bin/bash\necho\n\n\n", "a script without `CRCsum=`"),
         (&host()[..30], "in its first lines"),
         (&host()[..100], "no usable `version_string`"),
-        (&guest, "it is the guest driver 535.230.02, expected the host driver"),
+        (&guest, "the file is the guest driver 535.230.02, expected the host driver"),
         (&plain, "neither the host driver"),
         (&flipped, "MD5 is"),
         (other_os.as_bytes(), "for `FreeBSD`"),
@@ -188,7 +188,8 @@ fn what_is_not_the_driver_is_refused_by_its_own_name() {
     }
     let package = Package::open(file(&marked)).unwrap();
     assert_eq!(package.kind(), DriverKind::Guest);
-    assert!(matches!(package.examine(None, &[]), Err(DriverError::Contradiction { .. })));
+    let error = package.examine(None, &[]).unwrap_err().to_string();
+    assert!(error.contains("its payload contradicts that"), "{error}");
 }
 
 #[test]
@@ -203,13 +204,15 @@ fn odd_payloads_are_refused() {
 
     let mut twice = host_files();
     twice.push(("vgpuConfig.xml", b"other"));
-    assert!(refusal(&package(HOST, &gzip(&twice))).contains("appears twice"));
+    assert!(refusal(&package(HOST, &gzip(&twice))).contains("has `vgpuConfig.xml` twice"));
 
     let large = vec![b'x'; (16 << 20) + 1];
     let large = gzip(&[("./vgpuConfig.xml", &large)]);
     assert!(refusal(&package(HOST, &large)).contains("has more than 16.0 MiB"));
     let wrong = gzip(&[("./vgpuConfig.xml", b"<html>")]);
-    assert!(refusal(&package(HOST, &wrong)).contains("`vgpuConfig.xml` in it cannot be used"));
+    assert!(
+        refusal(&package(HOST, &wrong)).contains("`vgpuConfig.xml` of the driver cannot be used")
+    );
 
     // A long name of an irrelevant file, in both encodings.
     let name = "a/".repeat(200);
@@ -225,12 +228,13 @@ fn a_bomb_is_stopped() {
     assert!(bomb.len() < 1 << 16);
     let walk = |cap| super::walk::walk(super::payload::Payload::open(&*bomb, cap)?, &[]);
     assert!(walk(4 << 20).unwrap().is_marked_host);
-    assert!(matches!(walk(2 << 20), Err(DriverError::Bomb(_))));
+    let error = walk(2 << 20).unwrap_err().to_string();
+    assert!(error.contains("unpacks to more than 2.0 MiB"), "{error}");
     // A window that exceeds the memory limit.
     if have("zstd") && have("xz") {
         let wide = pipe("zstd", &["-q", "--ultra", "-1", "--long=28"], &zeros);
-        assert!(matches!(examine(&package(HOST, &wide), &[]), Err(DriverError::Window { .. })));
+        assert!(refusal(&package(HOST, &wide)).contains("needs a window of 256.0 MiB"));
         let wide = pipe("xz", &["-c", "--lzma2=dict=256MiB"], &zeros);
-        assert!(matches!(examine(&package(HOST, &wide), &[]), Err(DriverError::Window { .. })));
+        assert!(refusal(&package(HOST, &wide)).contains("needs a window of 256.0 MiB"));
     }
 }

@@ -3,12 +3,11 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use anyhow::anyhow;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use vgpu_manifest::catalog::DeviceId;
 use vgpu_manifest::driver::{GpuSupport, Resolution, SupportedType, VgpuConfig, VgpuType};
-
-use super::DriverError;
 
 /// The limit of vGPU types and GPUs in a file. Known ones have about 2,000.
 const MAX_ROWS: usize = 50_000;
@@ -29,7 +28,7 @@ const MAX_ROWS: usize = 50_000;
 /// ```
 ///
 /// Unknown elements are skipped: each release adds some.
-pub(super) fn parse(bytes: &[u8]) -> Result<VgpuConfig, DriverError> {
+pub(super) fn parse(bytes: &[u8]) -> anyhow::Result<VgpuConfig> {
     let text = std::str::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8"))?;
     let mut reader = Reader::from_str(text);
     reader.config_mut().trim_text(true);
@@ -60,7 +59,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<VgpuConfig, DriverError> {
 }
 
 /// Checks that types are unique and that GPUs refer to existing types.
-fn check(mut config: VgpuConfig) -> Result<VgpuConfig, DriverError> {
+fn check(mut config: VgpuConfig) -> anyhow::Result<VgpuConfig> {
     config.types.sort_by_key(|vgpu_type| vgpu_type.id);
     if let Some(pair) = config.types.windows(2).find(|pair| pair[0].id == pair[1].id) {
         return Err(wrong(&format!("it has two vGPU types with the id {}", pair[0].id)));
@@ -74,8 +73,9 @@ fn check(mut config: VgpuConfig) -> Result<VgpuConfig, DriverError> {
     }
 }
 
-fn wrong(why: &str) -> DriverError {
-    DriverError::Config(why.chars().take(200).flat_map(char::escape_debug).collect())
+fn wrong(why: &str) -> anyhow::Error {
+    let why: String = why.chars().take(200).flat_map(char::escape_debug).collect();
+    anyhow!("the `vgpuConfig.xml` of the driver cannot be used: {why}")
 }
 
 /// An element below a type or a GPU: its name, its attributes, its text, and the index of its
@@ -91,7 +91,7 @@ struct Field {
 type Attributes = BTreeMap<String, String>;
 
 /// Reads everything up to the end of `start`.
-fn fields(reader: &mut Reader<&[u8]>, start: &BytesStart<'_>) -> Result<Vec<Field>, DriverError> {
+fn fields(reader: &mut Reader<&[u8]>, start: &BytesStart<'_>) -> anyhow::Result<Vec<Field>> {
     let (mut fields, mut open): (Vec<Field>, Vec<usize>) = (Vec::new(), Vec::new());
     loop {
         match reader.read_event().map_err(|error| wrong(&error.to_string()))? {
@@ -120,7 +120,7 @@ fn fields(reader: &mut Reader<&[u8]>, start: &BytesStart<'_>) -> Result<Vec<Fiel
     }
 }
 
-fn attributes(start: &BytesStart<'_>) -> Result<Attributes, DriverError> {
+fn attributes(start: &BytesStart<'_>) -> anyhow::Result<Attributes> {
     let mut found = Attributes::new();
     for attribute in start.attributes() {
         let attribute = attribute.map_err(|error| wrong(&error.to_string()))?;
@@ -132,7 +132,7 @@ fn attributes(start: &BytesStart<'_>) -> Result<Attributes, DriverError> {
     Ok(found)
 }
 
-fn vgpu_type(attributes: &Attributes, fields: &[Field]) -> Result<VgpuType, DriverError> {
+fn vgpu_type(attributes: &Attributes, fields: &[Field]) -> anyhow::Result<VgpuType> {
     let id = number(attribute(attributes, "vgpuType", "id")?)?;
     let name = attribute(attributes, "vgpuType", "name")?;
     let class = attribute(attributes, "vgpuType", "class")?;
@@ -142,7 +142,7 @@ fn vgpu_type(attributes: &Attributes, fields: &[Field]) -> Result<VgpuType, Driv
         .ok_or_else(|| wrong(&format!("the vGPU type {id} has no `<framebuffer>`")))?;
     let resolution = |field: &Field| {
         let side = |name| attribute(&field.attributes, "display", name).and_then(number);
-        Ok::<_, DriverError>(Resolution { width: side("width")?, height: side("height")? })
+        anyhow::Ok(Resolution { width: side("width")?, height: side("height")? })
     };
     Ok(VgpuType {
         id,
@@ -155,7 +155,7 @@ fn vgpu_type(attributes: &Attributes, fields: &[Field]) -> Result<VgpuType, Driv
     })
 }
 
-fn gpu(fields: &[Field]) -> Result<GpuSupport, DriverError> {
+fn gpu(fields: &[Field]) -> anyhow::Result<GpuSupport> {
     let top = |name: &'static str| {
         fields.iter().enumerate().filter(move |(_, it)| it.parent.is_none() && it.name == name)
     };
@@ -171,17 +171,17 @@ fn gpu(fields: &[Field]) -> Result<GpuSupport, DriverError> {
         Ok(SupportedType { id, instances: number(&max.text)? })
     });
     let subsystem = Some(id("subsystemId")?).filter(|id| *id != 0).map(DeviceId);
-    let types = types.collect::<Result<_, DriverError>>()?;
+    let types = types.collect::<anyhow::Result<_>>()?;
     Ok(GpuSupport { device: DeviceId(id("deviceId")?), subsystem, types })
 }
 
-fn attribute<'a>(from: &'a Attributes, of: &str, name: &str) -> Result<&'a str, DriverError> {
+fn attribute<'a>(from: &'a Attributes, of: &str, name: &str) -> anyhow::Result<&'a str> {
     let found = from.get(name).map(String::as_str);
     found.ok_or_else(|| wrong(&format!("a `<{of}>` has no `{name}`")))
 }
 
 /// Parses a number in C notation: `0x1A000000` or `2`.
-fn number<T: TryFrom<u64>>(text: &str) -> Result<T, DriverError> {
+fn number<T: TryFrom<u64>>(text: &str) -> anyhow::Result<T> {
     let lower = text.trim().to_ascii_lowercase();
     let value = match lower.strip_prefix("0x") {
         Some(hex) => u64::from_str_radix(hex, 16),

@@ -35,7 +35,7 @@ fn hopeless() -> Vec<(Act, &'static str)> {
 /// Try each of them, with a digest and without. Most of it is waiting, so they run together.
 fn each_hopeless(check: impl Fn(&Act, &str, Known) + Sync) {
     let width = std::num::NonZeroUsize::new(6).unwrap();
-    crate::parallel::parallel(width, &hopeless(), |(act, word)| {
+    vgpu_manifest::parallel(width, &hopeless(), |(act, word)| {
         for known in [Known::Yes, Known::No] {
             check(act, word, known);
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 
+use anyhow::anyhow;
 use base64ct::{Base64, Encoding as _};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
@@ -34,14 +35,6 @@ impl Credentials {
     pub(crate) fn new(user: &str, password: &str) -> Self {
         Self { user: user.to_owned(), password: Zeroizing::new(password.to_owned()) }
     }
-}
-
-/// A file with credentials cannot be used. Nothing of its content is shown.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot read the credentials in `{path}`: {why}")]
-pub(crate) struct CredentialsError {
-    path: Utf8PathBuf,
-    why: String,
 }
 
 /// Where credentials may be, in the order in which they are looked for.
@@ -85,24 +78,23 @@ impl Places {
     }
 
     /// The credentials for `registry`, if there are any.
-    pub(crate) fn find(
-        &self,
-        registry: &Registry,
-    ) -> Result<Option<Credentials>, CredentialsError> {
+    pub(crate) fn find(&self, registry: &Registry) -> anyhow::Result<Option<Credentials>> {
         for path in &self.0 {
-            let error = |why: String| CredentialsError { path: path.clone(), why };
+            // Nothing of the content is shown.
+            let error = |why: String| anyhow!("cannot read the credentials in `{path}`: {why}");
             let text = match read(path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 text => text.map_err(|why| error(why.to_string()))?,
             };
-            let file: File = serde_json::from_str(&text)
-                .map_err(|why| error(format!("line {} is not what is expected", why.line())))?;
+            let file: File = serde_json::from_str(&text).map_err(|why| {
+                error(format!("line {} is not in the format of podman and docker", why.line()))
+            })?;
             let auth = names(registry)
                 .into_iter()
                 .find_map(|name| file.auths.get(&name).and_then(|entry| entry.auth.as_ref()));
             if let Some(auth) = auth {
                 let pair = decode(auth).ok_or_else(|| {
-                    error(format!("what it has for `{registry}` is no name and password"))
+                    error(format!("the entry for `{registry}` is not a name and a password"))
                 })?;
                 return Ok(Some(pair));
             }
@@ -178,8 +170,8 @@ mod tests {
     fn a_file_that_cannot_be_read_is_named_and_not_shown() {
         let cases = [
             ("{\"auths\": secret", "line 1"),
-            ("{\"auths\":{\"a.example\":{\"auth\":\"c2VjcmV0\"}}}", "no name and password"),
-            ("{\"auths\":{\"a.example\":{\"auth\":\"secret!\"}}}", "no name and password"),
+            ("{\"auths\":{\"a.example\":{\"auth\":\"c2VjcmV0\"}}}", "is not a name and a password"),
+            ("{\"auths\":{\"a.example\":{\"auth\":\"secret!\"}}}", "is not a name and a password"),
         ];
         for (text, word) in cases {
             let (_dir, places) = places(&[(".docker/config.json", text)]);

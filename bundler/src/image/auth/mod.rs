@@ -9,5 +9,5 @@ mod challenge;
 mod credentials;
 mod session;
 
-pub(super) use self::credentials::{Credentials, CredentialsError, Places};
+pub(super) use self::credentials::{Credentials, Places};
 pub(super) use self::session::Session;

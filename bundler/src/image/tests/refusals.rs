@@ -21,28 +21,34 @@ fn what_is_not_an_image_is_told_as_what_it_is() {
     let many: Vec<&[u8]> = many.iter().map(Vec::as_slice).collect();
     let foreign = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
     let cases: Vec<(Vec<u8>, &str)> = vec![
-        (bytes("<html>please log in</html>"), "it is not a manifest: expected value"),
-        (bytes(""), "it is not a manifest"),
-        (bytes("[]"), "it is not a manifest"),
+        (bytes("<html>please log in</html>"), "the document is not a manifest: expected value"),
+        (bytes(""), "the document is not a manifest"),
+        (bytes("[]"), "the document is not a manifest"),
         (bytes("{}"), "it names neither layers"),
-        (bytes(&"[".repeat(10_000)), "it is not a manifest"),
+        (bytes(&"[".repeat(10_000)), "the document is not a manifest"),
         (bytes("{\"schemaVersion\":1,\"fsLayers\":[]}"), "schema 1"),
         (bytes("{\"schemaVersion\":1}"), "schema 1"),
         (with(&|i| i.more = "\"manifests\":[],".to_owned()), "read as a list of images and as an"),
         (with(&|i| i.more = "\"layers\":[],".to_owned()), "duplicate field"),
         (with(&|i| i.manifest_type = OCI_INDEX), "read as a list"),
-        (with(&|i| i.manifest_type = "text/\\u001b[2J"), "its type is `text/\\u{1b}[2J`"),
-        (with(&|i| i.config_type = "application/vnd.oci.empty.v1+json".into()), "something else"),
-        (with(&|i| i.layers[0].0 = foreign.to_owned()), "layer 1 is one that its maker"),
+        (with(&|i| i.manifest_type = "text/\\u001b[2J"), "the type is `text/\\u{1b}[2J`"),
+        (
+            with(&|i| i.config_type = "application/vnd.oci.empty.v1+json".into()),
+            "not a container image",
+        ),
+        (with(&|i| i.layers[0].0 = foreign.to_owned()), "layer 1 must not be redistributed"),
         (with(&|i| i.layers[0].0 += "+encrypted"), "layer 1 has the type"),
         (with(&|i| i.layers.clear()), "no layers"),
         (Image::oci(&many).manifest(), "128 layers, more than the 127"),
         (replaced("\"layers\":[{", "\"layers\":[{\"size\":1,"), "duplicate field"),
-        (replaced("\"size\":5}", "\"size\":-5}"), "it is not a manifest: invalid value"),
-        (replaced("\"size\":5}", "\"size\":5.5}"), "it is not a manifest: invalid"),
+        (replaced("\"size\":5}", "\"size\":-5}"), "the document is not a manifest: invalid value"),
+        (replaced("\"size\":5}", "\"size\":5.5}"), "the document is not a manifest: invalid"),
         (replaced("\"size\":5}", "\"size\":18446744073709551615}"), "more than the 1.0 GiB"),
         (replaced("\"size\":5}", "\"size\":9000000000}"), "more than the 1.0 GiB"),
-        (replaced("\"size\":5}", "\"size\":18446744073709551616}"), "it is not a manifest"),
+        (
+            replaced("\"size\":5}", "\"size\":18446744073709551616}"),
+            "the document is not a manifest",
+        ),
         (replaced("\"digest\":\"sha256:", "\"digest\":\"sha512:"), "is not a digest that can"),
         (replaced("\"digest\":\"sha256:", "\"digest\":\"../../"), "is not a digest that can"),
     ];
@@ -66,10 +72,10 @@ fn an_image_that_contradicts_itself_is_refused_before_its_layers_come() {
         Image { config: change(text).into_bytes(), ..good.clone() }
     };
     let cases = [
-        (good.clone().on("linux", "arm64"), "it is for linux/arm64, not for linux/amd64"),
-        (config(&|text| text.replace(":[\"sha256", ":[\"x\",\"sha256")), "tells of 2"),
-        (config(&|text| text.replace("rootfs", "roots")), "its configuration cannot be read"),
-        (config(&|_| "<html>".to_owned()), "its configuration cannot be read"),
+        (good.clone().on("linux", "arm64"), "the image is for linux/arm64, not for linux/amd64"),
+        (config(&|text| text.replace(":[\"sha256", ":[\"x\",\"sha256")), "the configuration has 2"),
+        (config(&|text| text.replace("rootfs", "roots")), "the configuration cannot be read"),
+        (config(&|_| "<html>".to_owned()), "the configuration cannot be read"),
         (Image { config: large, ..good.clone() }, "too much for one"),
     ];
     for (image, word) in cases {
@@ -110,7 +116,7 @@ fn a_list_leads_to_one_image_and_no_further() {
     let error = pull(&index(&[]));
     assert!(error.contains("not there for linux/amd64, but for nothing"), "{error}");
     let error = pull(&index(&[("linux/amd64", "text/plain", &inner)]));
-    assert!(error.contains("its type is `text/plain`"), "{error}");
+    assert!(error.contains("the type is `text/plain`"), "{error}");
     let list = index(&[("linux/amd64", OCI_MANIFEST, &image.manifest())]);
     registry.lie(&by_digest(&image.manifest()), Lie::Other(b"other".to_vec()));
     let error = pull(&list);

@@ -173,7 +173,5 @@ fn headers_are_looked_into_although_they_are_only_pinned() {
     scene.repo.add("tool", "1:2.0-1", "Depends: linux-headers-6.1\n");
     scene.repo.publish();
     let error = scene.sandbox.fails(1, &["lock"]);
-    assert!(
-        error.contains("cannot look into the package `apt/test/linux-headers-6.1_1_amd64.deb`")
-    );
+    assert!(error.contains("cannot inspect the package `apt/test/linux-headers-6.1_1_amd64.deb`"));
 }
