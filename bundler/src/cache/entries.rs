@@ -1,4 +1,4 @@
-//! What is in the cache, and what of it can go.
+//! The entries of the cache, their verification and their removal.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,29 +10,28 @@ use vgpu_manifest::{Digest, Measure};
 
 use super::{Cache, CacheError, CacheLock};
 
-/// A content of the cache.
+/// A content in the cache.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Entry {
-    /// Its SHA-256.
     pub(crate) sha256: Digest,
-    /// Its length in bytes.
+    /// The length in bytes.
     pub(crate) size: u64,
-    /// When it was last used for a bundle.
+    /// The time of the last use for a bundle.
     #[serde(skip)]
     pub(crate) used: SystemTime,
 }
 
-/// What came out of looking at a content again.
+/// The result of a verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is what its name says.
+    /// The content matches its digest.
     Intact,
-    /// It is not, and was removed.
+    /// The content was damaged and is removed.
     Removed,
 }
 
 impl Cache {
-    /// Everything that is here, in the order of the digests.
+    /// Returns all entries, in the order of their digests.
     pub(crate) fn entries(&self) -> Result<Vec<Entry>, CacheError> {
         let mut entries = Vec::new();
         let top = self.dir.join("sha256");
@@ -42,7 +41,7 @@ impl Cache {
                 let Some(sha256) = digest else { continue };
                 let error = || CacheError::io("read", &path);
                 let meta = fs::metadata(&path).map_err(error())?;
-                // The time of its last use is that of its note.
+                // The time of the last use is that of the note.
                 let note = fs::metadata(self.note_path(sha256)).ok();
                 let used = note.as_ref().unwrap_or(&meta).modified().map_err(error())?;
                 entries.push(Entry { sha256, size: meta.len(), used });
@@ -54,13 +53,13 @@ impl Cache {
 }
 
 impl CacheLock<'_> {
-    /// Read a content again, and remove it if it is not what its name says.
+    /// Verifies a content, and removes it if it is damaged.
     pub(crate) fn verify(&self, entry: &Entry) -> Result<Verdict, CacheError> {
         let path = self.cache.path(entry.sha256);
         let mut file = self.cache.open_content(entry.sha256)?;
         let measured = Measure::of(&mut file).map_err(CacheError::io("read", &path))?;
         if measured.sha256 == entry.sha256 {
-            // The note is only as good as the content that it was taken from.
+            // The note was computed from the damaged content.
             let meta = file.metadata().map_err(CacheError::io("read", &path))?;
             self.note(&meta, &measured)?;
             self.touch(entry.sha256, entry.used);
@@ -70,16 +69,16 @@ impl CacheLock<'_> {
         Ok(Verdict::Removed)
     }
 
-    /// Note when a content was used, so that [`gc`](Self::gc) does not take it for forgotten.
+    /// Records a use of a content, which keeps it from [`gc`](Self::gc).
     ///
-    /// That it cannot be noted does no harm.
+    /// A failure is harmless and ignored.
     pub(crate) fn touch(&self, digest: Digest, used: SystemTime) {
         let file = fs::File::options().write(true).open(self.cache.note_path(digest));
         let _ = file.and_then(|file| file.set_modified(used));
     }
 
-    /// Remove what has not been used for `unused`, but not what is in `keep`; downloads that were
-    /// cut off longer ago than that go as well. Returns what was removed.
+    /// Removes entries that have not been used for `unused` and are not in `keep`, and interrupted
+    /// downloads of that age. Returns the removed entries.
     pub(crate) fn gc(
         &self,
         unused: Duration,
@@ -103,7 +102,7 @@ impl CacheLock<'_> {
         Ok(entries)
     }
 
-    /// Remove git repositories that have not been used for long. What was packed of them is content.
+    /// Removes unused git repositories. Packed commits remain as content.
     fn gc_repositories(&self, is_old: &dyn Fn(SystemTime) -> bool) -> Result<(), CacheError> {
         let folder = self.cache.git();
         if !folder.exists() {

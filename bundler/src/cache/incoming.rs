@@ -7,13 +7,14 @@ use vgpu_manifest::{Digest, Measure, Measured, PIECE};
 
 use super::{CacheError, CacheLock, Mismatch};
 
-/// How much is written before the kernel is asked to begin putting it on the disk, in bytes.
+/// The number of bytes after which writeback is started.
 ///
-/// Otherwise it waits for the sync at the end, and the disk was idle until then.
+/// Otherwise the disk stays idle until the sync at the end.
 pub(crate) const CHUNK_STEP: u64 = 8 << 20;
 
-/// Content on its way into the cache. What is not finished leaves nothing behind, unless it is a
-/// download that may go on.
+/// Content that is being added to the cache.
+///
+/// An unfinished content is removed, unless it is a download that can be resumed.
 #[derive(Debug)]
 pub(crate) struct Incoming<'l> {
     lock: &'l CacheLock<'l>,
@@ -24,19 +25,19 @@ pub(crate) struct Incoming<'l> {
     fate: Fate,
 }
 
-/// What becomes of an [`Incoming`] that is dropped.
+/// The action when an [`Incoming`] is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// Its file is removed.
+    /// Remove the file.
     Removed,
-    /// Its file stays, so that the download can go on.
+    /// Keep the file, so that the download can be resumed.
     Stays,
-    /// It is in the cache.
+    /// None: the content is in the cache.
     Finished,
 }
 
 impl<'l> CacheLock<'l> {
-    /// Room for new content.
+    /// Starts a new content.
     pub(crate) fn incoming(&'l self) -> Result<Incoming<'l>, CacheError> {
         let dir = self.cache.dir.join("incoming");
         let error = CacheError::io("create a file in", &dir);
@@ -53,19 +54,17 @@ impl<'l> Incoming<'l> {
         Self { lock, path, file, measure: Measure::default(), len: 0, fate }
     }
 
-    /// How many bytes are here.
     #[must_use]
     pub(crate) fn len(&self) -> u64 {
         self.len
     }
 
-    /// Is nothing here yet?
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Take in what the file already has, from a run that was cut off.
+    /// Reads the bytes of an interrupted run.
     pub(super) fn catch_up(&mut self) -> Result<(), CacheError> {
         let mut buf = vec![0; PIECE];
         loop {
@@ -78,7 +77,7 @@ impl<'l> Incoming<'l> {
         }
     }
 
-    /// Forget all that is here.
+    /// Discards all bytes.
     pub(crate) fn restart(&mut self) -> Result<(), CacheError> {
         self.file
             .set_len(0)
@@ -89,20 +88,18 @@ impl<'l> Incoming<'l> {
         Ok(())
     }
 
-    /// Add some bytes.
     pub(crate) fn add(&mut self, bytes: &[u8]) -> Result<(), CacheError> {
         let Err(error) = self.write_all(bytes) else { return Ok(()) };
         Err(CacheError::io("write", &self.path)(error))
     }
 
-    /// Leave nothing of it behind.
     pub(super) fn forget(mut self) {
         self.fate = Fate::Removed;
     }
 
-    /// Put the content into the cache, durably, if it is what was `expected`.
+    /// Moves the content into the cache durably, if it has the `expected` digest.
     ///
-    /// If it is not, all of it is removed: there is no telling which byte is wrong.
+    /// Otherwise all bytes are removed, because any of them may be wrong.
     pub(crate) fn finish(mut self, expected: Option<Digest>) -> Result<Measured, CacheError> {
         let measured = std::mem::take(&mut self.measure).finish();
         let Measured { size, sha256: actual, .. } = measured;
@@ -116,7 +113,7 @@ impl<'l> Incoming<'l> {
         let path = self.lock.cache.path(actual);
         move_to(&self.path, &path).map_err(CacheError::io("write", &path))?;
         self.fate = Fate::Finished;
-        // Only now, because moving a file counts as touching it.
+        // After the move, which changes the time of the file.
         let meta = self.file.metadata().map_err(CacheError::io("read", &path))?;
         self.lock.note(&meta, &measured)?;
         Ok(measured)
@@ -132,7 +129,7 @@ impl Write for Incoming<'_> {
         if before / CHUNK_STEP != self.len / CHUNK_STEP {
             let step = before - before % CHUNK_STEP;
             let len = std::num::NonZeroU64::new(CHUNK_STEP);
-            // Only a hint. It starts the writing and forgets nothing that is not on the disk.
+            // A hint that starts writeback; pages are dropped only once they are on disk.
             let _ = rustix::fs::fadvise(&self.file, step, len, Advice::DontNeed);
         }
         Ok(n)
@@ -146,13 +143,13 @@ impl Write for Incoming<'_> {
 impl Drop for Incoming<'_> {
     fn drop(&mut self) {
         if self.fate == Fate::Removed {
-            // What cannot be removed now is removed by the next one who locks the cache.
+            // The next process that locks the cache removes what remains.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Make `path` be `bytes`, by way of a file in `dir`. Durable, and all or nothing.
+/// Writes `bytes` to `path` atomically and durably, through a file in `dir`.
 pub(super) fn put(path: &Utf8Path, dir: &Utf8Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(dir)?;
     file.write_all(bytes)?;
@@ -172,7 +169,7 @@ fn create_parent(path: &Utf8Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), fs::create_dir_all)
 }
 
-/// A new name is durable only when its folder is.
+/// Syncs the folder: a rename is durable only after that.
 fn sync_parent(path: &Utf8Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }

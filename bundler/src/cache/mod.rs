@@ -1,16 +1,16 @@
-//! The cache: everything that bundles are made of, by its SHA-256.
+//! The cache: the content of all bundles, by SHA-256.
 //!
 //! ```text
-//! lock                 held by whoever changes something
-//! sha256/ab/abcd…      content; complete, proven and synced before it gets this name
-//! notes/ab/abcd…       the digests of its chunks, taken in the same pass
-//! incoming/            what is on its way, whose names say nothing
-//! partial/             downloads that were cut off, and may go on
-//! git/                 bare repositories, each with the commits that were fetched of another
+//! lock                 locked by the process that changes the cache
+//! sha256/ab/abcd…      content: complete, verified and synced before it gets this name
+//! notes/ab/abcd…       chunk digests of the content, computed in the same pass
+//! incoming/            incomplete content under random names
+//! partial/             interrupted downloads that can be resumed
+//! git/                 bare repositories with the fetched commits of other repositories
 //! ```
 //!
-//! All bundles of a user share one cache. A [`Cache`] can look; only the [`CacheLock`] that
-//! [`Cache::lock`] returns can change anything, so whoever changes the cache is alone.
+//! All bundles of a user share one cache. A [`Cache`] can only read; changes need the [`CacheLock`]
+//! from [`Cache::lock`], which one process holds at a time.
 
 mod entries;
 mod incoming;
@@ -28,41 +28,30 @@ pub(crate) use self::entries::{Entry, Verdict};
 pub(crate) use self::incoming::Incoming;
 pub(crate) use self::partial::{Cut, Partial};
 
-/// Content by its digest, to look at.
+/// Read access to content by digest.
 #[derive(Debug)]
 pub(crate) struct Cache {
     dir: Utf8PathBuf,
 }
 
-/// The right to change the cache. While it exists, nobody else has it.
+/// Exclusive write access to the cache.
 #[derive(Debug)]
 pub(crate) struct CacheLock<'c> {
     cache: &'c Cache,
-    /// Closing it gives the lock back.
+    /// Closing the file releases the lock.
     _file: File,
 }
 
-/// Something about the cache went wrong.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum CacheError {
-    /// A file of the cache could not be used.
     #[error("cannot {verb} `{path}` in the cache")]
-    Io {
-        /// What was to be done.
-        verb: &'static str,
-        /// The file or folder.
-        path: Utf8PathBuf,
-        /// What went wrong.
-        source: io::Error,
-    },
-    /// What came is not what was expected. Nothing of it is kept.
+    Io { verb: &'static str, path: Utf8PathBuf, source: io::Error },
+    /// The content differs from the expected content. Nothing of it is kept.
     #[error(transparent)]
     Mismatch(Box<Mismatch>),
-    /// The content under a digest is not what it was when it got there.
     #[error("the cached content of {0} is damaged; run `vgpu-bundler cache verify`")]
     Damaged(Digest),
-    /// The content is not in the cache.
     #[error("{0} is not in the cache")]
     Missing(Digest),
 }
@@ -73,15 +62,12 @@ impl Explain for CacheError {
     }
 }
 
-/// Some bytes are others than were expected.
+/// A content that differs from the expected one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the {size} bytes have SHA-256 {actual} instead of {expected}")]
 pub(crate) struct Mismatch {
-    /// What was expected.
     pub(crate) expected: Digest,
-    /// What came.
     pub(crate) actual: Digest,
-    /// How much came.
     pub(crate) size: u64,
 }
 
@@ -92,13 +78,13 @@ impl CacheError {
 }
 
 impl Cache {
-    /// Open the cache in `dir`, which is created if it is not there.
+    /// Opens the cache in `dir`, which is created if it does not exist.
     pub(crate) fn open(dir: &Utf8Path) -> Result<Self, CacheError> {
         for folder in ["sha256", "notes", "incoming", "partial"] {
             let folder = dir.join(folder);
             fs::create_dir_all(&folder).map_err(CacheError::io("create", &folder))?;
         }
-        // Backup programs skip a folder that has this file.
+        // Backup programs skip a folder with this file.
         let tag = dir.join("CACHEDIR.TAG");
         if !tag.exists() {
             let text = "Signature: 8a477f597d28d172789f06886806bc55\n";
@@ -107,9 +93,9 @@ impl Cache {
         Ok(Self { dir: dir.to_owned() })
     }
 
-    /// Wait until nobody else changes the cache, and get the right to do so.
+    /// Locks the cache for changes, and waits for other processes that have it locked.
     ///
-    /// `waiting` is called once if somebody else has it now.
+    /// `waiting` is called once if another process has it locked.
     pub(crate) fn lock(&self, waiting: impl FnOnce()) -> Result<CacheLock<'_>, CacheError> {
         let path = self.dir.join("lock");
         let error = CacheError::io("lock", &path);
@@ -127,13 +113,13 @@ impl Cache {
         Ok(lock)
     }
 
-    /// Is there content with this digest?
+    /// Checks whether the cache has content with this digest.
     #[must_use]
     pub(crate) fn has(&self, digest: Digest) -> bool {
         self.path(digest).is_file()
     }
 
-    /// Open the content with this digest.
+    /// Opens the content with this digest.
     pub(crate) fn open_content(&self, digest: Digest) -> Result<File, CacheError> {
         let path = self.path(digest);
         File::open(&path).map_err(|error| match error.kind() {
@@ -142,7 +128,7 @@ impl Cache {
         })
     }
 
-    /// The folder of bare git repositories.
+    /// Returns the folder of bare git repositories.
     #[must_use]
     pub(crate) fn git(&self) -> Utf8PathBuf {
         self.dir.join("git")
@@ -163,14 +149,14 @@ impl Cache {
 }
 
 impl CacheLock<'_> {
-    /// The cache itself.
     #[must_use]
     pub(crate) fn cache(&self) -> &Cache {
         self.cache
     }
 
-    /// The size and chunks of the content with this digest: as noted down when it came, or taken
-    /// again if there is no such note, or the file was touched since.
+    /// Returns the size and chunks of the content with this digest.
+    ///
+    /// They come from the note, or are measured again if there is none or the file was touched.
     pub(crate) fn measured(&self, digest: Digest) -> Result<Measured, CacheError> {
         let mut file = self.cache.open_content(digest)?;
         let path = self.cache.path(digest);
@@ -186,14 +172,14 @@ impl CacheLock<'_> {
         Ok(measured)
     }
 
-    /// Note what the file of a content turned out to be.
+    /// Writes the note of a content.
     fn note(&self, file: &fs::Metadata, measured: &Measured) -> Result<(), CacheError> {
         let path = self.cache.note_path(measured.sha256);
         let incoming = self.cache.dir.join("incoming");
         note::write(&path, &incoming, file, measured).map_err(CacheError::io("write", &path))
     }
 
-    /// Remove what a run that was killed has left in `incoming`.
+    /// Removes the files of a killed run from `incoming`.
     fn sweep(&self) -> Result<(), CacheError> {
         let dir = self.cache.dir.join("incoming");
         let error = || CacheError::io("clean", &dir);
@@ -210,7 +196,6 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A cache in a folder that vanishes with the test.
     pub(crate) fn scratch() -> (tempfile::TempDir, Cache) {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::open(Utf8Path::from_path(dir.path()).unwrap()).unwrap();
@@ -233,7 +218,7 @@ pub(crate) mod tests {
         let lock = cache.lock(|| {}).unwrap();
         let measured = lock.measured(digest).unwrap();
         assert_eq!((measured.size, measured.chunks.len()), ((4 << 20) + 1, 2));
-        // Without the note, the same is found out again, and noted.
+        // Without the note, the content is measured again and the note is rewritten.
         for _ in 0..2 {
             fs::remove_file(cache.note_path(digest)).unwrap();
             assert_eq!(lock.measured(digest).unwrap(), measured);

@@ -1,9 +1,8 @@
-//! The note beside a content that says what its chunks are, so that packing need not read twice.
+//! The chunk index of a content, which saves reading it twice when it is packed.
 //!
-//! A line about the file, a line per chunk, and a line with the digest of all lines before it, so
-//! that a note that was cut short or has rotted is no note. It counts only while the file has not
-//! been touched since it was measured. Then both kinds of digests are of the same bytes; and every
-//! chunk is compared again when it is packed.
+//! It has a line about the file, a line per chunk, and the digest of all these lines, which detects
+//! truncation and damage. It is valid only while the file is untouched; and every chunk is verified
+//! again when it is packed.
 
 use std::fmt::Write as _;
 use std::fs::{self, Metadata};
@@ -15,7 +14,7 @@ use vgpu_manifest::{Digest, Measured};
 
 use super::incoming::put;
 
-/// Write the note about the file `content`, which turned out to be `measured`, to `path`.
+/// Writes the note about the file `content`, measured as `measured`, to `path`.
 pub(super) fn write(
     path: &Utf8Path,
     dir: &Utf8Path,
@@ -31,7 +30,7 @@ pub(super) fn write(
     put(path, dir, text.as_bytes())
 }
 
-/// Read the note at `path`, if it is one about the file `content` as it is now.
+/// Reads the note at `path`, if it is valid for the current file `content`.
 pub(super) fn read(path: &Utf8Path, sha256: Digest, content: &Metadata) -> Option<Measured> {
     let text = fs::read_to_string(path).ok()?;
     let (body, seal) = text.strip_suffix('\n')?.rsplit_once('\n')?;
@@ -43,7 +42,7 @@ pub(super) fn read(path: &Utf8Path, sha256: Digest, content: &Metadata) -> Optio
     chunks.filter(|_| is_sealed).map(|chunks| Measured { size, sha256, chunks })
 }
 
-/// What changes with every change to a file: nobody can set the third time.
+/// Returns the attributes that every change of a file changes; `ctime` cannot be set.
 fn head(sha256: Digest, content: &Metadata) -> String {
     let (size, inode) = (content.len(), content.ino());
     let changed = [content.mtime(), content.mtime_nsec(), content.ctime(), content.ctime_nsec()];

@@ -8,62 +8,60 @@ use vgpu_manifest::{Digest, Measured};
 use super::incoming::{Fate, put};
 use super::{CacheError, CacheLock, Incoming};
 
-/// A download that may have been cut off earlier, and goes on where it was.
+/// A download that resumes where an earlier attempt was interrupted.
 #[derive(Debug)]
 pub(crate) struct Partial<'l> {
     incoming: Incoming<'l>,
     lock: &'l CacheLock<'l>,
     note: Utf8PathBuf,
     cut: Option<Cut>,
-    /// How much of it an earlier attempt has brought, in bytes.
+    /// The bytes of earlier attempts.
     earlier: u64,
 }
 
-/// Where the first part of a download came from, so that the rest is of the same.
+/// The origin of the first part of a download, to request the rest of the same version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Cut {
-    /// The address.
     pub(crate) url: String,
-    /// What the server called this version of it: an `ETag` or a date.
+    /// The validator from the server: an `ETag` or a date.
     pub(crate) validator: Option<String>,
-    /// How long the server said that all of it is, in bytes.
+    /// The full length according to the server, in bytes.
     pub(crate) total: Option<u64>,
-    /// The run of the machine in which it was. What was written in an earlier one may have been
-    /// lost in a power cut, with zeros in its place.
+    /// The boot id. After a power cut, bytes of an earlier boot may have been replaced by zeros.
     boot: Option<String>,
 }
 
 impl Cut {
-    /// A download from `url` in this run of the machine.
+    /// Returns the origin of a download from `url` in this boot.
     #[must_use]
     pub(crate) fn new(url: &str, validator: Option<String>, total: Option<u64>) -> Self {
         Self { url: url.to_owned(), validator, total, boot: boot() }
     }
 
-    /// May the rest be taken from `url` although no digest will tell whether it fits?
+    /// Checks whether the rest can come from `url` although no digest will verify the whole.
     #[must_use]
     pub(crate) fn can_go_on(&self, url: &str) -> bool {
         self.url == url && self.validator.is_some() && self.boot.is_some() && self.boot == boot()
     }
 }
 
-/// The kernel makes this up at every start.
+/// The random id of this boot.
 fn boot() -> Option<String> {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()
 }
 
 impl<'l> CacheLock<'l> {
-    /// The download that is known as `key`, with what an earlier run has left of it.
+    /// Returns the download with this `key`, and the bytes of an earlier run.
     ///
-    /// If two threads ask for the same one, the second waits until the first has dropped it.
+    /// A second thread that requests the same key waits until the first has dropped it.
     pub(crate) fn partial(&'l self, key: Digest) -> Result<Partial<'l>, CacheError> {
         let path = self.cache.dir.join("partial").join(key.to_string());
         let error = || CacheError::io("open", &path);
         let file = loop {
             let file = File::options().read(true).append(true).create(true).open(&path);
             let file = file.and_then(|file| file.lock().map(|()| file)).map_err(error())?;
-            // While we waited, whoever had it may have moved it into the cache.
+            // The other thread may have moved the file into the cache meanwhile.
             if same_file(&file, &path) {
                 break file;
             }
@@ -84,38 +82,35 @@ fn same_file(file: &File, path: &Utf8PathBuf) -> bool {
 }
 
 impl Partial<'_> {
-    /// Where what is here came from, if anybody knows.
+    /// Returns the origin of the present bytes, if known.
     #[must_use]
     pub(crate) fn cut(&self) -> Option<&Cut> {
         self.cut.as_ref()
     }
 
-    /// Add some bytes.
     pub(crate) fn add(&mut self, bytes: &[u8]) -> Result<(), CacheError> {
         self.incoming.add(bytes)
     }
 
-    /// Did some of it come in an earlier attempt?
+    /// Checks whether some bytes are from an earlier attempt.
     #[must_use]
     pub(crate) fn has_gone_on(&self) -> bool {
         self.earlier > 0
     }
 
-    /// How many bytes are here.
     #[must_use]
     pub(crate) fn len(&self) -> u64 {
         self.incoming.len()
     }
 
-    /// Is nothing here yet?
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
         self.incoming.is_empty()
     }
 
-    /// Begin again from nothing, with bytes of which `cut` tells the origin.
+    /// Starts over, with bytes from the origin `cut`.
     ///
-    /// The note is on the disk before the first byte of them can be.
+    /// The note is synced before the first byte is written.
     pub(crate) fn restart(&mut self, cut: Cut) -> Result<(), CacheError> {
         self.incoming.restart()?;
         self.earlier = 0;
@@ -126,23 +121,22 @@ impl Partial<'_> {
         Ok(())
     }
 
-    /// Put the download into the cache if it is what was `expected`.
+    /// Moves the download into the cache if it has the `expected` digest.
     pub(crate) fn finish(self, expected: Option<Digest>) -> Result<Measured, CacheError> {
         let Self { incoming, note, .. } = self;
         let result = incoming.finish(expected);
-        // A note without a file is harmless, and overwritten by the next download of that name.
+        // A note without a file is harmless; the next download with this key overwrites it.
         let _ = fs::remove_file(&note);
         result
     }
 
-    /// Leave nothing behind: the content is here by another way.
+    /// Removes the download, because another thread has added the content.
     pub(crate) fn remove(self) {
-        // As above, a note alone is harmless.
         let _ = fs::remove_file(&self.note);
         self.incoming.forget();
     }
 
-    /// Forget everything.
+    /// Discards all bytes.
     pub(crate) fn discard(&mut self) -> Result<(), CacheError> {
         (self.cut, self.earlier) = (None, 0);
         let _ = fs::remove_file(&self.note);

@@ -1,4 +1,4 @@
-//! What a laptop lacks for what is needed: a pure function.
+//! Comparison of this machine with the needs of a recipe: a pure function.
 
 use super::laptop::{KeyState, Laptop, Place};
 use super::needs::{Need, Needs};
@@ -7,13 +7,13 @@ use crate::apt::INSTALL_GPGV;
 use crate::unlock::INSTALL_ZIG;
 use vgpu_manifest::ui::ByteSize;
 
-/// 2025-01-01: before that, this program was not there.
+/// 2025-01-01, before the first version of this program.
 const EARLIEST: u64 = 1_735_689_600;
 
-/// What a cache should have free if nobody knows what will come: a driver, a toolchain and an image.
+/// The free bytes for an unknown recipe: a driver, a toolchain and an image.
 const ROOMY: u64 = 8 << 30;
 
-/// Everything that was looked at, the gravest first within each matter.
+/// Returns all checks, the worst first within each subject.
 pub(crate) fn examine(laptop: &Laptop, needs: Needs) -> Vec<Finding> {
     let mut findings = vec![
         room("cache", &laptop.cache, needs.bytes.unwrap_or(ROOMY), "everything that is fetched"),
@@ -78,7 +78,7 @@ fn room(what: &'static str, place: &Place, needed: u64, needed_for: &'static str
 
 fn clock(laptop: &Laptop, needs: Needs) -> Finding {
     let needed_for = "certificates, and the date of the bundle";
-    // A lock of a colleague may be a little ahead.
+    // The clock of the machine that wrote the lock may be a little ahead.
     let earliest =
         needs.locked.map_or(EARLIEST, |locked| EARLIEST.max(locked.saturating_sub(86_400)));
     if laptop.now >= earliest {
@@ -149,7 +149,7 @@ fn proxy(proxy: &Result<String, String>) -> Finding {
     }
 }
 
-/// A program that is there, or is not.
+/// Checks for a program.
 fn program(
     what: &'static str,
     says: Option<&String>,
@@ -164,7 +164,7 @@ fn program(
     }
 }
 
-/// What gets the crates of an unlock library, and builds it.
+/// Checks for the tools that download the crates of an unlock library and build it.
 fn compiler(laptop: &Laptop, needs: Needs) -> Finding {
     let needed_for = "unlock libraries";
     let toolchain = match &laptop.toolchain {
@@ -280,12 +280,12 @@ mod tests {
         let nothing =
             Needs { network: no, git: no, cargo: no, compiler: no, mega: no, archives: no, ..ALL };
         assert_eq!(bad(&bare, nothing), []);
-        // Where the node builds the library, crates are got all the same.
+        // Crates are downloaded even if the node builds the library.
         let crates = Needs { cargo: Some(Need::Yes), ..nothing };
         assert_eq!(bad(&bare, crates), [("compiler", State::Missing)]);
         let plain = Laptop { toolchain: Ok(toolchain(None)), ..laptop() };
         assert_eq!(bad(&plain, crates), []);
-        // Without a recipe, what is not there may not be needed.
+        // Without a recipe, a missing tool may not be needed.
         let unknown = bad(&bare, Needs::default());
         let absent = ["git", "compiler", "gpgv", "megadl"].map(|what| (what, State::Absent));
         assert!(absent.iter().all(|it| unknown.contains(it)), "{unknown:?}");

@@ -1,4 +1,4 @@
-//! This machine, as far as bundles are concerned.
+//! Inspection of this machine.
 
 use std::env;
 use std::fs::{self, Permissions};
@@ -14,69 +14,57 @@ use crate::apt::Verifier;
 use crate::trust;
 use crate::unlock::{Lacking, Toolchain};
 
-/// What a laptop is like.
+/// The state of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Laptop {
-    /// The cache.
     pub(super) cache: Place,
-    /// The folder for bundles.
     pub(super) output: Place,
-    /// The time, in seconds since 1970.
+    /// The current time, in seconds since 1970.
     pub(super) now: u64,
-    /// The file of the private key.
     pub(super) key: KeyState,
     /// The keys in the ssh-agent, if there is one.
     pub(super) agent: Result<usize, String>,
-    /// How many are allowed to sign, or why nobody is.
+    /// The number of allowed signers, or why there are none.
     pub(super) signers: Result<usize, String>,
-    /// How many certificates this machine trusts.
+    /// The number of trusted certificates.
     pub(super) certificates: usize,
-    /// The proxies that are set, without user names and passwords, or why one is of no use.
+    /// The configured proxies, without user names and passwords, or why one cannot be used.
     pub(super) proxies: Vec<Result<String, String>>,
-    /// The first line of what programs say of themselves; `None` for one that is not there.
+    /// The version lines of programs; `None` for a missing one.
     pub(super) git: Option<String>,
     pub(super) megadl: Option<String>,
     /// The program that checks signatures of package archives.
     pub(super) verifier: Option<String>,
-    /// What builds unlock libraries.
     pub(super) toolchain: Result<Toolchain, Lacking>,
 }
 
-/// A folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// Where it is.
     pub(super) path: Utf8PathBuf,
-    /// How many bytes are free, or why nothing can be written.
+    /// The free bytes, or why the folder is not writable.
     pub(super) free: Result<u64, String>,
 }
 
-/// A private key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum KeyState {
-    /// It is there, for its owner only.
+    /// Exists, readable by its owner only.
     Good(Utf8PathBuf),
-    /// Others can read it.
+    /// Exists, readable by others.
     Open(Utf8PathBuf),
-    /// It is not there.
     NotThere(Utf8PathBuf),
 }
 
-/// Where things are.
+/// The paths to inspect.
 #[derive(Debug)]
 pub(crate) struct Places {
-    /// The cache.
     pub(crate) cache: Utf8PathBuf,
-    /// The folder for bundles.
     pub(crate) output: Utf8PathBuf,
-    /// The private key.
     pub(crate) key: Utf8PathBuf,
-    /// The allowed signers.
     pub(crate) signers: Utf8PathBuf,
 }
 
 impl Laptop {
-    /// Look at this machine. Nothing is asked of the network, and nothing stays behind.
+    /// Inspects this machine without using the network, and leaves nothing behind.
     pub(crate) fn look(places: &Places) -> Self {
         Self {
             cache: Place::look(&places.cache),
@@ -96,8 +84,8 @@ impl Laptop {
 }
 
 impl Place {
-    /// See whether something can be written there. A folder that is not there yet is looked for
-    /// further up, where it would be made.
+    /// Checks whether the folder is writable. For a missing folder, its closest existing parent is
+    /// checked.
     fn look(path: &Utf8Path) -> Self {
         let there = path.ancestors().find(|folder| folder.as_str().is_empty() || folder.exists());
         let folder = there.filter(|it| !it.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
@@ -137,7 +125,7 @@ fn signers(path: &Utf8Path) -> Result<usize, String> {
     }
 }
 
-/// The variables that the downloads heed.
+/// The environment variables that downloads use.
 const PROXIES: [&str; 6] =
     ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
 
@@ -146,7 +134,7 @@ fn proxies() -> Vec<Result<String, String>> {
     set.filter(|(_, value)| !value.is_empty()).map(|(name, value)| proxy(name, &value)).collect()
 }
 
-/// A proxy as it may be shown: passwords stand before the last `@`.
+/// Returns a proxy without the user name and password, which precede the last `@`.
 fn proxy(name: &str, value: &str) -> Result<String, String> {
     let (scheme, rest) = value.split_once("://").unwrap_or(("http", value));
     let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host).trim_end_matches('/');
@@ -159,7 +147,7 @@ fn proxy(name: &str, value: &str) -> Result<String, String> {
     }
 }
 
-/// The first line of what a program says, if it is there and says anything.
+/// Returns the first line of the output of a program, if it exists.
 fn says(program: &str, words: &[&str]) -> Option<String> {
     let mut command = Command::new(program);
     command.args(words).stdin(Stdio::null()).stderr(Stdio::null());

@@ -1,31 +1,30 @@
-//! What a recipe needs of the laptop.
+//! The needs of a recipe.
 
 use crate::lock::Lock;
 use crate::recipe::{Entry, Recipe, Role};
 use crate::source::Origin;
 
-/// What is needed; `None` stands for: nobody has said.
+/// The needs; `None` if there is no recipe.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Needs {
-    /// Whether anything comes from the network.
+    /// Downloads.
     pub(super) network: Option<Need>,
-    /// Whether git fetches anything.
+    /// Git repositories.
     pub(super) git: Option<Need>,
-    /// Whether cargo gets crates.
+    /// Crates.
     pub(super) cargo: Option<Need>,
-    /// Whether a library is compiled.
+    /// A library to compile.
     pub(super) compiler: Option<Need>,
-    /// Whether anything comes from mega.
+    /// Downloads from mega.
     pub(super) mega: Option<Need>,
-    /// Whether signatures of package archives are checked.
+    /// Signed package archives.
     pub(super) archives: Option<Need>,
-    /// How many bytes are to come into the cache, as far as that is known.
+    /// The known bytes to download into the cache.
     pub(super) bytes: Option<u64>,
-    /// When the lock was made, in seconds since 1970.
+    /// The time of the lock, in seconds since 1970.
     pub(super) locked: Option<u64>,
 }
 
-/// Whether something is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
     No,
@@ -33,7 +32,7 @@ pub(super) enum Need {
 }
 
 impl Needs {
-    /// What `recipe` needs; `lock` says how much that is.
+    /// Returns the needs of `recipe`, with the amounts of `lock`.
     pub(crate) fn of(
         recipe: &Recipe,
         lock: Option<&Lock>,

@@ -1,4 +1,4 @@
-//! One request to one mirror, and what to make of its answer.
+//! One request to one mirror, and the handling of its answer.
 
 use std::time::Duration;
 
@@ -10,7 +10,6 @@ use crate::cache::{CacheError, CacheLock, Cut, Partial};
 use crate::net::{Client, HttpUrl, NetError, Reply, Resume, Retry, Validator};
 use crate::ui::Transfer;
 
-/// One attempt.
 #[derive(Debug)]
 pub(super) struct Attempt<'a> {
     pub(super) client: &'a Client,
@@ -20,19 +19,17 @@ pub(super) struct Attempt<'a> {
     pub(super) url: &'a HttpUrl,
 }
 
-/// How an attempt can fail.
+/// The failure of an attempt.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// The mirror is of no use.
+    /// The mirror cannot serve the content.
     Final(MirrorError),
-    /// It may be of use later. What has come is kept.
+    /// The mirror may serve the content later. The received bytes are kept.
     Passing {
         error: NetError,
-        /// What it has brought all the same.
         brought: Brought,
         not_before: Duration,
     },
-    /// The cache failed.
     Cache(CacheError),
 }
 
@@ -47,7 +44,7 @@ impl Failure {
         Self::Passing { error, brought, not_before: Duration::ZERO }
     }
 
-    /// A request failed after it had brought what is here beyond `from`.
+    /// Returns the failure of a request that brought the bytes from `from` on.
     fn net(error: NetError, partial: &Partial<'_>, from: u64) -> Self {
         let brought = Brought { from, to: partial.len() };
         match error.retry() {
@@ -60,8 +57,8 @@ impl Failure {
 
 impl Attempt<'_> {
     pub(super) fn run(&self) -> Result<Measured, Failure> {
-        // If what was here does not fit what comes, nothing of it is left, and the second time
-        // all of it comes from here.
+        // If the earlier bytes do not fit, they are discarded, and the second pass downloads the
+        // whole content from this mirror.
         for _ in 0..2 {
             if let Some(measured) = self.once()? {
                 return Ok(measured);
@@ -81,7 +78,7 @@ impl Attempt<'_> {
         if !partial.is_empty() && !self.can_go_on(&partial) {
             partial.discard()?;
         }
-        // A run that was killed in the last moment has left all of it.
+        // A run that was killed at the very end has left the complete content.
         let is_all = self.download.size == Some(partial.len()) && self.download.sha256.is_some();
         if !is_all {
             self.request(&mut partial)?;
@@ -89,15 +86,15 @@ impl Attempt<'_> {
         self.finish(partial)
     }
 
-    /// What somebody else has fetched while we waited for them to be done with it.
+    /// Returns the content if another thread has fetched it meanwhile.
     fn came_meanwhile(&self) -> Result<Option<Measured>, Failure> {
         let digest = self.download.sha256.filter(|digest| self.cache.cache().has(*digest));
         Ok(digest.map(|digest| self.cache.measured(digest)).transpose()?)
     }
 
-    /// The name of the download in the cache.
+    /// Returns the key of the download in the cache.
     ///
-    /// With a digest, all mirrors have the same content, and one goes on where another ended.
+    /// With a digest, all mirrors have the same content, and one resumes where another ended.
     fn key(&self) -> Digest {
         self.download
             .sha256
@@ -109,10 +106,10 @@ impl Attempt<'_> {
             || partial.cut().is_some_and(|cut| cut.can_go_on(&String::from(self.url.clone())))
     }
 
-    /// Ask for what is missing, and take it.
+    /// Requests the missing bytes and stores them.
     fn request(&self, partial: &mut Partial<'_>) -> Result<(), Failure> {
         let note = partial.cut().and_then(|cut| cut.validator.clone());
-        // Another mirror may call the same content by another name; there, the digest decides.
+        // Another mirror may have another validator for the same content; the digest decides.
         let same_url = partial.cut().is_some_and(|cut| cut.url == String::from(self.url.clone()));
         let validator = note.filter(|_| same_url).map(|note| Validator::from_note(&note));
         let from = partial.len();
@@ -136,7 +133,7 @@ impl Attempt<'_> {
         self.take(&mut reply, partial)
     }
 
-    /// Refuse an answer that says itself that it is not what is wanted.
+    /// Refuses an answer whose headers contradict the expected content.
     fn check(&self, reply: &Reply) -> Result<(), Failure> {
         let url = || self.url.clone();
         let limit = self.limit();
@@ -154,7 +151,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// The most bytes that may come.
+    /// Returns the most bytes to accept.
     fn limit(&self) -> u64 {
         self.download.size.unwrap_or(u64::MAX).min(self.download.cap.bytes())
     }
@@ -177,7 +174,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// An answer that says itself how much there is must have brought just that.
+    /// Checks that the answer had exactly its stated length.
     fn check_end(
         &self,
         reply: &Reply,
@@ -188,14 +185,14 @@ impl Attempt<'_> {
         let Some(total) = reply.total().filter(|total| *total != have) else { return Ok(()) };
         let error = NetError::Length { url: self.url.clone(), said: total, sent: have };
         if have > total {
-            // Where the surplus stands is anybody's guess.
+            // The position of the surplus bytes is unknown.
             partial.discard()?;
         }
         Err(Failure::net(error, partial, from))
     }
 
-    /// All has come. Is it the right thing? `None` if some of it was here before, and the whole
-    /// is wrong: then nobody knows which byte.
+    /// Verifies the complete content. Returns `None` if it is wrong and some of it is from an
+    /// earlier attempt, because then any byte may be wrong.
     fn finish(&self, partial: Partial<'_>) -> Result<Option<Measured>, Failure> {
         let mixed = partial.has_gone_on();
         match partial.finish(self.download.sha256) {

@@ -4,8 +4,8 @@ use crate::net::{Client, HttpUrl, Retry};
 use vgpu_manifest::ui::ByteSize;
 
 impl Fetcher<'_> {
-    /// Get a small document that answers a question, of at most `cap` bytes. It does not go into
-    /// the cache: the next time the answer may be another.
+    /// Fetches a small document of at most `cap` bytes. It is not cached, because the next answer
+    /// may differ.
     pub(crate) fn document(
         &self,
         name: &str,

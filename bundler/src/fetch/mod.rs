@@ -1,9 +1,9 @@
-//! Getting one content into the cache, however badly the servers behave.
+//! Downloads into the cache from unreliable servers.
 //!
-//! A download is tried at its mirrors in turn. What has come stays through resets, stalls and
-//! `kill -9`, and goes on where it was: with a digest anywhere, because a wrong beginning will be
-//! found out; without one only where the server vouches that its content is still the same. No
-//! byte gets into the cache unless the digest of all of them is the expected one.
+//! A download tries its mirrors in turn. Received bytes survive resets, stalls and `kill -9`. With a
+//! known digest, a download resumes at any mirror, because a wrong beginning is detected; without
+//! one, only if the server confirms that its content is unchanged. Nothing enters the cache unless
+//! its digest is the expected one.
 
 mod attempt;
 mod document;
@@ -22,64 +22,50 @@ use crate::cache::{CacheError, CacheLock};
 use crate::net::{Client, HttpUrl, NetError};
 use crate::ui::{Transfer, Ui};
 
-/// A content that is to be downloaded.
+/// A content to download.
 #[derive(Debug, Clone)]
 pub(crate) struct Download<'d> {
-    /// What to call it.
+    /// The name for output.
     pub(crate) name: &'d str,
-    /// Where it is, in the order in which to try.
+    /// The addresses, in the order of attempts.
     pub(crate) mirrors: &'d [HttpUrl],
-    /// Its SHA-256, if that is known.
+    /// The SHA-256, if known.
     pub(crate) sha256: Option<Digest>,
-    /// Its length, if that is known.
+    /// The length in bytes, if known.
     pub(crate) size: Option<u64>,
-    /// The most bytes that it may have.
+    /// The most bytes.
     pub(crate) cap: ByteSize,
 }
 
-/// What downloads need.
+/// The resources for downloads.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fetcher<'f> {
-    /// The network; `None` to stay away from it.
+    /// The network; `None` with `--offline`.
     pub(crate) client: Option<&'f Client>,
-    /// Where the content goes.
     pub(crate) cache: &'f CacheLock<'f>,
-    /// When to give up.
     pub(crate) patience: Patience,
-    /// Who shows how far it is.
     pub(crate) ui: &'f Ui,
 }
 
-/// A download did not succeed, at any mirror.
+/// A download that failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum FetchError {
-    /// The network is not to be used.
     #[error("`{name}` is not in the cache, and `--offline` forbids fetching it")]
-    Offline {
-        /// What was wanted.
-        name: String,
-    },
-    /// Every mirror failed.
+    Offline { name: String },
     #[error("cannot fetch `{name}`: {}", tell(.failures))]
     Failed {
-        /// What was wanted.
         name: String,
-        /// The last word of each mirror.
+        /// The last error of each mirror.
         failures: Vec<MirrorError>,
     },
-    /// The cache failed, which another mirror does not mend.
+    /// A failure of the cache, which no other mirror fixes.
     #[error("cannot fetch `{name}`")]
-    Cache {
-        /// What was wanted.
-        name: String,
-        /// What went wrong.
-        source: CacheError,
-    },
+    Cache { name: String, source: CacheError },
 }
 
 impl FetchError {
-    /// Whether every mirror has answered that there is no such thing.
+    /// Checks whether every mirror has answered that the content does not exist.
     #[must_use]
     pub(crate) fn is_missing(&self) -> bool {
         let is_missing = |failure: &MirrorError| {
@@ -94,51 +80,31 @@ fn tell(failures: &[MirrorError]) -> String {
     told.join("; ")
 }
 
-/// Why a mirror is of no use.
+/// The failure of one mirror.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum MirrorError {
-    /// The network, or the server.
     #[error(transparent)]
     Net(#[from] NetError),
-    /// It has another content.
     #[error("{url} has another content: {source}")]
-    Content {
-        /// The address.
-        url: HttpUrl,
-        /// What it should have been and what it was.
-        source: CacheError,
-    },
-    /// It has more than may be.
+    Content { url: HttpUrl, source: CacheError },
     #[error("{url} sends more than {}", ByteSize::new(*.limit))]
     TooMuch {
-        /// The address.
         url: HttpUrl,
-        /// The most that it may send, in bytes.
+        /// The most bytes.
         limit: u64,
     },
-    /// It has a content of another length.
     #[error("{url} has a content of {actual} bytes instead of {expected}")]
-    Size {
-        /// The address.
-        url: HttpUrl,
-        /// How long it should be.
-        expected: u64,
-        /// How long it is.
-        actual: u64,
-    },
-    /// Nobody could tell whether all of it came.
+    Size { url: HttpUrl, expected: u64, actual: u64 },
+    /// The answer has neither a length nor chunks, so truncation would go unnoticed.
     #[error(
         "{url} does not say how long the content is, so nobody can tell whether all of it came; give its `sha256`"
     )]
-    NoEnd {
-        /// The address.
-        url: HttpUrl,
-    },
+    NoEnd { url: HttpUrl },
 }
 
 impl Fetcher<'_> {
-    /// Get the content into the cache.
+    /// Downloads the content into the cache.
     pub(crate) fn fetch(&self, download: &Download<'_>) -> Result<Measured, FetchError> {
         let name = || download.name.to_owned();
         let cache_error = |source| FetchError::Cache { name: name(), source };
@@ -190,7 +156,7 @@ impl Fetcher<'_> {
                         break;
                     };
                     transfer.note(format_args!("{error}; trying again"));
-                    // With another mirror at hand, there is no need to wait for this one.
+                    // Try the next mirror instead of waiting for this one.
                     if turn % mirrors.len() == 0 {
                         std::thread::sleep(wait);
                     }

@@ -1,11 +1,11 @@
 use std::time::Duration;
 
-/// When to give up.
+/// The limits of repeated attempts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
-    /// How many attempts in a row may bring nothing.
+    /// The most attempts in a row without progress.
     pub(crate) attempts: u32,
-    /// How long to wait after the first of them. Each further time is twice as long.
+    /// The wait after the first of them, which doubles each time.
     pub(crate) first_wait: Duration,
 }
 
@@ -15,19 +15,19 @@ impl Default for Patience {
     }
 }
 
-/// The longest time between two attempts.
+/// The longest wait between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// How many new bytes make an attempt worth it. A server that sends a byte and hangs up each time
-/// would otherwise keep us for years.
+/// The number of new bytes that counts as progress. Otherwise a server that sends one byte per
+/// connection could go on for years.
 const PROGRESS: u64 = 256 << 10;
 
-/// What an attempt has brought: the bytes of the content from one place to another.
+/// The range of bytes that an attempt brought.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Brought {
-    /// How many bytes were here when it began, and stayed.
+    /// The bytes that were here at its start, and stayed.
     pub(super) from: u64,
-    /// How many are here now.
+    /// The bytes that are here now.
     pub(super) to: u64,
 }
 
@@ -35,9 +35,9 @@ pub(super) struct Brought {
 #[derive(Debug)]
 pub(super) struct Waits {
     patience: Patience,
-    /// How many attempts in a row have brought nothing.
+    /// The attempts in a row without progress.
     futile: u32,
-    /// The most that was ever here, in bytes. What comes a second time is no progress.
+    /// The most bytes so far. Bytes that come again are no progress.
     most: u64,
 }
 
@@ -48,10 +48,9 @@ impl Patience {
 }
 
 impl Waits {
-    /// How long to wait after an attempt that failed, and not less than `not_before`; `None` to
-    /// give up.
+    /// Returns the wait after a failed attempt, at least `not_before`; `None` to give up.
     pub(super) fn after(&mut self, brought: Brought, not_before: Duration) -> Option<Duration> {
-        // What was thrown away and came again a little further is no progress either.
+        // Discarded bytes that come again are no progress either.
         let went_on = brought.from >= self.most;
         if went_on && brought.to >= self.most.saturating_add(PROGRESS) {
             self.futile = 0;

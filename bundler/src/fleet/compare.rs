@@ -1,4 +1,4 @@
-//! Which facts are not the same on all nodes: a pure function.
+//! The facts that differ between nodes: a pure function.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,27 +6,27 @@ use serde::Serialize;
 
 use super::{Report, facts};
 
-/// A fact that is not the same everywhere.
+/// A fact that differs between nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Difference {
-    /// What it is about.
+    /// The name of the fact.
     pub(crate) what: String,
-    /// Its values, the most common one first.
+    /// The values, the most common one first.
     pub(crate) values: Vec<Held>,
 }
 
-/// A value, and the nodes that have it.
+/// A value and its nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Held {
-    /// The value; nothing where the fact is not known at all.
+    /// The value; `None` where the fact is missing.
     pub(crate) value: Option<String>,
-    /// The nodes, in the order in which their reports were given.
+    /// The nodes, in the order of their reports.
     pub(crate) nodes: Vec<String>,
 }
 
-/// What differs between the nodes of these reports.
+/// Returns the differences between the nodes of these reports.
 pub(crate) fn compare(reports: &[Report]) -> Vec<Difference> {
     let nodes: Vec<(String, BTreeMap<String, String>)> = names(reports)
         .into_iter()
@@ -36,7 +36,7 @@ pub(crate) fn compare(reports: &[Report]) -> Vec<Difference> {
     let mut differences: Vec<Difference> = Vec::new();
     for name in names {
         let values = held(name, &nodes);
-        // One thing that is missing altogether is one difference, and not one for each of its facts.
+        // A missing object is one difference, and not one for each of its facts.
         let is_part = |whole: &Difference| {
             name.starts_with(&format!("{} › ", parent(&whole.what))) && same_absence(whole, &values)
         };
@@ -47,7 +47,7 @@ pub(crate) fn compare(reports: &[Report]) -> Vec<Difference> {
     differences
 }
 
-/// The values of one fact.
+/// Returns the values of one fact.
 fn held(name: &str, nodes: &[(String, BTreeMap<String, String>)]) -> Vec<Held> {
     let mut values: Vec<Held> = Vec::new();
     for (node, facts) in nodes {
@@ -65,7 +65,7 @@ fn parent(name: &str) -> &str {
     name.rsplit_once(" › ").map_or("", |(parent, _)| parent)
 }
 
-/// Whether a fact is missing on exactly the nodes where another one is.
+/// Checks whether two facts are missing on the same nodes.
 fn same_absence(whole: &Difference, values: &[Held]) -> bool {
     let missing = |values: &[Held]| {
         values.iter().find(|held| held.value.is_none()).map(|held| held.nodes.clone())
@@ -74,7 +74,7 @@ fn same_absence(whole: &Difference, values: &[Held]) -> bool {
     absent.is_some() && absent == missing(values)
 }
 
-/// What the nodes are called; two of the same name are told apart by their place.
+/// Returns the names of the nodes; equal names are distinguished by their position.
 fn names(reports: &[Report]) -> Vec<String> {
     let of = |report: &Report| report.node.clone();
     let name = |(index, report): (usize, &Report)| {

@@ -1,14 +1,14 @@
-//! A JSON document as facts: a name that says where each stands, and its value.
+//! A JSON document as facts: pairs of a path in the document and a value.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// The fields by which an element of a list is known, best first. They are what the report calls a
-/// path, a package, a step, an item and so on.
+/// The fields that identify an element of a list, best first: the path, package, step, item and so
+/// on of a report.
 const KEYS: [&str; 8] = ["path", "package", "name", "item", "summary", "id", "slot", "principal"];
 
-/// Every fact in `value`, by its name.
+/// Returns every fact in `value` by name.
 pub(super) fn of(value: &Value) -> BTreeMap<String, String> {
     let mut facts = BTreeMap::new();
     walk("", value, &mut facts);
@@ -42,12 +42,12 @@ fn below(name: &str, field: &str) -> String {
     if name.is_empty() { field.to_owned() } else { format!("{name} › {field}") }
 }
 
-/// What an element of a list is known by.
+/// Returns the identity of an element of a list.
 fn key(element: &Value) -> Option<String> {
     KEYS.into_iter().find_map(|key| element.get(key)?.as_str()).map(str::to_owned)
 }
 
-/// Two elements that are known by the same do not hide each other.
+/// Makes a name unique, so that elements with the same identity do not hide each other.
 fn unused(name: String, facts: &BTreeMap<String, String>) -> String {
     let is_used = |name: &str| {
         let inner = below(name, "");

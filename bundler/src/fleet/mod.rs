@@ -1,8 +1,8 @@
-//! Whether nodes that should be the same are: the reports of all of them, compared.
+//! Comparison of nodes by their reports.
 //!
-//! A [`report`] is what `vgpu-installer report` wrote; its comparable part is taken apart into
-//! facts, each with a name that says where it stands, and [`compare`] finds those that are not the
-//! same everywhere. So a fact that a later installer adds is compared without a change here.
+//! A [`report`] comes from `vgpu-installer report`. Its comparable part is split into facts, named
+//! by their path in the document, and [`compare`] finds those that differ. A fact that a later
+//! installer adds is compared without a change here.
 
 mod compare;
 mod facts;

@@ -1,4 +1,4 @@
-//! A report of a node, as the installer writes it.
+//! The report of a node, from `vgpu-installer report`.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -14,37 +14,34 @@ use vgpu_manifest::ui::Exit;
 
 use crate::exit::Advise as _;
 
-/// Far more than any node has to say.
+/// The largest report, in bytes.
 const MAX_REPORT: u64 = 16 << 20;
 
-/// The only shape of report that this program reads.
+/// The only report schema that this program reads.
 const SCHEMA: u32 = 1;
 
-/// A report.
 #[derive(Debug)]
 pub(crate) struct Report {
-    /// What the node is called, or else the file.
+    /// The host name, or else the name of the file.
     pub(crate) node: String,
-    /// The digest of what is compared.
+    /// The digest of the comparable part.
     pub(crate) digest: Digest,
-    /// Who vouches for it.
     pub(crate) signed: Signed,
-    /// What is compared.
+    /// The comparable part.
     pub(super) comparable: Value,
 }
 
-/// Who vouches for a report.
+/// The signature of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Signed {
-    /// Nobody.
     No,
-    /// A key that is not known here.
+    /// Signed by an unknown key.
     Unknown(Fingerprint),
-    /// Somebody who may sign reports.
+    /// Signed by a principal that may sign reports.
     By(Principal),
 }
 
-/// A report as it is read.
+/// The JSON form of a report.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Document<'d> {
@@ -62,9 +59,9 @@ struct ThisNode {
 }
 
 impl Report {
-    /// Read the report at `path`, and its signature, which is the file with `.sig` added beside it.
+    /// Reads the report at `path`, and its signature from the file with `.sig` appended, if any.
     ///
-    /// A signature that is there must hold; whose it is, is for [`Signed`] to say.
+    /// An invalid signature is an error. [`Signed`] tells whose signature it is.
     pub(crate) fn read(path: &Utf8Path, policy: Option<&Policy>) -> anyhow::Result<Self> {
         let text = read(path)?;
         let mut report = Self::parse(path, &text)?;
@@ -85,7 +82,7 @@ impl Report {
         if found != SCHEMA {
             bail!("the report `{path}` has schema {found}, but this program reads {SCHEMA}");
         }
-        // The installer takes the digest of the part without the spaces that make it readable.
+        // The installer computes the digest before it adds white space.
         if Digest::of(compact(document.comparable.get()).as_bytes()) != document.digest {
             let message =
                 format!("the report `{path}` was changed after it was written: digest mismatch");
@@ -130,7 +127,7 @@ fn signed(
     Ok(who.map_or_else(|| Signed::Unknown(signature.key().fingerprint()), Signed::By))
 }
 
-/// JSON without the white space between its parts.
+/// Returns JSON without white space between its tokens.
 fn compact(json: &str) -> String {
     let mut compact = String::with_capacity(json.len());
     let (mut in_text, mut escaped) = (false, false);

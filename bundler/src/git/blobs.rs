@@ -8,9 +8,9 @@ use super::error::PIPE;
 use super::list::Entry;
 use super::program::Git;
 
-/// The bytes of files, as they were committed: no filter and no attribute has a say.
+/// The bytes of files as committed, without filters and attributes.
 ///
-/// One git process answers for all of them, one after the other.
+/// One git process serves all of them, one after the other.
 #[derive(Debug)]
 pub(crate) struct Blobs {
     child: Child,
@@ -31,7 +31,7 @@ impl Blobs {
         Ok(Self { child, ask, answer })
     }
 
-    /// Give all bytes of `entry` to `out`, which says itself what its errors are.
+    /// Passes all bytes of `entry` to `out`.
     pub(crate) fn copy(
         &mut self,
         entry: &Entry,
@@ -54,12 +54,12 @@ impl Blobs {
         Ok(())
     }
 
-    /// Ask for `entry`, and return how many bytes follow: as many as the list of the commit says.
+    /// Requests `entry` and returns how many bytes follow, as stated by the list of the commit.
     fn begin(&mut self, entry: &Entry) -> anyhow::Result<u64> {
         let ask = self.ask.as_mut().context(ANSWER)?;
         writeln!(ask, "{}", entry.object).and_then(|()| ask.flush()).context(PIPE)?;
         let mut head = String::new();
-        // An id, a kind and a number; never as long as this.
+        // The line is an id, a kind and a number, and always shorter than this.
         (&mut self.answer).take(200).read_line(&mut head).context(PIPE)?;
         let expected = format!("{} blob {}\n", entry.object, entry.size);
         ensure!(head == expected, ANSWER);
@@ -69,7 +69,7 @@ impl Blobs {
 
 impl Drop for Blobs {
     fn drop(&mut self) {
-        // It ends when there is nothing more to answer; after an error it is in the middle of it.
+        // Git exits at the end of its input, unless an error left it in the middle of a file.
         drop(self.ask.take());
         let _ = self.child.kill();
         let _ = self.child.wait();

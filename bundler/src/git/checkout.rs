@@ -1,7 +1,7 @@
-//! Writing down what a commit has.
+//! Checkout of the files of a commit.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use anyhow::{Context as _, anyhow, bail};
@@ -14,24 +14,24 @@ use super::error::{submodule, too_large};
 use super::list::{Entry, Kind};
 use crate::source::LocalPath;
 
-/// What of a commit is wanted.
+/// A selection of the files of a commit.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Selection<'s> {
-    /// The folder; none for all of it.
+    /// The folder; none for the whole commit.
     pub(crate) folder: Option<&'s TreePath>,
-    /// What is left out of the folder.
+    /// Paths in the folder to leave out.
     pub(crate) exclude: &'s [LocalPath],
-    /// How many bytes there may be.
+    /// The most bytes in all.
     pub(crate) cap: ByteSize,
 }
 
-/// The most bytes that the target of a link has on any system.
+/// The longest link target of any system, in bytes.
 const MAX_TARGET: u64 = 4096;
 
-/// Write what is `selected` of the `entries` of a commit into the empty folder `top`.
+/// Writes the `selected` files among the `entries` of a commit to the empty folder `top`.
 ///
-/// Links come last, so that nothing is ever written through one. Where they lead is for whoever
-/// packs the folder to judge.
+/// Links are created last, so that nothing is written through one. Their targets are checked when
+/// the folder is packed.
 pub(crate) fn check_out(
     entries: &[Entry],
     blobs: &mut Blobs,
@@ -84,7 +84,7 @@ fn cannot_write(path: &Utf8Path) -> String {
     format!("cannot write `{}`", path.as_str().escape_debug())
 }
 
-/// The entries that are wanted, with their paths in the folder.
+/// Returns the selected entries, with their paths in the folder.
 fn choose<'e>(
     entries: &'e [Entry],
     selected: Selection<'_>,
@@ -107,7 +107,7 @@ fn choose<'e>(
         }
         chosen.push((entry, checked(entry, path)?));
     }
-    // A name that was mistyped would silently let in what should have stayed out.
+    // A typing error would silently include a file that should be left out.
     if let Some(missing) = unused.first() {
         bail!("`{missing}`, which is to be left out, is not there");
     }
@@ -118,7 +118,7 @@ fn is_at_or_below(path: &[u8], top: &[u8]) -> bool {
     path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
 }
 
-/// The path, if it means the same everywhere and nothing special.
+/// Returns the path if it has the same meaning on every system.
 fn checked(entry: &Entry, path: &[u8]) -> anyhow::Result<Utf8PathBuf> {
     let refuse = |why| anyhow!("the name `{}` {why}", entry.shown());
     let text = std::str::from_utf8(path).map_err(|_| refuse("is not UTF-8"))?;

@@ -1,4 +1,4 @@
-//! What a commit has, from git's own list.
+//! The files of a commit, as listed by `git ls-tree`.
 
 use anyhow::{Context as _, bail};
 
@@ -6,15 +6,14 @@ use anyhow::{Context as _, bail};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) kind: Kind,
-    /// The id of its bytes.
+    /// The id of the content.
     pub(super) object: String,
-    /// How many bytes it has.
+    /// The length in bytes.
     pub(crate) size: u64,
-    /// Its path from the root of the commit, as git has it: any bytes but NUL.
+    /// The path from the root of the commit: any bytes but NUL.
     pub(crate) path: Vec<u8>,
 }
 
-/// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     File,
@@ -25,7 +24,7 @@ pub(crate) enum Kind {
 
 pub(super) const ANSWER: &str = "git gave an unexpected list of the files of a commit";
 
-/// Read a line of `git ls-tree -r -z --long`, without the NUL at its end.
+/// Parses a line of `git ls-tree -r -z --long`, without the NUL at its end.
 pub(super) fn entry(line: &[u8]) -> anyhow::Result<Entry> {
     let tab = line.iter().position(|b| *b == b'\t').context(ANSWER)?;
     let head = std::str::from_utf8(&line[..tab]).context(ANSWER)?;
@@ -34,7 +33,7 @@ pub(super) fn entry(line: &[u8]) -> anyhow::Result<Entry> {
     let mut word = || words.next().context(ANSWER);
     let (mode, _, object, size) = (word()?, word()?, word()?, word()?);
     let kind = match mode {
-        // 0664 is what early versions of git wrote.
+        // Early versions of git wrote 0664.
         "100644" | "100664" => Kind::File,
         "100755" => Kind::Program,
         "120000" => Kind::Link,
@@ -43,7 +42,7 @@ pub(super) fn entry(line: &[u8]) -> anyhow::Result<Entry> {
     };
     let size = match (kind, size) {
         (Kind::Submodule, "-") => 0,
-        (_, size) => size.parse().context(ANSWER)?,
+        (_, size) => size.parse::<u64>().context(ANSWER)?,
     };
     let hex = object.bytes().all(|b| b.is_ascii_hexdigit()) && [40, 64].contains(&object.len());
     if !hex || path.is_empty() {
@@ -53,7 +52,7 @@ pub(super) fn entry(line: &[u8]) -> anyhow::Result<Entry> {
 }
 
 impl Entry {
-    /// The path for people.
+    /// Returns the path for output.
     #[must_use]
     pub(crate) fn shown(&self) -> String {
         String::from_utf8_lossy(&self.path).escape_debug().to_string()

@@ -1,10 +1,10 @@
-//! Git repositories as sources, by the real `git` program.
+//! Git repositories as sources, through the `git` program.
 //!
-//! A repository is fetched into a bare one in the cache, as little of it as the server lets us. There
-//! is never a working tree of git's: [`Repository::list`] and [`Blobs`] give what a commit has, byte
-//! for byte, so that no attribute, filter, line ending or `export-subst` of it has any say, and
-//! [`check_out`] writes that down. Every fetched object is checked by git (`fsck`), and what was
-//! fetched must be the commit that was asked for.
+//! A repository is fetched into a bare one in the cache, with as little history as the server allows.
+//! There is no git working tree: [`Repository::list`] and [`Blobs`] return the content of a commit
+//! byte for byte, unaffected by attributes, filters, line endings and `export-subst`, and
+//! [`check_out`] writes it to disk. Git checks every fetched object (`fsck`), and the fetched commit
+//! must have the requested id.
 
 mod blobs;
 mod checkout;

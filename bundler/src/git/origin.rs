@@ -11,29 +11,25 @@ use crate::source::LocalPath;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "GitFields", try_from = "GitFields")]
 pub(crate) struct GitOrigin {
-    /// Where the repository is.
     pub(crate) url: GitUrl,
-    /// Which commit of it.
     pub(crate) revision: Revision,
-    /// What of the commit.
     pub(crate) part: Part,
 }
 
-/// What of a commit.
+/// A file or folder of a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// A folder, with all below it.
+    /// A folder with everything below it.
     Folder {
-        /// Its path; none for all of the commit.
+        /// The path; none for the whole commit.
         path: Option<TreePath>,
-        /// Paths in the folder that are left out, with all below them.
+        /// Paths in the folder to leave out, with everything below them.
         exclude: Vec<LocalPath>,
     },
-    /// One file.
     File(TreePath),
 }
 
-/// [`GitOrigin`] as it stands in a lock.
+/// The form of a [`GitOrigin`] in a lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct GitFields {
@@ -55,9 +51,9 @@ struct GitFields {
 }
 
 impl GitOrigin {
-    /// Whether a lock that has this one was made for `wanted`.
+    /// Checks whether a lock with this origin was made for `wanted`.
     ///
-    /// A name that is still open is what it stood for when it was locked.
+    /// An unresolved name matches the commit that it was resolved to in the lock.
     #[must_use]
     pub(crate) fn serves(&self, wanted: &Self) -> bool {
         let same = self.url == wanted.url && self.part == wanted.part;
@@ -68,7 +64,7 @@ impl GitOrigin {
         same && revision
     }
 
-    /// As the manifest says it. Only a settled origin has a commit.
+    /// Returns the form for the manifest. Only a settled origin has a commit.
     #[must_use]
     pub(crate) fn for_manifest(&self) -> Option<vgpu_manifest::Origin> {
         let path = match &self.part {
@@ -108,7 +104,7 @@ impl From<GitOrigin> for GitFields {
 
 impl fmt::Display for GitOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The path comes last, after a slash: a patch is recognised by the name of its file.
+        // The path comes last, after a slash, because a patch is recognized by its file name.
         match &self.revision {
             Revision::Exact(commit) | Revision::Settled(_, commit) => {
                 write!(f, "{} at {}", self.url, &commit.as_str()[..12])?;

@@ -7,8 +7,8 @@ use camino::Utf8Path;
 use super::error::PIPE;
 use super::watch::{self, Watched};
 
-/// The variables of git's that are left as the user has set them: how to reach a server, and where
-/// the configuration with the credential helpers is. All others could change what is read.
+/// The git variables that are passed on: those that configure the access to servers. All others
+/// could change the content that is read.
 const KEPT: [&str; 13] = [
     "GIT_ASKPASS",
     "GIT_CONFIG_GLOBAL",
@@ -25,9 +25,9 @@ const KEPT: [&str; 13] = [
     "GIT_SSL_VERSION",
 ];
 
-/// What holds for each run, whatever the user's or a repository's configuration says: no hooks, no
-/// programs but those that reach a server, objects checked, no submodules, nothing in the background,
-/// and a server that is silent for a minute is given up.
+/// Settings of every run, which override those of the user and of a repository: no hooks, no
+/// programs except those that reach a server, objects checked, no submodules, no background work,
+/// and a timeout of a minute for silent servers.
 const SETTINGS: [&str; 18] = [
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
@@ -49,36 +49,35 @@ const SETTINGS: [&str; 18] = [
     "protocol.ext.allow=never",
 ];
 
-/// The `git` program, so that nothing but what we ask for happens.
+/// A run of the `git` program in a controlled environment.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Git<'g> {
-    /// The bare repository that it works on, if it needs one.
+    /// The bare repository, if the command needs one.
     repository: Option<&'g Utf8Path>,
     config: Config,
 }
 
-/// Whose configuration holds, besides our own settings.
+/// The configuration that git reads, in addition to the settings above.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Config {
-    /// That of the user, who may need credentials.
+    /// The configuration of the user, which may name credential helpers.
     #[default]
     User,
-    /// Nobody's: where both ends are on this machine, the other one does not get our settings.
+    /// No configuration: for a local repository, the settings would also apply to the remote end.
     None,
 }
 
 impl<'g> Git<'g> {
-    /// At work on a bare repository.
+    /// Starts a command on a bare repository.
     pub(super) fn at(repository: &'g Utf8Path) -> Self {
         Self { repository: Some(repository), config: Config::User }
     }
 
-    /// With this configuration.
     pub(super) fn with(self, config: Config) -> Self {
         Self { config, ..self }
     }
 
-    /// A run of it, to be started.
+    /// Returns the command, not yet started.
     pub(super) fn command(self, args: &[&str]) -> Command {
         let mut command = Command::new("git");
         for (name, _) in std::env::vars_os() {
@@ -90,7 +89,7 @@ impl<'g> Git<'g> {
             command.args(["-c", setting]);
         }
         command
-            // No other kind of address leads anywhere, whatever a server or a submodule says.
+            // Redirects and submodules must not lead to other protocols.
             .env("GIT_ALLOW_PROTOCOL", "https:http:ssh:file")
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_NO_REPLACE_OBJECTS", "1")
@@ -102,7 +101,7 @@ impl<'g> Git<'g> {
             command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
         }
         if std::env::var_os("GIT_ASKPASS").is_none() {
-            // Or a window would open where there is one.
+            // Otherwise git may open a window that asks for a password.
             command.env("GIT_ASKPASS", "");
         }
         if let Some(repository) = self.repository {
@@ -112,12 +111,12 @@ impl<'g> Git<'g> {
         command
     }
 
-    /// Run it and return what it says; `doing` is for the error.
+    /// Runs git and returns its output; `doing` is for the error.
     pub(super) fn ask(self, doing: &str, args: &[&str]) -> anyhow::Result<Vec<u8>> {
         watch::run(start(self.command(args))?, doing, None)
     }
 
-    /// Run something that may take long, and stop it when nothing happens or too much comes.
+    /// Runs a command that may take long, and stops it after a silence or on too much output.
     pub(super) fn watched(
         self,
         doing: &str,

@@ -1,4 +1,4 @@
-//! A bare repository in the cache, with what was fetched of one elsewhere.
+//! Bare repositories in the cache, with the fetched commits of other repositories.
 
 use std::fs;
 use std::io::{self, BufRead as _, BufReader};
@@ -18,37 +18,36 @@ use super::watch::Watched;
 use super::{Blobs, GitUrl, Named};
 use crate::cache::CacheLock;
 
-/// Whether other machines may be asked.
+/// Whether the network may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// They may.
     Network,
-    /// They may not.
+    /// Only this machine.
     Here,
 }
 
-/// A repository, and how to get at it.
+/// A repository and its copy in the cache.
 #[derive(Debug)]
 pub(crate) struct Repository<'r> {
     url: &'r GitUrl,
-    /// The address as git gets it.
+    /// The address on the git command line.
     address: String,
     /// The folder of repositories in the cache.
     folder: Utf8PathBuf,
     reach: Reach,
-    /// Whoever fetches is alone: git has locks of its own, but does not wait for them.
+    /// Serializes fetches: git has locks of its own, but fails instead of waiting.
     _alone: MutexGuard<'static, ()>,
 }
 
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// The most that a fetch may bring.
+/// The most bytes of a fetch.
 const MAX_FETCH: ByteSize = ByteSize::new(4 << 30);
 
-/// The most files that a commit may have: more than Linux.
+/// The most files of a commit: more than the Linux kernel has.
 const MAX_FILES: usize = 200_000;
 
-/// How git makes ids of contents.
+/// The hash function of the object ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     Sha1,
@@ -69,7 +68,7 @@ impl Format {
 }
 
 impl<'r> Repository<'r> {
-    /// The repository at `url`. Relative paths start at `base`.
+    /// Returns the repository at `url`. Relative paths start at `base`.
     pub(crate) fn new(
         url: &'r GitUrl,
         base: &Utf8Path,
@@ -81,7 +80,7 @@ impl<'r> Repository<'r> {
         Self { url, address, folder, reach, _alone: alone }
     }
 
-    /// The commit that a name stands for now.
+    /// Resolves a name to its current commit.
     pub(crate) fn resolve(&self, name: &Named) -> anyhow::Result<CommitId> {
         self.check_reach(&name.to_string())?;
         match name {
@@ -91,7 +90,7 @@ impl<'r> Repository<'r> {
         }
     }
 
-    /// What the repository has under the name of a reference; for a tag, the commit behind it.
+    /// Returns the commit of a reference of the repository; tags are peeled.
     fn remote(&self, name: &Named, reference: &str) -> anyhow::Result<CommitId> {
         let peeled = format!("{reference}^{{}}");
         let args = ["ls-remote", "--quiet", "--", &self.address, reference, &peeled];
@@ -106,7 +105,7 @@ impl<'r> Repository<'r> {
         find(&peeled).or_else(|| find(reference)).ok_or_else(no_such)
     }
 
-    /// The commit whose id begins like this. The whole history has to be fetched for that.
+    /// Returns the commit with an abbreviated id. This fetches the whole history.
     fn complete(&self, short: &str) -> anyhow::Result<CommitId> {
         let bare = self.open(Format::Sha1)?;
         self.fetch_all(&bare, &|_| {})?;
@@ -117,7 +116,7 @@ impl<'r> Repository<'r> {
         commit.ok().filter(|commit| commit.as_str().starts_with(short)).ok_or_else(no_such)
     }
 
-    /// Make sure that all of `commit` is here, and return its files.
+    /// Fetches `commit` if it is not in the cache, and returns its files.
     pub(crate) fn list(
         &self,
         commit: &CommitId,
@@ -133,7 +132,7 @@ impl<'r> Repository<'r> {
         files(&bare, commit)
     }
 
-    /// The bytes of files that were [listed](Self::list).
+    /// Returns a reader for files that were [listed](Self::list).
     pub(crate) fn blobs(&self, commit: &CommitId) -> anyhow::Result<Blobs> {
         Blobs::start(&self.bare(Format::of(commit)))
     }
@@ -151,7 +150,7 @@ impl<'r> Repository<'r> {
         Ok(())
     }
 
-    /// Fetch one commit, without its history if the server allows that; and check that it is one.
+    /// Fetches one commit, without history if the server allows it, and checks its type.
     fn fetch(
         &self,
         bare: &Utf8Path,
@@ -162,7 +161,7 @@ impl<'r> Repository<'r> {
         let wanted = format!("+{commit}:{kept}");
         let alone = self.run_fetch(bare, &["--depth=1", "--", &self.address, &wanted], progress);
         if alone.as_ref().is_err_and(anyhow::Error::is::<Refused>) {
-            // Old servers give only what a branch or tag names.
+            // Old servers serve only commits with a branch or tag.
             self.fetch_all(bare, progress)?;
             self.check_kind(bare, commit)?;
             let keep = ["update-ref", kept, commit.as_str()];
@@ -177,13 +176,13 @@ impl<'r> Repository<'r> {
         checked
     }
 
-    /// Fetch all branches and tags with their history.
+    /// Fetches all branches and tags with their history.
     fn fetch_all(&self, bare: &Utf8Path, progress: &dyn Fn(u64)) -> anyhow::Result<()> {
         let all = ["+refs/heads/*:refs/from/heads/*", "+refs/tags/*:refs/from/tags/*"];
-        // As deep as can be also where an earlier fetch was shallow.
+        // Unlimited depth, because an earlier fetch may have been shallow.
         let args = ["--depth=2147483647", "--prune", "--", &self.address, all[0], all[1]];
         match self.run_fetch(bare, &args, progress) {
-            // Servers that know nothing of depths; then nothing here is shallow either.
+            // Some servers do not support depths; then the copy is not shallow either.
             Err(error) if error.is::<Refused>() => self.run_fetch(bare, &args[1..], progress),
             other => other,
         }
@@ -219,7 +218,7 @@ impl<'r> Repository<'r> {
         self.folder.join(format!("{}-{}.git", &name[..32], format.as_str()))
     }
 
-    /// The bare repository in the cache, which is made if it is not there, or not in order.
+    /// Returns the bare repository in the cache, and creates it if it is missing or damaged.
     fn open(&self, format: Format) -> anyhow::Result<Utf8PathBuf> {
         let bare = self.bare(format);
         let unusable = || format!("cannot use `{bare}` in the cache");
@@ -236,14 +235,14 @@ impl<'r> Repository<'r> {
             Git::default().ask("make a repository", &args)?;
             fs::rename(&new, &bare).with_context(unusable)?;
         }
-        // By this `cache gc` sees when it was used.
+        // `cache gc` reads the time of the last use here.
         let used = fs::File::options().write(true).open(bare.join("HEAD"));
         used.and_then(|file| file.set_modified(SystemTime::now())).with_context(unusable)?;
         Ok(bare)
     }
 }
 
-/// Remove the locks that a run has left which was killed: whoever has the cache is alone.
+/// Removes the locks of a killed run. The cache lock excludes other runs.
 fn sweep(folder: &Utf8Path) -> io::Result<()> {
     let entries = match folder.read_dir_utf8() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -269,7 +268,7 @@ fn remove(folder: &Utf8Path) -> io::Result<()> {
     }
 }
 
-/// All files of a commit, in git's order.
+/// Returns all files of a commit, in the order of git.
 fn files(bare: &Utf8Path, commit: &CommitId) -> anyhow::Result<Vec<Entry>> {
     let args = ["ls-tree", "-r", "-z", "--long", "--full-tree", commit.as_str()];
     let mut command = Git::at(bare).command(&args);

@@ -3,29 +3,26 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::unlock::CommitId;
 
-/// Which commit of a repository.
+/// A reference to a commit of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Revision {
-    /// This one.
     Exact(CommitId),
-    /// The one that a name stands for, which is still to be found out.
+    /// A name that is not resolved yet.
     Open(Named),
-    /// The one that a name stood for when it was locked.
+    /// A name, and the commit that it was resolved to for the lock.
     Settled(Named, CommitId),
 }
 
-/// Something that stands for a commit.
+/// A name for a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Named {
-    /// A branch, which moves.
     Branch(RefName),
-    /// A tag.
     Tag(RefName),
-    /// The first digits of a commit's id.
+    /// An abbreviated id.
     Short(ShortId),
 }
 
-/// [`Revision`] as it stands in a recipe and in a lock.
+/// The form of a [`Revision`] in a recipe and in a lock.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct RevisionFields {
@@ -44,12 +41,12 @@ pub(crate) struct RevisionFields {
 #[serde(into = "String", try_from = "String")]
 pub(crate) struct RefName(String);
 
-/// The first digits of a commit's id: 7 to 39 of them.
+/// An abbreviated commit id: 7 to 39 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub(crate) struct ShortId(String);
 
-/// A text is not what git calls something.
+/// A text that is not a valid git name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not {what}", .text.escape_debug())]
 pub(crate) struct ParseRevisionError {
@@ -58,7 +55,7 @@ pub(crate) struct ParseRevisionError {
 }
 
 impl Revision {
-    /// The commit, if it is known.
+    /// Returns the commit, if it is resolved.
     #[must_use]
     pub(crate) fn commit(&self) -> Option<&CommitId> {
         match self {
@@ -67,7 +64,7 @@ impl Revision {
         }
     }
 
-    /// The name, if the commit is not named by its own id.
+    /// Returns the name, if there is one besides the id.
     #[must_use]
     pub(crate) fn name(&self) -> Option<&Named> {
         match self {
@@ -112,7 +109,6 @@ impl From<Revision> for RevisionFields {
 }
 
 impl RefName {
-    /// The text itself.
     #[must_use]
     pub(crate) fn as_str(&self) -> &str {
         &self.0
@@ -120,7 +116,6 @@ impl RefName {
 }
 
 impl ShortId {
-    /// The text itself.
     #[must_use]
     pub(crate) fn as_str(&self) -> &str {
         &self.0
@@ -130,7 +125,7 @@ impl ShortId {
 impl TryFrom<String> for RefName {
     type Error = ParseRevisionError;
 
-    /// Stricter than git: printable ASCII, nothing that a pattern or a revision could mean.
+    /// Stricter than git: printable ASCII without the syntax of patterns and revisions.
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"._+-/@#".contains(&b);
         let part = |part: &str| {

@@ -8,26 +8,23 @@ use url::Url;
 
 use crate::source::LocalPath;
 
-/// Where a git repository is: an `https`, `http`, `ssh` or `file` address, or a path.
+/// The location of a git repository: an `https`, `http`, `ssh` or `file` URL, or a path.
 ///
-/// It has no password, and a user name only for `ssh`, where it is no secret. The short form
-/// `host:path` is refused, because it cannot be told from a path; so are git's `helper::address`
-/// forms, which run programs.
+/// It has no password, and a user name only for `ssh`, where it is not secret. The short form
+/// `host:path` is refused, because it looks like a path, and so is the `helper::address` form of
+/// git, which runs programs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub(crate) struct GitUrl(Place);
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Place {
-    /// On another machine.
     Remote(Arc<Url>),
-    /// On this one, by `file:` address.
     File(Arc<Url>),
-    /// On this one.
     Path(LocalPath),
 }
 
-/// A text is not the address of a repository.
+/// A text that is not the address of a repository.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not the address of a git repository: {why}", .text.escape_debug())]
 pub(crate) struct ParseGitUrlError {
@@ -36,14 +33,14 @@ pub(crate) struct ParseGitUrlError {
 }
 
 impl GitUrl {
-    /// The address as git gets it. A relative path starts at `base`.
+    /// Returns the address for the git command line. A relative path starts at `base`.
     #[must_use]
     pub(super) fn for_git(&self, base: &Utf8Path) -> String {
         match &self.0 {
             Place::Remote(url) | Place::File(url) => url.as_str().to_owned(),
             Place::Path(path) => {
                 let path = path.below(base);
-                // An absolute path cannot be taken for an option or for `host:path`.
+                // An absolute path cannot be parsed as an option or as `host:path`.
                 let absolute = std::path::absolute(&path).ok();
                 absolute
                     .and_then(|path| path.into_os_string().into_string().ok())
@@ -52,19 +49,18 @@ impl GitUrl {
         }
     }
 
-    /// The address as a manifest shows it: without user name and query, and nothing at all of the
-    /// builder's own file system.
+    /// Returns the address for a manifest, without user name and query; `None` for a local path.
     #[must_use]
     pub(crate) fn public(&self) -> Option<String> {
         let Place::Remote(url) = &self.0 else { return None };
         let mut url = Url::clone(url);
         url.set_query(None);
-        // Only addresses without a host have no user name, and those are refused.
+        // This fails only for URLs without a host, which are refused.
         let _ = url.set_username("");
         Some(url.into())
     }
 
-    /// Whether it is on another machine.
+    /// Checks whether the repository is on another machine.
     #[must_use]
     pub(crate) fn is_remote(&self) -> bool {
         matches!(self.0, Place::Remote(_))
@@ -79,7 +75,7 @@ impl FromStr for GitUrl {
         let Some((scheme, _)) = text.split_once("://") else { return path(text).map_err(error) };
         let url = Url::parse(text).map_err(|_| error("it is not a URL"))?;
         if url.password().is_some() || !(url.username().is_empty() || url.scheme() == "ssh") {
-            // The text is not repeated: it holds a secret.
+            // The error must not repeat the text, which has a secret.
             let text = url.host_str().unwrap_or_default().to_owned();
             let why = "a password must not stand in it, and a user name only with `ssh://`";
             return Err(ParseGitUrlError { text, why });
@@ -88,7 +84,7 @@ impl FromStr for GitUrl {
             return Err(error("what follows `#` is never sent; leave it out"));
         }
         match url.scheme() {
-            // A host that begins with a hyphen would be an option of ssh.
+            // ssh would parse a host that starts with a hyphen as an option.
             "https" | "http" | "ssh" if !url.host_str().is_some_and(|it| it.starts_with('-')) => {
                 if url.host_str().is_none_or(str::is_empty) {
                     return Err(error("it names no host"));
@@ -121,7 +117,7 @@ fn path(text: &str) -> Result<GitUrl, &'static str> {
     Ok(GitUrl(Place::Path(path)))
 }
 
-/// Without the query, which may hold a token.
+/// Omits the query, which may have a token.
 impl fmt::Display for GitUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.0, self.public()) {

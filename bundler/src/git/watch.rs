@@ -1,4 +1,4 @@
-//! Waiting for a program that may never end, or bring more than anybody can use.
+//! Supervision of a program that may hang, or produce too much.
 
 use std::io::Read;
 use std::process::{Child, ExitStatus};
@@ -14,37 +14,37 @@ use vgpu_manifest::ui::ByteSize;
 
 use super::error::{PIPE, Refused, tell};
 
-/// What is watched while a program runs.
+/// The limits of a running program.
 #[derive(Clone, Copy)]
 pub(super) struct Watched<'w> {
-    /// The folder that it fills.
+    /// The folder that the program writes to.
     pub(super) folder: &'w Utf8Path,
-    /// How much larger the folder may become.
+    /// The most that the folder may grow.
     pub(super) cap: ByteSize,
-    /// Told how much the folder has grown.
+    /// Called with the growth of the folder in bytes.
     pub(super) progress: &'w dyn Fn(u64),
 }
 
-/// How often it is looked after.
+/// The polling interval.
 const STEP: Duration = Duration::from_millis(20);
 
-/// How long nothing may happen. Servers say how far they are when they compute something.
+/// The longest silence. Servers report progress while they compute.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// How much of the last words is kept, in bytes.
+/// How much of the end of stderr is kept, in bytes.
 const LAST_WORDS: usize = 4096;
 
-/// The most that an answer may have, in bytes.
+/// The longest output, in bytes.
 const LONGEST_ANSWER: usize = 1 << 20;
 
-/// Which end of what a program says matters.
+/// The end of an output to keep.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Keep {
     Beginning,
     End,
 }
 
-/// What a program says, read as it comes: a pipe that fills up would stop it.
+/// A thread that reads an output continuously, because a full pipe would block the program.
 struct Said {
     reader: JoinHandle<Vec<u8>>,
     count: Arc<AtomicU64>,
@@ -77,7 +77,7 @@ impl Said {
     }
 }
 
-/// Wait for `child`, and return what it answers.
+/// Waits for `child` and returns its output.
 pub(super) fn run(
     mut child: Child,
     doing: &str,
@@ -97,7 +97,7 @@ pub(super) fn run(
     Ok(answer)
 }
 
-/// Wait until it ends, and make it end when nothing happens or too much comes.
+/// Waits for the program, and stops it after a silence or on too much output.
 fn wait(
     child: &mut Child,
     doing: &str,
@@ -131,7 +131,7 @@ fn wait(
     }
 }
 
-/// Politely, so that git can stop its own children and remove what is half there.
+/// Stops the program with SIGTERM first, so that git can stop its children and clean up.
 fn stop(child: &mut Child) {
     if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
         let _ = rustix::process::kill_process(pid, Signal::TERM);
@@ -147,7 +147,7 @@ fn stop(child: &mut Child) {
     let _ = child.wait();
 }
 
-/// How many bytes the files in a folder have. What vanishes meanwhile does not count.
+/// Returns the bytes of all files in a folder. Files that vanish meanwhile do not count.
 fn size(folder: &Utf8Path) -> u64 {
     let Ok(entries) = folder.read_dir_utf8() else { return 0 };
     let size = |entry: Utf8DirEntry| match entry.metadata() {

@@ -6,22 +6,23 @@ use anyhow::{Context as _, bail};
 use flate2::read::MultiGzDecoder;
 use lzma_rust2::XzReader;
 
-/// The most that decoding xz may take in memory, in KiB: dpkg's own packages need 8 MiB, those made
-/// with the highest level 65.
+const CANNOT_READ: &str = "cannot read the package";
+
+/// The memory limit for xz, in KiB: packages from dpkg need 8 MiB, those at the highest level 65.
 const XZ_MEMORY: u32 = 80 << 10;
 
-/// The largest window that decoding zstd may take, as a power of two: 128 MiB, like `zstd` itself.
+/// The largest zstd window, as a power of two: 128 MiB, the default of `zstd`.
 const ZSTD_WINDOW: u32 = 27;
 
-/// The tar archive of a package, as it streams out of it.
+/// Returns a reader of the tar archive in a package.
 pub(super) fn payload<'p>(package: impl Read + 'p) -> anyhow::Result<Box<dyn Read + 'p>> {
     let mut package = BufReader::with_capacity(256 << 10, package);
     let mut magic = [0; 8];
-    package.read_exact(&mut magic)?;
+    package.read_exact(&mut magic).context(CANNOT_READ)?;
     if magic != *b"!<arch>\n" {
         bail!("the file is not a Debian package: it does not begin like one");
     }
-    // `debian-binary`, `control.tar…`, and then the payload; never many more.
+    // The payload follows `debian-binary` and `control.tar…`.
     for _ in 0..8 {
         let Member { name, size } = member(&mut package)?;
         if name.starts_with("data.tar") {
@@ -41,7 +42,7 @@ pub(super) fn payload<'p>(package: impl Read + 'p) -> anyhow::Result<Box<dyn Rea
                 ),
             });
         }
-        // Members begin at even offsets.
+        // Members start at even offsets.
         let rest = size + size % 2;
         if io::copy(&mut (&mut package).take(rest), &mut io::sink())? != rest {
             bail!("the package is truncated");
@@ -56,15 +57,15 @@ struct Member {
     size: u64,
 }
 
-/// Read the 60 bytes in front of a member: name, date, owner, group, mode, size, two bytes.
+/// Reads the 60-byte header of a member: name, date, owner, group, mode, size, two bytes.
 fn member(package: &mut impl Read) -> anyhow::Result<Member> {
     let mut header = [0; 60];
-    package.read_exact(&mut header)?;
+    package.read_exact(&mut header).context(CANNOT_READ)?;
     let text = std::str::from_utf8(&header).context("a header of the package is not text")?;
     if !text.is_ascii() || !text.ends_with("`\n") {
         bail!("a header of the package has no end");
     }
     let name = text[..16].trim_end().trim_end_matches('/').to_owned();
-    let size = text[48..58].trim_end().parse();
+    let size = text[48..58].trim_end().parse::<u64>();
     Ok(Member { name, size: size.context("a size in the package is not a number")? })
 }

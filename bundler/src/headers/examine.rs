@@ -8,18 +8,16 @@ use vgpu_manifest::verdict::Export;
 
 use super::deb::payload;
 
-/// The most that a package may unpack to, in bytes: 1 GiB. Proxmox's headers have some 120 MiB.
+/// The most unpacked bytes of a package: 1 GiB. Proxmox headers have about 120 MiB.
 const MAX_UNPACKED: u64 = 1 << 30;
 
-/// The largest file that is held in memory, in bytes: 16 MiB. `Module.symvers` has 2 MiB.
+/// The largest file that is read into memory: 16 MiB. `Module.symvers` has 2 MiB.
 const MAX_FILE: u64 = 16 << 20;
 
-/// What a package of headers says: for which kernel it is, whether that exports `enable_apicv`, and
-/// which options of VFIO it has.
+/// The kernel of a package of headers, whether it exports `enable_apicv`, and its VFIO options.
 pub(super) type Examined = (KernelRelease, Export, BTreeSet<VfioOption>);
 
-/// Look into a package, in one pass. `None` if it has no headers itself, as the packages have none
-/// that only depend on others.
+/// Reads a package in one pass. Returns `None` if it has no headers itself, as metapackages do.
 pub(super) fn examine(package: impl Read) -> anyhow::Result<Option<Examined>> {
     let mut archive = tar::Archive::new(payload(package)?.take(MAX_UNPACKED));
     let (mut symvers, mut config) = (None, None);
@@ -51,14 +49,14 @@ pub(super) fn examine(package: impl Read) -> anyhow::Result<Option<Examined>> {
     Ok(symvers.zip(config).map(|((kernel, apicv), vfio)| (kernel, apicv, vfio)))
 }
 
-/// A file that says something.
+/// A file of interest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Symvers,
     Config,
 }
 
-/// Which part of which kernel's headers a path is: `./usr/src/linux-headers-RELEASE/…`.
+/// Returns the kernel and the kind of a path like `./usr/src/linux-headers-RELEASE/…`.
 fn wanted(path: &str) -> Option<(KernelRelease, Part)> {
     let path = path.trim_start_matches("./").strip_prefix("usr/src/")?;
     let (folder, file) = path.split_once('/')?;

@@ -15,10 +15,10 @@ use crate::lock::Lock;
 use crate::recipe::Entry;
 use crate::source::{Expected, Pin, Sources};
 
-/// Adds what the packages of kernel headers among `entries` say to their `pins`.
+/// Adds the records of the packages of kernel headers among `entries` to their `pins`.
 ///
-/// A package that the `previous` lock describes is not read again. Packages of an archive are
-/// pinned without being in the cache; these are fetched.
+/// A package with a record in the `previous` lock is not read again. Packages of an archive are
+/// pinned before they are downloaded, so they are fetched here.
 pub(crate) fn records(
     sources: &Sources<'_>,
     entries: &[Entry],
@@ -44,7 +44,7 @@ pub(crate) fn records(
     Ok(())
 }
 
-/// What one package says; `None` if it has no headers itself.
+/// Returns the record of one package; `None` if it has no headers itself.
 fn record(
     item: &ItemName,
     sha256: Digest,
@@ -56,7 +56,7 @@ fn record(
     Ok(found.map(|(kernel, apicv, vfio)| HeadersRecord { kernel, apicv, vfio }))
 }
 
-/// Whether an item is a package of headers, by the name that Debian and Proxmox give them.
+/// Checks whether an item is a package of headers, by the naming of Debian and Proxmox.
 fn is_headers(item: &ItemName) -> bool {
     let name = item.as_str().rsplit('/').next().unwrap_or_default();
     name.strip_suffix(".deb").is_some_and(|stem| stem.contains("-headers-"))

@@ -1,7 +1,7 @@
-//! One image as one file: OCI's layout in an uncompressed tar archive, which Docker reads as well.
+//! An image as one file: the OCI layout in an uncompressed tar archive, which Docker reads too.
 //!
-//! Only files, in the order of their names, without a date or an owner: what is in the archive
-//! follows from the image and what it is called. Nothing is decompressed or compressed.
+//! It has only files, sorted by name, without dates and owners, so it depends only on the image and
+//! its name. Nothing is decompressed or compressed.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -15,7 +15,7 @@ use super::document::{Blob, Manifest};
 use super::written::{self, Index, LAYOUT, docker_manifest, member};
 use crate::cache::{Cache, CacheError, Incoming};
 
-/// An image that is all in the cache but for its manifest, and how it is to be packed.
+/// An image whose parts except for the manifest are in the cache, ready to be packed.
 #[derive(Debug)]
 pub(super) struct Archive {
     members: Vec<(String, Body)>,
@@ -32,8 +32,9 @@ const CANNOT_PACK: &str = "cannot pack the image";
 const BLOCK: u64 = 512;
 
 impl Archive {
-    /// The archive of the image that is described by `manifest`, whose bytes in OCI's form are
-    /// `bytes`; `original` is the digest of what they were made from.
+    /// Returns the archive of the image with this `manifest`, whose OCI form is `bytes`.
+    ///
+    /// `original` is the digest of the manifest in the registry, if it was rewritten.
     pub(super) fn new(
         manifest: &Manifest,
         bytes: Vec<u8>,
@@ -54,7 +55,7 @@ impl Archive {
         Ok(Self { members })
     }
 
-    /// How long it will be, in bytes; `u64::MAX` if that is more than a number can say.
+    /// Returns the length in bytes; `u64::MAX` on overflow.
     pub(super) fn len(&self) -> u64 {
         let end = 2 * BLOCK;
         self.members.iter().fold(end, |len, (_, body)| {
@@ -63,7 +64,7 @@ impl Archive {
         })
     }
 
-    /// Write it. `progress` is told how many more bytes have been read.
+    /// Writes the archive. `progress` is called with the bytes read since the last call.
     pub(super) fn write(
         &self,
         cache: &Cache,
@@ -112,8 +113,8 @@ fn header(size: u64) -> Header {
     header
 }
 
-/// A content of the cache that is looked at again while it is copied: no digest says yet what
-/// comes out.
+/// A content of the cache that is verified while it is copied, because the digest of the archive
+/// is not known yet.
 struct Content<'p> {
     file: io::Take<File>,
     hasher: Hasher,
@@ -121,7 +122,7 @@ struct Content<'p> {
 }
 
 impl<'p> Content<'p> {
-    /// Exactly `size` bytes: a file that is shorter or longer has another digest.
+    /// Reads exactly `size` bytes; a shorter or longer file has another digest.
     fn new(file: File, size: u64, progress: &'p dyn Fn(u64)) -> Self {
         Self { file: file.take(size), hasher: Hasher::default(), progress }
     }
@@ -139,21 +140,20 @@ impl Read for Content<'_> {
 const INDEX: &str = "index.json";
 const DOCKER: &str = "manifest.json";
 
-/// Far more than our own documents have, with as many layers as there can be.
+/// The largest document in an archive, with the most layers.
 const MAX_DOCUMENT: u64 = 64 << 10;
 
-/// By what the image in an archive is known.
+/// The digests of an image in an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Digests {
-    /// The digest of its manifest.
     pub(super) manifest: Digest,
-    /// The digest of its configuration.
+    /// The digest of the configuration.
     pub(super) id: Digest,
-    /// The digest of the manifest before it was rewritten, if it was.
+    /// The digest of the manifest in the registry, if it was rewritten.
     pub(super) original: Option<Digest>,
 }
 
-/// By what the image in an archive that we have written is known.
+/// Reads the digests from an archive that this program wrote.
 pub(super) fn read_digests(file: File) -> io::Result<Digests> {
     let mut archive = tar::Archive::new(file);
     let (mut index, mut id) = (None, None);

@@ -1,7 +1,7 @@
-//! Reading what a registry says of an image.
+//! Parsing of the documents of a registry.
 //!
-//! What a document is follows from its bytes alone, and never from what a server calls it: the
-//! bytes are what a lock pins. One that could be read as two things is refused.
+//! The type of a document follows from its bytes alone, which the lock pins, and never from the
+//! headers of a server. An ambiguous document is refused.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +15,10 @@ use super::Platform;
 use super::media::{self, Dialect, Kind, Layer, LayerType};
 use super::name::{parse_digest, shortened};
 
-/// The most bytes that a manifest, an index or a configuration may have: what registries take.
+/// The most bytes of a manifest, an index or a configuration: the limit of registries.
 pub(super) const MAX_DOCUMENT: u64 = 4 << 20;
 
-/// The most layers that an image may have: as many as the kernel's overlay can stack for Docker.
+/// The most layers of an image: the limit of overlayfs with Docker.
 pub(super) const MAX_LAYERS: usize = 127;
 
 const AMBIGUOUS: &str = "the manifest can be read as a list of images and as an image, which is how programs are made to disagree about it";
@@ -35,34 +35,29 @@ fn not_an_image(media_type: &str) -> anyhow::Error {
     anyhow!("the type is `{}`, which is not that of an image", media_type.escape_debug())
 }
 
-/// What a registry has under a name or a digest.
+/// A document of a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Document {
-    /// Images for several platforms.
     Index(Index),
-    /// An image.
     Manifest(Manifest),
 }
 
-/// A content of a registry.
+/// A content in a registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Blob {
-    /// Its SHA-256.
     pub(super) digest: Digest,
-    /// Its length in bytes, as whoever names it says.
+    /// The length in bytes, as stated by the manifest.
     pub(super) size: u64,
 }
 
-/// What an image is made of.
+/// The parts of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Manifest {
-    /// Its configuration.
     pub(super) config: Blob,
-    /// Its layers, the lowest first.
+    /// The layers, the lowest first.
     pub(super) layers: Vec<(Blob, Layer)>,
-    /// Docker's, if anything in it is.
+    /// Docker, if any part is of that dialect.
     pub(super) dialect: Dialect,
-    /// What its maker has noted on it.
     pub(super) annotations: BTreeMap<String, String>,
 }
 
@@ -108,7 +103,6 @@ struct DescribedPlatform {
 }
 
 impl Document {
-    /// Read a document.
     pub(super) fn parse(bytes: &[u8]) -> anyhow::Result<Self> {
         let raw: Raw = serde_json::from_slice(bytes).map_err(|error| not_a_manifest(&error))?;
         if raw.fs_layers.is_some() || raw.schema_version == Some(1) {
@@ -207,7 +201,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// All that it is made of, each content once, in the order of their digests.
+    /// Returns all parts, each content once, in the order of their digests.
     pub(super) fn distinct(&self) -> anyhow::Result<Vec<Blob>> {
         let mut sizes = BTreeMap::new();
         for blob in std::iter::once(&self.config).chain(self.layers.iter().map(|(blob, _)| blob)) {
@@ -219,17 +213,17 @@ impl Manifest {
     }
 }
 
-/// How many of the platforms that are there an error names.
+/// The most platforms in an error message.
 const SHOWN: usize = 8;
 
 impl Index {
-    /// The manifest of the image for `wanted`.
+    /// Returns the manifest of the image for `wanted`.
     pub(super) fn choose(&self, wanted: &Platform) -> anyhow::Result<Blob> {
         let ranked = self.0.iter().filter_map(|entry| {
             let DescribedPlatform { os, architecture, variant } = entry.platform.as_ref()?;
             wanted.rank(os, architecture, variant.as_deref()).map(|rank| (rank, entry))
         });
-        // The first of equals, as engines do.
+        // Of equal entries, engines use the first.
         let Some((_, entry)) = ranked.min_by_key(|(rank, _)| *rank) else {
             let there = self.0.iter().filter_map(|entry| entry.platform.as_ref());
             let there: Vec<String> = there.take(SHOWN).map(DescribedPlatform::shown).collect();
@@ -252,7 +246,7 @@ impl DescribedPlatform {
     }
 }
 
-/// What of a configuration decides whether the image can be used at all.
+/// The fields of a configuration that decide whether the image is usable.
 #[derive(Debug, Deserialize)]
 struct Config {
     os: String,
@@ -267,9 +261,9 @@ struct RootFs {
     diff_ids: Vec<IgnoredAny>,
 }
 
-/// Check that a configuration is for `wanted`, and for an image of `layers` layers.
+/// Checks that a configuration is for `wanted`, and for an image of `layers` layers.
 ///
-/// Engines refuse one that is not, but they do so on a node.
+/// Engines check this too, but only on the node.
 pub(super) fn check_config(bytes: &[u8], wanted: &Platform, layers: usize) -> anyhow::Result<()> {
     let config: Config = serde_json::from_slice(bytes).map_err(|error| {
         let error = error.to_string();

@@ -1,33 +1,29 @@
-//! The media types that documents of a registry have, in OCI's spelling and in Docker's.
+//! The media types of registries, of OCI and of Docker.
 
-/// OCI's type of an index.
 pub(super) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
-/// OCI's type of a manifest.
 pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
-/// OCI's type of a configuration.
 pub(super) const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 
 const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 
-/// What a registry is asked for when it is asked for a manifest. Without this, a registry may
-/// make something older of it, with another digest.
+/// The `Accept` header for manifests. Without it, a registry may convert a manifest to an older
+/// form with another digest.
 pub(super) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
      application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, \
      application/vnd.docker.distribution.manifest.v2+json";
 
-/// Who has defined a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
     Oci,
     Docker,
 }
 
-/// What a document of a registry is, by its type.
+/// The kind of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Index,
@@ -35,7 +31,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// What a type says; `None` if it is neither.
+    /// Returns the kind for a media type, if it has one.
     pub(super) fn of(media_type: &str) -> Option<Self> {
         match media_type {
             INDEX | DOCKER_INDEX => Some(Self::Index),
@@ -46,7 +42,7 @@ impl Kind {
     }
 }
 
-/// Whose type of configuration this is; `None` if it is not that of a container.
+/// Returns the dialect of a configuration; `None` if it is not that of a container.
 pub(super) fn config(media_type: &str) -> Option<Dialect> {
     match media_type {
         CONFIG => Some(Dialect::Oci),
@@ -55,7 +51,7 @@ pub(super) fn config(media_type: &str) -> Option<Dialect> {
     }
 }
 
-/// How a layer is packed.
+/// The compression of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layer {
     Tar,
@@ -63,18 +59,16 @@ pub(super) enum Layer {
     Zstd,
 }
 
-/// What a type says of a layer.
+/// The kind of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LayerType {
-    /// One that can be carried.
     Known(Layer, Dialect),
-    /// One that its maker does not let others hand on, and that registries do not have.
+    /// A layer that must not be redistributed, and that registries do not have.
     Foreign,
-    /// Something else.
     Unknown,
 }
 
-/// What `media_type` says of a layer.
+/// Returns the kind of a layer with this media type.
 pub(super) fn layer(media_type: &str) -> LayerType {
     match media_type {
         "application/vnd.oci.image.layer.v1.tar" => LayerType::Known(Layer::Tar, Dialect::Oci),
@@ -103,7 +97,7 @@ pub(super) fn layer(media_type: &str) -> LayerType {
 }
 
 impl Layer {
-    /// OCI's type of such a layer.
+    /// Returns the OCI media type.
     pub(super) fn media_type(self) -> &'static str {
         match self {
             Self::Tar => "application/vnd.oci.image.layer.v1.tar",

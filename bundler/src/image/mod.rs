@@ -1,11 +1,10 @@
-//! Container images, from a registry into one file that podman, Docker and Proxmox VE 9.1 take.
+//! Container images, from a registry into one file for podman, Docker and Proxmox VE 9.1.
 //!
-//! A registry is asked for a manifest by its tag, once; for ever after by its digest, which the
-//! lock has ([`pull`]). What the manifest says is read strictly ([`document`]), and everything that
-//! it names is an ordinary download with a known digest, so going on after a cut, other mirrors
-//! and trying again are the business of [`fetch`](crate::fetch). The parts stay in the cache by
-//! their digests. What becomes an item is an archive of them ([`archive`]), which is the same
-//! wherever it is made. Who asks is told by [`auth`].
+//! A manifest is requested by tag once, and from then on by the digest in the lock ([`pull`]). It is
+//! parsed strictly ([`document`]), and everything that it names is a download with a known digest,
+//! so resuming, mirrors and repetitions are up to [`fetch`](crate::fetch). The parts stay in the
+//! cache by digest. The item is a reproducible archive of them ([`archive`]). Authentication is in
+//! [`auth`].
 
 mod archive;
 mod auth;

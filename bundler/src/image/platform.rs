@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// What an image runs on: `linux/amd64`, or with a variant, `linux/arm/v7`.
+/// The platform of an image: `linux/amd64`, or with a variant, `linux/arm/v7`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub(crate) struct Platform {
@@ -12,27 +12,27 @@ pub(crate) struct Platform {
     variant: Option<String>,
 }
 
-/// A text is not a platform.
+/// A text that is not a platform.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not a platform: expected a system and an architecture, as `linux/amd64`", .0.escape_debug())]
 pub(crate) struct ParsePlatformError(String);
 
 impl Platform {
-    /// What every Proxmox host is.
+    /// The platform of every Proxmox host.
     #[must_use]
     pub(crate) fn host() -> Self {
         Self { os: "linux".to_owned(), architecture: "amd64".to_owned(), variant: None }
     }
 
-    /// Is it what a Proxmox host is?
+    /// Checks whether it is the platform of Proxmox hosts.
     #[must_use]
     pub(crate) fn is_host(&self) -> bool {
         *self == Self::host()
     }
 
-    /// How well something for this system, architecture and variant serves; `None` if it does not.
+    /// Ranks an image for this system, architecture and variant; `None` if it does not fit.
     ///
-    /// Without a wanted variant, one that is for all of them is better than one for some.
+    /// Without a wanted variant, an image for all variants is preferred.
     pub(super) fn rank(&self, os: &str, architecture: &str, variant: Option<&str>) -> Option<u8> {
         let variant = variant.filter(|variant| !variant.is_empty());
         let rank = match (self.variant.as_deref(), variant) {

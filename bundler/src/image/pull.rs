@@ -18,7 +18,7 @@ use crate::fetch::{Download, Fetcher};
 use crate::net::Client;
 use crate::source::{Expected, Pin, SourceError, Sources};
 
-/// Get the image of `source` into the cache: whatever its name means at this moment.
+/// Pulls the image that `source` currently names into the cache.
 pub(crate) fn pull(
     sources: &Sources<'_>,
     source: &ImageSource,
@@ -27,7 +27,7 @@ pub(crate) fn pull(
     run(sources, source, want, source.image.digest())
 }
 
-/// Get the image of which the lock has this `record`.
+/// Pulls the image with this `record` in the lock.
 pub(crate) fn pull_again(
     sources: &Sources<'_>,
     source: &ImageSource,
@@ -52,11 +52,10 @@ fn run(
     Ok(Pin::plain(&measured))
 }
 
-/// The network, as one image uses it.
+/// The HTTP clients for one image.
 struct Clients {
-    /// For manifests, of which registries have several forms.
+    /// For manifests, which need an `Accept` header.
     manifests: Client,
-    /// For everything else.
     blobs: Client,
 }
 
@@ -112,7 +111,9 @@ impl Pull<'_> {
         format!("cannot use `{}`", self.source.image)
     }
 
-    /// The manifest of the image for the wanted platform, its digest and its bytes.
+    /// Fetches the manifest of the image for the wanted platform.
+    ///
+    /// Returns the manifest, its digest and its bytes.
     fn manifest(&self, pinned: Option<Digest>) -> anyhow::Result<(Manifest, Digest, Vec<u8>)> {
         let asked = match pinned {
             Some(digest) => Asked::Manifest(digest),
@@ -182,7 +183,7 @@ impl Pull<'_> {
         results.into_iter().try_for_each(|result| result.map(drop))
     }
 
-    /// Tell whoever shows how far we are that this will come, unless it is here.
+    /// Adds a transfer to the progress display, unless the part is in the cache.
     fn announce(&self, part: Option<Digest>) {
         let Fetcher { cache, ui, .. } = self.sources.fetcher;
         if !part.is_some_and(|digest| cache.cache().has(digest)) {
@@ -210,7 +211,7 @@ impl Pull<'_> {
         fetcher.fetch(&download).map_err(|error| fetch_failed(self.source, error))
     }
 
-    /// A document that is in the cache.
+    /// Reads a document from the cache.
     fn read(&self, digest: Digest) -> anyhow::Result<Vec<u8>> {
         let file = self.sources.fetcher.cache.cache().open_content(digest)?;
         let mut bytes = Vec::new();

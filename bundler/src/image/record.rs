@@ -8,9 +8,9 @@ use crate::lock::Lock;
 use crate::recipe::Entry;
 use crate::source::{Expected, Origin, Pin, SourceError, Sources};
 
-/// Adds what the images among `entries` are to their `pins`.
+/// Adds the records of the images among `entries` to their `pins`.
 ///
-/// An archive that the `previous` lock describes is not needed for that.
+/// An archive with a record in the `previous` lock is not read.
 pub(crate) fn records(
     sources: &Sources<'_>,
     entries: &[Entry],
@@ -29,7 +29,7 @@ pub(crate) fn records(
     Ok(())
 }
 
-/// What the archive says.
+/// Reads the record from the archive.
 fn read(
     sources: &Sources<'_>,
     entry: &Entry,
@@ -55,7 +55,7 @@ fn read(
     Ok(ImageRecord { reference, digest: manifest, id, original })
 }
 
-/// A line for each image, for people.
+/// Returns a line of output for each image.
 pub(crate) fn lines<'k>(items: impl Iterator<Item = (&'k ItemName, &'k Kind)>) -> Vec<String> {
     let line = |(item, kind): (&ItemName, &Kind)| {
         let ImageRecord { reference, digest, original, .. } = kind.image()?;

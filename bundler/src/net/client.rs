@@ -8,26 +8,25 @@ use super::introduce::{Again, Authorization, Introduce, Refusal};
 use super::login::Logins;
 use super::{HttpUrl, NetError, Reply, Validator};
 
-/// Makes requests. It keeps connections open, so one serves for a whole run.
+/// An HTTP client, which keeps connections open for the whole run.
 #[derive(Debug)]
 pub(crate) struct Client {
     timeouts: Timeouts,
     proxy: Proxy,
-    /// Made for the first request: most runs make none, and reading all certificates takes time.
+    /// Built for the first request: most runs make none, and reading all certificates takes time.
     http: Arc<OnceLock<Result<Http, String>>>,
-    /// What to ask for, where a server has several forms of the same.
+    /// The `Accept` header, for servers with several forms of a content.
     accept: Option<&'static str>,
     introduce: Option<Arc<dyn Introduce>>,
     /// Read for the first request.
     logins: OnceLock<Result<Logins, String>>,
 }
 
-/// How long to wait for a server.
+/// The timeouts for servers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timeouts {
-    /// For a connection.
     pub(crate) connect: Duration,
-    /// For the next byte.
+    /// The longest time without a byte.
     pub(crate) stall: Duration,
 }
 
@@ -37,37 +36,36 @@ impl Default for Timeouts {
     }
 }
 
-/// Whether to go through a proxy.
+/// The proxy configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Proxy {
-    /// As `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` say.
+    /// From `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`.
     Environment,
-    /// Never.
+    /// No proxy.
     None,
 }
 
-/// From where a download is to go on.
+/// The position from which to resume a download.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Resume<'r> {
-    /// How many bytes are here already; at least one.
+    /// The number of bytes that are here; at least one.
     pub(crate) from: u64,
-    /// What the server must still have. Without it, somebody must check the whole by its digest.
+    /// The version that the server must still have. Without it, the caller must check the digest.
     pub(crate) validator: Option<&'r Validator>,
-    /// How long the server said that all of it is, in bytes. Another length is another content.
+    /// The full length according to the server. Another length means another content.
     pub(crate) total: Option<u64>,
 }
 
-/// How many redirects are followed.
+/// The most redirects.
 pub(super) const MAX_REDIRECTS: usize = 10;
 
 impl Client {
-    /// A client that waits as long as `timeouts` says.
     pub(crate) fn new(timeouts: Timeouts, proxy: Proxy) -> Self {
         let logins = OnceLock::from(Ok(Logins::default()));
         Self { timeouts, proxy, http: Arc::default(), accept: None, introduce: None, logins }
     }
 
-    /// The same, with the logins of the user where servers ask for them.
+    /// Returns a client that sends the logins of the user where servers ask for them.
     #[must_use]
     pub(crate) fn with_logins(self) -> Self {
         Self { logins: OnceLock::new(), ..self }
@@ -78,8 +76,7 @@ impl Client {
         logins.as_ref().map_err(|why| NetError::Logins { why: why.clone() })
     }
 
-    /// The same client, which says who asks where a server wants to know, and which of several
-    /// forms it `accept`s.
+    /// Returns a client that authenticates with `introduce` and sends the `accept` header.
     #[must_use]
     pub(crate) fn introduced(
         &self,
@@ -96,7 +93,7 @@ impl Client {
         http.as_ref().map_err(|why| NetError::Setup { why: why.clone() })
     }
 
-    /// Ask for the content of `url`, or for the rest of it.
+    /// Requests the content of `url`, or the rest of it.
     pub(crate) fn get(&self, url: &HttpUrl, resume: Option<Resume<'_>>) -> Result<Reply, NetError> {
         let say = |introduce: &Arc<dyn Introduce>| introduce.authorization(url);
         let said = self.introduce.as_ref().and_then(say);
@@ -110,7 +107,7 @@ impl Client {
         Reply::new(url, resume, response, self.timeouts.stall)
     }
 
-    /// Ask for the content of `url`, and say this and nothing else.
+    /// Requests the content of `url` with exactly this authorization.
     pub(crate) fn ask(
         &self,
         url: &HttpUrl,
@@ -141,27 +138,25 @@ impl Client {
     }
 }
 
-/// The most challenges that are looked at.
+/// The most challenges to consider.
 const MAX_CHALLENGES: usize = 8;
 
-/// What the server wants to hear, if it wants to hear something, and is not another one that it
-/// has redirected to.
+/// Returns the challenges of the server, unless a redirect has led to another server.
 fn challenges(url: &HttpUrl, response: &Response) -> Option<Vec<String>> {
     let is_it = response.url().origin() == url.inner().origin();
     let texts = response.headers("www-authenticate").take(MAX_CHALLENGES);
     (is_it && response.status() == 401).then(|| texts.map(ToOwned::to_owned).collect())
 }
 
-/// Why a redirect was not followed.
+/// The reason why a redirect was not followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refused {
-    /// It may go on for ever.
     #[error("it redirects more than {MAX_REDIRECTS} times")]
     TooMany,
-    /// It leads to a file, a mailbox, or nowhere.
+    /// It leads to a scheme other than `http` and `https`.
     #[error("it redirects to something that is not an http or https address")]
     Address,
-    /// Anybody on the way could change what comes.
+    /// It leaves `https`, so the content could be modified in transit.
     #[error("it redirects from https to http")]
     Downgrade,
 }

@@ -25,7 +25,7 @@ pub(super) struct Response(blocking::Response);
 impl Http {
     pub(super) fn new(timeouts: Timeouts, proxy: Proxy) -> Result<Self, String> {
         let mut headers = HeaderMap::new();
-        // A digest is of the file as it is, and a range of a compressed file makes no sense.
+        // Digests are of the uncompressed file, and ranges do not work with compression.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let mut builder = blocking::Client::builder()
             .user_agent(concat!("vgpu-bundler/", env!("CARGO_PKG_VERSION")))
@@ -33,10 +33,10 @@ impl Http {
             .tls_backend_preconfigured(tls()?)
             .redirect(redirect::Policy::custom(follow))
             .referer(false)
-            // `fetch` decides when to try again, not the library.
+            // `fetch` decides about repetitions.
             .retry(reqwest::retry::never())
             .connect_timeout(timeouts.connect)
-            // The blocking client applies this to each single read, not to the whole.
+            // For the blocking client this is the timeout of each read, not of the request.
             .timeout(timeouts.stall);
         if proxy == Proxy::None {
             builder = builder.no_proxy();
@@ -90,14 +90,14 @@ pub(crate) fn certificates() -> usize {
     rustls_native_certs::load_native_certs().certs.len()
 }
 
-/// Trusts the certificates that this machine trusts, and uses ring's cryptography.
+/// Returns the TLS configuration: the trusted certificates of this machine, and ring.
 ///
-/// The library would look for the certificates itself, but it refuses to start when there are none;
-/// a machine without them can still fetch from a mirror that speaks plain HTTP. As usual,
-/// `SSL_CERT_FILE` and `SSL_CERT_DIR` name other ones.
+/// The HTTP library would load the certificates too, but fails if there are none; a machine without
+/// certificates can still use mirrors with plain HTTP. `SSL_CERT_FILE` and `SSL_CERT_DIR` are
+/// honored.
 fn tls() -> Result<ClientConfig, String> {
     let mut roots = RootCertStore::empty();
-    // Of several hundred certificates, a few that cannot be read do not matter.
+    // Unreadable certificates among several hundred do not matter.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder =
@@ -106,7 +106,7 @@ fn tls() -> Result<ClientConfig, String> {
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// Follows a redirect, unless there were too many or it leads from a secure address to another.
+/// Follows a redirect, unless there were too many or it leads from `https` to `http`.
 fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
     let from_https = attempt.previous().iter().any(|url| url.scheme() == "https");
     if !matches!(attempt.url().scheme(), "http" | "https") {
@@ -127,7 +127,7 @@ fn from_send(url: &HttpUrl, error: &reqwest::Error, timeouts: Timeouts) -> NetEr
         return NetError::Redirect { url, why };
     }
     if error.is_builder() {
-        // Ours is an address, so it is that of a redirect which is none.
+        // The requested URL is valid, so the target of a redirect is not.
         return NetError::Redirect { url, why: Refused::Address };
     }
     if let Some(rustls::Error::InvalidCertificate(why)) = find(error) {
@@ -166,7 +166,7 @@ fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e 
     chain(error).find_map(<dyn Error>::downcast_ref)
 }
 
-/// Returns the innermost message, which is the one of the system.
+/// Returns the innermost message, which is that of the system.
 fn last_word(error: &(dyn Error + 'static)) -> String {
     chain(error).last().map_or_else(String::new, ToString::to_string)
 }

@@ -1,4 +1,4 @@
-//! Saying who asks, to servers that want to know.
+//! Authentication to servers.
 
 use std::fmt;
 
@@ -7,54 +7,50 @@ use zeroize::Zeroizing;
 
 use super::{Client, HttpUrl, NetError};
 
-/// What is said in `Authorization`: a secret, which no message shows.
+/// The value of an `Authorization` header: a secret, which no message shows.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Authorization(Zeroizing<String>);
 
-/// Knows what to say to which server.
+/// A source of credentials by server.
 pub(crate) trait Introduce: fmt::Debug + Send + Sync {
-    /// What to say when `url` is asked for. It is not repeated where the server redirects to.
+    /// Returns the header for a request to `url`. It is not sent to redirect targets.
     fn authorization(&self, url: &HttpUrl) -> Option<Authorization>;
 
-    /// A server wants to hear something else: find out what, and say whether to ask it again.
+    /// Handles a refusal: obtains other credentials if possible, and tells whether to retry.
     fn refused(&self, client: &Client, refusal: &Refusal<'_>) -> Result<Again, NetError>;
 }
 
-/// A server does not answer whoever asks like this.
+/// A request that a server refused for lack of credentials.
 #[derive(Debug)]
 pub(crate) struct Refusal<'r> {
-    /// What was asked for.
     pub(crate) url: &'r HttpUrl,
-    /// What was said.
+    /// The header of the request.
     pub(crate) said: Option<&'r Authorization>,
-    /// What it wants to hear, as its `WWW-Authenticate` headers put it.
+    /// The `WWW-Authenticate` headers of the answer.
     pub(crate) challenges: Vec<String>,
 }
 
-/// Whether it makes sense to ask a server again.
+/// Whether to repeat a refused request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Again {
-    /// There is something else to say now.
+    /// Other credentials are available now.
     Yes,
-    /// There is not.
     No,
 }
 
 impl Authorization {
-    /// A token; `None` if it has characters that no token has.
+    /// Returns the header for a token; `None` if a character is not allowed in tokens.
     pub(crate) fn bearer(token: &str) -> Option<Self> {
         let is_token = !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
         is_token.then(|| Self(Zeroizing::new(format!("Bearer {token}"))))
     }
 
-    /// A name and a password.
     pub(crate) fn basic(user: &str, password: &str) -> Self {
         let pair = Zeroizing::new(format!("{user}:{password}"));
         let pair = Zeroizing::new(Base64::encode_string(pair.as_bytes()));
         Self(Zeroizing::new(format!("Basic {}", *pair)))
     }
 
-    /// For the library.
     pub(super) fn into_header(self) -> Zeroizing<String> {
         self.0
     }

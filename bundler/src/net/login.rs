@@ -1,7 +1,7 @@
 //! Names and passwords for web servers, from `~/.netrc` or the environment.
 //!
-//! They are read when the first request is made, and go nowhere but into the header of a request to
-//! the server that they are for: not into recipe, lock, log, error or bundle.
+//! They are read for the first request, and are sent only to the server that they belong to. They
+//! never get into a recipe, lock, log, error or bundle.
 
 use std::env;
 use std::fmt;
@@ -14,36 +14,35 @@ use zeroize::Zeroizing;
 
 use super::Authorization;
 
-/// The logins of a user.
 #[derive(Debug, Default)]
 pub(super) struct Logins(Vec<Login>);
 
-/// A name and a password, and who may hear them.
+/// A name, a password and the server that they belong to.
 struct Login {
     machine: Machine,
     name: String,
     password: Zeroizing<String>,
 }
 
-/// A server, as `apt_auth.conf(5)` names it: `[https://]host[:port][/path]`.
+/// A server in the syntax of `apt_auth.conf(5)`: `[https://]host[:port][/path]`.
 #[derive(Debug)]
 struct Machine {
-    /// Only `https`, unless it says something else: whoever listens would hear the password.
+    /// `https` unless stated otherwise, because `http` would expose the password.
     scheme: String,
     host: String,
     port: Option<u16>,
-    /// What the path of an address must begin with.
+    /// The prefix of the path.
     path: String,
 }
 
-/// The variable that holds logins itself, in the words of a netrc file.
+/// The variable with logins in netrc syntax.
 const VARIABLE: &str = "VGPU_LOGINS";
 
-/// The largest file that is read, in bytes.
+/// The largest file, in bytes.
 const MAX_LEN: u64 = 1 << 20;
 
 impl Logins {
-    /// What the environment says, then what the user's own file says. The first that fits is used.
+    /// Reads the environment, then the file of the user. The first match is used.
     pub(super) fn of_user() -> Result<Self, String> {
         let mut logins = Self::default();
         if let Ok(text) = env::var(VARIABLE) {
@@ -79,7 +78,7 @@ impl Logins {
 impl Machine {
     fn parse(text: &str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://").unwrap_or(("https", text));
-        // The library knows what a host and a port are.
+        // Parse host and port as the HTTP library does.
         let url = Url::parse(&format!("{scheme}://{rest}")).ok()?;
         let is_plain = url.username().is_empty() && url.password().is_none();
         if !["http", "https"].contains(&url.scheme()) || !is_plain || url.query().is_some() {
@@ -105,7 +104,7 @@ impl Machine {
     }
 }
 
-/// The logins in the text of a netrc file. What is wrong is told without what stands there.
+/// Parses the logins of a netrc file. Errors do not quote the file.
 fn parse(text: &str) -> Result<Vec<Login>, String> {
     let mut logins = Vec::new();
     let mut open: Option<Open> = None;
@@ -124,7 +123,7 @@ fn parse(text: &str) -> Result<Vec<Login>, String> {
                     let machine = Machine::parse(value()?);
                     close(open.replace((machine, None, None)), &mut logins);
                 }
-                // A login for everybody would be told to everybody.
+                // A default login would be sent to every server.
                 "default" => close(open.replace((None, None, None)), &mut logins),
                 "login" | "password" | "account" => {
                     let value = value()?;
@@ -151,7 +150,7 @@ fn parse(text: &str) -> Result<Vec<Login>, String> {
 
 type Open = (Option<Machine>, Option<String>, Option<Zeroizing<String>>);
 
-/// A login is complete when the next one begins. Those for other things than the web are left out.
+/// Completes a login when the next one begins. Logins for other protocols are dropped.
 fn close(open: Option<Open>, logins: &mut Vec<Login>) {
     if let Some((Some(machine), Some(name), password)) = open {
         logins.push(Login { machine, name, password: password.unwrap_or_default() });

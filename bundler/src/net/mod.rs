@@ -1,7 +1,6 @@
-//! The network: the only module that knows the HTTP library.
+//! HTTP requests. Only this module uses the HTTP library.
 //!
-//! It makes one request at a time and says what came of it. When to try again, and where, is for
-//! [`fetch`](crate::fetch).
+//! It makes single requests; [`fetch`](crate::fetch) decides about repetitions and mirrors.
 
 mod client;
 mod error;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use super::http::{Response, from_read};
 use super::{HttpUrl, NetError, Resume};
 
-/// What a server sends: a content, or the rest of one.
+/// The body of an answer: a content, or the rest of one.
 #[derive(Debug)]
 pub(crate) struct Reply {
     url: HttpUrl,
@@ -16,24 +16,22 @@ pub(crate) struct Reply {
     pace: Pace,
 }
 
-/// What a server calls one version of a content: a strong `ETag`, or the date of its last change.
+/// The validator of a version of a content: a strong `ETag`, or the date of the last change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Validator(String);
 
 impl Validator {
-    /// One that was written down.
     #[must_use]
     pub(crate) fn from_note(text: &str) -> Self {
         Self(text.to_owned())
     }
 
-    /// As it stands in a header.
     #[must_use]
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// A weak tag promises only that two versions mean the same, which is not enough here.
+    /// A weak tag does not promise identical bytes, so it cannot be used here.
     fn of(response: &Response) -> Option<Self> {
         let tag = text(response, "etag").filter(|tag| tag.starts_with('"'));
         tag.or_else(|| text(response, "last-modified")).map(|text| Self(text.to_owned()))
@@ -84,32 +82,31 @@ impl Reply {
         Ok(Self { url: url.clone(), response, start, total, validator, stall, pace })
     }
 
-    /// Where in the content the first byte stands that is read next.
+    /// Returns the position of the next byte in the content.
     #[must_use]
     pub(crate) fn start(&self) -> u64 {
         self.start
     }
 
-    /// How long the whole content is, if the server says so.
+    /// Returns the length of the whole content, if the server states it.
     #[must_use]
     pub(crate) fn total(&self) -> Option<u64> {
         self.total
     }
 
-    /// What the server calls this version of the content.
     #[must_use]
     pub(crate) fn validator(&self) -> Option<&Validator> {
         self.validator.as_ref()
     }
 
-    /// Would it be noticed if the content was cut short?
+    /// Checks whether truncation of the content would be detected.
     #[must_use]
     pub(crate) fn end_is_marked(&self) -> bool {
         let coding = text(&self.response, "transfer-encoding");
         self.total.is_some() || coding.is_some_and(|how| how.eq_ignore_ascii_case("chunked"))
     }
 
-    /// Read some bytes; none at the end.
+    /// Reads some bytes; none at the end.
     pub(crate) fn read(&mut self, buf: &mut [u8]) -> Result<usize, NetError> {
         loop {
             match self.response.read(buf) {
@@ -124,7 +121,7 @@ impl Reply {
     }
 }
 
-/// Watches that a server does not keep us for ever with a byte now and then.
+/// A limit for servers that send a byte now and then.
 #[derive(Debug)]
 struct Pace {
     window: Duration,
@@ -132,7 +129,7 @@ struct Pace {
     bytes: u64,
 }
 
-/// The least that must come in a second, in bytes, or a driver would take weeks.
+/// The lowest rate in bytes per second; below it, a driver would take weeks.
 const LEAST: u64 = 1024;
 
 impl Pace {
@@ -159,12 +156,12 @@ fn length(response: &Response) -> Option<u64> {
     text(response, "content-length")?.parse().ok()
 }
 
-/// In seconds. The other form, a date, is rare, and our clock may be another.
+/// Parses seconds. The other form, a date, is rare, and depends on synchronized clocks.
 fn retry_after(response: &Response) -> Option<Duration> {
     text(response, "retry-after")?.parse().ok().map(Duration::from_secs)
 }
 
-/// The first byte and the whole length of `bytes 100-199/200`, which must go up to the end.
+/// Returns the first byte and the full length of `bytes 100-199/200`, which must reach the end.
 fn content_range(response: &Response) -> Option<(u64, u64)> {
     let (range, total) =
         text(response, "content-range")?.strip_prefix("bytes ")?.split_once('/')?;

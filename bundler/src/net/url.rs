@@ -5,14 +5,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-/// An `http` or `https` address without user name, password and fragment.
+/// An `http` or `https` URL without user name, password and fragment.
 ///
-/// Credentials have no place here because addresses are written into locks, logs and bundles.
+/// Credentials are refused, because URLs are written to locks, logs and bundles.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub(crate) struct HttpUrl(Arc<Url>);
 
-/// A text is not an address that we fetch from.
+/// A text that is not an `http` or `https` URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not an address to fetch from: {why}", .text.escape_debug())]
 pub(crate) struct ParseUrlError {
@@ -21,7 +21,7 @@ pub(crate) struct ParseUrlError {
 }
 
 impl HttpUrl {
-    /// The address as a manifest shows it: without the query, which may hold a token.
+    /// Returns the URL for a manifest, without the query, which may have a token.
     #[must_use]
     pub(crate) fn public(&self) -> String {
         let mut url = Url::clone(&self.0);
@@ -29,25 +29,25 @@ impl HttpUrl {
         url.into()
     }
 
-    /// Is what comes from there safe from whoever is on the way?
+    /// Checks whether the content is protected in transit.
     #[must_use]
     pub(crate) fn is_https(&self) -> bool {
         self.0.scheme() == "https"
     }
 
-    /// The address of something below this one; the query is left out.
+    /// Returns the URL of a path below this one, without the query.
     #[must_use]
     pub(crate) fn below(&self, parts: &[&str]) -> Self {
         let mut url = Url::clone(&self.0);
         url.set_query(None);
-        // An http address always has a path.
+        // This fails only for URLs without a path, which `http` always has.
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(parts);
         }
         Self(Arc::new(url))
     }
 
-    /// The same address with more in its query.
+    /// Adds a parameter to the query.
     #[must_use]
     pub(crate) fn with_query(&self, pairs: &[(&str, &str)]) -> Self {
         let mut url = Url::clone(&self.0);
@@ -55,7 +55,6 @@ impl HttpUrl {
         Self(Arc::new(url))
     }
 
-    /// For the library.
     pub(super) fn inner(&self) -> &Url {
         &self.0
     }
@@ -71,7 +70,7 @@ impl FromStr for HttpUrl {
             return Err(error("it must begin with `https://` or `http://`"));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            // The text is not repeated: it holds a secret.
+            // The error must not repeat the text, which has a secret.
             let text = url.host_str().unwrap_or_default().to_owned();
             return Err(ParseUrlError {
                 text,
@@ -85,7 +84,7 @@ impl FromStr for HttpUrl {
     }
 }
 
-/// Without the query, which may hold a token: what is shown may end up in a log.
+/// Omits the query, which may have a token.
 impl fmt::Display for HttpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.public())

@@ -1,4 +1,4 @@
-//! What a file on a stick is to have, be it a page in memory or a program on the laptop.
+//! The content of a file for a stick: a page in memory, or a program on the laptop.
 
 use std::fs::File;
 use std::io::{self, Read, Seek as _, Write};
@@ -6,16 +6,14 @@ use std::sync::Arc;
 
 use vgpu_keys::MessageDigest;
 
-/// The bytes of a file that goes onto a stick beside the bundle.
+/// The bytes of a file for the stick, other than the bundle.
 #[derive(Debug)]
 pub(crate) enum Content {
-    /// These.
     Text(Vec<u8>),
-    /// Those of a file which was signed.
     Signed(SignedFile),
 }
 
-/// A file that is open, and what it had when it was signed.
+/// An open file, with its length and digest at the time of signing.
 #[derive(Debug, Clone)]
 pub(crate) struct SignedFile {
     pub(crate) file: Arc<File>,
@@ -23,11 +21,10 @@ pub(crate) struct SignedFile {
     pub(crate) digest: MessageDigest,
 }
 
-/// As much as is in memory at a time, in bytes.
+/// The size of the copy buffer, in bytes.
 const PIECE: usize = 64 << 10;
 
 impl Content {
-    /// How many bytes there are.
     pub(crate) fn size(&self) -> u64 {
         match self {
             Self::Text(bytes) => bytes.len() as u64,
@@ -35,9 +32,9 @@ impl Content {
         }
     }
 
-    /// Write it all to `to`.
+    /// Writes the content to `to`.
     ///
-    /// A file that is not any more what was signed is only noticed when it is [compared](Self::is).
+    /// A file that has changed since it was signed is detected by [`Self::is`] only.
     pub(crate) fn write(&self, to: &mut impl Write) -> io::Result<()> {
         match self {
             Self::Text(bytes) => to.write_all(bytes),
@@ -49,7 +46,7 @@ impl Content {
         }
     }
 
-    /// Whether `there` is exactly that.
+    /// Checks whether `there` has exactly this content.
     pub(crate) fn is(&self, there: impl Read) -> io::Result<bool> {
         let mut there = Counted { from: there.take(self.size() + 1), count: 0 };
         let same = match self {
@@ -60,7 +57,7 @@ impl Content {
     }
 }
 
-/// Whether `there` has exactly these bytes.
+/// Checks whether `there` has exactly these bytes.
 fn is(there: &mut impl Read, bytes: &[u8]) -> io::Result<bool> {
     let (mut buf, mut left) = (vec![0; PIECE], bytes);
     loop {

@@ -1,31 +1,28 @@
-//! What a medium can take: the seam through which tests show a FAT32 stick where none can be
-//! mounted.
+//! The limits of a medium. Tests replace [`Medium`], because they cannot mount a FAT32 stick.
 
 use std::io;
 
 use camino::Utf8Path;
 
-/// What kind of file system it is, as far as that matters here.
+/// The kind of a file system, where it matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FileSystem {
     /// FAT12, FAT16 or FAT32: a file has at most 4 GiB − 1 byte.
     Fat,
-    /// exFAT.
     ExFat,
-    /// Any other.
     Other,
 }
 
 impl FileSystem {
-    /// The length of the largest file that it can have, in bytes, if that is a limit in practice.
+    /// Returns the length of the largest file in bytes, if that is a limit in practice.
     fn largest_file(self) -> Option<u64> {
         (self == Self::Fat).then_some(u64::from(u32::MAX))
     }
 
-    /// From the magic number of `statfs(2)`.
+    /// Returns the kind for a magic number of `statfs(2)`.
     fn from_magic(magic: u64) -> Self {
         match magic {
-            // MSDOS_SUPER_MAGIC and EXFAT_SUPER_MAGIC of Linux' `magic.h`.
+            // MSDOS_SUPER_MAGIC and EXFAT_SUPER_MAGIC of `linux/magic.h`.
             0x4d44 => Self::Fat,
             0x2011_bab0 => Self::ExFat,
             _ => Self::Other,
@@ -33,24 +30,23 @@ impl FileSystem {
     }
 }
 
-/// What is to be known of the file system that a folder lies on.
+/// The limits of the file system of a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Facts {
-    /// The length of the largest file that it can have, in bytes, if that is a limit in practice.
+    /// The length of the largest file in bytes, if that is a limit in practice.
     pub(crate) largest_file: Option<u64>,
-    /// How many bytes are free for us.
+    /// The bytes that an unprivileged user can still write.
     pub(crate) free: u64,
-    /// In which units it gives them away, in bytes.
+    /// The allocation unit, in bytes.
     pub(crate) unit: u64,
 }
 
-/// Somebody who knows media.
+/// A source of facts about media.
 pub(crate) trait Medium {
-    /// What is to be known of the file system that `folder` lies on.
+    /// Returns the limits of the file system of `folder`.
     fn facts(&self, folder: &Utf8Path) -> io::Result<Facts>;
 }
 
-/// This machine.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Machine;
 
@@ -72,7 +68,7 @@ fn kind(folder: &Utf8Path) -> io::Result<FileSystem> {
 
 #[cfg(not(target_os = "linux"))]
 fn kind(_: &Utf8Path) -> io::Result<FileSystem> {
-    // Whoever knows better says so with `--part-size`.
+    // `--part-size` overrides this.
     Ok(FileSystem::Other)
 }
 

@@ -1,10 +1,8 @@
-//! Filling a stick, so that a node without a network can be reached with nothing but it and a
-//! fingerprint on paper.
+//! Sticks: a node without a network needs only a stick and a fingerprint on paper.
 //!
-//! [`plan`] is pure: from what is to go there, the [`medium`]'s limits and what lies there already,
-//! it says what is to be written. [`put`] writes, each file under a temporary name first;
-//! [`read_back`] reads everything again, past the page cache. [`start_here`] is the page that a
-//! person finds there.
+//! [`plan`] is pure: it derives the files to write from the wanted files, the limits of the
+//! [`medium`] and the files that are there. [`put`] writes, [`read_back`] verifies past the page
+//! cache, and [`start_here`] is the page for the operator.
 
 mod content;
 mod medium;

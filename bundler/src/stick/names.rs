@@ -1,16 +1,16 @@
-//! Names that every file system of a stick takes, on whatever machine it is put in next.
+//! File names that every file system of a stick accepts, on every operating system.
 
 use vgpu_keys::Principal;
 
-/// What the public key of `principal` is called, if it is the `nth` (from one) of that name where
-/// case does not count.
+/// Returns the file name for the `nth` public key of `principal`, counted from one and ignoring
+/// case.
 pub(crate) fn key_file(principal: &Principal, nth: usize) -> String {
     let name = if nth == 1 { format!("{principal}.pub") } else { format!("{principal}-{nth}.pub") };
-    // A principal may have the name of a device of Windows; all else in it is plain.
+    // A principal may be named like a Windows device; its characters are plain otherwise.
     if is_legal(&name) { name } else { format!("key-{name}") }
 }
 
-/// Whether FAT, exFAT and the systems that know them take a file of this name.
+/// Checks whether FAT and exFAT accept this file name, on Windows too.
 fn is_legal(name: &str) -> bool {
     let refused = |c: char| c.is_control() || r#""*/:<>?\|"#.contains(c);
     let stem = name.split('.').next().unwrap_or_default().to_ascii_uppercase();

@@ -1,4 +1,4 @@
-//! What is to be written to a stick: a pure function of what is to go there and what lies there.
+//! The plan for a stick: a pure function of the wanted files and the files that are there.
 
 use anyhow::{anyhow, bail};
 use camino::Utf8Path;
@@ -8,60 +8,55 @@ use vgpu_manifest::{CHUNK, PartSize};
 use super::medium::Facts;
 use crate::exit::Advise as _;
 
-/// A file that the stick is to have.
+/// A file for the stick.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Piece {
-    /// Its name.
     pub(crate) name: String,
-    /// Its length in bytes.
+    /// The length in bytes.
     pub(crate) size: u64,
-    /// What is there under this name.
     pub(crate) found: Found,
 }
 
-/// What lies under the name of a file that is to be written.
+/// The file on the stick under the name of a file to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// Nothing.
     Nothing,
-    /// The very same.
+    /// A file with the same content.
     Same,
-    /// A file with another content, or one that must not lie there.
+    /// A file with another content, or a leftover part.
     Other,
 }
 
-/// What may happen to other files of the same names.
+/// The handling of other files of the same names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Replace {
-    /// They stay, and nothing is written.
+    /// Refuse to write anything.
     Never,
-    /// They go.
+    /// Replace them.
     Named,
 }
 
-/// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plan {
-    /// Every file that the stick is to have.
     pub(crate) pieces: Vec<Piece>,
-    /// The parts of an earlier copy, which would be taken for parts of this one.
+    /// Parts of an earlier copy that would be taken for parts of this bundle.
     pub(crate) leftover: Vec<String>,
 }
 
-/// Where it is to go, and what fits there.
+/// The target folder and its limits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Room<'r> {
-    /// The folder.
     pub(crate) folder: &'r Utf8Path,
-    /// What is known of its file system.
     pub(crate) facts: Facts,
 }
 
-/// A bundle as files: their names and lengths, and the length of all but the last.
+/// The parts of a bundle: names and lengths, and the length of all but the last.
 pub(crate) type Parts = (Vec<(String, u64)>, Option<PartSize>);
 
-/// The parts of a bundle of `total` bytes that is called `name`: it alone, if neither the `largest`
-/// file of the file system nor anybody asks for more.
+/// Splits a bundle of `total` bytes called `name`.
+///
+/// The bundle stays in one file unless the file system has a `largest` file or a part size is
+/// `asked` for.
 pub(crate) fn split(
     name: &str,
     total: u64,
@@ -95,9 +90,9 @@ pub(crate) fn split(
 }
 
 impl Plan {
-    /// See that nothing is lost that nobody gave up, and that there is room for all of it.
+    /// Checks that no other file would be replaced without `--replace`, and that all files fit.
     ///
-    /// A file is replaced only when its successor is whole, so both have to fit.
+    /// A file is replaced only when its successor is complete, so both must fit.
     pub(crate) fn check(&self, room: Room<'_>, replace: Replace) -> anyhow::Result<()> {
         let folder = room.folder;
         let other = self.pieces.iter().filter(|piece| piece.found == Found::Other);
@@ -120,7 +115,7 @@ impl Plan {
         Ok(())
     }
 
-    /// What is not there yet.
+    /// Returns the files that are missing or differ.
     pub(crate) fn to_write(&self) -> impl Iterator<Item = &Piece> {
         self.pieces.iter().filter(|piece| piece.found != Found::Same)
     }
@@ -158,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_split_where_somebody_asks_for_it() {
+    fn a_bundle_is_split_on_request() {
         assert_eq!(parts(GIB, None, Some(GIB / 4)).len(), 4);
         // One part is no part.
         assert_eq!(parts(GIB, None, Some(GIB)), [("a.vgpu.tar".to_owned(), GIB)]);
@@ -180,20 +175,20 @@ mod tests {
     }
 
     #[test]
-    fn it_has_to_fit_before_anything_is_written() {
+    fn all_files_must_fit_before_anything_is_written() {
         use Found::{Nothing, Other, Same};
         assert!(plan([Nothing; 3]).check(room(3 * 8192), Replace::Never).is_ok());
         let error = plan([Nothing; 3]).check(room(3 * 8192 - 1), Replace::Never).unwrap_err();
         let says = "`/media/stick` has 23.9 KiB free, but 24.0 KiB are needed";
         assert_eq!(error.root_cause().to_string(), says);
-        // What is there already needs no room, and what is replaced needs its own.
+        // Files that are the same need no space; replaced ones need it twice.
         assert!(plan([Same, Nothing, Nothing]).check(room(2 * 8192), Replace::Never).is_ok());
         assert!(plan([Same, Other, Nothing]).check(room(2 * 8192), Replace::Named).is_ok());
         assert!(plan([Same, Other, Nothing]).check(room(8192), Replace::Named).is_err());
     }
 
     #[test]
-    fn nothing_is_replaced_that_nobody_gave_up() {
+    fn no_file_is_replaced_without_the_option() {
         use Found::{Nothing, Other, Same};
         let mut plan = plan([Other, Same, Nothing]);
         plan.leftover.push("a.vgpu.tar.003".to_owned());

@@ -1,4 +1,4 @@
-//! The program for the node, as it goes onto a stick: the right kind of file, and signed.
+//! The program for the node: an executable of the right kind, with a signature.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
@@ -12,36 +12,32 @@ use vgpu_manifest::ui::Exit;
 use super::SignedFile;
 use crate::exit::Advise as _;
 
-/// Several times what the installer has.
+/// The largest program, several times the size of the installer.
 const MAX_PROGRAM: u64 = 48 << 20;
 
-/// Linkers list the segments at the beginning.
+/// The length of the beginning that is searched for the list of segments.
 const HEAD: u64 = 1 << 20;
 
-/// How a program is linked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Linkage {
-    /// It needs nothing of the node.
+    /// Needs nothing of the node.
     Static,
-    /// It needs libraries, and perhaps newer ones than the node has.
+    /// Needs libraries, which may be older on the node.
     Dynamic,
 }
 
 /// The program for the node, with a signature that this laptop trusts.
 #[derive(Debug)]
 pub(crate) struct Program {
-    /// What was signed.
     pub(crate) file: SignedFile,
-    /// How it is linked.
     pub(crate) linkage: Linkage,
-    /// Its signature, as a file has it.
+    /// The signature in armor.
     pub(crate) signature: String,
-    /// Who has signed it.
     pub(crate) trusted: Trusted,
 }
 
 impl Program {
-    /// Look at the program at `path`; it is not held in memory.
+    /// Measures the program at `path`, without holding it in memory.
     pub(crate) fn read(path: &Utf8Path) -> anyhow::Result<SignedFile> {
         let read = || -> io::Result<SignedFile> {
             let mut file = File::open(path)?;
@@ -56,7 +52,7 @@ impl Program {
         Ok(file)
     }
 
-    /// The program `file` at `path` with the signature in `armor`, if `policy` trusts it.
+    /// Returns the program `file` at `path` with the signature in `armor`, if `policy` trusts it.
     pub(crate) fn signed(
         path: &Utf8Path,
         file: SignedFile,
@@ -70,7 +66,7 @@ impl Program {
         Self::trust(path, file, &signature, policy)
     }
 
-    /// The program `file` at `path`, signed now.
+    /// Signs the program `file` at `path`.
     pub(crate) fn sign(
         path: &Utf8Path,
         file: SignedFile,
@@ -98,13 +94,13 @@ impl Program {
         Ok(Self { file, linkage, signature: signature.to_armor(), trusted })
     }
 
-    /// The key that has signed it.
+    /// Returns the fingerprint of the key that signed it.
     pub(crate) fn fingerprint(&self) -> Option<Fingerprint> {
         self.trusted.keys.first().map(vgpu_keys::PublicKey::fingerprint)
     }
 }
 
-/// As much of a program as has its segments listed.
+/// Returns the beginning of a program, which lists its segments.
 fn head(mut file: &File) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     file.rewind()?;
@@ -112,7 +108,8 @@ fn head(mut file: &File) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// How the ELF program that begins with `bytes` is linked, or why it does not run on a node.
+/// Returns how the ELF program that begins with `bytes` is linked, or why it does not run on a
+/// node.
 fn linkage(bytes: &[u8]) -> Result<Linkage, &'static str> {
     const EXECUTABLE: u16 = 2;
     const SHARED: u16 = 3;

@@ -1,4 +1,4 @@
-//! Writing to a stick: each file under a temporary name first, synced, then renamed.
+//! Writing to a stick: each file is written under a temporary name, synced, then renamed.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write};
@@ -9,7 +9,7 @@ use vgpu_manifest::{Bundle, CopyError, PIECE, PartSize, Progress, Verified};
 
 use super::Content;
 
-/// A file that has its name only when it is whole. One that is not finished is removed.
+/// A file that gets its name when it is complete, and is removed if it never is.
 struct Pending {
     file: File,
     temporary: Utf8PathBuf,
@@ -20,7 +20,7 @@ struct Pending {
 impl Pending {
     fn create(name: &Utf8Path) -> io::Result<Self> {
         let temporary = temporary(name);
-        // What a run that was cut off has left under this name is its own.
+        // An interrupted run may have left a file under this reserved name.
         match fs::remove_file(&temporary) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -29,7 +29,6 @@ impl Pending {
         Ok(Self { file, temporary, name: name.to_owned(), finished: false })
     }
 
-    /// What was written is on the medium after this, though not under its name yet.
     fn sync(&self) -> io::Result<()> {
         self.file.sync_all()
     }
@@ -44,7 +43,7 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if !self.finished {
-            // There is nobody left to tell; the name says what it is.
+            // A failure cannot be reported from here; the name marks the file as incomplete.
             let _ = fs::remove_file(&self.temporary);
         }
     }
@@ -54,7 +53,7 @@ fn temporary(name: &Utf8Path) -> Utf8PathBuf {
     Utf8PathBuf::from(format!("{name}.partial"))
 }
 
-/// Make the file at `path` have this content.
+/// Writes `content` to the file at `path`.
 pub(crate) fn put(path: &Utf8Path, content: &Content) -> anyhow::Result<()> {
     let write = || -> io::Result<()> {
         let mut pending = Pending::create(path)?;
@@ -65,7 +64,7 @@ pub(crate) fn put(path: &Utf8Path, content: &Content) -> anyhow::Result<()> {
     write().with_context(|| format!("cannot write `{path}`"))
 }
 
-/// Write the bundle to the files `paths`, which hold `part` bytes each but for the last.
+/// Writes the bundle to the files `paths` of `part` bytes each, except for the last.
 pub(crate) fn write_archive(
     bundle: &Bundle<Verified>,
     paths: &[Utf8PathBuf],
@@ -83,7 +82,7 @@ pub(crate) fn write_archive(
     for pending in &open {
         pending.sync().with_context(|| cannot_write(&pending.name))?;
     }
-    // Names come last: half a bundle has none.
+    // Renamed last, so that an incomplete bundle never has its name.
     for pending in open {
         let name = pending.name.clone();
         pending.finish().with_context(|| cannot_write(&name))?;
@@ -96,7 +95,7 @@ fn cannot_copy(paths: &[Utf8PathBuf]) -> String {
     format!("cannot copy the bundle to `{folder}`")
 }
 
-/// Whether the files `paths`, which have the right lengths, hold the bundle already.
+/// Checks whether the files `paths`, which have the right lengths, already have the bundle.
 pub(crate) fn same_archive(
     bundle: &Bundle<Verified>,
     paths: &[Utf8PathBuf],
@@ -111,13 +110,13 @@ pub(crate) fn same_archive(
     let mut writer = Parts::new(&mut files, part);
     match bundle.copy_archive(&mut writer, progress) {
         Ok(()) => Ok(true),
-        // Of the comparison, not of the bundle: what is there is of no use.
+        // The comparison failed, not the bundle.
         Err(CopyError::Write(_)) => Ok(false),
         Err(error) => Err(error).with_context(|| cannot_copy(paths)),
     }
 }
 
-/// Whether the file at `path` has exactly this content; `None` if there is none.
+/// Checks whether the file at `path` has exactly this content; `None` if there is no file.
 pub(crate) fn same_content(path: &Utf8Path, content: &Content) -> anyhow::Result<Option<bool>> {
     let same = match File::open(path) {
         Ok(file) => content.is(file).map(Some),
@@ -127,7 +126,7 @@ pub(crate) fn same_content(path: &Utf8Path, content: &Content) -> anyhow::Result
     same.with_context(|| format!("cannot read `{path}`"))
 }
 
-/// Takes what is written as a promise, and sees whether a file keeps it.
+/// A writer that compares with a file.
 struct Compare(File);
 
 impl Write for Compare {
@@ -146,7 +145,7 @@ impl Write for Compare {
     }
 }
 
-/// One stream into several files, each of which is filled before the next.
+/// A writer that fills one file after the other.
 struct Parts<'w, W> {
     files: &'w mut [W],
     part: u64,
@@ -180,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_stream_fills_one_file_after_the_other() {
+    fn files_are_filled_one_after_the_other() {
         let mut files = [Vec::new(), Vec::new(), Vec::new()];
         let mut parts = Parts { files: &mut files, part: 4, at: 0 };
         for piece in ["a", "bcdef", "", "ghi"] {
@@ -192,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_has_its_name_only_when_it_is_whole() {
+    fn a_file_gets_its_name_when_it_is_complete() {
         let dir = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(dir.path()).unwrap().join("a");
         fs::write(&path, "before").unwrap();

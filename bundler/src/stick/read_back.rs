@@ -1,4 +1,4 @@
-//! Reading a stick again, past the page cache: what counts is what the medium kept.
+//! Read-back verification, past the page cache.
 
 use std::fs::File;
 use std::io;
@@ -12,8 +12,9 @@ use vgpu_manifest::ui::Exit;
 use super::Content;
 use crate::exit::Advise as _;
 
-/// Make the kernel forget what it has in memory of these files, so that reading them asks the
-/// medium. They must have been synced: what is not on the medium yet cannot be forgotten.
+/// Drops these files from the page cache, so that they are read from the medium.
+///
+/// They must have been synced: the kernel keeps dirty pages.
 pub(crate) fn forget(paths: &[Utf8PathBuf]) -> anyhow::Result<()> {
     for path in paths {
         let forget = || -> io::Result<()> {
@@ -25,7 +26,7 @@ pub(crate) fn forget(paths: &[Utf8PathBuf]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// See that the file at `path` has exactly this content.
+/// Checks that the file at `path` has exactly this content.
 pub(crate) fn read_small(path: &Utf8Path, content: &Content) -> anyhow::Result<()> {
     let same = File::open(path).and_then(|file| content.is(file));
     if same.with_context(|| format!("cannot read back `{path}`"))? {
@@ -41,29 +42,27 @@ pub(crate) fn differs<T>(path: &Utf8Path, why: impl Into<anyhow::Error>) -> anyh
         .exit(Exit::Untrusted)
 }
 
-/// How much of what was read back has really come from a medium.
+/// The share of the read-back bytes that came from a medium.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum FromMedium {
-    /// All of it.
     All,
-    /// The rest was answered from memory, as on a file system that lives there.
+    /// The rest came from memory, as on tmpfs.
     Partly,
-    /// This system does not say.
+    /// The kernel does not report it.
     Unknown,
 }
 
-/// Watches how much this process has read from media.
+/// A measurement of the bytes that this process reads from media.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Watch(Option<u64>);
 
 impl Watch {
-    /// Begin to watch.
     pub(crate) fn begin() -> Self {
         Self(read_from_media())
     }
 
-    /// Whether `expected` bytes have come from media since.
+    /// Checks whether `expected` bytes have come from media since the start.
     pub(crate) fn end(self, expected: u64) -> FromMedium {
         match (self.0, read_from_media()) {
             (Some(before), Some(after)) if after - before >= expected => FromMedium::All,
@@ -73,7 +72,8 @@ impl Watch {
     }
 }
 
-/// How many bytes the kernel has fetched from media for this process, as `proc(5)` says.
+/// Returns the bytes that the kernel has fetched from media for this process: `read_bytes` of
+/// `proc(5)`.
 fn read_from_media() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/io").ok()?;
     text.lines().find_map(|line| line.strip_prefix("read_bytes: ")?.trim().parse().ok())
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_is_not_what_was_written_is_noticed() {
+    fn a_file_that_differs_is_detected() {
         let dir = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(dir.path()).unwrap().join("a");
         std::fs::write(&path, "bytes").unwrap();

@@ -1,5 +1,5 @@
-//! The page that lies on a stick. Everything on the stick may be false, this page too, so it names
-//! no fingerprint: that has to come from paper.
+//! The page on a stick. An attacker could replace everything on the stick, this page included, so
+//! it has no fingerprint: that must come from paper.
 
 use std::fmt::{self, Write as _};
 
@@ -7,44 +7,40 @@ use vgpu_manifest::{Digest, ProgramVersion};
 
 use vgpu_manifest::ui::ByteSize;
 
-/// What the page is about.
+/// The facts on the page.
 #[derive(Debug)]
 pub(crate) struct StartHere<'s> {
-    /// The bundle, in a few words: `gpu 1 of channel stable`.
+    /// The bundle: `gpu 1 of channel stable`.
     pub(crate) title: String,
-    /// The channel that it belongs to.
     pub(crate) channel: &'s str,
-    /// The name of the whole bundle.
+    /// The file name of the whole bundle.
     pub(crate) bundle: &'s str,
-    /// Its parts, if it has several.
+    /// The file names of the parts, if there are several.
     pub(crate) parts: &'s [String],
-    /// Its length.
     pub(crate) size: ByteSize,
-    /// The digest of its signed root.
+    /// The digest of the signed root.
     pub(crate) digest: Digest,
-    /// Whether the program is there too.
+    /// The version of the program, if it is on the stick.
     pub(crate) program: Option<ProgramVersion>,
-    /// Who has signed the bundle.
     pub(crate) signers: Vec<Signer<'s>>,
-    /// What the program is asked to do, in this order.
+    /// The commands to run, in this order.
     pub(crate) verbs: &'s [&'s str],
 }
 
-/// Somebody who has signed the bundle.
+/// A signer of the bundle.
 #[derive(Debug)]
 pub(crate) struct Signer<'s> {
-    /// Their name.
     pub(crate) principal: &'s str,
-    /// The file of their key.
+    /// The file of the public key.
     pub(crate) file: String,
-    /// The slot of their signature, which counts from one.
+    /// The slot of the signature, counted from one.
     pub(crate) slot: usize,
 }
 
-/// The one recipe there is, from the guide that has it.
+/// The guide with the commands.
 const GUIDE: &str = include_str!("../../../docs/STOCK-RECIPE.md");
 
-/// The commands of the stock recipe, without the words between them: those stand in the guide.
+/// The commands of the guide, without its text.
 fn recipe() -> impl Iterator<Item = &'static str> {
     let block = GUIDE.split_once("```sh recipe\n").map_or("", |(_, rest)| rest);
     let lines = block.split("```").next().unwrap_or_default().lines();
@@ -61,7 +57,7 @@ impl fmt::Display for StartHere<'_> {
 }
 
 impl StartHere<'_> {
-    /// The variable that holds the fingerprint of the signer `index`.
+    /// Returns the shell variable for the fingerprint of the signer `index`.
     fn paper(&self, index: usize) -> String {
         if self.signers.len() == 1 { "PAPER".to_owned() } else { format!("PAPER{}", index + 1) }
     }

@@ -1,26 +1,23 @@
 use camino::{Utf8Component, Utf8Path};
 
-/// What is wrong with a link.
+/// The reason why a link is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum LinkFault {
-    /// It names a place of this machine.
     #[error("is absolute")]
     Absolute,
-    /// It climbs above the folder.
     #[error("leads out of the folder")]
     Outside,
-    /// It goes down and up again. If what it goes down into is a link as well, up is elsewhere.
+    /// It goes down and up again. If the lower component is a link, its parent is elsewhere.
     #[error("has a `..` after a name; where that leads depends on other links")]
     Winding,
-    /// It leads nowhere.
     #[error("is empty, or has characters that no name should have")]
     Strange,
 }
 
-/// Check that a link at `path`, a relative path in the folder, stays inside it.
+/// Checks that the target of a link at `path`, relative to the folder, stays in the folder.
 ///
-/// It may climb first and then only go down. The folders above a link are real ones, so it cannot
-/// climb further than there are; and on the way down every link that it meets stays inside too.
+/// The target may go up first and then only down. The parents of a link are folders and not links,
+/// so going up is bounded; every link on the way down is checked as well.
 pub(super) fn check(path: &Utf8Path, target: &str) -> Result<(), LinkFault> {
     if target.is_empty() || target.chars().any(char::is_control) {
         return Err(LinkFault::Strange);

@@ -1,8 +1,8 @@
-//! Folders as archives that are the same, byte for byte, wherever and whenever they are packed.
+//! Reproducible archives of folders.
 //!
-//! Only what a tree of sources is made of goes in: names, contents, whether a file is a program,
-//! and links that stay inside. Owners, dates, other permissions, attributes and hard links do
-//! not, because they differ between two checkouts of the same thing.
+//! An archive has names, contents, the executable bit and links that stay inside. Owners, dates,
+//! other permissions, attributes and hard links are omitted, because they differ between two
+//! checkouts of the same sources.
 
 mod link;
 mod pack;

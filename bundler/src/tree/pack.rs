@@ -10,13 +10,13 @@ use zstd::zstd_safe::{CParameter, Strategy};
 use super::scan::{Kind, Node};
 use super::{CANNOT_WRITE, cannot_read};
 
-/// The binary logarithm of the window of our archives: 4 MiB.
+/// The binary logarithm of the zstd window: 4 MiB.
 pub(crate) const WINDOW_LOG: u8 = 22;
 
-/// Every parameter that shapes the compressed bytes, so that nothing of it depends on defaults.
+/// Every parameter that affects the compressed bytes, so that no default does.
 ///
-/// About what level 13 means, with smaller tables: packing takes some 30 MiB of memory. Of the
-/// strategies up to this one, the quicker ones work differently on processors without SIMD.
+/// Similar to level 13, with smaller tables: packing takes about 30 MiB of memory. The faster
+/// strategies produce other bytes on processors without SIMD.
 const PARAMETERS: [CParameter; 9] = [
     CParameter::WindowLog(WINDOW_LOG as u32),
     CParameter::HashLog(21),
@@ -29,12 +29,12 @@ const PARAMETERS: [CParameter; 9] = [
     CParameter::ContentSizeFlag(false),
 ];
 
-/// The level from which parameters are taken that are not named above; there is none.
+/// The level for parameters that are not listed above, of which there are none.
 const LEVEL: i32 = 13;
 
-/// Write the archive of `nodes` to `out`, and return its length before compression.
+/// Writes the archive of `nodes` to `out`, and returns its length before compression.
 ///
-/// `progress` is told how many more bytes of the files have been read.
+/// `progress` is called with the number of bytes read since the last call.
 pub(super) fn write(
     nodes: &[Node],
     out: &mut dyn Write,
@@ -61,7 +61,7 @@ fn append(
     match &node.kind {
         Kind::Folder => {
             let mut header = header(EntryType::Directory, 0o755, 0);
-            // The slash is how other programs write folders.
+            // Other programs write folders with a slash, too.
             let path = format!("{}/", node.path);
             archive.append_data(&mut header, path, io::empty()).context(CANNOT_WRITE)
         }
@@ -70,7 +70,7 @@ fn append(
             archive.append_link(&mut header, &node.path, target).context(CANNOT_WRITE)
         }
         Kind::File { size, mode } => {
-            // What was a file a moment ago may be a link or a pipe now.
+            // The file may have been replaced by a link or a pipe since the scan.
             let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
             let file = rustix::fs::open(node.place.as_std_path(), flags, Mode::empty());
             let file = file.map_err(io::Error::from).with_context(|| cannot_read(&node.place))?;
@@ -102,7 +102,7 @@ fn header(kind: EntryType, mode: u32, size: u64) -> Header {
     header
 }
 
-/// Reads a file that must have exactly the length which its header says.
+/// A reader of a file that must have exactly the length in its header.
 struct Exact<'p> {
     file: File,
     left: u64,
@@ -110,7 +110,7 @@ struct Exact<'p> {
     progress: &'p dyn Fn(usize),
 }
 
-/// Why reading a file ended early. Errors of the reader and the writer come out of one function.
+/// The reason why reading ended early. `append_data` mixes the errors of reader and writer.
 enum Fault {
     Changed,
     Read(io::Error),
@@ -139,7 +139,7 @@ impl Exact<'_> {
     }
 }
 
-/// Counts what goes through.
+/// A writer that counts bytes.
 struct Counter<W> {
     out: W,
     count: u64,

@@ -1,7 +1,7 @@
-//! The one thread that packs, for all others.
+//! A single thread that packs for all others.
 //!
-//! Packing takes some 30 MiB. The C library keeps what a thread has freed for that thread, so if
-//! each packed its own archive, one after the other, the process would have that many times 30 MiB.
+//! Packing takes about 30 MiB. The C library keeps freed memory per thread, so with one packing
+//! thread for each archive the process would hold that many times 30 MiB.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
@@ -14,30 +14,30 @@ use super::CANNOT_WRITE;
 use super::pack::write;
 use super::scan::Node;
 
-/// An archive that is wanted.
+/// A request for an archive.
 struct Task {
     nodes: Vec<Node>,
     said: SyncSender<Said>,
 }
 
-/// What whoever wants it is told.
+/// A message to the requesting thread.
 enum Said {
-    /// So many more bytes of the files have been read.
+    /// The number of bytes read since the last message.
     Read(usize),
     /// The next bytes of the archive.
     Packed(Vec<u8>),
-    /// It ended, with the archive's length before compression.
+    /// The result: the length of the archive before compression.
     Ended(anyhow::Result<u64>),
 }
 
-/// How many messages may wait: some hundred KiB.
+/// The number of queued messages: a few hundred KiB.
 const AHEAD: usize = 16;
 
 static PACKER: Mutex<Option<Sender<Task>>> = Mutex::new(None);
 
-/// Write the archive of `nodes` to `out`, and return its length before compression.
+/// Writes the archive of `nodes` to `out`, and returns its length before compression.
 ///
-/// `progress` is told how many more bytes of the files have been read.
+/// `progress` is called with the number of bytes read since the last call.
 pub(crate) fn pack(
     nodes: Vec<Node>,
     out: &mut dyn Write,
@@ -57,7 +57,7 @@ pub(crate) fn pack(
     Err(gone())
 }
 
-/// The thread, which is started when it is first needed and lives as long as the process.
+/// Returns the channel to the thread, which is started on first use and never ends.
 fn packer() -> io::Result<Sender<Task>> {
     let mut packer = PACKER.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(packer) = &*packer {
@@ -71,14 +71,14 @@ fn packer() -> io::Result<Sender<Task>> {
 
 fn work(tasks: &Receiver<Task>) {
     for Task { nodes, said } in tasks {
-        // If nobody listens any more, writing fails, and with it the rest.
+        // After the requesting thread has given up, writing fails and ends this task.
         let progress = |count| drop(said.send(Said::Read(count)));
         let ended = write(&nodes, &mut Pieces(&said), &progress);
         drop(said.send(Said::Ended(ended)));
     }
 }
 
-/// Hands on what is written to it.
+/// A writer that sends the bytes as messages.
 struct Pieces<'s>(&'s SyncSender<Said>);
 
 impl Write for Pieces<'_> {

@@ -8,17 +8,16 @@ use vgpu_manifest::ItemMode;
 use super::{bad_link, bad_name, cannot_read, link};
 use crate::source::LocalPath;
 
-/// Something in a folder.
+/// A file, folder or link in a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Node {
-    /// Its path in the folder: relative, with single slashes.
+    /// The path relative to the folder, with single slashes.
     pub(super) path: Utf8PathBuf,
-    /// Where it is on this machine.
+    /// The path on this machine.
     pub(super) place: Utf8PathBuf,
     pub(super) kind: Kind,
 }
 
-/// What a node is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
     Folder,
@@ -26,7 +25,7 @@ pub(super) enum Kind {
     Link { target: String },
 }
 
-/// Everything in the folder `top` but what is excluded, in the order of the bytes of the paths.
+/// Returns everything in the folder `top` that is not excluded, in byte order of the paths.
 pub(crate) fn scan(top: &Utf8Path, exclude: &[LocalPath]) -> anyhow::Result<Vec<Node>> {
     let mut unused: Vec<&Utf8Path> = exclude.iter().map(LocalPath::as_path).collect();
     let mut nodes = Vec::new();
@@ -45,7 +44,7 @@ pub(crate) fn scan(top: &Utf8Path, exclude: &[LocalPath]) -> anyhow::Result<Vec<
             nodes.push(Node { path, place, kind });
         }
     }
-    // A name that was mistyped would silently let in what should have stayed out.
+    // A typing error would silently include a file that should be left out.
     if let Some(missing) = unused.first() {
         bail!("`{}`, which is to be left out, is not there", missing.as_str().escape_debug());
     }
@@ -56,14 +55,14 @@ pub(crate) fn scan(top: &Utf8Path, exclude: &[LocalPath]) -> anyhow::Result<Vec<
     Ok(nodes)
 }
 
-/// How many bytes the files have.
+/// Returns the bytes of all files.
 #[must_use]
 pub(crate) fn content_size(nodes: &[Node]) -> u64 {
     let size = |node: &Node| if let Kind::File { size, .. } = node.kind { size } else { 0 };
     nodes.iter().map(size).sum()
 }
 
-/// The names in a folder, each checked.
+/// Returns the names in a folder after checking them.
 fn names(folder: &Utf8Path) -> anyhow::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| cannot_read(folder))? {
@@ -99,7 +98,7 @@ fn kind_of(place: &Utf8Path, path: &Utf8Path) -> anyhow::Result<Kind> {
     Ok(Kind::Link { target })
 }
 
-/// What its owner may run is a program, whatever others may.
+/// Only the executable bit of the owner counts.
 fn mode_of(meta: &Metadata) -> ItemMode {
     if meta.permissions().mode() & 0o100 == 0 { ItemMode::Plain } else { ItemMode::Executable }
 }

@@ -8,10 +8,10 @@ use tar::{Archive, EntryType};
 
 use super::{CANNOT_READ, WINDOW_LOG, bad_link, bad_name, link};
 
-/// Unpack an archive of ours into the empty folder `top`.
+/// Unpacks an archive that this program made into the empty folder `top`.
 ///
-/// `unpacked` is the length of the archive without its compression. Nothing but files, folders and
-/// links inside is made, and links last, so that nothing is written through one.
+/// `unpacked` is the length of the archive before compression. Only files, folders and links that
+/// stay inside are created, and links last, so that nothing is written through one.
 pub(crate) fn unpack(archive: impl Read, unpacked: u64, top: &Utf8Path) -> anyhow::Result<()> {
     let mut decoder = zstd::Decoder::new(archive).context(CANNOT_READ)?;
     decoder.window_log_max(u32::from(WINDOW_LOG)).context(CANNOT_READ)?;
@@ -60,7 +60,7 @@ fn make_parent(place: &Utf8Path) -> io::Result<()> {
     place.parent().map_or(Ok(()), fs::create_dir_all)
 }
 
-/// A path that stays below the folder.
+/// Returns the path if it stays below the folder.
 fn path_of(text: &str) -> anyhow::Result<Utf8PathBuf> {
     let path = Utf8Path::new(text);
     let plain = |it: Utf8Component<'_>| matches!(it, Utf8Component::Normal(_));

@@ -1,53 +1,49 @@
-//! Asking somebody at a terminal.
+//! Prompts on a terminal.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 
+use anyhow::bail;
 use vgpu_manifest::printable;
 
-use super::{Looks, Ui};
+use super::{Stderr, Ui};
 
-/// Somebody who sees questions and can answer them.
+/// A terminal that shows questions and takes answers.
 #[derive(Debug)]
-pub(crate) struct Somebody<'u> {
+pub(crate) struct Prompt<'u> {
     ui: &'u Ui,
 }
 
-/// The one who was asked has gone.
-#[derive(Debug, thiserror::Error)]
-#[error("the answers ended before the questions did; nothing was written")]
-pub(crate) struct Ended;
-
-/// What somebody answers who is asked whether.
+/// The answer to a yes-or-no question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
     Yes,
     No,
 }
 
-/// Far more than anybody types, in bytes.
+/// The longest answer, in bytes.
 const MAX_ANSWER: u64 = 16 << 10;
 
 impl Ui {
-    /// Somebody to ask, if questions are seen on a terminal and answers are typed on one.
-    pub(crate) fn somebody(&self) -> Option<Somebody<'_>> {
-        let is_there = io::stdin().is_terminal() && self.looks == Looks::Terminal;
-        is_there.then_some(Somebody { ui: self })
+    /// Returns a prompt if both stdin and stderr are terminals.
+    pub(crate) fn prompt(&self) -> Option<Prompt<'_>> {
+        let is_there = io::stdin().is_terminal() && self.stderr == Stderr::Terminal;
+        is_there.then_some(Prompt { ui: self })
     }
 }
 
-impl Somebody<'_> {
-    /// Say a line between the questions.
+impl Prompt<'_> {
+    /// Prints a line between the questions.
     pub(crate) fn tell(&self, line: impl std::fmt::Display) {
         self.ui.say(line);
     }
 
-    /// Ask until the answer is one; an empty answer is `usual`.
+    /// Asks until `read` accepts the answer. An empty answer stands for `usual`.
     pub(crate) fn ask<T>(
         &self,
         question: &str,
         usual: &str,
         mut read: impl FnMut(&str) -> Result<T, String>,
-    ) -> Result<T, Ended> {
+    ) -> anyhow::Result<T> {
         loop {
             let answer = self.line(&format!("{question} [{usual}]: "))?;
             let answer = answer.trim();
@@ -58,8 +54,8 @@ impl Somebody<'_> {
         }
     }
 
-    /// Ask whether; an empty answer is `usual`.
-    pub(crate) fn whether(&self, question: &str, usual: Answer) -> Result<Answer, Ended> {
+    /// Asks a yes-or-no question. An empty answer stands for `usual`.
+    pub(crate) fn whether(&self, question: &str, usual: Answer) -> anyhow::Result<Answer> {
         let (choices, usual) = match usual {
             Answer::Yes => ("Y/n", "yes"),
             Answer::No => ("y/N", "no"),
@@ -74,16 +70,16 @@ impl Somebody<'_> {
         }
     }
 
-    /// A line that somebody types. Ctrl-D ends the conversation, also in the middle of a line.
-    fn line(&self, prompt: &str) -> Result<String, Ended> {
+    /// Reads a line. Ctrl-D ends the conversation, also in the middle of a line.
+    fn line(&self, prompt: &str) -> anyhow::Result<String> {
         let _ = write!(io::stderr(), "{}", printable(prompt));
         let mut line = Vec::new();
         let read = io::stdin().lock().take(MAX_ANSWER).read_until(b'\n', &mut line);
         if read.is_err() || line.last() != Some(&b'\n') {
             self.tell("");
-            return Err(Ended);
+            bail!("the input ended before the last question; nothing was written");
         }
-        // What cannot be read is no answer to anything, and the question is asked again.
+        // Invalid UTF-8 matches no answer, so the question is repeated.
         Ok(String::from_utf8_lossy(&line).into_owned())
     }
 }

@@ -2,48 +2,46 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::bars::ProgressBar;
-
 use vgpu_manifest::ui::{ByteSize, Pace};
 
-use super::pulse::Pulse;
-use super::transfer::style;
-use super::{Looks, Ui};
+use super::bars::ProgressBar;
+use super::transfer::{Heartbeat, style};
+use super::{Stderr, Ui};
 
-/// Several transfers that belong together: a line below theirs says how far they are in all.
+/// Several transfers that belong together, with a line below theirs for the total.
 ///
-/// While one exists, every transfer of the same [`Ui`] counts as part of it.
+/// While a batch exists, every transfer of the same [`Ui`] belongs to it.
 #[derive(Debug)]
 pub(crate) struct Batch<'u> {
     ui: &'u Ui,
     total: Arc<Total>,
 }
 
-/// What all of them have done together.
+/// The total of a batch.
 #[derive(Debug)]
 pub(super) struct Total {
     pub(super) bar: ProgressBar,
-    /// How many there are, as far as is known.
+    /// The number of transfers. It grows when a transfer turns out to consist of several.
     count: AtomicUsize,
     done: AtomicUsize,
-    /// How many bytes there are in all, if anybody knows.
+    /// The bytes of all transfers, if known.
     size: Option<u64>,
-    /// How many of them were here before, and did not come at today's rate.
+    /// The bytes that were here before, which must not count toward the rate.
     earlier: AtomicU64,
     begun: Instant,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
 }
 
-/// The sum of all sizes is known.
+/// For a known total.
 const BAR: &str = "{prefix:20!} [{wide_bar}] {bytes:>10} of {total_bytes:10} {binary_bytes_per_sec:>12} {eta:>4} left";
 
-/// It is not.
+/// For an unknown total.
 const SUM: &str = "{prefix:20!} {bytes:>10} {binary_bytes_per_sec:>12}";
 
 impl Ui {
-    /// Show how far `count` transfers are in all, of `size` bytes together if that is known.
+    /// Starts a batch of `count` transfers with `size` bytes together, if known.
     ///
-    /// `None` if there is one at most: then its own line says it all.
+    /// Returns `None` for fewer than two transfers, whose own line is enough.
     #[must_use]
     pub(crate) fn batch(&self, count: usize, size: Option<u64>) -> Option<Batch<'_>> {
         if count < 2 {
@@ -59,14 +57,14 @@ impl Ui {
             size,
             earlier: AtomicU64::new(0),
             begun,
-            pulse: Pulse::new(begun),
+            heartbeat: Heartbeat::new(begun),
         });
         total.show_count();
         *self.batch.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&total));
         Some(Batch { ui: self, total })
     }
 
-    /// The same for a transfer that consists of several, unless it is part of a batch itself.
+    /// Starts a batch for a transfer that consists of several, unless it is in a batch itself.
     #[must_use]
     pub(crate) fn inner_batch(&self, count: usize, size: u64) -> Option<Batch<'_>> {
         match self.total() {
@@ -75,7 +73,7 @@ impl Ui {
         }
     }
 
-    /// One of the transfers of the batch, if there is one, turns out to consist of `count` more.
+    /// Adds `count` transfers to the batch, if there is one.
     pub(crate) fn more_transfers(&self, count: usize) {
         if let Some(total) = self.total() {
             total.count.fetch_add(count, Ordering::Relaxed);
@@ -105,13 +103,12 @@ impl Total {
         format!("{done} of {count} done")
     }
 
-    /// One of them is complete.
     pub(super) fn finish_one(&self) {
         self.done.fetch_add(1, Ordering::Relaxed);
         self.show_count();
     }
 
-    /// One of them has `now` bytes instead of `before`, none of which came just now.
+    /// Counts `now` bytes of a transfer instead of `before`, without an effect on the rate.
     pub(super) fn correct(&self, before: u64, now: u64) {
         if before != now {
             self.earlier.fetch_add(now.saturating_sub(before), Ordering::Relaxed);
@@ -121,15 +118,13 @@ impl Total {
         }
     }
 
-    /// Some more bytes are here. Where there is no bar, now and then a line says so.
     pub(super) fn advance(&self, ui: &Ui, bytes: u64) {
         self.bar.inc(bytes);
-        if ui.looks != Looks::Terminal && self.pulse.beats() {
+        if ui.stderr != Stderr::Terminal && self.heartbeat.is_due() {
             ui.note(self.line(self.begun.elapsed()));
         }
     }
 
-    /// How far all of them are after this time.
     fn line(&self, elapsed: Duration) -> String {
         let done = self.bar.position();
         let earlier = self.earlier.load(Ordering::Relaxed);
@@ -148,7 +143,6 @@ impl Total {
     }
 }
 
-/// The templates, for the test that reads them.
 #[cfg(test)]
 pub(super) const TEMPLATES: [&str; 2] = [BAR, SUM];
 
@@ -168,12 +162,12 @@ mod tests {
         let second = ui.transfer("fetch", "b");
         second.expect(Some(2000), 0);
         second.advance(1500);
-        // The server could not go on, so it begins again.
+        // The server cannot resume, so the transfer starts over.
         second.expect(Some(2000), 0);
         second.advance(500);
         let line = total.line(Duration::from_secs(2));
         assert_eq!(line, "1 of 2 done, 1.4 KiB of 2.9 KiB, 550 B/s, 3 s left");
-        // What fails was not done.
+        // A failed transfer does not count.
         drop(second);
         assert!(total.line(Duration::ZERO).starts_with("1 of 2 done, 1000 B"));
         drop(batch);

@@ -1,4 +1,4 @@
-//! All talk of the program, which goes to stderr. What a command was asked for goes to stdout.
+//! Output: results go to stdout, everything else to stderr.
 
 mod ask;
 #[cfg(feature = "bars")]
@@ -7,53 +7,48 @@ use indicatif as bars;
 #[path = "no_bars.rs"]
 mod bars;
 mod batch;
-mod data;
-mod pulse;
 mod transfer;
 
 use std::fmt::Display;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::{Arc, Mutex};
 
+use serde::Serialize;
 use vgpu_manifest::printable;
 use vgpu_manifest::ui::{Color, Report};
 
-pub(crate) use self::ask::{Answer, Ended, Somebody};
+pub(crate) use self::ask::{Answer, Prompt};
 use self::bars::{MultiProgress, ProgressDrawTarget};
 use self::batch::Total;
-#[cfg(feature = "pages")]
-pub(crate) use self::data::print_text;
-pub(crate) use self::data::{NotPrinted, print, print_json};
 pub(crate) use self::transfer::Transfer;
 
-/// How much the program says.
+/// How much goes to stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Talk {
-    /// What is done, with progress bars on a terminal.
+    /// Notes, and progress bars on a terminal.
     Normal,
-    /// Only what went wrong.
+    /// Errors and warnings only.
     Quiet,
 }
 
-/// The one who talks.
+/// The writer of stderr.
 #[derive(Debug)]
 pub(crate) struct Ui {
     talk: Talk,
-    looks: Looks,
+    stderr: Stderr,
     is_colored: bool,
     bars: MultiProgress,
-    /// The transfers that run together at this time.
+    /// The transfers that run together now.
     batch: Mutex<Option<Arc<Total>>>,
     #[cfg(test)]
     memory: Mutex<Vec<String>>,
 }
 
-/// What stderr is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Looks {
+enum Stderr {
     Terminal,
     Lines,
-    /// A test listens.
+    /// A test reads what is printed.
     #[cfg(test)]
     Memory,
 }
@@ -63,15 +58,16 @@ impl Ui {
     #[must_use]
     pub(crate) fn new(talk: Talk, color: Color) -> Self {
         let no_color = std::env::var_os("NO_COLOR");
-        let is_colored = color.applies(std::io::stderr().is_terminal(), no_color.as_deref());
-        let looks = if std::io::stderr().is_terminal() { Looks::Terminal } else { Looks::Lines };
-        let bars = match (talk, looks) {
-            (Talk::Normal, Looks::Terminal) => ProgressDrawTarget::stderr(),
+        let is_terminal = io::stderr().is_terminal();
+        let is_colored = color.applies(is_terminal, no_color.as_deref());
+        let stderr = if is_terminal { Stderr::Terminal } else { Stderr::Lines };
+        let bars = match (talk, stderr) {
+            (Talk::Normal, Stderr::Terminal) => ProgressDrawTarget::stderr(),
             _ => ProgressDrawTarget::hidden(),
         };
         Self {
             talk,
-            looks,
+            stderr,
             is_colored,
             bars: MultiProgress::with_draw_target(bars),
             batch: Mutex::default(),
@@ -93,37 +89,72 @@ impl Ui {
     /// Prints a line that is safe for a terminal.
     fn put(&self, line: String) {
         #[cfg(test)]
-        if self.looks == Looks::Memory {
+        if self.stderr == Stderr::Memory {
             self.memory.lock().unwrap().push(line);
             return;
         }
-        // Nobody is left to complain to when stderr is closed.
+        // A failure to write to stderr cannot be reported anywhere.
         self.bars.suspend(|| {
-            let _ = writeln!(std::io::stderr(), "{line}");
+            let _ = writeln!(io::stderr(), "{line}");
         });
     }
 
-    /// Say a line about what is going on, unless silence was asked for.
+    /// Prints a line about the progress of the work, unless `--quiet` is given.
     pub(crate) fn note(&self, line: impl Display) {
         if self.talk == Talk::Normal {
             self.say(line);
         }
     }
 
-    /// Show how far a transfer is.
+    /// Shows the progress of a transfer.
     #[must_use]
     pub(crate) fn transfer(&self, verb: &'static str, name: &str) -> Transfer<'_> {
         Transfer::new(self, verb, &printable(name))
     }
 }
 
+/// A failure to write to stdout.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to the standard output")]
+pub(crate) struct NotPrinted(#[from] io::Error);
+
+impl NotPrinted {
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        self.0.kind() == io::ErrorKind::BrokenPipe
+    }
+}
+
+/// Prints lines to stdout, with control characters escaped.
+pub(crate) fn print<L: AsRef<str>>(lines: impl IntoIterator<Item = L>) -> Result<(), NotPrinted> {
+    let mut out = io::stdout().lock();
+    for line in lines {
+        writeln!(out, "{}", printable(line.as_ref()))?;
+    }
+    Ok(out.flush()?)
+}
+
+/// Prints a value to stdout as JSON.
+pub(crate) fn print_json(value: &impl Serialize) -> Result<(), NotPrinted> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from)?;
+    writeln!(out)?;
+    Ok(out.flush()?)
+}
+
+/// Prints a trusted text to stdout as it is: a script, a manual page.
+#[cfg(feature = "pages")]
+pub(crate) fn print_text(text: &[u8]) -> Result<(), NotPrinted> {
+    let mut out = io::stdout().lock();
+    out.write_all(text)?;
+    Ok(out.flush()?)
+}
+
 #[cfg(test)]
 impl Ui {
-    /// One who talks to the test.
     pub(crate) fn remembering() -> Self {
         Self {
             talk: Talk::Normal,
-            looks: Looks::Memory,
+            stderr: Stderr::Memory,
             is_colored: false,
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
             batch: Mutex::default(),
@@ -131,7 +162,6 @@ impl Ui {
         }
     }
 
-    /// What was said so far.
     pub(crate) fn said(&self) -> Vec<String> {
         self.memory.lock().unwrap().clone()
     }

@@ -1,45 +1,42 @@
 use std::fmt::Display;
-use std::sync::Arc;
-use std::time::Instant;
-
-use super::bars::{ProgressBar, ProgressStyle};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use vgpu_manifest::ui::ByteSize;
 
+use super::bars::{ProgressBar, ProgressStyle};
 use super::batch::Total;
-use super::pulse::Pulse;
-use super::{Looks, Ui};
+use super::{Stderr, Ui};
 
-/// How far a transfer is: a bar on a terminal, a line now and then elsewhere.
+/// The progress of a transfer: a bar on a terminal, a line every ten seconds elsewhere.
 #[derive(Debug)]
 pub(crate) struct Transfer<'u> {
     ui: &'u Ui,
     verb: &'static str,
     name: String,
     bar: ProgressBar,
-    /// All that run at this time, if this is one of several.
+    /// The batch that this transfer belongs to.
     total: Option<Arc<Total>>,
     bytes: Bytes,
     begun: Instant,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
 }
 
-/// What the bytes of a transfer are to the sum of all.
+/// Whether the bytes of a transfer add to the total of its batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Bytes {
-    /// They have not been seen before.
     New,
-    /// They were counted when they came.
+    /// Another transfer of the batch brought the same bytes.
     Counted,
 }
 
-/// The length is known. At 80 columns there are 9 for the bar.
+/// For a known length. At 80 columns, 9 are left for the bar.
 const BAR: &str = "{prefix:20!} [{wide_bar}] {bytes:>10} of {total_bytes:10} {binary_bytes_per_sec:>12} {eta:>4} left";
 
-/// It is not.
+/// For an unknown length.
 const SPINNER: &str = "{prefix:20!} {spinner} {bytes:>10} {binary_bytes_per_sec:>12}";
 
-/// How much of a name there is room for.
+/// The columns for a name.
 const NAME: usize = 20;
 
 impl<'u> Transfer<'u> {
@@ -61,23 +58,23 @@ impl<'u> Transfer<'u> {
             total,
             bytes: Bytes::New,
             begun,
-            pulse: Pulse::new(begun),
+            heartbeat: Heartbeat::new(begun),
         }
     }
 
-    /// The same of bytes that other transfers have brought.
+    /// Marks the bytes as counted by other transfers.
     #[must_use]
     pub(crate) fn of_counted_bytes(mut self) -> Self {
         self.bytes = Bytes::Counted;
         self
     }
 
-    /// The sum of all, if these bytes count there.
+    /// Returns the total of the batch, if these bytes add to it.
     fn sum(&self) -> Option<&Total> {
         self.total.as_deref().filter(|_| self.bytes == Bytes::New)
     }
 
-    /// It will have `total` bytes, of which `done` are here already.
+    /// Sets the length, and how many bytes are here already.
     pub(crate) fn expect(&self, total: Option<u64>, done: u64) {
         if let Some(total) = total {
             self.bar.set_style(style(BAR));
@@ -87,28 +84,26 @@ impl<'u> Transfer<'u> {
             total.correct(self.bar.position(), done);
         }
         self.bar.set_position(done);
-        // What was here before did not come at this rate.
+        // Earlier bytes must not count toward the rate.
         self.bar.reset_eta();
     }
 
-    /// Some more bytes are here.
     pub(crate) fn advance(&self, bytes: u64) {
         self.bar.inc(bytes);
         if let Some(total) = self.sum() {
             total.advance(self.ui, bytes);
-        } else if self.ui.looks != Looks::Terminal && self.pulse.beats() {
+        } else if self.ui.stderr != Stderr::Terminal && self.heartbeat.is_due() {
             let done = ByteSize::new(self.bar.position());
             let total = self.bar.length().map(|total| format!(" of {}", ByteSize::new(total)));
             self.note(format_args!("{done}{}", total.unwrap_or_default()));
         }
     }
 
-    /// Say something about this transfer.
+    /// Prints a line about this transfer.
     pub(crate) fn note(&self, line: impl Display) {
         self.ui.note(format_args!("{} {}: {line}", self.verb, self.name));
     }
 
-    /// It is complete.
     pub(crate) fn done(mut self, size: u64) {
         if let Some(sum) = self.sum() {
             sum.correct(self.bar.position(), size);
@@ -124,7 +119,7 @@ impl<'u> Transfer<'u> {
     }
 }
 
-/// A transfer that failed leaves no bar behind, and nothing in the sum.
+/// A failed transfer removes its bar, and its bytes from the total.
 impl Drop for Transfer<'_> {
     fn drop(&mut self) {
         if let Some(total) = self.sum() {
@@ -134,14 +129,37 @@ impl Drop for Transfer<'_> {
     }
 }
 
+/// The time between two lines about a transfer where there is no bar.
+const PERIOD: Duration = Duration::from_secs(10);
+
+/// The time of the last line about a transfer.
+#[derive(Debug)]
+pub(super) struct Heartbeat(Mutex<Instant>);
+
+impl Heartbeat {
+    pub(super) fn new(now: Instant) -> Self {
+        Self(Mutex::new(now))
+    }
+
+    /// Checks whether the next line is due, and if so restarts the period.
+    pub(super) fn is_due(&self) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_time = told.elapsed() >= PERIOD;
+        if is_time {
+            *told = Instant::now();
+        }
+        is_time
+    }
+}
+
 pub(super) fn style(template: &str) -> ProgressStyle {
-    // The templates are ours, and a test reads them.
+    // A test checks that all templates are valid.
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ")
 }
 
-/// The end of a name says more than its beginning.
+/// Returns the end of a long name, which says more than its beginning.
 fn end_of(name: &str) -> &str {
     let excess = name.chars().count().saturating_sub(NAME);
     name.char_indices().nth(excess).map_or("", |(at, _)| &name[at..])
@@ -160,14 +178,14 @@ mod tests {
     }
 
     #[test]
-    fn a_long_name_is_known_by_its_end() {
+    fn a_long_name_is_shortened_to_its_end() {
         assert_eq!(end_of("short"), "short");
         assert_eq!(end_of("packages/linux-headers-6.8.12-9-pve_amd64.deb"), "8.12-9-pve_amd64.deb");
         assert_eq!(end_of(&"é".repeat(40)).chars().count(), NAME);
     }
 
     #[test]
-    fn without_a_terminal_it_is_told_when_it_is_done() {
+    fn without_a_terminal_a_line_reports_the_end() {
         let ui = Ui::remembering();
         let transfer = ui.transfer("fetch", "a.run");
         transfer.expect(Some(3000), 0);

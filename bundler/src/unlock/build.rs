@@ -1,4 +1,4 @@
-//! Building a library so that the same comes out wherever it is built.
+//! Reproducible builds of a library.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -12,22 +12,20 @@ use super::library::{self, MAX_LIBRARY};
 use super::toolchain::{INSTALL_ZIG, Toolchain};
 use super::workshop::{Surroundings, Workshop};
 
-/// The processor and system of every Proxmox host.
+/// The target of every Proxmox host.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// A library that was built.
 #[derive(Debug)]
 pub(super) struct Built {
     pub(super) bytes: Vec<u8>,
-    /// The oldest glibc that loads it.
+    /// The oldest glibc that can load it.
     pub(super) glibc: GlibcVersion,
 }
 
-/// Build the library of the sources in `workshop`, for hosts with `wanted`.
+/// Builds the library of the sources in `workshop`, for hosts with the glibc `wanted`.
 ///
-/// No path of this machine and nothing of the user's configuration gets into it: the folder is
-/// called the same everywhere, one unit of code is compiled after the other, and what is for
-/// debugging stays away.
+/// Paths of this machine and the configuration of the user do not affect the library: paths are
+/// remapped, there is one codegen unit, and debug information is omitted.
 pub(super) fn build(
     workshop: &Workshop,
     tools: &Toolchain,
@@ -63,7 +61,7 @@ pub(super) fn build(
     Ok(Built { bytes, glibc })
 }
 
-/// The one shared library that was built.
+/// Returns the path of the built library.
 fn find(workshop: &Workshop) -> anyhow::Result<Utf8PathBuf> {
     let folder = workshop.target().join(TARGET).join("release");
     let entries = folder.read_dir_utf8().with_context(|| cannot_use(&folder))?;

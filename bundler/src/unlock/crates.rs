@@ -1,9 +1,8 @@
-//! The crates that a library is built from, so that they are the same whichever cargo has put them
-//! down.
+//! The vendored crates of a library, identical for every version of cargo.
 //!
-//! Which version of each crate is used, and what its bytes are, stands in `Cargo.lock`. Cargo checks
-//! every download against that. What `cargo vendor` makes of a crate changes between its versions
-//! only in files that no build reads and in the list of checksums, so those are made uniform here.
+//! `Cargo.lock` has the version and checksum of each crate, and cargo verifies every download. The
+//! output of `cargo vendor` differs between versions only in files that no build reads and in the
+//! list of checksums, which are normalized here.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -17,10 +16,10 @@ use super::cannot_use;
 use super::workshop::{Surroundings, Workshop, offline};
 use crate::git::Reach;
 
-/// Where the crates are in the folder of the sources.
+/// The folder of the crates in the sources.
 const VENDOR: &str = "vendor";
 
-/// What makes cargo take the crates from there.
+/// The cargo configuration that selects the vendored crates.
 const CONFIG: &str = "\
 [source.crates-io]
 replace-with = \"vendored-sources\"
@@ -29,7 +28,7 @@ replace-with = \"vendored-sources\"
 directory = \"vendor\"
 ";
 
-/// `Cargo.lock`, as far as it matters here.
+/// The used fields of `Cargo.lock`.
 #[derive(Debug, Deserialize)]
 struct CargoLock {
     #[serde(default)]
@@ -51,18 +50,17 @@ struct Checksums {
     package: Option<String>,
 }
 
-/// What became of `Cargo.lock`.
+/// The origin of `Cargo.lock`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Versions {
-    /// The commit has one.
     Committed,
-    /// It has none, so this one was made, or taken from the lock of the bundle.
+    /// Generated, or kept from the lock of the bundle, because the commit has none.
     Kept(String),
 }
 
-/// Add to the sources in `workshop` all crates that building them takes.
+/// Adds all crates for the build to the sources in `workshop`.
 ///
-/// `kept` is the `Cargo.lock` that the lock of the bundle has.
+/// `kept` is the `Cargo.lock` in the lock of the bundle.
 pub(super) fn add(
     workshop: &Workshop,
     kept: Option<&str>,
@@ -89,14 +87,14 @@ pub(super) fn add(
         let write = fs::create_dir(&folder).and_then(|()| fs::write(&path, CONFIG));
         write.with_context(|| cannot_use(&path))?;
     }
-    // What was vendored is all that it takes, also for whoever builds on the node.
+    // Checks that the vendored crates suffice for an offline build on the node.
     let mut check = workshop.cargo("cargo", Surroundings::Bare);
     check.args(["fetch", "--quiet", "--offline", "--locked"]);
     workshop.run(check, "cargo", "find all crates among those that were vendored")?;
     Ok(versions)
 }
 
-/// The versions of all crates: those of the commit, the kept ones, or the newest that fit.
+/// Determines the versions of all crates: from the commit, from the lock, or the newest ones.
 fn versions(workshop: &Workshop, kept: Option<&str>, reach: Reach) -> anyhow::Result<Versions> {
     let path = workshop.sources().join("Cargo.lock");
     if path.is_file() {
@@ -112,7 +110,7 @@ fn versions(workshop: &Workshop, kept: Option<&str>, reach: Reach) -> anyhow::Re
     fs::read_to_string(&path).map(Versions::Kept).with_context(|| cannot_use(&path))
 }
 
-/// Every crate is held to its content. Returns whether there are any.
+/// Checks that every crate has a checksum. Returns whether there are any crates.
 fn check_versions(path: &Utf8Path) -> anyhow::Result<bool> {
     let text = fs::read_to_string(path).with_context(|| cannot_use(path))?;
     let lock: CargoLock = toml::from_str(&text).map_err(|error| {
@@ -120,7 +118,7 @@ fn check_versions(path: &Utf8Path) -> anyhow::Result<bool> {
     })?;
     let mut registries = Vec::new();
     for Package { name, source, checksum } in lock.package {
-        // A crate without a source is a part of the commit itself.
+        // A crate without a source is part of the commit.
         let Some(source) = source else { continue };
         let of_registry = source.starts_with("registry+") || source.starts_with("sparse+");
         if checksum.is_none() || !of_registry {
@@ -140,7 +138,7 @@ fn check_versions(path: &Utf8Path) -> anyhow::Result<bool> {
     }
 }
 
-/// Take out what some versions of cargo leave out, and write the lists of checksums anew.
+/// Removes the files that some versions of cargo omit, and rewrites the lists of checksums.
 fn make_uniform(vendor: &Utf8Path) -> anyhow::Result<()> {
     let entries = vendor.read_dir_utf8().with_context(|| cannot_use(vendor))?;
     for entry in entries {
@@ -194,7 +192,7 @@ fn visit(
     Ok(())
 }
 
-/// What no build reads, and what one version of cargo keeps and another does not.
+/// Checks for files that no build reads, and that only some versions of cargo keep.
 fn is_left_out(name: &str) -> bool {
     let dropped = [".gitattributes", ".gitignore", ".git", ".cargo-ok", ".cargo-checksum.json"];
     let ending = Utf8Path::new(name).extension();

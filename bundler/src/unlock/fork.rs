@@ -1,29 +1,29 @@
-//! Which fork of the library is for which driver.
+//! Compatibility of the library forks with drivers.
 
 use vgpu_manifest::catalog::{Catalog, Driver, Library, Overrides, Release};
 use vgpu_manifest::driver::{DriverKind, DriverRecord};
 use vgpu_manifest::unlock::CommitId;
 use vgpu_manifest::verdict::Targets;
 
-/// What is known of a library and the driver of its bundle.
+/// The compatibility of a library with the driver of its bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fit {
-    /// They go together, or nothing is known of the driver.
+    /// Compatible, or the driver is unknown.
     Good,
-    /// They may not, and why.
+    /// Possibly incompatible, with the reason.
     Doubted(String),
-    /// They do not, and why.
+    /// Incompatible, with the reason.
     Bad(String),
 }
 
-/// The library of the catalogue that a commit is.
+/// Returns the library in the catalog with this commit.
 #[must_use]
 pub(crate) fn library_of<'c>(catalog: &'c Catalog, commit: &CommitId) -> Option<&'c Library> {
     let is_it = |library: &&Library| commit.as_str().starts_with(&library.commit);
     catalog.rows().libraries.iter().find(is_it)
 }
 
-/// The library of the catalogue for a release.
+/// Returns the library in the catalog for a release.
 #[must_use]
 pub(crate) fn library_for(catalog: &Catalog, release: Release) -> Option<&Library> {
     match catalog.library(catalog.driver(release)?) {
@@ -32,7 +32,7 @@ pub(crate) fn library_for(catalog: &Catalog, release: Release) -> Option<&Librar
     }
 }
 
-/// Whether the commit is for the drivers that the bundle is made for, or has.
+/// Checks the commit against the target driver and the host drivers of the bundle.
 pub(crate) fn judge(
     catalog: &Catalog,
     commit: &CommitId,
@@ -74,7 +74,7 @@ fn judge_one(catalog: &Catalog, library: &Library, driver: &Driver) -> Fit {
         let (ours, theirs) = (numbers(&library.sizes), numbers(sizes));
         format!("it knows structures of {ours} bytes, and those of vGPU {release} have {theirs}")
     } else if !library.releases.contains(release) {
-        format!("it is made for {}, and not for vGPU {release}", library.releases)
+        format!("it supports {}, not vGPU {release}", library.releases)
     } else if sizes.len() > 1 {
         let theirs = numbers(sizes);
         let doubt = format!("sources disagree on the structures of vGPU {release}: {theirs} bytes");
@@ -86,7 +86,7 @@ fn judge_one(catalog: &Catalog, library: &Library, driver: &Driver) -> Fit {
         Some(Library { repository, commit, .. }) => {
             format!("take commit {commit} of {repository}, or leave `git` and `commit` out")
         }
-        None => "the catalogue has none that is".to_owned(),
+        None => "the catalog has no library for it".to_owned(),
     };
     let waive = "`fit = \"waived\"` takes it all the same";
     Fit::Bad(format!("the library `{}` does not fit: {why}; {instead}; {waive}", library.id))
@@ -139,7 +139,7 @@ mod tests {
             |short: &str, version: &str| judge(&catalog, &commit(short), None, &[&driver(version)]);
         assert_eq!(judge("71ec870", "535.230.02"), Fit::Good);
         assert!(matches!(judge("5ad3ee6", "535.230.02"), Fit::Bad(_)));
-        // Not in the catalogue at all: nothing can be said.
+        // The driver is not in the catalog.
         assert_eq!(judge("5ad3ee6", "1.2.3"), Fit::Good);
         assert_eq!(library_for(&catalog, "19.4".parse().unwrap()).unwrap().id.as_str(), "rbqvq");
     }

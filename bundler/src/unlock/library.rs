@@ -1,4 +1,4 @@
-//! What a built library is, from the file itself.
+//! Inspection of a built library.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,10 +12,10 @@ use elf::string_table::StringTable;
 use elf::{ElfBytes, section::SectionHeader};
 use vgpu_manifest::unlock::GlibcVersion;
 
-/// The largest that a library may be; the real one has about a megabyte.
+/// The largest library, in bytes; the real one has about a megabyte.
 pub(super) const MAX_LIBRARY: u64 = 16 << 20;
 
-/// The libraries that every Proxmox host has, because glibc and gcc's support library bring them.
+/// The libraries on every Proxmox host: those of glibc, and libgcc.
 const EVERYWHERE: [&str; 8] = [
     "ld-linux-x86-64.so.2",
     "libc.so.6",
@@ -27,13 +27,12 @@ const EVERYWHERE: [&str; 8] = [
     "libutil.so.1",
 ];
 
-/// Nothing is gained by preloading a library that does not replace this function.
 const NO_IOCTL: &str = "the library does not export `ioctl`, so preloading it would change nothing";
 const NOT_SHARED: &str = "the file is not a shared library";
 
 type Elf<'f> = ElfBytes<'f, LittleEndian>;
 
-/// The oldest glibc that loads the library with these bytes.
+/// Returns the oldest glibc that can load the library with these bytes.
 pub(crate) fn oldest_glibc(bytes: &[u8]) -> anyhow::Result<GlibcVersion> {
     if bytes.len() as u64 > MAX_LIBRARY {
         bail!("the library has more than {MAX_LIBRARY} bytes");
@@ -56,7 +55,7 @@ pub(crate) fn oldest_glibc(bytes: &[u8]) -> anyhow::Result<GlibcVersion> {
     Ok(oldest)
 }
 
-/// The libraries that it asks for are on every host.
+/// Checks that the needed libraries are on every host.
 fn check_needed(file: &Elf<'_>) -> anyhow::Result<()> {
     let (_, names) = file.dynamic_symbol_table().map_err(damaged)?.context(NO_IOCTL)?;
     let dynamic = file.dynamic().map_err(damaged)?.context(NOT_SHARED)?;
@@ -77,7 +76,7 @@ fn check_needed(file: &Elf<'_>) -> anyhow::Result<()> {
     }
 }
 
-/// `ioctl` is a function of its own that others see.
+/// Checks that the library exports the function `ioctl`.
 fn check_exports(file: &Elf<'_>) -> anyhow::Result<()> {
     let (symbols, names) = file.dynamic_symbol_table().map_err(damaged)?.context(NO_IOCTL)?;
     for symbol in symbols.iter() {
@@ -94,7 +93,7 @@ fn check_exports(file: &Elf<'_>) -> anyhow::Result<()> {
     bail!(NO_IOCTL)
 }
 
-/// The names of all versions of symbols that it needs from other libraries.
+/// Returns all symbol versions that it needs from other libraries.
 fn versions(file: &Elf<'_>) -> anyhow::Result<BTreeSet<String>> {
     let mut versions = BTreeSet::new();
     let Some(sections) = file.section_headers() else { return Ok(versions) };
@@ -118,7 +117,7 @@ fn versions(file: &Elf<'_>) -> anyhow::Result<BTreeSet<String>> {
             return Err(damaged("its list of versions ends early"));
         }
     }
-    // The library ends early where something does not parse, and says nothing.
+    // The iterator ends silently at a parse error.
     if seen != count {
         return Err(damaged("its list of versions ends early"));
     }
@@ -129,17 +128,17 @@ fn damaged(why: impl fmt::Debug) -> anyhow::Error {
     anyhow!("the file is not an ELF file, or is damaged: {why:?}")
 }
 
-/// The version of glibc that has the symbols of this version.
+/// Returns the glibc that introduced this symbol version.
 fn glibc(version: &str) -> anyhow::Result<GlibcVersion> {
     let Some(number) = version.strip_prefix("GLIBC_") else {
-        // Of libgcc, which has had everything for twenty years.
+        // A version of libgcc, which is old enough on every host.
         return Ok(GlibcVersion::new(2, 2));
     };
     if number == "ABI_DT_RELR" {
         return Ok(GlibcVersion::new(2, 36));
     }
     let mut parts = number.split('.').map(|part| part.parse::<u16>().ok());
-    // `GLIBC_2.2.5` is what the first one for x86-64 calls itself.
+    // `GLIBC_2.2.5` is the first version for x86-64.
     match (parts.next().flatten(), parts.next().flatten()) {
         (Some(major), Some(minor)) => Ok(GlibcVersion::new(major, minor)),
         _ => bail!(
@@ -148,7 +147,7 @@ fn glibc(version: &str) -> anyhow::Result<GlibcVersion> {
     }
 }
 
-/// A name, safe to show.
+/// Returns a name, escaped for output.
 fn shown(names: &StringTable<'_>, at: u64) -> anyhow::Result<String> {
     let raw = names.get_raw(usize::try_from(at).map_err(damaged)?).map_err(damaged)?;
     let text: String = String::from_utf8_lossy(raw).chars().take(100).collect();
@@ -163,7 +162,7 @@ mod tests {
 
     use super::*;
 
-    /// A small library of this machine that the tests themselves use.
+    /// A small library that the test program has loaded.
     static LIBGCC: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
         let path = maps.lines().find(|line| line.contains("/libgcc_s.so")).unwrap();
@@ -182,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_library_for_a_host_is_told_apart() {
+    fn each_kind_of_unusable_library_has_its_message() {
         let fault = |bytes: &[u8], word: &str| {
             let said = oldest_glibc(bytes).unwrap_err().to_string();
             assert!(said.contains(word), "{word}: {said}");

@@ -1,12 +1,11 @@
 //! Unlock libraries: from a commit of a fork of `vgpu_unlock` to its sources with all crates, and to
 //! the library that hosts preload.
 //!
-//! The sources always ride along, as one tree in which `cargo build --release --offline --locked`
-//! works ([`crates`]). The library is built here from that very tree, against a glibc as old as that
-//! of the host ([`build`]), and looked into ([`library`]) before it gets into a lock. What it takes to
-//! make both again elsewhere stands in the lock, as a [`Build`]. Building runs the build scripts
-//! of the crates, with the rights of whoever builds; nothing of it runs on a node unless it is to
-//! build there.
+//! The sources are always included, as one tree in which `cargo build --release --offline --locked`
+//! works ([`crates`]). The library is built from that tree, against a glibc as old as that of the
+//! host ([`build`]), and checked ([`library`]) before it gets into a lock. The lock has a [`Build`]
+//! with everything needed to reproduce each. Building runs the build scripts of the crates with the
+//! rights of the user; they run on a node only if the node builds the library.
 
 use camino::Utf8Path;
 use vgpu_manifest::ItemName;

@@ -1,4 +1,4 @@
-//! From what a recipe wants of unlock libraries to what the lock says of them, and back to bytes.
+//! Unlock libraries of a recipe, their records in the lock, and their reproduction.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -25,43 +25,41 @@ use crate::recipe::{Entry, FitCheck, Role};
 use crate::source::{Expected, Origin, Pin, SourceError, Sources};
 use crate::tree;
 
-/// How an item is made again that the bundler makes.
+/// The inputs to reproduce an item that the bundler builds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Build {
     /// The sources of an unlock library, with all crates.
     Sources {
-        /// The `Cargo.lock` that the commit lacks.
+        /// The `Cargo.lock`, if the commit has none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cargo_lock: Option<String>,
     },
     /// An unlock library.
     Library {
-        /// The glibc of the hosts that it is for.
+        /// The glibc of the hosts.
         glibc: GlibcVersion,
-        /// The tools that built it.
         tools: Toolchain,
     },
 }
 
-/// The most bytes that a repository may have.
+/// The most bytes of a repository.
 const MAX_SOURCES: ByteSize = ByteSize::new(512 << 20);
 
-/// What making libraries needs.
+/// The context for building libraries.
 #[derive(Clone, Copy)]
 pub(crate) struct Making<'m> {
-    /// The repositories and the cache.
     pub(crate) sources: &'m Sources<'m>,
-    /// What is wanted.
     pub(crate) entries: &'m [Entry],
-    /// The machines that the bundle is made for.
+    /// The target machines of the bundle.
     pub(crate) targets: Option<&'m Targets>,
-    /// What there was before, for those items that are to stay as they are.
+    /// Returns the previous lock for an item that is not to be updated.
     pub(crate) kept: &'m dyn Fn(&ItemName) -> Option<&'m Lock>,
 }
 
-/// Makes the unlock libraries among the entries, and their sources. Their pins become those of what
-/// was made; how that was done is returned by item.
+/// Builds the unlock libraries among the entries and their sources, and returns the inputs of each.
+///
+/// Their pins are replaced by those of the results.
 pub(crate) fn records(
     making: Making<'_>,
     pins: &mut [Pin],
@@ -95,7 +93,7 @@ pub(crate) fn records(
 /// An item, and how it was made.
 type Made = (Pin, Build);
 
-/// Where a library is wanted: which entry, its name, and the glibc of its hosts.
+/// A wanted library: the index of its entry, its name, and the glibc of its hosts.
 type Wanted<'m> = (usize, &'m ItemName, GlibcVersion);
 
 impl<'m> Making<'m> {
@@ -118,7 +116,7 @@ impl<'m> Making<'m> {
         Ok(())
     }
 
-    /// The library that is to be built of these sources.
+    /// Returns the library to build from these sources.
     fn library_of(self, source: &ItemName) -> Option<Wanted<'m>> {
         self.entries.iter().enumerate().find_map(|(at, entry)| match &entry.role {
             Role::Library { of, glibc } if of == source => Some((at, &entry.name, *glibc)),
@@ -126,7 +124,7 @@ impl<'m> Making<'m> {
         })
     }
 
-    /// What the previous lock says of the same sources and the same library.
+    /// Returns the result in the previous lock for the same sources and library.
     fn known(self, entry: &Entry, library: Option<Wanted<'_>>) -> Option<(Made, Option<Made>)> {
         let lock = (self.kept)(&entry.name)?;
         lock.serving(entry)?;
@@ -149,7 +147,7 @@ impl<'m> Making<'m> {
         commit: &CommitId,
         library: Option<Wanted<'_>>,
     ) -> anyhow::Result<(Made, Option<Made>)> {
-        // Another version of our program packs otherwise, but crates keep their versions.
+        // Another version of this program may pack differently, but crates keep their versions.
         let before = (self.kept)(&entry.name).and_then(|lock| lock.serving(entry));
         let kept = match before.and_then(|item| item.build.as_ref()) {
             Some(Build::Sources { cargo_lock }) => cargo_lock.as_deref(),
@@ -182,7 +180,7 @@ impl<'m> Making<'m> {
     }
 }
 
-/// Get an item that is made into the cache again, unless it is there.
+/// Rebuilds an item into the cache, unless it is there.
 pub(crate) fn make_again(
     sources: &Sources<'_>,
     lock: &Lock,
@@ -244,9 +242,9 @@ fn library_again(
     }
 }
 
-const NO_RECORD: &str = "the lock does not say how it was made; run `vgpu-bundler lock`";
+const NO_RECORD: &str = "the lock has no build record for it; run `vgpu-bundler lock`";
 
-/// The sources of a commit with all crates, as one tree in the cache.
+/// Adds the sources of a commit with all crates to the cache, as one tree.
 fn make_sources(
     sources: &Sources<'_>,
     origin: &GitOrigin,
@@ -268,7 +266,7 @@ fn make_sources(
     Ok((pin, tree, versions))
 }
 
-/// The library, built from nothing but the tree of its sources.
+/// Builds the library from the tree of its sources only.
 fn make_library(
     sources: &Sources<'_>,
     name: &ItemName,

@@ -1,17 +1,17 @@
-//! The programs that build a library, and what is said of them where they are missing.
+//! Detection of the programs that build a library.
 
 use std::fmt;
 use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-/// What builds a library here.
+/// The tools that build a library.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Toolchain {
-    /// The compiler, as it says it: version, commit and date.
+    /// The version line of the compiler.
     pub(crate) rustc: String,
-    /// What links against a glibc of our choice; without it, the one of this machine is it.
+    /// The linker for older glibc versions; without it, the glibc of this machine is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) zig: Option<String>,
 }
@@ -20,20 +20,18 @@ pub(crate) struct Toolchain {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum Lacking {
-    /// The package manager, which gets crates.
     #[error("there is no `cargo` on the PATH; install Rust 1.85 or later")]
     Cargo,
-    /// The compiler.
     #[error("there is no `rustc` on the PATH; install Rust 1.85 or later")]
     Rustc,
 }
 
-/// What to install for a library that loads on older hosts than this machine.
+/// The hint for hosts with an older glibc than this machine.
 pub(crate) const INSTALL_ZIG: &str =
     "install `cargo-zigbuild` and the Python package `ziglang`, which build against any glibc";
 
 impl Toolchain {
-    /// What is here. Without a compiler nothing can be built.
+    /// Detects the tools. A compiler is required.
     pub(crate) fn find() -> Result<Self, Lacking> {
         first_line("cargo", &["--version"]).ok_or(Lacking::Cargo)?;
         let rustc = first_line("rustc", &["--version"]).ok_or(Lacking::Rustc)?;
@@ -57,7 +55,7 @@ impl fmt::Display for Toolchain {
     }
 }
 
-/// What a program answers, if it is there and does: one short line.
+/// Returns the first line of the output of a program, if it exists and succeeds.
 fn first_line(program: &str, args: &[&str]) -> Option<String> {
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null()).stderr(Stdio::null());

@@ -1,4 +1,4 @@
-//! A folder in which cargo works, and cargo itself.
+//! A temporary folder for cargo, and runs of cargo.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -10,18 +10,18 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::cannot_use;
 use crate::git::Reach;
 
-/// A folder that vanishes with this.
+/// A temporary folder, removed on drop.
 #[derive(Debug)]
 pub(super) struct Workshop {
     _dir: tempfile::TempDir,
     top: Utf8PathBuf,
 }
 
-/// What cargo must not find above the folder: it would take it for a part of what it builds.
+/// Files above the folder that would affect the build.
 const ABOVE: [&str; 5] =
     ["Cargo.toml", ".cargo/config.toml", ".cargo/config", "rust-toolchain.toml", "rust-toolchain"];
 
-/// The variables that a build gets to see. All others could change what comes out.
+/// The environment variables of a build. All others could change the result.
 const KEPT: [&str; 9] = [
     "CARGO_ZIGBUILD_CACHE_DIR",
     "HOME",
@@ -34,17 +34,17 @@ const KEPT: [&str; 9] = [
     "ZIG_LOCAL_CACHE_DIR",
 ];
 
-/// Whether a run may see what the user has configured for cargo.
+/// The environment of a run of cargo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Surroundings {
-    /// It may, because it has to find the registry.
+    /// The configuration of the user, which names the registry.
     Users,
-    /// It may not, because the same must come out everywhere.
+    /// No configuration, for reproducible results.
     Bare,
 }
 
 impl Workshop {
-    /// A new one, in a place where nothing above it has a say.
+    /// Creates a folder without files above it that would affect the build.
     pub(super) fn new() -> anyhow::Result<Self> {
         let place = std::env::temp_dir().to_string_lossy().into_owned();
         let unusable = || format!("cannot use `{place}`");
@@ -67,27 +67,24 @@ impl Workshop {
         Ok(workshop)
     }
 
-    /// All of it.
     pub(super) fn top(&self) -> &Utf8Path {
         &self.top
     }
 
-    /// Where the sources are.
     pub(super) fn sources(&self) -> Utf8PathBuf {
         self.top.join("src")
     }
 
-    /// What a bare build gets as the home of cargo.
+    /// Returns the `CARGO_HOME` of a bare build.
     fn home(&self) -> Utf8PathBuf {
         self.top.join("home")
     }
 
-    /// Where what is built goes.
     pub(super) fn target(&self) -> Utf8PathBuf {
         self.top.join("target")
     }
 
-    /// A run of cargo, or of a program that is one of its commands, in the folder of the sources.
+    /// Returns a command for cargo or one of its subcommands, in the folder of the sources.
     pub(super) fn cargo(&self, program: &'static str, surroundings: Surroundings) -> Command {
         let mut command = Command::new(program);
         if surroundings == Surroundings::Bare {
@@ -103,7 +100,7 @@ impl Workshop {
         command
     }
 
-    /// Run it to its end.
+    /// Runs the command; `doing` is for the error.
     pub(super) fn run(
         &self,
         mut command: Command,
@@ -134,15 +131,15 @@ impl Workshop {
     }
 }
 
-/// How much of what cargo says is looked at, in bytes.
+/// How much of the end of the output is searched for the error, in bytes.
 const LAST_WORDS: u64 = 16 << 10;
 
-/// Whether cargo may use the network.
+/// Returns the option that keeps cargo off the network.
 pub(super) fn offline(reach: Reach) -> Option<&'static str> {
     (reach == Reach::Here).then_some("--offline")
 }
 
-/// The error, with what cargo says of its cause; safe to show.
+/// Returns the error message of cargo with its causes, escaped for output.
 fn tell(said: &[u8]) -> String {
     let text = String::from_utf8_lossy(said);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();

@@ -184,8 +184,8 @@ impl Args {
         }
         let catalog = Catalog::embedded();
         let mut args = self.clone();
-        if let Some(somebody) = ui.somebody().filter(|_| !self.no_input) {
-            talk::complete(&somebody, &mut args, &catalog)?;
+        if let Some(prompt) = ui.prompt().filter(|_| !self.no_input) {
+            talk::complete(&prompt, &mut args, &catalog)?;
         }
         let name = args
             .name

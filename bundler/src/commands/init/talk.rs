@@ -3,6 +3,7 @@
 //! An empty answer is always the safe one. Every answer becomes a flag, so the result is a
 //! command line, which is shown before anything is written.
 
+use anyhow::bail;
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_manifest::catalog::{Catalog, Release};
 use vgpu_manifest::platform::PciId;
@@ -11,21 +12,12 @@ use super::packages::{Mirrors, Packages};
 use super::{Args, command, parse};
 use crate::options::{Licensing, gpu, read_inventory};
 use crate::proposal::Proposal;
-use crate::ui::{Answer, Ended, Somebody};
-
-/// The user has declined the recipe.
-#[derive(Debug, thiserror::Error)]
-#[error("declined; nothing was written")]
-struct Declined;
+use crate::ui::{Answer, Prompt};
 
 /// Prompts for everything that `args` leave open.
 ///
 /// With a name, the arguments count as complete, and only confirmations are requested.
-pub(super) fn complete(
-    to: &Somebody<'_>,
-    args: &mut Args,
-    catalog: &Catalog,
-) -> anyhow::Result<()> {
+pub(super) fn complete(to: &Prompt<'_>, args: &mut Args, catalog: &Catalog) -> anyhow::Result<()> {
     let is_new = args.name.is_none();
     if is_new {
         to.tell("Press Enter to accept the value in brackets, or Ctrl-C to cancel without writing anything.");
@@ -47,11 +39,11 @@ pub(super) fn complete(
     to.tell(format_args!("  {}", command::line(args)));
     match to.whether(&format!("Write `{}`?", args.recipe), Answer::Yes)? {
         Answer::Yes => Ok(()),
-        Answer::No => Err(Declined.into()),
+        Answer::No => bail!("declined; nothing was written"),
     }
 }
 
-fn bundle(to: &Somebody<'_>, args: &mut Args) -> Result<(), Ended> {
+fn bundle(to: &Prompt<'_>, args: &mut Args) -> anyhow::Result<()> {
     args.name = Some(to.ask("Name of the bundle", "vgpu", parse)?);
     if args.channel.is_none() {
         let question = "Channel, one that the policy of the nodes accepts";
@@ -60,7 +52,7 @@ fn bundle(to: &Somebody<'_>, args: &mut Args) -> Result<(), Ended> {
     Ok(())
 }
 
-fn machine(to: &Somebody<'_>, args: &mut Args, catalog: &Catalog) -> anyhow::Result<()> {
+fn machine(to: &Prompt<'_>, args: &mut Args, catalog: &Catalog) -> anyhow::Result<()> {
     if args.machine.inventory.is_none() && args.gpu.is_empty() {
         ask_for_machine(to, args, catalog)?;
     }
@@ -79,7 +71,7 @@ fn machine(to: &Somebody<'_>, args: &mut Args, catalog: &Catalog) -> anyhow::Res
     Ok(())
 }
 
-fn ask_for_machine(to: &Somebody<'_>, args: &mut Args, catalog: &Catalog) -> anyhow::Result<()> {
+fn ask_for_machine(to: &Prompt<'_>, args: &mut Args, catalog: &Catalog) -> anyhow::Result<()> {
     let question = "Inventory file, written by `vgpu-installer inventory` on the node";
     args.machine.inventory = to.ask(question, "none", |answer| {
         unless("none", answer, |path| {
@@ -133,7 +125,7 @@ fn unless<T>(
 
 /// Returns the release and its file name; `None` for passthrough.
 fn ask_for_driver<'c>(
-    to: &Somebody<'_>,
+    to: &Prompt<'_>,
     args: &mut Args,
     catalog: &'c Catalog,
     proposed: Option<Release>,
@@ -157,7 +149,7 @@ fn ask_for_driver<'c>(
 const PASSTHROUGH: &str = "passthrough";
 
 /// Shows the mirrors of the inventory and returns whether the user confirmed them.
-fn mirrors(to: &Somebody<'_>, args: &mut Args, catalog: &Catalog) -> anyhow::Result<bool> {
+fn mirrors(to: &Prompt<'_>, args: &mut Args, catalog: &Catalog) -> anyhow::Result<bool> {
     let inventory = args.machine.inventory()?;
     let proposal = args.proposal(catalog, inventory.as_ref())?;
     let packages = Packages::of(args, proposal.as_ref(), inventory.as_ref())?;

@@ -1,4 +1,4 @@
-//! What this user has given `podman login` or `docker login`.
+//! The credentials from `podman login` and `docker login`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,7 +26,7 @@ impl std::fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    /// What is said to whoever wants to hear a password.
+    /// Returns the header for basic authentication.
     pub(super) fn authorization(&self) -> Option<Authorization> {
         Some(Authorization::basic(&self.user, &self.password))
     }
@@ -37,11 +37,11 @@ impl Credentials {
     }
 }
 
-/// Where credentials may be, in the order in which they are looked for.
+/// The credential files, in the order of precedence.
 #[derive(Debug, Clone)]
 pub(crate) struct Places(Vec<Utf8PathBuf>);
 
-/// What podman and docker write.
+/// The file format of podman and docker.
 #[derive(Deserialize)]
 struct File {
     #[serde(default)]
@@ -50,16 +50,16 @@ struct File {
 
 #[derive(Deserialize)]
 struct Entry {
-    /// Name and password with a colon between them, in Base64. Missing where a helper keeps them.
+    /// `name:password` in Base64. Missing if a credential helper has them.
     #[serde(default)]
     auth: Option<String>,
 }
 
-/// A longer file was named by mistake.
+/// The longest file, in bytes.
 const MAX_LEN: u64 = 1 << 20;
 
 impl Places {
-    /// Where podman and docker keep them, after the variables of the environment that they obey.
+    /// Returns the files of podman and docker for this environment.
     #[must_use]
     pub(crate) fn of(env: impl Fn(&str) -> Option<String>) -> Self {
         let path =
@@ -77,10 +77,10 @@ impl Places {
         Self(places.into_iter().flatten().collect())
     }
 
-    /// The credentials for `registry`, if there are any.
+    /// Returns the credentials for `registry`, if there are any.
     pub(crate) fn find(&self, registry: &Registry) -> anyhow::Result<Option<Credentials>> {
         for path in &self.0 {
-            // Nothing of the content is shown.
+            // Errors must not quote the file.
             let error = |why: String| anyhow!("cannot read the credentials in `{path}`: {why}");
             let text = match read(path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -110,7 +110,7 @@ fn read(path: &Utf8Path) -> io::Result<Zeroizing<String>> {
     fs::read_to_string(path).map(Zeroizing::new)
 }
 
-/// By which names a registry is known in such files.
+/// Returns the names of a registry in such files.
 fn names(registry: &Registry) -> Vec<String> {
     let name = registry.as_str();
     let mut names = vec![name.to_owned(), format!("https://{name}"), format!("https://{name}/v1/")];

@@ -1,9 +1,9 @@
-//! Being let in by a registry.
+//! Authentication to a registry.
 //!
-//! A registry that wants to know who asks says where to get a token, also for those who have no
-//! name there. We go there with the credentials of that registry, if this user has some, and only
-//! ask to be allowed to pull the one image, whatever the registry suggests. A token lives for
-//! minutes; the next one is fetched when the old one is refused.
+//! A registry names a token server, also for anonymous access. The request for a token has the
+//! credentials of the user for that registry, if any, and asks only for the right to pull one image,
+//! whatever the registry suggests. A token expires after minutes, and a new one is requested when it
+//! is refused.
 
 mod challenge;
 mod credentials;

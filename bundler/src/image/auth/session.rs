@@ -7,26 +7,26 @@ use super::Credentials;
 use super::challenge::Challenge;
 use crate::net::{Again, Authorization, Client, HttpUrl, Introduce, NetError, Refusal, Reply};
 
-/// What is said to the registries of one image.
+/// The authorization for the registries of one image.
 #[derive(Debug)]
 pub(crate) struct Session {
-    /// What we want to be allowed.
+    /// The requested scope.
     scope: String,
     transport: Transport,
     accounts: Vec<Account>,
 }
 
-/// What one registry knows us by.
+/// The account at one registry.
 #[derive(Debug)]
 struct Account {
-    /// What all its addresses begin with.
+    /// The prefix of all its URLs.
     base: String,
     credentials: Option<Credentials>,
-    /// What it has accepted, or may accept.
+    /// The current header, which the registry may have accepted.
     said: Mutex<Option<Authorization>>,
 }
 
-/// The answer of whoever gives out tokens. Both names are in use.
+/// The answer of a token server. Both names are in use.
 #[derive(Deserialize)]
 struct Token {
     #[serde(default)]
@@ -35,11 +35,11 @@ struct Token {
     access_token: Option<String>,
 }
 
-/// Tokens are some kilobytes at most.
+/// The longest answer; tokens have a few kilobytes.
 const MAX_TOKEN: usize = 64 << 10;
 
 impl Session {
-    /// To pull the image of `source`, with these credentials for its registries.
+    /// Creates a session to pull the image of `source`, with these credentials.
     pub(crate) fn new(
         source: &ImageSource,
         mut credentials: impl FnMut(&Registry) -> Option<Credentials>,
@@ -61,7 +61,7 @@ impl Session {
         self.accounts.iter().find(|account| url.starts_with(&account.base))
     }
 
-    /// Get a token from where the challenge says.
+    /// Requests a token from the server in the challenge.
     fn token(
         &self,
         client: &Client,
@@ -97,7 +97,7 @@ impl Introduce for Session {
 
     fn refused(&self, client: &Client, refusal: &Refusal<'_>) -> Result<Again, NetError> {
         let Some(account) = self.account(refusal.url) else { return Ok(Again::No) };
-        // One of the downloads gets the token, and the others wait for it.
+        // One download requests the token while the others wait.
         let mut said = account.said.lock().unwrap_or_else(PoisonError::into_inner);
         if said.as_ref() != refusal.said {
             return Ok(Again::Yes);
@@ -120,7 +120,7 @@ impl Introduce for Session {
     }
 }
 
-/// All that comes, if it is not too much.
+/// Reads an answer up to the limit.
 fn read(reply: &mut Reply, url: &HttpUrl) -> Result<Vec<u8>, NetError> {
     let (mut bytes, mut buf) = (Vec::new(), [0; 4096]);
     loop {
