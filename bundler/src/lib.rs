@@ -1,57 +1,44 @@
 //! Makes bundles, online: recipe → lock → cache → signed archive.
 //!
-//! `commands/` has a file for each command, which resolves its arguments (`cli`, `options`) and
-//! runs it. A [`recipe`] lists the contents of a bundle, a [`lock`] pins them by digest. [`source`]
-//! obtains the bytes, with [`fetch`] and [`net`] for downloads, [`git`] for repositories and
-//! [`tree`] for folders. The [`cache`] stores them, and [`pack`] writes the bundle.
+//! `cli` has a file for each command, which resolves its arguments and runs it. A [`recipe`] lists
+//! the contents of a bundle, and a [`lock`] pins them by digest. [`items`] obtains and inspects each
+//! kind of item, [`apt`] resolves packages, and [`fetch`] and [`net`] download. The [`cache`] stores
+//! verified content, and [`pack`] writes the bundle.
 
 use std::process::ExitCode;
 
 use vgpu_manifest::ui::Exit;
 
 mod apt;
+mod assist;
 mod cache;
 mod cli;
-mod commands;
-#[cfg(feature = "pages")]
-mod completions;
 mod dirs;
-mod doctor;
-mod driver;
 mod exit;
 mod fetch;
 mod fleet;
-mod git;
 #[cfg(test)]
 #[path = "../../tests/kit/gpg.rs"]
 mod gpg;
-mod headers;
-mod image;
+mod items;
 mod lock;
-#[cfg(feature = "pages")]
-mod manual_pages;
 #[cfg_attr(not(feature = "net"), expect(dead_code, reason = "such a build makes no request"))]
 mod net;
-mod options;
 mod pack;
-mod proposal;
 mod recheck;
 mod recipe;
 mod sbom;
 mod secret;
-mod source;
 mod stick;
-mod tree;
 mod trust;
 mod ui;
-mod unlock;
 mod wants;
 
+#[cfg(feature = "pages")]
+pub use crate::cli::completions::completions;
+#[cfg(feature = "pages")]
+pub use crate::cli::manual_pages::manual_pages;
 pub use crate::cli::{MANUAL, command};
-#[cfg(feature = "pages")]
-pub use crate::completions::completions;
-#[cfg(feature = "pages")]
-pub use crate::manual_pages::manual_pages;
 
 use crate::cli::Cli;
 use crate::ui::{Talk, Ui};
@@ -70,7 +57,7 @@ pub fn main() -> ExitCode {
     };
     let talk = if cli.global.quiet { Talk::Quiet } else { Talk::Normal };
     let ui = Ui::new(talk, cli.global.color);
-    let (ui, result) = commands::run(cli, ui);
+    let (ui, result) = crate::cli::commands::run(cli, ui);
     let exit = result.map_or_else(|error| exit::tell(&ui, &error), |()| Exit::Done);
     exit.into()
 }

@@ -13,8 +13,8 @@ use super::release::{
     Evidence, Keyring, KeyringError, Release, ReleaseError, SignatureError, Signed, day, verify,
 };
 use crate::cache::CacheError;
+use crate::items::source::{Expected, MAX_KEPT, SourceError, Sources};
 use crate::recipe::{Archive, Expired};
-use crate::source::{Expected, MAX_KEPT, SourceError, Sources};
 
 /// An archive with a verified release.
 #[derive(Debug)]

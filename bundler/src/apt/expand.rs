@@ -7,9 +7,9 @@ use vgpu_manifest::ui::ByteSize;
 
 use super::error::AptError;
 use super::{node, renew};
+use crate::items::source::{Pin, Sources};
 use crate::lock::{Lock, LockedItem};
 use crate::recipe::{Apt, Entry, Recipe, Role};
-use crate::source::{Pin, Sources};
 
 /// A resolved table of packages. Its items are the packages for its release and the signed files of
 /// their archives.

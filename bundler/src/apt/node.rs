@@ -12,8 +12,8 @@ use super::error::AptError;
 use super::index::Indexes;
 use super::model::Candidate;
 use super::solve::{Explanation, Node, Request, SolveError, Upgrades, solve};
+use crate::items::source::LocalPath;
 use crate::recipe;
-use crate::source::LocalPath;
 
 /// The available information about the nodes.
 #[derive(Debug)]

@@ -14,8 +14,8 @@ use super::names;
 use super::renew::Used;
 use super::solve::{Cause, Change, Installed};
 use super::version::Version;
+use crate::items::source::{Kept, Origin, Pin};
 use crate::recipe::{self, Apt, Entry, Role};
-use crate::source::{Kept, Origin, Pin};
 
 /// Returns the items of a table: packages in the order of their names, then signed files and
 /// indexes.

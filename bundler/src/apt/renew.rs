@@ -12,9 +12,9 @@ use super::part;
 use super::release::{IndexesOfAll, day};
 use super::said;
 use super::solve::{Node, Solution, solve};
+use crate::items::source::{Origin, Sources};
 use crate::lock::Lock;
 use crate::recipe::{self, Apt, Archive};
-use crate::source::{Origin, Sources};
 
 /// An archive and its downloaded files.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use super::release::{
     Evidence, INSTALL_GPGV, Keyring, KeyringError, Release, ReleaseError, SignatureError, verify,
 };
 use super::version::Version;
-use crate::source::MAX_KEPT;
+use crate::items::source::MAX_KEPT;
 
 /// An archive whose signature covers all of its packages.
 #[derive(Debug)]

@@ -1,19 +1,23 @@
 //! The command line as typed. This module does no I/O.
 
+pub(crate) mod commands;
+#[cfg(feature = "pages")]
+pub(crate) mod completions;
 mod manual;
+#[cfg(feature = "pages")]
+pub(crate) mod manual_pages;
+pub(crate) mod options;
 
 use camino::Utf8PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use vgpu_manifest::ui::Color;
 
-pub use self::manual::MANUAL;
-use crate::commands::{
+use self::commands::{
     build, cache, catalog, diff, doctor, extract, fetch, fleet, init, inspect, key, lock, sign,
     update, verify, write,
 };
-#[cfg(feature = "pages")]
-use crate::commands::{completions, man};
+pub use self::manual::MANUAL;
 
 /// Make signed bundles for hosts without network access
 #[derive(Debug, Parser)]
@@ -84,10 +88,10 @@ pub(crate) enum Command {
     Doctor(doctor::Args),
     /// Print shell completions
     #[cfg(feature = "pages")]
-    Completions(completions::Args),
+    Completions(commands::completions::Args),
     /// Write the manual pages
     #[cfg(feature = "pages")]
-    Man(man::Args),
+    Man(commands::man::Args),
 }
 
 /// Returns the command line definition with its examples.

@@ -22,9 +22,9 @@ use vgpu_manifest::{
 pub(crate) use self::diff::{Change, Outline, all_of, between, lines};
 pub(crate) use self::relock::{Pins, all, is_packages, relock};
 use crate::apt::LockedApt;
+use crate::items::source::{Expected, Origin, Pin};
+use crate::items::unlock::Build;
 use crate::recipe::{Entry, Recipe};
-use crate::source::{Expected, Origin, Pin};
-use crate::unlock::Build;
 
 /// A resolved recipe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

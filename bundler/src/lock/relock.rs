@@ -9,15 +9,15 @@ use vgpu_manifest::{CatalogRecord, Digest, ItemName, Kind, parallel};
 
 use super::{Lock, LockedItem};
 use crate::apt::{AptError, Expansion, Renewal, expand};
-use crate::driver;
 use crate::exit::{self, Advise as _};
-use crate::headers;
-use crate::image;
+use crate::items::driver;
+use crate::items::headers;
+use crate::items::image;
+use crate::items::source::{Origin, Pin, SourceError, Sources};
+use crate::items::unlock::{self, Making};
 use crate::pack;
 use crate::recipe::{Entry, Recipe};
-use crate::source::{Origin, Pin, SourceError, Sources};
 use crate::ui::Ui;
-use crate::unlock::{self, Making};
 
 /// Which pins of an earlier lock are retained.
 #[derive(Debug, Clone, Copy)]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use vgpu_manifest::unlock::CommitId;
 
 use super::Fault;
-use crate::git::{GitOrigin, GitUrl, Named, Part, RefName, Revision};
+use crate::items::git::{GitOrigin, GitUrl, Named, Part, RefName, Revision};
 
 /// The fields of a table that identify a commit of a repository.
 #[derive(Debug)]

@@ -7,8 +7,8 @@ use vgpu_manifest::{ItemMode, ItemName};
 
 use super::raw::{LARGEST, Placed};
 use super::{Entry, Fault, Role};
-use crate::image::{ImageName, ImageSource, Platform, Registry, Transport};
-use crate::source::Origin;
+use crate::items::image::{ImageName, ImageSource, Platform, Registry, Transport};
+use crate::items::source::Origin;
 
 /// An image of a registry.
 #[derive(Debug, Deserialize)]

@@ -25,7 +25,7 @@ use vgpu_manifest::{BundleName, Digest, ItemMode, ItemName, Wants};
 
 pub(crate) use self::apt::{Apt, Archive, Expired, Indexes, Node, Suite};
 pub(crate) use self::unlock::FitCheck;
-use crate::source::{Expected, Origin};
+use crate::items::source::{Expected, Origin};
 
 /// The requested contents of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -192,7 +192,7 @@ impl Recipe {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::git::Part;
+    use crate::items::git::Part;
 
     const GOOD: &str = r#"
         [bundle]

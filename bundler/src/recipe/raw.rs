@@ -19,8 +19,8 @@ use super::image::Image;
 use super::mirrors::Mirrors;
 use super::unlock::{self, Unlock};
 use super::{CATALOG, Entry, Fault, Role};
-use crate::git::{GitUrl, Part, RefName};
-use crate::source::{LocalPath, Origin};
+use crate::items::git::{GitUrl, Part, RefName};
+use crate::items::source::{LocalPath, Origin};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

@@ -13,9 +13,9 @@ use vgpu_manifest::{ItemMode, ItemName};
 use super::git::{Git, ONE_OF};
 use super::raw::Placed;
 use super::{Entry, Fault, Role};
-use crate::git::{GitOrigin, GitUrl, Named, Part, RefName, Revision, ShortId};
-use crate::source::Origin;
-use crate::unlock::library_for;
+use crate::items::git::{GitOrigin, GitUrl, Named, Part, RefName, Revision, ShortId};
+use crate::items::source::Origin;
+use crate::items::unlock::library_for;
 
 /// An unlock library: a fork of `vgpu_unlock`.
 #[derive(Debug, Deserialize)]

@@ -12,8 +12,8 @@ use super::scan::ScanError;
 use crate::apt::address::Address;
 use crate::apt::release::{self, ByHash, Release};
 use crate::cache::CacheError;
+use crate::items::source::{Expected, SourceError, Sources};
 use crate::recipe::{Archive, Suite};
-use crate::source::{Expected, SourceError, Sources};
 
 /// A cached index.
 #[derive(Debug)]

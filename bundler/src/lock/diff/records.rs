@@ -11,7 +11,7 @@ use vgpu_manifest::{ItemName, Kind};
 use super::outline::Outline;
 use super::{Archive, Change, Driver, Image, PackageChange, PackageStep, Unlock};
 use crate::apt::Version;
-use crate::driver;
+use crate::items::driver;
 
 /// Checks whether two records describe the same thing at different times.
 type Matches<'m, T> = &'m dyn Fn(&T, &T) -> bool;

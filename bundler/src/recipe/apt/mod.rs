@@ -11,7 +11,7 @@ use vgpu_manifest::package::{ArchiveName, Fingerprint};
 pub(super) use self::raw::{RawApt, checked};
 pub(crate) use self::suite::Suite;
 use crate::apt::{Address, Request, Upgrades};
-use crate::source::LocalPath;
+use crate::items::source::LocalPath;
 
 /// Packages for nodes of one release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -12,8 +12,8 @@ use vgpu_manifest::package::{ArchiveName, Fingerprint};
 use super::suite::ParseSuiteError;
 use super::{Apt, Archive, Expired, Indexes, Node, Suite};
 use crate::apt::{Address, Request, Upgrades};
+use crate::items::source::LocalPath;
 use crate::recipe::Fault;
-use crate::source::LocalPath;
 
 /// The table as it is in the file.
 #[derive(Debug, Deserialize)]

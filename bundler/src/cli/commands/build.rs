@@ -1,0 +1,121 @@
+use std::fs;
+
+use anyhow::Context as _;
+use camino::Utf8PathBuf;
+use serde::Serialize;
+use vgpu_keys::Fingerprint;
+use vgpu_manifest::{Digest, PartSize, Target, write_bundle};
+
+use super::Context;
+use super::fetch::fetch;
+use super::update::write_lock;
+use crate::cli::options::{NetworkArgs, ProjectArgs, SignerArgs, UnsuitableArgs, part_size};
+use crate::exit::Advise as _;
+use crate::lock::Pins;
+use crate::pack;
+use crate::recheck::recheck;
+use crate::ui::{print, print_json};
+
+/// Build the signed bundle from the lock.
+///
+/// Locks the recipe if it has no lock, downloads inputs that are not cached, and prints the path
+/// of the bundle or of its first part.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Output folder
+    #[arg(long, short, value_name = "DIR", default_value = ".")]
+    output: Utf8PathBuf,
+
+    /// Split the bundle into parts that fit on FAT32, or of SIZE (a multiple of 4 MiB)
+    #[arg(long, value_name = "SIZE", num_args = 0..=1, require_equals = true, default_missing_value = "4092MiB", value_parser = part_size)]
+    split: Option<PartSize>,
+
+    /// Build the bundle a second time without trusting the cache, and compare
+    #[arg(long)]
+    check: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    signer: SignerArgs,
+    #[command(flatten)]
+    project: ProjectArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
+    #[command(flatten)]
+    unsuitable: UnsuitableArgs,
+}
+
+impl Args {
+    pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
+        let project = self.project.resolve()?;
+        let network = self.network.resolve();
+        let current = project.current_lock()?;
+        // Unlock the key first, so that a wrong passphrase fails before the downloads.
+        let signer = self.signer.resolve()?;
+        let cache = context.cache()?;
+        let cache_lock = context.lock(&cache)?;
+        let lock = match current {
+            Some(lock) => {
+                self.unsuitable.check(context, &lock)?;
+                lock
+            }
+            None => {
+                write_lock(context, &project, &network, &cache_lock, Pins::Keep, self.unsuitable)?
+                    .lock
+            }
+        };
+        fetch(context, &project, &network, &cache_lock, &lock)?;
+
+        let manifest = pack::manifest(&lock, &cache_lock)?;
+        let output = &self.output;
+        fs::create_dir_all(output).with_context(|| format!("cannot create `{output}`"))?;
+        let path = output.join(lock.file_name());
+        let target = Target { path: &path, split: self.split };
+        let size = manifest.items.iter().map(vgpu_manifest::Item::size).sum();
+        let transfer = context.ui.transfer("pack", &lock.file_name());
+        transfer.expect(Some(size), 0);
+        let progress = |bytes| transfer.advance(bytes);
+        let digest = write_bundle(&manifest, &cache, &[&*signer], target, &progress)?;
+        transfer.done(size);
+
+        if self.check {
+            let transfer = context.ui.transfer("check", &lock.file_name());
+            transfer.expect(Some(size), 0);
+            let progress = |bytes| transfer.advance(bytes);
+            recheck(&lock, &cache, &*signer, target, &progress)
+                .hint("keep this lock and the cache of this machine, and report a bug")?;
+            transfer.done(size);
+            context.ui.note("built twice: both bundles are identical");
+        }
+        let key = signer.public_key().fingerprint();
+        let first = if self.split.is_some() { format!("{path}.001") } else { path.to_string() };
+        if self.json {
+            let made = Made {
+                bundle: first,
+                digest,
+                sequence: lock.sequence,
+                signed_by: key,
+                rebuilt: self.check.then_some("identical"),
+            };
+            return Ok(print_json(&made)?);
+        }
+        context.ui.note(format_args!("signed by {key}; SHA256SUMS has digest {digest}"));
+        let next = "next: vgpu-bundler write /media/stick --installer vgpu-installer";
+        context.ui.note(next);
+        Ok(print([first])?)
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Made {
+    bundle: String,
+    digest: Digest,
+    sequence: u64,
+    signed_by: Fingerprint,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rebuilt: Option<&'static str>,
+}

@@ -1,0 +1,106 @@
+use std::{env, fs, io};
+
+use anyhow::{Context as _, bail};
+use camino::{Utf8Path, Utf8PathBuf};
+use vgpu_keys::{Agent, Fingerprint, KeyFile, Signer};
+use zeroize::Zeroizing;
+
+use crate::dirs;
+use crate::exit::Advise as _;
+use crate::secret;
+
+/// Signing key options.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SignerArgs {
+    /// Private key file [default: $XDG_CONFIG_HOME/vgpu-offline/key]
+    #[arg(long, value_name = "FILE", conflicts_with = "agent")]
+    key: Option<Utf8PathBuf>,
+
+    /// Sign with the ssh-agent key of this fingerprint
+    #[arg(long, value_name = "FINGERPRINT")]
+    agent: Option<Fingerprint>,
+
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+/// Passphrase options.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PassphraseArgs {
+    /// File with the passphrase in its first line, or `/dev/fd/N`; prompts if missing
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<Utf8PathBuf>,
+}
+
+pub(crate) fn default_key() -> anyhow::Result<Utf8PathBuf> {
+    Ok(dirs::config()?.join("key"))
+}
+
+impl SignerArgs {
+    pub(crate) fn is_given(&self) -> bool {
+        self.key.is_some() || self.agent.is_some()
+    }
+
+    pub(crate) fn resolve(&self) -> anyhow::Result<Box<dyn Signer>> {
+        match &self.agent {
+            Some(fingerprint) => in_agent(fingerprint),
+            None => Ok(Box::new(self.key_file()?)),
+        }
+    }
+
+    fn key_file(&self) -> anyhow::Result<KeyFile> {
+        let path = self.key.clone().map_or_else(default_key, Ok)?;
+        let what = || format!("cannot use the signing key `{path}`");
+        let pem = match fs::read(&path) {
+            Ok(pem) => Zeroizing::new(pem),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(error).with_context(what).hint(
+                    "run `vgpu-bundler key generate`, or name a key with `--key` or `--agent`",
+                );
+            }
+            Err(error) => return Err(error).with_context(what),
+        };
+        KeyFile::parse(&pem, &mut || self.passphrase.existing(&path)).with_context(what)
+    }
+}
+
+impl PassphraseArgs {
+    fn existing(&self, key: &Utf8Path) -> io::Result<Zeroizing<String>> {
+        match &self.passphrase_file {
+            Some(path) => secret::from_file(path),
+            None => secret::from_terminal(&format!("Passphrase for {key}: ")),
+        }
+    }
+
+    /// Prompts for a passphrase for a new key; `None` if the user wants none.
+    pub(crate) fn new_one(&self) -> anyhow::Result<Option<Zeroizing<String>>> {
+        let passphrase = match &self.passphrase_file {
+            Some(path) => {
+                secret::from_file(path).with_context(|| format!("cannot read `{path}`"))?
+            }
+            None => from_terminal_twice()
+                .hint("give `--passphrase-file`, or `--no-passphrase` for a key without one")?,
+        };
+        Ok(Some(passphrase).filter(|passphrase| !passphrase.is_empty()))
+    }
+}
+
+fn from_terminal_twice() -> anyhow::Result<Zeroizing<String>> {
+    let first = secret::from_terminal("Passphrase for the new key (empty for none): ")?;
+    if secret::from_terminal("Repeat passphrase: ")? != first {
+        bail!("the passphrases differ");
+    }
+    Ok(first)
+}
+
+fn in_agent(fingerprint: &Fingerprint) -> anyhow::Result<Box<dyn Signer>> {
+    let socket = env::var_os("SSH_AUTH_SOCK")
+        .context("no ssh-agent: `SSH_AUTH_SOCK` is not set")
+        .hint("start one with `eval $(ssh-agent)`, or name a key with `--key`")?;
+    let keys = Agent::connect(socket)?.keys()?;
+    let key = keys.into_iter().find(|key| key.public_key().fingerprint() == *fingerprint);
+    let key = key
+        .with_context(|| format!("the ssh-agent has no Ed25519 key {fingerprint}"))
+        .hint("add it with `ssh-add FILE`; `vgpu-bundler key list` shows what is there")?;
+    Ok(Box::new(key))
+}

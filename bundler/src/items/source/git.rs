@@ -1,0 +1,186 @@
+use anyhow::{Context as _, anyhow, bail};
+use camino::Utf8Path;
+use vgpu_manifest::limits::MAX_ITEM;
+use vgpu_manifest::patch::TreePath;
+use vgpu_manifest::ui::ByteSize;
+use vgpu_manifest::unlock::CommitId;
+use vgpu_manifest::{ItemName, Kind as ItemKind, Tree};
+
+use super::{Expected, Origin, Pin, SourceError, Sources};
+use crate::cache::{CacheError, Incoming};
+use crate::items::git::{
+    self, Blobs, Entry, GitOrigin, Kind, Part, Reach, Repository, Revision, Selection, check_out,
+};
+use crate::items::tree;
+
+impl Sources<'_> {
+    /// Returns the origin with its commit, resolved if necessary.
+    pub(crate) fn settle(&self, origin: &GitOrigin) -> anyhow::Result<GitOrigin> {
+        let Revision::Open(name) = &origin.revision else { return Ok(origin.clone()) };
+        let commit = self.repository(origin).resolve(name)?;
+        let revision = Revision::Settled(name.clone(), commit);
+        Ok(GitOrigin { revision, ..origin.clone() })
+    }
+
+    /// Writes the `selected` part of a commit to the empty folder `top`.
+    pub(crate) fn check_out(
+        &self,
+        origin: &GitOrigin,
+        selected: Selection<'_>,
+        top: &Utf8Path,
+    ) -> anyhow::Result<()> {
+        let commit = commit_of(origin)?;
+        let repository = self.repository(origin);
+        let entries = repository.list(commit, &|_| {})?;
+        let mut blobs = repository.blobs(commit)?;
+        let prefix = selected.folder.map(|folder| format!("{folder}/"));
+        let is_below = |entry: &Entry| {
+            prefix.as_ref().is_none_or(|prefix| entry.path.starts_with(prefix.as_bytes()))
+        };
+        match selected.folder {
+            Some(folder) if !entries.iter().any(is_below) => {
+                Err(no_such_path("folder", folder, commit))
+            }
+            _ => check_out(&entries, &mut blobs, selected, top),
+        }
+    }
+
+    /// Obtains a part of a git repository: a file unchanged, or a folder as one archive.
+    pub(super) fn git(&self, origin: &GitOrigin, want: Expected<'_>) -> Result<Pin, SourceError> {
+        match &origin.part {
+            Part::File(path) => self.git_file(origin, path, want),
+            Part::Folder { path, exclude } => {
+                let error = |source| SourceError::git(want.name, source);
+                let scratch = tempfile::tempdir();
+                let scratch = scratch.context("cannot make a temporary folder").map_err(error)?;
+                let top = Utf8Path::from_path(scratch.path());
+                let top =
+                    top.context("the name of the temporary folder is not UTF-8").map_err(error)?;
+                let transfer = self.fetcher.ui.transfer("fetch", want.name.as_str());
+                // The limit applies to the archive, which is smaller than the checked-out files.
+                let selected = Selection { folder: path.as_ref(), exclude, cap: MAX_CHECKOUT };
+                self.check_out(origin, selected, top).map_err(error)?;
+                drop(transfer);
+                self.pack(top, want)
+            }
+        }
+    }
+
+    /// Packs a temporary folder as one archive.
+    pub(crate) fn pack(&self, top: &Utf8Path, want: Expected<'_>) -> Result<Pin, SourceError> {
+        let error = |source| SourceError::GitTree { item: want.name.clone(), source };
+        let nodes = tree::scan(top, &[]).map_err(error)?;
+        let transfer = self.fetcher.ui.transfer("pack", want.name.as_str());
+        transfer.expect(Some(tree::content_size(&nodes)), 0);
+        let mut incoming = self.incoming(want)?;
+        let unpacked =
+            tree::pack(nodes, &mut incoming, &|n| transfer.advance(n as u64)).map_err(error)?;
+        if incoming.len() > want.cap.bytes() {
+            return Err(error(tree::too_large(incoming.len())));
+        }
+        let measured = incoming.finish(want.sha256).map_err(|source| mismatch(want, source))?;
+        transfer.done(measured.size);
+        let tree = Tree { unpacked, window_log: tree::WINDOW_LOG };
+        Ok(Pin { kind: ItemKind::Tree(tree), ..Pin::plain(&measured) })
+    }
+
+    fn git_file(
+        &self,
+        origin: &GitOrigin,
+        path: &TreePath,
+        want: Expected<'_>,
+    ) -> Result<Pin, SourceError> {
+        if let Some(pin) = self.cached(want)? {
+            return Ok(pin);
+        }
+        let error = |source| SourceError::git(want.name, source);
+        let transfer = self.fetcher.ui.transfer("fetch", want.name.as_str());
+        let (entry, mut blobs) = self.find(origin, path, want.cap).map_err(error)?;
+        let mut incoming = self.incoming(want)?;
+        blobs.copy(&entry, &mut |bytes| Ok(incoming.add(bytes)?)).map_err(error)?;
+        let measured = incoming.finish(want.sha256).map_err(|source| mismatch(want, source))?;
+        transfer.done(measured.size);
+        Ok(Pin::plain(&measured))
+    }
+
+    /// A file of a commit, with the repository that provides its bytes.
+    fn find(
+        &self,
+        origin: &GitOrigin,
+        path: &TreePath,
+        cap: ByteSize,
+    ) -> anyhow::Result<(Entry, Blobs)> {
+        let commit = commit_of(origin)?;
+        let repository = self.repository(origin);
+        let entries = repository.list(commit, &|_| {})?;
+        let entry = entries.into_iter().find(|entry| entry.path == path.as_str().as_bytes());
+        let entry = entry.ok_or_else(|| no_such_path("file", path, commit))?;
+        match entry.kind {
+            Kind::Link => {
+                bail!("`{path}` is a link and not a file; name the file that it leads to")
+            }
+            Kind::Submodule => return Err(git::submodule(&entry.shown())),
+            Kind::File | Kind::Program => {}
+        }
+        if entry.size > cap.bytes() {
+            return Err(git::too_large(&entry.shown(), entry.size, cap));
+        }
+        Ok((entry, repository.blobs(commit)?))
+    }
+
+    fn repository<'o>(&self, origin: &'o GitOrigin) -> Repository<'o> {
+        let reach = if self.fetcher.client.is_some() { Reach::Network } else { Reach::Here };
+        Repository::new(&origin.url, self.base, self.fetcher.cache, reach)
+    }
+
+    fn incoming(&self, want: Expected<'_>) -> Result<Incoming<'_>, SourceError> {
+        let error = |source| SourceError::Cache { item: want.name.clone(), source };
+        self.fetcher.cache.incoming().map_err(error)
+    }
+}
+
+/// The size limit of a checkout.
+const MAX_CHECKOUT: ByteSize = ByteSize::new(MAX_ITEM);
+
+fn commit_of(origin: &GitOrigin) -> anyhow::Result<&CommitId> {
+    origin.revision.commit().ok_or_else(|| git::unresolved(origin))
+}
+
+fn no_such_path(what: &str, path: &TreePath, commit: &CommitId) -> anyhow::Error {
+    anyhow!("there is no {what} `{path}` in commit {}", &commit.as_str()[..12])
+}
+
+fn mismatch(want: Expected<'_>, source: CacheError) -> SourceError {
+    let item = want.name.clone();
+    match source {
+        CacheError::Mismatch(_) => SourceError::OtherCommit { item, source },
+        source => SourceError::Cache { item, source },
+    }
+}
+
+impl SourceError {
+    /// Converts the error of an item from a git repository.
+    pub(crate) fn git(item: &ItemName, source: anyhow::Error) -> Self {
+        Self::Git { item: item.clone(), source }
+    }
+}
+
+impl Origin {
+    /// Returns the git repository of an origin, if it has one.
+    #[must_use]
+    pub(crate) fn git(&self) -> Option<&GitOrigin> {
+        match self {
+            Self::Git(origin) => Some(origin),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the locked origin `self` resolves the origin `wanted`.
+    #[must_use]
+    pub(crate) fn serves(&self, wanted: &Self) -> bool {
+        match (self, wanted) {
+            (Self::Git(have), Self::Git(wanted)) => have.serves(wanted),
+            (have, wanted) => have == wanted,
+        }
+    }
+}
