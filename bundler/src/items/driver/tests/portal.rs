@@ -60,7 +60,7 @@ fn the_archive_of_the_portal_has_the_drivers_by_name() {
     assert!(said(&[run, &format!("old/{run}")]).contains("several host drivers"));
     let name = "NVIDIA-GRID-Ubuntu-KVM-535.230.02-539.19.zip";
     let other = Portal::open(zip(&newer, false), name).unwrap_err().to_string();
-    assert!(other.contains("is the package for Ubuntu-KVM; Proxmox VE takes"), "{other}");
+    assert!(other.contains("is the package for Ubuntu-KVM; Proxmox VE needs"), "{other}");
     let mut cut = Vec::new();
     zip(&newer, false).read_to_end(&mut cut).unwrap();
     cut.truncate(cut.len() - 30);
