@@ -10,7 +10,6 @@ pub mod facts;
 pub mod fit;
 pub mod gpus;
 pub mod guard;
-pub mod iso;
 pub mod kernel_line;
 mod kernel_pin;
 pub mod license;

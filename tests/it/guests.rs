@@ -1,4 +1,4 @@
-//! Guest drivers and tools: a CD image in a storage of Proxmox VE.
+//! Guest drivers and tools: a CD image, made by `genisoimage`, in a storage of Proxmox VE.
 
 use std::fs;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use camino::Utf8PathBuf;
 use serde_json::{Value, json};
+use vgpu_tests::chroot::{DISC_TOOLS, bring};
 use vgpu_tests::kit::{Kit, kind};
 use vgpu_tests::memory::peak_of;
 use vgpu_tests::nodes::Node;
@@ -34,6 +35,12 @@ struct Stage {
 }
 
 impl Stage {
+    /// A stage whose commands run; `None` where this machine cannot run them.
+    fn with_commands() -> Option<Self> {
+        let stage = Self::new();
+        bring(&stage.scratch.path("node"), &DISC_TOOLS).then_some(stage)
+    }
+
     fn new() -> Self {
         let scratch = Scratch::new(env!("CARGO_BIN_EXE_demo"));
         Node::TeslaT4.write(&scratch.path("node")).unwrap();
@@ -60,7 +67,9 @@ impl Stage {
     }
 
     fn command(&self, words: &[&str]) -> Command {
-        self.scratch.installer(words)
+        let has_commands = self.node("usr/bin/true").exists();
+        let chroot: &[&str] = if has_commands { &["--chroot"] } else { &[] };
+        self.scratch.installer(&[chroot, words].concat())
     }
 
     fn run(&self, words: &[&str], code: i32) -> Said {
@@ -74,10 +83,10 @@ impl Stage {
 
 #[test]
 fn drivers_for_guests_become_an_image_and_go_away_again() {
-    let stage = Stage::new();
+    let Some(stage) = Stage::with_commands() else { return };
     fs::create_dir_all(stage.node("etc/pve")).unwrap();
     fs::write(stage.node("etc/pve/storage.cfg"), STORAGES).unwrap();
-    let own = ["etc/vgpu-offline", "var/lib/vgpu-offline"];
+    let own = ["etc/vgpu-offline", "var/lib/vgpu-offline", "var/log/vgpu-offline"];
     let before = Snapshot::of(&stage.scratch.path("node"), &own).unwrap();
     let bundle = stage.bundle(1);
 
@@ -103,9 +112,9 @@ fn drivers_for_guests_become_an_image_and_go_away_again() {
             assert!(output.status.success());
             output.stdout
         };
-        assert!(file(&format!("/linux/{LINUX};1")) == stage.linux);
-        assert!(file(&format!("/windows/{WINDOWS};1")) == noise(2, 5 << 20));
-        let readme = String::from_utf8(file("/README.txt;1")).unwrap();
+        assert!(file(&format!("/linux/{LINUX}")) == stage.linux);
+        assert!(file(&format!("/windows/{WINDOWS}")) == noise(2, 5 << 20));
+        let readme = String::from_utf8(file("/README.txt")).unwrap();
         for words in [LINUX, WINDOWS, "version 535.230.02, for Linux", "\r\n"] {
             assert!(readme.contains(words), "{words}: {readme}");
         }
@@ -135,7 +144,8 @@ fn drivers_for_guests_become_an_image_and_go_away_again() {
 
 #[test]
 fn two_nodes_make_the_same_image_where_each_has_its_place() {
-    let stages = [Stage::new(), Stage::new()];
+    let [Some(one), Some(two)] = [(); 2].map(|()| Stage::with_commands()) else { return };
+    let stages = [one, two];
     fs::create_dir_all(stages[1].node("etc/pve")).unwrap();
     fs::write(stages[1].node("etc/pve/storage.cfg"), STORAGES).unwrap();
     for stage in &stages {
@@ -153,4 +163,31 @@ fn two_nodes_make_the_same_image_where_each_has_its_place() {
     stages[0].run(&["apply", "--yes", stages[0].bundle(1).as_str()], 0);
     assert!(fs::read(&image).unwrap() == bytes);
     stages[0].run(&["status"], 0);
+}
+
+#[test]
+fn an_image_that_cannot_be_made_is_named_before_anything_changes() {
+    let stage = Stage::new();
+    let bundle = stage.bundle(1);
+    // Where commands do not run, the one that would make the image is listed.
+    stage.run(&["apply", "--yes", bundle.as_str()], 0);
+    let image = stage.node("var/lib/vz/template/iso/node-guests.iso");
+    assert!(!image.exists());
+    let commands = fs::read_to_string(stage.node("var/lib/vgpu-offline/commands.log")).unwrap();
+    assert!(commands.contains("genisoimage") && commands.contains("VGPU_GUEST"), "{commands}");
+    let said = stage.run(&["guest-drivers"], 5).out;
+    assert!(said.contains("node-guests.iso  not made"), "{said}");
+
+    // Every Proxmox VE has the package, but it can be removed.
+    let stage = Stage::new();
+    let bundle = stage.bundle(1);
+    let status = stage.node("var/lib/dpkg/status");
+    let packages = fs::read_to_string(&status).unwrap();
+    fs::write(&status, packages.replace("Package: genisoimage", "Package: other")).unwrap();
+    for words in [&["plan"][..], &["apply", "--yes"]] {
+        let said = stage.run(&[words, &[bundle.as_str()]].concat(), 4);
+        assert!(said.err.contains("the package `genisoimage`"), "{said:?}");
+        assert!(said.err.contains("hint: run `apt install genisoimage`"), "{said:?}");
+    }
+    assert!(!stage.node("usr/local/sbin/vgpu-installer").exists());
 }

@@ -1,5 +1,6 @@
 //! Shared code of the integration tests.
 
+pub mod chroot;
 pub mod dls;
 pub mod kit;
 pub mod memory;

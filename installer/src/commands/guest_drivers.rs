@@ -4,7 +4,7 @@ use super::print_json;
 use crate::cli::{Exit, Target};
 use crate::host::HostPath;
 use crate::host::real::FileMemory;
-use crate::plan::Plan;
+use crate::plan::{Plan, runs_commands};
 use crate::step::{GuestImage, GuestSource, Status, Step};
 use crate::ui::{ByteSize, Tone, Ui, printable};
 
@@ -17,6 +17,13 @@ pub(crate) struct GuestDrivers {
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Holds,
+    NotMade,
+    Drifted,
 }
 
 #[derive(Serialize)]
@@ -52,12 +59,20 @@ impl GuestDrivers {
         });
         let Some((step, image)) = image else { return self.nothing(ui) };
         machine.host().cache_files(FileMemory::Use)?;
-        let holds = step.check(machine.look())? == Status::Done;
-        let image = Image::of(image, holds);
+        let look = machine.look();
+        let holds = step.check(look)? == Status::Done;
+        let state = if holds {
+            State::Holds
+        } else if look.stat(&image.path)?.is_none() && !runs_commands(look)? {
+            State::NotMade
+        } else {
+            State::Drifted
+        };
+        let image = Image::of(image, state);
         if self.json {
             print_json(ui, &Document { image: Some(image) })?;
         } else {
-            print(&image, ui)?;
+            print(&image, state, ui)?;
         }
         Ok(if holds { Exit::Done } else { Exit::Differs })
     }
@@ -76,22 +91,23 @@ impl GuestDrivers {
 }
 
 impl<'i> Image<'i> {
-    fn of(image: &'i GuestImage, holds: bool) -> Self {
+    fn of(image: &'i GuestImage, state: State) -> Self {
         let drivers = image.files.iter().filter_map(|file| match &file.from {
             GuestSource::Item { content, .. } => {
-                Some(File { name: file.place.to_string(), size: content.size })
+                Some(File { name: file.place.clone(), size: content.size })
             }
             GuestSource::Text(_) => None,
         });
+        let holds = state == State::Holds;
         Self { path: &image.path, holds, files: drivers.collect(), attach: image.attach() }
     }
 }
 
-fn print(image: &Image<'_>, ui: &Ui) -> std::io::Result<()> {
-    let (tone, word) = if image.holds {
-        (Tone::Good, "holds")
-    } else {
-        (Tone::Bad, "drifted; apply the bundle again to fix it")
+fn print(image: &Image<'_>, state: State, ui: &Ui) -> std::io::Result<()> {
+    let (tone, word) = match state {
+        State::Holds => (Tone::Good, "holds"),
+        State::NotMade => (Tone::Warn, "not made: commands are not run in this folder"),
+        State::Drifted => (Tone::Bad, "drifted; apply the bundle again to fix it"),
     };
     ui.print(format_args!("{}  {}", printable(&image.path.to_string()), ui.paint(tone, word)))?;
     for File { name, size } in &image.files {

@@ -11,12 +11,11 @@ use crate::act::{Change, ForeignDriver};
 use crate::boots::{Coming, Course, choose};
 use crate::cli::{Exit, Target};
 use crate::driver;
-use crate::facts::{Serials, inventory};
+use crate::facts::{FileStorage, Serials, inventory};
 use crate::fit::{Fit, Question};
 use crate::gpus::{Foreign, GpuChoice};
 use crate::host::Look;
 use crate::host::real::{FileMemory, Program, write_outside};
-use crate::iso::IsoStorage;
 use crate::license::elsewhere::told;
 use crate::license::guest::Guests;
 use crate::license::{in_force, need};
@@ -176,7 +175,7 @@ pub(super) fn make_plan(
     resume: Resume,
 ) -> anyhow::Result<plan::Plan> {
     let (vgpu, course) = verdict(bundle, facts)?;
-    let (installed, iso_storage) = (driver::remembered(look)?, IsoStorage::of(look)?);
+    let (installed, iso_storage) = (driver::remembered(look)?, FileStorage::for_images(look)?);
     let told = told(look, choices.license.as_ref())?;
     let guests = match told {
         Some(told) => Some(Guests { told, feature: None, needs: needs_of(bundle)? }),

@@ -24,11 +24,13 @@ mod mounts;
 mod one_line;
 mod pci;
 mod signing;
+mod storage;
 mod subscription;
 
 pub(crate) use self::dpkg::installed as installed_packages;
 pub use self::identity::Serials;
 pub(crate) use self::signing::{CERTIFICATE, PRIVATE_KEY, REQUEST, SigningKey, signing_key};
+pub use self::storage::FileStorage;
 
 use vgpu_manifest::HostPath;
 use vgpu_manifest::inventory::{Gpu, Inventory, Kernels, Name, SCHEMA};

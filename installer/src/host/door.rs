@@ -1,8 +1,6 @@
 use std::io;
 
-use super::{
-    Command, Content, HostError, HostPath, Look, Mode, Node, Output, OwnPath, TempName, work,
-};
+use super::{Command, HostError, HostPath, Look, Mode, Node, Output, OwnPath, TempName, work};
 
 /// The unrestricted changes to a machine. Only this module can name them, so that every change
 /// needs a right.
@@ -10,8 +8,10 @@ pub(in crate::engine::host) trait RawHost: Look {
     /// See [`Door::put`].
     fn put(&mut self, path: &HostPath, new: New<'_>) -> Result<(), HostError>;
 
-    /// See [`Door::measure`].
-    fn measure(&self, pieces: &[Piece]) -> Result<Content, HostError>;
+    /// Checks whether this is a rehearsal, which keeps every change to itself.
+    fn is_rehearsal(&self) -> bool {
+        false
+    }
 
     /// See [`Door::remove`].
     fn remove(&mut self, path: &HostPath) -> Result<(), HostError>;
@@ -98,12 +98,6 @@ impl Door<'_> {
         self.0.put(path, new)
     }
 
-    /// Returns the content of a file made of these pieces. In a rehearsal, where the pieces are not
-    /// in the store yet, it is a placeholder.
-    pub(crate) fn measure(&self, pieces: &[Piece]) -> Result<Content, HostError> {
-        self.0.measure(pieces)
-    }
-
     /// Removes `path` durably, if it exists. A directory must be empty.
     pub(crate) fn remove(&mut self, path: &HostPath) -> Result<(), HostError> {
         self.0.remove(path)
@@ -139,7 +133,7 @@ pub(crate) struct New<'a> {
     pub(crate) temp: TempName,
 }
 
-/// The source of the bytes of a new file, which must be the announced [`Content`].
+/// The source of the bytes of a new file, which must be those announced.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Source<'a> {
     /// The node is not a file.
@@ -147,28 +141,6 @@ pub(crate) enum Source<'a> {
     Bytes(&'a [u8]),
     /// Another file on the host, copied in small pieces.
     File(&'a HostPath),
-    /// Several sources, in this order.
-    Pieces(&'a [Piece]),
-}
-
-/// A piece of a composed file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Piece {
-    /// Literal bytes.
-    Bytes(Vec<u8>),
-    /// A whole item of the store.
-    Stored(Content),
-}
-
-impl Piece {
-    /// Returns its content.
-    #[must_use]
-    pub fn content(&self) -> Content {
-        match self {
-            Self::Bytes(bytes) => Content::of(bytes),
-            Self::Stored(content) => *content,
-        }
-    }
 }
 
 #[cfg(test)]

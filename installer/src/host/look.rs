@@ -2,7 +2,7 @@ use std::io;
 use std::time::SystemTime;
 
 use super::own::fixed;
-use super::{Command, Content, HostError, HostPath, Kind, Meta, Node, Output, Stat, Verb};
+use super::{Command, HostError, HostPath, Kind, Node, Output, Stat, Verb};
 
 /// The largest file or command output that is read into memory: 1 MiB.
 ///
@@ -47,14 +47,6 @@ pub trait Look {
     ///
     /// More than [`MAX_READ`] bytes on stdout.
     fn query(&self, command: &Command) -> Result<Option<Output>, HostError>;
-
-    /// Returns the contents of the consecutive pieces of the regular file at `path`, if it has
-    /// exactly these lengths. A symlink there is not followed.
-    fn pieces(
-        &self,
-        path: &HostPath,
-        lengths: &[u64],
-    ) -> Result<Option<(Meta, Vec<Content>)>, HostError>;
 
     /// Returns the time of the machine's clock. The clock may be wrong, so no decision may depend
     /// on it.

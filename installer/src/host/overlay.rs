@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use super::door::{RawHost, Remake};
 use super::work::WorkPath;
 use super::{
-    Command, Content, HostError, HostPath, Kind, Look, Meta, Mode, New, Node, Output, OwnPath,
-    Piece, Source, Stat, TempName, Verb,
+    Command, HostError, HostPath, Kind, Look, Mode, New, Node, Output, OwnPath, Source, Stat,
+    TempName, Verb,
 };
 
 /// A host for rehearsals: it reads from the host below and keeps every change in memory.
@@ -28,8 +28,6 @@ enum Bytes {
     Here(Vec<u8>),
     /// In this file of the host below.
     Below(HostPath),
-    /// In these pieces, some of which exist only in a real run.
-    Pieces(Vec<Piece>),
 }
 
 impl<'h> Overlay<'h> {
@@ -79,10 +77,6 @@ impl Look for Overlay<'_> {
             Some(Some(Kept { bytes: Bytes::Below(source), .. })) => {
                 self.below.read_up_to(source, max)
             }
-            // Only images are composed of pieces, and no step reads an image.
-            Some(Some(Kept { bytes: Bytes::Pieces(_), .. })) => {
-                Err(HostError::path(Verb::Read, &path, io::ErrorKind::FileTooLarge))
-            }
             Some(Some(Kept { bytes: Bytes::Here(bytes), node })) => match node.kind() {
                 Kind::File => Ok(Some(bytes.clone())),
                 _ => Err(HostError::path(Verb::Read, &path, io::ErrorKind::InvalidInput)),
@@ -118,22 +112,6 @@ impl Look for Overlay<'_> {
         self.below.query(command)
     }
 
-    fn pieces(
-        &self,
-        path: &HostPath,
-        lengths: &[u64],
-    ) -> Result<Option<(Meta, Vec<Content>)>, HostError> {
-        match self.changed.get(path) {
-            None => self.below.pieces(path, lengths),
-            Some(Some(Kept { bytes: Bytes::Pieces(pieces), node: Node::File { meta, .. } })) => {
-                let found: Vec<_> = pieces.iter().map(Piece::content).collect();
-                let same = found.iter().map(|it| it.size).eq(lengths.iter().copied());
-                Ok(same.then(|| (meta.clone(), found)))
-            }
-            Some(_) => Ok(None),
-        }
-    }
-
     fn now(&self) -> SystemTime {
         self.below.now()
     }
@@ -147,23 +125,15 @@ impl RawHost for Overlay<'_> {
             Source::File(source) => match self.changed.get(source) {
                 Some(Some(Kept { bytes: Bytes::Here(bytes), .. })) => Bytes::Here(bytes.clone()),
                 Some(Some(Kept { bytes: Bytes::Below(path), .. })) => Bytes::Below(path.clone()),
-                Some(Some(Kept { bytes: Bytes::Pieces(pieces), .. })) => {
-                    Bytes::Pieces(pieces.clone())
-                }
                 _ => Bytes::Below(source.clone()),
             },
-            Source::Pieces(pieces) => Bytes::Pieces(pieces.to_vec()),
         };
         self.changed.insert(path.clone(), Some(Kept { node: new.node.clone(), bytes }));
         Ok(())
     }
 
-    /// The items are not in the store yet, so the placeholder is derived from their identities.
-    fn measure(&self, pieces: &[Piece]) -> Result<Content, HostError> {
-        let each: Vec<_> = pieces.iter().map(Piece::content).collect();
-        let names: Vec<_> = each.iter().map(|content| content.id.to_string()).collect();
-        let size = each.iter().map(|content| content.size).sum();
-        Ok(Content { size, ..Content::of(names.join("\n").as_bytes()) })
+    fn is_rehearsal(&self) -> bool {
+        true
     }
 
     fn remove(&mut self, path: &HostPath) -> Result<(), HostError> {

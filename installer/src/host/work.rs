@@ -103,6 +103,16 @@ impl<'h> Work<'h> {
         self.host
     }
 
+    /// Checks whether this is a rehearsal, in which no file is made here.
+    pub(crate) fn is_rehearsed(&self) -> bool {
+        self.host.is_rehearsal()
+    }
+
+    /// Lists a command in `commands.log`, where commands do not run.
+    pub(crate) fn list(&mut self, command: &Command) -> Result<(), HostError> {
+        self.host.run(command)
+    }
+
     /// Replaces a file with the output of `make`. A rehearsal does not call `make`.
     pub(crate) fn rewrite(&mut self, name: &str, make: Remake<'_>) -> Result<(), HostError> {
         self.host.rewrite(&self.path(name), make)

@@ -37,7 +37,7 @@ use std::io;
 use vgpu_manifest::{HostPath, KernelWord, Mode};
 
 use crate::host::{
-    Content, Door, Host, HostError, Kind, Look, Meta, New, Node, Piece, Source, Verb,
+    Content, Door, Host, HostError, Kind, Look, Meta, New, Node, Source, Verb, WorkPath,
 };
 use crate::state;
 
@@ -136,15 +136,16 @@ impl<'j, A: Acts> Journal<'j, A> {
         self.put(path, &node, Source::File(&state::stored(content.id)), &[])
     }
 
-    /// Replaces `path` with a file of these pieces.
-    pub fn put_pieces(
+    /// Replaces `path` with a copy of a file in the work area.
+    pub(crate) fn put_made(
         &mut self,
         path: &HostPath,
-        pieces: &[Piece],
+        made: &WorkPath,
+        content: Content,
         meta: Meta,
     ) -> Result<(), JournalError> {
-        let node = Node::File { content: Door::open(self.host).measure(pieces)?, meta };
-        self.put(path, &node, Source::Pieces(pieces), &[])
+        let node = Node::File { content, meta };
+        self.put(path, &node, Source::File(made), &[])
     }
 
     /// Replaces `path` with a symbolic link to `target`.

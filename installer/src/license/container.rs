@@ -15,8 +15,8 @@ use vgpu_manifest::{Digest, HostPath};
 use super::network::{Card, settings};
 use super::{Service, data};
 use crate::act::{Probe, Reversible};
+use crate::facts::FileStorage;
 use crate::host::{Command, HostError, Look};
-use crate::iso::IsoStorage;
 use crate::state::below_dir;
 
 /// The program that makes containers.
@@ -321,7 +321,7 @@ fn reversible(command: Command, probe: Probe, undo: Option<Command>) -> Reversib
 impl Container {
     /// The storage for archives of containers.
     pub(super) fn templates(look: &dyn Look) -> Result<Option<(StorageName, HostPath)>, HostError> {
-        let found = IsoStorage::for_templates(look)?;
+        let found = FileStorage::for_templates(look)?;
         Ok(found.and_then(|it| Some((it.name.parse().ok()?, it.folder))))
     }
 }

@@ -10,7 +10,9 @@ mod way_back;
 
 pub(crate) use self::apply::runs_commands;
 pub use self::apply::{Applied, ApplyError, Applying, Origin, Phase, Reboot, apply, apply_until};
-pub use self::planner::{Choices, GuestTools, Surroundings, Unsuitable, plan, plan_with};
+pub use self::planner::{
+    Choices, GuestFileError, GuestTools, Surroundings, Unsuitable, plan, plan_with,
+};
 pub use self::rehearse::{Rehearsal, rehearse};
 pub use self::review::{Basis, MAX_REVIEW, NotReviewed, Review, ReviewError};
 

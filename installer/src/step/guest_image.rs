@@ -1,26 +1,28 @@
 use serde::{Deserialize, Serialize};
-use vgpu_manifest::{HostPath, ItemName, Mode};
+use vgpu_manifest::{Digest, HostPath, ItemName, Mode};
 
-use super::{Goal, StepError};
+use super::{Goal, StepError, holds, put_text};
 use crate::act::Journal;
-use crate::host::{Content, HostError, Look, Meta, Piece};
-use crate::iso::{Image, IsoError, Part, Place, SECTOR, VolumeLabel};
+use crate::host::{Command, Content, Host, HostError, Look, Meta, Node, Verb, Work, WorkPath};
+use crate::state::below_dir;
 use crate::ui::Date;
 
-/// Make a CD image with what guests need, where Proxmox VE offers it to them.
+/// Makes a CD image with guest drivers in a storage where Proxmox VE offers it to guests.
 ///
-/// It is made of items of the store and of small texts, so no driver is ever in memory. All of it
-/// follows from what stands here, so the same step makes the same bytes again.
+/// `genisoimage` makes the image from items of the store; every Proxmox VE has that program, because
+/// `qemu-server` makes cloud-init drives with it. The same step makes the same bytes on every node:
+/// the staged files carry the bundle's time, and so do the four dates of today that `genisoimage`
+/// 1.1.11 writes and has no option for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct GuestImage {
-    /// Where the image goes.
+    /// The image file.
     pub path: HostPath,
-    /// What Proxmox VE calls the storage that this is in.
+    /// The name of the storage that holds it.
     pub storage: String,
-    /// When everything in it was made, in seconds since 1970: the bundle's own time.
+    /// The date of everything in it, in seconds since 1970: when the bundle was made.
     pub made: i64,
-    /// What is in it.
+    /// The files in it.
     pub files: Vec<GuestFile>,
 }
 
@@ -28,21 +30,21 @@ pub struct GuestImage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct GuestFile {
-    /// Where guests find it.
-    pub place: Place,
-    /// What it is.
+    /// Its path in the image: a name, or a folder and a name.
+    pub place: String,
+    /// Its content.
     pub from: GuestSource,
 }
 
-/// What a file in the image is.
+/// The content of a file in the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum GuestSource {
     /// An item of the bundle.
     Item {
-        /// Its name there, for people.
+        /// Its name in the bundle.
         name: ItemName,
-        /// What it is, by which the store has it.
+        /// Its content, by which the store finds it.
         content: Content,
     },
     /// A small text.
@@ -50,64 +52,134 @@ pub enum GuestSource {
 }
 
 impl GuestSource {
-    fn size(&self) -> u64 {
+    /// The length in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
         match self {
             Self::Item { content, .. } => content.size,
             Self::Text(text) => text.len() as u64,
         }
     }
-
-    fn piece(&self) -> Piece {
-        match self {
-            Self::Item { content, .. } => Piece::Stored(*content),
-            Self::Text(text) => Piece::Bytes(text.clone().into_bytes()),
-        }
-    }
 }
 
-/// What guests see the medium called.
+/// The record beside an image: what it was made from, and what came of it. Only with it can a later
+/// check tell whether the image is still in sync without making it again.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Record {
+    made_from: Digest,
+    image: Content,
+}
+
+/// The name of the medium that guests see.
 const LABEL: &str = "VGPU_GUEST";
 
-impl GuestImage {
-    /// The image in its pieces: what the format needs, and the files with zeros after each.
-    pub fn pieces(&self) -> Result<Vec<Piece>, IsoError> {
-        let label: VolumeLabel = LABEL.parse().map_err(IsoError::Name)?;
-        let files: Vec<_> = self
-            .files
-            .iter()
-            .map(|file| (file.place.clone(), file.from.size(), &file.from))
-            .collect();
-        let image = Image::new(&label, Date(self.made), &files)?;
-        let mut pieces = Vec::new();
-        for part in image.parts {
-            match part {
-                Part::Bytes(bytes) => pieces.push(Piece::Bytes(bytes)),
-                Part::File { file, size } => {
-                    pieces.push(file.piece());
-                    let zeros = size.next_multiple_of(SECTOR) - size;
-                    if zeros > 0 {
-                        let zeros = usize::try_from(zeros).unwrap_or_default();
-                        pieces.push(Piece::Bytes(vec![0; zeros]));
-                    }
-                }
-            }
-        }
-        Ok(pieces)
-    }
+/// The folder in the work area.
+const WORK: &str = "guest-image";
 
-    /// The command that gives a guest the image.
+/// Where the two volume descriptors (plain and Joliet) have their four dates: bytes 813 to 880 of
+/// sectors 16 and 17 (ECMA-119 8.4.26 to 8.4.29 and 8.5).
+const DATES: [u64; 2] = [16 * 2048 + 813, 17 * 2048 + 813];
+
+/// About what an image has beside its files, in bytes: descriptors, directories and padding.
+const OVERHEAD: u64 = 512 << 10;
+
+impl GuestImage {
+    /// Returns the command that gives a guest the image.
     #[must_use]
     pub fn attach(&self) -> String {
         let name = self.path.as_path().file_name().unwrap_or_default();
         format!("qm set VMID --ide2 {}:iso/{name},media=cdrom", self.storage)
     }
 
-    fn is_there(&self, look: &dyn Look, pieces: &[Piece]) -> Result<bool, HostError> {
-        let wanted: Vec<_> = pieces.iter().map(Piece::content).collect();
-        let lengths: Vec<_> = wanted.iter().map(|content| content.size).collect();
-        let there = look.pieces(&self.path, &lengths)?;
-        Ok(there.is_some_and(|there| there == (Meta::root(Mode::FILE), wanted)))
+    /// Makes the image in the work area and returns where it is; `None` where commands do not run.
+    /// In a rehearsal the content only has about the size that the real one will have.
+    fn make(&self, host: &mut dyn Host) -> Result<Option<(WorkPath, Content)>, HostError> {
+        let mut work = Work::again(host, WORK);
+        let [tree, image, dates] = ["tree", "image.iso", "dates"].map(|name| work.path(name));
+        let genisoimage = genisoimage(&image, &tree);
+        if work.is_rehearsed() {
+            let size = self.files.iter().map(|file| file.from.size()).sum::<u64>() + OVERHEAD;
+            return Ok(Some((image, Content { size, ..Content::of(self.made_from().as_bytes()) })));
+        }
+        if work.ask(&Command::new("true", &[]))?.is_none() {
+            work.list(&genisoimage)?;
+            return Ok(None);
+        }
+        let mut work = Work::fresh(host, WORK)?;
+        let mut staged = self.stage(&mut work)?;
+        staged.insert(0, format!("--date=@{}", self.made));
+        let staged: Vec<&str> = staged.iter().map(String::as_str).collect();
+        work.run(&Command::new("touch", &staged))?;
+        work.run(&genisoimage)?;
+        work.write("dates", &self.dates())?;
+        for at in DATES {
+            work.run(&overwrite(&dates, &image, at))?;
+        }
+        let node = work.look().node(&image)?;
+        let content = node
+            .as_ref()
+            .and_then(Node::content)
+            .ok_or_else(|| HostError::path(Verb::Read, &image, std::io::ErrorKind::NotFound))?;
+        Ok(Some((image, content)))
     }
+
+    /// Stages the files as a folder and returns the paths of everything in it, itself included.
+    fn stage(&self, work: &mut Work<'_>) -> Result<Vec<String>, HostError> {
+        let mut staged = vec!["tree".to_owned()];
+        work.dir("tree")?;
+        for file in &self.files {
+            let name = format!("tree/{}", file.place);
+            if let Some((folder, _)) = name.rsplit_once('/')
+                && !staged.iter().any(|it| it == folder)
+            {
+                work.dir(folder)?;
+                staged.push(folder.to_owned());
+            }
+            match &file.from {
+                GuestSource::Item { content, .. } => work.link(content.id, &name, Mode::FILE)?,
+                GuestSource::Text(text) => work.write(&name, text.as_bytes())?,
+            }
+            staged.push(name);
+        }
+        Ok(staged.iter().map(|name| work.path(name).to_string()).collect())
+    }
+
+    /// The dates of creation, change, expiry (none) and effect, as a volume descriptor has them.
+    fn dates(&self) -> Vec<u8> {
+        let [year, month, day, hour, minute, second] = Date(self.made).numbers();
+        // Hundredths of a second, and the offset from UTC in quarters of an hour as a byte.
+        let made = format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}00\0");
+        let never = "0000000000000000\0";
+        [made.as_str(), &made, never, &made].concat().into_bytes()
+    }
+
+    fn made_from(&self) -> Digest {
+        let text = serde_json::to_vec(self);
+        Digest::of(&text.unwrap_or_else(|_| unreachable!("a step is plain data")))
+    }
+
+    fn record_path(&self) -> HostPath {
+        let name = self.path.as_path().file_name().unwrap_or_default();
+        let folder = self.path.parent().unwrap_or_else(|| self.path.clone());
+        below_dir(&folder, &format!("{name}.json"))
+    }
+}
+
+fn genisoimage(image: &HostPath, tree: &HostPath) -> Command {
+    let [image, tree] = [image, tree].map(|path| path.as_path().as_str());
+    // Dates in directories are local time. Joliet stops at 64 characters unless told otherwise, and
+    // NVIDIA's drivers for Windows have names of 74.
+    let words = ["TZ=UTC", "genisoimage", "-quiet", "-iso-level", "3", "-J", "-joliet-long"];
+    let more = ["-input-charset", "utf-8", "-V", LABEL, "-o", image, tree];
+    Command::new("env", &[&words[..], &more].concat())
+}
+
+/// Overwrites bytes of a file in place.
+fn overwrite(from: &HostPath, to: &HostPath, at: u64) -> Command {
+    let words = [format!("if={from}"), format!("of={to}"), format!("seek={at}")];
+    let words = words.each_ref().map(String::as_str);
+    Command::new("dd", &[&words[..], &["bs=1", "conv=notrunc", "status=none"]].concat())
 }
 
 impl Goal for GuestImage {
@@ -125,10 +197,24 @@ impl Goal for GuestImage {
     }
 
     fn is_true(&self, look: &dyn Look) -> Result<bool, StepError> {
-        Ok(self.is_there(look, &self.pieces()?)?)
+        let Some(bytes) = look.read(&self.record_path())? else { return Ok(false) };
+        let Ok(record) = serde_json::from_slice::<Record>(&bytes) else { return Ok(false) };
+        Ok(record.made_from == self.made_from()
+            && holds(look, &self.path, record.image, Mode::FILE)?)
     }
 
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
-        Ok(journal.put_pieces(&self.path, &self.pieces()?, Meta::root(Mode::FILE))?)
+        // The record last: with it, the image is the one that this step makes.
+        let Some((made, image)) = self.make(journal.host())? else { return Ok(()) };
+        journal.put_made(&self.path, &made, image, Meta::root(Mode::FILE))?;
+        Work::again(journal.host(), WORK).done()?;
+        let record = Record { made_from: self.made_from(), image };
+        let text = serde_json::to_string(&record);
+        let text = text.unwrap_or_else(|_| unreachable!("a record is plain data"));
+        put_text(journal, &self.record_path(), &format!("{text}\n"))
+    }
+
+    fn takes_commands(&self) -> bool {
+        true
     }
 }

@@ -42,7 +42,6 @@ use crate::component::Component;
 use crate::driver::DriverError;
 use crate::gpus::InUse;
 use crate::host::{Command, Content, HostError, Look, Meta, Mode, Node};
-use crate::iso::IsoError;
 use crate::journal::JournalError;
 use crate::license::LicenseError;
 use crate::packages::PackageError;
@@ -247,9 +246,6 @@ pub enum StepError {
     /// Guests are using the GPU.
     #[error(transparent)]
     InUse(#[from] InUse),
-    /// The image with guest drivers could not be created.
-    #[error("cannot create the image with guest drivers: {0}")]
-    Image(#[from] IsoError),
     /// The key has not been enrolled at the console yet.
     #[error(
         "the signing key is not enrolled in the firmware yet: reboot, select `Enroll MOK`, \

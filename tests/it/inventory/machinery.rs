@@ -5,8 +5,7 @@ use camino::Utf8Path;
 use tempfile::TempDir;
 use vgpu_installer::facts::{Serials, inventory};
 use vgpu_installer::host::{
-    Command, Content, Exec, HostError, HostPath, Look, Meta, Node as HostNode, Output, RealHost,
-    Stat,
+    Command, Exec, HostError, HostPath, Look, Node as HostNode, Output, RealHost, Stat,
 };
 use vgpu_manifest::inventory::Inventory;
 use vgpu_tests::nodes::{Node, Root};
@@ -82,14 +81,6 @@ impl Look for Machinery {
 
     fn query(&self, command: &Command) -> Result<Option<Output>, HostError> {
         panic!("an inventory runs no command, and this is one: {command}")
-    }
-
-    fn pieces(
-        &self,
-        path: &HostPath,
-        _: &[u64],
-    ) -> Result<Option<(Meta, Vec<Content>)>, HostError> {
-        panic!("an inventory looks into no image, and this is one: {path}")
     }
 
     fn now(&self) -> SystemTime {

@@ -25,6 +25,7 @@ const BULLSEYE: &[Package] = &[
     ("apt", "amd64", "2.2.4", false),
     ("base-files", "amd64", "11.1+deb11u11", false),
     ("dpkg", "amd64", "1.20.13", false),
+    ("genisoimage", "amd64", "9:1.1.11-3.2", true),
     ("grub-pc", "amd64", "2.06-3~deb11u6", false),
     ("libc6", "amd64", "2.31-13+deb11u11", false),
     ("pve-headers-5.15.158-2-pve", "amd64", "5.15.158-2", true),
@@ -53,6 +54,7 @@ const BOOKWORM: &[Package] = &[
 ];
 
 const PVE_8: &[Package] = &[
+    ("genisoimage", "amd64", "9:1.1.11-3.4", true),
     ("proxmox-default-kernel", "all", "1.1.0", true),
     ("proxmox-kernel-6.8", "all", "6.8.12-43", true),
     ("proxmox-kernel-6.8.12-43-pve-signed", "amd64", "6.8.12-43", true),
@@ -64,6 +66,7 @@ const TRIXIE: &[Package] = &[
     ("apt", "amd64", "3.0.3", false),
     ("base-files", "amd64", "13.8+deb13u1", false),
     ("dpkg", "amd64", "1.22.21", false),
+    ("genisoimage", "amd64", "9:1.1.11-4", true),
     ("libc6", "amd64", "2.41-12", false),
     ("proxmox-headers-7.0.14-14-pve", "amd64", "7.0.14-14", true),
     ("proxmox-kernel-7.0.14-14-pve-signed", "amd64", "7.0.14-14", true),

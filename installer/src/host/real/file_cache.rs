@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{RealHost, lock};
 use crate::host::own;
-use crate::host::{Content, HostError, HostPath, Kind, Look, Meta, Node, OwnPath, OwnState, Stat};
+use crate::host::{HostError, HostPath, Kind, Look, Node, OwnPath, OwnState, Stat};
 
 /// The size in bytes from which a file is cached. Reading a smaller file takes no noticeable time.
 const LARGE: u64 = 16 << 20;
@@ -41,26 +41,9 @@ struct Files(BTreeMap<HostPath, Was>);
 /// A file as it was when it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(super) struct Was {
+struct Was {
     stat: Stat,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) node: Option<Node>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) pieces: Option<Pieces>,
-}
-
-/// The consecutive pieces of a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(super) struct Pieces {
-    pub(super) meta: Meta,
-    pub(super) contents: Vec<Content>,
-}
-
-impl Pieces {
-    pub(super) fn has(&self, lengths: &[u64]) -> bool {
-        self.contents.iter().map(|content| content.size).eq(lengths.iter().copied())
-    }
+    node: Node,
 }
 
 fn memory() -> OwnPath {
@@ -139,14 +122,12 @@ impl RealHost {
         Files(files)
     }
 
-    /// Returns the cached content of the file, or the result of `read`, which is then cached.
-    pub(super) fn cached<T: Clone>(
+    /// Returns the cached node of the file, or the result of `read`, which is then cached.
+    pub(super) fn cached(
         &self,
         path: &HostPath,
-        known: impl Fn(&Was) -> Option<T>,
-        read: impl FnOnce() -> Result<Option<T>, HostError>,
-        keep: impl FnOnce(&mut Was, T),
-    ) -> Result<Option<T>, HostError> {
+        read: impl FnOnce() -> Result<Option<Node>, HostError>,
+    ) -> Result<Option<Node>, HostError> {
         if lock(&self.file_cache).is_none() {
             return read();
         }
@@ -157,10 +138,9 @@ impl RealHost {
         let mut is_settled = false;
         if let Some(cache) = &mut *lock(&self.file_cache) {
             cache.asked.insert(path.clone());
-            let was = cache.files.0.get(path).filter(|was| was.stat == stat);
-            if let Some(known) = was.and_then(&known) {
+            if let Some(was) = cache.files.0.get(path).filter(|was| was.stat == stat) {
                 cache.unread.insert(path.clone());
-                return Ok(Some(known));
+                return Ok(Some(was.node.clone()));
             }
             is_settled = cache.is_settled(stat, self.now());
         }
@@ -169,10 +149,7 @@ impl RealHost {
         if let Some(cache) = &mut *lock(&self.file_cache) {
             cache.read.insert(path.clone());
             if is_same {
-                let fresh = Was { stat, node: None, pieces: None };
-                let was = cache.files.0.remove(path).filter(|was| was.stat == stat);
-                let was = was.unwrap_or(fresh);
-                keep(cache.files.0.entry(path.clone()).or_insert(was), found.clone());
+                cache.files.0.insert(path.clone(), Was { stat, node: found.clone() });
             }
         }
         Ok(Some(found))
@@ -190,18 +167,15 @@ mod tests {
     use crate::host::Exec;
     use crate::host::own::fixed;
 
-    const HALF: u64 = LARGE / 2;
-
     /// Reads both files with this cache; returns the files that were not read, and the new cache.
     fn ask(host: &RealHost, settled: Duration, files: Files) -> (Vec<HostPath>, Files) {
         for name in ["/large", "/small"] {
-            let (path, lengths) = (fixed(name), [HALF, HALF]);
-            let plain = (host.node(&path).unwrap(), host.pieces(&path, &lengths).unwrap());
+            let path = fixed(name);
+            let plain = host.node(&path).unwrap();
             let cache = lock(&host.file_cache).take();
             let cache = cache.unwrap_or_else(|| FileCache::new(files.clone(), settled));
             *lock(&host.file_cache) = Some(cache);
-            assert_eq!((host.node(&path).unwrap(), host.pieces(&path, &lengths).unwrap()), plain);
-            assert_eq!(host.pieces(&path, &[HALF]).unwrap(), None);
+            assert_eq!(host.node(&path).unwrap(), plain);
         }
         (host.unread_files(), host.asked_files())
     }
@@ -231,7 +205,7 @@ mod tests {
         // One byte, with the same size and the old modification time.
         let before = fs::metadata(root.join("large")).unwrap().modified().unwrap();
         let mut file = File::options().write(true).open(root.join("large")).unwrap();
-        file.seek(SeekFrom::Start(HALF + 1)).unwrap();
+        file.seek(SeekFrom::Start(LARGE / 2 + 1)).unwrap();
         file.write_all(b"x").unwrap();
         file.set_modified(before).unwrap();
         let (unread, changed) = ask(&host, Duration::ZERO, memory.clone());

@@ -45,14 +45,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, OFlags};
 
 use self::exec::QueryCache;
-use self::file_cache::{FileCache, Pieces, Was};
+use self::file_cache::FileCache;
 use self::meta::Owners;
 use self::tree::Tree;
 use super::door::{RawHost, Remake};
 use super::work::WorkPath;
 use super::{
-    Command, Content, HostError, HostPath, Kind, Look, Meta, Mode, New, Node, Output, OwnPath,
-    Piece, Secret, Stat, TempName, Verb, own,
+    Command, Content, HostError, HostPath, Kind, Look, Mode, New, Node, Output, OwnPath, Secret,
+    Stat, TempName, Verb, own,
 };
 
 /// The running system, or a folder that represents a machine.
@@ -190,24 +190,6 @@ impl RealHost {
         Ok(Some(bytes))
     }
 
-    fn pieces_at(
-        &self,
-        path: &HostPath,
-        lengths: &[u64],
-    ) -> io::Result<Option<(Meta, Vec<Content>)>> {
-        let Some((dir, name)) = self.tree.parent(path)? else { return Ok(None) };
-        let Some(stat) = tree::stat_child(&dir, name)? else { return Ok(None) };
-        let whole = lengths.iter().fold(0, |sum: u64, len| sum.saturating_add(*len));
-        if tree::kind(&stat) != Kind::File || tree::summary(&stat).size != whole {
-            return Ok(None);
-        }
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW;
-        let file = File::from(tree::open_child(&dir, name, flags)?);
-        let meta = self.owners.read_meta(&file)?;
-        let each = lengths.iter().map(|len| Content::of_reader((&file).take(*len)));
-        Ok(Some((meta, each.collect::<io::Result<_>>()?)))
-    }
-
     fn free_space_at(&self, path: &HostPath) -> io::Result<u64> {
         let mut path = path.clone();
         loop {
@@ -232,7 +214,7 @@ fn not_utf8() -> io::Error {
 impl Look for RealHost {
     fn node(&self, path: &HostPath) -> Result<Option<Node>, HostError> {
         let read = || self.node_at(path).map_err(|error| HostError::path(Verb::Read, path, error));
-        self.cached(path, |was| was.node.clone(), read, |was, node| was.node = Some(node))
+        self.cached(path, read)
     }
 
     fn stat(&self, path: &HostPath) -> Result<Option<Stat>, HostError> {
@@ -259,21 +241,6 @@ impl Look for RealHost {
         query()
     }
 
-    fn pieces(
-        &self,
-        path: &HostPath,
-        lengths: &[u64],
-    ) -> Result<Option<(Meta, Vec<Content>)>, HostError> {
-        let known = |was: &Was| was.pieces.clone().filter(|pieces| pieces.has(lengths));
-        let read = || {
-            let found = self.pieces_at(path, lengths);
-            let found = found.map_err(|error| HostError::path(Verb::Read, path, error))?;
-            Ok(found.map(|(meta, contents)| Pieces { meta, contents }))
-        };
-        let found = self.cached(path, known, read, |was, pieces| was.pieces = Some(pieces))?;
-        Ok(found.map(|Pieces { meta, contents }| (meta, contents)))
-    }
-
     fn now(&self) -> SystemTime {
         SystemTime::now()
     }
@@ -284,11 +251,6 @@ impl RawHost for RealHost {
         self.end_caches();
         put::put(&self.tree, self.owners, path, new)
             .map_err(|error| HostError::path(Verb::Write, path, error))
-    }
-
-    fn measure(&self, pieces: &[Piece]) -> Result<Content, HostError> {
-        put::measure(&self.tree, pieces)
-            .map_err(|error| HostError::path(Verb::Read, &own::store(), error))
     }
 
     fn remove(&mut self, path: &HostPath) -> Result<(), HostError> {

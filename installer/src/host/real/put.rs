@@ -8,8 +8,7 @@ use rustix::io::Errno;
 use super::meta::Owners;
 use super::tree::{self, Tree};
 use crate::host::content::copy_pieces;
-use crate::host::own;
-use crate::host::{Content, ContentHasher, HostPath, Kind, Meta, New, Node, Piece, Source};
+use crate::host::{Content, ContentHasher, HostPath, Kind, Meta, New, Node, Source};
 
 /// Replaces `path` with the node that `new` describes, in one durable step.
 pub(super) fn put(tree: &Tree, owners: Owners, path: &HostPath, new: New<'_>) -> io::Result<()> {
@@ -86,7 +85,6 @@ fn fill(tree: &Tree, file: &mut File, expected: Content, from: Source<'_>) -> io
         Source::Nowhere => {}
         Source::Bytes(bytes) => write(bytes)?,
         Source::File(path) => copy_pieces(&mut source(tree, path)?, write)?,
-        Source::Pieces(pieces) => read_pieces(tree, pieces, write)?,
     }
     let actual = hasher.finish();
     if actual == expected {
@@ -102,31 +100,4 @@ fn source(tree: &Tree, path: &HostPath) -> io::Result<File> {
     source.map(File::from).map_err(|error| {
         io::Error::new(error.kind(), format!("cannot open its source {path}: {error}"))
     })
-}
-
-/// Passes on all bytes of these pieces, in order.
-fn read_pieces(
-    tree: &Tree,
-    pieces: &[Piece],
-    mut each: impl FnMut(&[u8]) -> io::Result<()>,
-) -> io::Result<()> {
-    for piece in pieces {
-        match piece {
-            Piece::Bytes(bytes) => each(bytes)?,
-            Piece::Stored(content) => {
-                copy_pieces(&mut source(tree, &own::stored(content.id))?, &mut each)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Returns the content of a file composed of these pieces.
-pub(super) fn measure(tree: &Tree, pieces: &[Piece]) -> io::Result<Content> {
-    let mut hasher = ContentHasher::default();
-    read_pieces(tree, pieces, |bytes| {
-        hasher.update(bytes);
-        Ok(())
-    })?;
-    Ok(hasher.finish())
 }

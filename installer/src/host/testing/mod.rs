@@ -15,7 +15,7 @@ use super::door::{RawHost, Remake};
 use super::work::WorkPath;
 use super::{
     Command, Content, Exit, HostError, HostPath, Kind, Look, Meta, Mode, New, Node, Output,
-    OwnPath, Piece, Secret, Source, Stat, TempName, Verb, own,
+    OwnPath, Secret, Source, Stat, TempName, Verb, own,
 };
 
 /// An in-memory host. It simulates the tools that rebuild derived state, and any programs that a
@@ -214,13 +214,6 @@ impl MemHost {
                 Some(thing) if thing.node.kind() == Kind::File => Ok(thing.bytes.clone()),
                 _ => Err(io::ErrorKind::NotFound.into()),
             },
-            Source::Pieces(pieces) => {
-                let each = pieces.iter().map(|piece| match piece {
-                    Piece::Bytes(bytes) => Ok(bytes.clone()),
-                    Piece::Stored(item) => self.source(Source::File(&own::stored(item.id))),
-                });
-                Ok(each.collect::<io::Result<Vec<_>>>()?.concat())
-            }
         }
     }
 
@@ -312,24 +305,6 @@ impl Look for MemHost {
         Ok(Some(Output { exit: Exit::Status(status), stdout, stderr: Vec::new() }))
     }
 
-    fn pieces(
-        &self,
-        path: &HostPath,
-        lengths: &[u64],
-    ) -> Result<Option<(Meta, Vec<Content>)>, HostError> {
-        let Some(thing) = self.nodes.get(&self.real(path)) else { return Ok(None) };
-        let Node::File { meta, .. } = &thing.node else { return Ok(None) };
-        let (mut left, mut found) = (&thing.bytes[..], Vec::new());
-        for len in lengths {
-            let Some((piece, rest)) = left.split_at_checked(usize::try_from(*len).unwrap()) else {
-                return Ok(None);
-            };
-            found.push(Content::of(piece));
-            left = rest;
-        }
-        Ok(left.is_empty().then(|| (meta.clone(), found)))
-    }
-
     fn now(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)
     }
@@ -363,12 +338,6 @@ impl RawHost for MemHost {
             host.nodes.remove(&temp);
             host.insert(path.clone(), new.node.clone(), bytes);
         })
-    }
-
-    fn measure(&self, pieces: &[Piece]) -> Result<Content, HostError> {
-        let bytes = self.source(Source::Pieces(pieces));
-        let error = |error| HostError::path(Verb::Read, &own::store(), error);
-        Ok(Content::of(&bytes.map_err(error)?))
     }
 
     fn remove(&mut self, path: &HostPath) -> Result<(), HostError> {

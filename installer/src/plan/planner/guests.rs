@@ -1,67 +1,104 @@
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use vgpu_manifest::driver::{DriverKind, DriverRecord};
-use vgpu_manifest::{Kind, Manifest};
+use vgpu_manifest::inventory::Inventory;
+use vgpu_manifest::{ItemName, Kind, Manifest};
 
 use super::{GuestTools, Surroundings, Unsuitable, content};
-use crate::iso::Place;
-use crate::license::guest::Guests;
+use crate::host::Content;
 use crate::state::below_dir;
 use crate::step::{GuestFile, GuestImage, GuestSource, Step};
+
+/// A file does not fit into the image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GuestFileError {
+    /// The length of a file in a CD image has 32 bits.
+    #[error("`{place}` has {size} bytes, but a file in a CD image must be smaller than 4 GiB")]
+    TooLarge {
+        /// Its path in the image.
+        place: String,
+        /// Its length in bytes.
+        size: u64,
+    },
+    /// Windows ignores case and would show only one of two such files.
+    #[error("the image has two files `{0}`, if case is ignored")]
+    Twice(String),
+    /// Windows cannot open a file with such a name.
+    #[error("`{0}` ends with a dot, and Windows cannot open it")]
+    Dot(String),
+}
 
 /// Plans the image with the bundle's guest drivers and the files for guest licensing.
 pub(super) fn steps(
     manifest: &Manifest,
+    facts: &Inventory,
     tools: GuestTools,
     around: &Surroundings,
 ) -> Result<Option<Step>, Unsuitable> {
     let mut files = Vec::new();
     let mut readme = README.to_owned();
+    let mut add = |folder: &str, item: &ItemName, content: Content, note: &str| {
+        let name = item.as_str().rsplit('/').next().unwrap_or_default();
+        let place = format!("{folder}/{name}");
+        // Writing to a string cannot fail.
+        let _ = write!(readme, "\n{place}\n    {note}\n");
+        files.push(GuestFile { place, from: GuestSource::Item { name: item.clone(), content } });
+    };
     for (item, record) in manifest.records(Kind::driver) {
         let Some(folder) = folder(record) else { continue };
-        let name = item.name().as_str().rsplit('/').next().unwrap_or_default();
-        let place = Place { folder: Some(folder.parse()?), name: name.parse()? };
-        // Writing to a string cannot fail.
-        let _ = write!(readme, "\n{place}\n    {}\n", says(record));
-        let (name, content) = (item.name().clone(), item.into());
-        files.push(GuestFile { place, from: GuestSource::Item { name, content } });
-    }
-    for (name, text) in around.guests.iter().flat_map(Guests::files) {
-        let place = Place { folder: Some(LICENSE.parse()?), name: name.parse()? };
-        files.push(GuestFile { place, from: GuestSource::Text(text) });
+        add(folder, item.name(), item.into(), &says(record));
     }
     if tools == GuestTools::OnImage {
         for tool in &manifest.wants.guest_tools {
-            let name = tool.item.as_str().rsplit('/').next().unwrap_or_default();
-            let place = Place { folder: Some(TOOLS.parse()?), name: name.parse()? };
-            let _ = write!(readme, "\n{place}\n    {TOOL}\n");
-            let content = content(manifest, &tool.item)?;
-            files.push(GuestFile {
-                place,
-                from: GuestSource::Item { name: tool.item.clone(), content },
-            });
+            add(TOOLS, &tool.item, content(manifest, &tool.item)?, TOOL);
         }
+    }
+    let text = |place, text| GuestFile { place, from: GuestSource::Text(text) };
+    if let Some(guests) = &around.guests {
+        let named = |(name, content)| text(format!("{LICENSE}/{name}"), content);
+        files.extend(guests.files().into_iter().map(named));
+        let _ = write!(readme, "\n{LICENSE}\n    licensing: see license-readme.txt\n");
     }
     if files.is_empty() {
         return Ok(None);
     }
-    if around.guests.is_some() {
-        let _ = write!(readme, "\n{LICENSE}\n    licensing: see license-readme.txt\n");
-    }
     // CRLF, for editors on Windows.
-    let text = GuestSource::Text(readme.replace('\n', "\r\n"));
-    let place = Place { folder: None, name: "README.txt".parse()? };
-    files.push(GuestFile { place, from: text });
+    files.push(text("README.txt".to_owned(), readme.replace('\n', "\r\n")));
+    check(&files)?;
+    let on_node = facts.packages.iter().any(|package| package.name.as_str() == GENISOIMAGE);
+    let mut brought = manifest.records(Kind::package);
+    if !on_node && !brought.any(|(_, package)| package.name.as_str() == GENISOIMAGE) {
+        return Err(Unsuitable::NoGenisoimage);
+    }
     let storage = &around.iso_storage;
-    let image = GuestImage {
+    Ok(Some(Step::GuestImage(GuestImage {
         path: below_dir(&storage.folder, &format!("{}-guests.iso", manifest.name)),
         storage: storage.name.clone(),
         made: i64::try_from(manifest.created).unwrap_or(i64::MAX),
         files,
-    };
-    image.pieces()?;
-    Ok(Some(Step::GuestImage(image)))
+    })))
 }
+
+fn check(files: &[GuestFile]) -> Result<(), GuestFileError> {
+    let mut seen = BTreeSet::new();
+    for GuestFile { place, from } in files {
+        if u32::try_from(from.size()).is_err() {
+            return Err(GuestFileError::TooLarge { place: place.clone(), size: from.size() });
+        }
+        if place.ends_with('.') {
+            return Err(GuestFileError::Dot(place.clone()));
+        }
+        if !seen.insert(place.to_lowercase()) {
+            return Err(GuestFileError::Twice(place.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// The package of the program that makes the image.
+const GENISOIMAGE: &str = "genisoimage";
 
 /// The folder with the files for guest licensing.
 const LICENSE: &str = "license";
@@ -91,5 +128,24 @@ fn says(record: &DriverRecord) -> String {
     match record.kind {
         DriverKind::WindowsGuest => format!("version {version}, for Windows: open it"),
         _ => format!("version {version}, for Linux: as root, run it with sh"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_do_not_fit_into_an_image_are_refused() {
+        let file = |place: &str, size| {
+            let content = Content { size, ..Content::of(b"") };
+            let from = GuestSource::Item { name: "guest/item".parse().unwrap(), content };
+            GuestFile { place: place.to_owned(), from }
+        };
+        let error = |files: &[GuestFile]| check(files).unwrap_err().to_string();
+        assert!(error(&[file("linux/a", 1 << 32)]).contains("smaller than 4 GiB"));
+        assert!(error(&[file("linux/a", 1), file("linux/A", 1)]).contains("two files `linux/A`"));
+        assert!(error(&[file("windows/a.", 1)]).contains("ends with a dot"));
+        assert_eq!(check(&[file("linux/a", (1 << 32) - 1), file("windows/a", 1)]), Ok(()));
     }
 }

@@ -16,14 +16,16 @@ mod guests;
 mod packages;
 mod unlock;
 
+pub use self::guests::GuestFileError;
+
 use super::Plan;
 use crate::act::ForeignDriver;
 use crate::boots::Course;
 use crate::component::Component;
 use crate::driver::DriverSpec;
+use crate::facts::FileStorage;
 use crate::gpus::{GpuChoice, Slot, Unavailable, isolate};
 use crate::host::Content;
-use crate::iso::{IsoError, IsoStorage};
 use crate::license::Service;
 use crate::license::guest::Guests;
 use crate::resume::{self, Resume};
@@ -73,7 +75,7 @@ pub struct Surroundings {
     /// The handling of kernels.
     pub course: Course,
     /// The folder for guest images.
-    pub iso_storage: IsoStorage,
+    pub iso_storage: FileStorage,
     /// The license server information for guests, if there is a server.
     pub guests: Option<Guests>,
 }
@@ -161,7 +163,12 @@ pub enum Unsuitable {
     Gpu(#[from] Unavailable),
     /// The guest drivers do not fit into one image.
     #[error("cannot build the guest image: {0}")]
-    Guests(#[from] IsoError),
+    GuestFile(#[from] GuestFileError),
+    /// The program that makes the guest image is missing.
+    #[error(
+        "the guest image needs the package `genisoimage`, which is neither on this node nor in the bundle"
+    )]
+    NoGenisoimage,
     /// A kernel parameter of the installer is invalid: a bug in this program.
     #[error(transparent)]
     Word(#[from] ParseTextError),
@@ -170,6 +177,11 @@ pub enum Unsuitable {
 impl Explain for Unsuitable {
     fn exit(&self) -> Option<Exit> {
         Some(Exit::Unsuitable)
+    }
+
+    fn hint(&self) -> Option<&str> {
+        let install = "run `apt install genisoimage`, or add it to the packages of the recipe";
+        matches!(self, Self::NoGenisoimage).then_some(install)
     }
 }
 
@@ -234,7 +246,7 @@ pub fn plan_with(
         steps.push(Step::HandToGuests(HandToGuests { slots: slots.clone() }));
     }
     steps.extend(units(manifest)?);
-    steps.extend(guests::steps(manifest, choices.guest_tools, around)?);
+    steps.extend(guests::steps(manifest, facts, choices.guest_tools, around)?);
     let words = kernel_words(manifest, facts)?;
     if !words.is_empty() {
         let loaders = loaders(facts)?;

@@ -1,3 +1,5 @@
+//! The storages of Proxmox VE that are plain folders of this node.
+
 use std::collections::BTreeMap;
 
 use vgpu_manifest::HostPath;
@@ -5,33 +7,33 @@ use vgpu_manifest::HostPath;
 use crate::host::{HostError, Look};
 use crate::state::fixed;
 
-/// Where this host keeps images of CDs, so that they can be attached to a VM; or archives of containers.
+/// A storage of Proxmox VE for CD images, which a VM can attach, or for container templates.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IsoStorage {
-    /// What Proxmox VE calls it.
+pub struct FileStorage {
+    /// Its name in Proxmox VE.
     pub name: String,
-    /// The folder of these files.
+    /// The folder for such files.
     pub folder: HostPath,
 }
 
-/// What a host has that nobody has configured.
-impl Default for IsoStorage {
+/// The storage for images that Proxmox VE has from the start.
+impl Default for FileStorage {
     fn default() -> Self {
         Self { name: "local".to_owned(), folder: fixed("/var/lib/vz/template/iso") }
     }
 }
 
-/// Where Proxmox VE has its list of storages.
+/// Proxmox VE's list of storages.
 const LIST: &str = "/etc/pve/storage.cfg";
 
-impl IsoStorage {
-    /// That of this host: `local` if images may lie there, else the first folder where they may.
-    pub fn of(look: &dyn Look) -> Result<Self, HostError> {
+impl FileStorage {
+    /// Returns the storage for CD images: `local` if it may hold them, else the first that may.
+    pub(crate) fn for_images(look: &dyn Look) -> Result<Self, HostError> {
         Ok(Self::found(look, Purpose::Images)?.unwrap_or_default())
     }
 
-    /// The same for archives that containers are made from; `None` if no folder is for them.
-    pub fn for_templates(look: &dyn Look) -> Result<Option<Self>, HostError> {
+    /// Returns the storage for container templates, chosen likewise; `None` if none may hold them.
+    pub(crate) fn for_templates(look: &dyn Look) -> Result<Option<Self>, HostError> {
         Self::found(look, Purpose::Templates)
     }
 
@@ -48,18 +50,15 @@ impl IsoStorage {
     }
 }
 
-/// What a storage is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
-    /// Images of CDs.
     Images,
-    /// Archives that containers are made from.
     Templates,
 }
 
 impl Purpose {
-    /// What Proxmox VE calls it, and the folder for it below a storage's own.
-    fn words(self) -> (&'static str, &'static str) {
+    /// Returns the type of content and its folder in a storage, as Proxmox VE names both.
+    fn names(self) -> (&'static str, &'static str) {
         match self {
             Self::Images => ("iso", "template/iso"),
             Self::Templates => ("vztmpl", "template/cache"),
@@ -67,7 +66,7 @@ impl Purpose {
     }
 }
 
-/// A storage, as the list has it: `dir: local`, and below it indented lines `key value`.
+/// An entry of the list: `dir: local`, and below it indented lines `key value`.
 struct Section<'t> {
     kind: &'t str,
     name: &'t str,
@@ -92,9 +91,9 @@ fn sections(list: &str) -> Vec<Section<'_>> {
 }
 
 impl Section<'_> {
-    /// The storage, if such files may lie in it on this host, and nothing has to be mounted first.
-    fn fits(&self, host: &str, purpose: Purpose) -> Option<IsoStorage> {
-        let (content, folder) = purpose.words();
+    /// Returns the storage if this host may keep such files in it and need not mount it first.
+    fn fits(&self, host: &str, purpose: Purpose) -> Option<FileStorage> {
+        let (content, folder) = purpose.names();
         let has = |key: &str, word: &str| {
             self.keys.get(key).is_some_and(|it| it.split(',').any(|it| it.trim() == word))
         };
@@ -107,7 +106,7 @@ impl Section<'_> {
             return None;
         }
         let folder = HostPath::new(format!("{}/{folder}", self.keys.get("path")?)).ok()?;
-        Some(IsoStorage { name: self.name.to_owned(), folder })
+        Some(FileStorage { name: self.name.to_owned(), folder })
     }
 }
 
@@ -116,7 +115,7 @@ mod tests {
     use super::*;
 
     fn found(list: &str) -> Option<String> {
-        IsoStorage::in_list(list, "pve1", Purpose::Images)
+        FileStorage::in_list(list, "pve1", Purpose::Images)
             .map(|it| format!("{} {}", it.name, it.folder))
     }
 
@@ -131,12 +130,12 @@ mod tests {
         assert_eq!(found(&format!("{without}{BIG}")).unwrap(), "big /srv/big/template/iso");
         assert_eq!(found(&format!("# a comment\n{without}")), None);
         assert_eq!(found(""), None);
-        assert_eq!(IsoStorage::default().folder.to_string(), "/var/lib/vz/template/iso");
+        assert_eq!(FileStorage::default().folder.to_string(), "/var/lib/vz/template/iso");
     }
 
     #[test]
     fn archives_of_containers_lie_beside() {
-        let found = |list| IsoStorage::in_list(list, "pve1", Purpose::Templates);
+        let found = |list| FileStorage::in_list(list, "pve1", Purpose::Templates);
         let local = found(LOCAL).unwrap();
         assert_eq!(local.folder.to_string(), "/var/lib/vz/template/cache");
         assert_eq!(found(BIG), None);
