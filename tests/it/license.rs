@@ -200,7 +200,7 @@ fn on_a_recent_proxmox_ve_the_server_gets_a_container() {
     assert!(!stage.node("etc/systemd/system/vgpu-offline-license.service").exists());
     stage.run(&["revert", "--yes"], 0);
     assert!(!archive.exists());
-    assert!(stage.node(OWN).join("web/root.key").exists(), "it is the operator's");
+    assert!(stage.node(OWN).join("service.json").exists(), "it is the operator's");
 }
 
 #[test]
@@ -273,14 +273,23 @@ fn what_the_bash_script_signs_with_is_taken_over_and_a_second_node_hands_out_the
         "Package: docker-ce\nStatus: install ok installed\nArchitecture: amd64\nVersion: 5\n";
     let before = fs::read_to_string(&status).unwrap();
     fs::write(&status, format!("{}\n\n{docker}", before.trim_end())).unwrap();
-    stage.install(&stage.with_image(), &["--address", "192.0.2.10"], 0);
+    let said = stage.install(&stage.with_image(), &["--address", "192.0.2.10"], 0);
+    assert!(said.err.contains("are not created") && said.err.contains("`--chroot`"), "{said:?}");
     let own = stage.node(OWN);
     assert_eq!(fs::read_to_string(own.join("cert/instance.private.pem")).unwrap(), secret);
     assert_eq!(fs::read_to_string(own.join("database/db.sqlite")).unwrap(), "leases");
     let unit = stage.node("etc/systemd/system/vgpu-offline-license.service");
     assert!(fs::read_to_string(unit).unwrap().contains("ExecStart=/usr/bin/docker run"));
 
+    // Without commands there is no openssl, and no root before there is one.
     let first = stage.scratch.path("laptop/first");
+    let said = stage.run(&["license", "guests", first.as_str()], 2);
+    assert!(
+        said.err.contains("no certificates yet") && said.err.contains("`--chroot`"),
+        "{said:?}"
+    );
+    let root = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+    stage.place(&format!("{OWN}/web/root.crt"), root);
     stage.run(&["license", "guests", first.as_str()], 0);
     let other = Stage::new(Node::TwoP40);
     let root = first.join("license-root.crt");

@@ -55,11 +55,20 @@ impl<'h> Work<'h> {
     /// Creates an empty folder of this name, and deletes the contents that an earlier run left in
     /// it.
     pub(crate) fn fresh(host: &'h mut dyn Host, name: &str) -> Result<Self, HostError> {
+        Self::with_mode(host, name, Mode::DIR)
+    }
+
+    /// Makes the same for secrets: only root may read in it.
+    pub(crate) fn private(host: &'h mut dyn Host, name: &str) -> Result<Self, HostError> {
+        Self::with_mode(host, name, own::folder_mode())
+    }
+
+    fn with_mode(host: &'h mut dyn Host, name: &str, mode: Mode) -> Result<Self, HostError> {
         let area = WorkPath::area();
         let mut work = Self { dir: area.join(name), host };
-        work.ensure(&area)?;
+        work.ensure(&area, Mode::DIR)?;
         work.host.clear(&work.dir)?;
-        work.ensure(&work.dir.clone())?;
+        work.ensure(&work.dir.clone(), mode)?;
         Ok(work)
     }
 
@@ -75,14 +84,14 @@ impl<'h> Work<'h> {
 
     /// Creates a folder whose parent exists.
     pub(crate) fn dir(&mut self, name: &str) -> Result<(), HostError> {
-        self.ensure(&self.path(name))
+        self.ensure(&self.path(name), Mode::DIR)
     }
 
-    fn ensure(&mut self, path: &WorkPath) -> Result<(), HostError> {
+    fn ensure(&mut self, path: &WorkPath, mode: Mode) -> Result<(), HostError> {
         if self.host.stat(path)?.is_some() {
             return Ok(());
         }
-        let node = Node::dir(Mode::DIR);
+        let node = Node::dir(mode);
         self.host.put(path, New { node: &node, from: Source::Nowhere, temp: TempName::of_entry(0) })
     }
 

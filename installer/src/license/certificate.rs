@@ -1,228 +1,215 @@
-//! The licence server's certificates for the web: a root of the node's own, and what it signs.
+//! The license server's web certificates: a root of the node's own, and the one that it signs.
 //!
-//! Guests are told the root once, and touched never again: another address needs only another
-//! certificate below it. Everything follows from the two keys, the names and the last day, also the
-//! signatures (RFC 6979), so whether a certificate is the wanted one is seen by making it again.
+//! Guests get the root once. Another address needs only another certificate below it. The node's own
+//! `openssl`, which Proxmox VE needs for its own certificates, makes both and their keys.
+//!
+//! No two signatures with EC are the same, so a certificate cannot be compared with one made again.
+//! Its serial number tells whether it is the wanted one: a digest of all that the certificate says.
 
-use p256::SecretKey;
-use p256::ecdsa::signature::Signer as _;
-use p256::ecdsa::{Signature, SigningKey};
-use p256::elliptic_curve::sec1::ToSec1Point as _;
-use p256::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, LineEnding};
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyIdMethod, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType, SerialNumber,
-    SignatureAlgorithm, date_time_ymd,
-};
-use vgpu_manifest::Digest;
-use zeroize::Zeroizing;
+use vgpu_manifest::{Digest, HostPath};
 
 use super::address::GuestHost;
+use crate::host::{Command, HostError, Look, Work};
 
-/// The first year in which certificates hold.
+/// The first year in which certificates are valid.
 ///
-/// It is always this one, because a node without a network may have a clock that is years
-/// behind, and a certificate that is not valid yet would be of no use to its guests.
+/// It is always this one, because a node without a network may have a clock that is years behind, and
+/// guests would refuse a certificate that is not valid yet.
 const FIRST_YEAR: i32 = 2020;
 
-/// For how many years after the bundle was made its certificates hold.
+/// The number of years for which certificates are valid after the bundle was made.
 const YEARS: i32 = 10;
 
-/// A certificate could not be made.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CertificateError {
-    /// The kernel gave no random numbers.
-    #[error("no random numbers from the operating system")]
-    Random(#[source] getrandom::Error),
-    /// A key file holds something else.
-    #[error(
-        "it is not a P-256 key in PKCS #8; take it from a backup: `vgpu-installer license restore`"
-    )]
-    Key(#[source] p256::pkcs8::Error),
-    /// A key cannot be written down.
-    #[error("a key cannot be written as PKCS #8")]
-    Encode(#[source] p256::pkcs8::Error),
-    /// A name is none that a certificate can have.
-    #[error("a certificate cannot be made")]
-    Certificate(#[from] rcgen::Error),
-}
-
-/// A secret key, which signs certificates or serves with one.
-pub struct Key {
-    secret: SecretKey,
-    point: Vec<u8>,
-}
-
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Key")
-    }
-}
-
-impl Key {
-    /// A new one.
-    pub fn generate() -> Result<Self, CertificateError> {
-        let mut bytes = Zeroizing::new([0; 32]);
-        loop {
-            getrandom::fill(&mut *bytes).map_err(CertificateError::Random)?;
-            // All numbers but a few in 2^128 are keys.
-            if let Ok(secret) = SecretKey::from_slice(&*bytes) {
-                return Ok(Self::of(secret));
-            }
-        }
-    }
-
-    /// The key in a PEM file.
-    pub fn parse(pem: &str) -> Result<Self, CertificateError> {
-        SecretKey::from_pkcs8_pem(pem).map(Self::of).map_err(CertificateError::Key)
-    }
-
-    /// The PEM file of it, which only its owner may read.
-    pub fn to_pem(&self) -> Result<Zeroizing<String>, CertificateError> {
-        self.secret.to_pkcs8_pem(LineEnding::LF).map_err(CertificateError::Encode)
-    }
-
-    fn of(secret: SecretKey) -> Self {
-        let point = secret.public_key().to_sec1_point(false).as_bytes().to_vec();
-        Self { secret, point }
-    }
-
-    /// What tells it from other keys, in certificates: the first 20 bytes of its digest.
-    fn identifier(&self) -> [u8; 20] {
-        first(Digest::of(&self.point))
-    }
-}
-
-/// The first bytes of a digest.
-fn first<const N: usize>(digest: Digest) -> [u8; N] {
-    let mut bytes = [0; N];
-    bytes.copy_from_slice(&digest.as_bytes()[..N]);
-    bytes
-}
-
-impl PublicKeyData for &Key {
-    fn der_bytes(&self) -> &[u8] {
-        &self.point
-    }
-
-    fn algorithm(&self) -> &'static SignatureAlgorithm {
-        &PKCS_ECDSA_P256_SHA256
-    }
-}
-
-impl rcgen::SigningKey for &Key {
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
-        let signature: Signature = SigningKey::from(&self.secret).sign(message);
-        Ok(signature.to_der().as_bytes().to_vec())
-    }
-}
-
-/// The last year in which certificates hold that come from a bundle made in `year`.
+/// Returns the last year in which certificates are valid that come from a bundle made in `year`.
 #[must_use]
 pub fn last_year(year: i32) -> i32 {
     year.max(FIRST_YEAR) + YEARS
 }
 
-/// The certificate of the root, in PEM.
-pub fn root(key: &Key, last_year: i32) -> Result<String, CertificateError> {
-    Ok(root_params(key, last_year)?.self_signed(&key)?.pem())
+/// The arguments of `openssl` that make a key, without `-out`. The curve is one that Windows and every
+/// TLS library take.
+pub(super) const MAKE_KEY: [&str; 5] =
+    ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];
+
+/// A private key in a file, and a digest of its public half.
+#[derive(Debug, Clone)]
+pub(super) struct Key {
+    path: HostPath,
+    id: Digest,
 }
 
-/// The certificate for a server at `names`, signed by the root, in PEM.
-pub fn web(
-    root: &Key,
-    key: &Key,
-    names: &[GuestHost],
+impl Key {
+    /// Reads the public half of the key in a file; `None` where commands do not run.
+    ///
+    /// # Errors
+    /// Has what `openssl` says if the file is not a private key.
+    pub(super) fn at(look: &dyn Look, path: &HostPath) -> Result<Option<Self>, HostError> {
+        let words = ["pkey", "-pubout", "-in", path.as_path().as_str()];
+        let command = Command::new("openssl", &words);
+        let Some(output) = look.query(&command)? else { return Ok(None) };
+        if !output.succeeded() {
+            let tail = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(HostError::Failed { command, exit: output.exit, tail });
+        }
+        Ok(Some(Self { path: path.clone(), id: Digest::of(&output.stdout) }))
+    }
+}
+
+/// What a certificate is to say.
+#[derive(Debug)]
+pub(super) struct Certificate<'a> {
+    key: &'a Key,
+    signer: &'a Key,
+    /// The names that it is valid for; none for the root.
+    names: &'a [GuestHost],
     last_year: i32,
-) -> Result<String, CertificateError> {
-    let mut params = params(key, last_year)?;
-    let common = names.first().map_or_else(|| "licence server".to_owned(), ToString::to_string);
-    params.distinguished_name.push(DnType::CommonName, common);
-    params.subject_alt_names = names.iter().map(san).collect::<Result<_, _>>()?;
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    params.use_authority_key_identifier_extension = true;
-    let text = format!("{names:?} {last_year} {:?} {:?}", root.identifier(), key.identifier());
-    params.serial_number = Some(serial(&text));
-    let ca = root_params(root, last_year)?;
-    Ok(params.signed_by(&key, &Issuer::from_params(&ca, &root))?.pem())
 }
 
-fn root_params(key: &Key, last_year: i32) -> Result<CertificateParams, CertificateError> {
-    let mut params = params(key, last_year)?;
-    let name = format!("vgpu-offline licence root {}", &Digest::of(&key.point).to_string()[..8]);
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    params.serial_number = Some(serial(&format!("{last_year} {:?}", key.identifier())));
-    Ok(params)
-}
+impl<'a> Certificate<'a> {
+    /// The root, which its own key signs.
+    pub(super) fn root(key: &'a Key, last_year: i32) -> Self {
+        Self { key, signer: key, names: &[], last_year }
+    }
 
-fn params(key: &Key, last_year: i32) -> Result<CertificateParams, CertificateError> {
-    let mut params = CertificateParams::new(Vec::<String>::new())?;
-    params.distinguished_name = rcgen::DistinguishedName::new();
-    params.not_before = date_time_ymd(FIRST_YEAR, 1, 1);
-    params.not_after = date_time_ymd(last_year, 12, 31);
-    params.key_identifier_method = KeyIdMethod::PreSpecified(key.identifier().to_vec());
-    Ok(params)
-}
+    /// The certificate of a server with these names.
+    pub(super) fn web(root: &'a Key, key: &'a Key, names: &'a [GuestHost], last_year: i32) -> Self {
+        Self { key, signer: root, names, last_year }
+    }
 
-/// A number of a certificate: positive, of at most 20 bytes, and the same for the same certificate.
-fn serial(text: &str) -> SerialNumber {
-    let mut bytes: [u8; 16] = first(Digest::of(text.as_bytes()));
-    bytes[0] &= 0x7f;
-    bytes[0] |= 0x40;
-    SerialNumber::from_slice(&bytes)
-}
+    /// A number that is positive, has at most 20 bytes, and is the same for the same certificate.
+    fn serial(&self) -> String {
+        let Self { key, signer, names, last_year } = self;
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        let said = format!("{} {last_year} {} {}", names.join(" "), signer.id, key.id);
+        format!("4{}", Digest::of(said.as_bytes()).to_string()[..31].to_uppercase())
+    }
 
-fn san(host: &GuestHost) -> Result<SanType, rcgen::Error> {
-    Ok(match host {
-        GuestHost::Address(address) => SanType::IpAddress(*address),
-        GuestHost::Name(name) => SanType::DnsName(name.as_str().try_into()?),
-    })
+    /// Checks whether the file at `path` is this certificate, rightly signed by the one at `root`.
+    pub(super) fn is_at(
+        &self,
+        look: &dyn Look,
+        path: &HostPath,
+        root: &HostPath,
+    ) -> Result<bool, HostError> {
+        if look.stat(path)?.is_none() {
+            return Ok(false);
+        }
+        let [path, root] = [path, root].map(|path| path.as_path().as_str());
+        let serial = Command::new("openssl", &["x509", "-noout", "-serial", "-in", path]);
+        let said = look.query(&serial)?.map(|output| output.stdout).unwrap_or_default();
+        if String::from_utf8_lossy(&said).trim() != format!("serial={}", self.serial()) {
+            return Ok(false);
+        }
+        // Whatever the node's clock says.
+        let words = ["verify", "-no_check_time", "-check_ss_sig", "-CAfile", root, path];
+        let verified = look.query(&Command::new("openssl", &words))?;
+        Ok(verified.is_some_and(|output| output.succeeded()))
+    }
+
+    /// Makes the certificate as the file `out` of the work area; `root` is that of its signer.
+    pub(super) fn make(
+        &self,
+        work: &mut Work<'_>,
+        out: &str,
+        root: &HostPath,
+    ) -> Result<(), HostError> {
+        let [config, request, out] =
+            ["openssl.cnf", "request.pem", out].map(|name| work.path(name).to_string());
+        let settings = self.config(work);
+        work.write("openssl.cnf", settings.as_bytes())?;
+        work.write("index.txt", b"")?;
+        work.write("serial", format!("{}\n", self.serial()).as_bytes())?;
+        let [key, signer] = [self.key, self.signer].map(|key| key.path.as_path().as_str());
+        let words = ["req", "-new", "-config", &config, "-key", key, "-out", &request];
+        work.run(&Command::new("openssl", &words))?;
+        // In every version from OpenSSL 1.1.1 on, `ca` is the only command that takes both dates:
+        // `x509` and `req` count days from the node's clock.
+        let (first, last) =
+            (format!("{FIRST_YEAR}0101000000Z"), format!("{}1231000000Z", self.last_year));
+        let words = ["ca", "-batch", "-notext", "-config", &config, "-in", &request, "-out", &out];
+        let dates = ["-startdate", &first, "-enddate", &last, "-keyfile", signer];
+        let is_root = self.key.id == self.signer.id;
+        let signer: &[&str] =
+            if is_root { &["-selfsign"] } else { &["-cert", root.as_path().as_str()] };
+        work.run(&Command::new("openssl", &[&words[..], &dates, signer].concat()))
+    }
+
+    fn config(&self, work: &Work<'_>) -> String {
+        let [index, serial] = ["index.txt", "serial"].map(|name| work.path(name));
+        let folder = index.parent().unwrap_or_else(|| HostPath::clone(&index));
+        let (name, more) = if self.names.is_empty() {
+            let id = self.key.id.to_string();
+            let more = "basicConstraints=critical,CA:true,pathlen:0\n\
+                        keyUsage=critical,keyCertSign\n";
+            (format!("vgpu-offline license root {}", &id[..8]), more.to_owned())
+        } else {
+            let names = self.names.iter().map(|host| match host {
+                GuestHost::Address(address) => format!("IP:{address}"),
+                GuestHost::Name(name) => format!("DNS:{}", name.as_str()),
+            });
+            let more = format!(
+                "subjectAltName={}\n\
+                 keyUsage=critical,digitalSignature\n\
+                 extendedKeyUsage=serverAuth\n\
+                 authorityKeyIdentifier=keyid:always\n",
+                names.collect::<Vec<_>>().join(",")
+            );
+            ("vgpu-offline license server".to_owned(), more)
+        };
+        format!(
+            "[ca]\n\
+             default_ca=own\n\
+             [own]\n\
+             database={index}\n\
+             new_certs_dir={folder}\n\
+             serial={serial}\n\
+             default_md=sha256\n\
+             policy=any\n\
+             x509_extensions=extensions\n\
+             [any]\n\
+             commonName=supplied\n\
+             [req]\n\
+             distinguished_name=name\n\
+             prompt=no\n\
+             [name]\n\
+             commonName={name}\n\
+             [extensions]\n\
+             subjectKeyIdentifier=hash\n\
+             {more}"
+        )
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn names(texts: &[&str]) -> Vec<GuestHost> {
-        texts.iter().map(|text| text.parse().unwrap()).collect()
-    }
-
-    #[test]
-    fn a_certificate_follows_from_keys_names_and_last_year() {
-        let [root_key, key] = [Key::generate().unwrap(), Key::generate().unwrap()];
-        let here = names(&["192.0.2.10", "dls.example"]);
-        let first = web(&root_key, &key, &here, 2036).unwrap();
-        assert_eq!(web(&root_key, &key, &here, 2036).unwrap(), first);
-        let copy = Key::parse(&root_key.to_pem().unwrap()).unwrap();
-        assert_eq!(web(&copy, &key, &here, 2036).unwrap(), first);
-        assert_eq!(root(&copy, 2036).unwrap(), root(&root_key, 2036).unwrap());
-        for other in [
-            web(&root_key, &key, &here, 2037),
-            web(&root_key, &key, &names(&["192.0.2.11"]), 2036),
-            web(&root_key, &root_key, &here, 2036),
-            web(&key, &key, &here, 2036),
-        ] {
-            assert_ne!(other.unwrap(), first);
-        }
-    }
-
-    #[test]
-    fn another_file_is_no_key() {
-        let certificate = root(&Key::generate().unwrap(), 2036).unwrap();
-        for text in ["", "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n", &certificate] {
-            let error = Key::parse(text).unwrap_err().to_string();
-            assert!(error.contains("license restore"), "{error}");
-        }
-        assert_eq!(format!("{:?}", Key::generate().unwrap()), "Key");
-    }
-
     #[test]
     fn certificates_outlive_clocks_that_are_behind() {
         assert_eq!(last_year(2026), 2036);
         assert_eq!(last_year(1970), 2030);
+    }
+
+    #[test]
+    fn the_serial_number_follows_from_keys_names_and_last_year() {
+        let key = |text: &str| Key {
+            path: crate::host::own::fixed("/k"),
+            id: Digest::of(text.as_bytes()),
+        };
+        let [root, web] = [key("root"), key("web")];
+        let names = |text: &str| vec![text.parse::<GuestHost>().unwrap()];
+        let (here, other) = (names("192.0.2.10"), names("192.0.2.11"));
+        let serial = Certificate::web(&root, &web, &here, 2036).serial();
+        assert_eq!(Certificate::web(&root, &web, &here, 2036).serial(), serial);
+        assert!(serial.len() == 32 && serial.starts_with('4'));
+        for another in [
+            Certificate::web(&root, &web, &here, 2037),
+            Certificate::web(&root, &web, &other, 2036),
+            Certificate::web(&root, &root, &here, 2036),
+            Certificate::web(&web, &web, &here, 2036),
+            Certificate::root(&root, 2036),
+        ] {
+            assert_ne!(another.serial(), serial);
+        }
     }
 }

@@ -7,14 +7,13 @@
 use std::io;
 
 use vgpu_manifest::{HostPath, Mode};
-use zeroize::Zeroizing;
 
 use super::LicenseError;
-use super::certificate::{Key, root, web};
+use super::certificate::{Certificate, Key, MAKE_KEY};
 use super::service::Service;
 use crate::host::own::{below_dir, fixed, folder_mode, license, private};
 use crate::host::{
-    Command, Content, Host, HostError, Look, MAX_READ, Meta, Node, OwnPath, OwnState, Source, Verb,
+    Command, Host, HostError, Look, MAX_READ, Meta, Node, Output, OwnPath, OwnState, Source, Verb,
     Work,
 };
 
@@ -110,23 +109,26 @@ pub struct Prepared {
     pub taken: Vec<HostPath>,
 }
 
-/// Make what is missing for a service at `names`; what is there stays.
+/// Makes what is missing for a service at `names`; what is there stays. Where commands do not run,
+/// there is no `openssl`, and keys and certificates are left out.
 ///
 /// The certificate for the web is the one exception: it follows from its keys, the names and the last
-/// year, and is written again when these have changed, which no guest notices.
+/// year, and is made again when these have changed, which no guest notices.
 pub fn prepare(host: &mut dyn Host, service: &Service) -> Result<Prepared, LicenseError> {
-    let (names, last_year) = (&service.names, service.until);
     let mut prepared = Prepared::default();
-    let ca = root_of(host, service, &mut prepared)?;
+    let root = root_of(host, service, &mut prepared.made)?;
     for path in [cert(), database()] {
         OwnState::of(host).ensure_dir(&path, folder_mode())?;
     }
     take_over(host, &mut prepared)?;
-    let web_key = key(host, &cert().join("webserver.key"), None, &mut prepared)?;
     let own = &mut prepared.made;
-    let certificate = web(&ca, &web_key, names, last_year)?;
     let owner = service.engine.owner();
-    publish(host, &cert().join("webserver.crt"), (&certificate, owner), own)?;
+    if let Some(root) = root
+        && let Some(key) = key(host, &cert().join("webserver.key"), None, own)?
+    {
+        let certificate = Certificate::web(&root, &key, &service.names, service.until);
+        publish(host, &certificate, &cert().join("webserver.crt"), owner, own)?;
+    }
     signing_pair(host, own)?;
     hand_over(host, owner)?;
     let memory_text =
@@ -137,65 +139,99 @@ pub fn prepare(host: &mut dyn Host, service: &Service) -> Result<Prepared, Licen
     Ok(prepared)
 }
 
-/// Make the root that guests believe the service by, if it is not there.
-pub fn prepare_root(host: &mut dyn Host, service: &Service) -> Result<(), LicenseError> {
-    root_of(host, service, &mut Prepared::default()).map(drop)
+/// Makes the root that guests trust the service by, if it is not there; false where commands do not
+/// run and it cannot be made.
+pub fn prepare_root(host: &mut dyn Host, service: &Service) -> Result<bool, LicenseError> {
+    root_of(host, service, &mut Vec::new())?;
+    Ok(host.stat(&root_certificate())?.is_some())
 }
 
 fn root_of(
     host: &mut dyn Host,
     service: &Service,
-    prepared: &mut Prepared,
-) -> Result<Key, LicenseError> {
+    made: &mut Vec<String>,
+) -> Result<Option<Key>, LicenseError> {
     for path in [license(), web_folder()] {
         OwnState::of(host).ensure_dir(&path, folder_mode())?;
     }
-    let ca = key(host, &root_key(), Some(&root_certificate()), prepared)?;
-    let certificate = root(&ca, service.until)?;
-    publish(host, &root_certificate(), (&certificate, Owner::Root), &mut prepared.made)?;
-    Ok(ca)
+    let Some(key) = key(host, &root_key(), Some(&root_certificate()), made)? else {
+        return Ok(None);
+    };
+    let certificate = Certificate::root(&key, service.until);
+    publish(host, &certificate, &root_certificate(), Owner::Root, made)?;
+    Ok(Some(key))
 }
 
-/// The key at `path`, which is made if neither it nor what it has signed is there.
+/// Returns the key at `path`, which is made if neither it nor what it has signed is there; `None`
+/// where commands do not run.
 fn key(
     host: &mut dyn Host,
     path: &OwnPath,
     signed: Option<&OwnPath>,
-    prepared: &mut Prepared,
-) -> Result<Key, LicenseError> {
-    if let Some(bytes) = host.read(path)? {
-        let pem = Zeroizing::new(String::from_utf8(bytes).unwrap_or_default());
-        return Key::parse(&pem)
-            .map_err(|source| LicenseError::Key { path: path.clone().into(), source });
+    made: &mut Vec<String>,
+) -> Result<Option<Key>, LicenseError> {
+    if host.stat(path)?.is_none() {
+        if let Some(signed) = signed
+            && host.stat(signed)?.is_some()
+        {
+            return Err(LicenseError::Lost {
+                missing: path.clone().into(),
+                signed: signed.clone().into(),
+            });
+        }
+        if !make_secret(host, &MAKE_KEY, path)? {
+            return Ok(None);
+        }
+        made.push(path.to_string());
     }
-    if let Some(signed) = signed
-        && host.stat(signed)?.is_some()
-    {
-        return Err(LicenseError::Lost {
-            missing: path.clone().into(),
-            signed: signed.clone().into(),
-        });
-    }
-    let key = Key::generate()?;
-    OwnState::of(host).replace(path, key.to_pem()?.as_bytes(), private())?;
-    prepared.made.push(path.to_string());
-    Ok(key)
+    Key::at(host, path).map_err(|source| LicenseError::Key { path: path.clone().into(), source })
 }
 
-/// Write a certificate, if it is not there as it is to be.
+/// The folder in the work area.
+const WORK: &str = "license";
+
+/// Makes a file that only root may read by a command of `openssl`; false where commands do not run.
+///
+/// The command writes to a folder of root's, and not to a pipe, because the log has what comes from
+/// there.
+fn make_secret(host: &mut dyn Host, words: &[&str], to: &OwnPath) -> Result<bool, HostError> {
+    let mut work = Work::private(host, WORK)?;
+    let out = work.path("secret").to_string();
+    let [verb, more @ ..] = words else { unreachable!("a command of openssl has a name") };
+    work.run(&Command::new("openssl", &[&[*verb, "-out", &out], more].concat()))?;
+    adopt(host, "secret", to, Meta::root(private()))
+}
+
+/// Makes a certificate, if it is not there as it is to be.
 fn publish(
     host: &mut dyn Host,
+    certificate: &Certificate<'_>,
     path: &OwnPath,
-    (text, owner): (&str, Owner),
+    owner: Owner,
     made: &mut Vec<String>,
 ) -> Result<(), LicenseError> {
-    let bytes = text.as_bytes();
-    let node = Node::File { content: Content::of(bytes), meta: owner.meta(Mode::FILE) };
-    if host.node(path)?.as_ref() != Some(&node) {
-        OwnState::of(host).put(path, &node, Source::Bytes(bytes))?;
+    let meta = owner.meta(Mode::FILE);
+    let is_owned = matches!(host.node(path)?, Some(Node::File { meta: is, .. }) if is == meta);
+    if is_owned && certificate.is_at(host, path, &root_certificate())? {
+        return Ok(());
+    }
+    certificate.make(&mut Work::private(host, WORK)?, "certificate.pem", &root_certificate())?;
+    if adopt(host, "certificate.pem", path, meta)? {
         made.push(path.to_string());
     }
     Ok(())
+}
+
+/// Puts a file of the work area where it belongs, and clears the area; false if it was not made.
+fn adopt(host: &mut dyn Host, name: &str, to: &OwnPath, meta: Meta) -> Result<bool, HostError> {
+    let from = Work::again(host, WORK).path(name);
+    let content = host.node(&from)?.as_ref().and_then(Node::content);
+    if let Some(content) = content {
+        let node = Node::File { content, meta };
+        OwnState::of(host).put(to, &node, Source::File(&from))?;
+    }
+    Work::again(host, WORK).done()?;
+    Ok(content.is_some())
 }
 
 /// The pair that version 1 signs tokens with: RSA, by the node's own `openssl`. Version 2 ignores it.
@@ -207,19 +243,23 @@ fn signing_pair(host: &mut dyn Host, made: &mut Vec<String>) -> Result<(), Licen
         (false, true) => {
             return Err(LicenseError::Lost { missing: secret.into(), signed: public.into() });
         }
-        (false, false) => {
-            let Some(pem) = said(host, &Command::new("openssl", &["genrsa", "2048"]))? else {
-                return Ok(());
-            };
-            OwnState::of(host).replace(&secret, &pem, private())?;
+        (false, false) if make_secret(host, &["genrsa", "2048"], &secret)? => {
             made.push(secret.to_string());
         }
+        (false, false) => return Ok(()),
         (true, false) => {}
     }
     let half = Command::new("openssl", &["rsa", "-pubout", "-in", secret.as_path().as_str()]);
-    if let Some(pem) = said(host, &half)? {
-        OwnState::of(host).replace(&public, &pem, Mode::FILE)?;
-        made.push(public.to_string());
+    match host.query(&half)? {
+        Some(output) if output.succeeded() => {
+            OwnState::of(host).replace(&public, &output.stdout, Mode::FILE)?;
+            made.push(public.to_string());
+        }
+        Some(Output { exit, stderr, .. }) => {
+            let tail = String::from_utf8_lossy(&stderr).into_owned();
+            return Err(HostError::Failed { command: half, exit, tail }.into());
+        }
+        None => {}
     }
     Ok(())
 }
@@ -250,19 +290,6 @@ fn give(host: &mut dyn Host, path: &OwnPath, owner: Owner) -> Result<(), HostErr
         _ => Source::Nowhere,
     };
     OwnState::of(host).put(path, node, from)
-}
-
-/// What a command that changes nothing says; `None` where commands do not run, as in a rehearsal.
-fn said(host: &mut dyn Host, command: &Command) -> Result<Option<Zeroizing<Vec<u8>>>, HostError> {
-    match Work::again(host, "license").ask(command)? {
-        None => Ok(None),
-        Some(output) if output.succeeded() => Ok(Some(Zeroizing::new(output.stdout))),
-        Some(output) => Err(HostError::Failed {
-            command: command.clone(),
-            exit: output.exit,
-            tail: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }),
-    }
 }
 
 /// Copy what tokens depend on from the service of the Bash script, before there is anything of ours.

@@ -24,7 +24,6 @@ use vgpu_manifest::HostPath;
 use vgpu_manifest::ui::{Exit, Explain};
 
 use self::address::AddressError;
-use self::certificate::CertificateError;
 use self::placement::NoPlace;
 use crate::host::HostError;
 
@@ -41,22 +40,21 @@ pub enum LicenseError {
     /// Guests cannot reach it by what was given.
     #[error(transparent)]
     Address(#[from] AddressError),
-    /// A certificate cannot be made.
-    #[error(transparent)]
-    Certificate(#[from] CertificateError),
     /// The bundle or the node lacks something.
     #[error(transparent)]
     Cannot(#[from] CannotServe),
     /// There is no place for a container.
     #[error(transparent)]
     Place(#[from] NoPlace),
-    /// A key file is not one.
-    #[error("{path}: {source}")]
+    /// A key file holds something else.
+    #[error(
+        "{path}: not a private key; restore it from a backup: `vgpu-installer license restore`: {source}"
+    )]
     Key {
         /// The file.
         path: HostPath,
-        /// What is wrong with it.
-        source: CertificateError,
+        /// What `openssl` says.
+        source: HostError,
     },
     /// There is no licence server whose data could be kept.
     #[error("there is no whole licence server here: {0} is not there")]

@@ -31,12 +31,17 @@ pub(crate) struct GuestFiles {
 
 impl GuestFiles {
     pub(crate) fn run(self, target: &Target, ui: &Ui) -> anyhow::Result<Exit> {
+        let service = in_force(&target.host)?;
         let none = || {
-            let text = "no license server is configured on this node; run `vgpu-installer license use` \
-                or `license install`";
+            let text = if service.is_some() {
+                "the license server of this node has no certificates yet; run `vgpu-installer license \
+                 install` on the node itself, or with `--chroot`"
+            } else {
+                "no license server is configured on this node; run `vgpu-installer license use` or \
+                 `license install`"
+            };
             Refused::Senseless(text.to_owned())
         };
-        let service = in_force(&target.host)?;
         let told = told(&target.host, service.as_ref())?.ok_or_else(none)?;
         let applied = applied(target.again()?)?;
         let known = applied.as_ref().and_then(|it| Some((it.catalog.as_ref()?, &it.manifest)));

@@ -36,7 +36,12 @@ impl Install {
         // Create the root certificate before the plan, because the guest files contain it.
         let lock = target.lock()?;
         notice::accept(&mut target.host)?;
-        data::prepare_root(&mut target.host, &service)?;
+        if !data::prepare_root(&mut target.host, &service)? {
+            ui.say(
+                "note: keys and certificates of the license server are not created, because commands do \
+                 not run under `--root`; repeat this command with `--chroot`, or on the node itself",
+            );
+        }
         drop(lock);
         self.apply.serving(service).run(target, ui)
     }

@@ -1,23 +1,71 @@
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "keys and certificates are made by the test machine's own openssl"
+)]
+
+use std::fs;
+use std::process::{Command as Process, Stdio};
+
 use super::*;
 use crate::host::testing::MemHost;
 use crate::license::Engine;
 use crate::license::service::tests::service;
 
-fn node() -> MemHost {
+/// The folders of the license server and of the work area, and all that begins like them.
+const OWN: &str = "/var/lib/vgpu-offline-";
+
+/// The real openssl(1), which finds the host's files in a folder of its own.
+fn openssl(host: &mut MemHost, words: &[&str]) -> Result<i32, HostError> {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().to_str().unwrap().to_owned();
+    let local = |text: &str| text.replace(OWN, &format!("{root}{OWN}"));
+    let own: Vec<_> =
+        host.nodes.iter().filter(|it| it.0.as_path().as_str().starts_with(OWN)).collect();
+    for (path, thing) in own {
+        let to = format!("{root}{path}");
+        if thing.is_dir() {
+            fs::create_dir_all(to).unwrap();
+        } else {
+            fs::write(to, local(&String::from_utf8_lossy(&thing.bytes))).unwrap();
+        }
+    }
+    let words = words.iter().map(|word| local(word));
+    let output = Process::new("openssl").args(words).stdin(Stdio::null()).output().unwrap();
+    host.said = String::from_utf8(output.stdout).unwrap();
+    let work = format!("{OWN}work/license");
+    for file in fs::read_dir(format!("{root}{work}")).into_iter().flatten() {
+        let file = file.unwrap();
+        let path = format!("{work}/{}", file.file_name().to_str().unwrap());
+        let text = fs::read_to_string(file.path()).unwrap();
+        if host.text_of(&path).is_none_or(|old| local(&old) != text) {
+            host.scribble(&path, &text)?;
+        }
+    }
+    Ok(output.status.code().unwrap())
+}
+
+/// A node with openssl; `None` where this machine has none.
+fn node() -> Option<MemHost> {
+    if Process::new("openssl").arg("version").output().is_err() {
+        assert!(std::env::var_os("VGPU_NO_SKIP").is_none(), "needs openssl");
+        eprintln!("skipped: needs openssl");
+        return None;
+    }
     let mut host = MemHost::with_files(&[("/var/lib/README", "")]);
-    // As openssl(1): `genrsa` makes a key, `rsa -pubout` says its public half.
-    host.programs.insert("openssl", |host, words| {
-        host.said = match words {
-            ["genrsa", "2048"] => "-----BEGIN PRIVATE KEY-----\n".to_owned(),
-            ["rsa", "-pubout", "-in", path] => {
-                assert!(host.text_of(path).unwrap().contains("PRIVATE"));
-                "-----BEGIN PUBLIC KEY-----\n".to_owned()
-            }
-            _ => return Ok(1),
-        };
-        Ok(0)
-    });
-    host
+    host.programs.insert("openssl", openssl);
+    Some(host)
+}
+
+/// Asks openssl about files of a host.
+fn ask(host: &MemHost, words: &[&str]) -> String {
+    let mut host = host.clone();
+    assert_eq!(openssl(&mut host, words).unwrap(), 0, "{words:?}: {}", host.said);
+    host.said
+}
+
+fn web_certificate() -> String {
+    below_dir(&cert(), "webserver.crt").to_string()
 }
 
 fn text(host: &MemHost, name: &str) -> Option<String> {
@@ -33,7 +81,7 @@ fn meta(host: &MemHost, path: &HostPath) -> (String, u32) {
 
 #[test]
 fn what_version_1_signs_with_comes_from_the_nodes_openssl_and_once() {
-    let mut host = node();
+    let Some(mut host) = node() else { return };
     let made = prepare(&mut host, &service()).unwrap().made;
     assert_eq!(made.len(), 6, "{made:?}");
     assert!(text(&host, "instance.private.pem").unwrap().contains("PRIVATE KEY"));
@@ -44,6 +92,8 @@ fn what_version_1_signs_with_comes_from_the_nodes_openssl_and_once() {
         assert_eq!(meta(&host, &below_dir(&cert(), name)), (mode.to_owned(), 0), "{name}");
     }
     assert_eq!(meta(&host, &root_key()), ("0600".to_owned(), 0));
+    // Nothing is left of the making.
+    assert_eq!(host.list(&crate::host::WorkPath::area()).unwrap(), None);
     // Never anew, and never by half.
     assert_eq!(prepare(&mut host, &service()).unwrap(), Prepared::default());
     OwnState::of(&mut host).remove(&cert().join("instance.private.pem")).unwrap();
@@ -54,7 +104,7 @@ fn what_version_1_signs_with_comes_from_the_nodes_openssl_and_once() {
 
 #[test]
 fn a_root_that_is_gone_is_not_made_anew() {
-    let mut host = node();
+    let Some(mut host) = node() else { return };
     prepare(&mut host, &service()).unwrap();
     OwnState::of(&mut host).remove(&root_key()).unwrap();
     let before = host.picture(&[]);
@@ -68,20 +118,31 @@ fn a_root_that_is_gone_is_not_made_anew() {
 
 #[test]
 fn other_names_are_another_certificate_by_the_same_keys() {
-    let mut host = node();
+    let Some(mut host) = node() else { return };
     prepare(&mut host, &service()).unwrap();
     let key = text(&host, "webserver.key");
     let other = Service { names: vec!["dls.example".parse().unwrap()], ..service() };
+    let root = host.text_of(&root_certificate().to_string());
     let made = prepare(&mut host, &other).unwrap().made;
     assert_eq!(made, ["/var/lib/vgpu-offline-license/cert/webserver.crt"]);
     assert_eq!(text(&host, "webserver.key"), key);
+    let words = ["x509", "-in", &web_certificate(), "-noout", "-ext", "subjectAltName"];
+    assert!(ask(&host, &words).contains("DNS:dls.example"));
+    assert_eq!(host.text_of(&root_certificate().to_string()), root);
+    // A certificate that was damaged is made again, although it still says the same.
+    let whole = text(&host, "webserver.crt").unwrap();
+    let at = whole.find("\n-----END").unwrap() - 8;
+    let other_byte = if whole.as_bytes()[at] == b'A' { "B" } else { "A" };
+    let damaged = format!("{}{other_byte}{}", &whole[..at], &whole[at + 1..]);
+    host.place(&web_certificate(), &damaged);
+    assert_eq!(prepare(&mut host, &other).unwrap().made, made);
 }
 
 /// A pair with which the Bash script's service signs, its web certificate, which holds for no name, and
 /// its leases in Docker's volume.
 #[test]
 fn what_the_scripts_service_signs_with_is_taken_over_once() {
-    let mut host = node();
+    let Some(mut host) = node() else { return };
     let names = ["instance.private.pem", "instance.public.pem", "webserver.key", "webserver.crt"];
     for name in names {
         host.place(&format!("{SCRIPT_CERT}/{name}"), &format!("the script's PRIVATE {name}\n"));
@@ -101,9 +162,52 @@ fn what_the_scripts_service_signs_with_is_taken_over_once() {
     assert_eq!(prepare(&mut host, &service()).unwrap(), Prepared::default());
 }
 
+/// What guests and the server see, by a clock that has never been set and by one that is right.
+#[test]
+fn guests_trust_the_certificate_by_its_root_whatever_the_time() {
+    let Some(mut host) = node() else { return };
+    let names = ["192.0.2.10", "2001:db8::1", "dls.example"].map(|name| name.parse().unwrap());
+    let service = Service { names: names.into(), until: 2036, ..service() };
+    prepare(&mut host, &service).unwrap();
+    let (root, web) = (root_certificate().to_string(), web_certificate());
+    for (path, text) in [
+        (&root, "CA:TRUE, pathlen:0"),
+        (&root, "Certificate Sign"),
+        (&web, "IP Address:192.0.2.10, IP Address:2001:DB8:0:0:0:0:0:1, DNS:dls.example"),
+        (&web, "TLS Web Server Authentication"),
+        (&web, "Digital Signature"),
+        (&web, "NIST CURVE: P-256"),
+        (&web, "Not Before: Jan  1 00:00:00 2020 GMT"),
+        (&web, "Not After : Dec 31 00:00:00 2036 GMT"),
+        (&web, "X509v3 Authority Key Identifier"),
+    ] {
+        let said = ask(&host, &["x509", "-in", path, "-noout", "-text"]);
+        assert!(said.contains(text), "{path} does not say {text}:\n{said}");
+    }
+    for time in ["1577836801", "1800000000", "2114294399"] {
+        let when = ["verify", "-attime", time, "-purpose", "sslserver"];
+        for name in [&["-verify_ip", "192.0.2.10"], &["-verify_hostname", "dls.example"]] {
+            ask(&host, &[&when[..], name, &["-CAfile", &root, &web]].concat());
+        }
+    }
+    // The key in the certificate is the one that the server has.
+    let key = below_dir(&cert(), "webserver.key").to_string();
+    let of_key = ask(&host, &["pkey", "-pubout", "-in", &key]);
+    assert_eq!(ask(&host, &["x509", "-noout", "-pubkey", "-in", &web]), of_key);
+}
+
+/// Where commands do not run, there is no `openssl`: nothing is made by half.
+#[test]
+fn a_rehearsal_makes_no_keys() {
+    let host = MemHost::with_files(&[("/var/lib/README", "")]);
+    let mut rehearsal = crate::host::Overlay::new(&host);
+    assert_eq!(prepare(&mut rehearsal, &service()).unwrap(), Prepared::default());
+    assert_eq!(rehearsal.stat(&root_key()).unwrap(), None);
+}
+
 #[test]
 fn a_huge_file_among_the_scripts_keys_is_no_key() {
-    let mut host = node();
+    let Some(mut host) = node() else { return };
     let huge = "x".repeat(usize::try_from(MAX_READ).unwrap() + 1);
     host.place(&format!("{SCRIPT_CERT}/instance.private.pem"), &huge);
     let error = prepare(&mut host, &service()).unwrap_err().to_string();
@@ -112,7 +216,7 @@ fn a_huge_file_among_the_scripts_keys_is_no_key() {
 
 #[test]
 fn folders_go_to_whom_the_server_runs_as_and_back() {
-    let mut host = node();
+    let Some(mut host) = node() else { return };
     prepare(&mut host, &service()).unwrap();
     let leases = below_dir(&database(), "db.sqlite");
     host.place(leases.as_path().as_str(), "leases");

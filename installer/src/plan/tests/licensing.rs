@@ -97,6 +97,25 @@ fn test(host: &mut MemHost, words: &[&str]) -> i32 {
     i32::from(host.text_of(words[2]).is_some())
 }
 
+/// Stands in for openssl(1): each file names its command, and a certificate has its serial number.
+fn openssl(host: &mut MemHost, words: &[&str]) -> Result<i32, HostError> {
+    let after = |word: &str| {
+        let at = words.iter().position(|it| *it == word)?;
+        words.get(at + 1).copied()
+    };
+    let serial = "/var/lib/vgpu-offline-work/license/serial";
+    match (words[0], after("-out")) {
+        ("ca", Some(out)) => {
+            let serial = host.text_of(serial).unwrap();
+            host.scribble(out, &format!("serial={serial}"))?;
+        }
+        (verb, Some(out)) => host.scribble(out, &format!("made by {verb}\n"))?,
+        ("verify", None) => {}
+        (_, None) => host.said = host.text_of(after("-in").unwrap()).unwrap(),
+    }
+    Ok(0)
+}
+
 /// Returns a Proxmox VE 9.1 node with the image in its store.
 fn node() -> MemHost {
     let mut host = host();
@@ -110,11 +129,7 @@ fn node() -> MemHost {
     host.programs.insert("/usr/bin/curl", |host, words| Ok(curl(host, words)));
     host.programs.insert("grep", |host, words| Ok(grep(host, words)));
     host.programs.insert("test", |host, words| Ok(test(host, words)));
-    // The key pair of version 1, as openssl(1) creates it. Only its existence matters here.
-    host.programs.insert("openssl", |host, words| {
-        host.said = format!("the pair by {}\n", words.join(" "));
-        Ok(0)
-    });
+    host.programs.insert("openssl", openssl);
     host
 }
 
