@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
     clap::ValueEnum,
 )]
 #[serde(rename_all = "kebab-case")]
-pub enum Component {
+pub(crate) enum Component {
     /// Changes that several components need, or whose purpose only the bundle defines: this
     /// program, the unit that resumes after a reboot, kernel parameters, modules, and the bundle's
     /// own files and units. They are removed last, with everything else.
@@ -46,7 +46,8 @@ pub enum Component {
 
 impl Component {
     /// The components that an operator can name.
-    pub const NAMED: [Self; 6] = [
+    #[cfg(test)]
+    pub(crate) const NAMED: [Self; 6] = [
         Self::Driver,
         Self::Unlock,
         Self::Licensing,
@@ -56,14 +57,15 @@ impl Component {
     ];
 
     /// Returns all components.
+    #[cfg(test)]
     #[must_use]
-    pub fn all() -> BTreeSet<Self> {
+    pub(crate) fn all() -> BTreeSet<Self> {
         Self::NAMED.into_iter().chain([Self::Shared]).collect()
     }
 
     /// Checks whether it is the shared component.
     #[must_use]
-    pub fn is_shared(&self) -> bool {
+    pub(crate) fn is_shared(&self) -> bool {
         *self == Self::Shared
     }
 
@@ -105,22 +107,22 @@ impl fmt::Display for Component {
 
 /// The components to remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Removal {
+pub(crate) struct Removal {
     /// All components to remove.
-    pub going: BTreeSet<Component>,
+    pub(crate) going: BTreeSet<Component>,
     /// Components that are removed only because they are useless without another one, each with
     /// that one.
-    pub along: Vec<(Component, Component)>,
+    pub(crate) along: Vec<(Component, Component)>,
 }
 
 /// A component cannot be removed while another one needs it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot remove {needed}: {by} needs it")]
-pub struct Needed {
+pub(crate) struct Needed {
     /// The component to remove.
-    pub needed: Component,
+    pub(crate) needed: Component,
     /// The component that needs it.
-    pub by: Component,
+    pub(crate) by: Component,
 }
 
 impl Removal {
@@ -128,7 +130,10 @@ impl Removal {
     ///
     /// Includes components that become useless. Refuses if a component that stays would break, so
     /// that removing a compiler cannot disable a running driver.
-    pub fn of(named: &BTreeSet<Component>, there: &BTreeSet<Component>) -> Result<Self, Needed> {
+    pub(crate) fn of(
+        named: &BTreeSet<Component>,
+        there: &BTreeSet<Component>,
+    ) -> Result<Self, Needed> {
         let mut removal = Self { going: named.clone(), along: Vec::new() };
         for &component in named {
             for &along in component.takes_along() {

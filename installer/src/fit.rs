@@ -11,46 +11,46 @@ use vgpu_manifest::verdict::{Case, Contents, Goal, Suitability, Target, Verdict,
 /// The result for a node and a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Fit<'c> {
+pub(crate) struct Fit<'c> {
     /// The driver in question.
-    pub driver: Release,
+    pub(crate) driver: Release,
     /// The kernel in question, if the running kernel is known.
-    pub kernel: Option<KernelRelease>,
+    pub(crate) kernel: Option<KernelRelease>,
     /// The GPUs to use for vGPU.
     #[serde(flatten)]
-    pub suitability: Suitability<'c>,
+    pub(crate) suitability: Suitability<'c>,
     /// Their addresses, in the same order.
     #[serde(skip)]
-    pub addresses: Vec<PciAddress>,
+    pub(crate) addresses: Vec<PciAddress>,
     /// The other NVIDIA GPUs.
-    pub left_alone: Vec<LeftAlone>,
+    pub(crate) left_alone: Vec<LeftAlone>,
 }
 
 /// A GPU that the bundle does not target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct LeftAlone {
+pub(crate) struct LeftAlone {
     /// Its PCI address.
-    pub address: PciAddress,
+    pub(crate) address: PciAddress,
     /// Its PCI id.
-    pub gpu: PciId,
+    pub(crate) gpu: PciId,
     /// The reason why the bundle does not target it.
-    pub why: String,
+    pub(crate) why: String,
 }
 
 /// Overrides of the facts from the bundle and the node.
 #[derive(Debug, Clone, Default)]
-pub struct Question {
+pub(crate) struct Question {
     /// Another driver than the bundle's.
-    pub driver: Option<Release>,
+    pub(crate) driver: Option<Release>,
     /// Another kernel than the running one.
-    pub kernel: Option<KernelRelease>,
+    pub(crate) kernel: Option<KernelRelease>,
 }
 
 /// The assessment is not possible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum NoFit {
+pub(crate) enum NoFit {
     /// The driver is unknown.
     #[error("the bundle has no host driver listed in its catalog, and declares no targets")]
     NoDriver,
@@ -71,7 +71,7 @@ impl<'c> Fit<'c> {
     /// The driver is the one in the question, the bundle's own, or the one that the bundle declares
     /// as its target. GPUs that the bundle does not target, and those that no driver supports, do
     /// not count.
-    pub fn judge(
+    pub(crate) fn judge(
         catalog: &'c Catalog,
         manifest: &Manifest,
         node: &Inventory,
@@ -118,7 +118,7 @@ impl<'c> Fit<'c> {
 
     /// Returns the obstacles, in one line.
     #[must_use]
-    pub fn objection(&self) -> String {
+    pub(crate) fn objection(&self) -> String {
         let gpus = self.suitability.gpus.iter().filter_map(|gpu| {
             let reason = &gpu.verdict.unsuitable()?.reason;
             Some(format!("{}: {}", gpu.gpu, reason.says))
@@ -129,7 +129,7 @@ impl<'c> Fit<'c> {
 
     /// Checks whether every targeted GPU is suitable for its purpose.
     #[must_use]
-    pub fn is_suitable(&self) -> bool {
+    pub(crate) fn is_suitable(&self) -> bool {
         self.suitability.against().is_empty()
     }
 }

@@ -6,13 +6,13 @@ use vgpu_manifest::ui::Explain;
 
 use crate::act::{Entry, Log, Reverting, Transaction};
 use crate::component::Component;
-use crate::guard::{GuardError, Guarded, guard};
 use crate::host::real::{Lock, LockError};
 use crate::host::{HostError, Look, OwnState, RealHost, Work};
 use crate::journal::{
-    BootId, JournalError, Kept, LogError, RevertError, SettleError, TxId, TxState, recover, remove,
-    revert, revert_all, settle,
+    BootId, JournalError, Kept, LogError, RevertError, TxId, TxState, recover, remove, revert,
+    revert_all,
 };
+use crate::kernel::guard::{GuardError, Guarded, guard};
 use crate::plan::{
     Applied, ApplyError, Applying, Origin, Phase, Plan, PlanError, WayBack, apply_until, way_back,
 };
@@ -21,7 +21,7 @@ use crate::state;
 
 /// A host with its open journal, which only this process may change.
 #[derive(Debug)]
-pub struct Machine {
+pub(crate) struct Machine {
     host: RealHost,
     log: Log,
     // Declared last, so that the journal is closed before another process may open it.
@@ -31,7 +31,7 @@ pub struct Machine {
 /// The host cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum MachineError {
+pub(crate) enum MachineError {
     /// The host failed.
     #[error(transparent)]
     Host(#[from] HostError),
@@ -65,7 +65,7 @@ impl Explain for MachineError {
 
 /// An interrupted operation, which a command can resume.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Pending {
+pub(crate) enum Pending {
     /// Nothing.
     Nothing,
     /// A plan is partly applied: resume it, or revert it.
@@ -83,13 +83,13 @@ pub enum Pending {
 
 impl Machine {
     /// Makes and locks the installer's own folder, and opens the journal. Nothing else changes.
-    pub fn make(mut host: RealHost) -> Result<Self, MachineError> {
+    pub(crate) fn make(mut host: RealHost) -> Result<Self, MachineError> {
         OwnState::of(&mut host).prepare()?;
         Self::begin(host)
     }
 
     /// Opens the journal of a host, or returns `None` if the host has none.
-    pub fn find(host: RealHost) -> Result<Option<Self>, MachineError> {
+    pub(crate) fn find(host: RealHost) -> Result<Option<Self>, MachineError> {
         match host.stat(&state::journal())? {
             Some(_) => Self::begin(host).map(Some),
             None => Ok(None),
@@ -104,32 +104,32 @@ impl Machine {
 
     /// Returns the host, to read it.
     #[must_use]
-    pub fn look(&self) -> &dyn Look {
+    pub(crate) fn look(&self) -> &dyn Look {
         &self.host
     }
 
     /// Returns the host, for the installer's own state and the store.
-    pub fn host(&mut self) -> &mut RealHost {
+    pub(crate) fn host(&mut self) -> &mut RealHost {
         &mut self.host
     }
 
     /// Returns all transactions, the oldest first, each with the paths that its revert kept.
-    pub fn transactions(&self) -> Result<Vec<Transaction>, LogError> {
+    pub(crate) fn transactions(&self) -> Result<Vec<Transaction>, LogError> {
         self.log.transactions()
     }
 
     /// Returns the entries of a transaction, in order.
-    pub fn entries(&self, tx: TxId) -> Result<Vec<Entry>, LogError> {
+    pub(crate) fn entries(&self, tx: TxId) -> Result<Vec<Entry>, LogError> {
         self.log.entries(tx)
     }
 
     /// Returns the last transaction that is not reverted: the one of `status` and `revert`.
-    pub fn current(&self) -> Result<Option<Transaction>, LogError> {
+    pub(crate) fn current(&self) -> Result<Option<Transaction>, LogError> {
         Ok(self.log.transactions()?.into_iter().rfind(|tx| tx.state != TxState::Reverted))
     }
 
     /// Returns the operation that was interrupted or waits for a reboot.
-    pub fn pending(&self) -> Result<Pending, MachineError> {
+    pub(crate) fn pending(&self) -> Result<Pending, MachineError> {
         match self.current()? {
             Some(tx) if tx.state == TxState::Applying => {
                 Ok(Pending::Apply { plan: Plan::parse(&tx.new.plan)?, tx })
@@ -141,7 +141,7 @@ impl Machine {
     }
 
     /// Returns the components that this program has installed.
-    pub fn components(&self) -> Result<BTreeSet<Component>, LogError> {
+    pub(crate) fn components(&self) -> Result<BTreeSet<Component>, LogError> {
         let mut components = BTreeSet::new();
         for tx in self.open()? {
             for entry in self.log.entries(tx.id)? {
@@ -152,19 +152,19 @@ impl Machine {
     }
 
     /// Returns the transactions that are not reverted, the oldest first.
-    pub fn open(&self) -> Result<Vec<Transaction>, LogError> {
+    pub(crate) fn open(&self) -> Result<Vec<Transaction>, LogError> {
         let mut open = self.log.transactions()?;
         open.retain(|tx| tx.state != TxState::Reverted);
         Ok(open)
     }
 
     /// Returns the stale derived state. The host must not reboot while there is any.
-    pub fn dirty(&self) -> Result<Vec<Derived>, LogError> {
+    pub(crate) fn dirty(&self) -> Result<Vec<Derived>, LogError> {
         Ok(self.log.dirty()?.into_iter().collect())
     }
 
     /// Applies a plan, or resumes it if it was interrupted.
-    pub fn apply(
+    pub(crate) fn apply(
         &mut self,
         origin: &Origin,
         plan: &Plan,
@@ -175,13 +175,13 @@ impl Machine {
     }
 
     /// Checks whether `tx` has replaced a driver, and whether the old one can be reinstalled.
-    pub fn way_back(&self, tx: TxId) -> Result<WayBack, MachineError> {
+    pub(crate) fn way_back(&self, tx: TxId) -> Result<WayBack, MachineError> {
         Ok(way_back(&self.host, &self.log, tx)?)
     }
 
     /// Reverts the last transaction that is not reverted, and returns what was kept; `None` if there is no
     /// such transaction.
-    pub fn revert(
+    pub(crate) fn revert(
         &mut self,
         each: &mut dyn FnMut(Reverting<'_>),
     ) -> Result<Option<Vec<Kept>>, RevertError> {
@@ -190,7 +190,7 @@ impl Machine {
     }
 
     /// Reverts all transactions at once, and returns what was kept.
-    pub fn revert_all(
+    pub(crate) fn revert_all(
         &mut self,
         each: &mut dyn FnMut(Reverting<'_>),
     ) -> Result<Vec<Kept>, RevertError> {
@@ -198,7 +198,7 @@ impl Machine {
     }
 
     /// Removes these components, and returns what was kept.
-    pub fn remove(
+    pub(crate) fn remove(
         &mut self,
         components: &BTreeSet<Component>,
         each: &mut dyn FnMut(Reverting<'_>),
@@ -207,7 +207,7 @@ impl Machine {
     }
 
     /// Recovers from a power cut, without resuming or reverting.
-    pub fn recover(&mut self) -> Result<(), MachineError> {
+    pub(crate) fn recover(&mut self) -> Result<(), MachineError> {
         if let Some(tx) = self.current()? {
             recover(&mut self.host, &mut self.log, tx.id)?;
         }
@@ -215,22 +215,17 @@ impl Machine {
     }
 
     /// Makes sure that the next boot uses a kernel with the driver's module.
-    pub fn guard(&mut self, tx: TxId, version: &str) -> Result<Guarded, GuardError> {
+    pub(crate) fn guard(&mut self, tx: TxId, version: &str) -> Result<Guarded, GuardError> {
         guard(&mut self.host, &mut self.log, tx, version)
     }
 
-    /// Rebuilds stale derived state.
-    pub fn settle(&mut self, each: &mut dyn FnMut(&Derived)) -> Result<(), SettleError> {
-        settle(&mut self.host, &mut self.log, each)
-    }
-
     /// Returns the id of this boot.
-    pub fn boot(&self) -> Result<BootId, HostError> {
+    pub(crate) fn boot(&self) -> Result<BootId, HostError> {
         BootId::current(&self.host)
     }
 
     /// Removes journal, log, undo store and store. Refused while a transaction is not reverted.
-    pub fn forget(mut self) -> Result<(), MachineError> {
+    pub(crate) fn forget(mut self) -> Result<(), MachineError> {
         if let Some(tx) = self.current()? {
             return Err(MachineError::InUse(tx.id));
         }
@@ -246,7 +241,7 @@ impl Machine {
 }
 
 /// Opens the journal of a host whose own folder exists, or creates it. The caller holds the lock.
-pub fn open_journal(host: &RealHost) -> Result<Log, MachineError> {
+pub(crate) fn open_journal(host: &RealHost) -> Result<Log, MachineError> {
     let log = Log::open(&host.locate(&state::journal())?)?;
     // SQLite syncs the content of the file; syncing its directory entry is the caller's duty.
     host.sync_dir(&state::dir())?;

@@ -12,13 +12,13 @@ use vgpu_manifest::platform::KernelRelease;
 
 use crate::facts::REQUEST;
 use crate::host::{Command, HostError, Look};
-use crate::kernel_pin::{ESPS, PIN, PIN_NEXT};
+use crate::kernel::pin::{ESPS, PIN, PIN_NEXT};
 use crate::state::{self, fixed};
 
 /// Derived state, in the order in which it is rebuilt.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Derived {
+pub(crate) enum Derived {
     /// The index of the modules of one kernel.
     Depmod(KernelRelease),
     /// The initramfs images of all kernels, which include the modprobe configuration.
@@ -36,7 +36,7 @@ pub enum Derived {
 impl Derived {
     /// Returns the derived state that a change of `path` makes stale.
     #[must_use]
-    pub fn from_path(path: &HostPath) -> Vec<Self> {
+    pub(crate) fn from_path(path: &HostPath) -> Vec<Self> {
         let text = path.as_path().as_str();
         let below = |dir: &str| path.as_path().starts_with(dir) && text != dir;
         if below("/etc/default/grub.d") || below("/etc/grub.d") || text == "/etc/default/grub" {
@@ -61,7 +61,7 @@ impl Derived {
 
     /// Returns the command that rebuilds it.
     #[must_use]
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         match self {
             Self::Depmod(release) => Command::new("depmod", &[release.as_str()]),
             Self::Initramfs => Command::new("update-initramfs", &["-u", "-k", "all"]),
@@ -107,7 +107,7 @@ fn kernel_of(path: &HostPath) -> Option<KernelRelease> {
 
 /// Checks whether a change of `path` takes effect only with the next boot.
 #[must_use]
-pub fn awaits_boot(path: &HostPath) -> bool {
+pub(crate) fn awaits_boot(path: &HostPath) -> bool {
     let Some(dir) = path.parent() else { return false };
     if path.as_path() == REQUEST {
         // MokManager asks for the key before the next kernel starts.

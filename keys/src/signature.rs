@@ -121,6 +121,7 @@ impl Signature {
     }
 
     /// Returns the signature that `sign` makes with `key`, after verifying it.
+    #[cfg(feature = "sign")]
     pub(crate) fn make<E: From<SignatureError>>(
         key: PublicKey,
         role: Role,

@@ -34,6 +34,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Returns the remaining bytes.
+    #[cfg(feature = "sign")]
     pub(crate) fn rest(self) -> &'a [u8] {
         self.0
     }

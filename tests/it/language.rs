@@ -112,7 +112,7 @@ fn pages(command: &mut clap::Command, act: &mut dyn FnMut(&str, String)) {
 #[test]
 fn every_help_page_has_examples_and_fits_80_columns() {
     let (mut count, mut wrong) = (0, Vec::new());
-    for mut command in [vgpu_bundler::command(), vgpu_installer::cli::command()] {
+    for mut command in [vgpu_bundler::command(), vgpu_installer::command()] {
         command.build();
         pages(&mut command, &mut |name, page| {
             count += 1;

@@ -22,7 +22,7 @@ fn every_command_in_the_guide_is_one() {
     for span in code(GUIDE) {
         let words: Vec<&str> = span.split_whitespace().collect();
         let command = match words[0] {
-            "vgpu-installer" if words.len() > 1 => vgpu_installer::cli::command(),
+            "vgpu-installer" if words.len() > 1 => vgpu_installer::command(),
             "vgpu-bundler" if words.len() > 1 => vgpu_bundler::command(),
             _ => continue,
         };

@@ -10,7 +10,7 @@ use std::fs;
 use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use vgpu_installer::packages::{PackageFile, index};
+use vgpu_installer::{PackageFile, index};
 use vgpu_manifest::package::PackageRecord;
 use vgpu_manifest::{Item, Kind, Manifest};
 

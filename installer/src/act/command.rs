@@ -10,29 +10,29 @@ use crate::settle::{Derived, awaits_boot};
 /// A command that changes the host, with what it takes to recover from a power cut and to revert it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Reversible {
+pub(crate) struct Reversible {
     /// The command.
-    pub command: Command,
+    pub(crate) command: Command,
     /// Tells whether its effect is present.
-    pub probe: Probe,
+    pub(crate) probe: Probe,
     /// Derived state that it depends on, and that is rebuilt before it runs.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub after: BTreeSet<Derived>,
+    pub(crate) after: BTreeSet<Derived>,
     /// The commands that make the host usable again after it, or its undo, was interrupted. They must
     /// do no harm if the command had not begun.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub recover: Vec<Command>,
+    pub(crate) recover: Vec<Command>,
     /// The command that reverts its effect; none if the files in its scope are all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub undo: Option<Command>,
+    pub(crate) undo: Option<Command>,
     /// The paths that the command, or its undo, may change.
     #[serde(default)]
-    pub scope: Scope,
+    pub(crate) scope: Scope,
 }
 
 impl Reversible {
     /// Returns a command that has nothing to recover, no undo and an empty scope.
-    pub fn new(command: Command, probe: Probe) -> Self {
+    pub(crate) fn new(command: Command, probe: Probe) -> Self {
         let (after, recover, undo, scope) = Default::default();
         Self { command, probe, after, recover, undo, scope }
     }
@@ -41,7 +41,7 @@ impl Reversible {
 /// A check for the effect of a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Probe {
+pub(crate) enum Probe {
     /// This command, which changes nothing, exits with status zero.
     Succeeds(Command),
     /// This path exists.
@@ -50,7 +50,7 @@ pub enum Probe {
 
 impl Probe {
     /// Checks whether the effect is present. Without commands it is assumed to be.
-    pub fn is_present(&self, look: &dyn Look) -> Result<bool, HostError> {
+    pub(crate) fn is_present(&self, look: &dyn Look) -> Result<bool, HostError> {
         match self {
             Self::Succeeds(command) => {
                 Ok(look.query(command)?.is_none_or(|output| output.succeeded()))

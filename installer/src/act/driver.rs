@@ -48,17 +48,17 @@ const LOG: &str = "/var/log/nvidia-installer.log";
 /// The installation or removal of a driver.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct DriverChange {
+pub(crate) struct DriverChange {
     /// The direction of the change.
-    pub way: Way,
+    pub(crate) way: Way,
     /// The driver.
-    pub driver: DriverSpec,
+    pub(crate) driver: DriverSpec,
 }
 
 /// Installation or removal of a driver; each is the undo of the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Way {
+pub(crate) enum Way {
     /// It is installed.
     Install,
     /// It is removed.

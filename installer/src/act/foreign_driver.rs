@@ -13,10 +13,10 @@ use crate::journal::{Act, ActError, Kept, KeptThing, Why};
 /// No undo reinstalls it, because no bundle has its package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ForeignDriver {
+pub(crate) struct ForeignDriver {
     /// Its version, if DKMS has its sources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<DriverVersion>,
+    pub(crate) version: Option<DriverVersion>,
 }
 
 impl fmt::Display for ForeignDriver {

@@ -9,7 +9,7 @@ use vgpu_manifest::platform::KernelRelease;
 use super::{Probe, Reversible};
 use crate::host::Command;
 use crate::journal::Scope;
-use crate::kernel_pin::{GRUB, PIN, PIN_NEXT, TOOL};
+use crate::kernel::pin::{GRUB, PIN, PIN_NEXT, TOOL};
 use crate::state::fixed;
 
 /// Returns the command that pins the host to `kernel`.

@@ -11,11 +11,11 @@ mod packages;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use self::command::{Probe, Reversible};
-pub use self::driver::{DriverChange, Way};
-pub use self::foreign_driver::ForeignDriver;
+pub(crate) use self::command::{Probe, Reversible};
+pub(crate) use self::driver::{DriverChange, Way};
+pub(crate) use self::foreign_driver::ForeignDriver;
 pub(crate) use self::kernel_pin::{pin, unpin};
-pub use self::packages::{Before, PackageChange};
+pub(crate) use self::packages::PackageChange;
 
 use std::ops::Deref;
 
@@ -25,25 +25,25 @@ use vgpu_manifest::KernelWord;
 use crate::component::Component;
 use crate::host::HostError;
 use crate::journal::{self, Act, Acts};
-use crate::kernel_line;
+use crate::kernel::parameters;
 
 /// The journal of this program, through which steps change the host.
-pub type Journal<'j> = journal::Journal<'j, Action>;
+pub(crate) type Journal<'j> = journal::Journal<'j, Action>;
 /// The log of this program's journal.
-pub type Log = journal::Log<Action>;
+pub(crate) type Log = journal::Log<Action>;
 /// A transaction of this program's journal.
-pub type Transaction = journal::Transaction<Action>;
+pub(crate) type Transaction = journal::Transaction<Action>;
 /// An entry of this program's journal.
-pub type Entry = journal::Entry<Action>;
+pub(crate) type Entry = journal::Entry<Action>;
 /// A change in this program's journal.
-pub type Change = journal::Change<Action>;
+pub(crate) type Change = journal::Change<Action>;
 /// An event of a revert.
-pub type Reverting<'a> = journal::Reverting<'a, Action>;
+pub(crate) type Reverting<'a> = journal::Reverting<'a, Action>;
 
 /// Every act of this program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "act", rename_all = "kebab-case")]
-pub enum Action {
+pub(crate) enum Action {
     /// Runs a command.
     Run(Reversible),
     /// Installs packages by apt.
@@ -80,7 +80,7 @@ impl Acts for Action {
     }
 
     fn without(file: &[u8], words: &[KernelWord]) -> Vec<u8> {
-        kernel_line::without(file, words)
+        parameters::without(file, words)
     }
 }
 

@@ -19,26 +19,26 @@ const PROXMOX_VE: &str = "proxmox-ve";
 /// revert it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct PackageChange {
+pub(crate) struct PackageChange {
     /// The packages that apt is asked for.
-    pub ask: Vec<PackageName>,
+    pub(crate) ask: Vec<PackageName>,
     /// The packages that the bundle carries.
-    pub files: Vec<PackageFile>,
+    pub(crate) files: Vec<PackageFile>,
     /// The previous state of each package that apt would install.
-    pub before: Vec<Before>,
+    pub(crate) before: Vec<Before>,
 }
 
 /// The previous state of a package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Before {
+pub(crate) struct Before {
     /// Its name.
-    pub name: PackageName,
+    pub(crate) name: PackageName,
     /// The version that apt would install.
-    pub becomes: PackageVersion,
+    pub(crate) becomes: PackageVersion,
     /// The previous state; `None` if dpkg had no record of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub was: Option<Package>,
+    pub(crate) was: Option<Package>,
 }
 
 impl Before {
@@ -54,7 +54,10 @@ impl PackageChange {
     /// # Errors
     ///
     /// apt would do more than the bundle names, by its own simulation.
-    pub fn prepare(host: &mut dyn Host, files: &[PackageFile]) -> Result<Self, PackageError> {
+    pub(crate) fn prepare(
+        host: &mut dyn Host,
+        files: &[PackageFile],
+    ) -> Result<Self, PackageError> {
         let packages = installed_packages(host)?;
         let asked = lacking(&packages, files);
         let coming: Vec<_> = files.iter().filter(|file| !is_return(file)).collect();
@@ -79,13 +82,13 @@ impl PackageChange {
 
     /// Returns the command that installs them.
     #[must_use]
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let asked = self.coming().filter(|file| self.ask.contains(&file.name));
         apt::install(&asked.map(PackageFile::exact).collect::<Vec<_>>(), Doing::Really)
     }
 
     /// Returns a line for each package: what reverting does to it.
-    pub fn undone(&self) -> impl Iterator<Item = String> {
+    pub(crate) fn undone(&self) -> impl Iterator<Item = String> {
         self.before.iter().map(|before| {
             let name = before.name.as_str();
             match before.was.as_ref().filter(|_| before.had_files()) {
@@ -114,7 +117,7 @@ impl PackageChange {
 
     /// Returns roughly how many bytes the packages take once they are unpacked.
     #[must_use]
-    pub fn unpacked(&self) -> u64 {
+    pub(crate) fn unpacked(&self) -> u64 {
         let coming = |file: &&PackageFile| self.before.iter().any(|one| one.name == file.name);
         self.coming().filter(coming).map(PackageFile::unpacked).sum()
     }

@@ -8,7 +8,7 @@ use crate::state::fixed;
 
 /// Why a file system does not count as part of the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Removable {
+pub(crate) enum Removable {
     /// Its type is one of removable media, without file owners.
     FileSystem(String),
     /// The kernel marks the disk as removable.
@@ -30,7 +30,7 @@ impl fmt::Display for Removable {
 /// Checks whether the file system on `device` is on a removable medium.
 ///
 /// A file system shared with the root directory is part of the host, wherever it is.
-pub fn removable(
+pub(crate) fn removable(
     look: &dyn Look,
     device: DeviceNumber,
     root: DeviceNumber,

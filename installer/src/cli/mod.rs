@@ -1,8 +1,10 @@
 //! The command line: arguments become types, and results become exit statuses.
 
+mod commands;
 mod failure;
 mod manual;
 mod medium;
+mod menu;
 mod target;
 
 use std::ffi::OsString;
@@ -19,12 +21,10 @@ pub(crate) use vgpu_manifest::ui::Exit;
 
 pub(crate) use self::failure::{Advise, Refused, only_waits, tell};
 pub use self::manual::MANUAL;
-pub use self::medium::{Removable, removable};
-pub use self::target::Target;
+pub(crate) use self::medium::{Removable, removable};
+pub(crate) use self::target::Target;
 
-use crate::commands;
 use crate::facts::gpus;
-use crate::menu;
 use crate::ui::{Ui, printable};
 
 /// Apply signed vGPU bundles to a Proxmox host, offline
@@ -43,7 +43,7 @@ struct Cli {
 /// Options of every command.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
-pub struct Global {
+pub(crate) struct Global {
     /// Work on the system in this folder instead of the running one; commands are only recorded,
     /// in its `/var/lib/vgpu-offline/commands.log`
     #[arg(long, global = true, value_name = "DIR", default_value = "/")]

@@ -10,9 +10,9 @@ use crate::state;
 
 /// The host of a command, not locked.
 #[derive(Debug)]
-pub struct Target {
+pub(crate) struct Target {
     /// Access to the host.
-    pub host: RealHost,
+    pub(crate) host: RealHost,
     exec: Exec,
     root: Utf8PathBuf,
 }
@@ -74,17 +74,17 @@ impl Target {
     }
 
     /// Locks the host and opens its journal, creating both if necessary.
-    pub fn open_machine(self) -> Result<Machine, MachineError> {
+    pub(crate) fn open_machine(self) -> Result<Machine, MachineError> {
         Machine::make(self.host)
     }
 
     /// Like [`open_machine`](Self::open_machine), but returns `None` if nothing was ever applied.
-    pub fn find_machine(self) -> Result<Option<Machine>, MachineError> {
+    pub(crate) fn find_machine(self) -> Result<Option<Machine>, MachineError> {
         Machine::find(self.host)
     }
 
     /// Opens the same host again, for work after a command that consumes it.
-    pub fn again(&self) -> anyhow::Result<Self> {
+    pub(crate) fn again(&self) -> anyhow::Result<Self> {
         Ok(Self {
             host: RealHost::open(&self.root, self.exec)?,
             exec: self.exec,
@@ -93,7 +93,7 @@ impl Target {
     }
 
     /// Locks the host for a change that is not journaled.
-    pub fn lock(&mut self) -> anyhow::Result<Lock> {
+    pub(crate) fn lock(&mut self) -> anyhow::Result<Lock> {
         OwnState::of(&mut self.host).prepare()?;
         Ok(self.host.lock(&state::lock())?)
     }

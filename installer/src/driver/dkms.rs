@@ -6,21 +6,21 @@ use crate::host::{Command, Exit, HostError, Look, Output};
 
 /// A version of a module, as DKMS manages it for a kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Build {
+pub(crate) struct Build {
     /// The name of the module: `nvidia`.
-    pub module: String,
+    pub(crate) module: String,
     /// Its version.
-    pub version: String,
+    pub(crate) version: String,
     /// The kernel; `None` if it is built for none.
-    pub kernel: Option<String>,
+    pub(crate) kernel: Option<String>,
     /// The state of the build.
-    pub state: BuildState,
+    pub(crate) state: BuildState,
 }
 
 /// The state of a module in DKMS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum BuildState {
+pub(crate) enum BuildState {
     /// Its sources are registered.
     Added,
     /// It is built.
@@ -33,7 +33,7 @@ pub enum BuildState {
 
 /// Parses the output of `dkms status`. Lines that do not describe a module are skipped.
 #[must_use]
-pub fn builds(text: &str) -> Vec<Build> {
+pub(crate) fn builds(text: &str) -> Vec<Build> {
     text.lines().filter_map(build).collect()
 }
 

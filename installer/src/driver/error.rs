@@ -7,7 +7,7 @@ use crate::host::HostError;
 /// A failure to install or remove the driver.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum DriverError {
+pub(crate) enum DriverError {
     /// The host, or a program of the driver, failed.
     #[error(transparent)]
     Host(#[from] HostError),
@@ -28,7 +28,4 @@ pub enum DriverError {
     /// The store lacks a staged item.
     #[error("the store has no patch `{0}`; apply the bundle again")]
     Gone(ItemName),
-    /// The package lacks a required file.
-    #[error("the driver package has no `{0}`")]
-    Lacks(&'static str),
 }

@@ -10,9 +10,9 @@ mod error;
 mod spec;
 mod tree;
 
-pub use self::dkms::{Build, BuildState, builds};
-pub use self::error::DriverError;
-pub use self::spec::{DriverPatch, DriverSpec};
+pub(crate) use self::dkms::{Build, BuildState};
+pub(crate) use self::error::DriverError;
+pub(crate) use self::spec::{DriverPatch, DriverSpec};
 
 pub(crate) use self::dkms::status;
 pub(crate) use self::spec::{

@@ -12,32 +12,32 @@ const UNINSTALLER: &str = "/usr/bin/nvidia-uninstall";
 /// A driver, and how to install it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct DriverSpec {
+pub(crate) struct DriverSpec {
     /// The item's name in the bundle, for display.
-    pub item: ItemName,
+    pub(crate) item: ItemName,
     /// The digest and size by which the store finds the package.
-    pub content: Content,
+    pub(crate) content: Content,
     /// Its version.
-    pub version: DriverVersion,
+    pub(crate) version: DriverVersion,
     /// The patches for the unpacked package, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub patches: Vec<DriverPatch>,
+    pub(crate) patches: Vec<DriverPatch>,
     /// The arguments for `nvidia-installer`, from the verdict.
-    pub args: Vec<String>,
+    pub(crate) args: Vec<String>,
     /// The kernels to build the module for: the running one and the newest.
-    pub kernels: Vec<KernelRelease>,
+    pub(crate) kernels: Vec<KernelRelease>,
 }
 
 /// A patch, with the files that it changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct DriverPatch {
+pub(crate) struct DriverPatch {
     /// The item's name in the bundle, for display.
-    pub item: ItemName,
+    pub(crate) item: ItemName,
     /// The digest and size by which the store finds the patch.
-    pub content: Content,
+    pub(crate) content: Content,
     /// The files that it changes, with their digests before and after.
-    pub files: Vec<PatchedFile>,
+    pub(crate) files: Vec<PatchedFile>,
 }
 
 /// Returns the versions whose sources DKMS has, or whose uninstaller is present.

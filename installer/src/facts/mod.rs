@@ -30,7 +30,7 @@ mod subscription;
 pub(crate) use self::dpkg::installed as installed_packages;
 pub use self::identity::Serials;
 pub(crate) use self::signing::{CERTIFICATE, PRIVATE_KEY, REQUEST, SigningKey, signing_key};
-pub use self::storage::FileStorage;
+pub(crate) use self::storage::FileStorage;
 
 use vgpu_manifest::HostPath;
 use vgpu_manifest::inventory::{Gpu, Inventory, Kernels, Name, SCHEMA};

@@ -9,11 +9,11 @@ use crate::state::fixed;
 
 /// A storage of Proxmox VE for CD images, which a VM can attach, or for container templates.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileStorage {
+pub(crate) struct FileStorage {
     /// Its name in Proxmox VE.
-    pub name: String,
+    pub(crate) name: String,
     /// The folder for such files.
-    pub folder: HostPath,
+    pub(crate) folder: HostPath,
 }
 
 /// The storage for images that Proxmox VE has from the start.

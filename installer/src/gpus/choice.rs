@@ -9,28 +9,28 @@ use vgpu_manifest::platform::{PciAddress, PciId};
 /// The operator's choice of GPUs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct GpuChoice {
+pub(crate) struct GpuChoice {
     /// GPU to use for vGPU, by PCI address (default: all that the bundle targets).
     #[arg(long, value_name = "ADDRESS")]
-    pub vgpu: Vec<PciAddress>,
+    pub(crate) vgpu: Vec<PciAddress>,
     /// GPU to pass through to a guest, by PCI address; `others` selects all NVIDIA GPUs not used for
     /// vGPU.
     #[arg(long, value_name = "ADDRESS")]
-    pub passthrough: Vec<Which>,
+    pub(crate) passthrough: Vec<Which>,
     /// Device that the host may lose because it shares the IOMMU group of a passthrough GPU.
     #[arg(long, value_name = "ADDRESS")]
-    pub give_up: Vec<PciAddress>,
+    pub(crate) give_up: Vec<PciAddress>,
     /// How to handle an NVIDIA driver installed by something else. Without this option such a host is
     /// refused.
     #[arg(long, value_enum, value_name = "WHAT")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub foreign_driver: Option<Foreign>,
+    pub(crate) foreign_driver: Option<Foreign>,
 }
 
 /// The handling of a driver that this program did not install.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-pub enum Foreign {
+pub(crate) enum Foreign {
     /// Remove it with its own uninstaller before the bundle's driver is installed. A revert does not
     /// reinstall it.
     Remove,
@@ -39,7 +39,7 @@ pub enum Foreign {
 /// A selection of GPUs for passthrough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub enum Which {
+pub(crate) enum Which {
     /// The GPU at this address.
     At(PciAddress),
     /// All GPUs that do not serve vGPUs.
@@ -49,7 +49,7 @@ pub enum Which {
 /// The text is neither an address nor `others`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}, or `others`")]
-pub struct ParseWhichError(ParseTextError);
+pub(crate) struct ParseWhichError(ParseTextError);
 
 impl From<Which> for String {
     fn from(which: Which) -> Self {
@@ -82,14 +82,18 @@ impl FromStr for Which {
 impl GpuChoice {
     /// Checks whether the operator selected an NVIDIA GPU for vGPU, or left the choice open.
     #[must_use]
-    pub fn may_serve(&self, address: PciAddress) -> bool {
+    pub(crate) fn may_serve(&self, address: PciAddress) -> bool {
         let given_away = self.passthrough.contains(&Which::At(address));
         !given_away && (self.vgpu.is_empty() || self.vgpu.contains(&address))
     }
 
     /// Returns the GPUs to use for vGPU, of those that a driver supports.
     #[must_use]
-    pub fn serving(&self, able: &BTreeSet<PciAddress>, gpus: &[Gpu]) -> BTreeSet<PciAddress> {
+    pub(crate) fn serving(
+        &self,
+        able: &BTreeSet<PciAddress>,
+        gpus: &[Gpu],
+    ) -> BTreeSet<PciAddress> {
         let given_away = self.given_away(gpus);
         let mut serving = able.clone();
         serving.retain(|address| self.may_serve(*address) && !given_away.contains(address));
@@ -98,7 +102,7 @@ impl GpuChoice {
 
     /// Returns the addresses of the GPUs for passthrough, in ascending order.
     #[must_use]
-    pub fn given_away(&self, gpus: &[Gpu]) -> BTreeSet<PciAddress> {
+    pub(crate) fn given_away(&self, gpus: &[Gpu]) -> BTreeSet<PciAddress> {
         let mut addresses = BTreeSet::new();
         for which in &self.passthrough {
             match which {

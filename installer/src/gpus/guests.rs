@@ -22,7 +22,7 @@ const MAX_LINE: u64 = 256 << 10;
 
 /// The VMID of a guest: `100`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct GuestId(u32);
+pub(crate) struct GuestId(u32);
 
 impl fmt::Display for GuestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -32,19 +32,19 @@ impl fmt::Display for GuestId {
 
 /// A running guest that uses devices of the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Guest {
+pub(crate) struct Guest {
     /// Its VMID.
-    pub id: GuestId,
+    pub(crate) id: GuestId,
     /// Its name, if the process has it. Not safe to display.
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     /// The devices that it uses; for a mediated device, the parent device.
-    pub devices: BTreeSet<PciAddress>,
+    pub(crate) devices: BTreeSet<PciAddress>,
 }
 
 /// A GPU cannot be changed while guests use it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum InUse {
+pub(crate) enum InUse {
     /// Guests use it.
     #[error("{}; shut them down or migrate them first", uses(.0))]
     Guests(Vec<(PciAddress, Guest)>),
@@ -63,13 +63,13 @@ fn uses(uses: &[(PciAddress, Guest)]) -> String {
 
 /// Checks that no running guest uses an NVIDIA GPU or a part of one: they all share the driver, so
 /// replacing it would take the GPU from every guest.
-pub fn check_idle(look: &dyn Look) -> Result<(), InUse> {
+pub(crate) fn check_idle(look: &dyn Look) -> Result<(), InUse> {
     let gpus = crate::facts::gpus(look);
     refuse_if_used(look, gpus.iter().filter(|gpu| gpu.id.vendor() == PciId::NVIDIA))
 }
 
 /// Checks that no running guest uses a GPU in these slots.
-pub fn check_slots_idle(look: &dyn Look, slots: &[Slot]) -> Result<(), InUse> {
+pub(crate) fn check_slots_idle(look: &dyn Look, slots: &[Slot]) -> Result<(), InUse> {
     let gpus = crate::facts::gpus(look);
     let has = |gpu: &&Gpu| slots.iter().any(|slot| slot.has(gpu.address));
     refuse_if_used(look, gpus.iter().filter(has))
@@ -92,7 +92,7 @@ fn refuse_if_used<'g>(
 }
 
 /// Returns the running guests that use devices of the host.
-pub fn guests(look: &dyn Look) -> Result<Vec<Guest>, HostError> {
+pub(crate) fn guests(look: &dyn Look) -> Result<Vec<Guest>, HostError> {
     let mut guests = Vec::new();
     for file in look.list(&fixed(RUNNING))?.unwrap_or_default() {
         let Some(id) = file.strip_suffix(".pid").and_then(|id| id.parse().ok()) else { continue };

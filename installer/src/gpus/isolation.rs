@@ -12,24 +12,25 @@ use super::GpuChoice;
 /// often USB-C functions; all of them are passed through together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Slot(PciAddress);
+pub(crate) struct Slot(PciAddress);
 
 impl Slot {
     /// Returns the slot of a function.
+    #[cfg(test)]
     #[must_use]
-    pub const fn of(address: PciAddress) -> Self {
+    pub(crate) const fn of(address: PciAddress) -> Self {
         Self(address)
     }
 
     /// Returns the function that was named: the GPU itself.
     #[must_use]
-    pub const fn gpu(self) -> PciAddress {
+    pub(crate) const fn gpu(self) -> PciAddress {
         self.0
     }
 
     /// Checks whether another function is in the same slot.
     #[must_use]
-    pub fn has(self, other: PciAddress) -> bool {
+    pub(crate) fn has(self, other: PciAddress) -> bool {
         let place = |a: PciAddress| (a.domain(), a.bus(), a.device());
         place(self.0) == place(other)
     }
@@ -46,7 +47,7 @@ impl fmt::Display for Slot {
 /// A GPU cannot be used as requested.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Unavailable {
+pub(crate) enum Unavailable {
     /// No such GPU exists.
     #[error("there is no GPU at {address}; this host has {}", list(.there))]
     NotThere {
@@ -117,7 +118,7 @@ fn word(function: Function) -> &'static str {
 ///
 /// Without an active IOMMU there are no groups to check, so only the console is checked. The groups
 /// are checked again after the reboot, before anything depends on it.
-pub fn isolate(facts: &Inventory, choice: &GpuChoice) -> Result<Vec<Slot>, Unavailable> {
+pub(crate) fn isolate(facts: &Inventory, choice: &GpuChoice) -> Result<Vec<Slot>, Unavailable> {
     let given_away = choice.given_away(&facts.gpus);
     for address in choice.vgpu.iter().chain(&given_away) {
         check_there(facts, *address)?;

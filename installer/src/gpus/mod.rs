@@ -6,7 +6,11 @@
 mod choice;
 mod guests;
 mod isolation;
+pub(crate) mod sriov;
+pub(crate) mod vgpu;
 
-pub use self::choice::{Foreign, GpuChoice, ParseWhichError, Which};
-pub use self::guests::{Guest, GuestId, InUse, check_idle, check_slots_idle, guests};
-pub use self::isolation::{Slot, Unavailable, isolate};
+#[cfg(test)]
+pub(crate) use self::choice::Which;
+pub(crate) use self::choice::{Foreign, GpuChoice};
+pub(crate) use self::guests::{InUse, check_idle, check_slots_idle};
+pub(crate) use self::isolation::{Slot, Unavailable, isolate};

@@ -10,10 +10,10 @@ use super::{Kept, Scope};
 use crate::host::{Door, HostError, Look};
 
 /// The failure of an act, of which only the text matters.
-pub type ActError = Box<dyn Error + Send + Sync>;
+pub(crate) type ActError = Box<dyn Error + Send + Sync>;
 
 /// A change that programs on the host make, not the journal itself.
-pub trait Act {
+pub(crate) trait Act {
     /// Returns a one-line description.
     fn summary(&self) -> String;
 
@@ -58,7 +58,7 @@ pub trait Act {
 /// The acts of a program: a closed list that the journal stores and reads back.
 ///
 /// The journal asks this trait for everything that depends on a feature.
-pub trait Acts:
+pub(crate) trait Acts:
     fmt::Debug + Clone + PartialEq + Serialize + DeserializeOwned + Deref<Target = dyn Act>
 {
     /// A part of an installation that can be removed while the rest stays.

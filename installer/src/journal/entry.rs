@@ -11,12 +11,12 @@ use crate::settle::{Derived, awaits_boot};
 /// The number of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct TxId(pub i64);
+pub(crate) struct TxId(pub i64);
 
 /// The number of an entry; a later entry has a higher number, in any transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct EntryId(pub i64);
+pub(crate) struct EntryId(pub i64);
 
 impl EntryId {
     /// Returns its temporary name.
@@ -34,38 +34,38 @@ impl fmt::Display for TxId {
 
 /// The source of a transaction: one bundle, applied as one plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewTransaction {
+pub(crate) struct NewTransaction {
     /// The digest of the bundle's signed root.
-    pub bundle: Digest,
+    pub(crate) bundle: Digest,
     /// The plan, in its stored form.
-    pub plan: String,
+    pub(crate) plan: String,
     /// The kernel's ID of the boot during which it began.
-    pub boot: BootId,
+    pub(crate) boot: BootId,
     /// When it began, in seconds since 1970 by the host's clock.
-    pub began: i64,
+    pub(crate) began: i64,
 }
 
 /// A transaction as recorded in the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Transaction<A: Acts> {
+pub(crate) struct Transaction<A: Acts> {
     /// Its number.
-    pub id: TxId,
+    pub(crate) id: TxId,
     /// The source.
-    pub new: NewTransaction,
+    pub(crate) new: NewTransaction,
     /// The state.
-    pub state: TxState,
+    pub(crate) state: TxState,
     /// Everything that a completed revert, or the removal of a component, did not restore.
-    pub kept: Vec<Kept>,
+    pub(crate) kept: Vec<Kept>,
     /// The components that the operator has removed since.
-    pub removed: BTreeMap<A::Component, Removing>,
+    pub(crate) removed: BTreeMap<A::Component, Removing>,
     /// The boot on which phase 1 of the plan completed; `None` until then.
-    pub first_part: Option<BootId>,
+    pub(crate) first_part: Option<BootId>,
 }
 
 impl<A: Acts> Transaction<A> {
     /// Returns a new transaction.
     #[must_use]
-    pub fn begun(id: TxId, new: NewTransaction) -> Self {
+    pub(crate) fn begun(id: TxId, new: NewTransaction) -> Self {
         let (state, kept, removed) = (TxState::Applying, Vec::new(), BTreeMap::new());
         Self { id, new, state, kept, removed, first_part: None }
     }
@@ -74,19 +74,19 @@ impl<A: Acts> Transaction<A> {
     ///
     /// An interrupted phase 1 may have completed on a later boot than it began on.
     #[must_use]
-    pub fn waits_since(&self) -> &BootId {
+    pub(crate) fn waits_since(&self) -> &BootId {
         self.first_part.as_ref().unwrap_or(&self.new.boot)
     }
 
     /// Returns the components whose removal was interrupted.
-    pub fn going(&self) -> impl Iterator<Item = A::Component> {
+    pub(crate) fn going(&self) -> impl Iterator<Item = A::Component> {
         let begun = self.removed.iter().filter(|(_, state)| **state == Removing::Begun);
         begun.map(|(component, _)| *component)
     }
 
     /// Checks whether the removal of this component was completed.
     #[must_use]
-    pub fn is_removed(&self, component: A::Component) -> bool {
+    pub(crate) fn is_removed(&self, component: A::Component) -> bool {
         matches!(self.removed.get(&component), Some(Removing::Done { .. }))
     }
 }
@@ -94,7 +94,7 @@ impl<A: Acts> Transaction<A> {
 /// The state of a component's removal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Removing {
+pub(crate) enum Removing {
     /// In progress or interrupted.
     Begun,
     /// Completed.
@@ -109,7 +109,7 @@ pub enum Removing {
 /// The state of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum TxState {
+pub(crate) enum TxState {
     /// In progress or interrupted.
     Applying,
     /// Completed.
@@ -149,12 +149,12 @@ impl Removing {
 /// One boot of the host, as `/proc/sys/kernel/random/boot_id` names it; empty where there is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct BootId(pub String);
+pub(crate) struct BootId(pub String);
 
 /// One change to the host, with the data needed to undo it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Change<A> {
+pub(crate) enum Change<A> {
     /// A path was about to change, or was changed by a command.
     Put {
         /// The path, with all symlinks in its directories resolved.
@@ -187,7 +187,7 @@ pub enum Change<A> {
 
 impl<A> Change<A> {
     /// Returns all spellings of the changed path; none if it is an act.
-    pub fn names(&self) -> impl Iterator<Item = &HostPath> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &HostPath> {
         let (path, named) = match self {
             Self::Put { path, named, .. } => (Some(path), named.as_ref()),
             Self::Lost { path, .. } => (Some(path), None),
@@ -198,7 +198,7 @@ impl<A> Change<A> {
 
     /// The derived state that it makes stale.
     #[must_use]
-    pub fn dirties(&self) -> BTreeSet<Derived> {
+    pub(crate) fn dirties(&self) -> BTreeSet<Derived> {
         self.names().flat_map(Derived::from_path).collect()
     }
 }
@@ -206,7 +206,7 @@ impl<A> Change<A> {
 impl<A: Acts> Change<A> {
     /// Checks whether it takes effect only with the next boot.
     #[must_use]
-    pub fn awaits_boot(&self) -> bool {
+    pub(crate) fn awaits_boot(&self) -> bool {
         match self {
             Self::Act(act) => act.awaits_boot(),
             _ => self.names().any(awaits_boot),
@@ -216,23 +216,23 @@ impl<A: Acts> Change<A> {
 
 /// A [`Change`] as recorded in the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry<A: Acts> {
+pub(crate) struct Entry<A: Acts> {
     /// The id of the entry.
-    pub id: EntryId,
+    pub(crate) id: EntryId,
     /// The command that made the change; `None` for the journal.
-    pub by: Option<EntryId>,
+    pub(crate) by: Option<EntryId>,
     /// The change.
-    pub change: Change<A>,
+    pub(crate) change: Change<A>,
     /// The state, if it is a command.
-    pub run: Option<RunState>,
+    pub(crate) run: Option<RunState>,
     /// The component of the installation that it belongs to.
-    pub component: A::Component,
+    pub(crate) component: A::Component,
 }
 
 impl<A: Acts> Entry<A> {
     /// Returns the changed path; `None` for a command.
     #[must_use]
-    pub fn path(&self) -> Option<&HostPath> {
+    pub(crate) fn path(&self) -> Option<&HostPath> {
         match &self.change {
             Change::Put { path, .. } | Change::Lost { path, .. } => Some(path),
             Change::Act(_) => None,
@@ -243,7 +243,7 @@ impl<A: Acts> Entry<A> {
 /// The state of a command. Each state is durable before any work that it does not cover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum RunState {
+pub(crate) enum RunState {
     /// It has not run, and all data for its undo is saved.
     Intended,
     /// It may have started, and its traces are not recorded.

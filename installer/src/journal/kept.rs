@@ -5,18 +5,18 @@ use vgpu_manifest::HostPath;
 
 /// An object that a revert did not restore.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept {
+pub(crate) struct Kept {
     /// The object.
     #[serde(flatten)]
-    pub what: KeptThing,
+    pub(crate) what: KeptThing,
     /// The reason.
-    pub why: Why,
+    pub(crate) why: Why,
 }
 
 /// The kind of object that a revert can retain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum KeptThing {
+pub(crate) enum KeptThing {
     /// A path.
     Path(HostPath),
     /// An object that an act changed, such as a package.
@@ -40,7 +40,7 @@ impl fmt::Display for KeptThing {
 /// The reason why a revert did not restore an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Why {
+pub(crate) enum Why {
     /// It was changed outside vgpu-installer.
     Changed,
     /// It was removed outside vgpu-installer.

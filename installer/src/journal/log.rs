@@ -20,21 +20,21 @@ use crate::settle::Derived;
 
 /// A change that is about to be made.
 #[derive(Debug)]
-pub struct NewEntry<'a, A: Acts> {
+pub(crate) struct NewEntry<'a, A: Acts> {
     /// The change.
-    pub change: &'a Change<A>,
+    pub(crate) change: &'a Change<A>,
     /// The previous state of its scope, if it is a command: it begins as [`RunState::Intended`].
-    pub before: Option<&'a Snapshot>,
+    pub(crate) before: Option<&'a Snapshot>,
     /// The derived state that it makes stale.
-    pub dirties: &'a BTreeSet<Derived>,
+    pub(crate) dirties: &'a BTreeSet<Derived>,
     /// The component of the installation that it belongs to.
-    pub component: A::Component,
+    pub(crate) component: A::Component,
 }
 
 /// The journal cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum LogError {
+pub(crate) enum LogError {
     /// The database failed.
     #[error("cannot use the journal: {0}")]
     Database(#[from] rusqlite::Error),
@@ -69,7 +69,7 @@ pub enum LogError {
 /// Every method that changes data returns only when the change is durable. A power cut leaves
 /// either the whole change or nothing.
 #[derive(Debug)]
-pub struct Log<A> {
+pub(crate) struct Log<A> {
     db: Connection,
     acts: PhantomData<A>,
     #[cfg(test)]
@@ -78,12 +78,12 @@ pub struct Log<A> {
 
 impl<A: Acts> Log<A> {
     /// Opens the database at `path`, or creates it. Its directory must exist.
-    pub fn open(path: &Utf8Path) -> Result<Self, LogError> {
+    pub(crate) fn open(path: &Utf8Path) -> Result<Self, LogError> {
         Ok(Self::on(database::open(path)?))
     }
 
     /// Creates a journal that ends with this process.
-    pub fn in_memory() -> Result<Self, LogError> {
+    pub(crate) fn in_memory() -> Result<Self, LogError> {
         Ok(Self::on(database::in_memory()?))
     }
 
@@ -120,7 +120,7 @@ impl<A: Acts> Log<A> {
     }
 
     /// Begins a transaction.
-    pub fn begin(&mut self, new: &NewTransaction) -> Result<TxId, LogError> {
+    pub(crate) fn begin(&mut self, new: &NewTransaction) -> Result<TxId, LogError> {
         let insert =
             "INSERT INTO tx (bundle, plan, boot, began, state) VALUES (?1, ?2, ?3, ?4, ?5)";
         self.commit(|commit| {
@@ -134,7 +134,7 @@ impl<A: Acts> Log<A> {
     }
 
     /// Records the state of a transaction.
-    pub fn set_state(&mut self, tx: TxId, state: TxState) -> Result<(), LogError> {
+    pub(crate) fn set_state(&mut self, tx: TxId, state: TxState) -> Result<(), LogError> {
         self.commit(|commit| {
             let update = "UPDATE tx SET state = ?2 WHERE id = ?1";
             commit.prepare_cached(update)?.execute(params![tx.0, json(&state)?])?;
@@ -143,7 +143,7 @@ impl<A: Acts> Log<A> {
     }
 
     /// Records the boot on which phase 1 of the plan was completed.
-    pub fn set_first_part(&mut self, tx: TxId, boot: &BootId) -> Result<(), LogError> {
+    pub(crate) fn set_first_part(&mut self, tx: TxId, boot: &BootId) -> Result<(), LogError> {
         self.commit(|commit| {
             let update = "UPDATE tx SET first_part = ?2 WHERE id = ?1";
             commit.prepare_cached(update)?.execute(params![tx.0, json(boot)?])?;
@@ -152,7 +152,7 @@ impl<A: Acts> Log<A> {
     }
 
     /// Closes a transaction as reverted, and records what was kept.
-    pub fn close(&mut self, tx: TxId, kept: &[Kept]) -> Result<(), LogError> {
+    pub(crate) fn close(&mut self, tx: TxId, kept: &[Kept]) -> Result<(), LogError> {
         self.commit(|commit| {
             let update = "UPDATE tx SET state = ?2, kept = ?3 WHERE id = ?1";
             let state = json(&TxState::Reverted)?;
@@ -163,7 +163,7 @@ impl<A: Acts> Log<A> {
 
     /// Records the state of the removal of these components, in all of these transactions at once.
     /// What was kept is recorded in the last of them.
-    pub fn set_removal(
+    pub(crate) fn set_removal(
         &mut self,
         txs: &[TxId],
         components: &BTreeSet<A::Component>,
@@ -187,20 +187,20 @@ impl<A: Acts> Log<A> {
     }
 
     /// Returns all transactions, the oldest first.
-    pub fn transactions(&self) -> Result<Vec<Transaction<A>>, LogError> {
+    pub(crate) fn transactions(&self) -> Result<Vec<Transaction<A>>, LogError> {
         let mut select = self.db.prepare_cached(TxRow::SELECT)?;
         let rows: Vec<_> = select.query_map([], TxRow::read)?.collect::<Result<_, _>>()?;
         rows.into_iter().map(TxRow::parse).collect()
     }
 
     /// Returns the number that the next entry will have.
-    pub fn next_entry(&self) -> Result<EntryId, LogError> {
+    pub(crate) fn next_entry(&self) -> Result<EntryId, LogError> {
         let select = "SELECT coalesce(max(id), 0) + 1 FROM entry";
         Ok(EntryId(self.db.prepare_cached(select)?.query_row([], |row| row.get(0))?))
     }
 
     /// Adds a change that is about to be made, together with the derived state that it makes stale.
-    pub fn append(&mut self, tx: TxId, new: &NewEntry<'_, A>) -> Result<EntryId, LogError> {
+    pub(crate) fn append(&mut self, tx: TxId, new: &NewEntry<'_, A>) -> Result<EntryId, LogError> {
         let insert = "INSERT INTO entry (tx, change, state, before, component) \
                       VALUES (?1, ?2, ?3, ?4, ?5)";
         self.commit(|commit| {
@@ -222,7 +222,7 @@ impl<A: Acts> Log<A> {
 
     /// Records the state of a command, together with its traces and the derived state that these
     /// make stale.
-    pub fn advance(
+    pub(crate) fn advance(
         &mut self,
         run: EntryId,
         state: RunState,
@@ -242,7 +242,7 @@ impl<A: Acts> Log<A> {
     }
 
     /// Replaces the snapshot taken before a command, and records the state of the command.
-    pub fn snapshot(
+    pub(crate) fn snapshot(
         &mut self,
         run: EntryId,
         state: RunState,
@@ -257,7 +257,7 @@ impl<A: Acts> Log<A> {
     }
 
     /// Returns the entries of a transaction, in order.
-    pub fn entries(&self, tx: TxId) -> Result<Vec<Entry<A>>, LogError> {
+    pub(crate) fn entries(&self, tx: TxId) -> Result<Vec<Entry<A>>, LogError> {
         let select =
             "SELECT id, run, change, state, component FROM entry WHERE tx = ?1 ORDER BY id";
         let mut select = self.db.prepare_cached(select)?;
@@ -276,7 +276,7 @@ impl<A: Acts> Log<A> {
     }
 
     /// Returns the snapshot taken before a command.
-    pub fn seen_before(&self, run: EntryId) -> Result<Snapshot, LogError> {
+    pub(crate) fn seen_before(&self, run: EntryId) -> Result<Snapshot, LogError> {
         let select = "SELECT before FROM entry WHERE id = ?1";
         let text: Option<String> = self
             .db
@@ -288,12 +288,12 @@ impl<A: Acts> Log<A> {
     }
 
     /// Marks derived state that is about to become stale.
-    pub fn mark(&mut self, dirties: &BTreeSet<Derived>) -> Result<(), LogError> {
+    pub(crate) fn mark(&mut self, dirties: &BTreeSet<Derived>) -> Result<(), LogError> {
         self.commit(|commit| mark(commit, dirties))
     }
 
     /// Returns the derived state that is stale.
-    pub fn dirty(&self) -> Result<BTreeSet<Derived>, LogError> {
+    pub(crate) fn dirty(&self) -> Result<BTreeSet<Derived>, LogError> {
         let mut select = self.db.prepare_cached("SELECT what FROM dirty")?;
         let rows: Vec<String> =
             select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
@@ -301,7 +301,7 @@ impl<A: Acts> Log<A> {
     }
 
     /// Removes one mark, after a rebuild.
-    pub fn settled(&mut self, what: &Derived) -> Result<(), LogError> {
+    pub(crate) fn settled(&mut self, what: &Derived) -> Result<(), LogError> {
         self.commit(|commit| {
             let delete = "DELETE FROM dirty WHERE what = ?1";
             commit.prepare_cached(delete)?.execute([json(what)?])?;

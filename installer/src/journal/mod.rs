@@ -19,17 +19,17 @@ mod settle;
 mod tests;
 mod walk;
 
-pub use self::act::{Act, ActError, Acts};
-pub use self::entry::{
+pub(crate) use self::act::{Act, ActError, Acts};
+pub(crate) use self::entry::{
     BootId, Change, Entry, EntryId, NewTransaction, Removing, RunState, Transaction, TxId, TxState,
 };
-pub use self::kept::{Kept, KeptThing, Why};
-pub use self::log::{Log, LogError, NewEntry};
-pub use self::revert::{RevertError, Reverting, remove, revert, revert_all};
-pub use self::run::recover;
+pub(crate) use self::kept::{Kept, KeptThing, Why};
+pub(crate) use self::log::{Log, LogError, NewEntry};
+pub(crate) use self::revert::{RevertError, Reverting, remove, revert, revert_all};
+pub(crate) use self::run::recover;
 pub(crate) use self::run::run_transient;
-pub use self::scope::{Scope, Snapshot};
-pub use self::settle::{SettleError, settle};
+pub(crate) use self::scope::{Scope, Snapshot};
+pub(crate) use self::settle::{SettleError, settle};
 
 use std::fmt;
 use std::io;
@@ -42,7 +42,7 @@ use crate::host::{
 use crate::state;
 
 /// The only way in which a step can change the host.
-pub struct Journal<'j, A: Acts> {
+pub(crate) struct Journal<'j, A: Acts> {
     host: &'j mut dyn Host,
     log: &'j mut Log<A>,
     tx: TxId,
@@ -52,7 +52,7 @@ pub struct Journal<'j, A: Acts> {
 /// The failure of a change.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum JournalError {
+pub(crate) enum JournalError {
     /// The host refused it.
     #[error(transparent)]
     Host(#[from] HostError),
@@ -79,7 +79,7 @@ pub enum JournalError {
 
 /// Returns the name of a kind of node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KindName(pub Kind);
+pub(crate) struct KindName(pub Kind);
 
 impl fmt::Display for KindName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -94,7 +94,7 @@ impl fmt::Display for KindName {
 
 impl<'j, A: Acts> Journal<'j, A> {
     /// Returns a journal for changes of `host` that belong to a component of the transaction `tx`.
-    pub fn new(
+    pub(crate) fn new(
         host: &'j mut dyn Host,
         log: &'j mut Log<A>,
         tx: TxId,
@@ -105,17 +105,17 @@ impl<'j, A: Acts> Journal<'j, A> {
 
     /// Returns the host, to read it.
     #[must_use]
-    pub fn look(&self) -> &dyn Look {
+    pub(crate) fn look(&self) -> &dyn Look {
         self.host
     }
 
     /// Returns the host, for its work area and the installer's own files.
-    pub fn host(&mut self) -> &mut dyn Host {
+    pub(crate) fn host(&mut self) -> &mut dyn Host {
         self.host
     }
 
     /// Replaces `path` with a file of these bytes.
-    pub fn put_bytes(
+    pub(crate) fn put_bytes(
         &mut self,
         path: &HostPath,
         bytes: &[u8],
@@ -126,7 +126,7 @@ impl<'j, A: Acts> Journal<'j, A> {
     }
 
     /// Replaces `path` with a file of this item of the store.
-    pub fn put_stored(
+    pub(crate) fn put_stored(
         &mut self,
         path: &HostPath,
         content: Content,
@@ -149,12 +149,13 @@ impl<'j, A: Acts> Journal<'j, A> {
     }
 
     /// Replaces `path` with a symbolic link to `target`.
-    pub fn put_link(&mut self, path: &HostPath, target: &str) -> Result<(), JournalError> {
+    pub(crate) fn put_link(&mut self, path: &HostPath, target: &str) -> Result<(), JournalError> {
         self.put(path, &Node::link(target), Source::Nowhere, &[])
     }
 
     /// Makes `path` a directory.
-    pub fn put_dir(&mut self, path: &HostPath, meta: Meta) -> Result<(), JournalError> {
+    #[cfg(test)]
+    pub(crate) fn put_dir(&mut self, path: &HostPath, meta: Meta) -> Result<(), JournalError> {
         self.put(path, &Node::Dir { meta }, Source::Nowhere, &[])
     }
 
@@ -162,7 +163,7 @@ impl<'j, A: Acts> Journal<'j, A> {
     /// new.
     ///
     /// If the file is edited outside vgpu-installer later, a revert removes only these parameters.
-    pub fn put_words(
+    pub(crate) fn put_words(
         &mut self,
         path: &HostPath,
         bytes: &[u8],
@@ -174,12 +175,12 @@ impl<'j, A: Acts> Journal<'j, A> {
     }
 
     /// Removes `path`. A directory must be empty.
-    pub fn remove(&mut self, path: &HostPath) -> Result<(), JournalError> {
+    pub(crate) fn remove(&mut self, path: &HostPath) -> Result<(), JournalError> {
         self.change(path, None, &[])
     }
 
     /// Runs an act, and records the traces that it leaves in its scope.
-    pub fn act(&mut self, act: impl Into<A>) -> Result<(), JournalError> {
+    pub(crate) fn act(&mut self, act: impl Into<A>) -> Result<(), JournalError> {
         run::run(self.host, self.log, (self.tx, self.component), act.into())
     }
 

@@ -13,7 +13,7 @@ use crate::settle::Derived;
 /// The failure of a revert. Everything revertible was reverted, and running it again is safe.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum RevertError {
+pub(crate) enum RevertError {
     /// The journal cannot be used.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -44,7 +44,7 @@ fn lines(errors: &[JournalError]) -> String {
 
 /// An event of a revert.
 #[derive(Debug)]
-pub enum Reverting<'a, A> {
+pub(crate) enum Reverting<'a, A> {
     /// This path is being restored.
     Restore(&'a HostPath),
     /// This act is being undone.
@@ -58,7 +58,7 @@ pub enum Reverting<'a, A> {
 /// Each path is restored to its state before its first change, if its present state is recorded in
 /// the journal; acts are undone in between, in reverse order. This depends on journal and host
 /// only, so a revert may follow a power cut, be interrupted by one, and be repeated.
-pub fn revert<A: Acts>(
+pub(crate) fn revert<A: Acts>(
     host: &mut dyn Host,
     log: &mut Log<A>,
     tx: TxId,
@@ -78,7 +78,7 @@ pub fn revert<A: Acts>(
 ///
 /// Each path is restored directly to its state before the first of them, so a driver that one of
 /// them replaced is not reinstalled only to be removed again.
-pub fn revert_all<A: Acts>(
+pub(crate) fn revert_all<A: Acts>(
     host: &mut dyn Host,
     log: &mut Log<A>,
     each: &mut dyn FnMut(Reverting<'_, A>),
@@ -102,7 +102,7 @@ fn finish_removal<A: Acts>(
 
 /// Reverts the entries of these components, in every transaction that is not reverted, and returns
 /// the retained objects. The transactions stay open and record the removal.
-pub fn remove<A: Acts>(
+pub(crate) fn remove<A: Acts>(
     host: &mut dyn Host,
     log: &mut Log<A>,
     components: &BTreeSet<A::Component>,

@@ -47,7 +47,7 @@ pub(super) fn undo<A: Acts>(
 ///
 /// Runs before a transaction is resumed or reverted. It is harmless if nothing was interrupted, and
 /// can itself be interrupted and repeated.
-pub fn recover<A: Acts>(
+pub(crate) fn recover<A: Acts>(
     host: &mut dyn Host,
     log: &mut Log<A>,
     tx: TxId,

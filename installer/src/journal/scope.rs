@@ -9,27 +9,27 @@ use crate::host::{HostError, Kind, Look, Node, Stat};
 /// The paths that an act may change.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct Scope {
+pub(crate) struct Scope {
     /// Files and directories that are copied before the act, and restored.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub small: BTreeSet<HostPath>,
+    pub(crate) small: BTreeSet<HostPath>,
     /// Directories too large to copy. A revert removes files that the act added there; files that
     /// it changed or removed are reported, and only its own undo can restore them.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    pub large: BTreeSet<HostPath>,
+    pub(crate) large: BTreeSet<HostPath>,
 }
 
 /// A snapshot of a scope.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct Snapshot {
+pub(crate) struct Snapshot {
     small: BTreeMap<HostPath, Node>,
     large: BTreeMap<HostPath, Stat>,
 }
 
 impl Scope {
     /// Returns the present state of the scope.
-    pub fn look(&self, look: &dyn Look) -> Result<Snapshot, HostError> {
+    pub(crate) fn look(&self, look: &dyn Look) -> Result<Snapshot, HostError> {
         let mut snapshot = Snapshot::default();
         for root in &self.small {
             walk(look, root, &mut |path, _| {

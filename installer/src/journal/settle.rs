@@ -5,7 +5,7 @@ use crate::settle::Derived;
 /// The failure to rebuild derived state. It stays marked, so the next run tries again.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum SettleError {
+pub(crate) enum SettleError {
     /// Some rebuilds failed.
     #[error("{}; do not reboot before `vgpu-installer apply` or `revert` has fixed this", list(.0))]
     Rebuild(Vec<(Derived, HostError)>),
@@ -22,7 +22,7 @@ fn list(failures: &[(Derived, HostError)]) -> String {
 /// Rebuilds all stale derived state, and reports each rebuild to `each` before it begins.
 ///
 /// A failure does not prevent the other rebuilds.
-pub fn settle<A: Acts>(
+pub(crate) fn settle<A: Acts>(
     host: &mut dyn Host,
     log: &mut Log<A>,
     each: &mut dyn FnMut(&Derived),

@@ -12,7 +12,7 @@ use crate::state::fixed;
 /// A host as guests know it: `192.0.2.10` or `dls.example`. Never one that means the guest itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub enum GuestHost {
+pub(crate) enum GuestHost {
     /// By its address.
     Address(IpAddr),
     /// By its name.
@@ -21,12 +21,12 @@ pub enum GuestHost {
 
 /// A host name of the DNS in lower case, at most 253 bytes long.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct HostName(String);
+pub(crate) struct HostName(String);
 
 impl HostName {
     /// The name.
     #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -34,7 +34,7 @@ impl HostName {
 /// A text is no host that guests can reach.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum AddressError {
+pub(crate) enum AddressError {
     /// It is neither an address nor a name.
     #[error("`{}` is neither an IP address nor a host name", .0.escape_debug())]
     Syntax(String),
@@ -166,7 +166,7 @@ impl TryFrom<String> for GuestHost {
 impl GuestHost {
     /// As it stands in an address of the web: an IPv6 address in brackets.
     #[must_use]
-    pub fn in_url(&self) -> String {
+    pub(crate) fn in_url(&self) -> String {
         match self {
             Self::Address(IpAddr::V6(address)) => format!("[{address}]"),
             other => other.to_string(),
@@ -174,7 +174,11 @@ impl GuestHost {
     }
 
     /// At which of the node's own addresses a service for these guests listens.
-    pub fn listen(&self, asked: Option<IpAddr>, node: &NodeNames) -> Result<IpAddr, AddressError> {
+    pub(crate) fn listen(
+        &self,
+        asked: Option<IpAddr>,
+        node: &NodeNames,
+    ) -> Result<IpAddr, AddressError> {
         let has = || node.addresses.clone();
         let here = |address: IpAddr| {
             let known = node.addresses.contains(&address);
@@ -195,18 +199,18 @@ impl GuestHost {
 
 /// By what the node is known, from its own files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NodeNames {
+pub(crate) struct NodeNames {
     /// Its addresses in the network.
-    pub addresses: Vec<IpAddr>,
+    pub(crate) addresses: Vec<IpAddr>,
     /// What `/etc/hosts` says.
-    pub hosts: Vec<(IpAddr, Vec<HostName>)>,
+    pub(crate) hosts: Vec<(IpAddr, Vec<HostName>)>,
     /// Its own name.
-    pub name: Option<HostName>,
+    pub(crate) name: Option<HostName>,
 }
 
 impl NodeNames {
     /// Look at the node.
-    pub fn look(look: &dyn Look) -> Result<Self, HostError> {
+    pub(crate) fn look(look: &dyn Look) -> Result<Self, HostError> {
         let text = |path| Ok::<_, HostError>(look.text(&fixed(path))?.unwrap_or_default());
         let mut addresses = local_v4(&text("/proc/net/fib_trie")?);
         addresses.extend(local_v6(&text("/proc/net/if_inet6")?));
@@ -219,7 +223,7 @@ impl NodeNames {
 
     /// All that a certificate should hold for, beside `host` itself, which comes first.
     #[must_use]
-    pub fn for_certificate(&self, host: &GuestHost) -> Vec<GuestHost> {
+    pub(crate) fn for_certificate(&self, host: &GuestHost) -> Vec<GuestHost> {
         let mut all = vec![host.clone()];
         let own = |address| self.addresses.contains(address);
         let known = self.hosts.iter().filter(|(address, _)| own(address));

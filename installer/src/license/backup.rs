@@ -14,13 +14,13 @@ use crate::host::own::{folder_mode, license, private};
 use crate::host::{Host, Look, MAX_READ, OwnPath, OwnState};
 
 /// The largest database of leases that is taken: 16 MiB, some ten thousand leases.
-pub const MAX_DATABASE: u64 = 16 << 20;
+pub(crate) const MAX_DATABASE: u64 = 16 << 20;
 
 /// The largest file that can be a backup.
-pub const MAX_BACKUP: u64 = MAX_DATABASE + (2 << 20);
+pub(crate) const MAX_BACKUP: u64 = MAX_DATABASE + (2 << 20);
 
 /// The leases, below our folder.
-pub const DATABASE: &str = "database/db.sqlite";
+pub(crate) const DATABASE: &str = "database/db.sqlite";
 
 /// The names in a backup beside those that tokens are signed with, and whether it is one without.
 const OTHERS: [(&str, Part); 6] = [
@@ -41,12 +41,12 @@ enum Part {
 
 /// The contents of a backup, by their names below our folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Backup(BTreeMap<String, Vec<u8>>);
+pub(crate) struct Backup(BTreeMap<String, Vec<u8>>);
 
 /// A file is no backup that can be put back.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum NoBackup {
+pub(crate) enum NoBackup {
     /// It cannot be read as an archive.
     #[error("it is not a backup of a licence server: {0}")]
     Archive(#[from] io::Error),
@@ -79,7 +79,7 @@ fn cap(name: &str) -> u64 {
 
 impl Backup {
     /// What there is to be kept; the leases are those of `leases`, which nobody writes to.
-    pub fn of(look: &dyn Look, leases: Option<Vec<u8>>) -> Result<Self, LicenseError> {
+    pub(crate) fn of(look: &dyn Look, leases: Option<Vec<u8>>) -> Result<Self, LicenseError> {
         let mut files = BTreeMap::new();
         for (name, part) in names().filter(|(name, _)| name != DATABASE) {
             match look.read_up_to(&path(&name), cap(&name))? {
@@ -95,7 +95,7 @@ impl Backup {
     }
 
     /// The archive. Equal contents give equal bytes.
-    pub fn to_bytes(&self) -> io::Result<Vec<u8>> {
+    pub(crate) fn to_bytes(&self) -> io::Result<Vec<u8>> {
         let mut tar = Builder::new(Vec::new());
         for (name, bytes) in &self.0 {
             let mut header = Header::new_ustar();
@@ -111,7 +111,7 @@ impl Backup {
     }
 
     /// Read an archive that may come from anywhere: only known names, each once, and not too large.
-    pub fn parse(bytes: &[u8]) -> Result<Self, NoBackup> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, NoBackup> {
         let known: BTreeMap<_, _> = names().collect();
         let mut files = BTreeMap::new();
         for entry in Archive::new(bytes).entries()? {
@@ -140,17 +140,17 @@ impl Backup {
     }
 
     /// The service that it is of.
-    pub fn service(&self) -> Result<Service, NoBackup> {
+    pub(crate) fn service(&self) -> Result<Service, NoBackup> {
         Ok(serde_json::from_slice(self.0.get("service.json").map_or(&[], Vec::as_slice))?)
     }
 
     /// The names of what it has.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
     /// The keys and certificates that guests depend on which are here and would become others.
-    pub fn replaces(&self, look: &dyn Look) -> Result<Vec<HostPath>, LicenseError> {
+    pub(crate) fn replaces(&self, look: &dyn Look) -> Result<Vec<HostPath>, LicenseError> {
         let mut others = Vec::new();
         let public = |name: &str| name == "web/root.crt" || name.starts_with("cert/");
         for (name, _) in names().filter(|(name, _)| public(name) && name != "cert/webserver.crt") {
@@ -163,7 +163,7 @@ impl Backup {
     }
 
     /// Put everything back, and take away what it does not have. The service must not run meanwhile.
-    pub fn put_back(&self, host: &mut dyn Host) -> Result<(), LicenseError> {
+    pub(crate) fn put_back(&self, host: &mut dyn Host) -> Result<(), LicenseError> {
         let mut own = OwnState::of(host);
         for folder in [license(), data::cert(), data::database(), path("web")] {
             own.ensure_dir(&folder, folder_mode())?;

@@ -22,7 +22,7 @@ const YEARS: i32 = 10;
 
 /// Returns the last year in which certificates are valid that come from a bundle made in `year`.
 #[must_use]
-pub fn last_year(year: i32) -> i32 {
+pub(crate) fn last_year(year: i32) -> i32 {
     year.max(FIRST_YEAR) + YEARS
 }
 

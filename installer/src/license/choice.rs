@@ -22,29 +22,29 @@ pub(crate) mod tests;
 
 /// What an operator wants of a licence server.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
-pub struct Wish {
+pub(crate) struct Wish {
     /// The address of this node at which the server listens, if that is another.
     #[arg(long, value_name = "ADDRESS")]
-    pub listen: Option<IpAddr>,
+    pub(crate) listen: Option<IpAddr>,
     /// The port at which it listens.
     #[arg(long, value_name = "PORT", default_value_t = DEFAULT_PORT)]
-    pub port: Port,
+    pub(crate) port: Port,
     /// What runs it. Without it, a container of Proxmox VE's own since 9.1, else podman; Docker only
     /// where it is installed already.
     #[arg(long, value_enum)]
-    pub engine: Option<Engine>,
+    pub(crate) engine: Option<Engine>,
     /// Which image of the bundle it is, if the bundle has several.
     #[arg(long, value_name = "ITEM")]
-    pub image: Option<ItemName>,
+    pub(crate) image: Option<ItemName>,
     /// Where its container goes.
     #[command(flatten)]
-    pub container: ContainerWish,
+    pub(crate) container: ContainerWish,
 }
 
 /// A bundle and a node do not have what a licence server needs.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum CannotServe {
+pub(crate) enum CannotServe {
     /// There is no image.
     #[error(
         "the bundle has no container image; add one to the recipe (`[[image]]`), or point guests at another server: `vgpu-installer license use`"
@@ -122,7 +122,7 @@ const BEHIND: Duration = Duration::from_hours(24);
 
 impl Service {
     /// The licence server of `manifest` on this node, which guests reach as `host`.
-    pub fn choose(
+    pub(crate) fn choose(
         manifest: &Manifest,
         facts: &Inventory,
         look: &dyn Look,
@@ -160,7 +160,7 @@ impl Service {
 
     /// The same server with the image of another bundle, if that brings one; else as it is.
     #[must_use]
-    pub fn carried_over(&self, manifest: &Manifest) -> Self {
+    pub(crate) fn carried_over(&self, manifest: &Manifest) -> Self {
         let found = manifest.records(Kind::image).find(|(item, _)| *item.name() == self.item);
         let Some((item, image)) = found else { return self.clone() };
         Self {
@@ -287,7 +287,7 @@ fn year_of(created: u64) -> i32 {
 }
 
 /// What is remembered of the server that runs here; `None` if there is none.
-pub fn in_force(look: &dyn Look) -> Result<Option<Service>, HostError> {
+pub(crate) fn in_force(look: &dyn Look) -> Result<Option<Service>, HostError> {
     let Some(service) = remembered(look)? else { return Ok(None) };
     let is_here = match &service.container {
         Some(container) => container.is_ours(look)?,

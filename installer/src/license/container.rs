@@ -23,7 +23,7 @@ use crate::state::below_dir;
 pub(super) const PCT: &str = "/usr/sbin/pct";
 
 /// The first release that makes containers from images.
-pub const SINCE: PveRelease = PveRelease::new(9, 1);
+pub(crate) const SINCE: PveRelease = PveRelease::new(9, 1);
 
 /// What the description of ours begins with. Proxmox VE writes it down as it is, in a line after `#`.
 const MARK: &str = "vgpu-offline-license";
@@ -31,7 +31,7 @@ const MARK: &str = "vgpu-offline-license";
 /// The number of a guest, 100 to 999999999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "u32", try_from = "u32")]
-pub struct Vmid(u32);
+pub(crate) struct Vmid(u32);
 
 impl TryFrom<u32> for Vmid {
     type Error = String;
@@ -68,7 +68,7 @@ impl fmt::Display for Vmid {
 /// The name of a storage of Proxmox VE: a letter, then letters, digits, `-`, `_` or `.`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub struct StorageName(String);
+pub(crate) struct StorageName(String);
 
 impl FromStr for StorageName {
     type Err = String;
@@ -107,19 +107,19 @@ impl TryFrom<String> for StorageName {
 /// A container of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Container {
+pub(crate) struct Container {
     /// Its number.
-    pub vmid: Vmid,
+    pub(crate) vmid: Vmid,
     /// Its network card.
-    pub card: Card,
+    pub(crate) card: Card,
     /// Where its root file system is.
-    pub storage: StorageName,
+    pub(crate) storage: StorageName,
     /// The size of that, in GiB.
-    pub size: u64,
+    pub(crate) size: u64,
     /// What Proxmox VE calls the storage of the archive that it is made from.
-    pub template_storage: StorageName,
+    pub(crate) template_storage: StorageName,
     /// The folder of that storage.
-    pub template_folder: HostPath,
+    pub(crate) template_folder: HostPath,
 }
 
 /// The least that a container's root file system gets, in GiB: as much as the server's page asks for.
@@ -133,7 +133,7 @@ pub(super) fn size_for(bytes: u64) -> u64 {
 impl Container {
     /// Where the archive goes that it is made from. Proxmox VE looks into none that does not end so.
     #[must_use]
-    pub fn template(&self, image: Digest) -> HostPath {
+    pub(crate) fn template(&self, image: Digest) -> HostPath {
         below_dir(&self.template_folder, &template_name(image))
     }
 
@@ -142,7 +142,7 @@ impl Container {
     }
 
     /// Whether the container with this number is one of ours.
-    pub fn is_ours(&self, look: &dyn Look) -> Result<bool, HostError> {
+    pub(crate) fn is_ours(&self, look: &dyn Look) -> Result<bool, HostError> {
         let text = look.text(&self.conf())?.unwrap_or_default();
         Ok(text
             .lines()
@@ -150,7 +150,7 @@ impl Container {
     }
 
     /// Whether it runs.
-    pub fn runs(&self, look: &dyn Look) -> Result<bool, HostError> {
+    pub(crate) fn runs(&self, look: &dyn Look) -> Result<bool, HostError> {
         let asked = Command::new(PCT, &["status", &self.vmid.to_string()]);
         let said = look.query(&asked)?.filter(crate::host::Output::succeeded);
         Ok(said.is_some_and(|output| output.stdout.trim_ascii() == b"status: running"))
@@ -158,13 +158,13 @@ impl Container {
 
     /// Start it for a moment, or let it run on.
     #[must_use]
-    pub fn start(&self) -> Command {
+    pub(crate) fn start(&self) -> Command {
         Command::new(PCT, &["start", &self.vmid.to_string()])
     }
 
     /// Stop it: first it is asked to, then made to.
     #[must_use]
-    pub fn stop(&self) -> Command {
+    pub(crate) fn stop(&self) -> Command {
         let vmid = self.vmid.to_string();
         Command::new(PCT, &["shutdown", &vmid, "--timeout", "30", "--forceStop", "1"])
     }
@@ -180,7 +180,7 @@ fn template_name(image: Digest) -> String {
 
 /// A service in a container.
 #[derive(Debug, Clone, Copy)]
-pub struct Contained<'s> {
+pub(crate) struct Contained<'s> {
     service: &'s Service,
     container: &'s Container,
 }
@@ -188,7 +188,7 @@ pub struct Contained<'s> {
 impl Service {
     /// Its container, if it runs in one of Proxmox VE's.
     #[must_use]
-    pub fn contained(&self) -> Option<Contained<'_>> {
+    pub(crate) fn contained(&self) -> Option<Contained<'_>> {
         Some(Contained { service: self, container: self.container.as_deref()? })
     }
 }
@@ -196,13 +196,13 @@ impl Service {
 impl Contained<'_> {
     /// The container.
     #[must_use]
-    pub fn container(&self) -> &Container {
+    pub(crate) fn container(&self) -> &Container {
         self.container
     }
 
     /// The archive that it is made from, where Proxmox VE finds it.
     #[must_use]
-    pub fn template(&self) -> HostPath {
+    pub(crate) fn template(&self) -> HostPath {
         self.container.template(self.service.image)
     }
 
@@ -252,7 +252,7 @@ impl Contained<'_> {
     }
 
     /// The same, as a look.
-    pub fn is_made(&self, look: &dyn Look) -> Result<bool, HostError> {
+    pub(crate) fn is_made(&self, look: &dyn Look) -> Result<bool, HostError> {
         let text = look.text(&self.container.conf())?.unwrap_or_default();
         let line = format!("#{}", self.description());
         Ok(text.lines().any(|it| it == line))
@@ -272,33 +272,33 @@ impl Contained<'_> {
 
     /// Make it. Its undo destroys it only if it is this very one.
     #[must_use]
-    pub fn create(&self) -> Reversible {
+    pub(crate) fn create(&self) -> Reversible {
         let probe = Probe::Succeeds(self.is_there());
         reversible(self.create_command(), probe, Some(self.container.destroy()))
     }
 
     /// Say what runs in it; with it, this goes.
     #[must_use]
-    pub fn set_entrypoint(&self) -> Reversible {
+    pub(crate) fn set_entrypoint(&self) -> Reversible {
         reversible(self.set_command(), Probe::Succeeds(self.is_there()), None)
     }
 
     /// Start it.
     #[must_use]
-    pub fn start(&self) -> Reversible {
+    pub(crate) fn start(&self) -> Reversible {
         reversible(self.container.start(), Probe::Succeeds(self.is_there()), None)
     }
 
     /// Stop it, to start it again or to destroy it.
     #[must_use]
-    pub fn stop(&self) -> Reversible {
+    pub(crate) fn stop(&self) -> Reversible {
         reversible(self.container.stop(), Probe::Succeeds(self.is_there()), None)
     }
 
     /// Destroy it, so that another takes its place. An undo makes it again and says what runs in it,
     /// the last first; `revert` starts it.
     #[must_use]
-    pub fn give_way(&self) -> [Reversible; 2] {
+    pub(crate) fn give_way(&self) -> [Reversible; 2] {
         let vmid = self.container.vmid.to_string();
         let hold = Command::new(PCT, &["set", &vmid, "--onboot", "0"]);
         let conf = self.container.conf();

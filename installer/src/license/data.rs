@@ -22,13 +22,13 @@ mod tests;
 
 /// The folder of it all.
 #[must_use]
-pub fn folder() -> OwnPath {
+pub(crate) fn folder() -> OwnPath {
     license()
 }
 
 /// Whose the folders are that the service writes to, and all in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Owner {
+pub(crate) enum Owner {
     /// The node's own root.
     Root,
     /// Root of an unprivileged container, who on the node is user 100000: Proxmox VE maps the first
@@ -52,19 +52,19 @@ impl Owner {
 
 /// Which service was set up here last.
 #[must_use]
-pub fn memory() -> OwnPath {
+pub(crate) fn memory() -> OwnPath {
     license().join("service.json")
 }
 
 /// What the service itself sees as `/app/cert`.
 #[must_use]
-pub fn cert() -> OwnPath {
+pub(crate) fn cert() -> OwnPath {
     license().join("cert")
 }
 
 /// What the service itself sees as `/app/database`.
 #[must_use]
-pub fn database() -> OwnPath {
+pub(crate) fn database() -> OwnPath {
     license().join("database")
 }
 
@@ -75,7 +75,7 @@ fn web_folder() -> OwnPath {
 
 /// The certificate that guests check the service by.
 #[must_use]
-pub fn root_certificate() -> OwnPath {
+pub(crate) fn root_certificate() -> OwnPath {
     web_folder().join("root.crt")
 }
 
@@ -85,7 +85,7 @@ fn root_key() -> OwnPath {
 
 /// The names in the folder of certificates that guests and their tokens depend on: what version 1
 /// signs with, and the chain that version 2 makes for itself when it first starts.
-pub const SIGNING: [&str; 8] = [
+pub(crate) const SIGNING: [&str; 8] = [
     "instance.private.pem",
     "instance.public.pem",
     "root_private_key.pem",
@@ -102,11 +102,11 @@ const SCRIPT_DATABASE: &str = "/var/lib/docker/volumes/dls-db/_data/db.sqlite";
 
 /// What `prepare` did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Prepared {
+pub(crate) struct Prepared {
     /// The files that were made, by their names.
-    pub made: Vec<String>,
+    pub(crate) made: Vec<String>,
     /// The files that were taken over from the Bash script's service.
-    pub taken: Vec<HostPath>,
+    pub(crate) taken: Vec<HostPath>,
 }
 
 /// Makes what is missing for a service at `names`; what is there stays. Where commands do not run,
@@ -114,7 +114,7 @@ pub struct Prepared {
 ///
 /// The certificate for the web is the one exception: it follows from its keys, the names and the last
 /// year, and is made again when these have changed, which no guest notices.
-pub fn prepare(host: &mut dyn Host, service: &Service) -> Result<Prepared, LicenseError> {
+pub(crate) fn prepare(host: &mut dyn Host, service: &Service) -> Result<Prepared, LicenseError> {
     let mut prepared = Prepared::default();
     let root = root_of(host, service, &mut prepared.made)?;
     for path in [cert(), database()] {
@@ -141,7 +141,7 @@ pub fn prepare(host: &mut dyn Host, service: &Service) -> Result<Prepared, Licen
 
 /// Makes the root that guests trust the service by, if it is not there; false where commands do not
 /// run and it cannot be made.
-pub fn prepare_root(host: &mut dyn Host, service: &Service) -> Result<bool, LicenseError> {
+pub(crate) fn prepare_root(host: &mut dyn Host, service: &Service) -> Result<bool, LicenseError> {
     root_of(host, service, &mut Vec::new())?;
     Ok(host.stat(&root_certificate())?.is_some())
 }
@@ -315,12 +315,12 @@ fn take_over(host: &mut dyn Host, prepared: &mut Prepared) -> Result<(), License
 }
 
 /// Whether there is what one of the two versions of the server signs tokens with.
-pub fn signs(look: &dyn Look) -> Result<bool, HostError> {
+pub(crate) fn signs(look: &dyn Look) -> Result<bool, HostError> {
     let is_there = |name: &str| look.stat(&cert().join(name)).map(|stat| stat.is_some());
     Ok(is_there(SIGNING[0])? || is_there("si_private_key.pem")?)
 }
 
 /// Whether there is anything that `license remove` leaves.
-pub fn is_there(look: &dyn Look) -> Result<bool, HostError> {
+pub(crate) fn is_there(look: &dyn Look) -> Result<bool, HostError> {
     Ok(look.stat(&license())?.is_some())
 }

@@ -17,7 +17,7 @@ use crate::host::{Host, HostError, Look, OwnPath, OwnState};
 /// Where guests of this node get their licences.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Elsewhere {
+pub(crate) enum Elsewhere {
     /// From the server at this address, which is believed by this root certificate in PEM.
     Server {
         /// Where.
@@ -32,17 +32,17 @@ pub enum Elsewhere {
 /// The address of a licence server: `https://dls.example:8443`. The port is 443 if none is named.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub struct ServerUrl {
+pub(crate) struct ServerUrl {
     /// The server.
-    pub host: GuestHost,
+    pub(crate) host: GuestHost,
     /// Its port.
-    pub port: Port,
+    pub(crate) port: Port,
 }
 
 /// A text is not the address of a licence server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum UrlError {
+pub(crate) enum UrlError {
     /// Its form is another.
     #[error("`{}` is not the address of a licence server, as `https://dls.example:8443` is", .0.escape_debug())]
     Syntax(String),
@@ -98,13 +98,13 @@ fn path() -> OwnPath {
 }
 
 /// What was said of a server elsewhere; `None` if nothing.
-pub fn load(look: &dyn Look) -> Result<Option<Elsewhere>, HostError> {
+pub(crate) fn load(look: &dyn Look) -> Result<Option<Elsewhere>, HostError> {
     let Some(bytes) = look.read(&path())? else { return Ok(None) };
     Ok(serde_json::from_slice(&bytes).ok())
 }
 
 /// Have guests of this node get their licences there.
-pub fn save(host: &mut dyn Host, elsewhere: &Elsewhere) -> Result<(), LicenseError> {
+pub(crate) fn save(host: &mut dyn Host, elsewhere: &Elsewhere) -> Result<(), LicenseError> {
     let mut own = OwnState::of(host);
     own.ensure_dir(&license(), folder_mode())?;
     let text = serde_json::to_vec(elsewhere)
@@ -114,7 +114,10 @@ pub fn save(host: &mut dyn Host, elsewhere: &Elsewhere) -> Result<(), LicenseErr
 
 /// What guests of this node are told: of `service`, which runs here or is to, or else of the server
 /// elsewhere. Nothing as long as there is no root certificate to believe the service by.
-pub fn told(look: &dyn Look, service: Option<&Service>) -> Result<Option<Told>, LicenseError> {
+pub(crate) fn told(
+    look: &dyn Look,
+    service: Option<&Service>,
+) -> Result<Option<Told>, LicenseError> {
     let Some(service) = service else {
         return Ok(load(look)?.map(|elsewhere| match elsewhere {
             Elsewhere::Server { url, root } => Told::Server { url, root },
@@ -128,7 +131,7 @@ pub fn told(look: &dyn Look, service: Option<&Service>) -> Result<Option<Told>, 
 
 /// Whether a text is a token: three texts in base 64 with dots between them.
 #[must_use]
-pub fn is_token(text: &str) -> bool {
+pub(crate) fn is_token(text: &str) -> bool {
     let is_part = |part: &str| {
         !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
     };
@@ -137,7 +140,7 @@ pub fn is_token(text: &str) -> bool {
 
 /// Whether a text is a certificate in PEM, and nothing that could end a here-text.
 #[must_use]
-pub fn is_certificate(text: &str) -> bool {
+pub(crate) fn is_certificate(text: &str) -> bool {
     let body = text
         .trim_end()
         .strip_prefix("-----BEGIN CERTIFICATE-----\n")

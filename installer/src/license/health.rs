@@ -14,7 +14,7 @@ const CURL: &str = "/usr/bin/curl";
 
 /// What came of a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
+pub(crate) enum Reply {
     /// This, from whom the root certificate belongs to.
     Body(Vec<u8>),
     /// Nothing, and `curl` says why.
@@ -25,7 +25,7 @@ pub enum Reply {
 
 /// A lease of the service.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Lease {
+pub(crate) struct Lease {
     #[serde(default, alias = "lease_expires")]
     expires: Option<serde_json::Value>,
 }
@@ -33,7 +33,7 @@ pub struct Lease {
 impl Lease {
     /// When it ends, in seconds since 1970, if that is said: as a number, or as a date in UTC.
     #[must_use]
-    pub fn ends(&self) -> Option<i64> {
+    pub(crate) fn ends(&self) -> Option<i64> {
         let value = self.expires.as_ref()?;
         if let Some(seconds) = value.as_f64() {
             #[expect(clippy::cast_possible_truncation, reason = "whole seconds are meant")]
@@ -46,7 +46,7 @@ impl Lease {
 /// Ask the service for a path, at the address where it listens, by the name that guests use.
 ///
 /// The certificate has to hold for that name, and has to be signed by our root.
-pub fn ask(look: &dyn Look, service: &Service, path: &str) -> Result<Reply, HostError> {
+pub(crate) fn ask(look: &dyn Look, service: &Service, path: &str) -> Result<Reply, HostError> {
     if look.stat(&fixed(CURL))?.is_none() {
         return Ok(Reply::Nothing(format!("{CURL} is not there, and it is asked by nobody else")));
     }
@@ -86,7 +86,7 @@ fn question(service: &Service, path: &str, root: &HostPath) -> Command {
 }
 
 /// Whether the service says that it is well.
-pub fn is_up(look: &dyn Look, service: &Service) -> Result<bool, HostError> {
+pub(crate) fn is_up(look: &dyn Look, service: &Service) -> Result<bool, HostError> {
     Ok(match ask(look, service, "/-/health")? {
         Reply::Body(body) => says_up(&body),
         Reply::Nothing(_) | Reply::NotAsked => false,
@@ -102,7 +102,7 @@ fn says_up(body: &[u8]) -> bool {
 }
 
 /// The leases in an answer to `/-/leases`.
-pub fn leases(body: &[u8]) -> serde_json::Result<Vec<Lease>> {
+pub(crate) fn leases(body: &[u8]) -> serde_json::Result<Vec<Lease>> {
     serde_json::from_slice(body)
 }
 

@@ -7,7 +7,7 @@ use crate::host::{HostError, Look};
 use crate::state::fixed;
 
 /// Whether a socket listens at this address and port, or at all addresses.
-pub fn at(look: &dyn Look, address: IpAddr, port: Port) -> Result<bool, HostError> {
+pub(crate) fn at(look: &dyn Look, address: IpAddr, port: Port) -> Result<bool, HostError> {
     for path in ["/proc/net/tcp", "/proc/net/tcp6"] {
         let text = look.text(&fixed(path))?.unwrap_or_default();
         let mut sockets = text.lines().filter_map(socket);

@@ -3,22 +3,22 @@
 //! A node can run the licence server that a bundle carries as a container image, or point its guests
 //! at another node's. Nothing of it happens unless an operator asks for it by `license`.
 
-pub mod address;
-pub mod backup;
-pub mod certificate;
-pub mod choice;
-pub mod container;
-pub mod data;
-pub mod elsewhere;
-pub mod guest;
-pub mod health;
+pub(crate) mod address;
+pub(crate) mod backup;
+pub(crate) mod certificate;
+pub(crate) mod choice;
+pub(crate) mod container;
+pub(crate) mod data;
+pub(crate) mod elsewhere;
+pub(crate) mod guest;
+pub(crate) mod health;
 pub(crate) mod leases;
-pub mod listening;
-pub mod need;
-pub mod network;
-pub mod notice;
-pub mod placement;
-pub mod service;
+pub(crate) mod listening;
+pub(crate) mod need;
+pub(crate) mod network;
+pub(crate) mod notice;
+pub(crate) mod placement;
+pub(crate) mod service;
 
 use vgpu_manifest::HostPath;
 use vgpu_manifest::ui::{Exit, Explain};
@@ -27,13 +27,15 @@ use self::address::AddressError;
 use self::placement::NoPlace;
 use crate::host::HostError;
 
-pub use self::choice::{CannotServe, Wish, in_force};
-pub use self::service::{Engine, Port, Service};
+pub(crate) use self::choice::{CannotServe, Wish, in_force};
+#[cfg(test)]
+pub(crate) use self::service::Engine;
+pub(crate) use self::service::Service;
 
 /// The licence server cannot be prepared or asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum LicenseError {
+pub(crate) enum LicenseError {
     /// The host refused.
     #[error(transparent)]
     Host(#[from] HostError),

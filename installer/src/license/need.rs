@@ -7,7 +7,7 @@ use vgpu_manifest::{Kind, Manifest};
 
 /// A line for each branch that a driver of the bundle is of, for its host or for its guests.
 #[must_use]
-pub fn lines(catalog: &Catalog, manifest: &Manifest) -> Vec<String> {
+pub(crate) fn lines(catalog: &Catalog, manifest: &Manifest) -> Vec<String> {
     let mut roots = BTreeMap::new();
     for (_, record) in manifest.records(Kind::driver) {
         let version = &record.version;

@@ -20,7 +20,7 @@ const CONTAINERS: &str = "/etc/pve/lxc";
 /// An address with the length of its network: `192.0.2.30/24`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub struct Cidr {
+pub(crate) struct Cidr {
     address: IpAddr,
     bits: u8,
 }
@@ -28,7 +28,7 @@ pub struct Cidr {
 /// A text is no address that a container can have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum CidrError {
+pub(crate) enum CidrError {
     /// It has another form.
     #[error("`{}` is not an address with the length of its network, as `192.0.2.30/24` is", .0.escape_debug())]
     Syntax(String),
@@ -45,7 +45,7 @@ pub enum CidrError {
 impl Cidr {
     /// The address.
     #[must_use]
-    pub fn address(self) -> IpAddr {
+    pub(crate) fn address(self) -> IpAddr {
         self.address
     }
 
@@ -58,7 +58,7 @@ impl Cidr {
 
     /// Whether another address is in the same network.
     #[must_use]
-    pub fn has(self, other: IpAddr) -> bool {
+    pub(crate) fn has(self, other: IpAddr) -> bool {
         let (first, last) = self.ends();
         let (other_number, _) = number(other);
         self.address.is_ipv4() == other.is_ipv4() && (first..=last).contains(&other_number)
@@ -127,7 +127,7 @@ impl TryFrom<String> for Cidr {
 /// The name of a network interface: 1 to 15 letters, digits, `-`, `_` or `.`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub struct Bridge(String);
+pub(crate) struct Bridge(String);
 
 impl FromStr for Bridge {
     type Err = String;
@@ -181,14 +181,14 @@ impl Bridge {
 /// A network card of a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Card {
+pub(crate) struct Card {
     /// What it is connected to.
-    pub bridge: Bridge,
+    pub(crate) bridge: Bridge,
     /// Its address.
-    pub cidr: Cidr,
+    pub(crate) cidr: Cidr,
     /// Where other networks are reached, if they are to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gateway: Option<IpAddr>,
+    pub(crate) gateway: Option<IpAddr>,
 }
 
 impl Card {

@@ -8,7 +8,7 @@ use crate::host::{Host, HostError, Look, OwnPath, OwnState};
 use crate::ui::Date;
 
 /// The notice.
-pub const TEXT: &str = "\
+pub(crate) const TEXT: &str = "\
 About this licence server
   FastAPI-DLS is not NVIDIA's and not supported by NVIDIA. It answers guests in the place of NVIDIA's
   License System, which is what NVIDIA's licence terms provide for: a Delegated License Service (DLS)
@@ -22,14 +22,14 @@ fn path() -> OwnPath {
 }
 
 /// Whether this very notice was agreed to on this node.
-pub fn is_accepted(look: &dyn Look) -> Result<bool, HostError> {
+pub(crate) fn is_accepted(look: &dyn Look) -> Result<bool, HostError> {
     let text = look.text(&path())?.unwrap_or_default();
     let first = text.split_whitespace().next();
     Ok(first == Some(Digest::of(TEXT.as_bytes()).to_string().as_str()))
 }
 
 /// Write down that it was, and when by the node's clock.
-pub fn accept(host: &mut dyn Host) -> Result<(), LicenseError> {
+pub(crate) fn accept(host: &mut dyn Host) -> Result<(), LicenseError> {
     let mut own = OwnState::of(host);
     own.ensure_dir(&license(), folder_mode())?;
     let when = Date::from(own.look().now());

@@ -14,22 +14,22 @@ use crate::host::{Command, Look};
 /// What an operator wants of a container of the licence server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
 #[command(next_help_heading = "Proxmox VE 9.1 and later, in a container of its own")]
-pub struct ContainerWish {
+pub(crate) struct ContainerWish {
     /// The address that the container gets, which nobody may have yet, and the length of its network.
     #[arg(long, value_name = "ADDRESS/BITS")]
-    pub cidr: Option<Cidr>,
+    pub(crate) cidr: Option<Cidr>,
     /// Where the container reaches other networks, if guests are in others.
     #[arg(long, value_name = "ADDRESS")]
-    pub gateway: Option<IpAddr>,
+    pub(crate) gateway: Option<IpAddr>,
     /// The bridge that it is connected to, if the node has several.
     #[arg(long, value_name = "NAME")]
-    pub bridge: Option<Bridge>,
+    pub(crate) bridge: Option<Bridge>,
     /// Its number. Without it, the cluster says which one is free.
     #[arg(long, value_name = "NUMBER")]
-    pub vmid: Option<Vmid>,
+    pub(crate) vmid: Option<Vmid>,
     /// The storage for its root file system. Without it, the first one for containers that has room.
     #[arg(long, value_name = "NAME")]
-    pub storage: Option<StorageName>,
+    pub(crate) storage: Option<StorageName>,
 }
 
 impl ContainerWish {
@@ -49,7 +49,7 @@ impl ContainerWish {
 /// There is no place for a container of the licence server.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum NoPlace {
+pub(crate) enum NoPlace {
     /// The release is too old.
     #[error(
         "Proxmox VE makes containers from images since {SINCE}, and this node {}; have podman run it: `--engine podman`", release(.0.as_ref())

@@ -19,21 +19,21 @@ use crate::host::{Command, Content};
 use crate::state::{below_dir, fixed, license};
 
 /// The unit of systemd.
-pub const UNIT: &str = crate::state::LICENSE_UNIT;
+pub(crate) const UNIT: &str = crate::state::LICENSE_UNIT;
 
 /// What the container is called.
 const CONTAINER: &str = "vgpu-offline-license";
 
 /// Where the licence server listens, if nothing else is said: 8443, as the Bash script's.
-pub const DEFAULT_PORT: NonZeroU16 = NonZeroU16::new(8443).unwrap();
+pub(crate) const DEFAULT_PORT: NonZeroU16 = NonZeroU16::new(8443).unwrap();
 
 /// A port of TCP, 1 to 65535.
-pub type Port = NonZeroU16;
+pub(crate) type Port = NonZeroU16;
 
 /// What runs the container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-pub enum Engine {
+pub(crate) enum Engine {
     /// Podman, which has no daemon and touches no firewall. Its storage is a folder of ours.
     Podman,
     /// Docker, where the operator has it already.
@@ -45,7 +45,7 @@ pub enum Engine {
 impl Engine {
     /// The program.
     #[must_use]
-    pub fn program(self) -> &'static str {
+    pub(crate) fn program(self) -> &'static str {
         match self {
             Self::Podman => "/usr/bin/podman",
             Self::Docker => "/usr/bin/docker",
@@ -55,7 +55,7 @@ impl Engine {
 
     /// Whether it is on the node.
     #[must_use]
-    pub fn is_here(self, facts: &Inventory) -> bool {
+    pub(crate) fn is_here(self, facts: &Inventory) -> bool {
         let packages: &[&str] = match self {
             Self::Podman => &["podman"],
             Self::Docker => &["docker.io", "docker-ce"],
@@ -68,7 +68,7 @@ impl Engine {
     /// installed already; else podman. Docker is never installed for this, because its firewall rules
     /// cut off guests on bridges.
     #[must_use]
-    pub fn fitting(facts: &Inventory) -> Self {
+    pub(crate) fn fitting(facts: &Inventory) -> Self {
         let docker = Self::Docker.is_here(facts) && !Self::Podman.is_here(facts);
         match docker {
             _ if Self::Lxc.is_here(facts) => Self::Lxc,
@@ -79,7 +79,7 @@ impl Engine {
 
     /// Whose the folders are that the server writes to.
     #[must_use]
-    pub fn owner(self) -> Owner {
+    pub(crate) fn owner(self) -> Owner {
         match self {
             Self::Podman | Self::Docker => Owner::Root,
             Self::Lxc => Owner::Contained,
@@ -100,7 +100,7 @@ impl fmt::Display for Engine {
 /// How podman keeps layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Storage {
+pub(crate) enum Storage {
     /// Stacked, by the kernel.
     Overlay,
     /// Copied. On ZFS podman would otherwise make datasets in the root pool.
@@ -110,7 +110,7 @@ pub enum Storage {
 impl Storage {
     /// The one for this root file system.
     #[must_use]
-    pub fn fitting(facts: &Inventory) -> Self {
+    pub(crate) fn fitting(facts: &Inventory) -> Self {
         if facts.root.kind == Some(RootFs::Zfs) { Self::Vfs } else { Self::Overlay }
     }
 
@@ -125,44 +125,44 @@ impl Storage {
 /// A licence server on this node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Service {
+pub(crate) struct Service {
     /// By what guests reach it.
-    pub host: GuestHost,
+    pub(crate) host: GuestHost,
     /// The one address of the node at which it listens.
-    pub listen: IpAddr,
+    pub(crate) listen: IpAddr,
     /// The port, for guests and on the node.
-    pub port: Port,
+    pub(crate) port: Port,
     /// What runs it.
-    pub engine: Engine,
+    pub(crate) engine: Engine,
     /// How podman keeps its layers.
-    pub storage: Storage,
+    pub(crate) storage: Storage,
     /// The item that is its image.
-    pub item: ItemName,
+    pub(crate) item: ItemName,
     /// What the item is, by which the store has it.
-    pub content: Content,
+    pub(crate) content: Content,
     /// What the image is called.
-    pub reference: ImageReference,
+    pub(crate) reference: ImageReference,
     /// The digest of its configuration, by which it is run.
-    pub image: Digest,
+    pub(crate) image: Digest,
     /// The names and addresses that its certificate holds for.
-    pub names: Vec<GuestHost>,
+    pub(crate) names: Vec<GuestHost>,
     /// The last year in which its certificates hold.
-    pub until: i32,
+    pub(crate) until: i32,
     /// Its container, if Proxmox VE has made it one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub container: Option<Box<Container>>,
+    pub(crate) container: Option<Box<Container>>,
 }
 
 impl Service {
     /// The address of the web, without a path: `https://192.0.2.10:8443`.
     #[must_use]
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("https://{}:{}", self.host.in_url(), self.port)
     }
 
     /// The unit's file.
     #[must_use]
-    pub fn unit_path() -> HostPath {
+    pub(crate) fn unit_path() -> HostPath {
         fixed(&format!("/etc/systemd/system/{UNIT}"))
     }
 
@@ -187,7 +187,7 @@ impl Service {
 
     /// Whether the engine, podman or Docker, has the image.
     #[must_use]
-    pub fn image_is_there(&self) -> Command {
+    pub(crate) fn image_is_there(&self) -> Command {
         let id = self.image.to_string();
         if self.engine == Engine::Podman {
             self.command(&["image", "exists", &id])
@@ -198,7 +198,7 @@ impl Service {
 
     /// Have the engine take the image from the store.
     #[must_use]
-    pub fn load(&self) -> Reversible {
+    pub(crate) fn load(&self) -> Reversible {
         let item = crate::state::stored(self.content.id);
         let id = self.image.to_string();
         let load = self.command(&["load", "--quiet", "--input", item.as_path().as_str()]);
@@ -259,7 +259,7 @@ impl Service {
 
     /// The unit's text: after the network, before guests. Proxmox VE starts containers of its own.
     #[must_use]
-    pub fn unit_text(&self) -> String {
+    pub(crate) fn unit_text(&self) -> String {
         let docker = self.engine == Engine::Docker;
         // Docker has no word for what is not there, so it just fails, which the dash forgives.
         let ignore: &[&str] = if docker { &[] } else { &["--ignore"] };

@@ -5,7 +5,7 @@ use crate::host::HostError;
 /// A failure to install or revert packages. Nothing was changed unless the host reports it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum PackageError {
+pub(crate) enum PackageError {
     /// The host, or one of its tools, failed.
     #[error(transparent)]
     Host(#[from] HostError),

@@ -12,20 +12,20 @@ use crate::host::Content;
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PackageFile {
     /// Its name.
-    pub name: PackageName,
+    pub(crate) name: PackageName,
     /// Its version.
-    pub version: PackageVersion,
+    pub(crate) version: PackageVersion,
     /// Its architecture.
-    pub arch: Name,
+    pub(crate) arch: Name,
     /// The reason why it is in the bundle.
-    pub reason: PackageReason,
+    pub(crate) reason: PackageReason,
     /// The digest and size by which the store finds the file.
-    pub content: Content,
+    pub(crate) content: Content,
     /// The SHA-256 of the whole file, which apt checks before using it.
-    pub sha256: Digest,
+    pub(crate) sha256: Digest,
     /// The fields of its stanza that declare relations to other packages.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub fields: BTreeMap<FieldName, FieldValue>,
+    pub(crate) fields: BTreeMap<FieldName, FieldValue>,
 }
 
 impl PackageFile {
@@ -54,14 +54,14 @@ impl PackageFile {
 
     /// Returns the argument for apt's command line: `dkms=3.0.10-8`.
     #[must_use]
-    pub fn exact(&self) -> String {
+    pub(crate) fn exact(&self) -> String {
         format!("{}={}", self.name.as_str(), self.version.as_str())
     }
 
     /// Returns approximately how many bytes it takes when unpacked: the installed size in its
     /// record, or four times its own size.
     #[must_use]
-    pub fn unpacked(&self) -> u64 {
+    pub(crate) fn unpacked(&self) -> u64 {
         let said = self.fields.iter().find(|(name, _)| is(name, "Installed-Size"));
         let said = said.and_then(|(_, value)| value.as_str().parse::<u64>().ok());
         said.map_or(self.content.size.saturating_mul(4), |kib| kib.saturating_mul(1024))

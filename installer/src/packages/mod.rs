@@ -12,7 +12,7 @@ mod outcome;
 mod simulation;
 mod version;
 
-pub use self::error::PackageError;
+pub(crate) use self::error::PackageError;
 pub use self::file::{PackageFile, index};
 
 pub(crate) use self::apt::configure;

@@ -12,16 +12,16 @@ use crate::step::{Status, Step, StepError};
 
 /// The source of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
+pub(crate) struct Origin {
     /// The digest of the bundle's signed root.
-    pub bundle: Digest,
+    pub(crate) bundle: Digest,
     /// The current boot of the host.
-    pub boot: BootId,
+    pub(crate) boot: BootId,
 }
 
 /// A progress event of an apply.
 #[derive(Debug, Clone, Copy)]
-pub enum Applying<'a> {
+pub(crate) enum Applying<'a> {
     /// This step, number `n` of `of`, begins.
     Step {
         /// The step.
@@ -37,16 +37,16 @@ pub enum Applying<'a> {
 
 /// The outcome of an apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Applied {
+pub(crate) struct Applied {
     /// The transaction; `None` if there was nothing to do.
-    pub tx: Option<TxId>,
+    pub(crate) tx: Option<TxId>,
     /// Whether a reboot is needed.
-    pub reboot: Reboot,
+    pub(crate) reboot: Reboot,
 }
 
 /// Whether a reboot is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reboot {
+pub(crate) enum Reboot {
     /// No reboot is needed.
     NotNeeded,
     /// Some changes take effect only after a reboot.
@@ -59,7 +59,7 @@ pub enum Reboot {
 
 /// The last phase to apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// The steps before the reboot.
     #[value(name = "1")]
     First,
@@ -73,7 +73,7 @@ pub enum Phase {
 /// The host is left in its present state. Retrying and reverting are both safe; the caller chooses.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ApplyError {
+pub(crate) enum ApplyError {
     /// A step failed.
     #[error("cannot {step}: {source}")]
     Step {
@@ -148,7 +148,8 @@ impl Explain for ApplyError {
 }
 
 /// Applies a plan, or resumes it. Steps that are in sync are skipped.
-pub fn apply(
+#[cfg(test)]
+pub(crate) fn apply(
     host: &mut dyn Host,
     log: &mut Log,
     origin: &Origin,
@@ -159,7 +160,7 @@ pub fn apply(
 }
 
 /// Like [`apply`], but stops after this phase.
-pub fn apply_until(
+pub(crate) fn apply_until(
     host: &mut dyn Host,
     log: &mut Log,
     origin: &Origin,
@@ -292,7 +293,7 @@ pub(crate) fn runs_commands(look: &dyn Look) -> Result<bool, HostError> {
 
 impl BootId {
     /// Returns the current boot of the host; empty in a prepared folder.
-    pub fn current(look: &dyn Look) -> Result<Self, HostError> {
+    pub(crate) fn current(look: &dyn Look) -> Result<Self, HostError> {
         let path = crate::state::fixed("/proc/sys/kernel/random/boot_id");
         Ok(Self(look.text(&path)?.unwrap_or_default()))
     }

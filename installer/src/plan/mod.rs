@@ -8,15 +8,17 @@ mod review;
 pub(crate) mod tests;
 mod way_back;
 
-pub(crate) use self::apply::runs_commands;
-pub use self::apply::{Applied, ApplyError, Applying, Origin, Phase, Reboot, apply, apply_until};
-pub use self::planner::{
-    Choices, GuestFileError, GuestTools, Surroundings, Unsuitable, plan, plan_with,
+#[cfg(test)]
+pub(crate) use self::apply::apply;
+pub(crate) use self::apply::{
+    Applied, ApplyError, Applying, Origin, Phase, Reboot, apply_until, runs_commands,
 };
-pub use self::rehearse::{Rehearsal, rehearse};
-pub use self::review::{Basis, MAX_REVIEW, NotReviewed, Review, ReviewError};
-
-pub use self::way_back::{WayBack, way_back};
+#[cfg(test)]
+pub(crate) use self::planner::plan;
+pub(crate) use self::planner::{Choices, GuestTools, Surroundings, Unsuitable, plan_with};
+pub(crate) use self::rehearse::{Rehearsal, rehearse};
+pub(crate) use self::review::{Basis, MAX_REVIEW, Review};
+pub(crate) use self::way_back::{WayBack, way_back};
 
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::printable;
@@ -29,18 +31,18 @@ const VERSION: u32 = 1;
 /// The steps for a host, as plain data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Plan {
+pub(crate) struct Plan {
     version: u32,
     /// The steps before the reboot, in order; all steps if the plan needs no reboot in between.
-    pub before_reboot: Vec<Step>,
+    pub(crate) before_reboot: Vec<Step>,
     /// The steps that need the effect of phase 1, in order.
-    pub after_reboot: Vec<Step>,
+    pub(crate) after_reboot: Vec<Step>,
 }
 
 /// A stored plan cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum PlanError {
+pub(crate) enum PlanError {
     /// It has another version.
     #[error(
         "the plan has version {0}, and this program reads version {VERSION}; use the program that made it"
@@ -54,17 +56,17 @@ pub enum PlanError {
 impl Plan {
     /// Returns a plan of these steps.
     #[must_use]
-    pub fn new(before_reboot: Vec<Step>, after_reboot: Vec<Step>) -> Self {
+    pub(crate) fn new(before_reboot: Vec<Step>, after_reboot: Vec<Step>) -> Self {
         Self { version: VERSION, before_reboot, after_reboot }
     }
 
     /// Returns all steps, in order.
-    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+    pub(crate) fn steps(&self) -> impl Iterator<Item = &Step> {
         self.before_reboot.iter().chain(&self.after_reboot)
     }
 
     /// Parses the stored form.
-    pub fn parse(text: &str) -> Result<Self, PlanError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, PlanError> {
         #[derive(Deserialize)]
         struct Preamble {
             version: u32,
@@ -78,7 +80,7 @@ impl Plan {
 
     /// Returns the stored form. Equal plans give equal texts.
     #[must_use]
-    pub fn to_text(&self) -> String {
+    pub(crate) fn to_text(&self) -> String {
         serde_json::to_string(self).unwrap_or_else(|_| unreachable!("a plan is plain data"))
     }
 }

@@ -8,17 +8,17 @@ use crate::step::{Status, Step, StepError};
 
 /// The effect of a plan on a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rehearsal {
+pub(crate) struct Rehearsal {
     /// The plan without the steps in sync.
-    pub plan: Plan,
+    pub(crate) plan: Plan,
     /// The changes, as the journal would record them, without those made by commands.
-    pub changes: Vec<Change>,
+    pub(crate) changes: Vec<Change>,
 }
 
 impl Rehearsal {
     /// Whether some of the changes take effect only with the next boot.
     #[must_use]
-    pub fn needs_reboot(&self) -> bool {
+    pub(crate) fn needs_reboot(&self) -> bool {
         self.changes.iter().any(Change::awaits_boot)
     }
 }
@@ -27,7 +27,7 @@ impl Rehearsal {
 ///
 /// It runs the real steps on a host that keeps every change in memory, so their journal entries are
 /// the real ones.
-pub fn rehearse(plan: &Plan, look: &dyn Look) -> Result<Rehearsal, StepError> {
+pub(crate) fn rehearse(plan: &Plan, look: &dyn Look) -> Result<Rehearsal, StepError> {
     let mut overlay = Overlay::new(look);
     let mut log = Log::in_memory().map_err(JournalError::from)?;
     let new = NewTransaction {

@@ -13,14 +13,14 @@ use vgpu_manifest::{Digest, printable};
 use super::{Choices, GuestTools, Plan};
 use crate::act::Change;
 use crate::gpus::GpuChoice;
-use crate::resume::Resume;
+use crate::status::resume::Resume;
 use crate::step::Step;
 
 /// The schema version of the document, and the only one that this program reads.
 const SCHEMA: u32 = 1;
 
 /// The largest document that is read. A host with every Debian package installed takes 16 MiB.
-pub const MAX_REVIEW: u64 = 32 << 20;
+pub(crate) const MAX_REVIEW: u64 = 32 << 20;
 
 /// The maximum number of differences to show.
 const SHOWN: usize = 20;
@@ -28,38 +28,38 @@ const SHOWN: usize = 20;
 /// A plan, with everything that it depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Review {
+pub(crate) struct Review {
     /// The digest of the bundle's signed root.
     #[serde(rename = "digest")]
-    pub bundle: Digest,
+    pub(crate) bundle: Digest,
     /// The changes, as the journal would record them.
-    pub changes: Vec<Change>,
+    pub(crate) changes: Vec<Change>,
     /// The inputs.
-    pub review: Basis,
+    pub(crate) review: Basis,
 }
 
 /// The inputs of a plan, and all of its steps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Basis {
+pub(crate) struct Basis {
     schema: u32,
     /// The operator's choices for the host's GPUs.
-    pub gpus: GpuChoice,
+    pub(crate) gpus: GpuChoice,
     /// How to handle guest tools.
     #[serde(default)]
-    pub guest_tools: GuestTools,
+    pub(crate) guest_tools: GuestTools,
     /// How the apply resumes after the reboot.
-    pub resume: Resume,
+    pub(crate) resume: Resume,
     /// The host's facts, without volatile ones.
-    pub facts: Inventory,
+    pub(crate) facts: Inventory,
     /// All steps, including those in sync.
-    pub plan: Plan,
+    pub(crate) plan: Plan,
 }
 
 /// The document is not a plan.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ReviewError {
+pub(crate) enum ReviewError {
     /// It has another version.
     #[error(
         "the plan has schema {0}, but this program reads {SCHEMA}; create it again: `plan \
@@ -74,12 +74,12 @@ pub enum ReviewError {
 /// The reviewed plan is out of date.
 #[derive(Debug, thiserror::Error)]
 #[error("the plan differs from the reviewed one in:\n{}", .0.join("\n"))]
-pub struct NotReviewed(Vec<String>);
+pub(crate) struct NotReviewed(Vec<String>);
 
 impl Basis {
     /// Returns the inputs of `plan`.
     #[must_use]
-    pub fn new(choices: &Choices, resume: Resume, facts: Inventory, plan: Plan) -> Self {
+    pub(crate) fn new(choices: &Choices, resume: Resume, facts: Inventory, plan: Plan) -> Self {
         let Choices { gpus, guest_tools, .. } = choices.clone();
         let mut facts = facts;
         // Free space is volatile; it is checked again before any write.
@@ -90,7 +90,7 @@ impl Basis {
 
 impl Review {
     /// Parses a document.
-    pub fn parse(bytes: &[u8]) -> Result<Self, ReviewError> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, ReviewError> {
         let value: Value = serde_json::from_slice(bytes)?;
         let schema = value.get("review").and_then(|review| review.get("schema")?.as_u64());
         match schema {
@@ -100,7 +100,7 @@ impl Review {
     }
 
     /// Fails if anything differs `now`, and lists the differences.
-    pub fn check(&self, now: &Self) -> Result<(), NotReviewed> {
+    pub(crate) fn check(&self, now: &Self) -> Result<(), NotReviewed> {
         if self == now {
             return Ok(());
         }

@@ -9,7 +9,7 @@ use crate::state;
 
 /// Whether a failed upgrade can be rolled back automatically.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WayBack {
+pub(crate) enum WayBack {
     /// No rollback is possible: no driver was replaced.
     Nowhere,
     /// The store has everything needed to reinstall this driver.
@@ -21,7 +21,7 @@ pub enum WayBack {
 /// Checks whether `tx` has replaced a driver, and whether the old one can be reinstalled.
 ///
 /// Earlier failures have changed nothing that guests depend on, and are left to the operator.
-pub fn way_back(look: &dyn Look, log: &Log, tx: TxId) -> Result<WayBack, JournalError> {
+pub(crate) fn way_back(look: &dyn Look, log: &Log, tx: TxId) -> Result<WayBack, JournalError> {
     let entries = log.entries(tx)?;
     let mut gone = entries.iter().filter_map(|entry| match &entry.change {
         Change::Act(Action::Driver(driver)) if driver.way == Way::Remove => {

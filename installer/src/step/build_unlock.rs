@@ -10,26 +10,26 @@ use crate::state::fixed;
 use crate::unlock;
 
 /// The path where guides and the units of third parties expect the unlock library.
-pub const LIBRARY: &str = "/opt/vgpu_unlock-rs/target/release/libvgpu_unlock_rs.so";
+pub(crate) const LIBRARY: &str = "/opt/vgpu_unlock-rs/target/release/libvgpu_unlock_rs.so";
 
 /// Builds the unlock library on this host, offline, from sources that include all dependencies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct BuildUnlock {
+pub(crate) struct BuildUnlock {
     /// The sources to build.
-    pub source: UnlockSource,
+    pub(crate) source: UnlockSource,
     /// The commit of the sources, which is recorded next to the library.
-    pub commit: CommitId,
+    pub(crate) commit: CommitId,
 }
 
 /// Sources in the bundle, as a compressed tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct UnlockSource {
+pub(crate) struct UnlockSource {
     /// The item's name in the bundle, for display.
-    pub item: ItemName,
+    pub(crate) item: ItemName,
     /// The digest and size by which the store finds it.
-    pub content: Content,
+    pub(crate) content: Content,
 }
 
 impl BuildUnlock {

@@ -12,9 +12,9 @@ use crate::host::{Look, Node};
 /// the removed ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ClearLeftovers {
+pub(crate) struct ClearLeftovers {
     /// The conflicting leftovers.
-    pub leftovers: Vec<Leftover>,
+    pub(crate) leftovers: Vec<Leftover>,
 }
 
 /// A module that kernels since 6.2 no longer have.
@@ -23,7 +23,7 @@ const VIRQFD: &str = "vfio_virqfd";
 impl ClearLeftovers {
     /// Returns the leftovers that conflict with an installation.
     #[must_use]
-    pub fn in_the_way(leftovers: &[Leftover]) -> Option<Self> {
+    pub(crate) fn in_the_way(leftovers: &[Leftover]) -> Option<Self> {
         let hinders = |leftover: &&Leftover| Hindrance::of(leftover).is_some();
         let leftovers: Vec<_> = leftovers.iter().filter(hinders).cloned().collect();
         if leftovers.is_empty() { None } else { Some(Self { leftovers }) }

@@ -4,23 +4,23 @@ use vgpu_manifest::HostPath;
 use super::{Goal, InstallSelf, StepError, banner, holds_text, put_text};
 use crate::act::{Journal, Probe, Reversible};
 use crate::component::Component;
+use crate::gpus::sriov::are_on;
 use crate::host::{Command, Look};
 use crate::settle::Derived;
-use crate::sriov::are_on;
 use crate::state::fixed;
 
 /// Enables the virtual functions of NVIDIA GPUs, now and at every boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct EnableSriov {
+pub(crate) struct EnableSriov {
     /// The origin of the unit.
-    pub by: SriovBy,
+    pub(crate) by: SriovBy,
 }
 
 /// The origin of the unit that enables virtual functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum SriovBy {
+pub(crate) enum SriovBy {
     /// The template unit of `pve-nvidia-vgpu-helper`.
     Pve,
     /// A unit of this program, for hosts without Proxmox VE's.

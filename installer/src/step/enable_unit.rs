@@ -13,16 +13,16 @@ use crate::state::fixed;
 /// change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct EnableUnit {
+pub(crate) struct EnableUnit {
     /// The unit to enable.
-    pub unit: UnitName,
+    pub(crate) unit: UnitName,
     /// The path of the unit file.
-    pub file: HostPath,
+    pub(crate) file: HostPath,
     /// The target that starts the unit.
-    pub wanted_by: UnitName,
+    pub(crate) wanted_by: UnitName,
     /// The component that the unit belongs to.
     #[serde(default, skip_serializing_if = "Component::is_shared")]
-    pub component: Component,
+    pub(crate) component: Component,
 }
 
 impl EnableUnit {

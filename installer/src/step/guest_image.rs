@@ -15,31 +15,31 @@ use crate::ui::Date;
 /// 1.1.11 writes and has no option for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct GuestImage {
+pub(crate) struct GuestImage {
     /// The image file.
-    pub path: HostPath,
+    pub(crate) path: HostPath,
     /// The name of the storage that holds it.
-    pub storage: String,
+    pub(crate) storage: String,
     /// The date of everything in it, in seconds since 1970: when the bundle was made.
-    pub made: i64,
+    pub(crate) made: i64,
     /// The files in it.
-    pub files: Vec<GuestFile>,
+    pub(crate) files: Vec<GuestFile>,
 }
 
 /// A file in the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct GuestFile {
+pub(crate) struct GuestFile {
     /// Its path in the image: a name, or a folder and a name.
-    pub place: String,
+    pub(crate) place: String,
     /// Its content.
-    pub from: GuestSource,
+    pub(crate) from: GuestSource,
 }
 
 /// The content of a file in the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum GuestSource {
+pub(crate) enum GuestSource {
     /// An item of the bundle.
     Item {
         /// Its name in the bundle.
@@ -54,7 +54,7 @@ pub enum GuestSource {
 impl GuestSource {
     /// The length in bytes.
     #[must_use]
-    pub fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         match self {
             Self::Item { content, .. } => content.size,
             Self::Text(text) => text.len() as u64,
@@ -87,7 +87,7 @@ const OVERHEAD: u64 = 512 << 10;
 impl GuestImage {
     /// Returns the command that gives a guest the image.
     #[must_use]
-    pub fn attach(&self) -> String {
+    pub(crate) fn attach(&self) -> String {
         let name = self.path.as_path().file_name().unwrap_or_default();
         format!("qm set VMID --ide2 {}:iso/{name},media=cdrom", self.storage)
     }

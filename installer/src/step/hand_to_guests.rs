@@ -15,9 +15,9 @@ use crate::state::fixed;
 /// device appears: also in the initramfs, where udev runs before the modules are loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct HandToGuests {
+pub(crate) struct HandToGuests {
     /// The slots of the GPUs, in ascending order.
-    pub slots: Vec<Slot>,
+    pub(crate) slots: Vec<Slot>,
 }
 
 /// Drivers that could bind a function of a GPU before `vfio-pci`: NVIDIA's and the kernel's for the
@@ -108,9 +108,9 @@ impl Goal for HandToGuests {
 /// Checks after the reboot that passthrough GPUs are bound to `vfio-pci`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct HeldForGuests {
+pub(crate) struct HeldForGuests {
     /// The slots of the GPUs, in ascending order.
-    pub slots: Vec<Slot>,
+    pub(crate) slots: Vec<Slot>,
 }
 
 impl HeldForGuests {

@@ -17,24 +17,25 @@ use crate::state::fixed;
 /// Installs NVIDIA's host driver with its own installer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct InstallDriver {
+pub(crate) struct InstallDriver {
     /// The driver to install.
-    pub driver: DriverSpec,
+    pub(crate) driver: DriverSpec,
     /// The driver that this program installed before, which is removed first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replaces: Option<DriverSpec>,
+    pub(crate) replaces: Option<DriverSpec>,
     /// A driver installed outside this program, which is removed first at the operator's request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub foreign: Option<ForeignDriver>,
+    pub(crate) foreign: Option<ForeignDriver>,
     /// The GPUs that serve vGPUs.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub serves: BTreeSet<PciAddress>,
+    pub(crate) serves: BTreeSet<PciAddress>,
 }
 
 impl InstallDriver {
     /// Returns the step that installs `driver` on a host without another driver.
+    #[cfg(test)]
     #[must_use]
-    pub fn of(driver: DriverSpec) -> Self {
+    pub(crate) fn of(driver: DriverSpec) -> Self {
         Self { driver, replaces: None, foreign: None, serves: BTreeSet::new() }
     }
 

@@ -11,10 +11,10 @@ use crate::packages::{PackageFile, is_satisfied};
 /// Installs Debian packages from the bundle with apt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct InstallPackages {
+pub(crate) struct InstallPackages {
     /// All packages of the bundle: the requested ones, their dependencies, and the ones needed for
     /// a revert.
-    pub files: Vec<PackageFile>,
+    pub(crate) files: Vec<PackageFile>,
 }
 
 impl Goal for InstallPackages {

@@ -9,15 +9,15 @@ use crate::state::fixed;
 /// Copies this program from the store, where it was staged, to the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct InstallSelf {
+pub(crate) struct InstallSelf {
     /// The digest and size of the program.
-    pub content: Content,
+    pub(crate) content: Content,
 }
 
 impl InstallSelf {
     /// The path of the program on the host.
     #[must_use]
-    pub fn path() -> HostPath {
+    pub(crate) fn path() -> HostPath {
         fixed("/usr/local/sbin/vgpu-installer")
     }
 }

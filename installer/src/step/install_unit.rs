@@ -12,16 +12,16 @@ use crate::state::fixed;
 /// whole change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct InstallUnit {
+pub(crate) struct InstallUnit {
     /// The name of the unit.
-    pub unit: UnitName,
+    pub(crate) unit: UnitName,
     /// The item's name in the bundle, for display.
-    pub item: ItemName,
+    pub(crate) item: ItemName,
     /// The digest and size by which the store finds the item.
-    pub content: Content,
+    pub(crate) content: Content,
     /// The target that starts the unit, from the next boot on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wanted_by: Option<UnitName>,
+    pub(crate) wanted_by: Option<UnitName>,
 }
 
 impl InstallUnit {

@@ -11,11 +11,11 @@ use crate::state::{below_dir, fixed};
 /// Keeps the packages of the bundle on the host as a local apt repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct KeepRepository {
+pub(crate) struct KeepRepository {
     /// The format of the apt source.
-    pub style: RepositoryStyle,
+    pub(crate) style: RepositoryStyle,
     /// The packages in the repository.
-    pub files: Vec<PackageFile>,
+    pub(crate) files: Vec<PackageFile>,
 }
 
 impl KeepRepository {

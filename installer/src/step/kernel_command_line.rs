@@ -5,17 +5,17 @@ use vgpu_manifest::{HostPath, KernelWord, Mode};
 use super::{Goal, StepError, banner, holds_text, put_text};
 use crate::act::Journal;
 use crate::host::{Look, Meta, Node};
-use crate::kernel_line;
+use crate::kernel::parameters;
 use crate::state::fixed;
 
 /// Adds kernel parameters to the configuration of the host's boot loaders.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct KernelCommandLine {
+pub(crate) struct KernelCommandLine {
     /// The kernel parameters.
-    pub words: Vec<KernelWord>,
+    pub(crate) words: Vec<KernelWord>,
     /// The boot loaders to configure.
-    pub loaders: Vec<BootLoader>,
+    pub(crate) loaders: Vec<BootLoader>,
 }
 
 impl KernelCommandLine {
@@ -49,8 +49,8 @@ impl KernelCommandLine {
         if !has_root(&file) {
             return Err(StepError::NoRoot { path });
         }
-        let missing = kernel_line::missing(&file, &self.words);
-        let edited = kernel_line::with(&file, &missing);
+        let missing = parameters::missing(&file, &self.words);
+        let edited = parameters::with(&file, &missing);
         Ok(journal.put_words(&path, &edited, meta, &missing)?)
     }
 }
@@ -93,7 +93,7 @@ impl Goal for KernelCommandLine {
                 BootLoader::Grub => holds_text(look, &Self::grub_path(), &self.grub_text())?,
                 BootLoader::SystemdBoot => look
                     .read(&Self::line_path())?
-                    .is_some_and(|file| kernel_line::missing(&file, &self.words).is_empty()),
+                    .is_some_and(|file| parameters::missing(&file, &self.words).is_empty()),
             };
             if !is_true {
                 return Ok(false);

@@ -9,9 +9,9 @@ use crate::state::fixed;
 /// Loads kernel modules at boot, in this order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct LoadModules {
+pub(crate) struct LoadModules {
     /// The modules, in order.
-    pub modules: Vec<ModuleName>,
+    pub(crate) modules: Vec<ModuleName>,
 }
 
 impl LoadModules {

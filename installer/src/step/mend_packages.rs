@@ -16,12 +16,12 @@ use crate::state::fixed;
 /// revert.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct MendPackages {}
+pub(crate) struct MendPackages {}
 
 impl MendPackages {
     /// Checks whether a package waits for its configuration.
     #[must_use]
-    pub fn is_for(package: &Package) -> bool {
+    pub(crate) fn is_for(package: &Package) -> bool {
         matches!(package.state, PackageState::Unpacked | PackageState::HalfConfigured)
     }
 }

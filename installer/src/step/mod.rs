@@ -24,10 +24,10 @@ mod signing_key;
 mod start_services;
 mod unit_drop_in;
 
-pub use self::build_unlock::{LIBRARY, UnlockSource};
-pub use self::enable_sriov::SriovBy;
-pub use self::guest_image::{GuestFile, GuestSource};
-pub use self::signing_key::need_password;
+pub(crate) use self::build_unlock::{LIBRARY, UnlockSource};
+pub(crate) use self::enable_sriov::SriovBy;
+pub(crate) use self::guest_image::{GuestFile, GuestSource};
+pub(crate) use self::signing_key::need_password;
 #[cfg(test)]
 pub(crate) use self::signing_key::test_variable;
 
@@ -49,7 +49,7 @@ use crate::packages::PackageError;
 /// Declares the steps: for each the module, the type, and how the variant holds it.
 macro_rules! steps {
     ($($(#[$doc:meta])* $module:ident::$name:ident in $holder:ty;)+) => {
-        $(pub use self::$module::$name;)+
+        $(pub(crate) use self::$module::$name;)+
 
         /// A condition that the host must satisfy, and the way to satisfy it.
         ///
@@ -57,7 +57,7 @@ macro_rules! steps {
         /// journal records what each step did.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(tag = "step", rename_all = "kebab-case")]
-        pub enum Step {
+        pub(crate) enum Step {
             $($(#[$doc])* $name($holder),)+
         }
 
@@ -131,19 +131,19 @@ steps! {
 impl Step {
     /// Returns the line of the step in a plan: `write /etc/modules-load.d/vgpu-offline.conf`.
     #[must_use]
-    pub fn summary(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         self.goal().summary()
     }
 
     /// Returns the reason for the step, in a sentence or two.
     #[must_use]
-    pub fn why(&self) -> String {
+    pub(crate) fn why(&self) -> String {
         self.goal().why()
     }
 
     /// Returns the component with which it is removed.
     #[must_use]
-    pub fn component(&self) -> Component {
+    pub(crate) fn component(&self) -> Component {
         self.goal().component()
     }
 
@@ -151,36 +151,36 @@ impl Step {
     ///
     /// This is checked before the step, to skip it; after it, when it must hold; and by `status` at
     /// any later time, to detect drift.
-    pub fn check(&self, look: &dyn Look) -> Result<Status, StepError> {
+    pub(crate) fn check(&self, look: &dyn Look) -> Result<Status, StepError> {
         Ok(if self.goal().is_true(look)? { Status::Done } else { Status::Todo })
     }
 
     /// Checks whether only commands can satisfy it, so that its state is unknown where none run.
     #[must_use]
-    pub fn takes_commands(&self) -> bool {
+    pub(crate) fn takes_commands(&self) -> bool {
         self.goal().takes_commands()
     }
 
     /// Checks whether only a reboot can satisfy it, so that a rehearsal skips it.
     #[must_use]
-    pub fn waits_for_boot(&self) -> bool {
+    pub(crate) fn waits_for_boot(&self) -> bool {
         self.goal().waits_for_boot()
     }
 
     /// Satisfies the condition. Called only if it does not hold.
-    pub fn apply(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
+    pub(crate) fn apply(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
         self.goal().make_true(journal)
     }
 
     /// Waits until a service started by the step responds.
-    pub fn wait(&self, look: &dyn Look) -> Result<(), StepError> {
+    pub(crate) fn wait(&self, look: &dyn Look) -> Result<(), StepError> {
         self.goal().wait(look)
     }
 
     /// Returns the command that restarts its service: a service that stopped with the driver does
     /// not start again when the driver is reinstalled.
     #[must_use]
-    pub fn restart(&self) -> Option<Command> {
+    pub(crate) fn restart(&self) -> Option<Command> {
         self.goal().restart()
     }
 }
@@ -217,7 +217,7 @@ trait Goal {
 /// The state of a step's condition on the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Status {
+pub(crate) enum Status {
     /// The condition holds.
     Done,
     /// The condition does not hold.
@@ -227,7 +227,7 @@ pub enum Status {
 /// A failure to check or to apply a step.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum StepError {
+pub(crate) enum StepError {
     /// The host could not be read.
     #[error(transparent)]
     Host(#[from] HostError),

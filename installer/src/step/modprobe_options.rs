@@ -9,9 +9,9 @@ use crate::state::fixed;
 /// Configures kernel modules: options, and modules that must not bind the GPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ModprobeOptions {
+pub(crate) struct ModprobeOptions {
     /// The lines of the modprobe configuration.
-    pub lines: Vec<ModprobeLine>,
+    pub(crate) lines: Vec<ModprobeLine>,
 }
 
 impl ModprobeOptions {

@@ -15,15 +15,15 @@ const MAX_CONFIG: u64 = 8 << 20;
 /// Replaces the driver's `vgpuConfig.xml` by that of an older driver, which still lists the GPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct OldConfig {
+pub(crate) struct OldConfig {
     /// The older driver's item, for display.
-    pub item: ItemName,
+    pub(crate) item: ItemName,
     /// The digest and size by which the store finds its package.
-    pub content: Content,
+    pub(crate) content: Content,
     /// The version of the older driver.
-    pub version: DriverVersion,
+    pub(crate) version: DriverVersion,
     /// The SHA-256 of the file in the package.
-    pub sha256: Digest,
+    pub(crate) sha256: Digest,
 }
 
 impl OldConfig {

@@ -7,17 +7,17 @@ use crate::act::{Journal, pin};
 use crate::component::Component;
 use crate::facts::kernels;
 use crate::host::Look;
-use crate::kernel_pin::{Imports, imports};
+use crate::kernel::pin::{Imports, imports};
 
 /// Pins the boot kernel, because the driver does not work with the default one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct PinKernel {
+pub(crate) struct PinKernel {
     /// The required kernel.
-    pub kernel: KernelRelease,
+    pub(crate) kernel: KernelRelease,
     /// The ZFS pool that the kernel must import to boot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pool: Option<Name>,
+    pub(crate) pool: Option<Name>,
 }
 
 impl Goal for PinKernel {
@@ -60,9 +60,9 @@ impl Goal for PinKernel {
 /// Checks that the host runs a kernel for which the driver can be built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct KernelRuns {
+pub(crate) struct KernelRuns {
     /// The required kernel.
-    pub kernel: KernelRelease,
+    pub(crate) kernel: KernelRelease,
 }
 
 impl Goal for KernelRuns {

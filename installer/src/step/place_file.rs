@@ -9,16 +9,16 @@ use crate::host::{Content, Look, Meta};
 /// Writes a small text file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct PlaceFile {
+pub(crate) struct PlaceFile {
     /// The destination path.
-    pub path: HostPath,
+    pub(crate) path: HostPath,
     /// The permission bits; owner and group are root.
-    pub mode: Mode,
+    pub(crate) mode: Mode,
     /// The content of the file.
-    pub text: String,
+    pub(crate) text: String,
     /// The component that the unit belongs to.
     #[serde(default, skip_serializing_if = "Component::is_shared")]
-    pub component: Component,
+    pub(crate) component: Component,
 }
 
 impl Goal for PlaceFile {

@@ -9,18 +9,18 @@ use crate::host::{Content, Look};
 /// Writes a file from the bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct PlaceItem {
+pub(crate) struct PlaceItem {
     /// The item's name in the bundle, for display.
-    pub item: ItemName,
+    pub(crate) item: ItemName,
     /// The digest and size by which the store finds the item.
-    pub content: Content,
+    pub(crate) content: Content,
     /// The destination path.
-    pub path: HostPath,
+    pub(crate) path: HostPath,
     /// The permission bits; owner and group are root.
-    pub mode: Mode,
+    pub(crate) mode: Mode,
     /// The component that the unit belongs to.
     #[serde(default, skip_serializing_if = "Component::is_shared")]
-    pub component: Component,
+    pub(crate) component: Component,
 }
 
 impl Goal for PlaceItem {

@@ -18,9 +18,9 @@ use crate::state::fixed;
 /// Runs the license server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ServeLicenses {
+pub(crate) struct ServeLicenses {
     /// The configuration of the service.
-    pub service: Service,
+    pub(crate) service: Service,
 }
 
 /// The number of health checks after a start, and the pause between them. Version 2 first generates

@@ -21,7 +21,7 @@ use crate::state::fixed;
 /// The key is specific to this host and never leaves it. An existing key is used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct MakeSigningKey {}
+pub(crate) struct MakeSigningKey {}
 
 impl MakeSigningKey {
     fn config_path() -> HostPath {
@@ -96,7 +96,7 @@ impl Goal for MakeSigningKey {
 /// Requests enrollment of the key at the next boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct RequestEnrolment {}
+pub(crate) struct RequestEnrolment {}
 
 impl RequestEnrolment {
     fn command() -> Reversible {
@@ -136,7 +136,7 @@ impl Goal for RequestEnrolment {
 /// Checks that the key is enrolled in the firmware.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct KeyEnrolled {}
+pub(crate) struct KeyEnrolled {}
 
 impl Goal for KeyEnrolled {
     fn summary(&self) -> String {
@@ -170,7 +170,7 @@ impl Goal for KeyEnrolled {
 }
 
 /// Checks whether one of `steps` needs the one-time password.
-pub fn need_password(steps: &[Step], look: &dyn Look) -> bool {
+pub(crate) fn need_password(steps: &[Step], look: &dyn Look) -> bool {
     let asks = |step: &Step| matches!(step, Step::RequestEnrolment(_) | Step::KeyEnrolled(_));
     steps.iter().any(asks) && signing_key(look) < SigningKey::Requested
 }

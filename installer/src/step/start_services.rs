@@ -10,9 +10,9 @@ use crate::settle::Derived;
 /// Starts services now; at the next boot, their targets start them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct StartServices {
+pub(crate) struct StartServices {
     /// The services, in order. The last one keeps running; those before it may finish and exit.
-    pub units: Vec<UnitName>,
+    pub(crate) units: Vec<UnitName>,
 }
 
 impl StartServices {

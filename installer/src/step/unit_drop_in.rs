@@ -9,15 +9,15 @@ use crate::state::fixed;
 /// Adds a drop-in to a systemd unit of the host or of a package, without changing the unit file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct UnitDropIn {
+pub(crate) struct UnitDropIn {
     /// The unit to extend.
-    pub unit: UnitName,
+    pub(crate) unit: UnitName,
     /// The file name of the drop-in.
-    pub name: DropInName,
+    pub(crate) name: DropInName,
     /// The item's name in the bundle, for display.
-    pub item: ItemName,
+    pub(crate) item: ItemName,
     /// The digest and size by which the store finds the item.
-    pub content: Content,
+    pub(crate) content: Content,
 }
 
 impl UnitDropIn {

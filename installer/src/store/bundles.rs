@@ -14,26 +14,26 @@ use crate::trust::Candidate;
 /// The journal records only that digest, and the medium may be gone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Bundles(BTreeMap<Digest, Known>);
+pub(crate) struct Bundles(BTreeMap<Digest, Known>);
 
 /// The name, order and signers of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Known {
+pub(crate) struct Known {
     /// The name.
-    pub name: BundleName,
+    pub(crate) name: BundleName,
     /// The channel.
-    pub channel: Channel,
+    pub(crate) channel: Channel,
     /// The sequence in the channel.
-    pub sequence: u64,
+    pub(crate) sequence: u64,
     /// The principals whose signatures counted when it was staged.
-    pub signed_by: BTreeSet<Principal>,
+    pub(crate) signed_by: BTreeSet<Principal>,
 }
 
 /// The record of bundles cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum BundlesError {
+pub(crate) enum BundlesError {
     /// The record is not one of this program.
     #[error("{path} is damaged: {source}")]
     Damaged {
@@ -66,7 +66,7 @@ fn manifest_path(bundle: Digest) -> OwnPath {
 
 impl Bundles {
     /// Returns the path of a manifest: a bundle's manifest is needed after its medium is removed.
-    pub fn load(look: &dyn Look) -> Result<Self, BundlesError> {
+    pub(crate) fn load(look: &dyn Look) -> Result<Self, BundlesError> {
         let path = path();
         match look.read(&path)? {
             None => Ok(Self::default()),
@@ -88,12 +88,15 @@ impl Bundles {
 
     /// Returns the bundle whose root has this digest.
     #[must_use]
-    pub fn get(&self, digest: Digest) -> Option<&Known> {
+    pub(crate) fn get(&self, digest: Digest) -> Option<&Known> {
         self.0.get(&digest)
     }
 
     /// Returns the manifest of a staged bundle.
-    pub fn manifest(look: &dyn Look, bundle: Digest) -> Result<Option<Manifest>, BundlesError> {
+    pub(crate) fn manifest(
+        look: &dyn Look,
+        bundle: Digest,
+    ) -> Result<Option<Manifest>, BundlesError> {
         let path = manifest_path(bundle);
         let Some(bytes) = look.read_up_to(&path, MAX_MANIFEST)? else { return Ok(None) };
         let damaged = |source| BundlesError::Manifest { path: path.clone(), source };
@@ -127,7 +130,7 @@ impl Bundles {
 impl Known {
     /// Returns the record of `bundle`.
     #[must_use]
-    pub fn of(bundle: &Bundle<Verified>) -> Self {
+    pub(crate) fn of(bundle: &Bundle<Verified>) -> Self {
         let manifest = bundle.manifest();
         Self {
             name: manifest.name.clone(),
@@ -139,7 +142,7 @@ impl Known {
 
     /// Returns the candidate for the floors.
     #[must_use]
-    pub fn candidate(&self, bundle: Digest) -> Candidate {
+    pub(crate) fn candidate(&self, bundle: Digest) -> Candidate {
         Candidate { channel: self.channel.clone(), sequence: self.sequence, bundle }
     }
 }

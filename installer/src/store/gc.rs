@@ -15,7 +15,7 @@ use crate::trust::{FloorError, Floors};
 
 /// The contents that must stay.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Needed {
+pub(crate) struct Needed {
     items: BTreeSet<ItemId>,
     undo: BTreeSet<ItemId>,
     bundles: BTreeSet<Digest>,
@@ -23,21 +23,21 @@ pub struct Needed {
 
 /// The contents that can be removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Garbage {
+pub(crate) struct Garbage {
     /// Items of bundles, with their sizes.
-    pub items: Vec<(OwnPath, u64)>,
+    pub(crate) items: Vec<(OwnPath, u64)>,
     /// Replaced files of reverted transactions.
-    pub undo: Vec<(OwnPath, u64)>,
+    pub(crate) undo: Vec<(OwnPath, u64)>,
     /// Manifests of bundles.
-    pub manifests: Vec<(OwnPath, u64)>,
+    pub(crate) manifests: Vec<(OwnPath, u64)>,
     /// The number of bytes that stay.
-    pub stays: u64,
+    pub(crate) stays: u64,
 }
 
 /// The needed contents cannot be determined.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum GcError {
+pub(crate) enum GcError {
     /// The host failed.
     #[error(transparent)]
     Host(#[from] HostError),
@@ -55,7 +55,7 @@ pub enum GcError {
 impl Needed {
     /// Returns everything needed to apply or revert these open transactions, and by the last confirmed
     /// bundle of each channel.
-    pub fn of(look: &dyn Look, open: &[(Transaction, Vec<Entry>)]) -> Result<Self, GcError> {
+    pub(crate) fn of(look: &dyn Look, open: &[(Transaction, Vec<Entry>)]) -> Result<Self, GcError> {
         let mut needed = Self::default();
         for (tx, entries) in open {
             needed.bundle(look, tx.new.bundle)?;
@@ -112,7 +112,7 @@ fn contents(driver: &DriverSpec) -> impl Iterator<Item = Content> {
 
 impl Garbage {
     /// Returns everything that is not needed.
-    pub fn find(look: &dyn Look, needed: &Needed) -> Result<Self, HostError> {
+    pub(crate) fn find(look: &dyn Look, needed: &Needed) -> Result<Self, HostError> {
         let mut garbage = Self::default();
         let names = |ids: &BTreeSet<ItemId>| ids.iter().map(ToString::to_string).collect();
         let manifests: BTreeSet<_> =
@@ -144,13 +144,13 @@ impl Garbage {
     }
 
     /// Returns all files.
-    pub fn files(&self) -> impl Iterator<Item = &(OwnPath, u64)> {
+    pub(crate) fn files(&self) -> impl Iterator<Item = &(OwnPath, u64)> {
         self.items.iter().chain(&self.undo).chain(&self.manifests)
     }
 
     /// Returns the number of bytes.
     #[must_use]
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.files().map(|(_, size)| size).sum()
     }
 

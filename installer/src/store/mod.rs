@@ -12,9 +12,9 @@ use std::collections::BTreeSet;
 use vgpu_manifest::ui::{Exit, Explain};
 use vgpu_manifest::{Bundle, Item, ItemName, Manifest, ReadError, Verified};
 
-pub use self::bundles::{Bundles, BundlesError, Known};
-pub use self::gc::{Garbage, GcError, Needed};
-pub use self::space::{Needs, SpaceError, needs};
+pub(crate) use self::bundles::{Bundles, BundlesError, Known};
+pub(crate) use self::gc::{Garbage, Needed};
+pub(crate) use self::space::{SpaceError, needs};
 
 use crate::host::real::{Program, Staging};
 use crate::host::{Content, HostError, Kind, Look, RealHost};
@@ -23,16 +23,16 @@ use crate::ui::Progress;
 
 /// The items of a bundle that the store lacks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Missing {
+pub(crate) struct Missing {
     items: BTreeSet<ItemName>,
     /// Their size in bytes.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 impl Missing {
     /// Returns the number of items.
     #[must_use]
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.items.len()
     }
 }
@@ -40,7 +40,7 @@ impl Missing {
 /// A bundle could not be copied into the store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum StageError {
+pub(crate) enum StageError {
     /// The store cannot be used.
     #[error(transparent)]
     Host(#[from] HostError),
@@ -62,7 +62,7 @@ impl Explain for StageError {
 }
 
 /// Returns the items of `manifest` that the store lacks, each content once.
-pub fn missing(look: &dyn Look, manifest: &Manifest) -> Result<Missing, HostError> {
+pub(crate) fn missing(look: &dyn Look, manifest: &Manifest) -> Result<Missing, HostError> {
     let mut missing = Missing::default();
     let mut seen = BTreeSet::new();
     for item in &manifest.items {
@@ -75,13 +75,13 @@ pub fn missing(look: &dyn Look, manifest: &Manifest) -> Result<Missing, HostErro
 }
 
 /// Returns the number of bytes that `program` still takes in the store.
-pub fn missing_program(look: &dyn Look, program: &Program) -> Result<u64, HostError> {
+pub(crate) fn missing_program(look: &dyn Look, program: &Program) -> Result<u64, HostError> {
     let content = program.content();
     Ok(if has(look, content)? { 0 } else { content.size })
 }
 
 /// Verifies the `missing` items and copies them into the store, in one pass, durably.
-pub fn stage(
+pub(crate) fn stage(
     host: &RealHost,
     bundle: &Bundle<Verified>,
     missing: &Missing,

@@ -13,7 +13,7 @@ const RESERVE: u64 = 16 << 20;
 
 /// The space that an apply takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Needs {
+pub(crate) struct Needs {
     /// Bytes by folder.
     by_folder: BTreeMap<HostPath, u64>,
 }
@@ -21,7 +21,7 @@ pub struct Needs {
 /// The host has too little space, or does not report it. Nothing has been written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum SpaceError {
+pub(crate) enum SpaceError {
     /// Too little space.
     #[error("{folder} has {} free, but {} are needed there", ByteSize::new(*.free), ByteSize::new(*.needed))]
     TooLittle {
@@ -53,7 +53,7 @@ impl Explain for SpaceError {
 /// On most hosts all folders are on one file system, which must hold the sum. On other hosts this
 /// overestimates the space needed at the store.
 #[must_use]
-pub fn needs(bytes: u64, changes: &[Change]) -> Needs {
+pub(crate) fn needs(bytes: u64, changes: &[Change]) -> Needs {
     let mut by_folder: BTreeMap<HostPath, u64> = BTreeMap::new();
     let size = |node: &Option<Node>| {
         node.as_ref().and_then(Node::content).map_or(0, |content| content.size)
@@ -89,7 +89,7 @@ pub fn needs(bytes: u64, changes: &[Change]) -> Needs {
 
 impl Needs {
     /// Checks that the host has this space.
-    pub fn check(&self, look: &dyn Look) -> Result<(), SpaceError> {
+    pub(crate) fn check(&self, look: &dyn Look) -> Result<(), SpaceError> {
         for (folder, &needed) in &self.by_folder {
             let free = look.free_space(folder)?;
             if needed > free {

@@ -17,43 +17,43 @@ const REMEMBERED: usize = 32;
 /// inspected. If a bundle fails, the last confirmed one can therefore be applied again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Floors(BTreeMap<Channel, Floor>);
+pub(crate) struct Floors(BTreeMap<Channel, Floor>);
 
 /// The record of one channel.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Floor {
+pub(crate) struct Floor {
     /// The lowest accepted sequence.
-    pub sequence: u64,
+    pub(crate) sequence: u64,
     /// The confirmed bundles, the latest last.
-    pub proven: Vec<Proven>,
+    pub(crate) proven: Vec<Proven>,
 }
 
 /// A confirmed bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Proven {
+pub(crate) struct Proven {
     /// Its sequence.
-    pub sequence: u64,
+    pub(crate) sequence: u64,
     /// The digest of its signed root.
-    pub bundle: Digest,
+    pub(crate) bundle: Digest,
 }
 
 /// A bundle to be checked against the floors.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
+pub(crate) struct Candidate {
     /// Its channel.
-    pub channel: Channel,
+    pub(crate) channel: Channel,
     /// Its sequence in that channel.
-    pub sequence: u64,
+    pub(crate) sequence: u64,
     /// The digest of its signed root.
-    pub bundle: Digest,
+    pub(crate) bundle: Digest,
 }
 
 impl Candidate {
     /// Returns the candidate for `bundle`.
     #[must_use]
-    pub fn of(bundle: &Bundle<Verified>) -> Self {
+    pub(crate) fn of(bundle: &Bundle<Verified>) -> Self {
         let manifest = bundle.manifest();
         let (channel, sequence) = (manifest.channel.clone(), manifest.sequence);
         Self { channel, sequence, bundle: bundle.digest() }
@@ -63,7 +63,7 @@ impl Candidate {
 /// A bundle is rejected by the floors, or the floors cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum FloorError {
+pub(crate) enum FloorError {
     /// The bundle is older than the floor.
     #[error(
         "the bundle has sequence {sequence}, but this host accepts channel `{channel}` only from {floor}"
@@ -121,7 +121,7 @@ fn path() -> OwnPath {
 
 impl Floors {
     /// Returns the record of this host.
-    pub fn load(look: &dyn Look) -> Result<Self, FloorError> {
+    pub(crate) fn load(look: &dyn Look) -> Result<Self, FloorError> {
         let path = path();
         match look.read(&path)? {
             None => Ok(Self::default()),
@@ -140,13 +140,13 @@ impl Floors {
     }
 
     /// Returns the record of each channel.
-    pub fn iter(&self) -> impl Iterator<Item = (&Channel, &Floor)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Channel, &Floor)> {
         self.0.iter()
     }
 
     /// Returns the record of `channel`, if any.
     #[must_use]
-    pub fn get(&self, channel: &Channel) -> Option<&Floor> {
+    pub(crate) fn get(&self, channel: &Channel) -> Option<&Floor> {
         self.0.get(channel)
     }
 
@@ -154,7 +154,7 @@ impl Floors {
     ///
     /// Besides all bundles from the floor on, this allows the bundle confirmed before the latest
     /// one, for a rollback.
-    pub fn admit(&self, candidate: &Candidate) -> Result<(), FloorError> {
+    pub(crate) fn admit(&self, candidate: &Candidate) -> Result<(), FloorError> {
         let Some(floor) = self.0.get(&candidate.channel) else { return Ok(()) };
         let Candidate { channel, sequence, bundle } = candidate.clone();
         let twin = floor.proven.iter().rfind(|proven| proven.sequence == sequence);
@@ -169,7 +169,7 @@ impl Floors {
     }
 
     /// Records that `candidate` was confirmed. Returns whether the record changed.
-    pub fn prove(&mut self, candidate: &Candidate) -> bool {
+    pub(crate) fn prove(&mut self, candidate: &Candidate) -> bool {
         let before = self.0.get(&candidate.channel).cloned();
         let floor = self.0.entry(candidate.channel.clone()).or_default();
         let proven = Proven { sequence: candidate.sequence, bundle: candidate.bundle };
@@ -186,7 +186,7 @@ impl Floors {
     ///
     /// Bundles below a raised floor can no longer be used for a rollback. Bundles above a lowered
     /// one are removed from the record: sequences used by mistake are free again.
-    pub fn set(&mut self, channel: &Channel, sequence: u64) -> u64 {
+    pub(crate) fn set(&mut self, channel: &Channel, sequence: u64) -> u64 {
         let floor = self.0.entry(channel.clone()).or_default();
         let before = floor.sequence;
         if sequence < before {

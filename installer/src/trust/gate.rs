@@ -9,7 +9,7 @@ use super::{Candidate, FloorError, Floors};
 /// A bundle with valid signatures is not accepted by this host.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum NotAdmitted {
+pub(crate) enum NotAdmitted {
     /// The host does not accept its channel.
     #[error(
         "the bundle is from channel `{channel}`, but this host accepts only {}",
@@ -47,7 +47,7 @@ fn list(channels: &BTreeSet<Channel>) -> String {
 }
 
 /// Checks whether this host accepts the channel and the sequence of `bundle`.
-pub fn admit(
+pub(crate) fn admit(
     policy: &Policy,
     floors: &Floors,
     bundle: &Bundle<Verified>,

@@ -8,8 +8,8 @@ mod gate;
 mod policy_file;
 mod record;
 
-pub use self::floors::{Candidate, Floor, FloorError, Floors, Proven};
-pub use self::gate::{NotAdmitted, admit};
+pub(crate) use self::floors::{Candidate, Floor, FloorError, Floors};
+pub(crate) use self::gate::{NotAdmitted, admit};
 pub(crate) use self::policy_file::save;
-pub use self::policy_file::{POLICY, TrustError, load, require};
+pub(crate) use self::policy_file::{TrustError, load, require};
 pub(crate) use self::record::record;

@@ -6,12 +6,12 @@ use crate::host::own::{fixed, trust};
 use crate::host::{HostError, Look, Meta, Node, OwnState};
 
 /// The authoritative document. The installer derives two files for `ssh-keygen` from it.
-pub const POLICY: &str = "/etc/vgpu-offline/policy.toml";
+pub(crate) const POLICY: &str = "/etc/vgpu-offline/policy.toml";
 
 /// The trust policy of the host cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum TrustError {
+pub(crate) enum TrustError {
     /// The host has no policy.
     #[error("this host trusts no keys yet: {POLICY} does not exist")]
     Nobody,
@@ -52,7 +52,7 @@ impl Explain for TrustError {
 }
 
 /// Returns the policy of the host, or `None` if it has none yet.
-pub fn load(look: &dyn Look) -> Result<Option<Policy>, TrustError> {
+pub(crate) fn load(look: &dyn Look) -> Result<Option<Policy>, TrustError> {
     let path = fixed(POLICY);
     match look.node(&path)? {
         None => return Ok(None),
@@ -64,7 +64,7 @@ pub fn load(look: &dyn Look) -> Result<Option<Policy>, TrustError> {
 }
 
 /// Returns the policy of the host, which must have one.
-pub fn require(look: &dyn Look) -> Result<Policy, TrustError> {
+pub(crate) fn require(look: &dyn Look) -> Result<Policy, TrustError> {
     load(look)?.ok_or(TrustError::Nobody)
 }
 

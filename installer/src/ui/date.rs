@@ -3,9 +3,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A point in time, displayed in UTC: `2026-03-01 14:05:00 UTC`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Date(
+pub(crate) struct Date(
     /// Seconds since 1970.
-    pub i64,
+    pub(crate) i64,
 );
 
 impl From<SystemTime> for Date {
@@ -18,7 +18,7 @@ impl From<SystemTime> for Date {
 impl Date {
     /// Returns year, month, day, hour, minute and second, in UTC.
     #[must_use]
-    pub fn numbers(self) -> [i64; 6] {
+    pub(crate) fn numbers(self) -> [i64; 6] {
         let (days, seconds) = (self.0.div_euclid(86_400), self.0.rem_euclid(86_400));
         let (year, month, day) = civil(days);
         [year, month, day, seconds / 3600, seconds / 60 % 60, seconds % 60]
@@ -28,7 +28,7 @@ impl Date {
 impl Date {
     /// Parses a time of this form, in UTC: `2026-03-01T14:05:00`, with any suffix.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let number = |at: std::ops::Range<usize>| text.get(at)?.parse::<i64>().ok();
         let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
         let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);

@@ -10,17 +10,17 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-pub use self::date::Date;
-pub use self::progress::Progress;
-pub use vgpu_manifest::printable;
-pub use vgpu_manifest::ui::{ByteSize, Tone};
+pub(crate) use self::date::Date;
+pub(crate) use self::progress::Progress;
+pub(crate) use vgpu_manifest::printable;
+pub(crate) use vgpu_manifest::ui::{ByteSize, Tone};
 use vgpu_manifest::ui::{Color, Report, paint, unpainted};
 
 use crate::host::real::{On, RunLog};
 
 /// The terminal interface.
 #[derive(Debug)]
-pub struct Ui {
+pub(crate) struct Ui {
     out: Stream,
     err: Stream,
     asks: Asks,
@@ -44,14 +44,14 @@ enum Asks {
 /// There is no terminal for questions.
 #[derive(Debug, thiserror::Error)]
 #[error("no terminal to ask on")]
-pub struct NobodyThere;
+pub(crate) struct NobodyThere;
 
 impl Ui {
     /// Uses the streams of this process.
     ///
     /// `no_color` is the value of the environment variable `NO_COLOR`.
     #[must_use]
-    pub fn new(color: Color, no_color: Option<&OsStr>) -> Self {
+    pub(crate) fn new(color: Color, no_color: Option<&OsStr>) -> Self {
         let stream =
             |is_terminal| Stream { is_terminal, is_colored: color.applies(is_terminal, no_color) };
         let (out, err) = (stream(io::stdout().is_terminal()), stream(io::stderr().is_terminal()));
@@ -61,26 +61,26 @@ impl Ui {
     }
 
     /// Copies all messages to the log.
-    pub fn also_to(&self, log: Arc<RunLog>) {
+    pub(crate) fn also_to(&self, log: Arc<RunLog>) {
         let _ = self.log.set(log);
     }
 
     /// Logs the exit of the program.
-    pub fn ends(&self, status: u8) {
+    pub(crate) fn ends(&self, status: u8) {
         if let Some(log) = self.log.get() {
             log.close(status);
         }
     }
 
     /// Logs that the time since `since` was spent on `on` and not on the program's own work.
-    pub fn spent(&self, on: On, since: Instant) {
+    pub(crate) fn spent(&self, on: On, since: Instant) {
         if let Some(log) = self.log.get() {
             log.spend(on, since.elapsed());
         }
     }
 
     /// Prints a line on stderr.
-    pub fn say(&self, line: impl Display) {
+    pub(crate) fn say(&self, line: impl Display) {
         let line = line.to_string();
         self.write_down(&line);
         // If stderr is closed, the error cannot be reported anywhere.
@@ -88,7 +88,7 @@ impl Ui {
     }
 
     /// Prints an error and its hints on stderr.
-    pub fn report(&self, report: &Report) {
+    pub(crate) fn report(&self, report: &Report) {
         report.lines(self.err.is_colored).iter().for_each(|line| self.say(line));
     }
 
@@ -99,46 +99,46 @@ impl Ui {
     }
 
     /// Prints a line of requested output.
-    pub fn print(&self, line: impl Display) -> io::Result<()> {
+    pub(crate) fn print(&self, line: impl Display) -> io::Result<()> {
         writeln!(io::stdout().lock(), "{line}")
     }
 
     /// Prints a document that ends with its own line feed.
-    pub fn print_document(&self, document: &str) -> io::Result<()> {
+    pub(crate) fn print_document(&self, document: &str) -> io::Result<()> {
         io::stdout().lock().write_all(document.as_bytes())
     }
 
     /// Returns `text` as styled for stdout.
     #[must_use]
-    pub fn paint(&self, tone: Tone, text: &str) -> String {
+    pub(crate) fn paint(&self, tone: Tone, text: &str) -> String {
         self.out.paint(tone, text)
     }
 
     /// Returns `text` as styled for stderr.
     #[must_use]
-    pub fn paint_talk(&self, tone: Tone, text: &str) -> String {
+    pub(crate) fn paint_talk(&self, tone: Tone, text: &str) -> String {
         self.err.paint(tone, text)
     }
 
     /// Shows the progress of work on `total` bytes, on a terminal.
     #[must_use]
-    pub fn progress(&self, verb: &'static str, total: u64) -> Progress {
+    pub(crate) fn progress(&self, verb: &'static str, total: u64) -> Progress {
         Progress::new(verb, total, self.err.is_terminal)
     }
 
     /// Checks whether a terminal can answer a question.
     #[must_use]
-    pub fn can_ask(&self) -> bool {
+    pub(crate) fn can_ask(&self) -> bool {
         self.asks == Asks::Somebody
     }
 
     /// Asks a question and returns the trimmed answer. The end of input is an empty answer.
-    pub fn ask(&self, question: &str) -> Result<String, NobodyThere> {
+    pub(crate) fn ask(&self, question: &str) -> Result<String, NobodyThere> {
         Ok(self.answer(question)?.unwrap_or_default())
     }
 
     /// Asks a question and returns the trimmed answer; `None` at the end of input.
-    pub fn answer(&self, question: &str) -> Result<Option<String>, NobodyThere> {
+    pub(crate) fn answer(&self, question: &str) -> Result<Option<String>, NobodyThere> {
         if !self.can_ask() {
             return Err(NobodyThere);
         }
@@ -156,7 +156,7 @@ impl Ui {
     }
 
     /// Asks for a secret, without echoing the input. The end of input is an empty answer.
-    pub fn ask_hidden(&self, question: &str) -> Result<String, NobodyThere> {
+    pub(crate) fn ask_hidden(&self, question: &str) -> Result<String, NobodyThere> {
         if !self.can_ask() {
             return Err(NobodyThere);
         }
@@ -168,7 +168,7 @@ impl Ui {
     }
 
     /// Asks for a confirmation. Only an explicit yes counts.
-    pub fn confirm(&self, question: &str) -> Result<Answer, NobodyThere> {
+    pub(crate) fn confirm(&self, question: &str) -> Result<Answer, NobodyThere> {
         let answer = self.ask(&format!("{question} [y/N]"))?;
         Ok(match answer.to_lowercase().as_str() {
             "y" | "yes" => Answer::Yes,
@@ -179,7 +179,7 @@ impl Ui {
 
 /// The answer to a confirmation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// Continue.
     Yes,
     /// Stop.
@@ -194,7 +194,7 @@ impl Stream {
 
 /// Formats several lines, each of them [`printable`].
 #[must_use]
-pub fn printable_lines(text: &str) -> String {
+pub(crate) fn printable_lines(text: &str) -> String {
     text.lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 

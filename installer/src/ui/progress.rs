@@ -12,7 +12,7 @@ const PERIOD: Duration = Duration::from_millis(100);
 ///
 /// Several threads may update it.
 #[derive(Debug)]
-pub struct Progress {
+pub(crate) struct Progress {
     verb: &'static str,
     total: u64,
     done: AtomicU64,
@@ -29,7 +29,7 @@ impl Progress {
     }
 
     /// Adds bytes that are done.
-    pub fn add(&self, bytes: u64) {
+    pub(crate) fn add(&self, bytes: u64) {
         let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
         // If another thread is drawing, this one continues its work.
         let Some(mut drawn) = self.drawn.as_ref().and_then(|drawn| drawn.try_lock().ok()) else {
@@ -48,7 +48,7 @@ impl Progress {
 
     /// Returns how long it has taken, and at what rate: `1.2 GiB in 3.1 s (396.4 MiB/s)`.
     #[must_use]
-    pub fn summary(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         let pace = self.pace(self.done.load(Ordering::Relaxed));
         let (done, rate) = (ByteSize::new(pace.done), ByteSize::new(pace.rate()));
         format!(

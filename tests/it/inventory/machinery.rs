@@ -3,10 +3,10 @@ use std::time::SystemTime;
 
 use camino::Utf8Path;
 use tempfile::TempDir;
-use vgpu_installer::facts::{Serials, inventory};
 use vgpu_installer::host::{
     Command, Exec, HostError, HostPath, Look, Node as HostNode, Output, RealHost, Stat,
 };
+use vgpu_installer::{Serials, inventory};
 use vgpu_manifest::inventory::Inventory;
 use vgpu_tests::nodes::{Node, Root};
 

@@ -9,8 +9,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use vgpu_installer::facts::{Serials, inventory};
 use vgpu_installer::host::{Exec, RealHost};
+use vgpu_installer::{Serials, inventory};
 use vgpu_manifest::inventory::{
     Function, Inventory, IommuState, KernelPart, LeftoverKind, Machine, Subscription, VgpuInterface,
 };

@@ -15,10 +15,10 @@ fn main() -> Result<()> {
     let (completions, man) = (folder.join("completions"), folder.join("man1"));
     fs::create_dir_all(&completions).with_context(|| format!("cannot create `{completions}`"))?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-        let script = vgpu_bundler::cli::completions(vgpu_installer::cli::command(), shell);
+        let script = vgpu_bundler::completions(vgpu_installer::command(), shell);
         fs::write(completions.join(shell.file_name("vgpu-installer")), script)?;
     }
-    let (command, manual) = (vgpu_installer::cli::command(), &vgpu_installer::cli::MANUAL);
-    vgpu_bundler::cli::manual_pages(command, manual, &man)?;
+    let (command, manual) = (vgpu_installer::command(), &vgpu_installer::MANUAL);
+    vgpu_bundler::manual_pages(command, manual, &man)?;
     Ok(())
 }

@@ -12,7 +12,7 @@ const README: &str = include_str!("readme.txt");
 ///
 /// Source: `nvmlGridLicenseFeatureCode_t` of NVML.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Feature {
+pub(crate) enum Feature {
     /// Virtual GPU: 1.
     Vgpu,
     /// RTX virtual workstation: 2.
@@ -33,7 +33,7 @@ impl Feature {
 
 /// What guests are told of a licence server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub(crate) enum Told {
     /// Where it is, and the root certificate, in PEM, that it is believed by.
     Server {
         /// Where.
@@ -50,19 +50,19 @@ const TOKEN: &str = "license-token.tok";
 
 /// The files that guests get.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Guests {
+pub(crate) struct Guests {
     /// What they are told.
-    pub told: Told,
+    pub(crate) told: Told,
     /// The kind of licence that they ask for.
-    pub feature: Option<Feature>,
+    pub(crate) feature: Option<Feature>,
     /// What they need beside that, as the catalogue has it; nothing if it was not asked.
-    pub needs: Vec<String>,
+    pub(crate) needs: Vec<String>,
 }
 
 impl Guests {
     /// The files, in the order of their names.
     #[must_use]
-    pub fn files(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn files(&self) -> Vec<(&'static str, String)> {
         let mut files = vec![
             ("license-linux.sh", self.fill(LINUX)),
             ("license-readme.txt", dos(&self.fill(README))),

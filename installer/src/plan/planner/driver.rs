@@ -7,12 +7,12 @@ use vgpu_manifest::{Item, Kind, Manifest, Mode, UnitName};
 use super::{Choices, Surroundings, Unsuitable, unlock};
 use crate::component::Component;
 use crate::driver::{DriverPatch, DriverSpec};
+use crate::gpus::vgpu::Vgpu;
 use crate::state::fixed;
 use crate::step::{
     EnableSriov, EnableUnit, InstallDriver, InstallSelf, MendPackages, OldConfig, PlaceFile,
     SriovBy, StartServices, Step,
 };
-use crate::vgpu::Vgpu;
 
 /// NVIDIA's two daemons.
 pub(super) const DAEMONS: [&str; 2] = ["nvidia-vgpud.service", "nvidia-vgpu-mgr.service"];

@@ -13,7 +13,7 @@ use crate::step::{GuestFile, GuestImage, GuestSource, Step};
 /// A file does not fit into the image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum GuestFileError {
+pub(crate) enum GuestFileError {
     /// The length of a file in a CD image has 32 bits.
     #[error("`{place}` has {size} bytes, but a file in a CD image must be smaller than 4 GiB")]
     TooLarge {

@@ -16,44 +16,44 @@ mod guests;
 mod packages;
 mod unlock;
 
-pub use self::guests::GuestFileError;
+pub(crate) use self::guests::GuestFileError;
 
 use super::Plan;
 use crate::act::ForeignDriver;
-use crate::boots::Course;
 use crate::component::Component;
 use crate::driver::DriverSpec;
 use crate::facts::FileStorage;
+use crate::gpus::vgpu::Vgpu;
 use crate::gpus::{GpuChoice, Slot, Unavailable, isolate};
 use crate::host::Content;
+use crate::kernel::choice::Course;
 use crate::license::Service;
 use crate::license::guest::Guests;
-use crate::resume::{self, Resume};
 use crate::state;
+use crate::status::resume::{self, Resume};
 use crate::step::{
     ClearLeftovers, EnableUnit, HandToGuests, HeldForGuests, InstallSelf, InstallUnit,
     KernelCommandLine, KernelRuns, KeyEnrolled, LoadModules, MakeSigningKey, ModprobeOptions,
     PinKernel, PlaceFile, PlaceItem, RequestEnrolment, ServeLicenses, Step, UnitDropIn,
 };
-use crate::vgpu::Vgpu;
 
 /// The choices of the operator, and the state of the program itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Choices {
+pub(crate) struct Choices {
     /// The content of this executable, as it was staged.
-    pub program: Content,
+    pub(crate) program: Content,
     /// The operator's choices for the host's GPUs.
-    pub gpus: GpuChoice,
+    pub(crate) gpus: GpuChoice,
     /// The license server for this node.
-    pub license: Option<Service>,
+    pub(crate) license: Option<Service>,
     /// How to handle the bundle's guest tools.
-    pub guest_tools: GuestTools,
+    pub(crate) guest_tools: GuestTools,
 }
 
 /// How to handle guest tools.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum GuestTools {
+pub(crate) enum GuestTools {
     /// Leave them in the bundle.
     #[default]
     LeftOut,
@@ -63,27 +63,27 @@ pub enum GuestTools {
 
 /// Inputs in addition to the bundle's manifest and the host's files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Surroundings {
+pub(crate) struct Surroundings {
     /// The verdict of the bundle's catalog for the host's GPUs; `None` if no GPU needs a driver.
-    pub vgpu: Option<Vgpu>,
+    pub(crate) vgpu: Option<Vgpu>,
     /// The driver that the installer has installed before.
-    pub installed: Option<DriverSpec>,
+    pub(crate) installed: Option<DriverSpec>,
     /// The third-party driver to remove.
-    pub foreign: Option<ForeignDriver>,
+    pub(crate) foreign: Option<ForeignDriver>,
     /// Whether the host resumes automatically after the reboot.
-    pub resume: Resume,
+    pub(crate) resume: Resume,
     /// The handling of kernels.
-    pub course: Course,
+    pub(crate) course: Course,
     /// The folder for guest images.
-    pub iso_storage: FileStorage,
+    pub(crate) iso_storage: FileStorage,
     /// The license server information for guests, if there is a server.
-    pub guests: Option<Guests>,
+    pub(crate) guests: Option<Guests>,
 }
 
 /// The bundle cannot be applied to the host.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Unsuitable {
+pub(crate) enum Unsuitable {
     /// The kernel parameters for the IOMMU depend on the CPU vendor, which is unknown.
     #[error("the bundle needs the IOMMU, but this CPU is neither from Intel nor from AMD")]
     Cpu,
@@ -203,12 +203,17 @@ fn too_old(here: Option<&GlibcVersion>, needs: Option<&GlibcVersion>) -> String 
 /// Computes the steps that apply the bundle to the host, without any side effect.
 ///
 /// The plan has all steps, including those in sync: only the host itself can tell.
-pub fn plan(manifest: &Manifest, facts: &Inventory, choices: &Choices) -> Result<Plan, Unsuitable> {
+#[cfg(test)]
+pub(crate) fn plan(
+    manifest: &Manifest,
+    facts: &Inventory,
+    choices: &Choices,
+) -> Result<Plan, Unsuitable> {
     plan_with(manifest, facts, choices, &Surroundings::default())
 }
 
 /// Like [`plan`], with further inputs.
-pub fn plan_with(
+pub(crate) fn plan_with(
     manifest: &Manifest,
     facts: &Inventory,
     choices: &Choices,

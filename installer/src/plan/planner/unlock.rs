@@ -5,9 +5,9 @@ use vgpu_manifest::{Item, Kind, Manifest, Mode};
 use super::Unsuitable;
 use super::driver::DAEMONS;
 use crate::component::Component;
+use crate::gpus::vgpu::Vgpu;
 use crate::state::fixed;
 use crate::step::{BuildUnlock, LIBRARY, PlaceFile, PlaceItem, Step, UnlockSource};
-use crate::vgpu::Vgpu;
 
 /// Plans the presentation of a GPU as another one, or only the overrides of vGPU types.
 pub(super) fn steps(

@@ -6,9 +6,9 @@ use vgpu_manifest::platform::CpuVendor;
 
 use super::planner::{facts, item_of, manifest};
 use super::*;
-use crate::boots::Course;
 use crate::gpus::GpuChoice;
 use crate::host::HostError;
+use crate::kernel::choice::Course;
 use crate::step::{KernelRuns, PinKernel};
 
 const OLD: &str = "6.8.12-4-pve";
@@ -109,7 +109,7 @@ fn made(around: &Surroundings, state: PackageState) -> (Vec<String>, Vec<String>
 }
 
 fn around(course: Course) -> Surroundings {
-    let vgpu = crate::vgpu::Vgpu {
+    let vgpu = crate::gpus::vgpu::Vgpu {
         driver: "535.230.02".parse().unwrap(),
         args: vec!["--dkms".to_owned()],
         unlock: None,

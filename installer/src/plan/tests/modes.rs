@@ -9,7 +9,7 @@ use crate::gpus::Slot;
 use crate::host::HostError;
 use crate::host::testing::Late;
 use crate::power_cut::cut_once;
-use crate::resume;
+use crate::status::resume;
 use crate::step::{
     BuildUnlock, EnableSriov, EnableUnit, HandToGuests, InstallDriver, InstallPackages, LIBRARY,
     OldConfig, SriovBy, StartServices, Status, UnlockSource,

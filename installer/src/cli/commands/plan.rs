@@ -8,24 +8,24 @@ use vgpu_manifest::{Bundle, Kind, Verified};
 use super::bundle::{BundleArg, title};
 use super::{GuestToolArgs, ResumeArgs, left_out, print_json};
 use crate::act::{Change, ForeignDriver};
-use crate::boots::{Coming, Course, choose};
 use crate::cli::{Exit, Target};
 use crate::driver;
 use crate::facts::{FileStorage, Serials, inventory};
 use crate::fit::{Fit, Question};
+use crate::gpus::vgpu::Vgpu;
 use crate::gpus::{Foreign, GpuChoice};
 use crate::host::Look;
 use crate::host::real::{FileMemory, Program, write_outside};
+use crate::kernel::choice::{Coming, Course, choose};
 use crate::license::elsewhere::told;
 use crate::license::guest::Guests;
 use crate::license::{in_force, need};
 use crate::plan::{self, Basis, Choices, Rehearsal, Review, Surroundings, rehearse};
-use crate::resume::Resume;
+use crate::status::resume::Resume;
 use crate::step::Step;
 use crate::store::Known;
 use crate::trust::{Candidate, Floors, admit};
 use crate::ui::{Tone, Ui, printable};
-use crate::vgpu::Vgpu;
 
 /// Show the changes that a bundle would make to this host.
 ///

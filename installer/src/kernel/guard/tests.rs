@@ -5,7 +5,7 @@ use vgpu_manifest::Digest;
 use super::*;
 use crate::host::testing::{Late, MemHost, Program};
 use crate::journal::{BootId, NewTransaction, TxState, recover};
-use crate::kernel_pin::{ESPS, PIN};
+use crate::kernel::pin::{ESPS, PIN};
 use crate::power_cut::{World, cut_everywhere};
 
 const OLD: &str = "6.14.11-2-pve";

@@ -8,7 +8,7 @@ use vgpu_manifest::platform::KernelRelease;
 
 /// Returns the kernels that a bundle provides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Coming {
+pub(crate) struct Coming {
     images: BTreeSet<KernelRelease>,
     headers: BTreeSet<KernelRelease>,
 }
@@ -17,7 +17,7 @@ impl Coming {
     /// Determined from the names of its packages: `proxmox-kernel-6.8.12-4-pve-signed`,
     /// `pve-headers-5.15.158-2-pve`.
     #[must_use]
-    pub fn of(manifest: &Manifest) -> Self {
+    pub(crate) fn of(manifest: &Manifest) -> Self {
         let names =
             manifest.items.iter().filter_map(|item| Some(item.kind().package()?.name.as_str()));
         let all = |kinds: &[&str]| {
@@ -41,14 +41,14 @@ fn release(name: &str, kinds: &[&str]) -> Option<KernelRelease> {
 
 /// The required kernel changes; none by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Course {
+pub(crate) struct Course {
     /// The kernel to pin.
-    pub hold: Option<KernelRelease>,
+    pub(crate) hold: Option<KernelRelease>,
     /// The kernel that must run before the driver can be built.
-    pub wait_for: Option<KernelRelease>,
+    pub(crate) wait_for: Option<KernelRelease>,
     /// The only kernels to build the module for, because it does not build for the newest; empty
     /// for the default, the running and the newest kernel.
-    pub build_for: Vec<KernelRelease>,
+    pub(crate) build_for: Vec<KernelRelease>,
 }
 
 /// Returns the kernel that the host boots by default: the pinned one, or the newest that is
@@ -68,7 +68,7 @@ fn images(kernels: &Kernels) -> impl Iterator<Item = &KernelRelease> {
 ///
 /// Prefers the default boot kernel, then the running one, then the newest that has its headers,
 /// installed or in the bundle. `None` if no kernel is supported.
-pub fn choose(
+pub(crate) fn choose(
     kernels: &Kernels,
     coming: &Coming,
     suits: &dyn Fn(&KernelRelease) -> bool,

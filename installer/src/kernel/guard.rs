@@ -13,13 +13,13 @@ use crate::component::Component;
 use crate::facts::{kernels, root_pool};
 use crate::host::{Host, HostError, Look, OwnPath, OwnState};
 use crate::journal::{JournalError, SettleError, TxId, settle};
-use crate::kernel_pin::{Imports, imports};
-use crate::proof::{Built, newest};
+use crate::kernel::pin::{Imports, imports};
 use crate::state;
+use crate::status::proof::{Built, newest};
 
 /// The result of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Guarded {
+pub(crate) enum Guarded {
     /// Nothing had to change.
     Nothing,
     /// The default kernel has no module, so the last one that has a module was pinned.
@@ -42,7 +42,7 @@ pub enum Guarded {
 
 /// The reason why the host cannot be kept on a kernel with a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Helpless {
+pub(crate) enum Helpless {
     /// The operator pinned the kernel.
     Pinned,
     /// No other kernel has a module.
@@ -54,7 +54,7 @@ pub enum Helpless {
 /// A failure of the guard.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum GuardError {
+pub(crate) enum GuardError {
     /// The host failed.
     #[error(transparent)]
     Host(#[from] HostError),
@@ -90,7 +90,7 @@ fn remember(host: &mut dyn Host, kernel: &KernelRelease) -> Result<(), HostError
 }
 
 /// Makes the next boot use a kernel with a module of this version, as a part of `tx`.
-pub fn guard(
+pub(crate) fn guard(
     host: &mut dyn Host,
     log: &mut Log,
     tx: TxId,

@@ -10,32 +10,32 @@ use crate::fit::Fit;
 
 /// The driver for this node's GPUs, with its requirements.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Vgpu {
+pub(crate) struct Vgpu {
     /// The version of the host driver.
-    pub driver: DriverVersion,
+    pub(crate) driver: DriverVersion,
     /// The arguments for `nvidia-installer`.
-    pub args: Vec<String>,
+    pub(crate) args: Vec<String>,
     /// The unlock requirements; `None` if all GPUs are supported natively.
-    pub unlock: Option<UnlockNeed>,
+    pub(crate) unlock: Option<UnlockNeed>,
     /// Whether a GPU is supported natively.
-    pub native: bool,
+    pub(crate) native: bool,
     /// The addresses of the GPUs that the driver supports.
-    pub gpus: BTreeSet<PciAddress>,
+    pub(crate) gpus: BTreeSet<PciAddress>,
 }
 
 /// The requirements of an unlocked GPU besides the patched driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnlockNeed {
+pub(crate) struct UnlockNeed {
     /// The library that fits the driver, if one is recorded.
-    pub library: Option<LibraryId>,
+    pub(crate) library: Option<LibraryId>,
     /// The `vgpuConfig.xml` that the driver needs.
-    pub config: Config,
+    pub(crate) config: Config,
 }
 
 impl Vgpu {
     /// Combines the verdicts on a node's GPUs; `None` if no driver is to be installed.
     #[must_use]
-    pub fn of(fit: &Fit<'_>) -> Option<Self> {
+    pub(crate) fn of(fit: &Fit<'_>) -> Option<Self> {
         let judged = fit.suitability.gpus.iter().zip(&fit.addresses);
         let suitable = judged.filter_map(|(gpu, address)| {
             let suitable = gpu.verdict.suitable().filter(|suitable| suitable.driver.is_some())?;

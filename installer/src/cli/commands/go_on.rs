@@ -8,7 +8,7 @@ use super::proving::prove_again;
 use crate::cli::{Advise as _, Exit, Refused, Target, only_waits};
 use crate::machine::{Machine, Pending};
 use crate::plan::{ApplyError, Phase};
-use crate::resume::{self, May};
+use crate::status::resume::{self, May};
 use crate::store::Bundles;
 use crate::trust::Candidate;
 use crate::ui::Ui;

@@ -4,7 +4,7 @@ use crate::cli::{Exit, Target};
 use crate::facts::{Serials, inventory};
 use crate::host::Look as _;
 use crate::host::real::write_outside;
-use crate::report::{Closely, Document, Standing, document, look};
+use crate::status::report::{Closely, Document, Standing, document, look};
 use crate::trust;
 use crate::ui::Ui;
 

@@ -28,7 +28,7 @@ use vgpu_manifest::{GuestTool, Manifest};
 
 use crate::cli::Refused;
 use crate::plan::GuestTools;
-use crate::resume::Resume;
+use crate::status::resume::Resume;
 use crate::ui::{Answer, Ui};
 
 /// Confirmation options.

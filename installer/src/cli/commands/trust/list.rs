@@ -1,8 +1,8 @@
 use serde::Serialize;
 use vgpu_keys::{Channel, Fingerprint, Policy, Principal, Role};
 
+use crate::cli::commands::print_json;
 use crate::cli::{Exit, Target};
-use crate::commands::print_json;
 use crate::trust::{self, Floor, Floors};
 use crate::ui::{Tone, Ui};
 

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::cli::{Exit, Target};
-use crate::sriov::{Functions, enable};
+use crate::gpus::sriov::{Functions, enable};
 use crate::ui::Ui;
 
 /// Enable SR-IOV virtual functions (used by the systemd unit).

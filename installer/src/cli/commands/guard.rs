@@ -1,9 +1,9 @@
 use crate::cli::{Exit, Target};
-use crate::guard::{Guarded, Helpless};
 use crate::journal::TxState;
+use crate::kernel::guard::{Guarded, Helpless};
 use crate::machine::Machine;
 use crate::plan::Plan;
-use crate::proof::Expected;
+use crate::status::proof::Expected;
 use crate::ui::{Ui, printable};
 
 /// Keep booting a kernel that has the module (used by hooks).

@@ -10,7 +10,7 @@ use crate::host::{HostError, Look, OwnState};
 use crate::journal::TxState;
 use crate::machine::Machine;
 use crate::plan::{ApplyError, Plan, Reboot, runs_commands};
-use crate::proof::{Check, Expected, Proof, Unproven, add_sizes, lines, prove, table};
+use crate::status::proof::{Check, Expected, Proof, Unproven, add_sizes, lines, prove, table};
 use crate::step::Status;
 use crate::trust::{Candidate, Floors};
 use crate::ui::{Tone, Ui};

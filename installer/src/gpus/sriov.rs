@@ -22,19 +22,19 @@ const TRIES: u32 = 60;
 
 /// The result for one GPU.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Functions {
+pub(crate) struct Functions {
     /// The PCI address of the GPU.
-    pub address: PciAddress,
+    pub(crate) address: PciAddress,
     /// The number of enabled virtual functions.
-    pub there: u32,
+    pub(crate) there: u32,
     /// The number of supported virtual functions.
-    pub total: u32,
+    pub(crate) total: u32,
 }
 
 /// A failure to enable virtual functions.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum SriovError {
+pub(crate) enum SriovError {
     /// The GPUs of the host could not be read.
     #[error(transparent)]
     Host(#[from] HostError),
@@ -47,7 +47,7 @@ pub enum SriovError {
 
 /// Enables the virtual functions of every NVIDIA GPU that supports them and is bound to NVIDIA's
 /// driver, with `pause` between two attempts.
-pub fn enable(host: &mut dyn Host, pause: Duration) -> Result<Vec<Functions>, SriovError> {
+pub(crate) fn enable(host: &mut dyn Host, pause: Duration) -> Result<Vec<Functions>, SriovError> {
     let mut all = Vec::new();
     for gpu in capable(host) {
         let mut tries = 0;

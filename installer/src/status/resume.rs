@@ -15,7 +15,7 @@ use crate::state::{self, fixed};
 use crate::step::{InstallSelf, Step};
 
 /// The name of the unit.
-pub const UNIT: &str = "vgpu-offline-resume.service";
+pub(crate) const UNIT: &str = "vgpu-offline-resume.service";
 
 /// The number of attempts.
 const TRIES: u32 = 2;
@@ -23,7 +23,7 @@ const TRIES: u32 = 2;
 /// Whether the host resumes automatically.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Resume {
+pub(crate) enum Resume {
     /// A unit resumes.
     ByItself,
     /// The operator resumes.
@@ -87,7 +87,7 @@ fn tries(look: &dyn Look, tx: TxId) -> Result<Option<Tries>, HostError> {
 /// The actor that resumes an interrupted apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum GoesOn {
+pub(crate) enum GoesOn {
     /// The unit, after the next boot.
     ByItself,
     /// The operator, because the unit has used up its attempts.

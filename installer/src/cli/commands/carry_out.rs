@@ -8,7 +8,7 @@ use crate::cli::{Advise as _, Exit, Refused};
 use crate::journal::TxId;
 use crate::machine::Machine;
 use crate::plan::{Applied, ApplyError, Applying, Origin, Phase, Plan, Reboot, WayBack};
-use crate::resume::is_wanted;
+use crate::status::resume::is_wanted;
 use crate::store::Bundles;
 use crate::trust::Candidate;
 use crate::ui::{Tone, Ui, printable, printable_lines};

@@ -11,9 +11,9 @@ use crate::host::real::FileMemory;
 use crate::host::{HostError, Look, Node};
 use crate::journal::{Kept, TxState};
 use crate::plan::Plan;
-use crate::proof::{Expected, Proof, add_sizes, lines, prove};
-use crate::resume::{GoesOn, who};
 use crate::settle::Derived;
+use crate::status::proof::{Expected, Proof, add_sizes, lines, prove};
+use crate::status::resume::{GoesOn, who};
 use crate::step::{Status, Step};
 use crate::store::{Bundles, Known};
 

@@ -9,7 +9,7 @@ use vgpu_manifest::KernelWord;
 
 /// Returns those of `words` that the line does not have.
 #[must_use]
-pub fn missing(file: &[u8], words: &[KernelWord]) -> Vec<KernelWord> {
+pub(crate) fn missing(file: &[u8], words: &[KernelWord]) -> Vec<KernelWord> {
     let (line, _) = split(file);
     let is_there = |word: &KernelWord| {
         line.split(u8::is_ascii_whitespace).any(|there| there == word.as_str().as_bytes())
@@ -19,7 +19,7 @@ pub fn missing(file: &[u8], words: &[KernelWord]) -> Vec<KernelWord> {
 
 /// Returns the file with `words` at the end of its first line.
 #[must_use]
-pub fn with(file: &[u8], words: &[KernelWord]) -> Vec<u8> {
+pub(crate) fn with(file: &[u8], words: &[KernelWord]) -> Vec<u8> {
     let (line, rest) = split(file);
     let mut line = line.to_vec();
     for word in words {
@@ -33,7 +33,7 @@ pub fn with(file: &[u8], words: &[KernelWord]) -> Vec<u8> {
 
 /// Returns the file without the last occurrence of each of `words` in its first line.
 #[must_use]
-pub fn without(file: &[u8], words: &[KernelWord]) -> Vec<u8> {
+pub(crate) fn without(file: &[u8], words: &[KernelWord]) -> Vec<u8> {
     let (line, rest) = split(file);
     let mut line = line.to_vec();
     for word in words.iter().rev() {

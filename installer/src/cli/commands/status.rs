@@ -5,9 +5,9 @@ use super::bundle::title;
 use super::print_json;
 use crate::cli::{Exit, Target};
 use crate::journal::Kept;
-use crate::proof::{Proof, table};
-use crate::report::{Closely, Standing, Standpoint, look};
-use crate::resume::GoesOn;
+use crate::status::proof::{Proof, table};
+use crate::status::report::{Closely, Standing, Standpoint, look};
+use crate::status::resume::GoesOn;
 use crate::ui::{Tone, Ui, printable};
 
 /// Show what is installed and whether it has drifted.

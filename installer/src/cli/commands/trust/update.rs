@@ -2,8 +2,8 @@ use anyhow::Context as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_keys::Signature;
 
+use crate::cli::commands::bundle::TRUSTED_KEYS;
 use crate::cli::{Advise as _, Exit, Target};
-use crate::commands::bundle::TRUSTED_KEYS;
 use crate::host::OwnState;
 use crate::host::real::read_outside;
 use crate::trust;
