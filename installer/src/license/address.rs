@@ -1,4 +1,4 @@
-//! By what guests reach the licence server.
+//! The address that guests use to reach the license server.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -9,63 +9,44 @@ use serde::{Deserialize, Serialize};
 use crate::host::{HostError, Look};
 use crate::state::fixed;
 
-/// A host as guests know it: `192.0.2.10` or `dls.example`. Never one that means the guest itself.
+/// The address of a host as guests use it: `192.0.2.10` or `dls.example`. Loopback is refused: it
+/// is the guest itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub(crate) enum GuestHost {
-    /// By its address.
     Address(IpAddr),
-    /// By its name.
     Name(HostName),
 }
 
-/// A host name of the DNS in lower case, at most 253 bytes long.
+/// A DNS host name in lower case, at most 253 bytes long.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct HostName(String);
 
 impl HostName {
-    /// The name.
     #[must_use]
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A text is no host that guests can reach.
+/// The reason why an address is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum AddressError {
-    /// It is neither an address nor a name.
     #[error("`{}` is neither an IP address nor a host name", .0.escape_debug())]
     Syntax(String),
-    /// It means the guest itself, or nobody.
+    /// The address is the guest's own, or no host has it.
     #[error(
         "`{}` is {why}, so guests would not find the node there; give the address that they reach it at (`ip -brief address` lists the node's)", .host.escape_debug()
     )]
-    Unreachable {
-        /// What was given.
-        host: String,
-        /// What it is instead.
-        why: &'static str,
-    },
-    /// The node does not have it.
+    Unreachable { host: String, why: &'static str },
     #[error("this node does not have the address {address}; it has {}", list(.has))]
-    NotHere {
-        /// The address.
-        address: IpAddr,
-        /// Those that it has.
-        has: Vec<IpAddr>,
-    },
-    /// The name does not say at which address to listen.
+    NotHere { address: IpAddr, has: Vec<IpAddr> },
+    /// The name resolves to no address of the node.
     #[error(
         "/etc/hosts does not give `{name}` an address of this node, so say at which one to listen: `--listen ADDRESS`; it has {}", list(.has)
     )]
-    Nowhere {
-        /// The name.
-        name: HostName,
-        /// The addresses of the node.
-        has: Vec<IpAddr>,
-    },
+    Nowhere { name: HostName, has: Vec<IpAddr> },
 }
 
 fn list(addresses: &[IpAddr]) -> String {
@@ -94,7 +75,7 @@ impl FromStr for GuestHost {
     }
 }
 
-/// Why guests cannot reach anybody there. Debian gives a host's own name the address 127.0.1.1.
+/// Returns why guests cannot reach this address. Debian resolves a host's own name to 127.0.1.1.
 pub(super) fn why_unreachable(address: IpAddr) -> Option<&'static str> {
     let link_local = match address {
         IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast(),
@@ -122,7 +103,7 @@ impl FromStr for HostName {
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         };
-        // A name of digits and dots alone is an address that somebody has mistyped.
+        // A name of only digits and dots is a mistyped IP address.
         let is_name = text.len() <= 253
             && text.split('.').all(label)
             && text.bytes().any(|b| b.is_ascii_alphabetic());
@@ -164,7 +145,7 @@ impl TryFrom<String> for GuestHost {
 }
 
 impl GuestHost {
-    /// As it stands in an address of the web: an IPv6 address in brackets.
+    /// Returns the host as URLs spell it: an IPv6 address is in brackets.
     #[must_use]
     pub(crate) fn in_url(&self) -> String {
         match self {
@@ -173,7 +154,7 @@ impl GuestHost {
         }
     }
 
-    /// At which of the node's own addresses a service for these guests listens.
+    /// Returns the address of the node where a service for these guests listens.
     pub(crate) fn listen(
         &self,
         asked: Option<IpAddr>,
@@ -197,19 +178,19 @@ impl GuestHost {
     }
 }
 
-/// By what the node is known, from its own files.
+/// The addresses and names of the node, from its own files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct NodeNames {
-    /// Its addresses in the network.
+    /// Its network addresses.
     pub(crate) addresses: Vec<IpAddr>,
-    /// What `/etc/hosts` says.
+    /// The entries of `/etc/hosts`.
     pub(crate) hosts: Vec<(IpAddr, Vec<HostName>)>,
-    /// Its own name.
+    /// Its host name.
     pub(crate) name: Option<HostName>,
 }
 
 impl NodeNames {
-    /// Look at the node.
+    /// Reads them from the node.
     pub(crate) fn look(look: &dyn Look) -> Result<Self, HostError> {
         let text = |path| Ok::<_, HostError>(look.text(&fixed(path))?.unwrap_or_default());
         let mut addresses = local_v4(&text("/proc/net/fib_trie")?);
@@ -221,7 +202,7 @@ impl NodeNames {
         Ok(Self { addresses, hosts: hosts(&text("/etc/hosts")?), name })
     }
 
-    /// All that a certificate should hold for, beside `host` itself, which comes first.
+    /// Returns all names for a certificate: `host` first, then those of the node.
     #[must_use]
     pub(crate) fn for_certificate(&self, host: &GuestHost) -> Vec<GuestHost> {
         let mut all = vec![host.clone()];
@@ -236,8 +217,8 @@ impl NodeNames {
     }
 }
 
-/// The addresses that `/proc/net/fib_trie` has as local: a line with the address, and below it
-/// `/32 host LOCAL`.
+/// Returns the local addresses in `/proc/net/fib_trie`: a line with the address, followed by `/32
+/// host LOCAL`.
 fn local_v4(text: &str) -> Vec<IpAddr> {
     let mut last: Option<Ipv4Addr> = None;
     let mut found = Vec::new();
@@ -251,7 +232,7 @@ fn local_v4(text: &str) -> Vec<IpAddr> {
     found
 }
 
-/// The addresses in `/proc/net/if_inet6`: 32 hexadecimal digits at the beginning of each line.
+/// Returns the addresses in `/proc/net/if_inet6`: 32 hexadecimal digits at the start of each line.
 fn local_v6(text: &str) -> Vec<IpAddr> {
     let address = |line: &str| {
         let digits = line.split_whitespace().next()?;
@@ -361,7 +342,7 @@ fe800000000000000000000000000001 02 40 20 80     eno1
             error.contains("does not have the address 192.0.2.11; it has 192.0.2.10"),
             "{error}"
         );
-        // Debian's entry for the own name leads to nobody else.
+        // Debian's own entry, 127.0.1.1, is the same on every host.
         for name in ["node.example", "other.example", "elsewhere.example"] {
             let error = listen(name, None).unwrap_err();
             assert!(error.contains("--listen ADDRESS"), "{error}");

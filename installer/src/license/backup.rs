@@ -1,6 +1,6 @@
-//! Everything that must not be lost, in one file: a tar archive that stock tools read.
+//! Backups of keys, certificates and leases, as one tar archive that stock tools read.
 //!
-//! It has private keys in it, so it is for root alone, and belongs where keys belong.
+//! The archive contains private keys, so only root may read it. Store it like a key.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _};
@@ -13,16 +13,16 @@ use super::{LicenseError, Service};
 use crate::host::own::{folder_mode, license, private};
 use crate::host::{Host, Look, MAX_READ, OwnPath, OwnState};
 
-/// The largest database of leases that is taken: 16 MiB, some ten thousand leases.
+/// The largest lease database that a backup accepts: 16 MiB, about ten thousand leases.
 pub(crate) const MAX_DATABASE: u64 = 16 << 20;
 
-/// The largest file that can be a backup.
+/// The largest backup file.
 pub(crate) const MAX_BACKUP: u64 = MAX_DATABASE + (2 << 20);
 
-/// The leases, below our folder.
+/// The lease database, relative to the installer's folder.
 pub(crate) const DATABASE: &str = "database/db.sqlite";
 
-/// The names in a backup beside those that tokens are signed with, and whether it is one without.
+/// The files in a backup other than the token signing keys, and whether they are required.
 const OTHERS: [(&str, Part); 6] = [
     ("cert/webserver.crt", Part::Optional),
     ("cert/webserver.key", Part::Needed),
@@ -32,34 +32,30 @@ const OTHERS: [(&str, Part); 6] = [
     ("web/root.key", Part::Needed),
 ];
 
-/// Whether a backup must have it.
+/// Whether a backup requires a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Needed,
     Optional,
 }
 
-/// The contents of a backup, by their names below our folder.
+/// The contents of a backup, by file name relative to the installer's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Backup(BTreeMap<String, Vec<u8>>);
 
-/// A file is no backup that can be put back.
+/// The reason why a file cannot be restored.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum NoBackup {
-    /// It cannot be read as an archive.
     #[error("it is not a backup of a licence server: {0}")]
     Archive(#[from] io::Error),
-    /// It has something that is not in a backup.
+    /// The archive has an unexpected entry.
     #[error("it is not a backup of a licence server: it has `{}`", .0.escape_debug())]
     Stranger(String),
-    /// Something is missing in it.
     #[error("it is not a whole backup of a licence server: it has no `{0}`")]
     Missing(&'static str),
-    /// Something in it is too large.
     #[error("it is not a backup of a licence server: `{0}` is too large")]
     TooLarge(String),
-    /// What service it is of cannot be read.
     #[error("its `service.json` cannot be read: {0}")]
     Service(#[from] serde_json::Error),
 }
@@ -78,7 +74,8 @@ fn cap(name: &str) -> u64 {
 }
 
 impl Backup {
-    /// What there is to be kept; the leases are those of `leases`, which nobody writes to.
+    /// Reads the files to back up. The leases come from `leases`, a copy that the server does not
+    /// write to.
     pub(crate) fn of(look: &dyn Look, leases: Option<Vec<u8>>) -> Result<Self, LicenseError> {
         let mut files = BTreeMap::new();
         for (name, part) in names().filter(|(name, _)| name != DATABASE) {
@@ -94,7 +91,7 @@ impl Backup {
         Ok(Self(files))
     }
 
-    /// The archive. Equal contents give equal bytes.
+    /// Returns the archive. The same contents give the same bytes.
     pub(crate) fn to_bytes(&self) -> io::Result<Vec<u8>> {
         let mut tar = Builder::new(Vec::new());
         for (name, bytes) in &self.0 {
@@ -110,7 +107,8 @@ impl Backup {
         tar.into_inner()
     }
 
-    /// Read an archive that may come from anywhere: only known names, each once, and not too large.
+    /// Reads an untrusted archive: accepts only expected names, each at most once, and limited
+    /// sizes.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, NoBackup> {
         let known: BTreeMap<_, _> = names().collect();
         let mut files = BTreeMap::new();
@@ -139,17 +137,17 @@ impl Backup {
         Ok(backup)
     }
 
-    /// The service that it is of.
+    /// Returns the service that the backup belongs to.
     pub(crate) fn service(&self) -> Result<Service, NoBackup> {
         Ok(serde_json::from_slice(self.0.get("service.json").map_or(&[], Vec::as_slice))?)
     }
 
-    /// The names of what it has.
+    /// Returns the names of its files.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
-    /// The keys and certificates that guests depend on which are here and would become others.
+    /// Returns the keys and certificates that guests depend on and that a restore would change.
     pub(crate) fn replaces(&self, look: &dyn Look) -> Result<Vec<HostPath>, LicenseError> {
         let mut others = Vec::new();
         let public = |name: &str| name == "web/root.crt" || name.starts_with("cert/");
@@ -162,7 +160,8 @@ impl Backup {
         Ok(others)
     }
 
-    /// Put everything back, and take away what it does not have. The service must not run meanwhile.
+    /// Restores every file and deletes those that the backup does not have. The service must be
+    /// stopped.
     pub(crate) fn put_back(&self, host: &mut dyn Host) -> Result<(), LicenseError> {
         let mut own = OwnState::of(host);
         for folder in [license(), data::cert(), data::database(), path("web")] {
@@ -174,7 +173,7 @@ impl Backup {
                 None => own.remove(&path(&name))?,
             }
         }
-        // What SQLite has beside a database belongs to the old one.
+        // SQLite's journal files belong to the old database.
         for beside in ["-journal", "-wal", "-shm"] {
             own.remove(&path(&format!("{DATABASE}{beside}")))?;
         }

@@ -1,10 +1,11 @@
-//! The license server's web certificates: a root of the node's own, and the one that it signs.
+//! The license server's web certificates: a root certificate for the node, and the server
+//! certificate that it signs.
 //!
-//! Guests get the root once. Another address needs only another certificate below it. The node's own
-//! `openssl`, which Proxmox VE needs for its own certificates, makes both and their keys.
+//! Guests get the root once. A new address needs only a new server certificate. The node's own
+//! `openssl`, which Proxmox VE needs for its own certificates, creates both and their keys.
 //!
-//! No two signatures with EC are the same, so a certificate cannot be compared with one made again.
-//! Its serial number tells whether it is the wanted one: a digest of all that the certificate says.
+//! ECDSA signatures are random, so two certificates for the same content differ. The serial number
+//! identifies the content instead: it is a digest of everything in the certificate.
 
 use vgpu_manifest::{Digest, HostPath};
 
@@ -13,25 +14,25 @@ use crate::host::{Command, HostError, Look, Work};
 
 /// The first year in which certificates are valid.
 ///
-/// It is always this one, because a node without a network may have a clock that is years behind, and
-/// guests would refuse a certificate that is not valid yet.
+/// It is fixed, because the clock of a node without a network may be years behind, and guests would
+/// refuse a certificate that is not valid yet.
 const FIRST_YEAR: i32 = 2020;
 
 /// The number of years for which certificates are valid after the bundle was made.
 const YEARS: i32 = 10;
 
-/// Returns the last year in which certificates are valid that come from a bundle made in `year`.
+/// Returns the last year in which certificates from a bundle made in `year` are valid.
 #[must_use]
 pub(crate) fn last_year(year: i32) -> i32 {
     year.max(FIRST_YEAR) + YEARS
 }
 
-/// The arguments of `openssl` that make a key, without `-out`. The curve is one that Windows and every
-/// TLS library take.
+/// The arguments of `openssl` that create a key, without `-out`. Windows and every TLS library
+/// support this curve.
 pub(super) const MAKE_KEY: [&str; 5] =
     ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];
 
-/// A private key in a file, and a digest of its public half.
+/// A private key in a file, and a digest of its public key.
 #[derive(Debug, Clone)]
 pub(super) struct Key {
     path: HostPath,
@@ -39,10 +40,11 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// Reads the public half of the key in a file; `None` where commands do not run.
+    /// Reads the public key of the key in a file. Returns `None` where commands do not run.
     ///
     /// # Errors
-    /// Has what `openssl` says if the file is not a private key.
+    ///
+    /// Returns the output of `openssl` if the file is not a private key.
     pub(super) fn at(look: &dyn Look, path: &HostPath) -> Result<Option<Self>, HostError> {
         let words = ["pkey", "-pubout", "-in", path.as_path().as_str()];
         let command = Command::new("openssl", &words);
@@ -55,28 +57,29 @@ impl Key {
     }
 }
 
-/// What a certificate is to say.
+/// The content of a certificate.
 #[derive(Debug)]
 pub(super) struct Certificate<'a> {
     key: &'a Key,
     signer: &'a Key,
-    /// The names that it is valid for; none for the root.
+    /// The names that it is valid for; empty for the root.
     names: &'a [GuestHost],
     last_year: i32,
 }
 
 impl<'a> Certificate<'a> {
-    /// The root, which its own key signs.
+    /// Returns the self-signed root.
     pub(super) fn root(key: &'a Key, last_year: i32) -> Self {
         Self { key, signer: key, names: &[], last_year }
     }
 
-    /// The certificate of a server with these names.
+    /// Returns the certificate of a server with these names.
     pub(super) fn web(root: &'a Key, key: &'a Key, names: &'a [GuestHost], last_year: i32) -> Self {
         Self { key, signer: root, names, last_year }
     }
 
-    /// A number that is positive, has at most 20 bytes, and is the same for the same certificate.
+    /// Returns a positive serial number of at most 20 bytes (RFC 5280 4.1.2.2) that is the same for
+    /// the same content.
     fn serial(&self) -> String {
         let Self { key, signer, names, last_year } = self;
         let names: Vec<_> = names.iter().map(ToString::to_string).collect();
@@ -84,7 +87,8 @@ impl<'a> Certificate<'a> {
         format!("4{}", Digest::of(said.as_bytes()).to_string()[..31].to_uppercase())
     }
 
-    /// Checks whether the file at `path` is this certificate, rightly signed by the one at `root`.
+    /// Checks whether the file at `path` is this certificate, with a valid signature of the one at
+    /// `root`.
     pub(super) fn is_at(
         &self,
         look: &dyn Look,
@@ -100,13 +104,13 @@ impl<'a> Certificate<'a> {
         if String::from_utf8_lossy(&said).trim() != format!("serial={}", self.serial()) {
             return Ok(false);
         }
-        // Whatever the node's clock says.
+        // The node's clock may be wrong, so it does not count here.
         let words = ["verify", "-no_check_time", "-check_ss_sig", "-CAfile", root, path];
         let verified = look.query(&Command::new("openssl", &words))?;
         Ok(verified.is_some_and(|output| output.succeeded()))
     }
 
-    /// Makes the certificate as the file `out` of the work area; `root` is that of its signer.
+    /// Creates the certificate as the file `out` of the work area; `root` is that of its signer.
     pub(super) fn make(
         &self,
         work: &mut Work<'_>,
@@ -122,8 +126,8 @@ impl<'a> Certificate<'a> {
         let [key, signer] = [self.key, self.signer].map(|key| key.path.as_path().as_str());
         let words = ["req", "-new", "-config", &config, "-key", key, "-out", &request];
         work.run(&Command::new("openssl", &words))?;
-        // In every version from OpenSSL 1.1.1 on, `ca` is the only command that takes both dates:
-        // `x509` and `req` count days from the node's clock.
+        // In every version since OpenSSL 1.1.1, only `ca` takes both dates: `x509` and `req` count
+        // days from the node's clock.
         let (first, last) =
             (format!("{FIRST_YEAR}0101000000Z"), format!("{}1231000000Z", self.last_year));
         let words = ["ca", "-batch", "-notext", "-config", &config, "-in", &request, "-out", &out];

@@ -1,4 +1,4 @@
-//! Which licence server of a bundle runs on this node, and how.
+//! The choice of a bundle's license server, and of the way to run it on this node.
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,108 +20,87 @@ use crate::ui::Date;
 #[cfg(test)]
 pub(crate) mod tests;
 
-/// What an operator wants of a licence server.
+/// The operator's options for a license server.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub(crate) struct Wish {
-    /// The address of this node at which the server listens, if that is another.
+    /// Address of this node to listen on, if it is a different one
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<IpAddr>,
-    /// The port at which it listens.
+    /// Port to listen on
     #[arg(long, value_name = "PORT", default_value_t = DEFAULT_PORT)]
     pub(crate) port: Port,
-    /// What runs it. Without it, a container of Proxmox VE's own since 9.1, else podman; Docker only
-    /// where it is installed already.
+    /// Engine to use [default: lxc since Proxmox VE 9.1, else podman; docker only where it is
+    /// installed]
     #[arg(long, value_enum)]
     pub(crate) engine: Option<Engine>,
-    /// Which image of the bundle it is, if the bundle has several.
+    /// Image of the bundle, if it has several
     #[arg(long, value_name = "ITEM")]
     pub(crate) image: Option<ItemName>,
-    /// Where its container goes.
+    /// The options of its container.
     #[command(flatten)]
     pub(crate) container: ContainerWish,
 }
 
-/// A bundle and a node do not have what a licence server needs.
+/// The reason why the bundle or the node cannot run a license server.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum CannotServe {
-    /// There is no image.
     #[error(
         "the bundle has no container image; add one to the recipe (`[[image]]`), or point guests at another server: `vgpu-installer license use`"
     )]
     NoImage,
-    /// It is not clear which image is meant.
     #[error("the bundle has several container images; name one: {}", .0.iter().map(|item| format!("`--image {item}`")).collect::<Vec<_>>().join(" or "))]
     ManyImages(Vec<ItemName>),
-    /// The image is not in the bundle.
     #[error("the bundle has no container image `{0}`")]
     OtherImage(ItemName),
-    /// There is nothing to run it.
     #[error(
         "podman is neither on this node nor in the bundle; add it to the recipe's packages (`podman`)"
     )]
     NoPodman,
-    /// Docker is not here.
     #[error(
         "Docker is not on this node, and is never installed for this, because its firewall rules cut off guests on bridges; use podman"
     )]
     NoDocker,
-    /// A word is for containers of Proxmox VE, and none is made.
+    /// An option is only for containers of Proxmox VE, and none is created.
     #[error("`{word}` is for a container of Proxmox VE, and here {engine} runs the server")]
-    OnlyForContainers {
-        /// The word.
-        word: &'static str,
-        /// What runs it.
-        engine: Engine,
-    },
-    /// A container listens at its own address.
+    OnlyForContainers { word: &'static str, engine: Engine },
+    /// `--listen` is given, but a container listens at its own address.
     #[error(
         "`--listen` is for an address of the node, and the container has one of its own: `--cidr`"
     )]
     ListensItself,
-    /// Another engine runs a server already.
+    /// Another engine runs a license server already.
     #[error(
         "{runs} runs a licence server on this node already; take that away first, which keeps its keys: `vgpu-installer license remove`"
     )]
-    OtherEngine {
-        /// The engine.
-        runs: Engine,
-    },
-    /// Somebody else listens.
+    OtherEngine { runs: Engine },
+    /// Another program listens on the port.
     #[error(
         "something listens at port {port} of this node already; choose another: `--port NUMBER`"
     )]
-    PortInUse {
-        /// The port.
-        port: Port,
-    },
-    /// There is too little room for the engine to unpack the image.
+    PortInUse { port: Port },
+    /// There is not enough room for the engine to unpack the image.
     #[error(
         "the image needs about {needs} MiB in /var/lib to be unpacked, and {free} MiB are free"
     )]
     NoSpace {
-        /// What it takes, in MiB.
+        /// The required space in MiB.
         needs: u64,
-        /// What is free, in MiB.
+        /// The free space in MiB.
         free: u64,
     },
-    /// Guests would not believe certificates, nor the server its own leases.
+    /// The clock is wrong: guests would not accept certificates, nor the server its own leases.
     #[error(
         "the node's clock says {says}, and the bundle was made on {made}; leases and certificates depend on the clock, so set it first: `timedatectl set-time`"
     )]
-    Clock {
-        /// What the clock says.
-        says: Date,
-        /// When the bundle was made.
-        made: Date,
-    },
+    Clock { says: Date, made: Date },
 }
 
-/// A clock may be behind the laptop's by so much: a day.
+/// The tolerance for a node's clock that is behind that of the machine with the bundler.
 const BEHIND: Duration = Duration::from_hours(24);
 
 impl Service {
-    /// The licence server of `manifest` on this node, which guests reach as `host`.
+    /// Returns the license server of `manifest` on this node, which guests reach as `host`.
     pub(crate) fn choose(
         manifest: &Manifest,
         facts: &Inventory,
@@ -158,7 +137,8 @@ impl Service {
         Ok(service)
     }
 
-    /// The same server with the image of another bundle, if that brings one; else as it is.
+    /// Returns the same server with the image of another bundle, or unchanged if that bundle has
+    /// none.
     #[must_use]
     pub(crate) fn carried_over(&self, manifest: &Manifest) -> Self {
         let found = manifest.records(Kind::image).find(|(item, _)| *item.name() == self.item);
@@ -172,8 +152,8 @@ impl Service {
         }
     }
 
-    /// Nobody else may listen there. That our own server does is as it should be, and at an address
-    /// of its own nobody else does.
+    /// Checks that the port is free. The installer's own server may use it, and a container has an
+    /// address to itself.
     fn check_port(&self, look: &dyn Look) -> Result<(), LicenseError> {
         if self.container.is_some() {
             return Ok(());
@@ -186,8 +166,9 @@ impl Service {
         Ok(())
     }
 
-    /// An engine unpacks layers, which are compressed: about three times of what they have. Proxmox VE
-    /// unpacks them into a storage of its own, and only the archive itself lies here.
+    /// Checks the space in `/var/lib`. Podman and Docker unpack compressed layers there, to about
+    /// three times their size. Proxmox VE unpacks them into another storage, and only the archive
+    /// is here.
     fn check_space(&self, look: &dyn Look) -> Result<(), LicenseError> {
         let free = look.free_space(&fixed("/var/lib"))?;
         let times = if self.container.is_some() { 1 } else { 3 };
@@ -199,7 +180,7 @@ impl Service {
     }
 }
 
-/// Where a server is at home in the network.
+/// The network location of a server.
 struct Home {
     listen: IpAddr,
     names: Vec<GuestHost>,
@@ -207,7 +188,7 @@ struct Home {
 }
 
 impl Home {
-    /// At the node's own address, as the node is called.
+    /// Returns the location at the node's own address and names.
     fn on_node(
         look: &dyn Look,
         engine: Engine,
@@ -222,7 +203,7 @@ impl Home {
         Ok(Self { listen, names: node.for_certificate(host), container: None })
     }
 
-    /// In a container, which has one address and the name that guests use.
+    /// Returns the location in a container, which has one address and the name that guests use.
     fn contained(container: Container, host: &GuestHost, wish: &Wish) -> Result<Self, CannotServe> {
         if wish.listen.is_some() {
             return Err(CannotServe::ListensItself);
@@ -286,7 +267,7 @@ fn year_of(created: u64) -> i32 {
     i32::try_from(year).unwrap_or(i32::MAX)
 }
 
-/// What is remembered of the server that runs here; `None` if there is none.
+/// Returns the record of the server that runs here, if there is one.
 pub(crate) fn in_force(look: &dyn Look) -> Result<Option<Service>, HostError> {
     let Some(service) = remembered(look)? else { return Ok(None) };
     let is_here = match &service.container {
@@ -296,9 +277,9 @@ pub(crate) fn in_force(look: &dyn Look) -> Result<Option<Service>, HostError> {
     Ok(is_here.then_some(service))
 }
 
-/// What was set up here last, whether it is still here or not.
+/// Returns the record of the server that was set up last, even if it was removed since.
 pub(crate) fn remembered(look: &dyn Look) -> Result<Option<Service>, HostError> {
     let Some(bytes) = look.read(&data::memory())? else { return Ok(None) };
-    // What cannot be read is as good as forgotten: then it is asked for anew.
+    // Treat an unreadable record as missing: the installer then asks again.
     Ok(serde_json::from_slice(&bytes).ok())
 }

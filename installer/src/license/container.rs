@@ -1,9 +1,9 @@
-//! The licence server as an unprivileged container of Proxmox VE's own, made from the image as it is.
+//! The license server as an unprivileged container of Proxmox VE, made from the unmodified image.
 //!
 //! Proxmox VE makes containers from OCI archives since 9.1 (pve-container 6.0.15; a technology
-//! preview). Such a container has an address of its own, starts before guests, and sees the two folders
-//! that must not be lost. It is known again by a line in its description, so that nobody else's is ever
-//! taken for it.
+//! preview). Such a container has its own address, starts before guests, and mounts the two folders
+//! with persistent data. A line in its description identifies it, so that a third-party container
+//! is never mistaken for it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,13 +19,14 @@ use crate::facts::FileStorage;
 use crate::host::{Command, HostError, Look};
 use crate::state::below_dir;
 
-/// The program that makes containers.
+/// The program that manages containers.
 pub(super) const PCT: &str = "/usr/sbin/pct";
 
 /// The first release that makes containers from images.
 pub(crate) const SINCE: PveRelease = PveRelease::new(9, 1);
 
-/// What the description of ours begins with. Proxmox VE writes it down as it is, in a line after `#`.
+/// The prefix of the identifying description. Proxmox VE writes the description to the settings
+/// file unchanged, in a line after `#`.
 const MARK: &str = "vgpu-offline-license";
 
 /// The number of a guest, 100 to 999999999.
@@ -65,7 +66,7 @@ impl fmt::Display for Vmid {
     }
 }
 
-/// The name of a storage of Proxmox VE: a letter, then letters, digits, `-`, `_` or `.`.
+/// The name of a Proxmox VE storage: a letter, then letters, digits, `-`, `_` or `.`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub(crate) struct StorageName(String);
@@ -104,34 +105,34 @@ impl TryFrom<String> for StorageName {
     }
 }
 
-/// A container of ours.
+/// A container that the installer manages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Container {
-    /// Its number.
     pub(crate) vmid: Vmid,
-    /// Its network card.
+    /// Its network interface.
     pub(crate) card: Card,
-    /// Where its root file system is.
+    /// The storage of its root file system.
     pub(crate) storage: StorageName,
-    /// The size of that, in GiB.
+    /// The size of its root file system in GiB.
     pub(crate) size: u64,
-    /// What Proxmox VE calls the storage of the archive that it is made from.
+    /// The name of the storage that holds its archive.
     pub(crate) template_storage: StorageName,
     /// The folder of that storage.
     pub(crate) template_folder: HostPath,
 }
 
-/// The least that a container's root file system gets, in GiB: as much as the server's page asks for.
+/// The smallest root file system in GiB, as the documentation of the server asks for.
 const LEAST: u64 = 4;
 
-/// The size of a root file system for what an archive of `bytes` unpacks to.
+/// Returns the size in GiB of a root file system for an archive of `bytes`.
 pub(super) fn size_for(bytes: u64) -> u64 {
     LEAST.max((bytes.saturating_mul(3) >> 30) + 1)
 }
 
 impl Container {
-    /// Where the archive goes that it is made from. Proxmox VE looks into none that does not end so.
+    /// Returns the path of its archive. Proxmox VE ignores archives with another file name
+    /// extension.
     #[must_use]
     pub(crate) fn template(&self, image: Digest) -> HostPath {
         below_dir(&self.template_folder, &template_name(image))
@@ -141,7 +142,7 @@ impl Container {
         settings(self.vmid)
     }
 
-    /// Whether the container with this number is one of ours.
+    /// Checks whether the installer manages the container with this number.
     pub(crate) fn is_ours(&self, look: &dyn Look) -> Result<bool, HostError> {
         let text = look.text(&self.conf())?.unwrap_or_default();
         Ok(text
@@ -149,20 +150,20 @@ impl Container {
             .any(|line| line.strip_prefix('#').and_then(|line| line.strip_prefix(MARK)).is_some()))
     }
 
-    /// Whether it runs.
+    /// Checks whether it runs.
     pub(crate) fn runs(&self, look: &dyn Look) -> Result<bool, HostError> {
         let asked = Command::new(PCT, &["status", &self.vmid.to_string()]);
         let said = look.query(&asked)?.filter(crate::host::Output::succeeded);
         Ok(said.is_some_and(|output| output.stdout.trim_ascii() == b"status: running"))
     }
 
-    /// Start it for a moment, or let it run on.
+    /// Returns the command that starts it.
     #[must_use]
     pub(crate) fn start(&self) -> Command {
         Command::new(PCT, &["start", &self.vmid.to_string()])
     }
 
-    /// Stop it: first it is asked to, then made to.
+    /// Returns the command that stops it, by force after 30 seconds.
     #[must_use]
     pub(crate) fn stop(&self) -> Command {
         let vmid = self.vmid.to_string();
@@ -186,7 +187,7 @@ pub(crate) struct Contained<'s> {
 }
 
 impl Service {
-    /// Its container, if it runs in one of Proxmox VE's.
+    /// Returns its container, if it runs in one of Proxmox VE.
     #[must_use]
     pub(crate) fn contained(&self) -> Option<Contained<'_>> {
         Some(Contained { service: self, container: self.container.as_deref()? })
@@ -194,19 +195,18 @@ impl Service {
 }
 
 impl Contained<'_> {
-    /// The container.
     #[must_use]
     pub(crate) fn container(&self) -> &Container {
         self.container
     }
 
-    /// The archive that it is made from, where Proxmox VE finds it.
+    /// Returns the path of its archive in a storage of Proxmox VE.
     #[must_use]
     pub(crate) fn template(&self) -> HostPath {
         self.container.template(self.service.image)
     }
 
-    /// What it is made of, without what it is known by.
+    /// Returns the arguments of `pct create` without the description.
     fn words(&self) -> Vec<String> {
         let Container { vmid, card, storage, size, template_storage, .. } = self.container;
         let template = format!("{template_storage}:vztmpl/{}", template_name(self.service.image));
@@ -227,9 +227,9 @@ impl Contained<'_> {
         words
     }
 
-    /// What runs in it. `env` of the image gives the server what it is to know, and leaves what the
-    /// image itself says: a list of variables does not go through a command line, because Proxmox VE
-    /// separates them by NUL.
+    /// Returns the command line of the container. `env` in the image sets the server's variables
+    /// and keeps those of the image. The option of `pct` for variables cannot be used: it expects
+    /// them separated by NUL, which no command line can contain.
     fn entrypoint(&self) -> String {
         let mut words = vec!["/usr/bin/env".to_owned()];
         words.extend(self.service.environment());
@@ -237,13 +237,15 @@ impl Contained<'_> {
         words.join(" ")
     }
 
-    /// The line that tells this very container, made like this, from all others.
+    /// Returns the description, with a digest that identifies a container with exactly these
+    /// settings.
     fn description(&self) -> String {
         let all = [self.words().join(" "), self.entrypoint(), self.service.image.to_string()];
         format!("{MARK} {}", &Digest::of(all.join("\n").as_bytes()).to_string()[..16])
     }
 
-    /// Whether it is there, and made like this. A container with the same number is not enough.
+    /// Returns the command that checks whether the container exists with these settings. The same
+    /// number alone is not enough.
     fn is_there(&self) -> Command {
         let line = format!("--regexp=#{}", self.description());
         let conf = self.container.conf();
@@ -251,7 +253,7 @@ impl Contained<'_> {
         Command::new("grep", &["--quiet", "--line-regexp", "--fixed-strings", &line, path])
     }
 
-    /// The same, as a look.
+    /// Checks the same without running a command.
     pub(crate) fn is_made(&self, look: &dyn Look) -> Result<bool, HostError> {
         let text = look.text(&self.container.conf())?.unwrap_or_default();
         let line = format!("#{}", self.description());
@@ -270,33 +272,32 @@ impl Contained<'_> {
         Command::new(PCT, &["set", &vmid, "--entrypoint", &self.entrypoint()])
     }
 
-    /// Make it. Its undo destroys it only if it is this very one.
+    /// Returns the step that creates it. The undo destroys it only if the description still
+    /// matches.
     #[must_use]
     pub(crate) fn create(&self) -> Reversible {
         let probe = Probe::Succeeds(self.is_there());
         reversible(self.create_command(), probe, Some(self.container.destroy()))
     }
 
-    /// Say what runs in it; with it, this goes.
+    /// Returns the step that sets its command line. It needs no undo of its own.
     #[must_use]
     pub(crate) fn set_entrypoint(&self) -> Reversible {
         reversible(self.set_command(), Probe::Succeeds(self.is_there()), None)
     }
 
-    /// Start it.
     #[must_use]
     pub(crate) fn start(&self) -> Reversible {
         reversible(self.container.start(), Probe::Succeeds(self.is_there()), None)
     }
 
-    /// Stop it, to start it again or to destroy it.
     #[must_use]
     pub(crate) fn stop(&self) -> Reversible {
         reversible(self.container.stop(), Probe::Succeeds(self.is_there()), None)
     }
 
-    /// Destroy it, so that another takes its place. An undo makes it again and says what runs in it,
-    /// the last first; `revert` starts it.
+    /// Returns the steps that destroy it, to make room for its successor. An undo runs in reverse
+    /// order: it creates the container again, then sets its command line; `revert` starts it.
     #[must_use]
     pub(crate) fn give_way(&self) -> [Reversible; 2] {
         let vmid = self.container.vmid.to_string();
@@ -319,7 +320,7 @@ fn reversible(command: Command, probe: Probe, undo: Option<Command>) -> Reversib
 }
 
 impl Container {
-    /// The storage for archives of containers.
+    /// Returns the storage for container archives.
     pub(super) fn templates(look: &dyn Look) -> Result<Option<(StorageName, HostPath)>, HostError> {
         let found = FileStorage::for_templates(look)?;
         Ok(found.and_then(|it| Some((it.name.parse().ok()?, it.folder))))

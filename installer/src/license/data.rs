@@ -1,8 +1,9 @@
-//! What the licence server has and must not lose: keys, certificates, leases.
+//! The data of the license server that must not be lost: keys, certificates, leases.
 //!
-//! It belongs to the operator, as trust does: it is made once, never again behind anybody's back, and
-//! an undo leaves it. Whoever loses the root has to touch every guest. So it is not journaled, and
-//! only `license remove --discard` takes it away, after saying what is lost.
+//! This data belongs to the operator, like the trusted keys. It is created once, never silently
+//! replaced, and kept by an undo: after the loss of the root certificate, every guest would need
+//! new files. It is not journaled, and only `license remove --discard` deletes it, after it lists
+//! the losses.
 
 use std::io;
 
@@ -20,24 +21,23 @@ use crate::host::{
 #[cfg(test)]
 mod tests;
 
-/// The folder of it all.
 #[must_use]
 pub(crate) fn folder() -> OwnPath {
     license()
 }
 
-/// Whose the folders are that the service writes to, and all in them.
+/// The owner of the folders that the service writes to, and of their files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Owner {
-    /// The node's own root.
+    /// Root of the node.
     Root,
-    /// Root of an unprivileged container, who on the node is user 100000: Proxmox VE maps the first
-    /// 65536 users of such a container so (`lxc-pve-userns.conf`).
+    /// Root of an unprivileged container, which is user 100000 on the node: Proxmox VE maps the
+    /// first 65536 users of such a container there (`lxc-pve-userns.conf`).
     Contained,
 }
 
 impl Owner {
-    /// The number by which the node knows user and group.
+    /// Returns the user and group number on the node.
     fn number(self) -> u32 {
         match self {
             Self::Root => 0,
@@ -50,30 +50,30 @@ impl Owner {
     }
 }
 
-/// Which service was set up here last.
+/// Returns the path of the record of the last installed service.
 #[must_use]
 pub(crate) fn memory() -> OwnPath {
     license().join("service.json")
 }
 
-/// What the service itself sees as `/app/cert`.
+/// Returns the folder that the service sees as `/app/cert`.
 #[must_use]
 pub(crate) fn cert() -> OwnPath {
     license().join("cert")
 }
 
-/// What the service itself sees as `/app/database`.
+/// Returns the folder that the service sees as `/app/database`.
 #[must_use]
 pub(crate) fn database() -> OwnPath {
     license().join("database")
 }
 
-/// The root that guests are told, which signs the certificate for the web. Not for the service.
+/// Returns the folder of the root certificate and its key. The service has no access to it.
 fn web_folder() -> OwnPath {
     license().join("web")
 }
 
-/// The certificate that guests check the service by.
+/// Returns the path of the root certificate, by which guests verify the service.
 #[must_use]
 pub(crate) fn root_certificate() -> OwnPath {
     web_folder().join("root.crt")
@@ -83,8 +83,8 @@ fn root_key() -> OwnPath {
     web_folder().join("root.key")
 }
 
-/// The names in the folder of certificates that guests and their tokens depend on: what version 1
-/// signs with, and the chain that version 2 makes for itself when it first starts.
+/// The files that tokens and leases are signed with: the key pair of version 1, and the certificate
+/// chain that version 2 creates at its first start.
 pub(crate) const SIGNING: [&str; 8] = [
     "instance.private.pem",
     "instance.public.pem",
@@ -96,24 +96,24 @@ pub(crate) const SIGNING: [&str; 8] = [
     "si_certificate.pem",
 ];
 
-/// Where the Bash script keeps its certificates, and Docker the leases of its service.
+/// The certificates of the Bash script, and the lease database of its service in a Docker volume.
 const SCRIPT_CERT: &str = "/opt/docker/fastapi-dls/cert";
 const SCRIPT_DATABASE: &str = "/var/lib/docker/volumes/dls-db/_data/db.sqlite";
 
-/// What `prepare` did.
+/// The result of `prepare`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Prepared {
-    /// The files that were made, by their names.
+    /// The paths of the created files.
     pub(crate) made: Vec<String>,
-    /// The files that were taken over from the Bash script's service.
+    /// The files that were copied from the Bash script's service.
     pub(crate) taken: Vec<HostPath>,
 }
 
-/// Makes what is missing for a service at `names`; what is there stays. Where commands do not run,
-/// there is no `openssl`, and keys and certificates are left out.
+/// Creates missing files for a service at `names`, and keeps existing ones. Where commands do not
+/// run, `openssl` is not available, and keys and certificates are left out.
 ///
-/// The certificate for the web is the one exception: it follows from its keys, the names and the last
-/// year, and is made again when these have changed, which no guest notices.
+/// The server certificate is the one exception: it follows from its keys, the names and the last
+/// year, and is replaced when these change. Guests do not notice.
 pub(crate) fn prepare(host: &mut dyn Host, service: &Service) -> Result<Prepared, LicenseError> {
     let mut prepared = Prepared::default();
     let root = root_of(host, service, &mut prepared.made)?;
@@ -139,8 +139,8 @@ pub(crate) fn prepare(host: &mut dyn Host, service: &Service) -> Result<Prepared
     Ok(prepared)
 }
 
-/// Makes the root that guests trust the service by, if it is not there; false where commands do not
-/// run and it cannot be made.
+/// Creates the root certificate that guests trust, if it is missing. Returns false where commands
+/// do not run and it cannot be created.
 pub(crate) fn prepare_root(host: &mut dyn Host, service: &Service) -> Result<bool, LicenseError> {
     root_of(host, service, &mut Vec::new())?;
     Ok(host.stat(&root_certificate())?.is_some())
@@ -162,8 +162,8 @@ fn root_of(
     Ok(Some(key))
 }
 
-/// Returns the key at `path`, which is made if neither it nor what it has signed is there; `None`
-/// where commands do not run.
+/// Returns the key at `path`, and creates it if neither it nor the certificate that it signed
+/// exists. Returns `None` where commands do not run.
 fn key(
     host: &mut dyn Host,
     path: &OwnPath,
@@ -187,13 +187,13 @@ fn key(
     Key::at(host, path).map_err(|source| LicenseError::Key { path: path.clone().into(), source })
 }
 
-/// The folder in the work area.
 const WORK: &str = "license";
 
-/// Makes a file that only root may read by a command of `openssl`; false where commands do not run.
+/// Creates a file that only root may read with an `openssl` command. Returns false where commands
+/// do not run.
 ///
-/// The command writes to a folder of root's, and not to a pipe, because the log has what comes from
-/// there.
+/// The command writes to a private folder and not to a pipe, because the log records output from a
+/// pipe.
 fn make_secret(host: &mut dyn Host, words: &[&str], to: &OwnPath) -> Result<bool, HostError> {
     let mut work = Work::private(host, WORK)?;
     let out = work.path("secret").to_string();
@@ -202,7 +202,7 @@ fn make_secret(host: &mut dyn Host, words: &[&str], to: &OwnPath) -> Result<bool
     adopt(host, "secret", to, Meta::root(private()))
 }
 
-/// Makes a certificate, if it is not there as it is to be.
+/// Creates a certificate unless the existing one is valid and has the right owner.
 fn publish(
     host: &mut dyn Host,
     certificate: &Certificate<'_>,
@@ -222,7 +222,8 @@ fn publish(
     Ok(())
 }
 
-/// Puts a file of the work area where it belongs, and clears the area; false if it was not made.
+/// Moves a file of the work area to its place and clears the area. Returns false if the file was
+/// not created.
 fn adopt(host: &mut dyn Host, name: &str, to: &OwnPath, meta: Meta) -> Result<bool, HostError> {
     let from = Work::again(host, WORK).path(name);
     let content = host.node(&from)?.as_ref().and_then(Node::content);
@@ -234,7 +235,8 @@ fn adopt(host: &mut dyn Host, name: &str, to: &OwnPath, meta: Meta) -> Result<bo
     Ok(content.is_some())
 }
 
-/// The pair that version 1 signs tokens with: RSA, by the node's own `openssl`. Version 2 ignores it.
+/// Creates the key pair that version 1 signs tokens with, by the node's own `openssl`. Version 2
+/// ignores it.
 fn signing_pair(host: &mut dyn Host, made: &mut Vec<String>) -> Result<(), LicenseError> {
     let [secret, public] = [SIGNING[0], SIGNING[1]].map(|name| cert().join(name));
     let is_there = |host: &dyn Host, path: &OwnPath| host.stat(path).map(|stat| stat.is_some());
@@ -264,7 +266,7 @@ fn signing_pair(host: &mut dyn Host, made: &mut Vec<String>) -> Result<(), Licen
     Ok(())
 }
 
-/// Give the folders that the service writes to, and the files in them, to whom they have to belong.
+/// Gives the service's folders and their files to `owner`.
 fn hand_over(host: &mut dyn Host, owner: Owner) -> Result<(), HostError> {
     for folder in [cert(), database()] {
         let names = host.list(&folder)?.unwrap_or_default();
@@ -292,8 +294,8 @@ fn give(host: &mut dyn Host, path: &OwnPath, owner: Owner) -> Result<(), HostErr
     OwnState::of(host).put(path, node, from)
 }
 
-/// Copy what tokens depend on from the service of the Bash script, before there is anything of ours.
-/// Its web certificate holds for no name, so that one is not wanted.
+/// Copies keys and leases from the Bash script's service, if this node has none yet. The web
+/// certificate of the script is left out, because it has no host name.
 fn take_over(host: &mut dyn Host, prepared: &mut Prepared) -> Result<(), LicenseError> {
     if host.list(&cert())?.is_none_or(|names| !names.is_empty()) {
         return Ok(());
@@ -314,13 +316,13 @@ fn take_over(host: &mut dyn Host, prepared: &mut Prepared) -> Result<(), License
     Ok(())
 }
 
-/// Whether there is what one of the two versions of the server signs tokens with.
+/// Checks whether the token signing keys of either server version exist.
 pub(crate) fn signs(look: &dyn Look) -> Result<bool, HostError> {
     let is_there = |name: &str| look.stat(&cert().join(name)).map(|stat| stat.is_some());
     Ok(is_there(SIGNING[0])? || is_there("si_private_key.pem")?)
 }
 
-/// Whether there is anything that `license remove` leaves.
+/// Checks whether `license remove` leaves any data.
 pub(crate) fn is_there(look: &dyn Look) -> Result<bool, HostError> {
     Ok(look.stat(&license())?.is_some())
 }

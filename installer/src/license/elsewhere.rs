@@ -1,6 +1,7 @@
-//! A licence server that is not on this node: another node's, or NVIDIA's own.
+//! License servers elsewhere: on another node, or NVIDIA's own.
 //!
-//! Guests migrate, so a cluster has one server, and its other nodes hand out the same files for guests.
+//! Guests migrate, so a cluster has one server, and its other nodes write the same files for
+//! guests.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,39 +15,30 @@ use super::{LicenseError, data};
 use crate::host::own::{folder_mode, license, private};
 use crate::host::{Host, HostError, Look, OwnPath, OwnState};
 
-/// Where guests of this node get their licences.
+/// The license server for guests of this node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Elsewhere {
-    /// From the server at this address, which is believed by this root certificate in PEM.
-    Server {
-        /// Where.
-        url: ServerUrl,
-        /// Its root.
-        root: String,
-    },
-    /// From where this token says: NVIDIA's own server makes one for its guests.
+    /// The server at this address, verified by this root certificate in PEM.
+    Server { url: ServerUrl, root: String },
+    /// The server in this token, which the NVIDIA License System creates for its guests.
     Token(String),
 }
 
-/// The address of a licence server: `https://dls.example:8443`. The port is 443 if none is named.
+/// The URL of a license server: `https://dls.example:8443`. The default port is 443.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub(crate) struct ServerUrl {
-    /// The server.
     pub(crate) host: GuestHost,
-    /// Its port.
     pub(crate) port: Port,
 }
 
-/// A text is not the address of a licence server.
+/// The reason why a text is not the URL of a license server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum UrlError {
-    /// Its form is another.
     #[error("`{}` is not the address of a licence server, as `https://dls.example:8443` is", .0.escape_debug())]
     Syntax(String),
-    /// Its host is not one that guests reach.
     #[error(transparent)]
     Host(#[from] AddressError),
 }
@@ -97,13 +89,13 @@ fn path() -> OwnPath {
     license().join("elsewhere.json")
 }
 
-/// What was said of a server elsewhere; `None` if nothing.
+/// Returns the configured server elsewhere, if there is one.
 pub(crate) fn load(look: &dyn Look) -> Result<Option<Elsewhere>, HostError> {
     let Some(bytes) = look.read(&path())? else { return Ok(None) };
     Ok(serde_json::from_slice(&bytes).ok())
 }
 
-/// Have guests of this node get their licences there.
+/// Points guests of this node at the server.
 pub(crate) fn save(host: &mut dyn Host, elsewhere: &Elsewhere) -> Result<(), LicenseError> {
     let mut own = OwnState::of(host);
     own.ensure_dir(&license(), folder_mode())?;
@@ -112,8 +104,8 @@ pub(crate) fn save(host: &mut dyn Host, elsewhere: &Elsewhere) -> Result<(), Lic
     Ok(own.replace(&path(), &text, private())?)
 }
 
-/// What guests of this node are told: of `service`, which runs here or is to, or else of the server
-/// elsewhere. Nothing as long as there is no root certificate to believe the service by.
+/// Returns the server for guests of this node: `service`, if it is installed or about to be, else
+/// the one elsewhere. Returns `None` without a root certificate of the service.
 pub(crate) fn told(
     look: &dyn Look,
     service: Option<&Service>,
@@ -129,7 +121,7 @@ pub(crate) fn told(
     Ok(root.map(|root| Told::Server { url, root }))
 }
 
-/// Whether a text is a token: three texts in base 64 with dots between them.
+/// Checks whether a text is a token: three base64url parts with dots between them.
 #[must_use]
 pub(crate) fn is_token(text: &str) -> bool {
     let is_part = |part: &str| {
@@ -138,7 +130,8 @@ pub(crate) fn is_token(text: &str) -> bool {
     text.split('.').count() == 3 && text.split('.').all(is_part)
 }
 
-/// Whether a text is a certificate in PEM, and nothing that could end a here-text.
+/// Checks whether a text is one certificate in PEM without blank lines, so that it cannot end a
+/// here-document.
 #[must_use]
 pub(crate) fn is_certificate(text: &str) -> bool {
     let body = text

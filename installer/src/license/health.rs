@@ -1,4 +1,5 @@
-//! Asking the service, by the node's own `curl`: this program opens no socket and has no TLS.
+//! Queries to the service with the node's own `curl`: the installer opens no sockets and has no
+//! TLS.
 
 use serde::Deserialize;
 use vgpu_manifest::HostPath;
@@ -9,15 +10,15 @@ use crate::host::{Command, HostError, Look};
 use crate::state::fixed;
 use crate::ui::Date;
 
-/// Every Proxmox VE has it.
+/// Part of every Proxmox VE.
 const CURL: &str = "/usr/bin/curl";
 
-/// What came of a question.
+/// The result of a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reply {
-    /// This, from whom the root certificate belongs to.
+    /// The body of an answer that the root certificate verified.
     Body(Vec<u8>),
-    /// Nothing, and `curl` says why.
+    /// The error of `curl`.
     Nothing(String),
     /// Commands do not run here.
     NotAsked,
@@ -31,7 +32,7 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// When it ends, in seconds since 1970, if that is said: as a number, or as a date in UTC.
+    /// Returns its end in seconds since 1970, if recorded: a number, or a date in UTC.
     #[must_use]
     pub(crate) fn ends(&self) -> Option<i64> {
         let value = self.expires.as_ref()?;
@@ -43,9 +44,9 @@ impl Lease {
     }
 }
 
-/// Ask the service for a path, at the address where it listens, by the name that guests use.
+/// Queries a path of the service at the address where it listens, by the name that guests use.
 ///
-/// The certificate has to hold for that name, and has to be signed by our root.
+/// Its certificate must be valid for that name and signed by the node's root.
 pub(crate) fn ask(look: &dyn Look, service: &Service, path: &str) -> Result<Reply, HostError> {
     if look.stat(&fixed(CURL))?.is_none() {
         return Ok(Reply::Nothing(format!("{CURL} is not there, and it is asked by nobody else")));
@@ -85,7 +86,7 @@ fn question(service: &Service, path: &str, root: &HostPath) -> Command {
     )
 }
 
-/// Whether the service says that it is well.
+/// Checks whether the service reports that it is up.
 pub(crate) fn is_up(look: &dyn Look, service: &Service) -> Result<bool, HostError> {
     Ok(match ask(look, service, "/-/health")? {
         Reply::Body(body) => says_up(&body),
@@ -101,7 +102,7 @@ fn says_up(body: &[u8]) -> bool {
     serde_json::from_slice::<Health>(body).is_ok_and(|health| health.status == "up")
 }
 
-/// The leases in an answer to `/-/leases`.
+/// Parses the leases in an answer to `/-/leases`.
 pub(crate) fn leases(body: &[u8]) -> serde_json::Result<Vec<Lease>> {
     serde_json::from_slice(body)
 }

@@ -1,4 +1,4 @@
-//! The leases: a database that the server writes to while we read.
+//! The lease database, to which the server writes concurrently.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use super::{LicenseError, data};
 use crate::host::{Look as _, RealHost};
 use crate::state::below_dir;
 
-/// The leases as they are at this moment, as a database of their own; `None` if there are none yet.
+/// Returns a consistent copy of the lease database; `None` if there is none yet.
 ///
-/// SQLite makes the copy in one read transaction, so it is whole although the server goes on writing.
+/// SQLite makes the copy in one read transaction, while the server keeps writing.
 pub(crate) fn snapshot(host: &RealHost) -> Result<Option<Vec<u8>>, LicenseError> {
     let path = below_dir(&data::database(), "db.sqlite");
     let Some(stat) = host.stat(&path)? else { return Ok(None) };
@@ -21,7 +21,7 @@ pub(crate) fn snapshot(host: &RealHost) -> Result<Option<Vec<u8>>, LicenseError>
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut database = Connection::open_with_flags(host.locate(&path)?, flags)?;
     database.busy_timeout(Duration::from_secs(10))?;
-    // The lock is taken with the first question, and let go when the connection is closed.
+    // The first query takes the lock; the end of the connection releases it.
     database.execute_batch("BEGIN")?;
     database.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
     let copy = database.serialize("main")?.to_vec();

@@ -1,4 +1,4 @@
-//! Whether somebody listens at a port of the node, from `/proc/net`.
+//! Listening sockets on the node, from `/proc/net`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -6,7 +6,7 @@ use super::service::Port;
 use crate::host::{HostError, Look};
 use crate::state::fixed;
 
-/// Whether a socket listens at this address and port, or at all addresses.
+/// Checks whether a socket listens at this address and port, or at all addresses.
 pub(crate) fn at(look: &dyn Look, address: IpAddr, port: Port) -> Result<bool, HostError> {
     for path in ["/proc/net/tcp", "/proc/net/tcp6"] {
         let text = look.text(&fixed(path))?.unwrap_or_default();
@@ -18,8 +18,8 @@ pub(crate) fn at(look: &dyn Look, address: IpAddr, port: Port) -> Result<bool, H
     Ok(false)
 }
 
-/// The address and port of a line whose socket listens: `0: 0A0200C0:20FB 00000000:0000 0A …`.
-/// Addresses are in words of four bytes, each the wrong way round.
+/// Returns the address and port of a line if its socket listens: `0: 0A0200C0:20FB 00000000:0000 0A
+/// …`. Each 32-bit word of an address is little-endian.
 fn socket(line: &str) -> Option<(IpAddr, u16)> {
     const LISTENS: &str = "0A";
     let words: Vec<&str> = line.split_whitespace().take(4).collect();

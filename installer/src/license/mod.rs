@@ -1,7 +1,7 @@
-//! Licences for guests, without a network.
+//! Guest licensing without a network.
 //!
-//! A node can run the licence server that a bundle carries as a container image, or point its guests
-//! at another node's. Nothing of it happens unless an operator asks for it by `license`.
+//! A node can run the license server that a bundle has as a container image, or point its guests at
+//! another server. Licensing is opt-in: only the `license` commands change it.
 
 pub(crate) mod address;
 pub(crate) mod backup;
@@ -32,56 +32,47 @@ pub(crate) use self::choice::{CannotServe, Wish, in_force};
 pub(crate) use self::service::Engine;
 pub(crate) use self::service::Service;
 
-/// The licence server cannot be prepared or asked.
+/// The reason why a license server cannot be set up or queried.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum LicenseError {
-    /// The host refused.
     #[error(transparent)]
     Host(#[from] HostError),
-    /// Guests cannot reach it by what was given.
     #[error(transparent)]
     Address(#[from] AddressError),
-    /// The bundle or the node lacks something.
     #[error(transparent)]
     Cannot(#[from] CannotServe),
-    /// There is no place for a container.
     #[error(transparent)]
     Place(#[from] NoPlace),
-    /// A key file holds something else.
     #[error(
         "{path}: not a private key; restore it from a backup: `vgpu-installer license restore`: {source}"
     )]
     Key {
-        /// The file.
         path: HostPath,
-        /// What `openssl` says.
+        /// The output of `openssl`.
         source: HostError,
     },
-    /// There is no licence server whose data could be kept.
+    /// The data of a license server are incomplete or missing.
     #[error("there is no whole licence server here: {0} is not there")]
     NothingToKeep(HostPath),
-    /// The leases cannot be read.
     #[error("cannot read the leases: {0}")]
     Leases(#[from] rusqlite::Error),
-    /// There are more leases than a backup is made for.
+    /// The lease database is too large for a backup.
     #[error(
         "{path} has more than {max} MiB; delete leases that have ended: `DELETE /-/leases/expired`"
     )]
     TooManyLeases {
-        /// The database.
         path: HostPath,
-        /// The most that is taken, in MiB.
+        /// The limit in MiB.
         max: u64,
     },
-    /// A key is gone, and what it signed is not.
+    /// A key is missing, but what it signed exists.
     #[error(
         "{missing} is not there, but {signed}, which it belongs to, is; a new key would shut out every guest: take it from a backup with `vgpu-installer license restore`, or begin anew with `vgpu-installer license remove --discard`"
     )]
     Lost {
-        /// The key.
         missing: HostPath,
-        /// What it has signed.
+        /// The public key or certificate that depends on it.
         signed: HostPath,
     },
 }

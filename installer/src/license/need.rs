@@ -1,11 +1,11 @@
-//! What guests need for a licence beside the address of a server, as the catalogue tells it by branch.
+//! The requirements of guests other than the server's address, by branch, from the catalog.
 
 use std::collections::BTreeMap;
 
 use vgpu_manifest::catalog::{Catalog, GuestRoot};
 use vgpu_manifest::{Kind, Manifest};
 
-/// A line for each branch that a driver of the bundle is of, for its host or for its guests.
+/// Returns one line for each branch of the bundle's host and guest drivers.
 #[must_use]
 pub(crate) fn lines(catalog: &Catalog, manifest: &Manifest) -> Vec<String> {
     let mut roots = BTreeMap::new();
@@ -47,7 +47,8 @@ mod tests {
         let catalog = Catalog::embedded();
         let mut manifest = crate::license::choice::tests::bundle(&[]);
         assert_eq!(lines(&catalog, &manifest), Vec::<String>::new());
-        // The host driver and a guest's of 16.9, a guest's of 18.4, a host driver of 20.0, one of nowhere.
+        // Host and guest drivers of 16.9, a guest driver of 18.4, a host driver of 20.0, and an
+        // unknown version.
         for version in ["535.230.02", "539.19", "570.172.08", "595.58.02", "1.2.3"] {
             let driver = DriverRecord {
                 version: version.parse().unwrap(),

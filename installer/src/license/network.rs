@@ -1,4 +1,4 @@
-//! Where a container of its own stands in the network: bridge, address, gateway.
+//! The network settings of a container: bridge, address, gateway.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -11,13 +11,13 @@ use super::address::why_unreachable;
 use crate::host::{HostError, Look};
 use crate::state::{below_dir, fixed};
 
-/// The bridges and cards of a node, each a folder.
+/// The folder of the node's network interfaces.
 const NET: &str = "/sys/class/net";
 
-/// Where Proxmox VE has the settings of this node's containers.
+/// The folder of the settings of this node's containers.
 const CONTAINERS: &str = "/etc/pve/lxc";
 
-/// An address with the length of its network: `192.0.2.30/24`.
+/// An address with its prefix length: `192.0.2.30/24`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub(crate) struct Cidr {
@@ -25,38 +25,31 @@ pub(crate) struct Cidr {
     bits: u8,
 }
 
-/// A text is no address that a container can have.
+/// The reason why a container cannot have an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum CidrError {
-    /// It has another form.
     #[error("`{}` is not an address with the length of its network, as `192.0.2.30/24` is", .0.escape_debug())]
     Syntax(String),
-    /// No single machine can have it.
+    /// The address belongs to no single host.
     #[error("`{}` is {why}, so no container can have it", .text.escape_debug())]
-    NoHost {
-        /// What was given.
-        text: String,
-        /// What it is instead.
-        why: &'static str,
-    },
+    NoHost { text: String, why: &'static str },
 }
 
 impl Cidr {
-    /// The address.
     #[must_use]
     pub(crate) fn address(self) -> IpAddr {
         self.address
     }
 
-    /// The first and the last address of its network, as numbers.
+    /// Returns the first and the last address of its network, as numbers.
     fn ends(self) -> (u128, u128) {
         let (number, width) = number(self.address);
         let host = u128::MAX.checked_shr(u32::from(128 - width + self.bits)).unwrap_or(0);
         (number & !host, number | host)
     }
 
-    /// Whether another address is in the same network.
+    /// Checks whether another address is in the same network.
     #[must_use]
     pub(crate) fn has(self, other: IpAddr) -> bool {
         let (first, last) = self.ends();
@@ -64,7 +57,7 @@ impl Cidr {
         self.address.is_ipv4() == other.is_ipv4() && (first..=last).contains(&other_number)
     }
 
-    /// Neither the network's own address nor that of everybody in it.
+    /// Returns why no host can have this address, such as the network or broadcast address.
     fn why_no_host(self) -> Option<&'static str> {
         let (first, last) = self.ends();
         let (own, _) = number(self.address);
@@ -78,7 +71,7 @@ impl Cidr {
     }
 }
 
-/// An address as a number, and how many bits it has.
+/// Returns an address as a number, and its length in bits.
 fn number(address: IpAddr) -> (u128, u8) {
     match address {
         IpAddr::V4(v4) => (u128::from(v4.to_bits()), 32),
@@ -164,12 +157,12 @@ impl TryFrom<String> for Bridge {
 }
 
 impl Bridge {
-    /// Whether the node has it.
+    /// Checks whether the node has it.
     pub(super) fn is_here(&self, look: &dyn Look) -> Result<bool, HostError> {
         Ok(look.stat(&below_dir(&fixed(NET), &self.0))?.is_some())
     }
 
-    /// The bridges for guests: `vmbr0` and its like, as Proxmox VE calls them.
+    /// Returns the bridges for guests, by Proxmox VE's naming scheme: `vmbr0` and so on.
     pub(super) fn all(look: &dyn Look) -> Result<Vec<Self>, HostError> {
         let names = look.list(&fixed(NET))?.unwrap_or_default();
         let names =
@@ -178,21 +171,20 @@ impl Bridge {
     }
 }
 
-/// A network card of a container.
+/// A network interface of a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Card {
-    /// What it is connected to.
     pub(crate) bridge: Bridge,
-    /// Its address.
     pub(crate) cidr: Cidr,
-    /// Where other networks are reached, if they are to be.
+    /// The gateway to other networks, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) gateway: Option<IpAddr>,
 }
 
 impl Card {
-    /// As `pct` takes it. The node configures it, because the image has no program for that.
+    /// Returns the value of `--net0` for `pct`. The node configures the interface, because the
+    /// image has no DHCP client or network scripts.
     pub(super) fn words(&self) -> String {
         let Self { bridge, cidr, gateway } = self;
         let (ip, gw) = if cidr.address.is_ipv4() { ("ip", "gw") } else { ("ip6", "gw6") };
@@ -200,7 +192,7 @@ impl Card {
         format!("name=eth0,bridge={bridge},{ip}={cidr}{gateway},type=veth,host-managed=1")
     }
 
-    /// The address by which something listens at all addresses that the container has.
+    /// Returns the wildcard address, to listen at all addresses of the container.
     pub(super) fn everywhere(&self) -> IpAddr {
         match self.cidr.address {
             IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -209,12 +201,12 @@ impl Card {
     }
 }
 
-/// The settings of a container of this node.
+/// Returns the settings file of a container of this node.
 pub(super) fn settings(vmid: impl fmt::Display) -> HostPath {
     fixed(&format!("{CONTAINERS}/{vmid}.conf"))
 }
 
-/// Another container of this node that has the address, by its number.
+/// Returns the number of another container of this node that has the address.
 pub(super) fn taken_by(
     look: &dyn Look,
     address: IpAddr,

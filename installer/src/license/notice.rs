@@ -1,4 +1,4 @@
-//! What an operator has to know before this licence server runs, and that it was agreed to.
+//! The notice about the license server, and the record that the operator accepted it.
 
 use vgpu_manifest::Digest;
 
@@ -7,7 +7,6 @@ use crate::host::own::{folder_mode, license, private};
 use crate::host::{Host, HostError, Look, OwnPath, OwnState};
 use crate::ui::Date;
 
-/// The notice.
 pub(crate) const TEXT: &str = "\
 About this licence server
   FastAPI-DLS is not NVIDIA's and not supported by NVIDIA. It answers guests in the place of NVIDIA's
@@ -21,14 +20,14 @@ fn path() -> OwnPath {
     license().join("notice")
 }
 
-/// Whether this very notice was agreed to on this node.
+/// Checks whether exactly this notice was accepted on this node.
 pub(crate) fn is_accepted(look: &dyn Look) -> Result<bool, HostError> {
     let text = look.text(&path())?.unwrap_or_default();
     let first = text.split_whitespace().next();
     Ok(first == Some(Digest::of(TEXT.as_bytes()).to_string().as_str()))
 }
 
-/// Write down that it was, and when by the node's clock.
+/// Records that the notice was accepted, with the time of the node's clock.
 pub(crate) fn accept(host: &mut dyn Host) -> Result<(), LicenseError> {
     let mut own = OwnState::of(host);
     own.ensure_dir(&license(), folder_mode())?;

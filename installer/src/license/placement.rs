@@ -1,4 +1,5 @@
-//! Where on a node a container of the licence server goes: its number, its network card, its storage.
+//! The placement of the license server's container on a node: its number, network interface and
+//! storage.
 
 use std::net::IpAddr;
 
@@ -11,29 +12,29 @@ use super::container::{Container, SINCE, StorageName, Vmid, size_for};
 use super::network::{Bridge, Card, Cidr, taken_by};
 use crate::host::{Command, Look};
 
-/// What an operator wants of a container of the licence server.
+/// The operator's options for a container of the license server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
 #[command(next_help_heading = "Proxmox VE 9.1 and later, in a container of its own")]
 pub(crate) struct ContainerWish {
-    /// The address that the container gets, which nobody may have yet, and the length of its network.
+    /// Unused address for the container, with prefix length
     #[arg(long, value_name = "ADDRESS/BITS")]
     pub(crate) cidr: Option<Cidr>,
-    /// Where the container reaches other networks, if guests are in others.
+    /// Gateway to other networks, if guests are in them
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) gateway: Option<IpAddr>,
-    /// The bridge that it is connected to, if the node has several.
+    /// Bridge to connect to, if the node has several
     #[arg(long, value_name = "NAME")]
     pub(crate) bridge: Option<Bridge>,
-    /// Its number. Without it, the cluster says which one is free.
+    /// Container number [default: the cluster's next free one]
     #[arg(long, value_name = "NUMBER")]
     pub(crate) vmid: Option<Vmid>,
-    /// The storage for its root file system. Without it, the first one for containers that has room.
+    /// Storage for the root file system [default: the first one with room]
     #[arg(long, value_name = "NAME")]
     pub(crate) storage: Option<StorageName>,
 }
 
 impl ContainerWish {
-    /// The first word of it that was given.
+    /// Returns the first option that was given.
     pub(super) fn given(&self) -> Option<&'static str> {
         let all = [
             ("--cidr", self.cidr.is_some()),
@@ -46,72 +47,48 @@ impl ContainerWish {
     }
 }
 
-/// There is no place for a container of the licence server.
+/// The reason why there is no place for a container of the license server.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum NoPlace {
-    /// The release is too old.
     #[error(
         "Proxmox VE makes containers from images since {SINCE}, and this node {}; have podman run it: `--engine podman`", release(.0.as_ref())
     )]
     TooOld(Option<PveRelease>),
-    /// It has no address.
     #[error(
         "on Proxmox VE {SINCE} and later the server runs in a container with an address of its own, which nobody has yet: `--cidr 192.0.2.30/24`; or have podman run it at the node's own address: `--engine podman`"
     )]
     NoAddress,
-    /// Guests are told another one.
     #[error(
         "guests are told {address}, and the container would have {cidr}: they have to be the same, or guests are told a name"
     )]
-    OtherAddress {
-        /// What guests are told.
-        address: IpAddr,
-        /// What it would have.
-        cidr: Cidr,
-    },
-    /// The node has the address itself.
+    OtherAddress { address: IpAddr, cidr: Cidr },
     #[error("this node has {0} itself; the container needs an address that nobody has")]
     NodeHas(IpAddr),
-    /// Another container has it.
     #[error("container {by} has {address}; give one that nobody has")]
     Taken {
-        /// The address.
         address: IpAddr,
-        /// Who has it.
+        /// The number of the container.
         by: String,
     },
-    /// The gateway is in another network.
     #[error("the gateway {gateway} is not in the network of {cidr}")]
-    Gateway {
-        /// The gateway.
-        gateway: IpAddr,
-        /// The container's address.
-        cidr: Cidr,
-    },
-    /// There is no such bridge.
+    Gateway { gateway: IpAddr, cidr: Cidr },
     #[error("this node has no bridge `{0}`; `ls /sys/class/net` lists what it has")]
     NoBridge(Bridge),
-    /// It is not clear which bridge is meant.
     #[error("say which bridge the container is connected to{}", either(.0))]
     WhichBridge(Vec<Bridge>),
-    /// The number is somebody's.
     #[error("the number {0} is not free in this cluster: {1}")]
     VmidTaken(Vmid, String),
-    /// The cluster does not say a number.
     #[error("`pvesh get /cluster/nextid` does not say which number is free; give one: `--vmid`")]
     NoVmid,
-    /// No storage fits.
     #[error(
         "no storage for containers has {0} MiB free, as `pvesm status --content rootdir` has it; make room, or give one: `--storage NAME`"
     )]
     NoStorage(u64),
-    /// The storage that was named does not fit.
     #[error(
         "`{0}` is not a storage for containers with {1} MiB free; `pvesm status --content rootdir` lists them"
     )]
     OtherStorage(StorageName, u64),
-    /// There is no storage for archives.
     #[error(
         "no folder of this node is for templates of containers; allow them for one: `pvesm set local --content vztmpl,…`"
     )]
@@ -131,14 +108,15 @@ fn either(bridges: &[Bridge]) -> String {
     }
 }
 
-/// Whether this node makes containers from images.
+/// Checks whether this node can make containers from images.
 pub(super) fn makes_containers(facts: &Inventory) -> bool {
     facts.os.pve.is_some_and(|here| here >= SINCE)
 }
 
-/// The place for a container of a server whose image has `bytes`, and which guests know as `host`.
+/// Returns the place for a container of a server whose image has `bytes`, and which guests reach as
+/// `host`.
 ///
-/// What is `known` is a container of ours, whose number and storage are kept.
+/// A `known` container of the installer keeps its number and storage.
 pub(super) fn place(
     look: &dyn Look,
     wish: &ContainerWish,
@@ -184,7 +162,7 @@ fn card(
     if let Some(gateway) = wish.gateway.filter(|gateway| !cidr.has(*gateway)) {
         return Err(NoPlace::Gateway { gateway, cidr }.into());
     }
-    // A gateway of another network would be of no use.
+    // Drop the recorded gateway if the network has changed.
     let gateway = wish.gateway.or_else(|| known?.gateway.filter(|it| cidr.has(*it)));
     let bridge = match wish.bridge.clone().or_else(|| Some(known?.bridge.clone())) {
         Some(bridge) if bridge.is_here(look)? => bridge,
@@ -197,7 +175,8 @@ fn card(
     Ok(Card { bridge, cidr, gateway })
 }
 
-/// The number: that of ours, or the one that was asked for if it is free, or one that is.
+/// Returns the container number: the existing one, the requested one if it is free, or the next
+/// free one.
 fn number(
     look: &dyn Look,
     asked: Option<Vmid>,
@@ -227,7 +206,7 @@ fn number(
     }
 }
 
-/// A storage with `needs` bytes free: the one that was asked for, or the first.
+/// Returns a storage with `needs` bytes free: the requested one, or the first.
 fn storage(
     look: &dyn Look,
     asked: Option<StorageName>,
@@ -238,7 +217,7 @@ fn storage(
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
     let mut fit = text.iter().flat_map(|text| roomy(text, needs));
     match asked {
-        // Where commands do not run nobody can say, so the word counts.
+        // Where commands do not run, the storage cannot be checked, so accept the requested one.
         Some(name) if text.is_none() => Ok(name),
         Some(name) => fit
             .find(|it| *it == name)
@@ -247,8 +226,8 @@ fn storage(
     }
 }
 
-/// The storages that work and have room, from a table with a head: name, type, status, and in KiB what
-/// there is, what is used and what is free.
+/// Returns the active storages with enough room, from a table with a header: name, type, status,
+/// and in KiB the total, used and free space.
 fn roomy(table: &str, needs: u64) -> Vec<StorageName> {
     let line = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -266,7 +245,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::host::testing::MemHost;
 
-    /// As `pvesm status` prints it.
+    /// Output of `pvesm status`.
     pub(crate) const STORAGES: &str = "\
 Name             Type     Status           Total            Used       Available        %
 big               dir   inactive       999999999               0       999999999    0.00%
@@ -274,7 +253,7 @@ small         lvmthin     active            1000             900             100
 local-lvm     lvmthin     active       832888832        10000000       822888832    1.20%
 ";
 
-    /// A node of Proxmox VE 9.1 with one bridge, as far as this module looks at it.
+    /// A node of Proxmox VE 9.1 with one bridge, reduced to what this module reads.
     pub(crate) fn node() -> MemHost {
         let trie = "  |-- 192.0.2.10\n     /32 host LOCAL\n";
         let list = "dir: local\n\tpath /var/lib/vz\n\tcontent iso,vztmpl,backup\n";
@@ -287,7 +266,7 @@ local-lvm     lvmthin     active       832888832        10000000       822888832
             host.said = STORAGES.to_owned();
             Ok(0)
         });
-        // As the API says it: the lowest number that is free, or that this one is.
+        // The API returns the lowest free number, or confirms a requested one that is free.
         host.programs.insert("pvesh", |host, words| {
             let taken = words.ends_with(&["--vmid", "101"]);
             host.said = "100\n".to_owned();
@@ -319,7 +298,7 @@ local-lvm     lvmthin     active       832888832        10000000       822888832
         assert_eq!(place.card.bridge.to_string(), "vmbr0");
         assert_eq!((place.storage.to_string().as_str(), place.size), ("local-lvm", 4));
         assert_eq!(place.template_folder.to_string(), "/var/lib/vz/template/cache");
-        // A later bundle keeps what is not said anew.
+        // A later bundle keeps the options that are not given again.
         let later = placed(&MemHost::default(), &[], Some(&place)).unwrap_err();
         assert!(later.contains("no bridge `vmbr0`"), "{later}");
         let mut quiet = node();

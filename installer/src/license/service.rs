@@ -1,4 +1,4 @@
-//! The licence server as a service of the node: which container, where it listens, what it may.
+//! The license server as a systemd service of the node: engine, address, permissions.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -18,32 +18,30 @@ use crate::act::{Probe, Reversible};
 use crate::host::{Command, Content};
 use crate::state::{below_dir, fixed, license};
 
-/// The unit of systemd.
 pub(crate) const UNIT: &str = crate::state::LICENSE_UNIT;
 
-/// What the container is called.
+/// The name of the container.
 const CONTAINER: &str = "vgpu-offline-license";
 
-/// Where the licence server listens, if nothing else is said: 8443, as the Bash script's.
+/// The default port of the license server, as in the Bash script.
 pub(crate) const DEFAULT_PORT: NonZeroU16 = NonZeroU16::new(8443).unwrap();
 
-/// A port of TCP, 1 to 65535.
+/// A TCP port, 1 to 65535.
 pub(crate) type Port = NonZeroU16;
 
-/// What runs the container.
+/// The engine that runs the container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Engine {
-    /// Podman, which has no daemon and touches no firewall. Its storage is a folder of ours.
+    /// Podman, with image storage reserved for the license server
     Podman,
-    /// Docker, where the operator has it already.
+    /// Docker, only where it is installed already
     Docker,
-    /// An unprivileged container of Proxmox VE 9.1 and later, with an address of its own.
+    /// Unprivileged container of Proxmox VE 9.1 or later, with its own address
     Lxc,
 }
 
 impl Engine {
-    /// The program.
     #[must_use]
     pub(crate) fn program(self) -> &'static str {
         match self {
@@ -53,7 +51,7 @@ impl Engine {
         }
     }
 
-    /// Whether it is on the node.
+    /// Checks whether it is on the node.
     #[must_use]
     pub(crate) fn is_here(self, facts: &Inventory) -> bool {
         let packages: &[&str] = match self {
@@ -64,9 +62,9 @@ impl Engine {
         facts.packages.iter().any(|package| packages.contains(&package.name.as_str()))
     }
 
-    /// The one that fits: a container of Proxmox VE's own where it can make one; Docker where it is
-    /// installed already; else podman. Docker is never installed for this, because its firewall rules
-    /// cut off guests on bridges.
+    /// Returns the default engine: a container of Proxmox VE if the release supports it; Docker
+    /// where only that is installed; else podman. The installer never adds Docker, because its
+    /// firewall rules cut off guests on bridges.
     #[must_use]
     pub(crate) fn fitting(facts: &Inventory) -> Self {
         let docker = Self::Docker.is_here(facts) && !Self::Podman.is_here(facts);
@@ -77,7 +75,7 @@ impl Engine {
         }
     }
 
-    /// Whose the folders are that the server writes to.
+    /// Returns the owner of the folders that the server writes to.
     #[must_use]
     pub(crate) fn owner(self) -> Owner {
         match self {
@@ -97,18 +95,18 @@ impl fmt::Display for Engine {
     }
 }
 
-/// How podman keeps layers.
+/// The podman storage driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Storage {
-    /// Stacked, by the kernel.
+    /// Layers mounted by the kernel's overlay file system.
     Overlay,
-    /// Copied. On ZFS podman would otherwise make datasets in the root pool.
+    /// Copied layers. On ZFS, podman would otherwise create datasets in the root pool.
     Vfs,
 }
 
 impl Storage {
-    /// The one for this root file system.
+    /// Returns the driver for this root file system.
     #[must_use]
     pub(crate) fn fitting(facts: &Inventory) -> Self {
         if facts.root.kind == Some(RootFs::Zfs) { Self::Vfs } else { Self::Overlay }
@@ -122,51 +120,48 @@ impl Storage {
     }
 }
 
-/// A licence server on this node.
+/// A license server on this node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Service {
-    /// By what guests reach it.
+    /// The address or name that guests use.
     pub(crate) host: GuestHost,
-    /// The one address of the node at which it listens.
+    /// The only address at which it listens.
     pub(crate) listen: IpAddr,
     /// The port, for guests and on the node.
     pub(crate) port: Port,
-    /// What runs it.
     pub(crate) engine: Engine,
-    /// How podman keeps its layers.
     pub(crate) storage: Storage,
-    /// The item that is its image.
+    /// The bundle item with its image.
     pub(crate) item: ItemName,
-    /// What the item is, by which the store has it.
+    /// The content of the item, by which the store finds it.
     pub(crate) content: Content,
-    /// What the image is called.
+    /// The name of the image.
     pub(crate) reference: ImageReference,
-    /// The digest of its configuration, by which it is run.
+    /// The digest of the image configuration, by which the engine runs it.
     pub(crate) image: Digest,
-    /// The names and addresses that its certificate holds for.
+    /// The names and addresses in its certificate.
     pub(crate) names: Vec<GuestHost>,
-    /// The last year in which its certificates hold.
+    /// The last year in which its certificates are valid.
     pub(crate) until: i32,
-    /// Its container, if Proxmox VE has made it one.
+    /// Its container, if Proxmox VE runs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) container: Option<Box<Container>>,
 }
 
 impl Service {
-    /// The address of the web, without a path: `https://192.0.2.10:8443`.
+    /// Returns the URL without a path: `https://192.0.2.10:8443`.
     #[must_use]
     pub(crate) fn url(&self) -> String {
         format!("https://{}:{}", self.host.in_url(), self.port)
     }
 
-    /// The unit's file.
     #[must_use]
     pub(crate) fn unit_path() -> HostPath {
         fixed(&format!("/etc/systemd/system/{UNIT}"))
     }
 
-    /// The words that every call of the engine begins with.
+    /// Returns the arguments that every engine command starts with.
     fn words(&self) -> Vec<String> {
         let mut words = vec![self.engine.program().to_owned()];
         if self.engine == Engine::Podman {
@@ -185,7 +180,7 @@ impl Service {
         Command::new(self.engine.program(), &words)
     }
 
-    /// Whether the engine, podman or Docker, has the image.
+    /// Returns the command that checks whether podman or Docker has the image.
     #[must_use]
     pub(crate) fn image_is_there(&self) -> Command {
         let id = self.image.to_string();
@@ -196,7 +191,7 @@ impl Service {
         }
     }
 
-    /// Have the engine take the image from the store.
+    /// Returns the step that loads the image from the store into the engine.
     #[must_use]
     pub(crate) fn load(&self) -> Reversible {
         let item = crate::state::stored(self.content.id);
@@ -208,10 +203,10 @@ impl Service {
         }
     }
 
-    /// The container's words: what it is, what it may, where it listens.
+    /// Returns the arguments that run the container.
     ///
-    /// It shares the node's network, so that neither forwarding nor NAT is touched, and is told to
-    /// listen at one address. Its root is read-only, and it can write where its data are.
+    /// The container shares the node's network, so neither forwarding nor NAT changes, and listens
+    /// at one address. Its root file system is read-only; only the data folders are writable.
     fn run_words(&self) -> Vec<String> {
         let mut words = self.words();
         let folders = [(data::cert(), "/app/cert"), (data::database(), "/app/database")];
@@ -234,7 +229,7 @@ impl Service {
         words
     }
 
-    /// What the server is told by variables.
+    /// Returns the environment variables of the server.
     pub(super) fn environment(&self) -> [String; 3] {
         [
             format!("DLS_URL={}", self.host.in_url()),
@@ -243,7 +238,7 @@ impl Service {
         ]
     }
 
-    /// The server's own program and its words, to listen at this address.
+    /// Returns the server's command line, to listen at this address.
     pub(super) fn server_words(&self, listen: IpAddr) -> [String; 8] {
         [
             "uvicorn".to_owned(),
@@ -257,11 +252,13 @@ impl Service {
         ]
     }
 
-    /// The unit's text: after the network, before guests. Proxmox VE starts containers of its own.
+    /// Returns the text of the unit, which starts after the network and before guests. Podman and
+    /// Docker need it; Proxmox VE starts its own containers.
     #[must_use]
     pub(crate) fn unit_text(&self) -> String {
         let docker = self.engine == Engine::Docker;
-        // Docker has no word for what is not there, so it just fails, which the dash forgives.
+        // Docker has no `--ignore`: the command fails if the container does not exist, and the
+        // leading dash makes systemd ignore that.
         let ignore: &[&str] = if docker { &[] } else { &["--ignore"] };
         let clear = self.line(&[&["rm", "--force"], ignore, &[CONTAINER]].concat());
         let stop = self.line(&["stop", "--time=10", CONTAINER]);
@@ -307,7 +304,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::host::Content;
 
-    /// A service as a node would have it.
+    /// A typical service.
     pub(crate) fn service() -> Service {
         let host: GuestHost = "192.0.2.10".parse().unwrap();
         Service {

@@ -16,13 +16,11 @@ use crate::ui::Date;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct GuestImage {
-    /// The image file.
     pub(crate) path: HostPath,
     /// The name of the storage that holds it.
     pub(crate) storage: String,
-    /// The date of everything in it, in seconds since 1970: when the bundle was made.
+    /// The time stamp of all files in it, in seconds since 1970: the time of the bundle.
     pub(crate) made: i64,
-    /// The files in it.
     pub(crate) files: Vec<GuestFile>,
 }
 
@@ -32,7 +30,6 @@ pub(crate) struct GuestImage {
 pub(crate) struct GuestFile {
     /// Its path in the image: a name, or a folder and a name.
     pub(crate) place: String,
-    /// Its content.
     pub(crate) from: GuestSource,
 }
 
@@ -47,12 +44,11 @@ pub(crate) enum GuestSource {
         /// Its content, by which the store finds it.
         content: Content,
     },
-    /// A small text.
+    /// A short text.
     Text(String),
 }
 
 impl GuestSource {
-    /// The length in bytes.
     #[must_use]
     pub(crate) fn size(&self) -> u64 {
         match self {
@@ -62,8 +58,8 @@ impl GuestSource {
     }
 }
 
-/// The record beside an image: what it was made from, and what came of it. Only with it can a later
-/// check tell whether the image is still in sync without making it again.
+/// The record next to an image: its input and its digest. A later check compares them to tell
+/// whether the image is in sync, without making it again.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Record {
@@ -71,29 +67,29 @@ struct Record {
     image: Content,
 }
 
-/// The name of the medium that guests see.
+/// The volume label that guests see.
 const LABEL: &str = "VGPU_GUEST";
 
-/// The folder in the work area.
 const WORK: &str = "guest-image";
 
-/// Where the two volume descriptors (plain and Joliet) have their four dates: bytes 813 to 880 of
-/// sectors 16 and 17 (ECMA-119 8.4.26 to 8.4.29 and 8.5).
+/// The offsets of the four dates in the two volume descriptors (plain and Joliet): bytes 813 to 880
+/// of sectors 16 and 17 (ECMA-119 8.4.26 to 8.4.29 and 8.5).
 const DATES: [u64; 2] = [16 * 2048 + 813, 17 * 2048 + 813];
 
-/// About what an image has beside its files, in bytes: descriptors, directories and padding.
+/// The approximate size of an image without its files, in bytes: descriptors, directories and
+/// padding.
 const OVERHEAD: u64 = 512 << 10;
 
 impl GuestImage {
-    /// Returns the command that gives a guest the image.
+    /// Returns the command that attaches the image to a guest.
     #[must_use]
     pub(crate) fn attach(&self) -> String {
         let name = self.path.as_path().file_name().unwrap_or_default();
         format!("qm set VMID --ide2 {}:iso/{name},media=cdrom", self.storage)
     }
 
-    /// Makes the image in the work area and returns where it is; `None` where commands do not run.
-    /// In a rehearsal the content only has about the size that the real one will have.
+    /// Makes the image in the work area and returns its path; `None` where commands do not run. A
+    /// rehearsal returns content of about the same size.
     fn make(&self, host: &mut dyn Host) -> Result<Option<(WorkPath, Content)>, HostError> {
         let mut work = Work::again(host, WORK);
         let [tree, image, dates] = ["tree", "image.iso", "dates"].map(|name| work.path(name));
@@ -124,7 +120,7 @@ impl GuestImage {
         Ok(Some((image, content)))
     }
 
-    /// Stages the files as a folder and returns the paths of everything in it, itself included.
+    /// Stages the files in a folder and returns the paths of the folder and of everything in it.
     fn stage(&self, work: &mut Work<'_>) -> Result<Vec<String>, HostError> {
         let mut staged = vec!["tree".to_owned()];
         work.dir("tree")?;
@@ -145,10 +141,12 @@ impl GuestImage {
         Ok(staged.iter().map(|name| work.path(name).to_string()).collect())
     }
 
-    /// The dates of creation, change, expiry (none) and effect, as a volume descriptor has them.
+    /// Returns the dates of creation, modification, expiration (none) and effect in the format of a
+    /// volume descriptor.
     fn dates(&self) -> Vec<u8> {
         let [year, month, day, hour, minute, second] = Date(self.made).numbers();
-        // Hundredths of a second, and the offset from UTC in quarters of an hour as a byte.
+        // ECMA-119 8.4.26.1: hundredths of a second, then the offset from UTC in quarters of an
+        // hour as one byte.
         let made = format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}00\0");
         let never = "0000000000000000\0";
         [made.as_str(), &made, never, &made].concat().into_bytes()
@@ -168,8 +166,8 @@ impl GuestImage {
 
 fn genisoimage(image: &HostPath, tree: &HostPath) -> Command {
     let [image, tree] = [image, tree].map(|path| path.as_path().as_str());
-    // Dates in directories are local time. Joliet stops at 64 characters unless told otherwise, and
-    // NVIDIA's drivers for Windows have names of 74.
+    // Directory records have local time, so set `TZ`. Without `-joliet-long`, Joliet names end
+    // after 64 characters, and NVIDIA's Windows drivers have names of 74.
     let words = ["TZ=UTC", "genisoimage", "-quiet", "-iso-level", "3", "-J", "-joliet-long"];
     let more = ["-input-charset", "utf-8", "-V", LABEL, "-o", image, tree];
     Command::new("env", &[&words[..], &more].concat())
@@ -204,7 +202,7 @@ impl Goal for GuestImage {
     }
 
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
-        // The record last: with it, the image is the one that this step makes.
+        // Write the record last: it marks the image as complete.
         let Some((made, image)) = self.make(journal.host())? else { return Ok(()) };
         journal.put_made(&self.path, &made, image, Meta::root(Mode::FILE))?;
         Work::again(journal.host(), WORK).done()?;

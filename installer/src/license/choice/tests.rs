@@ -30,7 +30,7 @@ fn item(name: &str, record: ImageRecord) -> Item {
     Item::new(fields).unwrap()
 }
 
-/// A bundle of November 2023, as the host in memory has it now, with these images.
+/// A bundle of November 2023, the date of the simulated host, with these images.
 pub(crate) fn bundle(images: &[&str]) -> Manifest {
     let record = |name: &&str| ImageRecord {
         reference: format!("registry.example/team/{name}:2.0.3").parse().unwrap(),
@@ -106,7 +106,7 @@ fn a_container_is_known_by_its_own_address() {
         |service: &Service| service.names.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(all_of(&service), ["192.0.2.30"]);
     assert_eq!(all_of(&named), ["dls.example", "192.0.2.30"]);
-    // What is written down reads back.
+    // The written record is read again.
     let json = serde_json::to_string(&named).unwrap();
     assert_eq!(serde_json::from_str::<Service>(&json).unwrap(), named);
 }

@@ -12,10 +12,10 @@ use crate::host::testing::MemHost;
 use crate::license::Engine;
 use crate::license::service::tests::service;
 
-/// The folders of the license server and of the work area, and all that begins like them.
+/// The prefix of the license server's folders and of the work area.
 const OWN: &str = "/var/lib/vgpu-offline-";
 
-/// The real openssl(1), which finds the host's files in a folder of its own.
+/// Runs the real openssl(1), with the simulated host's files in a folder.
 fn openssl(host: &mut MemHost, words: &[&str]) -> Result<i32, HostError> {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().to_str().unwrap().to_owned();
@@ -45,7 +45,7 @@ fn openssl(host: &mut MemHost, words: &[&str]) -> Result<i32, HostError> {
     Ok(output.status.code().unwrap())
 }
 
-/// A node with openssl; `None` where this machine has none.
+/// Returns a node with openssl; `None` where this machine has none.
 fn node() -> Option<MemHost> {
     if Process::new("openssl").arg("version").output().is_err() {
         assert!(std::env::var_os("VGPU_NO_SKIP").is_none(), "needs openssl");
@@ -57,7 +57,7 @@ fn node() -> Option<MemHost> {
     Some(host)
 }
 
-/// Asks openssl about files of a host.
+/// Runs openssl on files of a host.
 fn ask(host: &MemHost, words: &[&str]) -> String {
     let mut host = host.clone();
     assert_eq!(openssl(&mut host, words).unwrap(), 0, "{words:?}: {}", host.said);
@@ -92,9 +92,9 @@ fn what_version_1_signs_with_comes_from_the_nodes_openssl_and_once() {
         assert_eq!(meta(&host, &below_dir(&cert(), name)), (mode.to_owned(), 0), "{name}");
     }
     assert_eq!(meta(&host, &root_key()), ("0600".to_owned(), 0));
-    // Nothing is left of the making.
+    // The work area is clean.
     assert_eq!(host.list(&crate::host::WorkPath::area()).unwrap(), None);
-    // Never anew, and never by half.
+    // A lost half of a key pair is never replaced.
     assert_eq!(prepare(&mut host, &service()).unwrap(), Prepared::default());
     OwnState::of(&mut host).remove(&cert().join("instance.private.pem")).unwrap();
     let error = prepare(&mut host, &service()).unwrap_err().to_string();
@@ -129,7 +129,7 @@ fn other_names_are_another_certificate_by_the_same_keys() {
     let words = ["x509", "-in", &web_certificate(), "-noout", "-ext", "subjectAltName"];
     assert!(ask(&host, &words).contains("DNS:dls.example"));
     assert_eq!(host.text_of(&root_certificate().to_string()), root);
-    // A certificate that was damaged is made again, although it still says the same.
+    // A damaged certificate is replaced, although its content is the same.
     let whole = text(&host, "webserver.crt").unwrap();
     let at = whole.find("\n-----END").unwrap() - 8;
     let other_byte = if whole.as_bytes()[at] == b'A' { "B" } else { "A" };
@@ -138,8 +138,8 @@ fn other_names_are_another_certificate_by_the_same_keys() {
     assert_eq!(prepare(&mut host, &other).unwrap().made, made);
 }
 
-/// A pair with which the Bash script's service signs, its web certificate, which holds for no name, and
-/// its leases in Docker's volume.
+/// The Bash script's service: a signing key pair, a web certificate without a host name, and leases
+/// in Docker's volume.
 #[test]
 fn what_the_scripts_service_signs_with_is_taken_over_once() {
     let Some(mut host) = node() else { return };
@@ -157,12 +157,13 @@ fn what_the_scripts_service_signs_with_is_taken_over_once() {
     assert!(text(&host, "webserver.crt").unwrap().starts_with("-----BEGIN CERTIFICATE"));
     let leases = below_dir(&database(), "db.sqlite");
     assert_eq!(host.text_of(leases.as_path().as_str()).unwrap(), "leases");
-    // The script's own files stay, and are not asked again.
+    // The script's own files stay, and are not read again.
     host.place(&format!("{SCRIPT_CERT}/instance.private.pem"), "another");
     assert_eq!(prepare(&mut host, &service()).unwrap(), Prepared::default());
 }
 
-/// What guests and the server see, by a clock that has never been set and by one that is right.
+/// Checks certificates as guests and the server do, with a clock that was never set and with a
+/// correct one.
 #[test]
 fn guests_trust_the_certificate_by_its_root_whatever_the_time() {
     let Some(mut host) = node() else { return };
@@ -190,13 +191,13 @@ fn guests_trust_the_certificate_by_its_root_whatever_the_time() {
             ask(&host, &[&when[..], name, &["-CAfile", &root, &web]].concat());
         }
     }
-    // The key in the certificate is the one that the server has.
+    // The certificate belongs to the server's key.
     let key = below_dir(&cert(), "webserver.key").to_string();
     let of_key = ask(&host, &["pkey", "-pubout", "-in", &key]);
     assert_eq!(ask(&host, &["x509", "-noout", "-pubkey", "-in", &web]), of_key);
 }
 
-/// Where commands do not run, there is no `openssl`: nothing is made by half.
+/// Where commands do not run, `openssl` is not available, and nothing is created halfway.
 #[test]
 fn a_rehearsal_makes_no_keys() {
     let host = MemHost::with_files(&[("/var/lib/README", "")]);

@@ -1,4 +1,4 @@
-//! What a guest needs for a licence: a script, the root certificate, and a page to read.
+//! The license files for guests: scripts, the root certificate, and instructions.
 
 use vgpu_manifest::Digest;
 
@@ -8,16 +8,16 @@ const LINUX: &str = include_str!("linux.sh");
 const WINDOWS: &str = include_str!("windows.ps1");
 const README: &str = include_str!("readme.txt");
 
-/// The kind of licence that a guest asks for; without one its vGPU type decides.
+/// The license type that a guest requests; by default its vGPU type decides.
 ///
 /// Source: `nvmlGridLicenseFeatureCode_t` of NVML.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Feature {
-    /// Virtual GPU: 1.
+    /// Virtual GPU (1)
     Vgpu,
-    /// RTX virtual workstation: 2.
+    /// RTX virtual workstation (2)
     Workstation,
-    /// Compute: 4.
+    /// Compute (4)
     Compute,
 }
 
@@ -31,36 +31,30 @@ impl Feature {
     }
 }
 
-/// What guests are told of a licence server.
+/// The license server that the files name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Told {
-    /// Where it is, and the root certificate, in PEM, that it is believed by.
-    Server {
-        /// Where.
-        url: ServerUrl,
-        /// The root.
-        root: String,
-    },
-    /// The token that it has made for them.
+    /// The server's URL, and its root certificate in PEM.
+    Server { url: ServerUrl, root: String },
+    /// The client configuration token.
     Token(String),
 }
 
-/// The file of a token beside the scripts.
+/// The file name of a token next to the scripts.
 const TOKEN: &str = "license-token.tok";
 
-/// The files that guests get.
+/// The license files for guests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Guests {
-    /// What they are told.
     pub(crate) told: Told,
-    /// The kind of licence that they ask for.
+    /// The requested license type.
     pub(crate) feature: Option<Feature>,
-    /// What they need beside that, as the catalogue has it; nothing if it was not asked.
+    /// Further requirements of the bundle's guest drivers, from the catalog.
     pub(crate) needs: Vec<String>,
 }
 
 impl Guests {
-    /// The files, in the order of their names.
+    /// Returns the files, sorted by name.
     #[must_use]
     pub(crate) fn files(&self) -> Vec<(&'static str, String)> {
         let mut files = vec![
@@ -75,7 +69,7 @@ impl Guests {
         files
     }
 
-    /// What is said of the bundle's own drivers.
+    /// Returns the paragraph about the bundle's guest drivers.
     fn needs(&self) -> String {
         if self.needs.is_empty() {
             return String::new();
@@ -100,12 +94,12 @@ impl Guests {
     }
 }
 
-/// A text that ends in one line feed.
+/// Returns the text with exactly one line feed at the end.
 fn line(text: &str) -> String {
     format!("{}\n", text.trim_end())
 }
 
-/// With the ends of lines that Windows' editors show.
+/// Returns the text with Windows line ends.
 fn dos(text: &str) -> String {
     text.replace('\n', "\r\n")
 }
@@ -147,7 +141,7 @@ mod tests {
         assert!(files[3].1.contains("$beside = 'license-token.tok'\r\n"));
     }
 
-    /// There is no PowerShell here, so a grammar of it reads the script.
+    /// PowerShell is not available to the tests, so a grammar parses the script.
     #[test]
     fn the_script_for_windows_is_powershell() {
         let whole = |text: &str| {
@@ -167,8 +161,8 @@ mod tests {
         }
     }
 
-    /// Quotes and here-texts are PowerShell's as long as the server and its certificate cannot end
-    /// them, and they cannot: neither has a quote, a dollar or a blank line.
+    /// The server's URL and certificate cannot end PowerShell's quotes and here-strings: neither
+    /// contains a quote, a dollar sign or a blank line.
     #[test]
     fn nobody_is_trusted_but_the_root() {
         for (name, text) in guests("dls.example").files() {
