@@ -133,6 +133,6 @@ fn run(world: &mut World, act: Apply<'_>) -> bool {
 
 fn take_back(world: &mut World) -> Result<(), String> {
     let kept = world.revert().map_err(|error| error.to_string())?;
-    assert_eq!(kept, [], "something of our own was taken for somebody else's");
+    assert_eq!(kept, [], "a path of the installer was taken for a foreign one");
     Ok(())
 }

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What the demo packs, by path in the laptop's folder.
+/// The inputs of the demo, by path in the laptop's folder.
 const INPUTS: [(&str, &str); 5] = [
     ("bundle.toml", include_str!("bundle.toml")),
     ("config.toml", include_str!("config.toml")),

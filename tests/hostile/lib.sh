@@ -6,8 +6,8 @@
 # in an empty folder, which it may fill. GOOD is a bundle, KEY the private key that signed it, and
 # OUT the bundle to make. Beside KEY lie the private keys `alice-2` (of the same principal as KEY),
 # `bob` (of another one), `reporter` (who may sign reports only) and `revoked`. All paths are
-# absolute. Only tar, ssh-keygen, dd, od, awk and the like are used: what is made here could be
-# made by anybody.
+# absolute. Only tar, ssh-keygen, dd, od, awk and the like are used, so any attacker could make the
+# same bundles.
 #
 # shellcheck shell=sh disable=SC2034,SC2046
 

@@ -1,7 +1,7 @@
 //! Drivers and patches, from the packages of `vgpu_tests::nvidia` into a bundle.
 //!
-//! The packages are stand-ins with the structure of NVIDIA's. The tests confirm the behavior for
-//! these stand-ins only, with the real `sh`, `tar`, `patch`, `zip` and decompressors.
+//! The packages are stand-ins with the structure of NVIDIA packages. The tests confirm the behavior
+//! for these stand-ins only, with the real `sh`, `tar`, `patch`, `zip` and decompressors.
 
 use std::fs;
 use std::process::Command;

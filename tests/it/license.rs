@@ -13,7 +13,7 @@ use vgpu_tests::sample::noise;
 use vgpu_tests::scratch::{Said, Scratch, expect};
 
 const IMAGE: &str = "licensing/dls.tar";
-const TOOL: &[u8] = b"what somebody has supplied for guests, and nobody runs here";
+const TOOL: &[u8] = b"a tool for guests, supplied by the operator, never run here";
 /// The address of the node: 192.0.2.10.
 const TRIE: &str = "Local:\n  |-- 192.0.2.10\n     /32 host LOCAL\n";
 const OWN: &str = "var/lib/vgpu-offline-license";

@@ -36,5 +36,5 @@ pub fn bring(root: &Utf8Path, programs: &[&str]) -> bool {
     })
 }
 
-/// What making the image of guest drivers takes.
+/// The programs that create the image of guest drivers.
 pub const DISC_TOOLS: [&str; 5] = ["dd", "env", "genisoimage", "touch", "true"];

@@ -32,7 +32,7 @@ pub struct Sample {
 pub struct Part {
     /// Its name.
     pub name: String,
-    /// Whether it is executable.
+    /// Its mode: executable or not.
     pub mode: ItemMode,
     /// Its bytes.
     pub bytes: Vec<u8>,

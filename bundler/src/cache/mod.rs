@@ -250,7 +250,7 @@ pub(crate) mod tests {
     fn a_second_one_waits_for_the_lock() {
         let (_dir, cache) = scratch();
         let other = Cache::open(&cache.dir).unwrap();
-        let lock = cache.lock(|| panic!("nobody else is here")).unwrap();
+        let lock = cache.lock(|| panic!("the lock is free")).unwrap();
         std::thread::scope(|scope| {
             let (sender, told) = std::sync::mpsc::channel();
             let waiter = scope.spawn(move || other.lock(|| sender.send(()).unwrap()).is_ok());

@@ -98,7 +98,7 @@ pub(crate) enum MirrorError {
     Size { url: HttpUrl, expected: u64, actual: u64 },
     /// The answer has neither a length nor chunks, so truncation would go unnoticed.
     #[error(
-        "{url} does not say how long the content is, so nobody can tell whether all of it came; give its `sha256`"
+        "{url} does not state the length of the content, so a truncated download would go unnoticed; give its `sha256`"
     )]
     NoEnd { url: HttpUrl },
 }

@@ -10,13 +10,13 @@ pub(crate) enum NetError {
     /// The library did not start.
     #[error("cannot set up the network: {why}")]
     Setup {
-        /// What it said.
+        /// Its message.
         why: String,
     },
     /// The user's logins cannot be read.
     #[error("cannot read the logins for servers: {why}")]
     Logins {
-        /// What is wrong, without a secret.
+        /// The reason, without secrets.
         why: String,
     },
     /// The server could not be reached.
@@ -24,15 +24,15 @@ pub(crate) enum NetError {
     Connect {
         /// The address.
         url: HttpUrl,
-        /// What the system said.
+        /// The message of the system.
         why: String,
     },
-    /// The server is not who it says, by the certificates that this machine trusts.
+    /// The certificate of the server is not trusted on this machine.
     #[error("cannot trust {url}: {why}")]
     Certificate {
         /// The address.
         url: HttpUrl,
-        /// What is wrong.
+        /// The reason.
         why: String,
     },
     /// For some time nothing has come.
@@ -54,7 +54,7 @@ pub(crate) enum NetError {
     Broken {
         /// The address.
         url: HttpUrl,
-        /// What the system said.
+        /// The message of the system.
         why: String,
     },
     /// An answer has another length than it says itself.
@@ -62,9 +62,9 @@ pub(crate) enum NetError {
     Length {
         /// The address.
         url: HttpUrl,
-        /// How many it should be by its own word.
+        /// The announced number of bytes.
         said: u64,
-        /// How many there are.
+        /// The received number of bytes.
         sent: u64,
     },
     /// The server said no.
@@ -90,7 +90,7 @@ pub(crate) enum NetError {
     Protocol {
         /// The address.
         url: HttpUrl,
-        /// What is wrong with it.
+        /// The reason.
         why: &'static str,
     },
     /// The rest of a content was asked for, and the answer is not that.
@@ -98,12 +98,12 @@ pub(crate) enum NetError {
     Range {
         /// The address.
         url: HttpUrl,
-        /// What is wrong.
+        /// The reason.
         why: &'static str,
     },
 }
 
-/// What a person can do about an answer, where the number alone does not say it.
+/// Returns advice on a status code, if the number alone is not enough.
 fn meaning(code: u16) -> &'static str {
     match code {
         401 | 403 => " (it wants a login, which can stand in `~/.netrc`, or a browser)",
@@ -112,19 +112,19 @@ fn meaning(code: u16) -> &'static str {
     }
 }
 
-/// Whether it makes sense to ask again.
+/// The time of the next attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Retry {
-    /// After a while, and not before this has passed.
+    /// After at least this time.
     Later(Duration),
     /// At once, but from the beginning.
     FromStart,
-    /// Not there.
+    /// Not from this server.
     Never,
 }
 
 impl NetError {
-    /// Whether it makes sense to ask again.
+    /// Returns whether and when to try again.
     #[must_use]
     pub(crate) fn retry(&self) -> Retry {
         match self {

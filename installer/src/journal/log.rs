@@ -162,7 +162,7 @@ impl<A: Acts> Log<A> {
     }
 
     /// Records the state of the removal of these components, in all of these transactions at once.
-    /// What was kept is recorded in the last of them.
+    /// Stores `kept` in the last of them.
     pub(crate) fn set_removal(
         &mut self,
         txs: &[TxId],

@@ -255,7 +255,7 @@ mod tests {
         assert!(floors.admit(&bundle(999_999, "another")).is_ok());
 
         assert_eq!(floors.set(&channel, 6), 4);
-        assert!(floors.admit(&bundle(4, "four")).is_err(), "whoever raises a floor means it");
+        assert!(floors.admit(&bundle(4, "four")).is_err(), "a raised floor is enforced");
     }
 
     #[test]

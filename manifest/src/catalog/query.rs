@@ -40,7 +40,7 @@ pub enum NameOf<'c> {
 /// Whether a driver builds on a kernel, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BuildState<'c> {
-    /// Whether it builds.
+    /// Whether the driver builds.
     pub build: Build,
     /// The reason; `None` if no row covers the kernel.
     pub why: Option<&'c BuildReason>,

@@ -75,7 +75,7 @@ impl<'c> Recipe<'_, '_, 'c> {
         self.subject.catalog
     }
 
-    /// Returns the call of NVIDIA's installer. It selects the right modules for a qualified GPU,
+    /// Returns the call of the NVIDIA installer. It selects the right modules for a qualified GPU,
     /// and the wrong ones for a GPU that is presented as one.
     fn install(&self, chosen: &Chosen<'c>) -> Install<'c> {
         let unlocked = matches!(self.found.mode, Way::Unlock(_));

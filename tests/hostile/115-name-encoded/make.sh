@@ -1,4 +1,4 @@
-# The name of an item climbs once somebody has decoded it.
+# The name of an item leaves the folder once it is decoded.
 . "${0%/*}/../lib.sh"
 
 misname '%2e%2e/evil' '%2e%2e/evil'

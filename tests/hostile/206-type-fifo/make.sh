@@ -1,4 +1,4 @@
-# A member is a FIFO, which whoever opens it waits for.
+# A member is a FIFO, which blocks the program that opens it.
 . "${0%/*}/../lib.sh"
 
 cp "$good" "$out"

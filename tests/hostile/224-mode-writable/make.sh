@@ -1,4 +1,4 @@
-# A program becomes one that everybody may change.
+# A program becomes world-writable.
 . "${0%/*}/../lib.sh"
 
 cp "$good" "$out"

@@ -1,4 +1,4 @@
-# The first header is not canonical either: everybody may write the signatures.
+# The first header is not canonical either: the signatures are world-writable.
 . "${0%/*}/../lib.sh"
 
 cp "$good" "$out"

@@ -1,4 +1,4 @@
-# A last item is there that nobody signed.
+# The bundle has an unsigned item at its end.
 . "${0%/*}/../lib.sh"
 
 unpack

@@ -1,4 +1,4 @@
-# A member that nobody signed stands in the place of one of the same length.
+# An unsigned member replaces one of the same length.
 . "${0%/*}/../lib.sh"
 
 unpack

@@ -1,4 +1,4 @@
-# The first signature is good; a stranger's second one is not, so somebody has tampered.
+# The first signature is valid; the second one, of an unknown key, is not: evidence of tampering.
 . "${0%/*}/../lib.sh"
 
 unpack

@@ -1,4 +1,4 @@
-# The manifest has a field that nobody knows.
+# The manifest has an unknown field.
 . "${0%/*}/../lib.sh"
 
 misstate '"name": "sample"' '"name": "sample", "run-as-root": "id"'

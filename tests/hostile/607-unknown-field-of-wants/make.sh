@@ -1,4 +1,4 @@
-# What is asked of the host has a field that nobody knows.
+# The requested host configuration has an unknown field.
 . "${0%/*}/../lib.sh"
 
 misstate '"modules"' '"run": [], "modules"'

@@ -1,4 +1,4 @@
-# A file that is asked for has a field that nobody knows.
+# A requested file has an unknown field.
 . "${0%/*}/../lib.sh"
 
 misstate '"path": "/etc/vgpu/vgpu.conf"' '"path": "/etc/vgpu/vgpu.conf", "owner": "nobody"'

@@ -1,4 +1,4 @@
-# An item has fewer chunks than its size needs, so its last bytes would be anybody's.
+# An item has fewer chunks than its size needs, so its last bytes would be unverified.
 . "${0%/*}/../lib.sh"
 
 unpack

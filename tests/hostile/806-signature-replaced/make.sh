@@ -1,4 +1,4 @@
-# Somebody has changed an item and signed everything again, with a key of the same comment.
+# An item was changed and everything signed again, with another key that has the same comment.
 . "${0%/*}/../lib.sh"
 
 unpack

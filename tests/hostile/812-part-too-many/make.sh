@@ -1,4 +1,4 @@
-# Something that nobody signed follows in the second part.
+# A second part adds unsigned data.
 . "${0%/*}/../lib.sh"
 
 split -b 4M -a 3 --numeric-suffixes=1 "$good" "$out."

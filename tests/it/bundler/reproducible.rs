@@ -65,7 +65,7 @@ fn the_same_lock_gives_the_same_bundle_to_anybody_anywhere_at_any_time() {
     let mut build = there.command(&words[0]);
     build.args(&words[1..]).current_dir(there.path("a folder with spaces"));
     build.env("TZ", "America/St_Johns").env("LANG", "tr_TR.UTF-8").env("LC_ALL", "tr_TR.UTF-8");
-    build.env("SOURCE_DATE_EPOCH", "1").env("USER", "somebody");
+    build.env("SOURCE_DATE_EPOCH", "1").env("USER", "another-user");
     Ran::from(build.output().unwrap()).expect(0, &["build"]);
 
     let [a, b] = [here.work("node-1.vgpu.tar"), there.path("a folder with spaces/node-1.vgpu.tar")];

@@ -200,8 +200,8 @@ fn an_agent_signs_without_giving_its_key_away() {
     };
     let built = with_agent(&["build", "--agent", &fingerprint]);
     let listed = with_agent(&["key", "list"]);
-    let nobody = fingerprint.replace(&fingerprint[10..20], "AAAAAAAAAA");
-    let unknown = with_agent(&["build", "--agent", &nobody]);
+    let unlisted = fingerprint.replace(&fingerprint[10..20], "AAAAAAAAAA");
+    let unknown = with_agent(&["build", "--agent", &unlisted]);
     agent.kill().unwrap();
     agent.wait().unwrap();
 

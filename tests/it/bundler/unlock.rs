@@ -161,7 +161,7 @@ fn a_library_is_built_once_and_comes_out_the_same_again() {
     let sources = scene.sandbox.locked()[0].clone();
     scene.run(0, &["lock", "--offline"]);
     assert_eq!(scene.sandbox.locked()[0], sources);
-    assert_eq!(scene.sandbox.locked().len(), 2, "the sources and the catalogue");
+    assert_eq!(scene.sandbox.locked().len(), 2, "the sources and the catalog");
 }
 
 #[test]

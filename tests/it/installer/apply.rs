@@ -51,7 +51,7 @@ fn a_host_is_changed_shown_and_brought_back_exactly() {
     assert!(status.contains("everything holds") && !status.contains("drifted"), "{status}");
     site.run(&["apply", "--yes", &bundle]).expect(0).says(&["nothing to do", "staged 0 items"]);
 
-    fs::write(site.path("root/opt/vgpu/bin/tool"), "somebody else's").unwrap();
+    fs::write(site.path("root/opt/vgpu/bin/tool"), "edited by hand").unwrap();
     let status = site.run(&["status", "--json"]).expect(5).json();
     assert_eq!(status["standing"], "drifted");
     site.run(&["revert"]).expect(2).says(&["--yes"]);

@@ -60,7 +60,7 @@ fn principals_are_added_removed_and_revoked_one_version_at_a_time() {
     assert_eq!(list["signers"][1]["namespaces"][2], "vgpu-report");
 
     site.run(&["trust", "remove", "bob"]).expect(1).says(&["2", "hint:", "--threshold"]);
-    site.run(&["trust", "remove", "nobody"]).expect(2).says(&["nobody"]);
+    site.run(&["trust", "remove", "mallory"]).expect(2).says(&["mallory"]);
     site.trust(&carol, "carol", &[]).expect(0);
     let fingerprint = bob.public_key().fingerprint().to_string();
     site.run(&["trust", "remove", &fingerprint]).expect(0).says(&["bob", &fingerprint]);

@@ -106,7 +106,7 @@ fn a_second_signature_is_proven_by_its_slot() {
     assert!(stage.follow("bob", &bundle, "8", "bob").proven);
     assert!(!stage.follow("not-bob", &bundle, "8", "alice").proven);
     assert!(!stage.follow("stranger", &bundle, "4", "alice").proven);
-    assert!(!stage.follow("nobody", &bundle, "2", "alice").proven);
+    assert!(!stage.follow("mallory", &bundle, "2", "alice").proven);
 }
 
 #[test]

@@ -162,7 +162,7 @@ fn ssh_keygen_reads_no_fingerprints_of_revoked_keys() {
         let args = ["-Y", "verify", "-f", "allowed", "-r", "revoked", "-s", "sig", "-I", "alice"];
         tools.keygen(&[&args[..], &["-n", "vgpu-bundle"]].concat(), MESSAGE).good
     };
-    assert!(verify("") && verify("# nobody\n\n"));
+    assert!(verify("") && verify("# no keys\n\n"));
     for line in
         [format!("{}\n", public(9).fingerprint()), format!("hash: {}\n", public(9).fingerprint())]
     {

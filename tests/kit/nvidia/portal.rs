@@ -15,8 +15,8 @@ pub enum Layout {
     Flat,
 }
 
-/// Writes an archive like those of NVIDIA's portal, with these drivers, a driver for Windows, and a
-/// manual.
+/// Writes an archive like those of the NVIDIA portal, with these drivers, a driver for Windows, and
+/// a manual.
 pub fn write_portal(
     path: &Utf8Path,
     layout: Layout,

@@ -22,7 +22,7 @@ const COMMON: [(&str, u32, &str); 7] = [
     ("makeself.sh", PROGRAM, include_str!("payload/makeself.sh")),
     ("stub.sh", PLAIN, STUB),
     ("pkg-history.txt", PLAIN, "made as a stand-in for tests\n"),
-    ("LICENSE", PLAIN, "A stand-in for tests, under the licence of the tests themselves.\n"),
+    ("LICENSE", PLAIN, "A stand-in for tests, under the license of the tests themselves.\n"),
 ];
 
 /// The additional files of a host package.

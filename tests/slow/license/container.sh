@@ -1,4 +1,4 @@
-# A licence server in a container of Proxmox VE's own: from nothing to a token, another image, and back.
+# A license server in a Proxmox VE container: installation, token, image upgrade and rollback.
 say() { printf '\n== %s\n' "$*"; }
 installer=/root/vgpu-installer
 own=/var/lib/vgpu-offline-license
@@ -14,7 +14,7 @@ trap told EXIT
 ip link set lo up
 ip address add 192.0.2.10/32 dev lo
 mkdir -p /run/netns /sys/class/net/vmbr0 /etc/pve/lxc
-printf '#somebody else'"'"'s\nhostname: other\n' >/etc/pve/lxc/100.conf
+printf '#foreign\nhostname: other\n' >/etc/pve/lxc/100.conf
 
 install() {
     "$installer" license install "/mnt/$1" --address dls.example --cidr 192.0.2.30/24 --accept-notice --yes

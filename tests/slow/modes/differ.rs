@@ -17,7 +17,7 @@ pub(super) const MAY_DIFFER: [MayDiffer; 23] = [
     it("var/cache/", "caches of apt, debconf, ldconfig and man"),
     it("var/lib/dpkg/status", "compared package by package; fields may stand in another order"),
     it("var/lib/dpkg/status-old", "dpkg's own backup"),
-    it("var/lib/dpkg/lock*", "made by whoever needs it first"),
+    it("var/lib/dpkg/lock*", "made by the first program that needs it"),
     it("var/lib/dpkg/triggers/Lock", "the same"),
     it(
         "var/lib/dpkg/triggers/File",

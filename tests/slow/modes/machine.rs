@@ -44,7 +44,7 @@ pub(super) struct Card {
     pub(super) device: &'static str,
     /// The number of virtual functions that it supports.
     pub(super) functions: u32,
-    /// Whether it has an audio function.
+    /// Whether the GPU has an audio function.
     pub(super) sound: bool,
 }
 

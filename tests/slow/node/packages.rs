@@ -16,7 +16,7 @@ const MAY_DIFFER: [&str; 12] = [
     "var/cache",                   // apt's and man's caches
     "var/lib/dpkg/status",         // compared package by package; fields may stand in another order
     "var/lib/dpkg/status-old",     // dpkg's own backup
-    "var/lib/dpkg/lock",           // made by whoever needs it first
+    "var/lib/dpkg/lock",           // made by the first program that needs it
     "var/lib/dpkg/lock-frontend",  // the same
     "var/lib/dpkg/triggers/Lock",  // the same
     "var/lib/apt/extended_states", // compared mark by mark

@@ -140,7 +140,7 @@ impl Key {
     }
 }
 
-/// What a signature says of itself.
+/// The fields of a signature packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Signature {
     /// 0 for a signature of bytes, 1 for one of text: RFC 9580, 5.2.1.

@@ -22,7 +22,7 @@ pub(crate) struct Signed {
     pub(crate) text: Vec<u8>,
     /// The key that signed it.
     pub(crate) by: Fingerprint,
-    /// What the operator should know of that key.
+    /// Remarks on that key for the operator.
     pub(crate) notes: Vec<String>,
 }
 

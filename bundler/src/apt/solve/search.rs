@@ -43,7 +43,7 @@ pub(super) struct Model {
     chosen: Vec<bool>,
 }
 
-/// What to do about a dependency.
+/// The next action for a dependency.
 enum Next {
     Satisfied(VersionId),
     Try(VersionId),

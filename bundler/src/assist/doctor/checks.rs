@@ -100,7 +100,7 @@ fn signing(laptop: &Laptop) -> Finding {
         }
         KeyState::Open(path) => {
             let says = format!("others can read `{path}`");
-            let hint = "`chmod 600` it; if anybody may have read it, make another and revoke it";
+            let hint = "run `chmod 600` on it; if it may have been read, make a new key and revoke this one";
             finding("key", State::Doubtful, says, needed_for).hint(hint)
         }
         KeyState::NotThere(_) if laptop.agent.as_ref().is_ok_and(|&count| count > 0) => {

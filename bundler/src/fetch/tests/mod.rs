@@ -55,7 +55,7 @@ fn fetch_with(
     result
 }
 
-/// Whatever has happened, the cache holds nothing but what was wanted.
+/// Asserts that the cache holds only complete copies of the expected content.
 fn assert_no_wrong_byte(cache: &Cache) {
     for entry in cache.entries().unwrap() {
         assert_eq!(entry.sha256, Digest::of(&content()));

@@ -14,7 +14,7 @@ impl Dice {
     }
 }
 
-/// What all of them should have: enough for several pieces, and little enough for many rounds.
+/// Returns the expected content: enough for several pieces, and small enough for many rounds.
 fn content() -> Vec<u8> {
     super::content()[..LEN].to_vec()
 }
@@ -35,7 +35,7 @@ fn act(dice: &mut Dice, known: Known) -> Act {
         9 => Act::IgnoreRange,
         10 => Act::WrongRange,
         11 => Act::Become(other),
-        // Without a digest, nobody can find out that a server lies about its `ETag`.
+        // Without a digest, a wrong `ETag` cannot be detected.
         12 if known == Known::No => Act::Become(other),
         12 => Act::Swap(other),
         13 => Act::Status([404, 416, 429, 500, 503][at % 5], ""),
@@ -70,7 +70,7 @@ fn round(seed: u64, known: Known) {
     // Three runs: what one has left, the next one may build on.
     for _ in 0..3 {
         match fetch_with(&cache, &mirrors, sha256, Duration::from_millis(50), 5) {
-            // If nobody said what it should be, it is what a server had, whole.
+            // Without an expected digest, it is the complete content of one server.
             Ok(measured) => {
                 let had = |liar: &Liar| {
                     liar.had().iter().any(|content| Digest::of(content) == measured.sha256)
@@ -90,7 +90,7 @@ fn round(seed: u64, known: Known) {
         let is_wrong = |entry: &crate::cache::Entry| Some(entry.sha256) != sha256;
         assert!(known == Known::No || !entries.iter().any(is_wrong), "{seed}: {told:?}");
     }
-    // In the end somebody tells the truth.
+    // An honest server always completes the download.
     let good = Liar::new(&content(), [Act::Honest]);
     let measured = fetch_with(&cache, &[&good], sha256, Duration::from_secs(5), 5).unwrap();
     assert_eq!(measured.sha256, Digest::of(&content()), "{seed}: {told:?}");

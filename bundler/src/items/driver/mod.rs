@@ -6,7 +6,7 @@
 //! `vgpuConfig.xml` is held in memory. Patches are checked in the same pass. The `.zip` of the
 //! NVIDIA portal contains several drivers ([`portal`]).
 //!
-//! The source of the format is the public script of NVIDIA's fork of makeself. Its checksums detect
+//! The format comes from the public script of the NVIDIA fork of makeself. Its checksums detect
 //! damage only; the recipe or the lock identifies the file by SHA-256.
 
 //! [`records`] combines this: it converts requests of the recipe and downloaded files to records of

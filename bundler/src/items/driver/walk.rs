@@ -25,7 +25,7 @@ const HOST_MARKER: &str = "is_vgpu_host_package.txt";
 /// The findings in a payload.
 #[derive(Debug, Default)]
 pub(super) struct Walked {
-    /// Whether it declares a host package.
+    /// Whether the payload declares a host package.
     pub(super) is_marked_host: bool,
     /// The content of `vgpuConfig.xml`.
     pub(super) config: Option<Vec<u8>>,

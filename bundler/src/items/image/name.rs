@@ -28,7 +28,7 @@ pub(crate) enum ParseImageError {
     /// Neither a tag nor a digest is given.
     #[error("`{}` names neither a tag nor a digest; say which version, as in `{}:2.0.3`", .0.escape_debug(), .0.escape_debug())]
     NoVersion(String),
-    /// What follows `@` is not a digest that we can check.
+    /// The text after `@` is not a supported digest.
     #[error(
         "`{}` is not the digest of an image: expected `sha256:` and 64 lower-case hex digits",
         .0.escape_debug()
@@ -37,7 +37,7 @@ pub(crate) enum ParseImageError {
 }
 
 impl ImageName {
-    /// What an engine shall call it.
+    /// Returns the name of the image in a container engine.
     #[must_use]
     pub(crate) fn reference(&self) -> &ImageReference {
         &self.reference
@@ -78,7 +78,7 @@ pub(super) fn parse_digest(text: &str) -> Result<Digest, ParseImageError> {
     digest.ok_or_else(|| ParseImageError::Digest(shortened(text)))
 }
 
-/// An error message need not be as long as what somebody has pasted, or a registry has sent.
+/// Returns the beginning of `text`, to keep error messages short.
 pub(super) fn shortened(text: &str) -> String {
     text.chars().take(120).collect()
 }

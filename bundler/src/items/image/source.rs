@@ -29,10 +29,10 @@ pub(crate) struct ImageSource {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Transport {
-    /// Safely.
+    /// Encrypted and authenticated.
     #[default]
     Https,
-    /// So that anybody on the way can read and change it. A tag then means what they like.
+    /// Open to eavesdropping and tampering, so a tag can be redirected to another image.
     PlainHttp,
 }
 
@@ -60,7 +60,7 @@ pub(crate) struct Registry(String);
 #[error("`{}` is not a registry: expected a host with a dot or a port, as `registry.example`", .0.escape_debug())]
 pub(crate) struct ParseRegistryError(String);
 
-/// What is asked for by a name of its own.
+/// An object that is requested from a registry.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Asked<'a> {
     /// A manifest by its tag.
@@ -71,7 +71,7 @@ pub(super) enum Asked<'a> {
     Blob(Digest),
 }
 
-/// What people call Docker's own registry, and where it really is.
+/// The common name of the Docker registry, and its host.
 const DOCKER_HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
 
 impl ImageSource {
@@ -85,7 +85,7 @@ impl ImageSource {
     pub(super) fn path(&self) -> String {
         let reference = self.image.reference();
         let (registry, path) = (reference.registry(), reference.path());
-        // Docker's own images have a path that nobody writes.
+        // Names of official Docker images omit the `library/` of their path.
         let is_short = registry == DOCKER_HUB.0 && !path.contains('/');
         if is_short { format!("library/{path}") } else { path.to_owned() }
     }
@@ -105,13 +105,12 @@ impl ImageSource {
 }
 
 impl Registry {
-    /// What people call it.
     #[must_use]
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What all its addresses begin with.
+    /// Returns the base URL of the registry.
     pub(super) fn base(&self, transport: Transport) -> String {
         let host = if self.0 == DOCKER_HUB.0 { DOCKER_HUB.1 } else { &self.0 };
         format!("{}://{host}", transport.scheme())

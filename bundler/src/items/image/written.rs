@@ -104,7 +104,7 @@ impl Index {
     }
 }
 
-/// What engines older than OCI's layout read.
+/// An entry for engines that predate the OCI image layout.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct DockerEntry {

@@ -120,7 +120,7 @@ fn openssl(host: &mut MemHost, words: &[&str]) -> Result<i32, HostError> {
 fn node() -> MemHost {
     let mut host = host();
     host.place("/usr/bin/curl", "");
-    host.place("/etc/pve/lxc/105.conf", "#somebody else's\nhostname: other\n");
+    host.place("/etc/pve/lxc/105.conf", "#foreign\nhostname: other\n");
     host.place("/run/pct/105", "");
     for text in [IMAGE, "another image"] {
         host.place(state::stored(Content::of(text.as_bytes()).id).as_path().as_str(), text);
@@ -205,7 +205,7 @@ fn a_container_is_made_started_and_taken_back() {
     assert_eq!(world.host.picture(&[]), World::new(&node()).host.picture(&[]));
     assert_eq!(world.host.text_of("/var/lib/vgpu-offline-license/web/root.key"), root);
     assert_eq!(in_force(&world.host).unwrap(), None);
-    assert!(world.host.text_of("/run/pct/105").is_some(), "it is somebody else's");
+    assert!(world.host.text_of("/run/pct/105").is_some(), "the container is foreign");
 }
 
 #[test]

@@ -127,7 +127,7 @@ mod tests {
 
     use super::*;
 
-    /// In the form of NVIDIA's user guide.
+    /// In the format of the NVIDIA vGPU user guide.
     pub(super) const TABLE: &str = "\
 Thu Nov 26 00:40:00 2026
 +---------------------------------------------------------------------------+

@@ -86,7 +86,7 @@ pub(crate) struct AppliedBundle {
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct CheckedStep {
     pub(crate) summary: String,
-    /// Whether it is in sync.
+    /// Whether the step is in sync.
     pub(crate) holds: bool,
 }
 

@@ -59,7 +59,7 @@ words! {
 }
 
 words! {
-    /// One of NVIDIA's two sets of kernel modules.
+    /// A set of NVIDIA kernel modules.
     Modules, "a set of kernel modules", {
         /// The proprietary modules.
         Proprietary = "proprietary",

@@ -124,7 +124,7 @@ pub struct BuildRow {
     /// The form of the file that the row applies to; `None` for both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub with: Option<DriverFile>,
-    /// Whether it builds.
+    /// Whether the driver builds.
     pub build: Build,
     /// The reason.
     pub why: ReasonId,

@@ -23,7 +23,7 @@ pub struct Gpu {
     pub driver: Option<Name>,
     /// Its IOMMU group, as in the inventory's list of groups.
     pub iommu_group: Option<u32>,
-    /// Whether it is the display of the firmware.
+    /// Whether the firmware uses the device as its display.
     pub boot_display: bool,
     /// Its base address registers, by index.
     pub bars: Vec<Bar>,

@@ -28,7 +28,7 @@ pub struct Os {
 pub struct Cpu {
     /// Its vendor.
     pub vendor: CpuVendor,
-    /// Whether it is physical or virtual.
+    /// The kind of machine: physical or virtual.
     pub machine: Machine,
 }
 
@@ -110,6 +110,6 @@ pub struct Identity {
     pub machine_serial: Option<Label>,
     /// The serial number of its mainboard.
     pub board_serial: Option<Label>,
-    /// The UUIDs of the GPUs of NVIDIA's driver.
+    /// The UUIDs of the GPUs, as reported by the NVIDIA driver.
     pub gpu_uuids: BTreeMap<PciAddress, Label>,
 }

@@ -23,7 +23,7 @@ pub(super) struct Copy<'c> {
 }
 
 impl Copy<'_> {
-    /// What to write, given the files on the stick.
+    /// Returns the pieces to write, given the files on the stick.
     pub(super) fn plan(self, small: &[Small]) -> anyhow::Result<Plan> {
         let mut pieces = self.look()?;
         for file in small {

@@ -1,4 +1,4 @@
-/// What a server wants to hear before it answers, as one part of a `WWW-Authenticate` header.
+/// An authentication challenge: one part of a `WWW-Authenticate` header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Challenge {
     /// How: `bearer`, `basic`; in lower case.
@@ -11,7 +11,7 @@ pub(super) struct Challenge {
 const MAX_LEN: usize = 8 << 10;
 
 impl Challenge {
-    /// All challenges of a header, as far as it follows the grammar of RFC 9110.
+    /// Returns the challenges of a header, up to the first violation of the grammar of RFC 9110.
     pub(super) fn all(header: &str) -> Vec<Self> {
         let mut parser = Parser(if header.len() > MAX_LEN { "" } else { header });
         let mut challenges: Vec<Self> = Vec::new();

@@ -73,7 +73,7 @@ fn who_gives_out_tokens_is_not_believed_everything() {
     }
 }
 
-/// What a session says to a registry, without going through the files of this user.
+/// Requests `path` from a registry, with these credentials instead of the files of this user.
 fn get(
     registry: &FakeRegistry,
     source: &ImageSource,
