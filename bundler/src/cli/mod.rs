@@ -75,7 +75,7 @@ pub(crate) enum Command {
     Diff(diff::Args),
     /// Write a bundle and its tools to a stick
     Write(write::Args),
-    /// Look up GPUs, drivers and kernels, and whether they fit together
+    /// Look up GPUs, drivers and kernels, and their compatibility
     #[command(subcommand)]
     Catalog(catalog::Catalog),
     /// Compare the reports of nodes

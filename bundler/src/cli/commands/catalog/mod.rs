@@ -8,7 +8,7 @@ mod why;
 
 use clap::Subcommand;
 
-/// Look up GPUs, drivers and kernels, and whether they fit together
+/// Look up GPUs, drivers and kernels, and their compatibility
 #[derive(Debug, Subcommand)]
 pub(crate) enum Catalog {
     /// List GPUs and the vGPU branches that support them
