@@ -92,7 +92,7 @@ fn drivers_for_guests_become_an_image_and_go_away_again() {
 
     let plan = stage.run(&["plan", "--explain", bundle.as_str()], 0).out;
     for words in [
-        "make /srv/tank/template/iso/node-guests.iso with 2 drivers for guests",
+        "make /srv/tank/template/iso/node-guests.iso with guest drivers: 2",
         "qm set VMID --ide2 tank:iso/node-guests.iso,media=cdrom",
     ] {
         let flat = plan.split_whitespace().collect::<Vec<_>>().join(" ");

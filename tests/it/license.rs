@@ -172,12 +172,12 @@ fn on_a_recent_proxmox_ve_the_server_gets_a_container() {
     stage.place("sys/class/net/vmbr0/address", "");
     let place = ["--address", "dls.example", "--cidr", "192.0.2.30/24"];
     let said = stage.install(&bundle, &place, 4);
-    assert!(said.err.contains("which number is free; give one: `--vmid`"), "{said:?}");
+    assert!(said.err.contains("returned no free number; pass one with `--vmid`"), "{said:?}");
     assert!(!stage.node(OWN).exists(), "a refusal leaves nothing");
     let place = [&place[..], &["--vmid", "200"]].concat();
     let said = stage.install(&bundle, &place, 4);
-    assert!(said.err.contains("give one: `--storage NAME`"), "{said:?}");
-    let templates = "no folder of this node is for templates";
+    assert!(said.err.contains("pass `--storage NAME`"), "{said:?}");
+    let templates = "no storage of this node may hold container templates";
     let place = [&place[..], &["--storage", "local-lvm"]].concat();
     let said = stage.install(&bundle, &place, 4);
     assert!(said.err.contains(templates), "{said:?}");
@@ -221,7 +221,7 @@ fn a_bundle_that_was_damaged_sets_up_no_server() {
     assert!(!stage.node("etc/systemd/system/vgpu-offline-license.service").exists());
     assert!(!stage.node(OWN).join("cert").exists());
     let said = stage.install(&bundle, &["--address", "127.0.1.1"], 2);
-    assert!(said.err.contains("every machine's address for itself"), "{said:?}");
+    assert!(said.err.contains("a loopback address"), "{said:?}");
 }
 
 #[test]
@@ -312,5 +312,5 @@ fn what_the_bash_script_signs_with_is_taken_over_and_a_second_node_hands_out_the
     let said = stage.run(&["license", "use", url, "--root-cert", root.as_str()], 2);
     assert!(said.err.contains("this node runs a license server"), "{said:?}");
     let said = stage.run(&["license", "restore", root.as_str(), "--yes"], 1);
-    assert!(said.err.contains("not a backup of a licence server"), "{said:?}");
+    assert!(said.err.contains("not a backup of a license server"), "{said:?}");
 }

@@ -37,14 +37,14 @@ pub(crate) enum AddressError {
     Syntax(String),
     /// The address is the guest's own, or no host has it.
     #[error(
-        "`{}` is {why}, so guests would not find the node there; give the address that they reach it at (`ip -brief address` lists the node's)", .host.escape_debug()
+        "`{}` is {why}, so guests cannot reach the node by it; pass an address or name that they can reach (`ip -brief address` lists the node's addresses)", .host.escape_debug()
     )]
     Unreachable { host: String, why: &'static str },
     #[error("this node does not have the address {address}; it has {}", list(.has))]
     NotHere { address: IpAddr, has: Vec<IpAddr> },
     /// The name resolves to no address of the node.
     #[error(
-        "/etc/hosts does not give `{name}` an address of this node, so say at which one to listen: `--listen ADDRESS`; it has {}", list(.has)
+        "`{name}` has no address of this node in /etc/hosts; pass `--listen ADDRESS`; this node has {}", list(.has)
     )]
     Nowhere { name: HostName, has: Vec<IpAddr> },
 }
@@ -68,7 +68,7 @@ impl FromStr for GuestHost {
         }
         let name: HostName = text.parse()?;
         if name.0 == "localhost" || name.0.ends_with(".localhost") {
-            let why = "every machine's name for itself";
+            let why = "a loopback name";
             return Err(AddressError::Unreachable { host: name.0, why });
         }
         Ok(Self::Name(name))
@@ -82,9 +82,9 @@ pub(super) fn why_unreachable(address: IpAddr) -> Option<&'static str> {
         IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.to_ipv4_mapped().is_some(),
     };
     if address.is_loopback() {
-        Some("every machine's address for itself")
+        Some("a loopback address")
     } else if address.is_unspecified() {
-        Some("no address")
+        Some("the unspecified address")
     } else if address.is_multicast() || link_local {
         Some("not the address of one host in the network")
     } else {
@@ -317,7 +317,7 @@ fe800000000000000000000000000001 02 40 20 80     eno1
             "::ffff:127.0.0.1",
         ] {
             let error = text.parse::<GuestHost>().unwrap_err().to_string();
-            assert!(error.contains("guests would not find the node there"), "{text}: {error}");
+            assert!(error.contains("guests cannot reach the node by it"), "{text}: {error}");
         }
         for text in ["", "300.1.1.1", "a b", "-a", "a-", "a..b", "a_b", "1.2.3", "\u{1b}[2J", "ä"]
         {

@@ -47,16 +47,16 @@ pub(crate) struct Backup(BTreeMap<String, Vec<u8>>);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum NoBackup {
-    #[error("it is not a backup of a licence server: {0}")]
+    #[error("not a backup of a license server: {0}")]
     Archive(#[from] io::Error),
     /// The archive has an unexpected entry.
-    #[error("it is not a backup of a licence server: it has `{}`", .0.escape_debug())]
+    #[error("not a backup of a license server: it has `{}`", .0.escape_debug())]
     Stranger(String),
-    #[error("it is not a whole backup of a licence server: it has no `{0}`")]
+    #[error("incomplete backup of a license server: it has no `{0}`")]
     Missing(&'static str),
-    #[error("it is not a backup of a licence server: `{0}` is too large")]
+    #[error("not a backup of a license server: `{0}` is too large")]
     TooLarge(String),
-    #[error("its `service.json` cannot be read: {0}")]
+    #[error("`service.json` of the backup cannot be read: {0}")]
     Service(#[from] serde_json::Error),
 }
 

@@ -62,27 +62,23 @@ pub(crate) enum CannotServe {
     )]
     NoDocker,
     /// An option is only for containers of Proxmox VE, and none is created.
-    #[error("`{word}` is for a container of Proxmox VE, and here {engine} runs the server")]
+    #[error("`{word}` is for a container of Proxmox VE, but {engine} runs the server here")]
     OnlyForContainers { word: &'static str, engine: Engine },
     /// `--listen` is given, but a container listens at its own address.
     #[error(
-        "`--listen` is for an address of the node, and the container has one of its own: `--cidr`"
+        "`--listen` is for an address of the node, but the container has its own; pass `--cidr` instead"
     )]
     ListensItself,
     /// Another engine runs a license server already.
     #[error(
-        "{runs} runs a licence server on this node already; take that away first, which keeps its keys: `vgpu-installer license remove`"
+        "{runs} already runs a license server on this node; remove it first (its keys are kept): `vgpu-installer license remove`"
     )]
     OtherEngine { runs: Engine },
     /// Another program listens on the port.
-    #[error(
-        "something listens at port {port} of this node already; choose another: `--port NUMBER`"
-    )]
+    #[error("port {port} of this node is in use; pass another one with `--port NUMBER`")]
     PortInUse { port: Port },
     /// There is not enough room for the engine to unpack the image.
-    #[error(
-        "the image needs about {needs} MiB in /var/lib to be unpacked, and {free} MiB are free"
-    )]
+    #[error("the image needs about {needs} MiB in /var/lib, but {free} MiB are free")]
     NoSpace {
         /// The required space in MiB.
         needs: u64,
@@ -91,7 +87,7 @@ pub(crate) enum CannotServe {
     },
     /// The clock is wrong: guests would not accept certificates, nor the server its own leases.
     #[error(
-        "the node's clock says {says}, and the bundle was made on {made}; leases and certificates depend on the clock, so set it first: `timedatectl set-time`"
+        "the node's clock says {says}, but the bundle was made on {made}; leases and certificates depend on the clock: set it with `timedatectl set-time`"
     )]
     Clock { says: Date, made: Date },
 }

@@ -39,7 +39,7 @@ impl TryFrom<u32> for Vmid {
 
     fn try_from(number: u32) -> Result<Self, String> {
         let fits = (100..=999_999_999).contains(&number);
-        fits.then_some(Self(number)).ok_or_else(|| format!("{number} is not the number of a guest"))
+        fits.then_some(Self(number)).ok_or_else(|| format!("{number} is not a guest number"))
     }
 }
 
@@ -48,7 +48,7 @@ impl FromStr for Vmid {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let number = text.parse().map_err(|_| {
-            format!("`{}` is not the number of a guest: 100 to 999999999", text.escape_debug())
+            format!("`{}` is not a guest number (100 to 999999999)", text.escape_debug())
         });
         number.and_then(|number: u32| number.try_into())
     }
@@ -80,7 +80,7 @@ impl FromStr for StorageName {
         if begins && text.len() <= 100 && text.bytes().all(is_plain) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(format!("`{}` is not the name of a storage", text.escape_debug()))
+            Err(format!("`{}` is not a storage name", text.escape_debug()))
         }
     }
 }

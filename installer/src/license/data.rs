@@ -306,7 +306,7 @@ fn take_over(host: &mut dyn Host, prepared: &mut Prepared) -> Result<(), License
         let Some(Node::File { content, .. }) = host.node(&from)? else { continue };
         let is_key = to.parent().as_ref() == Some(&*cert());
         if is_key && content.size > MAX_READ {
-            let error = io::Error::other("far too large for a key or a certificate");
+            let error = io::Error::other("too large for a key or a certificate");
             return Err(HostError::path(Verb::Read, &from, error).into());
         }
         let node = Node::File { content, meta: Meta::root(private()) };

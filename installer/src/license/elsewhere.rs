@@ -37,7 +37,7 @@ pub(crate) struct ServerUrl {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum UrlError {
-    #[error("`{}` is not the address of a licence server, as `https://dls.example:8443` is", .0.escape_debug())]
+    #[error("`{}` is not the URL of a license server, such as `https://dls.example:8443`", .0.escape_debug())]
     Syntax(String),
     #[error(transparent)]
     Host(#[from] AddressError),

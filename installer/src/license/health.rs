@@ -49,7 +49,9 @@ impl Lease {
 /// Its certificate must be valid for that name and signed by the node's root.
 pub(crate) fn ask(look: &dyn Look, service: &Service, path: &str) -> Result<Reply, HostError> {
     if look.stat(&fixed(CURL))?.is_none() {
-        return Ok(Reply::Nothing(format!("{CURL} is not there, and it is asked by nobody else")));
+        return Ok(Reply::Nothing(format!(
+            "{CURL} is not installed, so the server cannot be queried"
+        )));
     }
     let Some(output) = look.query(&question(service, path, &data::root_certificate()))? else {
         return Ok(Reply::NotAsked);

@@ -53,13 +53,13 @@ pub(crate) enum LicenseError {
         source: HostError,
     },
     /// The data of a license server are incomplete or missing.
-    #[error("there is no whole licence server here: {0} is not there")]
+    #[error("the license server of this node is incomplete: {0} is missing")]
     NothingToKeep(HostPath),
     #[error("cannot read the leases: {0}")]
     Leases(#[from] rusqlite::Error),
     /// The lease database is too large for a backup.
     #[error(
-        "{path} has more than {max} MiB; delete leases that have ended: `DELETE /-/leases/expired`"
+        "{path} is larger than {max} MiB; delete expired leases with `DELETE /-/leases/expired`"
     )]
     TooManyLeases {
         path: HostPath,
@@ -68,7 +68,7 @@ pub(crate) enum LicenseError {
     },
     /// A key is missing, but what it signed exists.
     #[error(
-        "{missing} is not there, but {signed}, which it belongs to, is; a new key would shut out every guest: take it from a backup with `vgpu-installer license restore`, or begin anew with `vgpu-installer license remove --discard`"
+        "{missing} is missing, but {signed}, which depends on it, exists; a new key would lock out every guest: restore a backup with `vgpu-installer license restore`, or start over with `vgpu-installer license remove --discard`"
     )]
     Lost {
         missing: HostPath,

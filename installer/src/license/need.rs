@@ -23,14 +23,14 @@ pub(crate) fn lines(catalog: &Catalog, manifest: &Manifest) -> Vec<String> {
 
 fn line(major: u8, root: GuestRoot) -> String {
     match root {
-        GuestRoot::NotNeeded => format!("guests of {major}.x need nothing more"),
+        GuestRoot::NotNeeded => format!("guests of {major}.x have no further requirements"),
         GuestRoot::Needed => format!(
-            "guests of {major}.x check the licence server's certificates: with any other than NVIDIA's, \
-             each guest driver must be given its root, which this program does not do"
+            "guests of {major}.x verify the license server's certificates: for a third-party server, its \
+             root must be added to each guest driver, which vgpu-installer does not do"
         ),
         GuestRoot::Presumed => format!(
-            "guests of {major}.x probably check the licence server's certificates; nobody has reported a \
-             run"
+            "guests of {major}.x probably verify the license server's certificates; no test has \
+             confirmed it"
         ),
     }
 }
@@ -62,8 +62,8 @@ mod tests {
         }
         let lines = lines(&catalog, &manifest);
         assert_eq!(lines.len(), 3, "{lines:?}");
-        assert_eq!(lines[0], "guests of 16.x need nothing more");
-        assert!(lines[1].starts_with("guests of 18.x check the licence server's certificates"));
-        assert!(lines[2].starts_with("guests of 20.x probably check"), "{lines:?}");
+        assert_eq!(lines[0], "guests of 16.x have no further requirements");
+        assert!(lines[1].starts_with("guests of 18.x verify the license server's certificates"));
+        assert!(lines[2].starts_with("guests of 20.x probably verify"), "{lines:?}");
     }
 }

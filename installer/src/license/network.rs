@@ -29,7 +29,7 @@ pub(crate) struct Cidr {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum CidrError {
-    #[error("`{}` is not an address with the length of its network, as `192.0.2.30/24` is", .0.escape_debug())]
+    #[error("`{}` is not an address with a prefix length, such as `192.0.2.30/24`", .0.escape_debug())]
     Syntax(String),
     /// The address belongs to no single host.
     #[error("`{}` is {why}, so no container can have it", .text.escape_debug())]
@@ -64,8 +64,8 @@ impl Cidr {
         let has_ends = self.address.is_ipv4() && self.bits < 31;
         why_unreachable(self.address).or(match own {
             _ if !has_ends => None,
-            own if own == first => Some("the address of the network itself"),
-            own if own == last => Some("the address of everybody in the network"),
+            own if own == first => Some("the network address"),
+            own if own == last => Some("the broadcast address"),
             _ => None,
         })
     }
@@ -131,7 +131,7 @@ impl FromStr for Bridge {
         if fits && !text.starts_with(['.', '-']) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(format!("`{}` is not the name of a bridge, as `vmbr0` is", text.escape_debug()))
+            Err(format!("`{}` is not a bridge name, such as `vmbr0`", text.escape_debug()))
         }
     }
 }
@@ -251,9 +251,9 @@ mod tests {
             ("192.0.2.30/0", "not an address with"),
             ("dls.example/24", "not an address with"),
             ("2001:db8::30/129", "not an address with"),
-            ("192.0.2.0/24", "the network itself"),
-            ("192.0.2.255/24", "everybody in the network"),
-            ("127.0.0.1/8", "for itself"),
+            ("192.0.2.0/24", "the network address"),
+            ("192.0.2.255/24", "the broadcast address"),
+            ("127.0.0.1/8", "a loopback address"),
             ("fe80::1/64", "not the address of one host"),
         ] {
             let error = text.parse::<Cidr>().unwrap_err().to_string();

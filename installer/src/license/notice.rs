@@ -8,13 +8,13 @@ use crate::host::{Host, HostError, Look, OwnPath, OwnState};
 use crate::ui::Date;
 
 pub(crate) const TEXT: &str = "\
-About this licence server
-  FastAPI-DLS is not NVIDIA's and not supported by NVIDIA. It answers guests in the place of NVIDIA's
-  License System, which is what NVIDIA's licence terms provide for: a Delegated License Service (DLS)
-  also works without the internet, and is pointed at with `vgpu-installer license use`.
-  Whether your use of NVIDIA's vGPU software agrees with its licence terms is for you to answer.
-  The image is somebody else's work under the AGPL; hand it on only as that licence allows.
-  One server is enough for a cluster. Its keys are made on this node, once.";
+About this license server
+  FastAPI-DLS is third-party software, and NVIDIA does not support it. It replaces the NVIDIA License
+  System, which NVIDIA's license terms provide for. NVIDIA's own Delegated License Service (DLS) also
+  works without internet access: point guests at it with `vgpu-installer license use`.
+  You must check that your use of NVIDIA vGPU software complies with its license terms.
+  The image is licensed under the AGPL; distribute it only as that license permits.
+  One server is enough for a cluster. Its keys are created on this node, once.";
 
 fn path() -> OwnPath {
     license().join("notice")
@@ -32,7 +32,7 @@ pub(crate) fn accept(host: &mut dyn Host) -> Result<(), LicenseError> {
     let mut own = OwnState::of(host);
     own.ensure_dir(&license(), folder_mode())?;
     let when = Date::from(own.look().now());
-    let text = format!("{} agreed to on {when}\n", Digest::of(TEXT.as_bytes()));
+    let text = format!("{} accepted on {when}\n", Digest::of(TEXT.as_bytes()));
     Ok(own.replace(&path(), text.as_bytes(), private())?)
 }
 
@@ -47,7 +47,7 @@ mod tests {
         assert!(!is_accepted(&host).unwrap());
         accept(&mut host).unwrap();
         assert!(is_accepted(&host).unwrap());
-        host.place(path().as_path().as_str(), "another one agreed to");
+        host.place(path().as_path().as_str(), "another accepted");
         assert!(!is_accepted(&host).unwrap());
     }
 }

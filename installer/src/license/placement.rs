@@ -14,7 +14,7 @@ use crate::host::{Command, Look};
 
 /// The operator's options for a container of the license server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
-#[command(next_help_heading = "Proxmox VE 9.1 and later, in a container of its own")]
+#[command(next_help_heading = "Container (Proxmox VE 9.1 and later)")]
 pub(crate) struct ContainerWish {
     /// Unused address for the container, with prefix length
     #[arg(long, value_name = "ADDRESS/BITS")]
@@ -52,20 +52,20 @@ impl ContainerWish {
 #[non_exhaustive]
 pub(crate) enum NoPlace {
     #[error(
-        "Proxmox VE makes containers from images since {SINCE}, and this node {}; have podman run it: `--engine podman`", release(.0.as_ref())
+        "containers from images need Proxmox VE {SINCE} or later, but this node {}; pass `--engine podman`", release(.0.as_ref())
     )]
     TooOld(Option<PveRelease>),
     #[error(
-        "on Proxmox VE {SINCE} and later the server runs in a container with an address of its own, which nobody has yet: `--cidr 192.0.2.30/24`; or have podman run it at the node's own address: `--engine podman`"
+        "on Proxmox VE {SINCE} and later the server runs in a container with an address of its own; pass an unused one, such as `--cidr 192.0.2.30/24`, or pass `--engine podman` to use the node's address"
     )]
     NoAddress,
     #[error(
-        "guests are told {address}, and the container would have {cidr}: they have to be the same, or guests are told a name"
+        "guests use {address}, but the container has {cidr}; pass the same address for both, or a name as `--address`"
     )]
     OtherAddress { address: IpAddr, cidr: Cidr },
-    #[error("this node has {0} itself; the container needs an address that nobody has")]
+    #[error("{0} is an address of this node; pass an unused one for the container")]
     NodeHas(IpAddr),
-    #[error("container {by} has {address}; give one that nobody has")]
+    #[error("container {by} has {address}; pass an unused address")]
     Taken {
         address: IpAddr,
         /// The number of the container.
@@ -75,14 +75,14 @@ pub(crate) enum NoPlace {
     Gateway { gateway: IpAddr, cidr: Cidr },
     #[error("this node has no bridge `{0}`; `ls /sys/class/net` lists what it has")]
     NoBridge(Bridge),
-    #[error("say which bridge the container is connected to{}", either(.0))]
+    #[error("name the bridge for the container{}", either(.0))]
     WhichBridge(Vec<Bridge>),
     #[error("the number {0} is not free in this cluster: {1}")]
     VmidTaken(Vmid, String),
-    #[error("`pvesh get /cluster/nextid` does not say which number is free; give one: `--vmid`")]
+    #[error("`pvesh get /cluster/nextid` returned no free number; pass one with `--vmid`")]
     NoVmid,
     #[error(
-        "no storage for containers has {0} MiB free, as `pvesm status --content rootdir` has it; make room, or give one: `--storage NAME`"
+        "no storage for containers has {0} MiB free (see `pvesm status --content rootdir`); free some space, or pass `--storage NAME`"
     )]
     NoStorage(u64),
     #[error(
@@ -90,13 +90,13 @@ pub(crate) enum NoPlace {
     )]
     OtherStorage(StorageName, u64),
     #[error(
-        "no folder of this node is for templates of containers; allow them for one: `pvesm set local --content vztmpl,…`"
+        "no storage of this node may hold container templates; allow it for one: `pvesm set local --content vztmpl,…`"
     )]
     NoTemplates,
 }
 
 fn release(here: Option<&PveRelease>) -> String {
-    here.map_or("has none that is known".to_owned(), |here| format!("has {here}"))
+    here.map_or("has an unknown release".to_owned(), |here| format!("has {here}"))
 }
 
 fn either(bridges: &[Bridge]) -> String {
@@ -315,7 +315,7 @@ local-lvm     lvmthin     active       832888832        10000000       822888832
         taken.place("/etc/pve/lxc/105.conf", net);
         let own = ["--cidr", "192.0.2.30/24", "--bridge", "vmbr0"];
         for (host, more, why) in [
-            (&node(), &["--cidr", "192.0.2.31/24"][..], "guests are told 192.0.2.30"),
+            (&node(), &["--cidr", "192.0.2.31/24"][..], "guests use 192.0.2.30"),
             (&node(), &[], "--cidr 192.0.2.30/24"),
             (&host, &own[..2], "`--bridge vmbr0` or `--bridge vmbr1`"),
             (&host, &[&own[..2], &["--bridge", "vmbr7"]].concat(), "no bridge `vmbr7`"),
@@ -330,7 +330,7 @@ local-lvm     lvmthin     active       832888832        10000000       822888832
         }
         let guest: GuestHost = "dls.example".parse().unwrap();
         let error = place(&node(), &wish(&["--cidr", "192.0.2.10/24"]), &guest, 1, None);
-        assert!(error.unwrap_err().to_string().contains("this node has 192.0.2.10 itself"));
+        assert!(error.unwrap_err().to_string().contains("192.0.2.10 is an address of this node"));
     }
 
     proptest! {

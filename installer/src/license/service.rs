@@ -268,9 +268,9 @@ impl Service {
             ("network-online.target", "")
         };
         format!(
-            "# The licence server for guests; `vgpu-installer license remove` takes it away.\n\
+            "# The license server for guests; to remove it, run `vgpu-installer license remove`.\n\
              [Unit]\n\
-             Description=Licence server for vGPU guests ({reference})\n\
+             Description=License server for vGPU guests ({reference})\n\
              Wants=network-online.target\n\
              After={after}\n\
              {requires}\

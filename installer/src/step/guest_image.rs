@@ -183,13 +183,13 @@ fn overwrite(from: &HostPath, to: &HostPath, at: u64) -> Command {
 impl Goal for GuestImage {
     fn summary(&self) -> String {
         let items = self.files.iter().filter(|it| matches!(it.from, GuestSource::Item { .. }));
-        format!("make {} with {} drivers for guests", self.path, items.count())
+        format!("make {} with guest drivers: {}", self.path, items.count())
     }
 
     fn why(&self) -> String {
         format!(
-            "A guest needs a driver of its own, and has no network to get it by. Attach the image \
-             with `{}`; README.txt in it says what is what.",
+            "Each guest needs its own driver and may have no network to download it. Attach the \
+             image with `{}`; its README.txt lists the files.",
             self.attach()
         )
     }

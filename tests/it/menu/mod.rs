@@ -201,7 +201,7 @@ fn the_address_that_guests_use_is_asked_until_it_can_be_one() {
     assert_eq!(code, Some(4), "{seen}");
     for words in [
         "this node has 192.0.2.10",
-        "`127.0.1.1` is every machine's address for itself",
+        "`127.0.1.1` is a loopback address",
         "`no name` is neither an IP address nor a host name",
         "the bundle has no container image",
     ] {

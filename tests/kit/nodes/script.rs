@@ -9,7 +9,7 @@ pub(super) fn write(root: &mut Root) -> io::Result<()> {
     unlock(root)?;
     boot(root)?;
     apt(root)?;
-    licence_server(root)?;
+    license_server(root)?;
     root.file("/usr/bin/nvidia-uninstall", "")?;
     root.dir("/var/lib/dkms/nvidia/535.161.05")?;
     root.dir("/root/.cargo/bin")?;
@@ -61,7 +61,7 @@ fn apt(root: &mut Root) -> io::Result<()> {
     root.file("/etc/apt/keyrings/docker.asc", "")
 }
 
-fn licence_server(root: &mut Root) -> io::Result<()> {
+fn license_server(root: &mut Root) -> io::Result<()> {
     root.file("/opt/docker/fastapi-dls/cert/webserver.key", "")?;
     root.file("/root/fastapi-dls/docker-compose.yml", "version: '3.9'\n")?;
     root.dir("/var/lib/docker/volumes/dls-db/_data")

@@ -99,8 +99,8 @@ fn check(scene: &str) {
     let bad = part("bad input is refused, and nothing has happened");
     for word in [
         "`--cidr 192.0.2.30/24`",
-        "this node has 192.0.2.10 itself",
-        "guests are told 192.0.2.31",
+        "192.0.2.10 is an address of this node",
+        "guests use 192.0.2.31",
         "the number 100 is not free in this cluster: vmid: VM 100 already exists",
         "`backup` is not a storage for containers",
         "this node has no bridge `vmbr9`",

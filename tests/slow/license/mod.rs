@@ -111,11 +111,11 @@ fn check(scene: &str) {
     let part = |name| part(scene, name);
     let bad = part("bad input is refused, and nothing has happened");
     for word in [
-        "`127.0.1.1` is every machine's address for itself",
+        "`127.0.1.1` is a loopback address",
         "does not have the address 192.0.2.99",
         "no container image `no/such.tar`",
         "Docker is not on this node",
-        "something listens at port 8443",
+        "port 8443 of this node is in use",
         "the node's clock says 1971-02-03",
         "the node's clock says 2101-02-03",
     ] {

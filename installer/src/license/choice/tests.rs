@@ -133,16 +133,16 @@ fn what_cannot_be_is_refused_with_its_reason() {
         (&podman, &half, with(&[]), "no container image `licensing/dls.tar`"),
         (&node("8.4.1", &[]), &one, with(&[]), "podman is neither on this node nor in the bundle"),
         (&podman, &one, with(&["--engine", "docker"]), "Docker is not on this node"),
-        (&podman, &one, with(&["--engine", "lxc"]), "since 9.1, and this node has 8.4;"),
+        (&podman, &one, with(&["--engine", "lxc"]), "9.1 or later, but this node has 8.4;"),
         (&node("9.0.3", &[]), &one, with(&["--engine", "lxc"]), "this node has 9.0;"),
-        (&node_of_9_1(), &one, with(&["--engine", "lxc"]), "has none that is known"),
+        (&node_of_9_1(), &one, with(&["--engine", "lxc"]), "has an unknown release"),
         (&podman, &one, with(&["--cidr", "192.0.2.30/24"]), "`--cidr` is for a container"),
-        (&podman, &one, with(&["--vmid", "200"]), "here podman runs the server"),
+        (&podman, &one, with(&["--vmid", "200"]), "podman runs the server here"),
         (&lxc, &one, with(&[]), "with an address of its own"),
         (&lxc, &one, [&CONTAINED[..], &["--listen", "192.0.2.10"]].concat(), "`--listen` is for"),
         (&full, &one, with(&[]), "the image needs about 3 MiB in /var/lib"),
-        (&podman, &later, with(&[]), "and the bundle was made on 2023-11-17"),
-        (&busy, &one, with(&[]), "something listens at port 8443"),
+        (&podman, &later, with(&[]), "but the bundle was made on 2023-11-17"),
+        (&busy, &one, with(&[]), "port 8443 of this node is in use"),
     ] {
         let error = chosen(host, bundle, &words).unwrap_err();
         assert!(error.contains(why), "{words:?}: {error}");
@@ -158,7 +158,7 @@ fn another_engine_does_not_take_over_behind_anybodys_back() {
     host.place(Service::unit_path().as_path().as_str(), &runs.unit_text());
     assert_eq!(chosen(&host, &one, &ON_NODE).unwrap().engine, Engine::Podman);
     let error = chosen(&host, &one, &[&CONTAINED[..], &["--engine", "lxc"]].concat()).unwrap_err();
-    assert!(error.contains("podman runs a licence server on this node already"), "{error}");
+    assert!(error.contains("podman already runs a license server on this node"), "{error}");
 }
 
 #[test]

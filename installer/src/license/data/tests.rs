@@ -98,7 +98,7 @@ fn what_version_1_signs_with_comes_from_the_nodes_openssl_and_once() {
     assert_eq!(prepare(&mut host, &service()).unwrap(), Prepared::default());
     OwnState::of(&mut host).remove(&cert().join("instance.private.pem")).unwrap();
     let error = prepare(&mut host, &service()).unwrap_err().to_string();
-    assert!(error.contains("instance.private.pem is not there, but"), "{error}");
+    assert!(error.contains("instance.private.pem is missing, but"), "{error}");
     assert!(error.contains("license restore"), "{error}");
 }
 
@@ -109,7 +109,7 @@ fn a_root_that_is_gone_is_not_made_anew() {
     OwnState::of(&mut host).remove(&root_key()).unwrap();
     let before = host.picture(&[]);
     let error = prepare(&mut host, &service()).unwrap_err().to_string();
-    assert!(error.contains("would shut out every guest"), "{error}");
+    assert!(error.contains("would lock out every guest"), "{error}");
     assert_eq!(host.picture(&[]), before);
     host.place(root_key().as_path().as_str(), "-----BEGIN SOMETHING-----\n");
     let error = prepare(&mut host, &service()).unwrap_err().to_string();

@@ -74,7 +74,7 @@ impl Guests {
         if self.needs.is_empty() {
             return String::new();
         }
-        format!("Of the drivers in this bundle:\n  * {}\n", self.needs.join("\n  * "))
+        format!("Guest drivers in this bundle:\n  * {}\n", self.needs.join("\n  * "))
     }
 
     fn fill(&self, text: &str) -> String {
@@ -82,7 +82,7 @@ impl Guests {
             Told::Server { url, root } => (url.to_string(), line(root), ""),
             Told::Token(_) => (String::new(), String::new(), TOKEN),
         };
-        let server = if url.is_empty() { "the one that the token names" } else { &url };
+        let server = if url.is_empty() { "the one named in the token" } else { &url };
         let fingerprint = Digest::of(root.as_bytes()).to_string();
         text.replace("@SERVER@", server)
             .replace("@URL@", &url)

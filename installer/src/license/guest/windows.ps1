@@ -1,10 +1,10 @@
-# Gives this guest its vGPU licence token. The licence server is
+# Installs the vGPU license token in this guest. The license server is
 #     @SERVER@
 # Run in a Windows guest that has NVIDIA's guest driver, in PowerShell 5 or 7, as Administrator:
 #     powershell -ExecutionPolicy Bypass -File license-windows.ps1
-#     ... -Token FILE          take the token from a file: no network needed
+#     ... -Token FILE          install the token from a file: no network needed
 #     ... -FeatureType N       also set FeatureType in the registry
-# The server is believed only by the certificate below, which is its own.
+# The server is trusted only by its own root certificate below.
 param(
     [string]$Token = '',
     [ValidateSet('', '0', '1', '2', '4')]
@@ -23,11 +23,11 @@ $registry = 'HKLM:\SOFTWARE\NVIDIA Corporation\Global\GridLicensing'
 
 $identity = New-Object Security.Principal.WindowsPrincipal([Security.Principal.WindowsIdentity]::GetCurrent())
 if (-not $identity.IsInRole([Security.Principal.WindowsBuiltInRole]::Administrator)) {
-    throw 'run it as Administrator'
+    throw 'run this script as Administrator'
 }
 
-# A compiled check, because .NET asks it on a thread that no PowerShell runs on. It lets in what the
-# server's own root has signed for this very name and for servers, and nothing else.
+# The check is compiled, because .NET calls it on a thread without a PowerShell runspace. It accepts
+# only a server certificate for this name that is signed by the root certificate above.
 Add-Type -TypeDefinition @'
 using System;
 using System.Net.Security;
@@ -75,20 +75,20 @@ if ($Token) {
     }
 }
 
-# A token is three texts with dots between them. What is not one replaces nothing.
+# A token is three base64url parts with dots between them. Check this before it replaces a token.
 $text = $text.Trim()
 if ($text -notmatch '^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$') {
-    throw 'what came is no token; the old one stays'
+    throw 'the text is not a token; the existing token is unchanged'
 }
 
 $null = New-Item -ItemType Directory -Force -Path $folder
 $name = 'client_configuration_token_{0}.tok' -f (Get-Date -Format 'dd-MM-yyyy-HH-mm-ss')
 $new = Join-Path $folder "$name.new"
 [IO.File]::WriteAllText($new, $text)
-# Several tokens confuse the driver, so the old ones go.
+# Several tokens confuse the driver, so remove the old ones.
 Get-ChildItem -LiteralPath $folder -Filter '*.tok' | Remove-Item -Force
 Move-Item -LiteralPath $new -Destination (Join-Path $folder $name)
-Write-Output "license: put $name"
+Write-Output "license: installed $name"
 
 if ($FeatureType) {
     if (-not (Test-Path -LiteralPath $registry)) { $null = New-Item -Force -Path $registry }
@@ -106,4 +106,4 @@ for ($i = 0; $i -lt 30; $i++) {
     Start-Sleep -Seconds 2
 }
 Write-Output "$state"
-throw 'no licence after a minute; the clocks of guest and server must agree'
+throw 'no license after a minute; the clocks of guest and server must agree'

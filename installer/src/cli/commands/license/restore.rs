@@ -52,7 +52,7 @@ impl Restore {
                 put?;
             }
         }
-        ui.say(ui.paint_talk(Tone::Good, "put back"));
+        ui.say(ui.paint_talk(Tone::Good, "restored"));
         Ok(Exit::Done)
     }
 }
