@@ -170,7 +170,7 @@ mod tests {
         let lib = read("lib.rs");
         let engine = lib.split_once("mod engine {\n").unwrap().1.split_once("\n}").unwrap().0;
         let modules: Vec<_> = engine.lines().map(str::trim).collect();
-        assert_eq!(modules, ["pub mod host;", "pub mod journal;"]);
+        assert_eq!(modules, ["pub mod host;", "pub(crate) mod journal;"]);
         assert!(read("host/door.rs").contains("pub(in crate::engine) fn open("));
         assert!(read("host/work.rs").contains("pub(crate) struct WorkPath(HostPath);"));
         assert!(read("host/door.rs").contains("fn clear(&mut self, dir: &work::WorkPath)"));

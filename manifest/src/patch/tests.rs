@@ -54,14 +54,14 @@ fn every_byte_of_context_counts_and_only_at_its_line() {
 fn the_end_of_a_file_is_part_of_it() {
     let closes = b"--- a\n+++ a\n@@ -1,2 +1,2 @@\n x\n-y\n\\ No newline at end of file\n+y\n";
     assert_eq!(apply(closes, Some(b"x\ny")).unwrap(), b"x\ny\n");
-    assert!(apply(closes, Some(b"x\ny\n")).unwrap_err().contains("goes on"));
+    assert!(apply(closes, Some(b"x\ny\n")).unwrap_err().contains("continues after hunk"));
     let opens = b"--- a\n+++ a\n@@ -1,2 +1,2 @@\n x\n-y\n+y\n\\ Kein Zeilenumbruch am Ende\n";
     assert_eq!(apply(opens, Some(b"x\ny\n")).unwrap(), b"x\ny");
-    assert!(apply(opens, Some(b"x\ny\nz\n")).unwrap_err().contains("goes on"));
+    assert!(apply(opens, Some(b"x\ny\nz\n")).unwrap_err().contains("continues after hunk"));
     // Less context after than before: diff writes that only at the end of a file.
     let last = b"--- a\n+++ a\n@@ -1,2 +1,2 @@\n x\n-y\n+z\n";
     assert_eq!(apply(last, Some(b"x\ny\n")).unwrap(), b"x\nz\n");
-    assert!(apply(last, Some(b"x\ny\nmore\n")).unwrap_err().contains("goes on"));
+    assert!(apply(last, Some(b"x\ny\nmore\n")).unwrap_err().contains("continues after hunk"));
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn files_come_and_go() {
         b"--- /dev/null\n+++ ./sub/new\n@@ -0,0 +1,2 @@\n+a\n+b\n\\ No newline at end of file\n";
     assert_eq!(apply(new, None).unwrap(), b"a\nb");
     assert_eq!(apply(new, Some(b"")).unwrap(), b"a\nb");
-    assert!(apply(new, Some(b"x")).unwrap_err().contains("is there already"));
+    assert!(apply(new, Some(b"x")).unwrap_err().contains("exists already"));
     // A leading line without context is a different case.
     let front = b"--- a\n+++ a\n@@ -0,0 +1 @@\n+a\n@@ -2 +3 @@\n-c\n+d\n";
     assert_eq!(apply(front, Some(b"b\nc\n")).unwrap(), b"a\nb\nd\n");
@@ -79,7 +79,7 @@ fn files_come_and_go() {
     let gone = format!("--- a\n+++ a\t{epoch}\n@@ -1 +0,0 @@\n-x\n");
     assert_eq!(parse(gone.as_bytes()).unwrap().files()[0].change(), Change::Deleted);
     assert_eq!(apply(gone.as_bytes(), Some(b"x\n")).unwrap(), b"");
-    assert!(apply(gone.as_bytes(), Some(b"x\ny\n")).unwrap_err().contains("goes on"));
+    assert!(apply(gone.as_bytes(), Some(b"x\ny\n")).unwrap_err().contains("continues after hunk"));
     let emptied = gone.replace("1970", "1971");
     assert_eq!(parse(emptied.as_bytes()).unwrap().files()[0].change(), Change::Modified);
     assert_eq!(apply(emptied.as_bytes(), Some(b"x\n")).unwrap(), b"");

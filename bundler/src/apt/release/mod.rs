@@ -232,7 +232,7 @@ SHA256:
         );
         assert!(said(&TEXT.replace("SHA256:", "SHA1:"), "bookworm").contains("no `SHA256`"));
         assert!(said(&TEXT.replace("Date: ", "X: "), "bookworm").contains("no `Date`"));
-        assert!(said(&TEXT.replace("10 Jan", "10 Foo"), "bookworm").contains("no date"));
+        assert!(said(&TEXT.replace("10 Jan", "10 Foo"), "bookworm").contains("expected a date"));
         assert!(said(&TEXT.replace("        0 main", " -1 main"), "bookworm").contains("a line"));
         assert!(said(&TEXT.replace("e3b0", "E3b0"), "bookworm").contains("a line"));
         let twice = format!("{TEXT}SHA256:\n");

@@ -70,7 +70,7 @@ fn every_fault_of_packages_is_found_where_it_is() {
         ("4:12.2.0-3", "x", 12, "is not the version"),
         ("\"dkms\", ", "\"gcc\", ", 12, "`gcc` is listed twice"),
         ("[\"dkms\", \"gcc=4:12.2.0-3\"]", "[]", 12, "at least one package"),
-        ("carry-index = true", "installed = \"status\"", 10, "not both"),
+        ("carry-index = true", "installed = \"status\"", 10, "exclude each other"),
         ("carry-index = true", "upgrades = \"maybe\"", 14, "unknown variant"),
         ("carry-index = true", "carry = true", 14, "unknown field"),
         (archive, "[[apt.archive]]\nname = \"backports\"", 24, "called `backports` already"),

@@ -100,7 +100,7 @@ fn what_an_earlier_installation_left_goes_only_where_a_driver_comes() {
     let plan = plan(&with_driver, &facts, &choices).unwrap();
     let said = plan.steps().map(Step::summary).collect::<Vec<_>>().join("\n");
     assert!(
-        said.contains("an earlier installation left: /etc/systemd/system/nvidia-vgpud"),
+        said.contains("leftovers of an earlier installation: /etc/systemd/system/nvidia-vgpud"),
         "{said}"
     );
 }

@@ -43,7 +43,7 @@ fn a_module_that_is_not_built_for_the_running_kernel_is_missed_for_both_boots() 
         ),
         (
             |it| it.without("/lib/modules/6.5.13-6-pve/updates"),
-            "no file is there",
+            "the file is missing",
             "dkms install --force",
         ),
     ];
@@ -70,7 +70,7 @@ fn a_newer_kernel_without_a_module_is_named_with_what_keeps_the_host_going() {
         &scene,
         Check::NextKernel,
         "6.17.13-1-pve boots next and has no module 580.105.06: its headers are missing",
-        "make a bundle that brings the headers of 6.17.13-1-pve; until then, keep booting the last kernel with a module: `proxmox-boot-tool kernel pin 6.14.11-2-pve`",
+        "make a bundle with the headers of 6.17.13-1-pve on the laptop; until then, keep booting the last kernel with a module: `proxmox-boot-tool kernel pin 6.14.11-2-pve`",
     );
     scene.install_headers("6.17.13-1-pve");
     finds(&scene, Check::NextKernel, "DKMS has not built it", "apply the bundle again");
@@ -80,7 +80,7 @@ fn a_newer_kernel_without_a_module_is_named_with_what_keeps_the_host_going() {
     scene.install_headers("6.8.12-4-pve");
     assert!(scene.prove().holds());
     scene.host.place("/etc/kernel/next-boot-pin", "6.8.12-4-pve\n");
-    finds(&scene, Check::NextKernel, "the next boot takes 6.8.12-4-pve", "");
+    finds(&scene, Check::NextKernel, "6.8.12-4-pve boots next", "");
 }
 
 #[test]
@@ -94,8 +94,8 @@ fn a_signature_that_the_firmware_does_not_take() {
     finds(
         &spoilt(Scene::native(), |it| it.host.place(CERTIFICATE, "another")),
         Check::Signature,
-        "which the firmware does not know",
-        "asks the firmware to know the key",
+        "which is not enrolled",
+        "to request the enrollment",
     );
 }
 
@@ -115,16 +115,16 @@ fn a_module_that_is_not_loaded_or_another() {
         it.host.place("/proc/modules", "nouveau 1 0 - Live 0x0\n");
         it.without("/sys/module/nvidia");
     };
-    finds(&spoilt(Scene::native(), nouveau), Check::Loaded, "nouveau has the card", "reboot");
+    finds(&spoilt(Scene::native(), nouveau), Check::Loaded, "nouveau uses the GPU", "reboot");
     let other: Spoil = |it| it.host.place("/sys/module/nvidia/version", "535.230.02\n");
     finds(
         &spoilt(Scene::native(), other),
         Check::Loaded,
-        "535.230.02 is loaded, and 580.105.06",
+        "535.230.02 is loaded, but 580.105.06",
         "reboot",
     );
     let loading: Spoil = |it| it.host.place("/proc/modules", "nvidia 1 0 - Loading 0x0\n");
-    finds(&spoilt(Scene::native(), loading), Check::Loaded, "not been loaded to the end", "dmesg");
+    finds(&spoilt(Scene::native(), loading), Check::Loaded, "still being loaded", "dmesg");
 }
 
 #[test]
@@ -142,11 +142,11 @@ fn a_tool_that_reaches_nothing() {
         "modprobe nvidia",
     );
     let spoil: Spoil = |it| it.say("nvidia-smi", "No supported devices in vGPU mode\n");
-    finds(&spoilt(Scene::native(), spoil), Check::Tool, "no GPU serves vGPUs", "display mode");
+    finds(&spoilt(Scene::native(), spoil), Check::Tool, "no vGPU-capable GPU", "display mode");
     let spoil: Spoil = |it| {
         let _ = it.host.programs.remove("nvidia-smi");
     };
-    finds(&spoilt(Scene::native(), spoil), Check::Tool, "is not there", "apply the bundle again");
+    finds(&spoilt(Scene::native(), spoil), Check::Tool, "is missing", "apply the bundle again");
 }
 
 #[test]
@@ -182,7 +182,12 @@ fn a_daemon_that_is_down() {
 #[test]
 fn a_library_that_is_not_in_the_daemons() {
     let spoil: Spoil = |it| it.without(LIBRARY);
-    finds(&spoilt(Scene::unlocked(), spoil), Check::Preload, "the unlock library is gone", "apply");
+    finds(
+        &spoilt(Scene::unlocked(), spoil),
+        Check::Preload,
+        "the unlock library is missing",
+        "apply",
+    );
     let spoil: Spoil = |it| {
         let line = format!(
             "ERROR: ld.so: object '{LIBRARY}' from LD_PRELOAD cannot be preloaded (cannot open shared object file): ignored.\n"
@@ -192,7 +197,7 @@ fn a_library_that_is_not_in_the_daemons() {
     finds(
         &spoilt(Scene::unlocked(), spoil),
         Check::Preload,
-        "the journal says: ERROR: ld.so",
+        "the journal has: ERROR: ld.so",
         "glibc",
     );
     let spoil: Spoil =
@@ -212,7 +217,7 @@ fn a_library_that_is_not_in_the_daemons() {
         finds(
             &scene,
             Check::Preload,
-            "systemd does not give the library",
+            "systemd does not preload the library",
             "systemctl daemon-reload",
         );
     }
@@ -232,7 +237,7 @@ fn virtual_functions_that_are_not_all_there() {
     finds(
         &spoilt(Scene::native(), spoil),
         Check::Functions,
-        "2 of 2 virtual functions, and shows 1",
+        "2 of 2 virtual functions, but 1 exist",
         "journalctl -k",
     );
     let spoil: Spoil = |it| it.without(&format!("{}/sriov_totalvfs", device("0000:c1:00.0")));

@@ -41,7 +41,9 @@ fn a_newer_kernel_behind_a_pin_is_only_spoken_of() {
     scene.install_headers("6.17.13-1-pve");
     scene.host.place("/etc/kernel/proxmox-boot-pin", "6.14.11-2-pve\n");
     assert!(scene.prove().holds());
-    assert!(scene.transcript().contains("it is pinned, and the newer 6.17.13-1-pve has no module"));
+    assert!(
+        scene.transcript().contains("it is pinned, because the newer 6.17.13-1-pve has no module")
+    );
 }
 
 #[test]
