@@ -184,7 +184,7 @@ fn a_window_that_does_not_fit_needs_a_program_which_is_named() {
         without.env("PATH", scratch.path("nowhere"));
         let said = run(without);
         assert_eq!(said.code, Some(1));
-        assert!(said.err.contains(&format!("the program `{program}`")), "{}", said.err);
+        assert!(said.err.contains(&format!("`{program}` is not installed")), "{}", said.err);
         expect(scratch.bundler(&["lock"]), 0);
         // A truncated package is refused by its checksums.
         let whole = fs::read(&path).unwrap();

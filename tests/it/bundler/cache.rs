@@ -54,7 +54,7 @@ fn damage_that_nobody_could_have_noticed_before_is_noticed_while_packing() {
     fs::write(&note, format!("{body}{}\n", vgpu_manifest::Digest::of(body.as_bytes()))).unwrap();
 
     let error = sandbox.fails(3, &["build"]);
-    assert!(error.contains("item `bin/tool` from 4194304 on"), "{error}");
+    assert!(error.contains("item `bin/tool`: digest mismatch at byte 4194304"), "{error}");
     assert!(!sandbox.work("node-1.vgpu.tar").exists());
     let left: Vec<_> =
         fs::read_dir(sandbox.path("work")).unwrap().map(|e| e.unwrap().file_name()).collect();

@@ -153,8 +153,8 @@ fn what_cannot_be_used_is_said_with_what_and_why() {
     let name = format!("{}/team/dls:1", registry.host());
     assert!(
         error.contains(&format!(
-            "cannot get the image `{name}` for item `licensing/dls.tar`: cannot use `{name}`: it is \
-             for linux/arm64, not for linux/amd64"
+            "cannot get the image `{name}` for item `licensing/dls.tar`: cannot use `{name}`: the \
+             image is for linux/arm64, not for linux/amd64"
         )),
         "{error}"
     );

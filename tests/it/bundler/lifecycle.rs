@@ -12,7 +12,7 @@ fn from_a_recipe_to_a_bundle_and_back() {
     assert_eq!(built.out, "out/node-1.vgpu.tar\n");
 
     let verified = sandbox.ok(&["verify", "--deep", "out/node-1.vgpu.tar"]).out;
-    assert!(verified.starts_with("node 1 of channel stable: 4 items, 7.9 MiB\n"), "{verified}");
+    assert!(verified.starts_with("node 1 of channel stable: 4 items, 8.1 MiB\n"), "{verified}");
     assert!(verified.contains("\nsigned by alice\n"), "{verified}");
 
     let shown = sandbox.ok(&["inspect", "out/node-1.vgpu.tar"]).out;
@@ -139,7 +139,9 @@ fn parts_are_one_bundle() {
     sandbox.ok(&["verify", "node-1.vgpu.tar.001"]);
     sandbox.ok(&["build", "-o", "whole"]);
     let mut parts = bytes(sandbox.work("node-1.vgpu.tar.001"));
-    parts.extend(bytes(sandbox.work("node-1.vgpu.tar.002")));
+    for part in ["node-1.vgpu.tar.002", "node-1.vgpu.tar.003"] {
+        parts.extend(bytes(sandbox.work(part)));
+    }
     assert_eq!(parts, bytes(sandbox.work("whole/node-1.vgpu.tar")));
     fs::remove_file(sandbox.work("node-1.vgpu.tar.002")).unwrap();
     let error = sandbox.fails(3, &["verify", "node-1.vgpu.tar.001"]);

@@ -158,6 +158,7 @@ fn what_is_written_survives_a_fat_file_system() {
         "alice.pub",
         "node-1.vgpu.tar.001",
         "node-1.vgpu.tar.002",
+        "node-1.vgpu.tar.003",
         "vgpu-installer",
         "vgpu-installer.sig",
     ];

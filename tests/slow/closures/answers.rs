@@ -80,7 +80,8 @@ pub(super) fn installed(
     repository: &Repository<'_>,
     manifest: &Manifest,
 ) -> Result<(), String> {
-    let exact = meant(manifest).map(|it| format!("{}={}", it.name.as_str(), it.version.as_str()));
+    let exact =
+        meant(manifest).map(|(_, it)| format!("{}={}", it.name.as_str(), it.version.as_str()));
     let exact: Vec<_> = exact.collect();
     let exact = exact.iter().map(String::as_str);
     let options = ["--yes", "--no-remove", "--no-install-recommends", "install"];

@@ -40,7 +40,7 @@ impl<'m> Unpacked<'m> {
         Self { manifest, work, folder }
     }
 
-    fn item(&self, name: &impl AsRef<str>) -> Utf8PathBuf {
+    fn item(&self, name: impl AsRef<str>) -> Utf8PathBuf {
         self.folder.join(name.as_ref())
     }
 

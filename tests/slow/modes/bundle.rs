@@ -2,7 +2,7 @@
 
 use camino::Utf8PathBuf;
 use serde_json::{Value, json};
-use vgpu_manifest::catalog::{Catalog, database};
+use vgpu_manifest::catalog::{Catalog, sqlite};
 use vgpu_tests::kit::{Kit, archive, kind};
 use vgpu_tests::roots::Release;
 
@@ -61,7 +61,7 @@ impl Content {
         }
         kinds.extend(packages.iter().chain(unlock).cloned());
         kit.bytes("apt/InRelease", "evidence\n");
-        let database = database::write(&Catalog::embedded(), &[]).unwrap();
+        let database = sqlite::write(&Catalog::embedded(), &[]).unwrap();
         kit.bytes("catalog.db", database);
         kinds.push(kind("catalog.db", "catalog", json!({})));
         kit.bundle(
