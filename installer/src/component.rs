@@ -65,6 +65,7 @@ impl Component {
 
     /// Checks whether it is the shared component.
     #[must_use]
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     pub(crate) fn is_shared(&self) -> bool {
         *self == Self::Shared
     }

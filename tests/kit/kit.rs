@@ -136,6 +136,7 @@ impl Source for Kit {
 
 /// Returns the entry of the field `kinds` for an item with this record.
 #[must_use]
+#[expect(clippy::needless_pass_by_value, reason = "callers make the record in place")]
 pub fn kind(item: &str, kind: &str, record: Value) -> Value {
     json!({ "item": item, "kind": { kind: record } })
 }

@@ -139,7 +139,7 @@ fn finish_catalog(
 
 fn describe_drivers(sources: &Sources<'_>, items: &[LockedItem]) -> anyhow::Result<()> {
     let ui = sources.fetcher.ui;
-    for line in driver::lines(items.iter().map(|item| (&item.name, &item.kind))) {
+    for line in driver::lines(&items.iter().map(|item| (&item.name, &item.kind))) {
         ui.note(line);
     }
     for item in items {

@@ -1,3 +1,4 @@
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -129,14 +130,15 @@ impl Total {
         let done = self.bar.position();
         let earlier = self.earlier.load(Ordering::Relaxed);
         let pace = Pace { done, total: self.size.unwrap_or_default(), earlier, took: elapsed };
+        // Writing to a `String` cannot fail.
         let mut line = format!("{}, {}", self.counted(), ByteSize::new(done));
         if let Some(size) = self.size {
-            line += &format!(" of {}", ByteSize::new(size));
+            let _ = write!(line, " of {}", ByteSize::new(size));
         }
         if let Some(left) = pace.seconds_left() {
-            line += &format!(", {}/s", ByteSize::new(pace.rate()));
+            let _ = write!(line, ", {}/s", ByteSize::new(pace.rate()));
             if self.size.is_some() {
-                line += &format!(", {left} s left");
+                let _ = write!(line, ", {left} s left");
             }
         }
         line

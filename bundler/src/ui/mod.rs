@@ -87,6 +87,7 @@ impl Ui {
     }
 
     /// Prints a line that is safe for a terminal.
+    #[cfg_attr(not(test), expect(clippy::needless_pass_by_value, reason = "tests keep the line"))]
     fn put(&self, line: String) {
         #[cfg(test)]
         if self.stderr == Stderr::Memory {

@@ -43,6 +43,10 @@ pub(crate) type Reverting<'a> = journal::Reverting<'a, Action>;
 /// Every act of this program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "act", rename_all = "kebab-case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a journal has few entries, and commands are most of them"
+)]
 pub(crate) enum Action {
     /// Runs a command.
     Run(Reversible),

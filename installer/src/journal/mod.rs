@@ -181,7 +181,7 @@ impl<'j, A: Acts> Journal<'j, A> {
 
     /// Runs an act, and records the traces that it leaves in its scope.
     pub(crate) fn act(&mut self, act: impl Into<A>) -> Result<(), JournalError> {
-        run::run(self.host, self.log, (self.tx, self.component), act.into())
+        run::run(self.host, self.log, (self.tx, self.component), &act.into())
     }
 
     /// Changes a path, after creating its missing parent directories.

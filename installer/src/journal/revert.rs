@@ -96,7 +96,7 @@ fn finish_removal<A: Acts>(
     log: &mut Log<A>,
     each: &mut dyn FnMut(Reverting<'_, A>),
 ) -> Result<Vec<Kept>, RevertError> {
-    let going: BTreeSet<_> = open(log)?.iter().flat_map(|tx| tx.going()).collect();
+    let going: BTreeSet<_> = open(log)?.iter().flat_map(Transaction::going).collect();
     if going.is_empty() { Ok(Vec::new()) } else { remove(host, log, &going, each) }
 }
 

@@ -11,7 +11,7 @@ pub(super) fn run<A: Acts>(
     host: &mut dyn Host,
     log: &mut Log<A>,
     (tx, component): (TxId, A::Component),
-    act: A,
+    act: &A,
 ) -> Result<(), JournalError> {
     let before = look_and_keep(host, log, &act.scope())?;
     let (change, dirties) = (&Change::Act(act.clone()), &BTreeSet::new());
@@ -19,7 +19,7 @@ pub(super) fn run<A: Acts>(
     log.advance(id, RunState::Started, &[], &BTreeSet::new())?;
     let result = act.run(&mut Door::open(host));
     // A failed act leaves traces, too.
-    record_traces(host, log, id, &*act, RunState::Exited)?;
+    record_traces(host, log, id, &**act, RunState::Exited)?;
     result.map_err(JournalError::Act)
 }
 

@@ -241,14 +241,13 @@ fn signing_pair(host: &mut dyn Host, made: &mut Vec<String>) -> Result<(), Licen
     let [secret, public] = [SIGNING[0], SIGNING[1]].map(|name| cert().join(name));
     let is_there = |host: &dyn Host, path: &OwnPath| host.stat(path).map(|stat| stat.is_some());
     match (is_there(host, &secret)?, is_there(host, &public)?) {
-        (true, true) => return Ok(()),
         (false, true) => {
             return Err(LicenseError::Lost { missing: secret.into(), signed: public.into() });
         }
         (false, false) if make_secret(host, &["genrsa", "2048"], &secret)? => {
             made.push(secret.to_string());
         }
-        (false, false) => return Ok(()),
+        (true, true) | (false, false) => return Ok(()),
         (true, false) => {}
     }
     let half = Command::new("openssl", &["rsa", "-pubout", "-in", secret.as_path().as_str()]);

@@ -28,6 +28,7 @@ const SHOWN: usize = 20;
 /// A plan, with everything that it depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[expect(clippy::struct_field_names, reason = "`review` is the name in the document")]
 pub(crate) struct Review {
     /// The digest of the bundle's signed root.
     #[serde(rename = "digest")]

@@ -94,7 +94,7 @@ impl Needed {
                 self.items.extend(after.map(|content| content.id));
             }
             Change::Act(Action::Driver(driver)) => {
-                self.items.extend(contents(&driver.driver).map(|it| it.id))
+                self.items.extend(contents(&driver.driver).map(|it| it.id));
             }
             Change::Act(Action::Packages(packages)) => {
                 self.items.extend(packages.files.iter().map(|file| file.content.id));

@@ -99,11 +99,13 @@ impl Ui {
     }
 
     /// Prints a line of requested output.
+    #[expect(clippy::unused_self, reason = "all output goes through `Ui`")]
     pub(crate) fn print(&self, line: impl Display) -> io::Result<()> {
         writeln!(io::stdout().lock(), "{line}")
     }
 
     /// Prints a document that ends with its own line feed.
+    #[expect(clippy::unused_self, reason = "all output goes through `Ui`")]
     pub(crate) fn print_document(&self, document: &str) -> io::Result<()> {
         io::stdout().lock().write_all(document.as_bytes())
     }

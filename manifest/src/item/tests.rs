@@ -37,8 +37,8 @@ fn a_kind_and_an_origin_have_one_spelling() {
         r#"{"tree":{"unpacked":1,"unpacked":1,"window-log":22}}"#,
         r#"{"catalog":{},"catalog":{}}"#,
         r#"{"catalog":{},"tree":{"unpacked":1,"window-log":22}}"#,
-        r#"{}"#,
-        r#"null"#,
+        "{}",
+        "null",
     ] {
         assert!(serde_json::from_str::<Kind>(other).is_err(), "{other}");
     }

@@ -29,8 +29,9 @@ impl<'b> Contents<'b> {
             if is_patched { DriverFile::Patched } else { DriverFile::Original }
         };
         let drivers = items.clone().filter_map(|(name, kind)| Some((kind.driver()?, file(name))));
-        let headers = items.clone().filter_map(|(_, kind)| kind.headers());
-        Self { drivers: drivers.collect(), headers: headers.collect() }
+        let drivers = drivers.collect();
+        let headers = items.filter_map(|(_, kind)| kind.headers()).collect();
+        Self { drivers, headers }
     }
 
     /// Returns the release of the bundle's host driver, if there is one in the catalog. Where

@@ -22,7 +22,7 @@ fn every_complaint_has_its_answer() {
         let golden = fs::read_to_string(&path).unwrap();
         let question = golden.lines().next().unwrap().strip_prefix("$ vgpu-bundler ").unwrap();
         let said = sandbox.ok(&question.split(' ').collect::<Vec<_>>()).out;
-        let now = format!("$ vgpu-bundler {question}\n{}", said);
+        let now = format!("$ vgpu-bundler {question}\n{said}");
         if std::env::var_os("VGPU_BLESS").is_some() {
             fs::write(&path, &now).unwrap();
         }

@@ -28,7 +28,10 @@ fn a_host_is_changed_shown_and_brought_back_exactly() {
     let before = tree(&site.root());
 
     let plan = site.run(&["plan", &bundle]).expect(0).out;
-    assert!(plan.contains("/opt/vgpu/large") && plan.contains("a reboot is needed"), "{plan}");
+    assert!(
+        plan.contains("/opt/vgpu/large") && plan.contains("reboot to activate all changes"),
+        "{plan}"
+    );
     let explained = site.run(&["plan", "--explain", &bundle]).expect(0).out;
     assert!(explained.contains("changed  /usr/local/sbin/other"), "{explained}");
     let json = site.run(&["plan", "--json", &bundle]).expect(0).json();
@@ -48,7 +51,7 @@ fn a_host_is_changed_shown_and_brought_back_exactly() {
     assert!(!list(&site, "root/var/lib/vgpu-offline/store").iter().any(|n| n.ends_with("partial")));
 
     let status = site.run(&["status"]).expect(0).out;
-    assert!(status.contains("everything holds") && !status.contains("drifted"), "{status}");
+    assert!(status.contains("everything is in sync") && !status.contains("drifted"), "{status}");
     site.run(&["apply", "--yes", &bundle]).expect(0).says(&["nothing to do", "staged 0 items"]);
 
     fs::write(site.path("root/opt/vgpu/bin/tool"), "edited by hand").unwrap();
@@ -96,7 +99,7 @@ fn a_bundle_must_be_of_a_channel_and_from_the_floor_on() {
         [bundle(2, "two"), bundle(3, "other"), bundle(3, "three"), bundle(5, "five")];
     site.run(&["verify", &five]).expect(0);
     site.run(&["apply", "--yes", &three]).expect(0);
-    site.run(&["apply", "--yes", &two]).expect(3).says(&["sequence 2", "from 3 on"]);
+    site.run(&["apply", "--yes", &two]).expect(3).says(&["sequence 2", "only from 3"]);
     site.run(&["apply", "--yes", &other]).expect(3).says(&["was confirmed on this host"]);
     assert_eq!(fs::read_to_string(site.path("root/etc/vgpu-note")).unwrap(), "three");
     site.run(&["apply", "--yes", &five]).expect(0);

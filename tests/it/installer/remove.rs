@@ -48,7 +48,7 @@ fn a_component_goes_and_comes_again_and_the_rest_stays() {
     assert_eq!(tree(&site.root()), applied, "nothing has happened so far");
 
     let args = ["remove", "--component", "passthrough", "--yes"];
-    site.run(&args).expect(10).says(&["rebuild the initramfs images", "a reboot"]);
+    site.run(&args).expect(10).says(&["rebuild the initramfs images", "reboot to activate"]);
     assert!(!site.path(RULES).exists());
     let status = site.run(&["status"]).expect(0).out;
     assert!(status.contains("removed  passthrough") && !status.contains("drifted"), "{status}");
@@ -60,7 +60,7 @@ fn a_component_goes_and_comes_again_and_the_rest_stays() {
 
     site.run(&["apply", "--yes", "--passthrough", GPU, "--no-resume", &bundle]).expect(10);
     assert_eq!(tree(&site.root()), applied);
-    assert!(site.run(&["status"]).expect(0).out.contains("everything holds"));
+    assert!(site.run(&["status"]).expect(0).out.contains("everything is in sync"));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::installer::fixture::{Site, Spec, key};
 
 /// The message about unread files. The bundle's file comes first; in test builds the program itself
 /// may follow.
-const UNREAD: &str = "large, and not changed since it was read: /opt/vgpu/large";
+const UNREAD: &str = "large, and unchanged since it was read: /opt/vgpu/large";
 
 /// Returns the output of `status` after the file has been unchanged long enough to be cached.
 fn settled(site: &Site) -> String {
@@ -28,7 +28,7 @@ fn a_large_file_is_read_again_when_it_was_changed_or_somebody_asks() {
     spec.items[1].1 = (0..17 << 20_u32).map(|i: u32| (i % 251) as u8).collect();
     let bundle = site.bundle(&spec, &[&alice]);
     site.run(&["apply", "--yes", &bundle]).expect(10);
-    assert!(settled(&site).contains("everything holds"));
+    assert!(settled(&site).contains("everything is in sync"));
     assert!(!site.run(&["status", "--thorough"]).expect(0).out.contains("since it was read"));
     site.run(&["status", "--json"]).expect(0);
     let json = site.run(&["status", "--json"]).expect(0).json();

@@ -154,8 +154,8 @@ fn a_signature_that_does_not_hold_is_not_passed_on() {
     assert!(sign_with(&string(&good.signature)).is_ok());
 
     let ed25519 = |bytes: &[u8]| string(&[string(b"ssh-ed25519"), string(bytes)].concat());
-    refused(sign_with(&string(&Parts::by(2).signature)), "made, but it is invalid");
-    refused(sign_with(&ed25519(&[0; 64])), "made, but it is invalid");
+    refused(sign_with(&string(&Parts::by(2).signature)), "the new signature is invalid");
+    refused(sign_with(&ed25519(&[0; 64])), "the new signature is invalid");
     refused(sign_with(&ed25519(&[0; 63])), "invalid signature");
     refused(sign_with(&string(&[string(b"ssh-rsa"), string(&[0; 64])].concat())), "`ssh-rsa`");
     refused(sign_with(&[string(&good.signature), vec![0]].concat()), "followed by bytes");

@@ -160,7 +160,7 @@ fn from_a_new_installation_through_an_upgrade_to_the_removal() {
     let (code, seen) = terminal.end();
     assert_eq!(code, Some(0), "{seen}");
     desk.compare("status", &seen);
-    assert!(seen.contains("everything holds"), "{seen}");
+    assert!(seen.contains("everything is in sync"), "{seen}");
 
     let mut terminal = desk.sit_down();
     terminal.answer("[q]", "3").answer("Enter: back):", "2");

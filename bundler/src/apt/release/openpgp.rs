@@ -5,6 +5,7 @@
 
 use base64ct::{Base64, Encoding as _};
 use sha1::{Digest as _, Sha1};
+use std::fmt::Write as _;
 use vgpu_manifest::Digest;
 
 /// Data is not what OpenPGP programs write.
@@ -208,5 +209,9 @@ fn number(bytes: &[u8]) -> usize {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, "{byte:02X}");
+        text
+    })
 }

@@ -109,7 +109,7 @@ fn table(manifest: &Manifest) -> Vec<String> {
     };
     let mut lines = vec![String::new()];
     lines.extend(manifest.items.iter().map(row));
-    for known in [driver::lines(manifest.kinds()), image::lines(manifest.kinds())] {
+    for known in [driver::lines(&manifest.kinds()), image::lines(manifest.kinds())] {
         if !known.is_empty() {
             lines.push(String::new());
             lines.extend(known);

@@ -10,7 +10,7 @@ use crate::cache::Cache;
 
 /// Returns a line for each driver, and one for each file that its patches change.
 pub(crate) fn lines<'k>(
-    items: impl Iterator<Item = (&'k ItemName, &'k Kind)> + Clone,
+    items: &(impl Iterator<Item = (&'k ItemName, &'k Kind)> + Clone),
 ) -> Vec<String> {
     let mut lines = Vec::new();
     for (item, record) in items.clone().filter_map(|(item, kind)| Some((item, kind.driver()?))) {

@@ -28,12 +28,11 @@ pub(crate) fn records(
     for (entry, pin) in entries.iter().zip(pins).filter(|(entry, _)| is_headers(&entry.name)) {
         let known = previous.and_then(|lock| lock.known(&entry.name));
         let known = known.filter(|item| item.sha256 == pin.sha256);
-        let headers = match known.and_then(|item| item.kind.headers()) {
-            Some(headers) => Some(headers.clone()),
-            None => {
-                sources.obtain(&entry.origin, Expected::again(&entry.name, pin))?;
-                record(&entry.name, pin.sha256, sources.fetcher.cache)?
-            }
+        let headers = if let Some(headers) = known.and_then(|item| item.kind.headers()) {
+            Some(headers.clone())
+        } else {
+            sources.obtain(&entry.origin, Expected::again(&entry.name, pin))?;
+            record(&entry.name, pin.sha256, sources.fetcher.cache)?
         };
         match (&mut pin.kind, headers) {
             (Kind::Package(package), headers) => package.headers = headers,

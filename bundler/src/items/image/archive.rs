@@ -76,7 +76,7 @@ impl Archive {
             let mut header = header(body.len());
             match body {
                 Body::Bytes(bytes) => {
-                    tar.append_data(&mut header, name, &**bytes).context(CANNOT_PACK)?
+                    tar.append_data(&mut header, name, &**bytes).context(CANNOT_PACK)?;
                 }
                 Body::Cached(Blob { digest, size }) => {
                     let file = cache.open_content(*digest)?;

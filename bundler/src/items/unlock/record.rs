@@ -191,12 +191,11 @@ pub(crate) fn make_again(
         cache.touch(item.sha256, SystemTime::now());
         return Ok(());
     }
-    let made = match &item.build {
-        Some(Build::Library { glibc, tools }) => library_again(sources, lock, item, *glibc, tools),
-        _ => {
-            let known = lock.known(&item.name).context(NO_RECORD);
-            known.and_then(|item| sources_again(sources, item)).map(drop)
-        }
+    let made = if let Some(Build::Library { glibc, tools }) = &item.build {
+        library_again(sources, lock, item, *glibc, tools)
+    } else {
+        let known = lock.known(&item.name).context(NO_RECORD);
+        known.and_then(|item| sources_again(sources, item)).map(drop)
     };
     made.with_context(|| cannot_make(&item.name))
 }

@@ -7,7 +7,7 @@ use super::{Bytes, Change};
 
 /// Returns the changes of the items, one by one.
 pub(super) fn items(old: &Outline, new: &Outline, changes: &mut Vec<Change>) {
-    let by_name = |outline| BTreeMap::<&ItemName, &ItemFields>::from_iter(named(outline));
+    let by_name = |outline| named(outline).collect::<BTreeMap<&ItemName, &ItemFields>>();
     let (was, is) = (by_name(old), by_name(new));
     for (item, fields) in named(old).filter(|(name, _)| !is.contains_key(name)) {
         let (item, group) = (item.clone(), old.group(fields));

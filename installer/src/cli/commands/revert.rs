@@ -173,6 +173,7 @@ pub(super) fn say_kept(kept: &[Kept], ui: &Ui) {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is the callback of a revert")]
 pub(super) fn tell(event: Reverting<'_>, ui: &Ui) {
     match event {
         Reverting::Restore(path) => {

@@ -107,7 +107,7 @@ fn print(found: &Standpoint, ui: &Ui) -> std::io::Result<()> {
         ui.print(ui.paint(Tone::Dim, &line))?;
     }
     let (tone, word) = match found.standing() {
-        Standing::Nothing | Standing::Holds => (Tone::Good, "everything holds"),
+        Standing::Nothing | Standing::Holds => (Tone::Good, "everything is in sync"),
         Standing::Drifted if found.proof.holds() => {
             (Tone::Bad, "the host has drifted; apply the bundle again to fix it")
         }

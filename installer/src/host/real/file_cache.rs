@@ -168,6 +168,7 @@ mod tests {
     use crate::host::own::fixed;
 
     /// Reads both files with this cache; returns the files that were not read, and the new cache.
+    #[expect(clippy::needless_pass_by_value, reason = "the next call takes the result")]
     fn ask(host: &RealHost, settled: Duration, files: Files) -> (Vec<HostPath>, Files) {
         for name in ["/large", "/small"] {
             let path = fixed(name);

@@ -141,7 +141,7 @@ mod tests {
         );
         let path = "kernel/nvidia/nv-kernel.o_binary".parse().unwrap();
         let file = PatchedFile { path, before: Some(digest), after: None };
-        let patch = PatchRecord { driver: "driver/a.run".parse().unwrap(), files: vec![file] };
-        one_spelling(&patch, &[("kernel/nvidia/", "../"), ("driver/a", "../a")]);
+        let record = PatchRecord { driver: "driver/a.run".parse().unwrap(), files: vec![file] };
+        one_spelling(&record, &[("kernel/nvidia/", "../"), ("driver/a", "../a")]);
     }
 }

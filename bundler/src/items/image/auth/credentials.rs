@@ -27,8 +27,8 @@ impl std::fmt::Debug for Credentials {
 
 impl Credentials {
     /// Returns the header for basic authentication.
-    pub(super) fn authorization(&self) -> Option<Authorization> {
-        Some(Authorization::basic(&self.user, &self.password))
+    pub(super) fn authorization(&self) -> Authorization {
+        Authorization::basic(&self.user, &self.password)
     }
 
     #[cfg(test)]

@@ -78,7 +78,7 @@ impl Session {
         }
         let mut query = vec![("scope", self.scope.as_str())];
         query.extend(challenge.param("service").map(|service| ("service", service)));
-        let basic = account.credentials.as_ref().and_then(Credentials::authorization);
+        let basic = account.credentials.as_ref().map(Credentials::authorization);
         let mut reply = client.ask(&realm.with_query(&query), basic.as_ref())?;
         let bytes = read(&mut reply, &realm)?;
         let wrong = |why| NetError::Protocol { url: realm.clone(), why };
@@ -108,7 +108,7 @@ impl Introduce for Session {
         let next = if let Some(bearer) = find("bearer") {
             Some(self.token(client, account, refusal.url, bearer)?)
         } else if find("basic").is_some() {
-            account.credentials.as_ref().and_then(Credentials::authorization)
+            account.credentials.as_ref().map(Credentials::authorization)
         } else {
             None
         };
