@@ -15,7 +15,7 @@ use crate::node::site::Site;
 
 /// The parts of Proxmox VE that are used here.
 const NODE: Layer<'static> =
-    Layer { name: "node-9", packages: &["iproute2", "curl", "openssl", "python3"] };
+    Layer { name: "node-9", packages: &["genisoimage", "iproute2", "curl", "openssl", "python3"] };
 
 const STUBS: [(&str, &str); 3] = [
     ("pct", include_str!("stubs/pct")),

@@ -29,6 +29,7 @@ const NODE: Layer<'static> = Layer {
         "systemd-sysv",
         "udev",
         "dbus",
+        "genisoimage",
         "iproute2",
         "curl",
         "openssl",
