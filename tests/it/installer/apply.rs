@@ -41,7 +41,7 @@ fn a_host_is_changed_shown_and_brought_back_exactly() {
 
     site.run(&["apply", &bundle]).expect(2).says(&["--yes"]);
     assert_eq!(tree(&site.root()), before, "without a yes nothing happens");
-    site.run(&["apply", "--yes", &bundle]).expect(10).says(&["staged 5 items", "a reboot"]);
+    site.run(&["apply", "--yes", &bundle]).expect(10).says(&["staged 5 items", "reboot to activate"]);
     let read = |path: &str| fs::read_to_string(site.path("root").join(path)).unwrap();
     assert_eq!(read("opt/vgpu/bin/tool"), "#!/bin/sh\nexit 0\n");
     assert!(read("etc/default/grub.d/vgpu-offline.cfg").contains("intel_iommu=on"));
@@ -106,7 +106,7 @@ fn a_bundle_must_be_of_a_channel_and_from_the_floor_on() {
     site.run(&["apply", "--yes", &three]).expect(0);
     assert_eq!(fs::read_to_string(site.path("root/etc/vgpu-note")).unwrap(), "three");
 
-    site.run(&["trust", "set-floor", "stable", "5"]).expect(0).says(&["from 5 on"]);
+    site.run(&["trust", "set-floor", "stable", "5"]).expect(0).says(&["from sequence 5"]);
     site.run(&["apply", "--yes", &three]).expect(3);
     site.run(&["trust", "set-floor", "stable", "1"]).expect(0);
     site.run(&["apply", "--yes", &two]).expect(0);

@@ -193,8 +193,8 @@ fn the_address_that_guests_use_is_asked_until_it_can_be_one() {
     let bundle = desk.bundle(1);
     let words = ["license", "install", &bundle];
     let said = expect(desk.scratch.installer(&words), 2);
-    assert!(said.err.contains("`--address HOST`"), "{said:?}");
-    let asks = "do guests reach the server?";
+    assert!(said.err.contains("`--address` is required"), "{said:?}");
+    let asks = "do guests use to reach the server?";
     let mut terminal = Terminal::start(&desk.scratch.installer(&words), PROMPT);
     terminal.answer(asks, "127.0.1.1").answer(asks, "no name").answer(asks, "192.0.2.10");
     let (code, seen) = terminal.end();
