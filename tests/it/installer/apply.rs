@@ -41,7 +41,9 @@ fn a_host_is_changed_shown_and_brought_back_exactly() {
 
     site.run(&["apply", &bundle]).expect(2).says(&["--yes"]);
     assert_eq!(tree(&site.root()), before, "without a yes nothing happens");
-    site.run(&["apply", "--yes", &bundle]).expect(10).says(&["staged 5 items", "reboot to activate"]);
+    site.run(&["apply", "--yes", &bundle])
+        .expect(10)
+        .says(&["staged 5 items", "reboot to activate"]);
     let read = |path: &str| fs::read_to_string(site.path("root").join(path)).unwrap();
     assert_eq!(read("opt/vgpu/bin/tool"), "#!/bin/sh\nexit 0\n");
     assert!(read("etc/default/grub.d/vgpu-offline.cfg").contains("intel_iommu=on"));

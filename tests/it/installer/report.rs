@@ -1,5 +1,5 @@
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::installer::fixture::{Site, Spec, key};
 
@@ -60,13 +60,18 @@ fn commands_that_only_look_are_quick() {
     site.trust(&alice, "alice", &[]).expect(0);
     let bundle = site.bundle(&Spec::small(1, "x"), &[&alice]);
     site.run(&["apply", "--yes", &bundle]).expect(0);
-    for args in [&["status"][..], &["inventory"], &["plan", &bundle]] {
-        let time = || {
+    let best = |args: &[&str]| {
+        let time = |_| {
             let begun = Instant::now();
             site.run(args).expect(0);
             begun.elapsed()
         };
-        let best = (0..10).map(|_| time()).min().unwrap();
-        assert!(best < Duration::from_millis(400), "{args:?} took {best:?}");
+        (0..10).map(time).min().unwrap()
+    };
+    // A ratio, because the machine may be busy: `--version` only starts the process.
+    let start = best(&["--version"]);
+    for args in [&["status"][..], &["inventory"], &["plan", &bundle]] {
+        let took = best(args);
+        assert!(took < start * 25, "{args:?} took {took:?}, and `--version` {start:?}");
     }
 }
