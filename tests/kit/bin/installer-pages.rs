@@ -1,5 +1,5 @@
-//! Writes the completions and the man page of `vgpu-installer`: `cargo run --bin installer-pages
-//! DIR`.
+//! Writes the completions and the manual pages of `vgpu-installer`:
+//! `cargo run --features pages --bin installer-pages DIR`.
 //!
 //! The installer has no command for this, to stay small. `vgpu-bundler` has its own.
 

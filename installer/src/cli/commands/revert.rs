@@ -188,7 +188,7 @@ pub(super) fn conclude(machine: &Machine, exit: Exit, ui: &Ui) -> anyhow::Result
     let left = machine.open()?.len();
     let word = match exit {
         Exit::Reboot => "reverted; reboot to activate all changes",
-        _ => "taken back",
+        _ => "reverted",
     };
     ui.say(ui.paint_talk(Tone::Good, word));
     if left > 0 {
