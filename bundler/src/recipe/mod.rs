@@ -388,7 +388,7 @@ mod tests {
             ("2 GiB", "2 GIB", 19, "is not a size"),
             ("mode = \"0755\"", "mode = \"4755\"", 20, "unknown variant"),
             ("\"quiet\"", "\"a b\"", 24, "is not a kernel parameter"),
-            ("blacklist nouveau", "install a /bin/sh", 26, "is not a line"),
+            ("blacklist nouveau", "install a /bin/sh", 26, "is not a modprobe configuration line"),
             ("item = \"b.conf\"", "item = \"c.conf\"", 22, "has no item `c.conf`"),
             ("[bundle]", "[bundle", 2, "table"),
         ];
