@@ -244,7 +244,7 @@ fn headers_in_the_bundle_decide_on_the_node() {
     let bundle = here.path("laptop").join(name.trim()).into_string();
     // The targets name no kernel, so the result depends on the node.
     let said = expect(here.installer(&["check", &bundle]), 4).out;
-    assert!(said.contains("needs `enable_apicv`, and 6.8.12-43-pve does not"), "{said}");
+    assert!(said.contains("needs `enable_apicv`, which 6.8.12-43-pve does not"), "{said}");
     let said = expect(here.installer(&["check", &bundle, "--kernel", "6.5.13-6-pve"]), 0).out;
     assert!(said.contains("\nunlock: GeForce RTX 2080 Ti"), "{said}");
 }
