@@ -85,6 +85,9 @@ pub enum ManifestError {
     /// It refers to a missing item.
     #[error("the manifest places item `{0}` on the host, but does not have it")]
     Missing(ItemName),
+    /// Two files, units or drop-ins have the same path on the host.
+    #[error("two items are placed at {}", printable(.0))]
+    PathTwice(String),
     /// An item depends on a missing one.
     #[error("item `{item}` depends on the {kind} `{of}`, which the manifest does not have")]
     Lacks {
@@ -193,7 +196,12 @@ impl Manifest {
             return Err(ManifestError::Catalog(item.name().clone()));
         }
         match self.wants.items().find(|name| self.item(name).is_none()) {
-            Some(missing) => Err(ManifestError::Missing(missing.clone())),
+            Some(missing) => return Err(ManifestError::Missing(missing.clone())),
+            None => {}
+        }
+        let mut taken = BTreeSet::new();
+        match self.wants.paths().find(|path| !taken.insert(path.clone())) {
+            Some(path) => Err(ManifestError::PathTwice(path)),
             None => Ok(()),
         }
     }

@@ -59,6 +59,15 @@ pub struct Wants {
 }
 
 impl Wants {
+    /// Returns the paths that files, units and drop-ins take, in this order.
+    pub fn paths(&self) -> impl Iterator<Item = String> {
+        let files = self.files.iter().map(|file| file.path.to_string());
+        let units = self.units.iter().map(|unit| format!("/etc/systemd/system/{}", unit.name));
+        let drop_ins = self.drop_ins.iter();
+        let drop_ins = drop_ins.map(|it| format!("/etc/systemd/system/{}.d/{}", it.unit, it.name));
+        files.chain(units).chain(drop_ins)
+    }
+
     /// Returns the items that are named here, so that a manifest can check that they exist.
     pub fn items(&self) -> impl Iterator<Item = &ItemName> {
         let files = self.files.iter().map(|file| &file.item);

@@ -7,7 +7,7 @@ use crate::fit::NoFit;
 use crate::host::HostError;
 use crate::license::LicenseError;
 use crate::machine::MachineError;
-use crate::plan::{ApplyError, Unsuitable};
+use crate::plan::{ApplyError, RehearseError, Unsuitable};
 use crate::store::{SpaceError, StageError};
 use crate::trust::{NotAdmitted, TrustError};
 use crate::ui::Ui;
@@ -18,6 +18,7 @@ const TYPES: &[Known] = &[
     known::<NotAdmitted>,
     known::<TrustError>,
     known::<Unsuitable>,
+    known::<RehearseError>,
     known::<LicenseError>,
     known::<NoFit>,
     known::<SpaceError>,

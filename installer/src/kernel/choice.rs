@@ -53,7 +53,10 @@ pub(crate) struct Course {
 
 /// Returns the kernel that the host boots by default: the pinned one, or the newest that is
 /// installed or about to be.
-fn boots_anyway<'k>(kernels: &'k Kernels, coming: &'k Coming) -> Option<&'k KernelRelease> {
+pub(crate) fn boots_anyway<'k>(
+    kernels: &'k Kernels,
+    coming: &'k Coming,
+) -> Option<&'k KernelRelease> {
     let images = images(kernels).chain(&coming.images);
     kernels.pinned.as_ref().or_else(|| images.max()).or(kernels.running.as_ref())
 }

@@ -79,8 +79,10 @@ pub struct Suitable<'c> {
     pub driver: Option<Install<'c>>,
     /// The unlocking; `None` unless the GPU is unlocked.
     pub unlock: Option<Unlock<'c>>,
-    /// The Debian packages that the node needs, except the kernel.
+    /// The Debian packages without which the driver cannot be installed, except the kernel.
     pub packages: Vec<String>,
+    /// The Debian packages that keep the driver working with later kernels.
+    pub recommended: Vec<String>,
     /// The package of the kernel.
     pub kernel_package: Option<String>,
     /// Kernel parameters.

@@ -114,7 +114,7 @@ impl<'c> Proposal<'c> {
             && running.is_none_or(|it| Some(it) == self.target.kernel.as_ref());
         for (_, verdict) in &self.served {
             let kernel = verdict.kernel_package.iter().filter(|_| !stays);
-            for package in verdict.packages.iter().chain(kernel) {
+            for package in verdict.packages.iter().chain(&verdict.recommended).chain(kernel) {
                 if !packages.contains(&package.as_str()) {
                     packages.push(package);
                 }

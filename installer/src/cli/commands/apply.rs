@@ -5,9 +5,10 @@ use vgpu_manifest::{Bundle, Verified};
 
 use super::bundle::BundleArg;
 use super::carry_out::carry_out;
+use super::check::source;
 use super::go_on::{go_on, resume_now};
 use super::password::PasswordArgs;
-use super::plan::{Detail, Proposal, make_plan};
+use super::plan::{Detail, Proposal};
 use super::{Consent, GuestToolArgs, ResumeArgs};
 use crate::cli::{Exit, Refused, Target};
 use crate::facts::{Serials, inventory};
@@ -43,7 +44,7 @@ pub(crate) struct Apply {
     resume: bool,
     /// Apply exactly this reviewed plan (from `plan --output`). If the host no longer matches,
     /// nothing changes and the differences are listed
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["vgpu", "passthrough", "give_up", "foreign_driver", "guest_tools", "no_resume", "resume"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["vgpu", "passthrough", "give_up", "foreign_driver", "allow_unsuitable", "guest_tools", "no_resume", "resume"])]
     plan: Option<camino::Utf8PathBuf>,
     /// Stop after this phase (1: before the reboot). Nothing resumes automatically then; run
     /// `apply` without a bundle to continue
@@ -101,6 +102,7 @@ impl Apply {
             asked => asked,
         };
         let choices = Choices { program: program.content(), gpus, license, guest_tools };
+        refuse_another(&bundle, &target)?;
         let proposal = Proposal::make(&bundle, &target.host, &choices, resume)?;
         if let Some(reviewed) = &reviewed {
             reviewed.check(&proposal.review())?;
@@ -142,6 +144,26 @@ fn show(proposal: &Proposal, ui: &Ui) {
     }
 }
 
+/// Refuses a bundle while another one is interrupted, before its plan is shown.
+///
+/// Under the lock, [`settle_on`] decides again; so a journal that cannot be opened now is no reason
+/// to refuse.
+pub(super) fn refuse_another(bundle: &BundleArg, target: &Target) -> anyhow::Result<()> {
+    let Ok(Some(machine)) = target.again()?.find_machine() else { return Ok(()) };
+    match machine.pending()? {
+        Pending::Apply { tx, .. } => {
+            let (_, bundle) = bundle.open(&target.host)?;
+            if tx.new.bundle == bundle.digest() {
+                return Ok(());
+            }
+            Err(ApplyError::Unfinished(tx.id).into())
+        }
+        Pending::Revert(tx) => Err(ApplyError::Reverting(tx.id).into()),
+        Pending::Remove(_) => Err(ApplyError::Removing.into()),
+        Pending::Nothing => Ok(()),
+    }
+}
+
 /// Returns the plan to apply, under the lock.
 ///
 /// It is the shown plan, or the rest of the interrupted one of the same bundle.
@@ -158,7 +180,8 @@ fn settle_on(
         Pending::Apply { tx, .. } => Err(ApplyError::Unfinished(tx.id).into()),
         Pending::Nothing => {
             let facts = inventory(machine.look(), Serials::LeaveOut);
-            let plan = make_plan(&proposal.bundle, machine.look(), &facts, choices, resume)?;
+            let source = source(&proposal.bundle)?;
+            let plan = source.propose(machine.look(), &facts, choices, resume)?.plan;
             let changes = rehearse(&plan, machine.look())?.changes;
             let unchanged = plan == proposal.plan && changes == proposal.rehearsal.changes;
             if unchanged { Ok(plan) } else { Err(Refused::Changed.into()) }

@@ -26,8 +26,9 @@ pub(super) fn steps(
 ) -> Result<Vec<Step>, Unsuitable> {
     let Some(vgpu) = &around.vgpu else { return Ok(Vec::new()) };
     let Some(found) = hosts(manifest).find(|(_, record)| record.version == vgpu.driver) else {
-        // A bundle without a driver may contain anything else.
-        return Ok(Vec::new());
+        let carried: Vec<_> = hosts(manifest).map(|(_, it)| it.version.to_string()).collect();
+        let judged = vgpu.driver.to_string();
+        return Err(Unsuitable::OtherDriver { judged, carried });
     };
     let mut driver = spec(manifest, found, vgpu);
     driver.kernels.clone_from(&around.course.build_for);

@@ -102,6 +102,15 @@ pub(crate) enum Unsuitable {
     /// The bundle declares two nodes for one path.
     #[error("the bundle places {0} twice")]
     Twice(HostPath),
+    /// Two steps write one path.
+    #[error("`{first}` and `{second}` both write {path}; remove one of them from the recipe")]
+    Taken {
+        path: HostPath,
+        /// The step that writes first.
+        first: String,
+        /// The step that would replace it.
+        second: String,
+    },
     /// A file would be set-user-ID or set-group-ID.
     #[error("the bundle places {path} with mode {mode}; set-id and sticky bits are refused")]
     SetId {
@@ -152,9 +161,20 @@ pub(crate) enum Unsuitable {
         /// The glibc version that the prebuilt library needs, if there is one.
         needs: Option<GlibcVersion>,
     },
-    /// The verdict of the catalog is unsuitable.
-    #[error("{0}")]
-    Verdict(String),
+    /// The bundle's host drivers are not the judged one.
+    #[error(
+        "the bundle fits with driver {judged}, but has {}; it would install none",
+        .carried.join(" and ")
+    )]
+    OtherDriver {
+        /// The version of the judged driver.
+        judged: String,
+        /// The versions in the bundle.
+        carried: Vec<String>,
+    },
+    /// The judgement objects, for these reasons.
+    #[error("{}", .0.join("; "))]
+    Verdict(Vec<String>),
     /// A template unit has no instance to start.
     #[error("the bundle enables {0}, which is a template; name an instance of it")]
     Template(UnitName),

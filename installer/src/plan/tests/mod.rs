@@ -33,7 +33,7 @@ const MODULE: &str = "a kernel module\n";
 const UNIT: &str = "[Service]\nExecStart=/bin/true\n";
 
 /// The record of a host driver without further details.
-pub(super) fn host_driver() -> DriverRecord {
+pub(crate) fn host_driver() -> DriverRecord {
     DriverRecord {
         version: "535.230.02".parse().unwrap(),
         kind: DriverKind::Host,
@@ -45,7 +45,7 @@ pub(super) fn host_driver() -> DriverRecord {
 }
 
 /// Returns a host with nodes of every kind, on which all derived state is fresh.
-pub(super) fn host() -> MemHost {
+pub(crate) fn host() -> MemHost {
     let mut host = MemHost::with_files(&[
         ("/etc/default/grub", "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\n"),
         ("/etc/kernel/cmdline", "root=ZFS=rpool/ROOT/pve-1 boot=zfs\n"),

@@ -45,7 +45,7 @@ pub(crate) fn manifest(wants: &str) -> Manifest {
     }
 }
 
-pub(super) fn facts(vendor: CpuVendor, loader: Option<BootLoader>) -> Inventory {
+pub(crate) fn facts(vendor: CpuVendor, loader: Option<BootLoader>) -> Inventory {
     let mut facts = inventory(&host(), Serials::LeaveOut);
     facts.cpu.vendor = vendor;
     facts.boot.loader = loader;
@@ -70,9 +70,13 @@ fn made_for(wants: &str, facts: &Inventory, gpus: GpuChoice) -> Result<Plan, Str
 }
 
 fn gpu(address: &str) -> Gpu {
+    gpu_of("10de:1eb8", address)
+}
+
+pub(crate) fn gpu_of(id: &str, address: &str) -> Gpu {
     Gpu {
         address: address.parse().unwrap(),
-        id: "10de:1eb8".parse().unwrap(),
+        id: id.parse().unwrap(),
         class: "030200".parse().unwrap(),
         driver: None,
         iommu_group: None,
@@ -114,6 +118,7 @@ fn a_gpu_for_a_guest_is_taken_by_address_and_looked_at_after_the_reboot() {
         passthrough: vec![Which::Others],
         give_up: Vec::new(),
         foreign_driver: None,
+        allow_unsuitable: false,
     };
     for (kernel, modules) in [
         ("5.15.158-2-pve", "vfio, vfio_iommu_type1, vfio_pci, vfio_virqfd"),

@@ -1,0 +1,116 @@
+//! The plan of a bundle for a host: from the judgement, the host's facts and the operator's choices.
+
+use vgpu_manifest::Kind;
+use vgpu_manifest::Manifest;
+use vgpu_manifest::catalog::Catalog;
+use vgpu_manifest::driver::DriverKind;
+use vgpu_manifest::inventory::Inventory;
+
+use super::{Choices, Plan, Surroundings, Unsuitable, plan_with};
+use crate::act::ForeignDriver;
+use crate::driver;
+use crate::facts::FileStorage;
+use crate::fit::{Fit, NoFit, Question, Scope};
+use crate::gpus::Foreign;
+use crate::gpus::vgpu::Vgpu;
+use crate::host::Look;
+use crate::license::elsewhere::told;
+use crate::license::guest::Guests;
+use crate::license::need;
+use crate::status::resume::Resume;
+
+/// The parts of a verified bundle that a plan depends on.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) manifest: Manifest,
+    pub(crate) catalog: Option<Catalog>,
+}
+
+impl Source {
+    /// Judges the bundle on a node; `None` if it has no host driver, and so no demand on GPUs.
+    ///
+    /// If the operator overrides the judgement, all GPUs of the node count.
+    pub(crate) fn judge(
+        &self,
+        facts: &Inventory,
+        choices: &Choices,
+    ) -> Result<Option<Fit<'_>>, NoFit> {
+        let brings = self.manifest.records(Kind::driver).any(|(_, it)| it.kind == DriverKind::Host);
+        let Some(catalog) = self.catalog.as_ref().filter(|_| brings) else { return Ok(None) };
+        let ask = |scope| {
+            let question = Question { scope, ..Question::default() };
+            Fit::judge(catalog, &self.manifest, facts, &question)
+        };
+        match ask(Scope::Concerned) {
+            Err(NoFit::OtherGpus { .. } | NoFit::Hopeless(_)) if choices.gpus.allow_unsuitable => {
+                ask(Scope::All).map(Some)
+            }
+            judged => judged.map(Some),
+        }
+    }
+
+    /// Returns the licensing needs of the bundle's guest drivers, from its catalog.
+    pub(crate) fn needs(&self) -> Vec<String> {
+        let catalog = self.catalog.as_ref();
+        let catalog = catalog.filter(|_| self.manifest.records(Kind::driver).next().is_some());
+        catalog.map_or_else(Vec::new, |catalog| need::lines(catalog, &self.manifest))
+    }
+
+    /// Returns every reason why [`propose`](Self::propose) refuses the bundle; none if it does not.
+    pub(crate) fn objections(
+        &self,
+        look: &dyn Look,
+        facts: &Inventory,
+        choices: &Choices,
+    ) -> anyhow::Result<Vec<String>> {
+        let Err(error) = self.propose(look, facts, choices, Resume::ByItself) else {
+            return Ok(Vec::new());
+        };
+        match error.downcast::<Unsuitable>() {
+            Ok(Unsuitable::Verdict(objections)) => Ok(objections),
+            Ok(unsuitable) => Ok(vec![unsuitable.to_string()]),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Plans the bundle, unless the judgement objects and the operator does not override it.
+    pub(crate) fn propose(
+        &self,
+        look: &dyn Look,
+        facts: &Inventory,
+        choices: &Choices,
+        resume: Resume,
+    ) -> anyhow::Result<Proposed> {
+        let fit = self.judge(facts, choices)?;
+        let objections = fit.as_ref().map_or_else(Vec::new, Fit::objections);
+        if !objections.is_empty() && !choices.gpus.allow_unsuitable {
+            return Err(Unsuitable::Verdict(objections).into());
+        }
+        let guests = told(look, choices.license.as_ref())?;
+        let foreign = match choices.gpus.foreign_driver {
+            Some(Foreign::Remove) => ForeignDriver::look(look)?,
+            None => None,
+        };
+        let around = Surroundings {
+            vgpu: fit.as_ref().and_then(|fit| Vgpu::of(fit, &self.manifest)),
+            installed: driver::remembered(look)?,
+            foreign,
+            resume,
+            course: fit.as_ref().map(|fit| fit.course.clone()).unwrap_or_default(),
+            iso_storage: FileStorage::for_images(look)?,
+            guests: guests.map(|told| Guests { told, feature: None, needs: self.needs() }),
+        };
+        let mut plan = plan_with(&self.manifest, facts, choices, &around)?;
+        plan.overridden = objections;
+        let left_alone = fit.iter().flat_map(|fit| &fit.left_alone).map(ToString::to_string);
+        Ok(Proposed { plan, left_alone: left_alone.collect() })
+    }
+}
+
+/// A plan, and the GPUs that it leaves alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Proposed {
+    pub(crate) plan: Plan,
+    /// Each with its reason.
+    pub(crate) left_alone: Vec<String>,
+}
