@@ -5,6 +5,7 @@ use std::process::ExitCode;
 mod act;
 mod cli;
 mod component;
+mod date;
 mod driver;
 mod facts;
 mod fit;

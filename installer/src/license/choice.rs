@@ -13,9 +13,9 @@ use super::container::Container;
 use super::placement::{ContainerWish, NoPlace, makes_containers, place};
 use super::service::{DEFAULT_PORT, Engine, Port, Service, Storage};
 use super::{LicenseError, data, listening};
+use crate::date::Date;
 use crate::host::{HostError, Look};
 use crate::state::fixed;
-use crate::ui::Date;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -6,9 +6,9 @@ use vgpu_manifest::HostPath;
 
 use super::data;
 use super::service::Service;
+use crate::date::Date;
 use crate::host::{Command, HostError, Look};
 use crate::state::fixed;
-use crate::ui::Date;
 
 /// Part of every Proxmox VE.
 const CURL: &str = "/usr/bin/curl";

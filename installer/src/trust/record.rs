@@ -1,6 +1,8 @@
+use vgpu_manifest::printable;
+
+use crate::date::Date;
 use crate::host::{HostError, OwnPath, OwnState};
 use crate::state;
-use crate::ui::{Date, printable};
 
 /// The number of lines that are kept.
 const KEPT: usize = 1000;

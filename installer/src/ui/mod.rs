@@ -1,6 +1,5 @@
 //! Output of the program: requested data on stdout, all other messages on stderr.
 
-mod date;
 mod progress;
 mod silence;
 
@@ -10,7 +9,6 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-pub(crate) use self::date::Date;
 pub(crate) use self::progress::Progress;
 pub(crate) use vgpu_manifest::printable;
 pub(crate) use vgpu_manifest::ui::{ByteSize, Tone};

@@ -13,9 +13,11 @@ use rustix::io::Errno;
 
 use super::timing::{On, Timing};
 use super::tree::Tree;
+use vgpu_manifest::printable;
+
+use crate::date::Date;
 use crate::host::own;
 use crate::host::{Command, Output, Secret};
-use crate::ui::{Date, printable};
 
 /// The maximum length in bytes of a logged line; longer lines are split.
 const LINE: usize = 4 << 10;

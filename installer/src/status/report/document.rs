@@ -8,7 +8,7 @@ use vgpu_manifest::platform::{BootLoader, KernelRelease, PciId, SecureBoot};
 use vgpu_manifest::{Digest, ProgramVersion};
 
 use super::{Standing, Standpoint};
-use crate::ui::Date;
+use crate::date::Date;
 
 /// The schema version of reports.
 pub(crate) const SCHEMA: u32 = 1;
