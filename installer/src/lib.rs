@@ -11,6 +11,7 @@ mod facts;
 mod fit;
 mod gpus;
 mod kernel;
+mod kernel_guard;
 mod license;
 mod machine;
 mod packages;

@@ -12,7 +12,7 @@ use crate::journal::{
     BootId, JournalError, Kept, LogError, RevertError, TxId, TxState, recover, remove, revert,
     revert_all,
 };
-use crate::kernel::guard::{GuardError, Guarded, guard};
+use crate::kernel_guard::{GuardError, Guarded, guard};
 use crate::plan::{
     Applied, ApplyError, Applying, Origin, Phase, Plan, PlanError, WayBack, apply_until, way_back,
 };

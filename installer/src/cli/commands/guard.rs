@@ -1,6 +1,6 @@
 use crate::cli::{Exit, Target};
 use crate::journal::TxState;
-use crate::kernel::guard::{Guarded, Helpless};
+use crate::kernel_guard::{Guarded, Helpless};
 use crate::machine::Machine;
 use crate::plan::Plan;
 use crate::status::proof::Expected;
