@@ -18,6 +18,7 @@ use crate::plan::{
 };
 use crate::settle::Derived;
 use crate::state;
+use crate::status::report::{Closely, Standpoint, inspect};
 
 /// A host with its open journal, which only this process may change.
 #[derive(Debug)]
@@ -113,11 +114,6 @@ impl Machine {
         &mut self.host
     }
 
-    /// Returns all transactions, the oldest first, each with the paths that its revert kept.
-    pub(crate) fn transactions(&self) -> Result<Vec<Transaction>, LogError> {
-        self.log.transactions()
-    }
-
     /// Returns the entries of a transaction, in order.
     pub(crate) fn entries(&self, tx: TxId) -> Result<Vec<Entry>, LogError> {
         self.log.entries(tx)
@@ -204,6 +200,11 @@ impl Machine {
         each: &mut dyn FnMut(Reverting<'_>),
     ) -> Result<Vec<Kept>, RevertError> {
         remove(&mut self.host, &mut self.log, components, each)
+    }
+
+    /// Inspects everything that is applied.
+    pub(crate) fn inspect(&mut self, closely: Closely) -> anyhow::Result<Standpoint> {
+        inspect(&mut self.host, &self.log, closely)
     }
 
     /// Recovers from a power cut, without resuming or reverting.

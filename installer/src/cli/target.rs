@@ -7,6 +7,7 @@ use crate::host::real::{Echo, Lock, Program, is_running_root};
 use crate::host::{Exec, OwnState, RealHost};
 use crate::machine::{Machine, MachineError};
 use crate::state;
+use crate::status::report::{Closely, Standpoint};
 
 /// The host of a command, not locked.
 #[derive(Debug)]
@@ -81,6 +82,12 @@ impl Target {
     /// Like [`open_machine`](Self::open_machine), but returns `None` if nothing was ever applied.
     pub(crate) fn find_machine(self) -> Result<Option<Machine>, MachineError> {
         Machine::find(self.host)
+    }
+
+    /// Inspects everything that is applied. Creates nothing.
+    pub(crate) fn inspect(self, closely: Closely) -> anyhow::Result<Standpoint> {
+        let Some(mut machine) = self.find_machine()? else { return Ok(Standpoint::default()) };
+        machine.inspect(closely)
     }
 
     /// Opens the same host again, for work after a command that consumes it.

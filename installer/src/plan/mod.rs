@@ -3,6 +3,7 @@
 mod apply;
 mod planner;
 mod rehearse;
+mod resume_unit;
 mod review;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -17,6 +18,7 @@ pub(crate) use self::apply::{
 pub(crate) use self::planner::plan;
 pub(crate) use self::planner::{Choices, GuestTools, Surroundings, Unsuitable, plan_with};
 pub(crate) use self::rehearse::{Rehearsal, rehearse};
+pub(crate) use self::resume_unit::Resume;
 pub(crate) use self::review::{Basis, MAX_REVIEW, Review};
 pub(crate) use self::way_back::{WayBack, way_back};
 

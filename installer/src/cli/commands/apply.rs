@@ -16,8 +16,7 @@ use crate::host::real::{On, Program, read_outside};
 use crate::host::{OwnState, RealHost};
 use crate::license::{Service, in_force};
 use crate::machine::{Machine, Pending};
-use crate::plan::{ApplyError, Choices, MAX_REVIEW, Phase, Plan, Review, rehearse};
-use crate::status::resume::Resume;
+use crate::plan::{ApplyError, Choices, MAX_REVIEW, Phase, Plan, Resume, Review, rehearse};
 use crate::store::{Bundles, missing, missing_program, needs, stage};
 use crate::ui::Ui;
 

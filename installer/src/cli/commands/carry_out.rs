@@ -8,7 +8,6 @@ use crate::cli::{Advise as _, Exit, Refused};
 use crate::journal::TxId;
 use crate::machine::Machine;
 use crate::plan::{Applied, ApplyError, Applying, Origin, Phase, Plan, Reboot, WayBack};
-use crate::status::resume::is_wanted;
 use crate::store::Bundles;
 use crate::trust::Candidate;
 use crate::ui::{Tone, Ui, printable, printable_lines};
@@ -104,7 +103,7 @@ fn finish(applied: Applied, proven: Proven, plan: &Plan, ui: &Ui) -> Exit {
             ("done; reboot, then run `vgpu-installer apply` to confirm the result", Exit::Reboot)
         }
         (_, Reboot::Needed) => ("done; reboot to activate all changes", Exit::Reboot),
-        (_, Reboot::NeededToContinue) if is_wanted(plan) => (
+        (_, Reboot::NeededToContinue) if plan.resumes_automatically() => (
             "phase 1 is done; reboot to resume automatically, or run `vgpu-installer apply` \
                 after it",
             Exit::Reboot,

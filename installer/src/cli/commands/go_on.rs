@@ -17,7 +17,7 @@ use crate::ui::Ui;
 pub(super) fn resume_now(password: &PasswordArgs, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
     let Some(mut machine) = target.find_machine()? else { return Ok(Exit::Done) };
     let Pending::Apply { tx, plan } = machine.pending()? else { return Ok(Exit::Done) };
-    if !resume::is_wanted(&plan) {
+    if !plan.resumes_automatically() {
         return Ok(Exit::Done);
     }
     let boot = machine.boot()?;

@@ -27,8 +27,7 @@ use serde::Serialize;
 use vgpu_manifest::{GuestTool, Manifest};
 
 use crate::cli::Refused;
-use crate::plan::GuestTools;
-use crate::status::resume::Resume;
+use crate::plan::{GuestTools, Resume};
 use crate::ui::{Answer, Ui};
 
 /// Confirmation options.
@@ -62,7 +61,7 @@ struct ResumeArgs {
 
 impl ResumeArgs {
     fn get(&self) -> Resume {
-        if self.no_resume { Resume::ByOperator } else { Resume::ByItself }
+        if self.no_resume { Resume::ByOperator } else { Resume::ByUnit }
     }
 }
 

@@ -6,7 +6,7 @@ use super::print_json;
 use crate::cli::{Exit, Target};
 use crate::journal::Kept;
 use crate::status::proof::{Proof, table};
-use crate::status::report::{Closely, Standing, Standpoint, look};
+use crate::status::report::{Closely, Standing, Standpoint};
 use crate::status::resume::GoesOn;
 use crate::ui::{Tone, Ui, printable};
 
@@ -40,7 +40,7 @@ struct Document<'s> {
 
 impl Status {
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
-        let found = look(target, self.closely())?;
+        let found = target.inspect(self.closely())?;
         if self.json {
             let Standpoint { proof, lines, unread, goes_on, .. } = &found;
             let goes_on = *goes_on;

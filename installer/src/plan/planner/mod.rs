@@ -18,7 +18,7 @@ mod unlock;
 
 pub(crate) use self::guests::GuestFileError;
 
-use super::Plan;
+use super::{Plan, Resume, resume_unit};
 use crate::act::ForeignDriver;
 use crate::component::Component;
 use crate::driver::DriverSpec;
@@ -30,11 +30,10 @@ use crate::kernel::choice::Course;
 use crate::license::Service;
 use crate::license::guest::Guests;
 use crate::state;
-use crate::status::resume::{self, Resume};
 use crate::step::{
-    ClearLeftovers, EnableUnit, HandToGuests, HeldForGuests, InstallSelf, InstallUnit,
-    KernelCommandLine, KernelRuns, KeyEnrolled, LoadModules, MakeSigningKey, ModprobeOptions,
-    PinKernel, PlaceFile, PlaceItem, RequestEnrolment, ServeLicenses, Step, UnitDropIn,
+    ClearLeftovers, HandToGuests, HeldForGuests, InstallSelf, InstallUnit, KernelCommandLine,
+    KernelRuns, KeyEnrolled, LoadModules, MakeSigningKey, ModprobeOptions, PinKernel, PlaceItem,
+    RequestEnrolment, ServeLicenses, Step, UnitDropIn,
 };
 
 /// The choices of the operator, and the state of the program itself.
@@ -265,21 +264,10 @@ pub(crate) fn plan_with(
         let service = service.carried_over(manifest);
         steps.push(Step::ServeLicenses(Box::new(ServeLicenses { service })));
     }
-    if around.resume == Resume::ByItself && !later.is_empty() {
-        steps.extend(resume_steps()?);
+    if around.resume == Resume::ByUnit && !later.is_empty() {
+        steps.extend(resume_unit::steps()?);
     }
     Ok(Plan::new(steps, later))
-}
-
-/// Returns the unit that resumes after the reboot.
-fn resume_steps() -> Result<[Step; 2], Unsuitable> {
-    let (unit, wanted_by) = (resume::UNIT.parse()?, "multi-user.target".parse()?);
-    let file = resume::unit_path();
-    let component = Component::Shared;
-    let (mode, text) = (Mode::FILE, resume::unit_text());
-    let place = PlaceFile { path: file.clone(), mode, text, component };
-    let enable = EnableUnit { unit, file, wanted_by, component };
-    Ok([Step::PlaceFile(place), Step::EnableUnit(enable)])
 }
 
 fn brings_driver(manifest: &Manifest) -> bool {
