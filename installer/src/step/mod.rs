@@ -3,26 +3,19 @@
 mod build_unlock;
 mod clear_leftovers;
 mod enable_sriov;
-mod enable_unit;
+mod files;
 mod guest_image;
 mod hand_to_guests;
 mod install_driver;
-mod install_packages;
-mod install_self;
-mod install_unit;
-mod keep_repository;
 mod kernel_command_line;
-mod load_modules;
-mod mend_packages;
-mod modprobe_options;
+mod modules;
 mod old_config;
+mod packages;
 mod pin_kernel;
-mod place_file;
-mod place_item;
 mod serve_licenses;
 mod signing_key;
 mod start_services;
-mod unit_drop_in;
+mod units;
 
 pub(crate) use self::build_unlock::{LIBRARY, UnlockSource};
 pub(crate) use self::enable_sriov::SriovBy;
@@ -73,7 +66,7 @@ macro_rules! steps {
 
 steps! {
     /// Copies this program to the host.
-    install_self::InstallSelf in InstallSelf;
+    files::InstallSelf in InstallSelf;
     /// Installs NVIDIA's host driver.
     install_driver::InstallDriver in Box<InstallDriver>;
     /// Gives the driver an older list of vGPU types.
@@ -81,29 +74,29 @@ steps! {
     /// Builds the unlock library.
     build_unlock::BuildUnlock in BuildUnlock;
     /// Enables a unit at boot.
-    enable_unit::EnableUnit in EnableUnit;
+    units::EnableUnit in EnableUnit;
     /// Starts services now.
     start_services::StartServices in StartServices;
     /// Enables virtual functions now and at boot.
     enable_sriov::EnableSriov in EnableSriov;
     /// Installs Debian packages.
-    install_packages::InstallPackages in InstallPackages;
+    packages::InstallPackages in InstallPackages;
     /// Keeps the packages on the host as a local apt repository.
-    keep_repository::KeepRepository in KeepRepository;
+    packages::KeepRepository in KeepRepository;
     /// Writes a small text file.
-    place_file::PlaceFile in PlaceFile;
+    files::PlaceFile in PlaceFile;
     /// Writes a file from the bundle.
-    place_item::PlaceItem in PlaceItem;
+    files::PlaceItem in PlaceItem;
     /// Adds kernel parameters.
     kernel_command_line::KernelCommandLine in KernelCommandLine;
     /// Loads kernel modules at boot.
-    load_modules::LoadModules in LoadModules;
+    modules::LoadModules in LoadModules;
     /// Configures kernel modules.
-    modprobe_options::ModprobeOptions in ModprobeOptions;
+    modules::ModprobeOptions in ModprobeOptions;
     /// Installs a systemd unit.
-    install_unit::InstallUnit in InstallUnit;
+    units::InstallUnit in InstallUnit;
     /// Adds to an existing systemd unit.
-    unit_drop_in::UnitDropIn in UnitDropIn;
+    units::UnitDropIn in UnitDropIn;
     /// Removes leftovers of an earlier installation.
     clear_leftovers::ClearLeftovers in ClearLeftovers;
     /// Makes a key for signing modules.
@@ -121,7 +114,7 @@ steps! {
     /// Checks that this kernel is running.
     pin_kernel::KernelRuns in KernelRuns;
     /// Finishes configuring half-configured packages.
-    mend_packages::MendPackages in MendPackages;
+    packages::MendPackages in MendPackages;
     /// Creates a CD image with guest drivers.
     guest_image::GuestImage in GuestImage;
     /// Runs the license server.
