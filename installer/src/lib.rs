@@ -24,7 +24,6 @@ mod step;
 mod store;
 mod trust;
 mod ui;
-mod unlock;
 
 /// The modules that may open a [`Door`](host::Door): the journal and the host.
 #[path = "."]

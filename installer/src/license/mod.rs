@@ -12,7 +12,6 @@ pub(crate) mod data;
 pub(crate) mod elsewhere;
 pub(crate) mod guest;
 pub(crate) mod health;
-pub(crate) mod leases;
 pub(crate) mod listening;
 pub(crate) mod need;
 pub(crate) mod network;

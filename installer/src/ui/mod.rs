@@ -1,13 +1,15 @@
 //! Output of the program: requested data on stdout, all other messages on stderr.
 
 mod progress;
-mod silence;
 
 use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::os::fd::AsFd;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
+
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 pub(crate) use self::progress::Progress;
 pub(crate) use vgpu_manifest::printable;
@@ -160,7 +162,7 @@ impl Ui {
         if !self.can_ask() {
             return Err(NobodyThere);
         }
-        let _silence = silence::Silence::of(io::stdin()).map_err(|_| NobodyThere)?;
+        let _silence = Silence::of(io::stdin()).map_err(|_| NobodyThere)?;
         let answer = self.ask(question);
         // The line feed was not echoed either.
         self.say("");
@@ -189,6 +191,29 @@ pub(crate) enum Answer {
 impl Stream {
     fn paint(self, tone: Tone, text: &str) -> String {
         if self.is_colored { paint(tone, text) } else { text.to_owned() }
+    }
+}
+
+/// A terminal that does not echo input while this value lives.
+struct Silence<T: AsFd> {
+    terminal: T,
+    before: Termios,
+}
+
+impl<T: AsFd> Silence<T> {
+    fn of(terminal: T) -> io::Result<Self> {
+        let before = tcgetattr(&terminal)?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&terminal, OptionalActions::Flush, &silent)?;
+        Ok(Self { terminal, before })
+    }
+}
+
+impl<T: AsFd> Drop for Silence<T> {
+    fn drop(&mut self) {
+        // A terminal that was closed cannot be restored.
+        let _ = tcsetattr(&self.terminal, OptionalActions::Flush, &self.before);
     }
 }
 
