@@ -14,7 +14,7 @@ use crate::journal::{
 };
 use crate::kernel_guard::{GuardError, Guarded, guard};
 use crate::plan::{
-    Applied, ApplyError, Applying, Origin, Phase, Plan, PlanError, WayBack, apply_until, way_back,
+    Applied, ApplyError, Applying, Origin, Phase, Plan, PlanError, Rollback, apply_until, rollback,
 };
 use crate::settle::Derived;
 use crate::state;
@@ -171,8 +171,8 @@ impl Machine {
     }
 
     /// Checks whether `tx` has replaced a driver, and whether the old one can be reinstalled.
-    pub(crate) fn way_back(&self, tx: TxId) -> Result<WayBack, MachineError> {
-        Ok(way_back(&self.host, &self.log, tx)?)
+    pub(crate) fn rollback(&self, tx: TxId) -> Result<Rollback, MachineError> {
+        Ok(rollback(&self.host, &self.log, tx)?)
     }
 
     /// Reverts the last transaction that is not reverted, and returns what was kept; `None` if there is no

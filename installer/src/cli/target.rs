@@ -43,7 +43,7 @@ impl Target {
             return Err(Refused::NotRoot);
         }
         if self.exec == Exec::Chroot {
-            self.write_down();
+            self.begin_log();
             return Ok(());
         }
         let found = || -> io::Result<_> {
@@ -52,7 +52,7 @@ impl Target {
         };
         match found() {
             Ok(None) => {
-                self.write_down();
+                self.begin_log();
                 Ok(())
             }
             Ok(Some(medium)) => Err(Refused::FromMedium(medium)),
@@ -61,12 +61,12 @@ impl Target {
     }
 
     /// Starts the log of commands. A full disk must not prevent a revert.
-    fn write_down(&self) {
+    fn begin_log(&self) {
         match self.host.begin_log() {
             Ok(()) => {
                 let words: Vec<_> = std::env::args().skip(1).collect();
                 let version = env!("CARGO_PKG_VERSION");
-                self.host.log().said(&format!("vgpu-installer {version}: {}", words.join(" ")));
+                self.host.log().message(&format!("vgpu-installer {version}: {}", words.join(" ")));
             }
             Err(error) => {
                 let _ = writeln!(io::stderr(), "note: cannot write the log: {error}");

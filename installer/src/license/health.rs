@@ -59,8 +59,8 @@ pub(crate) fn ask(look: &dyn Look, service: &Service, path: &str) -> Result<Repl
     if output.succeeded() {
         return Ok(Reply::Body(output.stdout));
     }
-    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Ok(Reply::Nothing(if said.is_empty() { output.exit.to_string() } else { said }))
+    let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Ok(Reply::Nothing(if stderr.is_empty() { output.exit.to_string() } else { stderr }))
 }
 
 fn question(service: &Service, path: &str, root: &HostPath) -> Command {

@@ -193,13 +193,13 @@ fn number(
     let output = look.query(&Command::new("pvesh", &command))?;
     match (output, asked) {
         (Some(output), Some(vmid)) if !output.succeeded() => {
-            let said = String::from_utf8_lossy(&output.stderr).trim().escape_debug().to_string();
-            Err(NoPlace::VmidTaken(vmid, said).into())
+            let why = String::from_utf8_lossy(&output.stderr).trim().escape_debug().to_string();
+            Err(NoPlace::VmidTaken(vmid, why).into())
         }
         (_, Some(vmid)) => Ok(vmid),
         (output, None) => {
-            let said = output.filter(crate::host::Output::succeeded).map(|output| output.stdout);
-            let text = String::from_utf8_lossy(said.as_deref().unwrap_or_default()).into_owned();
+            let stdout = output.filter(crate::host::Output::succeeded).map(|output| output.stdout);
+            let text = String::from_utf8_lossy(stdout.as_deref().unwrap_or_default()).into_owned();
             let free = text.trim().parse();
             Ok(free.map_err(|_| NoPlace::NoVmid)?)
         }
@@ -263,13 +263,13 @@ local-lvm     lvmthin     active       832888832        10000000       822888832
             ("/sys/class/net/vmbr0/address", ""),
         ]);
         host.programs.insert("pvesm", |host, _| {
-            host.said = STORAGES.to_owned();
+            host.stdout = STORAGES.to_owned();
             Ok(0)
         });
         // The API returns the lowest free number, or confirms a requested one that is free.
         host.programs.insert("pvesh", |host, words| {
             let taken = words.ends_with(&["--vmid", "101"]);
-            host.said = "100\n".to_owned();
+            host.stdout = "100\n".to_owned();
             Ok(if taken { 2 } else { 0 })
         });
         host
@@ -292,7 +292,7 @@ local-lvm     lvmthin     active       832888832        10000000       822888832
     }
 
     #[test]
-    fn a_place_is_found_where_little_is_said() {
+    fn a_place_is_found_with_few_options() {
         let place = placed(&node(), &["--cidr", "192.0.2.30/24"], None).unwrap();
         assert_eq!(place.vmid.to_string(), "100");
         assert_eq!(place.card.bridge.to_string(), "vmbr0");
@@ -307,7 +307,7 @@ local-lvm     lvmthin     active       832888832        10000000       822888832
     }
 
     #[test]
-    fn what_does_not_fit_is_said() {
+    fn what_does_not_fit_is_refused() {
         let mut host = node();
         host.place("/sys/class/net/vmbr1/address", "");
         let net = "net0: name=eth0,bridge=vmbr0,ip=192.0.2.30/24,type=veth\n";

@@ -5,9 +5,9 @@ mod planner;
 mod rehearse;
 mod resume_unit;
 mod review;
+mod rollback;
 #[cfg(test)]
 pub(crate) mod tests;
-mod way_back;
 
 #[cfg(test)]
 pub(crate) use self::apply::apply;
@@ -20,7 +20,7 @@ pub(crate) use self::planner::{Choices, GuestTools, Surroundings, Unsuitable, pl
 pub(crate) use self::rehearse::{Rehearsal, rehearse};
 pub(crate) use self::resume_unit::Resume;
 pub(crate) use self::review::{Basis, MAX_REVIEW, Review};
-pub(crate) use self::way_back::{WayBack, way_back};
+pub(crate) use self::rollback::{Rollback, rollback};
 
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::printable;

@@ -47,7 +47,7 @@ fn tries(look: &dyn Look, tx: TxId) -> Result<Option<Tries>, HostError> {
 /// The actor that resumes an interrupted apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum GoesOn {
+pub(crate) enum Resumption {
     /// The unit, after the next boot.
     ByItself,
     /// The operator, because the unit has used up its attempts.
@@ -56,13 +56,17 @@ pub(crate) enum GoesOn {
     ByOperator,
 }
 
-/// Returns who resumes `tx`, which has this plan.
-pub(crate) fn who(look: &dyn Look, tx: &Transaction, plan: &Plan) -> Result<GoesOn, HostError> {
+/// Returns the actor that resumes `tx`, which has this plan.
+pub(crate) fn resumption(
+    look: &dyn Look,
+    tx: &Transaction,
+    plan: &Plan,
+) -> Result<Resumption, HostError> {
     if !plan.resumes_automatically() {
-        return Ok(GoesOn::ByOperator);
+        return Ok(Resumption::ByOperator);
     }
     let tried = tries(look, tx.id)?.is_some_and(|tries| tries.count >= TRIES);
-    Ok(if tried { GoesOn::GaveUp } else { GoesOn::ByItself })
+    Ok(if tried { Resumption::GaveUp } else { Resumption::ByItself })
 }
 
 /// Decides whether to resume `tx` on this boot.

@@ -3,11 +3,11 @@ use std::time::Instant;
 use anyhow::Context as _;
 use vgpu_manifest::{Bundle, Verified};
 
+use super::apply_plan::apply_plan;
 use super::bundle::BundleArg;
-use super::carry_out::carry_out;
-use super::go_on::{go_on, resume_now};
 use super::password::PasswordArgs;
 use super::plan::{Detail, Proposal, make_plan};
+use super::resume::{resume_at_boot, resume_interrupted};
 use super::{Consent, GuestToolArgs, ResumeArgs};
 use crate::cli::{Exit, Refused, Target};
 use crate::facts::{Serials, inventory};
@@ -77,8 +77,8 @@ impl Apply {
                 "a reviewed plan needs its bundle: `apply --plan FILE BUNDLE`".to_owned(),
             )
             .into()),
-            None if self.resume => resume_now(&self.password, target, ui),
-            None => go_on(&self.password, self.to_phase, target, ui),
+            None if self.resume => resume_at_boot(&self.password, target, ui),
+            None => resume_interrupted(&self.password, self.to_phase, target, ui),
         }
     }
 
@@ -91,7 +91,7 @@ impl Apply {
         let reviewed = self.reviewed()?;
         let (gpus, guest_tools, resume) = match &reviewed {
             Some(Review { review, .. }) => (review.gpus.clone(), review.guest_tools, review.resume),
-            None => (self.gpus.clone(), self.guest_tools.get(), self.who_resumes()),
+            None => (self.gpus.clone(), self.guest_tools.get(), self.resume_mode()),
         };
         let bundle = BundleArg { path };
         let program = Program::read()?;
@@ -116,7 +116,7 @@ impl Apply {
         let plan = settle_on(&machine, &proposal, &choices, resume)?;
         self.password.provide(&mut machine, &plan, ui)?;
         put_in_store(machine.host(), &proposal.bundle, &program, ui)?;
-        carry_out(&mut machine, &plan, &proposal.candidate, self.to_phase, ui)
+        apply_plan(&mut machine, &plan, &proposal.candidate, self.to_phase, ui)
     }
 
     /// The reviewed plan.
@@ -127,7 +127,7 @@ impl Apply {
     }
 
     /// Stopping after phase 1 implies a manual resume.
-    fn who_resumes(&self) -> Resume {
+    fn resume_mode(&self) -> Resume {
         match self.to_phase {
             Phase::First => Resume::ByOperator,
             Phase::Second => self.no_resume.get(),

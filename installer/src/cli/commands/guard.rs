@@ -33,7 +33,7 @@ fn guarded(target: Target) -> anyhow::Result<Guarded> {
 
 /// Guards the applied driver and reports the result. Problems with the next boot are left to the
 /// checks of `status`.
-pub(super) fn look_after(machine: &mut Machine, ui: &Ui) {
+pub(super) fn guard_and_report(machine: &mut Machine, ui: &Ui) {
     say(&of_machine(machine), ui);
 }
 

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::Consent;
-use super::revert::{conclude, describe, say_kept, tell};
+use super::revert::{conclude, describe, print_event, say_kept};
 use crate::act::{Entry, Reverting, Transaction};
 use crate::cli::{Advise as _, Exit, Refused, Target};
 use crate::component::{Component, Removal};
@@ -62,7 +62,7 @@ impl Remove {
         }
         self.consent.ask(ui, "Remove this?")?;
         let exit = going.exit(&machine)?;
-        let each = &mut |event: Reverting<'_>| tell(event, ui);
+        let each = &mut |event: Reverting<'_>| print_event(event, ui);
         let kept = match &going.components {
             Some(components) => machine.remove(components, each)?,
             None => machine.revert_all(each)?,

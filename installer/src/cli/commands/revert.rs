@@ -47,12 +47,12 @@ impl Revert {
         self.consent.ask(ui, "Revert this?")?;
         let exit = exit(&machine, &open)?;
         let stops = stops_services(&open);
-        let each = &mut |event: Reverting<'_>| tell(event, ui);
+        let each = &mut |event: Reverting<'_>| print_event(event, ui);
         let kept =
             if all { machine.revert_all(each)? } else { machine.revert(each)?.unwrap_or_default() };
         say_kept(&kept, ui);
         if stops {
-            wake(&mut machine, ui)?;
+            restart_services(&mut machine, ui)?;
         }
         conclude(&machine, exit, ui)?;
         Ok(exit)
@@ -61,20 +61,20 @@ impl Revert {
 
 /// Reverts the last bundle without confirmation, because it failed. The status tells whether a
 /// reboot is needed.
-pub(super) fn take_back(machine: &mut Machine, ui: &Ui) -> anyhow::Result<Exit> {
+pub(super) fn revert_last(machine: &mut Machine, ui: &Ui) -> anyhow::Result<Exit> {
     let last: Vec<_> = machine.current()?.into_iter().collect();
     let (exit, stops) = (exit(machine, &last)?, stops_services(&last));
-    let kept = machine.revert(&mut |event| tell(event, ui))?.unwrap_or_default();
+    let kept = machine.revert(&mut |event| print_event(event, ui))?.unwrap_or_default();
     say_kept(&kept, ui);
     if stops {
-        wake(machine, ui)?;
+        restart_services(machine, ui)?;
     }
     Ok(exit)
 }
 
 /// Restarts the services of the now applied bundle, because its driver or license server was
 /// restored. The journal already has their undo.
-fn wake(machine: &mut Machine, ui: &Ui) -> anyhow::Result<()> {
+fn restart_services(machine: &mut Machine, ui: &Ui) -> anyhow::Result<()> {
     let Some(tx) = machine.current()?.filter(|tx| tx.state == TxState::Applied) else {
         return Ok(());
     };
@@ -174,7 +174,7 @@ pub(super) fn say_kept(kept: &[Kept], ui: &Ui) {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is the callback of a revert")]
-pub(super) fn tell(event: Reverting<'_>, ui: &Ui) {
+pub(super) fn print_event(event: Reverting<'_>, ui: &Ui) {
     match event {
         Reverting::Restore(path) => {
             ui.say(format_args!("restore {}", printable(&path.to_string())));

@@ -104,7 +104,7 @@ impl RunLog {
     }
 
     /// Logs output that the program has already shown.
-    pub fn said(&self, text: &str) {
+    pub fn message(&self, text: &str) {
         for line in text.lines() {
             self.write(About::Program, &printable(&self.safe(line)));
         }
@@ -142,7 +142,7 @@ impl RunLog {
     /// Writes the exit status, the time and the memory of the program.
     pub fn close(&self, status: u8) {
         let timing = &self.timing;
-        self.said(&format!("vgpu-installer ends with status {status} after {timing}"));
+        self.message(&format!("vgpu-installer ends with status {status} after {timing}"));
     }
 
     pub(super) fn begin(&self, about: About, command: &Command) -> Instant {

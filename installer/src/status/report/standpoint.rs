@@ -12,7 +12,7 @@ use crate::journal::{BootId, Kept, TxState};
 use crate::plan::Plan;
 use crate::settle::Derived;
 use crate::status::proof::{Expected, Proof, add_sizes, lines, prove};
-use crate::status::resume::{GoesOn, who};
+use crate::status::resume::{Resumption, resumption};
 use crate::step::{Status, Step};
 use crate::store::{Bundles, Known};
 
@@ -39,7 +39,7 @@ pub(crate) struct Standpoint {
     pub(crate) lines: Vec<String>,
     /// How an incomplete apply resumes.
     #[serde(skip)]
-    pub(crate) goes_on: Option<GoesOn>,
+    pub(crate) resumption: Option<Resumption>,
     /// Large files that were not read again, because they are unchanged.
     #[serde(skip)]
     pub(crate) unread: Vec<HostPath>,
@@ -183,8 +183,8 @@ pub(crate) fn inspect(
         }
         commands = lines(host, &proof.types)?;
     }
-    let goes_on = match last.state {
-        TxState::Applying => Some(who(host, &last, &plan)?),
+    let resumption = match last.state {
+        TxState::Applying => Some(resumption(host, &last, &plan)?),
         _ => None,
     };
     let (earlier, unread) = (open.len(), host.unread_files());
@@ -198,7 +198,7 @@ pub(crate) fn inspect(
         kept,
         proof,
         lines: commands,
-        goes_on,
+        resumption,
         unread,
     })
 }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::carry_out::go_back;
-use super::go_on::candidate_of;
+use super::apply_plan::roll_back;
+use super::resume::candidate_of;
 use crate::cli::{Advise as _, Exit};
 use crate::host::real::{FileMemory, On};
 use crate::host::{HostError, Look, OwnState};
@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 /// Whether a bundle is confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Proven {
+pub(super) enum Confirmed {
     /// Confirmed, or nothing to confirm.
     Yes,
     /// Unknown until the next boot.
@@ -30,13 +30,13 @@ pub(super) enum Proven {
 
 /// Confirms a bundle if every step is in sync and the host's checks pass. Only then the floor of
 /// its channel rises.
-pub(super) fn settle_proof(
+pub(super) fn confirm(
     machine: &mut Machine,
     plan: &Plan,
     candidate: &Candidate,
     reboot: Reboot,
     ui: &Ui,
-) -> anyhow::Result<Proven> {
+) -> anyhow::Result<Confirmed> {
     machine.host().cache_files(FileMemory::Use)?;
     let hold = steps_hold(machine.look(), plan);
     // It only saves `status` time: a full disk is no reason to fail.
@@ -44,10 +44,10 @@ pub(super) fn settle_proof(
     let hold = hold?;
     if !hold {
         // They become in sync once the recorded commands are run.
-        return Ok(Proven::Yes);
+        return Ok(Confirmed::Yes);
     }
     let expected = Expected::of(plan.steps());
-    let mut proof = prove_patiently(machine.look(), &expected, ui)?;
+    let mut proof = prove_with_retries(machine.look(), &expected, ui)?;
     if let Some(driver) = &expected.driver {
         add_sizes(machine.look(), candidate.bundle, driver, &mut proof);
     }
@@ -57,7 +57,7 @@ pub(super) fn settle_proof(
     }
     if !proof.holds() {
         if reboot == Reboot::Needed {
-            return Ok(Proven::AfterReboot);
+            return Ok(Confirmed::AfterReboot);
         }
         let missing = proof.missing().map(|(check, ..)| check).collect();
         return Err(Unproven(missing)).hint(
@@ -69,12 +69,12 @@ pub(super) fn settle_proof(
     if floors.prove(candidate) {
         floors.save(&mut OwnState::of(machine.host()))?;
     }
-    Ok(Proven::Yes)
+    Ok(Confirmed::Yes)
 }
 
 /// Repeats the checks until no missing result can still appear: started daemons need time to
 /// announce their results.
-fn prove_patiently(look: &dyn Look, expected: &Expected, ui: &Ui) -> Result<Proof, HostError> {
+fn prove_with_retries(look: &dyn Look, expected: &Expected, ui: &Ui) -> Result<Proof, HostError> {
     let comes = |check| matches!(check, Check::Services | Check::Functions | Check::Types);
     for tries in 0.. {
         let proof = prove(look, expected)?;
@@ -107,7 +107,7 @@ fn steps_hold(look: &dyn Look, plan: &Plan) -> anyhow::Result<bool> {
 }
 
 /// Checks an applied but unconfirmed bundle again; `None` if there is none.
-pub(super) fn prove_again(machine: &mut Machine, ui: &Ui) -> anyhow::Result<Option<Exit>> {
+pub(super) fn confirm_again(machine: &mut Machine, ui: &Ui) -> anyhow::Result<Option<Exit>> {
     let Some(tx) = machine.current()? else { return Ok(None) };
     // Everything that was applied must be present.
     if tx.state != TxState::Applied || !tx.removed.is_empty() {
@@ -122,8 +122,8 @@ pub(super) fn prove_again(machine: &mut Machine, ui: &Ui) -> anyhow::Result<Opti
     if known || Expected::of(plan.steps()).driver.is_none() {
         return Ok(None);
     }
-    if let Err(error) = settle_proof(machine, &plan, &candidate, Reboot::NotNeeded, ui) {
-        return go_back(machine, tx.id, error, ui).map(Some);
+    if let Err(error) = confirm(machine, &plan, &candidate, Reboot::NotNeeded, ui) {
+        return roll_back(machine, tx.id, error, ui).map(Some);
     }
     ui.say(ui.paint_talk(Tone::Good, "done: the applied bundle is confirmed now"));
     Ok(Some(Exit::Done))

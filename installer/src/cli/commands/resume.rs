@@ -2,9 +2,9 @@
 
 use vgpu_manifest::Digest;
 
-use super::carry_out::carry_out;
+use super::apply_plan::apply_plan;
+use super::confirm::confirm_again;
 use super::password::PasswordArgs;
-use super::proving::prove_again;
 use crate::cli::{Advise as _, Exit, Refused, Target, only_waits};
 use crate::machine::{Machine, Pending};
 use crate::plan::{ApplyError, Phase};
@@ -14,7 +14,11 @@ use crate::trust::Candidate;
 use crate::ui::Ui;
 
 /// Resumes at boot. It is no error if there is nothing to resume.
-pub(super) fn resume_now(password: &PasswordArgs, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
+pub(super) fn resume_at_boot(
+    password: &PasswordArgs,
+    target: Target,
+    ui: &Ui,
+) -> anyhow::Result<Exit> {
     let Some(mut machine) = target.find_machine()? else { return Ok(Exit::Done) };
     let Pending::Apply { tx, plan } = machine.pending()? else { return Ok(Exit::Done) };
     if !plan.resumes_automatically() {
@@ -33,7 +37,7 @@ pub(super) fn resume_now(password: &PasswordArgs, target: Target, ui: &Ui) -> an
         }
         May::Go => resume::begin(machine.host(), tx.id, &boot)?,
     }
-    match go_on_with(password, &mut machine, Phase::Second, ui) {
+    match resume_pending(password, &mut machine, Phase::Second, ui) {
         Err(error) if only_waits(&error) => {
             resume::forgive(machine.host(), tx.id)?;
             Err(error)
@@ -51,24 +55,24 @@ const AFTER_RESUME: &str =
     "fix the cause and run `vgpu-installer apply` to resume, or run `vgpu-installer revert`";
 
 /// Resumes an interrupted apply from the store and the journal.
-pub(super) fn go_on(
+pub(super) fn resume_interrupted(
     password: &PasswordArgs,
     phase: Phase,
     target: Target,
     ui: &Ui,
 ) -> anyhow::Result<Exit> {
     let Some(mut machine) = target.find_machine()? else {
-        return Err(nothing_unfinished().into());
+        return Err(nothing_interrupted().into());
     };
     if machine.pending()? == Pending::Nothing
-        && let Some(exit) = prove_again(&mut machine, ui)?
+        && let Some(exit) = confirm_again(&mut machine, ui)?
     {
         return Ok(exit);
     }
-    go_on_with(password, &mut machine, phase, ui)
+    resume_pending(password, &mut machine, phase, ui)
 }
 
-fn go_on_with(
+fn resume_pending(
     password: &PasswordArgs,
     machine: &mut Machine,
     phase: Phase,
@@ -78,11 +82,11 @@ fn go_on_with(
         Pending::Apply { tx, plan } => (tx, plan),
         Pending::Revert(tx) => return Err(ApplyError::Reverting(tx.id).into()),
         Pending::Remove(_) => return Err(ApplyError::Removing.into()),
-        Pending::Nothing => return Err(nothing_unfinished().into()),
+        Pending::Nothing => return Err(nothing_interrupted().into()),
     };
     let candidate = candidate_of(machine, tx.new.bundle)?;
     password.provide(machine, &plan, ui)?;
-    carry_out(machine, &plan, &candidate, phase, ui)
+    apply_plan(machine, &plan, &candidate, phase, ui)
 }
 
 pub(super) fn candidate_of(machine: &Machine, digest: Digest) -> anyhow::Result<Candidate> {
@@ -93,6 +97,6 @@ pub(super) fn candidate_of(machine: &Machine, digest: Digest) -> anyhow::Result<
     })?)
 }
 
-fn nothing_unfinished() -> Refused {
+fn nothing_interrupted() -> Refused {
     Refused::Senseless("no apply was interrupted here; name a bundle".to_owned())
 }
