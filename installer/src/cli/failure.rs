@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(exit_of(NotAdmitted::Floor(floor)), Exit::Untrusted);
         assert_eq!(exit_of(Unsuitable::Cpu), Exit::Unsuitable);
         assert_eq!(exit_of(space), Exit::Unsuitable);
-        let cannot = LicenseError::from(crate::license::CannotServe::NoPodman);
+        let cannot = LicenseError::Cannot("why".to_owned());
         assert_eq!(exit_of(anyhow::Error::from(cannot).context("no")), Exit::Unsuitable);
         assert_eq!(exit_of(Refused::NoFingerprint), Exit::Usage);
         let waits = ApplyError::Step { step: "x".to_owned(), source: StepError::EnrolmentWaits };
