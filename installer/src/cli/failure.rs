@@ -158,7 +158,7 @@ mod tests {
         assert_eq!(exit_of(Distrust::Unsigned), Exit::Untrusted);
         assert_eq!(exit_of(TrustError::NoPolicy), Exit::Untrusted);
         assert_eq!(exit_of(NotAdmitted::Floor(floor)), Exit::Untrusted);
-        assert_eq!(exit_of(Unsuitable::Cpu), Exit::Unsuitable);
+        assert_eq!(exit_of(Unsuitable::Reason("why".to_owned())), Exit::Unsuitable);
         assert_eq!(exit_of(space), Exit::Unsuitable);
         let cannot = LicenseError::Cannot("why".to_owned());
         assert_eq!(exit_of(anyhow::Error::from(cannot).context("no")), Exit::Unsuitable);

@@ -216,14 +216,14 @@ fn verdict(bundle: &Bundle<Verified>, facts: &Inventory) -> anyhow::Result<(Opti
         Some(course) => course,
         // Without known kernels, judge the driver by the rest.
         None if facts.kernels.running.is_none() && fit.is_suitable() => Course::default(),
-        None => return Err(plan::Unsuitable::Verdict(fit.objection()).into()),
+        None => return Err(plan::Unsuitable::Reason(fit.objection()).into()),
     };
     let fit = match &course.wait_for {
         Some(kernel) => ask(Some(kernel.clone()))?,
         None => fit,
     };
     if !fit.is_suitable() {
-        return Err(plan::Unsuitable::Verdict(fit.objection()).into());
+        return Err(plan::Unsuitable::Reason(fit.objection()).into());
     }
     Ok((Vgpu::of(&fit), course))
 }

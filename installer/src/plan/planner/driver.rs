@@ -87,7 +87,9 @@ fn spec(manifest: &Manifest, (item, record): (&Item, &DriverRecord), vgpu: &Vgpu
 fn old_config(manifest: &Manifest, driver: &Item) -> Result<Step, Unsuitable> {
     let mut others = hosts(manifest).filter(|(item, _)| item.name() != driver.name());
     let found = others.find_map(|(item, record)| Some((item, &record.version, record.config?)));
-    let (item, version, sha256) = found.ok_or(Unsuitable::NoOldConfig)?;
+    let none =
+        "the GPU needs the vgpuConfig.xml of a 16.x driver, but the bundle has no second driver";
+    let (item, version, sha256) = found.ok_or_else(|| Unsuitable::Reason(none.to_owned()))?;
     Ok(Step::OldConfig(OldConfig {
         item: item.name().clone(),
         content: item.into(),
