@@ -12,7 +12,7 @@ use crate::journal::{
     BootId, JournalError, Kept, LogError, RevertError, TxId, TxState, recover, remove, revert,
     revert_all,
 };
-use crate::kernel_guard::{GuardError, Guarded, guard};
+use crate::kernel_guard::{Guarded, guard};
 use crate::plan::{
     Applied, ApplyError, Applying, Origin, Phase, Plan, PlanError, Rollback, apply_until, rollback,
 };
@@ -216,7 +216,7 @@ impl Machine {
     }
 
     /// Makes sure that the next boot uses a kernel with the driver's module.
-    pub(crate) fn guard(&mut self, tx: TxId, version: &str) -> Result<Guarded, GuardError> {
+    pub(crate) fn guard(&mut self, tx: TxId, version: &str) -> anyhow::Result<Guarded> {
         guard(&mut self.host, &mut self.log, tx, version)
     }
 

@@ -47,7 +47,7 @@ fn of_machine(machine: &mut Machine) -> anyhow::Result<Guarded> {
     let plan = Plan::parse(&tx.new.plan)?;
     let there = plan.steps().filter(|step| !tx.is_removed(step.component()));
     match Expected::of(there).driver {
-        Some(driver) => Ok(machine.guard(tx.id, &driver.to_string())?),
+        Some(driver) => machine.guard(tx.id, &driver.to_string()),
         None => Ok(Guarded::Nothing),
     }
 }
