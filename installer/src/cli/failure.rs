@@ -196,7 +196,7 @@ mod tests {
         let (runs, needs) = ("6.8.12-4-pve".to_owned(), "6.5.13-6-pve".to_owned());
         assert!(only_waits(&step(StepError::OtherKernel { runs, needs }).into()));
         assert!(only_waits(&step(StepError::EnrolmentWaits).into()));
-        assert!(!only_waits(&step(StepError::NotHeld("a".to_owned())).into()));
+        assert!(!only_waits(&step(StepError::Reason("a".to_owned())).into()));
     }
 
     #[test]

@@ -28,9 +28,8 @@ use std::borrow::Borrow;
 
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::HostPath;
-use vgpu_manifest::catalog::DriverVersion;
 
-use crate::act::{ForeignDriver, Journal};
+use crate::act::Journal;
 use crate::component::Component;
 use crate::driver::DriverError;
 use crate::gpus::InUse;
@@ -245,31 +244,6 @@ pub(crate) enum StepError {
             `Continue`, `Yes` at the console, and enter the one-time password"
     )]
     EnrolmentWaits,
-    /// GPUs for passthrough are not bound to `vfio-pci`.
-    #[error(
-        "after the reboot {0} instead of vfio-pci; run `dmesg` to see which driver bound it first, or `vgpu-installer revert` to restore the settings"
-    )]
-    NotHeld(String),
-    /// The kernel cannot import the root pool.
-    #[error(
-        "the root pool {0} has features of OpenZFS 2.4, so {1} could not import it and the host would not boot; make a bundle whose driver works with a newer kernel"
-    )]
-    NewerPool(String, String),
-    /// It is unknown whether the kernel can import the root pool.
-    #[error(
-        "cannot determine whether {1} can import the root pool {0}, so the host might not boot; run `zpool get feature@block_cloning_endian {0}`"
-    )]
-    SilentPool(String, String),
-    /// The license server does not respond.
-    #[error("the license server does not answer at {url}: {why}; run `{ask}` for details")]
-    SilentServer {
-        /// The URL of the request.
-        url: String,
-        /// The result, safe to display.
-        why: String,
-        /// The command that shows details.
-        ask: String,
-    },
     /// The driver does not work with the running kernel.
     #[error(
         "this host runs kernel {runs}, but the driver requires {needs}; reboot into that kernel"
@@ -280,22 +254,9 @@ pub(crate) enum StepError {
         /// The required kernel.
         needs: String,
     },
-    /// The package content differs from the manifest.
-    #[error("the vgpuConfig.xml in the driver {0} does not match the bundle's manifest")]
-    OtherConfig(DriverVersion),
-    /// A driver is present that this program did not install.
-    #[error(
-        "the driver {0} is installed, but not by vgpu-installer; pass `--foreign-driver remove` to remove it with its own uninstaller (a revert does not reinstall it), or run `nvidia-uninstall` first"
-    )]
-    ForeignDriver(ForeignDriver),
-    /// The kernel command line cannot be edited safely.
-    #[error(
-        "{path} has no `root=` parameter, so the host would not boot with it; write the full kernel command line to it first"
-    )]
-    NoRoot {
-        /// The file with the command line.
-        path: HostPath,
-    },
+    /// Another reason, for the operator.
+    #[error("{0}")]
+    Reason(String),
 }
 
 /// Returns the first lines of every text file that this program writes.
