@@ -13,7 +13,7 @@ mod gpus;
 mod kernel;
 mod kernel_guard;
 mod license;
-mod machine;
+mod locked_host;
 mod packages;
 mod plan;
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::Removable;
 use crate::fit::NoFit;
 use crate::host::HostError;
 use crate::license::LicenseError;
-use crate::machine::MachineError;
+use crate::locked_host::LockedHostError;
 use crate::plan::{ApplyError, Unsuitable};
 use crate::store::{SpaceError, StageError};
 use crate::trust::{NotAdmitted, TrustError};
@@ -23,7 +23,7 @@ const TYPES: &[Known] = &[
     known::<SpaceError>,
     known::<StageError>,
     known::<ApplyError>,
-    known::<MachineError>,
+    known::<LockedHostError>,
     known::<HostError>,
 ];
 
@@ -185,7 +185,7 @@ mod tests {
             let kind = io::ErrorKind::PermissionDenied;
             HostError::path(Verb::Read, &crate::state::journal(), kind)
         };
-        for error in [denied().into(), MachineError::Host(denied()).into()] {
+        for error in [denied().into(), LockedHostError::Host(denied()).into()] {
             assert_eq!(report(&error).hints, ["run it as root"]);
         }
     }

@@ -5,7 +5,7 @@ use camino::Utf8PathBuf;
 use super::{Global, Refused, removable};
 use crate::host::real::{Echo, Lock, Program, is_running_root};
 use crate::host::{Exec, OwnState, RealHost};
-use crate::machine::{Machine, MachineError};
+use crate::locked_host::{LockedHost, LockedHostError};
 use crate::state;
 use crate::status::report::{Closely, Standpoint};
 
@@ -75,19 +75,19 @@ impl Target {
     }
 
     /// Locks the host and opens its journal, creating both if necessary.
-    pub(crate) fn open_machine(self) -> Result<Machine, MachineError> {
-        Machine::make(self.host)
+    pub(crate) fn open_locked(self) -> Result<LockedHost, LockedHostError> {
+        LockedHost::make(self.host)
     }
 
-    /// Like [`open_machine`](Self::open_machine), but returns `None` if nothing was ever applied.
-    pub(crate) fn find_machine(self) -> Result<Option<Machine>, MachineError> {
-        Machine::find(self.host)
+    /// Like [`open_locked`](Self::open_locked), but returns `None` if nothing was ever applied.
+    pub(crate) fn find_locked(self) -> Result<Option<LockedHost>, LockedHostError> {
+        LockedHost::find(self.host)
     }
 
     /// Inspects everything that is applied. Creates nothing.
     pub(crate) fn inspect(self, closely: Closely) -> anyhow::Result<Standpoint> {
-        let Some(mut machine) = self.find_machine()? else { return Ok(Standpoint::default()) };
-        machine.inspect(closely)
+        let Some(mut locked) = self.find_locked()? else { return Ok(Standpoint::default()) };
+        locked.inspect(closely)
     }
 
     /// Opens the same host again, for work after a command that consumes it.

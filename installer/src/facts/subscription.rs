@@ -2,15 +2,17 @@ use base64ct::{Base64, Encoding as _};
 use serde::Deserialize;
 use vgpu_manifest::inventory::Subscription;
 
-use super::eyes::Eyes;
+use super::reader::Reader;
 
 const SUBSCRIPTION: &str = "/etc/subscription";
 
 /// Returns whether a subscription is set, and active.
-pub(super) fn look(eyes: &Eyes<'_>) -> Subscription {
-    match eyes.text(SUBSCRIPTION) {
+pub(super) fn look(reader: &Reader<'_>) -> Subscription {
+    match reader.text(SUBSCRIPTION) {
         None => Subscription::None,
-        Some(text) => eyes.understood(SUBSCRIPTION, parse(&text)).unwrap_or(Subscription::Inactive),
+        Some(text) => {
+            reader.understood(SUBSCRIPTION, parse(&text)).unwrap_or(Subscription::Inactive)
+        }
     }
 }
 

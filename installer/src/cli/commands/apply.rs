@@ -15,7 +15,7 @@ use crate::gpus::GpuChoice;
 use crate::host::real::{On, Program, read_outside};
 use crate::host::{OwnState, RealHost};
 use crate::license::{Service, in_force};
-use crate::machine::{Machine, Pending};
+use crate::locked_host::{LockedHost, Pending};
 use crate::plan::{ApplyError, Choices, MAX_REVIEW, Phase, Plan, Resume, Review, rehearse};
 use crate::store::{Bundles, missing, missing_program, needs, stage};
 use crate::ui::Ui;
@@ -112,11 +112,11 @@ impl Apply {
         let bytes = items.bytes + missing_program(&target.host, &program)?;
         needs(bytes, &proposal.rehearsal.changes).check(&target.host)?;
 
-        let mut machine = target.open_machine()?;
-        let plan = settle_on(&machine, &proposal, &choices, resume)?;
-        self.password.provide(&mut machine, &plan, ui)?;
-        put_in_store(machine.host(), &proposal.bundle, &program, ui)?;
-        apply_plan(&mut machine, &plan, &proposal.candidate, self.to_phase, ui)
+        let mut locked = target.open_locked()?;
+        let plan = settle_on(&locked, &proposal, &choices, resume)?;
+        self.password.provide(&mut locked, &plan, ui)?;
+        put_in_store(locked.host(), &proposal.bundle, &program, ui)?;
+        apply_plan(&mut locked, &plan, &proposal.candidate, self.to_phase, ui)
     }
 
     /// The reviewed plan.
@@ -145,20 +145,20 @@ fn show(proposal: &Proposal, ui: &Ui) {
 ///
 /// It is the shown plan, or the rest of the interrupted one of the same bundle.
 fn settle_on(
-    machine: &Machine,
+    locked: &LockedHost,
     proposal: &Proposal,
     choices: &Choices,
     resume: Resume,
 ) -> anyhow::Result<Plan> {
-    match machine.pending()? {
+    match locked.pending()? {
         Pending::Revert(tx) => Err(ApplyError::Reverting(tx.id).into()),
         Pending::Remove(_) => Err(ApplyError::Removing.into()),
         Pending::Apply { tx, plan } if tx.new.bundle == proposal.bundle.digest() => Ok(plan),
         Pending::Apply { tx, .. } => Err(ApplyError::Unfinished(tx.id).into()),
         Pending::Nothing => {
-            let facts = inventory(machine.look(), Serials::LeaveOut);
-            let plan = make_plan(&proposal.bundle, machine.look(), &facts, choices, resume)?;
-            let changes = rehearse(&plan, machine.look())?.changes;
+            let facts = inventory(locked.look(), Serials::LeaveOut);
+            let plan = make_plan(&proposal.bundle, locked.look(), &facts, choices, resume)?;
+            let changes = rehearse(&plan, locked.look())?.changes;
             let unchanged = plan == proposal.plan && changes == proposal.rehearsal.changes;
             if unchanged { Ok(plan) } else { Err(Refused::Changed.into()) }
         }

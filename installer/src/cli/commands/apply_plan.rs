@@ -6,7 +6,7 @@ use super::guard::guard_and_report;
 use super::revert;
 use crate::cli::{Advise as _, Exit, Refused};
 use crate::journal::TxId;
-use crate::machine::Machine;
+use crate::locked_host::LockedHost;
 use crate::plan::{Applied, ApplyError, Applying, Origin, Phase, Plan, Reboot, Rollback};
 use crate::store::Bundles;
 use crate::trust::Candidate;
@@ -16,33 +16,33 @@ use crate::ui::{Tone, Ui, printable, printable_lines};
 ///
 /// If an upgrade's new driver does not work, rolls back to the previous bundle.
 pub(super) fn apply_plan(
-    machine: &mut Machine,
+    locked: &mut LockedHost,
     plan: &Plan,
     candidate: &Candidate,
     phase: Phase,
     ui: &Ui,
 ) -> anyhow::Result<Exit> {
-    let origin = Origin { bundle: candidate.bundle, boot: machine.boot()? };
-    let applied = machine.apply(&origin, plan, phase, &mut |event| print_event(event, ui));
+    let origin = Origin { bundle: candidate.bundle, boot: locked.boot()? };
+    let applied = locked.apply(&origin, plan, phase, &mut |event| print_event(event, ui));
     let (tx, error) = match applied {
         Ok(applied) if is_open(applied.reboot) => {
             return Ok(finish(applied, Confirmed::Yes, plan, ui));
         }
         Ok(applied) => {
-            guard_and_report(machine, ui);
-            match confirm(machine, plan, candidate, applied.reboot, ui) {
+            guard_and_report(locked, ui);
+            match confirm(locked, plan, candidate, applied.reboot, ui) {
                 Ok(proven) => return Ok(finish(applied, proven, plan, ui)),
                 // Without a transaction, nothing has changed that could be rolled back.
                 Err(error) => (applied.tx, error),
             }
         }
         Err(error @ (ApplyError::Step { .. } | ApplyError::NoEffect { .. })) => {
-            (machine.current()?.map(|tx| tx.id), error.into())
+            (locked.current()?.map(|tx| tx.id), error.into())
         }
         Err(error) => return Err(error.into()),
     };
     match tx {
-        Some(tx) => roll_back(machine, tx, error, ui),
+        Some(tx) => roll_back(locked, tx, error, ui),
         None => Err(error),
     }
 }
@@ -53,12 +53,12 @@ fn is_open(reboot: Reboot) -> bool {
 
 /// Rolls back `tx`, which failed with `error`, if it replaced a working driver.
 pub(super) fn roll_back(
-    machine: &mut Machine,
+    locked: &mut LockedHost,
     tx: TxId,
     error: anyhow::Error,
     ui: &Ui,
 ) -> anyhow::Result<Exit> {
-    let old = match machine.rollback(tx)? {
+    let old = match locked.rollback(tx)? {
         Rollback::NoDriver => return Err(error),
         Rollback::Lacks(items) => {
             let items: Vec<_> = items.iter().map(|item| format!("`{item}`")).collect();
@@ -75,10 +75,10 @@ pub(super) fn roll_back(
     let word = ui.paint_talk(Tone::Bad, "the new driver does not work:");
     ui.say(format_args!("{word} {}", printable_lines(&why)));
     ui.say(format_args!("rolling back to driver {old}"));
-    let exit = revert::revert_last(machine, ui)
+    let exit = revert::revert_last(locked, ui)
         .hint("fix this, then run `vgpu-installer revert` to restore the previous bundle")?;
-    let bundles = Bundles::load(machine.look())?;
-    let before = machine.current()?.and_then(|tx| bundles.get(tx.new.bundle).map(title));
+    let bundles = Bundles::load(locked.look())?;
+    let before = locked.current()?.and_then(|tx| bundles.get(tx.new.bundle).map(title));
     let refused =
         Refused::RolledBack { to: before.unwrap_or_else(|| format!("driver {old}")), why };
     if exit == Exit::Reboot {

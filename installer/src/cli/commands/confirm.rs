@@ -8,7 +8,7 @@ use crate::cli::{Advise as _, Exit};
 use crate::host::real::{FileMemory, On};
 use crate::host::{HostError, Look, OwnState};
 use crate::journal::TxState;
-use crate::machine::Machine;
+use crate::locked_host::LockedHost;
 use crate::plan::{ApplyError, Plan, Reboot, runs_commands};
 use crate::status::proof::{Check, Expected, Proof, Unproven, add_sizes, lines, prove, table};
 use crate::step::Status;
@@ -31,27 +31,27 @@ pub(super) enum Confirmed {
 /// Confirms a bundle if every step is in sync and the host's checks pass. Only then the floor of
 /// its channel rises.
 pub(super) fn confirm(
-    machine: &mut Machine,
+    locked: &mut LockedHost,
     plan: &Plan,
     candidate: &Candidate,
     reboot: Reboot,
     ui: &Ui,
 ) -> anyhow::Result<Confirmed> {
-    machine.host().cache_files(FileMemory::Use)?;
-    let hold = steps_hold(machine.look(), plan);
+    locked.host().cache_files(FileMemory::Use)?;
+    let hold = steps_hold(locked.look(), plan);
     // It only saves `status` time: a full disk is no reason to fail.
-    let _ = machine.host().save_cached_files();
+    let _ = locked.host().save_cached_files();
     let hold = hold?;
     if !hold {
         // They become in sync once the recorded commands are run.
         return Ok(Confirmed::Yes);
     }
     let expected = Expected::of(plan.steps());
-    let mut proof = prove_with_retries(machine.look(), &expected, ui)?;
+    let mut proof = prove_with_retries(locked.look(), &expected, ui)?;
     if let Some(driver) = &expected.driver {
-        add_sizes(machine.look(), candidate.bundle, driver, &mut proof);
+        add_sizes(locked.look(), candidate.bundle, driver, &mut proof);
     }
-    let commands = lines(machine.look(), &proof.types)?;
+    let commands = lines(locked.look(), &proof.types)?;
     for line in table(&proof, &commands, &|tone, text| ui.paint_talk(tone, text)) {
         ui.say(line);
     }
@@ -65,9 +65,9 @@ pub(super) fn confirm(
                 `vgpu-installer revert`",
         );
     }
-    let mut floors = Floors::load(machine.look())?;
+    let mut floors = Floors::load(locked.look())?;
     if floors.prove(candidate) {
-        floors.save(&mut OwnState::of(machine.host()))?;
+        floors.save(&mut OwnState::of(locked.host()))?;
     }
     Ok(Confirmed::Yes)
 }
@@ -107,23 +107,23 @@ fn steps_hold(look: &dyn Look, plan: &Plan) -> anyhow::Result<bool> {
 }
 
 /// Checks an applied but unconfirmed bundle again; `None` if there is none.
-pub(super) fn confirm_again(machine: &mut Machine, ui: &Ui) -> anyhow::Result<Option<Exit>> {
-    let Some(tx) = machine.current()? else { return Ok(None) };
+pub(super) fn confirm_again(locked: &mut LockedHost, ui: &Ui) -> anyhow::Result<Option<Exit>> {
+    let Some(tx) = locked.current()? else { return Ok(None) };
     // Everything that was applied must be present.
     if tx.state != TxState::Applied || !tx.removed.is_empty() {
         return Ok(None);
     }
     let new = tx.new;
     let plan = Plan::parse(&new.plan)?;
-    let candidate = candidate_of(machine, new.bundle)?;
-    let floors = Floors::load(machine.look())?;
+    let candidate = candidate_of(locked, new.bundle)?;
+    let floors = Floors::load(locked.look())?;
     let floor = floors.get(&candidate.channel);
     let known = floor.is_some_and(|it| it.proven.iter().any(|one| one.bundle == new.bundle));
     if known || Expected::of(plan.steps()).driver.is_none() {
         return Ok(None);
     }
-    if let Err(error) = confirm(machine, &plan, &candidate, Reboot::NotNeeded, ui) {
-        return roll_back(machine, tx.id, error, ui).map(Some);
+    if let Err(error) = confirm(locked, &plan, &candidate, Reboot::NotNeeded, ui) {
+        return roll_back(locked, tx.id, error, ui).map(Some);
     }
     ui.say(ui.paint_talk(Tone::Good, "done: the applied bundle is confirmed now"));
     Ok(Some(Exit::Done))

@@ -6,7 +6,7 @@ use super::apply_plan::apply_plan;
 use super::confirm::confirm_again;
 use super::password::PasswordArgs;
 use crate::cli::{Advise as _, Exit, Refused, Target, only_waits};
-use crate::machine::{Machine, Pending};
+use crate::locked_host::{LockedHost, Pending};
 use crate::plan::{ApplyError, Phase};
 use crate::status::resume::{self, May};
 use crate::store::Bundles;
@@ -19,13 +19,13 @@ pub(super) fn resume_at_boot(
     target: Target,
     ui: &Ui,
 ) -> anyhow::Result<Exit> {
-    let Some(mut machine) = target.find_machine()? else { return Ok(Exit::Done) };
-    let Pending::Apply { tx, plan } = machine.pending()? else { return Ok(Exit::Done) };
+    let Some(mut locked) = target.find_locked()? else { return Ok(Exit::Done) };
+    let Pending::Apply { tx, plan } = locked.pending()? else { return Ok(Exit::Done) };
     if !plan.resumes_automatically() {
         return Ok(Exit::Done);
     }
-    let boot = machine.boot()?;
-    match resume::may(machine.look(), &tx, &boot)? {
+    let boot = locked.boot()?;
+    match resume::may(locked.look(), &tx, &boot)? {
         May::NotOnThisBoot => return Ok(Exit::Done),
         May::GaveUp => {
             // Failing at each boot would add nothing to the output of `status`.
@@ -35,11 +35,11 @@ pub(super) fn resume_at_boot(
             );
             return Ok(Exit::Done);
         }
-        May::Go => resume::begin(machine.host(), tx.id, &boot)?,
+        May::Go => resume::begin(locked.host(), tx.id, &boot)?,
     }
-    match resume_pending(password, &mut machine, Phase::Second, ui) {
+    match resume_pending(password, &mut locked, Phase::Second, ui) {
         Err(error) if only_waits(&error) => {
-            resume::forgive(machine.host(), tx.id)?;
+            resume::forgive(locked.host(), tx.id)?;
             Err(error)
         }
         // The unit runs this command; the operator does not need to see it.
@@ -61,36 +61,36 @@ pub(super) fn resume_interrupted(
     target: Target,
     ui: &Ui,
 ) -> anyhow::Result<Exit> {
-    let Some(mut machine) = target.find_machine()? else {
+    let Some(mut locked) = target.find_locked()? else {
         return Err(nothing_interrupted().into());
     };
-    if machine.pending()? == Pending::Nothing
-        && let Some(exit) = confirm_again(&mut machine, ui)?
+    if locked.pending()? == Pending::Nothing
+        && let Some(exit) = confirm_again(&mut locked, ui)?
     {
         return Ok(exit);
     }
-    resume_pending(password, &mut machine, phase, ui)
+    resume_pending(password, &mut locked, phase, ui)
 }
 
 fn resume_pending(
     password: &PasswordArgs,
-    machine: &mut Machine,
+    locked: &mut LockedHost,
     phase: Phase,
     ui: &Ui,
 ) -> anyhow::Result<Exit> {
-    let (tx, plan) = match machine.pending()? {
+    let (tx, plan) = match locked.pending()? {
         Pending::Apply { tx, plan } => (tx, plan),
         Pending::Revert(tx) => return Err(ApplyError::Reverting(tx.id).into()),
         Pending::Remove(_) => return Err(ApplyError::Removing.into()),
         Pending::Nothing => return Err(nothing_interrupted().into()),
     };
-    let candidate = candidate_of(machine, tx.new.bundle)?;
-    password.provide(machine, &plan, ui)?;
-    apply_plan(machine, &plan, &candidate, phase, ui)
+    let candidate = candidate_of(locked, tx.new.bundle)?;
+    password.provide(locked, &plan, ui)?;
+    apply_plan(locked, &plan, &candidate, phase, ui)
 }
 
-pub(super) fn candidate_of(machine: &Machine, digest: Digest) -> anyhow::Result<Candidate> {
-    let bundles = Bundles::load(machine.look())?;
+pub(super) fn candidate_of(locked: &LockedHost, digest: Digest) -> anyhow::Result<Candidate> {
+    let bundles = Bundles::load(locked.look())?;
     let known = bundles.get(digest).map(|known| known.candidate(digest));
     Ok(known.ok_or_else(|| {
         Refused::Unfinished(format!("the bundle {digest} is unknown; apply it again"))
