@@ -5,13 +5,15 @@ use std::process::ExitCode;
 mod act;
 mod cli;
 mod component;
+mod date;
 mod driver;
 mod facts;
 mod fit;
 mod gpus;
 mod kernel;
+mod kernel_guard;
 mod license;
-mod machine;
+mod locked_host;
 mod packages;
 mod plan;
 #[cfg(test)]
@@ -22,7 +24,6 @@ mod step;
 mod store;
 mod trust;
 mod ui;
-mod unlock;
 
 /// The modules that may open a [`Door`](host::Door): the journal and the host.
 #[path = "."]

@@ -12,8 +12,7 @@ use crate::gpus::GpuChoice;
 use crate::host::Content;
 use crate::plan::tests::planner::{facts, gpu_of, item, item_of, manifest};
 use crate::plan::tests::{host, host_driver};
-use crate::plan::{Choices, GuestTools, Source};
-use crate::status::resume::Resume;
+use crate::plan::{Choices, GuestTools, Resume, Source};
 use crate::step::Step;
 
 const T4: &str = "10de:1eb8";
@@ -207,7 +206,7 @@ fn bundles() -> impl Strategy<Value = Source> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn no_two_answers_disagree_and_no_driver_is_left_out(node in nodes(), source in bundles()) {

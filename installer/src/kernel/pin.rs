@@ -51,13 +51,13 @@ pub(crate) fn imports(
         Ok(None) => return Ok(Imports::Yes),
         Ok(Some(output)) => output,
     };
-    let said = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
-    Ok(match said[0].trim() {
+    let texts = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    Ok(match texts[0].trim() {
         "disabled" | "-" => Imports::Yes,
         // ZFS activates an enabled feature on its first use.
         "enabled" | "active" => Imports::No,
         // A ZFS release without the feature cannot have a pool with it.
-        "" if !output.succeeded() && said[1].contains("invalid property") => Imports::Yes,
+        "" if !output.succeeded() && texts[1].contains("invalid property") => Imports::Yes,
         _ => Imports::Unknown,
     })
 }

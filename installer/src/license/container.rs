@@ -153,8 +153,8 @@ impl Container {
     /// Checks whether it runs.
     pub(crate) fn runs(&self, look: &dyn Look) -> Result<bool, HostError> {
         let asked = Command::new(PCT, &["status", &self.vmid.to_string()]);
-        let said = look.query(&asked)?.filter(crate::host::Output::succeeded);
-        Ok(said.is_some_and(|output| output.stdout.trim_ascii() == b"status: running"))
+        let status = look.query(&asked)?.filter(crate::host::Output::succeeded);
+        Ok(status.is_some_and(|output| output.stdout.trim_ascii() == b"status: running"))
     }
 
     /// Returns the command that starts it.

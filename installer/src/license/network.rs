@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_card_is_said_as_pct_takes_it() {
+    fn a_network_card_is_written_as_pct_takes_it() {
         let card = |cidr: &str, gateway: Option<&str>| Card {
             bridge: "vmbr0".parse().unwrap(),
             cidr: cidr.parse().unwrap(),

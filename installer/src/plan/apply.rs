@@ -290,11 +290,3 @@ impl Run<'_> {
 pub(crate) fn runs_commands(look: &dyn Look) -> Result<bool, HostError> {
     Ok(look.query(&Command::new("true", &[]))?.is_some())
 }
-
-impl BootId {
-    /// Returns the current boot of the host; empty in a prepared folder.
-    pub(crate) fn current(look: &dyn Look) -> Result<Self, HostError> {
-        let path = crate::state::fixed("/proc/sys/kernel/random/boot_id");
-        Ok(Self(look.text(&path)?.unwrap_or_default()))
-    }
-}

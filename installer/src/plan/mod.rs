@@ -4,10 +4,11 @@ mod apply;
 mod planner;
 mod propose;
 mod rehearse;
+mod resume_unit;
 mod review;
+mod rollback;
 #[cfg(test)]
 pub(crate) mod tests;
-mod way_back;
 
 #[cfg(test)]
 pub(crate) use self::apply::apply;
@@ -19,8 +20,9 @@ pub(crate) use self::planner::plan;
 pub(crate) use self::planner::{Choices, GuestTools, Surroundings, Unsuitable, plan_with};
 pub(crate) use self::propose::{Proposed, Source};
 pub(crate) use self::rehearse::{Rehearsal, RehearseError, rehearse};
+pub(crate) use self::resume_unit::Resume;
 pub(crate) use self::review::{Basis, MAX_REVIEW, Review};
-pub(crate) use self::way_back::{WayBack, way_back};
+pub(crate) use self::rollback::{Rollback, rollback};
 
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::printable;

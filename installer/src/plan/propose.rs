@@ -6,7 +6,7 @@ use vgpu_manifest::catalog::Catalog;
 use vgpu_manifest::driver::DriverKind;
 use vgpu_manifest::inventory::Inventory;
 
-use super::{Choices, Plan, Surroundings, Unsuitable, plan_with};
+use super::{Choices, Plan, Resume, Surroundings, Unsuitable, plan_with};
 use crate::act::ForeignDriver;
 use crate::driver;
 use crate::facts::FileStorage;
@@ -17,7 +17,6 @@ use crate::host::Look;
 use crate::license::elsewhere::told;
 use crate::license::guest::Guests;
 use crate::license::need;
-use crate::status::resume::Resume;
 
 /// The parts of a verified bundle that a plan depends on.
 #[derive(Debug)]
@@ -67,7 +66,7 @@ impl Source {
             return Ok(Vec::new());
         };
         match error.downcast::<Unsuitable>() {
-            Ok(Unsuitable::Verdict(objections)) => Ok(objections),
+            Ok(Unsuitable::Objections(objections)) => Ok(objections),
             Ok(unsuitable) => Ok(vec![unsuitable.to_string()]),
             Err(error) => Err(error),
         }
@@ -84,7 +83,7 @@ impl Source {
         let fit = self.judge(facts, choices)?;
         let objections = fit.as_ref().map_or_else(Vec::new, Fit::objections);
         if !objections.is_empty() && !choices.gpus.allow_unsuitable {
-            return Err(Unsuitable::Verdict(objections).into());
+            return Err(Unsuitable::Objections(objections).into());
         }
         let guests = told(look, choices.license.as_ref())?;
         let foreign = match choices.gpus.foreign_driver {

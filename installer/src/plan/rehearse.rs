@@ -88,8 +88,11 @@ pub(crate) fn rehearse(plan: &Plan, look: &dyn Look) -> Result<Rehearsal, Rehear
                     let by = step.summary();
                     match placed.insert(path.clone(), by.clone()) {
                         Some(first) if first != by => {
-                            let path = path.clone();
-                            return Err(Unsuitable::Taken { path, first, second: by }.into());
+                            let both = format!(
+                                "`{first}` and `{by}` both write {path}; remove one of them from \
+                                 the recipe"
+                            );
+                            return Err(Unsuitable::Reason(both).into());
                         }
                         _ => {}
                     }

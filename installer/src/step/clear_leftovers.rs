@@ -97,13 +97,13 @@ fn without_line(text: &[u8], line: &str) -> Vec<u8> {
 
 impl Goal for ClearLeftovers {
     fn summary(&self) -> String {
-        let said = self.hindrances().map(|(path, hindrance)| match hindrance {
+        let names = self.hindrances().map(|(path, hindrance)| match hindrance {
             Hindrance::File => path.to_string(),
             Hindrance::Line(line) => format!("`{line}` in {path}"),
         });
         format!(
             "remove leftovers of an earlier installation: {}",
-            said.collect::<Vec<_>>().join(", ")
+            names.collect::<Vec<_>>().join(", ")
         )
     }
 

@@ -3,12 +3,12 @@ use std::time::Instant;
 use anyhow::Context as _;
 use vgpu_manifest::{Bundle, Verified};
 
+use super::apply_plan::apply_plan;
 use super::bundle::BundleArg;
-use super::carry_out::carry_out;
 use super::check::source;
-use super::go_on::{go_on, resume_now};
 use super::password::PasswordArgs;
 use super::plan::{Detail, Proposal};
+use super::resume::{resume_at_boot, resume_interrupted};
 use super::{Consent, GuestToolArgs, ResumeArgs};
 use crate::cli::{Exit, Refused, Target};
 use crate::facts::{Serials, inventory};
@@ -16,9 +16,8 @@ use crate::gpus::GpuChoice;
 use crate::host::real::{On, Program, read_outside};
 use crate::host::{OwnState, RealHost};
 use crate::license::{Service, in_force};
-use crate::machine::{Machine, Pending};
-use crate::plan::{ApplyError, Choices, MAX_REVIEW, Phase, Plan, Review, rehearse};
-use crate::status::resume::Resume;
+use crate::locked_host::{LockedHost, Pending};
+use crate::plan::{ApplyError, Choices, MAX_REVIEW, Phase, Plan, Resume, Review, rehearse};
 use crate::store::{Bundles, missing, missing_program, needs, stage};
 use crate::ui::Ui;
 
@@ -79,8 +78,8 @@ impl Apply {
                 "a reviewed plan needs its bundle: `apply --plan FILE BUNDLE`".to_owned(),
             )
             .into()),
-            None if self.resume => resume_now(&self.password, target, ui),
-            None => go_on(&self.password, self.to_phase, target, ui),
+            None if self.resume => resume_at_boot(&self.password, target, ui),
+            None => resume_interrupted(&self.password, self.to_phase, target, ui),
         }
     }
 
@@ -93,7 +92,7 @@ impl Apply {
         let reviewed = self.reviewed()?;
         let (gpus, guest_tools, resume) = match &reviewed {
             Some(Review { review, .. }) => (review.gpus.clone(), review.guest_tools, review.resume),
-            None => (self.gpus.clone(), self.guest_tools.get(), self.who_resumes()),
+            None => (self.gpus.clone(), self.guest_tools.get(), self.resume_mode()),
         };
         let bundle = BundleArg { path };
         let program = Program::read()?;
@@ -115,11 +114,11 @@ impl Apply {
         let bytes = items.bytes + missing_program(&target.host, &program)?;
         needs(bytes, &proposal.rehearsal.changes).check(&target.host)?;
 
-        let mut machine = target.open_machine()?;
-        let plan = settle_on(&machine, &proposal, &choices, resume)?;
-        self.password.provide(&mut machine, &plan, ui)?;
-        put_in_store(machine.host(), &proposal.bundle, &program, ui)?;
-        carry_out(&mut machine, &plan, &proposal.candidate, self.to_phase, ui)
+        let mut locked = target.open_locked()?;
+        let plan = settle_on(&locked, &proposal, &choices, resume)?;
+        self.password.provide(&mut locked, &plan, ui)?;
+        put_in_store(locked.host(), &proposal.bundle, &program, ui)?;
+        apply_plan(&mut locked, &plan, &proposal.candidate, self.to_phase, ui)
     }
 
     /// The reviewed plan.
@@ -130,7 +129,7 @@ impl Apply {
     }
 
     /// Stopping after phase 1 implies a manual resume.
-    fn who_resumes(&self) -> Resume {
+    fn resume_mode(&self) -> Resume {
         match self.to_phase {
             Phase::First => Resume::ByOperator,
             Phase::Second => self.no_resume.get(),
@@ -149,8 +148,8 @@ fn show(proposal: &Proposal, ui: &Ui) {
 /// Under the lock, [`settle_on`] decides again; so a journal that cannot be opened now is no reason
 /// to refuse.
 pub(super) fn refuse_another(bundle: &BundleArg, target: &Target) -> anyhow::Result<()> {
-    let Ok(Some(machine)) = target.again()?.find_machine() else { return Ok(()) };
-    match machine.pending()? {
+    let Ok(Some(locked)) = target.again()?.find_locked() else { return Ok(()) };
+    match locked.pending()? {
         Pending::Apply { tx, .. } => {
             let (_, bundle) = bundle.open(&target.host)?;
             if tx.new.bundle == bundle.digest() {
@@ -168,21 +167,21 @@ pub(super) fn refuse_another(bundle: &BundleArg, target: &Target) -> anyhow::Res
 ///
 /// It is the shown plan, or the rest of the interrupted one of the same bundle.
 fn settle_on(
-    machine: &Machine,
+    locked: &LockedHost,
     proposal: &Proposal,
     choices: &Choices,
     resume: Resume,
 ) -> anyhow::Result<Plan> {
-    match machine.pending()? {
+    match locked.pending()? {
         Pending::Revert(tx) => Err(ApplyError::Reverting(tx.id).into()),
         Pending::Remove(_) => Err(ApplyError::Removing.into()),
         Pending::Apply { tx, plan } if tx.new.bundle == proposal.bundle.digest() => Ok(plan),
         Pending::Apply { tx, .. } => Err(ApplyError::Unfinished(tx.id).into()),
         Pending::Nothing => {
-            let facts = inventory(machine.look(), Serials::LeaveOut);
+            let facts = inventory(locked.look(), Serials::LeaveOut);
             let source = source(&proposal.bundle)?;
-            let plan = source.propose(machine.look(), &facts, choices, resume)?.plan;
-            let changes = rehearse(&plan, machine.look())?.changes;
+            let plan = source.propose(locked.look(), &facts, choices, resume)?.plan;
+            let changes = rehearse(&plan, locked.look())?.changes;
             let unchanged = plan == proposal.plan && changes == proposal.rehearsal.changes;
             if unchanged { Ok(plan) } else { Err(Refused::Changed.into()) }
         }

@@ -4,7 +4,7 @@ use crate::cli::{Exit, Target};
 use crate::facts::{Serials, inventory};
 use crate::host::Look as _;
 use crate::host::real::write_outside;
-use crate::status::report::{Closely, Document, HostState, document, look};
+use crate::status::report::{Closely, Document, HostState, document};
 use crate::trust;
 use crate::ui::Ui;
 
@@ -26,7 +26,7 @@ impl Report {
         let facts = inventory(&target.host, Serials::Include);
         let policy = trust::load(&target.host)?;
         let now = target.host.now();
-        let report = document(look(target, Closely::Bytes)?, policy.as_ref(), facts, now)?;
+        let report = document(target.inspect(Closely::Bytes)?, policy.as_ref(), facts, now)?;
         let json = serde_json::to_string_pretty(&report)? + "\n";
         if let Some(path) = &self.output {
             write_outside(path, json.as_bytes())?;

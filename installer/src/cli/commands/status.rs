@@ -8,6 +8,8 @@ use crate::journal::Kept;
 use crate::status::proof::{Proof, table};
 use crate::status::report::{Closely, HostState, Standpoint, StepState, look};
 use crate::status::resume::GoesOn;
+use crate::status::report::{Closely, Standing, Standpoint};
+use crate::status::resume::Resumption;
 use crate::ui::{Tone, Ui, printable};
 
 /// Show what is installed and whether it has drifted.
@@ -35,18 +37,17 @@ struct Document<'s> {
     proof: &'s Proof,
     lines: &'s [String],
     unread: &'s [HostPath],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    goes_on: Option<GoesOn>,
+    #[serde(rename = "goes-on", skip_serializing_if = "Option::is_none")]
+    resumption: Option<Resumption>,
 }
 
 impl Status {
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
-        let found = look(target, self.closely())?;
+        let found = target.inspect(self.closely())?;
         if self.json {
-            let Standpoint { proof, lines, unread, goes_on, .. } = &found;
-            let goes_on = *goes_on;
-            let state = found.state();
-            print_json(ui, &Document { state, found: &found, proof, lines, unread, goes_on })?;
+            let Standpoint { proof, lines, unread, resumption, .. } = &found;
+            let (state, resumption) = (found.state(), *resumption);
+            print_json(ui, &Document { state, found: &found, proof, lines, unread, resumption })?;
         } else {
             print(&found, ui)?;
         }
@@ -134,14 +135,14 @@ fn print(found: &Standpoint, ui: &Ui) -> std::io::Result<()> {
         ),
     };
     ui.print(ui.paint(tone, word))?;
-    match found.goes_on {
-        Some(GoesOn::ByItself) => ui.print("resumes automatically after the next boot")?,
-        Some(GoesOn::GaveUp) => ui.print(ui.paint(
+    match found.resumption {
+        Some(Resumption::ByItself) => ui.print("resumes automatically after the next boot")?,
+        Some(Resumption::GaveUp) => ui.print(ui.paint(
             Tone::Warn,
             "automatic resume has failed twice and is disabled; see the log: \
                 /var/log/vgpu-offline/installer.log",
         ))?,
-        Some(GoesOn::ByOperator) | None => {}
+        Some(Resumption::ByOperator) | None => {}
     }
     if found.earlier > 0 {
         let earlier = found.earlier;

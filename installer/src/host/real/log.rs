@@ -13,9 +13,11 @@ use rustix::io::Errno;
 
 use super::timing::{On, Timing};
 use super::tree::Tree;
+use vgpu_manifest::printable;
+
+use crate::date::Date;
 use crate::host::own;
 use crate::host::{Command, Output, Secret};
-use crate::ui::{Date, printable};
 
 /// The maximum length in bytes of a logged line; longer lines are split.
 const LINE: usize = 4 << 10;
@@ -102,7 +104,7 @@ impl RunLog {
     }
 
     /// Logs output that the program has already shown.
-    pub fn said(&self, text: &str) {
+    pub fn message(&self, text: &str) {
         for line in text.lines() {
             self.write(About::Program, &printable(&self.safe(line)));
         }
@@ -140,7 +142,7 @@ impl RunLog {
     /// Writes the exit status, the time and the memory of the program.
     pub fn close(&self, status: u8) {
         let timing = &self.timing;
-        self.said(&format!("vgpu-installer ends with status {status} after {timing}"));
+        self.message(&format!("vgpu-installer ends with status {status} after {timing}"));
     }
 
     pub(super) fn begin(&self, about: About, command: &Command) -> Instant {

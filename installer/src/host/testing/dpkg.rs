@@ -192,7 +192,7 @@ pub(super) fn apt_get(host: &mut MemHost, args: &[&str]) -> Result<i32, HostErro
         return Ok(0);
     }
     if host.known().values().any(|one| one.get("Status").ends_with("half-installed")) {
-        "E: dpkg was interrupted\n".clone_into(&mut host.said);
+        "E: dpkg was interrupted\n".clone_into(&mut host.stdout);
         return Ok(100);
     }
     if args[at] == "purge" {
@@ -204,10 +204,10 @@ pub(super) fn apt_get(host: &mut MemHost, args: &[&str]) -> Result<i32, HostErro
     }
     let Some(plan) = solve(host, &index, words) else { return Ok(100) };
     for name in &plan.remove {
-        host.said.extend(["Remv ", name, " [1]\n"]);
+        host.stdout.extend(["Remv ", name, " [1]\n"]);
     }
     for name in &plan.install {
-        host.said.extend(["Inst ", name, " (", index[name].get("Version"), " [amd64])\n"]);
+        host.stdout.extend(["Inst ", name, " (", index[name].get("Version"), " [amd64])\n"]);
     }
     if args.contains(&"--simulate") {
         return Ok(0);

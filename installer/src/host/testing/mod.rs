@@ -29,7 +29,7 @@ pub(crate) struct MemHost {
     /// Programs in addition to the usual ones.
     pub(crate) programs: BTreeMap<&'static str, Program>,
     /// The stdout of the running program.
-    pub(crate) said: String,
+    pub(crate) stdout: String,
     /// A path that ignores writes, as some of the kernel's own files do.
     pub(crate) ignores: Option<HostPath>,
     /// The secret for commands that need one.
@@ -295,13 +295,13 @@ impl Look for MemHost {
     }
 
     fn query(&self, command: &Command) -> Result<Option<Output>, HostError> {
-        let mut scratch = Self { fuse: Fuse::never(), said: String::new(), ..self.clone() };
+        let mut scratch = Self { fuse: Fuse::never(), stdout: String::new(), ..self.clone() };
         let status = commands::run(&mut scratch, &command.words());
         let status = status.map_err(|_| HostError::Start {
             command: command.clone(),
             source: io::ErrorKind::NotFound.into(),
         })?;
-        let stdout = scratch.said.into_bytes();
+        let stdout = scratch.stdout.into_bytes();
         Ok(Some(Output { exit: Exit::Status(status), stdout, stderr: Vec::new() }))
     }
 
@@ -375,9 +375,9 @@ impl RawHost for MemHost {
     }
 
     fn ask(&mut self, command: &Command) -> Result<Option<Output>, HostError> {
-        self.said.clear();
+        self.stdout.clear();
         let status = self.status(command)?;
-        let stdout = std::mem::take(&mut self.said).into_bytes();
+        let stdout = std::mem::take(&mut self.stdout).into_bytes();
         Ok(Some(Output { exit: Exit::Status(status), stdout, stderr: Vec::new() }))
     }
 

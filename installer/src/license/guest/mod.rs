@@ -164,7 +164,7 @@ mod tests {
     /// The server's URL and certificate cannot end PowerShell's quotes and here-strings: neither
     /// contains a quote, a dollar sign or a blank line.
     #[test]
-    fn nobody_is_trusted_but_the_root() {
+    fn only_the_root_is_trusted() {
         for (name, text) in guests("dls.example").files() {
             for lax in [
                 "--insecure",

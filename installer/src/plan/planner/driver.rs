@@ -27,8 +27,11 @@ pub(super) fn steps(
     let Some(vgpu) = &around.vgpu else { return Ok(Vec::new()) };
     let Some(found) = hosts(manifest).find(|(_, record)| record.version == vgpu.driver) else {
         let carried: Vec<_> = hosts(manifest).map(|(_, it)| it.version.to_string()).collect();
-        let judged = vgpu.driver.to_string();
-        return Err(Unsuitable::OtherDriver { judged, carried });
+        return Err(Unsuitable::Reason(format!(
+            "the bundle fits with driver {}, but has {}; it would install none",
+            vgpu.driver,
+            carried.join(" and ")
+        )));
     };
     let mut driver = spec(manifest, found, vgpu);
     driver.kernels.clone_from(&around.course.build_for);
@@ -88,7 +91,9 @@ fn spec(manifest: &Manifest, (item, record): (&Item, &DriverRecord), vgpu: &Vgpu
 fn old_config(manifest: &Manifest, driver: &Item) -> Result<Step, Unsuitable> {
     let mut others = hosts(manifest).filter(|(item, _)| item.name() != driver.name());
     let found = others.find_map(|(item, record)| Some((item, &record.version, record.config?)));
-    let (item, version, sha256) = found.ok_or(Unsuitable::NoOldConfig)?;
+    let none =
+        "the GPU needs the vgpuConfig.xml of a 16.x driver, but the bundle has no second driver";
+    let (item, version, sha256) = found.ok_or_else(|| Unsuitable::Reason(none.to_owned()))?;
     Ok(Step::OldConfig(OldConfig {
         item: item.name().clone(),
         content: item.into(),

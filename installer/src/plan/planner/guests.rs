@@ -10,26 +10,6 @@ use crate::host::Content;
 use crate::state::below_dir;
 use crate::step::{GuestFile, GuestImage, GuestSource, Step};
 
-/// A file does not fit into the image.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum GuestFileError {
-    /// The length of a file in a CD image has 32 bits.
-    #[error("`{place}` has {size} bytes, but a file in a CD image must be smaller than 4 GiB")]
-    TooLarge {
-        /// Its path in the image.
-        place: String,
-        /// Its length in bytes.
-        size: u64,
-    },
-    /// Windows ignores case and would show only one of two such files.
-    #[error("the image has two files `{0}`, if case is ignored")]
-    Twice(String),
-    /// Windows cannot open a file with such a name.
-    #[error("`{0}` ends with a dot, and Windows cannot open it")]
-    Dot(String),
-}
-
 /// Plans the image with the bundle's guest drivers and the files for guest licensing.
 pub(super) fn steps(
     manifest: &Manifest,
@@ -81,18 +61,24 @@ pub(super) fn steps(
     })))
 }
 
-fn check(files: &[GuestFile]) -> Result<(), GuestFileError> {
+fn check(files: &[GuestFile]) -> Result<(), Unsuitable> {
     let mut seen = BTreeSet::new();
     for GuestFile { place, from } in files {
-        if u32::try_from(from.size()).is_err() {
-            return Err(GuestFileError::TooLarge { place: place.clone(), size: from.size() });
-        }
-        if place.ends_with('.') {
-            return Err(GuestFileError::Dot(place.clone()));
-        }
-        if !seen.insert(place.to_lowercase()) {
-            return Err(GuestFileError::Twice(place.clone()));
-        }
+        let size = from.size();
+        let why = if u32::try_from(size).is_err() {
+            // The length of a file in a CD image has 32 bits.
+            format!(
+                "`{place}` has {size} bytes, but a file in a CD image must be smaller than 4 GiB"
+            )
+        } else if place.ends_with('.') {
+            format!("`{place}` ends with a dot, and Windows cannot open it")
+        } else if !seen.insert(place.to_lowercase()) {
+            // Windows would show only one of them.
+            format!("the image has two files `{place}`, if case is ignored")
+        } else {
+            continue;
+        };
+        return Err(Unsuitable::Reason(format!("cannot build the guest image: {why}")));
     }
     Ok(())
 }
@@ -146,6 +132,6 @@ mod tests {
         assert!(error(&[file("linux/a", 1 << 32)]).contains("smaller than 4 GiB"));
         assert!(error(&[file("linux/a", 1), file("linux/A", 1)]).contains("two files `linux/A`"));
         assert!(error(&[file("windows/a.", 1)]).contains("ends with a dot"));
-        assert_eq!(check(&[file("linux/a", (1 << 32) - 1), file("windows/a", 1)]), Ok(()));
+        check(&[file("linux/a", (1 << 32) - 1), file("windows/a", 1)]).unwrap();
     }
 }

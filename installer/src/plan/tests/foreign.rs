@@ -48,7 +48,7 @@ fn a_change_of_permissions_or_owner_alone_counts_as_a_change() {
 }
 
 #[test]
-fn only_our_words_leave_a_kernel_command_line_that_somebody_else_has_edited() {
+fn only_own_parameters_leave_a_kernel_command_line_that_was_edited_since() {
     let mut world = applied();
     let line = "root=ZFS=rpool/ROOT/pve-1 boot=zfs intel_iommu=on iommu=pt mitigations=off\n";
     world.host.place("/etc/kernel/cmdline", line);
@@ -77,7 +77,7 @@ fn a_word_that_was_there_before_us_stays() {
 }
 
 #[test]
-fn a_directory_that_somebody_else_replaced_does_not_stop_a_revert() {
+fn a_directory_that_was_replaced_since_does_not_stop_a_revert() {
     let mut host = host();
     host.place("/srv/d/x", "old\n");
     let mut world = World::new(&host);

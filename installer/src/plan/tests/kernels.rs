@@ -25,7 +25,7 @@ fn boot_tool(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
 
 fn zpool(host: &mut MemHost) -> i32 {
     let says = host.text_of("/run/zpool").unwrap_or_default();
-    host.said.push_str(&says);
+    host.stdout.push_str(&says);
     0
 }
 
@@ -104,8 +104,8 @@ fn made(around: &Surroundings, state: PackageState) -> (Vec<String>, Vec<String>
         let Step::InstallDriver(step) = step else { continue };
         assert_eq!(step.driver.kernels, around.course.build_for);
     }
-    let said = |steps: &[Step]| steps.iter().map(Step::summary).collect();
-    (said(&plan.before_reboot), said(&plan.after_reboot))
+    let summaries = |steps: &[Step]| steps.iter().map(Step::summary).collect();
+    (summaries(&plan.before_reboot), summaries(&plan.after_reboot))
 }
 
 fn around(course: Course) -> Surroundings {

@@ -65,7 +65,7 @@ fn pct(host: &mut MemHost, words: &[&str]) -> Result<i32, HostError> {
             host.scratch(&conf(vmid))?;
         }
         ("status", Some(_)) => {
-            host.said = format!("status: {}\n", if is_running { "running" } else { "stopped" });
+            host.stdout = format!("status: {}\n", if is_running { "running" } else { "stopped" });
         }
         _ => return Ok(255),
     }
@@ -81,7 +81,7 @@ fn curl(host: &mut MemHost, words: &[&str]) -> i32 {
         let serves = text.contains(&format!("uvicorn main:app --host=0.0.0.0 --port={port} "));
         serves && host.text_of(&runs(vmid)).is_some()
     });
-    host.said = r#"{"status":"up"}"#.to_owned();
+    host.stdout = r#"{"status":"up"}"#.to_owned();
     if is_up { 0 } else { 7 }
 }
 
@@ -111,7 +111,7 @@ fn openssl(host: &mut MemHost, words: &[&str]) -> Result<i32, HostError> {
         }
         (verb, Some(out)) => host.scribble(out, &format!("made by {verb}\n"))?,
         ("verify", None) => {}
-        (_, None) => host.said = host.text_of(after("-in").unwrap()).unwrap(),
+        (_, None) => host.stdout = host.text_of(after("-in").unwrap()).unwrap(),
     }
     Ok(0)
 }

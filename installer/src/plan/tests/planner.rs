@@ -102,10 +102,11 @@ fn what_an_earlier_installation_left_goes_only_where_a_driver_comes() {
         guest_tools: GuestTools::LeftOut,
     };
     let plan = plan(&with_driver, &facts, &choices).unwrap();
-    let said = plan.steps().map(Step::summary).collect::<Vec<_>>().join("\n");
+    let summaries = plan.steps().map(Step::summary).collect::<Vec<_>>().join("\n");
     assert!(
-        said.contains("leftovers of an earlier installation: /etc/systemd/system/nvidia-vgpud"),
-        "{said}"
+        summaries
+            .contains("leftovers of an earlier installation: /etc/systemd/system/nvidia-vgpud"),
+        "{summaries}"
     );
 }
 
@@ -126,15 +127,15 @@ fn a_gpu_for_a_guest_is_taken_by_address_and_looked_at_after_the_reboot() {
     ] {
         facts.kernels.running = Some(kernel.parse().unwrap());
         let plan = made_for("{}", &facts, choice.clone()).unwrap();
-        let said = |steps: &[Step]| steps.iter().map(Step::summary).collect::<Vec<_>>();
+        let summaries = |steps: &[Step]| steps.iter().map(Step::summary).collect::<Vec<_>>();
         assert_eq!(
-            said(&plan.before_reboot)[1..],
+            summaries(&plan.before_reboot)[1..],
             [
                 format!("load kernel modules at boot: {modules}"),
                 "bind 0000:41:00.0 to vfio-pci for passthrough".to_owned()
             ]
         );
-        assert_eq!(said(&plan.after_reboot), ["check that vfio-pci is bound to 0000:41:00.0"]);
+        assert_eq!(summaries(&plan.after_reboot), ["check that vfio-pci is bound to 0000:41:00.0"]);
     }
     let nowhere = GpuChoice { vgpu: vec!["0000:99:00.0".parse().unwrap()], ..GpuChoice::default() };
     assert!(made_for("{}", &facts, nowhere).unwrap_err().contains("there is no GPU at"));

@@ -79,11 +79,11 @@ pub(super) fn check(look: &dyn Look, version: &str, cards: Cards) -> Result<Find
         Ok(None) => return Ok(Finding::no_commands()),
         Ok(Some(output)) => output,
     };
-    Ok(judge(&Smi::parse(&said(&output)), version, cards))
+    Ok(judge(&Smi::parse(&text_of(&output)), version, cards))
 }
 
 /// Errors appear on either stream.
-fn said(output: &Output) -> String {
+fn text_of(output: &Output) -> String {
     [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).join("\n")
 }
 
@@ -171,7 +171,7 @@ Thu Nov 26 00:40:00 2026
     }
 
     #[test]
-    fn what_is_said_is_judged_by_what_was_installed() {
+    fn the_output_is_judged_by_what_was_installed() {
         let judged = |text: &str, version, cards| judge(&Smi::parse(text), version, cards);
         assert!(!judged(TABLE, "550.163.02", Cards::Native).is_missing());
         assert!(judged(TABLE, "535.230.02", Cards::Native).is_missing());

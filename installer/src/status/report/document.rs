@@ -9,6 +9,8 @@ use vgpu_manifest::{Digest, ProgramVersion};
 
 use super::{HostState, Standpoint};
 use crate::ui::Date;
+use super::{Standing, Standpoint};
+use crate::date::Date;
 
 /// The schema version of reports.
 pub(crate) const SCHEMA: u32 = 1;

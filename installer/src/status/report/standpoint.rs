@@ -4,16 +4,15 @@ use serde::Serialize;
 use vgpu_manifest::{Digest, HostPath, KernelWord};
 
 use super::now::{ModuleNow, PackageNow, modules, packages};
-use crate::act::{Change, Entry, Transaction};
-use crate::cli::Target;
+use crate::act::{Change, Entry, Log, Transaction};
 use crate::component::Component;
 use crate::host::real::FileMemory;
-use crate::host::{HostError, Look, Node};
-use crate::journal::{Kept, TxState};
+use crate::host::{HostError, Look, Node, RealHost};
+use crate::journal::{BootId, Kept, TxState};
 use crate::plan::Plan;
 use crate::settle::Derived;
 use crate::status::proof::{Expected, Proof, add_sizes, lines, prove};
-use crate::status::resume::{GoesOn, who};
+use crate::status::resume::{Resumption, resumption};
 use crate::step::{Status, Step};
 use crate::store::{Bundles, Known};
 
@@ -43,7 +42,7 @@ pub(crate) struct Standpoint {
     pub(crate) lines: Vec<String>,
     /// How an incomplete apply resumes.
     #[serde(skip)]
-    pub(crate) goes_on: Option<GoesOn>,
+    pub(crate) resumption: Option<Resumption>,
     /// Large files that were not read again, because they are unchanged.
     #[serde(skip)]
     pub(crate) unread: Vec<HostPath>,
@@ -150,7 +149,7 @@ impl Standpoint {
     /// Summarizes the state of the host.
     #[must_use]
     pub(crate) fn state(&self) -> HostState {
-        let has_failed = !self.stale.is_empty() || self.goes_on == Some(GoesOn::GaveUp);
+        let has_failed = !self.stale.is_empty() || self.resumption == Some(Resumption::GaveUp);
         let Some(applied) = &self.applied else {
             return if has_failed { HostState::Failed } else { HostState::Nothing };
         };
@@ -173,27 +172,29 @@ impl Standpoint {
     }
 }
 
-/// Inspects the host and its journal. Creates nothing.
-pub(crate) fn look(target: Target, closely: Closely) -> anyhow::Result<Standpoint> {
-    let Some(mut machine) = target.find_machine()? else { return Ok(Standpoint::default()) };
-    let mut open = machine.transactions()?;
+/// Inspects the host and its journal. Changes nothing.
+pub(crate) fn inspect(
+    host: &mut RealHost,
+    log: &Log,
+    closely: Closely,
+) -> anyhow::Result<Standpoint> {
+    let mut open = log.transactions()?;
     let kept = open.last().map(|tx| tx.kept.clone()).unwrap_or_default();
     open.retain(|tx| tx.state != TxState::Reverted);
-    let stale = machine.dirty()?;
+    let stale = log.dirty()?.into_iter().collect();
     let Some(last) = open.pop() else {
         return Ok(Standpoint { stale, kept, ..Standpoint::default() });
     };
-    let entries = machine.entries(last.id)?;
+    let entries = log.entries(last.id)?;
     let is_here = |entry: &&Entry| !last.is_removed(entry.component);
     let waits = entries.iter().filter(is_here).any(|entry| entry.change.awaits_boot());
-    let reboot_pending = waits && *last.waits_since() == machine.boot()?;
+    let reboot_pending = waits && *last.waits_since() == BootId::current(host)?;
     let plan = Plan::parse(&last.new.plan)?;
-    machine.host().cache_files(match closely {
+    host.cache_files(match closely {
         Closely::Steps | Closely::Paths => FileMemory::Use,
         Closely::Bytes => FileMemory::Renew,
     })?;
-    machine.host().cache_queries();
-    let host = machine.look();
+    host.cache_queries();
     let paths = if closely == Closely::Steps { &[][..] } else { &entries };
     let applied = Some(describe(host, &last, &plan, paths)?);
     let (mut proof, mut commands) = (Proof::default(), Vec::new());
@@ -206,17 +207,17 @@ pub(crate) fn look(target: Target, closely: Closely) -> anyhow::Result<Standpoin
         }
         commands = lines(host, &proof.types)?;
     }
-    let goes_on = match last.state {
-        TxState::Applying => Some(who(host, &last, &plan)?),
+    let resumption = match last.state {
+        TxState::Applying => Some(resumption(host, &last, &plan)?),
         _ => None,
     };
     let awaits_phase_2 = last.state == TxState::Applying
         && !plan.after_reboot.is_empty()
-        && *last.waits_since() == machine.boot()?
-        && all_in_sync(machine.look(), &plan.before_reboot)?;
-    let (earlier, unread) = (open.len(), machine.host().unread_files());
+        && *last.waits_since() == BootId::current(host)?
+        && all_in_sync(host, &plan.before_reboot)?;
+    let (earlier, unread) = (open.len(), host.unread_files());
     // It only saves time: a full disk is no reason to fail.
-    let _ = machine.host().save_cached_files();
+    let _ = host.save_cached_files();
     Ok(Standpoint {
         applied,
         stale,
@@ -226,7 +227,7 @@ pub(crate) fn look(target: Target, closely: Closely) -> anyhow::Result<Standpoin
         kept,
         proof,
         lines: commands,
-        goes_on,
+        resumption,
         unread,
     })
 }

@@ -247,7 +247,7 @@ fn virtual_functions_that_are_not_all_there() {
 }
 
 #[test]
-fn types_that_nobody_offers() {
+fn types_that_no_gpu_offers() {
     let spoil: Spoil = |it| it.without(&format!("{}/mdev_supported_types", device("0000:81:00.0")));
     finds(
         &spoilt(Scene::unlocked(), spoil),

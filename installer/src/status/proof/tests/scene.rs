@@ -15,7 +15,7 @@ const SAYS: &str = "/run/says";
 /// Every program prints its file, and fails without one.
 fn says(host: &mut MemHost, name: &str) -> i32 {
     let Some(text) = host.text_of(&format!("{SAYS}/{name}")) else { return 1 };
-    host.said.push_str(&text);
+    host.stdout.push_str(&text);
     0
 }
 

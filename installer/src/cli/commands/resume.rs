@@ -2,11 +2,11 @@
 
 use vgpu_manifest::Digest;
 
-use super::carry_out::carry_out;
+use super::apply_plan::apply_plan;
+use super::confirm::confirm_again;
 use super::password::PasswordArgs;
-use super::proving::prove_again;
 use crate::cli::{Advise as _, Exit, Refused, Target, only_waits};
-use crate::machine::{Machine, Pending};
+use crate::locked_host::{LockedHost, Pending};
 use crate::plan::{ApplyError, Phase};
 use crate::status::resume::{self, May};
 use crate::store::Bundles;
@@ -14,14 +14,18 @@ use crate::trust::Candidate;
 use crate::ui::Ui;
 
 /// Resumes at boot. It is no error if there is nothing to resume.
-pub(super) fn resume_now(password: &PasswordArgs, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
-    let Some(mut machine) = target.find_machine()? else { return Ok(Exit::Done) };
-    let Pending::Apply { tx, plan } = machine.pending()? else { return Ok(Exit::Done) };
-    if !resume::is_wanted(&plan) {
+pub(super) fn resume_at_boot(
+    password: &PasswordArgs,
+    target: Target,
+    ui: &Ui,
+) -> anyhow::Result<Exit> {
+    let Some(mut locked) = target.find_locked()? else { return Ok(Exit::Done) };
+    let Pending::Apply { tx, plan } = locked.pending()? else { return Ok(Exit::Done) };
+    if !plan.resumes_automatically() {
         return Ok(Exit::Done);
     }
-    let boot = machine.boot()?;
-    match resume::may(machine.look(), &tx, &boot)? {
+    let boot = locked.boot()?;
+    match resume::may(locked.look(), &tx, &boot)? {
         May::NotOnThisBoot => return Ok(Exit::Done),
         May::GaveUp => {
             // Failing at each boot would add nothing to the output of `status`.
@@ -31,11 +35,11 @@ pub(super) fn resume_now(password: &PasswordArgs, target: Target, ui: &Ui) -> an
             );
             return Ok(Exit::Done);
         }
-        May::Go => resume::begin(machine.host(), tx.id, &boot)?,
+        May::Go => resume::begin(locked.host(), tx.id, &boot)?,
     }
-    match go_on_with(password, &mut machine, Phase::Second, ui) {
+    match resume_pending(password, &mut locked, Phase::Second, ui) {
         Err(error) if only_waits(&error) => {
-            resume::forgive(machine.host(), tx.id)?;
+            resume::forgive(locked.host(), tx.id)?;
             Err(error)
         }
         // The unit runs this command; the operator does not need to see it.
@@ -51,48 +55,48 @@ const AFTER_RESUME: &str =
     "fix the cause and run `vgpu-installer apply` to resume, or run `vgpu-installer revert`";
 
 /// Resumes an interrupted apply from the store and the journal.
-pub(super) fn go_on(
+pub(super) fn resume_interrupted(
     password: &PasswordArgs,
     phase: Phase,
     target: Target,
     ui: &Ui,
 ) -> anyhow::Result<Exit> {
-    let Some(mut machine) = target.find_machine()? else {
-        return Err(nothing_unfinished().into());
+    let Some(mut locked) = target.find_locked()? else {
+        return Err(nothing_interrupted().into());
     };
-    if machine.pending()? == Pending::Nothing
-        && let Some(exit) = prove_again(&mut machine, ui)?
+    if locked.pending()? == Pending::Nothing
+        && let Some(exit) = confirm_again(&mut locked, ui)?
     {
         return Ok(exit);
     }
-    go_on_with(password, &mut machine, phase, ui)
+    resume_pending(password, &mut locked, phase, ui)
 }
 
-fn go_on_with(
+fn resume_pending(
     password: &PasswordArgs,
-    machine: &mut Machine,
+    locked: &mut LockedHost,
     phase: Phase,
     ui: &Ui,
 ) -> anyhow::Result<Exit> {
-    let (tx, plan) = match machine.pending()? {
+    let (tx, plan) = match locked.pending()? {
         Pending::Apply { tx, plan } => (tx, plan),
         Pending::Revert(tx) => return Err(ApplyError::Reverting(tx.id).into()),
         Pending::Remove(_) => return Err(ApplyError::Removing.into()),
-        Pending::Nothing => return Err(nothing_unfinished().into()),
+        Pending::Nothing => return Err(nothing_interrupted().into()),
     };
-    let candidate = candidate_of(machine, tx.new.bundle)?;
-    password.provide(machine, &plan, ui)?;
-    carry_out(machine, &plan, &candidate, phase, ui)
+    let candidate = candidate_of(locked, tx.new.bundle)?;
+    password.provide(locked, &plan, ui)?;
+    apply_plan(locked, &plan, &candidate, phase, ui)
 }
 
-pub(super) fn candidate_of(machine: &Machine, digest: Digest) -> anyhow::Result<Candidate> {
-    let bundles = Bundles::load(machine.look())?;
+pub(super) fn candidate_of(locked: &LockedHost, digest: Digest) -> anyhow::Result<Candidate> {
+    let bundles = Bundles::load(locked.look())?;
     let known = bundles.get(digest).map(|known| known.candidate(digest));
     Ok(known.ok_or_else(|| {
         Refused::Unfinished(format!("the bundle {digest} is unknown; apply it again"))
     })?)
 }
 
-fn nothing_unfinished() -> Refused {
+fn nothing_interrupted() -> Refused {
     Refused::Senseless("no apply was interrupted here; name a bundle".to_owned())
 }

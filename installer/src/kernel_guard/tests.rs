@@ -14,7 +14,7 @@ const VERSION: &str = "580.105.06";
 
 fn dkms(host: &mut MemHost) -> i32 {
     for kernel in host.text_of("/run/built").unwrap_or_default().split_whitespace() {
-        host.said.extend(["nvidia/", VERSION, ", ", kernel, ", x86_64: installed\n"]);
+        host.stdout.extend(["nvidia/", VERSION, ", ", kernel, ", x86_64: installed\n"]);
     }
     0
 }
@@ -46,7 +46,7 @@ fn boot_tool(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
 fn zpool(host: &mut MemHost, args: &[&str]) -> i32 {
     assert_eq!(args, ["get", "-H", "-o", "value", "feature@block_cloning_endian", "rpool"]);
     let says = host.text_of("/run/zpool").unwrap_or_default();
-    host.said.push_str(&says);
+    host.stdout.push_str(&says);
     i32::from(says.is_empty())
 }
 
@@ -148,7 +148,7 @@ fn a_power_cut_anywhere_can_be_gone_on_from_and_taken_back() {
 }
 
 #[test]
-fn what_cannot_be_helped_is_said() {
+fn a_helpless_guard_has_a_reason() {
     let helpless = |host: &MemHost| {
         let mut world = World::new(host);
         match look_after(&mut world).unwrap() {

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::carry_out::go_back;
-use super::go_on::candidate_of;
+use super::apply_plan::roll_back;
+use super::resume::candidate_of;
 use crate::cli::{Advise as _, Exit};
 use crate::host::real::{FileMemory, On};
 use crate::host::{HostError, Look, OwnState};
 use crate::journal::TxState;
-use crate::machine::Machine;
+use crate::locked_host::LockedHost;
 use crate::plan::{ApplyError, Plan, Reboot, runs_commands};
 use crate::status::proof::{Check, Expected, Proof, Unproven, add_sizes, lines, prove, table};
 use crate::step::Status;
@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 /// Whether a bundle is confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Proven {
+pub(super) enum Confirmed {
     /// Confirmed, or nothing to confirm.
     Yes,
     /// Unknown until the next boot.
@@ -30,34 +30,34 @@ pub(super) enum Proven {
 
 /// Confirms a bundle if every step is in sync and the host's checks pass. Only then the floor of
 /// its channel rises.
-pub(super) fn settle_proof(
-    machine: &mut Machine,
+pub(super) fn confirm(
+    locked: &mut LockedHost,
     plan: &Plan,
     candidate: &Candidate,
     reboot: Reboot,
     ui: &Ui,
-) -> anyhow::Result<Proven> {
-    machine.host().cache_files(FileMemory::Use)?;
-    let hold = steps_hold(machine.look(), plan);
+) -> anyhow::Result<Confirmed> {
+    locked.host().cache_files(FileMemory::Use)?;
+    let hold = steps_hold(locked.look(), plan);
     // It only saves `status` time: a full disk is no reason to fail.
-    let _ = machine.host().save_cached_files();
+    let _ = locked.host().save_cached_files();
     let hold = hold?;
     if !hold {
         // They become in sync once the recorded commands are run.
-        return Ok(Proven::Yes);
+        return Ok(Confirmed::Yes);
     }
     let expected = Expected::of(plan.steps());
-    let mut proof = prove_patiently(machine.look(), &expected, ui)?;
+    let mut proof = prove_with_retries(locked.look(), &expected, ui)?;
     if let Some(driver) = &expected.driver {
-        add_sizes(machine.look(), candidate.bundle, driver, &mut proof);
+        add_sizes(locked.look(), candidate.bundle, driver, &mut proof);
     }
-    let commands = lines(machine.look(), &proof.types)?;
+    let commands = lines(locked.look(), &proof.types)?;
     for line in table(&proof, &commands, &|tone, text| ui.paint_talk(tone, text)) {
         ui.say(line);
     }
     if !proof.holds() {
         if reboot == Reboot::Needed {
-            return Ok(Proven::AfterReboot);
+            return Ok(Confirmed::AfterReboot);
         }
         let missing = proof.missing().map(|(check, ..)| check).collect();
         return Err(Unproven(missing)).hint(
@@ -65,16 +65,16 @@ pub(super) fn settle_proof(
                 `vgpu-installer revert`",
         );
     }
-    let mut floors = Floors::load(machine.look())?;
+    let mut floors = Floors::load(locked.look())?;
     if floors.prove(candidate) {
-        floors.save(&mut OwnState::of(machine.host()))?;
+        floors.save(&mut OwnState::of(locked.host()))?;
     }
-    Ok(Proven::Yes)
+    Ok(Confirmed::Yes)
 }
 
 /// Repeats the checks until no missing result can still appear: started daemons need time to
 /// announce their results.
-fn prove_patiently(look: &dyn Look, expected: &Expected, ui: &Ui) -> Result<Proof, HostError> {
+fn prove_with_retries(look: &dyn Look, expected: &Expected, ui: &Ui) -> Result<Proof, HostError> {
     let comes = |check| matches!(check, Check::Services | Check::Functions | Check::Types);
     for tries in 0.. {
         let proof = prove(look, expected)?;
@@ -107,23 +107,23 @@ fn steps_hold(look: &dyn Look, plan: &Plan) -> anyhow::Result<bool> {
 }
 
 /// Checks an applied but unconfirmed bundle again; `None` if there is none.
-pub(super) fn prove_again(machine: &mut Machine, ui: &Ui) -> anyhow::Result<Option<Exit>> {
-    let Some(tx) = machine.current()? else { return Ok(None) };
+pub(super) fn confirm_again(locked: &mut LockedHost, ui: &Ui) -> anyhow::Result<Option<Exit>> {
+    let Some(tx) = locked.current()? else { return Ok(None) };
     // Everything that was applied must be present.
     if tx.state != TxState::Applied || !tx.removed.is_empty() {
         return Ok(None);
     }
     let new = tx.new;
     let plan = Plan::parse(&new.plan)?;
-    let candidate = candidate_of(machine, new.bundle)?;
-    let floors = Floors::load(machine.look())?;
+    let candidate = candidate_of(locked, new.bundle)?;
+    let floors = Floors::load(locked.look())?;
     let floor = floors.get(&candidate.channel);
     let known = floor.is_some_and(|it| it.proven.iter().any(|one| one.bundle == new.bundle));
     if known || Expected::of(plan.steps()).driver.is_none() {
         return Ok(None);
     }
-    if let Err(error) = settle_proof(machine, &plan, &candidate, Reboot::NotNeeded, ui) {
-        return go_back(machine, tx.id, error, ui).map(Some);
+    if let Err(error) = confirm(locked, &plan, &candidate, Reboot::NotNeeded, ui) {
+        return roll_back(locked, tx.id, error, ui).map(Some);
     }
     ui.say(ui.paint_talk(Tone::Good, "done: the applied bundle is confirmed now"));
     Ok(Some(Exit::Done))

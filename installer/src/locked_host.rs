@@ -12,16 +12,17 @@ use crate::journal::{
     BootId, JournalError, Kept, LogError, RevertError, TxId, TxState, recover, remove, revert,
     revert_all,
 };
-use crate::kernel::guard::{GuardError, Guarded, guard};
+use crate::kernel_guard::{Guarded, guard};
 use crate::plan::{
-    Applied, ApplyError, Applying, Origin, Phase, Plan, PlanError, WayBack, apply_until, way_back,
+    Applied, ApplyError, Applying, Origin, Phase, Plan, PlanError, Rollback, apply_until, rollback,
 };
 use crate::settle::Derived;
 use crate::state;
+use crate::status::report::{Closely, Standpoint, inspect};
 
 /// A host with its open journal, which only this process may change.
 #[derive(Debug)]
-pub(crate) struct Machine {
+pub(crate) struct LockedHost {
     host: RealHost,
     log: Log,
     // Declared last, so that the journal is closed before another process may open it.
@@ -31,7 +32,7 @@ pub(crate) struct Machine {
 /// The host cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum MachineError {
+pub(crate) enum LockedHostError {
     /// The host failed.
     #[error(transparent)]
     Host(#[from] HostError),
@@ -54,7 +55,7 @@ pub(crate) enum MachineError {
     InUse(TxId),
 }
 
-impl Explain for MachineError {
+impl Explain for LockedHostError {
     fn hint(&self) -> Option<&str> {
         match self {
             Self::Host(error) => error.hint(),
@@ -81,22 +82,22 @@ pub(crate) enum Pending {
     Remove(BTreeSet<Component>),
 }
 
-impl Machine {
+impl LockedHost {
     /// Makes and locks the installer's own folder, and opens the journal. Nothing else changes.
-    pub(crate) fn make(mut host: RealHost) -> Result<Self, MachineError> {
+    pub(crate) fn make(mut host: RealHost) -> Result<Self, LockedHostError> {
         OwnState::of(&mut host).prepare()?;
         Self::begin(host)
     }
 
     /// Opens the journal of a host, or returns `None` if the host has none.
-    pub(crate) fn find(host: RealHost) -> Result<Option<Self>, MachineError> {
+    pub(crate) fn find(host: RealHost) -> Result<Option<Self>, LockedHostError> {
         match host.stat(&state::journal())? {
             Some(_) => Self::begin(host).map(Some),
             None => Ok(None),
         }
     }
 
-    fn begin(host: RealHost) -> Result<Self, MachineError> {
+    fn begin(host: RealHost) -> Result<Self, LockedHostError> {
         let lock = host.lock(&state::lock())?;
         let log = open_journal(&host)?;
         Ok(Self { host, log, _lock: lock })
@@ -113,11 +114,6 @@ impl Machine {
         &mut self.host
     }
 
-    /// Returns all transactions, the oldest first, each with the paths that its revert kept.
-    pub(crate) fn transactions(&self) -> Result<Vec<Transaction>, LogError> {
-        self.log.transactions()
-    }
-
     /// Returns the entries of a transaction, in order.
     pub(crate) fn entries(&self, tx: TxId) -> Result<Vec<Entry>, LogError> {
         self.log.entries(tx)
@@ -129,7 +125,7 @@ impl Machine {
     }
 
     /// Returns the operation that was interrupted or waits for a reboot.
-    pub(crate) fn pending(&self) -> Result<Pending, MachineError> {
+    pub(crate) fn pending(&self) -> Result<Pending, LockedHostError> {
         match self.current()? {
             Some(tx) if tx.state == TxState::Applying => {
                 Ok(Pending::Apply { plan: Plan::parse(&tx.new.plan)?, tx })
@@ -175,8 +171,8 @@ impl Machine {
     }
 
     /// Checks whether `tx` has replaced a driver, and whether the old one can be reinstalled.
-    pub(crate) fn way_back(&self, tx: TxId) -> Result<WayBack, MachineError> {
-        Ok(way_back(&self.host, &self.log, tx)?)
+    pub(crate) fn rollback(&self, tx: TxId) -> Result<Rollback, LockedHostError> {
+        Ok(rollback(&self.host, &self.log, tx)?)
     }
 
     /// Reverts the last transaction that is not reverted, and returns what was kept; `None` if there is no
@@ -206,8 +202,13 @@ impl Machine {
         remove(&mut self.host, &mut self.log, components, each)
     }
 
+    /// Inspects everything that is applied.
+    pub(crate) fn inspect(&mut self, closely: Closely) -> anyhow::Result<Standpoint> {
+        inspect(&mut self.host, &self.log, closely)
+    }
+
     /// Recovers from a power cut, without resuming or reverting.
-    pub(crate) fn recover(&mut self) -> Result<(), MachineError> {
+    pub(crate) fn recover(&mut self) -> Result<(), LockedHostError> {
         if let Some(tx) = self.current()? {
             recover(&mut self.host, &mut self.log, tx.id)?;
         }
@@ -215,7 +216,7 @@ impl Machine {
     }
 
     /// Makes sure that the next boot uses a kernel with the driver's module.
-    pub(crate) fn guard(&mut self, tx: TxId, version: &str) -> Result<Guarded, GuardError> {
+    pub(crate) fn guard(&mut self, tx: TxId, version: &str) -> anyhow::Result<Guarded> {
         guard(&mut self.host, &mut self.log, tx, version)
     }
 
@@ -225,9 +226,9 @@ impl Machine {
     }
 
     /// Removes journal, log, undo store and store. Refused while a transaction is not reverted.
-    pub(crate) fn forget(mut self) -> Result<(), MachineError> {
+    pub(crate) fn forget(mut self) -> Result<(), LockedHostError> {
         if let Some(tx) = self.current()? {
-            return Err(MachineError::InUse(tx.id));
+            return Err(LockedHostError::InUse(tx.id));
         }
         Work::delete_area(&mut self.host)?;
         let mut own = OwnState::of(&mut self.host);
@@ -241,7 +242,7 @@ impl Machine {
 }
 
 /// Opens the journal of a host whose own folder exists, or creates it. The caller holds the lock.
-pub(crate) fn open_journal(host: &RealHost) -> Result<Log, MachineError> {
+pub(crate) fn open_journal(host: &RealHost) -> Result<Log, LockedHostError> {
     let log = Log::open(&host.locate(&state::journal())?)?;
     // SQLite syncs the content of the file; syncing its directory entry is the caller's duty.
     host.sync_dir(&state::dir())?;

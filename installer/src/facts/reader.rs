@@ -11,12 +11,12 @@ use crate::host::{Kind, Look};
 /// A reader for the files of a machine that records what it could not read or parse.
 ///
 /// A missing file is a valid result and is not recorded.
-pub(super) struct Eyes<'a> {
+pub(super) struct Reader<'a> {
     look: &'a dyn Look,
     unread: RefCell<BTreeSet<Unread>>,
 }
 
-impl<'a> Eyes<'a> {
+impl<'a> Reader<'a> {
     pub(super) fn new(look: &'a dyn Look) -> Self {
         Self { look, unread: RefCell::default() }
     }

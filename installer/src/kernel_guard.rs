@@ -12,7 +12,7 @@ use crate::act::{Journal, Log, pin, unpin};
 use crate::component::Component;
 use crate::facts::{kernels, root_pool};
 use crate::host::{Host, HostError, Look, OwnPath, OwnState};
-use crate::journal::{JournalError, SettleError, TxId, settle};
+use crate::journal::{TxId, settle};
 use crate::kernel::pin::{Imports, imports};
 use crate::state;
 use crate::status::proof::{Built, newest};
@@ -51,21 +51,6 @@ pub(crate) enum Helpless {
     Pool,
 }
 
-/// A failure of the guard.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum GuardError {
-    /// The host failed.
-    #[error(transparent)]
-    Host(#[from] HostError),
-    /// The pin could not be set or removed.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// The boot loader configuration could not be rebuilt.
-    #[error(transparent)]
-    Settle(#[from] SettleError),
-}
-
 /// The record of a pin that this program set.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -95,7 +80,7 @@ pub(crate) fn guard(
     log: &mut Log,
     tx: TxId,
     version: &str,
-) -> Result<Guarded, GuardError> {
+) -> anyhow::Result<Guarded> {
     // State left stale by an interruption is rebuilt in any case.
     settle(host, log, &mut |_| {})?;
     let kernels = kernels(host);

@@ -9,9 +9,9 @@ use crate::state;
 
 /// Whether a failed upgrade can be rolled back automatically.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum WayBack {
+pub(crate) enum Rollback {
     /// No rollback is possible: no driver was replaced.
-    Nowhere,
+    NoDriver,
     /// The store has everything needed to reinstall this driver.
     To(DriverVersion),
     /// The store lacks these items.
@@ -21,7 +21,7 @@ pub(crate) enum WayBack {
 /// Checks whether `tx` has replaced a driver, and whether the old one can be reinstalled.
 ///
 /// Earlier failures have changed nothing that guests depend on, and are left to the operator.
-pub(crate) fn way_back(look: &dyn Look, log: &Log, tx: TxId) -> Result<WayBack, JournalError> {
+pub(crate) fn rollback(look: &dyn Look, log: &Log, tx: TxId) -> Result<Rollback, JournalError> {
     let entries = log.entries(tx)?;
     let mut gone = entries.iter().filter_map(|entry| match &entry.change {
         Change::Act(Action::Driver(driver)) if driver.way == Way::Remove => {
@@ -30,14 +30,14 @@ pub(crate) fn way_back(look: &dyn Look, log: &Log, tx: TxId) -> Result<WayBack, 
         }
         _ => None,
     });
-    let Some(old) = gone.next() else { return Ok(WayBack::Nowhere) };
+    let Some(old) = gone.next() else { return Ok(Rollback::NoDriver) };
     let mut lacks = Vec::new();
     for (item, content) in items(old) {
         if !has(look, content)? {
             lacks.push(item.clone());
         }
     }
-    Ok(if lacks.is_empty() { WayBack::To(old.version.clone()) } else { WayBack::Lacks(lacks) })
+    Ok(if lacks.is_empty() { Rollback::To(old.version.clone()) } else { Rollback::Lacks(lacks) })
 }
 
 fn items(driver: &DriverSpec) -> impl Iterator<Item = (&ItemName, Content)> {

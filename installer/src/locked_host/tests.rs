@@ -33,15 +33,15 @@ fn root() -> (TempDir, Utf8PathBuf) {
     (dir, root)
 }
 
-fn open(root: &Utf8Path) -> Machine {
-    Machine::make(RealHost::open(root, Exec::Record).unwrap()).unwrap()
+fn open(root: &Utf8Path) -> LockedHost {
+    LockedHost::make(RealHost::open(root, Exec::Record).unwrap()).unwrap()
 }
 
 const ITEM: &str = "an item of the bundle\n";
 
-fn plan(machine: &mut Machine) -> (Origin, Plan) {
+fn plan(locked: &mut LockedHost) -> (Origin, Plan) {
     let content = Content::of(ITEM.as_bytes());
-    let stored = machine.host.locate(&state::stored(content.id)).unwrap();
+    let stored = locked.host.locate(&state::stored(content.id)).unwrap();
     std::fs::write(stored, ITEM).unwrap();
     let text = "what comes after\n".to_owned();
     let steps = vec![
@@ -63,7 +63,7 @@ fn plan(machine: &mut Machine) -> (Origin, Plan) {
             loaders: vec![BootLoader::Grub, BootLoader::SystemdBoot],
         }),
     ];
-    let origin = Origin { bundle: Digest::of(b"x"), boot: machine.boot().unwrap() };
+    let origin = Origin { bundle: Digest::of(b"x"), boot: locked.boot().unwrap() };
     (origin, Plan::new(steps, Vec::new()))
 }
 
@@ -93,57 +93,58 @@ fn tree(root: &Utf8Path) -> Vec<(String, Option<Vec<u8>>)> {
 fn a_folder_is_prepared_in_one_run_and_taken_back_in_another() {
     let (_dir, root) = root();
     let before = tree(&root);
-    assert!(Machine::find(RealHost::open(&root, Exec::Record).unwrap()).unwrap().is_none());
-    let mut machine = open(&root);
-    let (origin, plan) = plan(&mut machine);
-    let applied = machine.apply(&origin, &plan, Phase::Second, &mut |_| {}).unwrap();
+    assert!(LockedHost::find(RealHost::open(&root, Exec::Record).unwrap()).unwrap().is_none());
+    let mut locked = open(&root);
+    let (origin, plan) = plan(&mut locked);
+    let applied = locked.apply(&origin, &plan, Phase::Second, &mut |_| {}).unwrap();
     assert_eq!(applied, Applied { tx: Some(TxId(1)), reboot: Reboot::Needed });
     assert!(matches!(
-        Machine::make(RealHost::open(&root, Exec::Record).unwrap()),
-        Err(MachineError::Lock(LockError::Held(Some(_))))
+        LockedHost::make(RealHost::open(&root, Exec::Record).unwrap()),
+        Err(LockedHostError::Lock(LockError::Held(Some(_))))
     ));
     assert_eq!(std::fs::read_to_string(root.join("usr/share/new/item")).unwrap(), ITEM);
-    drop(machine);
+    drop(locked);
 
-    let mut machine = Machine::find(RealHost::open(&root, Exec::Record).unwrap()).unwrap().unwrap();
-    assert_eq!(machine.pending().unwrap(), Pending::Nothing);
-    assert_eq!(machine.dirty().unwrap(), []);
-    assert!(matches!(machine.recover(), Ok(())));
-    assert_eq!(machine.revert(&mut |_| {}).unwrap(), Some(Vec::new()));
-    assert_eq!(machine.revert(&mut |_| {}).unwrap(), None);
+    let mut locked =
+        LockedHost::find(RealHost::open(&root, Exec::Record).unwrap()).unwrap().unwrap();
+    assert_eq!(locked.pending().unwrap(), Pending::Nothing);
+    assert_eq!(locked.dirty().unwrap(), []);
+    assert!(matches!(locked.recover(), Ok(())));
+    assert_eq!(locked.revert(&mut |_| {}).unwrap(), Some(Vec::new()));
+    assert_eq!(locked.revert(&mut |_| {}).unwrap(), None);
     assert_eq!(tree(&root), before);
     let commands = std::fs::read_to_string(root.join("var/lib/vgpu-offline/commands.log")).unwrap();
     let each = "update-grub\nproxmox-boot-tool refresh\n";
     assert_eq!(commands, each.repeat(2));
-    machine.forget().unwrap();
+    locked.forget().unwrap();
     assert!(!root.join("var/lib/vgpu-offline").exists());
 }
 
 #[test]
 fn nothing_is_forgotten_while_it_can_be_taken_back() {
     let (_dir, root) = root();
-    let mut machine = open(&root);
-    let (origin, plan) = plan(&mut machine);
-    machine.apply(&origin, &plan, Phase::Second, &mut |_| {}).unwrap();
-    assert!(matches!(machine.forget(), Err(MachineError::InUse(TxId(1)))));
+    let mut locked = open(&root);
+    let (origin, plan) = plan(&mut locked);
+    locked.apply(&origin, &plan, Phase::Second, &mut |_| {}).unwrap();
+    assert!(matches!(locked.forget(), Err(LockedHostError::InUse(TxId(1)))));
     assert!(root.join("var/lib/vgpu-offline/journal.db").exists());
 }
 
 #[test]
 fn an_open_transaction_tells_its_plan() {
     let (_dir, root) = root();
-    let mut machine = open(&root);
-    let (origin, mut plan) = plan(&mut machine);
+    let mut locked = open(&root);
+    let (origin, mut plan) = plan(&mut locked);
     std::fs::remove_file(root.join("etc/kernel/cmdline")).unwrap();
     plan.before_reboot.rotate_right(1);
-    let error = machine.apply(&origin, &plan, Phase::Second, &mut |_| {}).unwrap_err();
+    let error = locked.apply(&origin, &plan, Phase::Second, &mut |_| {}).unwrap_err();
     assert!(error.to_string().contains("has no `root=` parameter"), "{error}");
-    match machine.pending().unwrap() {
+    match locked.pending().unwrap() {
         Pending::Apply { tx, plan: stored } => assert_eq!((tx.id, stored), (TxId(1), plan)),
         other => panic!("{other:?}"),
     }
-    machine.revert(&mut |_| {}).unwrap();
-    assert_eq!(machine.pending().unwrap(), Pending::Nothing);
+    locked.revert(&mut |_| {}).unwrap();
+    assert_eq!(locked.pending().unwrap(), Pending::Nothing);
 }
 
 const ROOT: &str = "VGPU_STRACE_ROOT";
@@ -153,10 +154,10 @@ const ROOT: &str = "VGPU_STRACE_ROOT";
 fn one_change_for_strace_to_watch() {
     let (_dir, own) = root();
     let root = std::env::var(ROOT).map_or(own, Utf8PathBuf::from);
-    let mut machine = open(&root);
-    let (origin, mut plan) = plan(&mut machine);
+    let mut locked = open(&root);
+    let (origin, mut plan) = plan(&mut locked);
     plan.before_reboot.truncate(1);
-    machine.apply(&origin, &plan, Phase::Second, &mut |_| {}).unwrap();
+    locked.apply(&origin, &plan, Phase::Second, &mut |_| {}).unwrap();
     let target = std::fs::read_to_string(root.join("etc/target.conf")).unwrap();
     assert_eq!(target, "what comes after\n");
 }
@@ -170,7 +171,7 @@ fn the_undo_is_on_disk_before_the_first_change() {
     }
     let (dir, root) = root();
     let log = dir.path().join("strace");
-    let child = "machine::tests::one_change_for_strace_to_watch";
+    let child = "locked_host::tests::one_change_for_strace_to_watch";
     let status = Process::new("strace")
         .args(["-f", "-y", "-qq", "-e", "trace=openat,pwrite64,fsync,fdatasync,renameat", "-o"])
         .args([&log, &std::env::current_exe().unwrap()])
