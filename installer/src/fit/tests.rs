@@ -97,7 +97,7 @@ fn choices(allow_unsuitable: bool) -> Choices {
 fn objections(source: &Source, node: &Inventory) -> Vec<String> {
     let (host, choices) = (host(), choices(false));
     let judged = source.objections(&host, node, &choices);
-    let proposed = source.propose(&host, node, &choices, Resume::ByItself);
+    let proposed = source.propose(&host, node, &choices, Resume::ByUnit);
     match (judged, proposed) {
         (Ok(objections), Ok(_)) => assert_eq!(objections, Vec::<String>::new()),
         (Ok(objections), Err(_)) => return objections,
@@ -177,7 +177,7 @@ fn a_kernel_without_headers_that_would_boot_next_is_not_waited_for() {
 fn an_override_is_recorded_and_installs_the_driver() {
     let node = node(&[A40], &TOOLS[..1], &[(KERNEL, true)]);
     let source = bundle(&[T4], &[]);
-    let proposed = source.propose(&host(), &node, &choices(true), Resume::ByItself).unwrap();
+    let proposed = source.propose(&host(), &node, &choices(true), Resume::ByUnit).unwrap();
     let said = proposed.plan.overridden.join("; ");
     assert!(said.contains("needs gcc, make"), "{said}");
     assert!(proposed.plan.steps().any(|step| matches!(step, Step::InstallDriver(_))));
@@ -213,7 +213,7 @@ proptest! {
         let found = objections(&source, &node);
         if found.is_empty() {
             let choices = choices(false);
-            let proposed = source.propose(&host(), &node, &choices, Resume::ByItself).unwrap();
+            let proposed = source.propose(&host(), &node, &choices, Resume::ByUnit).unwrap();
             let mut serves = BTreeSet::new();
             for step in proposed.plan.steps() {
                 if let Step::InstallDriver(step) = step {

@@ -62,7 +62,7 @@ impl Source {
         facts: &Inventory,
         choices: &Choices,
     ) -> anyhow::Result<Vec<String>> {
-        let Err(error) = self.propose(look, facts, choices, Resume::ByItself) else {
+        let Err(error) = self.propose(look, facts, choices, Resume::ByUnit) else {
             return Ok(Vec::new());
         };
         match error.downcast::<Unsuitable>() {

@@ -6,9 +6,7 @@ use super::print_json;
 use crate::cli::{Exit, Target};
 use crate::journal::Kept;
 use crate::status::proof::{Proof, table};
-use crate::status::report::{Closely, HostState, Standpoint, StepState, look};
-use crate::status::resume::GoesOn;
-use crate::status::report::{Closely, Standing, Standpoint};
+use crate::status::report::{Closely, HostState, Standpoint, StepState};
 use crate::status::resume::Resumption;
 use crate::ui::{Tone, Ui, printable};
 

@@ -8,8 +8,6 @@ use vgpu_manifest::platform::{BootLoader, KernelRelease, PciId, SecureBoot};
 use vgpu_manifest::{Digest, ProgramVersion};
 
 use super::{HostState, Standpoint};
-use crate::ui::Date;
-use super::{Standing, Standpoint};
 use crate::date::Date;
 
 /// The schema version of reports.
