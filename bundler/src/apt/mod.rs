@@ -1,6 +1,6 @@
 //! Debian packages: resolves the packages that a recipe needs and a node lacks.
 //!
-//! [`version`] and [`relation`] are the Debian grammar, [`stanza`] is a paragraph of an index, and
+//! [`relation`] is the grammar of dependencies, [`stanza`] is a paragraph of an index, and
 //! [`model`] holds the properties of a package that the solver uses.
 
 mod address;
@@ -19,7 +19,6 @@ mod said;
 mod solve;
 mod stanza;
 mod upstream;
-mod version;
 
 pub(crate) use self::address::Address;
 pub(crate) use self::error::AptError;
@@ -29,4 +28,3 @@ pub(crate) use self::release::{INSTALL_GPGV, Verifier, day};
 pub(crate) use self::solve::Explanation;
 pub(crate) use self::solve::{Request, Upgrades};
 pub(crate) use self::upstream::{Followed, UpstreamError, follow};
-pub(crate) use self::version::Version;

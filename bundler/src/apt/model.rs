@@ -1,11 +1,11 @@
 //! Available package versions, as the solver sees them, and the interface to load more.
 
+use vgpu_manifest::DebVersion;
 use vgpu_manifest::inventory::{Name, PackageName};
 use vgpu_manifest::package::ArchiveName;
 
 use super::relation::{self, Alternatives, Provided, Relation, RelationError};
 use super::stanza::Stanza;
-use super::version::Version;
 
 /// A version of a package, with all properties that decide what it can be installed with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub(crate) struct Candidate {
     pub(crate) name: PackageName,
     /// `amd64`, `all`.
     pub(crate) arch: Name,
-    pub(crate) version: Version,
+    pub(crate) version: DebVersion,
     pub(crate) pre_depends: Vec<Alternatives>,
     pub(crate) depends: Vec<Alternatives>,
     pub(crate) conflicts: Vec<Relation>,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use vgpu_manifest::package::{ArchiveRecord, PackageReason, PackageRecord};
 use vgpu_manifest::ui::ByteSize;
-use vgpu_manifest::{Digest, ItemMode, ItemName, Kind, ParseTextError};
+use vgpu_manifest::{DebVersion, Digest, ItemMode, ItemName, Kind, ParseTextError};
 
 use super::error::AptError;
 use super::expand::Part;
@@ -13,7 +13,6 @@ use super::model::Candidate;
 use super::names;
 use super::renew::Used;
 use super::solve::{Cause, Change, Installed};
-use super::version::Version;
 use crate::items::source::{Kept, Origin, Pin};
 use crate::recipe::{self, Apt, Entry, Role};
 
@@ -27,7 +26,7 @@ pub(super) fn part(
     riding: &[Candidate],
 ) -> Result<Part, AptError> {
     let mut part = Part::default();
-    let add = |candidate: &Candidate, reason, installed: Option<&Version>, part: &mut Part| {
+    let add = |candidate: &Candidate, reason, installed: Option<&DebVersion>, part: &mut Part| {
         let deb = indexes.deb(candidate)??;
         let archive = used.iter().find(|it| it.archive.name == candidate.offer.archive);
         let mirrors = archive.map_or(&[][..], |it| &it.archive.mirrors);
@@ -67,7 +66,7 @@ fn record(
     candidate: &Candidate,
     deb: &Deb,
     reason: PackageReason,
-    installed: Option<&Version>,
+    installed: Option<&DebVersion>,
 ) -> Result<PackageRecord, ParseTextError> {
     let field = |(name, value): &(&str, String)| Ok((name.parse()?, value.parse()?));
     Ok(PackageRecord {

@@ -14,7 +14,6 @@ use super::model::{Pin, Universe as _};
 use super::release::{
     Evidence, INSTALL_GPGV, Keyring, KeyringError, Release, ReleaseError, SignatureError, verify,
 };
-use super::version::Version;
 use crate::items::source::MAX_KEPT;
 
 /// An archive whose signature covers all of its packages.
@@ -126,9 +125,10 @@ fn vouches(
     package: &PackageRecord,
     item: &Item,
 ) -> Result<bool, index::ReadError> {
-    let version = Version::from(package.version.clone());
     for candidate in indexes.versions(&package.name)? {
-        if candidate.version != version || candidate.arch != package.arch {
+        if candidate.version.text().compare(&package.version).is_ne()
+            || candidate.arch != package.arch
+        {
             continue;
         }
         let Ok(deb) = indexes.deb(&candidate)? else { continue };

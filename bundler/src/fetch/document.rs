@@ -1,7 +1,8 @@
+use vgpu_manifest::ui::ByteSize;
+
 use super::patience::Brought;
 use super::{FetchError, Fetcher, MirrorError};
 use crate::net::{Client, HttpUrl, Retry};
-use vgpu_manifest::ui::ByteSize;
 
 impl Fetcher<'_> {
     /// Fetches a small document of at most `cap` bytes. It is not cached, because the next answer

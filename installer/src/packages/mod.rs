@@ -10,7 +10,6 @@ mod error;
 mod file;
 mod outcome;
 mod simulation;
-mod version;
 
 pub(crate) use self::error::PackageError;
 pub use self::file::{PackageFile, index};
@@ -19,4 +18,3 @@ pub(crate) use self::apt::configure;
 pub(crate) use self::area::Area;
 pub(crate) use self::outcome::{find, is_satisfied, lacking};
 pub(crate) use self::simulation::Simulation;
-pub(crate) use self::version::compare;

@@ -4,7 +4,6 @@ use vgpu_manifest::inventory::{Package, PackageName, PackageState};
 use vgpu_manifest::package::PackageReason;
 
 use super::PackageFile;
-use super::version::compare;
 
 /// Returns the package of this name, if dpkg has a record of it.
 pub(crate) fn find<'p>(packages: &'p [Package], name: &PackageName) -> Option<&'p Package> {
@@ -16,7 +15,7 @@ fn is_there(packages: &[Package], file: &PackageFile) -> bool {
     let settled =
         [PackageState::Installed, PackageState::TriggersAwaited, PackageState::TriggersPending];
     find(packages, &file.name).is_some_and(|package| {
-        settled.contains(&package.state) && compare(&package.version, &file.version).is_ge()
+        settled.contains(&package.state) && package.version.compare(&file.version).is_ge()
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use vgpu_manifest::DebVersion;
 use vgpu_manifest::inventory::PackageName;
 
 use super::ask::{Cause, Change, Installed, Reason, Solution, Upgrades, Verb};
@@ -11,7 +12,6 @@ use super::rules::Rule;
 use super::search::{Model, Search};
 use crate::apt::model::Universe;
 use crate::apt::relation::Relation;
-use crate::apt::version::Version;
 
 /// Returns the answer for a model. Packages of the model that are not needed are omitted.
 pub(super) fn solution<U: Universe>(
@@ -39,7 +39,7 @@ pub(super) fn solution<U: Universe>(
 fn installed<U: Universe>(
     universe: &U,
     name: &PackageName,
-    version: &Version,
+    version: &DebVersion,
 ) -> Result<Installed, U::Error> {
     let mut offered = universe.versions(name)?;
     offered.retain(|other| other.version == *version);

@@ -4,18 +4,17 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use vgpu_manifest::ParseTextError;
 use vgpu_manifest::inventory::PackageName;
+use vgpu_manifest::{DebVersion, ParseTextError};
 
 use crate::apt::model::Candidate;
-use crate::apt::version::Version;
 
 /// A requested package: `dkms`, or `dkms=3.0.10-8` for exactly that version.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub(crate) struct Request {
     pub(crate) name: PackageName,
-    pub(crate) version: Option<Version>,
+    pub(crate) version: Option<DebVersion>,
 }
 
 /// Which packages of a node may be upgraded.
@@ -51,7 +50,7 @@ pub(crate) struct Change {
 /// An installed version that a newer one replaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Installed {
-    pub(crate) version: Version,
+    pub(crate) version: DebVersion,
     /// The same version, if an archive still offers it; a rollback needs it.
     pub(crate) offered: Option<Candidate>,
 }
@@ -71,7 +70,7 @@ pub(crate) enum Cause {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reason {
     pub(crate) name: PackageName,
-    pub(crate) version: Version,
+    pub(crate) version: DebVersion,
     pub(crate) verb: Verb,
     /// `libc6 (= 2.36-9+deb12u10)`.
     pub(crate) what: String,

@@ -10,7 +10,6 @@ use vgpu_manifest::{ItemName, Kind};
 
 use super::outline::Outline;
 use super::{Archive, Change, Driver, Image, PackageChange, PackageStep, Unlock};
-use crate::apt::Version;
 use crate::items::driver;
 
 /// Checks whether two records describe the same thing at different times.
@@ -79,15 +78,12 @@ pub(super) fn packages(old: &Outline, new: &Outline, changes: &mut Vec<Change>) 
         let step = match (was, is) {
             (None, _) => PackageStep::Added,
             (_, None) => PackageStep::Removed,
-            (Some((was, before)), Some((is, after))) => {
-                let [from, to] = [was, is].map(|it| Version::from(it.version.clone()));
-                match to.cmp(&from) {
-                    Ordering::Greater => PackageStep::Newer,
-                    Ordering::Less => PackageStep::Older,
-                    Ordering::Equal if before == after => continue,
-                    Ordering::Equal => PackageStep::Rebuilt,
-                }
-            }
+            (Some((was, before)), Some((is, after))) => match is.version.compare(&was.version) {
+                Ordering::Greater => PackageStep::Newer,
+                Ordering::Less => PackageStep::Older,
+                Ordering::Equal if before == after => continue,
+                Ordering::Equal => PackageStep::Rebuilt,
+            },
         };
         let Some((record, _)) = is.or(was) else { continue };
         changes.push(Change::Package(PackageChange {
