@@ -31,6 +31,7 @@ mod sbom;
 mod secret;
 mod stick;
 mod trust;
+mod types;
 mod ui;
 mod wants;
 

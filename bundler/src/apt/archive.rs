@@ -7,14 +7,14 @@ use vgpu_manifest::package::ArchiveName;
 use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Digest, ItemName, ParseTextError};
 
-use super::address::Address;
 use super::names;
 use super::release::{
     Evidence, Keyring, KeyringError, Release, ReleaseError, SignatureError, Signed, day, verify,
 };
 use crate::cache::CacheError;
-use crate::items::source::{Expected, MAX_KEPT, SourceError, Sources};
+use crate::items::source::{SourceError, Sources};
 use crate::recipe::{Archive, Expired};
+use crate::types::{Address, Expected, MAX_RETAINED};
 
 /// An archive with a verified release.
 #[derive(Debug)]
@@ -187,12 +187,12 @@ fn from_mirror(
 
 /// Returns the current bytes of a small file of an archive.
 fn load(sources: &Sources<'_>, addresses: &[Address], item: &ItemName) -> Result<Vec<u8>, Failure> {
-    let cap = ByteSize::new(MAX_KEPT);
+    let cap = ByteSize::new(MAX_RETAINED);
     let want = Expected { name: item, sha256: None, size: None, cap };
     let sha256 = sources.archived(addresses, want)?.sha256;
     let mut bytes = Vec::new();
     let file = sources.fetcher.cache.cache().open_content(sha256)?;
-    let read = file.take(MAX_KEPT).read_to_end(&mut bytes);
+    let read = file.take(MAX_RETAINED).read_to_end(&mut bytes);
     // The cache wrote this file a moment ago; it can differ only if another process changed it.
     if read.is_err() || Digest::of(&bytes) != sha256 {
         return Err(CacheError::Damaged(sha256).into());

@@ -7,7 +7,7 @@ use super::archive::ArchiveError;
 use super::index::{IndexError, NoDeb, ReadError};
 use super::release::INSTALL_GPGV;
 use super::solve::{Explanation, SolveError};
-use crate::items::source::LocalPath;
+use crate::types::LocalPath;
 
 /// The packages of a recipe cannot be resolved.
 #[derive(Debug, thiserror::Error)]

@@ -4,8 +4,8 @@ use vgpu_manifest::DebVersion;
 use vgpu_manifest::inventory::{Name, PackageName};
 use vgpu_manifest::package::ArchiveName;
 
-use super::relation::{self, Alternatives, Provided, Relation, RelationError};
-use super::stanza::Stanza;
+use crate::types::Stanza;
+use crate::types::relation::{self, Alternatives, Provided, Relation, RelationError};
 
 /// A version of a package, with all properties that decide what it can be installed with.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,9 +11,9 @@ use vgpu_manifest::package::ArchiveName;
 use super::error::AptError;
 use super::index::Indexes;
 use super::model::Candidate;
-use super::solve::{Explanation, Node, Request, SolveError, Upgrades, solve};
-use crate::items::source::LocalPath;
+use super::solve::{Explanation, Node, SolveError, solve};
 use crate::recipe;
+use crate::types::{LocalPath, Request, Upgrades};
 
 /// The available information about the nodes.
 #[derive(Debug)]

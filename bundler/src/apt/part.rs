@@ -13,8 +13,8 @@ use super::model::Candidate;
 use super::names;
 use super::renew::Used;
 use super::solve::{Cause, Change, Installed};
-use crate::items::source::{Kept, Origin, Pin};
 use crate::recipe::{self, Apt, Entry, Role};
+use crate::types::{Origin, Pin, Retained};
 
 /// Returns the items of a table: packages in the order of their names, then signed files and
 /// indexes.
@@ -91,7 +91,7 @@ fn evidence(table: &Apt, used: &Used<'_>, part: &mut Part) -> Result<(), AptErro
     let mut items = Vec::new();
     for document in &used.opened.evidence {
         let bytes = &document.bytes;
-        let kept = Kept::new(bytes)
+        let kept = Retained::new(bytes)
             .map_err(|source| AptError::Keep { archive: archive.clone(), source })?;
         let origin = Origin::Evidence { addresses: document.addresses.clone(), kept };
         items.push(item(name(document.file)?, bytes.len() as u64, Digest::of(bytes), origin));

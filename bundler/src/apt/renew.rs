@@ -12,9 +12,10 @@ use super::part;
 use super::release::{IndexesOfAll, day};
 use super::said;
 use super::solve::{Node, Solution, solve};
-use crate::items::source::{Origin, Sources};
+use crate::items::source::Sources;
 use crate::lock::Lock;
 use crate::recipe::{self, Apt, Archive};
+use crate::types::Origin;
 
 /// An archive and its downloaded files.
 #[derive(Debug)]

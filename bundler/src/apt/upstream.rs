@@ -14,7 +14,7 @@ use super::model::{Pin, Universe as _};
 use super::release::{
     Evidence, INSTALL_GPGV, Keyring, KeyringError, Release, ReleaseError, SignatureError, verify,
 };
-use crate::items::source::MAX_KEPT;
+use crate::types::MAX_RETAINED;
 
 /// An archive whose signature covers all of its packages.
 #[derive(Debug)]
@@ -146,7 +146,7 @@ fn vouches(
 /// Returns the bytes of a small item; `None` if it is missing or too large.
 fn small(manifest: &Manifest, item: &ItemName, copy: Copy<'_>) -> Result<Vec<u8>, UpstreamError> {
     let mut bytes = Vec::new();
-    if let Some(item) = manifest.item(item).filter(|item| item.size() <= MAX_KEPT) {
+    if let Some(item) = manifest.item(item).filter(|item| item.size() <= MAX_RETAINED) {
         copy(item, &mut bytes)?;
     }
     Ok(bytes)

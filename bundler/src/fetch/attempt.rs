@@ -7,7 +7,8 @@ use vgpu_manifest::{Digest, Measured, PIECE};
 use super::patience::Brought;
 use super::{Download, MirrorError};
 use crate::cache::{CacheError, CacheLock, Cut, Partial};
-use crate::net::{Client, HttpUrl, NetError, Reply, Resume, Retry, Validator};
+use crate::net::{Client, NetError, Reply, Resume, Retry, Validator};
+use crate::types::HttpUrl;
 use crate::ui::Transfer;
 
 #[derive(Debug)]

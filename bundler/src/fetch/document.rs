@@ -2,7 +2,8 @@ use vgpu_manifest::ui::ByteSize;
 
 use super::patience::Brought;
 use super::{FetchError, Fetcher, MirrorError};
-use crate::net::{Client, HttpUrl, Retry};
+use crate::net::{Client, Retry};
+use crate::types::HttpUrl;
 
 impl Fetcher<'_> {
     /// Fetches a small document of at most `cap` bytes. It is not cached, because the next answer

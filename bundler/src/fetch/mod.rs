@@ -19,7 +19,8 @@ use vgpu_manifest::{Digest, Measured};
 use self::attempt::Failure;
 pub(crate) use self::patience::Patience;
 use crate::cache::{CacheError, CacheLock};
-use crate::net::{Client, HttpUrl, NetError};
+use crate::net::{Client, NetError};
+use crate::types::HttpUrl;
 use crate::ui::{Transfer, Ui};
 
 /// A content to download.

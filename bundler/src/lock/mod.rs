@@ -12,7 +12,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 use vgpu_keys::Channel;
 use vgpu_manifest::catalog::Catalog;
-use vgpu_manifest::package::ArchiveRecord;
+use vgpu_manifest::package::{ArchiveName, ArchiveRecord};
 use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::verdict::{Contents, Purpose};
 use vgpu_manifest::{
@@ -21,10 +21,8 @@ use vgpu_manifest::{
 
 pub(crate) use self::diff::{Change, Outline, all_of, between, lines};
 pub(crate) use self::relock::{Pins, all, is_packages, relock};
-use crate::apt::LockedApt;
-use crate::items::source::{Expected, Origin, Pin};
-use crate::items::unlock::Build;
 use crate::recipe::{Entry, Recipe};
+use crate::types::{Build, Expected, Origin, Pin};
 
 /// A resolved recipe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +55,17 @@ pub(crate) struct Lock {
     /// The items, in the order in which they are applied.
     #[serde(default, rename = "item")]
     pub(crate) items: Vec<LockedItem>,
+}
+
+/// A resolved table of packages. Its items are the packages for its release and the signed files of
+/// their archives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct LockedApt {
+    /// The Debian release that the packages are for.
+    pub(crate) release: ArchiveName,
+    /// The digest of the request: the table, and the packages of the node.
+    pub(crate) asked: Digest,
 }
 
 /// A pinned item.

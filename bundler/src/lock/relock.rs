@@ -13,10 +13,11 @@ use crate::exit::{self, Advise as _};
 use crate::items::driver;
 use crate::items::headers;
 use crate::items::image;
-use crate::items::source::{Origin, Pin, SourceError, Sources};
+use crate::items::source::{SourceError, Sources};
 use crate::items::unlock::{self, Making};
 use crate::pack;
 use crate::recipe::{Entry, Recipe};
+use crate::types::{Origin, Pin};
 use crate::ui::Ui;
 
 /// Which pins of an earlier lock are retained.

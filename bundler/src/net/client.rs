@@ -6,7 +6,8 @@ use zeroize::Zeroizing;
 use super::http::{Http, Response};
 use super::introduce::{Again, Authorization, Introduce, Refusal};
 use super::login::Logins;
-use super::{HttpUrl, NetError, Reply, Validator};
+use super::{NetError, Reply, Validator};
+use crate::types::HttpUrl;
 
 /// An HTTP client, which keeps connections open for the whole run.
 #[derive(Debug)]

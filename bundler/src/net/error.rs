@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use super::HttpUrl;
 use super::client::Refused;
+use crate::types::HttpUrl;
 
 /// Why a request brought nothing, or not all.
 #[derive(Debug, thiserror::Error)]

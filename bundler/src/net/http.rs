@@ -11,8 +11,9 @@ use rustls::{ClientConfig, RootCertStore};
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::NetError;
 use super::client::{MAX_REDIRECTS, Proxy, Refused, Timeouts};
-use super::{HttpUrl, NetError};
+use crate::types::HttpUrl;
 
 /// A client of the library. It keeps connections open.
 #[derive(Debug)]

@@ -5,7 +5,8 @@ use std::fmt;
 use base64ct::{Base64, Encoding as _};
 use zeroize::Zeroizing;
 
-use super::{Client, HttpUrl, NetError};
+use super::{Client, NetError};
+use crate::types::HttpUrl;
 
 /// The value of an `Authorization` header: a secret, which no message shows.
 #[derive(Clone, PartialEq, Eq)]

@@ -20,11 +20,9 @@ pub(crate) mod registry;
 mod reply;
 #[cfg(test)]
 mod tests;
-mod url;
 
 pub(crate) use self::client::{Client, Proxy, Resume, Timeouts};
 pub(crate) use self::error::{NetError, Retry};
 pub(crate) use self::http::certificates;
 pub(crate) use self::introduce::{Again, Authorization, Introduce, Refusal};
 pub(crate) use self::reply::{Reply, Validator};
-pub(crate) use self::url::{HttpUrl, ParseUrlError};

@@ -6,8 +6,9 @@ use std::time::Duration;
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::NetError;
 use super::client::{Proxy, Timeouts};
-use super::{HttpUrl, NetError};
+use crate::types::HttpUrl;
 
 /// There is none.
 #[derive(Debug)]

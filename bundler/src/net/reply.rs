@@ -2,7 +2,8 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::http::{Response, from_read};
-use super::{HttpUrl, NetError, Resume};
+use super::{NetError, Resume};
+use crate::types::HttpUrl;
 
 /// The body of an answer: a content, or the rest of one.
 #[derive(Debug)]

@@ -23,9 +23,9 @@ use vgpu_manifest::unlock::GlibcVersion;
 use vgpu_manifest::verdict::Targets;
 use vgpu_manifest::{BundleName, Digest, ItemMode, ItemName, Wants};
 
-pub(crate) use self::apt::{Apt, Archive, Expired, Indexes, Node, Suite};
-pub(crate) use self::unlock::FitCheck;
-use crate::items::source::{Expected, Origin};
+pub(crate) use self::apt::{Apt, Archive, Expired, Indexes, Node};
+pub(crate) use self::unlock::{FitCheck, library_for};
+use crate::types::{Expected, Origin};
 
 /// The requested contents of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -192,7 +192,7 @@ impl Recipe {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::items::git::Part;
+    use crate::types::git::Part;
 
     const GOOD: &str = r#"
         [bundle]

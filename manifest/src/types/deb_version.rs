@@ -45,6 +45,7 @@ impl PackageVersion {
 pub struct DebVersion(PackageVersion);
 
 impl DebVersion {
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_str()

@@ -9,11 +9,11 @@ use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Digest, ItemName, PIECE};
 
 use super::scan::ScanError;
-use crate::apt::address::Address;
 use crate::apt::release::{self, ByHash, Release};
 use crate::cache::CacheError;
-use crate::items::source::{Expected, SourceError, Sources};
-use crate::recipe::{Archive, Suite};
+use crate::items::source::{SourceError, Sources};
+use crate::recipe::Archive;
+use crate::types::{Address, Expected, Suite};
 
 /// A cached index.
 #[derive(Debug)]

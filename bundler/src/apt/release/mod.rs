@@ -16,7 +16,7 @@ use vgpu_manifest::package::Fingerprint;
 pub(crate) use self::date::day;
 pub(crate) use self::keyring::{Keyring, KeyringError};
 pub(crate) use self::verify::{Evidence, INSTALL_GPGV, SignatureError, Signed, Verifier, verify};
-use super::stanza::{Stanza, StanzaError};
+use crate::types::{Stanza, StanzaError};
 
 /// The signed release file of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]

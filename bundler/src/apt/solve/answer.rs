@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, VecDeque};
 use vgpu_manifest::DebVersion;
 use vgpu_manifest::inventory::PackageName;
 
-use super::ask::{Cause, Change, Installed, Reason, Solution, Upgrades, Verb};
+use super::ask::{Cause, Change, Installed, Reason, Solution, Verb};
 use super::matching;
 use super::pool::{PackageId, State, VersionId};
 use super::rules::Rule;
 use super::search::{Model, Search};
 use crate::apt::model::Universe;
-use crate::apt::relation::Relation;
+use crate::types::Upgrades;
+use crate::types::relation::Relation;
 
 /// Returns the answer for a model. Packages of the model that are not needed are omitted.
 pub(super) fn solution<U: Universe>(

@@ -11,7 +11,7 @@ use vgpu_manifest::inventory::PackageName;
 
 use super::node::{Present, now};
 use crate::apt::model::{Candidate, Essential, Importance, MultiArch, NATIVE};
-use crate::apt::relation::{Alternatives, Comparison, Relation};
+use crate::types::relation::{Alternatives, Comparison, Relation};
 
 /// Returns the best available stanza of an installed package.
 pub(super) fn stanza(name: &PackageName, present: &Present, offered: &[Candidate]) -> Candidate {

@@ -1,6 +1,6 @@
 //! Explains why there is no solution, in terms of the stanzas.
 
-use super::ask::{Explanation, Request, Upgrades, Verb};
+use super::ask::{Explanation, Verb};
 use super::engine::Contradiction;
 use super::policy::{Refusal, Stay};
 use super::pool::{PackageId, Pool, State, VersionId};
@@ -9,7 +9,8 @@ use super::rules::Rule;
 use super::search::Search;
 use super::{matching, way_out::WaysOut};
 use crate::apt::model::Universe;
-use crate::apt::relation::{Alternatives, Qualifier, Relation};
+use crate::types::relation::{Alternatives, Qualifier, Relation};
+use crate::types::{Request, Upgrades};
 
 /// The limit of lines; further lines rarely add information.
 const MOST_LINES: usize = 24;
@@ -328,7 +329,7 @@ impl<U: Universe> Teller<'_, '_, U> {
 
 /// Returns a request in the form of a dependency.
 fn wanted(request: &Request) -> Alternatives {
-    let bound = request.version.clone().map(crate::apt::relation::Bound::exactly);
+    let bound = request.version.clone().map(crate::types::relation::Bound::exactly);
     let relation = Relation { name: request.name.clone(), qualifier: Qualifier::Same, bound };
     Alternatives::one(relation)
 }

@@ -1,7 +1,7 @@
 //! Matches versions against relations.
 
 use crate::apt::model::{Candidate, MultiArch, NATIVE};
-use crate::apt::relation::{Qualifier, Relation};
+use crate::types::relation::{Qualifier, Relation};
 
 /// Returns whether this version satisfies a dependency.
 pub(super) fn satisfies(candidate: &Candidate, needed: &Relation) -> bool {

@@ -26,10 +26,11 @@ use self::engine::Lit;
 use self::pool::{PackageId, State, VersionId};
 use self::search::{Model, Search, Stop};
 use super::model::Universe;
+use crate::types::{Request, Upgrades};
 
 #[expect(unused_imports, reason = "nothing asks yet; removed with the first recipe that does")]
 pub(crate) use self::ask::{
-    Cause, Change, Explanation, Installed, Reason, Request, Solution, SolveError, Upgrades, Verb,
+    Cause, Change, Explanation, Installed, Reason, Solution, SolveError, Verb,
 };
 pub(crate) use self::node::Node;
 

@@ -7,7 +7,7 @@ use vgpu_manifest::inventory::{self, PackageName, PackageState, Want};
 use vgpu_manifest::package::ArchiveName;
 
 use crate::apt::model::{Candidate, NATIVE, Offer, Pin, Place};
-use crate::apt::stanza::Stanza;
+use crate::types::Stanza;
 
 /// The packages of a node, by name.
 #[derive(Debug, Clone, Default)]

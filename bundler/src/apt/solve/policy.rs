@@ -3,9 +3,9 @@
 use vgpu_manifest::DebVersion;
 use vgpu_manifest::package::ArchiveName;
 
-use super::ask::Upgrades;
 use super::node::{Liberty, Present};
 use crate::apt::model::{Candidate, Pin};
+use crate::types::Upgrades;
 
 /// The priority of an installed version.
 const INSTALLED: Pin = Pin(100);

@@ -5,13 +5,13 @@ use std::ops::Index;
 
 use vgpu_manifest::inventory::PackageName;
 
-use super::ask::{Request, Upgrades};
 use super::engine::Var;
 use super::node::{Node, Present};
 use super::policy::{self, Refused};
 use super::{assumed, matching};
 use crate::apt::model::{Candidate, Essential, Importance, Universe};
-use crate::apt::relation::{Alternatives, Qualifier, Relation};
+use crate::types::relation::{Alternatives, Qualifier, Relation};
+use crate::types::{Request, Upgrades};
 
 /// A version of a package that a solution may include.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use vgpu_manifest::inventory::PackageName;
 
-use super::ask::{Request, Upgrades, Verb};
+use super::ask::Verb;
 use super::engine::{ClauseId, Contradiction, Engine};
 use super::matching;
 use super::pool::{PackageId, Pool, State, VersionId};
 use crate::apt::model::Universe;
-use crate::apt::relation::{Alternatives, Relation};
+use crate::types::relation::{Alternatives, Relation};
+use crate::types::{Request, Upgrades};
 
 /// The meaning of an original clause.
 #[derive(Debug, Clone)]

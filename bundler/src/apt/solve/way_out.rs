@@ -5,7 +5,7 @@ use vgpu_manifest::inventory::PackageName;
 use super::ask::{Change, Solution};
 use super::policy::{Refusal, Refused, Stay};
 use crate::apt::model::Candidate;
-use crate::apt::relation::{Comparison, Relation};
+use crate::types::relation::{Comparison, Relation};
 
 /// Returns the hints, the most useful first.
 #[derive(Debug, Default)]

@@ -188,7 +188,8 @@ fn compiler(laptop: &Laptop, needs: Needs) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::items::unlock::{Lacking, Toolchain};
+    use crate::items::unlock::Lacking;
+    use crate::types::Toolchain;
 
     fn laptop() -> Laptop {
         let place = |path: &str| Place { path: path.into(), free: Ok(100 << 30) };

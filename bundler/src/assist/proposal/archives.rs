@@ -5,9 +5,8 @@
 use vgpu_manifest::inventory::{AptSource, AptUri, Inventory, Name, SourceKind, SourceState};
 use vgpu_manifest::package::ArchiveName;
 
-use crate::apt::Address;
 use crate::cli::options::ArchiveArg;
-use crate::recipe::Suite;
+use crate::types::{Address, Suite};
 
 /// The archives of a node.
 #[derive(Debug, Default)]

@@ -15,9 +15,10 @@ use crate::cli::options::{Network, NetworkArgs, Project, ProjectArgs};
 use crate::exit::Advise as _;
 use crate::items::driver::{self, Known};
 use crate::items::image;
-use crate::items::source::{Origin, SourceError, Sources};
+use crate::items::source::{SourceError, Sources};
 use crate::items::unlock;
 use crate::lock::{Lock, LockedItem, all};
+use crate::types::Origin;
 use crate::ui::print_json;
 
 /// Download all locked inputs into the cache

@@ -17,7 +17,6 @@ mod describe;
 mod error;
 mod header;
 mod intake;
-mod name;
 mod package;
 mod patches;
 mod payload;
@@ -30,9 +29,8 @@ mod walk;
 mod window;
 
 pub(crate) use self::config::{Known, config_again, configs};
-pub(crate) use self::describe::{config_of, lines, releases};
+pub(crate) use self::describe::{config_of, lines};
 use self::error::{Bomb, Truncated, UNREADABLE, damaged, unusable};
 pub(crate) use self::intake::{records, unpack_again};
-pub(crate) use self::name::{FileName, Hypervisor};
 use self::package::{Config, Examined, Package, check_windows};
 use self::portal::{Portal, is_zip};

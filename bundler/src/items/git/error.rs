@@ -1,7 +1,7 @@
 use anyhow::anyhow;
 use vgpu_manifest::ui::ByteSize;
 
-use super::GitOrigin;
+use crate::types::GitOrigin;
 
 /// A run of git that failed.
 #[derive(Debug, thiserror::Error)]

@@ -11,9 +11,9 @@ use serde::de::IgnoredAny;
 use vgpu_manifest::Digest;
 use vgpu_manifest::ui::ByteSize;
 
-use super::Platform;
 use super::media::{self, Dialect, Kind, Layer, LayerType};
-use super::name::{parse_digest, shortened};
+use crate::types::image::Platform;
+use crate::types::image::{parse_digest, shortened};
 
 /// The most bytes of a manifest, an index or a configuration: the limit of registries.
 pub(super) const MAX_DOCUMENT: u64 = 4 << 20;

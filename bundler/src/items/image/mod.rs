@@ -10,22 +10,17 @@ mod archive;
 mod auth;
 mod document;
 mod media;
-mod name;
-mod platform;
 mod pull;
 mod record;
-mod source;
 #[cfg(test)]
 mod tests;
 mod written;
 
-pub(crate) use self::name::ImageName;
-pub(crate) use self::platform::Platform;
 pub(crate) use self::pull::{pull, pull_again};
 pub(crate) use self::record::{lines, records};
-pub(crate) use self::source::{ImageSource, Registry, Transport};
 use crate::fetch::{FetchError, MirrorError};
 use crate::net::NetError;
+use crate::types::ImageSource;
 
 /// Returns the error for a download of `source` that failed.
 fn fetch_failed(source: &ImageSource, error: FetchError) -> anyhow::Error {

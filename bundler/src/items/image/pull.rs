@@ -11,12 +11,13 @@ use super::archive::Archive;
 use super::auth::{Places, Session};
 use super::document::{Blob, Document, MAX_DOCUMENT, Manifest, check_config};
 use super::media::{self, Dialect, Layer};
-use super::source::Asked;
 use super::written::oci_manifest;
-use super::{ImageSource, document, fetch_failed};
+use super::{document, fetch_failed};
 use crate::fetch::{Download, Fetcher};
-use crate::items::source::{Expected, Pin, SourceError, Sources};
+use crate::items::source::{SourceError, Sources};
 use crate::net::Client;
+use crate::types::image::Asked;
+use crate::types::{Expected, ImageSource, Pin};
 
 /// Pulls the image that `source` currently names into the cache.
 pub(crate) fn pull(

@@ -2,11 +2,11 @@ use anyhow::Context as _;
 use vgpu_manifest::image::ImageRecord;
 use vgpu_manifest::{ItemName, Kind};
 
-use super::ImageSource;
 use super::archive::{Digests, read_digests};
-use crate::items::source::{Expected, Origin, Pin, SourceError, Sources};
+use crate::items::source::{SourceError, Sources};
 use crate::lock::Lock;
 use crate::recipe::Entry;
+use crate::types::{Expected, ImageSource, Origin, Pin};
 
 /// Adds the records of the images among `entries` to their `pins`.
 ///

@@ -7,11 +7,10 @@ use camino::Utf8PathBuf;
 use vgpu_manifest::Measured;
 
 use super::file::Reading;
-use super::{Expected, Pin, SourceError, Sources};
-use crate::apt::Address;
+use super::{SourceError, Sources};
 use crate::cache::CacheError;
 use crate::fetch::{Download, FetchError};
-use crate::net::HttpUrl;
+use crate::types::{Address, Expected, HttpUrl, Pin};
 
 /// Why an address is unusable.
 #[derive(Debug, thiserror::Error)]

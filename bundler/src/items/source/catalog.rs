@@ -2,8 +2,9 @@ use vgpu_manifest::catalog::Catalog;
 use vgpu_manifest::catalog::sqlite::{self, DriverConfig};
 use vgpu_manifest::{CatalogRecord, Kind};
 
-use super::{Expected, Pin, SourceError, Sources};
+use super::{SourceError, Sources};
 use crate::cache::CacheError;
+use crate::types::{Expected, Pin};
 
 impl Sources<'_> {
     /// Writes the catalog of this program, with data of the bundle's drivers, as a SQLite file.

@@ -5,8 +5,9 @@ use camino::Utf8Path;
 use vgpu_manifest::PIECE;
 use vgpu_manifest::ui::ByteSize;
 
-use super::{Expected, LocalPath, Pin, SourceError, Sources};
+use super::{SourceError, Sources};
 use crate::cache::CacheError;
+use crate::types::{Expected, LocalPath, Pin};
 
 impl Sources<'_> {
     /// Reads a local file.

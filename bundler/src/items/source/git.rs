@@ -6,12 +6,12 @@ use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::unlock::CommitId;
 use vgpu_manifest::{ItemName, Kind as ItemKind, Tree};
 
-use super::{Expected, Origin, Pin, SourceError, Sources};
+use super::{SourceError, Sources};
 use crate::cache::{CacheError, Incoming};
-use crate::items::git::{
-    self, Blobs, Entry, GitOrigin, Kind, Part, Reach, Repository, Revision, Selection, check_out,
-};
+use crate::items::git::{self, Blobs, Entry, Kind, Reach, Repository, Selection, check_out};
 use crate::items::tree;
+use crate::types::git::{Part, Revision};
+use crate::types::{Expected, GitOrigin, Pin};
 
 impl Sources<'_> {
     /// Returns the origin with its commit, resolved if necessary.
@@ -162,25 +162,5 @@ impl SourceError {
     /// Converts the error of an item from a git repository.
     pub(crate) fn git(item: &ItemName, source: anyhow::Error) -> Self {
         Self::Git { item: item.clone(), source }
-    }
-}
-
-impl Origin {
-    /// Returns the git repository of an origin, if it has one.
-    #[must_use]
-    pub(crate) fn git(&self) -> Option<&GitOrigin> {
-        match self {
-            Self::Git(origin) => Some(origin),
-            _ => None,
-        }
-    }
-
-    /// Returns whether the locked origin `self` resolves the origin `wanted`.
-    #[must_use]
-    pub(crate) fn serves(&self, wanted: &Self) -> bool {
-        match (self, wanted) {
-            (Self::Git(have), Self::Git(wanted)) => have.serves(wanted),
-            (have, wanted) => have == wanted,
-        }
     }
 }

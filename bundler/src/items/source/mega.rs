@@ -1,83 +1,15 @@
-use std::fmt;
 use std::io::{self, Read};
 use std::process::{Child, Command, Stdio};
-use std::str::FromStr;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use vgpu_manifest::PIECE;
 
-use super::{Expected, Pin, SourceError, Sources};
+use super::{SourceError, Sources};
 use crate::cache::CacheError;
 use crate::fetch::FetchError;
-
-/// A link to a file on mega: its address with the decryption key.
-///
-/// The link is enough to read the file, so the key counts as a secret part of the address: recipe
-/// and lock contain it, messages and bundles do not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub(crate) struct MegaLink(String);
-
-/// A text is not a link to a file on mega.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a link to a file on mega is `https://mega.nz/file/ID#KEY` or `https://mega.nz/#!ID!KEY`")]
-pub(crate) struct ParseMegaError;
-
-impl FromStr for MegaLink {
-    type Err = ParseMegaError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let rest = text.strip_prefix("https://mega.nz/").ok_or(ParseMegaError)?;
-        let parts = match rest.strip_prefix("file/") {
-            Some(rest) => rest.split_once('#'),
-            None => rest.strip_prefix("#!").and_then(|rest| rest.split_once('!')),
-        };
-        let is_word = |word: &str, lengths: std::ops::RangeInclusive<usize>| {
-            lengths.contains(&word.len())
-                && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-        };
-        match parts {
-            Some((id, key)) if is_word(id, 8..=8) && is_word(key, 22..=43) => {
-                Ok(Self(text.to_owned()))
-            }
-            _ => Err(ParseMegaError),
-        }
-    }
-}
-
-impl MegaLink {
-    /// Returns the address without the key.
-    pub(crate) fn public(&self) -> String {
-        let rest = self.0.trim_start_matches("https://mega.nz/");
-        let id: String =
-            rest.trim_start_matches("file/").trim_start_matches("#!").chars().take(8).collect();
-        format!("https://mega.nz/file/{id}")
-    }
-}
-
-/// Omits the key: debug output may end up in a log.
-impl fmt::Display for MegaLink {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.public())
-    }
-}
-
-impl TryFrom<String> for MegaLink {
-    type Error = ParseMegaError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<MegaLink> for String {
-    fn from(link: MegaLink) -> Self {
-        link.0
-    }
-}
+use crate::types::{Expected, MegaLink, Pin};
 
 /// A file could not be downloaded from mega.
 #[derive(Debug, thiserror::Error)]
@@ -165,7 +97,7 @@ impl Running {
     /// reaches this machine.
     fn start(link: &MegaLink) -> Result<Self, MegaError> {
         let mut command = Command::new("megadl");
-        command.args(["--no-progress", "--path", "-", &link.0]);
+        command.args(["--no-progress", "--path", "-", link.secret()]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => MegaError::NoProgram,
@@ -236,36 +168,6 @@ fn last_words(mut from: impl Read) -> Vec<u8> {
                 kept.drain(..excess);
             }
             _ => return kept,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_link_has_a_key_that_nobody_sees() {
-        let key = "bauBlAkKKvv8hIm-8-qFmGOYS289ToQWN7rGFPzXB_w";
-        for text in [
-            format!("https://mega.nz/file/7YVWhCzZ#{key}"),
-            format!("https://mega.nz/#!7YVWhCzZ!{key}"),
-        ] {
-            let link: MegaLink = text.parse().unwrap();
-            assert_eq!(link.to_string(), "https://mega.nz/file/7YVWhCzZ");
-            assert_eq!(String::from(link), text);
-        }
-        for bad in [
-            "",
-            "https://mega.nz/file/7YVWhCzZ",
-            &format!("https://mega.nz/folder/7YVWhCzZ#{key}"),
-            &format!("http://mega.nz/file/7YVWhCzZ#{key}"),
-            &format!("https://mega.example/file/7YVWhCzZ#{key}"),
-            &format!("https://mega.nz/file/7YVWhCzZ#{key} --help"),
-            &format!("https://mega.nz/file/../7YVWh#{key}"),
-            "--help",
-        ] {
-            assert!(bad.parse::<MegaLink>().is_err(), "{bad}");
         }
     }
 }

@@ -1,8 +1,9 @@
 use vgpu_manifest::{Kind, Tree};
 
-use super::{Expected, LocalPath, Pin, SourceError, Sources};
+use super::{SourceError, Sources};
 use crate::cache::CacheError;
 use crate::items::tree;
+use crate::types::{Expected, LocalPath, Pin};
 
 impl Sources<'_> {
     /// Packs a local folder as one archive.

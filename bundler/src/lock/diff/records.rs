@@ -10,7 +10,7 @@ use vgpu_manifest::{ItemName, Kind};
 
 use super::outline::Outline;
 use super::{Archive, Change, Driver, Image, PackageChange, PackageStep, Unlock};
-use crate::items::driver;
+use crate::types::releases;
 
 /// Checks whether two records describe the same thing at different times.
 type Matches<'m, T> = &'m dyn Fn(&T, &T) -> bool;
@@ -54,7 +54,7 @@ fn of_drivers(outline: &Outline) -> Vec<(DriverKind, Driver)> {
         let driver = Driver {
             item: item.name.clone(),
             version: record.version.clone(),
-            releases: driver::releases(record),
+            releases: releases(record),
             patches: patches.map(|(patch, _)| (patch.name.clone(), patch.sha256)).collect(),
             sha256: item.sha256,
         };

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::small::{Scene, Shape, scene};
-use crate::apt::solve::{SolveError, Upgrades, solve};
+use crate::apt::solve::{SolveError, solve};
+use crate::types::Upgrades;
 
 const SHAPE: Shape = Shape { names: 6, versions: 3, conflicts: 1 };
 

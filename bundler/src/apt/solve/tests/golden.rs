@@ -1,7 +1,8 @@
 //! The exact texts for requests that cannot be satisfied.
 
 use super::archive::{Archives, ask, node, stanzas};
-use crate::apt::solve::{Explanation, Node, SolveError, Upgrades};
+use crate::apt::solve::{Explanation, Node, SolveError};
+use crate::types::Upgrades;
 
 fn explained(archives: &Archives, node: &Node, names: &str, upgrades: Upgrades) -> Explanation {
     match ask(archives, node, names, upgrades) {

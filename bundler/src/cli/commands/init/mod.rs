@@ -26,9 +26,8 @@ use super::Context;
 use crate::assist::proposal::{Proposal, Wish};
 use crate::cli::options::{ArchiveArg, KeysArg, Licensing, MachineArgs, gpu};
 use crate::exit::Advise as _;
-use crate::items::source::LocalPath;
-use crate::net::HttpUrl;
 use crate::recipe::Recipe;
+use crate::types::{HttpUrl, LocalPath};
 use crate::ui::print_json;
 
 /// Write a new recipe.

@@ -2,10 +2,11 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Deserialize;
 
-use super::super::source::{ImageSource, Registry, Transport};
 use super::Credentials;
 use super::challenge::Challenge;
-use crate::net::{Again, Authorization, Client, HttpUrl, Introduce, NetError, Refusal, Reply};
+use crate::net::{Again, Authorization, Client, Introduce, NetError, Refusal, Reply};
+use crate::types::image::{Registry, Transport};
+use crate::types::{HttpUrl, ImageSource};
 
 /// The authorization for the registries of one image.
 #[derive(Debug)]

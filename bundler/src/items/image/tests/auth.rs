@@ -3,6 +3,7 @@ use std::sync::Arc;
 use super::super::auth::{Credentials, Session};
 use super::*;
 use crate::net::{Introduce, Refusal};
+use crate::types::image::Transport;
 
 #[test]
 fn a_token_is_fetched_once_and_again_when_it_has_run_out() {

@@ -15,9 +15,11 @@ use super::*;
 use crate::cache::Cache;
 use crate::cache::tests::scratch;
 use crate::fetch::{Fetcher, Patience};
-use crate::items::source::{Expected, SourceError, Sources};
+use crate::items::source::{SourceError, Sources};
 use crate::net::registry::*;
 use crate::net::{Client, Proxy, Timeouts};
+use crate::types::Expected;
+use crate::types::image::{Platform, Transport};
 use crate::ui::Ui;
 
 /// A machine that pulls.

@@ -2,9 +2,9 @@
 
 use vgpu_manifest::driver::DriverKind;
 
+use super::AlistError;
 use super::answer::{Entry, ListAnswer};
-use super::{AlistError, AlistSource};
-use crate::items::driver::{FileName, Hypervisor};
+use crate::types::{AlistSource, FileName, Hypervisor};
 
 /// The result of a selection.
 #[derive(Debug, PartialEq, Eq)]

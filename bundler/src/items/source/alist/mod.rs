@@ -9,31 +9,13 @@ mod choice;
 #[cfg(test)]
 mod tests;
 
-use serde::{Deserialize, Serialize};
-use vgpu_manifest::catalog::DriverVersion;
-use vgpu_manifest::driver::DriverKind;
 use vgpu_manifest::ui::ByteSize;
 
 use self::answer::{FileAnswer, ListAnswer, data};
 use self::choice::{Found, choose, fallback, folders};
-use super::{Expected, Pin, SourceError, Sources};
+use super::{SourceError, Sources};
 use crate::fetch::{Download, FetchError};
-use crate::net::HttpUrl;
-
-pub(crate) use self::answer::AlistPath;
-
-/// A driver in a folder of an AList server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct AlistSource {
-    pub(crate) url: HttpUrl,
-    pub(crate) path: AlistPath,
-    /// The kind of machine that runs the driver.
-    pub(crate) driver: DriverKind,
-    /// Its version, if the item name contains it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) version: Option<DriverVersion>,
-}
+use crate::types::{AlistPath, AlistSource, Expected, HttpUrl, Pin};
 
 /// An AList server does not have the requested file.
 #[derive(Debug, thiserror::Error)]
@@ -91,14 +73,6 @@ fn has(others: &[String]) -> String {
     if others.is_empty() { String::new() } else { format!(", but {}", shown(others)) }
 }
 
-impl AlistSource {
-    /// Returns a description of the request.
-    fn wanted(&self) -> String {
-        let version = self.version.as_ref().map(|version| format!(" {version}"));
-        format!("{} driver{}", self.driver, version.unwrap_or_default())
-    }
-}
-
 impl Sources<'_> {
     /// Downloads a driver from an AList server.
     pub(super) fn alist(
@@ -128,30 +102,30 @@ impl Sources<'_> {
     fn search(&self, source: &AlistSource) -> Result<AlistPath, AlistError> {
         let top = self.list(source, &source.path)?;
         if let Found::One(file) = choose(source, &top)? {
-            return source.path.below(&file);
+            return below(&source.path, &file);
         }
         let mut others = top.names();
         let mut open: Vec<AlistPath> = Vec::new();
         for folder in folders(source.driver, &top) {
-            open.push(source.path.below(&folder)?);
+            open.push(below(&source.path, &folder)?);
         }
         // A portal folder has folders of its own, but those have none.
         let mut at = 0;
         while let Some(folder) = open.get(at).cloned().filter(|_| at < 8) {
             let list = self.list(source, &folder)?;
             if let Found::One(file) = choose(source, &list)? {
-                return folder.below(&file);
+                return below(&folder, &file);
             }
             others.extend(list.names());
             if folder.depth() == source.path.depth() + 1 {
                 for inner in folders(source.driver, &list) {
-                    open.push(folder.below(&inner)?);
+                    open.push(below(&folder, &inner)?);
                 }
             }
             at += 1;
         }
         match fallback(source, &top)? {
-            Found::One(file) => source.path.below(&file),
+            Found::One(file) => below(&source.path, &file),
             Found::None => Err(AlistError::None {
                 wanted: source.wanted(),
                 folder: source.path.clone(),
@@ -200,4 +174,10 @@ impl Sources<'_> {
         let url = source.url.below(&["api", "fs", question]).with_query(query);
         data(&self.fetcher.document("AList", &url, MAX_ANSWER)?)
     }
+}
+
+/// Returns the path of an entry that the server lists in a folder.
+fn below(folder: &AlistPath, name: &str) -> Result<AlistPath, AlistError> {
+    let bad = || AlistError::Address(name.chars().take(120).collect());
+    folder.below(name).ok_or_else(bad)
 }
