@@ -3,6 +3,7 @@
 pub(crate) mod commands;
 #[cfg(feature = "pages")]
 pub(crate) mod completions;
+pub(crate) mod exit;
 mod manual;
 #[cfg(feature = "pages")]
 pub(crate) mod manual_pages;

@@ -5,7 +5,7 @@
 use vgpu_manifest::inventory::{AptSource, AptUri, Inventory, Name, SourceKind, SourceState};
 use vgpu_manifest::package::ArchiveName;
 
-use crate::cli::options::ArchiveArg;
+use super::ArchiveArg;
 use crate::types::{Address, Suite};
 
 /// The archives of a node.

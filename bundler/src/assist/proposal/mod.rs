@@ -1,5 +1,6 @@
 //! The best driver for a machine, and why not the others: a pure function.
 
+mod archive_arg;
 mod archives;
 mod text;
 
@@ -13,6 +14,7 @@ use vgpu_manifest::verdict::{
     judge,
 };
 
+pub(crate) use self::archive_arg::{ArchiveArg, KeysArg};
 pub(crate) use self::archives::{Archives, is_proxmox};
 
 /// A proposal for a machine.
@@ -318,6 +320,8 @@ fn why_nothing(catalog: &Catalog, target: &Target, gpus: &[PciId], goals: &[Goal
 
 #[cfg(test)]
 mod tests {
+    use vgpu_manifest::ui::Report;
+
     use super::*;
 
     fn target(pve: &str, kernel: &str) -> Target {
@@ -374,7 +378,7 @@ mod tests {
         let none = format!("{none:#}");
         assert!(none.contains("pass the GPU through to one guest"), "{none}");
         let intel = make(&catalog, &["8086:3e92"], &pve8, Wish::Best).unwrap_err();
-        assert_eq!(crate::exit::status(&intel), Exit::Unsuitable);
+        assert_eq!(Report::of(intel.as_ref(), &[]).exit, Exit::Unsuitable);
     }
 
     #[test]

@@ -12,14 +12,13 @@ use vgpu_manifest::{ItemName, Kind, parallel};
 use super::Context;
 use crate::cache::CacheLock;
 use crate::cli::options::{Network, NetworkArgs, Project, ProjectArgs};
-use crate::exit::Advise as _;
 use crate::items::driver::{self, Known};
-use crate::items::image;
 use crate::items::source::{SourceError, Sources};
-use crate::items::unlock;
-use crate::lock::{Lock, LockedItem, all};
+use crate::items::{image, unlock};
+use crate::lock::{Lock, LockedItem};
+use crate::relock::all;
 use crate::types::Origin;
-use crate::ui::print_json;
+use crate::ui::{Advise as _, print_json};
 
 /// Download all locked inputs into the cache
 #[derive(Debug, clap::Args)]

@@ -1,6 +1,5 @@
 //! Options that several commands share, and their resolved values.
 
-mod archive;
 mod licensing;
 mod machine;
 mod network;
@@ -10,7 +9,6 @@ mod signer;
 mod trust;
 mod unsuitable;
 
-pub(crate) use self::archive::{ArchiveArg, KeysArg};
 pub(crate) use self::licensing::Licensing;
 pub(crate) use self::machine::{MachineArgs, gpu, read_inventory};
 

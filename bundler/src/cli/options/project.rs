@@ -1,9 +1,9 @@
 use anyhow::Context as _;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::exit::Advise as _;
 use crate::lock::Lock;
 use crate::recipe::Recipe;
+use crate::ui::Advise as _;
 
 /// Recipe options.
 #[derive(Debug, clap::Args)]

@@ -4,10 +4,10 @@
 //! are few and counts otherwise, and it omits consequences of other changes. If a driver changed,
 //! the different bytes of its file are not listed.
 
+mod explain;
 mod items;
 mod outline;
 mod records;
-mod tell;
 #[cfg(test)]
 mod tests;
 
@@ -22,8 +22,8 @@ use vgpu_manifest::package::{ArchiveName, Fingerprint, PackageReason};
 use vgpu_manifest::unlock::{CommitId, GlibcVersion};
 use vgpu_manifest::{Digest, ItemFields, ItemName};
 
-pub(crate) use self::outline::Outline;
-pub(crate) use self::tell::lines;
+pub(crate) use self::explain::lines;
+pub(crate) use self::outline::{Outline, host_changes};
 use vgpu_manifest::ui::ByteSize;
 
 /// A change.

@@ -23,12 +23,12 @@ use vgpu_manifest::{BundleName, ItemName, KernelWord, ModprobeLine, ModuleName};
 
 use self::packages::Packages;
 use super::Context;
+use crate::assist::proposal::{ArchiveArg, KeysArg};
 use crate::assist::proposal::{Proposal, Wish};
-use crate::cli::options::{ArchiveArg, KeysArg, Licensing, MachineArgs, gpu};
-use crate::exit::Advise as _;
+use crate::cli::options::{Licensing, MachineArgs, gpu};
 use crate::recipe::Recipe;
 use crate::types::{HttpUrl, LocalPath};
-use crate::ui::print_json;
+use crate::ui::{Advise as _, print_json};
 
 /// Write a new recipe.
 ///

@@ -1,7 +1,7 @@
 use clap::Parser as _;
 
 use super::*;
-use crate::exit;
+use crate::cli::exit;
 
 #[derive(clap::Parser)]
 struct Only {
@@ -102,7 +102,7 @@ fn the_examples_in_it_are_right() {
     let live = live.replace("item = \"guest/tool\"", "item = \"driver/host.run\"");
     let recipe = read(&live);
     assert_eq!(recipe.entries.len(), 8, "{live}");
-    assert_eq!(crate::wants::lines(&recipe.host).len(), 8, "{live}");
+    assert_eq!(crate::lock::host_changes(&recipe.host).len(), 8, "{live}");
 }
 
 const NODE: &str =

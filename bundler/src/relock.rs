@@ -5,20 +5,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use vgpu_manifest::package::ArchiveName;
+use vgpu_manifest::ui::Report;
 use vgpu_manifest::{CatalogRecord, Digest, ItemName, Kind, parallel};
 
-use super::{Lock, LockedItem};
 use crate::apt::{AptError, Expansion, Renewal, expand};
-use crate::exit::{self, Advise as _};
-use crate::items::driver;
-use crate::items::headers;
-use crate::items::image;
 use crate::items::source::{SourceError, Sources};
 use crate::items::unlock::{self, Making};
+use crate::items::{driver, headers, image};
+use crate::lock::{Lock, LockedItem};
 use crate::pack;
 use crate::recipe::{Entry, Recipe};
 use crate::types::{Origin, Pin};
-use crate::ui::Ui;
+use crate::ui::{Advise as _, Ui};
 
 /// Which pins of an earlier lock are retained.
 #[derive(Debug, Clone, Copy)]
@@ -193,7 +191,8 @@ pub(crate) fn all<T>(ui: &Ui, results: Vec<Result<T, SourceError>>) -> anyhow::R
         1 => Err(errors.remove(0)),
         failed => {
             for error in &errors {
-                exit::tell(ui, error);
+                // Their exit statuses do not count, so no list of error types is needed.
+                ui.report(&Report::of(error.as_ref(), &[]));
             }
             bail!("{failed} of {count} items are unavailable");
         }
