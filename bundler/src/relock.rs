@@ -9,7 +9,7 @@ use vgpu_manifest::ui::Report;
 use vgpu_manifest::{CatalogRecord, Digest, ItemName, Kind, parallel};
 
 use crate::apt::{AptError, Expansion, Renewal, expand};
-use crate::items::source::{SourceError, Sources};
+use crate::items::source::Sources;
 use crate::items::unlock::{self, Making};
 use crate::items::{driver, headers, image};
 use crate::lock::{Lock, LockedItem};
@@ -93,14 +93,13 @@ fn settle<'l>(
     sources: &Sources<'_>,
     recipe: &Recipe,
     kept: &dyn Fn(&ItemName) -> Option<&'l Lock>,
-) -> Result<Recipe, SourceError> {
+) -> anyhow::Result<Recipe> {
     recipe.settled(|entry| {
         let Some(origin) = entry.origin.git() else { return Ok(entry.origin.clone()) };
         if let Some(locked) = kept(&entry.name).and_then(|lock| lock.serving(entry)) {
             return Ok(locked.origin.clone());
         }
-        let settled = sources.settle(origin);
-        settled.map(Origin::Git).map_err(|error| SourceError::git(&entry.name, error))
+        sources.settle(&entry.name, origin).map(Origin::Git)
     })
 }
 
@@ -181,11 +180,10 @@ fn is_same_source(a: &Entry, b: &Entry) -> bool {
 }
 
 /// Returns all results, or prints every error and returns one for them all.
-pub(crate) fn all<T>(ui: &Ui, results: Vec<Result<T, SourceError>>) -> anyhow::Result<Vec<T>> {
+pub(crate) fn all<T>(ui: &Ui, results: Vec<anyhow::Result<T>>) -> anyhow::Result<Vec<T>> {
     let count = results.len();
     let (good, bad): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
-    let mut errors: Vec<anyhow::Error> =
-        bad.into_iter().filter_map(Result::err).map(Into::into).collect();
+    let mut errors: Vec<anyhow::Error> = bad.into_iter().filter_map(Result::err).collect();
     match errors.len() {
         0 => Ok(good.into_iter().filter_map(Result::ok).collect()),
         1 => Err(errors.remove(0)),

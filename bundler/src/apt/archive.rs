@@ -12,7 +12,7 @@ use super::release::{
     Evidence, Keyring, KeyringError, Release, ReleaseError, SignatureError, Signed, day, verify,
 };
 use crate::cache::CacheError;
-use crate::items::source::{SourceError, Sources};
+use crate::items::source::{NoAddress, Sources};
 use crate::recipe::{Archive, Expired};
 use crate::types::{Address, Expected, MAX_RETAINED};
 
@@ -62,7 +62,7 @@ fn tell(failures: &[(Address, Failure)]) -> String {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(transparent)]
-    Source(#[from] SourceError),
+    Source(#[from] anyhow::Error),
     #[error(transparent)]
     Cache(#[from] CacheError),
     /// Its files have no valid item names.
@@ -84,11 +84,18 @@ pub(crate) enum Failure {
 impl Failure {
     /// Returns whether the network was disabled.
     fn is_offline(&self) -> bool {
-        matches!(self, Self::Source(SourceError::Archive { errors, .. }) if errors.are_offline())
+        self.no_address().is_some_and(NoAddress::is_offline)
     }
 
     fn is_missing(&self) -> bool {
-        matches!(self, Self::Source(SourceError::Archive { errors, .. }) if errors.are_missing())
+        self.no_address().is_some_and(NoAddress::is_missing)
+    }
+
+    fn no_address(&self) -> Option<&NoAddress> {
+        match self {
+            Self::Source(error) => error.downcast_ref(),
+            _ => None,
+        }
     }
 }
 

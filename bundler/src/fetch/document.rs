@@ -44,7 +44,7 @@ fn read(client: &Client, url: &HttpUrl, cap: ByteSize) -> Result<Vec<u8>, Mirror
         match reply.read(&mut buf)? {
             0 => return Ok(bytes),
             n if (bytes.len() + n) as u64 > cap.bytes() => {
-                return Err(MirrorError::TooMuch { url: url.clone(), limit: cap.bytes() });
+                return Err(MirrorError::too_much(url, cap.bytes()));
             }
             n => bytes.extend_from_slice(&buf[..n]),
         }

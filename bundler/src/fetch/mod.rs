@@ -54,7 +54,7 @@ pub(crate) struct Fetcher<'f> {
 pub(crate) enum FetchError {
     #[error("`{name}` is not in the cache, and `--offline` forbids fetching it")]
     Offline { name: String },
-    #[error("cannot fetch `{name}`: {}", tell(.failures))]
+    #[error("cannot fetch `{name}`: {}", joined(.failures))]
     Failed {
         name: String,
         /// The last error of each mirror.
@@ -76,32 +76,24 @@ impl FetchError {
     }
 }
 
-fn tell(failures: &[MirrorError]) -> String {
-    let told: Vec<String> = failures.iter().map(ToString::to_string).collect();
-    told.join("; ")
+fn joined(failures: &[MirrorError]) -> String {
+    failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// The failure of one mirror.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub(crate) enum MirrorError {
     #[error(transparent)]
     Net(#[from] NetError),
-    #[error("{url} has another content: {source}")]
-    Content { url: HttpUrl, source: CacheError },
-    #[error("{url} sends more than {}", ByteSize::new(*.limit))]
-    TooMuch {
-        url: HttpUrl,
-        /// The most bytes.
-        limit: u64,
-    },
-    #[error("{url} has a content of {actual} bytes instead of {expected}")]
-    Size { url: HttpUrl, expected: u64, actual: u64 },
-    /// The answer has neither a length nor chunks, so truncation would go unnoticed.
-    #[error(
-        "{url} does not state the length of the content, so a truncated download would go unnoticed; give its `sha256`"
-    )]
-    NoEnd { url: HttpUrl },
+    /// The content, or what the server states about it, is not the expected one.
+    #[error("{0}")]
+    Content(String),
+}
+
+impl MirrorError {
+    fn too_much(url: &HttpUrl, limit: u64) -> Self {
+        Self::Content(format!("{url} sends more than {}", ByteSize::new(limit)))
+    }
 }
 
 impl Fetcher<'_> {

@@ -74,7 +74,9 @@ impl Client {
 
     fn logins(&self) -> Result<&Logins, NetError> {
         let logins = self.logins.get_or_init(Logins::of_user);
-        logins.as_ref().map_err(|why| NetError::Logins { why: why.clone() })
+        logins.as_ref().map_err(|why| {
+            NetError::Permanent(format!("cannot read the logins for servers: {why}"))
+        })
     }
 
     /// Returns a client that authenticates with `introduce` and sends the `accept` header.
@@ -91,7 +93,8 @@ impl Client {
 
     fn http(&self) -> Result<&Http, NetError> {
         let http = self.http.get_or_init(|| Http::new(self.timeouts, self.proxy));
-        http.as_ref().map_err(|why| NetError::Setup { why: why.clone() })
+        http.as_ref()
+            .map_err(|why| NetError::Permanent(format!("cannot set up the network: {why}")))
     }
 
     /// Requests the content of `url`, or the rest of it.

@@ -59,5 +59,5 @@ pub(crate) fn certificates() -> usize {
 }
 
 pub(super) fn from_read(url: &HttpUrl, error: &io::Error, _: Duration) -> NetError {
-    NetError::Broken { url: url.clone(), why: error.to_string() }
+    NetError::broken(url, &error.to_string())
 }

@@ -46,7 +46,7 @@ impl Reply {
         response: Response,
         stall: Duration,
     ) -> Result<Self, NetError> {
-        let protocol = |why| NetError::Protocol { url: url.clone(), why };
+        let protocol = |why| NetError::protocol(url, why);
         let range = |why| NetError::Range { url: url.clone(), why };
         if text(&response, "content-encoding").is_some_and(|how| how != "identity") {
             return Err(protocol("it is compressed although that was not asked for"));
@@ -112,7 +112,8 @@ impl Reply {
         loop {
             match self.response.read(buf) {
                 Ok(n) if self.pace.is_too_slow(n) => {
-                    return Err(NetError::Trickle { url: self.url.clone() });
+                    let why = format!("{} sends too slowly to ever end", self.url);
+                    return Err(NetError::Interrupted(why));
                 }
                 Ok(n) => return Ok(n),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

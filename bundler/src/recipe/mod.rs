@@ -14,7 +14,8 @@ use std::fs;
 use std::io;
 use std::ops::Range;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use anyhow::anyhow;
+use camino::Utf8Path;
 use serde::Serialize;
 use vgpu_keys::Channel;
 use vgpu_manifest::driver::DriverKind;
@@ -105,27 +106,6 @@ impl Role {
     }
 }
 
-/// Why a recipe cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum RecipeError {
-    /// The file does not exist.
-    #[error("there is no recipe at `{0}`; write one, or run `vgpu-bundler init`")]
-    NotThere(Utf8PathBuf),
-    /// The file cannot be read.
-    #[error("cannot read the recipe `{path}`")]
-    Read { path: Utf8PathBuf, source: io::Error },
-    /// The text is not a valid recipe.
-    #[error("`{path}` line {line}: {what}")]
-    Wrong {
-        path: Utf8PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// The reason, safe to show.
-        what: String,
-    },
-}
-
 /// An error in the text.
 #[derive(Debug)]
 struct Fault {
@@ -139,25 +119,26 @@ const MAX_LEN: u64 = 4 << 20;
 
 impl Recipe {
     /// Reads the recipe at `path`.
-    pub(crate) fn read(path: &Utf8Path) -> Result<Self, RecipeError> {
-        let error = |source: io::Error| match source.kind() {
-            io::ErrorKind::NotFound => RecipeError::NotThere(path.to_owned()),
-            _ => RecipeError::Read { path: path.to_owned(), source },
+    pub(crate) fn read(path: &Utf8Path) -> anyhow::Result<Self> {
+        let error = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                anyhow!("there is no recipe at `{path}`; write one, or run `vgpu-bundler init`")
+            }
+            _ => anyhow::Error::new(error).context(format!("cannot read the recipe `{path}`")),
         };
         if fs::metadata(path).map_err(error)?.len() > MAX_LEN {
-            let too_long = io::Error::other("it is longer than a recipe may be");
-            return Err(RecipeError::Read { path: path.to_owned(), source: too_long });
+            return Err(error(io::Error::other("it is longer than a recipe may be")));
         }
         let text = fs::read_to_string(path).map_err(error)?;
         Self::of_text(path, &text)
     }
 
     /// Parses `text` as the recipe at `path`.
-    pub(crate) fn of_text(path: &Utf8Path, text: &str) -> Result<Self, RecipeError> {
+    pub(crate) fn of_text(path: &Utf8Path, text: &str) -> anyhow::Result<Self> {
         Self::parse(text).map_err(|Fault { span, what }| {
             let before = text.get(..span.start).unwrap_or_default();
             let line = 1 + before.matches('\n').count();
-            RecipeError::Wrong { path: path.to_owned(), line, what }
+            anyhow!("`{path}` line {line}: {what}")
         })
     }
 

@@ -13,7 +13,7 @@ use super::Context;
 use crate::cache::CacheLock;
 use crate::cli::options::{Network, NetworkArgs, Project, ProjectArgs};
 use crate::items::driver::{self, Known};
-use crate::items::source::{SourceError, Sources};
+use crate::items::source::{Changed, Sources};
 use crate::items::{image, unlock};
 use crate::lock::{Lock, LockedItem};
 use crate::relock::all;
@@ -87,15 +87,8 @@ pub(super) fn fetch(
     if results.iter().all(Result::is_ok) {
         results.extend(catalogs.into_iter().map(|item| catalog(&sources, lock, item)));
     }
-    let is_other = |error: &SourceError| {
-        matches!(
-            error,
-            SourceError::Changed { .. }
-                | SourceError::OtherCatalog { .. }
-                | SourceError::OtherCommit { .. }
-        )
-    };
-    let changed = results.iter().any(|result| result.as_ref().is_err_and(is_other));
+    let is_changed = |error: &anyhow::Error| error.is::<Changed>();
+    let changed = results.iter().any(|result| result.as_ref().is_err_and(is_changed));
     warn_of_newer(context, project, lock);
     let all = all(&context.ui, results).map(drop);
     if changed {
@@ -138,21 +131,20 @@ fn missing<'l>(cache: &CacheLock<'_>, lock: &'l Lock) -> Vec<&'l LockedItem> {
     missing
 }
 
-fn catalog(sources: &Sources<'_>, lock: &Lock, item: &LockedItem) -> Result<(), SourceError> {
-    let configs = driver::configs(sources, &lock.items).map_err(SourceError::Driver)?;
+fn catalog(sources: &Sources<'_>, lock: &Lock, item: &LockedItem) -> anyhow::Result<()> {
+    let configs = driver::configs(sources, &lock.items)?;
     sources.catalog(&configs, item.expected()).map(drop)
 }
 
-fn ensure(sources: &Sources<'_>, item: &LockedItem) -> Result<(), SourceError> {
+fn ensure(sources: &Sources<'_>, item: &LockedItem) -> anyhow::Result<()> {
     let LockedItem { name, origin, sha256, .. } = item;
     match (&item.kind, origin) {
         (Kind::Driver(DriverRecord { kind: DriverKind::ConfigOnly, .. }), _) => {
             let known = Known::of(item).map(|known| driver::config_again(sources, known, *sha256));
-            known.transpose().map(drop).map_err(SourceError::Driver)
+            known.transpose().map(drop)
         }
         (Kind::Driver(DriverRecord { archive: Some(archive), .. }), _) => {
             driver::unpack_again(sources, name, origin, archive, *sha256)
-                .map_err(SourceError::Driver)
         }
         (Kind::Image(record), Origin::Image(source)) => {
             image::pull_again(sources, source, item.expected(), record).map(drop)

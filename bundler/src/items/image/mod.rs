@@ -18,6 +18,8 @@ mod written;
 
 pub(crate) use self::pull::{pull, pull_again};
 pub(crate) use self::record::{lines, records};
+use vgpu_manifest::ItemName;
+
 use crate::fetch::{FetchError, MirrorError};
 use crate::net::NetError;
 use crate::types::ImageSource;
@@ -39,4 +41,8 @@ fn fetch_failed(source: &ImageSource, error: FetchError) -> anyhow::Error {
         )),
         None => error,
     }
+}
+
+fn unavailable(item: &ItemName, source: &ImageSource) -> String {
+    format!("cannot get the image `{}` for item `{item}`", source.image)
 }

@@ -12,9 +12,9 @@ use super::auth::{Places, Session};
 use super::document::{Blob, Document, MAX_DOCUMENT, Manifest, check_config};
 use super::media::{self, Dialect, Layer};
 use super::written::oci_manifest;
-use super::{document, fetch_failed};
+use super::{document, fetch_failed, unavailable};
 use crate::fetch::{Download, Fetcher};
-use crate::items::source::{SourceError, Sources};
+use crate::items::source::Sources;
 use crate::net::Client;
 use crate::types::image::Asked;
 use crate::types::{Expected, ImageSource, Pin};
@@ -24,7 +24,7 @@ pub(crate) fn pull(
     sources: &Sources<'_>,
     source: &ImageSource,
     want: Expected<'_>,
-) -> Result<Pin, SourceError> {
+) -> anyhow::Result<Pin> {
     run(sources, source, want, source.image.digest())
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn pull_again(
     source: &ImageSource,
     want: Expected<'_>,
     record: &ImageRecord,
-) -> Result<Pin, SourceError> {
+) -> anyhow::Result<Pin> {
     run(sources, source, want, Some(record.in_registry()))
 }
 
@@ -43,13 +43,13 @@ fn run(
     source: &ImageSource,
     want: Expected<'_>,
     pinned: Option<Digest>,
-) -> Result<Pin, SourceError> {
+) -> anyhow::Result<Pin> {
     let pull = || {
         let clients = sources.fetcher.client.map(|client| Clients::new(client, source));
         let clients = clients.transpose()?;
         Pull { sources, source, want, clients }.run(pinned)
     };
-    let measured = pull().map_err(|error| SourceError::image(want.name, source, error))?;
+    let measured = pull().with_context(|| unavailable(want.name, source))?;
     Ok(Pin::plain(&measured))
 }
 

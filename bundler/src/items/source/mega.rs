@@ -4,38 +4,14 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use vgpu_manifest::PIECE;
+use anyhow::{Context as _, anyhow, bail};
+use vgpu_manifest::{Measured, PIECE};
 
-use super::{SourceError, Sources};
-use crate::cache::CacheError;
+use super::Sources;
 use crate::fetch::FetchError;
 use crate::types::{Expected, MegaLink, Pin};
 
-/// A file could not be downloaded from mega.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum MegaError {
-    /// `megadl` is not installed.
-    #[error(
-        "links to mega need the program `megadl`, which is not installed; install the package `megatools`, or download the file manually and set its `path`"
-    )]
-    NoProgram,
-    /// It cannot be started.
-    #[error("cannot run `megadl`")]
-    Run(#[source] io::Error),
-    /// It sends no data.
-    #[error("`megadl` sent no data for {} s", .0.as_secs())]
-    Stalled(Duration),
-    /// It exceeds the size limit.
-    #[error("`megadl` sent more than {0}")]
-    TooMuch(vgpu_manifest::ui::ByteSize),
-    /// It failed.
-    #[error("`megadl` failed: {}", .0.escape_debug())]
-    Failed(String),
-    /// The cache failed, or the digest does not match.
-    #[error(transparent)]
-    Cache(#[from] CacheError),
-}
+const CANNOT_RUN: &str = "cannot run `megadl`";
 
 /// The time limit for `megadl` to send data.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -45,7 +21,7 @@ const LAST_WORDS: u64 = 4096;
 
 impl Sources<'_> {
     /// Downloads a file from mega with `megadl`, because the protocol is proprietary and encrypted.
-    pub(super) fn mega(&self, link: &MegaLink, want: Expected<'_>) -> Result<Pin, SourceError> {
+    pub(super) fn mega(&self, link: &MegaLink, want: Expected<'_>) -> anyhow::Result<Pin> {
         if let Some(pin) = self.cached(want)? {
             return Ok(pin);
         }
@@ -53,26 +29,19 @@ impl Sources<'_> {
             let name = want.name.to_string();
             return Err(FetchError::Offline { name }.into());
         }
-        let measured = self.megadl(link, want).map_err(|error| SourceError::Mega {
-            item: want.name.clone(),
-            link: link.clone(),
-            source: Box::new(error),
-        })?;
+        let failed = || format!("cannot get item `{}` from {link}", want.name);
+        let measured = self.megadl(link, want).with_context(failed)?;
         Ok(Pin::plain(&measured))
     }
 
-    fn megadl(
-        &self,
-        link: &MegaLink,
-        want: Expected<'_>,
-    ) -> Result<vgpu_manifest::Measured, MegaError> {
+    fn megadl(&self, link: &MegaLink, want: Expected<'_>) -> anyhow::Result<Measured> {
         let transfer = self.fetcher.ui.transfer("fetch", want.name.as_str());
         transfer.expect(want.size, 0);
         let mut running = Running::start(link)?;
         let mut incoming = self.fetcher.cache.incoming()?;
         while let Some(bytes) = running.next()? {
             if incoming.len() + bytes.len() as u64 > want.cap.bytes() {
-                return Err(MegaError::TooMuch(want.cap));
+                bail!("`megadl` sent more than {}", want.cap);
             }
             incoming.add(&bytes)?;
             transfer.advance(bytes.len() as u64);
@@ -95,15 +64,17 @@ struct Running {
 impl Running {
     /// Starts it with output to stdout: this applies backpressure, and the remote file name never
     /// reaches this machine.
-    fn start(link: &MegaLink) -> Result<Self, MegaError> {
+    fn start(link: &MegaLink) -> anyhow::Result<Self> {
         let mut command = Command::new("megadl");
         command.args(["--no-progress", "--path", "-", link.secret()]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => MegaError::NoProgram,
-            _ => MegaError::Run(error),
+            io::ErrorKind::NotFound => anyhow!(
+                "links to mega need the program `megadl`, which is not installed; install the package `megatools`, or download the file manually and set its `path`"
+            ),
+            _ => anyhow::Error::new(error).context(CANNOT_RUN),
         })?;
-        let missing = || MegaError::Run(io::Error::other("it has no output"));
+        let missing = || anyhow!("it has no output").context(CANNOT_RUN);
         let mut out = child.stdout.take().ok_or_else(missing)?;
         let err = child.stderr.take().ok_or_else(missing)?;
         // A read could block forever, so a thread reads and this one waits with a timeout.
@@ -126,25 +97,28 @@ impl Running {
     }
 
     /// Returns further bytes; `None` at the end.
-    fn next(&mut self) -> Result<Option<Vec<u8>>, MegaError> {
+    fn next(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
         match self.pieces.recv_timeout(PATIENCE) {
             Ok(Ok(piece)) => Ok(Some(piece).filter(|piece| !piece.is_empty())),
-            Ok(Err(error)) => Err(MegaError::Run(error)),
-            Err(RecvTimeoutError::Timeout) => Err(MegaError::Stalled(PATIENCE)),
+            Ok(Err(error)) => Err(error).context(CANNOT_RUN),
+            Err(RecvTimeoutError::Timeout) => {
+                bail!("`megadl` sent no data for {} s", PATIENCE.as_secs())
+            }
             Err(RecvTimeoutError::Disconnected) => Ok(None),
         }
     }
 
     /// Waits for the exit, and returns an error if it failed.
-    fn finish(mut self) -> Result<(), MegaError> {
-        let status = self.child.wait().map_err(MegaError::Run)?;
+    fn finish(mut self) -> anyhow::Result<()> {
+        let status = self.child.wait().context(CANNOT_RUN)?;
         let words = self.words.take().and_then(|words| words.join().ok()).unwrap_or_default();
         if status.success() {
             return Ok(());
         }
         let words = String::from_utf8_lossy(&words);
         let last = words.lines().rev().find(|line| !line.trim().is_empty());
-        Err(MegaError::Failed(last.map_or_else(|| status.to_string(), str::to_owned)))
+        let last = last.map_or_else(|| status.to_string(), str::to_owned);
+        bail!("`megadl` failed: {}", last.escape_debug())
     }
 }
 

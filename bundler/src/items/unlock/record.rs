@@ -18,7 +18,7 @@ use super::fork::{self, Fit};
 use super::workshop::Workshop;
 use crate::cache::CacheError;
 use crate::items::git::{self, Reach, Selection};
-use crate::items::source::{SourceError, Sources};
+use crate::items::source::{Changed, Sources};
 use crate::items::tree;
 use crate::lock::{Lock, LockedItem};
 use crate::recipe::{Entry, FitCheck, Role};
@@ -190,11 +190,13 @@ fn sources_again(sources: &Sources<'_>, item: &LockedItem) -> anyhow::Result<(Di
     if !sources.fetcher.cache.cache().has(item.sha256) {
         let want = expected(&item.name, Some(item.sha256));
         let made = make_sources(sources, origin, cargo_lock.as_deref(), want);
-        made.map_err(|error| match error.downcast_ref() {
-            Some(SourceError::OtherCommit { .. }) => error.context(
-                "the rebuilt sources differ from the locked ones; use the version of cargo that made the lock, or run `vgpu-bundler lock`",
-            ),
-            _ => error,
+        made.map_err(|error| {
+            if error.is::<Changed>() {
+                return error.context(
+                    "the rebuilt sources differ from the locked ones; use the version of cargo that made the lock, or run `vgpu-bundler lock`",
+                );
+            }
+            error
         })?;
     }
     Ok((item.sha256, tree))

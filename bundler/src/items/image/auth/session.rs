@@ -70,7 +70,7 @@ impl Session {
         url: &HttpUrl,
         challenge: &Challenge,
     ) -> Result<Authorization, NetError> {
-        let wrong = |why| NetError::Protocol { url: url.clone(), why };
+        let wrong = |why| NetError::protocol(url, why);
         let realm = challenge.param("realm").unwrap_or_default();
         let realm: HttpUrl =
             realm.parse().map_err(|_| wrong("it does not say where to get a token"))?;
@@ -82,7 +82,7 @@ impl Session {
         let basic = account.credentials.as_ref().map(Credentials::authorization);
         let mut reply = client.ask(&realm.with_query(&query), basic.as_ref())?;
         let bytes = read(&mut reply, &realm)?;
-        let wrong = |why| NetError::Protocol { url: realm.clone(), why };
+        let wrong = |why| NetError::protocol(&realm, why);
         let token: Token =
             serde_json::from_slice(&bytes).map_err(|_| wrong("it does not answer with a token"))?;
         let token = token.token.or(token.access_token).unwrap_or_default();
@@ -129,7 +129,7 @@ fn read(reply: &mut Reply, url: &HttpUrl) -> Result<Vec<u8>, NetError> {
             0 => return Ok(bytes),
             n if bytes.len() + n > MAX_TOKEN => {
                 let why = "it answers with more than a token";
-                return Err(NetError::Protocol { url: url.clone(), why });
+                return Err(NetError::protocol(url, why));
             }
             n => bytes.extend_from_slice(&buf[..n]),
         }

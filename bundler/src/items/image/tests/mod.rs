@@ -15,7 +15,7 @@ use super::*;
 use crate::cache::Cache;
 use crate::cache::tests::scratch;
 use crate::fetch::{Fetcher, Patience};
-use crate::items::source::{SourceError, Sources};
+use crate::items::source::Sources;
 use crate::net::registry::*;
 use crate::net::{Client, Proxy, Timeouts};
 use crate::types::Expected;
@@ -51,7 +51,7 @@ impl Machine {
         act(&sources, Expected { name: &name, sha256: None, size: None, cap: self.cap })
     }
 
-    fn pull(&self, source: &ImageSource) -> Result<Digest, SourceError> {
+    fn pull(&self, source: &ImageSource) -> anyhow::Result<Digest> {
         let begun = Instant::now();
         let pulled = self.with(|sources, want| pull(sources, source, want));
         assert!(begun.elapsed() < Duration::from_secs(20), "{pulled:?}");
@@ -81,13 +81,8 @@ fn source(registry: &FakeRegistry, rest: &str) -> ImageSource {
 }
 
 /// Everything that an error says.
-fn said(error: &SourceError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
+fn said(error: &anyhow::Error) -> String {
+    let text = format!("{error:#}");
     assert!(!text.chars().any(char::is_control), "{text:?}");
     text
 }

@@ -1,9 +1,8 @@
 //! The answers of an AList server.
 
+use anyhow::{anyhow, bail};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-
-use super::AlistError;
 
 /// The envelope of every answer.
 #[derive(Debug, Deserialize)]
@@ -55,17 +54,19 @@ impl ListAnswer {
 }
 
 /// Returns the message of an answer.
-pub(super) fn data<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, AlistError> {
+pub(super) fn data<T: DeserializeOwned>(bytes: &[u8]) -> anyhow::Result<T> {
     let start = bytes.trim_ascii_start();
     if start.starts_with(b"<") {
-        return Err(AlistError::WebPage);
+        bail!("it sent a web page instead of an answer: it requires a browser or a login");
     }
     let malformed = |error: serde_json::Error| {
-        AlistError::Malformed(vgpu_manifest::printable(&error.to_string()))
+        let why = vgpu_manifest::printable(&error.to_string());
+        anyhow!("it does not answer as AList does: {why}")
     };
     let Envelope { code, message, data } = serde_json::from_slice(bytes).map_err(malformed)?;
     if code != 200 {
-        return Err(AlistError::Refused { code, message: message.chars().take(200).collect() });
+        let message: String = message.chars().take(200).collect();
+        bail!("it answers {code}: {}", message.escape_debug());
     }
     serde_json::from_value(data).map_err(malformed)
 }
