@@ -35,9 +35,9 @@ mod types;
 mod ui;
 
 #[cfg(feature = "pages")]
-pub use crate::cli::completions::completions;
+pub use crate::cli::commands::completions::completions;
 #[cfg(feature = "pages")]
-pub use crate::cli::manual_pages::manual_pages;
+pub use crate::cli::commands::man::manual_pages;
 pub use crate::cli::{MANUAL, command};
 
 use crate::cli::Cli;

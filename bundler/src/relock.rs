@@ -109,10 +109,10 @@ fn advised(expansion: Result<Expansion, AptError>) -> anyhow::Result<Expansion> 
         Ok(expansion) => return Ok(expansion),
         Err(error) => error,
     };
-    let ways_out = error.ways_out();
-    let hinted = |result: anyhow::Result<_>, way: String| result.hint(way);
+    let hints = error.hints();
+    let hinted = |result: anyhow::Result<_>, hint: String| result.hint(hint);
     // The hint that is added last is printed first.
-    ways_out.into_iter().rev().fold(Err(error.into()), hinted)
+    hints.into_iter().rev().fold(Err(error.into()), hinted)
 }
 
 /// Pins the catalog last, because it includes data of the drivers.

@@ -41,7 +41,7 @@ pub(crate) enum ArchiveError {
     #[error("cannot check the archive `{archive}`")]
     Keyring { archive: String, source: KeyringError },
     /// No mirror has a usable release.
-    #[error("cannot get the release of the archive `{archive}`: {}", tell(.failures))]
+    #[error("cannot get the release of the archive `{archive}`: {}", joined(.failures))]
     NoMirror {
         archive: String,
         /// The error of each mirror.
@@ -52,10 +52,9 @@ pub(crate) enum ArchiveError {
     Kept { archive: String, source: Box<Failure> },
 }
 
-fn tell(failures: &[(Address, Failure)]) -> String {
-    let told: Vec<String> =
-        failures.iter().map(|(mirror, failure)| format!("{mirror}: {failure}")).collect();
-    told.join("; ")
+fn joined(failures: &[(Address, Failure)]) -> String {
+    let each = failures.iter().map(|(mirror, failure)| format!("{mirror}: {failure}"));
+    each.collect::<Vec<_>>().join("; ")
 }
 
 /// Why the release of a mirror is unusable.

@@ -66,10 +66,10 @@ impl From<ArchiveError> for AptError {
 impl AptError {
     /// Returns hints, the most useful first.
     #[must_use]
-    pub(crate) fn ways_out(&self) -> Vec<String> {
+    pub(crate) fn hints(&self) -> Vec<String> {
         match self {
             Self::Solve { source: SolveError::Unsatisfiable(explanation), .. } => {
-                explanation.ways_out.clone()
+                explanation.hints.clone()
             }
             _ => Vec::new(),
         }

@@ -12,8 +12,8 @@ mod node;
 mod part;
 mod release;
 mod renew;
-mod said;
 mod solve;
+mod summary;
 mod upstream;
 
 pub(crate) use self::error::AptError;

@@ -69,7 +69,7 @@ pub(super) fn stock(indexes: &Indexes, release: &ArchiveName) -> Result<Vec<Cand
     let base = indexes.base()?;
     if base.is_empty() {
         let lines = vec!["no package of them is `required`".to_owned()];
-        let why = Explanation { lines, ways_out: Vec::new() };
+        let why = Explanation { lines, hints: Vec::new() };
         return Err(AptError::NoBase { release: release.clone(), why });
     }
     let requests = base.into_iter().map(|it| Request { name: it.name, version: None });

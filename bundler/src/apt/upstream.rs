@@ -132,10 +132,11 @@ fn vouches(
             continue;
         }
         let Ok(deb) = indexes.deb(&candidate)? else { continue };
-        let said = deb.fields.iter().map(|(name, value)| (*name, value.as_str()));
+        let listed = deb.fields.iter().map(|(name, value)| (*name, value.as_str()));
         let recorded =
             package.fields.iter().map(|(name, value)| (name.as_str(), FieldValue::as_str(value)));
-        let same_fields = said.collect::<std::collections::BTreeMap<_, _>>() == recorded.collect();
+        let same_fields =
+            listed.collect::<std::collections::BTreeMap<_, _>>() == recorded.collect();
         if same_fields && (deb.sha256, deb.size) == (item.sha256(), item.size()) {
             return Ok(true);
         }

@@ -48,19 +48,19 @@ mod tests {
         let error = failed.context("cannot do it").hint("ask").unwrap_err();
         let ui = Ui::remembering();
         assert_eq!(report(&ui, &error), Exit::Usage);
-        assert_eq!(ui.said(), ["error: cannot do it: no", "hint: ask", "hint: try again"]);
+        assert_eq!(ui.lines(), ["error: cannot do it: no", "hint: ask", "hint: try again"]);
     }
 
     #[test]
     fn the_reasons_of_the_solver_are_below_the_message_and_above_the_hints() {
         let lines = ["`a` cannot be installed:", "  a 1 needs b: no archive has b"];
-        let why = Explanation { lines: lines.map(str::to_owned).into(), ways_out: Vec::new() };
+        let why = Explanation { lines: lines.map(str::to_owned).into(), hints: Vec::new() };
         let failed: Result<(), AptError> =
             Err(AptError::NoBase { release: "bookworm".parse().unwrap(), why });
         let error = failed.hint("add an archive").unwrap_err();
         let ui = Ui::remembering();
         report(&ui, &error);
-        let [message, reason, hint] = &ui.said()[..] else { panic!("{:?}", ui.said()) };
+        let [message, reason, hint] = &ui.lines()[..] else { panic!("{:?}", ui.lines()) };
         assert!(message.ends_with(": `a` cannot be installed:"), "{message}");
         assert_eq!(reason, lines[1]);
         assert_eq!(hint, "hint: add an archive");

@@ -116,12 +116,12 @@ impl Lock {
     ///
     /// Requests to archives and build methods are not part of a bundle.
     fn is_same_bundle(&self, other: &Self) -> bool {
-        let said = |lock: &Self| {
+        let bundle = |lock: &Self| {
             let items: Vec<_> = lock.items.iter().map(|item| item.described(Vec::new())).collect();
             let names = (lock.bundler, lock.name.clone(), lock.channel.clone());
             (names, lock.host.clone(), lock.purpose.clone(), lock.archives.clone(), items)
         };
-        said(self) == said(other)
+        bundle(self) == bundle(other)
     }
 
     /// Checks that this program made the lock from `recipe`.

@@ -229,13 +229,13 @@ mod tests {
         assert_eq!(recipe.entries[1].role, Role::Driver(DriverKind::Host));
         assert_eq!(recipe.entries[2].role, Role::Driver(DriverKind::Guest));
         assert_eq!(recipe.entries[1].mode, ItemMode::Executable);
-        let said = |text: &str| Recipe::parse(text).unwrap_err().what;
-        assert!(said(&format!("{head}{patch}")).contains("must name its `driver`"));
+        let message = |text: &str| Recipe::parse(text).unwrap_err().what;
+        assert!(message(&format!("{head}{patch}")).contains("must name its `driver`"));
         let two = format!("{head}{}{}{patch}", driver("h.run"), driver("i.run"));
-        assert!(said(&two).contains("must name its `driver`"));
+        assert!(message(&two).contains("must name its `driver`"));
         assert!(Recipe::parse(&format!("{two}driver = \"i.run\"\n")).is_ok());
-        assert!(said(&format!("{two}driver = \"j.run\"\n")).contains("has no driver `j.run`"));
-        assert!(said(&format!("{head}{guest}kind = \"x\"\n")).contains("duplicate key"));
+        assert!(message(&format!("{two}driver = \"j.run\"\n")).contains("has no driver `j.run`"));
+        assert!(message(&format!("{head}{guest}kind = \"x\"\n")).contains("duplicate key"));
     }
 
     #[test]
@@ -275,8 +275,8 @@ mod tests {
         let recipe = Recipe::parse(&format!("{head}{}", targets("19.4", "pve = \"8.2\""))).unwrap();
         let names: Vec<_> = recipe.entries.iter().map(|entry| entry.name.as_str()).collect();
         assert_eq!(names, ["u/src.tar.zst", "u/libvgpu_unlock_rs.so", CATALOG]);
-        let said = recipe.entries[0].origin.to_string();
-        assert!(said.contains("rbqvq/vgpu_unlock-rs at commit `5ad3ee6"), "{said}");
+        let message = recipe.entries[0].origin.to_string();
+        assert!(message.contains("rbqvq/vgpu_unlock-rs at commit `5ad3ee6"), "{message}");
         let glibc = |recipe: &Recipe| match recipe.entries[1].role {
             Role::Library { glibc, .. } => glibc.to_string(),
             ref other => format!("{other:?}"),
@@ -287,15 +287,15 @@ mod tests {
         let node = Recipe::parse(&format!("{head}{commit}build = \"node\"\n")).unwrap();
         assert_eq!(node.entries.len(), 2);
 
-        let said = |text: String| Recipe::parse(&text).unwrap_err().what;
-        assert!(said(head.to_owned()).contains("`[targets]` must name the driver"));
-        assert!(said(format!("{head}git = \"a\"\n")).contains("exactly one of `commit`"));
+        let message = |text: String| Recipe::parse(&text).unwrap_err().what;
+        assert!(message(head.to_owned()).contains("`[targets]` must name the driver"));
+        assert!(message(format!("{head}git = \"a\"\n")).contains("exactly one of `commit`"));
         let new = format!("{head}{commit}glibc = \"2.36\"\n{}", targets("16.9", "pve = \"7.4\""));
-        assert!(said(new).contains("Proxmox VE 7.4 has glibc 2.31"));
+        assert!(message(new).contains("Proxmox VE 7.4 has glibc 2.31"));
         let both = format!("{head}{commit}build = \"node\"\nlibrary = \"l.so\"\n");
-        assert!(said(both).contains("omit `library`"));
+        assert!(message(both).contains("omit `library`"));
         let name = head.replace(".zst", "") + &commit;
-        assert!(said(name).contains("must end in `.tar.zst`"));
+        assert!(message(name).contains("must end in `.tar.zst`"));
     }
 
     #[test]
@@ -318,9 +318,11 @@ mod tests {
         let settled = recipe.settled(|_| Ok::<_, ()>(Origin::Catalog)).unwrap();
         assert_eq!(settled.digest(), recipe.digest());
         assert_ne!(settled.entries, recipe.entries);
-        let said = |text: &str| Recipe::parse(text).unwrap_err().what;
-        assert!(said(&format!("{head}{patch}")).contains("`file` must name the file"));
-        assert!(said(&format!("{head}{patch}path = \"p\"\n")).contains("`path`, `url` or `git`"));
+        let message = |text: &str| Recipe::parse(text).unwrap_err().what;
+        assert!(message(&format!("{head}{patch}")).contains("`file` must name the file"));
+        assert!(
+            message(&format!("{head}{patch}path = \"p\"\n")).contains("`path`, `url` or `git`")
+        );
     }
 
     #[test]

@@ -199,7 +199,7 @@ mod tests {
             assert!(bad.parse::<Address>().is_err(), "{bad}");
         }
         let error = "https://me:secret@mirror.example/debian".parse::<Address>().unwrap_err();
-        let said = error.to_string();
-        assert!(said.contains("netrc") && !said.contains("secret"), "{said}");
+        let message = error.to_string();
+        assert!(message.contains("netrc") && !message.contains("secret"), "{message}");
     }
 }

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn file_names_tell_drivers_and_hypervisors_apart() {
+    fn file_names_distinguish_drivers_and_hypervisors() {
         let driver = |kind, version: &str| FileName::Driver(kind, version.parse().unwrap());
         let portal = |name: &str| FileName::Portal(Hypervisor::Other(name.to_owned()));
         for (path, says) in [

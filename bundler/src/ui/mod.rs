@@ -165,7 +165,7 @@ impl Ui {
         }
     }
 
-    pub(crate) fn said(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.memory.lock().unwrap().clone()
     }
 }

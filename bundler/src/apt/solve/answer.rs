@@ -6,7 +6,6 @@ use vgpu_manifest::DebVersion;
 use vgpu_manifest::inventory::PackageName;
 
 use super::ask::{Cause, Change, Installed, Reason, Solution, Verb};
-use super::matching;
 use super::pool::{PackageId, State, VersionId};
 use super::rules::Rule;
 use super::search::{Model, Search};
@@ -138,8 +137,7 @@ fn against<U: Universe>(search: &Search<'_, U>, model: &Model, old: VersionId) -
     for other in there {
         for [a, b] in [[other, old], [old, other]] {
             let own = &search.pool[a].candidate;
-            let says =
-                |relation: &&Relation| matching::offends(&search.pool[b].candidate, relation);
+            let says = |relation: &&Relation| search.pool[b].candidate.offends(relation);
             let conflict =
                 own.conflicts.iter().find(says).map(|relation| (Verb::Conflicts, relation));
             let breaks = own.breaks.iter().find(says).map(|relation| (Verb::Breaks, relation));

@@ -77,7 +77,7 @@ pub(crate) struct Explanation {
     /// The failure, followed by indented lines on why each alternative fails.
     pub(crate) lines: Vec<String>,
     /// Hints, the most useful first. Each is a sentence without a period.
-    pub(crate) ways_out: Vec<String>,
+    pub(crate) hints: Vec<String>,
 }
 
 /// Writes the failure only. [`Explanation::lines`] has the reasons.

@@ -72,7 +72,7 @@ fn bare(name: &PackageName, version: &DebVersion) -> Candidate {
         essential: Essential::No,
         // Dependencies with `:any` that are satisfied now must stay satisfied.
         multi_arch: MultiArch::Allowed,
-        importance: Importance::Unsaid,
+        importance: Importance::Unknown,
         size: 0,
         offer: now(),
     }

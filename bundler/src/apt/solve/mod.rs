@@ -11,7 +11,7 @@ mod ask;
 mod assumed;
 mod engine;
 mod explain;
-mod matching;
+mod hints;
 mod node;
 mod policy;
 mod pool;
@@ -20,7 +20,6 @@ mod rules;
 mod search;
 #[cfg(test)]
 mod tests;
-mod way_out;
 
 use self::engine::Lit;
 use self::pool::{PackageId, State, VersionId};
@@ -62,7 +61,7 @@ pub(crate) fn solve<U: Universe>(
             if upgrades == Upgrades::Never
                 && let Ok(solution) = solve(universe, node, &requests, Upgrades::Coupled)
             {
-                explanation.ways_out.insert(0, way_out::coupled(&solution));
+                explanation.hints.insert(0, hints::coupled(&solution));
             }
             Err(SolveError::Unsatisfiable(explanation))
         }

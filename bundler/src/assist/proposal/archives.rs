@@ -171,13 +171,13 @@ mod tests {
         ];
         let found = archives(&format!("[{}]", sources.join(",")));
         assert_eq!(found.taken, []);
-        let said = [
+        let reasons = [
             "http://a.example/ bookworm main: it is disabled",
             "http://a.example/ trixie main: it is not for the Debian release of the node",
             "http://a.example/ bookwormish main: it is not for the Debian release of the node",
             "https://docker.example/ bookworm stable: it is neither Debian main nor Proxmox VE",
             "cdrom:[Debian]/ file:/srv/debian bookworm main: it is not on a web server",
         ];
-        assert_eq!(found.left_out, said);
+        assert_eq!(found.left_out, reasons);
     }
 }

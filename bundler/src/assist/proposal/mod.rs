@@ -307,8 +307,8 @@ fn why_nothing(catalog: &Catalog, target: &Target, gpus: &[PciId], goals: &[Goal
             })
             .collect();
         // A driver for other GPUs is less informative than a problem with the right driver.
-        let telling = refusals.iter().rev().find(|it| it.rule() != Rule::OtherReleases);
-        if let Some(refusal) = telling.or(refusals.last()) {
+        let informative = refusals.iter().rev().find(|it| it.rule() != Rule::OtherReleases);
+        if let Some(refusal) = informative.or(refusals.last()) {
             let instead = refusal.nearest.iter().map(Choice::to_string).collect::<Vec<_>>();
             let help = if instead.is_empty() { String::new() } else { "; instead: ".to_owned() };
             reasons.push(format!("{}{help}{}", refusal.reason.says, instead.join(", or ")));

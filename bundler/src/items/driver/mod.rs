@@ -14,7 +14,6 @@
 
 mod config;
 mod describe;
-mod error;
 mod header;
 mod intake;
 mod package;
@@ -30,7 +29,7 @@ mod window;
 
 pub(crate) use self::config::{Known, config_again, configs};
 pub(crate) use self::describe::{config_of, lines};
-use self::error::{Bomb, Truncated, UNREADABLE, damaged, unusable};
 pub(crate) use self::intake::{records, unpack_again};
 use self::package::{Config, Examined, Package, check_windows};
+use self::payload::{Truncated, UNREADABLE, damaged, unusable};
 use self::portal::{Portal, is_zip};

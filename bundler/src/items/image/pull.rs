@@ -70,8 +70,8 @@ impl Clients {
         let mut found = found.into_iter();
         let session = Arc::new(Session::new(source, |_| found.next().flatten()));
         Ok(Self {
-            manifests: client.introduced(session.clone(), Some(media::ACCEPT)),
-            blobs: client.introduced(session, None),
+            manifests: client.authenticated(session.clone(), Some(media::ACCEPT)),
+            blobs: client.authenticated(session, None),
         })
     }
 }

@@ -5,7 +5,6 @@
 //! the different bytes of its file are not listed.
 
 mod explain;
-mod items;
 mod outline;
 mod records;
 #[cfg(test)]
@@ -172,7 +171,7 @@ pub(crate) fn between(old: &Outline, new: &Outline) -> Vec<Change> {
     records::packages(old, new, &mut changes);
     records::archives(old, new, &mut changes);
     records::images(old, new, &mut changes);
-    items::items(old, new, &mut changes);
+    records::items(old, new, &mut changes);
     let [from, to] = [old, new].map(Outline::size);
     if from != to {
         changes.push(Change::Size { from, to });

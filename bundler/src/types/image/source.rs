@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_is_spoken_only_where_that_is_said() {
+    fn plain_http_is_used_only_on_request() {
         let plain = source("127.0.0.1:5000/dls:1", &[], Transport::PlainHttp);
         assert_eq!(urls(&plain, Asked::Tag("1")), ["http://127.0.0.1:5000/v2/dls/manifests/1"]);
         let safe = source("127.0.0.1:5000/dls:1", &[], Transport::Https);

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::Credentials;
 use super::challenge::Challenge;
-use crate::net::{Again, Authorization, Client, Introduce, NetError, Refusal, Reply};
+use crate::net::{Again, Authenticate, Authorization, Client, NetError, Refusal, Reply};
 use crate::types::image::{Registry, Transport};
 use crate::types::{HttpUrl, ImageSource};
 
@@ -24,7 +24,7 @@ struct Account {
     base: String,
     credentials: Option<Credentials>,
     /// The current header, which the registry may have accepted.
-    said: Mutex<Option<Authorization>>,
+    header: Mutex<Option<Authorization>>,
 }
 
 /// The answer of a token server. Both names are in use.
@@ -48,7 +48,7 @@ impl Session {
         let accounts = source.registries().map(|registry| Account {
             base: format!("{}/", registry.base(source.transport)),
             credentials: credentials(&registry),
-            said: Mutex::default(),
+            header: Mutex::default(),
         });
         Self {
             scope: format!("repository:{}:pull", source.path()),
@@ -90,20 +90,20 @@ impl Session {
     }
 }
 
-impl Introduce for Session {
+impl Authenticate for Session {
     fn authorization(&self, url: &HttpUrl) -> Option<Authorization> {
-        let said = self.account(url)?.said.lock().unwrap_or_else(PoisonError::into_inner);
-        said.clone()
+        let header = self.account(url)?.header.lock().unwrap_or_else(PoisonError::into_inner);
+        header.clone()
     }
 
     fn refused(&self, client: &Client, refusal: &Refusal<'_>) -> Result<Again, NetError> {
         let Some(account) = self.account(refusal.url) else { return Ok(Again::No) };
         // One download requests the token while the others wait.
-        let mut said = account.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.as_ref() != refusal.said {
+        let mut header = account.header.lock().unwrap_or_else(PoisonError::into_inner);
+        if header.as_ref() != refusal.sent {
             return Ok(Again::Yes);
         }
-        let challenges = refusal.challenges.iter().flat_map(|header| Challenge::all(header));
+        let challenges = refusal.challenges.iter().flat_map(|text| Challenge::all(text));
         let challenges: Vec<Challenge> = challenges.collect();
         let find = |scheme| challenges.iter().find(|challenge| challenge.scheme == scheme);
         let next = if let Some(bearer) = find("bearer") {
@@ -113,10 +113,10 @@ impl Introduce for Session {
         } else {
             None
         };
-        if next.is_none() || next == *said {
+        if next.is_none() || next == *header {
             return Ok(Again::No);
         }
-        *said = next;
+        *header = next;
         Ok(Again::Yes)
     }
 }

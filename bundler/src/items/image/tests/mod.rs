@@ -81,7 +81,7 @@ fn source(registry: &FakeRegistry, rest: &str) -> ImageSource {
 }
 
 /// Everything that an error says.
-fn said(error: &anyhow::Error) -> String {
+fn message(error: &anyhow::Error) -> String {
     let text = format!("{error:#}");
     assert!(!text.chars().any(char::is_control), "{text:?}");
     text
@@ -189,7 +189,7 @@ fn of_a_list_the_image_for_the_platform_is_taken() {
     let other = ImageSource { platform: "linux/arm64".parse().unwrap(), ..tag.clone() };
     assert_eq!(digest_of(&other), Digest::of(&arm64.manifest()));
     let none = ImageSource { platform: "linux/s390x".parse().unwrap(), ..tag };
-    let error = said(&Machine::new().pull(&none).unwrap_err());
+    let error = message(&Machine::new().pull(&none).unwrap_err());
     assert!(error.contains("not there for linux/s390x, but for linux/arm64, unknown"), "{error}");
 }
 
@@ -228,7 +228,7 @@ fn what_is_here_already_does_not_come_again() {
     assert_eq!(machine.with(again), archive);
     assert_eq!(registry.asked().len(), asked);
     let offline = Machine { client: None, ..Machine::new() };
-    let error = said(&offline.pull(&source).unwrap_err());
+    let error = message(&offline.pull(&source).unwrap_err());
     assert!(error.contains("`--offline` forbids"), "{error}");
 }
 
@@ -245,7 +245,7 @@ fn a_part_that_has_rotted_in_the_cache_is_noticed() {
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[1000] ^= 1;
     std::fs::write(&path, bytes).unwrap();
-    let error = said(&machine.pull(&source(&registry, "dls:1")).unwrap_err());
+    let error = message(&machine.pull(&source(&registry, "dls:1")).unwrap_err());
     assert!(error.contains("is damaged"), "{error}");
 }
 

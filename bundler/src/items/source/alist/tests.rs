@@ -61,12 +61,14 @@ fn answers_are_read_or_refused() {
     assert_eq!(data::<FileAnswer>(good).unwrap().sign, "x");
     let empty = br#"{"code":200,"message":"success","data":{"content":null,"total":0}}"#;
     assert!(data::<ListAnswer>(empty).unwrap().content().is_empty());
-    let said = |bytes: &[u8]| data::<ListAnswer>(bytes).unwrap_err().to_string();
-    assert!(said(b" <html>").contains("web page"));
-    assert!(said(br#"{"code":403,"message":"no\u001b","data":null}"#).contains(r"403: no\u{1b}"));
+    let message = |bytes: &[u8]| data::<ListAnswer>(bytes).unwrap_err().to_string();
+    assert!(message(b" <html>").contains("web page"));
+    assert!(
+        message(br#"{"code":403,"message":"no\u001b","data":null}"#).contains(r"403: no\u{1b}")
+    );
     for bad in [&b""[..], b"[]", b"{}", b"\xff", br#"{"code":200,"data":{"content":7}}"#] {
-        assert!(said(bad).contains("does not answer as AList does"), "{bad:?}");
+        assert!(message(bad).contains("does not answer as AList does"), "{bad:?}");
     }
     let deep = [b"{\"code\":200,\"data\":".to_vec(), vec![b'['; 100_000]].concat();
-    assert!(said(&deep).contains("does not answer"));
+    assert!(message(&deep).contains("does not answer"));
 }
