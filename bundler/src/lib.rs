@@ -14,7 +14,6 @@ mod assist;
 mod cache;
 mod cli;
 mod dirs;
-mod exit;
 mod fetch;
 mod fleet;
 #[cfg(test)]
@@ -27,17 +26,18 @@ mod net;
 mod pack;
 mod recheck;
 mod recipe;
+mod relock;
 mod sbom;
 mod secret;
 mod stick;
 mod trust;
+mod types;
 mod ui;
-mod wants;
 
 #[cfg(feature = "pages")]
-pub use crate::cli::completions::completions;
+pub use crate::cli::commands::completions::completions;
 #[cfg(feature = "pages")]
-pub use crate::cli::manual_pages::manual_pages;
+pub use crate::cli::commands::man::manual_pages;
 pub use crate::cli::{MANUAL, command};
 
 use crate::cli::Cli;
@@ -58,6 +58,6 @@ pub fn main() -> ExitCode {
     let talk = if cli.global.quiet { Talk::Quiet } else { Talk::Normal };
     let ui = Ui::new(talk, cli.global.color);
     let (ui, result) = crate::cli::commands::run(cli, ui);
-    let exit = result.map_or_else(|error| exit::tell(&ui, &error), |()| Exit::Done);
+    let exit = result.map_or_else(|error| cli::exit::report(&ui, &error), |()| Exit::Done);
     exit.into()
 }

@@ -37,7 +37,7 @@ pub use crate::item::{
 };
 pub use crate::manifest::{FORMAT, Manifest, ManifestError};
 pub use crate::types::{
-    BundleName, CHUNK, Digest, Hasher, HostPath, ItemId, ItemName, Mode, NameCollision,
+    BundleName, CHUNK, DebVersion, Digest, Hasher, HostPath, ItemId, ItemName, Mode, NameCollision,
     ParseTextError, PathError, ProgramVersion, is_word, printable, shell_word, tree_digest,
 };
 pub use crate::wants::{

@@ -7,7 +7,7 @@ use super::archive::ArchiveError;
 use super::index::{IndexError, NoDeb, ReadError};
 use super::release::INSTALL_GPGV;
 use super::solve::{Explanation, SolveError};
-use crate::items::source::LocalPath;
+use crate::types::LocalPath;
 
 /// The packages of a recipe cannot be resolved.
 #[derive(Debug, thiserror::Error)]
@@ -66,10 +66,10 @@ impl From<ArchiveError> for AptError {
 impl AptError {
     /// Returns hints, the most useful first.
     #[must_use]
-    pub(crate) fn ways_out(&self) -> Vec<String> {
+    pub(crate) fn hints(&self) -> Vec<String> {
         match self {
             Self::Solve { source: SolveError::Unsatisfiable(explanation), .. } => {
-                explanation.ways_out.clone()
+                explanation.hints.clone()
             }
             _ => Vec::new(),
         }

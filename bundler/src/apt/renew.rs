@@ -10,11 +10,12 @@ use super::model::{NATIVE, Pin};
 use super::node::{self, Known};
 use super::part;
 use super::release::{IndexesOfAll, day};
-use super::said;
 use super::solve::{Node, Solution, solve};
-use crate::items::source::{Origin, Sources};
+use super::summary;
+use crate::items::source::Sources;
 use crate::lock::Lock;
 use crate::recipe::{self, Apt, Archive};
+use crate::types::Origin;
 
 /// An archive and its downloaded files.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ pub(super) fn renew(
     let mut used = Vec::new();
     for archive in &table.archives {
         let opened = open(sources, table, archive, previous)?;
-        told(sources, archive, &opened, previous);
+        print_notes(sources, archive, &opened, previous);
         used.push(take_in(sources, table, archive, opened, &mut indexes)?);
     }
     let ui = sources.fetcher.ui;
@@ -47,7 +48,7 @@ pub(super) fn renew(
     };
     let node = match (known, &stock) {
         (Known::Node(node), _) => {
-            if let Some(line) = said::strangers(&node, &indexes) {
+            if let Some(line) = summary::strangers(&node, &indexes) {
                 ui.note(line);
             }
             node
@@ -60,8 +61,8 @@ pub(super) fn renew(
         ui.note(format_args!("skipped an unreadable stanza: {line}"));
     }
     let Solution { changes, kept_back } = solution;
-    let stock = stock.map(|base| said::Stock::of(base, &changes, table.upgrades));
-    for line in said::lines(&table.release, &changes, &kept_back, stock.as_ref()) {
+    let stock = stock.map(|base| summary::Stock::of(base, &changes, table.upgrades));
+    for line in summary::lines(&table.release, &changes, &kept_back, stock.as_ref()) {
         ui.note(line);
     }
     let riding = stock.map(|stock| stock.riding).unwrap_or_default();
@@ -103,7 +104,7 @@ fn documents(lock: &Lock, archive: &Archive) -> Option<Vec<Document>> {
 }
 
 /// Prints the notes on an archive.
-fn told(sources: &Sources<'_>, archive: &Archive, opened: &Opened, previous: Option<&Lock>) {
+fn print_notes(sources: &Sources<'_>, archive: &Archive, opened: &Opened, previous: Option<&Lock>) {
     let ui = sources.fetcher.ui;
     let Opened { release, notes, .. } = opened;
     let name = &archive.name;

@@ -5,7 +5,7 @@
 
 mod diff;
 mod file;
-mod relock;
+mod item;
 #[cfg(test)]
 mod tests;
 
@@ -13,18 +13,13 @@ use serde::{Deserialize, Serialize};
 use vgpu_keys::Channel;
 use vgpu_manifest::catalog::Catalog;
 use vgpu_manifest::package::ArchiveRecord;
-use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::verdict::{Contents, Purpose};
-use vgpu_manifest::{
-    BundleName, Digest, ItemFields, ItemMode, ItemName, Kind, ProgramVersion, Wants,
-};
+use vgpu_manifest::{BundleName, Digest, ItemName, Kind, ProgramVersion, Wants};
 
-pub(crate) use self::diff::{Change, Outline, all_of, between, lines};
-pub(crate) use self::relock::{Pins, all, is_packages, relock};
-use crate::apt::LockedApt;
-use crate::items::source::{Expected, Origin, Pin};
-use crate::items::unlock::Build;
+pub(crate) use self::diff::{Change, Outline, all_of, between, host_changes, lines};
+pub(crate) use self::item::{LockedApt, LockedItem};
 use crate::recipe::{Entry, Recipe};
+use crate::types::{Origin, Pin};
 
 /// A resolved recipe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,55 +52,6 @@ pub(crate) struct Lock {
     /// The items, in the order in which they are applied.
     #[serde(default, rename = "item")]
     pub(crate) items: Vec<LockedItem>,
-}
-
-/// A pinned item.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct LockedItem {
-    pub(crate) name: ItemName,
-    /// The length in bytes.
-    pub(crate) size: u64,
-    pub(crate) sha256: Digest,
-    pub(crate) mode: ItemMode,
-    #[serde(default, skip_serializing_if = "Kind::is_plain")]
-    pub(crate) kind: Kind,
-    pub(crate) origin: Origin,
-    /// How the bundler made it, if it did. The manifest omits this.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) build: Option<Build>,
-}
-
-impl LockedItem {
-    /// Returns the pinned item of `entry`.
-    pub(crate) fn new(entry: Entry, pin: Pin, build: Option<Build>) -> Self {
-        let (Entry { name, mode, origin, .. }, Pin { size, sha256, kind }) = (entry, pin);
-        Self { name, size, sha256, mode, kind, origin, build }
-    }
-
-    /// Returns the digest of its bytes, and its record.
-    pub(crate) fn pin(&self) -> Pin {
-        Pin { size: self.size, sha256: self.sha256, kind: self.kind.clone() }
-    }
-
-    /// Returns the expected bytes of a locked item.
-    pub(crate) fn expected(&self) -> Expected<'_> {
-        let Self { name, size, sha256, .. } = self;
-        Expected { name, sha256: Some(*sha256), size: Some(*size), cap: ByteSize::new(*size) }
-    }
-
-    /// Returns the item of a manifest, with the digests of its chunks.
-    pub(crate) fn described(&self, chunks: Vec<Digest>) -> ItemFields {
-        ItemFields {
-            name: self.name.clone(),
-            size: self.size,
-            mode: self.mode,
-            sha256: self.sha256,
-            chunks,
-            kind: self.kind.clone(),
-            origin: self.origin.for_manifest(),
-        }
-    }
 }
 
 /// The version of the lock format that this program reads and writes.
@@ -170,12 +116,12 @@ impl Lock {
     ///
     /// Requests to archives and build methods are not part of a bundle.
     fn is_same_bundle(&self, other: &Self) -> bool {
-        let said = |lock: &Self| {
+        let bundle = |lock: &Self| {
             let items: Vec<_> = lock.items.iter().map(|item| item.described(Vec::new())).collect();
             let names = (lock.bundler, lock.name.clone(), lock.channel.clone());
             (names, lock.host.clone(), lock.purpose.clone(), lock.archives.clone(), items)
         };
-        said(self) == said(other)
+        bundle(self) == bundle(other)
     }
 
     /// Checks that this program made the lock from `recipe`.

@@ -19,8 +19,8 @@ use super::image::Image;
 use super::mirrors::Mirrors;
 use super::unlock::{self, Unlock};
 use super::{CATALOG, Entry, Fault, Role};
-use crate::items::git::{GitUrl, Part, RefName};
-use crate::items::source::{LocalPath, Origin};
+use crate::types::git::{Part, RefName};
+use crate::types::{GitUrl, LocalPath, Origin};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

@@ -8,14 +8,12 @@ pub(crate) mod apt;
 mod area;
 mod file;
 mod simulation;
-mod version;
 
 pub use self::file::{PackageFile, index};
 
 pub(crate) use self::apt::configure;
 pub(crate) use self::area::Area;
 pub(crate) use self::simulation::Simulation;
-pub(crate) use self::version::compare;
 
 use vgpu_manifest::inventory::{Package, PackageName, PackageState};
 use vgpu_manifest::package::PackageReason;
@@ -64,7 +62,7 @@ fn is_there(packages: &[Package], file: &PackageFile) -> bool {
     let settled =
         [PackageState::Installed, PackageState::TriggersAwaited, PackageState::TriggersPending];
     find(packages, &file.name).is_some_and(|package| {
-        settled.contains(&package.state) && compare(&package.version, &file.version).is_ge()
+        settled.contains(&package.state) && package.version.compare(&file.version).is_ge()
     })
 }
 

@@ -1,5 +1,6 @@
 //! Basic types with one text form, and the macros that define them.
 
+mod deb_version;
 mod digest;
 mod names;
 pub(crate) mod object;
@@ -7,6 +8,7 @@ mod path;
 mod printable;
 pub(crate) mod text;
 
+pub use self::deb_version::{DebVersion, PackageVersion};
 pub use self::digest::{CHUNK, Digest, Hasher, ItemId, tree_digest};
 pub use self::names::{BundleName, ItemName, NameCollision, ProgramVersion};
 pub(crate) use self::names::{MANIFEST, SHA256SUMS, SIGNATURES, check_distinct};

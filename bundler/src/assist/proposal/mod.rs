@@ -1,5 +1,6 @@
 //! The best driver for a machine, and why not the others: a pure function.
 
+mod archive_arg;
 mod archives;
 mod text;
 
@@ -13,6 +14,7 @@ use vgpu_manifest::verdict::{
     judge,
 };
 
+pub(crate) use self::archive_arg::{ArchiveArg, KeysArg};
 pub(crate) use self::archives::{Archives, is_proxmox};
 
 /// A proposal for a machine.
@@ -305,8 +307,8 @@ fn why_nothing(catalog: &Catalog, target: &Target, gpus: &[PciId], goals: &[Goal
             })
             .collect();
         // A driver for other GPUs is less informative than a problem with the right driver.
-        let telling = refusals.iter().rev().find(|it| it.rule() != Rule::OtherReleases);
-        if let Some(refusal) = telling.or(refusals.last()) {
+        let informative = refusals.iter().rev().find(|it| it.rule() != Rule::OtherReleases);
+        if let Some(refusal) = informative.or(refusals.last()) {
             let instead = refusal.nearest.iter().map(Choice::to_string).collect::<Vec<_>>();
             let help = if instead.is_empty() { String::new() } else { "; instead: ".to_owned() };
             reasons.push(format!("{}{help}{}", refusal.reason.says, instead.join(", or ")));
@@ -318,6 +320,8 @@ fn why_nothing(catalog: &Catalog, target: &Target, gpus: &[PciId], goals: &[Goal
 
 #[cfg(test)]
 mod tests {
+    use vgpu_manifest::ui::Report;
+
     use super::*;
 
     fn target(pve: &str, kernel: &str) -> Target {
@@ -374,7 +378,7 @@ mod tests {
         let none = format!("{none:#}");
         assert!(none.contains("pass the GPU through to one guest"), "{none}");
         let intel = make(&catalog, &["8086:3e92"], &pve8, Wish::Best).unwrap_err();
-        assert_eq!(crate::exit::status(&intel), Exit::Unsuitable);
+        assert_eq!(Report::of(intel.as_ref(), &[]).exit, Exit::Unsuitable);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use vgpu_manifest::catalog::{Driver, DriverFile, Patch};
 use vgpu_manifest::verdict::{Config, Goal, Install, Unlock};
 
 use super::Proposal;
-use crate::items::source::LocalPath;
+use crate::types::LocalPath;
 
 impl Proposal<'_> {
     /// Returns the reasons, as comments.

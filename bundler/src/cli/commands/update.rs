@@ -6,8 +6,9 @@ use vgpu_manifest::{BundleName, ItemName};
 use super::Context;
 use crate::cache::CacheLock;
 use crate::cli::options::{Network, NetworkArgs, Project, ProjectArgs, UnsuitableArgs};
-use crate::lock::{Change, Lock, Outline, Pins, all_of, between, is_packages, lines, relock};
+use crate::lock::{Change, Lock, Outline, all_of, between, lines};
 use crate::recipe::Recipe;
+use crate::relock::{Pins, is_packages, relock};
 use crate::ui::print_json;
 
 /// Re-resolve downloads and update the lock

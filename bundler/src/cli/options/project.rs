@@ -1,9 +1,9 @@
 use anyhow::Context as _;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::exit::Advise as _;
 use crate::lock::Lock;
 use crate::recipe::Recipe;
+use crate::ui::Advise as _;
 
 /// Recipe options.
 #[derive(Debug, clap::Args)]
@@ -38,7 +38,7 @@ impl ProjectArgs {
 impl Project {
     /// Returns the lock, if it exists, even if it is stale.
     pub(crate) fn any_lock(&self) -> anyhow::Result<Option<Lock>> {
-        Ok(Lock::read(&self.lock_path)?)
+        Lock::read(&self.lock_path)
     }
 
     /// Returns the lock, if it exists. A stale lock is an error.

@@ -7,8 +7,8 @@ use vgpu_manifest::ui::Exit;
 use vgpu_manifest::verdict::{Choice, Suitability, Targets};
 
 use crate::cli::commands::Context;
-use crate::exit::Advise as _;
 use crate::lock::Lock;
+use crate::ui::Advise as _;
 
 /// How to handle a bundle that cannot work on its targets.
 #[derive(Debug, Clone, Copy, clap::Args)]

@@ -11,8 +11,9 @@ use vgpu_manifest::{Digest, ItemName};
 
 use super::intake::{keep, open, unpack_again};
 use super::{Config, Package, UNREADABLE, unusable, vgpu_config};
-use crate::items::source::{Expected, Origin, Sources};
+use crate::items::source::Sources;
 use crate::lock::LockedItem;
+use crate::types::{Expected, Origin};
 
 pub(super) const NO_CONFIG: &str =
     "the package has no `vgpuConfig.xml`, the only file requested from it";

@@ -5,7 +5,6 @@ use anyhow::{Context as _, anyhow, bail};
 use vgpu_manifest::catalog::{DriverVersion, Md5};
 use vgpu_manifest::driver::DriverKind;
 
-use super::name::{Variant, variant};
 use super::{Truncated, UNREADABLE};
 
 /// The limit for header fields, in bytes from the start of the file. NVIDIA's are in the first 2
@@ -183,6 +182,59 @@ pub(super) fn read(file: &mut dyn Read, buf: &mut [u8]) -> io::Result<usize> {
         match file.read(buf) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
+        }
+    }
+}
+
+/// The author of a package: NVIDIA, or a third party that patched it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Variant {
+    /// The header has the suffix of an original.
+    Original,
+    /// The header has the suffix of a patched package.
+    Custom,
+}
+
+/// Returns the driver kind of a folder name: `NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm`.
+fn variant(folder: &str, version: &DriverVersion) -> anyhow::Result<(DriverKind, Variant)> {
+    let other = || {
+        let folder = folder.escape_debug();
+        anyhow!(
+            "`{folder}` is neither the host driver for Linux KVM (`-vgpu-kvm`) nor a guest driver (`-grid`)"
+        )
+    };
+    let rest = folder.strip_prefix("NVIDIA-Linux-x86_64-").ok_or_else(other)?;
+    let rest = rest.strip_prefix(version.as_str()).ok_or_else(|| {
+        wrong("targetdir", &format!("`{}` is not of version {version}", folder.escape_debug()))
+    })?;
+    match rest {
+        "-vgpu-kvm" => Ok((DriverKind::Host, Variant::Original)),
+        "-vgpu-kvm-custom" => Ok((DriverKind::Host, Variant::Custom)),
+        "-grid" => Ok((DriverKind::Guest, Variant::Original)),
+        _ => Err(other()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_names_the_kind_of_driver() {
+        let version = "535.230.02".parse().unwrap();
+        let of = |folder: &str| variant(folder, &version);
+        let host = of("NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm").unwrap();
+        assert_eq!(host, (DriverKind::Host, Variant::Original));
+        let custom = of("NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm-custom").unwrap();
+        assert_eq!(custom, (DriverKind::Host, Variant::Custom));
+        let guest = of("NVIDIA-Linux-x86_64-535.230.02-grid").unwrap();
+        assert_eq!(guest, (DriverKind::Guest, Variant::Original));
+        for (folder, word) in [
+            ("NVIDIA-Linux-x86_64-535.230.02", "neither the host driver"),
+            ("NVIDIA-Linux-x86_64-535.1.2-grid", "no usable `targetdir`"),
+        ] {
+            let error = of(folder).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
         }
     }
 }

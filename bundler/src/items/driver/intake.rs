@@ -9,13 +9,13 @@ use vgpu_manifest::{Digest, ItemName, Kind};
 use super::config::NO_CONFIG;
 use super::walk::Proof;
 use super::{
-    Examined, FileName, Known, Package, Portal, check_windows, config_again, is_zip, patches,
-    unusable,
+    Examined, Known, Package, Portal, check_windows, config_again, is_zip, patches, unusable,
 };
 use crate::cache::CacheError;
-use crate::items::source::{Expected, Origin, Pin, Sources};
+use crate::items::source::Sources;
 use crate::lock::{Lock, LockedItem};
 use crate::recipe::{Entry, Role};
+use crate::types::{Expected, FileName, Origin, Pin};
 
 /// Extracts the drivers among `entries` from their archives, examines them, and applies their
 /// patches.

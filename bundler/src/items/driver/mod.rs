@@ -14,10 +14,8 @@
 
 mod config;
 mod describe;
-mod error;
 mod header;
 mod intake;
-mod name;
 mod package;
 mod patches;
 mod payload;
@@ -30,9 +28,8 @@ mod walk;
 mod window;
 
 pub(crate) use self::config::{Known, config_again, configs};
-pub(crate) use self::describe::{config_of, lines, releases};
-use self::error::{Bomb, Truncated, UNREADABLE, damaged, unusable};
+pub(crate) use self::describe::{config_of, lines};
 pub(crate) use self::intake::{records, unpack_again};
-pub(crate) use self::name::{FileName, Hypervisor};
 use self::package::{Config, Examined, Package, check_windows};
+use self::payload::{Truncated, UNREADABLE, damaged, unusable};
 use self::portal::{Portal, is_zip};

@@ -8,11 +8,11 @@ use vgpu_manifest::driver::{DriverKind, VgpuConfig};
 use vgpu_manifest::patch::Patch;
 
 use super::header::{Header, answer_of_server, not_a_driver};
-use super::name::Variant;
 use super::payload::{MAX_UNPACKED, Payload};
 use super::sums::sums;
 use super::walk::{Proof, Walked, walk};
 use super::{Truncated, UNREADABLE, vgpu_config};
+use crate::items::driver::header::Variant;
 
 /// A `.run` file with a parsed header.
 #[derive(Debug)]

@@ -8,8 +8,9 @@ use vgpu_manifest::{Digest, ItemName};
 
 use super::intake::{make_present, open};
 use super::{UNREADABLE, unusable};
-use crate::items::source::{Pin, Sources};
+use crate::items::source::Sources;
 use crate::recipe::Entry;
+use crate::types::Pin;
 
 /// Reads the patches for `driver`, unless one is known to be for another version.
 pub(super) fn load(

@@ -8,8 +8,8 @@ use vgpu_manifest::limits::MAX_ITEM;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use super::name::{FileName, Hypervisor};
 use super::{Truncated, UNREADABLE, damaged};
+use crate::types::{FileName, Hypervisor};
 
 /// An archive of the NVIDIA licensing portal, which contains a release.
 ///

@@ -11,9 +11,10 @@ use vgpu_manifest::{Digest, ItemName, Kind};
 
 use self::examine::examine;
 use crate::cache::CacheLock;
-use crate::items::source::{Expected, Pin, Sources};
+use crate::items::source::Sources;
 use crate::lock::Lock;
 use crate::recipe::Entry;
+use crate::types::{Expected, Pin};
 
 /// Adds the records of the packages of kernel headers among `entries` to their `pins`.
 ///

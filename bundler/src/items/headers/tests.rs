@@ -69,7 +69,7 @@ fn a_package_without_headers_says_nothing() {
 }
 
 #[test]
-fn what_is_wrong_with_a_package_is_said() {
+fn faults_of_a_package_are_reported() {
     let fault = |bytes: &[u8]| examine(bytes).unwrap_err().to_string();
     assert!(fault(b"#!/bin/sh\nexit\n").contains("does not begin like one"));
     assert!(fault(&deb("data.tar.lz4", b"")).contains("`data.tar.lz4`"));

@@ -10,22 +10,19 @@ mod archive;
 mod auth;
 mod document;
 mod media;
-mod name;
-mod platform;
 mod pull;
 mod record;
-mod source;
 #[cfg(test)]
 mod tests;
 mod written;
 
-pub(crate) use self::name::ImageName;
-pub(crate) use self::platform::Platform;
 pub(crate) use self::pull::{pull, pull_again};
 pub(crate) use self::record::{lines, records};
-pub(crate) use self::source::{ImageSource, Registry, Transport};
+use vgpu_manifest::ItemName;
+
 use crate::fetch::{FetchError, MirrorError};
 use crate::net::NetError;
+use crate::types::ImageSource;
 
 /// Returns the error for a download of `source` that failed.
 fn fetch_failed(source: &ImageSource, error: FetchError) -> anyhow::Error {
@@ -44,4 +41,8 @@ fn fetch_failed(source: &ImageSource, error: FetchError) -> anyhow::Error {
         )),
         None => error,
     }
+}
+
+fn unavailable(item: &ItemName, source: &ImageSource) -> String {
+    format!("cannot get the image `{}` for item `{item}`", source.image)
 }

@@ -1,9 +1,11 @@
 //! Compatibility of the library forks with drivers.
 
-use vgpu_manifest::catalog::{Catalog, Driver, Library, Overrides, Release};
+use vgpu_manifest::catalog::{Catalog, Driver, Library};
 use vgpu_manifest::driver::{DriverKind, DriverRecord};
 use vgpu_manifest::unlock::CommitId;
 use vgpu_manifest::verdict::Targets;
+
+use crate::recipe::library_for;
 
 /// The compatibility of a library with the driver of its bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,15 +23,6 @@ pub(crate) enum Fit {
 pub(crate) fn library_of<'c>(catalog: &'c Catalog, commit: &CommitId) -> Option<&'c Library> {
     let is_it = |library: &&Library| commit.as_str().starts_with(&library.commit);
     catalog.rows().libraries.iter().find(is_it)
-}
-
-/// Returns the library in the catalog for a release.
-#[must_use]
-pub(crate) fn library_for(catalog: &Catalog, release: Release) -> Option<&Library> {
-    match catalog.library(catalog.driver(release)?) {
-        Overrides::Applied(it) | Overrides::Unproven(it, _) | Overrides::Ignored(it) => Some(it),
-        Overrides::NoLibrary => None,
-    }
 }
 
 /// Checks the commit against the target driver and the host drivers of the bundle.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use anyhow::{Context as _, bail};
-use serde::{Deserialize, Serialize};
 use vgpu_manifest::catalog::Catalog;
 use vgpu_manifest::driver::DriverRecord;
 use vgpu_manifest::ui::{ByteSize, Exit};
@@ -16,32 +15,14 @@ use super::build::{Built, build};
 use super::cannot_make;
 use super::crates::{self, Versions};
 use super::fork::{self, Fit};
-use super::toolchain::Toolchain;
 use super::workshop::Workshop;
 use crate::cache::CacheError;
-use crate::items::git::{self, GitOrigin, Reach, Selection};
-use crate::items::source::{Expected, Origin, Pin, SourceError, Sources};
+use crate::items::git::{self, Reach, Selection};
+use crate::items::source::{Changed, Sources};
 use crate::items::tree;
 use crate::lock::{Lock, LockedItem};
 use crate::recipe::{Entry, FitCheck, Role};
-
-/// The inputs to reproduce an item that the bundler builds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
-pub(crate) enum Build {
-    /// The sources of an unlock library, with all crates.
-    Sources {
-        /// The `Cargo.lock`, if the commit has none.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        cargo_lock: Option<String>,
-    },
-    /// An unlock library.
-    Library {
-        /// The glibc of the hosts.
-        glibc: GlibcVersion,
-        tools: Toolchain,
-    },
-}
+use crate::types::{Build, Expected, GitOrigin, Origin, Pin, Toolchain};
 
 /// The most bytes of a repository.
 const MAX_SOURCES: ByteSize = ByteSize::new(512 << 20);
@@ -209,11 +190,13 @@ fn sources_again(sources: &Sources<'_>, item: &LockedItem) -> anyhow::Result<(Di
     if !sources.fetcher.cache.cache().has(item.sha256) {
         let want = expected(&item.name, Some(item.sha256));
         let made = make_sources(sources, origin, cargo_lock.as_deref(), want);
-        made.map_err(|error| match error.downcast_ref() {
-            Some(SourceError::OtherCommit { .. }) => error.context(
-                "the rebuilt sources differ from the locked ones; use the version of cargo that made the lock, or run `vgpu-bundler lock`",
-            ),
-            _ => error,
+        made.map_err(|error| {
+            if error.is::<Changed>() {
+                return error.context(
+                    "the rebuilt sources differ from the locked ones; use the version of cargo that made the lock, or run `vgpu-bundler lock`",
+                );
+            }
+            error
         })?;
     }
     Ok((item.sha256, tree))

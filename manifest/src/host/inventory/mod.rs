@@ -26,9 +26,10 @@ pub use self::machine::{
     Cpu, FreeSpace, Identity, IommuState, Machine, Os, RootFileSystem, RootPool, Subscription,
 };
 pub use self::packages::{
-    AptSource, AptUri, Mark, Package, PackageName, PackageState, PackageVersion, SignedBy,
-    SourceKind, SourceState, Want,
+    AptSource, AptUri, Mark, Package, PackageName, PackageState, SignedBy, SourceKind, SourceState,
+    Want,
 };
+pub use crate::types::PackageVersion;
 
 use serde::{Deserialize, Serialize};
 

@@ -23,13 +23,12 @@ use vgpu_manifest::{BundleName, ItemName, KernelWord, ModprobeLine, ModuleName};
 
 use self::packages::Packages;
 use super::Context;
+use crate::assist::proposal::{ArchiveArg, KeysArg};
 use crate::assist::proposal::{Proposal, Wish};
-use crate::cli::options::{ArchiveArg, KeysArg, Licensing, MachineArgs, gpu};
-use crate::exit::Advise as _;
-use crate::items::source::LocalPath;
-use crate::net::HttpUrl;
+use crate::cli::options::{Licensing, MachineArgs, gpu};
 use crate::recipe::Recipe;
-use crate::ui::print_json;
+use crate::types::{HttpUrl, LocalPath};
+use crate::ui::{Advise as _, print_json};
 
 /// Write a new recipe.
 ///

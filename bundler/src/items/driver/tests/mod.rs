@@ -122,9 +122,9 @@ fn three_compressions_say_the_same() {
         // A truncated file is reported as such at every length.
         let cuts = [bytes.len() - payload.len() + 1, bytes.len() - payload.len() / 2];
         for cut in cuts.into_iter().chain([bytes.len() - 1]) {
-            let said = refusal(&bytes[..cut]);
+            let message = refusal(&bytes[..cut]);
             let word = if cut == cuts[0] { "payload" } else { "truncated" };
-            assert!(said.contains(word), "{tool}, {cut}: {said}");
+            assert!(message.contains(word), "{tool}, {cut}: {message}");
         }
     }
 }
@@ -143,10 +143,10 @@ fn patches_are_proven_against_the_payload() {
     assert_eq!(proofs[1][0].before, None);
     assert_eq!(proofs[1][0].after, Some(Digest::of(b"x\n")));
 
-    let said = |patches: &[&str]| examine(&host(), patches).unwrap_err().to_string();
-    assert!(said(&[&patch.replace("three", "four")]).contains("line 3 of the file"));
-    assert!(said(&[&patch.replace("nv-kernel", "nv-other")]).contains("no such file"));
-    assert!(said(&[patch, patch]).contains("two patches change"));
+    let message = |patches: &[&str]| examine(&host(), patches).unwrap_err().to_string();
+    assert!(message(&[&patch.replace("three", "four")]).contains("line 3 of the file"));
+    assert!(message(&[&patch.replace("nv-kernel", "nv-other")]).contains("no such file"));
+    assert!(message(&[patch, patch]).contains("two patches change"));
 }
 
 #[test]
@@ -183,8 +183,8 @@ fn what_is_not_the_driver_is_refused_by_its_own_name() {
         (&package(HOST, &gzip(&[("./a", b"")])), "its payload contradicts that"),
     ];
     for (bytes, word) in cases {
-        let said = refusal(bytes);
-        assert!(said.contains(word), "{word}: {said}");
+        let message = refusal(bytes);
+        assert!(message.contains(word), "{word}: {message}");
     }
     let package = Package::open(file(&marked)).unwrap();
     assert_eq!(package.kind(), DriverKind::Guest);

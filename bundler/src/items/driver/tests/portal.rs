@@ -50,20 +50,20 @@ fn the_archive_of_the_portal_has_the_drivers_by_name() {
             assert_eq!(bytes, found.as_bytes());
         }
     }
-    let said = |names: &[&str]| {
+    let message = |names: &[&str]| {
         let mut portal = Portal::open(zip(names, false), "x.zip").unwrap();
         portal.find(DriverKind::Host).unwrap_err().to_string()
     };
-    assert_eq!(said(&["a.pdf"]), "the archive has no host driver");
+    assert_eq!(message(&["a.pdf"]), "the archive has no host driver");
     let deb = "Host_Drivers/nvidia-vgpu-ubuntu-535_535.230.02_amd64.deb";
-    assert_eq!(said(&[deb]), format!("the archive has no host driver, but it has {deb}"));
-    assert!(said(&[run, &format!("old/{run}")]).contains("several host drivers"));
+    assert_eq!(message(&[deb]), format!("the archive has no host driver, but it has {deb}"));
+    assert!(message(&[run, &format!("old/{run}")]).contains("several host drivers"));
     let name = "NVIDIA-GRID-Ubuntu-KVM-535.230.02-539.19.zip";
     let other = Portal::open(zip(&newer, false), name).unwrap_err().to_string();
     assert!(other.contains("is the package for Ubuntu-KVM; Proxmox VE needs"), "{other}");
     let mut cut = Vec::new();
     zip(&newer, false).read_to_end(&mut cut).unwrap();
     cut.truncate(cut.len() - 30);
-    let said = Portal::open(file(&cut), "x.zip").unwrap_err().to_string();
-    assert!(said.contains("truncated"), "{said}");
+    let message = Portal::open(file(&cut), "x.zip").unwrap_err().to_string();
+    assert!(message.contains("truncated"), "{message}");
 }

@@ -15,9 +15,11 @@ use super::*;
 use crate::cache::Cache;
 use crate::cache::tests::scratch;
 use crate::fetch::{Fetcher, Patience};
-use crate::items::source::{Expected, SourceError, Sources};
+use crate::items::source::Sources;
 use crate::net::registry::*;
 use crate::net::{Client, Proxy, Timeouts};
+use crate::types::Expected;
+use crate::types::image::{Platform, Transport};
 use crate::ui::Ui;
 
 /// A machine that pulls.
@@ -49,7 +51,7 @@ impl Machine {
         act(&sources, Expected { name: &name, sha256: None, size: None, cap: self.cap })
     }
 
-    fn pull(&self, source: &ImageSource) -> Result<Digest, SourceError> {
+    fn pull(&self, source: &ImageSource) -> anyhow::Result<Digest> {
         let begun = Instant::now();
         let pulled = self.with(|sources, want| pull(sources, source, want));
         assert!(begun.elapsed() < Duration::from_secs(20), "{pulled:?}");
@@ -79,13 +81,8 @@ fn source(registry: &FakeRegistry, rest: &str) -> ImageSource {
 }
 
 /// Everything that an error says.
-fn said(error: &SourceError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
+fn message(error: &anyhow::Error) -> String {
+    let text = format!("{error:#}");
     assert!(!text.chars().any(char::is_control), "{text:?}");
     text
 }
@@ -192,7 +189,7 @@ fn of_a_list_the_image_for_the_platform_is_taken() {
     let other = ImageSource { platform: "linux/arm64".parse().unwrap(), ..tag.clone() };
     assert_eq!(digest_of(&other), Digest::of(&arm64.manifest()));
     let none = ImageSource { platform: "linux/s390x".parse().unwrap(), ..tag };
-    let error = said(&Machine::new().pull(&none).unwrap_err());
+    let error = message(&Machine::new().pull(&none).unwrap_err());
     assert!(error.contains("not there for linux/s390x, but for linux/arm64, unknown"), "{error}");
 }
 
@@ -231,7 +228,7 @@ fn what_is_here_already_does_not_come_again() {
     assert_eq!(machine.with(again), archive);
     assert_eq!(registry.asked().len(), asked);
     let offline = Machine { client: None, ..Machine::new() };
-    let error = said(&offline.pull(&source).unwrap_err());
+    let error = message(&offline.pull(&source).unwrap_err());
     assert!(error.contains("`--offline` forbids"), "{error}");
 }
 
@@ -248,7 +245,7 @@ fn a_part_that_has_rotted_in_the_cache_is_noticed() {
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[1000] ^= 1;
     std::fs::write(&path, bytes).unwrap();
-    let error = said(&machine.pull(&source(&registry, "dls:1")).unwrap_err());
+    let error = message(&machine.pull(&source(&registry, "dls:1")).unwrap_err());
     assert!(error.contains("is damaged"), "{error}");
 }
 

@@ -3,7 +3,7 @@ use vgpu_manifest::Digest;
 use super::*;
 
 #[test]
-fn what_is_not_an_image_is_told_as_what_it_is() {
+fn what_is_not_an_image_is_named() {
     let small: &[u8] = b"layer";
     let good = || Image::oci(&[small]);
     let bytes = |text: &str| text.as_bytes().to_vec();
@@ -56,7 +56,7 @@ fn what_is_not_an_image_is_told_as_what_it_is() {
         let registry = FakeRegistry::new(Door::Open);
         registry.image("dls", "good", &good());
         registry.serve("dls/manifests/1", OCI_MANIFEST, &manifest, Lie::None);
-        let error = said(&Machine::new().pull(&source(&registry, "dls:1")).unwrap_err());
+        let error = message(&Machine::new().pull(&source(&registry, "dls:1")).unwrap_err());
         assert!(error.contains(word), "{word}: {error}");
         assert!(error.starts_with("cannot get the image `127.0.0.1:"), "{error}");
         assert_eq!(registry.asked().len(), 1, "nothing more was asked for: {error}");
@@ -81,7 +81,7 @@ fn an_image_that_contradicts_itself_is_refused_before_its_layers_come() {
     for (image, word) in cases {
         let registry = FakeRegistry::new(Door::Open);
         registry.image("dls", "1", &image);
-        let error = said(&Machine::new().pull(&source(&registry, "dls:1")).unwrap_err());
+        let error = message(&Machine::new().pull(&source(&registry, "dls:1")).unwrap_err());
         assert!(error.contains(word), "{word}: {error}");
         assert_eq!(registry.times(&digest(b"layer")), 0);
     }
@@ -92,7 +92,7 @@ fn an_image_that_contradicts_itself_is_refused_before_its_layers_come() {
     let at = text.rfind("\"size\":5").unwrap();
     let text = format!("{}\"size\":6{}", &text[..at], &text[at + 8..]);
     registry.serve("dls/manifests/1", OCI_MANIFEST, text.as_bytes(), Lie::None);
-    let error = said(&Machine::new().pull(&source(&registry, "dls:1")).unwrap_err());
+    let error = message(&Machine::new().pull(&source(&registry, "dls:1")).unwrap_err());
     assert!(error.contains("two sizes"), "{error}");
 }
 
@@ -106,7 +106,7 @@ fn a_list_leads_to_one_image_and_no_further() {
     registry.serve(&by_digest(&inner), OCI_INDEX, &inner, Lie::None);
     let pull = |list: &[u8]| {
         registry.serve("dls/manifests/1", OCI_INDEX, list, Lie::None);
-        said(&Machine::new().pull(&source(&registry, "dls:1")).unwrap_err())
+        message(&Machine::new().pull(&source(&registry, "dls:1")).unwrap_err())
     };
     // Told, and untold.
     let error = pull(&index(&[("linux/amd64", OCI_INDEX, &inner)]));
@@ -153,7 +153,7 @@ fn every_part_is_what_its_digest_says_or_nothing_comes_of_it() {
         registry.image("dls", "1", &image);
         registry.lie(path, lie);
         let machine = Machine::new();
-        let error = said(&machine.pull(&source(&registry, "dls:1")).unwrap_err());
+        let error = message(&machine.pull(&source(&registry, "dls:1")).unwrap_err());
         assert!(error.contains(word), "{word}: {error}");
         let kept = machine.cache.entries().unwrap();
         assert!(!kept.iter().any(|entry| entry.sha256 == Digest::of(&layers[1])), "{word}");

@@ -55,7 +55,7 @@ impl HttpUrl {
         Self(Arc::new(url))
     }
 
-    pub(super) fn inner(&self) -> &Url {
+    pub(crate) fn inner(&self) -> &Url {
         &self.0
     }
 }

@@ -1,4 +1,5 @@
-//! The location of an archive: a web server, or a local folder such as a mounted medium.
+//! The parts of an archive's entry in a recipe: its location, a web server or a local folder such as
+//! a mounted medium, and its suite.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +7,7 @@ use std::str::FromStr;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use crate::net::{HttpUrl, ParseUrlError};
+use super::url::{HttpUrl, ParseUrlError};
 
 /// The address of an archive or of a file in it: `https://…`, `http://…` or `file:/…`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +111,59 @@ impl From<Address> for String {
     }
 }
 
+/// The name of a suite or component, which becomes part of an address: `bookworm`, `updates/main`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub(crate) struct Suite(String);
+
+/// A text is not the name of a suite or component.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` is not a suite or component: expected words of letters, digits and `._+~-`, joined by `/`", .0.escape_debug())]
+pub(crate) struct ParseSuiteError(String);
+
+impl Suite {
+    /// Returns the name, safe to be part of an address.
+    #[must_use]
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Suite {
+    type Err = ParseSuiteError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_word = |word: &str| {
+            word.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"._+~-".contains(&b))
+        };
+        if text.len() > 100 || !text.split('/').all(is_word) {
+            return Err(ParseSuiteError(text.chars().take(120).collect()));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Suite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for Suite {
+    type Error = ParseSuiteError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Suite> for String {
+    fn from(suite: Suite) -> Self {
+        suite.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,7 +199,7 @@ mod tests {
             assert!(bad.parse::<Address>().is_err(), "{bad}");
         }
         let error = "https://me:secret@mirror.example/debian".parse::<Address>().unwrap_err();
-        let said = error.to_string();
-        assert!(said.contains("netrc") && !said.contains("secret"), "{said}");
+        let message = error.to_string();
+        assert!(message.contains("netrc") && !message.contains("secret"), "{message}");
     }
 }

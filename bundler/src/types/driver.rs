@@ -1,40 +1,7 @@
-use anyhow::anyhow;
-use vgpu_manifest::catalog::DriverVersion;
-use vgpu_manifest::driver::DriverKind;
+//! The names that NVIDIA gives to the files of its drivers.
 
-use super::header::wrong;
-
-/// The author of a package: NVIDIA, or a third party that patched it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Variant {
-    /// The header has the suffix of an original.
-    Original,
-    /// The header has the suffix of a patched package.
-    Custom,
-}
-
-/// Returns the driver kind of a folder name: `NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm`.
-pub(super) fn variant(
-    folder: &str,
-    version: &DriverVersion,
-) -> anyhow::Result<(DriverKind, Variant)> {
-    let other = || {
-        let folder = folder.escape_debug();
-        anyhow!(
-            "`{folder}` is neither the host driver for Linux KVM (`-vgpu-kvm`) nor a guest driver (`-grid`)"
-        )
-    };
-    let rest = folder.strip_prefix("NVIDIA-Linux-x86_64-").ok_or_else(other)?;
-    let rest = rest.strip_prefix(version.as_str()).ok_or_else(|| {
-        wrong("targetdir", &format!("`{}` is not of version {version}", folder.escape_debug()))
-    })?;
-    match rest {
-        "-vgpu-kvm" => Ok((DriverKind::Host, Variant::Original)),
-        "-vgpu-kvm-custom" => Ok((DriverKind::Host, Variant::Custom)),
-        "-grid" => Ok((DriverKind::Guest, Variant::Original)),
-        _ => Err(other()),
-    }
-}
+use vgpu_manifest::catalog::{Catalog, DriverVersion};
+use vgpu_manifest::driver::{DriverKind, DriverRecord};
 
 /// The result of parsing a driver file name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,12 +61,24 @@ fn hypervisor(rest: &str) -> Option<Hypervisor> {
     })
 }
 
+/// Returns the known NVIDIA vGPU releases of a driver.
+pub(crate) fn releases(record: &DriverRecord) -> Vec<String> {
+    let catalog = Catalog::embedded();
+    match record.kind {
+        DriverKind::Host | DriverKind::ConfigOnly => catalog
+            .drivers_by_host(&record.version)
+            .map(|driver| driver.release.to_string())
+            .collect(),
+        DriverKind::Guest | DriverKind::WindowsGuest => Vec::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn file_names_tell_drivers_and_hypervisors_apart() {
+    fn file_names_distinguish_drivers_and_hypervisors() {
         let driver = |kind, version: &str| FileName::Driver(kind, version.parse().unwrap());
         let portal = |name: &str| FileName::Portal(Hypervisor::Other(name.to_owned()));
         for (path, says) in [
@@ -128,25 +107,6 @@ mod tests {
             ("NVIDIA-GRID-550.zip", FileName::Other),
         ] {
             assert_eq!(FileName::of(path), says, "{path}");
-        }
-    }
-
-    #[test]
-    fn the_folder_says_who_runs_it() {
-        let version = "535.230.02".parse().unwrap();
-        let of = |folder: &str| variant(folder, &version);
-        let host = of("NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm").unwrap();
-        assert_eq!(host, (DriverKind::Host, Variant::Original));
-        let custom = of("NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm-custom").unwrap();
-        assert_eq!(custom, (DriverKind::Host, Variant::Custom));
-        let guest = of("NVIDIA-Linux-x86_64-535.230.02-grid").unwrap();
-        assert_eq!(guest, (DriverKind::Guest, Variant::Original));
-        for (folder, word) in [
-            ("NVIDIA-Linux-x86_64-535.230.02", "neither the host driver"),
-            ("NVIDIA-Linux-x86_64-535.1.2-grid", "no usable `targetdir`"),
-        ] {
-            let error = of(folder).unwrap_err().to_string();
-            assert!(error.contains(word), "{error}");
         }
     }
 }

@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_is_said_in_one_way() {
+    fn a_commit_is_named_in_one_way() {
         let commit: CommitId = "1".repeat(40).parse().unwrap();
         let fields = |text: &str| toml::from_str::<RevisionFields>(text).unwrap();
         let exact = fields(&format!("commit = '{commit}'"));

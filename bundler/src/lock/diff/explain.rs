@@ -55,12 +55,12 @@ fn record(change: &Change) -> Option<String> {
         Change::Fact { what, from, to } => format!("~ {what}: {from} → {to}"),
         Change::Driver { kind, from, to } => match (from, to) {
             (Some(from), Some(to)) => {
-                let mut said = vec![other(&from.name(), &to.name()).unwrap_or_else(|| to.name())];
+                let mut parts = vec![other(&from.name(), &to.name()).unwrap_or_else(|| to.name())];
                 if from.version == to.version && from.sha256 != to.sha256 {
-                    said.push("different bytes of the same version".to_owned());
+                    parts.push("different bytes of the same version".to_owned());
                 }
-                said.extend(patches(from, to));
-                format!("~ {kind} driver: {}", said.join(", "))
+                parts.extend(patches(from, to));
+                format!("~ {kind} driver: {}", parts.join(", "))
             }
             (None, Some(to)) => {
                 let patched = to.patches.iter().map(|(item, _)| format!(", patched by {item}"));
@@ -71,13 +71,13 @@ fn record(change: &Change) -> Option<String> {
         },
         Change::Unlock { from, to } => match (from, to) {
             (Some(from), Some(to)) => {
-                let said = [
+                let parts = [
                     other(&from.source, &to.source),
                     other(&from.commit(), &to.commit()).map(|it| format!("commit {it}")),
                     other(&from.needs(), &to.needs()),
                 ];
-                let said: Vec<_> = said.into_iter().flatten().collect();
-                format!("~ unlock library: {}", said.join(", "))
+                let parts: Vec<_> = parts.into_iter().flatten().collect();
+                format!("~ unlock library: {}", parts.join(", "))
             }
             (None, Some(to)) => format!("+ unlock library: {}", to.whole()),
             (Some(from), None) => format!("- unlock library: {}", from.whole()),
@@ -96,8 +96,8 @@ fn lesser_record(change: &Change) -> Option<String> {
                 let tags = other(&from.tag(), &to.tag());
                 let digests = other(&short(&from.digest), &short(&to.digest));
                 let digests = digests.map(|it| format!("digest {it}"));
-                let said: Vec<_> = tags.into_iter().chain(digests).collect();
-                format!("~ image {name}: {}", said.join(", "))
+                let parts: Vec<_> = tags.into_iter().chain(digests).collect();
+                format!("~ image {name}: {}", parts.join(", "))
             }
             (None, Some(to)) => format!("+ image {}: digest {}", to.reference, short(&to.digest)),
             (Some(from), None) => format!("- image {}", from.reference),
@@ -126,8 +126,8 @@ fn archive(from: &Archive, to: &Archive) -> String {
     };
     let codename = other(&from.codename, &to.codename);
     let key = other(&from.signed_by, &to.signed_by).map(|it| format!("signed by {it}"));
-    let said: Vec<_> = codename.into_iter().chain(age).chain(key).collect();
-    said.join(", ")
+    let parts: Vec<_> = codename.into_iter().chain(age).chain(key).collect();
+    parts.join(", ")
 }
 
 fn packages(changes: &[Change], lines: &mut Vec<String>) {
@@ -178,20 +178,20 @@ fn packages_line(step: PackageStep, purpose: &str, found: &[&PackageChange]) -> 
 
 /// Lists the items that no other change explains.
 fn items(changes: &[Change], explained: &BTreeSet<&'static str>, lines: &mut Vec<String>) {
-    let is_told = |group: &Group| !explained.contains(group.word());
+    let is_listed = |group: &Group| !explained.contains(group.word());
     let (mut removed, mut added, mut other_bytes) = (Vec::new(), Vec::new(), Vec::new());
     for change in changes {
         match change {
             Change::Bytes { group: Group::Catalog, .. } => {
                 lines.push("~ the catalog changed".to_owned());
             }
-            Change::Removed { item, group, from } if is_told(group) => {
+            Change::Removed { item, group, from } if is_listed(group) => {
                 removed.push(format!("- {item}: {from}"));
             }
-            Change::Added { item, group, to } if is_told(group) => {
+            Change::Added { item, group, to } if is_listed(group) => {
                 added.push(format!("+ {item}: {to}"));
             }
-            Change::Bytes { item, group, from, to } if is_told(group) => {
+            Change::Bytes { item, group, from, to } if is_listed(group) => {
                 other_bytes.push(format!("~ {item}: {from} → {to}"));
             }
             _ => {}

@@ -1,27 +1,34 @@
-//! Debian version ordering.
+//! Versions of Debian packages, and their order by Debian Policy 5.6.12.
+//!
+//! The available crates depend on regular expressions and big integers, which would be a tenth of
+//! the installer's size.
 
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use vgpu_manifest::ParseTextError;
-use vgpu_manifest::inventory::PackageVersion;
+use super::text::{ParseTextError, is_word};
+use crate::text;
 
-/// A package version, compared as by `dpkg --compare-versions`: `1.0`, `0:1.0` and `1.00-0` are
-/// equal.
-#[derive(Debug, Clone)]
-pub(crate) struct Version(PackageVersion);
-
-impl Version {
-    #[must_use]
-    pub(crate) fn as_str(&self) -> &str {
-        self.0.as_str()
+text! {
+    /// The version of a Debian package: `1:3.0.10-8+deb12u1`. It equals only the same text.
+    PackageVersion,
+    "the version of a package",
+    "starts with a digit; letters, digits and `.+~:-`, at most 128 bytes",
+    |text| {
+        let rest = |b: u8| b.is_ascii_alphanumeric() || b".+~:-".contains(&b);
+        is_word(text, 128, |b| b.is_ascii_digit(), rest)
     }
+}
 
-    /// Returns the version as manifests, locks and inventories have it.
+impl PackageVersion {
+    /// Compares two versions as `dpkg --compare-versions` does: `1.0`, `0:1.0` and `1.00-0` are
+    /// equal.
     #[must_use]
-    pub(crate) fn text(&self) -> &PackageVersion {
-        &self.0
+    pub fn compare(&self, other: &Self) -> Ordering {
+        let [own, others] = [self.parts(), other.parts()];
+        let mut pairs = own.into_iter().zip(others).map(|(a, b)| compare(a, b));
+        pairs.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
     }
 
     /// Returns epoch, upstream version and revision; missing parts are empty, which counts as zero.
@@ -33,13 +40,31 @@ impl Version {
     }
 }
 
-impl From<PackageVersion> for Version {
+/// A package version with the order of dpkg ([`PackageVersion::compare`]).
+#[derive(Debug, Clone)]
+pub struct DebVersion(PackageVersion);
+
+impl DebVersion {
+    /// Returns the text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// Returns the version as manifests, locks and inventories have it.
+    #[must_use]
+    pub fn text(&self) -> &PackageVersion {
+        &self.0
+    }
+}
+
+impl From<PackageVersion> for DebVersion {
     fn from(text: PackageVersion) -> Self {
         Self(text)
     }
 }
 
-impl FromStr for Version {
+impl FromStr for DebVersion {
     type Err = ParseTextError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -47,31 +72,29 @@ impl FromStr for Version {
     }
 }
 
-impl fmt::Display for Version {
+impl fmt::Display for DebVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl PartialEq for Version {
+impl PartialEq for DebVersion {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Version {}
+impl Eq for DebVersion {}
 
-impl PartialOrd for Version {
+impl PartialOrd for DebVersion {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Version {
+impl Ord for DebVersion {
     fn cmp(&self, other: &Self) -> Ordering {
-        let [own, others] = [self.parts(), other.parts()];
-        let mut pairs = own.into_iter().zip(others).map(|(a, b)| compare(a, b));
-        pairs.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+        self.0.compare(&other.0)
     }
 }
 
@@ -126,8 +149,16 @@ mod tests {
 
     use super::*;
 
-    fn version(text: &str) -> Version {
+    fn version(text: &str) -> DebVersion {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn versions_follow_debian_policy() {
+        for bad in ["", "a1", "1 2", "1;2", "1\n"] {
+            assert!(bad.parse::<PackageVersion>().is_err(), "{bad:?}");
+        }
+        assert!("1:2.3~rc1-4+b7".parse::<PackageVersion>().is_ok());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use vgpu_manifest::patch::TreePath;
 
 use super::revision::RevisionFields;
 use super::{GitUrl, Named, Revision};
-use crate::items::source::LocalPath;
+use crate::types::LocalPath;
 
 /// A part of a git repository at some commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::items::source::LocalPath;
+use crate::types::LocalPath;
 
 /// The location of a git repository: an `https`, `http`, `ssh` or `file` URL, or a path.
 ///
@@ -35,7 +35,7 @@ pub(crate) struct ParseGitUrlError {
 impl GitUrl {
     /// Returns the address for the git command line. A relative path starts at `base`.
     #[must_use]
-    pub(super) fn for_git(&self, base: &Utf8Path) -> String {
+    pub(crate) fn for_git(&self, base: &Utf8Path) -> String {
         match &self.0 {
             Place::Remote(url) | Place::File(url) => url.as_str().to_owned(),
             Place::Path(path) => {

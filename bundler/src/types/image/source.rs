@@ -6,7 +6,7 @@ use vgpu_manifest::Digest;
 use vgpu_manifest::image::is_registry;
 
 use super::{ImageName, Platform};
-use crate::net::{HttpUrl, ParseUrlError};
+use crate::types::url::{HttpUrl, ParseUrlError};
 
 /// Where an image comes from: as it stands in a recipe, and again in its lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +62,7 @@ pub(crate) struct ParseRegistryError(String);
 
 /// An object that is requested from a registry.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Asked<'a> {
+pub(crate) enum Asked<'a> {
     /// A manifest by its tag.
     Tag(&'a str),
     /// A manifest by its digest.
@@ -76,13 +76,13 @@ const DOCKER_HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
 
 impl ImageSource {
     /// The registry that the image is named after, and then the mirrors.
-    pub(super) fn registries(&self) -> impl Iterator<Item = Registry> + '_ {
+    pub(crate) fn registries(&self) -> impl Iterator<Item = Registry> + '_ {
         let first = Registry(self.image.reference().registry().to_owned());
         std::iter::once(first).chain(self.mirror.iter().cloned())
     }
 
     /// The path of the image in its registry.
-    pub(super) fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         let reference = self.image.reference();
         let (registry, path) = (reference.registry(), reference.path());
         // Names of official Docker images omit the `library/` of their path.
@@ -91,7 +91,7 @@ impl ImageSource {
     }
 
     /// Where that is, in every registry.
-    pub(super) fn urls(&self, asked: Asked<'_>) -> Result<Vec<HttpUrl>, ParseUrlError> {
+    pub(crate) fn urls(&self, asked: Asked<'_>) -> Result<Vec<HttpUrl>, ParseUrlError> {
         let what = match asked {
             Asked::Tag(tag) => format!("manifests/{tag}"),
             Asked::Manifest(digest) => format!("manifests/sha256:{digest}"),
@@ -106,12 +106,12 @@ impl ImageSource {
 
 impl Registry {
     #[must_use]
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
     /// Returns the base URL of the registry.
-    pub(super) fn base(&self, transport: Transport) -> String {
+    pub(crate) fn base(&self, transport: Transport) -> String {
         let host = if self.0 == DOCKER_HUB.0 { DOCKER_HUB.1 } else { &self.0 };
         format!("{}://{host}", transport.scheme())
     }
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_is_spoken_only_where_that_is_said() {
+    fn plain_http_is_used_only_on_request() {
         let plain = source("127.0.0.1:5000/dls:1", &[], Transport::PlainHttp);
         assert_eq!(urls(&plain, Asked::Tag("1")), ["http://127.0.0.1:5000/v2/dls/manifests/1"]);
         let safe = source("127.0.0.1:5000/dls:1", &[], Transport::Https);

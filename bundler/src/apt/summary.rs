@@ -8,8 +8,9 @@ use vgpu_manifest::ui::ByteSize;
 
 use super::index::Indexes;
 use super::model::Candidate;
-use super::relation::{Alternatives, Comparison, Relation};
-use super::solve::{Cause, Change, Node, Upgrades};
+use super::solve::{Cause, Change, Node};
+use crate::types::Upgrades;
+use crate::types::relation::{Alternatives, Comparison, Relation};
 
 /// Returns the assumptions about nodes that were not described.
 #[derive(Debug)]

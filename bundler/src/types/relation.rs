@@ -4,13 +4,13 @@ use std::fmt;
 
 use vgpu_manifest::inventory::{Name, PackageName};
 
-use super::version::Version;
+use vgpu_manifest::DebVersion;
 
 /// A version restriction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bound {
     pub(crate) comparison: Comparison,
-    pub(crate) version: Version,
+    pub(crate) version: DebVersion,
 }
 
 /// A comparison operator.
@@ -56,7 +56,7 @@ pub(crate) struct Alternatives(Vec<Relation>);
 pub(crate) struct Provided {
     pub(crate) name: PackageName,
     /// Without a version it satisfies no version restriction.
-    pub(crate) version: Option<Version>,
+    pub(crate) version: Option<DebVersion>,
 }
 
 /// A text that is not a relationship field.
@@ -96,13 +96,13 @@ impl Comparison {
 
 impl Bound {
     /// Returns a restriction to exactly this version.
-    pub(crate) fn exactly(version: Version) -> Self {
+    pub(crate) fn exactly(version: DebVersion) -> Self {
         Self { comparison: Comparison::Exactly, version }
     }
 
     /// Returns whether this version satisfies the restriction.
     #[must_use]
-    pub(crate) fn holds(&self, version: &Version) -> bool {
+    pub(crate) fn holds(&self, version: &DebVersion) -> bool {
         match self.comparison {
             Comparison::Earlier => *version < self.version,
             Comparison::AtMost => *version <= self.version,

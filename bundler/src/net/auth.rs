@@ -5,18 +5,19 @@ use std::fmt;
 use base64ct::{Base64, Encoding as _};
 use zeroize::Zeroizing;
 
-use super::{Client, HttpUrl, NetError};
+use super::{Client, NetError};
+use crate::types::HttpUrl;
 
 /// The value of an `Authorization` header: a secret, which no message shows.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Authorization(Zeroizing<String>);
 
 /// A source of credentials by server.
-pub(crate) trait Introduce: fmt::Debug + Send + Sync {
+pub(crate) trait Authenticate: fmt::Debug + Send + Sync {
     /// Returns the header for a request to `url`. It is not sent to redirect targets.
     fn authorization(&self, url: &HttpUrl) -> Option<Authorization>;
 
-    /// Handles a refusal: obtains other credentials if possible, and tells whether to retry.
+    /// Handles a refusal: obtains other credentials if possible, and returns whether to retry.
     fn refused(&self, client: &Client, refusal: &Refusal<'_>) -> Result<Again, NetError>;
 }
 
@@ -25,7 +26,7 @@ pub(crate) trait Introduce: fmt::Debug + Send + Sync {
 pub(crate) struct Refusal<'r> {
     pub(crate) url: &'r HttpUrl,
     /// The header of the request.
-    pub(crate) said: Option<&'r Authorization>,
+    pub(crate) sent: Option<&'r Authorization>,
     /// The `WWW-Authenticate` headers of the answer.
     pub(crate) challenges: Vec<String>,
 }
@@ -67,11 +68,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_is_not_shown() {
+    fn an_authorization_is_not_shown() {
         let bearer = Authorization::bearer("secret").unwrap();
-        for said in [bearer, Authorization::basic("user", "secret")] {
-            assert!(!format!("{said:?}").contains("secret"), "{said:?}");
-            assert!(!format!("{said:?}").contains("dXNlc"), "{said:?}");
+        for authorization in [bearer, Authorization::basic("user", "secret")] {
+            assert!(!format!("{authorization:?}").contains("secret"), "{authorization:?}");
+            assert!(!format!("{authorization:?}").contains("dXNlc"), "{authorization:?}");
         }
         assert_eq!(Authorization::bearer("a\r\nHost: b"), None);
         assert_eq!(Authorization::bearer(""), None);

@@ -5,19 +5,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use vgpu_manifest::package::ArchiveName;
+use vgpu_manifest::ui::Report;
 use vgpu_manifest::{CatalogRecord, Digest, ItemName, Kind, parallel};
 
-use super::{Lock, LockedItem};
 use crate::apt::{AptError, Expansion, Renewal, expand};
-use crate::exit::{self, Advise as _};
-use crate::items::driver;
-use crate::items::headers;
-use crate::items::image;
-use crate::items::source::{Origin, Pin, SourceError, Sources};
+use crate::items::source::Sources;
 use crate::items::unlock::{self, Making};
+use crate::items::{driver, headers, image};
+use crate::lock::{Lock, LockedItem};
 use crate::pack;
 use crate::recipe::{Entry, Recipe};
-use crate::ui::Ui;
+use crate::types::{Origin, Pin};
+use crate::ui::{Advise as _, Ui};
 
 /// Which pins of an earlier lock are retained.
 #[derive(Debug, Clone, Copy)]
@@ -94,14 +93,13 @@ fn settle<'l>(
     sources: &Sources<'_>,
     recipe: &Recipe,
     kept: &dyn Fn(&ItemName) -> Option<&'l Lock>,
-) -> Result<Recipe, SourceError> {
+) -> anyhow::Result<Recipe> {
     recipe.settled(|entry| {
         let Some(origin) = entry.origin.git() else { return Ok(entry.origin.clone()) };
         if let Some(locked) = kept(&entry.name).and_then(|lock| lock.serving(entry)) {
             return Ok(locked.origin.clone());
         }
-        let settled = sources.settle(origin);
-        settled.map(Origin::Git).map_err(|error| SourceError::git(&entry.name, error))
+        sources.settle(&entry.name, origin).map(Origin::Git)
     })
 }
 
@@ -111,10 +109,10 @@ fn advised(expansion: Result<Expansion, AptError>) -> anyhow::Result<Expansion> 
         Ok(expansion) => return Ok(expansion),
         Err(error) => error,
     };
-    let ways_out = error.ways_out();
-    let hinted = |result: anyhow::Result<_>, way: String| result.hint(way);
+    let hints = error.hints();
+    let hinted = |result: anyhow::Result<_>, hint: String| result.hint(hint);
     // The hint that is added last is printed first.
-    ways_out.into_iter().rev().fold(Err(error.into()), hinted)
+    hints.into_iter().rev().fold(Err(error.into()), hinted)
 }
 
 /// Pins the catalog last, because it includes data of the drivers.
@@ -182,17 +180,17 @@ fn is_same_source(a: &Entry, b: &Entry) -> bool {
 }
 
 /// Returns all results, or prints every error and returns one for them all.
-pub(crate) fn all<T>(ui: &Ui, results: Vec<Result<T, SourceError>>) -> anyhow::Result<Vec<T>> {
+pub(crate) fn all<T>(ui: &Ui, results: Vec<anyhow::Result<T>>) -> anyhow::Result<Vec<T>> {
     let count = results.len();
     let (good, bad): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
-    let mut errors: Vec<anyhow::Error> =
-        bad.into_iter().filter_map(Result::err).map(Into::into).collect();
+    let mut errors: Vec<anyhow::Error> = bad.into_iter().filter_map(Result::err).collect();
     match errors.len() {
         0 => Ok(good.into_iter().filter_map(Result::ok).collect()),
         1 => Err(errors.remove(0)),
         failed => {
             for error in &errors {
-                exit::tell(ui, error);
+                // Their exit statuses do not count, so no list of error types is needed.
+                ui.report(&Report::of(error.as_ref(), &[]));
             }
             bail!("{failed} of {count} items are unavailable");
         }

@@ -1,4 +1,6 @@
-use vgpu_manifest::ui::{Advice, Exit, Known, Report, known};
+//! The exit status of a run, and the report of the error that ended it.
+
+use vgpu_manifest::ui::{Exit, Known, Report, known};
 
 use crate::apt::{AptError, UpstreamError};
 use crate::cache::CacheError;
@@ -15,32 +17,6 @@ const TYPES: &[Known] = &[
     known::<CratesError>,
 ];
 
-/// Wraps an error so that the report can still recognize its type.
-///
-/// The plain conversion of `anyhow::Error` into a box hides the type from `downcast_ref`.
-fn advice(error: impl Into<anyhow::Error>) -> Advice {
-    Advice::of(error.into().reallocate_into_boxed_dyn_error_without_backtrace())
-}
-
-/// Attaches hints and exit statuses to errors.
-pub(crate) trait Advise<T> {
-    /// Adds a hint: a sentence that starts with a verb, without a period, literals in backticks.
-    fn hint(self, hint: impl Into<String>) -> anyhow::Result<T>;
-
-    /// Sets the exit status.
-    fn exit(self, exit: Exit) -> anyhow::Result<T>;
-}
-
-impl<T, E: Into<anyhow::Error>> Advise<T> for Result<T, E> {
-    fn hint(self, hint: impl Into<String>) -> anyhow::Result<T> {
-        self.map_err(|error| advice(error).hint(hint).into())
-    }
-
-    fn exit(self, exit: Exit) -> anyhow::Result<T> {
-        self.map_err(|error| advice(error).exit(exit).into())
-    }
-}
-
 /// Returns the exit status that an error causes.
 #[cfg(test)]
 pub(crate) fn status(error: &anyhow::Error) -> Exit {
@@ -48,7 +24,7 @@ pub(crate) fn status(error: &anyhow::Error) -> Exit {
 }
 
 /// Prints an error and returns the exit status that it causes.
-pub(crate) fn tell(ui: &Ui, error: &anyhow::Error) -> Exit {
+pub(crate) fn report(ui: &Ui, error: &anyhow::Error) -> Exit {
     // A reader that closes the pipe has read enough.
     if error.downcast_ref().is_some_and(NotPrinted::is_broken_pipe) {
         return Exit::Done;
@@ -64,26 +40,27 @@ mod tests {
 
     use super::*;
     use crate::apt::Explanation;
+    use crate::ui::Advise as _;
 
     #[test]
     fn hints_and_statuses_survive_the_context_around_them() {
         let failed: anyhow::Result<()> = Err(anyhow!("no")).exit(Exit::Usage).hint("try again");
         let error = failed.context("cannot do it").hint("ask").unwrap_err();
         let ui = Ui::remembering();
-        assert_eq!(tell(&ui, &error), Exit::Usage);
-        assert_eq!(ui.said(), ["error: cannot do it: no", "hint: ask", "hint: try again"]);
+        assert_eq!(report(&ui, &error), Exit::Usage);
+        assert_eq!(ui.lines(), ["error: cannot do it: no", "hint: ask", "hint: try again"]);
     }
 
     #[test]
     fn the_reasons_of_the_solver_are_below_the_message_and_above_the_hints() {
         let lines = ["`a` cannot be installed:", "  a 1 needs b: no archive has b"];
-        let why = Explanation { lines: lines.map(str::to_owned).into(), ways_out: Vec::new() };
+        let why = Explanation { lines: lines.map(str::to_owned).into(), hints: Vec::new() };
         let failed: Result<(), AptError> =
             Err(AptError::NoBase { release: "bookworm".parse().unwrap(), why });
         let error = failed.hint("add an archive").unwrap_err();
         let ui = Ui::remembering();
-        tell(&ui, &error);
-        let [message, reason, hint] = &ui.said()[..] else { panic!("{:?}", ui.said()) };
+        report(&ui, &error);
+        let [message, reason, hint] = &ui.lines()[..] else { panic!("{:?}", ui.lines()) };
         assert!(message.ends_with(": `a` cannot be installed:"), "{message}");
         assert_eq!(reason, lines[1]);
         assert_eq!(hint, "hint: add an archive");

@@ -5,9 +5,7 @@ use std::str::FromStr;
 
 use vgpu_manifest::package::{ArchiveName, Fingerprint};
 
-use crate::apt::Address;
-use crate::items::source::LocalPath;
-use crate::recipe::Suite;
+use crate::types::{Address, LocalPath, Suite};
 
 /// An archive, `NAME=ADDRESS [SUITE [COMPONENT…]]`, in the order of apt's `sources.list`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -73,13 +73,13 @@ impl FromStr for ImageName {
 }
 
 /// The digest in `sha256:…`.
-pub(super) fn parse_digest(text: &str) -> Result<Digest, ParseImageError> {
+pub(crate) fn parse_digest(text: &str) -> Result<Digest, ParseImageError> {
     let digest = text.strip_prefix("sha256:").and_then(|hex| hex.parse().ok());
     digest.ok_or_else(|| ParseImageError::Digest(shortened(text)))
 }
 
 /// Returns the beginning of `text`, to keep error messages short.
-pub(super) fn shortened(text: &str) -> String {
+pub(crate) fn shortened(text: &str) -> String {
     text.chars().take(120).collect()
 }
 

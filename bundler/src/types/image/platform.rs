@@ -33,7 +33,7 @@ impl Platform {
     /// Ranks an image for this system, architecture and variant; `None` if it does not fit.
     ///
     /// Without a wanted variant, an image for all variants is preferred.
-    pub(super) fn rank(&self, os: &str, architecture: &str, variant: Option<&str>) -> Option<u8> {
+    pub(crate) fn rank(&self, os: &str, architecture: &str, variant: Option<&str>) -> Option<u8> {
         let variant = variant.filter(|variant| !variant.is_empty());
         let rank = match (self.variant.as_deref(), variant) {
             (wanted, variant) if wanted == variant => 0,

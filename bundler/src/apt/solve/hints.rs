@@ -5,18 +5,18 @@ use vgpu_manifest::inventory::PackageName;
 use super::ask::{Change, Solution};
 use super::policy::{Refusal, Refused, Stay};
 use crate::apt::model::Candidate;
-use crate::apt::relation::{Comparison, Relation};
+use crate::types::relation::{Comparison, Relation};
 
-/// Returns the hints, the most useful first.
+/// Hints, the most useful first.
 #[derive(Debug, Default)]
-pub(super) struct WaysOut {
-    ways: Vec<String>,
+pub(super) struct Hints {
+    lines: Vec<String>,
 }
 
 /// The limit of named upgrades; further ones are counted.
 const NAMED: usize = 6;
 
-impl WaysOut {
+impl Hints {
     /// Returns the hint for a version that is not eligible and that `owner` needs.
     pub(super) fn add(&mut self, refused: &Refused, needed: &Relation, owner: Option<&Candidate>) {
         let candidate = &refused.candidate;
@@ -62,20 +62,20 @@ impl WaysOut {
         self.push(format!("request `{}`", names.join("` or `")));
     }
 
-    fn push(&mut self, way: String) {
-        if !self.ways.contains(&way) {
-            self.ways.push(way);
+    fn push(&mut self, line: String) {
+        if !self.lines.contains(&line) {
+            self.lines.push(line);
         }
     }
 
-    fn extend(&mut self, way: Option<String>) {
-        if let Some(way) = way {
-            self.push(way);
+    fn extend(&mut self, line: Option<String>) {
+        if let Some(line) = line {
+            self.push(line);
         }
     }
 
-    pub(super) fn told(self) -> Vec<String> {
-        self.ways
+    pub(super) fn into_lines(self) -> Vec<String> {
+        self.lines
     }
 }
 
