@@ -1,26 +1,26 @@
 use std::collections::BTreeSet;
 
 use vgpu_manifest::inventory::{Boot, EnrolledKey, KeyStore, Lockdown};
-use vgpu_manifest::platform::{BootSync, Firmware, SecureBoot};
+use vgpu_manifest::platform::{BootLoader, BootSync, Firmware, SecureBoot};
 use vgpu_manifest::{Digest, KernelWord};
 
 use super::boot_sign::evidence;
 use super::efi;
 use super::eyes::Eyes;
+use crate::kernel::pin::ESPS;
 
 const EFI: &str = "/sys/firmware/efi";
 const CMDLINE: &str = "/proc/cmdline";
 
 /// Returns how the machine boots.
 pub(super) fn look(eyes: &Eyes<'_>) -> Boot {
-    let firmware = if eyes.is_dir(EFI) { Firmware::Uefi } else { Firmware::Bios };
+    let firmware = firmware(eyes);
     let evidence = evidence(eyes, firmware);
-    let managed = eyes.text("/etc/kernel/proxmox-boot-uuids").is_some_and(|text| has_lines(&text));
     Boot {
         firmware,
         loader: evidence.first().map(|sign| sign.loader),
         evidence,
-        sync: if managed { BootSync::ProxmoxBootTool } else { BootSync::Direct },
+        sync: sync(eyes),
         secure_boot: secure_boot(eyes),
         lockdown: eyes.text("/sys/kernel/security/lockdown").and_then(|text| lockdown(&text)),
         keys: keys(eyes),
@@ -29,9 +29,29 @@ pub(super) fn look(eyes: &Eyes<'_>) -> Boot {
     }
 }
 
+fn firmware(eyes: &Eyes<'_>) -> Firmware {
+    if eyes.is_dir(EFI) { Firmware::Uefi } else { Firmware::Bios }
+}
+
+/// Returns the boot loader, by the strongest evidence.
+pub(super) fn loader(eyes: &Eyes<'_>) -> Option<BootLoader> {
+    evidence(eyes, firmware(eyes)).first().map(|sign| sign.loader)
+}
+
+/// Returns the way in which the boot loader's files reach the firmware.
+pub(super) fn sync(eyes: &Eyes<'_>) -> BootSync {
+    let managed = eyes.text(ESPS).is_some_and(|text| has_lines(&text));
+    if managed { BootSync::ProxmoxBootTool } else { BootSync::Direct }
+}
+
+/// Returns the path of an EFI variable.
+pub(super) fn variable_path(name: &str, namespace: &str) -> String {
+    format!("{EFI}/efivars/{name}-{namespace}")
+}
+
 /// Returns the value of an EFI variable.
 pub(super) fn variable(eyes: &Eyes<'_>, name: &str, namespace: &str) -> Option<Vec<u8>> {
-    let path = format!("{EFI}/efivars/{name}-{namespace}");
+    let path = variable_path(name, namespace);
     let file = eyes.bytes(&path)?;
     let value = efi::value(&file).ok_or("too short for an EFI variable");
     eyes.understood(&path, value).map(<[u8]>::to_vec)
@@ -63,7 +83,7 @@ fn keys(eyes: &Eyes<'_>) -> Vec<EnrolledKey> {
     let mut keys = BTreeSet::new();
     for (store, name, namespace) in stores {
         let Some(lists) = variable(eyes, name, namespace) else { continue };
-        let path = format!("{EFI}/efivars/{name}-{namespace}");
+        let path = variable_path(name, namespace);
         let found = efi::certificates(&lists).ok_or("inconsistent sizes");
         let found = eyes.understood(&path, found).unwrap_or_default();
         keys.extend(found.into_iter().map(|fingerprint| EnrolledKey { store, fingerprint }));

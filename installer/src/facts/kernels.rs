@@ -5,6 +5,8 @@ use vgpu_manifest::inventory::{Kernel, KernelPart, Kernels, Label, LoadedModule,
 use vgpu_manifest::platform::KernelRelease;
 
 use super::eyes::Eyes;
+use super::next_boot;
+use crate::kernel::pin::{PIN, PIN_NEXT};
 
 const BOOT: &str = "/boot";
 const MODULES: &str = "/lib/modules";
@@ -42,13 +44,16 @@ const NVIDIA: [&str; 4] = [
 
 /// Returns the running and the installed kernels.
 pub(super) fn look(eyes: &Eyes<'_>) -> Kernels {
-    Kernels {
+    let mut kernels = Kernels {
         running: eyes.value("/proc/sys/kernel/osrelease"),
-        pinned: eyes.value("/etc/kernel/proxmox-boot-pin"),
-        pinned_next: eyes.value("/etc/kernel/next-boot-pin"),
+        pinned: eyes.value(PIN),
+        pinned_next: eyes.value(PIN_NEXT),
+        boots: None,
         installed: installed(eyes),
         modules: loaded(eyes),
-    }
+    };
+    kernels.boots = next_boot::look(eyes, &kernels);
+    kernels
 }
 
 fn installed(eyes: &Eyes<'_>) -> Vec<Kernel> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use vgpu_manifest::Manifest;
-use vgpu_manifest::inventory::{Kernel, KernelPart, Kernels};
+use vgpu_manifest::inventory::{BootReason, BootsNext, Kernel, KernelPart, Kernels};
 use vgpu_manifest::platform::KernelRelease;
 
 /// Returns the kernels that a bundle provides.
@@ -49,11 +49,20 @@ pub(crate) struct Course {
     /// The only kernels to build the module for, because it does not build for the newest; empty
     /// for the default, the running and the newest kernel.
     pub(crate) build_for: Vec<KernelRelease>,
+    /// The setting that boots another kernel in spite of the pin, if there is one.
+    pub(crate) beaten_by: Option<BootsNext>,
 }
 
-/// Returns the kernel that the host boots by default: the pinned one, or the newest that is
-/// installed or about to be.
+/// Returns the kernel that the host boots next, if nothing is pinned now. A newer kernel of the
+/// bundle counts only where the newest one boots by default.
 fn boots_anyway<'k>(kernels: &'k Kernels, coming: &'k Coming) -> Option<&'k KernelRelease> {
+    let fixed = kernels.boots.as_ref().filter(|boots| boots.because != BootReason::Newest);
+    let fixed = fixed.map(|boots| &boots.kernel).or(kernels.pinned_next.as_ref());
+    fixed.or_else(|| boots_afterwards(kernels, coming))
+}
+
+/// Returns the kernel that the host boots after a setting for one boot was used up.
+fn boots_afterwards<'k>(kernels: &'k Kernels, coming: &'k Coming) -> Option<&'k KernelRelease> {
     let images = images(kernels).chain(&coming.images);
     kernels.pinned.as_ref().or_else(|| images.max()).or(kernels.running.as_ref())
 }
@@ -74,12 +83,14 @@ pub(crate) fn choose(
     suits: &dyn Fn(&KernelRelease) -> bool,
 ) -> Option<Course> {
     let anyway = boots_anyway(kernels, coming)?;
-    let (kernel, hold) = if suits(anyway) {
-        (anyway, None)
-    } else {
-        let chosen = best(kernels, coming, suits)?;
-        (chosen, Some(chosen.clone()))
-    };
+    let is_once = kernels.boots.as_ref().is_some_and(|boots| boots.because.is_once());
+    let afterwards = if is_once { boots_afterwards(kernels, coming)? } else { anyway };
+    let kernel = if suits(anyway) { anyway } else { best(kernels, coming, suits)? };
+    let hold = (!suits(anyway) || !suits(afterwards)).then(|| kernel.clone());
+    let beaten_by = kernels
+        .boots
+        .as_ref()
+        .filter(|boots| boots.beats_pin && hold.as_ref().is_some_and(|hold| *hold != boots.kernel));
     let running = kernels.running.as_ref();
     let runs = running.filter(|running| suits(running));
     let wait_for = running.is_some() && runs.is_none() && running != Some(kernel);
@@ -89,7 +100,8 @@ pub(crate) fn choose(
         build_for.extend(runs.filter(|running| *running != kernel).cloned());
         build_for.push(kernel.clone());
     }
-    Some(Course { hold, wait_for: wait_for.then(|| kernel.clone()), build_for })
+    let (wait_for, beaten_by) = (wait_for.then(|| kernel.clone()), beaten_by.cloned());
+    Some(Course { hold, wait_for, build_for, beaten_by })
 }
 
 /// Returns the running kernel, or the newest supported one with headers, installed or in the
@@ -124,7 +136,8 @@ mod tests {
             all.iter().map(|it| Kernel { release: kernel(it), has: has.clone() }).collect();
         installed.sort();
         let running = Some(kernel(all[0]));
-        Kernels { running, pinned: None, pinned_next: None, installed, modules: Vec::new() }
+        let (pinned, pinned_next, boots, modules) = (None, None, None, Vec::new());
+        Kernels { running, pinned, pinned_next, boots, installed, modules }
     }
 
     fn chosen(kernels: &Kernels, coming: &Coming, good: &[&str]) -> Option<Course> {
@@ -134,7 +147,12 @@ mod tests {
     fn course(hold: &[&str], wait_for: &[&str], build_for: &[&str]) -> Course {
         let [hold, wait_for] = [hold, wait_for].map(|all| all.first().map(|it| kernel(it)));
         let build_for = build_for.iter().map(|it| kernel(it)).collect();
-        Course { hold, wait_for, build_for }
+        Course { hold, wait_for, build_for, beaten_by: None }
+    }
+
+    fn boots(kernels: Kernels, release: &str, because: BootReason, beats_pin: bool) -> Kernels {
+        let boots = BootsNext { kernel: kernel(release), because, set_in: None, beats_pin };
+        Kernels { boots: Some(boots), ..kernels }
     }
 
     #[test]
@@ -184,6 +202,41 @@ mod tests {
             chosen(&one, &coming, &["6.14.11-2-pve"]),
             Some(course(&["6.14.11-2-pve"], &["6.14.11-2-pve"], &["6.14.11-2-pve"]))
         );
+    }
+
+    #[test]
+    fn a_kernel_that_grub_selects_is_not_replaced_by_one_of_the_bundle() {
+        let (old, new, newer) = ("6.8.12-4-pve", "6.14.11-2-pve", "6.17.13-1-pve");
+        let coming = Coming { images: [kernel(newer)].into(), headers: [kernel(newer)].into() };
+        let two = boots(kernels(&[old, new]), old, BootReason::GrubDefault, false);
+        assert_eq!(chosen(&two, &coming, &[old, new]), Some(Course::default()));
+        let default = boots(kernels(&[old, new]), new, BootReason::Newest, false);
+        assert_eq!(
+            chosen(&default, &coming, &[old, new]),
+            Some(course(&[old], &[], &[old])),
+            "the newer one would boot"
+        );
+        let held = course(&[new], &[new], &[new]);
+        assert_eq!(chosen(&two, &coming, &[new]), Some(held.clone()));
+        // The pin would have no effect.
+        let later = boots(kernels(&[old, new]), old, BootReason::GrubDefault, true);
+        let beaten = Course { beaten_by: later.boots.clone(), ..held };
+        assert_eq!(chosen(&later, &coming, &[new]), Some(beaten));
+    }
+
+    #[test]
+    fn a_pin_for_one_boot_decides_about_that_boot_only() {
+        let (old, new) = ("6.8.12-4-pve", "6.14.11-2-pve");
+        let once = |release| boots(kernels(&[old, new]), release, BootReason::NextBootPin, true);
+        let none = Coming::default();
+        assert_eq!(chosen(&once(old), &none, &[old, new]), Some(Course::default()));
+        // After that boot, the newest kernel would boot, which the driver does not support.
+        assert_eq!(chosen(&once(old), &none, &[old]), Some(course(&[old], &[], &[old])));
+        let beaten = chosen(&once(new), &none, &[old]).unwrap();
+        assert_eq!((beaten.hold, beaten.beaten_by), (Some(kernel(old)), once(new).boots));
+        let unknown = Kernels { pinned_next: Some(kernel(new)), ..kernels(&[old, new]) };
+        assert_eq!(chosen(&unknown, &none, &[old]), Some(course(&[old], &[], &[old])));
+        assert_eq!(chosen(&unknown, &none, &[old, new]), Some(Course::default()));
     }
 
     #[test]

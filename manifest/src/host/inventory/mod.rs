@@ -13,8 +13,8 @@ mod machine;
 mod packages;
 
 pub use self::boot::{
-    Boot, EnrolledKey, Kernel, KernelPart, Kernels, KeyStore, LoadedModule, LoaderEvidence,
-    LoaderSign, Lockdown,
+    Boot, BootReason, BootsNext, EnrolledKey, Kernel, KernelPart, Kernels, KeyStore, LoadedModule,
+    LoaderEvidence, LoaderSign, Lockdown,
 };
 pub use self::document::{InventoryError, MAX_DOCUMENT, MAX_LIST, SCHEMA};
 pub use self::gpu::{
