@@ -164,7 +164,7 @@ mod tests {
 
     /// The menu that `10_linux` and `30_uefi-firmware` of Debian's grub-common 2.06-13+deb12u2
     /// write for two kernels of Proxmox VE 8 on LVM.
-    pub(in crate::facts) const MENU: &str = include_str!("grub_menu/pve-8.cfg");
+    const MENU: &str = include_str!("grub_menu/pve-8.cfg");
 
     fn boots(spec: &str) -> (String, bool) {
         let menu = menu(MENU);

@@ -19,6 +19,7 @@ mod efi;
 mod eyes;
 mod grub;
 mod grub_menu;
+mod headers;
 mod identity;
 mod kernels;
 mod leftovers;
@@ -37,6 +38,7 @@ pub(crate) use self::signing::{CERTIFICATE, PRIVATE_KEY, REQUEST, SigningKey, si
 pub(crate) use self::storage::FileStorage;
 
 use vgpu_manifest::HostPath;
+use vgpu_manifest::headers::HeadersRecord;
 use vgpu_manifest::inventory::{Gpu, Inventory, Kernels, Name, SCHEMA};
 use vgpu_manifest::platform::{KernelRelease, PveRelease, SecureBoot};
 
@@ -51,6 +53,14 @@ pub(crate) fn gpus(look: &dyn Look) -> Vec<Gpu> {
 /// Returns the running and the installed kernels.
 pub(crate) fn kernels(look: &dyn Look) -> Kernels {
     kernels::look(&Eyes::new(look))
+}
+
+/// Returns what the installed headers of a kernel tell about it, if it has any.
+///
+/// Reads two files of together about 2 MiB, so an inventory has no such records.
+#[cfg_attr(not(test), expect(dead_code, reason = "the judgement of a bundle does not use it yet"))]
+pub(crate) fn headers(look: &dyn Look, kernel: &KernelRelease) -> Option<HeadersRecord> {
+    headers::look(&Eyes::new(look), kernel)
 }
 
 /// Returns the `nvidia` module for a kernel, in any of its possible paths.
