@@ -26,6 +26,7 @@ mod leftovers;
 mod mounts;
 mod next_boot;
 mod one_line;
+mod passthrough;
 mod pci;
 mod signing;
 mod storage;
@@ -39,7 +40,7 @@ pub(crate) use self::storage::FileStorage;
 
 use vgpu_manifest::HostPath;
 use vgpu_manifest::headers::HeadersRecord;
-use vgpu_manifest::inventory::{Gpu, Inventory, Kernels, Name, SCHEMA};
+use vgpu_manifest::inventory::{Gpu, Inventory, Kernels, Leftover, Name, SCHEMA};
 use vgpu_manifest::platform::{KernelRelease, PveRelease, SecureBoot};
 
 use self::eyes::Eyes;
@@ -61,6 +62,11 @@ pub(crate) fn kernels(look: &dyn Look) -> Kernels {
 #[cfg_attr(not(test), expect(dead_code, reason = "the judgement of a bundle does not use it yet"))]
 pub(crate) fn headers(look: &dyn Look, kernel: &KernelRelease) -> Option<HeadersRecord> {
     headers::look(&Eyes::new(look), kernel)
+}
+
+/// Returns the leftovers of an earlier passthrough.
+pub(crate) fn passthrough_leftovers(look: &dyn Look, gpus: &[Gpu]) -> Vec<Leftover> {
+    passthrough::look(&Eyes::new(look), gpus)
 }
 
 /// Returns the `nvidia` module for a kernel, in any of its possible paths.
@@ -92,6 +98,7 @@ pub fn inventory(look: &dyn Look, serials: Serials) -> Inventory {
     let eyes = Eyes::new(look);
     let packages = dpkg::packages(&eyes);
     let devices = pci::look(&eyes);
+    let leftovers = leftovers::look(&eyes, &devices.gpus);
     Inventory {
         schema: SCHEMA,
         os: base::os(&eyes, &packages),
@@ -105,7 +112,7 @@ pub fn inventory(look: &dyn Look, serials: Serials) -> Inventory {
         apt_sources: apt::sources(&eyes),
         subscription: subscription::look(&eyes),
         packages,
-        leftovers: leftovers::look(&eyes),
+        leftovers,
         identity: identity::look(&eyes, serials),
         unread: eyes.unread(),
     }

@@ -41,13 +41,15 @@ pub(crate) fn prove(look: &dyn Look, expected: &Expected) -> Result<Proof, HostE
     let gpus = gpus(look);
     let units = services::look_at(look, &expected.services)?;
     let built = module::Built::look(look, &version)?;
+    let loaded = loaded::check(look, &version, &gpus, &expected.gpus)?;
+    let tool = smi::check(look, &version, expected.cards, &loaded)?;
     let (offered, types) = types::check(look, &gpus, &expected.gpus);
     let findings = [
         (Check::Module, module::running(&built, &kernels)),
         (Check::NextKernel, module::next(&built, &kernels)),
         (Check::Signature, module::signature(look, secure_boot(look), &kernels)?),
-        (Check::Loaded, loaded::check(look, &version)?),
-        (Check::Tool, smi::check(look, &version, expected.cards)?),
+        (Check::Loaded, loaded),
+        (Check::Tool, tool),
         (Check::Services, services::check(units.as_deref(), &expected.services)),
         (Check::Preload, preload::check(look, units.as_deref(), expected)?),
         (Check::Functions, functions::check(&gpus, expected.functions)),

@@ -1,4 +1,4 @@
-use super::scene::{Scene, device, gpu};
+use super::scene::{Scene, device, gpu, link};
 use super::*;
 use crate::facts::CERTIFICATE;
 use crate::step::LIBRARY;
@@ -116,6 +116,26 @@ fn a_module_that_is_not_loaded_or_another() {
         it.without("/sys/module/nvidia");
     };
     finds(&spoilt(Scene::native(), nouveau), Check::Loaded, "nouveau uses the GPU", "reboot");
+    let passthrough: Spoil = |it| {
+        it.host.place("/proc/modules", "vfio_pci 1 0 - Live 0x0\n");
+        it.without("/sys/module/nvidia");
+        link(&mut it.host, &format!("{}/driver", device("0000:c1:00.0")), "../drivers/vfio-pci");
+    };
+    let mut scene = spoilt(Scene::native(), passthrough);
+    let loaded = |scene: &Scene| {
+        let proof = scene.prove();
+        let mut missing = proof.missing().filter(|(check, ..)| *check == Check::Loaded);
+        missing.next().map(|(_, says, does)| format!("{says}; {does}")).unwrap()
+    };
+    let held = "the module is not loaded: vfio-pci holds 0000:c1:00.0; ";
+    assert!(loaded(&scene).starts_with(&format!("{held}shut down guests that use the GPU")));
+    scene.host.place("/etc/modprobe.d/vfio.conf", "options vfio-pci ids=10de:2235\n");
+    let remedy = "remove `options vfio-pci ids=10de:2235` in /etc/modprobe.d/vfio.conf, line 1, \
+        run `update-initramfs -u -k all`, and reboot";
+    assert_eq!(loaded(&scene), format!("{held}{remedy}"));
+    // Loading the module by hand would not help, so nothing says so.
+    scene.say("nvidia-smi", "it couldn't communicate with the NVIDIA driver.\n");
+    assert!(!scene.transcript().contains("modprobe nvidia"), "{}", scene.transcript());
     let other: Spoil = |it| it.host.place("/sys/module/nvidia/version", "535.230.02\n");
     finds(
         &spoilt(Scene::native(), other),
