@@ -200,6 +200,31 @@ fn a_daemon_that_is_down() {
 }
 
 #[test]
+fn a_daemon_that_starts_is_waited_for_and_one_that_failed_is_not() {
+    let with = |active: &str| {
+        let mut scene = Scene::native();
+        let text = scene.host.text_of("/run/says/systemctl").unwrap();
+        scene.say("systemctl", &text.replace("ActiveState=active", active));
+        scene.without(&format!("{}/nvidia", device("0000:c1:00.4")));
+        scene.without(&format!("{}/nvidia", device("0000:c1:00.5")));
+        scene
+    };
+    assert!(!Scene::native().prove().may_come(), "nothing is missing");
+    assert!(!with("ActiveState=failed").prove().may_come());
+    let mut scene = with("ActiveState=activating");
+    let mut proof = scene.prove();
+    assert!(proof.may_come());
+
+    // Another round asks only what may have changed.
+    let before = Scene::native();
+    scene.host.nodes = before.host.nodes.clone();
+    scene.host.programs.insert("dkms", |_, _| panic!("DKMS was asked again"));
+    scene.host.programs.insert("nvidia-smi", |_, _| panic!("the tool was asked again"));
+    prove_announced(&scene.host, &scene.expected, &mut proof).unwrap();
+    assert_eq!(proof, before.prove());
+}
+
+#[test]
 fn a_library_that_is_not_in_the_daemons() {
     let spoil: Spoil = |it| it.without(LIBRARY);
     finds(
