@@ -75,8 +75,9 @@ fn images(kernels: &Kernels) -> impl Iterator<Item = &KernelRelease> {
 /// Returns the changes that make the host boot a kernel supported by the driver, according to
 /// `suits`.
 ///
-/// Prefers the default boot kernel, then the running one, then the newest that has its headers,
-/// installed or in the bundle. `None` if no kernel is supported.
+/// Prefers the default boot kernel, then the running one, then the newest. A kernel without headers,
+/// installed or in the bundle, cannot have a module, so one with headers goes before it. `None` if
+/// no kernel is supported.
 pub(crate) fn choose(
     kernels: &Kernels,
     coming: &Coming,
@@ -85,14 +86,19 @@ pub(crate) fn choose(
     let anyway = boots_anyway(kernels, coming)?;
     let is_once = kernels.boots.as_ref().is_some_and(|boots| boots.because.is_once());
     let afterwards = if is_once { boots_afterwards(kernels, coming)? } else { anyway };
-    let kernel = if suits(anyway) { anyway } else { best(kernels, coming, suits)? };
-    let hold = (!suits(anyway) || !suits(afterwards)).then(|| kernel.clone());
+    let best = best(kernels, coming, suits);
+    // Where every kernel lacks its headers, the missing package is the answer, and no other kernel.
+    let can_build = |kernel: &KernelRelease| {
+        suits(kernel) && (best.is_none() || has_headers(kernel, kernels, coming))
+    };
+    let kernel = if can_build(anyway) { anyway } else { best? };
+    let hold = (!can_build(anyway) || !can_build(afterwards)).then(|| kernel.clone());
     let beaten_by = kernels
         .boots
         .as_ref()
         .filter(|boots| boots.beats_pin && hold.as_ref().is_some_and(|hold| *hold != boots.kernel));
     let running = kernels.running.as_ref();
-    let runs = running.filter(|running| suits(running));
+    let runs = running.filter(|running| can_build(running));
     let wait_for = running.is_some() && runs.is_none() && running != Some(kernel);
     let newest = kernels.installed.iter().rfind(|it| it.has.contains(&KernelPart::Headers));
     let mut build_for = Vec::new();
@@ -111,14 +117,16 @@ fn best<'k>(
     coming: &'k Coming,
     suits: &dyn Fn(&KernelRelease) -> bool,
 ) -> Option<&'k KernelRelease> {
-    let headers = |release: &KernelRelease| {
-        let known = kernels.installed.iter().find(|kernel| kernel.release == *release);
-        known.is_some_and(|known| known.has.contains(&KernelPart::Headers))
-            || coming.headers.contains(release)
-    };
     let candidates: BTreeSet<_> = images(kernels).chain(&coming.images).collect();
-    let works: Vec<_> = candidates.into_iter().filter(|it| headers(it) && suits(it)).collect();
+    let works: Vec<_> =
+        candidates.into_iter().filter(|it| has_headers(it, kernels, coming) && suits(it)).collect();
     works.iter().find(|it| Some(**it) == kernels.running.as_ref()).or(works.last()).copied()
+}
+
+fn has_headers(kernel: &KernelRelease, kernels: &Kernels, coming: &Coming) -> bool {
+    let known = kernels.installed.iter().find(|known| known.release == *kernel);
+    known.is_some_and(|known| known.has.contains(&KernelPart::Headers))
+        || coming.headers.contains(kernel)
 }
 
 #[cfg(test)]
@@ -202,6 +210,31 @@ mod tests {
             chosen(&one, &coming, &["6.14.11-2-pve"]),
             Some(course(&["6.14.11-2-pve"], &["6.14.11-2-pve"], &["6.14.11-2-pve"]))
         );
+    }
+
+    #[test]
+    fn a_newer_kernel_without_headers_is_held_back_by_one_with_them() {
+        let (old, new) = ("6.17.13-21-pve", "7.0.14-23-pve");
+        let without = |bare: &[&str]| {
+            let mut kernels = kernels(&[old, new]);
+            for kernel in &mut kernels.installed {
+                if bare.contains(&kernel.release.as_str()) {
+                    kernel.has.remove(&KernelPart::Headers);
+                }
+            }
+            kernels
+        };
+        let none = Coming::default();
+        let held = Some(course(&[old], &[], &[old]));
+        assert_eq!(chosen(&without(&[new]), &none, &[old, new]), held);
+        let coming = Coming { headers: [kernel(new)].into(), ..Coming::default() };
+        assert_eq!(chosen(&without(&[new]), &coming, &[old, new]), Some(Course::default()));
+        // A kernel that cannot have a module is not waited in.
+        let waits = course(&[], &[new], &[]);
+        assert_eq!(chosen(&without(&[old]), &none, &[old, new]), Some(waits));
+        // The missing package is named elsewhere.
+        let bare = without(&[old, new]);
+        assert_eq!(chosen(&bare, &none, &[old, new]), Some(Course::default()));
     }
 
     #[test]
