@@ -43,5 +43,8 @@ pub use self::packages::{PackageFile, index};
 /// Runs the program with the arguments of this process.
 #[must_use]
 pub fn main() -> ExitCode {
+    // DKMS, update-initramfs and NVIDIA's installer inherit it: with another one, their files would
+    // be writable for everyone, or unreadable for other programs.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     cli::main()
 }

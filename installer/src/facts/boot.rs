@@ -1,27 +1,26 @@
 use std::collections::BTreeSet;
 
 use vgpu_manifest::inventory::{Boot, EnrolledKey, KeyStore, Lockdown};
-use vgpu_manifest::platform::{BootSync, Firmware, SecureBoot};
+use vgpu_manifest::platform::{BootLoader, BootSync, Firmware, SecureBoot};
 use vgpu_manifest::{Digest, KernelWord};
 
 use super::boot_sign::evidence;
 use super::efi;
 use super::reader::Reader;
+use crate::kernel::pin::ESPS;
 
 const EFI: &str = "/sys/firmware/efi";
 const CMDLINE: &str = "/proc/cmdline";
 
 /// Returns how the machine boots.
 pub(super) fn look(reader: &Reader<'_>) -> Boot {
-    let firmware = if reader.is_dir(EFI) { Firmware::Uefi } else { Firmware::Bios };
+    let firmware = firmware(reader);
     let evidence = evidence(reader, firmware);
-    let managed =
-        reader.text("/etc/kernel/proxmox-boot-uuids").is_some_and(|text| has_lines(&text));
     Boot {
         firmware,
         loader: evidence.first().map(|sign| sign.loader),
         evidence,
-        sync: if managed { BootSync::ProxmoxBootTool } else { BootSync::Direct },
+        sync: sync(reader),
         secure_boot: secure_boot(reader),
         lockdown: reader.text("/sys/kernel/security/lockdown").and_then(|text| lockdown(&text)),
         keys: keys(reader),
@@ -30,9 +29,29 @@ pub(super) fn look(reader: &Reader<'_>) -> Boot {
     }
 }
 
+fn firmware(reader: &Reader<'_>) -> Firmware {
+    if reader.is_dir(EFI) { Firmware::Uefi } else { Firmware::Bios }
+}
+
+/// Returns the boot loader, by the strongest evidence.
+pub(super) fn loader(reader: &Reader<'_>) -> Option<BootLoader> {
+    evidence(reader, firmware(reader)).first().map(|sign| sign.loader)
+}
+
+/// Returns the way in which the boot loader's files reach the firmware.
+pub(super) fn sync(reader: &Reader<'_>) -> BootSync {
+    let managed = reader.text(ESPS).is_some_and(|text| has_lines(&text));
+    if managed { BootSync::ProxmoxBootTool } else { BootSync::Direct }
+}
+
+/// Returns the path of an EFI variable.
+pub(super) fn variable_path(name: &str, namespace: &str) -> String {
+    format!("{EFI}/efivars/{name}-{namespace}")
+}
+
 /// Returns the value of an EFI variable.
 pub(super) fn variable(reader: &Reader<'_>, name: &str, namespace: &str) -> Option<Vec<u8>> {
-    let path = format!("{EFI}/efivars/{name}-{namespace}");
+    let path = variable_path(name, namespace);
     let file = reader.bytes(&path)?;
     let value = efi::value(&file).ok_or("too short for an EFI variable");
     reader.understood(&path, value).map(<[u8]>::to_vec)
@@ -64,7 +83,7 @@ fn keys(reader: &Reader<'_>) -> Vec<EnrolledKey> {
     let mut keys = BTreeSet::new();
     for (store, name, namespace) in stores {
         let Some(lists) = variable(reader, name, namespace) else { continue };
-        let path = format!("{EFI}/efivars/{name}-{namespace}");
+        let path = variable_path(name, namespace);
         let found = efi::certificates(&lists).ok_or("inconsistent sizes");
         let found = reader.understood(&path, found).unwrap_or_default();
         keys.extend(found.into_iter().map(|fingerprint| EnrolledKey { store, fingerprint }));

@@ -5,6 +5,8 @@ use vgpu_manifest::inventory::{Kernel, KernelPart, Kernels, Label, LoadedModule,
 use vgpu_manifest::platform::KernelRelease;
 
 use super::reader::Reader;
+use super::next_boot;
+use crate::kernel::pin::{PIN, PIN_NEXT};
 
 const BOOT: &str = "/boot";
 const MODULES: &str = "/lib/modules";
@@ -42,13 +44,16 @@ const NVIDIA: [&str; 4] = [
 
 /// Returns the running and the installed kernels.
 pub(super) fn look(reader: &Reader<'_>) -> Kernels {
-    Kernels {
+    let mut kernels = Kernels {
         running: reader.value("/proc/sys/kernel/osrelease"),
-        pinned: reader.value("/etc/kernel/proxmox-boot-pin"),
-        pinned_next: reader.value("/etc/kernel/next-boot-pin"),
+        pinned: reader.value(PIN),
+        pinned_next: reader.value(PIN_NEXT),
+        boots: None,
         installed: installed(reader),
         modules: loaded(reader),
-    }
+    };
+    kernels.boots = next_boot::look(reader, &kernels);
+    kernels
 }
 
 fn installed(reader: &Reader<'_>) -> Vec<Kernel> {

@@ -1,12 +1,13 @@
-//! Leftovers of the Bash script, and of the guide that it automates.
+//! Leftovers of the Bash script, of the guide that it automates, and of an earlier passthrough.
 
 use std::collections::BTreeSet;
 
 use camino::Utf8Path;
 use vgpu_manifest::HostPath;
-use vgpu_manifest::inventory::{Leftover, LeftoverKind};
+use vgpu_manifest::inventory::{Gpu, Leftover, LeftoverKind};
 
 use super::reader::Reader;
+use super::passthrough;
 
 /// Leftovers that are identified by their path.
 const PATHS: [(LeftoverKind, &str); 25] = [
@@ -50,10 +51,10 @@ const LINES: [(LeftoverKind, &str, Test); 5] = [
 type Test = fn(&str) -> bool;
 
 /// Returns all leftovers, by kind and path.
-pub(super) fn look(reader: &Reader<'_>) -> Vec<Leftover> {
-    let mut found = BTreeSet::new();
+pub(super) fn look(reader: &Reader<'_>, gpus: &[Gpu]) -> Vec<Leftover> {
+    let mut found: BTreeSet<_> = passthrough::look(reader, gpus).into_iter().collect();
     let mut add = |kind, path: &str| {
-        found.extend(HostPath::new(path).ok().map(|path| Leftover { kind, path }));
+        found.extend(HostPath::new(path).ok().map(|path| Leftover::at(kind, path)));
     };
     for (kind, path) in PATHS {
         if reader.exists(path) {

@@ -16,16 +16,22 @@ mod boot_sign;
 mod deb822;
 mod dpkg;
 mod efi;
+mod grub;
+mod grub_menu;
+mod headers;
 mod identity;
 mod kernels;
 mod leftovers;
 mod mounts;
+mod next_boot;
 mod one_line;
+mod passthrough;
 mod pci;
 mod reader;
 mod signing;
 mod storage;
 mod subscription;
+mod systemd_boot;
 
 pub(crate) use self::dpkg::installed as installed_packages;
 pub use self::identity::Serials;
@@ -33,7 +39,8 @@ pub(crate) use self::signing::{CERTIFICATE, PRIVATE_KEY, REQUEST, SigningKey, si
 pub(crate) use self::storage::FileStorage;
 
 use vgpu_manifest::HostPath;
-use vgpu_manifest::inventory::{Gpu, Inventory, Kernels, Name, SCHEMA};
+use vgpu_manifest::headers::HeadersRecord;
+use vgpu_manifest::inventory::{Gpu, Inventory, Kernels, Leftover, Name, SCHEMA};
 use vgpu_manifest::platform::{KernelRelease, PveRelease, SecureBoot};
 
 use self::reader::Reader;
@@ -47,6 +54,19 @@ pub(crate) fn gpus(look: &dyn Look) -> Vec<Gpu> {
 /// Returns the running and the installed kernels.
 pub(crate) fn kernels(look: &dyn Look) -> Kernels {
     kernels::look(&Reader::new(look))
+}
+
+/// Returns what the installed headers of a kernel tell about it, if it has any.
+///
+/// Reads two files of together about 2 MiB, so an inventory has no such records.
+#[cfg_attr(not(test), expect(dead_code, reason = "the judgement of a bundle does not use it yet"))]
+pub(crate) fn headers(look: &dyn Look, kernel: &KernelRelease) -> Option<HeadersRecord> {
+    headers::look(&Reader::new(look), kernel)
+}
+
+/// Returns the leftovers of an earlier passthrough.
+pub(crate) fn passthrough_leftovers(look: &dyn Look, gpus: &[Gpu]) -> Vec<Leftover> {
+    passthrough::look(&Reader::new(look), gpus)
 }
 
 /// Returns the `nvidia` module for a kernel, in any of its possible paths.
@@ -78,6 +98,7 @@ pub fn inventory(look: &dyn Look, serials: Serials) -> Inventory {
     let reader = Reader::new(look);
     let packages = dpkg::packages(&reader);
     let devices = pci::look(&reader);
+    let leftovers = leftovers::look(&reader, &devices.gpus);
     Inventory {
         schema: SCHEMA,
         os: base::os(&reader, &packages),
@@ -91,7 +112,7 @@ pub fn inventory(look: &dyn Look, serials: Serials) -> Inventory {
         apt_sources: apt::sources(&reader),
         subscription: subscription::look(&reader),
         packages,
-        leftovers: leftovers::look(&reader),
+        leftovers,
         identity: identity::look(&reader, serials),
         unread: reader.unread(),
     }

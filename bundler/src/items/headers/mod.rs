@@ -52,8 +52,7 @@ fn record(
 ) -> anyhow::Result<Option<HeadersRecord>> {
     let file = cache.cache().open_content(sha256);
     let file = file.with_context(|| format!("cannot read item `{item}`"))?;
-    let found = examine(file).with_context(|| format!("cannot inspect the package `{item}`"))?;
-    Ok(found.map(|(kernel, apicv, vfio)| HeadersRecord { kernel, apicv, vfio }))
+    examine(file).with_context(|| format!("cannot inspect the package `{item}`"))
 }
 
 /// Checks whether an item is a package of headers, by the naming of Debian and Proxmox.

@@ -10,7 +10,9 @@ use crate::host::{HostError, Look, OwnState};
 use crate::journal::TxState;
 use crate::locked_host::LockedHost;
 use crate::plan::{ApplyError, Plan, Reboot, runs_commands};
-use crate::status::proof::{Check, Expected, Proof, Unproven, add_sizes, lines, prove, table};
+use crate::status::proof::{
+    Expected, Proof, Unproven, add_sizes, lines, prove, prove_announced, table,
+};
 use crate::step::Status;
 use crate::trust::{Candidate, Floors};
 use crate::ui::{Tone, Ui};
@@ -75,12 +77,10 @@ pub(super) fn confirm(
 /// Repeats the checks until no missing result can still appear: started daemons need time to
 /// announce their results.
 fn prove_with_retries(look: &dyn Look, expected: &Expected, ui: &Ui) -> Result<Proof, HostError> {
-    let comes = |check| matches!(check, Check::Services | Check::Functions | Check::Types);
-    for tries in 0.. {
-        let proof = prove(look, expected)?;
-        let waits = !proof.holds() && proof.missing().all(|(check, ..)| comes(check));
-        if !waits || tries == TRIES {
-            return Ok(proof);
+    let mut proof = prove(look, expected)?;
+    for tries in 0..TRIES {
+        if !proof.may_come() {
+            break;
         }
         if tries == 0 {
             ui.say("wait for the services");
@@ -88,8 +88,9 @@ fn prove_with_retries(look: &dyn Look, expected: &Expected, ui: &Ui) -> Result<P
         let since = Instant::now();
         std::thread::sleep(PAUSE);
         ui.spent(On::Waiting, since);
+        prove_announced(look, expected, &mut proof)?;
     }
-    unreachable!("it is tried only so often")
+    Ok(proof)
 }
 
 /// Checks whether every step is in sync; `false` if unknown because commands do not run here.

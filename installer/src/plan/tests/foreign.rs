@@ -1,6 +1,6 @@
 //! Objects that were changed outside vgpu-installer are kept and listed.
 
-use vgpu_manifest::inventory::{Leftover, LeftoverKind};
+use vgpu_manifest::inventory::{Among, Leftover, LeftoverKind, LeftoverLine};
 
 use super::*;
 use crate::journal::{Kept, Why};
@@ -89,12 +89,19 @@ fn a_directory_that_was_replaced_since_does_not_stop_a_revert() {
 
 #[test]
 fn what_an_earlier_installation_left_comes_back_with_a_revert() {
-    let leftover = |kind, path: &str| Leftover { kind, path: fixed(path) };
+    let leftover = |kind, path: &str| Leftover::at(kind, fixed(path));
+    let (conf, link) =
+        ("/etc/modprobe.d/vfio.conf", "/etc/systemd/system/multi-user.target.wants/vf.service");
+    let line = Some(LeftoverLine::new(1, "options vfio-pci ids=10de:1eb8", Among::Leftovers));
     let left = [
         leftover(LeftoverKind::UdevRules, "/etc/udev/rules.d/90-vfio-pci.rules"),
         leftover(LeftoverKind::ModulesVirqfd, "/etc/modules"),
+        Leftover { line, ..leftover(LeftoverKind::VfioIds, conf) },
+        leftover(LeftoverKind::SriovUnit, link),
     ];
     let mut before = host();
+    before.place(conf, "options vfio-pci ids=10de:1eb8\n");
+    before.place(link, "[Service]\n");
     before.place("/etc/udev/rules.d/90-vfio-pci.rules", "KERNELS==\"0000:02:00.0\"\n");
     before.place("/etc/modules", "loop\nvfio_virqfd\n");
     let step = ClearLeftovers::in_the_way(&left).unwrap();
@@ -103,6 +110,9 @@ fn what_an_earlier_installation_left_comes_back_with_a_revert() {
     carry_out(&mut world, &plan).unwrap();
     assert_eq!(world.host.text_of("/etc/udev/rules.d/90-vfio-pci.rules"), None);
     assert_eq!(world.host.text_of("/etc/modules").unwrap(), "loop\n");
+    assert_eq!((world.host.text_of(conf), world.host.text_of(link)), (None, None));
     assert_eq!(world.revert().unwrap(), []);
-    assert_eq!(world.host.picture(&[]), before.picture(&[]));
+    // The simulated initramfs is that of a host without these files.
+    let derived = ["/boot", "/run"];
+    assert_eq!(world.host.picture(&derived), before.picture(&derived));
 }

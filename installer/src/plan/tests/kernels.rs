@@ -130,7 +130,7 @@ fn kernels_are_held_and_packages_mended_only_where_it_is_asked_for() {
 
     let kernel = Some(OLD.parse().unwrap());
     let build_for = kernel.clone().into_iter().collect();
-    let course = Course { hold: kernel.clone(), wait_for: kernel, build_for };
+    let course = Course { hold: kernel.clone(), wait_for: kernel, build_for, beaten_by: None };
     let (now, later) = made(&around(course), PackageState::HalfConfigured);
     assert!(now.contains(&format!("pin the boot kernel to {OLD}")), "{now:?}");
     assert_eq!(later[0], format!("check that kernel {OLD} is running"));

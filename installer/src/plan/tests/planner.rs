@@ -91,7 +91,7 @@ pub(crate) fn gpu_of(id: &str, address: &str) -> Gpu {
 fn what_an_earlier_installation_left_goes_only_where_a_driver_comes() {
     let mut facts = facts(CpuVendor::Amd, Some(BootLoader::Grub));
     let path = fixed("/etc/systemd/system/nvidia-vgpud.service.d/vgpu_unlock.conf");
-    facts.leftovers = vec![Leftover { kind: LeftoverKind::UnlockDropIn, path }];
+    facts.leftovers = vec![Leftover::at(LeftoverKind::UnlockDropIn, path)];
     assert_eq!(made("{}", &facts).unwrap().len(), 1);
     let mut with_driver = manifest("{}");
     with_driver.items.push(item_of("driver.run", Kind::Driver(host_driver())));

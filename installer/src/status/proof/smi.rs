@@ -67,7 +67,14 @@ fn address(text: &str) -> Option<PciAddress> {
     short.unwrap_or(&text).parse().ok()
 }
 
-pub(super) fn check(look: &dyn Look, version: &str, cards: Cards) -> Result<Finding, HostError> {
+/// Checks the tool. `loaded` is the finding on the module: where it is missing, the tool cannot work
+/// either, and the next step is the same.
+pub(super) fn check(
+    look: &dyn Look,
+    version: &str,
+    cards: Cards,
+    loaded: &Finding,
+) -> Result<Finding, HostError> {
     let output = match look.query(&Command::new("nvidia-smi", &["vgpu"])) {
         Err(HostError::Start { .. }) => {
             return Ok(Finding::missing(
@@ -79,7 +86,15 @@ pub(super) fn check(look: &dyn Look, version: &str, cards: Cards) -> Result<Find
         Ok(None) => return Ok(Finding::no_commands()),
         Ok(Some(output)) => output,
     };
-    Ok(judge(&Smi::parse(&text_of(&output)), version, cards))
+    let smi = Smi::parse(&text_of(&output));
+    Ok(match (judge(&smi, version, cards), loaded) {
+        (Finding::Missing { reason, .. }, Finding::Missing { remedy, .. })
+            if smi == Smi::NoDriver =>
+        {
+            Finding::missing(reason, remedy)
+        }
+        (finding, _) => finding,
+    })
 }
 
 /// Errors appear on either stream.

@@ -219,7 +219,7 @@ pub(super) fn gpu(host: &mut MemHost, address: &str, id: &str) {
     link(host, &format!("{folder}/iommu_group"), "../../../kernel/iommu_groups/42");
 }
 
-fn link(host: &mut MemHost, path: &str, target: &str) {
+pub(super) fn link(host: &mut MemHost, path: &str, target: &str) {
     let node = Node::link(target);
     assert_eq!(node.kind(), Kind::Link);
     host.place_node(path, node, b"");
