@@ -20,6 +20,7 @@ mod eyes;
 mod identity;
 mod kernels;
 mod leftovers;
+mod mappings;
 mod mounts;
 mod one_line;
 mod pci;
@@ -29,6 +30,7 @@ mod subscription;
 
 pub(crate) use self::dpkg::installed as installed_packages;
 pub use self::identity::Serials;
+pub(crate) use self::mappings::{Map, mapping};
 pub(crate) use self::signing::{CERTIFICATE, PRIVATE_KEY, REQUEST, SigningKey, signing_key};
 pub(crate) use self::storage::FileStorage;
 
