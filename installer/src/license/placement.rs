@@ -65,10 +65,10 @@ pub(crate) enum NoPlace {
     OtherAddress { address: IpAddr, cidr: Cidr },
     #[error("{0} is an address of this node; pass an unused one for the container")]
     NodeHas(IpAddr),
-    #[error("container {by} has {address}; pass an unused address")]
+    #[error("{by} has {address}; pass an unused address")]
     Taken {
         address: IpAddr,
-        /// The number of the container.
+        /// The guest and its node.
         by: String,
     },
     #[error("the gateway {gateway} is not in the network of {cidr}")]
@@ -312,14 +312,17 @@ local-lvm     lvmthin     active       832888832        10000000       822888832
         host.place("/sys/class/net/vmbr1/address", "");
         let net = "net0: name=eth0,bridge=vmbr0,ip=192.0.2.30/24,type=veth\n";
         let mut taken = node();
-        taken.place("/etc/pve/lxc/105.conf", net);
+        taken.place("/etc/pve/nodes/pve2/lxc/105.conf", net);
+        let mut by_vm = node();
+        by_vm.place("/etc/pve/nodes/pve2/qemu-server/106.conf", "ipconfig0: ip=192.0.2.30/24\n");
         let own = ["--cidr", "192.0.2.30/24", "--bridge", "vmbr0"];
         for (host, more, why) in [
             (&node(), &["--cidr", "192.0.2.31/24"][..], "guests use 192.0.2.30"),
             (&node(), &[], "--cidr 192.0.2.30/24"),
             (&host, &own[..2], "`--bridge vmbr0` or `--bridge vmbr1`"),
             (&host, &[&own[..2], &["--bridge", "vmbr7"]].concat(), "no bridge `vmbr7`"),
-            (&taken, &own, "container 105 has 192.0.2.30"),
+            (&taken, &own, "container 105 on pve2 has 192.0.2.30"),
+            (&by_vm, &own, "VM 106 on pve2 has 192.0.2.30"),
             (&node(), &[&own[..], &["--gateway", "192.0.3.1"]].concat(), "not in the network"),
             (&node(), &[&own[..], &["--vmid", "101"]].concat(), "the number 101 is not free"),
             (&node(), &[&own[..], &["--storage", "small"]].concat(), "with 300 MiB free"),
