@@ -297,14 +297,17 @@ local-lvm     lvmthin     active       832888832        10000000       822888832
         host.place("/sys/class/net/vmbr1/address", "");
         let net = "net0: name=eth0,bridge=vmbr0,ip=192.0.2.30/24,type=veth\n";
         let mut taken = node();
-        taken.place("/etc/pve/lxc/105.conf", net);
+        taken.place("/etc/pve/nodes/pve2/lxc/105.conf", net);
+        let mut by_vm = node();
+        by_vm.place("/etc/pve/nodes/pve2/qemu-server/106.conf", "ipconfig0: ip=192.0.2.30/24\n");
         let own = ["--cidr", "192.0.2.30/24", "--bridge", "vmbr0"];
         for (host, more, why) in [
             (&node(), &["--cidr", "192.0.2.31/24"][..], "guests use 192.0.2.30"),
             (&node(), &[], "--cidr 192.0.2.30/24"),
             (&host, &own[..2], "`--bridge vmbr0` or `--bridge vmbr1`"),
             (&host, &[&own[..2], &["--bridge", "vmbr7"]].concat(), "no bridge `vmbr7`"),
-            (&taken, &own, "container 105 has 192.0.2.30"),
+            (&taken, &own, "container 105 on pve2 has 192.0.2.30"),
+            (&by_vm, &own, "VM 106 on pve2 has 192.0.2.30"),
             (&node(), &[&own[..], &["--gateway", "192.0.3.1"]].concat(), "not in the network"),
             (&node(), &[&own[..], &["--vmid", "101"]].concat(), "the number 101 is not free"),
             (&node(), &[&own[..], &["--storage", "small"]].concat(), "with 300 MiB free"),

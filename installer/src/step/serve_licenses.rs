@@ -76,7 +76,7 @@ impl ServeLicenses {
             journal.act(contained.create())?;
         }
         // Also for an existing container, because a power cut may have prevented it.
-        journal.act(contained.set_entrypoint())?;
+        journal.act(contained.complete())?;
         Ok(journal.act(contained.start())?)
     }
 

@@ -52,7 +52,7 @@ pub(super) fn steps(
     if !on_node && !brought.any(|(_, package)| package.name.as_str() == GENISOIMAGE) {
         return Err(Unsuitable::NoGenisoimage);
     }
-    let storage = &around.iso_storage;
+    let storage = around.iso_storage.as_ref().ok_or(Unsuitable::NoImageStorage)?;
     Ok(Some(Step::GuestImage(GuestImage {
         path: below_dir(&storage.folder, &format!("{}-guests.iso", manifest.name)),
         storage: storage.name.clone(),

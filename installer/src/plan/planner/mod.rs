@@ -67,8 +67,8 @@ pub(crate) struct Surroundings {
     pub(crate) resume: Resume,
     /// The handling of kernels.
     pub(crate) course: Course,
-    /// The folder for guest images.
-    pub(crate) iso_storage: FileStorage,
+    /// The storage for guest images, if one of this node may hold them.
+    pub(crate) iso_storage: Option<FileStorage>,
     /// The license server information for guests, if there is a server.
     pub(crate) guests: Option<Guests>,
 }
@@ -91,6 +91,9 @@ pub(crate) enum Unsuitable {
         "the guest image needs the package `genisoimage`, which is neither on this node nor in the bundle"
     )]
     NoGenisoimage,
+    /// No storage may hold the guest image.
+    #[error("the bundle has guest drivers, but no storage of this node may hold CD images")]
+    NoImageStorage,
     /// A kernel parameter of the installer is invalid: a bug in this program.
     #[error(transparent)]
     Word(#[from] ParseTextError),
@@ -102,8 +105,15 @@ impl Explain for Unsuitable {
     }
 
     fn hint(&self) -> Option<&str> {
-        let install = "run `apt install genisoimage`, or add it to the packages of the recipe";
-        matches!(self, Self::NoGenisoimage).then_some(install)
+        match self {
+            Self::NoGenisoimage => {
+                Some("run `apt install genisoimage`, or add it to the packages of the recipe")
+            }
+            Self::NoImageStorage => {
+                Some("allow it for one: `pvesm set local --disable 0 --content iso,…`")
+            }
+            _ => None,
+        }
     }
 }
 
