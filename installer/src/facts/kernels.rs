@@ -4,8 +4,8 @@ use vgpu_manifest::HostPath;
 use vgpu_manifest::inventory::{Kernel, KernelPart, Kernels, Label, LoadedModule, Name};
 use vgpu_manifest::platform::KernelRelease;
 
-use super::reader::Reader;
 use super::next_boot;
+use super::reader::Reader;
 use crate::kernel::pin::{PIN, PIN_NEXT};
 
 const BOOT: &str = "/boot";

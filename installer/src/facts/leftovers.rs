@@ -6,8 +6,8 @@ use camino::Utf8Path;
 use vgpu_manifest::HostPath;
 use vgpu_manifest::inventory::{Gpu, Leftover, LeftoverKind};
 
-use super::reader::Reader;
 use super::passthrough;
+use super::reader::Reader;
 
 /// Leftovers that are identified by their path.
 const PATHS: [(LeftoverKind, &str); 25] = [

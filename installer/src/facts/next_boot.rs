@@ -6,9 +6,9 @@ use vgpu_manifest::platform::{BootLoader, BootSync, KernelRelease};
 
 use super::boot::{loader, sync, variable_path};
 use super::efi;
-use super::reader::Reader;
 use super::grub::{Setting, Value, in_block, setting};
 use super::grub_menu::{Entry, Selected, menu, select};
+use super::reader::Reader;
 use super::systemd_boot::{Esp, Match, entry_in};
 use crate::kernel::pin::{GRUB as SNIPPET, PIN, PIN_NEXT};
 
@@ -102,7 +102,8 @@ impl Scene<'_> {
                 Some(kernel) => kernel,
                 None if matches!(spec, "0" | "") => return self.newest(),
                 None => {
-                    self.reader.note(path, "the selected boot entry is in no menu that can be read");
+                    self.reader
+                        .note(path, "the selected boot entry is in no menu that can be read");
                     return None;
                 }
             },

@@ -4,8 +4,8 @@ use vgpu_manifest::platform::KernelRelease;
 
 use super::boot::variable;
 use super::efi;
-use super::reader::Reader;
 use super::grub_menu::image;
+use super::reader::Reader;
 
 /// The mount points of the partition, in the order of `bootctl`.
 const MOUNTS: [&str; 3] = ["/efi", "/boot", "/boot/efi"];

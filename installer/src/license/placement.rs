@@ -120,7 +120,7 @@ fn card(
         ));
     }
     if let Some(by) = taken_by(look, own, &vmid.to_string())? {
-        return cannot(format!("container {by} has {own}; pass an unused address"));
+        return cannot(format!("{by} has {own}; pass an unused address"));
     }
     if let Some(gateway) = wish.gateway.filter(|gateway| !cidr.has(*gateway)) {
         return cannot(format!("the gateway {gateway} is not in the network of {cidr}"));

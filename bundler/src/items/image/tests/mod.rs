@@ -250,6 +250,32 @@ fn a_part_that_has_rotted_in_the_cache_is_noticed() {
 }
 
 #[test]
+fn a_wrong_size_is_refused_also_for_a_part_in_the_cache() {
+    let registry = FakeRegistry::new(Door::Open);
+    let image = Image::oci(&[&layer(1), b"small"]);
+    registry.image("dls", "1", &image);
+    let machine = Machine::new();
+    machine.pull(&source(&registry, "dls:1")).unwrap();
+    let before = machine.cache.entries().unwrap().len();
+    let manifest = String::from_utf8(image.manifest()).unwrap();
+    let config = image.config.len();
+    for (part, size) in [("layer 1 of 2", 300_000), ("layer 2 of 2", 5), ("configuration", config)]
+    {
+        for wrong in [size - 1, size + 1, size + 512] {
+            let stated = format!("\"size\":{size}");
+            assert!(manifest.contains(&stated), "{manifest}");
+            let lie = manifest.replacen(&stated, &format!("\"size\":{wrong}"), 1);
+            registry.serve("dls/manifests/2", OCI_MANIFEST, lie.as_bytes(), Lie::None);
+            let error = said(&machine.pull(&source(&registry, "dls:2")).unwrap_err());
+            let told = format!("the {part} has {size} bytes, but the registry states {wrong}");
+            assert!(error.contains(&told), "{error}");
+        }
+    }
+    let manifests = 3 * 3;
+    assert_eq!(machine.cache.entries().unwrap().len(), before + manifests, "an archive was made");
+}
+
+#[test]
 fn a_mirror_helps_when_the_registry_fails() {
     let image = Image::oci(&[&layer(1)]);
     let [registry, mirror] = [(); 2].map(|()| FakeRegistry::new(Door::Token(100)));
