@@ -266,7 +266,7 @@ fn a_wrong_size_is_refused_also_for_a_part_in_the_cache() {
             assert!(manifest.contains(&stated), "{manifest}");
             let lie = manifest.replacen(&stated, &format!("\"size\":{wrong}"), 1);
             registry.serve("dls/manifests/2", OCI_MANIFEST, lie.as_bytes(), Lie::None);
-            let error = said(&machine.pull(&source(&registry, "dls:2")).unwrap_err());
+            let error = message(&machine.pull(&source(&registry, "dls:2")).unwrap_err());
             let told = format!("the {part} has {size} bytes, but the registry states {wrong}");
             assert!(error.contains(&told), "{error}");
         }
