@@ -61,7 +61,6 @@ pub(crate) fn kernels(look: &dyn Look) -> Kernels {
 /// Returns what the installed headers of a kernel tell about it, if it has any.
 ///
 /// Reads two files of together about 2 MiB, so an inventory has no such records.
-#[cfg_attr(not(test), expect(dead_code, reason = "the judgement of a bundle does not use it yet"))]
 pub(crate) fn headers(look: &dyn Look, kernel: &KernelRelease) -> Option<HeadersRecord> {
     headers::look(&Reader::new(look), kernel)
 }

@@ -7,6 +7,7 @@ use std::fmt;
 use serde::Serialize;
 use vgpu_manifest::Manifest;
 use vgpu_manifest::catalog::{Catalog, Release, Rule};
+use vgpu_manifest::headers::HeadersRecord;
 use vgpu_manifest::inventory::Inventory;
 use vgpu_manifest::platform::{KernelRelease, PciAddress, PciId};
 use vgpu_manifest::ui::{Exit, Explain};
@@ -59,15 +60,20 @@ impl fmt::Display for LeftAlone {
 }
 
 /// Overrides of the facts from the bundle and the node.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Question {
+#[derive(Default)]
+pub(crate) struct Question<'q> {
     /// Another driver than the bundle's.
     pub(crate) driver: Option<Release>,
     /// Another kernel than the one that the node boots.
     pub(crate) kernel: Option<KernelRelease>,
     /// Which GPUs count.
     pub(crate) scope: Scope,
+    /// The headers that are installed on the node, of which an inventory has no contents.
+    pub(crate) headers: Option<&'q Headers<'q>>,
 }
+
+/// Returns the record of a kernel's installed headers.
+pub(crate) type Headers<'q> = dyn Fn(&KernelRelease) -> Option<HeadersRecord> + 'q;
 
 /// The GPUs of a node that count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -118,7 +124,7 @@ impl<'c> Fit<'c> {
         catalog: &'c Catalog,
         manifest: &Manifest,
         node: &Inventory,
-        question: &Question,
+        question: &Question<'_>,
     ) -> Result<Self, NoFit> {
         let coming = Coming::of(manifest);
         let on = |kernel: Option<&KernelRelease>| {
@@ -140,11 +146,12 @@ impl<'c> Fit<'c> {
         catalog: &'c Catalog,
         manifest: &Manifest,
         node: &Inventory,
-        question: &Question,
+        question: &Question<'_>,
         kernel: Option<&KernelRelease>,
     ) -> Result<Self, NoFit> {
         let targets = manifest.purpose.as_ref().map(|purpose| &purpose.targets);
-        let contents = Contents::from(manifest);
+        let installed = kernel.zip(question.headers).and_then(|(kernel, read)| read(kernel));
+        let contents = Contents::from(manifest).with_installed(installed.as_ref());
         let known = question.driver.or_else(|| contents.release(catalog));
         let driver = known.or(targets.map(|targets| targets.driver)).ok_or(NoFit::NoDriver)?;
         let mut target = Target::from(node);
@@ -193,7 +200,17 @@ impl<'c> Fit<'c> {
             Some(format!("{}: {}", gpu.gpu, reason.says))
         });
         let clashes = self.suitability.clashes.iter().map(|clash| clash.says.clone());
-        gpus.chain(clashes).chain(self.lacks()).collect()
+        gpus.chain(clashes).chain(self.lacks()).chain(self.is_beaten()).collect()
+    }
+
+    /// Returns the objection to a boot setting that the pin of a kernel cannot override, if any.
+    fn is_beaten(&self) -> Option<String> {
+        let (kernel, other) = (self.course.hold.as_ref()?, self.course.beaten_by.as_ref()?);
+        let set_in = other.set_in.as_ref().map_or(String::new(), |path| format!(" in {path}"));
+        Some(format!(
+            "the host must boot kernel {kernel}, but a setting{set_in} selects {}; remove it",
+            other.kernel
+        ))
     }
 
     /// Returns the objection to missing packages, if any.
@@ -213,7 +230,7 @@ impl<'c> Fit<'c> {
     /// Checks whether nothing stands against the bundle.
     #[must_use]
     pub(crate) fn is_suitable(&self) -> bool {
-        self.suitability.against().is_empty() && self.lacks().is_none()
+        self.objections().is_empty()
     }
 }
 

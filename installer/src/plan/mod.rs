@@ -18,7 +18,7 @@ pub(crate) use self::apply::{
 #[cfg(test)]
 pub(crate) use self::planner::plan;
 pub(crate) use self::planner::{Choices, GuestTools, Surroundings, Unsuitable, plan_with};
-pub(crate) use self::propose::{Proposed, Source};
+pub(crate) use self::propose::{InstalledHeaders, Proposed, Source};
 pub(crate) use self::rehearse::{Rehearsal, RehearseError, rehearse};
 pub(crate) use self::resume_unit::Resume;
 pub(crate) use self::review::{Basis, MAX_REVIEW, Review};

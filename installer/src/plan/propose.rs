@@ -1,15 +1,20 @@
 //! The plan of a bundle for a host: from the judgement, the host's facts and the operator's choices.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use vgpu_manifest::Kind;
 use vgpu_manifest::Manifest;
 use vgpu_manifest::catalog::Catalog;
 use vgpu_manifest::driver::DriverKind;
+use vgpu_manifest::headers::HeadersRecord;
 use vgpu_manifest::inventory::Inventory;
+use vgpu_manifest::platform::KernelRelease;
 
 use super::{Choices, Plan, Resume, Surroundings, Unsuitable, plan_with};
 use crate::act::ForeignDriver;
 use crate::driver;
-use crate::facts::FileStorage;
+use crate::facts::{FileStorage, headers};
 use crate::fit::{Fit, NoFit, Question, Scope};
 use crate::gpus::Foreign;
 use crate::gpus::vgpu::Vgpu;
@@ -31,13 +36,16 @@ impl Source {
     /// If the operator overrides the judgement, all GPUs of the node count.
     pub(crate) fn judge(
         &self,
+        look: &dyn Look,
         facts: &Inventory,
         choices: &Choices,
     ) -> Result<Option<Fit<'_>>, NoFit> {
         let brings = self.manifest.records(Kind::driver).any(|(_, it)| it.kind == DriverKind::Host);
         let Some(catalog) = self.catalog.as_ref().filter(|_| brings) else { return Ok(None) };
+        let headers = InstalledHeaders::of(look);
+        let read = |kernel: &KernelRelease| headers.get(kernel);
         let ask = |scope| {
-            let question = Question { scope, ..Question::default() };
+            let question = Question { scope, headers: Some(&read), ..Question::default() };
             Fit::judge(catalog, &self.manifest, facts, &question)
         };
         match ask(Scope::Concerned) {
@@ -80,7 +88,7 @@ impl Source {
         choices: &Choices,
         resume: Resume,
     ) -> anyhow::Result<Proposed> {
-        let fit = self.judge(facts, choices)?;
+        let fit = self.judge(look, facts, choices)?;
         let objections = fit.as_ref().map_or_else(Vec::new, Fit::objections);
         if !objections.is_empty() && !choices.gpus.allow_unsuitable {
             return Err(Unsuitable::Objections(objections).into());
@@ -103,6 +111,24 @@ impl Source {
         plan.overridden = objections;
         let left_alone = fit.iter().flat_map(|fit| &fit.left_alone).map(ToString::to_string);
         Ok(Proposed { plan, left_alone: left_alone.collect() })
+    }
+}
+
+/// The headers of kernels on a node, each read once: they are files of megabytes.
+pub(crate) struct InstalledHeaders<'l> {
+    look: &'l dyn Look,
+    read: RefCell<BTreeMap<KernelRelease, Option<HeadersRecord>>>,
+}
+
+impl<'l> InstalledHeaders<'l> {
+    pub(crate) fn of(look: &'l dyn Look) -> Self {
+        Self { look, read: RefCell::default() }
+    }
+
+    pub(crate) fn get(&self, kernel: &KernelRelease) -> Option<HeadersRecord> {
+        let mut read = self.read.borrow_mut();
+        let record = read.entry(kernel.clone()).or_insert_with(|| headers(self.look, kernel));
+        record.clone()
     }
 }
 

@@ -15,7 +15,7 @@ use crate::fit::{Fit, NoFit, Place, Question, Scope};
 use crate::gpus::GpuChoice;
 use crate::host::Look;
 use crate::host::real::Program;
-use crate::plan::{Choices, GuestTools, Source};
+use crate::plan::{Choices, GuestTools, InstalledHeaders, Source};
 use crate::state;
 use crate::store::{Bundles, Known};
 use crate::ui::{Tone, Ui, printable};
@@ -81,8 +81,10 @@ impl Check {
         };
         let catalog = source.catalog.as_ref().ok_or(CheckError::NoCatalog)?;
         let asks = self.driver.is_some() || self.kernel.is_some();
-        let question =
-            Question { driver: self.driver, kernel: self.kernel, scope: Scope::Concerned };
+        let headers = InstalledHeaders::of(&target.host);
+        let read = |kernel: &KernelRelease| headers.get(kernel);
+        let (driver, kernel) = (self.driver, self.kernel);
+        let question = Question { driver, kernel, scope: Scope::Concerned, headers: Some(&read) };
         let fit = match Fit::judge(catalog, &source.manifest, &facts, &question) {
             Err(NoFit::NoDriver) => {
                 return Err(NoFit::NoDriver).hint("select one: `--driver 16.9`");
