@@ -1,9 +1,10 @@
 //! Makes bundles, online: recipe → lock → cache → signed archive.
 //!
 //! `cli` has a file for each command, which resolves its arguments and runs it. A [`recipe`] lists
-//! the contents of a bundle, and a [`lock`] pins them by digest. [`items`] obtains and inspects each
-//! kind of item, [`apt`] resolves packages, and [`fetch`] and [`net`] download. The [`cache`] stores
-//! verified content, and [`pack`] writes the bundle.
+//! the contents of a bundle, and a [`lock`] pins them by digest; both are data, in terms of
+//! [`types`]. [`relock`] makes a lock from a recipe: [`items`] obtains and inspects each kind of
+//! item, [`apt`] resolves packages, and [`fetch`] and [`net`] download. The [`cache`] stores verified
+//! content, and [`pack`] writes the bundle.
 
 use std::process::ExitCode;
 

@@ -179,7 +179,7 @@ impl Fetcher<'_> {
                     Retry::Later(not_before) => waits.after(Brought::default(), not_before),
                     Retry::FromStart | Retry::Never => None,
                 },
-                _ => None,
+                MirrorError::Content(_) => None,
             };
             let Some(wait) = wait else {
                 return Err(FetchError::Failed { name: name.to_owned(), failures: vec![error] });

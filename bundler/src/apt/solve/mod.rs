@@ -27,10 +27,7 @@ use self::search::{Model, Search, Stop};
 use super::model::Universe;
 use crate::types::{Request, Upgrades};
 
-#[expect(unused_imports, reason = "nothing asks yet; removed with the first recipe that does")]
-pub(crate) use self::ask::{
-    Cause, Change, Explanation, Installed, Reason, Solution, SolveError, Verb,
-};
+pub(crate) use self::ask::{Cause, Change, Explanation, Installed, Solution, SolveError};
 pub(crate) use self::node::Node;
 
 /// Returns the packages to add so that all requests are satisfied. The result does not depend on
