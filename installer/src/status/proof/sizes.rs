@@ -75,7 +75,7 @@ mod tests {
             "items": [{
                 "name": "catalog.db", "size": measured.size, "mode": "0644",
                 "sha256": measured.sha256, "origin": { "kind": "file" },
-                "kind": "catalog",
+                "kind": { "catalog": {} },
             }],
         });
         let manifest = vgpu_manifest::Manifest::parse(manifest.to_string().as_bytes()).unwrap();
