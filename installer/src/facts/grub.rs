@@ -32,7 +32,7 @@ pub(super) fn setting(reader: &Reader<'_>, name: &str) -> Option<Setting> {
         let value = assigned(&reader.text(&path)?, name)?;
         Some(Setting { path, value })
     };
-    let drop_ins = reader.names(DROP_INS).into_iter().rev().filter(|name| name.ends_with(".cfg"));
+    let drop_ins = reader.names_with(DROP_INS, "cfg").into_iter().rev();
     let paths = drop_ins.map(|name| format!("{DROP_INS}/{name}")).chain([DEFAULTS.to_owned()]);
     paths.into_iter().find_map(in_file)
 }
@@ -48,14 +48,14 @@ fn assigned(text: &str, name: &str) -> Option<Value> {
         let word = words(value).into_iter().next().filter(|_| starts_word).unwrap_or_default();
         Some(if is_literal { Value::Text(word) } else { Value::Expansion })
     };
-    text.lines().filter_map(value).last()
+    text.lines().filter_map(value).next_back()
 }
 
 /// Returns the value of a variable in an environment block. The block has 1,024 bytes: a first line
 /// that identifies it, a line for each variable, and padding.
 pub(super) fn in_block(block: &str, name: &str) -> Option<String> {
     let lines = block.strip_prefix("# GRUB Environment Block\n")?.lines();
-    let value = lines.filter_map(|line| line.strip_prefix(name)?.strip_prefix('=')).last()?;
+    let value = lines.filter_map(|line| line.strip_prefix(name)?.strip_prefix('=')).next_back()?;
     // A backslash escapes itself and the end of a line (`grub-core/lib/envblk.c`).
     let value = value.replace("\\\\", "\\");
     (!value.is_empty()).then_some(value)
@@ -92,20 +92,20 @@ mod tests {
 
     use super::*;
 
-    fn text(value: &str) -> Option<Value> {
-        Some(Value::Text(value.to_owned()))
+    fn text(value: &str) -> Value {
+        Value::Text(value.to_owned())
     }
 
     #[test]
     fn the_last_assignment_counts_with_its_quotes_removed() {
-        let of = |text: &str| assigned(text, "GRUB_DEFAULT");
-        assert_eq!(of("# GRUB_DEFAULT=1\nGRUB_DEFAULT_BUTTON=2\nGRUB_TIMEOUT=5\n"), None);
+        let of = |text: &str| assigned(text, "GRUB_DEFAULT").unwrap();
+        assert_eq!(assigned("# GRUB_DEFAULT=1\nGRUB_DEFAULT_BUTTON=2\n", "GRUB_DEFAULT"), None);
         assert_eq!(of("GRUB_DEFAULT=0\nGRUB_DEFAULT=\"1>2\" # old kernel\n"), text("1>2"));
         assert_eq!(of("  export GRUB_DEFAULT='a $b'\n"), text("a $b"));
         assert_eq!(of("GRUB_DEFAULT=saved; GRUB_SAVEDEFAULT=true\n"), text("saved"));
         assert_eq!(of("GRUB_DEFAULT=\n"), text(""));
         assert_eq!(of("GRUB_DEFAULT= # empty\n"), text(""));
-        assert_eq!(of("GRUB_DEFAULT=\"$(cat /x)\"\n"), Some(Value::Expansion));
+        assert_eq!(of("GRUB_DEFAULT=\"$(cat /x)\"\n"), Value::Expansion);
     }
 
     #[test]

@@ -56,9 +56,8 @@ enum Effect {
 fn modprobe(reader: &Reader<'_>, gpus: &[&Gpu]) -> Vec<Leftover> {
     let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
     for folder in MODPROBE {
-        let names = reader.names(folder).into_iter();
-        let names =
-            names.filter(|name| name.ends_with(".conf") && !name.starts_with("vgpu-offline"));
+        let names = reader.names_with(folder, "conf").into_iter();
+        let names = names.filter(|name| !name.starts_with("vgpu-offline"));
         for name in names.filter(|name| seen.insert(name.clone())) {
             let path = format!("{folder}/{name}");
             let text = reader.text(&path).unwrap_or_default();
@@ -149,7 +148,7 @@ fn by_ids(ids: &str, gpus: &[&Gpu]) -> Effect {
 /// Returns the kernel parameters of the next boot that take GPUs away; those of this boot only if
 /// no file explains them.
 fn parameters(reader: &Reader<'_>, gpus: &[&Gpu]) -> Vec<Leftover> {
-    let drop_ins = reader.names(GRUB_DROP_INS).into_iter().filter(|name| name.ends_with(".cfg"));
+    let drop_ins = reader.names_with(GRUB_DROP_INS, "cfg").into_iter();
     let drop_ins = drop_ins.map(|name| format!("{GRUB_DROP_INS}/{name}"));
     let paths = PARAMETERS.map(str::to_owned).into_iter().chain(drop_ins);
     let of_path = |path: String| {
@@ -212,8 +211,8 @@ fn units(reader: &Reader<'_>, gpus: &[&Gpu]) -> Vec<Leftover> {
             text.lines().any(|line| enables_functions(line, gpus))
         })
         .collect();
-    let folders = reader.names(UNITS).into_iter();
-    let folders = folders.filter(|name| name.ends_with(".wants") || name.ends_with(".requires"));
+    let folders = ["wants", "requires"].map(|kind| reader.names_with(UNITS, kind));
+    let folders = folders.into_iter().flatten();
     let links = folders.flat_map(|folder| {
         let names = reader.names(&format!("{UNITS}/{folder}")).into_iter();
         names.map(move |name| (format!("{UNITS}/{folder}/{name}"), name))

@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::str::FromStr;
 
+use camino::Utf8Path;
 use vgpu_manifest::HostPath;
 use vgpu_manifest::inventory::{Label, MAX_LIST, Unread};
 
@@ -45,6 +46,13 @@ impl<'a> Reader<'a> {
     /// Returns the names in a directory, sorted; none if there is no directory.
     pub(super) fn names(&self, path: &str) -> Vec<String> {
         self.short(path, self.ask(path, |path| self.look.list(path)).unwrap_or_default())
+    }
+
+    /// Returns the names in a directory that have this extension, sorted.
+    pub(super) fn names_with(&self, path: &str, extension: &str) -> Vec<String> {
+        let mut names = self.names(path);
+        names.retain(|name| Utf8Path::new(name).extension() == Some(extension));
+        names
     }
 
     /// Returns the last component of a symlink's target.

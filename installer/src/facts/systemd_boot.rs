@@ -38,7 +38,7 @@ impl Esp {
             Some((mount, reader.text(&path)?)).map(|(mount, text)| (mount, path, text))
         })?;
         let folder = format!("{mount}/loader/entries");
-        let names = reader.names(&folder).into_iter().filter(|name| name.ends_with(".conf"));
+        let names = reader.names_with(&folder, "conf").into_iter();
         let entries = names.filter_map(|name| {
             let kernel = kernel(&reader.text(&format!("{folder}/{name}"))?)?;
             Some((name, kernel))
@@ -73,7 +73,7 @@ fn kernel(entry: &str) -> Option<KernelRelease> {
 /// Returns the last value of a key.
 fn value(text: &str, key: &str) -> Option<String> {
     let lines = text.lines().filter_map(|line| line.trim().split_once(char::is_whitespace));
-    lines.filter(|(name, _)| *name == key).map(|(_, value)| value.trim().to_owned()).last()
+    lines.filter(|(name, _)| *name == key).map(|(_, value)| value.trim().to_owned()).next_back()
 }
 
 /// Checks whether a name matches a pattern with `*` and `?`. Entries have no upper case.

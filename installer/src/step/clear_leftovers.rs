@@ -72,7 +72,9 @@ impl Hindrance {
             // It preloads a second library, or one that no longer exists.
             LeftoverKind::UnlockDropIn
             // Its rules bind GPUs that this installation assigns differently.
-            | LeftoverKind::UdevRules => Some(Self::File),
+            | LeftoverKind::UdevRules
+            // It enables the virtual functions at the same time as the unit of this installation.
+            | LeftoverKind::SriovUnit => Some(Self::File),
             // Its key is in a folder that can disappear at any time.
             LeftoverKind::DkmsSigning if is_drop_in(&leftover.path) => Some(Self::File),
             // systemd-modules-load.service fails at every boot because of this module.
@@ -82,8 +84,6 @@ impl Hindrance {
             | LeftoverKind::VfioSoftdep
             | LeftoverKind::NvidiaBlacklist
             | LeftoverKind::NvidiaInstall => can_remove(leftover).then_some(Self::File),
-            // It enables the virtual functions at the same time as the unit of this installation.
-            LeftoverKind::SriovUnit => Some(Self::File),
             _ => None,
         }
     }

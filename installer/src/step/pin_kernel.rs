@@ -57,7 +57,7 @@ impl Goal for PinKernel {
                 }
             }
         }
-        Ok(journal.act(pin(&self.kernel))?)
+        Ok(pin(journal, &self.kernel)?)
     }
 
     fn takes_commands(&self) -> bool {

@@ -26,8 +26,9 @@ fn found(files: &[(&str, &str)]) -> Vec<String> {
             Among::Leftovers => ", only such lines",
             Among::Others => ", among others",
         });
-        let gpus: String = leftover.gpus.iter().map(|gpu| format!(" {gpu}")).collect();
-        format!("{kind}{gpus}: {leftover}{among}")
+        let gpus = leftover.gpus.iter().map(ToString::to_string);
+        let about: Vec<_> = [kind.to_owned()].into_iter().chain(gpus).collect();
+        format!("{}: {leftover}{among}", about.join(" "))
     };
     on(&MemHost::with_files(files), &gpus).into_iter().map(words).collect()
 }

@@ -90,18 +90,18 @@ fn a_directory_that_was_replaced_since_does_not_stop_a_revert() {
 #[test]
 fn what_an_earlier_installation_left_comes_back_with_a_revert() {
     let leftover = |kind, path: &str| Leftover::at(kind, fixed(path));
-    let (conf, link) =
+    let (conf, wish) =
         ("/etc/modprobe.d/vfio.conf", "/etc/systemd/system/multi-user.target.wants/vf.service");
     let line = Some(LeftoverLine::new(1, "options vfio-pci ids=10de:1eb8", Among::Leftovers));
     let left = [
         leftover(LeftoverKind::UdevRules, "/etc/udev/rules.d/90-vfio-pci.rules"),
         leftover(LeftoverKind::ModulesVirqfd, "/etc/modules"),
         Leftover { line, ..leftover(LeftoverKind::VfioIds, conf) },
-        leftover(LeftoverKind::SriovUnit, link),
+        leftover(LeftoverKind::SriovUnit, wish),
     ];
     let mut before = host();
     before.place(conf, "options vfio-pci ids=10de:1eb8\n");
-    before.place(link, "[Service]\n");
+    before.place(wish, "[Service]\n");
     before.place("/etc/udev/rules.d/90-vfio-pci.rules", "KERNELS==\"0000:02:00.0\"\n");
     before.place("/etc/modules", "loop\nvfio_virqfd\n");
     let step = ClearLeftovers::in_the_way(&left).unwrap();
@@ -110,7 +110,7 @@ fn what_an_earlier_installation_left_comes_back_with_a_revert() {
     carry_out(&mut world, &plan).unwrap();
     assert_eq!(world.host.text_of("/etc/udev/rules.d/90-vfio-pci.rules"), None);
     assert_eq!(world.host.text_of("/etc/modules").unwrap(), "loop\n");
-    assert_eq!((world.host.text_of(conf), world.host.text_of(link)), (None, None));
+    assert_eq!((world.host.text_of(conf), world.host.text_of(wish)), (None, None));
     assert_eq!(world.revert().unwrap(), []);
     // The simulated initramfs is that of a host without these files.
     let derived = ["/boot", "/run"];

@@ -7,6 +7,7 @@ mod packages;
 mod phases;
 pub(crate) mod planner;
 mod properties;
+mod rebuilds;
 mod removal;
 mod whole;
 
@@ -79,6 +80,7 @@ pub(super) fn rebuild(host: &mut MemHost) {
         run_transient(host, &derived.command()).unwrap();
     }
     host.ran.clear();
+    host.rebuilt.clear();
 }
 
 pub(super) fn place(at: &str, text: &str) -> Step {
