@@ -112,7 +112,7 @@ pub(crate) fn guard(
         if lacks(&newest) {
             return Ok(Guarded::Nothing);
         }
-        Journal::new(host, log, tx, Component::KernelPin).act(unpin())?;
+        unpin(&mut Journal::new(host, log, tx, Component::KernelPin))?;
         OwnState::of(host).remove(&memory())?;
         settle(host, log, &mut |_| {})?;
         return Ok(Guarded::Released(newest));
@@ -133,7 +133,7 @@ pub(crate) fn guard(
     }
     // The record comes first: a pin without a record would never be removed.
     remember(host, last)?;
-    Journal::new(host, log, tx, Component::KernelPin).act(pin(last))?;
+    pin(&mut Journal::new(host, log, tx, Component::KernelPin), last)?;
     settle(host, log, &mut |_| {})?;
     Ok(Guarded::Kept { kernel: last.clone(), instead_of: next.clone() })
 }

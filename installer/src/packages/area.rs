@@ -19,6 +19,8 @@ impl<'h> Area<'h> {
             work.dir(dir)?;
         }
         work.dir("packages")?;
+        work.dir(apt::HELD)?;
+        work.script(&format!("{}/update-initramfs", apt::HELD), &apt::hold())?;
         for file in files {
             work.link(file.content.id, &format!("packages/{}", file.file_name()), Mode::FILE)?;
         }

@@ -45,7 +45,7 @@ impl Goal for PinKernel {
                 Imports::Unknown => return Err(StepError::SilentPool(pool.to_string(), kernel())),
             }
         }
-        Ok(journal.act(pin(&self.kernel))?)
+        Ok(pin(journal, &self.kernel)?)
     }
 
     fn takes_commands(&self) -> bool {

@@ -5,7 +5,7 @@ use super::guard::look_after;
 use super::proving::{Proven, settle_proof};
 use super::revert;
 use crate::cli::{Advise as _, Exit, Refused};
-use crate::journal::TxId;
+use crate::journal::{Settling, TxId};
 use crate::machine::Machine;
 use crate::plan::{Applied, ApplyError, Applying, Origin, Phase, Plan, Reboot, WayBack};
 use crate::status::resume::is_wanted;
@@ -92,7 +92,16 @@ fn tell(event: Applying<'_>, ui: &Ui) {
         Applying::Step { step, n, of } => {
             ui.say(format_args!("[{n}/{of}] {}", printable(&step.summary())));
         }
-        Applying::Rebuild(derived) => ui.say(format_args!("rebuild {derived}")),
+        Applying::Settle(event) => tell_settling(event, ui),
+    }
+}
+
+pub(super) fn tell_settling(event: Settling<'_>, ui: &Ui) {
+    match event {
+        Settling::Rebuild(derived) => ui.say(format_args!("rebuild {derived}")),
+        Settling::Warning(line) => {
+            ui.say(format_args!("{} {}", ui.paint_talk(Tone::Warn, "warning:"), printable(line)));
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 use super::Consent;
 use super::bundle::title;
+use super::carry_out::tell_settling;
 use crate::act::{Action, Change, Entry, Reverting, Transaction};
 use crate::cli::{Exit, Target};
 use crate::gpus::check_idle;
@@ -180,7 +181,7 @@ pub(super) fn tell(event: Reverting<'_>, ui: &Ui) {
             ui.say(format_args!("restore {}", printable(&path.to_string())));
         }
         Reverting::Undo(act) => ui.say(printable(&act.undoing())),
-        Reverting::Rebuild(derived) => ui.say(format_args!("rebuild {derived}")),
+        Reverting::Settle(event) => tell_settling(event, ui),
     }
 }
 

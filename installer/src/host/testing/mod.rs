@@ -30,6 +30,8 @@ pub(crate) struct MemHost {
     pub(crate) programs: BTreeMap<&'static str, Program>,
     /// The stdout of the running program.
     pub(crate) said: String,
+    /// The rebuilds of derived state, by programs and by what they run themselves.
+    pub(crate) rebuilt: Vec<&'static str>,
     /// A path that ignores writes, as some of the kernel's own files do.
     pub(crate) ignores: Option<HostPath>,
     /// The secret for commands that need one.
@@ -360,18 +362,20 @@ impl RawHost for MemHost {
         Ok(())
     }
 
-    fn run(&mut self, command: &Command) -> Result<(), HostError> {
+    fn run(&mut self, command: &Command) -> Result<String, HostError> {
         if command.secret().is_some() && self.secret.is_none() {
             return Err(HostError::NoSecret { command: command.clone() });
         }
+        self.said.clear();
         let status = self.status(command)?;
+        let said = std::mem::take(&mut self.said);
         if status != 0 {
             let exit = Exit::Status(status);
             let tail = "it is only pretending\n".to_owned();
             return Err(HostError::Failed { command: command.clone(), exit, tail });
         }
         self.ran.push(command.to_string());
-        Ok(())
+        Ok(said)
     }
 
     fn ask(&mut self, command: &Command) -> Result<Option<Output>, HostError> {

@@ -19,7 +19,8 @@ fn dkms(host: &mut MemHost) -> i32 {
     0
 }
 
-/// The effect of Proxmox VE's tool: a line in a file, and GRUB's drop-in where no ESPs are managed.
+/// The effect of Proxmox VE's tool (proxmox-kernel-helper 8.1.0): a line in a file, and GRUB's
+/// drop-in where no ESPs are managed; else `refresh` sets the default of the boot loaders.
 fn boot_tool(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
     let grub = "/etc/default/grub.d/proxmox-kernel-pin.cfg";
     let has_esps = host.text_of(ESPS).is_some();
@@ -34,6 +35,7 @@ fn boot_tool(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
             host.scratch(PIN)?;
             host.scratch(grub)?;
         }
+        ["refresh"] if !has_esps => {}
         ["refresh"] => {
             let pin = host.text_of(PIN).unwrap_or_default();
             host.scribble("/boot/efi/loader/loader.conf", &format!("default {pin}"))?;
@@ -69,6 +71,7 @@ fn host() -> MemHost {
     let mut host = MemHost::with_files(&[
         ("/proc/sys/kernel/osrelease", OLD),
         ("/etc/kernel/cmdline", "root=x\n"),
+        ("/usr/sbin/proxmox-boot-tool", ""),
         ("/etc/default/grub.d/mine.cfg", ""),
         ("/boot/grub/grub.cfg", "linux /vmlinuz root=/dev/sda1 \n"),
     ]);
@@ -109,7 +112,9 @@ fn the_last_kernel_with_a_module_is_kept_until_the_newest_has_one() {
     let kept = Guarded::Kept { kernel: release(OLD), instead_of: release(NEW) };
     assert_eq!(look_after(&mut world).unwrap(), kept);
     assert_eq!(world.host.text_of(PIN).unwrap(), format!("{OLD}\n"));
-    assert!(world.host.ran.contains(&"update-grub".to_owned()), "{:?}", world.host.ran);
+    let pinned =
+        [format!("proxmox-boot-tool kernel pin {OLD}"), "proxmox-boot-tool refresh".to_owned()];
+    assert_eq!(world.host.ran, pinned);
     assert_eq!(look_after(&mut world).unwrap(), Guarded::Nothing);
 
     build(&mut world.host, NEW);

@@ -7,21 +7,11 @@ use vgpu_manifest::platform::CpuVendor;
 use super::planner::{facts, item_of, manifest};
 use super::*;
 use crate::gpus::GpuChoice;
-use crate::host::HostError;
 use crate::kernel::choice::Course;
 use crate::step::{KernelRuns, PinKernel};
 
 const OLD: &str = "6.8.12-4-pve";
 const PIN: &str = "/etc/kernel/proxmox-boot-pin";
-
-fn boot_tool(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
-    match args {
-        ["kernel", "pin", kernel] => host.scribble(PIN, &format!("{kernel}\n"))?,
-        ["refresh"] => host.scribble("/boot/efi/loader/entries/pve.conf", "")?,
-        _ => return Ok(1),
-    }
-    Ok(0)
-}
 
 fn zpool(host: &mut MemHost) -> i32 {
     let says = host.text_of("/run/zpool").unwrap_or_default();
@@ -32,7 +22,10 @@ fn zpool(host: &mut MemHost) -> i32 {
 fn node() -> MemHost {
     let mut host = host();
     host.place("/proc/sys/kernel/osrelease", "6.17.13-1-pve");
-    host.programs.insert("proxmox-boot-tool", boot_tool);
+    for path in ["/usr/sbin/proxmox-boot-tool", "/boot/vmlinuz-6.17.13-1-pve"] {
+        host.place(path, "");
+    }
+    host.place(&format!("/boot/vmlinuz-{OLD}"), "");
     host.programs.insert("zpool", |host, _| Ok(zpool(host)));
     host
 }
@@ -49,6 +42,9 @@ fn a_kernel_is_held_waited_for_and_let_go() {
     let mut before = node();
     before.place(PIN, "6.17.13-1-pve\n");
     before.place("/run/zpool", "disabled\n");
+    for words in [&["kernel", "pin", "6.17.13-1-pve"][..], &["refresh"]] {
+        run_transient(&mut before, &crate::host::Command::new("proxmox-boot-tool", words)).unwrap();
+    }
     let mut world = World::new(&before);
     let foretold = rehearse(&plan(), &world.host).unwrap();
     assert_eq!(foretold.plan, plan());

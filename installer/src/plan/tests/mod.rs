@@ -7,6 +7,7 @@ mod packages;
 mod phases;
 pub(crate) mod planner;
 mod properties;
+mod rebuilds;
 mod removal;
 mod whole;
 
@@ -33,7 +34,7 @@ const MODULE: &str = "a kernel module\n";
 const UNIT: &str = "[Service]\nExecStart=/bin/true\n";
 
 /// The record of a host driver without further details.
-pub(super) fn host_driver() -> DriverRecord {
+pub(crate) fn host_driver() -> DriverRecord {
     DriverRecord {
         version: "535.230.02".parse().unwrap(),
         kind: DriverKind::Host,
@@ -79,6 +80,7 @@ pub(super) fn rebuild(host: &mut MemHost) {
         run_transient(host, &derived.command()).unwrap();
     }
     host.ran.clear();
+    host.rebuilt.clear();
 }
 
 pub(super) fn place(at: &str, text: &str) -> Step {

@@ -64,8 +64,9 @@ fn map_all(look: &dyn Look, id: &str, ours: &[Map]) -> Result<Vec<String>, HostE
     let is_stale = |old: &&Map| ours.iter().any(|map| old.is_device_of(map) && !old.serves_as(map));
     let old = known.maps.iter().filter(|old| !is_stale(old));
     let all = old.chain(ours.iter().filter(|map| !has(map)));
-    let maps: String = all.map(|map| format!(" --map {}", quoted(&map.text))).collect();
-    let set = format!("pvesh set /cluster/mapping/pci/{id} --mdev 1{maps}");
+    let maps: Vec<_> = all.map(|map| format!("--map {}", quoted(&map.text))).collect();
+    let maps = maps.join(" ");
+    let set = format!("pvesh set /cluster/mapping/pci/{id} --mdev 1 {maps}");
     let migration = "--live-migration-capable 1";
     let may_migrate = pve_release(look).is_some_and(|it| it >= WITH_MIGRATION) && !known.migrates;
     let mut lines = Vec::new();
@@ -73,7 +74,7 @@ fn map_all(look: &dyn Look, id: &str, ours: &[Map]) -> Result<Vec<String>, HostE
         lines.push(format!("# already there: the mapping {id} with the devices of this node"));
         format!("# for live migration: {set} {migration}")
     } else {
-        let create = || format!("pvesh create /cluster/mapping/pci --id {id} --mdev 1{maps}");
+        let create = || format!("pvesh create /cluster/mapping/pci --id {id} --mdev 1 {maps}");
         lines.push(here.map_or_else(create, |_| set));
         format!("# for live migration between nodes, add: {migration}")
     };
