@@ -1,6 +1,8 @@
+use std::collections::BTreeSet;
+
 use vgpu_manifest::driver::{DriverKind, DriverRecord};
 use vgpu_manifest::inventory::Inventory;
-use vgpu_manifest::platform::PciId;
+use vgpu_manifest::platform::{PciAddress, PciId};
 use vgpu_manifest::verdict::Config;
 use vgpu_manifest::{Item, Kind, Manifest, Mode, UnitName};
 
@@ -34,6 +36,7 @@ pub(super) fn steps(
     let replaces = around.installed.clone().filter(|old| old.version != driver.version);
     let foreign = around.foreign.clone();
     let serves = choices.gpus.serving(&vgpu.gpus, &facts.gpus);
+    let sriov = sriov(manifest, facts, vgpu, &serves);
     let install = InstallDriver { driver, replaces, foreign, serves };
     let mut steps = vec![Step::InstallDriver(Box::new(install))];
     if facts.packages.iter().any(MendPackages::is_for) {
@@ -57,7 +60,7 @@ pub(super) fn steps(
         }));
     }
     steps.push(Step::StartServices(StartServices { units }));
-    steps.extend(sriov(manifest, facts, vgpu));
+    steps.extend(sriov);
     steps.extend(hooks());
     Ok(steps)
 }
@@ -114,16 +117,24 @@ fn hooks() -> [Step; 3] {
     })
 }
 
-/// Plans virtual functions, for GPUs that have them and are natively supported.
-fn sriov(manifest: &Manifest, facts: &Inventory, vgpu: &Vgpu) -> Option<Step> {
+/// Plans virtual functions, for natively supported GPUs that have them and serve vGPUs.
+fn sriov(
+    manifest: &Manifest,
+    facts: &Inventory,
+    vgpu: &Vgpu,
+    serves: &BTreeSet<PciAddress>,
+) -> Option<Step> {
     let nvidia = facts.gpus.iter().filter(|gpu| gpu.id.vendor() == PciId::NVIDIA);
-    let has_functions = nvidia.filter_map(|gpu| gpu.sr_iov.as_ref()).any(|sr_iov| sr_iov.total > 0);
-    if !vgpu.native || !has_functions {
+    let serving = nvidia.filter(|gpu| serves.contains(&gpu.address));
+    let with_functions =
+        serving.filter(|gpu| gpu.sr_iov.as_ref().is_some_and(|sr_iov| sr_iov.total > 0));
+    let gpus: BTreeSet<_> = with_functions.map(|gpu| gpu.address).collect();
+    if !vgpu.native || gpus.is_empty() {
         return None;
     }
     let helper = "pve-nvidia-vgpu-helper";
     let ships = facts.packages.iter().any(|package| package.name.as_str() == helper)
         || manifest.has_package(helper);
     let by = if ships { SriovBy::Pve } else { SriovBy::Ourselves };
-    Some(Step::EnableSriov(EnableSriov { by }))
+    Some(Step::EnableSriov(EnableSriov { by, gpus }))
 }

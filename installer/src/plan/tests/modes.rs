@@ -137,7 +137,10 @@ fn install() -> Step {
 fn native() -> Plan {
     let mut later = vec![install()];
     later.extend(services());
-    later.push(Step::EnableSriov(EnableSriov { by: SriovBy::Ourselves }));
+    later.push(Step::EnableSriov(EnableSriov {
+        by: SriovBy::Ourselves,
+        gpus: ["0000:81:00.0".parse().unwrap()].into(),
+    }));
     Plan::new(before_reboot(), later)
 }
 

@@ -50,7 +50,7 @@ pub(crate) fn prove(look: &dyn Look, expected: &Expected) -> Result<Proof, HostE
         (Check::Tool, smi::check(look, &version, expected.cards)?),
         (Check::Services, services::check(units.as_deref(), &expected.services)),
         (Check::Preload, preload::check(look, units.as_deref(), expected)?),
-        (Check::Functions, functions::check(&gpus, expected.functions)),
+        (Check::Functions, functions::check(&gpus, &expected.functions)),
         (Check::Types, types),
     ];
     let findings = findings.into_iter().map(|(check, finding)| Found { check, finding });

@@ -110,7 +110,10 @@ impl Scene {
             let types = "ID    : vGPU Name\n557  : NVIDIA A40-1Q\n560  : NVIDIA A40-8Q\n";
             host.place(&format!("{folder}/nvidia/creatable_vgpu_types"), types);
         }
-        let functions = Step::EnableSriov(EnableSriov { by: SriovBy::Ourselves });
+        let functions = Step::EnableSriov(EnableSriov {
+            by: SriovBy::Ourselves,
+            gpus: ["0000:c1:00.0".parse().unwrap()].into(),
+        });
         Self { host, expected: expected("580.105.06", &[], vec![functions]) }
     }
 
