@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use vgpu_manifest::catalog::DriverVersion;
 use vgpu_manifest::driver::{DriverKind, DriverRecord};
 use vgpu_manifest::inventory::Inventory;
 use vgpu_manifest::{ItemName, Kind, Manifest};
@@ -46,9 +47,19 @@ pub(super) fn steps(
         let _ = write!(readme, "\n{place}\n    {note}\n");
         files.push(GuestFile { place, from: GuestSource::Item { name: item.clone(), content } });
     };
+    let hosts: Vec<_> = manifest
+        .records(Kind::driver)
+        .filter(|(_, record)| record.kind == DriverKind::Host)
+        .map(|(_, record)| record.version.clone())
+        .collect();
     for (item, record) in manifest.records(Kind::driver) {
         let Some(folder) = folder(record) else { continue };
-        add(folder, item.name(), item.into(), &says(record));
+        let mut note = says(record);
+        if let Some(host) = hosts.iter().find(|host| is_newer(record, host)) {
+            // Writing to a string cannot fail.
+            let _ = write!(note, "; newer than the branch of the host driver {host}");
+        }
+        add(folder, item.name(), item.into(), &note);
     }
     if tools == GuestTools::OnImage {
         for tool in &manifest.wants.guest_tools {
@@ -110,8 +121,10 @@ const TOOL: &str = "supplied by the author of the bundle; nothing runs it automa
 const README: &str = "\
 Drivers for guests with a vGPU.
 
-A guest driver must be of the same branch as the host driver, or of a branch that
-NVIDIA supports with it. The versions are:
+A guest driver must be of the same branch as the host driver, or of an older branch
+that NVIDIA supports with it; with a newer branch, a guest stays unlicensed.
+Windows guests need UEFI firmware (OVMF); with SeaBIOS, some stay unlicensed.
+The versions are:
 ";
 
 /// Returns the folder for a guest operating system; `None` if the item is not for guests.
@@ -121,6 +134,15 @@ fn folder(record: &DriverRecord) -> Option<&'static str> {
         DriverKind::WindowsGuest => Some("windows"),
         DriverKind::Host | DriverKind::ConfigOnly => None,
     }
+}
+
+/// Checks whether a driver for Linux guests is of a newer branch than a host driver. Versions of
+/// drivers for Windows have other numbers.
+fn is_newer(guest: &DriverRecord, host: &DriverVersion) -> bool {
+    let branch = |version: &DriverVersion| {
+        version.to_string().split('.').next().and_then(|number| number.parse::<u16>().ok())
+    };
+    guest.kind == DriverKind::Guest && branch(&guest.version) > branch(host)
 }
 
 fn says(record: &DriverRecord) -> String {
@@ -134,6 +156,19 @@ fn says(record: &DriverRecord) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_guest_driver_of_a_newer_branch_than_the_hosts_is_named() {
+        let newer = |kind, version: &str| {
+            let version = version.parse().unwrap();
+            let guest = DriverRecord { version, kind, ..crate::plan::tests::host_driver() };
+            is_newer(&guest, &"535.230.02".parse().unwrap())
+        };
+        assert!(newer(DriverKind::Guest, "550.90.07"));
+        assert!(!newer(DriverKind::Guest, "535.309.01"), "a newer release of the same branch");
+        assert!(!newer(DriverKind::Guest, "470.256.02"));
+        assert!(!newer(DriverKind::WindowsGuest, "539.19"), "it belongs to the branch 535");
+    }
 
     #[test]
     fn files_that_do_not_fit_into_an_image_are_refused() {
