@@ -10,8 +10,10 @@ use super::grub::{Setting, Value, in_block, setting};
 use super::grub_menu::{Entry, Selected, menu, select};
 use super::reader::Reader;
 use super::systemd_boot::{Esp, Match, entry_in};
-use crate::kernel::pin::{GRUB as SNIPPET, PIN, PIN_NEXT};
+use crate::kernel::pin::{PIN, PIN_NEXT};
 
+/// The drop-in that the tool writes for a pin on a host without ESPs.
+const SNIPPET: &str = "/etc/default/grub.d/proxmox-kernel-pin.cfg";
 const MENU: &str = "/boot/grub/grub.cfg";
 const BLOCK: &str = "/boot/grub/grubenv";
 

@@ -1,6 +1,6 @@
 use super::Consent;
+use super::apply_plan::tell_settling;
 use super::bundle::title;
-use super::carry_out::tell_settling;
 use crate::act::{Action, Change, Entry, Reverting, Transaction};
 use crate::cli::{Exit, Target};
 use crate::gpus::check_idle;

@@ -96,7 +96,7 @@ fn proxmox_boot_refresh(host: &mut MemHost) -> Result<i32, HostError> {
         return Ok(1);
     }
     if host.text_of(ESPS).is_some_and(|esps| esps.contains("missing")) {
-        host.said = "WARN: /dev/disk/by-uuid/missing does not exist - skipping\n".to_owned();
+        host.stdout = "WARN: /dev/disk/by-uuid/missing does not exist - skipping\n".to_owned();
     }
     host.scribble("/boot/efi/loader/entries/pve.conf", &format!("options {line}\n"))?;
     Ok(0)

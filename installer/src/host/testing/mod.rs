@@ -366,9 +366,9 @@ impl RawHost for MemHost {
         if command.secret().is_some() && self.secret.is_none() {
             return Err(HostError::NoSecret { command: command.clone() });
         }
-        self.said.clear();
+        self.stdout.clear();
         let status = self.status(command)?;
-        let said = std::mem::take(&mut self.said);
+        let said = std::mem::take(&mut self.stdout);
         if status != 0 {
             let exit = Exit::Status(status);
             let tail = "it is only pretending\n".to_owned();

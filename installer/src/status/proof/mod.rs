@@ -78,7 +78,7 @@ fn announced(
     proof.renew([
         (Check::Services, services::check(units.as_deref(), &expected.services)),
         (Check::Preload, preload::check(look, units.as_deref(), expected)?),
-        (Check::Functions, functions::check(gpus, expected.functions)),
+        (Check::Functions, functions::check(gpus, &expected.functions)),
         (Check::Types, types),
     ]);
     proof.types = offered;
