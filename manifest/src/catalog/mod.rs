@@ -8,7 +8,6 @@ mod load;
 mod query;
 mod range;
 mod rows;
-pub mod sqlite;
 mod validate;
 
 pub use self::load::CatalogError;

@@ -1,6 +1,7 @@
 //! Basic types with one text form, and the macros that define them.
 
 mod digest;
+pub mod limits;
 mod names;
 pub(crate) mod object;
 mod path;

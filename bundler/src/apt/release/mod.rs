@@ -233,7 +233,10 @@ SHA256:
         assert!(said(&TEXT.replace("SHA256:", "SHA1:"), "bookworm").contains("no `SHA256`"));
         assert!(said(&TEXT.replace("Date: ", "X: "), "bookworm").contains("no `Date`"));
         assert!(said(&TEXT.replace("10 Jan", "10 Foo"), "bookworm").contains("expected a date"));
-        assert!(said(&TEXT.replace("        0 main", " -1 main"), "bookworm").contains("an invalid line"));
+        assert!(
+            said(&TEXT.replace("        0 main", " -1 main"), "bookworm")
+                .contains("an invalid line")
+        );
         assert!(said(&TEXT.replace("e3b0", "E3b0"), "bookworm").contains("an invalid line"));
         let twice = format!("{TEXT}SHA256:\n");
         assert!(said(&twice, "bookworm").contains("repeats a field"));

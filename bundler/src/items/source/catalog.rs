@@ -1,5 +1,5 @@
 use vgpu_manifest::catalog::Catalog;
-use vgpu_manifest::catalog::sqlite::{self, DriverConfig};
+use vgpu_manifest::database::{self, DriverConfig};
 use vgpu_manifest::{CatalogRecord, Kind};
 
 use super::{Expected, Pin, SourceError, Sources};
@@ -17,7 +17,7 @@ impl Sources<'_> {
             return Ok(catalog(pin));
         }
         let item = || want.name.clone();
-        let bytes = sqlite::write(&Catalog::embedded(), configs)
+        let bytes = database::write(&Catalog::embedded(), configs)
             .map_err(|source| SourceError::Catalog { item: item(), source })?;
         let cache_error = |source| match source {
             CacheError::Mismatch(_) => SourceError::OtherCatalog { item: item(), source },

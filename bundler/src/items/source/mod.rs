@@ -16,7 +16,7 @@ use std::time::SystemTime;
 
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
-use vgpu_manifest::catalog::sqlite::DatabaseError;
+use vgpu_manifest::database::DatabaseError;
 use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Digest, ItemName, Kind, Measured};
 

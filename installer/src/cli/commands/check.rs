@@ -1,7 +1,7 @@
 use camino::Utf8PathBuf;
 use serde::Serialize;
-use vgpu_manifest::catalog::sqlite::{self, DatabaseError};
 use vgpu_manifest::catalog::{Catalog, Release};
+use vgpu_manifest::database::{self, DatabaseError};
 use vgpu_manifest::limits::MAX_CATALOG;
 use vgpu_manifest::platform::KernelRelease;
 use vgpu_manifest::{Bundle, Item, Manifest, Measure, Verified};
@@ -117,7 +117,7 @@ pub(super) fn catalog(bundle: &Bundle<Verified>) -> anyhow::Result<Catalog> {
     let item = bundle.manifest().catalog().ok_or(CheckError::NoCatalog)?;
     let mut bytes = Vec::new();
     bundle.copy_item(item, &mut bytes)?;
-    Ok(sqlite::read(&bytes).map_err(CheckError::from)?)
+    Ok(database::read(&bytes).map_err(CheckError::from)?)
 }
 
 fn from_store(target: Target) -> anyhow::Result<Source> {
@@ -148,7 +148,7 @@ fn stored_catalog(look: &dyn Look, item: &Item) -> anyhow::Result<Catalog> {
     if !is_whole {
         return Err(CheckError::Damaged).hint("apply the bundle again to fix it");
     }
-    Ok(sqlite::read(&bytes).map_err(CheckError::from)?)
+    Ok(database::read(&bytes).map_err(CheckError::from)?)
 }
 
 fn print(title: &str, fit: &Fit<'_>, verdict: &str, ui: &Ui) -> std::io::Result<()> {

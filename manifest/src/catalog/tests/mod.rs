@@ -1,7 +1,6 @@
 mod facts;
 mod gpus;
 mod refusals;
-mod sqlite;
 
 use super::*;
 

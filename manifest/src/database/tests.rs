@@ -3,7 +3,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use rusqlite::{Connection, MAIN_DB};
 
-use crate::catalog::sqlite::{DriverConfig, read, read_configs, write};
+use super::{DriverConfig, read, read_configs, write};
 use crate::catalog::{Catalog, DeviceId};
 use crate::driver::{GpuSupport, Resolution, SupportedType, VgpuConfig, VgpuType};
 

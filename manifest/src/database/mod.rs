@@ -11,7 +11,7 @@ use rusqlite::{Connection, MAIN_DB};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, Error as _};
 
-use super::{Catalog, CatalogError, DriverVersion, Rows};
+use crate::catalog::{Catalog, CatalogError, DriverVersion, Rows};
 use crate::driver::{GpuSupport, VgpuConfig, VgpuType};
 use crate::limits::{MAX_CATALOG, MAX_ROWS};
 use crate::types::object::Object;
@@ -334,3 +334,6 @@ fn same_id(table: &str, id: &str, stated: &str) -> Result<(), DatabaseError> {
     }
     Err(DatabaseError::Damaged(format!("the row `{id}` of `{table}` describes `{stated}`")))
 }
+
+#[cfg(test)]
+mod tests;
