@@ -21,7 +21,7 @@ use crate::verdict::Support;
 const APPLICATION_ID: i32 = 0x7647_5055;
 
 /// The version of `schema.sql`, SQLite's `user_version`. It rises with every change of a table.
-const SCHEMA: i32 = 3;
+const SCHEMA: i32 = 4;
 
 /// The contents of a driver's `vgpuConfig.xml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +112,7 @@ tables! {
     layouts by releases;
     kernels by pve series;
     reasons by id;
+    bulletins by id;
     rules by id;
 }
 

@@ -34,6 +34,16 @@ impl<'b> Contents<'b> {
         Self { drivers, headers }
     }
 
+    /// Adds the host drivers of the bundle to the catalog that are newer than it. `stated` is the
+    /// release that the bundle declares for them.
+    pub fn admit_to(&self, catalog: &mut Catalog, stated: Option<Release>) {
+        for (record, _) in &self.drivers {
+            if record.kind == DriverKind::Host {
+                catalog.admit(&record.version, stated);
+            }
+        }
+    }
+
     /// Returns the release of the bundle's host driver, if there is one in the catalog. Where
     /// releases share a driver, returns the newest.
     #[must_use]
