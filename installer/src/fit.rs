@@ -134,10 +134,17 @@ impl<'c> Fit<'c> {
     }
 }
 
+/// Adds to a bundle's catalog the drivers of the bundle that are newer than it.
+pub(crate) fn complete(catalog: &mut Catalog, manifest: &Manifest) {
+    let targets = manifest.purpose.as_ref().map(|purpose| &purpose.targets);
+    Contents::from(manifest).admit_to(catalog, targets.map(|targets| targets.driver));
+}
+
 /// Returns the reason why no driver supports a GPU, if so.
 fn hopeless(catalog: &Catalog, case: &Case) -> Option<String> {
     let Verdict::Unsuitable(verdict) = judge(catalog, case) else { return None };
-    let for_good = [Rule::Arm, Rule::NoVgpu, Rule::NotQualified, Rule::CannotUnlock];
+    let for_good =
+        [Rule::Arm, Rule::NoVgpu, Rule::NotQualified, Rule::NoSource, Rule::CannotUnlock];
     let shares = verdict.nearest.iter().any(vgpu_manifest::verdict::Choice::shares);
     (for_good.contains(&verdict.rule()) && !shares).then_some(verdict.reason.says)
 }

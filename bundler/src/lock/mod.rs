@@ -20,7 +20,7 @@ use vgpu_manifest::{
 };
 
 pub(crate) use self::diff::{Change, Outline, all_of, between, lines};
-pub(crate) use self::relock::{Pins, all, is_packages, relock};
+pub(crate) use self::relock::{Pins, all, is_packages, now, relock};
 use crate::apt::LockedApt;
 use crate::items::source::{Expected, Origin, Pin};
 use crate::items::unlock::Build;
@@ -156,7 +156,9 @@ impl Lock {
             items,
         };
         lock.purpose = recipe.targets.clone().map(|targets| {
-            let unsuitable = targets.judge(&Catalog::embedded(), &lock.contents()).against();
+            let (contents, mut catalog) = (lock.contents(), Catalog::embedded());
+            contents.admit_to(&mut catalog, Some(targets.driver));
+            let unsuitable = targets.judge(&catalog, &contents).against();
             Purpose { targets, unsuitable }
         });
         if previous.is_some_and(|previous| !lock.is_same_bundle(previous)) {

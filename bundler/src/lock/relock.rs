@@ -199,10 +199,10 @@ pub(crate) fn all<T>(ui: &Ui, results: Vec<Result<T, SourceError>>) -> anyhow::R
     }
 }
 
-/// Returns the time of a new lock, in seconds since 1970.
+/// Returns the time of a new lock or recipe, in seconds since 1970.
 ///
 /// `SOURCE_DATE_EPOCH` overrides the clock, so that builds can be reproduced.
-fn now() -> anyhow::Result<u64> {
+pub(crate) fn now() -> anyhow::Result<u64> {
     match env::var("SOURCE_DATE_EPOCH") {
         Ok(text) => text.parse().with_context(|| {
             format!("`SOURCE_DATE_EPOCH` is `{}`, not a number of seconds", text.escape_debug())

@@ -29,6 +29,9 @@ use crate::limits::{MAX_MANIFEST, MAX_SUMS};
 use crate::types::{MANIFEST, SHA256SUMS};
 use crate::{Digest, Item, Manifest, ManifestError};
 
+// A header has room for the size of the largest item.
+const _: () = assert!(crate::limits::MAX_ITEM == header::MAX_SIZE);
+
 /// A bundle on a medium: one file, or its parts.
 ///
 /// `S` is its verification state. The only operation on a `Bundle<Unverified>` is verification.

@@ -1,4 +1,6 @@
-use vgpu_manifest::catalog::Catalog;
+use std::collections::BTreeSet;
+
+use vgpu_manifest::catalog::{Catalog, Rule};
 use vgpu_manifest::driver::DriverKind;
 use vgpu_manifest::ui::Exit;
 use vgpu_manifest::verdict::{Choice, Suitability, Targets};
@@ -21,15 +23,21 @@ impl UnsuitableArgs {
     /// Refuses a bundle that cannot work on its targets, unless the option allows it.
     pub(crate) fn check(self, context: &Context, lock: &Lock) -> anyhow::Result<()> {
         let Some(purpose) = &lock.purpose else { return Ok(()) };
-        let catalog = Catalog::embedded();
+        let mut catalog = Catalog::embedded();
+        lock.contents().admit_to(&mut catalog, Some(purpose.targets.driver));
         if let Some(contradiction) = contradiction(&catalog, &purpose.targets, lock) {
+            let release = lock.contents().release(&catalog);
+            let release = release.map_or_else(|| "…".to_owned(), |release| release.to_string());
             return Err(Exit::Unsuitable.error(format!("{REFUSED}: {contradiction}")))
-                .hint("name the release of that driver in `[targets]`");
+                .hint(format!("set `driver = \"{release}\"` in `[targets]`"));
         }
+        let suitability = purpose.targets.judge(&catalog, &lock.contents());
+        bulletins(&suitability).iter().for_each(|says| {
+            context.ui.say(format_args!("warning: {says}"));
+        });
         if purpose.unsuitable.is_empty() {
             return Ok(());
         }
-        let suitability = purpose.targets.judge(&catalog, &lock.contents());
         let refusal = format!("{REFUSED}: {}", reasons(&suitability).join("; "));
         if self.allow_unsuitable {
             context.ui.say(format_args!("warning: {refusal}"));
@@ -53,6 +61,13 @@ fn contradiction(catalog: &Catalog, targets: &Targets, lock: &Lock) -> Option<St
     let other = versions.first().filter(|_| !versions.contains(&&meant.host))?;
     let (release, host) = (meant.release, &meant.host);
     Some(format!("they are for vGPU {release} ({host}), but it has {other}"))
+}
+
+/// Returns the security bulletins against the driver.
+fn bulletins<'s>(suitability: &'s Suitability<'_>) -> BTreeSet<&'s str> {
+    let suitable = suitability.gpus.iter().filter_map(|gpu| gpu.verdict.suitable());
+    let notes = suitable.flat_map(|it| &it.warnings);
+    notes.filter(|note| note.rule == Rule::Bulletin).map(|note| &*note.says).collect()
 }
 
 fn reasons(suitability: &Suitability<'_>) -> Vec<String> {

@@ -10,7 +10,7 @@ use super::bundle::{BundleArg, title};
 use super::print_json;
 use crate::cli::{Advise as _, Exit, Refused, Target};
 use crate::facts::{Serials, inventory};
-use crate::fit::{Fit, NoFit, Question};
+use crate::fit::{Fit, NoFit, Question, complete};
 use crate::host::Look;
 use crate::state;
 use crate::store::{Bundles, Known};
@@ -117,7 +117,9 @@ pub(super) fn catalog(bundle: &Bundle<Verified>) -> anyhow::Result<Catalog> {
     let item = bundle.manifest().catalog().ok_or(CheckError::NoCatalog)?;
     let mut bytes = Vec::new();
     bundle.copy_item(item, &mut bytes)?;
-    Ok(database::read(&bytes).map_err(CheckError::from)?)
+    let mut catalog = database::read(&bytes).map_err(CheckError::from)?;
+    complete(&mut catalog, bundle.manifest());
+    Ok(catalog)
 }
 
 fn from_store(target: Target) -> anyhow::Result<Source> {
@@ -135,7 +137,10 @@ pub(super) fn applied(target: Target) -> anyhow::Result<Option<Applied>> {
         Refused::Unfinished(format!("the bundle {digest} is unknown; apply it again"))
     })?;
     let title = known.get(digest).map_or_else(|| digest.to_string(), title);
-    let catalog = manifest.catalog().map(|item| stored_catalog(look, item)).transpose()?;
+    let mut catalog = manifest.catalog().map(|item| stored_catalog(look, item)).transpose()?;
+    if let Some(catalog) = &mut catalog {
+        complete(catalog, &manifest);
+    }
     Ok(Some(Applied { title, manifest, catalog }))
 }
 

@@ -11,7 +11,7 @@ use crate::act::{Change, ForeignDriver};
 use crate::cli::{Exit, Target};
 use crate::driver;
 use crate::facts::{FileStorage, Serials, inventory};
-use crate::fit::{Fit, Question};
+use crate::fit::{Fit, NoFit, Question};
 use crate::gpus::vgpu::Vgpu;
 use crate::gpus::{Foreign, GpuChoice};
 use crate::host::Look;
@@ -210,7 +210,14 @@ fn verdict(bundle: &Bundle<Verified>, facts: &Inventory) -> anyhow::Result<(Opti
     let ask = |kernel: Option<KernelRelease>| {
         Fit::judge(&catalog, manifest, facts, &Question { kernel, driver: None })
     };
-    let Ok(fit) = ask(None) else { return Ok((None, Course::default())) };
+    let fit = match ask(None) {
+        Ok(fit) => fit,
+        Err(NoFit::NoGpu) => return Ok((None, Course::default())),
+        // A host driver that cannot be judged would be left out without a word.
+        Err(NoFit::NoDriver) => {
+            return Err(plan::Unsuitable::Verdict(NoFit::NoDriver.to_string()).into());
+        }
+    };
     let suits =
         |kernel: &KernelRelease| ask(Some(kernel.clone())).is_ok_and(|fit| fit.is_suitable());
     let course = match choose(&facts.kernels, &Coming::of(manifest), &suits) {
