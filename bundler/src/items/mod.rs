@@ -1,5 +1,6 @@
 //! The kinds of items: how each is obtained, inspected and recorded.
 
+pub(crate) mod catalog;
 pub(crate) mod driver;
 pub(crate) mod git;
 pub(crate) mod headers;

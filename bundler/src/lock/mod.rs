@@ -11,7 +11,6 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 use vgpu_keys::Channel;
-use vgpu_manifest::catalog::Catalog;
 use vgpu_manifest::package::ArchiveRecord;
 use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::verdict::{Contents, Purpose};
@@ -22,6 +21,7 @@ use vgpu_manifest::{
 pub(crate) use self::diff::{Change, Outline, all_of, between, lines};
 pub(crate) use self::relock::{Pins, all, is_packages, now, relock};
 use crate::apt::LockedApt;
+use crate::items::catalog::{CatalogFile, Extended};
 use crate::items::source::{Expected, Origin, Pin};
 use crate::items::unlock::Build;
 use crate::recipe::{Entry, Recipe};
@@ -48,6 +48,9 @@ pub(crate) struct Lock {
     /// The machines that it is made for, if the recipe declares them, and objections to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) purpose: Option<Purpose>,
+    /// The files that extend the catalog.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) catalog: Vec<CatalogFile>,
     /// The tables of packages, each pinned as a whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) apt: Vec<LockedApt>,
@@ -116,7 +119,7 @@ fn wants_nothing(wants: &Wants) -> bool {
 }
 
 /// Why a lock is stale.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Stale {
     /// The recipe changed.
     #[error("the recipe has changed since it was locked")]
@@ -126,6 +129,9 @@ pub(crate) enum Stale {
         "the lock was made by version {0} of this program, which would have made another bundle"
     )]
     Bundler(ProgramVersion),
+    /// A file that extends the catalog was changed, added or removed.
+    #[error("`{0}` was changed, added or removed since the recipe was locked")]
+    Catalog(String),
 }
 
 impl Lock {
@@ -136,6 +142,7 @@ impl Lock {
     #[must_use]
     pub(crate) fn new(
         recipe: &Recipe,
+        catalog: &Extended,
         items: Vec<LockedItem>,
         (archives, apt): (Vec<ArchiveRecord>, Vec<LockedApt>),
         previous: Option<&Self>,
@@ -151,12 +158,13 @@ impl Lock {
             created: previous.map_or(now, |previous| previous.created),
             host: recipe.host.clone(),
             purpose: None,
+            catalog: catalog.files.clone(),
             apt,
             archives,
             items,
         };
         lock.purpose = recipe.targets.clone().map(|targets| {
-            let (contents, mut catalog) = (lock.contents(), Catalog::embedded());
+            let (contents, mut catalog) = (lock.contents(), catalog.catalog.clone());
             contents.admit_to(&mut catalog, Some(targets.driver));
             let unsuitable = targets.judge(&catalog, &contents).against();
             Purpose { targets, unsuitable }
@@ -180,13 +188,24 @@ impl Lock {
         said(self) == said(other)
     }
 
-    /// Checks that this program made the lock from `recipe`.
-    pub(crate) fn check_current(&self, recipe: &Recipe) -> Result<(), Stale> {
+    /// Checks that this program made the lock from `recipe`, with these files of the catalog.
+    pub(crate) fn check_current(
+        &self,
+        recipe: &Recipe,
+        catalog: &[CatalogFile],
+    ) -> Result<(), Stale> {
         if self.recipe != recipe.digest() {
             return Err(Stale::Recipe);
         }
         if self.bundler != ProgramVersion::current() {
             return Err(Stale::Bundler(self.bundler));
+        }
+        let other = |these: &[CatalogFile], those: &[CatalogFile]| {
+            these.iter().find(|file| !those.contains(file)).map(|file| file.name.clone())
+        };
+        if let Some(name) = other(catalog, &self.catalog).or_else(|| other(&self.catalog, catalog))
+        {
+            return Err(Stale::Catalog(name));
         }
         Ok(())
     }

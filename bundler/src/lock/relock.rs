@@ -83,7 +83,7 @@ pub(crate) fn relock(
     let mut items: Vec<LockedItem> = items.collect();
     describe_drivers(sources, &items)?;
     finish_catalog(sources, &entries, &mut items)?;
-    let lock = Lock::new(&recipe, items, (archives, apt), previous, now);
+    let lock = Lock::new(&recipe, sources.catalog, items, (archives, apt), previous, now);
     pack::check(&lock)?;
     Ok(lock)
 }

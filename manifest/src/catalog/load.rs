@@ -35,7 +35,7 @@ pub enum CatalogError {
 /// The number of problems in a message; one mistake can affect every row.
 const LISTED: usize = 5;
 
-fn list(problems: &[String]) -> String {
+pub(super) fn list(problems: &[String]) -> String {
     let (listed, more) = problems.split_at(problems.len().min(LISTED));
     let more = if more.is_empty() { String::new() } else { format!("; and {} more", more.len()) };
     listed.join("; ") + &more

@@ -4,6 +4,7 @@
 //! in every bundle, so that a new GPU needs no new installer. Where sources contradict each other
 //! the row is *unproven*: its evidence names both, and the verdict names the check that decides.
 
+mod extend;
 mod load;
 mod newer;
 mod query;
@@ -11,6 +12,7 @@ mod range;
 mod rows;
 mod validate;
 
+pub use self::extend::ExtensionError;
 pub use self::load::CatalogError;
 pub use self::query::{BuildState, Card, Catalog, NameOf, Overrides};
 pub use self::range::{DeviceId, IdRange, Release, ReleaseRange, SeriesRange};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::extend::Added;
 use super::{
     Architecture, Branch, BranchUnlock, Build, BuildReason, Bulletin, CatalogError, DeviceId,
     Driver, DriverFile, DriverVersion, Evidence, EvidenceId, Exposure, Gpu, Identity, IdentityId,
@@ -13,6 +14,7 @@ use crate::platform::{KernelSeries, PciId, PveSeries};
 #[derive(Debug, Clone)]
 pub struct Catalog {
     rows: Rows,
+    pub(super) added: Added,
     /// Drivers of bundles, which are newer than the rows.
     pub(super) newer: Vec<Driver>,
     gpus: BTreeMap<DeviceId, usize>,
@@ -80,7 +82,7 @@ impl Catalog {
         let gpus = rows.gpus.iter().enumerate().map(|(at, gpu)| (gpu.id, at)).collect();
         let evidence =
             rows.evidence.iter().enumerate().map(|(at, row)| (row.id.clone(), at)).collect();
-        Ok(Self { rows, newer: Vec::new(), gpus, evidence })
+        Ok(Self { rows, added: Added::new(), newer: Vec::new(), gpus, evidence })
     }
 
     /// Returns all rows: GPUs by id, drivers by release, kernels by release of Proxmox VE and series.

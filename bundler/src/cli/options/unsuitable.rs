@@ -21,9 +21,14 @@ const REFUSED: &str = "the bundle cannot work on its targets";
 
 impl UnsuitableArgs {
     /// Refuses a bundle that cannot work on its targets, unless the option allows it.
-    pub(crate) fn check(self, context: &Context, lock: &Lock) -> anyhow::Result<()> {
+    pub(crate) fn check(
+        self,
+        context: &Context,
+        catalog: &Catalog,
+        lock: &Lock,
+    ) -> anyhow::Result<()> {
         let Some(purpose) = &lock.purpose else { return Ok(()) };
-        let mut catalog = Catalog::embedded();
+        let mut catalog = catalog.clone();
         lock.contents().admit_to(&mut catalog, Some(purpose.targets.driver));
         if let Some(contradiction) = contradiction(&catalog, &purpose.targets, lock) {
             let release = lock.contents().release(&catalog);

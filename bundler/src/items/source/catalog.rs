@@ -1,4 +1,3 @@
-use vgpu_manifest::catalog::Catalog;
 use vgpu_manifest::database::{self, DriverConfig};
 use vgpu_manifest::{CatalogRecord, Kind};
 
@@ -6,7 +5,7 @@ use super::{Expected, Pin, SourceError, Sources};
 use crate::cache::CacheError;
 
 impl Sources<'_> {
-    /// Writes the catalog of this program, with data of the bundle's drivers, as a SQLite file.
+    /// Writes the catalog, with data of the bundle's drivers, as a SQLite file.
     pub(crate) fn catalog(
         &self,
         configs: &[DriverConfig],
@@ -17,7 +16,7 @@ impl Sources<'_> {
             return Ok(catalog(pin));
         }
         let item = || want.name.clone();
-        let bytes = database::write(&Catalog::embedded(), configs)
+        let bytes = database::write(&self.catalog.catalog, configs)
             .map_err(|source| SourceError::Catalog { item: item(), source })?;
         let cache_error = |source| match source {
             CacheError::Mismatch(_) => SourceError::OtherCatalog { item: item(), source },

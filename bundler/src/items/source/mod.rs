@@ -28,6 +28,7 @@ pub(crate) use self::path::LocalPath;
 use crate::apt::Address;
 use crate::cache::CacheError;
 use crate::fetch::{Download, FetchError, Fetcher};
+use crate::items::catalog::Extended;
 use crate::items::git::GitOrigin;
 use crate::items::image::{self, ImageName, ImageSource};
 use crate::net::HttpUrl;
@@ -121,6 +122,8 @@ pub(crate) struct Sources<'s> {
     pub(crate) fetcher: Fetcher<'s>,
     /// The base of relative paths: the folder of the recipe.
     pub(crate) base: &'s Utf8Path,
+    /// The catalog for this recipe.
+    pub(crate) catalog: &'s Extended,
     /// The number of parallel downloads for one item.
     pub(crate) width: NonZeroUsize,
 }

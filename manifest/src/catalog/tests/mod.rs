@@ -1,3 +1,4 @@
+mod extend;
 mod facts;
 mod gpus;
 mod refusals;

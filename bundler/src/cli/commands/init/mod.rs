@@ -27,6 +27,7 @@ use crate::apt::day;
 use crate::assist::proposal::{Known, Proposal, Wish};
 use crate::cli::options::{ArchiveArg, KeysArg, Licensing, MachineArgs, gpu};
 use crate::exit::Advise as _;
+use crate::items::catalog::Extended;
 use crate::items::driver::HostFile;
 use crate::items::source::LocalPath;
 use crate::lock::now;
@@ -188,7 +189,8 @@ impl Args {
         if path.symlink_metadata().is_ok() {
             return not_written(path, io::ErrorKind::AlreadyExists.into());
         }
-        let mut catalog = Catalog::embedded();
+        let folder = path.parent().unwrap_or(Utf8Path::new(""));
+        let mut catalog = Extended::load(folder)?.catalog;
         let mut args = self.clone();
         args.known.month = day(now()?).get(..7).and_then(|month| month.parse().ok());
         args.read_driver(&mut catalog)?;
