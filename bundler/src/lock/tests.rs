@@ -127,7 +127,7 @@ fn a_lock_is_stale_without_its_catalog_files() {
     let (one, two) = (file("catalog.d/one.toml", "1"), file("catalog.d/two.toml", "2"));
     lock.catalog = vec![one.clone()];
     let check = |files: &[CatalogFile]| lock.check_current(&recipe(TEXT), files);
-    assert_eq!(check(&[one.clone()]), Ok(()));
+    assert_eq!(check(std::slice::from_ref(&one)), Ok(()));
     let stale = |name: &str| Err(Stale::Catalog(name.to_owned()));
     assert_eq!(check(&[]), stale("catalog.d/one.toml"));
     assert_eq!(check(&[file("catalog.d/one.toml", "changed")]), stale("catalog.d/one.toml"));

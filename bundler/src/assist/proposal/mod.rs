@@ -431,7 +431,12 @@ fn why_nothing(
         if let Some(refusal) = telling.or(refusals.last()) {
             let instead = refusal.nearest.iter().map(Choice::to_string).collect::<Vec<_>>();
             let help = if instead.is_empty() { String::new() } else { "; instead: ".to_owned() };
-            reasons.push(format!("{}{help}{}", refusal.reason.says, instead.join(", or ")));
+            let own = match refusal.rule() {
+                Rule::NoSource => " (`--driver-file` reads it)",
+                _ => "",
+            };
+            let says = &refusal.reason.says;
+            reasons.push(format!("{says}{own}{help}{}", instead.join(", or ")));
         }
     }
     reasons.dedup();
@@ -543,6 +548,12 @@ mod tests {
         assert_eq!(release(&l20), "19.x");
         assert_eq!(l20.verdict().unwrap().state, State::Unproven);
         assert!(make("10de:26b9").is_err());
+        let unread = Known::default();
+        let gpus = ["10de:26ba".parse().unwrap()];
+        let target = target("9.1", "6.17.13-21-pve");
+        let error = Proposal::make(&catalog, &target, &gpus, Wish::Best, &unread).unwrap_err();
+        let error = format!("{error:#}");
+        assert!(error.contains("decides (`--driver-file` reads it); instead: "), "{error}");
     }
 
     #[test]

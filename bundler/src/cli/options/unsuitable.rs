@@ -37,9 +37,9 @@ impl UnsuitableArgs {
                 .hint(format!("set `driver = \"{release}\"` in `[targets]`"));
         }
         let suitability = purpose.targets.judge(&catalog, &lock.contents());
-        bulletins(&suitability).iter().for_each(|says| {
+        for says in bulletins(&suitability) {
             context.ui.say(format_args!("warning: {says}"));
-        });
+        }
         if purpose.unsuitable.is_empty() {
             return Ok(());
         }

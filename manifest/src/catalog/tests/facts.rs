@@ -161,8 +161,8 @@ fn kernels_of_reports_are_recorded() {
         assert_eq!(build("16.14", series), crate::catalog::Build::Builds, "{series}");
     }
     assert_eq!(build("19.6", KernelSeries::new(6, 18)), crate::catalog::Build::Builds);
-    let cited: Vec<_> = CATALOG.rule(Rule::Apicv).iter().map(|id| id.as_str()).collect();
-    assert!(cited.contains(&"apicv-gone-6.18") && cited.contains(&"build-6.18"));
+    let cites = |id: &str| CATALOG.rule(Rule::Apicv).iter().any(|it| it.as_str() == id);
+    assert!(cites("apicv-gone-6.18") && cites("build-6.18"));
 }
 
 #[test]

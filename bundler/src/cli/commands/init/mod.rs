@@ -128,7 +128,7 @@ pub(crate) struct Args {
     json: bool,
 
     #[arg(skip)]
-    known: Known,
+    known: Box<Known>,
 }
 
 #[derive(Debug, Serialize)]
@@ -219,6 +219,8 @@ impl Args {
         let choice = proposal.as_ref().map(Proposal::choice);
         let made = choice.as_ref().map(|it| format!(": {it}")).unwrap_or_default();
         ui.note(format_args!("wrote `{path}`{made}; edit it, then run `vgpu-bundler lock`"));
+        let left_out = proposal.iter().flat_map(Proposal::left_out);
+        left_out.for_each(|line| ui.note(format_args!("not used: {line}")));
         let licensing = args.licensing.unwrap_or_default();
         packages.iter().flat_map(|it| it.to_do(path)).for_each(|line| ui.note(line));
         // A conversation has shown it already.
