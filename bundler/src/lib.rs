@@ -13,6 +13,7 @@ use vgpu_manifest::ui::Exit;
 mod apt;
 mod assist;
 mod cache;
+mod catalog;
 mod cli;
 mod dirs;
 mod fetch;

@@ -82,7 +82,7 @@ pub(crate) fn relock(
     let mut items: Vec<LockedItem> = items.collect();
     describe_drivers(sources, &items)?;
     finish_catalog(sources, &entries, &mut items)?;
-    let lock = Lock::new(&recipe, items, (archives, apt), previous, now);
+    let lock = Lock::new(&recipe, sources.catalog, items, (archives, apt), previous, now);
     pack::check(&lock)?;
     Ok(lock)
 }
@@ -197,10 +197,10 @@ pub(crate) fn all<T>(ui: &Ui, results: Vec<anyhow::Result<T>>) -> anyhow::Result
     }
 }
 
-/// Returns the time of a new lock, in seconds since 1970.
+/// Returns the time of a new lock or recipe, in seconds since 1970.
 ///
 /// `SOURCE_DATE_EPOCH` overrides the clock, so that builds can be reproduced.
-fn now() -> anyhow::Result<u64> {
+pub(crate) fn now() -> anyhow::Result<u64> {
     match env::var("SOURCE_DATE_EPOCH") {
         Ok(text) => text.parse().with_context(|| {
             format!("`SOURCE_DATE_EPOCH` is `{}`, not a number of seconds", text.escape_debug())

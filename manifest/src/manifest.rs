@@ -3,12 +3,11 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use vgpu_keys::Channel;
 
-use crate::bundle::limits::MAX_CATALOG;
-use crate::bundle::limits::{MAX_ITEM, MAX_ITEMS};
 use crate::item::driver::PatchRecord;
 use crate::item::package::{ArchiveName, ArchiveRecord, PackageRecord};
 use crate::item::unlock::LibraryRecord;
 use crate::item::{Item, Kind};
+use crate::limits::{MAX_CATALOG, MAX_ITEM, MAX_ITEMS};
 use crate::printable;
 use crate::types::object::{object, objects, some_object};
 use crate::types::{NameCollision, check_distinct};

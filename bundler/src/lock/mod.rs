@@ -11,13 +11,13 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 use vgpu_keys::Channel;
-use vgpu_manifest::catalog::Catalog;
 use vgpu_manifest::package::ArchiveRecord;
 use vgpu_manifest::verdict::{Contents, Purpose};
 use vgpu_manifest::{BundleName, Digest, ItemName, Kind, ProgramVersion, Wants};
 
 pub(crate) use self::diff::{Change, Outline, all_of, between, host_changes, lines};
 pub(crate) use self::item::{LockedApt, LockedItem};
+use crate::catalog::{CatalogFile, Extended};
 use crate::recipe::{Entry, Recipe};
 use crate::types::{Origin, Pin};
 
@@ -43,6 +43,9 @@ pub(crate) struct Lock {
     /// The machines that it is made for, if the recipe declares them, and objections to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) purpose: Option<Purpose>,
+    /// The files that extend the catalog.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) catalog: Vec<CatalogFile>,
     /// The tables of packages, each pinned as a whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) apt: Vec<LockedApt>,
@@ -62,7 +65,7 @@ fn wants_nothing(wants: &Wants) -> bool {
 }
 
 /// Why a lock is stale.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Stale {
     /// The recipe changed.
     #[error("the recipe has changed since it was locked")]
@@ -72,6 +75,9 @@ pub(crate) enum Stale {
         "the lock was made by version {0} of this program, which would have made another bundle"
     )]
     Bundler(ProgramVersion),
+    /// A file that extends the catalog was changed, added or removed.
+    #[error("`{0}` was changed, added or removed since the recipe was locked")]
+    Catalog(String),
 }
 
 impl Lock {
@@ -82,6 +88,7 @@ impl Lock {
     #[must_use]
     pub(crate) fn new(
         recipe: &Recipe,
+        catalog: &Extended,
         items: Vec<LockedItem>,
         (archives, apt): (Vec<ArchiveRecord>, Vec<LockedApt>),
         previous: Option<&Self>,
@@ -97,12 +104,15 @@ impl Lock {
             created: previous.map_or(now, |previous| previous.created),
             host: recipe.host.clone(),
             purpose: None,
+            catalog: catalog.files.clone(),
             apt,
             archives,
             items,
         };
         lock.purpose = recipe.targets.clone().map(|targets| {
-            let unsuitable = targets.judge(&Catalog::embedded(), &lock.contents()).against();
+            let (contents, mut catalog) = (lock.contents(), catalog.catalog.clone());
+            contents.admit_to(&mut catalog, Some(targets.driver));
+            let unsuitable = targets.judge(&catalog, &contents).against();
             Purpose { targets, unsuitable }
         });
         if previous.is_some_and(|previous| !lock.is_same_bundle(previous)) {
@@ -124,13 +134,24 @@ impl Lock {
         bundle(self) == bundle(other)
     }
 
-    /// Checks that this program made the lock from `recipe`.
-    pub(crate) fn check_current(&self, recipe: &Recipe) -> Result<(), Stale> {
+    /// Checks that this program made the lock from `recipe`, with these files of the catalog.
+    pub(crate) fn check_current(
+        &self,
+        recipe: &Recipe,
+        catalog: &[CatalogFile],
+    ) -> Result<(), Stale> {
         if self.recipe != recipe.digest() {
             return Err(Stale::Recipe);
         }
         if self.bundler != ProgramVersion::current() {
             return Err(Stale::Bundler(self.bundler));
+        }
+        let other = |these: &[CatalogFile], those: &[CatalogFile]| {
+            these.iter().find(|file| !those.contains(file)).map(|file| file.name.clone())
+        };
+        if let Some(name) = other(catalog, &self.catalog).or_else(|| other(&self.catalog, catalog))
+        {
+            return Err(Stale::Catalog(name));
         }
         Ok(())
     }

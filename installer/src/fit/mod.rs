@@ -260,7 +260,8 @@ fn none_concerned(catalog: &Catalog, targets: Option<&Targets>, others: &[LeftAl
 /// Returns the reason why no driver supports a GPU, if so.
 fn hopeless(catalog: &Catalog, case: &Case) -> Option<String> {
     let Verdict::Unsuitable(verdict) = judge(catalog, case) else { return None };
-    let permanent = [Rule::Arm, Rule::NoVgpu, Rule::NotQualified, Rule::CannotUnlock];
+    let permanent =
+        [Rule::Arm, Rule::NoVgpu, Rule::NotQualified, Rule::NoSource, Rule::CannotUnlock];
     let shares = verdict.nearest.iter().any(vgpu_manifest::verdict::Choice::shares);
     (permanent.contains(&verdict.rule()) && !shares).then_some(verdict.reason.says)
 }

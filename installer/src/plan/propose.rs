@@ -10,6 +10,7 @@ use vgpu_manifest::driver::DriverKind;
 use vgpu_manifest::headers::HeadersRecord;
 use vgpu_manifest::inventory::Inventory;
 use vgpu_manifest::platform::KernelRelease;
+use vgpu_manifest::verdict::Contents;
 
 use super::{Choices, Plan, Resume, Surroundings, Unsuitable, plan_with};
 use crate::act::ForeignDriver;
@@ -31,6 +32,15 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// Returns the parts of a bundle. Its catalog gets the bundle's drivers that are newer than it.
+    pub(crate) fn new(manifest: Manifest, mut catalog: Option<Catalog>) -> Self {
+        if let Some(catalog) = &mut catalog {
+            let targets = manifest.purpose.as_ref().map(|purpose| &purpose.targets);
+            Contents::from(&manifest).admit_to(catalog, targets.map(|targets| targets.driver));
+        }
+        Self { manifest, catalog }
+    }
+
     /// Judges the bundle on a node; `None` if it has no host driver, and so no demand on GPUs.
     ///
     /// If the operator overrides the judgement, all GPUs of the node count.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::header::{BLOCK, Header, header, padded};
-use super::limits::{MAX_BUNDLE, MAX_MANIFEST, MAX_SUMS};
+use crate::limits::{MAX_BUNDLE, MAX_MANIFEST, MAX_SUMS};
 use crate::types::{MANIFEST, SHA256SUMS, SIGNATURES};
 use crate::{Digest, Item, ItemMode, Manifest, WriteError};
 

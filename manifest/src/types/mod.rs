@@ -2,6 +2,7 @@
 
 mod deb_version;
 mod digest;
+pub mod limits;
 mod names;
 pub(crate) mod object;
 mod path;

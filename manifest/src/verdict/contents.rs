@@ -34,6 +34,16 @@ impl<'b> Contents<'b> {
         Self { drivers, headers }
     }
 
+    /// Adds the host drivers of the bundle to the catalog that are newer than it. `stated` is the
+    /// release that the bundle declares for them.
+    pub fn admit_to(&self, catalog: &mut Catalog, stated: Option<Release>) {
+        for (record, _) in &self.drivers {
+            if record.kind == DriverKind::Host {
+                catalog.admit(&record.version, stated);
+            }
+        }
+    }
+
     /// Adds the record of headers that are installed on the node. It takes precedence.
     #[must_use]
     pub fn with_headers(mut self, record: &'b HeadersRecord) -> Self {

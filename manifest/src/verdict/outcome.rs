@@ -213,15 +213,15 @@ fn release_of<S: Serializer>(driver: &Driver, to: S) -> Result<S::Ok, S::Error> 
         release: Release,
         host: &'d str,
         file: &'d str,
-        linux_guest: &'d str,
-        windows_guest: &'d str,
+        linux_guest: Option<&'d str>,
+        windows_guest: Option<&'d str>,
     }
     let short = Short {
         release: driver.release,
         host: driver.host.as_str(),
         file: &driver.file,
-        linux_guest: driver.linux_guest.as_str(),
-        windows_guest: driver.windows_guest.as_str(),
+        linux_guest: Some(driver.linux_guest.as_str()).filter(|_| !driver.newer),
+        windows_guest: Some(driver.windows_guest.as_str()).filter(|_| !driver.newer),
     };
     short.serialize(to)
 }

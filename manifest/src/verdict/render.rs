@@ -69,8 +69,10 @@ impl<'v> Page<'v> {
         self.line("driver", &format!("vGPU {}, {}{patched}", driver.release, driver.file));
         self.line("arguments", &install.args.join(" "));
         self.line("modules", install.modules.as_str());
-        let guests = format!("Linux {}, Windows {}", driver.linux_guest, driver.windows_guest);
-        self.line("guests", &guests);
+        if !driver.newer {
+            let guests = format!("Linux {}, Windows {}", driver.linux_guest, driver.windows_guest);
+            self.line("guests", &guests);
+        }
     }
 
     fn unlock(&mut self, unlock: &Unlock<'_>) {

@@ -58,7 +58,7 @@ impl Args {
         let cache_lock = context.lock(&cache)?;
         let lock = match current {
             Some(lock) => {
-                self.unsuitable.check(context, &lock)?;
+                self.unsuitable.check(context, &project.catalog.catalog, &lock)?;
                 lock
             }
             None => {

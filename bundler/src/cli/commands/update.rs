@@ -103,7 +103,7 @@ pub(super) fn write_lock(
     let previous = project.any_lock()?;
     let sources = context.sources(project, network, cache);
     let lock = relock(&sources, &project.recipe, previous.as_ref(), pins)?;
-    unsuitable.check(context, &lock)?;
+    unsuitable.check(context, &project.catalog.catalog, &lock)?;
 
     let path = &project.lock_path;
     if previous.as_ref() == Some(&lock) {

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use vgpu_manifest::Kind;
-use vgpu_manifest::catalog::Catalog;
+use vgpu_manifest::catalog::{Catalog, Rule};
 use vgpu_manifest::driver::DriverKind;
 use vgpu_manifest::ui::Exit;
 use vgpu_manifest::verdict::{Choice, Suitability, Targets};
@@ -22,14 +22,25 @@ const REFUSED: &str = "the bundle cannot work on its targets";
 
 impl UnsuitableArgs {
     /// Refuses a bundle that cannot work on its targets, unless the option allows it.
-    pub(crate) fn check(self, context: &Context, lock: &Lock) -> anyhow::Result<()> {
+    pub(crate) fn check(
+        self,
+        context: &Context,
+        catalog: &Catalog,
+        lock: &Lock,
+    ) -> anyhow::Result<()> {
         let Some(purpose) = &lock.purpose else { return Ok(()) };
-        let catalog = Catalog::embedded();
+        let mut catalog = catalog.clone();
+        lock.contents().admit_to(&mut catalog, Some(purpose.targets.driver));
         if let Some(contradiction) = contradiction(&catalog, &purpose.targets, lock) {
+            let release = lock.contents().release(&catalog);
+            let release = release.map_or_else(|| "…".to_owned(), |release| release.to_string());
             return Err(Exit::Unsuitable.error(format!("{REFUSED}: {contradiction}")))
-                .hint("name the release of that driver in `[targets]`");
+                .hint(format!("set `driver = \"{release}\"` in `[targets]`"));
         }
         let suitability = purpose.targets.judge(&catalog, &lock.contents());
+        for says in bulletins(&suitability) {
+            context.ui.say(format_args!("warning: {says}"));
+        }
         if purpose.unsuitable.is_empty() {
             if let Some(lack) = lacks_unlock(&suitability, lock) {
                 return Err(Exit::Unsuitable.error(format!("{REFUSED}: {lack}")))
@@ -96,6 +107,13 @@ fn missing_packages(suitability: &Suitability<'_>, lock: &Lock) -> Option<String
     let needed: BTreeSet<_> = suitable.flat_map(|suitable| &suitable.packages).collect();
     let missing: Vec<_> = needed.into_iter().filter(|name| !has(name)).cloned().collect();
     (!missing.is_empty()).then(|| missing.join(", "))
+}
+
+/// Returns the security bulletins against the driver.
+fn bulletins<'s>(suitability: &'s Suitability<'_>) -> BTreeSet<&'s str> {
+    let suitable = suitability.gpus.iter().filter_map(|gpu| gpu.verdict.suitable());
+    let notes = suitable.flat_map(|it| &it.warnings);
+    notes.filter(|note| note.rule == Rule::Bulletin).map(|note| &*note.says).collect()
 }
 
 fn brings_driver(lock: &Lock) -> bool {

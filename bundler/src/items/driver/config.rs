@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::time::SystemTime;
 
 use anyhow::{Context as _, ensure};
-use vgpu_manifest::catalog::sqlite::DriverConfig;
+use vgpu_manifest::database::DriverConfig;
 use vgpu_manifest::driver::{DriverKind, DriverRecord};
 use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Digest, ItemName};

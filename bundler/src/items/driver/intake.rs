@@ -1,7 +1,7 @@
 use std::fs::File;
 
 use anyhow::Context as _;
-use vgpu_manifest::catalog::{Catalog, Md5};
+use vgpu_manifest::catalog::Md5;
 use vgpu_manifest::driver::{ArchiveMember, DriverKind, DriverRecord, PackageFile, PatchRecord};
 use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Digest, ItemName, Kind};
@@ -247,7 +247,8 @@ impl Intake<'_> {
         if !is_open || package.kind() != DriverKind::Host {
             return None;
         }
-        Catalog::embedded().drivers_by_host(package.version()).find_map(|driver| driver.md5)
+        let catalog = &self.sources.catalog.catalog;
+        catalog.drivers_by_host(package.version()).find_map(|driver| driver.md5)
     }
 }
 

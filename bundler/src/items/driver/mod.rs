@@ -15,6 +15,7 @@
 mod config;
 mod describe;
 mod header;
+mod host_file;
 mod intake;
 mod package;
 mod patches;
@@ -29,6 +30,7 @@ mod window;
 
 pub(crate) use self::config::{Known, config_again, configs};
 pub(crate) use self::describe::{config_of, lines};
+pub(crate) use self::host_file::HostFile;
 pub(crate) use self::intake::{records, unpack_again};
 use self::package::{Config, Examined, Package, check_windows};
 use self::payload::{Truncated, UNREADABLE, damaged, unusable};

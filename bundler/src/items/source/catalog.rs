@@ -1,13 +1,12 @@
 use anyhow::Context as _;
-use vgpu_manifest::catalog::Catalog;
-use vgpu_manifest::catalog::sqlite::{self, DriverConfig};
+use vgpu_manifest::database::{self, DriverConfig};
 use vgpu_manifest::{CatalogRecord, Kind};
 
 use super::{Sources, finish, uncached};
 use crate::types::{Expected, Pin};
 
 impl Sources<'_> {
-    /// Writes the catalog of this program, with data of the bundle's drivers, as a SQLite file.
+    /// Writes the catalog, with data of the bundle's drivers, as a SQLite file.
     pub(crate) fn catalog(
         &self,
         configs: &[DriverConfig],
@@ -18,7 +17,7 @@ impl Sources<'_> {
             return Ok(catalog(pin));
         }
         let item = want.name;
-        let bytes = sqlite::write(&Catalog::embedded(), configs)
+        let bytes = database::write(&self.catalog.catalog, configs)
             .with_context(|| format!("cannot make item `{item}`"))?;
         let mut incoming = self.incoming(want)?;
         incoming.add(&bytes).with_context(|| uncached(item))?;

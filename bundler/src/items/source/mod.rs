@@ -17,6 +17,7 @@ use vgpu_manifest::{ItemName, Measured};
 
 pub(crate) use self::archive::NoAddress;
 use crate::cache::{CacheError, Incoming};
+use crate::catalog::Extended;
 use crate::fetch::{Download, Fetcher};
 use crate::items::image;
 use crate::types::{Expected, Origin, Pin, Retained};
@@ -28,6 +29,8 @@ pub(crate) struct Sources<'s> {
     pub(crate) fetcher: Fetcher<'s>,
     /// The base of relative paths: the folder of the recipe.
     pub(crate) base: &'s Utf8Path,
+    /// The catalog for this recipe.
+    pub(crate) catalog: &'s Extended,
     /// The number of parallel downloads for one item.
     pub(crate) width: NonZeroUsize,
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use anyhow::{Context as _, bail};
-use vgpu_manifest::catalog::Catalog;
 use vgpu_manifest::driver::DriverRecord;
 use vgpu_manifest::ui::{ByteSize, Exit};
 use vgpu_manifest::unlock::{CommitId, GlibcVersion, LibraryRecord, UnlockRecord};
@@ -86,7 +85,7 @@ impl<'m> Making<'m> {
         fit: FitCheck,
     ) -> anyhow::Result<()> {
         let ui = self.sources.fetcher.ui;
-        match (fork::judge(&Catalog::embedded(), commit, self.targets, drivers), fit) {
+        match (fork::judge(&self.sources.catalog.catalog, commit, self.targets, drivers), fit) {
             (Fit::Good, _) => {}
             (Fit::Doubted(why), _) => ui.note(format_args!("{name}: {why}")),
             (Fit::Bad(why), FitCheck::Waived) => {
@@ -141,7 +140,8 @@ impl<'m> Making<'m> {
             Versions::Committed => None,
             Versions::Kept(text) => Some(text),
         };
-        let id = fork::library_of(&Catalog::embedded(), commit).map(|library| library.id.clone());
+        let id = fork::library_of(&self.sources.catalog.catalog, commit)
+            .map(|library| library.id.clone());
         let record = UnlockRecord { commit: commit.clone(), library: id, tree };
         let made = library.map(|(_, name, wanted)| {
             let make = || {

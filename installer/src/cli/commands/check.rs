@@ -1,7 +1,7 @@
 use camino::Utf8PathBuf;
 use serde::Serialize;
-use vgpu_manifest::catalog::sqlite::{self, DatabaseError};
 use vgpu_manifest::catalog::{Catalog, Release};
+use vgpu_manifest::database::{self, DatabaseError};
 use vgpu_manifest::inventory::Inventory;
 use vgpu_manifest::limits::MAX_CATALOG;
 use vgpu_manifest::platform::KernelRelease;
@@ -133,10 +133,10 @@ pub(super) fn source(bundle: &Bundle<Verified>) -> anyhow::Result<Source> {
     let read = |item: &Item| -> anyhow::Result<Catalog> {
         let mut bytes = Vec::new();
         bundle.copy_item(item, &mut bytes)?;
-        Ok(sqlite::read(&bytes).map_err(CheckError::from)?)
+        Ok(database::read(&bytes).map_err(CheckError::from)?)
     };
     let catalog = bundle.manifest().catalog().map(read).transpose()?;
-    Ok(Source { manifest: bundle.manifest().clone(), catalog })
+    Ok(Source::new(bundle.manifest().clone(), catalog))
 }
 
 pub(super) fn applied(target: Target) -> anyhow::Result<Option<Applied>> {
@@ -149,7 +149,7 @@ pub(super) fn applied(target: Target) -> anyhow::Result<Option<Applied>> {
     })?;
     let title = known.get(digest).map_or_else(|| digest.to_string(), title);
     let catalog = manifest.catalog().map(|item| stored_catalog(look, item)).transpose()?;
-    Ok(Some(Applied { title, source: Source { manifest, catalog } }))
+    Ok(Some(Applied { title, source: Source::new(manifest, catalog) }))
 }
 
 /// Reads a catalog in the store, if its digest matches.
@@ -161,7 +161,7 @@ fn stored_catalog(look: &dyn Look, item: &Item) -> anyhow::Result<Catalog> {
     if !is_whole {
         return Err(CheckError::Damaged).hint("apply the bundle again to fix it");
     }
-    Ok(sqlite::read(&bytes).map_err(CheckError::from)?)
+    Ok(database::read(&bytes).map_err(CheckError::from)?)
 }
 
 fn print(

@@ -46,7 +46,9 @@ impl Machine {
         let fetcher =
             Fetcher { client: self.client.as_ref(), cache: &lock, patience, ui: &self.ui };
         let width = NonZeroUsize::new(4).unwrap();
-        let sources = Sources { fetcher, base: Utf8Path::new("/"), width };
+        let base = Utf8Path::new("/");
+        let catalog = &crate::catalog::Extended::load(base).unwrap();
+        let sources = Sources { fetcher, base, catalog, width };
         let name = "dls.tar".parse().unwrap();
         act(&sources, Expected { name: &name, sha256: None, size: None, cap: self.cap })
     }

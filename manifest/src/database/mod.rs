@@ -11,7 +11,7 @@ use rusqlite::{Connection, MAIN_DB};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, Error as _};
 
-use super::{Catalog, CatalogError, DriverVersion, Rows};
+use crate::catalog::{Catalog, CatalogError, DriverVersion, Rows};
 use crate::driver::{GpuSupport, VgpuConfig, VgpuType};
 use crate::limits::{MAX_CATALOG, MAX_ROWS};
 use crate::types::object::Object;
@@ -21,7 +21,7 @@ use crate::verdict::Support;
 const APPLICATION_ID: i32 = 0x7647_5055;
 
 /// The version of `schema.sql`, SQLite's `user_version`. It rises with every change of a table.
-const SCHEMA: i32 = 3;
+const SCHEMA: i32 = 4;
 
 /// The contents of a driver's `vgpuConfig.xml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +112,7 @@ tables! {
     layouts by releases;
     kernels by pve series;
     reasons by id;
+    bulletins by id;
     rules by id;
 }
 
@@ -334,3 +335,6 @@ fn same_id(table: &str, id: &str, stated: &str) -> Result<(), DatabaseError> {
     }
     Err(DatabaseError::Damaged(format!("the row `{id}` of `{table}` describes `{stated}`")))
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use rusqlite::{Connection, MAIN_DB};
 
-use crate::catalog::sqlite::{DriverConfig, read, read_configs, write};
+use super::{DriverConfig, read, read_configs, write};
 use crate::catalog::{Catalog, DeviceId};
 use crate::driver::{GpuSupport, Resolution, SupportedType, VgpuConfig, VgpuType};
 
@@ -41,8 +41,8 @@ fn another_file_is_refused_with_its_kind() {
     assert!(message(b"").contains("shorter than the header"));
     assert!(message(&[0; 4096]).contains("not a SQLite file"));
     assert!(message(&after("PRAGMA application_id = 1")).contains("another program"));
-    let newer = message(&after("PRAGMA user_version = 4"));
-    assert!(newer.contains("schema 4") && newer.contains("came with the bundle"), "{newer}");
+    let newer = message(&after("PRAGMA user_version = 5"));
+    assert!(newer.contains("schema 5") && newer.contains("came with the bundle"), "{newer}");
     let mut log = BYTES.clone();
     log[18] = 2;
     assert!(message(&log).contains("write-ahead log"));

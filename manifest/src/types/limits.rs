@@ -3,8 +3,6 @@
 //! A reader allocates memory before it can trust a bundle. Therefore everything that is read before
 //! the signature is checked has a limit here; later reads are bounded by signed sizes.
 
-use super::header::MAX_SIZE;
-
 /// The largest manifest, in bytes. It is kept in memory; a full one describes over 200 GiB.
 pub const MAX_MANIFEST: u64 = 4 << 20;
 
@@ -15,7 +13,7 @@ pub const MAX_SUMS: u64 = 1 << 20;
 pub const MAX_ITEMS: usize = 4096;
 
 /// The largest item, in bytes: one byte less than 8 GiB, the limit of a ustar header.
-pub const MAX_ITEM: u64 = MAX_SIZE;
+pub const MAX_ITEM: u64 = (8 << 30) - 1;
 
 /// The largest bundle, in bytes: 1 TiB, more than the limits on manifest and items allow in
 /// practice. No sum of sizes can overflow a `u64`.
