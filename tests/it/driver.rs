@@ -349,3 +349,38 @@ fn what_is_not_the_right_driver_is_refused_by_name() {
         "the patch for the driver 535.990.02, but `driver/host.run` is the driver {VERSION}"
     ));
 }
+
+#[test]
+fn overrides_fit_the_driver_of_the_bundle() {
+    if !tools() {
+        return;
+    }
+    let (scratch, folder) = laptop("");
+    StandIn::host(VERSION).write(&folder.join("host.run")).unwrap();
+    let lock = |overrides: &str| {
+        let head = "[bundle]\nname = \"node\"\nchannel = \"stable\"\n[[driver]]\n\
+            name = \"host.run\"\npath = \"host.run\"\n[host]\n\
+            overrides = { path = \"profile_override.toml\" }\n";
+        scratch.write("bundle.toml", head);
+        scratch.write("profile_override.toml", overrides);
+        run(scratch.bundler(&["lock"]))
+    };
+    let said = lock("[profile.nvidia-256]\nfrl_enabled = 60\nframebuffer = \"1856 MiB\"\n");
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(
+        said.err.contains("`frl_enabled = 60` in `[profile.nvidia-256]` means 1"),
+        "{}",
+        said.err
+    );
+    let lock_file = fs::read_to_string(folder.join("bundle.lock")).unwrap();
+    assert!(lock_file.contains("framebuffer = 1946157056"), "{lock_file}");
+    let name = "a card name of 43 bytes, which is too long!";
+    for (overrides, word) in [
+        (format!("[profile.nvidia-256]\ncard_name = \"{name}\"\n"), "up to vGPU 18.x holds 31"),
+        ("[profile.nvidia-999]\nfrl_enabled = 0\n".to_owned(), "no driver of the bundle has this"),
+    ] {
+        let said = lock(&overrides);
+        assert_eq!(said.code, Some(1), "{}", said.err);
+        assert!(said.err.contains(word), "{}", said.err);
+    }
+}

@@ -82,6 +82,7 @@ pub(crate) fn relock(
     });
     let mut items: Vec<LockedItem> = items.collect();
     describe_drivers(sources, &items)?;
+    driver::check_overrides(sources, &recipe.host.overrides, &items)?;
     finish_catalog(sources, &entries, &mut items)?;
     let lock = Lock::new(&recipe, items, (archives, apt), previous, now);
     pack::check(&lock)?;
