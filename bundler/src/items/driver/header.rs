@@ -126,6 +126,12 @@ fn check_looks(head: &[u8]) -> anyhow::Result<()> {
         return Err(Truncated("at once: it is empty").into());
     }
     if head.starts_with(b"#!") {
+        let mut lines = head.split(|b| *b == b'\n').take(3);
+        if lines.all(|line| line.ends_with(b"\r")) {
+            return Err(not_a_driver(
+                "its line ends were converted to CR LF; transfer it again as a binary file",
+            ));
+        }
         let fourth = head.iter().filter(|b| **b == b'\n').nth(2);
         let is_ours =
             head.split(|b| *b == b'\n').nth(1).is_some_and(|it| it.starts_with(b"CRCsum="));
@@ -163,10 +169,24 @@ pub(super) fn answer_of_server(head: &[u8]) -> Option<anyhow::Error> {
             "the file is a web page{title}, not a driver: the server requires a browser or a login; download the file manually and set its `path`"
         ));
     }
+    if let Some(code) = element(bare, "Code").filter(|_| bare.starts_with('<')) {
+        let message = element(bare, "Message").map(|it| format!(" ({it})")).unwrap_or_default();
+        return Some(anyhow!(
+            "the file is an answer of a storage server, not a driver: {code}{message}; get a new address, or download the file manually and set its `path`"
+        ));
+    }
     bare.starts_with(['{', '[']).then(|| {
         let start: String = bare.chars().take(120).collect();
         anyhow!("the file is an answer of a server, not a driver: `{}`", start.escape_debug())
     })
+}
+
+/// Returns the beginning of the text in an XML element, safe to show.
+fn element(text: &str, name: &str) -> Option<String> {
+    let (_, rest) = text.split_once(&format!("<{name}>"))?;
+    let (inner, _) = rest.split_once("</")?;
+    let inner: String = inner.trim().chars().take(120).collect();
+    (!inner.is_empty()).then(|| inner.escape_debug().to_string())
 }
 
 fn title(text: &str, lower: &str) -> Option<String> {

@@ -34,6 +34,7 @@ pub(crate) use self::config::{Known, config_again, configs};
 pub(crate) use self::describe::{config_of, lines, releases};
 use self::error::{Bomb, Truncated, UNREADABLE, damaged, unusable};
 pub(crate) use self::intake::{records, unpack_again};
+use self::name::Variant;
 pub(crate) use self::name::{FileName, Hypervisor};
 pub(crate) use self::overrides::check_overrides;
 use self::package::{Config, Examined, Package, check_windows};

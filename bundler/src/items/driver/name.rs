@@ -9,6 +9,9 @@ use super::header::wrong;
 pub(crate) enum Variant {
     /// The header has the suffix of an original.
     Original,
+    /// The header has the suffix of the original of NVIDIA AI Enterprise, whose customers have a
+    /// host driver of their own.
+    Enterprise,
     /// The header has the suffix of a patched package.
     Custom,
 }
@@ -21,7 +24,7 @@ pub(super) fn variant(
     let other = || {
         let folder = folder.escape_debug();
         anyhow!(
-            "`{folder}` is neither the host driver for Linux KVM (`-vgpu-kvm`) nor a guest driver (`-grid`)"
+            "`{folder}` is neither the host driver for Linux KVM (`-vgpu-kvm`, `-vgpu-kvm-aie`) nor a guest driver (`-grid`)"
         )
     };
     let rest = folder.strip_prefix("NVIDIA-Linux-x86_64-").ok_or_else(other)?;
@@ -30,6 +33,7 @@ pub(super) fn variant(
     })?;
     match rest {
         "-vgpu-kvm" => Ok((DriverKind::Host, Variant::Original)),
+        "-vgpu-kvm-aie" => Ok((DriverKind::Host, Variant::Enterprise)),
         "-vgpu-kvm-custom" => Ok((DriverKind::Host, Variant::Custom)),
         "-grid" => Ok((DriverKind::Guest, Variant::Original)),
         _ => Err(other()),
@@ -40,6 +44,8 @@ pub(super) fn variant(
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum FileName {
     Driver(DriverKind, DriverVersion),
+    /// The host driver of NVIDIA AI Enterprise.
+    Enterprise(DriverVersion),
     /// A portal archive for this hypervisor.
     Portal(Hypervisor),
     /// Not a known pattern.
@@ -56,11 +62,22 @@ pub(crate) enum Hypervisor {
 }
 
 impl FileName {
+    /// Returns the version of the driver, if the name is that of one.
+    pub(super) fn version(self) -> Option<DriverVersion> {
+        match self {
+            Self::Driver(_, version) | Self::Enterprise(version) => Some(version),
+            Self::Portal(_) | Self::Other => None,
+        }
+    }
+
     /// Parses the last component of `path`.
     pub(crate) fn of(path: &str) -> Self {
         let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
         let run = || {
             let rest = name.strip_prefix("NVIDIA-Linux-x86_64-")?.strip_suffix(".run")?;
+            if let Some(version) = rest.strip_suffix("-vgpu-kvm-aie") {
+                return Some(Self::Enterprise(version.parse().ok()?));
+            }
             let (kind, version) = match rest.strip_suffix("-vgpu-kvm") {
                 Some(version) => (DriverKind::Host, version),
                 None => (DriverKind::Guest, rest.strip_suffix("-grid")?),
@@ -74,7 +91,9 @@ impl FileName {
             Some(Self::Driver(DriverKind::WindowsGuest, version.parse().ok()?))
         };
         let portal = || {
-            let rest = name.strip_prefix("NVIDIA-GRID-")?.strip_suffix(".zip")?;
+            let product = name.strip_prefix("NVIDIA-GRID-");
+            let product = product.or_else(|| name.strip_prefix("NVIDIA-AI-Enterprise-"));
+            let rest = product?.strip_suffix(".zip")?;
             Some(Self::Portal(hypervisor(rest)?))
         };
         run().or_else(windows).or_else(portal).unwrap_or(Self::Other)
@@ -120,6 +139,14 @@ mod tests {
                 "NVIDIA-GRID-Linux-KVM-550.90.05-550.90.07-552.55.zip",
                 FileName::Portal(Hypervisor::LinuxKvm),
             ),
+            (
+                "NVIDIA-AI-Enterprise-Linux-KVM-570.158.02-570.158.01-573.48.zip",
+                FileName::Portal(Hypervisor::LinuxKvm),
+            ),
+            (
+                "NVIDIA-Linux-x86_64-570.158.02-vgpu-kvm-aie.run",
+                FileName::Enterprise("570.158.02".parse().unwrap()),
+            ),
             ("NVIDIA-GRID-Ubuntu-KVM-550.90.05-550.90.07-552.55.zip", portal("Ubuntu-KVM")),
             ("NVIDIA-GRID-vSphere-8.0-550.90.05-550.90.07-552.55.zip", portal("vSphere-8.0")),
             ("NVIDIA-Linux-x86_64-550.90.07.run", FileName::Other),
@@ -137,6 +164,8 @@ mod tests {
         let of = |folder: &str| variant(folder, &version);
         let host = of("NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm").unwrap();
         assert_eq!(host, (DriverKind::Host, Variant::Original));
+        let enterprise = of("NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm-aie").unwrap();
+        assert_eq!(enterprise, (DriverKind::Host, Variant::Enterprise));
         let custom = of("NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm-custom").unwrap();
         assert_eq!(custom, (DriverKind::Host, Variant::Custom));
         let guest = of("NVIDIA-Linux-x86_64-535.230.02-grid").unwrap();
