@@ -61,6 +61,7 @@ pub(crate) fn relock(
     pins: Pins<'_>,
 ) -> anyhow::Result<Lock> {
     let now = now()?;
+    unlock::check_targets(&recipe.entries, recipe.targets.as_ref())?;
     let kept = |item: &ItemName| previous.filter(|_| pins.keep(item));
     let recipe = settle(sources, recipe, &kept)?;
     let expansion = expand(sources, &recipe, previous, &pins);

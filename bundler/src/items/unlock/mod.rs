@@ -19,7 +19,7 @@ mod toolchain;
 mod workshop;
 
 pub(crate) use self::fork::library_for;
-pub(crate) use self::record::{Build, Making, make_again, records};
+pub(crate) use self::record::{Build, Making, check_targets, make_again, records};
 pub(crate) use self::toolchain::{INSTALL_ZIG, Lacking, Toolchain};
 
 fn cannot_use(path: &Utf8Path) -> String {

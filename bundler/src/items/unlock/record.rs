@@ -57,6 +57,23 @@ pub(crate) struct Making<'m> {
     pub(crate) kept: &'m dyn Fn(&ItemName) -> Option<&'m Lock>,
 }
 
+/// Refuses commits that the catalog records for other drivers than the target, before they are
+/// fetched.
+pub(crate) fn check_targets(entries: &[Entry], targets: Option<&Targets>) -> anyhow::Result<()> {
+    for entry in entries {
+        let (Role::Unlock { fit: FitCheck::Required }, Some(origin)) =
+            (&entry.role, entry.origin.git())
+        else {
+            continue;
+        };
+        let Some(commit) = origin.revision.commit() else { continue };
+        if let Fit::Bad(why) = fork::judge(&Catalog::embedded(), commit, targets, &[]) {
+            return Err(Exit::Unsuitable.error(why).into());
+        }
+    }
+    Ok(())
+}
+
 /// Builds the unlock libraries among the entries and their sources, and returns the inputs of each.
 ///
 /// Their pins are replaced by those of the results.
