@@ -404,6 +404,20 @@ mod tests {
     }
 
     #[test]
+    fn a_recipe_has_no_more_items_than_a_bundle() {
+        let recipe = |count: usize| {
+            let item = |at| format!("[[file]]\nname = \"f{at}\"\npath = \"f\"\n");
+            let items: String = (0..count).map(item).collect();
+            Recipe::parse(&format!("[bundle]\nname = \"n\"\nchannel = \"c\"\n{items}"))
+        };
+        // With the catalog, which is an item of every bundle.
+        assert_eq!(recipe(4095).unwrap().entries.len(), 4096);
+        let Fault { span, what } = recipe(4096).unwrap_err();
+        assert!(what.contains("has 4096 items, but a bundle has at most 4096"), "{what}");
+        assert!(span.start > 100_000, "{span:?}");
+    }
+
+    #[test]
     fn only_what_it_says_counts() {
         let digest = Recipe::parse(GOOD).unwrap().digest();
         let same = GOOD.replace("[host]", "# a comment\n[host]").replace("        ", "");

@@ -1,13 +1,13 @@
 //! The recipe as it is in the file, and checks across its tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use camino::Utf8Path;
 use serde::Deserialize;
 use toml::Spanned;
 use vgpu_keys::Channel;
-use vgpu_manifest::limits::MAX_ITEM;
+use vgpu_manifest::limits::{MAX_ITEM, MAX_ITEMS};
 use vgpu_manifest::patch::TreePath;
 use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::unlock::CommitId;
@@ -211,6 +211,14 @@ impl Tree {
 /// name is a folder of another.
 fn check_names(placed: &[Placed]) -> Result<(), Fault> {
     let mut seen = BTreeMap::new();
+    // The catalog is an item, too. Packages and their archives are counted once they are resolved.
+    if let Some(beyond) = placed.get(MAX_ITEMS - 1) {
+        let what = format!(
+            "the recipe has {} items, but a bundle has at most {MAX_ITEMS}, with the catalog",
+            placed.len()
+        );
+        return Err(Fault { span: beyond.name.span(), what });
+    }
     for Placed { name, .. } in placed {
         let folded = name.get_ref().as_str().to_ascii_lowercase();
         if folded == CATALOG {
@@ -233,8 +241,8 @@ fn check_host(
     base: &Utf8Path,
 ) -> Result<Wants, Fault> {
     let Some(host) = host else { return Ok(Wants::default()) };
-    let is_there = |name: &ItemName| entries.iter().any(|entry| entry.name == *name);
-    let missing = host.get_ref().wants().items().find(|name| !is_there(name)).cloned();
+    let names: BTreeSet<&ItemName> = entries.iter().map(|entry| &entry.name).collect();
+    let missing = host.get_ref().wants().items().find(|name| !names.contains(name)).cloned();
     match missing {
         Some(missing) => {
             let what = format!("`[host]` refers to it, but the recipe has no item `{missing}`");
