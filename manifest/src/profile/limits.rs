@@ -1,4 +1,4 @@
-//! What `vgpu_unlock` does with a value that the driver cannot hold.
+//! Values that the driver cannot hold, and the effect that `vgpu_unlock` gives them.
 //!
 //! The source of these facts is its source code at commit 71ec870.
 

@@ -75,8 +75,8 @@ mod tests {
             toml::from_str(&format!("[profile.{name}]\nfrl_enabled = 0\n")).unwrap()
         };
         let configs = [config(&[256, 257]), config(&[300])];
-        for good in ["nvidia-256", "nvidia-300"] {
-            check_types(&overrides(good), &configs).unwrap();
+        for had in ["nvidia-256", "nvidia-300"] {
+            check_types(&overrides(had), &configs).unwrap();
         }
         let told = check_types(&overrides("nvidia-259"), &configs).unwrap_err().to_string();
         assert!(
