@@ -374,7 +374,7 @@ mod tests {
         let head = "[bundle]\nname = \"n\"\nchannel = \"c\"\n[host]\niommu = \"on\"\n";
         let file = format!("{head}overrides = {{ path = \"profile_override.toml\" }}\n");
         let read = |text: &str| Recipe::of_text(&base.join("bundle.toml"), text);
-        let written = tables.replace("[", "[host.overrides.");
+        let written = tables.replace('[', "[host.overrides.");
         let recipe = read(&file).unwrap();
         assert_eq!(recipe, read(&format!("{head}{written}")).unwrap());
         assert_eq!(recipe.host.overrides.profile.len(), 1);
