@@ -1,11 +1,12 @@
 //! Resolves a recipe to its lock: obtains, examines and pins every input.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use vgpu_manifest::package::ArchiveName;
-use vgpu_manifest::ui::Report;
+use vgpu_manifest::ui::{ByteSize, Report};
 use vgpu_manifest::{CatalogRecord, Digest, ItemName, Kind, parallel};
 
 use crate::apt::{AptError, Expansion, Renewal, expand};
@@ -60,6 +61,7 @@ pub(crate) fn relock(
     pins: Pins<'_>,
 ) -> anyhow::Result<Lock> {
     let now = now()?;
+    unlock::check_targets(&recipe.entries, recipe.targets.as_ref())?;
     let kept = |item: &ItemName| previous.filter(|_| pins.keep(item));
     let recipe = settle(sources, recipe, &kept)?;
     let expansion = expand(sources, &recipe, previous, &pins);
@@ -81,6 +83,7 @@ pub(crate) fn relock(
     });
     let mut items: Vec<LockedItem> = items.collect();
     describe_drivers(sources, &items)?;
+    driver::check_overrides(sources, &recipe.host.overrides, &items)?;
     finish_catalog(sources, &entries, &mut items)?;
     let lock = Lock::new(&recipe, sources.catalog, items, (archives, apt), previous, now);
     pack::check(&lock)?;
@@ -157,10 +160,12 @@ fn pin_all(
     known: Vec<Option<Pin>>,
 ) -> anyhow::Result<Vec<Pin>> {
     let mut open: Vec<&Entry> = Vec::new();
+    let mut places = BTreeMap::new();
     for (entry, _) in entries.iter().zip(&known).filter(|(_, pin)| pin.is_none()) {
-        if !open.iter().any(|other| is_same_source(other, entry)) {
+        places.entry(source_of(entry)).or_insert_with(|| {
             open.push(entry);
-        }
+            open.len() - 1
+        });
     }
     let ui = sources.fetcher.ui;
     let batch = ui.batch(open.len(), None);
@@ -169,14 +174,15 @@ fn pin_all(
     drop(batch);
     let found = all(ui, results)?;
     let pin = |(entry, pin): (&Entry, Option<Pin>)| {
-        let at = || open.iter().position(|other| is_same_source(other, entry));
-        pin.or_else(|| found.get(at()?).cloned())
+        pin.or_else(|| found.get(*places.get(&source_of(entry))?).cloned())
     };
     Ok(entries.iter().zip(known).filter_map(pin).collect())
 }
 
-fn is_same_source(a: &Entry, b: &Entry) -> bool {
-    a.origin == b.origin && a.sha256 == b.sha256 && a.max_size == b.max_size
+/// Returns a key that entries with the same source share.
+fn source_of(entry: &Entry) -> (Option<Digest>, ByteSize, Vec<u8>) {
+    // Strings, numbers and lists always have a JSON form.
+    (entry.sha256, entry.max_size, serde_json::to_vec(&entry.origin).unwrap_or_default())
 }
 
 /// Returns all results, or prints every error and returns one for them all.

@@ -194,7 +194,8 @@ impl Manifest {
         if let Some((_, item)) = catalogs.find(|(at, item)| *at > 0 || item.size() > MAX_CATALOG) {
             return Err(ManifestError::Catalog(item.name().clone()));
         }
-        match self.wants.items().find(|name| self.item(name).is_none()) {
+        let names: BTreeSet<&ItemName> = self.items.iter().map(Item::name).collect();
+        match self.wants.items().find(|name| !names.contains(name)) {
             Some(missing) => return Err(ManifestError::Missing(missing.clone())),
             None => {}
         }

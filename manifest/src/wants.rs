@@ -7,7 +7,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::inventory::PackageName;
-use crate::profile::ProfileOverrides;
+use crate::profile::{ProfileOverrides, UnlockConfig};
 use crate::text;
 use crate::types::object::{object, objects};
 use crate::types::text::is_word;
@@ -36,6 +36,9 @@ pub struct Wants {
     /// Overrides of the driver's values for vGPU types.
     #[serde(skip_serializing_if = "ProfileOverrides::is_empty", deserialize_with = "object")]
     pub overrides: ProfileOverrides,
+    /// Further configuration of the unlock library.
+    #[serde(skip_serializing_if = "UnlockConfig::is_empty", deserialize_with = "object")]
+    pub unlock: UnlockConfig,
     /// Items to place as files.
     #[serde(rename = "file", skip_serializing_if = "Vec::is_empty", deserialize_with = "objects")]
     pub files: Vec<WantedFile>,

@@ -36,6 +36,17 @@ pub(crate) enum AptError {
         release: ArchiveName,
         source: SolveError<ReadError>,
     },
+    /// All archives are of another Debian release.
+    #[error(
+        "the packages are for `{release}`, but the signed release of the archive `{archive}` is of `{found}`, and no archive is of `{release}`; correct `release` or `suite`"
+    )]
+    OtherRelease {
+        /// The Debian release of the nodes.
+        release: ArchiveName,
+        archive: ArchiveName,
+        /// The release of the archive.
+        found: String,
+    },
     /// No archive offers a base system for the release.
     #[error(
         "the archives for `{release}` lack the base system, so missing packages cannot be determined: {why}"

@@ -5,6 +5,7 @@
 mod apt;
 mod driver;
 mod git;
+mod host;
 mod image;
 mod mirrors;
 mod raw;
@@ -135,20 +136,25 @@ impl Recipe {
 
     /// Parses `text` as the recipe at `path`.
     pub(crate) fn of_text(path: &Utf8Path, text: &str) -> anyhow::Result<Self> {
-        Self::parse(text).map_err(|Fault { span, what }| {
-            let before = text.get(..span.start).unwrap_or_default();
-            let line = 1 + before.matches('\n').count();
+        let base = path.parent().unwrap_or(Utf8Path::new(""));
+        Self::parse_in(base, text).map_err(|Fault { span, what }| {
+            let line = line_of(text, span.start);
             anyhow!("`{path}` line {line}: {what}")
         })
     }
 
+    #[cfg(test)]
     fn parse(text: &str) -> Result<Self, Fault> {
+        Self::parse_in(Utf8Path::new(""), text)
+    }
+
+    fn parse_in(base: &Utf8Path, text: &str) -> Result<Self, Fault> {
         let raw: raw::Recipe = toml::from_str(text).map_err(|error| Fault {
             span: error.span().unwrap_or_default(),
             // A message with a list of expected values has several lines.
-            what: error.message().replace('\n', ", "),
+            what: with_place_of_overrides(error.message().replace('\n', ", ")),
         })?;
-        raw.check()
+        raw.check(base)
     }
 
     /// Returns the digest of the recipe's meaning: comments, spaces and the order of fields do not
@@ -167,6 +173,23 @@ impl Recipe {
         let settle = |entry: &Entry| Ok(Entry { origin: settled(entry)?, ..entry.clone() });
         let entries = self.entries.iter().map(settle).collect::<Result<_, E>>()?;
         Ok(Self { entries, written: Some(self.digest()), ..self.clone() })
+    }
+}
+
+/// Returns the line of the byte `at`, from 1.
+fn line_of(text: &str, at: usize) -> usize {
+    1 + text.get(..at).unwrap_or_default().matches('\n').count()
+}
+
+/// Adds the place of overrides to an error about a pasted `profile_override.toml`.
+fn with_place_of_overrides(message: String) -> String {
+    let tables = ["profile", "mdev", "vm"];
+    let is_pasted = |it: &&&str| message.starts_with(&format!("unknown field `{it}`"));
+    match tables.iter().find(is_pasted) {
+        Some(table) => format!(
+            "unknown field `{table}`: overrides of vGPU types are tables `[host.overrides.{table}.…]`, or a file: `overrides = {{ path = \"profile_override.toml\" }}` in `[host]`"
+        ),
+        None => message,
     }
 }
 
@@ -323,6 +346,58 @@ mod tests {
         assert!(
             message(&format!("{head}{patch}path = \"p\"\n")).contains("`path`, `url` or `git`")
         );
+    }
+
+    #[test]
+    fn overrides_can_be_in_the_file_that_people_have() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = Utf8Path::from_path(dir.path()).unwrap();
+        let tables = "[profile.nvidia-259]\nframebuffer = \"1 GiB\"\n[vm.100]\nfrl_enabled = 0\n";
+        fs::write(base.join("profile_override.toml"), format!("# mine\n{tables}")).unwrap();
+        let head = "[bundle]\nname = \"n\"\nchannel = \"c\"\n[host]\niommu = \"on\"\n";
+        let file = format!("{head}overrides = {{ path = \"profile_override.toml\" }}\n");
+        let read = |text: &str| Recipe::of_text(&base.join("bundle.toml"), text);
+        let written = tables.replace('[', "[host.overrides.");
+        let recipe = read(&file).unwrap();
+        assert_eq!(recipe, read(&format!("{head}{written}")).unwrap());
+        assert_eq!(recipe.host.overrides.profile.len(), 1);
+        assert!(recipe.host.iommu.is_some());
+        // The content counts, so a lock is stale after a change of the file.
+        fs::write(base.join("profile_override.toml"), tables.replace("100", "101")).unwrap();
+        assert_ne!(read(&file).unwrap().digest(), recipe.digest());
+
+        fs::write(base.join("profile_override.toml"), tables.replace("vm.100", "vm.0100")).unwrap();
+        let said = |text: &str| read(text).unwrap_err().to_string();
+        let told = said(&file);
+        assert!(
+            told.contains("bundle.toml` line 6: `profile_override.toml` line 3: `0100`"),
+            "{told}"
+        );
+        let both = file.replace(" }", ", vm.100.frl_enabled = 0 }");
+        assert!(said(&both).contains("write all of them into the file"));
+        assert!(said(&file.replace("path", "file")).contains("unknown field `file`"));
+        assert!(said(&file.replace("profile_o", "o")).contains("cannot read the overrides in"));
+        assert!(said(&format!("{head}kernel = 1\n")).contains("unknown field `kernel`"));
+        for pasted in
+            [format!("{tables}{head}"), format!("{head}{}", tables.replace('[', "[host."))]
+        {
+            let told = said(&pasted);
+            assert!(told.contains("are tables `[host.overrides.profile.…]`"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_recipe_has_no_more_items_than_a_bundle() {
+        let recipe = |count: usize| {
+            let item = |at| format!("[[file]]\nname = \"f{at}\"\npath = \"f\"\n");
+            let items: String = (0..count).map(item).collect();
+            Recipe::parse(&format!("[bundle]\nname = \"n\"\nchannel = \"c\"\n{items}"))
+        };
+        // With the catalog, which is an item of every bundle.
+        assert_eq!(recipe(4095).unwrap().entries.len(), 4096);
+        let Fault { span, what } = recipe(4096).unwrap_err();
+        assert!(what.contains("has 4096 items, but a bundle has at most 4096"), "{what}");
+        assert!(span.start > 100_000, "{span:?}");
     }
 
     #[test]

@@ -7,6 +7,8 @@ use vgpu_manifest::driver::{DriverKind, DriverRecord};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum FileName {
     Driver(DriverKind, DriverVersion),
+    /// The host driver of NVIDIA AI Enterprise.
+    Enterprise(DriverVersion),
     /// A portal archive for this hypervisor.
     Portal(Hypervisor),
     /// Not a known pattern.
@@ -23,11 +25,22 @@ pub(crate) enum Hypervisor {
 }
 
 impl FileName {
+    /// Returns the version of the driver, if the name is that of one.
+    pub(crate) fn version(self) -> Option<DriverVersion> {
+        match self {
+            Self::Driver(_, version) | Self::Enterprise(version) => Some(version),
+            Self::Portal(_) | Self::Other => None,
+        }
+    }
+
     /// Parses the last component of `path`.
     pub(crate) fn of(path: &str) -> Self {
         let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
         let run = || {
             let rest = name.strip_prefix("NVIDIA-Linux-x86_64-")?.strip_suffix(".run")?;
+            if let Some(version) = rest.strip_suffix("-vgpu-kvm-aie") {
+                return Some(Self::Enterprise(version.parse().ok()?));
+            }
             let (kind, version) = match rest.strip_suffix("-vgpu-kvm") {
                 Some(version) => (DriverKind::Host, version),
                 None => (DriverKind::Guest, rest.strip_suffix("-grid")?),
@@ -41,7 +54,9 @@ impl FileName {
             Some(Self::Driver(DriverKind::WindowsGuest, version.parse().ok()?))
         };
         let portal = || {
-            let rest = name.strip_prefix("NVIDIA-GRID-")?.strip_suffix(".zip")?;
+            let product = name.strip_prefix("NVIDIA-GRID-");
+            let product = product.or_else(|| name.strip_prefix("NVIDIA-AI-Enterprise-"));
+            let rest = product?.strip_suffix(".zip")?;
             Some(Self::Portal(hypervisor(rest)?))
         };
         run().or_else(windows).or_else(portal).unwrap_or(Self::Other)
@@ -98,6 +113,14 @@ mod tests {
             (
                 "NVIDIA-GRID-Linux-KVM-550.90.05-550.90.07-552.55.zip",
                 FileName::Portal(Hypervisor::LinuxKvm),
+            ),
+            (
+                "NVIDIA-AI-Enterprise-Linux-KVM-570.158.02-570.158.01-573.48.zip",
+                FileName::Portal(Hypervisor::LinuxKvm),
+            ),
+            (
+                "NVIDIA-Linux-x86_64-570.158.02-vgpu-kvm-aie.run",
+                FileName::Enterprise("570.158.02".parse().unwrap()),
             ),
             ("NVIDIA-GRID-Ubuntu-KVM-550.90.05-550.90.07-552.55.zip", portal("Ubuntu-KVM")),
             ("NVIDIA-GRID-vSphere-8.0-550.90.05-550.90.07-552.55.zip", portal("vSphere-8.0")),

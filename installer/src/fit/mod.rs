@@ -151,7 +151,10 @@ impl<'c> Fit<'c> {
     ) -> Result<Self, NoFit> {
         let targets = manifest.purpose.as_ref().map(|purpose| &purpose.targets);
         let installed = kernel.zip(question.headers).and_then(|(kernel, read)| read(kernel));
-        let contents = Contents::from(manifest).with_installed(installed.as_ref());
+        let mut contents = Contents::from(manifest);
+        if let Some(headers) = &installed {
+            contents = contents.with_headers(headers);
+        }
         let known = question.driver.or_else(|| contents.release(catalog));
         let driver = known.or(targets.map(|targets| targets.driver)).ok_or(NoFit::NoDriver)?;
         let mut target = Target::from(node);

@@ -114,6 +114,13 @@ impl Layout {
 }
 
 impl Manifest {
+    /// Checks that the bundle keeps the limits of the format. The digests of chunks may be
+    /// placeholders.
+    pub fn check_limits(&self) -> Result<(), WriteError> {
+        let bytes = self.to_bytes()?;
+        Ok(Layout::new(self, &bytes).map(drop)?)
+    }
+
     /// Returns the member that contains the byte at `offset`, in its header, content or padding.
     pub fn member_at(&self, offset: u64) -> Result<String, WriteError> {
         let bytes = self.to_bytes()?;

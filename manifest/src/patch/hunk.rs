@@ -92,10 +92,9 @@ impl Body {
             [b' ', content @ ..] => (true, true, content),
             [b'-', content @ ..] => (true, false, content),
             [b'+', content @ ..] => (false, true, content),
-            // `diff --suppress-blank-empty` writes an empty context line this way.
-            b"\n" => (true, true, line),
-            // The blank before a line with a tab was lost, as when a patch is pasted.
-            [b'\t', ..] => (true, true, line),
+            // `diff --suppress-blank-empty` writes an empty context line this way, and a patch that
+            // was pasted can have lost the blank before a tab.
+            b"\n" | [b'\t', ..] => (true, true, line),
             [b'\\', b' ', ..] => return self.open_end(),
             _ => return Err(PatchFault::HunkLine),
         };

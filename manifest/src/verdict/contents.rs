@@ -51,14 +51,6 @@ impl<'b> Contents<'b> {
         self
     }
 
-    /// Adds the record of headers that are installed on the node. They come before the bundle's,
-    /// because DKMS builds with them.
-    #[must_use]
-    pub fn with_installed(mut self, headers: Option<&'b HeadersRecord>) -> Self {
-        self.headers.splice(0..0, headers);
-        self
-    }
-
     /// Returns the release of the bundle's host driver, if there is one in the catalog. Where
     /// releases share a driver, returns the newest.
     #[must_use]

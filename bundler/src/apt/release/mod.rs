@@ -23,6 +23,8 @@ use crate::types::{Stanza, StanzaError};
 pub(crate) struct Release {
     /// The key that signed it.
     pub(crate) signed_by: Fingerprint,
+    /// The Debian release that it is part of: its `Codename` without what follows a `-` or `/`.
+    pub(crate) codename: Option<String>,
     /// The `Date` field, in seconds since 1970.
     pub(crate) dated: u64,
     /// The `Valid-Until` field, in seconds since 1970.
@@ -125,6 +127,10 @@ impl Release {
             && !has_word("No-Support-for-Architecture-all", "Packages");
         Ok(Self {
             signed_by: signed.by.clone(),
+            codename: stanza
+                .get("Codename")
+                .and_then(|it| it.split(['-', '/']).next())
+                .map(str::to_owned),
             dated: date("Date")?.ok_or(ReleaseError::Missing("Date"))?,
             valid_until: date("Valid-Until")?,
             by_hash: if stanza.get("Acquire-By-Hash") == Some("yes") {
@@ -214,6 +220,10 @@ SHA256:
     fn a_release_vouches_for_files_by_sha256() {
         let release = read(TEXT, "bookworm").unwrap();
         assert_eq!(release.dated, 1_768_041_082);
+        assert_eq!(release.codename.as_deref(), Some("bookworm"));
+        let security = TEXT.replace("Codename: bookworm", "Codename: bookworm-security");
+        let security = read(&security, "oldstable").unwrap();
+        assert_eq!(security.codename.as_deref(), Some("bookworm"));
         assert_eq!(release.valid_until, Some(1_768_041_082 + 7 * 86_400));
         assert_eq!(release.by_hash, ByHash::Yes);
         assert_eq!(release.indexes_of_all, IndexesOfAll::Apart);

@@ -125,6 +125,12 @@ fn check_looks(head: &[u8]) -> anyhow::Result<()> {
         return Err(Truncated("at once: it is empty").into());
     }
     if head.starts_with(b"#!") {
+        let mut lines = head.split(|b| *b == b'\n').take(3);
+        if lines.all(|line| line.ends_with(b"\r")) {
+            return Err(not_a_driver(
+                "its line ends were converted to CR LF; transfer it again as a binary file",
+            ));
+        }
         let fourth = head.iter().filter(|b| **b == b'\n').nth(2);
         let is_ours =
             head.split(|b| *b == b'\n').nth(1).is_some_and(|it| it.starts_with(b"CRCsum="));
@@ -162,10 +168,24 @@ pub(super) fn answer_of_server(head: &[u8]) -> Option<anyhow::Error> {
             "the file is a web page{title}, not a driver: the server requires a browser or a login; download the file manually and set its `path`"
         ));
     }
+    if let Some(code) = element(bare, "Code").filter(|_| bare.starts_with('<')) {
+        let message = element(bare, "Message").map(|it| format!(" ({it})")).unwrap_or_default();
+        return Some(anyhow!(
+            "the file is an answer of a storage server, not a driver: {code}{message}; get a new address, or download the file manually and set its `path`"
+        ));
+    }
     bare.starts_with(['{', '[']).then(|| {
         let start: String = bare.chars().take(120).collect();
         anyhow!("the file is an answer of a server, not a driver: `{}`", start.escape_debug())
     })
+}
+
+/// Returns the beginning of the text in an XML element, safe to show.
+fn element(text: &str, name: &str) -> Option<String> {
+    let (_, rest) = text.split_once(&format!("<{name}>"))?;
+    let (inner, _) = rest.split_once("</")?;
+    let inner: String = inner.trim().chars().take(120).collect();
+    (!inner.is_empty()).then(|| inner.escape_debug().to_string())
 }
 
 fn title(text: &str, lower: &str) -> Option<String> {
@@ -191,6 +211,9 @@ pub(super) fn read(file: &mut dyn Read, buf: &mut [u8]) -> io::Result<usize> {
 pub(crate) enum Variant {
     /// The header has the suffix of an original.
     Original,
+    /// The header has the suffix of the original of NVIDIA AI Enterprise, whose customers have a
+    /// host driver of their own.
+    Enterprise,
     /// The header has the suffix of a patched package.
     Custom,
 }
@@ -200,7 +223,7 @@ fn variant(folder: &str, version: &DriverVersion) -> anyhow::Result<(DriverKind,
     let other = || {
         let folder = folder.escape_debug();
         anyhow!(
-            "`{folder}` is neither the host driver for Linux KVM (`-vgpu-kvm`) nor a guest driver (`-grid`)"
+            "`{folder}` is neither the host driver for Linux KVM (`-vgpu-kvm`, `-vgpu-kvm-aie`) nor a guest driver (`-grid`)"
         )
     };
     let rest = folder.strip_prefix("NVIDIA-Linux-x86_64-").ok_or_else(other)?;
@@ -209,6 +232,7 @@ fn variant(folder: &str, version: &DriverVersion) -> anyhow::Result<(DriverKind,
     })?;
     match rest {
         "-vgpu-kvm" => Ok((DriverKind::Host, Variant::Original)),
+        "-vgpu-kvm-aie" => Ok((DriverKind::Host, Variant::Enterprise)),
         "-vgpu-kvm-custom" => Ok((DriverKind::Host, Variant::Custom)),
         "-grid" => Ok((DriverKind::Guest, Variant::Original)),
         _ => Err(other()),
@@ -225,6 +249,8 @@ mod tests {
         let of = |folder: &str| variant(folder, &version);
         let host = of("NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm").unwrap();
         assert_eq!(host, (DriverKind::Host, Variant::Original));
+        let enterprise = of("NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm-aie").unwrap();
+        assert_eq!(enterprise, (DriverKind::Host, Variant::Enterprise));
         let custom = of("NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm-custom").unwrap();
         assert_eq!(custom, (DriverKind::Host, Variant::Custom));
         let guest = of("NVIDIA-Linux-x86_64-535.230.02-grid").unwrap();

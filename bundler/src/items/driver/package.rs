@@ -54,9 +54,9 @@ impl Package {
         self.header.kind
     }
 
-    /// Returns whether its header marks an original of NVIDIA.
-    pub(crate) fn is_original(&self) -> bool {
-        self.header.variant == Variant::Original
+    /// Returns the author of the package, by its header.
+    pub(crate) fn variant(&self) -> Variant {
+        self.header.variant
     }
 
     /// Checks the kind of the driver.

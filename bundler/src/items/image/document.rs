@@ -227,9 +227,16 @@ impl Index {
         let Some((_, entry)) = ranked.min_by_key(|(rank, _)| *rank) else {
             let there = self.0.iter().filter_map(|entry| entry.platform.as_ref());
             let there: Vec<String> = there.take(SHOWN).map(DescribedPlatform::shown).collect();
-            let there = if there.is_empty() { "nothing".to_owned() } else { there.join(", ") };
-            let there = there.escape_debug();
-            bail!("the image is not there for {wanted}, but for {there}");
+            if self.0.is_empty() {
+                bail!("the list of images is empty; push the image again");
+            }
+            if there.is_empty() {
+                bail!(
+                    "the list of images names no platform, so none is known to be for {wanted}; request one by its digest, `@sha256:…`"
+                );
+            }
+            let there = there.join(", ");
+            bail!("there is no image for {wanted}, but for {}", there.escape_debug());
         };
         match Kind::of(&entry.media_type) {
             Some(Kind::Manifest(_)) => entry.blob(),

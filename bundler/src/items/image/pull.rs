@@ -210,7 +210,7 @@ impl Pull<'_> {
         let cap = ByteSize::new(cap);
         let download = Download { name: &name, mirrors: &mirrors, sha256, size, cap };
         let measured =
-            fetcher.fetch(&download).map_err(|error| fetch_failed(self.source, error))?;
+            fetcher.fetch(&download).map_err(|error| fetch_failed(self.source, asked, error))?;
         // A part that is in the cache was found by its digest alone. A wrong size would become the
         // length of its member in the archive.
         if let Some(stated) = size.filter(|size| *size != measured.size) {

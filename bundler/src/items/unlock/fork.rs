@@ -47,7 +47,7 @@ pub(crate) fn judge(
             continue;
         };
         let judged: Vec<_> =
-            releases.iter().map(|driver| judge_one(catalog, library, driver)).collect();
+            releases.iter().map(|driver| judge_one(catalog, library, driver, targets)).collect();
         let best = judged.iter().position(|it| *it == Fit::Good);
         match judged.into_iter().nth(best.unwrap_or(0)) {
             Some(Fit::Good) | None => {}
@@ -58,7 +58,12 @@ pub(crate) fn judge(
     fit
 }
 
-fn judge_one(catalog: &Catalog, library: &Library, driver: &Driver) -> Fit {
+fn judge_one(
+    catalog: &Catalog,
+    library: &Library,
+    driver: &Driver,
+    targets: Option<&Targets>,
+) -> Fit {
     let release = driver.release;
     let layout = catalog.rows().layouts.iter().find(|row| row.releases.contains(release));
     let sizes = layout.map(|layout| layout.sizes.as_slice()).unwrap_or_default();
@@ -76,12 +81,18 @@ fn judge_one(catalog: &Catalog, library: &Library, driver: &Driver) -> Fit {
         return Fit::Good;
     };
     let instead = match library_for(catalog, release).filter(|it| it.id != library.id) {
+        // The catalog has the first digits of a commit only, and a recipe needs all of them.
         Some(Library { repository, commit, .. }) => {
-            format!("take commit {commit} of {repository}, or leave `git` and `commit` out")
+            let named = targets.is_some_and(|targets| targets.driver == release);
+            let name = format!("name `gpu` and `driver = \"{release}\"` in `[targets]` and ");
+            let name = if named { "" } else { &name };
+            format!(
+                "to use commit {commit} of {repository}, {name}remove `git`, `commit`, `branch` and `tag` from `[[unlock]]`"
+            )
         }
         None => "the catalog has no library for it".to_owned(),
     };
-    let waive = "`fit = \"waived\"` takes it all the same";
+    let waive = "to use it nevertheless, set `fit = \"waived\"`";
     Fit::Bad(format!("the library `{}` does not fit: {why}; {instead}; {waive}", library.id))
 }
 
@@ -120,7 +131,8 @@ mod tests {
             assert!(unfit.contains(word), "{unfit}");
         }
         let Fit::Bad(unfit) = judge("5ad3ee6", "17.5") else { panic!("it fits") };
-        assert!(unfit.contains("take commit 71ec870 of"), "{unfit}");
+        assert!(unfit.contains("to use commit 71ec870 of"), "{unfit}");
+        assert!(unfit.contains("vgpu_unlock-rs, remove `git`, `commit`"), "{unfit}");
         assert!(matches!(judge("71ec870", "19.1"), Fit::Doubted(it) if it.contains("disagree")));
         assert!(matches!(judge("123456789", "17.5"), Fit::Doubted(it) if it.contains("not known")));
     }
@@ -131,7 +143,8 @@ mod tests {
         let judge =
             |short: &str, version: &str| judge(&catalog, &commit(short), None, &[&driver(version)]);
         assert_eq!(judge("71ec870", "535.230.02"), Fit::Good);
-        assert!(matches!(judge("5ad3ee6", "535.230.02"), Fit::Bad(_)));
+        let Fit::Bad(unfit) = judge("5ad3ee6", "535.230.02") else { panic!("it fits") };
+        assert!(unfit.contains("name `gpu` and `driver = \"16.9\"` in `[targets]`"), "{unfit}");
         // The driver is not in the catalog.
         assert_eq!(judge("5ad3ee6", "1.2.3"), Fit::Good);
         assert_eq!(library_for(&catalog, "19.4".parse().unwrap()).unwrap().id.as_str(), "rbqvq");

@@ -18,7 +18,7 @@ mod record;
 mod toolchain;
 mod workshop;
 
-pub(crate) use self::record::{Making, make_again, records};
+pub(crate) use self::record::{Making, check_targets, make_again, records};
 pub(crate) use self::toolchain::{INSTALL_ZIG, Lacking};
 
 fn cannot_use(path: &Utf8Path) -> String {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use anyhow::{Context as _, bail};
+use vgpu_manifest::catalog::Catalog;
 use vgpu_manifest::driver::DriverRecord;
 use vgpu_manifest::ui::{ByteSize, Exit};
 use vgpu_manifest::unlock::{CommitId, GlibcVersion, LibraryRecord, UnlockRecord};
@@ -35,6 +36,23 @@ pub(crate) struct Making<'m> {
     pub(crate) targets: Option<&'m Targets>,
     /// Returns the previous lock for an item that is not to be updated.
     pub(crate) kept: &'m dyn Fn(&ItemName) -> Option<&'m Lock>,
+}
+
+/// Refuses commits that the catalog records for other drivers than the target, before they are
+/// fetched.
+pub(crate) fn check_targets(entries: &[Entry], targets: Option<&Targets>) -> anyhow::Result<()> {
+    for entry in entries {
+        let (Role::Unlock { fit: FitCheck::Required }, Some(origin)) =
+            (&entry.role, entry.origin.git())
+        else {
+            continue;
+        };
+        let Some(commit) = origin.revision.commit() else { continue };
+        if let Fit::Bad(why) = fork::judge(&Catalog::embedded(), commit, targets, &[]) {
+            return Err(Exit::Unsuitable.error(why).into());
+        }
+    }
+    Ok(())
 }
 
 /// Builds the unlock libraries among the entries and their sources, and returns the inputs of each.

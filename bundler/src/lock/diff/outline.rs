@@ -102,6 +102,12 @@ pub(crate) fn host_changes(wants: &Wants) -> Vec<String> {
     lines.extend(overrides.profile.keys().map(|it| format!("vGPU type `{}` changed", it.as_str())));
     lines.extend(overrides.mdev.keys().map(|it| format!("device `{}` changed", it.as_str())));
     lines.extend(overrides.vm.keys().map(|it| format!("vGPU of guest `{}` changed", it.as_str())));
+    if wants.unlock.unlock_migration == Some(true) {
+        lines.push("migration unlocked".to_owned());
+    }
+    lines.extend(wants.unlock.pci_info_map.iter().map(|(gpu, shown)| {
+        format!("GPU `{gpu}` presented as {:#06x}/{:#06x}", shown.device_id, shown.sub_system_id)
+    }));
     if wants.packages.repository.is_some() {
         lines.push("the packages as a permanent repository".to_owned());
     }

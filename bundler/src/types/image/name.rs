@@ -22,6 +22,9 @@ pub(crate) enum ParseImageError {
     /// It is not a name of an image.
     #[error(transparent)]
     Name(#[from] ParseTextError),
+    /// It has the scheme of a web address.
+    #[error("`{}` is an address: write `{}`{}", .0.escape_debug(), rest(.0).escape_debug(), transport(.0))]
+    Address(String),
     /// Engines look for it in whatever registry they are configured with; we have no such list.
     #[error("`{}` does not begin with a registry; write it out, as in `docker.io/{}`", .0.escape_debug(), .0.escape_debug())]
     NoRegistry(String),
@@ -54,6 +57,9 @@ impl FromStr for ImageName {
     type Err = ParseImageError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.contains("://") {
+            return Err(ParseImageError::Address(shortened(text)));
+        }
         let (name, digest) = match text.split_once('@') {
             Some((name, digest)) => (name, Some(parse_digest(digest)?)),
             None => (text, None),
@@ -70,6 +76,16 @@ impl FromStr for ImageName {
         };
         Ok(Self { text: text.to_owned(), reference, digest })
     }
+}
+
+/// Returns an address without its scheme.
+fn rest(address: &str) -> &str {
+    address.split_once("://").map_or(address, |(_, rest)| rest)
+}
+
+/// Returns how to ask for a registry without TLS, if the address does.
+fn transport(address: &str) -> &'static str {
+    if address.starts_with("http://") { " and `transport = \"plain-http\"`" } else { "" }
 }
 
 /// The digest in `sha256:…`.
@@ -133,7 +149,8 @@ mod tests {
         let cases = [
             ("dls:1", "does not begin with a registry"),
             ("team/dls:1", "`docker.io/team/dls:1`"),
-            ("https://registry.example/dls:1", "does not begin with a registry"),
+            ("https://registry.example/dls:1", "is an address: write `registry.example/dls:1`"),
+            ("http://a.example/dls:1", "`a.example/dls:1` and `transport = \"plain-http\"`"),
             ("registry.example/dls", "neither a tag nor a digest"),
             ("registry.example:5000/dls", "neither a tag nor a digest"),
             ("registry.example/dls:1@sha256:00", "not the digest of an image"),

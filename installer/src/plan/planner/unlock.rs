@@ -16,7 +16,8 @@ pub(super) fn steps(
     vgpu: &Vgpu,
 ) -> Result<Vec<Step>, Unsuitable> {
     let overrides = &manifest.wants.overrides;
-    if vgpu.unlock.is_none() && overrides.is_empty() {
+    let config = &manifest.wants.unlock;
+    if vgpu.unlock.is_none() && overrides.is_empty() && config.is_empty() {
         return Ok(Vec::new());
     }
     let sources = sources(manifest, vgpu)?;
@@ -26,8 +27,8 @@ pub(super) fn steps(
         let text = format!("[Service]\nEnvironment=LD_PRELOAD={LIBRARY}\n");
         steps.push(file(&path, text));
     }
-    let unlocks = vgpu.unlock.is_some();
-    steps.push(file("/etc/vgpu_unlock/config.toml", format!("unlock = {unlocks}\n")));
+    let text = config.to_toml(vgpu.unlock.is_some());
+    steps.push(file("/etc/vgpu_unlock/config.toml", text));
     steps.push(file("/etc/vgpu_unlock/profile_override.toml", overrides.to_toml()));
     Ok(steps)
 }

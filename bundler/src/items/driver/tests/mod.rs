@@ -9,6 +9,7 @@ use vgpu_manifest::catalog::DeviceId;
 use vgpu_manifest::driver::DriverKind;
 use vgpu_manifest::patch::Patch;
 
+use super::header::Variant;
 use super::*;
 
 /// Returns whether `tool` is installed; otherwise the test is skipped.
@@ -115,7 +116,7 @@ fn three_compressions_say_the_same() {
         let bytes = package(HOST, &payload);
         let package = Package::open(file(&bytes)).unwrap();
         assert_eq!(package.version().as_str(), "535.230.02");
-        assert!(package.is_original());
+        assert_eq!(package.variant(), Variant::Original);
         let config = examine(&bytes, &[]).unwrap().config.unwrap();
         assert_eq!(config.bytes, CONFIG.as_bytes(), "{tool}");
         assert_eq!(config.parsed.devices(), [DeviceId(0x1e30)]);
@@ -160,7 +161,15 @@ fn what_is_not_the_driver_is_refused_by_its_own_name() {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let other_os = text(&host()[..200]).replace("\"Linux\"", "\"FreeBSD\"");
     let no_skip = text(&host()[..200]).replace("skip=9", "skip=x");
-    let cases: [(&[u8], &str); 17] = [
+    let crlf = text(&host()).replace('\n', "\r\n");
+    let denied = "<?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code><Message>Request has \
+        expired</Message></Error>";
+    let cases: [(&[u8], &str); 19] = [
+        (crlf.as_bytes(), "line ends were converted to CR LF; transfer it again as a binary file"),
+        (
+            denied.as_bytes(),
+            "of a storage server, not a driver: AccessDenied (Request has expired); get a new address",
+        ),
         (b"", "empty"),
         (page.as_bytes(), "a web page (\"Just a moment…\")"),
         (
@@ -190,6 +199,14 @@ fn what_is_not_the_driver_is_refused_by_its_own_name() {
     assert_eq!(package.kind(), DriverKind::Guest);
     let error = package.examine(None, &[]).unwrap_err().to_string();
     assert!(error.contains("its payload contradicts that"), "{error}");
+}
+
+#[test]
+fn the_driver_of_ai_enterprise_is_a_host_driver() {
+    let bytes = package(&format!("{HOST}-aie"), &gzip(&host_files()));
+    let package = Package::open(file(&bytes)).unwrap();
+    assert_eq!((package.kind(), package.variant()), (DriverKind::Host, Variant::Enterprise));
+    assert!(examine(&bytes, &[]).unwrap().config.is_some());
 }
 
 #[test]

@@ -192,7 +192,7 @@ fn of_a_list_the_image_for_the_platform_is_taken() {
     assert_eq!(digest_of(&other), Digest::of(&arm64.manifest()));
     let none = ImageSource { platform: "linux/s390x".parse().unwrap(), ..tag };
     let error = message(&Machine::new().pull(&none).unwrap_err());
-    assert!(error.contains("not there for linux/s390x, but for linux/arm64, unknown"), "{error}");
+    assert!(error.contains("no image for linux/s390x, but for linux/arm64, unknown"), "{error}");
 }
 
 #[test]

@@ -114,7 +114,13 @@ fn a_list_leads_to_one_image_and_no_further() {
     let error = pull(&index(&[("linux/amd64", OCI_MANIFEST, &inner)]));
     assert!(error.contains("another list"), "{error}");
     let error = pull(&index(&[]));
-    assert!(error.contains("not there for linux/amd64, but for nothing"), "{error}");
+    assert!(error.contains("the list of images is empty"), "{error}");
+    let bare = index(&[("linux/amd64", OCI_MANIFEST, &image.manifest())]);
+    let bare = String::from_utf8(bare).unwrap();
+    let (head, tail) = bare.split_once(",\"platform\":{").unwrap();
+    let (_, tail) = tail.split_once('}').unwrap();
+    let error = pull(format!("{head}{tail}").as_bytes());
+    assert!(error.contains("names no platform") && error.contains("@sha256:"), "{error}");
     let error = pull(&index(&[("linux/amd64", "text/plain", &inner)]));
     assert!(error.contains("the type is `text/plain`"), "{error}");
     let list = index(&[("linux/amd64", OCI_MANIFEST, &image.manifest())]);
@@ -126,6 +132,43 @@ fn a_list_leads_to_one_image_and_no_further() {
     registry.lie(&by_digest(&image.manifest()), Lie::Other(other.manifest()));
     let error = pull(&list);
     assert!(error.contains("has another content"), "{error}");
+}
+
+#[test]
+fn what_the_registry_does_not_give_has_a_cause_and_a_next_step() {
+    let registry = FakeRegistry::new(Door::Open);
+    registry.image("dls", "1", &Image::oci(&[b"layer"]));
+    let error = message(&Machine::new().pull(&source(&registry, "dls:2")).unwrap_err());
+    let host = registry.host();
+    assert!(error.contains(&format!("`{host}` has no tag `2` of `dls`; list the tags")), "{error}");
+    let pinned = format!("dls:1@{}", digest(b"gone"));
+    let error = message(&Machine::new().pull(&source(&registry, &pinned)).unwrap_err());
+    assert!(error.contains("no image with the digest") && error.contains("update"), "{error}");
+
+    let shut = FakeRegistry::new(Door::Shut);
+    let error = message(&Machine::new().pull(&source(&shut, "dls:1")).unwrap_err());
+    assert!(error.contains("podman login") && error.contains("answers 401"), "{error}");
+    assert!(!error.contains(".netrc"), "{error}");
+}
+
+#[test]
+fn a_registry_without_tls_is_named() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let _ = std::io::Read::read(&mut &stream, &mut [0; 1024]);
+            let _ = std::io::Write::write_all(&mut &stream, b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    let source = ImageSource {
+        image: format!("{host}/dls:1").parse().unwrap(),
+        platform: Platform::host(),
+        mirror: Vec::new(),
+        transport: Transport::Https,
+    };
+    let error = message(&Machine::new().pull(&source).unwrap_err());
+    assert!(error.contains("answers without TLS") && error.contains("\"plain-http\""), "{error}");
 }
 
 #[test]
