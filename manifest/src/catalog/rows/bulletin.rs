@@ -21,7 +21,7 @@ pub struct Bulletin {
     pub evidence: Vec<EvidenceId>,
 }
 
-/// What a bulletin means for a release.
+/// The consequence of a bulletin for a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exposure {
     /// The release lacks the fixes, which this later one of its branch has.
@@ -31,7 +31,7 @@ pub enum Exposure {
 }
 
 impl Bulletin {
-    /// Returns what the bulletin means for `release`; `None` if it is not concerned.
+    /// Returns the consequence for `release`; `None` if it is not concerned.
     #[must_use]
     pub fn exposes(&self, release: Release) -> Option<Exposure> {
         if self.unfixed.contains(&release.branch()) {
