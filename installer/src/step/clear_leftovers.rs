@@ -31,7 +31,6 @@ impl ClearLeftovers {
 
     /// Returns the leftovers that prevent an installation and that only the operator can remove:
     /// they are in files with other settings, in files of packages, or in an unknown place.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the planner does not use it yet"))]
     pub(crate) fn refused(leftovers: &[Leftover]) -> impl Iterator<Item = &Leftover> {
         let prevents = |leftover: &&Leftover| match leftover.kind {
             LeftoverKind::VfioIds | LeftoverKind::NvidiaBlacklist | LeftoverKind::NvidiaInstall => {

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::driver::DriverKind;
-use vgpu_manifest::inventory::Inventory;
+use vgpu_manifest::inventory::{Inventory, Leftover};
 use vgpu_manifest::platform::{BootLoader, CpuVendor, KernelSeries, SecureBoot};
 use vgpu_manifest::ui::{Exit, Explain};
 use vgpu_manifest::{Iommu, ItemName, KernelWord, Kind, Manifest, ModuleName, ParseTextError};
@@ -138,7 +138,7 @@ pub(crate) fn plan_with(
 ) -> Result<Plan, Unsuitable> {
     let mut steps = vec![Step::InstallSelf(InstallSelf { content: choices.program })];
     if brings_driver(manifest) {
-        steps.extend(ClearLeftovers::in_the_way(&facts.leftovers).map(Step::ClearLeftovers));
+        steps.extend(leftovers(facts, choices, around)?.map(Step::ClearLeftovers));
     }
     steps.extend(packages::steps(manifest, facts)?);
     let mut later = Vec::new();
@@ -188,6 +188,30 @@ pub(crate) fn plan_with(
     Ok(Plan::new(steps, later))
 }
 
+/// Returns the removal of leftovers that keep the driver from the GPUs for vGPU, and fails if one of
+/// them can only be removed by the operator. A passthrough of other GPUs stays.
+fn leftovers(
+    facts: &Inventory,
+    choices: &Choices,
+    around: &Surroundings,
+) -> Result<Option<ClearLeftovers>, Unsuitable> {
+    let able = around.vgpu.as_ref().map(|vgpu| &vgpu.gpus);
+    let serving = able.map(|able| choices.gpus.serving(able, &facts.gpus)).unwrap_or_default();
+    let concerns = |leftover: &&Leftover| {
+        leftover.gpus.is_empty() || serving.iter().any(|gpu| leftover.concerns(*gpu))
+    };
+    let concerning: Vec<_> = facts.leftovers.iter().filter(concerns).cloned().collect();
+    let refused = ClearLeftovers::refused(&concerning);
+    let refused: Vec<_> = refused
+        .map(|it| format!("{it} keeps NVIDIA's driver from a GPU for vGPU; remove it"))
+        .collect();
+    if refused.is_empty() {
+        Ok(ClearLeftovers::in_the_way(&concerning))
+    } else {
+        Err(Unsuitable::Objections(refused))
+    }
+}
+
 fn brings_driver(manifest: &Manifest) -> bool {
     manifest.records(Kind::driver).any(|(_, driver)| driver.kind == DriverKind::Host)
 }
@@ -213,7 +237,7 @@ fn modules(
             modules.push(module);
         }
     }
-    let boots = facts.kernels.pinned.as_ref().or(facts.kernels.running.as_ref());
+    let boots = facts.kernels.next_boot().or(facts.kernels.running.as_ref());
     if boots.is_some_and(|kernel| kernel.series() >= KernelSeries::new(6, 2)) {
         modules.retain(|module| module.as_str() != "vfio_virqfd");
     }
