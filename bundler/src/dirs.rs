@@ -25,6 +25,12 @@ pub(crate) fn config() -> Result<Utf8PathBuf, NoHome> {
     find("XDG_CONFIG_HOME", ".config", "files")
 }
 
+/// Returns the configuration folder of the bundler alone, if the user has a home.
+pub(crate) fn bundler_config() -> Option<Utf8PathBuf> {
+    let offline = config().ok()?;
+    Some(offline.with_file_name("vgpu-bundler"))
+}
+
 fn find(
     variable: &'static str,
     below_home: &str,

@@ -1,9 +1,10 @@
 //! Makes bundles, online: recipe → lock → cache → signed archive.
 //!
 //! `cli` has a file for each command, which resolves its arguments and runs it. A [`recipe`] lists
-//! the contents of a bundle, and a [`lock`] pins them by digest. [`items`] obtains and inspects each
-//! kind of item, [`apt`] resolves packages, and [`fetch`] and [`net`] download. The [`cache`] stores
-//! verified content, and [`pack`] writes the bundle.
+//! the contents of a bundle, and a [`lock`] pins them by digest; both are data, in terms of
+//! [`types`]. [`relock`] makes a lock from a recipe: [`items`] obtains and inspects each kind of
+//! item, [`apt`] resolves packages, and [`fetch`] and [`net`] download. The [`cache`] stores verified
+//! content, and [`pack`] writes the bundle.
 
 use std::process::ExitCode;
 
@@ -12,9 +13,9 @@ use vgpu_manifest::ui::Exit;
 mod apt;
 mod assist;
 mod cache;
+mod catalog;
 mod cli;
 mod dirs;
-mod exit;
 mod fetch;
 mod fleet;
 #[cfg(test)]
@@ -27,17 +28,18 @@ mod net;
 mod pack;
 mod recheck;
 mod recipe;
+mod relock;
 mod sbom;
 mod secret;
 mod stick;
 mod trust;
+mod types;
 mod ui;
-mod wants;
 
 #[cfg(feature = "pages")]
-pub use crate::cli::completions::completions;
+pub use crate::cli::commands::completions::completions;
 #[cfg(feature = "pages")]
-pub use crate::cli::manual_pages::manual_pages;
+pub use crate::cli::commands::man::manual_pages;
 pub use crate::cli::{MANUAL, command};
 
 use crate::cli::Cli;
@@ -58,6 +60,6 @@ pub fn main() -> ExitCode {
     let talk = if cli.global.quiet { Talk::Quiet } else { Talk::Normal };
     let ui = Ui::new(talk, cli.global.color);
     let (ui, result) = crate::cli::commands::run(cli, ui);
-    let exit = result.map_or_else(|error| exit::tell(&ui, &error), |()| Exit::Done);
+    let exit = result.map_or_else(|error| cli::exit::report(&ui, &error), |()| Exit::Done);
     exit.into()
 }

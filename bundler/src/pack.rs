@@ -5,8 +5,8 @@ use std::io;
 
 use camino::Utf8PathBuf;
 use vgpu_manifest::{
-    Digest, Item, ItemError, ItemFields, ItemName, Manifest, ManifestError, Measure, Measured,
-    ProgramVersion, Source,
+    Digest, Item, ItemError, ItemFields, ItemName, Manifest, Measure, Measured, ProgramVersion,
+    Source, WriteError,
 };
 
 use crate::cache::{Cache, CacheError, CacheLock};
@@ -33,7 +33,7 @@ pub(crate) enum PackError {
     Item(#[from] ItemError),
     /// The items and the changes to the host are inconsistent.
     #[error(transparent)]
-    Manifest(#[from] ManifestError),
+    Bundle(#[from] WriteError),
 }
 
 /// Returns the manifest of the bundle of `lock`. All contents must be in `cache`.
@@ -67,7 +67,7 @@ pub(crate) fn check(lock: &Lock) -> Result<(), PackError> {
         let chunks = (0..count).map(|_| empty).collect();
         Ok(Measured { size, sha256, chunks })
     })?;
-    manifest.to_bytes().map(drop).map_err(PackError::from)
+    Ok(manifest.check_limits()?)
 }
 
 fn assemble(

@@ -5,13 +5,15 @@ use std::process::ExitCode;
 mod act;
 mod cli;
 mod component;
+mod date;
 mod driver;
 mod facts;
 mod fit;
 mod gpus;
 mod kernel;
+mod kernel_guard;
 mod license;
-mod machine;
+mod locked_host;
 mod packages;
 mod plan;
 #[cfg(test)]
@@ -22,7 +24,6 @@ mod step;
 mod store;
 mod trust;
 mod ui;
-mod unlock;
 
 /// The modules that may open a [`Door`](host::Door): the journal and the host.
 #[path = "."]
@@ -42,5 +43,8 @@ pub use self::packages::{PackageFile, index};
 /// Runs the program with the arguments of this process.
 #[must_use]
 pub fn main() -> ExitCode {
+    // DKMS, update-initramfs and NVIDIA's installer inherit it: with another one, their files would
+    // be writable for everyone, or unreadable for other programs.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     cli::main()
 }

@@ -9,12 +9,14 @@
 //! host/     the properties of a host, and the inventory that describes one
 //! bundle/   reading, verifying and writing the archive
 //! catalog/  facts about GPUs, drivers, patches and kernels
+//! database/ the catalog as the SQLite file of a bundle
 //! verdict/  whether a GPU, a driver and a host work together
 //! ui/       output and exit classes of both programs
 //! ```
 
 mod bundle;
 pub mod catalog;
+pub mod database;
 mod host;
 mod item;
 mod manifest;
@@ -28,7 +30,7 @@ mod wants;
 pub use crate::bundle::{
     Bundle, CopyError, CosignError, Damage, FrameDamage, Measure, Measured, PIECE, PartFault,
     PartSize, PartsError, Place, Progress, ReadError, SIGNATURES_AT, Sink, Source, Target,
-    TooLarge, Unverified, Verified, VerifyError, WriteError, limits, parallel, write_bundle,
+    TooLarge, Unverified, Verified, VerifyError, WriteError, parallel, write_bundle,
 };
 pub use crate::host::{inventory, platform};
 pub use crate::item::{
@@ -37,8 +39,8 @@ pub use crate::item::{
 };
 pub use crate::manifest::{FORMAT, Manifest, ManifestError};
 pub use crate::types::{
-    BundleName, CHUNK, Digest, Hasher, HostPath, ItemId, ItemName, Mode, NameCollision,
-    ParseTextError, PathError, ProgramVersion, is_word, printable, shell_word, tree_digest,
+    BundleName, CHUNK, DebVersion, Digest, Hasher, HostPath, ItemId, ItemName, Mode, NameCollision,
+    ParseTextError, PathError, ProgramVersion, is_word, limits, printable, shell_word, tree_digest,
 };
 pub use crate::wants::{
     DropInName, GuestTool, Iommu, KernelWord, ModprobeLine, ModuleName, PackageWants,

@@ -3,12 +3,11 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use vgpu_keys::Channel;
 
-use crate::bundle::limits::MAX_CATALOG;
-use crate::bundle::limits::{MAX_ITEM, MAX_ITEMS};
 use crate::item::driver::PatchRecord;
 use crate::item::package::{ArchiveName, ArchiveRecord, PackageRecord};
 use crate::item::unlock::LibraryRecord;
 use crate::item::{Item, Kind};
+use crate::limits::{MAX_CATALOG, MAX_ITEM, MAX_ITEMS};
 use crate::printable;
 use crate::types::object::{object, objects, some_object};
 use crate::types::{NameCollision, check_distinct};
@@ -85,6 +84,9 @@ pub enum ManifestError {
     /// It refers to a missing item.
     #[error("the manifest places item `{0}` on the host, but does not have it")]
     Missing(ItemName),
+    /// Two files, units or drop-ins have the same path on the host.
+    #[error("two items are placed at {}", printable(.0))]
+    PathTwice(String),
     /// An item depends on a missing one.
     #[error("item `{item}` depends on the {kind} `{of}`, which the manifest does not have")]
     Lacks {
@@ -192,8 +194,14 @@ impl Manifest {
         if let Some((_, item)) = catalogs.find(|(at, item)| *at > 0 || item.size() > MAX_CATALOG) {
             return Err(ManifestError::Catalog(item.name().clone()));
         }
-        match self.wants.items().find(|name| self.item(name).is_none()) {
-            Some(missing) => Err(ManifestError::Missing(missing.clone())),
+        let names: BTreeSet<&ItemName> = self.items.iter().map(Item::name).collect();
+        match self.wants.items().find(|name| !names.contains(name)) {
+            Some(missing) => return Err(ManifestError::Missing(missing.clone())),
+            None => {}
+        }
+        let mut taken = BTreeSet::new();
+        match self.wants.paths().find(|path| !taken.insert(path.clone())) {
+            Some(path) => Err(ManifestError::PathTwice(path)),
             None => Ok(()),
         }
     }

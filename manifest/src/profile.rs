@@ -4,12 +4,21 @@
 //! recipe was written. Therefore the overrides are typed, and an invalid one fails when the recipe
 //! is parsed.
 
+mod config;
+mod limits;
+mod size;
+#[cfg(test)]
+mod tests;
+
+pub use self::config::{PciInfo, PciInfoKey, UnlockConfig};
+pub use self::limits::TooLong;
+pub use self::size::MemorySize;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::text;
-use crate::types::text::is_word;
 
 /// All overrides.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,11 +42,11 @@ pub struct ProfileOverride {
     #[serde(skip_serializing_if = "Option::is_none")]
     gpu_type: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    card_name: Option<ProfileText>,
+    card_name: Option<NameText>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    vgpu_type: Option<ProfileText>,
+    vgpu_type: Option<NameText>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    features: Option<ProfileText>,
+    features: Option<LicenseText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_instances: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,11 +72,11 @@ pub struct ProfileOverride {
     #[serde(skip_serializing_if = "Option::is_none")]
     pci_device_id: Option<Bounded>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    framebuffer: Option<Bounded>,
+    framebuffer: Option<MemorySize>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    mappable_video_size: Option<Bounded>,
+    mappable_video_size: Option<MemorySize>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    framebuffer_reservation: Option<Bounded>,
+    framebuffer_reservation: Option<MemorySize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     encoder_capacity: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,11 +84,11 @@ pub struct ProfileOverride {
     #[serde(skip_serializing_if = "Option::is_none")]
     frl_enabled: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    adapter_name: Option<ProfileText>,
+    adapter_name: Option<NameText>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    short_gpu_name: Option<ProfileText>,
+    short_gpu_name: Option<NameText>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    license_type: Option<ProfileText>,
+    license_type: Option<LicenseText>,
 }
 
 /// A number of at most 63 bits, the limit of TOML.
@@ -116,16 +125,18 @@ impl ProfileOverrides {
     #[must_use]
     pub fn to_toml(&self) -> String {
         let mut text = String::new();
-        for (name, profile) in &self.profile {
-            table(&mut text, &format!("profile.{}", name.as_str()), profile);
-        }
-        for (name, profile) in &self.mdev {
-            table(&mut text, &format!("mdev.{}", name.as_str()), profile);
-        }
-        for (name, profile) in &self.vm {
-            table(&mut text, &format!("vm.{}", name.as_str()), profile);
+        for (name, profile) in self.tables() {
+            table(&mut text, &name, profile);
         }
         text
+    }
+
+    /// Returns the name of each table, and its overrides.
+    fn tables(&self) -> impl Iterator<Item = (String, &ProfileOverride)> {
+        let profile = self.profile.iter().map(|(name, it)| (format!("profile.{name}"), it));
+        let mdev = self.mdev.iter().map(|(name, it)| (format!("mdev.{name}"), it));
+        let vm = self.vm.iter().map(|(name, it)| (format!("vm.{name}"), it));
+        profile.chain(mdev).chain(vm)
     }
 }
 
@@ -143,7 +154,7 @@ text! {
     /// The name of a vGPU type in sysfs: `nvidia-259`.
     ProfileName,
     "the name of a vGPU type",
-    "`nvidia-` and a number: `nvidia-259`",
+    "`nvidia-` and a number without leading zeros, as `nvidia-259`; `vgpu_unlock` compares it as text",
     |text| text.strip_prefix("nvidia-").is_some_and(is_number)
 }
 
@@ -163,69 +174,33 @@ text! {
     /// The number of a guest.
     VmId,
     "the number of a guest",
-    "a number of at most nine digits",
+    "at most nine digits without leading zeros, as `100`; `vgpu_unlock` compares it as text",
     is_number
 }
 
 text! {
-    /// A text in an override: `NVS`.
-    ProfileText,
-    "a text in an override",
-    "letters, digits, blanks and `._,/()+-`, at most 64 bytes",
-    |text| {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b" ._,/()+-".contains(&b);
-        is_word(text, 64, |b| b.is_ascii_alphanumeric(), plain)
-    }
+    /// A name in an override: `NVS`.
+    NameText,
+    "a name in an override",
+    "printable ASCII without `\"` and `\\`, at most 63 bytes, which is what the driver holds",
+    |text| is_plain(text, 63)
+}
+
+text! {
+    /// The licenses of a vGPU type: `GRID-Virtual-WS,2.0`.
+    LicenseText,
+    "a license in an override",
+    "printable ASCII without `\"` and `\\`, at most 127 bytes, which is what the driver holds",
+    |text| is_plain(text, 127)
+}
+
+/// Checks for a text of at most `max` bytes that means the same inside quotation marks.
+fn is_plain(text: &str, max: usize) -> bool {
+    let plain = |b: u8| (b.is_ascii_graphic() || b == b' ') && b != b'"' && b != b'\\';
+    (1..=max).contains(&text.len()) && text.bytes().all(plain)
 }
 
 fn is_number(text: &str) -> bool {
-    (1..=9).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TEXT: &str = "\
-[profile.nvidia-259]
-cuda_enabled = 1
-framebuffer = 939524096
-framebuffer_reservation = 134217728
-frl_enabled = 0
-vgpu_type = \"NVS\"
-
-[vm.100]
-num_displays = 1
-
-";
-
-    #[test]
-    fn what_is_written_is_what_was_read() {
-        let overrides: ProfileOverrides = toml::from_str(TEXT).unwrap();
-        let again: ProfileOverrides = toml::from_str(&overrides.to_toml()).unwrap();
-        assert_eq!(again, overrides);
-        assert_eq!(overrides.to_toml(), TEXT);
-        let json = serde_json::to_string(&overrides).unwrap();
-        assert_eq!(serde_json::from_str::<ProfileOverrides>(&json).unwrap(), overrides);
-    }
-
-    #[test]
-    fn what_vgpu_unlock_would_choke_on_is_refused() {
-        for (good, bad) in [
-            ("nvidia-259", "nvidia-"),
-            ("nvidia-259", "'nvidia-259\\n'"),
-            ("cuda_enabled = 1", "cuda_enabled = true"),
-            ("cuda_enabled = 1", "cuda_enabled = -1"),
-            ("cuda_enabled = 1", "cuda_enabled = 4294967296"),
-            ("cuda_enabled", "cudaEnabled"),
-            ("\"NVS\"", "\"N\\\"S\""),
-            ("\"NVS\"", "7"),
-            ("vm.100", "vm.x"),
-            ("profile.", "profiles."),
-        ] {
-            assert!(TEXT.contains(good), "{good}");
-            let text = TEXT.replacen(good, bad, 1);
-            assert!(toml::from_str::<ProfileOverrides>(&text).is_err(), "{text}");
-        }
-    }
+    let is_canonical = text == "0" || !text.starts_with('0');
+    (1..=9).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()) && is_canonical
 }

@@ -7,7 +7,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::inventory::PackageName;
-use crate::profile::ProfileOverrides;
+use crate::profile::{ProfileOverrides, UnlockConfig};
 use crate::text;
 use crate::types::object::{object, objects};
 use crate::types::text::is_word;
@@ -36,6 +36,9 @@ pub struct Wants {
     /// Overrides of the driver's values for vGPU types.
     #[serde(skip_serializing_if = "ProfileOverrides::is_empty", deserialize_with = "object")]
     pub overrides: ProfileOverrides,
+    /// Further configuration of the unlock library.
+    #[serde(skip_serializing_if = "UnlockConfig::is_empty", deserialize_with = "object")]
+    pub unlock: UnlockConfig,
     /// Items to place as files.
     #[serde(rename = "file", skip_serializing_if = "Vec::is_empty", deserialize_with = "objects")]
     pub files: Vec<WantedFile>,
@@ -59,6 +62,15 @@ pub struct Wants {
 }
 
 impl Wants {
+    /// Returns the paths that files, units and drop-ins take, in this order.
+    pub fn paths(&self) -> impl Iterator<Item = String> {
+        let files = self.files.iter().map(|file| file.path.to_string());
+        let units = self.units.iter().map(|unit| format!("/etc/systemd/system/{}", unit.name));
+        let drop_ins = self.drop_ins.iter();
+        let drop_ins = drop_ins.map(|it| format!("/etc/systemd/system/{}.d/{}", it.unit, it.name));
+        files.chain(units).chain(drop_ins)
+    }
+
     /// Returns the items that are named here, so that a manifest can check that they exist.
     pub fn items(&self) -> impl Iterator<Item = &ItemName> {
         let files = self.files.iter().map(|file| &file.item);

@@ -349,3 +349,101 @@ fn what_is_not_the_right_driver_is_refused_by_name() {
         "the patch for the driver 535.990.02, but `driver/host.run` is the driver {VERSION}"
     ));
 }
+
+#[test]
+fn the_host_driver_of_ai_enterprise_is_taken_bare_renamed_and_from_its_archive() {
+    if !tools() {
+        return;
+    }
+    let (enterprise, guest) = (StandIn::enterprise(VERSION), StandIn::guest(VERSION));
+    let name = enterprise.file_name();
+    let zip = format!("NVIDIA-AI-Enterprise-Linux-KVM-{VERSION}-{VERSION}-539.19.zip");
+    for source in [name.as_str(), "renamed.run", &zip] {
+        let (scratch, folder) =
+            laptop(&format!("[[driver]]\nname = \"driver/host.run\"\npath = \"{source}\"\n"));
+        let path = folder.join(source);
+        if source == zip {
+            write_portal(&path, Layout::Folders, &enterprise, &guest).unwrap();
+        } else {
+            enterprise.write(&path).unwrap();
+        }
+        let said = expect(scratch.bundler(&["lock"]), 0);
+        assert!(said.err.contains("is the host driver of NVIDIA AI Enterprise"), "{}", said.err);
+        let driver = &records(&folder, "driver")[0];
+        assert_eq!((&driver["version"], &driver["kind"]), (&VERSION.into(), &"host".into()));
+    }
+}
+
+#[test]
+fn the_guest_driver_is_taken_from_the_archive_for_another_hypervisor() {
+    if !tools() {
+        return;
+    }
+    let zip = format!("NVIDIA-GRID-Ubuntu-KVM-{VERSION}-{VERSION}-539.19.zip");
+    let entry = |kind: &str| {
+        format!("[[driver]]\nname = \"driver/x.run\"\nkind = \"{kind}\"\npath = \"{zip}\"\n")
+    };
+    let (scratch, folder) = laptop(&entry("guest"));
+    let (host, guest) = (StandIn::host(VERSION), StandIn::guest(VERSION));
+    write_portal(&folder.join(&zip), Layout::Folders, &host, &guest).unwrap();
+    expect(scratch.bundler(&["lock"]), 0);
+    assert_eq!(records(&folder, "driver")[0]["kind"], "guest");
+    let head = "[bundle]\nname = \"node\"\nchannel = \"stable\"\n";
+    scratch.write("bundle.toml", format!("{head}{}", entry("host")));
+    let said = run(scratch.bundler(&["lock"]));
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("is the package for Ubuntu-KVM"), "{}", said.err);
+}
+
+#[test]
+fn a_name_that_states_another_version_than_the_header_is_refused() {
+    if !tools() {
+        return;
+    }
+    let other = StandIn::host("535.990.07").file_name();
+    let entry =
+        |name: &str, path: &str| format!("[[driver]]\nname = \"{name}\"\npath = \"{path}\"\n");
+    for (name, path) in [(&*format!("driver/{other}"), "a.run"), ("driver/a.run", &*other)] {
+        let (scratch, folder) = laptop(&entry(name, path));
+        StandIn::host("535.990.08").write(&folder.join(path)).unwrap();
+        let said = run(scratch.bundler(&["lock"]));
+        assert_eq!(said.code, Some(1), "{}", said.err);
+        let told = "states driver 535.990.07, but the header of the file states 535.990.08";
+        assert!(said.err.contains(told), "{}", said.err);
+    }
+}
+
+#[test]
+fn overrides_fit_the_driver_of_the_bundle() {
+    if !tools() {
+        return;
+    }
+    let (scratch, folder) = laptop("");
+    StandIn::host(VERSION).write(&folder.join("host.run")).unwrap();
+    let lock = |overrides: &str| {
+        let head = "[bundle]\nname = \"node\"\nchannel = \"stable\"\n[[driver]]\n\
+            name = \"host.run\"\npath = \"host.run\"\n[host]\n\
+            overrides = { path = \"profile_override.toml\" }\n";
+        scratch.write("bundle.toml", head);
+        scratch.write("profile_override.toml", overrides);
+        run(scratch.bundler(&["lock"]))
+    };
+    let said = lock("[profile.nvidia-256]\nfrl_enabled = 60\nframebuffer = \"1856 MiB\"\n");
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(
+        said.err.contains("`frl_enabled = 60` in `[profile.nvidia-256]` means 1"),
+        "{}",
+        said.err
+    );
+    let lock_file = fs::read_to_string(folder.join("bundle.lock")).unwrap();
+    assert!(lock_file.contains("framebuffer = 1946157056"), "{lock_file}");
+    let name = "a card name of 43 bytes, which is too long!";
+    for (overrides, word) in [
+        (format!("[profile.nvidia-256]\ncard_name = \"{name}\"\n"), "up to vGPU 18.x holds 31"),
+        ("[profile.nvidia-999]\nfrl_enabled = 0\n".to_owned(), "no driver of the bundle has this"),
+    ] {
+        let said = lock(&overrides);
+        assert_eq!(said.code, Some(1), "{}", said.err);
+        assert!(said.err.contains(word), "{}", said.err);
+    }
+}

@@ -44,14 +44,13 @@ fn equal_nodes_are_equal_and_others_are_told_apart_by_name() {
 
     let words = ["fleet", "compare", "a.json", "b.json", "c.json"];
     let differ = expect(scratch.bundler(&words), 5);
-    assert!(differ.out.contains("\n  pve1, pve2: holds\n  pve3: drifted\n"), "{}", differ.out);
+    assert!(differ.out.contains("\n  pve1, pve2: in-sync\n  pve3: drifted\n"), "{}", differ.out);
     assert!(differ.out.contains("/etc/a.conf"), "{}", differ.out);
 
     let json = expect(scratch.bundler(&[&words[..], &["--json"]].concat()), 5).out;
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["nodes"][2]["name"], "pve3");
-    let standing =
-        json["differences"].as_array().unwrap().iter().find(|it| it["what"] == "standing");
+    let standing = json["differences"].as_array().unwrap().iter().find(|it| it["what"] == "state");
     assert_eq!(standing.unwrap()["values"][1]["nodes"][0], "pve3");
 }
 
@@ -60,7 +59,7 @@ fn a_report_that_was_changed_is_not_compared() {
     let scratch = reports();
     let path = scratch.path("laptop/b.json");
     let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, text.replacen("\"holds\": true", "\"holds\": false", 1)).unwrap();
+    fs::write(&path, text.replacen("\"in-sync\"", "\"drifted\"", 1)).unwrap();
     let said = expect(scratch.bundler(&["fleet", "compare", "a.json", "b.json"]), 3).err;
     assert!(said.contains("`b.json` was changed after it was written"), "{said}");
     fs::write(&path, "{}").unwrap();

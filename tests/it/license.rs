@@ -179,6 +179,7 @@ fn on_a_recent_proxmox_ve_the_server_gets_a_container() {
     assert!(said.err.contains("pass `--storage NAME`"), "{said:?}");
     let templates = "no storage of this node may hold container templates";
     let place = [&place[..], &["--storage", "local-lvm"]].concat();
+    stage.place("etc/pve/storage.cfg", "dir: local\n\tpath /var/lib/vz\n\tcontent iso\n");
     let said = stage.install(&bundle, &place, 4);
     assert!(said.err.contains(templates), "{said:?}");
     stage.place("etc/pve/storage.cfg", "dir: local\n\tpath /var/lib/vz\n\tcontent iso,vztmpl\n");
@@ -192,11 +193,15 @@ fn on_a_recent_proxmox_ve_the_server_gets_a_container() {
     for words in [
         format!("/usr/sbin/pct create 200 local:vztmpl/{template} --hostname vgpu-license"),
         "--net0 name=eth0,bridge=vmbr0,ip=192.0.2.30/24,type=veth,host-managed=1".to_owned(),
-        "/usr/sbin/pct set 200 --entrypoint".to_owned(),
+        "/usr/sbin/pct set 200 --mp0 /var/lib/vgpu-offline-license/cert,mp=/app/cert --mp1 "
+            .to_owned(),
         "/usr/sbin/pct start 200".to_owned(),
     ] {
         assert!(commands.contains(&words), "{words}: {commands}");
     }
+    // `pct create` would extract the image through mount points.
+    let create = commands.lines().find(|line| line.contains("pct create")).unwrap();
+    assert!(!create.contains("--mp"), "{create}");
     assert!(!stage.node("etc/systemd/system/vgpu-offline-license.service").exists());
     stage.run(&["revert", "--yes"], 0);
     assert!(!archive.exists());

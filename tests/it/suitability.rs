@@ -21,8 +21,12 @@ fn scratch(node: Node) -> Scratch {
     scratch
 }
 
+/// Runs `init` in November 2026, because proposals depend on the drivers that NVIDIA supports.
 fn init(scratch: &Scratch, more: &[&str]) -> Said {
-    run(scratch.bundler(&[&["init", "--name", "gpu", "--inventory", "node.json"], more].concat()))
+    let words = [&["init", "--name", "gpu", "--inventory", "node.json"], more].concat();
+    let mut command = scratch.bundler(&words);
+    command.env("SOURCE_DATE_EPOCH", "1796040000");
+    run(command)
 }
 
 fn recipe(scratch: &Scratch) -> String {
@@ -143,6 +147,7 @@ fn targets_and_driver_must_be_of_one_release() {
     here.write("bundle.toml", recipe(&here).replace("driver = \"20.1\"", "driver = \"20.0\""));
     let said = expect(here.bundler(&["lock"]), 4).err;
     assert!(said.contains("for vGPU 20.0 (595.58.02), but it has 595.71.03"), "{said}");
+    assert!(said.contains("hint: set `driver = \"20.1\"` in `[targets]`"), "{said}");
     // The installed driver must support the GPU too: it is not patched.
     let words = ["init", "--name", "b", "-r", "b.toml", "--gpu", "1e07", "--driver", "20.0"];
     expect(here.bundler(&words), 0);
@@ -154,6 +159,83 @@ fn targets_and_driver_must_be_of_one_release() {
     StandIn::host("595.58.02").write(&here.path(path)).unwrap();
     let said = expect(here.bundler(&["lock"]), 4).err;
     assert!(said.contains("needs the unlock patch"), "{said}");
+}
+
+/// Writes a stand-in for a host driver to `inputs/`, and returns its path.
+fn host(scratch: &Scratch, version: &str) -> String {
+    let path = format!("inputs/NVIDIA-Linux-x86_64-{version}-vgpu-kvm.run");
+    scratch.write(&path, "");
+    StandIn::host(version).write(&scratch.path("laptop").join(&path)).unwrap();
+    path
+}
+
+#[test]
+fn the_driver_file_decides_on_the_release() {
+    if !skip::have("xz") {
+        return;
+    }
+    let here = scratch(Node::TeslaT4);
+    let path = host(&here, "550.144.02");
+    let both = init(&here, &["--driver", "18.6", "--driver-file", &path]);
+    assert_eq!(both.code, Some(2), "{both:?}");
+    assert!(both.err.contains("the host driver 550.144.02 of vGPU 17.5"), "{both:?}");
+    let said = init(&here, &["--driver-file", &path]);
+    assert!(said.err.contains("vGPU 17.5 for 1 GPU"), "{said:?}");
+    assert!(
+        recipe(&here).contains("name = \"driver/NVIDIA-Linux-x86_64-550.144.02-vgpu-kvm.run\"")
+    );
+}
+
+#[test]
+fn a_driver_that_is_newer_than_the_catalogue_is_installed_unverified() {
+    if !skip::have("xz") {
+        return;
+    }
+    let here = scratch(Node::TeslaT4);
+    let path = host(&here, "580.999.01");
+    let said = init(&here, &["--driver-file", &path]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let text = recipe(&here);
+    assert!(text.contains("driver = \"19.x\""), "{text}");
+    let doubt = "vGPU 19.x (580.999.01) is newer than the catalog";
+    assert!(text.contains(&format!("# Unverified: {doubt}")), "{text}");
+    let bundle = build(&here, &[]);
+    let fits = expect(here.installer(&["check", &bundle]), 0).out;
+    assert!(fits.starts_with("fits this node: vGPU 19.x"), "{fits}");
+    assert!(fits.contains("native, unverified: Tesla T4") && fits.contains(doubt), "{fits}");
+    let plan = expect(here.installer(&["plan", &bundle]), 0).out;
+    assert!(plan.contains("580.999.01"), "{plan}");
+
+    // The driver in the bundle is enough, without declared targets.
+    let declared = text.find("\n[targets]").unwrap();
+    let host = text.find("\n[host]").unwrap();
+    here.write("bundle.toml", format!("{}{}", &text[..declared], &text[host..]));
+    expect(here.bundler(&["lock"]), 0);
+    let bundle = build(&here, &[]);
+    let fits = expect(here.installer(&["check", &bundle]), 0).out;
+    assert!(fits.starts_with("fits this node: vGPU 19.x"), "{fits}");
+    let plan = expect(here.installer(&["plan", &bundle]), 0).out;
+    assert!(plan.contains("580.999.01"), "{plan}");
+}
+
+#[test]
+fn a_driver_of_an_unknown_branch_is_refused_and_not_left_out() {
+    if !skip::have("xz") {
+        return;
+    }
+    let here = scratch(Node::TeslaT4);
+    let path = host(&here, "610.43.02");
+    let said = init(&here, &["--driver-file", &path]);
+    assert_eq!(said.code, Some(4), "{said:?}");
+    let recipe = format!(
+        "[bundle]\nname = 'gpu'\nchannel = 'stable'\n[[driver]]\nname = 'driver/a.run'\npath = '{path}'\n"
+    );
+    here.write("bundle.toml", recipe);
+    let name = expect(here.bundler(&["build"]), 0).out;
+    let bundle = here.path("laptop").join(name.trim()).into_string();
+    let said = run(here.installer(&["plan", &bundle]));
+    assert_eq!(said.code, Some(4), "{said:?}");
+    assert!(said.err.contains("no host driver listed in its catalog"), "{said:?}");
 }
 
 #[test]
@@ -244,7 +326,7 @@ fn headers_in_the_bundle_decide_on_the_node() {
     let bundle = here.path("laptop").join(name.trim()).into_string();
     // The targets name no kernel, so the result depends on the node.
     let said = expect(here.installer(&["check", &bundle]), 4).out;
-    assert!(said.contains("needs `enable_apicv`, which 6.8.12-43-pve does not"), "{said}");
+    assert!(said.contains("needs `enable_apicv`, which 6.8.12-43-pve does not export"), "{said}");
     let said = expect(here.installer(&["check", &bundle, "--kernel", "6.5.13-6-pve"]), 0).out;
     assert!(said.contains("\nunlock: GeForce RTX 2080 Ti"), "{said}");
 }

@@ -7,14 +7,14 @@ use vgpu_manifest::package::ArchiveName;
 use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Digest, ItemName, ParseTextError};
 
-use super::address::Address;
 use super::names;
 use super::release::{
     Evidence, Keyring, KeyringError, Release, ReleaseError, SignatureError, Signed, day, verify,
 };
 use crate::cache::CacheError;
-use crate::items::source::{Expected, MAX_KEPT, SourceError, Sources};
+use crate::items::source::{NoAddress, Sources};
 use crate::recipe::{Archive, Expired};
+use crate::types::{Address, Expected, MAX_RETAINED};
 
 /// An archive with a verified release.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub(crate) enum ArchiveError {
     #[error("cannot check the archive `{archive}`")]
     Keyring { archive: String, source: KeyringError },
     /// No mirror has a usable release.
-    #[error("cannot get the release of the archive `{archive}`: {}", tell(.failures))]
+    #[error("cannot get the release of the archive `{archive}`: {}", joined(.failures))]
     NoMirror {
         archive: String,
         /// The error of each mirror.
@@ -52,17 +52,16 @@ pub(crate) enum ArchiveError {
     Kept { archive: String, source: Box<Failure> },
 }
 
-fn tell(failures: &[(Address, Failure)]) -> String {
-    let told: Vec<String> =
-        failures.iter().map(|(mirror, failure)| format!("{mirror}: {failure}")).collect();
-    told.join("; ")
+fn joined(failures: &[(Address, Failure)]) -> String {
+    let each = failures.iter().map(|(mirror, failure)| format!("{mirror}: {failure}"));
+    each.collect::<Vec<_>>().join("; ")
 }
 
 /// Why the release of a mirror is unusable.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(transparent)]
-    Source(#[from] SourceError),
+    Source(#[from] anyhow::Error),
     #[error(transparent)]
     Cache(#[from] CacheError),
     /// Its files have no valid item names.
@@ -84,11 +83,18 @@ pub(crate) enum Failure {
 impl Failure {
     /// Returns whether the network was disabled.
     fn is_offline(&self) -> bool {
-        matches!(self, Self::Source(SourceError::Archive { errors, .. }) if errors.are_offline())
+        self.no_address().is_some_and(NoAddress::is_offline)
     }
 
     fn is_missing(&self) -> bool {
-        matches!(self, Self::Source(SourceError::Archive { errors, .. }) if errors.are_missing())
+        self.no_address().is_some_and(NoAddress::is_missing)
+    }
+
+    fn no_address(&self) -> Option<&NoAddress> {
+        match self {
+            Self::Source(error) => error.downcast_ref(),
+            _ => None,
+        }
     }
 }
 
@@ -187,12 +193,12 @@ fn from_mirror(
 
 /// Returns the current bytes of a small file of an archive.
 fn load(sources: &Sources<'_>, addresses: &[Address], item: &ItemName) -> Result<Vec<u8>, Failure> {
-    let cap = ByteSize::new(MAX_KEPT);
+    let cap = ByteSize::new(MAX_RETAINED);
     let want = Expected { name: item, sha256: None, size: None, cap };
     let sha256 = sources.archived(addresses, want)?.sha256;
     let mut bytes = Vec::new();
     let file = sources.fetcher.cache.cache().open_content(sha256)?;
-    let read = file.take(MAX_KEPT).read_to_end(&mut bytes);
+    let read = file.take(MAX_RETAINED).read_to_end(&mut bytes);
     // The cache wrote this file a moment ago; it can differ only if another process changed it.
     if read.is_err() || Digest::of(&bytes) != sha256 {
         return Err(CacheError::Damaged(sha256).into());

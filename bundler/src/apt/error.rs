@@ -7,7 +7,7 @@ use super::archive::ArchiveError;
 use super::index::{IndexError, NoDeb, ReadError};
 use super::release::INSTALL_GPGV;
 use super::solve::{Explanation, SolveError};
-use crate::items::source::LocalPath;
+use crate::types::LocalPath;
 
 /// The packages of a recipe cannot be resolved.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,17 @@ pub(crate) enum AptError {
         /// The Debian release of the nodes.
         release: ArchiveName,
         source: SolveError<ReadError>,
+    },
+    /// All archives are of another Debian release.
+    #[error(
+        "the packages are for `{release}`, but the signed release of the archive `{archive}` is of `{found}`, and no archive is of `{release}`; correct `release` or `suite`"
+    )]
+    OtherRelease {
+        /// The Debian release of the nodes.
+        release: ArchiveName,
+        archive: ArchiveName,
+        /// The release of the archive.
+        found: String,
     },
     /// No archive offers a base system for the release.
     #[error(
@@ -66,10 +77,10 @@ impl From<ArchiveError> for AptError {
 impl AptError {
     /// Returns hints, the most useful first.
     #[must_use]
-    pub(crate) fn ways_out(&self) -> Vec<String> {
+    pub(crate) fn hints(&self) -> Vec<String> {
         match self {
             Self::Solve { source: SolveError::Unsatisfiable(explanation), .. } => {
-                explanation.ways_out.clone()
+                explanation.hints.clone()
             }
             _ => Vec::new(),
         }

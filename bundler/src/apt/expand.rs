@@ -1,26 +1,15 @@
 //! Expands a table of a recipe to locked items: retained from the last lock, or resolved again.
 
-use serde::{Deserialize, Serialize};
 use vgpu_manifest::Digest;
 use vgpu_manifest::package::{ArchiveName, ArchiveRecord};
 use vgpu_manifest::ui::ByteSize;
 
 use super::error::AptError;
 use super::{node, renew};
-use crate::items::source::{Pin, Sources};
-use crate::lock::{Lock, LockedItem};
+use crate::items::source::Sources;
+use crate::lock::{Lock, LockedApt, LockedItem};
 use crate::recipe::{Apt, Entry, Recipe, Role};
-
-/// A resolved table of packages. Its items are the packages for its release and the signed files of
-/// their archives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct LockedApt {
-    /// The Debian release that the packages are for.
-    pub(crate) release: ArchiveName,
-    /// The digest of the request: the table, and the packages of the node.
-    pub(crate) asked: Digest,
-}
+use crate::types::Pin;
 
 /// The resolved tables of packages of a recipe.
 #[derive(Debug, Default)]

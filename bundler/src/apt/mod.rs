@@ -1,9 +1,7 @@
 //! Debian packages: resolves the packages that a recipe needs and a node lacks.
 //!
-//! [`version`] and [`relation`] are the Debian grammar, [`stanza`] is a paragraph of an index, and
 //! [`model`] holds the properties of a package that the solver uses.
 
-mod address;
 mod archive;
 mod error;
 mod expand;
@@ -12,21 +10,15 @@ mod model;
 mod names;
 mod node;
 mod part;
-mod relation;
 mod release;
 mod renew;
-mod said;
 mod solve;
-mod stanza;
+mod summary;
 mod upstream;
-mod version;
 
-pub(crate) use self::address::Address;
 pub(crate) use self::error::AptError;
-pub(crate) use self::expand::{Expansion, LockedApt, Renewal, expand};
+pub(crate) use self::expand::{Expansion, Renewal, expand};
 pub(crate) use self::release::{INSTALL_GPGV, Verifier, day};
 #[cfg(test)]
 pub(crate) use self::solve::Explanation;
-pub(crate) use self::solve::{Request, Upgrades};
 pub(crate) use self::upstream::{Followed, UpstreamError, follow};
-pub(crate) use self::version::Version;

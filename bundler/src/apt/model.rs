@@ -1,11 +1,11 @@
 //! Available package versions, as the solver sees them, and the interface to load more.
 
+use vgpu_manifest::DebVersion;
 use vgpu_manifest::inventory::{Name, PackageName};
 use vgpu_manifest::package::ArchiveName;
 
-use super::relation::{self, Alternatives, Provided, Relation, RelationError};
-use super::stanza::Stanza;
-use super::version::Version;
+use crate::types::Stanza;
+use crate::types::relation::{self, Alternatives, Provided, Qualifier, Relation, RelationError};
 
 /// A version of a package, with all properties that decide what it can be installed with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub(crate) struct Candidate {
     pub(crate) name: PackageName,
     /// `amd64`, `all`.
     pub(crate) arch: Name,
-    pub(crate) version: Version,
+    pub(crate) version: DebVersion,
     pub(crate) pre_depends: Vec<Alternatives>,
     pub(crate) depends: Vec<Alternatives>,
     pub(crate) conflicts: Vec<Relation>,
@@ -74,7 +74,7 @@ pub(crate) enum Importance {
     Optional,
     Extra,
     /// Unknown value.
-    Unsaid,
+    Unknown,
 }
 
 /// All versions of all packages that the archives of a recipe offer, for one architecture and
@@ -146,6 +146,39 @@ impl Candidate {
             offer,
         })
     }
+
+    /// Returns whether this version satisfies a dependency.
+    pub(crate) fn satisfies(&self, needed: &Relation) -> bool {
+        let right_arch = match &needed.qualifier {
+            Qualifier::Same | Qualifier::Only(None) => true,
+            Qualifier::Only(Some(arch)) => arch.as_str() == NATIVE,
+            Qualifier::Any => self.multi_arch == MultiArch::Allowed,
+        };
+        right_arch && self.is_named(needed)
+    }
+
+    /// Returns whether a conflict excludes this version.
+    pub(crate) fn offends(&self, unwanted: &Relation) -> bool {
+        let right_arch = match &unwanted.qualifier {
+            Qualifier::Same | Qualifier::Only(None) | Qualifier::Any => true,
+            Qualifier::Only(Some(arch)) => arch.as_str() == NATIVE,
+        };
+        right_arch && self.is_named(unwanted)
+    }
+
+    /// Checks whether it has or provides the name, in a fitting version.
+    fn is_named(&self, relation: &Relation) -> bool {
+        let fits = |version| relation.bound.as_ref().is_none_or(|bound| bound.holds(version));
+        if self.name == relation.name && fits(&self.version) {
+            return true;
+        }
+        let mut provides = self.provides.iter().filter(|own| own.name == relation.name);
+        provides.any(|own| match &own.version {
+            Some(version) => fits(version),
+            // A versioned relation cannot match an unversioned `Provides`.
+            None => relation.bound.is_none(),
+        })
+    }
 }
 
 impl Importance {
@@ -156,7 +189,7 @@ impl Importance {
             Some("standard") => Self::Standard,
             Some("optional") => Self::Optional,
             Some("extra") => Self::Extra,
-            _ => Self::Unsaid,
+            _ => Self::Unknown,
         }
     }
 }

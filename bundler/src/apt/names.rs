@@ -41,7 +41,7 @@ mod tests {
 
     use super::*;
     use crate::apt::model::{Offer, Pin, Place};
-    use crate::apt::stanza::Stanza;
+    use crate::types::Stanza;
 
     fn name(package: &str, version: &str) -> String {
         let text = format!("Package: {package}\nVersion: {version}\nArchitecture: amd64\n");

@@ -11,9 +11,9 @@ use vgpu_manifest::package::ArchiveName;
 use super::error::AptError;
 use super::index::Indexes;
 use super::model::Candidate;
-use super::solve::{Explanation, Node, Request, SolveError, Upgrades, solve};
-use crate::items::source::LocalPath;
+use super::solve::{Explanation, Node, SolveError, solve};
 use crate::recipe;
+use crate::types::{LocalPath, Request, Upgrades};
 
 /// The available information about the nodes.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ pub(super) fn stock(indexes: &Indexes, release: &ArchiveName) -> Result<Vec<Cand
     let base = indexes.base()?;
     if base.is_empty() {
         let lines = vec!["no package of them is `required`".to_owned()];
-        let why = Explanation { lines, ways_out: Vec::new() };
+        let why = Explanation { lines, hints: Vec::new() };
         return Err(AptError::NoBase { release: release.clone(), why });
     }
     let requests = base.into_iter().map(|it| Request { name: it.name, version: None });

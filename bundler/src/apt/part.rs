@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use vgpu_manifest::package::{ArchiveRecord, PackageReason, PackageRecord};
 use vgpu_manifest::ui::ByteSize;
-use vgpu_manifest::{Digest, ItemMode, ItemName, Kind, ParseTextError};
+use vgpu_manifest::{DebVersion, Digest, ItemMode, ItemName, Kind, ParseTextError};
 
 use super::error::AptError;
 use super::expand::Part;
@@ -13,9 +13,8 @@ use super::model::Candidate;
 use super::names;
 use super::renew::Used;
 use super::solve::{Cause, Change, Installed};
-use super::version::Version;
-use crate::items::source::{Kept, Origin, Pin};
 use crate::recipe::{self, Apt, Entry, Role};
+use crate::types::{Origin, Pin, Retained};
 
 /// Returns the items of a table: packages in the order of their names, then signed files and
 /// indexes.
@@ -27,7 +26,7 @@ pub(super) fn part(
     riding: &[Candidate],
 ) -> Result<Part, AptError> {
     let mut part = Part::default();
-    let add = |candidate: &Candidate, reason, installed: Option<&Version>, part: &mut Part| {
+    let add = |candidate: &Candidate, reason, installed: Option<&DebVersion>, part: &mut Part| {
         let deb = indexes.deb(candidate)??;
         let archive = used.iter().find(|it| it.archive.name == candidate.offer.archive);
         let mirrors = archive.map_or(&[][..], |it| &it.archive.mirrors);
@@ -67,7 +66,7 @@ fn record(
     candidate: &Candidate,
     deb: &Deb,
     reason: PackageReason,
-    installed: Option<&Version>,
+    installed: Option<&DebVersion>,
 ) -> Result<PackageRecord, ParseTextError> {
     let field = |(name, value): &(&str, String)| Ok((name.parse()?, value.parse()?));
     Ok(PackageRecord {
@@ -92,7 +91,7 @@ fn evidence(table: &Apt, used: &Used<'_>, part: &mut Part) -> Result<(), AptErro
     let mut items = Vec::new();
     for document in &used.opened.evidence {
         let bytes = &document.bytes;
-        let kept = Kept::new(bytes)
+        let kept = Retained::new(bytes)
             .map_err(|source| AptError::Keep { archive: archive.clone(), source })?;
         let origin = Origin::Evidence { addresses: document.addresses.clone(), kept };
         items.push(item(name(document.file)?, bytes.len() as u64, Digest::of(bytes), origin));

@@ -1,6 +1,7 @@
 //! Resolves a table of packages again: release, indexes, node, solution.
 
 use vgpu_manifest::ItemName;
+use vgpu_manifest::package::ArchiveName;
 
 use super::archive::{self, Document, Opened};
 use super::error::AptError;
@@ -10,11 +11,12 @@ use super::model::{NATIVE, Pin};
 use super::node::{self, Known};
 use super::part;
 use super::release::{IndexesOfAll, day};
-use super::said;
 use super::solve::{Node, Solution, solve};
-use crate::items::source::{Origin, Sources};
+use super::summary;
+use crate::items::source::Sources;
 use crate::lock::Lock;
 use crate::recipe::{self, Apt, Archive};
+use crate::types::Origin;
 
 /// An archive and its downloaded files.
 #[derive(Debug)]
@@ -36,9 +38,11 @@ pub(super) fn renew(
     let mut used = Vec::new();
     for archive in &table.archives {
         let opened = open(sources, table, archive, previous)?;
-        told(sources, archive, &opened, previous);
+        print_notes(sources, archive, &opened, previous);
         used.push(take_in(sources, table, archive, opened, &mut indexes)?);
     }
+    let names = used.iter().map(|it| (&it.archive.name, it.opened.release.codename.as_deref()));
+    check_release(&table.release, names)?;
     let ui = sources.fetcher.ui;
     ui.note(format_args!("{}: {} packages to choose from", table.release, indexes.len()));
     let stock = match known {
@@ -47,7 +51,7 @@ pub(super) fn renew(
     };
     let node = match (known, &stock) {
         (Known::Node(node), _) => {
-            if let Some(line) = said::strangers(&node, &indexes) {
+            if let Some(line) = summary::strangers(&node, &indexes) {
                 ui.note(line);
             }
             node
@@ -60,12 +64,37 @@ pub(super) fn renew(
         ui.note(format_args!("skipped an unreadable stanza: {line}"));
     }
     let Solution { changes, kept_back } = solution;
-    let stock = stock.map(|base| said::Stock::of(base, &changes, table.upgrades));
-    for line in said::lines(&table.release, &changes, &kept_back, stock.as_ref()) {
+    let stock = stock.map(|base| summary::Stock::of(base, &changes, table.upgrades));
+    for line in summary::lines(&table.release, &changes, &kept_back, stock.as_ref()) {
         ui.note(line);
     }
     let riding = stock.map(|stock| stock.riding).unwrap_or_default();
     part::part(table, &used, &indexes, &changes, &riding)
+}
+
+/// The Debian releases of supported hosts, and their neighbors.
+const DEBIAN: [&str; 6] = ["buster", "bullseye", "bookworm", "trixie", "forky", "sid"];
+
+/// Checks that not all archives of Debian are of another release than the nodes.
+///
+/// An archive of another release may add some packages, and other archives have codenames of their
+/// own.
+fn check_release<'a>(
+    release: &ArchiveName,
+    archives: impl Iterator<Item = (&'a ArchiveName, Option<&'a str>)>,
+) -> Result<(), AptError> {
+    let known: Vec<_> = archives.filter_map(|(name, codename)| Some((name, codename?))).collect();
+    if known.iter().any(|(_, codename)| *codename == release.as_str()) {
+        return Ok(());
+    }
+    match known.into_iter().find(|(_, codename)| DEBIAN.contains(codename)) {
+        Some((archive, found)) => Err(AptError::OtherRelease {
+            release: release.clone(),
+            archive: archive.clone(),
+            found: found.to_owned(),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Returns the release of an archive; without network access, the one in the last lock.
@@ -103,7 +132,7 @@ fn documents(lock: &Lock, archive: &Archive) -> Option<Vec<Document>> {
 }
 
 /// Prints the notes on an archive.
-fn told(sources: &Sources<'_>, archive: &Archive, opened: &Opened, previous: Option<&Lock>) {
+fn print_notes(sources: &Sources<'_>, archive: &Archive, opened: &Opened, previous: Option<&Lock>) {
     let ui = sources.fetcher.ui;
     let Opened { release, notes, .. } = opened;
     let name = &archive.name;
@@ -157,4 +186,33 @@ fn take_in<'r>(
         }
     }
     Ok(Used { archive, opened, packed })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn archives_of_another_release_only_are_refused() {
+        let check = |release: &str, archives: &[(&str, Option<&str>)]| {
+            let archives: Vec<(ArchiveName, _)> = archives
+                .iter()
+                .map(|(name, codename)| (name.parse().unwrap(), *codename))
+                .collect();
+            let archives = archives.iter().map(|(name, codename)| (name, *codename));
+            check_release(&release.parse().unwrap(), archives).map_err(|error| error.to_string())
+        };
+        let trixie = ("debian", Some("trixie"));
+        let told = check("bookworm", &[trixie, ("own", Some("stable"))]).unwrap_err();
+        assert!(
+            told.contains(
+                "are for `bookworm`, but the signed release of the archive `debian` is of `trixie`"
+            ),
+            "{told}"
+        );
+        // An archive of another release may add to those of the nodes' own.
+        assert!(check("bookworm", &[trixie, ("pve", Some("bookworm"))]).is_ok());
+        assert!(check("bookworm", &[("own", Some("stable")), ("flat", None)]).is_ok());
+        assert!(check("trixie", &[trixie]).is_ok());
+    }
 }

@@ -14,8 +14,7 @@ use super::model::{Pin, Universe as _};
 use super::release::{
     Evidence, INSTALL_GPGV, Keyring, KeyringError, Release, ReleaseError, SignatureError, verify,
 };
-use super::version::Version;
-use crate::items::source::MAX_KEPT;
+use crate::types::MAX_RETAINED;
 
 /// An archive whose signature covers all of its packages.
 #[derive(Debug)]
@@ -126,16 +125,18 @@ fn vouches(
     package: &PackageRecord,
     item: &Item,
 ) -> Result<bool, index::ReadError> {
-    let version = Version::from(package.version.clone());
     for candidate in indexes.versions(&package.name)? {
-        if candidate.version != version || candidate.arch != package.arch {
+        if candidate.version.text().compare(&package.version).is_ne()
+            || candidate.arch != package.arch
+        {
             continue;
         }
         let Ok(deb) = indexes.deb(&candidate)? else { continue };
-        let said = deb.fields.iter().map(|(name, value)| (*name, value.as_str()));
+        let listed = deb.fields.iter().map(|(name, value)| (*name, value.as_str()));
         let recorded =
             package.fields.iter().map(|(name, value)| (name.as_str(), FieldValue::as_str(value)));
-        let same_fields = said.collect::<std::collections::BTreeMap<_, _>>() == recorded.collect();
+        let same_fields =
+            listed.collect::<std::collections::BTreeMap<_, _>>() == recorded.collect();
         if same_fields && (deb.sha256, deb.size) == (item.sha256(), item.size()) {
             return Ok(true);
         }
@@ -146,7 +147,7 @@ fn vouches(
 /// Returns the bytes of a small item; `None` if it is missing or too large.
 fn small(manifest: &Manifest, item: &ItemName, copy: Copy<'_>) -> Result<Vec<u8>, UpstreamError> {
     let mut bytes = Vec::new();
-    if let Some(item) = manifest.item(item).filter(|item| item.size() <= MAX_KEPT) {
+    if let Some(item) = manifest.item(item).filter(|item| item.size() <= MAX_RETAINED) {
         copy(item, &mut bytes)?;
     }
     Ok(bytes)

@@ -12,9 +12,9 @@
 //! All bundles of a user share one cache. A [`Cache`] can only read; changes need the [`CacheLock`]
 //! from [`Cache::lock`], which one process holds at a time.
 
+mod chunk_index;
 mod entries;
 mod incoming;
-mod note;
 mod partial;
 
 use std::fs::{self, File, TryLockError};
@@ -161,7 +161,7 @@ impl CacheLock<'_> {
         let mut file = self.cache.open_content(digest)?;
         let path = self.cache.path(digest);
         let meta = file.metadata().map_err(CacheError::io("read", &path))?;
-        if let Some(measured) = note::read(&self.cache.note_path(digest), digest, &meta) {
+        if let Some(measured) = chunk_index::read(&self.cache.note_path(digest), digest, &meta) {
             return Ok(measured);
         }
         let measured = Measure::of(&mut file).map_err(CacheError::io("read", &path))?;
@@ -176,7 +176,7 @@ impl CacheLock<'_> {
     fn note(&self, file: &fs::Metadata, measured: &Measured) -> Result<(), CacheError> {
         let path = self.cache.note_path(measured.sha256);
         let incoming = self.cache.dir.join("incoming");
-        note::write(&path, &incoming, file, measured).map_err(CacheError::io("write", &path))
+        chunk_index::write(&path, &incoming, file, measured).map_err(CacheError::io("write", &path))
     }
 
     /// Removes the files of a killed run from `incoming`.
@@ -252,9 +252,9 @@ pub(crate) mod tests {
         let other = Cache::open(&cache.dir).unwrap();
         let lock = cache.lock(|| panic!("the lock is free")).unwrap();
         std::thread::scope(|scope| {
-            let (sender, told) = std::sync::mpsc::channel();
+            let (sender, waiting) = std::sync::mpsc::channel();
             let waiter = scope.spawn(move || other.lock(|| sender.send(()).unwrap()).is_ok());
-            told.recv().unwrap();
+            waiting.recv().unwrap();
             assert!(!waiter.is_finished());
             drop(lock);
             assert!(waiter.join().unwrap());

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_validator_or_after_a_reboot_nobody_goes_on_blindly() {
+    fn without_a_validator_or_after_a_reboot_no_download_resumes() {
         let cut = Cut::new("http://a/", None, None);
         assert!(!cut.can_go_on("http://a/"));
         let boot = Some("another".to_owned());

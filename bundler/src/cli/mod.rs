@@ -1,11 +1,8 @@
 //! The command line as typed. This module does no I/O.
 
 pub(crate) mod commands;
-#[cfg(feature = "pages")]
-pub(crate) mod completions;
+pub(crate) mod exit;
 mod manual;
-#[cfg(feature = "pages")]
-pub(crate) mod manual_pages;
 pub(crate) mod options;
 
 use camino::Utf8PathBuf;

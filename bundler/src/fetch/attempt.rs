@@ -7,7 +7,8 @@ use vgpu_manifest::{Digest, Measured, PIECE};
 use super::patience::Brought;
 use super::{Download, MirrorError};
 use crate::cache::{CacheError, CacheLock, Cut, Partial};
-use crate::net::{Client, HttpUrl, NetError, Reply, Resume, Retry, Validator};
+use crate::net::{Client, NetError, Reply, Resume, Retry, Validator};
+use crate::types::HttpUrl;
 use crate::ui::Transfer;
 
 #[derive(Debug)]
@@ -135,17 +136,21 @@ impl Attempt<'_> {
 
     /// Refuses an answer whose headers contradict the expected content.
     fn check(&self, reply: &Reply) -> Result<(), Failure> {
-        let url = || self.url.clone();
-        let limit = self.limit();
+        let (url, limit) = (self.url, self.limit());
         match (reply.total(), self.download.size) {
             (Some(actual), Some(expected)) if actual != expected => {
-                Err(Failure::Final(MirrorError::Size { url: url(), expected, actual }))
+                Err(Failure::Final(MirrorError::Content(format!(
+                    "{url} has a content of {actual} bytes instead of {expected}"
+                ))))
             }
             (Some(total), _) if total > limit => {
-                Err(Failure::Final(MirrorError::TooMuch { url: url(), limit }))
+                Err(Failure::Final(MirrorError::too_much(url, limit)))
             }
+            // The answer has neither a length nor chunks.
             (None, _) if !reply.end_is_marked() && self.download.sha256.is_none() => {
-                Err(Failure::Final(MirrorError::NoEnd { url: url() }))
+                Err(Failure::Final(MirrorError::Content(format!(
+                    "{url} does not state the length of the content, so a truncated download would go unnoticed; give its `sha256`"
+                ))))
             }
             _ => Ok(()),
         }
@@ -167,7 +172,7 @@ impl Attempt<'_> {
             let limit = self.limit();
             if partial.len() + n as u64 > limit {
                 partial.discard()?;
-                return Err(Failure::Final(MirrorError::TooMuch { url: self.url.clone(), limit }));
+                return Err(Failure::Final(MirrorError::too_much(self.url, limit)));
             }
             partial.add(&buf[..n])?;
             self.transfer.advance(n as u64);
@@ -183,7 +188,10 @@ impl Attempt<'_> {
     ) -> Result<(), Failure> {
         let have = partial.len();
         let Some(total) = reply.total().filter(|total| *total != have) else { return Ok(()) };
-        let error = NetError::Length { url: self.url.clone(), said: total, sent: have };
+        let error = NetError::Interrupted(format!(
+            "{} has sent {have} bytes of the {total} that it promised",
+            self.url
+        ));
         if have > total {
             // The position of the surplus bytes is unknown.
             partial.discard()?;
@@ -198,8 +206,9 @@ impl Attempt<'_> {
         match partial.finish(self.download.sha256) {
             Ok(measured) => Ok(Some(measured)),
             Err(CacheError::Mismatch(_)) if mixed => Ok(None),
-            Err(source @ CacheError::Mismatch(_)) => {
-                Err(Failure::Final(MirrorError::Content { url: self.url.clone(), source }))
+            Err(error @ CacheError::Mismatch(_)) => {
+                let what = format!("{} has another content: {error}", self.url);
+                Err(Failure::Final(MirrorError::Content(what)))
             }
             Err(error) => Err(error.into()),
         }

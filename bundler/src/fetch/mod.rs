@@ -6,7 +6,6 @@
 //! its digest is the expected one.
 
 mod attempt;
-mod document;
 mod patience;
 #[cfg(test)]
 mod tests;
@@ -17,9 +16,11 @@ use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Digest, Measured};
 
 use self::attempt::Failure;
+use self::patience::Brought;
 pub(crate) use self::patience::Patience;
 use crate::cache::{CacheError, CacheLock};
-use crate::net::{Client, HttpUrl, NetError};
+use crate::net::{Client, NetError, Retry};
+use crate::types::HttpUrl;
 use crate::ui::{Transfer, Ui};
 
 /// A content to download.
@@ -53,7 +54,7 @@ pub(crate) struct Fetcher<'f> {
 pub(crate) enum FetchError {
     #[error("`{name}` is not in the cache, and `--offline` forbids fetching it")]
     Offline { name: String },
-    #[error("cannot fetch `{name}`: {}", tell(.failures))]
+    #[error("cannot fetch `{name}`: {}", joined(.failures))]
     Failed {
         name: String,
         /// The last error of each mirror.
@@ -75,32 +76,24 @@ impl FetchError {
     }
 }
 
-fn tell(failures: &[MirrorError]) -> String {
-    let told: Vec<String> = failures.iter().map(ToString::to_string).collect();
-    told.join("; ")
+fn joined(failures: &[MirrorError]) -> String {
+    failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// The failure of one mirror.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub(crate) enum MirrorError {
     #[error(transparent)]
     Net(#[from] NetError),
-    #[error("{url} has another content: {source}")]
-    Content { url: HttpUrl, source: CacheError },
-    #[error("{url} sends more than {}", ByteSize::new(*.limit))]
-    TooMuch {
-        url: HttpUrl,
-        /// The most bytes.
-        limit: u64,
-    },
-    #[error("{url} has a content of {actual} bytes instead of {expected}")]
-    Size { url: HttpUrl, expected: u64, actual: u64 },
-    /// The answer has neither a length nor chunks, so truncation would go unnoticed.
-    #[error(
-        "{url} does not state the length of the content, so a truncated download would go unnoticed; give its `sha256`"
-    )]
-    NoEnd { url: HttpUrl },
+    /// The content, or what the server states about it, is not the expected one.
+    #[error("{0}")]
+    Content(String),
+}
+
+impl MirrorError {
+    fn too_much(url: &HttpUrl, limit: u64) -> Self {
+        Self::Content(format!("{url} sends more than {}", ByteSize::new(limit)))
+    }
 }
 
 impl Fetcher<'_> {
@@ -164,5 +157,49 @@ impl Fetcher<'_> {
             }
         }
         Err(FetchError::Failed { name: name(), failures })
+    }
+
+    /// Fetches a small document of at most `cap` bytes. It is not cached, because the next answer
+    /// may differ.
+    pub(crate) fn document(
+        &self,
+        name: &str,
+        url: &HttpUrl,
+        cap: ByteSize,
+    ) -> Result<Vec<u8>, FetchError> {
+        let client = self.client.ok_or_else(|| FetchError::Offline { name: name.to_owned() })?;
+        let mut waits = self.patience.begin();
+        loop {
+            let error = match read(client, url, cap) {
+                Ok(bytes) => return Ok(bytes),
+                Err(error) => error,
+            };
+            let wait = match &error {
+                MirrorError::Net(error) => match error.retry() {
+                    Retry::Later(not_before) => waits.after(Brought::default(), not_before),
+                    Retry::FromStart | Retry::Never => None,
+                },
+                MirrorError::Content(_) => None,
+            };
+            let Some(wait) = wait else {
+                return Err(FetchError::Failed { name: name.to_owned(), failures: vec![error] });
+            };
+            self.ui.note(format_args!("{name}: {error}; trying again"));
+            std::thread::sleep(wait);
+        }
+    }
+}
+
+fn read(client: &Client, url: &HttpUrl, cap: ByteSize) -> Result<Vec<u8>, MirrorError> {
+    let mut reply = client.get(url, None)?;
+    let (mut bytes, mut buf) = (Vec::new(), [0; 16 << 10]);
+    loop {
+        match reply.read(&mut buf)? {
+            0 => return Ok(bytes),
+            n if (bytes.len() + n) as u64 > cap.bytes() => {
+                return Err(MirrorError::too_much(url, cap.bytes()));
+            }
+            n => bytes.extend_from_slice(&buf[..n]),
+        }
     }
 }

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_begins_again_each_time_gets_no_further_by_that() {
+    fn a_download_that_always_restarts_makes_no_progress() {
         let mut waits = Patience { attempts: 3, first_wait: Duration::ZERO }.begin();
         let mut after = |from, to| waits.after(Brought { from, to }, Duration::ZERO);
         assert!(after(0, PROGRESS).is_some());

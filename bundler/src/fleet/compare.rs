@@ -97,7 +97,7 @@ mod tests {
         Report { node: node.to_owned(), digest, signed: Signed::No, comparable }
     }
 
-    fn said(reports: &[Report]) -> Vec<String> {
+    fn compared(reports: &[Report]) -> Vec<String> {
         let held = |held: &Held| {
             format!("{}: {}", held.value.as_deref().unwrap_or("-"), held.nodes.join("+"))
         };
@@ -113,11 +113,11 @@ mod tests {
         let node =
             |name: &str, kernel: &str| report(name, json!({ "machine": { "kernel": kernel } }));
         let same = [node("a", "6.8"), node("b", "6.8")];
-        assert_eq!(said(&same), [""; 0]);
+        assert_eq!(compared(&same), [""; 0]);
         let odd = [node("a", "6.5"), node("b", "6.8"), node("c", "6.8")];
-        assert_eq!(said(&odd), ["machine › kernel [6.8: b+c | 6.5: a]"]);
+        assert_eq!(compared(&odd), ["machine › kernel [6.8: b+c | 6.5: a]"]);
         let twins = [node("a", "6.5"), node("a", "6.8")];
-        assert_eq!(said(&twins), ["machine › kernel [6.5: a (1) | 6.8: a (2)]"]);
+        assert_eq!(compared(&twins), ["machine › kernel [6.5: a (1) | 6.8: a (2)]"]);
     }
 
     #[test]
@@ -130,7 +130,7 @@ mod tests {
             { "package": "gcc", "version": "13", "state": "installed" },
         ] });
         assert_eq!(
-            said(&[report("a", with), report("b", without)]),
+            compared(&[report("a", with), report("b", without)]),
             [
                 "packages › dkms › package [dkms: a | -: b]",
                 "packages › gcc › version [12: a | 13: b]",

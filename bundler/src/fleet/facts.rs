@@ -83,7 +83,7 @@ mod tests {
                 { "path": "/etc/a", "becomes": { "node": { "mode": "0644" } } },
                 { "path": "/etc/b", "becomes": "nothing" },
             ] },
-            "steps": [{ "summary": "load vfio", "holds": true }, { "summary": "load vfio", "holds": false }],
+            "steps": [{ "summary": "load vfio", "state": "in-sync" }, { "summary": "load vfio", "state": "drifted" }],
             "trust": null,
         }));
         let expected = [
@@ -93,9 +93,9 @@ mod tests {
             ("applied › changes › /etc/b › path", "/etc/b"),
             ("machine › gpus", "10de:1eb8, 10de:1eb8"),
             ("machine › kernel", "6.8.12-9-pve"),
-            ("steps › load vfio (2) › holds", "false"),
+            ("steps › load vfio (2) › state", "drifted"),
             ("steps › load vfio (2) › summary", "load vfio"),
-            ("steps › load vfio › holds", "true"),
+            ("steps › load vfio › state", "in-sync"),
             ("steps › load vfio › summary", "load vfio"),
             ("trust", "none"),
         ];

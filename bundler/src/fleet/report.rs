@@ -12,7 +12,7 @@ use vgpu_keys::{Fingerprint, Policy, Principal, Role, Signature};
 use vgpu_manifest::Digest;
 use vgpu_manifest::ui::Exit;
 
-use crate::exit::Advise as _;
+use crate::ui::Advise as _;
 
 /// The largest report, in bytes.
 const MAX_REPORT: u64 = 16 << 20;
@@ -146,8 +146,9 @@ fn compact(json: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use vgpu_manifest::ui;
+
     use super::*;
-    use crate::exit;
 
     #[test]
     fn spaces_outside_of_texts_go() {
@@ -169,7 +170,8 @@ mod tests {
         let good = report(r#"{ "z": 1, "a": "x y" }"#, &digest).unwrap();
         assert_eq!(good.node, "pve1");
         let changed = report(r#"{ "z": 2, "a": "x y" }"#, &digest).unwrap_err();
-        assert_eq!(exit::status(&changed), Exit::Untrusted);
-        assert_eq!(exit::status(&report("{", &digest).unwrap_err()), Exit::Failed);
+        let status = |error: anyhow::Error| ui::Report::of(error.as_ref(), &[]).exit;
+        assert_eq!(status(changed), Exit::Untrusted);
+        assert_eq!(status(report("{", &digest).unwrap_err()), Exit::Failed);
     }
 }

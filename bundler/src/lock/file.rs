@@ -2,41 +2,11 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::time::SystemTime;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use anyhow::{Context as _, anyhow, bail};
+use camino::Utf8Path;
 use serde::Deserialize;
 
 use super::{Lock, VERSION};
-
-/// Why a lock cannot be read or written.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum LockError {
-    /// The file cannot be read or written.
-    #[error("cannot {verb} the lock `{path}`")]
-    Io {
-        /// The attempted operation.
-        verb: &'static str,
-        path: Utf8PathBuf,
-        source: io::Error,
-    },
-    /// The file is not a valid lock.
-    #[error("`{path}` line {line}: {what}")]
-    Wrong {
-        path: Utf8PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// The reason.
-        what: String,
-    },
-    /// A later version of this program wrote the lock.
-    #[error(
-        "the lock `{path}` has version {found}, but this program reads version {VERSION}; use the program that wrote it"
-    )]
-    Version { path: Utf8PathBuf, found: u32 },
-    /// The lock cannot be serialized as TOML: a number is out of range.
-    #[error("cannot serialize the lock")]
-    Form(#[from] toml::ser::Error),
-}
 
 /// The part of a lock that all versions of the format share.
 #[derive(Deserialize)]
@@ -51,43 +21,46 @@ const HEAD: &str = "\
 
 impl Lock {
     /// Reads the lock at `path`, if it exists.
-    pub(crate) fn read(path: &Utf8Path) -> Result<Option<Self>, LockError> {
+    pub(crate) fn read(path: &Utf8Path) -> anyhow::Result<Option<Self>> {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => {
-                return Err(LockError::Io { verb: "read", path: path.to_owned(), source });
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read the lock `{path}`"));
             }
         };
         let wrong = |error: toml::de::Error| {
             let at = error.span().unwrap_or_default().start;
             let line = 1 + text.get(..at).unwrap_or_default().matches('\n').count();
             let what = error.message().replace('\n', ", ");
-            LockError::Wrong { path: path.to_owned(), line, what }
+            anyhow!("`{path}` line {line}: {what}")
         };
         let Preamble { version } = toml::from_str(&text).map_err(wrong)?;
         if version != VERSION {
-            return Err(LockError::Version { path: path.to_owned(), found: version });
+            bail!(
+                "the lock `{path}` has version {version}, but this program reads version {VERSION}; use the program that wrote it"
+            );
         }
         toml::from_str(&text).map(Some).map_err(wrong)
     }
 
     /// Updates the modification time of the lock at `path`: it is up to date, so it must not be
     /// older than its inputs.
-    pub(crate) fn confirm(path: &Utf8Path) -> Result<(), LockError> {
+    pub(crate) fn confirm(path: &Utf8Path) -> anyhow::Result<()> {
         let file = fs::File::options().write(true).open(path);
         let dated = file.and_then(|file| file.set_modified(SystemTime::now()));
-        dated.map_err(|source| LockError::Io { verb: "write", path: path.to_owned(), source })
+        dated.with_context(|| format!("cannot write the lock `{path}`"))
     }
 
     /// Replaces the lock at `path` atomically and durably.
-    pub(crate) fn write(&self, path: &Utf8Path) -> Result<(), LockError> {
-        let text = format!("{HEAD}{}", toml::to_string(self)?);
+    pub(crate) fn write(&self, path: &Utf8Path) -> anyhow::Result<()> {
+        let text = toml::to_string(self).context("cannot serialize the lock")?;
+        let text = format!("{HEAD}{text}");
         let folder = match path.parent() {
             Some(folder) if !folder.as_str().is_empty() => folder,
             _ => Utf8Path::new("."),
         };
-        let write = || {
+        let write = || -> io::Result<()> {
             let mut builder = tempfile::Builder::new();
             // The lock is as readable as the recipe, subject to the umask.
             #[cfg(unix)]
@@ -98,6 +71,6 @@ impl Lock {
             file.persist(path).map_err(|error| error.error)?;
             fs::File::open(folder)?.sync_all()
         };
-        write().map_err(|source| LockError::Io { verb: "write", path: path.to_owned(), source })
+        write().with_context(|| format!("cannot write the lock `{path}`"))
     }
 }

@@ -5,26 +5,21 @@
 
 mod diff;
 mod file;
-mod relock;
+mod item;
 #[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};
 use vgpu_keys::Channel;
-use vgpu_manifest::catalog::Catalog;
 use vgpu_manifest::package::ArchiveRecord;
-use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::verdict::{Contents, Purpose};
-use vgpu_manifest::{
-    BundleName, Digest, ItemFields, ItemMode, ItemName, Kind, ProgramVersion, Wants,
-};
+use vgpu_manifest::{BundleName, Digest, ItemName, Kind, ProgramVersion, Wants};
 
-pub(crate) use self::diff::{Change, Outline, all_of, between, lines};
-pub(crate) use self::relock::{Pins, all, is_packages, relock};
-use crate::apt::LockedApt;
-use crate::items::source::{Expected, Origin, Pin};
-use crate::items::unlock::Build;
+pub(crate) use self::diff::{Change, Outline, all_of, between, host_changes, lines};
+pub(crate) use self::item::{LockedApt, LockedItem};
+use crate::catalog::{CatalogFile, Extended};
 use crate::recipe::{Entry, Recipe};
+use crate::types::{Origin, Pin};
 
 /// A resolved recipe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +43,9 @@ pub(crate) struct Lock {
     /// The machines that it is made for, if the recipe declares them, and objections to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) purpose: Option<Purpose>,
+    /// The files that extend the catalog.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) catalog: Vec<CatalogFile>,
     /// The tables of packages, each pinned as a whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) apt: Vec<LockedApt>,
@@ -59,55 +57,6 @@ pub(crate) struct Lock {
     pub(crate) items: Vec<LockedItem>,
 }
 
-/// A pinned item.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct LockedItem {
-    pub(crate) name: ItemName,
-    /// The length in bytes.
-    pub(crate) size: u64,
-    pub(crate) sha256: Digest,
-    pub(crate) mode: ItemMode,
-    #[serde(default, skip_serializing_if = "Kind::is_plain")]
-    pub(crate) kind: Kind,
-    pub(crate) origin: Origin,
-    /// How the bundler made it, if it did. The manifest omits this.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) build: Option<Build>,
-}
-
-impl LockedItem {
-    /// Returns the pinned item of `entry`.
-    pub(crate) fn new(entry: Entry, pin: Pin, build: Option<Build>) -> Self {
-        let (Entry { name, mode, origin, .. }, Pin { size, sha256, kind }) = (entry, pin);
-        Self { name, size, sha256, mode, kind, origin, build }
-    }
-
-    /// Returns the digest of its bytes, and its record.
-    pub(crate) fn pin(&self) -> Pin {
-        Pin { size: self.size, sha256: self.sha256, kind: self.kind.clone() }
-    }
-
-    /// Returns the expected bytes of a locked item.
-    pub(crate) fn expected(&self) -> Expected<'_> {
-        let Self { name, size, sha256, .. } = self;
-        Expected { name, sha256: Some(*sha256), size: Some(*size), cap: ByteSize::new(*size) }
-    }
-
-    /// Returns the item of a manifest, with the digests of its chunks.
-    pub(crate) fn described(&self, chunks: Vec<Digest>) -> ItemFields {
-        ItemFields {
-            name: self.name.clone(),
-            size: self.size,
-            mode: self.mode,
-            sha256: self.sha256,
-            chunks,
-            kind: self.kind.clone(),
-            origin: self.origin.for_manifest(),
-        }
-    }
-}
-
 /// The version of the lock format that this program reads and writes.
 pub(crate) const VERSION: u32 = 1;
 
@@ -116,7 +65,7 @@ fn wants_nothing(wants: &Wants) -> bool {
 }
 
 /// Why a lock is stale.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Stale {
     /// The recipe changed.
     #[error("the recipe has changed since it was locked")]
@@ -126,6 +75,9 @@ pub(crate) enum Stale {
         "the lock was made by version {0} of this program, which would have made another bundle"
     )]
     Bundler(ProgramVersion),
+    /// A file that extends the catalog was changed, added or removed.
+    #[error("`{0}` was changed, added or removed since the recipe was locked")]
+    Catalog(String),
 }
 
 impl Lock {
@@ -136,6 +88,7 @@ impl Lock {
     #[must_use]
     pub(crate) fn new(
         recipe: &Recipe,
+        catalog: &Extended,
         items: Vec<LockedItem>,
         (archives, apt): (Vec<ArchiveRecord>, Vec<LockedApt>),
         previous: Option<&Self>,
@@ -151,12 +104,15 @@ impl Lock {
             created: previous.map_or(now, |previous| previous.created),
             host: recipe.host.clone(),
             purpose: None,
+            catalog: catalog.files.clone(),
             apt,
             archives,
             items,
         };
         lock.purpose = recipe.targets.clone().map(|targets| {
-            let unsuitable = targets.judge(&Catalog::embedded(), &lock.contents()).against();
+            let (contents, mut catalog) = (lock.contents(), catalog.catalog.clone());
+            contents.admit_to(&mut catalog, Some(targets.driver));
+            let unsuitable = targets.judge(&catalog, &contents).against();
             Purpose { targets, unsuitable }
         });
         if previous.is_some_and(|previous| !lock.is_same_bundle(previous)) {
@@ -170,21 +126,32 @@ impl Lock {
     ///
     /// Requests to archives and build methods are not part of a bundle.
     fn is_same_bundle(&self, other: &Self) -> bool {
-        let said = |lock: &Self| {
+        let bundle = |lock: &Self| {
             let items: Vec<_> = lock.items.iter().map(|item| item.described(Vec::new())).collect();
             let names = (lock.bundler, lock.name.clone(), lock.channel.clone());
             (names, lock.host.clone(), lock.purpose.clone(), lock.archives.clone(), items)
         };
-        said(self) == said(other)
+        bundle(self) == bundle(other)
     }
 
-    /// Checks that this program made the lock from `recipe`.
-    pub(crate) fn check_current(&self, recipe: &Recipe) -> Result<(), Stale> {
+    /// Checks that this program made the lock from `recipe`, with these files of the catalog.
+    pub(crate) fn check_current(
+        &self,
+        recipe: &Recipe,
+        catalog: &[CatalogFile],
+    ) -> Result<(), Stale> {
         if self.recipe != recipe.digest() {
             return Err(Stale::Recipe);
         }
         if self.bundler != ProgramVersion::current() {
             return Err(Stale::Bundler(self.bundler));
+        }
+        let other = |these: &[CatalogFile], those: &[CatalogFile]| {
+            these.iter().find(|file| !those.contains(file)).map(|file| file.name.clone())
+        };
+        if let Some(name) = other(catalog, &self.catalog).or_else(|| other(&self.catalog, catalog))
+        {
+            return Err(Stale::Catalog(name));
         }
         Ok(())
     }

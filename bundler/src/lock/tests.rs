@@ -1,5 +1,6 @@
 use camino::Utf8Path;
 use vgpu_manifest::Tree;
+use vgpu_manifest::catalog::Catalog;
 
 use super::*;
 
@@ -35,7 +36,8 @@ fn lock(text: &str, a: &[u8], previous: Option<&Lock>, now: u64) -> Lock {
     let pins = [pin(a), Pin { kind, ..pin(b"b") }];
     let items = recipe.entries.iter().zip(pins);
     let items = items.map(|(entry, pin)| LockedItem::new(entry.clone(), pin, None)).collect();
-    Lock::new(&recipe, items, (Vec::new(), Vec::new()), previous, now)
+    let catalog = Extended { catalog: Catalog::embedded(), files: Vec::new() };
+    Lock::new(&recipe, &catalog, items, (Vec::new(), Vec::new()), previous, now)
 }
 
 #[test]
@@ -92,10 +94,10 @@ fn number_and_date_change_with_the_bundle_and_only_then() {
 #[test]
 fn a_lock_serves_the_recipe_that_it_was_made_from() {
     let lock = lock(TEXT, b"a", None, 100);
-    assert_eq!(lock.check_current(&recipe(TEXT)), Ok(()));
-    assert_eq!(lock.check_current(&recipe(&format!("# note\n{TEXT}"))), Ok(()));
+    assert_eq!(lock.check_current(&recipe(TEXT), &[]), Ok(()));
+    assert_eq!(lock.check_current(&recipe(&format!("# note\n{TEXT}")), &[]), Ok(()));
     let other = recipe(&TEXT.replace("vfio", "other"));
-    assert_eq!(lock.check_current(&other), Err(Stale::Recipe));
+    assert_eq!(lock.check_current(&other, &[]), Err(Stale::Recipe));
 }
 
 #[test]
@@ -113,4 +115,21 @@ fn downloads_stay_pinned_while_their_addresses_stay() {
     ] {
         assert_eq!(lock.pin(&recipe(&TEXT.replace(old, new)).entries[0]), None, "{new}");
     }
+}
+
+#[test]
+fn a_lock_is_stale_without_its_catalog_files() {
+    let file = |name: &str, text: &str| CatalogFile {
+        name: name.to_owned(),
+        sha256: Digest::of(text.as_bytes()),
+    };
+    let mut lock = lock(TEXT, b"a", None, 1_700_000_000);
+    let (one, two) = (file("catalog.d/one.toml", "1"), file("catalog.d/two.toml", "2"));
+    lock.catalog = vec![one.clone()];
+    let check = |files: &[CatalogFile]| lock.check_current(&recipe(TEXT), files);
+    assert_eq!(check(std::slice::from_ref(&one)), Ok(()));
+    let stale = |name: &str| Err(Stale::Catalog(name.to_owned()));
+    assert_eq!(check(&[]), stale("catalog.d/one.toml"));
+    assert_eq!(check(&[file("catalog.d/one.toml", "changed")]), stale("catalog.d/one.toml"));
+    assert_eq!(check(&[one, two]), stale("catalog.d/two.toml"));
 }

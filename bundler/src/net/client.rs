@@ -3,10 +3,11 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use super::auth::{Again, Authenticate, Authorization, Refusal};
 use super::http::{Http, Response};
-use super::introduce::{Again, Authorization, Introduce, Refusal};
 use super::login::Logins;
-use super::{HttpUrl, NetError, Reply, Validator};
+use super::{NetError, Reply, Validator};
+use crate::types::HttpUrl;
 
 /// An HTTP client, which keeps connections open for the whole run.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ pub(crate) struct Client {
     http: Arc<OnceLock<Result<Http, String>>>,
     /// The `Accept` header, for servers with several forms of a content.
     accept: Option<&'static str>,
-    introduce: Option<Arc<dyn Introduce>>,
+    auth: Option<Arc<dyn Authenticate>>,
     /// Read for the first request.
     logins: OnceLock<Result<Logins, String>>,
 }
@@ -62,7 +63,7 @@ pub(super) const MAX_REDIRECTS: usize = 10;
 impl Client {
     pub(crate) fn new(timeouts: Timeouts, proxy: Proxy) -> Self {
         let logins = OnceLock::from(Ok(Logins::default()));
-        Self { timeouts, proxy, http: Arc::default(), accept: None, introduce: None, logins }
+        Self { timeouts, proxy, http: Arc::default(), accept: None, auth: None, logins }
     }
 
     /// Returns a client that sends the logins of the user where servers ask for them.
@@ -73,35 +74,38 @@ impl Client {
 
     fn logins(&self) -> Result<&Logins, NetError> {
         let logins = self.logins.get_or_init(Logins::of_user);
-        logins.as_ref().map_err(|why| NetError::Logins { why: why.clone() })
+        logins.as_ref().map_err(|why| {
+            NetError::Permanent(format!("cannot read the logins for servers: {why}"))
+        })
     }
 
-    /// Returns a client that authenticates with `introduce` and sends the `accept` header.
+    /// Returns a client that authenticates with `auth` and sends the `accept` header.
     #[must_use]
-    pub(crate) fn introduced(
+    pub(crate) fn authenticated(
         &self,
-        introduce: Arc<dyn Introduce>,
+        auth: Arc<dyn Authenticate>,
         accept: Option<&'static str>,
     ) -> Self {
         let Self { timeouts, proxy, ref http, .. } = *self;
         let client = Self { http: Arc::clone(http), ..Self::new(timeouts, proxy) };
-        Self { accept, introduce: Some(introduce), ..client }
+        Self { accept, auth: Some(auth), ..client }
     }
 
     fn http(&self) -> Result<&Http, NetError> {
         let http = self.http.get_or_init(|| Http::new(self.timeouts, self.proxy));
-        http.as_ref().map_err(|why| NetError::Setup { why: why.clone() })
+        http.as_ref()
+            .map_err(|why| NetError::Permanent(format!("cannot set up the network: {why}")))
     }
 
     /// Requests the content of `url`, or the rest of it.
     pub(crate) fn get(&self, url: &HttpUrl, resume: Option<Resume<'_>>) -> Result<Reply, NetError> {
-        let say = |introduce: &Arc<dyn Introduce>| introduce.authorization(url);
-        let said = self.introduce.as_ref().and_then(say);
-        let mut response = self.send(url, resume, said.as_ref())?;
-        if let (Some(introduce), Some(challenges)) = (&self.introduce, challenges(url, &response)) {
-            let refusal = Refusal { url, said: said.as_ref(), challenges };
-            if introduce.refused(self, &refusal)? == Again::Yes {
-                response = self.send(url, resume, say(introduce).as_ref())?;
+        let header = |auth: &Arc<dyn Authenticate>| auth.authorization(url);
+        let sent = self.auth.as_ref().and_then(header);
+        let mut response = self.send(url, resume, sent.as_ref())?;
+        if let (Some(auth), Some(challenges)) = (&self.auth, challenges(url, &response)) {
+            let refusal = Refusal { url, sent: sent.as_ref(), challenges };
+            if auth.refused(self, &refusal)? == Again::Yes {
+                response = self.send(url, resume, header(auth).as_ref())?;
             }
         }
         Reply::new(url, resume, response, self.timeouts.stall)
@@ -111,25 +115,25 @@ impl Client {
     pub(crate) fn ask(
         &self,
         url: &HttpUrl,
-        said: Option<&Authorization>,
+        authorization: Option<&Authorization>,
     ) -> Result<Reply, NetError> {
-        Reply::new(url, None, self.send(url, None, said)?, self.timeouts.stall)
+        Reply::new(url, None, self.send(url, None, authorization)?, self.timeouts.stall)
     }
 
     fn send(
         &self,
         url: &HttpUrl,
         resume: Option<Resume<'_>>,
-        said: Option<&Authorization>,
+        authorization: Option<&Authorization>,
     ) -> Result<Response, NetError> {
         let header = |text: &str| Zeroizing::new(text.to_owned());
         let mut headers: Vec<_> =
             self.accept.map(|it| ("accept", header(it))).into_iter().collect();
-        let login = match said {
-            Some(said) => Some(said.clone()),
+        let login = match authorization {
+            Some(authorization) => Some(authorization.clone()),
             None => self.logins()?.find(url.inner()),
         };
-        headers.extend(login.map(|said| ("authorization", said.into_header())));
+        headers.extend(login.map(|login| ("authorization", login.into_header())));
         if let Some(Resume { from, validator, .. }) = resume {
             headers.push(("range", header(&format!("bytes={from}-"))));
             headers.extend(validator.map(|it| ("if-range", header(it.as_str()))));

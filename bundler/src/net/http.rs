@@ -11,8 +11,9 @@ use rustls::{ClientConfig, RootCertStore};
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::NetError;
 use super::client::{MAX_REDIRECTS, Proxy, Refused, Timeouts};
-use super::{HttpUrl, NetError};
+use crate::types::HttpUrl;
 
 /// A client of the library. It keeps connections open.
 #[derive(Debug)]
@@ -53,9 +54,8 @@ impl Http {
     ) -> Result<Response, NetError> {
         let mut request = self.0.get(url.inner().clone());
         for (name, text) in headers {
-            let mut value = HeaderValue::from_str(text).map_err(|_| NetError::Protocol {
-                url: url.clone(),
-                why: "what it was asked to continue with is not a header",
+            let mut value = HeaderValue::from_str(text).map_err(|_| {
+                NetError::protocol(url, "what it was asked to continue with is not a header")
             })?;
             // Neither the library nor a message of it shows the value then.
             value.set_sensitive(true);
@@ -122,33 +122,32 @@ fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
 
 /// Classifies a request that did not get an answer.
 fn from_send(url: &HttpUrl, error: &reqwest::Error, timeouts: Timeouts) -> NetError {
-    let url = url.clone();
+    let redirect = |why: Refused| NetError::Permanent(format!("cannot fetch {url}: {why}"));
     if let Some(&why) = find::<Refused>(error) {
-        return NetError::Redirect { url, why };
+        return redirect(why);
     }
     if error.is_builder() {
         // The requested URL is valid, so the target of a redirect is not.
-        return NetError::Redirect { url, why: Refused::Address };
+        return redirect(Refused::Address);
     }
     if let Some(rustls::Error::InvalidCertificate(why)) = find(error) {
-        return NetError::Certificate { url, why: why.to_string() };
+        return NetError::Permanent(format!("cannot trust {url}: {why}"));
     }
     match (error.is_timeout(), error.is_connect()) {
-        (true, true) => NetError::Connect { url, why: "it does not answer".to_owned() },
-        (true, false) => NetError::Stalled { url, after: timeouts.stall },
-        (false, true) => NetError::Connect { url, why: last_word(error) },
-        (false, false) => NetError::Broken { url, why: last_word(error) },
+        (true, true) => NetError::unreachable(url, "it does not answer"),
+        (true, false) => NetError::stalled(url, timeouts.stall),
+        (false, true) => NetError::unreachable(url, &last_word(error)),
+        (false, false) => NetError::broken(url, &last_word(error)),
     }
 }
 
 /// Classifies a body that could not be read.
 pub(super) fn from_read(url: &HttpUrl, error: &io::Error, stall: Duration) -> NetError {
-    let url = url.clone();
     let timeout = |error: &reqwest::Error| error.is_timeout();
     if error.kind() == io::ErrorKind::TimedOut || find(error).is_some_and(timeout) {
-        NetError::Stalled { url, after: stall }
+        NetError::stalled(url, stall)
     } else {
-        NetError::Broken { url, why: last_word(error) }
+        NetError::broken(url, &last_word(error))
     }
 }
 

@@ -210,7 +210,7 @@ default login anonymous password anon
     }
 
     #[test]
-    fn faults_are_told_without_secrets() {
+    fn faults_are_reported_without_secrets() {
         for (text, word) in [
             ("machine a.example login", "line 1: a word is missing"),
             ("\nlogin me password secret", "line 2: nothing says"),

@@ -2,6 +2,7 @@
 //!
 //! It makes single requests; [`fetch`](crate::fetch) decides about repetitions and mirrors.
 
+mod auth;
 mod client;
 mod error;
 #[cfg(feature = "net")]
@@ -9,7 +10,6 @@ mod http;
 #[cfg(not(feature = "net"))]
 #[path = "no_http.rs"]
 mod http;
-mod introduce;
 #[cfg(test)]
 #[path = "../../../tests/kit/servers/liar.rs"]
 pub(crate) mod liar;
@@ -20,11 +20,9 @@ pub(crate) mod registry;
 mod reply;
 #[cfg(test)]
 mod tests;
-mod url;
 
+pub(crate) use self::auth::{Again, Authenticate, Authorization, Refusal};
 pub(crate) use self::client::{Client, Proxy, Resume, Timeouts};
 pub(crate) use self::error::{NetError, Retry};
 pub(crate) use self::http::certificates;
-pub(crate) use self::introduce::{Again, Authorization, Introduce, Refusal};
 pub(crate) use self::reply::{Reply, Validator};
-pub(crate) use self::url::{HttpUrl, ParseUrlError};

@@ -6,8 +6,9 @@ use std::time::Duration;
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::NetError;
 use super::client::{Proxy, Timeouts};
-use super::{HttpUrl, NetError};
+use crate::types::HttpUrl;
 
 /// There is none.
 #[derive(Debug)]
@@ -58,5 +59,5 @@ pub(crate) fn certificates() -> usize {
 }
 
 pub(super) fn from_read(url: &HttpUrl, error: &io::Error, _: Duration) -> NetError {
-    NetError::Broken { url: url.clone(), why: error.to_string() }
+    NetError::broken(url, &error.to_string())
 }

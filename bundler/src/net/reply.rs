@@ -2,7 +2,8 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::http::{Response, from_read};
-use super::{HttpUrl, NetError, Resume};
+use super::{NetError, Resume};
+use crate::types::HttpUrl;
 
 /// The body of an answer: a content, or the rest of one.
 #[derive(Debug)]
@@ -45,7 +46,7 @@ impl Reply {
         response: Response,
         stall: Duration,
     ) -> Result<Self, NetError> {
-        let protocol = |why| NetError::Protocol { url: url.clone(), why };
+        let protocol = |why| NetError::protocol(url, why);
         let range = |why| NetError::Range { url: url.clone(), why };
         if text(&response, "content-encoding").is_some_and(|how| how != "identity") {
             return Err(protocol("it is compressed although that was not asked for"));
@@ -111,7 +112,8 @@ impl Reply {
         loop {
             match self.response.read(buf) {
                 Ok(n) if self.pace.is_too_slow(n) => {
-                    return Err(NetError::Trickle { url: self.url.clone() });
+                    let why = format!("{} sends too slowly to ever end", self.url);
+                    return Err(NetError::Interrupted(why));
                 }
                 Ok(n) => return Ok(n),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

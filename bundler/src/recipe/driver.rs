@@ -15,10 +15,10 @@ use super::git::Git;
 use super::mirrors::Mirrors;
 use super::raw::{LARGEST, Placed, origin};
 use super::{Entry, Fault, Role};
-use crate::items::driver::FileName;
-use crate::items::git::{GitUrl, Part, RefName};
-use crate::items::source::{AlistPath, AlistSource, LocalPath, MegaLink, Origin};
-use crate::net::HttpUrl;
+use crate::types::git::{Part, RefName};
+use crate::types::{
+    AlistPath, AlistSource, FileName, GitUrl, HttpUrl, LocalPath, MegaLink, Origin,
+};
 
 /// An NVIDIA driver: a `.run` file, an `.exe` file, or a portal `.zip` that contains one.
 #[derive(Debug, Deserialize)]

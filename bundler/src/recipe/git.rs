@@ -5,7 +5,8 @@ use std::ops::Range;
 use vgpu_manifest::unlock::CommitId;
 
 use super::Fault;
-use crate::items::git::{GitOrigin, GitUrl, Named, Part, RefName, Revision};
+use crate::types::git::{Named, Part, RefName, Revision};
+use crate::types::{GitOrigin, GitUrl};
 
 /// The fields of a table that identify a commit of a repository.
 #[derive(Debug)]

@@ -7,8 +7,8 @@ use vgpu_manifest::{ItemMode, ItemName};
 
 use super::raw::{LARGEST, Placed};
 use super::{Entry, Fault, Role};
-use crate::items::image::{ImageName, ImageSource, Platform, Registry, Transport};
-use crate::items::source::Origin;
+use crate::types::image::{Platform, Registry, Transport};
+use crate::types::{ImageName, ImageSource, Origin};
 
 /// An image of a registry.
 #[derive(Debug, Deserialize)]

@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
-use crate::net::HttpUrl;
+use crate::types::HttpUrl;
 
 /// One address, or several of the same content.
 #[derive(Debug)]

@@ -5,6 +5,7 @@
 mod apt;
 mod driver;
 mod git;
+mod host;
 mod image;
 mod mirrors;
 mod raw;
@@ -14,7 +15,8 @@ use std::fs;
 use std::io;
 use std::ops::Range;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use anyhow::anyhow;
+use camino::Utf8Path;
 use serde::Serialize;
 use vgpu_keys::Channel;
 use vgpu_manifest::driver::DriverKind;
@@ -23,9 +25,9 @@ use vgpu_manifest::unlock::GlibcVersion;
 use vgpu_manifest::verdict::Targets;
 use vgpu_manifest::{BundleName, Digest, ItemMode, ItemName, Wants};
 
-pub(crate) use self::apt::{Apt, Archive, Expired, Indexes, Node, Suite};
-pub(crate) use self::unlock::FitCheck;
-use crate::items::source::{Expected, Origin};
+pub(crate) use self::apt::{Apt, Archive, Expired, Indexes, Node};
+pub(crate) use self::unlock::{FitCheck, library_for};
+use crate::types::{Expected, Origin};
 
 /// The requested contents of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -105,27 +107,6 @@ impl Role {
     }
 }
 
-/// Why a recipe cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum RecipeError {
-    /// The file does not exist.
-    #[error("there is no recipe at `{0}`; write one, or run `vgpu-bundler init`")]
-    NotThere(Utf8PathBuf),
-    /// The file cannot be read.
-    #[error("cannot read the recipe `{path}`")]
-    Read { path: Utf8PathBuf, source: io::Error },
-    /// The text is not a valid recipe.
-    #[error("`{path}` line {line}: {what}")]
-    Wrong {
-        path: Utf8PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// The reason, safe to show.
-        what: String,
-    },
-}
-
 /// An error in the text.
 #[derive(Debug)]
 struct Fault {
@@ -139,35 +120,41 @@ const MAX_LEN: u64 = 4 << 20;
 
 impl Recipe {
     /// Reads the recipe at `path`.
-    pub(crate) fn read(path: &Utf8Path) -> Result<Self, RecipeError> {
-        let error = |source: io::Error| match source.kind() {
-            io::ErrorKind::NotFound => RecipeError::NotThere(path.to_owned()),
-            _ => RecipeError::Read { path: path.to_owned(), source },
+    pub(crate) fn read(path: &Utf8Path) -> anyhow::Result<Self> {
+        let error = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                anyhow!("there is no recipe at `{path}`; write one, or run `vgpu-bundler init`")
+            }
+            _ => anyhow::Error::new(error).context(format!("cannot read the recipe `{path}`")),
         };
         if fs::metadata(path).map_err(error)?.len() > MAX_LEN {
-            let too_long = io::Error::other("it is longer than a recipe may be");
-            return Err(RecipeError::Read { path: path.to_owned(), source: too_long });
+            return Err(error(io::Error::other("it is longer than a recipe may be")));
         }
         let text = fs::read_to_string(path).map_err(error)?;
         Self::of_text(path, &text)
     }
 
     /// Parses `text` as the recipe at `path`.
-    pub(crate) fn of_text(path: &Utf8Path, text: &str) -> Result<Self, RecipeError> {
-        Self::parse(text).map_err(|Fault { span, what }| {
-            let before = text.get(..span.start).unwrap_or_default();
-            let line = 1 + before.matches('\n').count();
-            RecipeError::Wrong { path: path.to_owned(), line, what }
+    pub(crate) fn of_text(path: &Utf8Path, text: &str) -> anyhow::Result<Self> {
+        let base = path.parent().unwrap_or(Utf8Path::new(""));
+        Self::parse_in(base, text).map_err(|Fault { span, what }| {
+            let line = line_of(text, span.start);
+            anyhow!("`{path}` line {line}: {what}")
         })
     }
 
+    #[cfg(test)]
     fn parse(text: &str) -> Result<Self, Fault> {
+        Self::parse_in(Utf8Path::new(""), text)
+    }
+
+    fn parse_in(base: &Utf8Path, text: &str) -> Result<Self, Fault> {
         let raw: raw::Recipe = toml::from_str(text).map_err(|error| Fault {
             span: error.span().unwrap_or_default(),
             // A message with a list of expected values has several lines.
-            what: error.message().replace('\n', ", "),
+            what: with_place_of_overrides(error.message().replace('\n', ", ")),
         })?;
-        raw.check()
+        raw.check(base)
     }
 
     /// Returns the digest of the recipe's meaning: comments, spaces and the order of fields do not
@@ -189,10 +176,27 @@ impl Recipe {
     }
 }
 
+/// Returns the line of the byte `at`, from 1.
+fn line_of(text: &str, at: usize) -> usize {
+    1 + text.get(..at).unwrap_or_default().matches('\n').count()
+}
+
+/// Adds the place of overrides to an error about a pasted `profile_override.toml`.
+fn with_place_of_overrides(message: String) -> String {
+    let tables = ["profile", "mdev", "vm"];
+    let is_pasted = |it: &&&str| message.starts_with(&format!("unknown field `{it}`"));
+    match tables.iter().find(is_pasted) {
+        Some(table) => format!(
+            "unknown field `{table}`: overrides of vGPU types are tables `[host.overrides.{table}.…]`, or a file: `overrides = {{ path = \"profile_override.toml\" }}` in `[host]`"
+        ),
+        None => message,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::items::git::Part;
+    use crate::types::git::Part;
 
     const GOOD: &str = r#"
         [bundle]
@@ -248,13 +252,13 @@ mod tests {
         assert_eq!(recipe.entries[1].role, Role::Driver(DriverKind::Host));
         assert_eq!(recipe.entries[2].role, Role::Driver(DriverKind::Guest));
         assert_eq!(recipe.entries[1].mode, ItemMode::Executable);
-        let said = |text: &str| Recipe::parse(text).unwrap_err().what;
-        assert!(said(&format!("{head}{patch}")).contains("must name its `driver`"));
+        let message = |text: &str| Recipe::parse(text).unwrap_err().what;
+        assert!(message(&format!("{head}{patch}")).contains("must name its `driver`"));
         let two = format!("{head}{}{}{patch}", driver("h.run"), driver("i.run"));
-        assert!(said(&two).contains("must name its `driver`"));
+        assert!(message(&two).contains("must name its `driver`"));
         assert!(Recipe::parse(&format!("{two}driver = \"i.run\"\n")).is_ok());
-        assert!(said(&format!("{two}driver = \"j.run\"\n")).contains("has no driver `j.run`"));
-        assert!(said(&format!("{head}{guest}kind = \"x\"\n")).contains("duplicate key"));
+        assert!(message(&format!("{two}driver = \"j.run\"\n")).contains("has no driver `j.run`"));
+        assert!(message(&format!("{head}{guest}kind = \"x\"\n")).contains("duplicate key"));
     }
 
     #[test]
@@ -294,8 +298,8 @@ mod tests {
         let recipe = Recipe::parse(&format!("{head}{}", targets("19.4", "pve = \"8.2\""))).unwrap();
         let names: Vec<_> = recipe.entries.iter().map(|entry| entry.name.as_str()).collect();
         assert_eq!(names, ["u/src.tar.zst", "u/libvgpu_unlock_rs.so", CATALOG]);
-        let said = recipe.entries[0].origin.to_string();
-        assert!(said.contains("rbqvq/vgpu_unlock-rs at commit `5ad3ee6"), "{said}");
+        let message = recipe.entries[0].origin.to_string();
+        assert!(message.contains("rbqvq/vgpu_unlock-rs at commit `5ad3ee6"), "{message}");
         let glibc = |recipe: &Recipe| match recipe.entries[1].role {
             Role::Library { glibc, .. } => glibc.to_string(),
             ref other => format!("{other:?}"),
@@ -306,15 +310,15 @@ mod tests {
         let node = Recipe::parse(&format!("{head}{commit}build = \"node\"\n")).unwrap();
         assert_eq!(node.entries.len(), 2);
 
-        let said = |text: String| Recipe::parse(&text).unwrap_err().what;
-        assert!(said(head.to_owned()).contains("`[targets]` must name the driver"));
-        assert!(said(format!("{head}git = \"a\"\n")).contains("exactly one of `commit`"));
+        let message = |text: String| Recipe::parse(&text).unwrap_err().what;
+        assert!(message(head.to_owned()).contains("`[targets]` must name the driver"));
+        assert!(message(format!("{head}git = \"a\"\n")).contains("exactly one of `commit`"));
         let new = format!("{head}{commit}glibc = \"2.36\"\n{}", targets("16.9", "pve = \"7.4\""));
-        assert!(said(new).contains("Proxmox VE 7.4 has glibc 2.31"));
+        assert!(message(new).contains("Proxmox VE 7.4 has glibc 2.31"));
         let both = format!("{head}{commit}build = \"node\"\nlibrary = \"l.so\"\n");
-        assert!(said(both).contains("omit `library`"));
+        assert!(message(both).contains("omit `library`"));
         let name = head.replace(".zst", "") + &commit;
-        assert!(said(name).contains("must end in `.tar.zst`"));
+        assert!(message(name).contains("must end in `.tar.zst`"));
     }
 
     #[test]
@@ -337,9 +341,63 @@ mod tests {
         let settled = recipe.settled(|_| Ok::<_, ()>(Origin::Catalog)).unwrap();
         assert_eq!(settled.digest(), recipe.digest());
         assert_ne!(settled.entries, recipe.entries);
-        let said = |text: &str| Recipe::parse(text).unwrap_err().what;
-        assert!(said(&format!("{head}{patch}")).contains("`file` must name the file"));
-        assert!(said(&format!("{head}{patch}path = \"p\"\n")).contains("`path`, `url` or `git`"));
+        let message = |text: &str| Recipe::parse(text).unwrap_err().what;
+        assert!(message(&format!("{head}{patch}")).contains("`file` must name the file"));
+        assert!(
+            message(&format!("{head}{patch}path = \"p\"\n")).contains("`path`, `url` or `git`")
+        );
+    }
+
+    #[test]
+    fn overrides_can_be_in_the_file_that_people_have() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = Utf8Path::from_path(dir.path()).unwrap();
+        let tables = "[profile.nvidia-259]\nframebuffer = \"1 GiB\"\n[vm.100]\nfrl_enabled = 0\n";
+        fs::write(base.join("profile_override.toml"), format!("# mine\n{tables}")).unwrap();
+        let head = "[bundle]\nname = \"n\"\nchannel = \"c\"\n[host]\niommu = \"on\"\n";
+        let file = format!("{head}overrides = {{ path = \"profile_override.toml\" }}\n");
+        let read = |text: &str| Recipe::of_text(&base.join("bundle.toml"), text);
+        let written = tables.replace('[', "[host.overrides.");
+        let recipe = read(&file).unwrap();
+        assert_eq!(recipe, read(&format!("{head}{written}")).unwrap());
+        assert_eq!(recipe.host.overrides.profile.len(), 1);
+        assert!(recipe.host.iommu.is_some());
+        // The content counts, so a lock is stale after a change of the file.
+        fs::write(base.join("profile_override.toml"), tables.replace("100", "101")).unwrap();
+        assert_ne!(read(&file).unwrap().digest(), recipe.digest());
+
+        fs::write(base.join("profile_override.toml"), tables.replace("vm.100", "vm.0100")).unwrap();
+        let said = |text: &str| read(text).unwrap_err().to_string();
+        let told = said(&file);
+        assert!(
+            told.contains("bundle.toml` line 6: `profile_override.toml` line 3: `0100`"),
+            "{told}"
+        );
+        let both = file.replace(" }", ", vm.100.frl_enabled = 0 }");
+        assert!(said(&both).contains("write all of them into the file"));
+        assert!(said(&file.replace("path", "file")).contains("unknown field `file`"));
+        assert!(said(&file.replace("profile_o", "o")).contains("cannot read the overrides in"));
+        assert!(said(&format!("{head}kernel = 1\n")).contains("unknown field `kernel`"));
+        for pasted in
+            [format!("{tables}{head}"), format!("{head}{}", tables.replace('[', "[host."))]
+        {
+            let told = said(&pasted);
+            assert!(told.contains("are tables `[host.overrides.profile.…]`"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_recipe_has_no_more_items_than_a_bundle() {
+        let recipe = |count: usize| {
+            let item = |at| format!("[[file]]\nname = \"f{at}\"\npath = \"f\"\n");
+            let items: String = (0..count).map(item).collect();
+            Recipe::parse(&format!("[bundle]\nname = \"n\"\nchannel = \"c\"\n{items}"))
+        };
+        // With the catalog, which is an item of every bundle.
+        assert_eq!(recipe(4095).unwrap().entries.len(), 4096);
+        let Fault { span, what } = recipe(4096).unwrap_err();
+        assert!(what.contains("has 4096 items, but a bundle has at most 4096"), "{what}");
+        assert!(span.start > 100_000, "{span:?}");
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! The recipe as it is in the file, and checks across its tables.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use camino::Utf8Path;
 use serde::Deserialize;
 use toml::Spanned;
 use vgpu_keys::Channel;
-use vgpu_manifest::limits::MAX_ITEM;
+use vgpu_manifest::limits::{MAX_ITEM, MAX_ITEMS};
 use vgpu_manifest::patch::TreePath;
 use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::unlock::CommitId;
@@ -15,12 +17,13 @@ use vgpu_manifest::{BundleName, Digest, ItemMode, ItemName, ParseTextError, Want
 use super::apt::{self, RawApt};
 use super::driver::{self, Driver, Patch};
 use super::git::Git;
+use super::host::Host;
 use super::image::Image;
 use super::mirrors::Mirrors;
 use super::unlock::{self, Unlock};
 use super::{CATALOG, Entry, Fault, Role};
-use crate::items::git::{GitUrl, Part, RefName};
-use crate::items::source::{LocalPath, Origin};
+use crate::types::git::{Part, RefName};
+use crate::types::{GitUrl, LocalPath, Origin};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -41,7 +44,7 @@ pub(super) struct Recipe {
     #[serde(default)]
     unlock: Vec<Spanned<Unlock>>,
     #[serde(default)]
-    host: Option<Spanned<Wants>>,
+    host: Option<Spanned<Host>>,
     #[serde(default)]
     targets: Option<Spanned<Targets>>,
 }
@@ -88,8 +91,8 @@ fn plain() -> ItemMode {
 pub(super) const LARGEST: ByteSize = ByteSize::new(MAX_ITEM);
 
 impl Recipe {
-    /// Converts it, if it is consistent.
-    pub(super) fn check(self) -> Result<super::Recipe, Fault> {
+    /// Converts it, if it is consistent. Paths of overrides are relative to `base`.
+    pub(super) fn check(self, base: &Utf8Path) -> Result<super::Recipe, Fault> {
         let files = self.file.into_iter().map(File::entry);
         let trees = self.tree.into_iter().map(Tree::entry);
         let images = self.image.into_iter().map(Image::placed);
@@ -104,7 +107,7 @@ impl Recipe {
         let apt = apt::checked(self.apt, before)?;
         let mut entries: Vec<Entry> = placed.into_iter().map(|placed| placed.entry).collect();
         let Bundle { name, channel } = self.bundle;
-        let host = check_host(self.host, &entries)?;
+        let host = check_host(self.host, &entries, base)?;
         entries.push(catalog()?);
         Ok(super::Recipe { name, channel, entries, apt, host, targets, written: None })
     }
@@ -207,7 +210,15 @@ impl Tree {
 /// Checks that no two names are equal on a medium that ignores case. The manifest checks that no
 /// name is a folder of another.
 fn check_names(placed: &[Placed]) -> Result<(), Fault> {
-    let mut seen = std::collections::BTreeMap::new();
+    let mut seen = BTreeMap::new();
+    // The catalog is an item, too. Packages and their archives are counted once they are resolved.
+    if let Some(beyond) = placed.get(MAX_ITEMS - 1) {
+        let what = format!(
+            "the recipe has {} items, but a bundle has at most {MAX_ITEMS}, with the catalog",
+            placed.len()
+        );
+        return Err(Fault { span: beyond.name.span(), what });
+    }
     for Placed { name, .. } in placed {
         let folded = name.get_ref().as_str().to_ascii_lowercase();
         if folded == CATALOG {
@@ -224,15 +235,19 @@ fn check_names(placed: &[Placed]) -> Result<(), Fault> {
 }
 
 /// Checks that every item installed on the host exists.
-fn check_host(host: Option<Spanned<Wants>>, entries: &[Entry]) -> Result<Wants, Fault> {
+fn check_host(
+    host: Option<Spanned<Host>>,
+    entries: &[Entry],
+    base: &Utf8Path,
+) -> Result<Wants, Fault> {
     let Some(host) = host else { return Ok(Wants::default()) };
-    let is_there = |name: &ItemName| entries.iter().any(|entry| entry.name == *name);
-    let missing = host.get_ref().items().find(|name| !is_there(name)).cloned();
+    let names: BTreeSet<&ItemName> = entries.iter().map(|entry| &entry.name).collect();
+    let missing = host.get_ref().wants().items().find(|name| !names.contains(name)).cloned();
     match missing {
         Some(missing) => {
             let what = format!("`[host]` refers to it, but the recipe has no item `{missing}`");
             Err(Fault { span: host.span(), what })
         }
-        None => Ok(host.into_inner()),
+        None => host.into_inner().resolved(base),
     }
 }

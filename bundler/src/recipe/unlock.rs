@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
-use vgpu_manifest::catalog::{Catalog, Library, Release};
+use vgpu_manifest::catalog::{Catalog, Library, Overrides, Release};
 use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::unlock::{CommitId, GlibcVersion};
 use vgpu_manifest::verdict::Targets;
@@ -13,9 +13,8 @@ use vgpu_manifest::{ItemMode, ItemName};
 use super::git::{Git, ONE_OF};
 use super::raw::Placed;
 use super::{Entry, Fault, Role};
-use crate::items::git::{GitOrigin, GitUrl, Named, Part, RefName, Revision, ShortId};
-use crate::items::source::Origin;
-use crate::items::unlock::library_for;
+use crate::types::git::{Named, Part, RefName, Revision, ShortId};
+use crate::types::{GitOrigin, GitUrl, Origin};
 
 /// An unlock library: a fork of `vgpu_unlock`.
 #[derive(Debug, Deserialize)]
@@ -159,6 +158,15 @@ fn origin(git: Git, driver: Option<Release>, span: Range<usize>) -> Result<GitOr
     };
     let revision = revision.ok_or_else(|| fault(ONE_OF.to_owned()))?;
     Ok(GitOrigin { url, revision, part })
+}
+
+/// Returns the library in the catalog for a release.
+#[must_use]
+pub(crate) fn library_for(catalog: &Catalog, release: Release) -> Option<&Library> {
+    match catalog.library(catalog.driver(release)?) {
+        Overrides::Applied(it) | Overrides::Unproven(it, _) | Overrides::Ignored(it) => Some(it),
+        Overrides::NoLibrary => None,
+    }
 }
 
 /// Returns the default name, in the folder of the sources.

@@ -6,7 +6,7 @@ use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{CHUNK, PartSize};
 
 use super::medium::Facts;
-use crate::exit::Advise as _;
+use crate::ui::Advise as _;
 
 /// A file for the stick.
 #[derive(Debug, Clone, PartialEq, Eq)]

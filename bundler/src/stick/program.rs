@@ -10,7 +10,7 @@ use vgpu_keys::{Fingerprint, MessageDigest, Policy, Role, Signature, Signer, Tru
 use vgpu_manifest::ui::Exit;
 
 use super::SignedFile;
-use crate::exit::Advise as _;
+use crate::ui::Advise as _;
 
 /// The largest program, several times the size of the installer.
 const MAX_PROGRAM: u64 = 48 << 20;

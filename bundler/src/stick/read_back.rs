@@ -10,7 +10,7 @@ use serde::Serialize;
 use vgpu_manifest::ui::Exit;
 
 use super::Content;
-use crate::exit::Advise as _;
+use crate::ui::Advise as _;
 
 /// Drops these files from the page cache, so that they are read from the medium.
 ///

@@ -33,7 +33,7 @@ impl Ui {
 
 impl Prompt<'_> {
     /// Prints a line between the questions.
-    pub(crate) fn tell(&self, line: impl std::fmt::Display) {
+    pub(crate) fn print(&self, line: impl std::fmt::Display) {
         self.ui.say(line);
     }
 
@@ -49,7 +49,7 @@ impl Prompt<'_> {
             let answer = answer.trim();
             match read(if answer.is_empty() { usual } else { answer }) {
                 Ok(value) => return Ok(value),
-                Err(why) => self.tell(format_args!("  {why}")),
+                Err(why) => self.print(format_args!("  {why}")),
             }
         }
     }
@@ -65,7 +65,7 @@ impl Prompt<'_> {
             match if answer.is_empty() { usual } else { &answer } {
                 "y" | "yes" => return Ok(Answer::Yes),
                 "n" | "no" => return Ok(Answer::No),
-                _ => self.tell("  please answer yes or no"),
+                _ => self.print("  please answer yes or no"),
             }
         }
     }
@@ -76,7 +76,7 @@ impl Prompt<'_> {
         let mut line = Vec::new();
         let read = io::stdin().lock().take(MAX_ANSWER).read_until(b'\n', &mut line);
         if read.is_err() || line.last() != Some(&b'\n') {
-            self.tell("");
+            self.print("");
             bail!("the input ended before the last question; nothing was written");
         }
         // Invalid UTF-8 matches no answer, so the question is repeated.

@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_size_nobody_says_when_it_ends() {
+    fn without_a_size_the_end_is_unknown() {
         let ui = Ui::remembering();
         let batch = ui.batch(3, None).unwrap();
         let transfer = ui.transfer("fetch", "a");

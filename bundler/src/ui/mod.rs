@@ -1,5 +1,6 @@
 //! Output: results go to stdout, everything else to stderr.
 
+mod advise;
 mod ask;
 #[cfg(feature = "bars")]
 use indicatif as bars;
@@ -17,6 +18,7 @@ use serde::Serialize;
 use vgpu_manifest::printable;
 use vgpu_manifest::ui::{Color, Report};
 
+pub(crate) use self::advise::Advise;
 pub(crate) use self::ask::{Answer, Prompt};
 use self::bars::{MultiProgress, ProgressDrawTarget};
 use self::batch::Total;
@@ -163,7 +165,7 @@ impl Ui {
         }
     }
 
-    pub(crate) fn said(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.memory.lock().unwrap().clone()
     }
 }

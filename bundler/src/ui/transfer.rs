@@ -143,10 +143,10 @@ impl Heartbeat {
 
     /// Checks whether the next line is due, and if so restarts the period.
     pub(super) fn is_due(&self) -> bool {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_time = told.elapsed() >= PERIOD;
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_time = last.elapsed() >= PERIOD;
         if is_time {
-            *told = Instant::now();
+            *last = Instant::now();
         }
         is_time
     }
@@ -191,6 +191,6 @@ mod tests {
         transfer.expect(Some(3000), 0);
         transfer.advance(3000);
         transfer.done(3000);
-        assert_eq!(ui.said(), ["fetch a.run: 2.9 KiB"]);
+        assert_eq!(ui.lines(), ["fetch a.run: 2.9 KiB"]);
     }
 }

@@ -9,7 +9,7 @@ use crate::facts::installed_packages;
 use crate::host::{Command, Door, Host, HostError, Look};
 use crate::journal::{Act, ActError, Kept, KeptThing, Why};
 use crate::packages::apt::{self, Doing};
-use crate::packages::{Area, PackageError, PackageFile, Simulation, compare, find, lacking};
+use crate::packages::{Area, PackageError, PackageFile, Simulation, find, lacking};
 use crate::state;
 
 /// The metapackage that makes a host a Proxmox VE host.
@@ -346,7 +346,7 @@ fn check(
     }
     let named = |(name, version): &&(PackageName, PackageVersion)| {
         let same =
-            |file: &&&PackageFile| file.name == *name && compare(&file.version, version).is_eq();
+            |file: &&&PackageFile| file.name == *name && file.version.compare(version).is_eq();
         files.iter().find(same).is_some()
     };
     let extra: Vec<_> = simulation.install.iter().filter(|pair| !named(pair)).collect();

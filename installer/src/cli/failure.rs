@@ -6,8 +6,8 @@ use super::Removable;
 use crate::fit::NoFit;
 use crate::host::HostError;
 use crate::license::LicenseError;
-use crate::machine::MachineError;
-use crate::plan::{ApplyError, Unsuitable};
+use crate::locked_host::LockedHostError;
+use crate::plan::{ApplyError, RehearseError, Unsuitable};
 use crate::store::{SpaceError, StageError};
 use crate::trust::{NotAdmitted, TrustError};
 use crate::ui::Ui;
@@ -18,12 +18,13 @@ const TYPES: &[Known] = &[
     known::<NotAdmitted>,
     known::<TrustError>,
     known::<Unsuitable>,
+    known::<RehearseError>,
     known::<LicenseError>,
     known::<NoFit>,
     known::<SpaceError>,
     known::<StageError>,
     known::<ApplyError>,
-    known::<MachineError>,
+    known::<LockedHostError>,
     known::<HostError>,
 ];
 
@@ -38,7 +39,7 @@ pub(crate) enum Refused {
     #[error("cannot determine the medium that this program runs from: {0}")]
     UnknownMedium(io::Error),
     #[error("no terminal to ask on, and `--yes` was not given")]
-    NobodyToAsk,
+    NoTerminal,
     #[error("nothing was changed")]
     Declined,
     #[error("there is no terminal to confirm the key on, and `--fingerprint` was not given")]
@@ -53,7 +54,7 @@ pub(crate) enum Refused {
     Unfinished(String),
     /// An upgrade failed and was reverted.
     #[error("the new bundle did not work, and the host is back at {to}: {why}")]
-    WentBack { to: String, why: String },
+    RolledBack { to: String, why: String },
     /// The host changed between the plan that was shown and its execution.
     #[error("the host has changed since the plan was made")]
     Changed,
@@ -62,7 +63,7 @@ pub(crate) enum Refused {
 impl Explain for Refused {
     fn exit(&self) -> Option<Exit> {
         Some(match self {
-            Self::NoFingerprint | Self::NobodyToAsk | Self::Senseless(_) => Exit::Usage,
+            Self::NoFingerprint | Self::NoTerminal | Self::Senseless(_) => Exit::Usage,
             Self::OtherKey { .. } => Exit::Untrusted,
             _ => Exit::Failed,
         })
@@ -74,7 +75,7 @@ impl Explain for Refused {
             Self::FromMedium(_) => Some(
                 "copy it to a folder that only root can write to, check its signature, and run the copy: `install -m 0755 vgpu-installer /usr/local/sbin/`",
             ),
-            Self::NobodyToAsk => Some("review `vgpu-installer plan` first, then pass `--yes`"),
+            Self::NoTerminal => Some("review `vgpu-installer plan` first, then pass `--yes`"),
             Self::NoFingerprint => {
                 Some("pass the fingerprint you obtained out of band: `--fingerprint SHA256:…`")
             }
@@ -114,7 +115,7 @@ impl<T, E: Into<anyhow::Error>> Advise<T> for Result<T, E> {
 }
 
 /// Prints an error with its hints, and returns the exit status that it causes.
-pub(crate) fn tell(ui: &Ui, error: &anyhow::Error) -> Exit {
+pub(crate) fn print_error(ui: &Ui, error: &anyhow::Error) -> Exit {
     // A reader that closes the pipe has read enough.
     let broken = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
     if error.root_cause().downcast_ref().is_some_and(broken) {
@@ -156,16 +157,16 @@ mod tests {
         let floor = FloorError::Below { channel: "a".parse().unwrap(), sequence: 1, floor: 2 };
         assert_eq!(exit_of(VerifyError::WrongManifest), Exit::Untrusted);
         assert_eq!(exit_of(Distrust::Unsigned), Exit::Untrusted);
-        assert_eq!(exit_of(TrustError::Nobody), Exit::Untrusted);
+        assert_eq!(exit_of(TrustError::NoPolicy), Exit::Untrusted);
         assert_eq!(exit_of(NotAdmitted::Floor(floor)), Exit::Untrusted);
-        assert_eq!(exit_of(Unsuitable::Cpu), Exit::Unsuitable);
+        assert_eq!(exit_of(Unsuitable::Reason("why".to_owned())), Exit::Unsuitable);
         assert_eq!(exit_of(space), Exit::Unsuitable);
-        let cannot = LicenseError::from(crate::license::CannotServe::NoPodman);
+        let cannot = LicenseError::Cannot("why".to_owned());
         assert_eq!(exit_of(anyhow::Error::from(cannot).context("no")), Exit::Unsuitable);
         assert_eq!(exit_of(Refused::NoFingerprint), Exit::Usage);
         let waits = ApplyError::Step { step: "x".to_owned(), source: StepError::EnrolmentWaits };
         assert_eq!(exit_of(waits), Exit::Reboot);
-        assert_eq!(exit_of(Refused::NobodyToAsk), Exit::Usage);
+        assert_eq!(exit_of(Refused::NoTerminal), Exit::Usage);
         assert_eq!(exit_of(Refused::NotRoot), Exit::Failed);
         assert_eq!(exit_of(LockError::Held(None)), Exit::Failed);
         assert_eq!(exit_of(anyhow::anyhow!("anything else")), Exit::Failed);
@@ -173,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_wrapped_error_keeps_its_exit_status_and_its_hint() {
-        let error: anyhow::Error = TrustError::Nobody.into();
+        let error: anyhow::Error = TrustError::NoPolicy.into();
         let error = Err::<(), _>(error.context("cannot verify")).hint("do this").unwrap_err();
         assert_eq!(report(&error).hints.len(), 2);
         assert_eq!(exit_of(error), Exit::Untrusted);
@@ -185,7 +186,7 @@ mod tests {
             let kind = io::ErrorKind::PermissionDenied;
             HostError::path(Verb::Read, &crate::state::journal(), kind)
         };
-        for error in [denied().into(), MachineError::Host(denied()).into()] {
+        for error in [denied().into(), LockedHostError::Host(denied()).into()] {
             assert_eq!(report(&error).hints, ["run it as root"]);
         }
     }
@@ -196,7 +197,7 @@ mod tests {
         let (runs, needs) = ("6.8.12-4-pve".to_owned(), "6.5.13-6-pve".to_owned());
         assert!(only_waits(&step(StepError::OtherKernel { runs, needs }).into()));
         assert!(only_waits(&step(StepError::EnrolmentWaits).into()));
-        assert!(!only_waits(&step(StepError::NotHeld("a".to_owned())).into()));
+        assert!(!only_waits(&step(StepError::Reason("a".to_owned())).into()));
     }
 
     #[test]

@@ -5,8 +5,9 @@ use camino::Utf8PathBuf;
 use super::{Global, Refused, removable};
 use crate::host::real::{Echo, Lock, Program, is_running_root};
 use crate::host::{Exec, OwnState, RealHost};
-use crate::machine::{Machine, MachineError};
+use crate::locked_host::{LockedHost, LockedHostError};
 use crate::state;
+use crate::status::report::{Closely, Standpoint};
 
 /// The host of a command, not locked.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ impl Target {
             return Err(Refused::NotRoot);
         }
         if self.exec == Exec::Chroot {
-            self.write_down();
+            self.begin_log();
             return Ok(());
         }
         let found = || -> io::Result<_> {
@@ -51,7 +52,7 @@ impl Target {
         };
         match found() {
             Ok(None) => {
-                self.write_down();
+                self.begin_log();
                 Ok(())
             }
             Ok(Some(medium)) => Err(Refused::FromMedium(medium)),
@@ -60,12 +61,12 @@ impl Target {
     }
 
     /// Starts the log of commands. A full disk must not prevent a revert.
-    fn write_down(&self) {
+    fn begin_log(&self) {
         match self.host.begin_log() {
             Ok(()) => {
                 let words: Vec<_> = std::env::args().skip(1).collect();
                 let version = env!("CARGO_PKG_VERSION");
-                self.host.log().said(&format!("vgpu-installer {version}: {}", words.join(" ")));
+                self.host.log().message(&format!("vgpu-installer {version}: {}", words.join(" ")));
             }
             Err(error) => {
                 let _ = writeln!(io::stderr(), "note: cannot write the log: {error}");
@@ -74,13 +75,19 @@ impl Target {
     }
 
     /// Locks the host and opens its journal, creating both if necessary.
-    pub(crate) fn open_machine(self) -> Result<Machine, MachineError> {
-        Machine::make(self.host)
+    pub(crate) fn open_locked(self) -> Result<LockedHost, LockedHostError> {
+        LockedHost::make(self.host)
     }
 
-    /// Like [`open_machine`](Self::open_machine), but returns `None` if nothing was ever applied.
-    pub(crate) fn find_machine(self) -> Result<Option<Machine>, MachineError> {
-        Machine::find(self.host)
+    /// Like [`open_locked`](Self::open_locked), but returns `None` if nothing was ever applied.
+    pub(crate) fn find_locked(self) -> Result<Option<LockedHost>, LockedHostError> {
+        LockedHost::find(self.host)
+    }
+
+    /// Inspects everything that is applied. Creates nothing.
+    pub(crate) fn inspect(self, closely: Closely) -> anyhow::Result<Standpoint> {
+        let Some(mut locked) = self.find_locked()? else { return Ok(Standpoint::default()) };
+        locked.inspect(closely)
     }
 
     /// Opens the same host again, for work after a command that consumes it.

@@ -121,7 +121,7 @@ Error! Could not locate dkms.conf file.
     }
 
     #[test]
-    fn a_dkms_that_cannot_answer_has_not_said_that_there_is_nothing() {
+    fn a_dkms_that_cannot_answer_does_not_mean_that_there_is_nothing() {
         let ask = |program: Program| {
             let mut host = MemHost::default();
             host.programs.insert("dkms", program);
@@ -130,7 +130,7 @@ Error! Could not locate dkms.conf file.
         let text = "nvidia/550.90.05: added\n";
         assert_eq!(ask(|_, _| Ok(0)).unwrap(), Some(Vec::new()));
         let one = |host: &mut MemHost, _: &[&str]| {
-            host.said += "nvidia/550.90.05: added\n";
+            host.stdout += "nvidia/550.90.05: added\n";
             Ok(0)
         };
         assert_eq!(ask(one).unwrap(), Some(builds(text)));

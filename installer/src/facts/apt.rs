@@ -6,37 +6,37 @@ use vgpu_manifest::HostPath;
 use vgpu_manifest::inventory::{AptSource, SignedBy, SourceKind, SourceState};
 
 use super::deb822::stanzas;
-use super::eyes::Eyes;
 use super::one_line;
+use super::reader::Reader;
 
 const FOLDER: &str = "/etc/apt";
 const MAIN: &str = "/etc/apt/sources.list";
 const PARTS: &str = "/etc/apt/sources.list.d";
 
 /// Returns all package sources of apt, sorted by file.
-pub(super) fn sources(eyes: &Eyes<'_>) -> Vec<AptSource> {
+pub(super) fn sources(reader: &Reader<'_>) -> Vec<AptSource> {
     let mut found = BTreeSet::new();
-    found.extend(file(eyes, MAIN, one_line::parse));
-    for name in eyes.names(PARTS) {
+    found.extend(file(reader, MAIN, one_line::parse));
+    for name in reader.names(PARTS) {
         let path = format!("{PARTS}/{name}");
         // apt ignores all other names, such as those of backups.
         match Utf8Path::new(&name).extension() {
-            Some("list") => found.extend(file(eyes, &path, one_line::parse)),
-            Some("sources") => found.extend(file(eyes, &path, deb822)),
+            Some("list") => found.extend(file(reader, &path, one_line::parse)),
+            Some("sources") => found.extend(file(reader, &path, deb822)),
             _ => {}
         }
     }
-    eyes.short(FOLDER, found)
+    reader.short(FOLDER, found)
 }
 
 type Parse = for<'t> fn(&'t str) -> Vec<Result<Draft<'t>, &'static str>>;
 
-fn file(eyes: &Eyes<'_>, path: &str, parse: Parse) -> Vec<AptSource> {
-    let text = eyes.text(path).unwrap_or_default();
+fn file(reader: &Reader<'_>, path: &str, parse: Parse) -> Vec<AptSource> {
+    let text = reader.text(path).unwrap_or_default();
     let Ok(host_path) = HostPath::new(path) else { return Vec::new() };
     let sources = (0..).zip(parse(&text)).filter_map(|(index, draft)| {
         let source = draft.and_then(|draft| draft.source(&host_path, index));
-        eyes.understood(path, source)
+        reader.understood(path, source)
     });
     sources.collect()
 }

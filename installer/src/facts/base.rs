@@ -1,19 +1,19 @@
 use vgpu_manifest::inventory::{Cpu, Label, Machine, Os, Package};
 use vgpu_manifest::platform::{CpuVendor, PveRelease};
 
-use super::eyes::Eyes;
+use super::reader::Reader;
 
 const OS_RELEASE: &str = "/etc/os-release";
 const DEBIAN_VERSION: &str = "/etc/debian_version";
 
 /// Returns the installed operating system.
-pub(super) fn os(eyes: &Eyes<'_>, packages: &[Package]) -> Os {
-    let release = eyes.text(OS_RELEASE).unwrap_or_default();
-    let value = |key| eyes.understood(OS_RELEASE, os_release(&release, key)?.parse());
+pub(super) fn os(reader: &Reader<'_>, packages: &[Package]) -> Os {
+    let release = reader.text(OS_RELEASE).unwrap_or_default();
+    let value = |key| reader.understood(OS_RELEASE, os_release(&release, key)?.parse());
     Os {
         id: value("ID"),
         codename: value("VERSION_CODENAME"),
-        debian: eyes.text(DEBIAN_VERSION).map(|text| Label::lossy(&text)),
+        debian: reader.text(DEBIAN_VERSION).map(|text| Label::lossy(&text)),
         pve: pve(packages),
     }
 }
@@ -34,8 +34,8 @@ fn pve(packages: &[Package]) -> Option<PveRelease> {
 }
 
 /// Returns the processor, and whether the machine is virtual.
-pub(super) fn cpu(eyes: &Eyes<'_>) -> Cpu {
-    parse_cpu(&eyes.text("/proc/cpuinfo").unwrap_or_default())
+pub(super) fn cpu(reader: &Reader<'_>) -> Cpu {
+    parse_cpu(&reader.text("/proc/cpuinfo").unwrap_or_default())
 }
 
 fn parse_cpu(cpuinfo: &str) -> Cpu {

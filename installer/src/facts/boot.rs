@@ -1,46 +1,66 @@
 use std::collections::BTreeSet;
 
 use vgpu_manifest::inventory::{Boot, EnrolledKey, KeyStore, Lockdown};
-use vgpu_manifest::platform::{BootSync, Firmware, SecureBoot};
+use vgpu_manifest::platform::{BootLoader, BootSync, Firmware, SecureBoot};
 use vgpu_manifest::{Digest, KernelWord};
 
 use super::boot_sign::evidence;
 use super::efi;
-use super::eyes::Eyes;
+use super::reader::Reader;
+use crate::kernel::pin::ESPS;
 
 const EFI: &str = "/sys/firmware/efi";
 const CMDLINE: &str = "/proc/cmdline";
 
 /// Returns how the machine boots.
-pub(super) fn look(eyes: &Eyes<'_>) -> Boot {
-    let firmware = if eyes.is_dir(EFI) { Firmware::Uefi } else { Firmware::Bios };
-    let evidence = evidence(eyes, firmware);
-    let managed = eyes.text("/etc/kernel/proxmox-boot-uuids").is_some_and(|text| has_lines(&text));
+pub(super) fn look(reader: &Reader<'_>) -> Boot {
+    let firmware = firmware(reader);
+    let evidence = evidence(reader, firmware);
     Boot {
         firmware,
         loader: evidence.first().map(|sign| sign.loader),
         evidence,
-        sync: if managed { BootSync::ProxmoxBootTool } else { BootSync::Direct },
-        secure_boot: secure_boot(eyes),
-        lockdown: eyes.text("/sys/kernel/security/lockdown").and_then(|text| lockdown(&text)),
-        keys: keys(eyes),
-        dkms_key: eyes.bytes("/var/lib/dkms/mok.pub").map(|der| Digest::of(&der)),
-        words: eyes.short(CMDLINE, words(&eyes.text(CMDLINE).unwrap_or_default())),
+        sync: sync(reader),
+        secure_boot: secure_boot(reader),
+        lockdown: reader.text("/sys/kernel/security/lockdown").and_then(|text| lockdown(&text)),
+        keys: keys(reader),
+        dkms_key: reader.bytes("/var/lib/dkms/mok.pub").map(|der| Digest::of(&der)),
+        words: reader.short(CMDLINE, words(&reader.text(CMDLINE).unwrap_or_default())),
     }
 }
 
+fn firmware(reader: &Reader<'_>) -> Firmware {
+    if reader.is_dir(EFI) { Firmware::Uefi } else { Firmware::Bios }
+}
+
+/// Returns the boot loader, by the strongest evidence.
+pub(super) fn loader(reader: &Reader<'_>) -> Option<BootLoader> {
+    evidence(reader, firmware(reader)).first().map(|sign| sign.loader)
+}
+
+/// Returns the way in which the boot loader's files reach the firmware.
+pub(super) fn sync(reader: &Reader<'_>) -> BootSync {
+    let managed = reader.text(ESPS).is_some_and(|text| has_lines(&text));
+    if managed { BootSync::ProxmoxBootTool } else { BootSync::Direct }
+}
+
+/// Returns the path of an EFI variable.
+pub(super) fn variable_path(name: &str, namespace: &str) -> String {
+    format!("{EFI}/efivars/{name}-{namespace}")
+}
+
 /// Returns the value of an EFI variable.
-pub(super) fn variable(eyes: &Eyes<'_>, name: &str, namespace: &str) -> Option<Vec<u8>> {
-    let path = format!("{EFI}/efivars/{name}-{namespace}");
-    let file = eyes.bytes(&path)?;
+pub(super) fn variable(reader: &Reader<'_>, name: &str, namespace: &str) -> Option<Vec<u8>> {
+    let path = variable_path(name, namespace);
+    let file = reader.bytes(&path)?;
     let value = efi::value(&file).ok_or("too short for an EFI variable");
-    eyes.understood(&path, value).map(<[u8]>::to_vec)
+    reader.understood(&path, value).map(<[u8]>::to_vec)
 }
 
 /// Returns the Secure Boot state as the kernel derives it: signatures are not enforced in setup
 /// mode, nor if validation is disabled in shim.
-pub(super) fn secure_boot(eyes: &Eyes<'_>) -> SecureBoot {
-    let is_set = |name, namespace| Some(*variable(eyes, name, namespace)?.first()? == 1);
+pub(super) fn secure_boot(reader: &Reader<'_>) -> SecureBoot {
+    let is_set = |name, namespace| Some(*variable(reader, name, namespace)?.first()? == 1);
     match is_set("SecureBoot", efi::GLOBAL) {
         None => SecureBoot::Unsupported,
         Some(true)
@@ -53,7 +73,7 @@ pub(super) fn secure_boot(eyes: &Eyes<'_>) -> SecureBoot {
     }
 }
 
-fn keys(eyes: &Eyes<'_>) -> Vec<EnrolledKey> {
+fn keys(reader: &Reader<'_>) -> Vec<EnrolledKey> {
     let stores = [
         (KeyStore::Pk, "PK", efi::GLOBAL),
         (KeyStore::Kek, "KEK", efi::GLOBAL),
@@ -62,13 +82,13 @@ fn keys(eyes: &Eyes<'_>) -> Vec<EnrolledKey> {
     ];
     let mut keys = BTreeSet::new();
     for (store, name, namespace) in stores {
-        let Some(lists) = variable(eyes, name, namespace) else { continue };
-        let path = format!("{EFI}/efivars/{name}-{namespace}");
+        let Some(lists) = variable(reader, name, namespace) else { continue };
+        let path = variable_path(name, namespace);
         let found = efi::certificates(&lists).ok_or("inconsistent sizes");
-        let found = eyes.understood(&path, found).unwrap_or_default();
+        let found = reader.understood(&path, found).unwrap_or_default();
         keys.extend(found.into_iter().map(|fingerprint| EnrolledKey { store, fingerprint }));
     }
-    eyes.short(EFI, keys)
+    reader.short(EFI, keys)
 }
 
 /// Returns the level in brackets: `none [integrity] confidentiality`.

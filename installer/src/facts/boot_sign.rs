@@ -7,7 +7,7 @@ use vgpu_manifest::platform::{BootLoader, Firmware};
 
 use super::boot::variable;
 use super::efi;
-use super::eyes::Eyes;
+use super::reader::Reader;
 
 /// Files in an EFI system partition that are specific to one boot loader.
 const ESP_FILES: [(&str, BootLoader); 5] = [
@@ -19,35 +19,35 @@ const ESP_FILES: [(&str, BootLoader); 5] = [
 ];
 
 /// Returns all evidence, the strongest first.
-pub(super) fn evidence(eyes: &Eyes<'_>, firmware: Firmware) -> Vec<LoaderEvidence> {
+pub(super) fn evidence(reader: &Reader<'_>, firmware: Firmware) -> Vec<LoaderEvidence> {
     let mut found = BTreeSet::new();
     let mut add = |sign, loader| _ = found.insert(LoaderEvidence { sign, loader });
-    let info = variable(eyes, "LoaderInfo", efi::LOADER);
+    let info = variable(reader, "LoaderInfo", efi::LOADER);
     if let Some(loader) = info.and_then(|info| by_name(&efi::text(&info))) {
         add(LoaderSign::LoaderInfo, loader);
     }
-    if let Some(loader) = booted_file(eyes).and_then(|file| by_file(&file)) {
+    if let Some(loader) = booted_file(reader).and_then(|file| by_file(&file)) {
         add(LoaderSign::BootEntry, loader);
     }
     for (path, loader) in ESP_FILES {
-        if eyes.exists(path) {
+        if reader.exists(path) {
             add(LoaderSign::EspFile, loader);
         }
     }
     if firmware == Firmware::Bios {
         add(LoaderSign::LegacyBios, BootLoader::Grub);
     }
-    if eyes.exists("/boot/grub/grub.cfg") {
+    if reader.exists("/boot/grub/grub.cfg") {
         add(LoaderSign::GrubConfig, BootLoader::Grub);
     }
     found.into_iter().collect()
 }
 
 /// Returns the file of the entry that the firmware booted.
-fn booted_file(eyes: &Eyes<'_>) -> Option<String> {
-    let current = variable(eyes, "BootCurrent", efi::GLOBAL)?;
+fn booted_file(reader: &Reader<'_>) -> Option<String> {
+    let current = variable(reader, "BootCurrent", efi::GLOBAL)?;
     let number = u16::from_le_bytes(*current.first_chunk()?);
-    efi::file_of_entry(&variable(eyes, &format!("Boot{number:04X}"), efi::GLOBAL)?)
+    efi::file_of_entry(&variable(reader, &format!("Boot{number:04X}"), efi::GLOBAL)?)
 }
 
 /// Returns the boot loader with this identification; GRUB sets one since 2.12.

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use vgpu_manifest::inventory::{Mark, Name, Package, PackageState, Want};
 
 use super::deb822::{Stanza, stanzas};
-use super::eyes::Eyes;
+use super::reader::Reader;
 use crate::host::{HostError, Look};
 use crate::state::fixed;
 
@@ -14,16 +14,16 @@ const EXTENDED_STATES: &str = "/var/lib/apt/extended_states";
 const MAX_STATUS: u64 = 64 << 20;
 
 /// Returns the packages in dpkg's status, sorted, with their apt marks.
-pub(super) fn packages(eyes: &Eyes<'_>) -> Vec<Package> {
+pub(super) fn packages(reader: &Reader<'_>) -> Vec<Package> {
     let text = |path| {
-        let bytes = eyes.large(path, MAX_STATUS).unwrap_or_default();
+        let bytes = reader.large(path, MAX_STATUS).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     };
     let (packages, strange) = parse(&text(STATUS), &text(EXTENDED_STATES));
     if strange > 0 {
-        eyes.note(STATUS, &format!("{strange} stanzas do not describe a package"));
+        reader.note(STATUS, &format!("{strange} stanzas do not describe a package"));
     }
-    eyes.short(STATUS, packages)
+    reader.short(STATUS, packages)
 }
 
 /// Returns the packages in dpkg's status.

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use vgpu_manifest::inventory::{Identity, Label};
 use vgpu_manifest::platform::PciAddress;
 
-use super::eyes::Eyes;
+use super::reader::Reader;
 
 /// Whether the inventory includes the node's identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,25 +18,25 @@ pub enum Serials {
 const NVIDIA_GPUS: &str = "/proc/driver/nvidia/gpus";
 
 /// Returns the node's identity, if it is to be recorded.
-pub(super) fn look(eyes: &Eyes<'_>, serials: Serials) -> Option<Identity> {
-    let label = |path| eyes.text(path).map(|text| Label::lossy(&text));
+pub(super) fn look(reader: &Reader<'_>, serials: Serials) -> Option<Identity> {
+    let label = |path| reader.text(path).map(|text| Label::lossy(&text));
     match serials {
         Serials::LeaveOut => None,
         Serials::Include => Some(Identity {
             host_name: label("/proc/sys/kernel/hostname"),
             machine_serial: label("/sys/class/dmi/id/product_serial"),
             board_serial: label("/sys/class/dmi/id/board_serial"),
-            gpu_uuids: gpu_uuids(eyes),
+            gpu_uuids: gpu_uuids(reader),
         }),
     }
 }
 
-fn gpu_uuids(eyes: &Eyes<'_>) -> BTreeMap<PciAddress, Label> {
+fn gpu_uuids(reader: &Reader<'_>) -> BTreeMap<PciAddress, Label> {
     let uuid_of = |name: String| {
-        let information = eyes.text(&format!("{NVIDIA_GPUS}/{name}/information"))?;
+        let information = reader.text(&format!("{NVIDIA_GPUS}/{name}/information"))?;
         Some((name.parse().ok()?, uuid(&information)?))
     };
-    eyes.names(NVIDIA_GPUS).into_iter().filter_map(uuid_of).collect()
+    reader.names(NVIDIA_GPUS).into_iter().filter_map(uuid_of).collect()
 }
 
 fn uuid(information: &str) -> Option<Label> {

@@ -4,7 +4,9 @@ use vgpu_manifest::HostPath;
 use vgpu_manifest::inventory::{Kernel, KernelPart, Kernels, Label, LoadedModule, Name};
 use vgpu_manifest::platform::KernelRelease;
 
-use super::eyes::Eyes;
+use super::next_boot;
+use super::reader::Reader;
+use crate::kernel::pin::{PIN, PIN_NEXT};
 
 const BOOT: &str = "/boot";
 const MODULES: &str = "/lib/modules";
@@ -41,27 +43,30 @@ const NVIDIA: [&str; 4] = [
 ];
 
 /// Returns the running and the installed kernels.
-pub(super) fn look(eyes: &Eyes<'_>) -> Kernels {
-    Kernels {
-        running: eyes.value("/proc/sys/kernel/osrelease"),
-        pinned: eyes.value("/etc/kernel/proxmox-boot-pin"),
-        pinned_next: eyes.value("/etc/kernel/next-boot-pin"),
-        installed: installed(eyes),
-        modules: loaded(eyes),
-    }
+pub(super) fn look(reader: &Reader<'_>) -> Kernels {
+    let mut kernels = Kernels {
+        running: reader.value("/proc/sys/kernel/osrelease"),
+        pinned: reader.value(PIN),
+        pinned_next: reader.value(PIN_NEXT),
+        boots: None,
+        installed: installed(reader),
+        modules: loaded(reader),
+    };
+    kernels.boots = next_boot::look(reader, &kernels);
+    kernels
 }
 
-fn installed(eyes: &Eyes<'_>) -> Vec<Kernel> {
+fn installed(reader: &Reader<'_>) -> Vec<Kernel> {
     let mut kernels: BTreeMap<KernelRelease, BTreeSet<KernelPart>> = BTreeMap::new();
-    for name in eyes.names(BOOT) {
+    for name in reader.names(BOOT) {
         let release = name.strip_prefix("vmlinuz-").map(str::parse);
-        if let Some(release) = release.and_then(|release| eyes.understood(BOOT, release)) {
+        if let Some(release) = release.and_then(|release| reader.understood(BOOT, release)) {
             kernels.entry(release).or_default().insert(KernelPart::Image);
         }
     }
-    for name in eyes.names(MODULES) {
-        if let Some(release) = eyes.understood(MODULES, name.parse()) {
-            let parts = parts(eyes, &name);
+    for name in reader.names(MODULES) {
+        if let Some(release) = reader.understood(MODULES, name.parse()) {
+            let parts = parts(reader, &name);
             kernels.entry(release).or_default().extend(parts);
         }
     }
@@ -70,8 +75,8 @@ fn installed(eyes: &Eyes<'_>) -> Vec<Kernel> {
     kernels.into_iter().map(|(release, has)| Kernel { release, has }).collect()
 }
 
-fn parts(eyes: &Eyes<'_>, release: &str) -> Vec<KernelPart> {
-    let has = |file: &str| eyes.exists(&format!("{MODULES}/{release}/{file}"));
+fn parts(reader: &Reader<'_>, release: &str) -> Vec<KernelPart> {
+    let has = |file: &str| reader.exists(&format!("{MODULES}/{release}/{file}"));
     let mut parts = Vec::new();
     if has("kernel") {
         parts.push(KernelPart::Modules);
@@ -79,25 +84,25 @@ fn parts(eyes: &Eyes<'_>, release: &str) -> Vec<KernelPart> {
     if has("build/Makefile") {
         parts.push(KernelPart::Headers);
     }
-    if module_file(eyes, release).is_some() {
+    if module_file(reader, release).is_some() {
         parts.push(KernelPart::NvidiaModule);
     }
     parts
 }
 
 /// Returns the path of the `nvidia` module for a kernel, if it has one.
-pub(super) fn module_file(eyes: &Eyes<'_>, release: &str) -> Option<HostPath> {
+pub(super) fn module_file(reader: &Reader<'_>, release: &str) -> Option<HostPath> {
     let paths = NVIDIA.into_iter().map(|file| format!("{MODULES}/{release}/{file}"));
-    paths.into_iter().find(|path| eyes.exists(path)).and_then(|path| HostPath::new(path).ok())
+    paths.into_iter().find(|path| reader.exists(path)).and_then(|path| HostPath::new(path).ok())
 }
 
-fn loaded(eyes: &Eyes<'_>) -> Vec<LoadedModule> {
+fn loaded(reader: &Reader<'_>) -> Vec<LoadedModule> {
     let module = |name: &str| {
         let folder = format!("/sys/module/{name}");
-        if !eyes.is_dir(&folder) {
+        if !reader.is_dir(&folder) {
             return None;
         }
-        let version = eyes.text(&format!("{folder}/version")).map(|text| Label::lossy(&text));
+        let version = reader.text(&format!("{folder}/version")).map(|text| Label::lossy(&text));
         Some(LoadedModule { name: name.parse::<Name>().ok()?, version })
     };
     OF_INTEREST.into_iter().filter_map(module).collect()

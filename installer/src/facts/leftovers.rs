@@ -1,12 +1,13 @@
-//! Leftovers of the Bash script, and of the guide that it automates.
+//! Leftovers of the Bash script, of the guide that it automates, and of an earlier passthrough.
 
 use std::collections::BTreeSet;
 
 use camino::Utf8Path;
 use vgpu_manifest::HostPath;
-use vgpu_manifest::inventory::{Leftover, LeftoverKind};
+use vgpu_manifest::inventory::{Gpu, Leftover, LeftoverKind};
 
-use super::eyes::Eyes;
+use super::passthrough;
+use super::reader::Reader;
 
 /// Leftovers that are identified by their path.
 const PATHS: [(LeftoverKind, &str); 25] = [
@@ -50,23 +51,23 @@ const LINES: [(LeftoverKind, &str, Test); 5] = [
 type Test = fn(&str) -> bool;
 
 /// Returns all leftovers, by kind and path.
-pub(super) fn look(eyes: &Eyes<'_>) -> Vec<Leftover> {
-    let mut found = BTreeSet::new();
+pub(super) fn look(reader: &Reader<'_>, gpus: &[Gpu]) -> Vec<Leftover> {
+    let mut found: BTreeSet<_> = passthrough::look(reader, gpus).into_iter().collect();
     let mut add = |kind, path: &str| {
-        found.extend(HostPath::new(path).ok().map(|path| Leftover { kind, path }));
+        found.extend(HostPath::new(path).ok().map(|path| Leftover::at(kind, path)));
     };
     for (kind, path) in PATHS {
-        if eyes.exists(path) {
+        if reader.exists(path) {
             add(kind, path);
         }
     }
     for (kind, path, is_left) in LINES {
-        let text = eyes.text(path).unwrap_or_default();
+        let text = reader.text(path).unwrap_or_default();
         if text.lines().map(str::trim).any(is_left) {
             add(kind, path);
         }
     }
-    for folder in script_folders(eyes) {
+    for folder in script_folders(reader) {
         add(LeftoverKind::ScriptFolder, &folder);
         let inside = [
             (LeftoverKind::PatchFolder, "vgpu-proxmox"),
@@ -74,31 +75,31 @@ pub(super) fn look(eyes: &Eyes<'_>) -> Vec<Leftover> {
         ];
         for (kind, name) in inside {
             let path = format!("{folder}/{name}");
-            if eyes.exists(&path) {
+            if reader.exists(&path) {
                 add(kind, &path);
             }
         }
     }
-    for path in source_backups(eyes) {
+    for path in source_backups(reader) {
         add(LeftoverKind::SourceBackup, &path);
     }
-    for path in enabled_units(eyes) {
+    for path in enabled_units(reader) {
         add(LeftoverKind::EnabledUnit, &path);
     }
-    eyes.short("/", found)
+    reader.short("/", found)
 }
 
 /// Folders of root with the script's table of GPUs.
-fn script_folders(eyes: &Eyes<'_>) -> Vec<String> {
-    let folders = eyes.names("/root").into_iter().map(|name| format!("/root/{name}"));
-    let folders = folders.filter(|folder| eyes.is_dir(folder));
-    folders.filter(|folder| eyes.exists(&format!("{folder}/gpu_info.db"))).collect()
+fn script_folders(reader: &Reader<'_>) -> Vec<String> {
+    let folders = reader.names("/root").into_iter().map(|name| format!("/root/{name}"));
+    let folders = folders.filter(|folder| reader.is_dir(folder));
+    folders.filter(|folder| reader.exists(&format!("{folder}/gpu_info.db"))).collect()
 }
 
 /// Backups that the script makes on every run: `proxmox.sources.1712345678.bak`.
-fn source_backups(eyes: &Eyes<'_>) -> Vec<String> {
+fn source_backups(reader: &Reader<'_>) -> Vec<String> {
     let folder = "/etc/apt/sources.list.d";
-    let names = eyes.names(folder).into_iter().filter(|name| is_source_backup(name));
+    let names = reader.names(folder).into_iter().filter(|name| is_source_backup(name));
     names.map(|name| format!("{folder}/{name}")).collect()
 }
 
@@ -109,12 +110,12 @@ fn is_source_backup(name: &str) -> bool {
 }
 
 /// Links that enable a service, for any target.
-fn enabled_units(eyes: &Eyes<'_>) -> Vec<String> {
+fn enabled_units(reader: &Reader<'_>) -> Vec<String> {
     let system = "/etc/systemd/system";
     let wants = |name: &String| Utf8Path::new(name).extension() == Some("wants");
-    let folders = eyes.names(system).into_iter().filter(wants);
+    let folders = reader.names(system).into_iter().filter(wants);
     let links = folders.flat_map(|folder| {
-        let names = eyes.names(&format!("{system}/{folder}"));
+        let names = reader.names(&format!("{system}/{folder}"));
         names.into_iter().map(move |name| (folder.clone(), name))
     });
     let ours = links.filter(|(_, name)| is_vgpu_unit(name));

@@ -2,7 +2,7 @@
 //!
 //! sysfs, procfs, dpkg's status and EFI variables are sufficient. No command runs and nothing
 //! changes, so it also works on the folder of a simulated machine, and takes milliseconds. Each
-//! file format has a pure parser; [`Eyes`] reads the files and records those it could not read, so
+//! file format has a pure parser; [`Reader`] reads the files and records those it could not read, so
 //! that "unknown" is never taken for "no".
 //!
 //! The result is the [`Inventory`]: the document that `inventory` prints is the input of the
@@ -16,58 +16,79 @@ mod boot_sign;
 mod deb822;
 mod dpkg;
 mod efi;
-mod eyes;
+mod grub;
+mod grub_menu;
+mod headers;
 mod identity;
 mod kernels;
 mod leftovers;
+mod mappings;
 mod mounts;
+mod next_boot;
 mod one_line;
+mod passthrough;
 mod pci;
+mod reader;
 mod signing;
 mod storage;
 mod subscription;
+mod systemd_boot;
 
 pub(crate) use self::dpkg::installed as installed_packages;
 pub use self::identity::Serials;
+pub(crate) use self::mappings::{Map, mapping};
 pub(crate) use self::signing::{CERTIFICATE, PRIVATE_KEY, REQUEST, SigningKey, signing_key};
 pub(crate) use self::storage::FileStorage;
 
 use vgpu_manifest::HostPath;
-use vgpu_manifest::inventory::{Gpu, Inventory, Kernels, Name, SCHEMA};
+use vgpu_manifest::headers::HeadersRecord;
+use vgpu_manifest::inventory::{Gpu, Inventory, Kernels, Leftover, Name, SCHEMA};
 use vgpu_manifest::platform::{KernelRelease, PveRelease, SecureBoot};
 
-use self::eyes::Eyes;
+use self::reader::Reader;
 use crate::host::Look;
 
 /// Returns the GPUs, of any vendor.
 pub(crate) fn gpus(look: &dyn Look) -> Vec<Gpu> {
-    pci::look(&Eyes::new(look)).gpus
+    pci::look(&Reader::new(look)).gpus
 }
 
 /// Returns the running and the installed kernels.
 pub(crate) fn kernels(look: &dyn Look) -> Kernels {
-    kernels::look(&Eyes::new(look))
+    kernels::look(&Reader::new(look))
+}
+
+/// Returns what the installed headers of a kernel tell about it, if it has any.
+///
+/// Reads two files of together about 2 MiB, so an inventory has no such records.
+pub(crate) fn headers(look: &dyn Look, kernel: &KernelRelease) -> Option<HeadersRecord> {
+    headers::look(&Reader::new(look), kernel)
+}
+
+/// Returns the leftovers of an earlier passthrough.
+pub(crate) fn passthrough_leftovers(look: &dyn Look, gpus: &[Gpu]) -> Vec<Leftover> {
+    passthrough::look(&Reader::new(look), gpus)
 }
 
 /// Returns the `nvidia` module for a kernel, in any of its possible paths.
 pub(crate) fn module_file(look: &dyn Look, kernel: &KernelRelease) -> Option<HostPath> {
-    kernels::module_file(&Eyes::new(look), kernel.as_str())
+    kernels::module_file(&Reader::new(look), kernel.as_str())
 }
 
 /// Returns the ZFS pool that the host boots from, if any.
 pub(crate) fn root_pool(look: &dyn Look) -> Option<Name> {
-    mounts::root(&Eyes::new(look)).pool.map(|pool| pool.name)
+    mounts::root(&Reader::new(look)).pool.map(|pool| pool.name)
 }
 
 /// Returns the release of Proxmox VE.
 pub(crate) fn pve_release(look: &dyn Look) -> Option<PveRelease> {
-    let eyes = Eyes::new(look);
-    base::os(&eyes, &dpkg::packages(&eyes)).pve
+    let reader = Reader::new(look);
+    base::os(&reader, &dpkg::packages(&reader)).pve
 }
 
 /// Checks whether the kernel loads only signed modules.
 pub(crate) fn secure_boot(look: &dyn Look) -> SecureBoot {
-    boot::secure_boot(&Eyes::new(look))
+    boot::secure_boot(&Reader::new(look))
 }
 
 /// Reads the facts of the machine.
@@ -75,24 +96,25 @@ pub(crate) fn secure_boot(look: &dyn Look) -> SecureBoot {
 /// Always succeeds: the inventory itself lists what could not be read or parsed.
 #[must_use]
 pub fn inventory(look: &dyn Look, serials: Serials) -> Inventory {
-    let eyes = Eyes::new(look);
-    let packages = dpkg::packages(&eyes);
-    let devices = pci::look(&eyes);
+    let reader = Reader::new(look);
+    let packages = dpkg::packages(&reader);
+    let devices = pci::look(&reader);
+    let leftovers = leftovers::look(&reader, &devices.gpus);
     Inventory {
         schema: SCHEMA,
-        os: base::os(&eyes, &packages),
-        cpu: base::cpu(&eyes),
-        iommu: pci::iommu(&eyes),
-        boot: boot::look(&eyes),
-        kernels: kernels::look(&eyes),
-        root: mounts::root(&eyes),
+        os: base::os(&reader, &packages),
+        cpu: base::cpu(&reader),
+        iommu: pci::iommu(&reader),
+        boot: boot::look(&reader),
+        kernels: kernels::look(&reader),
+        root: mounts::root(&reader),
         gpus: devices.gpus,
         iommu_groups: devices.groups,
-        apt_sources: apt::sources(&eyes),
-        subscription: subscription::look(&eyes),
+        apt_sources: apt::sources(&reader),
+        subscription: subscription::look(&reader),
         packages,
-        leftovers: leftovers::look(&eyes),
-        identity: identity::look(&eyes, serials),
-        unread: eyes.unread(),
+        leftovers,
+        identity: identity::look(&reader, serials),
+        unread: reader.unread(),
     }
 }

@@ -2,7 +2,7 @@ use vgpu_manifest::HostPath;
 use vgpu_manifest::inventory::{FreeSpace, Name, RootFileSystem, RootPool};
 use vgpu_manifest::platform::RootFs;
 
-use super::eyes::Eyes;
+use super::reader::Reader;
 
 const MOUNTS: &str = "/proc/mounts";
 /// The pool features of the loaded ZFS module, one folder for each.
@@ -11,12 +11,12 @@ const POOL_FEATURES: &str = "/sys/module/zfs/features.pool";
 const WRITTEN: [&str; 5] = ["/", "/boot", "/tmp", "/usr", "/var/lib"];
 
 /// Returns the root file system.
-pub(super) fn root(eyes: &Eyes<'_>) -> RootFileSystem {
-    let text = eyes.text(MOUNTS).unwrap_or_default();
+pub(super) fn root(reader: &Reader<'_>) -> RootFileSystem {
+    let text = reader.text(MOUNTS).unwrap_or_default();
     let (device, kind) = mounted_at_root(&text).unzip();
     let kind = kind.map(|kind| kind.parse().unwrap_or(RootFs::Other));
-    let pool = device.filter(|_| kind == Some(RootFs::Zfs)).and_then(|device| pool(eyes, device));
-    RootFileSystem { kind, pool, free: free(eyes) }
+    let pool = device.filter(|_| kind == Some(RootFs::Zfs)).and_then(|device| pool(reader, device));
+    RootFileSystem { kind, pool, free: free(reader) }
 }
 
 /// Returns device and type of the file system mounted at `/`; the last mount hides earlier ones.
@@ -32,18 +32,19 @@ fn mounted_at_root(mounts: &str) -> Option<(&str, &str)> {
     at_root
 }
 
-fn pool(eyes: &Eyes<'_>, dataset: &str) -> Option<RootPool> {
+fn pool(reader: &Reader<'_>, dataset: &str) -> Option<RootPool> {
     let name = dataset.split('/').next().unwrap_or_default();
-    let name = eyes.understood(MOUNTS, name.parse())?;
-    let feature = |name: String| eyes.understood(POOL_FEATURES, name.parse::<Name>());
-    let mut features: Vec<_> = eyes.names(POOL_FEATURES).into_iter().filter_map(feature).collect();
+    let name = reader.understood(MOUNTS, name.parse())?;
+    let feature = |name: String| reader.understood(POOL_FEATURES, name.parse::<Name>());
+    let mut features: Vec<_> =
+        reader.names(POOL_FEATURES).into_iter().filter_map(feature).collect();
     features.sort();
     Some(RootPool { name, features_at_most: features })
 }
 
-fn free(eyes: &Eyes<'_>) -> Vec<FreeSpace> {
+fn free(reader: &Reader<'_>) -> Vec<FreeSpace> {
     let space = |path: &str| {
-        let gib = eyes.free_space(path)? >> 30;
+        let gib = reader.free_space(path)? >> 30;
         Some(FreeSpace { path: HostPath::new(path).ok()?, gib })
     };
     WRITTEN.into_iter().filter_map(space).collect()

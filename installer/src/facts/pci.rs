@@ -8,7 +8,7 @@ use vgpu_manifest::inventory::{
 use vgpu_manifest::platform::{PciAddress, PciId};
 
 use super::bars;
-use super::eyes::Eyes;
+use super::reader::Reader;
 
 const DEVICES: &str = "/sys/bus/pci/devices";
 const GROUPS: &str = "/sys/kernel/iommu_groups";
@@ -23,9 +23,9 @@ pub(super) struct Devices {
 }
 
 /// Reads all display devices and the other members of their IOMMU groups.
-pub(super) fn look(eyes: &Eyes<'_>) -> Devices {
+pub(super) fn look(reader: &Reader<'_>) -> Devices {
     let (mut gpus, mut functions) = (Vec::new(), BTreeMap::<_, Vec<_>>::new());
-    for device in addresses(eyes, DEVICES).into_iter().map(|address| Device { eyes, address }) {
+    for device in addresses(reader, DEVICES).into_iter().map(|address| Device { reader, address }) {
         if !device.class().is_some_and(PciClass::is_display) {
             continue;
         }
@@ -40,41 +40,41 @@ pub(super) fn look(eyes: &Eyes<'_>) -> Devices {
         }
     }
     for address in functions.into_keys() {
-        eyes.note(&format!("{DEVICES}/{address}"), "has virtual functions but is not a GPU");
+        reader.note(&format!("{DEVICES}/{address}"), "has virtual functions but is not a GPU");
     }
-    let groups = groups(eyes, &gpus);
+    let groups = groups(reader, &gpus);
     Devices { gpus, groups }
 }
 
 /// Checks whether the IOMMU translates addresses.
 ///
 /// IOMMU groups alone do not prove it: VFIO also creates some on a machine without an IOMMU.
-pub(super) fn iommu(eyes: &Eyes<'_>) -> IommuState {
-    let any = |path| !eyes.names(path).is_empty();
+pub(super) fn iommu(reader: &Reader<'_>) -> IommuState {
+    let any = |path| !reader.names(path).is_empty();
     if any(IOMMUS) && any(GROUPS) { IommuState::On } else { IommuState::Off }
 }
 
-fn groups(eyes: &Eyes<'_>, gpus: &[Gpu]) -> Vec<IommuGroup> {
+fn groups(reader: &Reader<'_>, gpus: &[Gpu]) -> Vec<IommuGroup> {
     let functions = gpus.iter().filter_map(|gpu| gpu.sr_iov.as_ref()).flat_map(|s| &s.functions);
     let numbers = gpus.iter().filter_map(|gpu| gpu.iommu_group);
     let numbers: BTreeSet<u32> = numbers.chain(functions.filter_map(|f| f.iommu_group)).collect();
     let group = |number| {
-        let members = addresses(eyes, &format!("{GROUPS}/{number}/devices")).into_iter();
-        let members = members.filter_map(|address| Device { eyes, address }.member()).collect();
+        let members = addresses(reader, &format!("{GROUPS}/{number}/devices")).into_iter();
+        let members = members.filter_map(|address| Device { reader, address }.member()).collect();
         IommuGroup { number, members }
     };
     numbers.into_iter().map(group).collect()
 }
 
 /// Returns the addresses of the devices that a folder links to.
-fn addresses(eyes: &Eyes<'_>, folder: &str) -> BTreeSet<PciAddress> {
-    let parse = |name: String| eyes.understood(folder, name.parse());
-    eyes.names(folder).into_iter().filter_map(parse).collect()
+fn addresses(reader: &Reader<'_>, folder: &str) -> BTreeSet<PciAddress> {
+    let parse = |name: String| reader.understood(folder, name.parse());
+    reader.names(folder).into_iter().filter_map(parse).collect()
 }
 
 /// The sysfs folder of one device.
 struct Device<'a> {
-    eyes: &'a Eyes<'a>,
+    reader: &'a Reader<'a>,
     address: PciAddress,
 }
 
@@ -84,15 +84,15 @@ impl Device<'_> {
     }
 
     fn gpu(&self) -> Option<Gpu> {
-        let resource = self.eyes.text(&self.path("resource")).unwrap_or_default();
-        let config = self.eyes.bytes(&self.path("config")).unwrap_or_default();
+        let resource = self.reader.text(&self.path("resource")).unwrap_or_default();
+        let config = self.reader.bytes(&self.path("config")).unwrap_or_default();
         Some(Gpu {
             address: self.address,
             id: self.id()?,
             class: self.class()?,
             driver: self.driver(),
             iommu_group: self.group(),
-            boot_display: self.eyes.value(&self.path("boot_vga")) == Some(1),
+            boot_display: self.reader.value(&self.path("boot_vga")) == Some(1),
             bars: bars::parse(&resource, &config),
             sr_iov: self.sr_iov(),
             vgpu: self.vgpu(),
@@ -132,30 +132,30 @@ impl Device<'_> {
 
     fn driver(&self) -> Option<Name> {
         let path = self.path("driver");
-        self.eyes.understood(&path, self.eyes.link_name(&path)?.parse())
+        self.reader.understood(&path, self.reader.link_name(&path)?.parse())
     }
 
     fn group(&self) -> Option<u32> {
         let path = self.path("iommu_group");
-        self.eyes.understood(&path, self.eyes.link_name(&path)?.parse())
+        self.reader.understood(&path, self.reader.link_name(&path)?.parse())
     }
 
     fn physical_function(&self) -> Option<PciAddress> {
         let path = self.path("physfn");
-        self.eyes.understood(&path, self.eyes.link_name(&path)?.parse())
+        self.reader.understood(&path, self.reader.link_name(&path)?.parse())
     }
 
     /// The virtual functions are filled in once all devices have been read.
     fn sr_iov(&self) -> Option<SrIov> {
-        let total = self.eyes.value(&self.path("sriov_totalvfs")).filter(|total| *total > 0)?;
-        let current = self.eyes.value(&self.path("sriov_numvfs")).unwrap_or_default();
+        let total = self.reader.value(&self.path("sriov_totalvfs")).filter(|total| *total > 0)?;
+        let current = self.reader.value(&self.path("sriov_numvfs")).unwrap_or_default();
         Some(SrIov { total, current, functions: Vec::new() })
     }
 
     fn vgpu(&self) -> Option<VgpuInterface> {
-        if self.eyes.is_dir(&self.path("mdev_supported_types")) {
+        if self.reader.is_dir(&self.path("mdev_supported_types")) {
             Some(VgpuInterface::Mdev)
-        } else if self.eyes.exists(&self.path("nvidia/creatable_vgpu_types")) {
+        } else if self.reader.exists(&self.path("nvidia/creatable_vgpu_types")) {
             Some(VgpuInterface::Vendor)
         } else {
             None
@@ -165,8 +165,8 @@ impl Device<'_> {
     /// Parses a number as sysfs writes ids: `0x10de`.
     fn number(&self, file: &str) -> Option<u32> {
         let path = self.path(file);
-        let text = self.eyes.text(&path)?;
-        self.eyes.understood(&path, hexadecimal(text.trim()))
+        let text = self.reader.text(&path)?;
+        self.reader.understood(&path, hexadecimal(text.trim()))
     }
 }
 

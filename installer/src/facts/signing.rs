@@ -4,7 +4,7 @@ use vgpu_manifest::Digest;
 
 use super::boot::variable;
 use super::efi;
-use super::eyes::Eyes;
+use super::reader::Reader;
 use crate::host::Look;
 
 /// DKMS's own key, of DKMS 2.8 to 3.2, according to `/etc/dkms/framework.conf`.
@@ -30,16 +30,16 @@ pub(crate) enum SigningKey {
 
 /// Reads the state of the key.
 pub(crate) fn signing_key(look: &dyn Look) -> SigningKey {
-    let eyes = Eyes::new(look);
-    let Some(certificate) = eyes.bytes(CERTIFICATE).map(|der| Digest::of(&der)) else {
+    let reader = Reader::new(look);
+    let Some(certificate) = reader.bytes(CERTIFICATE).map(|der| Digest::of(&der)) else {
         return SigningKey::Missing;
     };
     let lists = |name, namespace| {
-        let lists = variable(&eyes, name, namespace);
+        let lists = variable(&reader, name, namespace);
         let found = lists.and_then(|lists| efi::certificates(&lists)).unwrap_or_default();
         found.contains(&certificate)
     };
-    if !eyes.exists(PRIVATE_KEY) {
+    if !reader.exists(PRIVATE_KEY) {
         SigningKey::Missing
     } else if lists("MokListRT", efi::SHIM) || lists("db", efi::SECURITY) {
         SigningKey::Enrolled

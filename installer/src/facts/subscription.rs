@@ -2,15 +2,17 @@ use base64ct::{Base64, Encoding as _};
 use serde::Deserialize;
 use vgpu_manifest::inventory::Subscription;
 
-use super::eyes::Eyes;
+use super::reader::Reader;
 
 const SUBSCRIPTION: &str = "/etc/subscription";
 
 /// Returns whether a subscription is set, and active.
-pub(super) fn look(eyes: &Eyes<'_>) -> Subscription {
-    match eyes.text(SUBSCRIPTION) {
+pub(super) fn look(reader: &Reader<'_>) -> Subscription {
+    match reader.text(SUBSCRIPTION) {
         None => Subscription::None,
-        Some(text) => eyes.understood(SUBSCRIPTION, parse(&text)).unwrap_or(Subscription::Inactive),
+        Some(text) => {
+            reader.understood(SUBSCRIPTION, parse(&text)).unwrap_or(Subscription::Inactive)
+        }
     }
 }
 
@@ -23,15 +25,16 @@ fn parse(text: &str) -> Result<Subscription, &'static str> {
     let encoded: String = lines.skip(1).collect();
     // The response contains the key too: none of it may appear in a message.
     let json = Base64::decode_vec(&encoded).map_err(|_| "the data after the key is not base64")?;
-    let said: Said = serde_json::from_slice(&json).map_err(|_| "has no response of the server")?;
+    let response: Response =
+        serde_json::from_slice(&json).map_err(|_| "has no response of the server")?;
     // Proxmox VE wrote `Active` until 7.1 and has written `active` since.
-    let is_active = said.status.eq_ignore_ascii_case("active");
+    let is_active = response.status.eq_ignore_ascii_case("active");
     Ok(if is_active { Subscription::Active } else { Subscription::Inactive })
 }
 
 /// The only relevant field of the response.
 #[derive(Deserialize)]
-struct Said {
+struct Response {
     status: String,
 }
 

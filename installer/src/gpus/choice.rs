@@ -25,6 +25,11 @@ pub(crate) struct GpuChoice {
     #[arg(long, value_enum, value_name = "WHAT")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) foreign_driver: Option<Foreign>,
+    /// Apply the bundle even if it does not fit this node. `status` and `report` then show the
+    /// overridden objections.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) allow_unsuitable: bool,
 }
 
 /// The handling of a driver that this program did not install.

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn without_guests_nobody_is_in_the_way() {
+    fn without_guests_nothing_is_in_the_way() {
         assert!(guests(&MemHost::default()).unwrap().is_empty());
         assert!(refuse_if_used(&MemHost::default(), []).is_ok());
     }

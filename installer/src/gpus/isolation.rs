@@ -44,66 +44,18 @@ impl fmt::Display for Slot {
     }
 }
 
-/// A GPU cannot be used as requested.
+/// The reason why a GPU cannot be used as requested.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum Unavailable {
-    /// No such GPU exists.
-    #[error("there is no GPU at {address}; this host has {}", list(.there))]
-    NotThere {
-        /// The requested address.
-        address: PciAddress,
-        /// The addresses of all GPUs.
-        there: Vec<PciAddress>,
-    },
-    /// The address is that of a virtual function.
-    #[error("{function} is a virtual function; name its GPU, {gpu}")]
-    Virtual {
-        /// The requested address.
-        function: PciAddress,
-        /// The GPU that it belongs to.
-        gpu: PciAddress,
-    },
-    /// The GPU was requested for both uses.
-    #[error("{0} cannot be used for both vGPUs and passthrough")]
-    Both(PciAddress),
-    /// The host's console is on it.
-    #[error(
-        "{0} displays the host's console; select another display in the firmware settings, or pass `--give-up {0}` to lose the console"
-    )]
-    Console(PciAddress),
-    /// The host would lose a device that it uses.
-    #[error(
-        "{gpu} cannot be passed through alone: its IOMMU group {group} also contains {}; move the GPU to another slot, or pass `--give-up ADDRESS` for each device that the host does not need",
-        members(.needed)
-    )]
-    Shared {
-        /// The GPU.
-        gpu: PciAddress,
-        /// The number of its IOMMU group.
-        group: u32,
-        /// The members that the host uses.
-        needed: Vec<GroupMember>,
-    },
+#[error("{0}")]
+pub(crate) struct Unavailable(String);
+
+fn described(member: &GroupMember) -> String {
+    let driver = member.driver.as_ref().map_or("no driver", Name::as_str);
+    let GroupMember { address, id, .. } = member;
+    format!("{} {address} ({id}, {driver})", word(member.class.function()))
 }
 
-fn list(addresses: &[PciAddress]) -> String {
-    if addresses.is_empty() {
-        return "none".to_owned();
-    }
-    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-fn members(members: &[GroupMember]) -> String {
-    let member = |member: &GroupMember| {
-        let driver = member.driver.as_ref().map_or("no driver", Name::as_str);
-        let GroupMember { address, id, .. } = member;
-        format!("{} {address} ({id}, {driver})", word(member.class.function()))
-    };
-    members.iter().map(member).collect::<Vec<_>>().join(", ")
-}
-
-/// Lists the devices that the host would lose.
+/// Names a device that the host would lose.
 fn word(function: Function) -> &'static str {
     match function {
         Function::Storage => "the disk controller",
@@ -124,11 +76,15 @@ pub(crate) fn isolate(facts: &Inventory, choice: &GpuChoice) -> Result<Vec<Slot>
         check_there(facts, *address)?;
     }
     if let Some(both) = choice.vgpu.iter().find(|address| given_away.contains(address)) {
-        return Err(Unavailable::Both(*both));
+        return Err(Unavailable(format!("{both} cannot be used for both vGPUs and passthrough")));
     }
     for gpu in facts.gpus.iter().filter(|gpu| given_away.contains(&gpu.address)) {
         if gpu.boot_display && !choice.give_up.contains(&gpu.address) {
-            return Err(Unavailable::Console(gpu.address));
+            return Err(Unavailable(format!(
+                "{0} displays the host's console; select another display in the firmware \
+                    settings, or pass `--give-up {0}` to lose the console",
+                gpu.address
+            )));
         }
         check_group(facts, choice, Slot(gpu.address), gpu.iommu_group)?;
     }
@@ -142,11 +98,15 @@ fn check_there(facts: &Inventory, address: PciAddress) -> Result<(), Unavailable
     for gpu in &facts.gpus {
         let functions = gpu.sr_iov.iter().flat_map(|sr_iov| &sr_iov.functions);
         if functions.into_iter().any(|function| function.address == address) {
-            return Err(Unavailable::Virtual { function: address, gpu: gpu.address });
+            return Err(Unavailable(format!(
+                "{address} is a virtual function; name its GPU, {}",
+                gpu.address
+            )));
         }
     }
-    let there = facts.gpus.iter().map(|gpu| gpu.address).collect();
-    Err(Unavailable::NotThere { address, there })
+    let there: Vec<_> = facts.gpus.iter().map(|gpu| gpu.address.to_string()).collect();
+    let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+    Err(Unavailable(format!("there is no GPU at {address}; this host has {there}")))
 }
 
 fn check_group(
@@ -161,11 +121,17 @@ fn check_group(
     let is_needed = |member: &&GroupMember| {
         !slot.has(member.address) && is_in_use(member) && !choice.give_up.contains(&member.address)
     };
-    let needed: Vec<_> = group.members.iter().filter(is_needed).cloned().collect();
+    let needed: Vec<_> = group.members.iter().filter(is_needed).map(described).collect();
     if needed.is_empty() {
         return Ok(());
     }
-    Err(Unavailable::Shared { gpu: slot.gpu(), group: group.number, needed })
+    Err(Unavailable(format!(
+        "{} cannot be passed through alone: its IOMMU group {} also contains {}; move the GPU to \
+            another slot, or pass `--give-up ADDRESS` for each device that the host does not need",
+        slot.gpu(),
+        group.number,
+        needed.join(", ")
+    )))
 }
 
 /// Checks whether a driver of the host uses it. Bridges are never passed through, and a device

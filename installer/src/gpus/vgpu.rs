@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use vgpu_manifest::catalog::{DriverVersion, LibraryId};
+use vgpu_manifest::driver::DriverKind;
 use vgpu_manifest::platform::PciAddress;
 use vgpu_manifest::verdict::{Config, Mode};
+use vgpu_manifest::{Kind, Manifest};
 
 use crate::fit::Fit;
 
@@ -33,9 +35,28 @@ pub(crate) struct UnlockNeed {
 }
 
 impl Vgpu {
-    /// Combines the verdicts on a node's GPUs; `None` if no driver is to be installed.
+    /// Combines the verdicts on a node's GPUs; `None` if the bundle has no host driver.
+    ///
+    /// If no verdict is suitable, the operator has overridden them: then all GPUs get the bundle's
+    /// driver as NVIDIA's installer chooses it.
     #[must_use]
-    pub(crate) fn of(fit: &Fit<'_>) -> Option<Self> {
+    pub(crate) fn of(fit: &Fit<'_>, manifest: &Manifest) -> Option<Self> {
+        Self::of_suitable(fit).or_else(|| Self::overridden(fit, manifest))
+    }
+
+    fn overridden(fit: &Fit<'_>, manifest: &Manifest) -> Option<Self> {
+        let mut drivers = manifest.records(Kind::driver).map(|(_, record)| record);
+        let host = drivers.find(|record| record.kind == DriverKind::Host)?;
+        Some(Self {
+            driver: host.version.clone(),
+            args: ["--dkms", "-s"].map(str::to_owned).into(),
+            unlock: None,
+            native: true,
+            gpus: fit.addresses.iter().copied().collect(),
+        })
+    }
+
+    fn of_suitable(fit: &Fit<'_>) -> Option<Self> {
         let judged = fit.suitability.gpus.iter().zip(&fit.addresses);
         let suitable = judged.filter_map(|(gpu, address)| {
             let suitable = gpu.verdict.suitable().filter(|suitable| suitable.driver.is_some())?;

@@ -19,8 +19,8 @@ pub(in crate::engine::host) trait RawHost: Look {
     /// See [`Door::sweep`].
     fn sweep(&mut self, path: &HostPath, temp: TempName) -> Result<(), HostError>;
 
-    /// See [`Door::run`].
-    fn run(&mut self, command: &Command) -> Result<(), HostError>;
+    /// See [`Door::run_heard`].
+    fn run(&mut self, command: &Command) -> Result<String, HostError>;
 
     /// Runs a command that changes nothing but the work area and returns its output, whatever its
     /// exit status; `None` where commands do not run.
@@ -114,6 +114,11 @@ impl Door<'_> {
     ///
     /// Any nonzero exit status.
     pub(crate) fn run(&mut self, command: &Command) -> Result<(), HostError> {
+        self.0.run(command).map(drop)
+    }
+
+    /// Does the same, and returns the end of its output.
+    pub(crate) fn run_heard(&mut self, command: &Command) -> Result<String, HostError> {
         self.0.run(command)
     }
 }

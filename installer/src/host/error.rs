@@ -46,7 +46,7 @@ pub enum HostError {
         command: Command,
     },
     /// A command reported failure.
-    #[error("`{command}` failed with {exit}{}", said(.tail))]
+    #[error("`{command}` failed with {exit}{}", last_lines(.tail))]
     Failed {
         /// The command.
         command: Command,
@@ -82,7 +82,7 @@ impl HostError {
 }
 
 /// Returns the last lines of a command's output.
-fn said(tail: &str) -> String {
+fn last_lines(tail: &str) -> String {
     let lines: Vec<_> = tail.lines().filter(|line| !line.trim().is_empty()).collect();
     let last = &lines[lines.len().saturating_sub(20)..];
     last.iter().fold(String::new(), |text, line| text + "\n    " + &printable(line))

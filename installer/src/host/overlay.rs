@@ -145,8 +145,8 @@ impl RawHost for Overlay<'_> {
         Ok(())
     }
 
-    fn run(&mut self, _: &Command) -> Result<(), HostError> {
-        Ok(())
+    fn run(&mut self, _: &Command) -> Result<String, HostError> {
+        Ok(String::new())
     }
 
     fn ask(&mut self, _: &Command) -> Result<Option<Output>, HostError> {

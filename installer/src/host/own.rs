@@ -140,6 +140,11 @@ pub(crate) fn journal() -> OwnPath {
     dir().join("journal.db")
 }
 
+/// Returns the path of the mark that a held trigger of dpkg leaves: the initramfs images are stale.
+pub(crate) fn initramfs_due() -> OwnPath {
+    dir().join("initramfs-due")
+}
+
 /// Returns the path of the lock file that a process holds while it may change the host.
 pub(crate) fn lock() -> OwnPath {
     dir().join("lock")

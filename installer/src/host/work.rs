@@ -97,7 +97,16 @@ impl<'h> Work<'h> {
 
     /// Writes a small file.
     pub(crate) fn write(&mut self, name: &str, bytes: &[u8]) -> Result<(), HostError> {
-        let node = Node::file(Content::of(bytes), Mode::FILE);
+        self.write_as(name, bytes, Mode::FILE)
+    }
+
+    /// Writes a script that a program runs.
+    pub(crate) fn script(&mut self, name: &str, text: &str) -> Result<(), HostError> {
+        self.write_as(name, text.as_bytes(), Mode::DIR)
+    }
+
+    fn write_as(&mut self, name: &str, bytes: &[u8], mode: Mode) -> Result<(), HostError> {
+        let node = Node::file(Content::of(bytes), mode);
         let temp = TempName::of_entry(0);
         self.host.put(&self.path(name), New { node: &node, from: Source::Bytes(bytes), temp })
     }
@@ -119,7 +128,7 @@ impl<'h> Work<'h> {
 
     /// Lists a command in `commands.log`, where commands do not run.
     pub(crate) fn list(&mut self, command: &Command) -> Result<(), HostError> {
-        self.host.run(command)
+        self.host.run(command).map(drop)
     }
 
     /// Replaces a file with the output of `make`. A rehearsal does not call `make`.

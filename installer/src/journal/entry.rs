@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use vgpu_manifest::{Digest, HostPath, KernelWord};
 
 use super::{Acts, Kept};
-use crate::host::{Node, Stat, TempName};
+use crate::host::{HostError, Look, Node, Stat, TempName};
 use crate::settle::{Derived, awaits_boot};
+use crate::state::fixed;
 
 /// The number of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -150,6 +151,14 @@ impl Removing {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct BootId(pub String);
+
+impl BootId {
+    /// Returns the current boot of the host; empty in a prepared folder.
+    pub(crate) fn current(look: &dyn Look) -> Result<Self, HostError> {
+        let path = fixed("/proc/sys/kernel/random/boot_id");
+        Ok(Self(look.text(&path)?.unwrap_or_default()))
+    }
+}
 
 /// One change to the host, with the data needed to undo it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,10 +5,9 @@ use vgpu_manifest::HostPath;
 use super::walk::{Extent, Outcome, Walk};
 use super::{
     Acts, Change, Entry, JournalError, Kept, Log, LogError, Removing, RunState, SettleError,
-    Transaction, TxId, TxState, recover, settle,
+    Settling, Transaction, TxId, TxState, recover, settle,
 };
 use crate::host::{Door, Host};
-use crate::settle::Derived;
 
 /// The failure of a revert. Everything revertible was reverted, and running it again is safe.
 #[derive(Debug, thiserror::Error)]
@@ -49,8 +48,8 @@ pub(crate) enum Reverting<'a, A> {
     Restore(&'a HostPath),
     /// This act is being undone.
     Undo(&'a A),
-    /// This derived state is being rebuilt.
-    Rebuild(&'a Derived),
+    /// Derived state is being rebuilt.
+    Settle(Settling<'a>),
 }
 
 /// Reverts `tx`, the last transaction, and returns the retained objects.
@@ -183,7 +182,7 @@ fn walk<A: Acts>(
     }
     let mut outcome = Walk::new(host, log, extent, each).all()?;
     // A partial revert makes derived state stale as well.
-    let settled = settle(host, log, &mut |derived| each(Reverting::Rebuild(derived)));
+    let settled = settle(host, log, &mut |event| each(Reverting::Settle(event)));
     if !outcome.errors.is_empty() {
         return Err(RevertError::Changes(std::mem::take(&mut outcome.errors)));
     }

@@ -108,8 +108,18 @@ fn record_traces<A: Acts>(
     Ok(log.advance(id, state, &traces, &dirties)?)
 }
 
-/// Runs a command whose effect ends with the current boot, so that nothing is recorded: it starts
-/// or stops a service, or creates virtual functions.
+/// Runs a command without recording it.
+///
+/// Only for commands that repeat the effect of an applied act after that effect has ended: a reboot
+/// disabled the virtual functions, or a service stopped with its driver or for a restore. The act is
+/// in the journal with its undo, so an entry for each repetition would add nothing to a revert. Such
+/// a command changes processes, the state of devices, or what systemd has loaded; a command that
+/// changes files of the host must be an act. These are all:
+///
+/// * `sriov-manage -e`, at each boot (`gpus::sriov`);
+/// * `systemctl daemon-reload`, and [the restart of a step](crate::step::Step::restart), after a
+///   revert (`cli::commands::revert`);
+/// * the start and the stop of the license server, around a restore (`cli::commands::license`).
 pub(crate) fn run_transient(host: &mut dyn Host, command: &Command) -> Result<(), HostError> {
     Door::open(host).run(command)
 }

@@ -1,6 +1,7 @@
 use super::{Acts, Log, LogError};
-use crate::host::{Door, Host, HostError};
-use crate::settle::Derived;
+use crate::host::{Command, Door, Host, HostError, OwnState};
+use crate::settle::{Derived, Rebuild, rebuilds, warnings};
+use crate::state;
 
 /// The failure to rebuild derived state. It stays marked, so the next run tries again.
 #[derive(Debug, thiserror::Error)]
@@ -12,11 +13,23 @@ pub(crate) enum SettleError {
     /// The marks could not be read or removed.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The host could not be read.
+    #[error(transparent)]
+    Host(#[from] HostError),
 }
 
 fn list(failures: &[(Derived, HostError)]) -> String {
     let texts = failures.iter().map(|(what, error)| format!("cannot rebuild {what}: {error}"));
     texts.collect::<Vec<_>>().join("\n")
+}
+
+/// An event of a rebuild.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Settling<'a> {
+    /// This derived state is being rebuilt.
+    Rebuild(&'a Derived),
+    /// A program that succeeded has written this warning.
+    Warning(&'a str),
 }
 
 /// Rebuilds all stale derived state, and reports each rebuild to `each` before it begins.
@@ -25,26 +38,44 @@ fn list(failures: &[(Derived, HostError)]) -> String {
 pub(crate) fn settle<A: Acts>(
     host: &mut dyn Host,
     log: &mut Log<A>,
-    each: &mut dyn FnMut(&Derived),
+    each: &mut dyn FnMut(Settling<'_>),
 ) -> Result<(), SettleError> {
+    let mut stale = log.dirty()?;
+    let due = state::initramfs_due();
+    if host.stat(&due)?.is_some() {
+        stale.insert(Derived::Initramfs);
+    }
     let mut failures = Vec::new();
-    for derived in log.dirty()? {
-        match rebuild(host, &derived, each) {
-            Ok(()) => log.settled(&derived)?,
-            Err(error) => failures.push((derived, error)),
+    for Rebuild { of, commands } in rebuilds(&stale, host)? {
+        // Without a command there is nothing to derive it from.
+        let shown = if commands.is_empty() { &[][..] } else { &of };
+        for derived in shown {
+            each(Settling::Rebuild(derived));
+        }
+        match run(host, &commands, each) {
+            Ok(()) => of.iter().try_for_each(|derived| log.settled(derived))?,
+            Err(error) => failures.extend(of.first().map(|derived| (derived.clone(), error))),
         }
     }
-    if failures.is_empty() { Ok(()) } else { Err(SettleError::Rebuild(failures)) }
+    if !failures.is_empty() {
+        return Err(SettleError::Rebuild(failures));
+    }
+    if stale.contains(&Derived::Initramfs) {
+        OwnState::of(host).remove(&due)?;
+    }
+    Ok(())
 }
 
-fn rebuild(
+fn run(
     host: &mut dyn Host,
-    derived: &Derived,
-    each: &mut dyn FnMut(&Derived),
+    commands: &[Command],
+    each: &mut dyn FnMut(Settling<'_>),
 ) -> Result<(), HostError> {
-    if derived.is_moot(host)? {
-        return Ok(());
+    for command in commands {
+        let output = Door::open(host).run_heard(command)?;
+        for line in warnings(&output) {
+            each(Settling::Warning(line));
+        }
     }
-    each(derived);
-    Door::open(host).run(&derived.command())
+    Ok(())
 }

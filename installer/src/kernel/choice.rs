@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use vgpu_manifest::Manifest;
-use vgpu_manifest::inventory::{Kernel, KernelPart, Kernels};
+use vgpu_manifest::inventory::{BootReason, BootsNext, Kernel, KernelPart, Kernels};
 use vgpu_manifest::platform::KernelRelease;
 
 /// Returns the kernels that a bundle provides.
@@ -49,11 +49,23 @@ pub(crate) struct Course {
     /// The only kernels to build the module for, because it does not build for the newest; empty
     /// for the default, the running and the newest kernel.
     pub(crate) build_for: Vec<KernelRelease>,
+    /// The setting that boots another kernel in spite of the pin, if there is one.
+    pub(crate) beaten_by: Option<BootsNext>,
 }
 
-/// Returns the kernel that the host boots by default: the pinned one, or the newest that is
-/// installed or about to be.
-fn boots_anyway<'k>(kernels: &'k Kernels, coming: &'k Coming) -> Option<&'k KernelRelease> {
+/// Returns the kernel that the host boots next, if nothing is pinned now. A newer kernel of the
+/// bundle counts only where the newest one boots by default.
+pub(crate) fn boots_anyway<'k>(
+    kernels: &'k Kernels,
+    coming: &'k Coming,
+) -> Option<&'k KernelRelease> {
+    let fixed = kernels.boots.as_ref().filter(|boots| boots.because != BootReason::Newest);
+    let fixed = fixed.map(|boots| &boots.kernel).or(kernels.pinned_next.as_ref());
+    fixed.or_else(|| boots_afterwards(kernels, coming))
+}
+
+/// Returns the kernel that the host boots after a setting for one boot was used up.
+fn boots_afterwards<'k>(kernels: &'k Kernels, coming: &'k Coming) -> Option<&'k KernelRelease> {
     let images = images(kernels).chain(&coming.images);
     kernels.pinned.as_ref().or_else(|| images.max()).or(kernels.running.as_ref())
 }
@@ -66,22 +78,30 @@ fn images(kernels: &Kernels) -> impl Iterator<Item = &KernelRelease> {
 /// Returns the changes that make the host boot a kernel supported by the driver, according to
 /// `suits`.
 ///
-/// Prefers the default boot kernel, then the running one, then the newest that has its headers,
-/// installed or in the bundle. `None` if no kernel is supported.
+/// Prefers the default boot kernel, then the running one, then the newest. A kernel without headers,
+/// installed or in the bundle, cannot have a module, so one with headers goes before it. `None` if
+/// no kernel is supported.
 pub(crate) fn choose(
     kernels: &Kernels,
     coming: &Coming,
     suits: &dyn Fn(&KernelRelease) -> bool,
 ) -> Option<Course> {
     let anyway = boots_anyway(kernels, coming)?;
-    let (kernel, hold) = if suits(anyway) {
-        (anyway, None)
-    } else {
-        let chosen = best(kernels, coming, suits)?;
-        (chosen, Some(chosen.clone()))
+    let is_once = kernels.boots.as_ref().is_some_and(|boots| boots.because.is_once());
+    let afterwards = if is_once { boots_afterwards(kernels, coming)? } else { anyway };
+    let best = best(kernels, coming, suits);
+    // Where every kernel lacks its headers, the missing package is the answer, and no other kernel.
+    let can_build = |kernel: &KernelRelease| {
+        suits(kernel) && (best.is_none() || has_headers(kernel, kernels, coming))
     };
+    let kernel = if can_build(anyway) { anyway } else { best? };
+    let hold = (!can_build(anyway) || !can_build(afterwards)).then(|| kernel.clone());
+    let beaten_by = kernels
+        .boots
+        .as_ref()
+        .filter(|boots| boots.beats_pin && hold.as_ref().is_some_and(|hold| *hold != boots.kernel));
     let running = kernels.running.as_ref();
-    let runs = running.filter(|running| suits(running));
+    let runs = running.filter(|running| can_build(running));
     let wait_for = running.is_some() && runs.is_none() && running != Some(kernel);
     let newest = kernels.installed.iter().rfind(|it| it.has.contains(&KernelPart::Headers));
     let mut build_for = Vec::new();
@@ -89,7 +109,8 @@ pub(crate) fn choose(
         build_for.extend(runs.filter(|running| *running != kernel).cloned());
         build_for.push(kernel.clone());
     }
-    Some(Course { hold, wait_for: wait_for.then(|| kernel.clone()), build_for })
+    let (wait_for, beaten_by) = (wait_for.then(|| kernel.clone()), beaten_by.cloned());
+    Some(Course { hold, wait_for, build_for, beaten_by })
 }
 
 /// Returns the running kernel, or the newest supported one with headers, installed or in the
@@ -99,14 +120,16 @@ fn best<'k>(
     coming: &'k Coming,
     suits: &dyn Fn(&KernelRelease) -> bool,
 ) -> Option<&'k KernelRelease> {
-    let headers = |release: &KernelRelease| {
-        let known = kernels.installed.iter().find(|kernel| kernel.release == *release);
-        known.is_some_and(|known| known.has.contains(&KernelPart::Headers))
-            || coming.headers.contains(release)
-    };
     let candidates: BTreeSet<_> = images(kernels).chain(&coming.images).collect();
-    let works: Vec<_> = candidates.into_iter().filter(|it| headers(it) && suits(it)).collect();
+    let works: Vec<_> =
+        candidates.into_iter().filter(|it| has_headers(it, kernels, coming) && suits(it)).collect();
     works.iter().find(|it| Some(**it) == kernels.running.as_ref()).or(works.last()).copied()
+}
+
+fn has_headers(kernel: &KernelRelease, kernels: &Kernels, coming: &Coming) -> bool {
+    let known = kernels.installed.iter().find(|known| known.release == *kernel);
+    known.is_some_and(|known| known.has.contains(&KernelPart::Headers))
+        || coming.headers.contains(kernel)
 }
 
 #[cfg(test)]
@@ -124,7 +147,8 @@ mod tests {
             all.iter().map(|it| Kernel { release: kernel(it), has: has.clone() }).collect();
         installed.sort();
         let running = Some(kernel(all[0]));
-        Kernels { running, pinned: None, pinned_next: None, installed, modules: Vec::new() }
+        let (pinned, pinned_next, boots, modules) = (None, None, None, Vec::new());
+        Kernels { running, pinned, pinned_next, boots, installed, modules }
     }
 
     fn chosen(kernels: &Kernels, coming: &Coming, good: &[&str]) -> Option<Course> {
@@ -134,7 +158,12 @@ mod tests {
     fn course(hold: &[&str], wait_for: &[&str], build_for: &[&str]) -> Course {
         let [hold, wait_for] = [hold, wait_for].map(|all| all.first().map(|it| kernel(it)));
         let build_for = build_for.iter().map(|it| kernel(it)).collect();
-        Course { hold, wait_for, build_for }
+        Course { hold, wait_for, build_for, beaten_by: None }
+    }
+
+    fn boots(kernels: Kernels, release: &str, because: BootReason, beats_pin: bool) -> Kernels {
+        let boots = BootsNext { kernel: kernel(release), because, set_in: None, beats_pin };
+        Kernels { boots: Some(boots), ..kernels }
     }
 
     #[test]
@@ -184,6 +213,66 @@ mod tests {
             chosen(&one, &coming, &["6.14.11-2-pve"]),
             Some(course(&["6.14.11-2-pve"], &["6.14.11-2-pve"], &["6.14.11-2-pve"]))
         );
+    }
+
+    #[test]
+    fn a_newer_kernel_without_headers_is_held_back_by_one_with_them() {
+        let (old, new) = ("6.17.13-21-pve", "7.0.14-23-pve");
+        let without = |bare: &[&str]| {
+            let mut kernels = kernels(&[old, new]);
+            for kernel in &mut kernels.installed {
+                if bare.contains(&kernel.release.as_str()) {
+                    kernel.has.remove(&KernelPart::Headers);
+                }
+            }
+            kernels
+        };
+        let none = Coming::default();
+        let held = Some(course(&[old], &[], &[old]));
+        assert_eq!(chosen(&without(&[new]), &none, &[old, new]), held);
+        let coming = Coming { headers: [kernel(new)].into(), ..Coming::default() };
+        assert_eq!(chosen(&without(&[new]), &coming, &[old, new]), Some(Course::default()));
+        // A kernel that cannot have a module is not waited in.
+        let waits = course(&[], &[new], &[]);
+        assert_eq!(chosen(&without(&[old]), &none, &[old, new]), Some(waits));
+        // The missing package is named elsewhere.
+        let bare = without(&[old, new]);
+        assert_eq!(chosen(&bare, &none, &[old, new]), Some(Course::default()));
+    }
+
+    #[test]
+    fn a_kernel_that_grub_selects_is_not_replaced_by_one_of_the_bundle() {
+        let (old, new, newer) = ("6.8.12-4-pve", "6.14.11-2-pve", "6.17.13-1-pve");
+        let coming = Coming { images: [kernel(newer)].into(), headers: [kernel(newer)].into() };
+        let two = boots(kernels(&[old, new]), old, BootReason::GrubDefault, false);
+        assert_eq!(chosen(&two, &coming, &[old, new]), Some(Course::default()));
+        let default = boots(kernels(&[old, new]), new, BootReason::Newest, false);
+        assert_eq!(
+            chosen(&default, &coming, &[old, new]),
+            Some(course(&[old], &[], &[old])),
+            "the newer one would boot"
+        );
+        let held = course(&[new], &[new], &[new]);
+        assert_eq!(chosen(&two, &coming, &[new]), Some(held.clone()));
+        // The pin would have no effect.
+        let later = boots(kernels(&[old, new]), old, BootReason::GrubDefault, true);
+        let beaten = Course { beaten_by: later.boots.clone(), ..held };
+        assert_eq!(chosen(&later, &coming, &[new]), Some(beaten));
+    }
+
+    #[test]
+    fn a_pin_for_one_boot_decides_about_that_boot_only() {
+        let (old, new) = ("6.8.12-4-pve", "6.14.11-2-pve");
+        let once = |release| boots(kernels(&[old, new]), release, BootReason::NextBootPin, true);
+        let none = Coming::default();
+        assert_eq!(chosen(&once(old), &none, &[old, new]), Some(Course::default()));
+        // After that boot, the newest kernel would boot, which the driver does not support.
+        assert_eq!(chosen(&once(old), &none, &[old]), Some(course(&[old], &[], &[old])));
+        let beaten = chosen(&once(new), &none, &[old]).unwrap();
+        assert_eq!((beaten.hold, beaten.beaten_by), (Some(kernel(old)), once(new).boots));
+        let unknown = Kernels { pinned_next: Some(kernel(new)), ..kernels(&[old, new]) };
+        assert_eq!(chosen(&unknown, &none, &[old]), Some(course(&[old], &[], &[old])));
+        assert_eq!(chosen(&unknown, &none, &[old, new]), Some(Course::default()));
     }
 
     #[test]

@@ -1,6 +1,5 @@
-//! The kernel of the next boot: its choice, pin, parameters, and the guard after upgrades.
+//! The kernel of the next boot: its choice, pin and parameters.
 
 pub(crate) mod choice;
-pub(crate) mod guard;
 pub(crate) mod parameters;
 pub(crate) mod pin;

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn words_come_out_of_a_line_that_somebody_else_has_edited() {
+    fn parameters_are_removed_from_a_line_that_was_edited_since() {
         let edited = b"a=1 root=/dev/sda1 intel_iommu=on mine iommu=pt";
         let ours = words("intel_iommu=on iommu=pt");
         assert_eq!(without(edited, &ours), b"a=1 root=/dev/sda1 mine");

@@ -1,9 +1,10 @@
-//! Files of a kernel pin, and the check whether a kernel can import the root pool.
+//! The files and the tool of a kernel pin, and the check whether a kernel can import the root pool.
 
 use vgpu_manifest::inventory::Name;
 use vgpu_manifest::platform::{KernelRelease, KernelSeries};
 
 use crate::host::{Command, HostError, Look};
+use crate::state::fixed;
 
 /// Proxmox VE's tool for boot loaders and kernels.
 pub(crate) const TOOL: &str = "proxmox-boot-tool";
@@ -12,10 +13,40 @@ pub(crate) const TOOL: &str = "proxmox-boot-tool";
 pub(crate) const PIN: &str = "/etc/kernel/proxmox-boot-pin";
 /// The tool's file with the kernel of the next boot only.
 pub(crate) const PIN_NEXT: &str = "/etc/kernel/next-boot-pin";
-/// The tool's drop-in for GRUB, used if it manages no ESPs.
-pub(crate) const GRUB: &str = "/etc/default/grub.d/proxmox-kernel-pin.cfg";
 /// The tool's list of managed ESPs.
 pub(crate) const ESPS: &str = "/etc/kernel/proxmox-boot-uuids";
+
+/// Checks whether the host has the tool.
+pub(crate) fn has_tool(look: &dyn Look) -> Result<bool, HostError> {
+    for folder in ["/usr/sbin", "/usr/local/sbin"] {
+        if look.stat(&fixed(&format!("{folder}/{TOOL}")))?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(look.stat(&fixed(ESPS))?.is_some())
+}
+
+/// Returns the command that derives GRUB's drop-in from the files of the pin, on a host without
+/// ESPs; `None` if the pinned kernel is not installed, which the tool refuses.
+///
+/// The drop-in cannot be restored like a file: with a next-boot pin, `kernel pin X` writes it for
+/// the kernel of the next boot, and `proxmox-boot-cleanup.service` later writes it for X.
+pub(crate) fn pin_again(look: &dyn Look) -> Result<Option<Command>, HostError> {
+    let pinned = |path| -> Result<Option<String>, HostError> {
+        let text = look.text(&fixed(path))?.unwrap_or_default();
+        let line = text.lines().next().map(str::trim).unwrap_or_default();
+        Ok(line.parse::<KernelRelease>().ok().map(|kernel| kernel.as_str().to_owned()))
+    };
+    let (pin, next) = (pinned(PIN)?, pinned(PIN_NEXT)?);
+    let Some(kernel) = pin.as_ref().or(next.as_ref()) else {
+        return Ok(Some(Command::new(TOOL, &["kernel", "unpin"])));
+    };
+    if look.stat(&fixed(&format!("/boot/vmlinuz-{kernel}")))?.is_none() {
+        return Ok(None);
+    }
+    let more: &[&str] = if pin.is_some() { &[] } else { &["--next-boot"] };
+    Ok(Some(Command::new(TOOL, &[&["kernel", "pin", kernel], more].concat())))
+}
 
 /// The first kernel whose ZFS imports a pool with any feature; see `zfs-2.4` in the catalog.
 const READS_ALL_POOLS: KernelSeries = KernelSeries::new(7, 0);
@@ -51,13 +82,13 @@ pub(crate) fn imports(
         Ok(None) => return Ok(Imports::Yes),
         Ok(Some(output)) => output,
     };
-    let said = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
-    Ok(match said[0].trim() {
+    let texts = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    Ok(match texts[0].trim() {
         "disabled" | "-" => Imports::Yes,
         // ZFS activates an enabled feature on its first use.
         "enabled" | "active" => Imports::No,
         // A ZFS release without the feature cannot have a pool with it.
-        "" if !output.succeeded() && said[1].contains("invalid property") => Imports::Yes,
+        "" if !output.succeeded() && texts[1].contains("invalid property") => Imports::Yes,
         _ => Imports::Unknown,
     })
 }

@@ -4,14 +4,17 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _};
+use std::time::Duration;
 
+use rusqlite::{Connection, OpenFlags};
 use tar::{Archive, Builder, EntryType, Header};
 use vgpu_manifest::{HostPath, Mode};
 
 use super::data::{self, SIGNING};
 use super::{LicenseError, Service};
 use crate::host::own::{folder_mode, license, private};
-use crate::host::{Host, Look, MAX_READ, OwnPath, OwnState};
+use crate::host::{Host, Look, MAX_READ, OwnPath, OwnState, RealHost};
+use crate::state::below_dir;
 
 /// The largest lease database that a backup accepts: 16 MiB, about ten thousand leases.
 pub(crate) const MAX_DATABASE: u64 = 16 << 20;
@@ -71,6 +74,25 @@ fn path(name: &str) -> OwnPath {
 
 fn cap(name: &str) -> u64 {
     if name == DATABASE { MAX_DATABASE } else { MAX_READ }
+}
+
+/// Returns a consistent copy of the lease database; `None` if there is none yet.
+///
+/// SQLite makes the copy in one read transaction, while the server keeps writing.
+pub(crate) fn snapshot(host: &RealHost) -> Result<Option<Vec<u8>>, LicenseError> {
+    let path = below_dir(&data::database(), "db.sqlite");
+    let Some(stat) = host.stat(&path)? else { return Ok(None) };
+    if stat.size > MAX_DATABASE {
+        return Err(LicenseError::TooManyLeases { path, max: MAX_DATABASE >> 20 });
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut database = Connection::open_with_flags(host.locate(&path)?, flags)?;
+    database.busy_timeout(Duration::from_secs(10))?;
+    // The first query takes the lock; the end of the connection releases it.
+    database.execute_batch("BEGIN")?;
+    database.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
+    let copy = database.serialize("main")?.to_vec();
+    Ok(Some(copy))
 }
 
 impl Backup {

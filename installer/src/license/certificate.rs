@@ -83,8 +83,8 @@ impl<'a> Certificate<'a> {
     fn serial(&self) -> String {
         let Self { key, signer, names, last_year } = self;
         let names: Vec<_> = names.iter().map(ToString::to_string).collect();
-        let said = format!("{} {last_year} {} {}", names.join(" "), signer.id, key.id);
-        format!("4{}", Digest::of(said.as_bytes()).to_string()[..31].to_uppercase())
+        let text = format!("{} {last_year} {} {}", names.join(" "), signer.id, key.id);
+        format!("4{}", Digest::of(text.as_bytes()).to_string()[..31].to_uppercase())
     }
 
     /// Checks whether the file at `path` is this certificate, with a valid signature of the one at
@@ -100,8 +100,8 @@ impl<'a> Certificate<'a> {
         }
         let [path, root] = [path, root].map(|path| path.as_path().as_str());
         let serial = Command::new("openssl", &["x509", "-noout", "-serial", "-in", path]);
-        let said = look.query(&serial)?.map(|output| output.stdout).unwrap_or_default();
-        if String::from_utf8_lossy(&said).trim() != format!("serial={}", self.serial()) {
+        let text = look.query(&serial)?.map(|output| output.stdout).unwrap_or_default();
+        if String::from_utf8_lossy(&text).trim() != format!("serial={}", self.serial()) {
             return Ok(false);
         }
         // The node's clock may be wrong, so it does not count here.

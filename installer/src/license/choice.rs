@@ -9,13 +9,13 @@ use vgpu_manifest::{Item, ItemName, Kind, Manifest};
 
 use super::address::{GuestHost, NodeNames};
 use super::certificate::last_year;
-use super::container::Container;
-use super::placement::{ContainerWish, NoPlace, makes_containers, place};
+use super::container::{Container, SINCE};
+use super::placement::{ContainerWish, makes_containers, place};
 use super::service::{DEFAULT_PORT, Engine, Port, Service, Storage};
 use super::{LicenseError, data, listening};
+use crate::date::Date;
 use crate::host::{HostError, Look};
 use crate::state::fixed;
-use crate::ui::Date;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -39,57 +39,6 @@ pub(crate) struct Wish {
     /// The options of its container.
     #[command(flatten)]
     pub(crate) container: ContainerWish,
-}
-
-/// The reason why the bundle or the node cannot run a license server.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum CannotServe {
-    #[error(
-        "the bundle has no container image; add one to the recipe (`[[image]]`), or point guests at another server: `vgpu-installer license use`"
-    )]
-    NoImage,
-    #[error("the bundle has several container images; name one: {}", .0.iter().map(|item| format!("`--image {item}`")).collect::<Vec<_>>().join(" or "))]
-    ManyImages(Vec<ItemName>),
-    #[error("the bundle has no container image `{0}`")]
-    OtherImage(ItemName),
-    #[error(
-        "podman is neither on this node nor in the bundle; add it to the recipe's packages (`podman`)"
-    )]
-    NoPodman,
-    #[error(
-        "Docker is not on this node, and is never installed for this, because its firewall rules cut off guests on bridges; use podman"
-    )]
-    NoDocker,
-    /// An option is only for containers of Proxmox VE, and none is created.
-    #[error("`{word}` is for a container of Proxmox VE, but {engine} runs the server here")]
-    OnlyForContainers { word: &'static str, engine: Engine },
-    /// `--listen` is given, but a container listens at its own address.
-    #[error(
-        "`--listen` is for an address of the node, but the container has its own; pass `--cidr` instead"
-    )]
-    ListensItself,
-    /// Another engine runs a license server already.
-    #[error(
-        "{runs} already runs a license server on this node; remove it first (its keys are kept): `vgpu-installer license remove`"
-    )]
-    OtherEngine { runs: Engine },
-    /// Another program listens on the port.
-    #[error("port {port} of this node is in use; pass another one with `--port NUMBER`")]
-    PortInUse { port: Port },
-    /// There is not enough room for the engine to unpack the image.
-    #[error("the image needs about {needs} MiB in /var/lib, but {free} MiB are free")]
-    NoSpace {
-        /// The required space in MiB.
-        needs: u64,
-        /// The free space in MiB.
-        free: u64,
-    },
-    /// The clock is wrong: guests would not accept certificates, nor the server its own leases.
-    #[error(
-        "the node's clock says {says}, but the bundle was made on {made}; leases and certificates depend on the clock: set it with `timedatectl set-time`"
-    )]
-    Clock { says: Date, made: Date },
 }
 
 /// The tolerance for a node's clock that is behind that of the machine with the bundler.
@@ -157,7 +106,10 @@ impl Service {
         let ours = look.stat(&Self::unit_path())?.is_some();
         let taken = listening::at(look, self.listen, self.port)?;
         if taken && !ours {
-            return Err(CannotServe::PortInUse { port: self.port }.into());
+            return Err(LicenseError::Cannot(format!(
+                "port {} of this node is in use; pass another one with `--port NUMBER`",
+                self.port
+            )));
         }
         Ok(())
     }
@@ -170,7 +122,11 @@ impl Service {
         let times = if self.container.is_some() { 1 } else { 3 };
         let needs = self.content.size.saturating_mul(times);
         if free < needs {
-            return Err(CannotServe::NoSpace { needs: needs >> 20, free: free >> 20 }.into());
+            return Err(LicenseError::Cannot(format!(
+                "the image needs about {} MiB in /var/lib, but {} MiB are free",
+                needs >> 20,
+                free >> 20
+            )));
         }
         Ok(())
     }
@@ -192,7 +148,9 @@ impl Home {
         wish: &Wish,
     ) -> Result<Self, LicenseError> {
         if let Some(word) = wish.container.given() {
-            return Err(CannotServe::OnlyForContainers { word, engine }.into());
+            return Err(LicenseError::Cannot(format!(
+                "`{word}` is for a container of Proxmox VE, but {engine} runs the server here"
+            )));
         }
         let node = NodeNames::look(look)?;
         let listen = host.listen(wish.listen, &node)?;
@@ -200,9 +158,17 @@ impl Home {
     }
 
     /// Returns the location in a container, which has one address and the name that guests use.
-    fn contained(container: Container, host: &GuestHost, wish: &Wish) -> Result<Self, CannotServe> {
+    fn contained(
+        container: Container,
+        host: &GuestHost,
+        wish: &Wish,
+    ) -> Result<Self, LicenseError> {
         if wish.listen.is_some() {
-            return Err(CannotServe::ListensItself);
+            return Err(LicenseError::Cannot(
+                "`--listen` is for an address of the node, but the container has its own; pass \
+                    `--cidr` instead"
+                    .to_owned(),
+            ));
         }
         let listen = container.card.cidr.address();
         let mut names = vec![host.clone(), GuestHost::Address(listen)];
@@ -214,17 +180,27 @@ impl Home {
 fn image_of<'m>(
     manifest: &'m Manifest,
     asked: Option<&ItemName>,
-) -> Result<(&'m Item, &'m ImageRecord), CannotServe> {
+) -> Result<(&'m Item, &'m ImageRecord), LicenseError> {
     let images: Vec<(&Item, &ImageRecord)> = manifest.records(Kind::image).collect();
     match (asked, images.as_slice()) {
-        (_, []) => Err(CannotServe::NoImage),
+        (_, []) => Err(LicenseError::Cannot(
+            "the bundle has no container image; add one to the recipe (`[[image]]`), or point \
+                guests at another server: `vgpu-installer license use`"
+                .to_owned(),
+        )),
         (None, [image]) => Ok(*image),
         (None, many) => {
-            Err(CannotServe::ManyImages(many.iter().map(|(item, _)| item.name().clone()).collect()))
+            let names = many.iter().map(|(item, _)| format!("`--image {}`", item.name()));
+            let names = names.collect::<Vec<_>>().join(" or ");
+            Err(LicenseError::Cannot(format!(
+                "the bundle has several container images; name one: {names}"
+            )))
         }
         (Some(name), many) => {
             let found = many.iter().find(|(item, _)| item.name() == name).copied();
-            found.ok_or_else(|| CannotServe::OtherImage(name.clone()))
+            found.ok_or_else(|| {
+                LicenseError::Cannot(format!("the bundle has no container image `{name}`"))
+            })
         }
     }
 }
@@ -238,22 +214,49 @@ fn engine_of(
     let runs = runs.map(|runs| runs.engine);
     let engine = asked.or(runs).unwrap_or_else(|| Engine::fitting(facts));
     if let Some(runs) = runs.filter(|runs| (*runs == Engine::Lxc) != (engine == Engine::Lxc)) {
-        return Err(CannotServe::OtherEngine { runs }.into());
+        return Err(LicenseError::Cannot(format!(
+            "{runs} already runs a license server on this node; remove it first (its keys are \
+                kept): `vgpu-installer license remove`"
+        )));
     }
     let brought = manifest.has_package("podman");
-    match engine {
-        Engine::Podman if !brought && !engine.is_here(facts) => Err(CannotServe::NoPodman.into()),
-        Engine::Docker if !engine.is_here(facts) => Err(CannotServe::NoDocker.into()),
-        Engine::Lxc if !makes_containers(facts) => Err(NoPlace::TooOld(facts.os.pve).into()),
-        _ => Ok(engine),
-    }
+    let why = match engine {
+        Engine::Podman if !brought && !engine.is_here(facts) => {
+            "podman is neither on this node nor in the bundle; add it to the recipe's packages \
+                (`podman`)"
+                .to_owned()
+        }
+        Engine::Docker if !engine.is_here(facts) => {
+            "Docker is not on this node, and is never installed for this, because its firewall \
+                rules cut off guests on bridges; use podman"
+                .to_owned()
+        }
+        Engine::Lxc if !makes_containers(facts) => {
+            let here = facts
+                .os
+                .pve
+                .map_or("has an unknown release".to_owned(), |here| format!("has {here}"));
+            format!(
+                "containers from images need Proxmox VE {SINCE} or later, but this node {here}; \
+                    pass `--engine podman`"
+            )
+        }
+        _ => return Ok(engine),
+    };
+    Err(LicenseError::Cannot(why))
 }
 
-fn check_clock(now: SystemTime, created: u64, until: i32) -> Result<(), CannotServe> {
+/// Checks the clock: with a wrong one, guests do not accept certificates, nor the server its own
+/// leases.
+fn check_clock(now: SystemTime, created: u64, until: i32) -> Result<(), LicenseError> {
     let made = UNIX_EPOCH + Duration::from_secs(created);
     let late = Date::from(now).numbers()[0] > i64::from(until);
     if late || now + BEHIND < made {
-        return Err(CannotServe::Clock { says: now.into(), made: made.into() });
+        let [says, made] = [now, made].map(Date::from);
+        return Err(LicenseError::Cannot(format!(
+            "the node's clock says {says}, but the bundle was made on {made}; leases and \
+                certificates depend on the clock: set it with `timedatectl set-time`"
+        )));
     }
     Ok(())
 }

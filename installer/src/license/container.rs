@@ -153,8 +153,8 @@ impl Container {
     /// Checks whether it runs.
     pub(crate) fn runs(&self, look: &dyn Look) -> Result<bool, HostError> {
         let asked = Command::new(PCT, &["status", &self.vmid.to_string()]);
-        let said = look.query(&asked)?.filter(crate::host::Output::succeeded);
-        Ok(said.is_some_and(|output| output.stdout.trim_ascii() == b"status: running"))
+        let status = look.query(&asked)?.filter(crate::host::Output::succeeded);
+        Ok(status.is_some_and(|output| output.stdout.trim_ascii() == b"status: running"))
     }
 
     /// Returns the command that starts it.
@@ -207,6 +207,10 @@ impl Contained<'_> {
     }
 
     /// Returns the arguments of `pct create` without the description.
+    ///
+    /// There are no mount points among them: `pct create` mounts those first and then extracts the
+    /// image through them, so that files and whiteouts of the image replace or empty what the node
+    /// has there (pve-container 6.1.10, `API2/LXC.pm` 548-558; proxmox-oci 0.2.1, `lib.rs` 305).
     fn words(&self) -> Vec<String> {
         let Container { vmid, card, storage, size, template_storage, .. } = self.container;
         let template = format!("{template_storage}:vztmpl/{}", template_name(self.service.image));
@@ -216,15 +220,25 @@ impl Contained<'_> {
             ("--memory", "256".to_owned()),
             ("--swap", "0".to_owned()),
             ("--rootfs", format!("{storage}:{size}")),
-            ("--mp0", format!("{},mp=/app/cert", data::cert())),
-            ("--mp1", format!("{},mp=/app/database", data::database())),
             ("--net0", card.words()),
-            ("--onboot", "1".to_owned()),
             ("--startup", "order=1,up=10".to_owned()),
         ];
-        let mut words = vec!["create".to_owned(), vmid.to_string(), template];
-        words.extend(pairs.into_iter().flat_map(|(key, value)| [key.to_owned(), value]));
-        words
+        let words = vec!["create".to_owned(), vmid.to_string(), template];
+        words.into_iter().chain(flat(pairs)).collect()
+    }
+
+    /// Returns the arguments of `pct set` that complete a created container. Only now it starts with
+    /// the node: after a power cut before this, it would run the image's own command on an empty
+    /// database.
+    fn more_words(&self) -> Vec<String> {
+        let pairs = [
+            ("--mp0", format!("{},mp=/app/cert", data::cert())),
+            ("--mp1", format!("{},mp=/app/database", data::database())),
+            ("--entrypoint", self.entrypoint()),
+            ("--onboot", "1".to_owned()),
+        ];
+        let words = vec!["set".to_owned(), self.container.vmid.to_string()];
+        words.into_iter().chain(flat(pairs)).collect()
     }
 
     /// Returns the command line of the container. `env` in the image sets the server's variables
@@ -240,7 +254,8 @@ impl Contained<'_> {
     /// Returns the description, with a digest that identifies a container with exactly these
     /// settings.
     fn description(&self) -> String {
-        let all = [self.words().join(" "), self.entrypoint(), self.service.image.to_string()];
+        let all = [self.words(), self.more_words(), vec![self.service.image.to_string()]];
+        let all = all.map(|words| words.join(" "));
         format!("{MARK} {}", &Digest::of(all.join("\n").as_bytes()).to_string()[..16])
     }
 
@@ -268,8 +283,9 @@ impl Contained<'_> {
     }
 
     fn set_command(&self) -> Command {
-        let vmid = self.container.vmid.to_string();
-        Command::new(PCT, &["set", &vmid, "--entrypoint", &self.entrypoint()])
+        let words = self.more_words();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        Command::new(PCT, &words)
     }
 
     /// Returns the step that creates it. The undo destroys it only if the description still
@@ -280,9 +296,9 @@ impl Contained<'_> {
         reversible(self.create_command(), probe, Some(self.container.destroy()))
     }
 
-    /// Returns the step that sets its command line. It needs no undo of its own.
+    /// Returns the step that adds its mount points and its command line. It needs no undo of its own.
     #[must_use]
-    pub(crate) fn set_entrypoint(&self) -> Reversible {
+    pub(crate) fn complete(&self) -> Reversible {
         reversible(self.set_command(), Probe::Succeeds(self.is_there()), None)
     }
 
@@ -297,7 +313,7 @@ impl Contained<'_> {
     }
 
     /// Returns the steps that destroy it, to make room for its successor. An undo runs in reverse
-    /// order: it creates the container again, then sets its command line; `revert` starts it.
+    /// order: it creates the container again, then completes it; `revert` starts it.
     #[must_use]
     pub(crate) fn give_way(&self) -> [Reversible; 2] {
         let vmid = self.container.vmid.to_string();
@@ -313,6 +329,10 @@ impl Contained<'_> {
             ),
         ]
     }
+}
+
+fn flat<const N: usize>(pairs: [(&str, String); N]) -> impl Iterator<Item = String> {
+    pairs.into_iter().flat_map(|(key, value)| [key.to_owned(), value])
 }
 
 fn reversible(command: Command, probe: Probe, undo: Option<Command>) -> Reversible {

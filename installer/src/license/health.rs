@@ -6,9 +6,9 @@ use vgpu_manifest::HostPath;
 
 use super::data;
 use super::service::Service;
+use crate::date::Date;
 use crate::host::{Command, HostError, Look};
 use crate::state::fixed;
-use crate::ui::Date;
 
 /// Part of every Proxmox VE.
 const CURL: &str = "/usr/bin/curl";
@@ -59,8 +59,8 @@ pub(crate) fn ask(look: &dyn Look, service: &Service, path: &str) -> Result<Repl
     if output.succeeded() {
         return Ok(Reply::Body(output.stdout));
     }
-    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Ok(Reply::Nothing(if said.is_empty() { output.exit.to_string() } else { said }))
+    let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Ok(Reply::Nothing(if stderr.is_empty() { output.exit.to_string() } else { stderr }))
 }
 
 fn question(service: &Service, path: &str, root: &HostPath) -> Command {

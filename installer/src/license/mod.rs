@@ -12,7 +12,6 @@ pub(crate) mod data;
 pub(crate) mod elsewhere;
 pub(crate) mod guest;
 pub(crate) mod health;
-pub(crate) mod leases;
 pub(crate) mod listening;
 pub(crate) mod need;
 pub(crate) mod network;
@@ -24,10 +23,9 @@ use vgpu_manifest::HostPath;
 use vgpu_manifest::ui::{Exit, Explain};
 
 use self::address::AddressError;
-use self::placement::NoPlace;
 use crate::host::HostError;
 
-pub(crate) use self::choice::{CannotServe, Wish, in_force};
+pub(crate) use self::choice::{Wish, in_force};
 #[cfg(test)]
 pub(crate) use self::service::Engine;
 pub(crate) use self::service::Service;
@@ -40,10 +38,9 @@ pub(crate) enum LicenseError {
     Host(#[from] HostError),
     #[error(transparent)]
     Address(#[from] AddressError),
-    #[error(transparent)]
-    Cannot(#[from] CannotServe),
-    #[error(transparent)]
-    Place(#[from] NoPlace),
+    /// The bundle or the node cannot run a license server, for this reason.
+    #[error("{0}")]
+    Cannot(String),
     #[error(
         "{path}: not a private key; restore it from a backup: `vgpu-installer license restore`: {source}"
     )]
@@ -79,7 +76,6 @@ pub(crate) enum LicenseError {
 
 impl Explain for LicenseError {
     fn exit(&self) -> Option<Exit> {
-        matches!(self, Self::Cannot(_) | Self::Place(_) | Self::Address(_))
-            .then_some(Exit::Unsuitable)
+        matches!(self, Self::Cannot(_) | Self::Address(_)).then_some(Exit::Unsuitable)
     }
 }

@@ -14,7 +14,9 @@ pub(crate) fn lines(catalog: &Catalog, manifest: &Manifest) -> Vec<String> {
         let is_of = |it: &&vgpu_manifest::catalog::Driver| {
             [&it.host, &it.linux_guest, &it.windows_guest].contains(&version)
         };
-        let releases = catalog.drivers().iter().filter(is_of).map(|driver| driver.release);
+        let newer = catalog.drivers_by_host(version).filter(|driver| driver.newer);
+        let known = catalog.drivers().iter().filter(is_of).chain(newer);
+        let releases = known.map(|driver| driver.release);
         let branches = releases.filter_map(|release| catalog.branch(release));
         roots.extend(branches.map(|branch| (branch.major, branch.guest_root)));
     }

@@ -206,30 +206,50 @@ pub(super) fn settings(vmid: impl fmt::Display) -> HostPath {
     fixed(&format!("{CONTAINERS}/{vmid}.conf"))
 }
 
-/// Returns the number of another container of this node that has the address.
+/// The folders of the settings of all guests in the cluster: one folder for each node, and in it
+/// one for each kind of guest, with what its settings begin with and messages call it.
+const NODES: &str = "/etc/pve/nodes";
+const KINDS: [(&str, &str, &str); 2] =
+    [("lxc", "net", "container"), ("qemu-server", "ipconfig", "VM")];
+
+/// Returns the guest of the cluster, other than the container `own`, that has the address.
+///
+/// A VM has the addresses that cloud-init gives it; others are unknown to Proxmox VE.
 pub(super) fn taken_by(
     look: &dyn Look,
     address: IpAddr,
     own: &str,
 ) -> Result<Option<String>, HostError> {
-    for name in look.list(&fixed(CONTAINERS))?.unwrap_or_default() {
-        let Some(vmid) = name.strip_suffix(".conf").filter(|vmid| *vmid != own) else { continue };
-        let text = look.text(&below_dir(&fixed(CONTAINERS), &name))?.unwrap_or_default();
-        let has = |word: &str| {
-            let value = word.strip_prefix("ip=").or_else(|| word.strip_prefix("ip6="));
-            let host = value.and_then(|value| value.split('/').next());
-            host.and_then(|host| host.parse().ok()) == Some(address)
-        };
-        if text
-            .lines()
-            .filter(|line| line.starts_with("net"))
-            .flat_map(|l| l.split([',', ' ']))
-            .any(has)
-        {
-            return Ok(Some(vmid.to_owned()));
+    for node in look.list(&fixed(NODES))?.unwrap_or_default() {
+        for (folder, key, kind) in KINDS {
+            let folder = below_dir(&fixed(NODES), &format!("{node}/{folder}"));
+            for name in look.list(&folder)?.unwrap_or_default() {
+                let vmid = name.strip_suffix(".conf").filter(|vmid| *vmid != own);
+                let Some(vmid) = vmid else { continue };
+                let text = look.text(&below_dir(&folder, &name))?.unwrap_or_default();
+                if has_address(&text, key, address) {
+                    return Ok(Some(format!("{kind} {vmid} on {node}")));
+                }
+            }
         }
     }
     Ok(None)
+}
+
+/// Checks whether the current settings of a guest have the address. Sections below them, `[NAME]` of
+/// a snapshot and `[pve:pending]`, are not current (pve-guest-common 6.0.2, `AbstractConfig.pm`;
+/// qemu-server 9.2.6, `parse_vm_config`).
+fn has_address(text: &str, key: &str, address: IpAddr) -> bool {
+    let has = |word: &str| {
+        let value = word.strip_prefix("ip=").or_else(|| word.strip_prefix("ip6="));
+        let host = value.and_then(|value| value.split('/').next());
+        host.and_then(|host| host.parse().ok()) == Some(address)
+    };
+    let is_number = |rest: &str| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit());
+    let current = text.lines().take_while(|line| !line.starts_with('['));
+    let settings = current.filter_map(|line| line.split_once(':'));
+    let mut cards = settings.filter(|(it, _)| it.strip_prefix(key).is_some_and(is_number));
+    cards.any(|(_, value)| value.split([',', ' ']).any(has))
 }
 
 #[cfg(test)]
@@ -273,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_card_is_said_as_pct_takes_it() {
+    fn a_network_card_is_written_as_pct_takes_it() {
         let card = |cidr: &str, gateway: Option<&str>| Card {
             bridge: "vmbr0".parse().unwrap(),
             cidr: cidr.parse().unwrap(),
@@ -289,13 +309,28 @@ mod tests {
     }
 
     #[test]
-    fn who_has_an_address_is_known_from_the_settings_of_containers() {
-        let net = "hostname: a\nnet0: name=eth0,bridge=vmbr0,ip=192.0.2.30/24,type=veth\n";
-        let host = MemHost::with_files(&[("/etc/pve/lxc/105.conf", net)]);
+    fn who_has_an_address_is_known_from_the_settings_of_all_guests() {
+        let container = "#ip=192.0.2.50/24\nhostname: a\n\
+            net0: name=eth0,bridge=vmbr0,ip=192.0.2.30/24,ip6=2001:db8::30/64,type=veth\n\n\
+            [before]\nnet0: name=eth0,bridge=vmbr0,ip=192.0.2.40/24,type=veth\n";
+        let vm = "name: b\nipconfig1: gw=192.0.2.1,ip=192.0.2.31/24\nnet0: virtio=0,bridge=vmbr0\n\
+            ipconfig: ip=192.0.2.51/24\n[pve:pending]\nipconfig0: ip=192.0.2.41/24\n";
+        let host = MemHost::with_files(&[
+            ("/etc/pve/nodes/pve1/lxc/105.conf", container),
+            ("/etc/pve/nodes/pve1/lxc/105.conf.tmp.1", "net0: ip=192.0.2.60/24\n"),
+            ("/etc/pve/nodes/pve2/qemu-server/200.conf", vm),
+            ("/etc/pve/nodes/pve2/lxc/201.conf", "net0: ip=dhcp\nnet10: ip=192.0.2.32/24\n"),
+        ]);
         let by = |address: &str, own: &str| taken_by(&host, address.parse().unwrap(), own).unwrap();
-        assert_eq!(by("192.0.2.30", "200").as_deref(), Some("105"));
+        assert_eq!(by("192.0.2.30", "200").as_deref(), Some("container 105 on pve1"));
+        assert_eq!(by("2001:db8:0::30", "200").as_deref(), Some("container 105 on pve1"));
         assert_eq!(by("192.0.2.30", "105"), None);
-        assert_eq!(by("192.0.2.3", "200"), None);
+        assert_eq!(by("192.0.2.31", "105").as_deref(), Some("VM 200 on pve2"));
+        assert_eq!(by("192.0.2.32", "105").as_deref(), Some("container 201 on pve2"));
+        // Neither a part of an address, a gateway, a snapshot, a pending change nor a comment.
+        for free in ["3", "1", "40", "41", "50", "51", "60"] {
+            assert_eq!(by(&format!("192.0.2.{free}"), "200"), None, "{free}");
+        }
         assert_eq!(taken_by(&MemHost::default(), "192.0.2.3".parse().unwrap(), "1").unwrap(), None);
     }
 
@@ -318,6 +353,7 @@ mod tests {
             let _ = text.parse::<Cidr>();
             let _ = format!("2001:db8::1/{bits}").parse::<Cidr>();
             let _ = format!("192.0.2.1/{bits}").parse::<Cidr>();
+            has_address(&text, "net", IpAddr::V4(Ipv4Addr::LOCALHOST));
         }
     }
 }

@@ -3,9 +3,9 @@
 use vgpu_manifest::Digest;
 
 use super::LicenseError;
+use crate::date::Date;
 use crate::host::own::{folder_mode, license, private};
 use crate::host::{Host, HostError, Look, OwnPath, OwnState};
-use crate::ui::Date;
 
 pub(crate) const TEXT: &str = "\
 About this license server

@@ -4,7 +4,6 @@
 use std::net::IpAddr;
 
 use vgpu_manifest::inventory::Inventory;
-use vgpu_manifest::platform::PveRelease;
 
 use super::LicenseError;
 use super::address::{GuestHost, NodeNames};
@@ -47,56 +46,12 @@ impl ContainerWish {
     }
 }
 
-/// The reason why there is no place for a container of the license server.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum NoPlace {
-    #[error(
-        "containers from images need Proxmox VE {SINCE} or later, but this node {}; pass `--engine podman`", release(.0.as_ref())
-    )]
-    TooOld(Option<PveRelease>),
-    #[error(
-        "on Proxmox VE {SINCE} and later the server runs in a container with an address of its own; pass an unused one, such as `--cidr 192.0.2.30/24`, or pass `--engine podman` to use the node's address"
-    )]
-    NoAddress,
-    #[error(
-        "guests use {address}, but the container has {cidr}; pass the same address for both, or a name as `--address`"
-    )]
-    OtherAddress { address: IpAddr, cidr: Cidr },
-    #[error("{0} is an address of this node; pass an unused one for the container")]
-    NodeHas(IpAddr),
-    #[error("container {by} has {address}; pass an unused address")]
-    Taken {
-        address: IpAddr,
-        /// The number of the container.
-        by: String,
-    },
-    #[error("the gateway {gateway} is not in the network of {cidr}")]
-    Gateway { gateway: IpAddr, cidr: Cidr },
-    #[error("this node has no bridge `{0}`; `ls /sys/class/net` lists what it has")]
-    NoBridge(Bridge),
-    #[error("name the bridge for the container{}", either(.0))]
-    WhichBridge(Vec<Bridge>),
-    #[error("the number {0} is not free in this cluster: {1}")]
-    VmidTaken(Vmid, String),
-    #[error("`pvesh get /cluster/nextid` returned no free number; pass one with `--vmid`")]
-    NoVmid,
-    #[error(
-        "no storage for containers has {0} MiB free (see `pvesm status --content rootdir`); free some space, or pass `--storage NAME`"
-    )]
-    NoStorage(u64),
-    #[error(
-        "`{0}` is not a storage for containers with {1} MiB free; `pvesm status --content rootdir` lists them"
-    )]
-    OtherStorage(StorageName, u64),
-    #[error(
-        "no storage of this node may hold container templates; allow it for one: `pvesm set local --content vztmpl,…`"
-    )]
-    NoTemplates,
-}
-
-fn release(here: Option<&PveRelease>) -> String {
-    here.map_or("has an unknown release".to_owned(), |here| format!("has {here}"))
+fn no_address() -> LicenseError {
+    LicenseError::Cannot(format!(
+        "on Proxmox VE {SINCE} and later the server runs in a container with an address of its \
+            own; pass an unused one, such as `--cidr 192.0.2.30/24`, or pass `--engine podman` to \
+            use the node's address"
+    ))
 }
 
 fn either(bridges: &[Bridge]) -> String {
@@ -124,7 +79,7 @@ pub(super) fn place(
     bytes: u64,
     known: Option<&Container>,
 ) -> Result<Container, LicenseError> {
-    let cidr = wish.cidr.or(known.map(|known| known.card.cidr)).ok_or(NoPlace::NoAddress)?;
+    let cidr = wish.cidr.or(known.map(|known| known.card.cidr)).ok_or_else(no_address)?;
     let vmid = number(look, wish.vmid, known)?;
     let card = card(look, wish, host, (vmid, cidr), known)?;
     let asked = wish.storage.clone().or_else(|| known.map(|it| it.storage.clone()));
@@ -133,8 +88,10 @@ pub(super) fn place(
     } else {
         storage(look, asked, bytes.saturating_mul(3))?
     };
+    let no_templates = "no storage of this node may hold container templates; allow it for one: \
+                        `pvesm set local --content vztmpl,…`";
     let (template_storage, template_folder) =
-        Container::templates(look)?.ok_or(NoPlace::NoTemplates)?;
+        Container::templates(look)?.ok_or_else(|| LicenseError::Cannot(no_templates.to_owned()))?;
     let size = size_for(bytes);
     Ok(Container { vmid, card, storage, size, template_storage, template_folder })
 }
@@ -146,30 +103,42 @@ fn card(
     (vmid, cidr): (Vmid, Cidr),
     known: Option<&Container>,
 ) -> Result<Card, LicenseError> {
+    let cannot = |why| Err(LicenseError::Cannot(why));
     let known = known.map(|it| &it.card);
     let own = cidr.address();
     if let GuestHost::Address(address) = host
         && *address != own
     {
-        return Err(NoPlace::OtherAddress { address: *address, cidr }.into());
+        return cannot(format!(
+            "guests use {address}, but the container has {cidr}; pass the same address for both, \
+                or a name as `--address`"
+        ));
     }
     if NodeNames::look(look)?.addresses.contains(&own) {
-        return Err(NoPlace::NodeHas(own).into());
+        return cannot(format!(
+            "{own} is an address of this node; pass an unused one for the container"
+        ));
     }
     if let Some(by) = taken_by(look, own, &vmid.to_string())? {
-        return Err(NoPlace::Taken { address: own, by }.into());
+        return cannot(format!("{by} has {own}; pass an unused address"));
     }
     if let Some(gateway) = wish.gateway.filter(|gateway| !cidr.has(*gateway)) {
-        return Err(NoPlace::Gateway { gateway, cidr }.into());
+        return cannot(format!("the gateway {gateway} is not in the network of {cidr}"));
     }
     // Drop the recorded gateway if the network has changed.
     let gateway = wish.gateway.or_else(|| known?.gateway.filter(|it| cidr.has(*it)));
     let bridge = match wish.bridge.clone().or_else(|| Some(known?.bridge.clone())) {
         Some(bridge) if bridge.is_here(look)? => bridge,
-        Some(bridge) => return Err(NoPlace::NoBridge(bridge).into()),
+        Some(bridge) => {
+            return cannot(format!(
+                "this node has no bridge `{bridge}`; `ls /sys/class/net` lists what it has"
+            ));
+        }
         None => match <[Bridge; 1]>::try_from(Bridge::all(look)?) {
             Ok([only]) => only,
-            Err(all) => return Err(NoPlace::WhichBridge(all).into()),
+            Err(all) => {
+                return cannot(format!("name the bridge for the container{}", either(&all)));
+            }
         },
     };
     Ok(Card { bridge, cidr, gateway })
@@ -193,15 +162,21 @@ fn number(
     let output = look.query(&Command::new("pvesh", &command))?;
     match (output, asked) {
         (Some(output), Some(vmid)) if !output.succeeded() => {
-            let said = String::from_utf8_lossy(&output.stderr).trim().escape_debug().to_string();
-            Err(NoPlace::VmidTaken(vmid, said).into())
+            let why = String::from_utf8_lossy(&output.stderr).trim().escape_debug().to_string();
+            Err(LicenseError::Cannot(format!(
+                "the number {vmid} is not free in this cluster: {why}"
+            )))
         }
         (_, Some(vmid)) => Ok(vmid),
         (output, None) => {
-            let said = output.filter(crate::host::Output::succeeded).map(|output| output.stdout);
-            let text = String::from_utf8_lossy(said.as_deref().unwrap_or_default()).into_owned();
-            let free = text.trim().parse();
-            Ok(free.map_err(|_| NoPlace::NoVmid)?)
+            let stdout = output.filter(crate::host::Output::succeeded).map(|output| output.stdout);
+            let text = String::from_utf8_lossy(stdout.as_deref().unwrap_or_default()).into_owned();
+            text.trim().parse().map_err(|_| {
+                LicenseError::Cannot(
+                    "`pvesh get /cluster/nextid` returned no free number; pass one with `--vmid`"
+                        .to_owned(),
+                )
+            })
         }
     }
 }
@@ -216,14 +191,24 @@ fn storage(
     let output = look.query(&command)?.filter(crate::host::Output::succeeded);
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
     let mut fit = text.iter().flat_map(|text| roomy(text, needs));
-    match asked {
+    let why = match asked {
         // Where commands do not run, the storage cannot be checked, so accept the requested one.
-        Some(name) if text.is_none() => Ok(name),
-        Some(name) => fit
-            .find(|it| *it == name)
-            .ok_or_else(|| NoPlace::OtherStorage(name, needs >> 20).into()),
-        None => fit.next().ok_or_else(|| NoPlace::NoStorage(needs >> 20).into()),
-    }
+        Some(name) if text.is_none() || fit.any(|it| it == name) => return Ok(name),
+        Some(name) => format!(
+            "`{name}` is not a storage for containers with {} MiB free; \
+                `pvesm status --content rootdir` lists them",
+            needs >> 20
+        ),
+        None => match fit.next() {
+            Some(name) => return Ok(name),
+            None => format!(
+                "no storage for containers has {} MiB free (see `pvesm status --content \
+                    rootdir`); free some space, or pass `--storage NAME`",
+                needs >> 20
+            ),
+        },
+    };
+    Err(LicenseError::Cannot(why))
 }
 
 /// Returns the active storages with enough room, from a table with a header: name, type, status,
@@ -263,13 +248,13 @@ local-lvm     lvmthin     active       832888832        10000000       822888832
             ("/sys/class/net/vmbr0/address", ""),
         ]);
         host.programs.insert("pvesm", |host, _| {
-            host.said = STORAGES.to_owned();
+            host.stdout = STORAGES.to_owned();
             Ok(0)
         });
         // The API returns the lowest free number, or confirms a requested one that is free.
         host.programs.insert("pvesh", |host, words| {
             let taken = words.ends_with(&["--vmid", "101"]);
-            host.said = "100\n".to_owned();
+            host.stdout = "100\n".to_owned();
             Ok(if taken { 2 } else { 0 })
         });
         host
@@ -292,7 +277,7 @@ local-lvm     lvmthin     active       832888832        10000000       822888832
     }
 
     #[test]
-    fn a_place_is_found_where_little_is_said() {
+    fn a_place_is_found_with_few_options() {
         let place = placed(&node(), &["--cidr", "192.0.2.30/24"], None).unwrap();
         assert_eq!(place.vmid.to_string(), "100");
         assert_eq!(place.card.bridge.to_string(), "vmbr0");
@@ -307,19 +292,22 @@ local-lvm     lvmthin     active       832888832        10000000       822888832
     }
 
     #[test]
-    fn what_does_not_fit_is_said() {
+    fn what_does_not_fit_is_refused() {
         let mut host = node();
         host.place("/sys/class/net/vmbr1/address", "");
         let net = "net0: name=eth0,bridge=vmbr0,ip=192.0.2.30/24,type=veth\n";
         let mut taken = node();
-        taken.place("/etc/pve/lxc/105.conf", net);
+        taken.place("/etc/pve/nodes/pve2/lxc/105.conf", net);
+        let mut by_vm = node();
+        by_vm.place("/etc/pve/nodes/pve2/qemu-server/106.conf", "ipconfig0: ip=192.0.2.30/24\n");
         let own = ["--cidr", "192.0.2.30/24", "--bridge", "vmbr0"];
         for (host, more, why) in [
             (&node(), &["--cidr", "192.0.2.31/24"][..], "guests use 192.0.2.30"),
             (&node(), &[], "--cidr 192.0.2.30/24"),
             (&host, &own[..2], "`--bridge vmbr0` or `--bridge vmbr1`"),
             (&host, &[&own[..2], &["--bridge", "vmbr7"]].concat(), "no bridge `vmbr7`"),
-            (&taken, &own, "container 105 has 192.0.2.30"),
+            (&taken, &own, "container 105 on pve2 has 192.0.2.30"),
+            (&by_vm, &own, "VM 106 on pve2 has 192.0.2.30"),
             (&node(), &[&own[..], &["--gateway", "192.0.3.1"]].concat(), "not in the network"),
             (&node(), &[&own[..], &["--vmid", "101"]].concat(), "the number 101 is not free"),
             (&node(), &[&own[..], &["--storage", "small"]].concat(), "with 300 MiB free"),

@@ -7,9 +7,29 @@
 use vgpu_manifest::inventory::PackageName;
 
 use crate::host::{Command, HostPath, WorkPath};
+use crate::state;
 
 /// The name of the folder in the work area.
 pub(crate) const AREA: &str = "apt";
+
+/// The folder in it with [`HOLD`].
+pub(super) const HELD: &str = "held";
+
+/// The program that dpkg's triggers run instead of `update-initramfs`.
+///
+/// The trigger of `initramfs-tools` (0.142, its `postinst triggered`) rebuilds the image of
+/// the newest kernel. The installer rebuilds all images at the end of the phase, for which this
+/// leaves a durable mark. All other calls are not triggers.
+pub(super) fn hold() -> String {
+    format!(
+        "#!/bin/sh\n\
+         if [ \"$*\" = -u ] && [ -z \"$DPKG_MAINTSCRIPT_PACKAGE\" ]; then\n\
+         \x20   : >{due} && exec sync {due}\n\
+         fi\n\
+         exec /usr/sbin/update-initramfs \"$@\"\n",
+        due = state::initramfs_due()
+    )
+}
 
 /// The number of seconds that apt waits for the dpkg lock: as long as a slow upgrade.
 const PATIENCE: &str = "900";
@@ -39,6 +59,8 @@ fn isolated(program: &str, words: &[&str]) -> Command {
         "Dpkg::Options::=--force-confdef".to_owned(),
         "Dpkg::Options::=--force-confold".to_owned(),
         "Dpkg::Use-Pty=0".to_owned(),
+        // apt's own default, after the folder with the program that holds back a trigger.
+        format!("DPkg::Path={}:/usr/sbin:/usr/bin:/sbin:/bin", area(HELD)),
     ];
     let options = options.iter().flat_map(|option| ["-o", option.as_str()]);
     let all: Vec<_> = options.chain(words.iter().copied()).collect();
@@ -120,7 +142,8 @@ mod tests {
     fn apt_is_asked_for_exact_versions_and_nothing_else() {
         let line = install(&["dkms=3.0.10-8".to_owned()], Doing::Really).to_string();
         assert!(line.starts_with("apt-get -o "), "{line}");
-        let end = "-o Dpkg::Use-Pty=0 --yes --no-remove --no-install-recommends --fix-broken install dkms=3.0.10-8";
+        let end = "-o DPkg::Path=/var/lib/vgpu-offline-work/apt/held:/usr/sbin:/usr/bin:/sbin:/bin \
+                   --yes --no-remove --no-install-recommends --fix-broken install dkms=3.0.10-8";
         assert!(line.ends_with(end), "{line}");
         let names = ["make", "g++"].map(|name| name.parse().unwrap());
         let line = exchange(&["libc6=2.36-9".to_owned()], &names, Doing::Saying).to_string();

@@ -19,6 +19,8 @@ impl<'h> Area<'h> {
             work.dir(dir)?;
         }
         work.dir("packages")?;
+        work.dir(apt::HELD)?;
+        work.script(&format!("{}/update-initramfs", apt::HELD), &apt::hold())?;
         for file in files {
             work.link(file.content.id, &format!("packages/{}", file.file_name()), Mode::FILE)?;
         }
@@ -40,12 +42,12 @@ impl<'h> Area<'h> {
         command: &Command,
     ) -> Result<Option<Simulation>, PackageError> {
         let Some(output) = self.0.ask(command)? else { return Ok(None) };
-        let [said, complaint] =
+        let [stdout, stderr] =
             [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
         if !output.succeeded() {
-            return Err(PackageError::NoWay(indent(&(said + &*complaint))));
+            return Err(PackageError::NoWay(indent(&(stdout + &*stderr))));
         }
-        Simulation::parse(&said).map(Some).map_err(PackageError::Unclear)
+        Simulation::parse(&stdout).map(Some).map_err(PackageError::Unclear)
     }
 
     /// Removes the repository.

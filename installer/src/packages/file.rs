@@ -62,9 +62,9 @@ impl PackageFile {
     /// record, or four times its own size.
     #[must_use]
     pub(crate) fn unpacked(&self) -> u64 {
-        let said = self.fields.iter().find(|(name, _)| is(name, "Installed-Size"));
-        let said = said.and_then(|(_, value)| value.as_str().parse::<u64>().ok());
-        said.map_or(self.content.size.saturating_mul(4), |kib| kib.saturating_mul(1024))
+        let size = self.fields.iter().find(|(name, _)| is(name, "Installed-Size"));
+        let size = size.and_then(|(_, value)| value.as_str().parse::<u64>().ok());
+        size.map_or(self.content.size.saturating_mul(4), |kib| kib.saturating_mul(1024))
     }
 }
 

@@ -5,9 +5,9 @@ use super::Plan;
 use crate::act::{Journal, Log, Transaction};
 use crate::host::{Command, Host, HostError, Look};
 use crate::journal::{
-    BootId, JournalError, LogError, NewTransaction, SettleError, TxId, TxState, recover, settle,
+    BootId, JournalError, LogError, NewTransaction, SettleError, Settling, TxId, TxState, recover,
+    settle,
 };
-use crate::settle::Derived;
 use crate::step::{Status, Step, StepError};
 
 /// The source of a plan.
@@ -31,8 +31,8 @@ pub(crate) enum Applying<'a> {
         /// The number of steps in the plan.
         of: usize,
     },
-    /// This derived state is being rebuilt.
-    Rebuild(&'a Derived),
+    /// Derived state is being rebuilt.
+    Settle(Settling<'a>),
 }
 
 /// The outcome of an apply.
@@ -262,7 +262,7 @@ impl Run<'_> {
 
     fn settle(&mut self) -> Result<(), ApplyError> {
         let each = &mut *self.each;
-        Ok(settle(self.host, self.log, &mut |derived| each(Applying::Rebuild(derived)))?)
+        Ok(settle(self.host, self.log, &mut |event| each(Applying::Settle(event)))?)
     }
 
     fn is_all_true(&self) -> Result<bool, ApplyError> {
@@ -289,12 +289,4 @@ impl Run<'_> {
 /// Checks whether commands run here, and are not only listed.
 pub(crate) fn runs_commands(look: &dyn Look) -> Result<bool, HostError> {
     Ok(look.query(&Command::new("true", &[]))?.is_some())
-}
-
-impl BootId {
-    /// Returns the current boot of the host; empty in a prepared folder.
-    pub(crate) fn current(look: &dyn Look) -> Result<Self, HostError> {
-        let path = crate::state::fixed("/proc/sys/kernel/random/boot_id");
-        Ok(Self(look.text(&path)?.unwrap_or_default()))
-    }
 }

@@ -2,11 +2,13 @@
 
 mod apply;
 mod planner;
+mod propose;
 mod rehearse;
+mod resume_unit;
 mod review;
+mod rollback;
 #[cfg(test)]
 pub(crate) mod tests;
-mod way_back;
 
 #[cfg(test)]
 pub(crate) use self::apply::apply;
@@ -16,9 +18,11 @@ pub(crate) use self::apply::{
 #[cfg(test)]
 pub(crate) use self::planner::plan;
 pub(crate) use self::planner::{Choices, GuestTools, Surroundings, Unsuitable, plan_with};
-pub(crate) use self::rehearse::{Rehearsal, rehearse};
+pub(crate) use self::propose::{InstalledHeaders, Proposed, Source};
+pub(crate) use self::rehearse::{Rehearsal, RehearseError, rehearse};
+pub(crate) use self::resume_unit::Resume;
 pub(crate) use self::review::{Basis, MAX_REVIEW, Review};
-pub(crate) use self::way_back::{WayBack, way_back};
+pub(crate) use self::rollback::{Rollback, rollback};
 
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::printable;
@@ -37,6 +41,9 @@ pub(crate) struct Plan {
     pub(crate) before_reboot: Vec<Step>,
     /// The steps that need the effect of phase 1, in order.
     pub(crate) after_reboot: Vec<Step>,
+    /// The objections of the judgement that the operator has overridden.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) overridden: Vec<String>,
 }
 
 /// A stored plan cannot be read.
@@ -57,7 +64,7 @@ impl Plan {
     /// Returns a plan of these steps.
     #[must_use]
     pub(crate) fn new(before_reboot: Vec<Step>, after_reboot: Vec<Step>) -> Self {
-        Self { version: VERSION, before_reboot, after_reboot }
+        Self { version: VERSION, before_reboot, after_reboot, overridden: Vec::new() }
     }
 
     /// Returns all steps, in order.

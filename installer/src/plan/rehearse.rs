@@ -1,6 +1,10 @@
-use vgpu_manifest::Digest;
+use std::collections::BTreeMap;
+
+use vgpu_manifest::ui::{Exit, Explain};
+use vgpu_manifest::{Digest, HostPath};
 
 use super::Plan;
+use super::planner::Unsuitable;
 use crate::act::{Change, Journal, Log};
 use crate::host::{Look, Overlay};
 use crate::journal::{BootId, JournalError, NewTransaction};
@@ -23,11 +27,43 @@ impl Rehearsal {
     }
 }
 
+/// A plan cannot be rehearsed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RehearseError {
+    #[error(transparent)]
+    Step(#[from] StepError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Unsuitable(#[from] Unsuitable),
+}
+
+impl Explain for RehearseError {
+    fn exit(&self) -> Option<Exit> {
+        match self {
+            Self::Unsuitable(unsuitable) => unsuitable.exit(),
+            Self::Step(_) | Self::Journal(_) => None,
+        }
+    }
+}
+
+/// Returns the path at which a change places a whole node.
+fn placed_by(change: &Change) -> Option<&HostPath> {
+    match change {
+        Change::Put { path, after: Some(_), words, .. } if words.is_empty() => Some(path),
+        _ => None,
+    }
+}
+
 /// Rehearses a plan without touching the host.
 ///
 /// It runs the real steps on a host that keeps every change in memory, so their journal entries are
 /// the real ones.
-pub(crate) fn rehearse(plan: &Plan, look: &dyn Look) -> Result<Rehearsal, StepError> {
+///
+/// # Errors
+///
+/// A step fails, or two steps place different nodes at one path: the host would never be in sync.
+pub(crate) fn rehearse(plan: &Plan, look: &dyn Look) -> Result<Rehearsal, RehearseError> {
     let mut overlay = Overlay::new(look);
     let mut log = Log::in_memory().map_err(JournalError::from)?;
     let new = NewTransaction {
@@ -37,20 +73,38 @@ pub(crate) fn rehearse(plan: &Plan, look: &dyn Look) -> Result<Rehearsal, StepEr
         began: 0,
     };
     let tx = log.begin(&new).map_err(JournalError::from)?;
-    let mut rehearse = |steps: &[Step]| -> Result<Vec<Step>, StepError> {
+    let mut placed: BTreeMap<HostPath, String> = BTreeMap::new();
+    let mut rehearse = |steps: &[Step]| -> Result<Vec<Step>, RehearseError> {
         let mut left = Vec::new();
         for step in steps {
             if step.check(&overlay)? == Status::Done {
                 continue;
             }
             if !step.waits_for_boot() {
+                let known = log.entries(tx).map_err(JournalError::from)?.len();
                 step.apply(&mut Journal::new(&mut overlay, &mut log, tx, step.component()))?;
+                let entries = log.entries(tx).map_err(JournalError::from)?;
+                for path in entries[known..].iter().filter_map(|entry| placed_by(&entry.change)) {
+                    let by = step.summary();
+                    match placed.insert(path.clone(), by.clone()) {
+                        Some(first) if first != by => {
+                            let both = format!(
+                                "`{first}` and `{by}` both write {path}; remove one of them from \
+                                 the recipe"
+                            );
+                            return Err(Unsuitable::Reason(both).into());
+                        }
+                        _ => {}
+                    }
+                }
             }
             left.push(step.clone());
         }
         Ok(left)
     };
-    let plan = Plan::new(rehearse(&plan.before_reboot)?, rehearse(&plan.after_reboot)?);
+    let [before_reboot, after_reboot] = [&plan.before_reboot, &plan.after_reboot];
+    let (before_reboot, after_reboot) = (rehearse(before_reboot)?, rehearse(after_reboot)?);
+    let plan = Plan { before_reboot, after_reboot, ..plan.clone() };
     let entries = log.entries(tx).map_err(JournalError::from)?;
     Ok(Rehearsal { plan, changes: entries.into_iter().map(|entry| entry.change).collect() })
 }

@@ -10,10 +10,9 @@ use serde_json::{Value, json};
 use vgpu_manifest::inventory::Inventory;
 use vgpu_manifest::{Digest, printable};
 
-use super::{Choices, GuestTools, Plan};
+use super::{Choices, GuestTools, Plan, Resume};
 use crate::act::Change;
 use crate::gpus::GpuChoice;
-use crate::status::resume::Resume;
 use crate::step::Step;
 
 /// The schema version of the document, and the only one that this program reads.
@@ -206,7 +205,7 @@ mod tests {
             license: None,
             guest_tools: GuestTools::LeftOut,
         };
-        let review = Basis::new(&choices, Resume::ByItself, facts, plan);
+        let review = Basis::new(&choices, Resume::ByUnit, facts, plan);
         Review { bundle: Digest::of(b"a bundle"), changes: Vec::new(), review }
     }
 

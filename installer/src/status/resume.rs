@@ -1,58 +1,18 @@
-//! Resuming a plan automatically after the reboot between its two phases.
+//! The decision whether the resume unit continues a plan on this boot.
 //!
-//! A unit runs `apply --resume` at boot. It must not disturb a host in trouble: it tries once per
-//! boot, never on the boot of phase 1, and gives up after two incomplete attempts, including those
-//! ended by a power cut.
+//! The unit must not disturb a host in trouble: it tries once per boot, never on the boot of phase 1,
+//! and gives up after two incomplete attempts, including those ended by a power cut.
 
 use serde::{Deserialize, Serialize};
-use vgpu_manifest::HostPath;
 
 use crate::act::Transaction;
 use crate::host::{Host, HostError, Look, OwnPath, OwnState};
 use crate::journal::{BootId, TxId};
 use crate::plan::Plan;
-use crate::state::{self, fixed};
-use crate::step::{InstallSelf, Step};
-
-/// The name of the unit.
-pub(crate) const UNIT: &str = "vgpu-offline-resume.service";
+use crate::state;
 
 /// The number of attempts.
 const TRIES: u32 = 2;
-
-/// Whether the host resumes automatically.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Resume {
-    /// A unit resumes.
-    ByItself,
-    /// The operator resumes.
-    #[default]
-    ByOperator,
-}
-
-/// Returns the path of the unit.
-pub(crate) fn unit_path() -> HostPath {
-    fixed(&format!("/etc/systemd/system/{UNIT}"))
-}
-
-/// Returns the unit. It runs before guests start, without a time limit, with its output on the
-/// console. Nothing that an operator needs to log in waits for it.
-pub(crate) fn unit_text() -> String {
-    format!(
-        "# Resumes the vGPU installation after the reboot.\n\
-         # Written by vgpu-installer; `vgpu-installer revert` restores the previous state.\n\
-         [Unit]\nDescription=Resume the vGPU installation after the reboot\n\
-         Before=pve-guests.service\n\
-         ConditionPathExists={journal}\n\n\
-         [Service]\nType=oneshot\nExecStart={program} apply --resume\n\
-         SuccessExitStatus=10\nTimeoutStartSec=infinity\n\
-         StandardOutput=journal+console\nStandardError=journal+console\n\n\
-         [Install]\nWantedBy=multi-user.target\n",
-        journal = state::journal(),
-        program = InstallSelf::path(),
-    )
-}
 
 /// The decision whether to resume now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +47,7 @@ fn tries(look: &dyn Look, tx: TxId) -> Result<Option<Tries>, HostError> {
 /// The actor that resumes an interrupted apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum GoesOn {
+pub(crate) enum Resumption {
     /// The unit, after the next boot.
     ByItself,
     /// The operator, because the unit has used up its attempts.
@@ -96,19 +56,17 @@ pub(crate) enum GoesOn {
     ByOperator,
 }
 
-/// Checks whether the unit resumes this plan. The unit of an earlier bundle may be present although
-/// the operator disabled it for this one.
-pub(crate) fn is_wanted(plan: &Plan) -> bool {
-    plan.steps().any(|step| matches!(step, Step::EnableUnit(step) if step.unit.as_str() == UNIT))
-}
-
-/// Returns who resumes `tx`, which has this plan.
-pub(crate) fn who(look: &dyn Look, tx: &Transaction, plan: &Plan) -> Result<GoesOn, HostError> {
-    if !is_wanted(plan) {
-        return Ok(GoesOn::ByOperator);
+/// Returns the actor that resumes `tx`, which has this plan.
+pub(crate) fn resumption(
+    look: &dyn Look,
+    tx: &Transaction,
+    plan: &Plan,
+) -> Result<Resumption, HostError> {
+    if !plan.resumes_automatically() {
+        return Ok(Resumption::ByOperator);
     }
     let tried = tries(look, tx.id)?.is_some_and(|tries| tries.count >= TRIES);
-    Ok(if tried { GoesOn::GaveUp } else { GoesOn::ByItself })
+    Ok(if tried { Resumption::GaveUp } else { Resumption::ByItself })
 }
 
 /// Decides whether to resume `tx` on this boot.
@@ -185,14 +143,5 @@ mod tests {
         // Another transaction starts counting anew.
         let other = Transaction { id: TxId(4), ..tx.clone() };
         assert_eq!(may(&host, &other, &boot("fourth")).unwrap(), May::Go);
-    }
-
-    #[test]
-    fn the_unit_waits_for_nobody_and_only_guests_wait_for_it() {
-        let text = unit_text();
-        for line in ["Before=pve-guests.service", "TimeoutStartSec=infinity", "journal+console"] {
-            assert!(text.contains(line), "{line}");
-        }
-        assert!(!text.contains("After=") && !text.contains("ssh"), "{text}");
     }
 }

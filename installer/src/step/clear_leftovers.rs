@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::HostPath;
-use vgpu_manifest::inventory::{Leftover, LeftoverKind};
+use vgpu_manifest::inventory::{Among, Leftover, LeftoverKind};
 
 use super::{Goal, StepError};
 use crate::act::Journal;
@@ -29,10 +29,30 @@ impl ClearLeftovers {
         if leftovers.is_empty() { None } else { Some(Self { leftovers }) }
     }
 
-    fn hindrances(&self) -> impl Iterator<Item = (&HostPath, Hindrance)> {
-        self.leftovers.iter().filter_map(|leftover| {
+    /// Returns the leftovers that prevent an installation and that only the operator can remove:
+    /// they are in files with other settings, in files of packages, or in an unknown place.
+    pub(crate) fn refused(leftovers: &[Leftover]) -> impl Iterator<Item = &Leftover> {
+        let prevents = |leftover: &&Leftover| match leftover.kind {
+            LeftoverKind::VfioIds | LeftoverKind::NvidiaBlacklist | LeftoverKind::NvidiaInstall => {
+                Hindrance::of(leftover).is_none()
+            }
+            _ => false,
+        };
+        leftovers.iter().filter(prevents)
+    }
+
+    /// Returns each path once, although a file can have several leftovers.
+    fn hindrances(&self) -> Vec<(&HostPath, Hindrance)> {
+        let hindrances = self.leftovers.iter().filter_map(|leftover| {
             Hindrance::of(leftover).map(|hindrance| (&leftover.path, hindrance))
-        })
+        });
+        let mut unique = Vec::new();
+        for hindrance in hindrances {
+            if !unique.contains(&hindrance) {
+                unique.push(hindrance);
+            }
+        }
+        unique
     }
 }
 
@@ -51,11 +71,18 @@ impl Hindrance {
             // It preloads a second library, or one that no longer exists.
             LeftoverKind::UnlockDropIn
             // Its rules bind GPUs that this installation assigns differently.
-            | LeftoverKind::UdevRules => Some(Self::File),
+            | LeftoverKind::UdevRules
+            // It enables the virtual functions at the same time as the unit of this installation.
+            | LeftoverKind::SriovUnit => Some(Self::File),
             // Its key is in a folder that can disappear at any time.
             LeftoverKind::DkmsSigning if is_drop_in(&leftover.path) => Some(Self::File),
             // systemd-modules-load.service fails at every boot because of this module.
             LeftoverKind::ModulesVirqfd => Some(Self::Line(VIRQFD)),
+            // They keep NVIDIA's driver from the GPU.
+            LeftoverKind::VfioIds
+            | LeftoverKind::VfioSoftdep
+            | LeftoverKind::NvidiaBlacklist
+            | LeftoverKind::NvidiaInstall => can_remove(leftover).then_some(Self::File),
             _ => None,
         }
     }
@@ -81,6 +108,12 @@ impl Hindrance {
     }
 }
 
+/// Checks whether the whole file can be removed. Files outside of `/etc` belong to packages.
+fn can_remove(leftover: &Leftover) -> bool {
+    let is_alone = leftover.line.as_ref().is_some_and(|line| line.among == Among::Leftovers);
+    is_alone && leftover.path.as_path().starts_with("/etc")
+}
+
 fn is_drop_in(path: &HostPath) -> bool {
     path.as_path().starts_with("/etc/dkms/framework.conf.d")
 }
@@ -97,19 +130,20 @@ fn without_line(text: &[u8], line: &str) -> Vec<u8> {
 
 impl Goal for ClearLeftovers {
     fn summary(&self) -> String {
-        let said = self.hindrances().map(|(path, hindrance)| match hindrance {
+        let names = self.hindrances().into_iter().map(|(path, hindrance)| match hindrance {
             Hindrance::File => path.to_string(),
             Hindrance::Line(line) => format!("`{line}` in {path}"),
         });
         format!(
             "remove leftovers of an earlier installation: {}",
-            said.collect::<Vec<_>>().join(", ")
+            names.collect::<Vec<_>>().join(", ")
         )
     }
 
     fn why(&self) -> String {
-        "They would preload a different library, bind GPUs by different rules, sign modules with \
-         a key that may no longer exist, or load a kernel module that no longer exists."
+        "They would preload a different library, bind GPUs by different rules, keep NVIDIA's \
+         driver from the GPUs, enable virtual functions a second time, sign modules with a key \
+         that may no longer exist, or load a kernel module that no longer exists."
             .to_owned()
     }
 
@@ -134,6 +168,8 @@ impl Goal for ClearLeftovers {
 
 #[cfg(test)]
 mod tests {
+    use vgpu_manifest::inventory::LeftoverLine;
+
     use super::*;
 
     #[test]
@@ -147,7 +183,7 @@ mod tests {
 
     #[test]
     fn what_is_not_in_the_way_stays() {
-        let leftover = |kind, path: &str| Leftover { kind, path: HostPath::new(path).unwrap() };
+        let leftover = |kind, path: &str| Leftover::at(kind, HostPath::new(path).unwrap());
         let all = [
             leftover(LeftoverKind::Rustup, "/root/.cargo"),
             leftover(LeftoverKind::DkmsSigning, "/etc/dkms/framework.conf"),
@@ -156,5 +192,29 @@ mod tests {
         let step = ClearLeftovers::in_the_way(&all).unwrap();
         assert_eq!(step.leftovers, all[2..]);
         assert_eq!(ClearLeftovers::in_the_way(&all[..2]), None);
+    }
+
+    fn line(kind: LeftoverKind, path: &str, number: u32, among: Among) -> Leftover {
+        let line = Some(LeftoverLine::new(number, "a line", among));
+        Leftover { line, ..Leftover::at(kind, HostPath::new(path).unwrap()) }
+    }
+
+    #[test]
+    fn a_file_of_passthrough_is_removed_and_a_line_among_others_is_refused() {
+        let vfio = "/etc/modprobe.d/vfio.conf";
+        let all = [
+            line(LeftoverKind::VfioIds, vfio, 1, Among::Leftovers),
+            line(LeftoverKind::VfioSoftdep, vfio, 2, Among::Leftovers),
+            line(LeftoverKind::NvidiaBlacklist, "/lib/modprobe.d/x.conf", 1, Among::Leftovers),
+            line(LeftoverKind::NvidiaInstall, "/etc/modprobe.d/mine.conf", 3, Among::Others),
+            // Without ids it has no effect.
+            line(LeftoverKind::VfioSoftdep, "/etc/modprobe.d/mine.conf", 4, Among::Others),
+            line(LeftoverKind::VfioIds, "/etc/default/grub", 9, Among::Others),
+        ];
+        let step = ClearLeftovers::in_the_way(&all).unwrap();
+        assert_eq!(step.leftovers, all[..2]);
+        assert_eq!(step.summary(), format!("remove leftovers of an earlier installation: {vfio}"));
+        let refused: Vec<_> = ClearLeftovers::refused(&all).collect();
+        assert_eq!(refused, [&all[2], &all[3], &all[5]]);
     }
 }

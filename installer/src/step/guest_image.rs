@@ -3,9 +3,9 @@ use vgpu_manifest::{Digest, HostPath, ItemName, Mode};
 
 use super::{Goal, StepError, holds, put_text};
 use crate::act::Journal;
+use crate::date::Date;
 use crate::host::{Command, Content, Host, HostError, Look, Meta, Node, Verb, Work, WorkPath};
 use crate::state::below_dir;
-use crate::ui::Date;
 
 /// Makes a CD image with guest drivers in a storage where Proxmox VE offers it to guests.
 ///

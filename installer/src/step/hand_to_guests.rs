@@ -148,7 +148,11 @@ impl Goal for HeldForGuests {
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
         match self.lost(journal.look())? {
             lost if lost.is_empty() => Ok(()),
-            lost => Err(StepError::NotHeld(lost.join(", "))),
+            lost => Err(StepError::Reason(format!(
+                "after the reboot {} instead of vfio-pci; run `dmesg` to see which driver bound it \
+                    first, or `vgpu-installer revert` to restore the settings",
+                lost.join(", ")
+            ))),
         }
     }
 

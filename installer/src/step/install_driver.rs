@@ -105,7 +105,11 @@ impl InstallDriver {
         if self.foreign.as_ref() == Some(&foreign) {
             return Ok(journal.act(foreign)?);
         }
-        Err(StepError::ForeignDriver(foreign))
+        Err(StepError::Reason(format!(
+            "the driver {foreign} is installed, but not by vgpu-installer; pass `--foreign-driver \
+                remove` to remove it with its own uninstaller (a revert does not reinstall it), or \
+                run `nvidia-uninstall` first"
+        )))
     }
 }
 

@@ -47,7 +47,10 @@ impl KernelCommandLine {
             _ => (booted_with(journal.look())?, Meta::root(Mode::FILE)),
         };
         if !has_root(&file) {
-            return Err(StepError::NoRoot { path });
+            return Err(StepError::Reason(format!(
+                "{path} has no `root=` parameter, so the host would not boot with it; write the \
+                    full kernel command line to it first"
+            )));
         }
         let missing = parameters::missing(&file, &self.words);
         let edited = parameters::with(&file, &missing);

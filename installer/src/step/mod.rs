@@ -3,26 +3,19 @@
 mod build_unlock;
 mod clear_leftovers;
 mod enable_sriov;
-mod enable_unit;
+mod files;
 mod guest_image;
 mod hand_to_guests;
 mod install_driver;
-mod install_packages;
-mod install_self;
-mod install_unit;
-mod keep_repository;
 mod kernel_command_line;
-mod load_modules;
-mod mend_packages;
-mod modprobe_options;
+mod modules;
 mod old_config;
+mod packages;
 mod pin_kernel;
-mod place_file;
-mod place_item;
 mod serve_licenses;
 mod signing_key;
 mod start_services;
-mod unit_drop_in;
+mod units;
 
 pub(crate) use self::build_unlock::{LIBRARY, UnlockSource};
 pub(crate) use self::enable_sriov::SriovBy;
@@ -35,9 +28,8 @@ use std::borrow::Borrow;
 
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::HostPath;
-use vgpu_manifest::catalog::DriverVersion;
 
-use crate::act::{ForeignDriver, Journal};
+use crate::act::Journal;
 use crate::component::Component;
 use crate::driver::DriverError;
 use crate::gpus::InUse;
@@ -73,7 +65,7 @@ macro_rules! steps {
 
 steps! {
     /// Copies this program to the host.
-    install_self::InstallSelf in InstallSelf;
+    files::InstallSelf in InstallSelf;
     /// Installs NVIDIA's host driver.
     install_driver::InstallDriver in Box<InstallDriver>;
     /// Gives the driver an older list of vGPU types.
@@ -81,29 +73,29 @@ steps! {
     /// Builds the unlock library.
     build_unlock::BuildUnlock in BuildUnlock;
     /// Enables a unit at boot.
-    enable_unit::EnableUnit in EnableUnit;
+    units::EnableUnit in EnableUnit;
     /// Starts services now.
     start_services::StartServices in StartServices;
     /// Enables virtual functions now and at boot.
     enable_sriov::EnableSriov in EnableSriov;
     /// Installs Debian packages.
-    install_packages::InstallPackages in InstallPackages;
+    packages::InstallPackages in InstallPackages;
     /// Keeps the packages on the host as a local apt repository.
-    keep_repository::KeepRepository in KeepRepository;
+    packages::KeepRepository in KeepRepository;
     /// Writes a small text file.
-    place_file::PlaceFile in PlaceFile;
+    files::PlaceFile in PlaceFile;
     /// Writes a file from the bundle.
-    place_item::PlaceItem in PlaceItem;
+    files::PlaceItem in PlaceItem;
     /// Adds kernel parameters.
     kernel_command_line::KernelCommandLine in KernelCommandLine;
     /// Loads kernel modules at boot.
-    load_modules::LoadModules in LoadModules;
+    modules::LoadModules in LoadModules;
     /// Configures kernel modules.
-    modprobe_options::ModprobeOptions in ModprobeOptions;
+    modules::ModprobeOptions in ModprobeOptions;
     /// Installs a systemd unit.
-    install_unit::InstallUnit in InstallUnit;
+    units::InstallUnit in InstallUnit;
     /// Adds to an existing systemd unit.
-    unit_drop_in::UnitDropIn in UnitDropIn;
+    units::UnitDropIn in UnitDropIn;
     /// Removes leftovers of an earlier installation.
     clear_leftovers::ClearLeftovers in ClearLeftovers;
     /// Makes a key for signing modules.
@@ -121,7 +113,7 @@ steps! {
     /// Checks that this kernel is running.
     pin_kernel::KernelRuns in KernelRuns;
     /// Finishes configuring half-configured packages.
-    mend_packages::MendPackages in MendPackages;
+    packages::MendPackages in MendPackages;
     /// Creates a CD image with guest drivers.
     guest_image::GuestImage in GuestImage;
     /// Runs the license server.
@@ -252,31 +244,6 @@ pub(crate) enum StepError {
             `Continue`, `Yes` at the console, and enter the one-time password"
     )]
     EnrolmentWaits,
-    /// GPUs for passthrough are not bound to `vfio-pci`.
-    #[error(
-        "after the reboot {0} instead of vfio-pci; run `dmesg` to see which driver bound it first, or `vgpu-installer revert` to restore the settings"
-    )]
-    NotHeld(String),
-    /// The kernel cannot import the root pool.
-    #[error(
-        "the root pool {0} has features of OpenZFS 2.4, so {1} could not import it and the host would not boot; make a bundle whose driver works with a newer kernel"
-    )]
-    NewerPool(String, String),
-    /// It is unknown whether the kernel can import the root pool.
-    #[error(
-        "cannot determine whether {1} can import the root pool {0}, so the host might not boot; run `zpool get feature@block_cloning_endian {0}`"
-    )]
-    SilentPool(String, String),
-    /// The license server does not respond.
-    #[error("the license server does not answer at {url}: {why}; run `{ask}` for details")]
-    SilentServer {
-        /// The URL of the request.
-        url: String,
-        /// The result, safe to display.
-        why: String,
-        /// The command that shows details.
-        ask: String,
-    },
     /// The driver does not work with the running kernel.
     #[error(
         "this host runs kernel {runs}, but the driver requires {needs}; reboot into that kernel"
@@ -287,22 +254,9 @@ pub(crate) enum StepError {
         /// The required kernel.
         needs: String,
     },
-    /// The package content differs from the manifest.
-    #[error("the vgpuConfig.xml in the driver {0} does not match the bundle's manifest")]
-    OtherConfig(DriverVersion),
-    /// A driver is present that this program did not install.
-    #[error(
-        "the driver {0} is installed, but not by vgpu-installer; pass `--foreign-driver remove` to remove it with its own uninstaller (a revert does not reinstall it), or run `nvidia-uninstall` first"
-    )]
-    ForeignDriver(ForeignDriver),
-    /// The kernel command line cannot be edited safely.
-    #[error(
-        "{path} has no `root=` parameter, so the host would not boot with it; write the full kernel command line to it first"
-    )]
-    NoRoot {
-        /// The file with the command line.
-        path: HostPath,
-    },
+    /// Another reason, for the operator.
+    #[error("{0}")]
+    Reason(String),
 }
 
 /// Returns the first lines of every text file that this program writes.

@@ -55,7 +55,10 @@ impl Goal for OldConfig {
         // Without commands, nothing was unpacked.
         let Some(bytes) = bytes else { return Ok(()) };
         if Digest::of(&bytes) != self.sha256 {
-            return Err(StepError::OtherConfig(self.version.clone()));
+            return Err(StepError::Reason(format!(
+                "the vgpuConfig.xml in the driver {} does not match the bundle's manifest",
+                self.version
+            )));
         }
         Ok(journal.put_bytes(&Self::path(), &bytes, Meta::root(Mode::FILE))?)
     }

@@ -38,14 +38,26 @@ impl Goal for PinKernel {
 
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
         if let Some(pool) = &self.pool {
-            let kernel = || self.kernel.as_str().to_owned();
+            let kernel = self.kernel.as_str();
             match imports(journal.look(), &self.kernel, pool)? {
                 Imports::Yes => {}
-                Imports::No => return Err(StepError::NewerPool(pool.to_string(), kernel())),
-                Imports::Unknown => return Err(StepError::SilentPool(pool.to_string(), kernel())),
+                Imports::No => {
+                    return Err(StepError::Reason(format!(
+                        "the root pool {pool} has features of OpenZFS 2.4, so {kernel} could not \
+                            import it and the host would not boot; make a bundle whose driver \
+                            works with a newer kernel"
+                    )));
+                }
+                Imports::Unknown => {
+                    return Err(StepError::Reason(format!(
+                        "cannot determine whether {kernel} can import the root pool {pool}, so the \
+                            host might not boot; run `zpool get feature@block_cloning_endian \
+                            {pool}`"
+                    )));
+                }
             }
         }
-        Ok(journal.act(pin(&self.kernel))?)
+        Ok(pin(journal, &self.kernel)?)
     }
 
     fn takes_commands(&self) -> bool {

@@ -76,7 +76,7 @@ impl ServeLicenses {
             journal.act(contained.create())?;
         }
         // Also for an existing container, because a power cut may have prevented it.
-        journal.act(contained.set_entrypoint())?;
+        journal.act(contained.complete())?;
         Ok(journal.act(contained.start())?)
     }
 
@@ -92,8 +92,11 @@ impl ServeLicenses {
             Some(container) => format!("pct start {} --debug", container.vmid),
             None => format!("journalctl --unit {UNIT}"),
         };
-        let why = why.escape_debug().to_string();
-        StepError::SilentServer { url: self.service.url(), why, ask }
+        StepError::Reason(format!(
+            "the license server does not answer at {}: {}; run `{ask}` for details",
+            self.service.url(),
+            why.escape_debug()
+        ))
     }
 
     /// Returns the command that starts the server, also after another server replaced it.

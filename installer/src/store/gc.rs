@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use vgpu_manifest::{Digest, ItemId};
 
-use super::{Bundles, BundlesError};
+use super::Bundles;
 use crate::act::{Action, Change, Entry, Transaction};
 use crate::driver::{DriverSpec, remembered};
 use crate::host::{Content, HostError, Kind, Look, Node, OwnPath, OwnState};
-use crate::plan::{Plan, PlanError};
+use crate::plan::Plan;
 use crate::state;
 use crate::step::Step;
-use crate::trust::{FloorError, Floors};
+use crate::trust::Floors;
 
 /// The contents that must stay.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,28 +34,10 @@ pub(crate) struct Garbage {
     pub(crate) stays: u64,
 }
 
-/// The needed contents cannot be determined.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum GcError {
-    /// The host failed.
-    #[error(transparent)]
-    Host(#[from] HostError),
-    /// A bundle's manifest cannot be read.
-    #[error(transparent)]
-    Bundles(#[from] BundlesError),
-    /// The floors cannot be read.
-    #[error(transparent)]
-    Floors(#[from] FloorError),
-    /// A plan cannot be read.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-}
-
 impl Needed {
     /// Returns everything needed to apply or revert these open transactions, and by the last confirmed
     /// bundle of each channel.
-    pub(crate) fn of(look: &dyn Look, open: &[(Transaction, Vec<Entry>)]) -> Result<Self, GcError> {
+    pub(crate) fn of(look: &dyn Look, open: &[(Transaction, Vec<Entry>)]) -> anyhow::Result<Self> {
         let mut needed = Self::default();
         for (tx, entries) in open {
             needed.bundle(look, tx.new.bundle)?;
@@ -78,7 +60,7 @@ impl Needed {
         Ok(needed)
     }
 
-    fn bundle(&mut self, look: &dyn Look, bundle: Digest) -> Result<(), GcError> {
+    fn bundle(&mut self, look: &dyn Look, bundle: Digest) -> anyhow::Result<()> {
         self.bundles.insert(bundle);
         let manifest = Bundles::manifest(look, bundle)?;
         self.items.extend(manifest.iter().flat_map(|it| &it.items).map(vgpu_manifest::Item::id));

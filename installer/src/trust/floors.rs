@@ -161,8 +161,8 @@ impl Floors {
         if let Some(proven) = twin.map(|twin| twin.bundle).filter(|proven| *proven != bundle) {
             return Err(FloorError::Another { channel, sequence, proven, bundle });
         }
-        let is_way_back = floor.proven.iter().rev().take(2).any(|proven| proven.bundle == bundle);
-        if sequence < floor.sequence && !is_way_back {
+        let is_rollback = floor.proven.iter().rev().take(2).any(|proven| proven.bundle == bundle);
+        if sequence < floor.sequence && !is_rollback {
             return Err(FloorError::Below { channel, sequence, floor: floor.sequence });
         }
         Ok(())
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_floor_rises_with_what_was_proven_and_the_way_back_stays_open() {
+    fn a_floor_rises_with_confirmed_bundles_and_a_rollback_stays_possible() {
         let mut floors = Floors::default();
         assert!(floors.admit(&bundle(1, "one")).is_ok());
         assert!(floors.prove(&bundle(3, "three")));

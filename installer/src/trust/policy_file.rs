@@ -14,7 +14,7 @@ pub(crate) const POLICY: &str = "/etc/vgpu-offline/policy.toml";
 pub(crate) enum TrustError {
     /// The host has no policy.
     #[error("this host trusts no keys yet: {POLICY} does not exist")]
-    Nobody,
+    NoPolicy,
     /// A user other than root could have written the policy.
     #[error("{POLICY} is not trusted: {why}")]
     Unsafe {
@@ -32,14 +32,14 @@ pub(crate) enum TrustError {
 impl Explain for TrustError {
     fn exit(&self) -> Option<Exit> {
         match self {
-            Self::Nobody | Self::Unsafe { .. } | Self::Policy(_) => Some(Exit::Untrusted),
+            Self::NoPolicy | Self::Unsafe { .. } | Self::Policy(_) => Some(Exit::Untrusted),
             Self::Host(_) => None,
         }
     }
 
     fn hint(&self) -> Option<&str> {
         match self {
-            Self::Nobody => {
+            Self::NoPolicy => {
                 Some("trust a key first: `vgpu-installer trust add KEY.pub --principal NAME`")
             }
             Self::Unsafe { .. } => {
@@ -65,7 +65,7 @@ pub(crate) fn load(look: &dyn Look) -> Result<Option<Policy>, TrustError> {
 
 /// Returns the policy of the host, which must have one.
 pub(crate) fn require(look: &dyn Look) -> Result<Policy, TrustError> {
-    load(look)?.ok_or(TrustError::Nobody)
+    load(look)?.ok_or(TrustError::NoPolicy)
 }
 
 fn check(meta: &Meta) -> Result<(), TrustError> {
@@ -107,7 +107,7 @@ mod tests {
     fn what_is_saved_is_loaded_and_exported() {
         let mut host = MemHost::default();
         assert!(load(&host).unwrap().is_none());
-        assert!(matches!(require(&host), Err(TrustError::Nobody)));
+        assert!(matches!(require(&host), Err(TrustError::NoPolicy)));
         let policy = Policy::parse(DOCUMENT.as_bytes()).unwrap();
         save(&mut OwnState::of(&mut host), &policy, DOCUMENT.as_bytes()).unwrap();
         assert_eq!(require(&host).unwrap(), policy);

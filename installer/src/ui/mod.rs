@@ -1,16 +1,16 @@
 //! Output of the program: requested data on stdout, all other messages on stderr.
 
-mod date;
 mod progress;
-mod silence;
 
 use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::os::fd::AsFd;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-pub(crate) use self::date::Date;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+
 pub(crate) use self::progress::Progress;
 pub(crate) use vgpu_manifest::printable;
 pub(crate) use vgpu_manifest::ui::{ByteSize, Tone};
@@ -23,7 +23,8 @@ use crate::host::real::{On, RunLog};
 pub(crate) struct Ui {
     out: Stream,
     err: Stream,
-    asks: Asks,
+    /// Whether a terminal can answer questions.
+    can_ask: bool,
     log: OnceLock<Arc<RunLog>>,
 }
 
@@ -34,17 +35,10 @@ struct Stream {
     is_colored: bool,
 }
 
-/// Whether a terminal can answer questions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asks {
-    Somebody,
-    Nobody,
-}
-
 /// There is no terminal for questions.
 #[derive(Debug, thiserror::Error)]
 #[error("no terminal to ask on")]
-pub(crate) struct NobodyThere;
+pub(crate) struct NoTerminal;
 
 impl Ui {
     /// Uses the streams of this process.
@@ -55,9 +49,8 @@ impl Ui {
         let stream =
             |is_terminal| Stream { is_terminal, is_colored: color.applies(is_terminal, no_color) };
         let (out, err) = (stream(io::stdout().is_terminal()), stream(io::stderr().is_terminal()));
-        let asks = io::stdin().is_terminal() && err.is_terminal;
-        let asks = if asks { Asks::Somebody } else { Asks::Nobody };
-        Self { out, err, asks, log: OnceLock::new() }
+        let can_ask = io::stdin().is_terminal() && err.is_terminal;
+        Self { out, err, can_ask, log: OnceLock::new() }
     }
 
     /// Copies all messages to the log.
@@ -82,7 +75,7 @@ impl Ui {
     /// Prints a line on stderr.
     pub(crate) fn say(&self, line: impl Display) {
         let line = line.to_string();
-        self.write_down(&line);
+        self.write_to_log(&line);
         // If stderr is closed, the error cannot be reported anywhere.
         let _ = writeln!(io::stderr(), "{line}");
     }
@@ -92,9 +85,9 @@ impl Ui {
         report.lines(self.err.is_colored).iter().for_each(|line| self.say(line));
     }
 
-    fn write_down(&self, text: &str) {
+    fn write_to_log(&self, text: &str) {
         if let Some(log) = self.log.get() {
-            log.said(&unpainted(text));
+            log.message(&unpainted(text));
         }
     }
 
@@ -131,23 +124,23 @@ impl Ui {
     /// Checks whether a terminal can answer a question.
     #[must_use]
     pub(crate) fn can_ask(&self) -> bool {
-        self.asks == Asks::Somebody
+        self.can_ask
     }
 
     /// Asks a question and returns the trimmed answer. The end of input is an empty answer.
-    pub(crate) fn ask(&self, question: &str) -> Result<String, NobodyThere> {
+    pub(crate) fn ask(&self, question: &str) -> Result<String, NoTerminal> {
         Ok(self.answer(question)?.unwrap_or_default())
     }
 
     /// Asks a question and returns the trimmed answer; `None` at the end of input.
-    pub(crate) fn answer(&self, question: &str) -> Result<Option<String>, NobodyThere> {
+    pub(crate) fn answer(&self, question: &str) -> Result<Option<String>, NoTerminal> {
         if !self.can_ask() {
-            return Err(NobodyThere);
+            return Err(NoTerminal);
         }
         let _ = write!(io::stderr(), "{question} ");
         let _ = io::stderr().flush();
         let (since, mut answer) = (Instant::now(), String::new());
-        let count = io::stdin().lock().read_line(&mut answer).map_err(|_| NobodyThere)?;
+        let count = io::stdin().lock().read_line(&mut answer).map_err(|_| NoTerminal)?;
         self.spent(On::Waiting, since);
         if count == 0 {
             // There was no line feed in the input.
@@ -158,11 +151,11 @@ impl Ui {
     }
 
     /// Asks for a secret, without echoing the input. The end of input is an empty answer.
-    pub(crate) fn ask_hidden(&self, question: &str) -> Result<String, NobodyThere> {
+    pub(crate) fn ask_hidden(&self, question: &str) -> Result<String, NoTerminal> {
         if !self.can_ask() {
-            return Err(NobodyThere);
+            return Err(NoTerminal);
         }
-        let _silence = silence::Silence::of(io::stdin()).map_err(|_| NobodyThere)?;
+        let _silence = Silence::of(io::stdin()).map_err(|_| NoTerminal)?;
         let answer = self.ask(question);
         // The line feed was not echoed either.
         self.say("");
@@ -170,7 +163,7 @@ impl Ui {
     }
 
     /// Asks for a confirmation. Only an explicit yes counts.
-    pub(crate) fn confirm(&self, question: &str) -> Result<Answer, NobodyThere> {
+    pub(crate) fn confirm(&self, question: &str) -> Result<Answer, NoTerminal> {
         let answer = self.ask(&format!("{question} [y/N]"))?;
         Ok(match answer.to_lowercase().as_str() {
             "y" | "yes" => Answer::Yes,
@@ -191,6 +184,29 @@ pub(crate) enum Answer {
 impl Stream {
     fn paint(self, tone: Tone, text: &str) -> String {
         if self.is_colored { paint(tone, text) } else { text.to_owned() }
+    }
+}
+
+/// A terminal that does not echo input while this value lives.
+struct Silence<T: AsFd> {
+    terminal: T,
+    before: Termios,
+}
+
+impl<T: AsFd> Silence<T> {
+    fn of(terminal: T) -> io::Result<Self> {
+        let before = tcgetattr(&terminal)?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&terminal, OptionalActions::Flush, &silent)?;
+        Ok(Self { terminal, before })
+    }
+}
+
+impl<T: AsFd> Drop for Silence<T> {
+    fn drop(&mut self) {
+        // A terminal that was closed cannot be restored.
+        let _ = tcsetattr(&self.terminal, OptionalActions::Flush, &self.before);
     }
 }
 

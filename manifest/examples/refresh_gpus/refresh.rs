@@ -226,7 +226,7 @@ mod tests {
         let pci_ids = PCI_IDS.replace("Tesla T4", "T4").replace("GB999", "GB209");
         let refreshed = refresh(&catalog, &pci_ids);
         let t4 = refreshed.lines.iter().find(|line| line.contains("\"1eb8\"")).unwrap();
-        assert!(t4.contains("name = \"T4\"") && t4.contains("native = \"16.0-20.1\""), "{t4}");
+        assert!(t4.contains("name = \"T4\"") && t4.contains("native = \"16.0-20.2\""), "{t4}");
         assert_eq!(refreshed.new, [DeviceId(0x2fff)]);
         assert_eq!(
             *refreshed.lines.last().unwrap(),

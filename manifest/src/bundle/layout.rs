@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::header::{BLOCK, Header, header, padded};
-use super::limits::{MAX_BUNDLE, MAX_MANIFEST, MAX_SUMS};
+use crate::limits::{MAX_BUNDLE, MAX_MANIFEST, MAX_SUMS};
 use crate::types::{MANIFEST, SHA256SUMS, SIGNATURES};
 use crate::{Digest, Item, ItemMode, Manifest, WriteError};
 
@@ -114,6 +114,13 @@ impl Layout {
 }
 
 impl Manifest {
+    /// Checks that the bundle keeps the limits of the format. The digests of chunks may be
+    /// placeholders.
+    pub fn check_limits(&self) -> Result<(), WriteError> {
+        let bytes = self.to_bytes()?;
+        Ok(Layout::new(self, &bytes).map(drop)?)
+    }
+
     /// Returns the member that contains the byte at `offset`, in its header, content or padding.
     pub fn member_at(&self, offset: u64) -> Result<String, WriteError> {
         let bytes = self.to_bytes()?;

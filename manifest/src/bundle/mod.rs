@@ -5,7 +5,6 @@ mod cosign;
 mod damage;
 mod header;
 mod layout;
-pub mod limits;
 mod measure;
 mod parts;
 mod read;
@@ -24,11 +23,14 @@ use vgpu_keys::{Distrust, Policy, Role, SLOTS_LEN, Slots, SlotsError, Trusted};
 
 use self::header::{BLOCK, Header, padded, read_size};
 use self::layout::{Layout, SUMS_HEADER_AT};
-use self::limits::{MAX_MANIFEST, MAX_SUMS};
 use self::parts::Parts;
 use self::read::remedy;
+use crate::limits::{MAX_MANIFEST, MAX_SUMS};
 use crate::types::{MANIFEST, SHA256SUMS};
 use crate::{Digest, Item, Manifest, ManifestError};
+
+// A header has room for the size of the largest item.
+const _: () = assert!(crate::limits::MAX_ITEM == header::MAX_SIZE);
 
 /// A bundle on a medium: one file, or its parts.
 ///

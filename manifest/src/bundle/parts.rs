@@ -7,8 +7,8 @@ use std::os::unix::fs::FileExt;
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{Mode, OFlags};
 
-use super::limits::MAX_PARTS;
 use crate::CHUNK;
+use crate::limits::MAX_PARTS;
 
 /// The length of all parts of a split bundle except the last: a multiple of [`CHUNK`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

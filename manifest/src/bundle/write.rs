@@ -9,11 +9,11 @@ use rustix::fs::Advice;
 use vgpu_keys::{Role, SignError, Signer, Slots, SlotsError};
 
 use super::layout::{Layout, SIGNATURES_AT};
-use super::limits::MAX_PARTS;
 use super::measure::in_parallel;
 use super::parts::{Part, PartSize, Parts, part_path};
 use super::read::{PIECE, Progress};
 use crate::item::Chunk;
+use crate::limits::MAX_PARTS;
 use crate::{CHUNK, Digest, Hasher, Item, ItemName, Manifest, ManifestError, TooLarge};
 
 /// The source of the items' bytes.

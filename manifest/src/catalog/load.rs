@@ -2,7 +2,7 @@
 
 use super::{Catalog, Rows};
 
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 10] = [
     ("evidence.toml", include_str!("../../catalog/evidence.toml")),
     ("architectures.toml", include_str!("../../catalog/architectures.toml")),
     ("gpus.toml", include_str!("../../catalog/gpus.toml")),
@@ -11,6 +11,7 @@ const FILES: [(&str, &str); 9] = [
     ("patches.toml", include_str!("../../catalog/patches.toml")),
     ("unlock.toml", include_str!("../../catalog/unlock.toml")),
     ("kernels.toml", include_str!("../../catalog/kernels.toml")),
+    ("bulletins.toml", include_str!("../../catalog/bulletins.toml")),
     ("rules.toml", include_str!("../../catalog/rules.toml")),
 ];
 
@@ -34,7 +35,7 @@ pub enum CatalogError {
 /// The number of problems in a message; one mistake can affect every row.
 const LISTED: usize = 5;
 
-fn list(problems: &[String]) -> String {
+pub(super) fn list(problems: &[String]) -> String {
     let (listed, more) = problems.split_at(problems.len().min(LISTED));
     let more = if more.is_empty() { String::new() } else { format!("; and {} more", more.len()) };
     listed.join("; ") + &more
@@ -58,6 +59,7 @@ impl Rows {
         self.layouts.extend(more.layouts);
         self.kernels.extend(more.kernels);
         self.reasons.extend(more.reasons);
+        self.bulletins.extend(more.bulletins);
         self.rules.extend(more.rules);
         Ok(())
     }

@@ -4,22 +4,24 @@
 //! in every bundle, so that a new GPU needs no new installer. Where sources contradict each other
 //! the row is *unproven*: its evidence names both, and the verdict names the check that decides.
 
+mod extend;
 mod load;
+mod newer;
 mod query;
 mod range;
 mod rows;
-pub mod sqlite;
 mod validate;
 
+pub use self::extend::ExtensionError;
 pub use self::load::CatalogError;
 pub use self::query::{BuildState, Card, Catalog, NameOf, Overrides};
 pub use self::range::{DeviceId, IdRange, Release, ReleaseRange, SeriesRange};
 pub use self::rows::{
     Apicv, Architecture, ArchitectureId, Branch, BranchUnlock, Build, BuildReason, BuildRow,
-    CardUnlock, Display, Driver, DriverFile, DriverVersion, Evidence, EvidenceId, EvidenceKind,
-    Gpu, GuestRoot, Identity, IdentityId, Kernel, Layout, Library, LibraryId, Md5, Mediation,
-    Modules, Patch, Platform, ReasonId, Role, Rows, Rule, RuleRow, SrIov, State, Subsystem,
-    UnlockState,
+    Bulletin, CardUnlock, Display, Driver, DriverFile, DriverVersion, Evidence, EvidenceId,
+    EvidenceKind, Exposure, Gpu, GuestRoot, Identity, IdentityId, Kernel, Layout, Library,
+    LibraryId, Md5, Mediation, Modules, Month, Patch, Platform, ReasonId, Role, Rows, Rule,
+    RuleRow, SrIov, State, Subsystem, UnlockState,
 };
 pub(crate) use self::validate::validate;
 

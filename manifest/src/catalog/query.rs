@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::extend::Added;
 use super::{
-    Architecture, Branch, BranchUnlock, Build, BuildReason, CatalogError, DeviceId, Driver,
-    DriverFile, DriverVersion, Evidence, EvidenceId, Gpu, Identity, IdentityId, Kernel, Layout,
-    Library, Patch, Release, Rows, Rule, State, validate,
+    Architecture, Branch, BranchUnlock, Build, BuildReason, Bulletin, CatalogError, DeviceId,
+    Driver, DriverFile, DriverVersion, Evidence, EvidenceId, Exposure, Gpu, Identity, IdentityId,
+    Kernel, Layout, Library, Patch, Release, Rows, Rule, State, validate,
 };
 use crate::platform::{KernelSeries, PciId, PveSeries};
 
@@ -13,6 +14,9 @@ use crate::platform::{KernelSeries, PciId, PveSeries};
 #[derive(Debug, Clone)]
 pub struct Catalog {
     rows: Rows,
+    pub(super) added: Added,
+    /// Drivers of bundles, which are newer than the rows.
+    pub(super) newer: Vec<Driver>,
     gpus: BTreeMap<DeviceId, usize>,
     evidence: BTreeMap<EvidenceId, usize>,
 }
@@ -35,6 +39,8 @@ pub enum NameOf<'c> {
     Driver(&'c Driver),
     /// The name is recorded as a wrong name of the driver.
     Misnamed(&'c Driver),
+    /// The name is that of the driver of NVIDIA AI Enterprise.
+    Enterprise(&'c Driver),
 }
 
 /// Whether a driver builds on a kernel, and why.
@@ -76,7 +82,7 @@ impl Catalog {
         let gpus = rows.gpus.iter().enumerate().map(|(at, gpu)| (gpu.id, at)).collect();
         let evidence =
             rows.evidence.iter().enumerate().map(|(at, row)| (row.id.clone(), at)).collect();
-        Ok(Self { rows, gpus, evidence })
+        Ok(Self { rows, added: Added::new(), newer: Vec::new(), gpus, evidence })
     }
 
     /// Returns all rows: GPUs by id, drivers by release, kernels by release of Proxmox VE and series.
@@ -127,16 +133,18 @@ impl Catalog {
         Some(known.or_else(derived).unwrap_or(Card::Unknown(id)))
     }
 
-    /// Returns the host driver of a release.
+    /// Returns the host driver of a release, recorded or [admitted](Self::admit).
     #[must_use]
     pub fn driver(&self, release: Release) -> Option<&Driver> {
-        let at = self.rows.drivers.binary_search_by_key(&release, |driver| driver.release).ok()?;
-        Some(&self.rows.drivers[at])
+        match self.rows.drivers.binary_search_by_key(&release, |driver| driver.release) {
+            Ok(at) => Some(&self.rows.drivers[at]),
+            Err(_) => self.newer.iter().find(|driver| driver.release == release),
+        }
     }
 
     /// Returns the drivers with this host version, the oldest release first: 16.4 and 16.5 share one.
     pub fn drivers_by_host(&self, host: &DriverVersion) -> impl Iterator<Item = &Driver> {
-        self.rows.drivers.iter().filter(move |driver| driver.host == *host)
+        self.rows.drivers.iter().chain(&self.newer).filter(move |driver| driver.host == *host)
     }
 
     /// Finds a driver by the name of its file, including recorded wrong names. Of several releases
@@ -147,7 +155,10 @@ impl Catalog {
         let misnamed =
             || self.rows.drivers.iter().rev().find(|it| it.misnamed.iter().any(|it| it == name));
         let right = newest.find(|driver| driver.file == name).map(NameOf::Driver);
-        right.or_else(|| misnamed().map(NameOf::Misnamed))
+        let enterprise = || self.rows.drivers.iter().rev().find(|it| it.enterprise_file() == name);
+        right
+            .or_else(|| misnamed().map(NameOf::Misnamed))
+            .or_else(|| enterprise().map(NameOf::Enterprise))
     }
 
     /// Returns the branch of a release.
@@ -197,7 +208,7 @@ impl Catalog {
     /// Returns the library for a driver, and whether it applies profile overrides.
     #[must_use]
     pub fn library(&self, driver: &Driver) -> Overrides<'_> {
-        let release = driver.release;
+        let release = self.judged_as(driver);
         let libraries = || self.rows.libraries.iter().filter(|it| it.releases.contains(release));
         let Some(layout) = self.rows.layouts.iter().find(|row| row.releases.contains(release))
         else {
@@ -211,6 +222,14 @@ impl Catalog {
             (Some(library), State::Unproven) => Overrides::Unproven(library, layout),
             (None, _) => libraries().next_back().map_or(Overrides::NoLibrary, Overrides::Ignored),
         }
+    }
+
+    /// Returns the security bulletins that concern a driver.
+    pub fn bulletins(&self, driver: &Driver) -> impl Iterator<Item = (&Bulletin, Exposure)> {
+        // Nothing says what a driver that is newer than the bulletin has.
+        let release = (!driver.newer).then_some(driver.release);
+        let concerns = move |it| Some((it, Bulletin::exposes(it, release?)?));
+        self.rows.bulletins.iter().filter_map(concerns)
     }
 
     /// Returns the kernels of a release of Proxmox VE, the oldest series first.

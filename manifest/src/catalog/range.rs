@@ -30,11 +30,27 @@ impl Release {
         self.branch
     }
 
+    /// Returns the release of a branch that is newer than the catalog and whose number is unknown:
+    /// `19.x`.
+    #[must_use]
+    pub const fn newer(branch: u8) -> Self {
+        Self { branch, minor: Self::UNKNOWN }
+    }
+
     /// Returns the second number.
     #[must_use]
     pub const fn minor(self) -> u8 {
         self.minor
     }
+
+    /// Returns whether the second number is unknown.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        self.minor == Self::UNKNOWN
+    }
+
+    /// The greatest second number, so that the release is the newest of its branch.
+    const UNKNOWN: u8 = u8::MAX;
 }
 
 impl FromStr for Release {
@@ -42,17 +58,29 @@ impl FromStr for Release {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         text.split_once('.')
-            .and_then(|(branch, minor)| Some(Self::new(branch.parse().ok()?, minor.parse().ok()?)))
+            .and_then(|(branch, minor)| {
+                let minor = if minor == "x" { Self::UNKNOWN } else { minor.parse().ok()? };
+                Some(Self::new(branch.parse().ok()?, minor))
+            })
             .filter(|release| release.to_string() == text)
             .ok_or_else(|| {
-                ParseTextError::new(text, "a release of NVIDIA vGPU", "two numbers: `16.9`")
+                ParseTextError::new(
+                    text,
+                    "a release of NVIDIA vGPU",
+                    "two numbers: `16.9`, or `16.x` for one that is newer than the catalog",
+                )
             })
     }
 }
 
 impl fmt::Display for Release {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&format!("{}.{}", self.branch, self.minor))
+        let Self { branch, minor } = self;
+        if self.is_open() {
+            f.pad(&format!("{branch}.x"))
+        } else {
+            f.pad(&format!("{branch}.{minor}"))
+        }
     }
 }
 
@@ -238,7 +266,9 @@ mod tests {
         for bad in ["1340", "13bd-1340", "1340-13BD", "+134-13bd"] {
             assert!(bad.parse::<IdRange>().is_err(), "{bad:?}");
         }
-        for bad in ["", "16", "16.", "16.09", "+16.9", "256.1", "16.9.1"] {
+        assert!("19.x".parse::<Release>().unwrap() > Release::new(19, 99));
+        assert_eq!(Release::newer(19).to_string(), "19.x");
+        for bad in ["", "16", "16.", "16.09", "+16.9", "256.1", "16.9.1", "16.255", "x.x"] {
             assert!(bad.parse::<Release>().is_err(), "{bad:?}");
         }
     }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use super::{CardUnlock, EvidenceId, Gpu, Rows, Rule, State};
+use super::{Bulletin, CardUnlock, EvidenceId, Gpu, Rows, Rule, State};
 
 /// Returns a message for every contradiction in `rows`, in their order.
 pub(crate) fn validate(rows: &Rows) -> Vec<String> {
@@ -35,6 +35,7 @@ impl Check<'_> {
         self.unique("identity", rows.identities.iter().map(|row| &row.id));
         self.unique("library", rows.libraries.iter().map(|row| &row.id));
         self.unique("reason", rows.reasons.iter().map(|row| &row.id));
+        self.unique("bulletin", rows.bulletins.iter().map(|row| row.id));
         self.unique("rule", rows.rules.iter().map(|row| row.id));
         let kernels = rows.kernels.iter().map(|row| format!("{} on PVE {}", row.series, row.pve));
         self.unique("kernel", kernels);
@@ -111,6 +112,13 @@ impl Check<'_> {
         for id in reasons.difference(&used) {
             self.problems.push(format!("no row names reason {id}"));
         }
+        let releases = rows.drivers.iter().map(|row| row.release).collect();
+        for bulletin in &rows.bulletins {
+            let row = format!("bulletin {}", bulletin.id);
+            bulletin.fixed.iter().for_each(|it| self.known(&row, "driver", it, &releases));
+            bulletin.unfixed.iter().for_each(|it| self.known(&row, "branch", it, &branches));
+            self.unique(&format!("{row}: branch"), majors(bulletin));
+        }
         for rule in Rule::ALL {
             self.known("the verdict", "rule", rule, &rules);
         }
@@ -180,6 +188,10 @@ impl Check<'_> {
             self.identity(gpu);
         }
         for driver in &self.rows.drivers {
+            if driver.release.is_open() {
+                let row = format!("driver {}", driver.release);
+                self.problems.push(format!("{row} has no number"));
+            }
             if !driver.file.contains(driver.host.as_str()) {
                 self.contradiction(&format!("file of driver {}", driver.release), &driver.host);
             }
@@ -264,8 +276,15 @@ fn cited(rows: &Rows) -> Vec<(String, State, &[EvidenceId])> {
     add!(rows.layouts, row => format!("layout {}", row.releases), row.state);
     add!(rows.kernels, row => format!("kernel {} on PVE {}", row.series, row.pve), settled);
     add!(rows.reasons, row => format!("reason {}", row.id), settled);
+    add!(rows.bulletins, row => format!("bulletin {}", row.id), settled);
     add!(rows.rules, row => format!("rule {}", row.id), settled);
     all
+}
+
+/// Returns the branches that a bulletin names.
+fn majors(bulletin: &Bulletin) -> impl Iterator<Item = u8> {
+    let fixed = bulletin.fixed.iter().map(|release| release.branch());
+    fixed.chain(bulletin.unfixed.iter().copied())
 }
 
 fn gpu_state(gpu: &Gpu) -> State {

@@ -35,7 +35,7 @@ pub enum Kind {
     UnlockSource(#[serde(deserialize_with = "object")] UnlockRecord),
     /// An unlock library.
     UnlockLibrary(#[serde(deserialize_with = "object")] LibraryRecord),
-    /// The catalog of GPUs, drivers and kernels, as a SQLite file: [`crate::catalog::sqlite`].
+    /// The catalog of GPUs, drivers and kernels, as a SQLite file: [`crate::database`].
     Catalog(#[serde(deserialize_with = "object")] CatalogRecord),
 }
 

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::kind::{CatalogRecord, Kind, Tree};
 pub use self::origin::Origin;
-use crate::bundle::limits::MAX_ITEM;
+use crate::limits::MAX_ITEM;
 use crate::types::object::object;
 use crate::{CHUNK, Digest, ItemId, ItemName, tree_digest};
 

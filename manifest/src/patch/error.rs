@@ -26,6 +26,9 @@ pub enum PatchFault {
     /// A name is not a path in the tree.
     #[error("`{}` is not a path relative to the root of the driver", .0.escape_debug())]
     Name(String),
+    /// Its line ends were converted, and with them bytes of binary files.
+    #[error("the line ends were converted to CR LF; download the patch again as a binary file")]
+    Converted,
     /// The old and the new name are unrelated.
     #[error("the names `{0}` and `{1}` of a file differ; make the patch for `patch -p0`")]
     Names(TreePath, TreePath),
@@ -51,7 +54,7 @@ pub enum PatchFault {
     #[error("the hunk has more lines of one kind than its header says")]
     Count,
     /// The patch ends inside a hunk.
-    #[error("the patch ends in the middle of a hunk")]
+    #[error("the patch ends in the middle of a hunk; download it again")]
     Truncated,
     /// A hunk has context only.
     #[error("the hunk changes nothing")]

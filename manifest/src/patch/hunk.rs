@@ -1,6 +1,9 @@
 use super::error::PatchFault;
 use super::parse::Lines;
 
+/// The number of blank lines that may be missing at the end of a patch.
+const CUT_OFF: u64 = 3;
+
 /// One replacement in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Hunk {
@@ -21,10 +24,21 @@ impl Hunk {
     pub(super) fn read(lines: &mut Lines<'_>) -> Result<Self, PatchFault> {
         let header = lines.next().unwrap_or_default();
         let (old, new) = ranges(header).ok_or(PatchFault::HunkHeader)?;
-        let mut body = Body::default();
+        let (mut body, mut incomplete) = (Body::default(), 0);
         while body.old.lines < old.count || body.new.lines < new.count {
-            let line = lines.next().ok_or(PatchFault::Truncated)?;
-            body.add(line)?;
+            let missing = old.count.saturating_sub(body.old.lines);
+            let is_context = missing == new.count.saturating_sub(body.new.lines);
+            match lines.next() {
+                Some(line) if line.ends_with(b"\n") || line.starts_with(b"\\") => body.add(line)?,
+                // Mail programs and web forms cut off blank lines at the end: up to three, as GNU
+                // patch assumes.
+                Some(b" ") | None if is_context && missing <= CUT_OFF => body.add(b"\n")?,
+                Some([b' ', content @ ..]) if is_context => {
+                    body.add(&[b" ", content, b"\n"].concat())?;
+                    incomplete = missing;
+                }
+                Some(_) | None => return Err(PatchFault::Truncated),
+            }
             if body.old.lines > old.count || body.new.lines > new.count {
                 return Err(PatchFault::Count);
             }
@@ -34,6 +48,9 @@ impl Hunk {
         }
         if body.changes == 0 {
             return Err(PatchFault::NoChange);
+        }
+        if !body.forgives(incomplete) {
+            return Err(PatchFault::Truncated);
         }
         let at = if old.count == 0 { Some(old.start) } else { old.start.checked_sub(1) };
         Ok(Self {
@@ -75,14 +92,12 @@ impl Body {
             [b' ', content @ ..] => (true, true, content),
             [b'-', content @ ..] => (true, false, content),
             [b'+', content @ ..] => (false, true, content),
-            // `diff --suppress-blank-empty` writes an empty context line this way.
-            b"\n" => (true, true, line),
+            // `diff --suppress-blank-empty` writes an empty context line this way, and a patch that
+            // was pasted can have lost the blank before a tab.
+            b"\n" | [b'\t', ..] => (true, true, line),
             [b'\\', b' ', ..] => return self.open_end(),
             _ => return Err(PatchFault::HunkLine),
         };
-        if !content.ends_with(b"\n") {
-            return Err(PatchFault::Truncated);
-        }
         if in_old {
             self.old.add(content)?;
         }
@@ -96,6 +111,16 @@ impl Body {
         }
         self.last = Some((in_old, in_new));
         Ok(())
+    }
+
+    /// Checks whether GNU patch applies the hunk though it loses its last `lines`, which are
+    /// context.
+    ///
+    /// It takes blank lines instead of a last line without a newline. Its fuzz of 2 forgives that,
+    /// less the lines of context that are missing at the end of a file.
+    fn forgives(&self, lines: u64) -> bool {
+        let context = self.leading.max(self.trailing);
+        lines + context <= context.min(2) + self.trailing || lines == 0
     }
 
     /// Handles `\ No newline at end of file`, in any language: the last line has no newline.

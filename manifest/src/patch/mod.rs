@@ -6,6 +6,10 @@
 //! line, every byte of its context must match, and hunks are in order. There is no fuzz, no search
 //! for another place, and no stripping of folders or carriage returns.
 //!
+//! Damage that GNU patch repairs without a doubt is repaired with its result: a last context line
+//! without a newline, up to three blank lines cut off at the end, a blank before a tab. The header
+//! lines of git are accepted where they add nothing to the names and lines of a plain diff.
+//!
 //! A [`Patch`] is small and is held in memory. The file that it changes is streamed, and is hashed
 //! before and after.
 

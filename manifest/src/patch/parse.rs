@@ -8,6 +8,7 @@ pub(super) fn patch(bytes: &[u8]) -> Result<Vec<FilePatch>, PatchError> {
     }
     let mut lines = Lines::new(bytes);
     let mut files: Vec<FilePatch> = Vec::new();
+    let mut in_git_header = false;
     loop {
         let line = lines.number();
         let error = |fault| PatchError { line, fault };
@@ -18,8 +19,10 @@ pub(super) fn patch(bytes: &[u8]) -> Result<Vec<FilePatch>, PatchError> {
                 return Err(error(PatchFault::Twice(file.path)));
             }
             files.push(file);
+            in_git_header = false;
         } else {
-            check_prose(text).map_err(error)?;
+            in_git_header |= text.starts_with(b"diff --git ");
+            check_prose(text, in_git_header).map_err(error)?;
             lines.next();
         }
     }
@@ -35,9 +38,8 @@ fn begins_file(lines: &Lines<'_>) -> bool {
 }
 
 /// Ignores text outside the diffs, unless another program would interpret it as a part of one.
-fn check_prose(line: &[u8]) -> Result<(), PatchFault> {
-    let kinds: [(&[u8], &str); 4] = [
-        (b"diff --git ", "a patch of git"),
+fn check_prose(line: &[u8], in_git_header: bool) -> Result<(), PatchFault> {
+    let kinds: [(&[u8], &str); 3] = [
         (b"GIT binary patch", "a binary patch of git"),
         (b"***************", "a context diff"),
         (b"Binary files ", "a diff that leaves binary files out"),
@@ -45,11 +47,42 @@ fn check_prose(line: &[u8]) -> Result<(), PatchFault> {
     if let Some((_, kind)) = kinds.iter().find(|(start, _)| line.starts_with(start)) {
         return Err(PatchFault::Kind(kind));
     }
+    if in_git_header {
+        check_git_header(line)?;
+    }
     // GNU patch removes the prefix that mail programs put before each line, and would apply this.
     let bare = line.trim_ascii_start();
     let bare = bare.strip_prefix(b">").unwrap_or(bare).trim_ascii_start();
     if bare.starts_with(b"@@ -") { Err(PatchFault::Stray) } else { Ok(()) }
 }
+
+/// Refuses what the header lines of git can say beyond the names and lines of a plain diff.
+fn check_git_header(line: &[u8]) -> Result<(), PatchFault> {
+    let kinds: [(&[u8], &str); 8] = [
+        (b"old mode ", MODE),
+        (b"new mode ", MODE),
+        (b"new file mode ", MODE),
+        (b"deleted file mode ", MODE),
+        (b"rename from ", RENAME),
+        (b"rename to ", RENAME),
+        (b"copy from ", RENAME),
+        (b"copy to ", RENAME),
+    ];
+    if let Some((_, kind)) = kinds.iter().find(|(start, _)| line.starts_with(start)) {
+        return Err(PatchFault::Kind(kind));
+    }
+    // `index OLD..NEW MODE` repeats a mode that stays. Only regular files can be patched.
+    let mut words = line.trim_ascii_end().split(|b| *b == b' ');
+    let mode = if words.next() == Some(b"index") { words.nth(1) } else { None };
+    match mode {
+        Some(mode) if !mode.starts_with(b"100") => Err(PatchFault::Kind(SPECIAL)),
+        _ => Ok(()),
+    }
+}
+
+const MODE: &str = "a change of a file mode";
+const RENAME: &str = "a renamed or copied file";
+const SPECIAL: &str = "a diff of a link or a submodule";
 
 /// Parses the diff of a file, whose names come next.
 fn file(lines: &mut Lines<'_>) -> Result<FilePatch, PatchError> {
@@ -84,9 +117,11 @@ fn file(lines: &mut Lines<'_>) -> Result<FilePatch, PatchError> {
 }
 
 /// Checks whether a line after a hunk looks like one more line of it. Mail programs and git end a
-/// patch with a line of two dashes and a blank.
+/// patch with a line of two dashes and a blank, and editors leave blank lines behind. GNU patch
+/// ignores everything here; the library only what cannot be a lost change.
 fn goes_on(line: &[u8]) -> bool {
-    matches!(line, [b' ' | b'-' | b'+', ..] | [b'\\', b' ', ..]) && line != b"-- \n"
+    let looks_so = matches!(line, [b' ' | b'-' | b'+', ..] | [b'\\', b' ', ..]);
+    looks_so && line.trim_ascii_end() != b"--" && !line.trim_ascii().is_empty()
 }
 
 /// Checks that hunks are in order, do not overlap, and do not follow the end of the file.
@@ -109,6 +144,9 @@ struct Name {
 fn name(line: Option<&[u8]>) -> Result<Name, PatchFault> {
     let text = line.and_then(|line| line.get(4..)).unwrap_or_default();
     let text = text.strip_suffix(b"\n").unwrap_or(text);
+    if text.ends_with(b"\r") {
+        return Err(PatchFault::Converted);
+    }
     let mut parts = text.splitn(2, |b| *b == b'\t');
     let written = String::from_utf8_lossy(parts.next().unwrap_or_default());
     let is_epoch = parts.next().is_some_and(is_epoch);

@@ -101,10 +101,15 @@ fn what_is_not_a_patch_of_ours_is_refused_by_its_own_name() {
     let names = "--- a\n+++ a\n";
     let hunk = "@@ -1 +1 @@\n-x\n+y\n";
     let path: TreePath = "a".parse().unwrap();
-    let cases: [(String, PatchFault); 24] = [
+    let git = |line| format!("diff --git a a\n{line}{names}{hunk}");
+    let cases: [(String, PatchFault); 28] = [
         (String::new(), PatchFault::Empty),
         ("prose\n".to_owned(), PatchFault::Empty),
-        (format!("diff --git a/x b/x\n{names}{hunk}"), PatchFault::Kind("a patch of git")),
+        (git("old mode 100644\nnew mode 100755\n"), PatchFault::Kind("a change of a file mode")),
+        (git("new file mode 100644\n"), PatchFault::Kind("a change of a file mode")),
+        (git("rename from a\n"), PatchFault::Kind("a renamed or copied file")),
+        (git("copy to a\n"), PatchFault::Kind("a renamed or copied file")),
+        (git("index 1..2 120000\n"), PatchFault::Kind("a diff of a link or a submodule")),
         ("GIT binary patch\n".to_owned(), PatchFault::Kind("a binary patch of git")),
         ("*** a\n--- a\n***************\n".to_owned(), PatchFault::Kind("a context diff")),
         (
@@ -114,7 +119,7 @@ fn what_is_not_a_patch_of_ours_is_refused_by_its_own_name() {
         (format!("--- ../a\n+++ a\n{hunk}"), PatchFault::Name("../a".to_owned())),
         (format!("--- a\n+++ /etc/a\n{hunk}"), PatchFault::Name("/etc/a".to_owned())),
         (format!("--- a b\n+++ a\n{hunk}"), PatchFault::Name("a b".to_owned())),
-        (format!("--- a\r\n+++ a\r\n{hunk}"), PatchFault::Name("a\r".to_owned())),
+        (format!("--- a\r\n+++ a\r\n{hunk}"), PatchFault::Converted),
         (
             format!("--- a/x\n+++ b/x\n{hunk}"),
             PatchFault::Names("a/x".parse().unwrap(), "b/x".parse().unwrap()),
@@ -128,7 +133,7 @@ fn what_is_not_a_patch_of_ours_is_refused_by_its_own_name() {
         (format!("{names}{hunk}{names}{hunk}"), PatchFault::Twice(path)),
         (format!("{names}@@ -1 +1\n-x\n+y\n"), PatchFault::HunkHeader),
         (format!("{names}@@ -0 +1 @@\n-x\n+y\n"), PatchFault::HunkHeader),
-        (format!("{names}@@ -1 +1 @@\n-x\n\ty\n"), PatchFault::HunkLine),
+        (format!("{names}@@ -1 +1 @@\n-x\n?y\n"), PatchFault::HunkLine),
         (format!("{names}@@ -1 +1 @@\n-x\n-y\n"), PatchFault::Count),
         (format!("{names}@@ -1 +1 @@\n x\n"), PatchFault::NoChange),
         (format!("{names}@@ -1,2 +1 @@\n-x\n+y\n"), PatchFault::Truncated),
@@ -136,6 +141,45 @@ fn what_is_not_a_patch_of_ours_is_refused_by_its_own_name() {
     for (text, fault) in cases {
         assert_eq!(parse(text.as_bytes()).unwrap_err(), fault, "{text}");
     }
+}
+
+#[test]
+fn harmless_damage_has_one_reading() {
+    let names = "--- ./a\n+++ ./a\n";
+    let whole = "@@ -1,5 +1,5 @@\n 1\n-2\n+x\n 3\n \n \n";
+    let cases = [
+        format!("{names}{whole}"),
+        format!("diff --git ./a ./b\nindex 12..34 100755\n{names}{whole}"),
+        format!("{names}{whole} \n"),
+        format!("{names}{whole}\n \t\n-- \n2.39"),
+        format!("{names}{}", whole.strip_suffix('\n').unwrap()),
+        format!("{names}{}", whole.strip_suffix("\n \n").unwrap()),
+        format!("{names}{}", whole.strip_suffix(" \n").unwrap()),
+        format!("{names}{}", whole.strip_suffix(" \n \n").unwrap()),
+        format!("{names}{}", whole.replace("\n \n", "\n\n")),
+    ];
+    for patch in cases {
+        let new = apply(patch.as_bytes(), Some(b"1\n2\n3\n\n\n4\n"));
+        assert_eq!(new.unwrap(), b"1\nx\n3\n\n\n4\n", "{patch:?}");
+    }
+    // GNU patch loses the last line, which its fuzz forgives unless context is missing there too.
+    let line = |lead: &str, at| format!("{names}@@ -{at},4 +{at},4 @@\n{lead}-3\n+x\n 4\n 5");
+    let new = apply(line(" 2\n", 2).as_bytes(), Some(b"1\n2\n3\n4\n5\n"));
+    assert_eq!(new.unwrap(), b"1\n2\nx\n4\n5\n");
+    let end = format!("{names}@@ -1,5 +1,5 @@\n 0\n 1\n 2\n-3\n+x\n 4");
+    assert_eq!(parse(end.as_bytes()).unwrap_err(), PatchFault::Truncated);
+    let tab = format!("{names}@@ -1,2 +1,2 @@\n-2\n+x\n\t3");
+    assert_eq!(parse(tab.as_bytes()).unwrap_err(), PatchFault::Truncated);
+    assert_eq!(apply(format!("{tab}\n").as_bytes(), Some(b"2\n\t3\n")).unwrap(), b"x\n\t3\n");
+
+    // Four lines are too many to assume, a change is never assumed, and blank lines end a file's
+    // hunks, so that the next hunk has no file.
+    let four = format!("{names}@@ -1,5 +1,5 @@\n-2\n+x\n");
+    assert_eq!(parse(four.as_bytes()).unwrap_err(), PatchFault::Truncated);
+    let change = format!("{names}@@ -1,3 +1,4 @@\n 1\n-2\n+x\n 3\n");
+    assert_eq!(parse(change.as_bytes()).unwrap_err(), PatchFault::Truncated);
+    let stray = format!("{names}@@ -1 +1 @@\n-1\n+x\n \n@@ -3 +3 @@\n-3\n+y\n");
+    assert_eq!(parse(stray.as_bytes()).unwrap_err(), PatchFault::Stray);
 }
 
 #[test]

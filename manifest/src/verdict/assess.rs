@@ -108,6 +108,9 @@ fn vgpu<'c>(
     if !matches!(card, Card::Known(..)) {
         doubts.push(Rule::Derived.into());
     }
+    if driver.newer {
+        doubts.push(Rule::NewerDriver.into());
+    }
     if driver.state == State::Unproven {
         doubts.push(Rule::DriverName.into());
     }
@@ -130,7 +133,7 @@ fn mode<'c>(
     findings: Findings,
     doubts: &mut Vec<Point<'c>>,
 ) -> Result<Mode<'c>, Point<'c>> {
-    let release = chosen.driver.release;
+    let release = catalog.judged_as(chosen.driver);
     let says = |range: fn(&Gpu) -> Option<ReleaseRange>| {
         card.gpu().and_then(range).is_some_and(|range| range.contains(release))
     };
@@ -140,7 +143,7 @@ fn mode<'c>(
         None | Some(Listing::Omitted) => {}
     }
     let doubtful = findings.listed.is_none() && says(|gpu| gpu.native_unproven);
-    match unlock(catalog, card, chosen, patch) {
+    match unlock(catalog, card, chosen, patch, findings.listed) {
         Ok((unlocked, doubt)) => {
             doubts.extend(doubt);
             Ok(unlocked)
@@ -159,10 +162,11 @@ fn unlock<'c>(
     card: Card<'c>,
     chosen: &Chosen<'c>,
     patch: Option<&Patch>,
+    listed: Option<Listing>,
 ) -> Result<(Mode<'c>, Option<Point<'c>>), Rule> {
     let arch = card.architecture().ok_or(Rule::NoVgpu)?;
     let Some(row) = catalog.unlock(chosen.branch, arch) else {
-        return Err(why_not(catalog, card, chosen));
+        return Err(why_not(catalog, card, chosen, listed));
     };
     let gpu = card.gpu();
     let state = gpu.map_or(CardUnlock::Unproven, |gpu| gpu.unlock_state);
@@ -188,7 +192,12 @@ fn unlock<'c>(
 }
 
 /// Returns why a GPU that its branch cannot unlock is not supported.
-fn why_not(catalog: &Catalog, card: Card<'_>, chosen: &Chosen<'_>) -> Rule {
+fn why_not(
+    catalog: &Catalog,
+    card: Card<'_>,
+    chosen: &Chosen<'_>,
+    listed: Option<Listing>,
+) -> Rule {
     let Some(arch) = card.architecture() else { return Rule::NoVgpu };
     let gpu = card.gpu();
     let elsewhere = gpu.is_some_and(|gpu| gpu.native.or(gpu.native_unproven).is_some());
@@ -204,7 +213,8 @@ fn why_not(catalog: &Catalog, card: Card<'_>, chosen: &Chosen<'_>) -> Rule {
     } else if chosen.branch.native.contains(&arch.id)
         || branches.iter().any(|branch| branch.native.contains(&arch.id))
     {
-        Rule::NotQualified
+        // That no source lists a GPU says nothing about the driver, which has a list of its own.
+        if listed.is_some() { Rule::NotQualified } else { Rule::NoSource }
     } else {
         Rule::NoVgpu
     }

@@ -34,6 +34,23 @@ impl<'b> Contents<'b> {
         Self { drivers, headers }
     }
 
+    /// Adds the host drivers of the bundle to the catalog that are newer than it. `stated` is the
+    /// release that the bundle declares for them.
+    pub fn admit_to(&self, catalog: &mut Catalog, stated: Option<Release>) {
+        for (record, _) in &self.drivers {
+            if record.kind == DriverKind::Host {
+                catalog.admit(&record.version, stated);
+            }
+        }
+    }
+
+    /// Adds the record of headers that are installed on the node. It takes precedence.
+    #[must_use]
+    pub fn with_headers(mut self, record: &'b HeadersRecord) -> Self {
+        self.headers.insert(0, record);
+        self
+    }
+
     /// Returns the release of the bundle's host driver, if there is one in the catalog. Where
     /// releases share a driver, returns the newest.
     #[must_use]
@@ -160,6 +177,11 @@ mod tests {
         assert_eq!(judged(headers(Export::Exported, &all)), []);
         assert_eq!(judged(headers(Export::Missing, &all)), [Rule::Apicv]);
         assert_eq!(judged(headers(Export::Exported, &all[1..])), [Rule::Build]);
+        // Headers on the node go before those of the bundle.
+        let (bundled, installed) =
+            (headers(Export::Missing, &all), headers(Export::Exported, &all));
+        let contents = Contents { drivers: Vec::new(), headers: vec![&bundled] };
+        assert_eq!(against("10de:1e07", "16.9", &contents.with_headers(&installed)), []);
         let other = "6.14.11-9-bpo12-pve".parse().unwrap();
         let record = HeadersRecord { kernel: other, ..headers(Export::Missing, &[]) };
         assert_eq!(judged(record), []);

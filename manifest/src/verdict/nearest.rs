@@ -96,7 +96,7 @@ impl<'a, 'c> Search<'a, 'c> {
     fn hopeless(&self, refused: Rule) -> bool {
         match refused {
             Rule::NotNvidia | Rule::Arm | Rule::NoVgpu => true,
-            Rule::NotQualified | Rule::CannotUnlock => self
+            Rule::NotQualified | Rule::NoSource | Rule::CannotUnlock => self
                 .catalog
                 .card(self.case.gpu)
                 .and_then(Card::gpu)
@@ -283,9 +283,11 @@ fn cost(case: &Case, choice: &Choice) -> u8 {
 fn remedies(rule: Rule) -> u8 {
     match rule {
         Rule::NeedsPatch | Rule::NoPatch => FILE | DRIVER,
-        Rule::UnknownDriver | Rule::OtherReleases | Rule::NotQualified | Rule::CannotUnlock => {
-            DRIVER
-        }
+        Rule::UnknownDriver
+        | Rule::OtherReleases
+        | Rule::NotQualified
+        | Rule::NoSource
+        | Rule::CannotUnlock => DRIVER,
         Rule::Build | Rule::Apicv => FILE | DRIVER | KERNEL | SYSTEM,
         Rule::MdevOnly => DRIVER | SYSTEM,
         Rule::ForeignKernel | Rule::Pool => KERNEL | SYSTEM,

@@ -5,7 +5,8 @@ use super::assess::{Found, Mode as Way};
 use super::recipe::{has_functions, point, signs};
 use super::statement::{Statement, Subject};
 use crate::catalog::{
-    Card, Display, DriverFile, GuestRoot, Mediation, Overrides, Rule, SrIov, UnlockState,
+    Card, Display, Driver, DriverFile, Exposure, GuestRoot, Mediation, Overrides, Rule, SrIov,
+    UnlockState,
 };
 use crate::platform::{BootLoader, PveRelease};
 
@@ -88,9 +89,10 @@ impl Collected<'_, '_, '_> {
                 "NVIDIA supports {}.x ({}) until {}",
                 branch.major,
                 branch.line,
-                month(&branch.end_of_life)
+                month(branch.end_of_life.as_str())
             ),
         );
+        self.bulletins(chosen.driver);
         match branch.guest_root {
             GuestRoot::NotNeeded => {}
             GuestRoot::Needed => self.say(
@@ -101,6 +103,21 @@ impl Collected<'_, '_, '_> {
                 Rule::GuestRoot,
                 "guests probably verify the license server's certificates, as in 18.x and 19.x; no test is known".to_owned(),
             ),
+        }
+    }
+
+    fn bulletins(&mut self, driver: &Driver) {
+        for (bulletin, exposure) in self.subject.catalog.bulletins(driver) {
+            let state = match exposure {
+                Exposure::FixedIn(fix) => {
+                    format!("vGPU {} lacks its fixes, {fix} has them", driver.release)
+                }
+                Exposure::Unfixed => format!("{}.x gets no fix", driver.release.branch()),
+            };
+            let (id, published) = (bulletin.id, &bulletin.published);
+            let says = format!("NVIDIA security bulletin {id} of {published}: {state}");
+            let evidence = self.subject.resolve(&bulletin.evidence);
+            self.notes.push(Statement { rule: Rule::Bulletin, says, evidence });
         }
     }
 
@@ -162,6 +179,14 @@ impl Collected<'_, '_, '_> {
     }
 
     fn boards(&mut self) {
+        if self.found.doubts.contains(&point(Rule::Native))
+            && let Some(chosen) = self.found.driver
+        {
+            let file = chosen.driver.enterprise_file();
+            let says =
+                format!("customers of NVIDIA AI Enterprise must use its own host driver, {file}");
+            self.say(Rule::Enterprise, says);
+        }
         let gpu = self.subject.card.and_then(Card::gpu);
         let listed = self.subject.case.findings.listed == Some(Listing::Listed);
         if listed && gpu.is_none_or(|gpu| gpu.native.is_none()) {

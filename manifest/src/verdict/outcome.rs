@@ -79,8 +79,10 @@ pub struct Suitable<'c> {
     pub driver: Option<Install<'c>>,
     /// The unlocking; `None` unless the GPU is unlocked.
     pub unlock: Option<Unlock<'c>>,
-    /// The Debian packages that the node needs, except the kernel.
+    /// The Debian packages without which the driver cannot be installed, except the kernel.
     pub packages: Vec<String>,
+    /// The Debian packages that keep the driver working with later kernels.
+    pub recommended: Vec<String>,
     /// The package of the kernel.
     pub kernel_package: Option<String>,
     /// Kernel parameters.
@@ -211,15 +213,15 @@ fn release_of<S: Serializer>(driver: &Driver, to: S) -> Result<S::Ok, S::Error> 
         release: Release,
         host: &'d str,
         file: &'d str,
-        linux_guest: &'d str,
-        windows_guest: &'d str,
+        linux_guest: Option<&'d str>,
+        windows_guest: Option<&'d str>,
     }
     let short = Short {
         release: driver.release,
         host: driver.host.as_str(),
         file: &driver.file,
-        linux_guest: driver.linux_guest.as_str(),
-        windows_guest: driver.windows_guest.as_str(),
+        linux_guest: Some(driver.linux_guest.as_str()).filter(|_| !driver.newer),
+        windows_guest: Some(driver.windows_guest.as_str()).filter(|_| !driver.newer),
     };
     short.serialize(to)
 }

@@ -9,17 +9,30 @@ use crate::platform::{KernelRelease, PveRelease, PveSeries};
 /// The first release that certainly has `pve-nvidia-vgpu-helper`, which is new in 8.3.4.
 const PVE_WITH_HELPER: PveRelease = PveRelease::new(8, 4);
 
-/// Returns the packages that the node needs, except the kernel; none if no module is built.
-pub(super) fn packages(subject: Subject<'_, '_>, found: &Found<'_>) -> Vec<String> {
-    let Some(chosen) = found.driver else { return Vec::new() };
+/// Returns the packages without which the driver cannot be installed, except the kernel; none if no
+/// module is built.
+pub(super) fn required(subject: Subject<'_, '_>, found: &Found<'_>) -> Vec<String> {
+    if found.driver.is_none() {
+        return Vec::new();
+    }
     let target = &subject.case.target;
     let mut packages: Vec<_> = ["dkms", "gcc", "make"].map(str::to_owned).into();
-    packages.extend(headers(target.pve, target.kernel.as_ref()));
-    if chosen.branch.mediation != Mediation::Vendor {
-        packages.push("mdevctl".to_owned());
-    }
+    packages.extend(headers(target.pve, target.kernel.as_ref()).into_iter().take(1));
     if signs(subject, found) {
         packages.push("mokutil".to_owned());
+    }
+    packages
+}
+
+/// Returns the packages that keep the driver working with later kernels, or that replace units of
+/// the installer.
+pub(super) fn recommended(subject: Subject<'_, '_>, found: &Found<'_>) -> Vec<String> {
+    let Some(chosen) = found.driver else { return Vec::new() };
+    let target = &subject.case.target;
+    let later = headers(target.pve, target.kernel.as_ref()).into_iter().skip(1);
+    let mut packages: Vec<_> = later.collect();
+    if chosen.branch.mediation != Mediation::Vendor {
+        packages.push("mdevctl".to_owned());
     }
     if has_functions(found) && target.pve.is_some_and(|pve| pve >= PVE_WITH_HELPER) {
         packages.push("pve-nvidia-vgpu-helper".to_owned());
@@ -41,7 +54,8 @@ pub(super) fn kernel(subject: Subject<'_, '_>, found: &Found<'_>) -> Option<Stri
     }
 }
 
-/// Returns the headers of this kernel, and the package that depends on those of later kernels.
+/// Returns the package with the headers of this kernel, and then the one that depends on those of
+/// later kernels.
 fn headers(pve: Option<PveRelease>, kernel: Option<&KernelRelease>) -> Vec<String> {
     let prefix = prefix(pve);
     let Some(kernel) = kernel else {

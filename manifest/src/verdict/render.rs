@@ -45,7 +45,8 @@ impl<'v> Page<'v> {
         if let Some(unlock) = &verdict.unlock {
             self.unlock(unlock);
         }
-        let packages: Vec<_> = verdict.packages.iter().chain(&verdict.kernel_package).collect();
+        let packages = verdict.packages.iter().chain(&verdict.recommended);
+        let packages: Vec<_> = packages.chain(&verdict.kernel_package).collect();
         self.list("packages", &packages);
         let place = verdict.boot_loader.map_or("", |loader| match loader {
             BootLoader::Grub => " (in /etc/default/grub.d)",
@@ -68,8 +69,10 @@ impl<'v> Page<'v> {
         self.line("driver", &format!("vGPU {}, {}{patched}", driver.release, driver.file));
         self.line("arguments", &install.args.join(" "));
         self.line("modules", install.modules.as_str());
-        let guests = format!("Linux {}, Windows {}", driver.linux_guest, driver.windows_guest);
-        self.line("guests", &guests);
+        if !driver.newer {
+            let guests = format!("Linux {}, Windows {}", driver.linux_guest, driver.windows_guest);
+            self.line("guests", &guests);
+        }
     }
 
     fn unlock(&mut self, unlock: &Unlock<'_>) {

@@ -100,12 +100,12 @@ impl<'a, 'c> Subject<'a, 'c> {
         };
         let found = match rule {
             Rule::NoVgpu => arch(),
-            Rule::NotQualified => match gpu() {
+            Rule::NotQualified | Rule::NoSource => match gpu() {
                 Some(row) if row.len() > 1 => Some(row),
                 _ => arch(),
             },
             Rule::Native | Rule::OtherReleases | Rule::CannotUnlock | Rule::Boards => gpu(),
-            Rule::NoPatch | Rule::DriverName => driver(),
+            Rule::NoPatch | Rule::DriverName | Rule::NewerDriver => driver(),
             Rule::PatchUnseen => patch(),
             Rule::Unlock => match gpu() {
                 Some(row) if row.len() > 2 => Some(row),
@@ -166,7 +166,11 @@ impl<'a, 'c> Subject<'a, 'c> {
                 format!("vGPU {release} does not support {gpu}; {}", self.elsewhere())
             }
             Rule::NotQualified => format!(
-                "NVIDIA has not qualified {gpu} for vGPU, and {} cannot be unlocked",
+                "the vgpuConfig.xml of vGPU {release} does not list {gpu}, and {} cannot be unlocked",
+                self.arch_name()
+            ),
+            Rule::NoSource => format!(
+                "no source lists {gpu} for vGPU, and {} cannot be unlocked; vgpuConfig.xml in the driver decides",
                 self.arch_name()
             ),
             Rule::CannotUnlock => {
@@ -220,6 +224,12 @@ impl<'a, 'c> Subject<'a, 'c> {
             }
             Rule::Apicv => {
                 format!("vGPU {release} needs `enable_apicv`, which kernel {kernel} may not export")
+            }
+            Rule::NewerDriver => {
+                let host = self.driver.map_or_else(String::new, |it| format!(" ({})", it.host));
+                format!(
+                    "vGPU {release}{host} is newer than the catalog, and is judged by its branch"
+                )
             }
             Rule::Native => format!("vGPU {release} may not support {gpu} natively"),
             Rule::Unlock => format!("unlocking {gpu} may not work with vGPU {release}"),

@@ -123,7 +123,7 @@ fn every_bundle_brings_the_catalogue_and_sqlite3_can_ask_it() {
         fields,
         ["10de", "1e07", "NVIDIA GeForce RTX 2080 Ti Rev. A", "Yes", "18;17;16", "TU102"]
     );
-    assert_eq!(ask("PRAGMA integrity_check; PRAGMA user_version;"), "ok\n3\n");
+    assert_eq!(ask("PRAGMA integrity_check; PRAGMA user_version;"), "ok\n4\n");
     let builds = "SELECT build FROM driver_kernels WHERE release='16.9' AND kernels='6.15-'";
     assert_eq!(ask(builds), "fails\n");
     let sources = "SELECT count(*) > 1 FROM gpu_evidence WHERE deviceid='1e07'";
@@ -147,6 +147,112 @@ fn a_catalogue_that_was_locked_is_not_swapped_for_another() {
     fs::remove_file(sandbox.cached(&digest)).unwrap();
     sandbox.ok(&["build"]);
     assert_eq!(sandbox.locked().last(), Some(&digest));
+}
+
+/// The example of the documentation.
+fn example() -> &'static str {
+    let page = include_str!("../../../docs/CATALOG.md");
+    let from = page.find("# catalog.d/19.7.toml").unwrap();
+    &page[from..from + page[from..].find("```").unwrap()]
+}
+
+const OF_USER: &str = "\
+[[evidence]]
+id = 'own'
+kind = 'stated'
+source = 'the data sheet of the board'
+says = 'the board supports vGPU'
+
+[[gpus]]
+id = '26ff'
+name = 'L99'
+chip = 'AD102'
+arch = 'ada'
+native = '19.0-19.7'
+evidence = ['own']
+";
+
+#[test]
+fn files_of_the_recipe_and_the_user_extend_the_catalogue() {
+    let sandbox = Sandbox::with_recipe();
+    fs::create_dir(sandbox.work("catalog.d")).unwrap();
+    sandbox.write("catalog.d/19.7.toml", example());
+    sandbox.write("catalog.d/.19.7.toml.swp", "rubbish");
+    let of_user = sandbox.path("home/.config/vgpu-bundler/catalog.d");
+    fs::create_dir_all(&of_user).unwrap();
+    fs::write(of_user.join("own.toml"), OF_USER).unwrap();
+
+    let table = sandbox.ok(&["catalog", "drivers", "--branch", "19"]).out;
+    assert!(table.ends_with("\nfrom catalog.d/19.7.toml: 19.7\n"), "{table}");
+    assert!(!sandbox.ok(&["catalog", "drivers", "--branch", "20"]).out.contains("\nfrom "));
+    let table = sandbox.ok(&["catalog", "gpus", "26ff"]).out;
+    let file = "$XDG_CONFIG_HOME/vgpu-bundler/catalog.d/own.toml";
+    assert!(table.ends_with(&format!("\nfrom {file}: 26ff\n")), "{table}");
+    let json = sandbox.ok(&["catalog", "gpus", "26ff", "--json"]).out;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json[0]["name"], &json[0]["from"]), (&"L99".into(), &file.into()));
+    let why = sandbox.ok(&["catalog", "why", "--gpu", "26ff", "--driver", "19.6"]).out;
+    assert!(why.starts_with("native: L99 (10de:26ff, ada)"), "{why}");
+    assert!(why.contains("NVIDIA security bulletin 9999 of 2027-01-31"), "{why}");
+
+    sandbox.ok(&["build"]);
+    sandbox.ok(&["extract", "node-1.vgpu.tar", "catalog.sqlite", "-o", "x"]);
+    let catalog = fs::read(sandbox.work("x/catalog.sqlite")).unwrap();
+    let catalog = vgpu_manifest::database::read(&catalog).unwrap();
+    let driver = catalog.driver("19.7".parse().unwrap()).unwrap();
+    assert_eq!(driver.host.as_str(), "580.999.01");
+    assert!(catalog.gpu("26ff".parse().unwrap()).is_some());
+    // The lock gives the same bytes again, without the cache.
+    let first = bytes(sandbox.work("node-1.vgpu.tar"));
+    let digest = sandbox.locked().last().unwrap().clone();
+    fs::remove_file(sandbox.cached(&digest)).unwrap();
+    sandbox.ok(&["build"]);
+    assert!(bytes(sandbox.work("node-1.vgpu.tar")) == first);
+    assert!(sandbox.read("bundle.lock").contains("name = \"catalog.d/19.7.toml\""));
+}
+
+#[test]
+fn changed_catalogue_files_make_the_lock_stale() {
+    let sandbox = Sandbox::with_recipe();
+    fs::create_dir(sandbox.work("catalog.d")).unwrap();
+    sandbox.write("catalog.d/19.7.toml", example());
+    sandbox.ok(&["lock"]);
+    sandbox
+        .write("catalog.d/19.7.toml", &example().replace("583.99\"\nkernels", "583.98\"\nkernels"));
+    let error = sandbox.fails(1, &["build"]);
+    assert!(
+        error.contains(
+            "`catalog.d/19.7.toml` was changed, added or removed since the recipe was locked"
+        ),
+        "{error}"
+    );
+    assert!(error.contains("hint: run `vgpu-bundler lock`"), "{error}");
+    let changed = sandbox.ok(&["lock"]).err;
+    assert!(changed.contains("sequence: 1 → 2"), "{changed}");
+    fs::remove_file(sandbox.work("catalog.d/19.7.toml")).unwrap();
+    assert!(sandbox.fails(1, &["build"]).contains("`catalog.d/19.7.toml` was changed"));
+
+    // Invalid files stop every command that uses the catalog, with file, line and field.
+    let page = include_str!("../../../docs/CATALOG.md");
+    let refused = example().replacen(
+        "release = \"19.7\"\nhost = \"580.999.01\"",
+        "release = \"19.6\"\nhost = \"580.178.05\"",
+        1,
+    );
+    let refused = refused.replacen("580.999.01-vgpu", "580.178.05-vgpu", 1);
+    sandbox.write("catalog.d/19.7.toml", &refused);
+    for command in [&["lock"][..], &["catalog", "drivers"]] {
+        let error = sandbox.fails(1, command);
+        assert!(page.contains(error.lines().next().unwrap()), "{error}");
+    }
+    sandbox.write(
+        "catalog.d/19.7.toml",
+        &example()
+            .replace(", \"branch-continues\"]", "]")
+            .replace("[\"portal-19.7\"]\n\n", "[]\n\n"),
+    );
+    let error = sandbox.fails(1, &["lock"]);
+    assert!(error.contains("`catalog.d/19.7.toml` line 8: driver 19.7 has no evidence"), "{error}");
 }
 
 /// Returns a recipe with `[targets]`.
@@ -177,10 +283,13 @@ fn what_cannot_work_on_its_targets_is_refused_unless_told_otherwise() {
     assert_eq!(purpose["targets"]["driver"], "16.3");
 
     let good = sandbox.read("bundle.toml").replace("16.3", "16.4");
+    assert!(!allowed.err.contains("bulletin"), "an unsuitable driver has worse faults");
     sandbox.write("bundle.toml", &good);
     let changed = sandbox.ok(&["lock"]).err;
     assert!(changed.contains("sequence: 1 → 2"), "{changed}");
-    sandbox.ok(&["build"]);
+    let warning = "warning: NVIDIA security bulletin 5861 of 2026-09-30: 16.x gets no fix\n";
+    assert_eq!(changed.matches(warning).count(), 1, "{changed}");
+    assert!(sandbox.ok(&["build"]).err.contains(warning));
 }
 
 #[test]

@@ -206,4 +206,13 @@ fn a_fork_that_is_not_for_the_driver_is_refused_before_anything_is_built() {
     scene.write(&format!("build = 'node'\n{targets}"));
     let said = scene.run(0, &["lock", "--offline", "--allow-unsuitable"]);
     assert!(said.contains("is for vGPU 17.5 is not known"), "{said}");
+
+    // The catalog lists this one for others. Nothing is fetched to find that out.
+    let unfit = format!("71ec870{}", "0".repeat(33));
+    let recipe = scene.sandbox.read("bundle.toml");
+    let recipe = recipe.replace(&scene.commit, &unfit).replace("17.5", "19.4");
+    scene.sandbox.write("bundle.toml", &recipe);
+    let said = scene.run(4, &["lock", "--offline"]);
+    assert!(said.contains("to use commit 5ad3ee6 of"), "{said}");
+    assert!(said.contains("remove `git`, `commit`, `branch` and `tag`"), "{said}");
 }

@@ -58,7 +58,7 @@ fn a_host_is_changed_shown_and_brought_back_exactly() {
 
     fs::write(site.path("root/opt/vgpu/bin/tool"), "edited by hand").unwrap();
     let status = site.run(&["status", "--json"]).expect(5).json();
-    assert_eq!(status["standing"], "drifted");
+    assert_eq!(status["state"], "drifted");
     site.run(&["revert"]).expect(2).says(&["--yes"]);
     site.run(&["revert", "--yes"]).expect(0).says(&["kept:", "/opt/vgpu/bin/tool"]);
     fs::remove_dir_all(site.path("root/opt")).unwrap();
@@ -206,7 +206,7 @@ fn an_interrupted_apply_goes_on_without_the_medium() {
     let log = site.path("root/var/lib/vgpu-offline/commands.log");
     fs::create_dir_all(&log).unwrap();
     site.run(&["apply", "--yes", &bundle]).expect(1).says(&["commands.log", "hint:", "revert"]);
-    assert_eq!(site.run(&["status", "--json"]).expect(1).json()["standing"], "unfinished");
+    assert_eq!(site.run(&["status", "--json"]).expect(1).json()["state"], "failed");
     let other = site.bundle(&Spec::small(2, "x"), &[&key(1)]);
     site.run(&["apply", "--yes", &other]).expect(1).says(&["is interrupted"]);
     site.run(&["forget", "--yes"]).expect(1);

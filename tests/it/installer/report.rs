@@ -27,7 +27,7 @@ fn equal_nodes_have_equal_reports_but_for_what_is_their_own() {
     fs::remove_file(a.path("root/etc/modules-load.d/vgpu-offline.conf")).unwrap();
     let drifted = a.run(&["report", "--json"]).expect(0).json();
     assert_ne!(drifted["digest"], second["digest"]);
-    assert_eq!(drifted["comparable"]["standing"], "drifted");
+    assert_eq!(drifted["comparable"]["state"], "drifted");
 }
 
 #[test]

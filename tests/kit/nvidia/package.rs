@@ -12,6 +12,8 @@ use super::{blob, patch, tree};
 pub enum Kind {
     /// The host driver for Linux KVM.
     Host,
+    /// The host driver for Linux KVM of NVIDIA AI Enterprise.
+    Enterprise,
     /// The guest driver for Linux.
     Guest,
 }
@@ -83,6 +85,12 @@ impl StandIn {
         Self { version: version.to_owned(), kind, compression, blob: 200_000 }
     }
 
+    /// Returns a small host driver of NVIDIA AI Enterprise.
+    #[must_use]
+    pub fn enterprise(version: &str) -> Self {
+        Self { kind: Kind::Enterprise, ..Self::host(version) }
+    }
+
     /// Returns a small guest driver.
     #[must_use]
     pub fn guest(version: &str) -> Self {
@@ -94,6 +102,7 @@ impl StandIn {
     pub fn folder(&self) -> String {
         let end = match self.kind {
             Kind::Host => "vgpu-kvm",
+            Kind::Enterprise => "vgpu-kvm-aie",
             Kind::Guest => "grid",
         };
         format!("NVIDIA-Linux-x86_64-{}-{end}", self.version)

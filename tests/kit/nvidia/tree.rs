@@ -56,7 +56,7 @@ const HOST: [(&str, u32, &str); 12] = [
 /// Writes the unpacked package into `root`.
 pub(super) fn write(standin: &StandIn, root: &Utf8Path) -> io::Result<()> {
     let host: &[_] = match standin.kind {
-        Kind::Host => &HOST,
+        Kind::Host | Kind::Enterprise => &HOST,
         Kind::Guest => &[],
     };
     for (name, mode, text) in COMMON.iter().chain(host) {
@@ -66,7 +66,7 @@ pub(super) fn write(standin: &StandIn, root: &Utf8Path) -> io::Result<()> {
         let text = if is_template { (*text).to_owned() } else { filled };
         put(root, name, *mode, text.as_bytes())?;
     }
-    if standin.kind == Kind::Host {
+    if standin.kind != Kind::Guest {
         put(root, "kernel/nvidia/nv-kernel.o_binary", PLAIN, &blob::bytes(standin))?;
     }
     fs::set_permissions(root, fs::Permissions::from_mode(PROGRAM))

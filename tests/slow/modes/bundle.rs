@@ -2,7 +2,8 @@
 
 use camino::Utf8PathBuf;
 use serde_json::{Value, json};
-use vgpu_manifest::catalog::{Catalog, sqlite};
+use vgpu_manifest::catalog::Catalog;
+use vgpu_manifest::database;
 use vgpu_tests::kit::{Kit, archive, kind};
 use vgpu_tests::roots::Release;
 
@@ -61,7 +62,7 @@ impl Content {
         }
         kinds.extend(packages.iter().chain(unlock).cloned());
         kit.bytes("apt/InRelease", "evidence\n");
-        let database = sqlite::write(&Catalog::embedded(), &[]).unwrap();
+        let database = database::write(&Catalog::embedded(), &[]).unwrap();
         kit.bytes("catalog.db", database);
         kinds.push(kind("catalog.db", "catalog", json!({})));
         kit.bundle(

@@ -159,8 +159,15 @@ impl Machine {
         }
         let modules: Vec<&str> = modules.iter().map(String::as_str).collect();
         expect(root.command(&[&["modprobe", "--all"], &modules[..]].concat()), 0);
-        for unit in ["nvidia-vgpud", "nvidia-vgpu-mgr", "pve-nvidia-sriov@ALL"] {
+        for unit in ["nvidia-vgpud", "nvidia-vgpu-mgr"] {
             if is_wanted(root, &format!("{unit}.service")) {
+                expect(root.command(&["systemctl", "start", unit]), 0);
+            }
+        }
+        let wants = root.at("/etc/systemd/system/multi-user.target.wants").read_dir_utf8();
+        for unit in wants.into_iter().flatten().flatten() {
+            let unit = unit.file_name();
+            if unit.starts_with("pve-nvidia-sriov@") {
                 expect(root.command(&["systemctl", "start", unit]), 0);
             }
         }

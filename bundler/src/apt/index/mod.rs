@@ -20,7 +20,7 @@ pub(crate) use self::obtain::{IndexError, Keep, MAX_TEXT, Obtained, Packed, obta
 pub(crate) use self::scan::ScanError;
 use self::scan::{Base, Found, Slot, key, scan};
 use super::model::{Candidate, NATIVE, Offer, Pin, Place, Universe};
-use super::stanza::Stanza;
+use crate::types::Stanza;
 
 /// All packages that the archives of a recipe offer.
 #[derive(Debug, Default)]

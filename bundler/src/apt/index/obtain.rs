@@ -9,11 +9,11 @@ use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Digest, ItemName, PIECE};
 
 use super::scan::ScanError;
-use crate::apt::address::Address;
 use crate::apt::release::{self, ByHash, Release};
 use crate::cache::CacheError;
-use crate::items::source::{Expected, SourceError, Sources};
-use crate::recipe::{Archive, Suite};
+use crate::items::source::Sources;
+use crate::recipe::Archive;
+use crate::types::{Address, Expected, Suite};
 
 /// A cached index.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ pub(crate) enum IndexError {
         size: u64,
     },
     #[error(transparent)]
-    Source(#[from] SourceError),
+    Source(#[from] anyhow::Error),
     /// The index cannot be unpacked, or does not match its release.
     #[error("cannot unpack the index of `{archive}`")]
     Unpack { archive: String, source: io::Error },

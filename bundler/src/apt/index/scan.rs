@@ -226,8 +226,11 @@ Essential: yes";
         assert!(error("<html>\n").contains("no `Package`"));
         assert!(error("Package: a\n\n").contains("no `Architecture`"));
         let long = "x".repeat(MAX_STANZA);
-        let said = error(&format!("{TEXT}\n\nPackage: a\nX: {long}\n"));
-        assert!(said.contains(&format!("at byte {} has more than", TEXT.len() + 2)), "{said}");
+        let message = error(&format!("{TEXT}\n\nPackage: a\nX: {long}\n"));
+        assert!(
+            message.contains(&format!("at byte {} has more than", TEXT.len() + 2)),
+            "{message}"
+        );
         let lines = "X: y\n".repeat(MAX_STANZA / 5 + 1);
         assert!(error(&format!("Package: a\n{lines}")).contains("at byte 0 has more than"));
     }

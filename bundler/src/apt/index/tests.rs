@@ -85,14 +85,17 @@ fn where_a_package_is_to_be_had_stands_in_its_stanza() {
     assert_eq!(deb.path, "pool/main/g/glibc/libc6_2.36-9+deb12u10_amd64.deb");
     assert_eq!((deb.size, deb.fields.len()), (5, 2));
     assert!(deb.fields.contains(&("Provides", "libc6-2.36".to_owned())));
-    let said = indexes.deb(&versions[1]).unwrap().unwrap_err().to_string();
-    assert_eq!(said, "the stanza of `libc6` in the index of `backports` has no usable `Filename`");
+    let message = indexes.deb(&versions[1]).unwrap().unwrap_err().to_string();
+    assert_eq!(
+        message,
+        "the stanza of `libc6` in the index of `backports` has no usable `Filename`"
+    );
     let evil = indexes.versions(&name("evil")).unwrap();
     assert!(indexes.deb(&evil[0]).unwrap().is_err());
 }
 
 #[test]
-fn a_stanza_that_is_none_is_left_out_and_told() {
+fn an_invalid_stanza_is_skipped_and_reported() {
     let indexes = indexes();
     assert!(indexes.versions(&name("odd")).unwrap().is_empty());
     let unread = indexes.unread();

@@ -16,13 +16,15 @@ use vgpu_manifest::package::Fingerprint;
 pub(crate) use self::date::day;
 pub(crate) use self::keyring::{Keyring, KeyringError};
 pub(crate) use self::verify::{Evidence, INSTALL_GPGV, SignatureError, Signed, Verifier, verify};
-use super::stanza::{Stanza, StanzaError};
+use crate::types::{Stanza, StanzaError};
 
 /// The signed release file of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Release {
     /// The key that signed it.
     pub(crate) signed_by: Fingerprint,
+    /// The Debian release that it is part of: its `Codename` without what follows a `-` or `/`.
+    pub(crate) codename: Option<String>,
     /// The `Date` field, in seconds since 1970.
     pub(crate) dated: u64,
     /// The `Valid-Until` field, in seconds since 1970.
@@ -125,6 +127,10 @@ impl Release {
             && !has_word("No-Support-for-Architecture-all", "Packages");
         Ok(Self {
             signed_by: signed.by.clone(),
+            codename: stanza
+                .get("Codename")
+                .and_then(|it| it.split(['-', '/']).next())
+                .map(str::to_owned),
             dated: date("Date")?.ok_or(ReleaseError::Missing("Date"))?,
             valid_until: date("Valid-Until")?,
             by_hash: if stanza.get("Acquire-By-Hash") == Some("yes") {
@@ -214,6 +220,10 @@ SHA256:
     fn a_release_vouches_for_files_by_sha256() {
         let release = read(TEXT, "bookworm").unwrap();
         assert_eq!(release.dated, 1_768_041_082);
+        assert_eq!(release.codename.as_deref(), Some("bookworm"));
+        let security = TEXT.replace("Codename: bookworm", "Codename: bookworm-security");
+        let security = read(&security, "oldstable").unwrap();
+        assert_eq!(security.codename.as_deref(), Some("bookworm"));
         assert_eq!(release.valid_until, Some(1_768_041_082 + 7 * 86_400));
         assert_eq!(release.by_hash, ByHash::Yes);
         assert_eq!(release.indexes_of_all, IndexesOfAll::Apart);
@@ -226,21 +236,25 @@ SHA256:
 
     #[test]
     fn what_is_no_release_is_refused_in_its_own_words() {
-        let said = |text: &str, suite: &str| read(text, suite).unwrap_err().to_string();
+        let message = |text: &str, suite: &str| read(text, suite).unwrap_err().to_string();
         assert!(
-            said(TEXT, "trixie").contains("the release of `bookworm`, expected that of `trixie`")
+            message(TEXT, "trixie")
+                .contains("the release of `bookworm`, expected that of `trixie`")
         );
-        assert!(said(&TEXT.replace("SHA256:", "SHA1:"), "bookworm").contains("no `SHA256`"));
-        assert!(said(&TEXT.replace("Date: ", "X: "), "bookworm").contains("no `Date`"));
-        assert!(said(&TEXT.replace("10 Jan", "10 Foo"), "bookworm").contains("expected a date"));
-        assert!(said(&TEXT.replace("        0 main", " -1 main"), "bookworm").contains("an invalid line"));
-        assert!(said(&TEXT.replace("e3b0", "E3b0"), "bookworm").contains("an invalid line"));
+        assert!(message(&TEXT.replace("SHA256:", "SHA1:"), "bookworm").contains("no `SHA256`"));
+        assert!(message(&TEXT.replace("Date: ", "X: "), "bookworm").contains("no `Date`"));
+        assert!(message(&TEXT.replace("10 Jan", "10 Foo"), "bookworm").contains("expected a date"));
+        assert!(
+            message(&TEXT.replace("        0 main", " -1 main"), "bookworm")
+                .contains("an invalid line")
+        );
+        assert!(message(&TEXT.replace("e3b0", "E3b0"), "bookworm").contains("an invalid line"));
         let twice = format!("{TEXT}SHA256:\n");
-        assert!(said(&twice, "bookworm").contains("repeats a field"));
+        assert!(message(&twice, "bookworm").contains("repeats a field"));
         let line = TEXT.lines().last().unwrap();
         assert!(read(&format!("{TEXT}{line}\n"), "bookworm").is_ok());
         let other = line.replace("       0", "       1");
-        assert!(said(&format!("{TEXT}{other}\n"), "bookworm").contains("an invalid line"));
-        assert!(said("<html>\n", "bookworm").contains("is not a release"));
+        assert!(message(&format!("{TEXT}{other}\n"), "bookworm").contains("an invalid line"));
+        assert!(message("<html>\n", "bookworm").contains("is not a release"));
     }
 }

@@ -211,8 +211,8 @@ fn gpgv(
     key: &Key,
 ) -> Result<Vec<String>, String> {
     let (fingerprint, primary) = (&key.fingerprint, &cert.primary.fingerprint);
-    let said = String::from_utf8_lossy(&output.stdout);
-    let lines = said.lines().filter_map(|line| line.strip_prefix("[GNUPG:] "));
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let lines = stdout.lines().filter_map(|line| line.strip_prefix("[GNUPG:] "));
     let lines: Vec<Vec<&str>> = lines.map(|line| line.split(' ').collect()).collect();
     let all = |word: &'static str| lines.iter().filter(move |line| line[0] == word);
     let is = |word| all(word).next().is_some();
@@ -253,8 +253,8 @@ fn gpgv(
 
 /// Returns no notes on a good signature, or why it is not good. `sqv` names the certificate.
 fn sqv(output: &Output, cert: &Cert, key: &Key) -> Result<Vec<String>, String> {
-    let said = String::from_utf8_lossy(&output.stdout);
-    if output.status.success() && said.trim() == cert.primary.fingerprint {
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    if output.status.success() && stdout.trim() == cert.primary.fingerprint {
         return Ok(Vec::new());
     }
     let reasons = String::from_utf8_lossy(&output.stderr);

@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use vgpu_manifest::DebVersion;
 use vgpu_manifest::inventory::PackageName;
 
-use super::ask::{Cause, Change, Installed, Reason, Solution, Upgrades, Verb};
-use super::matching;
+use super::ask::{Cause, Change, Installed, Reason, Solution, Verb};
 use super::pool::{PackageId, State, VersionId};
 use super::rules::Rule;
 use super::search::{Model, Search};
 use crate::apt::model::Universe;
-use crate::apt::relation::Relation;
-use crate::apt::version::Version;
+use crate::types::Upgrades;
+use crate::types::relation::Relation;
 
 /// Returns the answer for a model. Packages of the model that are not needed are omitted.
 pub(super) fn solution<U: Universe>(
@@ -39,7 +39,7 @@ pub(super) fn solution<U: Universe>(
 fn installed<U: Universe>(
     universe: &U,
     name: &PackageName,
-    version: &Version,
+    version: &DebVersion,
 ) -> Result<Installed, U::Error> {
     let mut offered = universe.versions(name)?;
     offered.retain(|other| other.version == *version);
@@ -137,8 +137,7 @@ fn against<U: Universe>(search: &Search<'_, U>, model: &Model, old: VersionId) -
     for other in there {
         for [a, b] in [[other, old], [old, other]] {
             let own = &search.pool[a].candidate;
-            let says =
-                |relation: &&Relation| matching::offends(&search.pool[b].candidate, relation);
+            let says = |relation: &&Relation| search.pool[b].candidate.offends(relation);
             let conflict =
                 own.conflicts.iter().find(says).map(|relation| (Verb::Conflicts, relation));
             let breaks = own.breaks.iter().find(says).map(|relation| (Verb::Breaks, relation));

@@ -6,12 +6,12 @@
 //! sources. The search then ignores relations that do not hold on the node: the node is assumed to
 //! be consistent.
 
+use vgpu_manifest::DebVersion;
 use vgpu_manifest::inventory::PackageName;
 
 use super::node::{Present, now};
 use crate::apt::model::{Candidate, Essential, Importance, MultiArch, NATIVE};
-use crate::apt::relation::{Alternatives, Comparison, Relation};
-use crate::apt::version::Version;
+use crate::types::relation::{Alternatives, Comparison, Relation};
 
 /// Returns the best available stanza of an installed package.
 pub(super) fn stanza(name: &PackageName, present: &Present, offered: &[Candidate]) -> Candidate {
@@ -31,7 +31,7 @@ pub(super) fn stanza(name: &PackageName, present: &Present, offered: &[Candidate
 }
 
 /// Returns the same package in another version.
-fn moved(candidate: &Candidate, to: &Version) -> Candidate {
+fn moved(candidate: &Candidate, to: &DebVersion) -> Candidate {
     let from = &candidate.version;
     let mut moved = candidate.clone();
     let relations = moved.conflicts.iter_mut().chain(&mut moved.breaks);
@@ -47,7 +47,7 @@ fn moved(candidate: &Candidate, to: &Version) -> Candidate {
     Candidate { version: to.clone(), offer: now(), ..moved }
 }
 
-fn retie(relation: &mut Relation, from: &Version, to: &Version) {
+fn retie(relation: &mut Relation, from: &DebVersion, to: &DebVersion) {
     if let Some(bound) = &mut relation.bound
         && bound.comparison == Comparison::Exactly
         && bound.version == *from
@@ -57,7 +57,7 @@ fn retie(relation: &mut Relation, from: &Version, to: &Version) {
 }
 
 /// Returns a package with nothing but a name and a version.
-fn bare(name: &PackageName, version: &Version) -> Candidate {
+fn bare(name: &PackageName, version: &DebVersion) -> Candidate {
     #[expect(clippy::expect_used, reason = "a constant that the tests parse")]
     let arch = NATIVE.parse().expect("the name of an architecture");
     Candidate {
@@ -72,7 +72,7 @@ fn bare(name: &PackageName, version: &Version) -> Candidate {
         essential: Essential::No,
         // Dependencies with `:any` that are satisfied now must stay satisfied.
         multi_arch: MultiArch::Allowed,
-        importance: Importance::Unsaid,
+        importance: Importance::Unknown,
         size: 0,
         offer: now(),
     }

@@ -1,15 +1,16 @@
 //! Explains why there is no solution, in terms of the stanzas.
 
-use super::ask::{Explanation, Request, Upgrades, Verb};
+use super::ask::{Explanation, Verb};
 use super::engine::Contradiction;
+use super::hints::Hints;
 use super::policy::{Refusal, Stay};
 use super::pool::{PackageId, Pool, State, VersionId};
 use super::proof::{Consequences, Proof};
 use super::rules::Rule;
 use super::search::Search;
-use super::{matching, way_out::WaysOut};
 use crate::apt::model::Universe;
-use crate::apt::relation::{Alternatives, Qualifier, Relation};
+use crate::types::relation::{Alternatives, Qualifier, Relation};
+use crate::types::{Request, Upgrades};
 
 /// The limit of lines; further lines rarely add information.
 const MOST_LINES: usize = 24;
@@ -25,45 +26,45 @@ pub(super) fn explain<U: Universe>(
     let proof = Proof::of(&search.rules, contradiction);
     let requested = |(rule, _): &(Rule, _)| matches!(rule, Rule::Requested(_));
     let root = proof.clauses.iter().rposition(requested);
-    let mut teller = Teller {
+    let mut writer = Writer {
         pool: &mut search.pool,
         proof: &proof,
         root: root.unwrap_or(usize::MAX),
         lines: Vec::new(),
-        ways_out: WaysOut::default(),
+        hints: Hints::default(),
     };
     if let Some(Rule::Requested(request)) = root.map(|root| &proof.clauses[root].0) {
-        teller.request(request)?;
+        writer.request(request)?;
     } else {
-        let nothing = teller.proof.consequences(usize::MAX, &[]);
-        teller.conflict(&nothing, None, 0)?;
+        let nothing = writer.proof.consequences(usize::MAX, &[]);
+        writer.conflict(&nothing, None, 0)?;
     }
-    let Teller { mut lines, ways_out, .. } = teller;
+    let Writer { mut lines, hints, .. } = writer;
     if lines.len() > MOST_LINES {
         let more = lines.len() - MOST_LINES;
         lines.truncate(MOST_LINES);
         lines.push(format!("  … and {more} more lines like these"));
     }
-    Ok(Explanation { lines, ways_out: ways_out.told() })
+    Ok(Explanation { lines, hints: hints.into_lines() })
 }
 
-struct Teller<'p, 'a, U> {
+struct Writer<'p, 'a, U> {
     pool: &'p mut Pool<'a, U>,
     proof: &'p Proof,
     /// The clause being explained.
     root: usize,
     lines: Vec<String>,
-    ways_out: WaysOut,
+    hints: Hints,
 }
 
-impl<U: Universe> Teller<'_, '_, U> {
+impl<U: Universe> Writer<'_, '_, U> {
     fn say(&mut self, depth: usize, line: &str) {
         let indent = "  ".repeat(depth);
         let line = format!("{indent}{line}");
         // A fact is explained once, except below another version.
         let mut siblings =
-            self.lines.iter().rev().take_while(|said| said.starts_with(indent.as_str()));
-        if !siblings.any(|said| *said == line) {
+            self.lines.iter().rev().take_while(|other| other.starts_with(indent.as_str()));
+        if !siblings.any(|other| *other == line) {
             self.lines.push(line);
         }
     }
@@ -94,7 +95,7 @@ impl<U: Universe> Teller<'_, '_, U> {
         if names.len() < 2 || request.version.is_some() || names.contains(&request.name.as_str()) {
             return Ok(None);
         }
-        self.ways_out.one_of(&names);
+        self.hints.one_of(&names);
         Ok(Some(format!("{} provide it", names.join(" and "))))
     }
 
@@ -110,7 +111,7 @@ impl<U: Universe> Teller<'_, '_, U> {
         if found.conflict.is_some() {
             self.conflict(&found, Some(target), depth)?;
         } else if let Some(choice) = self.choice(&found).filter(|_| depth < DEEPEST) {
-            let line = self.told(choice)?;
+            let line = self.clause(choice)?;
             self.say(depth, &line);
             for next in self.targets(choice) {
                 if found.value(next.var().yes()).is_none() {
@@ -149,7 +150,7 @@ impl<U: Universe> Teller<'_, '_, U> {
             |proof: &Proof, step: usize| matches!(proof.clauses[step].0, Rule::Requested(_));
         while let Some(at) = steps.iter().position(|step| requested(self.proof, *step)) {
             let step = steps.remove(at);
-            let line = self.told(step)?;
+            let line = self.clause(step)?;
             self.say(depth, &line);
             for target in self.targets(step) {
                 self.descend(target, &mut steps, depth + 1)?;
@@ -159,7 +160,7 @@ impl<U: Universe> Teller<'_, '_, U> {
         for step in steps {
             // The conflict itself names the package, so its presence needs no line.
             if !matches!(self.proof.clauses[step].0, Rule::Present(_)) {
-                let line = self.told(step)?;
+                let line = self.clause(step)?;
                 self.say(depth, &line);
             }
         }
@@ -185,7 +186,7 @@ impl<U: Universe> Teller<'_, '_, U> {
         let own: Vec<usize> = steps.iter().copied().filter(begins).collect();
         steps.retain(|step| !own.contains(step));
         for step in own {
-            let line = self.told(step)?;
+            let line = self.clause(step)?;
             self.say(depth, &line);
             for target in self.targets(step) {
                 self.descend(target, steps, depth + 1)?;
@@ -219,7 +220,7 @@ impl<U: Universe> Teller<'_, '_, U> {
     }
 
     /// Returns a clause as a line of text.
-    fn told(&mut self, clause: usize) -> Result<String, U::Error> {
+    fn clause(&mut self, clause: usize) -> Result<String, U::Error> {
         let proof = self.proof;
         Ok(match &proof.clauses[clause].0 {
             Rule::Requested(request) => format!("`{request}` is requested, too"),
@@ -296,11 +297,10 @@ impl<U: Universe> Teller<'_, '_, U> {
         for id in packages {
             let package = &self.pool[id];
             let name = &package.name;
-            if let Some(refused) =
-                package.refused.iter().find(|r| matching::satisfies(&r.candidate, relation))
+            if let Some(refused) = package.refused.iter().find(|r| r.candidate.satisfies(relation))
             {
                 let owner = owner.map(|owner| &self.pool[owner].candidate);
-                self.ways_out.add(refused, relation, owner);
+                self.hints.add(refused, relation, owner);
                 return Ok(refusal(refused, upgrades));
             }
             let kept = package.kept.map(|id| &self.pool[id].candidate.version);
@@ -318,7 +318,7 @@ impl<U: Universe> Teller<'_, '_, U> {
             }
         }
         if others.is_empty() {
-            self.ways_out.missing(&relation.name);
+            self.hints.missing(&relation.name);
             return Ok(format!("no archive has {}", relation.name));
         }
         others.truncate(4);
@@ -328,7 +328,7 @@ impl<U: Universe> Teller<'_, '_, U> {
 
 /// Returns a request in the form of a dependency.
 fn wanted(request: &Request) -> Alternatives {
-    let bound = request.version.clone().map(crate::apt::relation::Bound::exactly);
+    let bound = request.version.clone().map(crate::types::relation::Bound::exactly);
     let relation = Relation { name: request.name.clone(), qualifier: Qualifier::Same, bound };
     Alternatives::one(relation)
 }

@@ -11,7 +11,7 @@ mod ask;
 mod assumed;
 mod engine;
 mod explain;
-mod matching;
+mod hints;
 mod node;
 mod policy;
 mod pool;
@@ -20,17 +20,14 @@ mod rules;
 mod search;
 #[cfg(test)]
 mod tests;
-mod way_out;
 
 use self::engine::Lit;
 use self::pool::{PackageId, State, VersionId};
 use self::search::{Model, Search, Stop};
 use super::model::Universe;
+use crate::types::{Request, Upgrades};
 
-#[expect(unused_imports, reason = "nothing asks yet; removed with the first recipe that does")]
-pub(crate) use self::ask::{
-    Cause, Change, Explanation, Installed, Reason, Request, Solution, SolveError, Upgrades, Verb,
-};
+pub(crate) use self::ask::{Cause, Change, Explanation, Installed, Solution, SolveError};
 pub(crate) use self::node::Node;
 
 /// Returns the packages to add so that all requests are satisfied. The result does not depend on
@@ -61,7 +58,7 @@ pub(crate) fn solve<U: Universe>(
             if upgrades == Upgrades::Never
                 && let Ok(solution) = solve(universe, node, &requests, Upgrades::Coupled)
             {
-                explanation.ways_out.insert(0, way_out::coupled(&solution));
+                explanation.hints.insert(0, hints::coupled(&solution));
             }
             Err(SolveError::Unsatisfiable(explanation))
         }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use vgpu_manifest::DebVersion;
 use vgpu_manifest::inventory::{self, PackageName, PackageState, Want};
 use vgpu_manifest::package::ArchiveName;
 
 use crate::apt::model::{Candidate, NATIVE, Offer, Pin, Place};
-use crate::apt::stanza::Stanza;
-use crate::apt::version::Version;
+use crate::types::Stanza;
 
 /// The packages of a node, by name.
 #[derive(Debug, Clone, Default)]
@@ -18,7 +18,7 @@ pub(crate) struct Node {
 /// An installed package.
 #[derive(Debug, Clone)]
 pub(crate) struct Present {
-    pub(crate) version: Version,
+    pub(crate) version: DebVersion,
     pub(crate) liberty: Liberty,
     /// Its relations, if the node lists them. An inventory does not.
     pub(crate) stanza: Option<Candidate>,
@@ -89,7 +89,7 @@ impl Node {
     fn add(
         &mut self,
         name: PackageName,
-        version: Version,
+        version: DebVersion,
         liberty: Liberty,
         stanza: Option<Candidate>,
     ) {

@@ -1,11 +1,11 @@
 //! Candidate versions of a package by pin priority: `apt_preferences(5)`.
 
+use vgpu_manifest::DebVersion;
 use vgpu_manifest::package::ArchiveName;
 
-use super::ask::Upgrades;
 use super::node::{Liberty, Present};
 use crate::apt::model::{Candidate, Pin};
-use crate::apt::version::Version;
+use crate::types::Upgrades;
 
 /// The priority of an installed version.
 const INSTALLED: Pin = Pin(100);
@@ -39,11 +39,11 @@ pub(super) enum Refusal {
         archive: ArchiveName,
     },
     /// The request names another version.
-    NotAsked(Version),
+    NotAsked(DebVersion),
     /// The node has a newer one.
-    Older(Version),
+    Older(DebVersion),
     /// The node has another one, which must stay.
-    Stays(Version, Stay),
+    Stays(DebVersion, Stay),
 }
 
 /// Why an installed version must stay.
@@ -59,7 +59,7 @@ pub(super) enum Stay {
 pub(super) fn choose(
     offered: Vec<Candidate>,
     present: Option<&Present>,
-    asked: Option<&Version>,
+    asked: Option<&DebVersion>,
     upgrades: Upgrades,
 ) -> Choice {
     let mut choice = Choice::default();
@@ -107,7 +107,7 @@ fn refusal(
     version: &Candidate,
     best: Option<&(Pin, ArchiveName)>,
     present: Option<&Present>,
-    asked: Option<&Version>,
+    asked: Option<&DebVersion>,
     upgrades: Upgrades,
 ) -> Option<Refusal> {
     if version.offer.pin <= Pin(0) {

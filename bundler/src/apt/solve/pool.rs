@@ -5,13 +5,13 @@ use std::ops::Index;
 
 use vgpu_manifest::inventory::PackageName;
 
-use super::ask::{Request, Upgrades};
+use super::assumed;
 use super::engine::Var;
 use super::node::{Node, Present};
 use super::policy::{self, Refused};
-use super::{assumed, matching};
 use crate::apt::model::{Candidate, Essential, Importance, Universe};
-use crate::apt::relation::{Alternatives, Qualifier, Relation};
+use crate::types::relation::{Alternatives, Qualifier, Relation};
+use crate::types::{Request, Upgrades};
 
 /// A version of a package that a solution may include.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -202,7 +202,7 @@ impl<'a, U: Universe> Pool<'a, U> {
         let mut packages = self.packages_called(&relation.name)?;
         packages.sort_by(|a, b| self.rank(*a, &relation.name).cmp(&self.rank(*b, &relation.name)));
         let versions = packages.into_iter().flat_map(|id| self[id].versions.iter().copied());
-        let fits = |id: &VersionId| matching::satisfies(&self[*id].candidate, relation);
+        let fits = |id: &VersionId| self[*id].candidate.satisfies(relation);
         Ok(versions.filter(fits).collect())
     }
 
@@ -240,7 +240,7 @@ impl<'a, U: Universe> Pool<'a, U> {
     fn rank(&self, id: PackageId, name: &PackageName) -> impl Ord + use<'a, U> {
         let package = &self[id];
         let best = package.versions.first().map(|version| &self[*version].candidate);
-        let importance = best.map_or(Importance::Unsaid, |best| best.importance);
+        let importance = best.map_or(Importance::Unknown, |best| best.importance);
         let is_essential = best.is_some_and(|best| best.essential == Essential::Yes);
         let is_there = self.node.get(&package.name).is_some();
         let is_real = package.name == *name;

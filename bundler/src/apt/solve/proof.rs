@@ -25,10 +25,10 @@ pub(super) struct Consequences {
 impl Proof {
     pub(super) fn of(rules: &Rules, contradiction: Contradiction) -> Self {
         let core = rules.engine.core(contradiction);
-        let said = core
+        let clauses = core
             .into_iter()
             .filter_map(|id| Some((rules.rule(id)?.clone(), rules.engine.lits(id).to_vec())));
-        let mut proof = Self { clauses: said.collect() };
+        let mut proof = Self { clauses: clauses.collect() };
         let mut at = proof.clauses.len();
         while at > 0 && proof.clauses.len() <= MOST {
             at -= 1;

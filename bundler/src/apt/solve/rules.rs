@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use vgpu_manifest::inventory::PackageName;
 
-use super::ask::{Request, Upgrades, Verb};
+use super::ask::Verb;
 use super::engine::{ClauseId, Contradiction, Engine};
-use super::matching;
 use super::pool::{PackageId, Pool, State, VersionId};
 use crate::apt::model::Universe;
-use crate::apt::relation::{Alternatives, Relation};
+use crate::types::relation::{Alternatives, Relation};
+use crate::types::{Request, Upgrades};
 
 /// The meaning of an original clause.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ pub(super) struct Group {
 #[derive(Debug, Default)]
 pub(super) struct Rules {
     pub(super) engine: Engine,
-    said: BTreeMap<ClauseId, Rule>,
+    by_clause: BTreeMap<ClauseId, Rule>,
     /// By version: its dependencies; `None` if the search has not reached it.
     needs: Vec<Option<Vec<Group>>>,
     /// By name: the reached versions that have or provide it.
@@ -49,7 +49,7 @@ pub(super) struct Rules {
 impl Rules {
     /// Returns the meaning of an original clause.
     pub(super) fn rule(&self, id: ClauseId) -> Option<&Rule> {
-        self.said.get(&id)
+        self.by_clause.get(&id)
     }
 
     /// Returns the dependencies of a version, if the search has reached it.
@@ -70,7 +70,7 @@ impl Rules {
 
     fn add(&mut self, rule: Rule, lits: Vec<super::engine::Lit>) -> Result<(), Contradiction> {
         // Record the meaning first: adding the clause can end the search.
-        self.said.insert(self.engine.next(), rule);
+        self.by_clause.insert(self.engine.next(), rule);
         self.engine.add(lits)
     }
 
@@ -117,7 +117,7 @@ impl Rules {
             // Installed packages are assumed to be compatible, whatever they declare.
             let both_there = a.state == State::Kept && b.state == State::Kept;
             let is_new = a.package != b.package && !both_there;
-            if is_new && matching::offends(&b.candidate, relation) {
+            if is_new && b.candidate.offends(relation) {
                 found.push((Rule::Against(by, verb, relation.clone(), of), by, of));
             }
         };

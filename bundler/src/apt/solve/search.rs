@@ -6,12 +6,12 @@
 
 use std::collections::BTreeSet;
 
-use super::ask::{Request, Upgrades};
 use super::engine::{Contradiction, Lit};
 use super::node::Node;
 use super::pool::{PackageId, Pool, State, VersionId};
 use super::rules::{Group, Rule, Rules};
 use crate::apt::model::Universe;
+use crate::types::{Request, Upgrades};
 
 /// A search that can be repeated with other assumptions.
 #[derive(Debug)]

@@ -1,11 +1,12 @@
 //! Comparison of this machine with the needs of a recipe: a pure function.
 
+use vgpu_manifest::ui::ByteSize;
+
 use super::laptop::{KeyState, Laptop, Place};
 use super::needs::{Need, Needs};
 use super::{Finding, State};
 use crate::apt::INSTALL_GPGV;
 use crate::items::unlock::INSTALL_ZIG;
-use vgpu_manifest::ui::ByteSize;
 
 /// 2025-01-01, before the first version of this program.
 const EARLIEST: u64 = 1_735_689_600;
@@ -187,7 +188,8 @@ fn compiler(laptop: &Laptop, needs: Needs) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::items::unlock::{Lacking, Toolchain};
+    use crate::items::unlock::Lacking;
+    use crate::types::Toolchain;
 
     fn laptop() -> Laptop {
         let place = |path: &str| Place { path: path.into(), free: Ok(100 << 30) };

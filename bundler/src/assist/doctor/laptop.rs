@@ -11,8 +11,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_keys::Agent;
 
 use crate::apt::Verifier;
-use crate::items::unlock::{Lacking, Toolchain};
+use crate::items::unlock::Lacking;
 use crate::trust;
+use crate::types::Toolchain;
 
 /// The state of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! The needs of a recipe.
 
-use crate::items::source::Origin;
 use crate::lock::Lock;
 use crate::recipe::{Entry, Recipe, Role};
+use crate::types::Origin;
 
 /// The needs; `None` if there is no recipe.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

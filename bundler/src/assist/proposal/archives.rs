@@ -5,9 +5,8 @@
 use vgpu_manifest::inventory::{AptSource, AptUri, Inventory, Name, SourceKind, SourceState};
 use vgpu_manifest::package::ArchiveName;
 
-use crate::apt::Address;
-use crate::cli::options::ArchiveArg;
-use crate::recipe::Suite;
+use super::ArchiveArg;
+use crate::types::{Address, Suite};
 
 /// The archives of a node.
 #[derive(Debug, Default)]
@@ -172,13 +171,13 @@ mod tests {
         ];
         let found = archives(&format!("[{}]", sources.join(",")));
         assert_eq!(found.taken, []);
-        let said = [
+        let reasons = [
             "http://a.example/ bookworm main: it is disabled",
             "http://a.example/ trixie main: it is not for the Debian release of the node",
             "http://a.example/ bookwormish main: it is not for the Debian release of the node",
             "https://docker.example/ bookworm stable: it is neither Debian main nor Proxmox VE",
             "cdrom:[Debian]/ file:/srv/debian bookworm main: it is not on a web server",
         ];
-        assert_eq!(found.left_out, said);
+        assert_eq!(found.left_out, reasons);
     }
 }

@@ -1,17 +1,21 @@
 //! The best driver for a machine, and why not the others: a pure function.
 
+mod archive_arg;
 mod archives;
 mod text;
 
 use std::cmp::Reverse;
 
-use vgpu_manifest::catalog::{Catalog, Release, Rule, State};
+use vgpu_manifest::catalog::{Catalog, Month, Release, Rule, State};
 use vgpu_manifest::platform::{KernelRelease, PciId, PveRelease};
 use vgpu_manifest::ui::Exit;
 use vgpu_manifest::verdict::{
-    Case, Choice, Config, Findings, Goal, Mode, Suitability, Suitable, Target, Targets, Verdict,
-    judge,
+    Case, Choice, Config, Findings, Goal, Listing, Mode, Suitability, Suitable, Target, Targets,
+    Verdict, judge,
 };
+
+pub(crate) use self::archive_arg::{ArchiveArg, KeysArg};
+use crate::items::driver::HostFile;
 
 pub(crate) use self::archives::{Archives, is_proxmox};
 
@@ -19,6 +23,7 @@ pub(crate) use self::archives::{Archives, is_proxmox};
 #[derive(Debug)]
 pub(crate) struct Proposal<'c> {
     catalog: &'c Catalog,
+    known: Known,
     /// The machine, with the kernel that it should run.
     target: Target,
     goal: Goal,
@@ -30,6 +35,44 @@ pub(crate) struct Proposal<'c> {
     leaves: Option<KernelRelease>,
     /// The drivers that were not chosen, the newest first, each with the reason.
     others: Vec<(Release, String)>,
+}
+
+/// Facts beside the catalog.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known {
+    /// The current month; `None` if the support by NVIDIA does not matter.
+    pub(crate) month: Option<Month>,
+    /// The host driver that the operator has.
+    pub(crate) file: Option<HostFile>,
+}
+
+impl Known {
+    fn case(&self, catalog: &Catalog, gpu: PciId, goal: Goal, target: &Target) -> Case {
+        let release = match goal {
+            Goal::Vgpu { driver, .. } => catalog.driver(driver),
+            Goal::Passthrough => None,
+        };
+        let file =
+            self.file.as_ref().filter(|file| release.is_some_and(|it| it.host == file.version));
+        let listed = file.and_then(|file| file.gpus.as_ref()).map(|gpus| {
+            let is_listed = gpus.iter().any(|listed| listed.0 == gpu.device());
+            if is_listed { Listing::Listed } else { Listing::Omitted }
+        });
+        Case {
+            gpu,
+            goal,
+            target: target.clone(),
+            findings: Findings { listed, ..Findings::default() },
+        }
+    }
+
+    /// Returns whether NVIDIA supports the driver this month, which is no question for a
+    /// passthrough.
+    fn is_supported(&self, catalog: &Catalog, goal: Goal) -> bool {
+        let Goal::Vgpu { driver, .. } = goal else { return true };
+        let month = self.month.as_ref().zip(catalog.branch(driver));
+        month.is_none_or(|(month, branch)| branch.is_supported(month))
+    }
 }
 
 /// The choice of the operator.
@@ -50,6 +93,7 @@ impl<'c> Proposal<'c> {
         target: &Target,
         gpus: &[PciId],
         wish: Wish,
+        known: &Known,
     ) -> anyhow::Result<Self> {
         let nvidia = gpus.iter().filter(|gpu| gpu.vendor() == PciId::NVIDIA);
         let gpus: Vec<_> = nvidia.copied().collect();
@@ -62,16 +106,17 @@ impl<'c> Proposal<'c> {
         let each = machines.iter().flat_map(|at| goals.iter().map(move |goal| (at, *goal)));
         let found = each
             .filter_map(|(at, goal)| {
-                let rank = rank(catalog, at, &gpus, goal, Move::between(target, at))?;
+                let rank = rank(catalog, known, at, &gpus, goal, Move::between(target, at))?;
                 Some(Candidate { target: at.clone(), goal, rank })
             })
             .max_by_key(|candidate| candidate.rank);
         let Some(Candidate { target: chosen, goal, .. }) = found else {
-            let reasons = why_nothing(catalog, target, &gpus, &goals).join("; ");
+            let reasons = why_nothing(catalog, known, target, &gpus, &goals).join("; ");
             return Err(Exit::Unsuitable.error(reasons).into());
         };
         let mut proposal = Self {
             catalog,
+            known: known.clone(),
             leaves: target.kernel.clone().filter(|_| chosen.kernel != target.kernel),
             target: chosen,
             goal,
@@ -114,7 +159,7 @@ impl<'c> Proposal<'c> {
             && running.is_none_or(|it| Some(it) == self.target.kernel.as_ref());
         for (_, verdict) in &self.served {
             let kernel = verdict.kernel_package.iter().filter(|_| !stays);
-            for package in verdict.packages.iter().chain(kernel) {
+            for package in verdict.packages.iter().chain(&verdict.recommended).chain(kernel) {
                 if !packages.contains(&package.as_str()) {
                     packages.push(package);
                 }
@@ -139,10 +184,16 @@ impl<'c> Proposal<'c> {
     }
 
     fn sort_gpus(&mut self, gpus: &[PciId]) {
+        let together = Together::of(self.catalog, &self.known, &self.target, gpus, self.goal);
         for gpu in gpus {
-            match judge(self.catalog, &case(*gpu, self.goal, &self.target)) {
-                Verdict::Suitable(verdict) => self.served.push((*gpu, *verdict)),
-                Verdict::Unsuitable(verdict) => self.left_out.push((*gpu, verdict.reason.says)),
+            let case = self.known.case(self.catalog, *gpu, self.goal, &self.target);
+            let clash = together.dropped.iter().find(|(dropped, _)| dropped == gpu);
+            match (judge(self.catalog, &case), clash) {
+                (Verdict::Suitable(verdict), None) => self.served.push((*gpu, *verdict)),
+                (Verdict::Suitable(_), Some((_, why))) => self.left_out.push((*gpu, why.clone())),
+                (Verdict::Unsuitable(verdict), _) => {
+                    self.left_out.push((*gpu, verdict.reason.says));
+                }
             }
         }
     }
@@ -159,28 +210,35 @@ impl<'c> Proposal<'c> {
 
     fn why_not(&self, release: Release, gpus: &[PciId]) -> String {
         let goal = Goal::Vgpu { driver: release, file: None };
-        let cases = gpus.iter().map(|gpu| case(*gpu, goal, &self.target));
-        let suitability = Suitability::of(self.catalog, cases);
-        if let Some(clash) = suitability.clashes.first() {
-            return clash.says.clone();
-        }
+        let together = Together::of(self.catalog, &self.known, &self.target, gpus, goal);
+        let suitability = together.suitability;
         let served = self.served.iter().map(|(gpu, _)| *gpu).collect::<Vec<_>>();
+        // Of two drivers that NVIDIA no longer supports, neither is better for that.
+        let is_supported = |goal| self.known.is_supported(self.catalog, goal);
+        let ended = self.catalog.branch(release).map(|branch| &branch.end_of_life);
+        let ended = ended.filter(|_| is_supported(self.goal) && !is_supported(goal));
         for gpu in suitability.gpus.iter().filter(|judged| served.contains(&judged.gpu)) {
-            match &gpu.verdict {
-                Verdict::Unsuitable(it) => return it.reason.says.clone(),
-                Verdict::Suitable(it) if it.state == State::Unproven => {
+            match (&gpu.verdict, ended) {
+                (Verdict::Unsuitable(it), _) => return it.reason.says.clone(),
+                (Verdict::Suitable(_), Some(month)) => {
+                    return format!("also works, but NVIDIA's support ended in {month}");
+                }
+                (Verdict::Suitable(it), None) if it.state == State::Unproven => {
                     let doubts: Vec<_> =
                         it.doubts.iter().map(|doubt| doubt.statement.says.clone()).collect();
                     return format!("{}, unverified: {}", it.mode, doubts.join("; "));
                 }
-                Verdict::Suitable(it) if it.mode != self.mode() => {
+                (Verdict::Suitable(it), None) if it.mode != self.mode() => {
                     return format!("also works, with the GPU in mode {}", it.mode);
                 }
-                Verdict::Suitable(it) if borrows(it) => {
+                (Verdict::Suitable(it), None) if borrows(it) => {
                     return "also works, with the vgpuConfig.xml of a 16.x driver".to_owned();
                 }
-                Verdict::Suitable(_) => {}
+                (Verdict::Suitable(_), None) => {}
             }
+        }
+        if let Some((_, clash)) = together.dropped.iter().find(|(gpu, _)| served.contains(gpu)) {
+            return clash.clone();
         }
         "also works (older)".to_owned()
     }
@@ -200,8 +258,58 @@ fn goals(catalog: &Catalog, wish: Wish) -> Vec<Goal> {
     }
 }
 
-fn case(gpu: PciId, goal: Goal, target: &Target) -> Case {
-    Case { gpu, goal, target: target.clone(), findings: Findings::default() }
+/// The GPUs that one host can serve with a driver.
+struct Together<'c> {
+    /// The verdicts, without the GPUs that conflict with others.
+    suitability: Suitability<'c>,
+    /// The suitable GPUs that conflict with the others, each with the conflict.
+    dropped: Vec<(PciId, String)>,
+}
+
+impl<'c> Together<'c> {
+    /// Keeps as many suitable GPUs as have no conflict with each other; of equal choices the one
+    /// with the first GPU.
+    fn of(
+        catalog: &'c Catalog,
+        known: &Known,
+        target: &Target,
+        gpus: &[PciId],
+        goal: Goal,
+    ) -> Self {
+        let of = |gpus: &[PciId]| {
+            let cases = gpus.iter().map(|gpu| known.case(catalog, *gpu, goal, target));
+            Suitability::of(catalog, cases)
+        };
+        let all = of(gpus);
+        if all.clashes.is_empty() {
+            return Self { suitability: all, dropped: Vec::new() };
+        }
+        let suitable = all.gpus.iter().filter(|gpu| gpu.verdict.suitable().is_some());
+        let mut kinds: Vec<_> = suitable.map(|gpu| gpu.gpu).collect();
+        kinds.sort_by_key(|gpu| gpus.iter().position(|it| it == gpu));
+        kinds.dedup();
+        let clash = |kept: &[PciId], gpu: PciId| {
+            let clashes = of(&[kept, &[gpu]].concat()).clashes;
+            clashes.into_iter().next().map(|clash| clash.says)
+        };
+        let from = |first: &PciId| {
+            let mut kept = vec![*first];
+            for gpu in kinds.iter().filter(|gpu| *gpu != first) {
+                if clash(&kept, *gpu).is_none() {
+                    kept.push(*gpu);
+                }
+            }
+            kept
+        };
+        let count = |kept: &[PciId]| gpus.iter().filter(|gpu| kept.contains(gpu)).count();
+        // `max_by_key` takes the last of equals.
+        let kept = kinds.iter().rev().map(from).max_by_key(|kept| count(kept)).unwrap_or_default();
+        let others = kinds.iter().filter(|gpu| !kept.contains(gpu));
+        let dropped: Vec<_> = others.filter_map(|gpu| Some((*gpu, clash(&kept, *gpu)?))).collect();
+        let is_dropped = |gpu: &PciId| dropped.iter().any(|(dropped, _)| dropped == gpu);
+        let rest: Vec<_> = gpus.iter().copied().filter(|gpu| !is_dropped(gpu)).collect();
+        Self { suitability: of(&rest), dropped }
+    }
 }
 
 /// An option.
@@ -245,9 +353,9 @@ fn other_kernels<'a>(
     others.map(|kernel| Target { kernel: Some(kernel.newest.clone()), ..target.clone() })
 }
 
-/// Returns the rank: more GPUs first, then fewer doubts, the running kernel, fewer unlocked GPUs,
-/// the newer driver.
-type Rank = (usize, Reverse<usize>, Move, Reverse<usize>, Option<Release>);
+/// Returns the rank: more GPUs first, then a driver that NVIDIA supports, fewer doubts, the running
+/// kernel, fewer unlocked GPUs, the newer driver.
+type Rank = (usize, bool, Reverse<usize>, Move, Reverse<usize>, Option<Release>);
 
 /// Doubts about the support of a GPU weigh more than doubts about a kernel.
 fn weight(rule: Rule) -> usize {
@@ -257,27 +365,35 @@ fn weight(rule: Rule) -> usize {
     }
 }
 
+/// Returns whether a GPU may not work at all, whatever the operator has and the machine runs.
+fn may_fail(rule: Rule) -> bool {
+    matches!(rule, Rule::Native | Rule::Unlock | Rule::Derived)
+}
+
 /// Returns whether a second driver is needed, only for its `vgpuConfig.xml`.
 fn borrows(verdict: &Suitable<'_>) -> bool {
     verdict.unlock.as_ref().is_some_and(|unlock| unlock.config == Config::Branch16)
 }
 
-/// Returns `None` if no GPU is supported, or if the supported ones conflict with each other.
+/// Returns `None` if no GPU is supported.
 fn rank(
     catalog: &Catalog,
+    known: &Known,
     target: &Target,
     gpus: &[PciId],
     goal: Goal,
     moves: Move,
 ) -> Option<Rank> {
-    let suitability = Suitability::of(catalog, gpus.iter().map(|gpu| case(*gpu, goal, target)));
+    let suitability = Together::of(catalog, known, target, gpus, goal).suitability;
     let suitable: Vec<_> =
         suitability.gpus.iter().filter_map(|gpu| gpu.verdict.suitable()).collect();
-    if suitable.is_empty() || !suitability.clashes.is_empty() {
+    if suitable.is_empty() {
         return None;
     }
-    let doubts = suitable.iter().flat_map(|verdict| &verdict.doubts);
-    let doubts: usize = doubts.map(|doubt| weight(doubt.statement.rule)).sum();
+    let doubts = || suitable.iter().flat_map(|verdict| &verdict.doubts).map(|it| it.statement.rule);
+    // A driver that may not work is no better than one that NVIDIA no longer supports.
+    let supported = known.is_supported(catalog, goal) && !doubts().any(may_fail);
+    let doubts: usize = doubts().map(weight).sum();
     let borrowing = suitable.iter().filter(|verdict| borrows(verdict)).count();
     let unlocked = suitable.iter().filter(|verdict| verdict.mode == Mode::Unlock).count();
     let release = match goal {
@@ -286,6 +402,7 @@ fn rank(
     };
     Some((
         suitable.len(),
+        supported,
         Reverse(doubts + borrowing + moves.cost()),
         moves,
         Reverse(unlocked),
@@ -294,10 +411,17 @@ fn rank(
 }
 
 /// Returns the most informative reason for each GPU, with possible remedies.
-fn why_nothing(catalog: &Catalog, target: &Target, gpus: &[PciId], goals: &[Goal]) -> Vec<String> {
+fn why_nothing(
+    catalog: &Catalog,
+    known: &Known,
+    target: &Target,
+    gpus: &[PciId],
+    goals: &[Goal],
+) -> Vec<String> {
     let mut reasons: Vec<String> = Vec::new();
     for gpu in gpus {
-        let verdicts = goals.iter().map(|goal| judge(catalog, &case(*gpu, *goal, target)));
+        let verdicts =
+            goals.iter().map(|goal| judge(catalog, &known.case(catalog, *gpu, *goal, target)));
         let refusals: Vec<_> = verdicts
             .filter_map(|verdict| match verdict {
                 Verdict::Unsuitable(it) => Some(it),
@@ -305,11 +429,16 @@ fn why_nothing(catalog: &Catalog, target: &Target, gpus: &[PciId], goals: &[Goal
             })
             .collect();
         // A driver for other GPUs is less informative than a problem with the right driver.
-        let telling = refusals.iter().rev().find(|it| it.rule() != Rule::OtherReleases);
-        if let Some(refusal) = telling.or(refusals.last()) {
+        let informative = refusals.iter().rev().find(|it| it.rule() != Rule::OtherReleases);
+        if let Some(refusal) = informative.or(refusals.last()) {
             let instead = refusal.nearest.iter().map(Choice::to_string).collect::<Vec<_>>();
             let help = if instead.is_empty() { String::new() } else { "; instead: ".to_owned() };
-            reasons.push(format!("{}{help}{}", refusal.reason.says, instead.join(", or ")));
+            let own = match refusal.rule() {
+                Rule::NoSource => " (`--driver-file` reads it)",
+                _ => "",
+            };
+            let says = &refusal.reason.says;
+            reasons.push(format!("{says}{own}{help}{}", instead.join(", or ")));
         }
     }
     reasons.dedup();
@@ -318,6 +447,8 @@ fn why_nothing(catalog: &Catalog, target: &Target, gpus: &[PciId], goals: &[Goal
 
 #[cfg(test)]
 mod tests {
+    use vgpu_manifest::ui::Report;
+
     use super::*;
 
     fn target(pve: &str, kernel: &str) -> Target {
@@ -332,7 +463,8 @@ mod tests {
         wish: Wish,
     ) -> anyhow::Result<Proposal<'c>> {
         let gpus: Vec<_> = gpus.iter().map(|gpu| gpu.parse().unwrap()).collect();
-        Proposal::make(catalog, target, &gpus, wish)
+        let known = Known { month: "2026-11".parse().ok(), file: None };
+        Proposal::make(catalog, target, &gpus, wish, &known)
     }
 
     fn release(proposal: &Proposal<'_>) -> String {
@@ -374,7 +506,58 @@ mod tests {
         let none = format!("{none:#}");
         assert!(none.contains("pass the GPU through to one guest"), "{none}");
         let intel = make(&catalog, &["8086:3e92"], &pve8, Wish::Best).unwrap_err();
-        assert_eq!(crate::exit::status(&intel), Exit::Unsuitable);
+        assert_eq!(Report::of(intel.as_ref(), &[]).exit, Exit::Unsuitable);
+    }
+
+    #[test]
+    fn a_driver_out_of_support_is_proposed_only_where_nothing_else_fits() {
+        let catalog = Catalog::embedded();
+        let pve9 = target("9.1", "6.17.13-21-pve");
+        let mixed = make(&catalog, &["10de:1eb8", "10de:2bb5"], &pve9, Wish::Best).unwrap();
+        let major = mixed.targets().unwrap().driver.branch();
+        assert!(major >= 19, "{}", release(&mixed));
+        // The first GPU stays, and the other one is left out with the reason.
+        assert_eq!(mixed.served[0].0, "10de:1eb8".parse().unwrap());
+        let (gpu, why) = &mixed.left_out[0];
+        assert_eq!(*gpu, "10de:2bb5".parse().unwrap());
+        assert!(why.contains("needs the open kernel modules"), "{why}");
+        let reasons = mixed.reasons().join("\n");
+        assert!(reasons.contains("10de:2bb5: RTX PRO 6000 Blackwell Server Edition needs"));
+        assert!(reasons.contains("NVIDIA's support ended in 2026-03"), "{reasons}");
+        let asked = Wish::Driver("19.5".parse().unwrap());
+        let asked = make(&catalog, &["10de:1eb8", "10de:2bb5"], &pve9, asked).unwrap();
+        assert_eq!((asked.served.len(), asked.left_out.len()), (1, 1));
+        // Two of the open kind outnumber the T4.
+        let two = ["10de:1eb8", "10de:2bb5", "10de:2bb5"];
+        let two = make(&catalog, &two, &pve9, Wish::Best).unwrap();
+        assert_eq!((two.served.len(), two.left_out.len()), (2, 1));
+        // Nothing else serves a P4.
+        let p4 = make(&catalog, &["10de:1bb3"], &target("8.4", "6.8.12-43-pve"), Wish::Best);
+        assert_eq!(release(&p4.unwrap()), "16.14");
+    }
+
+    #[test]
+    fn the_list_of_the_file_decides() {
+        let mut catalog = Catalog::embedded();
+        let version = "580.190.01".parse().unwrap();
+        catalog.admit(&version, None);
+        let gpus = Some(vec![vgpu_manifest::catalog::DeviceId(0x26ba)]);
+        let known = Known { month: None, file: Some(HostFile { version, gpus }) };
+        let make = |gpu: &str| {
+            let wish = Wish::Driver(Release::newer(19));
+            let gpus = [gpu.parse().unwrap()];
+            Proposal::make(&catalog, &target("9.1", "6.17.13-21-pve"), &gpus, wish, &known)
+        };
+        let l20 = make("10de:26ba").unwrap();
+        assert_eq!(release(&l20), "19.x");
+        assert_eq!(l20.verdict().unwrap().state, State::Unproven);
+        assert!(make("10de:26b9").is_err());
+        let unread = Known::default();
+        let gpus = ["10de:26ba".parse().unwrap()];
+        let target = target("9.1", "6.17.13-21-pve");
+        let error = Proposal::make(&catalog, &target, &gpus, Wish::Best, &unread).unwrap_err();
+        let error = format!("{error:#}");
+        assert!(error.contains("decides (`--driver-file` reads it); instead: "), "{error}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use vgpu_manifest::catalog::{Driver, DriverFile, Patch};
 use vgpu_manifest::verdict::{Config, Goal, Install, Unlock};
 
 use super::Proposal;
-use crate::items::source::LocalPath;
+use crate::types::LocalPath;
 
 impl Proposal<'_> {
     /// Returns the reasons, as comments.
@@ -20,7 +20,7 @@ impl Proposal<'_> {
         if !self.left_out.is_empty() {
             lines.push("GPUs that are not used:".to_owned());
         }
-        lines.extend(self.left_out.iter().map(|(gpu, why)| format!("  {gpu}: {why}")));
+        lines.extend(self.left_out().map(|line| format!("  {line}")));
         if let Some(verdict) = self.verdict() {
             for doubt in &verdict.doubts {
                 lines.push(format!(
@@ -41,6 +41,11 @@ impl Proposal<'_> {
     /// Returns the supported GPUs, each with its mode.
     pub(crate) fn gpus(&self) -> impl Iterator<Item = String> {
         self.served.iter().map(|(_, it)| format!("  {}: {}", it.gpu, it.mode))
+    }
+
+    /// Returns the GPUs that are not used, each with the reason.
+    pub(crate) fn left_out(&self) -> impl Iterator<Item = String> {
+        self.left_out.iter().map(|(gpu, why)| format!("{gpu}: {why}"))
     }
 
     /// Returns the items; the driver comes from this file, or from the one in the catalog.

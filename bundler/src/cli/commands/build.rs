@@ -10,11 +10,10 @@ use super::Context;
 use super::fetch::fetch;
 use super::update::write_lock;
 use crate::cli::options::{NetworkArgs, ProjectArgs, SignerArgs, UnsuitableArgs, part_size};
-use crate::exit::Advise as _;
-use crate::lock::Pins;
 use crate::pack;
 use crate::recheck::recheck;
-use crate::ui::{print, print_json};
+use crate::relock::Pins;
+use crate::ui::{Advise as _, print, print_json};
 
 /// Build the signed bundle from the lock.
 ///
@@ -59,7 +58,7 @@ impl Args {
         let cache_lock = context.lock(&cache)?;
         let lock = match current {
             Some(lock) => {
-                self.unsuitable.check(context, &lock)?;
+                self.unsuitable.check(context, &project.catalog.catalog, &lock)?;
                 lock
             }
             None => {

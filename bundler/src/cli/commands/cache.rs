@@ -10,9 +10,8 @@ use vgpu_manifest::ui::ByteSize;
 
 use super::Context;
 use crate::cache::{CacheError, Entry, Verdict};
-use crate::exit::Advise as _;
 use crate::lock::Lock;
-use crate::ui::{print, print_json};
+use crate::ui::{Advise as _, print, print_json};
 
 /// Manage the download cache, which all bundles share.
 #[derive(Debug, clap::Args)]

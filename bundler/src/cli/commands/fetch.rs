@@ -12,13 +12,13 @@ use vgpu_manifest::{ItemName, Kind, parallel};
 use super::Context;
 use crate::cache::CacheLock;
 use crate::cli::options::{Network, NetworkArgs, Project, ProjectArgs};
-use crate::exit::Advise as _;
 use crate::items::driver::{self, Known};
-use crate::items::image;
-use crate::items::source::{Origin, SourceError, Sources};
-use crate::items::unlock;
-use crate::lock::{Lock, LockedItem, all};
-use crate::ui::print_json;
+use crate::items::source::{Changed, Sources};
+use crate::items::{image, unlock};
+use crate::lock::{Lock, LockedItem};
+use crate::relock::all;
+use crate::types::Origin;
+use crate::ui::{Advise as _, print_json};
 
 /// Download all locked inputs into the cache
 #[derive(Debug, clap::Args)]
@@ -87,15 +87,8 @@ pub(super) fn fetch(
     if results.iter().all(Result::is_ok) {
         results.extend(catalogs.into_iter().map(|item| catalog(&sources, lock, item)));
     }
-    let is_other = |error: &SourceError| {
-        matches!(
-            error,
-            SourceError::Changed { .. }
-                | SourceError::OtherCatalog { .. }
-                | SourceError::OtherCommit { .. }
-        )
-    };
-    let changed = results.iter().any(|result| result.as_ref().is_err_and(is_other));
+    let is_changed = |error: &anyhow::Error| error.is::<Changed>();
+    let changed = results.iter().any(|result| result.as_ref().is_err_and(is_changed));
     warn_of_newer(context, project, lock);
     let all = all(&context.ui, results).map(drop);
     if changed {
@@ -138,21 +131,20 @@ fn missing<'l>(cache: &CacheLock<'_>, lock: &'l Lock) -> Vec<&'l LockedItem> {
     missing
 }
 
-fn catalog(sources: &Sources<'_>, lock: &Lock, item: &LockedItem) -> Result<(), SourceError> {
-    let configs = driver::configs(sources, &lock.items).map_err(SourceError::Driver)?;
+fn catalog(sources: &Sources<'_>, lock: &Lock, item: &LockedItem) -> anyhow::Result<()> {
+    let configs = driver::configs(sources, &lock.items)?;
     sources.catalog(&configs, item.expected()).map(drop)
 }
 
-fn ensure(sources: &Sources<'_>, item: &LockedItem) -> Result<(), SourceError> {
+fn ensure(sources: &Sources<'_>, item: &LockedItem) -> anyhow::Result<()> {
     let LockedItem { name, origin, sha256, .. } = item;
     match (&item.kind, origin) {
         (Kind::Driver(DriverRecord { kind: DriverKind::ConfigOnly, .. }), _) => {
             let known = Known::of(item).map(|known| driver::config_again(sources, known, *sha256));
-            known.transpose().map(drop).map_err(SourceError::Driver)
+            known.transpose().map(drop)
         }
         (Kind::Driver(DriverRecord { archive: Some(archive), .. }), _) => {
             driver::unpack_again(sources, name, origin, archive, *sha256)
-                .map_err(SourceError::Driver)
         }
         (Kind::Image(record), Origin::Image(source)) => {
             image::pull_again(sources, source, item.expected(), record).map(drop)

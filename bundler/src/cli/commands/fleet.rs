@@ -6,9 +6,8 @@ use vgpu_manifest::ui::{Exit, count as count_of};
 
 use super::Context;
 use crate::cli::options::TrustArgs;
-use crate::exit::Advise as _;
 use crate::fleet::{Difference, Report, Signed, compare};
-use crate::ui::{print, print_json};
+use crate::ui::{Advise as _, print, print_json};
 
 /// Compare the reports of nodes.
 #[derive(Debug, clap::Args)]

@@ -6,11 +6,10 @@ use vgpu_manifest::unlock::UnlockRecord;
 use vgpu_manifest::{Bundle, BundleName, Digest, Item, Kind, Manifest, Origin, Verified};
 
 use crate::cli::options::TrustArgs;
-use crate::items::driver;
-use crate::items::image;
+use crate::items::{driver, image};
+use crate::lock;
 use crate::sbom;
 use crate::ui::{print, print_json};
-use crate::wants;
 
 /// Show the contents of a bundle.
 ///
@@ -115,7 +114,7 @@ fn table(manifest: &Manifest) -> Vec<String> {
             lines.extend(known);
         }
     }
-    let wants = wants::lines(&manifest.wants);
+    let wants = lock::host_changes(&manifest.wants);
     if !wants.is_empty() {
         lines.push(String::new());
         lines.extend(wants.into_iter().map(|want| format!("wants {want}")));

@@ -13,9 +13,8 @@ use zeroize::Zeroizing;
 
 use super::Context;
 use crate::cli::options::{PassphraseArgs, default_key, default_signers};
-use crate::exit::Advise as _;
 use crate::trust;
-use crate::ui::{print, print_json};
+use crate::ui::{Advise as _, print, print_json};
 
 /// Create and show signing keys. They are ordinary Ed25519 keys of OpenSSH.
 #[derive(Debug, clap::Args)]

@@ -1,7 +1,7 @@
 use super::Context;
 use super::update::write_lock;
 use crate::cli::options::{NetworkArgs, ProjectArgs, UnsuitableArgs};
-use crate::lock::Pins;
+use crate::relock::Pins;
 
 /// Pin every input of the recipe by digest.
 ///

@@ -62,7 +62,7 @@ impl Context {
         let Network { client, patience, width } = network;
         let (client, ui) = (client.as_ref(), &self.ui);
         let fetcher = Fetcher { client, cache, patience: *patience, ui };
-        Sources { fetcher, base: &project.base, width: *width }
+        Sources { fetcher, base: &project.base, catalog: &project.catalog, width: *width }
     }
 }
 

@@ -6,8 +6,9 @@ use vgpu_manifest::{BundleName, ItemName};
 use super::Context;
 use crate::cache::CacheLock;
 use crate::cli::options::{Network, NetworkArgs, Project, ProjectArgs, UnsuitableArgs};
-use crate::lock::{Change, Lock, Outline, Pins, all_of, between, is_packages, lines, relock};
+use crate::lock::{Change, Lock, Outline, all_of, between, lines};
 use crate::recipe::Recipe;
+use crate::relock::{Pins, is_packages, relock};
 use crate::ui::print_json;
 
 /// Re-resolve downloads and update the lock
@@ -102,7 +103,7 @@ pub(super) fn write_lock(
     let previous = project.any_lock()?;
     let sources = context.sources(project, network, cache);
     let lock = relock(&sources, &project.recipe, previous.as_ref(), pins)?;
-    unsuitable.check(context, &lock)?;
+    unsuitable.check(context, &project.catalog.catalog, &lock)?;
 
     let path = &project.lock_path;
     if previous.as_ref() == Some(&lock) {

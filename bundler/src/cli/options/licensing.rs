@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::items::image::ImageName;
+use crate::types::ImageName;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum Licensing {

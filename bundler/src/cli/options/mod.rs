@@ -1,22 +1,26 @@
 //! Options that several commands share, and their resolved values.
 
-mod archive;
 mod licensing;
 mod machine;
 mod network;
-mod parts;
 mod project;
 mod signer;
 mod trust;
 mod unsuitable;
 
-pub(crate) use self::archive::{ArchiveArg, KeysArg};
+use vgpu_manifest::PartSize;
+use vgpu_manifest::ui::{ByteSize, ParseSizeError};
+
 pub(crate) use self::licensing::Licensing;
 pub(crate) use self::machine::{MachineArgs, gpu, read_inventory};
-
 pub(crate) use self::network::{Network, NetworkArgs};
-pub(crate) use self::parts::part_size;
 pub(crate) use self::project::{Project, ProjectArgs};
 pub(crate) use self::signer::{PassphraseArgs, SignerArgs, default_key};
 pub(crate) use self::trust::{TrustArgs, default_signers};
 pub(crate) use self::unsuitable::UnsuitableArgs;
+
+/// Parses the size of the files that a bundle is split into.
+pub(crate) fn part_size(text: &str) -> Result<PartSize, String> {
+    let size: ByteSize = text.parse().map_err(|error: ParseSizeError| error.to_string())?;
+    PartSize::new(size.bytes()).ok_or_else(|| "a part must have a multiple of 4 MiB".to_owned())
+}

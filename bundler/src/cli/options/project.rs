@@ -1,9 +1,10 @@
 use anyhow::Context as _;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::exit::Advise as _;
+use crate::catalog::Extended;
 use crate::lock::Lock;
 use crate::recipe::Recipe;
+use crate::ui::Advise as _;
 
 /// Recipe options.
 #[derive(Debug, clap::Args)]
@@ -20,6 +21,8 @@ pub(crate) struct Project {
     pub(crate) lock_path: Utf8PathBuf,
     /// The base of relative paths in the recipe.
     pub(crate) base: Utf8PathBuf,
+    /// The catalog, with the files of the recipe and the user.
+    pub(crate) catalog: Extended,
 }
 
 impl ProjectArgs {
@@ -31,20 +34,22 @@ impl ProjectArgs {
     pub(crate) fn resolve(&self) -> anyhow::Result<Project> {
         let recipe = Recipe::read(&self.recipe)?;
         let base = self.recipe.parent().unwrap_or(Utf8Path::new("")).to_owned();
-        Ok(Project { recipe, lock_path: self.recipe.with_extension("lock"), base })
+        let catalog = Extended::load(&base)?;
+        let lock_path = self.recipe.with_extension("lock");
+        Ok(Project { recipe, lock_path, base, catalog })
     }
 }
 
 impl Project {
     /// Returns the lock, if it exists, even if it is stale.
     pub(crate) fn any_lock(&self) -> anyhow::Result<Option<Lock>> {
-        Ok(Lock::read(&self.lock_path)?)
+        Lock::read(&self.lock_path)
     }
 
     /// Returns the lock, if it exists. A stale lock is an error.
     pub(crate) fn current_lock(&self) -> anyhow::Result<Option<Lock>> {
         let Some(lock) = self.any_lock()? else { return Ok(None) };
-        lock.check_current(&self.recipe)
+        lock.check_current(&self.recipe, &self.catalog.files)
             .with_context(|| format!("cannot use the lock `{}`", self.lock_path))
             .hint("run `vgpu-bundler lock`, which shows the changes")?;
         Ok(Some(lock))

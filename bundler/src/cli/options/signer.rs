@@ -6,8 +6,8 @@ use vgpu_keys::{Agent, Fingerprint, KeyFile, Signer};
 use zeroize::Zeroizing;
 
 use crate::dirs;
-use crate::exit::Advise as _;
 use crate::secret;
+use crate::ui::Advise as _;
 
 /// Signing key options.
 #[derive(Debug, clap::Args)]

@@ -6,8 +6,8 @@ use vgpu_keys::Policy;
 use vgpu_manifest::{Bundle, Verified};
 
 use crate::dirs;
-use crate::exit::Advise as _;
 use crate::trust;
+use crate::ui::Advise as _;
 
 /// Trust options.
 #[derive(Debug, clap::Args)]

@@ -61,7 +61,7 @@ fn round(seed: u64, known: Known) {
     let scripts: Vec<Vec<Act>> = (0..=dice.roll(3))
         .map(|_| (0..=dice.roll(5)).map(|_| act(&mut dice, known)).collect())
         .collect();
-    let told: Vec<Vec<String>> =
+    let acts_of_each: Vec<Vec<String>> =
         scripts.iter().map(|acts| acts.iter().map(short).collect()).collect();
     let liars: Vec<Liar> = scripts.into_iter().map(|acts| Liar::new(&content(), acts)).collect();
     let mirrors: Vec<&Liar> = liars.iter().collect();
@@ -79,21 +79,21 @@ fn round(seed: u64, known: Known) {
                     Some(sha256) => measured.sha256 == sha256,
                     None => liars.iter().any(had),
                 };
-                assert!(is_right, "{seed}: a mixture of {told:?}");
+                assert!(is_right, "{seed}: a mixture of {acts_of_each:?}");
             }
             Err(error @ FetchError::Failed { .. }) => {
                 assert!(error.to_string().contains("http://127.0.0.1:"), "{seed}: {error}");
             }
-            Err(error) => panic!("{seed}: {told:?}: {error}"),
+            Err(error) => panic!("{seed}: {acts_of_each:?}: {error}"),
         }
         let entries = cache.entries().unwrap();
         let is_wrong = |entry: &crate::cache::Entry| Some(entry.sha256) != sha256;
-        assert!(known == Known::No || !entries.iter().any(is_wrong), "{seed}: {told:?}");
+        assert!(known == Known::No || !entries.iter().any(is_wrong), "{seed}: {acts_of_each:?}");
     }
     // An honest server always completes the download.
     let good = Liar::new(&content(), [Act::Honest]);
     let measured = fetch_with(&cache, &[&good], sha256, Duration::from_secs(5), 5).unwrap();
-    assert_eq!(measured.sha256, Digest::of(&content()), "{seed}: {told:?}");
+    assert_eq!(measured.sha256, Digest::of(&content()), "{seed}: {acts_of_each:?}");
 }
 
 /// An act without the megabytes that it may have.

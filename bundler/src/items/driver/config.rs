@@ -4,15 +4,16 @@ use std::io::Read as _;
 use std::time::SystemTime;
 
 use anyhow::{Context as _, ensure};
-use vgpu_manifest::catalog::sqlite::DriverConfig;
+use vgpu_manifest::database::DriverConfig;
 use vgpu_manifest::driver::{DriverKind, DriverRecord};
 use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Digest, ItemName};
 
 use super::intake::{keep, open, unpack_again};
 use super::{Config, Package, UNREADABLE, unusable, vgpu_config};
-use crate::items::source::{Expected, Origin, Sources};
+use crate::items::source::Sources;
 use crate::lock::LockedItem;
+use crate::types::{Expected, Origin};
 
 pub(super) const NO_CONFIG: &str =
     "the package has no `vgpuConfig.xml`, the only file requested from it";

@@ -1,12 +1,12 @@
 use std::io::Read as _;
 
 use anyhow::Context as _;
-use vgpu_manifest::catalog::Catalog;
-use vgpu_manifest::driver::{DriverKind, DriverRecord, PatchedFile, VgpuConfig};
+use vgpu_manifest::driver::{DriverRecord, PatchedFile, VgpuConfig};
 use vgpu_manifest::{Digest, ItemName, Kind};
 
 use super::{UNREADABLE, vgpu_config};
 use crate::cache::Cache;
+use crate::types::releases;
 
 /// Returns a line for each driver, and one for each file that its patches change.
 pub(crate) fn lines<'k>(
@@ -40,18 +40,6 @@ fn version(record: &DriverRecord) -> String {
     match releases(record)[..] {
         [] => record.version.to_string(),
         ref releases => format!("{} (vGPU {})", record.version, releases.join(", ")),
-    }
-}
-
-/// Returns the known NVIDIA vGPU releases of a driver.
-pub(crate) fn releases(record: &DriverRecord) -> Vec<String> {
-    let catalog = Catalog::embedded();
-    match record.kind {
-        DriverKind::Host | DriverKind::ConfigOnly => catalog
-            .drivers_by_host(&record.version)
-            .map(|driver| driver.release.to_string())
-            .collect(),
-        DriverKind::Guest | DriverKind::WindowsGuest => Vec::new(),
     }
 }
 

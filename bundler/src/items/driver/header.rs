@@ -5,7 +5,6 @@ use anyhow::{Context as _, anyhow, bail};
 use vgpu_manifest::catalog::{DriverVersion, Md5};
 use vgpu_manifest::driver::DriverKind;
 
-use super::name::{Variant, variant};
 use super::{Truncated, UNREADABLE};
 
 /// The limit for header fields, in bytes from the start of the file. NVIDIA's are in the first 2
@@ -126,6 +125,12 @@ fn check_looks(head: &[u8]) -> anyhow::Result<()> {
         return Err(Truncated("at once: it is empty").into());
     }
     if head.starts_with(b"#!") {
+        let mut lines = head.split(|b| *b == b'\n').take(3);
+        if lines.all(|line| line.ends_with(b"\r")) {
+            return Err(not_a_driver(
+                "its line ends were converted to CR LF; transfer it again as a binary file",
+            ));
+        }
         let fourth = head.iter().filter(|b| **b == b'\n').nth(2);
         let is_ours =
             head.split(|b| *b == b'\n').nth(1).is_some_and(|it| it.starts_with(b"CRCsum="));
@@ -163,10 +168,24 @@ pub(super) fn answer_of_server(head: &[u8]) -> Option<anyhow::Error> {
             "the file is a web page{title}, not a driver: the server requires a browser or a login; download the file manually and set its `path`"
         ));
     }
+    if let Some(code) = element(bare, "Code").filter(|_| bare.starts_with('<')) {
+        let message = element(bare, "Message").map(|it| format!(" ({it})")).unwrap_or_default();
+        return Some(anyhow!(
+            "the file is an answer of a storage server, not a driver: {code}{message}; get a new address, or download the file manually and set its `path`"
+        ));
+    }
     bare.starts_with(['{', '[']).then(|| {
         let start: String = bare.chars().take(120).collect();
         anyhow!("the file is an answer of a server, not a driver: `{}`", start.escape_debug())
     })
+}
+
+/// Returns the beginning of the text in an XML element, safe to show.
+fn element(text: &str, name: &str) -> Option<String> {
+    let (_, rest) = text.split_once(&format!("<{name}>"))?;
+    let (inner, _) = rest.split_once("</")?;
+    let inner: String = inner.trim().chars().take(120).collect();
+    (!inner.is_empty()).then(|| inner.escape_debug().to_string())
 }
 
 fn title(text: &str, lower: &str) -> Option<String> {
@@ -183,6 +202,65 @@ pub(super) fn read(file: &mut dyn Read, buf: &mut [u8]) -> io::Result<usize> {
         match file.read(buf) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
+        }
+    }
+}
+
+/// The author of a package: NVIDIA, or a third party that patched it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Variant {
+    /// The header has the suffix of an original.
+    Original,
+    /// The header has the suffix of the original of NVIDIA AI Enterprise, whose customers have a
+    /// host driver of their own.
+    Enterprise,
+    /// The header has the suffix of a patched package.
+    Custom,
+}
+
+/// Returns the driver kind of a folder name: `NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm`.
+fn variant(folder: &str, version: &DriverVersion) -> anyhow::Result<(DriverKind, Variant)> {
+    let other = || {
+        let folder = folder.escape_debug();
+        anyhow!(
+            "`{folder}` is neither the host driver for Linux KVM (`-vgpu-kvm`, `-vgpu-kvm-aie`) nor a guest driver (`-grid`)"
+        )
+    };
+    let rest = folder.strip_prefix("NVIDIA-Linux-x86_64-").ok_or_else(other)?;
+    let rest = rest.strip_prefix(version.as_str()).ok_or_else(|| {
+        wrong("targetdir", &format!("`{}` is not of version {version}", folder.escape_debug()))
+    })?;
+    match rest {
+        "-vgpu-kvm" => Ok((DriverKind::Host, Variant::Original)),
+        "-vgpu-kvm-aie" => Ok((DriverKind::Host, Variant::Enterprise)),
+        "-vgpu-kvm-custom" => Ok((DriverKind::Host, Variant::Custom)),
+        "-grid" => Ok((DriverKind::Guest, Variant::Original)),
+        _ => Err(other()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_names_the_kind_of_driver() {
+        let version = "535.230.02".parse().unwrap();
+        let of = |folder: &str| variant(folder, &version);
+        let host = of("NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm").unwrap();
+        assert_eq!(host, (DriverKind::Host, Variant::Original));
+        let enterprise = of("NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm-aie").unwrap();
+        assert_eq!(enterprise, (DriverKind::Host, Variant::Enterprise));
+        let custom = of("NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm-custom").unwrap();
+        assert_eq!(custom, (DriverKind::Host, Variant::Custom));
+        let guest = of("NVIDIA-Linux-x86_64-535.230.02-grid").unwrap();
+        assert_eq!(guest, (DriverKind::Guest, Variant::Original));
+        for (folder, word) in [
+            ("NVIDIA-Linux-x86_64-535.230.02", "neither the host driver"),
+            ("NVIDIA-Linux-x86_64-535.1.2-grid", "no usable `targetdir`"),
+        ] {
+            let error = of(folder).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
         }
     }
 }

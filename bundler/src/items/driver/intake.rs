@@ -1,21 +1,22 @@
 use std::fs::File;
 
-use anyhow::Context as _;
-use vgpu_manifest::catalog::{Catalog, Md5};
+use anyhow::{Context as _, bail};
+use vgpu_manifest::catalog::{Catalog, DriverVersion, Md5, NameOf};
 use vgpu_manifest::driver::{ArchiveMember, DriverKind, DriverRecord, PackageFile, PatchRecord};
 use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Digest, ItemName, Kind};
 
 use super::config::NO_CONFIG;
+use super::header::Variant;
 use super::walk::Proof;
 use super::{
-    Examined, FileName, Known, Package, Portal, check_windows, config_again, is_zip, patches,
-    unusable,
+    Examined, Known, Package, Portal, check_windows, config_again, is_zip, patches, unusable,
 };
 use crate::cache::CacheError;
-use crate::items::source::{Expected, Origin, Pin, Sources};
+use crate::items::source::Sources;
 use crate::lock::{Lock, LockedItem};
 use crate::recipe::{Entry, Role};
+use crate::types::{Expected, FileName, Origin, Pin};
 
 /// Extracts the drivers among `entries` from their archives, examines them, and applies their
 /// patches.
@@ -196,11 +197,18 @@ impl Intake<'_> {
         let transfer = self.sources.fetcher.ui.transfer("examine", item.as_str());
         let package = Package::open(file).with_context(|| self.unusable())?;
         package.expect(self.kind).with_context(|| self.unusable())?;
-        if !package.is_original() {
-            let ui = self.sources.fetcher.ui;
-            ui.note(format_args!("item `{item}` is not NVIDIA's original: it is patched"));
+        let ui = self.sources.fetcher.ui;
+        match package.variant() {
+            Variant::Original => {}
+            Variant::Enterprise => {
+                ui.note(format_args!("item `{item}` is the host driver of NVIDIA AI Enterprise"));
+            }
+            Variant::Custom => {
+                ui.note(format_args!("item `{item}` is not NVIDIA's original: it is patched"));
+            }
         }
         let version = package.version().clone();
+        self.check_names(&version, archive.as_ref())?;
         let known = self.published_md5(&package);
         let parsed = patches::load(self.sources, patches, item, &version)?;
         let examined = package
@@ -214,6 +222,35 @@ impl Intake<'_> {
         let config = kept.transpose().with_context(|| self.unusable())?;
         let (kind, package) = (self.kind, None);
         Ok((DriverRecord { version, kind, config, gpus, archive, package }, proofs))
+    }
+
+    /// Checks that no name of the driver states another version than its header.
+    fn check_names(
+        &self,
+        version: &DriverVersion,
+        archive: Option<&ArchiveMember>,
+    ) -> anyhow::Result<()> {
+        let source = self.entry.origin.to_string();
+        let member = archive.map(|archive| archive.member.as_str());
+        // Some sources distribute a driver under a wrong name that is known.
+        let is_misnamed = |name: &str| {
+            let name = name.rsplit('/').next().unwrap_or(name);
+            let known = Catalog::embedded().driver_by_file(name).is_some_and(
+                |it| matches!(it, NameOf::Misnamed(driver) if driver.host == *version),
+            );
+            known && name != self.entry.name.as_str()
+        };
+        for name in [Some(self.entry.name.as_str()), Some(&*source), member].into_iter().flatten() {
+            let stated = FileName::of(name).version().filter(|stated| stated != version);
+            if let Some(stated) = stated.filter(|_| !is_misnamed(name)) {
+                let item = &self.entry.name;
+                bail!(
+                    "item `{item}`: the name `{}` states driver {stated}, but the header of the file states {version}; name the item and the file after the version, or use the file that is meant",
+                    name.escape_debug()
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Returns the record of a Windows driver, which depends on its file name only.
@@ -243,11 +280,12 @@ impl Intake<'_> {
 
     /// Returns the MD5 in the catalog for a host driver, unless the recipe has a digest.
     fn published_md5(&self, package: &Package) -> Option<Md5> {
-        let is_open = self.entry.sha256.is_none() && package.is_original();
+        let is_open = self.entry.sha256.is_none() && package.variant() == Variant::Original;
         if !is_open || package.kind() != DriverKind::Host {
             return None;
         }
-        Catalog::embedded().drivers_by_host(package.version()).find_map(|driver| driver.md5)
+        let catalog = &self.sources.catalog.catalog;
+        catalog.drivers_by_host(package.version()).find_map(|driver| driver.md5)
     }
 }
 

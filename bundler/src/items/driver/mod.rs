@@ -14,10 +14,10 @@
 
 mod config;
 mod describe;
-mod error;
 mod header;
+mod host_file;
 mod intake;
-mod name;
+mod overrides;
 mod package;
 mod patches;
 mod payload;
@@ -30,9 +30,10 @@ mod walk;
 mod window;
 
 pub(crate) use self::config::{Known, config_again, configs};
-pub(crate) use self::describe::{config_of, lines, releases};
-use self::error::{Bomb, Truncated, UNREADABLE, damaged, unusable};
+pub(crate) use self::describe::{config_of, lines};
+pub(crate) use self::host_file::HostFile;
 pub(crate) use self::intake::{records, unpack_again};
-pub(crate) use self::name::{FileName, Hypervisor};
+pub(crate) use self::overrides::check_overrides;
 use self::package::{Config, Examined, Package, check_windows};
+use self::payload::{Truncated, UNREADABLE, damaged, unusable};
 use self::portal::{Portal, is_zip};

@@ -8,11 +8,11 @@ use vgpu_manifest::driver::{DriverKind, VgpuConfig};
 use vgpu_manifest::patch::Patch;
 
 use super::header::{Header, answer_of_server, not_a_driver};
-use super::name::Variant;
 use super::payload::{MAX_UNPACKED, Payload};
 use super::sums::sums;
 use super::walk::{Proof, Walked, walk};
 use super::{Truncated, UNREADABLE, vgpu_config};
+use crate::items::driver::header::Variant;
 
 /// A `.run` file with a parsed header.
 #[derive(Debug)]
@@ -54,9 +54,9 @@ impl Package {
         self.header.kind
     }
 
-    /// Returns whether its header marks an original of NVIDIA.
-    pub(crate) fn is_original(&self) -> bool {
-        self.header.variant == Variant::Original
+    /// Returns the author of the package, by its header.
+    pub(crate) fn variant(&self) -> Variant {
+        self.header.variant
     }
 
     /// Checks the kind of the driver.

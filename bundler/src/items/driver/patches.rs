@@ -8,8 +8,9 @@ use vgpu_manifest::{Digest, ItemName};
 
 use super::intake::{make_present, open};
 use super::{UNREADABLE, unusable};
-use crate::items::source::{Pin, Sources};
+use crate::items::source::Sources;
 use crate::recipe::Entry;
+use crate::types::Pin;
 
 /// Reads the patches for `driver`, unless one is known to be for another version.
 pub(super) fn load(
@@ -19,7 +20,9 @@ pub(super) fn load(
     version: &DriverVersion,
 ) -> anyhow::Result<Vec<Patch>> {
     let load = |(entry, pin): &(&Entry, &Pin)| {
-        if let Some(made_for) = made_for(entry, pin.sha256).filter(|it| it != version) {
+        if let Some(made_for) =
+            made_for(&sources.catalog.catalog, entry, pin.sha256).filter(|it| it != version)
+        {
             bail!(
                 "item `{}` is the patch for the driver {made_for}, but `{driver}` is the driver {version}",
                 entry.name
@@ -60,8 +63,7 @@ pub(super) fn blame(
 }
 
 /// Returns the driver version of a patch, by its digest in the catalog or by its file name.
-fn made_for(entry: &Entry, sha256: Digest) -> Option<DriverVersion> {
-    let catalog = Catalog::embedded();
+fn made_for(catalog: &Catalog, entry: &Entry, sha256: Digest) -> Option<DriverVersion> {
     let known = catalog.rows().patches.iter().find(|patch| patch.sha256 == Some(sha256));
     let source = entry.origin.to_string();
     let named = || [source.as_str(), entry.name.as_str()].into_iter().find_map(named_after);

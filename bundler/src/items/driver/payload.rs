@@ -2,10 +2,10 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom};
 
 use anyhow::{Context as _, bail};
-use vgpu_manifest::PIECE;
+use vgpu_manifest::ui::ByteSize;
+use vgpu_manifest::{ItemName, PIECE};
 
 use super::window::{FITS, Wide};
-use super::{Bomb, Truncated, UNREADABLE, damaged};
 
 /// The size limit of an unpacked payload. The largest known driver has 1.5 GB.
 pub(super) const MAX_UNPACKED: u64 = 4 << 30;
@@ -81,4 +81,41 @@ impl Read for Payload<'_> {
             self.left.checked_sub(n as u64).ok_or_else(|| io::Error::other(Bomb(self.cap)))?;
         Ok(n)
     }
+}
+
+/// A package that ends too early: usually a download that was cut off.
+#[derive(Debug, thiserror::Error)]
+#[error("the file is truncated: it ends {0}; download it again")]
+pub(super) struct Truncated(pub(super) &'static str);
+
+/// A payload that unpacks to more than its limit, in bytes, as [`Payload`] reports it
+/// through a reader.
+#[derive(Debug, thiserror::Error)]
+#[error("more than {0} bytes")]
+pub(super) struct Bomb(pub(super) u64);
+
+pub(super) const UNREADABLE: &str = "cannot read the file";
+
+/// The context of everything that is wrong with an item.
+pub(super) fn unusable(item: &ItemName) -> String {
+    format!("item `{item}` cannot be used")
+}
+
+/// Returns what a failure to read the payload means.
+pub(super) fn damaged(error: io::Error) -> anyhow::Error {
+    // The archive reader wraps errors in its own.
+    let mut inner = Some(&error as &(dyn std::error::Error + 'static));
+    while let Some(cause) = inner {
+        let io = cause.downcast_ref::<io::Error>();
+        let carried = io.and_then(io::Error::get_ref);
+        if let Some(Bomb(cap)) = carried.and_then(|inner| inner.downcast_ref()) {
+            let cap = ByteSize::new(*cap);
+            return anyhow::anyhow!("the payload unpacks to more than the {cap} allowed");
+        }
+        if io.is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof) {
+            return Truncated("in its payload").into();
+        }
+        inner = carried.map_or_else(|| cause.source(), |inner| Some(inner as _));
+    }
+    anyhow::Error::new(error).context("the payload of the driver package is damaged")
 }

@@ -5,11 +5,11 @@ use anyhow::{Context as _, anyhow, bail};
 use vgpu_manifest::PIECE;
 use vgpu_manifest::driver::DriverKind;
 use vgpu_manifest::limits::MAX_ITEM;
-use zip::ZipArchive;
 use zip::result::ZipError;
+use zip::{CompressionMethod, ZipArchive};
 
-use super::name::{FileName, Hypervisor};
 use super::{Truncated, UNREADABLE, damaged};
+use crate::types::{FileName, Hypervisor};
 
 /// An archive of the NVIDIA licensing portal, which contains a release.
 ///
@@ -18,6 +18,8 @@ use super::{Truncated, UNREADABLE, damaged};
 #[derive(Debug)]
 pub(crate) struct Portal {
     archive: ZipArchive<File>,
+    /// The file name and the hypervisor of a package for another one than Linux KVM.
+    foreign: Option<(String, String)>,
 }
 
 /// The limit of files in an archive. Known ones have about twenty.
@@ -36,12 +38,13 @@ pub(crate) fn is_zip(file: &mut File) -> anyhow::Result<bool> {
 impl Portal {
     /// Reads the directory of an archive with the file name `name`.
     pub(crate) fn open(file: File, name: &str) -> anyhow::Result<Self> {
-        if let FileName::Portal(Hypervisor::Other(hypervisor)) = FileName::of(name) {
-            let file = name.rsplit('/').next().unwrap_or(name).escape_debug();
-            bail!(
-                "`{file}` is the package for {hypervisor}; Proxmox VE needs the one for Linux KVM, `NVIDIA-GRID-Linux-KVM-….zip`"
-            );
-        }
+        let foreign = match FileName::of(name) {
+            FileName::Portal(Hypervisor::Other(hypervisor)) => {
+                let file = name.rsplit('/').next().unwrap_or(name).to_owned();
+                Some((file, hypervisor))
+            }
+            _ => None,
+        };
         let archive = ZipArchive::new(file).map_err(|error| match error {
             // The directory is at the end, so a truncated download lacks it.
             ZipError::InvalidArchive(_) => Truncated("before its directory").into(),
@@ -50,21 +53,37 @@ impl Portal {
         if archive.len() > MAX_FILES {
             bail!("the archive has more than the {MAX_FILES} files allowed");
         }
-        Ok(Self { archive })
+        Ok(Self { archive, foreign })
     }
 
     /// Returns the name of the only driver of this kind.
+    ///
+    /// The packages for other hypervisors have the same guest drivers, but other host drivers.
     pub(crate) fn find(&mut self, wanted: DriverKind) -> anyhow::Result<String> {
+        if let Some((file, hypervisor)) = self.foreign.as_ref()
+            && wanted == DriverKind::Host
+        {
+            let file = file.escape_debug();
+            bail!(
+                "`{file}` is the package for {hypervisor}; the host driver for Proxmox VE is in the one for Linux KVM, `NVIDIA-GRID-Linux-KVM-….zip`"
+            );
+        }
         let (mut found, mut others) = (Vec::new(), Vec::<String>::new());
+        let mut enterprise = Vec::new();
         for at in 0..self.archive.len() {
             let file = self.archive.by_index_raw(at).context(BROKEN)?;
             let name = file.name().context(BROKEN)?.into_owned();
             match FileName::of(&name) {
                 FileName::Driver(kind, _) if kind == wanted => found.push(name),
-                FileName::Driver(..) => others.push(name),
+                FileName::Enterprise(_) if wanted == DriverKind::Host => enterprise.push(name),
+                FileName::Driver(..) | FileName::Enterprise(_) => others.push(name),
                 _ if is_package(&name) => others.push(name),
                 _ => {}
             }
+        }
+        // The archive of NVIDIA AI Enterprise has the host driver under its own name only.
+        if found.is_empty() {
+            found = enterprise;
         }
         match found.len() {
             0 => {
@@ -88,6 +107,12 @@ impl Portal {
         progress: &dyn Fn(usize),
     ) -> anyhow::Result<()> {
         let mut file = self.archive.by_name(name).context(BROKEN)?;
+        if let Some(method) = unsupported(file.compression()) {
+            bail!(
+                "`{}` is packed with {method} in the archive, which is not supported; unpack the archive with another program, and set the driver's `path` to the file",
+                name.escape_debug()
+            );
+        }
         let size = file.size();
         let too_large =
             || anyhow!("`{}` in the archive is larger than the archive says", name.escape_debug());
@@ -105,6 +130,24 @@ impl Portal {
             progress(n);
         }
         if left > 0 { Err(Truncated("in the archive").into()) } else { Ok(()) }
+    }
+}
+
+/// Returns the name of a compression method that this program does not read. NVIDIA's archives use
+/// none of them, so the archive was packed again.
+fn unsupported(method: CompressionMethod) -> Option<&'static str> {
+    let known = [
+        (CompressionMethod::BZIP2, "bzip2"),
+        (CompressionMethod::DEFLATE64, "Deflate64"),
+        (CompressionMethod::LZMA, "LZMA"),
+        (CompressionMethod::XZ, "xz"),
+        (CompressionMethod::ZSTD, "zstd"),
+    ];
+    match method {
+        CompressionMethod::Stored | CompressionMethod::Deflated => None,
+        other => {
+            Some(known.iter().find(|(it, _)| *it == other).map_or("an unknown method", |it| it.1))
+        }
     }
 }
 

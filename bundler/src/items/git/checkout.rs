@@ -12,7 +12,7 @@ use vgpu_manifest::ui::ByteSize;
 use super::blobs::Blobs;
 use super::error::{submodule, too_large};
 use super::list::{Entry, Kind};
-use crate::items::source::LocalPath;
+use crate::types::LocalPath;
 
 /// A selection of the files of a commit.
 #[derive(Debug, Clone, Copy)]

@@ -1,15 +1,15 @@
 use anyhow::anyhow;
 use vgpu_manifest::ui::ByteSize;
 
-use super::GitOrigin;
+use crate::types::GitOrigin;
 
 /// A run of git that failed.
 #[derive(Debug, thiserror::Error)]
-#[error("git cannot {doing}: {said}")]
+#[error("git cannot {doing}: {why}")]
 pub(super) struct Refused {
     pub(super) doing: String,
-    /// Its last words, safe to show.
-    pub(super) said: String,
+    /// The reason that git gives, safe to show.
+    pub(super) why: String,
 }
 
 /// The context of a failed exchange with git.
@@ -33,9 +33,9 @@ pub(crate) fn too_large(what: &str, size: u64, cap: ByteSize) -> anyhow::Error {
     anyhow!("`{what}` has {size}, more than the {cap} allowed")
 }
 
-/// The last line that says something, without what a server has to say, and without secrets.
-pub(super) fn tell(said: &[u8]) -> String {
-    let text = String::from_utf8_lossy(said);
+/// Returns the reason in the output of git: its error line, or its last line, without secrets.
+pub(super) fn reason(output: &[u8]) -> String {
+    let text = String::from_utf8_lossy(output);
     let lines = || text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty());
     let fatal = lines().find(|line| line.starts_with("fatal: ") || line.starts_with("error: "));
     let line = fatal.or_else(|| lines().next_back()).unwrap_or("it does not say why");
@@ -64,12 +64,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_word_is_short_and_safe() {
-        let said = b"warning: x\nfatal: unable to access 'https://bob:secret@git.example/a/': \x1b[1m\r\nhint: y";
-        let told = tell(said);
-        assert_eq!(told, "unable to access 'https://git.example/a/': \\u{1b}[1m");
-        assert_eq!(tell(b"remote: no\n"), "remote: no");
-        assert_eq!(tell(b""), "it does not say why");
-        assert!(tell(&[b'x'; 9000]).len() <= 300);
+    fn a_reason_is_short_and_safe() {
+        let output = b"warning: x\nfatal: unable to access 'https://bob:secret@git.example/a/': \x1b[1m\r\nhint: y";
+        let shown = reason(output);
+        assert_eq!(shown, "unable to access 'https://git.example/a/': \\u{1b}[1m");
+        assert_eq!(reason(b"remote: no\n"), "remote: no");
+        assert_eq!(reason(b""), "it does not say why");
+        assert!(reason(&[b'x'; 9000]).len() <= 300);
     }
 }

@@ -10,18 +10,12 @@ mod blobs;
 mod checkout;
 mod error;
 mod list;
-mod origin;
 mod program;
 mod repository;
-mod revision;
-mod url;
 mod watch;
 
 pub(crate) use self::blobs::Blobs;
 pub(crate) use self::checkout::{Selection, check_out};
 pub(crate) use self::error::{submodule, too_large, unresolved};
 pub(crate) use self::list::{Entry, Kind};
-pub(crate) use self::origin::{GitOrigin, Part};
 pub(crate) use self::repository::{Reach, Repository};
-pub(crate) use self::revision::{Named, RefName, Revision, ShortId};
-pub(crate) use self::url::GitUrl;

@@ -11,12 +11,14 @@ use vgpu_manifest::Digest;
 use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::unlock::CommitId;
 
+use super::Blobs;
 use super::error::{PIPE, Refused};
 use super::list::{self, Entry};
 use super::program::{Config, Git, start};
 use super::watch::Watched;
-use super::{Blobs, GitUrl, Named};
 use crate::cache::CacheLock;
+use crate::types::GitUrl;
+use crate::types::git::Named;
 
 /// Whether the network may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use camino::{Utf8DirEntry, Utf8Path};
 use rustix::process::{Pid, Signal};
 use vgpu_manifest::ui::ByteSize;
 
-use super::error::{PIPE, Refused, tell};
+use super::error::{PIPE, Refused, reason};
 
 /// The limits of a running program.
 #[derive(Clone, Copy)]
@@ -45,12 +45,12 @@ enum Keep {
 }
 
 /// A thread that reads an output continuously, because a full pipe would block the program.
-struct Said {
+struct Output {
     reader: JoinHandle<Vec<u8>>,
     count: Arc<AtomicU64>,
 }
 
-impl Said {
+impl Output {
     fn read(mut pipe: impl Read + Send + 'static, keep: Keep) -> Self {
         let count = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&count);
@@ -83,15 +83,15 @@ pub(super) fn run(
     doing: &str,
     watched: Option<Watched<'_>>,
 ) -> anyhow::Result<Vec<u8>> {
-    let answer = child.stdout.take().map(|pipe| Said::read(pipe, Keep::Beginning));
-    let words = child.stderr.take().map(|pipe| Said::read(pipe, Keep::End));
-    let count = || [&answer, &words].into_iter().flatten().map(Said::count).sum::<u64>();
+    let answer = child.stdout.take().map(|pipe| Output::read(pipe, Keep::Beginning));
+    let words = child.stderr.take().map(|pipe| Output::read(pipe, Keep::End));
+    let count = || [&answer, &words].into_iter().flatten().map(Output::count).sum::<u64>();
     let status = wait(&mut child, doing, watched, &count)?;
     let too_long = answer.as_ref().is_some_and(|it| it.count() > LONGEST_ANSWER as u64);
-    let finish = |said: Option<Said>| said.and_then(|said| said.reader.join().ok());
+    let finish = |output: Option<Output>| output.and_then(|output| output.reader.join().ok());
     let (answer, words) = (finish(answer).unwrap_or_default(), finish(words).unwrap_or_default());
     if !status.success() {
-        return Err(Refused { doing: doing.to_owned(), said: tell(&words) }.into());
+        return Err(Refused { doing: doing.to_owned(), why: reason(&words) }.into());
     }
     ensure!(!too_long, "git cannot {doing}: the answer has more than {LONGEST_ANSWER} bytes");
     Ok(answer)
@@ -102,7 +102,7 @@ fn wait(
     child: &mut Child,
     doing: &str,
     watched: Option<Watched<'_>>,
-    said: &dyn Fn() -> u64,
+    received: &dyn Fn() -> u64,
 ) -> anyhow::Result<ExitStatus> {
     let size = || watched.map_or(0, |watched| size(watched.folder));
     let before = size();
@@ -113,8 +113,8 @@ fn wait(
             return Ok(status);
         }
         let grown = size().saturating_sub(before);
-        if (grown, said()) != alive {
-            (alive, since) = ((grown, said()), Instant::now());
+        if (grown, received()) != alive {
+            (alive, since) = ((grown, received()), Instant::now());
             if let Some(watched) = watched {
                 (watched.progress)(grown);
             }

@@ -1,24 +1,16 @@
-use std::collections::BTreeSet;
 use std::io::Read;
 
 use anyhow::{Context as _, bail};
-use vgpu_manifest::headers::{APICV, VfioOption, export, vfio_options};
+use vgpu_manifest::headers::HeadersRecord;
 use vgpu_manifest::platform::KernelRelease;
-use vgpu_manifest::verdict::Export;
 
 use super::deb::payload;
 
 /// The most unpacked bytes of a package: 1 GiB. Proxmox headers have about 120 MiB.
 const MAX_UNPACKED: u64 = 1 << 30;
 
-/// The largest file that is read into memory: 16 MiB. `Module.symvers` has 2 MiB.
-const MAX_FILE: u64 = 16 << 20;
-
-/// The kernel of a package of headers, whether it exports `enable_apicv`, and its VFIO options.
-pub(super) type Examined = (KernelRelease, Export, BTreeSet<VfioOption>);
-
 /// Reads a package in one pass. Returns `None` if it has no headers itself, as metapackages do.
-pub(super) fn examine(package: impl Read) -> anyhow::Result<Option<Examined>> {
+pub(super) fn examine(package: impl Read) -> anyhow::Result<Option<HeadersRecord>> {
     let mut archive = tar::Archive::new(payload(package)?.take(MAX_UNPACKED));
     let (mut symvers, mut config) = (None, None);
     for entry in archive.entries()? {
@@ -31,12 +23,9 @@ pub(super) fn examine(package: impl Read) -> anyhow::Result<Option<Examined>> {
         }
         match wanted(&path) {
             Some((kernel, Part::Symvers)) => {
-                let text = text(&mut entry, &path)?;
-                let found = export(&text, APICV);
-                let found = found.with_context(|| format!("`{}`", path.escape_debug()))?;
-                symvers = Some((kernel, found));
+                symvers = Some((kernel, text(&mut entry, &path)?, path));
             }
-            Some((_, Part::Config)) => config = Some(vfio_options(&text(&mut entry, &path)?)),
+            Some((_, Part::Config)) => config = Some(text(&mut entry, &path)?),
             None => {}
         }
         if symvers.is_some() && config.is_some() {
@@ -46,7 +35,9 @@ pub(super) fn examine(package: impl Read) -> anyhow::Result<Option<Examined>> {
     if symvers.is_none() && archive.into_inner().limit() == 0 {
         bail!("the package unpacks to more than {MAX_UNPACKED} bytes");
     }
-    Ok(symvers.zip(config).map(|((kernel, apicv), vfio)| (kernel, apicv, vfio)))
+    let Some(((kernel, symvers, path), config)) = symvers.zip(config) else { return Ok(None) };
+    let record = HeadersRecord::of(kernel, &symvers, &config);
+    Ok(Some(record.with_context(|| format!("`{}`", path.escape_debug()))?))
 }
 
 /// A file of interest.
@@ -62,8 +53,8 @@ fn wanted(path: &str) -> Option<(KernelRelease, Part)> {
     let (folder, file) = path.split_once('/')?;
     let (_, release) = folder.split_once("headers-")?;
     let part = match file {
-        "Module.symvers" => Part::Symvers,
-        "include/config/auto.conf" => Part::Config,
+        HeadersRecord::SYMVERS => Part::Symvers,
+        HeadersRecord::CONFIG => Part::Config,
         _ => return None,
     };
     Some((release.parse().ok()?, part))
@@ -71,8 +62,8 @@ fn wanted(path: &str) -> Option<(KernelRelease, Part)> {
 
 fn text(file: &mut impl Read, path: &str) -> anyhow::Result<String> {
     let mut bytes = Vec::new();
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_FILE {
+    file.take(HeadersRecord::MAX_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > HeadersRecord::MAX_FILE {
         bail!("`{}` is larger than any such file", path.escape_debug());
     }
     String::from_utf8(bytes).with_context(|| format!("`{}` is not text", path.escape_debug()))

@@ -11,9 +11,10 @@ use vgpu_manifest::{Digest, ItemName, Kind};
 
 use self::examine::examine;
 use crate::cache::CacheLock;
-use crate::items::source::{Expected, Pin, Sources};
+use crate::items::source::Sources;
 use crate::lock::Lock;
 use crate::recipe::Entry;
+use crate::types::{Expected, Pin};
 
 /// Adds the records of the packages of kernel headers among `entries` to their `pins`.
 ///
@@ -51,8 +52,7 @@ fn record(
 ) -> anyhow::Result<Option<HeadersRecord>> {
     let file = cache.cache().open_content(sha256);
     let file = file.with_context(|| format!("cannot read item `{item}`"))?;
-    let found = examine(file).with_context(|| format!("cannot inspect the package `{item}`"))?;
-    Ok(found.map(|(kernel, apicv, vfio)| HeadersRecord { kernel, apicv, vfio }))
+    examine(file).with_context(|| format!("cannot inspect the package `{item}`"))
 }
 
 /// Checks whether an item is a package of headers, by the naming of Debian and Proxmox.

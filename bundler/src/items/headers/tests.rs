@@ -51,13 +51,13 @@ fn headers_are_read_whatever_packs_them() {
     let zstd = zstd::encode_all(&*data, 3).unwrap();
     let forms = [("data.tar", data.clone()), ("data.tar.gz", gzip(&data)), ("data.tar.zst/", zstd)];
     for (name, data) in forms {
-        let (kernel, apicv, vfio) = examine(&*deb(name, &data)).unwrap().unwrap();
-        assert_eq!((kernel.as_str(), apicv), ("6.8.12-43-pve", Export::Exported), "{name}");
-        assert_eq!(vfio.len(), 3);
-        assert!(vfio.contains(&VfioOption::KvmVfio));
+        let record = examine(&*deb(name, &data)).unwrap().unwrap();
+        assert_eq!(record.kernel.as_str(), "6.8.12-43-pve", "{name}");
+        assert_eq!((record.apicv, record.vfio.len()), (Export::Exported, 3), "{name}");
+        assert!(record.vfio.contains(&VfioOption::KvmVfio));
     }
     let missing = deb("data.tar", &headers("0x11\ta\tvmlinux\tEXPORT_SYMBOL\t\n"));
-    assert_eq!(examine(&*missing).unwrap().unwrap().1, Export::Missing);
+    assert_eq!(examine(&*missing).unwrap().unwrap().apicv, Export::Missing);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_package_without_headers_says_nothing() {
 }
 
 #[test]
-fn what_is_wrong_with_a_package_is_said() {
+fn faults_of_a_package_are_reported() {
     let fault = |bytes: &[u8]| examine(bytes).unwrap_err().to_string();
     assert!(fault(b"#!/bin/sh\nexit\n").contains("does not begin like one"));
     assert!(fault(&deb("data.tar.lz4", b"")).contains("`data.tar.lz4`"));
@@ -107,7 +107,8 @@ fn packages_that_dpkg_made_are_read() {
         };
         assert!(output.status.success(), "{output:?}");
         let found = examine(std::fs::File::open(package).unwrap()).unwrap().unwrap();
-        assert_eq!((found.0.as_str(), found.1), ("6.8.12-43-pve", Export::Exported), "{form}");
+        assert_eq!(found.kernel.as_str(), "6.8.12-43-pve", "{form}");
+        assert_eq!(found.apicv, Export::Exported, "{form}");
     }
 }
 

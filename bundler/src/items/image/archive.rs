@@ -82,7 +82,8 @@ impl Archive {
                     let file = cache.open_content(*digest)?;
                     let mut content = Content::new(file, *size, progress);
                     tar.append_data(&mut header, name, &mut content).context(CANNOT_PACK)?;
-                    if content.hasher.finish() != *digest {
+                    // A header that states more bytes than the content has would be filled up.
+                    if content.file.limit() != 0 || content.hasher.finish() != *digest {
                         return Err(CacheError::Damaged(*digest).into());
                     }
                 }
@@ -122,7 +123,7 @@ struct Content<'p> {
 }
 
 impl<'p> Content<'p> {
-    /// Reads exactly `size` bytes; a shorter or longer file has another digest.
+    /// Reads at most `size` bytes; a longer file has another digest.
     fn new(file: File, size: u64, progress: &'p dyn Fn(u64)) -> Self {
         Self { file: file.take(size), hasher: Hasher::default(), progress }
     }

@@ -11,9 +11,9 @@ use serde::de::IgnoredAny;
 use vgpu_manifest::Digest;
 use vgpu_manifest::ui::ByteSize;
 
-use super::Platform;
 use super::media::{self, Dialect, Kind, Layer, LayerType};
-use super::name::{parse_digest, shortened};
+use crate::types::image::Platform;
+use crate::types::image::{parse_digest, shortened};
 
 /// The most bytes of a manifest, an index or a configuration: the limit of registries.
 pub(super) const MAX_DOCUMENT: u64 = 4 << 20;
@@ -110,8 +110,8 @@ impl Document {
                 "the image is in the old Docker form, schema 1, which cannot be checked; push it again with a newer program"
             );
         }
-        let said = raw.media_type.as_deref();
-        let kind = said.map(|text| Kind::of(text).ok_or_else(|| not_an_image(text)));
+        let declared = raw.media_type.as_deref();
+        let kind = declared.map(|text| Kind::of(text).ok_or_else(|| not_an_image(text)));
         match (raw.manifests, raw.config, raw.layers) {
             (Some(manifests), None, None) => match kind.transpose()? {
                 Some(Kind::Index) | None => Ok(Self::Index(Index(manifests))),
@@ -227,9 +227,16 @@ impl Index {
         let Some((_, entry)) = ranked.min_by_key(|(rank, _)| *rank) else {
             let there = self.0.iter().filter_map(|entry| entry.platform.as_ref());
             let there: Vec<String> = there.take(SHOWN).map(DescribedPlatform::shown).collect();
-            let there = if there.is_empty() { "nothing".to_owned() } else { there.join(", ") };
-            let there = there.escape_debug();
-            bail!("the image is not there for {wanted}, but for {there}");
+            if self.0.is_empty() {
+                bail!("the list of images is empty; push the image again");
+            }
+            if there.is_empty() {
+                bail!(
+                    "the list of images names no platform, so none is known to be for {wanted}; request one by its digest, `@sha256:…`"
+                );
+            }
+            let there = there.join(", ");
+            bail!("there is no image for {wanted}, but for {}", there.escape_debug());
         };
         match Kind::of(&entry.media_type) {
             Some(Kind::Manifest(_)) => entry.blob(),
@@ -275,7 +282,7 @@ pub(super) fn check_config(bytes: &[u8], wanted: &Platform, layers: usize) -> an
         bail!("the image is for {}, not for {wanted}", actual.escape_debug());
     }
     match rootfs.diff_ids.len() {
-        told if told == layers => Ok(()),
-        told => bail!("the manifest has {layers} layers, but the configuration has {told}"),
+        declared if declared == layers => Ok(()),
+        declared => bail!("the manifest has {layers} layers, but the configuration has {declared}"),
     }
 }

@@ -11,19 +11,20 @@ use super::archive::Archive;
 use super::auth::{Places, Session};
 use super::document::{Blob, Document, MAX_DOCUMENT, Manifest, check_config};
 use super::media::{self, Dialect, Layer};
-use super::source::Asked;
 use super::written::oci_manifest;
-use super::{ImageSource, document, fetch_failed};
+use super::{document, fetch_failed, unavailable};
 use crate::fetch::{Download, Fetcher};
-use crate::items::source::{Expected, Pin, SourceError, Sources};
+use crate::items::source::Sources;
 use crate::net::Client;
+use crate::types::image::Asked;
+use crate::types::{Expected, ImageSource, Pin};
 
 /// Pulls the image that `source` currently names into the cache.
 pub(crate) fn pull(
     sources: &Sources<'_>,
     source: &ImageSource,
     want: Expected<'_>,
-) -> Result<Pin, SourceError> {
+) -> anyhow::Result<Pin> {
     run(sources, source, want, source.image.digest())
 }
 
@@ -33,7 +34,7 @@ pub(crate) fn pull_again(
     source: &ImageSource,
     want: Expected<'_>,
     record: &ImageRecord,
-) -> Result<Pin, SourceError> {
+) -> anyhow::Result<Pin> {
     run(sources, source, want, Some(record.in_registry()))
 }
 
@@ -42,13 +43,13 @@ fn run(
     source: &ImageSource,
     want: Expected<'_>,
     pinned: Option<Digest>,
-) -> Result<Pin, SourceError> {
+) -> anyhow::Result<Pin> {
     let pull = || {
         let clients = sources.fetcher.client.map(|client| Clients::new(client, source));
         let clients = clients.transpose()?;
         Pull { sources, source, want, clients }.run(pinned)
     };
-    let measured = pull().map_err(|error| SourceError::image(want.name, source, error))?;
+    let measured = pull().with_context(|| unavailable(want.name, source))?;
     Ok(Pin::plain(&measured))
 }
 
@@ -69,8 +70,8 @@ impl Clients {
         let mut found = found.into_iter();
         let session = Arc::new(Session::new(source, |_| found.next().flatten()));
         Ok(Self {
-            manifests: client.introduced(session.clone(), Some(media::ACCEPT)),
-            blobs: client.introduced(session, None),
+            manifests: client.authenticated(session.clone(), Some(media::ACCEPT)),
+            blobs: client.authenticated(session, None),
         })
     }
 }
@@ -208,7 +209,15 @@ impl Pull<'_> {
         let mirrors = self.source.urls(asked)?;
         let cap = ByteSize::new(cap);
         let download = Download { name: &name, mirrors: &mirrors, sha256, size, cap };
-        fetcher.fetch(&download).map_err(|error| fetch_failed(self.source, error))
+        let measured =
+            fetcher.fetch(&download).map_err(|error| fetch_failed(self.source, asked, error))?;
+        // A part that is in the cache was found by its digest alone. A wrong size would become the
+        // length of its member in the archive.
+        if let Some(stated) = size.filter(|size| *size != measured.size) {
+            let (image, actual) = (self.unusable(), measured.size);
+            bail!("{image}: the {what} has {actual} bytes, but the registry states {stated}");
+        }
+        Ok(measured)
     }
 
     /// Reads a document from the cache.

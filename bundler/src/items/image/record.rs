@@ -2,11 +2,12 @@ use anyhow::Context as _;
 use vgpu_manifest::image::ImageRecord;
 use vgpu_manifest::{ItemName, Kind};
 
-use super::ImageSource;
 use super::archive::{Digests, read_digests};
-use crate::items::source::{Expected, Origin, Pin, SourceError, Sources};
+use super::unavailable;
+use crate::items::source::Sources;
 use crate::lock::Lock;
 use crate::recipe::Entry;
+use crate::types::{Expected, ImageSource, Origin, Pin};
 
 /// Adds the records of the images among `entries` to their `pins`.
 ///
@@ -16,7 +17,7 @@ pub(crate) fn records(
     entries: &[Entry],
     pins: &mut [Pin],
     previous: Option<&Lock>,
-) -> Result<(), SourceError> {
+) -> anyhow::Result<()> {
     for (entry, pin) in entries.iter().zip(pins) {
         let Origin::Image(source) = &entry.origin else { continue };
         let known = previous.and_then(|lock| lock.item(&entry.name));
@@ -35,7 +36,7 @@ fn read(
     entry: &Entry,
     source: &ImageSource,
     pin: &Pin,
-) -> Result<ImageRecord, SourceError> {
+) -> anyhow::Result<ImageRecord> {
     let item = &entry.name;
     let want = Expected {
         name: item,
@@ -44,13 +45,13 @@ fn read(
         cap: entry.max_size,
     };
     sources.obtain(&entry.origin, want)?;
-    let error = |error| SourceError::image(item, source, error);
     let cache = sources.fetcher.cache.cache();
     let digests = || {
         let file = cache.open_content(pin.sha256)?;
         read_digests(file).context("cannot read the archive of the image")
     };
-    let Digests { manifest, id, original } = digests().map_err(error)?;
+    let Digests { manifest, id, original } =
+        digests().with_context(|| unavailable(item, source))?;
     let reference = source.image.reference().clone();
     Ok(ImageRecord { reference, digest: manifest, id, original })
 }

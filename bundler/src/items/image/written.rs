@@ -11,7 +11,7 @@ use vgpu_manifest::image::ImageReference;
 
 use super::document::{Blob, Manifest};
 use super::media;
-use super::name::parse_digest;
+use crate::types::image::parse_digest;
 
 /// Where OCI keeps the name of an image in a layout: podman and skopeo read it there.
 const REF_NAME: &str = "org.opencontainers.image.ref.name";

@@ -1,17 +1,16 @@
 //! Files of package archives, with several addresses, some of which may be local.
 
-use std::fmt;
 use std::io;
 
+use anyhow::Context as _;
 use camino::Utf8PathBuf;
-use vgpu_manifest::Measured;
+use vgpu_manifest::{ItemName, Measured};
 
 use super::file::Reading;
-use super::{Expected, Pin, SourceError, Sources};
-use crate::apt::Address;
+use super::{Sources, uncached};
 use crate::cache::CacheError;
 use crate::fetch::{Download, FetchError};
-use crate::net::HttpUrl;
+use crate::types::{Address, Expected, HttpUrl, Pin};
 
 /// Why an address is unusable.
 #[derive(Debug, thiserror::Error)]
@@ -31,37 +30,37 @@ pub(crate) enum AddressError {
     Fetch(#[from] FetchError),
 }
 
-/// The error of each address, in order.
-#[derive(Debug)]
-pub(crate) struct AddressErrors(Vec<AddressError>);
+/// No address has a file of an archive.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot get item `{item}`: {}", joined(.errors))]
+pub(crate) struct NoAddress {
+    item: ItemName,
+    /// The error of each address, in order.
+    errors: Vec<AddressError>,
+}
 
-impl AddressErrors {
+impl NoAddress {
     /// Returns whether every address answered that the file does not exist.
     #[must_use]
-    pub(crate) fn are_missing(&self) -> bool {
-        self.0.iter().all(|error| match error {
+    pub(crate) fn is_missing(&self) -> bool {
+        self.errors.iter().all(|error| match error {
             AddressError::Read { source, .. } => source.kind() == io::ErrorKind::NotFound,
             AddressError::Fetch(error) => error.is_missing(),
             AddressError::Content { .. } => false,
         })
     }
-}
 
-impl AddressErrors {
     /// Returns whether no address was tried, because the network is disabled.
     #[must_use]
-    pub(crate) fn are_offline(&self) -> bool {
+    pub(crate) fn is_offline(&self) -> bool {
         let is_offline =
             |error: &AddressError| matches!(error, AddressError::Fetch(FetchError::Offline { .. }));
-        self.0.iter().all(is_offline)
+        self.errors.iter().all(is_offline)
     }
 }
 
-impl fmt::Display for AddressErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let told: Vec<String> = self.0.iter().map(ToString::to_string).collect();
-        f.write_str(&told.join("; "))
-    }
+fn joined(errors: &[AddressError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 impl Sources<'_> {
@@ -73,7 +72,7 @@ impl Sources<'_> {
         &self,
         addresses: &[Address],
         want: Expected<'_>,
-    ) -> Result<Pin, SourceError> {
+    ) -> anyhow::Result<Pin> {
         if let Some(pin) = self.cached(want)? {
             return Ok(pin);
         }
@@ -90,7 +89,7 @@ impl Sources<'_> {
             }
         }
         let item = want.name.clone();
-        Err(SourceError::Archive { item, errors: AddressErrors(errors) })
+        Err(NoAddress { item, errors }.into())
     }
 
     fn fetched(&self, run: &[Address], want: Expected<'_>) -> Result<Measured, AddressError> {
@@ -109,8 +108,7 @@ impl Sources<'_> {
         &self,
         path: &Utf8PathBuf,
         want: Expected<'_>,
-    ) -> Result<Result<Measured, AddressError>, SourceError> {
-        let cache_error = |source| SourceError::Cache { item: want.name.clone(), source };
+    ) -> anyhow::Result<Result<Measured, AddressError>> {
         let read_error = |source| AddressError::Read { path: path.clone(), source };
         let mut reading = match Reading::open(path, want.cap) {
             Ok(reading) => reading,
@@ -118,12 +116,12 @@ impl Sources<'_> {
         };
         let transfer = self.fetcher.ui.transfer("read", want.name.as_str());
         transfer.expect(Some(reading.size()), 0);
-        let mut incoming = self.fetcher.cache.incoming().map_err(cache_error)?;
+        let mut incoming = self.incoming(want)?;
         loop {
             match reading.next() {
                 Ok([]) => break,
                 Ok(bytes) => {
-                    incoming.add(bytes).map_err(cache_error)?;
+                    incoming.add(bytes).with_context(|| uncached(want.name))?;
                     transfer.advance(bytes.len() as u64);
                 }
                 Err(error) => return Ok(Err(read_error(error))),
@@ -137,7 +135,7 @@ impl Sources<'_> {
             Err(source @ CacheError::Mismatch(_)) => {
                 Ok(Err(AddressError::Content { path: path.clone(), source }))
             }
-            Err(error) => Err(cache_error(error)),
+            Err(error) => Err(error).with_context(|| uncached(want.name)),
         }
     }
 }

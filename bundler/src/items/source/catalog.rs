@@ -1,31 +1,29 @@
-use vgpu_manifest::catalog::Catalog;
-use vgpu_manifest::catalog::sqlite::{self, DriverConfig};
+use anyhow::Context as _;
+use vgpu_manifest::database::{self, DriverConfig};
 use vgpu_manifest::{CatalogRecord, Kind};
 
-use super::{Expected, Pin, SourceError, Sources};
-use crate::cache::CacheError;
+use super::{Sources, finish, uncached};
+use crate::types::{Expected, Pin};
 
 impl Sources<'_> {
-    /// Writes the catalog of this program, with data of the bundle's drivers, as a SQLite file.
+    /// Writes the catalog, with data of the bundle's drivers, as a SQLite file.
     pub(crate) fn catalog(
         &self,
         configs: &[DriverConfig],
         want: Expected<'_>,
-    ) -> Result<Pin, SourceError> {
+    ) -> anyhow::Result<Pin> {
         let catalog = |pin| Pin { kind: Kind::Catalog(CatalogRecord {}), ..pin };
         if let Some(pin) = self.cached(want)? {
             return Ok(catalog(pin));
         }
-        let item = || want.name.clone();
-        let bytes = sqlite::write(&Catalog::embedded(), configs)
-            .map_err(|source| SourceError::Catalog { item: item(), source })?;
-        let cache_error = |source| match source {
-            CacheError::Mismatch(_) => SourceError::OtherCatalog { item: item(), source },
-            source => SourceError::Cache { item: item(), source },
-        };
-        let mut incoming = self.fetcher.cache.incoming().map_err(cache_error)?;
-        incoming.add(&bytes).map_err(cache_error)?;
-        let measured = incoming.finish(want.sha256).map_err(cache_error)?;
+        let item = want.name;
+        let bytes = database::write(&self.catalog.catalog, configs)
+            .with_context(|| format!("cannot make item `{item}`"))?;
+        let mut incoming = self.incoming(want)?;
+        incoming.add(&bytes).with_context(|| uncached(item))?;
+        let measured = finish(incoming, want, |_| {
+            format!("item `{item}` was locked by a build of this program with another catalog")
+        })?;
         Ok(catalog(Pin::plain(&measured)))
     }
 }

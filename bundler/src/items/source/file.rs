@@ -1,44 +1,40 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 
+use anyhow::{Context as _, anyhow};
 use camino::Utf8Path;
 use vgpu_manifest::PIECE;
 use vgpu_manifest::ui::ByteSize;
 
-use super::{Expected, LocalPath, Pin, SourceError, Sources};
+use super::{Sources, finish, uncached};
 use crate::cache::CacheError;
+use crate::types::{Expected, LocalPath, Pin};
 
 impl Sources<'_> {
     /// Reads a local file.
-    pub(super) fn file(&self, path: &LocalPath, want: Expected<'_>) -> Result<Pin, SourceError> {
+    pub(super) fn file(&self, path: &LocalPath, want: Expected<'_>) -> anyhow::Result<Pin> {
         if let Some(pin) = self.cached(want)? {
             return Ok(pin);
         }
-        let item = || want.name.clone();
-        let file_error = |source| SourceError::File { item: item(), path: path.clone(), source };
-        let cache_error = |source| SourceError::Cache { item: item(), source };
-
-        let mut reading = Reading::open(&path.below(self.base), want.cap).map_err(file_error)?;
-        let transfer = self.fetcher.ui.transfer("read", want.name.as_str());
+        let item = want.name;
+        let unreadable = || format!("cannot read `{path}` for item `{item}`");
+        let mut reading =
+            Reading::open(&path.below(self.base), want.cap).with_context(unreadable)?;
+        let transfer = self.fetcher.ui.transfer("read", item.as_str());
         transfer.expect(Some(reading.size()), 0);
-        let mut incoming = self.fetcher.cache.incoming().map_err(cache_error)?;
+        let mut incoming = self.incoming(want)?;
         loop {
-            let bytes = reading.next().map_err(file_error)?;
+            let bytes = reading.next().with_context(unreadable)?;
             if bytes.is_empty() {
                 break;
             }
-            incoming.add(bytes).map_err(cache_error)?;
+            incoming.add(bytes).with_context(|| uncached(item))?;
             transfer.advance(bytes.len() as u64);
         }
-        let measured = incoming.finish(want.sha256).map_err(|source| match source {
-            CacheError::Mismatch(_) => {
-                SourceError::Changed { item: item(), path: path.clone(), source }
-            }
-            source => SourceError::Cache { item: item(), source },
-        })?;
+        let changed = |why: &CacheError| format!("`{path}` does not match item `{item}`: {why}");
+        let measured = finish(incoming, want, changed)?;
         if measured.size != reading.size() {
-            let changed = io::Error::other("it has changed while it was being read");
-            return Err(file_error(changed));
+            return Err(anyhow!("it has changed while it was being read").context(unreadable()));
         }
         transfer.done(measured.size);
         Ok(Pin::plain(&measured))

@@ -1,23 +1,22 @@
 use anyhow::{Context as _, anyhow, bail};
 use camino::Utf8Path;
+use vgpu_manifest::ItemName;
 use vgpu_manifest::limits::MAX_ITEM;
 use vgpu_manifest::patch::TreePath;
 use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::unlock::CommitId;
-use vgpu_manifest::{ItemName, Kind as ItemKind, Tree};
 
-use super::{Expected, Origin, Pin, SourceError, Sources};
-use crate::cache::{CacheError, Incoming};
-use crate::items::git::{
-    self, Blobs, Entry, GitOrigin, Kind, Part, Reach, Repository, Revision, Selection, check_out,
-};
-use crate::items::tree;
+use super::{Sources, finish};
+use crate::cache::CacheError;
+use crate::items::git::{self, Blobs, Entry, Kind, Reach, Repository, Selection, check_out};
+use crate::types::git::{Part, Revision};
+use crate::types::{Expected, GitOrigin, Pin};
 
 impl Sources<'_> {
     /// Returns the origin with its commit, resolved if necessary.
-    pub(crate) fn settle(&self, origin: &GitOrigin) -> anyhow::Result<GitOrigin> {
+    pub(crate) fn settle(&self, item: &ItemName, origin: &GitOrigin) -> anyhow::Result<GitOrigin> {
         let Revision::Open(name) = &origin.revision else { return Ok(origin.clone()) };
-        let commit = self.repository(origin).resolve(name)?;
+        let commit = self.repository(origin).resolve(name).with_context(|| unavailable(item))?;
         let revision = Revision::Settled(name.clone(), commit);
         Ok(GitOrigin { revision, ..origin.clone() })
     }
@@ -46,20 +45,21 @@ impl Sources<'_> {
     }
 
     /// Obtains a part of a git repository: a file unchanged, or a folder as one archive.
-    pub(super) fn git(&self, origin: &GitOrigin, want: Expected<'_>) -> Result<Pin, SourceError> {
+    pub(super) fn git(&self, origin: &GitOrigin, want: Expected<'_>) -> anyhow::Result<Pin> {
         match &origin.part {
             Part::File(path) => self.git_file(origin, path, want),
             Part::Folder { path, exclude } => {
-                let error = |source| SourceError::git(want.name, source);
+                let failed = || unavailable(want.name);
                 let scratch = tempfile::tempdir();
-                let scratch = scratch.context("cannot make a temporary folder").map_err(error)?;
+                let scratch = scratch.context("cannot make a temporary folder");
+                let scratch = scratch.with_context(failed)?;
                 let top = Utf8Path::from_path(scratch.path());
-                let top =
-                    top.context("the name of the temporary folder is not UTF-8").map_err(error)?;
+                let top = top.context("the name of the temporary folder is not UTF-8");
+                let top = top.with_context(failed)?;
                 let transfer = self.fetcher.ui.transfer("fetch", want.name.as_str());
                 // The limit applies to the archive, which is smaller than the checked-out files.
                 let selected = Selection { folder: path.as_ref(), exclude, cap: MAX_CHECKOUT };
-                self.check_out(origin, selected, top).map_err(error)?;
+                self.check_out(origin, selected, top).with_context(failed)?;
                 drop(transfer);
                 self.pack(top, want)
             }
@@ -67,21 +67,10 @@ impl Sources<'_> {
     }
 
     /// Packs a temporary folder as one archive.
-    pub(crate) fn pack(&self, top: &Utf8Path, want: Expected<'_>) -> Result<Pin, SourceError> {
-        let error = |source| SourceError::GitTree { item: want.name.clone(), source };
-        let nodes = tree::scan(top, &[]).map_err(error)?;
-        let transfer = self.fetcher.ui.transfer("pack", want.name.as_str());
-        transfer.expect(Some(tree::content_size(&nodes)), 0);
-        let mut incoming = self.incoming(want)?;
-        let unpacked =
-            tree::pack(nodes, &mut incoming, &|n| transfer.advance(n as u64)).map_err(error)?;
-        if incoming.len() > want.cap.bytes() {
-            return Err(error(tree::too_large(incoming.len())));
-        }
-        let measured = incoming.finish(want.sha256).map_err(|source| mismatch(want, source))?;
-        transfer.done(measured.size);
-        let tree = Tree { unpacked, window_log: tree::WINDOW_LOG };
-        Ok(Pin { kind: ItemKind::Tree(tree), ..Pin::plain(&measured) })
+    pub(crate) fn pack(&self, top: &Utf8Path, want: Expected<'_>) -> anyhow::Result<Pin> {
+        let failed = || format!("cannot pack item `{}`", want.name);
+        let changed = |why: &CacheError| changed(want, why);
+        self.pack_folder((top, &[]), want, &failed, &changed)
     }
 
     fn git_file(
@@ -89,16 +78,16 @@ impl Sources<'_> {
         origin: &GitOrigin,
         path: &TreePath,
         want: Expected<'_>,
-    ) -> Result<Pin, SourceError> {
+    ) -> anyhow::Result<Pin> {
         if let Some(pin) = self.cached(want)? {
             return Ok(pin);
         }
-        let error = |source| SourceError::git(want.name, source);
+        let failed = || unavailable(want.name);
         let transfer = self.fetcher.ui.transfer("fetch", want.name.as_str());
-        let (entry, mut blobs) = self.find(origin, path, want.cap).map_err(error)?;
+        let (entry, mut blobs) = self.find(origin, path, want.cap).with_context(failed)?;
         let mut incoming = self.incoming(want)?;
-        blobs.copy(&entry, &mut |bytes| Ok(incoming.add(bytes)?)).map_err(error)?;
-        let measured = incoming.finish(want.sha256).map_err(|source| mismatch(want, source))?;
+        blobs.copy(&entry, &mut |bytes| Ok(incoming.add(bytes)?)).with_context(failed)?;
+        let measured = finish(incoming, want, |why| changed(want, why))?;
         transfer.done(measured.size);
         Ok(Pin::plain(&measured))
     }
@@ -132,11 +121,6 @@ impl Sources<'_> {
         let reach = if self.fetcher.client.is_some() { Reach::Network } else { Reach::Here };
         Repository::new(&origin.url, self.base, self.fetcher.cache, reach)
     }
-
-    fn incoming(&self, want: Expected<'_>) -> Result<Incoming<'_>, SourceError> {
-        let error = |source| SourceError::Cache { item: want.name.clone(), source };
-        self.fetcher.cache.incoming().map_err(error)
-    }
 }
 
 /// The size limit of a checkout.
@@ -150,37 +134,10 @@ fn no_such_path(what: &str, path: &TreePath, commit: &CommitId) -> anyhow::Error
     anyhow!("there is no {what} `{path}` in commit {}", &commit.as_str()[..12])
 }
 
-fn mismatch(want: Expected<'_>, source: CacheError) -> SourceError {
-    let item = want.name.clone();
-    match source {
-        CacheError::Mismatch(_) => SourceError::OtherCommit { item, source },
-        source => SourceError::Cache { item, source },
-    }
+fn unavailable(item: &ItemName) -> String {
+    format!("cannot get item `{item}` from its git repository")
 }
 
-impl SourceError {
-    /// Converts the error of an item from a git repository.
-    pub(crate) fn git(item: &ItemName, source: anyhow::Error) -> Self {
-        Self::Git { item: item.clone(), source }
-    }
-}
-
-impl Origin {
-    /// Returns the git repository of an origin, if it has one.
-    #[must_use]
-    pub(crate) fn git(&self) -> Option<&GitOrigin> {
-        match self {
-            Self::Git(origin) => Some(origin),
-            _ => None,
-        }
-    }
-
-    /// Returns whether the locked origin `self` resolves the origin `wanted`.
-    #[must_use]
-    pub(crate) fn serves(&self, wanted: &Self) -> bool {
-        match (self, wanted) {
-            (Self::Git(have), Self::Git(wanted)) => have.serves(wanted),
-            (have, wanted) => have == wanted,
-        }
-    }
+fn changed(want: Expected<'_>, why: &CacheError) -> String {
+    format!("the commit does not match item `{}`: {why}", want.name)
 }

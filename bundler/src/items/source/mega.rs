@@ -1,109 +1,17 @@
-use std::fmt;
 use std::io::{self, Read};
 use std::process::{Child, Command, Stdio};
-use std::str::FromStr;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use vgpu_manifest::PIECE;
+use anyhow::{Context as _, anyhow, bail};
+use vgpu_manifest::{Measured, PIECE};
 
-use super::{Expected, Pin, SourceError, Sources};
-use crate::cache::CacheError;
+use super::Sources;
 use crate::fetch::FetchError;
+use crate::types::{Expected, MegaLink, Pin};
 
-/// A link to a file on mega: its address with the decryption key.
-///
-/// The link is enough to read the file, so the key counts as a secret part of the address: recipe
-/// and lock contain it, messages and bundles do not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub(crate) struct MegaLink(String);
-
-/// A text is not a link to a file on mega.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a link to a file on mega is `https://mega.nz/file/ID#KEY` or `https://mega.nz/#!ID!KEY`")]
-pub(crate) struct ParseMegaError;
-
-impl FromStr for MegaLink {
-    type Err = ParseMegaError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let rest = text.strip_prefix("https://mega.nz/").ok_or(ParseMegaError)?;
-        let parts = match rest.strip_prefix("file/") {
-            Some(rest) => rest.split_once('#'),
-            None => rest.strip_prefix("#!").and_then(|rest| rest.split_once('!')),
-        };
-        let is_word = |word: &str, lengths: std::ops::RangeInclusive<usize>| {
-            lengths.contains(&word.len())
-                && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-        };
-        match parts {
-            Some((id, key)) if is_word(id, 8..=8) && is_word(key, 22..=43) => {
-                Ok(Self(text.to_owned()))
-            }
-            _ => Err(ParseMegaError),
-        }
-    }
-}
-
-impl MegaLink {
-    /// Returns the address without the key.
-    pub(crate) fn public(&self) -> String {
-        let rest = self.0.trim_start_matches("https://mega.nz/");
-        let id: String =
-            rest.trim_start_matches("file/").trim_start_matches("#!").chars().take(8).collect();
-        format!("https://mega.nz/file/{id}")
-    }
-}
-
-/// Omits the key: debug output may end up in a log.
-impl fmt::Display for MegaLink {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.public())
-    }
-}
-
-impl TryFrom<String> for MegaLink {
-    type Error = ParseMegaError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<MegaLink> for String {
-    fn from(link: MegaLink) -> Self {
-        link.0
-    }
-}
-
-/// A file could not be downloaded from mega.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum MegaError {
-    /// `megadl` is not installed.
-    #[error(
-        "links to mega need the program `megadl`, which is not installed; install the package `megatools`, or download the file manually and set its `path`"
-    )]
-    NoProgram,
-    /// It cannot be started.
-    #[error("cannot run `megadl`")]
-    Run(#[source] io::Error),
-    /// It sends no data.
-    #[error("`megadl` sent no data for {} s", .0.as_secs())]
-    Stalled(Duration),
-    /// It exceeds the size limit.
-    #[error("`megadl` sent more than {0}")]
-    TooMuch(vgpu_manifest::ui::ByteSize),
-    /// It failed.
-    #[error("`megadl` failed: {}", .0.escape_debug())]
-    Failed(String),
-    /// The cache failed, or the digest does not match.
-    #[error(transparent)]
-    Cache(#[from] CacheError),
-}
+const CANNOT_RUN: &str = "cannot run `megadl`";
 
 /// The time limit for `megadl` to send data.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -113,7 +21,7 @@ const LAST_WORDS: u64 = 4096;
 
 impl Sources<'_> {
     /// Downloads a file from mega with `megadl`, because the protocol is proprietary and encrypted.
-    pub(super) fn mega(&self, link: &MegaLink, want: Expected<'_>) -> Result<Pin, SourceError> {
+    pub(super) fn mega(&self, link: &MegaLink, want: Expected<'_>) -> anyhow::Result<Pin> {
         if let Some(pin) = self.cached(want)? {
             return Ok(pin);
         }
@@ -121,26 +29,19 @@ impl Sources<'_> {
             let name = want.name.to_string();
             return Err(FetchError::Offline { name }.into());
         }
-        let measured = self.megadl(link, want).map_err(|error| SourceError::Mega {
-            item: want.name.clone(),
-            link: link.clone(),
-            source: Box::new(error),
-        })?;
+        let failed = || format!("cannot get item `{}` from {link}", want.name);
+        let measured = self.megadl(link, want).with_context(failed)?;
         Ok(Pin::plain(&measured))
     }
 
-    fn megadl(
-        &self,
-        link: &MegaLink,
-        want: Expected<'_>,
-    ) -> Result<vgpu_manifest::Measured, MegaError> {
+    fn megadl(&self, link: &MegaLink, want: Expected<'_>) -> anyhow::Result<Measured> {
         let transfer = self.fetcher.ui.transfer("fetch", want.name.as_str());
         transfer.expect(want.size, 0);
         let mut running = Running::start(link)?;
         let mut incoming = self.fetcher.cache.incoming()?;
         while let Some(bytes) = running.next()? {
             if incoming.len() + bytes.len() as u64 > want.cap.bytes() {
-                return Err(MegaError::TooMuch(want.cap));
+                bail!("`megadl` sent more than {}", want.cap);
             }
             incoming.add(&bytes)?;
             transfer.advance(bytes.len() as u64);
@@ -163,15 +64,17 @@ struct Running {
 impl Running {
     /// Starts it with output to stdout: this applies backpressure, and the remote file name never
     /// reaches this machine.
-    fn start(link: &MegaLink) -> Result<Self, MegaError> {
+    fn start(link: &MegaLink) -> anyhow::Result<Self> {
         let mut command = Command::new("megadl");
-        command.args(["--no-progress", "--path", "-", &link.0]);
+        command.args(["--no-progress", "--path", "-", link.secret()]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => MegaError::NoProgram,
-            _ => MegaError::Run(error),
+            io::ErrorKind::NotFound => anyhow!(
+                "links to mega need the program `megadl`, which is not installed; install the package `megatools`, or download the file manually and set its `path`"
+            ),
+            _ => anyhow::Error::new(error).context(CANNOT_RUN),
         })?;
-        let missing = || MegaError::Run(io::Error::other("it has no output"));
+        let missing = || anyhow!("it has no output").context(CANNOT_RUN);
         let mut out = child.stdout.take().ok_or_else(missing)?;
         let err = child.stderr.take().ok_or_else(missing)?;
         // A read could block forever, so a thread reads and this one waits with a timeout.
@@ -194,25 +97,28 @@ impl Running {
     }
 
     /// Returns further bytes; `None` at the end.
-    fn next(&mut self) -> Result<Option<Vec<u8>>, MegaError> {
+    fn next(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
         match self.pieces.recv_timeout(PATIENCE) {
             Ok(Ok(piece)) => Ok(Some(piece).filter(|piece| !piece.is_empty())),
-            Ok(Err(error)) => Err(MegaError::Run(error)),
-            Err(RecvTimeoutError::Timeout) => Err(MegaError::Stalled(PATIENCE)),
+            Ok(Err(error)) => Err(error).context(CANNOT_RUN),
+            Err(RecvTimeoutError::Timeout) => {
+                bail!("`megadl` sent no data for {} s", PATIENCE.as_secs())
+            }
             Err(RecvTimeoutError::Disconnected) => Ok(None),
         }
     }
 
     /// Waits for the exit, and returns an error if it failed.
-    fn finish(mut self) -> Result<(), MegaError> {
-        let status = self.child.wait().map_err(MegaError::Run)?;
+    fn finish(mut self) -> anyhow::Result<()> {
+        let status = self.child.wait().context(CANNOT_RUN)?;
         let words = self.words.take().and_then(|words| words.join().ok()).unwrap_or_default();
         if status.success() {
             return Ok(());
         }
         let words = String::from_utf8_lossy(&words);
         let last = words.lines().rev().find(|line| !line.trim().is_empty());
-        Err(MegaError::Failed(last.map_or_else(|| status.to_string(), str::to_owned)))
+        let last = last.map_or_else(|| status.to_string(), str::to_owned);
+        bail!("`megadl` failed: {}", last.escape_debug())
     }
 }
 
@@ -236,36 +142,6 @@ fn last_words(mut from: impl Read) -> Vec<u8> {
                 kept.drain(..excess);
             }
             _ => return kept,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_link_has_a_key_that_nobody_sees() {
-        let key = "bauBlAkKKvv8hIm-8-qFmGOYS289ToQWN7rGFPzXB_w";
-        for text in [
-            format!("https://mega.nz/file/7YVWhCzZ#{key}"),
-            format!("https://mega.nz/#!7YVWhCzZ!{key}"),
-        ] {
-            let link: MegaLink = text.parse().unwrap();
-            assert_eq!(link.to_string(), "https://mega.nz/file/7YVWhCzZ");
-            assert_eq!(String::from(link), text);
-        }
-        for bad in [
-            "",
-            "https://mega.nz/file/7YVWhCzZ",
-            &format!("https://mega.nz/folder/7YVWhCzZ#{key}"),
-            &format!("http://mega.nz/file/7YVWhCzZ#{key}"),
-            &format!("https://mega.example/file/7YVWhCzZ#{key}"),
-            &format!("https://mega.nz/file/7YVWhCzZ#{key} --help"),
-            &format!("https://mega.nz/file/../7YVWh#{key}"),
-            "--help",
-        ] {
-            assert!(bad.parse::<MegaLink>().is_err(), "{bad}");
         }
     }
 }

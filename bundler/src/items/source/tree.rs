@@ -1,8 +1,11 @@
+use anyhow::Context as _;
+use camino::Utf8Path;
 use vgpu_manifest::{Kind, Tree};
 
-use super::{Expected, LocalPath, Pin, SourceError, Sources};
+use super::{Sources, finish};
 use crate::cache::CacheError;
 use crate::items::tree;
+use crate::types::{Expected, LocalPath, Pin};
 
 impl Sources<'_> {
     /// Packs a local folder as one archive.
@@ -14,26 +17,31 @@ impl Sources<'_> {
         path: &LocalPath,
         exclude: &[LocalPath],
         want: Expected<'_>,
-    ) -> Result<Pin, SourceError> {
-        let item = || want.name.clone();
-        let tree_error = |source| SourceError::Tree { item: item(), path: path.clone(), source };
-        let cache_error = |source| SourceError::Cache { item: item(), source };
+    ) -> anyhow::Result<Pin> {
+        let item = want.name;
+        let failed = || format!("cannot pack the folder `{path}` into item `{item}`");
+        let changed = |why: &CacheError| format!("`{path}` does not match item `{item}`: {why}");
+        self.pack_folder((&path.below(self.base), exclude), want, &failed, &changed)
+    }
 
-        let nodes = tree::scan(&path.below(self.base), exclude).map_err(tree_error)?;
+    /// Packs a folder, with these messages for a failure to pack it and for a digest mismatch.
+    pub(super) fn pack_folder(
+        &self,
+        (folder, exclude): (&Utf8Path, &[LocalPath]),
+        want: Expected<'_>,
+        failed: &dyn Fn() -> String,
+        changed: &dyn Fn(&CacheError) -> String,
+    ) -> anyhow::Result<Pin> {
+        let nodes = tree::scan(folder, exclude).with_context(failed)?;
         let transfer = self.fetcher.ui.transfer("pack", want.name.as_str());
         transfer.expect(Some(tree::content_size(&nodes)), 0);
-        let mut incoming = self.fetcher.cache.incoming().map_err(cache_error)?;
-        let unpacked = tree::pack(nodes, &mut incoming, &|n| transfer.advance(n as u64))
-            .map_err(tree_error)?;
+        let mut incoming = self.incoming(want)?;
+        let advance = |n: usize| transfer.advance(n as u64);
+        let unpacked = tree::pack(nodes, &mut incoming, &advance).with_context(failed)?;
         if incoming.len() > want.cap.bytes() {
-            return Err(tree_error(tree::too_large(incoming.len())));
+            return Err(tree::too_large(incoming.len()).context(failed()));
         }
-        let measured = incoming.finish(want.sha256).map_err(|source| match source {
-            CacheError::Mismatch(_) => {
-                SourceError::Changed { item: item(), path: path.clone(), source }
-            }
-            source => SourceError::Cache { item: item(), source },
-        })?;
+        let measured = finish(incoming, want, changed)?;
         transfer.done(measured.size);
         let tree = Tree { unpacked, window_log: tree::WINDOW_LOG };
         Ok(Pin { kind: Kind::Tree(tree), ..Pin::plain(&measured) })

@@ -17,11 +17,11 @@ use super::scan::Node;
 /// A request for an archive.
 struct Task {
     nodes: Vec<Node>,
-    said: SyncSender<Said>,
+    answers: SyncSender<Answer>,
 }
 
 /// A message to the requesting thread.
-enum Said {
+enum Answer {
     /// The number of bytes read since the last message.
     Read(usize),
     /// The next bytes of the archive.
@@ -43,15 +43,15 @@ pub(crate) fn pack(
     out: &mut dyn Write,
     progress: &dyn Fn(usize),
 ) -> anyhow::Result<u64> {
-    let (said, answers) = mpsc::sync_channel(AHEAD);
+    let (sender, answers) = mpsc::sync_channel(AHEAD);
     let gone = || anyhow!("{CANNOT_WRITE}: the thread that packs is gone");
     let packer = packer().context(CANNOT_WRITE)?;
-    packer.send(Task { nodes, said }).map_err(|_| gone())?;
+    packer.send(Task { nodes, answers: sender }).map_err(|_| gone())?;
     for answer in answers {
         match answer {
-            Said::Read(count) => progress(count),
-            Said::Packed(bytes) => out.write_all(&bytes).context(CANNOT_WRITE)?,
-            Said::Ended(ended) => return ended,
+            Answer::Read(count) => progress(count),
+            Answer::Packed(bytes) => out.write_all(&bytes).context(CANNOT_WRITE)?,
+            Answer::Ended(ended) => return ended,
         }
     }
     Err(gone())
@@ -70,20 +70,20 @@ fn packer() -> io::Result<Sender<Task>> {
 }
 
 fn work(tasks: &Receiver<Task>) {
-    for Task { nodes, said } in tasks {
+    for Task { nodes, answers } in tasks {
         // After the requesting thread has given up, writing fails and ends this task.
-        let progress = |count| drop(said.send(Said::Read(count)));
-        let ended = write(&nodes, &mut Pieces(&said), &progress);
-        drop(said.send(Said::Ended(ended)));
+        let progress = |count| drop(answers.send(Answer::Read(count)));
+        let ended = write(&nodes, &mut Pieces(&answers), &progress);
+        drop(answers.send(Answer::Ended(ended)));
     }
 }
 
 /// A writer that sends the bytes as messages.
-struct Pieces<'s>(&'s SyncSender<Said>);
+struct Pieces<'s>(&'s SyncSender<Answer>);
 
 impl Write for Pieces<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let sent = self.0.send(Said::Packed(bytes.to_vec()));
+        let sent = self.0.send(Answer::Packed(bytes.to_vec()));
         sent.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
         Ok(bytes.len())
     }

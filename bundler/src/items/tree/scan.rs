@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_manifest::ItemMode;
 
 use super::{bad_link, bad_name, cannot_read, link};
-use crate::items::source::LocalPath;
+use crate::types::LocalPath;
 
 /// A file, folder or link in a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]

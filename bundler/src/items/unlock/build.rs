@@ -9,8 +9,9 @@ use vgpu_manifest::unlock::GlibcVersion;
 
 use super::cannot_use;
 use super::library::{self, MAX_LIBRARY};
-use super::toolchain::{INSTALL_ZIG, Toolchain};
+use super::toolchain::INSTALL_ZIG;
 use super::workshop::{Surroundings, Workshop};
+use crate::types::Toolchain;
 
 /// The target of every Proxmox host.
 const TARGET: &str = "x86_64-unknown-linux-gnu";

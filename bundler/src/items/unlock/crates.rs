@@ -216,7 +216,7 @@ mod tests {
         let other = |source: &str, checksum: &str| {
             format!("{own}[[package]]\nname = 'b'\nsource = '{source}'\n{checksum}\n")
         };
-        let said = |text: &str| check(text).unwrap_err().to_string();
+        let message = |text: &str| check(text).unwrap_err().to_string();
         let sum = "checksum = '00'";
         assert!(!check(own).unwrap());
         assert!(check(&other("registry+https://registry.example/index", sum)).unwrap());
@@ -225,12 +225,12 @@ mod tests {
             other("git+https://git.example/b#0123", sum),
             other("registry+https://registry.example/index", ""),
         ] {
-            assert!(said(&bad).contains("depends on the crate `b`, which is not from"), "{bad}");
+            assert!(message(&bad).contains("depends on the crate `b`, which is not from"), "{bad}");
         }
         let two = other("registry+https://registry.example/index", sum)
             + "[[package]]\nname = 'c'\nsource = 'sparse+https://other.example/'\nchecksum = '1'\n";
-        assert!(said(&two).contains("more than one registry"));
-        assert!(said("package = 1").contains("`Cargo.lock` is malformed"));
+        assert!(message(&two).contains("more than one registry"));
+        assert!(message("package = 1").contains("`Cargo.lock` is malformed"));
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Compatibility of the library forks with drivers.
 
-use vgpu_manifest::catalog::{Catalog, Driver, Library, Overrides, Release};
+use vgpu_manifest::catalog::{Catalog, Driver, Library};
 use vgpu_manifest::driver::{DriverKind, DriverRecord};
 use vgpu_manifest::unlock::CommitId;
 use vgpu_manifest::verdict::Targets;
+
+use crate::recipe::library_for;
 
 /// The compatibility of a library with the driver of its bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,15 +23,6 @@ pub(crate) enum Fit {
 pub(crate) fn library_of<'c>(catalog: &'c Catalog, commit: &CommitId) -> Option<&'c Library> {
     let is_it = |library: &&Library| commit.as_str().starts_with(&library.commit);
     catalog.rows().libraries.iter().find(is_it)
-}
-
-/// Returns the library in the catalog for a release.
-#[must_use]
-pub(crate) fn library_for(catalog: &Catalog, release: Release) -> Option<&Library> {
-    match catalog.library(catalog.driver(release)?) {
-        Overrides::Applied(it) | Overrides::Unproven(it, _) | Overrides::Ignored(it) => Some(it),
-        Overrides::NoLibrary => None,
-    }
 }
 
 /// Checks the commit against the target driver and the host drivers of the bundle.
@@ -54,7 +47,7 @@ pub(crate) fn judge(
             continue;
         };
         let judged: Vec<_> =
-            releases.iter().map(|driver| judge_one(catalog, library, driver)).collect();
+            releases.iter().map(|driver| judge_one(catalog, library, driver, targets)).collect();
         let best = judged.iter().position(|it| *it == Fit::Good);
         match judged.into_iter().nth(best.unwrap_or(0)) {
             Some(Fit::Good) | None => {}
@@ -65,7 +58,12 @@ pub(crate) fn judge(
     fit
 }
 
-fn judge_one(catalog: &Catalog, library: &Library, driver: &Driver) -> Fit {
+fn judge_one(
+    catalog: &Catalog,
+    library: &Library,
+    driver: &Driver,
+    targets: Option<&Targets>,
+) -> Fit {
     let release = driver.release;
     let layout = catalog.rows().layouts.iter().find(|row| row.releases.contains(release));
     let sizes = layout.map(|layout| layout.sizes.as_slice()).unwrap_or_default();
@@ -83,12 +81,18 @@ fn judge_one(catalog: &Catalog, library: &Library, driver: &Driver) -> Fit {
         return Fit::Good;
     };
     let instead = match library_for(catalog, release).filter(|it| it.id != library.id) {
+        // The catalog has the first digits of a commit only, and a recipe needs all of them.
         Some(Library { repository, commit, .. }) => {
-            format!("take commit {commit} of {repository}, or leave `git` and `commit` out")
+            let named = targets.is_some_and(|targets| targets.driver == release);
+            let name = format!("name `gpu` and `driver = \"{release}\"` in `[targets]` and ");
+            let name = if named { "" } else { &name };
+            format!(
+                "to use commit {commit} of {repository}, {name}remove `git`, `commit`, `branch` and `tag` from `[[unlock]]`"
+            )
         }
         None => "the catalog has no library for it".to_owned(),
     };
-    let waive = "`fit = \"waived\"` takes it all the same";
+    let waive = "to use it nevertheless, set `fit = \"waived\"`";
     Fit::Bad(format!("the library `{}` does not fit: {why}; {instead}; {waive}", library.id))
 }
 
@@ -127,7 +131,8 @@ mod tests {
             assert!(unfit.contains(word), "{unfit}");
         }
         let Fit::Bad(unfit) = judge("5ad3ee6", "17.5") else { panic!("it fits") };
-        assert!(unfit.contains("take commit 71ec870 of"), "{unfit}");
+        assert!(unfit.contains("to use commit 71ec870 of"), "{unfit}");
+        assert!(unfit.contains("vgpu_unlock-rs, remove `git`, `commit`"), "{unfit}");
         assert!(matches!(judge("71ec870", "19.1"), Fit::Doubted(it) if it.contains("disagree")));
         assert!(matches!(judge("123456789", "17.5"), Fit::Doubted(it) if it.contains("not known")));
     }
@@ -138,7 +143,8 @@ mod tests {
         let judge =
             |short: &str, version: &str| judge(&catalog, &commit(short), None, &[&driver(version)]);
         assert_eq!(judge("71ec870", "535.230.02"), Fit::Good);
-        assert!(matches!(judge("5ad3ee6", "535.230.02"), Fit::Bad(_)));
+        let Fit::Bad(unfit) = judge("5ad3ee6", "535.230.02") else { panic!("it fits") };
+        assert!(unfit.contains("name `gpu` and `driver = \"16.9\"` in `[targets]`"), "{unfit}");
         // The driver is not in the catalog.
         assert_eq!(judge("5ad3ee6", "1.2.3"), Fit::Good);
         assert_eq!(library_for(&catalog, "19.4".parse().unwrap()).unwrap().id.as_str(), "rbqvq");

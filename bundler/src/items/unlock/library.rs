@@ -183,8 +183,8 @@ mod tests {
     #[test]
     fn each_kind_of_unusable_library_has_its_message() {
         let fault = |bytes: &[u8], word: &str| {
-            let said = oldest_glibc(bytes).unwrap_err().to_string();
-            assert!(said.contains(word), "{word}: {said}");
+            let message = oldest_glibc(bytes).unwrap_err().to_string();
+            assert!(message.contains(word), "{word}: {message}");
         };
         fault(b"", "is damaged");
         fault(b"#!/bin/sh\n", "is damaged");

@@ -18,9 +18,8 @@ mod record;
 mod toolchain;
 mod workshop;
 
-pub(crate) use self::fork::library_for;
-pub(crate) use self::record::{Build, Making, make_again, records};
-pub(crate) use self::toolchain::{INSTALL_ZIG, Lacking, Toolchain};
+pub(crate) use self::record::{Making, check_targets, make_again, records};
+pub(crate) use self::toolchain::{INSTALL_ZIG, Lacking};
 
 fn cannot_use(path: &Utf8Path) -> String {
     format!("cannot use `{path}`")

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use anyhow::{Context as _, bail};
-use serde::{Deserialize, Serialize};
 use vgpu_manifest::catalog::Catalog;
 use vgpu_manifest::driver::DriverRecord;
 use vgpu_manifest::ui::{ByteSize, Exit};
@@ -16,32 +15,14 @@ use super::build::{Built, build};
 use super::cannot_make;
 use super::crates::{self, Versions};
 use super::fork::{self, Fit};
-use super::toolchain::Toolchain;
 use super::workshop::Workshop;
 use crate::cache::CacheError;
-use crate::items::git::{self, GitOrigin, Reach, Selection};
-use crate::items::source::{Expected, Origin, Pin, SourceError, Sources};
+use crate::items::git::{self, Reach, Selection};
+use crate::items::source::{Changed, Sources};
 use crate::items::tree;
 use crate::lock::{Lock, LockedItem};
 use crate::recipe::{Entry, FitCheck, Role};
-
-/// The inputs to reproduce an item that the bundler builds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
-pub(crate) enum Build {
-    /// The sources of an unlock library, with all crates.
-    Sources {
-        /// The `Cargo.lock`, if the commit has none.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        cargo_lock: Option<String>,
-    },
-    /// An unlock library.
-    Library {
-        /// The glibc of the hosts.
-        glibc: GlibcVersion,
-        tools: Toolchain,
-    },
-}
+use crate::types::{Build, Expected, GitOrigin, Origin, Pin, Toolchain};
 
 /// The most bytes of a repository.
 const MAX_SOURCES: ByteSize = ByteSize::new(512 << 20);
@@ -55,6 +36,23 @@ pub(crate) struct Making<'m> {
     pub(crate) targets: Option<&'m Targets>,
     /// Returns the previous lock for an item that is not to be updated.
     pub(crate) kept: &'m dyn Fn(&ItemName) -> Option<&'m Lock>,
+}
+
+/// Refuses commits that the catalog records for other drivers than the target, before they are
+/// fetched.
+pub(crate) fn check_targets(entries: &[Entry], targets: Option<&Targets>) -> anyhow::Result<()> {
+    for entry in entries {
+        let (Role::Unlock { fit: FitCheck::Required }, Some(origin)) =
+            (&entry.role, entry.origin.git())
+        else {
+            continue;
+        };
+        let Some(commit) = origin.revision.commit() else { continue };
+        if let Fit::Bad(why) = fork::judge(&Catalog::embedded(), commit, targets, &[]) {
+            return Err(Exit::Unsuitable.error(why).into());
+        }
+    }
+    Ok(())
 }
 
 /// Builds the unlock libraries among the entries and their sources, and returns the inputs of each.
@@ -105,7 +103,7 @@ impl<'m> Making<'m> {
         fit: FitCheck,
     ) -> anyhow::Result<()> {
         let ui = self.sources.fetcher.ui;
-        match (fork::judge(&Catalog::embedded(), commit, self.targets, drivers), fit) {
+        match (fork::judge(&self.sources.catalog.catalog, commit, self.targets, drivers), fit) {
             (Fit::Good, _) => {}
             (Fit::Doubted(why), _) => ui.note(format_args!("{name}: {why}")),
             (Fit::Bad(why), FitCheck::Waived) => {
@@ -160,7 +158,8 @@ impl<'m> Making<'m> {
             Versions::Committed => None,
             Versions::Kept(text) => Some(text),
         };
-        let id = fork::library_of(&Catalog::embedded(), commit).map(|library| library.id.clone());
+        let id = fork::library_of(&self.sources.catalog.catalog, commit)
+            .map(|library| library.id.clone());
         let record = UnlockRecord { commit: commit.clone(), library: id, tree };
         let made = library.map(|(_, name, wanted)| {
             let make = || {
@@ -209,11 +208,13 @@ fn sources_again(sources: &Sources<'_>, item: &LockedItem) -> anyhow::Result<(Di
     if !sources.fetcher.cache.cache().has(item.sha256) {
         let want = expected(&item.name, Some(item.sha256));
         let made = make_sources(sources, origin, cargo_lock.as_deref(), want);
-        made.map_err(|error| match error.downcast_ref() {
-            Some(SourceError::OtherCommit { .. }) => error.context(
-                "the rebuilt sources differ from the locked ones; use the version of cargo that made the lock, or run `vgpu-bundler lock`",
-            ),
-            _ => error,
+        made.map_err(|error| {
+            if error.is::<Changed>() {
+                return error.context(
+                    "the rebuilt sources differ from the locked ones; use the version of cargo that made the lock, or run `vgpu-bundler lock`",
+                );
+            }
+            error
         })?;
     }
     Ok((item.sha256, tree))

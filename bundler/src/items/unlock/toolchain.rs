@@ -1,20 +1,8 @@
 //! Detection of the programs that build a library.
 
-use std::fmt;
 use std::process::{Command, Stdio};
 
-use serde::{Deserialize, Serialize};
-
-/// The tools that build a library.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct Toolchain {
-    /// The version line of the compiler.
-    pub(crate) rustc: String,
-    /// The linker for older glibc versions; without it, the glibc of this machine is used.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) zig: Option<String>,
-}
+use crate::types::Toolchain;
 
 /// A program that is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -42,16 +30,6 @@ impl Toolchain {
         };
         let zig = zigbuild.and_then(|zigbuild| Some(format!("{zigbuild} with zig {}", zig()?)));
         Ok(Self { rustc, zig })
-    }
-}
-
-impl fmt::Display for Toolchain {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.rustc)?;
-        match &self.zig {
-            Some(zig) => write!(f, " and {zig}"),
-            None => f.write_str(" and this machine's linker"),
-        }
     }
 }
 

@@ -107,27 +107,27 @@ impl Workshop {
         program: &'static str,
         doing: &'static str,
     ) -> anyhow::Result<()> {
-        let path = self.top.join("said");
-        let mut said = File::options()
+        let path = self.top.join("output");
+        let mut output = File::options()
             .read(true)
             .write(true)
             .create(true)
             .truncate(true)
             .open(&path)
             .with_context(|| cannot_use(&path))?;
-        let stderr = said.try_clone().with_context(|| cannot_use(&path))?;
+        let stderr = output.try_clone().with_context(|| cannot_use(&path))?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
         let status = command.status().with_context(|| format!("cannot run `{program}`"))?;
         if status.success() {
             return Ok(());
         }
-        let len = said.metadata().map_or(0, |meta| meta.len());
+        let len = output.metadata().map_or(0, |meta| meta.len());
         let mut last = Vec::new();
-        let read = said
+        let read = output
             .seek(SeekFrom::Start(len.saturating_sub(LAST_WORDS)))
-            .and_then(|_| said.take(LAST_WORDS).read_to_end(&mut last));
+            .and_then(|_| output.take(LAST_WORDS).read_to_end(&mut last));
         read.with_context(|| cannot_use(&path))?;
-        bail!("cargo cannot {doing}: {}", tell(&last))
+        bail!("cargo cannot {doing}: {}", summary(&last))
     }
 }
 
@@ -140,15 +140,15 @@ pub(super) fn offline(reach: Reach) -> Option<&'static str> {
 }
 
 /// Returns the error message of cargo with its causes, escaped for output.
-fn tell(said: &[u8]) -> String {
-    let text = String::from_utf8_lossy(said);
+fn summary(output: &[u8]) -> String {
+    let text = String::from_utf8_lossy(output);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let first = lines.iter().position(|line| line.starts_with("error"));
     let from = first.unwrap_or(lines.len().saturating_sub(4));
-    let told: Vec<&str> = lines.into_iter().skip(from).take(6).collect();
-    let told: String = told.join("; ").chars().take(600).collect();
-    let told = told.trim_start_matches("error: ").escape_debug().to_string();
-    if told.is_empty() { "it does not say why".to_owned() } else { told.replace("\\'", "'") }
+    let shown: Vec<&str> = lines.into_iter().skip(from).take(6).collect();
+    let shown: String = shown.join("; ").chars().take(600).collect();
+    let shown = shown.trim_start_matches("error: ").escape_debug().to_string();
+    if shown.is_empty() { "it does not say why".to_owned() } else { shown.replace("\\'", "'") }
 }
 
 #[cfg(test)]
@@ -156,11 +156,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_error_is_told_with_its_cause() {
-        let said = b"   Compiling a\nerror: no\x1b[1m\n\nCaused by:\n  because\n";
-        assert_eq!(tell(said), "no\\u{1b}[1m; Caused by:; because");
-        assert_eq!(tell(b"a\nb"), "a; b");
-        assert_eq!(tell(b""), "it does not say why");
+    fn the_error_is_shown_with_its_cause() {
+        let output = b"   Compiling a\nerror: no\x1b[1m\n\nCaused by:\n  because\n";
+        assert_eq!(summary(output), "no\\u{1b}[1m; Caused by:; because");
+        assert_eq!(summary(b"a\nb"), "a; b");
+        assert_eq!(summary(b""), "it does not say why");
     }
 
     #[test]

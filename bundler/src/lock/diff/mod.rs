@@ -4,10 +4,9 @@
 //! are few and counts otherwise, and it omits consequences of other changes. If a driver changed,
 //! the different bytes of its file are not listed.
 
-mod items;
+mod explain;
 mod outline;
 mod records;
-mod tell;
 #[cfg(test)]
 mod tests;
 
@@ -22,8 +21,8 @@ use vgpu_manifest::package::{ArchiveName, Fingerprint, PackageReason};
 use vgpu_manifest::unlock::{CommitId, GlibcVersion};
 use vgpu_manifest::{Digest, ItemFields, ItemName};
 
-pub(crate) use self::outline::Outline;
-pub(crate) use self::tell::lines;
+pub(crate) use self::explain::lines;
+pub(crate) use self::outline::{Outline, host_changes};
 use vgpu_manifest::ui::ByteSize;
 
 /// A change.
@@ -172,7 +171,7 @@ pub(crate) fn between(old: &Outline, new: &Outline) -> Vec<Change> {
     records::packages(old, new, &mut changes);
     records::archives(old, new, &mut changes);
     records::images(old, new, &mut changes);
-    items::items(old, new, &mut changes);
+    records::items(old, new, &mut changes);
     let [from, to] = [old, new].map(Outline::size);
     if from != to {
         changes.push(Change::Size { from, to });

@@ -1,4 +1,4 @@
-//! The changes of drivers, packages, images and libraries.
+//! The changes of drivers, packages, images, libraries, and of the items themselves.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,12 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use vgpu_manifest::driver::DriverKind;
 use vgpu_manifest::image::ImageReference;
 use vgpu_manifest::package::PackageReason;
-use vgpu_manifest::{ItemName, Kind};
+use vgpu_manifest::{ItemFields, ItemName, Kind};
 
 use super::outline::Outline;
-use super::{Archive, Change, Driver, Image, PackageChange, PackageStep, Unlock};
-use crate::apt::Version;
-use crate::items::driver;
+use super::{Archive, Bytes, Change, Driver, Image, PackageChange, PackageStep, Unlock};
+use crate::types::releases;
 
 /// Checks whether two records describe the same thing at different times.
 type Matches<'m, T> = &'m dyn Fn(&T, &T) -> bool;
@@ -55,7 +54,7 @@ fn of_drivers(outline: &Outline) -> Vec<(DriverKind, Driver)> {
         let driver = Driver {
             item: item.name.clone(),
             version: record.version.clone(),
-            releases: driver::releases(record),
+            releases: releases(record),
             patches: patches.map(|(patch, _)| (patch.name.clone(), patch.sha256)).collect(),
             sha256: item.sha256,
         };
@@ -79,15 +78,12 @@ pub(super) fn packages(old: &Outline, new: &Outline, changes: &mut Vec<Change>) 
         let step = match (was, is) {
             (None, _) => PackageStep::Added,
             (_, None) => PackageStep::Removed,
-            (Some((was, before)), Some((is, after))) => {
-                let [from, to] = [was, is].map(|it| Version::from(it.version.clone()));
-                match to.cmp(&from) {
-                    Ordering::Greater => PackageStep::Newer,
-                    Ordering::Less => PackageStep::Older,
-                    Ordering::Equal if before == after => continue,
-                    Ordering::Equal => PackageStep::Rebuilt,
-                }
-            }
+            (Some((was, before)), Some((is, after))) => match is.version.compare(&was.version) {
+                Ordering::Greater => PackageStep::Newer,
+                Ordering::Less => PackageStep::Older,
+                Ordering::Equal if before == after => continue,
+                Ordering::Equal => PackageStep::Rebuilt,
+            },
         };
         let Some((record, _)) = is.or(was) else { continue };
         changes.push(Change::Package(PackageChange {
@@ -167,4 +163,53 @@ pub(super) fn unlock(old: &Outline, new: &Outline, changes: &mut Vec<Change>) {
             changes.push(Change::Unlock { from, to });
         }
     }
+}
+
+/// Returns the changes of the items, one by one.
+pub(super) fn items(old: &Outline, new: &Outline, changes: &mut Vec<Change>) {
+    let by_name = |outline| named(outline).collect::<BTreeMap<&ItemName, &ItemFields>>();
+    let (was, is) = (by_name(old), by_name(new));
+    for (item, fields) in named(old).filter(|(name, _)| !is.contains_key(name)) {
+        let (item, group) = (item.clone(), old.group(fields));
+        changes.push(Change::Removed { item, group, from: Bytes::of(fields) });
+    }
+    for (item, fields) in named(new) {
+        let (item, group, to) = (item.clone(), new.group(fields), Bytes::of(fields));
+        let Some(before) = was.get(&item) else {
+            changes.push(Change::Added { item, group, to });
+            continue;
+        };
+        let from = Bytes::of(before);
+        if from != to {
+            changes.push(Change::Bytes { item: item.clone(), group, from, to });
+        }
+        for ((what, from), (_, to)) in properties(before).into_iter().zip(properties(fields)) {
+            if from != to {
+                changes.push(Change::Property { item: item.clone(), what, from, to });
+            }
+        }
+    }
+    let common_old = named(old).filter(|(name, _)| is.contains_key(name));
+    let common_new = named(new).filter(|(name, _)| was.contains_key(name));
+    if !common_old.map(|(name, _)| name).eq(common_new.map(|(name, _)| name)) {
+        changes.push(Change::Order);
+    }
+}
+
+fn named(outline: &Outline) -> impl Iterator<Item = (&ItemName, &ItemFields)> {
+    outline.items.iter().map(|item| (&item.name, item))
+}
+
+/// Returns the properties of an item other than its bytes, with their display names.
+fn properties(item: &ItemFields) -> [(&'static str, String); 3] {
+    let kind = match &item.kind {
+        Kind::Catalog(_) => "catalog",
+        kind if kind.tree().is_some() => "tree",
+        _ => "file",
+    };
+    [
+        ("mode", format!("{:04o}", item.mode.bits())),
+        ("kind", kind.to_owned()),
+        ("origin", item.origin.to_string()),
+    ]
 }

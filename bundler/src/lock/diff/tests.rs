@@ -23,20 +23,20 @@ fn outline(items: &[(&str, &[u8])], host: &[&str]) -> Outline {
     }
 }
 
-fn said(old: &Outline, new: &Outline) -> Vec<String> {
+fn explained(old: &Outline, new: &Outline) -> Vec<String> {
     lines(&between(old, new))
 }
 
 #[test]
 fn every_change_of_a_file_is_one_line() {
     let old = outline(&[("a", b"1"), ("b", b"2"), ("c", b"3")], &["IOMMU on"]);
-    assert_eq!(said(&old, &old), [] as [&str; 0]);
+    assert_eq!(explained(&old, &old), [] as [&str; 0]);
 
     let mut new = outline(&[("a", b"1"), ("c", b"33"), ("d", b"4")], &["module `vfio`"]);
     new.facts[2].1 = "2".to_owned();
     new.items[0].mode = ItemMode::Executable;
     assert_eq!(
-        said(&old, &new),
+        explained(&old, &new),
         [
             "~ sequence: 1 → 2",
             "- b: 1 B (d4735e3a265e)",
@@ -54,7 +54,7 @@ fn every_change_of_a_file_is_one_line() {
 fn another_order_is_a_change() {
     let old = outline(&[("a", b"1"), ("b", b"2"), ("c", b"3")], &[]);
     let new = outline(&[("x", b"0"), ("b", b"2"), ("a", b"1")], &[]);
-    assert!(said(&old, &new).contains(&"~ the order of the items changed".to_owned()));
+    assert!(explained(&old, &new).contains(&"~ the order of the items changed".to_owned()));
 }
 
 #[test]
@@ -133,12 +133,13 @@ impl Whole {
 /// Compares the summary of changes with a golden file.
 fn golden(name: &str, old: &Outline, new: &Outline) {
     let changes = between(old, new);
-    let told = lines(&changes).join("\n") + "\n" + &serde_json::to_string(&changes).unwrap() + "\n";
+    let shown =
+        lines(&changes).join("\n") + "\n" + &serde_json::to_string(&changes).unwrap() + "\n";
     let path = format!("{}/src/lock/diff/golden/{name}.txt", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("VGPU_BLESS").is_some() {
-        fs::write(&path, &told).unwrap();
+        fs::write(&path, &shown).unwrap();
     }
-    assert_eq!(told, fs::read_to_string(&path).unwrap_or_default(), "{path}");
+    assert_eq!(shown, fs::read_to_string(&path).unwrap_or_default(), "{path}");
 }
 
 #[test]
@@ -171,20 +172,23 @@ fn packages_are_named_if_they_are_few() {
     };
     let [old, new] =
         ["1.0-9", "1.0-10"].map(|version| Whole { packages: many(version), ..Whole::old() });
-    let told = said(&old.outline(), &new.outline());
-    assert_eq!(told[0], "~ 51 packages newer, including dkms 1.0-9 → 1.0-10");
-    let told = said(&new.outline(), &old.outline());
-    assert_eq!(told[0], "~ 51 packages older, including dkms 1.0-10 → 1.0-9");
+    let shown = explained(&old.outline(), &new.outline());
+    assert_eq!(shown[0], "~ 51 packages newer, including dkms 1.0-9 → 1.0-10");
+    let shown = explained(&new.outline(), &old.outline());
+    assert_eq!(shown[0], "~ 51 packages older, including dkms 1.0-10 → 1.0-9");
     let none = Whole { packages: Vec::new(), ..Whole::old() };
-    assert_eq!(said(&none.outline(), &new.outline())[0], "+ 51 packages, including dkms 1.0-10");
+    assert_eq!(
+        explained(&none.outline(), &new.outline())[0],
+        "+ 51 packages, including dkms 1.0-10"
+    );
 }
 
 #[test]
-fn what_is_there_for_the_way_back_is_told_apart() {
+fn packages_for_a_rollback_are_distinguished() {
     let mut new = Whole::old();
     new.packages.push(("libc6".to_owned(), "2.36-9+deb12u9", "return"));
-    let told = said(&Whole::old().outline(), &new.outline());
-    assert_eq!(told[0], "+ 1 package for a rollback: libc6 2.36-9+deb12u9");
+    let shown = explained(&Whole::old().outline(), &new.outline());
+    assert_eq!(shown[0], "+ 1 package for a rollback: libc6 2.36-9+deb12u9");
 }
 
 #[test]
@@ -194,15 +198,15 @@ fn images_and_libraries_have_a_line_each() {
     golden("image-and-unlock", &old, &Whole { image, commit: 'b', ..Whole::old() }.outline());
     let mut later = Whole::old().outline();
     later.archives[0].dated += 12 * 24 * 60 * 60;
-    assert_eq!(said(&old, &later), ["~ archive bookworm: 12 days newer"]);
-    assert_eq!(said(&later, &old), ["~ archive bookworm: 12 days older"]);
+    assert_eq!(explained(&old, &later), ["~ archive bookworm: 12 days newer"]);
+    assert_eq!(explained(&later, &old), ["~ archive bookworm: 12 days older"]);
 }
 
 #[test]
-fn a_first_lock_tells_all_that_is_in_it() {
-    let told = lines(&all_of(&Whole::old().outline()));
+fn a_first_lock_lists_its_whole_contents() {
+    let shown = lines(&all_of(&Whole::old().outline()));
     assert_eq!(
-        told,
+        shown,
         [
             "+ host driver: vGPU 16.8 (535.216.01), patched by 535.216.01.patch",
             "+ unlock library: unlock.tar.zst at commit aaaaaaaaaaaa, not built beforehand",

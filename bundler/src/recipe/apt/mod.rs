@@ -1,7 +1,6 @@
 //! The `[[apt]]` tables of a recipe: packages to install, the node, and archives.
 
 mod raw;
-mod suite;
 #[cfg(test)]
 mod tests;
 
@@ -9,9 +8,7 @@ use serde::{Deserialize, Serialize};
 use vgpu_manifest::package::{ArchiveName, Fingerprint};
 
 pub(super) use self::raw::{RawApt, checked};
-pub(crate) use self::suite::Suite;
-use crate::apt::{Address, Request, Upgrades};
-use crate::items::source::LocalPath;
+use crate::types::{Address, LocalPath, Request, Suite, Upgrades};
 
 /// Packages for nodes of one release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

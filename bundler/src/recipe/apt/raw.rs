@@ -9,11 +9,9 @@ use serde::Deserialize;
 use toml::Spanned;
 use vgpu_manifest::package::{ArchiveName, Fingerprint};
 
-use super::suite::ParseSuiteError;
-use super::{Apt, Archive, Expired, Indexes, Node, Suite};
-use crate::apt::{Address, Request, Upgrades};
-use crate::items::source::LocalPath;
+use super::{Apt, Archive, Expired, Indexes, Node};
 use crate::recipe::Fault;
+use crate::types::{Address, LocalPath, ParseSuiteError, Request, Suite, Upgrades};
 
 /// The table as it is in the file.
 #[derive(Debug, Deserialize)]

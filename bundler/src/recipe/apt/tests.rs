@@ -1,5 +1,5 @@
-use crate::apt::Upgrades;
 use crate::recipe::{Expired, Fault, Indexes, Node, Recipe};
+use crate::types::Upgrades;
 
 const GOOD: &str = r#"
 [bundle]

@@ -11,7 +11,7 @@ use crate::driver::{DriverPatch, DriverSpec, versions};
 use crate::host::testing::{Fuse, Late, MemHost};
 use crate::host::{Content, HostError, Look as _};
 use crate::journal::{BootId, Kept, KeptThing, TxId, Why, remove, revert_all};
-use crate::plan::{ApplyError, Origin, Plan, WayBack, apply, way_back};
+use crate::plan::{ApplyError, Origin, Plan, Rollback, apply, rollback};
 use crate::power_cut::{World, cut_everywhere, cut_once};
 use crate::state;
 use crate::step::{EnableUnit, InstallDriver, MendPackages, Step};
@@ -108,7 +108,13 @@ fn dkms(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
             for version in host.list(&state::fixed(folder))?.unwrap_or_default() {
                 let built = host.list(&state::fixed(&format!("{folder}/{version}")))?;
                 for kernel in built.unwrap_or_default() {
-                    host.said.extend(["nvidia/", &version, ", ", &kernel, ", x86_64: installed\n"]);
+                    host.stdout.extend([
+                        "nvidia/",
+                        &version,
+                        ", ",
+                        &kernel,
+                        ", x86_64: installed\n",
+                    ]);
                 }
             }
             Ok(0)
@@ -228,26 +234,26 @@ fn another_driver_is_exchanged_and_comes_back() {
 }
 
 #[test]
-fn an_upgrade_that_fails_has_a_way_back_while_the_store_has_the_old_driver() {
+fn a_failed_upgrade_can_be_rolled_back_while_the_store_has_the_old_driver() {
     let mut world = World::new(&host());
     carry_out(&mut world, &plan("535.230.02", None), "a").unwrap();
-    let nowhere = way_back(&world.host, &world.log, TxId(1)).unwrap();
-    assert_eq!(nowhere, WayBack::Nowhere, "nothing was there before");
+    let none = rollback(&world.host, &world.log, TxId(1)).unwrap();
+    assert_eq!(none, Rollback::NoDriver, "nothing was there before");
     let between = world.host.picture(&[]);
     // The old driver is removed, and the module of the new one does not compile.
     world.host.place("/etc/no-compiler", "");
     let newer = plan("550.163.02", Some("535.230.02"));
     carry_out(&mut world, &newer, "b").unwrap_err();
     assert!(!versions(&world.host).unwrap().contains(&"535.230.02".to_owned()));
-    let back = way_back(&world.host, &world.log, TxId(2)).unwrap();
-    assert_eq!(back, WayBack::To("535.230.02".parse().unwrap()));
+    let back = rollback(&world.host, &world.log, TxId(2)).unwrap();
+    assert_eq!(back, Rollback::To("535.230.02".parse().unwrap()));
 
     let mut lacking = world.clone();
     let stored = state::stored(Content::of(package("535.230.02").as_bytes()).id);
     lacking.host.nodes.remove(&stored);
     let item = "driver/nvidia.run".parse().unwrap();
-    let lacks = way_back(&lacking.host, &lacking.log, TxId(2)).unwrap();
-    assert_eq!(lacks, WayBack::Lacks(vec![item]));
+    let lacks = rollback(&lacking.host, &lacking.log, TxId(2)).unwrap();
+    assert_eq!(lacks, Rollback::Lacks(vec![item]));
 
     world.host.nodes.remove(&state::fixed("/etc/no-compiler"));
     assert_eq!(world.revert().unwrap(), []);
@@ -283,7 +289,7 @@ fn an_exchanged_driver_does_not_come_back_only_to_go() {
 }
 
 #[test]
-fn somebody_elses_driver_is_refused_by_name() {
+fn a_foreign_driver_is_refused_by_name() {
     let mut world = World::new(&host());
     carry_out(&mut world, &plan("535.230.02", None), "a").unwrap();
     let error = carry_out(&mut world, &plan("550.163.02", None), "b").unwrap_err().to_string();
@@ -296,7 +302,7 @@ fn somebody_elses_driver_is_refused_by_name() {
 }
 
 /// A host on which this driver was installed outside the program.
-fn somebodys(version: &str) -> MemHost {
+fn foreign(version: &str) -> MemHost {
     let mut world = World::new(&host());
     carry_out(&mut world, &plan(version, None), "a").unwrap();
     world.host.nodes.remove(&state::below_dir(&state::dir(), "driver.json"));
@@ -311,11 +317,14 @@ fn taking_over(host: &MemHost, new: &str) -> Plan {
 }
 
 #[test]
-fn somebody_elses_driver_goes_for_good_if_that_is_wanted() {
-    let before = somebodys("535.230.02");
+fn a_foreign_driver_is_removed_permanently_on_request() {
+    let before = foreign("535.230.02");
     let plan = taking_over(&before, "550.163.02");
-    let said = plan.before_reboot[0].summary();
-    assert!(said.contains("instead of 535.230.02 (installed outside vgpu-installer"), "{said}");
+    let summary = plan.before_reboot[0].summary();
+    assert!(
+        summary.contains("instead of 535.230.02 (installed outside vgpu-installer"),
+        "{summary}"
+    );
     // Wherever the power is cut, resuming leads to the new driver, and reverting to none.
     for late in [Late::Before, Late::After] {
         for n in 1.. {
@@ -348,8 +357,8 @@ fn somebody_elses_driver_goes_for_good_if_that_is_wanted() {
 }
 
 #[test]
-fn somebody_elses_driver_of_the_same_version_is_not_taken_for_a_patched_one() {
-    let mut world = World::new(&somebodys("535.230.02"));
+fn a_foreign_driver_of_the_same_version_is_not_taken_for_a_patched_one() {
+    let mut world = World::new(&foreign("535.230.02"));
     let path = "/usr/src/nvidia-535.230.02/nv.c";
     world.host.place(path, SOURCE);
     carry_out(&mut world, &plan("535.230.02", None), "a").unwrap();
@@ -459,8 +468,8 @@ fn a_kernel_that_dkms_left_half_configured_is_mended_by_a_driver_that_builds() {
     };
     let mut world = World::new(&host);
     let error = carry_out(&mut world, &with_mending("535.230.02", None), "a").unwrap_err();
-    let said = error.to_string();
-    assert!(said.contains("finish configuring half-configured packages"), "{said}");
+    let error = error.to_string();
+    assert!(error.contains("finish configuring half-configured packages"), "{error}");
     world.revert().unwrap();
 
     let mut world = World::new(&host);

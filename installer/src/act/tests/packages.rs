@@ -134,7 +134,7 @@ fn an_upgrade_goes_back_where_the_old_file_rides_along_and_is_named_where_not() 
 }
 
 #[test]
-fn what_somebody_has_installed_since_keeps_what_it_needs() {
+fn packages_that_were_installed_since_keep_their_dependencies() {
     let mut world = World::new(&host());
     carry_out(&mut world, &files()).unwrap();
     let text = world.host.text_of("/var/lib/dpkg/status").unwrap();
@@ -179,17 +179,17 @@ fn the_packages_of_several_bundles_go_to_what_there_was_before_the_first() {
 fn nothing_changes_if_apt_would_do_more_than_the_bundle_names() {
     use PackageReason::Requested;
     let before = host();
-    for (said, expected) in [
+    for (output, expected) in [
         ("Inst dkms (3.0.10-8 [all])\nInst sudo (1 [amd64])\n", "also install or change `sudo`"),
         ("Inst dkms (9 [all])\n", "also install or change `dkms`"),
         ("Inst dkms (3.0.10-8 [all])\nRemv bash [5.2]\n", "also remove `bash`"),
         ("Inst proxmox-ve (8 [all])\n", "change `proxmox-ve`, which is never touched"),
         ("Inst dkms:i386 (3.0.10-8 [i386])\n", "cannot parse the output of `apt-get --simulate`"),
     ] {
-        SAID.set(said);
+        OUTPUT.set(output);
         let mut world = World::new(&before);
         world.host.programs.insert("apt-get", |host, args| {
-            SAID.get().clone_into(&mut host.said);
+            OUTPUT.get().clone_into(&mut host.stdout);
             Ok(if args.contains(&"--simulate") || args.contains(&"update") { 0 } else { 99 })
         });
         let files = [file("dkms", "3.0.10-8", Requested, "")];
@@ -201,7 +201,7 @@ fn nothing_changes_if_apt_would_do_more_than_the_bundle_names() {
 }
 
 thread_local! {
-    static SAID: std::cell::Cell<&'static str> = const { std::cell::Cell::new("") };
+    static OUTPUT: std::cell::Cell<&'static str> = const { std::cell::Cell::new("") };
 }
 
 #[test]

@@ -3,11 +3,12 @@ use std::time::Instant;
 use anyhow::Context as _;
 use vgpu_manifest::{Bundle, Verified};
 
+use super::apply_plan::apply_plan;
 use super::bundle::BundleArg;
-use super::carry_out::carry_out;
-use super::go_on::{go_on, resume_now};
+use super::check::source;
 use super::password::PasswordArgs;
-use super::plan::{Detail, Proposal, make_plan};
+use super::plan::{Detail, Proposal};
+use super::resume::{resume_at_boot, resume_interrupted};
 use super::{Consent, GuestToolArgs, ResumeArgs};
 use crate::cli::{Exit, Refused, Target};
 use crate::facts::{Serials, inventory};
@@ -15,9 +16,8 @@ use crate::gpus::GpuChoice;
 use crate::host::real::{On, Program, read_outside};
 use crate::host::{OwnState, RealHost};
 use crate::license::{Service, in_force};
-use crate::machine::{Machine, Pending};
-use crate::plan::{ApplyError, Choices, MAX_REVIEW, Phase, Plan, Review, rehearse};
-use crate::status::resume::Resume;
+use crate::locked_host::{LockedHost, Pending};
+use crate::plan::{ApplyError, Choices, MAX_REVIEW, Phase, Plan, Resume, Review, rehearse};
 use crate::store::{Bundles, missing, missing_program, needs, stage};
 use crate::ui::Ui;
 
@@ -43,7 +43,7 @@ pub(crate) struct Apply {
     resume: bool,
     /// Apply exactly this reviewed plan (from `plan --output`). If the host no longer matches,
     /// nothing changes and the differences are listed
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["vgpu", "passthrough", "give_up", "foreign_driver", "guest_tools", "no_resume", "resume"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["vgpu", "passthrough", "give_up", "foreign_driver", "allow_unsuitable", "guest_tools", "no_resume", "resume"])]
     plan: Option<camino::Utf8PathBuf>,
     /// Stop after this phase (1: before the reboot). Nothing resumes automatically then; run
     /// `apply` without a bundle to continue
@@ -78,8 +78,8 @@ impl Apply {
                 "a reviewed plan needs its bundle: `apply --plan FILE BUNDLE`".to_owned(),
             )
             .into()),
-            None if self.resume => resume_now(&self.password, target, ui),
-            None => go_on(&self.password, self.to_phase, target, ui),
+            None if self.resume => resume_at_boot(&self.password, target, ui),
+            None => resume_interrupted(&self.password, self.to_phase, target, ui),
         }
     }
 
@@ -92,7 +92,7 @@ impl Apply {
         let reviewed = self.reviewed()?;
         let (gpus, guest_tools, resume) = match &reviewed {
             Some(Review { review, .. }) => (review.gpus.clone(), review.guest_tools, review.resume),
-            None => (self.gpus.clone(), self.guest_tools.get(), self.who_resumes()),
+            None => (self.gpus.clone(), self.guest_tools.get(), self.resume_mode()),
         };
         let bundle = BundleArg { path };
         let program = Program::read()?;
@@ -101,6 +101,7 @@ impl Apply {
             asked => asked,
         };
         let choices = Choices { program: program.content(), gpus, license, guest_tools };
+        refuse_another(&bundle, &target)?;
         let proposal = Proposal::make(&bundle, &target.host, &choices, resume)?;
         if let Some(reviewed) = &reviewed {
             reviewed.check(&proposal.review())?;
@@ -113,11 +114,11 @@ impl Apply {
         let bytes = items.bytes + missing_program(&target.host, &program)?;
         needs(bytes, &proposal.rehearsal.changes).check(&target.host)?;
 
-        let mut machine = target.open_machine()?;
-        let plan = settle_on(&machine, &proposal, &choices, resume)?;
-        self.password.provide(&mut machine, &plan, ui)?;
-        put_in_store(machine.host(), &proposal.bundle, &program, ui)?;
-        carry_out(&mut machine, &plan, &proposal.candidate, self.to_phase, ui)
+        let mut locked = target.open_locked()?;
+        let plan = settle_on(&locked, &proposal, &choices, resume)?;
+        self.password.provide(&mut locked, &plan, ui)?;
+        put_in_store(locked.host(), &proposal.bundle, &program, ui)?;
+        apply_plan(&mut locked, &plan, &proposal.candidate, self.to_phase, ui)
     }
 
     /// The reviewed plan.
@@ -128,7 +129,7 @@ impl Apply {
     }
 
     /// Stopping after phase 1 implies a manual resume.
-    fn who_resumes(&self) -> Resume {
+    fn resume_mode(&self) -> Resume {
         match self.to_phase {
             Phase::First => Resume::ByOperator,
             Phase::Second => self.no_resume.get(),
@@ -142,24 +143,45 @@ fn show(proposal: &Proposal, ui: &Ui) {
     }
 }
 
+/// Refuses a bundle while another one is interrupted, before its plan is shown.
+///
+/// Under the lock, [`settle_on`] decides again; so a journal that cannot be opened now is no reason
+/// to refuse.
+pub(super) fn refuse_another(bundle: &BundleArg, target: &Target) -> anyhow::Result<()> {
+    let Ok(Some(locked)) = target.again()?.find_locked() else { return Ok(()) };
+    match locked.pending()? {
+        Pending::Apply { tx, .. } => {
+            let (_, bundle) = bundle.open(&target.host)?;
+            if tx.new.bundle == bundle.digest() {
+                return Ok(());
+            }
+            Err(ApplyError::Unfinished(tx.id).into())
+        }
+        Pending::Revert(tx) => Err(ApplyError::Reverting(tx.id).into()),
+        Pending::Remove(_) => Err(ApplyError::Removing.into()),
+        Pending::Nothing => Ok(()),
+    }
+}
+
 /// Returns the plan to apply, under the lock.
 ///
 /// It is the shown plan, or the rest of the interrupted one of the same bundle.
 fn settle_on(
-    machine: &Machine,
+    locked: &LockedHost,
     proposal: &Proposal,
     choices: &Choices,
     resume: Resume,
 ) -> anyhow::Result<Plan> {
-    match machine.pending()? {
+    match locked.pending()? {
         Pending::Revert(tx) => Err(ApplyError::Reverting(tx.id).into()),
         Pending::Remove(_) => Err(ApplyError::Removing.into()),
         Pending::Apply { tx, plan } if tx.new.bundle == proposal.bundle.digest() => Ok(plan),
         Pending::Apply { tx, .. } => Err(ApplyError::Unfinished(tx.id).into()),
         Pending::Nothing => {
-            let facts = inventory(machine.look(), Serials::LeaveOut);
-            let plan = make_plan(&proposal.bundle, machine.look(), &facts, choices, resume)?;
-            let changes = rehearse(&plan, machine.look())?.changes;
+            let facts = inventory(locked.look(), Serials::LeaveOut);
+            let source = source(&proposal.bundle)?;
+            let plan = source.propose(locked.look(), &facts, choices, resume)?.plan;
+            let changes = rehearse(&plan, locked.look())?.changes;
             let unchanged = plan == proposal.plan && changes == proposal.rehearsal.changes;
             if unchanged { Ok(plan) } else { Err(Refused::Changed.into()) }
         }

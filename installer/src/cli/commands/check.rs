@@ -1,31 +1,35 @@
 use camino::Utf8PathBuf;
 use serde::Serialize;
-use vgpu_manifest::catalog::sqlite::{self, DatabaseError};
 use vgpu_manifest::catalog::{Catalog, Release};
+use vgpu_manifest::database::{self, DatabaseError};
+use vgpu_manifest::inventory::Inventory;
 use vgpu_manifest::limits::MAX_CATALOG;
 use vgpu_manifest::platform::KernelRelease;
-use vgpu_manifest::{Bundle, Item, Manifest, Measure, Verified};
+use vgpu_manifest::{Bundle, Item, Measure, Verified};
 
 use super::bundle::{BundleArg, title};
 use super::print_json;
 use crate::cli::{Advise as _, Exit, Refused, Target};
 use crate::facts::{Serials, inventory};
-use crate::fit::{Fit, NoFit, Question};
+use crate::fit::{Fit, NoFit, Place, Question, Scope};
+use crate::gpus::GpuChoice;
 use crate::host::Look;
+use crate::host::real::Program;
+use crate::plan::{Choices, GuestTools, InstalledHeaders, Source};
 use crate::state;
 use crate::store::{Bundles, Known};
 use crate::ui::{Tone, Ui, printable};
 
 /// Check whether a bundle fits this node, and explain why.
 ///
-/// Uses the catalog in the bundle. Without a bundle, checks the applied one. `--kernel` checks a
-/// kernel before it is installed. Exits with 4 if the bundle does not fit.
+/// Uses the catalog in the bundle, and judges the kernel that the node will boot. Without a bundle,
+/// checks the applied one. `--kernel` checks another kernel before it is installed. Exits with 4 if the bundle does not fit.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Check {
     /// Bundle, or the first of its parts [default: the applied one]
     #[arg(value_name = "BUNDLE")]
     bundle: Option<Utf8PathBuf>,
-    /// Kernel release to check instead of the running one
+    /// Kernel release to check instead of the one that boots next
     #[arg(long, value_name = "RELEASE")]
     kernel: Option<KernelRelease>,
     /// vGPU release to check instead of that of the bundle
@@ -50,18 +54,10 @@ enum CheckError {
     Damaged,
 }
 
-/// The basis of a verdict.
-struct Source {
-    title: String,
-    manifest: Manifest,
-    catalog: Catalog,
-}
-
-/// The applied bundle, with its catalog if it has one.
+/// The applied bundle.
 pub(super) struct Applied {
     title: String,
-    pub(super) manifest: Manifest,
-    pub(super) catalog: Option<Catalog>,
+    pub(super) source: Source,
 }
 
 #[derive(Serialize)]
@@ -69,6 +65,7 @@ pub(super) struct Applied {
 struct Document<'f> {
     bundle: &'f str,
     fits: bool,
+    objections: &'f [String],
     #[serde(flatten)]
     fit: &'f Fit<'f>,
 }
@@ -76,67 +73,83 @@ struct Document<'f> {
 impl Check {
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
         let facts = inventory(&target.host, Serials::LeaveOut);
-        let source = match self.bundle {
-            Some(path) => from_bundle(&BundleArg { path }, &target.host)?,
-            None => from_store(target)?,
+        let Applied { title, source } = match &self.bundle {
+            Some(path) => from_bundle(&BundleArg { path: path.clone() }, &target.host)?,
+            None => applied(target.again()?)?.ok_or_else(|| {
+                Refused::Senseless("no bundle is applied here; name a bundle".to_owned())
+            })?,
         };
-        let question = Question { driver: self.driver, kernel: self.kernel };
-        let fit = Fit::judge(&source.catalog, &source.manifest, &facts, &question);
-        let fit = match fit {
-            Ok(fit) => fit,
+        let catalog = source.catalog.as_ref().ok_or(CheckError::NoCatalog)?;
+        let asks = self.driver.is_some() || self.kernel.is_some();
+        let headers = InstalledHeaders::of(&target.host);
+        let read = |kernel: &KernelRelease| headers.get(kernel);
+        let (driver, kernel) = (self.driver, self.kernel);
+        let question = Question { driver, kernel, scope: Scope::Concerned, headers: Some(&read) };
+        let fit = match Fit::judge(catalog, &source.manifest, &facts, &question) {
             Err(NoFit::NoDriver) => {
                 return Err(NoFit::NoDriver).hint("select one: `--driver 16.9`");
             }
-            Err(no_fit) => return Err(no_fit.into()),
+            judged => judged?,
         };
+        let mut objections = fit.objections();
+        // What the bundle lacks is judged for itself, not for another driver or kernel.
+        if objections.is_empty() && !asks {
+            objections = self::objections(&source, &target.host, &facts)?;
+        }
         if self.json {
-            let fits = fit.is_suitable();
-            print_json(ui, &Document { bundle: &source.title, fits, fit: &fit })?;
+            let fits = objections.is_empty();
+            print_json(ui, &Document { bundle: &title, fits, objections: &objections, fit: &fit })?;
         } else {
             let text = if self.evidence {
                 format!("{:#}", fit.suitability)
             } else {
                 fit.suitability.to_string()
             };
-            print(&source.title, &fit, &text, ui)?;
+            print(&title, &fit, &objections, &text, ui)?;
         }
-        Ok(if fit.is_suitable() { Exit::Done } else { Exit::Unsuitable })
+        Ok(if objections.is_empty() { Exit::Done } else { Exit::Unsuitable })
     }
 }
 
+/// Returns the reasons why the bundle cannot be planned on this node with the default choices.
+fn objections(source: &Source, look: &dyn Look, facts: &Inventory) -> anyhow::Result<Vec<String>> {
+    let choices = Choices {
+        program: Program::read()?.content(),
+        gpus: GpuChoice::default(),
+        license: None,
+        guest_tools: GuestTools::LeftOut,
+    };
+    source.objections(look, facts, &choices)
+}
+
 /// A bundle on a medium.
-fn from_bundle(bundle: &BundleArg, look: &dyn Look) -> anyhow::Result<Source> {
+fn from_bundle(bundle: &BundleArg, look: &dyn Look) -> anyhow::Result<Applied> {
     let (_, bundle) = bundle.open(look)?;
-    let catalog = catalog(&bundle)?;
-    let title = title(&Known::of(&bundle));
-    Ok(Source { title, manifest: bundle.manifest().clone(), catalog })
+    Ok(Applied { title: title(&Known::of(&bundle)), source: source(&bundle)? })
 }
 
-/// Reads the catalog of a bundle from verified bytes.
-pub(super) fn catalog(bundle: &Bundle<Verified>) -> anyhow::Result<Catalog> {
-    let item = bundle.manifest().catalog().ok_or(CheckError::NoCatalog)?;
-    let mut bytes = Vec::new();
-    bundle.copy_item(item, &mut bytes)?;
-    Ok(sqlite::read(&bytes).map_err(CheckError::from)?)
-}
-
-fn from_store(target: Target) -> anyhow::Result<Source> {
-    let nothing = || Refused::Senseless("no bundle is applied here; name a bundle".to_owned());
-    let Applied { title, manifest, catalog } = applied(target)?.ok_or_else(nothing)?;
-    Ok(Source { title, manifest, catalog: catalog.ok_or(CheckError::NoCatalog)? })
+/// Reads the parts of a bundle that are judged, from verified bytes.
+pub(super) fn source(bundle: &Bundle<Verified>) -> anyhow::Result<Source> {
+    let read = |item: &Item| -> anyhow::Result<Catalog> {
+        let mut bytes = Vec::new();
+        bundle.copy_item(item, &mut bytes)?;
+        Ok(database::read(&bytes).map_err(CheckError::from)?)
+    };
+    let catalog = bundle.manifest().catalog().map(read).transpose()?;
+    Ok(Source::new(bundle.manifest().clone(), catalog))
 }
 
 pub(super) fn applied(target: Target) -> anyhow::Result<Option<Applied>> {
-    let Some(machine) = target.find_machine()? else { return Ok(None) };
-    let Some(digest) = machine.current()?.map(|tx| tx.new.bundle) else { return Ok(None) };
-    let look = machine.look();
+    let Some(locked) = target.find_locked()? else { return Ok(None) };
+    let Some(digest) = locked.current()?.map(|tx| tx.new.bundle) else { return Ok(None) };
+    let look = locked.look();
     let known = Bundles::load(look)?;
     let manifest = Bundles::manifest(look, digest)?.ok_or_else(|| {
         Refused::Unfinished(format!("the bundle {digest} is unknown; apply it again"))
     })?;
     let title = known.get(digest).map_or_else(|| digest.to_string(), title);
     let catalog = manifest.catalog().map(|item| stored_catalog(look, item)).transpose()?;
-    Ok(Some(Applied { title, manifest, catalog }))
+    Ok(Some(Applied { title, source: Source::new(manifest, catalog) }))
 }
 
 /// Reads a catalog in the store, if its digest matches.
@@ -148,24 +161,39 @@ fn stored_catalog(look: &dyn Look, item: &Item) -> anyhow::Result<Catalog> {
     if !is_whole {
         return Err(CheckError::Damaged).hint("apply the bundle again to fix it");
     }
-    Ok(sqlite::read(&bytes).map_err(CheckError::from)?)
+    Ok(database::read(&bytes).map_err(CheckError::from)?)
 }
 
-fn print(title: &str, fit: &Fit<'_>, verdict: &str, ui: &Ui) -> std::io::Result<()> {
+fn print(
+    title: &str,
+    fit: &Fit<'_>,
+    objections: &[String],
+    verdict: &str,
+    ui: &Ui,
+) -> std::io::Result<()> {
     let kernel = fit.kernel.as_ref().map_or_else(String::new, |kernel| format!(" on {kernel}"));
-    let (tone, word) = if fit.is_suitable() {
+    let (tone, word) = if objections.is_empty() {
         (Tone::Good, "fits this node")
     } else {
         (Tone::Bad, "does not fit this node")
     };
     let about = printable(&format!("vGPU {}{kernel}, of {title}", fit.driver));
     ui.print(format_args!("{}: {about}", ui.paint(tone, word)))?;
+    for objection in objections {
+        ui.print(printable(&format!("  {objection}")))?;
+    }
     for line in verdict.lines() {
         ui.print(printable(line))?;
     }
+    for place in [Place::OnNode, Place::InBundle, Place::Missing] {
+        let there = fit.packages.iter().filter(|package| package.place == place);
+        let names: Vec<_> = there.map(|package| package.name.as_str()).collect();
+        if !names.is_empty() {
+            ui.print(printable(&format!("packages {place}: {}", names.join(" "))))?;
+        }
+    }
     for other in &fit.left_alone {
-        let text = format!("left alone: {} at {}: {}", other.gpu, other.address, other.why);
-        ui.print(printable(&text))?;
+        ui.print(printable(&other.to_string()))?;
     }
     Ok(())
 }

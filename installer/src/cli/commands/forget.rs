@@ -2,7 +2,7 @@ use super::Consent;
 use crate::cli::{Exit, Refused, Target};
 use crate::host::{HostError, HostPath, Look as _, OwnState};
 use crate::license::data;
-use crate::machine::MachineError;
+use crate::locked_host::LockedHostError;
 use crate::state;
 use crate::ui::{Tone, Ui};
 
@@ -31,11 +31,11 @@ impl Forget {
             return Ok(Exit::Done);
         }
         let license = data::is_there(&target.host)?;
-        let mut machine = target.open_machine()?;
-        if let Some(tx) = machine.current()? {
-            return Err(MachineError::InUse(tx.id).into());
+        let mut locked = target.open_locked()?;
+        if let Some(tx) = locked.current()? {
+            return Err(LockedHostError::InUse(tx.id).into());
         }
-        if !machine.dirty()?.is_empty() {
+        if !locked.dirty()?.is_empty() {
             let text = "derived state is stale; run `vgpu-installer revert` again";
             return Err(Refused::Unfinished(text.to_owned()).into());
         }
@@ -47,8 +47,8 @@ impl Forget {
             ));
         }
         self.consent.ask(ui, "Delete all of it?")?;
-        forget_trust(&mut OwnState::of(machine.host()))?;
-        machine.forget()?;
+        forget_trust(&mut OwnState::of(locked.host()))?;
+        locked.forget()?;
         ui.say(ui.paint_talk(Tone::Good, "forgotten"));
         Ok(Exit::Done)
     }

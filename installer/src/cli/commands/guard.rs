@@ -1,7 +1,7 @@
 use crate::cli::{Exit, Target};
 use crate::journal::TxState;
-use crate::kernel::guard::{Guarded, Helpless};
-use crate::machine::Machine;
+use crate::kernel_guard::{Guarded, Helpless};
+use crate::locked_host::LockedHost;
 use crate::plan::Plan;
 use crate::status::proof::Expected;
 use crate::ui::{Ui, printable};
@@ -25,29 +25,29 @@ impl Guard {
 
 fn guarded(target: Target) -> anyhow::Result<Guarded> {
     target.check_may_change()?;
-    match target.find_machine()? {
-        Some(mut machine) => of_machine(&mut machine),
+    match target.find_locked()? {
+        Some(mut locked) => guard_applied(&mut locked),
         None => Ok(Guarded::Nothing),
     }
 }
 
 /// Guards the applied driver and reports the result. Problems with the next boot are left to the
 /// checks of `status`.
-pub(super) fn look_after(machine: &mut Machine, ui: &Ui) {
-    say(&of_machine(machine), ui);
+pub(super) fn guard_and_report(locked: &mut LockedHost, ui: &Ui) {
+    say(&guard_applied(locked), ui);
 }
 
-fn of_machine(machine: &mut Machine) -> anyhow::Result<Guarded> {
-    let Some(tx) = machine.current()? else { return Ok(Guarded::Nothing) };
+fn guard_applied(locked: &mut LockedHost) -> anyhow::Result<Guarded> {
+    let Some(tx) = locked.current()? else { return Ok(Guarded::Nothing) };
     if tx.state != TxState::Applied || tx.going().next().is_some() {
         return Ok(Guarded::Nothing);
     }
     // First recover a pin operation that a power cut interrupted.
-    machine.recover()?;
+    locked.recover()?;
     let plan = Plan::parse(&tx.new.plan)?;
     let there = plan.steps().filter(|step| !tx.is_removed(step.component()));
     match Expected::of(there).driver {
-        Some(driver) => Ok(machine.guard(tx.id, &driver.to_string())?),
+        Some(driver) => locked.guard(tx.id, &driver.to_string()),
         None => Ok(Guarded::Nothing),
     }
 }

@@ -5,8 +5,9 @@ use vgpu_manifest::{Bundle, Digest, Item, ItemMode, Kind, Manifest, Verified};
 use super::bundle::{BundleArg, title};
 use super::print_json;
 use crate::cli::{Exit, Target};
+use crate::date::Date;
 use crate::store::Known;
-use crate::ui::{ByteSize, Date, Ui, printable};
+use crate::ui::{ByteSize, Ui, printable};
 
 /// Show the contents of a trusted bundle.
 ///

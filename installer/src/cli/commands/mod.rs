@@ -1,11 +1,11 @@
 //! The commands, one file each: `run` resolves the arguments and runs the command.
 
 pub(crate) mod apply;
+mod apply_plan;
 mod bundle;
-mod carry_out;
 pub(crate) mod check;
+mod confirm;
 pub(crate) mod forget;
-mod go_on;
 pub(crate) mod guard;
 pub(crate) mod guest_drivers;
 pub(crate) mod inspect;
@@ -13,9 +13,9 @@ pub(crate) mod inventory;
 pub(crate) mod license;
 mod password;
 pub(crate) mod plan;
-mod proving;
 pub(crate) mod remove;
 pub(crate) mod report;
+mod resume;
 pub(crate) mod revert;
 pub(crate) mod sriov;
 pub(crate) mod status;
@@ -27,8 +27,7 @@ use serde::Serialize;
 use vgpu_manifest::{GuestTool, Manifest};
 
 use crate::cli::Refused;
-use crate::plan::GuestTools;
-use crate::status::resume::Resume;
+use crate::plan::{GuestTools, Resume};
 use crate::ui::{Answer, Ui};
 
 /// Confirmation options.
@@ -45,7 +44,7 @@ impl Consent {
         if self.yes {
             return Ok(());
         }
-        match ui.confirm(question).map_err(|_| Refused::NobodyToAsk)? {
+        match ui.confirm(question).map_err(|_| Refused::NoTerminal)? {
             Answer::Yes => Ok(()),
             Answer::No => Err(Refused::Declined),
         }
@@ -62,7 +61,7 @@ struct ResumeArgs {
 
 impl ResumeArgs {
     fn get(&self) -> Resume {
-        if self.no_resume { Resume::ByOperator } else { Resume::ByItself }
+        if self.no_resume { Resume::ByOperator } else { Resume::ByUnit }
     }
 }
 

@@ -3,7 +3,7 @@ use camino::Utf8PathBuf;
 
 use crate::host::real::read_outside;
 use crate::host::{NotASecret, Secret};
-use crate::machine::Machine;
+use crate::locked_host::LockedHost;
 use crate::plan::Plan;
 use crate::step::{Step, need_password};
 use crate::ui::Ui;
@@ -26,12 +26,12 @@ impl PasswordArgs {
     /// Without a terminal, the step itself reports the missing password.
     pub(super) fn provide(
         &self,
-        machine: &mut Machine,
+        locked: &mut LockedHost,
         plan: &Plan,
         ui: &Ui,
     ) -> anyhow::Result<()> {
         let steps: Vec<Step> = plan.steps().cloned().collect();
-        if !need_password(&steps, machine.look()) {
+        if !need_password(&steps, locked.look()) {
             return Ok(());
         }
         let secret = match &self.mok_password_file {
@@ -40,7 +40,7 @@ impl PasswordArgs {
             None => None,
         };
         if let Some(secret) = secret {
-            machine.host().keep_secret(secret);
+            locked.host().keep_secret(secret);
         }
         Ok(())
     }

@@ -1,27 +1,19 @@
 use camino::Utf8PathBuf;
 use serde::Serialize;
-use vgpu_manifest::driver::DriverKind;
-use vgpu_manifest::inventory::Inventory;
-use vgpu_manifest::platform::KernelRelease;
-use vgpu_manifest::{Bundle, Kind, Verified};
+use vgpu_manifest::{Bundle, Verified};
 
+use super::apply::refuse_another;
 use super::bundle::{BundleArg, title};
+use super::check::source;
 use super::{GuestToolArgs, ResumeArgs, left_out, print_json};
-use crate::act::{Change, ForeignDriver};
+use crate::act::Change;
 use crate::cli::{Exit, Target};
-use crate::driver;
-use crate::facts::{FileStorage, Serials, inventory};
-use crate::fit::{Fit, Question};
-use crate::gpus::vgpu::Vgpu;
-use crate::gpus::{Foreign, GpuChoice};
+use crate::facts::{Serials, inventory};
+use crate::gpus::GpuChoice;
 use crate::host::Look;
 use crate::host::real::{FileMemory, Program, write_outside};
-use crate::kernel::choice::{Coming, Course, choose};
-use crate::license::elsewhere::told;
-use crate::license::guest::Guests;
-use crate::license::{in_force, need};
-use crate::plan::{self, Basis, Choices, Rehearsal, Review, Surroundings, rehearse};
-use crate::status::resume::Resume;
+use crate::license::in_force;
+use crate::plan::{self, Basis, Choices, Proposed, Rehearsal, Resume, Review, rehearse};
 use crate::step::Step;
 use crate::store::Known;
 use crate::trust::{Candidate, Floors, admit};
@@ -61,6 +53,7 @@ impl Plan {
         };
         // A plan changes nothing, so it does not read a large file that has not changed.
         target.host.cache_files(FileMemory::Use)?;
+        refuse_another(&self.bundle, target)?;
         let proposal = Proposal::make(&self.bundle, &target.host, &choices, self.resume.get())?;
         if let Some(path) = &self.output {
             let text = serde_json::to_string_pretty(&proposal.document())? + "\n";
@@ -112,13 +105,15 @@ impl Proposal {
         let (policy, bundle) = bundle.open(look)?;
         let candidate = admit(&policy, &Floors::load(look)?, &bundle)?;
         let facts = inventory(look, Serials::LeaveOut);
-        let plan = make_plan(&bundle, look, &facts, choices, resume)?;
+        let source = source(&bundle)?;
+        let Proposed { plan, left_alone } = source.propose(look, &facts, choices, resume)?;
         let rehearsal = rehearse(&plan, look)?;
         let basis = Basis::new(choices, resume, facts, plan.clone());
         let mut left_out = left_out(bundle.manifest(), choices.guest_tools);
         if !left_out.is_empty() {
-            left_out.extend(needs_of(&bundle)?);
+            left_out.extend(source.needs());
         }
+        left_out.extend(left_alone);
         Ok(Self { bundle, candidate, plan, rehearsal, basis, left_out })
     }
 
@@ -147,6 +142,10 @@ impl Proposal {
         if self.rehearsal.needs_reboot() {
             branches.push((ui.paint(Tone::Warn, "reboot to activate all changes"), Vec::new()));
         }
+        if !plan.overridden.is_empty() {
+            let name = ui.paint(Tone::Bad, "overridden with --allow-unsuitable");
+            branches.push((name, plan.overridden.iter().map(|it| printable(it)).collect()));
+        }
         lines.extend(draw(&branches));
         lines.extend(self.left_out.iter().map(|line| printable(line)));
         lines
@@ -164,69 +163,6 @@ impl Proposal {
             review: self.review(),
         }
     }
-}
-
-/// Returns the target state from the bundle, the facts and the choices.
-pub(super) fn make_plan(
-    bundle: &Bundle<Verified>,
-    look: &dyn Look,
-    facts: &Inventory,
-    choices: &Choices,
-    resume: Resume,
-) -> anyhow::Result<plan::Plan> {
-    let (vgpu, course) = verdict(bundle, facts)?;
-    let (installed, iso_storage) = (driver::remembered(look)?, FileStorage::for_images(look)?);
-    let told = told(look, choices.license.as_ref())?;
-    let guests = match told {
-        Some(told) => Some(Guests { told, feature: None, needs: needs_of(bundle)? }),
-        None => None,
-    };
-    let foreign = match choices.gpus.foreign_driver {
-        Some(Foreign::Remove) => ForeignDriver::look(look)?,
-        None => None,
-    };
-    let around = Surroundings { vgpu, installed, foreign, resume, course, iso_storage, guests };
-    Ok(plan::plan_with(bundle.manifest(), facts, choices, &around)?)
-}
-
-/// Returns the licensing needs of the bundle's guest drivers, from its catalog.
-fn needs_of(bundle: &Bundle<Verified>) -> anyhow::Result<Vec<String>> {
-    let manifest = bundle.manifest();
-    if manifest.records(Kind::driver).next().is_none() || manifest.catalog().is_none() {
-        return Ok(Vec::new());
-    }
-    Ok(need::lines(&super::check::catalog(bundle)?, manifest))
-}
-
-/// Returns the verdict of the bundle's catalog for this host's GPUs and kernels; `None` if the
-/// bundle has no host driver, or the host no GPU for one.
-fn verdict(bundle: &Bundle<Verified>, facts: &Inventory) -> anyhow::Result<(Option<Vgpu>, Course)> {
-    let manifest = bundle.manifest();
-    let brings = manifest.records(Kind::driver).any(|(_, it)| it.kind == DriverKind::Host);
-    if !brings || manifest.catalog().is_none() {
-        return Ok((None, Course::default()));
-    }
-    let catalog = super::check::catalog(bundle)?;
-    let ask = |kernel: Option<KernelRelease>| {
-        Fit::judge(&catalog, manifest, facts, &Question { kernel, driver: None })
-    };
-    let Ok(fit) = ask(None) else { return Ok((None, Course::default())) };
-    let suits =
-        |kernel: &KernelRelease| ask(Some(kernel.clone())).is_ok_and(|fit| fit.is_suitable());
-    let course = match choose(&facts.kernels, &Coming::of(manifest), &suits) {
-        Some(course) => course,
-        // Without known kernels, judge the driver by the rest.
-        None if facts.kernels.running.is_none() && fit.is_suitable() => Course::default(),
-        None => return Err(plan::Unsuitable::Verdict(fit.objection()).into()),
-    };
-    let fit = match &course.wait_for {
-        Some(kernel) => ask(Some(kernel.clone()))?,
-        None => fit,
-    };
-    if !fit.is_suitable() {
-        return Err(plan::Unsuitable::Verdict(fit.objection()).into());
-    }
-    Ok((Vgpu::of(&fit), course))
 }
 
 #[derive(Serialize)]

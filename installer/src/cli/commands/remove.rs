@@ -1,13 +1,13 @@
 use std::collections::BTreeSet;
 
 use super::Consent;
-use super::revert::{conclude, describe, say_kept, tell};
+use super::revert::{conclude, describe, print_event, say_kept};
 use crate::act::{Entry, Reverting, Transaction};
 use crate::cli::{Advise as _, Exit, Refused, Target};
 use crate::component::{Component, Removal};
 use crate::gpus::{check_idle, check_slots_idle};
 use crate::journal::{RevertError, TxState};
-use crate::machine::{Machine, Pending};
+use crate::locked_host::{LockedHost, Pending};
 use crate::plan::{ApplyError, Plan};
 use crate::step::Step;
 use crate::ui::{Tone, Ui};
@@ -44,31 +44,31 @@ impl Remove {
 
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
         target.check_may_change()?;
-        let Some(mut machine) = target.find_machine()? else {
+        let Some(mut locked) = target.find_locked()? else {
             ui.say("nothing to remove: no bundle was applied here");
             return Ok(Exit::Done);
         };
         let named: BTreeSet<_> = self.component.iter().copied().collect();
-        let components = if named.is_empty() { None } else { Some(choose(&machine, &named, ui)?) };
-        let going = Going::find(&machine, components)?;
+        let components = if named.is_empty() { None } else { Some(choose(&locked, &named, ui)?) };
+        let going = Going::find(&locked, components)?;
         if going.entries.is_empty() {
             ui.say("nothing to remove");
             return Ok(Exit::Done);
         }
-        going.refuse_if_used(&machine)?;
+        going.refuse_if_used(&locked)?;
         going.show(ui);
         if self.dry_run {
             return Ok(Exit::Done);
         }
         self.consent.ask(ui, "Remove this?")?;
-        let exit = going.exit(&machine)?;
-        let each = &mut |event: Reverting<'_>| tell(event, ui);
+        let exit = going.exit(&locked)?;
+        let each = &mut |event: Reverting<'_>| print_event(event, ui);
         let kept = match &going.components {
-            Some(components) => machine.remove(components, each)?,
-            None => machine.revert_all(each)?,
+            Some(components) => locked.remove(components, each)?,
+            None => locked.revert_all(each)?,
         };
         say_kept(&kept, ui);
-        conclude(&machine, exit, ui)?;
+        conclude(&locked, exit, ui)?;
         Ok(exit)
     }
 }
@@ -76,12 +76,12 @@ impl Remove {
 /// Returns the components that are removed with these, with a note for each that is absent or
 /// implied.
 fn choose(
-    machine: &Machine,
+    locked: &LockedHost,
     named: &BTreeSet<Component>,
     ui: &Ui,
 ) -> anyhow::Result<BTreeSet<Component>> {
     let mut named = named.clone();
-    match machine.pending()? {
+    match locked.pending()? {
         Pending::Nothing => {}
         Pending::Apply { tx, .. } => return Err(RevertError::Unfinished(tx.id).into()),
         Pending::Revert(tx) => return Err(ApplyError::Reverting(tx.id).into()),
@@ -92,9 +92,9 @@ fn choose(
             named.extend(going);
         }
     }
-    let there = machine.components()?;
+    let there = locked.components()?;
     for component in named.difference(&there) {
-        let removed = machine.open()?.iter().any(|tx| tx.is_removed(*component));
+        let removed = locked.open()?.iter().any(|tx| tx.is_removed(*component));
         let word = if removed { "already removed" } else { "not installed" };
         ui.say(format_args!("{component}: {word}"));
     }
@@ -111,8 +111,8 @@ fn choose(
 }
 
 impl Going {
-    fn find(machine: &Machine, components: Option<BTreeSet<Component>>) -> anyhow::Result<Self> {
-        let open = machine.open()?;
+    fn find(locked: &LockedHost, components: Option<BTreeSet<Component>>) -> anyhow::Result<Self> {
+        let open = locked.open()?;
         let mut entries = Vec::new();
         for tx in &open {
             let goes = |entry: &Entry| {
@@ -121,7 +121,7 @@ impl Going {
                 };
                 components.as_ref().is_none_or(named)
             };
-            let own = machine.entries(tx.id)?.into_iter().filter(|entry| entry.by.is_none());
+            let own = locked.entries(tx.id)?.into_iter().filter(|entry| entry.by.is_none());
             entries.extend(own.filter(goes));
         }
         entries.reverse();
@@ -133,9 +133,9 @@ impl Going {
     }
 
     /// Refuses to remove a GPU's passthrough while a running guest uses it.
-    fn refuse_if_used(&self, machine: &Machine) -> anyhow::Result<()> {
+    fn refuse_if_used(&self, locked: &LockedHost) -> anyhow::Result<()> {
         if self.has(Component::Driver) || self.has(Component::Unlock) {
-            check_idle(machine.look())?;
+            check_idle(locked.look())?;
         }
         if self.has(Component::Passthrough) {
             let mut slots = Vec::new();
@@ -146,7 +146,7 @@ impl Going {
                     }
                 }
             }
-            check_slots_idle(machine.look(), &slots)?;
+            check_slots_idle(locked.look(), &slots)?;
         }
         Ok(())
     }
@@ -166,13 +166,13 @@ impl Going {
 
     /// Checks whether the removal needs a reboot: for boot parameters, and for libraries that
     /// running services have loaded.
-    fn exit(&self, machine: &Machine) -> anyhow::Result<Exit> {
-        let boot = machine.boot()?;
+    fn exit(&self, locked: &LockedHost) -> anyhow::Result<Exit> {
+        let boot = locked.boot()?;
         let booted = self.open.iter().any(|tx| *tx.waits_since() != boot);
         let waits = self.entries.iter().any(|entry| entry.change.awaits_boot());
         let loaded = self.has(Component::Unlock)
             && !self.has(Component::Driver)
-            && machine.components()?.contains(&Component::Driver);
+            && locked.components()?.contains(&Component::Driver);
         let unfinished = self.open.iter().any(|tx| tx.state == TxState::Applying);
         Ok(if (waits && booted && !unfinished) || loaded { Exit::Reboot } else { Exit::Done })
     }

@@ -4,7 +4,7 @@ use crate::cli::{Exit, Target};
 use crate::facts::{Serials, inventory};
 use crate::host::Look as _;
 use crate::host::real::write_outside;
-use crate::status::report::{Closely, Document, Standing, document, look};
+use crate::status::report::{Closely, Document, HostState, document};
 use crate::trust;
 use crate::ui::Ui;
 
@@ -26,7 +26,7 @@ impl Report {
         let facts = inventory(&target.host, Serials::Include);
         let policy = trust::load(&target.host)?;
         let now = target.host.now();
-        let report = document(look(target, Closely::Bytes)?, policy.as_ref(), facts, now)?;
+        let report = document(target.inspect(Closely::Bytes)?, policy.as_ref(), facts, now)?;
         let json = serde_json::to_string_pretty(&report)? + "\n";
         if let Some(path) = &self.output {
             write_outside(path, json.as_bytes())?;
@@ -45,11 +45,13 @@ fn print(report: &Document, ui: &Ui) -> std::io::Result<()> {
     let comparable = &report.comparable;
     let applied = comparable.found.applied.as_ref();
     ui.print(format_args!("report {}", report.digest))?;
-    ui.print(match comparable.standing {
-        Standing::Nothing => "nothing is applied",
-        Standing::Holds => "everything is in sync",
-        Standing::Drifted => "the host has drifted",
-        Standing::Unfinished => "an apply or a revert was interrupted",
+    ui.print(match comparable.state {
+        HostState::Nothing => "nothing is applied",
+        HostState::InSync => "everything is in sync",
+        HostState::Pending => "pending: phase 1 is done, and phase 2 waits for the reboot",
+        HostState::Drifted => "the host has drifted",
+        HostState::Interrupted => "an apply, a removal or a revert was interrupted",
+        HostState::Failed => "derived state or the automatic resume has failed; see `status`",
     })?;
     if let Some(applied) = applied {
         let (steps, changes) = (applied.steps.len(), applied.changes.len());

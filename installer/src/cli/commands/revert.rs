@@ -1,10 +1,11 @@
 use super::Consent;
+use super::apply_plan::tell_settling;
 use super::bundle::title;
 use crate::act::{Action, Change, Entry, Reverting, Transaction};
 use crate::cli::{Exit, Target};
 use crate::gpus::check_idle;
 use crate::journal::{Kept, TxState, run_transient};
-use crate::machine::Machine;
+use crate::locked_host::LockedHost;
 use crate::plan::Plan;
 use crate::settle::Derived;
 use crate::step::Status;
@@ -27,11 +28,11 @@ pub(crate) struct Revert {
 impl Revert {
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
         target.check_may_change()?;
-        let Some(mut machine) = target.find_machine()? else {
+        let Some(mut locked) = target.find_locked()? else {
             ui.say("nothing to revert: no bundle was applied here");
             return Ok(Exit::Done);
         };
-        let mut open = machine.open()?;
+        let mut open = locked.open()?;
         // Partially reverted transactions were started together, and resume together.
         let begun = open.iter().filter(|tx| tx.state == TxState::Reverting).count();
         let all = self.all || begun > 1;
@@ -42,50 +43,50 @@ impl Revert {
             ui.say("nothing to revert: everything is reverted already");
             return Ok(Exit::Done);
         }
-        refuse_if_used(&machine, &open)?;
-        show(&machine, &open, ui)?;
+        refuse_if_used(&locked, &open)?;
+        show(&locked, &open, ui)?;
         self.consent.ask(ui, "Revert this?")?;
-        let exit = exit(&machine, &open)?;
+        let exit = exit(&locked, &open)?;
         let stops = stops_services(&open);
-        let each = &mut |event: Reverting<'_>| tell(event, ui);
+        let each = &mut |event: Reverting<'_>| print_event(event, ui);
         let kept =
-            if all { machine.revert_all(each)? } else { machine.revert(each)?.unwrap_or_default() };
+            if all { locked.revert_all(each)? } else { locked.revert(each)?.unwrap_or_default() };
         say_kept(&kept, ui);
         if stops {
-            wake(&mut machine, ui)?;
+            restart_services(&mut locked, ui)?;
         }
-        conclude(&machine, exit, ui)?;
+        conclude(&locked, exit, ui)?;
         Ok(exit)
     }
 }
 
 /// Reverts the last bundle without confirmation, because it failed. The status tells whether a
 /// reboot is needed.
-pub(super) fn take_back(machine: &mut Machine, ui: &Ui) -> anyhow::Result<Exit> {
-    let last: Vec<_> = machine.current()?.into_iter().collect();
-    let (exit, stops) = (exit(machine, &last)?, stops_services(&last));
-    let kept = machine.revert(&mut |event| tell(event, ui))?.unwrap_or_default();
+pub(super) fn revert_last(locked: &mut LockedHost, ui: &Ui) -> anyhow::Result<Exit> {
+    let last: Vec<_> = locked.current()?.into_iter().collect();
+    let (exit, stops) = (exit(locked, &last)?, stops_services(&last));
+    let kept = locked.revert(&mut |event| print_event(event, ui))?.unwrap_or_default();
     say_kept(&kept, ui);
     if stops {
-        wake(machine, ui)?;
+        restart_services(locked, ui)?;
     }
     Ok(exit)
 }
 
 /// Restarts the services of the now applied bundle, because its driver or license server was
 /// restored. The journal already has their undo.
-fn wake(machine: &mut Machine, ui: &Ui) -> anyhow::Result<()> {
-    let Some(tx) = machine.current()?.filter(|tx| tx.state == TxState::Applied) else {
+fn restart_services(locked: &mut LockedHost, ui: &Ui) -> anyhow::Result<()> {
+    let Some(tx) = locked.current()?.filter(|tx| tx.state == TxState::Applied) else {
         return Ok(());
     };
     let plan = Plan::parse(&tx.new.plan)?;
     let there = plan.steps().filter(|step| !tx.is_removed(step.component()));
     for (step, command) in there.filter_map(|step| Some((step, step.restart()?))) {
-        if step.check(machine.look())? == Status::Done {
+        if step.check(locked.look())? == Status::Done {
             continue;
         }
         ui.say(printable(&step.summary()));
-        let host = machine.host();
+        let host = locked.host();
         let started = [Derived::Systemd.command(), command];
         if let Err(error) = started.iter().try_for_each(|command| run_transient(host, command)) {
             let why = printable(&error.to_string());
@@ -99,9 +100,9 @@ fn wake(machine: &mut Machine, ui: &Ui) -> anyhow::Result<()> {
 
 /// Refuses to remove a driver while guests use it. This is checked first, before its services are
 /// stopped.
-fn refuse_if_used(machine: &Machine, open: &[Transaction]) -> anyhow::Result<()> {
-    if exchanges_driver(machine, open)? {
-        check_idle(machine.look())?;
+fn refuse_if_used(locked: &LockedHost, open: &[Transaction]) -> anyhow::Result<()> {
+    if exchanges_driver(locked, open)? {
+        check_idle(locked.look())?;
     }
     Ok(())
 }
@@ -114,9 +115,9 @@ fn stops_services(open: &[Transaction]) -> bool {
 }
 
 /// Checks whether reverting these installs or removes a driver.
-fn exchanges_driver(machine: &Machine, open: &[Transaction]) -> anyhow::Result<bool> {
+fn exchanges_driver(locked: &LockedHost, open: &[Transaction]) -> anyhow::Result<bool> {
     for tx in open {
-        let entries = machine.entries(tx.id)?;
+        let entries = locked.entries(tx.id)?;
         if entries.iter().any(|entry| matches!(entry.change, Change::Act(Action::Driver(_)))) {
             return Ok(true);
         }
@@ -124,13 +125,13 @@ fn exchanges_driver(machine: &Machine, open: &[Transaction]) -> anyhow::Result<b
     Ok(false)
 }
 
-fn show(machine: &Machine, open: &[Transaction], ui: &Ui) -> anyhow::Result<()> {
-    let bundles = Bundles::load(machine.look())?;
+fn show(locked: &LockedHost, open: &[Transaction], ui: &Ui) -> anyhow::Result<()> {
+    let bundles = Bundles::load(locked.look())?;
     for tx in open.iter().rev() {
         let digest = tx.new.bundle;
         let name = bundles.get(digest).map_or_else(|| digest.to_string(), title);
         ui.say(format_args!("to revert: {name}"));
-        for entry in machine.entries(tx.id)?.iter().rev().filter(|entry| entry.by.is_none()) {
+        for entry in locked.entries(tx.id)?.iter().rev().filter(|entry| entry.by.is_none()) {
             for line in describe(entry) {
                 ui.say(format_args!("  {line}"));
             }
@@ -155,10 +156,10 @@ pub(super) fn describe(entry: &Entry) -> Vec<String> {
 }
 
 /// Checks whether a reboot is needed: whether the host has booted with the reverted changes.
-fn exit(machine: &Machine, open: &[Transaction]) -> anyhow::Result<Exit> {
-    let boot = machine.boot()?;
+fn exit(locked: &LockedHost, open: &[Transaction]) -> anyhow::Result<Exit> {
+    let boot = locked.boot()?;
     for tx in open.iter().filter(|tx| *tx.waits_since() != boot) {
-        if machine.entries(tx.id)?.iter().any(|entry| entry.change.awaits_boot()) {
+        if locked.entries(tx.id)?.iter().any(|entry| entry.change.awaits_boot()) {
             return Ok(Exit::Reboot);
         }
     }
@@ -174,18 +175,18 @@ pub(super) fn say_kept(kept: &[Kept], ui: &Ui) {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is the callback of a revert")]
-pub(super) fn tell(event: Reverting<'_>, ui: &Ui) {
+pub(super) fn print_event(event: Reverting<'_>, ui: &Ui) {
     match event {
         Reverting::Restore(path) => {
             ui.say(format_args!("restore {}", printable(&path.to_string())));
         }
         Reverting::Undo(act) => ui.say(printable(&act.undoing())),
-        Reverting::Rebuild(derived) => ui.say(format_args!("rebuild {derived}")),
+        Reverting::Settle(event) => tell_settling(event, ui),
     }
 }
 
-pub(super) fn conclude(machine: &Machine, exit: Exit, ui: &Ui) -> anyhow::Result<()> {
-    let left = machine.open()?.len();
+pub(super) fn conclude(locked: &LockedHost, exit: Exit, ui: &Ui) -> anyhow::Result<()> {
+    let left = locked.open()?.len();
     let word = match exit {
         Exit::Reboot => "reverted; reboot to activate all changes",
         _ => "reverted",

@@ -6,14 +6,15 @@ use super::print_json;
 use crate::cli::{Exit, Target};
 use crate::journal::Kept;
 use crate::status::proof::{Proof, table};
-use crate::status::report::{Closely, Standing, Standpoint, look};
-use crate::status::resume::GoesOn;
+use crate::status::report::{Closely, HostState, Standpoint, StepState};
+use crate::status::resume::Resumption;
 use crate::ui::{Tone, Ui, printable};
 
 /// Show what is installed and whether it has drifted.
 ///
 /// Repeats every step's check, and checks the driver: module, services, vGPU types, and the
-/// kernel of the next boot. Exits with 5 if something has drifted or is missing.
+/// kernel of the next boot. Exits with 5 if something has drifted or is missing, and with 10 if
+/// phase 2 waits for the reboot.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Status {
     /// Print JSON
@@ -28,31 +29,31 @@ pub(crate) struct Status {
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Document<'s> {
-    standing: Standing,
+    state: HostState,
     #[serde(flatten)]
     found: &'s Standpoint,
     proof: &'s Proof,
     lines: &'s [String],
     unread: &'s [HostPath],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    goes_on: Option<GoesOn>,
+    #[serde(rename = "goes-on", skip_serializing_if = "Option::is_none")]
+    resumption: Option<Resumption>,
 }
 
 impl Status {
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
-        let found = look(target, self.closely())?;
+        let found = target.inspect(self.closely())?;
         if self.json {
-            let Standpoint { proof, lines, unread, goes_on, .. } = &found;
-            let goes_on = *goes_on;
-            let standing = found.standing();
-            print_json(ui, &Document { standing, found: &found, proof, lines, unread, goes_on })?;
+            let Standpoint { proof, lines, unread, resumption, .. } = &found;
+            let (state, resumption) = (found.state(), *resumption);
+            print_json(ui, &Document { state, found: &found, proof, lines, unread, resumption })?;
         } else {
             print(&found, ui)?;
         }
-        Ok(match found.standing() {
-            Standing::Nothing | Standing::Holds => Exit::Done,
-            Standing::Drifted => Exit::Differs,
-            Standing::Unfinished => Exit::Failed,
+        Ok(match found.state() {
+            HostState::Nothing | HostState::InSync => Exit::Done,
+            HostState::Pending => Exit::Reboot,
+            HostState::Drifted => Exit::Differs,
+            HostState::Interrupted | HostState::Failed => Exit::Failed,
         })
     }
 }
@@ -79,8 +80,11 @@ fn print(found: &Standpoint, ui: &Ui) -> std::io::Result<()> {
     let bundle = applied.bundle.as_ref();
     ui.print(bundle.map_or_else(|| format!("bundle {}", applied.digest), title))?;
     for step in &applied.steps {
-        let (tone, mark) =
-            if step.holds { (Tone::Good, "holds  ") } else { (Tone::Bad, "drifted") };
+        let (tone, mark) = match step.state {
+            StepState::InSync => (Tone::Good, "in sync"),
+            StepState::Pending => (Tone::Warn, "pending"),
+            StepState::Drifted => (Tone::Bad, "drifted"),
+        };
         let mark = ui.paint(tone, mark);
         ui.print(format_args!("  {mark}  {}", printable(&step.summary)))?;
     }
@@ -106,26 +110,37 @@ fn print(found: &Standpoint, ui: &Ui) -> std::io::Result<()> {
         );
         ui.print(ui.paint(Tone::Dim, &line))?;
     }
-    let (tone, word) = match found.standing() {
-        Standing::Nothing | Standing::Holds => (Tone::Good, "everything is in sync"),
-        Standing::Drifted if found.proof.holds() => {
+    for objection in &applied.overridden {
+        let mark = ui.paint(Tone::Bad, "overridden with --allow-unsuitable");
+        ui.print(format_args!("  {mark}  {}", printable(objection)))?;
+    }
+    let (tone, word) = match found.state() {
+        HostState::Nothing | HostState::InSync => (Tone::Good, "everything is in sync"),
+        HostState::Pending => {
+            (Tone::Warn, "pending: phase 1 is done, and phase 2 waits for the reboot")
+        }
+        HostState::Drifted if found.proof.holds() => {
             (Tone::Bad, "the host has drifted; apply the bundle again to fix it")
         }
-        Standing::Drifted => (Tone::Bad, "something is missing; see the hints above"),
-        Standing::Unfinished => (
+        HostState::Drifted => (Tone::Bad, "something is missing; see the hints above"),
+        HostState::Interrupted => (
             Tone::Bad,
             "interrupted: run `vgpu-installer apply` to resume, or `vgpu-installer revert`",
         ),
+        HostState::Failed => (
+            Tone::Bad,
+            "failed: run `vgpu-installer apply` to try again, or `vgpu-installer revert`",
+        ),
     };
     ui.print(ui.paint(tone, word))?;
-    match found.goes_on {
-        Some(GoesOn::ByItself) => ui.print("resumes automatically after the next boot")?,
-        Some(GoesOn::GaveUp) => ui.print(ui.paint(
+    match found.resumption {
+        Some(Resumption::ByItself) => ui.print("resumes automatically after the next boot")?,
+        Some(Resumption::GaveUp) => ui.print(ui.paint(
             Tone::Warn,
             "automatic resume has failed twice and is disabled; see the log: \
                 /var/log/vgpu-offline/installer.log",
         ))?,
-        Some(GoesOn::ByOperator) | None => {}
+        Some(Resumption::ByOperator) | None => {}
     }
     if found.earlier > 0 {
         let earlier = found.earlier;

@@ -3,7 +3,7 @@ use super::bundle::BundleArg;
 use crate::cli::{Exit, Target};
 use crate::host::real::Program;
 use crate::host::{OwnPath, OwnState};
-use crate::machine::Pending;
+use crate::locked_host::Pending;
 use crate::plan::ApplyError;
 use crate::store::{Garbage, Needed, missing, missing_program, needs};
 use crate::ui::{ByteSize, Tone, Ui};
@@ -46,23 +46,23 @@ impl Store {
 impl Gc {
     fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
         // Requires the lock, because another run may be filling the store.
-        let Some(mut machine) = target.find_machine()? else {
+        let Some(mut locked) = target.find_locked()? else {
             ui.say("the store is empty: no bundle was applied here");
             return Ok(Exit::Done);
         };
-        match machine.pending()? {
+        match locked.pending()? {
             Pending::Nothing => {}
             Pending::Apply { tx, .. } => return Err(ApplyError::Unfinished(tx.id).into()),
             Pending::Revert(tx) => return Err(ApplyError::Reverting(tx.id).into()),
             Pending::Remove(_) => return Err(ApplyError::Removing.into()),
         }
         let mut open = Vec::new();
-        for tx in machine.open()? {
-            let entries = machine.entries(tx.id)?;
+        for tx in locked.open()? {
+            let entries = locked.entries(tx.id)?;
             open.push((tx, entries));
         }
-        let needed = Needed::of(machine.look(), &open)?;
-        let garbage = Garbage::find(machine.look(), &needed)?;
+        let needed = Needed::of(locked.look(), &open)?;
+        let garbage = Garbage::find(locked.look(), &needed)?;
         for (what, files) in [
             ("items", &garbage.items),
             ("replaced files", &garbage.undo),
@@ -74,7 +74,7 @@ impl Gc {
         if self.dry_run {
             ui.print(format_args!("would free {goes}, keep {stays}"))?;
         } else {
-            garbage.remove(&mut OwnState::of(machine.host()))?;
+            garbage.remove(&mut OwnState::of(locked.host()))?;
             let word = ui.paint(Tone::Good, "freed");
             ui.print(format_args!("{word} {goes}, {stays} stay"))?;
         }
@@ -97,8 +97,8 @@ impl Add {
         let items = missing(&target.host, bundle.manifest())?;
         let bytes = items.bytes + missing_program(&target.host, &program)?;
         needs(bytes, &[]).check(&target.host)?;
-        let mut machine = target.open_machine()?;
-        put_in_store(machine.host(), &bundle, &program, ui)?;
+        let mut locked = target.open_locked()?;
+        put_in_store(locked.host(), &bundle, &program, ui)?;
         Ok(Exit::Done)
     }
 }

@@ -22,7 +22,7 @@ pub(super) enum Screen {
     /// The components to remove.
     Removal,
     /// The licensing task.
-    Licence,
+    License,
     /// Nothing.
     Nothing,
 }
@@ -69,7 +69,7 @@ const ENTRIES: [Entry; 7] = [
         name: "Licensing",
         about: "set up guest licensing",
         command: "license",
-        screen: Screen::Licence,
+        screen: Screen::License,
     },
     Entry {
         key: "7",

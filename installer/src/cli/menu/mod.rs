@@ -6,7 +6,7 @@
 
 mod entry;
 mod gpus;
-mod licence;
+mod license;
 mod removal;
 #[cfg(test)]
 mod tests;
@@ -84,7 +84,7 @@ impl Screen {
                 Some(Went::on(about(command, &answer)))
             }
             Self::Removal => removal::show(command, tree, ui),
-            Self::Licence => licence::show(tree, ui),
+            Self::License => license::show(tree, ui),
             Self::Nothing => Some(Went::on(command.split(' '))),
         }
     }

@@ -2,7 +2,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, Command};
 
 use super::entry::Entry;
-use super::licence::Choice;
+use super::license::Choice;
 use super::{about, removal};
 
 fn keys(tree: &Command) -> String {
@@ -29,7 +29,7 @@ fn the_program_itself_has_most_of_them() {
 }
 
 #[test]
-fn each_way_through_the_screen_for_licences_is_a_command_of_the_program() {
+fn each_path_through_the_license_screen_is_a_command_of_the_program() {
     let answers = ["192.0.2.30", "192.0.2.30/24", "x.tar"].map(str::to_owned);
     let mut seen = 0;
     for choice in Choice::of(&crate::cli::command()) {

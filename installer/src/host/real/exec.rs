@@ -31,16 +31,16 @@ const TAIL: usize = 64 << 10;
 /// The search path for programs, as root has it on a Proxmox host.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Runs a command that changes the host.
+/// Runs a command that changes the host, and returns the end of its output.
 pub(super) fn run(
     tree: &Tree,
     exec: Exec,
     command: &Command,
     secret: Option<&Secret>,
     log: &Arc<RunLog>,
-) -> Result<(), HostError> {
+) -> Result<String, HostError> {
     if exec == Exec::Record {
-        return record(tree, command);
+        return record(tree, command).map(|()| String::new());
     }
     let input = input(command, secret)?;
     let since = log.begin(About::Run, command);
@@ -48,10 +48,10 @@ pub(super) fn run(
     log.end(since, &how(ended.as_ref().map(|(status, _)| *status)));
     let (status, tail) =
         ended.map_err(|source| HostError::Start { command: command.clone(), source })?;
-    if status.success() {
-        return Ok(());
-    }
     let tail = String::from_utf8_lossy(&tail).into_owned();
+    if status.success() {
+        return Ok(tail);
+    }
     Err(HostError::Failed { command: command.clone(), exit: exit(status), tail })
 }
 
@@ -137,6 +137,10 @@ fn spawn_split(
 
 /// Returns the process to start: a small fixed environment, the root directory as working
 /// directory, no terminal.
+///
+/// Nothing is inherited: `vgpu-installer guard` runs in hooks of dpkg, and with their
+/// `DEB_MAINT_PARAMS=remove` the hooks that `proxmox-boot-tool refresh` runs would do nothing
+/// (proxmox-kernel-helper 8.1.0, `zz-proxmox-boot`).
 fn prepare(tree: &Tree, exec: Exec, command: &Command) -> std::process::Command {
     let mut words = command.words();
     if exec == Exec::Chroot {

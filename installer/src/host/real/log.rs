@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -13,9 +14,11 @@ use rustix::io::Errno;
 
 use super::timing::{On, Timing};
 use super::tree::Tree;
+use vgpu_manifest::printable;
+
+use crate::date::Date;
 use crate::host::own;
 use crate::host::{Command, Output, Secret};
-use crate::ui::{Date, printable};
 
 /// The maximum length in bytes of a logged line; longer lines are split.
 const LINE: usize = 4 << 10;
@@ -89,10 +92,12 @@ impl RunLog {
         }
         let path = own::log_file();
         let (dir, name) = of(&path)?;
-        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW;
+        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW;
         let mode = Mode::from_raw_mode(0o600);
         let fd = rustix::fs::openat(dir, name, flags | OFlags::CLOEXEC, mode)?;
-        let _ = self.file.set(File::from(fd));
+        let file = File::from(fd);
+        cut_to_last_line(&file)?;
+        let _ = self.file.set(file);
         Ok(())
     }
 
@@ -102,7 +107,7 @@ impl RunLog {
     }
 
     /// Logs output that the program has already shown.
-    pub fn said(&self, text: &str) {
+    pub fn message(&self, text: &str) {
         for line in text.lines() {
             self.write(About::Program, &printable(&self.safe(line)));
         }
@@ -140,7 +145,7 @@ impl RunLog {
     /// Writes the exit status, the time and the memory of the program.
     pub fn close(&self, status: u8) {
         let timing = &self.timing;
-        self.said(&format!("vgpu-installer ends with status {status} after {timing}"));
+        self.message(&format!("vgpu-installer ends with status {status} after {timing}"));
     }
 
     pub(super) fn begin(&self, about: About, command: &Command) -> Instant {
@@ -170,6 +175,27 @@ impl RunLog {
             }
         }
     }
+}
+
+/// Cuts a file back to the end of its last line.
+///
+/// After a power cut, a file system can have recorded the new size but not the data, so that the
+/// file ends in zeros.
+fn cut_to_last_line(file: &File) -> io::Result<()> {
+    let mut end = file.metadata()?.len();
+    let mut piece = [0; LINE];
+    while end > 0 {
+        let start = end.saturating_sub(piece.len() as u64);
+        let length = usize::try_from(end - start).unwrap_or(piece.len());
+        let piece = &mut piece[..length];
+        file.read_exact_at(piece, start)?;
+        if let Some(at) = piece.iter().rposition(|b| *b == b'\n') {
+            end = start + at as u64 + 1;
+            break;
+        }
+        end = start;
+    }
+    if end < file.metadata()?.len() { file.set_len(end) } else { Ok(()) }
 }
 
 /// Splits the output of a running command into lines.
@@ -277,5 +303,23 @@ mod tests {
         again.begin_log().unwrap();
         again.run(&Command::new("echo", &["later"])).unwrap();
         assert!(log(&again).starts_with(&first) && log(&again).contains("   | later"));
+    }
+
+    #[test]
+    fn what_a_power_cut_left_after_the_last_line_is_cut_off() {
+        for (left, kept) in [
+            ("a line\n".to_owned() + &"\0".repeat(200), "a line\n"),
+            ("a line\n".to_owned() + &"\0".repeat(10_000), "a line\n"),
+            ("a line\nhalf of a l".to_owned(), "a line\n"),
+            ("\0".repeat(5_000), ""),
+            ("two\nlines\n".to_owned(), "two\nlines\n"),
+        ] {
+            let (dir, host) = host();
+            let folder = dir.path().join("var/log/vgpu-offline");
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("installer.log"), &left).unwrap();
+            host.begin_log().unwrap();
+            assert_eq!(log(&host), kept, "{} bytes", left.len());
+        }
     }
 }

@@ -274,7 +274,7 @@ impl RawHost for RealHost {
         sweep().map_err(|error| HostError::path(Verb::Remove, path, error))
     }
 
-    fn run(&mut self, command: &Command) -> Result<(), HostError> {
+    fn run(&mut self, command: &Command) -> Result<String, HostError> {
         self.end_caches();
         exec::run(&self.tree, self.exec, command, self.secret.as_ref(), &self.log)
     }

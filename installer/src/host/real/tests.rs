@@ -193,7 +193,7 @@ fn a_second_run_is_told_who_is_at_work() {
 }
 
 #[test]
-fn what_a_command_said_stays_said_when_it_leaves_a_daemon_behind() {
+fn the_output_of_a_command_that_leaves_a_daemon_behind_is_kept() {
     let host = RealHost::open(Utf8Path::new("/"), Exec::Live).unwrap();
     let words = ["-c", "echo said; echo told >&2; sleep 20 & exit 3"];
     let output = host.query(&Command::new("sh", &words)).unwrap().unwrap();
@@ -216,8 +216,8 @@ fn commands_for_a_prepared_folder_are_listed_and_not_run() {
 #[test]
 fn commands_run_with_a_fixed_environment_and_their_end_is_told() {
     let mut host = RealHost::open(Utf8Path::new("/"), Exec::Live).unwrap();
-    let said = host.query(&Command::new("env", &[])).unwrap().unwrap();
-    let mut lines: Vec<_> = str::from_utf8(&said.stdout).unwrap().lines().collect();
+    let output = host.query(&Command::new("env", &[])).unwrap().unwrap();
+    let mut lines: Vec<_> = str::from_utf8(&output.stdout).unwrap().lines().collect();
     lines.sort_unstable();
     assert_eq!(lines[..3], ["DEBIAN_FRONTEND=noninteractive", "HOME=/root", "LC_ALL=C"]);
     assert_eq!(lines.len(), 4);

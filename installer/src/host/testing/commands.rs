@@ -3,19 +3,26 @@ use std::io;
 use super::{Content, Look as _, MemHost, Mode, Node, RawHost as _};
 use crate::host::own::fixed;
 use crate::host::{HostError, Kind, Verb};
+use crate::kernel::pin::{ESPS, PIN, PIN_NEXT};
 
 /// A fake program for a test host: it gets its arguments and returns its exit status.
 pub(crate) type Program = fn(&mut MemHost, &[&str]) -> Result<i32, HostError>;
 
 /// Runs a command on the in-memory host.
 pub(super) fn run(host: &mut MemHost, words: &[&str]) -> Result<i32, HostError> {
+    if let ["env", "INITRAMFS_TOOLS_KERNEL_HOOK=1", words @ ..] = words {
+        return run(host, words);
+    }
     if let Some(program) = host.programs.get(words[0]) {
         return program(host, &words[1..]);
     }
     match words {
         ["update-grub"] => update_grub(host),
         ["proxmox-boot-tool", "refresh"] => proxmox_boot_refresh(host),
-        ["update-initramfs", "-u", "-k", "all"] => update_initramfs(host),
+        ["proxmox-boot-tool", "kernel", words @ ..] => kernel_pin(host, words),
+        ["update-initramfs", "-u"] | ["update-initramfs", "-u", "-k", "all"] => {
+            update_initramfs(host)
+        }
         ["systemctl", "daemon-reload"] => daemon_reload(host),
         ["depmod", release] => depmod(host, release),
         ["dpkg", args @ ..] => super::dpkg::dpkg(host, args),
@@ -58,6 +65,7 @@ impl MemHost {
 /// Returns the kernel parameters that GRUB would pass, from the assignments in its configuration
 /// files.
 fn update_grub(host: &mut MemHost) -> Result<i32, HostError> {
+    host.rebuilt.push("update-grub");
     let own = host.text_of("/etc/default/grub").unwrap_or_default();
     let all = own + &host.texts("/etc/default/grub.d", ".cfg");
     let mut words = String::new();
@@ -71,17 +79,65 @@ fn update_grub(host: &mut MemHost) -> Result<i32, HostError> {
     Ok(0)
 }
 
+/// `proxmox-boot-tool refresh`, in the order of proxmox-kernel-helper 8.1.0: first apt's list of
+/// kernels that autoremoval keeps, then the ESPs. The test's `/boot/efi` is there without a list of
+/// ESPs, too. An ESP that is missing is a warning.
 fn proxmox_boot_refresh(host: &mut MemHost) -> Result<i32, HostError> {
+    host.rebuilt.push("proxmox-boot-tool refresh");
+    let pin = host.text_of(PIN).unwrap_or_default();
+    if pin.is_empty() {
+        host.scratch(AUTOREMOVAL)?;
+    } else {
+        host.scribble(AUTOREMOVAL, &pin)?;
+    }
     let text = host.text_of("/etc/kernel/cmdline").unwrap_or_default();
     let line = text.lines().next().unwrap_or_default().to_owned();
     if !line.contains("root=") {
         return Ok(1);
     }
+    if host.text_of(ESPS).is_some_and(|esps| esps.contains("missing")) {
+        host.stdout = "WARN: /dev/disk/by-uuid/missing does not exist - skipping\n".to_owned();
+    }
     host.scribble("/boot/efi/loader/entries/pve.conf", &format!("options {line}\n"))?;
     Ok(0)
 }
 
-fn update_initramfs(host: &mut MemHost) -> Result<i32, HostError> {
+/// `proxmox-boot-tool kernel pin` and `unpin`: without ESPs they write GRUB's drop-in, with a
+/// next-boot pin for the kernel of that boot, and run `update-grub`, but not the list for apt.
+fn kernel_pin(host: &mut MemHost, words: &[&str]) -> Result<i32, HostError> {
+    match words {
+        ["pin", kernel, more @ ..] => {
+            if host.text_of(&format!("/boot/vmlinuz-{kernel}")).is_none() {
+                return Ok(1);
+            }
+            let file = if more == ["--next-boot"] { PIN_NEXT } else { PIN };
+            host.scribble(file, &format!("{kernel}\n"))?;
+        }
+        ["unpin", more @ ..] => {
+            host.scratch(PIN_NEXT)?;
+            if more.is_empty() {
+                host.scratch(PIN)?;
+            }
+        }
+        _ => return Ok(1),
+    }
+    if host.text_of(ESPS).is_some() {
+        return Ok(0);
+    }
+    match host.text_of(PIN_NEXT).or_else(|| host.text_of(PIN)) {
+        Some(kernel) => host.scribble(SNIPPET, &format!("GRUB_DEFAULT=\"{}\"\n", kernel.trim()))?,
+        None => host.scratch(SNIPPET)?,
+    }
+    update_grub(host)
+}
+
+/// apt's list of kernels to keep, and GRUB's drop-in for the pin.
+pub(super) const AUTOREMOVAL: &str = "/etc/apt/apt.conf.d/76pveconf";
+pub(super) const SNIPPET: &str = "/etc/default/grub.d/proxmox-kernel-pin.cfg";
+
+/// The trigger of `initramfs-tools` runs it, too.
+pub(super) fn update_initramfs(host: &mut MemHost) -> Result<i32, HostError> {
+    host.rebuilt.push("update-initramfs");
     let image =
         host.texts("/etc/modprobe.d", ".conf") + &host.texts("/etc/modules-load.d", ".conf");
     host.scribble("/boot/initrd.img", &image)?;

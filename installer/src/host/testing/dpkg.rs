@@ -192,7 +192,7 @@ pub(super) fn apt_get(host: &mut MemHost, args: &[&str]) -> Result<i32, HostErro
         return Ok(0);
     }
     if host.known().values().any(|one| one.get("Status").ends_with("half-installed")) {
-        "E: dpkg was interrupted\n".clone_into(&mut host.said);
+        "E: dpkg was interrupted\n".clone_into(&mut host.stdout);
         return Ok(100);
     }
     if args[at] == "purge" {
@@ -204,10 +204,10 @@ pub(super) fn apt_get(host: &mut MemHost, args: &[&str]) -> Result<i32, HostErro
     }
     let Some(plan) = solve(host, &index, words) else { return Ok(100) };
     for name in &plan.remove {
-        host.said.extend(["Remv ", name, " [1]\n"]);
+        host.stdout.extend(["Remv ", name, " [1]\n"]);
     }
     for name in &plan.install {
-        host.said.extend(["Inst ", name, " (", index[name].get("Version"), " [amd64])\n"]);
+        host.stdout.extend(["Inst ", name, " (", index[name].get("Version"), " [amd64])\n"]);
     }
     if args.contains(&"--simulate") {
         return Ok(0);
@@ -215,7 +215,18 @@ pub(super) fn apt_get(host: &mut MemHost, args: &[&str]) -> Result<i32, HostErro
     if args.contains(&"--no-remove") && !plan.remove.is_empty() {
         return Ok(100);
     }
-    carry_out(host, &index, &folder, words, &plan)
+    carry_out(host, &index, (&folder, &value("DPkg::Path=").unwrap_or_default()), words, &plan)
+}
+
+/// The trigger of `initramfs-tools` 0.142: it runs `update-initramfs -u` by `DPkg::Path`, in which the
+/// installer's program for it may come first.
+fn trigger(host: &mut MemHost, path: &str) -> Result<(), HostError> {
+    let first = path.split(':').next().unwrap_or_default();
+    let Some(held) = host.text_of(&format!("{first}/update-initramfs")) else {
+        return super::commands::update_initramfs(host).map(drop);
+    };
+    let due = held.split(": >").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    host.scribble(due, "")
 }
 
 #[derive(Default)]
@@ -271,7 +282,7 @@ fn solve(host: &MemHost, index: &BTreeMap<String, Stanza>, words: &[&str]) -> Op
 fn carry_out(
     host: &mut MemHost,
     index: &BTreeMap<String, Stanza>,
-    folder: &str,
+    (folder, path): (&str, &str),
     words: &[&str],
     plan: &Solution,
 ) -> Result<i32, HostError> {
@@ -289,6 +300,10 @@ fn carry_out(
         }
     }
     let configured = configure(host)?;
+    // As real packages with hooks for the initramfs do.
+    if plan.install.iter().chain(&plan.remove).any(|name| name == "zfs-initramfs") {
+        trigger(host, path)?;
+    }
     // apt writes its marks after dpkg has ended, so a power cut loses them.
     for (name, auto) in marks {
         host.mark(name, auto)?;

@@ -29,7 +29,9 @@ pub(crate) struct MemHost {
     /// Programs in addition to the usual ones.
     pub(crate) programs: BTreeMap<&'static str, Program>,
     /// The stdout of the running program.
-    pub(crate) said: String,
+    pub(crate) stdout: String,
+    /// The rebuilds of derived state, by programs and by what they run themselves.
+    pub(crate) rebuilt: Vec<&'static str>,
     /// A path that ignores writes, as some of the kernel's own files do.
     pub(crate) ignores: Option<HostPath>,
     /// The secret for commands that need one.
@@ -295,13 +297,13 @@ impl Look for MemHost {
     }
 
     fn query(&self, command: &Command) -> Result<Option<Output>, HostError> {
-        let mut scratch = Self { fuse: Fuse::never(), said: String::new(), ..self.clone() };
+        let mut scratch = Self { fuse: Fuse::never(), stdout: String::new(), ..self.clone() };
         let status = commands::run(&mut scratch, &command.words());
         let status = status.map_err(|_| HostError::Start {
             command: command.clone(),
             source: io::ErrorKind::NotFound.into(),
         })?;
-        let stdout = scratch.said.into_bytes();
+        let stdout = scratch.stdout.into_bytes();
         Ok(Some(Output { exit: Exit::Status(status), stdout, stderr: Vec::new() }))
     }
 
@@ -360,24 +362,26 @@ impl RawHost for MemHost {
         Ok(())
     }
 
-    fn run(&mut self, command: &Command) -> Result<(), HostError> {
+    fn run(&mut self, command: &Command) -> Result<String, HostError> {
         if command.secret().is_some() && self.secret.is_none() {
             return Err(HostError::NoSecret { command: command.clone() });
         }
+        self.stdout.clear();
         let status = self.status(command)?;
+        let said = std::mem::take(&mut self.stdout);
         if status != 0 {
             let exit = Exit::Status(status);
             let tail = "it is only pretending\n".to_owned();
             return Err(HostError::Failed { command: command.clone(), exit, tail });
         }
         self.ran.push(command.to_string());
-        Ok(())
+        Ok(said)
     }
 
     fn ask(&mut self, command: &Command) -> Result<Option<Output>, HostError> {
-        self.said.clear();
+        self.stdout.clear();
         let status = self.status(command)?;
-        let stdout = std::mem::take(&mut self.said).into_bytes();
+        let stdout = std::mem::take(&mut self.stdout).into_bytes();
         Ok(Some(Output { exit: Exit::Status(status), stdout, stderr: Vec::new() }))
     }
 

@@ -105,15 +105,15 @@ fn report(log: &Log) -> String {
 fn says_what_the_journal_in_memory_says_also_after_it_was_closed() {
     let (_dir, path) = folder();
     let mut log = Log::open(&path).unwrap();
-    let said = exercise(&mut log);
-    assert_eq!(said, exercise(&mut Log::in_memory().unwrap()));
-    assert!(said.contains("Undoing") && said.contains("Depmod"), "{said}");
+    let report_text = exercise(&mut log);
+    assert_eq!(report_text, exercise(&mut Log::in_memory().unwrap()));
+    assert!(report_text.contains("Undoing") && report_text.contains("Depmod"), "{report_text}");
     drop(log);
-    assert_eq!(report(&Log::open(&path).unwrap()), said);
+    assert_eq!(report(&Log::open(&path).unwrap()), report_text);
 }
 
 #[test]
-fn nobody_else_reads_or_writes_it_meanwhile() {
+fn no_other_process_reads_or_writes_it_meanwhile() {
     let (_dir, path) = folder();
     let log = Log::open(&path).unwrap();
     let error = Log::open(&path).unwrap_err();

@@ -68,5 +68,5 @@ fn what_a_link_hides_makes_stale_what_its_name_says() {
     assert_eq!(world.log.dirty().unwrap(), initramfs.clone().into());
     world.log.settled(&initramfs[0]).unwrap();
     assert_eq!(world.revert().unwrap(), []);
-    assert_eq!(world.host.ran, ["update-initramfs -u -k all"]);
+    assert_eq!(world.host.ran, ["env INITRAMFS_TOOLS_KERNEL_HOOK=1 update-initramfs -u -k all"]);
 }

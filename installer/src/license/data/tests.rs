@@ -32,7 +32,7 @@ fn openssl(host: &mut MemHost, words: &[&str]) -> Result<i32, HostError> {
     }
     let words = words.iter().map(|word| local(word));
     let output = Process::new("openssl").args(words).stdin(Stdio::null()).output().unwrap();
-    host.said = String::from_utf8(output.stdout).unwrap();
+    host.stdout = String::from_utf8(output.stdout).unwrap();
     let work = format!("{OWN}work/license");
     for file in fs::read_dir(format!("{root}{work}")).into_iter().flatten() {
         let file = file.unwrap();
@@ -60,8 +60,8 @@ fn node() -> Option<MemHost> {
 /// Runs openssl on files of a host.
 fn ask(host: &MemHost, words: &[&str]) -> String {
     let mut host = host.clone();
-    assert_eq!(openssl(&mut host, words).unwrap(), 0, "{words:?}: {}", host.said);
-    host.said
+    assert_eq!(openssl(&mut host, words).unwrap(), 0, "{words:?}: {}", host.stdout);
+    host.stdout
 }
 
 fn web_certificate() -> String {
@@ -182,8 +182,8 @@ fn guests_trust_the_certificate_by_its_root_whatever_the_time() {
         (&web, "Not After : Dec 31 00:00:00 2036 GMT"),
         (&web, "X509v3 Authority Key Identifier"),
     ] {
-        let said = ask(&host, &["x509", "-in", path, "-noout", "-text"]);
-        assert!(said.contains(text), "{path} does not say {text}:\n{said}");
+        let certificate = ask(&host, &["x509", "-in", path, "-noout", "-text"]);
+        assert!(certificate.contains(text), "{path} does not say {text}:\n{certificate}");
     }
     for time in ["1577836801", "1800000000", "2114294399"] {
         let when = ["verify", "-attime", time, "-purpose", "sslserver"];

@@ -135,6 +135,9 @@ mod tests {
         let guests = Guests { told, feature: None, needs: vec!["guests of 16.x are fine".into()] };
         let readme = guests.files()[1].1.clone();
         assert!(readme.contains("bundle:\r\n  * guests of 16.x are fine\r\n"), "{readme}");
+        for line in ["newer branch than the host's stays unlicensed", "need UEFI firmware (OVMF)"] {
+            assert!(readme.contains(line), "{readme}");
+        }
         let files = guests.files();
         assert_eq!(files[2], (TOKEN, "a.b.c".to_owned()));
         assert!(files[0].1.contains("beside='license-token.tok'\n"));
@@ -164,7 +167,7 @@ mod tests {
     /// The server's URL and certificate cannot end PowerShell's quotes and here-strings: neither
     /// contains a quote, a dollar sign or a blank line.
     #[test]
-    fn nobody_is_trusted_but_the_root() {
+    fn only_the_root_is_trusted() {
         for (name, text) in guests("dls.example").files() {
             for lax in [
                 "--insecure",

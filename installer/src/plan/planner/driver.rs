@@ -1,6 +1,8 @@
+use std::collections::BTreeSet;
+
 use vgpu_manifest::driver::{DriverKind, DriverRecord};
 use vgpu_manifest::inventory::Inventory;
-use vgpu_manifest::platform::PciId;
+use vgpu_manifest::platform::{PciAddress, PciId};
 use vgpu_manifest::verdict::Config;
 use vgpu_manifest::{Item, Kind, Manifest, Mode, UnitName};
 
@@ -26,14 +28,19 @@ pub(super) fn steps(
 ) -> Result<Vec<Step>, Unsuitable> {
     let Some(vgpu) = &around.vgpu else { return Ok(Vec::new()) };
     let Some(found) = hosts(manifest).find(|(_, record)| record.version == vgpu.driver) else {
-        // A bundle without a driver may contain anything else.
-        return Ok(Vec::new());
+        let carried: Vec<_> = hosts(manifest).map(|(_, it)| it.version.to_string()).collect();
+        return Err(Unsuitable::Reason(format!(
+            "the bundle fits with driver {}, but has {}; it would install none",
+            vgpu.driver,
+            carried.join(" and ")
+        )));
     };
     let mut driver = spec(manifest, found, vgpu);
     driver.kernels.clone_from(&around.course.build_for);
     let replaces = around.installed.clone().filter(|old| old.version != driver.version);
     let foreign = around.foreign.clone();
     let serves = choices.gpus.serving(&vgpu.gpus, &facts.gpus);
+    let sriov = sriov(manifest, facts, vgpu, &serves);
     let install = InstallDriver { driver, replaces, foreign, serves };
     let mut steps = vec![Step::InstallDriver(Box::new(install))];
     if facts.packages.iter().any(MendPackages::is_for) {
@@ -57,7 +64,7 @@ pub(super) fn steps(
         }));
     }
     steps.push(Step::StartServices(StartServices { units }));
-    steps.extend(sriov(manifest, facts, vgpu));
+    steps.extend(sriov);
     steps.extend(hooks());
     Ok(steps)
 }
@@ -87,7 +94,9 @@ fn spec(manifest: &Manifest, (item, record): (&Item, &DriverRecord), vgpu: &Vgpu
 fn old_config(manifest: &Manifest, driver: &Item) -> Result<Step, Unsuitable> {
     let mut others = hosts(manifest).filter(|(item, _)| item.name() != driver.name());
     let found = others.find_map(|(item, record)| Some((item, &record.version, record.config?)));
-    let (item, version, sha256) = found.ok_or(Unsuitable::NoOldConfig)?;
+    let none =
+        "the GPU needs the vgpuConfig.xml of a 16.x driver, but the bundle has no second driver";
+    let (item, version, sha256) = found.ok_or_else(|| Unsuitable::Reason(none.to_owned()))?;
     Ok(Step::OldConfig(OldConfig {
         item: item.name().clone(),
         content: item.into(),
@@ -114,16 +123,24 @@ fn hooks() -> [Step; 3] {
     })
 }
 
-/// Plans virtual functions, for GPUs that have them and are natively supported.
-fn sriov(manifest: &Manifest, facts: &Inventory, vgpu: &Vgpu) -> Option<Step> {
+/// Plans virtual functions, for natively supported GPUs that have them and serve vGPUs.
+fn sriov(
+    manifest: &Manifest,
+    facts: &Inventory,
+    vgpu: &Vgpu,
+    serves: &BTreeSet<PciAddress>,
+) -> Option<Step> {
     let nvidia = facts.gpus.iter().filter(|gpu| gpu.id.vendor() == PciId::NVIDIA);
-    let has_functions = nvidia.filter_map(|gpu| gpu.sr_iov.as_ref()).any(|sr_iov| sr_iov.total > 0);
-    if !vgpu.native || !has_functions {
+    let serving = nvidia.filter(|gpu| serves.contains(&gpu.address));
+    let with_functions =
+        serving.filter(|gpu| gpu.sr_iov.as_ref().is_some_and(|sr_iov| sr_iov.total > 0));
+    let gpus: BTreeSet<_> = with_functions.map(|gpu| gpu.address).collect();
+    if !vgpu.native || gpus.is_empty() {
         return None;
     }
     let helper = "pve-nvidia-vgpu-helper";
     let ships = facts.packages.iter().any(|package| package.name.as_str() == helper)
         || manifest.has_package(helper);
     let by = if ships { SriovBy::Pve } else { SriovBy::Ourselves };
-    Some(Step::EnableSriov(EnableSriov { by }))
+    Some(Step::EnableSriov(EnableSriov { by, gpus }))
 }

@@ -2,23 +2,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::driver::DriverKind;
-use vgpu_manifest::inventory::Inventory;
+use vgpu_manifest::inventory::{Inventory, Leftover};
 use vgpu_manifest::platform::{BootLoader, CpuVendor, KernelSeries, SecureBoot};
 use vgpu_manifest::ui::{Exit, Explain};
-use vgpu_manifest::unlock::GlibcVersion;
-use vgpu_manifest::{
-    HostPath, Iommu, ItemName, KernelWord, Kind, Manifest, Mode, ModuleName, ParseTextError,
-    UnitName,
-};
+use vgpu_manifest::{Iommu, ItemName, KernelWord, Kind, Manifest, ModuleName, ParseTextError};
 
 mod driver;
 mod guests;
 mod packages;
 mod unlock;
 
-pub(crate) use self::guests::GuestFileError;
-
-use super::Plan;
+use super::{Plan, Resume, resume_unit};
 use crate::act::ForeignDriver;
 use crate::component::Component;
 use crate::driver::DriverSpec;
@@ -30,11 +24,10 @@ use crate::kernel::choice::Course;
 use crate::license::Service;
 use crate::license::guest::Guests;
 use crate::state;
-use crate::status::resume::{self, Resume};
 use crate::step::{
-    ClearLeftovers, EnableUnit, HandToGuests, HeldForGuests, InstallSelf, InstallUnit,
-    KernelCommandLine, KernelRuns, KeyEnrolled, LoadModules, MakeSigningKey, ModprobeOptions,
-    PinKernel, PlaceFile, PlaceItem, RequestEnrolment, ServeLicenses, Step, UnitDropIn,
+    ClearLeftovers, HandToGuests, HeldForGuests, InstallSelf, InstallUnit, KernelCommandLine,
+    KernelRuns, KeyEnrolled, LoadModules, MakeSigningKey, ModprobeOptions, PinKernel, PlaceItem,
+    RequestEnrolment, ServeLicenses, Step, UnitDropIn,
 };
 
 /// The choices of the operator, and the state of the program itself.
@@ -74,8 +67,8 @@ pub(crate) struct Surroundings {
     pub(crate) resume: Resume,
     /// The handling of kernels.
     pub(crate) course: Course,
-    /// The folder for guest images.
-    pub(crate) iso_storage: FileStorage,
+    /// The storage for guest images, if one of this node may hold them.
+    pub(crate) iso_storage: Option<FileStorage>,
     /// The license server information for guests, if there is a server.
     pub(crate) guests: Option<Guests>,
 }
@@ -84,91 +77,23 @@ pub(crate) struct Surroundings {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum Unsuitable {
-    /// The kernel parameters for the IOMMU depend on the CPU vendor, which is unknown.
-    #[error("the bundle needs the IOMMU, but this CPU is neither from Intel nor from AMD")]
-    Cpu,
-    /// No supported boot loader can set kernel parameters.
-    #[error(
-        "the bundle needs kernel parameters, but this host has no supported boot loader \
-            (GRUB or systemd-boot)"
-    )]
-    BootLoader,
-    /// The bundle refers to an item that it does not have.
-    #[error("the bundle refers to item `{0}`, which it does not have")]
-    NoItem(ItemName),
-    /// The path is reserved.
-    #[error("the bundle places {0}, which is reserved for vgpu-installer")]
-    OwnPath(HostPath),
-    /// The bundle declares two nodes for one path.
-    #[error("the bundle places {0} twice")]
-    Twice(HostPath),
-    /// A file would be set-user-ID or set-group-ID.
-    #[error("the bundle places {path} with mode {mode}; set-id and sticky bits are refused")]
-    SetId {
-        /// The file.
-        path: HostPath,
-        /// Its mode.
-        mode: Mode,
-    },
-    /// The metapackage of Proxmox VE must not be in a bundle.
-    #[error(
-        "the bundle contains `proxmox-ve`, which is never changed; build it without this package"
-    )]
-    ProxmoxVe,
-    /// The packages are for another Debian release.
-    #[error("the bundle contains packages for {}, but this host {}", .carries.join(" and "), release(.here.as_deref()))]
-    Release {
-        /// The releases that the bundle has packages for.
-        carries: Vec<String>,
-        /// The release of the host, if known.
-        here: Option<String>,
-    },
-    /// A package is for another architecture.
-    #[error("the bundle contains {package} for {arch}; only amd64 is supported")]
-    Architecture {
-        /// The package.
-        package: String,
-        /// Its architecture.
-        arch: String,
-    },
-    /// The firmware would refuse the kernel.
-    #[error(
-        "Secure Boot is on, but the bundle's kernel {0} is not signed; build it with `{0}-signed`"
-    )]
-    UnsignedKernel(String),
-    /// A GPU needs an older list of vGPU types.
-    #[error(
-        "the GPU needs the vgpuConfig.xml of a 16.x driver, but the bundle has no second driver"
-    )]
-    NoOldConfig,
-    /// A GPU needs an unlock library.
-    #[error("the bundle has no unlock library, which the GPU or the bundle's overrides require")]
-    NoUnlock,
-    /// The unlock library is not available for this host.
-    #[error("{}, and the bundle has no `cargo` to build the unlock library", too_old(.here.as_ref(), .needs.as_ref()))]
-    NoCompiler {
-        /// The glibc version of the host.
-        here: Option<GlibcVersion>,
-        /// The glibc version that the prebuilt library needs, if there is one.
-        needs: Option<GlibcVersion>,
-    },
-    /// The verdict of the catalog is unsuitable.
+    /// The judgement objects, for these reasons.
+    #[error("{}", .0.join("; "))]
+    Objections(Vec<String>),
+    /// The reason, for the operator.
     #[error("{0}")]
-    Verdict(String),
-    /// A template unit has no instance to start.
-    #[error("the bundle enables {0}, which is a template; name an instance of it")]
-    Template(UnitName),
+    Reason(String),
     /// The GPU cannot be used in the way that the operator requested.
     #[error(transparent)]
     Gpu(#[from] Unavailable),
-    /// The guest drivers do not fit into one image.
-    #[error("cannot build the guest image: {0}")]
-    GuestFile(#[from] GuestFileError),
     /// The program that makes the guest image is missing.
     #[error(
         "the guest image needs the package `genisoimage`, which is neither on this node nor in the bundle"
     )]
     NoGenisoimage,
+    /// No storage may hold the guest image.
+    #[error("the bundle has guest drivers, but no storage of this node may hold CD images")]
+    NoImageStorage,
     /// A kernel parameter of the installer is invalid: a bug in this program.
     #[error(transparent)]
     Word(#[from] ParseTextError),
@@ -180,23 +105,15 @@ impl Explain for Unsuitable {
     }
 
     fn hint(&self) -> Option<&str> {
-        let install = "run `apt install genisoimage`, or add it to the packages of the recipe";
-        matches!(self, Self::NoGenisoimage).then_some(install)
-    }
-}
-
-fn release(here: Option<&str>) -> String {
-    here.map_or("does not state its release".to_owned(), |here| {
-        format!("is {}", here.escape_debug())
-    })
-}
-
-fn too_old(here: Option<&GlibcVersion>, needs: Option<&GlibcVersion>) -> String {
-    match (here, needs) {
-        (Some(here), Some(needs)) => {
-            format!("the unlock library needs glibc {needs}, but this host has {here}")
+        match self {
+            Self::NoGenisoimage => {
+                Some("run `apt install genisoimage`, or add it to the packages of the recipe")
+            }
+            Self::NoImageStorage => {
+                Some("allow it for one: `pvesm set local --disable 0 --content iso,…`")
+            }
+            _ => None,
         }
-        _ => "the bundle has only the sources of the unlock library".to_owned(),
     }
 }
 
@@ -221,7 +138,7 @@ pub(crate) fn plan_with(
 ) -> Result<Plan, Unsuitable> {
     let mut steps = vec![Step::InstallSelf(InstallSelf { content: choices.program })];
     if brings_driver(manifest) {
-        steps.extend(ClearLeftovers::in_the_way(&facts.leftovers).map(Step::ClearLeftovers));
+        steps.extend(leftovers(facts, choices, around)?.map(Step::ClearLeftovers));
     }
     steps.extend(packages::steps(manifest, facts)?);
     let mut later = Vec::new();
@@ -265,21 +182,34 @@ pub(crate) fn plan_with(
         let service = service.carried_over(manifest);
         steps.push(Step::ServeLicenses(Box::new(ServeLicenses { service })));
     }
-    if around.resume == Resume::ByItself && !later.is_empty() {
-        steps.extend(resume_steps()?);
+    if around.resume == Resume::ByUnit && !later.is_empty() {
+        steps.extend(resume_unit::steps()?);
     }
     Ok(Plan::new(steps, later))
 }
 
-/// Returns the unit that resumes after the reboot.
-fn resume_steps() -> Result<[Step; 2], Unsuitable> {
-    let (unit, wanted_by) = (resume::UNIT.parse()?, "multi-user.target".parse()?);
-    let file = resume::unit_path();
-    let component = Component::Shared;
-    let (mode, text) = (Mode::FILE, resume::unit_text());
-    let place = PlaceFile { path: file.clone(), mode, text, component };
-    let enable = EnableUnit { unit, file, wanted_by, component };
-    Ok([Step::PlaceFile(place), Step::EnableUnit(enable)])
+/// Returns the removal of leftovers that keep the driver from the GPUs for vGPU, and fails if one of
+/// them can only be removed by the operator. A passthrough of other GPUs stays.
+fn leftovers(
+    facts: &Inventory,
+    choices: &Choices,
+    around: &Surroundings,
+) -> Result<Option<ClearLeftovers>, Unsuitable> {
+    let able = around.vgpu.as_ref().map(|vgpu| &vgpu.gpus);
+    let serving = able.map(|able| choices.gpus.serving(able, &facts.gpus)).unwrap_or_default();
+    let concerns = |leftover: &&Leftover| {
+        leftover.gpus.is_empty() || serving.iter().any(|gpu| leftover.concerns(*gpu))
+    };
+    let concerning: Vec<_> = facts.leftovers.iter().filter(concerns).cloned().collect();
+    let refused = ClearLeftovers::refused(&concerning);
+    let refused: Vec<_> = refused
+        .map(|it| format!("{it} keeps NVIDIA's driver from a GPU for vGPU; remove it"))
+        .collect();
+    if refused.is_empty() {
+        Ok(ClearLeftovers::in_the_way(&concerning))
+    } else {
+        Err(Unsuitable::Objections(refused))
+    }
 }
 
 fn brings_driver(manifest: &Manifest) -> bool {
@@ -307,7 +237,7 @@ fn modules(
             modules.push(module);
         }
     }
-    let boots = facts.kernels.pinned.as_ref().or(facts.kernels.running.as_ref());
+    let boots = facts.kernels.next_boot().or(facts.kernels.running.as_ref());
     if boots.is_some_and(|kernel| kernel.series() >= KernelSeries::new(6, 2)) {
         modules.retain(|module| module.as_str() != "vfio_virqfd");
     }
@@ -315,22 +245,29 @@ fn modules(
 }
 
 fn content(manifest: &Manifest, name: &ItemName) -> Result<Content, Unsuitable> {
-    let item = manifest.item(name).ok_or_else(|| Unsuitable::NoItem(name.clone()))?;
-    Ok(item.into())
+    let none = || {
+        Unsuitable::Reason(format!("the bundle refers to item `{name}`, which it does not have"))
+    };
+    Ok(manifest.item(name).ok_or_else(none)?.into())
 }
 
 fn files(manifest: &Manifest) -> Result<Vec<Step>, Unsuitable> {
     let mut taken = BTreeSet::from([InstallSelf::path()]);
     let mut steps = Vec::new();
     for file in &manifest.wants.files {
-        if state::reserves(&file.path) {
-            return Err(Unsuitable::OwnPath(file.path.clone()));
+        let (path, mode) = (&file.path, file.mode);
+        if state::reserves(path) {
+            return Err(Unsuitable::Reason(format!(
+                "the bundle places {path}, which is reserved for vgpu-installer"
+            )));
         }
-        if !file.mode.to_string().starts_with('0') {
-            return Err(Unsuitable::SetId { path: file.path.clone(), mode: file.mode });
+        if !mode.to_string().starts_with('0') {
+            return Err(Unsuitable::Reason(format!(
+                "the bundle places {path} with mode {mode}; set-id and sticky bits are refused"
+            )));
         }
-        if !taken.insert(file.path.clone()) {
-            return Err(Unsuitable::Twice(file.path.clone()));
+        if !taken.insert(path.clone()) {
+            return Err(Unsuitable::Reason(format!("the bundle places {path} twice")));
         }
         steps.push(Step::PlaceItem(PlaceItem {
             item: file.item.clone(),
@@ -348,7 +285,10 @@ fn units(manifest: &Manifest) -> Result<Vec<Step>, Unsuitable> {
     for unit in &manifest.wants.units {
         let is_template = unit.name.as_str().contains("@.");
         if is_template && unit.wanted_by.is_some() {
-            return Err(Unsuitable::Template(unit.name.clone()));
+            return Err(Unsuitable::Reason(format!(
+                "the bundle enables {}, which is a template; name an instance of it",
+                unit.name
+            )));
         }
         steps.push(Step::InstallUnit(InstallUnit {
             unit: unit.name.clone(),
@@ -375,7 +315,12 @@ fn kernel_words(manifest: &Manifest, facts: &Inventory) -> Result<Vec<KernelWord
         // PVE kernels before 6.8 leave Intel's IOMMU off; on later ones the parameter is harmless.
         (Some(Iommu::On), CpuVendor::Intel) => &["intel_iommu=on", "iommu=pt"],
         (Some(Iommu::On), CpuVendor::Amd) => &["iommu=pt"],
-        (Some(Iommu::On), CpuVendor::Other) => return Err(Unsuitable::Cpu),
+        (Some(Iommu::On), CpuVendor::Other) => {
+            return Err(Unsuitable::Reason(
+                "the bundle needs the IOMMU, but this CPU is neither from Intel nor from AMD"
+                    .to_owned(),
+            ));
+        }
     };
     let mut words = Vec::new();
     for word in iommu {
@@ -397,5 +342,12 @@ fn loaders(facts: &Inventory) -> Result<Vec<BootLoader>, Unsuitable> {
     }
     let seen: BTreeMap<_, _> =
         facts.boot.evidence.iter().map(|sign| (sign.loader.to_string(), sign.loader)).collect();
-    if seen.is_empty() { Err(Unsuitable::BootLoader) } else { Ok(seen.into_values().collect()) }
+    if seen.is_empty() {
+        return Err(Unsuitable::Reason(
+            "the bundle needs kernel parameters, but this host has no supported boot loader \
+                (GRUB or systemd-boot)"
+                .to_owned(),
+        ));
+    }
+    Ok(seen.into_values().collect())
 }

@@ -33,11 +33,18 @@ fn files(manifest: &Manifest, facts: &Inventory) -> Result<Vec<PackageFile>, Uns
             continue;
         }
         if record.name.as_str() == "proxmox-ve" {
-            return Err(Unsuitable::ProxmoxVe);
+            return Err(Unsuitable::Reason(
+                "the bundle contains `proxmox-ve`, which is never changed; build it without this \
+                    package"
+                    .to_owned(),
+            ));
         }
         if !["amd64", "all"].contains(&record.arch.as_str()) {
-            let [package, arch] = [record.name.as_str(), record.arch.as_str()].map(str::to_owned);
-            return Err(Unsuitable::Architecture { package, arch });
+            return Err(Unsuitable::Reason(format!(
+                "the bundle contains {} for {}; only amd64 is supported",
+                record.name.as_str(),
+                record.arch.as_str()
+            )));
         }
         let mut file = PackageFile::of(record, item);
         let requested = file.reason == PackageReason::Requested;
@@ -48,7 +55,11 @@ fn files(manifest: &Manifest, facts: &Inventory) -> Result<Vec<PackageFile>, Uns
             && file.reason != PackageReason::Return
             && is_unsigned_kernel(file.name.as_str())
         {
-            return Err(Unsuitable::UnsignedKernel(file.name.to_string()));
+            return Err(Unsuitable::Reason(format!(
+                "Secure Boot is on, but the bundle's kernel {0} is not signed; build it with \
+                    `{0}-signed`",
+                file.name
+            )));
         }
         files.push(file);
     }
@@ -82,9 +93,15 @@ fn archives<'m>(
             Ok(own.map(|archive| &archive.name).collect())
         }
         None if manifest.records(Kind::package).next().is_none() => Ok(BTreeSet::new()),
-        None => Err(Unsuitable::Release {
-            carries: releases.into_iter().map(str::to_owned).collect(),
-            here: here.map(str::to_owned),
-        }),
+        None => {
+            let releases: Vec<_> = releases.into_iter().collect();
+            let here = here.map_or("does not state its release".to_owned(), |here| {
+                format!("is {}", here.escape_debug())
+            });
+            Err(Unsuitable::Reason(format!(
+                "the bundle contains packages for {}, but this host {here}",
+                releases.join(" and ")
+            )))
+        }
     }
 }

@@ -16,7 +16,8 @@ pub(super) fn steps(
     vgpu: &Vgpu,
 ) -> Result<Vec<Step>, Unsuitable> {
     let overrides = &manifest.wants.overrides;
-    if vgpu.unlock.is_none() && overrides.is_empty() {
+    let config = &manifest.wants.unlock;
+    if vgpu.unlock.is_none() && overrides.is_empty() && config.is_empty() {
         return Ok(Vec::new());
     }
     let sources = sources(manifest, vgpu)?;
@@ -26,8 +27,8 @@ pub(super) fn steps(
         let text = format!("[Service]\nEnvironment=LD_PRELOAD={LIBRARY}\n");
         steps.push(file(&path, text));
     }
-    let unlocks = vgpu.unlock.is_some();
-    steps.push(file("/etc/vgpu_unlock/config.toml", format!("unlock = {unlocks}\n")));
+    let text = config.to_toml(vgpu.unlock.is_some());
+    steps.push(file("/etc/vgpu_unlock/config.toml", text));
     steps.push(file("/etc/vgpu_unlock/profile_override.toml", overrides.to_toml()));
     Ok(steps)
 }
@@ -50,7 +51,10 @@ fn sources<'m>(
     let wanted = vgpu.unlock.as_ref().and_then(|unlock| unlock.library.as_ref());
     let fits = |record: &UnlockRecord| wanted.is_some() && record.library.as_ref() == wanted;
     let found = manifest.records(Kind::unlock).find(|(_, record)| fits(record));
-    found.or_else(|| manifest.records(Kind::unlock).next()).ok_or(Unsuitable::NoUnlock)
+    let none = "the bundle has no unlock library, which the GPU or the bundle's overrides require";
+    found
+        .or_else(|| manifest.records(Kind::unlock).next())
+        .ok_or_else(|| Unsuitable::Reason(none.to_owned()))
 }
 
 /// Returns the prebuilt library if the host's glibc can load it, else its sources.
@@ -77,8 +81,16 @@ fn library(
             || manifest.has_package(name)
     };
     if !["cargo", "cargo-web"].iter().any(|name| has(name)) {
-        let needs = built.map(|(_, library)| library.glibc);
-        return Err(Unsuitable::NoCompiler { here, needs });
+        let why = match here.zip(built) {
+            Some((here, (_, library))) => format!(
+                "the unlock library needs glibc {}, but this host has {here}",
+                library.glibc
+            ),
+            None => "the bundle has only the sources of the unlock library".to_owned(),
+        };
+        return Err(Unsuitable::Reason(format!(
+            "{why}, and the bundle has no `cargo` to build the unlock library"
+        )));
     }
     Ok(Step::BuildUnlock(BuildUnlock {
         source: UnlockSource { item: source.name().clone(), content: source.into() },

@@ -1,6 +1,6 @@
 //! Objects that were changed outside vgpu-installer are kept and listed.
 
-use vgpu_manifest::inventory::{Leftover, LeftoverKind};
+use vgpu_manifest::inventory::{Among, Leftover, LeftoverKind, LeftoverLine};
 
 use super::*;
 use crate::journal::{Kept, Why};
@@ -48,7 +48,7 @@ fn a_change_of_permissions_or_owner_alone_counts_as_a_change() {
 }
 
 #[test]
-fn only_our_words_leave_a_kernel_command_line_that_somebody_else_has_edited() {
+fn only_own_parameters_leave_a_kernel_command_line_that_was_edited_since() {
     let mut world = applied();
     let line = "root=ZFS=rpool/ROOT/pve-1 boot=zfs intel_iommu=on iommu=pt mitigations=off\n";
     world.host.place("/etc/kernel/cmdline", line);
@@ -77,7 +77,7 @@ fn a_word_that_was_there_before_us_stays() {
 }
 
 #[test]
-fn a_directory_that_somebody_else_replaced_does_not_stop_a_revert() {
+fn a_directory_that_was_replaced_since_does_not_stop_a_revert() {
     let mut host = host();
     host.place("/srv/d/x", "old\n");
     let mut world = World::new(&host);
@@ -89,12 +89,19 @@ fn a_directory_that_somebody_else_replaced_does_not_stop_a_revert() {
 
 #[test]
 fn what_an_earlier_installation_left_comes_back_with_a_revert() {
-    let leftover = |kind, path: &str| Leftover { kind, path: fixed(path) };
+    let leftover = |kind, path: &str| Leftover::at(kind, fixed(path));
+    let (conf, wish) =
+        ("/etc/modprobe.d/vfio.conf", "/etc/systemd/system/multi-user.target.wants/vf.service");
+    let line = Some(LeftoverLine::new(1, "options vfio-pci ids=10de:1eb8", Among::Leftovers));
     let left = [
         leftover(LeftoverKind::UdevRules, "/etc/udev/rules.d/90-vfio-pci.rules"),
         leftover(LeftoverKind::ModulesVirqfd, "/etc/modules"),
+        Leftover { line, ..leftover(LeftoverKind::VfioIds, conf) },
+        leftover(LeftoverKind::SriovUnit, wish),
     ];
     let mut before = host();
+    before.place(conf, "options vfio-pci ids=10de:1eb8\n");
+    before.place(wish, "[Service]\n");
     before.place("/etc/udev/rules.d/90-vfio-pci.rules", "KERNELS==\"0000:02:00.0\"\n");
     before.place("/etc/modules", "loop\nvfio_virqfd\n");
     let step = ClearLeftovers::in_the_way(&left).unwrap();
@@ -103,6 +110,9 @@ fn what_an_earlier_installation_left_comes_back_with_a_revert() {
     carry_out(&mut world, &plan).unwrap();
     assert_eq!(world.host.text_of("/etc/udev/rules.d/90-vfio-pci.rules"), None);
     assert_eq!(world.host.text_of("/etc/modules").unwrap(), "loop\n");
+    assert_eq!((world.host.text_of(conf), world.host.text_of(wish)), (None, None));
     assert_eq!(world.revert().unwrap(), []);
-    assert_eq!(world.host.picture(&[]), before.picture(&[]));
+    // The simulated initramfs is that of a host without these files.
+    let derived = ["/boot", "/run"];
+    assert_eq!(world.host.picture(&derived), before.picture(&derived));
 }

@@ -7,32 +7,25 @@ use vgpu_manifest::platform::CpuVendor;
 use super::planner::{facts, item_of, manifest};
 use super::*;
 use crate::gpus::GpuChoice;
-use crate::host::HostError;
 use crate::kernel::choice::Course;
 use crate::step::{KernelRuns, PinKernel};
 
 const OLD: &str = "6.8.12-4-pve";
 const PIN: &str = "/etc/kernel/proxmox-boot-pin";
 
-fn boot_tool(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
-    match args {
-        ["kernel", "pin", kernel] => host.scribble(PIN, &format!("{kernel}\n"))?,
-        ["refresh"] => host.scribble("/boot/efi/loader/entries/pve.conf", "")?,
-        _ => return Ok(1),
-    }
-    Ok(0)
-}
-
 fn zpool(host: &mut MemHost) -> i32 {
     let says = host.text_of("/run/zpool").unwrap_or_default();
-    host.said.push_str(&says);
+    host.stdout.push_str(&says);
     0
 }
 
 fn node() -> MemHost {
     let mut host = host();
     host.place("/proc/sys/kernel/osrelease", "6.17.13-1-pve");
-    host.programs.insert("proxmox-boot-tool", boot_tool);
+    for path in ["/usr/sbin/proxmox-boot-tool", "/boot/vmlinuz-6.17.13-1-pve"] {
+        host.place(path, "");
+    }
+    host.place(&format!("/boot/vmlinuz-{OLD}"), "");
     host.programs.insert("zpool", |host, _| Ok(zpool(host)));
     host
 }
@@ -49,6 +42,9 @@ fn a_kernel_is_held_waited_for_and_let_go() {
     let mut before = node();
     before.place(PIN, "6.17.13-1-pve\n");
     before.place("/run/zpool", "disabled\n");
+    for words in [&["kernel", "pin", "6.17.13-1-pve"][..], &["refresh"]] {
+        run_transient(&mut before, &crate::host::Command::new("proxmox-boot-tool", words)).unwrap();
+    }
     let mut world = World::new(&before);
     let foretold = rehearse(&plan(), &world.host).unwrap();
     assert_eq!(foretold.plan, plan());
@@ -104,8 +100,8 @@ fn made(around: &Surroundings, state: PackageState) -> (Vec<String>, Vec<String>
         let Step::InstallDriver(step) = step else { continue };
         assert_eq!(step.driver.kernels, around.course.build_for);
     }
-    let said = |steps: &[Step]| steps.iter().map(Step::summary).collect();
-    (said(&plan.before_reboot), said(&plan.after_reboot))
+    let summaries = |steps: &[Step]| steps.iter().map(Step::summary).collect();
+    (summaries(&plan.before_reboot), summaries(&plan.after_reboot))
 }
 
 fn around(course: Course) -> Surroundings {
@@ -130,7 +126,7 @@ fn kernels_are_held_and_packages_mended_only_where_it_is_asked_for() {
 
     let kernel = Some(OLD.parse().unwrap());
     let build_for = kernel.clone().into_iter().collect();
-    let course = Course { hold: kernel.clone(), wait_for: kernel, build_for };
+    let course = Course { hold: kernel.clone(), wait_for: kernel, build_for, beaten_by: None };
     let (now, later) = made(&around(course), PackageState::HalfConfigured);
     assert!(now.contains(&format!("pin the boot kernel to {OLD}")), "{now:?}");
     assert_eq!(later[0], format!("check that kernel {OLD} is running"));

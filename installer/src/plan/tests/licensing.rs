@@ -23,8 +23,31 @@ fn runs(vmid: &str) -> String {
     format!("/run/pct/{vmid}")
 }
 
+/// The image has files where the server's folders are mounted, and an opaque whiteout that empties
+/// the second one.
+const IN_IMAGE: [(&str, &str); 2] =
+    [("/app/cert", "webserver.key"), ("/app/database", ".wh..wh..opq")];
+
+/// Extracts the image as `pct create` does: mount points that it is given are mounted before, so
+/// that files replace those of the node, and whiteouts remove them (pve-container 6.1.10,
+/// API2/LXC.pm 548-558; proxmox-oci 0.2.1, lib.rs 305).
+fn extract(host: &mut MemHost, mounts: &[&str]) -> Result<(), HostError> {
+    for (folder, file) in IN_IMAGE {
+        let mounted = mounts.iter().find_map(|it| it.strip_suffix(&format!(",mp={folder}")));
+        let Some(on_node) = mounted else { continue };
+        if file == ".wh..wh..opq" {
+            for name in host.list(&fixed(on_node))?.unwrap_or_default() {
+                host.scratch(&format!("{on_node}/{name}"))?;
+            }
+        } else {
+            host.scribble(&format!("{on_node}/{file}"), "of the image\n")?;
+        }
+    }
+    Ok(())
+}
+
 /// A fake `pct`. Options and errors follow its manual page (pve-docs, "pct" and "pct.conf") and
-/// `PVE::API2::LXC`: a VMID is used once; `--description` is stored as comments at the beginning of
+/// `PVE::API2::LXC` of pve-container 6.1.10: a VMID is used once; `--description` is stored as comments at the beginning of
 /// the configuration; an archive must be in its storage; a running container does not start and a
 /// stopped one does not stop; a running container is destroyed only with `--force 1`. An OCI image
 /// defines the container's command until `set --entrypoint` replaces it.
@@ -44,16 +67,22 @@ fn pct(host: &mut MemHost, words: &[&str]) -> Result<i32, HostError> {
                 return Ok(255);
             }
             let mut text = format!("#{}\n", option("--description").unwrap());
-            for key in ["--hostname", "--mp0", "--mp1", "--net0", "--onboot", "--startup"] {
+            for key in ["--hostname", "--net0", "--startup"] {
                 writeln!(text, "{}: {}", &key[2..], option(key).unwrap()).unwrap();
             }
+            // The description is written with the last version of the settings.
+            let mounts: Vec<_> = ["--mp0", "--mp1"].into_iter().filter_map(option).collect();
+            extract(host, &mounts)?;
             host.scribble(&conf(vmid), &(text + "entrypoint: of the image\nunprivileged: 1\n"))?;
         }
-        ("set", Some(text)) => {
-            let key = more[0].strip_prefix("--").unwrap();
-            let mut lines: Vec<_> =
-                text.lines().filter(|line| !line.starts_with(key)).map(str::to_owned).collect();
-            lines.push(format!("{key}: {}", more[1]));
+        // A mount point of a running container would only be pending.
+        ("set", Some(text)) if !is_running => {
+            let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+            for pair in more.chunks(2) {
+                let key = pair[0].strip_prefix("--").unwrap();
+                lines.retain(|line| !line.starts_with(&format!("{key}: ")));
+                lines.push(format!("{key}: {}", pair[1]));
+            }
             host.scribble(&conf(vmid), &(lines.join("\n") + "\n"))?;
         }
         ("start", Some(_)) if !is_running => host.scribble(&runs(vmid), "")?,
@@ -65,7 +94,7 @@ fn pct(host: &mut MemHost, words: &[&str]) -> Result<i32, HostError> {
             host.scratch(&conf(vmid))?;
         }
         ("status", Some(_)) => {
-            host.said = format!("status: {}\n", if is_running { "running" } else { "stopped" });
+            host.stdout = format!("status: {}\n", if is_running { "running" } else { "stopped" });
         }
         _ => return Ok(255),
     }
@@ -81,7 +110,7 @@ fn curl(host: &mut MemHost, words: &[&str]) -> i32 {
         let serves = text.contains(&format!("uvicorn main:app --host=0.0.0.0 --port={port} "));
         serves && host.text_of(&runs(vmid)).is_some()
     });
-    host.said = r#"{"status":"up"}"#.to_owned();
+    host.stdout = r#"{"status":"up"}"#.to_owned();
     if is_up { 0 } else { 7 }
 }
 
@@ -111,7 +140,7 @@ fn openssl(host: &mut MemHost, words: &[&str]) -> Result<i32, HostError> {
         }
         (verb, Some(out)) => host.scribble(out, &format!("made by {verb}\n"))?,
         ("verify", None) => {}
-        (_, None) => host.said = host.text_of(after("-in").unwrap()).unwrap(),
+        (_, None) => host.stdout = host.text_of(after("-in").unwrap()).unwrap(),
     }
     Ok(0)
 }
@@ -206,6 +235,58 @@ fn a_container_is_made_started_and_taken_back() {
     assert_eq!(world.host.text_of("/var/lib/vgpu-offline-license/web/root.key"), root);
     assert_eq!(in_force(&world.host).unwrap(), None);
     assert!(world.host.text_of("/run/pct/105").is_some(), "the container is foreign");
+}
+
+#[test]
+fn files_and_whiteouts_of_an_image_never_reach_the_keys_and_leases_of_the_node() {
+    const LEASES: &str = "/var/lib/vgpu-offline-license/database/db.sqlite";
+    let key = format!("{CERT}/webserver.key");
+    let mut node = node();
+    node.place(LEASES, "leases");
+    let mut world = World::new(&node);
+    carry_out(&mut world, &serve(&contained(100))).unwrap();
+    let of = |host: &MemHost| (host.text_of(&key), host.text_of(LEASES));
+    let before = of(&world.host);
+    assert_eq!(before, (Some("made by genpkey\n".to_owned()), Some("leases".to_owned())));
+    let another = Service {
+        content: Content::of(b"another image"),
+        image: Digest::of(b"another configuration"),
+        ..contained(100)
+    };
+    carry_out(&mut world, &serve(&another)).unwrap();
+    assert_eq!(of(&world.host), before);
+    let mounts = |host: &MemHost| {
+        let text = host.text_of(&conf("100")).unwrap();
+        text.lines().filter(|line| line.starts_with("mp")).count()
+    };
+    assert_eq!(mounts(&world.host), 2);
+    // The revert of the second image creates the first container again.
+    world.revert().unwrap();
+    assert_eq!((of(&world.host), mounts(&world.host)), (before, 2));
+
+    // The same image, with mount points given to `pct create`, would have lost both.
+    let words = [
+        "create",
+        "101",
+        "local:vztmpl/x.tar",
+        "--unprivileged",
+        "1",
+        "--description",
+        "x",
+        "--hostname",
+        "x",
+        "--net0",
+        "x",
+        "--startup",
+        "x",
+        "--mp0",
+        "/var/lib/vgpu-offline-license/cert,mp=/app/cert",
+        "--mp1",
+        "/var/lib/vgpu-offline-license/database,mp=/app/database",
+    ];
+    world.host.place("/var/lib/vz/template/cache/x.tar", "");
+    assert_eq!(pct(&mut world.host, &words).unwrap(), 0);
+    assert_eq!(of(&world.host), (Some("of the image\n".to_owned()), None));
 }
 
 #[test]

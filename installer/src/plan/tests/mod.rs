@@ -7,6 +7,7 @@ mod packages;
 mod phases;
 pub(crate) mod planner;
 mod properties;
+mod rebuilds;
 mod removal;
 mod whole;
 
@@ -33,7 +34,7 @@ const MODULE: &str = "a kernel module\n";
 const UNIT: &str = "[Service]\nExecStart=/bin/true\n";
 
 /// The record of a host driver without further details.
-pub(super) fn host_driver() -> DriverRecord {
+pub(crate) fn host_driver() -> DriverRecord {
     DriverRecord {
         version: "535.230.02".parse().unwrap(),
         kind: DriverKind::Host,
@@ -45,7 +46,7 @@ pub(super) fn host_driver() -> DriverRecord {
 }
 
 /// Returns a host with nodes of every kind, on which all derived state is fresh.
-pub(super) fn host() -> MemHost {
+pub(crate) fn host() -> MemHost {
     let mut host = MemHost::with_files(&[
         ("/etc/default/grub", "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\n"),
         ("/etc/kernel/cmdline", "root=ZFS=rpool/ROOT/pve-1 boot=zfs\n"),
@@ -79,6 +80,7 @@ pub(super) fn rebuild(host: &mut MemHost) {
         run_transient(host, &derived.command()).unwrap();
     }
     host.ran.clear();
+    host.rebuilt.clear();
 }
 
 pub(super) fn place(at: &str, text: &str) -> Step {

@@ -9,7 +9,6 @@ use crate::gpus::Slot;
 use crate::host::HostError;
 use crate::host::testing::Late;
 use crate::power_cut::cut_once;
-use crate::status::resume;
 use crate::step::{
     BuildUnlock, EnableSriov, EnableUnit, HandToGuests, InstallDriver, InstallPackages, LIBRARY,
     OldConfig, SriovBy, StartServices, Status, UnlockSource,
@@ -98,8 +97,7 @@ fn stock() -> MemHost {
 
 /// The common first steps of all three modes.
 fn before_reboot() -> Vec<Step> {
-    let file = resume::unit_path();
-    vec![
+    let mut steps = vec![
         Step::InstallSelf(InstallSelf { content: Content::of(PROGRAM.as_bytes()) }),
         Step::InstallPackages(InstallPackages { files: packages::files() }),
         Step::ModprobeOptions(ModprobeOptions {
@@ -109,9 +107,9 @@ fn before_reboot() -> Vec<Step> {
             words: vec!["iommu=pt".parse().unwrap()],
             loaders: vec![BootLoader::Grub, BootLoader::SystemdBoot],
         }),
-        place(file.as_path().as_str(), &resume::unit_text()),
-        enable(Component::Shared, resume::UNIT, file),
-    ]
+    ];
+    steps.extend(resume_unit::steps().unwrap());
+    steps
 }
 
 fn enable(component: Component, unit: &str, file: HostPath) -> Step {
@@ -137,7 +135,10 @@ fn install() -> Step {
 fn native() -> Plan {
     let mut later = vec![install()];
     later.extend(services());
-    later.push(Step::EnableSriov(EnableSriov { by: SriovBy::Ourselves }));
+    later.push(Step::EnableSriov(EnableSriov {
+        by: SriovBy::Ourselves,
+        gpus: ["0000:81:00.0".parse().unwrap()].into(),
+    }));
     Plan::new(before_reboot(), later)
 }
 

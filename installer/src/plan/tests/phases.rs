@@ -76,7 +76,7 @@ fn a_gpu_for_a_guest_must_really_be_free_for_it_after_the_reboot() {
     let foretold = rehearse(&plan, &world.host).unwrap();
     assert_eq!(foretold.plan, plan, "whether it is free shows only after the reboot");
     assert_eq!(carry_out(&mut world, &plan).unwrap().reboot, Reboot::NeededToContinue);
-    assert!(world.host.ran.contains(&"update-initramfs -u -k all".to_owned()));
+    assert!(world.host.ran.iter().any(|it| it.ends_with("update-initramfs -u -k all")));
 
     let rebooted = Origin { boot: BootId("second".to_owned()), ..origin() };
     let mut driven_by = |driver: &str| {

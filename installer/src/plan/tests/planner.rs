@@ -45,7 +45,7 @@ pub(crate) fn manifest(wants: &str) -> Manifest {
     }
 }
 
-pub(super) fn facts(vendor: CpuVendor, loader: Option<BootLoader>) -> Inventory {
+pub(crate) fn facts(vendor: CpuVendor, loader: Option<BootLoader>) -> Inventory {
     let mut facts = inventory(&host(), Serials::LeaveOut);
     facts.cpu.vendor = vendor;
     facts.boot.loader = loader;
@@ -70,9 +70,13 @@ fn made_for(wants: &str, facts: &Inventory, gpus: GpuChoice) -> Result<Plan, Str
 }
 
 fn gpu(address: &str) -> Gpu {
+    gpu_of("10de:1eb8", address)
+}
+
+pub(crate) fn gpu_of(id: &str, address: &str) -> Gpu {
     Gpu {
         address: address.parse().unwrap(),
-        id: "10de:1eb8".parse().unwrap(),
+        id: id.parse().unwrap(),
         class: "030200".parse().unwrap(),
         driver: None,
         iommu_group: None,
@@ -87,7 +91,7 @@ fn gpu(address: &str) -> Gpu {
 fn what_an_earlier_installation_left_goes_only_where_a_driver_comes() {
     let mut facts = facts(CpuVendor::Amd, Some(BootLoader::Grub));
     let path = fixed("/etc/systemd/system/nvidia-vgpud.service.d/vgpu_unlock.conf");
-    facts.leftovers = vec![Leftover { kind: LeftoverKind::UnlockDropIn, path }];
+    facts.leftovers = vec![Leftover::at(LeftoverKind::UnlockDropIn, path)];
     assert_eq!(made("{}", &facts).unwrap().len(), 1);
     let mut with_driver = manifest("{}");
     with_driver.items.push(item_of("driver.run", Kind::Driver(host_driver())));
@@ -98,10 +102,11 @@ fn what_an_earlier_installation_left_goes_only_where_a_driver_comes() {
         guest_tools: GuestTools::LeftOut,
     };
     let plan = plan(&with_driver, &facts, &choices).unwrap();
-    let said = plan.steps().map(Step::summary).collect::<Vec<_>>().join("\n");
+    let summaries = plan.steps().map(Step::summary).collect::<Vec<_>>().join("\n");
     assert!(
-        said.contains("leftovers of an earlier installation: /etc/systemd/system/nvidia-vgpud"),
-        "{said}"
+        summaries
+            .contains("leftovers of an earlier installation: /etc/systemd/system/nvidia-vgpud"),
+        "{summaries}"
     );
 }
 
@@ -114,6 +119,7 @@ fn a_gpu_for_a_guest_is_taken_by_address_and_looked_at_after_the_reboot() {
         passthrough: vec![Which::Others],
         give_up: Vec::new(),
         foreign_driver: None,
+        allow_unsuitable: false,
     };
     for (kernel, modules) in [
         ("5.15.158-2-pve", "vfio, vfio_iommu_type1, vfio_pci, vfio_virqfd"),
@@ -121,15 +127,15 @@ fn a_gpu_for_a_guest_is_taken_by_address_and_looked_at_after_the_reboot() {
     ] {
         facts.kernels.running = Some(kernel.parse().unwrap());
         let plan = made_for("{}", &facts, choice.clone()).unwrap();
-        let said = |steps: &[Step]| steps.iter().map(Step::summary).collect::<Vec<_>>();
+        let summaries = |steps: &[Step]| steps.iter().map(Step::summary).collect::<Vec<_>>();
         assert_eq!(
-            said(&plan.before_reboot)[1..],
+            summaries(&plan.before_reboot)[1..],
             [
                 format!("load kernel modules at boot: {modules}"),
                 "bind 0000:41:00.0 to vfio-pci for passthrough".to_owned()
             ]
         );
-        assert_eq!(said(&plan.after_reboot), ["check that vfio-pci is bound to 0000:41:00.0"]);
+        assert_eq!(summaries(&plan.after_reboot), ["check that vfio-pci is bound to 0000:41:00.0"]);
     }
     let nowhere = GpuChoice { vgpu: vec!["0000:99:00.0".parse().unwrap()], ..GpuChoice::default() };
     assert!(made_for("{}", &facts, nowhere).unwrap_err().contains("there is no GPU at"));

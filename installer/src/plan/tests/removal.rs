@@ -72,7 +72,7 @@ fn a_folder_goes_with_the_last_component_that_has_something_in_it() {
 }
 
 #[test]
-fn what_somebody_else_has_in_the_folder_is_named() {
+fn foreign_files_in_the_folder_are_named() {
     let mut world = applied();
     world.host.place("/etc/new/mine.conf", "mine\n");
     let kept = take(&mut world, &[Driver, Unlock]).unwrap();

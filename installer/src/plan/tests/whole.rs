@@ -35,7 +35,7 @@ fn each_stale_thing_is_rebuilt_once_and_last_in_both_directions() {
     let mut world = World::new(&host());
     let all = [
         "depmod 6.8.12-4-pve",
-        "update-initramfs -u -k all",
+        "env INITRAMFS_TOOLS_KERNEL_HOOK=1 update-initramfs -u -k all",
         "update-grub",
         "proxmox-boot-tool refresh",
         "systemctl daemon-reload",

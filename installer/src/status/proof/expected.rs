@@ -36,10 +36,10 @@ pub(crate) enum Preload {
     Nothing,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Functions {
-    /// All that the GPUs support.
-    All,
+    /// All that these GPUs support.
+    All(BTreeSet<PciAddress>),
     None,
 }
 
@@ -69,7 +69,7 @@ impl Expected {
                 Step::PlaceItem(step) if step.path.as_path() == LIBRARY => {
                     expected.preload = Preload::Library;
                 }
-                Step::EnableSriov(_) => expected.functions = Functions::All,
+                Step::EnableSriov(step) => expected.functions = Functions::All(step.gpus.clone()),
                 _ => {}
             }
         }

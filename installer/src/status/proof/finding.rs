@@ -108,9 +108,41 @@ pub(crate) struct Proof {
     pub(crate) findings: Vec<Found>,
     /// The vGPU types that the host offers.
     pub(crate) types: Vec<OfferedType>,
+    /// The outlook of the daemons.
+    #[serde(skip)]
+    pub(super) daemons: Daemons,
+}
+
+/// Whether NVIDIA's daemons can still announce something.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Daemons {
+    /// They run or start, or their state is unknown.
+    #[default]
+    MayAnnounce,
+    /// One has failed or cannot start.
+    Failed,
 }
 
 impl Proof {
+    /// Replaces the findings of these checks, and adds those of new ones.
+    pub(super) fn renew<const N: usize>(&mut self, findings: [(Check, Finding); N]) {
+        for (check, finding) in findings {
+            match self.findings.iter_mut().find(|found| found.check == check) {
+                Some(found) => found.finding = finding,
+                None => self.findings.push(Found { check, finding }),
+            }
+        }
+    }
+
+    /// Checks whether everything that is missing may still appear without any action.
+    #[must_use]
+    pub(crate) fn may_come(&self) -> bool {
+        let comes = |check| matches!(check, Check::Services | Check::Functions | Check::Types);
+        self.daemons == Daemons::MayAnnounce
+            && !self.holds()
+            && self.missing().all(|(check, ..)| comes(check))
+    }
+
     /// Checks whether no check failed.
     #[must_use]
     pub(crate) fn holds(&self) -> bool {

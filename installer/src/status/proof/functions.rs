@@ -6,12 +6,13 @@ use vgpu_manifest::platform::PciId;
 use super::Finding;
 use super::expected::Functions;
 
-pub(super) fn check(gpus: &[Gpu], expected: Functions) -> Finding {
-    if expected == Functions::None {
+pub(super) fn check(gpus: &[Gpu], expected: &Functions) -> Finding {
+    let Functions::All(serving) = expected else {
         return Finding::not_asked("no GPU needs any");
-    }
+    };
     let mut says = Vec::new();
-    for (gpu, sr_iov) in gpus.iter().filter_map(|gpu| Some((gpu, with_functions(gpu)?))) {
+    let serving = gpus.iter().filter(|gpu| serving.contains(&gpu.address));
+    for (gpu, sr_iov) in serving.filter_map(|gpu| Some((gpu, with_functions(gpu)?))) {
         let (there, total) = (sr_iov.current, sr_iov.total);
         let shown = u32::try_from(sr_iov.functions.len()).unwrap_or(u32::MAX);
         let told = format!("{} has {there} of {total} virtual functions", gpu.address);

@@ -1,6 +1,12 @@
 //! Checks whether the module is loaded in the installed version.
 
+use std::collections::BTreeSet;
+
+use vgpu_manifest::inventory::{Gpu, LeftoverKind};
+use vgpu_manifest::platform::PciAddress;
+
 use super::Finding;
+use crate::facts::passthrough_leftovers;
 use crate::host::{HostError, Look};
 use crate::state::fixed;
 
@@ -24,12 +30,20 @@ fn state_of(text: &str, module: &str) -> Option<ModuleState> {
     })
 }
 
-pub(super) fn check(look: &dyn Look, version: &str) -> Result<Finding, HostError> {
+pub(super) fn check(
+    look: &dyn Look,
+    version: &str,
+    gpus: &[Gpu],
+    expected: &BTreeSet<PciAddress>,
+) -> Result<Finding, HostError> {
     let modules = look.text(&fixed("/proc/modules"))?.unwrap_or_default();
     let folder = look.stat(&fixed("/sys/module/nvidia"))?;
     let loaded = look.text(&fixed("/sys/module/nvidia/version"))?;
     let state = state_of(&modules, "nvidia");
     if folder.is_none() && state.is_none() {
+        if let Some(held) = held(look, gpus, expected) {
+            return Ok(held);
+        }
         return Ok(if state_of(&modules, "nouveau").is_some() {
             Finding::missing(
                 "the module is not loaded: nouveau uses the GPU",
@@ -54,6 +68,34 @@ pub(super) fn check(look: &dyn Look, version: &str) -> Result<Finding, HostError
         )),
         _ => Ok(Finding::good(format!("{version} is loaded"))),
     }
+}
+
+/// Returns the finding on GPUs for vGPU that `vfio-pci` holds, so that loading the module would not
+/// help. An older plan does not name its GPUs.
+fn held(look: &dyn Look, gpus: &[Gpu], expected: &BTreeSet<PciAddress>) -> Option<Finding> {
+    let leftovers = passthrough_leftovers(look, gpus);
+    let is_bound = |gpu: &&Gpu| {
+        let mut bound = leftovers.iter().filter(|it| it.kind == LeftoverKind::VfioBound);
+        bound.any(|it| it.gpus.contains(&gpu.address))
+            && (expected.is_empty() || expected.contains(&gpu.address))
+    };
+    let held: Vec<_> = gpus.iter().filter(is_bound).map(|gpu| gpu.address).collect();
+    if held.is_empty() {
+        return None;
+    }
+    let addresses: Vec<_> = held.iter().map(ToString::to_string).collect();
+    let causes = leftovers.iter().filter(|it| it.line.is_some());
+    let causes = causes.filter(|it| held.iter().any(|gpu| it.concerns(*gpu)));
+    let causes: Vec<_> = causes.map(ToString::to_string).collect();
+    let remedy = if causes.is_empty() {
+        "shut down guests that use the GPU directly, or find the setting that binds it: \
+            `grep -r vfio /etc/modprobe.d /etc/default/grub /etc/udev/rules.d`"
+            .to_owned()
+    } else {
+        format!("remove {}, run `update-initramfs -u -k all`, and reboot", causes.join(", "))
+    };
+    let reason = format!("the module is not loaded: vfio-pci holds {}", addresses.join(", "));
+    Some(Finding::missing(reason, remedy))
 }
 
 #[cfg(test)]

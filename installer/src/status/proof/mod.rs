@@ -28,6 +28,8 @@ pub(crate) use self::module::{Built, newest};
 pub(crate) use self::sizes::add_sizes;
 pub(crate) use self::table::table;
 
+use vgpu_manifest::inventory::Gpu;
+
 use crate::facts::{gpus, kernels, secure_boot};
 use crate::host::{HostError, Look};
 
@@ -39,20 +41,47 @@ pub(crate) fn prove(look: &dyn Look, expected: &Expected) -> Result<Proof, HostE
     let version = driver.to_string();
     let kernels = kernels(look);
     let gpus = gpus(look);
-    let units = services::look_at(look, &expected.services)?;
     let built = module::Built::look(look, &version)?;
-    let (offered, types) = types::check(look, &gpus, &expected.gpus);
+    let loaded = loaded::check(look, &version, &gpus, &expected.gpus)?;
+    let tool = smi::check(look, &version, expected.cards, &loaded)?;
     let findings = [
         (Check::Module, module::running(&built, &kernels)),
         (Check::NextKernel, module::next(&built, &kernels)),
         (Check::Signature, module::signature(look, secure_boot(look), &kernels)?),
-        (Check::Loaded, loaded::check(look, &version)?),
-        (Check::Tool, smi::check(look, &version, expected.cards)?),
+        (Check::Loaded, loaded),
+        (Check::Tool, tool),
+    ];
+    let mut proof = Proof::default();
+    proof.renew(findings);
+    announced(look, expected, &gpus, &mut proof)?;
+    Ok(proof)
+}
+
+/// Repeats the checks whose results NVIDIA's daemons announce some time after their start. All
+/// others stay: `dkms status` alone can take ten seconds.
+pub(crate) fn prove_announced(
+    look: &dyn Look,
+    expected: &Expected,
+    proof: &mut Proof,
+) -> Result<(), HostError> {
+    announced(look, expected, &gpus(look), proof)
+}
+
+fn announced(
+    look: &dyn Look,
+    expected: &Expected,
+    gpus: &[Gpu],
+    proof: &mut Proof,
+) -> Result<(), HostError> {
+    let units = services::look_at(look, &expected.services)?;
+    let (offered, types) = types::check(look, gpus, &expected.gpus);
+    proof.renew([
         (Check::Services, services::check(units.as_deref(), &expected.services)),
         (Check::Preload, preload::check(look, units.as_deref(), expected)?),
-        (Check::Functions, functions::check(&gpus, expected.functions)),
+        (Check::Functions, functions::check(gpus, &expected.functions)),
         (Check::Types, types),
-    ];
-    let findings = findings.into_iter().map(|(check, finding)| Found { check, finding });
-    Ok(Proof { findings: findings.collect(), types: offered })
+    ]);
+    proof.types = offered;
+    proof.daemons = services::daemons(units.as_deref());
+    Ok(())
 }

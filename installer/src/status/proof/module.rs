@@ -3,7 +3,7 @@
 use std::fmt;
 
 use vgpu_manifest::HostPath;
-use vgpu_manifest::inventory::{Kernel, KernelPart, Kernels};
+use vgpu_manifest::inventory::{BootReason, Kernel, KernelPart, Kernels};
 use vgpu_manifest::platform::{KernelRelease, SecureBoot};
 
 use super::Finding;
@@ -121,13 +121,13 @@ pub(super) fn running(built: &Built<'_>, kernels: &Kernels) -> Finding {
     }
 }
 
-/// Checks the kernel of the next boot: the pinned one, or else the newest.
+/// Checks the kernel of the next boot.
 ///
-/// A newer kernel that a pin holds back is only mentioned.
+/// A newer kernel that a setting holds back is only mentioned.
 pub(super) fn next(built: &Built<'_>, kernels: &Kernels) -> Finding {
-    let Some(newest) = newest(kernels) else { return Finding::not_asked("no kernel is installed") };
-    let pinned = kernels.pinned_next.as_ref().or(kernels.pinned.as_ref());
-    let boots = pinned.unwrap_or(newest);
+    let (Some(newest), Some(boots)) = (newest(kernels), kernels.next_boot()) else {
+        return Finding::not_asked("no kernel is installed");
+    };
     if let Some(lack) = built.lack(boots, kernels) {
         let reason =
             format!("{} boots next and has no module {}: {lack}", boots.as_str(), built.version);
@@ -138,7 +138,8 @@ pub(super) fn next(built: &Built<'_>, kernels: &Kernels) -> Finding {
     Finding::good(match waits {
         Some(lack) => {
             format!(
-                "{says}; it is pinned, because the newer {} has no module: {lack}",
+                "{says}; it is {}, because the newer {} has no module: {lack}",
+                held(kernels),
                 newest.as_str()
             )
         }
@@ -146,9 +147,16 @@ pub(super) fn next(built: &Built<'_>, kernels: &Kernels) -> Finding {
     })
 }
 
+/// Returns how the next boot is kept on its kernel.
+fn held(kernels: &Kernels) -> String {
+    match kernels.boots.as_ref().and_then(|boots| Some((boots.because, boots.set_in.as_ref()?))) {
+        Some((BootReason::Pin | BootReason::NextBootPin, _)) | None => "pinned".to_owned(),
+        Some((_, path)) => format!("selected in {path}"),
+    }
+}
+
 pub(crate) fn newest(kernels: &Kernels) -> Option<&KernelRelease> {
-    let boots = |kernel: &&Kernel| kernel.has.contains(&KernelPart::Image);
-    kernels.installed.iter().rfind(boots).map(|kernel| &kernel.release)
+    kernels.newest()
 }
 
 /// Returns the next step, and how to boot a kernel with a module meanwhile.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use vgpu_manifest::UnitName;
 
 use super::Finding;
+use super::finding::Daemons;
 use crate::host::{Command, HostError, Look};
 
 /// The queried unit properties.
@@ -73,6 +74,17 @@ pub(super) fn look_at(
         Err(HostError::Start { .. }) => Ok(None),
         Err(error) => Err(error),
         Ok(output) => Ok(output.map(|output| parse(&String::from_utf8_lossy(&output.stdout)))),
+    }
+}
+
+/// Checks whether the daemons can still announce something: systemd does not start a unit again
+/// that has failed or has no valid file.
+pub(super) fn daemons(states: Option<&[UnitState]>) -> Daemons {
+    let has_failed = |state: &UnitState| state.active == "failed" || state.load != "loaded";
+    if states.is_some_and(|states| states.iter().any(has_failed)) {
+        Daemons::Failed
+    } else {
+        Daemons::MayAnnounce
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use vgpu_manifest::Digest;
 use vgpu_manifest::catalog::DriverVersion;
-use vgpu_manifest::catalog::sqlite::read_configs;
+use vgpu_manifest::database::read_configs;
 use vgpu_manifest::limits::MAX_CATALOG;
 
 use super::{OfferedType, Proof};
@@ -47,7 +47,7 @@ mod tests {
     use serde_json::json;
     use vgpu_manifest::Measure;
     use vgpu_manifest::catalog::Catalog;
-    use vgpu_manifest::catalog::sqlite::{DriverConfig, write};
+    use vgpu_manifest::database::{DriverConfig, write};
     use vgpu_manifest::driver::{VgpuConfig, VgpuType};
     use vgpu_manifest::inventory::VgpuInterface;
 

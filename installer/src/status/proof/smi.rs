@@ -67,7 +67,14 @@ fn address(text: &str) -> Option<PciAddress> {
     short.unwrap_or(&text).parse().ok()
 }
 
-pub(super) fn check(look: &dyn Look, version: &str, cards: Cards) -> Result<Finding, HostError> {
+/// Checks the tool. `loaded` is the finding on the module: where it is missing, the tool cannot work
+/// either, and the next step is the same.
+pub(super) fn check(
+    look: &dyn Look,
+    version: &str,
+    cards: Cards,
+    loaded: &Finding,
+) -> Result<Finding, HostError> {
     let output = match look.query(&Command::new("nvidia-smi", &["vgpu"])) {
         Err(HostError::Start { .. }) => {
             return Ok(Finding::missing(
@@ -79,11 +86,19 @@ pub(super) fn check(look: &dyn Look, version: &str, cards: Cards) -> Result<Find
         Ok(None) => return Ok(Finding::no_commands()),
         Ok(Some(output)) => output,
     };
-    Ok(judge(&Smi::parse(&said(&output)), version, cards))
+    let smi = Smi::parse(&text_of(&output));
+    Ok(match (judge(&smi, version, cards), loaded) {
+        (Finding::Missing { reason, .. }, Finding::Missing { remedy, .. })
+            if smi == Smi::NoDriver =>
+        {
+            Finding::missing(reason, remedy)
+        }
+        (finding, _) => finding,
+    })
 }
 
 /// Errors appear on either stream.
-fn said(output: &Output) -> String {
+fn text_of(output: &Output) -> String {
     [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).join("\n")
 }
 
@@ -171,7 +186,7 @@ Thu Nov 26 00:40:00 2026
     }
 
     #[test]
-    fn what_is_said_is_judged_by_what_was_installed() {
+    fn the_output_is_judged_by_what_was_installed() {
         let judged = |text: &str, version, cards| judge(&Smi::parse(text), version, cards);
         assert!(!judged(TABLE, "550.163.02", Cards::Native).is_missing());
         assert!(judged(TABLE, "535.230.02", Cards::Native).is_missing());

@@ -1,5 +1,7 @@
 //! Text output of the checks.
 
+use vgpu_manifest::inventory::VgpuInterface;
+
 use super::{Finding, Found, OfferedType, Proof};
 use crate::ui::{Tone, printable};
 
@@ -23,11 +25,22 @@ pub(crate) fn table(
         lines.extend(remedy.map(|remedy| format!("             do: {}", printable(remedy))));
     }
     lines.extend(types(&proof.types));
+    lines.extend(is_one_size(&proof.types).then(|| MIXED.to_owned()));
     if !commands.is_empty() {
         lines.push("to assign a vGPU to the guest VMID (any type of the table works):".to_owned());
         lines.extend(commands.iter().map(|line| format!("  {}", printable(line))));
     }
     lines
+}
+
+/// `-shm` sets the heterogeneous mode of all GPUs. It does not persist, and `sriov-manage` clears it.
+const MIXED: &str = "  after its first guest, a GPU offers only types with the same framebuffer size; for \
+                     mixed sizes, run `nvidia-smi vgpu -shm 1` before guests start, at every boot";
+
+/// Checks whether a GPU offers several types through its virtual functions.
+fn is_one_size(types: &[OfferedType]) -> bool {
+    let mut vendor = types.iter().filter(|it| it.interface == VgpuInterface::Vendor);
+    vendor.any(|one| types.iter().any(|other| other.gpu == one.gpu && other.id != one.id))
 }
 
 fn types(types: &[OfferedType]) -> Vec<String> {

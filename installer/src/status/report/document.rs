@@ -7,8 +7,8 @@ use vgpu_manifest::inventory::{Cpu, Inventory, Label, Os};
 use vgpu_manifest::platform::{BootLoader, KernelRelease, PciId, SecureBoot};
 use vgpu_manifest::{Digest, ProgramVersion};
 
-use super::{Standing, Standpoint};
-use crate::ui::Date;
+use super::{HostState, Standpoint};
+use crate::date::Date;
 
 /// The schema version of reports.
 pub(crate) const SCHEMA: u32 = 1;
@@ -33,7 +33,7 @@ pub(crate) struct Document {
 pub(crate) struct Comparable {
     pub(crate) program: ProgramVersion,
     /// The state of the node.
-    pub(crate) standing: Standing,
+    pub(crate) state: HostState,
     /// The applied bundle, with its steps and paths.
     #[serde(flatten)]
     pub(crate) found: Standpoint,
@@ -90,7 +90,7 @@ pub(crate) fn document(
     let host_name = facts.identity.as_ref().and_then(|identity| identity.host_name.clone());
     let comparable = Comparable {
         program: ProgramVersion::current(),
-        standing: found.standing(),
+        state: found.state(),
         found,
         trust: policy.map(trust),
         machine: kind(facts),

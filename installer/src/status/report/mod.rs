@@ -5,4 +5,4 @@ mod now;
 mod standpoint;
 
 pub(crate) use self::document::{Document, document};
-pub(crate) use self::standpoint::{Closely, Standing, Standpoint, look};
+pub(crate) use self::standpoint::{Closely, HostState, Standpoint, StepState, inspect};

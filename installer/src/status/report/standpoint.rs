@@ -4,16 +4,15 @@ use serde::Serialize;
 use vgpu_manifest::{Digest, HostPath, KernelWord};
 
 use super::now::{ModuleNow, PackageNow, modules, packages};
-use crate::act::{Change, Entry, Transaction};
-use crate::cli::Target;
+use crate::act::{Change, Entry, Log, Transaction};
 use crate::component::Component;
 use crate::host::real::FileMemory;
-use crate::host::{HostError, Look, Node};
-use crate::journal::{Kept, TxState};
+use crate::host::{HostError, Look, Node, RealHost};
+use crate::journal::{BootId, Kept, TxState};
 use crate::plan::Plan;
 use crate::settle::Derived;
 use crate::status::proof::{Expected, Proof, add_sizes, lines, prove};
-use crate::status::resume::{GoesOn, who};
+use crate::status::resume::{Resumption, resumption};
 use crate::step::{Status, Step};
 use crate::store::{Bundles, Known};
 
@@ -27,12 +26,15 @@ pub(crate) struct Standpoint {
     pub(crate) stale: Vec<Derived>,
     /// Whether a change takes effect only after a reboot.
     pub(crate) reboot_pending: bool,
+    /// Whether phase 1 is done and phase 2 waits for the reboot.
+    #[serde(skip)]
+    pub(crate) awaits_phase_2: bool,
     /// The number of earlier bundles that are still applied.
     pub(crate) earlier: usize,
     /// Paths that the last revert kept.
     pub(crate) kept: Vec<Kept>,
     /// The checks of the host. They name guests and devices, so only their result is compared, in
-    /// [`Standpoint::standing`].
+    /// [`Standpoint::state`].
     #[serde(skip)]
     pub(crate) proof: Proof,
     /// The commands that assign a vGPU of this node to a guest.
@@ -40,7 +42,7 @@ pub(crate) struct Standpoint {
     pub(crate) lines: Vec<String>,
     /// How an incomplete apply resumes.
     #[serde(skip)]
-    pub(crate) goes_on: Option<GoesOn>,
+    pub(crate) resumption: Option<Resumption>,
     /// Large files that were not read again, because they are unchanged.
     #[serde(skip)]
     pub(crate) unread: Vec<HostPath>,
@@ -79,6 +81,9 @@ pub(crate) struct AppliedBundle {
     pub(crate) removed: BTreeSet<Component>,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) going: BTreeSet<Component>,
+    /// The objections of the judgement that the operator has overridden.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) overridden: Vec<String>,
 }
 
 /// A step and its state.
@@ -86,8 +91,17 @@ pub(crate) struct AppliedBundle {
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct CheckedStep {
     pub(crate) summary: String,
-    /// Whether the step is in sync.
-    pub(crate) holds: bool,
+    pub(crate) state: StepState,
+}
+
+/// The state of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum StepState {
+    InSync,
+    /// The apply has not run it yet.
+    Pending,
+    Drifted,
 }
 
 /// A changed path.
@@ -113,33 +127,42 @@ pub(crate) enum Becomes {
     Nothing,
 }
 
-/// The state of a host.
+/// The state of a host. `status`, `report` and their exit statuses share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Standing {
+pub(crate) enum HostState {
+    /// No bundle is applied.
     Nothing,
-    /// Everything applied is in sync.
-    Holds,
+    /// Everything applied is as it was applied.
+    InSync,
+    /// Phase 1 is done, and phase 2 waits for the reboot.
+    Pending,
     /// Something applied has drifted.
     Drifted,
-    /// An apply or revert was interrupted, or derived state could not be rebuilt.
-    Unfinished,
+    /// An apply, a removal or a revert was interrupted.
+    Interrupted,
+    /// Derived state could not be rebuilt, or the automatic resume has given up.
+    Failed,
 }
 
 impl Standpoint {
     /// Summarizes the state of the host.
     #[must_use]
-    pub(crate) fn standing(&self) -> Standing {
+    pub(crate) fn state(&self) -> HostState {
+        let has_failed = !self.stale.is_empty() || self.resumption == Some(Resumption::GaveUp);
         let Some(applied) = &self.applied else {
-            return if self.stale.is_empty() { Standing::Nothing } else { Standing::Unfinished };
+            return if has_failed { HostState::Failed } else { HostState::Nothing };
         };
-        let interrupted = applied.state != TxState::Applied || !applied.going.is_empty();
-        if interrupted || !self.stale.is_empty() {
-            Standing::Unfinished
-        } else if applied.steps.iter().all(|step| step.holds) && self.is_proven() {
-            Standing::Holds
+        if has_failed {
+            HostState::Failed
+        } else if self.awaits_phase_2 {
+            HostState::Pending
+        } else if applied.state != TxState::Applied || !applied.going.is_empty() {
+            HostState::Interrupted
+        } else if applied.steps.iter().all(|it| it.state == StepState::InSync) && self.is_proven() {
+            HostState::InSync
         } else {
-            Standing::Drifted
+            HostState::Drifted
         }
     }
 
@@ -149,27 +172,29 @@ impl Standpoint {
     }
 }
 
-/// Inspects the host and its journal. Creates nothing.
-pub(crate) fn look(target: Target, closely: Closely) -> anyhow::Result<Standpoint> {
-    let Some(mut machine) = target.find_machine()? else { return Ok(Standpoint::default()) };
-    let mut open = machine.transactions()?;
+/// Inspects the host and its journal. Changes nothing.
+pub(crate) fn inspect(
+    host: &mut RealHost,
+    log: &Log,
+    closely: Closely,
+) -> anyhow::Result<Standpoint> {
+    let mut open = log.transactions()?;
     let kept = open.last().map(|tx| tx.kept.clone()).unwrap_or_default();
     open.retain(|tx| tx.state != TxState::Reverted);
-    let stale = machine.dirty()?;
+    let stale = log.dirty()?.into_iter().collect();
     let Some(last) = open.pop() else {
         return Ok(Standpoint { stale, kept, ..Standpoint::default() });
     };
-    let entries = machine.entries(last.id)?;
+    let entries = log.entries(last.id)?;
     let is_here = |entry: &&Entry| !last.is_removed(entry.component);
     let waits = entries.iter().filter(is_here).any(|entry| entry.change.awaits_boot());
-    let reboot_pending = waits && *last.waits_since() == machine.boot()?;
+    let reboot_pending = waits && *last.waits_since() == BootId::current(host)?;
     let plan = Plan::parse(&last.new.plan)?;
-    machine.host().cache_files(match closely {
+    host.cache_files(match closely {
         Closely::Steps | Closely::Paths => FileMemory::Use,
         Closely::Bytes => FileMemory::Renew,
     })?;
-    machine.host().cache_queries();
-    let host = machine.look();
+    host.cache_queries();
     let paths = if closely == Closely::Steps { &[][..] } else { &entries };
     let applied = Some(describe(host, &last, &plan, paths)?);
     let (mut proof, mut commands) = (Proof::default(), Vec::new());
@@ -182,24 +207,38 @@ pub(crate) fn look(target: Target, closely: Closely) -> anyhow::Result<Standpoin
         }
         commands = lines(host, &proof.types)?;
     }
-    let goes_on = match last.state {
-        TxState::Applying => Some(who(host, &last, &plan)?),
+    let resumption = match last.state {
+        TxState::Applying => Some(resumption(host, &last, &plan)?),
         _ => None,
     };
-    let (earlier, unread) = (open.len(), machine.host().unread_files());
+    let awaits_phase_2 = last.state == TxState::Applying
+        && !plan.after_reboot.is_empty()
+        && *last.waits_since() == BootId::current(host)?
+        && all_in_sync(host, &plan.before_reboot)?;
+    let (earlier, unread) = (open.len(), host.unread_files());
     // It only saves time: a full disk is no reason to fail.
-    let _ = machine.host().save_cached_files();
+    let _ = host.save_cached_files();
     Ok(Standpoint {
         applied,
         stale,
         reboot_pending,
+        awaits_phase_2,
         earlier,
         kept,
         proof,
         lines: commands,
-        goes_on,
+        resumption,
         unread,
     })
+}
+
+fn all_in_sync(look: &dyn Look, steps: &[Step]) -> anyhow::Result<bool> {
+    for step in steps {
+        if step.check(look)? != Status::Done {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn describe(
@@ -215,8 +254,12 @@ fn describe(
             removed.insert(step.component());
             continue;
         }
-        let holds = step.check(look)? == Status::Done;
-        steps.push(CheckedStep { summary: step.summary(), holds });
+        let state = match (step.check(look)?, tx.state) {
+            (Status::Done, _) => StepState::InSync,
+            (_, TxState::Applying) => StepState::Pending,
+            (_, _) => StepState::Drifted,
+        };
+        steps.push(CheckedStep { summary: step.summary(), state });
     }
     let is_here = |entry: &&Entry| !tx.is_removed(entry.component);
     // Of a path that was changed twice, only the last target state matters.
@@ -240,6 +283,7 @@ fn describe(
         modules: modules(look, &here)?,
         removed,
         going: tx.going().collect(),
+        overridden: plan.overridden.clone(),
     })
 }
 

@@ -14,8 +14,8 @@ pub struct Branch {
     pub major: u8,
     /// NVIDIA's name of the driver branch: `R535`.
     pub line: String,
-    /// The month in which NVIDIA's support ends: `2026-07`.
-    pub end_of_life: String,
+    /// The month in which NVIDIA's support ends.
+    pub end_of_life: Month,
     /// Architectures that it supports without unlocking.
     pub native: Vec<ArchitectureId>,
     /// Architectures whose other GPUs can be unlocked with it.
@@ -32,6 +32,28 @@ pub struct Branch {
     pub apicv: Apicv,
     /// The evidence.
     pub evidence: Vec<EvidenceId>,
+}
+
+text! {
+    /// A month: `2026-07`. Later months are greater.
+    Month,
+    "a month",
+    "a year and a month: `2026-07`",
+    |text| {
+        let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+        text.len() == 7
+            && text.split_once('-').is_some_and(|(year, month)| {
+                digits(year) && digits(month) && ("01"..="12").contains(&month)
+            })
+    }
+}
+
+impl Branch {
+    /// Returns whether NVIDIA supports the branch in this month.
+    #[must_use]
+    pub fn is_supported(&self, month: &Month) -> bool {
+        *month <= self.end_of_life
+    }
 }
 
 /// Whether GPUs of an architecture can be unlocked with a branch.

@@ -91,6 +91,18 @@ pub struct Driver {
     pub kernels: Vec<BuildRow>,
     /// The evidence.
     pub evidence: Vec<EvidenceId>,
+    /// Whether the row stands for a driver that is newer than the catalog. It has the guests and
+    /// kernels of the newest recorded release of its branch.
+    #[serde(skip)]
+    pub newer: bool,
+}
+
+impl Driver {
+    /// Returns the name of the host driver of NVIDIA AI Enterprise of the same release.
+    #[must_use]
+    pub fn enterprise_file(&self) -> String {
+        format!("NVIDIA-Linux-x86_64-{}-vgpu-kvm-aie.run", self.host)
+    }
 }
 
 words! {

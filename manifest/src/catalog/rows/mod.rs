@@ -1,6 +1,7 @@
 //! The rows of the catalog, as in `catalog/*.toml`.
 
 mod branch;
+mod bulletin;
 mod driver;
 mod gpu;
 
@@ -8,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::branch::{
     Apicv, Branch, BranchUnlock, GuestRoot, Identity, IdentityId, Layout, Library, LibraryId,
-    Mediation, Modules, UnlockState,
+    Mediation, Modules, Month, UnlockState,
 };
+pub use self::bulletin::{Bulletin, Exposure};
 pub use self::driver::{
     Build, BuildReason, BuildRow, Driver, DriverFile, DriverVersion, Kernel, Md5, Patch, ReasonId,
     Role,
@@ -108,6 +110,8 @@ pub struct Rows {
     pub kernels: Vec<Kernel>,
     /// Reasons why a driver does or does not build on a kernel.
     pub reasons: Vec<BuildReason>,
+    /// NVIDIA security bulletins.
+    pub bulletins: Vec<Bulletin>,
     /// The evidence of the verdict's own rules.
     pub rules: Vec<RuleRow>,
 }
@@ -122,12 +126,16 @@ words! {
         Arm = "arm",
         /// The vGPU release is not in the catalog.
         UnknownDriver = "unknown-driver",
+        /// The host driver is newer than the catalog.
+        NewerDriver = "newer-driver",
         /// No branch supports the architecture, natively or unlocked.
         NoVgpu = "no-vgpu",
         /// Other releases support the GPU, this one does not.
         OtherReleases = "other-releases",
-        /// NVIDIA has not qualified the board, and it cannot be unlocked.
+        /// The driver's own list omits the board, and it cannot be unlocked.
         NotQualified = "not-qualified",
+        /// No source lists the board, and it cannot be unlocked.
+        NoSource = "no-source",
         /// The architecture can be unlocked, but not this board.
         CannotUnlock = "cannot-unlock",
         /// Consumer GPUs need the unlock patch.
@@ -172,6 +180,10 @@ words! {
         LeaveAlone = "leave-alone",
         /// The branch has reached its end of life.
         EndOfLife = "end-of-life",
+        /// The release lacks the fixes of an NVIDIA security bulletin.
+        Bulletin = "bulletin",
+        /// NVIDIA AI Enterprise has a host driver of its own.
+        Enterprise = "enterprise",
         /// Guests of the branch check the certificates of the license server.
         GuestRoot = "guest-root",
         /// vGPUs use virtual functions, which every reboot removes.

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use crate::catalog::{
-    BuildState, Catalog, Driver, DriverFile, GuestRoot, NameOf, Overrides, Release, State,
+    BuildState, Catalog, Driver, DriverFile, Exposure, GuestRoot, NameOf, Overrides, Release, Rule,
+    State,
 };
 use crate::platform::KernelSeries;
 
@@ -24,15 +25,15 @@ fn file(host: &str) -> String {
 }
 
 #[test]
-fn every_release_from_16_0_to_20_1_is_there() {
-    let last = [(16, 14), (17, 6), (18, 6), (19, 5), (20, 1)];
+fn every_release_from_16_0_to_20_2_is_there() {
+    let last = [(16, 14), (17, 6), (18, 6), (19, 6), (20, 2)];
     let all = last
         .into_iter()
         .flat_map(|(branch, last)| (0..=last).map(move |minor| Release::new(branch, minor)));
     let all: Vec<_> = all.collect();
     let found: Vec<_> = CATALOG.drivers().iter().map(|driver| driver.release).collect();
     assert_eq!(found, all);
-    assert_eq!(found.len(), 37);
+    assert_eq!(found.len(), 39);
 }
 
 #[test]
@@ -109,6 +110,62 @@ fn releases_that_only_the_bulletins_know_are_there() {
 }
 
 #[test]
+fn releases_of_september_2026_have_newer_hosts_than_bulletin_5861_concerns() {
+    for (release, host, linux, windows) in [
+        ("19.6", "580.178.05", "580.178.04", "582.78"),
+        ("20.2", "595.91.04", "595.91.07", "596.86"),
+    ] {
+        let row = driver(release);
+        let versions = [&row.host, &row.linux_guest, &row.windows_guest];
+        assert_eq!(versions.map(crate::catalog::DriverVersion::as_str), [host, linux, windows]);
+        assert_eq!((&*row.file, row.state), (&*file(host), State::Settled));
+        assert_eq!(CATALOG.bulletins(row).count(), 0);
+        let enterprise = file(host).replace(".run", "-aie.run");
+        assert_eq!(CATALOG.driver_by_file(&enterprise), Some(NameOf::Enterprise(row)));
+    }
+    let exposures = |release| CATALOG.bulletins(driver(release)).map(|(it, to)| (it.id, to));
+    for (release, exposure) in [
+        ("19.5", Exposure::FixedIn(Release::new(19, 6))),
+        ("20.1", Exposure::FixedIn(Release::new(20, 2))),
+        ("19.0", Exposure::FixedIn(Release::new(19, 6))),
+        ("16.14", Exposure::Unfixed),
+        ("18.6", Exposure::Unfixed),
+    ] {
+        assert_eq!(exposures(release).collect::<Vec<_>>(), [(5861, exposure)], "{release}");
+    }
+}
+
+#[test]
+fn support_ends_after_the_last_month() {
+    let supported = |release: &str, month: &str| {
+        let branch = CATALOG.branch(release.parse().unwrap()).unwrap();
+        branch.is_supported(&month.parse().unwrap())
+    };
+    assert!(supported("16.14", "2026-07") && !supported("16.14", "2026-08"));
+    assert!(!supported("18.6", "2026-11") && supported("19.6", "2026-11"));
+}
+
+#[test]
+fn kernels_are_those_of_november_2026() {
+    let newest: Vec<_> = CATALOG.kernels().iter().map(|kernel| kernel.newest.as_str()).collect();
+    for kernel in ["7.0.14-23-pve", "6.17.13-21-pve", "6.14.11-9-pve", "6.8.12-43-pve"] {
+        assert!(newest.contains(&kernel), "{kernel}");
+    }
+}
+
+#[test]
+fn kernels_of_reports_are_recorded() {
+    let build =
+        |release: &str, series| CATALOG.build(driver(release), DriverFile::Original, series).build;
+    for series in [KernelSeries::new(6, 1), KernelSeries::new(6, 18)] {
+        assert_eq!(build("16.14", series), crate::catalog::Build::Builds, "{series}");
+    }
+    assert_eq!(build("19.6", KernelSeries::new(6, 18)), crate::catalog::Build::Builds);
+    let cites = |id: &str| CATALOG.rule(Rule::Apicv).iter().any(|it| it.as_str() == id);
+    assert!(cites("apicv-gone-6.18") && cites("build-6.18"));
+}
+
+#[test]
 fn the_number_of_19_4_stays_open() {
     let row = driver("19.4");
     assert_eq!((row.host.as_str(), row.state), ("580.126.08", State::Unproven));
@@ -159,7 +216,7 @@ fn every_library_knows_the_sizes_that_it_is_for() {
     assert!(
         matches!(library("19.1"), Overrides::Unproven(_, layout) if layout.sizes == [5424, 5432])
     );
-    for release in ["19.2", "19.4", "20.1"] {
+    for release in ["19.2", "19.4", "19.6", "20.1", "20.2"] {
         assert!(matches!(library(release), Overrides::Applied(it) if it.id.as_str() == "rbqvq"));
     }
 }

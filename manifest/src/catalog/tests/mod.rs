@@ -1,7 +1,7 @@
+mod extend;
 mod facts;
 mod gpus;
 mod refusals;
-mod sqlite;
 
 use super::*;
 

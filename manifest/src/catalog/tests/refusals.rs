@@ -51,6 +51,7 @@ fn refuses_a_row_without_evidence() {
         ("commit = \"71ec870\"", "library mbilker"),
         ("sizes = [4960]", "layout 16.0-16.0"),
         ("role = \"default\"", "kernel 6.8 on PVE 8"),
+        ("published = \"2026-09-30\"", "bulletin 5861"),
         ("says = \"it builds\"", "reason matrix"),
     ];
     for (line, row) in kinds {
@@ -90,6 +91,8 @@ fn refuses_a_reference_to_nothing() {
         ),
         ("why = \"matrix\"", "why = \"matrices\"", "driver 16.0 names the reason `matrices`"),
         ("release = \"16.0\"", "release = \"15.0\"", "driver 15.0 names the branch `15`"),
+        ("fixed = [\"16.0\"]", "fixed = [\"16.2\"]", "bulletin 5861 names the driver `16.2`"),
+        ("fixed = [\"16.0\"]", "fixed = []\nunfixed = [17]", "bulletin 5861 names the branch `17`"),
         (
             "evidence = [\"one\"]",
             "evidence = [\"none\"]",
@@ -155,6 +158,14 @@ fn refuses_rows_that_occur_twice() {
     let again = "[[kernels]]\npve = \"8\"\nseries = \"6.8\"\nnewest = \"6.8.12-43-pve\"\nrole = \"stale\"\nevidence = [\"one\"]\n";
     let problems = validate(&rows(&format!("{GOOD}\n{again}")));
     assert_eq!(problems, ["kernel 6.8 on PVE 8 occurs twice"]);
+    assert_eq!(
+        spoiled("fixed = [\"16.0\"]", "fixed = [\"16.0\"]\nunfixed = [16]"),
+        ["bulletin 5861: branch 16 occurs twice"]
+    );
+    assert!(
+        spoiled("release = \"16.0\"", "release = \"16.x\"")
+            .contains(&"driver 16.x has no number".to_owned())
+    );
 }
 
 #[test]
@@ -190,6 +201,7 @@ fn refuses_an_invalid_row_when_it_is_parsed() {
         ("5.15-6.14", "6.14-5.15", "is not a range of kernels"),
         ("16.0-16.0", "16.0", "is not a range of releases"),
         ("1e02-1ff9", "1ff9-1e02", "is not a range of device ids"),
+        ("\"2026-07\"", "\"2026-13\"", "is not a month"),
         ("release = \"16.0\"", "release = \"16\"", "is not a release of NVIDIA vGPU"),
         ("id = \"1e07\"", "id = \"1E07\"", "is not a device id"),
         ("build = \"builds\"", "build = \"maybe\"", "is not a state of a build"),

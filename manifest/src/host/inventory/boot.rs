@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Label, Name};
 use crate::platform::{BootLoader, BootSync, Firmware, KernelRelease, SecureBoot};
-use crate::{Digest, KernelWord};
+use crate::{Digest, HostPath, KernelWord};
 
 /// The boot configuration of a machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,10 +105,79 @@ pub struct Kernels {
     pub pinned: Option<KernelRelease>,
     /// The kernel that is set for the next boot only.
     pub pinned_next: Option<KernelRelease>,
+    /// The kernel of the next boot; `None` if it is unknown, or if an older program wrote the
+    /// inventory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boots: Option<BootsNext>,
     /// All installed kernels, the oldest first.
     pub installed: Vec<Kernel>,
     /// The loaded modules that concern a vGPU host.
     pub modules: Vec<LoadedModule>,
+}
+
+impl Kernels {
+    /// Returns the newest kernel with an image.
+    #[must_use]
+    pub fn newest(&self) -> Option<&KernelRelease> {
+        let boots = |kernel: &&Kernel| kernel.has.contains(&KernelPart::Image);
+        self.installed.iter().rfind(boots).map(|kernel| &kernel.release)
+    }
+
+    /// Returns the kernel of the next boot. Where it is unknown, that is the pinned kernel, or else
+    /// the newest one.
+    #[must_use]
+    pub fn next_boot(&self) -> Option<&KernelRelease> {
+        let known = self.boots.as_ref().map(|boots| &boots.kernel);
+        known.or(self.pinned_next.as_ref()).or(self.pinned.as_ref()).or_else(|| self.newest())
+    }
+}
+
+/// The kernel of the next boot, and the setting that selects it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct BootsNext {
+    /// The kernel.
+    pub kernel: KernelRelease,
+    /// The kind of setting.
+    pub because: BootReason,
+    /// The file or EFI variable with the setting; `None` for the default, the newest kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set_in: Option<HostPath>,
+    /// Whether the setting takes effect even if `proxmox-boot-tool kernel pin` selects another
+    /// kernel.
+    pub beats_pin: bool,
+}
+
+/// The kind of setting that selects the kernel of the next boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BootReason {
+    /// `proxmox-boot-tool kernel pin --next-boot`.
+    NextBootPin,
+    /// `proxmox-boot-tool kernel pin`.
+    Pin,
+    /// `GRUB_DEFAULT` in `/etc/default/grub` or `/etc/default/grub.d`.
+    GrubDefault,
+    /// `next_entry` in GRUB's environment block, which `grub-reboot` sets for one boot.
+    GrubNextEntry,
+    /// `saved_entry` in GRUB's environment block, where `GRUB_DEFAULT` is `saved`.
+    GrubSaved,
+    /// `default` in `loader.conf` of systemd-boot.
+    LoaderConf,
+    /// The EFI variable of `bootctl set-default`.
+    LoaderDefault,
+    /// The EFI variable of `bootctl set-oneshot`.
+    LoaderOneshot,
+    /// Nothing: the boot loader's default is the newest kernel.
+    Newest,
+}
+
+impl BootReason {
+    /// Checks whether the setting applies to one boot only.
+    #[must_use]
+    pub const fn is_once(self) -> bool {
+        matches!(self, Self::NextBootPin | Self::GrubNextEntry | Self::LoaderOneshot)
+    }
 }
 
 /// A kernel of which at least one part is installed.

@@ -13,22 +13,23 @@ mod machine;
 mod packages;
 
 pub use self::boot::{
-    Boot, EnrolledKey, Kernel, KernelPart, Kernels, KeyStore, LoadedModule, LoaderEvidence,
-    LoaderSign, Lockdown,
+    Boot, BootReason, BootsNext, EnrolledKey, Kernel, KernelPart, Kernels, KeyStore, LoadedModule,
+    LoaderEvidence, LoaderSign, Lockdown,
 };
 pub use self::document::{InventoryError, MAX_DOCUMENT, MAX_LIST, SCHEMA};
 pub use self::gpu::{
     Bar, BarKind, Function, Gpu, GroupMember, IommuGroup, PciClass, SrIov, VgpuInterface,
     VirtualFunction,
 };
-pub use self::leftover::{Certainty, Leftover, LeftoverKind};
+pub use self::leftover::{Among, Certainty, Leftover, LeftoverKind, LeftoverLine};
 pub use self::machine::{
     Cpu, FreeSpace, Identity, IommuState, Machine, Os, RootFileSystem, RootPool, Subscription,
 };
 pub use self::packages::{
-    AptSource, AptUri, Mark, Package, PackageName, PackageState, PackageVersion, SignedBy,
-    SourceKind, SourceState, Want,
+    AptSource, AptUri, Mark, Package, PackageName, PackageState, SignedBy, SourceKind, SourceState,
+    Want,
 };
+pub use crate::types::PackageVersion;
 
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +66,7 @@ pub struct Inventory {
     pub subscription: Subscription,
     /// The packages that dpkg lists.
     pub packages: Vec<Package>,
-    /// Leftovers of an earlier installation by the Bash script or by its guide.
+    /// Leftovers of an earlier installation by the Bash script or by its guide, or of passthrough.
     pub leftovers: Vec<Leftover>,
     /// Files that could not be read or parsed. A fact that depends on one of them is unknown, not
     /// "no".

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::Name;
+use crate::types::PackageVersion;
 use crate::types::text::{is_lower, is_word};
 use crate::{HostPath, text};
 
@@ -156,17 +157,6 @@ text! {
     |text| is_word(text, 128, is_lower, |b| is_lower(b) || b"+.-".contains(&b))
 }
 
-text! {
-    /// The version of a Debian package: `1:3.0.10-8+deb12u1`.
-    PackageVersion,
-    "the version of a package",
-    "starts with a digit; letters, digits and `.+~:-`, at most 128 bytes",
-    |text| {
-        let rest = |b: u8| b.is_ascii_alphanumeric() || b".+~:-".contains(&b);
-        is_word(text, 128, |b| b.is_ascii_digit(), rest)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,14 +190,10 @@ mod tests {
     }
 
     #[test]
-    fn names_and_versions_follow_debian_policy() {
+    fn names_follow_debian_policy() {
         for bad in ["", "A", "a_b", "-a", "a b", "a/../b"] {
             assert!(bad.parse::<PackageName>().is_err(), "{bad}");
         }
-        for bad in ["", "a1", "1 2", "1;2", "1\n"] {
-            assert!(bad.parse::<PackageVersion>().is_err(), "{bad:?}");
-        }
         assert!("g++-12".parse::<PackageName>().is_ok());
-        assert!("1:2.3~rc1-4+b7".parse::<PackageVersion>().is_ok());
     }
 }

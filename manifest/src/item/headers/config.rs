@@ -21,7 +21,7 @@ words! {
 /// Returns the options that `config` sets, built in or as a module. Its format is that of `.config`
 /// and of `include/config/auto.conf`.
 #[must_use]
-pub fn vfio_options(config: &str) -> BTreeSet<VfioOption> {
+pub(super) fn vfio_options(config: &str) -> BTreeSet<VfioOption> {
     let set = |line: &str| {
         let (name, value) = line.trim_end().strip_prefix("CONFIG_")?.split_once('=')?;
         let is_set = value == "y" || value == "m";

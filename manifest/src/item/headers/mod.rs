@@ -7,13 +7,15 @@
 mod config;
 mod symvers;
 
-pub use self::config::{VfioOption, vfio_options};
-pub use self::symvers::{SymversError, export};
+pub use self::config::VfioOption;
+pub use self::symvers::SymversError;
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use self::config::vfio_options;
+use self::symvers::export;
 use crate::platform::KernelRelease;
 use crate::verdict::Export;
 
@@ -33,6 +35,22 @@ pub struct HeadersRecord {
 }
 
 impl HeadersRecord {
+    /// The path of the list of exported symbols, below a folder of headers.
+    pub const SYMVERS: &str = "Module.symvers";
+    /// The path of the kernel's configuration, below a folder of headers.
+    pub const CONFIG: &str = "include/config/auto.conf";
+    /// The largest of these files that is read: 16 MiB. `Module.symvers` has 2 MiB.
+    pub const MAX_FILE: u64 = 16 << 20;
+
+    /// Returns the record of a kernel from the text of these files.
+    ///
+    /// # Errors
+    ///
+    /// A line of `symvers` has another format.
+    pub fn of(kernel: KernelRelease, symvers: &str, config: &str) -> Result<Self, SymversError> {
+        Ok(Self { kernel, apicv: export(symvers, APICV)?, vfio: vfio_options(config) })
+    }
+
     /// Checks whether NVIDIA's host modules can be built: `vgpu_kvm_sanity_check` in their Kbuild
     /// requires an IOMMU backend, KVM's side of VFIO, and a bus for vGPUs.
     #[must_use]
@@ -51,17 +69,17 @@ mod tests {
 
     #[test]
     fn a_host_needs_one_of_each_kind() {
-        let record = |config: &str| HeadersRecord {
-            kernel: "6.8.12-43-pve".parse().unwrap(),
-            apicv: Export::Exported,
-            vfio: vfio_options(config),
-        };
+        let symvers = "0x11\tenable_apicv\tarch/x86/kvm/kvm\tEXPORT_SYMBOL_GPL\t\n";
+        let kernel: KernelRelease = "6.8.12-43-pve".parse().unwrap();
+        let record = |config: &str| HeadersRecord::of(kernel.clone(), symvers, config).unwrap();
         let type1 = "CONFIG_VFIO_IOMMU_TYPE1=m\nCONFIG_KVM_VFIO=y\nCONFIG_VFIO_PCI_CORE=m\n";
         let iommufd = "CONFIG_IOMMUFD_VFIO_CONTAINER=y\nCONFIG_KVM_VFIO=y\nCONFIG_VFIO_MDEV=m\n";
         assert!(record(type1).can_host() && record(iommufd).can_host());
         for line in type1.lines() {
             assert!(!record(&type1.replace(line, "")).can_host(), "{line}");
         }
+        assert_eq!(record(type1).apicv, Export::Exported);
+        assert!(HeadersRecord::of(kernel.clone(), "one two\n", type1).is_err());
         one_spelling(&record(type1), &[("6.8.12", "6-8")]);
     }
 }

@@ -12,7 +12,7 @@ pub struct SymversError(usize);
 /// and one in a namespace `module:…` only for the modules named there
 /// (`EXPORT_SYMBOL_FOR_MODULES`). NVIDIA's modules import none, so such a symbol is missing for
 /// them.
-pub fn export(symvers: &str, symbol: &str) -> Result<Export, SymversError> {
+pub(super) fn export(symvers: &str, symbol: &str) -> Result<Export, SymversError> {
     let mut found = Export::Missing;
     for (at, line) in symvers.lines().enumerate() {
         let fields: Vec<_> = line.split('\t').collect();

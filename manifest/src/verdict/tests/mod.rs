@@ -1,6 +1,7 @@
 mod cases;
 mod matrix;
 mod nearest;
+mod newer;
 mod properties;
 mod text;
 

@@ -43,7 +43,7 @@ fn two_changes_are_offered_only_where_one_will_not_do() {
     assert_eq!(
         choices(&pool).iter().map(ToString::to_string).collect::<Vec<_>>(),
         [
-            "use vGPU 18.5 and boot 7.0.14-14-pve (native, unverified)",
+            "use vGPU 18.5 and boot 7.0.14-23-pve (native, unverified)",
             "pass the GPU through to one guest"
         ]
     );

@@ -68,6 +68,7 @@ unlock, unverified: GeForce RTX 2080 Ti Rev. A (10de:1e07, turing)
   note        Intel processors also need intel_iommu=on
   note        the headers package must follow the kernel; otherwise DKMS silently skips the module for the next kernel
   note        NVIDIA supports 16.x (R535) until July 2026
+  note        NVIDIA security bulletin 5861 of 2026-09-30: 16.x gets no fix
 "
     );
 }

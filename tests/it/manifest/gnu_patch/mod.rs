@@ -11,7 +11,9 @@ use vgpu_manifest::Digest;
 use vgpu_manifest::patch::{Change, Patch};
 
 use crate::manifest::gnu_patch::random::Random;
-use crate::manifest::gnu_patch::tools::{Outcome, diff, gnu_patch};
+use crate::manifest::gnu_patch::tools::{
+    Outcome, diff, gnu_patch, gnu_patch_with_fuzz, with_git_headers,
+};
 
 /// The number of file pairs in one patch, and the number of such patches.
 const FILES: u64 = 50;
@@ -50,7 +52,8 @@ fn thousands_of_binary_diffs_give_what_gnu_patch_gives() {
                 }
             }
         }
-        let text = diff(dir.path(), round % 5);
+        let plain = diff(dir.path(), round % 5);
+        let text = if round % 2 == 0 { plain } else { with_git_headers(&plain) };
         hunks += text.split(|b| *b == b'\n').filter(|line| line.starts_with(b"@@ -")).count();
         let patch = Patch::parse(&text).unwrap();
         patched += patch.files().len();
@@ -137,11 +140,47 @@ fn patches_that_were_tampered_with_are_never_applied_differently() {
             continue;
         };
         // GNU patch applies every patch that the library applies, with the same result.
-        assert_eq!(gnu_patch(&text, &root), Outcome::Applied, "seed {seed}");
+        assert_eq!(gnu_patch_with_fuzz(&text, &root), Outcome::Applied, "seed {seed}");
         assert_eq!(our, fs::read(root.join("f")).ok(), "seed {seed}");
         agreed += 1;
     }
     assert!(refused > 100 && agreed > 100, "{refused} {agreed}");
+}
+
+#[test]
+fn patches_cut_off_at_the_end_give_what_gnu_patch_gives_or_nothing() {
+    if !tools::have_gnu_patch() {
+        return;
+    }
+    let (mut refused, mut agreed) = (0, 0);
+    for seed in 0..400 {
+        let mut random = Random::new(3000 + seed);
+        let dir = tempfile::tempdir().unwrap();
+        let (old, new) = random.two_files();
+        let tail: &[u8] = [b"", &b"\n\n\n"[..], b"x\n\n\n", b"x\ny\nz\n"][random.below(4)];
+        for (side, bytes) in [("old", &old), ("new", &new)] {
+            fs::create_dir_all(dir.path().join(side)).unwrap();
+            let bytes = [bytes, &b"\nthe last unique line\n"[..], tail].concat();
+            fs::write(dir.path().join(side).join("f"), bytes).unwrap();
+        }
+        let mut text = diff(dir.path(), 3);
+        let root = dir.path().join("old");
+        text.truncate(text.len() - random.below(10).min(text.len()));
+        if random.below(4) == 0 {
+            text.extend_from_slice(b"\n \n");
+        }
+        let our = Patch::parse(&text)
+            .map_err(|error| error.to_string())
+            .and_then(|patch| ours(&patch, "f", &root));
+        let Ok(our) = our else {
+            refused += 1;
+            continue;
+        };
+        assert_eq!(gnu_patch_with_fuzz(&text, &root), Outcome::Applied, "seed {seed}");
+        assert_eq!(our, fs::read(root.join("f")).ok(), "seed {seed}");
+        agreed += 1;
+    }
+    assert!(refused > 50 && agreed > 50, "{refused} {agreed}");
 }
 
 #[test]

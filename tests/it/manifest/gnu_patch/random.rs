@@ -14,7 +14,7 @@ impl Random {
     }
 
     /// Returns a number below `end`.
-    fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next()).unwrap() % end.max(1)
     }
 

@@ -25,10 +25,20 @@ pub(crate) fn have_gnu_patch() -> bool {
     is_right
 }
 
-/// Applies `text` with GNU patch in the folder `root`.
+/// Applies `text` with GNU patch in the folder `root`, without fuzz.
 pub(crate) fn gnu_patch(text: &[u8], root: &Path) -> Outcome {
-    let arguments = ["-p0", "-F0", "-f", "-u", "--no-backup-if-mismatch", "-r", "-", "-d"];
+    gnu_patch_with(&["-F0"], text, root)
+}
+
+/// Applies `text` with GNU patch in the folder `root`, with the fuzz of `patch -p0`.
+pub(crate) fn gnu_patch_with_fuzz(text: &[u8], root: &Path) -> Outcome {
+    gnu_patch_with(&[], text, root)
+}
+
+fn gnu_patch_with(fuzz: &[&str], text: &[u8], root: &Path) -> Outcome {
+    let arguments = ["-p0", "-f", "-u", "--no-backup-if-mismatch", "-r", "-", "-d"];
     let mut child = Command::new("patch")
+        .args(fuzz)
         .args(arguments)
         .arg(root)
         .env("LC_ALL", "C")
@@ -46,6 +56,16 @@ pub(crate) fn gnu_patch(text: &[u8], root: &Path) -> Outcome {
         true if said.contains("(offset ") => Outcome::Moved,
         true => Outcome::Applied,
     }
+}
+
+/// Returns the patch with a header line of git before each file, as some published patches have it.
+pub(crate) fn with_git_headers(text: &[u8]) -> Vec<u8> {
+    let lines = text.split_inclusive(|b| *b == b'\n');
+    let changed = lines.map(|line| match line.strip_prefix(b"diff -a -N -r ") {
+        Some(_) => &b"diff --git ./a ./b\nindex 0123abc..4567def 100644\n"[..],
+        None => line,
+    });
+    changed.collect::<Vec<_>>().concat()
 }
 
 /// Returns the output of `diff` for the folders `old` and `new`, with names for `patch -p0` in

@@ -22,7 +22,8 @@ use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::small::{Package, Scene, Shape, name, scene};
-use crate::apt::solve::{Upgrades, solve};
+use crate::apt::solve::solve;
+use crate::types::Upgrades;
 
 /// Returns the packages that apt would add; `None` if it finds no solution.
 fn apt(dir: &Path, scene: &Scene) -> Option<Vec<usize>> {

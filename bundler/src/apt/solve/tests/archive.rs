@@ -6,9 +6,9 @@ use std::ops::Range;
 
 use vgpu_manifest::inventory::PackageName;
 
-use super::super::{Node, Request, Solution, SolveError, Upgrades, solve};
+use super::super::{Node, Solution, SolveError, solve};
 use crate::apt::model::{Candidate, Offer, Pin, Place, Universe};
-use crate::apt::stanza::Stanza;
+use crate::types::{Request, Stanza, Upgrades};
 
 /// Several archives.
 #[derive(Debug, Default)]

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::small::{Scene, Shape, scene};
-use crate::apt::solve::{SolveError, Upgrades, solve};
+use crate::apt::solve::{SolveError, solve};
+use crate::types::Upgrades;
 
 const SHAPE: Shape = Shape { names: 6, versions: 3, conflicts: 1 };
 
@@ -68,10 +69,10 @@ proptest! {
     }
 
     #[test]
-    fn an_upgrade_is_offered_as_the_way_out_where_it_is_one(scene in scene(SHAPE)) {
+    fn an_upgrade_is_hinted_at_where_it_helps(scene in scene(SHAPE)) {
         let solved = solve(&scene.archives(), &scene.node(), &scene.requests(), Upgrades::Never);
         if let Err(SolveError::Unsatisfiable(explanation)) = solved {
-            let first = explanation.ways_out.first();
+            let first = explanation.hints.first();
             let offered = first.is_some_and(|way| way.starts_with("allow `upgrades"));
             prop_assert_eq!(offered, !good_ways(&scene, Upgrades::Coupled).is_empty());
         }

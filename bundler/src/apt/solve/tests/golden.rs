@@ -1,7 +1,8 @@
 //! The exact texts for requests that cannot be satisfied.
 
 use super::archive::{Archives, ask, node, stanzas};
-use crate::apt::solve::{Explanation, Node, SolveError, Upgrades};
+use crate::apt::solve::{Explanation, Node, SolveError};
+use crate::types::Upgrades;
 
 fn explained(archives: &Archives, node: &Node, names: &str, upgrades: Upgrades) -> Explanation {
     match ask(archives, node, names, upgrades) {
@@ -11,12 +12,12 @@ fn explained(archives: &Archives, node: &Node, names: &str, upgrades: Upgrades) 
 }
 
 /// Checks the lines and the hints of an explanation.
-fn is(explanation: &Explanation, text: &str, ways_out: &[&str]) {
+fn is(explanation: &Explanation, text: &str, hints: &[&str]) {
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let margin = lines[0].len() - lines[0].trim_start().len();
     let lines: Vec<&str> = lines.into_iter().map(|line| &line[margin..]).collect();
     assert_eq!(explanation.lines, lines);
-    assert_eq!(explanation.ways_out, ways_out);
+    assert_eq!(explanation.hints, hints);
 }
 
 /// The C library and the compiler of Debian after a point release.
@@ -65,7 +66,7 @@ fn a_library_on_hold() {
 }
 
 #[test]
-fn a_name_that_nobody_has() {
+fn a_name_without_a_package() {
     is(
         &explained(&toolchain(), &Node::default(), "dkms", Upgrades::Never),
         "`dkms` is not available: no archive has dkms",

@@ -3,7 +3,8 @@
 use vgpu_manifest::inventory::PackageName;
 
 use super::archive::{Archives, ask, brought, node, stanzas};
-use crate::apt::solve::{Cause, Node, SolveError, Upgrades};
+use crate::apt::solve::{Cause, Node, SolveError};
+use crate::types::Upgrades;
 
 /// Returns the packages added to a node, or why there are none.
 fn solved(archives: &Archives, node: &Node, names: &str, upgrades: Upgrades) -> String {

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::archive::Archives;
-use crate::apt::solve::{Node, Request, Solution};
+use crate::apt::solve::{Node, Solution};
+use crate::types::Request;
 
 /// A version of a package, with numbers as names.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 use vgpu_manifest::catalog::{Build, BuildRow, Catalog, Driver, DriverFile};
 
-use super::has;
 use super::table::{lines, or_dash};
+use super::{Sourced, has, sources};
 use crate::ui::{print, print_json};
 
 /// List host drivers with their guest drivers and supported kernels.
@@ -23,14 +23,17 @@ pub(crate) struct Args {
 
 impl Args {
     pub(super) fn run(&self, catalog: &Catalog) -> anyhow::Result<()> {
-        let drivers: Vec<_> = catalog.drivers().iter().filter(|it| self.takes(it)).collect();
+        let drivers = catalog.drivers().iter().filter(|it| self.takes(it));
+        let from = |row: &Driver| catalog.added_by(&format!("driver {}", row.release));
+        let drivers: Vec<_> = drivers.map(|row| Sourced { row, from: from(row) }).collect();
         if self.json {
             return Ok(print_json(&drivers)?);
         }
         let heading =
             ["RELEASE", "HOST", "LINUX GUEST", "WINDOWS GUEST", "PATCH", "MD5", "BUILDS ON"];
-        let cells: Vec<_> = drivers.iter().map(|driver| cells(driver)).collect();
-        Ok(print(lines(heading, &cells))?)
+        let cells: Vec<_> = drivers.iter().map(|it| cells(it.row)).collect();
+        let from = sources(&drivers, |row| row.release.to_string());
+        Ok(print(lines(heading, &cells).into_iter().chain(from))?)
     }
 
     fn takes(&self, driver: &Driver) -> bool {

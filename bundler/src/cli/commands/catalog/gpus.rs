@@ -2,8 +2,8 @@ use serde::Serialize;
 use vgpu_manifest::catalog::{ArchitectureId, Catalog, Gpu};
 use vgpu_manifest::verdict::{Sharing, Support};
 
-use super::has;
 use super::table::{lines, or_dash};
+use super::{Sourced, has, sources};
 use crate::ui::{print, print_json};
 
 /// List GPUs and the vGPU branches that support them.
@@ -45,13 +45,16 @@ impl Args {
     pub(super) fn run(&self, catalog: &Catalog) -> anyhow::Result<()> {
         let named = catalog.gpus().iter().filter(|gpu| self.names(gpu));
         let rows = named.map(|gpu| Row { gpu, support: Support::of(catalog, gpu) });
-        let rows: Vec<_> = rows.filter(|row| self.takes(&row.support)).collect();
+        let rows = rows.filter(|row| self.takes(&row.support));
+        let from = |row: &Row<'_>| catalog.added_by(&format!("gpu {}", row.gpu.id));
+        let rows: Vec<_> = rows.map(|row| Sourced { from: from(&row), row }).collect();
         if self.json {
             return Ok(print_json(&rows)?);
         }
         let heading = ["ID", "NAME", "CHIP", "ARCHITECTURE", "VGPU", "BRANCHES", "SHOWN AS"];
-        let cells: Vec<_> = rows.iter().map(cells).collect();
-        Ok(print(lines(heading, &cells))?)
+        let cells: Vec<_> = rows.iter().map(|it| cells(&it.row)).collect();
+        let from = sources(&rows, |row| row.gpu.id.to_string());
+        Ok(print(lines(heading, &cells).into_iter().chain(from))?)
     }
 
     fn names(&self, gpu: &Gpu) -> bool {

@@ -6,7 +6,12 @@ mod patches;
 mod table;
 mod why;
 
+use std::collections::BTreeMap;
+
 use clap::Subcommand;
+use serde::Serialize;
+
+use crate::catalog::Extended;
 
 /// Look up GPUs, drivers and kernels, and their compatibility
 #[derive(Debug, Subcommand)]
@@ -23,7 +28,8 @@ pub(crate) enum Catalog {
 
 impl Catalog {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let catalog = vgpu_manifest::catalog::Catalog::embedded();
+        // The recipe of this folder, if there is one, uses the same files.
+        let catalog = Extended::load("".into())?.catalog;
         match self {
             Self::Gpus(args) => args.run(&catalog),
             Self::Drivers(args) => args.run(&catalog),
@@ -31,6 +37,26 @@ impl Catalog {
             Self::Why(args) => args.run(&catalog),
         }
     }
+}
+
+/// A row, with the file that added it to the catalog of this program.
+#[derive(Debug, Serialize)]
+struct Sourced<'c, T> {
+    #[serde(flatten)]
+    row: T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<&'c str>,
+}
+
+/// Returns a line for each file that added rows to a table.
+fn sources<T>(rows: &[Sourced<'_, T>], name: impl Fn(&T) -> String) -> Vec<String> {
+    let mut files: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for Sourced { row, from } in rows {
+        if let Some(file) = from {
+            files.entry(*file).or_default().push(name(row));
+        }
+    }
+    files.iter().map(|(file, names)| format!("from {file}: {}", names.join(", "))).collect()
 }
 
 /// Checks whether `text` contains `part`, ignoring case. `None` matches everything.

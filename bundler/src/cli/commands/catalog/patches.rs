@@ -1,7 +1,7 @@
 use vgpu_manifest::catalog::{Catalog, Patch, State};
 
-use super::has;
 use super::table::{lines, or_dash};
+use super::{Sourced, has, sources};
 use crate::ui::{print, print_json};
 
 /// List unlock patches. Each fits exactly one host driver.
@@ -22,13 +22,16 @@ pub(crate) struct Args {
 impl Args {
     pub(super) fn run(&self, catalog: &Catalog) -> anyhow::Result<()> {
         let rows = &catalog.rows().patches;
-        let patches: Vec<_> = rows.iter().filter(|it| self.takes(catalog, it)).collect();
+        let patches = rows.iter().filter(|it| self.takes(catalog, it));
+        let from = |row: &Patch| catalog.added_by(&format!("patch {}", row.host));
+        let patches: Vec<_> = patches.map(|row| Sourced { row, from: from(row) }).collect();
         if self.json {
             return Ok(print_json(&patches)?);
         }
         let heading = ["PATCH", "RELEASES", "BYTES", "SEEN", "SHA-256"];
-        let cells: Vec<_> = patches.iter().map(|patch| cells(catalog, patch)).collect();
-        Ok(print(lines(heading, &cells))?)
+        let cells: Vec<_> = patches.iter().map(|it| cells(catalog, it.row)).collect();
+        let from = sources(&patches, |row| format!("{}.patch", row.host));
+        Ok(print(lines(heading, &cells).into_iter().chain(from))?)
     }
 
     fn takes(&self, catalog: &Catalog, patch: &Patch) -> bool {

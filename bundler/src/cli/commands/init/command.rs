@@ -38,6 +38,7 @@ pub(super) fn words(args: &Args) -> Vec<String> {
         modprobe,
         no_input,
         json,
+        known: _,
     } = args;
     let mut words = Words::default();
     if recipe != "bundle.toml" {

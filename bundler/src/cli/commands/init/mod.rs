@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 use vgpu_keys::Channel;
-use vgpu_manifest::catalog::{Catalog, Release};
+use vgpu_manifest::catalog::{Catalog, Driver, Release};
 use vgpu_manifest::inventory::Inventory;
 use vgpu_manifest::platform::PciId;
 use vgpu_manifest::ui::Exit;
@@ -23,13 +23,15 @@ use vgpu_manifest::{BundleName, ItemName, KernelWord, ModprobeLine, ModuleName};
 
 use self::packages::Packages;
 use super::Context;
-use crate::assist::proposal::{Proposal, Wish};
-use crate::cli::options::{ArchiveArg, KeysArg, Licensing, MachineArgs, gpu};
-use crate::exit::Advise as _;
-use crate::items::source::LocalPath;
-use crate::net::HttpUrl;
+use crate::apt::day;
+use crate::assist::proposal::{ArchiveArg, KeysArg, Known, Proposal, Wish};
+use crate::catalog::Extended;
+use crate::cli::options::{Licensing, MachineArgs, gpu};
+use crate::items::driver::HostFile;
 use crate::recipe::Recipe;
-use crate::ui::print_json;
+use crate::relock::now;
+use crate::types::{HttpUrl, LocalPath};
+use crate::ui::{Advise as _, print_json};
 
 /// Write a new recipe.
 ///
@@ -122,6 +124,9 @@ pub(crate) struct Args {
     /// Print JSON
     #[arg(long, help_heading = None::<&str>)]
     json: bool,
+
+    #[arg(skip)]
+    known: Box<Known>,
 }
 
 #[derive(Debug, Serialize)]
@@ -182,10 +187,14 @@ impl Args {
         if path.symlink_metadata().is_ok() {
             return not_written(path, io::ErrorKind::AlreadyExists.into());
         }
-        let catalog = Catalog::embedded();
+        let folder = path.parent().unwrap_or(Utf8Path::new(""));
+        let mut catalog = Extended::load(folder)?.catalog;
         let mut args = self.clone();
+        args.known.month = day(now()?).get(..7).and_then(|month| month.parse().ok());
+        args.read_driver(&mut catalog)?;
         if let Some(prompt) = ui.prompt().filter(|_| !self.no_input) {
             talk::complete(&prompt, &mut args, &catalog)?;
+            args.read_driver(&mut catalog)?;
         }
         let name = args
             .name
@@ -208,6 +217,8 @@ impl Args {
         let choice = proposal.as_ref().map(Proposal::choice);
         let made = choice.as_ref().map(|it| format!(": {it}")).unwrap_or_default();
         ui.note(format_args!("wrote `{path}`{made}; edit it, then run `vgpu-bundler lock`"));
+        let left_out = proposal.iter().flat_map(Proposal::left_out);
+        left_out.for_each(|line| ui.note(format_args!("not used: {line}")));
         let licensing = args.licensing.unwrap_or_default();
         packages.iter().flat_map(|it| it.to_do(path)).for_each(|line| ui.note(line));
         // A conversation has shown it already.
@@ -230,6 +241,36 @@ impl Args {
         Ok(())
     }
 
+    /// Reads the driver file, if it is there: its version decides the release.
+    fn read_driver(&mut self, catalog: &mut Catalog) -> anyhow::Result<()> {
+        let Some(file) = &self.driver_file else { return Ok(()) };
+        let folder = self.recipe.parent().unwrap_or(Utf8Path::new(""));
+        self.known.file = HostFile::read(&file.below(folder))?;
+        if let Some(HostFile { version, .. }) = &self.known.file {
+            catalog.admit(version, self.driver);
+        }
+        Ok(())
+    }
+
+    /// Returns the release of `--driver`, or that of the driver file.
+    fn release(&self, catalog: &Catalog) -> anyhow::Result<Option<Release>> {
+        let Some(HostFile { version, .. }) = &self.known.file else { return Ok(self.driver) };
+        let of_file: Vec<_> =
+            catalog.drivers_by_host(version).map(|it: &Driver| it.release).collect();
+        match (self.driver, of_file.last()) {
+            (Some(driver), Some(other)) if !of_file.contains(&driver) => Err(Exit::Usage
+                .error(format!(
+                    "`--driver {driver}` contradicts `--driver-file`, the host driver {version} of vGPU {other}"
+                ))
+                .into()),
+            (Some(driver), _) => Ok(Some(driver)),
+            (None, Some(release)) => Ok(Some(*release)),
+            (None, None) => Err(Exit::Unsuitable
+                .error(format!("the catalog has no vGPU release with the host driver {version}"))
+                .into()),
+        }
+    }
+
     fn proposal<'c>(
         &self,
         catalog: &'c Catalog,
@@ -241,12 +282,12 @@ impl Args {
         let target = self.machine.target(inventory);
         let found = inventory.iter().flat_map(|it| &it.gpus).map(|gpu| gpu.id);
         let gpus: Vec<_> = if self.gpu.is_empty() { found.collect() } else { self.gpu.clone() };
-        let wish = match (self.driver, self.passthrough) {
+        let wish = match (self.release(catalog)?, self.passthrough) {
             (Some(driver), _) => Wish::Driver(driver),
             (None, true) => Wish::Passthrough,
             (None, false) => Wish::Best,
         };
-        Proposal::make(catalog, &target, &gpus, wish).map(Some)
+        Proposal::make(catalog, &target, &gpus, wish, &self.known).map(Some)
     }
 
     fn channel(&self) -> String {

@@ -15,9 +15,9 @@ use vgpu_manifest::ui::Exit;
 
 use super::text::{list_of, quoted};
 use super::{Args, without_effect};
+use crate::assist::proposal::{ArchiveArg, KeysArg};
 use crate::assist::proposal::{Archives, Proposal, is_proxmox};
-use crate::cli::options::{ArchiveArg, KeysArg};
-use crate::items::source::LocalPath;
+use crate::types::LocalPath;
 
 /// Packages that a node needs, and their archives.
 #[derive(Debug, Serialize)]

@@ -20,7 +20,7 @@ use crate::ui::{Answer, Prompt};
 pub(super) fn complete(to: &Prompt<'_>, args: &mut Args, catalog: &Catalog) -> anyhow::Result<()> {
     let is_new = args.name.is_none();
     if is_new {
-        to.tell("Press Enter to accept the value in brackets, or Ctrl-C to cancel without writing anything.");
+        to.print("Press Enter to accept the value in brackets, or Ctrl-C to cancel without writing anything.");
         bundle(to, args)?;
         machine(to, args, catalog)?;
     }
@@ -28,15 +28,15 @@ pub(super) fn complete(to: &Prompt<'_>, args: &mut Args, catalog: &Catalog) -> a
     if is_new && args.licensing.is_none() {
         let question = "Guest licensing: `nvidia-dls` (NVIDIA License System), `fastapi-dls` (third-party) or `none`";
         let choice: Licensing = to.ask(question, "none", parse)?;
-        choice.notice().iter().for_each(|line| to.tell(format_args!("  {line}")));
+        choice.notice().iter().for_each(|line| to.print(format_args!("  {line}")));
         args.licensing = Some(choice);
     }
     if !is_new && !confirmed {
         return Ok(());
     }
     args.no_input = true;
-    to.tell("Equivalent command:");
-    to.tell(format_args!("  {}", command::line(args)));
+    to.print("Equivalent command:");
+    to.print(format_args!("  {}", command::line(args)));
     match to.whether(&format!("Write `{}`?", args.recipe), Answer::Yes)? {
         Answer::Yes => Ok(()),
         Answer::No => bail!("declined; nothing was written"),
@@ -58,8 +58,8 @@ fn machine(to: &Prompt<'_>, args: &mut Args, catalog: &Catalog) -> anyhow::Resul
     }
     let proposal = args.proposal(catalog, args.machine.inventory()?.as_ref())?;
     let Some(proposal) = proposal else { return Ok(()) };
-    to.tell(format_args!("Proposed: {}", proposal.choice()));
-    proposal.gpus().for_each(|line| to.tell(line));
+    to.print(format_args!("Proposed: {}", proposal.choice()));
+    proposal.gpus().for_each(|line| to.print(line));
     let mut chosen = proposal.driver();
     if args.driver.is_none() && !args.passthrough {
         chosen = ask_for_driver(to, args, catalog, chosen.map(|(release, _)| release))?;
@@ -99,7 +99,7 @@ fn ask_for_machine(to: &Prompt<'_>, args: &mut Args, catalog: &Catalog) -> anyho
         }
         match args.proposal(catalog, None) {
             Ok(_) => return Ok(()),
-            Err(error) => to.tell(format_args!("  {error}")),
+            Err(error) => to.print(format_args!("  {error}")),
         }
         (args.machine.pve, args.machine.kernel) = (None, None);
     }
@@ -156,7 +156,7 @@ fn mirrors(to: &Prompt<'_>, args: &mut Args, catalog: &Catalog) -> anyhow::Resul
     let Some(packages) = packages.filter(|it| it.mirrors() == Mirrors::Unconfirmed) else {
         return Ok(false);
     };
-    packages.to_confirm().iter().for_each(|line| to.tell(line));
+    packages.to_confirm().iter().for_each(|line| to.print(line));
     let question = "Use these mirrors? (You still have to add their signing keys.)";
     args.accept_mirrors = to.whether(question, Answer::No)? == Answer::Yes;
     Ok(true)

@@ -1,7 +1,7 @@
 use clap::Parser as _;
 
 use super::*;
-use crate::exit;
+use crate::cli::exit;
 
 #[derive(clap::Parser)]
 struct Only {
@@ -102,14 +102,14 @@ fn the_examples_in_it_are_right() {
     let live = live.replace("item = \"guest/tool\"", "item = \"driver/host.run\"");
     let recipe = read(&live);
     assert_eq!(recipe.entries.len(), 8, "{live}");
-    assert_eq!(crate::wants::lines(&recipe.host).len(), 8, "{live}");
+    assert_eq!(crate::lock::host_changes(&recipe.host).len(), 8, "{live}");
 }
 
 const NODE: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/it/inventory/golden/script-leftovers.json");
 
 #[test]
-fn mirrors_of_a_node_are_taken_only_if_somebody_says_so() {
+fn mirrors_of_a_node_are_used_only_on_request() {
     let comments = text(&["--inventory", NODE]);
     assert!(read(&comments).apt.is_empty() && comments.contains("# UNCONFIRMED MIRRORS"));
     // The hidden characters are correct.
@@ -152,7 +152,7 @@ fn keys_and_mirrors_can_be_given_and_must_fit() {
 }
 
 #[test]
-fn licences_are_no_part_of_a_recipe_unless_somebody_chooses() {
+fn licenses_are_in_a_recipe_only_on_request() {
     for words in [&[][..], &["--licensing", "none"]] {
         let bare = text(words);
         assert!(!bare.to_lowercase().contains("dls"), "{bare}");

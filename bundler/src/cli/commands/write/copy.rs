@@ -10,9 +10,8 @@ use vgpu_keys::Policy;
 use vgpu_manifest::{Bundle, Verified};
 
 use super::contents::Small;
-use crate::exit::Advise as _;
 use crate::stick::{self, Content, Found, FromMedium, Parts, Piece, Plan, Watch};
-use crate::ui::Ui;
+use crate::ui::{Advise as _, Ui};
 
 #[derive(Clone, Copy)]
 pub(super) struct Copy<'c> {

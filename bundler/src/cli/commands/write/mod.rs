@@ -15,11 +15,10 @@ use self::contents::{Note, file_name, notes, signers, small_files};
 use self::copy::Copy;
 use super::Context;
 use crate::cli::options::{ProjectArgs, SignerArgs, TrustArgs, part_size};
-use crate::exit::Advise as _;
 use crate::stick::{
     self, Found, FromMedium, Linkage, Machine, Medium, Piece, Program, Replace, Room,
 };
-use crate::ui::{Ui, print_json};
+use crate::ui::{Advise as _, Ui, print_json};
 
 /// Write a bundle and its tools to a stick, and read everything back.
 ///

@@ -136,7 +136,7 @@ fn what_does_not_fit_leaves_the_stick_as_it_was() {
 }
 
 #[test]
-fn parts_of_an_earlier_copy_go_only_if_somebody_says_so() {
+fn parts_of_an_earlier_copy_are_removed_only_on_request() {
     let laptop = Laptop::new();
     laptop.write(&ROOMY, &["--part-size", "4MiB"]).unwrap();
     let error = laptop.write(&ROOMY, &["--part-size", "8MiB"]).unwrap_err();

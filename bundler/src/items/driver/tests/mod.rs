@@ -9,6 +9,7 @@ use vgpu_manifest::catalog::DeviceId;
 use vgpu_manifest::driver::DriverKind;
 use vgpu_manifest::patch::Patch;
 
+use super::header::Variant;
 use super::*;
 
 /// Returns whether `tool` is installed; otherwise the test is skipped.
@@ -115,16 +116,16 @@ fn three_compressions_say_the_same() {
         let bytes = package(HOST, &payload);
         let package = Package::open(file(&bytes)).unwrap();
         assert_eq!(package.version().as_str(), "535.230.02");
-        assert!(package.is_original());
+        assert_eq!(package.variant(), Variant::Original);
         let config = examine(&bytes, &[]).unwrap().config.unwrap();
         assert_eq!(config.bytes, CONFIG.as_bytes(), "{tool}");
         assert_eq!(config.parsed.devices(), [DeviceId(0x1e30)]);
         // A truncated file is reported as such at every length.
         let cuts = [bytes.len() - payload.len() + 1, bytes.len() - payload.len() / 2];
         for cut in cuts.into_iter().chain([bytes.len() - 1]) {
-            let said = refusal(&bytes[..cut]);
+            let message = refusal(&bytes[..cut]);
             let word = if cut == cuts[0] { "payload" } else { "truncated" };
-            assert!(said.contains(word), "{tool}, {cut}: {said}");
+            assert!(message.contains(word), "{tool}, {cut}: {message}");
         }
     }
 }
@@ -143,10 +144,10 @@ fn patches_are_proven_against_the_payload() {
     assert_eq!(proofs[1][0].before, None);
     assert_eq!(proofs[1][0].after, Some(Digest::of(b"x\n")));
 
-    let said = |patches: &[&str]| examine(&host(), patches).unwrap_err().to_string();
-    assert!(said(&[&patch.replace("three", "four")]).contains("line 3 of the file"));
-    assert!(said(&[&patch.replace("nv-kernel", "nv-other")]).contains("no such file"));
-    assert!(said(&[patch, patch]).contains("two patches change"));
+    let message = |patches: &[&str]| examine(&host(), patches).unwrap_err().to_string();
+    assert!(message(&[&patch.replace("three", "four")]).contains("line 3 of the file"));
+    assert!(message(&[&patch.replace("nv-kernel", "nv-other")]).contains("no such file"));
+    assert!(message(&[patch, patch]).contains("two patches change"));
 }
 
 #[test]
@@ -160,7 +161,15 @@ fn what_is_not_the_driver_is_refused_by_its_own_name() {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let other_os = text(&host()[..200]).replace("\"Linux\"", "\"FreeBSD\"");
     let no_skip = text(&host()[..200]).replace("skip=9", "skip=x");
-    let cases: [(&[u8], &str); 17] = [
+    let crlf = text(&host()).replace('\n', "\r\n");
+    let denied = "<?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code><Message>Request has \
+        expired</Message></Error>";
+    let cases: [(&[u8], &str); 19] = [
+        (crlf.as_bytes(), "line ends were converted to CR LF; transfer it again as a binary file"),
+        (
+            denied.as_bytes(),
+            "of a storage server, not a driver: AccessDenied (Request has expired); get a new address",
+        ),
         (b"", "empty"),
         (page.as_bytes(), "a web page (\"Just a moment…\")"),
         (
@@ -183,13 +192,21 @@ fn what_is_not_the_driver_is_refused_by_its_own_name() {
         (&package(HOST, &gzip(&[("./a", b"")])), "its payload contradicts that"),
     ];
     for (bytes, word) in cases {
-        let said = refusal(bytes);
-        assert!(said.contains(word), "{word}: {said}");
+        let message = refusal(bytes);
+        assert!(message.contains(word), "{word}: {message}");
     }
     let package = Package::open(file(&marked)).unwrap();
     assert_eq!(package.kind(), DriverKind::Guest);
     let error = package.examine(None, &[]).unwrap_err().to_string();
     assert!(error.contains("its payload contradicts that"), "{error}");
+}
+
+#[test]
+fn the_driver_of_ai_enterprise_is_a_host_driver() {
+    let bytes = package(&format!("{HOST}-aie"), &gzip(&host_files()));
+    let package = Package::open(file(&bytes)).unwrap();
+    assert_eq!((package.kind(), package.variant()), (DriverKind::Host, Variant::Enterprise));
+    assert!(examine(&bytes, &[]).unwrap().config.is_some());
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn types_and_gpus_are_read() {
 }
 
 #[test]
-fn what_is_wrong_is_said() {
+fn faults_are_reported() {
     for (old, new, word) in [
         ("<vgpuconfig>", "<other>", "does not begin"),
         ("id=\"11\"", "id=\"256\"", "two vGPU types"),

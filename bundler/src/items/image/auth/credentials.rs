@@ -10,8 +10,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::super::source::Registry;
 use crate::net::Authorization;
+use crate::types::image::Registry;
 
 /// A name and a password for a registry.
 pub(crate) struct Credentials {

@@ -2,10 +2,11 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Deserialize;
 
-use super::super::source::{ImageSource, Registry, Transport};
 use super::Credentials;
 use super::challenge::Challenge;
-use crate::net::{Again, Authorization, Client, HttpUrl, Introduce, NetError, Refusal, Reply};
+use crate::net::{Again, Authenticate, Authorization, Client, NetError, Refusal, Reply};
+use crate::types::image::{Registry, Transport};
+use crate::types::{HttpUrl, ImageSource};
 
 /// The authorization for the registries of one image.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ struct Account {
     base: String,
     credentials: Option<Credentials>,
     /// The current header, which the registry may have accepted.
-    said: Mutex<Option<Authorization>>,
+    header: Mutex<Option<Authorization>>,
 }
 
 /// The answer of a token server. Both names are in use.
@@ -47,7 +48,7 @@ impl Session {
         let accounts = source.registries().map(|registry| Account {
             base: format!("{}/", registry.base(source.transport)),
             credentials: credentials(&registry),
-            said: Mutex::default(),
+            header: Mutex::default(),
         });
         Self {
             scope: format!("repository:{}:pull", source.path()),
@@ -69,7 +70,7 @@ impl Session {
         url: &HttpUrl,
         challenge: &Challenge,
     ) -> Result<Authorization, NetError> {
-        let wrong = |why| NetError::Protocol { url: url.clone(), why };
+        let wrong = |why| NetError::protocol(url, why);
         let realm = challenge.param("realm").unwrap_or_default();
         let realm: HttpUrl =
             realm.parse().map_err(|_| wrong("it does not say where to get a token"))?;
@@ -81,7 +82,7 @@ impl Session {
         let basic = account.credentials.as_ref().map(Credentials::authorization);
         let mut reply = client.ask(&realm.with_query(&query), basic.as_ref())?;
         let bytes = read(&mut reply, &realm)?;
-        let wrong = |why| NetError::Protocol { url: realm.clone(), why };
+        let wrong = |why| NetError::protocol(&realm, why);
         let token: Token =
             serde_json::from_slice(&bytes).map_err(|_| wrong("it does not answer with a token"))?;
         let token = token.token.or(token.access_token).unwrap_or_default();
@@ -89,20 +90,20 @@ impl Session {
     }
 }
 
-impl Introduce for Session {
+impl Authenticate for Session {
     fn authorization(&self, url: &HttpUrl) -> Option<Authorization> {
-        let said = self.account(url)?.said.lock().unwrap_or_else(PoisonError::into_inner);
-        said.clone()
+        let header = self.account(url)?.header.lock().unwrap_or_else(PoisonError::into_inner);
+        header.clone()
     }
 
     fn refused(&self, client: &Client, refusal: &Refusal<'_>) -> Result<Again, NetError> {
         let Some(account) = self.account(refusal.url) else { return Ok(Again::No) };
         // One download requests the token while the others wait.
-        let mut said = account.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.as_ref() != refusal.said {
+        let mut header = account.header.lock().unwrap_or_else(PoisonError::into_inner);
+        if header.as_ref() != refusal.sent {
             return Ok(Again::Yes);
         }
-        let challenges = refusal.challenges.iter().flat_map(|header| Challenge::all(header));
+        let challenges = refusal.challenges.iter().flat_map(|text| Challenge::all(text));
         let challenges: Vec<Challenge> = challenges.collect();
         let find = |scheme| challenges.iter().find(|challenge| challenge.scheme == scheme);
         let next = if let Some(bearer) = find("bearer") {
@@ -112,10 +113,10 @@ impl Introduce for Session {
         } else {
             None
         };
-        if next.is_none() || next == *said {
+        if next.is_none() || next == *header {
             return Ok(Again::No);
         }
-        *said = next;
+        *header = next;
         Ok(Again::Yes)
     }
 }
@@ -128,7 +129,7 @@ fn read(reply: &mut Reply, url: &HttpUrl) -> Result<Vec<u8>, NetError> {
             0 => return Ok(bytes),
             n if bytes.len() + n > MAX_TOKEN => {
                 let why = "it answers with more than a token";
-                return Err(NetError::Protocol { url: url.clone(), why });
+                return Err(NetError::protocol(url, why));
             }
             n => bytes.extend_from_slice(&buf[..n]),
         }

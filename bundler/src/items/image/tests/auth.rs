@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use super::super::auth::{Credentials, Session};
 use super::*;
-use crate::net::{Introduce, Refusal};
+use crate::net::{Authenticate, Refusal};
+use crate::types::image::Transport;
 
 #[test]
 fn a_token_is_fetched_once_and_again_when_it_has_run_out() {
@@ -29,7 +30,7 @@ fn a_token_is_fetched_once_and_again_when_it_has_run_out() {
 }
 
 #[test]
-fn a_registry_that_lets_nobody_in_is_given_up_at_once() {
+fn a_registry_that_denies_access_is_not_asked_again() {
     let image = Image::oci(&[b"layer"]);
     let challenge = |text: &str| Door::Challenge(text.to_owned());
     let cases = [
@@ -45,7 +46,7 @@ fn a_registry_that_lets_nobody_in_is_given_up_at_once() {
     for (door, word) in cases {
         let registry = FakeRegistry::new(door.clone());
         registry.image("dls", "1", &image);
-        let error = said(&Machine::new().pull(&source(&registry, "dls:1")).unwrap_err());
+        let error = message(&Machine::new().pull(&source(&registry, "dls:1")).unwrap_err());
         assert!(error.contains(word), "{door:?}: {error}");
         assert!(registry.asked().len() <= 3, "{door:?}: {:?}", registry.asked());
     }
@@ -68,7 +69,7 @@ fn who_gives_out_tokens_is_not_believed_everything() {
         let realm = format!("Bearer realm=\"http://{}/v2/token\"", giver.host());
         let registry = FakeRegistry::new(Door::Challenge(realm));
         registry.image("dls", "1", &Image::oci(&[b"layer"]));
-        let error = said(&Machine::new().pull(&source(&registry, "dls:1")).unwrap_err());
+        let error = message(&Machine::new().pull(&source(&registry, "dls:1")).unwrap_err());
         assert!(error.contains(word), "{word}: {error}");
     }
 }
@@ -82,7 +83,7 @@ fn get(
 ) -> Result<(), NetError> {
     let (user, password) = who.split_once(':').unwrap();
     let session = Session::new(source, |_| Some(Credentials::new(user, password)));
-    let client = Machine::new().client.unwrap().introduced(Arc::new(session), None);
+    let client = Machine::new().client.unwrap().authenticated(Arc::new(session), None);
     let url = format!("http://{}/v2/{path}", registry.host()).parse().unwrap();
     let mut reply = client.get(&url, None)?;
     while reply.read(&mut [0; 4096])? > 0 {}
@@ -120,7 +121,7 @@ fn a_safe_registry_cannot_send_us_to_an_unsafe_place_with_a_password() {
     let session = Session::new(&source, |_| Some(Credentials::new("user", "secret")));
     let client = Machine::new().client.unwrap();
     let url = format!("https://{}/v2/a", giver.host()).parse().unwrap();
-    let refusal = Refusal { url: &url, said: None, challenges: vec![realm] };
+    let refusal = Refusal { url: &url, sent: None, challenges: vec![realm] };
     let error = session.refused(&client, &refusal).unwrap_err();
     assert!(error.to_string().contains("not safe"), "{error}");
     assert!(giver.asked().is_empty());

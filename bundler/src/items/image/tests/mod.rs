@@ -15,9 +15,11 @@ use super::*;
 use crate::cache::Cache;
 use crate::cache::tests::scratch;
 use crate::fetch::{Fetcher, Patience};
-use crate::items::source::{Expected, SourceError, Sources};
+use crate::items::source::Sources;
 use crate::net::registry::*;
 use crate::net::{Client, Proxy, Timeouts};
+use crate::types::Expected;
+use crate::types::image::{Platform, Transport};
 use crate::ui::Ui;
 
 /// A machine that pulls.
@@ -44,12 +46,14 @@ impl Machine {
         let fetcher =
             Fetcher { client: self.client.as_ref(), cache: &lock, patience, ui: &self.ui };
         let width = NonZeroUsize::new(4).unwrap();
-        let sources = Sources { fetcher, base: Utf8Path::new("/"), width };
+        let base = Utf8Path::new("/");
+        let catalog = &crate::catalog::Extended::load(base).unwrap();
+        let sources = Sources { fetcher, base, catalog, width };
         let name = "dls.tar".parse().unwrap();
         act(&sources, Expected { name: &name, sha256: None, size: None, cap: self.cap })
     }
 
-    fn pull(&self, source: &ImageSource) -> Result<Digest, SourceError> {
+    fn pull(&self, source: &ImageSource) -> anyhow::Result<Digest> {
         let begun = Instant::now();
         let pulled = self.with(|sources, want| pull(sources, source, want));
         assert!(begun.elapsed() < Duration::from_secs(20), "{pulled:?}");
@@ -79,13 +83,8 @@ fn source(registry: &FakeRegistry, rest: &str) -> ImageSource {
 }
 
 /// Everything that an error says.
-fn said(error: &SourceError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
+fn message(error: &anyhow::Error) -> String {
+    let text = format!("{error:#}");
     assert!(!text.chars().any(char::is_control), "{text:?}");
     text
 }
@@ -192,8 +191,8 @@ fn of_a_list_the_image_for_the_platform_is_taken() {
     let other = ImageSource { platform: "linux/arm64".parse().unwrap(), ..tag.clone() };
     assert_eq!(digest_of(&other), Digest::of(&arm64.manifest()));
     let none = ImageSource { platform: "linux/s390x".parse().unwrap(), ..tag };
-    let error = said(&Machine::new().pull(&none).unwrap_err());
-    assert!(error.contains("not there for linux/s390x, but for linux/arm64, unknown"), "{error}");
+    let error = message(&Machine::new().pull(&none).unwrap_err());
+    assert!(error.contains("no image for linux/s390x, but for linux/arm64, unknown"), "{error}");
 }
 
 #[test]
@@ -231,7 +230,7 @@ fn what_is_here_already_does_not_come_again() {
     assert_eq!(machine.with(again), archive);
     assert_eq!(registry.asked().len(), asked);
     let offline = Machine { client: None, ..Machine::new() };
-    let error = said(&offline.pull(&source).unwrap_err());
+    let error = message(&offline.pull(&source).unwrap_err());
     assert!(error.contains("`--offline` forbids"), "{error}");
 }
 
@@ -248,8 +247,34 @@ fn a_part_that_has_rotted_in_the_cache_is_noticed() {
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[1000] ^= 1;
     std::fs::write(&path, bytes).unwrap();
-    let error = said(&machine.pull(&source(&registry, "dls:1")).unwrap_err());
+    let error = message(&machine.pull(&source(&registry, "dls:1")).unwrap_err());
     assert!(error.contains("is damaged"), "{error}");
+}
+
+#[test]
+fn a_wrong_size_is_refused_also_for_a_part_in_the_cache() {
+    let registry = FakeRegistry::new(Door::Open);
+    let image = Image::oci(&[&layer(1), b"small"]);
+    registry.image("dls", "1", &image);
+    let machine = Machine::new();
+    machine.pull(&source(&registry, "dls:1")).unwrap();
+    let before = machine.cache.entries().unwrap().len();
+    let manifest = String::from_utf8(image.manifest()).unwrap();
+    let config = image.config.len();
+    for (part, size) in [("layer 1 of 2", 300_000), ("layer 2 of 2", 5), ("configuration", config)]
+    {
+        for wrong in [size - 1, size + 1, size + 512] {
+            let stated = format!("\"size\":{size}");
+            assert!(manifest.contains(&stated), "{manifest}");
+            let lie = manifest.replacen(&stated, &format!("\"size\":{wrong}"), 1);
+            registry.serve("dls/manifests/2", OCI_MANIFEST, lie.as_bytes(), Lie::None);
+            let error = message(&machine.pull(&source(&registry, "dls:2")).unwrap_err());
+            let told = format!("the {part} has {size} bytes, but the registry states {wrong}");
+            assert!(error.contains(&told), "{error}");
+        }
+    }
+    let manifests = 3 * 3;
+    assert_eq!(machine.cache.entries().unwrap().len(), before + manifests, "an archive was made");
 }
 
 #[test]

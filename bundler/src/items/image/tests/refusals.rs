@@ -3,7 +3,7 @@ use vgpu_manifest::Digest;
 use super::*;
 
 #[test]
-fn what_is_not_an_image_is_told_as_what_it_is() {
+fn what_is_not_an_image_is_named() {
     let small: &[u8] = b"layer";
     let good = || Image::oci(&[small]);
     let bytes = |text: &str| text.as_bytes().to_vec();
@@ -56,7 +56,7 @@ fn what_is_not_an_image_is_told_as_what_it_is() {
         let registry = FakeRegistry::new(Door::Open);
         registry.image("dls", "good", &good());
         registry.serve("dls/manifests/1", OCI_MANIFEST, &manifest, Lie::None);
-        let error = said(&Machine::new().pull(&source(&registry, "dls:1")).unwrap_err());
+        let error = message(&Machine::new().pull(&source(&registry, "dls:1")).unwrap_err());
         assert!(error.contains(word), "{word}: {error}");
         assert!(error.starts_with("cannot get the image `127.0.0.1:"), "{error}");
         assert_eq!(registry.asked().len(), 1, "nothing more was asked for: {error}");
@@ -81,7 +81,7 @@ fn an_image_that_contradicts_itself_is_refused_before_its_layers_come() {
     for (image, word) in cases {
         let registry = FakeRegistry::new(Door::Open);
         registry.image("dls", "1", &image);
-        let error = said(&Machine::new().pull(&source(&registry, "dls:1")).unwrap_err());
+        let error = message(&Machine::new().pull(&source(&registry, "dls:1")).unwrap_err());
         assert!(error.contains(word), "{word}: {error}");
         assert_eq!(registry.times(&digest(b"layer")), 0);
     }
@@ -92,7 +92,7 @@ fn an_image_that_contradicts_itself_is_refused_before_its_layers_come() {
     let at = text.rfind("\"size\":5").unwrap();
     let text = format!("{}\"size\":6{}", &text[..at], &text[at + 8..]);
     registry.serve("dls/manifests/1", OCI_MANIFEST, text.as_bytes(), Lie::None);
-    let error = said(&Machine::new().pull(&source(&registry, "dls:1")).unwrap_err());
+    let error = message(&Machine::new().pull(&source(&registry, "dls:1")).unwrap_err());
     assert!(error.contains("two sizes"), "{error}");
 }
 
@@ -106,7 +106,7 @@ fn a_list_leads_to_one_image_and_no_further() {
     registry.serve(&by_digest(&inner), OCI_INDEX, &inner, Lie::None);
     let pull = |list: &[u8]| {
         registry.serve("dls/manifests/1", OCI_INDEX, list, Lie::None);
-        said(&Machine::new().pull(&source(&registry, "dls:1")).unwrap_err())
+        message(&Machine::new().pull(&source(&registry, "dls:1")).unwrap_err())
     };
     // Told, and untold.
     let error = pull(&index(&[("linux/amd64", OCI_INDEX, &inner)]));
@@ -114,7 +114,13 @@ fn a_list_leads_to_one_image_and_no_further() {
     let error = pull(&index(&[("linux/amd64", OCI_MANIFEST, &inner)]));
     assert!(error.contains("another list"), "{error}");
     let error = pull(&index(&[]));
-    assert!(error.contains("not there for linux/amd64, but for nothing"), "{error}");
+    assert!(error.contains("the list of images is empty"), "{error}");
+    let bare = index(&[("linux/amd64", OCI_MANIFEST, &image.manifest())]);
+    let bare = String::from_utf8(bare).unwrap();
+    let (head, tail) = bare.split_once(",\"platform\":{").unwrap();
+    let (_, tail) = tail.split_once('}').unwrap();
+    let error = pull(format!("{head}{tail}").as_bytes());
+    assert!(error.contains("names no platform") && error.contains("@sha256:"), "{error}");
     let error = pull(&index(&[("linux/amd64", "text/plain", &inner)]));
     assert!(error.contains("the type is `text/plain`"), "{error}");
     let list = index(&[("linux/amd64", OCI_MANIFEST, &image.manifest())]);
@@ -126,6 +132,43 @@ fn a_list_leads_to_one_image_and_no_further() {
     registry.lie(&by_digest(&image.manifest()), Lie::Other(other.manifest()));
     let error = pull(&list);
     assert!(error.contains("has another content"), "{error}");
+}
+
+#[test]
+fn what_the_registry_does_not_give_has_a_cause_and_a_next_step() {
+    let registry = FakeRegistry::new(Door::Open);
+    registry.image("dls", "1", &Image::oci(&[b"layer"]));
+    let error = message(&Machine::new().pull(&source(&registry, "dls:2")).unwrap_err());
+    let host = registry.host();
+    assert!(error.contains(&format!("`{host}` has no tag `2` of `dls`; list the tags")), "{error}");
+    let pinned = format!("dls:1@{}", digest(b"gone"));
+    let error = message(&Machine::new().pull(&source(&registry, &pinned)).unwrap_err());
+    assert!(error.contains("no image with the digest") && error.contains("update"), "{error}");
+
+    let shut = FakeRegistry::new(Door::Shut);
+    let error = message(&Machine::new().pull(&source(&shut, "dls:1")).unwrap_err());
+    assert!(error.contains("podman login") && error.contains("answers 401"), "{error}");
+    assert!(!error.contains(".netrc"), "{error}");
+}
+
+#[test]
+fn a_registry_without_tls_is_named() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let _ = std::io::Read::read(&mut &stream, &mut [0; 1024]);
+            let _ = std::io::Write::write_all(&mut &stream, b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    let source = ImageSource {
+        image: format!("{host}/dls:1").parse().unwrap(),
+        platform: Platform::host(),
+        mirror: Vec::new(),
+        transport: Transport::Https,
+    };
+    let error = message(&Machine::new().pull(&source).unwrap_err());
+    assert!(error.contains("answers without TLS") && error.contains("\"plain-http\""), "{error}");
 }
 
 #[test]
@@ -153,7 +196,7 @@ fn every_part_is_what_its_digest_says_or_nothing_comes_of_it() {
         registry.image("dls", "1", &image);
         registry.lie(path, lie);
         let machine = Machine::new();
-        let error = said(&machine.pull(&source(&registry, "dls:1")).unwrap_err());
+        let error = message(&machine.pull(&source(&registry, "dls:1")).unwrap_err());
         assert!(error.contains(word), "{word}: {error}");
         let kept = machine.cache.entries().unwrap();
         assert!(!kept.iter().any(|entry| entry.sha256 == Digest::of(&layers[1])), "{word}");

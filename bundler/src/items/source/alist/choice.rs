@@ -1,10 +1,11 @@
 //! Selects the driver file in a folder.
 
+use anyhow::bail;
 use vgpu_manifest::driver::DriverKind;
 
 use super::answer::{Entry, ListAnswer};
-use super::{AlistError, AlistSource};
-use crate::items::driver::{FileName, Hypervisor};
+use super::shown;
+use crate::types::{AlistSource, FileName, Hypervisor};
 
 /// The result of a selection.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub(super) enum Found {
 }
 
 /// Matches the driver itself. Third-party patched packages have other names, so they never match.
-pub(super) fn choose(source: &AlistSource, list: &ListAnswer) -> Result<Found, AlistError> {
+pub(super) fn choose(source: &AlistSource, list: &ListAnswer) -> anyhow::Result<Found> {
     let is_it = |entry: &&Entry| match FileName::of(&entry.name) {
         FileName::Driver(kind, version) => {
             kind == source.driver && source.version.as_ref().is_none_or(|wanted| *wanted == version)
@@ -28,7 +29,7 @@ pub(super) fn choose(source: &AlistSource, list: &ListAnswer) -> Result<Found, A
 
 /// Matches the portal archive that contains it. Its name begins with the version of the host
 /// driver.
-pub(super) fn fallback(source: &AlistSource, list: &ListAnswer) -> Result<Found, AlistError> {
+pub(super) fn fallback(source: &AlistSource, list: &ListAnswer) -> anyhow::Result<Found> {
     let is_it = |entry: &&Entry| {
         let is_ours = matches!(FileName::of(&entry.name), FileName::Portal(Hypervisor::LinuxKvm));
         let stem = entry.name.trim_end_matches(".zip");
@@ -38,12 +39,15 @@ pub(super) fn fallback(source: &AlistSource, list: &ListAnswer) -> Result<Found,
     one(list.content().iter().filter(|entry| !entry.is_dir).filter(is_it))
 }
 
-fn one<'e>(found: impl Iterator<Item = &'e Entry>) -> Result<Found, AlistError> {
+fn one<'e>(found: impl Iterator<Item = &'e Entry>) -> anyhow::Result<Found> {
     let mut names: Vec<String> = found.map(|entry| entry.name.clone()).collect();
     match names.len() {
         0 => Ok(Found::None),
         1 => Ok(Found::One(names.remove(0))),
-        _ => Err(AlistError::Several(names)),
+        _ => bail!(
+            "it has several such drivers; name the item after the one that you want: {}",
+            shown(&names)
+        ),
     }
 }
 

@@ -9,72 +9,14 @@ mod choice;
 #[cfg(test)]
 mod tests;
 
-use serde::{Deserialize, Serialize};
-use vgpu_manifest::catalog::DriverVersion;
-use vgpu_manifest::driver::DriverKind;
+use anyhow::{Context as _, anyhow, bail};
 use vgpu_manifest::ui::ByteSize;
 
 use self::answer::{FileAnswer, ListAnswer, data};
 use self::choice::{Found, choose, fallback, folders};
-use super::{Expected, Pin, SourceError, Sources};
-use crate::fetch::{Download, FetchError};
-use crate::net::HttpUrl;
-
-pub(crate) use self::answer::AlistPath;
-
-/// A driver in a folder of an AList server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct AlistSource {
-    pub(crate) url: HttpUrl,
-    pub(crate) path: AlistPath,
-    /// The kind of machine that runs the driver.
-    pub(crate) driver: DriverKind,
-    /// Its version, if the item name contains it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) version: Option<DriverVersion>,
-}
-
-/// An AList server does not have the requested file.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum AlistError {
-    /// The request or the download failed.
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-    /// The server sent a web page: a login, a challenge or an error.
-    #[error("it sent a web page instead of an answer: it requires a browser or a login")]
-    WebPage,
-    /// The answer is not one of AList, or of an unsupported version.
-    #[error("it does not answer as AList does: {0}")]
-    Malformed(String),
-    /// The server refused the request.
-    #[error("it answers {code}: {}", .message.escape_debug())]
-    Refused {
-        /// The code of AList.
-        code: u32,
-        /// Its contents.
-        message: String,
-    },
-    /// A folder exceeds the limit of entries.
-    #[error("the folder `{0}` has more than {MAX_ENTRIES} entries")]
-    TooMany(AlistPath),
-    /// The folder has no such driver.
-    #[error("it has no {wanted} in `{folder}`{}", has(.others))]
-    None {
-        /// The request.
-        wanted: String,
-        folder: AlistPath,
-        /// The files found instead.
-        others: Vec<String>,
-    },
-    /// Several files match.
-    #[error("it has several such drivers; name the item after the one that you want: {}", shown(.0))]
-    Several(Vec<String>),
-    /// A name or an address in the answer is invalid.
-    #[error("it names a file or an address that cannot be used: `{}`", .0.escape_debug())]
-    Address(String),
-}
+use super::Sources;
+use crate::fetch::Download;
+use crate::types::{AlistPath, AlistSource, Expected, HttpUrl, Pin};
 
 /// The limit of entries in a folder.
 const MAX_ENTRIES: usize = 5_000;
@@ -91,21 +33,9 @@ fn has(others: &[String]) -> String {
     if others.is_empty() { String::new() } else { format!(", but {}", shown(others)) }
 }
 
-impl AlistSource {
-    /// Returns a description of the request.
-    fn wanted(&self) -> String {
-        let version = self.version.as_ref().map(|version| format!(" {version}"));
-        format!("{} driver{}", self.driver, version.unwrap_or_default())
-    }
-}
-
 impl Sources<'_> {
     /// Downloads a driver from an AList server.
-    pub(super) fn alist(
-        &self,
-        source: &AlistSource,
-        want: Expected<'_>,
-    ) -> Result<Pin, SourceError> {
+    pub(super) fn alist(&self, source: &AlistSource, want: Expected<'_>) -> anyhow::Result<Pin> {
         if let Some(pin) = self.cached(want)? {
             return Ok(pin);
         }
@@ -114,69 +44,67 @@ impl Sources<'_> {
             let mirrors = self.addresses(source, &file)?;
             let Expected { name, sha256, size, cap } = want;
             let name = name.as_str();
-            Ok(self.fetcher.fetch(&Download { name, mirrors: &mirrors, sha256, size, cap })?)
+            anyhow::Ok(self.fetcher.fetch(&Download {
+                name,
+                mirrors: &mirrors,
+                sha256,
+                size,
+                cap,
+            })?)
         };
-        let measured = download().map_err(|error: AlistError| SourceError::Alist {
-            item: want.name.clone(),
-            url: source.url.clone(),
-            source: Box::new(error),
-        })?;
+        let failed =
+            || format!("cannot get item `{}` from the AList server {}", want.name, source.url);
+        let measured = download().with_context(failed)?;
         Ok(Pin::plain(&measured))
     }
 
     /// Searches for the driver: in the folder, in NVIDIA's folders below it, or in an archive.
-    fn search(&self, source: &AlistSource) -> Result<AlistPath, AlistError> {
+    fn search(&self, source: &AlistSource) -> anyhow::Result<AlistPath> {
         let top = self.list(source, &source.path)?;
         if let Found::One(file) = choose(source, &top)? {
-            return source.path.below(&file);
+            return below(&source.path, &file);
         }
         let mut others = top.names();
         let mut open: Vec<AlistPath> = Vec::new();
         for folder in folders(source.driver, &top) {
-            open.push(source.path.below(&folder)?);
+            open.push(below(&source.path, &folder)?);
         }
         // A portal folder has folders of its own, but those have none.
         let mut at = 0;
         while let Some(folder) = open.get(at).cloned().filter(|_| at < 8) {
             let list = self.list(source, &folder)?;
             if let Found::One(file) = choose(source, &list)? {
-                return folder.below(&file);
+                return below(&folder, &file);
             }
             others.extend(list.names());
             if folder.depth() == source.path.depth() + 1 {
                 for inner in folders(source.driver, &list) {
-                    open.push(folder.below(&inner)?);
+                    open.push(below(&folder, &inner)?);
                 }
             }
             at += 1;
         }
         match fallback(source, &top)? {
-            Found::One(file) => source.path.below(&file),
-            Found::None => Err(AlistError::None {
-                wanted: source.wanted(),
-                folder: source.path.clone(),
-                others,
-            }),
+            Found::One(file) => below(&source.path, &file),
+            Found::None => {
+                bail!("it has no {} in `{}`{}", source.wanted(), source.path, has(&others))
+            }
         }
     }
 
-    fn list(&self, source: &AlistSource, folder: &AlistPath) -> Result<ListAnswer, AlistError> {
+    fn list(&self, source: &AlistSource, folder: &AlistPath) -> anyhow::Result<ListAnswer> {
         let query = [("path", folder.as_str()), ("page", "1"), ("per_page", "0")];
         let list: ListAnswer = self.ask(source, "list", &query)?;
         if list.content().len() > MAX_ENTRIES {
-            return Err(AlistError::TooMany(folder.clone()));
+            bail!("the folder `{folder}` has more than {MAX_ENTRIES} entries");
         }
         Ok(list)
     }
 
     /// Returns the addresses of a file: in the storage behind the server, and through the server.
-    fn addresses(
-        &self,
-        source: &AlistSource,
-        file: &AlistPath,
-    ) -> Result<Vec<HttpUrl>, AlistError> {
+    fn addresses(&self, source: &AlistSource, file: &AlistPath) -> anyhow::Result<Vec<HttpUrl>> {
         let answer: FileAnswer = self.ask(source, "get", &[("path", file.as_str())])?;
-        let address = |text: &str| text.parse().map_err(|_| AlistError::Address(text.to_owned()));
+        let address = |text: &str| text.parse().map_err(|_| unusable(text));
         let mut addresses: Vec<HttpUrl> = Vec::new();
         if !answer.raw_url.is_empty() {
             addresses.push(address(&answer.raw_url)?);
@@ -196,8 +124,17 @@ impl Sources<'_> {
         source: &AlistSource,
         question: &str,
         query: &[(&str, &str)],
-    ) -> Result<T, AlistError> {
+    ) -> anyhow::Result<T> {
         let url = source.url.below(&["api", "fs", question]).with_query(query);
         data(&self.fetcher.document("AList", &url, MAX_ANSWER)?)
     }
+}
+
+/// Returns the path of an entry that the server lists in a folder.
+fn below(folder: &AlistPath, name: &str) -> anyhow::Result<AlistPath> {
+    folder.below(name).ok_or_else(|| unusable(&name.chars().take(120).collect::<String>()))
+}
+
+fn unusable(text: &str) -> anyhow::Error {
+    anyhow!("it names a file or an address that cannot be used: `{}`", text.escape_debug())
 }

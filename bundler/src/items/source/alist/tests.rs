@@ -1,3 +1,5 @@
+use vgpu_manifest::driver::DriverKind;
+
 use super::answer::{FileAnswer, ListAnswer};
 use super::*;
 
@@ -20,23 +22,6 @@ fn list(names: &[&str]) -> ListAnswer {
 }
 
 #[test]
-fn a_path_goes_down_and_nowhere_else() {
-    for good in ["/", "/a", "/a b/c", "/vGPU/16.9/"] {
-        assert!(good.parse::<AlistPath>().is_ok(), "{good}");
-    }
-    for bad in
-        ["", "a", "//a", "/a//b", "/..", "/a/../b", "/./a", "/a\n", "/a\\b", &"/a".repeat(600)]
-    {
-        assert!(bad.parse::<AlistPath>().is_err(), "{bad}");
-    }
-    let folder: AlistPath = "/a".parse().unwrap();
-    assert_eq!(folder.below("b c").unwrap().as_str(), "/a/b c");
-    for bad in ["..", "b/c", "", "b\u{1b}"] {
-        assert!(matches!(folder.below(bad), Err(AlistError::Address(_))), "{bad}");
-    }
-}
-
-#[test]
 fn the_driver_is_chosen_by_nvidias_names() {
     let run = "NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm.run";
     let one = |name: &str| Found::One(name.to_owned());
@@ -54,7 +39,11 @@ fn the_driver_is_chosen_by_nvidias_names() {
     assert_eq!(choose(&host, &all).unwrap(), one(run));
     assert_eq!(fallback(&host, &all).unwrap(), one("NVIDIA-GRID-Linux-KVM-535.230.02-539.19.zip"));
     let any = source(DriverKind::Host, None);
-    assert!(matches!(choose(&any, &all), Err(AlistError::Several(names)) if names.len() == 2));
+    let several = choose(&any, &all).unwrap_err().to_string();
+    assert!(
+        several.ends_with("-535.230.02-vgpu-kvm.run, NVIDIA-Linux-x86_64-535.216.01-vgpu-kvm.run"),
+        "{several}"
+    );
     let guest = source(DriverKind::Guest, None);
     assert_eq!(choose(&guest, &all).unwrap(), one("NVIDIA-Linux-x86_64-535.230.02-grid.run"));
     let windows = source(DriverKind::WindowsGuest, Some("539.19"));
@@ -72,12 +61,14 @@ fn answers_are_read_or_refused() {
     assert_eq!(data::<FileAnswer>(good).unwrap().sign, "x");
     let empty = br#"{"code":200,"message":"success","data":{"content":null,"total":0}}"#;
     assert!(data::<ListAnswer>(empty).unwrap().content().is_empty());
-    let said = |bytes: &[u8]| data::<ListAnswer>(bytes).unwrap_err().to_string();
-    assert!(said(b" <html>").contains("web page"));
-    assert!(said(br#"{"code":403,"message":"no\u001b","data":null}"#).contains(r"403: no\u{1b}"));
+    let message = |bytes: &[u8]| data::<ListAnswer>(bytes).unwrap_err().to_string();
+    assert!(message(b" <html>").contains("web page"));
+    assert!(
+        message(br#"{"code":403,"message":"no\u001b","data":null}"#).contains(r"403: no\u{1b}")
+    );
     for bad in [&b""[..], b"[]", b"{}", b"\xff", br#"{"code":200,"data":{"content":7}}"#] {
-        assert!(said(bad).contains("does not answer as AList does"), "{bad:?}");
+        assert!(message(bad).contains("does not answer as AList does"), "{bad:?}");
     }
     let deep = [b"{\"code\":200,\"data\":".to_vec(), vec![b'['; 100_000]].concat();
-    assert!(said(&deep).contains("does not answer"));
+    assert!(message(&deep).contains("does not answer"));
 }

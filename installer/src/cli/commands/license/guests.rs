@@ -7,7 +7,7 @@ use crate::cli::{Exit, Refused, Target};
 use crate::host::real::{copy_outside, write_folder_outside};
 use crate::license::elsewhere::told;
 use crate::license::guest::{Feature, Guests};
-use crate::license::{in_force, need};
+use crate::license::in_force;
 use crate::plan::GuestTools;
 use crate::state;
 use crate::ui::{Tone, Ui, printable};
@@ -44,14 +44,13 @@ impl GuestFiles {
         };
         let told = told(&target.host, service.as_ref())?.ok_or_else(none)?;
         let applied = applied(target.again()?)?;
-        let known = applied.as_ref().and_then(|it| Some((it.catalog.as_ref()?, &it.manifest)));
-        let needs = known.map_or_else(Vec::new, |(catalog, bundle)| need::lines(catalog, bundle));
+        let needs = applied.as_ref().map_or_else(Vec::new, |applied| applied.source.needs());
         let files = Guests { told, feature: self.feature, needs: needs.clone() }.files();
         write_folder_outside(&self.folder, &files)?;
         let mut names: Vec<_> = files.iter().map(|(name, _)| (*name).to_owned()).collect();
         if let Some(applied) = &applied {
-            names.extend(self.tools(&applied.manifest, target)?);
-            let left = left_out(&applied.manifest, self.guest_tools.get());
+            names.extend(self.tools(&applied.source.manifest, target)?);
+            let left = left_out(&applied.source.manifest, self.guest_tools.get());
             let why = if left.is_empty() { Vec::new() } else { needs };
             for line in left.iter().chain(&why) {
                 ui.say(printable(line));

@@ -5,7 +5,6 @@ mod backup;
 mod guests;
 mod install;
 mod remove;
-mod restore;
 mod status;
 mod token;
 mod r#use;
@@ -35,7 +34,7 @@ pub(crate) enum License {
     /// Back up keys, certificates and leases to one file
     Backup(backup::Backup),
     /// Restore a backup
-    Restore(restore::Restore),
+    Restore(backup::Restore),
     /// Get a token for a guest that cannot reach the server
     Token(token::Token),
     /// Write license scripts and instructions for guests

@@ -5,10 +5,11 @@ use serde::Serialize;
 use super::super::print_json;
 use super::service_of;
 use crate::cli::{Exit, Target};
+use crate::date::Date;
 use crate::host::Look as _;
 use crate::license::health::{Lease, Reply, ask, is_up, leases};
 use crate::license::{Service, data};
-use crate::ui::{Date, Tone, Ui, printable};
+use crate::ui::{Tone, Ui, printable};
 
 /// Show the health of the license server.
 ///

@@ -2,10 +2,8 @@
 
 mod add;
 mod list;
-mod remove;
 mod revoke;
 mod set_floor;
-mod subject;
 mod update;
 
 use std::num::NonZeroUsize;
@@ -25,7 +23,7 @@ pub(crate) enum Trust {
     /// List trusted keys, channels and floors
     List(list::List),
     /// Stop trusting a key; it can be trusted again later
-    Remove(remove::Remove),
+    Remove(revoke::Remove),
     /// Revoke a key permanently
     Revoke(revoke::Revoke),
     /// Set the lowest accepted sequence of a channel

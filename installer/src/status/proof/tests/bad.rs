@@ -1,4 +1,4 @@
-use super::scene::{Scene, device, gpu};
+use super::scene::{Scene, device, gpu, link};
 use super::*;
 use crate::facts::CERTIFICATE;
 use crate::step::LIBRARY;
@@ -116,6 +116,26 @@ fn a_module_that_is_not_loaded_or_another() {
         it.without("/sys/module/nvidia");
     };
     finds(&spoilt(Scene::native(), nouveau), Check::Loaded, "nouveau uses the GPU", "reboot");
+    let passthrough: Spoil = |it| {
+        it.host.place("/proc/modules", "vfio_pci 1 0 - Live 0x0\n");
+        it.without("/sys/module/nvidia");
+        link(&mut it.host, &format!("{}/driver", device("0000:c1:00.0")), "../drivers/vfio-pci");
+    };
+    let mut scene = spoilt(Scene::native(), passthrough);
+    let loaded = |scene: &Scene| {
+        let proof = scene.prove();
+        let mut missing = proof.missing().filter(|(check, ..)| *check == Check::Loaded);
+        missing.next().map(|(_, says, does)| format!("{says}; {does}")).unwrap()
+    };
+    let held = "the module is not loaded: vfio-pci holds 0000:c1:00.0; ";
+    assert!(loaded(&scene).starts_with(&format!("{held}shut down guests that use the GPU")));
+    scene.host.place("/etc/modprobe.d/vfio.conf", "options vfio-pci ids=10de:2235\n");
+    let remedy = "remove `options vfio-pci ids=10de:2235` in /etc/modprobe.d/vfio.conf, line 1, \
+        run `update-initramfs -u -k all`, and reboot";
+    assert_eq!(loaded(&scene), format!("{held}{remedy}"));
+    // Loading the module by hand would not help, so nothing says so.
+    scene.say("nvidia-smi", "it couldn't communicate with the NVIDIA driver.\n");
+    assert!(!scene.transcript().contains("modprobe nvidia"), "{}", scene.transcript());
     let other: Spoil = |it| it.host.place("/sys/module/nvidia/version", "535.230.02\n");
     finds(
         &spoilt(Scene::native(), other),
@@ -177,6 +197,31 @@ fn a_daemon_that_is_down() {
     );
     replace(&mut scene, "InvocationID=aa01", "InvocationID=");
     finds(&scene, Check::Services, "nvidia-vgpud.service is masked", "apply the bundle again");
+}
+
+#[test]
+fn a_daemon_that_starts_is_waited_for_and_one_that_failed_is_not() {
+    let with = |active: &str| {
+        let mut scene = Scene::native();
+        let text = scene.host.text_of("/run/says/systemctl").unwrap();
+        scene.say("systemctl", &text.replace("ActiveState=active", active));
+        scene.without(&format!("{}/nvidia", device("0000:c1:00.4")));
+        scene.without(&format!("{}/nvidia", device("0000:c1:00.5")));
+        scene
+    };
+    assert!(!Scene::native().prove().may_come(), "nothing is missing");
+    assert!(!with("ActiveState=failed").prove().may_come());
+    let mut scene = with("ActiveState=activating");
+    let mut proof = scene.prove();
+    assert!(proof.may_come());
+
+    // Another round asks only what may have changed.
+    let before = Scene::native();
+    scene.host.nodes = before.host.nodes.clone();
+    scene.host.programs.insert("dkms", |_, _| panic!("DKMS was asked again"));
+    scene.host.programs.insert("nvidia-smi", |_, _| panic!("the tool was asked again"));
+    prove_announced(&scene.host, &scene.expected, &mut proof).unwrap();
+    assert_eq!(proof, before.prove());
 }
 
 #[test]
@@ -247,7 +292,7 @@ fn virtual_functions_that_are_not_all_there() {
 }
 
 #[test]
-fn types_that_nobody_offers() {
+fn types_that_no_gpu_offers() {
     let spoil: Spoil = |it| it.without(&format!("{}/mdev_supported_types", device("0000:81:00.0")));
     finds(
         &spoilt(Scene::unlocked(), spoil),

@@ -15,7 +15,7 @@ const SAYS: &str = "/run/says";
 /// Every program prints its file, and fails without one.
 fn says(host: &mut MemHost, name: &str) -> i32 {
     let Some(text) = host.text_of(&format!("{SAYS}/{name}")) else { return 1 };
-    host.said.push_str(&text);
+    host.stdout.push_str(&text);
     0
 }
 
@@ -110,7 +110,10 @@ impl Scene {
             let types = "ID    : vGPU Name\n557  : NVIDIA A40-1Q\n560  : NVIDIA A40-8Q\n";
             host.place(&format!("{folder}/nvidia/creatable_vgpu_types"), types);
         }
-        let functions = Step::EnableSriov(EnableSriov { by: SriovBy::Ourselves });
+        let functions = Step::EnableSriov(EnableSriov {
+            by: SriovBy::Ourselves,
+            gpus: ["0000:c1:00.0".parse().unwrap()].into(),
+        });
         Self { host, expected: expected("580.105.06", &[], vec![functions]) }
     }
 
@@ -219,7 +222,7 @@ pub(super) fn gpu(host: &mut MemHost, address: &str, id: &str) {
     link(host, &format!("{folder}/iommu_group"), "../../../kernel/iommu_groups/42");
 }
 
-fn link(host: &mut MemHost, path: &str, target: &str) {
+pub(super) fn link(host: &mut MemHost, path: &str, target: &str) {
     let node = Node::link(target);
     assert_eq!(node.kind(), Kind::Link);
     host.place_node(path, node, b"");

@@ -1,0 +1,9 @@
+//! Container images as a recipe names them, and their places in a registry.
+
+mod name;
+mod platform;
+mod source;
+
+pub(crate) use self::name::{ImageName, parse_digest, shortened};
+pub(crate) use self::platform::Platform;
+pub(crate) use self::source::{Asked, ImageSource, Registry, Transport};

@@ -1,0 +1,253 @@
+//! A locked host with its journal, as the commands use it.
+
+use std::collections::BTreeSet;
+
+use vgpu_manifest::ui::Explain;
+
+use crate::act::{Entry, Log, Reverting, Transaction};
+use crate::component::Component;
+use crate::host::real::{Lock, LockError};
+use crate::host::{HostError, Look, OwnState, RealHost, Work};
+use crate::journal::{
+    BootId, JournalError, Kept, LogError, RevertError, TxId, TxState, recover, remove, revert,
+    revert_all,
+};
+use crate::kernel_guard::{Guarded, guard};
+use crate::plan::{
+    Applied, ApplyError, Applying, Origin, Phase, Plan, PlanError, Rollback, apply_until, rollback,
+};
+use crate::settle::Derived;
+use crate::state;
+use crate::status::report::{Closely, Standpoint, inspect};
+
+/// A host with its open journal, which only this process may change.
+#[derive(Debug)]
+pub(crate) struct LockedHost {
+    host: RealHost,
+    log: Log,
+    // Declared last, so that the journal is closed before another process may open it.
+    _lock: Lock,
+}
+
+/// The host cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum LockedHostError {
+    /// The host failed.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// Another process holds the lock.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The plan of an open transaction cannot be read.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// Recovery from an interruption failed.
+    #[error("cannot recover from the interrupted run: {0}")]
+    Recover(#[from] JournalError),
+    /// A transaction must be reverted first.
+    #[error(
+        "transaction {0} has not been reverted; run `vgpu-installer revert` first, or its changes can never be undone"
+    )]
+    InUse(TxId),
+}
+
+impl Explain for LockedHostError {
+    fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Host(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
+
+/// An interrupted operation, which a command can resume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Pending {
+    /// Nothing.
+    Nothing,
+    /// A plan is partly applied: resume it, or revert it.
+    Apply {
+        /// The transaction.
+        tx: Transaction,
+        /// Its plan.
+        plan: Plan,
+    },
+    /// A revert is interrupted: revert again.
+    Revert(Transaction),
+    /// A removal of components is interrupted: remove them again.
+    Remove(BTreeSet<Component>),
+}
+
+impl LockedHost {
+    /// Makes and locks the installer's own folder, and opens the journal. Nothing else changes.
+    pub(crate) fn make(mut host: RealHost) -> Result<Self, LockedHostError> {
+        OwnState::of(&mut host).prepare()?;
+        Self::begin(host)
+    }
+
+    /// Opens the journal of a host, or returns `None` if the host has none.
+    pub(crate) fn find(host: RealHost) -> Result<Option<Self>, LockedHostError> {
+        match host.stat(&state::journal())? {
+            Some(_) => Self::begin(host).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn begin(host: RealHost) -> Result<Self, LockedHostError> {
+        let lock = host.lock(&state::lock())?;
+        let log = open_journal(&host)?;
+        Ok(Self { host, log, _lock: lock })
+    }
+
+    /// Returns the host, to read it.
+    #[must_use]
+    pub(crate) fn look(&self) -> &dyn Look {
+        &self.host
+    }
+
+    /// Returns the host, for the installer's own state and the store.
+    pub(crate) fn host(&mut self) -> &mut RealHost {
+        &mut self.host
+    }
+
+    /// Returns the entries of a transaction, in order.
+    pub(crate) fn entries(&self, tx: TxId) -> Result<Vec<Entry>, LogError> {
+        self.log.entries(tx)
+    }
+
+    /// Returns the last transaction that is not reverted: the one of `status` and `revert`.
+    pub(crate) fn current(&self) -> Result<Option<Transaction>, LogError> {
+        Ok(self.log.transactions()?.into_iter().rfind(|tx| tx.state != TxState::Reverted))
+    }
+
+    /// Returns the operation that was interrupted or waits for a reboot.
+    pub(crate) fn pending(&self) -> Result<Pending, LockedHostError> {
+        match self.current()? {
+            Some(tx) if tx.state == TxState::Applying => {
+                Ok(Pending::Apply { plan: Plan::parse(&tx.new.plan)?, tx })
+            }
+            Some(tx) if tx.state == TxState::Reverting => Ok(Pending::Revert(tx)),
+            Some(tx) if tx.going().next().is_some() => Ok(Pending::Remove(tx.going().collect())),
+            _ => Ok(Pending::Nothing),
+        }
+    }
+
+    /// Returns the components that this program has installed.
+    pub(crate) fn components(&self) -> Result<BTreeSet<Component>, LogError> {
+        let mut components = BTreeSet::new();
+        for tx in self.open()? {
+            for entry in self.log.entries(tx.id)? {
+                components.extend(Some(entry.component).filter(|it| !tx.is_removed(*it)));
+            }
+        }
+        Ok(components)
+    }
+
+    /// Returns the transactions that are not reverted, the oldest first.
+    pub(crate) fn open(&self) -> Result<Vec<Transaction>, LogError> {
+        let mut open = self.log.transactions()?;
+        open.retain(|tx| tx.state != TxState::Reverted);
+        Ok(open)
+    }
+
+    /// Returns the stale derived state. The host must not reboot while there is any.
+    pub(crate) fn dirty(&self) -> Result<Vec<Derived>, LogError> {
+        Ok(self.log.dirty()?.into_iter().collect())
+    }
+
+    /// Applies a plan, or resumes it if it was interrupted.
+    pub(crate) fn apply(
+        &mut self,
+        origin: &Origin,
+        plan: &Plan,
+        phase: Phase,
+        each: &mut dyn FnMut(Applying<'_>),
+    ) -> Result<Applied, ApplyError> {
+        apply_until(&mut self.host, &mut self.log, origin, plan, phase, each)
+    }
+
+    /// Checks whether `tx` has replaced a driver, and whether the old one can be reinstalled.
+    pub(crate) fn rollback(&self, tx: TxId) -> Result<Rollback, LockedHostError> {
+        Ok(rollback(&self.host, &self.log, tx)?)
+    }
+
+    /// Reverts the last transaction that is not reverted, and returns what was kept; `None` if there is no
+    /// such transaction.
+    pub(crate) fn revert(
+        &mut self,
+        each: &mut dyn FnMut(Reverting<'_>),
+    ) -> Result<Option<Vec<Kept>>, RevertError> {
+        let Some(tx) = self.current()? else { return Ok(None) };
+        revert(&mut self.host, &mut self.log, tx.id, each).map(Some)
+    }
+
+    /// Reverts all transactions at once, and returns what was kept.
+    pub(crate) fn revert_all(
+        &mut self,
+        each: &mut dyn FnMut(Reverting<'_>),
+    ) -> Result<Vec<Kept>, RevertError> {
+        revert_all(&mut self.host, &mut self.log, each)
+    }
+
+    /// Removes these components, and returns what was kept.
+    pub(crate) fn remove(
+        &mut self,
+        components: &BTreeSet<Component>,
+        each: &mut dyn FnMut(Reverting<'_>),
+    ) -> Result<Vec<Kept>, RevertError> {
+        remove(&mut self.host, &mut self.log, components, each)
+    }
+
+    /// Inspects everything that is applied.
+    pub(crate) fn inspect(&mut self, closely: Closely) -> anyhow::Result<Standpoint> {
+        inspect(&mut self.host, &self.log, closely)
+    }
+
+    /// Recovers from a power cut, without resuming or reverting.
+    pub(crate) fn recover(&mut self) -> Result<(), LockedHostError> {
+        if let Some(tx) = self.current()? {
+            recover(&mut self.host, &mut self.log, tx.id)?;
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the next boot uses a kernel with the driver's module.
+    pub(crate) fn guard(&mut self, tx: TxId, version: &str) -> anyhow::Result<Guarded> {
+        guard(&mut self.host, &mut self.log, tx, version)
+    }
+
+    /// Returns the id of this boot.
+    pub(crate) fn boot(&self) -> Result<BootId, HostError> {
+        BootId::current(&self.host)
+    }
+
+    /// Removes journal, log, undo store and store. Refused while a transaction is not reverted.
+    pub(crate) fn forget(mut self) -> Result<(), LockedHostError> {
+        if let Some(tx) = self.current()? {
+            return Err(LockedHostError::InUse(tx.id));
+        }
+        Work::delete_area(&mut self.host)?;
+        let mut own = OwnState::of(&mut self.host);
+        for dir in [state::log_dir(), state::undo(), state::store()] {
+            own.remove_dir(&dir)?;
+        }
+        // SQLite removes its own files when it is closed.
+        drop(self.log);
+        Ok(own.remove_dir(&state::dir())?)
+    }
+}
+
+/// Opens the journal of a host whose own folder exists, or creates it. The caller holds the lock.
+pub(crate) fn open_journal(host: &RealHost) -> Result<Log, LockedHostError> {
+    let log = Log::open(&host.locate(&state::journal())?)?;
+    // SQLite syncs the content of the file; syncing its directory entry is the caller's duty.
+    host.sync_dir(&state::dir())?;
+    Ok(log)
+}
+
+#[cfg(test)]
+mod tests;
