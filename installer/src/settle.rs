@@ -39,7 +39,7 @@ pub(crate) enum Derived {
     Grub,
     /// The boot entries on the ESPs that `proxmox-boot-tool` manages.
     ProxmoxBoot,
-    /// What follows from the pinned kernel: the default of the boot loaders on those ESPs, or GRUB's
+    /// The results of a pin: the default of the boot loaders on those ESPs, or GRUB's
     /// drop-in where there are none, and apt's list of kernels that autoremoval keeps.
     Pin,
     /// The unit files as systemd has loaded them.

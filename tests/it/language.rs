@@ -18,15 +18,14 @@ enum Place {
     DocStart,
 }
 
-/// The lines that remain are names in code, `for good in` of loops, and the license notice.
 const RULES: &[Rule] = &[
-    ("somebody", Place::Anywhere, 19),
-    ("nobody", Place::Anywhere, 31),
-    ("whoever", Place::Anywhere, 4),
-    ("for good", Place::Anywhere, 17),
+    ("somebody", Place::Anywhere, 0),
+    ("nobody", Place::Anywhere, 0),
+    ("whoever", Place::Anywhere, 0),
+    ("for good", Place::Anywhere, 0),
     ("by itself", Place::Anywhere, 0),
     ("as far as", Place::Anywhere, 0),
-    ("of nvidia's", Place::Anywhere, 2),
+    ("of nvidia's", Place::Anywhere, 0),
     ("what", Place::DocStart, 0),
     ("who", Place::DocStart, 0),
     ("whether it", Place::DocStart, 0),
@@ -82,7 +81,8 @@ fn texts_use_no_more_words_that_the_style_rules_out() {
             let begins_doc = is_doc(line) && !is_doc(before);
             for (found, (words, place, _)) in found.iter_mut().zip(RULES) {
                 let is_hit = match place {
-                    Place::Anywhere => has(line, words),
+                    // `for good in` is a loop.
+                    Place::Anywhere => has(&line.replace("for good in", ""), words),
                     Place::DocStart => begins_doc && starts(line, words),
                 };
                 if is_hit {

@@ -41,6 +41,7 @@ mod offline;
 mod pages;
 mod script;
 mod stick;
+mod structure;
 mod suitability;
 
 use std::sync::LazyLock;

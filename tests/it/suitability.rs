@@ -21,6 +21,18 @@ fn scratch(node: Node) -> Scratch {
     scratch
 }
 
+/// Installs on the node the packages that a driver needs on its kernel.
+fn equip(scratch: &Scratch, kernel: &str) {
+    let path = scratch.path("node/var/lib/dpkg/status");
+    let mut status = fs::read_to_string(&path).unwrap();
+    for name in ["dkms", "gcc", "make", &format!("proxmox-headers-{kernel}")] {
+        status += &format!(
+            "\nPackage: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n"
+        );
+    }
+    fs::write(path, status).unwrap();
+}
+
 /// Runs `init` in November 2026, because proposals depend on the drivers that NVIDIA supports.
 fn init(scratch: &Scratch, more: &[&str]) -> Said {
     let words = [&["init", "--name", "gpu", "--inventory", "node.json"], more].concat();
@@ -107,6 +119,9 @@ fn what_a_node_was_proposed_fits_it_and_no_other() {
     let laptop = scratch(Node::TeslaT4);
     assert_eq!(init(&laptop, &[]).code, Some(0));
     let bundle = build(&laptop, &[]);
+    let lacks = expect(laptop.installer(&["check", &bundle]), 4).out;
+    assert!(lacks.contains("needs dkms, gcc, make, proxmox-headers-6.8.12-43-pve"), "{lacks}");
+    equip(&laptop, "6.8.12-43-pve");
     let fits = expect(laptop.installer(&["check", &bundle]), 0).out;
     assert!(fits.starts_with("fits this node: vGPU "), "{fits}");
     assert!(fits.contains("\nnative: Tesla T4"), "{fits}");
@@ -192,6 +207,7 @@ fn a_driver_that_is_newer_than_the_catalogue_is_installed_unverified() {
         return;
     }
     let here = scratch(Node::TeslaT4);
+    equip(&here, "6.8.12-43-pve");
     let path = host(&here, "580.999.01");
     let said = init(&here, &["--driver-file", &path]);
     assert_eq!(said.code, Some(0), "{said:?}");
@@ -250,7 +266,7 @@ fn a_bundle_for_other_cards_does_not_fit() {
     let bundle = build(&here, &[]);
     let said = run(here.installer(&["check", &bundle]));
     assert_eq!(said.code, Some(4), "{said:?}");
-    assert!(said.err.contains("no GPU"), "{said:?}");
+    assert!(said.err.contains("is made for Tesla T4 (10de:1eb8), but this node has"), "{said:?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::types::HttpUrl;
 
-/// Why a request failed, as far as repetitions depend on it.
+/// The cause of a failed request, which decides on repetitions.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NetError {
     /// The connection failed, or the answer was incomplete.

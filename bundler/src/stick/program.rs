@@ -13,7 +13,7 @@ use super::SignedFile;
 use crate::ui::Advise as _;
 
 /// The largest program, several times the size of the installer.
-const MAX_PROGRAM: u64 = 48 << 20;
+const MAX_PROGRAM: u64 = 64 << 20;
 
 /// The length of the beginning that is searched for the list of segments.
 const HEAD: u64 = 1 << 20;

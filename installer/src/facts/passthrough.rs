@@ -41,7 +41,7 @@ pub(super) fn look(reader: &Reader<'_>, gpus: &[Gpu]) -> Vec<Leftover> {
     found
 }
 
-/// What a line does to NVIDIA's driver.
+/// The effect of a line on NVIDIA's driver.
 #[derive(Debug, PartialEq, Eq)]
 enum Effect {
     /// It takes the GPUs away, or all if none is named.

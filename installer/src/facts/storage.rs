@@ -73,7 +73,7 @@ impl FileStorage {
 /// The folder of the storage `local`.
 const STANDARD: &str = "/var/lib/vz";
 
-/// What a storage depends on besides its settings.
+/// The paths that a storage depends on besides its settings.
 struct Here<'t> {
     /// The name of this node.
     host: &'t str,

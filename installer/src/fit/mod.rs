@@ -36,7 +36,7 @@ pub(crate) struct Fit<'c> {
     pub(crate) left_alone: Vec<LeftAlone>,
     /// The packages that the driver needs on that kernel.
     pub(crate) packages: Vec<Requirement>,
-    /// What makes the node boot that kernel.
+    /// The steps that make the node boot that kernel.
     #[serde(skip)]
     pub(crate) course: Course,
 }
@@ -110,7 +110,8 @@ pub(crate) enum NoFit {
 
 impl Explain for NoFit {
     fn exit(&self) -> Option<Exit> {
-        Some(Exit::Unsuitable)
+        // Without a driver, there is nothing to judge.
+        (!matches!(self, Self::NoDriver)).then_some(Exit::Unsuitable)
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
+use vgpu_manifest::driver::DriverKind;
 use vgpu_manifest::inventory::{Inventory, KernelPart, Package, PackageState};
 use vgpu_manifest::package::PackageReason;
 use vgpu_manifest::platform::KernelRelease;
@@ -48,7 +49,7 @@ impl Requirement {
     }
 }
 
-/// Returns the packages that the verdicts require on `kernel`.
+/// Returns the packages that the verdicts require on `kernel`; none if the bundle brings no driver.
 ///
 /// A node whose dpkg status has no package is not a Debian host that could be judged.
 pub(super) fn requirements(
@@ -57,7 +58,8 @@ pub(super) fn requirements(
     node: &Inventory,
     kernel: Option<&KernelRelease>,
 ) -> Vec<Requirement> {
-    if node.packages.is_empty() {
+    let brings = manifest.records(Kind::driver).any(|(_, it)| it.kind == DriverKind::Host);
+    if node.packages.is_empty() || !brings {
         return Vec::new();
     }
     let suitable = suitability.gpus.iter().filter_map(|gpu| gpu.verdict.suitable());

@@ -98,7 +98,13 @@ impl Source {
         choices: &Choices,
         resume: Resume,
     ) -> anyhow::Result<Proposed> {
-        let fit = self.judge(look, facts, choices)?;
+        let fit = match self.judge(look, facts, choices) {
+            // A driver that cannot be judged would be left out without a word.
+            Err(NoFit::NoDriver) => {
+                return Err(Unsuitable::Objections(vec![NoFit::NoDriver.to_string()]).into());
+            }
+            fit => fit?,
+        };
         let objections = fit.as_ref().map_or_else(Vec::new, Fit::objections);
         if !objections.is_empty() && !choices.gpus.allow_unsuitable {
             return Err(Unsuitable::Objections(objections).into());

@@ -74,6 +74,7 @@ pub(crate) fn rehearse(plan: &Plan, look: &dyn Look) -> Result<Rehearsal, Rehear
     };
     let tx = log.begin(&new).map_err(JournalError::from)?;
     let mut placed: BTreeMap<HostPath, String> = BTreeMap::new();
+    let mut known = 0;
     let mut rehearse = |steps: &[Step]| -> Result<Vec<Step>, RehearseError> {
         let mut left = Vec::new();
         for step in steps {
@@ -81,22 +82,20 @@ pub(crate) fn rehearse(plan: &Plan, look: &dyn Look) -> Result<Rehearsal, Rehear
                 continue;
             }
             if !step.waits_for_boot() {
-                let known = log.entries(tx).map_err(JournalError::from)?.len();
                 step.apply(&mut Journal::new(&mut overlay, &mut log, tx, step.component()))?;
                 let entries = log.entries(tx).map_err(JournalError::from)?;
-                for path in entries[known..].iter().filter_map(|entry| placed_by(&entry.change)) {
-                    let by = step.summary();
-                    match placed.insert(path.clone(), by.clone()) {
-                        Some(first) if first != by => {
-                            let both = format!(
-                                "`{first}` and `{by}` both write {path}; remove one of them from \
-                                 the recipe"
-                            );
-                            return Err(Unsuitable::Reason(both).into());
-                        }
-                        _ => {}
+                let by = step.summary();
+                for path in entries.iter().skip(known).filter_map(|it| placed_by(&it.change)) {
+                    let first = placed.insert(path.clone(), by.clone());
+                    if let Some(first) = first.filter(|first| *first != by) {
+                        let why = format!(
+                            "`{first}` and `{by}` both write {path}; remove one of them from the \
+                             recipe"
+                        );
+                        return Err(Unsuitable::Reason(why).into());
                     }
                 }
+                known = entries.len();
             }
             left.push(step.clone());
         }

@@ -23,7 +23,7 @@ fn damage_in_the_cache_ends_in_no_bundle() {
 }
 
 #[test]
-fn damage_that_nobody_could_have_noticed_before_is_noticed_while_packing() {
+fn late_damage_is_noticed_while_packing() {
     let sandbox = Sandbox::with_recipe();
     sandbox.ok(&["lock"]);
     let digest = &sandbox.locked()[1];

@@ -440,7 +440,7 @@ fn a_file_that_is_too_large_is_not_even_read() {
 }
 
 #[test]
-fn offline_asks_nobody_and_secrets_are_not_repeated() {
+fn offline_runs_send_no_request_and_secrets_are_not_repeated() {
     if !has("git") {
         return;
     }

@@ -79,7 +79,7 @@ fn a_secure_server_is_reached_through_a_tunnel() {
 }
 
 #[test]
-fn a_proxy_may_want_a_password_which_nobody_else_sees() {
+fn a_proxy_password_reaches_the_proxy_only() {
     let server = Liar::new(CONTENT, [Act::Honest]);
     // `user:secret` in base64.
     let proxy = Proxy::new(Some("Basic dXNlcjpzZWNyZXQ="));

@@ -8,7 +8,7 @@ use vgpu_tests::programs::Program;
 use crate::bundler::sandbox::{Ran, Sandbox, bytes, has};
 
 #[test]
-fn nobody_is_believed_without_reason() {
+fn no_key_is_trusted_without_reason() {
     let sandbox = Sandbox::with_recipe();
     sandbox.ok(&["build"]);
     sandbox.ok(&[

@@ -67,7 +67,7 @@ fn a_stick_has_all_that_a_node_needs_and_nothing_else() {
 }
 
 #[test]
-fn nothing_of_somebody_else_is_overwritten() {
+fn no_foreign_file_is_overwritten() {
     let sandbox = laptop();
     fs::write(sandbox.work("stick/START-HERE.txt"), "mine\n").unwrap();
     fs::write(sandbox.work("stick/other"), "mine too\n").unwrap();
@@ -81,7 +81,7 @@ fn nothing_of_somebody_else_is_overwritten() {
 }
 
 #[test]
-fn a_program_that_is_not_signed_by_somebody_trusted_stays_here() {
+fn a_program_without_a_trusted_signature_is_not_written() {
     if !has("ssh-keygen") {
         return;
     }

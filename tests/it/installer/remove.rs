@@ -156,7 +156,7 @@ fn the_unit_of_an_earlier_bundle_does_not_go_on_for_who_wants_to_do_it_himself()
     let newer = site.bundle(&Spec::small(2, "two"), &[&key(1)]);
     let words = ["apply", "--yes", "--passthrough", GPU, "--to-phase", "1"];
     site.run(&[&words[..], &[&newer]].concat()).expect(10).says(&["phase 1 is done"]);
-    assert!(!site.run(&["status"]).expect(1).out.contains("resumes automatically"));
+    assert!(!site.run(&["status"]).expect(10).out.contains("resumes automatically"));
     site.write("root/proc/sys/kernel/random/boot_id", b"third\n");
     let said = site.run(&["apply", "--resume"]).expect(0).err;
     assert_eq!(said, "", "nothing is tried");

@@ -31,7 +31,7 @@ fn equal_nodes_have_equal_reports_but_for_what_is_their_own() {
 }
 
 #[test]
-fn an_inventory_names_nobody_unless_asked_to() {
+fn an_inventory_has_no_serial_numbers_unless_requested() {
     let site = Site::new();
     let quiet = site.run(&["inventory"]).expect(0);
     assert!(!quiet.out.contains("node-a"), "{}", quiet.out);
@@ -68,10 +68,11 @@ fn commands_that_only_look_are_quick() {
         };
         (0..10).map(time).min().unwrap()
     };
-    // A ratio, because the machine may be busy: `--version` only starts the process.
+    // A ratio, because the machine may be busy: `--version` only starts the process. A build without
+    // optimization takes most of the time in SQLite and JSON; `benches` has the bars.
     let start = best(&["--version"]);
     for args in [&["status"][..], &["inventory"], &["plan", &bundle]] {
         let took = best(args);
-        assert!(took < start * 25, "{args:?} took {took:?}, and `--version` {start:?}");
+        assert!(took < start * 40, "{args:?} took {took:?}, and `--version` {start:?}");
     }
 }

@@ -21,7 +21,7 @@ fn settled(site: &Site) -> String {
 }
 
 #[test]
-fn a_large_file_is_read_again_when_it_was_changed_or_somebody_asks() {
+fn a_large_file_is_read_again_when_it_was_changed_or_on_request() {
     let (site, alice) = (Site::new(), key(1));
     site.trust(&alice, "alice", &[]).expect(0);
     let mut spec = Spec::full(1);

@@ -63,7 +63,7 @@ fn what_nothing_needs_goes_and_what_an_undo_needs_stays() {
 }
 
 #[test]
-fn nothing_goes_while_somebody_else_works() {
+fn nothing_is_pruned_while_another_process_works() {
     let (site, alice) = (Site::new(), key(1));
     site.trust(&alice, "alice", &[]).expect(0);
     let bundle = site.bundle(&Spec::small(1, "x"), &[&alice]);

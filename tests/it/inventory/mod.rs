@@ -156,7 +156,7 @@ fn a_look_at_a_large_node_is_quick() {
     let filler = " a line of a description, of which records have many\n".repeat(25);
     let record = |n| {
         format!(
-            "Package: package-{n}\nStatus: install ok installed\nMaintainer: nobody\n\
+            "Package: package-{n}\nStatus: install ok installed\nMaintainer: a maintainer\n\
              Architecture: amd64\nVersion: 1.{n}\nDescription: x\n{filler}\n"
         )
     };

@@ -99,7 +99,7 @@ fn a_signature_for_another_role_is_a_bad_one() {
 }
 
 #[test]
-fn one_bad_signature_spoils_all_whoever_made_it() {
+fn one_bad_signature_spoils_all() {
     let one = policy(1, 1, LINES, &[5]);
     let other = |seed| {
         use vgpu_keys::Signer;

@@ -102,7 +102,7 @@ fn without_a_terminal_there_is_help_and_no_menu() {
 }
 
 #[test]
-fn whoever_only_looks_or_leaves_changes_nothing() {
+fn looking_and_leaving_change_nothing() {
     if !skip::have("setsid") {
         return;
     }

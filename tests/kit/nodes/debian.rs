@@ -178,7 +178,7 @@ pub(super) fn packages(root: &mut Root, release: Release, more: &[Package]) -> i
         let _ = writeln!(
             status,
             "Package: {name}\nStatus: install ok installed\nPriority: optional\nSection: admin\n\
-             Maintainer: nobody <nobody@example.org>\nArchitecture: {arch}\nVersion: {version}\n\
+             Maintainer: Maintainer <maintainer@example.org>\nArchitecture: {arch}\nVersion: {version}\n\
              Description: a stand-in\n of which only this record exists\n"
         );
         if *auto {

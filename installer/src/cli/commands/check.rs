@@ -5,7 +5,7 @@ use vgpu_manifest::database::{self, DatabaseError};
 use vgpu_manifest::inventory::Inventory;
 use vgpu_manifest::limits::MAX_CATALOG;
 use vgpu_manifest::platform::KernelRelease;
-use vgpu_manifest::{Bundle, Item, Measure, Verified};
+use vgpu_manifest::{Bundle, Item, Kind, Measure, Verified};
 
 use super::bundle::{BundleArg, title};
 use super::print_json;
@@ -125,18 +125,27 @@ fn objections(source: &Source, look: &dyn Look, facts: &Inventory) -> anyhow::Re
 /// A bundle on a medium.
 fn from_bundle(bundle: &BundleArg, look: &dyn Look) -> anyhow::Result<Applied> {
     let (_, bundle) = bundle.open(look)?;
-    Ok(Applied { title: title(&Known::of(&bundle)), source: source(&bundle)? })
+    let source = Source::new(bundle.manifest().clone(), catalog(&bundle)?);
+    Ok(Applied { title: title(&Known::of(&bundle)), source })
 }
 
-/// Reads the parts of a bundle that are judged, from verified bytes.
+/// Reads the parts of a bundle that a plan depends on. Parsing the catalog takes most of the time of
+/// a plan, so it is read only if there is a driver to judge.
 pub(super) fn source(bundle: &Bundle<Verified>) -> anyhow::Result<Source> {
+    let manifest = bundle.manifest();
+    let is_needed = manifest.records(Kind::driver).next().is_some();
+    let catalog = if is_needed { catalog(bundle)? } else { None };
+    Ok(Source::new(manifest.clone(), catalog))
+}
+
+/// Reads the catalog of a bundle from verified bytes.
+fn catalog(bundle: &Bundle<Verified>) -> anyhow::Result<Option<Catalog>> {
     let read = |item: &Item| -> anyhow::Result<Catalog> {
         let mut bytes = Vec::new();
         bundle.copy_item(item, &mut bytes)?;
         Ok(database::read(&bytes).map_err(CheckError::from)?)
     };
-    let catalog = bundle.manifest().catalog().map(read).transpose()?;
-    Ok(Source::new(bundle.manifest().clone(), catalog))
+    bundle.manifest().catalog().map(read).transpose()
 }
 
 pub(super) fn applied(target: Target) -> anyhow::Result<Option<Applied>> {

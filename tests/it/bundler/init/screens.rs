@@ -154,7 +154,7 @@ fn with_a_name_only_mirrors_are_asked_for() {
 }
 
 #[test]
-fn whoever_leaves_leaves_nothing_behind() {
+fn leaving_writes_no_file() {
     if !has("setsid") {
         return;
     }
