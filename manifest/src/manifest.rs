@@ -195,9 +195,8 @@ impl Manifest {
             return Err(ManifestError::Catalog(item.name().clone()));
         }
         let names: BTreeSet<&ItemName> = self.items.iter().map(Item::name).collect();
-        match self.wants.items().find(|name| !names.contains(name)) {
-            Some(missing) => return Err(ManifestError::Missing(missing.clone())),
-            None => {}
+        if let Some(missing) = self.wants.items().find(|name| !names.contains(name)) {
+            return Err(ManifestError::Missing(missing.clone()));
         }
         let mut taken = BTreeSet::new();
         match self.wants.paths().find(|path| !taken.insert(path.clone())) {

@@ -26,9 +26,8 @@ fn equip(scratch: &Scratch, kernel: &str) {
     let path = scratch.path("node/var/lib/dpkg/status");
     let mut status = fs::read_to_string(&path).unwrap();
     for name in ["dkms", "gcc", "make", &format!("proxmox-headers-{kernel}")] {
-        status += &format!(
-            "\nPackage: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n"
-        );
+        let state = "Status: install ok installed\nArchitecture: amd64\nVersion: 1\n";
+        status.extend(["\nPackage: ", name, "\n", state]);
     }
     fs::write(path, status).unwrap();
 }

@@ -187,7 +187,7 @@ impl Command {
             Self::Trust(command) => command.run(target, ui),
             Self::Verify(command) => command.run(&target, ui),
             Self::Inspect(command) => command.run(&target, ui),
-            Self::Check(command) => command.run(target, ui),
+            Self::Check(command) => command.run(&target, ui),
             Self::Plan(command) => command.run(&target, ui),
             Self::Apply(command) => command.run(target, ui),
             Self::Status(command) => command.run(target, ui),

@@ -71,7 +71,7 @@ struct Document<'f> {
 }
 
 impl Check {
-    pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
+    pub(crate) fn run(self, target: &Target, ui: &Ui) -> anyhow::Result<Exit> {
         let facts = inventory(&target.host, Serials::LeaveOut);
         let Applied { title, source } = match &self.bundle {
             Some(path) => from_bundle(&BundleArg { path: path.clone() }, &target.host)?,
