@@ -254,6 +254,27 @@ fn a_driver_of_an_unknown_branch_is_refused_and_not_left_out() {
 }
 
 #[test]
+fn lock_names_what_the_bundle_lacks_for_its_targets() {
+    if !skip::have("xz") {
+        return;
+    }
+    let here = scratch(Node::TeslaT4);
+    let path = host(&here, "535.230.02");
+    let recipe = format!(
+        "[bundle]\nname = 'gpu'\nchannel = 'stable'\n[[driver]]\nname = 'driver/a.run'\n\
+         path = '{path}'\n[targets]\ngpu = ['10de:1eb8']\ndriver = '16.9'\n"
+    );
+    here.write("bundle.toml", &recipe);
+    let said = expect(here.bundler(&["lock"]), 0).err;
+    assert!(said.contains("warning: the bundle lacks dkms, gcc, make, proxmox-default"), "{said}");
+    let overrides = "[host.overrides.vm.100]\nfrl_enabled = 0\n";
+    here.write("bundle.toml", format!("{recipe}{overrides}"));
+    let said = expect(here.bundler(&["lock"]), 4).err;
+    assert!(said.contains("`[host.overrides]` needs an unlock library"), "{said}");
+    assert!(said.contains("hint: add an `[[unlock]]` table to the recipe"), "{said}");
+}
+
+#[test]
 fn a_bundle_for_other_cards_does_not_fit() {
     if !skip::have("xz") {
         return;

@@ -1,11 +1,12 @@
 use camino::Utf8PathBuf;
 use serde::Serialize;
-use vgpu_manifest::catalog::{Catalog, Release};
+use vgpu_manifest::catalog::{Catalog, DriverVersion, Release};
 use vgpu_manifest::database::{self, DatabaseError};
+use vgpu_manifest::driver::DriverKind;
 use vgpu_manifest::inventory::Inventory;
 use vgpu_manifest::limits::MAX_CATALOG;
 use vgpu_manifest::platform::KernelRelease;
-use vgpu_manifest::{Bundle, Item, Kind, Measure, Verified};
+use vgpu_manifest::{Bundle, Item, Kind, Manifest, Measure, Verified};
 
 use super::bundle::{BundleArg, title};
 use super::print_json;
@@ -66,8 +67,26 @@ struct Document<'f> {
     bundle: &'f str,
     fits: bool,
     objections: &'f [String],
+    guests: &'f [GuestDriver],
     #[serde(flatten)]
     fit: &'f Fit<'f>,
+}
+
+/// A guest driver in the bundle. The verdict names those that NVIDIA released with the host driver.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct GuestDriver {
+    kind: DriverKind,
+    version: DriverVersion,
+}
+
+impl GuestDriver {
+    fn all(manifest: &Manifest) -> Vec<Self> {
+        let records = manifest.records(Kind::driver).map(|(_, record)| record);
+        let guests =
+            records.filter(|it| matches!(it.kind, DriverKind::Guest | DriverKind::WindowsGuest));
+        guests.map(|it| Self { kind: it.kind, version: it.version.clone() }).collect()
+    }
 }
 
 impl Check {
@@ -97,8 +116,9 @@ impl Check {
             objections = self::objections(&source, &target.host, &facts)?;
         }
         if self.json {
-            let fits = objections.is_empty();
-            print_json(ui, &Document { bundle: &title, fits, objections: &objections, fit: &fit })?;
+            let (fits, objections) = (objections.is_empty(), &objections);
+            let guests = &GuestDriver::all(&source.manifest);
+            print_json(ui, &Document { bundle: &title, fits, objections, guests, fit: &fit })?;
         } else {
             let text = if self.evidence {
                 format!("{:#}", fit.suitability)
@@ -106,6 +126,9 @@ impl Check {
                 fit.suitability.to_string()
             };
             print(&title, &fit, &objections, &text, ui)?;
+            for GuestDriver { kind, version } in GuestDriver::all(&source.manifest) {
+                ui.print(format_args!("in the bundle: {kind} driver {version}"))?;
+            }
         }
         Ok(if objections.is_empty() { Exit::Done } else { Exit::Unsuitable })
     }
