@@ -186,4 +186,16 @@ mod tests {
         let record = HeadersRecord { kernel: other, ..headers(Export::Missing, &[]) };
         assert_eq!(judged(record), []);
     }
+
+    #[test]
+    fn a_kernel_from_before_the_export_is_not_refused_for_it() {
+        let all = [VfioOption::IommuType1, VfioOption::KvmVfio, VfioOption::PciCore];
+        let kernel = "5.10.0-46-amd64";
+        let record =
+            HeadersRecord { kernel: kernel.parse().unwrap(), ..headers(Export::Missing, &all) };
+        let contents = Contents { drivers: Vec::new(), headers: vec![&record] };
+        let targets = format!("gpu = ['10de:1eb8']\ndriver = '17.5'\nkernel = '{kernel}'\n");
+        let targets: Targets = toml::from_str(&targets).unwrap();
+        assert!(targets.judge(&Catalog::embedded(), &contents).against().is_empty());
+    }
 }
