@@ -69,7 +69,7 @@ fn the_unit_gives_up(stage: &mut Stage, kit: &mut Kit) {
     stage.site.insert(&content(Vec::new(), &[OLD]).bundle(kit, 1));
     break_module(stage, OLD);
     stage.apply(&[], 10);
-    let said = stage.run(&["status"], 1).out;
+    let said = stage.run(&["status"], 10).out;
     assert!(said.contains("resumes automatically after the next boot"), "{said}");
     for _ in 0..2 {
         let said = stage.reboot(1);
