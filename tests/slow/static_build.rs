@@ -1,10 +1,10 @@
-//! The program for the node is one static file of at most 8 MiB.
+//! The program for the node is one static file of at most 7 MiB.
 
 use std::process::Command;
 
 use camino::Utf8Path;
 
-const MAX: u64 = 8 << 20;
+const MAX: u64 = 7 << 20;
 
 #[test]
 fn the_installer_is_static_and_small() {
