@@ -259,10 +259,10 @@ fn lock_names_what_the_bundle_lacks_for_its_targets() {
         return;
     }
     let here = scratch(Node::TeslaT4);
-    let path = host(&here, "535.230.02");
+    let path = host(&here, "580.999.01");
     let recipe = format!(
         "[bundle]\nname = 'gpu'\nchannel = 'stable'\n[[driver]]\nname = 'driver/a.run'\n\
-         path = '{path}'\n[targets]\ngpu = ['10de:1eb8']\ndriver = '16.9'\n"
+         path = '{path}'\n[targets]\ngpu = ['10de:1eb8']\ndriver = '19.x'\n"
     );
     here.write("bundle.toml", &recipe);
     let said = expect(here.bundler(&["lock"]), 0).err;

@@ -68,11 +68,11 @@ fn commands_that_only_look_are_quick() {
         };
         (0..10).map(time).min().unwrap()
     };
-    // A ratio, because the machine may be busy: `--version` only starts the process. A build without
-    // optimization takes most of the time in SQLite and JSON; `benches` has the bars.
+    // A ratio, because the machine may be busy: `--version` only starts the process. `plan` also hashes
+    // its own executable, which is twenty times as large as the released one; `benches` has the bars.
     let start = best(&["--version"]);
     for args in [&["status"][..], &["inventory"], &["plan", &bundle]] {
         let took = best(args);
-        assert!(took < start * 40, "{args:?} took {took:?}, and `--version` {start:?}");
+        assert!(took < start * 80, "{args:?} took {took:?}, and `--version` {start:?}");
     }
 }
