@@ -1,7 +1,7 @@
 //! The systemd unit that resumes a plan after the reboot between its two phases.
 
 use serde::{Deserialize, Serialize};
-use vgpu_manifest::{Mode, ParseTextError};
+use vgpu_manifest::{HostPath, Mode, ParseTextError};
 
 use super::Plan;
 use crate::component::Component;
@@ -32,6 +32,11 @@ impl Plan {
             |step: &Step| matches!(step, Step::EnableUnit(step) if step.unit.as_str() == NAME);
         self.steps().any(is_unit)
     }
+}
+
+/// Returns the link that enables the unit.
+pub(crate) fn enabled() -> HostPath {
+    fixed(&format!("/etc/systemd/system/multi-user.target.wants/{NAME}"))
 }
 
 /// Returns the steps that install the unit.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::act::Transaction;
 use crate::host::{Host, HostError, Look, OwnPath, OwnState};
 use crate::journal::{BootId, TxId};
-use crate::plan::Plan;
+use crate::plan::{Plan, enabled};
 use crate::state;
 
 /// The number of attempts.
@@ -62,7 +62,8 @@ pub(crate) fn resumption(
     tx: &Transaction,
     plan: &Plan,
 ) -> Result<Resumption, HostError> {
-    if !plan.resumes_automatically() {
+    // A power cut can come before the step that enables the unit.
+    if !plan.resumes_automatically() || look.stat(&enabled())?.is_none() {
         return Ok(Resumption::ByOperator);
     }
     let tried = tries(look, tx.id)?.is_some_and(|tries| tries.count >= TRIES);
@@ -105,11 +106,35 @@ mod tests {
     use vgpu_manifest::Digest;
 
     use super::*;
+    use crate::component::Component;
     use crate::host::testing::MemHost;
     use crate::journal::NewTransaction;
+    use crate::step::{EnableUnit, Step};
 
     fn boot(name: &str) -> BootId {
         BootId(name.to_owned())
+    }
+
+    #[test]
+    fn a_unit_that_is_not_enabled_yet_resumes_nothing() {
+        let unit = EnableUnit {
+            unit: "vgpu-offline-resume.service".parse().unwrap(),
+            file: state::fixed("/etc/systemd/system/vgpu-offline-resume.service"),
+            wanted_by: "multi-user.target".parse().unwrap(),
+            component: Component::Shared,
+        };
+        let plan = Plan::new(vec![Step::EnableUnit(unit)], Vec::new());
+        let new = NewTransaction {
+            bundle: Digest::of(b""),
+            plan: plan.to_text(),
+            boot: boot("first"),
+            began: 0,
+        };
+        let tx = Transaction::begun(TxId(3), new);
+        let mut host = MemHost::with_files(&[]);
+        assert_eq!(resumption(&host, &tx, &plan).unwrap(), Resumption::ByOperator);
+        host.place(enabled().as_path().as_str(), "");
+        assert_eq!(resumption(&host, &tx, &plan).unwrap(), Resumption::ByItself);
     }
 
     #[test]
