@@ -132,11 +132,7 @@ fn apicv<'c>(
     let doubted = case.target.kernel.as_ref().is_some_and(|it| it.series() >= APICV_DOUBTED);
     match (chosen.branch.apicv, case.findings.apicv) {
         (Apicv::Used, Some(Export::Missing)) if doubted => Err(Rule::Apicv.into()),
-        (Apicv::Partly, Some(Export::Missing)) if doubted => {
-            doubts.push(Rule::Apicv.into());
-            Ok(())
-        }
-        (Apicv::Used, None) if doubted => {
+        (Apicv::Partly, Some(Export::Missing)) | (Apicv::Used, None) if doubted => {
             doubts.push(Rule::Apicv.into());
             Ok(())
         }
