@@ -39,6 +39,9 @@ pub(crate) struct Fit<'c> {
     /// The steps that make the node boot that kernel.
     #[serde(skip)]
     pub(crate) course: Course,
+    /// The reason why only [`Scope::All`] has a result, if the operator has overridden it.
+    #[serde(skip)]
+    pub(crate) overridden: Option<String>,
 }
 
 /// A GPU that the bundle does not target.
@@ -192,8 +195,16 @@ impl<'c> Fit<'c> {
         }
         let suitability = Suitability::of(catalog, concerned);
         let packages = packages::requirements(&suitability, manifest, node, kernel);
-        let (kernel, course) = (kernel.cloned(), Course::default());
-        Ok(Self { driver, kernel, suitability, addresses, left_alone, packages, course })
+        Ok(Self {
+            driver,
+            kernel: kernel.cloned(),
+            suitability,
+            addresses,
+            left_alone,
+            packages,
+            course: Course::default(),
+            overridden: None,
+        })
     }
 
     /// Returns the reasons why the bundle does not fit; none if it does.
@@ -204,11 +215,13 @@ impl<'c> Fit<'c> {
             Some(format!("{}: {}", gpu.gpu, reason.says))
         });
         let clashes = self.suitability.clashes.iter().map(|clash| clash.says.clone());
-        gpus.chain(clashes).chain(self.lacks()).chain(self.is_beaten()).collect()
+        let overridden = self.overridden.iter().cloned();
+        let others = clashes.chain(self.lacks()).chain(self.beaten());
+        overridden.chain(gpus).chain(others).collect()
     }
 
     /// Returns the objection to a boot setting that the pin of a kernel cannot override, if any.
-    fn is_beaten(&self) -> Option<String> {
+    fn beaten(&self) -> Option<String> {
         let (kernel, other) = (self.course.hold.as_ref()?, self.course.beaten_by.as_ref()?);
         let set_in = other.set_in.as_ref().map_or(String::new(), |path| format!(" in {path}"));
         Some(format!(

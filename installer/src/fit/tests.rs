@@ -180,6 +180,11 @@ fn an_override_is_recorded_and_installs_the_driver() {
     let proposed = source.propose(&host(), &node, &choices(true), Resume::ByUnit).unwrap();
     let said = proposed.plan.overridden.join("; ");
     assert!(said.contains("needs gcc, make"), "{said}");
+    assert!(said.contains("is made for Tesla T4"), "{said}");
+    // The GPU is recorded also if nothing else stands against the bundle.
+    let equipped = self::node(&[A40], &TOOLS, &[(KERNEL, true)]);
+    let only = source.propose(&host(), &equipped, &choices(true), Resume::ByUnit).unwrap();
+    assert_eq!(only.plan.overridden.len(), 1, "{:?}", only.plan.overridden);
     assert!(proposed.plan.steps().any(|step| matches!(step, Step::InstallDriver(_))));
     assert!(proposed.plan.to_text().contains("overridden"));
 }

@@ -59,8 +59,13 @@ impl Source {
             Fit::judge(catalog, &self.manifest, facts, &question)
         };
         match ask(Scope::Concerned) {
-            Err(NoFit::OtherGpus { .. } | NoFit::Hopeless(_)) if choices.gpus.allow_unsuitable => {
-                ask(Scope::All).map(Some)
+            Err(why @ (NoFit::OtherGpus { .. } | NoFit::Hopeless(_)))
+                if choices.gpus.allow_unsuitable =>
+            {
+                let mut fit = ask(Scope::All)?;
+                // All GPUs may well fit; the operator has overridden the reason nevertheless.
+                fit.overridden = Some(why.to_string());
+                Ok(Some(fit))
             }
             judged => judged.map(Some),
         }
