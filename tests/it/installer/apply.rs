@@ -208,7 +208,9 @@ fn an_interrupted_apply_goes_on_without_the_medium() {
     site.run(&["apply", "--yes", &bundle]).expect(1).says(&["commands.log", "hint:", "revert"]);
     assert_eq!(site.run(&["status", "--json"]).expect(1).json()["state"], "failed");
     let other = site.bundle(&Spec::small(2, "x"), &[&key(1)]);
-    site.run(&["apply", "--yes", &other]).expect(1).says(&["is interrupted"]);
+    let refused = site.run(&["apply", "--yes", &other]).expect(1).says(&["is interrupted"]).err;
+    assert!(!refused.contains("├──"), "no plan is shown: {refused}");
+    site.run(&["plan", &other]).expect(1).says(&["is interrupted"]);
     site.run(&["forget", "--yes"]).expect(1);
     fs::remove_dir(log).unwrap();
     fs::remove_file(&bundle).unwrap();

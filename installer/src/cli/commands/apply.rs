@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use anyhow::Context as _;
-use vgpu_manifest::{Bundle, Verified};
+use vgpu_manifest::{Bundle, Digest, Verified};
 
 use super::apply_plan::apply_plan;
 use super::bundle::BundleArg;
@@ -149,17 +149,24 @@ fn show(proposal: &Proposal, ui: &Ui) {
 /// to refuse.
 pub(super) fn refuse_another(bundle: &BundleArg, target: &Target) -> anyhow::Result<()> {
     let Ok(Some(locked)) = target.again()?.find_locked() else { return Ok(()) };
+    interrupted(&locked, &|| Ok(bundle.open(&target.host)?.1.digest())).map(drop)
+}
+
+/// Returns the interrupted plan of the bundle with this digest; `None` if no run was interrupted.
+///
+/// # Errors
+///
+/// Another run was interrupted, and has to be completed first.
+fn interrupted(
+    locked: &LockedHost,
+    digest: &dyn Fn() -> anyhow::Result<Digest>,
+) -> anyhow::Result<Option<Plan>> {
     match locked.pending()? {
-        Pending::Apply { tx, .. } => {
-            let (_, bundle) = bundle.open(&target.host)?;
-            if tx.new.bundle == bundle.digest() {
-                return Ok(());
-            }
-            Err(ApplyError::Unfinished(tx.id).into())
-        }
+        Pending::Nothing => Ok(None),
         Pending::Revert(tx) => Err(ApplyError::Reverting(tx.id).into()),
         Pending::Remove(_) => Err(ApplyError::Removing.into()),
-        Pending::Nothing => Ok(()),
+        Pending::Apply { tx, plan } if tx.new.bundle == digest()? => Ok(Some(plan)),
+        Pending::Apply { tx, .. } => Err(ApplyError::Unfinished(tx.id).into()),
     }
 }
 
@@ -172,20 +179,15 @@ fn settle_on(
     choices: &Choices,
     resume: Resume,
 ) -> anyhow::Result<Plan> {
-    match locked.pending()? {
-        Pending::Revert(tx) => Err(ApplyError::Reverting(tx.id).into()),
-        Pending::Remove(_) => Err(ApplyError::Removing.into()),
-        Pending::Apply { tx, plan } if tx.new.bundle == proposal.bundle.digest() => Ok(plan),
-        Pending::Apply { tx, .. } => Err(ApplyError::Unfinished(tx.id).into()),
-        Pending::Nothing => {
-            let facts = inventory(locked.look(), Serials::LeaveOut);
-            let source = source(&proposal.bundle)?;
-            let plan = source.propose(locked.look(), &facts, choices, resume)?.plan;
-            let changes = rehearse(&plan, locked.look())?.changes;
-            let unchanged = plan == proposal.plan && changes == proposal.rehearsal.changes;
-            if unchanged { Ok(plan) } else { Err(Refused::Changed.into()) }
-        }
+    if let Some(plan) = interrupted(locked, &|| Ok(proposal.bundle.digest()))? {
+        return Ok(plan);
     }
+    let facts = inventory(locked.look(), Serials::LeaveOut);
+    let source = source(&proposal.bundle)?;
+    let plan = source.propose(locked.look(), &facts, choices, resume)?.plan;
+    let changes = rehearse(&plan, locked.look())?.changes;
+    let unchanged = plan == proposal.plan && changes == proposal.rehearsal.changes;
+    if unchanged { Ok(plan) } else { Err(Refused::Changed.into()) }
 }
 
 /// Verifies and copies missing items into the store. The medium may be removed afterwards.
