@@ -43,14 +43,22 @@ impl World {
     fn picture(&self) -> Picture {
         self.host.picture(&[])
     }
+
+    /// Returns everything that survives a power cut.
+    fn durable(&self) -> impl PartialEq {
+        let transactions = self.log.transactions().unwrap();
+        let entries: Vec<_> =
+            transactions.iter().map(|tx| self.log.entries(tx.id).unwrap()).collect();
+        (self.host.nodes.clone(), transactions, entries, self.log.dirty().unwrap())
+    }
 }
 
 /// The operation under test; called again after a cut, it resumes.
 pub(crate) type Apply<'a> = &'a dyn Fn(&mut World) -> Result<(), String>;
 
 /// Cuts the power at every change of `apply`, and then again at every change of resuming and of
-/// reverting, each time on the same side of the change. Returns the number of pairs.
-pub(crate) fn cut_everywhere(before: &MemHost, late: Late, apply: Apply<'_>) -> usize {
+/// reverting. Returns the number of pairs.
+pub(crate) fn cut_everywhere(before: &MemHost, apply: Apply<'_>) -> usize {
     let start = World::new(before);
     let mut done = start.powered();
     apply(&mut done).unwrap();
@@ -59,10 +67,9 @@ pub(crate) fn cut_everywhere(before: &MemHost, late: Late, apply: Apply<'_>) -> 
 
     let mut cuts = 0;
     for first in 1.. {
-        let mut world = start.with(Fuse::at(first, late));
-        let died = run(&mut world, apply);
-        cuts += twice(&world, late, apply, &applied);
-        cuts += twice(&world, late, &|world| take_back(world), &original);
+        let (world, died) = fail_at(&start, first, Late::Before, apply);
+        cuts += twice(&world, apply, &applied);
+        cuts += twice(&world, &|world| take_back(world), &original);
         if !died {
             break;
         }
@@ -70,16 +77,15 @@ pub(crate) fn cut_everywhere(before: &MemHost, late: Late, apply: Apply<'_>) -> 
     cuts
 }
 
-/// Cuts the power, or fills the disk, once at every change of `apply`. Checks each time that
-/// resuming leads to the same end, and reverting to the start. Returns the number of changes.
+/// Cuts the power before, or fills the disk at, every change of `apply`. Checks each time that resuming leads to the same end, and reverting to the start. Returns the number of changes.
 pub(crate) fn cut_once(before: &MemHost, late: Late, apply: Apply<'_>) -> usize {
     let start = World::new(before);
     let mut done = start.powered();
     apply(&mut done).unwrap();
     let [original, applied] = [start.picture(), done.picture()];
     for n in 1.. {
-        let mut world = start.with(Fuse::at(n, late));
-        if !run(&mut world, apply) {
+        let (world, died) = fail_at(&start, n, late, apply);
+        if !died {
             return n - 1;
         }
         for (act, expected) in
@@ -100,14 +106,29 @@ pub(crate) fn cut_once(before: &MemHost, late: Late, apply: Apply<'_>) -> usize 
     unreachable!("a world has finitely many changes")
 }
 
+/// Returns the world after `act` failed at its `n`-th change, and whether it failed.
+///
+/// A cut just after a change must leave the same state as a cut just before the next one, so only
+/// the latter need to be resumed and reverted.
+fn fail_at(start: &World, n: usize, late: Late, act: Apply<'_>) -> (World, bool) {
+    let mut world = start.with(Fuse::at(n, late));
+    let died = run(&mut world, act);
+    if late == Late::Before && n > 1 {
+        let mut after = start.with(Fuse::at(n - 1, Late::After));
+        run(&mut after, act);
+        assert!(after.durable() == world.durable(), "cuts between changes {} and {n}", n - 1);
+    }
+    (world, died)
+}
+
 /// Runs `act` with a cut at each of its changes, runs it again, and compares.
-fn twice(world: &World, late: Late, act: Apply<'_>, expected: &Picture) -> usize {
+fn twice(world: &World, act: Apply<'_>, expected: &Picture) -> usize {
     for second in 1.. {
-        let mut world = world.with(Fuse::at(second, late));
+        let mut world = world.with(Fuse::at(second, Late::Before));
         let died = run(&mut world, act);
         let mut world = world.powered();
         act(&mut world).unwrap();
-        assert_eq!(world.picture(), *expected, "second cut at {second}, {late:?}");
+        assert_eq!(world.picture(), *expected, "second cut at {second}");
         assert!(world.log.dirty().unwrap().is_empty());
         assert!(world.host.leftovers().is_empty(), "{:?}", world.host.leftovers());
         if !died {

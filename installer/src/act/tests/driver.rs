@@ -209,12 +209,11 @@ fn a_driver_is_patched_installed_and_gone_again() {
 }
 
 #[test]
-fn a_power_cut_anywhere_can_be_gone_on_from_and_taken_back() {
+fn a_power_cut_at_any_change_can_be_resumed_and_reverted() {
     let plan = plan("535.230.02", None);
     let apply = |world: &mut World| carry_out(world, &plan, "a").map_err(|error| error.to_string());
-    let cuts = |late| cut_everywhere(&host(), late, &apply);
-    let cuts = cuts(Late::Before) + cuts(Late::After);
-    assert!(cuts > 1_000, "only {cuts} power cuts tried");
+    let cuts = cut_everywhere(&host(), &apply);
+    assert!(cuts > 500, "only {cuts} power cuts tried");
     let full = cut_once(&host(), Late::Full, &apply);
     assert!(full > 20, "only {full} full disks tried");
 }

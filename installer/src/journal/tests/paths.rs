@@ -1,5 +1,4 @@
 use super::*;
-use crate::host::testing::Late;
 use crate::host::{Meta, Mode, Node, Xattrs};
 use crate::power_cut::cut_everywhere;
 
@@ -37,10 +36,8 @@ fn start() -> MemHost {
 
 #[test]
 fn every_kind_of_change_survives_a_cut_at_any_of_its_moments() {
-    let cuts = [Late::Before, Late::After].map(|late| {
-        cut_everywhere(&start(), late, &|world| change(world).map_err(|error| error.to_string()))
-    });
-    assert!(cuts.iter().sum::<usize>() > 1_000, "only {cuts:?} pairs of power cuts tried");
+    let cuts = cut_everywhere(&start(), &|world| change(world).map_err(|error| error.to_string()));
+    assert!(cuts > 500, "only {cuts} pairs of power cuts tried");
 }
 
 #[test]
