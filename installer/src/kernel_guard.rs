@@ -3,19 +3,20 @@
 //! Kernel upgrades are the most common cause of a broken vGPU host. dpkg's hooks run this whenever
 //! a kernel or its headers are installed or removed: if the next boot would use a kernel without a
 //! module, the last kernel with a module is pinned; once the newest one has a module, the pin is
-//! removed. Both are changes of the applied installation, and are reverted with it.
+//! removed. If the pinned kernel itself is removed, another one with a module is pinned, or none. Both are changes of the applied installation, and are reverted with it.
 
 use serde::{Deserialize, Serialize};
+use vgpu_manifest::inventory::{BootReason, Kernels};
 use vgpu_manifest::platform::KernelRelease;
 
-use crate::act::{Journal, Log, pin, unpin};
+use crate::act::{Journal, Log, PinMeans, pin, unpin};
 use crate::component::Component;
 use crate::facts::{kernels, root_pool};
 use crate::host::{Host, HostError, Look, OwnPath, OwnState};
 use crate::journal::{TxId, settle};
-use crate::kernel::pin::{Imports, imports};
-use crate::state;
-use crate::status::proof::{Built, newest};
+use crate::kernel::pin::{DROP_IN, Imports, imports};
+use crate::state::{self, fixed};
+use crate::status::proof::Built;
 
 /// The result of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,12 +44,14 @@ pub(crate) enum Guarded {
 /// The reason why the host cannot be kept on a kernel with a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Helpless {
-    /// The operator pinned the kernel.
+    /// The operator pinned or selected the kernel.
     Pinned,
     /// No other kernel has a module.
     NoOther,
     /// The other kernel may not be able to import the root pool.
     Pool,
+    /// The host has neither `proxmox-boot-tool` nor an entry for the other kernel in GRUB's menu.
+    NoMeans,
 }
 
 /// The record of a pin that this program set.
@@ -85,42 +88,78 @@ pub(crate) fn guard(
     settle(host, log, &mut |_| {})?;
     let kernels = kernels(host);
     let built = Built::look(host, version)?;
-    let Some(newest) = newest(&kernels).cloned().filter(|_| built.was_asked()) else {
+    let Some(newest) = kernels.newest().cloned().filter(|_| built.was_asked()) else {
         return Ok(Guarded::Nothing);
     };
     let lacks = |kernel: &KernelRelease| built.lack(kernel, &kernels).is_some();
-    let pinned = kernels.pinned_next.as_ref().or(kernels.pinned.as_ref());
-
-    if let (Some(ours), Some(pinned)) = (ours(host)?, pinned)
-        && ours == *pinned
-    {
-        if lacks(&newest) {
-            return Ok(Guarded::Nothing);
+    let ours = ours(host)?.filter(|kernel| is_held(host, &kernels, kernel));
+    let next = match &ours {
+        Some(_) if !lacks(&newest) => {
+            release(host, log, tx)?;
+            return Ok(Guarded::Released(newest));
         }
-        unpin(&mut Journal::new(host, log, tx, Component::KernelPin))?;
-        OwnState::of(host).remove(&memory())?;
-        settle(host, log, &mut |_| {})?;
-        return Ok(Guarded::Released(newest));
-    }
-    let next = pinned.unwrap_or(&newest);
+        Some(ours) if kernels.can_boot(ours) && !lacks(ours) => return Ok(Guarded::Nothing),
+        // The kernel of this program's pin is gone, or has lost its module.
+        Some(_) => &newest,
+        None => kernels.next_boot().unwrap_or(&newest),
+    };
     if !lacks(next) {
         return Ok(Guarded::Nothing);
     }
-    let helpless = |why| Guarded::Helpless { next: next.clone(), why };
-    if pinned.is_some() {
-        return Ok(helpless(Helpless::Pinned));
+    let held = match replacement(host, &built, &kernels) {
+        _ if ours.is_none() && is_selected(&kernels) => Err(Helpless::Pinned),
+        found => found?,
+    };
+    // A pin of a kernel that is gone could leave the host without any.
+    if ours.is_some() {
+        release(host, log, tx)?;
     }
-    let Some(last) = built.last(&kernels) else { return Ok(helpless(Helpless::NoOther)) };
-    if let Some(pool) = root_pool(host)
-        && imports(host, last, &pool)? != Imports::Yes
-    {
-        return Ok(helpless(Helpless::Pool));
-    }
+    let (kernel, means) = match held {
+        Ok(held) => held,
+        Err(why) => return Ok(Guarded::Helpless { next: next.clone(), why }),
+    };
     // The record comes first: a pin without a record would never be removed.
-    remember(host, last)?;
-    pin(&mut Journal::new(host, log, tx, Component::KernelPin), last)?;
+    remember(host, &kernel)?;
+    pin(&mut Journal::new(host, log, tx, Component::KernelPin), &kernel, &means)?;
     settle(host, log, &mut |_| {})?;
-    Ok(Guarded::Kept { kernel: last.clone(), instead_of: next.clone() })
+    Ok(Guarded::Kept { kernel, instead_of: next.clone() })
+}
+
+/// Checks whether this program's pin of `kernel` is in force.
+fn is_held(look: &dyn Look, kernels: &Kernels, kernel: &KernelRelease) -> bool {
+    let pinned = kernels.pinned_next.as_ref().or(kernels.pinned.as_ref());
+    pinned == Some(kernel) || look.stat(&fixed(DROP_IN)).is_ok_and(|stat| stat.is_some())
+}
+
+/// Checks whether the operator selected the kernel of the next boot.
+fn is_selected(kernels: &Kernels) -> bool {
+    let because = kernels.boots.as_ref().map(|boots| boots.because);
+    because.is_some_and(|because| because != BootReason::Newest)
+        || kernels.pinned.is_some()
+        || kernels.pinned_next.is_some()
+}
+
+/// Returns the last kernel with a module, and the means to pin it.
+fn replacement(
+    look: &dyn Look,
+    built: &Built<'_>,
+    kernels: &Kernels,
+) -> Result<Result<(KernelRelease, PinMeans), Helpless>, HostError> {
+    let Some(last) = built.last(kernels) else { return Ok(Err(Helpless::NoOther)) };
+    if let Some(pool) = root_pool(look)
+        && imports(look, last, &pool)? != Imports::Yes
+    {
+        return Ok(Err(Helpless::Pool));
+    }
+    let means = PinMeans::of(look, last)?;
+    Ok(means.map(|means| (last.clone(), means)).ok_or(Helpless::NoMeans))
+}
+
+/// Removes this program's pin and its record.
+fn release(host: &mut dyn Host, log: &mut Log, tx: TxId) -> anyhow::Result<()> {
+    unpin(&mut Journal::new(host, log, tx, Component::KernelPin))?;
+    OwnState::of(host).remove(&memory())?;
+    Ok(settle(host, log, &mut |_| {})?)
 }
 
 #[cfg(test)]

@@ -150,6 +150,94 @@ fn what_a_node_was_proposed_fits_it_and_no_other() {
     expect(laptop.installer(&["check", "--driver", "16.9", "--kernel", "6.17.13-21-pve"]), 4);
 }
 
+/// Runs `check`, `plan`, `apply`, `status` and `report`, which must agree on whether the bundle fits.
+/// Returns the exit status of `check`.
+fn agree(scratch: &Scratch, bundle: &str) -> i32 {
+    let check = run(scratch.installer(&["check", bundle, "--json"]));
+    let plan = run(scratch.installer(&["plan", bundle]));
+    let apply = run(scratch.installer(&["apply", "--yes", bundle]));
+    let code = check.code.unwrap();
+    assert_eq!(plan.code, Some(code), "{check:?}\n{plan:?}");
+    if code != 0 {
+        assert_eq!((code, apply.code), (4, Some(4)), "{check:?}\n{apply:?}");
+        assert!(expect(scratch.installer(&["status"]), 0).out.starts_with("nothing"), "{apply:?}");
+        let forced = ["apply", "--yes", bundle, "--allow-unsuitable"];
+        if run(scratch.installer(&forced)).code != Some(10) {
+            return code;
+        }
+        let status = json(&expect(scratch.installer(&["status", "--json"]), 10));
+        let overridden = status["applied"]["overridden"].as_array().unwrap();
+        assert!(!overridden.is_empty(), "{status}");
+        return code;
+    }
+    assert_eq!(apply.code, Some(10), "{apply:?}");
+    let check = json(&check);
+    let status = json(&expect(scratch.installer(&["status", "--json"]), 10));
+    let report = json(&expect(scratch.installer(&["report", "--json"]), 0));
+    assert_eq!(status["fit"], report["comparable"]["fit"]);
+    for part in ["driver", "kernel", "objections"] {
+        assert_eq!(status["fit"][part], check[part], "{part}");
+    }
+    // Each NVIDIA GPU is used or named.
+    let facts = json(&expect(scratch.installer(&["inventory"]), 0));
+    let gpus = facts["gpus"].as_array().unwrap().iter();
+    let nvidia = gpus.filter(|gpu| gpu["id"].as_str().unwrap().starts_with("10de:")).count();
+    let [used, named] = ["gpus", "left-alone"].map(|part| check[part].as_array().unwrap().len());
+    assert_eq!(used + named, nvidia, "{check}");
+    code
+}
+
+#[test]
+fn all_commands_agree_on_every_node() {
+    if !skip::have("xz") {
+        return;
+    }
+    let mut codes = Vec::new();
+    let laptop = scratch(Node::TeslaT4);
+    assert_eq!(init(&laptop, &[]).code, Some(0));
+    let targeted = build(&laptop, &[]);
+    let text = recipe(&laptop);
+    let (targets, host) = (text.find("\n[targets]").unwrap(), text.find("\n[host]").unwrap());
+    laptop.write("bundle.toml", format!("{}{}", &text[..targets], &text[host..]));
+    expect(laptop.bundler(&["lock"]), 0);
+    let any = build(&laptop, &["--output", "any.vgpu.tar"]);
+    let root = laptop.path("node");
+    for node in Node::ALL {
+        for (bundle, is_equipped) in [(&targeted, true), (&any, true), (&any, false)] {
+            fs::remove_dir_all(&root).unwrap();
+            node.write(&root).unwrap();
+            laptop.trust_alice();
+            if is_equipped {
+                let facts = json(&expect(laptop.installer(&["inventory"]), 0));
+                equip(&laptop, facts["kernels"]["running"].as_str().unwrap());
+            }
+            codes.push(agree(&laptop, bundle));
+        }
+    }
+    let fits = codes.iter().filter(|code| **code == 0).count();
+    assert!(fits >= 3 && codes.len() - fits >= 20, "{codes:?}");
+}
+
+#[test]
+fn status_and_report_say_that_an_applied_bundle_no_longer_fits() {
+    if !skip::have("xz") {
+        return;
+    }
+    let here = scratch(Node::TeslaT4);
+    let stock = fs::read_to_string(here.path("node/var/lib/dpkg/status")).unwrap();
+    equip(&here, "6.8.12-43-pve");
+    assert_eq!(init(&here, &[]).code, Some(0));
+    let bundle = build(&here, &[]);
+    expect(here.installer(&["apply", "--yes", &bundle]), 10);
+    let status = expect(here.installer(&["status"]), 10).out;
+    assert!(!status.contains("does not fit"), "{status}");
+    fs::write(here.path("node/var/lib/dpkg/status"), stock).unwrap();
+    for command in ["status", "report"] {
+        let said = run(here.installer(&[command])).out;
+        assert!(said.contains("the driver needs dkms, gcc, make"), "{said}");
+    }
+}
+
 #[test]
 fn targets_and_driver_must_be_of_one_release() {
     if !skip::have("xz") {

@@ -89,6 +89,11 @@ impl Scratch {
     pub fn node(&self, node: Node) {
         node.write(&self.path("node")).expect("a node");
         expect(self.bundler(&["key", "generate", "--principal", "alice", "--no-passphrase"]), 0);
+        self.trust_alice();
+    }
+
+    /// Lets the node trust the signing key `alice` for the channel `stable`.
+    pub fn trust_alice(&self) {
         let key = self.path("config/vgpu-offline/key.pub");
         let fingerprint = fingerprint(&key);
         let words = [

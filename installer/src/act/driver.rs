@@ -8,14 +8,17 @@ use crate::driver::{
     AREA, DriverError, DriverSpec, has_leftovers, is_installed, prepare, remember, status,
     uninstall, unpack, versions,
 };
+use crate::facts::{CERTIFICATE, PRIVATE_KEY};
 use crate::gpus::check_idle;
 use crate::host::{Command, Door, HostError, Look, Work};
 use crate::journal::{Act, ActError, Scope};
 use crate::state::fixed;
 
-/// The folders of small files, shared with others, to which NVIDIA's installer, its uninstaller and
-/// DKMS write.
-const SMALL: [&str; 8] = [
+/// The small files, and folders of small files, shared with others, to which NVIDIA's installer, its uninstaller and
+/// DKMS write. DKMS creates its signing key with the first module, also without Secure Boot.
+const SMALL: [&str; 10] = [
+    PRIVATE_KEY,
+    CERTIFICATE,
     "/etc/OpenCL",
     "/etc/ld.so.conf.d",
     "/etc/modprobe.d",

@@ -94,6 +94,22 @@ impl Entry {
     }
 }
 
+/// Returns a value of `GRUB_DEFAULT` that selects a kernel, by ids that name it, so that it selects no
+/// other kernel later; `None` if the menu has no such entry.
+pub(super) fn selector(menu: &[Entry], kernel: &KernelRelease) -> Option<String> {
+    let is_plain = |id: &&str| {
+        id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'+'))
+    };
+    menu.iter().find_map(|entry| {
+        let id = entry.id.as_deref().filter(is_plain)?;
+        if entry.entries.is_empty() {
+            let is_it = entry.kernel.as_ref() == Some(kernel) && id.contains(kernel.as_str());
+            return is_it.then(|| id.to_owned());
+        }
+        Some(format!("{id}>{}", selector(&entry.entries, kernel)?))
+    })
+}
+
 /// The entry that GRUB boots.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Selected<'m> {

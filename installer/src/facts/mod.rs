@@ -58,6 +58,12 @@ pub(crate) fn kernels(look: &dyn Look) -> Kernels {
     kernels::look(&Reader::new(look))
 }
 
+/// Returns the value of `GRUB_DEFAULT` that selects a kernel; `None` if GRUB is not the boot loader or
+/// lists no such kernel.
+pub(crate) fn grub_entry(look: &dyn Look, kernel: &KernelRelease) -> Option<String> {
+    next_boot::grub_entry(&Reader::new(look), kernel)
+}
+
 /// Returns what the installed headers of a kernel tell about it, if it has any.
 ///
 /// Reads two files of together about 2 MiB, so an inventory has no such records.

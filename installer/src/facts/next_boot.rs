@@ -7,10 +7,10 @@ use vgpu_manifest::platform::{BootLoader, BootSync, KernelRelease};
 use super::boot::{loader, sync, variable_path};
 use super::efi;
 use super::grub::{Setting, Value, in_block, setting};
-use super::grub_menu::{Entry, Selected, menu, select};
+use super::grub_menu::{Entry, Selected, menu, select, selector};
 use super::reader::Reader;
 use super::systemd_boot::{Esp, Match, entry_in};
-use crate::kernel::pin::{PIN, PIN_NEXT};
+use crate::kernel::pin::{DROP_IN, PIN, PIN_NEXT};
 
 /// The drop-in that the tool writes for a pin on a host without ESPs.
 const SNIPPET: &str = "/etc/default/grub.d/proxmox-kernel-pin.cfg";
@@ -29,6 +29,15 @@ pub(super) fn look(reader: &Reader<'_>, kernels: &Kernels) -> Option<BootsNext> 
     }
 }
 
+/// Returns the value of `GRUB_DEFAULT` that selects a kernel; `None` if GRUB is not the boot loader or
+/// lists no such kernel.
+pub(super) fn grub_entry(reader: &Reader<'_>, kernel: &KernelRelease) -> Option<String> {
+    let is_grub = loader(reader) != Some(BootLoader::SystemdBoot);
+    let is_direct = sync(reader) == BootSync::Direct;
+    let bytes = reader.large(MENU, MAX_MENU).filter(|_| is_grub && is_direct)?;
+    selector(&menu(&String::from_utf8_lossy(&bytes)), kernel)
+}
+
 struct Scene<'a> {
     reader: &'a Reader<'a>,
     kernels: &'a Kernels,
@@ -44,7 +53,8 @@ impl Scene<'_> {
             return self.chosen(&menu, &entry, BootReason::GrubNextEntry, BLOCK, true);
         }
         let default = setting(self.reader, "GRUB_DEFAULT");
-        let beats_pin = default.as_ref().is_some_and(|it| it.path.as_str() > SNIPPET);
+        let beats_pin =
+            default.as_ref().is_some_and(|it| it.path.as_str() > SNIPPET && it.path != DROP_IN);
         if !beats_pin && let Some(pinned) = self.pin() {
             return Some(pinned);
         }

@@ -168,7 +168,7 @@ fn each_node_gets_one_answer_from_check_and_plan() {
 fn a_kernel_without_headers_that_would_boot_next_is_not_waited_for() {
     let node = node(&[T4], &TOOLS, &[(KERNEL, true), (NEWER, false)]);
     let source = bundle(&[], &[]);
-    let fit = source.judge(&host(), &node, &choices(false)).unwrap().unwrap();
+    let fit = source.judge(&host(), &node, &choices(false).gpus).unwrap().unwrap();
     assert_eq!(fit.course.hold.as_ref().map(KernelRelease::as_str), Some(KERNEL));
     assert_eq!(fit.kernel.as_ref().map(KernelRelease::as_str), Some(KERNEL));
 }

@@ -16,6 +16,9 @@ pub(crate) const PIN_NEXT: &str = "/etc/kernel/next-boot-pin";
 /// The tool's list of managed ESPs.
 pub(crate) const ESPS: &str = "/etc/kernel/proxmox-boot-uuids";
 
+/// GRUB's drop-in that pins a kernel on a host without the tool.
+pub(crate) const DROP_IN: &str = "/etc/default/grub.d/vgpu-offline-kernel.cfg";
+
 /// Checks whether the host has the tool.
 pub(crate) fn has_tool(look: &dyn Look) -> Result<bool, HostError> {
     for folder in ["/usr/sbin", "/usr/local/sbin"] {

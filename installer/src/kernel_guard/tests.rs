@@ -183,6 +183,92 @@ fn a_helpless_guard_has_a_reason() {
     }
 }
 
+/// Removes a kernel, as dpkg does before it runs the hooks.
+fn uninstall(host: &mut MemHost, kernel: &str) {
+    host.nodes.retain(|path, _| !path.as_path().as_str().contains(kernel));
+    let built = host.text_of("/run/built").unwrap_or_default().replace(kernel, "");
+    host.place("/run/built", &built);
+}
+
+#[test]
+fn a_pinned_kernel_that_is_removed_is_replaced_by_another_with_a_module_or_unpinned() {
+    let mut before = host();
+    const OLDER: &str = "6.14.8-1-pve";
+    install(&mut before, OLDER);
+    build(&mut before, OLDER);
+    let mut world = World::new(&before);
+    look_after(&mut world).unwrap();
+    uninstall(&mut world.host, OLD);
+    let kept = Guarded::Kept { kernel: release(OLDER), instead_of: release(NEW) };
+    assert_eq!(look_after(&mut world).unwrap(), kept);
+    assert_eq!(world.host.text_of(PIN).unwrap(), format!("{OLDER}\n"));
+    uninstall(&mut world.host, OLDER);
+    let helpless = Guarded::Helpless { next: release(NEW), why: Helpless::NoOther };
+    assert_eq!(look_after(&mut world).unwrap(), helpless);
+    assert_eq!(world.host.text_of(PIN), None);
+    assert_eq!(look_after(&mut world).unwrap(), helpless);
+    build(&mut world.host, NEW);
+    assert_eq!(look_after(&mut world).unwrap(), Guarded::Nothing);
+}
+
+/// The menu that `grub-mkconfig` of Debian writes for the two kernels.
+fn menu() -> String {
+    let entry = |kernel: &str, id: &str| {
+        format!(
+            "menuentry 'x' $menuentry_id_option 'gnulinux-{id}' {{\nlinux /vmlinuz-{kernel} ro\n}}\n"
+        )
+    };
+    let more = [NEW, OLD].map(|kernel| entry(kernel, &format!("{kernel}-advanced-1")));
+    let submenu = "submenu 'Advanced' $menuentry_id_option 'gnulinux-advanced-1' {\n";
+    format!("{}{submenu}{}}}\n", entry(NEW, "simple-1"), more.concat())
+}
+
+#[test]
+fn a_host_without_the_tool_is_held_by_grub_or_says_that_it_cannot_be() {
+    let mut before = host();
+    before.nodes.retain(|path, _| path.as_path() != "/usr/sbin/proxmox-boot-tool");
+    let mut world = World::new(&before);
+    let no_means = Guarded::Helpless { next: release(NEW), why: Helpless::NoMeans };
+    assert_eq!(look_after(&mut world).unwrap(), no_means);
+    assert_eq!(world.host.picture(&[]), before.picture(&[]));
+    assert_eq!(world.host.read(&memory()).unwrap(), None, "a pin that was never set");
+
+    before.place("/boot/grub/grub.cfg", &menu());
+    before
+        .programs
+        .insert("update-grub", |host, _| host.scribble("/boot/grub/grub.cfg", &menu()).map(|()| 0));
+    let mut world = World::new(&before);
+    let kept = Guarded::Kept { kernel: release(OLD), instead_of: release(NEW) };
+    assert_eq!(look_after(&mut world).unwrap(), kept);
+    let text = world.host.text_of(DROP_IN).unwrap();
+    let line = format!("GRUB_DEFAULT=\"gnulinux-advanced-1>gnulinux-{OLD}-advanced-1\"");
+    assert_eq!(text.lines().last(), Some(line.as_str()));
+    assert_eq!(kernels(&world.host).next_boot(), Some(&release(OLD)));
+    assert_eq!(world.host.ran, ["update-grub"]);
+    cut_everywhere(&before, &|world| look_after(world).map(drop));
+    assert_eq!(look_after(&mut world).unwrap(), Guarded::Nothing);
+
+    let mut reverted = world.clone();
+    assert_eq!(reverted.revert().unwrap(), []);
+    assert_eq!(reverted.host.picture(&[]), before.picture(&[]));
+    build(&mut world.host, NEW);
+    assert_eq!(look_after(&mut world).unwrap(), Guarded::Released(release(NEW)));
+    assert_eq!(world.host.text_of(DROP_IN), None);
+}
+
+#[test]
+fn a_kernel_with_a_module_that_the_operator_selected_in_grub_needs_no_pin() {
+    let mut before = host();
+    before.place("/boot/grub/grub.cfg", &menu());
+    let selected =
+        |kernel| format!("GRUB_DEFAULT='gnulinux-advanced-1>gnulinux-{kernel}-advanced-1'\n");
+    before.place("/etc/default/grub", &selected(OLD));
+    assert_eq!(look_after(&mut World::new(&before)).unwrap(), Guarded::Nothing);
+    before.place("/etc/default/grub", &selected(NEW));
+    let helpless = Guarded::Helpless { next: release(NEW), why: Helpless::Pinned };
+    assert_eq!(look_after(&mut World::new(&before)).unwrap(), helpless);
+}
+
 #[test]
 fn a_host_whose_newest_kernel_has_a_module_is_left_alone() {
     let mut before = host();

@@ -17,8 +17,8 @@ use crate::act::ForeignDriver;
 use crate::driver;
 use crate::facts::{FileStorage, headers};
 use crate::fit::{Fit, NoFit, Question, Scope};
-use crate::gpus::Foreign;
 use crate::gpus::vgpu::Vgpu;
+use crate::gpus::{Foreign, GpuChoice};
 use crate::host::Look;
 use crate::license::elsewhere::told;
 use crate::license::guest::Guests;
@@ -48,7 +48,7 @@ impl Source {
         &self,
         look: &dyn Look,
         facts: &Inventory,
-        choices: &Choices,
+        gpus: &GpuChoice,
     ) -> Result<Option<Fit<'_>>, NoFit> {
         let brings = self.manifest.records(Kind::driver).any(|(_, it)| it.kind == DriverKind::Host);
         let Some(catalog) = self.catalog.as_ref().filter(|_| brings) else { return Ok(None) };
@@ -59,9 +59,7 @@ impl Source {
             Fit::judge(catalog, &self.manifest, facts, &question)
         };
         match ask(Scope::Concerned) {
-            Err(why @ (NoFit::OtherGpus { .. } | NoFit::Hopeless(_)))
-                if choices.gpus.allow_unsuitable =>
-            {
+            Err(why @ (NoFit::OtherGpus { .. } | NoFit::Hopeless(_))) if gpus.allow_unsuitable => {
                 let mut fit = ask(Scope::All)?;
                 // All GPUs may well fit; the operator has overridden the reason nevertheless.
                 fit.overridden = Some(why.to_string());
@@ -103,7 +101,7 @@ impl Source {
         choices: &Choices,
         resume: Resume,
     ) -> anyhow::Result<Proposed> {
-        let fit = match self.judge(look, facts, choices) {
+        let fit = match self.judge(look, facts, &choices.gpus) {
             // A driver that cannot be judged would be left out without a word.
             Err(NoFit::NoDriver) => {
                 return Err(Unsuitable::Objections(vec![NoFit::NoDriver.to_string()]).into());

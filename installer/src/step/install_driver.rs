@@ -8,7 +8,7 @@ use super::{Goal, StepError};
 use crate::act::{DriverChange, ForeignDriver, Journal, Probe, Reversible, Way};
 use crate::component::Component;
 use crate::driver::{BuildState, DriverSpec, is_installed, remembered, status, versions};
-use crate::facts::kernels as kernels_of;
+use crate::facts::{CERTIFICATE, PRIVATE_KEY, kernels as kernels_of};
 use crate::gpus::check_idle;
 use crate::host::{Command, Look};
 use crate::journal::Scope;
@@ -80,7 +80,10 @@ impl InstallDriver {
         let built = fixed(&format!("/var/lib/dkms/nvidia/{}/{kernel}", self.driver.version));
         Ok(journal.act(Reversible {
             undo: Some(Command::new("dkms", &["remove", &module, "-k", kernel])),
-            scope: Scope { large: [updates, video, tree].into(), ..Scope::default() },
+            scope: Scope {
+                small: [PRIVATE_KEY, CERTIFICATE].map(fixed).into(),
+                large: [updates, video, tree].into(),
+            },
             ..Reversible::new(command, Probe::Exists(built))
         })?)
     }

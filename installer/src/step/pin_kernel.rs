@@ -3,7 +3,7 @@ use vgpu_manifest::inventory::Name;
 use vgpu_manifest::platform::KernelRelease;
 
 use super::{Goal, StepError};
-use crate::act::{Journal, pin};
+use crate::act::{Journal, PinMeans, pin};
 use crate::component::Component;
 use crate::facts::kernels;
 use crate::host::Look;
@@ -33,7 +33,10 @@ impl Goal for PinKernel {
     }
 
     fn is_true(&self, look: &dyn Look) -> Result<bool, StepError> {
-        Ok(kernels(look).pinned.as_ref() == Some(&self.kernel))
+        match PinMeans::of(look, &self.kernel)? {
+            Some(means) => Ok(means.hold(look, &self.kernel)?),
+            None => Ok(false),
+        }
     }
 
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
@@ -57,7 +60,15 @@ impl Goal for PinKernel {
                 }
             }
         }
-        Ok(pin(journal, &self.kernel)?)
+        let Some(means) = PinMeans::of(journal.look(), &self.kernel)? else {
+            return Err(StepError::Reason(format!(
+                "this host cannot be pinned to {}: it has no `proxmox-boot-tool`, and \
+                    /boot/grub/grub.cfg has no entry for this kernel; install the package \
+                    proxmox-kernel-helper, or run `update-grub`",
+                self.kernel.as_str()
+            )));
+        };
+        Ok(pin(journal, &self.kernel, &means)?)
     }
 
     fn takes_commands(&self) -> bool {

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use vgpu_manifest::ui::{Exit, Explain};
 use vgpu_manifest::{Bundle, Item, ItemName, Manifest, ReadError, Verified};
 
-pub(crate) use self::bundles::{Bundles, Known};
+pub(crate) use self::bundles::{Bundles, BundlesError, Known};
 pub(crate) use self::gc::{Garbage, Needed};
 pub(crate) use self::space::{SpaceError, needs};
 

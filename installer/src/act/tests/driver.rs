@@ -8,6 +8,7 @@ use vgpu_manifest::driver::PatchedFile;
 use crate::act::ForeignDriver;
 use crate::component::Component;
 use crate::driver::{DriverPatch, DriverSpec, versions};
+use crate::facts::{CERTIFICATE, PRIVATE_KEY};
 use crate::host::testing::{Fuse, Late, MemHost};
 use crate::host::{Content, HostError, Look as _};
 use crate::journal::{BootId, Kept, KeptThing, TxId, Why, remove, revert_all};
@@ -76,6 +77,11 @@ pub(crate) fn env(host: &mut MemHost, args: &[&str]) -> Result<i32, HostError> {
     host.scribble(&format!("/usr/src/nvidia-{version}/nv.c"), &source)?;
     if host.text_of("/etc/no-compiler").is_some() {
         return Ok(1);
+    }
+    // DKMS 3.0.10 of Debian 12 signs modules without Secure Boot too, with a key that it makes once.
+    if host.text_of(PRIVATE_KEY).is_none() || host.text_of(CERTIFICATE).is_none() {
+        host.scribble(PRIVATE_KEY, "key")?;
+        host.scribble(CERTIFICATE, "certificate")?;
     }
     let dkms = format!("/var/lib/dkms/nvidia/{version}/{KERNEL}");
     host.scribble(&dkms, "installed")?;

@@ -4,9 +4,8 @@ use vgpu_manifest::catalog::{Catalog, DriverVersion, Release};
 use vgpu_manifest::database::{self, DatabaseError};
 use vgpu_manifest::driver::DriverKind;
 use vgpu_manifest::inventory::Inventory;
-use vgpu_manifest::limits::MAX_CATALOG;
 use vgpu_manifest::platform::KernelRelease;
-use vgpu_manifest::{Bundle, Item, Kind, Manifest, Measure, Verified};
+use vgpu_manifest::{Bundle, Item, Kind, Manifest, Verified};
 
 use super::bundle::{BundleArg, title};
 use super::print_json;
@@ -17,7 +16,7 @@ use crate::gpus::GpuChoice;
 use crate::host::Look;
 use crate::host::real::Program;
 use crate::plan::{Choices, GuestTools, InstalledHeaders, Source};
-use crate::state;
+use crate::status::applied;
 use crate::store::{Bundles, Known};
 use crate::ui::{Tone, Ui, printable};
 
@@ -51,8 +50,6 @@ enum CheckError {
     NoCatalog,
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    #[error("the store's copy of the catalog is damaged")]
-    Damaged,
 }
 
 /// The applied bundle.
@@ -176,24 +173,11 @@ pub(super) fn applied(target: Target) -> anyhow::Result<Option<Applied>> {
     let Some(digest) = locked.current()?.map(|tx| tx.new.bundle) else { return Ok(None) };
     let look = locked.look();
     let known = Bundles::load(look)?;
-    let manifest = Bundles::manifest(look, digest)?.ok_or_else(|| {
+    let source = applied::source(look, digest)?.ok_or_else(|| {
         Refused::Unfinished(format!("the bundle {digest} is unknown; apply it again"))
     })?;
     let title = known.get(digest).map_or_else(|| digest.to_string(), title);
-    let catalog = manifest.catalog().map(|item| stored_catalog(look, item)).transpose()?;
-    Ok(Some(Applied { title, source: Source::new(manifest, catalog) }))
-}
-
-/// Reads a catalog in the store, if its digest matches.
-fn stored_catalog(look: &dyn Look, item: &Item) -> anyhow::Result<Catalog> {
-    let path = state::stored(item.id());
-    let bytes = look.read_up_to(&path, MAX_CATALOG)?.ok_or(CheckError::Damaged)?;
-    let is_whole =
-        bytes.len() as u64 <= MAX_CATALOG && Measure::of(&mut &*bytes)?.sha256 == item.sha256();
-    if !is_whole {
-        return Err(CheckError::Damaged).hint("apply the bundle again to fix it");
-    }
-    Ok(database::read(&bytes).map_err(CheckError::from)?)
+    Ok(Some(Applied { title, source }))
 }
 
 fn print(

@@ -76,10 +76,13 @@ fn say(guarded: &anyhow::Result<Guarded>, ui: &Ui) {
                 status` for the next step",
             next.as_str(),
             match why {
-                Helpless::Pinned => "because it is pinned",
+                Helpless::Pinned => "because it is pinned or selected",
                 Helpless::NoOther => "and no other kernel has one",
                 Helpless::Pool =>
                     "and the last one with a module may be unable to import the root pool",
+                Helpless::NoMeans =>
+                    "and cannot be held back: there is no `proxmox-boot-tool`, and \
+                        /boot/grub/grub.cfg has no entry for the last one with a module",
             }
         )),
     }

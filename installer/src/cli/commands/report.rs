@@ -6,7 +6,7 @@ use crate::host::Look as _;
 use crate::host::real::write_outside;
 use crate::status::report::{Closely, Document, HostState, document};
 use crate::trust;
-use crate::ui::Ui;
+use crate::ui::{Ui, printable};
 
 /// Write a report of what was verified and changed.
 ///
@@ -56,6 +56,9 @@ fn print(report: &Document, ui: &Ui) -> std::io::Result<()> {
     if let Some(applied) = applied {
         let (steps, changes) = (applied.steps.len(), applied.changes.len());
         ui.print(format_args!("bundle {}: {steps} steps, {changes} changes", applied.digest))?;
+    }
+    for objection in comparable.found.objections() {
+        ui.print(format_args!("does not fit: {}", printable(objection)))?;
     }
     ui.print("nodes with the same first line are identical; `--json` shows everything")
 }

@@ -34,6 +34,9 @@ struct Document<'s> {
     found: &'s Standpoint,
     proof: &'s Proof,
     lines: &'s [String],
+    /// The NVIDIA GPUs that are not used for vGPU, which have addresses.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    left_alone: &'s [String],
     unread: &'s [HostPath],
     #[serde(rename = "goes-on", skip_serializing_if = "Option::is_none")]
     resumption: Option<Resumption>,
@@ -45,7 +48,12 @@ impl Status {
         if self.json {
             let Standpoint { proof, lines, unread, resumption, .. } = &found;
             let (state, resumption) = (found.state(), *resumption);
-            print_json(ui, &Document { state, found: &found, proof, lines, unread, resumption })?;
+            let left_alone = found.judged.as_ref().map_or(&[][..], |judged| &judged.left_alone);
+            let found = &found;
+            print_json(
+                ui,
+                &Document { state, found, proof, lines, left_alone, unread, resumption },
+            )?;
         } else {
             print(&found, ui)?;
         }
@@ -101,6 +109,13 @@ fn print(found: &Standpoint, ui: &Ui) -> std::io::Result<()> {
     }
     for line in table(&found.proof, &found.lines, &|tone, text| ui.paint(tone, text)) {
         ui.print(line)?;
+    }
+    for objection in found.objections() {
+        let mark = ui.paint(Tone::Bad, "does not fit");
+        ui.print(format_args!("  {mark}  {}", printable(objection)))?;
+    }
+    for other in found.judged.iter().flat_map(|judged| &judged.left_alone) {
+        ui.print(format_args!("  {}", printable(other)))?;
     }
     if !found.unread.is_empty() {
         let paths: Vec<_> = found.unread.iter().map(|path| printable(&path.to_string())).collect();

@@ -24,7 +24,7 @@ pub(crate) use self::finding::{Check, Finding, Found, Proof, Unproven};
 pub(crate) use self::lines::lines;
 pub(crate) use self::types::OfferedType;
 
-pub(crate) use self::module::{Built, newest};
+pub(crate) use self::module::Built;
 pub(crate) use self::sizes::add_sizes;
 pub(crate) use self::table::table;
 
@@ -46,7 +46,7 @@ pub(crate) fn prove(look: &dyn Look, expected: &Expected) -> Result<Proof, HostE
     let tool = smi::check(look, &version, expected.cards, &loaded)?;
     let findings = [
         (Check::Module, module::running(&built, &kernels)),
-        (Check::NextKernel, module::next(&built, &kernels)),
+        (Check::NextKernel, module::next(look, &built, &kernels)?),
         (Check::Signature, module::signature(look, secure_boot(look), &kernels)?),
         (Check::Loaded, loaded),
         (Check::Tool, tool),

@@ -7,6 +7,7 @@ use vgpu_manifest::inventory::{BootReason, Kernel, KernelPart, Kernels};
 use vgpu_manifest::platform::{KernelRelease, SecureBoot};
 
 use super::Finding;
+use crate::act::PinMeans;
 use crate::driver::{Build, BuildState, status};
 use crate::facts::{SigningKey, module_file, signing_key};
 use crate::host::{Command, HostError, Look};
@@ -124,18 +125,26 @@ pub(super) fn running(built: &Built<'_>, kernels: &Kernels) -> Finding {
 /// Checks the kernel of the next boot.
 ///
 /// A newer kernel that a setting holds back is only mentioned.
-pub(super) fn next(built: &Built<'_>, kernels: &Kernels) -> Finding {
-    let (Some(newest), Some(boots)) = (newest(kernels), kernels.next_boot()) else {
-        return Finding::not_asked("no kernel is installed");
+pub(super) fn next(
+    look: &dyn Look,
+    built: &Built<'_>,
+    kernels: &Kernels,
+) -> Result<Finding, HostError> {
+    let (Some(newest), Some(boots)) = (kernels.newest(), kernels.next_boot()) else {
+        return Ok(Finding::not_asked("no kernel is installed"));
     };
+    if !kernels.can_boot(boots) {
+        let reason = format!("{} is pinned and boots next, but is not installed", boots.as_str());
+        return Ok(Finding::missing(reason, instead_of_gone(look, built, kernels)?));
+    }
     if let Some(lack) = built.lack(boots, kernels) {
         let reason =
             format!("{} boots next and has no module {}: {lack}", boots.as_str(), built.version);
-        return Finding::missing(reason, with_pin(built, boots, kernels, &lack));
+        return Ok(Finding::missing(reason, with_pin(look, built, boots, kernels, &lack)?));
     }
     let says = format!("{} boots next, and {} is built for it", boots.as_str(), built.version);
     let waits = built.lack(newest, kernels).filter(|_| newest != boots);
-    Finding::good(match waits {
+    Ok(Finding::good(match waits {
         Some(lack) => {
             format!(
                 "{says}; it is {}, because the newer {} has no module: {lack}",
@@ -144,7 +153,7 @@ pub(super) fn next(built: &Built<'_>, kernels: &Kernels) -> Finding {
             )
         }
         None => says,
-    })
+    }))
 }
 
 /// Returns how the next boot is kept on its kernel.
@@ -155,21 +164,41 @@ fn held(kernels: &Kernels) -> String {
     }
 }
 
-pub(crate) fn newest(kernels: &Kernels) -> Option<&KernelRelease> {
-    kernels.newest()
+/// Returns how to pin a kernel that is installed, instead of one that is not.
+fn instead_of_gone(
+    look: &dyn Look,
+    built: &Built<'_>,
+    kernels: &Kernels,
+) -> Result<String, HostError> {
+    let unpin = "boot the newest kernel again: `proxmox-boot-tool kernel unpin`".to_owned();
+    Ok(match built.last(kernels) {
+        Some(last) if Some(last) != kernels.newest() => keep_booting(look, last)?,
+        _ => unpin,
+    })
 }
 
 /// Returns the next step, and how to boot a kernel with a module meanwhile.
-fn with_pin(built: &Built<'_>, boots: &KernelRelease, kernels: &Kernels, lack: &Lack) -> String {
+fn with_pin(
+    look: &dyn Look,
+    built: &Built<'_>,
+    boots: &KernelRelease,
+    kernels: &Kernels,
+    lack: &Lack,
+) -> Result<String, HostError> {
     let remedy = built.remedy(boots, lack);
-    match built.last(kernels) {
-        Some(last) => format!(
-            "{remedy}; until then, keep booting the last kernel with a module: \
-                `proxmox-boot-tool kernel pin {}`",
-            last.as_str()
-        ),
+    Ok(match built.last(kernels) {
+        Some(last) => format!("{remedy}; until then, {}", keep_booting(look, last)?),
         None => remedy,
-    }
+    })
+}
+
+fn keep_booting(look: &dyn Look, kernel: &KernelRelease) -> Result<String, HostError> {
+    let how = match PinMeans::of(look, kernel)? {
+        Some(PinMeans::Tool) => format!("`proxmox-boot-tool kernel pin {}`", kernel.as_str()),
+        Some(PinMeans::Grub(entry)) => format!("`grub-reboot '{entry}'` before each reboot"),
+        None => format!("select {} in the boot menu", kernel.as_str()),
+    };
+    Ok(format!("keep booting the last kernel with a module: {how}"))
 }
 
 /// Checks whether the running kernel's module is signed with an enrolled key.

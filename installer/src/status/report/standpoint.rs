@@ -11,6 +11,7 @@ use crate::host::{HostError, Look, Node, RealHost};
 use crate::journal::{BootId, Kept, TxState};
 use crate::plan::Plan;
 use crate::settle::Derived;
+use crate::status::applied::{self, Judged};
 use crate::status::proof::{Expected, Proof, add_sizes, lines, prove};
 use crate::status::resume::{Resumption, resumption};
 use crate::step::{Status, Step};
@@ -22,6 +23,9 @@ use crate::store::{Bundles, Known};
 pub(crate) struct Standpoint {
     /// The last applied bundle that is not reverted.
     pub(crate) applied: Option<AppliedBundle>,
+    /// The judgement of that bundle on the node as it is now; `None` if it has no driver.
+    #[serde(rename = "fit", skip_serializing_if = "Option::is_none")]
+    pub(crate) judged: Option<Judged>,
     /// Derived state that is stale.
     pub(crate) stale: Vec<Derived>,
     /// Whether a change takes effect only after a reboot.
@@ -159,11 +163,22 @@ impl Standpoint {
             HostState::Pending
         } else if applied.state != TxState::Applied || !applied.going.is_empty() {
             HostState::Interrupted
-        } else if applied.steps.iter().all(|it| it.state == StepState::InSync) && self.is_proven() {
+        } else if applied.steps.iter().all(|it| it.state == StepState::InSync)
+            && self.is_proven()
+            && self.objections().next().is_none()
+        {
             HostState::InSync
         } else {
             HostState::Drifted
         }
+    }
+
+    /// Returns the reasons why the applied bundle no longer fits the node. The operator has not
+    /// overridden them.
+    pub(crate) fn objections(&self) -> impl Iterator<Item = &String> {
+        let overridden = self.applied.as_ref().map_or(&[][..], |applied| &applied.overridden);
+        let objections = self.judged.iter().flat_map(|judged| &judged.objections);
+        objections.filter(move |objection| !overridden.contains(objection))
     }
 
     /// Checks whether no check failed. Before a pending reboot, none can.
@@ -197,10 +212,14 @@ pub(crate) fn inspect(
     host.cache_queries();
     let paths = if closely == Closely::Steps { &[][..] } else { &entries };
     let applied = Some(describe(host, &last, &plan, paths)?);
+    let there = plan.steps().filter(|step| !last.is_removed(step.component()));
+    let expected = Expected::of(there);
+    let judged = match expected.driver {
+        Some(_) => applied::judged(host, last.new.bundle)?,
+        None => None,
+    };
     let (mut proof, mut commands) = (Proof::default(), Vec::new());
     if last.state == TxState::Applied && last.going().next().is_none() {
-        let there = plan.steps().filter(|step| !last.is_removed(step.component()));
-        let expected = Expected::of(there);
         proof = prove(host, &expected)?;
         if let Some(driver) = &expected.driver {
             add_sizes(host, last.new.bundle, driver, &mut proof);
@@ -220,6 +239,7 @@ pub(crate) fn inspect(
     let _ = host.save_cached_files();
     Ok(Standpoint {
         applied,
+        judged,
         stale,
         reboot_pending,
         awaits_phase_2,

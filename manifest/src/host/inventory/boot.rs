@@ -123,6 +123,13 @@ impl Kernels {
         self.installed.iter().rfind(boots).map(|kernel| &kernel.release)
     }
 
+    /// Checks whether the host has the image of this kernel.
+    #[must_use]
+    pub fn can_boot(&self, kernel: &KernelRelease) -> bool {
+        let known = self.installed.iter().find(|known| known.release == *kernel);
+        known.is_some_and(|known| known.has.contains(&KernelPart::Image))
+    }
+
     /// Returns the kernel of the next boot. Where it is unknown, that is the pinned kernel, or else
     /// the newest one.
     #[must_use]

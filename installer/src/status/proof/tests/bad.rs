@@ -74,6 +74,14 @@ fn a_newer_kernel_without_a_module_is_named_with_what_keeps_the_host_going() {
     );
     scene.install_headers("6.17.13-1-pve");
     finds(&scene, Check::NextKernel, "DKMS has not built it", "apply the bundle again");
+    scene.host.place("/etc/kernel/proxmox-boot-pin", "6.11.11-2-pve\n");
+    scene.host.place("/etc/kernel/proxmox-boot-uuids", "1234-ABCD\n");
+    finds(
+        &scene,
+        Check::NextKernel,
+        "6.11.11-2-pve is pinned and boots next, but is not installed",
+        "`proxmox-boot-tool kernel pin 6.14.11-2-pve`",
+    );
     // The one-shot boot entry takes precedence.
     let mut scene = Scene::native();
     scene.install_kernel("6.8.12-4-pve");

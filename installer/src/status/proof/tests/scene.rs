@@ -175,6 +175,7 @@ fn expected(version: &str, patches: &[&str], more: Vec<Step>) -> Expected {
 /// A host that runs its only kernel, with this module version built and loaded.
 fn kernel(release: &str, version: &str) -> MemHost {
     let mut host = MemHost::with_files(&[
+        ("/usr/sbin/proxmox-boot-tool", ""),
         ("/proc/sys/kernel/hostname", "pve1.example\n"),
         ("/proc/sys/kernel/osrelease", release),
         ("/proc/modules", "nvidia 56623104 2 nvidia_vgpu_vfio, Live 0xffffffffc0a00000 (POE)\n"),
