@@ -24,7 +24,7 @@ use vgpu_manifest::platform::KernelRelease;
 
 use crate::facts::REQUEST;
 use crate::host::{Command, HostError, Look};
-use crate::kernel::pin::{ESPS, PIN, PIN_NEXT, TOOL, has_tool, pin_again};
+use crate::kernel::pin::{ESPS, GRUB_BLOCK, PIN, PIN_NEXT, TOOL, has_tool, pin_again};
 use crate::state::{self, fixed};
 
 /// Derived state, in the order in which it is rebuilt.
@@ -198,8 +198,8 @@ fn kernel_of(path: &HostPath) -> Option<KernelRelease> {
 #[must_use]
 pub(crate) fn awaits_boot(path: &HostPath) -> bool {
     let Some(dir) = path.parent() else { return false };
-    if path.as_path() == REQUEST {
-        // MokManager asks for the key before the next kernel starts.
+    if path.as_path() == REQUEST || path.as_path() == GRUB_BLOCK {
+        // MokManager asks for the key, and GRUB selects its entry, before the next kernel starts.
         return true;
     }
     let is_wish = dir.as_path().extension() == Some("wants");
@@ -211,7 +211,8 @@ pub(crate) fn awaits_boot(path: &HostPath) -> bool {
         | "/etc/udev/rules.d" => true,
         "/etc/default" => path.as_path().file_name() == Some("grub"),
         "/etc/kernel" => {
-            ["cmdline", "proxmox-boot-pin"].map(Some).contains(&path.as_path().file_name())
+            let names = ["cmdline", "next-boot-pin", "proxmox-boot-pin"];
+            names.map(Some).contains(&path.as_path().file_name())
         }
         // Only the license server starts immediately; it depends on nothing that requires a boot.
         _ if path.as_path().file_name() == Some(state::LICENSE_UNIT) => false,

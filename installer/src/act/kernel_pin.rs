@@ -7,11 +7,11 @@
 use vgpu_manifest::Mode;
 use vgpu_manifest::platform::KernelRelease;
 
-use super::Journal;
+use super::{Journal, Probe, Reversible};
 use crate::facts::grub_entry;
-use crate::host::{HostError, Look, Meta};
+use crate::host::{Command, HostError, Look, Meta};
 use crate::journal::JournalError;
-use crate::kernel::pin::{DROP_IN, PIN, PIN_NEXT, has_tool};
+use crate::kernel::pin::{DROP_IN, GRUB_BLOCK, PIN, PIN_NEXT, has_tool};
 use crate::state::fixed;
 
 /// The means by which a host can be pinned to a kernel.
@@ -64,6 +64,30 @@ pub(crate) fn pin(
 ) -> Result<(), JournalError> {
     let (path, text) = means.file(kernel);
     journal.put_bytes(&fixed(path), text.as_bytes(), Meta::root(Mode::FILE))
+}
+
+/// Selects `kernel` for the next boot only.
+///
+/// `proxmox-boot-cleanup.service` ends the selection after a boot that succeeded, whatever its kernel;
+/// GRUB itself ends it before it starts the kernel.
+pub(crate) fn boot_once(
+    journal: &mut Journal<'_>,
+    kernel: &KernelRelease,
+    means: &PinMeans,
+) -> Result<(), JournalError> {
+    match means {
+        PinMeans::Tool => {
+            let line = format!("{}\n", kernel.as_str());
+            journal.put_bytes(&fixed(PIN_NEXT), line.as_bytes(), Meta::root(Mode::FILE))
+        }
+        PinMeans::Grub(entry) => journal.act(Reversible {
+            undo: Some(Command::new("grub-editenv", &[GRUB_BLOCK, "unset", "next_entry"])),
+            ..Reversible::new(
+                Command::new("grub-reboot", &[entry.as_str()]),
+                Probe::Exists(fixed(GRUB_BLOCK)),
+            )
+        }),
+    }
 }
 
 /// Lets the host boot the newest kernel again.

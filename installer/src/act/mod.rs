@@ -14,7 +14,7 @@ pub(crate) mod tests;
 pub(crate) use self::command::{Probe, Reversible};
 pub(crate) use self::driver::{DriverChange, Way};
 pub(crate) use self::foreign_driver::ForeignDriver;
-pub(crate) use self::kernel_pin::{PinMeans, pin, unpin};
+pub(crate) use self::kernel_pin::{PinMeans, boot_once, pin, unpin};
 pub(crate) use self::packages::PackageChange;
 
 use std::ops::Deref;

@@ -10,12 +10,11 @@ use super::grub::{Setting, Value, in_block, setting};
 use super::grub_menu::{Entry, Selected, menu, select, selector};
 use super::reader::Reader;
 use super::systemd_boot::{Esp, Match, entry_in};
-use crate::kernel::pin::{DROP_IN, PIN, PIN_NEXT};
+use crate::kernel::pin::{DROP_IN, GRUB_BLOCK, PIN, PIN_NEXT};
 
 /// The drop-in that the tool writes for a pin on a host without ESPs.
 const SNIPPET: &str = "/etc/default/grub.d/proxmox-kernel-pin.cfg";
 const MENU: &str = "/boot/grub/grub.cfg";
-const BLOCK: &str = "/boot/grub/grubenv";
 
 /// The largest `grub.cfg` that is read: 8 MiB. Each kernel takes about 3 KiB.
 const MAX_MENU: u64 = 8 << 20;
@@ -50,7 +49,7 @@ impl Scene<'_> {
     fn grub(&self) -> Option<BootsNext> {
         let menu = self.menu();
         if let Some(entry) = self.in_block("next_entry") {
-            return self.chosen(&menu, &entry, BootReason::GrubNextEntry, BLOCK, true);
+            return self.chosen(&menu, &entry, BootReason::GrubNextEntry, GRUB_BLOCK, true);
         }
         let default = setting(self.reader, "GRUB_DEFAULT");
         let beats_pin =
@@ -86,7 +85,7 @@ impl Scene<'_> {
 
     fn in_block(&self, name: &str) -> Option<String> {
         let is_read = self.sync == BootSync::Direct;
-        in_block(&self.reader.text(BLOCK).filter(|_| is_read)?, name)
+        in_block(&self.reader.text(GRUB_BLOCK).filter(|_| is_read)?, name)
     }
 
     fn chosen(

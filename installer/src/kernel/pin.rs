@@ -16,6 +16,9 @@ pub(crate) const PIN_NEXT: &str = "/etc/kernel/next-boot-pin";
 /// The tool's list of managed ESPs.
 pub(crate) const ESPS: &str = "/etc/kernel/proxmox-boot-uuids";
 
+/// GRUB's environment block, which holds the entry of the next boot.
+pub(crate) const GRUB_BLOCK: &str = "/boot/grub/grubenv";
+
 /// GRUB's drop-in that pins a kernel on a host without the tool.
 pub(crate) const DROP_IN: &str = "/etc/default/grub.d/vgpu-offline-kernel.cfg";
 

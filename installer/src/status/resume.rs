@@ -4,23 +4,28 @@
 //! and gives up after two incomplete attempts, including those ended by a power cut.
 
 use serde::{Deserialize, Serialize};
+use vgpu_manifest::platform::KernelRelease;
 
 use crate::act::Transaction;
+use crate::facts::kernels;
 use crate::host::{Host, HostError, Look, OwnPath, OwnState};
 use crate::journal::{BootId, TxId};
 use crate::plan::{Plan, enabled};
 use crate::state;
+use crate::step::Step;
 
 /// The number of attempts.
 const TRIES: u32 = 2;
 
 /// The decision whether to resume now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum May {
     /// Resume.
     Go,
     /// Not on this boot: phase 1 ran on it, or an attempt was made on it.
     NotOnThisBoot,
+    /// Not on this kernel: the one that was selected for this boot did not boot.
+    FellBack(KernelRelease),
     /// No more attempts.
     GaveUp,
 }
@@ -54,6 +59,8 @@ pub(crate) enum Resumption {
     GaveUp,
     /// The operator, because there is no unit.
     ByOperator,
+    /// The operator, because the kernel that was selected for one boot did not boot.
+    FellBack,
 }
 
 /// Returns the actor that resumes `tx`, which has this plan.
@@ -62,6 +69,9 @@ pub(crate) fn resumption(
     tx: &Transaction,
     plan: &Plan,
 ) -> Result<Resumption, HostError> {
+    if fell_back(look, tx, plan)?.is_some() {
+        return Ok(Resumption::FellBack);
+    }
     // A power cut can come before the step that enables the unit.
     if !plan.resumes_automatically() || look.stat(&enabled())?.is_none() {
         return Ok(Resumption::ByOperator);
@@ -70,10 +80,38 @@ pub(crate) fn resumption(
     Ok(if tried { Resumption::GaveUp } else { Resumption::ByItself })
 }
 
-/// Decides whether to resume `tx` on this boot.
-pub(crate) fn may(look: &dyn Look, tx: &Transaction, boot: &BootId) -> Result<May, HostError> {
+/// Returns the kernel that phase 1 selected for one boot, if the host came back on another.
+fn fell_back(
+    look: &dyn Look,
+    tx: &Transaction,
+    plan: &Plan,
+) -> Result<Option<KernelRelease>, HostError> {
+    if tx.first_part.is_none() || *tx.waits_since() == BootId::current(look)? {
+        return Ok(None);
+    }
+    let kernels = kernels(look);
+    let tried = plan.before_reboot.iter().find_map(|step| match step {
+        Step::BootOnce(step) => Some(&step.kernel),
+        _ => None,
+    });
+    let is_other = |kernel: &&KernelRelease| {
+        ![kernels.running.as_ref(), kernels.next_boot()].contains(&Some(kernel))
+    };
+    Ok(tried.filter(is_other).cloned())
+}
+
+/// Decides whether to resume `tx`, which has this plan, on this boot.
+pub(crate) fn may(
+    look: &dyn Look,
+    tx: &Transaction,
+    plan: &Plan,
+    boot: &BootId,
+) -> Result<May, HostError> {
     if tx.waits_since() == boot {
         return Ok(May::NotOnThisBoot);
+    }
+    if let Some(kernel) = fell_back(look, tx, plan)? {
+        return Ok(May::FellBack(kernel));
     }
     Ok(match tries(look, tx.id)? {
         Some(tries) if tries.count >= TRIES => May::GaveUp,
@@ -139,6 +177,7 @@ mod tests {
 
     #[test]
     fn it_is_tried_once_a_boot_and_twice_at_most() {
+        let plan = Plan::new(Vec::new(), Vec::new());
         let mut host = MemHost::with_files(&[]);
         OwnState::of(&mut host).prepare().unwrap();
         let new = NewTransaction {
@@ -148,7 +187,7 @@ mod tests {
             began: 0,
         };
         let tx = Transaction::begun(TxId(3), new);
-        let ask = |host: &MemHost, name| may(host, &tx, &boot(name)).unwrap();
+        let ask = |host: &MemHost, name| may(host, &tx, &plan, &boot(name)).unwrap();
         assert_eq!(ask(&host, "first"), May::NotOnThisBoot);
         assert_eq!(ask(&host, "second"), May::Go);
         begin(&mut host, tx.id, &boot("second")).unwrap();
@@ -164,9 +203,9 @@ mod tests {
         assert_eq!(ask(&host, "fifth"), May::GaveUp);
         // If phase 1 was completed on a later boot, phase 2 waits for the next one.
         let later = Transaction { first_part: Some(boot("fifth")), ..tx.clone() };
-        assert_eq!(may(&host, &later, &boot("fifth")).unwrap(), May::NotOnThisBoot);
+        assert_eq!(may(&host, &later, &plan, &boot("fifth")).unwrap(), May::NotOnThisBoot);
         // Another transaction starts counting anew.
         let other = Transaction { id: TxId(4), ..tx.clone() };
-        assert_eq!(may(&host, &other, &boot("fourth")).unwrap(), May::Go);
+        assert_eq!(may(&host, &other, &plan, &boot("fourth")).unwrap(), May::Go);
     }
 }

@@ -110,6 +110,8 @@ steps! {
     hand_to_guests::HeldForGuests in HeldForGuests;
     /// Pins the boot kernel.
     pin_kernel::PinKernel in PinKernel;
+    /// Boots a kernel once.
+    pin_kernel::BootOnce in BootOnce;
     /// Checks that this kernel is running.
     pin_kernel::KernelRuns in KernelRuns;
     /// Finishes configuring half-configured packages.

@@ -3,7 +3,7 @@ use vgpu_manifest::inventory::Name;
 use vgpu_manifest::platform::KernelRelease;
 
 use super::{Goal, StepError};
-use crate::act::{Journal, PinMeans, pin};
+use crate::act::{Journal, PinMeans, boot_once, pin};
 use crate::component::Component;
 use crate::facts::kernels;
 use crate::host::Look;
@@ -40,34 +40,7 @@ impl Goal for PinKernel {
     }
 
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
-        if let Some(pool) = &self.pool {
-            let kernel = self.kernel.as_str();
-            match imports(journal.look(), &self.kernel, pool)? {
-                Imports::Yes => {}
-                Imports::No => {
-                    return Err(StepError::Reason(format!(
-                        "the root pool {pool} has features of OpenZFS 2.4, so {kernel} could not \
-                            import it and the host would not boot; make a bundle whose driver \
-                            works with a newer kernel"
-                    )));
-                }
-                Imports::Unknown => {
-                    return Err(StepError::Reason(format!(
-                        "cannot determine whether {kernel} can import the root pool {pool}, so the \
-                            host might not boot; run `zpool get feature@block_cloning_endian \
-                            {pool}`"
-                    )));
-                }
-            }
-        }
-        let Some(means) = PinMeans::of(journal.look(), &self.kernel)? else {
-            return Err(StepError::Reason(format!(
-                "this host cannot be pinned to {}: it has no `proxmox-boot-tool`, and \
-                    /boot/grub/grub.cfg has no entry for this kernel; install the package \
-                    proxmox-kernel-helper, or run `update-grub`",
-                self.kernel.as_str()
-            )));
-        };
+        let means = means(journal.look(), &self.kernel, self.pool.as_ref())?;
         Ok(pin(journal, &self.kernel, &means)?)
     }
 
@@ -78,6 +51,81 @@ impl Goal for PinKernel {
     fn component(&self) -> Component {
         Component::KernelPin
     }
+}
+
+/// Boots a kernel once, which becomes the default only after phase 2 runs on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct BootOnce {
+    /// The kernel.
+    pub(crate) kernel: KernelRelease,
+    /// The ZFS pool that the kernel must import to boot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pool: Option<Name>,
+}
+
+impl Goal for BootOnce {
+    fn summary(&self) -> String {
+        format!("boot kernel {} once", self.kernel.as_str())
+    }
+
+    fn why(&self) -> String {
+        "According to the bundle's catalog, the driver works with this kernel, but not with the \
+         running one. It is pinned only after the host has booted it; if it does not boot, the \
+         host keeps its default kernel."
+            .to_owned()
+    }
+
+    fn is_true(&self, look: &dyn Look) -> Result<bool, StepError> {
+        let kernels = kernels(look);
+        Ok([kernels.running.as_ref(), kernels.next_boot()].contains(&Some(&self.kernel)))
+    }
+
+    fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
+        let means = means(journal.look(), &self.kernel, self.pool.as_ref())?;
+        Ok(boot_once(journal, &self.kernel, &means)?)
+    }
+
+    fn takes_commands(&self) -> bool {
+        true
+    }
+
+    fn component(&self) -> Component {
+        Component::KernelPin
+    }
+}
+
+/// Returns the means to boot `kernel`, which must be able to import the root pool.
+fn means(
+    look: &dyn Look,
+    kernel: &KernelRelease,
+    pool: Option<&Name>,
+) -> Result<PinMeans, StepError> {
+    if let Some(pool) = pool {
+        match imports(look, kernel, pool)? {
+            Imports::Yes => {}
+            Imports::No => {
+                return Err(StepError::Reason(format!(
+                    "the root pool {pool} has features of OpenZFS 2.4, so {kernel} could not \
+                        import it and the host would not boot; make a bundle whose driver \
+                        works with a newer kernel"
+                )));
+            }
+            Imports::Unknown => {
+                return Err(StepError::Reason(format!(
+                    "cannot determine whether {kernel} can import the root pool {pool}, so the \
+                        host might not boot; run `zpool get feature@block_cloning_endian {pool}`"
+                )));
+            }
+        }
+    }
+    PinMeans::of(look, kernel)?.ok_or_else(|| {
+        StepError::Reason(format!(
+            "this host cannot be made to boot {kernel}: it has no `proxmox-boot-tool`, and \
+                /boot/grub/grub.cfg has no entry for this kernel; install the package \
+                proxmox-kernel-helper, or run `update-grub`"
+        ))
+    })
 }
 
 /// Checks that the host runs a kernel for which the driver can be built.

@@ -25,8 +25,16 @@ pub(super) fn resume_at_boot(
         return Ok(Exit::Done);
     }
     let boot = locked.boot()?;
-    match resume::may(locked.look(), &tx, &boot)? {
+    match resume::may(locked.look(), &tx, &plan, &boot)? {
         May::NotOnThisBoot => return Ok(Exit::Done),
+        May::FellBack(kernel) => {
+            ui.say(format_args!(
+                "{kernel} was selected for one boot, but another kernel is running: it did not \
+                    boot, or another was selected at the console. Nothing else is changed; run \
+                    `vgpu-installer apply` to try it again, or `vgpu-installer revert`"
+            ));
+            return Ok(Exit::Done);
+        }
         May::GaveUp => {
             // Failing at each boot would add nothing to the output of `status`.
             ui.say(

@@ -155,6 +155,11 @@ fn print(found: &Standpoint, ui: &Ui) -> std::io::Result<()> {
             "automatic resume has failed twice and is disabled; see the log: \
                 /var/log/vgpu-offline/installer.log",
         ))?,
+        Some(Resumption::FellBack) => ui.print(ui.paint(
+            Tone::Warn,
+            "the kernel that was selected for one boot is not running: it did not boot, or another \
+                was selected at the console; `vgpu-installer apply` tries it again",
+        ))?,
         Some(Resumption::ByOperator) | None => {}
     }
     if found.earlier > 0 {

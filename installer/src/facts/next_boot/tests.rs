@@ -73,11 +73,11 @@ fn the_last_assignment_of_the_drop_ins_counts() {
 #[test]
 fn the_environment_block_selects_for_one_boot_or_for_all() {
     let once = block("saved_entry=0\nnext_entry=1>2");
-    let expected = format!("{OLD}: grub-next-entry in {BLOCK}, beats a pin");
-    assert_eq!(with_grub(&[(BLOCK, &once), (PIN, NEW)]), expected);
+    let expected = format!("{OLD}: grub-next-entry in {GRUB_BLOCK}, beats a pin");
+    assert_eq!(with_grub(&[(GRUB_BLOCK, &once), (PIN, NEW)]), expected);
     let saved = block(&format!("saved_entry={}", old_entry()));
-    assert_eq!(with_grub(&[(BLOCK, &saved)]), format!("{NEW}: newest"));
-    let files = [(BLOCK, saved.as_str()), (DEFAULTS, "GRUB_DEFAULT=saved")];
+    assert_eq!(with_grub(&[(GRUB_BLOCK, &saved)]), format!("{NEW}: newest"));
+    let files = [(GRUB_BLOCK, saved.as_str()), (DEFAULTS, "GRUB_DEFAULT=saved")];
     assert_eq!(with_grub(&files), format!("{OLD}: grub-saved in {DEFAULTS}"));
 }
 
@@ -110,7 +110,7 @@ fn a_menu_that_lacks_the_newest_kernel_is_written_again_first() {
 fn a_menu_on_managed_esps_cannot_be_read() {
     let of = |default: &str| {
         let files = [(ESPS, "ABCD-0001\n"), (DEFAULTS, default), (MENU, TWO)];
-        said(&host(&[&files[..], &[(BLOCK, &block("next_entry=1>2"))]].concat()))
+        said(&host(&[&files[..], &[(GRUB_BLOCK, &block("next_entry=1>2"))]].concat()))
     };
     assert_eq!(of("GRUB_DEFAULT=0"), format!("{NEW}: newest"));
     let by_id = format!("GRUB_DEFAULT='gnulinux-advanced-AB>gnulinux-{OLD}-advanced-AB'");

@@ -25,9 +25,9 @@ use crate::license::Service;
 use crate::license::guest::Guests;
 use crate::state;
 use crate::step::{
-    ClearLeftovers, HandToGuests, HeldForGuests, InstallSelf, InstallUnit, KernelCommandLine,
-    KernelRuns, KeyEnrolled, LoadModules, MakeSigningKey, ModprobeOptions, PinKernel, PlaceItem,
-    RequestEnrolment, ServeLicenses, Step, UnitDropIn,
+    BootOnce, ClearLeftovers, HandToGuests, HeldForGuests, InstallSelf, InstallUnit,
+    KernelCommandLine, KernelRuns, KeyEnrolled, LoadModules, MakeSigningKey, ModprobeOptions,
+    PinKernel, PlaceItem, RequestEnrolment, ServeLicenses, Step, UnitDropIn,
 };
 
 /// The choices of the operator, and the state of the program itself.
@@ -142,13 +142,19 @@ pub(crate) fn plan_with(
     }
     steps.extend(packages::steps(manifest, facts)?);
     let mut later = Vec::new();
-    if let Some(kernel) = around.course.hold.clone() {
-        let pool = facts.root.pool.as_ref().map(|pool| pool.name.clone());
-        steps.push(Step::PinKernel(PinKernel { kernel, pool }));
-    }
     later.extend(
         around.course.wait_for.clone().map(|kernel| Step::KernelRuns(KernelRuns { kernel })),
     );
+    if let Some(kernel) = around.course.hold.clone() {
+        let pool = facts.root.pool.as_ref().map(|pool| pool.name.clone());
+        let pin = PinKernel { kernel: kernel.clone(), pool: pool.clone() };
+        if later.is_empty() {
+            steps.push(Step::PinKernel(pin));
+        } else {
+            steps.push(Step::BootOnce(BootOnce { kernel, pool }));
+            later.push(Step::PinKernel(pin));
+        }
+    }
     if brings_driver(manifest) && facts.boot.secure_boot == SecureBoot::Enabled {
         steps.push(Step::MakeSigningKey(MakeSigningKey {}));
         steps.push(Step::RequestEnrolment(RequestEnrolment {}));

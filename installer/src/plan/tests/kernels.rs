@@ -6,12 +6,14 @@ use vgpu_manifest::platform::CpuVendor;
 
 use super::planner::{facts, item_of, manifest};
 use super::*;
+use crate::facts::kernels;
 use crate::gpus::GpuChoice;
 use crate::kernel::choice::Course;
-use crate::step::{KernelRuns, PinKernel};
+use crate::kernel::pin::{GRUB_BLOCK, PIN, PIN_NEXT};
+use crate::status::resume::{May, Resumption, may, resumption};
+use crate::step::{BootOnce, KernelRuns, PinKernel};
 
 const OLD: &str = "6.8.12-4-pve";
-const PIN: &str = "/etc/kernel/proxmox-boot-pin";
 
 fn zpool(host: &mut MemHost) -> i32 {
     let says = host.text_of("/run/zpool").unwrap_or_default();
@@ -33,8 +35,18 @@ fn node() -> MemHost {
 fn plan() -> Plan {
     let kernel: vgpu_manifest::platform::KernelRelease = OLD.parse().unwrap();
     let pool = Some("rpool".parse().unwrap());
+    let once = Step::BootOnce(BootOnce { kernel: kernel.clone(), pool: pool.clone() });
     let pin = Step::PinKernel(PinKernel { kernel: kernel.clone(), pool });
-    Plan::new(vec![pin], vec![Step::KernelRuns(KernelRuns { kernel })])
+    Plan::new(vec![once], vec![Step::KernelRuns(KernelRuns { kernel }), pin])
+}
+
+/// `proxmox-boot-cleanup.service`, which ends the selection after a boot (proxmox-kernel-helper 8.1.0).
+fn clean_up(host: &mut MemHost) {
+    host.nodes.remove(&fixed(PIN_NEXT));
+    let pin = host.text_of(PIN).unwrap();
+    for words in [&["kernel", "pin", pin.trim()][..], &["refresh"]] {
+        run_transient(host, &crate::host::Command::new("proxmox-boot-tool", words)).unwrap();
+    }
 }
 
 #[test]
@@ -49,20 +61,97 @@ fn a_kernel_is_held_waited_for_and_let_go() {
     let foretold = rehearse(&plan(), &world.host).unwrap();
     assert_eq!(foretold.plan, plan());
     assert_eq!(carry_out(&mut world, &plan()).unwrap().reboot, Reboot::NeededToContinue);
-    assert_eq!(world.host.text_of(PIN).unwrap(), format!("{OLD}\n"));
+    assert_eq!(world.host.text_of(PIN).unwrap(), "6.17.13-1-pve\n");
+    assert_eq!(world.host.text_of(PIN_NEXT).unwrap(), format!("{OLD}\n"));
+    assert_eq!(kernels(&world.host).next_boot().unwrap().as_str(), OLD);
 
-    // The operator chose another entry in the boot menu.
-    let second = Origin { boot: BootId("second".to_owned()), ..origin() };
-    let go_on =
-        |world: &mut World| apply(&mut world.host, &mut world.log, &second, &plan(), &mut |_| {});
-    let error = go_on(&mut world).unwrap_err().to_string();
-    assert!(error.contains("this host runs kernel 6.17.13-1-pve"), "{error}");
+    // It did not boot, or the operator chose another entry in the boot menu.
+    let tx = |world: &World| world.log.transactions().unwrap().pop().unwrap();
+    let resumes = |world: &World, boot: &str| {
+        may(&world.host, &tx(world), &plan(), &BootId(boot.to_owned())).unwrap()
+    };
+    let boot = |world: &mut World, name: &str| {
+        clean_up(&mut world.host);
+        world.host.place("/proc/sys/kernel/random/boot_id", name);
+    };
+    assert_eq!(resumes(&world, "first"), May::NotOnThisBoot);
+    boot(&mut world, "second");
+    let fallen = world.host.picture(&[]);
+    assert_eq!(resumes(&world, "second"), May::FellBack(OLD.parse().unwrap()));
+    let told = resumption(&world.host, &tx(&world), &plan()).unwrap();
+    assert_eq!(told, Resumption::FellBack);
+    assert_eq!(world.host.picture(&[]), fallen);
+    let mut reverted = world.clone();
+    assert_eq!(reverted.revert().unwrap(), []);
+    assert_eq!(reverted.host.picture(&["/proc"]), before.picture(&["/proc"]));
+
+    // The operator tries it again, and it boots.
+    let go_on = |world: &mut World, boot: &str| {
+        let origin = Origin { boot: BootId(boot.to_owned()), ..origin() };
+        apply(&mut world.host, &mut world.log, &origin, &plan(), &mut |_| {})
+    };
+    let error = go_on(&mut world, "second").unwrap_err();
+    assert!(error.to_string().contains("this host runs kernel 6.17.13-1-pve"), "{error}");
+    assert_eq!(vgpu_manifest::ui::Explain::exit(&error), Some(vgpu_manifest::ui::Exit::Reboot));
+    assert_eq!(world.host.text_of(PIN_NEXT).unwrap(), format!("{OLD}\n"));
+    boot(&mut world, "third");
     world.host.place("/proc/sys/kernel/osrelease", OLD);
-    assert_eq!(go_on(&mut world).unwrap().reboot, Reboot::NotNeeded);
+    assert_eq!(resumes(&world, "third"), May::Go);
+    assert_eq!(go_on(&mut world, "third").unwrap().reboot, Reboot::NotNeeded);
+    assert_eq!(world.host.text_of(PIN).unwrap(), format!("{OLD}\n"));
 
     world.host.place("/proc/sys/kernel/osrelease", "6.17.13-1-pve");
     assert_eq!(world.revert().unwrap(), []);
-    assert_eq!(world.host.picture(&[]), before.picture(&[]), "the pin that there was is back");
+    assert_eq!(
+        world.host.picture(&["/proc"]),
+        before.picture(&["/proc"]),
+        "the pin that there was is back"
+    );
+}
+
+/// `grub-reboot` and `grub-editenv` of GRUB 2.06, as far as the block goes.
+fn grub_block(host: &mut MemHost, args: &[&str]) -> i32 {
+    let line = match args {
+        [_, "unset", "next_entry"] => String::new(),
+        [entry] => format!("next_entry={entry}\n"),
+        _ => return 1,
+    };
+    host.place(GRUB_BLOCK, &format!("# GRUB Environment Block\n{line}####"));
+    0
+}
+
+#[test]
+fn grub_boots_a_kernel_once_on_a_host_without_the_tool() {
+    let new = "6.17.13-1-pve";
+    let mut before = node();
+    before.nodes.remove(&fixed("/usr/sbin/proxmox-boot-tool"));
+    let entry = |kernel: &str| {
+        format!(
+            "menuentry 'x' --id 'gnulinux-{kernel}-advanced-1' {{\nlinux /vmlinuz-{kernel}\n}}\n"
+        )
+    };
+    before.place("/boot/grub/grub.cfg", &[entry(new), entry(OLD)].concat());
+    before.place(GRUB_BLOCK, "# GRUB Environment Block\n####");
+    before.place("/run/zpool", "disabled\n");
+    for program in ["grub-reboot", "grub-editenv"] {
+        before.programs.insert(program, |host, args| Ok(grub_block(host, args)));
+    }
+    let mut world = World::new(&before);
+    assert_eq!(carry_out(&mut world, &plan()).unwrap().reboot, Reboot::NeededToContinue);
+    assert_eq!(kernels(&world.host).next_boot().unwrap().as_str(), OLD);
+    let mut reverted = world.clone();
+    assert_eq!(reverted.revert().unwrap(), []);
+    assert_eq!(reverted.host.picture(&[]), before.picture(&[]));
+
+    // GRUB clears the entry before it starts the kernel, so a kernel that panics is not tried again.
+    world.host.place(GRUB_BLOCK, "# GRUB Environment Block\nnext_entry=\n###");
+    world.host.place("/proc/sys/kernel/random/boot_id", "second");
+    assert_eq!(kernels(&world.host).next_boot().unwrap().as_str(), new);
+    let tx = world.log.transactions().unwrap().pop().unwrap();
+    let resumes = may(&world.host, &tx, &plan(), &BootId("second".to_owned())).unwrap();
+    assert_eq!(resumes, May::FellBack(OLD.parse().unwrap()));
+    assert_eq!(world.revert().unwrap(), []);
+    assert_eq!(world.host.picture(&["/proc"]), before.picture(&["/proc"]));
 }
 
 #[test]
@@ -128,8 +217,9 @@ fn kernels_are_held_and_packages_mended_only_where_it_is_asked_for() {
     let build_for = kernel.clone().into_iter().collect();
     let course = Course { hold: kernel.clone(), wait_for: kernel, build_for, beaten_by: None };
     let (now, later) = made(&around(course), PackageState::HalfConfigured);
-    assert!(now.contains(&format!("pin the boot kernel to {OLD}")), "{now:?}");
+    assert!(now.contains(&format!("boot kernel {OLD} once")), "{now:?}");
     assert_eq!(later[0], format!("check that kernel {OLD} is running"));
-    assert!(later[1].starts_with("install the driver 535.230.02"), "{later:?}");
-    assert_eq!(later[2], "finish configuring half-configured packages");
+    assert_eq!(later[1], format!("pin the boot kernel to {OLD}"));
+    assert!(later[2].starts_with("install the driver 535.230.02"), "{later:?}");
+    assert_eq!(later[3], "finish configuring half-configured packages");
 }
