@@ -27,6 +27,8 @@ pub(crate) struct Missing {
     items: BTreeSet<ItemName>,
     /// Their size in bytes.
     pub(crate) bytes: u64,
+    /// The number of items that the store has.
+    pub(crate) present: usize,
 }
 
 impl Missing {
@@ -66,7 +68,12 @@ pub(crate) fn missing(look: &dyn Look, manifest: &Manifest) -> Result<Missing, H
     let mut missing = Missing::default();
     let mut seen = BTreeSet::new();
     for item in &manifest.items {
-        if seen.insert(item.id()) && !has(look, content(item))? {
+        if !seen.insert(item.id()) {
+            continue;
+        }
+        if has(look, content(item))? {
+            missing.present += 1;
+        } else {
             missing.items.insert(item.name().clone());
             missing.bytes += item.size();
         }

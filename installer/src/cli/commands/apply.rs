@@ -1,6 +1,7 @@
 use std::time::Instant;
 
 use anyhow::Context as _;
+use vgpu_manifest::ui::count as count_of;
 use vgpu_manifest::{Bundle, Digest, Verified};
 
 use super::apply_plan::apply_plan;
@@ -207,5 +208,12 @@ pub(super) fn put_in_store(
     let mut bundles = Bundles::load(host)?;
     bundles.add(&mut OwnState::of(host), bundle)?;
     ui.say(format_args!("staged {count} items, {took}; you can remove the medium"));
+    if lacking.present > 0 {
+        let items = count_of(lacking.present, "item");
+        ui.say(format_args!(
+            "used the store's copies of {items}, and did not read those on the medium: \
+                `vgpu-installer verify` checks them"
+        ));
+    }
     Ok(())
 }
