@@ -5,6 +5,7 @@ use vgpu_manifest::ui::{Advice, Exit, Explain, Known, Report, known};
 use super::Removable;
 use crate::fit::NoFit;
 use crate::host::HostError;
+use crate::host::real::{LockError, Signal, received_signal};
 use crate::license::LicenseError;
 use crate::locked_host::LockedHostError;
 use crate::plan::{ApplyError, RehearseError, Unsuitable};
@@ -25,6 +26,7 @@ const TYPES: &[Known] = &[
     known::<StageError>,
     known::<ApplyError>,
     known::<LockedHostError>,
+    known::<LockError>,
     known::<HostError>,
 ];
 
@@ -114,6 +116,21 @@ impl<T, E: Into<anyhow::Error>> Advise<T> for Result<T, E> {
     }
 }
 
+/// Explains an error of a run that a signal has stopped: nothing else has to be fixed, and the same
+/// command resumes.
+pub(crate) fn if_stopped(error: anyhow::Error) -> anyhow::Error {
+    match received_signal() {
+        Some(signal) => stopped(error, signal),
+        None => error,
+    }
+}
+
+fn stopped(error: anyhow::Error, signal: Signal) -> anyhow::Error {
+    let error = error.context(format!("interrupted by {signal}"));
+    let advice = advice(error).hint_instead("run the same command again; the journal is ready");
+    advice.exit(Exit::Interrupted).into()
+}
+
 /// Prints an error with its hints, and returns the exit status that it causes.
 pub(crate) fn print_error(ui: &Ui, error: &anyhow::Error) -> Exit {
     // A reader that closes the pipe has read enough.
@@ -142,7 +159,7 @@ mod tests {
 
     use super::*;
     use crate::host::Verb;
-    use crate::host::real::LockError;
+    use crate::host::real::Holder;
     use crate::step::StepError;
     use crate::trust::FloorError;
 
@@ -168,7 +185,7 @@ mod tests {
         assert_eq!(exit_of(waits), Exit::Reboot);
         assert_eq!(exit_of(Refused::NoTerminal), Exit::Usage);
         assert_eq!(exit_of(Refused::NotRoot), Exit::Failed);
-        assert_eq!(exit_of(LockError::Held(None)), Exit::Failed);
+        assert_eq!(exit_of(LockError::Held(Holder::Run(None))), Exit::Failed);
         assert_eq!(exit_of(anyhow::anyhow!("anything else")), Exit::Failed);
     }
 

@@ -5,6 +5,7 @@ use camino::Utf8PathBuf;
 use vgpu_manifest::printable;
 use vgpu_manifest::ui::Explain;
 
+use super::real::Signal;
 use super::{Command, Exit, HostPath};
 
 /// The failure of an operation on the host.
@@ -45,6 +46,12 @@ pub enum HostError {
         /// The command.
         command: Command,
     },
+    /// A signal has asked this run to stop.
+    #[error("stopped by {0} before the next change")]
+    Stopped(Signal),
+    /// The handlers of signals could not be installed.
+    #[error("cannot handle signals: {0}")]
+    Signals(io::Error),
     /// A command reported failure.
     #[error("`{command}` failed with {exit}{}", last_lines(.tail))]
     Failed {
@@ -76,7 +83,8 @@ impl HostError {
             Self::Root { source, .. } | Self::Path { source, .. } | Self::Start { source, .. } => {
                 Some(source.kind())
             }
-            Self::NoSecret { .. } | Self::Failed { .. } => None,
+            Self::Signals(source) => Some(source.kind()),
+            Self::NoSecret { .. } | Self::Stopped(_) | Self::Failed { .. } => None,
         }
     }
 }

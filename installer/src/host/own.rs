@@ -140,6 +140,12 @@ pub(crate) fn journal() -> OwnPath {
     dir().join("journal.db")
 }
 
+/// Returns the path of the journal's write-ahead log, which exists while the journal is open, and
+/// after a power cut.
+pub(crate) fn journal_wal() -> OwnPath {
+    dir().join("journal.db-wal")
+}
+
 /// Returns the path of the mark that a held trigger of dpkg leaves: the initramfs images are stale.
 pub(crate) fn initramfs_due() -> OwnPath {
     dir().join("initramfs-due")

@@ -2,6 +2,7 @@
 
 mod apply;
 mod fixture;
+mod interrupt;
 mod remove;
 mod report;
 mod reviewed;

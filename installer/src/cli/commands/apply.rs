@@ -16,7 +16,7 @@ use crate::gpus::GpuChoice;
 use crate::host::real::{On, Program, read_outside};
 use crate::host::{OwnState, RealHost};
 use crate::license::{Service, in_force};
-use crate::locked_host::{LockedHost, Pending};
+use crate::locked_host::{JournaledHost, LockedHost, Pending};
 use crate::plan::{ApplyError, Choices, MAX_REVIEW, Phase, Plan, Resume, Review, rehearse};
 use crate::store::{Bundles, missing, missing_program, needs, stage};
 use crate::ui::Ui;
@@ -148,8 +148,8 @@ fn show(proposal: &Proposal, ui: &Ui) {
 /// Under the lock, [`settle_on`] decides again; so a journal that cannot be opened now is no reason
 /// to refuse.
 pub(super) fn refuse_another(bundle: &BundleArg, target: &Target) -> anyhow::Result<()> {
-    let Ok(Some(locked)) = target.again()?.find_locked() else { return Ok(()) };
-    interrupted(&locked, &|| Ok(bundle.open(&target.host)?.1.digest())).map(drop)
+    let Ok(Some(journaled)) = target.again()?.journaled() else { return Ok(()) };
+    interrupted(&journaled, &|| Ok(bundle.open(&target.host)?.1.digest())).map(drop)
 }
 
 /// Returns the interrupted plan of the bundle with this digest; `None` if no run was interrupted.
@@ -158,10 +158,10 @@ pub(super) fn refuse_another(bundle: &BundleArg, target: &Target) -> anyhow::Res
 ///
 /// Another run was interrupted, and has to be completed first.
 fn interrupted(
-    locked: &LockedHost,
+    journaled: &JournaledHost,
     digest: &dyn Fn() -> anyhow::Result<Digest>,
 ) -> anyhow::Result<Option<Plan>> {
-    match locked.pending()? {
+    match journaled.pending()? {
         Pending::Nothing => Ok(None),
         Pending::Revert(tx) => Err(ApplyError::Reverting(tx.id).into()),
         Pending::Remove(_) => Err(ApplyError::Removing.into()),
