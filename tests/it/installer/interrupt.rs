@@ -125,7 +125,10 @@ fn a_second_run_waits_for_the_command_of_a_killed_one() {
         let at_work = format!("another vgpu-installer (process {pid}) is changing this host");
         stage.run(words).expect(1).says(&[&at_work, "wait until it is done"]);
         let status = stage.run(&["status", "--json"]).expect(1).json();
-        assert_eq!((&status["state"], &status["run"]), (&json!("running"), &json!({"process": pid})));
+        assert_eq!(
+            (&status["state"], &status["run"]),
+            (&json!("running"), &json!({"process": pid}))
+        );
         assert!(stage.run(&["status"]).expect(1).out.starts_with(&format!("running: {at_work}\n")));
         stage.run(&["report", "--json"]).expect(0);
 
@@ -215,7 +218,8 @@ fn the_state_is_read_on_a_read_only_file_system_after_a_kill() {
     let own = Snapshot::of(&stage.site.root(), &[]).unwrap();
 
     let root = stage.site.root();
-    let script = "mount --bind \"$1\" \"$1\" && mount -o remount,bind,ro \"$1\" && shift && exec \"$@\"";
+    let script =
+        "mount --bind \"$1\" \"$1\" && mount -o remount,bind,ro \"$1\" && shift && exec \"$@\"";
     for (words, code) in [(&["status"][..], 1), (&["report"], 0), (&["guest-drivers"], 0)] {
         let inner = stage.command(words);
         let mut command = Command::new("unshare");

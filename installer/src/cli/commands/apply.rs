@@ -17,7 +17,9 @@ use crate::host::real::{On, Program, read_outside};
 use crate::host::{OwnState, RealHost};
 use crate::license::{Service, in_force};
 use crate::locked_host::{JournaledHost, LockedHost, Pending};
-use crate::plan::{ApplyError, Choices, MAX_REVIEW, Phase, Plan, Resume, Review, rehearse};
+use crate::plan::{
+    ApplyError, Choices, MAX_REVIEW, Phase, Plan, Resume, Review, Reviewed, rehearse,
+};
 use crate::store::{Bundles, missing, missing_program, needs, stage};
 use crate::ui::Ui;
 
@@ -91,7 +93,9 @@ impl Apply {
     ) -> anyhow::Result<Exit> {
         let reviewed = self.reviewed()?;
         let (gpus, guest_tools, resume) = match &reviewed {
-            Some(Review { review, .. }) => (review.gpus.clone(), review.guest_tools, review.resume),
+            Some(Reviewed { review: Review { review, .. }, .. }) => {
+                (review.gpus.clone(), review.guest_tools, review.resume)
+            }
             None => (self.gpus.clone(), self.guest_tools.get(), self.resume_mode()),
         };
         let bundle = BundleArg { path };
@@ -104,7 +108,7 @@ impl Apply {
         refuse_another(&bundle, &target)?;
         let proposal = Proposal::make(&bundle, &target.host, &choices, resume)?;
         if let Some(reviewed) = &reviewed {
-            reviewed.check(&proposal.review())?;
+            reviewed.check(&proposal.text()?, &proposal.review())?;
         }
         show(&proposal, ui);
         if proposal.rehearsal.plan.steps().next().is_some() {
@@ -122,10 +126,10 @@ impl Apply {
     }
 
     /// The reviewed plan.
-    fn reviewed(&self) -> anyhow::Result<Option<Review>> {
+    fn reviewed(&self) -> anyhow::Result<Option<Reviewed>> {
         let Some(path) = &self.plan else { return Ok(None) };
         let bytes = read_outside(path, MAX_REVIEW)?;
-        Ok(Some(Review::parse(&bytes).with_context(|| format!("cannot use {path:?}"))?))
+        Ok(Some(Reviewed::parse(bytes).with_context(|| format!("cannot use {path:?}"))?))
     }
 
     /// Stopping after phase 1 implies a manual resume.

@@ -189,13 +189,15 @@ fn holder(file: &mut File) -> Holder {
     let text = String::from_utf8_lossy(&bytes);
     let mut lines = text.lines();
     let pid: Option<u32> = lines.next().and_then(|line| line.trim().parse().ok());
+    let command = printable(lines.next().unwrap_or_default());
     let processes = processes_with(file);
-    // Other users' processes are not visible to everyone.
-    if processes.is_empty() || processes.iter().any(|(one, _)| Some(*one) == pid) {
-        return Holder::Run(pid);
+    let is_run = processes.iter().any(|(one, _)| Some(*one) == pid);
+    match processes.first() {
+        Some(_) if !is_run && !command.is_empty() => Holder::Left { command, processes },
+        Some((other, _)) if !is_run => Holder::Run(Some(*other)),
+        // Other users' processes are not visible to everyone.
+        _ => Holder::Run(pid),
     }
-    let command = lines.next().unwrap_or_default();
-    Holder::Left { command: printable(command), processes }
 }
 
 /// Returns the other processes that have this file open.
