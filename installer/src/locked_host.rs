@@ -102,6 +102,7 @@ impl JournaledHost {
     /// Reads the journal of a host, or returns `None` if the host has none. Takes no lock and
     /// writes nothing, so it also works during a run and on a read-only file system.
     pub(crate) fn read(host: RealHost) -> Result<Option<Self>, LockedHostError> {
+        state::check_folders(&host)?;
         Ok(Log::read(&host)?.map(|log| Self { host, log }))
     }
 

@@ -57,6 +57,9 @@ pub(crate) enum Refused {
     /// An upgrade failed and was reverted.
     #[error("the new bundle did not work, and the host is back at {to}: {why}")]
     RolledBack { to: String, why: String },
+    /// The host cannot be read, or its state is not safe.
+    #[error(transparent)]
+    Host(#[from] HostError),
     /// The host changed between the plan that was shown and its execution.
     #[error("the host has changed since the plan was made")]
     Changed,
@@ -84,6 +87,7 @@ impl Explain for Refused {
             Self::OtherKey { .. } => Some(
                 "do not trust the key before you know why it differs; it may have been swapped",
             ),
+            Self::Host(error) => error.hint(),
             Self::Changed => Some("run the command again and review the new plan"),
             _ => None,
         }

@@ -36,6 +36,7 @@ impl Target {
     ///
     /// Any user may prepare a folder with `--root`, from any medium: nothing resumes there.
     pub(crate) fn check_may_change(&self) -> Result<(), Refused> {
+        state::check_folders(&self.host)?;
         if self.exec == Exec::Record {
             return Ok(());
         }

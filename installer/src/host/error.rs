@@ -52,6 +52,22 @@ pub enum HostError {
     /// The handlers of signals could not be installed.
     #[error("cannot handle signals: {0}")]
     Signals(io::Error),
+    /// An item in the store does not have the bytes that its name says.
+    #[error(
+        "digest mismatch: {stored} is damaged; remove it, run `vgpu-installer store add BUNDLE`, and then the same command again"
+    )]
+    Damaged {
+        /// The item.
+        stored: HostPath,
+    },
+    /// A folder of the installer can be changed by a user other than root.
+    #[error("{why}: check who changed what is in it, then run `{fix}`")]
+    Unsafe {
+        /// The folder, with its owner or mode.
+        why: String,
+        /// The command that fixes it.
+        fix: String,
+    },
     /// A command reported failure.
     #[error("`{command}` failed with {exit}{}", last_lines(.tail))]
     Failed {
@@ -84,7 +100,11 @@ impl HostError {
                 Some(source.kind())
             }
             Self::Signals(source) => Some(source.kind()),
-            Self::NoSecret { .. } | Self::Stopped(_) | Self::Failed { .. } => None,
+            Self::NoSecret { .. }
+            | Self::Stopped(_)
+            | Self::Damaged { .. }
+            | Self::Unsafe { .. }
+            | Self::Failed { .. } => None,
         }
     }
 }

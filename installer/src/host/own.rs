@@ -171,6 +171,17 @@ pub(crate) fn stored(id: ItemId) -> OwnPath {
     store().join(&id.to_string())
 }
 
+/// Checks that the file at `path`, which comes from the store, has this content.
+pub(crate) fn check_content(
+    look: &dyn Look,
+    path: &HostPath,
+    item: Content,
+) -> Result<(), HostError> {
+    let content = look.node(path)?.as_ref().and_then(Node::content);
+    let stored = stored(item.id).into();
+    if content == Some(item) { Ok(()) } else { Err(HostError::Damaged { stored }) }
+}
+
 /// Returns the folder of replaced contents.
 pub(crate) fn undo() -> OwnPath {
     dir().join("undo")
@@ -188,6 +199,29 @@ pub(crate) fn log_dir() -> OwnPath {
 /// Returns the path of the append-only log of executed commands.
 pub(crate) fn log_file() -> OwnPath {
     log_dir().join("installer.log")
+}
+
+/// Checks that only root can change the installer's own folders, as far as they exist.
+///
+/// A user who can write to one could exchange the trust policy, the journal, or an item before it is used.
+pub(crate) fn check_folders(look: &dyn Look) -> Result<(), HostError> {
+    let folders = [fixed(TRUST), dir().0, store().0, undo().0, fixed(LICENSE), log_dir().0];
+    for folder in folders {
+        // An administrator may have moved one to another disk and left a link.
+        let real = look.real(&below_dir(&folder, "x"))?.parent().unwrap_or(folder);
+        let Some(Node::Dir { meta }) = look.node(&real)? else { continue };
+        let chown = (meta.uid != 0).then(|| format!("chown root:root {real}"));
+        let chmod = meta.mode.others_may_write().then(|| format!("chmod go-w {real}"));
+        if chown.is_some() || chmod.is_some() {
+            let (uid, mode) = (meta.uid, meta.mode);
+            let why = format!(
+                "{real} has mode {mode} and belongs to user {uid}, so that not only root can change it"
+            );
+            let fix = chown.into_iter().chain(chmod).collect::<Vec<_>>().join(" && ");
+            return Err(HostError::Unsafe { why, fix });
+        }
+    }
+    Ok(())
 }
 
 /// Checks whether `path` belongs to the installer, so that no step may change it.
