@@ -18,6 +18,7 @@ const WAITING: [&str; 2] = ["update-grub", "update-initramfs"];
 
 const SCRIPT: &str = "#!/bin/sh\n\
     echo $$ >>/started\n\
+    umask >>/umask\n\
     while [ ! -e /finish ]; do sleep 0.02; done\n\
     echo ${0##*/} >>/ended\n";
 
@@ -77,7 +78,7 @@ impl Stage {
     }
 
     fn look(&self) -> Snapshot {
-        let own = ["etc/vgpu-offline", "var", "started", "ended", "finish"];
+        let own = ["etc/vgpu-offline", "var", "started", "ended", "finish", "umask"];
         Snapshot::of(&self.site.root(), &own).unwrap()
     }
 
@@ -188,6 +189,33 @@ fn a_signal_stops_a_run_after_the_running_command() {
             let expected = if is_apply { &after } else { &before };
             assert_eq!(expected.differences(&stage.look()), Vec::<String>::new(), "{words:?}");
         }
+    }
+}
+
+#[test]
+fn commands_and_files_have_a_fixed_umask() {
+    let Some(stage) = Stage::new() else { return };
+    stage.finish();
+    for umask in ["000", "077"] {
+        let inner = stage.command(&stage.apply());
+        let mut command = Command::new("sh");
+        command.args(["-c", "umask $0 && exec \"$@\"", umask]);
+        command.arg(inner.get_program()).args(inner.get_args()).stdin(Stdio::null());
+        assert_eq!(command.output().unwrap().status.code(), Some(10));
+        let root = stage.site.root();
+        let seen = fs::read_to_string(root.join("umask")).unwrap();
+        assert!(seen.lines().count() > 1 && seen.lines().all(|line| line == "0022"), "{seen}");
+        for (path, mode) in [
+            ("etc/modprobe.d/vgpu-offline.conf", 0o644),
+            ("etc/default/grub.d", 0o755),
+            ("var/lib/vgpu-offline", 0o700),
+            ("umask", 0o644),
+        ] {
+            let is = fs::metadata(root.join(path)).unwrap().permissions().mode() & 0o7777;
+            assert_eq!(is, mode, "{path} is {is:o} with umask {umask}");
+        }
+        stage.run(&["revert", "--yes"]).expect(0);
+        fs::remove_file(root.join("umask")).unwrap();
     }
 }
 

@@ -26,7 +26,7 @@ use crate::ui::Ui;
 /// Apply a bundle to this host.
 ///
 /// Shows the plan first. Every change can be undone with `revert`. After an interruption, run the
-/// same command again to resume.
+/// same command again to resume. Ctrl-C stops after the running command.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Apply {
     /// Bundle, or the first of its parts; without it, resumes an interrupted apply

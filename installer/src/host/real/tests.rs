@@ -190,6 +190,24 @@ fn a_second_run_is_told_who_is_at_work() {
     folder.host.lock(&own::lock()).unwrap();
 }
 
+#[test]
+fn an_item_that_was_damaged_in_the_store_is_not_used() {
+    let mut folder = folder();
+    OwnState::of(&mut folder.host).prepare().unwrap();
+    let item = Content::of(b"good");
+    let stored = folder.at(own::stored(item.id).as_path().as_str());
+    std::fs::write(&stored, "good").unwrap();
+    let mut link = || {
+        let mut work = crate::host::Work::fresh(&mut folder.host, "a").unwrap();
+        work.link(item, "package.run", Mode::DIR)
+    };
+    link().unwrap();
+    std::fs::write(&stored, "evil").unwrap();
+    let error = link().unwrap_err().to_string();
+    assert!(error.starts_with("digest mismatch: /var/lib/vgpu-offline/store/sha256-"), "{error}");
+    assert!(error.contains("store add"), "{error}");
+}
+
 /// The number of processes that still have the lock file open.
 fn with_lock_file(folder: &Folder) -> usize {
     let lock = std::fs::metadata(folder.at("/var/lib/vgpu-offline/lock")).unwrap();
