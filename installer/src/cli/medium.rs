@@ -49,7 +49,7 @@ pub(crate) fn removable(
 /// volume has four.
 const DEPTH: usize = 16;
 
-/// What is mounted on this machine.
+/// The mounts of this machine.
 #[derive(Clone, Copy)]
 struct Mounts<'m> {
     look: &'m dyn Look,

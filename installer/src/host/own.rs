@@ -5,7 +5,7 @@
 use std::fmt;
 use std::ops::Deref;
 
-use vgpu_manifest::{HostPath, ItemId, Mode};
+use vgpu_manifest::{HostPath, ItemId, Mode, shell_word};
 
 use super::{Content, Host, HostError, Look, New, Node, Source, TempName, work};
 
@@ -201,21 +201,23 @@ pub(crate) fn log_file() -> OwnPath {
     log_dir().join("installer.log")
 }
 
-/// Checks that only root can change the installer's own folders, as far as they exist.
+/// Checks that only root can change the installer's own folders. Missing ones are fine.
 ///
-/// A user who can write to one could exchange the trust policy, the journal, or an item before it is used.
+/// A user who can write to one could exchange the trust policy, the journal, or an item before it
+/// is used.
 pub(crate) fn check_folders(look: &dyn Look) -> Result<(), HostError> {
     let folders = [fixed(TRUST), dir().0, store().0, undo().0, fixed(LICENSE), log_dir().0];
     for folder in folders {
         // An administrator may have moved one to another disk and left a link.
         let real = look.real(&below_dir(&folder, "x"))?.parent().unwrap_or(folder);
         let Some(Node::Dir { meta }) = look.node(&real)? else { continue };
-        let chown = (meta.uid != 0).then(|| format!("chown root:root {real}"));
-        let chmod = meta.mode.others_may_write().then(|| format!("chmod go-w {real}"));
+        let word = shell_word(real.as_path().as_str());
+        let chown = (meta.uid != 0).then(|| format!("chown root:root {word}"));
+        let chmod = meta.mode.others_may_write().then(|| format!("chmod go-w {word}"));
         if chown.is_some() || chmod.is_some() {
             let (uid, mode) = (meta.uid, meta.mode);
             let why = format!(
-                "{real} has mode {mode} and belongs to user {uid}, so that not only root can change it"
+                "{word} has mode {mode} and belongs to user {uid}, so that not only root can change it"
             );
             let fix = chown.into_iter().chain(chmod).collect::<Vec<_>>().join(" && ");
             return Err(HostError::Unsafe { why, fix });
