@@ -206,7 +206,8 @@ pub(crate) fn log_file() -> OwnPath {
 /// A user who can write to one could exchange the trust policy, the journal, or an item before it
 /// is used.
 pub(crate) fn check_folders(look: &dyn Look) -> Result<(), HostError> {
-    let folders = [fixed(TRUST), dir().0, store().0, undo().0, fixed(LICENSE), log_dir().0];
+    let area = fixed(work::AREA);
+    let folders = [fixed(TRUST), dir().0, store().0, undo().0, area, fixed(LICENSE), log_dir().0];
     for folder in folders {
         // An administrator may have moved one to another disk and left a link.
         let real = look.real(&below_dir(&folder, "x"))?.parent().unwrap_or(folder);

@@ -193,6 +193,21 @@ fn a_signal_stops_a_run_after_the_running_command() {
 }
 
 #[test]
+fn nohup_is_honored() {
+    let Some(stage) = Stage::new() else { return };
+    let inner = stage.command(&stage.apply());
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]);
+    command.arg(inner.get_program()).args(inner.get_args()).stdin(Stdio::null());
+    let run = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    until(|| stage.is_there("started"));
+    send(&run, Signal::HUP);
+    std::thread::sleep(Duration::from_millis(100));
+    stage.finish();
+    assert_eq!(run.wait_with_output().unwrap().status.code(), Some(10));
+}
+
+#[test]
 fn commands_and_files_have_a_fixed_umask() {
     let Some(stage) = Stage::new() else { return };
     stage.finish();

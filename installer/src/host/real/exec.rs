@@ -191,15 +191,18 @@ fn input(
 }
 
 fn feed_and_wait(mut child: Child, input: Option<Zeroizing<String>>) -> io::Result<ExitStatus> {
+    let mut fed = Ok(());
     if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
-        match stdin.write_all(input.as_bytes()) {
+        fed = match stdin.write_all(input.as_bytes()) {
             // A program may exit without reading to the end; its status tells whether that was an
             // error.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-            result => result?,
-        }
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            result => result,
+        };
     }
-    child.wait()
+    // Also after an error: this run must not end, and release the lock, before its command.
+    let status = child.wait()?;
+    fed.map(|()| status)
 }
 
 /// The part of a command's output that is kept.
