@@ -12,6 +12,7 @@ use vgpu_manifest::ui::Exit;
 
 mod apt;
 mod assist;
+mod bounded;
 mod cache;
 mod catalog;
 mod cli;

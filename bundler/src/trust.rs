@@ -11,6 +11,8 @@ use vgpu_keys::{
     RevokedKeysError,
 };
 
+use crate::bounded::{self, MAX_KEYS};
+
 /// The allowed signers cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -54,7 +56,7 @@ pub(crate) enum TrustError {
 
 /// Returns the allowed signers in the file at `path`; `None` if it does not exist.
 pub(crate) fn read(path: &Utf8Path) -> Result<Option<AllowedSigners>, TrustError> {
-    let text = match fs::read_to_string(path) {
+    let text = match bounded::read_text(path, MAX_KEYS) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(TrustError::Io { verb: "read", path: path.to_owned(), source }),
@@ -65,7 +67,7 @@ pub(crate) fn read(path: &Utf8Path) -> Result<Option<AllowedSigners>, TrustError
 
 /// Returns the revoked keys in the file at `path`; `None` if it does not exist.
 pub(crate) fn revoked(path: &Utf8Path) -> Result<Option<RevokedKeys>, TrustError> {
-    let bytes = match fs::read(path) {
+    let bytes = match bounded::read(path, MAX_KEYS) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(TrustError::ReadRevoked { path: path.to_owned(), source }),
@@ -99,7 +101,7 @@ pub(crate) fn add(path: &Utf8Path, signer: AllowedSigner) -> Result<(), TrustErr
     signers.add(signer).map_err(error)?;
 
     let append = || {
-        let mut text = match fs::read_to_string(path) {
+        let mut text = match bounded::read_text(path, MAX_KEYS) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(error),

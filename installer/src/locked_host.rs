@@ -1,6 +1,7 @@
 //! A locked host with its journal, as the commands use it.
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 
 use vgpu_manifest::ui::Explain;
 
@@ -20,13 +21,27 @@ use crate::settle::Derived;
 use crate::state;
 use crate::status::report::{Closely, Standpoint, inspect};
 
+/// A host with its journal, to read both.
+#[derive(Debug)]
+pub(crate) struct JournaledHost {
+    host: RealHost,
+    log: Log,
+}
+
 /// A host with its open journal, which only this process may change.
 #[derive(Debug)]
 pub(crate) struct LockedHost {
-    host: RealHost,
-    log: Log,
+    journaled: JournaledHost,
     // Declared last, so that the journal is closed before another process may open it.
     _lock: Lock,
+}
+
+impl Deref for LockedHost {
+    type Target = JournaledHost;
+
+    fn deref(&self) -> &JournaledHost {
+        &self.journaled
+    }
 }
 
 /// The host cannot be opened.
@@ -59,6 +74,7 @@ impl Explain for LockedHostError {
     fn hint(&self) -> Option<&str> {
         match self {
             Self::Host(error) => error.hint(),
+            Self::Lock(error) => error.hint(),
             _ => None,
         }
     }
@@ -82,36 +98,18 @@ pub(crate) enum Pending {
     Remove(BTreeSet<Component>),
 }
 
-impl LockedHost {
-    /// Makes and locks the installer's own folder, and opens the journal. Nothing else changes.
-    pub(crate) fn make(mut host: RealHost) -> Result<Self, LockedHostError> {
-        OwnState::of(&mut host).prepare()?;
-        Self::begin(host)
-    }
-
-    /// Opens the journal of a host, or returns `None` if the host has none.
-    pub(crate) fn find(host: RealHost) -> Result<Option<Self>, LockedHostError> {
-        match host.stat(&state::journal())? {
-            Some(_) => Self::begin(host).map(Some),
-            None => Ok(None),
-        }
-    }
-
-    fn begin(host: RealHost) -> Result<Self, LockedHostError> {
-        let lock = host.lock(&state::lock())?;
-        let log = open_journal(&host)?;
-        Ok(Self { host, log, _lock: lock })
+impl JournaledHost {
+    /// Reads the journal of a host, or returns `None` if the host has none. Takes no lock and
+    /// writes nothing, so it also works during a run and on a read-only file system.
+    pub(crate) fn read(host: RealHost) -> Result<Option<Self>, LockedHostError> {
+        state::check_folders(&host)?;
+        Ok(Log::read(&host)?.map(|log| Self { host, log }))
     }
 
     /// Returns the host, to read it.
     #[must_use]
     pub(crate) fn look(&self) -> &dyn Look {
         &self.host
-    }
-
-    /// Returns the host, for the installer's own state and the store.
-    pub(crate) fn host(&mut self) -> &mut RealHost {
-        &mut self.host
     }
 
     /// Returns the entries of a transaction, in order.
@@ -159,6 +157,48 @@ impl LockedHost {
         Ok(self.log.dirty()?.into_iter().collect())
     }
 
+    /// Checks whether `tx` has replaced a driver, and whether the old one can be reinstalled.
+    pub(crate) fn rollback(&self, tx: TxId) -> Result<Rollback, LockedHostError> {
+        Ok(rollback(&self.host, &self.log, tx)?)
+    }
+
+    /// Returns the id of this boot.
+    pub(crate) fn boot(&self) -> Result<BootId, HostError> {
+        BootId::current(&self.host)
+    }
+
+    /// Inspects everything that is applied.
+    pub(crate) fn inspect(mut self, closely: Closely) -> anyhow::Result<Standpoint> {
+        inspect(&mut self.host, &self.log, closely)
+    }
+}
+
+impl LockedHost {
+    /// Makes and locks the installer's own folder, and opens the journal. Nothing else changes.
+    pub(crate) fn make(mut host: RealHost) -> Result<Self, LockedHostError> {
+        OwnState::of(&mut host).prepare()?;
+        Self::begin(host)
+    }
+
+    /// Opens the journal of a host, or returns `None` if the host has none.
+    pub(crate) fn find(host: RealHost) -> Result<Option<Self>, LockedHostError> {
+        match host.stat(&state::journal())? {
+            Some(_) => Self::begin(host).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn begin(host: RealHost) -> Result<Self, LockedHostError> {
+        let lock = host.lock(&state::lock())?;
+        let log = open_journal(&host)?;
+        Ok(Self { journaled: JournaledHost { host, log }, _lock: lock })
+    }
+
+    /// Returns the host, for the installer's own state and the store.
+    pub(crate) fn host(&mut self) -> &mut RealHost {
+        &mut self.journaled.host
+    }
+
     /// Applies a plan, or resumes it if it was interrupted.
     pub(crate) fn apply(
         &mut self,
@@ -167,12 +207,8 @@ impl LockedHost {
         phase: Phase,
         each: &mut dyn FnMut(Applying<'_>),
     ) -> Result<Applied, ApplyError> {
-        apply_until(&mut self.host, &mut self.log, origin, plan, phase, each)
-    }
-
-    /// Checks whether `tx` has replaced a driver, and whether the old one can be reinstalled.
-    pub(crate) fn rollback(&self, tx: TxId) -> Result<Rollback, LockedHostError> {
-        Ok(rollback(&self.host, &self.log, tx)?)
+        self.journaled.host.stop_on_signals()?;
+        apply_until(&mut self.journaled.host, &mut self.journaled.log, origin, plan, phase, each)
     }
 
     /// Reverts the last transaction that is not reverted, and returns what was kept; `None` if there is no
@@ -182,7 +218,8 @@ impl LockedHost {
         each: &mut dyn FnMut(Reverting<'_>),
     ) -> Result<Option<Vec<Kept>>, RevertError> {
         let Some(tx) = self.current()? else { return Ok(None) };
-        revert(&mut self.host, &mut self.log, tx.id, each).map(Some)
+        self.journaled.host.stop_on_signals()?;
+        revert(&mut self.journaled.host, &mut self.journaled.log, tx.id, each).map(Some)
     }
 
     /// Reverts all transactions at once, and returns what was kept.
@@ -190,7 +227,8 @@ impl LockedHost {
         &mut self,
         each: &mut dyn FnMut(Reverting<'_>),
     ) -> Result<Vec<Kept>, RevertError> {
-        revert_all(&mut self.host, &mut self.log, each)
+        self.journaled.host.stop_on_signals()?;
+        revert_all(&mut self.journaled.host, &mut self.journaled.log, each)
     }
 
     /// Removes these components, and returns what was kept.
@@ -199,30 +237,21 @@ impl LockedHost {
         components: &BTreeSet<Component>,
         each: &mut dyn FnMut(Reverting<'_>),
     ) -> Result<Vec<Kept>, RevertError> {
-        remove(&mut self.host, &mut self.log, components, each)
-    }
-
-    /// Inspects everything that is applied.
-    pub(crate) fn inspect(&mut self, closely: Closely) -> anyhow::Result<Standpoint> {
-        inspect(&mut self.host, &self.log, closely)
+        self.journaled.host.stop_on_signals()?;
+        remove(&mut self.journaled.host, &mut self.journaled.log, components, each)
     }
 
     /// Recovers from a power cut, without resuming or reverting.
     pub(crate) fn recover(&mut self) -> Result<(), LockedHostError> {
         if let Some(tx) = self.current()? {
-            recover(&mut self.host, &mut self.log, tx.id)?;
+            recover(&mut self.journaled.host, &mut self.journaled.log, tx.id)?;
         }
         Ok(())
     }
 
     /// Makes sure that the next boot uses a kernel with the driver's module.
     pub(crate) fn guard(&mut self, tx: TxId, version: &str) -> anyhow::Result<Guarded> {
-        guard(&mut self.host, &mut self.log, tx, version)
-    }
-
-    /// Returns the id of this boot.
-    pub(crate) fn boot(&self) -> Result<BootId, HostError> {
-        BootId::current(&self.host)
+        guard(&mut self.journaled.host, &mut self.journaled.log, tx, version)
     }
 
     /// Removes journal, log, undo store and store. Refused while a transaction is not reverted.
@@ -230,13 +259,13 @@ impl LockedHost {
         if let Some(tx) = self.current()? {
             return Err(LockedHostError::InUse(tx.id));
         }
-        Work::delete_area(&mut self.host)?;
-        let mut own = OwnState::of(&mut self.host);
+        Work::delete_area(&mut self.journaled.host)?;
+        let mut own = OwnState::of(&mut self.journaled.host);
         for dir in [state::log_dir(), state::undo(), state::store()] {
             own.remove_dir(&dir)?;
         }
         // SQLite removes its own files when it is closed.
-        drop(self.log);
+        drop(self.journaled.log);
         Ok(own.remove_dir(&state::dir())?)
     }
 }

@@ -7,11 +7,12 @@ use crate::item::driver::PatchRecord;
 use crate::item::package::{ArchiveName, ArchiveRecord, PackageRecord};
 use crate::item::unlock::LibraryRecord;
 use crate::item::{Item, Kind};
-use crate::limits::{MAX_CATALOG, MAX_ITEM, MAX_ITEMS};
+use crate::limits::{MAX_ARCHIVES, MAX_CATALOG, MAX_ITEM, MAX_ITEMS};
 use crate::printable;
 use crate::types::object::{object, objects, some_object};
 use crate::types::{NameCollision, check_distinct};
 use crate::verdict::Purpose;
+use crate::wants::TooMany;
 use crate::{BundleName, ItemName, ProgramVersion, Wants};
 
 /// The version of the format that this program writes, and the only one that it reads.
@@ -81,6 +82,9 @@ pub enum ManifestError {
     /// There are more items than the limit.
     #[error("{0} items exceed the limit of a bundle ({MAX_ITEMS})")]
     TooMany(usize),
+    /// It asks for too much of one kind.
+    #[error(transparent)]
+    Counts(#[from] TooMany),
     /// It refers to a missing item.
     #[error("the manifest places item `{0}` on the host, but does not have it")]
     Missing(ItemName),
@@ -183,6 +187,11 @@ impl Manifest {
     fn check(&self) -> Result<(), ManifestError> {
         if self.items.len() > MAX_ITEMS {
             return Err(ManifestError::TooMany(self.items.len()));
+        }
+        self.wants.check_counts()?;
+        if self.archives.len() > MAX_ARCHIVES {
+            let (what, count) = ("archives of packages", self.archives.len());
+            return Err(TooMany { what, count, limit: MAX_ARCHIVES }.into());
         }
         if self.created > MAX_ITEM {
             return Err(ManifestError::Created(self.created));

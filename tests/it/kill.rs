@@ -1,8 +1,10 @@
-//! `kill -9` at any time: `apply` can be completed, and `revert` restores the node bit for bit.
+//! SIGKILL and SIGTERM at any time: `apply` can be completed, and `revert` restores the node bit for
+//! bit.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use vgpu_tests::nodes::Node;
 use vgpu_tests::scratch::{Scratch, expect, run};
 use vgpu_tests::tree::Snapshot;
@@ -47,14 +49,15 @@ fn a_node_survives_hundreds_of_kills_and_goes_back_to_what_it_was() {
     let mut killed = [0, 0];
     for round in 0_u32.. {
         // Each round kills an apply, completes it in one of three cases, and kills the revert.
-        killed[0] += u32::from(kill(apply(), dice.below(applied)));
+        let signal = if round % 2 == 0 { Signal::KILL } else { Signal::TERM };
+        killed[0] += u32::from(kill(apply(), signal, dice.below(applied)));
         if round % 3 == 0 {
             assert!(matches!(run(apply()).code, Some(0 | 10)), "round {round}: apply after a kill");
             let differences = after.differences(&look());
             assert_eq!(differences, Vec::<String>::new(), "round {round}: completed");
             expect(scratch.installer(&["status"]), 0);
         }
-        killed[1] += u32::from(kill(revert(), dice.below(reverted)));
+        killed[1] += u32::from(kill(revert(), signal, dice.below(reverted)));
         let said = run(revert());
         assert!(matches!(said.code, Some(0 | 10)), "round {round}: {said:?}");
         let differences = before.differences(&look());
@@ -77,16 +80,16 @@ fn timed(command: Command) -> (Duration, Option<i32>) {
     (start.elapsed(), said.code)
 }
 
-/// Starts a command and kills it after a delay; returns whether it was still running.
-fn kill(mut command: Command, after: Duration) -> bool {
+/// Starts a command and sends it a signal after a delay; returns whether that ended it.
+fn kill(mut command: Command, signal: Signal, after: Duration) -> bool {
     let mut child = command
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
         .spawn()
         .unwrap();
     std::thread::sleep(after);
-    child.kill().unwrap();
-    child.wait().unwrap().code().is_none()
+    kill_process(Pid::from_child(&child), signal).unwrap();
+    matches!(child.wait().unwrap().code(), None | Some(130))
 }
 
 /// Random numbers from a fixed seed.

@@ -1,8 +1,5 @@
 //! The report of a node, from `vgpu-installer report`.
 
-use std::fs::File;
-use std::io::{self, Read as _};
-
 use anyhow::{Context as _, anyhow, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
@@ -12,6 +9,7 @@ use vgpu_keys::{Fingerprint, Policy, Principal, Role, Signature};
 use vgpu_manifest::Digest;
 use vgpu_manifest::ui::Exit;
 
+use crate::bounded;
 use crate::ui::Advise as _;
 
 /// The largest report, in bytes.
@@ -100,12 +98,7 @@ impl Report {
 }
 
 fn read(path: &Utf8Path) -> anyhow::Result<String> {
-    let read = || -> io::Result<String> {
-        let mut text = String::new();
-        File::open(path)?.take(MAX_REPORT).read_to_string(&mut text)?;
-        Ok(text)
-    };
-    read().with_context(|| format!("cannot read the report `{path}`"))
+    bounded::read_text(path, MAX_REPORT).with_context(|| format!("cannot read the report `{path}`"))
 }
 
 fn signed(

@@ -7,12 +7,16 @@ use camino::Utf8Path;
 use serde::Deserialize;
 
 use super::{Lock, VERSION};
+use crate::bounded;
 
 /// The part of a lock that all versions of the format share.
 #[derive(Deserialize)]
 struct Preamble {
     version: u32,
 }
+
+/// The largest lock: a full manifest with the pins of its items.
+const MAX_LEN: u64 = 32 << 20;
 
 const HEAD: &str = "\
 # Written by `vgpu-bundler lock`; keep it with the recipe, and do not edit it.
@@ -22,7 +26,7 @@ const HEAD: &str = "\
 impl Lock {
     /// Reads the lock at `path`, if it exists.
     pub(crate) fn read(path: &Utf8Path) -> anyhow::Result<Option<Self>> {
-        let text = match fs::read_to_string(path) {
+        let text = match bounded::read_text(path, MAX_LEN) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {

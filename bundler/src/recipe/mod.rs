@@ -11,7 +11,6 @@ mod mirrors;
 mod raw;
 mod unlock;
 
-use std::fs;
 use std::io;
 use std::ops::Range;
 
@@ -27,6 +26,7 @@ use vgpu_manifest::{BundleName, Digest, ItemMode, ItemName, Wants};
 
 pub(crate) use self::apt::{Apt, Archive, Expired, Indexes, Node};
 pub(crate) use self::unlock::{FitCheck, library_for};
+use crate::bounded;
 use crate::types::{Expected, Origin};
 
 /// The requested contents of a bundle.
@@ -127,10 +127,7 @@ impl Recipe {
             }
             _ => anyhow::Error::new(error).context(format!("cannot read the recipe `{path}`")),
         };
-        if fs::metadata(path).map_err(error)?.len() > MAX_LEN {
-            return Err(error(io::Error::other("it is longer than a recipe may be")));
-        }
-        let text = fs::read_to_string(path).map_err(error)?;
+        let text = bounded::read_text(path, MAX_LEN).map_err(error)?;
         Self::of_text(path, &text)
     }
 
@@ -195,6 +192,8 @@ fn with_place_of_overrides(message: String) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::types::git::Part;
 

@@ -221,6 +221,7 @@ impl Act for PackageChange {
             let is = find(&packages, &file.name).map(|package| package.state);
             let ours = self.before.iter().any(|before| before.name == file.name);
             if ours && is == Some(PackageState::HalfInstalled) {
+                state::check_content(door.look(), &state::stored(file.content.id), file.content)?;
                 door.run(&apt::unpack(&state::stored(file.content.id)))?;
                 again = true;
             }

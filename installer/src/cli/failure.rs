@@ -5,6 +5,7 @@ use vgpu_manifest::ui::{Advice, Exit, Explain, Known, Report, known};
 use super::Removable;
 use crate::fit::NoFit;
 use crate::host::HostError;
+use crate::host::real::{LockError, Signal, received_signal};
 use crate::license::LicenseError;
 use crate::locked_host::LockedHostError;
 use crate::plan::{ApplyError, RehearseError, Unsuitable};
@@ -25,6 +26,7 @@ const TYPES: &[Known] = &[
     known::<StageError>,
     known::<ApplyError>,
     known::<LockedHostError>,
+    known::<LockError>,
     known::<HostError>,
 ];
 
@@ -55,6 +57,9 @@ pub(crate) enum Refused {
     /// An upgrade failed and was reverted.
     #[error("the new bundle did not work, and the host is back at {to}: {why}")]
     RolledBack { to: String, why: String },
+    /// The host cannot be read, or its state is not safe.
+    #[error(transparent)]
+    Host(#[from] HostError),
     /// The host changed between the plan that was shown and its execution.
     #[error("the host has changed since the plan was made")]
     Changed,
@@ -82,6 +87,7 @@ impl Explain for Refused {
             Self::OtherKey { .. } => Some(
                 "do not trust the key before you know why it differs; it may have been swapped",
             ),
+            Self::Host(error) => error.hint(),
             Self::Changed => Some("run the command again and review the new plan"),
             _ => None,
         }
@@ -114,6 +120,21 @@ impl<T, E: Into<anyhow::Error>> Advise<T> for Result<T, E> {
     }
 }
 
+/// Explains an error of a run that a signal has stopped: nothing else has to be fixed, and the same
+/// command resumes.
+pub(crate) fn if_stopped(error: anyhow::Error) -> anyhow::Error {
+    match received_signal() {
+        Some(signal) => stopped(error, signal),
+        None => error,
+    }
+}
+
+fn stopped(error: anyhow::Error, signal: Signal) -> anyhow::Error {
+    let error = error.context(format!("interrupted by {signal}"));
+    let advice = advice(error).hint_instead("run the same command again; the journal is ready");
+    advice.exit(Exit::Interrupted).into()
+}
+
 /// Prints an error with its hints, and returns the exit status that it causes.
 pub(crate) fn print_error(ui: &Ui, error: &anyhow::Error) -> Exit {
     // A reader that closes the pipe has read enough.
@@ -142,7 +163,7 @@ mod tests {
 
     use super::*;
     use crate::host::Verb;
-    use crate::host::real::LockError;
+    use crate::host::real::Holder;
     use crate::step::StepError;
     use crate::trust::FloorError;
 
@@ -168,7 +189,7 @@ mod tests {
         assert_eq!(exit_of(waits), Exit::Reboot);
         assert_eq!(exit_of(Refused::NoTerminal), Exit::Usage);
         assert_eq!(exit_of(Refused::NotRoot), Exit::Failed);
-        assert_eq!(exit_of(LockError::Held(None)), Exit::Failed);
+        assert_eq!(exit_of(LockError::Held(Holder::Run(None))), Exit::Failed);
         assert_eq!(exit_of(anyhow::anyhow!("anything else")), Exit::Failed);
     }
 

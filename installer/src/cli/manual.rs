@@ -75,6 +75,7 @@ pub const MANUAL: Manual = Manual {
         ("4", "host unsuitable"),
         ("5", "drifted"),
         ("10", "done, and a reboot is needed"),
+        ("130", "interrupted by SIGINT, SIGTERM or SIGHUP; run it again"),
     ],
 };
 

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use camino::Utf8Path;
+use vgpu_manifest::HostPath;
+
 use crate::host::real::DeviceNumber;
 use crate::host::{HostError, Look};
-use crate::state::fixed;
+use crate::state::{self, fixed};
 
 /// Why a file system does not count as part of the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,35 +41,135 @@ pub(crate) fn removable(
     if device == root {
         return Ok(None);
     }
-    let mounts = look.text(&fixed("/proc/self/mountinfo"))?.unwrap_or_default();
-    if let Some(kind) = kind(&mounts, device).filter(|kind| PORTABLE.contains(kind)) {
-        return Ok(Some(Removable::FileSystem(kind.to_owned())));
+    let text = look.text(&fixed("/proc/self/mountinfo"))?.unwrap_or_default();
+    Mounts { look, text: &text, root }.on(device, DEPTH)
+}
+
+/// The number of devices on top of each other that are followed. An image on an encrypted logical
+/// volume has four.
+const DEPTH: usize = 16;
+
+/// The mounts of this machine.
+#[derive(Clone, Copy)]
+struct Mounts<'m> {
+    look: &'m dyn Look,
+    /// `/proc/self/mountinfo`.
+    text: &'m str,
+    root: DeviceNumber,
+}
+
+impl<'m> Mounts<'m> {
+    fn all(self) -> impl Iterator<Item = Mount<'m>> {
+        self.text.lines().filter_map(Mount::parse)
     }
-    let DeviceNumber { major, minor } = device;
-    let link = look.link(&fixed(&format!("/sys/dev/block/{major}:{minor}")))?;
-    let Some((disk, place)) = link.as_deref().and_then(disk) else { return Ok(None) };
-    let flag = look.text(&fixed(&format!("/sys/block/{disk}/removable")))?;
-    Ok(if flag.as_deref() == Some("1") {
-        Some(Removable::Flag(disk.to_owned()))
-    } else if is_usb(place) {
-        Some(Removable::Usb(disk.to_owned()))
-    } else {
-        None
-    })
+
+    /// Returns the mount that has the file at `path`.
+    fn with(self, path: &str) -> Option<Mount<'m>> {
+        let has = |mount: &Mount<'_>| Utf8Path::new(path).starts_with(&mount.point);
+        // Of mounts at one point, the last one is visible.
+        self.all().filter(has).max_by_key(|mount| mount.point.len())
+    }
+
+    /// Checks the file system on a device.
+    fn on(self, device: DeviceNumber, depth: usize) -> Result<Option<Removable>, HostError> {
+        if device == self.root || depth == 0 {
+            return Ok(None);
+        }
+        let mut mount = self.all().find(|mount| mount.device == device);
+        if mount.is_none() && device.major == 0 {
+            // The files of a subvolume of Btrfs have a number that no mount has.
+            let program = self.look.link(&fixed("/proc/self/exe"))?;
+            mount = program.and_then(|program| self.with(&program));
+        }
+        if let Some(kind) = mount.as_ref().map(|mount| mount.kind)
+            && PORTABLE.contains(&kind)
+        {
+            return Ok(Some(Removable::FileSystem(kind.to_owned())));
+        }
+        let DeviceNumber { major, minor } = device;
+        let number = fixed(&format!("/sys/dev/block/{major}:{minor}"));
+        match (self.look.link(&number)?, mount) {
+            (Some(link), _) => self.block(&link, depth),
+            (None, Some(mount)) => self.source(mount.source, depth),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Checks the device that a mount names as its source.
+    fn source(self, source: &str, depth: usize) -> Result<Option<Removable>, HostError> {
+        let root = self.with("/").map(|mount| mount.source);
+        let Some(path) = HostPath::new(source).ok().filter(|_| source.starts_with("/dev/")) else {
+            return Ok(None);
+        };
+        if root == Some(source) {
+            return Ok(None);
+        }
+        let target = self.look.link(&path)?;
+        let name = target.as_deref().unwrap_or(source).rsplit('/').next().unwrap_or_default();
+        self.named(name, depth)
+    }
+
+    fn named(self, name: &str, depth: usize) -> Result<Option<Removable>, HostError> {
+        let path = state::below_dir(&fixed("/sys/class/block"), name);
+        match self.look.link(&path)? {
+            Some(link) => self.block(&link, depth),
+            None => Ok(None),
+        }
+    }
+
+    /// Checks the block device that a link of sysfs leads to, and the devices below it: those of
+    /// dm-crypt, LVM and MD, and the file of a loop device.
+    fn block(self, link: &str, depth: usize) -> Result<Option<Removable>, HostError> {
+        let Some((disk, place)) = disk(link).filter(|_| depth > 0) else { return Ok(None) };
+        let at = |name: &str| fixed(&format!("/sys/block/{disk}/{name}"));
+        if self.look.text(&at("removable"))?.as_deref() == Some("1") {
+            return Ok(Some(Removable::Flag(disk.to_owned())));
+        }
+        if is_usb(place) {
+            return Ok(Some(Removable::Usb(disk.to_owned())));
+        }
+        for below in self.look.list(&at("slaves"))?.unwrap_or_default() {
+            if let Some(found) = self.named(&below, depth - 1)? {
+                return Ok(Some(found));
+            }
+        }
+        let file = self.look.text(&at("loop/backing_file"))?;
+        match file.and_then(|file| self.with(&file)) {
+            Some(mount) => self.on(mount.device, depth - 1),
+            None => Ok(None),
+        }
+    }
+}
+
+/// A line of `/proc/self/mountinfo` (`proc_pid_mountinfo(5)`).
+struct Mount<'m> {
+    device: DeviceNumber,
+    point: String,
+    kind: &'m str,
+    source: &'m str,
+}
+
+impl<'m> Mount<'m> {
+    fn parse(line: &'m str) -> Option<Self> {
+        let (mount, file_system) = line.split_once(" - ")?;
+        let mut fields = mount.split(' ').skip(2);
+        let (major, minor) = fields.next()?.split_once(':')?;
+        let device = DeviceNumber { major: major.parse().ok()?, minor: minor.parse().ok()? };
+        let point = unescape(fields.nth(1)?);
+        let mut fields = file_system.split(' ');
+        Some(Self { device, point, kind: fields.next()?, source: fields.next()? })
+    }
+}
+
+/// Replaces the octal escapes of blanks and backslashes.
+fn unescape(text: &str) -> String {
+    let escapes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
+    escapes.iter().fold(text.to_owned(), |text, (escape, is)| text.replace(escape, is))
 }
 
 /// File system types of removable media. They have no owners.
 const PORTABLE: [&str; 9] =
     ["vfat", "msdos", "exfat", "iso9660", "udf", "ntfs", "ntfs3", "fuseblk", "hfsplus"];
-
-/// Returns the type of the file system on `device`, from `/proc/self/mountinfo` (`man 5 proc`).
-fn kind(mounts: &str, device: DeviceNumber) -> Option<&str> {
-    let number = format!("{}:{}", device.major, device.minor);
-    mounts.lines().find_map(|line| {
-        let (mount, file_system) = line.split_once(" - ")?;
-        (mount.split(' ').nth(2)? == number).then(|| file_system.split(' ').next())?
-    })
-}
 
 /// Returns the disk's name in `…/block/sdb/sdb1`, the target of a link in `/sys/dev/block`, and
 /// the path before it.
@@ -128,6 +231,49 @@ mod tests {
         assert_eq!(at(8, 49), None, "a second fixed disk");
         assert_eq!(at(0, 40), None, "a ZFS pool has no block device");
         assert_eq!(at(7, 1), None, "nothing is known of it");
+    }
+
+    #[test]
+    fn a_stick_is_found_behind_encryption_volumes_images_and_btrfs() {
+        let at = |path: &str, target: &str| (path.to_owned(), target.to_owned());
+        let usb = "../../devices/pci0000:00/0000:00:14.0/usb2/2-1/host6/6:0:0:0/block/sde/sde1";
+        let virt = |name: &str| format!("../../devices/virtual/block/{name}");
+        let mounts = "\
+22 1 8:3 / / rw - ext4 /dev/sda3 rw
+30 22 253:0 / /media/luks rw - ext4 /dev/mapper/luks rw
+31 22 7:0 / /media/image rw - ext4 /dev/loop0 rw
+32 22 0:45 /@ /media/my\\040btrfs rw - btrfs /dev/sde1 rw
+33 22 8:65 / /media/stick rw - ext4 /dev/sde1 rw
+34 22 7:1 / /snap rw - squashfs /dev/loop1 rw
+35 22 0:46 / /tank rw - zfs tank rw
+";
+        let mut host = MemHost::with_files(&[
+            ("/proc/self/mountinfo", mounts),
+            ("/sys/block/dm-0/slaves/dm-1", ""),
+            ("/sys/block/dm-1/slaves/sda9", ""),
+            ("/sys/block/dm-1/slaves/sde1", ""),
+            ("/sys/block/loop0/loop/backing_file", "/media/stick/a b.img\n"),
+            ("/sys/block/loop1/loop/backing_file", "/var/lib/snapd/x.snap\n"),
+        ]);
+        for (path, target) in [
+            at("/sys/dev/block/253:0", &virt("dm-0")),
+            at("/sys/class/block/dm-1", &virt("dm-1")),
+            at("/sys/class/block/sde1", usb),
+            at("/sys/dev/block/8:65", usb),
+            at("/sys/dev/block/7:0", &virt("loop0")),
+            at("/sys/dev/block/7:1", &virt("loop1")),
+            at("/proc/self/exe", "/media/my btrfs/vgpu-installer"),
+        ] {
+            host.place_node(&path, Node::link(&target), b"");
+        }
+        let usb = || Some(Removable::Usb("sde".to_owned()));
+        let found = |major, minor| removable(&host, DeviceNumber { major, minor }, ROOT).unwrap();
+        assert_eq!(found(253, 0), usb(), "LUKS on LVM");
+        assert_eq!(found(7, 0), usb(), "an image on the stick");
+        assert_eq!(found(0, 45), usb(), "Btrfs");
+        assert_eq!(found(0, 51), usb(), "a subvolume of Btrfs");
+        assert_eq!(found(7, 1), None, "an image on the host");
+        assert_eq!(found(0, 46), None, "ZFS");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use vgpu_manifest::shell_word;
 use vgpu_manifest::ui::Color;
 pub(crate) use vgpu_manifest::ui::Exit;
 
-pub(crate) use self::failure::{Advise, Refused, only_waits, print_error};
+pub(crate) use self::failure::{Advise, Refused, if_stopped, only_waits, print_error};
 pub use self::manual::MANUAL;
 pub(crate) use self::medium::{Removable, removable};
 pub(crate) use self::target::Target;
@@ -123,7 +123,7 @@ fn run(global: &Global, command: Command) -> Exit {
         ui.also_to(target.host.log());
         command.run(target, &ui)
     };
-    let exit = run().unwrap_or_else(|error| print_error(&ui, &error));
+    let exit = run().unwrap_or_else(|error| print_error(&ui, &if_stopped(error)));
     ui.ends(exit.code());
     exit
 }

@@ -5,7 +5,7 @@ use camino::Utf8PathBuf;
 use super::{Global, Refused, removable};
 use crate::host::real::{Echo, Lock, Program, is_running_root};
 use crate::host::{Exec, OwnState, RealHost};
-use crate::locked_host::{LockedHost, LockedHostError};
+use crate::locked_host::{JournaledHost, LockedHost, LockedHostError};
 use crate::state;
 use crate::status::report::{Closely, Standpoint};
 
@@ -36,6 +36,7 @@ impl Target {
     ///
     /// Any user may prepare a folder with `--root`, from any medium: nothing resumes there.
     pub(crate) fn check_may_change(&self) -> Result<(), Refused> {
+        state::check_folders(&self.host)?;
         if self.exec == Exec::Record {
             return Ok(());
         }
@@ -84,10 +85,22 @@ impl Target {
         LockedHost::find(self.host)
     }
 
-    /// Inspects everything that is applied. Creates nothing.
+    /// Reads the host's journal, or returns `None` if nothing was ever applied. Takes no lock.
+    pub(crate) fn journaled(self) -> Result<Option<JournaledHost>, LockedHostError> {
+        JournaledHost::read(self.host)
+    }
+
+    /// Inspects everything that is applied. Creates nothing, and takes no lock.
     pub(crate) fn inspect(self, closely: Closely) -> anyhow::Result<Standpoint> {
-        let Some(mut locked) = self.find_locked()? else { return Ok(Standpoint::default()) };
-        locked.inspect(closely)
+        let again = self.again()?;
+        let running = || again.host.lock_holder(&state::lock());
+        // A run may begin or end during the inspection, which then has seen a part of it.
+        let before = running()?;
+        let found = match self.journaled()? {
+            Some(journaled) => journaled.inspect(closely)?,
+            None => Standpoint::default(),
+        };
+        Ok(Standpoint { run: before.or(running()?), ..found })
     }
 
     /// Opens the same host again, for work after a command that consumes it.

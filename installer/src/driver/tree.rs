@@ -19,7 +19,7 @@ pub(crate) fn unpack<'h>(
     package: Content,
 ) -> Result<Work<'h>, DriverError> {
     let mut work = Work::fresh(host, area)?;
-    work.link(package.id, "package.run", Mode::DIR)?;
+    work.link(package, "package.run", Mode::DIR)?;
     // The package unpacks through pipes; its temporary files may not fit into /tmp.
     work.dir("tmp")?;
     let [package, tree, tmp] =

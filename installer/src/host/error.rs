@@ -5,6 +5,7 @@ use camino::Utf8PathBuf;
 use vgpu_manifest::printable;
 use vgpu_manifest::ui::Explain;
 
+use super::real::Signal;
 use super::{Command, Exit, HostPath};
 
 /// The failure of an operation on the host.
@@ -45,6 +46,28 @@ pub enum HostError {
         /// The command.
         command: Command,
     },
+    /// A signal has asked this run to stop.
+    #[error("stopped by {0} before the next change")]
+    Stopped(Signal),
+    /// The handlers of signals could not be installed.
+    #[error("cannot handle signals: {0}")]
+    Signals(io::Error),
+    /// An item in the store does not have the bytes that its name says.
+    #[error(
+        "digest mismatch: {stored} is damaged; remove it, run `vgpu-installer store add BUNDLE`, and then the same command again"
+    )]
+    Damaged {
+        /// The item.
+        stored: HostPath,
+    },
+    /// A folder of the installer can be changed by a user other than root.
+    #[error("{why}: check who changed what is in it, then run `{fix}`")]
+    Unsafe {
+        /// The folder, with its owner or mode.
+        why: String,
+        /// The command that fixes it.
+        fix: String,
+    },
     /// A command reported failure.
     #[error("`{command}` failed with {exit}{}", last_lines(.tail))]
     Failed {
@@ -76,7 +99,12 @@ impl HostError {
             Self::Root { source, .. } | Self::Path { source, .. } | Self::Start { source, .. } => {
                 Some(source.kind())
             }
-            Self::NoSecret { .. } | Self::Failed { .. } => None,
+            Self::Signals(source) => Some(source.kind()),
+            Self::NoSecret { .. }
+            | Self::Stopped(_)
+            | Self::Damaged { .. }
+            | Self::Unsafe { .. }
+            | Self::Failed { .. } => None,
         }
     }
 }

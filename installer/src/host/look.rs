@@ -52,6 +52,15 @@ pub trait Look {
     /// on it.
     fn now(&self) -> SystemTime;
 
+    /// Checks whether this run may make its next change.
+    ///
+    /// # Errors
+    ///
+    /// A signal has asked the run to stop.
+    fn may_continue(&self) -> Result<(), HostError> {
+        Ok(())
+    }
+
     /// Reads a file of at most [`MAX_READ`] bytes; see [`Look::read_up_to`].
     fn read(&self, path: &HostPath) -> Result<Option<Vec<u8>>, HostError> {
         self.read_up_to(path, MAX_READ)

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::ops::Deref;
 
-use vgpu_manifest::{HostPath, ItemId, Mode};
+use vgpu_manifest::{HostPath, ItemId, Mode, shell_word};
 
 use super::{Content, Host, HostError, Look, New, Node, Source, TempName, work};
 
@@ -140,6 +140,12 @@ pub(crate) fn journal() -> OwnPath {
     dir().join("journal.db")
 }
 
+/// Returns the path of the journal's write-ahead log, which exists while the journal is open, and
+/// after a power cut.
+pub(crate) fn journal_wal() -> OwnPath {
+    dir().join("journal.db-wal")
+}
+
 /// Returns the path of the mark that a held trigger of dpkg leaves: the initramfs images are stale.
 pub(crate) fn initramfs_due() -> OwnPath {
     dir().join("initramfs-due")
@@ -165,6 +171,17 @@ pub(crate) fn stored(id: ItemId) -> OwnPath {
     store().join(&id.to_string())
 }
 
+/// Checks that the file at `path`, which comes from the store, has this content.
+pub(crate) fn check_content(
+    look: &dyn Look,
+    path: &HostPath,
+    item: Content,
+) -> Result<(), HostError> {
+    let content = look.node(path)?.as_ref().and_then(Node::content);
+    let stored = stored(item.id).into();
+    if content == Some(item) { Ok(()) } else { Err(HostError::Damaged { stored }) }
+}
+
 /// Returns the folder of replaced contents.
 pub(crate) fn undo() -> OwnPath {
     dir().join("undo")
@@ -182,6 +199,32 @@ pub(crate) fn log_dir() -> OwnPath {
 /// Returns the path of the append-only log of executed commands.
 pub(crate) fn log_file() -> OwnPath {
     log_dir().join("installer.log")
+}
+
+/// Checks that only root can change the installer's own folders. Missing ones are fine.
+///
+/// A user who can write to one could exchange the trust policy, the journal, or an item before it
+/// is used.
+pub(crate) fn check_folders(look: &dyn Look) -> Result<(), HostError> {
+    let area = fixed(work::AREA);
+    let folders = [fixed(TRUST), dir().0, store().0, undo().0, area, fixed(LICENSE), log_dir().0];
+    for folder in folders {
+        // An administrator may have moved one to another disk and left a link.
+        let real = look.real(&below_dir(&folder, "x"))?.parent().unwrap_or(folder);
+        let Some(Node::Dir { meta }) = look.node(&real)? else { continue };
+        let word = shell_word(real.as_path().as_str());
+        let chown = (meta.uid != 0).then(|| format!("chown root:root {word}"));
+        let chmod = meta.mode.others_may_write().then(|| format!("chmod go-w {word}"));
+        if chown.is_some() || chmod.is_some() {
+            let (uid, mode) = (meta.uid, meta.mode);
+            let why = format!(
+                "{word} has mode {mode} and belongs to user {uid}, so that not only root can change it"
+            );
+            let fix = chown.into_iter().chain(chmod).collect::<Vec<_>>().join(" && ");
+            return Err(HostError::Unsafe { why, fix });
+        }
+    }
+    Ok(())
 }
 
 /// Checks whether `path` belongs to the installer, so that no step may change it.

@@ -7,7 +7,6 @@ use super::{
     Command, Content, Host, HostError, HostPath, Look, Mode, New, Node, Output, OwnPath, Source,
     TempName,
 };
-use vgpu_manifest::ItemId;
 
 /// The work area. It is on the same file system as the store, and readable for users other than
 /// root: apt reads packages as its user `_apt`.
@@ -111,9 +110,12 @@ impl<'h> Work<'h> {
         self.host.put(&self.path(name), New { node: &node, from: Source::Bytes(bytes), temp })
     }
 
-    /// Links an item of the store into the folder, under a name that a tool accepts.
-    pub(crate) fn link(&mut self, id: ItemId, name: &str, mode: Mode) -> Result<(), HostError> {
-        self.host.link(&own::stored(id), &self.path(name), mode)
+    /// Links an item of the store into the folder, under a name that a tool accepts, and verifies
+    /// its bytes: the store may have been damaged since it was filled.
+    pub(crate) fn link(&mut self, item: Content, name: &str, mode: Mode) -> Result<(), HostError> {
+        let path = self.path(name);
+        self.host.link(&own::stored(item.id), &path, mode)?;
+        if self.is_rehearsed() { Ok(()) } else { own::check_content(self.host, &path, item) }
     }
 
     /// Returns the machine, to read it.

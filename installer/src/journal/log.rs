@@ -1,6 +1,7 @@
 //! The persistent journal: one SQLite database, in WAL mode, synced at every commit.
 
 mod database;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ use super::{
     Acts, BootId, Change, Entry, EntryId, Kept, NewTransaction, Removing, RunState, Snapshot,
     Transaction, TxId, TxState,
 };
+use crate::host::{HostError, Look};
 use crate::settle::Derived;
 
 /// A change that is about to be made.
@@ -54,6 +56,12 @@ pub(crate) enum LogError {
         /// The required value.
         should: String,
     },
+    /// The files of the journal cannot be read.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// A run writes faster than the journal can be read.
+    #[error("the journal is being written; try again")]
+    Busy,
     /// A simulated power cut, in a test.
     #[cfg(test)]
     #[error("power cut")]
@@ -80,6 +88,17 @@ impl<A: Acts> Log<A> {
     /// Opens the database at `path`, or creates it. Its directory must exist.
     pub(crate) fn open(path: &Utf8Path) -> Result<Self, LogError> {
         Ok(Self::on(database::open(path)?))
+    }
+
+    /// Reads the journal of a host as of its last commit, without locking or writing anything;
+    /// `None` if it has none.
+    pub(crate) fn read(look: &dyn Look) -> Result<Option<Self>, LogError> {
+        snapshot::read(look)?.map(|bytes| Self::of_bytes(&bytes)).transpose()
+    }
+
+    /// Reads a database.
+    fn of_bytes(bytes: &[u8]) -> Result<Self, LogError> {
+        Ok(Self::on(database::of_bytes(bytes)?))
     }
 
     /// Creates a journal that ends with this process.

@@ -211,7 +211,7 @@ impl<'j, A: Acts> Journal<'j, A> {
     ) -> Result<(), JournalError> {
         // The journal has one name for each place, also where `/lib` is a link to `/usr/lib`.
         let real = self.host.real(path)?;
-        if state::owns(&real) {
+        if state::reserves(&real) {
             return Err(JournalError::Own(path.clone()));
         }
         let before = self.host.node(&real)?;

@@ -7,7 +7,7 @@ use super::{
     Acts, Change, Entry, JournalError, Kept, Log, LogError, Removing, RunState, SettleError,
     Settling, Transaction, TxId, TxState, recover, settle,
 };
-use crate::host::{Door, Host};
+use crate::host::{Door, Host, HostError};
 
 /// The failure of a revert. Everything revertible was reverted, and running it again is safe.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +16,9 @@ pub(crate) enum RevertError {
     /// The journal cannot be used.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The host failed.
+    #[error(transparent)]
+    Host(#[from] HostError),
     /// A later transaction depends on this one.
     #[error("transaction {later} was applied after transaction {this}; revert that one first")]
     NotLast {

@@ -47,6 +47,10 @@ pub(crate) fn settle<A: Acts>(
     }
     let mut failures = Vec::new();
     for Rebuild { of, commands } in rebuilds(&stale, host)? {
+        if let Err(stopped) = host.may_continue() {
+            failures.extend(of.first().map(|derived| (derived.clone(), stopped)));
+            break;
+        }
         // Without a command there is nothing to derive it from.
         let shown = if commands.is_empty() { &[][..] } else { &of };
         for derived in shown {

@@ -96,6 +96,10 @@ impl<'w, A: Acts> Walk<'w, A> {
         let runs: BTreeSet<EntryId> = entries.iter().map(|entry| entry.id).collect();
         let is_trace = |entry: &Entry<A>| entry.by.is_some_and(|by| runs.contains(&by));
         for entry in entries.iter().rev().filter(|entry| !is_trace(entry)) {
+            if let Err(stopped) = self.host.may_continue() {
+                self.outcome.errors.push(stopped.into());
+                return Ok(self.outcome);
+            }
             let Change::Act(act) = &entry.change else {
                 self.path(entry, &all);
                 continue;

@@ -13,6 +13,7 @@ use vgpu_manifest::Digest;
 use vgpu_manifest::platform::BootLoader;
 
 use super::*;
+use crate::host::real::Holder;
 use crate::host::{Content, Exec, Mode};
 use crate::journal::TxId;
 use crate::plan::Reboot;
@@ -100,7 +101,7 @@ fn a_folder_is_prepared_in_one_run_and_taken_back_in_another() {
     assert_eq!(applied, Applied { tx: Some(TxId(1)), reboot: Reboot::Needed });
     assert!(matches!(
         LockedHost::make(RealHost::open(&root, Exec::Record).unwrap()),
-        Err(LockedHostError::Lock(LockError::Held(Some(_))))
+        Err(LockedHostError::Lock(LockError::Held(Holder::Run(Some(_)))))
     ));
     assert_eq!(std::fs::read_to_string(root.join("usr/share/new/item")).unwrap(), ITEM);
     drop(locked);

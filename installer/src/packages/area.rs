@@ -22,7 +22,7 @@ impl<'h> Area<'h> {
         work.dir(apt::HELD)?;
         work.script(&format!("{}/update-initramfs", apt::HELD), &apt::hold())?;
         for file in files {
-            work.link(file.content.id, &format!("packages/{}", file.file_name()), Mode::FILE)?;
+            work.link(file.content, &format!("packages/{}", file.file_name()), Mode::FILE)?;
         }
         let list = format!("deb [trusted=yes] file:{} ./\n", work.path("packages"));
         work.write("sources.list", if files.is_empty() { b"" } else { list.as_bytes() })?;

@@ -245,6 +245,7 @@ impl Run<'_> {
             if step.check(self.host).map_err(failed)? == Status::Done {
                 continue;
             }
+            self.host.may_continue()?;
             (self.each)(Applying::Step { step, n: done + i + 1, of });
             let mut journal = Journal::new(self.host, self.log, tx, step.component());
             step.apply(&mut journal).map_err(failed)?;

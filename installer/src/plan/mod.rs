@@ -1,9 +1,12 @@
 //! The steps that take a host to its target state, computed before any change.
 
 mod apply;
+mod concerns;
+mod diff;
 mod planner;
 mod propose;
 mod rehearse;
+mod replaced;
 mod resume_unit;
 mod review;
 mod rollback;
@@ -15,13 +18,15 @@ pub(crate) use self::apply::apply;
 pub(crate) use self::apply::{
     Applied, ApplyError, Applying, Origin, Phase, Reboot, apply_until, runs_commands,
 };
+pub(crate) use self::concerns::Concern;
 #[cfg(test)]
 pub(crate) use self::planner::plan;
 pub(crate) use self::planner::{Choices, GuestTools, Surroundings, Unsuitable, plan_with};
 pub(crate) use self::propose::{InstalledHeaders, Proposed, Source};
 pub(crate) use self::rehearse::{Rehearsal, RehearseError, rehearse};
+pub(crate) use self::replaced::Replaced;
 pub(crate) use self::resume_unit::{Resume, enabled};
-pub(crate) use self::review::{Basis, MAX_REVIEW, Review};
+pub(crate) use self::review::{Basis, MAX_REVIEW, Review, Reviewed};
 pub(crate) use self::rollback::{Rollback, rollback};
 
 use serde::{Deserialize, Serialize};

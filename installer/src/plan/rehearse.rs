@@ -5,8 +5,9 @@ use vgpu_manifest::{Digest, HostPath};
 
 use super::Plan;
 use super::planner::Unsuitable;
+use super::replaced::MAX_TEXT;
 use crate::act::{Change, Journal, Log};
-use crate::host::{Look, Overlay};
+use crate::host::{Look, Node, Overlay};
 use crate::journal::{BootId, JournalError, NewTransaction};
 use crate::step::{Status, Step, StepError};
 
@@ -17,6 +18,8 @@ pub(crate) struct Rehearsal {
     pub(crate) plan: Plan,
     /// The changes, as the journal would record them, without those made by commands.
     pub(crate) changes: Vec<Change>,
+    /// The new contents of small files that are replaced, unless they come from the bundle.
+    pub(crate) texts: BTreeMap<HostPath, Vec<u8>>,
 }
 
 impl Rehearsal {
@@ -105,5 +108,17 @@ pub(crate) fn rehearse(plan: &Plan, look: &dyn Look) -> Result<Rehearsal, Rehear
     let (before_reboot, after_reboot) = (rehearse(before_reboot)?, rehearse(after_reboot)?);
     let plan = Plan { before_reboot, after_reboot, ..plan.clone() };
     let entries = log.entries(tx).map_err(JournalError::from)?;
-    Ok(Rehearsal { plan, changes: entries.into_iter().map(|entry| entry.change).collect() })
+    let changes: Vec<_> = entries.into_iter().map(|entry| entry.change).collect();
+    let mut texts = BTreeMap::new();
+    for change in &changes {
+        if let Change::Put {
+            path, before: Some(_), after: Some(Node::File { content, .. }), ..
+        } = change
+            && content.size <= MAX_TEXT
+            && let Some(bytes) = overlay.read_up_to(path, MAX_TEXT).map_err(JournalError::from)?
+        {
+            texts.insert(path.clone(), bytes);
+        }
+    }
+    Ok(Rehearsal { plan, changes, texts })
 }

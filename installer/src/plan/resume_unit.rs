@@ -50,7 +50,8 @@ pub(super) fn steps() -> Result<[Step; 2], ParseTextError> {
 }
 
 /// Returns the content of the unit. It runs before guests start, without a time limit, with its
-/// output on the console. Nothing that an operator needs to log in waits for it.
+/// output on the console. Nothing that an operator needs to log in waits for it. A shutdown waits for
+/// the running command: only vgpu-installer itself gets the signal, and stops after it.
 fn text() -> String {
     format!(
         "# Resumes the vGPU installation after the reboot.\n\
@@ -60,6 +61,7 @@ fn text() -> String {
          ConditionPathExists={journal}\n\n\
          [Service]\nType=oneshot\nExecStart={program} apply --resume\n\
          SuccessExitStatus=10\nTimeoutStartSec=infinity\n\
+         KillMode=mixed\nTimeoutStopSec=5min\n\
          StandardOutput=journal+console\nStandardError=journal+console\n\n\
          [Install]\nWantedBy=multi-user.target\n",
         journal = state::journal(),
@@ -74,7 +76,12 @@ mod tests {
     #[test]
     fn only_guests_wait_for_the_unit_and_it_waits_for_nothing() {
         let text = text();
-        for line in ["Before=pve-guests.service", "TimeoutStartSec=infinity", "journal+console"] {
+        for line in [
+            "Before=pve-guests.service",
+            "KillMode=mixed",
+            "TimeoutStartSec=infinity",
+            "journal+console",
+        ] {
             assert!(text.contains(line), "{line}");
         }
         assert!(!text.contains("After=") && !text.contains("ssh"), "{text}");

@@ -66,6 +66,9 @@ pub(crate) enum ReviewError {
             --output`"
     )]
     Schema(u64),
+    /// It is not UTF-8.
+    #[error("not a plan from `vgpu-installer plan --output`: not UTF-8")]
+    Encoding,
     /// It is not a plan that this program writes.
     #[error("not a plan from `vgpu-installer plan --output`: {}", printable(&.0.to_string()))]
     Syntax(#[from] serde_json::Error),
@@ -88,22 +91,55 @@ impl Basis {
     }
 }
 
-impl Review {
+/// A reviewed document.
+#[derive(Debug)]
+pub(crate) struct Reviewed {
+    text: String,
+    pub(crate) review: Review,
+}
+
+impl Reviewed {
     /// Parses a document.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, ReviewError> {
-        let value: Value = serde_json::from_slice(bytes)?;
+    pub(crate) fn parse(bytes: Vec<u8>) -> Result<Self, ReviewError> {
+        let text = String::from_utf8(bytes).map_err(|_| ReviewError::Encoding)?;
+        let value: Value = serde_json::from_str(&text)?;
         let schema = value.get("review").and_then(|review| review.get("schema")?.as_u64());
         match schema {
             Some(schema) if schema != u64::from(SCHEMA) => Err(ReviewError::Schema(schema)),
-            _ => Ok(serde_json::from_value(value)?),
+            _ => Ok(Self { text, review: serde_json::from_value(value)? }),
         }
     }
 
-    /// Fails if anything differs `now`, and lists the differences.
-    pub(crate) fn check(&self, now: &Self) -> Result<(), NotReviewed> {
-        if self == now {
+    /// Fails if anything in the document of `now` differs, and lists the differences.
+    ///
+    /// The texts are compared: every field counts, also those that are only for people, and a field
+    /// that is there twice cannot show a reviewer one value and this program another.
+    pub(crate) fn check(&self, text: &str, now: &Review) -> Result<(), NotReviewed> {
+        if self.text == text {
             return Ok(());
         }
+        let mut lines = self.review.differences(now);
+        if lines.is_empty() {
+            let [then, now] = [&self.text, text].map(|text| serde_json::from_str(text));
+            if let (Ok(then), Ok(now)) = (then, now) {
+                compare("", &then, &now, &mut lines);
+            }
+        }
+        if lines.is_empty() {
+            lines.push("  the form: it was edited or reformatted after it was written".to_owned());
+        }
+        let more = lines.len().saturating_sub(SHOWN);
+        lines.truncate(SHOWN);
+        if more > 0 {
+            lines.push(format!("  and {more} more"));
+        }
+        Err(NotReviewed(lines))
+    }
+}
+
+impl Review {
+    /// Lists the differences.
+    fn differences(&self, now: &Self) -> Vec<String> {
         let mut lines = Vec::new();
         if self.bundle != now.bundle {
             lines.push(line("bundle", &format!("{} → {}", self.bundle, now.bundle)));
@@ -121,12 +157,7 @@ impl Review {
         };
         compare("", &rest(then_basis), &rest(now_basis), &mut lines);
         exchanged("change", &self.changes, &now.changes, &in_a_line, &mut lines);
-        let more = lines.len().saturating_sub(SHOWN);
-        lines.truncate(SHOWN);
-        if more > 0 {
-            lines.push(format!("  and {more} more"));
-        }
-        Err(NotReviewed(lines))
+        lines
     }
 }
 
@@ -213,18 +244,40 @@ mod tests {
     fn what_was_written_is_read_and_every_difference_is_named() {
         let host = MemHost::with_files(&[("/proc/sys/kernel/osrelease", "6.8.12-4-pve\n")]);
         let then = review(&host);
-        let text = serde_json::to_vec(&then).unwrap();
-        assert_eq!(Review::parse(&text).unwrap(), then);
-        then.check(&then).unwrap();
+        let text = serde_json::to_string(&then).unwrap();
+        let reviewed = Reviewed::parse(text.clone().into_bytes()).unwrap();
+        assert_eq!(reviewed.review, then);
+        reviewed.check(&text, &then).unwrap();
 
         let host = host.with_package("dkms\u{1b}", "3.0", "manual");
         let mut now = review(&host);
         now.bundle = Digest::of(b"another");
         now.review.resume = Resume::ByOperator;
-        let error = then.check(&now).unwrap_err().to_string();
+        let error = reviewed.check("{}", &now).unwrap_err().to_string();
         for part in ["bundle: ", "resume: \"by-itself\" → \"by-operator\""] {
             assert!(error.contains(part), "{error}");
         }
+    }
+
+    #[test]
+    fn also_what_is_only_for_people_is_compared() {
+        let then = review(&MemHost::with_files(&[]));
+        let mut value = serde_json::to_value(&then).unwrap();
+        value["before-reboot"] = json!([{ "summary": "write /etc/x" }]);
+        value["bundle"] = json!({ "name": "a" });
+        let now = serde_json::to_string_pretty(&value).unwrap();
+        let refused = |text: String| {
+            let reviewed = Reviewed::parse(text.into_bytes()).unwrap();
+            reviewed.check(&now, &then).unwrap_err().to_string()
+        };
+        value["before-reboot"] = json!([]);
+        let error = refused(serde_json::to_string_pretty(&value).unwrap());
+        assert!(error.contains("before-reboot: + {"), "{error}");
+        let error = refused(now.replace("\"a\"", "\"\""));
+        assert!(error.contains(r#"bundle › name: "" → "a""#), "{error}");
+        assert!(refused(now.replace("  ", " ")).contains("reformatted"));
+        let twice = now.replacen('{', r#"{"bundle":{"name":"shown"},"#, 1);
+        assert!(refused(twice).contains("reformatted"));
     }
 
     #[test]
@@ -240,10 +293,10 @@ mod tests {
     #[test]
     fn what_is_no_plan_is_refused() {
         for text in ["", "{}", "[]", r#"{"review":{"schema":1}}"#] {
-            let error = Review::parse(text.as_bytes()).unwrap_err();
+            let error = Reviewed::parse(text.into()).unwrap_err();
             assert!(matches!(error, ReviewError::Syntax(_)), "{error}");
         }
-        let error = Review::parse(br#"{"review":{"schema":2}}"#).unwrap_err();
+        let error = Reviewed::parse(br#"{"review":{"schema":2}}"#.to_vec()).unwrap_err();
         assert!(matches!(error, ReviewError::Schema(2)), "{error}");
     }
 }

@@ -88,7 +88,7 @@ fn build(host: &mut dyn Host, source: Content) -> Result<Option<Vec<u8>>, HostEr
     for dir in ["source", "target", "home"] {
         work.dir(dir)?;
     }
-    work.link(source.id, "source.tar.zst", Mode::FILE)?;
+    work.link(source, "source.tar.zst", Mode::FILE)?;
     let [archive, folder, target, home] =
         ["source.tar.zst", "source", "target", "home"].map(|name| work.path(name).to_string());
     let unpack = ["--extract", "--zstd", "--no-same-owner", "--file", &archive, "--directory"];

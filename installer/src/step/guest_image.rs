@@ -133,7 +133,7 @@ impl GuestImage {
                 staged.push(folder.to_owned());
             }
             match &file.from {
-                GuestSource::Item { content, .. } => work.link(content.id, &name, Mode::FILE)?,
+                GuestSource::Item { content, .. } => work.link(*content, &name, Mode::FILE)?,
                 GuestSource::Text(text) => work.write(&name, text.as_bytes())?,
             }
             staged.push(name);

@@ -181,6 +181,7 @@ impl Goal for ServeLicenses {
             if tries.next().is_none() || !self.runs(look)? {
                 return Err(self.silent(&why));
             }
+            look.may_continue()?;
             std::thread::sleep(PAUSE);
         }
     }

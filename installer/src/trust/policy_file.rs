@@ -2,7 +2,7 @@ use vgpu_keys::{Policy, PolicyError};
 use vgpu_manifest::Mode;
 use vgpu_manifest::ui::{Exit, Explain};
 
-use crate::host::own::{fixed, trust};
+use crate::host::own::{check_folders, fixed, trust};
 use crate::host::{HostError, Look, Meta, Node, OwnState};
 
 /// The authoritative document. The installer derives two files for `ssh-keygen` from it.
@@ -54,6 +54,7 @@ impl Explain for TrustError {
 /// Returns the policy of the host, or `None` if it has none yet.
 pub(crate) fn load(look: &dyn Look) -> Result<Option<Policy>, TrustError> {
     let path = fixed(POLICY);
+    check_folders(look)?;
     match look.node(&path)? {
         None => return Ok(None),
         Some(Node::File { meta, .. }) => check(&meta)?,

@@ -12,6 +12,25 @@ pub const MAX_SUMS: u64 = 1 << 20;
 /// The largest number of items. A large closure of packages has a few hundred.
 pub const MAX_ITEMS: usize = 4096;
 
+/// The largest number of kernel parameters of a bundle.
+pub const MAX_KERNEL_WORDS: usize = 128;
+
+/// The largest length of all kernel parameters of a bundle together, in bytes. The kernel holds 2,048
+/// bytes on x86 (`COMMAND_LINE_SIZE`), and the host has parameters of its own.
+pub const MAX_KERNEL_LINE: usize = 1024;
+
+/// The largest number of kernel modules to load, and of lines for modprobe.
+pub const MAX_MODULES: usize = 512;
+
+/// The largest number of systemd units, of drop-ins, and of guest tools.
+pub const MAX_UNITS: usize = 256;
+
+/// The largest number of overrides of vGPU types.
+pub const MAX_OVERRIDES: usize = 10_000;
+
+/// The largest number of archives of packages.
+pub const MAX_ARCHIVES: usize = 64;
+
 /// The largest item, in bytes: one byte less than 8 GiB, the limit of a ustar header.
 pub const MAX_ITEM: u64 = (8 << 30) - 1;
 

@@ -79,6 +79,18 @@ impl Mode {
     pub const PROGRAM: Self = Self(0o755);
     /// A directory that everyone may enter and root may write.
     pub const DIR: Self = Self(0o755);
+
+    /// Checks whether every user may read.
+    #[must_use]
+    pub fn is_for_everyone(self) -> bool {
+        self.0 & 0o004 != 0
+    }
+
+    /// Checks whether a user other than the owner may write.
+    #[must_use]
+    pub fn others_may_write(self) -> bool {
+        self.0 & 0o022 != 0
+    }
 }
 
 impl FromStr for Mode {

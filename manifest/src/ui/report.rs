@@ -27,6 +27,8 @@ pub enum Exit {
     Differs,
     /// 10: done, and a reboot is needed.
     Reboot,
+    /// 130: a signal has stopped the run, and the same command resumes it.
+    Interrupted,
 }
 
 impl Exit {
@@ -41,6 +43,7 @@ impl Exit {
             Self::Unsuitable => 4,
             Self::Differs => 5,
             Self::Reboot => 10,
+            Self::Interrupted => 130,
         }
     }
 

@@ -1,7 +1,9 @@
 //! The installer end to end on simulated roots: its input, its output, and the resulting files.
 
 mod apply;
+mod edges;
 mod fixture;
+mod interrupt;
 mod remove;
 mod report;
 mod reviewed;

@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use vgpu_tests::sample::{Sample, parts};
+use vgpu_manifest::ItemMode;
+use vgpu_tests::sample::{Part, Sample, parts};
 use vgpu_tests::skip::have;
 use vgpu_tests::stock::recipe;
 use vgpu_tests::tree::Snapshot;
@@ -97,6 +98,25 @@ fn a_good_bundle_is_proven_and_unpacked() {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o077, 0, "{path}");
     }
     assert_eq!(fs::metadata(&outcome.folder).unwrap().permissions().mode() & 0o7777, 0o700);
+}
+
+#[test]
+fn items_with_the_names_of_the_recipe_s_own_files_are_unpacked() {
+    let Some(stage) = Stage::new() else { return };
+    let part = |name: &str| Part {
+        name: name.to_owned(),
+        mode: ItemMode::Plain,
+        bytes: format!("the bytes of {name}\n").into_bytes(),
+    };
+    for names in [&["slot", "names"][..], &["slot/x", "names/y"], &["unpacked", "a/slot"]] {
+        let parts: Vec<_> = names.iter().map(|name| part(name)).collect();
+        let bundle = stage.sample.write("names.vgpu.tar", &parts, &["alice"]).unwrap();
+        let outcome = stage.follow(&names.concat().replace('/', "-"), &bundle, "1", "alice");
+        assert!(outcome.proven, "{names:?}: {}", outcome.said);
+        for part in parts {
+            assert_eq!(fs::read(outcome.folder.join(&part.name)).unwrap(), part.bytes);
+        }
+    }
 }
 
 #[test]

@@ -1,5 +1,4 @@
 use std::env;
-use std::fs;
 use std::io;
 
 use anyhow::{Context as _, bail};
@@ -12,6 +11,7 @@ use vgpu_keys::{
 use zeroize::Zeroizing;
 
 use super::Context;
+use crate::bounded::{self, MAX_KEYS};
 use crate::cli::options::{PassphraseArgs, default_key, default_signers};
 use crate::trust;
 use crate::ui::{Advise as _, print, print_json};
@@ -181,7 +181,7 @@ fn show(path: &Utf8Path, json: bool) -> anyhow::Result<()> {
 fn public_key(path: &Utf8Path) -> anyhow::Result<PublicKey> {
     let beside = public_half(path);
     let path = if beside.is_file() { &beside } else { path };
-    let bytes = Zeroizing::new(fs::read(path)?);
+    let bytes = Zeroizing::new(bounded::read(path, MAX_KEYS)?);
     if !bytes.starts_with(b"-----BEGIN") {
         return Ok(std::str::from_utf8(&bytes)?.trim_end().parse()?);
     }

@@ -1,5 +1,3 @@
-use std::fs;
-
 use anyhow::Context as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_manifest::catalog::DeviceId;
@@ -8,6 +6,8 @@ use vgpu_manifest::platform::{
     BootLoader, CpuVendor, KernelRelease, PciId, PveRelease, RootFs, SecureBoot,
 };
 use vgpu_manifest::verdict::{PoolFeatures, Target};
+
+use crate::bounded;
 
 /// Facts about a machine. Missing facts are unknown and are not held against it.
 #[derive(Debug, Clone, clap::Args)]
@@ -100,11 +100,7 @@ impl MachineArgs {
 
 pub(crate) fn read_inventory(path: &Utf8Path) -> anyhow::Result<Inventory> {
     let what = || format!("cannot use the inventory `{path}`");
-    let size = fs::metadata(path).with_context(what)?.len();
-    if size > MAX_DOCUMENT as u64 {
-        return Err(anyhow::anyhow!("it is larger than an inventory may be")).with_context(what);
-    }
-    let bytes = fs::read(path).with_context(what)?;
+    let bytes = bounded::read(path, MAX_DOCUMENT as u64).with_context(what)?;
     Inventory::from_json(&bytes).with_context(what)
 }
 

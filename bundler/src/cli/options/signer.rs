@@ -1,10 +1,11 @@
-use std::{env, fs, io};
+use std::{env, io};
 
 use anyhow::{Context as _, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_keys::{Agent, Fingerprint, KeyFile, Signer};
 use zeroize::Zeroizing;
 
+use crate::bounded::{self, MAX_KEYS};
 use crate::dirs;
 use crate::secret;
 use crate::ui::Advise as _;
@@ -51,7 +52,7 @@ impl SignerArgs {
     fn key_file(&self) -> anyhow::Result<KeyFile> {
         let path = self.key.clone().map_or_else(default_key, Ok)?;
         let what = || format!("cannot use the signing key `{path}`");
-        let pem = match fs::read(&path) {
+        let pem = match bounded::read(&path, MAX_KEYS) {
             Ok(pem) => Zeroizing::new(pem),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(error).with_context(what).hint(

@@ -17,15 +17,17 @@ use crate::gpus::GpuChoice;
 use crate::host::real::{On, Program, read_outside};
 use crate::host::{OwnState, RealHost};
 use crate::license::{Service, in_force};
-use crate::locked_host::{LockedHost, Pending};
-use crate::plan::{ApplyError, Choices, MAX_REVIEW, Phase, Plan, Resume, Review, rehearse};
+use crate::locked_host::{JournaledHost, LockedHost, Pending};
+use crate::plan::{
+    ApplyError, Choices, MAX_REVIEW, Phase, Plan, Resume, Review, Reviewed, rehearse,
+};
 use crate::store::{Bundles, missing, missing_program, needs, stage};
 use crate::ui::Ui;
 
 /// Apply a bundle to this host.
 ///
 /// Shows the plan first. Every change can be undone with `revert`. After an interruption, run the
-/// same command again to resume.
+/// same command again to resume. Ctrl-C stops after the running command.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Apply {
     /// Bundle, or the first of its parts; without it, resumes an interrupted apply
@@ -92,7 +94,9 @@ impl Apply {
     ) -> anyhow::Result<Exit> {
         let reviewed = self.reviewed()?;
         let (gpus, guest_tools, resume) = match &reviewed {
-            Some(Review { review, .. }) => (review.gpus.clone(), review.guest_tools, review.resume),
+            Some(Reviewed { review: Review { review, .. }, .. }) => {
+                (review.gpus.clone(), review.guest_tools, review.resume)
+            }
             None => (self.gpus.clone(), self.guest_tools.get(), self.resume_mode()),
         };
         let bundle = BundleArg { path };
@@ -105,7 +109,7 @@ impl Apply {
         refuse_another(&bundle, &target)?;
         let proposal = Proposal::make(&bundle, &target.host, &choices, resume)?;
         if let Some(reviewed) = &reviewed {
-            reviewed.check(&proposal.review())?;
+            reviewed.check(&proposal.text()?, &proposal.review())?;
         }
         show(&proposal, ui);
         if proposal.rehearsal.plan.steps().next().is_some() {
@@ -123,10 +127,10 @@ impl Apply {
     }
 
     /// The reviewed plan.
-    fn reviewed(&self) -> anyhow::Result<Option<Review>> {
+    fn reviewed(&self) -> anyhow::Result<Option<Reviewed>> {
         let Some(path) = &self.plan else { return Ok(None) };
         let bytes = read_outside(path, MAX_REVIEW)?;
-        Ok(Some(Review::parse(&bytes).with_context(|| format!("cannot use {path:?}"))?))
+        Ok(Some(Reviewed::parse(bytes).with_context(|| format!("cannot use {path:?}"))?))
     }
 
     /// Stopping after phase 1 implies a manual resume.
@@ -149,8 +153,8 @@ fn show(proposal: &Proposal, ui: &Ui) {
 /// Under the lock, [`settle_on`] decides again; so a journal that cannot be opened now is no reason
 /// to refuse.
 pub(super) fn refuse_another(bundle: &BundleArg, target: &Target) -> anyhow::Result<()> {
-    let Ok(Some(locked)) = target.again()?.find_locked() else { return Ok(()) };
-    interrupted(&locked, &|| Ok(bundle.open(&target.host)?.1.digest())).map(drop)
+    let Ok(Some(journaled)) = target.again()?.journaled() else { return Ok(()) };
+    interrupted(&journaled, &|| Ok(bundle.open(&target.host)?.1.digest())).map(drop)
 }
 
 /// Returns the interrupted plan of the bundle with this digest; `None` if no run was interrupted.
@@ -159,10 +163,10 @@ pub(super) fn refuse_another(bundle: &BundleArg, target: &Target) -> anyhow::Res
 ///
 /// Another run was interrupted, and has to be completed first.
 fn interrupted(
-    locked: &LockedHost,
+    journaled: &JournaledHost,
     digest: &dyn Fn() -> anyhow::Result<Digest>,
 ) -> anyhow::Result<Option<Plan>> {
-    match locked.pending()? {
+    match journaled.pending()? {
         Pending::Nothing => Ok(None),
         Pending::Revert(tx) => Err(ApplyError::Reverting(tx.id).into()),
         Pending::Remove(_) => Err(ApplyError::Removing.into()),

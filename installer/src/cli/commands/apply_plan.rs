@@ -5,6 +5,7 @@ use super::confirm::{Confirmed, confirm};
 use super::guard::guard_and_report;
 use super::revert;
 use crate::cli::{Advise as _, Exit, Refused};
+use crate::host::real::received_signal;
 use crate::journal::{Settling, TxId};
 use crate::locked_host::LockedHost;
 use crate::plan::{Applied, ApplyError, Applying, Origin, Phase, Plan, Reboot, Rollback};
@@ -58,6 +59,10 @@ pub(super) fn roll_back(
     error: anyhow::Error,
     ui: &Ui,
 ) -> anyhow::Result<Exit> {
+    if received_signal().is_some() {
+        // The new driver has not failed.
+        return Err(error);
+    }
     let old = match locked.rollback(tx)? {
         Rollback::NoDriver => return Err(error),
         Rollback::Lacks(items) => {

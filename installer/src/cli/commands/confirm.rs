@@ -79,7 +79,7 @@ pub(super) fn confirm(
 fn prove_with_retries(look: &dyn Look, expected: &Expected, ui: &Ui) -> Result<Proof, HostError> {
     let mut proof = prove(look, expected)?;
     for tries in 0..TRIES {
-        if !proof.may_come() {
+        if !proof.may_come() || look.may_continue().is_err() {
             break;
         }
         if tries == 0 {

@@ -50,16 +50,16 @@ struct File {
 
 impl GuestDrivers {
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
-        let Some(mut locked) = target.find_locked()? else { return self.nothing(ui) };
-        let Some(tx) = locked.current()? else { return self.nothing(ui) };
+        target.host.cache_files(FileMemory::Use)?;
+        let Some(journaled) = target.journaled()? else { return self.nothing(ui) };
+        let Some(tx) = journaled.current()? else { return self.nothing(ui) };
         let plan = Plan::parse(&tx.new.plan)?;
         let image = plan.steps().find_map(|step| match step {
             Step::GuestImage(image) => Some((step, image)),
             _ => None,
         });
         let Some((step, image)) = image else { return self.nothing(ui) };
-        locked.host().cache_files(FileMemory::Use)?;
-        let look = locked.look();
+        let look = journaled.look();
         let holds = step.check(look)? == Status::Done;
         let state = if holds {
             State::Holds

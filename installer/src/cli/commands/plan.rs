@@ -10,10 +10,12 @@ use crate::act::Change;
 use crate::cli::{Exit, Target};
 use crate::facts::{Serials, inventory};
 use crate::gpus::GpuChoice;
-use crate::host::Look;
 use crate::host::real::{FileMemory, Program, write_outside};
+use crate::host::{Content, Look};
 use crate::license::in_force;
-use crate::plan::{self, Basis, Choices, Proposed, Rehearsal, Resume, Review, rehearse};
+use crate::plan::{
+    self, Basis, Choices, Concern, Proposed, Rehearsal, Replaced, Resume, Review, rehearse,
+};
 use crate::step::Step;
 use crate::store::Known;
 use crate::trust::{Candidate, Floors, admit};
@@ -56,8 +58,7 @@ impl Plan {
         refuse_another(&self.bundle, target)?;
         let proposal = Proposal::make(&self.bundle, &target.host, &choices, self.resume.get())?;
         if let Some(path) = &self.output {
-            let text = serde_json::to_string_pretty(&proposal.document())? + "\n";
-            write_outside(path, text.as_bytes())?;
+            write_outside(path, proposal.text()?.as_bytes())?;
             ui.say(format_args!("wrote {path:?}"));
         }
         if self.json {
@@ -82,6 +83,8 @@ pub(super) struct Proposal {
     /// The remaining steps and their changes.
     pub(super) rehearsal: Rehearsal,
     basis: Basis,
+    replaced: Vec<Replaced>,
+    concerns: Vec<Concern>,
     /// Items that are left out, with reasons.
     left_out: Vec<String>,
 }
@@ -108,13 +111,15 @@ impl Proposal {
         let source = source(&bundle)?;
         let Proposed { plan, left_alone } = source.propose(look, &facts, choices, resume)?;
         let rehearsal = rehearse(&plan, look)?;
+        let replaced = Replaced::of(&rehearsal, look, &|content| read_item(&bundle, content))?;
+        let concerns = Concern::of(&rehearsal.plan, look)?;
         let basis = Basis::new(choices, resume, facts, plan.clone());
         let mut left_out = left_out(bundle.manifest(), choices.guest_tools);
         if !left_out.is_empty() {
             left_out.extend(source.needs());
         }
         left_out.extend(left_alone);
-        Ok(Self { bundle, candidate, plan, rehearsal, basis, left_out })
+        Ok(Self { bundle, candidate, plan, rehearsal, basis, replaced, concerns, left_out })
     }
 
     pub(super) fn review(&self) -> Review {
@@ -123,7 +128,7 @@ impl Proposal {
     }
 
     pub(super) fn tree(&self, detail: Detail, ui: &Ui) -> Vec<String> {
-        let Rehearsal { plan, changes } = &self.rehearsal;
+        let Rehearsal { plan, changes, .. } = &self.rehearsal;
         let mut lines = vec![title(&Known::of(&self.bundle))];
         let phases = match (plan.before_reboot.as_slice(), plan.after_reboot.as_slice()) {
             ([], []) => vec![("nothing to do: everything is in sync", &[][..])],
@@ -134,6 +139,20 @@ impl Proposal {
         for (name, steps) in phases {
             let leaves = steps.iter().flat_map(|step| leaf(step, detail, ui)).collect();
             branches.push((name.to_owned(), leaves));
+        }
+        if !self.replaced.is_empty() {
+            let name = ui.paint(Tone::Warn, "replaces existing files");
+            let lines = self.replaced.iter().flat_map(|replaced| {
+                let mut lines = replaced.lines().into_iter();
+                let first = lines.next().map(|line| printable(&line));
+                first.into_iter().chain(lines.map(|line| format!("  {}", printable(&line))))
+            });
+            branches.push((name, lines.collect()));
+        }
+        if !self.concerns.is_empty() {
+            let name = ui.paint(Tone::Bad, "security-relevant");
+            let line = |it: &Concern| printable(&format!("{}: {}", it.what, it.why));
+            branches.push((name, self.concerns.iter().map(line).collect()));
         }
         if detail == Detail::Explained && !changes.is_empty() {
             let paths = changes.iter().map(change).collect();
@@ -151,6 +170,11 @@ impl Proposal {
         lines
     }
 
+    /// Returns the document as text, which `apply --plan` compares.
+    pub(super) fn text(&self) -> serde_json::Result<String> {
+        Ok(serde_json::to_string_pretty(&self.document())? + "\n")
+    }
+
     fn document(&self) -> impl Serialize {
         let Rehearsal { plan, .. } = &self.rehearsal;
         let describe = |steps: &[Step]| steps.iter().map(Described::of).collect::<Vec<_>>();
@@ -160,6 +184,8 @@ impl Proposal {
             after_reboot: describe(&plan.after_reboot),
             already_true: self.plan.steps().count() - plan.steps().count(),
             needs_reboot: self.rehearsal.needs_reboot(),
+            replaces: &self.replaced,
+            security: &self.concerns,
             review: self.review(),
         }
     }
@@ -167,12 +193,14 @@ impl Proposal {
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Document {
+struct Document<'p> {
     bundle: Known,
     before_reboot: Vec<Described>,
     after_reboot: Vec<Described>,
     already_true: usize,
     needs_reboot: bool,
+    replaces: &'p [Replaced],
+    security: &'p [Concern],
     #[serde(flatten)]
     review: Review,
 }
@@ -190,6 +218,13 @@ impl Described {
     fn of(step: &Step) -> Self {
         Self { summary: step.summary(), why: step.why(), step: step.clone() }
     }
+}
+
+/// Reads an item of a bundle that a plan compares with a file of the host.
+fn read_item(bundle: &Bundle<Verified>, content: Content) -> Option<Vec<u8>> {
+    let item = bundle.manifest().items.iter().find(|item| item.id() == content.id)?;
+    let mut bytes = Vec::new();
+    bundle.copy_item(item, &mut bytes).ok().map(|_| bytes)
 }
 
 fn leaf(step: &Step, detail: Detail, ui: &Ui) -> Vec<String> {
@@ -227,7 +262,8 @@ fn draw(branches: &[(String, Vec<String>)]) -> Vec<String> {
                 (false, true) => "└── ",
                 (false, false) => "├── ",
             };
-            lines.push(format!("{rail}{knot}{}", leaf.trim_start()));
+            // The rest of a line of a diff can begin with blanks, too.
+            lines.push(format!("{rail}{knot}{}", leaf.strip_prefix("  ").unwrap_or(leaf)));
         }
     }
     lines

@@ -51,6 +51,7 @@ fn print(report: &Document, ui: &Ui) -> std::io::Result<()> {
         HostState::Pending => "pending: phase 1 is done, and phase 2 waits for the reboot",
         HostState::Drifted => "the host has drifted",
         HostState::Interrupted => "an apply, a removal or a revert was interrupted",
+        HostState::Running => "a run is changing this host",
         HostState::Failed => "derived state or the automatic resume has failed; see `status`",
     })?;
     if let Some(applied) = applied {

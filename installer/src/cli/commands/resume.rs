@@ -6,6 +6,7 @@ use super::apply_plan::apply_plan;
 use super::confirm::confirm_again;
 use super::password::PasswordArgs;
 use crate::cli::{Advise as _, Exit, Refused, Target, only_waits};
+use crate::host::real::received_signal;
 use crate::locked_host::{LockedHost, Pending};
 use crate::plan::{ApplyError, Phase};
 use crate::status::resume::{self, May};
@@ -46,7 +47,8 @@ pub(super) fn resume_at_boot(
         May::Go => resume::begin(locked.host(), tx.id, &boot)?,
     }
     match resume_pending(password, &mut locked, Phase::Second, ui) {
-        Err(error) if only_waits(&error) => {
+        // A signal comes from a shutdown or an operator, and says nothing about the bundle.
+        Err(error) if only_waits(&error) || received_signal().is_some() => {
             resume::forgive(locked.host(), tx.id)?;
             Err(error)
         }

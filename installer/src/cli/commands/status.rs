@@ -4,6 +4,7 @@ use vgpu_manifest::HostPath;
 use super::bundle::title;
 use super::print_json;
 use crate::cli::{Exit, Target};
+use crate::host::real::Holder;
 use crate::journal::Kept;
 use crate::status::proof::{Proof, table};
 use crate::status::report::{Closely, HostState, Standpoint, StepState};
@@ -14,7 +15,8 @@ use crate::ui::{Tone, Ui, printable};
 ///
 /// Repeats every step's check, and checks the driver: module, services, vGPU types, and the
 /// kernel of the next boot. Exits with 5 if something has drifted or is missing, and with 10 if
-/// phase 2 waits for the reboot.
+/// phase 2 waits for the reboot. Takes no lock and works during an apply, and on a read-only file
+/// system.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Status {
     /// Print JSON
@@ -38,6 +40,8 @@ struct Document<'s> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     left_alone: &'s [String],
     unread: &'s [HostPath],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<&'s Holder>,
     #[serde(rename = "goes-on", skip_serializing_if = "Option::is_none")]
     resumption: Option<Resumption>,
 }
@@ -46,13 +50,13 @@ impl Status {
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
         let found = target.inspect(self.closely())?;
         if self.json {
-            let Standpoint { proof, lines, unread, resumption, .. } = &found;
-            let (state, resumption) = (found.state(), *resumption);
+            let Standpoint { proof, lines, unread, resumption, run, .. } = &found;
+            let (state, resumption, run) = (found.state(), *resumption, run.as_ref());
             let left_alone = found.judged.as_ref().map_or(&[][..], |judged| &judged.left_alone);
             let found = &found;
             print_json(
                 ui,
-                &Document { state, found, proof, lines, left_alone, unread, resumption },
+                &Document { state, found, proof, lines, left_alone, unread, run, resumption },
             )?;
         } else {
             print(&found, ui)?;
@@ -61,7 +65,7 @@ impl Status {
             HostState::Nothing | HostState::InSync => Exit::Done,
             HostState::Pending => Exit::Reboot,
             HostState::Drifted => Exit::Differs,
-            HostState::Interrupted | HostState::Failed => Exit::Failed,
+            HostState::Interrupted | HostState::Failed | HostState::Running => Exit::Failed,
         })
     }
 }
@@ -78,6 +82,10 @@ impl Status {
 }
 
 fn print(found: &Standpoint, ui: &Ui) -> std::io::Result<()> {
+    if let Some(run) = &found.run {
+        let text = format!("running: {}", printable(&run.to_string()));
+        ui.print(ui.paint(Tone::Warn, &text))?;
+    }
     for Kept { what, why } in &found.kept {
         let text = printable(&format!("{what}: {why}"));
         ui.print(format_args!("kept by the last revert: {text}"))?;
@@ -142,6 +150,7 @@ fn print(found: &Standpoint, ui: &Ui) -> std::io::Result<()> {
             Tone::Bad,
             "interrupted: run `vgpu-installer apply` to resume, or `vgpu-installer revert`",
         ),
+        HostState::Running => (Tone::Warn, "not final: this may change until the run is done"),
         HostState::Failed => (
             Tone::Bad,
             "failed: run `vgpu-installer apply` to try again, or `vgpu-installer revert`",

@@ -1,5 +1,5 @@
 use std::io::{self, PipeReader, Read, Write as _};
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustix::fs::{Mode, OFlags};
 use zeroize::Zeroizing;
 
+use super::lock::Held;
 use super::log::{About, Lines, RunLog};
 use super::tree::Tree;
 use crate::host::own;
@@ -31,20 +32,28 @@ const TAIL: usize = 64 << 10;
 /// The search path for programs, as root has it on a Proxmox host.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// The place where a command runs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'p> {
+    pub(super) tree: &'p Tree,
+    pub(super) exec: Exec,
+    /// The lock that the command inherits, if it changes anything.
+    pub(super) lock: Option<&'p Held>,
+}
+
 /// Runs a command that changes the host, and returns the end of its output.
 pub(super) fn run(
-    tree: &Tree,
-    exec: Exec,
+    place: Place<'_>,
     command: &Command,
     secret: Option<&Secret>,
     log: &Arc<RunLog>,
 ) -> Result<String, HostError> {
-    if exec == Exec::Record {
-        return record(tree, command).map(|()| String::new());
+    if place.exec == Exec::Record {
+        return record(place.tree, command).map(|()| String::new());
     }
     let input = input(command, secret)?;
     let since = log.begin(About::Run, command);
-    let ended = spawn_merged(tree, exec, command, input, Lines::new(log));
+    let ended = spawn_merged(place, command, input, Lines::new(log));
     log.end(since, &how(ended.as_ref().map(|(status, _)| *status)));
     let (status, tail) =
         ended.map_err(|source| HostError::Start { command: command.clone(), source })?;
@@ -76,17 +85,16 @@ impl QueryCache {
 
 /// Runs a read-only command.
 pub(super) fn query(
-    tree: &Tree,
-    exec: Exec,
+    place: Place<'_>,
     command: &Command,
     log: &RunLog,
 ) -> Result<Option<Output>, HostError> {
-    if exec == Exec::Record {
+    if place.exec == Exec::Record {
         return Ok(None);
     }
     let input = input(command, None)?;
     let since = log.begin(About::Look, command);
-    let ended = spawn_split(tree, exec, command, input);
+    let ended = spawn_split(place, command, input);
     if let Ok(output) = &ended {
         log.answer(output);
     }
@@ -104,15 +112,14 @@ fn not_started(error: &io::Error) -> String {
 
 /// One pipe for stdout and stderr, so that their lines stay in order.
 fn spawn_merged(
-    tree: &Tree,
-    exec: Exec,
+    place: Place<'_>,
     command: &Command,
     input: Option<Zeroizing<String>>,
     lines: Lines,
 ) -> io::Result<(ExitStatus, Vec<u8>)> {
     let (reader, writer) = io::pipe()?;
-    let mut process = prepare(tree, exec, command);
-    let child = process.stdout(writer.try_clone()?).stderr(writer).spawn()?;
+    let mut process = prepare(place, command);
+    let child = place.spawn(command, process.stdout(writer.try_clone()?).stderr(writer))?;
     // The builder holds our ends of the pipe. The reader would never reach the end otherwise.
     drop(process);
     let tail = collect(reader, Keep::Tail, Some(lines));
@@ -121,14 +128,13 @@ fn spawn_merged(
 }
 
 fn spawn_split(
-    tree: &Tree,
-    exec: Exec,
+    place: Place<'_>,
     command: &Command,
     input: Option<Zeroizing<String>>,
 ) -> io::Result<Output> {
     let [(out, out_end), (err, err_end)] = [io::pipe()?, io::pipe()?];
-    let mut process = prepare(tree, exec, command);
-    let child = process.stdout(out_end).stderr(err_end).spawn()?;
+    let mut process = prepare(place, command);
+    let child = place.spawn(command, process.stdout(out_end).stderr(err_end))?;
     drop(process);
     let [stdout, stderr] = [collect(out, Keep::All, None), collect(err, Keep::Tail, None)];
     let status = feed_and_wait(child, input)?;
@@ -141,10 +147,10 @@ fn spawn_split(
 /// Nothing is inherited: `vgpu-installer guard` runs in hooks of dpkg, and with their
 /// `DEB_MAINT_PARAMS=remove` the hooks that `proxmox-boot-tool refresh` runs would do nothing
 /// (proxmox-kernel-helper 8.1.0, `zz-proxmox-boot`).
-fn prepare(tree: &Tree, exec: Exec, command: &Command) -> std::process::Command {
+fn prepare(place: Place<'_>, command: &Command) -> std::process::Command {
     let mut words = command.words();
-    if exec == Exec::Chroot {
-        words.splice(0..0, ["chroot", tree.path().as_str()]);
+    if place.exec == Exec::Chroot {
+        words.splice(0..0, ["chroot", place.tree.path().as_str()]);
     }
     let mut process = std::process::Command::new(words[0]);
     let reads = command.input().is_some() || command.secret().is_some();
@@ -161,6 +167,17 @@ fn prepare(tree: &Tree, exec: Exec, command: &Command) -> std::process::Command 
     process
 }
 
+impl Place<'_> {
+    /// Starts a process. One that changes anything inherits the lock, and gets a process group of
+    /// its own: Ctrl-C in a terminal would otherwise cut it off.
+    fn spawn(self, command: &Command, process: &mut std::process::Command) -> io::Result<Child> {
+        match self.lock {
+            Some(lock) => lock.lend(command, || process.process_group(0).spawn()),
+            None => process.spawn(),
+        }
+    }
+}
+
 /// Writes a command's standard input.
 fn input(
     command: &Command,
@@ -174,15 +191,18 @@ fn input(
 }
 
 fn feed_and_wait(mut child: Child, input: Option<Zeroizing<String>>) -> io::Result<ExitStatus> {
+    let mut fed = Ok(());
     if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
-        match stdin.write_all(input.as_bytes()) {
+        fed = match stdin.write_all(input.as_bytes()) {
             // A program may exit without reading to the end; its status tells whether that was an
             // error.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-            result => result?,
-        }
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            result => result,
+        };
     }
-    child.wait()
+    // Also after an error: this run must not end, and release the lock, before its command.
+    let status = child.wait()?;
+    fed.map(|()| status)
 }
 
 /// The part of a command's output that is kept.

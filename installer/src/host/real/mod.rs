@@ -19,33 +19,36 @@ mod meta;
 mod outside;
 mod program;
 mod put;
+mod signals;
 mod staging;
 mod timing;
 mod tree;
 
 pub use self::exec::Exec;
 pub(crate) use self::file_cache::FileMemory;
-pub use self::lock::{Lock, LockError};
+pub use self::lock::{Holder, Lock, LockError};
 pub use self::log::{Echo, RunLog};
 pub use self::outside::{
     OutsideError, copy_outside, is_running_root, read_outside, write_folder_outside, write_outside,
     write_outside_from, write_secret_outside,
 };
 pub use self::program::{DeviceNumber, Program};
+pub use self::signals::{Signal, received_signal};
 pub use self::staging::Staging;
 pub use self::timing::On;
 
 use std::fs::File;
 use std::io;
 use std::io::Read as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, OFlags};
 
-use self::exec::QueryCache;
+use self::exec::{Place, QueryCache};
 use self::file_cache::FileCache;
+use self::lock::Held;
 use self::meta::Owners;
 use self::tree::Tree;
 use super::door::{RawHost, Remake};
@@ -67,6 +70,8 @@ pub struct RealHost {
     file_cache: Mutex<Option<FileCache>>,
     /// Off unless a command turns it on.
     query_cache: Mutex<Option<QueryCache>>,
+    /// The lock, while this run holds it.
+    held: Mutex<Weak<Held>>,
 }
 
 impl RealHost {
@@ -81,6 +86,7 @@ impl RealHost {
             log: Arc::default(),
             file_cache: Mutex::default(),
             query_cache: Mutex::default(),
+            held: Mutex::default(),
         })
     }
 
@@ -124,9 +130,27 @@ impl RealHost {
         self.tree.locate(path).map_err(|error| HostError::path(Verb::Read, path, error))
     }
 
-    /// Takes the lock at `path`, which a process holds while it changes the machine.
+    /// Takes the lock at `path`, which a run holds while it changes the machine. The commands of
+    /// this run inherit it.
     pub fn lock(&self, path: &HostPath) -> Result<Lock, LockError> {
-        Lock::take(&self.tree, path)
+        let taken = Lock::take(&self.tree, path)?;
+        *lock(&self.held) = Arc::downgrade(taken.held());
+        Ok(taken)
+    }
+
+    /// Returns the holder of the lock at `path`; `None` if it is free. Writes nothing.
+    pub fn lock_holder(&self, path: &HostPath) -> Result<Option<Holder>, HostError> {
+        Lock::probe(&self.tree, path).map_err(|error| HostError::path(Verb::Read, path, error))
+    }
+
+    /// From here on, SIGHUP, SIGINT and SIGTERM stop this run before its next change.
+    pub fn stop_on_signals(&self) -> Result<(), HostError> {
+        signals::watch().map_err(HostError::Signals)
+    }
+
+    /// Returns the place of a read-only command.
+    fn place(&self) -> Place<'_> {
+        Place { tree: &self.tree, exec: self.exec, lock: None }
     }
 
     /// Syncs the directory at `path`, so that its contents survive a power cut.
@@ -234,7 +258,7 @@ impl Look for RealHost {
     }
 
     fn query(&self, command: &Command) -> Result<Option<Output>, HostError> {
-        let query = || exec::query(&self.tree, self.exec, command, &self.log);
+        let query = || exec::query(self.place(), command, &self.log);
         if let Some(cache) = &mut *lock(&self.query_cache) {
             return cache.answer(command, query);
         }
@@ -243,6 +267,10 @@ impl Look for RealHost {
 
     fn now(&self) -> SystemTime {
         SystemTime::now()
+    }
+
+    fn may_continue(&self) -> Result<(), HostError> {
+        received_signal().map_or(Ok(()), |signal| Err(HostError::Stopped(signal)))
     }
 }
 
@@ -276,11 +304,17 @@ impl RawHost for RealHost {
 
     fn run(&mut self, command: &Command) -> Result<String, HostError> {
         self.end_caches();
-        exec::run(&self.tree, self.exec, command, self.secret.as_ref(), &self.log)
+        self.may_continue()?;
+        let held = lock(&self.held).upgrade();
+        let place = Place { lock: held.as_deref(), ..self.place() };
+        exec::run(place, command, self.secret.as_ref(), &self.log)
     }
 
     fn ask(&mut self, command: &Command) -> Result<Option<Output>, HostError> {
-        exec::query(&self.tree, self.exec, command, &self.log)
+        self.may_continue()?;
+        let held = lock(&self.held).upgrade();
+        let place = Place { lock: held.as_deref(), ..self.place() };
+        exec::query(place, command, &self.log)
     }
 
     fn link(&mut self, from: &OwnPath, to: &WorkPath, mode: Mode) -> Result<(), HostError> {

@@ -182,14 +182,68 @@ fn a_second_run_is_told_who_is_at_work() {
     let held = folder.host.lock(&own::lock()).unwrap();
     let error = folder.host.lock(&own::lock()).unwrap_err().to_string();
     let pid = std::process::id();
-    assert_eq!(
-        error,
-        format!(
-            "another vgpu-installer (process {pid}) is changing this host; wait until it is done"
-        )
-    );
+    assert_eq!(error, format!("another vgpu-installer (process {pid}) is changing this host"));
+    let holder = || folder.host.lock_holder(&own::lock()).unwrap();
+    assert_eq!(holder(), Some(Holder::Run(Some(pid))));
     drop(held);
+    assert_eq!(holder(), None);
     folder.host.lock(&own::lock()).unwrap();
+}
+
+#[test]
+fn an_item_that_was_damaged_in_the_store_is_not_used() {
+    let mut folder = folder();
+    OwnState::of(&mut folder.host).prepare().unwrap();
+    let item = Content::of(b"good");
+    let stored = folder.at(own::stored(item.id).as_path().as_str());
+    std::fs::write(&stored, "good").unwrap();
+    let mut link = || {
+        let mut work = crate::host::Work::fresh(&mut folder.host, "a").unwrap();
+        work.link(item, "package.run", Mode::DIR)
+    };
+    link().unwrap();
+    std::fs::write(&stored, "evil").unwrap();
+    let error = link().unwrap_err().to_string();
+    assert!(error.starts_with("digest mismatch: /var/lib/vgpu-offline/store/sha256-"), "{error}");
+    assert!(error.contains("store add"), "{error}");
+}
+
+/// The number of processes that still have the lock file open.
+fn with_lock_file(folder: &Folder) -> usize {
+    let lock = std::fs::metadata(folder.at("/var/lib/vgpu-offline/lock")).unwrap();
+    let is_lock = |path: std::path::PathBuf| {
+        std::fs::metadata(path).is_ok_and(|it| (it.dev(), it.ino()) == (lock.dev(), lock.ino()))
+    };
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let open = |process: &std::fs::DirEntry| {
+        let open = std::fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten();
+        open.map(|fd| fd.path()).any(is_lock)
+    };
+    processes.filter(open).count()
+}
+
+#[test]
+fn a_command_inherits_the_lock_and_a_daemon_does_not_keep_it() {
+    let mut folder = folder();
+    let root = Utf8PathBuf::from_path_buf(folder.dir.path().to_owned()).unwrap();
+    folder.host = RealHost::open(&root, Exec::Live).unwrap();
+    OwnState::of(&mut folder.host).prepare().unwrap();
+    let held = folder.host.lock(&own::lock()).unwrap();
+    let daemon = root.join("daemon");
+    let script = format!("sleep 100 >/dev/null 2>&1 & echo $! >{daemon}");
+    folder.host.run(&Command::new("sh", &["-c", &script])).unwrap();
+    let query = Command::new("sh", &["-c", "ls -l /proc/self/fd"]);
+    let open = folder.host.query(&query).unwrap().unwrap();
+    assert!(!String::from_utf8(open.stdout).unwrap().contains("offline/lock"), "a query has it");
+    let note = std::fs::read_to_string(folder.at("/var/lib/vgpu-offline/lock")).unwrap();
+    assert!(note.lines().nth(1).unwrap().starts_with("sh -c"), "{note}");
+
+    drop(held);
+    assert_eq!(with_lock_file(&folder), 1, "the daemon has the file");
+    folder.host.lock(&own::lock()).unwrap();
+    let pid = std::fs::read_to_string(daemon).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
 }
 
 #[test]

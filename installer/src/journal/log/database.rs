@@ -1,5 +1,5 @@
 use camino::Utf8Path;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, OptionalExtension as _};
 
 use super::LogError;
 
@@ -53,6 +53,18 @@ pub(super) fn open(path: &Utf8Path) -> Result<Connection, LogError> {
     ] {
         require(&db, pragma, value)?;
     }
+    create_or_check(&mut db)?;
+    Ok(db)
+}
+
+/// Opens a copy of a database in memory. An empty one is that of a run that was interrupted before
+/// its first commit.
+pub(super) fn of_bytes(bytes: &[u8]) -> Result<Connection, LogError> {
+    if bytes.is_empty() {
+        return in_memory();
+    }
+    let mut db = Connection::open_in_memory()?;
+    db.deserialize_read_exact(MAIN_DB, bytes, bytes.len(), false)?;
     create_or_check(&mut db)?;
     Ok(db)
 }

@@ -14,7 +14,7 @@ use crate::state::fixed;
 
 const STAT: Stat = Stat { kind: Kind::File, size: 1, inode: 2, changed: 3 };
 
-fn folder() -> (TempDir, Utf8PathBuf) {
+pub(super) fn folder() -> (TempDir, Utf8PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = Utf8PathBuf::from_path_buf(dir.path().join("journal.db")).unwrap();
     (dir, path)
@@ -47,7 +47,7 @@ fn run() -> Change {
 }
 
 /// Calls every method of a journal, and returns all of its contents.
-fn exercise(log: &mut Log) -> String {
+pub(super) fn exercise(log: &mut Log) -> String {
     let dirties = |d: Derived| BTreeSet::from([d]);
     let snapshot = Snapshot::default();
     let tx = log.begin(&new_transaction()).unwrap();

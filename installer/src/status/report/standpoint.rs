@@ -6,11 +6,12 @@ use vgpu_manifest::{Digest, HostPath, KernelWord};
 use super::now::{ModuleNow, PackageNow, modules, packages};
 use crate::act::{Change, Entry, Log, Transaction};
 use crate::component::Component;
-use crate::host::real::FileMemory;
+use crate::host::real::{FileMemory, Holder};
 use crate::host::{HostError, Look, Node, RealHost};
 use crate::journal::{BootId, Kept, TxState};
 use crate::plan::Plan;
 use crate::settle::Derived;
+use crate::state;
 use crate::status::applied::{self, Judged};
 use crate::status::proof::{Expected, Proof, add_sizes, lines, prove};
 use crate::status::resume::{Resumption, resumption};
@@ -50,6 +51,9 @@ pub(crate) struct Standpoint {
     /// Large files that were not read again, because they are unchanged.
     #[serde(skip)]
     pub(crate) unread: Vec<HostPath>,
+    /// The holder of the lock, if a run is going on.
+    #[serde(skip)]
+    pub(crate) run: Option<Holder>,
 }
 
 /// The depth of an inspection.
@@ -147,12 +151,17 @@ pub(crate) enum HostState {
     Interrupted,
     /// Derived state could not be rebuilt, or the automatic resume has given up.
     Failed,
+    /// A run is changing the host, or a command that it left.
+    Running,
 }
 
 impl Standpoint {
     /// Summarizes the state of the host.
     #[must_use]
     pub(crate) fn state(&self) -> HostState {
+        if self.run.is_some() {
+            return HostState::Running;
+        }
         let has_failed = !self.stale.is_empty() || self.resumption == Some(Resumption::GaveUp);
         let Some(applied) = &self.applied else {
             return if has_failed { HostState::Failed } else { HostState::Nothing };
@@ -235,8 +244,10 @@ pub(crate) fn inspect(
         && *last.waits_since() == BootId::current(host)?
         && all_in_sync(host, &plan.before_reboot)?;
     let (earlier, unread) = (open.len(), host.unread_files());
-    // It only saves time: a full disk is no reason to fail.
-    let _ = host.save_cached_files();
+    // It only saves time, so a run that holds the lock or a full disk is no reason to fail.
+    if let Ok(_lock) = host.lock(&state::lock()) {
+        let _ = host.save_cached_files();
+    }
     Ok(Standpoint {
         applied,
         judged,
@@ -249,6 +260,7 @@ pub(crate) fn inspect(
         lines: commands,
         resumption,
         unread,
+        run: None,
     })
 }
 

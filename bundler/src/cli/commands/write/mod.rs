@@ -14,6 +14,7 @@ use vgpu_manifest::{Digest, PartSize};
 use self::contents::{Note, file_name, notes, signers, small_files};
 use self::copy::Copy;
 use super::Context;
+use crate::bounded::{self, MAX_KEYS};
 use crate::cli::options::{ProjectArgs, SignerArgs, TrustArgs, part_size};
 use crate::stick::{
     self, Found, FromMedium, Linkage, Machine, Medium, Piece, Program, Replace, Room,
@@ -149,7 +150,8 @@ impl Args {
         let lies_there = || Some(&beside).filter(|path| path.exists() && !self.signer.is_given());
         let lying_there = self.installer_signature.as_ref().or_else(lies_there);
         let program = if let Some(beside) = lying_there {
-            let armor = fs::read(beside).with_context(|| format!("cannot read `{beside}`"))?;
+            let armor = bounded::read(beside, MAX_KEYS)
+                .with_context(|| format!("cannot read `{beside}`"))?;
             Program::signed(path, file, (beside, &armor), policy)
                 .hint("name your key with `--key` or `--agent` to sign it again")?
         } else {

@@ -1,7 +1,6 @@
 //! The credentials from `podman login` and `docker login`.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 
 use anyhow::anyhow;
@@ -10,6 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::bounded;
 use crate::net::Authorization;
 use crate::types::image::Registry;
 
@@ -104,10 +104,7 @@ impl Places {
 }
 
 fn read(path: &Utf8Path) -> io::Result<Zeroizing<String>> {
-    if fs::metadata(path)?.len() > MAX_LEN {
-        return Err(io::Error::other("it is too long"));
-    }
-    fs::read_to_string(path).map(Zeroizing::new)
+    bounded::read_text(path, MAX_LEN).map(Zeroizing::new)
 }
 
 /// Returns the names of a registry in such files.
@@ -129,6 +126,8 @@ fn decode(auth: &str) -> Option<Credentials> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn places(files: &[(&str, &str)]) -> (tempfile::TempDir, Places) {
