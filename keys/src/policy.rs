@@ -17,6 +17,7 @@ const MAX_LEN: usize = 256 * 1024;
 /// ```toml
 /// version = 1
 /// threshold = 2
+/// policy-threshold = 2
 /// channels = ["stable"]
 /// signers = '''
 /// alice namespaces="vgpu-bundle,vgpu-policy" ssh-ed25519 AAAAC3Nz…
@@ -26,11 +27,14 @@ const MAX_LEN: usize = 256 * 1024;
 /// '''
 /// ```
 ///
-/// Every field is required, and no other is allowed. A key in both lists is revoked.
+/// `policy-threshold`, the number of principals that must sign the next policy, can be omitted and is
+/// then `threshold`. Every other field is required, and no other is allowed. A key in both lists is
+/// revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     version: u64,
     threshold: NonZeroUsize,
+    policy_threshold: Option<NonZeroUsize>,
     channels: BTreeSet<Channel>,
     signers: AllowedSigners,
     revoked: RevokedKeys,
@@ -79,10 +83,11 @@ pub enum PolicyError {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Document {
     version: u64,
     threshold: NonZeroUsize,
+    policy_threshold: Option<NonZeroUsize>,
     channels: BTreeSet<Channel>,
     signers: String,
     revoked: String,
@@ -102,7 +107,8 @@ impl Policy {
         revoked: RevokedKeys,
     ) -> Result<Self, PolicyError> {
         let channels = BTreeSet::from_iter(channels);
-        let policy = Self { version, threshold, channels, signers, revoked };
+        let policy_threshold = None;
+        let policy = Self { version, threshold, policy_threshold, channels, signers, revoked };
         if version == 0 || i64::try_from(version).is_err() {
             return Err(PolicyError::Version);
         }
@@ -127,8 +133,14 @@ impl Policy {
             let line = 1 + before.matches('\n').count();
             PolicyError::Document { line, message: show_message(error.message()) }
         })?;
-        let Document { version, threshold, channels, signers, revoked } = document;
-        Self::new(version, threshold, channels, signers.parse()?, revoked.parse()?)
+        let Document { version, threshold, policy_threshold, channels, signers, revoked } =
+            document;
+        let policy = Self::new(version, threshold, channels, signers.parse()?, revoked.parse()?)?;
+        Ok(policy.with_policy_threshold(policy_threshold))
+    }
+
+    pub(crate) fn with_policy_threshold(self, policy_threshold: Option<NonZeroUsize>) -> Self {
+        Self { policy_threshold, ..self }
     }
 
     /// Returns the version. Only the policy with the next version replaces this one.
@@ -141,6 +153,25 @@ impl Policy {
     #[must_use]
     pub fn threshold(&self) -> NonZeroUsize {
         self.threshold
+    }
+
+    /// Returns the number of principals that must sign for `role`.
+    #[must_use]
+    pub fn threshold_for(&self, role: Role) -> NonZeroUsize {
+        let own = self.policy_threshold.filter(|_| role == Role::Policy);
+        own.unwrap_or(self.threshold)
+    }
+
+    /// Returns the threshold for policies, if the document has one.
+    pub(crate) fn own_policy_threshold(&self) -> Option<NonZeroUsize> {
+        self.policy_threshold
+    }
+
+    /// Checks whether enough principals can sign the next policy. If not, only the host's own
+    /// administrator can replace this one.
+    #[must_use]
+    pub fn can_be_succeeded(&self) -> bool {
+        self.eligible(Role::Policy).len() >= self.threshold_for(Role::Policy).get()
     }
 
     /// Returns the channels of accepted bundles; never empty.
@@ -178,6 +209,9 @@ impl fmt::Display for Policy {
             self.channels.iter().map(|name| format!("\"{name}\"")).collect();
         writeln!(f, "version = {}", self.version)?;
         writeln!(f, "threshold = {}", self.threshold)?;
+        if let Some(threshold) = self.policy_threshold {
+            writeln!(f, "policy-threshold = {threshold}")?;
+        }
         writeln!(f, "channels = [{}]", channels.join(", "))?;
         // Neither text can contain an apostrophe, so a literal string is safe.
         writeln!(f, "signers = '''\n{}'''", self.signers)?;
@@ -227,6 +261,20 @@ mod tests {
         assert!(policy.channels().iter().map(Channel::as_str).eq(["pve-8", "stable"]));
         assert_eq!(policy.allowed_signers().iter().count(), 4);
         assert!(policy.revoked_keys().contains(&key(9)));
+    }
+
+    #[test]
+    fn policies_can_have_a_threshold_of_their_own() {
+        let text = document(1, &[]).replace("channels", "policy-threshold = 2\nchannels");
+        let policy = Policy::parse(text.as_bytes()).unwrap();
+        assert_eq!(policy.to_string(), text);
+        let threshold = |role| policy.threshold_for(role).get();
+        assert_eq!(Role::ALL.map(threshold), [1, 1, 2, 1]);
+        assert!(!policy.can_be_succeeded(), "only alice may sign policies");
+        let policy = Policy::parse(document(1, &[]).as_bytes()).unwrap();
+        assert!(policy.can_be_succeeded());
+        let policy = Policy::parse(document(1, &[key(1)]).as_bytes()).unwrap();
+        assert!(!policy.can_be_succeeded(), "her key is revoked");
     }
 
     #[test]
