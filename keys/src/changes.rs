@@ -26,7 +26,8 @@ impl Policy {
         for role in [Role::Bundle, Role::Policy] {
             let [was, is] = [before, self].map(|policy| policy.threshold_for(role));
             if was != is {
-                lines.push(format!("require {is} signatures for {role} instead of {was}"));
+                let s = if is.get() == 1 { "" } else { "s" };
+                lines.push(format!("require {is} signature{s} for {role} instead of {was}"));
             }
         }
         for channel in self.channels().difference(before.channels()) {

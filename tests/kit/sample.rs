@@ -20,7 +20,8 @@ pub const CREATED: u64 = 1_700_000_000;
 /// A folder with keys, the sources of items, and the bundles made of them.
 ///
 /// The keys are the files `alice`, `alice-2`, `bob`, `reporter` and `revoked` of [`Sample::keys`].
-/// The first two belong to one principal; `reporter` may sign reports only.
+/// The first two belong to one principal; `reporter` may sign reports only; `alice`, `bob` and `revoked`
+/// may sign policies, too.
 #[derive(Debug)]
 pub struct Sample {
     folder: TempDir,
@@ -81,11 +82,11 @@ impl Sample {
             Ok(format!("{who} namespaces=\"{role}\" {}\n", self.key(key)?.public_key()))
         };
         Ok([
-            line("alice", "vgpu-bundle", "alice")?,
+            line("alice", "vgpu-bundle,vgpu-policy", "alice")?,
             line("alice", "vgpu-bundle", "alice-2")?,
-            line("bob", "vgpu-bundle", "bob")?,
+            line("bob", "vgpu-bundle,vgpu-policy", "bob")?,
             line("reporter", "vgpu-report", "reporter")?,
-            line("old", "vgpu-bundle", "revoked")?,
+            line("old", "vgpu-bundle,vgpu-policy", "revoked")?,
         ]
         .concat())
     }
