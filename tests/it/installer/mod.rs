@@ -2,6 +2,7 @@
 
 mod apply;
 mod fixture;
+mod policies;
 mod remove;
 mod report;
 mod reviewed;
