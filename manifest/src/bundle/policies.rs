@@ -62,6 +62,12 @@ pub(super) fn check_policies(
 }
 
 impl Bundle<Unverified> {
+    /// Checks whether the bundle claims to have signed policies, for a hint.
+    #[must_use]
+    pub fn claims_policies(&self) -> bool {
+        self.state.policies.is_some()
+    }
+
     /// Returns the policies in the bundle that replace `policy`, the oldest first.
     ///
     /// The last of them, if any, is the one to [`verify`](Self::verify) the bundle with.

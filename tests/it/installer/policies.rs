@@ -130,6 +130,13 @@ fn a_host_that_cannot_be_re_keyed_says_how_to_go_on() {
     ];
     site.run(&["verify", &bundle]).expect(3).says(&words);
     site.run(&["apply", "--yes", &bundle]).expect(3).says(&words);
+    // A change on the host itself takes the number of a signed policy, which is then skipped.
+    site.trust(&key(9), "erin", &["--namespaces", ROLES]).expect(0);
+    let two = signed(&document(2, "", &[("alice", alice), ("bob", bob)], &[]), &[alice]);
+    let skipped = site.bundle(&Spec::small(3, "three").bringing(&two), &[bob]);
+    site.run(&["verify", &skipped]).expect(3).says(&["not newer than policy 2 of this host"]);
+    fs::remove_dir_all(site.path("root/etc/vgpu-offline")).unwrap();
+    site.trust(alice, "alice", &[]).expect(0);
     // The way out makes version 2 of this host, and the bundle brings the third.
     site.trust(bob, "bob", &["--namespaces", ROLES]).expect(0);
     let list = site.run(&["trust", "list"]).expect(0);

@@ -25,8 +25,17 @@ impl BundleArg {
     pub(super) fn open(&self, look: &dyn Look) -> anyhow::Result<(Policy, Bundle<Verified>)> {
         let policy = trust::require(look)?;
         let bundle = Bundle::open(&self.path)?;
-        let policy = bundle.successors(&policy)?.pop().map_or(policy, |last| last.policy);
+        let newer = bundle.successors(&policy)?.pop();
+        let is_skipped = newer.is_none() && bundle.claims_policies();
+        let policy = newer.map_or(policy, |last| last.policy);
         match bundle.verify(&policy) {
+            // After a change on the host itself, its versions differ from those of other hosts.
+            Err(error @ VerifyError::Distrusted(_)) if is_skipped => Err(error).hint(format!(
+                "the policies in the bundle are not newer than policy {} of this host; if that was \
+                    changed on this host (`trust.log`), get the next signed policy, or run \
+                    `vgpu-installer trust add`",
+                policy.version()
+            )),
             Err(error @ VerifyError::Distrusted(_)) => Err(error).hint(TRUSTED_KEYS),
             verified => Ok((policy, verified?)),
         }
