@@ -6,8 +6,7 @@ use ed25519_dalek::VerifyingKey;
 use sha2::{Digest, Sha256};
 
 use crate::names::serde_as_text;
-use crate::security_key::{Application, SK_ED25519, algorithm};
-use crate::signature::Proof;
+use crate::security_key::{Application, Assertion, SK_ED25519};
 use crate::wire::{Malformed, Reader, put_string, show};
 
 /// The algorithm of keys in files, and of their signatures.
@@ -90,7 +89,7 @@ impl PublicKey {
 
     /// Returns the type of the key and of its signatures.
     pub(crate) fn algorithm(&self) -> &'static str {
-        algorithm(self.application.as_ref())
+        if self.is_on_security_key() { SK_ED25519 } else { ED25519 }
     }
 
     /// Parses the binary form: the type and the 32 bytes, each as a string (RFC 8709), and for a key
@@ -127,14 +126,20 @@ impl PublicKey {
         Fingerprint(Sha256::digest(self.to_wire()).into())
     }
 
-    /// Checks whether `proof` for `message` was made with this key. Malleable ones are refused.
-    pub(crate) fn holds(&self, message: &[u8], proof: &Proof) -> bool {
+    /// Checks whether `signature` was made with this key for `message`, with the assertion of a
+    /// security key if it is on one. Malleable signatures are refused.
+    pub(crate) fn holds(
+        &self,
+        message: &[u8],
+        signature: &[u8; 64],
+        assertion: Option<Assertion>,
+    ) -> bool {
         let holds = |bytes: &[u8]| {
-            let signature = ed25519_dalek::Signature::from_bytes(&proof.bytes);
+            let signature = ed25519_dalek::Signature::from_bytes(signature);
             VerifyingKey::from_bytes(&self.point)
                 .is_ok_and(|key| key.verify_strict(bytes, &signature).is_ok())
         };
-        match (&self.application, proof.assertion) {
+        match (&self.application, assertion) {
             (None, None) => holds(message),
             (Some(application), Some(it)) => holds(&it.signed_data(application, message)),
             // The same 32 bytes are another key with the other type.

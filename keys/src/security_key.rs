@@ -95,11 +95,6 @@ impl Assertion {
     }
 }
 
-/// The type of a key and of its signatures.
-pub(crate) fn algorithm(application: Option<&Application>) -> &'static str {
-    if application.is_some() { SK_ED25519 } else { crate::public_key::ED25519 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -137,7 +137,8 @@ impl Signature {
         if self.role != role {
             return Err(SignatureError::WrongRole { expected: role, found: self.role });
         }
-        if self.key.holds(&to_be_signed(role, message), &self.proof) {
+        let Proof { bytes, assertion } = &self.proof;
+        if self.key.holds(&to_be_signed(role, message), bytes, *assertion) {
             Ok(())
         } else {
             Err(SignatureError::Invalid)

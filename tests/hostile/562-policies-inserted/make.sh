@@ -1,4 +1,4 @@
-# A member with good policies is inserted that nobody who signed the bundle knows of.
+# A member with good policies, which the signed list does not have, is inserted.
 . "${0%/*}/../lib.sh"
 
 unpack

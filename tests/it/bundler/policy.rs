@@ -110,7 +110,7 @@ fn policies_are_written_signed_and_carried() {
 }
 
 #[test]
-fn a_policy_that_nobody_could_replace_is_a_warning() {
+fn too_few_signers_of_policies_are_a_warning() {
     let sandbox = ready();
     let only = ["--policy-threshold", "3", "--output", "three.toml"];
     let ran = sandbox.ok(&[&["policy", "init"][..], &only].concat());
