@@ -113,14 +113,11 @@ impl SignedPolicy {
     pub fn parse(text: &[u8]) -> Result<Self, SignedPoliciesError> {
         let mut rest = text;
         let policy = Self::take(&mut rest, &mut 1)?;
-        match rest {
-            [] => Ok(policy),
-            _ => {
-                let before = policy.version;
-                let found = Self::take(&mut rest, &mut 1)?.version;
-                Err(SignedPoliciesError::Order { before, found })
-            }
+        if rest.is_empty() {
+            return Ok(policy);
         }
+        let (before, found) = (policy.version, Self::take(&mut rest, &mut 1)?.version);
+        Err(SignedPoliciesError::Order { before, found })
     }
 
     /// Returns the version, by the first line.
@@ -222,7 +219,7 @@ fn take_lines<'t>(rest: &mut &'t [u8], mut wanted: impl FnMut(&[u8]) -> bool) ->
 }
 
 fn lines(text: &[u8]) -> usize {
-    text.iter().filter(|&&byte| byte == b'\n').count()
+    text.split(|&byte| byte == b'\n').count() - 1
 }
 
 /// Returns the version in the first line of a document, without parsing the rest.

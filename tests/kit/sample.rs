@@ -10,8 +10,8 @@ use serde_json::json;
 use tempfile::TempDir;
 use vgpu_keys::{KeyFile, Policy, Signer};
 use vgpu_manifest::{
-    CHUNK, FORMAT, Item, ItemFields, ItemMode, Kind, Manifest, Measure, Origin, ProgramVersion,
-    Source, Target, write_bundle,
+    CHUNK, FORMAT, Item, ItemFields, ItemMode, Kind, Manifest, Measure, Origin, POLICIES,
+    PoliciesRecord, ProgramVersion, Source, Target, write_bundle,
 };
 
 /// The creation time of the sample bundles, in seconds since 1970.
@@ -132,7 +132,10 @@ impl Sample {
             mode: part.mode,
             sha256: measured.sha256,
             chunks: measured.chunks,
-            kind: Kind::Plain,
+            kind: match part.name.as_str() {
+                POLICIES => Kind::Policies(PoliciesRecord {}),
+                _ => Kind::Plain,
+            },
             origin: Origin::File,
         })?)
     }

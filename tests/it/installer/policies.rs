@@ -67,7 +67,7 @@ fn a_bundle_brings_the_policy_that_trusts_its_signer_and_a_revert_keeps_it() {
                 "  trust bob with SHA256:",
                 "policy 3, signed by bob:",
                 &format!("  revoke {} of alice", alice.public_key().fingerprint()),
-                "`apply` takes it before anything else",
+                "`apply` takes policy 3 before anything else",
             ]);
         }
     }

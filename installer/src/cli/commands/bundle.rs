@@ -51,8 +51,11 @@ impl BundleArg {
         let policy = trust::require(look)?;
         let successors = self.successors(&policy)?;
         tell(&policy, &successors, ui);
-        if !successors.is_empty() {
-            ui.say("`apply` takes it before anything else; the bundle is judged by it");
+        if let Some(Successor { policy, .. }) = successors.last() {
+            let version = policy.version();
+            ui.say(format_args!(
+                "`apply` takes policy {version} before anything else; the bundle is judged by it"
+            ));
         }
         Ok(())
     }

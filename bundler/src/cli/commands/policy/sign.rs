@@ -41,20 +41,20 @@ impl Sign {
         let path = &self.policy;
         let what = || format!("cannot sign the policy `{path}`");
         let text = read_text(path).with_context(what)?;
-        let mut signed = SignedPolicy::parse(&text).with_context(what)?;
-        let policy = vgpu_keys::Policy::parse(signed.document()).with_context(what)?;
-        for signature in signed.signatures() {
-            signature.verify(Role::Policy, signed.document()).with_context(what)?;
+        let mut draft = SignedPolicy::parse(&text).with_context(what)?;
+        let policy = vgpu_keys::Policy::parse(draft.document()).with_context(what)?;
+        for signature in draft.signatures() {
+            signature.verify(Role::Policy, draft.document()).with_context(what)?;
         }
         let signer = self.signer.resolve(&context.ui)?;
-        signed.check_unsigned_by(signer.public_key()).with_context(what)?;
-        let signature = signer.sign(Role::Policy, signed.document()).with_context(what)?;
-        signed.add(signature).with_context(what)?;
-        trust::put(path, &signed.to_bytes(), 0o644)
+        draft.check_unsigned_by(signer.public_key()).with_context(what)?;
+        let signature = signer.sign(Role::Policy, draft.document()).with_context(what)?;
+        draft.add(signature).with_context(what)?;
+        trust::put(path, &draft.to_bytes(), 0o644)
             .with_context(|| format!("cannot write `{path}`"))?;
 
         let signed_by = signer.public_key().fingerprint();
-        let own_signers = consent(&policy, &signed);
+        let own_signers = consent(&policy, &draft);
         let version = policy.version();
         context.ui.note(format_args!("policy {version} is signed by {signed_by}"));
         context.ui.note(format_args!("its own signers: {own_signers}"));
