@@ -3,11 +3,12 @@
 //! Digests recorded in the cache are not trusted: every byte is read and hashed again, and the
 //! archive is written a second time.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use vgpu_keys::Signer;
+use vgpu_keys::{MessageDigest, PublicKey, Role, SignError, Signature, Signer};
 use vgpu_manifest::ui::{Exit, Explain};
 use vgpu_manifest::{PIECE, Target, WriteError, write_bundle};
 
@@ -72,6 +73,40 @@ pub(crate) fn recheck(
     match first_difference(ours, theirs)? {
         None => Ok(()),
         Some(offset) => Err(RecheckError::Differs { offset, member: manifest.member_at(offset)? }),
+    }
+}
+
+/// A signer that repeats its last signature for the same bytes.
+///
+/// A security key counts its signatures, so that two of them differ, and has to be touched for each.
+/// The second build is about all other bytes.
+pub(crate) struct Repeating {
+    signer: Box<dyn Signer>,
+    last: RefCell<Option<(Role, MessageDigest, Signature)>>,
+}
+
+impl Repeating {
+    pub(crate) fn new(signer: Box<dyn Signer>) -> Self {
+        Self { signer, last: RefCell::new(None) }
+    }
+}
+
+impl Signer for Repeating {
+    fn public_key(&self) -> &PublicKey {
+        self.signer.public_key()
+    }
+
+    fn sign_digest(&self, role: Role, message: &MessageDigest) -> Result<Signature, SignError> {
+        let mut last = self.last.borrow_mut();
+        if let Some((for_role, of, signature)) = &*last
+            && (*for_role, of) == (role, message)
+            && self.public_key().is_on_security_key()
+        {
+            return Ok(signature.clone());
+        }
+        let signature = self.signer.sign_digest(role, message)?;
+        *last = Some((role, *message, signature.clone()));
+        Ok(signature)
     }
 }
 

@@ -12,7 +12,7 @@ use vgpu_manifest::{CatalogRecord, Digest, ItemName, Kind, parallel};
 use crate::apt::{AptError, Expansion, Renewal, expand};
 use crate::items::source::Sources;
 use crate::items::unlock::{self, Making};
-use crate::items::{driver, headers, image};
+use crate::items::{driver, headers, image, policies};
 use crate::lock::{Lock, LockedItem};
 use crate::pack;
 use crate::recipe::{Entry, Recipe};
@@ -77,6 +77,7 @@ pub(crate) fn relock(
     let mut builds = unlock::records(making, &mut pinned)?;
     headers::records(sources, &entries, &mut pinned, previous)?;
     image::records(sources, &entries, &mut pinned, previous)?;
+    policies::records(sources.fetcher.cache, &entries, &mut pinned)?;
     let items = entries.iter().zip(pinned).map(|(entry, pin)| {
         let build = builds.remove(&entry.name);
         LockedItem::new(entry.clone(), pin, build)

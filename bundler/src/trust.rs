@@ -116,11 +116,11 @@ pub(crate) fn add(path: &Utf8Path, signer: AllowedSigner) -> Result<(), TrustErr
 }
 
 /// Replaces the file at `path` atomically by `bytes`.
-fn put(path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+pub(crate) fn put(path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let folder = create_parent(path)?;
     let mut builder = tempfile::Builder::new();
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
-    let mut file = builder.prefix(".allowed_signers-").tempfile_in(&folder)?;
+    let mut file = builder.prefix(".vgpu-").tempfile_in(&folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;

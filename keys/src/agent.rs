@@ -3,7 +3,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::signature::raw_signature;
+use crate::signature::Proof;
 use crate::wire::{Malformed, Reader, put_string};
 use crate::{
     Fingerprint, MessageDigest, PublicKey, Role, SignError, Signature, SignatureError, Signer,
@@ -18,7 +18,7 @@ pub struct Agent {
     socket: PathBuf,
 }
 
-/// An Ed25519 key in an ssh-agent.
+/// An Ed25519 key in an ssh-agent, which may itself use a security key.
 #[derive(Debug, Clone)]
 pub struct AgentKey {
     agent: Agent,
@@ -39,8 +39,10 @@ pub enum AgentError {
     /// It does not have the key.
     #[error("the key {0} is not in the ssh-agent; add it with `ssh-add FILE`")]
     NoSuchKey(Fingerprint),
-    /// It refused: it is locked, or its user declined.
-    #[error("the ssh-agent refused: it is locked or its user declined")]
+    /// It refused: it is locked, its user declined, or a security key is missing or was not touched.
+    #[error(
+        "the ssh-agent refused: it is locked, its user declined, or its security key is missing or was not touched in time"
+    )]
     Refused,
     /// It sent a message that is too long.
     #[error("the ssh-agent sent a message of {0} bytes; the limit is {MAX_MESSAGE}")]
@@ -137,7 +139,7 @@ impl AgentKey {
         &self.comment
     }
 
-    fn sign_bytes(&self, bytes: &[u8]) -> Result<[u8; 64], AgentError> {
+    fn sign_bytes(&self, bytes: &[u8]) -> Result<Proof, AgentError> {
         let mut body = Vec::new();
         put_string(&mut body, &self.public.to_wire());
         put_string(&mut body, bytes);
@@ -147,7 +149,7 @@ impl AgentKey {
         let mut fields = Reader::new(&answer);
         let signature = fields.string()?;
         fields.end()?;
-        Ok(raw_signature(signature)?)
+        Ok(Proof::from_wire(signature, &self.public)?)
     }
 }
 

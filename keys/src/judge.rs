@@ -129,7 +129,7 @@ impl Policy {
             }
         }
 
-        let threshold = self.threshold();
+        let threshold = self.threshold_for(role);
         if principals.len() >= threshold.get() {
             Ok(Trusted { principals, keys, uncounted })
         } else {

@@ -9,8 +9,9 @@ use zeroize::Zeroizing;
 use self::container::Container;
 use self::seal::Seal;
 use crate::armor::{self, ArmorError, Label};
+use crate::signature::Proof;
 use crate::wire::Malformed;
-use crate::{KeyError, MessageDigest, PublicKey, Role, SignError, Signature, Signer};
+use crate::{Fingerprint, KeyError, MessageDigest, PublicKey, Role, SignError, Signature, Signer};
 
 /// A private key in OpenSSH's file format (`PROTOCOL.key`), with or without a passphrase.
 ///
@@ -42,6 +43,11 @@ pub enum KeyFileError {
     /// It is a key of another type.
     #[error("the private key is not accepted")]
     Key(#[from] KeyError),
+    /// The private key is on a security key, and the file only says which one.
+    #[error(
+        "the private key is on a security key, which only an ssh-agent can use; run `ssh-add FILE`, and sign with `--agent {0}`"
+    )]
+    OnSecurityKey(Fingerprint),
     /// It is encrypted with another cipher than the default of `ssh-keygen`.
     #[error(
         "the private key is encrypted with `{0}`, and only aes256-ctr with bcrypt is supported; rewrite it with `ssh-keygen -p -Z aes256-ctr -f FILE`"
@@ -148,7 +154,9 @@ impl Signer for KeyFile {
     }
 
     fn sign_digest(&self, role: Role, message: &MessageDigest) -> Result<Signature, SignError> {
-        Signature::make(self.public, role, message, |bytes| Ok(self.secret.sign(bytes).to_bytes()))
+        Signature::make(self.public, role, message, |bytes| {
+            Ok(Proof { bytes: self.secret.sign(bytes).to_bytes(), assertion: None })
+        })
     }
 }
 

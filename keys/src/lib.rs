@@ -3,11 +3,14 @@
 //! All formats are those of OpenSSH, so that every decision of this crate can be repeated with
 //! `ssh-keygen` on a host that does not trust any tool of this project yet:
 //!
-//! * a [`Signature`] has the form of `ssh-keygen -Y sign`, with Ed25519 and SHA-512 only;
+//! * a [`Signature`] has the form of `ssh-keygen -Y sign`, with Ed25519 and SHA-512 only, by a key
+//!   in a file or on a FIDO2 security key;
 //! * [`Slots`] are the eight places for signatures in a bundle;
 //! * [`AllowedSigners`] and [`RevokedKeys`] are the files of `ssh-keygen -Y verify -f` and `-r`;
 //! * a [`Policy`] contains both and a threshold; [`Policy::judge`] is the only function that counts
 //!   signatures;
+//! * [`SignedPolicies`] travel in bundles and files; [`Policy::follow`] decides which of them replace
+//!   the policy of a host;
 //! * a [`Signer`] is a [`KeyFile`] or a key in an [`Agent`].
 //!
 //! No decision depends on the clock. A key is valid until it is revoked, even if its line in the
@@ -34,6 +37,8 @@
 mod agent;
 mod allowed_signers;
 mod armor;
+mod changes;
+mod draft;
 mod judge;
 #[cfg(feature = "sign")]
 mod key_file;
@@ -43,7 +48,9 @@ mod policy;
 mod public_key;
 mod revoked;
 mod role;
+mod security_key;
 mod signature;
+mod signed_policy;
 mod signer;
 mod signer_line;
 mod slots;
@@ -55,6 +62,7 @@ mod wire;
 pub use crate::agent::{Agent, AgentError, AgentKey};
 pub use crate::allowed_signers::{AllowedSigners, AllowedSignersError};
 pub use crate::armor::ArmorError;
+pub use crate::draft::{DraftError, PolicyDraft, Subject};
 pub use crate::judge::{Distrust, Trusted, Uncounted, WhyNot};
 #[cfg(feature = "sign")]
 pub use crate::key_file::{KeyFile, KeyFileError};
@@ -65,9 +73,10 @@ pub use crate::public_key::{Fingerprint, KeyError, ParseFingerprintError, Public
 pub use crate::revoked::{RevokedKeys, RevokedKeysError};
 pub use crate::role::{Role, UnknownNamespace};
 pub use crate::signature::{Signature, SignatureError};
+pub use crate::signed_policy::{MAX_POLICIES, SignedPolicies, SignedPoliciesError, SignedPolicy};
 pub use crate::signer::{SignError, Signer};
 pub use crate::signer_line::{AllowedSigner, SignerLineError};
 pub use crate::slots::{SLOT_COUNT, SLOT_LEN, SLOTS_LEN, Slots, SlotsError};
-pub use crate::succession::SuccessorError;
+pub use crate::succession::{FollowError, Successor, SuccessorError};
 pub use crate::validity::{ParseValidityTimeError, ValidityTime};
 pub use crate::wire::Malformed;

@@ -17,6 +17,7 @@ const MAX_LEN: usize = 256 * 1024;
 /// ```toml
 /// version = 1
 /// threshold = 2
+/// policy-threshold = 2
 /// channels = ["stable"]
 /// signers = '''
 /// alice namespaces="vgpu-bundle,vgpu-policy" ssh-ed25519 AAAAC3Nz…
@@ -26,11 +27,15 @@ const MAX_LEN: usize = 256 * 1024;
 /// '''
 /// ```
 ///
-/// Every field is required, and no other is allowed. A key in both lists is revoked.
+/// `policy-threshold`, the number of principals that must sign the next policy, can be omitted and is
+/// then `threshold`. Every other field is required, and no other is allowed. A key in both lists is
+/// revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     version: u64,
     threshold: NonZeroUsize,
+    /// The number of principals that must sign the next policy, if it differs.
+    next_threshold: Option<NonZeroUsize>,
     channels: BTreeSet<Channel>,
     signers: AllowedSigners,
     revoked: RevokedKeys,
@@ -79,10 +84,11 @@ pub enum PolicyError {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Document {
     version: u64,
     threshold: NonZeroUsize,
+    policy_threshold: Option<NonZeroUsize>,
     channels: BTreeSet<Channel>,
     signers: String,
     revoked: String,
@@ -102,7 +108,8 @@ impl Policy {
         revoked: RevokedKeys,
     ) -> Result<Self, PolicyError> {
         let channels = BTreeSet::from_iter(channels);
-        let policy = Self { version, threshold, channels, signers, revoked };
+        let next_threshold = None;
+        let policy = Self { version, threshold, next_threshold, channels, signers, revoked };
         if version == 0 || i64::try_from(version).is_err() {
             return Err(PolicyError::Version);
         }
@@ -127,8 +134,14 @@ impl Policy {
             let line = 1 + before.matches('\n').count();
             PolicyError::Document { line, message: show_message(error.message()) }
         })?;
-        let Document { version, threshold, channels, signers, revoked } = document;
-        Self::new(version, threshold, channels, signers.parse()?, revoked.parse()?)
+        let Document { version, threshold, policy_threshold, channels, signers, revoked } =
+            document;
+        let policy = Self::new(version, threshold, channels, signers.parse()?, revoked.parse()?)?;
+        Ok(policy.with_policy_threshold(policy_threshold))
+    }
+
+    pub(crate) fn with_policy_threshold(self, next_threshold: Option<NonZeroUsize>) -> Self {
+        Self { next_threshold, ..self }
     }
 
     /// Returns the version. Only the policy with the next version replaces this one.
@@ -141,6 +154,25 @@ impl Policy {
     #[must_use]
     pub fn threshold(&self) -> NonZeroUsize {
         self.threshold
+    }
+
+    /// Returns the number of principals that must sign for `role`.
+    #[must_use]
+    pub fn threshold_for(&self, role: Role) -> NonZeroUsize {
+        let own = self.next_threshold.filter(|_| role == Role::Policy);
+        own.unwrap_or(self.threshold)
+    }
+
+    /// Returns the threshold for policies, if the document has one.
+    pub(crate) fn own_policy_threshold(&self) -> Option<NonZeroUsize> {
+        self.next_threshold
+    }
+
+    /// Checks whether enough principals can sign the next policy. If not, only the host's own
+    /// administrator can replace this one.
+    #[must_use]
+    pub fn can_be_succeeded(&self) -> bool {
+        self.eligible(Role::Policy).len() >= self.threshold_for(Role::Policy).get()
     }
 
     /// Returns the channels of accepted bundles; never empty.
@@ -178,6 +210,9 @@ impl fmt::Display for Policy {
             self.channels.iter().map(|name| format!("\"{name}\"")).collect();
         writeln!(f, "version = {}", self.version)?;
         writeln!(f, "threshold = {}", self.threshold)?;
+        if let Some(threshold) = self.next_threshold {
+            writeln!(f, "policy-threshold = {threshold}")?;
+        }
         writeln!(f, "channels = [{}]", channels.join(", "))?;
         // Neither text can contain an apostrophe, so a literal string is safe.
         writeln!(f, "signers = '''\n{}'''", self.signers)?;
@@ -192,110 +227,4 @@ fn show_message(message: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{KeyFile, PublicKey, Signer};
-
-    fn key(seed: u8) -> PublicKey {
-        *KeyFile::from_seed(&[seed; 32], "").unwrap().public_key()
-    }
-
-    /// Returns a policy: Alice, who has two keys, and Bob may sign bundles, and Carol only reports.
-    fn document(threshold: usize, revoked: &[PublicKey]) -> String {
-        let revoked: RevokedKeys = revoked.iter().copied().collect();
-        format!(
-            "version = 7\nthreshold = {threshold}\nchannels = [\"pve-8\", \"stable\"]\n\
-             signers = '''\n\
-             alice namespaces=\"vgpu-bundle,vgpu-policy\" {}\n\
-             alice namespaces=\"vgpu-bundle\" {}\n\
-             bob namespaces=\"vgpu-bundle\" {}\n\
-             carol namespaces=\"vgpu-report\" {}\n\
-             '''\nrevoked = '''\n{revoked}'''\n",
-            key(1),
-            key(2),
-            key(3),
-            key(4),
-        )
-    }
-
-    #[test]
-    fn a_document_is_read_and_written_the_same() {
-        let text = document(2, &[key(9)]);
-        let policy = Policy::parse(text.as_bytes()).unwrap();
-        assert_eq!(policy.to_string(), text);
-        assert_eq!((policy.version(), policy.threshold().get()), (7, 2));
-        assert!(policy.channels().iter().map(Channel::as_str).eq(["pve-8", "stable"]));
-        assert_eq!(policy.allowed_signers().iter().count(), 4);
-        assert!(policy.revoked_keys().contains(&key(9)));
-    }
-
-    #[test]
-    fn other_spellings_of_the_document_mean_the_same() {
-        let text = document(1, &[]);
-        let spelled = text
-            .replace("'''", "\"\"\"")
-            .replace("namespaces=\"", "namespaces=\\\"")
-            .replace("\" ssh", "\\\" ssh")
-            .replace("threshold = 1", "# a comment\nthreshold = 0x1");
-        assert_ne!(spelled, text);
-        let policy = Policy::parse(spelled.as_bytes()).unwrap();
-        assert_eq!(policy.to_string(), text);
-    }
-
-    #[test]
-    fn the_threshold_is_one_that_principals_with_good_keys_can_reach() {
-        let parse = |threshold, revoked: &[PublicKey]| {
-            Policy::parse(document(threshold, revoked).as_bytes()).map(|policy| policy.threshold())
-        };
-        let cannot = |threshold, eligible| {
-            let threshold = NonZeroUsize::new(threshold).unwrap();
-            Err(PolicyError::Threshold { threshold, eligible })
-        };
-        assert!(parse(2, &[]).is_ok());
-        assert_eq!(parse(3, &[]), cannot(3, 2), "two keys of alice are one principal");
-        assert!(parse(2, &[key(1)]).is_ok(), "alice has another key");
-        assert_eq!(parse(2, &[key(1), key(2)]), cannot(2, 1));
-        assert_eq!(parse(1, &[key(1), key(2), key(3)]), cannot(1, 0));
-    }
-
-    #[test]
-    fn every_fault_has_its_own_message() {
-        let says = |from: &str, to: &str, words: &[&str]| {
-            let text = document(1, &[]).replacen(from, to, 1);
-            assert_ne!(text, document(1, &[]), "{from:?} is not there");
-            let error = Policy::parse(text.as_bytes()).unwrap_err();
-            let mut said = error.to_string();
-            let mut cause: &dyn std::error::Error = &error;
-            while let Some(next) = cause.source() {
-                said = format!("{said}: {next}");
-                cause = next;
-            }
-            for word in words {
-                assert!(said.contains(word), "{said:?} lacks {word:?}");
-            }
-        };
-        says("version = 7", "version = 0", &["version", "from 1"]);
-        says("version = 7", "version = -1", &["line 1 of the policy"]);
-        says("version = 7", "version = 9223372036854775808", &["version", "from 1"]);
-        says("version = 7\n", "", &["missing field `version`"]);
-        says("version = 7", "version = 7\nversion = 8", &["line 2 of the policy", "duplicate"]);
-        says("version = 7", "format = 1\nversion = 7", &["unknown field `format`", "line 1"]);
-        says("threshold = 1", "threshold = 0", &["line 2 of the policy"]);
-        says("[\"pve-8\", \"stable\"]", "[]", &["no channel"]);
-        says("\"stable\"", "\"Sta\\u001bble\"", &["line 3", "not a channel"]);
-        says("carol", "carol,dave", &["signers", "line 4", "patterns"]);
-        says("carol namespaces=\"vgpu-report\" ", "carol ", &["line 4", "may sign"]);
-        says("revoked = '''\n", "revoked = '''\nnonsense\n", &["revoked keys", "line 1"]);
-        says("revoked = '''\n'''", "", &["missing field `revoked`"]);
-
-        assert_eq!(Policy::parse(b"\xff"), Err(PolicyError::NotText));
-        assert_eq!(Policy::parse(&vec![b'#'; MAX_LEN + 1]), Err(PolicyError::TooLong));
-    }
-
-    #[test]
-    fn control_characters_are_escaped_in_errors() {
-        let text = document(1, &[]).replace("version", "\"\\u001b[2Jversion\"");
-        let error = Policy::parse(text.as_bytes()).unwrap_err().to_string();
-        assert!(error.contains("unknown field") && !error.contains('\x1b'), "{error:?}");
-    }
-}
+mod tests;

@@ -6,17 +6,22 @@ use ed25519_dalek::VerifyingKey;
 use sha2::{Digest, Sha256};
 
 use crate::names::serde_as_text;
+use crate::security_key::{Application, Assertion, SK_ED25519};
 use crate::wire::{Malformed, Reader, put_string, show};
 
-/// The only accepted algorithm, for keys and signatures.
+/// The algorithm of keys in files, and of their signatures.
 pub(crate) const ED25519: &str = "ssh-ed25519";
 
-/// An `ssh-ed25519` public key.
+/// An Ed25519 public key: `ssh-ed25519`, or `sk-ssh-ed25519@openssh.com` on a FIDO2 security key.
 ///
 /// Its 32 bytes are the only canonical encoding of a point in the subgroup of prime order. Keys
 /// outside of this subgroup are refused because signatures for them can be forged.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PublicKey([u8; 32]);
+pub struct PublicKey {
+    point: [u8; 32],
+    /// The application of a key on a security key.
+    application: Option<Application>,
+}
 
 /// A value is not an accepted public key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,9 +29,17 @@ pub struct PublicKey([u8; 32]);
 pub enum KeyError {
     /// It is a key of another type, or not a key.
     #[error(
-        "key type `{0}` is not accepted, only ssh-ed25519; make a key with `ssh-keygen -t ed25519`"
+        "key type `{0}` is not accepted, only ssh-ed25519 and {SK_ED25519}; make a key with `ssh-keygen -t ed25519`, or with `-t ed25519-sk` on a security key"
     )]
     OtherType(String),
+    /// The type before the base64 differs from the one in it.
+    #[error("the type of the key is `{0}`, but its base64 contains a key of another type")]
+    TypesDiffer(&'static str),
+    /// The application of a key on a security key is not one of SSH.
+    #[error(
+        "the application of the security key must be `ssh:`, or `ssh:` and up to 60 printable characters"
+    )]
+    Application,
     /// The text after the type is not canonical base64.
     #[error("the base64 of the key is missing, damaged or not canonical")]
     Base64,
@@ -51,12 +64,12 @@ impl From<Malformed> for KeyError {
 }
 
 impl PublicKey {
-    /// Returns the key with these 32 bytes.
+    /// Returns the `ssh-ed25519` key with these 32 bytes.
     pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, KeyError> {
         let point = VerifyingKey::from_bytes(&bytes).map_err(|_| KeyError::NotAKey)?.to_edwards();
         // All points with a second encoding are outside of the subgroup, as a test confirms.
         if point.is_torsion_free() && !point.is_small_order() {
-            Ok(Self(bytes))
+            Ok(Self { point: bytes, application: None })
         } else {
             Err(KeyError::NotAKey)
         }
@@ -65,27 +78,45 @@ impl PublicKey {
     /// Returns the 32 bytes of the key.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
+        &self.point
     }
 
-    /// Parses the binary form: the type and the 32 bytes, each as a string (RFC 8709).
+    /// Checks whether the private key is on a security key, which signs only when it is touched.
+    #[must_use]
+    pub fn is_on_security_key(&self) -> bool {
+        self.application.is_some()
+    }
+
+    /// Returns the type of the key and of its signatures.
+    pub(crate) fn algorithm(&self) -> &'static str {
+        if self.is_on_security_key() { SK_ED25519 } else { ED25519 }
+    }
+
+    /// Parses the binary form: the type and the 32 bytes, each as a string (RFC 8709), and for a key
+    /// on a security key the application as a third one (`PROTOCOL.u2f`).
     pub fn from_wire(wire: &[u8]) -> Result<Self, KeyError> {
         let mut fields = Reader::new(wire);
         let algorithm = fields.string()?;
-        if algorithm != ED25519.as_bytes() {
+        let is_on_security_key = algorithm == SK_ED25519.as_bytes();
+        if !is_on_security_key && algorithm != ED25519.as_bytes() {
             return Err(KeyError::OtherType(show(algorithm)));
         }
         let bytes = fields.string()?;
+        let application = if is_on_security_key { Some(fields.string()?) } else { None };
         fields.end()?;
-        Self::from_bytes(bytes.try_into().map_err(|_| KeyError::NotAKey)?)
+        let key = Self::from_bytes(bytes.try_into().map_err(|_| KeyError::NotAKey)?)?;
+        Ok(Self { application: application.map(Application::parse).transpose()?, ..key })
     }
 
     /// Returns the binary form.
     #[must_use]
     pub fn to_wire(&self) -> Vec<u8> {
         let mut wire = Vec::with_capacity(51);
-        put_string(&mut wire, ED25519.as_bytes());
-        put_string(&mut wire, &self.0);
+        put_string(&mut wire, self.algorithm().as_bytes());
+        put_string(&mut wire, &self.point);
+        if let Some(application) = &self.application {
+            put_string(&mut wire, application.as_bytes());
+        }
         wire
     }
 
@@ -95,19 +126,32 @@ impl PublicKey {
         Fingerprint(Sha256::digest(self.to_wire()).into())
     }
 
-    /// Checks whether `signature` over `bytes` was made with this key. Malleable ones are refused.
-    pub(crate) fn holds(&self, bytes: &[u8], signature: &[u8; 64]) -> bool {
-        let signature = ed25519_dalek::Signature::from_bytes(signature);
-        VerifyingKey::from_bytes(&self.0)
-            .is_ok_and(|key| key.verify_strict(bytes, &signature).is_ok())
+    /// Checks whether `signature` was made with this key for `message`, with the assertion of a
+    /// security key if it is on one. Malleable signatures are refused.
+    pub(crate) fn holds(
+        &self,
+        message: &[u8],
+        signature: &[u8; 64],
+        assertion: Option<Assertion>,
+    ) -> bool {
+        let holds = |bytes: &[u8]| {
+            let signature = ed25519_dalek::Signature::from_bytes(signature);
+            VerifyingKey::from_bytes(&self.point)
+                .is_ok_and(|key| key.verify_strict(bytes, &signature).is_ok())
+        };
+        match (&self.application, assertion) {
+            (None, None) => holds(message),
+            (Some(application), Some(it)) => holds(&it.signed_data(application, message)),
+            // The same 32 bytes are another key with the other type.
+            (None, Some(_)) | (Some(_), None) => false,
+        }
     }
 }
 
 impl FromStr for PublicKey {
     type Err = KeyError;
 
-    /// Parses a line of a `.pub` file: `ssh-ed25519`, base64, and an optional comment, which is
-    /// dropped.
+    /// Parses a line of a `.pub` file: the type, base64, and an optional comment, which is dropped.
     fn from_str(line: &str) -> Result<Self, KeyError> {
         let line = line.trim_matches([' ', '\t', '\n']);
         if line.is_empty() {
@@ -117,19 +161,24 @@ impl FromStr for PublicKey {
             return Err(KeyError::Lines);
         }
         let (algorithm, rest) = line.split_once([' ', '\t']).unwrap_or((line, ""));
-        if algorithm != ED25519 {
+        if ![ED25519, SK_ED25519].contains(&algorithm) {
             return Err(KeyError::OtherType(show(algorithm.as_bytes())));
         }
         let base64 = rest.trim_start_matches([' ', '\t']).split([' ', '\t']).next();
         let base64 = base64.unwrap_or_default();
         // This decoder accepts canonical base64 only.
-        Self::from_wire(&Base64::decode_vec(base64).map_err(|_| KeyError::Base64)?)
+        let key = Self::from_wire(&Base64::decode_vec(base64).map_err(|_| KeyError::Base64)?)?;
+        match key.algorithm() {
+            inner if inner == algorithm => Ok(key),
+            ED25519 => Err(KeyError::TypesDiffer(SK_ED25519)),
+            _ => Err(KeyError::TypesDiffer(ED25519)),
+        }
     }
 }
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{ED25519} {}", Base64::encode_string(&self.to_wire()))
+        write!(f, "{} {}", self.algorithm(), Base64::encode_string(&self.to_wire()))
     }
 }
 
@@ -182,123 +231,4 @@ impl fmt::Debug for Fingerprint {
 serde_as_text!(Fingerprint);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The key that RFC 8032 derives from its first test secret, as OpenSSH writes it.
-    const LINE: &str =
-        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea";
-
-    #[test]
-    fn a_line_is_read_with_its_comment_and_written_without() {
-        let key: PublicKey = LINE.parse().unwrap();
-        assert_eq!(key.to_string(), LINE);
-        assert_eq!(format!("{LINE} alice@laptop and more\n").parse(), Ok(key));
-        assert_eq!(PublicKey::from_wire(&key.to_wire()), Ok(key));
-    }
-
-    #[test]
-    fn refuses_other_types_and_every_second_spelling() {
-        for (bad, why) in [
-            ("", KeyError::Missing),
-            ("ssh-ed25519", KeyError::Malformed(Malformed::Truncated)),
-            ("ssh-rsa AAAA", KeyError::OtherType("ssh-rsa".into())),
-            (
-                "sk-ssh-ed25519@openssh.com A",
-                KeyError::OtherType("sk-ssh-ed25519@openssh.com".into()),
-            ),
-            (&LINE[..LINE.len() - 1], KeyError::Base64),
-            (&LINE.replace("1Ea", "1AA"), KeyError::NotAKey),
-            (&format!("{LINE}="), KeyError::Base64),
-            (&format!("{LINE}\n{LINE}"), KeyError::Lines),
-            (&format!("{LINE}\r"), KeyError::Lines),
-            (&LINE.replace("AAAAINd", "AAAAIN d"), KeyError::Base64),
-        ] {
-            assert_eq!(bad.parse::<PublicKey>(), Err(why), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn base64_whose_spare_bits_are_set_is_not_canonical() {
-        // 35 bytes leave two spare bits in the last character.
-        let wire = "AAAAC3NzaC1lZDI1NTE5AAAAENdamAGCsQq31Uv+08lkBzo=";
-        let spare = wire.replace("Bzo=", "Bzp=");
-        assert_eq!(format!("{ED25519} {wire}").parse::<PublicKey>(), Err(KeyError::NotAKey));
-        assert_eq!(format!("{ED25519} {spare}").parse::<PublicKey>(), Err(KeyError::Base64));
-    }
-
-    #[test]
-    fn points_that_no_honest_key_has_are_refused() {
-        let hex = |text: &str| {
-            let byte = |i: usize| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap();
-            std::array::from_fn::<u8, 32, _>(byte)
-        };
-        // The points of small order.
-        for bad in [
-            "0000000000000000000000000000000000000000000000000000000000000000",
-            "0000000000000000000000000000000000000000000000000000000000000080",
-            "0100000000000000000000000000000000000000000000000000000000000000",
-            "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-            "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
-            "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
-            "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
-            "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
-            // Not on the curve at all.
-            "0200000000000000000000000000000000000000000000000000000000000000",
-        ] {
-            assert_eq!(PublicKey::from_bytes(hex(bad)), Err(KeyError::NotAKey), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_coordinate_above_the_prime_is_refused() {
-        // There are nineteen of them, each with both signs; the prime is 2^255 - 19.
-        for low in 0xed..=0xff {
-            for high in [0x7f, 0xff] {
-                let mut bytes = [0xff; 32];
-                (bytes[0], bytes[31]) = (low, high);
-                assert_eq!(PublicKey::from_bytes(bytes), Err(KeyError::NotAKey), "{low:#x}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_good_key_with_a_point_of_small_order_added_is_refused() {
-        let point = |bytes: &[u8; 32]| VerifyingKey::from_bytes(bytes).unwrap().to_edwards();
-        let key: PublicKey = LINE.parse().unwrap();
-        let order_four = point(&[0; 32]);
-        let sum = |times: usize| {
-            let sum = (0..times).fold(point(key.as_bytes()), |sum, _| sum + order_four);
-            PublicKey::from_bytes(sum.compress().to_bytes())
-        };
-        for times in 1..4 {
-            assert_eq!(sum(times), Err(KeyError::NotAKey), "{times}");
-        }
-        assert_eq!(sum(4), Ok(key));
-    }
-
-    #[test]
-    fn a_fingerprint_has_one_spelling() {
-        let fingerprint = LINE.parse::<PublicKey>().unwrap().fingerprint();
-        let text = fingerprint.to_string();
-        assert_eq!(text.len(), "SHA256:".len() + 43);
-        assert_eq!(text.parse(), Ok(fingerprint));
-        // Two bits of the last character are spare, and zero.
-        let mut spare = text.clone().into_bytes();
-        *spare.last_mut().unwrap() += 1;
-        let spare = String::from_utf8(spare).unwrap();
-        assert_eq!(spare.parse::<Fingerprint>(), Err(ParseFingerprintError));
-        for bad in [
-            "",
-            "SHA256:",
-            &text[7..],
-            &text[..49],
-            &format!("{text}="),
-            &format!("{text}A"),
-            &text.replace("SHA256", "sha256"),
-            &format!(" {text}"),
-        ] {
-            assert_eq!(bad.parse::<Fingerprint>(), Err(ParseFingerprintError), "{bad:?}");
-        }
-    }
-}
+mod tests;

@@ -1,10 +1,10 @@
 use crate::armor::{self, ArmorError, Label};
-use crate::public_key::ED25519;
+use crate::security_key::Assertion;
 use crate::wire::{Malformed, Reader, put_string, show};
 use crate::{KeyError, MessageDigest, PublicKey, Role};
 
-/// A signature in the form of `ssh-keygen -Y sign`: by an Ed25519 key, over the SHA-512 of a message,
-/// for a [`Role`].
+/// A signature in the form of `ssh-keygen -Y sign`: by an Ed25519 key, on a security key or not, over
+/// the SHA-512 of a message, for a [`Role`].
 ///
 /// Parsing does not verify it; [`Signature::verify`] does. Every value has exactly one text, so no
 /// change of the text gives the same signature (the format is `PROTOCOL.sshsig` of OpenSSH).
@@ -12,7 +12,16 @@ use crate::{KeyError, MessageDigest, PublicKey, Role};
 pub struct Signature {
     key: PublicKey,
     role: Role,
-    bytes: [u8; 64],
+    proof: Proof,
+}
+
+/// The part of a signature that only the holder of the private key can make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Proof {
+    /// The Ed25519 signature.
+    pub(crate) bytes: [u8; 64],
+    /// The statement of a security key, which is signed too.
+    pub(crate) assertion: Option<Assertion>,
 }
 
 /// A signature is unusable or invalid.
@@ -50,9 +59,24 @@ pub enum SignatureError {
         "the signature uses the hash `{0}`, and only sha512 is accepted; sign without `-O hashalg`"
     )]
     Hash(String),
-    /// The key is an Ed25519 key, but the signature is of another type.
-    #[error("the signature has type `{0}`, but its key is an ssh-ed25519 key")]
-    Algorithm(String),
+    /// The signature is not of the type of its key.
+    #[error("the signature has type `{found}`, but its key is an {expected} key")]
+    Algorithm {
+        /// The type of the key.
+        expected: &'static str,
+        /// The type of the signature.
+        found: String,
+    },
+    /// The security key has signed without being touched.
+    #[error(
+        "the security key has signed without being touched (flags 0x{0:02x}); make a key without `-O no-touch-required`"
+    )]
+    NotTouched(u8),
+    /// The security key has set unknown flags.
+    #[error(
+        "the security key has set the flags 0x{0:02x}, but only 0x01 (touched) and 0x05 (touched, and user verified) are accepted"
+    )]
+    Flags(u8),
     /// It is for another role than expected.
     #[error("the signature has the wrong namespace: it is for {found}, not for {expected}")]
     WrongRole {
@@ -113,7 +137,8 @@ impl Signature {
         if self.role != role {
             return Err(SignatureError::WrongRole { expected: role, found: self.role });
         }
-        if self.key.holds(&to_be_signed(role, message), &self.bytes) {
+        let Proof { bytes, assertion } = &self.proof;
+        if self.key.holds(&to_be_signed(role, message), bytes, *assertion) {
             Ok(())
         } else {
             Err(SignatureError::Invalid)
@@ -126,10 +151,10 @@ impl Signature {
         key: PublicKey,
         role: Role,
         message: &MessageDigest,
-        sign: impl FnOnce(&[u8]) -> Result<[u8; 64], E>,
+        sign: impl FnOnce(&[u8]) -> Result<Proof, E>,
     ) -> Result<Self, E> {
-        let bytes = sign(&to_be_signed(role, message))?;
-        let signature = Self { key, role, bytes };
+        let proof = sign(&to_be_signed(role, message))?;
+        let signature = Self { key, role, proof };
         signature.verify_digest(role, message)?;
         Ok(signature)
     }
@@ -151,15 +176,18 @@ impl Signature {
         if hash != HASH {
             return Err(SignatureError::Hash(show(hash)));
         }
-        let bytes = raw_signature(fields.string()?)?;
+        let proof = Proof::from_wire(fields.string()?, &key)?;
         fields.end()?;
-        Ok(Self { key, role, bytes })
+        Ok(Self { key, role, proof })
     }
 
     fn to_blob(&self) -> Vec<u8> {
         let mut signature = Vec::new();
-        put_string(&mut signature, ED25519.as_bytes());
-        put_string(&mut signature, &self.bytes);
+        put_string(&mut signature, self.key.algorithm().as_bytes());
+        put_string(&mut signature, &self.proof.bytes);
+        if let Some(assertion) = self.proof.assertion {
+            signature.extend_from_slice(&assertion.to_wire());
+        }
 
         let mut blob = MAGIC.to_vec();
         blob.extend_from_slice(&VERSION.to_be_bytes());
@@ -188,53 +216,22 @@ fn to_be_signed(role: Role, message: &MessageDigest) -> Vec<u8> {
     bytes
 }
 
-/// Parses SSH's frame around the 64 bytes of a signature: type and length.
-pub(crate) fn raw_signature(wire: &[u8]) -> Result<[u8; 64], SignatureError> {
-    let mut fields = Reader::new(wire);
-    let algorithm = fields.string()?;
-    if algorithm != ED25519.as_bytes() {
-        return Err(SignatureError::Algorithm(show(algorithm)));
-    }
-    let bytes = fields.string()?;
-    fields.end()?;
-    bytes.try_into().map_err(|_| match bytes.len() {
-        ..64 => Malformed::Truncated.into(),
-        _ => Malformed::Trailing.into(),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use ed25519_dalek::SigningKey;
-    use sha2::{Digest as _, Sha512};
-
-    use super::*;
-
-    /// A signature without a random part, which only the holder of the key can make and a lax check
-    /// accepts: its first half is the neutral point.
-    #[test]
-    fn a_first_half_of_small_order_is_refused() {
-        let secret = SigningKey::from_bytes(&[1; 32]);
-        let key = PublicKey::from_bytes(secret.verifying_key().to_bytes()).unwrap();
-        let message = to_be_signed(Role::Bundle, &MessageDigest::of(b"message"));
-        let mut neutral = [0; 32];
-        neutral[0] = 1;
-
-        let hash = Sha512::new().chain_update(neutral).chain_update(key.as_bytes());
-        let hash: [u8; 64] = hash.chain_update(&message).finalize().into();
-        let scalar = secret.to_scalar();
-        let one = scalar * scalar.invert();
-        let hash = hash.iter().rev().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1));
-        let hash = hash.fold(one - one, |sum, bit| {
-            let double = sum + sum;
-            if bit == 1 { double + one } else { double }
-        });
-        let bytes: [u8; 64] = [neutral, (hash * scalar).to_bytes()].concat().try_into().unwrap();
-
-        let raw = ed25519_dalek::Signature::from_bytes(&bytes);
-        let lax = ed25519_dalek::Verifier::verify(&secret.verifying_key(), &message, &raw);
-        assert!(lax.is_ok(), "not the signature that this test is about");
-        let signature = Signature { key, role: Role::Bundle, bytes };
-        assert_eq!(signature.verify(Role::Bundle, b"message"), Err(SignatureError::Invalid));
+impl Proof {
+    /// Parses SSH's frame around the 64 bytes of a signature, which must be of the type of `key`.
+    pub(crate) fn from_wire(wire: &[u8], key: &PublicKey) -> Result<Self, SignatureError> {
+        let mut fields = Reader::new(wire);
+        let (expected, found) = (key.algorithm(), fields.string()?);
+        if found != expected.as_bytes() {
+            return Err(SignatureError::Algorithm { expected, found: show(found) });
+        }
+        let bytes = fields.string()?;
+        let bytes: [u8; 64] = bytes.try_into().map_err(|_| match bytes.len() {
+            ..64 => Malformed::Truncated,
+            _ => Malformed::Trailing,
+        })?;
+        let is_asserted = key.is_on_security_key();
+        let assertion = is_asserted.then(|| Assertion::read(&mut fields)).transpose()?;
+        fields.end()?;
+        Ok(Self { bytes, assertion })
     }
 }

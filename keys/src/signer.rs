@@ -9,8 +9,8 @@ pub trait Signer {
 
     /// Signs `message` for `role`.
     ///
-    /// The same key, role and message always give the same signature. It is verified before it is
-    /// returned.
+    /// The same key, role and message always give the same signature, except on a security key, which
+    /// counts its signatures. The signature is verified before it is returned.
     fn sign(&self, role: Role, message: &[u8]) -> Result<Signature, SignError> {
         self.sign_digest(role, &MessageDigest::of(message))
     }

@@ -20,9 +20,14 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn u32(&mut self) -> Result<u32, Malformed> {
-        let (number, rest) = self.0.split_first_chunk::<4>().ok_or(Malformed::Truncated)?;
+        self.bytes().map(u32::from_be_bytes)
+    }
+
+    /// Reads a fixed number of bytes.
+    pub(crate) fn bytes<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        let (bytes, rest) = self.0.split_first_chunk::<N>().ok_or(Malformed::Truncated)?;
         self.0 = rest;
-        Ok(u32::from_be_bytes(*number))
+        Ok(*bytes)
     }
 
     /// Reads a string: its length as a `u32`, then its bytes.

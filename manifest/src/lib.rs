@@ -29,18 +29,19 @@ mod wants;
 
 pub use crate::bundle::{
     Bundle, CopyError, CosignError, Damage, FrameDamage, Measure, Measured, PIECE, PartFault,
-    PartSize, PartsError, Place, Progress, ReadError, SIGNATURES_AT, Sink, Source, Target,
-    TooLarge, Unverified, Verified, VerifyError, WriteError, parallel, write_bundle,
+    PartSize, PartsError, Place, PoliciesError, Progress, ReadError, SIGNATURES_AT, Sink, Source,
+    Target, TooLarge, Unverified, Verified, VerifyError, WriteError, parallel, write_bundle,
 };
 pub use crate::host::{inventory, platform};
 pub use crate::item::{
-    CatalogRecord, Chunk, Item, ItemError, ItemFields, ItemMode, Kind, Origin, Tree, driver,
-    headers, image, package, unlock,
+    CatalogRecord, Chunk, Item, ItemError, ItemFields, ItemMode, Kind, Origin, PoliciesRecord,
+    Tree, driver, headers, image, package, unlock,
 };
 pub use crate::manifest::{FORMAT, Manifest, ManifestError};
 pub use crate::types::{
     BundleName, CHUNK, DebVersion, Digest, Hasher, HostPath, ItemId, ItemName, Mode, NameCollision,
-    ParseTextError, PathError, ProgramVersion, is_word, limits, printable, shell_word, tree_digest,
+    POLICIES, ParseTextError, PathError, ProgramVersion, is_word, limits, printable, shell_word,
+    tree_digest,
 };
 pub use crate::wants::{
     DropInName, GuestTool, Iommu, KernelWord, ModprobeLine, ModuleName, PackageWants,

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use vgpu_keys::Channel;
+use vgpu_keys::{Channel, MAX_POLICIES};
 
 use crate::item::driver::PatchRecord;
 use crate::item::package::{ArchiveName, ArchiveRecord, PackageRecord};
@@ -10,10 +10,10 @@ use crate::item::{Item, Kind};
 use crate::limits::{MAX_ARCHIVES, MAX_CATALOG, MAX_ITEM, MAX_ITEMS};
 use crate::printable;
 use crate::types::object::{object, objects, some_object};
-use crate::types::{NameCollision, check_distinct};
+use crate::types::{NameCollision, POLICIES, check_distinct};
 use crate::verdict::Purpose;
 use crate::wants::TooMany;
-use crate::{BundleName, ItemName, ProgramVersion, Wants};
+use crate::{BundleName, ItemMode, ItemName, ProgramVersion, Wants};
 
 /// The version of the format that this program writes, and the only one that it reads.
 pub const FORMAT: u32 = 1;
@@ -115,6 +115,11 @@ pub enum ManifestError {
     /// It has more than one catalog, or one that exceeds the limit.
     #[error("item `{0}` is a second catalog, or exceeds the size limit of a catalog")]
     Catalog(ItemName),
+    /// Only the first item can be `policies`, and only with this name.
+    #[error(
+        "item `{0}`: signed policies are the first item, named `policies`, of that kind, not executable and of at most {MAX_POLICIES} bytes"
+    )]
+    Policies(ItemName),
     /// Its date does not fit into a tar header.
     #[error("the date of the bundle, {0}, is too far in the future for an archive")]
     Created(u64),
@@ -184,6 +189,12 @@ impl Manifest {
         self.items.iter().find(|item| is_catalog(item))
     }
 
+    /// Returns the item with signed policies.
+    #[must_use]
+    pub fn policies(&self) -> Option<&Item> {
+        self.items.first().filter(|item| is_policies(item))
+    }
+
     fn check(&self) -> Result<(), ManifestError> {
         if self.items.len() > MAX_ITEMS {
             return Err(ManifestError::TooMany(self.items.len()));
@@ -202,6 +213,15 @@ impl Manifest {
         let mut catalogs = self.items.iter().filter(|item| is_catalog(item)).enumerate();
         if let Some((_, item)) = catalogs.find(|(at, item)| *at > 0 || item.size() > MAX_CATALOG) {
             return Err(ManifestError::Catalog(item.name().clone()));
+        }
+        // A reader finds them before it can trust the manifest, by their place and name.
+        let is_wrong = |(at, item): &(usize, &Item)| {
+            let is_good = *at == 0 && item.name().as_str() == POLICIES && is_policies(item);
+            let is_good = is_good && item.size() <= MAX_POLICIES && item.mode() == ItemMode::Plain;
+            (item.name().as_str() == POLICIES || is_policies(item)) && !is_good
+        };
+        if let Some((_, item)) = self.items.iter().enumerate().find(is_wrong) {
+            return Err(ManifestError::Policies(item.name().clone()));
         }
         let names: BTreeSet<&ItemName> = self.items.iter().map(Item::name).collect();
         if let Some(missing) = self.wants.items().find(|name| !names.contains(name)) {
@@ -260,6 +280,10 @@ impl Manifest {
 
 fn is_catalog(item: &Item) -> bool {
     matches!(item.kind(), Kind::Catalog(_))
+}
+
+fn is_policies(item: &Item) -> bool {
+    matches!(item.kind(), Kind::Policies(_))
 }
 
 #[cfg(test)]

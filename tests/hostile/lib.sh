@@ -104,11 +104,11 @@ pack() {
     )
 }
 
-# add NAME: the file m/NAME becomes the first item of the payload.
+# add NAME [JSON]: the file m/NAME becomes the first item of the payload, with these further fields.
 add() {
     size=$(wc -c <"m/$1")
     digest=$(sha256sum <"m/$1" | cut -c 1-64)
-    item="{\"name\":\"$1\",\"size\":$size,\"mode\":\"0644\",\"sha256\":\"$digest\",\"origin\":{\"kind\":\"file\"}}"
+    item="{\"name\":\"$1\",\"size\":$size,\"mode\":\"0644\",\"sha256\":\"$digest\",\"origin\":{\"kind\":\"file\"}${2:-}}"
     replace '"items": [' "\"items\": [$item,"
     sed "3a\\$1" names >more
     mv more names
@@ -178,4 +178,35 @@ armor() {
     echo '-----BEGIN SSH SIGNATURE-----'
     base64 -w "${1:-70}"
     echo '-----END SSH SIGNATURE-----'
+}
+
+# document VERSION NAME...: a policy that trusts these keys, each as its own principal. All nodes
+# start with version 1, which trusts alice, bob and old, whose key is revoked.
+document() {
+    printf 'version = %s\nthreshold = %s\nchannels = ["stable"]\n' "$1" "${threshold:-1}"
+    shift
+    echo "signers = '''"
+    for name; do
+        echo "$name namespaces=\"vgpu-bundle,vgpu-policy\" $(cut -d ' ' -f 1,2 "$keys/$name.pub")"
+    done
+    echo "'''"
+    echo "revoked = '''"
+    [ -n "${forgiving:-}" ] || cut -d ' ' -f 1,2 "$keys/revoked.pub"
+    echo "'''"
+}
+
+# endorse KEY...: standard input is a policy; print it with the signatures of these keys.
+endorse() {
+    cat >document
+    cat document
+    for by; do
+        namespace=vgpu-policy message=document signature "$keys/$by"
+    done
+}
+
+# bring: standard input are the signed policies of the bundle, which is then signed by KEY.
+bring() {
+    cat >m/policies
+    add policies ',"kind":{"policies":{}}'
+    finish
 }

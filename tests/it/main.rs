@@ -43,6 +43,7 @@ mod script;
 mod stick;
 mod structure;
 mod suitability;
+mod trust_page;
 
 use std::sync::LazyLock;
 

@@ -10,8 +10,8 @@ use serde_json::json;
 use tempfile::TempDir;
 use vgpu_keys::{KeyFile, Policy, Signer};
 use vgpu_manifest::{
-    CHUNK, FORMAT, Item, ItemFields, ItemMode, Kind, Manifest, Measure, Origin, ProgramVersion,
-    Source, Target, write_bundle,
+    CHUNK, FORMAT, Item, ItemFields, ItemMode, Kind, Manifest, Measure, Origin, POLICIES,
+    PoliciesRecord, ProgramVersion, Source, Target, write_bundle,
 };
 
 /// The creation time of the sample bundles, in seconds since 1970.
@@ -20,7 +20,8 @@ pub const CREATED: u64 = 1_700_000_000;
 /// A folder with keys, the sources of items, and the bundles made of them.
 ///
 /// The keys are the files `alice`, `alice-2`, `bob`, `reporter` and `revoked` of [`Sample::keys`].
-/// The first two belong to one principal; `reporter` may sign reports only.
+/// The first two belong to one principal; `reporter` may sign reports only; `alice`, `bob` and `revoked`
+/// may sign policies, too.
 #[derive(Debug)]
 pub struct Sample {
     folder: TempDir,
@@ -81,11 +82,11 @@ impl Sample {
             Ok(format!("{who} namespaces=\"{role}\" {}\n", self.key(key)?.public_key()))
         };
         Ok([
-            line("alice", "vgpu-bundle", "alice")?,
+            line("alice", "vgpu-bundle,vgpu-policy", "alice")?,
             line("alice", "vgpu-bundle", "alice-2")?,
-            line("bob", "vgpu-bundle", "bob")?,
+            line("bob", "vgpu-bundle,vgpu-policy", "bob")?,
             line("reporter", "vgpu-report", "reporter")?,
-            line("old", "vgpu-bundle", "revoked")?,
+            line("old", "vgpu-bundle,vgpu-policy", "revoked")?,
         ]
         .concat())
     }
@@ -131,7 +132,10 @@ impl Sample {
             mode: part.mode,
             sha256: measured.sha256,
             chunks: measured.chunks,
-            kind: Kind::Plain,
+            kind: match part.name.as_str() {
+                POLICIES => Kind::Policies(PoliciesRecord {}),
+                _ => Kind::Plain,
+            },
             origin: Origin::File,
         })?)
     }

@@ -8,7 +8,7 @@ pub const MANUAL: Manual = Manual {
         ("Make a bundle", &["init", "lock", "update", "fetch", "build", "sign"]),
         ("Inspect bundles", &["verify", "inspect", "extract", "diff"]),
         ("Carry and compare", &["write", "fleet"]),
-        ("Keys, catalog and cache", &["key", "catalog", "cache"]),
+        ("Keys, catalog and cache", &["key", "policy", "catalog", "cache"]),
         #[cfg(feature = "pages")]
         ("This machine", &["doctor", "completions", "man"]),
         #[cfg(not(feature = "pages"))]
@@ -42,6 +42,11 @@ pub const MANUAL: Manual = Manual {
         ("key generate", "key generate --principal alice"),
         ("key show", "key show --key alice.pub"),
         ("key list", "key list"),
+        ("policy init", "policy init --threshold 2 --channel stable"),
+        ("policy edit", "policy edit policy-1.toml --trust carol=carol.pub"),
+        ("policy edit", "policy edit policy-1.toml --revoke bob --threshold 1"),
+        ("policy sign", "policy sign policy-2.toml"),
+        ("policy show", "policy show policy-2.toml --after policy-1.toml"),
         ("catalog gpus", "catalog gpus 2080 --branch 16"),
         ("catalog drivers", "catalog drivers --branch 16"),
         ("catalog patches", "catalog patches 16.9"),

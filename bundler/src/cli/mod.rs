@@ -11,8 +11,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use vgpu_manifest::ui::Color;
 
 use self::commands::{
-    build, cache, catalog, diff, doctor, extract, fetch, fleet, init, inspect, key, lock, sign,
-    update, verify, write,
+    build, cache, catalog, diff, doctor, extract, fetch, fleet, init, inspect, key, lock, policy,
+    sign, update, verify, write,
 };
 pub use self::manual::MANUAL;
 
@@ -79,6 +79,8 @@ pub(crate) enum Command {
     Fleet(fleet::Args),
     /// Create and show signing keys
     Key(key::Args),
+    /// Write and sign the policies of nodes
+    Policy(policy::Args),
     /// Manage the download cache
     Cache(cache::Args),
     /// Check this machine for missing tools

@@ -4,6 +4,7 @@ pub(crate) mod driver;
 pub(crate) mod git;
 pub(crate) mod headers;
 pub(crate) mod image;
+pub(crate) mod policies;
 pub(crate) mod source;
 pub(crate) mod tree;
 pub(crate) mod unlock;

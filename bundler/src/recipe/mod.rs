@@ -76,6 +76,8 @@ pub(crate) struct Entry {
 pub(crate) enum Role {
     /// Any bytes.
     Plain,
+    /// Signed policies.
+    Policies,
     /// A driver, either its own file or in a portal archive.
     Driver(DriverKind),
     /// A patch of a driver.
@@ -427,6 +429,7 @@ mod tests {
             ("name = \"b.conf\"", "name = \"../b\"", 7, "is not the name of an item"),
             ("name = \"b.conf\"", "name = \"DRIVER.run\"", 16, "collide"),
             ("name = \"b.conf\"", "name = \"Catalog.sqlite\"", 7, "every bundle has"),
+            ("name = \"b.conf\"", "name = \"Policies\"", 7, "reserved for signed policies"),
             ("[host]", "[targets]\ngpu = []\ndriver = \"16.9\"\n[host]", 22, "at least one GPU"),
             ("[host]", "[targets]\ngpu = [\"10de:1\"]\ndriver = \"16.9\"\n[host]", 22, "PCI id"),
             ("path = \"files/b.conf\"", "path = \"\"", 8, "is not a path"),

@@ -6,13 +6,13 @@ use std::ops::Range;
 use camino::Utf8Path;
 use serde::Deserialize;
 use toml::Spanned;
-use vgpu_keys::Channel;
+use vgpu_keys::{Channel, MAX_POLICIES};
 use vgpu_manifest::limits::{MAX_ITEM, MAX_ITEMS};
 use vgpu_manifest::patch::TreePath;
 use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::unlock::CommitId;
 use vgpu_manifest::verdict::Targets;
-use vgpu_manifest::{BundleName, Digest, ItemMode, ItemName, ParseTextError, Wants};
+use vgpu_manifest::{BundleName, Digest, ItemMode, ItemName, POLICIES, ParseTextError, Wants};
 
 use super::apt::{self, RawApt};
 use super::driver::{self, Driver, Patch};
@@ -54,6 +54,8 @@ pub(super) struct Recipe {
 struct Bundle {
     name: BundleName,
     channel: Channel,
+    /// The file with signed policies for hosts that have an older one.
+    policies: Option<LocalPath>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -103,10 +105,14 @@ impl Recipe {
         placed.extend(unlock::placed(self.unlock, targets.as_ref())?);
         placed.sort_by_key(|placed| placed.at);
         check_names(&placed)?;
-        let before = |at| placed.iter().filter(|placed| placed.at < at).count();
+        let Bundle { name, channel, policies } = self.bundle;
+        // Hosts read them before anything else, so they are the first item.
+        let policies = policies.map(signed_policies).transpose()?;
+        let first = policies.iter().count();
+        let before = |at| first + placed.iter().filter(|placed| placed.at < at).count();
         let apt = apt::checked(self.apt, before)?;
-        let mut entries: Vec<Entry> = placed.into_iter().map(|placed| placed.entry).collect();
-        let Bundle { name, channel } = self.bundle;
+        let placed = placed.into_iter().map(|placed| placed.entry);
+        let mut entries: Vec<Entry> = policies.into_iter().chain(placed).collect();
         let host = check_host(self.host, &entries, base)?;
         entries.push(catalog()?);
         Ok(super::Recipe { name, channel, entries, apt, host, targets, written: None })
@@ -115,16 +121,19 @@ impl Recipe {
 
 /// Returns the catalog, the last item of every bundle, with which the node judges itself.
 fn catalog() -> Result<Entry, Fault> {
-    Ok(Entry {
-        name: CATALOG
-            .parse()
-            .map_err(|error: ParseTextError| Fault { span: 0..0, what: error.to_string() })?,
-        mode: ItemMode::Plain,
-        origin: Origin::Catalog,
-        sha256: None,
-        max_size: LARGEST,
-        role: Role::Plain,
-    })
+    own(CATALOG, Origin::Catalog, Role::Plain)
+}
+
+fn signed_policies(path: LocalPath) -> Result<Entry, Fault> {
+    let entry = own(POLICIES, Origin::File { path }, Role::Policies)?;
+    Ok(Entry { max_size: ByteSize::new(MAX_POLICIES), ..entry })
+}
+
+/// Returns an item whose name the format determines.
+fn own(name: &str, origin: Origin, role: Role) -> Result<Entry, Fault> {
+    let fault = |error: ParseTextError| Fault { span: 0..0, what: error.to_string() };
+    let (name, mode) = (name.parse().map_err(fault)?, ItemMode::Plain);
+    Ok(Entry { name, mode, origin, sha256: None, max_size: LARGEST, role })
 }
 
 /// Checks that `[targets]` names a GPU.
@@ -223,6 +232,13 @@ fn check_names(placed: &[Placed]) -> Result<(), Fault> {
         let folded = name.get_ref().as_str().to_ascii_lowercase();
         if folded == CATALOG {
             let what = format!("`{}` is the catalog, which every bundle has", name.get_ref());
+            return Err(Fault { span: name.span(), what });
+        }
+        if folded == POLICIES {
+            let what = format!(
+                "the name `{}` is reserved for signed policies; write `policies = \"FILE\"` in `[bundle]`",
+                name.get_ref()
+            );
             return Err(Fault { span: name.span(), what });
         }
         if let Some(other) = seen.insert(folded, name) {

@@ -125,6 +125,6 @@ fn kind(kind: &Kind) -> &'static str {
         Kind::Patch(_) | Kind::Tree(_) | Kind::UnlockSource(_) | Kind::Headers(_) | Kind::Plain => {
             "file"
         }
-        Kind::Catalog(_) => "data",
+        Kind::Catalog(_) | Kind::Policies(_) => "data",
     }
 }

@@ -96,9 +96,12 @@ impl<'b> Component<'b> {
                 let sources = manifest.item(&library.source).and_then(|it| it.kind().unlock());
                 sources.into_iter().fold(plain, Self::commit)
             }
-            Kind::Plain | Kind::Tree(_) | Kind::Patch(_) | Kind::Headers(_) | Kind::Catalog(_) => {
-                plain
-            }
+            Kind::Plain
+            | Kind::Tree(_)
+            | Kind::Patch(_)
+            | Kind::Headers(_)
+            | Kind::Catalog(_)
+            | Kind::Policies(_) => plain,
         }
     }
 

@@ -116,6 +116,6 @@ fn purpose(kind: &Kind) -> &'static str {
         Kind::Patch(_) | Kind::Tree(_) | Kind::UnlockSource(_) => "SOURCE",
         Kind::Image(_) => "CONTAINER",
         Kind::UnlockLibrary(_) => "LIBRARY",
-        Kind::Catalog(_) | Kind::Headers(_) | Kind::Plain => "FILE",
+        Kind::Catalog(_) | Kind::Policies(_) | Kind::Headers(_) | Kind::Plain => "FILE",
     }
 }

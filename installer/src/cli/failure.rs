@@ -48,6 +48,14 @@ pub(crate) enum Refused {
     NoFingerprint,
     #[error("the key has the fingerprint {actual}, expected {expected}")]
     OtherKey { expected: vgpu_keys::Fingerprint, actual: vgpu_keys::Fingerprint },
+    #[error("there is no terminal to confirm the policy on, and `--sha256` was not given")]
+    NoDigest,
+    #[error("the policy has SHA-256 {actual}, expected {expected}")]
+    OtherPolicy { expected: vgpu_manifest::Digest, actual: vgpu_manifest::Digest },
+    #[error(
+        "this host has policy {have}, and the newest one in the file is {last}; an older policy never comes back"
+    )]
+    OlderPolicy { have: u64, last: u64 },
     /// Options that contradict each other or the host.
     #[error("{0}")]
     Senseless(String),
@@ -68,8 +76,12 @@ pub(crate) enum Refused {
 impl Explain for Refused {
     fn exit(&self) -> Option<Exit> {
         Some(match self {
-            Self::NoFingerprint | Self::NoTerminal | Self::Senseless(_) => Exit::Usage,
-            Self::OtherKey { .. } => Exit::Untrusted,
+            Self::NoFingerprint | Self::NoDigest | Self::NoTerminal | Self::Senseless(_) => {
+                Exit::Usage
+            }
+            Self::OtherKey { .. } | Self::OtherPolicy { .. } | Self::OlderPolicy { .. } => {
+                Exit::Untrusted
+            }
             _ => Exit::Failed,
         })
     }
@@ -84,6 +96,10 @@ impl Explain for Refused {
             Self::NoFingerprint => {
                 Some("pass the fingerprint you obtained out of band: `--fingerprint SHA256:…`")
             }
+            Self::NoDigest => Some("pass the digest you obtained out of band: `--sha256 DIGEST`"),
+            Self::OtherPolicy { .. } => Some(
+                "do not use the policy before you know why it differs; it may have been swapped",
+            ),
             Self::OtherKey { .. } => Some(
                 "do not trust the key before you know why it differs; it may have been swapped",
             ),

@@ -6,11 +6,13 @@
 mod floors;
 mod gate;
 mod policy_file;
+mod renewal;
 
 pub(crate) use self::floors::{Candidate, Floor, FloorError, Floors};
 pub(crate) use self::gate::{NotAdmitted, admit};
 pub(crate) use self::policy_file::save;
 pub(crate) use self::policy_file::{TrustError, load, require};
+pub(crate) use self::renewal::{describe, take, warning};
 
 use vgpu_manifest::printable;
 

@@ -28,6 +28,9 @@ impl Container {
             return Err(KeyFileError::Damaged("it does not contain exactly one key"));
         }
         let public = PublicKey::from_wire(fields.string()?)?;
+        if public.is_on_security_key() {
+            return Err(KeyFileError::OnSecurityKey(public.fingerprint()));
+        }
         let seal = Seal::read(cipher, kdf, options)?;
         let secrets = Zeroizing::new(fields.string()?.to_vec());
         // An authenticating cipher would have its tag here.

@@ -7,6 +7,7 @@ mod header;
 mod layout;
 mod measure;
 mod parts;
+mod policies;
 mod read;
 mod write;
 
@@ -15,15 +16,17 @@ pub use self::cosign::CosignError;
 pub use self::layout::{SIGNATURES_AT, TooLarge};
 pub use self::measure::{Measure, Measured, parallel};
 pub use self::parts::{PartSize, PartsError};
+pub use self::policies::PoliciesError;
 pub use self::read::{Damage, PIECE, PartFault, Progress, ReadError, Sink};
 pub use self::write::{Source, Target, WriteError, write_bundle};
 
 use camino::Utf8Path;
-use vgpu_keys::{Distrust, Policy, Role, SLOTS_LEN, Slots, SlotsError, Trusted};
+use vgpu_keys::{Distrust, Policy, Role, SLOTS_LEN, SignedPolicies, Slots, SlotsError, Trusted};
 
 use self::header::{BLOCK, Header, padded, read_size};
 use self::layout::{Layout, SUMS_HEADER_AT};
 use self::parts::Parts;
+use self::policies::{check_policies, read_policies};
 use self::read::remedy;
 use crate::limits::{MAX_MANIFEST, MAX_SUMS};
 use crate::types::{MANIFEST, SHA256SUMS};
@@ -34,8 +37,8 @@ const _: () = assert!(crate::limits::MAX_ITEM == header::MAX_SIZE);
 
 /// A bundle on a medium: one file, or its parts.
 ///
-/// `S` is its verification state. The only operation on a `Bundle<Unverified>` is verification.
-/// Only the resulting `Bundle<Verified>` gives access to the manifest and the payload.
+/// `S` is its verification state. The only operations on a `Bundle<Unverified>` are verification and
+/// [`successors`](Bundle::successors), which returns only policies with enough signatures. Only the resulting `Bundle<Verified>` gives access to the manifest and the payload.
 ///
 /// ```compile_fail,E0599
 /// fn peek(bundle: &vgpu_manifest::Bundle<vgpu_manifest::Unverified>) {
@@ -60,6 +63,7 @@ pub struct Unverified {
     signatures: Box<[u8; SLOTS_LEN]>,
     sums: Vec<u8>,
     manifest: Vec<u8>,
+    policies: Option<Vec<u8>>,
 }
 
 /// Enough trusted principals have signed the bundle, and the archive has the signed layout.
@@ -69,6 +73,7 @@ pub struct Unverified {
 pub struct Verified {
     pub(crate) manifest: Manifest,
     pub(crate) layout: Layout,
+    policies: Option<SignedPolicies>,
     slots: Slots,
     trusted: Trusted,
     digest: Digest,
@@ -112,6 +117,9 @@ pub enum VerifyError {
     /// The sizes in the manifest add up to too much.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
+    /// The signed policies cannot be used.
+    #[error(transparent)]
+    Policies(#[from] PoliciesError),
     /// Between the members, the archive differs from the manifest.
     #[error("{0}")]
     Archive(FrameDamage),
@@ -157,8 +165,8 @@ impl std::fmt::Display for Place {
 impl Bundle<Unverified> {
     /// Opens the bundle that consists of, or begins with, the file `first`.
     ///
-    /// Reads only the members that verification needs: the signatures, `SHA256SUMS` and the
-    /// manifest, each within its limit. Parses nothing.
+    /// Reads only the members that verification needs: the signatures, `SHA256SUMS`, the manifest and
+    /// signed policies, each within its limit. Parses nothing.
     pub fn open(first: &Utf8Path) -> Result<Self, VerifyError> {
         let parts = Parts::open(first)?;
         let mut signatures = Box::new([0; SLOTS_LEN]);
@@ -166,7 +174,9 @@ impl Bundle<Unverified> {
         let sums = read_member(&parts, SUMS_HEADER_AT, SHA256SUMS, MAX_SUMS)?;
         let manifest_at = SUMS_HEADER_AT + BLOCK + padded(sums.len() as u64);
         let manifest = read_member(&parts, manifest_at, MANIFEST, MAX_MANIFEST)?;
-        Ok(Self { parts, state: Unverified { signatures, sums, manifest } })
+        let policies_at = manifest_at + BLOCK + padded(manifest.len() as u64);
+        let policies = read_policies(&parts, policies_at)?;
+        Ok(Self { parts, state: Unverified { signatures, sums, manifest, policies } })
     }
 
     /// Verifies the bundle against `policy`, and parses the manifest only after that.
@@ -174,7 +184,8 @@ impl Bundle<Unverified> {
     /// The order: every signature, the threshold, the manifest's digest, the manifest, then each
     /// header, each gap and the length of the archive against the layout from the manifest.
     pub fn verify(self, policy: &Policy) -> Result<Bundle<Verified>, VerifyError> {
-        let Self { parts, state: Unverified { signatures, sums, manifest: bytes } } = self;
+        let Self { parts, state: Unverified { signatures, sums, manifest: bytes, policies } } =
+            self;
         let slots = Slots::parse(&signatures)?;
         let trusted = policy.judge(Role::Bundle, &sums, &slots.signatures())?;
 
@@ -188,11 +199,11 @@ impl Bundle<Unverified> {
             return Err(VerifyError::Contradiction);
         }
         parts.check_lengths(layout.total)?;
-        let bundle = Bundle {
-            parts,
-            state: Verified { manifest, layout, slots, trusted, digest: Digest::of(&sums) },
-        };
+        let digest = Digest::of(&sums);
+        let state = Verified { manifest, layout, policies: None, slots, trusted, digest };
+        let mut bundle = Bundle { parts, state };
         bundle.check_frame()?;
+        bundle.state.policies = check_policies(bundle.manifest(), policies.as_deref())?;
         Ok(bundle)
     }
 }

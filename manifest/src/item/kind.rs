@@ -37,6 +37,8 @@ pub enum Kind {
     UnlockLibrary(#[serde(deserialize_with = "object")] LibraryRecord),
     /// The catalog of GPUs, drivers and kernels, as a SQLite file: [`crate::database`].
     Catalog(#[serde(deserialize_with = "object")] CatalogRecord),
+    /// Signed policies for hosts that have an older one. It is the first item, named `policies`.
+    Policies(#[serde(deserialize_with = "object")] PoliciesRecord),
 }
 
 /// The record of a tree of files: a zstd-compressed tar archive that the bundler made.
@@ -53,6 +55,11 @@ pub struct Tree {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogRecord {}
+
+/// The record of signed policies, which are self-describing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PoliciesRecord {}
 
 impl Kind {
     /// Checks whether there is no record.

@@ -15,7 +15,7 @@ pub mod unlock;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::kind::{CatalogRecord, Kind, Tree};
+pub use self::kind::{CatalogRecord, Kind, PoliciesRecord, Tree};
 pub use self::origin::Origin;
 use crate::limits::MAX_ITEM;
 use crate::types::object::object;

@@ -11,7 +11,7 @@ pub(crate) mod text;
 
 pub use self::deb_version::{DebVersion, PackageVersion};
 pub use self::digest::{CHUNK, Digest, Hasher, ItemId, tree_digest};
-pub use self::names::{BundleName, ItemName, NameCollision, ProgramVersion};
+pub use self::names::{BundleName, ItemName, NameCollision, POLICIES, ProgramVersion};
 pub(crate) use self::names::{MANIFEST, SHA256SUMS, SIGNATURES, check_distinct};
 pub use self::path::{HostPath, Mode, PathError};
 pub use self::printable::{printable, shell_word};

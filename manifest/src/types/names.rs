@@ -43,6 +43,9 @@ pub(crate) const SHA256SUMS: &str = "SHA256SUMS";
 /// The member that describes the others.
 pub(crate) const MANIFEST: &str = "MANIFEST.json";
 
+/// The item with signed policies, which is the first one.
+pub const POLICIES: &str = "policies";
+
 /// Two names cannot be in one bundle.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the names `{0}` and `{1}` collide on media that ignore case")]

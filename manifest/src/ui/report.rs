@@ -2,7 +2,9 @@ use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
 
-use vgpu_keys::{Distrust, SlotsError, SuccessorError};
+use vgpu_keys::{
+    Distrust, DraftError, FollowError, SignedPoliciesError, SlotsError, SuccessorError,
+};
 
 use super::{Tone, paint};
 use crate::{
@@ -152,6 +154,9 @@ pub const KNOWN: &[Known] = &[
     known::<Distrust>,
     known::<SlotsError>,
     known::<SuccessorError>,
+    known::<SignedPoliciesError>,
+    known::<FollowError>,
+    known::<DraftError>,
 ];
 
 /// An error as it is printed.
@@ -285,6 +290,42 @@ impl Explain for Distrust {
 impl Explain for SuccessorError {
     fn exit(&self) -> Option<Exit> {
         Some(Exit::Untrusted)
+    }
+}
+
+impl Explain for SignedPoliciesError {
+    fn exit(&self) -> Option<Exit> {
+        Some(match self {
+            Self::AlreadySigned(_) => Exit::Usage,
+            _ => Exit::Untrusted,
+        })
+    }
+}
+
+impl Explain for FollowError {
+    fn exit(&self) -> Option<Exit> {
+        Some(Exit::Untrusted)
+    }
+
+    fn hint(&self) -> Option<&str> {
+        Some(match self {
+            Self::Gap { .. } => "get the missing policies, and join them: `cat POLICY… > policies`",
+            Self::Refused { can_be_succeeded: false, .. } => {
+                "too few of the keys that this host trusts may sign a policy, so it can be re-keyed only on the host itself: `vgpu-installer trust add` and `trust revoke`"
+            }
+            _ => {
+                "get the missing signatures (`vgpu-installer trust list` shows which principals may sign a policy), or re-key on the host itself: `vgpu-installer trust add` and `trust revoke`"
+            }
+        })
+    }
+}
+
+impl Explain for DraftError {
+    fn exit(&self) -> Option<Exit> {
+        match self {
+            Self::Revoked(_) | Self::NotTrusted(_) => Some(Exit::Usage),
+            _ => None,
+        }
     }
 }
 

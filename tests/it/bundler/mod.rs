@@ -11,6 +11,7 @@ mod json;
 mod lies;
 mod lifecycle;
 mod network;
+mod policy;
 mod progress;
 mod proxies;
 mod refusals;

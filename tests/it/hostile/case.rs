@@ -6,6 +6,13 @@ use std::process::Command;
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_tests::sample::Sample;
 
+/// The programs that a case is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verifiers {
+    All,
+    Node,
+}
+
 /// One malformed or malicious bundle.
 #[derive(Debug)]
 pub(crate) struct Case {
@@ -15,6 +22,8 @@ pub(crate) struct Case {
     pub(crate) threshold: usize,
     /// The expected exit code of the programs.
     pub(crate) code: i32,
+    /// Whether only a node can judge, because the laptop has no versioned policy.
+    pub(crate) verifiers: Verifiers,
     /// Fragments that the error must contain.
     pub(crate) words: Vec<String>,
 }
@@ -39,6 +48,11 @@ impl Case {
             folder: folder.to_owned(),
             threshold: threshold.map_or(1, |text| text.trim().parse().unwrap()),
             code: lines.next().unwrap().parse().unwrap(),
+            verifiers: match fs::read_to_string(folder.join("only")) {
+                Ok(text) if text == "node\n" => Verifiers::Node,
+                Ok(text) => panic!("{text:?}"),
+                Err(_) => Verifiers::All,
+            },
             words: lines.collect(),
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! Each folder of `tests/hostile` has a script, `make.sh`, which makes the bundle from a good one
 //! with standard tools, and `expect`: the exit code of the programs, and fragments of the error. A
-//! file `threshold` gives the number of required signatures; the default is 1.
+//! file `threshold` gives the number of required signatures; the default is 1. A file `only` with the
+//! line `node` marks a case that depends on the policy of a node, which the bundler does not have.
 
 mod case;
 mod verdict;

@@ -203,6 +203,12 @@ impl Spec {
         }
     }
 
+    /// Returns the same bundle with signed policies.
+    pub(crate) fn bringing(mut self, policies: &str) -> Self {
+        self.items.insert(0, ("policies", policies.as_bytes().to_vec()));
+        self
+    }
+
     fn manifest(&self) -> Manifest {
         let items: Vec<Value> = self.items.iter().map(|(name, bytes)| item(name, bytes)).collect();
         let manifest = json!({
@@ -229,6 +235,9 @@ fn item(name: &str, bytes: &[u8]) -> Value {
         "sha256": measured.sha256,
         "origin": { "kind": "file" },
     });
+    if name == "policies" {
+        item["kind"] = json!({ "policies": {} });
+    }
     if !measured.chunks.is_empty() {
         item["chunks"] = json!(measured.chunks);
     }

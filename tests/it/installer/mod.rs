@@ -4,6 +4,7 @@ mod apply;
 mod edges;
 mod fixture;
 mod interrupt;
+mod policies;
 mod remove;
 mod report;
 mod reviewed;

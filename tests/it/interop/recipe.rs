@@ -5,11 +5,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use vgpu_manifest::ItemMode;
+use vgpu_keys::Agent;
+use vgpu_manifest::{Bundle, ItemMode};
 use vgpu_tests::sample::{Part, Sample, parts};
 use vgpu_tests::skip::have;
 use vgpu_tests::stock::recipe;
 use vgpu_tests::tree::Snapshot;
+
+use crate::keys::authenticator::{SecurityKey, TokenAgent};
 
 /// A good bundle, and a working folder for the recipe.
 struct Stage {
@@ -127,6 +130,31 @@ fn a_second_signature_is_proven_by_its_slot() {
     assert!(!stage.follow("not-bob", &bundle, "8", "alice").proven);
     assert!(!stage.follow("stranger", &bundle, "4", "alice").proven);
     assert!(!stage.follow("mallory", &bundle, "2", "alice").proven);
+}
+
+/// A security key has signed through its agent, and the bundle brings a policy: the recipe is the same.
+#[test]
+fn security_keys_and_policies_need_no_other_recipe() {
+    let Some(stage) = Stage::new() else { return };
+    let token = SecurityKey::new(7);
+    let agent = TokenAgent::start(token.clone());
+    let signer = Agent::connect(agent.socket()).unwrap().signer(&token.public()).unwrap();
+    let bundle = stage.hostile("004-control-policies");
+    let policy = stage.sample.policy(1).unwrap();
+    let opened = Bundle::open(&bundle).unwrap();
+    let last = opened.successors(&policy).unwrap().pop().unwrap();
+    assert_eq!(opened.verify(&last.policy).unwrap().cosign(&signer).unwrap(), 2);
+
+    let signers = stage.sample.path("allowed_signers");
+    let line = format!("token namespaces=\"vgpu-bundle\" {}\n", token.line());
+    fs::write(&signers, fs::read_to_string(&signers).unwrap() + &line).unwrap();
+    for (slot, who) in [("1", "alice"), ("2", "token")] {
+        let outcome = stage.follow(who, &bundle, slot, who);
+        assert!(outcome.proven, "{}", outcome.said);
+        let policies = fs::read_to_string(outcome.folder.join("policies")).unwrap();
+        assert!(policies.starts_with("version = 2\n"), "{policies}");
+    }
+    assert!(!stage.follow("not-token", &bundle, "2", "alice").proven);
 }
 
 #[test]

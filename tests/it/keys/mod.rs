@@ -3,10 +3,13 @@
 
 mod agent;
 mod armor;
+pub(crate) mod authenticator;
 mod judge;
 mod key_files;
 mod openssh;
+mod policies;
 mod properties;
+mod security_key;
 mod sshsig;
 mod succession;
 mod support;

@@ -113,22 +113,21 @@ fn keys_of_other_types_are_named() {
     }
 }
 
-/// A signature as a security key would make it, following `PROTOCOL.u2f`: an application after the
-/// key, and flags and a counter after the signature.
+/// An ECDSA key on a security key, following `PROTOCOL.u2f`.
 #[test]
-fn a_security_key_is_named() {
+fn a_security_key_of_another_type_is_named() {
     let good = Parts::good();
-    let name = b"sk-ssh-ed25519@openssh.com";
-    let fields = |fields: &[&[u8]]| fields.concat();
+    let name = b"sk-ecdsa-sha2-nistp256@openssh.com";
+    let point = [string(b"nistp256"), string(&[4; 65]), string(b"ssh:")].concat();
     let security_key = Parts {
-        key: fields(&[&string(name), &string(&[1; 32]), &string(b"ssh:")]),
-        signature: fields(&[&string(name), &string(&[2; 64]), &[1, 0, 0, 0, 7]]),
+        key: [string(name), point].concat(),
+        signature: [&string(name)[..], &string(&[2; 70]), &[1, 0, 0, 0, 7]].concat(),
         ..good.clone()
     };
-    let words = "`sk-ssh-ed25519@openssh.com` is not accepted";
+    let words = "`sk-ecdsa-sha2-nistp256@openssh.com` is not accepted";
     refused(Signature::from_armor(security_key.armor().as_bytes()), words);
 
     let only_signature = Parts { key: good.key, ..security_key };
-    let words = "has type `sk-ssh-ed25519@openssh.com`";
+    let words = "has type `sk-ecdsa-sha2-nistp256@openssh.com`";
     refused(Signature::from_armor(only_signature.armor().as_bytes()), words);
 }

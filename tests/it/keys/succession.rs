@@ -19,7 +19,9 @@ fn signed(document: &str, seeds: &[u8]) -> Vec<Signature> {
 
 fn accept(old: &Policy, new: &Policy, seeds: &[u8]) -> Result<Policy, SuccessorError> {
     let document = new.to_string();
-    old.accept_successor(document.as_bytes(), &signed(&document, seeds))
+    let accepted = old.accept_successor(document.as_bytes(), &signed(&document, seeds))?;
+    assert_eq!(accepted.document, document.as_bytes());
+    Ok(accepted.policy)
 }
 
 #[test]

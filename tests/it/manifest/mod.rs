@@ -3,3 +3,4 @@
 mod container;
 mod gnu_patch;
 mod mutations;
+mod policies;

@@ -3,7 +3,7 @@ use std::fs;
 use anyhow::Context as _;
 use camino::Utf8PathBuf;
 use serde::Serialize;
-use vgpu_keys::Fingerprint;
+use vgpu_keys::{Fingerprint, Signer as _};
 use vgpu_manifest::{Digest, PartSize, Target, write_bundle};
 
 use super::Context;
@@ -11,7 +11,7 @@ use super::fetch::fetch;
 use super::update::write_lock;
 use crate::cli::options::{NetworkArgs, ProjectArgs, SignerArgs, UnsuitableArgs, part_size};
 use crate::pack;
-use crate::recheck::recheck;
+use crate::recheck::{Repeating, recheck};
 use crate::relock::Pins;
 use crate::ui::{Advise as _, print, print_json};
 
@@ -53,7 +53,7 @@ impl Args {
         let network = self.network.resolve();
         let current = project.current_lock()?;
         // Unlock the key first, so that a wrong passphrase fails before the downloads.
-        let signer = self.signer.resolve()?;
+        let signer = Repeating::new(self.signer.resolve(&context.ui)?);
         let cache = context.cache()?;
         let cache_lock = context.lock(&cache)?;
         let lock = match current {
@@ -77,14 +77,14 @@ impl Args {
         let transfer = context.ui.transfer("pack", &lock.file_name());
         transfer.expect(Some(size), 0);
         let progress = |bytes| transfer.advance(bytes);
-        let digest = write_bundle(&manifest, &cache, &[&*signer], target, &progress)?;
+        let digest = write_bundle(&manifest, &cache, &[&signer], target, &progress)?;
         transfer.done(size);
 
         if self.check {
             let transfer = context.ui.transfer("check", &lock.file_name());
             transfer.expect(Some(size), 0);
             let progress = |bytes| transfer.advance(bytes);
-            recheck(&lock, &cache, &*signer, target, &progress)
+            recheck(&lock, &cache, &signer, target, &progress)
                 .hint("keep this lock and the cache of this machine, and report a bug")?;
             transfer.done(size);
             context.ui.note("built twice: both bundles are identical");

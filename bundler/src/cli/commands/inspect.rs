@@ -1,6 +1,6 @@
 use camino::Utf8PathBuf;
 use serde::Serialize;
-use vgpu_keys::{Channel, Fingerprint, Principal};
+use vgpu_keys::{Channel, Fingerprint, Principal, SignedPolicies, SignedPolicy};
 use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::unlock::UnlockRecord;
 use vgpu_manifest::{Bundle, BundleName, Digest, Item, Kind, Manifest, Origin, Verified};
@@ -50,6 +50,8 @@ pub(super) struct Facts<'r> {
     signed_by: Vec<&'r Principal>,
     keys: Vec<Fingerprint>,
     not_counted: Vec<String>,
+    /// The versions of the signed policies in it.
+    policies: Vec<u64>,
     total_size: u64,
 }
 
@@ -79,6 +81,7 @@ pub(super) fn facts(bundle: &Bundle<Verified>) -> Facts<'_> {
         signed_by: trusted.principals.iter().collect(),
         keys: trusted.keys.iter().map(vgpu_keys::PublicKey::fingerprint).collect(),
         not_counted: trusted.uncounted.iter().map(ToString::to_string).collect(),
+        policies: policies(bundle),
         total_size: bundle.total(),
     }
 }
@@ -96,6 +99,13 @@ pub(super) fn summary(bundle: &Bundle<Verified>) -> Vec<String> {
     lines.extend(trusted.keys.iter().map(|key| format!("  with {}", key.fingerprint())));
     lines.extend(trusted.uncounted.iter().map(|other| format!("  not counted: {other}")));
     lines
+        .extend(policies(bundle).iter().map(|version| format!("brings policy {version} of nodes")));
+    lines
+}
+
+fn policies(bundle: &Bundle<Verified>) -> Vec<u64> {
+    let policies = bundle.policies().map_or(&[][..], SignedPolicies::policies);
+    policies.iter().map(SignedPolicy::version).collect()
 }
 
 fn table(manifest: &Manifest) -> Vec<String> {
@@ -128,6 +138,7 @@ fn describe(item: &Item) -> String {
             format!("tree, {} unpacked", ByteSize::new(tree.unpacked))
         }
         (Kind::Catalog(_), _) => "the catalog".to_owned(),
+        (Kind::Policies(_), _) => "signed policies".to_owned(),
         (_, origin @ (Origin::Url { .. } | Origin::Git { .. })) => origin.to_string(),
         (_, Origin::Image { .. }) => "container image".to_owned(),
         (_, Origin::Bundler) => "made by the bundler".to_owned(),

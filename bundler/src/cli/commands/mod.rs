@@ -16,6 +16,7 @@ pub(crate) mod key;
 pub(crate) mod lock;
 #[cfg(feature = "pages")]
 pub(crate) mod man;
+pub(crate) mod policy;
 pub(crate) mod sign;
 pub(crate) mod update;
 pub(crate) mod verify;
@@ -83,6 +84,7 @@ pub(crate) fn run(cli: Cli, ui: Ui) -> (Ui, anyhow::Result<()>) {
         Command::Catalog(args) => args.run(),
         Command::Fleet(args) => args.run(&context),
         Command::Key(args) => args.run(&context),
+        Command::Policy(args) => args.run(&context),
         Command::Cache(args) => args.run(&context),
         Command::Doctor(args) => args.run(&context),
         #[cfg(feature = "pages")]

@@ -30,7 +30,7 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
         let bundle = self.trust.open(&self.bundle)?;
-        let signer = self.signer.resolve()?;
+        let signer = self.signer.resolve(&context.ui)?;
         check(context, &bundle, &self.bundle, Depth::Deep)?;
         let slot = bundle
             .cosign(&*signer)

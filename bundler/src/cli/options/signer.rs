@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::bounded::{self, MAX_KEYS};
 use crate::dirs;
 use crate::secret;
-use crate::ui::Advise as _;
+use crate::ui::{Advise as _, Ui};
 
 /// Signing key options.
 #[derive(Debug, clap::Args)]
@@ -42,11 +42,13 @@ impl SignerArgs {
         self.key.is_some() || self.agent.is_some()
     }
 
-    pub(crate) fn resolve(&self) -> anyhow::Result<Box<dyn Signer>> {
-        match &self.agent {
-            Some(fingerprint) => in_agent(fingerprint),
-            None => Ok(Box::new(self.key_file()?)),
+    pub(crate) fn resolve(&self, ui: &Ui) -> anyhow::Result<Box<dyn Signer>> {
+        let Some(fingerprint) = &self.agent else { return Ok(Box::new(self.key_file()?)) };
+        let key = in_agent(fingerprint)?;
+        if key.public_key().is_on_security_key() {
+            ui.note("the key is on a security key: touch it when it blinks");
         }
+        Ok(key)
     }
 
     fn key_file(&self) -> anyhow::Result<KeyFile> {

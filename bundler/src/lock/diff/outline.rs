@@ -56,7 +56,7 @@ impl Outline {
         let mut documents = self.archives.iter().flat_map(ArchiveRecord::items);
         match item.kind {
             Kind::Plain if documents.any(|name| *name == item.name) => Group::Package,
-            Kind::Plain | Kind::Tree(_) => Group::File,
+            Kind::Plain | Kind::Tree(_) | Kind::Policies(_) => Group::File,
             Kind::Driver(_) | Kind::Patch(_) => Group::Driver,
             Kind::Package(_) | Kind::Headers(_) => Group::Package,
             Kind::Image(_) => Group::Image,

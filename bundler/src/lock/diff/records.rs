@@ -204,6 +204,7 @@ fn named(outline: &Outline) -> impl Iterator<Item = (&ItemName, &ItemFields)> {
 fn properties(item: &ItemFields) -> [(&'static str, String); 3] {
     let kind = match &item.kind {
         Kind::Catalog(_) => "catalog",
+        Kind::Policies(_) => "policies",
         kind if kind.tree().is_some() => "tree",
         _ => "file",
     };

@@ -26,8 +26,9 @@ use crate::ui::Ui;
 
 /// Apply a bundle to this host.
 ///
-/// Shows the plan first. Every change can be undone with `revert`. After an interruption, run the
-/// same command again to resume. Ctrl-C stops after the running command.
+/// Takes signed policies in the bundle first, and keeps them. Then shows the plan. Every other
+/// change can be undone with `revert`. After an interruption, run the same command again to resume.
+/// Ctrl-C stops after the running command.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Apply {
     /// Bundle, or the first of its parts; without it, resumes an interrupted apply
@@ -89,9 +90,11 @@ impl Apply {
     fn apply_bundle(
         self,
         path: camino::Utf8PathBuf,
-        target: Target,
+        mut target: Target,
         ui: &Ui,
     ) -> anyhow::Result<Exit> {
+        let bundle = BundleArg { path };
+        bundle.take_successors(&mut target, ui)?;
         let reviewed = self.reviewed()?;
         let (gpus, guest_tools, resume) = match &reviewed {
             Some(Reviewed { review: Review { review, .. }, .. }) => {
@@ -99,7 +102,6 @@ impl Apply {
             }
             None => (self.gpus.clone(), self.guest_tools.get(), self.resume_mode()),
         };
-        let bundle = BundleArg { path };
         let program = Program::read()?;
         let license = match self.license.clone() {
             None => in_force(&target.host)?,

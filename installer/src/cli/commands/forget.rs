@@ -8,8 +8,8 @@ use crate::ui::{Tone, Ui};
 
 /// Delete the installer's own state, including trust.
 ///
-/// This deletes trusted keys, revocations, floors, the journal, the log and the store. Everything
-/// applied must be reverted first.
+/// This deletes trusted keys, revocations, floors, the journal, the log and the store, and with them
+/// the protection against older bundles and policies. Everything applied must be reverted first.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Forget {
     #[command(flatten)]
@@ -19,6 +19,8 @@ pub(crate) struct Forget {
 const LOST: &str = "\
 These will be lost:
   the trust policy: trusted keys, revocations, and the floor of each channel;
+  the protection against rollback: afterwards, this host accepts any older bundle or policy,
+  and revoked keys, of the signers that it trusts then;
   the journal of applied and reverted bundles, and the log of executed commands;
   the store of verified items, which must then be staged again.";
 

@@ -69,6 +69,7 @@ fn line(item: &Item, width: usize) -> String {
     };
     let kind = match item.kind() {
         Kind::Catalog(_) => "  (the catalog)",
+        Kind::Policies(_) => "  (signed policies)",
         kind if kind.tree().is_some() => "  (a tree)",
         _ => "",
     };

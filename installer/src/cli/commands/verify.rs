@@ -19,6 +19,7 @@ pub(crate) struct Verify {
 
 impl Verify {
     pub(crate) fn run(self, target: &Target, ui: &Ui) -> anyhow::Result<Exit> {
+        self.bundle.tell_successors(&target.host, ui)?;
         let (policy, bundle) = self.bundle.open(&target.host)?;
         let depth = if self.deep { Depth::Whole } else { Depth::Chunks };
         let took = check(&bundle, depth, ui)?;

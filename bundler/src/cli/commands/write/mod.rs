@@ -155,7 +155,7 @@ impl Args {
             Program::signed(path, file, (beside, &armor), policy)
                 .hint("name your key with `--key` or `--agent` to sign it again")?
         } else {
-            let signer = self.signer.resolve()?;
+            let signer = self.signer.resolve(ui)?;
             Program::sign(path, file, &*signer, policy)
                 .hint("the key needs the namespace `vgpu-installer`; see `vgpu-bundler key list`")?
         };

@@ -1,11 +1,8 @@
-use std::collections::BTreeSet;
-use std::num::NonZeroUsize;
-
 use anyhow::Context as _;
 use camino::{Utf8Path, Utf8PathBuf};
-use vgpu_keys::{AllowedSigner, AllowedSigners, Channel, Fingerprint, Principal, PublicKey, Role};
+use vgpu_keys::{Channel, Fingerprint, PolicyDraft, Principal, PublicKey, Role};
 
-use super::Draft;
+use super::{Thresholds, enact};
 use crate::cli::{Exit, Refused, Target};
 use crate::host::real::read_outside;
 use crate::trust;
@@ -31,9 +28,8 @@ pub(crate) struct Add {
     /// Channel to accept in addition to existing ones (repeatable); the first key opens `stable`
     #[arg(long = "channel", value_name = "CHANNEL")]
     channels: Vec<Channel>,
-    /// Number of principals that must sign a bundle from now on
-    #[arg(long, value_name = "N")]
-    threshold: Option<NonZeroUsize>,
+    #[command(flatten)]
+    thresholds: Thresholds,
 }
 
 impl Add {
@@ -43,10 +39,11 @@ impl Add {
 
         let _lock = target.lock()?;
         let policy = trust::load(&target.host)?;
-        let mut draft = policy.as_ref().map_or_else(Draft::first, Draft::after);
+        let mut draft = policy.as_ref().map_or_else(PolicyDraft::first, PolicyDraft::after);
         self.amend(&mut draft, key)?;
         let fingerprint = key.fingerprint();
-        draft.enact(&mut target, &format!("trust {} with {fingerprint}", self.principal))?;
+        let what = format!("trust {} with {fingerprint}", self.principal);
+        enact(draft, &mut target, &what, ui)?;
         let done = format!("{} is trusted with {fingerprint}", self.principal);
         ui.say(ui.paint_talk(Tone::Good, &done));
         ui.say("next: vgpu-installer verify BUNDLE");
@@ -76,27 +73,13 @@ impl Add {
         }
     }
 
-    fn amend(&self, draft: &mut Draft, key: PublicKey) -> anyhow::Result<()> {
-        if draft.revoked.contains(&key) {
-            let text = format!("the key {} is revoked permanently", key.fingerprint());
-            return Err(Refused::Senseless(text).into());
-        }
-        let mut roles: BTreeSet<Role> = self.namespaces.iter().copied().collect();
-        let mut signers = AllowedSigners::default();
-        for signer in draft.signers.iter() {
-            if *signer.key() == key && *signer.principal() == self.principal {
-                roles.extend(signer.roles());
-            } else {
-                signers.add(signer.clone())?;
-            }
-        }
-        signers.add(AllowedSigner::new(self.principal.clone(), roles, key)?)?;
-        draft.signers = signers;
+    fn amend(&self, draft: &mut PolicyDraft, key: PublicKey) -> anyhow::Result<()> {
+        draft.trust(&self.principal, &self.namespaces, key)?;
         draft.channels.extend(self.channels.iter().cloned());
         if draft.channels.is_empty() {
-            draft.channels.push("stable".parse()?);
+            draft.channels.insert("stable".parse()?);
         }
-        draft.threshold = self.threshold.unwrap_or(draft.threshold);
+        self.thresholds.set(draft);
         Ok(())
     }
 }

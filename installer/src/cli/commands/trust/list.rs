@@ -1,6 +1,7 @@
 use serde::Serialize;
 use vgpu_keys::{Channel, Fingerprint, Policy, Principal, Role};
 
+use super::warn;
 use crate::cli::commands::print_json;
 use crate::cli::{Exit, Target};
 use crate::trust::{self, Floor, Floors};
@@ -19,6 +20,9 @@ pub(crate) struct List {
 struct Document<'p> {
     version: u64,
     threshold: usize,
+    policy_threshold: usize,
+    /// The principals that may sign a policy.
+    policy_signers: Vec<&'p Principal>,
     channels: Vec<ChannelEntry<'p>>,
     signers: Vec<SignerEntry<'p>>,
     revoked: Vec<Fingerprint>,
@@ -50,6 +54,7 @@ impl List {
             print_json(ui, &document)?;
         } else {
             print(&document, ui)?;
+            warn(&policy, ui);
         }
         Ok(Exit::Done)
     }
@@ -68,7 +73,9 @@ fn describe<'p>(policy: &'p Policy, floors: &Floors) -> Document<'p> {
     };
     Document {
         version: policy.version(),
-        threshold: policy.threshold().get(),
+        threshold: policy.threshold_for(Role::Bundle).get(),
+        policy_threshold: policy.threshold_for(Role::Policy).get(),
+        policy_signers: policy.eligible(Role::Policy).into_iter().collect(),
         channels: policy.channels().iter().map(channel).collect(),
         signers: policy.allowed_signers().iter().map(signer).collect(),
         revoked: policy.revoked_keys().iter().map(vgpu_keys::PublicKey::fingerprint).collect(),
@@ -76,7 +83,7 @@ fn describe<'p>(policy: &'p Policy, floors: &Floors) -> Document<'p> {
 }
 
 fn print(document: &Document<'_>, ui: &Ui) -> std::io::Result<()> {
-    let Document { version, threshold, channels, signers, revoked } = document;
+    let Document { version, threshold, channels, signers, revoked, .. } = document;
     ui.print(format_args!("policy version {version}; {threshold} of these must sign a bundle:"))?;
     let width = signers.iter().map(|s| s.principal.as_str().len()).max().unwrap_or(0);
     for SignerEntry { principal, fingerprint, namespaces, revoked } in signers {
@@ -84,6 +91,8 @@ fn print(document: &Document<'_>, ui: &Ui) -> std::io::Result<()> {
         let mark = if *revoked { ui.paint(Tone::Bad, "  REVOKED") } else { String::new() };
         ui.print(format_args!("  {:width$}  {fingerprint}  {roles}{mark}", principal.as_str()))?;
     }
+    let must = document.policy_threshold;
+    ui.print(format_args!("{must} of those with vgpu-policy must sign the next policy"))?;
     ui.print("channels:")?;
     for ChannelEntry { name, floor } in channels {
         let from = match floor.proven.last() {

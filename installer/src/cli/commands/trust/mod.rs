@@ -9,12 +9,12 @@ mod update;
 use std::num::NonZeroUsize;
 
 use clap::Subcommand;
-use vgpu_keys::{AllowedSigners, Channel, Policy, RevokedKeys};
+use vgpu_keys::{Policy, PolicyDraft};
 
 use crate::cli::{Advise as _, Exit, Target};
 use crate::host::OwnState;
 use crate::trust;
-use crate::ui::Ui;
+use crate::ui::{Tone, Ui};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Trust {
@@ -28,7 +28,7 @@ pub(crate) enum Trust {
     Revoke(revoke::Revoke),
     /// Set the lowest accepted sequence of a channel
     SetFloor(set_floor::SetFloor),
-    /// Replace the policy with a signed newer one
+    /// Replace the policy with signed newer ones
     Update(update::Update),
 }
 
@@ -53,46 +53,40 @@ impl Trust {
     }
 }
 
-#[derive(Debug)]
-struct Draft {
-    version: u64,
-    threshold: NonZeroUsize,
-    channels: Vec<Channel>,
-    signers: AllowedSigners,
-    revoked: RevokedKeys,
+/// Activates the policy and logs the change.
+fn enact(draft: PolicyDraft, target: &mut Target, what: &str, ui: &Ui) -> anyhow::Result<()> {
+    let policy = draft.finish().hint(
+        "trust another key with `vgpu-installer trust add` first, or lower the threshold with `--threshold`",
+    )?;
+    let document = policy.to_string();
+    let mut own = OwnState::of(&mut target.host);
+    trust::save(&mut own, &policy, document.as_bytes())?;
+    trust::record(&mut own, &format!("{what} (policy version {})", policy.version()))?;
+    warn(&policy, ui);
+    Ok(())
 }
 
-impl Draft {
-    /// Returns the next policy, still without changes.
-    fn after(policy: &Policy) -> Self {
-        Self {
-            version: policy.version() + 1,
-            threshold: policy.threshold(),
-            channels: policy.channels().iter().cloned().collect(),
-            signers: policy.allowed_signers().clone(),
-            revoked: policy.revoked_keys().clone(),
-        }
+/// Warns if no signed policy can replace this one.
+fn warn(policy: &Policy, ui: &Ui) {
+    if let Some(warning) = trust::warning(policy) {
+        ui.say(format_args!("{} {warning}", ui.paint_talk(Tone::Warn, "warning:")));
     }
+}
 
-    fn first() -> Self {
-        Self {
-            version: 1,
-            threshold: NonZeroUsize::MIN,
-            channels: Vec::new(),
-            signers: AllowedSigners::default(),
-            revoked: RevokedKeys::default(),
-        }
-    }
+/// Numbers of signatures.
+#[derive(Debug, clap::Args)]
+struct Thresholds {
+    /// Number of principals that must sign a bundle from now on
+    #[arg(long, value_name = "N")]
+    threshold: Option<NonZeroUsize>,
+    /// Number of principals that must sign a policy from now on [default: as for a bundle]
+    #[arg(long, value_name = "N")]
+    policy_threshold: Option<NonZeroUsize>,
+}
 
-    /// Activates the policy and logs the change.
-    fn enact(self, target: &mut Target, what: &str) -> anyhow::Result<()> {
-        let Self { version, threshold, channels, signers, revoked } = self;
-        let policy = Policy::new(version, threshold, channels, signers, revoked).hint(
-            "trust another key with `vgpu-installer trust add` first, or lower the threshold with `--threshold`",
-        )?;
-        let document = policy.to_string();
-        let mut own = OwnState::of(&mut target.host);
-        trust::save(&mut own, &policy, document.as_bytes())?;
-        Ok(trust::record(&mut own, &format!("{what} (policy version {version})"))?)
+impl Thresholds {
+    fn set(&self, draft: &mut PolicyDraft) {
+        draft.threshold = self.threshold.unwrap_or(draft.threshold);
+        draft.policy_threshold = self.policy_threshold.or(draft.policy_threshold);
     }
 }
