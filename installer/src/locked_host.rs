@@ -7,15 +7,16 @@ use vgpu_manifest::ui::Explain;
 use crate::act::{Entry, Log, Reverting, Transaction};
 use crate::component::Component;
 use crate::host::real::{Lock, LockError};
-use crate::host::{HostError, Look, OwnState, RealHost, Work};
+use crate::host::{HostError, Kind, Look, OwnPath, OwnState, RealHost, Work};
 use crate::journal::{
-    BootId, JournalError, Kept, LogError, RevertError, TxId, TxState, recover, remove, revert,
-    revert_all,
+    BootId, CopyError, Depth, JournalError, Kept, LogError, RevertError, TxId, TxState, recover,
+    remove, revert, revert_all,
 };
 use crate::kernel_guard::{Guarded, guard};
 use crate::plan::{
     Applied, ApplyError, Applying, Origin, Phase, Plan, PlanError, Rollback, apply_until, rollback,
 };
+use crate::repair::{Finding, Journal, JournalLost, check_journal, examine, give_up};
 use crate::settle::Derived;
 use crate::state;
 use crate::status::report::{Closely, Standpoint, inspect};
@@ -42,6 +43,9 @@ pub(crate) enum LockedHostError {
     /// The journal cannot be used.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The journal is missing, although something was applied here.
+    #[error(transparent)]
+    Lost(#[from] JournalLost),
     /// The plan of an open transaction cannot be read.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -59,7 +63,19 @@ impl Explain for LockedHostError {
     fn hint(&self) -> Option<&str> {
         match self {
             Self::Host(error) => error.hint(),
+            _ if self.is_damage() => Some("run `vgpu-installer repair` for the ways out"),
             _ => None,
+        }
+    }
+}
+
+impl LockedHostError {
+    /// Checks whether the journal is lost or damaged.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Lost(_) => true,
+            Self::Log(error) => error.is_damage(),
+            _ => false,
         }
     }
 }
@@ -91,16 +107,28 @@ impl LockedHost {
 
     /// Opens the journal of a host, or returns `None` if the host has none.
     pub(crate) fn find(host: RealHost) -> Result<Option<Self>, LockedHostError> {
+        check_journal(&host)??;
         match host.stat(&state::journal())? {
             Some(_) => Self::begin(host).map(Some),
             None => Ok(None),
         }
     }
 
-    fn begin(host: RealHost) -> Result<Self, LockedHostError> {
+    fn begin(mut host: RealHost) -> Result<Self, LockedHostError> {
         let lock = host.lock(&state::lock())?;
-        let log = open_journal(&host)?;
+        check_journal(&host)??;
+        let log = open_journal(&mut host)?;
         Ok(Self { host, log, _lock: lock })
+    }
+
+    /// Returns the damage to the installer's own state.
+    pub(crate) fn damage(&self, depth: Depth) -> anyhow::Result<Vec<Finding>> {
+        examine(&self.host, Journal::Open(&self.log), depth)
+    }
+
+    /// Gives up what this finding is about, and returns a line for each consequence.
+    pub(crate) fn give_up(&mut self, finding: &Finding) -> anyhow::Result<Vec<String>> {
+        give_up(&mut self.host, finding, Some(&mut self.log))
     }
 
     /// Returns the host, to read it.
@@ -231,22 +259,53 @@ impl LockedHost {
             return Err(LockedHostError::InUse(tx.id));
         }
         Work::delete_area(&mut self.host)?;
-        let mut own = OwnState::of(&mut self.host);
-        for dir in [state::log_dir(), state::undo(), state::store()] {
-            own.remove_dir(&dir)?;
-        }
         // SQLite removes its own files when it is closed.
         drop(self.log);
-        Ok(own.remove_dir(&state::dir())?)
+        // Damaged files that were set aside, and foreign ones, go with the folders.
+        for dir in [state::log_dir(), state::dir()] {
+            if self.host.stat(&dir)?.is_some() {
+                Work::discard(&mut self.host, &dir)?;
+            }
+        }
+        Ok(())
     }
 }
 
-/// Opens the journal of a host whose own folder exists, or creates it. The caller holds the lock.
-pub(crate) fn open_journal(host: &RealHost) -> Result<Log, LockedHostError> {
-    let log = Log::open(&host.locate(&state::journal())?)?;
-    // SQLite syncs the content of the file; syncing its directory entry is the caller's duty.
+/// Opens the journal of a host whose own folder exists, or creates it, with its copy. The caller
+/// holds the lock.
+fn open_journal(host: &mut RealHost) -> Result<Log, LockedHostError> {
+    let (path, copy) = (state::journal(), state::journal_copy());
+    let mut log = Log::open(&host.locate(&path)?)?;
+    copy_journal(host, &mut log, &copy)?;
+    // SQLite syncs the content of the files; syncing their directory entries is the caller's duty.
     host.sync_dir(&state::dir())?;
     Ok(log)
+}
+
+/// Attaches the copy of the journal, and replaces a damaged copy.
+///
+/// The journal alone is sufficient, so a copy that cannot be written is only reported by `repair`.
+fn copy_journal(host: &mut RealHost, log: &mut Log, copy: &OwnPath) -> Result<(), LockedHostError> {
+    let path = host.locate(copy)?;
+    let files = [state::write_ahead_log(copy), copy.clone()];
+    for file in &files {
+        // SQLite would wait for a pipe.
+        if host.stat(file)?.is_some_and(|stat| stat.kind != Kind::File) {
+            return Ok(());
+        }
+    }
+    match log.copy_to(&path) {
+        Err(CopyError::Copy(error)) if error.is_damage() => {
+            files.iter().try_for_each(|file| OwnState::of(host).remove(file))?;
+        }
+        Err(CopyError::JournalBehind(commits)) => {
+            let text = format!("it lacks the last {commits} commits that its copy has");
+            return Err(LogError::Damaged(text).into());
+        }
+        Ok(()) | Err(CopyError::Copy(_)) => return Ok(()),
+    }
+    let _ = log.copy_to(&path);
+    Ok(())
 }
 
 #[cfg(test)]

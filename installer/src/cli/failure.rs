@@ -5,11 +5,12 @@ use vgpu_manifest::ui::{Advice, Exit, Explain, Known, Report, known};
 use super::Removable;
 use crate::fit::NoFit;
 use crate::host::HostError;
+use crate::journal::RevertError;
 use crate::license::LicenseError;
 use crate::locked_host::LockedHostError;
 use crate::plan::{ApplyError, RehearseError, Unsuitable};
 use crate::store::{SpaceError, StageError};
-use crate::trust::{NotAdmitted, TrustError};
+use crate::trust::{FloorError, NotAdmitted, TrustError};
 use crate::ui::Ui;
 
 /// The error types of this program that decide an exit status or have a hint.
@@ -25,6 +26,8 @@ const TYPES: &[Known] = &[
     known::<StageError>,
     known::<ApplyError>,
     known::<LockedHostError>,
+    known::<RevertError>,
+    known::<FloorError>,
     known::<HostError>,
 ];
 
@@ -144,7 +147,6 @@ mod tests {
     use crate::host::Verb;
     use crate::host::real::LockError;
     use crate::step::StepError;
-    use crate::trust::FloorError;
 
     fn exit_of(error: impl Into<anyhow::Error>) -> Exit {
         report(&error.into()).exit

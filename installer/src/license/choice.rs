@@ -15,7 +15,7 @@ use super::service::{DEFAULT_PORT, Engine, Port, Service, Storage};
 use super::{LicenseError, data, listening};
 use crate::date::Date;
 use crate::host::{HostError, Look};
-use crate::state::fixed;
+use crate::state::{self, fixed};
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -278,7 +278,6 @@ pub(crate) fn in_force(look: &dyn Look) -> Result<Option<Service>, HostError> {
 
 /// Returns the record of the server that was set up last, even if it was removed since.
 pub(crate) fn remembered(look: &dyn Look) -> Result<Option<Service>, HostError> {
-    let Some(bytes) = look.read(&data::memory())? else { return Ok(None) };
-    // Treat an unreadable record as missing: the installer then asks again.
-    Ok(serde_json::from_slice(&bytes).ok())
+    // Without a record, the installer asks again.
+    Ok(state::recall(look, &data::memory()))
 }

@@ -38,10 +38,8 @@ fn memory() -> OwnPath {
     state::dir().join("resume.json")
 }
 
-fn tries(look: &dyn Look, tx: TxId) -> Result<Option<Tries>, HostError> {
-    let Some(bytes) = look.read(&memory())? else { return Ok(None) };
-    let tries = serde_json::from_slice::<Tries>(&bytes).ok();
-    Ok(tries.filter(|tries| tries.tx == tx))
+fn tries(look: &dyn Look, tx: TxId) -> Option<Tries> {
+    state::recall::<Tries>(look, &memory()).filter(|tries| tries.tx == tx)
 }
 
 /// The actor that resumes an interrupted apply.
@@ -66,32 +64,32 @@ pub(crate) fn resumption(
     if !plan.resumes_automatically() || look.stat(&enabled())?.is_none() {
         return Ok(Resumption::ByOperator);
     }
-    let tried = tries(look, tx.id)?.is_some_and(|tries| tries.count >= TRIES);
+    let tried = tries(look, tx.id).is_some_and(|tries| tries.count >= TRIES);
     Ok(if tried { Resumption::GaveUp } else { Resumption::ByItself })
 }
 
 /// Decides whether to resume `tx` on this boot.
-pub(crate) fn may(look: &dyn Look, tx: &Transaction, boot: &BootId) -> Result<May, HostError> {
+pub(crate) fn may(look: &dyn Look, tx: &Transaction, boot: &BootId) -> May {
     if tx.waits_since() == boot {
-        return Ok(May::NotOnThisBoot);
+        return May::NotOnThisBoot;
     }
-    Ok(match tries(look, tx.id)? {
+    match tries(look, tx.id) {
         Some(tries) if tries.count >= TRIES => May::GaveUp,
         Some(tries) if tries.boot == *boot => May::NotOnThisBoot,
         _ => May::Go,
-    })
+    }
 }
 
 /// Records an attempt before it starts. Completed transactions need no further record.
 pub(crate) fn begin(host: &mut dyn Host, tx: TxId, boot: &BootId) -> Result<(), HostError> {
-    let count = tries(host, tx)?.map_or(0, |tries| tries.count) + 1;
+    let count = tries(host, tx).map_or(0, |tries| tries.count) + 1;
     remember(host, &Tries { tx, boot: boot.clone(), count })
 }
 
 /// Discards the record of an attempt that did not fail but waits for a boot or for the operator at
 /// the console. There is no further attempt on this boot.
 pub(crate) fn forgive(host: &mut dyn Host, tx: TxId) -> Result<(), HostError> {
-    let Some(mut tries) = tries(host, tx)? else { return Ok(()) };
+    let Some(mut tries) = tries(host, tx) else { return Ok(()) };
     tries.count = tries.count.saturating_sub(1);
     remember(host, &tries)
 }
@@ -148,7 +146,7 @@ mod tests {
             began: 0,
         };
         let tx = Transaction::begun(TxId(3), new);
-        let ask = |host: &MemHost, name| may(host, &tx, &boot(name)).unwrap();
+        let ask = |host: &MemHost, name| may(host, &tx, &boot(name));
         assert_eq!(ask(&host, "first"), May::NotOnThisBoot);
         assert_eq!(ask(&host, "second"), May::Go);
         begin(&mut host, tx.id, &boot("second")).unwrap();
@@ -164,9 +162,9 @@ mod tests {
         assert_eq!(ask(&host, "fifth"), May::GaveUp);
         // If phase 1 was completed on a later boot, phase 2 waits for the next one.
         let later = Transaction { first_part: Some(boot("fifth")), ..tx.clone() };
-        assert_eq!(may(&host, &later, &boot("fifth")).unwrap(), May::NotOnThisBoot);
+        assert_eq!(may(&host, &later, &boot("fifth")), May::NotOnThisBoot);
         // Another transaction starts counting anew.
         let other = Transaction { id: TxId(4), ..tx.clone() };
-        assert_eq!(may(&host, &other, &boot("fourth")).unwrap(), May::Go);
+        assert_eq!(may(&host, &other, &boot("fourth")), May::Go);
     }
 }

@@ -52,7 +52,7 @@ impl Plan {
             license: in_force(&target.host)?,
         };
         // A plan changes nothing, so it does not read a large file that has not changed.
-        target.host.cache_files(FileMemory::Use)?;
+        target.host.cache_files(FileMemory::Use);
         refuse_another(&self.bundle, target)?;
         let proposal = Proposal::make(&self.bundle, &target.host, &choices, self.resume.get())?;
         if let Some(path) = &self.output {

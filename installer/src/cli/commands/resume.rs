@@ -25,7 +25,7 @@ pub(super) fn resume_at_boot(
         return Ok(Exit::Done);
     }
     let boot = locked.boot()?;
-    match resume::may(locked.look(), &tx, &boot)? {
+    match resume::may(locked.look(), &tx, &boot) {
         May::NotOnThisBoot => return Ok(Exit::Done),
         May::GaveUp => {
             // Failing at each boot would add nothing to the output of `status`.
@@ -90,7 +90,7 @@ fn resume_pending(
 }
 
 pub(super) fn candidate_of(locked: &LockedHost, digest: Digest) -> anyhow::Result<Candidate> {
-    let bundles = Bundles::load(locked.look())?;
+    let bundles = Bundles::load(locked.look());
     let known = bundles.get(digest).map(|known| known.candidate(digest));
     Ok(known.ok_or_else(|| {
         Refused::Unfinished(format!("the bundle {digest} is unknown; apply it again"))

@@ -3,8 +3,11 @@ use vgpu_manifest::HostPath;
 
 use super::bundle::title;
 use super::print_json;
+use super::repair::damage;
 use crate::cli::{Exit, Target};
-use crate::journal::Kept;
+use crate::journal::{Depth, Kept};
+use crate::locked_host::LockedHostError;
+use crate::repair::{Finding, Weight};
 use crate::status::proof::{Proof, table};
 use crate::status::report::{Closely, HostState, Standpoint, StepState};
 use crate::status::resume::Resumption;
@@ -13,8 +16,8 @@ use crate::ui::{Tone, Ui, printable};
 /// Show what is installed and whether it has drifted.
 ///
 /// Repeats every step's check, and checks the driver: module, services, vGPU types, and the
-/// kernel of the next boot. Exits with 5 if something has drifted or is missing, and with 10 if
-/// phase 2 waits for the reboot.
+/// kernel of the next boot. Exits with 5 if something has drifted or is missing, with 10 if
+/// phase 2 waits for the reboot, and with 1 if the installer's own state is damaged.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Status {
     /// Print JSON
@@ -37,17 +40,37 @@ struct Document<'s> {
     unread: &'s [HostPath],
     #[serde(rename = "goes-on", skip_serializing_if = "Option::is_none")]
     resumption: Option<Resumption>,
+    damage: &'s [Finding],
+}
+
+/// The document of a host whose journal cannot be used.
+#[derive(Serialize)]
+struct Damaged<'s> {
+    state: &'static str,
+    damage: &'s [Finding],
 }
 
 impl Status {
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
-        let found = target.inspect(self.closely())?;
+        let damage = damage(&target, Depth::Sizes)?;
+        let found = match target.inspect(self.closely()) {
+            Err(error) if is_damage(&error) && self.json => {
+                print_json(ui, &Damaged { state: "damaged", damage: &damage })?;
+                return Err(error);
+            }
+            found => found?,
+        };
+        let damage = &damage[..];
         if self.json {
             let Standpoint { proof, lines, unread, resumption, .. } = &found;
-            let (state, resumption) = (found.state(), *resumption);
-            print_json(ui, &Document { state, found: &found, proof, lines, unread, resumption })?;
+            let (state, found, resumption) = (found.state(), &found, *resumption);
+            print_json(ui, &Document { state, found, proof, lines, unread, resumption, damage })?;
         } else {
             print(&found, ui)?;
+            print_damage(damage, ui)?;
+        }
+        if damage.iter().any(|finding| finding.weight == Weight::Harmful) {
+            return Ok(Exit::Failed);
         }
         Ok(match found.state() {
             HostState::Nothing | HostState::InSync => Exit::Done,
@@ -67,6 +90,23 @@ impl Status {
             _ => Closely::Paths,
         }
     }
+}
+
+/// Checks whether the journal is lost or damaged.
+fn is_damage(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<LockedHostError>().is_some_and(LockedHostError::is_damage)
+}
+
+fn print_damage(damage: &[Finding], ui: &Ui) -> std::io::Result<()> {
+    for Finding { path, defect, weight, .. } in damage {
+        let (tone, mark) = match weight {
+            Weight::Harmful => (Tone::Bad, "damaged"),
+            Weight::Harmless => (Tone::Warn, "damaged, harmless"),
+        };
+        let text = printable(&format!("{path}: {defect}"));
+        ui.print(format_args!("{}  {text}", ui.paint(tone, mark)))?;
+    }
+    if damage.is_empty() { Ok(()) } else { ui.print("next: vgpu-installer repair") }
 }
 
 fn print(found: &Standpoint, ui: &Ui) -> std::io::Result<()> {

@@ -12,7 +12,7 @@ use super::tree::{self, Tree};
 use crate::host::content::copy_pieces;
 use crate::host::door::Remake;
 use crate::host::work::WorkPath;
-use crate::host::{Mode, OwnPath, TempName};
+use crate::host::{HostPath, Mode, OwnPath, TempName};
 
 /// Links a file, or copies it where it cannot be linked.
 pub(super) fn link(tree: &Tree, from: &OwnPath, to: &WorkPath, mode: Mode) -> io::Result<()> {
@@ -63,8 +63,8 @@ pub(super) fn rewrite(tree: &Tree, path: &WorkPath, make: Remake<'_>) -> io::Res
     Ok(rustix::fs::unlinkat(&dir, name, AtFlags::empty())?)
 }
 
-/// Moves a folder into the work area.
-pub(super) fn adopt(tree: &Tree, from: &OwnPath, to: &WorkPath) -> io::Result<()> {
+/// Renames a file or folder of the installer, durably.
+pub(super) fn rename(tree: &Tree, from: &OwnPath, to: &HostPath) -> io::Result<()> {
     let (from_dir, from_name) = tree.parent(from)?.ok_or(io::ErrorKind::NotFound)?;
     let (to_dir, to_name) = tree.parent(to)?.ok_or(io::ErrorKind::NotFound)?;
     rustix::fs::renameat(&from_dir, from_name, &to_dir, to_name)?;
