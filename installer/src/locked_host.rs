@@ -9,8 +9,8 @@ use crate::component::Component;
 use crate::host::real::{Lock, LockError};
 use crate::host::{HostError, Kind, Look, OwnPath, OwnState, RealHost, Work};
 use crate::journal::{
-    BootId, CopyError, Depth, JournalError, Kept, LogError, RevertError, TxId, TxState, recover,
-    remove, revert, revert_all,
+    BootId, CopyError, Depth, JournalError, Kept, LogError, RevertError, TxId, TxState, Why,
+    recover, remove, revert, revert_all,
 };
 use crate::kernel_guard::{Guarded, guard};
 use crate::plan::{
@@ -150,6 +150,22 @@ impl LockedHost {
     /// Returns the last transaction that is not reverted: the one of `status` and `revert`.
     pub(crate) fn current(&self) -> Result<Option<Transaction>, LogError> {
         Ok(self.log.transactions()?.into_iter().rfind(|tx| tx.state != TxState::Reverted))
+    }
+
+    /// Returns everything that the last revert kept.
+    #[cfg(test)]
+    pub(crate) fn last_kept(&self) -> Result<Vec<Kept>, LogError> {
+        Ok(self.log.transactions()?.pop().map(|tx| tx.kept).unwrap_or_default())
+    }
+
+    /// Returns the number of undo copies that no journal describes, because it was given up. They may be
+    /// the only copies of the files that were replaced.
+    pub(crate) fn orphaned_copies(&self) -> anyhow::Result<usize> {
+        let was_lost = |tx: &Transaction| tx.kept.iter().any(|it| it.why == Why::JournalLost);
+        if !self.log.transactions()?.iter().any(was_lost) {
+            return Ok(0);
+        }
+        Ok(self.host.list_own(&state::undo())?.0.len())
     }
 
     /// Returns the operation that was interrupted or waits for a reboot.

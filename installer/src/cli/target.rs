@@ -31,6 +31,12 @@ impl Target {
         Ok(Self { host: RealHost::open(&root, exec)?.with_echo(echo), exec, root })
     }
 
+    /// Returns the host in a folder.
+    #[cfg(test)]
+    pub(crate) fn of(host: RealHost, exec: Exec, root: Utf8PathBuf) -> Self {
+        Self { host, exec, root }
+    }
+
     /// Refuses changes by users other than root, and by a program on a medium that may be gone
     /// after the reboot.
     ///

@@ -116,6 +116,5 @@ pub(crate) fn is_intact(
     if !look.stat(path)?.is_some_and(has_size) {
         return Ok(false);
     }
-    Ok(depth == Depth::Sizes
-        || look.node(path)?.as_ref().and_then(Node::content) == Some(content))
+    Ok(depth == Depth::Sizes || look.node(path)?.as_ref().and_then(Node::content) == Some(content))
 }

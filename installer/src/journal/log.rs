@@ -77,10 +77,9 @@ impl LogError {
         use rusqlite::ErrorCode::{CannotOpen, DatabaseCorrupt, NotADatabase, SystemIoFailure};
         match self {
             Self::Damaged(_) | Self::Text(_) | Self::Foreign(_) => true,
-            Self::Database(rusqlite::Error::SqliteFailure(error, _)) => matches!(
-                error.code,
-                CannotOpen | DatabaseCorrupt | NotADatabase | SystemIoFailure
-            ),
+            Self::Database(rusqlite::Error::SqliteFailure(error, _)) => {
+                matches!(error.code, CannotOpen | DatabaseCorrupt | NotADatabase | SystemIoFailure)
+            }
             Self::Database(_) => true,
             _ => false,
         }

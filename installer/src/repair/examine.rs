@@ -11,7 +11,7 @@ use crate::act::Log;
 use crate::host::{Content, HostError, Kind, Look, Node, OwnPath};
 use crate::journal::{Depth, LostCopy, TxState, lost_copies};
 use crate::state;
-use crate::store::{Bundles, Needed};
+use crate::store::Bundles;
 use crate::trust::{self, FloorError, Floors, StoredFloors};
 
 /// The journal, as found.
@@ -122,7 +122,7 @@ fn kinds(look: &dyn Look) -> Result<Vec<Finding>, HostError> {
             check(Part::Manifest, state::dir().join(&name), Kind::File, Weight::Harmless)?;
         }
     }
-    for name in ["trust.log", "bundles.json"].into_iter().chain(RECORDS.map(|it| it.0)) {
+    for name in ["trust.log"].into_iter().chain(RECORDS.map(|it| it.0)) {
         check(Part::Record, state::dir().join(name), Kind::File, Weight::Harmless)?;
     }
     for dir in [state::store(), state::undo()] {
@@ -149,7 +149,10 @@ fn lost_journal(look: &dyn Look, defect: &str) -> Result<Finding, HostError> {
 
 /// Returns everything that is lost with the journal.
 fn lost_with_journal(look: &dyn Look) -> Result<Vec<String>, HostError> {
-    let mut lost = vec!["the record of everything that was changed, so that nothing of it can be reverted".to_owned()];
+    let mut lost = vec![
+        "the record of everything that was changed, so that nothing of it can be reverted"
+            .to_owned(),
+    ];
     let known = evidence(look)?.into_iter().filter(|it| *it != Evidence::JournalCopy);
     lost.extend(known.map(|it| format!("kept as it is: {it}")));
     Ok(lost)
@@ -167,7 +170,8 @@ fn floors(look: &dyn Look) -> Vec<Finding> {
         }
         Err(_) => Vec::new(),
         Ok(floors) => {
-            let [one, other] = both.each_ref().map(|it| it.content.as_ref().ok().cloned().flatten());
+            let [one, other] =
+                both.each_ref().map(|it| it.content.as_ref().ok().cloned().flatten());
             if one == other && both.iter().all(|it| it.content.is_ok()) {
                 return Vec::new();
             }
@@ -178,9 +182,7 @@ fn floors(look: &dyn Look) -> Vec<Finding> {
                 Ok(None) => "missing, while its copy exists".to_owned(),
                 Ok(Some(_)) => "not equal to its copy".to_owned(),
             };
-            vec![
-                Finding::harmless(Part::Floors, bad.path.clone(), defect).healed_by(Heal::Floors),
-            ]
+            vec![Finding::harmless(Part::Floors, bad.path.clone(), defect).healed_by(Heal::Floors)]
         }
     }
 }
@@ -188,8 +190,12 @@ fn floors(look: &dyn Look) -> Vec<Finding> {
 fn bundles(look: &dyn Look) -> Vec<Finding> {
     let mut findings = Vec::new();
     let list = Bundles::read(look);
-    let has_manifests =
-        look.list_own(&state::dir()).unwrap_or_default().0.iter().any(|it| Bundles::digest_of(it).is_some());
+    let has_manifests = look
+        .list_own(&state::dir())
+        .unwrap_or_default()
+        .0
+        .iter()
+        .any(|it| Bundles::digest_of(it).is_some());
     let defect = match &list {
         Err(why) => Some(format!("damaged: {why}")),
         Ok(None) if has_manifests => Some("missing".to_owned()),
@@ -252,7 +258,8 @@ fn lost(look: &dyn Look, log: &Log, depth: Depth) -> anyhow::Result<Vec<LostCopy
     let mut entries = Vec::new();
     for tx in log.transactions()? {
         if tx.state != TxState::Reverted {
-            entries.extend(log.entries(tx.id)?.into_iter().filter(|it| !tx.is_removed(it.component)));
+            entries
+                .extend(log.entries(tx.id)?.into_iter().filter(|it| !tx.is_removed(it.component)));
         }
     }
     Ok(lost_copies(look, &entries, &log.given_up()?, depth)?)
@@ -281,29 +288,22 @@ fn describe(node: &Node, content: Content) -> String {
     format!("the previous file: {meta}{} bytes, {}", content.size, content.id)
 }
 
-/// Items that an interrupted apply still needs.
+/// Items that an interrupted apply may still need.
 fn needed_items(look: &dyn Look, log: &Log) -> anyhow::Result<Vec<Finding>> {
-    let mut open = Vec::new();
-    for tx in log.transactions()? {
-        if tx.state == TxState::Applying {
-            let entries = log.entries(tx.id)?;
-            open.push((tx, entries));
-        }
-    }
-    // A damaged manifest is reported by itself.
-    let Ok(needed) = Needed::of(look, &open) else { return Ok(Vec::new()) };
     let mut findings = Vec::new();
-    if open.is_empty() {
-        return Ok(findings);
-    }
-    for id in needed.items {
-        let path = state::stored(id);
-        if look.stat(&path)?.is_none() {
-            findings.push(
-                Finding::harmless(Part::ItemStore, path, "missing; the interrupted apply may need it")
-                    .or("vgpu-installer store add BUNDLE")
-                    .or("vgpu-installer revert"),
-            );
+    for tx in log.transactions()?.iter().filter(|tx| tx.state == TxState::Applying) {
+        // A damaged manifest has its own finding.
+        let Ok(Some(manifest)) = Bundles::manifest(look, tx.new.bundle) else { continue };
+        for item in &manifest.items {
+            let path = state::stored(item.id());
+            if look.stat(&path)?.is_none() {
+                let defect = "missing; the interrupted apply may need it";
+                findings.push(
+                    Finding::harmless(Part::ItemStore, path, defect)
+                        .or("vgpu-installer store add BUNDLE")
+                        .or("vgpu-installer revert"),
+                );
+            }
         }
     }
     Ok(findings)
@@ -318,9 +318,13 @@ fn items(look: &dyn Look) -> Result<Vec<Finding>, HostError> {
         let content = look.node(&path)?.as_ref().and_then(Node::content);
         if content.is_some_and(|content| content.id != id) {
             findings.push(
-                Finding::harmful(Part::ItemStore, path.clone(), "damaged: its digest does not match")
-                    .healed_by(Heal::Remove(path))
-                    .or("vgpu-installer store add BUNDLE"),
+                Finding::harmful(
+                    Part::ItemStore,
+                    path.clone(),
+                    "damaged: its digest does not match",
+                )
+                .healed_by(Heal::Remove(path))
+                .or("vgpu-installer store add BUNDLE"),
             );
         }
     }

@@ -87,14 +87,22 @@ impl Heal {
 
 impl Finding {
     /// Returns a finding that nothing depends on.
-    pub(super) fn harmless(part: Part, path: impl Into<HostPath>, defect: impl fmt::Display) -> Self {
+    pub(super) fn harmless(
+        part: Part,
+        path: impl Into<HostPath>,
+        defect: impl fmt::Display,
+    ) -> Self {
         let (path, defect) = (path.into(), defect.to_string());
         let (ways, lost, heal) = (Vec::new(), Vec::new(), None);
         Self { part, path, defect, weight: Weight::Harmless, ways, lost, heal }
     }
 
     /// Returns a finding that something depends on.
-    pub(super) fn harmful(part: Part, path: impl Into<HostPath>, defect: impl fmt::Display) -> Self {
+    pub(super) fn harmful(
+        part: Part,
+        path: impl Into<HostPath>,
+        defect: impl fmt::Display,
+    ) -> Self {
         Self { weight: Weight::Harmful, ..Self::harmless(part, path, defect) }
     }
 

@@ -95,7 +95,9 @@ fn give_up_floors(host: &mut RealHost, log: Option<&Log>) -> anyhow::Result<Vec<
     let mut lines = Vec::new();
     for (channel, floor) in floors.iter() {
         let sequence = floor.sequence;
-        lines.push(format!("{channel} is accepted from sequence {sequence}, which was applied here"));
+        lines.push(format!(
+            "{channel} is accepted from sequence {sequence}, which was applied here"
+        ));
     }
     if lines.is_empty() {
         lines.push("every sequence of every channel is accepted".to_owned());
@@ -123,4 +125,3 @@ fn set_aside(host: &mut RealHost, path: &HostPath) -> anyhow::Result<Vec<String>
     let aside = OwnState::of(host).set_aside(&own)?;
     Ok(vec![format!("{path} is now {aside}")])
 }
-

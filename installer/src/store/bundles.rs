@@ -104,7 +104,10 @@ impl Bundles {
     }
 
     /// Returns the manifests of these bundles, without damaged ones.
-    pub(crate) fn manifests<'l>(&self, look: &'l dyn Look) -> impl Iterator<Item = Manifest> + use<'_, 'l> {
+    pub(crate) fn manifests<'l>(
+        &self,
+        look: &'l dyn Look,
+    ) -> impl Iterator<Item = Manifest> + use<'_, 'l> {
         self.0.keys().filter_map(|digest| Self::manifest(look, *digest).ok().flatten())
     }
 

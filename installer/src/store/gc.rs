@@ -16,7 +16,7 @@ use crate::trust::Floors;
 /// The contents that must stay.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Needed {
-    pub(crate) items: BTreeSet<ItemId>,
+    items: BTreeSet<ItemId>,
     undo: BTreeSet<ItemId>,
     bundles: BTreeSet<Digest>,
 }

@@ -65,7 +65,12 @@ impl Gc {
             open.push((tx, entries));
         }
         let needed = Needed::of(locked.look(), &open)?;
-        let garbage = Garbage::find(locked.look(), &needed)?;
+        let mut garbage = Garbage::find(locked.look(), &needed)?;
+        if locked.orphaned_copies()? > 0 {
+            // `forget --discard-copies` is the explicit way.
+            garbage.undo.clear();
+            ui.say("kept: the saved copies of replaced files, because their journal was given up");
+        }
         for (what, files) in [
             ("items", &garbage.items),
             ("replaced files", &garbage.undo),
