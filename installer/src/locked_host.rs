@@ -303,7 +303,8 @@ fn open_journal(host: &mut RealHost) -> Result<Log, LockedHostError> {
 /// The journal alone is sufficient, so a copy that cannot be written is only reported by `repair`.
 fn copy_journal(host: &mut RealHost, log: &mut Log, copy: &OwnPath) -> Result<(), LockedHostError> {
     let path = host.locate(copy)?;
-    let files = [state::write_ahead_log(copy), copy.clone()];
+    let [log_file, rollback] = state::sidecars(copy);
+    let files = [log_file, rollback, copy.clone()];
     for file in &files {
         // SQLite would wait for a pipe.
         if host.stat(file)?.is_some_and(|stat| stat.kind != Kind::File) {

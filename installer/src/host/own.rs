@@ -181,9 +181,10 @@ pub(crate) fn journal_copy() -> OwnPath {
     dir().join("journal.copy.db")
 }
 
-/// Returns the path of the commits that SQLite has not moved into this database yet.
-pub(crate) fn write_ahead_log(database: &OwnPath) -> OwnPath {
-    OwnPath(fixed(&format!("{}-wal", database.as_path())))
+/// Returns the files that SQLite opens next to a database: the commits that are not in it yet, and a
+/// rollback journal, which this program never has.
+pub(crate) fn sidecars(database: &OwnPath) -> [OwnPath; 2] {
+    ["-wal", "-journal"].map(|end| OwnPath(fixed(&format!("{}{end}", database.as_path()))))
 }
 
 /// Returns the path of the mark that a held trigger of dpkg leaves: the initramfs images are stale.

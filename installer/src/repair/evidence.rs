@@ -71,9 +71,9 @@ fn list(evidence: &[Evidence]) -> String {
 /// The journal is unusable, or it is missing although something was applied here.
 pub(crate) fn check_journal(look: &dyn Look) -> Result<Result<(), JournalLost>, HostError> {
     let path = state::journal();
-    let log = state::write_ahead_log(&path);
+    let [log, rollback] = state::sidecars(&path);
     let lost = |path, defect, evidence| Ok(Err(JournalLost { path, defect, evidence }));
-    for path in [&path, &log] {
+    for path in [&path, &log, &rollback] {
         if look.stat(path)?.is_some_and(|stat| stat.kind != Kind::File) {
             return lost(path.clone(), "is not a regular file", evidence(look)?);
         }

@@ -12,7 +12,7 @@ use crate::host::{Content, HostError, Kind, Look, Node, OwnPath};
 use crate::journal::{Depth, LostCopy, TxState, lost_copies};
 use crate::state;
 use crate::store::Bundles;
-use crate::trust::{self, FloorError, Floors, StoredFloors};
+use crate::trust::{self, FloorError, Floors, StoredFloors, TrustError};
 
 /// The journal, as found.
 #[derive(Debug, Clone, Copy)]
@@ -113,8 +113,10 @@ fn kinds(look: &dyn Look) -> Result<Vec<Finding>, HostError> {
     check(Part::Lock, state::lock(), Kind::File, Weight::Harmful)?;
     // The journal itself is reported with its copy.
     let copy = state::journal_copy();
-    check(Part::Journal, state::write_ahead_log(&copy), Kind::File, Weight::Harmless)?;
-    check(Part::Journal, copy, Kind::File, Weight::Harmless)?;
+    let [log, rollback] = state::sidecars(&copy);
+    for path in [copy, log, rollback] {
+        check(Part::Journal, path, Kind::File, Weight::Harmless)?;
+    }
     check(Part::Log, state::commands_log(), Kind::File, Weight::Harmful)?;
     check(Part::Record, state::initramfs_due(), Kind::File, Weight::Harmful)?;
     for name in look.list_own(&state::dir()).unwrap_or_default().0 {
@@ -244,13 +246,15 @@ fn records(look: &dyn Look) -> Vec<Finding> {
 
 fn policy(look: &dyn Look) -> Vec<Finding> {
     let path = state::trust().join("policy.toml");
-    match trust::load(look) {
-        Ok(_) => Vec::new(),
-        Err(error) => {
-            let lost = "the trusted keys, thresholds, channels and revocations; trust the keys again, and revoke again what was revoked".to_owned();
-            vec![Finding::harmful(Part::Trust, path, error).or_given_up(vec![lost])]
-        }
+    let Err(error) = trust::load(look) else { return Vec::new() };
+    let mut finding = Finding::harmful(Part::Trust, path.clone(), &error);
+    if matches!(error, TrustError::Unsafe { .. }) {
+        let path = path.as_path();
+        finding = finding.or(format!("chown root:root {path} && chmod 0644 {path}"));
     }
+    let lost = "the trusted keys, thresholds, channels and revocations: trust the keys again, and \
+                revoke again what was revoked";
+    vec![finding.or_given_up(vec![lost.to_owned()])]
 }
 
 /// Returns the copies that a revert needs and does not have.

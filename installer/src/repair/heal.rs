@@ -41,9 +41,10 @@ fn open_new(host: &RealHost) -> anyhow::Result<Log> {
     Ok(log)
 }
 
-/// Renames a database and its write-ahead log.
+/// Renames a database and the files next to it.
 fn set_journal_aside(host: &mut RealHost, database: &OwnPath) -> anyhow::Result<()> {
-    for path in [state::write_ahead_log(database), database.clone()] {
+    let [log, rollback] = state::sidecars(database);
+    for path in [log, rollback, database.clone()] {
         if host.stat(&path)?.is_some() {
             OwnState::of(host).set_aside(&path)?;
         }

@@ -128,7 +128,9 @@ fn a_damaged_item_is_healed_by_a_good_medium() {
     let item = item.into_iter().find(|it| fs::metadata(it).unwrap().len() == 8).unwrap();
     for heal in [&["store", "add", &bundle][..], &["repair", "--heal", "--yes"]] {
         fs::write(&item, "the nose").unwrap();
-        site.run(&["apply", "--yes", &bundle]).expect(1).says(&["its bytes should be sha256-"]);
+        site.run(&["apply", "--yes", &bundle])
+            .expect(1)
+            .says(&["the bytes of /var/lib/vgpu-offline/store/sha256-", "vgpu-installer repair"]);
         site.run(&["revert", "--yes"]).expect(0);
         let shown = site.run(&["repair"]).expect(1).out;
         assert!(shown.contains("its digest does not match"), "{shown}");
@@ -181,6 +183,22 @@ fn records_for_people_and_foreign_names_block_nothing() {
     site.run(&["revert", "--yes"]).expect(0);
     site.run(&["forget", "--yes"]).expect(0);
     assert!(!site.path(STATE).exists());
+}
+
+#[test]
+fn a_damaged_policy_is_set_aside_and_made_anew() {
+    let (site, bundle) = ready(&Spec::small(1, "one"));
+    let policy = site.path("root/etc/vgpu-offline/policy.toml");
+    let path = "/etc/vgpu-offline/policy.toml";
+    fs::write(&policy, "noise").unwrap();
+    site.run(&["verify", &bundle]).expect(3);
+    site.trust(&key(2), "bob", &[]).expect(3);
+    assert!(site.run(&["repair"]).expect(1).out.contains("revocations"));
+    site.run(&["repair", "--yes", "--give-up", path]).expect(0).says(&["policy.toml.damaged"]);
+    assert_eq!(fs::read(policy.with_extension("toml.damaged")).unwrap(), b"noise");
+    site.run(&["verify", &bundle]).expect(3);
+    site.trust(&key(1), "alice", &[]).expect(0);
+    site.run(&["verify", &bundle]).expect(0);
 }
 
 #[test]
