@@ -136,7 +136,7 @@ impl Scene {
         }
         scene.restore_item();
 
-        let mut locked = LockedHost::make(host).unwrap();
+        let mut locked = patiently(|| Ok(LockedHost::make(scene.host())?)).unwrap();
         let origin =
             || Origin { bundle, boot: crate::journal::BootId("first\n".trim().to_owned()) };
         let mut cut = None;
