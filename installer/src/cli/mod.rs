@@ -195,7 +195,7 @@ impl Command {
             Self::Status(command) => command.run(target, ui),
             Self::Revert(command) => command.run(target, ui),
             Self::Remove(command) => command.run(target, ui),
-            Self::Repair(command) => command.run(target, ui),
+            Self::Repair(command) => command.run(&target, ui),
             Self::Forget(command) => command.run(target, ui),
             Self::GuestDrivers(command) => command.run(target, ui),
             Self::Report(command) => command.run(target, ui),

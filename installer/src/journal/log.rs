@@ -72,15 +72,14 @@ pub(crate) enum LogError {
 }
 
 impl LogError {
-    /// Checks whether the database itself is damaged, so that its copy is of use.
+    /// Checks whether the database itself is damaged, so that its copy is of use. A full disk or a
+    /// database that another process uses is not damaged.
     pub(crate) fn is_damage(&self) -> bool {
         use rusqlite::ErrorCode::{CannotOpen, DatabaseCorrupt, NotADatabase, SystemIoFailure};
+        let codes = [CannotOpen, DatabaseCorrupt, NotADatabase, SystemIoFailure];
         match self {
-            Self::Damaged(_) | Self::Text(_) | Self::Foreign(_) => true,
-            Self::Database(rusqlite::Error::SqliteFailure(error, _)) => {
-                matches!(error.code, CannotOpen | DatabaseCorrupt | NotADatabase | SystemIoFailure)
-            }
-            Self::Database(_) => true,
+            Self::Database(rusqlite::Error::SqliteFailure(error, _)) => codes.contains(&error.code),
+            Self::Damaged(_) | Self::Text(_) | Self::Foreign(_) | Self::Database(_) => true,
             _ => false,
         }
     }

@@ -268,7 +268,7 @@ fn year_of(created: u64) -> i32 {
 
 /// Returns the record of the server that runs here, if there is one.
 pub(crate) fn in_force(look: &dyn Look) -> Result<Option<Service>, HostError> {
-    let Some(service) = remembered(look)? else { return Ok(None) };
+    let Some(service) = remembered(look) else { return Ok(None) };
     let is_here = match &service.container {
         Some(container) => container.is_ours(look)?,
         None => look.stat(&Service::unit_path())?.is_some(),
@@ -277,7 +277,7 @@ pub(crate) fn in_force(look: &dyn Look) -> Result<Option<Service>, HostError> {
 }
 
 /// Returns the record of the server that was set up last, even if it was removed since.
-pub(crate) fn remembered(look: &dyn Look) -> Result<Option<Service>, HostError> {
+pub(crate) fn remembered(look: &dyn Look) -> Option<Service> {
     // Without a record, the installer asks again.
-    Ok(state::recall(look, &data::memory()))
+    state::recall(look, &data::memory())
 }

@@ -60,7 +60,8 @@ impl fmt::Display for Evidence {
 }
 
 fn list(evidence: &[Evidence]) -> String {
-    evidence.iter().map(|it| format!("\n  {}", vgpu_manifest::printable(&it.to_string()))).collect()
+    let line = |text: String, it| text + "\n  " + &vgpu_manifest::printable(&format!("{it}"));
+    evidence.iter().fold(String::new(), line)
 }
 
 /// Checks the files of the journal before SQLite opens them, which creates missing ones, and could

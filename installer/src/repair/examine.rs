@@ -164,7 +164,8 @@ fn floors(look: &dyn Look) -> Vec<Finding> {
     let both = StoredFloors::both(look);
     match Floors::load(look) {
         Err(FloorError::Damaged { path, why }) => {
-            let lost = "the floors: a bundle that is older than a confirmed one is accepted, unless the journal or `trust set-floor` says otherwise";
+            let lost = "the floors: a bundle that is older than a confirmed one is accepted, \
+                        unless the journal or `trust set-floor` says otherwise";
             vec![
                 Finding::harmful(Part::Floors, path, format!("damaged, and so is its copy: {why}"))
                     .or_given_up(vec![lost.to_owned()]),
@@ -218,11 +219,11 @@ fn bundles(look: &dyn Look) -> Vec<Finding> {
                 Ok(_) => continue,
             },
         };
-        let lost = "the list of this bundle's items: `store gc` no longer keeps them".to_owned();
+        let loss = "the list of this bundle's items: `store gc` no longer keeps them".to_owned();
         findings.push(
             Finding::harmful(Part::Manifest, path, format!("damaged: {why}"))
                 .or("vgpu-installer store add BUNDLE")
-                .or_given_up(vec![lost]),
+                .or_given_up(vec![loss]),
         );
     }
     findings

@@ -1,7 +1,7 @@
 //! Damage to the installer's own state, and the ways out that `repair` names.
 //!
 //! The matrix of files, kinds of damage and stages is next to the command
-//! (`installer/src/cli/commands/repair/tests.rs`); this is the operator's view of it.
+//! (`installer/src/cli/commands/repair/tests/`); this is the operator's view of it.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -44,8 +44,8 @@ struct Document<'f> {
 }
 
 impl Repair {
-    pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
-        let findings = damage(&target, Depth::Bytes)?;
+    pub(crate) fn run(self, target: &Target, ui: &Ui) -> anyhow::Result<Exit> {
+        let findings = damage(target, Depth::Bytes)?;
         if self.json {
             let ignored_names = odd_names(&target.host);
             print_json(ui, &Document { findings: &findings, ignored_names })?;
@@ -60,7 +60,7 @@ impl Repair {
         self.show(&findings, &given_up, ui);
         self.consent.ask(ui, "Repair this?")?;
         if self.heal {
-            for (heal, healed) in heal(&target, &findings)? {
+            for (heal, healed) in heal(target, &findings)? {
                 let (tone, text) = match healed {
                     Ok(()) => (Tone::Good, format!("repaired: {}", heal.summary())),
                     Err(error) => (Tone::Bad, format!("cannot {}: {error:#}", heal.summary())),
@@ -69,11 +69,11 @@ impl Repair {
             }
         }
         for finding in given_up {
-            for line in give_up(&target, finding)? {
+            for line in give_up(target, finding)? {
                 ui.say(printable(&line));
             }
         }
-        let left = damage(&target, Depth::Bytes)?;
+        let left = damage(target, Depth::Bytes)?;
         print(&left, odd_names(&target.host), ui)?;
         Ok(exit(&left))
     }
