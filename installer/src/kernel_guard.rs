@@ -65,10 +65,9 @@ fn memory() -> OwnPath {
     state::dir().join("guard.json")
 }
 
-fn ours(look: &dyn Look) -> Result<Option<KernelRelease>, HostError> {
-    let bytes = look.read(&memory())?;
-    // An unreadable record counts as none: then the pin is treated as the operator's.
-    Ok(bytes.and_then(|bytes| Some(serde_json::from_slice::<Ours>(&bytes).ok()?.kernel)))
+/// Returns the kernel that this program pinned. Without a record, a pin is the operator's.
+fn ours(look: &dyn Look) -> Option<KernelRelease> {
+    state::recall::<Ours>(look, &memory()).map(|ours| ours.kernel)
 }
 
 fn remember(host: &mut dyn Host, kernel: &KernelRelease) -> Result<(), HostError> {
@@ -92,7 +91,7 @@ pub(crate) fn guard(
         return Ok(Guarded::Nothing);
     };
     let lacks = |kernel: &KernelRelease| built.lack(kernel, &kernels).is_some();
-    let ours = ours(host)?.filter(|kernel| is_held(host, &kernels, kernel));
+    let ours = ours(host).filter(|kernel| is_held(host, &kernels, kernel));
     let next = match &ours {
         Some(_) if !lacks(&newest) => {
             release(host, log, tx)?;

@@ -18,6 +18,7 @@ mod packages;
 mod plan;
 #[cfg(test)]
 mod power_cut;
+mod repair;
 mod settle;
 mod status;
 mod step;

@@ -8,15 +8,16 @@ use vgpu_manifest::ui::Explain;
 use crate::act::{Entry, Log, Reverting, Transaction};
 use crate::component::Component;
 use crate::host::real::{Lock, LockError};
-use crate::host::{HostError, Look, OwnState, RealHost, Work};
+use crate::host::{HostError, Kind, Look, OwnPath, OwnState, RealHost, Work};
 use crate::journal::{
-    BootId, JournalError, Kept, LogError, RevertError, TxId, TxState, recover, remove, revert,
-    revert_all,
+    BootId, CopyError, Depth, JournalError, Kept, LogError, RevertError, TxId, TxState, Why,
+    recover, remove, revert, revert_all,
 };
 use crate::kernel_guard::{Guarded, guard};
 use crate::plan::{
     Applied, ApplyError, Applying, Origin, Phase, Plan, PlanError, Rollback, apply_until, rollback,
 };
+use crate::repair::{Finding, Journal, JournalLost, check_journal, examine, give_up};
 use crate::settle::Derived;
 use crate::state;
 use crate::status::report::{Closely, Standpoint, inspect};
@@ -57,6 +58,9 @@ pub(crate) enum LockedHostError {
     /// The journal cannot be used.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The journal is missing, although something was applied here.
+    #[error(transparent)]
+    Lost(#[from] JournalLost),
     /// The plan of an open transaction cannot be read.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -75,7 +79,19 @@ impl Explain for LockedHostError {
         match self {
             Self::Host(error) => error.hint(),
             Self::Lock(error) => error.hint(),
+            _ if self.is_damage() => Some("run `vgpu-installer repair` for the ways out"),
             _ => None,
+        }
+    }
+}
+
+impl LockedHostError {
+    /// Checks whether the journal is lost or damaged.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Lost(_) => true,
+            Self::Log(error) => error.is_damage(),
+            _ => false,
         }
     }
 }
@@ -103,7 +119,13 @@ impl JournaledHost {
     /// writes nothing, so it also works during a run and on a read-only file system.
     pub(crate) fn read(host: RealHost) -> Result<Option<Self>, LockedHostError> {
         state::check_folders(&host)?;
+        check_journal(&host)??;
         Ok(Log::read(&host)?.map(|log| Self { host, log }))
+    }
+
+    /// Returns the damage to the installer's own state.
+    pub(crate) fn damage(&self, depth: Depth) -> anyhow::Result<Vec<Finding>> {
+        examine(&self.host, Journal::Open(&self.log), depth)
     }
 
     /// Returns the host, to read it.
@@ -120,6 +142,22 @@ impl JournaledHost {
     /// Returns the last transaction that is not reverted: the one of `status` and `revert`.
     pub(crate) fn current(&self) -> Result<Option<Transaction>, LogError> {
         Ok(self.log.transactions()?.into_iter().rfind(|tx| tx.state != TxState::Reverted))
+    }
+
+    /// Returns everything that the last revert kept.
+    #[cfg(test)]
+    pub(crate) fn last_kept(&self) -> Result<Vec<Kept>, LogError> {
+        Ok(self.log.transactions()?.pop().map(|tx| tx.kept).unwrap_or_default())
+    }
+
+    /// Returns the number of undo copies that no journal describes, because it was given up. They may be
+    /// the only copies of the files that were replaced.
+    pub(crate) fn orphaned_copies(&self) -> anyhow::Result<usize> {
+        let was_lost = |tx: &Transaction| tx.kept.iter().any(|it| it.why == Why::JournalLost);
+        if !self.log.transactions()?.iter().any(was_lost) {
+            return Ok(0);
+        }
+        Ok(self.host.list_own(&state::undo())?.0.len())
     }
 
     /// Returns the operation that was interrupted or waits for a reboot.
@@ -182,16 +220,23 @@ impl LockedHost {
 
     /// Opens the journal of a host, or returns `None` if the host has none.
     pub(crate) fn find(host: RealHost) -> Result<Option<Self>, LockedHostError> {
+        check_journal(&host)??;
         match host.stat(&state::journal())? {
             Some(_) => Self::begin(host).map(Some),
             None => Ok(None),
         }
     }
 
-    fn begin(host: RealHost) -> Result<Self, LockedHostError> {
+    fn begin(mut host: RealHost) -> Result<Self, LockedHostError> {
         let lock = host.lock(&state::lock())?;
-        let log = open_journal(&host)?;
+        check_journal(&host)??;
+        let log = open_journal(&mut host)?;
         Ok(Self { journaled: JournaledHost { host, log }, _lock: lock })
+    }
+
+    /// Gives up what this finding is about, and returns a line for each consequence.
+    pub(crate) fn give_up(&mut self, finding: &Finding) -> anyhow::Result<Vec<String>> {
+        give_up(&mut self.journaled.host, finding, Some(&mut self.journaled.log))
     }
 
     /// Returns the host, for the installer's own state and the store.
@@ -260,22 +305,54 @@ impl LockedHost {
             return Err(LockedHostError::InUse(tx.id));
         }
         Work::delete_area(&mut self.journaled.host)?;
-        let mut own = OwnState::of(&mut self.journaled.host);
-        for dir in [state::log_dir(), state::undo(), state::store()] {
-            own.remove_dir(&dir)?;
-        }
         // SQLite removes its own files when it is closed.
         drop(self.journaled.log);
-        Ok(own.remove_dir(&state::dir())?)
+        // Damaged files that were set aside, and foreign ones, go with the folders.
+        for dir in [state::log_dir(), state::dir()] {
+            if self.journaled.host.stat(&dir)?.is_some() {
+                Work::discard(&mut self.journaled.host, &dir)?;
+            }
+        }
+        Ok(())
     }
 }
 
-/// Opens the journal of a host whose own folder exists, or creates it. The caller holds the lock.
-pub(crate) fn open_journal(host: &RealHost) -> Result<Log, LockedHostError> {
-    let log = Log::open(&host.locate(&state::journal())?)?;
-    // SQLite syncs the content of the file; syncing its directory entry is the caller's duty.
+/// Opens the journal of a host whose own folder exists, or creates it, with its copy. The caller
+/// holds the lock.
+fn open_journal(host: &mut RealHost) -> Result<Log, LockedHostError> {
+    let (path, copy) = (state::journal(), state::journal_copy());
+    let mut log = Log::open(&host.locate(&path)?)?;
+    copy_journal(host, &mut log, &copy)?;
+    // SQLite syncs the content of the files; syncing their directory entries is the caller's duty.
     host.sync_dir(&state::dir())?;
     Ok(log)
+}
+
+/// Attaches the copy of the journal, and replaces a damaged copy.
+///
+/// The journal alone is sufficient, so a copy that cannot be written is only reported by `repair`.
+fn copy_journal(host: &mut RealHost, log: &mut Log, copy: &OwnPath) -> Result<(), LockedHostError> {
+    let path = host.locate(copy)?;
+    let [log_file, rollback] = state::sidecars(copy);
+    let files = [log_file, rollback, copy.clone()];
+    for file in &files {
+        // SQLite would wait for a pipe.
+        if host.stat(file)?.is_some_and(|stat| stat.kind != Kind::File) {
+            return Ok(());
+        }
+    }
+    match log.copy_to(&path) {
+        Err(CopyError::Copy(error)) if error.is_damage() => {
+            files.iter().try_for_each(|file| OwnState::of(host).remove(file))?;
+        }
+        Err(CopyError::JournalBehind(commits)) => {
+            let text = format!("it lacks the last {commits} commits that its copy has");
+            return Err(LogError::Damaged(text).into());
+        }
+        Ok(()) | Err(CopyError::Copy(_)) => return Ok(()),
+    }
+    let _ = log.copy_to(&path);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ fn bash_completes_both_command_lines() {
     assert_eq!(offers(&bundler, &["vgpu-bundler", "ins"]), ["inspect"]);
     assert_eq!(offers(&bundler, &["vgpu-bundler", "write", "--part"]), ["--part-size"]);
     assert_eq!(offers(&bundler, &["vgpu-bundler", "completions", "ba"]), ["bash"]);
-    assert_eq!(offers(&installer, &["vgpu-installer", "rep"]), ["report"]);
+    assert_eq!(offers(&installer, &["vgpu-installer", "repo"]), ["report"]);
     assert!(offers(&installer, &["vgpu-installer", "trust", ""]).contains(&"add".to_owned()));
 }
 

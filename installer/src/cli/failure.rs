@@ -6,11 +6,12 @@ use super::Removable;
 use crate::fit::NoFit;
 use crate::host::HostError;
 use crate::host::real::{LockError, Signal, received_signal};
+use crate::journal::RevertError;
 use crate::license::LicenseError;
 use crate::locked_host::LockedHostError;
 use crate::plan::{ApplyError, RehearseError, Unsuitable};
 use crate::store::{SpaceError, StageError};
-use crate::trust::{NotAdmitted, TrustError};
+use crate::trust::{FloorError, NotAdmitted, TrustError};
 use crate::ui::Ui;
 
 /// The error types of this program that decide an exit status or have a hint.
@@ -27,6 +28,8 @@ const TYPES: &[Known] = &[
     known::<ApplyError>,
     known::<LockedHostError>,
     known::<LockError>,
+    known::<RevertError>,
+    known::<FloorError>,
     known::<HostError>,
 ];
 
@@ -181,7 +184,6 @@ mod tests {
     use crate::host::Verb;
     use crate::host::real::Holder;
     use crate::step::StepError;
-    use crate::trust::FloorError;
 
     fn exit_of(error: impl Into<anyhow::Error>) -> Exit {
         report(&error.into()).exit

@@ -7,7 +7,7 @@ pub const MANUAL: Manual = Manual {
     groups: &[
         ("Apply a bundle", &["verify", "inspect", "check", "plan", "apply"]),
         ("Inspect this host", &["status", "report", "inventory", "guest-drivers"]),
-        ("Undo", &["revert", "remove", "forget"]),
+        ("Undo and repair", &["revert", "remove", "repair", "forget"]),
         ("Trust, licensing and storage", &["trust", "license", "store"]),
         ("Used by units and hooks", &["sriov", "guard"]),
     ],
@@ -37,6 +37,9 @@ pub const MANUAL: Manual = Manual {
         ("revert", "revert --all"),
         ("remove", "remove"),
         ("remove", "remove --component driver --component kernel-pin"),
+        ("repair", "repair"),
+        ("repair", "repair --heal"),
+        ("repair", "repair --give-up /etc/default/grub.d/vgpu-offline.cfg"),
         ("forget", "forget"),
         ("trust add", "trust add /media/stick/alice.pub --principal alice"),
         ("trust list", "trust list --json"),

@@ -86,6 +86,8 @@ enum Command {
     Revert(commands::revert::Revert),
     /// Remove everything that was installed, or components of it
     Remove(commands::remove::Remove),
+    /// Find damage to the installer's own state, and repair it
+    Repair(commands::repair::Repair),
     /// Delete the installer's own state, including trust
     Forget(commands::forget::Forget),
     /// Show the guest image and how to attach it to a guest
@@ -193,6 +195,7 @@ impl Command {
             Self::Status(command) => command.run(target, ui),
             Self::Revert(command) => command.run(target, ui),
             Self::Remove(command) => command.run(target, ui),
+            Self::Repair(command) => command.run(&target, ui),
             Self::Forget(command) => command.run(target, ui),
             Self::GuestDrivers(command) => command.run(target, ui),
             Self::Report(command) => command.run(target, ui),

@@ -31,6 +31,12 @@ impl Target {
         Ok(Self { host: RealHost::open(&root, exec)?.with_echo(echo), exec, root })
     }
 
+    /// Returns the host in a folder.
+    #[cfg(test)]
+    pub(crate) fn of(host: RealHost, exec: Exec, root: Utf8PathBuf) -> Self {
+        Self { host, exec, root }
+    }
+
     /// Refuses changes by users other than root, and by a program on a medium that may be gone
     /// after the reboot.
     ///
@@ -93,14 +99,15 @@ impl Target {
     /// Inspects everything that is applied. Creates nothing, and takes no lock.
     pub(crate) fn inspect(self, closely: Closely) -> anyhow::Result<Standpoint> {
         let again = self.again()?;
-        let running = || again.host.lock_holder(&state::lock());
+        // A damaged lock file is reported as damage.
+        let running = || again.host.lock_holder(&state::lock()).ok().flatten();
         // A run may begin or end during the inspection, which then has seen a part of it.
-        let before = running()?;
+        let before = running();
         let found = match self.journaled()? {
             Some(journaled) => journaled.inspect(closely)?,
             None => Standpoint::default(),
         };
-        Ok(Standpoint { run: before.or(running()?), ..found })
+        Ok(Standpoint { run: before.or_else(running), ..found })
     }
 
     /// Opens the same host again, for work after a command that consumes it.

@@ -74,9 +74,8 @@ fn memory() -> OwnPath {
 
 /// Returns the driver that this program installed last, if it is still present.
 pub(crate) fn remembered(look: &dyn Look) -> Result<Option<DriverSpec>, HostError> {
-    let Some(bytes) = look.read(&memory())? else { return Ok(None) };
-    // An unreadable record counts as none: then the driver is treated as foreign.
-    let Ok(driver) = serde_json::from_slice::<DriverSpec>(&bytes) else { return Ok(None) };
+    // Without a record, the driver is treated as foreign.
+    let Some(driver) = own::recall::<DriverSpec>(look, &memory()) else { return Ok(None) };
     let is_there = versions(look)?.contains(&driver.version.to_string());
     Ok(Some(driver).filter(|_| is_there))
 }

@@ -37,6 +37,9 @@ pub(in crate::engine::host) trait RawHost: Look {
     /// Moves the folder `from` to `to` in one durable step.
     fn adopt(&mut self, from: &OwnPath, to: &work::WorkPath) -> Result<(), HostError>;
 
+    /// Renames `from` to the unused name `to` in the same folder, in one durable step.
+    fn set_aside(&mut self, from: &OwnPath, to: &OwnPath) -> Result<(), HostError>;
+
     /// Removes `dir` and everything below it, if it exists. Not durable.
     fn clear(&mut self, dir: &work::WorkPath) -> Result<(), HostError>;
 }

@@ -2,7 +2,7 @@ use std::io;
 use std::time::SystemTime;
 
 use super::own::fixed;
-use super::{Command, HostError, HostPath, Kind, Node, Output, Stat, Verb};
+use super::{Command, HostError, HostPath, Kind, Node, Output, OwnPath, Stat, Verb};
 
 /// The largest file or command output that is read into memory: 1 MiB.
 ///
@@ -36,6 +36,12 @@ pub trait Look {
     ///
     /// A name that is not UTF-8.
     fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>, HostError>;
+
+    /// Returns the sorted names in one of the installer's own folders, and the number of names that
+    /// are not UTF-8. Those are not the installer's, so they are no reason to fail.
+    fn list_own(&self, path: &OwnPath) -> Result<(Vec<String>, usize), HostError> {
+        Ok((self.list(path)?.unwrap_or_default(), 0))
+    }
 
     /// Returns the number of free bytes in the file system of `path`.
     fn free_space(&self, path: &HostPath) -> Result<u64, HostError>;

@@ -104,6 +104,10 @@ impl Look for Overlay<'_> {
         Ok(Some(names.into_iter().collect()))
     }
 
+    fn list_own(&self, path: &OwnPath) -> Result<(Vec<String>, usize), HostError> {
+        self.below.list_own(path)
+    }
+
     fn free_space(&self, path: &HostPath) -> Result<u64, HostError> {
         self.below.free_space(path)
     }
@@ -162,6 +166,10 @@ impl RawHost for Overlay<'_> {
     }
 
     fn adopt(&mut self, _: &OwnPath, _: &WorkPath) -> Result<(), HostError> {
+        Ok(())
+    }
+
+    fn set_aside(&mut self, _: &OwnPath, _: &OwnPath) -> Result<(), HostError> {
         Ok(())
     }
 

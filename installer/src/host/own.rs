@@ -5,9 +5,10 @@
 use std::fmt;
 use std::ops::Deref;
 
+use serde::de::DeserializeOwned;
 use vgpu_manifest::{HostPath, ItemId, Mode, shell_word};
 
-use super::{Content, Host, HostError, Look, New, Node, Source, TempName, work};
+use super::{Content, Host, HostError, Kind, Look, New, Node, Source, TempName, work};
 
 /// The state folder.
 const DIR: &str = "/var/lib/vgpu-offline";
@@ -22,6 +23,9 @@ const LICENSE: &str = "/var/lib/vgpu-offline-license";
 /// The unit of the license server.
 pub(crate) const LICENSE_UNIT: &str = "vgpu-offline-license.service";
 
+/// The suffix of a damaged file that was set aside.
+const ASIDE: &str = ".damaged";
+
 /// The folder of the trust policy.
 const TRUST: &str = "/etc/vgpu-offline";
 
@@ -30,6 +34,11 @@ const TRUST: &str = "/etc/vgpu-offline";
 pub struct OwnPath(HostPath);
 
 impl OwnPath {
+    /// Returns the path, if it is reserved for the installer.
+    pub(crate) fn of(path: &HostPath) -> Option<Self> {
+        reserves(path).then(|| Self(path.clone()))
+    }
+
     /// Returns the path of `name` in this folder.
     pub(crate) fn join(&self, name: &str) -> Self {
         Self(below_dir(&self.0, name))
@@ -92,6 +101,7 @@ impl<'h> OwnState<'h> {
         bytes: &[u8],
         mode: Mode,
     ) -> Result<(), HostError> {
+        self.clear_the_way(path)?;
         self.put(path, &Node::file(Content::of(bytes), mode), Source::Bytes(bytes))
     }
 
@@ -103,6 +113,32 @@ impl<'h> OwnState<'h> {
         from: Source<'_>,
     ) -> Result<(), HostError> {
         self.0.put(path, New { node, from, temp: TempName::of_entry(0) })
+    }
+
+    /// Sets a folder aside that is where a file belongs: a file cannot replace it.
+    pub(crate) fn clear_the_way(&mut self, path: &OwnPath) -> Result<(), HostError> {
+        match self.0.stat(path)? {
+            Some(stat) if stat.kind == Kind::Dir => self.set_aside(path).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// Renames a damaged file or folder to the first free one of `NAME.damaged`, `NAME.damaged-2`
+    /// and so on, durably, and returns its new path.
+    pub(crate) fn set_aside(&mut self, path: &OwnPath) -> Result<OwnPath, HostError> {
+        let mut aside = Self::aside(path, "");
+        for n in 2.. {
+            if self.0.stat(&aside)?.is_none() {
+                break;
+            }
+            aside = Self::aside(path, &format!("-{n}"));
+        }
+        self.0.set_aside(path, &aside)?;
+        Ok(aside)
+    }
+
+    fn aside(path: &OwnPath, number: &str) -> OwnPath {
+        OwnPath(fixed(&format!("{}{ASIDE}{number}", path.as_path())))
     }
 
     /// Removes `path` durably, if it exists. A directory must be empty.
@@ -118,7 +154,7 @@ impl<'h> OwnState<'h> {
 
     /// Removes the files in a folder.
     pub(crate) fn empty(&mut self, dir: &OwnPath) -> Result<(), HostError> {
-        let names = self.0.list(dir)?.unwrap_or_default();
+        let (names, _) = self.0.list_own(dir)?;
         names.iter().try_for_each(|name| self.remove(&dir.join(name)))
     }
 }
@@ -140,10 +176,15 @@ pub(crate) fn journal() -> OwnPath {
     dir().join("journal.db")
 }
 
-/// Returns the path of the journal's write-ahead log, which exists while the journal is open, and
-/// after a power cut.
-pub(crate) fn journal_wal() -> OwnPath {
-    dir().join("journal.db-wal")
+/// Returns the path of the copy of the journal's database.
+pub(crate) fn journal_copy() -> OwnPath {
+    dir().join("journal.copy.db")
+}
+
+/// Returns the files that SQLite opens next to a database: the commits that are not in it yet, and a
+/// rollback journal, which this program never has.
+pub(crate) fn sidecars(database: &OwnPath) -> [OwnPath; 2] {
+    ["-wal", "-journal"].map(|end| OwnPath(fixed(&format!("{}{end}", database.as_path()))))
 }
 
 /// Returns the path of the mark that a held trigger of dpkg leaves: the initramfs images are stale.
@@ -225,6 +266,17 @@ pub(crate) fn check_folders(look: &dyn Look) -> Result<(), HostError> {
         }
     }
     Ok(())
+}
+
+/// Reads a record that only saves work or informs people. An unreadable one counts as none: it is
+/// no reason to fail, and `repair` reports it.
+pub(crate) fn recall<T: DeserializeOwned>(look: &dyn Look, path: &OwnPath) -> Option<T> {
+    serde_json::from_slice(&look.read(path).ok()??).ok()
+}
+
+/// Checks whether this is the name of a file that was set aside.
+pub(crate) fn is_aside(name: &str) -> bool {
+    name.contains(ASIDE)
 }
 
 /// Checks whether `path` belongs to the installer, so that no step may change it.

@@ -165,10 +165,11 @@ impl<'h> Work<'h> {
     pub(crate) fn done(self) -> Result<(), HostError> {
         self.host.clear(&self.dir)?;
         let area = WorkPath::area();
-        if self.host.list(&area)?.is_some_and(|names| names.is_empty()) {
-            self.host.clear(&area)?;
+        // Foreign names, also those that are not UTF-8, keep the area.
+        match self.host.list(&area) {
+            Ok(Some(names)) if names.is_empty() => self.host.clear(&area),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Deletes a folder of the installer with its contents: it moves to the area in one step.

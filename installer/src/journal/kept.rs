@@ -57,6 +57,10 @@ pub(crate) enum Why {
     Newer,
     /// It is third-party, and the installer cannot restore it.
     Foreign,
+    /// Its copy was lost, and the operator has given it up.
+    GivenUp,
+    /// The journal was lost, and with it the previous state.
+    JournalLost,
 }
 
 impl fmt::Display for Why {
@@ -70,6 +74,8 @@ impl fmt::Display for Why {
             Self::NoCopy => "changed by a command, and no copy was saved",
             Self::Newer => "left at the newer version, because the bundle does not include the previous one",
             Self::Foreign => "not reinstalled, because it was installed outside vgpu-installer; reinstall it from its own package",
+            Self::GivenUp => "given up with `vgpu-installer repair`, because the saved copy of its previous state was lost",
+            Self::JournalLost => "not restored, because the journal was lost and with it the record of the previous state",
         })
     }
 }

@@ -1,6 +1,8 @@
-//! The persistent journal: one SQLite database, in WAL mode, synced at every commit.
+//! The persistent journal: a SQLite database, in WAL mode, synced at every commit, and its copy.
 
+mod copy;
 mod database;
+mod seal;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -11,7 +13,9 @@ use std::marker::PhantomData;
 use camino::Utf8Path;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction as Commit, params};
 use serde::{Serialize, de::DeserializeOwned};
-use vgpu_manifest::Digest;
+use vgpu_manifest::{Digest, HostPath};
+
+pub(crate) use self::copy::CopyError;
 
 use super::{
     Acts, BootId, Change, Entry, EntryId, Kept, NewTransaction, Removing, RunState, Snapshot,
@@ -19,6 +23,7 @@ use super::{
 };
 use crate::host::{HostError, Look};
 use crate::settle::Derived;
+use crate::state;
 
 /// A change that is about to be made.
 #[derive(Debug)]
@@ -43,6 +48,9 @@ pub(crate) enum LogError {
     /// A stored text is not one that this program writes.
     #[error("the journal is damaged: {0}")]
     Text(#[from] serde_json::Error),
+    /// The database is not what this program has written.
+    #[error("the journal is damaged: {0}")]
+    Damaged(String),
     /// The database belongs to another program, or to another version of this one.
     #[error("this program cannot read the journal: {0}")]
     Foreign(String),
@@ -72,6 +80,20 @@ pub(crate) enum LogError {
     Full,
 }
 
+impl LogError {
+    /// Checks whether the database itself is damaged, so that its copy is of use. A full disk or a
+    /// database that another process uses is not damaged.
+    pub(crate) fn is_damage(&self) -> bool {
+        use rusqlite::ErrorCode::{CannotOpen, DatabaseCorrupt, NotADatabase, SystemIoFailure};
+        let codes = [CannotOpen, DatabaseCorrupt, NotADatabase, SystemIoFailure];
+        match self {
+            Self::Database(rusqlite::Error::SqliteFailure(error, _)) => codes.contains(&error.code),
+            Self::Damaged(_) | Self::Text(_) | Self::Foreign(_) | Self::Database(_) => true,
+            _ => false,
+        }
+    }
+}
+
 /// The journal of a host, open and locked; in memory, for rehearsals and tests.
 ///
 /// Every method that changes data returns only when the change is durable. A power cut leaves
@@ -86,19 +108,59 @@ pub(crate) struct Log<A> {
 
 impl<A: Acts> Log<A> {
     /// Opens the database at `path`, or creates it. Its directory must exist.
+    ///
+    /// # Errors
+    ///
+    /// Anything in it is not what was written.
     pub(crate) fn open(path: &Utf8Path) -> Result<Self, LogError> {
-        Ok(Self::on(database::open(path)?))
+        let db = database::open(path)?;
+        seal::check(&db, "")?;
+        Ok(Self::on(db))
+    }
+
+    /// Writes every commit also to the database at `path`, which becomes equal to this one first.
+    ///
+    /// # Errors
+    ///
+    /// The copy has later commits than the journal, so the journal has lost some; or the copy
+    /// cannot be used.
+    pub(crate) fn copy_to(&mut self, path: &Utf8Path) -> Result<(), CopyError> {
+        copy::attach(&mut self.db, path)
+    }
+
+    /// Fills an empty journal from its copy at `path`.
+    ///
+    /// # Errors
+    ///
+    /// The copy is damaged, too.
+    pub(crate) fn restore(&mut self, path: &Utf8Path) -> Result<(), LogError> {
+        copy::restore(&mut self.db, path)
     }
 
     /// Reads the journal of a host as of its last commit, without locking or writing anything;
     /// `None` if it has none.
+    ///
+    /// # Errors
+    ///
+    /// Anything in it is not what was written, or its copy has later commits.
     pub(crate) fn read(look: &dyn Look) -> Result<Option<Self>, LogError> {
-        snapshot::read(look)?.map(|bytes| Self::of_bytes(&bytes)).transpose()
+        // Read before the journal, in which each commit is first.
+        let copy = snapshot::read(look, &state::journal_copy()).ok().flatten();
+        let Some(bytes) = snapshot::read(look, &state::journal())? else { return Ok(None) };
+        let log = Self::of_bytes(&bytes)?;
+        match copy.and_then(|copy| copy::commits_beyond(&log.db, &copy).ok()) {
+            Some(commits) if commits > 0 => {
+                Err(LogError::Damaged(CopyError::JournalBehind(commits).to_string()))
+            }
+            _ => Ok(Some(log)),
+        }
     }
 
     /// Reads a database.
     fn of_bytes(bytes: &[u8]) -> Result<Self, LogError> {
-        Ok(Self::on(database::of_bytes(bytes)?))
+        let db = database::of_bytes(bytes)?;
+        seal::check(&db, "")?;
+        Ok(Self::on(db))
     }
 
     /// Creates a journal that ends with this process.
@@ -125,6 +187,7 @@ impl<A: Acts> Log<A> {
         let commit = || {
             let commit = self.db.transaction()?;
             let value = act(&commit)?;
+            seal::complete(&commit)?;
             commit.commit()?;
             Ok(value)
         };
@@ -155,7 +218,7 @@ impl<A: Acts> Log<A> {
     /// Records the state of a transaction.
     pub(crate) fn set_state(&mut self, tx: TxId, state: TxState) -> Result<(), LogError> {
         self.commit(|commit| {
-            let update = "UPDATE tx SET state = ?2 WHERE id = ?1";
+            let update = "UPDATE tx SET seal = NULL, state = ?2 WHERE id = ?1";
             commit.prepare_cached(update)?.execute(params![tx.0, json(&state)?])?;
             Ok(())
         })
@@ -164,7 +227,7 @@ impl<A: Acts> Log<A> {
     /// Records the boot on which phase 1 of the plan was completed.
     pub(crate) fn set_first_part(&mut self, tx: TxId, boot: &BootId) -> Result<(), LogError> {
         self.commit(|commit| {
-            let update = "UPDATE tx SET first_part = ?2 WHERE id = ?1";
+            let update = "UPDATE tx SET seal = NULL, first_part = ?2 WHERE id = ?1";
             commit.prepare_cached(update)?.execute(params![tx.0, json(boot)?])?;
             Ok(())
         })
@@ -173,7 +236,7 @@ impl<A: Acts> Log<A> {
     /// Closes a transaction as reverted, and records what was kept.
     pub(crate) fn close(&mut self, tx: TxId, kept: &[Kept]) -> Result<(), LogError> {
         self.commit(|commit| {
-            let update = "UPDATE tx SET state = ?2, kept = ?3 WHERE id = ?1";
+            let update = "UPDATE tx SET seal = NULL, state = ?2, kept = ?3 WHERE id = ?1";
             let state = json(&TxState::Reverted)?;
             commit.prepare_cached(update)?.execute(params![tx.0, state, json(&kept)?])?;
             Ok(())
@@ -195,11 +258,11 @@ impl<A: Acts> Log<A> {
                 let text: String = commit.query_row(select, [tx.0], |row| row.get(0))?;
                 let mut removed: BTreeMap<A::Component, Removing> = parse(&text)?;
                 state.note(&mut removed, components);
-                let update = "UPDATE tx SET removed = ?2 WHERE id = ?1";
+                let update = "UPDATE tx SET seal = NULL, removed = ?2 WHERE id = ?1";
                 commit.prepare_cached(update)?.execute(params![tx.0, json(&removed)?])?;
             }
             let last = txs.last().map(|tx| tx.0);
-            let update = "UPDATE tx SET kept = ?2 WHERE id = ?1";
+            let update = "UPDATE tx SET seal = NULL, kept = ?2 WHERE id = ?1";
             commit.prepare_cached(update)?.execute(params![last, json(&kept)?])?;
             Ok(())
         })
@@ -269,7 +332,7 @@ impl<A: Acts> Log<A> {
     ) -> Result<(), LogError> {
         self.commit(|commit| {
             set_run_state(commit, run, state)?;
-            let update = "UPDATE entry SET before = ?2 WHERE id = ?1";
+            let update = "UPDATE entry SET seal = NULL, before = ?2 WHERE id = ?1";
             commit.prepare_cached(update)?.execute(params![run.0, json(before)?])?;
             Ok(())
         })
@@ -304,6 +367,25 @@ impl<A: Acts> Log<A> {
             .optional()?
             .flatten();
         text.as_deref().map_or_else(|| Ok(Snapshot::default()), parse)
+    }
+
+    /// Records that the state of this path before the changes made so far is given up: a revert of
+    /// them keeps it as it is.
+    pub(crate) fn give_up(&mut self, path: &HostPath) -> Result<(), LogError> {
+        let last = self.next_entry()?.0 - 1;
+        self.commit(|commit| {
+            let insert = "INSERT OR REPLACE INTO given_up VALUES (?1, ?2)";
+            commit.prepare_cached(insert)?.execute(params![json(path)?, last])?;
+            Ok(())
+        })
+    }
+
+    /// Returns the paths that were given up, each with the last entry that this concerns.
+    pub(crate) fn given_up(&self) -> Result<BTreeMap<HostPath, EntryId>, LogError> {
+        let mut select = self.db.prepare_cached("SELECT path, entry FROM given_up")?;
+        let rows = select.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
+        rows.map(|row| row.map_err(LogError::from).and_then(|(p, e)| Ok((parse(&p)?, EntryId(e)))))
+            .collect()
     }
 
     /// Marks derived state that is about to become stale.
@@ -346,7 +428,7 @@ fn mark(commit: &Commit<'_>, dirties: &BTreeSet<Derived>) -> Result<(), LogError
 }
 
 fn set_run_state(commit: &Commit<'_>, run: EntryId, state: RunState) -> Result<(), LogError> {
-    let update = "UPDATE entry SET state = ?2 WHERE id = ?1";
+    let update = "UPDATE entry SET seal = NULL, state = ?2 WHERE id = ?1";
     commit.prepare_cached(update)?.execute(params![run.0, json(&state)?])?;
     Ok(())
 }

@@ -7,6 +7,7 @@
 //! everything else through [`Act`].
 
 mod act;
+mod copies;
 mod entry;
 mod history;
 mod kept;
@@ -20,11 +21,12 @@ mod tests;
 mod walk;
 
 pub(crate) use self::act::{Act, ActError, Acts};
+pub(crate) use self::copies::{Depth, LostCopy, is_intact, lost_copies};
 pub(crate) use self::entry::{
     BootId, Change, Entry, EntryId, NewTransaction, Removing, RunState, Transaction, TxId, TxState,
 };
 pub(crate) use self::kept::{Kept, KeptThing, Why};
-pub(crate) use self::log::{Log, LogError, NewEntry};
+pub(crate) use self::log::{CopyError, Log, LogError, NewEntry};
 pub(crate) use self::revert::{RevertError, Reverting, remove, revert, revert_all};
 pub(crate) use self::run::recover;
 pub(crate) use self::run::run_transient;
@@ -37,7 +39,7 @@ use std::io;
 use vgpu_manifest::{HostPath, KernelWord, Mode};
 
 use crate::host::{
-    Content, Door, Host, HostError, Kind, Look, Meta, New, Node, Source, Verb, WorkPath,
+    Content, Door, Host, HostError, Kind, Look, Meta, New, Node, OwnState, Source, Verb, WorkPath,
 };
 use crate::state;
 
@@ -273,10 +275,12 @@ fn keep<A: Acts>(
 ) -> Result<(), JournalError> {
     let Some(content) = node.content() else { return Ok(()) };
     let copy = state::undone(content.id);
-    // A copy is renamed to its final name in the undo store once it is complete and durable.
-    if host.stat(&copy)?.is_some() {
+    // A copy is renamed to its final name in the undo store once it is complete and durable. It is
+    // read again, because a damaged one would be missed only by a revert, and can be replaced now.
+    if copies::is_intact(host, &copy, content, Depth::Bytes)? {
         return Ok(());
     }
+    OwnState::of(host).clear_the_way(&copy)?;
     let node = Node::File { content, meta: Meta::root(state::private()) };
     let temp = log.next_entry()?.temp();
     Door::open(host).put(&copy, New { node: &node, from: Source::File(path), temp })?;

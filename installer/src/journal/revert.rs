@@ -1,7 +1,9 @@
 use std::collections::BTreeSet;
 
 use vgpu_manifest::HostPath;
+use vgpu_manifest::ui::Explain;
 
+use super::copies::{Depth, LostCopy, lost_copies};
 use super::walk::{Extent, Outcome, Walk};
 use super::{
     Acts, Change, Entry, JournalError, Kept, Log, LogError, Removing, RunState, SettleError,
@@ -32,12 +34,28 @@ pub(crate) enum RevertError {
         "transaction {0} is interrupted; run `vgpu-installer apply` to resume it, or `vgpu-installer revert`"
     )]
     Unfinished(TxId),
+    /// Some paths could not be restored, so nothing was reverted.
+    #[error("the saved copies of files that have to be restored are lost:\n{}", lost(.0))]
+    Copies(Vec<LostCopy>),
     /// Some changes could not be reverted.
     #[error("could not revert everything; fix these problems and run the same command again:\n{}", lines(.0))]
     Changes(Vec<JournalError>),
     /// All changes were reverted, but the state derived from them could not be rebuilt.
     #[error(transparent)]
     Settle(#[from] SettleError),
+}
+
+impl Explain for RevertError {
+    fn hint(&self) -> Option<&str> {
+        matches!(self, Self::Copies(_)).then_some(
+            "run `vgpu-installer repair` for the ways to restore these copies, or to give them up",
+        )
+    }
+}
+
+fn lost(copies: &[LostCopy]) -> String {
+    let line = |it: &LostCopy| format!("  {}: {} is {}", it.path, it.copy, it.defect.word());
+    copies.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn lines(errors: &[JournalError]) -> String {
@@ -150,14 +168,19 @@ fn close<A: Acts>(
     Ok(kept)
 }
 
-/// Lets apt refuse before anything is reverted: later, the driver would already be removed. An
-/// interrupted act has to be recovered first, so its undo is checked only when it runs.
+/// Checks the saved copies, and lets apt refuse, before anything is reverted: later, the driver would
+/// already be removed. An interrupted act has to be recovered first, so its undo is checked only when it runs.
 fn rehearse<A: Acts>(
     host: &mut dyn Host,
     log: &Log<A>,
     extent: &Extent<A>,
 ) -> Result<(), RevertError> {
     let entries = extent.entries(log)?.0;
+    let lost = lost_copies(host, &entries, &log.given_up()?, Depth::Bytes);
+    let lost = lost.map_err(|error| RevertError::Changes(vec![error.into()]))?;
+    if !lost.is_empty() {
+        return Err(RevertError::Copies(lost));
+    }
     let is_cut = |entry: &Entry<A>| {
         matches!(entry.run, Some(RunState::Started | RunState::Intended | RunState::Undoing))
     };

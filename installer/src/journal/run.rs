@@ -73,8 +73,7 @@ pub(crate) fn recover<A: Acts>(
 /// Removes incomplete copies from the installer's own folders.
 fn sweep_own(host: &mut dyn Host) -> Result<(), JournalError> {
     for dir in [state::dir(), state::undo(), state::store()] {
-        let names = host.list(&dir)?.unwrap_or_default();
-        for name in names.iter().filter(|name| TempName::matches(name)) {
+        for name in host.list_own(&dir)?.0.iter().filter(|name| TempName::matches(name)) {
             OwnState::of(host).remove(&dir.join(name))?;
         }
     }

@@ -3,6 +3,7 @@ use std::io;
 
 use vgpu_manifest::HostPath;
 
+use super::copies::{copy_of, is_given_up};
 use super::history::{History, histories};
 use super::revert::Reverting;
 use super::{
@@ -64,6 +65,8 @@ pub(super) struct Walk<'w, A: Acts> {
     each: &'w mut dyn FnMut(Reverting<'_, A>),
     /// The paths of the entries that stay.
     staying: BTreeSet<HostPath>,
+    /// The paths that the operator has given up.
+    given_up: BTreeMap<HostPath, EntryId>,
     outcome: Outcome,
 }
 
@@ -86,12 +89,14 @@ impl<'w, A: Acts> Walk<'w, A> {
         extent: &'w Extent<A>,
         each: &'w mut dyn FnMut(Reverting<'_, A>),
     ) -> Self {
-        Self { host, log, extent, each, staying: BTreeSet::new(), outcome: Outcome::default() }
+        let (staying, given_up) = (BTreeSet::new(), BTreeMap::new());
+        Self { host, log, extent, each, staying, given_up, outcome: Outcome::default() }
     }
 
     pub(super) fn all(mut self) -> Result<Outcome, LogError> {
         let (entries, staying) = self.extent.entries(self.log)?;
         self.staying = staying;
+        self.given_up = self.log.given_up()?;
         let mut all = histories(&entries);
         let runs: BTreeSet<EntryId> = entries.iter().map(|entry| entry.id).collect();
         let is_trace = |entry: &Entry<A>| entry.by.is_some_and(|by| runs.contains(&by));
@@ -195,6 +200,9 @@ impl<'w, A: Acts> Walk<'w, A> {
         if !history.explains(now.as_ref()) {
             return self.take_words_out(path, now, history);
         }
+        if is_given_up(path, history, &self.given_up) {
+            return Ok(Some(Why::GivenUp));
+        }
         if original.is_some() {
             self.restore_parent(path, histories)?;
         }
@@ -239,7 +247,11 @@ impl<'w, A: Acts> Walk<'w, A> {
             Door::open(self.host).remove(path)?;
         }
         let Some(node) = original else { return Ok(()) };
-        let copy = node.content().map(|content| state::undone(content.id));
+        // Without an intact copy, `put` fails and names the missing one.
+        let copy = node.content().map(|content| -> Result<_, HostError> {
+            Ok(copy_of(self.host, content)?.unwrap_or_else(|| state::undone(content.id)))
+        });
+        let copy = copy.transpose()?;
         let from = copy.as_deref().map_or(Source::Nowhere, Source::File);
         Ok(Door::open(self.host).put(path, New { node, from, temp: history.first.temp() })?)
     }

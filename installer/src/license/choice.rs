@@ -15,7 +15,7 @@ use super::service::{DEFAULT_PORT, Engine, Port, Service, Storage};
 use super::{LicenseError, data, listening};
 use crate::date::Date;
 use crate::host::{HostError, Look};
-use crate::state::fixed;
+use crate::state::{self, fixed};
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -268,7 +268,7 @@ fn year_of(created: u64) -> i32 {
 
 /// Returns the record of the server that runs here, if there is one.
 pub(crate) fn in_force(look: &dyn Look) -> Result<Option<Service>, HostError> {
-    let Some(service) = remembered(look)? else { return Ok(None) };
+    let Some(service) = remembered(look) else { return Ok(None) };
     let is_here = match &service.container {
         Some(container) => container.is_ours(look)?,
         None => look.stat(&Service::unit_path())?.is_some(),
@@ -277,8 +277,7 @@ pub(crate) fn in_force(look: &dyn Look) -> Result<Option<Service>, HostError> {
 }
 
 /// Returns the record of the server that was set up last, even if it was removed since.
-pub(crate) fn remembered(look: &dyn Look) -> Result<Option<Service>, HostError> {
-    let Some(bytes) = look.read(&data::memory())? else { return Ok(None) };
-    // Treat an unreadable record as missing: the installer then asks again.
-    Ok(serde_json::from_slice(&bytes).ok())
+pub(crate) fn remembered(look: &dyn Look) -> Option<Service> {
+    // Without a record, the installer asks again.
+    state::recall(look, &data::memory())
 }

@@ -43,10 +43,8 @@ fn memory() -> OwnPath {
     state::dir().join("resume.json")
 }
 
-fn tries(look: &dyn Look, tx: TxId) -> Result<Option<Tries>, HostError> {
-    let Some(bytes) = look.read(&memory())? else { return Ok(None) };
-    let tries = serde_json::from_slice::<Tries>(&bytes).ok();
-    Ok(tries.filter(|tries| tries.tx == tx))
+fn tries(look: &dyn Look, tx: TxId) -> Option<Tries> {
+    state::recall::<Tries>(look, &memory()).filter(|tries| tries.tx == tx)
 }
 
 /// The actor that resumes an interrupted apply.
@@ -76,7 +74,7 @@ pub(crate) fn resumption(
     if !plan.resumes_automatically() || look.stat(&enabled())?.is_none() {
         return Ok(Resumption::ByOperator);
     }
-    let tried = tries(look, tx.id)?.is_some_and(|tries| tries.count >= TRIES);
+    let tried = tries(look, tx.id).is_some_and(|tries| tries.count >= TRIES);
     Ok(if tried { Resumption::GaveUp } else { Resumption::ByItself })
 }
 
@@ -113,7 +111,7 @@ pub(crate) fn may(
     if let Some(kernel) = fell_back(look, tx, plan)? {
         return Ok(May::FellBack(kernel));
     }
-    Ok(match tries(look, tx.id)? {
+    Ok(match tries(look, tx.id) {
         Some(tries) if tries.count >= TRIES => May::GaveUp,
         Some(tries) if tries.boot == *boot => May::NotOnThisBoot,
         _ => May::Go,
@@ -122,14 +120,14 @@ pub(crate) fn may(
 
 /// Records an attempt before it starts. Completed transactions need no further record.
 pub(crate) fn begin(host: &mut dyn Host, tx: TxId, boot: &BootId) -> Result<(), HostError> {
-    let count = tries(host, tx)?.map_or(0, |tries| tries.count) + 1;
+    let count = tries(host, tx).map_or(0, |tries| tries.count) + 1;
     remember(host, &Tries { tx, boot: boot.clone(), count })
 }
 
 /// Discards the record of an attempt that did not fail but waits for a boot or for the operator at
 /// the console. There is no further attempt on this boot.
 pub(crate) fn forgive(host: &mut dyn Host, tx: TxId) -> Result<(), HostError> {
-    let Some(mut tries) = tries(host, tx)? else { return Ok(()) };
+    let Some(mut tries) = tries(host, tx) else { return Ok(()) };
     tries.count = tries.count.saturating_sub(1);
     remember(host, &tries)
 }

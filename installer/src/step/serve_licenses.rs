@@ -54,7 +54,7 @@ impl ServeLicenses {
         contained: &Contained<'_>,
         journal: &mut Journal<'_>,
     ) -> Result<(), StepError> {
-        let old = choice::remembered(journal.look())?;
+        let old = choice::remembered(journal.look());
         let is_made = contained.is_made(journal.look())?;
         if let Some(old) = old.as_ref().and_then(Service::contained)
             && !is_made

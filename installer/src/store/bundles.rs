@@ -34,14 +34,6 @@ pub(crate) struct Known {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum BundlesError {
-    /// The record is not one of this program.
-    #[error("{path} is damaged: {source}")]
-    Damaged {
-        /// The file.
-        path: OwnPath,
-        /// The error.
-        source: serde_json::Error,
-    },
     /// A manifest is not one of this program.
     #[error("{path} is damaged: {source}")]
     Manifest {
@@ -65,14 +57,39 @@ fn manifest_path(bundle: Digest) -> OwnPath {
 }
 
 impl Bundles {
-    /// Returns the path of a manifest: a bundle's manifest is needed after its medium is removed.
-    pub(crate) fn load(look: &dyn Look) -> Result<Self, BundlesError> {
-        let path = path();
-        match look.read(&path)? {
-            None => Ok(Self::default()),
-            Some(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|source| BundlesError::Damaged { path, source }),
+    /// Returns the bundles of this host.
+    ///
+    /// The list is for people, so a damaged one is no reason to fail: the manifests have the same
+    /// facts, except the signers.
+    pub(crate) fn load(look: &dyn Look) -> Self {
+        let mut bundles = Self::read(look).ok().flatten().unwrap_or_default();
+        let names = look.list_own(&state::dir()).unwrap_or_default().0;
+        for digest in names.iter().filter_map(|name| Self::digest_of(name)) {
+            if !bundles.0.contains_key(&digest)
+                && let Ok(Some(manifest)) = Self::manifest(look, digest)
+            {
+                bundles.0.insert(digest, Known::from_manifest(&manifest, BTreeSet::new()));
+            }
         }
+        bundles
+    }
+
+    /// Reads the list; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// The defect of the list.
+    pub(crate) fn read(look: &dyn Look) -> Result<Option<Self>, String> {
+        match look.read(&path()) {
+            Ok(None) => Ok(None),
+            Ok(Some(bytes)) => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Returns the path of the list.
+    pub(crate) fn path() -> OwnPath {
+        path()
     }
 
     /// Returns the name of the file with a bundle's manifest.
@@ -80,10 +97,18 @@ impl Bundles {
         format!("manifest-{bundle}.json")
     }
 
-    /// Checks whether a file name is that of a bundle's manifest.
-    pub(super) fn is_manifest(name: &str) -> bool {
+    /// Returns the digest of the bundle whose manifest has this file name.
+    pub(crate) fn digest_of(name: &str) -> Option<Digest> {
         let digest = name.strip_prefix("manifest-").and_then(|rest| rest.strip_suffix(".json"));
-        digest.is_some_and(|digest| digest.parse::<Digest>().is_ok())
+        digest?.parse().ok()
+    }
+
+    /// Returns the manifests of these bundles, without damaged ones.
+    pub(crate) fn manifests<'l>(
+        &self,
+        look: &'l dyn Look,
+    ) -> impl Iterator<Item = Manifest> + use<'_, 'l> {
+        self.0.keys().filter_map(|digest| Self::manifest(look, *digest).ok().flatten())
     }
 
     /// Returns the bundle whose root has this digest.
@@ -110,20 +135,26 @@ impl Bundles {
         bundle: &Bundle<Verified>,
     ) -> Result<(), BundlesError> {
         let manifest = manifest_path(bundle.digest());
-        if own.look().stat(&manifest)?.is_none() {
-            let damaged = |source| BundlesError::Manifest { path: manifest.clone(), source };
-            let text = bundle.manifest().to_bytes().map_err(damaged)?;
+        let damaged = |source| BundlesError::Manifest { path: manifest.clone(), source };
+        let text = bundle.manifest().to_bytes().map_err(damaged)?;
+        // A damaged manifest is healed by the bundle.
+        let is = own.look().read_up_to(&manifest, MAX_MANIFEST);
+        if is.ok().flatten().as_ref() != Some(&text) {
             own.replace(&manifest, &text, state::private())?;
         }
-        let known = Known::of(bundle);
-        if self.0.insert(bundle.digest(), known.clone()) == Some(known) {
+        self.0.insert(bundle.digest(), Known::of(bundle));
+        if Self::read(own.look()).as_ref() == Ok(&Some(self.clone())) {
             return Ok(());
         }
-        let path = path();
-        let mut text = serde_json::to_vec_pretty(self)
-            .map_err(|source| BundlesError::Damaged { path: path.clone(), source })?;
+        Ok(self.save(own)?)
+    }
+
+    /// Saves the list durably.
+    pub(crate) fn save(&self, own: &mut OwnState<'_>) -> Result<(), HostError> {
+        let mut text =
+            serde_json::to_vec_pretty(self).unwrap_or_else(|_| unreachable!("it is plain data"));
         text.push(b'\n');
-        Ok(own.replace(&path, &text, state::private())?)
+        own.replace(&path(), &text, state::private())
     }
 }
 
@@ -131,12 +162,15 @@ impl Known {
     /// Returns the record of `bundle`.
     #[must_use]
     pub(crate) fn of(bundle: &Bundle<Verified>) -> Self {
-        let manifest = bundle.manifest();
+        Self::from_manifest(bundle.manifest(), bundle.trusted().principals.clone())
+    }
+
+    fn from_manifest(manifest: &Manifest, signed_by: BTreeSet<Principal>) -> Self {
         Self {
             name: manifest.name.clone(),
             channel: manifest.channel.clone(),
             sequence: manifest.sequence,
-            signed_by: bundle.trusted().principals.clone(),
+            signed_by,
         }
     }
 

@@ -99,7 +99,7 @@ impl Garbage {
         let names = |ids: &BTreeSet<ItemId>| ids.iter().map(ToString::to_string).collect();
         let manifests: BTreeSet<_> =
             needed.bundles.iter().map(|it| Bundles::file_of(*it)).collect();
-        let is_manifest = |name: &str| Bundles::is_manifest(name);
+        let is_manifest = |name: &str| Bundles::digest_of(name).is_some();
         for (dir, stay, is_ours, list) in [
             (
                 state::store(),
@@ -110,7 +110,7 @@ impl Garbage {
             (state::undo(), names(&needed.undo), &|_| true, &mut garbage.undo),
             (state::dir(), manifests, &is_manifest, &mut garbage.manifests),
         ] {
-            for name in look.list(&dir)?.unwrap_or_default() {
+            for name in look.list_own(&dir)?.0 {
                 let path = dir.join(&name);
                 let Some(stat) = look.stat(&path)?.filter(|stat| stat.kind == Kind::File) else {
                     continue;

@@ -17,7 +17,8 @@ pub(crate) use self::gc::{Garbage, Needed};
 pub(crate) use self::space::{SpaceError, needs};
 
 use crate::host::real::{Program, Staging};
-use crate::host::{Content, HostError, Kind, Look, RealHost};
+use crate::host::{Content, HostError, Look, RealHost};
+use crate::journal::{Depth, is_intact};
 use crate::state;
 use crate::ui::Progress;
 
@@ -32,6 +33,11 @@ pub(crate) struct Missing {
 }
 
 impl Missing {
+    /// Checks whether the item is missing.
+    pub(crate) fn has(&self, item: &Item) -> bool {
+        self.items.contains(item.name())
+    }
+
     /// Returns the number of items.
     #[must_use]
     pub(crate) fn count(&self) -> usize {
@@ -63,15 +69,20 @@ impl Explain for StageError {
     }
 }
 
-/// Returns the items of `manifest` that the store lacks, each content once.
-pub(crate) fn missing(look: &dyn Look, manifest: &Manifest) -> Result<Missing, HostError> {
+/// Returns the items of `manifest` that the store lacks, each content once. With [`Depth::Bytes`],
+/// damaged items count as missing.
+pub(crate) fn missing(
+    look: &dyn Look,
+    manifest: &Manifest,
+    depth: Depth,
+) -> Result<Missing, HostError> {
     let mut missing = Missing::default();
     let mut seen = BTreeSet::new();
     for item in &manifest.items {
         if !seen.insert(item.id()) {
             continue;
         }
-        if has(look, content(item))? {
+        if has(look, content(item), depth)? {
             missing.present += 1;
         } else {
             missing.items.insert(item.name().clone());
@@ -82,9 +93,13 @@ pub(crate) fn missing(look: &dyn Look, manifest: &Manifest) -> Result<Missing, H
 }
 
 /// Returns the number of bytes that `program` still takes in the store.
-pub(crate) fn missing_program(look: &dyn Look, program: &Program) -> Result<u64, HostError> {
+pub(crate) fn missing_program(
+    look: &dyn Look,
+    program: &Program,
+    depth: Depth,
+) -> Result<u64, HostError> {
     let content = program.content();
-    Ok(if has(look, content)? { 0 } else { content.size })
+    Ok(if has(look, content, depth)? { 0 } else { content.size })
 }
 
 /// Verifies the `missing` items and copies them into the store, in one pass, durably.
@@ -93,13 +108,14 @@ pub(crate) fn stage(
     bundle: &Bundle<Verified>,
     missing: &Missing,
     program: &Program,
+    depth: Depth,
     progress: &Progress,
 ) -> Result<(), StageError> {
     let staging = host.staging()?;
     let wanted = |item: &Item| missing.items.contains(item.name());
     let staged = bundle.stage(wanted, &staging, &|bytes| progress.add(bytes));
     let staged = match staged {
-        Ok(()) => stage_program(host, &staging, program),
+        Ok(()) => stage_program(host, &staging, program, depth),
         Err(error) => Err(error.into()),
     };
     // Intact items stay after an error, so that the next try is shorter.
@@ -107,8 +123,13 @@ pub(crate) fn stage(
     staged
 }
 
-fn stage_program(host: &RealHost, staging: &Staging, program: &Program) -> Result<(), StageError> {
-    if has(host, program.content())? {
+fn stage_program(
+    host: &RealHost,
+    staging: &Staging,
+    program: &Program,
+    depth: Depth,
+) -> Result<(), StageError> {
+    if has(host, program.content(), depth)? {
         return Ok(());
     }
     program.stage(staging).map_err(StageError::Program)
@@ -116,9 +137,8 @@ fn stage_program(host: &RealHost, staging: &Staging, program: &Program) -> Resul
 
 /// Checks whether the store has this content. Only complete items have their name; their digest is
 /// checked again when they are used.
-fn has(look: &dyn Look, content: Content) -> Result<bool, HostError> {
-    let stat = look.stat(&state::stored(content.id))?;
-    Ok(stat.is_some_and(|stat| stat.kind == Kind::File && stat.size == content.size))
+fn has(look: &dyn Look, content: Content, depth: Depth) -> Result<bool, HostError> {
+    is_intact(look, &state::stored(content.id), content, depth)
 }
 
 fn content(item: &Item) -> Content {

@@ -90,13 +90,13 @@ pub(crate) enum FloorError {
         /// The digest of the other one.
         bundle: Digest,
     },
-    /// The record is damaged.
-    #[error("{path} is damaged: {source}")]
+    /// The record and its copy are damaged. Without them, an old bundle could not be refused.
+    #[error("the floors of this host are lost: {path} is damaged ({why}), and so is its copy")]
     Damaged {
         /// The file.
         path: OwnPath,
-        /// The error.
-        source: serde_json::Error,
+        /// The defect.
+        why: String,
     },
     /// The record could not be read or written.
     #[error(transparent)]
@@ -110,33 +110,86 @@ impl Explain for FloorError {
                 "use a later bundle, or correct a wrong floor with `vgpu-installer trust set-floor`",
             ),
             Self::Another { .. } => Some("ask the signers which of the two bundles is intended"),
-            Self::Damaged { .. } | Self::Host(_) => None,
+            Self::Damaged { .. } => {
+                Some("run `vgpu-installer repair` for the way to set them again")
+            }
+            Self::Host(_) => None,
         }
     }
 }
 
-fn path() -> OwnPath {
-    state::dir().join("floors.json")
+/// The file with the floors, and its copy.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    /// The file.
+    pub(crate) path: OwnPath,
+    /// Its content; `None` if there is no such file, and a defect if it is damaged.
+    pub(crate) content: Result<Option<Floors>, String>,
+}
+
+impl Stored {
+    fn read(look: &dyn Look, name: &str) -> Self {
+        let path = state::dir().join(name);
+        let content = match look.read(&path) {
+            Ok(None) => Ok(None),
+            Ok(Some(bytes)) => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        Self { path, content }
+    }
+
+    /// Reads both files.
+    pub(crate) fn both(look: &dyn Look) -> [Self; 2] {
+        ["floors.json", "floors.copy.json"].map(|name| Self::read(look, name))
+    }
+
+    fn floors(&self) -> Option<&Floors> {
+        self.content.as_ref().ok()?.as_ref()
+    }
 }
 
 impl Floors {
     /// Returns the record of this host.
+    ///
+    /// There are two files, and of each channel the higher floor counts: a damaged or removed file
+    /// must not lower one.
     pub(crate) fn load(look: &dyn Look) -> Result<Self, FloorError> {
-        let path = path();
-        match look.read(&path)? {
-            None => Ok(Self::default()),
-            Some(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|source| FloorError::Damaged { path, source }),
+        let both = Stored::both(look);
+        if let [Some(one), other] = both.each_ref().map(Stored::floors) {
+            return Ok(other.map_or_else(|| one.clone(), |other| one.higher(other)));
+        }
+        let [file, copy] = both;
+        match (file.content, copy.content) {
+            (_, Ok(Some(floors))) => Ok(floors),
+            (Ok(_), Ok(None)) => Ok(Self::default()),
+            (Err(why), _) => Err(FloorError::Damaged { path: file.path, why }),
+            (Ok(_), Err(why)) => Err(FloorError::Damaged { path: copy.path, why }),
         }
     }
 
-    /// Saves the record durably.
+    /// Returns the higher floor of each channel.
+    fn higher(&self, other: &Self) -> Self {
+        let mut floors = self.0.clone();
+        for (channel, theirs) in &other.0 {
+            let ours = floors.entry(channel.clone()).or_default();
+            if (theirs.sequence, theirs.proven.len()) > (ours.sequence, ours.proven.len()) {
+                *ours = theirs.clone();
+            }
+        }
+        Self(floors)
+    }
+
+    /// Saves the record and its copy durably.
+    ///
+    /// The copy comes first, so that it is never behind the record.
     pub(crate) fn save(&self, own: &mut OwnState<'_>) -> Result<(), FloorError> {
-        let path = path();
-        let mut text = serde_json::to_vec_pretty(self)
-            .map_err(|source| FloorError::Damaged { path: path.clone(), source })?;
+        let mut text =
+            serde_json::to_vec_pretty(self).unwrap_or_else(|_| unreachable!("it is plain data"));
         text.push(b'\n');
-        Ok(own.replace(&path, &text, state::private())?)
+        for Stored { path, .. } in Stored::both(own.look()).iter().rev() {
+            own.replace(path, &text, state::private())?;
+        }
+        Ok(())
     }
 
     /// Returns the record of each channel.
@@ -266,8 +319,36 @@ mod tests {
         floors.prove(&bundle(9, "nine"));
         floors.save(&mut OwnState::of(&mut host)).unwrap();
         assert_eq!(Floors::load(&host).unwrap(), floors);
-        host.place(path().as_path().as_str(), "{\"stable\":{}}");
-        assert!(matches!(Floors::load(&host), Err(FloorError::Damaged { .. })));
+        let [file, copy] = Stored::both(&host).map(|stored| stored.path.to_string());
+        let text = host.text_of(&file).unwrap();
+        for damaged in ["", "{\"stable\":{}}", "\u{7f}"] {
+            for (bad, good) in [(&file, &copy), (&copy, &file)] {
+                host.place(bad, damaged);
+                host.place(good, &text);
+                assert_eq!(Floors::load(&host).unwrap(), floors, "{bad}");
+            }
+            host.place(&file, damaged);
+            host.place(&copy, damaged);
+            assert!(matches!(Floors::load(&host), Err(FloorError::Damaged { .. })));
+        }
+    }
+
+    #[test]
+    fn a_changed_or_removed_file_lowers_no_floor() {
+        let mut host = MemHost::default();
+        OwnState::of(&mut host).prepare().unwrap();
+        let mut floors = Floors::default();
+        floors.prove(&bundle(9, "nine"));
+        floors.save(&mut OwnState::of(&mut host)).unwrap();
+        let paths = Stored::both(&host).map(|stored| stored.path);
+        let text = host.text_of(&paths[0].to_string()).unwrap();
+        for path in &paths {
+            host.place(&path.to_string(), &text.replace('9', "1"));
+            assert_eq!(Floors::load(&host).unwrap(), floors);
+            host.nodes.remove(&**path);
+            assert_eq!(Floors::load(&host).unwrap(), floors);
+            host.place(&path.to_string(), &text);
+        }
     }
 
     #[test]

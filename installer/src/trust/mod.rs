@@ -8,7 +8,7 @@ mod gate;
 mod policy_file;
 mod renewal;
 
-pub(crate) use self::floors::{Candidate, Floor, FloorError, Floors};
+pub(crate) use self::floors::{Candidate, Floor, FloorError, Floors, Stored as StoredFloors};
 pub(crate) use self::gate::{NotAdmitted, admit};
 pub(crate) use self::policy_file::save;
 pub(crate) use self::policy_file::{TrustError, load, require};
@@ -30,7 +30,8 @@ fn log_path() -> OwnPath {
 /// Logs a change of trust, with the time of the host's clock.
 pub(crate) fn record(own: &mut OwnState<'_>, what: &str) -> Result<(), HostError> {
     let path = log_path();
-    let before = own.look().read(&path)?.unwrap_or_default();
+    // The log is for people: an unreadable one is replaced.
+    let before = own.look().read(&path).ok().flatten().unwrap_or_default();
     let before = String::from_utf8_lossy(&before);
     let line = format!("{} {}", Date::from(own.look().now()), printable(what));
     let lines: Vec<&str> = before.lines().chain([line.as_str()]).collect();

@@ -1,6 +1,7 @@
 //! The installer end to end on simulated roots: its input, its output, and the resulting files.
 
 mod apply;
+mod damage;
 mod edges;
 mod fixture;
 mod interrupt;

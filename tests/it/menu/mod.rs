@@ -109,7 +109,7 @@ fn looking_and_leaving_change_nothing() {
     let desk = Desk::new();
     let before = desk.look();
     let mut terminal = desk.sit_down();
-    terminal.answer("[q]", "8").answer("[q]", "1").answer("Enter: back):", "");
+    terminal.answer("[q]", "9").answer("[q]", "1").answer("Enter: back):", "");
     terminal.answer("[q]", "3").answer("Enter: back):", "0").answer("Enter: back):", "");
     terminal.answer("[q]", "");
     let (code, seen) = terminal.end();

@@ -16,11 +16,13 @@ use crate::facts::{Serials, inventory};
 use crate::gpus::GpuChoice;
 use crate::host::real::{On, Program, read_outside};
 use crate::host::{OwnState, RealHost};
+use crate::journal::Depth;
 use crate::license::{Service, in_force};
 use crate::locked_host::{JournaledHost, LockedHost, Pending};
 use crate::plan::{
     ApplyError, Choices, MAX_REVIEW, Phase, Plan, Resume, Review, Reviewed, rehearse,
 };
+use crate::state;
 use crate::store::{Bundles, missing, missing_program, needs, stage};
 use crate::ui::Ui;
 
@@ -117,14 +119,14 @@ impl Apply {
         if proposal.rehearsal.plan.steps().next().is_some() {
             self.consent.ask(ui, "Apply this plan?")?;
         }
-        let items = missing(&target.host, proposal.bundle.manifest())?;
-        let bytes = items.bytes + missing_program(&target.host, &program)?;
+        let items = missing(&target.host, proposal.bundle.manifest(), Depth::Sizes)?;
+        let bytes = items.bytes + missing_program(&target.host, &program, Depth::Sizes)?;
         needs(bytes, &proposal.rehearsal.changes).check(&target.host)?;
 
         let mut locked = target.open_locked()?;
         let plan = settle_on(&locked, &proposal, &choices, resume)?;
         self.password.provide(&mut locked, &plan, ui)?;
-        put_in_store(locked.host(), &proposal.bundle, &program, ui)?;
+        put_in_store(locked.host(), &proposal.bundle, &program, Depth::Sizes, ui)?;
         apply_plan(&mut locked, &plan, &proposal.candidate, self.to_phase, ui)
     }
 
@@ -197,21 +199,26 @@ fn settle_on(
     if unchanged { Ok(plan) } else { Err(Refused::Changed.into()) }
 }
 
-/// Verifies and copies missing items into the store. The medium may be removed afterwards.
+/// Verifies and copies missing items into the store; with [`Depth::Bytes`], also in place of damaged
+/// ones. The medium may be removed afterwards.
 pub(super) fn put_in_store(
     host: &mut RealHost,
     bundle: &Bundle<Verified>,
     program: &Program,
+    depth: Depth,
     ui: &Ui,
 ) -> anyhow::Result<()> {
-    let lacking = missing(host, bundle.manifest())?;
+    let lacking = missing(host, bundle.manifest(), depth)?;
+    for item in bundle.manifest().items.iter().filter(|item| lacking.has(item)) {
+        OwnState::of(host).clear_the_way(&state::stored(item.id()))?;
+    }
     let progress = ui.progress("staging", lacking.bytes);
     let since = Instant::now();
-    stage(host, bundle, &lacking, program, &progress)?;
+    stage(host, bundle, &lacking, program, depth, &progress)?;
     ui.spent(On::Staging, since);
     let (count, took) = (lacking.count(), progress.summary());
     drop(progress);
-    let mut bundles = Bundles::load(host)?;
+    let mut bundles = Bundles::load(host);
     bundles.add(&mut OwnState::of(host), bundle)?;
     ui.say(format_args!("staged {count} items, {took}; you can remove the medium"));
     if lacking.present > 0 {

@@ -82,7 +82,7 @@ pub(super) fn roll_back(
     ui.say(format_args!("rolling back to driver {old}"));
     let exit = revert::revert_last(locked, ui)
         .hint("fix this, then run `vgpu-installer revert` to restore the previous bundle")?;
-    let bundles = Bundles::load(locked.look())?;
+    let bundles = Bundles::load(locked.look());
     let before = locked.current()?.and_then(|tx| bundles.get(tx.new.bundle).map(title));
     let refused =
         Refused::RolledBack { to: before.unwrap_or_else(|| format!("driver {old}")), why };

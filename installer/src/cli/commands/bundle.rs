@@ -91,7 +91,12 @@ fn tell(policy: &Policy, successors: &[Successor], ui: &Ui) {
 pub(super) fn title(bundle: &Known) -> String {
     let Known { name, channel, sequence, signed_by } = bundle;
     let signers: Vec<_> = signed_by.iter().map(ToString::to_string).collect();
-    format!("{name} {sequence} of channel {channel}, signed by {}", signers.join(" and "))
+    let signed_by = match signers.join(" and ") {
+        // The list of bundles was rebuilt from the manifests, which do not name them.
+        none if none.is_empty() => "of unknown signers".to_owned(),
+        names => format!("signed by {names}"),
+    };
+    format!("{name} {sequence} of channel {channel}, {signed_by}")
 }
 
 /// Reads every byte of the payload and shows progress.

@@ -39,7 +39,7 @@ pub(super) fn confirm(
     reboot: Reboot,
     ui: &Ui,
 ) -> anyhow::Result<Confirmed> {
-    locked.host().cache_files(FileMemory::Use)?;
+    locked.host().cache_files(FileMemory::Use);
     let hold = steps_hold(locked.look(), plan);
     // It only saves `status` time: a full disk is no reason to fail.
     let _ = locked.host().save_cached_files();

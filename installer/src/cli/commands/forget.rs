@@ -1,5 +1,5 @@
 use super::Consent;
-use crate::cli::{Exit, Refused, Target};
+use crate::cli::{Advise as _, Exit, Refused, Target};
 use crate::host::{HostError, HostPath, Look as _, OwnState};
 use crate::license::data;
 use crate::locked_host::LockedHostError;
@@ -12,6 +12,10 @@ use crate::ui::{Tone, Ui};
 /// the protection against older bundles and policies. Everything applied must be reverted first.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Forget {
+    /// Also delete saved copies of replaced files that no journal describes, because it was given up
+    /// with `repair`
+    #[arg(long)]
+    discard_copies: bool,
     #[command(flatten)]
     consent: Consent,
 }
@@ -40,6 +44,16 @@ impl Forget {
         if !locked.dirty()?.is_empty() {
             let text = "derived state is stale; run `vgpu-installer revert` again";
             return Err(Refused::Unfinished(text.to_owned()).into());
+        }
+        let copies = locked.orphaned_copies()?;
+        if copies > 0 && !self.discard_copies {
+            let text = format!(
+                "{copies} copies in {} may be the only ones of files that were replaced",
+                state::undo()
+            );
+            return Err(Refused::Unfinished(text)).hint(
+                "save them in another folder, then run `vgpu-installer forget --discard-copies`",
+            );
         }
         ui.say(LOST);
         if license {

@@ -50,7 +50,7 @@ struct File {
 
 impl GuestDrivers {
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
-        target.host.cache_files(FileMemory::Use)?;
+        target.host.cache_files(FileMemory::Use);
         let Some(journaled) = target.journaled()? else { return self.nothing(ui) };
         let Some(tx) = journaled.current()? else { return self.nothing(ui) };
         let plan = Plan::parse(&tx.new.plan)?;

@@ -14,6 +14,7 @@ pub(crate) mod license;
 mod password;
 pub(crate) mod plan;
 pub(crate) mod remove;
+pub(crate) mod repair;
 pub(crate) mod report;
 mod resume;
 pub(crate) mod revert;

@@ -54,7 +54,7 @@ impl Plan {
             license: in_force(&target.host)?,
         };
         // A plan changes nothing, so it does not read a large file that has not changed.
-        target.host.cache_files(FileMemory::Use)?;
+        target.host.cache_files(FileMemory::Use);
         self.bundle.tell_successors(&target.host, ui)?;
         refuse_another(&self.bundle, target)?;
         let proposal = Proposal::make(&self.bundle, &target.host, &choices, self.resume.get())?;

@@ -100,7 +100,7 @@ fn resume_pending(
 }
 
 pub(super) fn candidate_of(locked: &LockedHost, digest: Digest) -> anyhow::Result<Candidate> {
-    let bundles = Bundles::load(locked.look())?;
+    let bundles = Bundles::load(locked.look());
     let known = bundles.get(digest).map(|known| known.candidate(digest));
     Ok(known.ok_or_else(|| {
         Refused::Unfinished(format!("the bundle {digest} is unknown; apply it again"))

@@ -3,9 +3,12 @@ use vgpu_manifest::HostPath;
 
 use super::bundle::title;
 use super::print_json;
+use super::repair::damage;
 use crate::cli::{Exit, Target};
 use crate::host::real::Holder;
-use crate::journal::Kept;
+use crate::journal::{Depth, Kept};
+use crate::locked_host::LockedHostError;
+use crate::repair::{Finding, Weight};
 use crate::status::proof::{Proof, table};
 use crate::status::report::{Closely, HostState, Standpoint, StepState};
 use crate::status::resume::Resumption;
@@ -14,9 +17,9 @@ use crate::ui::{Tone, Ui, printable};
 /// Show what is installed and whether it has drifted.
 ///
 /// Repeats every step's check, and checks the driver: module, services, vGPU types, and the
-/// kernel of the next boot. Exits with 5 if something has drifted or is missing, and with 10 if
-/// phase 2 waits for the reboot. Takes no lock and works during an apply, and on a read-only file
-/// system.
+/// kernel of the next boot. Exits with 5 if something has drifted or is missing, with 10 if
+/// phase 2 waits for the reboot, and with 1 if the installer's own state is damaged. Takes no lock
+/// and works during an apply, and on a read-only file system.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Status {
     /// Print JSON
@@ -44,11 +47,27 @@ struct Document<'s> {
     run: Option<&'s Holder>,
     #[serde(rename = "goes-on", skip_serializing_if = "Option::is_none")]
     resumption: Option<Resumption>,
+    damage: &'s [Finding],
+}
+
+/// The document of a host whose journal cannot be used.
+#[derive(Serialize)]
+struct Damaged<'s> {
+    state: &'static str,
+    damage: &'s [Finding],
 }
 
 impl Status {
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
-        let found = target.inspect(self.closely())?;
+        let damage = damage(&target, Depth::Sizes)?;
+        let found = match target.inspect(self.closely()) {
+            Err(error) if is_damage(&error) && self.json => {
+                print_json(ui, &Damaged { state: "damaged", damage: &damage })?;
+                return Err(error);
+            }
+            found => found?,
+        };
+        let damage = &damage[..];
         if self.json {
             let Standpoint { proof, lines, unread, resumption, run, .. } = &found;
             let (state, resumption, run) = (found.state(), *resumption, run.as_ref());
@@ -56,10 +75,24 @@ impl Status {
             let found = &found;
             print_json(
                 ui,
-                &Document { state, found, proof, lines, left_alone, unread, run, resumption },
+                &Document {
+                    state,
+                    found,
+                    proof,
+                    lines,
+                    left_alone,
+                    unread,
+                    run,
+                    resumption,
+                    damage,
+                },
             )?;
         } else {
             print(&found, ui)?;
+            print_damage(damage, ui)?;
+        }
+        if damage.iter().any(|finding| finding.weight == Weight::Harmful) {
+            return Ok(Exit::Failed);
         }
         Ok(match found.state() {
             HostState::Nothing | HostState::InSync => Exit::Done,
@@ -79,6 +112,23 @@ impl Status {
             _ => Closely::Paths,
         }
     }
+}
+
+/// Checks whether the journal is lost or damaged.
+fn is_damage(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<LockedHostError>().is_some_and(LockedHostError::is_damage)
+}
+
+fn print_damage(damage: &[Finding], ui: &Ui) -> std::io::Result<()> {
+    for Finding { path, defect, weight, .. } in damage {
+        let (tone, mark) = match weight {
+            Weight::Harmful => (Tone::Bad, "damaged"),
+            Weight::Harmless => (Tone::Warn, "damaged, harmless"),
+        };
+        let text = printable(&format!("{path}: {defect}"));
+        ui.print(format_args!("{}  {text}", ui.paint(tone, mark)))?;
+    }
+    if damage.is_empty() { Ok(()) } else { ui.print("next: vgpu-installer repair") }
 }
 
 fn print(found: &Standpoint, ui: &Ui) -> std::io::Result<()> {

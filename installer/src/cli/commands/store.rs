@@ -3,6 +3,7 @@ use super::bundle::BundleArg;
 use crate::cli::{Exit, Target};
 use crate::host::real::Program;
 use crate::host::{OwnPath, OwnState};
+use crate::journal::Depth;
 use crate::locked_host::Pending;
 use crate::plan::ApplyError;
 use crate::store::{Garbage, Needed, missing, missing_program, needs};
@@ -16,7 +17,9 @@ pub(crate) enum Store {
     /// Keeps everything needed by applied bundles, by reverting them, and by the last confirmed
     /// bundle of each channel.
     Gc(Gc),
-    /// Copy the items of a bundle into the store, and change nothing else
+    /// Copy the items of a bundle into the store, and change nothing else.
+    ///
+    /// Items in the store are read again, and damaged ones are replaced.
     Add(Add),
 }
 
@@ -62,7 +65,12 @@ impl Gc {
             open.push((tx, entries));
         }
         let needed = Needed::of(locked.look(), &open)?;
-        let garbage = Garbage::find(locked.look(), &needed)?;
+        let mut garbage = Garbage::find(locked.look(), &needed)?;
+        if locked.orphaned_copies()? > 0 {
+            // `forget --discard-copies` is the explicit way.
+            garbage.undo.clear();
+            ui.say("kept: the saved copies of replaced files, because their journal was given up");
+        }
         for (what, files) in [
             ("items", &garbage.items),
             ("replaced files", &garbage.undo),
@@ -94,11 +102,11 @@ impl Add {
     fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
         let (_, bundle) = self.bundle.open(&target.host)?;
         let program = Program::read()?;
-        let items = missing(&target.host, bundle.manifest())?;
-        let bytes = items.bytes + missing_program(&target.host, &program)?;
+        let items = missing(&target.host, bundle.manifest(), Depth::Bytes)?;
+        let bytes = items.bytes + missing_program(&target.host, &program, Depth::Bytes)?;
         needs(bytes, &[]).check(&target.host)?;
         let mut locked = target.open_locked()?;
-        put_in_store(locked.host(), &bundle, &program, ui)?;
+        put_in_store(locked.host(), &bundle, &program, Depth::Bytes, ui)?;
         Ok(Exit::Done)
     }
 }

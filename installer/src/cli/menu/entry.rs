@@ -28,7 +28,7 @@ pub(super) enum Screen {
 }
 
 /// All entries.
-const ENTRIES: [Entry; 7] = [
+const ENTRIES: [Entry; 8] = [
     Entry {
         key: "1",
         name: "New installation",
@@ -76,6 +76,13 @@ const ENTRIES: [Entry; 7] = [
         name: "Status",
         about: "show what is installed and whether it has drifted",
         command: "status",
+        screen: Screen::Nothing,
+    },
+    Entry {
+        key: "8",
+        name: "Repair",
+        about: "find damage to the installer's own state",
+        command: "repair",
         screen: Screen::Nothing,
     },
 ];

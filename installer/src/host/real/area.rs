@@ -12,7 +12,7 @@ use super::tree::{self, Tree};
 use crate::host::content::copy_pieces;
 use crate::host::door::Remake;
 use crate::host::work::WorkPath;
-use crate::host::{Mode, OwnPath, TempName};
+use crate::host::{HostPath, Mode, OwnPath, TempName};
 
 /// Links a file, or copies it where it cannot be linked.
 pub(super) fn link(tree: &Tree, from: &OwnPath, to: &WorkPath, mode: Mode) -> io::Result<()> {
@@ -25,7 +25,9 @@ pub(super) fn link(tree: &Tree, from: &OwnPath, to: &WorkPath, mode: Mode) -> io
         }
         Err(error) => return Err(error.into()),
     }
-    let file = tree::open_child(&to_dir, to_name, OFlags::RDONLY | OFlags::NOFOLLOW)?;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = tree::open_child(&to_dir, to_name, flags)?;
+    tree::require_regular(&file)?;
     Ok(rustix::fs::fchmod(file, bits(mode))?)
 }
 
@@ -33,7 +35,9 @@ fn copy(from_dir: &OwnedFd, from: &str, to_dir: &OwnedFd, to: &str) -> io::Resul
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
     let mode = rustix::fs::Mode::from_raw_mode(0o600);
     let target = rustix::fs::openat(to_dir, to, flags | OFlags::CLOEXEC, mode)?;
-    let source = tree::open_child(from_dir, from, OFlags::RDONLY | OFlags::NOFOLLOW)?;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let source = tree::open_child(from_dir, from, flags)?;
+    tree::require_regular(&source)?;
     let mut target = File::from(target);
     copy_pieces(&mut File::from(source), |piece| io::Write::write_all(&mut target, piece))
 }
@@ -63,8 +67,8 @@ pub(super) fn rewrite(tree: &Tree, path: &WorkPath, make: Remake<'_>) -> io::Res
     Ok(rustix::fs::unlinkat(&dir, name, AtFlags::empty())?)
 }
 
-/// Moves a folder into the work area.
-pub(super) fn adopt(tree: &Tree, from: &OwnPath, to: &WorkPath) -> io::Result<()> {
+/// Renames a file or folder of the installer, durably.
+pub(super) fn rename(tree: &Tree, from: &OwnPath, to: &HostPath) -> io::Result<()> {
     let (from_dir, from_name) = tree.parent(from)?.ok_or(io::ErrorKind::NotFound)?;
     let (to_dir, to_name) = tree.parent(to)?.ok_or(io::ErrorKind::NotFound)?;
     rustix::fs::renameat(&from_dir, from_name, &to_dir, to_name)?;

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::lock::Held;
 use super::log::{About, Lines, RunLog};
-use super::tree::Tree;
+use super::tree::{self, Tree};
 use crate::host::own;
 use crate::host::{Command, Exit, HostError, HostPath, MAX_READ, Output, Secret, Verb};
 
@@ -291,8 +291,11 @@ fn record(tree: &Tree, command: &Command) -> Result<(), HostError> {
 fn append(tree: &Tree, path: &HostPath, command: &Command) -> io::Result<()> {
     let (dir, name) = tree.parent(path)?.ok_or(io::ErrorKind::NotFound)?;
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW;
-    let fd = rustix::fs::openat(dir, name, flags | OFlags::CLOEXEC, Mode::from_raw_mode(0o600))?;
+    // Opening or writing a pipe would wait for a reader.
+    let flags = flags | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let fd = rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(0o600))?;
     let mut file = std::fs::File::from(fd);
+    tree::require_regular(&file)?;
     writeln!(file, "{command}")?;
     file.sync_data()
 }

@@ -52,13 +52,12 @@ fn memory() -> OwnPath {
 
 impl Files {
     /// Returns the cache of this host. An unreadable cache counts as empty.
-    fn load(look: &dyn Look) -> Result<Self, HostError> {
-        let bytes = look.read(&memory())?.unwrap_or_default();
-        Ok(serde_json::from_slice(&bytes).unwrap_or_default())
+    fn load(look: &dyn Look) -> Self {
+        own::recall(look, &memory()).unwrap_or_default()
     }
 
     fn save(&self, host: &mut RealHost) -> Result<(), HostError> {
-        if *self == Self::load(host)? {
+        if *self == Self::load(host) {
             return Ok(());
         }
         let text = serde_json::to_vec(self).unwrap_or_else(|_| unreachable!("it is plain data"));
@@ -92,13 +91,12 @@ pub(crate) enum FileMemory {
 impl RealHost {
     /// Turns the file cache on: a large file is then read only if it has changed since the last
     /// read, or once if the cache is to be refreshed.
-    pub(crate) fn cache_files(&self, memory: FileMemory) -> Result<(), HostError> {
+    pub(crate) fn cache_files(&self, memory: FileMemory) {
         let files = match memory {
-            FileMemory::Use => Files::load(self)?,
+            FileMemory::Use => Files::load(self),
             FileMemory::Renew => Files::default(),
         };
         *lock(&self.file_cache) = Some(FileCache::new(files, SETTLED));
-        Ok(())
     }
 
     /// Returns the files that were not read, because they have not changed.
@@ -198,7 +196,7 @@ mod tests {
         let (unread, memory) = ask(&host, Duration::ZERO, Files::default());
         assert!(unread.is_empty() && memory.0.len() == 1, "{memory:?}");
         memory.save(&mut host).unwrap();
-        let kept = Files::load(&host).unwrap();
+        let kept = Files::load(&host);
         assert_eq!(kept, memory);
         let (unread, again) = ask(&host, Duration::ZERO, kept);
         assert_eq!((&unread[..], &again), (&large[..], &memory));
@@ -216,6 +214,6 @@ mod tests {
         *lock(&host.file_cache) = Some(FileCache::new(memory, SETTLED));
         assert_eq!(host.asked_files(), Files::default());
         fs::write(root.join("var/lib/vgpu-offline/seen.json"), "nonsense").unwrap();
-        assert_eq!(Files::load(&host).unwrap(), Files::default());
+        assert_eq!(Files::load(&host), Files::default());
     }
 }

@@ -13,7 +13,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::timing::{On, Timing};
-use super::tree::Tree;
+use super::tree::{self, Tree};
 use vgpu_manifest::printable;
 
 use crate::date::Date;
@@ -96,6 +96,8 @@ impl RunLog {
         let mode = Mode::from_raw_mode(0o600);
         let fd = rustix::fs::openat(dir, name, flags | OFlags::CLOEXEC, mode)?;
         let file = File::from(fd);
+        // Nothing reads a pipe, so writing to it would block once it is full.
+        tree::require_regular(&file)?;
         cut_to_last_line(&file)?;
         let _ = self.file.set(file);
         Ok(())

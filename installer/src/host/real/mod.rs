@@ -202,9 +202,7 @@ impl RealHost {
     fn read_at(&self, path: &HostPath, max: u64) -> io::Result<Option<Vec<u8>>> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK;
         let Some(file) = tree::present(self.tree.open_at(path, flags))? else { return Ok(None) };
-        if tree::kind(&rustix::fs::fstat(&file)?) != Kind::File {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-        }
+        tree::require_regular(&file)?;
         let mut bytes = Vec::new();
         File::from(file).take(max.saturating_add(1)).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > max {
@@ -251,6 +249,11 @@ impl Look for RealHost {
 
     fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>, HostError> {
         self.tree.list(path).map_err(|error| HostError::path(Verb::Read, path, error))
+    }
+
+    fn list_own(&self, path: &OwnPath) -> Result<(Vec<String>, usize), HostError> {
+        let names = self.tree.names(path).map(Option::unwrap_or_default);
+        names.map_err(|error| HostError::path(Verb::Read, path, error))
     }
 
     fn free_space(&self, path: &HostPath) -> Result<u64, HostError> {
@@ -328,8 +331,14 @@ impl RawHost for RealHost {
     }
 
     fn adopt(&mut self, from: &OwnPath, to: &WorkPath) -> Result<(), HostError> {
-        area::adopt(&self.tree, from, to)
+        area::rename(&self.tree, from, to)
             .map_err(|error| HostError::path(Verb::Remove, from, error))
+    }
+
+    fn set_aside(&mut self, from: &OwnPath, to: &OwnPath) -> Result<(), HostError> {
+        self.end_caches();
+        area::rename(&self.tree, from, to)
+            .map_err(|error| HostError::path(Verb::Write, from, error))
     }
 
     fn clear(&mut self, dir: &WorkPath) -> Result<(), HostError> {

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use super::meta::Owners;
 use super::tree::{self, Tree};
 use crate::host::content::copy_pieces;
+use crate::host::own::owns;
 use crate::host::{Content, ContentHasher, HostPath, Kind, Meta, New, Node, Source};
 
 /// Replaces `path` with the node that `new` describes, in one durable step.
@@ -90,7 +91,14 @@ fn fill(tree: &Tree, file: &mut File, expected: Content, from: Source<'_>) -> io
     if actual == expected {
         Ok(())
     } else {
-        let what = format!("its bytes should be {}, but are {}", expected.id, actual.id);
+        let (whose, hint) = match from {
+            Source::File(path) if owns(path) => (
+                format!("the bytes of {path}"),
+                "; `vgpu-installer repair` names the ways to fix this",
+            ),
+            _ => ("its bytes".to_owned(), ""),
+        };
+        let what = format!("{whose} should be {}, but are {}{hint}", expected.id, actual.id);
         Err(io::Error::new(io::ErrorKind::InvalidData, what))
     }
 }

@@ -118,6 +118,11 @@ fn only_the_bytes_that_were_announced_are_put() {
     let source = fixed("/etc/source");
     let error = folder.put("/etc/file", &node, Source::File(&source)).unwrap_err();
     assert!(error.to_string().contains("its bytes should be sha256-"), "{error}");
+    let stored = own::stored(Content::of(b"announced").id);
+    std::fs::create_dir_all(folder.at(own::store().as_path().as_str())).unwrap();
+    folder.put_text(stored.as_path().as_str(), "damaged!!", plain()).unwrap();
+    let error = folder.put("/etc/file", &node, Source::File(&stored)).unwrap_err().to_string();
+    assert!(error.contains(stored.as_path().as_str()) && error.contains("repair"), "{error}");
     let missing = fixed("/etc/missing");
     let error = folder.put("/etc/file", &node, Source::File(&missing)).unwrap_err();
     assert!(error.to_string().contains("cannot open its source /etc/missing"), "{error}");

@@ -57,20 +57,29 @@ impl Tree {
     }
 
     pub(super) fn list(&self, path: &HostPath) -> io::Result<Option<Vec<String>>> {
+        match self.names(path)? {
+            Some((_, odd)) if odd > 0 => Err(not_utf8()),
+            names => Ok(names.map(|(names, _)| names)),
+        }
+    }
+
+    /// Returns the names in a directory, and the number of those that are not UTF-8.
+    pub(super) fn names(&self, path: &HostPath) -> io::Result<Option<(Vec<String>, usize)>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let dir = match self.open_at(path, flags) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             dir => dir?,
         };
-        let mut names = Vec::new();
+        let (mut names, mut odd) = (Vec::new(), 0);
         for entry in Dir::new(dir)? {
-            let name = entry?.file_name().to_str().map_err(|_| not_utf8())?.to_owned();
-            if name != "." && name != ".." {
-                names.push(name);
+            match entry?.file_name().to_str() {
+                Ok("." | "..") => {}
+                Ok(name) => names.push(name.to_owned()),
+                Err(_) => odd += 1,
             }
         }
         names.sort();
-        Ok(Some(names))
+        Ok(Some((names, odd)))
     }
 
     /// Returns where `path` is in the file system that this process sees.
@@ -85,6 +94,14 @@ fn real_path(dir: &OwnedFd) -> io::Result<Utf8PathBuf> {
     let magic = format!("/proc/self/fd/{}", dir.as_raw_fd());
     let path = rustix::fs::readlinkat(CWD, &*magic, Vec::new())?;
     path.into_string().map(Utf8PathBuf::from).map_err(|_| not_utf8())
+}
+
+/// Fails for anything other than a regular file.
+pub(super) fn require_regular(file: impl AsFd) -> io::Result<()> {
+    match kind(&rustix::fs::fstat(file)?) {
+        Kind::File => Ok(()),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
+    }
 }
 
 /// Maps a missing file or parent directory to `None`.

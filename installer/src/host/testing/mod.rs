@@ -412,16 +412,12 @@ impl RawHost for MemHost {
         })
     }
 
+    fn set_aside(&mut self, from: &OwnPath, to: &OwnPath) -> Result<(), HostError> {
+        self.rename(from, to)
+    }
+
     fn adopt(&mut self, from: &OwnPath, to: &WorkPath) -> Result<(), HostError> {
-        let moved = |path: &HostPath| {
-            let below = path.as_path().strip_prefix(from.as_path()).ok()?;
-            Some(HostPath::new(to.as_path().join(below)).unwrap())
-        };
-        self.change(from, |host| {
-            let nodes = std::mem::take(&mut host.nodes);
-            let renamed = |(path, thing)| (moved(&path).unwrap_or(path), thing);
-            host.nodes = nodes.into_iter().map(renamed).collect();
-        })
+        self.rename(from, to)
     }
 
     fn clear(&mut self, dir: &WorkPath) -> Result<(), HostError> {
@@ -432,5 +428,19 @@ impl RawHost for MemHost {
         let inside = |path: &HostPath| path.as_path().starts_with(dir.as_path()) && *path != **dir;
         self.less(dir, |host| host.nodes.retain(|path, _| !inside(path)))?;
         self.less(dir, |host| host.nodes.remove(dir)).map(|_| ())
+    }
+}
+
+impl MemHost {
+    fn rename(&mut self, from: &HostPath, to: &HostPath) -> Result<(), HostError> {
+        let moved = |path: &HostPath| {
+            let below = path.as_path().strip_prefix(from.as_path()).ok()?;
+            Some(HostPath::new(to.as_path().join(below)).unwrap())
+        };
+        self.change(from, |host| {
+            let nodes = std::mem::take(&mut host.nodes);
+            let renamed = |(path, thing)| (moved(&path).unwrap_or(path), thing);
+            host.nodes = nodes.into_iter().map(renamed).collect();
+        })
     }
 }

@@ -4,14 +4,19 @@ use rusqlite::{Connection, MAIN_DB, OpenFlags, OptionalExtension as _};
 use super::LogError;
 
 /// "vGPU" in ASCII, at a fixed offset of the file's header, identifies the owner of the database.
-const APPLICATION: i64 = 0x7647_5055;
+pub(super) const APPLICATION: i64 = 0x7647_5055;
 
 /// The version of the tables below.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
+/// The tables. The copy has the same ones, with `_copy` in place of `@`.
+///
+/// `seal` is the digest of the rest of the row; it is `NULL` only within a commit. `commits` counts
+/// the commits, so that a database that has lost some is recognized.
 const TABLES: &str = "
-    CREATE TABLE tx (
+    CREATE TABLE tx@ (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
+        seal TEXT,
         bundle TEXT NOT NULL,
         plan TEXT NOT NULL,
         boot TEXT NOT NULL,
@@ -21,18 +26,33 @@ const TABLES: &str = "
         removed TEXT NOT NULL DEFAULT '{}',
         first_part TEXT
     ) STRICT;
-    CREATE TABLE entry (
+    CREATE TABLE entry@ (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
-        tx INTEGER NOT NULL REFERENCES tx (id),
-        run INTEGER REFERENCES entry (id),
+        seal TEXT,
+        tx INTEGER NOT NULL REFERENCES tx@ (id),
+        run INTEGER REFERENCES entry@ (id),
         change TEXT NOT NULL,
         state TEXT,
         before TEXT,
         component TEXT NOT NULL
     ) STRICT;
-    CREATE INDEX entry_of_tx ON entry (tx);
-    CREATE TABLE dirty (what TEXT PRIMARY KEY) STRICT;
+    CREATE TABLE dirty@ (what TEXT PRIMARY KEY) STRICT;
+    CREATE TABLE given_up@ (path TEXT PRIMARY KEY, entry INTEGER NOT NULL) STRICT;
+    CREATE TABLE commits@ (id INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT;
+    INSERT INTO commits@ VALUES (1, 0);
 ";
+
+/// The indexes of the journal. The copy is only written and read as a whole.
+const INDEXES: &str = "
+    CREATE INDEX entry_of_tx ON entry (tx);
+    CREATE INDEX unsealed_tx ON tx (id) WHERE seal IS NULL;
+    CREATE INDEX unsealed_entry ON entry (id) WHERE seal IS NULL;
+";
+
+/// Returns the statements that create the tables, with this suffix of their names.
+pub(super) fn tables(suffix: &str) -> String {
+    TABLES.replace('@', suffix)
+}
 
 /// Opens the database at `path`, or creates it.
 ///
@@ -50,10 +70,13 @@ pub(super) fn open(path: &Utf8Path) -> Result<Connection, LogError> {
         ("synchronous", "2"),
         ("foreign_keys", "1"),
         ("trusted_schema", "0"),
+        // The triggers of the copy need no file in `/tmp`.
+        ("temp_store", "2"),
     ] {
         require(&db, pragma, value)?;
     }
     create_or_check(&mut db)?;
+    check_integrity(&db, "main")?;
     Ok(db)
 }
 
@@ -63,9 +86,16 @@ pub(super) fn of_bytes(bytes: &[u8]) -> Result<Connection, LogError> {
     if bytes.is_empty() {
         return in_memory();
     }
+    let mut db = deserialize(bytes)?;
+    create_or_check(&mut db)?;
+    check_integrity(&db, "main")?;
+    Ok(db)
+}
+
+/// Opens the bytes of any database in memory.
+pub(super) fn deserialize(bytes: &[u8]) -> Result<Connection, LogError> {
     let mut db = Connection::open_in_memory()?;
     db.deserialize_read_exact(MAIN_DB, bytes, bytes.len(), false)?;
-    create_or_check(&mut db)?;
     Ok(db)
 }
 
@@ -75,6 +105,13 @@ pub(super) fn in_memory() -> Result<Connection, LogError> {
     require(&db, "foreign_keys", "1")?;
     create_or_check(&mut db)?;
     Ok(db)
+}
+
+/// Lets SQLite check the structure of a database: that every page is what its parent expects.
+pub(super) fn check_integrity(db: &Connection, schema: &str) -> Result<(), LogError> {
+    let check = format!("PRAGMA {schema}.integrity_check(1)");
+    let found: String = db.query_row(&check, [], |row| row.get(0))?;
+    if found == "ok" { Ok(()) } else { Err(LogError::Damaged(found.replace('\n', "; "))) }
 }
 
 /// Sets a pragma, and checks that it is in force.
@@ -102,7 +139,8 @@ fn create_or_check(db: &mut Connection) -> Result<(), LogError> {
     match (number(db, "application_id")?, number(db, "user_version")?, tables) {
         (0, 0, 0) => {
             let commit = db.transaction()?;
-            commit.execute_batch(TABLES)?;
+            commit.execute_batch(&self::tables(""))?;
+            commit.execute_batch(INDEXES)?;
             commit.pragma_update(None, "application_id", APPLICATION)?;
             commit.pragma_update(None, "user_version", VERSION)?;
             Ok(commit.commit()?)

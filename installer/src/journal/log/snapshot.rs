@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::LogError;
-use crate::host::{HostError, Look};
+use crate::host::{HostError, Look, OwnPath};
 use crate::state;
 
 /// The largest journal that is read.
@@ -21,16 +21,17 @@ const PAUSE: Duration = Duration::from_millis(10);
 const WAL_HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
 
-/// Returns the bytes of the journal's database as of the last commit, in a form that SQLite opens
-/// in memory; `None` if there is no journal.
-pub(super) fn read(look: &dyn Look) -> Result<Option<Vec<u8>>, LogError> {
+/// Returns the bytes of a database as of its last commit, in a form that SQLite opens in memory;
+/// `None` if there is no such database.
+pub(super) fn read(look: &dyn Look, path: &OwnPath) -> Result<Option<Vec<u8>>, LogError> {
+    let [wal_path, _] = state::sidecars(path);
     for _ in 0..TRIES {
-        let before = mark(look)?;
-        let Some(mut database) = look.read_up_to(&state::journal(), MAX)? else { return Ok(None) };
-        let wal = look.read_up_to(&state::journal_wal(), MAX)?.unwrap_or_default();
+        let before = mark(look, path, &wal_path)?;
+        let Some(mut database) = look.read_up_to(path, MAX)? else { return Ok(None) };
+        let wal = look.read_up_to(&wal_path, MAX)?.unwrap_or_default();
         // SQLite copies pages from the log to the database at any time, which is harmless: the log
         // still has them. Afterwards it may restart the log, with another header.
-        if mark(look)? == before {
+        if mark(look, path, &wal_path)? == before {
             apply(&mut database, &wal);
             return Ok(Some(without_wal(database)));
         }
@@ -40,10 +41,14 @@ pub(super) fn read(look: &dyn Look) -> Result<Option<Vec<u8>>, LogError> {
 }
 
 /// Returns the header of the log; without a log, the state of the database, which then has all changes.
-fn mark(look: &dyn Look) -> Result<(Vec<u8>, Option<crate::host::Stat>), HostError> {
-    let mut header = look.read_up_to(&state::journal_wal(), MAX)?.unwrap_or_default();
+fn mark(
+    look: &dyn Look,
+    path: &OwnPath,
+    wal: &OwnPath,
+) -> Result<(Vec<u8>, Option<crate::host::Stat>), HostError> {
+    let mut header = look.read_up_to(wal, MAX)?.unwrap_or_default();
     header.truncate(WAL_HEADER);
-    let stat = if header.is_empty() { look.stat(&state::journal())? } else { None };
+    let stat = if header.is_empty() { look.stat(path)? } else { None };
     Ok((header, stat))
 }
 

@@ -138,7 +138,7 @@ fn a_database_of_another_program_or_version_is_refused() {
     let error = Log::open(&path).unwrap_err();
     assert!(matches!(error, LogError::Foreign(_)), "{error}");
 
-    for version in [1, 2, 4] {
+    for version in [1, 2, 3, 5] {
         let (_dir, path) = folder();
         drop(Log::open(&path).unwrap());
         let other = Connection::open(&path).unwrap();
@@ -181,4 +181,71 @@ impl<A: Acts> Clone for super::Log<A> {
         }
         copy
     }
+}
+
+#[test]
+fn a_text_that_was_changed_is_found_before_it_is_used() {
+    for change in [
+        "UPDATE tx SET bundle = replace(bundle, '2', '3')",
+        "UPDATE entry SET change = replace(change, '/etc/x', '/etc/z')",
+        "UPDATE entry SET seal = NULL WHERE id = 1",
+        "UPDATE entry SET id = 99 WHERE id = (SELECT max(id) FROM entry)",
+    ] {
+        let (_dir, path) = folder();
+        exercise(&mut Log::open(&path).unwrap());
+        Connection::open(&path).unwrap().execute_batch(change).unwrap();
+        let error = Log::open(&path).unwrap_err();
+        assert!(error.is_damage() && error.to_string().contains("row "), "{change}: {error}");
+    }
+}
+
+#[test]
+fn the_copy_alone_is_sufficient() {
+    let (dir, path) = folder();
+    let copy = Utf8PathBuf::from_path_buf(dir.path().join("copy.db")).unwrap();
+    let mut log = Log::open(&path).unwrap();
+    log.copy_to(&copy).unwrap();
+    let report_text = exercise(&mut log);
+    log.give_up(&fixed("/etc/x")).unwrap();
+    drop(log);
+    std::fs::remove_file(&path).unwrap();
+    assert!(Log::open(&copy).unwrap_err().is_damage(), "it is not taken for the journal");
+
+    let mut log = Log::open(&path).unwrap();
+    log.restore(&copy).unwrap();
+    assert_eq!(report(&log), report_text);
+    assert!(log.given_up().unwrap().contains_key(&fixed("/etc/x")));
+    let next = log.next_entry().unwrap();
+    log.copy_to(&copy).unwrap();
+    let tx = log.begin(&new_transaction()).unwrap();
+    drop(log);
+    let log = Log::open(&path).unwrap();
+    assert_eq!(
+        (log.next_entry().unwrap(), log.transactions().unwrap().pop().unwrap().id),
+        (next, tx)
+    );
+}
+
+#[test]
+fn of_journal_and_copy_the_later_one_is_right() {
+    let (dir, path) = folder();
+    let [copy, old] =
+        ["copy.db", "old.db"].map(|it| Utf8PathBuf::from_path_buf(dir.path().join(it)).unwrap());
+    let mut log = Log::open(&path).unwrap();
+    log.copy_to(&copy).unwrap();
+    log.begin(&new_transaction()).unwrap();
+    drop(log);
+    std::fs::copy(&path, &old).unwrap();
+    // A copy that is behind is brought up to date.
+    let mut log = Log::open(&path).unwrap();
+    log.set_state(TxId(1), TxState::Applied).unwrap();
+    log.copy_to(&copy).unwrap();
+    drop(log);
+    let mut other = Log::in_memory().unwrap();
+    other.restore(&copy).unwrap();
+    assert_eq!(other.transactions().unwrap()[0].state, TxState::Applied);
+    // A journal that is behind has lost commits.
+    std::fs::copy(&old, &path).unwrap();
+    let error = Log::open(&path).unwrap().copy_to(&copy).unwrap_err();
+    assert!(matches!(error, CopyError::JournalBehind(1)), "{error}");
 }

@@ -217,7 +217,7 @@ pub(crate) fn inspect(
     host.cache_files(match closely {
         Closely::Steps | Closely::Paths => FileMemory::Use,
         Closely::Bytes => FileMemory::Renew,
-    })?;
+    });
     host.cache_queries();
     let paths = if closely == Closely::Steps { &[][..] } else { &entries };
     let applied = Some(describe(host, &last, &plan, paths)?);
@@ -302,7 +302,7 @@ fn describe(
         }
     }
     let digest = tx.new.bundle;
-    let bundle = Bundles::load(look)?.get(digest).cloned();
+    let bundle = Bundles::load(look).get(digest).cloned();
     let here = plan.steps().filter(|step| !tx.is_removed(step.component()));
     let here: Vec<&Step> = here.collect();
     Ok(AppliedBundle {

@@ -38,7 +38,7 @@ fn an_open_journal_is_read_as_of_its_last_commit_and_a_closed_one_too() {
     }
     let last = contents(&log);
     drop(log);
-    assert!(host.stat(&state::journal_wal()).unwrap().is_none());
+    assert!(host.stat(&state::sidecars(&state::journal())[0]).unwrap().is_none());
     assert_eq!(contents(&Log::read(&host).unwrap().unwrap()), last);
 }
 
@@ -48,7 +48,7 @@ fn every_cut_of_the_log_gives_what_sqlite_recovers() {
     let host = host(&dir);
     let mut log = Log::open(&host.locate(&state::journal()).unwrap()).unwrap();
     exercise(&mut log);
-    let [database, wal] = [state::journal(), state::journal_wal()]
+    let [database, wal] = [state::journal(), state::sidecars(&state::journal())[0].clone()]
         .map(|path| std::fs::read(host.locate(&path).unwrap()).unwrap());
     let page = word(&wal, 8) as usize;
     let cuts = (0..wal.len()).step_by(page / 4 + 1).chain([wal.len()]);
