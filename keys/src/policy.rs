@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroUsize;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::wire::show;
 use crate::{
@@ -26,7 +26,8 @@ const MAX_LEN: usize = 256 * 1024;
 /// '''
 /// ```
 ///
-/// Every field is required, and no other is allowed. A key in both lists is revoked.
+/// Each of these fields is required. `upstream = "required"` is optional, and no other field is allowed.
+/// A key in both lists is revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     version: u64,
@@ -34,6 +35,18 @@ pub struct Policy {
     channels: BTreeSet<Channel>,
     signers: AllowedSigners,
     revoked: RevokedKeys,
+    upstream: Upstream,
+}
+
+/// Whether every Debian package of a bundle needs the signature of its archive, verified on the host.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Upstream {
+    /// It is verified if the bundle has what that takes, and reported.
+    #[default]
+    Optional,
+    /// A bundle without it is refused.
+    Required,
 }
 
 /// A document is not a valid policy.
@@ -86,6 +99,8 @@ struct Document {
     channels: BTreeSet<Channel>,
     signers: String,
     revoked: String,
+    #[serde(default)]
+    upstream: Upstream,
 }
 
 impl Policy {
@@ -102,7 +117,8 @@ impl Policy {
         revoked: RevokedKeys,
     ) -> Result<Self, PolicyError> {
         let channels = BTreeSet::from_iter(channels);
-        let policy = Self { version, threshold, channels, signers, revoked };
+        let upstream = Upstream::default();
+        let policy = Self { version, threshold, channels, signers, revoked, upstream };
         if version == 0 || i64::try_from(version).is_err() {
             return Err(PolicyError::Version);
         }
@@ -127,8 +143,22 @@ impl Policy {
             let line = 1 + before.matches('\n').count();
             PolicyError::Document { line, message: show_message(error.message()) }
         })?;
-        let Document { version, threshold, channels, signers, revoked } = document;
-        Self::new(version, threshold, channels, signers.parse()?, revoked.parse()?)
+        let Document { version, threshold, channels, signers, revoked, upstream } = document;
+        let policy =
+            Self::new(version, threshold, channels, signers.parse()?, revoked.parse()?)?;
+        Ok(policy.with_upstream(upstream))
+    }
+
+    /// Returns the same policy with another rule for the packages of archives.
+    #[must_use]
+    pub fn with_upstream(self, upstream: Upstream) -> Self {
+        Self { upstream, ..self }
+    }
+
+    /// Returns whether packages need the signatures of their archives.
+    #[must_use]
+    pub fn upstream(&self) -> Upstream {
+        self.upstream
     }
 
     /// Returns the version. Only the policy with the next version replaces this one.
@@ -179,6 +209,9 @@ impl fmt::Display for Policy {
         writeln!(f, "version = {}", self.version)?;
         writeln!(f, "threshold = {}", self.threshold)?;
         writeln!(f, "channels = [{}]", channels.join(", "))?;
+        if self.upstream == Upstream::Required {
+            writeln!(f, "upstream = \"required\"")?;
+        }
         // Neither text can contain an apostrophe, so a literal string is safe.
         writeln!(f, "signers = '''\n{}'''", self.signers)?;
         writeln!(f, "revoked = '''\n{}'''", self.revoked)
@@ -227,6 +260,19 @@ mod tests {
         assert!(policy.channels().iter().map(Channel::as_str).eq(["pve-8", "stable"]));
         assert_eq!(policy.allowed_signers().iter().count(), 4);
         assert!(policy.revoked_keys().contains(&key(9)));
+    }
+
+    #[test]
+    fn the_rule_for_packages_of_archives_is_optional() {
+        let text = document(1, &[]);
+        assert_eq!(Policy::parse(text.as_bytes()).unwrap().upstream(), Upstream::Optional);
+        let text = text.replace("signers =", "upstream = \"required\"\nsigners =");
+        let policy = Policy::parse(text.as_bytes()).unwrap();
+        assert_eq!((policy.upstream(), policy.to_string()), (Upstream::Required, text.clone()));
+        let other = text.replace("\"required\"", "\"optional\"");
+        assert_eq!(Policy::parse(other.as_bytes()).unwrap(), policy.with_upstream(Upstream::Optional));
+        let bad = text.replace("\"required\"", "\"maybe\"");
+        assert!(Policy::parse(bad.as_bytes()).unwrap_err().to_string().contains("line 4"));
     }
 
     #[test]

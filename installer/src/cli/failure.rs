@@ -7,6 +7,7 @@ use crate::fit::NoFit;
 use crate::host::HostError;
 use crate::license::LicenseError;
 use crate::locked_host::LockedHostError;
+use crate::packages::UpstreamError;
 use crate::plan::{ApplyError, RehearseError, Unsuitable};
 use crate::store::{SpaceError, StageError};
 use crate::trust::{NotAdmitted, TrustError};
@@ -25,6 +26,7 @@ const TYPES: &[Known] = &[
     known::<StageError>,
     known::<ApplyError>,
     known::<LockedHostError>,
+    known::<UpstreamError>,
     known::<HostError>,
 ];
 

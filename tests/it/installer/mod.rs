@@ -1,7 +1,7 @@
 //! The installer end to end on simulated roots: its input, its output, and the resulting files.
 
 mod apply;
-mod fixture;
+pub(crate) mod fixture;
 mod remove;
 mod report;
 mod reviewed;
@@ -10,4 +10,5 @@ mod store;
 mod terminal;
 mod tree;
 mod trust;
+mod upstream;
 mod verify;

@@ -18,7 +18,7 @@ use crate::host::{OwnState, RealHost};
 use crate::license::{Service, in_force};
 use crate::locked_host::{LockedHost, Pending};
 use crate::plan::{ApplyError, Choices, MAX_REVIEW, Phase, Plan, Resume, Review, rehearse};
-use crate::store::{Bundles, missing, missing_program, needs, stage};
+use crate::store::{Bundles, Known, missing, missing_program, needs, stage};
 use crate::ui::Ui;
 
 /// Apply a bundle to this host.
@@ -117,7 +117,7 @@ impl Apply {
         let mut locked = target.open_locked()?;
         let plan = settle_on(&locked, &proposal, &choices, resume)?;
         self.password.provide(&mut locked, &plan, ui)?;
-        put_in_store(locked.host(), &proposal.bundle, &program, ui)?;
+        put_in_store(locked.host(), &proposal.bundle, proposal.known(), &program, ui)?;
         apply_plan(&mut locked, &plan, &proposal.candidate, self.to_phase, ui)
     }
 
@@ -194,6 +194,7 @@ fn settle_on(
 pub(super) fn put_in_store(
     host: &mut RealHost,
     bundle: &Bundle<Verified>,
+    known: Known,
     program: &Program,
     ui: &Ui,
 ) -> anyhow::Result<()> {
@@ -205,7 +206,7 @@ pub(super) fn put_in_store(
     let (count, took) = (lacking.count(), progress.summary());
     drop(progress);
     let mut bundles = Bundles::load(host)?;
-    bundles.add(&mut OwnState::of(host), bundle)?;
+    bundles.add(&mut OwnState::of(host), bundle, known)?;
     ui.say(format_args!("staged {count} items, {took}; you can remove the medium"));
     Ok(())
 }

@@ -32,7 +32,7 @@ impl BundleArg {
 
 /// Formats a bundle as `node-a 7 of channel stable, signed by alice and bob`.
 pub(super) fn title(bundle: &Known) -> String {
-    let Known { name, channel, sequence, signed_by } = bundle;
+    let Known { name, channel, sequence, signed_by, upstream: _ } = bundle;
     let signers: Vec<_> = signed_by.iter().map(ToString::to_string).collect();
     format!("{name} {sequence} of channel {channel}, signed by {}", signers.join(" and "))
 }

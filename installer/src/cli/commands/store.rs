@@ -5,7 +5,7 @@ use crate::host::real::Program;
 use crate::host::{OwnPath, OwnState};
 use crate::locked_host::Pending;
 use crate::plan::ApplyError;
-use crate::store::{Garbage, Needed, missing, missing_program, needs};
+use crate::store::{Garbage, Known, Needed, missing, missing_program, needs};
 use crate::ui::{ByteSize, Tone, Ui};
 
 /// Manage the local item store
@@ -98,7 +98,7 @@ impl Add {
         let bytes = items.bytes + missing_program(&target.host, &program)?;
         needs(bytes, &[]).check(&target.host)?;
         let mut locked = target.open_locked()?;
-        put_in_store(locked.host(), &bundle, &program, ui)?;
+        put_in_store(locked.host(), &bundle, Known::of(&bundle), &program, ui)?;
         Ok(Exit::Done)
     }
 }

@@ -4,12 +4,13 @@ mod add;
 mod list;
 mod revoke;
 mod set_floor;
+mod set_upstream;
 mod update;
 
 use std::num::NonZeroUsize;
 
 use clap::Subcommand;
-use vgpu_keys::{AllowedSigners, Channel, Policy, RevokedKeys};
+use vgpu_keys::{AllowedSigners, Channel, Policy, RevokedKeys, Upstream};
 
 use crate::cli::{Advise as _, Exit, Target};
 use crate::host::OwnState;
@@ -28,6 +29,8 @@ pub(crate) enum Trust {
     Revoke(revoke::Revoke),
     /// Set the lowest accepted sequence of a channel
     SetFloor(set_floor::SetFloor),
+    /// Require the signatures of archives for Debian packages, or not
+    SetUpstream(set_upstream::SetUpstream),
     /// Replace the policy with a signed newer one
     Update(update::Update),
 }
@@ -40,6 +43,7 @@ impl Trust {
             | Self::Remove(_)
             | Self::Revoke(_)
             | Self::SetFloor(_)
+            | Self::SetUpstream(_)
             | Self::Update(_) => target.check_may_change()?,
         }
         match self {
@@ -48,6 +52,7 @@ impl Trust {
             Self::Remove(command) => command.run(target, ui),
             Self::Revoke(command) => command.run(target, ui),
             Self::SetFloor(command) => command.run(target, ui),
+            Self::SetUpstream(command) => command.run(target, ui),
             Self::Update(command) => command.run(target, ui),
         }
     }
@@ -60,6 +65,7 @@ struct Draft {
     channels: Vec<Channel>,
     signers: AllowedSigners,
     revoked: RevokedKeys,
+    upstream: Upstream,
 }
 
 impl Draft {
@@ -71,6 +77,7 @@ impl Draft {
             channels: policy.channels().iter().cloned().collect(),
             signers: policy.allowed_signers().clone(),
             revoked: policy.revoked_keys().clone(),
+            upstream: policy.upstream(),
         }
     }
 
@@ -81,15 +88,17 @@ impl Draft {
             channels: Vec::new(),
             signers: AllowedSigners::default(),
             revoked: RevokedKeys::default(),
+            upstream: Upstream::Optional,
         }
     }
 
     /// Activates the policy and logs the change.
     fn enact(self, target: &mut Target, what: &str) -> anyhow::Result<()> {
-        let Self { version, threshold, channels, signers, revoked } = self;
+        let Self { version, threshold, channels, signers, revoked, upstream } = self;
         let policy = Policy::new(version, threshold, channels, signers, revoked).hint(
             "trust another key with `vgpu-installer trust add` first, or lower the threshold with `--threshold`",
         )?;
+        let policy = policy.with_upstream(upstream);
         let document = policy.to_string();
         let mut own = OwnState::of(&mut target.host);
         trust::save(&mut own, &policy, document.as_bytes())?;
