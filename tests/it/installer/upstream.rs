@@ -85,6 +85,7 @@ impl Scene {
         let folder = site.path("items");
         sandbox.ok(&["extract", "apt-1.vgpu.tar", "-o", folder.as_str()]);
 
+        site.write("root/etc/os-release", b"ID=debian\nVERSION_CODENAME=test\n");
         let scene = Self { _proc: Mounted(proc), site, sandbox, repo, manifest };
         scene.install_keyring(&fs::read(scene.sandbox.work("keys.gpg")).unwrap());
         scene.site.trust(&key(1), "alice", &[]).expect(0);
@@ -97,11 +98,21 @@ impl Scene {
         let md5 = Command::new("md5sum").arg(&path).output().unwrap().stdout;
         let md5 = String::from_utf8(md5[..32].to_vec()).unwrap();
         let dpkg = "root/var/lib/dpkg";
-        self.site.write(
-            &format!("{dpkg}/status"),
-            b"Package: debian-archive-keyring\nStatus: install ok installed\nVersion: 1\n\
-              Architecture: all\nMaintainer: x\nDescription: x\n",
-        );
+        // The packages of the bundle are on the node, so that apt is not needed.
+        let installed = [
+            ("debian-archive-keyring", "1"),
+            ("base", "1.0+deb12u1"),
+            ("tool", "1:2.0-1"),
+            ("lib", "1.0"),
+        ];
+        let stanza = |(name, version)| {
+            format!(
+                "Package: {name}\nStatus: install ok installed\nVersion: {version}\n\
+                 Architecture: amd64\nMaintainer: x\nDescription: x\n\n"
+            )
+        };
+        let status: String = installed.into_iter().map(stanza).collect();
+        self.site.write(&format!("{dpkg}/status"), status.as_bytes());
         let folders = "/.\n/usr\n/usr/share\n/usr/share/keyrings\n";
         let list = format!("{folders}/{KEYRING}\n");
         let info = format!("{dpkg}/info/debian-archive-keyring");
@@ -176,7 +187,7 @@ fn what_the_builder_has_exchanged_is_found() {
 
     // Other relations of a package: apt would follow them.
     scene.exchange(LIB, &good.1);
-    scene.item(LIB)["package"]["fields"] = json!({ "Pre-Depends": "evil" });
+    scene.item(LIB)["kind"]["package"]["fields"] = json!({ "Pre-Depends": "evil" });
     scene.upstream().expect(3).says(&["no index of the archive", LIB]);
     scene.manifest = good.0.clone();
 
@@ -231,10 +242,14 @@ fn a_policy_can_require_it_and_plan_and_report_tell_of_it() {
     let plan = scene.run(&["plan", "--json"]).expect(0).json();
     assert_eq!(plan["bundle"]["upstream"], json!({ "packages": 2, "of": 2 }));
     scene.run(&["apply", "--yes"]).expect(0);
-    let report = scene.site.run(&["report"]).expect(0).json();
+    let text = scene.site.run(&["report"]).expect(0).out;
+    assert!(text.contains("2 of 2 packages are signed by their archives"), "{text}");
+    let report = scene.site.run(&["report", "--json"]).expect(0).json();
     let applied = &report["comparable"]["applied"]["bundle"];
     assert_eq!(applied["upstream"], json!({ "packages": 2, "of": 2 }), "{report}");
 
+    // That bundle was confirmed, so another one needs a later sequence.
+    scene.manifest["sequence"] = json!(2);
     // Without the rule, a broken chain is only told.
     let good = fs::read(scene.site.path("items").join(LIB)).unwrap();
     scene.exchange(LIB, &good[1..]);

@@ -1,6 +1,8 @@
 //! The signed root of an archive: its indexes, by their digests.
 
 mod date;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod keyring;
 mod openpgp;
 #[cfg(test)]

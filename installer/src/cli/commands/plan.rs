@@ -158,7 +158,7 @@ impl Proposal {
             branches.push((name, plan.overridden.iter().map(|it| printable(it)).collect()));
         }
         if let Some(upstream) = &self.upstream {
-            branches.push((upstream.summary(), upstream.archives().collect()));
+            branches.push((upstream.vouched.to_string(), upstream.archives().collect()));
         }
         lines.extend(draw(&branches));
         lines.extend(self.left_out.iter().map(|line| printable(line)));

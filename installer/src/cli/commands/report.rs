@@ -56,6 +56,9 @@ fn print(report: &Document, ui: &Ui) -> std::io::Result<()> {
     if let Some(applied) = applied {
         let (steps, changes) = (applied.steps.len(), applied.changes.len());
         ui.print(format_args!("bundle {}: {steps} steps, {changes} changes", applied.digest))?;
+        if let Some(vouched) = applied.bundle.as_ref().and_then(|bundle| bundle.upstream) {
+            ui.print(vouched)?;
+        }
     }
     ui.print("nodes with the same first line are identical; `--json` shows everything")
 }

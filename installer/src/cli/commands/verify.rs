@@ -42,7 +42,7 @@ impl Verify {
         ui.print(format_args!("digest: {}", bundle.digest()))?;
         ui.say(format_args!("checked {} items, {took}", bundle.manifest().items.len()));
         if let Some(upstream) = upstream {
-            ui.print(upstream.summary())?;
+            ui.print(upstream.vouched)?;
         }
         // Warn early if this host would not accept the bundle.
         match admit(&policy, &Floors::load(&target.host)?, &bundle) {

@@ -1,12 +1,13 @@
 //! The chain from the key of a package archive to each of its packages in a bundle.
 //!
 //! The node decides by its own means: `gpgv` or `sqv` and the keyrings of its distribution, which apt
-//! trusts too. So nobody has to trust the builder of a bundle for the packages of Debian and Proxmox.
+//! trusts too. So the packages of Debian and Proxmox need no trust in the builder of a bundle.
 //! The evidence is in bundles made with `carry-index`: the signed release lists the indexes by digest,
 //! and each index lists the packages by digest.
 
 mod verifier;
 
+use std::fmt;
 use std::io::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,12 @@ const MAX_RELEASE: u64 = 8 << 20;
 pub(crate) struct Vouched {
     pub(crate) packages: usize,
     pub(crate) of: usize,
+}
+
+impl fmt::Display for Vouched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} packages are signed by their archives", self.packages, self.of)
+    }
 }
 
 /// The result of [`check_upstream`], by archive.
@@ -141,12 +148,6 @@ impl Upstream {
             Some(at) => self.archives.swap_remove(at).1.map(|_| self),
             None => Ok(self),
         }
-    }
-
-    /// Returns a line for the whole bundle.
-    pub(crate) fn summary(&self) -> String {
-        let Vouched { packages, of } = self.vouched;
-        format!("{packages} of {of} packages are signed by their archives")
     }
 
     /// Returns a line for each archive.
