@@ -41,7 +41,7 @@ pub struct Index {
 pub struct Case {
     /// Its number and name.
     pub name: String,
-    /// What is wrong with it, or special about it, in one sentence.
+    /// Its fault, or its peculiarity if it is good, in one sentence.
     pub fault: String,
     /// The bundle, or the first of its parts, relative to the index.
     pub bundle: Utf8PathBuf,
