@@ -144,8 +144,7 @@ impl Policy {
             PolicyError::Document { line, message: show_message(error.message()) }
         })?;
         let Document { version, threshold, channels, signers, revoked, upstream } = document;
-        let policy =
-            Self::new(version, threshold, channels, signers.parse()?, revoked.parse()?)?;
+        let policy = Self::new(version, threshold, channels, signers.parse()?, revoked.parse()?)?;
         Ok(policy.with_upstream(upstream))
     }
 
@@ -270,7 +269,10 @@ mod tests {
         let policy = Policy::parse(text.as_bytes()).unwrap();
         assert_eq!((policy.upstream(), policy.to_string()), (Upstream::Required, text.clone()));
         let other = text.replace("\"required\"", "\"optional\"");
-        assert_eq!(Policy::parse(other.as_bytes()).unwrap(), policy.with_upstream(Upstream::Optional));
+        assert_eq!(
+            Policy::parse(other.as_bytes()).unwrap(),
+            policy.with_upstream(Upstream::Optional)
+        );
         let bad = text.replace("\"required\"", "\"maybe\"");
         assert!(Policy::parse(bad.as_bytes()).unwrap_err().to_string().contains("line 4"));
     }

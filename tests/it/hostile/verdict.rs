@@ -89,7 +89,9 @@ impl Bench {
     fn programs(&self, bundle: &Utf8Path) -> [(&'static str, std::process::Command); 2] {
         let words = ["verify", bundle.as_str()];
         let mut bundler = self.programs.bundler(&words);
-        bundler.args(["--threshold", &self.policy.threshold().to_string()]).env("TMPDIR", self.programs.path("tmp"));
+        bundler
+            .args(["--threshold", &self.policy.threshold().to_string()])
+            .env("TMPDIR", self.programs.path("tmp"));
         let mut installer = self.programs.installer(&words);
         installer.env("TMPDIR", self.programs.path("tmp"));
         [("vgpu-bundler", bundler), ("vgpu-installer", installer)]

@@ -127,9 +127,9 @@ impl Scene {
         let item = self.item(name);
         item["size"] = json!(measured.size);
         item["sha256"] = json!(measured.sha256);
-        match measured.chunks.is_empty() {
-            true => _ = item.as_object_mut().unwrap().remove("chunks"),
-            false => item["chunks"] = json!(measured.chunks),
+        item.as_object_mut().unwrap().remove("chunks");
+        if !measured.chunks.is_empty() {
+            item["chunks"] = json!(measured.chunks);
         }
     }
 
@@ -184,6 +184,14 @@ fn what_the_builder_has_exchanged_is_found() {
     scene.item(LIB)["sha256"] = item_of(&good.0, LIB)["sha256"].clone();
     scene.run(&["verify"]).expect(0);
     scene.upstream().expect(3).says(&[LIB, "has SHA-256"]);
+    let signers = format!("alice namespaces=\"vgpu-bundle\" {}\n", key(1).public_key());
+    scene.sandbox.write("signers", &signers);
+    let bundle = scene.site.path("stick/apt.vgpu.tar");
+    let laptop = ["verify", bundle.as_str(), "--signers", "signers"];
+    scene.sandbox.ok(&laptop);
+    let upstream = [&laptop[..], &["--upstream", "--keyring", "keys.gpg"]].concat();
+    let error = scene.sandbox.fails(3, &upstream);
+    assert!(error.contains(LIB) && error.contains("has SHA-256"), "{error}");
 
     // Other relations of a package: apt would follow them.
     scene.exchange(LIB, &good.1);

@@ -68,7 +68,6 @@ impl IndexError {
     }
 }
 
-
 /// The memory limit of the xz decoder in KiB. Debian's indexes need 9 MiB.
 const XZ_MEMORY: u32 = 24 << 10;
 

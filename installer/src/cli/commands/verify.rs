@@ -29,10 +29,7 @@ impl Verify {
         let depth = if self.deep { Depth::Whole } else { Depth::Chunks };
         let took = check(&bundle, depth, ui)?;
 
-        let upstream = match self.upstream {
-            true => Some(upstream(&target.host, &bundle, ui)?),
-            false => None,
-        };
+        let upstream = self.upstream.then(|| upstream(&target.host, &bundle, ui)).transpose()?;
         let known = Known::of(&bundle);
         ui.print(format_args!(
             "{} {}",

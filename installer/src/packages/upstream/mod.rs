@@ -102,9 +102,9 @@ impl Explain for UpstreamError {
         match self {
             Self::NoIndexes(_) => Some("build the bundle with `carry-index = true`"),
             Self::NoVerifier => Some("install `gpgv` or `sqv`; apt needs one of them too"),
-            Self::NoKeyring => Some(
-                "check with `dpkg --verify debian-archive-keyring proxmox-archive-keyring`",
-            ),
+            Self::NoKeyring => {
+                Some("check with `dpkg --verify debian-archive-keyring proxmox-archive-keyring`")
+            }
             Self::Unpack { .. } => Some("install `xz-utils`"),
             _ => None,
         }

@@ -40,8 +40,7 @@ impl Keyrings {
     pub(super) fn find(look: &dyn Look) -> Result<Self, UpstreamError> {
         let is_there = |path: &str| look.stat(&fixed(path)).map(|stat| stat.is_some());
         let mut verifiers = Vec::new();
-        for (path, verifier) in
-            [("/usr/bin/gpgv", Verifier::Gpgv), ("/usr/bin/sqv", Verifier::Sqv)]
+        for (path, verifier) in [("/usr/bin/gpgv", Verifier::Gpgv), ("/usr/bin/sqv", Verifier::Sqv)]
         {
             if is_there(path)? {
                 verifiers.push(verifier);
