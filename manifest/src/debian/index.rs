@@ -167,3 +167,6 @@ fn lists(stanza: &Stanza<'_>, item: &Item, package: &PackageRecord) -> bool {
         && is("Size", &item.size().to_string())
         && listed.iter().map(|(name, value)| (*name, value.as_str())).eq(recorded)
 }
+
+#[cfg(test)]
+mod tests;
