@@ -151,7 +151,7 @@ impl Bundle<Verified> {
 
     /// Like [`check`](Self::check); also compares the whole SHA-256 of every item.
     pub fn check_deep(&self, progress: &Progress<'_>) -> Result<(), ReadError> {
-        self.check_whole(|_| true, progress)
+        self.check_whole(&|_| true, progress)
     }
 
     /// Reads the items that `wanted` selects, and checks every chunk and the whole SHA-256 of each.
@@ -160,7 +160,7 @@ impl Bundle<Verified> {
     /// chunks of an item to it.
     pub fn check_whole(
         &self,
-        wanted: impl Fn(&Item) -> bool,
+        wanted: &dyn Fn(&Item) -> bool,
         progress: &Progress<'_>,
     ) -> Result<(), ReadError> {
         let items: Vec<&Item> = self.manifest().items.iter().filter(|item| wanted(item)).collect();

@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use camino::Utf8Path;
 use libfuzzer_sys::fuzz_target;
 use vgpu_fuzz::{key, policy, scratch, signed_again};
-use vgpu_keys::Policy;
+use vgpu_keys::{Policy, Signer as _};
 use vgpu_manifest::Bundle;
 
 static POLICY: LazyLock<Policy> = LazyLock::new(|| policy(key().public_key()));

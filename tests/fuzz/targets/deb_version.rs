@@ -11,9 +11,9 @@ use vgpu_manifest::DebVersion;
 fuzz_target!(|text: &str| {
     let Some((a, b)) = text.split_once('\n') else { return };
     let (Ok(left), Ok(right)) = (a.parse::<DebVersion>(), b.parse::<DebVersion>()) else { return };
-    let order = left.compare(&right);
-    assert_eq!(right.compare(&left), order.reverse());
-    assert_eq!(left.compare(&left), Ordering::Equal);
+    let order = left.cmp(&right);
+    assert_eq!(right.cmp(&left), order.reverse());
+    assert_eq!(left.cmp(&left), Ordering::Equal);
     let relation = match order {
         Ordering::Less => "lt",
         Ordering::Equal => "eq",

@@ -5,7 +5,7 @@
 use std::io;
 
 use libfuzzer_sys::fuzz_target;
-use vgpu_keys::KeyFile;
+use vgpu_keys::{KeyFile, Signer as _};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut none = || Err(io::Error::other("no passphrase"));

@@ -124,7 +124,7 @@ pub(crate) fn check_upstream(
 ) -> Result<Upstream, ReadError> {
     let manifest = bundle.manifest();
     // Archives sign whole digests, but reading a bundle checks those of chunks.
-    bundle.check_whole(|item| item.kind().package().is_some(), progress)?;
+    bundle.check_whole(&|item| item.kind().package().is_some(), progress)?;
     let mut keyrings = None;
     let mut archives = Vec::new();
     for archive in &manifest.archives {
@@ -198,7 +198,7 @@ fn follow(
             .index_of(item.sha256())
             .ok_or_else(|| UpstreamError::Index { archive: name(), item: item.name().clone() })?;
         // The release signs the whole digest; the item was read by its chunks.
-        bundle.check_whole(|other| other.name() == item.name(), &|_| {})?;
+        bundle.check_whole(&|other| other.name() == item.name(), &|_| {})?;
         read_index(look, bundle, item, path, &mut search)?;
         search.end();
     }
