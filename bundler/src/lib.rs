@@ -19,6 +19,8 @@ mod cli;
 mod dirs;
 mod fetch;
 mod fleet;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 #[cfg(test)]
 #[path = "../../tests/kit/gpg.rs"]
 mod gpg;

@@ -9,6 +9,8 @@ mod date;
 mod driver;
 mod facts;
 mod fit;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gpus;
 mod kernel;
 mod kernel_guard;

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use crate::{AllowedSigner, Policy, Role};
+use crate::{AllowedSigner, Policy, Role, Upstream};
 
 impl Policy {
     /// Returns the differences from the policy `before`, one per line, for people.
@@ -22,6 +22,17 @@ impl Policy {
         for signer in old.iter().filter(|signer| new.get(signer.key()).is_none()) {
             let key = signer.key().fingerprint();
             lines.push(format!("stop trusting {} with {key}", signer.principal()));
+        }
+        if self.upstream() != before.upstream() {
+            lines.push(
+                match self.upstream() {
+                    Upstream::Required => "require the signatures of archives for Debian packages",
+                    Upstream::Optional => {
+                        "no longer require the signatures of archives for Debian packages"
+                    }
+                }
+                .to_owned(),
+            );
         }
         for role in [Role::Bundle, Role::Policy] {
             let [was, is] = [before, self].map(|policy| policy.threshold_for(role));

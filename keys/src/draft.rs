@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::{
     AllowedSigner, AllowedSigners, AllowedSignersError, Channel, Fingerprint, ParseNameError,
-    Policy, PolicyError, Principal, PublicKey, RevokedKeys, Role, SignerLineError,
+    Policy, PolicyError, Principal, PublicKey, RevokedKeys, Role, SignerLineError, Upstream,
 };
 
 /// A policy that is being written. [`PolicyDraft::finish`] checks it.
@@ -21,6 +21,8 @@ pub struct PolicyDraft {
     pub channels: BTreeSet<Channel>,
     /// The allowed signers.
     pub signers: AllowedSigners,
+    /// Whether packages need the signatures of their archives.
+    pub upstream: Upstream,
     revoked: RevokedKeys,
 }
 
@@ -52,6 +54,7 @@ impl PolicyDraft {
             policy_threshold: None,
             channels: BTreeSet::new(),
             signers: AllowedSigners::default(),
+            upstream: Upstream::default(),
             revoked: RevokedKeys::default(),
         }
     }
@@ -70,6 +73,7 @@ impl PolicyDraft {
             policy_threshold: policy.own_policy_threshold(),
             channels: policy.channels().clone(),
             signers: policy.allowed_signers().clone(),
+            upstream: policy.upstream(),
             revoked: policy.revoked_keys().clone(),
         }
     }
@@ -137,9 +141,11 @@ impl PolicyDraft {
     ///
     /// If it could never trust a bundle.
     pub fn finish(self) -> Result<Policy, PolicyError> {
-        let Self { version, threshold, policy_threshold, channels, signers, revoked } = self;
+        let Self { version, threshold, policy_threshold, channels, signers, upstream, revoked } =
+            self;
         Ok(Policy::new(version, threshold, channels, signers, revoked)?
-            .with_policy_threshold(policy_threshold))
+            .with_policy_threshold(policy_threshold)
+            .with_upstream(upstream))
     }
 }
 

@@ -68,7 +68,7 @@ pub use crate::judge::{Distrust, Trusted, Uncounted, WhyNot};
 pub use crate::key_file::{KeyFile, KeyFileError};
 pub use crate::message::MessageDigest;
 pub use crate::names::{Channel, ParseNameError, Principal};
-pub use crate::policy::{Policy, PolicyError};
+pub use crate::policy::{Policy, PolicyError, Upstream};
 pub use crate::public_key::{Fingerprint, KeyError, ParseFingerprintError, PublicKey};
 pub use crate::revoked::{RevokedKeys, RevokedKeysError};
 pub use crate::role::{Role, UnknownNamespace};

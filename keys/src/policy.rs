@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroUsize;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::wire::show;
 use crate::{
@@ -28,8 +28,8 @@ const MAX_LEN: usize = 256 * 1024;
 /// ```
 ///
 /// `policy-threshold`, the number of principals that must sign the next policy, can be omitted and is
-/// then `threshold`. Every other field is required, and no other is allowed. A key in both lists is
-/// revoked.
+/// then `threshold`. `upstream = "required"` is optional, too. Every other field is required, and no
+/// other is allowed. A key in both lists is revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     version: u64,
@@ -39,6 +39,18 @@ pub struct Policy {
     channels: BTreeSet<Channel>,
     signers: AllowedSigners,
     revoked: RevokedKeys,
+    upstream: Upstream,
+}
+
+/// Whether every Debian package of a bundle needs the signature of its archive, verified on the host.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Upstream {
+    /// It is verified if the bundle has what that takes, and reported.
+    #[default]
+    Optional,
+    /// A bundle without it is refused.
+    Required,
 }
 
 /// A document is not a valid policy.
@@ -92,6 +104,8 @@ struct Document {
     channels: BTreeSet<Channel>,
     signers: String,
     revoked: String,
+    #[serde(default)]
+    upstream: Upstream,
 }
 
 impl Policy {
@@ -108,8 +122,9 @@ impl Policy {
         revoked: RevokedKeys,
     ) -> Result<Self, PolicyError> {
         let channels = BTreeSet::from_iter(channels);
-        let next_threshold = None;
-        let policy = Self { version, threshold, next_threshold, channels, signers, revoked };
+        let (next_threshold, upstream) = (None, Upstream::default());
+        let policy =
+            Self { version, threshold, next_threshold, channels, signers, revoked, upstream };
         if version == 0 || i64::try_from(version).is_err() {
             return Err(PolicyError::Version);
         }
@@ -134,14 +149,26 @@ impl Policy {
             let line = 1 + before.matches('\n').count();
             PolicyError::Document { line, message: show_message(error.message()) }
         })?;
-        let Document { version, threshold, policy_threshold, channels, signers, revoked } =
+        let Document { version, threshold, policy_threshold, channels, signers, revoked, upstream } =
             document;
         let policy = Self::new(version, threshold, channels, signers.parse()?, revoked.parse()?)?;
-        Ok(policy.with_policy_threshold(policy_threshold))
+        Ok(policy.with_policy_threshold(policy_threshold).with_upstream(upstream))
     }
 
     pub(crate) fn with_policy_threshold(self, next_threshold: Option<NonZeroUsize>) -> Self {
         Self { next_threshold, ..self }
+    }
+
+    /// Returns the same policy with another rule for the packages of archives.
+    #[must_use]
+    pub fn with_upstream(self, upstream: Upstream) -> Self {
+        Self { upstream, ..self }
+    }
+
+    /// Returns whether packages need the signatures of their archives.
+    #[must_use]
+    pub fn upstream(&self) -> Upstream {
+        self.upstream
     }
 
     /// Returns the version. Only the policy with the next version replaces this one.
@@ -214,6 +241,9 @@ impl fmt::Display for Policy {
             writeln!(f, "policy-threshold = {threshold}")?;
         }
         writeln!(f, "channels = [{}]", channels.join(", "))?;
+        if self.upstream == Upstream::Required {
+            writeln!(f, "upstream = \"required\"")?;
+        }
         // Neither text can contain an apostrophe, so a literal string is safe.
         writeln!(f, "signers = '''\n{}'''", self.signers)?;
         writeln!(f, "revoked = '''\n{}'''", self.revoked)

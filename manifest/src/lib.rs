@@ -10,6 +10,7 @@
 //! bundle/   reading, verifying and writing the archive
 //! catalog/  facts about GPUs, drivers, patches and kernels
 //! database/ the catalog as the SQLite file of a bundle
+//! debian/   the signed documents of a package archive
 //! verdict/  whether a GPU, a driver and a host work together
 //! ui/       output and exit classes of both programs
 //! ```
@@ -17,6 +18,7 @@
 mod bundle;
 pub mod catalog;
 pub mod database;
+pub mod debian;
 mod host;
 mod item;
 mod manifest;

@@ -1,6 +1,7 @@
 //! Shared code of the integration tests.
 
 pub mod chroot;
+pub mod conformance;
 pub mod dls;
 pub mod kit;
 pub mod memory;

@@ -10,6 +10,8 @@ mod model;
 mod names;
 mod node;
 mod part;
+#[cfg(fuzzing)]
+pub(crate) use self::release::fuzzing;
 mod release;
 mod renew;
 mod solve;

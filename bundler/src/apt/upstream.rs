@@ -1,16 +1,15 @@
 //! Verification of the chain from the key of an archive to each of its packages in a bundle, using
 //! only the contents of the bundle and a keyring.
 
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, Write};
+use std::io::{self, Seek as _, Write};
 
 use camino::Utf8Path;
-use vgpu_manifest::package::{ArchiveName, ArchiveRecord, FieldValue, PackageRecord};
+use vgpu_manifest::debian::IndexSearch;
+use vgpu_manifest::package::{ArchiveName, ArchiveRecord};
 use vgpu_manifest::ui::{Exit, Explain};
-use vgpu_manifest::{Digest, Item, ItemName, Kind, Manifest, ReadError};
+use vgpu_manifest::{Item, ItemName, Manifest, ReadError};
 
-use super::index::{self, Indexes, ScanError, unpacking};
-use super::model::{Pin, Universe as _};
+use super::index::unpacking;
 use super::release::{
     Evidence, INSTALL_GPGV, Keyring, KeyringError, Release, ReleaseError, SignatureError, verify,
 };
@@ -33,8 +32,8 @@ pub(crate) enum UpstreamError {
     Keyring(#[from] KeyringError),
     #[error(transparent)]
     Item(#[from] ReadError),
-    /// There is no space to unpack an index.
-    #[error("cannot unpack the index `{item}`")]
+    /// An index cannot be unpacked, or is none.
+    #[error("cannot read the index `{item}`")]
     Unpack { item: ItemName, source: io::Error },
     /// No trusted key has signed the release.
     #[error("the release of the archive `{archive}` is not signed by {by}")]
@@ -53,12 +52,6 @@ pub(crate) enum UpstreamError {
     /// The release does not list an index.
     #[error("the release of the archive `{archive}` does not list the index `{item}`")]
     Index { archive: ArchiveName, item: ItemName },
-    /// An index is invalid.
-    #[error("`{item}` is not a package index")]
-    Scan { item: ItemName, source: ScanError },
-    /// An index cannot be read again.
-    #[error(transparent)]
-    Read(#[from] index::ReadError),
     /// No index lists a package.
     #[error("no index of the archive `{archive}` lists the package `{item}`")]
     Package { archive: ArchiveName, item: ItemName },
@@ -95,53 +88,18 @@ pub(crate) fn follow(
     let release = Release::of_any_suite(&signed)
         .map_err(|source| UpstreamError::Release { archive: name(), source })?;
 
-    let mut indexes = Indexes::default();
+    let mut search = IndexSearch::new(manifest, &archive.name);
     for item in archive.indexes.iter().filter_map(|item| manifest.item(item)) {
-        let vouched = release.index_of(item.sha256());
-        let path = vouched
+        let listed = release.index_of(item.sha256());
+        let path = listed
             .ok_or_else(|| UpstreamError::Index { archive: name(), item: item.name().clone() })?;
-        let text = unpack(item, path, copy)?;
-        indexes
-            .add(text, &archive.name, Pin(500))
-            .map_err(|source| UpstreamError::Scan { item: item.name().clone(), source })?;
+        unpack(item, path, copy, &mut search)?;
+        search.end();
     }
-    let mut count = 0;
-    for (item, package) in manifest.records(Kind::package) {
-        if package.archive != archive.name {
-            continue;
-        }
-        if !vouches(&indexes, package, item)? {
-            let item = item.name().clone();
-            return Err(UpstreamError::Package { archive: name(), item });
-        }
-        count += 1;
+    if let Some(item) = search.missing() {
+        return Err(UpstreamError::Package { archive: name(), item: item.clone() });
     }
-    Ok(Followed { release, notes: signed.notes, packages: count })
-}
-
-/// Returns whether an index lists a package with this digest and these properties.
-fn vouches(
-    indexes: &Indexes,
-    package: &PackageRecord,
-    item: &Item,
-) -> Result<bool, index::ReadError> {
-    for candidate in indexes.versions(&package.name)? {
-        if candidate.version.text().compare(&package.version).is_ne()
-            || candidate.arch != package.arch
-        {
-            continue;
-        }
-        let Ok(deb) = indexes.deb(&candidate)? else { continue };
-        let listed = deb.fields.iter().map(|(name, value)| (*name, value.as_str()));
-        let recorded =
-            package.fields.iter().map(|(name, value)| (name.as_str(), FieldValue::as_str(value)));
-        let same_fields =
-            listed.collect::<std::collections::BTreeMap<_, _>>() == recorded.collect();
-        if same_fields && (deb.sha256, deb.size) == (item.sha256(), item.size()) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    Ok(Followed { release, notes: signed.notes, packages: search.found() })
 }
 
 /// Returns the bytes of a small item; `None` if it is missing or too large.
@@ -153,20 +111,20 @@ fn small(manifest: &Manifest, item: &ItemName, copy: Copy<'_>) -> Result<Vec<u8>
     Ok(bytes)
 }
 
-/// Returns the text of an index, in an anonymous file.
-fn unpack(item: &Item, path: &str, copy: Copy<'_>) -> Result<File, UpstreamError> {
+/// Searches an index, which is unpacked by the name under which the release lists it.
+fn unpack(
+    item: &Item,
+    path: &str,
+    copy: Copy<'_>,
+    search: &mut IndexSearch<'_>,
+) -> Result<(), UpstreamError> {
     let error = |source| UpstreamError::Unpack { item: item.name().clone(), source };
     let mut packed = tempfile::tempfile().map_err(error)?;
     copy(item, &mut packed)?;
     packed.rewind().map_err(error)?;
-    let mut text = tempfile::tempfile().map_err(error)?;
     let suffix = path.rsplit_once("Packages").map_or("", |(_, suffix)| suffix);
-    let mut reader = unpacking(packed, suffix).take(index::MAX_TEXT + 1);
-    if io::copy(&mut reader, &mut text).map_err(error)? > index::MAX_TEXT {
-        return Err(error(io::Error::other("it is larger than an index may be")));
-    }
-    text.rewind().map_err(error)?;
-    Ok(text)
+    io::copy(&mut unpacking(packed, suffix), search).map_err(error)?;
+    Ok(())
 }
 
 impl Explain for UpstreamError {
@@ -180,15 +138,5 @@ impl Explain for UpstreamError {
 
     fn hint(&self) -> Option<&str> {
         matches!(self, Self::Keyring(KeyringError::NoVerifier)).then_some(INSTALL_GPGV)
-    }
-}
-
-impl Release {
-    /// Returns the path of the package index with these bytes, if the release lists one.
-    fn index_of(&self, sha256: Digest) -> Option<&str> {
-        self.path_of(sha256, |path| {
-            let file = path.rsplit('/').next().unwrap_or_default();
-            path.contains("/binary-") && ["Packages", "Packages.gz", "Packages.xz"].contains(&file)
-        })
     }
 }

@@ -33,19 +33,30 @@ impl Lock {
                 return Err(error).with_context(|| format!("cannot read the lock `{path}`"));
             }
         };
+        Self::parse(path, &text).map(Some)
+    }
+
+    /// Parses `text` as the lock at `path`.
+    pub(crate) fn parse(path: &Utf8Path, text: &str) -> anyhow::Result<Self> {
         let wrong = |error: toml::de::Error| {
             let at = error.span().unwrap_or_default().start;
             let line = 1 + text.get(..at).unwrap_or_default().matches('\n').count();
             let what = error.message().replace('\n', ", ");
             anyhow!("`{path}` line {line}: {what}")
         };
-        let Preamble { version } = toml::from_str(&text).map_err(wrong)?;
+        let Preamble { version } = toml::from_str(text).map_err(wrong)?;
         if version != VERSION {
             bail!(
                 "the lock `{path}` has version {version}, but this program reads version {VERSION}; use the program that wrote it"
             );
         }
-        toml::from_str(&text).map(Some).map_err(wrong)
+        toml::from_str(text).map_err(wrong)
+    }
+
+    /// Returns the text that [`Lock::parse`] reads.
+    pub(crate) fn to_text(&self) -> anyhow::Result<String> {
+        let text = toml::to_string(self).context("cannot serialize the lock")?;
+        Ok(format!("{HEAD}{text}"))
     }
 
     /// Updates the modification time of the lock at `path`: it is up to date, so it must not be
@@ -58,8 +69,7 @@ impl Lock {
 
     /// Replaces the lock at `path` atomically and durably.
     pub(crate) fn write(&self, path: &Utf8Path) -> anyhow::Result<()> {
-        let text = toml::to_string(self).context("cannot serialize the lock")?;
-        let text = format!("{HEAD}{text}");
+        let text = self.to_text()?;
         let folder = match path.parent() {
             Some(folder) if !folder.as_str().is_empty() => folder,
             _ => Utf8Path::new("."),

@@ -15,7 +15,6 @@ mod path;
 pub(crate) mod relation;
 mod request;
 mod retained;
-mod stanza;
 mod url;
 
 pub(crate) use self::alist::{AlistPath, AlistSource};
@@ -29,5 +28,5 @@ pub(crate) use self::origin::{Expected, Origin, Pin};
 pub(crate) use self::path::LocalPath;
 pub(crate) use self::request::{Request, Upgrades};
 pub(crate) use self::retained::{MAX_RETAINED, Retained};
-pub(crate) use self::stanza::{Stanza, StanzaError};
 pub(crate) use self::url::HttpUrl;
+pub(crate) use vgpu_manifest::debian::{Stanza, StanzaError};

@@ -9,6 +9,7 @@ use crate::host::real::{LockError, Signal, received_signal};
 use crate::journal::RevertError;
 use crate::license::LicenseError;
 use crate::locked_host::LockedHostError;
+use crate::packages::UpstreamError;
 use crate::plan::{ApplyError, RehearseError, Unsuitable};
 use crate::store::{SpaceError, StageError};
 use crate::trust::{FloorError, NotAdmitted, TrustError};
@@ -30,6 +31,7 @@ const TYPES: &[Known] = &[
     known::<LockError>,
     known::<RevertError>,
     known::<FloorError>,
+    known::<UpstreamError>,
     known::<HostError>,
 ];
 

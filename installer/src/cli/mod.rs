@@ -10,6 +10,7 @@ mod target;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use camino::Utf8PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -25,6 +26,7 @@ pub(crate) use self::medium::{Removable, removable};
 pub(crate) use self::target::Target;
 
 use crate::facts::gpus;
+use crate::host::real::deny_network;
 use crate::ui::{Ui, printable};
 
 /// Apply signed vGPU bundles to a Proxmox host, offline
@@ -121,6 +123,9 @@ pub(crate) fn main() -> ExitCode {
 fn run(global: &Global, command: Command) -> Exit {
     let ui = global.ui();
     let run = || {
+        if command.needs_no_network() {
+            deny_network().context("cannot deny the network to this program (seccomp)")?;
+        }
         let target = Target::open(global)?;
         ui.also_to(target.host.log());
         command.run(target, &ui)
@@ -184,6 +189,32 @@ impl Cli {
 }
 
 impl Command {
+    /// Checks whether neither this command nor any program that it runs needs a network. Those
+    /// of the other commands that need none have it denied one by one.
+    fn needs_no_network(&self) -> bool {
+        match self {
+            Self::Trust(_)
+            | Self::Verify(_)
+            | Self::Inspect(_)
+            | Self::Store(_)
+            | Self::Repair(_)
+            | Self::Inventory(_)
+            | Self::GuestDrivers(_)
+            | Self::Sriov(_)
+            | Self::Guard(_) => true,
+            // They ask a license server on this node whether it works, or Proxmox VE for storages.
+            Self::Check(_)
+            | Self::Plan(_)
+            | Self::Apply(_)
+            | Self::Status(_)
+            | Self::Revert(_)
+            | Self::Remove(_)
+            | Self::Forget(_)
+            | Self::Report(_)
+            | Self::License(_) => false,
+        }
+    }
+
     fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
         match self {
             Self::Trust(command) => command.run(target, ui),

@@ -40,7 +40,7 @@ pub(crate) fn installed(look: &dyn Look) -> Result<Vec<Package>, HostError> {
 }
 
 /// Returns the packages in dpkg's status, sorted, and the number of malformed stanzas.
-fn parse(status: &str, extended_states: &str) -> (Vec<Package>, usize) {
+pub(super) fn parse(status: &str, extended_states: &str) -> (Vec<Package>, usize) {
     let auto = auto_installed(extended_states);
     let mut packages = BTreeSet::new();
     let mut strange = 0;

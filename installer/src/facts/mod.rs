@@ -16,6 +16,8 @@ mod boot_sign;
 mod deb822;
 mod dpkg;
 mod efi;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod grub;
 mod grub_menu;
 mod headers;

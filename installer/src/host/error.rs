@@ -38,6 +38,14 @@ pub enum HostError {
         /// The cause.
         source: io::Error,
     },
+    /// The output of a command could not be used.
+    #[error("cannot use the output of `{command}`: {source}")]
+    Output {
+        /// The command.
+        command: Command,
+        /// The cause.
+        source: io::Error,
+    },
     /// A command needs the secret, but none was given.
     #[error(
         "`{command}` needs a one-time password, but none was given; run `vgpu-installer apply` on a terminal, or with `--mok-password-file FILE`"
@@ -96,9 +104,10 @@ impl HostError {
     #[must_use]
     pub fn kind(&self) -> Option<io::ErrorKind> {
         match self {
-            Self::Root { source, .. } | Self::Path { source, .. } | Self::Start { source, .. } => {
-                Some(source.kind())
-            }
+            Self::Root { source, .. }
+            | Self::Path { source, .. }
+            | Self::Start { source, .. }
+            | Self::Output { source, .. } => Some(source.kind()),
             Self::Signals(source) => Some(source.kind()),
             Self::NoSecret { .. }
             | Self::Stopped(_)

@@ -1,4 +1,5 @@
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::time::SystemTime;
 
 use super::own::fixed;
@@ -53,6 +54,23 @@ pub trait Look {
     ///
     /// More than [`MAX_READ`] bytes on stdout.
     fn query(&self, command: &Command) -> Result<Option<Output>, HostError>;
+
+    /// Runs a read-only command on this standard input, and writes its stdout to `take`, however
+    /// long it is. Returns the exit status and the end of stderr, or `None` where commands do not
+    /// run.
+    ///
+    /// # Errors
+    ///
+    /// `take` refused the output; the command is then killed.
+    fn stream(
+        &self,
+        command: &Command,
+        input: BorrowedFd<'_>,
+        take: &mut dyn io::Write,
+    ) -> Result<Option<Output>, HostError> {
+        let _ = (command, input, take);
+        Ok(None)
+    }
 
     /// Returns the time of the machine's clock. The clock may be wrong, so no decision may depend
     /// on it.

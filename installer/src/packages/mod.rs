@@ -8,12 +8,14 @@ pub(crate) mod apt;
 mod area;
 mod file;
 mod simulation;
+mod upstream;
 
 pub use self::file::{PackageFile, index};
 
 pub(crate) use self::apt::configure;
 pub(crate) use self::area::Area;
 pub(crate) use self::simulation::Simulation;
+pub(crate) use self::upstream::{Upstream, UpstreamError, Vouched, check_upstream};
 
 use vgpu_manifest::inventory::{Package, PackageName, PackageState};
 use vgpu_manifest::package::PackageReason;

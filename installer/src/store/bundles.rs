@@ -6,6 +6,7 @@ use vgpu_manifest::limits::MAX_MANIFEST;
 use vgpu_manifest::{Bundle, BundleName, Digest, Manifest, ManifestError, Verified};
 
 use crate::host::{HostError, Look, OwnPath, OwnState};
+use crate::packages::Vouched;
 use crate::state;
 use crate::trust::Candidate;
 
@@ -28,6 +29,9 @@ pub(crate) struct Known {
     pub(crate) sequence: u64,
     /// The principals whose signatures counted when it was staged.
     pub(crate) signed_by: BTreeSet<Principal>,
+    /// The packages that their archives have signed, by this host's keyrings when it was staged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) upstream: Option<Vouched>,
 }
 
 /// The record of bundles cannot be read or written.
@@ -133,6 +137,7 @@ impl Bundles {
         &mut self,
         own: &mut OwnState<'_>,
         bundle: &Bundle<Verified>,
+        known: Known,
     ) -> Result<(), BundlesError> {
         let manifest = manifest_path(bundle.digest());
         let damaged = |source| BundlesError::Manifest { path: manifest.clone(), source };
@@ -142,7 +147,10 @@ impl Bundles {
         if is.ok().flatten().as_ref() != Some(&text) {
             own.replace(&manifest, &text, state::private())?;
         }
-        self.0.insert(bundle.digest(), Known::of(bundle));
+        // `store add` does not repeat the check that an earlier run has recorded.
+        let before = self.0.get(&bundle.digest()).and_then(|before| before.upstream);
+        let known = Known { upstream: known.upstream.or(before), ..known };
+        self.0.insert(bundle.digest(), known);
         if Self::read(own.look()).as_ref() == Ok(&Some(self.clone())) {
             return Ok(());
         }
@@ -171,6 +179,7 @@ impl Known {
             channel: manifest.channel.clone(),
             sequence: manifest.sequence,
             signed_by,
+            upstream: None,
         }
     }
 

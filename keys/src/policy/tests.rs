@@ -117,3 +117,16 @@ fn control_characters_are_escaped_in_errors() {
     let error = Policy::parse(text.as_bytes()).unwrap_err().to_string();
     assert!(error.contains("unknown field") && !error.contains('\x1b'), "{error:?}");
 }
+
+#[test]
+fn the_rule_for_packages_of_archives_is_optional() {
+    let text = document(1, &[]);
+    assert_eq!(Policy::parse(text.as_bytes()).unwrap().upstream(), Upstream::Optional);
+    let text = text.replace("signers =", "upstream = \"required\"\nsigners =");
+    let policy = Policy::parse(text.as_bytes()).unwrap();
+    assert_eq!((policy.upstream(), policy.to_string()), (Upstream::Required, text.clone()));
+    let other = text.replace("\"required\"", "\"optional\"");
+    assert_eq!(Policy::parse(other.as_bytes()).unwrap(), policy.with_upstream(Upstream::Optional));
+    let bad = text.replace("\"required\"", "\"maybe\"");
+    assert!(Policy::parse(bad.as_bytes()).unwrap_err().to_string().contains("line 4"));
+}

@@ -151,10 +151,22 @@ impl Bundle<Verified> {
 
     /// Like [`check`](Self::check); also compares the whole SHA-256 of every item.
     pub fn check_deep(&self, progress: &Progress<'_>) -> Result<(), ReadError> {
-        let items = &self.manifest().items;
+        self.check_whole(&|_| true, progress)
+    }
+
+    /// Reads the items that `wanted` selects, and checks every chunk and the whole SHA-256 of each.
+    ///
+    /// What was signed elsewhere has a whole digest and no chunks, so only this check ties the
+    /// chunks of an item to it.
+    pub fn check_whole(
+        &self,
+        wanted: &dyn Fn(&Item) -> bool,
+        progress: &Progress<'_>,
+    ) -> Result<(), ReadError> {
+        let items: Vec<&Item> = self.manifest().items.iter().filter(|item| wanted(item)).collect();
         in_parallel(8, items.len(), |next| {
             while let Some(index) = next() {
-                let item = &items[index];
+                let item = items[index];
                 let mut whole = Hasher::default();
                 self.copy_with(item, |piece| {
                     whole.update(piece);

@@ -14,11 +14,19 @@ text! {
     /// The version of a Debian package: `1:3.0.10-8+deb12u1`. It equals only the same text.
     PackageVersion,
     "the version of a package",
-    "starts with a digit; letters, digits and `.+~:-`, at most 128 bytes",
+    "starts with a digit; letters, digits and `.+~:-`, at most 128 bytes; no part of `[EPOCH:]VERSION[-REVISION]` is empty",
     |text| {
         let rest = |b: u8| b.is_ascii_alphanumeric() || b".+~:-".contains(&b);
-        is_word(text, 128, |b| b.is_ascii_digit(), rest)
+        is_word(text, 128, |b| b.is_ascii_digit(), rest) && has_whole_parts(text)
     }
+}
+
+/// Returns whether no part that a version announces is empty, and its epoch is a number for dpkg,
+/// which refuses other versions.
+fn has_whole_parts(text: &str) -> bool {
+    let (epoch, rest) = text.split_once(':').unwrap_or(("0", text));
+    let (upstream, revision) = rest.rsplit_once('-').unwrap_or((rest, "0"));
+    epoch.parse::<i32>().is_ok() && !upstream.is_empty() && !revision.is_empty()
 }
 
 impl PackageVersion {
@@ -156,6 +164,10 @@ mod tests {
     #[test]
     fn versions_follow_debian_policy() {
         for bad in ["", "a1", "1 2", "1;2", "1\n"] {
+            assert!(bad.parse::<PackageVersion>().is_err(), "{bad:?}");
+        }
+        // dpkg refuses these too: the fuzzer found the first.
+        for bad in ["11:", "1:-1", "1-", "1a:2", "1-2:3", "3000000000:1"] {
             assert!(bad.parse::<PackageVersion>().is_err(), "{bad:?}");
         }
         assert!("1:2.3~rc1-4+b7".parse::<PackageVersion>().is_ok());

@@ -16,7 +16,7 @@ mod progress;
 mod proxies;
 mod refusals;
 mod reproducible;
-mod sandbox;
+pub(crate) mod sandbox;
 mod signing;
 mod unlock;
 mod write;

@@ -3,7 +3,7 @@
 mod apply;
 mod damage;
 mod edges;
-mod fixture;
+pub(crate) mod fixture;
 mod interrupt;
 mod policies;
 mod remove;
@@ -14,4 +14,5 @@ mod store;
 mod terminal;
 mod tree;
 mod trust;
+mod upstream;
 mod verify;

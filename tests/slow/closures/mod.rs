@@ -11,6 +11,7 @@ mod nodes;
 mod refusals;
 mod sets;
 mod table;
+mod upstream;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,6 +1,7 @@
 //! The file of a package and the fields that apt needs before it unpacks the package.
 
 use vgpu_manifest::Digest;
+use vgpu_manifest::debian::relation_fields;
 use vgpu_manifest::inventory::PackageName;
 use vgpu_manifest::package::ArchiveName;
 
@@ -27,22 +28,6 @@ pub(crate) struct NoDeb {
     field: &'static str,
 }
 
-/// The fields that apt needs before it unpacks a package.
-const FIELDS: [&str; 12] = [
-    "Source",
-    "Section",
-    "Priority",
-    "Essential",
-    "Multi-Arch",
-    "Pre-Depends",
-    "Depends",
-    "Recommends",
-    "Conflicts",
-    "Breaks",
-    "Replaces",
-    "Provides",
-];
-
 impl Indexes {
     /// Returns the file of a candidate.
     pub(crate) fn deb(&self, candidate: &Candidate) -> Result<Result<Deb, NoDeb>, ReadError> {
@@ -59,10 +44,7 @@ impl Indexes {
             let path = stanza.get("Filename").and_then(path).ok_or("Filename")?;
             let sha256 = stanza.get("SHA256").and_then(|text| text.parse().ok()).ok_or("SHA256")?;
             let size = stanza.get("Size").and_then(|text| text.parse().ok()).ok_or("Size")?;
-            let fields = FIELDS.into_iter().filter_map(|name| {
-                let words: Vec<&str> = stanza.get(name)?.split_whitespace().collect();
-                Some((name, words.join(" ")))
-            });
+            let fields = relation_fields(&stanza);
             Ok(Deb { path: path.to_owned(), sha256, size, fields: fields.collect() })
         };
         Ok(deb().map_err(missing))

@@ -16,7 +16,7 @@ use vgpu_manifest::inventory::PackageName;
 use vgpu_manifest::package::ArchiveName;
 
 pub(crate) use self::deb::{Deb, NoDeb};
-pub(crate) use self::obtain::{IndexError, Keep, MAX_TEXT, Obtained, Packed, obtain, unpacking};
+pub(crate) use self::obtain::{IndexError, Keep, Obtained, Packed, obtain, unpacking};
 pub(crate) use self::scan::ScanError;
 use self::scan::{Base, Found, Slot, key, scan};
 use super::model::{Candidate, NATIVE, Offer, Pin, Place, Universe};

@@ -5,11 +5,12 @@ use std::io::{self, BufReader, Read};
 
 use flate2::read::MultiGzDecoder;
 use lzma_rust2::XzReader;
+use vgpu_manifest::debian::{MAX_INDEX, ReleaseFile};
 use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Digest, ItemName, PIECE};
 
 use super::scan::ScanError;
-use crate::apt::release::{self, ByHash, Release};
+use crate::apt::release::{ByHash, Release};
 use crate::cache::CacheError;
 use crate::items::source::Sources;
 use crate::recipe::Archive;
@@ -28,7 +29,7 @@ pub(crate) struct Obtained {
 pub(crate) struct Packed {
     /// The suffix of `Packages`: `.xz`, `.gz` or none.
     pub(crate) suffix: &'static str,
-    pub(crate) file: release::File,
+    pub(crate) file: ReleaseFile,
     /// Its paths, in the order in which to try them.
     pub(crate) addresses: Vec<Address>,
 }
@@ -40,7 +41,7 @@ pub(crate) enum IndexError {
     #[error("the archive `{archive}` has no component `{component}` for {arch}")]
     NoIndex { archive: String, component: String, arch: String },
     /// The index exceeds the size limit.
-    #[error("an index of `{archive}` has {}, more than the {} allowed", ByteSize::new(*.size), ByteSize::new(MAX_TEXT))]
+    #[error("an index of `{archive}` has {}, more than the {} allowed", ByteSize::new(*.size), ByteSize::new(MAX_INDEX))]
     TooLarge {
         archive: String,
         /// In bytes.
@@ -66,9 +67,6 @@ impl IndexError {
         matches!(self, Self::NoIndex { .. })
     }
 }
-
-/// The size limit of an index in bytes: 512 MiB. The index of Debian main has 57 MB.
-pub(crate) const MAX_TEXT: u64 = 512 << 20;
 
 /// The memory limit of the xz decoder in KiB. Debian's indexes need 9 MiB.
 const XZ_MEMORY: u32 = 24 << 10;
@@ -102,7 +100,7 @@ pub(crate) fn obtain(
     })?;
     let plain = release.file(&path);
     let largest = plain.map_or(packed.file.size, |plain| plain.size.max(packed.file.size));
-    if largest > MAX_TEXT {
+    if largest > MAX_INDEX {
         return Err(IndexError::TooLarge { archive: name(), size: largest });
     }
     let cache = sources.fetcher.cache;
@@ -130,7 +128,7 @@ fn addresses(
     release: &Release,
     path: &str,
     suffix: &str,
-    file: release::File,
+    file: ReleaseFile,
 ) -> Vec<Address> {
     let suite = archive.suite.as_str();
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -149,7 +147,7 @@ fn fetch(
     component: &Suite,
     packed: &Packed,
 ) -> Result<(), IndexError> {
-    let release::File { sha256, size } = packed.file;
+    let ReleaseFile { sha256, size } = packed.file;
     let label = format!("{}/{component}/Packages{}", archive.name, packed.suffix);
     let cap = ByteSize::new(size);
     let name: Result<ItemName, _> = label.parse();
@@ -167,13 +165,13 @@ fn unpack(
     sources: &Sources<'_>,
     archive: &Archive,
     packed: &Packed,
-    plain: Option<release::File>,
+    plain: Option<ReleaseFile>,
 ) -> Result<Digest, IndexError> {
     let name = || archive.name.to_string();
     let cache_error = |source| IndexError::Cache { archive: name(), source };
     let cache = sources.fetcher.cache;
     let file = cache.cache().open_content(packed.file.sha256).map_err(cache_error)?;
-    let limit = plain.map_or(MAX_TEXT, |plain| plain.size);
+    let limit = plain.map_or(MAX_INDEX, |plain| plain.size);
     let mut text = unpacking(file, packed.suffix).take(limit + 1);
     let transfer = sources.fetcher.ui.transfer("unpack", &format!("index of {}", archive.name));
     transfer.expect(plain.map(|plain| plain.size), 0);

@@ -109,7 +109,7 @@ impl Cert {
 }
 
 /// Splits a keyring into certificates. Those of versions that cannot be pinned are skipped.
-fn parse(bytes: &[u8]) -> Result<Vec<Cert>, Malformed> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Cert>, Malformed> {
     let bytes = openpgp::binary(bytes, "PGP PUBLIC KEY BLOCK")?;
     let packets = openpgp::packets(&bytes)?;
     if packets.first().is_none_or(|packet| packet.tag != PUBLIC_KEY) {

@@ -1,16 +1,16 @@
 //! The signed root of an archive: its indexes, by their digests.
 
-mod clear;
 mod date;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod keyring;
 mod openpgp;
 #[cfg(test)]
 mod signatures;
 mod verify;
 
-use std::collections::BTreeMap;
-
 use vgpu_manifest::Digest;
+use vgpu_manifest::debian::{ReleaseFile, ReleaseFiles, ReleaseFilesError};
 use vgpu_manifest::package::Fingerprint;
 
 pub(crate) use self::date::day;
@@ -33,8 +33,8 @@ pub(crate) struct Release {
     pub(crate) by_hash: ByHash,
     /// Where packages for all architectures are listed.
     pub(crate) indexes_of_all: IndexesOfAll,
-    /// By the path relative to the release.
-    files: BTreeMap<String, File>,
+    /// The files that it lists.
+    files: ReleaseFiles,
 }
 
 /// Availability of files by their digest, which keeps them consistent with their
@@ -52,14 +52,6 @@ pub(crate) enum IndexesOfAll {
     Apart,
     /// In the index of each architecture.
     Within,
-}
-
-/// A file of an archive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct File {
-    pub(crate) sha256: Digest,
-    /// In bytes.
-    pub(crate) size: u64,
 }
 
 /// A signed text is not a valid release file.
@@ -80,12 +72,8 @@ pub(crate) enum ReleaseError {
         /// The value of the field.
         text: String,
     },
-    /// A line of the file list is invalid.
-    #[error("its list of files has an invalid line `{}`", .0.escape_debug())]
-    Line(String),
-    /// The file list exceeds the limit.
-    #[error("it lists more than {MAX_FILES} files")]
-    TooMany,
+    #[error(transparent)]
+    Files(#[from] ReleaseFilesError),
     /// The release is for another suite.
     #[error(
         "it is the release of `{}`, expected that of `{wanted}`: the mirror serves the wrong suite", .found.escape_debug()
@@ -97,9 +85,6 @@ pub(crate) enum ReleaseError {
         found: String,
     },
 }
-
-/// The limit of files in a release. Debian lists some thousands.
-const MAX_FILES: usize = 100_000;
 
 impl Release {
     /// Parses a signed text, which must be the release of `suite`.
@@ -139,23 +124,22 @@ impl Release {
                 ByHash::No
             },
             indexes_of_all: if apart { IndexesOfAll::Apart } else { IndexesOfAll::Within },
-            // MD5 and SHA-1 do not count: a file without SHA-256 is not trusted.
-            files: files(stanza.get("SHA256").ok_or(ReleaseError::Missing("SHA256"))?)?,
+            files: ReleaseFiles::parse(
+                stanza.get("SHA256").ok_or(ReleaseError::Missing("SHA256"))?,
+            )?,
         })
     }
 
-    /// Returns the path of a file with these bytes, among the requested ones.
+    /// Returns the path of the package index with these bytes, if the release lists one.
     #[must_use]
-    pub(super) fn path_of(&self, sha256: Digest, is_meant: impl Fn(&str) -> bool) -> Option<&str> {
-        let mut files = self.files.iter();
-        let found = files.find(|(path, file)| file.sha256 == sha256 && is_meant(path));
-        found.map(|(path, _)| path.as_str())
+    pub(super) fn index_of(&self, sha256: Digest) -> Option<&str> {
+        self.files.index_of(sha256)
     }
 
     /// Returns the file at this path relative to the release, if the release lists it.
     #[must_use]
-    pub(crate) fn file(&self, path: &str) -> Option<File> {
-        self.files.get(path).copied()
+    pub(crate) fn file(&self, path: &str) -> Option<ReleaseFile> {
+        self.files.get(path)
     }
 }
 
@@ -169,26 +153,6 @@ fn check_suite(stanza: &Stanza<'_>, wanted: &str) -> Result<(), ReleaseError> {
     }
     let found: String = names().next().unwrap_or_default().chars().take(60).collect();
     Err(ReleaseError::OtherSuite { wanted: wanted.to_owned(), found })
-}
-
-fn files(list: &str) -> Result<BTreeMap<String, File>, ReleaseError> {
-    let mut files = BTreeMap::new();
-    for line in list.lines().filter(|line| !line.trim().is_empty()) {
-        let file = || {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            let [sha256, size, path] = words[..] else { return None };
-            Some((path.to_owned(), File { sha256: sha256.parse().ok()?, size: size.parse().ok()? }))
-        };
-        let wrong = || ReleaseError::Line(line.trim().chars().take(120).collect());
-        let (path, file) = file().ok_or_else(wrong)?;
-        if files.insert(path, file).is_some_and(|other| other != file) {
-            return Err(wrong());
-        }
-        if files.len() > MAX_FILES {
-            return Err(ReleaseError::TooMany);
-        }
-    }
-    Ok(files)
 }
 
 #[cfg(test)]

@@ -9,9 +9,9 @@
 use std::io;
 use std::process::{Command, Output, Stdio};
 
+use vgpu_manifest::debian::{FrameError, split_signed};
 use vgpu_manifest::package::Fingerprint;
 
-use super::clear::{self, FrameError};
 use super::keyring::{Cert, Keyring};
 use super::openpgp::{self, Key, Malformed, Packet, SIGNATURE, Signature};
 
@@ -80,7 +80,7 @@ const WEAK: [(u8, &str); 3] = [(1, "MD5"), (2, "SHA1"), (3, "RIPEMD160")];
 /// Checks that a pinned key has signed a release, and returns the signed text.
 pub(crate) fn verify(evidence: Evidence<'_>, keyring: &Keyring) -> Result<Signed, SignatureError> {
     let (text, signatures) = match evidence {
-        Evidence::Inline(file) => clear::split(file)?,
+        Evidence::Inline(file) => split_signed(file)?,
         Evidence::Detached { text, signature } => (text.to_vec(), signature.to_vec()),
     };
     let signatures = openpgp::binary(&signatures, "PGP SIGNATURE")?;

@@ -95,6 +95,10 @@ fn upstream(
     if manifest.archives.is_empty() {
         bail!("the bundle has no packages from an archive");
     }
+    // The archive signs whole digests, but the check of the bundle compares those of chunks.
+    bundle
+        .check_whole(&|item| item.kind().package().is_some(), &|_| {})
+        .context("a package does not have the digest that the bundle records for it")?;
     let copy = |item: &Item, out: &mut dyn Write| bundle.copy_item(item, out);
     let mut vouched = Vec::new();
     for archive in &manifest.archives {

@@ -14,6 +14,8 @@
 
 mod config;
 mod describe;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod header;
 mod host_file;
 mod intake;

@@ -9,6 +9,8 @@
 mod archive;
 mod auth;
 mod document;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod media;
 mod pull;
 mod record;

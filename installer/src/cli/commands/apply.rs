@@ -23,7 +23,7 @@ use crate::plan::{
     ApplyError, Choices, MAX_REVIEW, Phase, Plan, Resume, Review, Reviewed, rehearse,
 };
 use crate::state;
-use crate::store::{Bundles, missing, missing_program, needs, stage};
+use crate::store::{Bundles, Known, missing, missing_program, needs, stage};
 use crate::ui::Ui;
 
 /// Apply a bundle to this host.
@@ -126,7 +126,8 @@ impl Apply {
         let mut locked = target.open_locked()?;
         let plan = settle_on(&locked, &proposal, &choices, resume)?;
         self.password.provide(&mut locked, &plan, ui)?;
-        put_in_store(locked.host(), &proposal.bundle, &program, Depth::Sizes, ui)?;
+        let known = proposal.known();
+        put_in_store(locked.host(), &proposal.bundle, known, &program, Depth::Sizes, ui)?;
         apply_plan(&mut locked, &plan, &proposal.candidate, self.to_phase, ui)
     }
 
@@ -204,6 +205,7 @@ fn settle_on(
 pub(super) fn put_in_store(
     host: &mut RealHost,
     bundle: &Bundle<Verified>,
+    known: Known,
     program: &Program,
     depth: Depth,
     ui: &Ui,
@@ -219,7 +221,7 @@ pub(super) fn put_in_store(
     let (count, took) = (lacking.count(), progress.summary());
     drop(progress);
     let mut bundles = Bundles::load(host);
-    bundles.add(&mut OwnState::of(host), bundle)?;
+    bundles.add(&mut OwnState::of(host), bundle, known)?;
     ui.say(format_args!("staged {count} items, {took}; you can remove the medium"));
     if lacking.present > 0 {
         let items = count_of(lacking.present, "item");

@@ -1,5 +1,6 @@
 use camino::Utf8PathBuf;
 use serde::Serialize;
+use vgpu_keys::Policy;
 use vgpu_manifest::{Bundle, Verified};
 
 use super::apply::refuse_another;
@@ -7,12 +8,13 @@ use super::bundle::{BundleArg, title};
 use super::check::source;
 use super::{GuestToolArgs, ResumeArgs, left_out, print_json};
 use crate::act::Change;
-use crate::cli::{Exit, Target};
+use crate::cli::{Advise as _, Exit, Target};
 use crate::facts::{Serials, inventory};
 use crate::gpus::GpuChoice;
 use crate::host::real::{FileMemory, Program, write_outside};
 use crate::host::{Content, Look};
 use crate::license::in_force;
+use crate::packages::{Upstream, check_upstream};
 use crate::plan::{
     self, Basis, Choices, Concern, Proposed, Rehearsal, Replaced, Resume, Review, rehearse,
 };
@@ -88,6 +90,8 @@ pub(super) struct Proposal {
     concerns: Vec<Concern>,
     /// Items that are left out, with reasons.
     left_out: Vec<String>,
+    /// The packages that their archives have signed, if the bundle has packages.
+    upstream: Option<Upstream>,
 }
 
 /// The level of detail of a plan.
@@ -108,6 +112,7 @@ impl Proposal {
     ) -> anyhow::Result<Self> {
         let (policy, bundle) = bundle.open(look)?;
         let candidate = admit(&policy, &Floors::load(look)?, &bundle)?;
+        let upstream = upstream(look, &policy, &bundle)?;
         let facts = inventory(look, Serials::LeaveOut);
         let source = source(&bundle)?;
         let Proposed { plan, left_alone } = source.propose(look, &facts, choices, resume)?;
@@ -120,7 +125,23 @@ impl Proposal {
             left_out.extend(source.needs());
         }
         left_out.extend(left_alone);
-        Ok(Self { bundle, candidate, plan, rehearsal, basis, replaced, concerns, left_out })
+        Ok(Self {
+            bundle,
+            candidate,
+            plan,
+            rehearsal,
+            basis,
+            replaced,
+            concerns,
+            left_out,
+            upstream,
+        })
+    }
+
+    /// Returns the record of the bundle.
+    pub(super) fn known(&self) -> Known {
+        let upstream = self.upstream.as_ref().map(|upstream| upstream.vouched);
+        Known { upstream, ..Known::of(&self.bundle) }
     }
 
     pub(super) fn review(&self) -> Review {
@@ -166,6 +187,9 @@ impl Proposal {
             let name = ui.paint(Tone::Bad, "overridden with --allow-unsuitable");
             branches.push((name, plan.overridden.iter().map(|it| printable(it)).collect()));
         }
+        if let Some(upstream) = &self.upstream {
+            branches.push((upstream.vouched.to_string(), upstream.archives().collect()));
+        }
         lines.extend(draw(&branches));
         lines.extend(self.left_out.iter().map(|line| printable(line)));
         lines
@@ -180,7 +204,7 @@ impl Proposal {
         let Rehearsal { plan, .. } = &self.rehearsal;
         let describe = |steps: &[Step]| steps.iter().map(Described::of).collect::<Vec<_>>();
         Document {
-            bundle: Known::of(&self.bundle),
+            bundle: self.known(),
             before_reboot: describe(&plan.before_reboot),
             after_reboot: describe(&plan.after_reboot),
             already_true: self.plan.steps().count() - plan.steps().count(),
@@ -227,6 +251,28 @@ fn read_item(bundle: &Bundle<Verified>, content: Content) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     bundle.copy_item(item, &mut bytes).ok().map(|_| bytes)
 }
+
+/// Follows the chain of every package to the key of its archive, if the policy requires it or the
+/// bundle has what that takes.
+fn upstream(
+    look: &dyn Look,
+    policy: &Policy,
+    bundle: &Bundle<Verified>,
+) -> anyhow::Result<Option<Upstream>> {
+    let archives = &bundle.manifest().archives;
+    let required = policy.upstream() == vgpu_keys::Upstream::Required;
+    if archives.is_empty() || !required && archives.iter().all(|it| it.indexes.is_empty()) {
+        return Ok(None);
+    }
+    let upstream = check_upstream(look, bundle, &|_| {})?;
+    if required {
+        return Ok(Some(upstream.require().hint(REQUIRED)?));
+    }
+    Ok(Some(upstream))
+}
+
+/// The hint for a bundle with a package that its archive has not signed.
+const REQUIRED: &str = "the policy of this host requires it (`vgpu-installer trust list`); rebuild the bundle with `carry-index = true`";
 
 fn leaf(step: &Step, detail: Detail, ui: &Ui) -> Vec<String> {
     let mut lines = vec![printable(&step.summary())];

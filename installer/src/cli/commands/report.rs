@@ -57,6 +57,9 @@ fn print(report: &Document, ui: &Ui) -> std::io::Result<()> {
     if let Some(applied) = applied {
         let (steps, changes) = (applied.steps.len(), applied.changes.len());
         ui.print(format_args!("bundle {}: {steps} steps, {changes} changes", applied.digest))?;
+        if let Some(vouched) = applied.bundle.as_ref().and_then(|bundle| bundle.upstream) {
+            ui.print(vouched)?;
+        }
     }
     for objection in comparable.found.objections() {
         ui.print(format_args!("does not fit: {}", printable(objection)))?;

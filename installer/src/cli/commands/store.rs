@@ -6,7 +6,7 @@ use crate::host::{OwnPath, OwnState};
 use crate::journal::Depth;
 use crate::locked_host::Pending;
 use crate::plan::ApplyError;
-use crate::store::{Garbage, Needed, missing, missing_program, needs};
+use crate::store::{Garbage, Known, Needed, missing, missing_program, needs};
 use crate::ui::{ByteSize, Tone, Ui};
 
 /// Manage the local item store
@@ -106,7 +106,8 @@ impl Add {
         let bytes = items.bytes + missing_program(&target.host, &program, Depth::Bytes)?;
         needs(bytes, &[]).check(&target.host)?;
         let mut locked = target.open_locked()?;
-        put_in_store(locked.host(), &bundle, &program, Depth::Bytes, ui)?;
+        let known = Known::of(&bundle);
+        put_in_store(locked.host(), &bundle, known, &program, Depth::Bytes, ui)?;
         Ok(Exit::Done)
     }
 }

@@ -1,7 +1,9 @@
-use vgpu_manifest::shell_word;
+use vgpu_manifest::{Bundle, Verified, shell_word};
 
 use super::bundle::{BundleArg, Depth, check, title};
-use crate::cli::{Exit, Target};
+use crate::cli::{Exit, Refused, Target};
+use crate::host::Look;
+use crate::packages::{Upstream, check_upstream};
 use crate::store::Known;
 use crate::trust::{Floors, admit};
 use crate::ui::{Tone, Ui};
@@ -15,6 +17,10 @@ pub(crate) struct Verify {
     /// redundant for bundles of vgpu-bundler
     #[arg(long)]
     deep: bool,
+    /// Also verify each Debian package against the signature of its archive, by the keyrings of
+    /// this node; needs a bundle with `carry-index`
+    #[arg(long)]
+    upstream: bool,
 }
 
 impl Verify {
@@ -24,6 +30,7 @@ impl Verify {
         let depth = if self.deep { Depth::Whole } else { Depth::Chunks };
         let took = check(&bundle, depth, ui)?;
 
+        let upstream = self.upstream.then(|| upstream(&target.host, &bundle, ui)).transpose()?;
         let known = Known::of(&bundle);
         ui.print(format_args!(
             "{} {}",
@@ -32,6 +39,9 @@ impl Verify {
         ))?;
         ui.print(format_args!("digest: {}", bundle.digest()))?;
         ui.say(format_args!("checked {} items, {took}", bundle.manifest().items.len()));
+        if let Some(upstream) = upstream {
+            ui.print(upstream.vouched)?;
+        }
         // Warn early if this host would not accept the bundle.
         match admit(&policy, &Floors::load(&target.host)?, &bundle) {
             Ok(_) => {
@@ -45,4 +55,15 @@ impl Verify {
         }
         Ok(Exit::Done)
     }
+}
+
+/// Verifies the signature chain of every package.
+fn upstream(look: &dyn Look, bundle: &Bundle<Verified>, ui: &Ui) -> anyhow::Result<Upstream> {
+    if bundle.manifest().archives.is_empty() {
+        let text = "the bundle has no packages from an archive".to_owned();
+        return Err(Refused::Senseless(text).into());
+    }
+    let upstream = check_upstream(look, bundle, &|_| {})?;
+    upstream.archives().for_each(|line| ui.say(line));
+    Ok(upstream.require()?)
 }

@@ -1,4 +1,5 @@
 use std::io::{self, PipeReader, Read, Write as _};
+use std::os::fd::BorrowedFd;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -11,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::lock::Held;
 use super::log::{About, Lines, RunLog};
+use super::network;
 use super::tree::{self, Tree};
 use crate::host::own;
 use crate::host::{Command, Exit, HostError, HostPath, MAX_READ, Output, Secret, Verb};
@@ -102,6 +104,47 @@ pub(super) fn query(
     ended.map(Some).map_err(|source| HostError::Start { command: command.clone(), source })
 }
 
+/// Runs a read-only command with this standard input, and passes its stdout on as it comes.
+pub(super) fn stream(
+    place: Place<'_>,
+    command: &Command,
+    log: &RunLog,
+    input: BorrowedFd<'_>,
+    take: &mut dyn io::Write,
+) -> Result<Option<Output>, HostError> {
+    if place.exec == Exec::Record {
+        return Ok(None);
+    }
+    let since = log.begin(About::Look, command);
+    let ended = spawn_streaming(place, command, input, take);
+    log.end(since, &ended.as_ref().map_or_else(not_started, |output| output.exit.to_string()));
+    ended.map(Some).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => HostError::Start { command: command.clone(), source },
+        _ => HostError::Output { command: command.clone(), source },
+    })
+}
+
+fn spawn_streaming(
+    place: Place<'_>,
+    command: &Command,
+    input: BorrowedFd<'_>,
+    take: &mut dyn io::Write,
+) -> io::Result<Output> {
+    let [(mut out, out_end), (err, err_end)] = [io::pipe()?, io::pipe()?];
+    let mut process = prepare(place, command);
+    let process_input = input.try_clone_to_owned()?;
+    process.stdin(process_input).stdout(out_end).stderr(err_end);
+    let mut child = place.spawn(command, process)?;
+    let stderr = collect(err, Keep::Tail, None);
+    let copied = io::copy(&mut out, take);
+    if copied.is_err() {
+        child.kill()?;
+    }
+    let status = child.wait()?;
+    copied?;
+    Ok(Output { exit: exit(status), stdout: Vec::new(), stderr: stderr.received()? })
+}
+
 fn how(ended: Result<ExitStatus, &io::Error>) -> String {
     ended.map_or_else(not_started, |status| exit(status).to_string())
 }
@@ -119,9 +162,8 @@ fn spawn_merged(
 ) -> io::Result<(ExitStatus, Vec<u8>)> {
     let (reader, writer) = io::pipe()?;
     let mut process = prepare(place, command);
-    let child = place.spawn(command, process.stdout(writer.try_clone()?).stderr(writer))?;
-    // The builder holds our ends of the pipe. The reader would never reach the end otherwise.
-    drop(process);
+    process.stdout(writer.try_clone()?).stderr(writer);
+    let child = place.spawn(command, process)?;
     let tail = collect(reader, Keep::Tail, Some(lines));
     let status = feed_and_wait(child, input)?;
     Ok((status, tail.received()?))
@@ -134,8 +176,8 @@ fn spawn_split(
 ) -> io::Result<Output> {
     let [(out, out_end), (err, err_end)] = [io::pipe()?, io::pipe()?];
     let mut process = prepare(place, command);
-    let child = place.spawn(command, process.stdout(out_end).stderr(err_end))?;
-    drop(process);
+    process.stdout(out_end).stderr(err_end);
+    let child = place.spawn(command, process)?;
     let [stdout, stderr] = [collect(out, Keep::All, None), collect(err, Keep::Tail, None)];
     let status = feed_and_wait(child, input)?;
     Ok(Output { exit: exit(status), stdout: stdout.received()?, stderr: stderr.received()? })
@@ -170,10 +212,14 @@ fn prepare(place: Place<'_>, command: &Command) -> std::process::Command {
 impl Place<'_> {
     /// Starts a process. One that changes anything inherits the lock, and gets a process group of
     /// its own: Ctrl-C in a terminal would otherwise cut it off.
-    fn spawn(self, command: &Command, process: &mut std::process::Command) -> io::Result<Child> {
+    fn spawn(self, command: &Command, mut process: std::process::Command) -> io::Result<Child> {
+        let program = command.words()[0];
         match self.lock {
-            Some(lock) => lock.lend(command, || process.process_group(0).spawn()),
-            None => process.spawn(),
+            Some(lock) => {
+                process.process_group(0);
+                lock.lend(command, || network::spawn(program, process))
+            }
+            None => network::spawn(program, process),
         }
     }
 }

@@ -13,9 +13,11 @@
 mod area;
 mod exec;
 mod file_cache;
+mod lent;
 mod lock;
 mod log;
 mod meta;
+mod network;
 mod outside;
 mod program;
 mod put;
@@ -26,8 +28,10 @@ mod tree;
 
 pub use self::exec::Exec;
 pub(crate) use self::file_cache::FileMemory;
+pub(crate) use self::lent::Lent;
 pub use self::lock::{Holder, Lock, LockError};
 pub use self::log::{Echo, RunLog};
+pub(crate) use self::network::deny as deny_network;
 pub use self::outside::{
     OutsideError, copy_outside, is_running_root, read_outside, write_folder_outside, write_outside,
     write_outside_from, write_secret_outside,
@@ -40,6 +44,7 @@ pub use self::timing::On;
 use std::fs::File;
 use std::io;
 use std::io::Read as _;
+use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
@@ -266,6 +271,15 @@ impl Look for RealHost {
             return cache.answer(command, query);
         }
         query()
+    }
+
+    fn stream(
+        &self,
+        command: &Command,
+        input: BorrowedFd<'_>,
+        take: &mut dyn io::Write,
+    ) -> Result<Option<Output>, HostError> {
+        exec::stream(self.place(), command, &self.log, input, take)
     }
 
     fn now(&self) -> SystemTime {

@@ -295,3 +295,39 @@ fn commands_run_with_a_fixed_environment_and_their_end_is_told() {
     let error = host.run(&Command::new("no-such-program", &[])).unwrap_err().to_string();
     assert!(error.starts_with("cannot run `no-such-program`: "), "{error}");
 }
+
+#[test]
+fn children_have_no_network_unless_they_are_known_to_need_it() {
+    let host = RealHost::open(Utf8Path::new("/"), Exec::Live).unwrap();
+    // A datagram socket connects without a peer, so only the kernel's families decide.
+    for address in ["127.0.0.1", "::1"] {
+        let script = format!("exec 3<>/dev/udp/{address}/9");
+        let words = ["-c", script.as_str()];
+        let output = host.query(&Command::new("bash", &words)).unwrap().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(error.contains("Address family not supported"), "{error}");
+        assert!(!output.succeeded());
+    }
+    // The same without the filter, which ended with the thread that started the child.
+    let script = "exec 3<>/dev/udp/127.0.0.1/9";
+    let free = std::process::Command::new("bash").args(["-c", script]).status().unwrap();
+    assert!(free.success());
+}
+
+#[test]
+#[expect(clippy::disallowed_types, reason = "this shows that they do not work")]
+fn the_network_is_denied_to_a_thread_and_its_children_for_good() {
+    let refused = |result: io::Result<()>| result.unwrap_err().raw_os_error() == Some(97);
+    let inside = move || {
+        deny_network().unwrap();
+        assert!(refused(std::net::UdpSocket::bind("127.0.0.1:0").map(drop)));
+        assert!(refused(std::net::TcpListener::bind("[::1]:0").map(drop)));
+        std::os::unix::net::UnixDatagram::unbound().unwrap();
+        let grandchild = "bash -c 'exec 3<>/dev/tcp/127.0.0.1/9'";
+        let output = std::process::Command::new("sh").args(["-c", grandchild]).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(error.contains("Address family not supported"), "{error}");
+    };
+    std::thread::spawn(inside).join().unwrap();
+    std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+}

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use serde::Serialize;
-use vgpu_keys::{Channel, Fingerprint, Policy};
+use vgpu_keys::{Channel, Fingerprint, Policy, Upstream};
 use vgpu_manifest::inventory::{Cpu, Inventory, Label, Os};
 use vgpu_manifest::platform::{BootLoader, KernelRelease, PciId, SecureBoot};
 use vgpu_manifest::{Digest, ProgramVersion};
@@ -52,6 +52,8 @@ pub(crate) struct Trust {
     channels: BTreeSet<Channel>,
     signers: Vec<String>,
     revoked: Vec<Fingerprint>,
+    /// Whether Debian packages need the signatures of their archives.
+    upstream: Upstream,
 }
 
 /// The facts that identical nodes share.
@@ -107,6 +109,7 @@ fn trust(policy: &Policy) -> Trust {
         channels: policy.channels().clone(),
         signers: policy.allowed_signers().iter().map(ToString::to_string).collect(),
         revoked: policy.revoked_keys().iter().map(vgpu_keys::PublicKey::fingerprint).collect(),
+        upstream: policy.upstream(),
     }
 }
 

@@ -1,5 +1,5 @@
 use serde::Serialize;
-use vgpu_keys::{Channel, Fingerprint, Policy, Principal, Role};
+use vgpu_keys::{Channel, Fingerprint, Policy, Principal, Role, Upstream};
 
 use super::warn;
 use crate::cli::commands::print_json;
@@ -26,6 +26,7 @@ struct Document<'p> {
     channels: Vec<ChannelEntry<'p>>,
     signers: Vec<SignerEntry<'p>>,
     revoked: Vec<Fingerprint>,
+    upstream: Upstream,
 }
 
 #[derive(Serialize)]
@@ -79,11 +80,12 @@ fn describe<'p>(policy: &'p Policy, floors: &Floors) -> Document<'p> {
         channels: policy.channels().iter().map(channel).collect(),
         signers: policy.allowed_signers().iter().map(signer).collect(),
         revoked: policy.revoked_keys().iter().map(vgpu_keys::PublicKey::fingerprint).collect(),
+        upstream: policy.upstream(),
     }
 }
 
 fn print(document: &Document<'_>, ui: &Ui) -> std::io::Result<()> {
-    let Document { version, threshold, channels, signers, revoked, .. } = document;
+    let Document { version, threshold, channels, signers, revoked, upstream, .. } = document;
     ui.print(format_args!("policy version {version}; {threshold} of these must sign a bundle:"))?;
     let width = signers.iter().map(|s| s.principal.as_str().len()).max().unwrap_or(0);
     for SignerEntry { principal, fingerprint, namespaces, revoked } in signers {
@@ -104,6 +106,9 @@ fn print(document: &Document<'_>, ui: &Ui) -> std::io::Result<()> {
     }
     for fingerprint in revoked {
         ui.print(format_args!("revoked: {fingerprint}"))?;
+    }
+    if *upstream == Upstream::Required {
+        ui.print("Debian packages: signatures of their archives required")?;
     }
     Ok(())
 }

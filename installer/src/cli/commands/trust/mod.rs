@@ -4,6 +4,7 @@ mod add;
 mod list;
 mod revoke;
 mod set_floor;
+mod set_upstream;
 mod update;
 
 use std::num::NonZeroUsize;
@@ -28,6 +29,8 @@ pub(crate) enum Trust {
     Revoke(revoke::Revoke),
     /// Set the lowest accepted sequence of a channel
     SetFloor(set_floor::SetFloor),
+    /// Require the signatures of archives for Debian packages, or not
+    SetUpstream(set_upstream::SetUpstream),
     /// Replace the policy with signed newer ones
     Update(update::Update),
 }
@@ -40,6 +43,7 @@ impl Trust {
             | Self::Remove(_)
             | Self::Revoke(_)
             | Self::SetFloor(_)
+            | Self::SetUpstream(_)
             | Self::Update(_) => target.check_may_change()?,
         }
         match self {
@@ -48,6 +52,7 @@ impl Trust {
             Self::Remove(command) => command.run(target, ui),
             Self::Revoke(command) => command.run(target, ui),
             Self::SetFloor(command) => command.run(target, ui),
+            Self::SetUpstream(command) => command.run(target, ui),
             Self::Update(command) => command.run(target, ui),
         }
     }

@@ -2,13 +2,13 @@
 
 /// A paragraph, as in an index or in dpkg's status.
 #[derive(Debug, Clone)]
-pub(crate) struct Stanza<'t> {
+pub struct Stanza<'t> {
     fields: Vec<(&'t str, &'t str)>,
 }
 
 /// A text is not a paragraph of a control file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum StanzaError {
+pub enum StanzaError {
     /// A line is neither a field nor a continuation line.
     #[error("line {0} is not a `Field: value` line")]
     NoField(usize),
@@ -19,7 +19,7 @@ pub(crate) enum StanzaError {
 
 impl<'t> Stanza<'t> {
     /// Parses the fields in `text`, which is one paragraph without the empty line after it.
-    pub(crate) fn parse(text: &'t str) -> Result<Self, StanzaError> {
+    pub fn parse(text: &'t str) -> Result<Self, StanzaError> {
         let mut stanza = Self { fields: Vec::with_capacity(24) };
         let mut at = 0;
         for (number, line) in text.split_inclusive('\n').enumerate() {
@@ -43,7 +43,7 @@ impl<'t> Stanza<'t> {
 
     /// Returns the value of a field, trimmed; it may contain line ends.
     #[must_use]
-    pub(crate) fn get(&self, name: &str) -> Option<&'t str> {
+    pub fn get(&self, name: &str) -> Option<&'t str> {
         let mut fields = self.fields.iter();
         fields.find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }

@@ -6,17 +6,23 @@
 
 /// A file is not a clear-signed text and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum FrameError {
+pub enum FrameError {
+    /// Something precedes the text.
     #[error("it does not begin with a clear-signed text")]
     Before,
+    /// The text has a header other than `Hash`.
     #[error("its clear-signed text has an unknown header; only `Hash` is allowed")]
     Header,
+    /// The text has no signature.
     #[error("its signed text has no signature after it")]
     NoSignature,
+    /// The signature has no end.
     #[error("its signature is cut off")]
     CutOff,
+    /// Something follows the signature.
     #[error("unsigned text follows its signature")]
     After,
+    /// A line looks like the beginning of another block.
     #[error("it has more than one signed text, or a line that begins with an unescaped dash")]
     Several,
 }
@@ -26,7 +32,11 @@ const SIGNATURE: &[u8] = b"-----BEGIN PGP SIGNATURE-----";
 const END: &[u8] = b"-----END PGP SIGNATURE-----";
 
 /// Returns the text of a clear-signed file as it was signed, and its armored signature.
-pub(super) fn split(file: &[u8]) -> Result<(Vec<u8>, Vec<u8>), FrameError> {
+///
+/// # Errors
+///
+/// The file is anything else than one clear-signed text.
+pub fn split_signed(file: &[u8]) -> Result<(Vec<u8>, Vec<u8>), FrameError> {
     let mut lines =
         file.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     if lines.next() != Some(BEGIN) {
@@ -74,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_signed_text_alone_is_split() {
-        let (text, armor) = split(GOOD.as_bytes()).unwrap();
+        let (text, armor) = split_signed(GOOD.as_bytes()).unwrap();
         // Trailing blanks and the last line end are not signed.
         assert_eq!(text, b"Origin: Debian\n-----BEGIN\n\n- x");
         assert!(armor.starts_with(SIGNATURE) && armor.ends_with(END));
@@ -86,7 +96,7 @@ mod tests {
             GOOD.replace("Hash: SHA512\n", ""),
         ];
         for file in as_good {
-            assert_eq!(split(file.as_bytes()), Ok((text.clone(), armor.clone())), "{file}");
+            assert_eq!(split_signed(file.as_bytes()), Ok((text.clone(), armor.clone())), "{file}");
         }
     }
 
@@ -110,7 +120,7 @@ mod tests {
             (String::new(), FrameError::Before),
         ];
         for (text, error) in cases {
-            assert_eq!(split(text.as_bytes()), Err(error), "{text}");
+            assert_eq!(split_signed(text.as_bytes()), Err(error), "{text}");
         }
     }
 }

@@ -1,0 +1,7 @@
+//! The compressed archive in a `.run` file.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| vgpu_bundler::fuzzing::driver_payload(bytes));

@@ -1,0 +1,7 @@
+//! A lock. Written again, it reads as the same one.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| vgpu_bundler::fuzzing::lock(bytes));

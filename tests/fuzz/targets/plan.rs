@@ -1,0 +1,7 @@
+//! The stored form of a plan.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| vgpu_installer::fuzzing::plan(bytes));
