@@ -35,7 +35,8 @@ impl SetUpstream {
             ui.say(format_args!("signatures of archives are {word} already"));
             return Ok(Exit::Done);
         }
-        let draft = PolicyDraft { upstream, ..PolicyDraft::after(&policy) };
+        let mut draft = PolicyDraft::after(&policy);
+        draft.upstream = upstream;
         enact(draft, &mut target, &format!("signatures of archives are {word}"), ui)?;
         ui.say(format_args!("signatures of archives are {word} from now on"));
         Ok(Exit::Done)
