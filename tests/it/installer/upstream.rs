@@ -6,6 +6,7 @@ use std::process::Command;
 
 use camino::Utf8PathBuf;
 use serde_json::{Value, json};
+use vgpu_keys::Signer as _;
 use vgpu_manifest::{Item, Manifest, Measure, Source, Target, write_bundle};
 use vgpu_tests::chroot::bring;
 use vgpu_tests::skip::have;
