@@ -58,7 +58,7 @@ pub(crate) enum LogError {
     },
     /// The files of the journal cannot be read.
     #[error(transparent)]
-    Host(#[from] HostError),
+    Host(Box<HostError>),
     /// A run writes faster than the journal can be read.
     #[error("the journal is being written; try again")]
     Busy,
@@ -70,6 +70,12 @@ pub(crate) enum LogError {
     #[cfg(test)]
     #[error("cannot use the journal: the disk is full")]
     Full,
+}
+
+impl From<HostError> for LogError {
+    fn from(error: HostError) -> Self {
+        Self::Host(Box::new(error))
+    }
 }
 
 /// The journal of a host, open and locked; in memory, for rehearsals and tests.
