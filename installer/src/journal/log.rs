@@ -66,7 +66,7 @@ pub(crate) enum LogError {
     },
     /// The files of the journal cannot be read.
     #[error(transparent)]
-    Host(#[from] HostError),
+    Host(Box<HostError>),
     /// A run writes faster than the journal can be read.
     #[error("the journal is being written; try again")]
     Busy,
@@ -91,6 +91,12 @@ impl LogError {
             Self::Damaged(_) | Self::Text(_) | Self::Foreign(_) | Self::Database(_) => true,
             _ => false,
         }
+    }
+}
+
+impl From<HostError> for LogError {
+    fn from(error: HostError) -> Self {
+        Self::Host(Box::new(error))
     }
 }
 

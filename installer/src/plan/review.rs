@@ -120,7 +120,7 @@ impl Reviewed {
         }
         let mut lines = self.review.differences(now);
         if lines.is_empty() {
-            let [then, now] = [&self.text, text].map(|text| serde_json::from_str(text));
+            let [then, now] = [&self.text, text].map(serde_json::from_str);
             if let (Ok(then), Ok(now)) = (then, now) {
                 compare("", &then, &now, &mut lines);
             }

@@ -171,7 +171,14 @@ fn a_file_that_would_not_fit_is_refused_before_anything_is_written() {
     let bundle = site.bundle(&Spec::full(1), &[&alice]);
     let root = site.root();
     let mounted = std::process::Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=4m", "tmpfs", root.join("var/lib/vgpu-offline").as_str()])
+        .args([
+            "-t",
+            "tmpfs",
+            "-o",
+            "size=4m,mode=0700",
+            "tmpfs",
+            root.join("var/lib/vgpu-offline").as_str(),
+        ])
         .output();
     if !mounted.is_ok_and(|output| output.status.success()) {
         assert!(std::env::var_os("VGPU_NO_SKIP").is_none(), "needs the right to mount a tmpfs");

@@ -249,7 +249,7 @@ impl Described {
 fn read_item(bundle: &Bundle<Verified>, content: Content) -> Option<Vec<u8>> {
     let item = bundle.manifest().items.iter().find(|item| item.id() == content.id)?;
     let mut bytes = Vec::new();
-    bundle.copy_item(item, &mut bytes).ok().map(|_| bytes)
+    bundle.copy_item(item, &mut bytes).ok().map(|()| bytes)
 }
 
 /// Follows the chain of every package to the key of its archive, if the policy requires it or the

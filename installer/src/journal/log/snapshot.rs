@@ -117,9 +117,10 @@ impl Sums {
     fn add(&mut self, bytes: &[u8]) {
         let (first, second) = &mut self.sums;
         for pair in bytes.as_chunks::<8>().0 {
-            let [a, b, c, d, e, f, g, h] = *pair;
-            *first = first.wrapping_add((self.read)([a, b, c, d])).wrapping_add(*second);
-            *second = second.wrapping_add((self.read)([e, f, g, h])).wrapping_add(*first);
+            if let [one, two] = *pair.as_chunks::<4>().0 {
+                *first = first.wrapping_add((self.read)(one)).wrapping_add(*second);
+                *second = second.wrapping_add((self.read)(two)).wrapping_add(*first);
+            }
         }
     }
 
