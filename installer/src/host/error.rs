@@ -107,8 +107,8 @@ impl HostError {
             Self::Root { source, .. }
             | Self::Path { source, .. }
             | Self::Start { source, .. }
-            | Self::Output { source, .. } => Some(source.kind()),
-            Self::Signals(source) => Some(source.kind()),
+            | Self::Output { source, .. }
+            | Self::Signals(source) => Some(source.kind()),
             Self::NoSecret { .. }
             | Self::Stopped(_)
             | Self::Damaged { .. }

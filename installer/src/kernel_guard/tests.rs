@@ -10,6 +10,7 @@ use crate::power_cut::{World, cut_everywhere};
 
 const OLD: &str = "6.14.11-2-pve";
 const NEW: &str = "6.17.13-1-pve";
+const OLDER: &str = "6.14.8-1-pve";
 const VERSION: &str = "580.105.06";
 
 fn dkms(host: &mut MemHost) -> i32 {
@@ -193,7 +194,6 @@ fn uninstall(host: &mut MemHost, kernel: &str) {
 #[test]
 fn a_pinned_kernel_that_is_removed_is_replaced_by_another_with_a_module_or_unpinned() {
     let mut before = host();
-    const OLDER: &str = "6.14.8-1-pve";
     install(&mut before, OLDER);
     build(&mut before, OLDER);
     let mut world = World::new(&before);

@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn changes_have_context_and_numbers() {
-        let old: String = (1..=20).map(|n| format!("{n}\n")).collect();
+        let old = (1..=20).map(|n| n.to_string() + "\n").collect::<Vec<_>>().concat();
         let new = old.replace("\n5\n", "\nfive\n").replace("19\n", "").replace("20\n", "20");
         let shown = unified(&old, &new);
         let expected = [
@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(shown, expected);
         assert!(unified(&old, &old).is_empty());
         assert_eq!(unified("", "a\n"), ["@@ -0,0 +1 @@", "+a"]);
-        let long: String = (0..2000).map(|n| format!("line {n}\n")).collect();
+        let long = (0..2000).map(|n| format!("line {n}\n")).collect::<Vec<_>>().concat();
         let shown = unified("", &long);
         assert_eq!((shown.len(), shown[60].as_str()), (61, "… and 1941 more lines"));
     }

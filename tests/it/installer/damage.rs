@@ -149,20 +149,18 @@ fn records_for_people_and_foreign_names_block_nothing() {
     let odd = own(&site, "x").with_file_name("").into_std_path_buf();
     fs::write(odd.join(OsStr::from_bytes(b"caf\xe9")), "x").unwrap();
     site.run(&["apply", "--yes", &bundle]).expect(10);
-    let mut damages: Vec<Box<dyn Fn(&Utf8PathBuf)>> = vec![
-        Box::new(|path| fs::write(path, "\u{7f}noise").unwrap()),
-        Box::new(|path| fs::create_dir(path).unwrap()),
-    ];
-    if vgpu_tests::skip::have("mkfifo") {
-        damages.push(Box::new(|path| {
-            assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
-        }));
-    }
+    let noise = |path: &Utf8PathBuf| fs::write(path, "\u{7f}noise").unwrap();
+    let folder = |path: &Utf8PathBuf| fs::create_dir(path).unwrap();
+    let fifo = |path: &Utf8PathBuf| {
+        assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    };
+    let mut damages: Vec<fn(&Utf8PathBuf)> = vec![noise, folder];
+    damages.extend(vgpu_tests::skip::have("mkfifo").then_some(fifo as fn(&Utf8PathBuf)));
     for damage in damages {
         for name in ["bundles.json", "guard.json", "seen.json", "trust.log", "floors.json"] {
             let path = own(&site, name);
             if path.is_dir() {
-                fs::remove_dir(&path).unwrap()
+                fs::remove_dir(&path).unwrap();
             } else {
                 let _ = fs::remove_file(&path);
             }

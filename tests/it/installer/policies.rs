@@ -21,7 +21,8 @@ fn document(
         format!("{name} namespaces=\"{ROLES}\" {}\n", key.public_key())
     };
     let signers: String = signers.iter().map(line).collect();
-    let revoked: String = revoked.iter().map(|key| format!("{}\n", key.public_key())).collect();
+    let revoked = revoked.iter().map(|key| format!("{}\n", key.public_key()));
+    let revoked = revoked.collect::<Vec<_>>().concat();
     format!(
         "version = {version}\nthreshold = 1\n{more}channels = [\"stable\"]\n\
          signers = '''\n{signers}'''\nrevoked = '''\n{revoked}'''\n"
@@ -158,9 +159,11 @@ fn an_older_policy_never_comes_back() {
     let replayed = fs::read_to_string(&old).unwrap();
     let bundle = site.bundle(&Spec::small(1, "one").bringing(&replayed), &[carol]);
     site.run(&["apply", "--yes", &bundle]).expect(3).says(&["is not a trusted key"]);
-    let five = signed(&document(5, "", &[("bob", bob)], &[alice]), &[bob]);
-    let five = site.write("stick/five", five.as_bytes()).into_string();
-    site.run(&["trust", "update", &five]).expect(3).says(&["policy 4 is missing", "hint: get the"]);
+    let fifth = signed(&document(5, "", &[("bob", bob)], &[alice]), &[bob]);
+    let fifth = site.write("stick/five", fifth.as_bytes()).into_string();
+    site.run(&["trust", "update", &fifth])
+        .expect(3)
+        .says(&["policy 4 is missing", "hint: get the"]);
     assert_eq!(policy(&site), now);
     let unsigned =
         site.write("stick/unsigned", document(4, "", &[("bob", bob)], &[alice]).as_bytes());

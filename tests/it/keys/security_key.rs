@@ -249,11 +249,11 @@ fn a_security_key_counts_like_any_other_key() {
     let by_token = ours(&token, Role::Bundle);
     let judge =
         |policy: &Policy, signatures: &[Signature]| policy.judge(Role::Bundle, MESSAGE, signatures);
-    assert!(judge(&policy(1, ""), &[by_token.clone()]).is_ok());
+    assert!(judge(&policy(1, ""), std::slice::from_ref(&by_token)).is_ok());
     let both = [by_token.clone(), sign(3, Role::Bundle)];
     assert_eq!(judge(&policy(2, ""), &both).unwrap().principals.len(), 2);
     refused(judge(&policy(2, ""), &[by_token.clone(), sign(2, Role::Bundle)]), "already counted");
-    refused(judge(&policy(1, &token.line()), &[by_token.clone()]), "is revoked");
+    refused(judge(&policy(1, &token.line()), std::slice::from_ref(&by_token)), "is revoked");
     // The same 32 bytes without a security key are another key, which is unknown here.
     let plain = judge(&policy(1, ""), &[by_token, sign(1, Role::Bundle)]).unwrap();
     assert_eq!(plain.uncounted[0].why, WhyNot::Unknown);

@@ -57,7 +57,8 @@ fn a_bundle_without_policies_and_one_of_the_past_change_nothing() {
     let sample = Sample::new().unwrap();
     let policy = sample.policy(1).unwrap();
     let note = part("note", b"a note\n".to_vec());
-    let without = sample.write("without.vgpu.tar", &[note.clone()], &["alice"]).unwrap();
+    let without =
+        sample.write("without.vgpu.tar", std::slice::from_ref(&note), &["alice"]).unwrap();
     assert_eq!(node(&without, &policy).unwrap(), 1);
     assert!(!Bundle::open(&without).unwrap().claims_policies());
     let empty = sample.write("empty.vgpu.tar", &[], &["alice"]).unwrap();

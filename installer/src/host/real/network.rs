@@ -71,8 +71,8 @@ const LOCAL: [u32; 3] = [1, 16, 38];
 /// linux/seccomp.h: allow, and fail with an error number: `EAFNOSUPPORT`, as of a kernel without this
 /// family, and `ENOSYS`, as of one without `io_uring`. Programs handle both.
 const ALLOW: sock_filter = answer(0x7fff_0000);
-const NO_FAMILY: sock_filter = answer(0x0005_0000 | 97);
-const NO_CALL: sock_filter = answer(0x0005_0000 | 38);
+const NO_FAMILY: sock_filter = answer(0x0005_0000 + 97);
+const NO_CALL: sock_filter = answer(0x0005_0000 + 38);
 
 /// The program, in the order in which the kernel runs it. A jump skips a number of instructions; the
 /// numbers on the left are for reading.

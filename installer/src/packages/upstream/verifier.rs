@@ -152,7 +152,7 @@ impl Verifier {
     }
 }
 
-/// Returns the primary key of a good signature by the status lines of `gpgv`, which GnuPG documents
+/// Returns the primary key of a good signature by the status lines of `gpgv`, which `GnuPG` documents
 /// in `doc/DETAILS`.
 ///
 /// A key that expired after it had signed counts, as time never decides; a revoked key does not.

@@ -109,7 +109,7 @@ fn a_kernel_is_held_waited_for_and_let_go() {
     );
 }
 
-/// `grub-reboot` and `grub-editenv` of GRUB 2.06, as far as the block goes.
+/// `grub-reboot` and `grub-editenv` of GRUB 2.06.
 fn grub_block(host: &mut MemHost, args: &[&str]) -> i32 {
     let line = match args {
         [_, "unset", "next_entry"] => String::new(),
