@@ -60,6 +60,9 @@ pub(crate) enum FetchError {
         /// The last error of each mirror.
         failures: Vec<MirrorError>,
     },
+    /// The stated size contradicts the stated digest.
+    #[error("`{name}` is stated to have {stated} bytes, but the content with its digest has {is}")]
+    Size { name: String, stated: u64, is: u64 },
     /// A failure of the cache, which no other mirror fixes.
     #[error("cannot fetch `{name}`")]
     Cache { name: String, source: CacheError },
@@ -103,7 +106,14 @@ impl Fetcher<'_> {
         let cache_error = |source| FetchError::Cache { name: name(), source };
         if let Some(digest) = download.sha256.filter(|digest| self.cache.cache().has(*digest)) {
             self.cache.touch(digest, SystemTime::now());
-            return self.cache.measured(digest).map_err(cache_error);
+            let measured = self.cache.measured(digest).map_err(cache_error)?;
+            // A wrong size would otherwise be found only where the cache lacks the content.
+            return match download.size {
+                Some(stated) if stated != measured.size => {
+                    Err(FetchError::Size { name: name(), stated, is: measured.size })
+                }
+                _ => Ok(measured),
+            };
         }
         let client = self.client.ok_or_else(|| FetchError::Offline { name: name() })?;
         let transfer = self.ui.transfer("fetch", download.name);

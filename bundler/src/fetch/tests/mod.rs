@@ -55,6 +55,27 @@ fn fetch_with(
     result
 }
 
+#[test]
+fn a_wrong_size_is_refused_also_where_the_cache_has_the_content() {
+    let (_dir, cache) = scratch();
+    let liar = Liar::new(&content(), [Act::Honest]);
+    let measured = fetch(&cache, &[&liar], Known::Yes).unwrap();
+    let lock = cache.lock(|| {}).unwrap();
+    let patience = Patience { attempts: 1, first_wait: Duration::from_millis(1) };
+    let fetcher = Fetcher { client: None, cache: &lock, patience, ui: &Ui::remembering() };
+    let fetch = |size| {
+        let sha256 = Some(measured.sha256);
+        let download = Download { name: "it", mirrors: &[], sha256, size: Some(size), cap: CAP };
+        fetcher.fetch(&download).map_err(|error| error.to_string())
+    };
+    assert_eq!(fetch(measured.size), Ok(measured.clone()));
+    let error = fetch(measured.size + 1).unwrap_err();
+    assert!(
+        error.contains("4000001 bytes, but the content with its digest has 4000000"),
+        "{error}"
+    );
+}
+
 /// Asserts that the cache holds only complete copies of the expected content.
 fn assert_no_wrong_byte(cache: &Cache) {
     for entry in cache.entries().unwrap() {

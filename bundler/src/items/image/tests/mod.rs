@@ -269,7 +269,9 @@ fn a_wrong_size_is_refused_also_for_a_part_in_the_cache() {
             let lie = manifest.replacen(&stated, &format!("\"size\":{wrong}"), 1);
             registry.serve("dls/manifests/2", OCI_MANIFEST, lie.as_bytes(), Lie::None);
             let error = message(&machine.pull(&source(&registry, "dls:2")).unwrap_err());
-            let told = format!("the {part} has {size} bytes, but the registry states {wrong}");
+            let told = format!(
+                "({part})` is stated to have {wrong} bytes, but the content with its digest has {size}"
+            );
             assert!(error.contains(&told), "{error}");
         }
     }
