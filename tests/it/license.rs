@@ -130,7 +130,7 @@ fn tools_for_guests_are_handed_out_only_if_that_is_asked_for() {
 }
 
 #[test]
-fn nothing_of_a_licence_server_happens_unless_it_is_asked_for() {
+fn nothing_of_a_license_server_happens_unless_it_is_asked_for() {
     let stage = Stage::new(Node::A40);
     stage.run(&["apply", "--yes", stage.with_image().as_str()], 0);
     assert!(!stage.node(OWN).exists());

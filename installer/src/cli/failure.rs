@@ -205,7 +205,7 @@ mod tests {
         let cannot = LicenseError::Cannot("why".to_owned());
         assert_eq!(exit_of(anyhow::Error::from(cannot).context("no")), Exit::Unsuitable);
         assert_eq!(exit_of(Refused::NoFingerprint), Exit::Usage);
-        let waits = ApplyError::Step { step: "x".to_owned(), source: StepError::EnrolmentWaits };
+        let waits = ApplyError::Step { step: "x".to_owned(), source: StepError::EnrollmentWaits };
         assert_eq!(exit_of(waits), Exit::Reboot);
         assert_eq!(exit_of(Refused::NoTerminal), Exit::Usage);
         assert_eq!(exit_of(Refused::NotRoot), Exit::Failed);
@@ -237,7 +237,7 @@ mod tests {
         let step = |source| ApplyError::Step { step: "x".to_owned(), source };
         let (runs, needs) = ("6.8.12-4-pve".to_owned(), "6.5.13-6-pve".to_owned());
         assert!(only_waits(&step(StepError::OtherKernel { runs, needs }).into()));
-        assert!(only_waits(&step(StepError::EnrolmentWaits).into()));
+        assert!(only_waits(&step(StepError::EnrollmentWaits).into()));
         assert!(!only_waits(&step(StepError::Reason("a".to_owned())).into()));
     }
 

@@ -125,7 +125,7 @@ impl ApplyError {
     /// may have to attend at the console.
     fn waits_for_boot(&self) -> bool {
         let Self::Step { source, .. } = self else { return false };
-        matches!(source, StepError::EnrolmentWaits | StepError::OtherKernel { .. })
+        matches!(source, StepError::EnrollmentWaits | StepError::OtherKernel { .. })
     }
 }
 

@@ -101,7 +101,7 @@ steps! {
     /// Makes a key for signing modules.
     signing_key::MakeSigningKey in MakeSigningKey;
     /// Asks the firmware to enroll that key.
-    signing_key::RequestEnrolment in RequestEnrolment;
+    signing_key::RequestEnrollment in RequestEnrollment;
     /// Checks that the firmware has enrolled it.
     signing_key::KeyEnrolled in KeyEnrolled;
     /// Binds GPUs to `vfio-pci` for passthrough.
@@ -245,7 +245,7 @@ pub(crate) enum StepError {
         "the signing key is not enrolled in the firmware yet: reboot, select `Enroll MOK`, \
             `Continue`, `Yes` at the console, and enter the one-time password"
     )]
-    EnrolmentWaits,
+    EnrollmentWaits,
     /// The driver does not work with the running kernel.
     #[error(
         "this host runs kernel {runs}, but the driver requires {needs}; reboot into that kernel"

@@ -96,9 +96,9 @@ impl Goal for MakeSigningKey {
 /// Requests enrollment of the key at the next boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct RequestEnrolment {}
+pub(crate) struct RequestEnrollment {}
 
-impl RequestEnrolment {
+impl RequestEnrollment {
     fn command() -> Reversible {
         let import = Command::new("mokutil", &["--import", CERTIFICATE]);
         Reversible {
@@ -108,7 +108,7 @@ impl RequestEnrolment {
     }
 }
 
-impl Goal for RequestEnrolment {
+impl Goal for RequestEnrollment {
     fn summary(&self) -> String {
         "request enrollment of the signing key in the firmware (one-time password)".to_owned()
     }
@@ -155,9 +155,9 @@ impl Goal for KeyEnrolled {
     /// before the next boot.
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
         if signing_key(journal.look()) < SigningKey::Requested {
-            journal.act(RequestEnrolment::command())?;
+            journal.act(RequestEnrollment::command())?;
         }
-        Err(StepError::EnrolmentWaits)
+        Err(StepError::EnrollmentWaits)
     }
 
     fn component(&self) -> Component {
@@ -171,7 +171,7 @@ impl Goal for KeyEnrolled {
 
 /// Checks whether one of `steps` needs the one-time password.
 pub(crate) fn need_password(steps: &[Step], look: &dyn Look) -> bool {
-    let asks = |step: &Step| matches!(step, Step::RequestEnrolment(_) | Step::KeyEnrolled(_));
+    let asks = |step: &Step| matches!(step, Step::RequestEnrollment(_) | Step::KeyEnrolled(_));
     steps.iter().any(asks) && signing_key(look) < SigningKey::Requested
 }
 
@@ -236,7 +236,7 @@ mod tests {
     fn plan() -> Plan {
         let now = vec![
             Step::MakeSigningKey(MakeSigningKey {}),
-            Step::RequestEnrolment(RequestEnrolment {}),
+            Step::RequestEnrollment(RequestEnrollment {}),
         ];
         Plan::new(now, vec![Step::KeyEnrolled(KeyEnrolled {})])
     }

@@ -213,7 +213,7 @@ fn the_address_that_guests_use_is_asked_until_it_can_be_one() {
 }
 
 #[test]
-fn guests_are_pointed_at_a_licence_server_and_given_what_they_need() {
+fn guests_are_pointed_at_a_license_server_and_given_what_they_need() {
     if !skip::have("setsid") {
         return;
     }
@@ -225,7 +225,7 @@ fn guests_are_pointed_at_a_licence_server_and_given_what_they_need() {
     terminal.answer("[q]", "");
     let (code, seen) = terminal.end();
     assert_eq!(code, Some(0), "{seen}");
-    desk.compare("licence", &seen);
+    desk.compare("license", &seen);
 
     // No server is installed yet; the command prints the same message as when typed.
     let mut terminal = desk.sit_down();
@@ -241,7 +241,7 @@ fn guests_are_pointed_at_a_licence_server_and_given_what_they_need() {
     terminal.answer("Token file (Enter: back):", token.as_str());
     let (code, seen) = terminal.end();
     assert_eq!(code, Some(0), "{seen}");
-    desk.compare("licence-token", &seen);
+    desk.compare("license-token", &seen);
     expect(desk.scratch.installer(&shown(&seen)), 0);
 
     let folder = desk.scratch.path("laptop/guests");

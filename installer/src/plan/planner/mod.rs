@@ -27,7 +27,7 @@ use crate::state;
 use crate::step::{
     BootOnce, ClearLeftovers, HandToGuests, HeldForGuests, InstallSelf, InstallUnit,
     KernelCommandLine, KernelRuns, KeyEnrolled, LoadModules, MakeSigningKey, ModprobeOptions,
-    PinKernel, PlaceItem, RequestEnrolment, ServeLicenses, Step, UnitDropIn,
+    PinKernel, PlaceItem, RequestEnrollment, ServeLicenses, Step, UnitDropIn,
 };
 
 /// The choices of the operator, and the state of the program itself.
@@ -157,7 +157,7 @@ pub(crate) fn plan_with(
     }
     if brings_driver(manifest) && facts.boot.secure_boot == SecureBoot::Enabled {
         steps.push(Step::MakeSigningKey(MakeSigningKey {}));
-        steps.push(Step::RequestEnrolment(RequestEnrolment {}));
+        steps.push(Step::RequestEnrollment(RequestEnrollment {}));
         later.push(Step::KeyEnrolled(KeyEnrolled {}));
     }
     steps.extend(files(manifest)?);

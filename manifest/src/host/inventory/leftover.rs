@@ -126,7 +126,7 @@ words! {
         /// Docker's package source, or its key.
         DockerSource = "docker-source",
         /// The license server: certificates, compose file, volume.
-        LicenceServer = "licence-server",
+        LicenseServer = "license-server",
         /// A Rust toolchain of root.
         Rustup = "rustup",
         /// GNU patch 2.7.6, built from source.
@@ -182,7 +182,7 @@ impl LeftoverKind {
             | Self::UnlockDropIn
             | Self::DkmsSigning
             | Self::SigningKey
-            | Self::LicenceServer => Certainty::Certain,
+            | Self::LicenseServer => Certainty::Certain,
             Self::Driver
             | Self::DkmsTree
             | Self::EnabledUnit
