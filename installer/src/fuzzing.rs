@@ -2,7 +2,7 @@
 
 use crate::act::Log;
 use crate::packages::Simulation;
-use crate::plan::{Plan, Review};
+use crate::plan::{Plan, Reviewed};
 
 pub use crate::facts::fuzzing::dpkg_status;
 
@@ -16,8 +16,9 @@ pub fn plan(bytes: &[u8]) {
 
 /// Parses a reviewed plan, and compares it with itself.
 pub fn reviewed_plan(bytes: &[u8]) {
-    if let Ok(review) = Review::parse(bytes) {
-        assert!(review.check(&review).is_ok());
+    if let Ok(reviewed) = Reviewed::parse(bytes.to_vec()) {
+        let text = String::from_utf8_lossy(bytes);
+        assert!(reviewed.check(&text, &reviewed.review).is_ok());
     }
 }
 
