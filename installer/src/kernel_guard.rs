@@ -132,10 +132,11 @@ fn is_held(look: &dyn Look, kernels: &Kernels, kernel: &KernelRelease) -> bool {
 
 /// Checks whether the operator selected the kernel of the next boot.
 fn is_selected(kernels: &Kernels) -> bool {
-    let because = kernels.boots.as_ref().map(|boots| boots.because);
-    because.is_some_and(|because| because != BootReason::Newest)
-        || kernels.pinned.is_some()
-        || kernels.pinned_next.is_some()
+    match &kernels.boots {
+        // A pin whose kernel is gone has no effect where GRUB reads its menu from `/boot`.
+        Some(boots) => boots.because != BootReason::Newest,
+        None => kernels.pinned.is_some() || kernels.pinned_next.is_some(),
+    }
 }
 
 /// Returns the last kernel with a module, and the means to pin it.

@@ -102,8 +102,8 @@ mod tests {
 
     #[test]
     fn an_application_is_one_of_ssh() {
-        for good in ["ssh:", "ssh:vgpu", "ssh:a.b/c#d"] {
-            assert_eq!(Application::parse(good.as_bytes()).unwrap().as_bytes(), good.as_bytes());
+        for valid in ["ssh:", "ssh:vgpu", "ssh:a.b/c#d"] {
+            assert_eq!(Application::parse(valid.as_bytes()).unwrap().as_bytes(), valid.as_bytes());
         }
         let longest = format!("ssh:{}", "x".repeat(MAX_APPLICATION - 4));
         assert_eq!(Application::parse(longest.as_bytes()).unwrap().as_bytes(), longest.as_bytes());

@@ -270,6 +270,17 @@ fn a_kernel_with_a_module_that_the_operator_selected_in_grub_needs_no_pin() {
 }
 
 #[test]
+fn a_pin_of_the_operator_whose_kernel_is_gone_does_not_keep_the_guard_from_pinning() {
+    let mut before = host();
+    before.place(PIN, "6.2.16-1-pve\n");
+    let mut world = World::new(&before);
+    let kept = Guarded::Kept { kernel: release(OLD), instead_of: release(NEW) };
+    assert_eq!(look_after(&mut world).unwrap(), kept);
+    assert_eq!(world.revert().unwrap(), []);
+    assert_eq!(world.host.text_of(PIN).unwrap(), "6.2.16-1-pve\n");
+}
+
+#[test]
 fn a_host_whose_newest_kernel_has_a_module_is_left_alone() {
     let mut before = host();
     build(&mut before, NEW);

@@ -87,6 +87,10 @@ impl Goal for MakeSigningKey {
         Ok(())
     }
 
+    fn takes_commands(&self) -> bool {
+        true
+    }
+
     /// Belongs to the driver: only its modules are signed with the key.
     fn component(&self) -> Component {
         Component::Driver
@@ -126,6 +130,10 @@ impl Goal for RequestEnrollment {
 
     fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
         Ok(journal.act(Self::command())?)
+    }
+
+    fn takes_commands(&self) -> bool {
+        true
     }
 
     fn component(&self) -> Component {

@@ -156,7 +156,7 @@ impl Bundle<Verified> {
 
     /// Reads the items that `wanted` selects, and checks every chunk and the whole SHA-256 of each.
     ///
-    /// What was signed elsewhere has a whole digest and no chunks, so only this check ties the
+    /// A file signed elsewhere has a whole digest and no chunks, so only this check ties the
     /// chunks of an item to it.
     pub fn check_whole(
         &self,
