@@ -125,6 +125,43 @@ fn with_another_fingerprint_on_paper_nothing_is_trusted() {
 }
 
 /// Returns the code blocks of the README from one heading to the next.
+/// `isoinfo` of `genisoimage` reads what `xorriso` has written.
+#[test]
+fn an_image_has_the_files_of_a_stick() {
+    if !["xorriso", "isoinfo"].into_iter().all(have) {
+        return;
+    }
+    let Some(stage) = Stage::new(&["--part-size", "4MiB"]) else { return };
+    let scratch = &stage.scratch;
+    let words = ["write", "--iso", "gpu.iso", "--installer", "vgpu-installer"];
+    let write = |more: &[&str]| {
+        run(scratch.bundler(&[&words[..], &["--part-size", "4MiB"], more].concat()))
+    };
+    let said = write(&["--json"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let report: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(report["image"], "gpu.iso");
+    let image = scratch.path("laptop/gpu.iso");
+    let files = report["files"].as_array().unwrap();
+    assert_eq!(files.len(), fs::read_dir(scratch.path("stick")).unwrap().count());
+    assert!(files.iter().any(|file| file["name"] == "gpu-1.vgpu.tar.002"), "{files:?}");
+    for name in files.iter().map(|file| file["name"].as_str().unwrap()) {
+        let path = format!("/{name}");
+        let out = Command::new("isoinfo").args(["-R", "-i", image.as_str(), "-x", &path]).output();
+        let stick = fs::read(scratch.path("stick").join(name)).unwrap();
+        assert!(out.unwrap().stdout == stick, "{name}");
+    }
+    let left: Vec<_> = fs::read_dir(scratch.path("laptop")).unwrap().collect();
+    let is_left = |name: &str| name.starts_with("gpu.iso.");
+    assert!(!left.iter().any(|it| is_left(it.as_ref().unwrap().file_name().to_str().unwrap())));
+
+    let first = fs::read(&image).unwrap();
+    let said = write(&[]);
+    assert!(said.code == Some(1) && said.err.contains("`gpu.iso` exists"), "{}", said.err);
+    assert_eq!(write(&["--replace"]).code, Some(0));
+    assert!(fs::read(&image).unwrap() == first, "the same files give the same image");
+}
+
 fn readme(heading: &str) -> Vec<String> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
     let text = fs::read_to_string(path).unwrap();

@@ -1,10 +1,11 @@
 //! Sticks: a node without a network needs only a stick and a fingerprint on paper.
 //!
-//! [`plan`] is pure: it derives the files to write from the wanted files, the limits of the
+//! An [`image`] has the same files. [`plan`] is pure: it derives the files to write from the wanted files, the limits of the
 //! [`medium`] and the files that are there. [`put`] writes, [`read_back`] verifies past the page
 //! cache, and [`start_here`] is the page for the operator.
 
 mod content;
+mod image;
 mod medium;
 mod names;
 mod plan;
@@ -14,6 +15,7 @@ mod read_back;
 mod start_here;
 
 pub(crate) use self::content::{Content, SignedFile};
+pub(crate) use self::image::{Image, LARGEST_FILE, Staging};
 #[cfg(test)]
 pub(crate) use self::medium::Facts;
 pub(crate) use self::medium::{Machine, Medium};

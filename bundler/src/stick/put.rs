@@ -1,7 +1,7 @@
 //! Writing to a stick: each file is written under a temporary name, synced, then renamed.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write};
+use std::io::{self, Read, Write};
 
 use anyhow::Context as _;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -95,24 +95,20 @@ fn cannot_copy(paths: &[Utf8PathBuf]) -> String {
     format!("cannot copy the bundle to `{folder}`")
 }
 
-/// Checks whether the files `paths`, which have the right lengths, already have the bundle.
+/// Checks whether `parts`, which have the right lengths, already have the bundle.
 pub(crate) fn same_archive(
     bundle: &Bundle<Verified>,
-    paths: &[Utf8PathBuf],
+    parts: impl Iterator<Item = impl Read>,
     part: Option<PartSize>,
     progress: &Progress<'_>,
 ) -> anyhow::Result<bool> {
-    let mut files = Vec::new();
-    for path in paths {
-        let file = File::open(path).with_context(|| format!("cannot read `{path}`"))?;
-        files.push(Compare(file));
-    }
-    let mut writer = Parts::new(&mut files, part);
+    let mut parts: Vec<_> = parts.map(Compare).collect();
+    let mut writer = Parts::new(&mut parts, part);
     match bundle.copy_archive(&mut writer, progress) {
         Ok(()) => Ok(true),
         // The comparison failed, not the bundle.
         Err(CopyError::Write(_)) => Ok(false),
-        Err(error) => Err(error).with_context(|| cannot_copy(paths)),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -126,10 +122,10 @@ pub(crate) fn same_content(path: &Utf8Path, content: &Content) -> anyhow::Result
     same.with_context(|| format!("cannot read `{path}`"))
 }
 
-/// A writer that compares with a file.
-struct Compare(File);
+/// A writer that compares with what it reads.
+struct Compare<R>(R);
 
-impl Write for Compare {
+impl<R: Read> Write for Compare<R> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut there = vec![0; bytes.len().min(PIECE)];
         self.0.read_exact(&mut there)?;

@@ -10,7 +10,7 @@ use vgpu_keys::Policy;
 use vgpu_manifest::{Bundle, Verified};
 
 use super::contents::Small;
-use crate::stick::{self, Content, Found, FromMedium, Parts, Piece, Plan, Watch};
+use crate::stick::{self, Content, Found, FromMedium, Image, Parts, Piece, Plan, Watch};
 use crate::ui::{Advise as _, Ui};
 
 #[derive(Clone, Copy)]
@@ -32,13 +32,8 @@ impl Copy<'_> {
         Ok(Plan { pieces, leftover: self.leftover()? })
     }
 
-    /// Writes missing files and reads everything back.
-    pub(super) fn carry_out(
-        self,
-        plan: &Plan,
-        small: &[Small],
-        policy: &Policy,
-    ) -> anyhow::Result<FromMedium> {
+    /// Writes missing files.
+    pub(super) fn write(self, plan: &Plan, small: &[Small]) -> anyhow::Result<()> {
         let to_write: BTreeSet<&str> = plan.to_write().map(|piece| piece.name.as_str()).collect();
         if self.parts.0.iter().any(|(name, _)| to_write.contains(name.as_str())) {
             let total = self.bundle.total();
@@ -57,13 +52,11 @@ impl Copy<'_> {
         for file in small.iter().filter(|file| to_write.contains(file.name.as_str())) {
             stick::put(&self.folder.join(&file.name), &file.content)?;
         }
-        sync(self.folder).with_context(|| format!("cannot sync `{}`", self.folder))?;
-        self.read_back(small, policy).hint(
-            "the stick, its reader or this machine's memory may be failing; use another stick",
-        )
+        sync(self.folder).with_context(|| format!("cannot sync `{}`", self.folder))
     }
 
-    fn read_back(self, small: &[Small], policy: &Policy) -> anyhow::Result<FromMedium> {
+    /// Reads everything back.
+    pub(super) fn read_back(self, small: &[Small], policy: &Policy) -> anyhow::Result<FromMedium> {
         let mut paths = self.paths();
         paths.extend(small.iter().map(|file| self.folder.join(&file.name)));
         stick::forget(&paths)?;
@@ -86,6 +79,34 @@ impl Copy<'_> {
         Ok(watch.end(payload))
     }
 
+    /// Reads everything back from an image.
+    pub(super) fn read_back_image(
+        self,
+        image: &Image,
+        small: &[Small],
+    ) -> anyhow::Result<FromMedium> {
+        let path = image.path();
+        stick::forget(&[path.to_owned()])?;
+        let watch = Watch::begin();
+        for file in small {
+            let same = file.content.is(image.read(&file.name)?);
+            if !same.with_context(|| format!("cannot read back `{path}`"))? {
+                return stick::differs(path, anyhow!("`{}` has other bytes", file.name));
+            }
+        }
+        let parts = self.parts.0.iter().map(|(name, _)| image.read(name));
+        let parts: Vec<_> = parts.collect::<anyhow::Result<_>>()?;
+        let total = self.bundle.total();
+        let transfer = self.ui.transfer("read back", self.name());
+        transfer.expect(Some(total), 0);
+        let progress = |bytes| transfer.advance(bytes);
+        if !stick::same_archive(self.bundle, parts.into_iter(), self.parts.1, &progress)? {
+            return stick::differs(path, anyhow!("the bundle has other bytes"));
+        }
+        transfer.done(total);
+        Ok(watch.end(total))
+    }
+
     fn name(&self) -> &str {
         self.parts.0.first().map_or("", |(name, _)| name)
     }
@@ -104,7 +125,11 @@ impl Copy<'_> {
             let transfer = self.ui.transfer("compare", self.name());
             transfer.expect(Some(self.bundle.total()), 0);
             let progress = |bytes| transfer.advance(bytes);
-            stick::same_archive(self.bundle, &self.paths(), self.parts.1, &progress)?
+            let mut files = Vec::new();
+            for path in self.paths() {
+                files.push(File::open(&path).with_context(|| format!("cannot read `{path}`"))?);
+            }
+            stick::same_archive(self.bundle, files.iter(), self.parts.1, &progress)?
         };
         let found = |len: &Option<u64>| match len {
             None => Found::Nothing,

@@ -5,7 +5,7 @@ mod tests;
 
 use std::fs;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 use vgpu_keys::Policy;
@@ -17,7 +17,7 @@ use super::Context;
 use crate::bounded::{self, MAX_KEYS};
 use crate::cli::options::{ProjectArgs, SignerArgs, TrustArgs, part_size};
 use crate::stick::{
-    self, Found, FromMedium, Linkage, Machine, Medium, Piece, Program, Replace, Room,
+    self, Found, FromMedium, Linkage, Machine, Medium, Piece, Program, Replace, Room, Staging,
 };
 use crate::ui::{Advise as _, Ui, print_json};
 
@@ -25,11 +25,16 @@ use crate::ui::{Advise as _, Ui, print_json};
 ///
 /// Writes the bundle, the public keys of its signers, the program for the node with its
 /// signature, and START-HERE.txt with instructions. Writes nothing unless everything fits.
+/// With --iso, all of it becomes an image, for virtual media or a storage of Proxmox VE.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Mount point of the stick
-    #[arg(value_name = "DIR")]
-    folder: Utf8PathBuf,
+    /// Mount point of the stick; with --iso, the image file to write
+    #[arg(value_name = "TARGET")]
+    target: Utf8PathBuf,
+
+    /// Write an ISO image instead of files in a folder
+    #[arg(long)]
+    iso: bool,
 
     /// Bundle, or the first of its parts [default: the bundle of the lock, in this folder]
     #[arg(value_name = "BUNDLE")]
@@ -67,11 +72,20 @@ pub(crate) struct Args {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Report {
-    folder: Utf8PathBuf,
+    #[serde(flatten)]
+    place: Place,
     digest: Digest,
     files: Vec<Written>,
     note_on_paper: Vec<Note>,
     read_back: FromMedium,
+}
+
+/// The place of the files.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Place {
+    Folder(Utf8PathBuf),
+    Image(Utf8PathBuf),
 }
 
 #[derive(Debug, Serialize)]
@@ -105,28 +119,54 @@ impl Args {
         let policy = self.trust.resolve()?;
         let bundle = self.trust.open(&self.bundle()?)?;
         let program = self.program(ui, &policy)?;
-        let folder = &self.folder;
+        let staging = self.iso.then(|| self.staging()).transpose()?;
+        let folder = staging.as_ref().map_or(&self.target, |staging| &staging.folder);
         let facts = medium
             .facts(folder)
             .with_context(|| format!("cannot use `{folder}`"))
             .hint("name the folder where the stick is mounted; `lsblk` shows it")?;
-        warn_if_not_mounted(ui, folder);
+        if staging.is_none() {
+            warn_if_not_mounted(ui, folder);
+        }
+        let largest = if self.iso { Some(stick::LARGEST_FILE) } else { facts.largest_file };
 
         let name = file_name(bundle.manifest());
-        let parts = stick::split(&name, bundle.total(), facts.largest_file, self.part_size)?;
+        let parts = stick::split(&name, bundle.total(), largest, self.part_size)?;
         let signers = signers(&bundle, &policy);
         let small = small_files(&bundle, &parts, program.as_ref(), &signers);
         let copy = Copy { ui, bundle: &bundle, folder, parts: &parts };
         let plan = copy.plan(&small)?;
         let replace = if self.replace { Replace::Named } else { Replace::Never };
         plan.check(Room { folder, facts }, replace)?;
+        copy.write(&plan, &small)?;
+        let names: Vec<&str> = plan.pieces.iter().map(|piece| piece.name.as_str()).collect();
+        let hint =
+            "the stick, its reader or this machine's memory may be failing; use another stick";
+        let (place, read_back) = match &staging {
+            None => (Place::Folder(folder.clone()), copy.read_back(&small, &policy).hint(hint)?),
+            Some(staging) => {
+                let image = staging.write(&names, bundle.manifest().created)?;
+                let read_back = copy.read_back_image(&image, &small)?;
+                image.finish()?;
+                (Place::Image(self.target.clone()), read_back)
+            }
+        };
         Ok(Report {
-            folder: folder.clone(),
+            place,
             digest: bundle.digest(),
-            read_back: copy.carry_out(&plan, &small, &policy)?,
+            read_back,
             files: plan.pieces.iter().map(Written::from).collect(),
             note_on_paper: notes(program.as_ref(), &signers),
         })
+    }
+
+    /// Returns the folder for the files of an image.
+    fn staging(&self) -> anyhow::Result<Staging> {
+        if self.target.symlink_metadata().is_ok() && !self.replace {
+            return Err(anyhow!("`{}` exists", self.target))
+                .hint("name another file; `--replace` replaces it");
+        }
+        Staging::beside(&self.target)
     }
 
     fn bundle(&self) -> anyhow::Result<Utf8PathBuf> {
@@ -197,7 +237,7 @@ fn say_what_is_next(ui: &Ui, report: &Report) {
         FromMedium::All => "read-back verification from the medium passed",
         FromMedium::Partly => {
             "read-back verification passed, but partly from memory: \
-             remove the stick, insert it again, and run `vgpu-bundler verify` on it"
+             insert the medium again, and run `vgpu-bundler verify` on it"
         }
         FromMedium::Unknown => "read-back verification passed",
     });
@@ -205,5 +245,12 @@ fn say_what_is_next(ui: &Ui, report: &Report) {
     for Note { principal, fingerprint } in &report.note_on_paper {
         ui.say(format_args!("  {fingerprint}  {principal}"));
     }
-    ui.say(format_args!("then unmount `{}`; on the node, follow START-HERE.txt", report.folder));
+    ui.say(match &report.place {
+        Place::Folder(folder) => {
+            format!("then unmount `{folder}`; on the node, follow START-HERE.txt")
+        }
+        Place::Image(image) => {
+            format!("then attach `{image}` to the node, mount it, and follow START-HERE.txt")
+        }
+    });
 }
