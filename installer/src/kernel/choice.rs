@@ -49,6 +49,9 @@ pub(crate) struct Course {
     /// The only kernels to build the module for, because it does not build for the newest; empty
     /// for the default, the running and the newest kernel.
     pub(crate) build_for: Vec<KernelRelease>,
+    /// The running kernel, which stays the default until the bundle's own kernel has booted, although
+    /// that one is the newest.
+    pub(crate) fallback: Option<KernelRelease>,
     /// The setting that boots another kernel in spite of the pin, if there is one.
     pub(crate) beaten_by: Option<BootsNext>,
 }
@@ -109,8 +112,10 @@ pub(crate) fn choose(
         build_for.extend(runs.filter(|running| *running != kernel).cloned());
         build_for.push(kernel.clone());
     }
+    let is_new = !images(kernels).any(|installed| installed == kernel);
+    let fallback = running.filter(|_| hold.is_none() && wait_for && is_new).cloned();
     let (wait_for, beaten_by) = (wait_for.then(|| kernel.clone()), beaten_by.cloned());
-    Some(Course { hold, wait_for, build_for, beaten_by })
+    Some(Course { hold, wait_for, build_for, fallback, beaten_by })
 }
 
 /// Returns the running kernel, or the newest supported one with headers, installed or in the
@@ -158,7 +163,7 @@ mod tests {
     fn course(hold: &[&str], wait_for: &[&str], build_for: &[&str]) -> Course {
         let [hold, wait_for] = [hold, wait_for].map(|all| all.first().map(|it| kernel(it)));
         let build_for = build_for.iter().map(|it| kernel(it)).collect();
-        Course { hold, wait_for, build_for, beaten_by: None }
+        Course { hold, wait_for, build_for, fallback: None, beaten_by: None }
     }
 
     fn boots(kernels: Kernels, release: &str, because: BootReason, beats_pin: bool) -> Kernels {
@@ -213,6 +218,21 @@ mod tests {
             chosen(&one, &coming, &["6.14.11-2-pve"]),
             Some(course(&["6.14.11-2-pve"], &["6.14.11-2-pve"], &["6.14.11-2-pve"]))
         );
+    }
+
+    #[test]
+    fn the_running_kernel_stays_the_default_until_a_bundled_one_has_booted() {
+        let (old, new) = ("6.8.12-4-pve", "6.14.11-2-pve");
+        let coming = Coming { images: [kernel(new)].into(), headers: [kernel(new)].into() };
+        let chosen = |coming: &Coming, all: &[&str]| chosen(&kernels(all), coming, &[new]).unwrap();
+        let waits = course(&[], &[new], &[new]);
+        let build_for = chosen(&coming, &[old]).build_for;
+        let with_fallback = Course { fallback: Some(kernel(old)), build_for, ..waits };
+        assert_eq!(chosen(&coming, &[old]), with_fallback);
+        // An installed kernel is the default already, and an operator may have booted it.
+        assert_eq!(chosen(&coming, &[old, new]).fallback, None);
+        let both = choose(&kernels(&[old]), &coming, &|_| true).unwrap();
+        assert_eq!((both.wait_for, both.fallback), (None, None), "the driver works with both");
     }
 
     #[test]

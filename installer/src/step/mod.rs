@@ -112,6 +112,10 @@ steps! {
     pin_kernel::PinKernel in PinKernel;
     /// Boots a kernel once.
     pin_kernel::BootOnce in BootOnce;
+    /// Keeps the running kernel as the default until another has booted.
+    pin_kernel::FallBack in FallBack;
+    /// Lets the newest kernel be the default again.
+    pin_kernel::EndFallBack in EndFallBack;
     /// Checks that this kernel is running.
     pin_kernel::KernelRuns in KernelRuns;
     /// Finishes configuring half-configured packages.

@@ -3,7 +3,7 @@ use vgpu_manifest::inventory::Name;
 use vgpu_manifest::platform::KernelRelease;
 
 use super::{Goal, StepError};
-use crate::act::{Journal, PinMeans, boot_once, pin};
+use crate::act::{Journal, PinMeans, boot_once, pin, unpin};
 use crate::component::Component;
 use crate::facts::kernels;
 use crate::host::Look;
@@ -71,8 +71,8 @@ impl Goal for BootOnce {
 
     fn why(&self) -> String {
         "According to the bundle's catalog, the driver works with this kernel, but not with the \
-         running one. It is pinned only after the host has booted it; if it does not boot, the \
-         host keeps its default kernel."
+         running one. It becomes the default only after the host has booted it; if it does not \
+         boot, the host keeps its default kernel."
             .to_owned()
     }
 
@@ -88,6 +88,72 @@ impl Goal for BootOnce {
 
     fn takes_commands(&self) -> bool {
         true
+    }
+
+    fn component(&self) -> Component {
+        Component::KernelPin
+    }
+}
+
+/// Keeps the running kernel as the default, although the bundle installs a newer one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct FallBack {
+    /// The running kernel.
+    pub(crate) kernel: KernelRelease,
+    /// The kernel that becomes the default once it has booted.
+    pub(crate) until: KernelRelease,
+}
+
+impl Goal for FallBack {
+    fn summary(&self) -> String {
+        let [kernel, until] = [&self.kernel, &self.until].map(KernelRelease::as_str);
+        format!("keep kernel {kernel} as the default until {until} has booted")
+    }
+
+    fn why(&self) -> String {
+        "The bundle installs a newer kernel, which would boot from now on. If it does not boot, the \
+         host falls back to the running one."
+            .to_owned()
+    }
+
+    fn is_true(&self, look: &dyn Look) -> Result<bool, StepError> {
+        let runs = kernels(look).running.as_ref() == Some(&self.until);
+        Ok(runs || PinMeans::Tool.hold(look, &self.kernel)?)
+    }
+
+    fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
+        Ok(pin(journal, &self.kernel, &PinMeans::Tool)?)
+    }
+
+    fn component(&self) -> Component {
+        Component::KernelPin
+    }
+}
+
+/// Lets the newest kernel be the default again, because it has booted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct EndFallBack {
+    /// The kernel that was kept as the default.
+    pub(crate) kernel: KernelRelease,
+}
+
+impl Goal for EndFallBack {
+    fn summary(&self) -> String {
+        "boot the newest kernel by default again".to_owned()
+    }
+
+    fn why(&self) -> String {
+        format!("The bundle's kernel has booted, so {} need not be kept.", self.kernel.as_str())
+    }
+
+    fn is_true(&self, look: &dyn Look) -> Result<bool, StepError> {
+        Ok(!PinMeans::Tool.hold(look, &self.kernel)?)
+    }
+
+    fn make_true(&self, journal: &mut Journal<'_>) -> Result<(), StepError> {
+        Ok(unpin(journal)?)
     }
 
     fn component(&self) -> Component {

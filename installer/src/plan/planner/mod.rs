@@ -1,11 +1,13 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use vgpu_manifest::driver::DriverKind;
-use vgpu_manifest::inventory::{Inventory, Leftover};
+use vgpu_manifest::inventory::{Inventory, Leftover, Package};
 use vgpu_manifest::platform::{BootLoader, CpuVendor, KernelSeries, SecureBoot};
 use vgpu_manifest::ui::{Exit, Explain};
-use vgpu_manifest::{Iommu, ItemName, KernelWord, Kind, Manifest, ModuleName, ParseTextError};
+use vgpu_manifest::{
+    Iommu, ItemName, KernelWord, Kind, Manifest, ModuleName, ParseTextError, WantedFile,
+};
 
 mod driver;
 mod guests;
@@ -23,11 +25,10 @@ use crate::host::Content;
 use crate::kernel::choice::Course;
 use crate::license::Service;
 use crate::license::guest::Guests;
-use crate::state;
 use crate::step::{
-    BootOnce, ClearLeftovers, HandToGuests, HeldForGuests, InstallSelf, InstallUnit,
-    KernelCommandLine, KernelRuns, KeyEnrolled, LoadModules, MakeSigningKey, ModprobeOptions,
-    PinKernel, PlaceItem, RequestEnrollment, ServeLicenses, Step, UnitDropIn,
+    BootOnce, ClearLeftovers, EndFallBack, FallBack, HandToGuests, HeldForGuests, InstallSelf,
+    InstallUnit, KernelCommandLine, KernelRuns, KeyEnrolled, LoadModules, MakeSigningKey,
+    ModprobeOptions, PinKernel, PlaceItem, RequestEnrollment, ServeLicenses, Step, UnitDropIn,
 };
 
 /// The choices of the operator, and the state of the program itself.
@@ -145,6 +146,19 @@ pub(crate) fn plan_with(
     later.extend(
         around.course.wait_for.clone().map(|kernel| Step::KernelRuns(KernelRuns { kernel })),
     );
+    let has_tool = |package: &Package| {
+        ["proxmox-kernel-helper", "pve-kernel-helper"].contains(&package.name.as_str())
+    };
+    if let Some((kernel, trial)) =
+        around.course.fallback.clone().zip(around.course.wait_for.clone())
+        && facts.packages.iter().any(has_tool)
+    {
+        let until = trial.clone();
+        steps.push(Step::FallBack(FallBack { kernel: kernel.clone(), until }));
+        let pool = facts.root.pool.as_ref().map(|pool| pool.name.clone());
+        steps.push(Step::BootOnce(BootOnce { kernel: trial, pool }));
+        later.push(Step::EndFallBack(EndFallBack { kernel }));
+    }
     if let Some(kernel) = around.course.hold.clone() {
         let pool = facts.root.pool.as_ref().map(|pool| pool.name.clone());
         let pin = PinKernel { kernel: kernel.clone(), pool: pool.clone() };
@@ -258,44 +272,21 @@ fn content(manifest: &Manifest, name: &ItemName) -> Result<Content, Unsuitable> 
 }
 
 fn files(manifest: &Manifest) -> Result<Vec<Step>, Unsuitable> {
-    let mut taken = BTreeSet::from([InstallSelf::path()]);
-    let mut steps = Vec::new();
-    for file in &manifest.wants.files {
-        let (path, mode) = (&file.path, file.mode);
-        if state::reserves(path) {
-            return Err(Unsuitable::Reason(format!(
-                "the bundle places {path}, which is reserved for vgpu-installer"
-            )));
-        }
-        if !mode.to_string().starts_with('0') {
-            return Err(Unsuitable::Reason(format!(
-                "the bundle places {path} with mode {mode}; set-id and sticky bits are refused"
-            )));
-        }
-        if !taken.insert(path.clone()) {
-            return Err(Unsuitable::Reason(format!("the bundle places {path} twice")));
-        }
-        steps.push(Step::PlaceItem(PlaceItem {
+    let place = |file: &WantedFile| {
+        Ok(Step::PlaceItem(PlaceItem {
             item: file.item.clone(),
             content: content(manifest, &file.item)?,
             path: file.path.clone(),
             mode: file.mode,
             component: Component::Shared,
-        }));
-    }
-    Ok(steps)
+        }))
+    };
+    manifest.wants.files.iter().map(place).collect()
 }
 
 fn units(manifest: &Manifest) -> Result<Vec<Step>, Unsuitable> {
     let mut steps = Vec::new();
     for unit in &manifest.wants.units {
-        let is_template = unit.name.as_str().contains("@.");
-        if is_template && unit.wanted_by.is_some() {
-            return Err(Unsuitable::Reason(format!(
-                "the bundle enables {}, which is a template; name an instance of it",
-                unit.name
-            )));
-        }
         steps.push(Step::InstallUnit(InstallUnit {
             unit: unit.name.clone(),
             item: unit.item.clone(),

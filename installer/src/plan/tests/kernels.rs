@@ -11,7 +11,7 @@ use crate::gpus::GpuChoice;
 use crate::kernel::choice::Course;
 use crate::kernel::pin::{GRUB_BLOCK, PIN, PIN_NEXT};
 use crate::status::resume::{May, Resumption, may, resumption};
-use crate::step::{BootOnce, KernelRuns, PinKernel};
+use crate::step::{BootOnce, EndFallBack, FallBack, KernelRuns, PinKernel};
 
 const OLD: &str = "6.8.12-4-pve";
 
@@ -109,6 +109,72 @@ fn a_kernel_is_held_waited_for_and_let_go() {
     );
 }
 
+/// The newest kernel is the default of its own accord, so the running one is pinned until it has booted.
+#[test]
+fn a_bundled_kernel_that_does_not_boot_leaves_the_running_one_the_default() {
+    let new = "6.17.13-1-pve";
+    let [old_kernel, new_kernel]: [vgpu_manifest::platform::KernelRelease; 2] =
+        [OLD, new].map(|release| release.parse().unwrap());
+    let fallback = FallBack { kernel: old_kernel.clone(), until: new_kernel.clone() };
+    let once = BootOnce { kernel: new_kernel.clone(), pool: None };
+    let plan = Plan::new(
+        vec![Step::FallBack(fallback), Step::BootOnce(once)],
+        vec![
+            Step::KernelRuns(KernelRuns { kernel: new_kernel.clone() }),
+            Step::EndFallBack(EndFallBack { kernel: old_kernel }),
+        ],
+    );
+    let mut before = node();
+    before.place("/proc/sys/kernel/osrelease", OLD);
+    let mut world = World::new(&before);
+    assert_eq!(rehearse(&plan, &world.host).unwrap().plan, plan);
+    assert_eq!(carry_out(&mut world, &plan).unwrap().reboot, Reboot::NeededToContinue);
+    let pins = |world: &World| [PIN, PIN_NEXT].map(|path| world.host.text_of(path));
+    assert_eq!(pins(&world), [OLD, new].map(|kernel| Some(format!("{kernel}\n"))));
+    assert_eq!(kernels(&world.host).next_boot().unwrap().as_str(), new);
+
+    let tx = |world: &World| world.log.transactions().unwrap().pop().unwrap();
+    let boot = |world: &mut World, name: &str, runs: &str| {
+        clean_up(&mut world.host);
+        world.host.place("/proc/sys/kernel/random/boot_id", name);
+        world.host.place("/proc/sys/kernel/osrelease", runs);
+        may(&world.host, &tx(world), &plan, &BootId(name.to_owned())).unwrap()
+    };
+    let mut fallen = world.clone();
+    assert_eq!(boot(&mut fallen, "second", OLD), May::FellBack(new_kernel));
+    assert_eq!(kernels(&fallen.host).next_boot().unwrap().as_str(), OLD, "also after this boot");
+    assert_eq!(fallen.revert().unwrap(), []);
+    assert_eq!(fallen.host.picture(&["/proc"]), before.picture(&["/proc"]));
+
+    assert_eq!(boot(&mut world, "second", new), May::Go);
+    let origin = Origin { boot: BootId("second".to_owned()), ..origin() };
+    let done = apply(&mut world.host, &mut world.log, &origin, &plan, &mut |_| {}).unwrap();
+    assert_eq!(done.reboot, Reboot::NotNeeded);
+    assert_eq!(pins(&world), [None, None]);
+    let is_true = |step: &Step| step.check(&world.host).unwrap() == Status::Done;
+    assert!(plan.steps().all(is_true), "a second apply changes nothing");
+    assert_eq!(world.revert().unwrap(), []);
+    assert_eq!(world.host.picture(&["/proc"]), before.picture(&["/proc"]));
+}
+
+#[test]
+fn a_host_falls_back_only_with_the_tool_of_proxmox() {
+    let [old, new] = [OLD, "6.17.13-1-pve"].map(|release| Some(release.parse().unwrap()));
+    let course = Course { fallback: old, wait_for: new, ..Course::default() };
+    let lines =
+        |package: &str| made_with(&around(course.clone()), package, PackageState::Installed);
+    let (now, later) = lines("proxmox-kernel-helper");
+    let kept = format!("keep kernel {OLD} as the default until 6.17.13-1-pve has booted");
+    let at = now.iter().position(|line| *line == kept).unwrap();
+    assert_eq!(now[at + 1], "boot kernel 6.17.13-1-pve once");
+    assert_eq!(
+        later[..2],
+        ["check that kernel 6.17.13-1-pve is running", "boot the newest kernel by default again"]
+    );
+    let (now, later) = lines("grub-pc");
+    assert!(!now.contains(&kept) && later[0] == "check that kernel 6.17.13-1-pve is running");
+}
+
 /// `grub-reboot` and `grub-editenv` of GRUB 2.06.
 fn grub_block(host: &mut MemHost, args: &[&str]) -> i32 {
     let line = match args {
@@ -172,9 +238,17 @@ fn no_kernel_is_held_that_could_not_import_the_root_pool() {
 
 /// Returns the plan for a node with a driver, as lines.
 fn made(around: &Surroundings, state: PackageState) -> (Vec<String>, Vec<String>) {
+    made_with(around, "proxmox-kernel-x", state)
+}
+
+fn made_with(
+    around: &Surroundings,
+    package: &str,
+    state: PackageState,
+) -> (Vec<String>, Vec<String>) {
     let mut facts = facts(CpuVendor::Amd, Some(BootLoader::Grub));
-    let package = r#"{"name":"proxmox-kernel-x","arch":"amd64","version":"1"}"#;
-    facts.packages = vec![serde_json::from_str(package).unwrap()];
+    let package = format!(r#"{{"name":"{package}","arch":"amd64","version":"1"}}"#);
+    facts.packages = vec![serde_json::from_str(&package).unwrap()];
     facts.packages[0].state = state;
     let mut manifest = manifest("{}");
     manifest.items.push(item_of("driver.run", Kind::Driver(host_driver())));
@@ -215,7 +289,7 @@ fn kernels_are_held_and_packages_mended_only_where_it_is_asked_for() {
 
     let kernel = Some(OLD.parse().unwrap());
     let build_for = kernel.clone().into_iter().collect();
-    let course = Course { hold: kernel.clone(), wait_for: kernel, build_for, beaten_by: None };
+    let course = Course { hold: kernel.clone(), wait_for: kernel, build_for, ..Course::default() };
     let (now, later) = made(&around(course), PackageState::HalfConfigured);
     assert!(now.contains(&format!("boot kernel {OLD} once")), "{now:?}");
     assert_eq!(later[0], format!("check that kernel {OLD} is running"));
