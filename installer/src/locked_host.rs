@@ -10,8 +10,8 @@ use crate::component::Component;
 use crate::host::real::{Lock, LockError};
 use crate::host::{HostError, Kind, Look, OwnPath, OwnState, RealHost, Work};
 use crate::journal::{
-    BootId, CopyError, Depth, JournalError, Kept, LogError, RevertError, TxId, TxState, Why,
-    recover, remove, revert, revert_all,
+    BootId, CopyError, Depth, JournalError, Kept, LogError, RevertError, SettleError, TxId,
+    TxState, Why, recover, remove, revert, revert_all, stale,
 };
 use crate::kernel_guard::{Guarded, guard};
 use crate::plan::{
@@ -191,8 +191,8 @@ impl JournaledHost {
     }
 
     /// Returns the stale derived state. The host must not reboot while there is any.
-    pub(crate) fn dirty(&self) -> Result<Vec<Derived>, LogError> {
-        Ok(self.log.dirty()?.into_iter().collect())
+    pub(crate) fn dirty(&self) -> Result<Vec<Derived>, SettleError> {
+        Ok(stale(&self.host, &self.log)?.into_iter().collect())
     }
 
     /// Checks whether `tx` has replaced a driver, and whether the old one can be reinstalled.

@@ -47,5 +47,5 @@ pub use crate::types::{
 };
 pub use crate::wants::{
     DropInName, GuestTool, Iommu, KernelWord, ModprobeLine, ModuleName, PackageWants,
-    RepositoryStyle, UnitName, WantedDropIn, WantedFile, WantedUnit, Wants,
+    RepositoryStyle, UnitName, WantedDropIn, WantedFile, WantedUnit, Wants, WantsError,
 };

@@ -12,7 +12,7 @@ use crate::printable;
 use crate::types::object::{object, objects, some_object};
 use crate::types::{NameCollision, POLICIES, check_distinct};
 use crate::verdict::Purpose;
-use crate::wants::TooMany;
+use crate::wants::WantsError;
 use crate::{BundleName, ItemMode, ItemName, ProgramVersion, Wants};
 
 /// The version of the format that this program writes, and the only one that it reads.
@@ -82,15 +82,12 @@ pub enum ManifestError {
     /// There are more items than the limit.
     #[error("{0} items exceed the limit of a bundle ({MAX_ITEMS})")]
     TooMany(usize),
-    /// It asks for too much of one kind.
+    /// It asks for what no host accepts.
     #[error(transparent)]
-    Counts(#[from] TooMany),
+    Wants(#[from] WantsError),
     /// It refers to a missing item.
     #[error("the manifest places item `{0}` on the host, but does not have it")]
     Missing(ItemName),
-    /// Two files, units or drop-ins have the same path on the host.
-    #[error("two items are placed at {}", printable(.0))]
-    PathTwice(String),
     /// An item depends on a missing one.
     #[error("item `{item}` depends on the {kind} `{of}`, which the manifest does not have")]
     Lacks {
@@ -199,10 +196,10 @@ impl Manifest {
         if self.items.len() > MAX_ITEMS {
             return Err(ManifestError::TooMany(self.items.len()));
         }
-        self.wants.check_counts()?;
+        self.wants.check()?;
         if self.archives.len() > MAX_ARCHIVES {
             let (what, count) = ("archives of packages", self.archives.len());
-            return Err(TooMany { what, count, limit: MAX_ARCHIVES }.into());
+            return Err(WantsError::TooMany { what, count, limit: MAX_ARCHIVES }.into());
         }
         if self.created > MAX_ITEM {
             return Err(ManifestError::Created(self.created));
@@ -224,12 +221,8 @@ impl Manifest {
             return Err(ManifestError::Policies(item.name().clone()));
         }
         let names: BTreeSet<&ItemName> = self.items.iter().map(Item::name).collect();
-        if let Some(missing) = self.wants.items().find(|name| !names.contains(name)) {
-            return Err(ManifestError::Missing(missing.clone()));
-        }
-        let mut taken = BTreeSet::new();
-        match self.wants.paths().find(|path| !taken.insert(path.clone())) {
-            Some(path) => Err(ManifestError::PathTwice(path)),
+        match self.wants.items().find(|name| !names.contains(name)) {
+            Some(missing) => Err(ManifestError::Missing(missing.clone())),
             None => Ok(()),
         }
     }

@@ -7,14 +7,15 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::inventory::PackageName;
-use crate::limits::{
-    MAX_ITEMS, MAX_KERNEL_LINE, MAX_KERNEL_WORDS, MAX_MODULES, MAX_OVERRIDES, MAX_UNITS,
-};
 use crate::profile::{ProfileOverrides, UnlockConfig};
 use crate::text;
 use crate::types::object::{object, objects};
 use crate::types::text::is_word;
 use crate::{HostPath, ItemName, Mode};
+
+mod check;
+
+pub use check::WantsError;
 
 /// The desired configuration of a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,33 +66,8 @@ pub struct Wants {
 }
 
 impl Wants {
-    /// Checks that there are not so many wants that a plan would take minutes.
-    pub fn check_counts(&self) -> Result<(), TooMany> {
-        let Self { kernel_words, modules, modprobe, packages, overrides, .. } = self;
-        let length = kernel_words.iter().map(|word| word.as_str().len() + 1).sum();
-        let install = packages.install.as_ref().map_or(0, Vec::len);
-        let overrides = overrides.profile.len() + overrides.mdev.len() + overrides.vm.len();
-        for (what, count, limit) in [
-            ("kernel parameters", kernel_words.len(), MAX_KERNEL_WORDS),
-            ("bytes of kernel parameters", length, MAX_KERNEL_LINE),
-            ("kernel modules", modules.len(), MAX_MODULES),
-            ("lines for modprobe", modprobe.len(), MAX_MODULES),
-            ("packages to install", install, MAX_ITEMS),
-            ("overrides of vGPU types", overrides, MAX_OVERRIDES),
-            ("files", self.files.len(), MAX_ITEMS),
-            ("units", self.units.len(), MAX_UNITS),
-            ("drop-ins", self.drop_ins.len(), MAX_UNITS),
-            ("guest tools", self.guest_tools.len(), MAX_UNITS),
-        ] {
-            if count > limit {
-                return Err(TooMany { what, count, limit });
-            }
-        }
-        Ok(())
-    }
-
     /// Returns the paths that files, units and drop-ins take, in this order.
-    pub fn paths(&self) -> impl Iterator<Item = String> {
+    fn paths(&self) -> impl Iterator<Item = String> {
         let files = self.files.iter().map(|file| file.path.to_string());
         let units = self.units.iter().map(|unit| format!("/etc/systemd/system/{}", unit.name));
         let drop_ins = self.drop_ins.iter();
@@ -107,15 +83,6 @@ impl Wants {
         let tools = self.guest_tools.iter().map(|tool| &tool.item);
         files.chain(units).chain(drop_ins).chain(tools)
     }
-}
-
-/// A bundle asks for more of one kind than the limit.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{count} {what} exceed the limit of a bundle ({limit})")]
-pub struct TooMany {
-    pub(crate) what: &'static str,
-    pub(crate) count: usize,
-    pub(crate) limit: usize,
 }
 
 /// The desired Debian packages from the bundle.
@@ -310,21 +277,6 @@ mod tests {
         for text in bad {
             assert!(text.parse::<T>().is_err(), "{text:?}");
         }
-    }
-
-    #[test]
-    fn counts_have_limits() {
-        let words = |count| {
-            let words: Vec<_> = (0..count).map(|n| format!("a{n}")).collect();
-            serde_json::from_value::<Wants>(serde_json::json!({ "kernel-words": words })).unwrap()
-        };
-        assert_eq!(words(MAX_KERNEL_WORDS).check_counts(), Ok(()));
-        let error = words(MAX_KERNEL_WORDS + 1).check_counts().unwrap_err();
-        assert_eq!(error.to_string(), "129 kernel parameters exceed the limit of a bundle (128)");
-        let long = vec!["a".repeat(200); 6];
-        let wants = serde_json::json!({ "kernel-words": long });
-        let error = serde_json::from_value::<Wants>(wants).unwrap().check_counts().unwrap_err();
-        assert_eq!(error.what, "bytes of kernel parameters");
     }
 
     #[test]

@@ -368,9 +368,10 @@ fn the_host_driver_of_ai_enterprise_is_taken_bare_renamed_and_from_its_archive()
             enterprise.write(&path).unwrap();
         }
         let said = expect(scratch.bundler(&["lock"]), 0);
-        assert!(said.err.contains("is the host driver of NVIDIA AI Enterprise"), "{}", said.err);
+        assert!(said.err.contains(", of NVIDIA AI Enterprise"), "{}", said.err);
         let driver = &records(&folder, "driver")[0];
         assert_eq!((&driver["version"], &driver["kind"]), (&VERSION.into(), &"host".into()));
+        assert_eq!(driver["variant"].as_str(), Some("ai-enterprise"));
     }
 }
 

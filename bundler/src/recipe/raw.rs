@@ -258,7 +258,7 @@ fn check_host(
 ) -> Result<Wants, Fault> {
     let Some(host) = host else { return Ok(Wants::default()) };
     let names: BTreeSet<&ItemName> = entries.iter().map(|entry| &entry.name).collect();
-    if let Err(error) = host.get_ref().wants().check_counts() {
+    if let Err(error) = host.get_ref().wants().check() {
         return Err(Fault { span: host.span(), what: format!("`[host]`: {error}") });
     }
     let missing = host.get_ref().wants().items().find(|name| !names.contains(name)).cloned();

@@ -102,19 +102,27 @@ fn effect(line: &str, gpus: &[&Gpu]) -> Effect {
             let ids = rest.iter().find_map(|word| word.strip_prefix("ids="));
             ids.map_or(Effect::Belongs, |ids| by_ids(ids.trim_matches(['"', '\'']), gpus))
         }
-        "softdep" if matches!(rest, ["pre:", "vfio-pci" | "vfio_pci" | "vfio"]) => {
-            if is_driver {
-                all(LeftoverKind::VfioSoftdep)
-            } else {
-                Effect::Belongs
+        "softdep" if loads_vfio_first(rest) => match rest.len() {
+            2 if is_driver => all(LeftoverKind::VfioSoftdep),
+            2 => Effect::Belongs,
+            _ if NEEDED.contains(&module.as_str()) => {
+                Effect::TakesAmongOthers(LeftoverKind::VfioSoftdep, Vec::new())
             }
-        }
+            _ => Effect::Other,
+        },
         "blacklist" if is_driver => all(LeftoverKind::NvidiaBlacklist),
         "install" if is_driver && rest.first().is_some_and(|program| is_nothing(program)) => {
             all(LeftoverKind::NvidiaInstall)
         }
         _ => Effect::Other,
     }
+}
+
+/// Checks whether a soft dependency, `pre: a b post: c`, loads a module of VFIO first.
+fn loads_vfio_first(rest: &[&str]) -> bool {
+    let after = rest.iter().skip_while(|word| **word != "pre:");
+    let mut before = after.take_while(|word| **word != "post:");
+    before.any(|word| matches!(word.replace('-', "_").as_str(), "vfio_pci" | "vfio"))
 }
 
 /// Checks for the programs that only end.

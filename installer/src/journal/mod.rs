@@ -31,7 +31,7 @@ pub(crate) use self::revert::{RevertError, Reverting, remove, revert, revert_all
 pub(crate) use self::run::recover;
 pub(crate) use self::run::run_transient;
 pub(crate) use self::scope::{Scope, Snapshot};
-pub(crate) use self::settle::{SettleError, Settling, settle};
+pub(crate) use self::settle::{SettleError, Settling, settle, stale};
 
 use std::fmt;
 use std::io;

@@ -1,5 +1,7 @@
+use std::collections::BTreeSet;
+
 use super::{Acts, Log, LogError};
-use crate::host::{Command, Door, Host, HostError, OwnState};
+use crate::host::{Command, Door, Host, HostError, Look, OwnState};
 use crate::settle::{Derived, Rebuild, rebuilds, warnings};
 use crate::state;
 
@@ -32,6 +34,18 @@ pub(crate) enum Settling<'a> {
     Warning(&'a str),
 }
 
+/// Returns the stale derived state, including what a held trigger of dpkg has left.
+pub(crate) fn stale<A: Acts>(
+    look: &dyn Look,
+    log: &Log<A>,
+) -> Result<BTreeSet<Derived>, SettleError> {
+    let mut stale = log.dirty()?;
+    if look.stat(&state::initramfs_due())?.is_some() {
+        stale.insert(Derived::Initramfs);
+    }
+    Ok(stale)
+}
+
 /// Rebuilds all stale derived state, and reports each rebuild to `each` before it begins.
 ///
 /// A failure does not prevent the other rebuilds.
@@ -40,11 +54,7 @@ pub(crate) fn settle<A: Acts>(
     log: &mut Log<A>,
     each: &mut dyn FnMut(Settling<'_>),
 ) -> Result<(), SettleError> {
-    let mut stale = log.dirty()?;
-    let due = state::initramfs_due();
-    if host.stat(&due)?.is_some() {
-        stale.insert(Derived::Initramfs);
-    }
+    let stale = stale(host, log)?;
     let mut failures = Vec::new();
     for Rebuild { of, commands } in rebuilds(&stale, host)? {
         if let Err(stopped) = host.may_continue() {
@@ -65,7 +75,7 @@ pub(crate) fn settle<A: Acts>(
         return Err(SettleError::Rebuild(failures));
     }
     if stale.contains(&Derived::Initramfs) {
-        OwnState::of(host).remove(&due)?;
+        OwnState::of(host).remove(&state::initramfs_due())?;
     }
     Ok(())
 }

@@ -39,7 +39,7 @@ fn line(major: u8, root: GuestRoot) -> String {
 
 #[cfg(test)]
 mod tests {
-    use vgpu_manifest::driver::{DriverKind, DriverRecord};
+    use vgpu_manifest::driver::{DriverKind, DriverRecord, Variant};
 
     use super::*;
     use crate::plan::tests::planner::item_of;
@@ -55,6 +55,7 @@ mod tests {
             let driver = DriverRecord {
                 version: version.parse().unwrap(),
                 kind: DriverKind::Guest,
+                variant: Variant::Original,
                 config: None,
                 gpus: Vec::new(),
                 archive: None,

@@ -99,7 +99,7 @@ mod tests {
     use super::*;
     use crate::Digest;
     use crate::catalog::Rule;
-    use crate::driver::PatchRecord;
+    use crate::driver::{PatchRecord, Variant};
     use crate::headers::VfioOption;
     use crate::verdict::{Export, Targets};
 
@@ -109,6 +109,7 @@ mod tests {
         DriverRecord {
             version: version.parse().unwrap(),
             kind: DriverKind::Host,
+            variant: Variant::Original,
             config: Some(Digest::of(b"config")),
             gpus: gpus.iter().copied().map(DeviceId).collect(),
             archive: None,

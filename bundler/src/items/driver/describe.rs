@@ -14,7 +14,7 @@ pub(crate) fn lines<'k>(
 ) -> Vec<String> {
     let mut lines = Vec::new();
     for (item, record) in items.clone().filter_map(|(item, kind)| Some((item, kind.driver()?))) {
-        let DriverRecord { kind, gpus, archive, .. } = record;
+        let DriverRecord { kind, variant, gpus, archive, .. } = record;
         let supports = match gpus.len() {
             0 => String::new(),
             count => format!(", supports {count} GPUs natively"),
@@ -22,7 +22,11 @@ pub(crate) fn lines<'k>(
         let from = archive.as_ref().map_or_else(String::new, |archive| {
             format!(", from `{}` in {}", archive.member, short(archive.sha256))
         });
-        lines.push(format!("{item}: {kind} driver {}{supports}{from}", version(record)));
+        lines.push(format!(
+            "{item}: {kind} driver {}{}{supports}{from}",
+            version(record),
+            variant.note()
+        ));
         let patches = items.clone().filter_map(|(name, kind)| Some((name, kind.patch_of(item)?)));
         for (name, patch) in patches {
             lines.push(format!("  patched by {name}"));

@@ -3,7 +3,7 @@ use std::io::{self, BufRead, Read};
 
 use anyhow::{Context as _, anyhow, bail};
 use vgpu_manifest::catalog::{DriverVersion, Md5};
-use vgpu_manifest::driver::DriverKind;
+use vgpu_manifest::driver::{DriverKind, Variant};
 
 use super::{Truncated, UNREADABLE};
 
@@ -204,18 +204,6 @@ pub(super) fn read(file: &mut dyn Read, buf: &mut [u8]) -> io::Result<usize> {
             result => return result,
         }
     }
-}
-
-/// The author of a package: NVIDIA, or a third party that patched it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Variant {
-    /// The header has the suffix of an original.
-    Original,
-    /// The header has the suffix of the original of NVIDIA AI Enterprise, whose customers have a
-    /// host driver of their own.
-    Enterprise,
-    /// The header has the suffix of a patched package.
-    Custom,
 }
 
 /// Returns the driver kind of a folder name: `NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm`.

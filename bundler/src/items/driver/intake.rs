@@ -2,12 +2,13 @@ use std::fs::File;
 
 use anyhow::{Context as _, bail};
 use vgpu_manifest::catalog::{Catalog, DriverVersion, Md5, NameOf};
-use vgpu_manifest::driver::{ArchiveMember, DriverKind, DriverRecord, PackageFile, PatchRecord};
+use vgpu_manifest::driver::{
+    ArchiveMember, DriverKind, DriverRecord, PackageFile, PatchRecord, Variant,
+};
 use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Digest, ItemName, Kind};
 
 use super::config::NO_CONFIG;
-use super::header::Variant;
 use super::walk::Proof;
 use super::{
     Examined, Known, Package, Portal, check_windows, config_again, is_zip, patches, unusable,
@@ -197,16 +198,7 @@ impl Intake<'_> {
         let transfer = self.sources.fetcher.ui.transfer("examine", item.as_str());
         let package = Package::open(file).with_context(|| self.unusable())?;
         package.expect(self.kind).with_context(|| self.unusable())?;
-        let ui = self.sources.fetcher.ui;
-        match package.variant() {
-            Variant::Original => {}
-            Variant::Enterprise => {
-                ui.note(format_args!("item `{item}` is the host driver of NVIDIA AI Enterprise"));
-            }
-            Variant::Custom => {
-                ui.note(format_args!("item `{item}` is not NVIDIA's original: it is patched"));
-            }
-        }
+        let variant = package.variant();
         let version = package.version().clone();
         self.check_names(&version, archive.as_ref())?;
         let known = self.published_md5(&package);
@@ -221,7 +213,7 @@ impl Intake<'_> {
         let kept = config.as_ref().map(|config| keep(self.sources, &config.bytes));
         let config = kept.transpose().with_context(|| self.unusable())?;
         let (kind, package) = (self.kind, None);
-        Ok((DriverRecord { version, kind, config, gpus, archive, package }, proofs))
+        Ok((DriverRecord { version, kind, variant, config, gpus, archive, package }, proofs))
     }
 
     /// Checks that no name of the driver states another version than its header.
@@ -274,8 +266,9 @@ impl Intake<'_> {
             "the file name has no driver version; keep the NVIDIA name, `539.19_grid_win10_…_64bit_….exe`",
         );
         let version = version.with_context(|| self.unusable())?;
-        let (kind, config, gpus, package) = (self.kind, None, Vec::new(), None);
-        Ok(DriverRecord { version, kind, config, gpus, archive, package })
+        let (kind, variant) = (self.kind, Variant::Original);
+        let (config, gpus, package) = (None, Vec::new(), None);
+        Ok(DriverRecord { version, kind, variant, config, gpus, archive, package })
     }
 
     /// Returns the MD5 in the catalog for a host driver, unless the recipe has a digest.

@@ -4,7 +4,7 @@ use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
 use anyhow::{Context as _, bail};
 use vgpu_manifest::PIECE;
 use vgpu_manifest::catalog::{DriverVersion, Md5};
-use vgpu_manifest::driver::{DriverKind, VgpuConfig};
+use vgpu_manifest::driver::{DriverKind, Variant, VgpuConfig};
 use vgpu_manifest::patch::Patch;
 
 use super::header::{Header, answer_of_server, not_a_driver};
@@ -12,7 +12,6 @@ use super::payload::{MAX_UNPACKED, Payload};
 use super::sums::sums;
 use super::walk::{Proof, Walked, walk};
 use super::{Truncated, UNREADABLE, vgpu_config};
-use crate::items::driver::header::Variant;
 
 /// A `.run` file with a parsed header.
 #[derive(Debug)]

@@ -67,7 +67,11 @@ fn lines_that_keep_the_driver_from_loading_are_named() {
         let among = found(&[(CONF, &format!("blacklist nouveau\n{line}\n"))]);
         assert_eq!(among, [format!("{kind}: `{line}` in {CONF}, line 2, among others")]);
     }
+    let among = "softdep nvidia pre: i2c_core vfio-pci post: nvidia-uvm";
+    let expected = format!("vfio-softdep: `{among}` in {CONF}, line 1, among others");
+    assert_eq!(found(&[(CONF, among)]), [expected]);
     for harmless in [
+        "softdep nvidia pre: i2c_core post: vfio-pci",
         "# blacklist nvidia",
         "blacklist nvidiafb",
         "blacklist nvidia_drm",

@@ -103,3 +103,68 @@ fn glibc(facts: &Inventory) -> Option<GlibcVersion> {
     let package = facts.packages.iter().find(|package| package.name.as_str() == "libc6")?;
     package.version.as_str().split(['-', '+']).next()?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use vgpu_manifest::platform::{BootLoader, CpuVendor};
+    use vgpu_manifest::unlock::LibraryRecord;
+    use vgpu_manifest::verdict::Config;
+
+    use super::*;
+    use crate::gpus::vgpu::UnlockNeed;
+    use crate::plan::tests::planner::{facts, item_of, manifest};
+
+    const NEEDS_UNLOCK: Option<UnlockNeed> =
+        Some(UnlockNeed { library: None, config: Config::Own });
+
+    fn vgpu(unlock: Option<UnlockNeed>) -> Vgpu {
+        let native = unlock.is_none();
+        let (driver, args, gpus) = ("535.230.02".parse().unwrap(), Vec::new(), BTreeSet::new());
+        Vgpu { driver, args, unlock, native, gpus }
+    }
+
+    /// Returns the placed texts, by path.
+    fn texts(wants: &str, unlock: Option<UnlockNeed>) -> Result<Vec<(String, String)>, Unsuitable> {
+        let mut manifest = manifest(wants);
+        let source = r#"{"commit": "COMMIT", "tree": {"unpacked": 1, "window-log": 22}}"#
+            .replace("COMMIT", &"71ec870".repeat(6)[..40]);
+        let source = serde_json::from_str(&source).unwrap();
+        let library = LibraryRecord {
+            source: "unlock.tar.zst".parse().unwrap(),
+            glibc: GlibcVersion::new(2, 31),
+        };
+        manifest.items.push(item_of("unlock.tar.zst", Kind::UnlockSource(source)));
+        manifest.items.push(item_of("unlock.so", Kind::UnlockLibrary(library)));
+        let facts = facts(CpuVendor::Amd, Some(BootLoader::Grub));
+        let steps = steps(&manifest, &facts, &vgpu(unlock))?;
+        let placed = steps.into_iter().filter_map(|step| match step {
+            Step::PlaceFile(it) => Some((it.path.to_string(), it.text)),
+            _ => None,
+        });
+        Ok(placed.collect())
+    }
+
+    #[test]
+    fn the_keys_of_the_recipe_reach_the_library() {
+        let wants = r#"{"unlock": {"unlock_migration": true, "pci_info_map":
+            {"0x2204": {"device_id": 7728, "sub_system_id": 4810}}}}"#;
+        let keys = "unlock_migration = true\n\n[pci_info_map.\"0x2204\"]\ndevice_id = 0x1e30\n\
+                    sub_system_id = 0x12ca\n";
+        for (unlock, word) in [(NEEDS_UNLOCK, "true"), (None, "false")] {
+            let texts = texts(wants, unlock).unwrap();
+            let config = texts.iter().find(|(path, _)| path == "/etc/vgpu_unlock/config.toml");
+            assert_eq!(config.unwrap().1, format!("unlock = {word}\n{keys}"));
+            let [library, _] = ["nvidia-vgpud", "nvidia-vgpu-mgr"].map(|daemon| {
+                let path = format!("/etc/systemd/system/{daemon}.service.d/vgpu-offline.conf");
+                texts.iter().find(|(it, _)| *it == path).unwrap().1.clone()
+            });
+            assert_eq!(library, format!("[Service]\nEnvironment=LD_PRELOAD={LIBRARY}\n"));
+        }
+        assert!(
+            texts("{}", None).unwrap().is_empty(),
+            "a native GPU without keys needs no library"
+        );
+    }
+}

@@ -26,7 +26,7 @@ use crate::step::{
     PlaceItem, UnitDropIn,
 };
 
-use vgpu_manifest::driver::{DriverKind, DriverRecord};
+use vgpu_manifest::driver::{DriverKind, DriverRecord, Variant};
 use vgpu_manifest::platform::BootLoader;
 
 const PROGRAM: &str = "the program\n";
@@ -38,6 +38,7 @@ pub(crate) fn host_driver() -> DriverRecord {
     DriverRecord {
         version: "535.230.02".parse().unwrap(),
         kind: DriverKind::Host,
+        variant: Variant::Original,
         config: None,
         gpus: Vec::new(),
         archive: None,

@@ -190,22 +190,3 @@ fn the_words_for_the_kernel_depend_on_cpu_and_boot_loader() {
     assert!(last(&other).unwrap_err().contains("neither from Intel nor from AMD"));
     assert_eq!(made("{}", &other).unwrap().len(), 1, "without words no loader is needed");
 }
-
-#[test]
-fn what_no_bundle_may_ask_for_is_refused() {
-    for (wants, reason) in [
-        (r#"{"file": [{"item": "a", "path": "/var/lib/vgpu-offline/journal.db"}]}"#, "reserved"),
-        (r#"{"file": [{"item": "a", "path": "/etc/vgpu-offline/policy.toml"}]}"#, "reserved"),
-        (r#"{"file": [{"item": "a", "path": "/usr/local/sbin/vgpu-installer"}]}"#, "twice"),
-        (r#"{"file": [{"item": "a", "path": "/x"}, {"item": "b", "path": "/x"}]}"#, "twice"),
-        (r#"{"file": [{"item": "a", "path": "/x", "mode": "4755"}]}"#, "set-id"),
-        (r#"{"file": [{"item": "c", "path": "/x"}]}"#, "does not have"),
-        (
-            r#"{"unit": [{"name": "v@.service", "item": "a", "wanted-by": "multi-user.target"}]}"#,
-            "template",
-        ),
-    ] {
-        let error = made(wants, &facts(CpuVendor::Amd, Some(BootLoader::Grub))).unwrap_err();
-        assert!(error.contains(reason), "{error}");
-    }
-}

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::act::tests::packages::{bytes, file};
-use crate::journal::Settling;
+use crate::journal::{Settling, stale};
 use crate::kernel::pin::{ESPS, PIN, PIN_NEXT};
 use crate::step::{InstallPackages, PinKernel};
 use vgpu_manifest::package::PackageReason;
@@ -87,6 +87,7 @@ fn a_held_trigger_is_made_up_for_also_where_nothing_else_is_stale() {
 
     // The mark outlives a power cut before the end of the phase.
     world.host.place(due.as_path().as_str(), "");
+    assert_eq!(stale(&world.host, &world.log).unwrap(), [Derived::Initramfs].into());
     world.host.rebuilt.clear();
     carry_out(&mut world, &plan).unwrap();
     assert_eq!(world.host.rebuilt, ["update-initramfs"]);

@@ -8,7 +8,7 @@ use crate::act::{Change, Entry, Log, Transaction};
 use crate::component::Component;
 use crate::host::real::{FileMemory, Holder};
 use crate::host::{HostError, Look, Node, RealHost};
-use crate::journal::{BootId, Kept, TxState};
+use crate::journal::{BootId, Kept, TxState, stale};
 use crate::plan::Plan;
 use crate::settle::Derived;
 use crate::state;
@@ -205,7 +205,7 @@ pub(crate) fn inspect(
     let mut open = log.transactions()?;
     let kept = open.last().map(|tx| tx.kept.clone()).unwrap_or_default();
     open.retain(|tx| tx.state != TxState::Reverted);
-    let stale = log.dirty()?.into_iter().collect();
+    let stale = stale(host, log)?.into_iter().collect();
     let Some(last) = open.pop() else {
         return Ok(Standpoint { stale, kept, ..Standpoint::default() });
     };

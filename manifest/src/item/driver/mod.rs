@@ -30,6 +30,20 @@ words! {
     }
 }
 
+words! {
+    /// The author of a driver package, and whose customers get it.
+    #[derive(Default)]
+    Variant, "a variant of a driver", {
+        /// NVIDIA's package for NVIDIA vGPU.
+        #[default]
+        Original = "original",
+        /// NVIDIA's package for NVIDIA AI Enterprise, whose customers have a host driver of their own.
+        Enterprise = "ai-enterprise",
+        /// A package that a third party has patched.
+        Custom = "custom",
+    }
+}
+
 /// The record of a driver in a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -38,6 +52,9 @@ pub struct DriverRecord {
     pub version: DriverVersion,
     /// The system that runs it.
     pub kind: DriverKind,
+    /// The author of the package, by its header.
+    #[serde(default, skip_serializing_if = "Variant::is_original")]
+    pub variant: Variant,
     /// The SHA-256 of the `vgpuConfig.xml` in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<Digest>,
@@ -50,6 +67,24 @@ pub struct DriverRecord {
     /// The driver package that contained the item, if the item is only a part of it.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_object")]
     pub package: Option<PackageFile>,
+}
+
+impl Variant {
+    /// Checks whether this is NVIDIA's package for NVIDIA vGPU, which a record does not state.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_original(&self) -> bool {
+        *self == Self::Original
+    }
+
+    /// Returns the words that follow a driver's version in a text for people.
+    #[must_use]
+    pub const fn note(self) -> &'static str {
+        match self {
+            Self::Original => "",
+            Self::Enterprise => ", of NVIDIA AI Enterprise",
+            Self::Custom => ", patched by a third party",
+        }
+    }
 }
 
 /// A driver package that is not in the bundle itself.
@@ -120,6 +155,7 @@ mod tests {
         let record = DriverRecord {
             version: "535.230.02".parse().unwrap(),
             kind: DriverKind::Host,
+            variant: Variant::Enterprise,
             config: Some(digest),
             gpus: vec![DeviceId(0x1eb8)],
             archive: Some(ArchiveMember {
@@ -133,6 +169,7 @@ mod tests {
             &record,
             &[
                 ("\"host\"", "\"hosts\""),
+                ("ai-enterprise", "enterprise"),
                 ("Host Drivers", "Host\\nDrivers"),
                 ("1eb8", "0x1eb8"),
                 ("\"size\":7", "\"size\":7,\"more\":1"),

@@ -96,7 +96,7 @@ fn the_examples_in_it_are_right() {
         .flat_map(|line| [line, "\n"])
         .collect();
     let live = live.replacen("max-size", "url = \"https://example.org/\"\nmax-size", 1);
-    let live = live.replace("item = \"files/profiles.toml\"", "item = \"driver/host.run\"");
+    let live = live.replace("item = \"files/site.conf\"", "item = \"driver/host.run\"");
     let live = live.replace("item = \"units/vgpu-sriov.service\"", "item = \"driver/host.run\"");
     let live = live.replace("item = \"units/unlock.conf\"", "item = \"driver/host.run\"");
     let live = live.replace("item = \"guest/tool\"", "item = \"driver/host.run\"");

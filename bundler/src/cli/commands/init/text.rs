@@ -157,8 +157,8 @@ const HOST: &str = "
 
 const PLACES: &str = "
 # [[host.file]]                         # item that is installed as a file
-# item = \"files/profiles.toml\"
-# path = \"/etc/vgpu_unlock/profile_override.toml\"
+# item = \"files/site.conf\"
+# path = \"/etc/modprobe.d/site.conf\"
 # mode = \"0644\"
 
 # [[host.unit]]                         # item that is installed as a systemd unit

@@ -6,10 +6,9 @@ use std::process::{Command, Stdio};
 
 use vgpu_manifest::Digest;
 use vgpu_manifest::catalog::DeviceId;
-use vgpu_manifest::driver::DriverKind;
+use vgpu_manifest::driver::{DriverKind, Variant};
 use vgpu_manifest::patch::Patch;
 
-use super::header::Variant;
 use super::*;
 
 /// Returns whether `tool` is installed; otherwise the test is skipped.
