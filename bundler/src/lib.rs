@@ -9,6 +9,7 @@
 use std::process::ExitCode;
 
 use vgpu_manifest::ui::Exit;
+use vgpu_manifest::ui::help::explain;
 
 mod apt;
 mod assist;
@@ -51,18 +52,13 @@ use crate::ui::{Talk, Ui};
 /// Runs the program with the arguments of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::from_process() {
+    let (cli, format) = match Cli::from_process() {
         Ok(cli) => cli,
-        Err(error) => {
-            // `--help` and `--version` arrive here too, and are no errors.
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
-            let _ = error.print();
-            return exit.into();
-        }
+        Err(error) => return explain(&error).into(),
     };
     let talk = if cli.global.quiet { Talk::Quiet } else { Talk::Normal };
     let ui = Ui::new(talk, cli.global.color);
     let (ui, result) = crate::cli::commands::run(cli, ui);
-    let exit = result.map_or_else(|error| cli::exit::report(&ui, &error), |()| Exit::Done);
+    let exit = result.map_or_else(|error| cli::exit::report(&ui, &error, format), |()| Exit::Done);
     exit.into()
 }

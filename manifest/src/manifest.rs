@@ -82,7 +82,7 @@ pub enum ManifestError {
     /// There are more items than the limit.
     #[error("{0} items exceed the limit of a bundle ({MAX_ITEMS})")]
     TooMany(usize),
-    /// It asks for what no host accepts.
+    /// Its configuration is refused on every host.
     #[error(transparent)]
     Wants(#[from] WantsError),
     /// It refers to a missing item.

@@ -4,9 +4,10 @@ use vgpu_manifest::ui::{Exit, Known, Report, known};
 
 use crate::apt::{AptError, UpstreamError};
 use crate::cache::CacheError;
+use crate::cli::Format;
 use crate::recheck::RecheckError;
 use crate::sbom::CratesError;
-use crate::ui::{NotPrinted, Ui};
+use crate::ui::{NotPrinted, Ui, has_printed_json, print_json};
 
 /// The error types of this program that decide an exit status.
 const TYPES: &[Known] = &[
@@ -23,14 +24,19 @@ pub(crate) fn status(error: &anyhow::Error) -> Exit {
     Report::of(error.as_ref(), TYPES).exit
 }
 
-/// Prints an error and returns the exit status that it causes.
-pub(crate) fn report(ui: &Ui, error: &anyhow::Error) -> Exit {
+/// Prints an error, unless stdout has a document already also as one, and returns the exit status
+/// that it causes.
+pub(crate) fn report(ui: &Ui, error: &anyhow::Error, format: Format) -> Exit {
     // A reader that closes the pipe has read enough.
     if error.downcast_ref().is_some_and(NotPrinted::is_broken_pipe) {
         return Exit::Done;
     }
     let report = Report::of(error.as_ref(), TYPES);
     ui.report(&report);
+    if format == Format::Json && !has_printed_json() {
+        // If stdout is closed, the error cannot be reported to its reader.
+        let _ = print_json(&report.document());
+    }
     report.exit
 }
 
@@ -47,7 +53,7 @@ mod tests {
         let failed: anyhow::Result<()> = Err(anyhow!("no")).exit(Exit::Usage).hint("try again");
         let error = failed.context("cannot do it").hint("ask").unwrap_err();
         let ui = Ui::remembering();
-        assert_eq!(report(&ui, &error), Exit::Usage);
+        assert_eq!(report(&ui, &error, Format::Text), Exit::Usage);
         assert_eq!(ui.lines(), ["error: cannot do it: no", "hint: ask", "hint: try again"]);
     }
 
@@ -59,7 +65,7 @@ mod tests {
             Err(AptError::NoBase { release: "bookworm".parse().unwrap(), why });
         let error = failed.hint("add an archive").unwrap_err();
         let ui = Ui::remembering();
-        report(&ui, &error);
+        report(&ui, &error, Format::Text);
         let [message, reason, hint] = &ui.lines()[..] else { panic!("{:?}", ui.lines()) };
         assert!(message.ends_with(": `a` cannot be installed:"), "{message}");
         assert_eq!(reason, lines[1]);

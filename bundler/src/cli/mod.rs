@@ -93,6 +93,27 @@ pub(crate) enum Command {
     Man(commands::man::Args),
 }
 
+/// The form of the requested output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Text,
+    /// With `--json`: one document, also on failure.
+    Json,
+}
+
+impl Format {
+    /// Determined from the arguments of the command, which is the innermost one.
+    fn of(matches: &clap::ArgMatches) -> Self {
+        if let Some((_, inner)) = matches.subcommand() {
+            return Self::of(inner);
+        }
+        match matches.try_get_one::<bool>("json") {
+            Ok(Some(true)) => Self::Json,
+            _ => Self::Text,
+        }
+    }
+}
+
 /// Returns the command line definition with its examples.
 #[must_use]
 pub fn command() -> clap::Command {
@@ -105,8 +126,10 @@ impl Cli {
     /// # Errors
     ///
     /// A usage error, or the requested help or version.
-    pub(crate) fn from_process() -> Result<Self, clap::Error> {
-        Self::from_arg_matches(&command().try_get_matches()?)
+    pub(crate) fn from_process() -> Result<(Self, Format), clap::Error> {
+        let matches = command().try_get_matches()?;
+        let format = Format::of(&matches);
+        Ok((Self::from_arg_matches(&matches)?, format))
     }
 }
 

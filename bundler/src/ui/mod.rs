@@ -12,6 +12,7 @@ mod transfer;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
@@ -136,8 +137,17 @@ pub(crate) fn print<L: AsRef<str>>(lines: impl IntoIterator<Item = L>) -> Result
     Ok(out.flush()?)
 }
 
+/// Whether the JSON document of this run is printed.
+static PRINTED: AtomicBool = AtomicBool::new(false);
+
+/// Checks whether this run has printed its JSON document: then an error must not print another.
+pub(crate) fn has_printed_json() -> bool {
+    PRINTED.load(Ordering::Relaxed)
+}
+
 /// Prints a value to stdout as JSON.
 pub(crate) fn print_json(value: &impl Serialize) -> Result<(), NotPrinted> {
+    PRINTED.store(true, Ordering::Relaxed);
     let mut out = io::stdout().lock();
     serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from)?;
     writeln!(out)?;

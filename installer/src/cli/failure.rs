@@ -143,7 +143,7 @@ impl<T, E: Into<anyhow::Error>> Advise<T> for Result<T, E> {
 
 /// Explains an error of a run that a signal has stopped: nothing else has to be fixed, and the same
 /// command resumes.
-pub(crate) fn if_stopped(error: anyhow::Error) -> anyhow::Error {
+fn if_stopped(error: anyhow::Error) -> anyhow::Error {
     match received_signal() {
         Some(signal) => stopped(error, signal),
         None => error,
@@ -156,16 +156,20 @@ fn stopped(error: anyhow::Error, signal: Signal) -> anyhow::Error {
     advice.exit(Exit::Interrupted).into()
 }
 
-/// Prints an error with its hints, and returns the exit status that it causes.
-pub(crate) fn print_error(ui: &Ui, error: &anyhow::Error) -> Exit {
+/// Prints the end of a run: an error with its hints, or the document of a change. Returns the exit
+/// status.
+pub(crate) fn conclude(ui: &Ui, result: anyhow::Result<Exit>) -> Exit {
     // A reader that closes the pipe has read enough.
     let broken = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
-    if error.root_cause().downcast_ref().is_some_and(broken) {
-        return Exit::Done;
+    let result = match result {
+        Err(error) if error.root_cause().downcast_ref().is_some_and(broken) => return Exit::Done,
+        result => result.map_err(|error| report(&if_stopped(error))),
+    };
+    if let Err(report) = &result {
+        ui.report(report);
     }
-    let report = report(error);
-    ui.report(&report);
-    report.exit
+    ui.conclude(&result);
+    result.unwrap_or_else(|report| report.exit)
 }
 
 /// Whether nothing has failed, and only a reboot is needed to resume.

@@ -19,15 +19,16 @@ use vgpu_manifest::platform::PciId;
 use vgpu_manifest::shell_word;
 use vgpu_manifest::ui::Color;
 pub(crate) use vgpu_manifest::ui::Exit;
+use vgpu_manifest::ui::help::explain;
 
-pub(crate) use self::failure::{Advise, Refused, if_stopped, only_waits, print_error};
+pub(crate) use self::failure::{Advise, Refused, conclude, only_waits};
 pub use self::manual::MANUAL;
 pub(crate) use self::medium::{Removable, removable};
 pub(crate) use self::target::Target;
 
 use crate::facts::gpus;
 use crate::host::real::deny_network;
-use crate::ui::{Ui, printable};
+use crate::ui::{Format, Ui, printable};
 
 /// Apply signed vGPU bundles to a Proxmox host, offline
 ///
@@ -61,6 +62,9 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     #[arg(value_parser = color(), hide_possible_values = true)]
     color: Color,
+    /// Print one JSON document on stdout, also on failure
+    #[arg(long, global = true)]
+    json: bool,
 }
 
 fn color() -> impl TypedValueParser<Value = Color> {
@@ -105,8 +109,10 @@ enum Command {
     #[command(subcommand)]
     License(commands::license::License),
     /// Enable SR-IOV virtual functions (used by the systemd unit)
+    #[command(hide = true)]
     Sriov(commands::sriov::Sriov),
     /// Keep booting a kernel that has the module (used by hooks)
+    #[command(hide = true)]
     Guard(commands::guard::Guard),
 }
 
@@ -130,7 +136,7 @@ fn run(global: &Global, command: Command) -> Exit {
         ui.also_to(target.host.log());
         command.run(target, &ui)
     };
-    let exit = run().unwrap_or_else(|error| print_error(&ui, &if_stopped(error)));
+    let exit = conclude(&ui, run());
     ui.ends(exit.code());
     exit
 }
@@ -162,14 +168,6 @@ fn of_nvidia(global: &Global) -> Vec<Gpu> {
     let mut gpus = target.map(|target| gpus(&target.host)).unwrap_or_default();
     gpus.retain(|gpu| gpu.id.vendor() == PciId::NVIDIA);
     gpus
-}
-
-/// Prints a usage error, or the requested help or version.
-fn explain(error: &clap::Error) -> Exit {
-    // Help and version are not errors, and go to stdout.
-    let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
-    let _ = error.print();
-    exit
 }
 
 /// Returns the command line definition, for completions and manual pages.
@@ -242,13 +240,14 @@ impl Command {
 impl Global {
     /// Returns the equivalent command-line arguments.
     fn words(&self) -> Vec<String> {
-        let Self { root, chroot, debug, color } = self;
+        let Self { root, chroot, debug, color, json } = self;
         let mut words = Vec::new();
         if root != "/" {
             words.push(format!("--root={root}"));
         }
         words.extend(chroot.then(|| "--chroot".to_owned()));
         words.extend(debug.then(|| "--debug".to_owned()));
+        words.extend(json.then(|| "--json".to_owned()));
         if *color != Color::Auto {
             words.push(format!("--color={}", color.name()));
         }
@@ -257,7 +256,8 @@ impl Global {
 
     #[expect(clippy::disallowed_methods, reason = "the environment is read here, once")]
     fn ui(&self) -> Ui {
-        Ui::new(self.color, std::env::var_os("NO_COLOR").as_deref())
+        let format = if self.json { Format::Json } else { Format::Text };
+        Ui::new(self.color, std::env::var_os("NO_COLOR").as_deref(), format)
     }
 }
 

@@ -1,3 +1,4 @@
+use serde::Serialize;
 use vgpu_manifest::Digest;
 use vgpu_manifest::ui::{Exit, Explain};
 
@@ -45,7 +46,8 @@ pub(crate) struct Applied {
 }
 
 /// Whether a reboot is needed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Reboot {
     /// No reboot is needed.
     NotNeeded,

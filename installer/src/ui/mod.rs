@@ -6,15 +6,18 @@ use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::os::fd::AsFd;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
+use anyhow::Context as _;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+
+use serde::Serialize;
 
 pub(crate) use self::progress::Progress;
 pub(crate) use vgpu_manifest::printable;
 pub(crate) use vgpu_manifest::ui::{ByteSize, Tone};
-use vgpu_manifest::ui::{Color, Report, paint, unpainted};
+use vgpu_manifest::ui::{Color, Exit, Report, paint, unpainted};
 
 use crate::host::real::{On, RunLog};
 
@@ -25,7 +28,27 @@ pub(crate) struct Ui {
     err: Stream,
     /// Whether a terminal can answer questions.
     can_ask: bool,
+    format: Format,
+    document: Mutex<Document>,
     log: OnceLock<Arc<RunLog>>,
+}
+
+/// The form of requested output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// Text for people.
+    Text,
+    /// One JSON document on stdout; text for people goes to stderr.
+    Json,
+}
+
+/// The JSON document of the run.
+#[derive(Debug)]
+enum Document {
+    /// The fields, besides the result, of the document about a change.
+    Outcome(serde_json::Map<String, serde_json::Value>),
+    /// The command has printed its own document.
+    Printed,
 }
 
 /// Standard output or standard error.
@@ -45,12 +68,48 @@ impl Ui {
     ///
     /// `no_color` is the value of the environment variable `NO_COLOR`.
     #[must_use]
-    pub(crate) fn new(color: Color, no_color: Option<&OsStr>) -> Self {
+    pub(crate) fn new(color: Color, no_color: Option<&OsStr>, format: Format) -> Self {
         let stream =
             |is_terminal| Stream { is_terminal, is_colored: color.applies(is_terminal, no_color) };
         let (out, err) = (stream(io::stdout().is_terminal()), stream(io::stderr().is_terminal()));
         let can_ask = io::stdin().is_terminal() && err.is_terminal;
-        Self { out, err, can_ask, log: OnceLock::new() }
+        let document = Mutex::new(Document::Outcome(serde_json::Map::new()));
+        Self { out, err, can_ask, format, document, log: OnceLock::new() }
+    }
+
+    /// Returns the form of requested output.
+    #[must_use]
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Adds a field to the document about a change. Without `--json`, it has no effect.
+    pub(crate) fn outcome(&self, field: &str, value: &impl Serialize) -> anyhow::Result<()> {
+        let value =
+            serde_json::to_value(value).with_context(|| format!("cannot print `{field}`"))?;
+        if let Ok(mut document) = self.document.lock()
+            && let Document::Outcome(fields) = &mut *document
+        {
+            fields.insert(field.to_owned(), value);
+        }
+        Ok(())
+    }
+
+    /// Prints the document of a command that ends well, or of one that fails. A command that has
+    /// printed its own document needs no other.
+    pub(crate) fn conclude(&self, result: &Result<Exit, Report>) {
+        let Ok(document) = self.document.lock() else { return };
+        let (Format::Json, Document::Outcome(fields)) = (self.format, &*document) else { return };
+        let document = match result {
+            Ok(exit) => {
+                let mut fields = fields.clone();
+                fields.insert("result".to_owned(), exit.name().into());
+                fields.into()
+            }
+            Err(report) => report.document(),
+        };
+        // If stdout is closed, the error cannot be reported to its reader.
+        let _ = writeln!(io::stdout(), "{document:#}");
     }
 
     /// Copies all messages to the log.
@@ -92,15 +151,27 @@ impl Ui {
     }
 
     /// Prints a line of requested output.
-    #[expect(clippy::unused_self, reason = "all output goes through `Ui`")]
     pub(crate) fn print(&self, line: impl Display) -> io::Result<()> {
-        writeln!(io::stdout().lock(), "{line}")
+        match self.format {
+            Format::Text => writeln!(io::stdout().lock(), "{line}"),
+            Format::Json => {
+                self.say(line);
+                Ok(())
+            }
+        }
     }
 
     /// Prints a document that ends with its own line feed.
-    #[expect(clippy::unused_self, reason = "all output goes through `Ui`")]
     pub(crate) fn print_document(&self, document: &str) -> io::Result<()> {
+        if let Ok(mut document) = self.document.lock() {
+            *document = Document::Printed;
+        }
         io::stdout().lock().write_all(document.as_bytes())
+    }
+
+    /// Prints `value` as the JSON document of the command.
+    pub(crate) fn print_json(&self, value: &impl Serialize) -> anyhow::Result<()> {
+        Ok(self.print_document(&(serde_json::to_string_pretty(value)? + "\n"))?)
     }
 
     /// Returns `text` as styled for stdout.

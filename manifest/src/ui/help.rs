@@ -1,7 +1,11 @@
 //! One layout for the help and manual pages of both programs.
 
+use std::io::{self, Write as _};
+
 use clap::Command;
 use clap::builder::Styles;
+
+use super::{Exit, Report};
 
 /// The parts of a program's help and manual pages that its argument definitions do not have.
 #[derive(Debug, Clone, Copy)]
@@ -79,6 +83,26 @@ impl Manual {
         };
         self.groups.iter().map(topic).collect::<Vec<_>>().join("\n\n")
     }
+}
+
+/// Prints a usage error, or the requested help or version, and returns the exit status.
+///
+/// If the arguments have the word `--json`, a usage error also becomes a document on stdout.
+#[must_use]
+pub fn explain(error: &clap::Error) -> Exit {
+    // If the stream is closed, the error cannot be reported anywhere.
+    let _ = error.print();
+    if !error.use_stderr() {
+        return Exit::Done;
+    }
+    // The arguments were not understood, so only the word itself can tell.
+    if std::env::args_os().any(|word| word == "--json") {
+        let message = error.to_string();
+        let message = message.trim_start_matches("error: ").trim_end().to_owned();
+        let report = Report { message, details: vec![], hints: vec![], exit: Exit::Usage };
+        let _ = writeln!(io::stdout(), "{:#}", report.document());
+    }
+    Exit::Usage
 }
 
 fn heading(text: &str) -> String {

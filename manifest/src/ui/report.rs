@@ -49,6 +49,21 @@ impl Exit {
         }
     }
 
+    /// Returns the word for it in JSON documents.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Usage => "usage",
+            Self::Untrusted => "untrusted",
+            Self::Unsuitable => "unsuitable",
+            Self::Differs => "differs",
+            Self::Reboot => "reboot",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
     /// Returns an error with this exit status.
     #[must_use]
     pub fn error(self, message: impl Into<String>) -> Advice {
@@ -207,6 +222,17 @@ impl Report {
             report.hints.extend(standing.map(str::to_owned));
         }
         Self { exit: exit.unwrap_or(Exit::Failed), ..report }
+    }
+
+    /// Returns the document that a command prints with `--json` if it fails.
+    #[must_use]
+    pub fn document(&self) -> serde_json::Value {
+        let hint = (!self.hints.is_empty()).then(|| self.hints.join("\n"));
+        let message =
+            self.details.iter().fold(self.message.clone(), |text, line| text + "\n" + line);
+        serde_json::json!({
+            "error": { "class": self.exit.name(), "message": message, "hint": hint }
+        })
     }
 
     /// Returns the lines to print, safe for a terminal.

@@ -1,4 +1,4 @@
-//! What no host accepts, so that the laptop refuses it too.
+//! Rules for a configuration that hold on every host, so that the laptop enforces them too.
 
 use std::collections::BTreeSet;
 
@@ -63,7 +63,7 @@ fn reserved(path: &str) -> Option<&'static str> {
 }
 
 impl Wants {
-    /// Checks what a host would refuse wherever it is, so that the laptop refuses it too.
+    /// Checks the rules that hold on every host.
     ///
     /// The limits keep a plan from taking minutes.
     pub fn check(&self) -> Result<(), WantsError> {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::bundler::sandbox::Sandbox;
+use crate::bundler::sandbox::{Ran, Sandbox};
 
 /// Runs a command and parses its stdout as one document.
 fn json(sandbox: &Sandbox, words: &[&str]) -> Value {
@@ -75,7 +75,7 @@ fn the_doctor_names_what_the_recipe_lacks() {
     sandbox.write("bundle.toml", &recipe.replace("[host]", &format!("{git}[host]")));
     let mut poor = sandbox.bundler(&["doctor", "--json"]);
     poor.env("PATH", sandbox.path("home")).env("https_proxy", "socks5://user:secret@x");
-    let poor = crate::bundler::sandbox::Ran::from(poor.output().unwrap()).expect(1, &["doctor"]);
+    let poor = Ran::from(poor.output().unwrap()).expect(1, &["doctor"]);
     let answer: Value = serde_json::from_str(&poor.out).unwrap();
     assert_eq!(answer["ready"], false);
     let missing: Vec<_> = answer["findings"]
@@ -108,4 +108,25 @@ fn a_new_recipe_is_described_to_a_program() {
     assert_eq!((&made["recipe"], &made["name"]), (&"bundle.toml".into(), &"gpu".into()));
     assert!(made["choice"].as_str().unwrap().starts_with("vGPU "), "{made}");
     assert_eq!(made["targets"]["gpu"][0], "10de:1eb8");
+}
+
+#[test]
+fn a_failure_is_a_document_too() {
+    let sandbox = Sandbox::with_recipe();
+    let fails = |words: &[&str], code: i32, class: &str| {
+        let words = [words, &["--json"]].concat();
+        let said = Ran::from(sandbox.bundler(&words).output().unwrap()).expect(code, &words);
+        let document: Value = serde_json::from_str(&said.out)
+            .unwrap_or_else(|error| panic!("{words:?}: {error}: {}", said.out));
+        assert_eq!(document["error"]["class"], class, "{document}");
+        let message = document["error"]["message"].as_str().unwrap().lines().next().unwrap();
+        assert!(said.err.contains(message), "{message}: {}", said.err);
+        document["error"]["hint"].as_str().map(str::to_owned)
+    };
+    assert_eq!(fails(&["verify", "missing.vgpu.tar"], 1, "failed"), None);
+    sandbox.write("x.vgpu.tar", "no archive");
+    fails(&["verify", "x.vgpu.tar"], 3, "untrusted");
+    let hint = fails(&["fetch"], 1, "failed").unwrap();
+    assert!(hint.contains("vgpu-bundler lock"), "{hint}");
+    fails(&["lock", "--no-such-option"], 2, "usage");
 }

@@ -5,6 +5,7 @@ mod damage;
 mod edges;
 pub(crate) mod fixture;
 mod interrupt;
+mod json;
 mod policies;
 mod remove;
 mod report;

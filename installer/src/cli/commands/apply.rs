@@ -219,6 +219,7 @@ pub(super) fn put_in_store(
     stage(host, bundle, &lacking, program, depth, &progress)?;
     ui.spent(On::Staging, since);
     let (count, took) = (lacking.count(), progress.summary());
+    ui.outcome("staged", &count)?;
     drop(progress);
     let mut bundles = Bundles::load(host);
     bundles.add(&mut OwnState::of(host), bundle, known)?;

@@ -24,15 +24,25 @@ pub(super) fn apply_plan(
     ui: &Ui,
 ) -> anyhow::Result<Exit> {
     let origin = Origin { bundle: candidate.bundle, boot: locked.boot()? };
-    let applied = locked.apply(&origin, plan, phase, &mut |event| print_event(event, ui));
+    let mut steps = Vec::new();
+    let applied = locked.apply(&origin, plan, phase, &mut |event| {
+        if let Applying::Step { step, .. } = &event {
+            steps.push(step.summary());
+        }
+        print_event(event, ui);
+    });
+    ui.outcome("bundle", &candidate.bundle)?;
+    ui.outcome("channel", &candidate.channel)?;
+    ui.outcome("sequence", &candidate.sequence)?;
+    ui.outcome("steps", &steps)?;
     let (tx, error) = match applied {
         Ok(applied) if is_open(applied.reboot) => {
-            return Ok(finish(applied, Confirmed::Yes, plan, ui));
+            return finish(applied, Confirmed::Yes, plan, ui);
         }
         Ok(applied) => {
             guard_and_report(locked, ui);
             match confirm(locked, plan, candidate, applied.reboot, ui) {
-                Ok(proven) => return Ok(finish(applied, proven, plan, ui)),
+                Ok(proven) => return finish(applied, proven, plan, ui),
                 // Without a transaction, nothing has changed that could be rolled back.
                 Err(error) => (applied.tx, error),
             }
@@ -110,7 +120,8 @@ pub(super) fn tell_settling(event: Settling<'_>, ui: &Ui) {
     }
 }
 
-fn finish(applied: Applied, proven: Confirmed, plan: &Plan, ui: &Ui) -> Exit {
+fn finish(applied: Applied, proven: Confirmed, plan: &Plan, ui: &Ui) -> anyhow::Result<Exit> {
+    ui.outcome("reboot", &applied.reboot)?;
     let (word, exit) = match (applied.tx, applied.reboot) {
         (None, _) => ("done: nothing to do", Exit::Done),
         (_, Reboot::NotNeeded) => ("done", Exit::Done),
@@ -131,5 +142,5 @@ fn finish(applied: Applied, proven: Confirmed, plan: &Plan, ui: &Ui) -> Exit {
         }
     };
     ui.say(ui.paint_talk(Tone::Good, word));
-    exit
+    Ok(exit)
 }

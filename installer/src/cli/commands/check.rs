@@ -8,7 +8,6 @@ use vgpu_manifest::platform::KernelRelease;
 use vgpu_manifest::{Bundle, Item, Kind, Manifest, Verified};
 
 use super::bundle::{BundleArg, title};
-use super::print_json;
 use crate::cli::{Advise as _, Exit, Refused, Target};
 use crate::facts::{Serials, inventory};
 use crate::fit::{Fit, NoFit, Place, Question, Scope};
@@ -18,7 +17,7 @@ use crate::host::real::Program;
 use crate::plan::{Choices, GuestTools, InstalledHeaders, Source};
 use crate::status::applied;
 use crate::store::{Bundles, Known};
-use crate::ui::{Tone, Ui, printable};
+use crate::ui::{Format, Tone, Ui, printable};
 
 /// Check whether a bundle fits this node, and explain why.
 ///
@@ -35,9 +34,6 @@ pub(crate) struct Check {
     /// vGPU release to check instead of that of the bundle
     #[arg(long, value_name = "RELEASE")]
     driver: Option<Release>,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
     /// List the evidence of each statement
     #[arg(long, conflicts_with = "json")]
     evidence: bool,
@@ -112,10 +108,10 @@ impl Check {
         if objections.is_empty() && !asks {
             objections = self::objections(&source, &target.host, &facts)?;
         }
-        if self.json {
+        if ui.format() == Format::Json {
             let (fits, objections) = (objections.is_empty(), &objections);
             let guests = &GuestDriver::all(&source.manifest);
-            print_json(ui, &Document { bundle: &title, fits, objections, guests, fit: &fit })?;
+            ui.print_json(&Document { bundle: &title, fits, objections, guests, fit: &fit })?;
         } else {
             let text = if self.evidence {
                 format!("{:#}", fit.suitability)

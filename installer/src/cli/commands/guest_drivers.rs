@@ -1,23 +1,18 @@
 use serde::Serialize;
 
-use super::print_json;
 use crate::cli::{Exit, Target};
 use crate::host::HostPath;
 use crate::host::real::FileMemory;
 use crate::plan::{Plan, runs_commands};
 use crate::step::{GuestImage, GuestSource, Status, Step};
-use crate::ui::{ByteSize, Tone, Ui, printable};
+use crate::ui::{ByteSize, Format, Tone, Ui, printable};
 
 /// Show the guest image and how to attach it to a guest.
 ///
 /// A bundle with guest drivers places them on the node as a CD image. Exits with 5 if the image
 /// has drifted.
 #[derive(Debug, clap::Args)]
-pub(crate) struct GuestDrivers {
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
+pub(crate) struct GuestDrivers {}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -69,8 +64,8 @@ impl GuestDrivers {
             State::Drifted
         };
         let image = Image::of(image, state);
-        if self.json {
-            print_json(ui, &Document { image: Some(image) })?;
+        if ui.format() == Format::Json {
+            ui.print_json(&Document { image: Some(image) })?;
         } else {
             print(&image, state, ui)?;
         }
@@ -78,8 +73,8 @@ impl GuestDrivers {
     }
 
     fn nothing(&self, ui: &Ui) -> anyhow::Result<Exit> {
-        if self.json {
-            print_json(ui, &Document { image: None })?;
+        if ui.format() == Format::Json {
+            ui.print_json(&Document { image: None })?;
         } else {
             ui.print(
                 "no guest drivers here; add entries of kind `guest` and `windows-guest` to the \

@@ -3,11 +3,10 @@ use vgpu_keys::Principal;
 use vgpu_manifest::{Bundle, Digest, Item, ItemMode, Kind, Manifest, Verified};
 
 use super::bundle::{BundleArg, title};
-use super::print_json;
 use crate::cli::{Exit, Target};
 use crate::date::Date;
 use crate::store::Known;
-use crate::ui::{ByteSize, Ui, printable};
+use crate::ui::{ByteSize, Format, Ui, printable};
 
 /// Show the contents of a trusted bundle.
 ///
@@ -16,9 +15,6 @@ use crate::ui::{ByteSize, Ui, printable};
 pub(crate) struct Inspect {
     #[command(flatten)]
     bundle: BundleArg,
-    /// Print JSON: digest, signers and manifest
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Serialize)]
@@ -33,10 +29,10 @@ struct Document<'b> {
 impl Inspect {
     pub(crate) fn run(self, target: &Target, ui: &Ui) -> anyhow::Result<Exit> {
         let (_, bundle) = self.bundle.open(&target.host)?;
-        if self.json {
+        if ui.format() == Format::Json {
             let signed_by = bundle.trusted().principals.iter().collect();
             let (digest, size) = (bundle.digest(), bundle.total());
-            print_json(ui, &Document { digest, size, signed_by, manifest: bundle.manifest() })?;
+            ui.print_json(&Document { digest, size, signed_by, manifest: bundle.manifest() })?;
         } else {
             print_table(&bundle, ui)?;
         }

@@ -24,7 +24,6 @@ pub(crate) mod store;
 pub(crate) mod trust;
 pub(crate) mod verify;
 
-use serde::Serialize;
 use vgpu_manifest::{GuestTool, Manifest};
 
 use crate::cli::Refused;
@@ -94,9 +93,4 @@ fn left_out(manifest: &Manifest, tools: GuestTools) -> Vec<String> {
         )
     };
     left.map(says).collect()
-}
-
-/// Prints `value` as JSON.
-fn print_json(ui: &Ui, value: &impl Serialize) -> anyhow::Result<()> {
-    Ok(ui.print(serde_json::to_string_pretty(value)?)?)
 }

@@ -6,7 +6,7 @@ use vgpu_manifest::{Bundle, Verified};
 use super::apply::refuse_another;
 use super::bundle::{BundleArg, title};
 use super::check::source;
-use super::{GuestToolArgs, ResumeArgs, left_out, print_json};
+use super::{GuestToolArgs, ResumeArgs, left_out};
 use crate::act::Change;
 use crate::cli::{Advise as _, Exit, Target};
 use crate::facts::{Serials, inventory};
@@ -21,7 +21,7 @@ use crate::plan::{
 use crate::step::Step;
 use crate::store::Known;
 use crate::trust::{Candidate, Floors, admit};
-use crate::ui::{Tone, Ui, printable};
+use crate::ui::{Format, Tone, Ui, printable};
 
 /// Show the changes that a bundle would make to this host.
 ///
@@ -36,9 +36,6 @@ pub(crate) struct Plan {
     guest_tools: GuestToolArgs,
     #[command(flatten)]
     resume: ResumeArgs,
-    /// Print the plan as JSON
-    #[arg(long, conflicts_with = "explain")]
-    json: bool,
     /// Write the plan to this file; `apply --plan` applies exactly this plan
     #[arg(long, short, value_name = "FILE")]
     output: Option<Utf8PathBuf>,
@@ -64,8 +61,8 @@ impl Plan {
             write_outside(path, proposal.text()?.as_bytes())?;
             ui.say(format_args!("wrote {path:?}"));
         }
-        if self.json {
-            print_json(ui, &proposal.document())?;
+        if ui.format() == Format::Json {
+            ui.print_json(&proposal.document())?;
         } else {
             let detail = if self.explain { Detail::Explained } else { Detail::Steps };
             for line in proposal.tree(detail, ui) {

@@ -56,7 +56,7 @@ impl Remove {
             return Ok(Exit::Done);
         }
         going.refuse_if_used(&locked)?;
-        going.show(ui);
+        going.show(ui)?;
         if self.dry_run {
             return Ok(Exit::Done);
         }
@@ -67,7 +67,7 @@ impl Remove {
             Some(components) => locked.remove(components, each)?,
             None => locked.revert_all(each)?,
         };
-        say_kept(&kept, ui);
+        say_kept(&kept, ui)?;
         conclude(&locked, exit, ui)?;
         Ok(exit)
     }
@@ -151,17 +151,17 @@ impl Going {
         Ok(())
     }
 
-    fn show(&self, ui: &Ui) {
+    fn show(&self, ui: &Ui) -> anyhow::Result<()> {
         let names = |components: &BTreeSet<Component>| {
             components.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
         };
         let what = self.components.as_ref().map_or("everything".to_owned(), names);
         ui.say(format_args!("to remove: {}", ui.paint_talk(Tone::Warn, &what)));
-        for entry in &self.entries {
-            for line in describe(entry) {
-                ui.say(format_args!("  {line}"));
-            }
+        let lines: Vec<_> = self.entries.iter().flat_map(describe).collect();
+        for line in &lines {
+            ui.say(format_args!("  {line}"));
         }
+        ui.outcome("removes", &lines)
     }
 
     /// Checks whether the removal needs a reboot: for boot parameters, and for libraries that

@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use super::{Consent, print_json};
+use super::Consent;
 use crate::cli::{Advise as _, Exit, Refused, Target};
 use crate::host::real::LockError;
 use crate::host::{HostPath, PathError};
@@ -8,7 +8,7 @@ use crate::journal::Depth;
 use crate::locked_host::LockedHostError;
 use crate::repair::{self, Finding, Heal, Journal, Part, Weight, examine, odd_names};
 use crate::state;
-use crate::ui::{Tone, Ui, printable};
+use crate::ui::{Format, Tone, Ui, printable};
 
 /// Find damage to the installer's own state, and repair it.
 ///
@@ -25,9 +25,6 @@ pub(crate) struct Repair {
     /// file of the installer. The loss is listed first
     #[arg(long, value_name = "PATH", value_parser = path)]
     give_up: Vec<HostPath>,
-    /// Print JSON
-    #[arg(long, conflicts_with_all = ["heal", "give_up"])]
-    json: bool,
     #[command(flatten)]
     consent: Consent,
 }
@@ -50,9 +47,9 @@ impl Repair {
             return Err(LockError::Held(holder).into());
         }
         let findings = damage(target, Depth::Bytes)?;
-        if self.json {
+        if ui.format() == Format::Json && !self.heal && self.give_up.is_empty() {
             let ignored_names = odd_names(&target.host);
-            print_json(ui, &Document { findings: &findings, ignored_names })?;
+            ui.print_json(&Document { findings: &findings, ignored_names })?;
             return Ok(exit(&findings));
         }
         if !self.heal && self.give_up.is_empty() {

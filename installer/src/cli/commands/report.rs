@@ -6,16 +6,13 @@ use crate::host::Look as _;
 use crate::host::real::write_outside;
 use crate::status::report::{Closely, Document, HostState, document};
 use crate::trust;
-use crate::ui::{Ui, printable};
+use crate::ui::{Format, Ui, printable};
 
 /// Write a report of what was verified and changed.
 ///
 /// The comparable part has no host names and times; its digest is equal on identical nodes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Report {
-    /// Print the report as JSON
-    #[arg(long)]
-    json: bool,
     /// Write the report to this file
     #[arg(long, short, value_name = "FILE")]
     output: Option<Utf8PathBuf>,
@@ -32,7 +29,7 @@ impl Report {
             write_outside(path, json.as_bytes())?;
             ui.say(format_args!("wrote {path:?}"));
         }
-        if self.json {
+        if ui.format() == Format::Json {
             ui.print_document(&json)?;
         } else {
             print(&report, ui)?;

@@ -51,7 +51,7 @@ impl Revert {
         let each = &mut |event: Reverting<'_>| print_event(event, ui);
         let kept =
             if all { locked.revert_all(each)? } else { locked.revert(each)?.unwrap_or_default() };
-        say_kept(&kept, ui);
+        say_kept(&kept, ui)?;
         if stops {
             restart_services(&mut locked, ui)?;
         }
@@ -66,7 +66,7 @@ pub(super) fn revert_last(locked: &mut LockedHost, ui: &Ui) -> anyhow::Result<Ex
     let last: Vec<_> = locked.current()?.into_iter().collect();
     let (exit, stops) = (exit(locked, &last)?, stops_services(&last));
     let kept = locked.revert(&mut |event| print_event(event, ui))?.unwrap_or_default();
-    say_kept(&kept, ui);
+    say_kept(&kept, ui)?;
     if stops {
         restart_services(locked, ui)?;
     }
@@ -167,11 +167,13 @@ fn exit(locked: &LockedHost, open: &[Transaction]) -> anyhow::Result<Exit> {
 }
 
 /// Lists everything that was not restored.
-pub(super) fn say_kept(kept: &[Kept], ui: &Ui) {
+pub(super) fn say_kept(kept: &[Kept], ui: &Ui) -> anyhow::Result<()> {
+    ui.outcome("kept", &kept)?;
     for Kept { what, why } in kept {
         let text = printable(&format!("{what}: {why}"));
         ui.say(format_args!("{} {text}", ui.paint_talk(Tone::Warn, "kept:")));
     }
+    Ok(())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is the callback of a revert")]
@@ -187,6 +189,7 @@ pub(super) fn print_event(event: Reverting<'_>, ui: &Ui) {
 
 pub(super) fn conclude(locked: &LockedHost, exit: Exit, ui: &Ui) -> anyhow::Result<()> {
     let left = locked.open()?.len();
+    ui.outcome("still-applied", &left)?;
     let word = match exit {
         Exit::Reboot => "reverted; reboot to activate all changes",
         _ => "reverted",

@@ -2,7 +2,6 @@ use serde::Serialize;
 use vgpu_manifest::HostPath;
 
 use super::bundle::title;
-use super::print_json;
 use super::repair::damage;
 use crate::cli::{Exit, Target};
 use crate::host::real::Holder;
@@ -12,7 +11,7 @@ use crate::repair::{Finding, Weight};
 use crate::status::proof::{Proof, table};
 use crate::status::report::{Closely, HostState, Standpoint, StepState};
 use crate::status::resume::Resumption;
-use crate::ui::{Tone, Ui, printable};
+use crate::ui::{Format, Tone, Ui, printable};
 
 /// Show what is installed and whether it has drifted.
 ///
@@ -22,9 +21,6 @@ use crate::ui::{Tone, Ui, printable};
 /// and works during an apply, and on a read-only file system.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Status {
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
     /// Read large files again. Without this option, a file of 16 MiB or more is read only if its
     /// inode, size or change time differ
     #[arg(long)]
@@ -60,33 +56,30 @@ struct Damaged<'s> {
 impl Status {
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
         let damage = damage(&target, Depth::Sizes)?;
-        let found = match target.inspect(self.closely()) {
-            Err(error) if is_damage(&error) && self.json => {
-                print_json(ui, &Damaged { state: "damaged", damage: &damage })?;
+        let found = match target.inspect(self.closely(ui)) {
+            Err(error) if is_damage(&error) && ui.format() == Format::Json => {
+                ui.print_json(&Damaged { state: "damaged", damage: &damage })?;
                 return Err(error);
             }
             found => found?,
         };
         let damage = &damage[..];
-        if self.json {
+        if ui.format() == Format::Json {
             let Standpoint { proof, lines, unread, resumption, run, .. } = &found;
             let (state, resumption, run) = (found.state(), *resumption, run.as_ref());
             let left_alone = found.judged.as_ref().map_or(&[][..], |judged| &judged.left_alone);
             let found = &found;
-            print_json(
-                ui,
-                &Document {
-                    state,
-                    found,
-                    proof,
-                    lines,
-                    left_alone,
-                    unread,
-                    run,
-                    resumption,
-                    damage,
-                },
-            )?;
+            ui.print_json(&Document {
+                state,
+                found,
+                proof,
+                lines,
+                left_alone,
+                unread,
+                run,
+                resumption,
+                damage,
+            })?;
         } else {
             print(&found, ui)?;
             print_damage(damage, ui)?;
@@ -104,12 +97,12 @@ impl Status {
 }
 
 impl Status {
-    fn closely(&self) -> Closely {
-        match self {
-            Self { thorough: true, .. } => Closely::Bytes,
+    fn closely(&self, ui: &Ui) -> Closely {
+        match ui.format() {
+            _ if self.thorough => Closely::Bytes,
             // The text output shows steps, not single paths.
-            Self { json: false, .. } => Closely::Steps,
-            _ => Closely::Paths,
+            Format::Text => Closely::Steps,
+            Format::Json => Closely::Paths,
         }
     }
 }

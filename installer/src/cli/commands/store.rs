@@ -79,6 +79,8 @@ impl Gc {
             show(what, files, ui)?;
         }
         let (goes, stays) = (ByteSize::new(garbage.bytes()), ByteSize::new(garbage.stays));
+        ui.outcome("frees", &garbage.bytes())?;
+        ui.outcome("keeps", &garbage.stays)?;
         if self.dry_run {
             ui.print(format_args!("would free {goes}, keep {stays}"))?;
         } else {

@@ -11,7 +11,7 @@ use crate::gpus::GpuChoice;
 use crate::kernel::choice::Course;
 use crate::kernel::pin::{GRUB_BLOCK, PIN, PIN_NEXT};
 use crate::status::resume::{May, Resumption, may, resumption};
-use crate::step::{BootOnce, EndFallBack, FallBack, KernelRuns, PinKernel};
+use crate::step::{BootOnce, EndFallBack, FallBack, KernelRuns, PinKernel, Status};
 
 const OLD: &str = "6.8.12-4-pve";
 

@@ -2,25 +2,20 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use super::super::print_json;
 use super::service_of;
 use crate::cli::{Exit, Target};
 use crate::date::Date;
 use crate::host::Look as _;
 use crate::license::health::{Lease, Reply, ask, is_up, leases};
 use crate::license::{Service, data};
-use crate::ui::{Tone, Ui, printable};
+use crate::ui::{Format, Tone, Ui, printable};
 
 /// Show the health of the license server.
 ///
 /// Queries the server as guests do, by their name for it and the root certificate. Exits with 5
 /// if it does not answer or something is about to expire.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Status {
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
+pub(crate) struct Status {}
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -50,8 +45,8 @@ impl Status {
     pub(crate) fn run(self, target: &Target, ui: &Ui) -> anyhow::Result<Exit> {
         let service = service_of(&target.host)?;
         let found = look(target, &service)?;
-        if self.json {
-            print_json(ui, &found)?;
+        if ui.format() == Format::Json {
+            ui.print_json(&found)?;
         } else {
             print(&found, ui)?;
         }

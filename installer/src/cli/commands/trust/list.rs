@@ -2,18 +2,13 @@ use serde::Serialize;
 use vgpu_keys::{Channel, Fingerprint, Policy, Principal, Role, Upstream};
 
 use super::warn;
-use crate::cli::commands::print_json;
 use crate::cli::{Exit, Target};
 use crate::trust::{self, Floor, Floors};
-use crate::ui::{Tone, Ui};
+use crate::ui::{Format, Tone, Ui};
 
 /// List trusted keys, channels and floors
 #[derive(Debug, clap::Args)]
-pub(crate) struct List {
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
+pub(crate) struct List {}
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -51,8 +46,8 @@ impl List {
         let policy = trust::require(&target.host)?;
         let floors = Floors::load(&target.host)?;
         let document = describe(&policy, &floors);
-        if self.json {
-            print_json(ui, &document)?;
+        if ui.format() == Format::Json {
+            ui.print_json(&document)?;
         } else {
             print(&document, ui)?;
             warn(&policy, ui);
