@@ -4,6 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
+use vgpu_tests::chroot::bring;
 use vgpu_tests::nodes::Node;
 use vgpu_tests::scratch::{Scratch, expect};
 use vgpu_tests::skip::have;
@@ -103,4 +104,58 @@ fn signatures_of_reports_must_hold_and_can_be_demanded() {
     compare(&[], 3);
     fs::copy(scratch.path("laptop/a.json.sig"), scratch.path("laptop/b.json.sig")).unwrap();
     assert!(compare(&[], 3).err.contains("is invalid"));
+}
+
+#[test]
+fn a_node_signs_with_a_key_that_the_laptop_enrolls() {
+    let scratch = Scratch::new(env!("CARGO_BIN_EXE_demo"));
+    scratch.node(Node::TeslaT4);
+    let node = scratch.path("node");
+    if !bring(&node, &["ssh-keygen"]) {
+        return;
+    }
+    // `ssh-keygen` looks up the name of its user, and opens this device.
+    fs::write(node.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n").unwrap();
+    fs::create_dir_all(node.join("dev")).unwrap();
+    let null = Command::new("mknod").arg(node.join("dev/null")).args(["c", "1", "3"]).status();
+    assert!(null.unwrap().success());
+
+    let report = |name: &str| {
+        let path = scratch.path("laptop").join(name);
+        expect(scratch.installer(&["--chroot", "report", "--sign", "--output", path.as_str()]), 0)
+    };
+    let said = report("a.json").err;
+    let at = said.find("SHA256:").unwrap();
+    let fingerprint = said[at..].split(';').next().unwrap();
+    assert!(report("b.json").err.contains(fingerprint), "the key is made once");
+    let key = fs::metadata(node.join("var/lib/vgpu-offline/report-key")).unwrap();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&key.permissions()) & 0o777, 0o600);
+
+    let bundler = |words: &[&str], code| expect(scratch.bundler(words), code);
+    let compare = ["fleet", "compare", "a.json", "b.json"];
+    bundler(&compare, 0);
+    let enroll = ["fleet", "enroll", "a.json", "--principal", "pve1"];
+    assert!(bundler(&enroll, 2).err.contains("--fingerprint"));
+    let other = format!("SHA256:{}", "A".repeat(43));
+    assert!(
+        bundler(&[&enroll[..], &["--fingerprint", &other]].concat(), 3).err.contains("swapped")
+    );
+    bundler(&[&enroll[..], &["--fingerprint", fingerprint]].concat(), 0);
+    assert!(
+        bundler(&[&compare[..], &["--json"]].concat(), 0).out.contains("\"signed-by\": \"pve1\"")
+    );
+
+    // From now on, a signature is required.
+    fs::remove_file(scratch.path("laptop/b.json.sig")).unwrap();
+    let said = bundler(&compare, 3).err;
+    assert!(said.contains("`b.json` has no signature") && said.contains("fleet enroll"), "{said}");
+    bundler(&[&compare[..], &["--allow-unsigned"]].concat(), 0);
+    assert!(
+        bundler(&["fleet", "enroll", "b.json"], 1).err.contains("has no signature `b.json.sig`")
+    );
+
+    // A prepared folder runs no command.
+    let path = scratch.path("laptop/c.json");
+    let said = expect(scratch.installer(&["report", "--sign", "--output", path.as_str()]), 1).err;
+    assert!(said.contains("only recorded"), "{said}");
 }

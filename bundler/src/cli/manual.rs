@@ -40,6 +40,7 @@ pub const MANUAL: Manual = Manual {
         ("write", "write /media/stick gpu-1.vgpu.tar --part-size 1GiB"),
         ("write", "write --iso gpu-1.iso --installer vgpu-installer"),
         ("fleet compare", "fleet compare pve1.json pve2.json"),
+        ("fleet enroll", "fleet enroll pve1.json"),
         ("key generate", "key generate --principal alice"),
         ("key show", "key show --key alice.pub"),
         ("key list", "key list"),

@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use vgpu_keys::{Fingerprint, Policy, Principal, Role, Signature};
+use vgpu_keys::{Policy, Principal, PublicKey, Role, Signature};
 use vgpu_manifest::Digest;
 use vgpu_manifest::ui::Exit;
 
@@ -34,7 +34,7 @@ pub(crate) struct Report {
 pub(crate) enum Signed {
     No,
     /// Signed by an unknown key.
-    Unknown(Fingerprint),
+    Unknown(PublicKey),
     /// Signed by a principal that may sign reports.
     By(Principal),
 }
@@ -117,7 +117,7 @@ fn signed(
         .exit(Exit::Untrusted)?;
     let judged = policy.map(|it| it.judge(Role::Report, text, std::slice::from_ref(&signature)));
     let who = judged.and_then(Result::ok).and_then(|it| it.principals.into_iter().next());
-    Ok(who.map_or_else(|| Signed::Unknown(signature.key().fingerprint()), Signed::By))
+    Ok(who.map_or_else(|| Signed::Unknown(*signature.key()), Signed::By))
 }
 
 /// Returns JSON without white space between its tokens.

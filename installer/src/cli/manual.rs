@@ -31,6 +31,7 @@ pub const MANUAL: Manual = Manual {
         ("status", "status"),
         ("status", "status --json"),
         ("report", "report --output /media/stick/pve1.json"),
+        ("report", "report --sign --output /media/stick/pve1.json"),
         ("inventory", "inventory --output /media/stick/node.json"),
         ("guest-drivers", "guest-drivers"),
         ("revert", "revert"),

@@ -124,7 +124,9 @@ fn kinds(look: &dyn Look) -> Result<Vec<Finding>, HostError> {
             check(Part::Manifest, state::dir().join(&name), Kind::File, Weight::Harmless)?;
         }
     }
-    for name in ["trust.log"].into_iter().chain(RECORDS.map(|it| it.0)) {
+    for name in
+        ["trust.log", "report-key", "report-key.pub"].into_iter().chain(RECORDS.map(|it| it.0))
+    {
         check(Part::Record, state::dir().join(name), Kind::File, Weight::Harmless)?;
     }
     for dir in [state::store(), state::undo()] {

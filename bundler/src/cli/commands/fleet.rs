@@ -1,13 +1,16 @@
+use anyhow::{Context as _, anyhow, bail};
 use camino::Utf8PathBuf;
 use clap::Subcommand;
 use serde::Serialize;
+use vgpu_keys::{AllowedSigner, Fingerprint, Principal, Role};
 use vgpu_manifest::Digest;
 use vgpu_manifest::ui::{Exit, count as count_of};
 
 use super::Context;
-use crate::cli::options::TrustArgs;
+use crate::cli::options::{TrustArgs, default_signers};
 use crate::fleet::{Difference, Report, Signed, compare};
-use crate::ui::{Advise as _, print, print_json};
+use crate::trust;
+use crate::ui::{self, Advise as _, print, print_json};
 
 /// Compare the reports of nodes.
 #[derive(Debug, clap::Args)]
@@ -23,6 +26,11 @@ enum Command {
     /// `vgpu-installer report --output FILE` writes the report of a node. If a signature exists
     /// next to it (same name with `.sig`), it must be valid. Exits with 5 if the nodes differ.
     Compare(Compare),
+    /// Accept the key that signed the report of a node
+    ///
+    /// `vgpu-installer report --sign` prints the fingerprint on the node. Enrolling adds a line for
+    /// reports to the allowed signers. From then on, `fleet compare` requires signatures.
+    Enroll(Enroll),
 }
 
 #[derive(Debug, clap::Args)]
@@ -31,9 +39,14 @@ struct Compare {
     #[arg(value_name = "REPORT", required = true, num_args = 2..)]
     reports: Vec<Utf8PathBuf>,
 
-    /// Require a signature for each report, by a key that may sign reports
+    /// Require a signature for each report, by a key that may sign reports [default: if the
+    /// allowed signers have such a key]
     #[arg(long)]
     signed: bool,
+
+    /// Also accept reports without a signature by such a key
+    #[arg(long, conflicts_with = "signed")]
+    allow_unsigned: bool,
 
     /// Print JSON
     #[arg(long)]
@@ -41,6 +54,36 @@ struct Compare {
 
     #[command(flatten)]
     trust: TrustArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct Enroll {
+    /// Report with its signature next to it (REPORT.sig)
+    #[arg(value_name = "REPORT")]
+    report: Utf8PathBuf,
+
+    /// Name of the node [default: its host name in the report]
+    #[arg(long, value_name = "NAME")]
+    principal: Option<Principal>,
+
+    /// Fingerprint that the node has printed; without it, you are asked to compare
+    #[arg(long, value_name = "SHA256:…")]
+    fingerprint: Option<Fingerprint>,
+
+    /// Allowed signers file to extend [default: $XDG_CONFIG_HOME/vgpu-offline/allowed_signers]
+    #[arg(long, value_name = "FILE", env = "VGPU_SIGNERS")]
+    signers: Option<Utf8PathBuf>,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Enrolled {
+    principal: Principal,
+    fingerprint: Fingerprint,
 }
 
 #[derive(Debug, Serialize)]
@@ -64,6 +107,7 @@ impl Args {
     pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
         match &self.command {
             Command::Compare(args) => args.run(context),
+            Command::Enroll(args) => args.run(context),
         }
     }
 }
@@ -73,15 +117,17 @@ impl Compare {
         // Without allowed signers every key is unknown, which is an error only with `--signed`.
         let policy = self.trust.resolve();
         let policy = if self.signed { Some(policy?) } else { policy.ok() };
+        let has_enrolled = policy.as_ref().is_some_and(|it| !it.eligible(Role::Report).is_empty());
+        let is_required = self.signed || (has_enrolled && !self.allow_unsigned);
         let mut reports = Vec::new();
         for path in &self.reports {
             let report = Report::read(path, policy.as_ref())?;
-            if self.signed && !matches!(report.signed, Signed::By(_)) {
+            if is_required && !matches!(report.signed, Signed::By(_)) {
                 return Err(Exit::Untrusted.error(format!(
                     "the report `{path}` has no signature by a principal that may sign reports"
                 )))
                 .hint(
-                    "add a line `NAME namespaces=\"vgpu-report\" ssh-ed25519 …` for the node's key",
+                    "run `vgpu-installer report --sign` on the node, and `vgpu-bundler fleet enroll` for a new node",
                 );
             }
             reports.push(report);
@@ -104,10 +150,59 @@ impl Compare {
     }
 }
 
+impl Enroll {
+    fn run(&self, context: &Context) -> anyhow::Result<()> {
+        let path = &self.report;
+        let signers = self.signers.clone().map_or_else(default_signers, Ok)?;
+        let report = Report::read(path, None)?;
+        let Signed::Unknown(key) = report.signed else {
+            return Err(anyhow!("the report `{path}` has no signature `{path}.sig`"))
+                .hint("write it on the node with `vgpu-installer report --sign --output FILE`");
+        };
+        let fingerprint = key.fingerprint();
+        let principal = match &self.principal {
+            Some(principal) => principal.clone(),
+            None => report
+                .node
+                .parse()
+                .with_context(|| format!("cannot use the host name in `{path}`"))
+                .hint("name the node with `--principal`")?,
+        };
+        match (&self.fingerprint, context.ui.prompt()) {
+            (Some(expected), _) if *expected == fingerprint => {}
+            (Some(expected), _) => {
+                let message =
+                    format!("the report is signed with {fingerprint}, expected {expected}");
+                return Err(Exit::Untrusted.error(message))
+                    .hint("the report may have been swapped");
+            }
+            (None, Some(prompt)) => {
+                prompt.print(format_args!("{principal} signed with {fingerprint}"));
+                let same =
+                    prompt.whether("Did the node print this fingerprint?", ui::Answer::No)?;
+                if same == ui::Answer::No {
+                    bail!("nothing was changed");
+                }
+            }
+            (None, None) => {
+                return Err(Exit::Usage.error("there is no terminal to compare the fingerprint on"))
+                    .hint("pass the fingerprint that the node has printed: `--fingerprint SHA256:…`");
+            }
+        }
+        let signer = AllowedSigner::new(principal.clone(), vec![Role::Report], key)?;
+        trust::add(&signers, signer)?;
+        context.ui.note(format_args!("wrote a line for {principal} to `{signers}`"));
+        if self.json {
+            print_json(&Enrolled { principal, fingerprint })?;
+        }
+        Ok(())
+    }
+}
+
 fn node((path, report): (&Utf8PathBuf, &Report)) -> Node {
     let signed_by = match &report.signed {
         Signed::No => None,
-        Signed::Unknown(key) => Some(key.to_string()),
+        Signed::Unknown(key) => Some(key.fingerprint().to_string()),
         Signed::By(who) => Some(who.to_string()),
     };
     Node { report: path.clone(), name: report.node.clone(), digest: report.digest, signed_by }

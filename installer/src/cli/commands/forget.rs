@@ -26,7 +26,8 @@ These will be lost:
   the protection against rollback: afterwards, this host accepts any older bundle or policy,
   and revoked keys, of the signers that it trusts then;
   the journal of applied and reverted bundles, and the log of executed commands;
-  the store of verified items, which must then be staged again.";
+  the store of verified items, which must then be staged again;
+  the key that signs reports, so that the next one must be enrolled again.";
 
 impl Forget {
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {

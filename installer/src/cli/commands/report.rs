@@ -1,10 +1,10 @@
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::cli::{Exit, Target};
 use crate::facts::{Serials, inventory};
 use crate::host::Look as _;
 use crate::host::real::write_outside;
-use crate::status::report::{Closely, Document, HostState, document};
+use crate::status::report::{Closely, Document, HostState, ReportSignature, document, sign};
 use crate::trust;
 use crate::ui::{Format, Ui, printable};
 
@@ -16,6 +16,9 @@ pub(crate) struct Report {
     /// Write the report to this file
     #[arg(long, short, value_name = "FILE")]
     output: Option<Utf8PathBuf>,
+    /// Sign the report with this node's own key, made at first use: writes FILE.sig
+    #[arg(long, requires = "output")]
+    sign: bool,
 }
 
 impl Report {
@@ -23,11 +26,15 @@ impl Report {
         let facts = inventory(&target.host, Serials::Include);
         let policy = trust::load(&target.host)?;
         let now = target.host.now();
+        let mut signing = self.sign.then(|| target.again()).transpose()?;
         let report = document(target.inspect(Closely::Bytes)?, policy.as_ref(), facts, now)?;
         let json = serde_json::to_string_pretty(&report)? + "\n";
         if let Some(path) = &self.output {
             write_outside(path, json.as_bytes())?;
             ui.say(format_args!("wrote {path:?}"));
+            if let Some(target) = &mut signing {
+                write_signature(target, path, json.as_bytes(), ui)?;
+            }
         }
         if ui.format() == Format::Json {
             ui.print_document(&json)?;
@@ -36,6 +43,26 @@ impl Report {
         }
         Ok(Exit::Done)
     }
+}
+
+fn write_signature(
+    target: &mut Target,
+    report: &Utf8Path,
+    bytes: &[u8],
+    ui: &Ui,
+) -> anyhow::Result<()> {
+    target.check_may_change()?;
+    let _lock = target.lock()?;
+    let ReportSignature { armor, key } = sign(&mut target.host, bytes)?;
+    let path = Utf8PathBuf::from(format!("{report}.sig"));
+    write_outside(&path, &armor)?;
+    ui.say(format_args!(
+        "wrote {path:?}, signed with {}; to accept this key on the laptop: \
+            `vgpu-bundler fleet enroll {}`",
+        key.fingerprint(),
+        report.file_name().unwrap_or_default()
+    ));
+    Ok(())
 }
 
 fn print(report: &Document, ui: &Ui) -> std::io::Result<()> {

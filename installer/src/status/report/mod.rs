@@ -2,7 +2,9 @@
 
 mod document;
 mod now;
+mod signature;
 mod standpoint;
 
 pub(crate) use self::document::{Document, document};
+pub(crate) use self::signature::{ReportSignature, sign};
 pub(crate) use self::standpoint::{Closely, HostState, Standpoint, StepState, inspect};
