@@ -14,8 +14,16 @@ use crate::programs::Program;
 pub(crate) const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Environment variables that change what a compiler writes.
-const FLAGS: [&str; 6] =
-    ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CFLAGS", "CPPFLAGS", "LDFLAGS", "RUSTC_WRAPPER"];
+const FLAGS: [&str; 8] = [
+    "RUSTFLAGS",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CFLAGS",
+    "CPPFLAGS",
+    "LDFLAGS",
+    "RUSTC_WRAPPER",
+    "CC",
+    "AR",
+];
 
 /// Prefixes of such variables: settings of a profile, a target or a build, and the variables that
 /// Cargo sets for the program that it runs, which is this one.
