@@ -67,7 +67,7 @@ fn a_consumer_card() {
     driver.write(&run).unwrap();
     fs::write(input(&scene.sandbox, "535.230.02.patch"), driver.patch()).unwrap();
     let git = format!("build = \"node\"\ngit = \"repo\"\ncommit = \"{}\"", scene.commit);
-    // The catalog knows the digest of NVIDIA's file, so the stand-in needs its own.
+    // The catalog has the digest of the original, so the stand-in needs its own.
     let path = format!("path = \"inputs/{}\"", driver.file_name());
     let pinned = format!("{path}\nsha256 = \"{}\"", Digest::of(&fs::read(&run).unwrap()));
     let replaced = [("build = \"node\"", git.as_str()), (&path, &pinned)];
@@ -92,16 +92,25 @@ fn a_qualified_card_with_packages() {
     }
     archive.publish();
     archive.write_key(input(&sandbox, "debian.gpg").as_std_path());
-    let mirror = format!("file:{}", sandbox.work("repo").display());
+    let mut pve = Repository::new(sandbox.work("pve"), "trixie");
+    pve.add("proxmox-default-headers", "2.0", "");
+    pve.publish();
+    pve.write_key(input(&sandbox, "proxmox.gpg").as_std_path());
+    let [debian_mirror, pve_mirror] =
+        ["repo", "pve"].map(|name| format!("file:{}", sandbox.work(name).display()));
     let replaced = [
-        ("https://mirror.example/debian", mirror.as_str()),
+        ("https://mirror.example/debian", debian_mirror.as_str()),
         ("0123456789ABCDEF0123456789ABCDEF01234567", archive.fingerprint()),
+        ("https://mirror.example/pve", pve_mirror.as_str()),
+        ("89ABCDEF0123456789ABCDEF0123456789ABCDEF", pve.fingerprint()),
+        ("pve-no-subscription", "main"),
     ];
     place(&sandbox, "tesla-t4", &replaced);
     let said = sandbox.ok(&["lock"]).err;
-    for line in
-        ["+ host driver: vGPU 19.6 (580.178.05)", "+ 3 packages: dkms 1.0, gcc 1.0, make 1.0"]
-    {
+    for line in [
+        "+ host driver: vGPU 19.6 (580.178.05)",
+        "+ 4 packages: dkms 1.0, gcc 1.0, make 1.0, proxmox-default-headers 2.0",
+    ] {
         assert!(said.contains(line), "{line}: {said}");
     }
 }
