@@ -45,6 +45,7 @@ pub use crate::cli::commands::completions::completions;
 #[cfg(feature = "pages")]
 pub use crate::cli::commands::man::manual_pages;
 pub use crate::cli::{MANUAL, command};
+pub use crate::sbom::BuiltProgram;
 
 use crate::cli::Cli;
 use crate::ui::{Talk, Ui};

@@ -21,6 +21,7 @@ mod terminal;
 
 mod bundler;
 mod dls;
+mod docs;
 mod driver;
 mod driver_inputs;
 mod fleet;

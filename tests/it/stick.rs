@@ -173,11 +173,16 @@ fn readme(heading: &str) -> Vec<String> {
 #[test]
 fn the_readme_leads_there_too() {
     let Some(stage) = Stage::new(&[]) else { return };
-    let trust = readme("Step 0").join("\n");
-    let round = readme("The round trip").pop().unwrap();
-    assert!(round.contains(" apply "), "{round}");
+    // The blocks for the node, which use the program in `/root` or in the `PATH`.
+    let blocks = readme("From download to a vGPU");
+    let on_node = |block: &&String| {
+        ["/root/", "\nvgpu-installer"].iter().any(|it| format!("\n{block}").contains(it))
+    };
+    let blocks: Vec<&String> = blocks.iter().filter(on_node).collect();
+    assert_eq!(blocks.len(), 4, "{blocks:?}");
     let (stick, root) = (stage.scratch.path("stick"), stage.scratch.path("root"));
-    let commands = format!("{trust}\n{round}")
+    let commands = blocks.into_iter().flat_map(|block| [block, "\n"]).collect::<String>();
+    let commands = commands
         .replace("/media/stick", stick.as_str())
         .replace("/root/vgpu-installer ", "./vgpu-installer ")
         .replace("/root/", &format!("{root}/"))

@@ -37,6 +37,7 @@ pub const MANUAL: Manual = Manual {
         ("extract", "extract gpu-1.vgpu.tar --output unpacked"),
         ("diff", "diff gpu-1.vgpu.tar gpu-2.vgpu.tar"),
         ("write", "write /media/stick --installer vgpu-installer"),
+        ("write", "write /media/stick"),
         ("write", "write /media/stick gpu-1.vgpu.tar --part-size 1GiB"),
         ("write", "write --iso gpu-1.iso --installer vgpu-installer"),
         ("fleet compare", "fleet compare pve1.json pve2.json"),

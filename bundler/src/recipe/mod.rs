@@ -8,6 +8,8 @@ mod git;
 mod host;
 mod image;
 mod mirrors;
+#[cfg(test)]
+mod page;
 mod raw;
 mod unlock;
 

@@ -25,9 +25,9 @@ pub(super) struct Crate {
 
 /// The required fields of a `Cargo.lock`. Cargo may add others.
 #[derive(Deserialize)]
-struct CargoLock {
+pub(super) struct CargoLock {
     #[serde(default)]
-    package: Vec<Crate>,
+    pub(super) package: Vec<Crate>,
 }
 
 /// A tree could not be read.

@@ -69,16 +69,18 @@ fn item(component: &Component<'_>, index: usize) -> Value {
     }
     if !component.crates.is_empty() {
         let crates = component.crates.iter().enumerate();
-        let crates: Vec<_> = crates.map(|(number, it)| crate_of(it, index, number)).collect();
+        let crates: Vec<_> = crates
+            .map(|(number, it)| crate_of(it, &format!("{}-crate-{number}", reference(index))))
+            .collect();
         value["components"] = json!(crates);
     }
     value
 }
 
-fn crate_of(part: &Crate, index: usize, number: usize) -> Value {
+pub(super) fn crate_of(part: &Crate, reference: &str) -> Value {
     let mut value = json!({
         "type": "library",
-        "bom-ref": format!("{}-crate-{number}", reference(index)),
+        "bom-ref": reference,
         "name": part.name,
         "version": part.version,
         "purl": purl::cargo(&part.name, &part.version),
@@ -89,7 +91,7 @@ fn crate_of(part: &Crate, index: usize, number: usize) -> Value {
     value
 }
 
-fn hash(hex: &str) -> Value {
+pub(super) fn hash(hex: &str) -> Value {
     json!({ "alg": "SHA-256", "content": hex })
 }
 
@@ -104,7 +106,7 @@ pub(super) fn is_sha256(text: &str) -> bool {
 }
 
 /// Returns a UUID of version 8 (custom) from a digest.
-fn uuid(digest: Digest) -> String {
+pub(super) fn uuid(digest: Digest) -> String {
     let hex = digest.to_string();
     let variant = ["8", "9", "a", "b"][usize::from(hex.as_bytes()[16] % 4)];
     format!(

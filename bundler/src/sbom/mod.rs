@@ -7,6 +7,7 @@
 mod crates;
 mod cyclonedx;
 mod model;
+mod program;
 mod purl;
 mod spdx;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use vgpu_manifest::{Bundle, Verified};
 
 pub(crate) use self::crates::CratesError;
 use self::model::Bom;
+pub use self::program::BuiltProgram;
 
 /// The format of a bill of materials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

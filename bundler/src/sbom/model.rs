@@ -59,10 +59,7 @@ impl<'b> Bom<'b> {
 
     /// Returns the time of the lock in the form of both formats.
     pub(super) fn created(&self) -> String {
-        let seconds = self.manifest.created;
-        let (year, month, day) = date(seconds / 86_400);
-        let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+        timestamp(self.manifest.created)
     }
 
     /// Returns the display version of the bundle.
@@ -142,6 +139,13 @@ impl<'b> Component<'b> {
         self.notes.extend(original);
         self
     }
+}
+
+/// Returns a time, in seconds since 1970, in the form of both formats.
+pub(super) fn timestamp(seconds: u64) -> String {
+    let (year, month, day) = date(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 /// Returns year, month and day of the `days`th day after 1970-01-01, in the Gregorian calendar.

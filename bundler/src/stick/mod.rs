@@ -21,7 +21,7 @@ pub(crate) use self::medium::Facts;
 pub(crate) use self::medium::{Machine, Medium};
 pub(crate) use self::names::key_file;
 pub(crate) use self::plan::{Found, Parts, Piece, Plan, Replace, Room, split};
-pub(crate) use self::program::{Linkage, Program};
+pub(crate) use self::program::{Linkage, Program, installed};
 pub(crate) use self::put::{put, same_archive, same_content, write_archive};
 pub(crate) use self::read_back::{FromMedium, Watch, differs, forget, read_small};
 pub(crate) use self::start_here::{Signer, StartHere};

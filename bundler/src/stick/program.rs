@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
 
 use anyhow::{Context as _, anyhow, bail};
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_keys::{Fingerprint, MessageDigest, Policy, Role, Signature, Signer, Trusted};
 
 use vgpu_manifest::ui::Exit;
@@ -17,6 +17,17 @@ const MAX_PROGRAM: u64 = 64 << 20;
 
 /// The length of the beginning that is searched for the list of segments.
 const HEAD: u64 = 1 << 20;
+
+/// The program below the folder in which this one is `bin/vgpu-bundler`: `/usr`, when both are
+/// installed from their Debian packages.
+const INSTALLED: &str = "lib/vgpu-offline/vgpu-installer";
+
+/// Returns the installer that is installed together with this program, if there is one.
+pub(crate) fn installed() -> Option<Utf8PathBuf> {
+    let bundler = Utf8PathBuf::try_from(std::env::current_exe().ok()?).ok()?;
+    let prefix = bundler.parent()?.parent()?;
+    Some(prefix.join(INSTALLED)).filter(|path| path.is_file())
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Linkage {
@@ -47,7 +58,7 @@ impl Program {
         };
         let file = read().with_context(|| format!("cannot read `{path}`"))?;
         if file.len > MAX_PROGRAM {
-            bail!("`{path}` has more than 48 MiB, so it is not the installer");
+            bail!("`{path}` has more than {} MiB, so it is not the installer", MAX_PROGRAM >> 20);
         }
         Ok(file)
     }

@@ -4,6 +4,7 @@ mod apt;
 mod cache;
 mod catalog;
 mod evidence;
+mod examples;
 mod git;
 mod image;
 mod init;

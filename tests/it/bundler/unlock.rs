@@ -6,13 +6,13 @@ use std::process::Command;
 use crate::bundler::sandbox::{Ran, Sandbox, bytes, has};
 
 /// A minimal library that exports only the symbol that is checked.
-const LIBRARY: &str = "#[unsafe(no_mangle)]
+pub(super) const LIBRARY: &str = "#[unsafe(no_mangle)]
 pub extern \"C\" fn ioctl(_: i32, _: u64, _: *mut u8) -> i32 {
     std::env::var(\"X\").map_or(1, |text| text.len() as i32)
 }
 ";
 
-const MANIFEST: &str = "[package]
+pub(super) const MANIFEST: &str = "[package]
 name = 'stand-in'
 version = '0.1.0'
 edition = '2024'
@@ -21,14 +21,14 @@ crate-type = ['cdylib']
 ";
 
 /// A repository with the sources of a library.
-struct Scene {
-    sandbox: Sandbox,
-    commit: String,
+pub(super) struct Scene {
+    pub(super) sandbox: Sandbox,
+    pub(super) commit: String,
 }
 
 impl Scene {
     /// Returns `None` if the required programs are missing.
-    fn new(files: &[(&str, &str)]) -> Option<Self> {
+    pub(super) fn new(files: &[(&str, &str)]) -> Option<Self> {
         if !has("git") || !has("cargo") {
             return None;
         }
@@ -83,7 +83,7 @@ impl Scene {
         command
     }
 
-    fn run(&self, code: i32, args: &[&str]) -> String {
+    pub(super) fn run(&self, code: i32, args: &[&str]) -> String {
         let ran = Ran::from(self.bundler(args).output().unwrap()).expect(code, args);
         assert!(!ran.err.contains("panicked"), "{}", ran.err);
         ran.err

@@ -13,6 +13,7 @@ use crate::cli::options::{NetworkArgs, ProjectArgs, SignerArgs, UnsuitableArgs, 
 use crate::pack;
 use crate::recheck::{Repeating, recheck};
 use crate::relock::Pins;
+use crate::stick;
 use crate::ui::{Advise as _, print, print_json};
 
 /// Build the signed bundle from the lock.
@@ -102,8 +103,8 @@ impl Args {
             return Ok(print_json(&made)?);
         }
         context.ui.note(format_args!("signed by {key}; SHA256SUMS has digest {digest}"));
-        let next = "next: vgpu-bundler write /media/stick --installer vgpu-installer";
-        context.ui.note(next);
+        let named = if stick::installed().is_some() { "" } else { " --installer vgpu-installer" };
+        context.ui.note(format_args!("next: vgpu-bundler write /media/stick{named}"));
         Ok(print([first])?)
     }
 }

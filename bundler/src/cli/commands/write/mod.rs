@@ -40,9 +40,14 @@ pub(crate) struct Args {
     #[arg(value_name = "BUNDLE")]
     bundle: Option<Utf8PathBuf>,
 
-    /// Program for the node; without it, the node must have one
+    /// Program for the node [default: that of the Debian package `vgpu-installer`; if it is not
+    /// installed, the node must have one]
     #[arg(long, value_name = "FILE")]
     installer: Option<Utf8PathBuf>,
+
+    /// Write no program: the node has one
+    #[arg(long, conflicts_with = "installer")]
+    no_installer: bool,
 
     /// Signature of the program, from `ssh-keygen -Y sign -n vgpu-installer` [default: FILE.sig;
     /// without it, or with a key option, the program is signed now]
@@ -183,8 +188,15 @@ impl Args {
             .hint("run `vgpu-bundler build`, or name the bundle after the folder")
     }
 
+    fn installer(&self) -> Option<Utf8PathBuf> {
+        if self.no_installer {
+            return None;
+        }
+        self.installer.clone().or_else(stick::installed)
+    }
+
     fn program(&self, ui: &Ui, policy: &Policy) -> anyhow::Result<Option<Program>> {
-        let Some(path) = &self.installer else { return Ok(None) };
+        let Some(path) = &self.installer() else { return Ok(None) };
         let file = Program::read(path)?;
         let beside = Utf8PathBuf::from(format!("{path}.sig"));
         let lies_there = || Some(&beside).filter(|path| path.exists() && !self.signer.is_given());
