@@ -42,7 +42,7 @@ item = "etc/a.conf"
 path = "/etc/a.conf"
 RECIPE
 seed recipe small <bundle.toml
-seed recipe demo <"$repo/tests/demo/bundle.toml"
+seed recipe demo <"$repo/tests/it/kill/bundle.toml"
 vgpu-bundler --quiet key generate --principal alice --no-passphrase >/dev/null
 vgpu-bundler --quiet build >/dev/null
 bundle=seed-1.vgpu.tar
