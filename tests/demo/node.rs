@@ -4,6 +4,7 @@
 //! and the module loader are stand-ins, as in the slow tests.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
@@ -122,9 +123,10 @@ impl Node {
         let path = self.root.join("var/lib/dpkg/status");
         let mut status = fs::read_to_string(&path)?;
         for (name, version) in PACKAGES {
-            status += &format!(
-                "Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {version}\n\n"
-            );
+            writeln!(
+                status,
+                "Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {version}\n"
+            )?;
         }
         Ok(fs::write(path, status)?)
     }

@@ -105,11 +105,11 @@ fn steady(line: &str) -> String {
             None => word.to_owned(),
         }
     };
-    let pieces = line.split_inclusive([' ', ',', ';', '@', ')']).map(|piece| {
-        let end = piece.trim_end_matches([' ', ',', ';', '@', ')']);
+    let pieces = line.split_inclusive([' ', ',', ';', '@', ')', '…']).map(|piece| {
+        let end = piece.trim_end_matches([' ', ',', ';', '@', ')', '…']);
         word(end) + &piece[end.len()..]
     });
-    pieces.collect()
+    pieces.collect::<String>().replace("……", "…")
 }
 
 #[cfg(test)]
@@ -123,6 +123,7 @@ mod tests {
                 "  signed by SHA256:RhQ/D8bL+Q; digest 4d14955ce7f2b250c1e8",
                 "  signed by SHA256:…; digest …",
             ),
+            ("  digest 1c5051985a9afe28…", "  digest …"),
             ("  at commit d644ddbe58e7, glibc 2.2", "  at commit …, glibc 2.2"),
             (
                 "  staged 3 items, 669.1 KiB in 0.1 s (6.2 MiB/s); done",

@@ -46,10 +46,10 @@ pub(super) fn find(
 ) -> anyhow::Result<Found> {
     let entries: Vec<Entry> = serde_json::from_slice(list)
         .map_err(|error| anyhow!("cannot read `manifest.json`: {error}"))?;
-    let named = |entry: Entry| (entry.repo_tags.clone().unwrap_or_default(), entry);
-    let images = entries.into_iter().map(named).collect();
-    let unnamed = |entry: &Entry| entry.config.clone();
-    let (names, entry) = names::choose(images, source.image.as_ref(), unnamed)?;
+    let tagged = |entry: Entry| (entry.repo_tags.clone().unwrap_or_default(), entry);
+    let images = entries.into_iter().map(tagged).collect();
+    let config_of = |entry: &Entry| entry.config.clone();
+    let (names, entry) = names::choose(images, source.image.as_ref(), config_of)?;
     let Entry { config, layers, .. } = entry;
     let count = layers.len();
     if count == 0 || count > MAX_LAYERS {

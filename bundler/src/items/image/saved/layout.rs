@@ -31,8 +31,8 @@ pub(super) fn find(place: &Place, index: &[u8], source: &SavedImage) -> anyhow::
     let image = source.image.as_ref();
     let pinned = image.and_then(|image| index.entry(image.digest()?));
     let images = pinned.unwrap_or(index).by_name();
-    let unnamed = |index: &Index| index.digests().next().unwrap_or_default().to_owned();
-    let (names, entries) = names::choose(images, image, unnamed)?;
+    let digest_of = |index: &Index| index.digests().next().unwrap_or_default().to_owned();
+    let (names, entries) = names::choose(images, image, digest_of)?;
     let top = entries.only_or(&source.platform)?;
     let (document, bytes) = read(place, top)?;
     let (list, (manifest, digest, bytes)) = match document {

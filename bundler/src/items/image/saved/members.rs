@@ -19,7 +19,7 @@ const MAX_EXTENSION: u64 = 64 << 10;
 
 /// The files of an archive.
 #[derive(Debug)]
-pub(super) struct Members {
+pub(in crate::items::image) struct Members {
     file: File,
     /// The position and the length of each file.
     files: BTreeMap<String, (u64, u64)>,
@@ -28,7 +28,7 @@ pub(super) struct Members {
 }
 
 /// What an extended header changes about the next member.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Extension {
     name: bool,
     target: bool,
@@ -38,7 +38,7 @@ impl Members {
     /// Reads the headers of an archive.
     ///
     /// Names of more than 255 bytes are passed over, because no part of an image has one.
-    pub(super) fn scan(file: File) -> anyhow::Result<Self> {
+    pub(in crate::items::image) fn scan(file: File) -> anyhow::Result<Self> {
         let len = file.metadata()?.len();
         let mut members =
             Self { file: file.try_clone()?, files: BTreeMap::new(), links: BTreeMap::new() };
@@ -100,7 +100,7 @@ impl Members {
     }
 
     /// Returns a file by its name, or by that of a link to it.
-    pub(super) fn part(&self, name: &str) -> Option<Part<'_>> {
+    pub(in crate::items::image) fn part(&self, name: &str) -> Option<Part<'_>> {
         let name = plain(name);
         let linked = || self.files.get(self.links.get(&name)?);
         let (at, left) = *self.files.get(&name).or_else(linked)?;

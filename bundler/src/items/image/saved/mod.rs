@@ -24,7 +24,7 @@ use super::pack::{Known, pack, prepare};
 use super::written::member;
 use crate::cache::CacheError;
 use crate::items::source::{Sources, finish};
-use crate::types::{Expected, Pin, SavedImage};
+use crate::types::{Expected, ImageName, Pin, SavedImage};
 
 /// An image that was found at a place.
 struct Found {
@@ -96,7 +96,7 @@ fn find(
 
 /// Compares the digest in the recipe, if there is one.
 fn check_digest(found: &Found, source: &SavedImage) -> anyhow::Result<()> {
-    let Some(wanted) = source.image.as_ref().and_then(|image| image.digest()) else {
+    let Some(wanted) = source.image.as_ref().and_then(ImageName::digest) else {
         return Ok(());
     };
     let actual = found.known.digest;

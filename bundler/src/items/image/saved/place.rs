@@ -22,10 +22,10 @@ pub(super) enum Place {
 }
 
 /// A file at a place.
-pub(super) struct Part<'p> {
+pub(in crate::items::image) struct Part<'p> {
     /// The length in bytes.
-    pub(super) size: u64,
-    pub(super) content: Box<dyn Read + 'p>,
+    pub(in crate::items::image) size: u64,
+    pub(in crate::items::image) content: Box<dyn Read + 'p>,
 }
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
