@@ -4,7 +4,7 @@ use camino::Utf8Path;
 
 pub use crate::apt::fuzzing::{openpgp, release};
 pub use crate::items::driver::fuzzing::{driver_header, driver_payload, vgpu_config};
-pub use crate::items::image::fuzzing::oci_document;
+pub use crate::items::image::fuzzing::{image_archive, oci_document};
 
 use crate::lock::Lock;
 use crate::recipe::Recipe;

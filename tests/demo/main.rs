@@ -1,19 +1,31 @@
-//! The demo: one bundle, from laptop to host and back, in a scratch folder.
+//! The demo: the main job, from a recipe to vGPUs on a node and back, in a scratch folder.
 //!
-//! No network, no root, nothing outside of the folder. Every line that is not a heading is printed
-//! by the real programs, or by the stock tools that a host has.
+//! No network, no root, nothing outside of the folder. The real programs and the stock tools of a
+//! host print every line below a command. Only the important ones are shown, and all with `--all`.
 
 #![expect(clippy::print_stdout, reason = "it is a show")]
+#![expect(clippy::unwrap_used, reason = "the makers of the tests panic")]
+
+#[path = "../kit/servers/archive.rs"]
+mod archive;
+#[path = "../kit/gpg.rs"]
+mod gpg;
+mod laptop;
+mod node;
+mod show;
 
 use std::fs;
-use std::os::unix::fs::FileExt;
-use std::process::{Command, ExitCode, Stdio};
+use std::os::unix::fs::FileExt as _;
+use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
-use camino::{Utf8Path, Utf8PathBuf};
-use vgpu_tests::nodes::Node;
-use vgpu_tests::programs::{Program, Programs, become_named_program};
-use vgpu_tests::tree::Snapshot;
+use anyhow::{Context as _, Result, ensure};
+use camino::Utf8Path;
+use vgpu_tests::programs::become_named_program;
+
+use self::laptop::{FIRST, Laptop, SECOND};
+use self::node::{Node, Rights};
+use self::show::Lines::{All, First, Nothing, With};
+use self::show::{Show, has, heading, say};
 
 fn main() -> ExitCode {
     if let Some(code) = become_named_program() {
@@ -28,186 +40,170 @@ fn main() -> ExitCode {
     }
 }
 
-/// The inputs of the demo, by path in the laptop's folder.
-const INPUTS: [(&str, &str); 5] = [
-    ("bundle.toml", include_str!("bundle.toml")),
-    ("config.toml", include_str!("config.toml")),
-    ("hello.service", include_str!("hello.service")),
-    ("limits.conf", include_str!("limits.conf")),
-    ("notes/README.txt", include_str!("notes/README.txt")),
-];
-
 fn play() -> Result<()> {
+    println!("vGPUs on a Proxmox VE node without a network: the whole job on a simulated node.");
+    println!("The driver, its patch and the unlock library are stand-ins, made on the spot.");
+    println!("The programs are real. Only their important lines are shown; all with `--all`.");
+    if !has("git") {
+        say("skipped: needs git, with which the bundler gets the sources of the unlock library");
+        return Ok(());
+    }
     let folder = tempfile::tempdir()?;
     let scratch = Utf8Path::from_path(folder.path()).context("the scratch folder is not UTF-8")?;
-    let show = Show::new(scratch)?;
-
-    show.heading("On the laptop: a key, a recipe, a bundle");
-    for (name, text) in INPUTS {
-        let path = scratch.join("laptop").join(name);
-        fs::create_dir_all(path.parent().context("no folder")?)?;
-        fs::write(path, text)?;
+    let rights = Rights::here();
+    let show = Show::new(scratch, rights)?;
+    let laptop = Laptop::new(&scratch.join("laptop"))?;
+    laptop.write(FIRST)?;
+    let mut node = Node::new(&scratch.join("node"), rights)?;
+    if !laptop.has_packages() {
+        node.have_packages()?;
     }
-    show.bundler(&["key", "generate", "--principal", "alice", "--no-passphrase"], 0)?;
-    show.tool("cat", &["bundle.toml"])?;
-    show.bundler(&["lock"], 0)?;
-    show.bundler(&["build"], 0)?;
-    show.bundler(&["inspect", BUNDLE], 0)?;
-
-    show.heading("What stock tools say of it, on a host where nothing of ours is trusted yet");
-    show.tool("tar", &["-tvf", BUNDLE])?;
-    show.tool(
-        "dd",
-        &[&format!("if={BUNDLE}"), "bs=512", "skip=1", "count=1", "of=slot", "status=none"],
-    )?;
-    show.tool("tar", &["--occurrence=1", "-xf", BUNDLE, "SHA256SUMS"])?;
-    show.verify_by_hand()?;
-
-    show.heading("On the node: an invented Proxmox VE 8 host with a Tesla T4");
-    let node = scratch.join("node");
-    Node::TeslaT4.write(&node)?;
-    let before = snapshot(&node)?;
+    let before = node.snapshot()?;
     fs::create_dir(scratch.join("stick"))?;
-    fs::copy(scratch.join("laptop").join(BUNDLE), scratch.join(STICK))?;
-    let fingerprint = show.fingerprint()?;
-    let key = "config/vgpu-offline/key.pub";
-    show.installer(
-        &[
-            "trust",
-            "add",
-            key,
-            "--principal",
-            "alice",
-            "--channel",
-            "stable",
-            "--fingerprint",
-            &fingerprint,
-        ],
-        0,
-    )?;
-    show.installer(&["verify", STICK], 0)?;
-    show.installer(&["plan", STICK], 0)?;
-    show.installer(&["apply", "--yes", STICK], 10)?;
-    show.installer(&["status"], 0)?;
 
-    show.heading("One byte of the bundle is changed on the stick");
-    let stick = fs::File::options().write(true).open(scratch.join(STICK))?;
-    let middle = stick.metadata()?.len() / 2;
-    stick.write_all_at(b"!", middle)?;
-    show.installer(&["verify", STICK], 3)?;
-
-    show.heading("And back");
-    show.installer(&["revert", "--yes"], 0)?;
-    let differences = before.differences(&snapshot(&node)?);
+    on_the_laptop(&show, &laptop)?;
+    by_stock_tools(&show)?;
+    trust(&show)?;
+    let runs = rights.is_some();
+    apply(&show, &mut node, runs)?;
+    tamper(&show)?;
+    if runs {
+        upgrade(&show, &laptop, &mut node)?;
+    }
+    heading("Everything back: the driver, the packages, every file");
+    let lines = With(&["  remove the driver", "  purge 3", "reverted; "]);
+    show.installer(&["revert", "--all", "--yes"], lines, 10)?;
+    node.boot()?;
+    let differences = before.differences(&node.snapshot()?);
     ensure!(differences.is_empty(), "the node is not what it was: {differences:#?}");
-    println!("\n  {} paths of the node compared with what they were: no difference.", before.len());
-    show.installer(&["forget", "--yes"], 0)?;
+    say(&format!("{} paths of the node compared with the stock host: no difference", before.len()));
+    summary(&laptop, runs);
     Ok(())
 }
 
-const BUNDLE: &str = "demo-1.vgpu.tar";
-const STICK: &str = "stick/demo-1.vgpu.tar";
+const BUNDLE: &str = "stick/demo-1.vgpu.tar";
+const UPGRADE: &str = "stick/demo-2.vgpu.tar";
 
-/// The node but for what is the installer's own: trust, journal and stores survive a revert.
-fn snapshot(node: &Utf8Path) -> Result<Snapshot> {
-    Ok(Snapshot::of(node, &["etc/vgpu-offline", "var/lib/vgpu-offline"])?)
+fn on_the_laptop(show: &Show, laptop: &Laptop) -> Result<()> {
+    heading("On the laptop: what an RTX 2080 Ti needs, in one signed file");
+    let recipe = With(&[
+        "[[d",
+        "[[p",
+        "[[u",
+        "[[i",
+        "[[apt]]",
+        "[targets]",
+        "gpu =",
+        "driver = \"1",
+        "path =",
+        "git =",
+        "install =",
+    ]);
+    show.tool(&["cat", "bundle.toml"], recipe)?;
+    if !laptop.has_packages() {
+        say(
+            "skipped: needs gpg and gpgv, to sign an archive of packages; the node has them already",
+        );
+    }
+    show.bundler(&["key", "generate", "--principal", "alice", "--no-passphrase"], Nothing, 0)?;
+    show.bundler(&["lock"], With(&["build unlock", "+ host", "+ unlock", "+ 3", "+ image"]), 0)?;
+    show.bundler(&["build", "--output", "../stick"], With(&["signed by"]), 0)
 }
 
-/// Runs things where the audience can see them.
-struct Show {
-    scratch: Utf8PathBuf,
-    programs: Programs,
+fn by_stock_tools(show: &Show) -> Result<()> {
+    heading("With stock tools: the recipe of docs/STOCK-RECIPE.md, before anything is installed");
+    show.tool(&["tar", "-tf", &format!("../{BUNDLE}")], First(3))?;
+    show.stock_recipe(BUNDLE, With(&["Good", "proven"]))
 }
 
-impl Show {
-    fn new(scratch: &Utf8Path) -> Result<Self> {
-        let executable = Utf8PathBuf::try_from(std::env::current_exe()?)?;
-        let programs = Programs::link(&executable, &scratch.join("bin"))?;
-        Ok(Self { scratch: scratch.to_owned(), programs })
-    }
+fn trust(show: &Show) -> Result<()> {
+    heading("On the node: trust a key by its fingerprint, verify, judge");
+    let fingerprint = show.fingerprint()?;
+    let key = "config/vgpu-offline/key.pub";
+    let who = ["trust", "add", key, "--principal", "alice", "--channel", "stable"];
+    let words = [&who[..], &["--fingerprint", &fingerprint]].concat();
+    show.installer(&words, With(&["is trusted"]), 0)?;
+    show.installer(&["verify", BUNDLE], With(&["intact"]), 0)?;
+    let verdict = With(&["fits", "unlock,", " driver ", "shown as", "s in the"]);
+    show.installer(&["check", BUNDLE], verdict, 0)
+}
 
-    #[expect(clippy::unused_self, reason = "reads like its siblings")]
-    fn heading(&self, text: &str) {
-        println!("\n━━ {text}");
+fn apply(show: &Show, node: &mut Node, runs: bool) -> Result<()> {
+    heading("Plan, then apply: phase 1, the reboot, phase 2");
+    let steps = With(&[
+        "before the",
+        "after the",
+        "packages",
+        "parameters",
+        "driver",
+        "libvgpu",
+        "to activate",
+    ]);
+    show.installer(&["plan", BUNDLE], steps, 0)?;
+    let phase = With(&["staged", "[2/", "[4/", "phase 1"]);
+    show.installer(&["apply", "--yes", BUNDLE], phase, 10)?;
+    let resume = node.boot()?;
+    if !runs {
+        say("skipped: needs root or user namespaces, to run commands in the node's folder");
+        return Ok(());
     }
+    say("the node boots, and the installer's unit resumes:");
+    let words: Vec<&str> = resume.iter().map(String::as_str).collect();
+    show.installer(&words, With(&["[7/", "[8/", "[15/", "done"]), 0)?;
 
-    fn bundler(&self, words: &[&str], expected: i32) -> Result<()> {
-        println!("\n$ vgpu-bundler {}", words.join(" "));
-        let mut command = self.programs.command(Program::Bundler);
-        command.current_dir(self.scratch.join("laptop"));
-        self.run(command.args(words), expected)
-    }
+    heading("The result: vGPU types, and the command that gives one to a VM");
+    let status = With(&[
+        "module  ",
+        "preload",
+        "types",
+        "GPU  ",
+        "nvidia-300  ",
+        "pvesh",
+        "qm ",
+        "everything",
+    ]);
+    show.installer(&["status"], status, 0)
+}
 
-    fn installer(&self, words: &[&str], expected: i32) -> Result<()> {
-        println!("\n# vgpu-installer {}", words.join(" "));
-        let mut command = self.programs.command(Program::Installer);
-        command.current_dir(&self.scratch).args(["--root", "node"]);
-        self.run(command.args(words), expected)
-    }
+/// Changes one byte of the bundle on the stick.
+fn tamper(show: &Show) -> Result<()> {
+    heading("One byte of the bundle is changed on the stick");
+    let stick = fs::File::options().write(true).open(show.scratch.join(BUNDLE))?;
+    let middle = stick.metadata()?.len() / 2;
+    stick.write_all_at(b"\0!", middle)?;
+    show.installer(&["verify", BUNDLE], First(3), 3)
+}
 
-    /// Run a stock tool in the laptop's folder, if the machine has it.
-    fn tool(&self, name: &str, words: &[&str]) -> Result<()> {
-        println!("\n$ {name} {}", words.join(" "));
-        if !self.has(name) {
-            println!("  skipped: needs {name}");
-            return Ok(());
-        }
-        let mut command = Command::new(name);
-        self.run(command.args(words).current_dir(self.scratch.join("laptop")), 0)
-    }
+fn upgrade(show: &Show, laptop: &Laptop, node: &mut Node) -> Result<()> {
+    heading("An upgrade: the next branch of the driver, with its own patch");
+    laptop.write(SECOND)?;
+    show.bundler(&["lock"], With(&["~ host driver"]), 0)?;
+    show.bundler(&["build", "--output", "../stick"], Nothing, 0)?;
+    show.installer(&["plan", UPGRADE], All, 0)?;
+    show.installer(&["apply", "--yes", UPGRADE], With(&["staged", "done"]), 10)?;
+    node.boot()?;
+    let status = With(&["module  ", "everything"]);
+    show.installer(&["status"], status, 0)
+}
 
-    /// `ssh-keygen` reads what it verifies from its standard input.
-    fn verify_by_hand(&self) -> Result<()> {
-        let signers = "../config/vgpu-offline/allowed_signers";
-        let words =
-            ["-Y", "verify", "-f", signers, "-I", "alice", "-n", "vgpu-bundle", "-s", "slot"];
-        println!("\n$ ssh-keygen {} < SHA256SUMS", words.join(" "));
-        if !self.has("ssh-keygen") {
-            println!("  skipped: needs ssh-keygen");
-            return Ok(());
-        }
-        let laptop = self.scratch.join("laptop");
-        let mut command = Command::new("ssh-keygen");
-        command.args(words).current_dir(&laptop).stdin(fs::File::open(laptop.join("SHA256SUMS"))?);
-        self.run(&mut command, 0)
-    }
-
-    #[expect(clippy::unused_self, reason = "reads like its siblings")]
-    fn has(&self, name: &str) -> bool {
-        let found = Command::new(name)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        found.and_then(|mut child| child.wait()).is_ok()
-    }
-
-    /// The fingerprint that the operator has on paper.
-    fn fingerprint(&self) -> Result<String> {
-        let text = fs::read_to_string(self.scratch.join("config/vgpu-offline/key.pub"))?;
-        let key: vgpu_keys::PublicKey = text.trim().parse()?;
-        Ok(key.fingerprint().to_string())
-    }
-
-    fn run(&self, command: &mut Command, expected: i32) -> Result<()> {
-        let output = command
-            .env("XDG_CONFIG_HOME", self.scratch.join("config"))
-            .env("XDG_CACHE_HOME", self.scratch.join("cache"))
-            .env("NO_COLOR", "1")
-            .output()?;
-        for stream in [&output.stdout, &output.stderr] {
-            for line in String::from_utf8_lossy(stream).lines() {
-                println!("  {line}");
-            }
-        }
-        let code = output.status.code();
-        if code != Some(0) {
-            println!(
-                "  exit code {}",
-                code.map_or_else(|| "none".to_owned(), |code| code.to_string())
-            );
-        }
-        ensure!(code == Some(expected), "expected exit code {expected}: {command:?}");
-        Ok(())
+fn summary(laptop: &Laptop, runs: bool) {
+    heading("What was shown");
+    let packages = if laptop.has_packages() { ", packages of a signed archive" } else { "" };
+    say(&format!("a bundle of a patched driver, an unlock library, an image on disk{packages};"));
+    say(
+        "signed, verified by stock tools and by the installer, refused after a change of one byte;",
+    );
+    say(if runs {
+        "applied through a reboot, upgraded to another branch, and reverted without a trace"
+    } else {
+        "planned, applied in files only, and reverted without a trace"
+    });
+    heading("The same for real");
+    for line in [
+        "vgpu-bundler init      # asks for the GPU and Proxmox VE, and writes the recipe",
+        "vgpu-bundler build     # locks, builds and signs the bundle",
+        "vgpu-bundler write /media/stick --installer vgpu-installer     # with the next steps",
+    ] {
+        say(line);
     }
 }

@@ -42,7 +42,7 @@ item = "etc/a.conf"
 path = "/etc/a.conf"
 RECIPE
 seed recipe small <bundle.toml
-seed recipe demo <"$repo/tests/demo/bundle.toml"
+seed recipe demo <"$repo/tests/it/kill/bundle.toml"
 vgpu-bundler --quiet key generate --principal alice --no-passphrase >/dev/null
 vgpu-bundler --quiet build >/dev/null
 bundle=seed-1.vgpu.tar
@@ -178,5 +178,10 @@ printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+js
     "$digest" "$digest" | seed oci_document manifest
 printf '{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:%s","size":9,"platform":{"os":"linux","architecture":"amd64"}}]}' \
     "$digest" | seed oci_document index
+mkdir image && printf '[]' | tee image/manifest.json >image/index.json
+printf 'layer' >image/a && ln -s ./a image/l
+for format in ustar gnu pax; do
+    tar -C image --format "$format" -cf - index.json manifest.json a l | seed image_archive "$format"
+done
 
 ls "$here/corpus" | wc -l | sed 's/$/ targets have seeds/'

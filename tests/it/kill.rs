@@ -19,11 +19,11 @@ fn a_node_survives_hundreds_of_kills_and_goes_back_to_what_it_was() {
     let scratch = Scratch::new(env!("CARGO_BIN_EXE_demo"));
     scratch.node(Node::TeslaT4);
     for (name, text) in [
-        ("bundle.toml", include_str!("../demo/bundle.toml")),
-        ("config.toml", include_str!("../demo/config.toml")),
-        ("hello.service", include_str!("../demo/hello.service")),
-        ("limits.conf", include_str!("../demo/limits.conf")),
-        ("notes/README.txt", include_str!("../demo/notes/README.txt")),
+        ("bundle.toml", include_str!("kill/bundle.toml")),
+        ("config.toml", include_str!("kill/config.toml")),
+        ("hello.service", include_str!("kill/hello.service")),
+        ("limits.conf", include_str!("kill/limits.conf")),
+        ("notes/README.txt", include_str!("kill/notes/README.txt")),
     ] {
         scratch.write(name, text);
     }

@@ -20,6 +20,7 @@ mod shelf;
 mod terminal;
 
 mod bundler;
+mod demo;
 mod dls;
 mod docs;
 mod driver;

@@ -8,6 +8,7 @@ pub mod memory;
 pub mod nodes;
 pub mod nvidia;
 pub mod oci;
+pub mod picture;
 pub mod programs;
 pub mod repository;
 pub mod roots;

@@ -275,7 +275,10 @@ mod tests {
         let plain = parse(&format!("{named}transport = \"plain-http\"\n")).unwrap();
         assert_ne!(plain.digest(), usual.digest());
         let cases = [
-            ("", "missing field `image`"),
+            ("", "`dls.tar` needs `image`, its name in a registry, or `path`"),
+            ("path = \"a.tar\"\nmirror = [\"a.example\"]", "are for registries, but `path`"),
+            ("path = \"a.tar\"\ntransport = \"https\"", "are for registries, but `path`"),
+            ("path = \"a.tar\"\nimage = \"dls:1\"", "does not begin with a registry"),
             ("image = \"dls:2.0.3\"", "does not begin with a registry"),
             ("image = \"registry.example/dls\"", "neither a tag nor a digest"),
             (&format!("{named}platform = \"amd64\""), "is not a platform"),
@@ -287,6 +290,8 @@ mod tests {
             let what = parse(rest).unwrap_err().what;
             assert!(what.contains(word), "{rest}: {what}");
         }
+        assert!(parse("path = \"layout\"").is_ok());
+        assert!(parse(&format!("{named}path = \"a.tar\"")).is_ok());
         let what = Recipe::parse(&format!("{head}{named}").replace("dls.tar", "dls.tgz"));
         assert!(what.unwrap_err().what.contains("must end in `.tar`"));
     }

@@ -22,7 +22,7 @@ pub(crate) use self::archive::{Address, ParseSuiteError, Suite};
 pub(crate) use self::build::{Build, Toolchain};
 pub(crate) use self::driver::{FileName, Hypervisor, releases};
 pub(crate) use self::git::{GitOrigin, GitUrl};
-pub(crate) use self::image::{ImageName, ImageSource};
+pub(crate) use self::image::{ImageName, ImageSource, SavedImage};
 pub(crate) use self::mega::MegaLink;
 pub(crate) use self::origin::{Expected, Origin, Pin};
 pub(crate) use self::path::LocalPath;

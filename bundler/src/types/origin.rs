@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Digest, ItemName, Kind, Measured};
 
-use super::{Address, AlistSource, GitOrigin, HttpUrl, ImageSource, LocalPath, MegaLink, Retained};
+use super::{
+    Address, AlistSource, GitOrigin, HttpUrl, ImageSource, LocalPath, MegaLink, Retained,
+    SavedImage,
+};
 
 /// The source of an item.
 ///
@@ -50,6 +53,8 @@ pub(crate) enum Origin {
     Catalog,
     /// A container image of a registry, packed as one archive.
     Image(ImageSource),
+    /// A container image on disk, packed in the same way.
+    SavedImage(SavedImage),
 }
 
 impl Origin {
@@ -58,6 +63,17 @@ impl Origin {
     pub(crate) fn git(&self) -> Option<&GitOrigin> {
         match self {
             Self::Git(origin) => Some(origin),
+            _ => None,
+        }
+    }
+
+    /// Returns the local file or folder that is read, if it is one.
+    #[must_use]
+    pub(crate) fn local(&self) -> Option<&LocalPath> {
+        match self {
+            Self::File { path }
+            | Self::Folder { path, .. }
+            | Self::SavedImage(SavedImage { path, .. }) => Some(path),
             _ => None,
         }
     }
@@ -75,7 +91,7 @@ impl Origin {
     #[must_use]
     pub(crate) fn for_manifest(&self) -> vgpu_manifest::Origin {
         match self {
-            Self::File { .. } => vgpu_manifest::Origin::File,
+            Self::File { .. } | Self::SavedImage(_) => vgpu_manifest::Origin::File,
             Self::Folder { .. } => vgpu_manifest::Origin::Folder,
             // Only locked items reach a manifest, and locked items have a commit.
             Self::Git(origin) => origin.for_manifest().unwrap_or(vgpu_manifest::Origin::Folder),
@@ -106,7 +122,7 @@ impl Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File { path } => write!(f, "{path}"),
+            Self::File { path } | Self::SavedImage(SavedImage { path, .. }) => write!(f, "{path}"),
             Self::Folder { path, .. } => write!(f, "{path}/"),
             Self::Git(origin) => origin.fmt(f),
             Self::Archive { addresses } | Self::Evidence { addresses, .. } => {

@@ -6,6 +6,7 @@
 mod each;
 mod engines;
 mod pulled;
+mod saved;
 #[cfg(feature = "slow")]
 mod slow;
 

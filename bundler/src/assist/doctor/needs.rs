@@ -42,9 +42,7 @@ impl Needs {
             Some(if recipe.entries.iter().any(wanted) { Need::Yes } else { Need::No })
         };
         let from = |wanted: &dyn Fn(&Origin) -> bool| any(&|entry| wanted(&entry.origin));
-        let network = from(&|origin| {
-            !matches!(origin, Origin::File { .. } | Origin::Folder { .. } | Origin::Catalog)
-        });
+        let network = from(&|origin| origin.local().is_none() && *origin != Origin::Catalog);
         Self {
             network: if recipe.apt.is_empty() { network } else { Some(Need::Yes) },
             git: from(&|origin| matches!(origin, Origin::Git(_))),

@@ -3,7 +3,7 @@ use std::fs;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 use vgpu_manifest::driver::{DriverKind, DriverRecord};
 use vgpu_manifest::ui::ByteSize;
@@ -17,7 +17,7 @@ use crate::items::source::{Changed, Sources};
 use crate::items::{image, unlock};
 use crate::lock::{Lock, LockedItem};
 use crate::relock::all;
-use crate::types::Origin;
+use crate::types::{Origin, SavedImage};
 use crate::ui::{Advise as _, print_json};
 
 /// Download all locked inputs into the cache
@@ -105,10 +105,14 @@ pub(super) fn fetch(
 /// Warns about files that changed after they were locked: the bundle gets the locked content.
 fn warn_of_newer(context: &Context, project: &Project, lock: &Lock) {
     let changed = |path: &Utf8Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
+    // A change of an image layout replaces its index.
+    let newest = |path: Utf8PathBuf| changed(&path).max(changed(&path.join("index.json")));
     let Some(locked) = changed(&project.lock_path) else { return };
     for LockedItem { name, origin, .. } in &lock.items {
-        let Origin::File { path } = origin else { continue };
-        if changed(&path.below(&project.base)).is_some_and(|time| time > locked) {
+        let (Origin::File { path } | Origin::SavedImage(SavedImage { path, .. })) = origin else {
+            continue;
+        };
+        if newest(path.below(&project.base)).is_some_and(|time| time > locked) {
             context.ui.note(format_args!(
                 "`{path}` was changed after item `{name}` was locked; run `vgpu-bundler lock` to include the change"
             ));

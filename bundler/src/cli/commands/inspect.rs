@@ -140,7 +140,7 @@ fn describe(item: &Item) -> String {
         (Kind::Catalog(_), _) => "the catalog".to_owned(),
         (Kind::Policies(_), _) => "signed policies".to_owned(),
         (_, origin @ (Origin::Url { .. } | Origin::Git { .. })) => origin.to_string(),
-        (_, Origin::Image { .. }) => "container image".to_owned(),
+        (Kind::Image(_), _) | (_, Origin::Image { .. }) => "container image".to_owned(),
         (_, Origin::Bundler) => "made by the bundler".to_owned(),
         (_, Origin::File | Origin::Folder) => "file".to_owned(),
     }

@@ -4,18 +4,18 @@
 //! its name. Nothing is decompressed or compressed.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 
 use anyhow::Context as _;
 use tar::{EntryType, Header};
-use vgpu_manifest::image::ImageReference;
+use vgpu_manifest::image::{ImageRecord, ImageReference};
 use vgpu_manifest::{Digest, Hasher};
 
 use super::document::{Blob, Manifest};
 use super::written::{self, Index, LAYOUT, docker_manifest, member};
-use crate::cache::{Cache, CacheError, Incoming};
+use crate::cache::{Cache, CacheError};
 
-/// An image whose parts except for the manifest are in the cache, ready to be packed.
+/// An image whose parts except for the manifest are elsewhere, ready to be packed.
 #[derive(Debug)]
 pub(super) struct Archive {
     members: Vec<(String, Body)>,
@@ -24,7 +24,26 @@ pub(super) struct Archive {
 #[derive(Debug)]
 enum Body {
     Bytes(Vec<u8>),
-    Cached(Blob),
+    Part(Blob),
+}
+
+/// A place with configurations and layers, such as the cache.
+pub(super) trait Blobs {
+    /// Opens the content with this digest.
+    fn open(&self, digest: Digest) -> anyhow::Result<Box<dyn Read + '_>>;
+
+    /// Returns the error for a content that does not have its digest or its size.
+    fn damaged(&self, digest: Digest) -> anyhow::Error;
+}
+
+impl Blobs for Cache {
+    fn open(&self, digest: Digest) -> anyhow::Result<Box<dyn Read + '_>> {
+        Ok(Box::new(self.open_content(digest)?))
+    }
+
+    fn damaged(&self, digest: Digest) -> anyhow::Error {
+        CacheError::Damaged(digest).into()
+    }
 }
 
 const CANNOT_PACK: &str = "cannot pack the image";
@@ -50,7 +69,7 @@ impl Archive {
             (member(own.digest), Body::Bytes(bytes)),
         ];
         let others = blobs.iter().filter(|blob| blob.digest != own.digest);
-        members.extend(others.map(|blob| (member(blob.digest), Body::Cached(*blob))));
+        members.extend(others.map(|blob| (member(blob.digest), Body::Part(*blob))));
         members.sort_by(|(a, _), (b, _)| a.cmp(b));
         Ok(Self { members })
     }
@@ -67,8 +86,8 @@ impl Archive {
     /// Writes the archive. `progress` is called with the bytes read since the last call.
     pub(super) fn write(
         &self,
-        cache: &Cache,
-        out: &mut Incoming<'_>,
+        parts: &dyn Blobs,
+        out: &mut dyn Write,
         progress: &dyn Fn(u64),
     ) -> anyhow::Result<()> {
         let mut tar = tar::Builder::new(out);
@@ -78,13 +97,12 @@ impl Archive {
                 Body::Bytes(bytes) => {
                     tar.append_data(&mut header, name, &**bytes).context(CANNOT_PACK)?;
                 }
-                Body::Cached(Blob { digest, size }) => {
-                    let file = cache.open_content(*digest)?;
-                    let mut content = Content::new(file, *size, progress);
+                Body::Part(Blob { digest, size }) => {
+                    let mut content = Content::new(parts.open(*digest)?, *size, progress);
                     tar.append_data(&mut header, name, &mut content).context(CANNOT_PACK)?;
                     // A header that states more bytes than the content has would be filled up.
-                    if content.file.limit() != 0 || content.hasher.finish() != *digest {
-                        return Err(CacheError::Damaged(*digest).into());
+                    if content.bytes.limit() != 0 || content.hasher.finish() != *digest {
+                        return Err(parts.damaged(*digest));
                     }
                 }
             }
@@ -98,7 +116,7 @@ impl Body {
     fn len(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
-            Self::Cached(blob) => blob.size,
+            Self::Part(blob) => blob.size,
         }
     }
 }
@@ -114,24 +132,24 @@ fn header(size: u64) -> Header {
     header
 }
 
-/// A content of the cache that is verified while it is copied, because the digest of the archive
-/// is not known yet.
+/// A content that is verified while it is copied, because the digest of the archive is not known
+/// yet.
 struct Content<'p> {
-    file: io::Take<File>,
+    bytes: io::Take<Box<dyn Read + 'p>>,
     hasher: Hasher,
     progress: &'p dyn Fn(u64),
 }
 
 impl<'p> Content<'p> {
-    /// Reads at most `size` bytes; a longer file has another digest.
-    fn new(file: File, size: u64, progress: &'p dyn Fn(u64)) -> Self {
-        Self { file: file.take(size), hasher: Hasher::default(), progress }
+    /// Reads at most `size` bytes; a longer content has another digest.
+    fn new(bytes: Box<dyn Read + 'p>, size: u64, progress: &'p dyn Fn(u64)) -> Self {
+        Self { bytes: bytes.take(size), hasher: Hasher::default(), progress }
     }
 }
 
 impl Read for Content<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.file.read(buf)?;
+        let n = self.bytes.read(buf)?;
         self.hasher.update(&buf[..n]);
         (self.progress)(n as u64);
         Ok(n)
@@ -144,18 +162,8 @@ const DOCKER: &str = "manifest.json";
 /// The largest document in an archive, with the most layers.
 const MAX_DOCUMENT: u64 = 64 << 10;
 
-/// The digests of an image in an archive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Digests {
-    pub(super) manifest: Digest,
-    /// The digest of the configuration.
-    pub(super) id: Digest,
-    /// The digest of the manifest in the registry, if it was rewritten.
-    pub(super) original: Option<Digest>,
-}
-
-/// Reads the digests from an archive that this program wrote.
-pub(super) fn read_digests(file: File) -> io::Result<Digests> {
+/// Reads the record of an image from an archive that this program wrote.
+pub(super) fn read_record(file: File) -> io::Result<ImageRecord> {
     let mut archive = tar::Archive::new(file);
     let (mut index, mut id) = (None, None);
     for entry in archive.entries_with_seek()? {
@@ -167,14 +175,16 @@ pub(super) fn read_digests(file: File) -> io::Result<Digests> {
         let mut bytes = Vec::new();
         entry.take(MAX_DOCUMENT).read_to_end(&mut bytes)?;
         if is_index {
-            index = serde_json::from_slice::<Index>(&bytes)?.digests();
+            index = serde_json::from_slice::<Index>(&bytes)?.image();
         } else {
             id = written::configuration(&bytes)?;
         }
     }
     match (index, id) {
-        (Some((manifest, original)), Some(id)) => Ok(Digests { manifest, id, original }),
-        (None, _) => Err(io::Error::other(format!("it has no `{INDEX}` with a digest"))),
+        (Some((reference, digest, original)), Some(id)) => {
+            Ok(ImageRecord { reference, digest, id, original })
+        }
+        (None, _) => Err(io::Error::other(format!("it has no `{INDEX}` with a name and a digest"))),
         (_, None) => Err(io::Error::other(format!("it has no `{DOCKER}` with a configuration"))),
     }
 }

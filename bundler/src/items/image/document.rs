@@ -12,6 +12,7 @@ use vgpu_manifest::Digest;
 use vgpu_manifest::ui::ByteSize;
 
 use super::media::{self, Dialect, Kind, Layer, LayerType};
+use super::written::{CONTAINERD_NAME, REF_NAME};
 use crate::types::image::Platform;
 use crate::types::image::{parse_digest, shortened};
 
@@ -92,6 +93,8 @@ struct Descriptor {
     size: u64,
     #[serde(default)]
     platform: Option<DescribedPlatform>,
+    #[serde(default)]
+    annotations: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -217,6 +220,41 @@ impl Manifest {
 const SHOWN: usize = 8;
 
 impl Index {
+    /// Returns the images of a layout, each under its names. An image for several platforms can be
+    /// one entry or several with the same names.
+    pub(super) fn by_name(self) -> Vec<(Vec<String>, Self)> {
+        let mut images: BTreeMap<Vec<String>, Self> = BTreeMap::new();
+        for entry in self.0 {
+            let annotations = entry.annotations.as_ref();
+            let name = |key: &str| annotations?.get(key).filter(|name| !name.is_empty()).cloned();
+            let mut names: Vec<String> =
+                [CONTAINERD_NAME, REF_NAME].into_iter().filter_map(name).collect();
+            names.dedup();
+            images.entry(names).or_insert_with(|| Self(Vec::new())).0.push(entry);
+        }
+        images.into_iter().collect()
+    }
+
+    /// Returns the entry with this digest, as a list of its own.
+    pub(super) fn entry(&self, digest: Digest) -> Option<Self> {
+        let has_it = |entry: &&Descriptor| entry.blob().is_ok_and(|blob| blob.digest == digest);
+        self.0.iter().find(has_it).map(|entry| Self(vec![entry.clone()]))
+    }
+
+    /// Returns the digests of the entries, as written.
+    pub(super) fn digests(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|entry| entry.digest.as_str())
+    }
+
+    /// Returns the only document of the list, or that of the image for `wanted`.
+    pub(super) fn only_or(&self, wanted: &Platform) -> anyhow::Result<Blob> {
+        match &*self.0 {
+            [only] if Kind::of(&only.media_type).is_none() => Err(not_an_image(&only.media_type)),
+            [only] => only.blob(),
+            _ => self.choose(wanted),
+        }
+    }
+
     /// Returns the manifest of the image for `wanted`.
     pub(super) fn choose(&self, wanted: &Platform) -> anyhow::Result<Blob> {
         let ranked = self.0.iter().filter_map(|entry| {
@@ -265,13 +303,18 @@ struct Config {
 
 #[derive(Debug, Deserialize)]
 struct RootFs {
-    diff_ids: Vec<IgnoredAny>,
+    diff_ids: Vec<String>,
 }
 
 /// Checks that a configuration is for `wanted`, and for an image of `layers` layers.
 ///
-/// Engines check this too, but only on the node.
-pub(super) fn check_config(bytes: &[u8], wanted: &Platform, layers: usize) -> anyhow::Result<()> {
+/// Engines check this too, but only on the node. Returns the digests of the layers when they are
+/// not compressed.
+pub(super) fn check_config(
+    bytes: &[u8],
+    wanted: &Platform,
+    layers: usize,
+) -> anyhow::Result<Vec<String>> {
     let config: Config = serde_json::from_slice(bytes).map_err(|error| {
         let error = error.to_string();
         anyhow!("the configuration cannot be read: {}", error.escape_debug())
@@ -282,7 +325,7 @@ pub(super) fn check_config(bytes: &[u8], wanted: &Platform, layers: usize) -> an
         bail!("the image is for {}, not for {wanted}", actual.escape_debug());
     }
     match rootfs.diff_ids.len() {
-        declared if declared == layers => Ok(()),
+        declared if declared == layers => Ok(rootfs.diff_ids),
         declared => bail!("the manifest has {layers} layers, but the configuration has {declared}"),
     }
 }

@@ -1,10 +1,11 @@
-//! Container images, from a registry into one file for podman, Docker and Proxmox VE 9.1.
+//! Container images, from a registry or from disk into one file for podman, Docker and Proxmox
+//! VE 9.1.
 //!
 //! A manifest is requested by tag once, and from then on by the digest in the lock ([`pull`]). It is
 //! parsed strictly ([`document`]), and everything that it names is a download with a known digest,
 //! so resuming, mirrors and repetitions are up to [`fetch`](crate::fetch). The parts stay in the
 //! cache by digest. The item is a reproducible archive of them ([`archive`]). Authentication is in
-//! [`auth`].
+//! [`auth`]. An image on disk goes the same way, but its parts are read where they are ([`saved`]).
 
 mod archive;
 mod auth;
@@ -12,14 +13,17 @@ mod document;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
 mod media;
+mod pack;
 mod pull;
 mod record;
+mod saved;
 #[cfg(test)]
 mod tests;
 mod written;
 
 pub(crate) use self::pull::{pull, pull_again};
 pub(crate) use self::record::{lines, records};
+pub(crate) use self::saved::read;
 use anyhow::anyhow;
 use vgpu_manifest::ItemName;
 

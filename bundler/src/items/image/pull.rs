@@ -7,12 +7,10 @@ use vgpu_manifest::image::ImageRecord;
 use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Digest, Measured, parallel};
 
-use super::archive::Archive;
 use super::auth::{Places, Session};
-use super::document::{Blob, Document, MAX_DOCUMENT, Manifest, check_config};
-use super::media::{self, Dialect, Layer};
-use super::written::oci_manifest;
-use super::{document, fetch_failed, unavailable};
+use super::document::{self, Blob, Document, MAX_DOCUMENT, Manifest, check_config};
+use super::pack::{Known, pack, prepare};
+use super::{fetch_failed, media, unavailable};
 use crate::fetch::{Download, Fetcher};
 use crate::items::source::Sources;
 use crate::net::Client;
@@ -85,27 +83,13 @@ struct Pull<'p> {
 
 impl Pull<'_> {
     fn run(&self, pinned: Option<Digest>) -> anyhow::Result<Measured> {
-        let (manifest, own, bytes) = self.manifest(pinned)?;
-        let (bytes, original) = match manifest.dialect {
-            Dialect::Oci => (bytes, None),
-            Dialect::Docker => (oci_manifest(&manifest)?, Some(own)),
-        };
-        let blobs = manifest.distinct().with_context(|| self.unusable())?;
-        let reference = self.source.image.reference();
-        let archive = Archive::new(&manifest, bytes, &blobs, reference, original)?;
-        let (size, max) = (archive.len(), self.want.cap);
-        if size > max.bytes() {
-            let (what, size) = (self.unusable(), ByteSize::new(size));
-            bail!("{what}: the image has at least {size}, more than the {max} allowed");
-        }
-        if manifest.layers.iter().any(|(_, kind)| *kind == Layer::Zstd) {
-            self.sources.fetcher.ui.note(format_args!(
-                "image {reference} has layers packed with zstd, which Docker 20.10 does not load"
-            ));
-        }
-        self.fetch_config(&manifest)?;
-        self.fetch_layers(&manifest)?;
-        self.pack(&archive)
+        let known = self.manifest(pinned)?;
+        let prepared = prepare(self.sources, self.want, self.source.image.reference(), &known);
+        let archive = prepared.with_context(|| self.unusable())?;
+        self.fetch_config(&known.manifest)?;
+        self.fetch_layers(&known.manifest)?;
+        let cache = self.sources.fetcher.cache.cache();
+        Ok(pack(self.sources, self.want, &archive, cache)?.finish(self.want.sha256)?)
     }
 
     fn unusable(&self) -> String {
@@ -113,23 +97,21 @@ impl Pull<'_> {
     }
 
     /// Fetches the manifest of the image for the wanted platform.
-    ///
-    /// Returns the manifest, its digest and its bytes.
-    fn manifest(&self, pinned: Option<Digest>) -> anyhow::Result<(Manifest, Digest, Vec<u8>)> {
+    fn manifest(&self, pinned: Option<Digest>) -> anyhow::Result<Known> {
         let asked = match pinned {
             Some(digest) => Asked::Manifest(digest),
             None => Asked::Tag(self.source.image.reference().tag()),
         };
         let (digest, bytes) = self.fetch_document(asked, pinned, None)?;
         match Document::parse(&bytes).with_context(|| self.unusable())? {
-            Document::Manifest(manifest) => Ok((manifest, digest, bytes)),
+            Document::Manifest(manifest) => Ok(Known { manifest, digest, bytes }),
             Document::Index(index) => {
                 let chosen = index.choose(&self.source.platform);
                 let Blob { digest, size } = chosen.with_context(|| self.unusable())?;
                 let asked = Asked::Manifest(digest);
                 let (digest, bytes) = self.fetch_document(asked, Some(digest), Some(size))?;
                 match Document::parse(&bytes).with_context(|| self.unusable())? {
-                    Document::Manifest(manifest) => Ok((manifest, digest, bytes)),
+                    Document::Manifest(manifest) => Ok(Known { manifest, digest, bytes }),
                     Document::Index(_) => bail!("{}: {}", self.unusable(), document::NESTED),
                 }
             }
@@ -156,6 +138,7 @@ impl Pull<'_> {
         self.fetch(&fetcher, "configuration", asked, Some(digest), Some(size), MAX_DOCUMENT)?;
         let bytes = self.read(digest)?;
         check_config(&bytes, &self.source.platform, manifest.layers.len())
+            .map(drop)
             .with_context(|| self.unusable())
     }
 
@@ -220,16 +203,5 @@ impl Pull<'_> {
             .read_to_end(&mut bytes)
             .context("cannot read the archive of the image")?;
         Ok(bytes)
-    }
-
-    fn pack(&self, archive: &Archive) -> anyhow::Result<Measured> {
-        let Fetcher { cache, ui, .. } = self.sources.fetcher;
-        let transfer = ui.transfer("pack", self.want.name.as_str()).of_counted_bytes();
-        transfer.expect(Some(archive.len()), 0);
-        let mut incoming = cache.incoming()?;
-        archive.write(cache.cache(), &mut incoming, &|n| transfer.advance(n))?;
-        let measured = incoming.finish(self.want.sha256)?;
-        transfer.done(measured.size);
-        Ok(measured)
     }
 }

@@ -2,12 +2,11 @@ use anyhow::Context as _;
 use vgpu_manifest::image::ImageRecord;
 use vgpu_manifest::{ItemName, Kind};
 
-use super::archive::{Digests, read_digests};
-use super::unavailable;
+use super::archive::read_record;
 use crate::items::source::Sources;
 use crate::lock::Lock;
 use crate::recipe::Entry;
-use crate::types::{Expected, ImageSource, Origin, Pin};
+use crate::types::{Expected, Origin, Pin};
 
 /// Adds the records of the images among `entries` to their `pins`.
 ///
@@ -19,24 +18,21 @@ pub(crate) fn records(
     previous: Option<&Lock>,
 ) -> anyhow::Result<()> {
     for (entry, pin) in entries.iter().zip(pins) {
-        let Origin::Image(source) = &entry.origin else { continue };
+        if !matches!(entry.origin, Origin::Image(_) | Origin::SavedImage(_)) {
+            continue;
+        }
         let known = previous.and_then(|lock| lock.item(&entry.name));
         let known = known.filter(|item| item.sha256 == pin.sha256);
         pin.kind = Kind::Image(match known.and_then(|item| item.kind.image()) {
             Some(record) => record.clone(),
-            None => read(sources, entry, source, pin)?,
+            None => read(sources, entry, pin)?,
         });
     }
     Ok(())
 }
 
 /// Reads the record from the archive.
-fn read(
-    sources: &Sources<'_>,
-    entry: &Entry,
-    source: &ImageSource,
-    pin: &Pin,
-) -> anyhow::Result<ImageRecord> {
+fn read(sources: &Sources<'_>, entry: &Entry, pin: &Pin) -> anyhow::Result<ImageRecord> {
     let item = &entry.name;
     let want = Expected {
         name: item,
@@ -46,14 +42,8 @@ fn read(
     };
     sources.obtain(&entry.origin, want)?;
     let cache = sources.fetcher.cache.cache();
-    let digests = || {
-        let file = cache.open_content(pin.sha256)?;
-        read_digests(file).context("cannot read the archive of the image")
-    };
-    let Digests { manifest, id, original } =
-        digests().with_context(|| unavailable(item, source))?;
-    let reference = source.image.reference().clone();
-    Ok(ImageRecord { reference, digest: manifest, id, original })
+    let file = cache.open_content(pin.sha256)?;
+    read_record(file).with_context(|| format!("cannot read the image archive of item `{item}`"))
 }
 
 /// Returns a line of output for each image.

@@ -14,10 +14,10 @@ use super::media;
 use crate::types::image::parse_digest;
 
 /// Where OCI keeps the name of an image in a layout: podman and skopeo read it there.
-const REF_NAME: &str = "org.opencontainers.image.ref.name";
+pub(super) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// Where containerd, and with it a newer Docker, looks for the name.
-const CONTAINERD_NAME: &str = "io.containerd.image.name";
+pub(super) const CONTAINERD_NAME: &str = "io.containerd.image.name";
 
 /// Where we note the digest of a manifest before it was rewritten.
 const ORIGINAL: &str = "vgpu-offline.image.original-digest";
@@ -96,11 +96,13 @@ impl Index {
         serde_json::to_vec(self)
     }
 
-    /// The digest of the manifest, and of the one that it was made from, if it was rewritten.
-    pub(super) fn digests(&self) -> Option<(Digest, Option<Digest>)> {
+    /// The name, the digest of the manifest, and that of the one it was made from, if it was
+    /// rewritten.
+    pub(super) fn image(&self) -> Option<(ImageReference, Digest, Option<Digest>)> {
         let [entry] = &self.manifests;
         let digest = |text: &String| parse_digest(text).ok();
-        Some((digest(&entry.digest)?, entry.annotations.get(ORIGINAL).and_then(digest)))
+        let name = entry.annotations.get(REF_NAME)?.parse().ok()?;
+        Some((name, digest(&entry.digest)?, entry.annotations.get(ORIGINAL).and_then(digest)))
     }
 }
 

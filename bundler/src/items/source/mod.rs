@@ -60,6 +60,10 @@ impl Sources<'_> {
                 Some(pin) => Ok(pin),
                 None => image::pull(self, source, want),
             },
+            Origin::SavedImage(source) => match self.cached(want)? {
+                Some(pin) => Ok(pin),
+                None => image::read(self, source, want),
+            },
             Origin::Url { urls } => {
                 let Expected { name, sha256, size, cap } = want;
                 let download = Download { name: name.as_str(), mirrors: urls, sha256, size, cap };
@@ -102,7 +106,7 @@ impl Sources<'_> {
 }
 
 /// Adds all received bytes to the cache. `changed` describes a digest mismatch.
-fn finish(
+pub(in crate::items) fn finish(
     incoming: Incoming<'_>,
     want: Expected<'_>,
     changed: impl FnOnce(&CacheError) -> String,

@@ -2,6 +2,7 @@
 
 mod auth;
 mod refusals;
+mod saved;
 
 use std::io::Read as _;
 use std::num::NonZeroUsize;
@@ -159,9 +160,9 @@ fn dockers_form_becomes_ocis_with_the_same_parts() {
         assert_eq!(manifest["layers"][at]["mediaType"], OCI_LAYER);
         assert_eq!(find(manifest["layers"][at]["digest"].as_str().unwrap()), layer);
     }
-    let digests = archive::read_digests(machine.cache.open_content(archive).unwrap()).unwrap();
+    let digests = archive::read_record(machine.cache.open_content(archive).unwrap()).unwrap();
     assert_eq!(digests.original, Some(Digest::of(&image.manifest())));
-    assert_eq!(entry["digest"], format!("sha256:{}", digests.manifest));
+    assert_eq!(entry["digest"], format!("sha256:{}", digests.digest));
     assert_eq!(digests.id, Digest::of(&image.config));
 }
 
@@ -182,7 +183,7 @@ fn of_a_list_the_image_for_the_platform_is_taken() {
     let digest_of = |source: &ImageSource| {
         let machine = Machine::new();
         let archive = machine.pull(source).unwrap();
-        archive::read_digests(machine.cache.open_content(archive).unwrap()).unwrap().manifest
+        archive::read_record(machine.cache.open_content(archive).unwrap()).unwrap().digest
     };
     let tag = source(&registry, "dls:1");
     assert_eq!(digest_of(&tag), Digest::of(&amd64.manifest()));
