@@ -41,10 +41,10 @@ const COMMANDS: [(&str, &str); 12] = [
     ("usr/sbin/update-initramfs", IDLE),
 ];
 
-/// A command whose results nobody reads.
+/// A command whose results no program reads.
 const IDLE: &str = "#!/bin/sh\nexit 0\n";
 
-/// What a boot makes anew, what is the installer's own, and logs.
+/// The paths that a boot makes anew, those of the installer itself, and logs.
 const PASSED_OVER: [&str; 8] =
     ["dev", "etc/vgpu-offline", "proc", "run", "sys", "tmp", "var/lib/vgpu-offline", "var/log"];
 

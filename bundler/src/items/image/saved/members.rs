@@ -27,7 +27,7 @@ pub(in crate::items::image) struct Members {
     links: BTreeMap<String, String>,
 }
 
-/// What an extended header changes about the next member.
+/// The fields of the next member that an extended header replaces.
 #[derive(Debug, Clone, Copy, Default)]
 struct Extension {
     name: bool,

@@ -175,7 +175,7 @@ fn an_image_on_disk_becomes_the_same_item_as_one_of_a_registry() {
 }
 
 #[test]
-fn dockers_archive_has_one_manifest_whoever_wrote_it() {
+fn dockers_archive_has_one_manifest_from_every_writer() {
     let layers = [layer(1), layer(2), layer(1)];
     let image = Registered::oci(&layers.each_ref().map(Vec::as_slice));
     let machine = Machine::new();
