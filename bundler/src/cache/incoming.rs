@@ -65,7 +65,7 @@ impl<'l> Incoming<'l> {
     }
 
     /// Reads the bytes of an interrupted run.
-    pub(super) fn catch_up(&mut self) -> Result<(), CacheError> {
+    pub(super) fn catch_up(&mut self, seen: &mut dyn FnMut(u64)) -> Result<(), CacheError> {
         let mut buf = vec![0; PIECE];
         loop {
             let n = self.file.read(&mut buf).map_err(CacheError::io("read", &self.path))?;
@@ -74,7 +74,24 @@ impl<'l> Incoming<'l> {
             }
             self.measure.update(&buf[..n]);
             self.len += n as u64;
+            seen(n as u64);
         }
+    }
+
+    /// Takes the bytes of a whole file without copying them, where the file system can share them.
+    /// Returns whether it can; `seen` is called with the number of bytes that were read.
+    ///
+    /// Shared blocks are copied on write, so a later change of the file does not reach the cache.
+    /// A hard link would, so there is none. The digest is computed from the cache's own file.
+    pub(crate) fn clone_of(
+        &mut self,
+        file: &File,
+        seen: &mut dyn FnMut(u64),
+    ) -> Result<bool, CacheError> {
+        if rustix::fs::ioctl_ficlone(&self.file, file).is_err() {
+            return Ok(false);
+        }
+        self.catch_up(seen).map(|()| true)
     }
 
     /// Discards all bytes.

@@ -2,8 +2,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use super::Context;
-use crate::assist::doctor::{Finding, Laptop, Needs, Places, State, examine};
-use crate::cli::options::{ProjectArgs, default_key, default_signers};
+use crate::assist::doctor::{Finding, Laptop, Needs, Places, State, examine, inputs};
+use crate::cli::options::{Project, ProjectArgs, default_key, default_signers};
 use crate::lock::Lock;
 use crate::ui::{print, print_json};
 
@@ -44,9 +44,15 @@ impl Args {
             key: default_key()?,
             signers: default_signers()?,
         });
-        let findings = examine(&laptop, self.needs(context)?);
+        let project = self.project(context)?;
+        let mut findings = examine(&laptop, Self::needs(context, project.as_ref())?);
+        findings.extend(project.iter().flat_map(|project| {
+            let Project { recipe, base, catalog, .. } = project;
+            inputs(recipe, base, &catalog.catalog)
+        }));
         let is_missing = |finding: &&Finding| finding.state == State::Missing;
-        let missing: Vec<_> = findings.iter().filter(is_missing).map(|it| it.what).collect();
+        let mut missing: Vec<_> = findings.iter().filter(is_missing).map(|it| it.what).collect();
+        missing.dedup();
         if self.json {
             print_json(&Answer { ready: missing.is_empty(), findings })?;
         } else {
@@ -56,12 +62,16 @@ impl Args {
     }
 
     /// Reads the recipe, if it exists. A recipe named on the command line must exist.
-    fn needs(&self, context: &Context) -> anyhow::Result<Needs> {
+    fn project(&self, context: &Context) -> anyhow::Result<Option<Project>> {
         if !self.project.is_there() {
             context.ui.note("no recipe here, so all possible needs are listed");
-            return Ok(Needs::default());
+            return Ok(None);
         }
-        let project = self.project.resolve()?;
+        self.project.resolve().map(Some)
+    }
+
+    fn needs(context: &Context, project: Option<&Project>) -> anyhow::Result<Needs> {
+        let Some(project) = project else { return Ok(Needs::default()) };
         let lock = project.any_lock()?;
         let cache = context.cache_dir()?;
         Ok(Needs::of(&project.recipe, lock.as_ref(), &|lock| cached(&cache, lock)))

@@ -8,7 +8,9 @@ use vgpu_manifest::ui::ByteSize;
 
 use super::{Sources, finish, uncached};
 use crate::cache::CacheError;
+use crate::items::driver;
 use crate::types::{Expected, LocalPath, Pin};
+use crate::ui::Advise as _;
 
 impl Sources<'_> {
     /// Reads a local file.
@@ -18,18 +20,29 @@ impl Sources<'_> {
         }
         let item = want.name;
         let unreadable = || format!("cannot read `{path}` for item `{item}`");
-        let mut reading =
-            Reading::open(&path.below(self.base), want.cap).with_context(unreadable)?;
+        let mut reading = match Reading::open(&path.below(self.base), want.cap) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let failed = Err(error).with_context(unreadable);
+                return match driver::advice(&self.catalog.catalog, path.as_path()) {
+                    Some(advice) => failed.hint(advice),
+                    None => failed,
+                };
+            }
+            reading => reading.with_context(unreadable)?,
+        };
         let transfer = self.fetcher.ui.transfer("read", item.as_str());
         transfer.expect(Some(reading.size()), 0);
         let mut incoming = self.incoming(want)?;
-        loop {
-            let bytes = reading.next().with_context(unreadable)?;
-            if bytes.is_empty() {
-                break;
+        let seen = &mut |bytes| transfer.advance(bytes);
+        if !incoming.clone_of(&reading.file, seen).with_context(|| uncached(item))? {
+            loop {
+                let bytes = reading.next().with_context(unreadable)?;
+                if bytes.is_empty() {
+                    break;
+                }
+                incoming.add(bytes).with_context(|| uncached(item))?;
+                transfer.advance(bytes.len() as u64);
             }
-            incoming.add(bytes).with_context(|| uncached(item))?;
-            transfer.advance(bytes.len() as u64);
         }
         let changed = |why: &CacheError| format!("`{path}` does not match item `{item}`: {why}");
         let measured = finish(incoming, want, changed)?;

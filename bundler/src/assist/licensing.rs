@@ -3,9 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::types::ImageName;
 
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(into = "String", try_from = "String")]
 pub(crate) enum Licensing {
     /// Not part of this bundle.
     #[default]
@@ -23,6 +26,10 @@ const IMAGE: &str = "docker.io/collinwebdesigns/fastapi-dls:2.0.3@sha256:\
                      e5078363ef86548b41c998367dfa2641015c5b7ffb7b3db280332669f8b1b5f0";
 
 impl Licensing {
+    pub(crate) fn is_nothing(&self) -> bool {
+        *self == Self::Nothing
+    }
+
     /// The notice for this choice, line by line.
     pub(crate) fn notice(&self) -> &'static [&'static str] {
         match self {
@@ -59,6 +66,20 @@ fn image(name: &str) -> Result<Licensing, String> {
     name.parse()
         .map(Licensing::FastapiDls)
         .map_err(|error: <ImageName as FromStr>::Err| error.to_string())
+}
+
+impl TryFrom<String> for Licensing {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Licensing> for String {
+    fn from(choice: Licensing) -> Self {
+        choice.to_string()
+    }
 }
 
 impl fmt::Display for Licensing {
