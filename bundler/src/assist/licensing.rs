@@ -87,6 +87,7 @@ impl fmt::Display for Licensing {
         match self {
             Self::Nothing => f.write_str("none"),
             Self::NvidiaDls => f.write_str("nvidia-dls"),
+            Self::FastapiDls(image) if image.to_string() == IMAGE => f.write_str("fastapi-dls"),
             Self::FastapiDls(image) => write!(f, "fastapi-dls={image}"),
         }
     }
@@ -102,6 +103,9 @@ mod tests {
             let choice: Licensing = text.parse().unwrap();
             assert_eq!(choice.to_string().parse(), Ok(choice.clone()));
             assert_eq!(matches!(choice, Licensing::FastapiDls(_)), text.starts_with("fast"));
+        }
+        for text in ["none", "nvidia-dls", "fastapi-dls"] {
+            assert_eq!(text.parse::<Licensing>().unwrap().to_string(), text);
         }
         assert_eq!(Licensing::default().to_string(), "none");
         for bad in ["", "yes", "nvidia-dls=x", "fastapi-dls=", "fastapi-dls=dls"] {

@@ -190,3 +190,32 @@ fn create_parent(path: &Utf8Path) -> io::Result<()> {
 fn sync_parent(path: &Utf8Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::tests::scratch;
+
+    /// Where the file system cannot share blocks, as in most temporary folders, the caller copies.
+    #[test]
+    fn a_clone_is_measured_and_does_not_follow_its_original() {
+        let (dir, cache) = scratch();
+        let lock = cache.lock(|_| {}).unwrap();
+        let path = dir.path().join("original");
+        let bytes = vec![7; 3 << 20];
+        fs::write(&path, &bytes).unwrap();
+        let mut incoming = lock.incoming().unwrap();
+        let mut seen = 0;
+        let file = File::open(&path).unwrap();
+        if !incoming.clone_of(&file, &mut |bytes| seen += bytes).unwrap() {
+            assert_eq!((incoming.len(), seen), (0, 0));
+            incoming.add(&bytes).unwrap();
+        }
+        let measured = incoming.finish(None).unwrap();
+        assert_eq!((measured.size, measured.sha256), (3 << 20, Digest::of(&bytes)));
+        File::options().write(true).open(&path).unwrap().write_all(b"changed").unwrap();
+        let mut cached = Vec::new();
+        cache.open_content(measured.sha256).unwrap().read_to_end(&mut cached).unwrap();
+        assert_eq!(Digest::of(&cached), measured.sha256);
+    }
+}

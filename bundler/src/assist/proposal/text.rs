@@ -1,6 +1,7 @@
 //! A proposal in words, for the terminal.
 
 use vgpu_manifest::catalog::Release;
+use vgpu_manifest::ui::count;
 use vgpu_manifest::verdict::{Config, Goal};
 
 use super::Proposal;
@@ -79,8 +80,7 @@ impl Proposal<'_> {
 
     /// Returns the choice in a few words.
     pub(crate) fn choice(&self) -> String {
-        let count = self.served.len();
-        let gpus = if count == 1 { "1 GPU".to_owned() } else { format!("{count} GPUs") };
+        let gpus = count(self.served.len(), "GPU");
         match self.goal {
             Goal::Vgpu { driver, .. } => format!("vGPU {driver} for {gpus}"),
             Goal::Passthrough => format!("passthrough of {gpus}"),

@@ -42,7 +42,8 @@ pub(crate) fn advice(catalog: &Catalog, path: &Utf8Path) -> Option<String> {
     Some(from_portal("NVIDIA vGPU", driver, &archive, name, part, folder))
 }
 
-/// Returns the name of a portal archive (facts: host, Linux guest, Windows guest, in this order).
+/// Returns the name of a portal archive, which has the versions of the host, the Linux guest and the
+/// Windows guest, in this order.
 fn archive(product: &str, driver: &Driver) -> String {
     let Driver { host, linux_guest, windows_guest, .. } = driver;
     format!("{product}-{host}-{linux_guest}-{windows_guest}.zip")
@@ -58,7 +59,7 @@ fn from_portal(
 ) -> String {
     format!(
         "download {product} {} for the platform Linux KVM from NVIDIA's licensing portal (`{archive}`), \
-         and put `{file}` of its folder `{part}` into `{folder}`; or put the .zip there and name it instead",
+         and put `{file}` of its folder `{part}` into `{folder}`; or put the .zip there and name it: `driver-file` in `[vgpu]`, `path` in `[[driver]]`",
         driver.release
     )
 }

@@ -71,3 +71,24 @@ fn programs_are_told_what_is_left_to_do() {
         })
     );
 }
+
+#[test]
+fn a_missing_driver_is_named_with_its_archive_and_its_folder() {
+    let sandbox = sandbox("tesla-t4");
+    sandbox.ok(&["key", "generate", "--principal", "alice", "--no-passphrase"]);
+    sandbox.ok(&["init", "--name", "gpu", "--inventory", "node.json", "--driver", "18.4"]);
+    let error = sandbox.fails(1, &["lock"]);
+    let archive = "`NVIDIA-GRID-Linux-KVM-570.172.07-570.172.08-573.48.zip`";
+    for says in [
+        "cannot read `inputs/NVIDIA-Linux-x86_64-570.172.07-vgpu-kvm.run`",
+        "hint: download NVIDIA vGPU 18.4 for the platform Linux KVM from NVIDIA's licensing portal",
+        archive,
+        "of its folder `Host_Drivers` into `inputs`",
+    ] {
+        assert!(error.contains(says), "{says}: {error}");
+    }
+    let ran = sandbox.bundler(&["doctor"]).output().unwrap();
+    let ran = crate::bundler::sandbox::Ran::from(ran).expect(1, &["doctor"]);
+    assert!(ran.out.contains("MISSING   input"), "{ran:?}");
+    assert!(ran.out.contains(archive) && ran.err.contains("this machine lacks: input"), "{ran:?}");
+}

@@ -154,3 +154,45 @@ fn a_keyring_is_downloaded_from_the_folder_above_the_archive() {
     archives.proxmox.write_key(&sandbox.work("keys.gpg"));
     sandbox.ok(&["lock"]);
 }
+
+/// Without a mirror in the recipe, the sources that this machine's apt has fetched count.
+#[test]
+fn mirrors_come_from_the_apt_of_this_machine() {
+    if !crate::bundler::sandbox::has("apt-get") {
+        return;
+    }
+    let sandbox = sandbox("tesla-t4");
+    let Some(archives) = Archives::new(&sandbox) else { return };
+    for folder in ["lists/partial", "cache/archives/partial"] {
+        std::fs::create_dir_all(sandbox.work(folder)).unwrap();
+    }
+    let mirror = format!("file:{}", archives.debian.root.display());
+    sandbox.write("list", &format!("deb [trusted=yes] {mirror} bookworm main\n"));
+    let at = |name: &str| sandbox.work(name).display().to_string();
+    let config = format!(
+        "Dir::Etc::SourceList \"{}\";\nDir::Etc::SourceParts \"-\";\nDir::State::Lists \"{}\";\n\
+         Dir::Cache \"{}\";\nAPT::Sandbox::User \"root\";\n",
+        at("list"),
+        at("lists"),
+        at("cache")
+    );
+    sandbox.write("apt.conf", &config);
+    let mut update = sandbox.command("apt-get");
+    update.args(["update", "--quiet"]).env("APT_CONFIG", sandbox.work("apt.conf"));
+    crate::bundler::sandbox::Ran::from(update.output().unwrap()).expect(0, &["update"]);
+
+    let expand = |archive: &str| {
+        let recipe = format!(
+            "[vgpu]\nnode = \"node.json\"\ndriver = \"18.4\"\n[packages]\narchives = [\"{archive}\"]\n"
+        );
+        sandbox.write("bundle.toml", &recipe);
+        let mut command = sandbox.bundler(&["expand"]);
+        command.env("APT_CONFIG", sandbox.work("apt.conf"));
+        crate::bundler::sandbox::Ran::from(command.output().unwrap())
+    };
+    let long = expand("debian").expect(0, &["expand"]).out;
+    assert!(long.contains(&format!("mirror = \"{mirror}\"")), "{long}");
+    let other = expand("pve-no-subscription").expect(1, &["expand"]);
+    assert!(other.err.contains("no mirror of the archive `pve-no-subscription`"), "{other:?}");
+    assert!(other.err.contains("hint: name one in `[packages]`"), "{other:?}");
+}
