@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use camino::Utf8Path;
+use vgpu_manifest::Digest;
 use vgpu_manifest::catalog::Catalog;
 
 use super::{Finding, State};
@@ -11,9 +12,15 @@ use crate::recipe::Recipe;
 use crate::types::Origin;
 
 /// Returns a finding for each missing file and folder of the recipe in `base`, or one that they are
-/// all there.
-pub(crate) fn inputs(recipe: &Recipe, base: &Utf8Path, catalog: &Catalog) -> Vec<Finding> {
-    let paths = recipe.entries.iter().filter_map(|entry| match &entry.origin {
+/// all there. A file that the recipe pins may be in the cache instead.
+pub(crate) fn inputs(
+    recipe: &Recipe,
+    base: &Utf8Path,
+    catalog: &Catalog,
+    is_cached: &dyn Fn(Digest) -> bool,
+) -> Vec<Finding> {
+    let needed = recipe.entries.iter().filter(|entry| !entry.sha256.is_some_and(is_cached));
+    let paths = needed.filter_map(|entry| match &entry.origin {
         Origin::File { path } | Origin::Folder { path, .. } => Some(path),
         _ => None,
     });

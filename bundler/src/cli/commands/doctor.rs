@@ -3,6 +3,7 @@ use serde::Serialize;
 
 use super::Context;
 use crate::assist::doctor::{Finding, Laptop, Needs, Places, State, examine, inputs};
+use crate::cache::Cache;
 use crate::cli::options::{Project, ProjectArgs, default_key, default_signers};
 use crate::lock::Lock;
 use crate::ui::{print, print_json};
@@ -45,10 +46,12 @@ impl Args {
             signers: default_signers()?,
         });
         let project = self.project(context)?;
+        let cache = opened(&context.cache_dir()?);
+        let is_cached = |digest| cache.as_ref().is_some_and(|cache| cache.has(digest));
         let mut findings = examine(&laptop, Self::needs(context, project.as_ref())?);
         findings.extend(project.iter().flat_map(|project| {
             let Project { recipe, base, catalog, .. } = project;
-            inputs(recipe, base, &catalog.catalog)
+            inputs(recipe, base, &catalog.catalog, &is_cached)
         }));
         let is_missing = |finding: &&Finding| finding.state == State::Missing;
         let mut missing: Vec<_> = findings.iter().filter(is_missing).map(|it| it.what).collect();
@@ -78,12 +81,14 @@ impl Args {
     }
 }
 
-/// Returns the number of cached bytes of the lock. Does not create a cache.
+/// Opens the cache. Does not create one.
+fn opened(dir: &Utf8Path) -> Option<Cache> {
+    if dir.exists() { Cache::open(dir).ok() } else { None }
+}
+
+/// Returns the number of cached bytes of the lock.
 fn cached(dir: &Utf8Path, lock: &Lock) -> u64 {
-    if !dir.exists() {
-        return 0;
-    }
-    let Ok(cache) = crate::cache::Cache::open(dir) else { return 0 };
+    let Some(cache) = opened(dir) else { return 0 };
     lock.items.iter().filter(|item| cache.has(item.sha256)).map(|item| item.size).sum()
 }
 
