@@ -73,16 +73,21 @@ fn init(sandbox: &Sandbox, flags: &[String]) -> String {
     sandbox.ok(&[&words[..], &flags].concat()).err
 }
 
+/// Returns the long form of the recipe, with a text file for the driver, which does not exist here.
+fn with_driver(sandbox: &Sandbox) -> String {
+    let recipe = sandbox.ok(&["expand"]).out.replace("[[driver]]", "[[file]]");
+    let path = recipe.lines().find_map(|line| line.strip_prefix("path = \"")).unwrap();
+    std::fs::create_dir_all(sandbox.work("inputs")).unwrap();
+    sandbox.write(path.trim_end_matches('"'), "a driver\n");
+    recipe
+}
+
 #[test]
 fn the_recipe_of_a_node_locks_what_it_lacks() {
     let sandbox = sandbox("tesla-t4");
     let Some(archives) = Archives::new(&sandbox) else { return };
     init(&sandbox, &archives.flags());
-    // The driver is a file that does not exist here.
-    let recipe = sandbox.ok(&["expand"]).out.replace("[[driver]]", "[[file]]");
-    let path = recipe.lines().find_map(|line| line.strip_prefix("path = \"inputs/")).unwrap();
-    std::fs::create_dir(sandbox.work("inputs")).unwrap();
-    sandbox.write(&format!("inputs/{}", path.trim_end_matches('"')), "a driver\n");
+    let recipe = with_driver(&sandbox);
     sandbox.write("bundle.toml", &recipe);
 
     let said = sandbox.ok(&["lock"]).err;
@@ -114,6 +119,8 @@ fn an_archive_by_other_keys_is_refused() {
     // Keys of another archive are rejected.
     flags[1] = format!("--archive-key=debian=debian.gpg={}", archives.proxmox.fingerprint());
     init(&sandbox, &flags);
+    let recipe = with_driver(&sandbox);
+    sandbox.write("bundle.toml", &recipe);
     let error = sandbox.fails(1, &["lock"]);
     assert!(error.contains("the keyring `debian.gpg` has no key "), "{error}");
     // Without keys, those of Debian and Proxmox are pinned.
@@ -123,9 +130,10 @@ fn an_archive_by_other_keys_is_refused() {
     let long = sandbox.ok(&["expand"]).out;
     assert!(long.contains("\"B8B80B5B623EAB6AD8775C45B7C5D7D6350947F8\""), "{long}");
     assert!(long.contains("signed-by = \"F4E136C67CDCE41AE6DE6FC81140AF8F639E0C39\""), "{long}");
-    let mut lock = sandbox.bundler(&["lock"]);
-    lock.env("LC_ALL", "C");
-    let error = crate::bundler::sandbox::Ran::from(lock.output().unwrap());
+    let recipe = with_driver(&sandbox);
+    sandbox.write("bundle.toml", &recipe);
+    let lock = sandbox.bundler(&["lock"]).output().unwrap();
+    let error = crate::bundler::sandbox::Ran::from(lock);
     let told = ["is not trusted", "no keyring of this machine has the keys of the archive"];
     assert!(told.iter().any(|it| error.err.contains(it)), "{error:?}");
     assert_ne!(error.code, Some(0), "{error:?}");
@@ -138,12 +146,9 @@ fn a_keyring_is_downloaded_from_the_folder_above_the_archive() {
     let Some(archives) = Archives::new(&sandbox) else { return };
     init(&sandbox, &archives.flags());
     let key = archives.proxmox.fingerprint();
-    let long = sandbox.ok(&["expand"]).out;
+    let long = with_driver(&sandbox);
     let named = format!("keyring-url = \"file:{}\"", sandbox.work("keys.gpg").display());
-    let long = long.replace("keyring = \"proxmox.gpg\"", &named).replace("[[driver]]", "[[file]]");
-    let driver = long.lines().find_map(|line| line.strip_prefix("path = \"")).unwrap();
-    std::fs::create_dir(sandbox.work("inputs")).unwrap();
-    sandbox.write(driver.trim_end_matches('"'), "a driver\n");
+    let long = long.replace("keyring = \"proxmox.gpg\"", &named);
     sandbox.write("bundle.toml", &long);
     let error = sandbox.fails(1, &["lock"]);
     assert!(error.contains(&format!("has the keys of the archive `pve-no-subscription`: {key}")));
