@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use vgpu_manifest::package::ArchiveName;
-use vgpu_manifest::ui::{ByteSize, Report};
+use vgpu_manifest::ui::{ByteSize, Report, count};
 use vgpu_manifest::{CatalogRecord, Digest, ItemName, Kind, parallel};
 
 use crate::apt::{AptError, Expansion, Renewal, expand};
@@ -61,6 +61,12 @@ pub(crate) fn relock(
     pins: Pins<'_>,
 ) -> anyhow::Result<Lock> {
     let now = now()?;
+    // Before anything is downloaded: only the operator can get these.
+    let found = recipe.entries.iter().map(|entry| match &entry.origin {
+        Origin::File { path } => sources.look_for(path, entry.expected()),
+        _ => Ok(()),
+    });
+    all(sources.fetcher.ui, found.collect())?;
     unlock::check_targets(&recipe.entries, recipe.targets.as_ref())?;
     let kept = |item: &ItemName| previous.filter(|_| pins.keep(item));
     let recipe = settle(sources, recipe, &kept)?;
@@ -147,7 +153,7 @@ fn describe_drivers(sources: &Sources<'_>, items: &[LockedItem]) -> anyhow::Resu
     for item in items {
         let Some(record) = item.kind.driver() else { continue };
         if let Some(config) = driver::config_of(sources.fetcher.cache.cache(), record)? {
-            ui.note(format_args!("{}: {} vGPU types", item.name, config.types.len()));
+            ui.note(format_args!("{}: {}", item.name, count(config.types.len(), "vGPU type")));
         }
     }
     Ok(())

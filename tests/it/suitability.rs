@@ -40,8 +40,9 @@ fn init(scratch: &Scratch, more: &[&str]) -> Said {
     run(command)
 }
 
+/// Returns the long form of the recipe.
 fn recipe(scratch: &Scratch) -> String {
-    fs::read_to_string(scratch.path("laptop/bundle.toml")).unwrap()
+    expect(scratch.bundler(&["expand"]), 0).out
 }
 
 /// Returns the bundle of the recipe, with a stand-in for NVIDIA's driver and text for everything
@@ -87,17 +88,27 @@ fn every_node_gets_a_recipe_or_the_reason_why_not() {
 #[test]
 fn a_recipe_says_what_for_what_else_and_why_not_otherwise() {
     let scratch = scratch(Node::TwoP40);
-    assert_eq!(init(&scratch, &["--driver", "16.9"]).code, Some(0));
+    let said = init(&scratch, &["--driver", "16.9"]);
+    assert_eq!(said.code, Some(0));
+    for says in [
+        "why not another driver:",
+        "  18.0-18.6   vGPU 18.0-18.6 does not support Tesla P40; 16.0-16.14 do",
+        "also works, with the GPU in mode unlock",
+        "also works (older)",
+    ] {
+        assert!(said.err.contains(says), "{says} is not in\n{said:?}");
+    }
+    let written = fs::read_to_string(scratch.path("laptop/bundle.toml")).unwrap();
+    assert!(written.starts_with("[bundle]\nname = \"gpu\"\n"), "{written}");
+    assert!(written.lines().count() < 20 && !written.contains("18.0"), "{written}");
+    let (before, hidden) = written.split_once("the leading `# `:\n").unwrap();
+    scratch.write("bundle.toml", format!("{before}\n{}", hidden.replace("# ", "")));
     let text = recipe(&scratch);
     for says in [
-        "#   Tesla P40 (10de:1b38, pascal): native",
-        "# Why not another driver:",
-        "#   18.0   vGPU 18.0 does not support Tesla P40; 16.0-16.14 do",
-        "#   17.0   also works, with the GPU in mode unlock",
-        "#   16.0   also works (older)",
         "name = \"driver/NVIDIA-Linux-x86_64-535.230.02-vgpu-kvm.run\"",
-        "# install = [\"dkms\", \"gcc\", \"make\", \"pve-headers-5.15.158-2-pve\", \"pve-headers-5.15\", \"mdevctl\"]",
-        "# release = \"bullseye\"",
+        "\"pve-headers-5.15.158-2-pve\"",
+        "release = \"bullseye\"",
+        "name = \"bullseye-updates\"",
         "driver = \"16.9\"",
         "pve = \"7.4\"",
         "iommu = \"on\"",
@@ -258,8 +269,8 @@ fn targets_and_driver_must_be_of_one_release() {
     // The installed driver must support the GPU too: it is not patched.
     let words = ["init", "--name", "b", "-r", "b.toml", "--gpu", "1e07", "--driver", "20.0"];
     expect(here.bundler(&words), 0);
-    let text = fs::read_to_string(here.path("laptop/b.toml")).unwrap();
-    let patched = text.find("# The unlock patch").unwrap();
+    let text = expect(here.bundler(&["expand", "-r", "b.toml"]), 0).out;
+    let patched = text.find("[[patch]]").unwrap();
     let targets = text.find("[targets]").unwrap();
     here.write("bundle.toml", format!("{}{}", &text[..patched], &text[targets..]));
     let path = "laptop/inputs/NVIDIA-Linux-x86_64-595.58.02-vgpu-kvm.run";
@@ -306,7 +317,7 @@ fn a_driver_that_is_newer_than_the_catalogue_is_installed_unverified() {
     let text = recipe(&here);
     assert!(text.contains("driver = \"19.x\""), "{text}");
     let doubt = "vGPU 19.x (580.999.01) is newer than the catalog";
-    assert!(text.contains(&format!("# Unverified: {doubt}")), "{text}");
+    assert!(said.err.contains(&format!("unverified: {doubt}")), "{said:?}");
     let bundle = build(&here, &[]);
     let fits = expect(here.installer(&["check", &bundle]), 0).out;
     assert!(fits.starts_with("fits this node: vGPU 19.x"), "{fits}");

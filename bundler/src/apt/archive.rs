@@ -7,10 +7,10 @@ use vgpu_manifest::package::ArchiveName;
 use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::{Digest, ItemName, ParseTextError};
 
-use super::names;
 use super::release::{
     Evidence, Keyring, KeyringError, Release, ReleaseError, SignatureError, Signed, day, verify,
 };
+use super::{keyring, names};
 use crate::cache::CacheError;
 use crate::items::source::{NoAddress, Sources};
 use crate::recipe::{Archive, Expired};
@@ -40,6 +40,15 @@ pub(crate) enum ArchiveError {
     /// The keyring cannot be read.
     #[error("cannot check the archive `{archive}`")]
     Keyring { archive: String, source: KeyringError },
+    /// No keyring with the pinned keys was found or downloaded.
+    #[error("no keyring of this machine has the keys of the archive `{archive}`: {}{}", .keys.join(", "), downloads(.failures))]
+    NoKeyring {
+        archive: String,
+        /// The pinned fingerprints.
+        keys: Vec<String>,
+        /// The error of each download.
+        failures: Vec<String>,
+    },
     /// No mirror has a usable release.
     #[error("cannot get the release of the archive `{archive}`: {}", joined(.failures))]
     NoMirror {
@@ -50,6 +59,10 @@ pub(crate) enum ArchiveError {
     /// The release recorded in the lock is no longer valid.
     #[error("cannot use the locked release of the archive `{archive}`")]
     Kept { archive: String, source: Box<Failure> },
+}
+
+fn downloads(failures: &[String]) -> String {
+    if failures.is_empty() { String::new() } else { format!("; {}", failures.join("; ")) }
 }
 
 fn joined(failures: &[(Address, Failure)]) -> String {
@@ -110,6 +123,11 @@ impl ArchiveError {
         matches!(self, Self::Keyring { source: KeyringError::NoVerifier, .. })
     }
 
+    /// Returns whether no keyring with the pinned keys was found.
+    pub(super) fn lacks_keyring(&self) -> bool {
+        matches!(self, Self::NoKeyring { .. })
+    }
+
     /// Returns whether a mirror served a release that is not trusted.
     #[must_use]
     pub(crate) fn is_distrust(&self) -> bool {
@@ -117,7 +135,7 @@ impl ArchiveError {
         match self {
             Self::NoMirror { failures, .. } => failures.iter().any(|(_, failure)| is(failure)),
             Self::Kept { source, .. } => is(source),
-            Self::Keyring { .. } => false,
+            Self::Keyring { .. } | Self::NoKeyring { .. } => false,
         }
     }
 }
@@ -128,7 +146,7 @@ pub(crate) fn open(
     archive: &Archive,
     release: &ArchiveName,
 ) -> Result<Opened, ArchiveError> {
-    let keyring = keyring(sources, archive)?;
+    let keyring = keyring::of(sources, archive, release)?;
     let mut failures = Vec::new();
     for mirror in &archive.mirrors {
         match from_mirror(sources, archive, release, mirror, &keyring) {
@@ -148,20 +166,15 @@ pub(crate) fn open(
 pub(crate) fn reopen(
     sources: &Sources<'_>,
     archive: &Archive,
+    release: &ArchiveName,
     evidence: Vec<Document>,
 ) -> Result<Opened, ArchiveError> {
-    let keyring = keyring(sources, archive)?;
+    let keyring = keyring::of(sources, archive, release)?;
     // Its age was checked when it was downloaded.
     judge(archive, &keyring, evidence, Expired::Accept).map_err(|failure| ArchiveError::Kept {
         archive: archive.name.to_string(),
         source: Box::new(failure),
     })
-}
-
-fn keyring(sources: &Sources<'_>, archive: &Archive) -> Result<Keyring, ArchiveError> {
-    let path = archive.keyring.below(sources.base);
-    Keyring::read(&path, &archive.signed_by)
-        .map_err(|source| ArchiveError::Keyring { archive: archive.name.to_string(), source })
 }
 
 fn from_mirror(
@@ -192,7 +205,11 @@ fn from_mirror(
 }
 
 /// Returns the current bytes of a small file of an archive.
-fn load(sources: &Sources<'_>, addresses: &[Address], item: &ItemName) -> Result<Vec<u8>, Failure> {
+pub(super) fn load(
+    sources: &Sources<'_>,
+    addresses: &[Address],
+    item: &ItemName,
+) -> Result<Vec<u8>, Failure> {
     let cap = ByteSize::new(MAX_RETAINED);
     let want = Expected { name: item, sha256: None, size: None, cap };
     let sha256 = sources.archived(addresses, want)?.sha256;

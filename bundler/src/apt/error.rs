@@ -87,6 +87,9 @@ impl AptError {
     }
 }
 
+/// The hint for a missing keyring.
+const NAME_KEYRING: &str = "install the archive's keyring package (for Debian, `debian-archive-keyring`), or copy its keyring from a machine that has it and name the file with `keyring`";
+
 impl Explain for AptError {
     fn exit(&self) -> Option<Exit> {
         match self {
@@ -97,7 +100,11 @@ impl Explain for AptError {
     }
 
     fn hint(&self) -> Option<&str> {
-        matches!(self, Self::Archive(error) if error.lacks_verifier()).then_some(INSTALL_GPGV)
+        match self {
+            Self::Archive(error) if error.lacks_verifier() => Some(INSTALL_GPGV),
+            Self::Archive(error) if error.lacks_keyring() => Some(NAME_KEYRING),
+            _ => None,
+        }
     }
 
     /// Returns the chain of dependencies that failed. Its first line is part of the message.

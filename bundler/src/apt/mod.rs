@@ -6,6 +6,7 @@ mod archive;
 mod error;
 mod expand;
 mod index;
+mod keyring;
 mod model;
 mod names;
 mod node;

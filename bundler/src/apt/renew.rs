@@ -110,7 +110,7 @@ fn open(
     };
     let kept = previous.filter(|_| error.is_offline()).and_then(|lock| documents(lock, archive));
     let Some(kept) = kept else { return Err(error.into()) };
-    let mut opened = archive::reopen(sources, archive, kept)?;
+    let mut opened = archive::reopen(sources, archive, &table.release, kept)?;
     opened.notes.push("offline, so the release of the last lock is used".to_owned());
     Ok(opened)
 }

@@ -148,7 +148,7 @@ mod tests {
         let (_dir, cache) = scratch();
         let [good, bad] = [add(&cache, b"good"), add(&cache, b"bad")];
         fs::write(cache.path(bad), b"bat").unwrap();
-        let lock = cache.lock(|| {}).unwrap();
+        let lock = cache.lock(|_| {}).unwrap();
         for entry in cache.entries().unwrap() {
             let expected = if entry.sha256 == bad { Verdict::Removed } else { Verdict::Intact };
             assert_eq!(lock.verify(&entry).unwrap(), expected);
@@ -160,7 +160,7 @@ mod tests {
     fn only_what_is_old_and_not_asked_for_is_removed() {
         let (_dir, cache) = scratch();
         let [a, b] = [add(&cache, b"a"), add(&cache, b"b")];
-        let lock = cache.lock(|| {}).unwrap();
+        let lock = cache.lock(|_| {}).unwrap();
         lock.touch(a, SystemTime::now());
         let hour = Duration::from_hours(1);
         assert_eq!(lock.gc(hour, &BTreeSet::new()).unwrap(), []);

@@ -65,7 +65,7 @@ impl<'l> Incoming<'l> {
     }
 
     /// Reads the bytes of an interrupted run.
-    pub(super) fn catch_up(&mut self) -> Result<(), CacheError> {
+    pub(super) fn catch_up(&mut self, seen: &mut dyn FnMut(u64)) -> Result<(), CacheError> {
         let mut buf = vec![0; PIECE];
         loop {
             let n = self.file.read(&mut buf).map_err(CacheError::io("read", &self.path))?;
@@ -74,7 +74,24 @@ impl<'l> Incoming<'l> {
             }
             self.measure.update(&buf[..n]);
             self.len += n as u64;
+            seen(n as u64);
         }
+    }
+
+    /// Takes the bytes of a whole file without copying them, where the file system can share them.
+    /// Returns whether it can; `seen` is called with the number of bytes that were read.
+    ///
+    /// Shared blocks are copied on write, so a later change of the file does not reach the cache.
+    /// A hard link would, so there is none. The digest is computed from the cache's own file.
+    pub(crate) fn clone_of(
+        &mut self,
+        file: &File,
+        seen: &mut dyn FnMut(u64),
+    ) -> Result<bool, CacheError> {
+        if rustix::fs::ioctl_ficlone(&self.file, file).is_err() {
+            return Ok(false);
+        }
+        self.catch_up(seen).map(|()| true)
     }
 
     /// Discards all bytes.
@@ -172,4 +189,33 @@ fn create_parent(path: &Utf8Path) -> io::Result<()> {
 /// Syncs the folder: a rename is durable only after that.
 fn sync_parent(path: &Utf8Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::tests::scratch;
+
+    /// Where the file system cannot share blocks, as in most temporary folders, the caller copies.
+    #[test]
+    fn a_clone_is_measured_and_does_not_follow_its_original() {
+        let (dir, cache) = scratch();
+        let lock = cache.lock(|_| {}).unwrap();
+        let path = dir.path().join("original");
+        let bytes = vec![7; 3 << 20];
+        fs::write(&path, &bytes).unwrap();
+        let mut incoming = lock.incoming().unwrap();
+        let mut seen = 0;
+        let file = File::open(&path).unwrap();
+        if !incoming.clone_of(&file, &mut |bytes| seen += bytes).unwrap() {
+            assert_eq!((incoming.len(), seen), (0, 0));
+            incoming.add(&bytes).unwrap();
+        }
+        let measured = incoming.finish(None).unwrap();
+        assert_eq!((measured.size, measured.sha256), (3 << 20, Digest::of(&bytes)));
+        File::options().write(true).open(&path).unwrap().write_all(b"changed").unwrap();
+        let mut cached = Vec::new();
+        cache.open_content(measured.sha256).unwrap().read_to_end(&mut cached).unwrap();
+        assert_eq!(Digest::of(&cached), measured.sha256);
+    }
 }

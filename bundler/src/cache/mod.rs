@@ -1,29 +1,32 @@
 //! The cache: the content of all bundles, by SHA-256.
 //!
 //! ```text
-//! lock                 locked by the process that changes the cache
+//! lock                 locked by the process that changes the cache, which it names
 //! sha256/ab/abcd…      content: complete, verified and synced before it gets this name
 //! notes/ab/abcd…       chunk digests of the content, computed in the same pass
 //! incoming/            incomplete content under random names
 //! partial/             interrupted downloads that can be resumed
+//! builds/              digests of libraries, by the inputs that they were built from
 //! git/                 bare repositories with the fetched commits of other repositories
 //! ```
 //!
 //! All bundles of a user share one cache. A [`Cache`] can only read; changes need the [`CacheLock`]
 //! from [`Cache::lock`], which one process holds at a time.
 
+mod builds;
 mod chunk_index;
 mod entries;
 mod incoming;
 mod partial;
 
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, Read as _, Write as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_manifest::ui::{Exit, Explain};
 use vgpu_manifest::{Digest, Measure, Measured};
 
+pub(crate) use self::builds::BuiltBefore;
 pub(crate) use self::entries::{Entry, Verdict};
 pub(crate) use self::incoming::Incoming;
 pub(crate) use self::partial::{Cut, Partial};
@@ -80,7 +83,7 @@ impl CacheError {
 impl Cache {
     /// Opens the cache in `dir`, which is created if it does not exist.
     pub(crate) fn open(dir: &Utf8Path) -> Result<Self, CacheError> {
-        for folder in ["sha256", "notes", "incoming", "partial"] {
+        for folder in ["sha256", "notes", "incoming", "partial", "builds"] {
             let folder = dir.join(folder);
             fs::create_dir_all(&folder).map_err(CacheError::io("create", &folder))?;
         }
@@ -95,20 +98,24 @@ impl Cache {
 
     /// Locks the cache for changes, and waits for other processes that have it locked.
     ///
-    /// `waiting` is called once if another process has it locked.
-    pub(crate) fn lock(&self, waiting: impl FnOnce()) -> Result<CacheLock<'_>, CacheError> {
+    /// `waiting` is called once if another process has it locked, with what that process says of
+    /// itself.
+    pub(crate) fn lock(&self, waiting: impl FnOnce(&str)) -> Result<CacheLock<'_>, CacheError> {
         let path = self.dir.join("lock");
         let error = CacheError::io("lock", &path);
-        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let mut options = File::options();
+        let file = options.create(true).truncate(false).read(true).write(true).open(&path);
         let locked = file.and_then(|file| match file.try_lock() {
             Ok(()) => Ok(file),
             Err(TryLockError::WouldBlock) => {
-                waiting();
+                waiting(&holder(&file));
                 file.lock().map(|()| file)
             }
             Err(TryLockError::Error(error)) => Err(error),
         });
-        let lock = CacheLock { cache: self, _file: locked.map_err(error)? };
+        let file = locked.map_err(error)?;
+        sign(&file);
+        let lock = CacheLock { cache: self, _file: file };
         lock.sweep()?;
         Ok(lock)
     }
@@ -146,6 +153,24 @@ impl Cache {
         let hex = digest.to_string();
         self.dir.join(kind).join(&hex[..2]).join(&hex)
     }
+}
+
+/// The longest command that a lock names, in bytes.
+const MAX_HOLDER: u64 = 200;
+
+/// Writes into the lock which process has it. That is only for people, so a failure is ignored.
+fn sign(mut lock: &File) {
+    let arguments = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
+    let holder = format!("process {}, `vgpu-bundler {arguments}`", std::process::id());
+    let _ = lock.set_len(0).and_then(|()| lock.write_all(holder.as_bytes()));
+}
+
+/// Returns which process has the lock.
+fn holder(lock: &File) -> String {
+    let mut text = Vec::new();
+    let _ = lock.take(MAX_HOLDER).read_to_end(&mut text);
+    let text = String::from_utf8_lossy(&text).into_owned();
+    if text.is_empty() { "another process".to_owned() } else { text }
 }
 
 impl CacheLock<'_> {
@@ -192,8 +217,6 @@ impl CacheLock<'_> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::io::Write as _;
-
     use super::*;
 
     pub(crate) fn scratch() -> (tempfile::TempDir, Cache) {
@@ -203,7 +226,7 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn add(cache: &Cache, bytes: &[u8]) -> Digest {
-        let lock = cache.lock(|| {}).unwrap();
+        let lock = cache.lock(|_| {}).unwrap();
         let mut incoming = lock.incoming().unwrap();
         incoming.write_all(bytes).unwrap();
         incoming.finish(None).unwrap().sha256
@@ -215,7 +238,7 @@ pub(crate) mod tests {
         let bytes = vec![7; (4 << 20) + 1];
         let digest = add(&cache, &bytes);
         assert_eq!(digest, Digest::of(&bytes));
-        let lock = cache.lock(|| {}).unwrap();
+        let lock = cache.lock(|_| {}).unwrap();
         let measured = lock.measured(digest).unwrap();
         assert_eq!((measured.size, measured.chunks.len()), ((4 << 20) + 1, 2));
         // Without the note, the content is measured again and the note is rewritten.
@@ -229,7 +252,7 @@ pub(crate) mod tests {
     fn the_note_of_a_file_that_was_touched_is_not_believed() {
         let (_dir, cache) = scratch();
         let digest = add(&cache, b"content");
-        let lock = cache.lock(|| {}).unwrap();
+        let lock = cache.lock(|_| {}).unwrap();
         fs::write(cache.path(digest), b"Content").unwrap();
         assert!(matches!(lock.measured(digest), Err(CacheError::Damaged(_))));
     }
@@ -237,7 +260,7 @@ pub(crate) mod tests {
     #[test]
     fn what_does_not_match_leaves_nothing() {
         let (_dir, cache) = scratch();
-        let lock = cache.lock(|| {}).unwrap();
+        let lock = cache.lock(|_| {}).unwrap();
         let mut incoming = lock.incoming().unwrap();
         incoming.write_all(b"something else").unwrap();
         let error = incoming.finish(Some(Digest::of(b"what was wanted"))).unwrap_err();
@@ -250,11 +273,14 @@ pub(crate) mod tests {
     fn a_second_one_waits_for_the_lock() {
         let (_dir, cache) = scratch();
         let other = Cache::open(&cache.dir).unwrap();
-        let lock = cache.lock(|| panic!("the lock is free")).unwrap();
+        let lock = cache.lock(|_| panic!("the lock is free")).unwrap();
         std::thread::scope(|scope| {
             let (sender, waiting) = std::sync::mpsc::channel();
-            let waiter = scope.spawn(move || other.lock(|| sender.send(()).unwrap()).is_ok());
-            waiting.recv().unwrap();
+            let waiter = scope.spawn(move || {
+                other.lock(|holder| sender.send(holder.to_owned()).unwrap()).is_ok()
+            });
+            let holder = waiting.recv().unwrap();
+            assert!(holder.starts_with(&format!("process {}, `", std::process::id())), "{holder}");
             assert!(!waiter.is_finished());
             drop(lock);
             assert!(waiter.join().unwrap());

@@ -69,7 +69,7 @@ impl<'l> CacheLock<'l> {
         let note = path.with_extension("json");
         let cut = fs::read(&note).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let mut incoming = Incoming::new(self, path, file, Fate::Stays);
-        incoming.catch_up()?;
+        incoming.catch_up(&mut |_| {})?;
         let earlier = incoming.len();
         Ok(Partial { incoming, lock: self, note, cut, earlier })
     }
@@ -154,13 +154,13 @@ mod tests {
         let (_dir, cache) = scratch();
         let key = Digest::of(b"key");
         {
-            let lock = cache.lock(|| {}).unwrap();
+            let lock = cache.lock(|_| {}).unwrap();
             let mut partial = lock.partial(key).unwrap();
             assert!(partial.is_empty() && partial.cut().is_none());
             partial.restart(Cut::new("http://a/", Some("\"tag\"".to_owned()), None)).unwrap();
             partial.add(b"hello ").unwrap();
         }
-        let lock = cache.lock(|| {}).unwrap();
+        let lock = cache.lock(|_| {}).unwrap();
         let mut partial = lock.partial(key).unwrap();
         assert_eq!(partial.len(), 6);
         assert!(partial.cut().unwrap().can_go_on("http://a/"));
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn a_second_thread_waits_and_gets_a_fresh_one() {
         let (_dir, cache) = scratch();
-        let lock = cache.lock(|| {}).unwrap();
+        let lock = cache.lock(|_| {}).unwrap();
         let key = Digest::of(b"key");
         let mut first = lock.partial(key).unwrap();
         first.add(b"bytes").unwrap();
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn a_restart_leaves_nothing_of_what_was() {
         let (_dir, cache) = scratch();
-        let lock = cache.lock(|| {}).unwrap();
+        let lock = cache.lock(|_| {}).unwrap();
         let mut partial = lock.partial(Digest::of(b"key")).unwrap();
         partial.add(b"old bytes").unwrap();
         partial.restart(Cut::new("http://a/", None, None)).unwrap();

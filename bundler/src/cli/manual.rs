@@ -5,7 +5,7 @@ use vgpu_manifest::ui::help::Manual;
 /// Additions to the argument definitions.
 pub const MANUAL: Manual = Manual {
     groups: &[
-        ("Make a bundle", &["init", "lock", "update", "fetch", "build", "sign"]),
+        ("Make a bundle", &["init", "expand", "lock", "update", "fetch", "build", "sign"]),
         ("Inspect bundles", &["verify", "inspect", "extract", "diff"]),
         ("Carry and compare", &["write", "fleet"]),
         ("Keys, catalog and cache", &["key", "policy", "catalog", "cache"]),
@@ -22,6 +22,8 @@ pub const MANUAL: Manual = Manual {
         ("init", "init"),
         ("init", "init --name gpu --inventory node.json --accept-mirrors"),
         ("init", "init --name gpu --gpu 10de:1e07 --pve 8.4 --driver 16.9"),
+        ("expand", "expand"),
+        ("expand", "expand --recipe gpu.toml"),
         ("lock", "lock"),
         ("lock", "lock --offline --recipe gpu.toml"),
         ("update", "update"),

@@ -11,8 +11,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use vgpu_manifest::ui::Color;
 
 use self::commands::{
-    build, cache, catalog, diff, doctor, extract, fetch, fleet, init, inspect, key, lock, policy,
-    sign, update, verify, write,
+    build, cache, catalog, diff, doctor, expand, extract, fetch, fleet, init, inspect, key, lock,
+    policy, sign, update, verify, write,
 };
 pub use self::manual::MANUAL;
 
@@ -52,6 +52,8 @@ fn color() -> impl TypedValueParser<Value = Color> {
 pub(crate) enum Command {
     /// Write a new recipe
     Init(init::Args),
+    /// Print the long form of a recipe
+    Expand(expand::Args),
     /// Pin every input of the recipe by digest
     Lock(lock::Args),
     /// Re-resolve downloads and update the lock

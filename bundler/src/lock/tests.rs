@@ -7,8 +7,7 @@ use super::*;
 fn recipe(text: &str) -> Recipe {
     let dir = tempfile::tempdir().unwrap();
     let path = Utf8Path::from_path(dir.path()).unwrap().join("bundle.toml");
-    std::fs::write(&path, text).unwrap();
-    Recipe::read(&path).unwrap()
+    Recipe::of_text(&path, text).unwrap()
 }
 
 const TEXT: &str = "

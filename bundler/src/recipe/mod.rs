@@ -26,7 +26,7 @@ use vgpu_manifest::unlock::GlibcVersion;
 use vgpu_manifest::verdict::Targets;
 use vgpu_manifest::{BundleName, Digest, ItemMode, ItemName, Wants};
 
-pub(crate) use self::apt::{Apt, Archive, Expired, Indexes, Node};
+pub(crate) use self::apt::{Apt, Archive, Expired, Indexes, Keyring, Node};
 pub(crate) use self::unlock::{FitCheck, library_for};
 use crate::bounded;
 use crate::types::{Expected, Origin};
@@ -54,6 +54,12 @@ pub(crate) struct Recipe {
 
 /// The item of the catalog. Recipes do not list it: every bundle has it.
 pub(crate) const CATALOG: &str = "catalog.sqlite";
+
+/// The name of a bundle whose recipe has none.
+pub(crate) const NAME: &str = "vgpu";
+
+/// The channel of a bundle whose recipe names none.
+pub(crate) const CHANNEL: &str = "stable";
 
 /// A requested item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -123,23 +129,32 @@ struct Fault {
 const MAX_LEN: u64 = 4 << 20;
 
 impl Recipe {
-    /// Reads the recipe at `path`.
-    pub(crate) fn read(path: &Utf8Path) -> anyhow::Result<Self> {
+    /// Returns the text of the recipe at `path`.
+    pub(crate) fn read(path: &Utf8Path) -> anyhow::Result<String> {
         let error = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => {
                 anyhow!("there is no recipe at `{path}`; write one, or run `vgpu-bundler init`")
             }
             _ => anyhow::Error::new(error).context(format!("cannot read the recipe `{path}`")),
         };
-        let text = bounded::read_text(path, MAX_LEN).map_err(error)?;
-        Self::of_text(path, &text)
+        bounded::read_text(path, MAX_LEN).map_err(error)
     }
 
     /// Parses `text` as the recipe at `path`.
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn of_text(path: &Utf8Path, text: &str) -> anyhow::Result<Self> {
+        Self::of_lines(path, text, |line| line)
+    }
+
+    /// Parses `text`, whose lines come from those lines of the recipe at `path`.
+    pub(crate) fn of_lines(
+        path: &Utf8Path,
+        text: &str,
+        origin: impl Fn(usize) -> usize,
+    ) -> anyhow::Result<Self> {
         let base = path.parent().unwrap_or(Utf8Path::new(""));
         Self::parse_in(base, text).map_err(|Fault { span, what }| {
-            let line = line_of(text, span.start);
+            let line = origin(line_of(text, span.start));
             anyhow!("`{path}` line {line}: {what}")
         })
     }
@@ -152,8 +167,7 @@ impl Recipe {
     fn parse_in(base: &Utf8Path, text: &str) -> Result<Self, Fault> {
         let raw: raw::Recipe = toml::from_str(text).map_err(|error| Fault {
             span: error.span().unwrap_or_default(),
-            // A message with a list of expected values has several lines.
-            what: with_place_of_overrides(error.message().replace('\n', ", ")),
+            what: message(text, &error),
         })?;
         raw.check(base)
     }
@@ -177,8 +191,28 @@ impl Recipe {
     }
 }
 
+/// Returns the message of a syntax error in one line, with the name of the field.
+pub(crate) fn message(text: &str, error: &toml::de::Error) -> String {
+    // A message with a list of expected values has several lines.
+    let message = with_place_of_overrides(error.message().replace('\n', ", "));
+    match error.span().and_then(|span| field_at(text, span.start)) {
+        Some(field) if !message.contains(&format!("`{field}`")) => format!("`{field}`: {message}"),
+        _ => message,
+    }
+}
+
+/// Returns the key whose value is at the byte `at`.
+fn field_at(text: &str, at: usize) -> Option<&str> {
+    let before = text.get(..at)?;
+    let line = before.get(before.rfind('\n').map_or(0, |newline| newline + 1)..)?;
+    let (keys, _) = line.rsplit_once('=')?;
+    let key = keys.trim_end().rsplit([' ', '\t', '{', ',', '.']).next()?;
+    let is_key = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    (!key.is_empty() && key.chars().all(is_key)).then_some(key)
+}
+
 /// Returns the line of the byte `at`, from 1.
-fn line_of(text: &str, at: usize) -> usize {
+pub(crate) fn line_of(text: &str, at: usize) -> usize {
     1 + text.get(..at).unwrap_or_default().matches('\n').count()
 }
 

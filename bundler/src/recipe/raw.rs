@@ -1,7 +1,9 @@
 //! The recipe as it is in the file, and checks across its tables.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::ops::Range;
+use std::str::FromStr;
 
 use camino::Utf8Path;
 use serde::Deserialize;
@@ -21,13 +23,14 @@ use super::host::Host;
 use super::image::Image;
 use super::mirrors::Mirrors;
 use super::unlock::{self, Unlock};
-use super::{CATALOG, Entry, Fault, Role};
+use super::{CATALOG, CHANNEL, Entry, Fault, NAME, Role};
 use crate::types::git::{Part, RefName};
 use crate::types::{GitUrl, LocalPath, Origin};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Recipe {
+    #[serde(default)]
     bundle: Bundle,
     #[serde(default)]
     file: Vec<Spanned<File>>,
@@ -49,11 +52,13 @@ pub(super) struct Recipe {
     targets: Option<Spanned<Targets>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Bundle {
-    name: BundleName,
-    channel: Channel,
+    /// Default: [`NAME`](super::NAME).
+    name: Option<BundleName>,
+    /// Default: [`CHANNEL`](super::CHANNEL).
+    channel: Option<Channel>,
     /// The file with signed policies for hosts that have an older one.
     policies: Option<LocalPath>,
 }
@@ -106,6 +111,8 @@ impl Recipe {
         placed.sort_by_key(|placed| placed.at);
         check_names(&placed)?;
         let Bundle { name, channel, policies } = self.bundle;
+        let name = name.map_or_else(|| usual(NAME), Ok)?;
+        let channel = channel.map_or_else(|| usual(CHANNEL), Ok)?;
         // Hosts read them before anything else, so they are the first item.
         let policies = policies.map(signed_policies).transpose()?;
         let first = policies.iter().count();
@@ -117,6 +124,11 @@ impl Recipe {
         entries.push(catalog()?);
         Ok(super::Recipe { name, channel, entries, apt, host, targets, written: None })
     }
+}
+
+/// Returns the default of a field.
+fn usual<T: FromStr<Err: Display>>(text: &str) -> Result<T, Fault> {
+    text.parse().map_err(|error: T::Err| Fault { span: 0..0, what: error.to_string() })
 }
 
 /// Returns the catalog, the last item of every bundle, with which the node judges itself.

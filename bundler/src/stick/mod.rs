@@ -24,4 +24,4 @@ pub(crate) use self::plan::{Found, Parts, Piece, Plan, Replace, Room, split};
 pub(crate) use self::program::{Linkage, Program, installed};
 pub(crate) use self::put::{put, same_archive, same_content, write_archive};
 pub(crate) use self::read_back::{FromMedium, Watch, differs, forget, read_small};
-pub(crate) use self::start_here::{Signer, StartHere};
+pub(crate) use self::start_here::{PAGE_HEAD, Signer, StartHere};

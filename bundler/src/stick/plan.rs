@@ -23,6 +23,8 @@ pub(crate) enum Found {
     Nothing,
     /// A file with the same content.
     Same,
+    /// A page of this program about another bundle, which is replaced.
+    Outdated,
     /// A file with another content, or a leftover part.
     Other,
 }

@@ -7,6 +7,9 @@ use vgpu_manifest::{Digest, ProgramVersion};
 
 use vgpu_manifest::ui::ByteSize;
 
+/// The beginning of every page.
+pub(crate) const PAGE_HEAD: &str = "START HERE: ";
+
 /// The facts on the page.
 #[derive(Debug)]
 pub(crate) struct StartHere<'s> {
@@ -63,7 +66,7 @@ impl StartHere<'_> {
     }
 
     fn contents(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "START HERE: {}\n", self.title)?;
+        writeln!(f, "{PAGE_HEAD}{}\n", self.title)?;
         match self.parts {
             [_, .., last] => writeln!(
                 f,

@@ -135,7 +135,8 @@ impl Total {
         if let Some(size) = self.size {
             let _ = write!(line, " of {}", ByteSize::new(size));
         }
-        if let Some(left) = pace.seconds_left() {
+        // Without a byte yet, there is no rate to speak of.
+        if let Some(left) = pace.seconds_left().filter(|_| pace.rate() > 0) {
             let _ = write!(line, ", {}/s", ByteSize::new(pace.rate()));
             if self.size.is_some() {
                 let _ = write!(line, ", {left} s left");

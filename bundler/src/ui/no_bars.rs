@@ -95,6 +95,10 @@ impl ProgressBar {
 
     pub(super) fn set_prefix(&self, _: impl Into<String>) {}
 
+    pub(super) fn set_message(&self, _: impl Into<String>) {}
+
+    pub(super) fn tick(&self) {}
+
     pub(super) fn reset_eta(&self) {}
 
     pub(super) fn finish_and_clear(&self) {}

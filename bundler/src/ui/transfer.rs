@@ -2,6 +2,7 @@ use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use vgpu_manifest::printable;
 use vgpu_manifest::ui::ByteSize;
 
 use super::bars::{ProgressBar, ProgressStyle};
@@ -35,6 +36,9 @@ const BAR: &str = "{prefix:20!} [{wide_bar}] {bytes:>10} of {total_bytes:10} {bi
 
 /// For an unknown length.
 const SPINNER: &str = "{prefix:20!} {spinner} {bytes:>10} {binary_bytes_per_sec:>12}";
+
+/// For work without a number of bytes.
+const PULSE: &str = "{prefix:20!} {spinner} {elapsed:>4} {wide_msg}";
 
 /// The columns for a name.
 const NAME: usize = 20;
@@ -96,6 +100,16 @@ impl<'u> Transfer<'u> {
             let done = ByteSize::new(self.bar.position());
             let total = self.bar.length().map(|total| format!(" of {}", ByteSize::new(total)));
             self.note(format_args!("{done}{}", total.unwrap_or_default()));
+        }
+    }
+
+    /// Shows that work without a number of bytes goes on: the last line of a program.
+    pub(crate) fn pulse(&self, line: &str) {
+        self.bar.set_style(style(PULSE));
+        self.bar.set_message(printable(line));
+        self.bar.tick();
+        if self.ui.stderr != Stderr::Terminal && self.heartbeat.is_due() {
+            self.note(format_args!("{line} ({} s)", self.begun.elapsed().as_secs()));
         }
     }
 
@@ -172,7 +186,7 @@ mod tests {
 
     #[test]
     fn the_templates_are_understood() {
-        for template in [BAR, SPINNER].into_iter().chain(TEMPLATES) {
+        for template in [BAR, SPINNER, PULSE].into_iter().chain(TEMPLATES) {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
     }

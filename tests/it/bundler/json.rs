@@ -65,7 +65,7 @@ fn the_doctor_names_what_the_recipe_lacks() {
         findings.iter().map(|it| it["what"].as_str().unwrap().to_owned()).collect()
     };
     // Files and folders need neither a network nor git.
-    assert_eq!(what(&well), ["cache", "output", "clock", "key", "allowed signers"]);
+    assert_eq!(what(&well), ["cache", "output", "clock", "key", "allowed signers", "input"]);
 
     let recipe = sandbox.read("bundle.toml");
     let commit = "ab".repeat(20);

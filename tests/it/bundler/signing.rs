@@ -6,6 +6,7 @@ use std::process::Stdio;
 use vgpu_tests::programs::Program;
 
 use crate::bundler::sandbox::{Ran, Sandbox, bytes, has};
+use crate::terminal::Terminal;
 
 #[test]
 fn no_key_is_trusted_without_reason() {
@@ -78,7 +79,9 @@ fn a_revoked_key_counts_no_more() {
     fs::write(&place, format!("{}{alice}", fs::read_to_string(sandbox.work("bob.pub")).unwrap()))
         .unwrap();
     // No trusted signer is left.
-    sandbox.fails(1, &["verify", "node-1.vgpu.tar"]);
+    let error = sandbox.fails(3, &["verify", "node-1.vgpu.tar"]);
+    assert!(error.contains("but only 0 principals with valid keys may sign"), "{error}");
+    assert!(error.contains("hint: revoked keys never count; create a key"), "{error}");
 
     let error = sandbox.fails(1, &["verify", "node-1.vgpu.tar", "--revoked", "nowhere"]);
     assert!(error.contains("no list of revoked keys at `nowhere`"), "{error}");
@@ -101,6 +104,35 @@ fn a_damaged_bundle_gets_no_second_signature() {
     let error = sandbox.fails(3, &["sign", "node-1.vgpu.tar", "--key", "bob"]);
     assert!(error.contains("item `bin/tool` is damaged"), "{error}");
     assert_eq!(bytes(sandbox.work("node-1.vgpu.tar")), bundle);
+}
+
+#[test]
+fn a_passphrase_may_be_mistyped_twice() {
+    if !has("setsid") {
+        return;
+    }
+    let sandbox = Sandbox::with_recipe();
+    sandbox.ok(&["build"]);
+    sandbox.write("pass", "correct horse\n");
+    let secret = ["--principal", "bob", "--key", "bob", "--passphrase-file", "pass"];
+    sandbox.ok(&[&["key", "generate"], &secret[..]].concat());
+    let sign = ["sign", "node-1.vgpu.tar", "--key", "bob"];
+    for (answers, status) in [
+        (&["wrong", "also wrong", "wrong again"][..], 1),
+        (&["wrong", "also wrong", "correct horse"], 0),
+    ] {
+        let mut terminal = Terminal::start(&sandbox.bundler(&sign), "bob: ");
+        for answer in answers {
+            terminal.answer("Passphrase for ", answer);
+        }
+        let (code, seen) = terminal.end();
+        assert_eq!(code, Some(status), "{seen}");
+        assert_eq!(seen.matches("wrong passphrase, please try again").count(), 2, "{seen}");
+    }
+    // A file does not change its mind.
+    sandbox.write("pass", "wrong\n");
+    let error = sandbox.fails(1, &[&sign[..], &["--passphrase-file", "pass"]].concat());
+    assert!(error.contains("wrong passphrase") && !error.contains("try again"), "{error}");
 }
 
 #[test]

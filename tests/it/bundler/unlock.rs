@@ -112,7 +112,8 @@ const NEW: &str = "glibc = '2.41'\n";
 fn a_library_is_built_once_and_comes_out_the_same_again() {
     let Some(scene) = Scene::new(&GOOD) else { return };
     scene.write(NEW);
-    scene.run(0, &["lock", "--offline"]);
+    let said = scene.run(0, &["lock", "--offline"]);
+    assert!(said.contains("libvgpu_unlock_rs.so: compiling, which takes minutes"), "{said}");
     let lock = scene.sandbox.read("bundle.lock");
     for word in [
         "[item.build.sources]",
@@ -124,6 +125,15 @@ fn a_library_is_built_once_and_comes_out_the_same_again() {
         assert!(lock.contains(word), "{word}: {lock}");
     }
     assert!(scene.run(0, &["lock", "--offline"]).contains("up to date"));
+
+    // A second recipe with the same sources, tools and glibc.
+    let recipe = scene.sandbox.read("bundle.toml");
+    scene.sandbox.write("two.toml", &recipe.replace("name = 'node'", "name = 'two'"));
+    let said = scene.run(0, &["lock", "--offline", "--recipe", "two.toml"]);
+    assert!(said.contains("libvgpu_unlock_rs.so: built before, taken from the cache"), "{said}");
+    assert!(!said.contains("compiling"), "{said}");
+    let items = |lock: &str| lock.split_once("[[item]]").unwrap().1.to_owned();
+    assert_eq!(items(&scene.sandbox.read("two.lock")), items(&lock));
 
     // Elsewhere: an empty cache and another temporary folder.
     let first = scene.sandbox.cached(&scene.sandbox.locked()[1]);

@@ -66,6 +66,25 @@ fn a_stick_has_all_that_a_node_needs_and_nothing_else() {
     assert!(states.into_iter().all(|state| state == Some("was-there")), "{again}");
 }
 
+/// The page is about the bundle that was written last.
+#[test]
+fn a_second_bundle_gets_its_own_page() {
+    let sandbox = laptop();
+    sandbox.ok(&WRITE);
+    let recipe = sandbox.read("bundle.toml");
+    sandbox.write("bundle.toml", &recipe.replace("[host]", "[host]\nkernel-words = ['quiet']"));
+    sandbox.ok(&["lock"]);
+    sandbox.ok(&["build"]);
+    let report = sandbox.ok(&[&WRITE[..], &["--json"]].concat()).out;
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let files = report["files"].as_array().unwrap().iter();
+    let states: Vec<_> = files.map(|it| (it["name"].as_str(), it["state"].as_str())).collect();
+    assert!(states.contains(&(Some("START-HERE.txt"), Some("replaced"))), "{states:?}");
+    assert!(sandbox.read("stick/START-HERE.txt").starts_with("START HERE: node 2"));
+    let both = ["node-1.vgpu.tar", "node-2.vgpu.tar"];
+    assert!(both.iter().all(|name| names(&sandbox).iter().any(|it| it == name)));
+}
+
 #[test]
 fn no_foreign_file_is_overwritten() {
     let sandbox = laptop();

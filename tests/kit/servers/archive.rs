@@ -18,6 +18,7 @@ pub(crate) struct Repository {
     pub(crate) root: PathBuf,
     pub(crate) signer: Signer,
     pub(crate) suite: &'static str,
+    pub(crate) component: &'static str,
     packages: Vec<Package>,
     /// Additional fields of the release, each with a line end.
     pub(crate) head: String,
@@ -50,6 +51,7 @@ impl Repository {
             root,
             signer: Signer { gpg, fingerprint },
             suite,
+            component: "main",
             packages: Vec::new(),
             head: "Acquire-By-Hash: yes\n".to_owned(),
             hash: "SHA512",
@@ -91,7 +93,7 @@ impl Repository {
 
     /// Returns a file below that of the release.
     pub(crate) fn index(&self, name: &str) -> PathBuf {
-        self.dist().join("main/binary-amd64").join(name)
+        self.dist().join(self.component).join("binary-amd64").join(name)
     }
 
     /// Returns the text of the index.
@@ -131,15 +133,16 @@ impl Repository {
         let mut list = String::new();
         for (name, bytes) in files {
             let digest = Digest::of(&bytes);
-            writeln!(list, " {digest} {} main/binary-amd64/{name}", bytes.len()).unwrap();
+            writeln!(list, " {digest} {} {}/binary-amd64/{name}", bytes.len(), self.component)
+                .unwrap();
             fs::write(self.index(name), &bytes).unwrap();
             fs::write(folder.join(digest.to_string()), bytes).unwrap();
         }
         let date = rfc2822(SystemTime::now());
-        let Self { suite, head, .. } = self;
+        let Self { suite, component, head, .. } = self;
         self.sign(&format!(
             "Origin: Test\nSuite: stable\nCodename: {suite}\nDate: {date}\n{head}\
-             Architectures: amd64\nComponents: main\nSHA256:\n{list}"
+             Architectures: amd64\nComponents: {component}\nSHA256:\n{list}"
         ));
     }
 

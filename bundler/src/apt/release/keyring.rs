@@ -63,22 +63,31 @@ impl Keyring {
     /// Reads the certificates in a file that have a pinned key.
     pub(crate) fn read(path: &Utf8Path, pinned: &[Fingerprint]) -> Result<Self, KeyringError> {
         let read = |source| KeyringError::Read { path: path.to_owned(), source };
-        let form = |why: String| KeyringError::Form { path: path.to_owned(), why };
         let mut bytes = Vec::new();
         let file = fs::File::open(path).map_err(read)?;
         file.take(MAX_KEYRING + 1).read_to_end(&mut bytes).map_err(read)?;
         if bytes.len() as u64 > MAX_KEYRING {
             return Err(read(std::io::Error::other("it is larger than a keyring may be")));
         }
+        Self::of_bytes(path.to_owned(), &bytes, pinned)
+    }
+
+    /// Parses the certificates of the file at `path` that have a pinned key.
+    pub(crate) fn of_bytes(
+        path: Utf8PathBuf,
+        bytes: &[u8],
+        pinned: &[Fingerprint],
+    ) -> Result<Self, KeyringError> {
+        let form = |why: String| KeyringError::Form { path: path.clone(), why };
         if bytes.get(8..12) == Some(b"KBXf") {
             return Err(form("it is a keybox of GnuPG".to_owned()));
         }
-        let mut certs = parse(&bytes).map_err(|error| form(error.to_string()))?;
+        let mut certs = parse(bytes).map_err(|error| form(error.to_string()))?;
         let missing = pinned.iter().find(|wanted| !certs.iter().any(|cert| cert.has(wanted)));
         if let Some(wanted) = missing {
             let found = certs.iter().take(MAX_LISTED).map(|cert| cert.primary.fingerprint.clone());
             let (wanted, found) = (wanted.clone(), found.collect());
-            return Err(KeyringError::NoKey { path: path.to_owned(), wanted, found });
+            return Err(KeyringError::NoKey { path, wanted, found });
         }
         certs.retain(|cert| pinned.iter().any(|wanted| cert.has(wanted)));
         let verifier = Verifier::find().ok_or(KeyringError::NoVerifier)?;

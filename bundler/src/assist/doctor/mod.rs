@@ -4,12 +4,14 @@
 //! the two: a pure function, so that tests can use any machine.
 
 mod checks;
+mod inputs;
 mod laptop;
 mod needs;
 
 use serde::Serialize;
 
 pub(crate) use self::checks::examine;
+pub(crate) use self::inputs::inputs;
 pub(crate) use self::laptop::{Laptop, Places};
 pub(crate) use self::needs::Needs;
 

@@ -1,7 +1,5 @@
 //! The best driver for a machine, and why not the others: a pure function.
 
-mod archive_arg;
-mod archives;
 mod text;
 
 use std::cmp::Reverse;
@@ -10,14 +8,11 @@ use vgpu_manifest::catalog::{Catalog, Month, Release, Rule, State};
 use vgpu_manifest::platform::{KernelRelease, PciId, PveRelease};
 use vgpu_manifest::ui::Exit;
 use vgpu_manifest::verdict::{
-    Case, Choice, Config, Findings, Goal, Listing, Mode, Suitability, Suitable, Target, Targets,
-    Verdict, judge,
+    Case, Choice, Config, Findings, Goal, Install, Listing, Mode, Suitability, Suitable, Target,
+    Targets, Unlock, Verdict, judge,
 };
 
-pub(crate) use self::archive_arg::{ArchiveArg, KeysArg};
 use crate::items::driver::HostFile;
-
-pub(crate) use self::archives::{Archives, is_proxmox};
 
 /// A proposal for a machine.
 #[derive(Debug)]
@@ -150,6 +145,16 @@ impl<'c> Proposal<'c> {
     pub(crate) fn driver(&self) -> Option<(Release, &'c str)> {
         let driver = self.verdict()?.driver.as_ref()?.driver;
         Some((driver.release, &driver.file))
+    }
+
+    /// Returns the installation of the driver; `None` for passthrough.
+    pub(crate) fn install(&self) -> Option<&Install<'c>> {
+        self.verdict()?.driver.as_ref()
+    }
+
+    /// Returns the unlocking; `None` unless a GPU is unlocked.
+    pub(crate) fn unlock(&self) -> Option<&Unlock<'c>> {
+        self.verdict()?.unlock.as_ref()
     }
 
     /// Returns the packages that a machine needs, given its running kernel, if known.

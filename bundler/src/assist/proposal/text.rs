@@ -1,41 +1,71 @@
-//! Formats a proposal as a recipe: items as tables, everything else as comments.
+//! A proposal in words, for the terminal.
 
-use vgpu_manifest::catalog::{Driver, DriverFile, Patch};
-use vgpu_manifest::verdict::{Config, Goal, Install, Unlock};
+use vgpu_manifest::catalog::Release;
+use vgpu_manifest::ui::count;
+use vgpu_manifest::verdict::{Config, Goal};
 
 use super::Proposal;
-use crate::types::LocalPath;
+
+/// The place of a release in a reason that several releases share.
+const ITSELF: &str = "\0";
 
 impl Proposal<'_> {
-    /// Returns the reasons, as comments.
+    /// Returns the machine's notes, and the reasons against the other drivers.
     pub(crate) fn reasons(&self) -> Vec<String> {
-        let mut lines = vec!["Proposed for:".to_owned()];
-        lines.extend(self.gpus());
+        let mut lines = Vec::new();
         if let Some(now) = &self.leaves {
             let kernel = self.target.kernel.as_ref().map_or("another kernel", |it| it.as_str());
             lines.push(format!(
-                "The node must boot {kernel}: it is safer than {now}, or the only kernel that works."
+                "the node must boot {kernel}: it is safer than {now}, or the only kernel that works"
             ));
         }
-        if !self.left_out.is_empty() {
-            lines.push("GPUs that are not used:".to_owned());
-        }
-        lines.extend(self.left_out().map(|line| format!("  {line}")));
+        lines.extend(self.left_out().map(|line| format!("not used: {line}")));
         if let Some(verdict) = self.verdict() {
             for doubt in &verdict.doubts {
-                lines.push(format!(
-                    "Unverified: {}; {} decides.",
-                    doubt.statement.says, doubt.settled_by
-                ));
+                let decides = doubt.settled_by;
+                lines.push(format!("unverified: {}; {decides} decides", doubt.statement.says));
             }
             let notes = verdict.console.iter().chain(&verdict.warnings);
-            lines.extend(notes.map(|note| format!("Note: {}.", note.says)));
+            lines.extend(notes.map(|note| format!("note: {}", note.says)));
+        }
+        if self.unlock().is_some_and(|unlock| unlock.config == Config::Branch16) {
+            lines.push(
+                "note: the driver also needs the vgpuConfig.xml of a 16.x host driver; add it as a \
+                 `[[driver]]` of kind `config-only`"
+                    .to_owned(),
+            );
         }
         if !self.others.is_empty() {
-            lines.push("Why not another driver:".to_owned());
+            lines.push("why not another driver:".to_owned());
         }
-        lines.extend(self.others.iter().map(|(release, why)| format!("  {release:<6} {why}")));
-        lines.into_iter().map(|line| format!("# {line}")).collect()
+        let others: Vec<_> =
+            self.others.iter().map(|(it, why)| (*it, self.common(*it, why))).collect();
+        lines.extend(others.chunk_by(|(_, a), (_, b)| a == b).map(|equal| {
+            let releases = match equal {
+                [] => String::new(),
+                [(only, _)] => only.to_string(),
+                [(newest, _), .., (oldest, _)] => format!("{oldest}-{newest}"),
+            };
+            let why = equal.first().map_or("", |(_, why)| why.as_str());
+            format!("  {releases:<11} {}", why.replace(ITSELF, &format!("vGPU {releases}")))
+        }));
+        lines
+    }
+
+    /// Returns a reason against a release without the release itself, so that equal ones are equal.
+    fn common(&self, release: Release, why: &str) -> String {
+        let host = self.catalog.driver(release).map(|it| format!(" ({})", it.host));
+        let why = why.replace(&host.unwrap_or_default(), "");
+        let itself = format!("vGPU {release}");
+        // `vGPU 18.1` is also the beginning of `vGPU 18.10`.
+        let mut common = String::new();
+        let mut rest = why.as_str();
+        while let Some((before, after)) = rest.split_once(&itself) {
+            let is_longer = after.starts_with(|c: char| c.is_ascii_digit());
+            common.extend([before, if is_longer { &itself } else { ITSELF }]);
+            rest = after;
+        }
+        common + rest
     }
 
     /// Returns the supported GPUs, each with its mode.
@@ -48,82 +78,12 @@ impl Proposal<'_> {
         self.left_out.iter().map(|(gpu, why)| format!("{gpu}: {why}"))
     }
 
-    /// Returns the items; the driver comes from this file, or from the one in the catalog.
-    pub(crate) fn items(&self, file: Option<&LocalPath>) -> Vec<String> {
-        let mut lines = Vec::new();
-        if let Some(install) = self.verdict().and_then(|verdict| verdict.driver.as_ref()) {
-            lines.extend(driver(install, file));
-        }
-        if let Some(unlock) = self.verdict().and_then(|verdict| verdict.unlock.as_ref()) {
-            lines.extend(self.unlock(unlock));
-        }
-        lines
-    }
-
-    fn unlock(&self, unlock: &Unlock<'_>) -> Vec<String> {
-        let mut lines = Vec::new();
-        let patched = self.verdict().and_then(|it| it.driver.as_ref());
-        let patched = patched.is_some_and(|it| it.file == DriverFile::Patched);
-        if let Some(it) = unlock.patch.filter(|_| patched) {
-            lines.extend(patch(it));
-        }
-        if let Some(library) = unlock.library {
-            lines.push(format!(
-                "\n# The unlock library for this driver: {} at commit {}, version {}.",
-                library.repository, library.commit, library.version
-            ));
-            lines.push("[[unlock]]".to_owned());
-            lines.push("name = \"unlock/vgpu_unlock-rs.tar.zst\"".to_owned());
-        }
-        if unlock.config == Config::Branch16 {
-            lines.push(
-                "# The driver also needs the vgpuConfig.xml of a 16.x host driver.".to_owned(),
-            );
-        }
-        lines
-    }
-
-    /// Returns the `[targets]` table.
-    pub(crate) fn declaration(&self) -> Option<String> {
-        let text = toml::to_string(&self.targets()?).ok()?;
-        Some(format!(
-            "\n[targets]                               # machines that the bundle is made for\n{text}"
-        ))
-    }
-
     /// Returns the choice in a few words.
     pub(crate) fn choice(&self) -> String {
-        let count = self.served.len();
-        let gpus = if count == 1 { "1 GPU".to_owned() } else { format!("{count} GPUs") };
+        let gpus = count(self.served.len(), "GPU");
         match self.goal {
             Goal::Vgpu { driver, .. } => format!("vGPU {driver} for {gpus}"),
             Goal::Passthrough => format!("passthrough of {gpus}"),
         }
     }
-}
-
-fn driver(install: &Install<'_>, from: Option<&LocalPath>) -> Vec<String> {
-    let Driver { release, file, md5, .. } = install.driver;
-    let path = from.map_or_else(|| format!("inputs/{file}"), ToString::to_string);
-    let path = toml::Value::String(path);
-    let md5 = md5.map(|md5| format!(", MD5 {md5}")).unwrap_or_default();
-    vec![
-        format!("\n# NVIDIA host driver of vGPU {release}, from the Linux KVM package{md5}."),
-        format!("# Installer arguments: {}", install.args.join(" ")),
-        "[[driver]]".to_owned(),
-        format!("name = \"driver/{file}\""),
-        format!("path = {path}"),
-    ]
-}
-
-fn patch(patch: &Patch) -> Vec<String> {
-    let host = &patch.host;
-    let mut lines = vec![
-        "\n# The unlock patch for exactly this driver.".to_owned(),
-        "[[patch]]".to_owned(),
-        format!("name = \"driver/{host}.patch\""),
-        format!("path = \"inputs/{host}.patch\""),
-    ];
-    lines.extend(patch.sha256.map(|sha256| format!("sha256 = \"{sha256}\"")));
-    lines
 }

@@ -2,8 +2,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use super::Context;
-use crate::assist::doctor::{Finding, Laptop, Needs, Places, State, examine};
-use crate::cli::options::{ProjectArgs, default_key, default_signers};
+use crate::assist::doctor::{Finding, Laptop, Needs, Places, State, examine, inputs};
+use crate::cache::Cache;
+use crate::cli::options::{Project, ProjectArgs, default_key, default_signers};
 use crate::lock::Lock;
 use crate::ui::{print, print_json};
 
@@ -44,9 +45,17 @@ impl Args {
             key: default_key()?,
             signers: default_signers()?,
         });
-        let findings = examine(&laptop, self.needs(context)?);
+        let project = self.project(context)?;
+        let cache = opened(&context.cache_dir()?);
+        let is_cached = |digest| cache.as_ref().is_some_and(|cache| cache.has(digest));
+        let mut findings = examine(&laptop, Self::needs(context, project.as_ref())?);
+        findings.extend(project.iter().flat_map(|project| {
+            let Project { recipe, base, catalog, .. } = project;
+            inputs(recipe, base, &catalog.catalog, &is_cached)
+        }));
         let is_missing = |finding: &&Finding| finding.state == State::Missing;
-        let missing: Vec<_> = findings.iter().filter(is_missing).map(|it| it.what).collect();
+        let mut missing: Vec<_> = findings.iter().filter(is_missing).map(|it| it.what).collect();
+        missing.dedup();
         if self.json {
             print_json(&Answer { ready: missing.is_empty(), findings })?;
         } else {
@@ -56,24 +65,30 @@ impl Args {
     }
 
     /// Reads the recipe, if it exists. A recipe named on the command line must exist.
-    fn needs(&self, context: &Context) -> anyhow::Result<Needs> {
+    fn project(&self, context: &Context) -> anyhow::Result<Option<Project>> {
         if !self.project.is_there() {
             context.ui.note("no recipe here, so all possible needs are listed");
-            return Ok(Needs::default());
+            return Ok(None);
         }
-        let project = self.project.resolve()?;
+        self.project.resolve().map(Some)
+    }
+
+    fn needs(context: &Context, project: Option<&Project>) -> anyhow::Result<Needs> {
+        let Some(project) = project else { return Ok(Needs::default()) };
         let lock = project.any_lock()?;
         let cache = context.cache_dir()?;
         Ok(Needs::of(&project.recipe, lock.as_ref(), &|lock| cached(&cache, lock)))
     }
 }
 
-/// Returns the number of cached bytes of the lock. Does not create a cache.
+/// Opens the cache. Does not create one.
+fn opened(dir: &Utf8Path) -> Option<Cache> {
+    if dir.exists() { Cache::open(dir).ok() } else { None }
+}
+
+/// Returns the number of cached bytes of the lock.
 fn cached(dir: &Utf8Path, lock: &Lock) -> u64 {
-    if !dir.exists() {
-        return 0;
-    }
-    let Ok(cache) = crate::cache::Cache::open(dir) else { return 0 };
+    let Some(cache) = opened(dir) else { return 0 };
     lock.items.iter().filter(|item| cache.has(item.sha256)).map(|item| item.size).sum()
 }
 

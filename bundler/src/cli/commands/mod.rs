@@ -7,6 +7,7 @@ pub(crate) mod catalog;
 pub(crate) mod completions;
 pub(crate) mod diff;
 pub(crate) mod doctor;
+pub(crate) mod expand;
 pub(crate) mod extract;
 pub(crate) mod fetch;
 pub(crate) mod fleet;
@@ -49,7 +50,8 @@ impl Context {
     }
 
     pub(crate) fn lock<'c>(&self, cache: &'c Cache) -> anyhow::Result<CacheLock<'c>> {
-        let waiting = || self.ui.note("waiting for another run that uses the cache");
+        let waiting =
+            |holder: &str| self.ui.note(format_args!("waiting for {holder}, which uses the cache"));
         Ok(cache.lock(waiting)?)
     }
 
@@ -71,6 +73,7 @@ pub(crate) fn run(cli: Cli, ui: Ui) -> (Ui, anyhow::Result<()>) {
     let context = Context { ui, cache: cli.global.cache };
     let result = match &cli.command {
         Command::Init(args) => args.run(&context),
+        Command::Expand(args) => args.run(),
         Command::Lock(args) => args.run(&context),
         Command::Update(args) => args.run(&context),
         Command::Fetch(args) => args.run(&context),

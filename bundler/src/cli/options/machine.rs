@@ -1,13 +1,12 @@
-use anyhow::Context as _;
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use vgpu_manifest::catalog::DeviceId;
-use vgpu_manifest::inventory::{Inventory, MAX_DOCUMENT};
+use vgpu_manifest::inventory::Inventory;
 use vgpu_manifest::platform::{
     BootLoader, CpuVendor, KernelRelease, PciId, PveRelease, RootFs, SecureBoot,
 };
 use vgpu_manifest::verdict::{PoolFeatures, Target};
 
-use crate::bounded;
+use crate::assist::expansion::{inventory_of, over};
 
 /// Facts about a machine. Missing facts are unknown and are not held against it.
 #[derive(Debug, Clone, clap::Args)]
@@ -26,23 +25,23 @@ pub(crate) struct MachineArgs {
 
     /// Secure Boot: `on`, `off` or `unsupported`
     #[arg(long, value_name = "STATE", value_parser = secure_boot)]
-    secure_boot: Option<SecureBoot>,
+    pub(crate) secure_boot: Option<SecureBoot>,
 
     /// Boot loader: `grub` or `systemd-boot`
     #[arg(long, value_name = "LOADER")]
-    boot_loader: Option<BootLoader>,
+    pub(crate) boot_loader: Option<BootLoader>,
 
     /// Root file system: `ext4`, `xfs`, `btrfs`, `zfs` or `other`
     #[arg(long, value_name = "KIND")]
-    root: Option<RootFs>,
+    pub(crate) root: Option<RootFs>,
 
     /// Features of the root pool: `classic` or `openzfs-2.4`
     #[arg(long, value_name = "FEATURES")]
-    pool: Option<PoolFeatures>,
+    pub(crate) pool: Option<PoolFeatures>,
 
     /// CPU vendor: `intel`, `amd` or `other`
     #[arg(long, value_name = "VENDOR")]
-    cpu: Option<CpuVendor>,
+    pub(crate) cpu: Option<CpuVendor>,
 }
 
 /// `on` and `off` are accepted besides the canonical names.
@@ -64,7 +63,7 @@ pub(crate) fn gpu(text: &str) -> Result<PciId, String> {
 
 impl MachineArgs {
     pub(crate) fn inventory(&self) -> anyhow::Result<Option<Inventory>> {
-        self.inventory.as_deref().map(read_inventory).transpose()
+        self.inventory.as_deref().map(inventory_of).transpose()
     }
 
     /// Returns the equivalent command-line arguments.
@@ -86,22 +85,17 @@ impl MachineArgs {
     /// Returns the machine from the options, and otherwise from the inventory.
     pub(crate) fn target(&self, inventory: Option<&Inventory>) -> Target {
         let known = inventory.map(Target::from).unwrap_or_default();
-        Target {
-            pve: self.pve.or(known.pve),
-            kernel: self.kernel.clone().or(known.kernel),
-            secure_boot: self.secure_boot.or(known.secure_boot),
-            boot_loader: self.boot_loader.or(known.boot_loader),
-            root: self.root.or(known.root),
-            pool: self.pool.or(known.pool),
-            cpu: self.cpu.or(known.cpu),
-        }
+        let facts = Target {
+            pve: self.pve,
+            kernel: self.kernel.clone(),
+            secure_boot: self.secure_boot,
+            boot_loader: self.boot_loader,
+            root: self.root,
+            pool: self.pool,
+            cpu: self.cpu,
+        };
+        over(facts, known)
     }
-}
-
-pub(crate) fn read_inventory(path: &Utf8Path) -> anyhow::Result<Inventory> {
-    let what = || format!("cannot use the inventory `{path}`");
-    let bytes = bounded::read(path, MAX_DOCUMENT as u64).with_context(what)?;
-    Inventory::from_json(&bytes).with_context(what)
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! Options that several commands share, and their resolved values.
 
-mod licensing;
 mod machine;
 mod network;
 mod project;
@@ -11,8 +10,7 @@ mod unsuitable;
 use vgpu_manifest::PartSize;
 use vgpu_manifest::ui::{ByteSize, ParseSizeError};
 
-pub(crate) use self::licensing::Licensing;
-pub(crate) use self::machine::{MachineArgs, gpu, read_inventory};
+pub(crate) use self::machine::{MachineArgs, gpu};
 pub(crate) use self::network::{Network, NetworkArgs};
 pub(crate) use self::project::{Project, ProjectArgs};
 pub(crate) use self::signer::{PassphraseArgs, SignerArgs, default_key};

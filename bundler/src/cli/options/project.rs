@@ -1,6 +1,7 @@
 use anyhow::Context as _;
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::assist::expansion::{LongForm, Surroundings};
 use crate::catalog::Extended;
 use crate::lock::Lock;
 use crate::recipe::Recipe;
@@ -31,10 +32,19 @@ impl ProjectArgs {
         self.recipe.exists() || self.recipe != "bundle.toml"
     }
 
+    pub(crate) fn path(&self) -> &Utf8Path {
+        &self.recipe
+    }
+
+    /// Returns the long form of the recipe.
+    pub(crate) fn long_form(&self, catalog: &Extended) -> anyhow::Result<LongForm> {
+        LongForm::read(&self.recipe, Surroundings::here(&catalog.catalog))
+    }
+
     pub(crate) fn resolve(&self) -> anyhow::Result<Project> {
-        let recipe = Recipe::read(&self.recipe)?;
         let base = self.recipe.parent().unwrap_or(Utf8Path::new("")).to_owned();
         let catalog = Extended::load(&base)?;
+        let recipe = self.long_form(&catalog)?.recipe(&self.recipe)?;
         let lock_path = self.recipe.with_extension("lock");
         Ok(Project { recipe, lock_path, base, catalog })
     }

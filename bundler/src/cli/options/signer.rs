@@ -2,7 +2,7 @@ use std::{env, io};
 
 use anyhow::{Context as _, bail};
 use camino::{Utf8Path, Utf8PathBuf};
-use vgpu_keys::{Agent, Fingerprint, KeyFile, Signer};
+use vgpu_keys::{Agent, Fingerprint, KeyFile, KeyFileError, Signer};
 use zeroize::Zeroizing;
 
 use crate::bounded::{self, MAX_KEYS};
@@ -25,6 +25,9 @@ pub(crate) struct SignerArgs {
     passphrase: PassphraseArgs,
 }
 
+/// How often a passphrase is asked for.
+const TRIES: u32 = 3;
+
 /// Passphrase options.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PassphraseArgs {
@@ -43,7 +46,7 @@ impl SignerArgs {
     }
 
     pub(crate) fn resolve(&self, ui: &Ui) -> anyhow::Result<Box<dyn Signer>> {
-        let Some(fingerprint) = &self.agent else { return Ok(Box::new(self.key_file()?)) };
+        let Some(fingerprint) = &self.agent else { return Ok(Box::new(self.key_file(ui)?)) };
         let key = in_agent(fingerprint)?;
         if key.public_key().is_on_security_key() {
             ui.note("the key is on a security key: touch it when it blinks");
@@ -51,7 +54,7 @@ impl SignerArgs {
         Ok(key)
     }
 
-    fn key_file(&self) -> anyhow::Result<KeyFile> {
+    fn key_file(&self, ui: &Ui) -> anyhow::Result<KeyFile> {
         let path = self.key.clone().map_or_else(default_key, Ok)?;
         let what = || format!("cannot use the signing key `{path}`");
         let pem = match bounded::read(&path, MAX_KEYS) {
@@ -63,7 +66,17 @@ impl SignerArgs {
             }
             Err(error) => return Err(error).with_context(what),
         };
-        KeyFile::parse(&pem, &mut || self.passphrase.existing(&path)).with_context(what)
+        // A person may mistype; a file stays as it is.
+        let mut tries = if self.passphrase.passphrase_file.is_some() { 1 } else { TRIES };
+        loop {
+            tries -= 1;
+            match KeyFile::parse(&pem, &mut || self.passphrase.existing(&path)) {
+                Err(KeyFileError::WrongPassphrase) if tries > 0 => {
+                    ui.say("wrong passphrase, please try again");
+                }
+                key => return key.with_context(what),
+            }
+        }
     }
 }
 

@@ -3,10 +3,11 @@ use std::num::NonZeroUsize;
 use anyhow::Context as _;
 use camino::Utf8PathBuf;
 use vgpu_keys::Policy;
+use vgpu_manifest::ui::Exit;
 use vgpu_manifest::{Bundle, Verified};
 
 use crate::dirs;
-use crate::trust;
+use crate::trust::{self, TrustError};
 use crate::ui::Advise as _;
 
 /// Trust options.
@@ -38,8 +39,14 @@ impl TrustArgs {
                 .with_context(|| format!("there is no list of revoked keys at `{path}`"))?,
             None => trust::revoked(&dirs::config()?.join("revoked_keys"))?.unwrap_or_default(),
         };
-        trust::policy(&path, self.threshold, revoked)
-            .hint("`vgpu-bundler key generate` writes one with your own key; for others, add a line `NAME namespaces=\"vgpu-bundle\" ssh-ed25519 …`")
+        let is_revoking = revoked.iter().next().is_some();
+        let policy = trust::policy(&path, self.threshold, revoked);
+        if is_revoking && let Err(TrustError::Policy { .. }) = &policy {
+            return policy
+                .exit(Exit::Untrusted)
+                .hint("revoked keys never count; create a key with `vgpu-bundler key generate`, or list another signer");
+        }
+        policy.hint("`vgpu-bundler key generate` writes one with your own key; for others, add a line `NAME namespaces=\"vgpu-bundle\" ssh-ed25519 …`")
     }
 
     /// Opens a bundle and verifies its signatures, without reading the payload.

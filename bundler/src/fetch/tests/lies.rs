@@ -116,7 +116,7 @@ fn a_server_that_begins_again_each_time_is_given_up() {
 fn one_content_is_fetched_once_however_many_want_it() {
     let (_dir, cache) = scratch();
     let liar = Liar::new(&content(), [Act::Slow(Duration::from_millis(2))]);
-    let lock = cache.lock(|| {}).unwrap();
+    let lock = cache.lock(|_| {}).unwrap();
     let timeouts = Timeouts { connect: Duration::from_secs(5), stall: Duration::from_secs(5) };
     let client = Client::new(timeouts, Proxy::None);
     let ui = Ui::remembering();

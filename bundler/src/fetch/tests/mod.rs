@@ -41,7 +41,7 @@ fn fetch_with(
     let mirrors: Vec<HttpUrl> = mirrors.iter().map(|liar| liar.url().parse().unwrap()).collect();
     let timeouts = Timeouts { connect: Duration::from_secs(5), stall };
     let client = Client::new(timeouts, Proxy::None);
-    let lock = cache.lock(|| {}).unwrap();
+    let lock = cache.lock(|_| {}).unwrap();
     let fetcher = Fetcher {
         client: Some(&client),
         cache: &lock,
@@ -60,7 +60,7 @@ fn a_wrong_size_is_refused_also_where_the_cache_has_the_content() {
     let (_dir, cache) = scratch();
     let liar = Liar::new(&content(), [Act::Honest]);
     let measured = fetch(&cache, &[&liar], Known::Yes).unwrap();
-    let lock = cache.lock(|| {}).unwrap();
+    let lock = cache.lock(|_| {}).unwrap();
     let patience = Patience { attempts: 1, first_wait: Duration::from_millis(1) };
     let fetcher = Fetcher { client: None, cache: &lock, patience, ui: &Ui::remembering() };
     let fetch = |size| {
@@ -83,7 +83,7 @@ fn assert_no_wrong_byte(cache: &Cache) {
         let mut file = cache.open_content(entry.sha256).unwrap();
         let measured = vgpu_manifest::Measure::of(&mut file).unwrap();
         assert_eq!(measured.sha256, entry.sha256);
-        assert_eq!(cache.lock(|| {}).unwrap().measured(entry.sha256).unwrap(), measured);
+        assert_eq!(cache.lock(|_| {}).unwrap().measured(entry.sha256).unwrap(), measured);
     }
 }
 
@@ -223,7 +223,7 @@ fn a_content_that_is_here_is_not_fetched_again() {
 #[test]
 fn offline_is_offline() {
     let (_dir, cache) = scratch();
-    let lock = cache.lock(|| {}).unwrap();
+    let lock = cache.lock(|_| {}).unwrap();
     let ui = Ui::remembering();
     let fetcher = Fetcher { client: None, cache: &lock, patience: Patience::default(), ui: &ui };
     let liar = Liar::new(&content(), [Act::Honest]);

@@ -2,6 +2,7 @@ use std::io::Read as _;
 
 use anyhow::Context as _;
 use vgpu_manifest::driver::{DriverRecord, PatchedFile, VgpuConfig};
+use vgpu_manifest::ui::count;
 use vgpu_manifest::{Digest, ItemName, Kind};
 
 use super::{UNREADABLE, vgpu_config};
@@ -17,7 +18,7 @@ pub(crate) fn lines<'k>(
         let DriverRecord { kind, variant, gpus, archive, .. } = record;
         let supports = match gpus.len() {
             0 => String::new(),
-            count => format!(", supports {count} GPUs natively"),
+            number => format!(", supports {} natively", count(number, "GPU")),
         };
         let from = archive.as_ref().map_or_else(String::new, |archive| {
             format!(", from `{}` in {}", archive.member, short(archive.sha256))

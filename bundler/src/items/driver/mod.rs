@@ -12,6 +12,7 @@
 //! [`records`] combines this: it converts requests of the recipe and downloaded files to records of
 //! the lock and the manifest.
 
+mod advice;
 mod config;
 mod describe;
 #[cfg(fuzzing)]
@@ -31,6 +32,7 @@ mod vgpu_config;
 mod walk;
 mod window;
 
+pub(crate) use self::advice::advice;
 pub(crate) use self::config::{Known, config_again, configs};
 pub(crate) use self::describe::{config_of, lines};
 pub(crate) use self::host_file::HostFile;

@@ -1,4 +1,4 @@
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read as _};
 
 use anyhow::{Context as _, anyhow};
@@ -8,7 +8,9 @@ use vgpu_manifest::ui::ByteSize;
 
 use super::{Sources, finish, uncached};
 use crate::cache::CacheError;
+use crate::items::driver;
 use crate::types::{Expected, LocalPath, Pin};
+use crate::ui::Advise as _;
 
 impl Sources<'_> {
     /// Reads a local file.
@@ -18,18 +20,22 @@ impl Sources<'_> {
         }
         let item = want.name;
         let unreadable = || format!("cannot read `{path}` for item `{item}`");
+        self.look_for(path, want)?;
         let mut reading =
             Reading::open(&path.below(self.base), want.cap).with_context(unreadable)?;
         let transfer = self.fetcher.ui.transfer("read", item.as_str());
         transfer.expect(Some(reading.size()), 0);
         let mut incoming = self.incoming(want)?;
-        loop {
-            let bytes = reading.next().with_context(unreadable)?;
-            if bytes.is_empty() {
-                break;
+        let seen = &mut |bytes| transfer.advance(bytes);
+        if !incoming.clone_of(&reading.file, seen).with_context(|| uncached(item))? {
+            loop {
+                let bytes = reading.next().with_context(unreadable)?;
+                if bytes.is_empty() {
+                    break;
+                }
+                incoming.add(bytes).with_context(|| uncached(item))?;
+                transfer.advance(bytes.len() as u64);
             }
-            incoming.add(bytes).with_context(|| uncached(item))?;
-            transfer.advance(bytes.len() as u64);
         }
         let changed = |why: &CacheError| format!("`{path}` does not match item `{item}`: {why}");
         let measured = finish(incoming, want, changed)?;
@@ -38,6 +44,22 @@ impl Sources<'_> {
         }
         transfer.done(measured.size);
         Ok(Pin::plain(&measured))
+    }
+}
+
+impl Sources<'_> {
+    /// Checks that a local file is there, or that the cache has what the recipe expects of it.
+    pub(crate) fn look_for(&self, path: &LocalPath, want: Expected<'_>) -> anyhow::Result<()> {
+        let is_cached = want.sha256.is_some_and(|it| self.fetcher.cache.cache().has(it));
+        let found = if is_cached { Ok(()) } else { fs::metadata(path.below(self.base)).map(drop) };
+        let Err(error) = found else { return Ok(()) };
+        let is_missing = error.kind() == io::ErrorKind::NotFound;
+        let failed =
+            Err(error).with_context(|| format!("cannot read `{path}` for item `{}`", want.name));
+        match driver::advice(&self.catalog.catalog, path.as_path()).filter(|_| is_missing) {
+            Some(advice) => failed.hint(advice),
+            None => failed,
+        }
     }
 }
 

@@ -31,6 +31,7 @@ pub(super) fn build(
     workshop: &Workshop,
     tools: &Toolchain,
     wanted: GlibcVersion,
+    watch: &mut dyn FnMut(&str),
 ) -> anyhow::Result<Built> {
     let (program, target) = match tools.zig {
         Some(_) => ("cargo-zigbuild", format!("{TARGET}.{wanted}")),
@@ -46,7 +47,7 @@ pub(super) fn build(
         .env("CARGO_PROFILE_RELEASE_DEBUG", "false")
         .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
         .env("CARGO_ENCODED_RUSTFLAGS", format!("--remap-path-prefix={}=/build", workshop.top()));
-    workshop.run(command, program, "build the library")?;
+    workshop.run(command, program, "build the library", watch)?;
     let path = find(workshop)?;
     let file = File::open(&path).with_context(|| cannot_use(&path))?;
     let mut bytes = Vec::new();

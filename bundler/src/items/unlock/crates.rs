@@ -65,6 +65,7 @@ pub(super) fn add(
     workshop: &Workshop,
     kept: Option<&str>,
     reach: Reach,
+    watch: &mut dyn FnMut(&str),
 ) -> anyhow::Result<Versions> {
     let sources = workshop.sources();
     if !sources.join("Cargo.toml").is_file() {
@@ -75,12 +76,12 @@ pub(super) fn add(
             bail!("the commit has its own `{name}`, where the crates for building it go");
         }
     }
-    let versions = versions(workshop, kept, reach)?;
+    let versions = versions(workshop, kept, reach, watch)?;
     if check_versions(&sources.join("Cargo.lock"))? {
         let mut vendor = workshop.cargo("cargo", Surroundings::Users);
-        vendor.args(["vendor", "--quiet", "--versioned-dirs", "--locked"]);
+        vendor.args(["vendor", "--versioned-dirs", "--locked"]);
         vendor.args(offline(reach)).arg(VENDOR);
-        workshop.run(vendor, "cargo", "get the crates")?;
+        workshop.run(vendor, "cargo", "get the crates", watch)?;
         make_uniform(&sources.join(VENDOR))?;
         let folder = sources.join(".cargo");
         let path = folder.join("config.toml");
@@ -90,12 +91,17 @@ pub(super) fn add(
     // Checks that the vendored crates suffice for an offline build on the node.
     let mut check = workshop.cargo("cargo", Surroundings::Bare);
     check.args(["fetch", "--quiet", "--offline", "--locked"]);
-    workshop.run(check, "cargo", "find all crates among those that were vendored")?;
+    workshop.run(check, "cargo", "find all crates among those that were vendored", watch)?;
     Ok(versions)
 }
 
 /// Determines the versions of all crates: from the commit, from the lock, or the newest ones.
-fn versions(workshop: &Workshop, kept: Option<&str>, reach: Reach) -> anyhow::Result<Versions> {
+fn versions(
+    workshop: &Workshop,
+    kept: Option<&str>,
+    reach: Reach,
+    watch: &mut dyn FnMut(&str),
+) -> anyhow::Result<Versions> {
     let path = workshop.sources().join("Cargo.lock");
     if path.is_file() {
         return Ok(Versions::Committed);
@@ -106,7 +112,7 @@ fn versions(workshop: &Workshop, kept: Option<&str>, reach: Reach) -> anyhow::Re
     }
     let mut generate = workshop.cargo("cargo", Surroundings::Users);
     generate.args(["generate-lockfile", "--quiet"]).args(offline(reach));
-    workshop.run(generate, "cargo", "find out the versions of the crates")?;
+    workshop.run(generate, "cargo", "find out the versions of the crates", watch)?;
     fs::read_to_string(&path).map(Versions::Kept).with_context(|| cannot_use(&path))
 }
 

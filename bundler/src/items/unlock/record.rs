@@ -16,7 +16,7 @@ use super::cannot_make;
 use super::crates::{self, Versions};
 use super::fork::{self, Fit};
 use super::workshop::Workshop;
-use crate::cache::CacheError;
+use crate::cache::{BuiltBefore, CacheError};
 use crate::items::git::{self, Reach, Selection};
 use crate::items::source::{Changed, Sources};
 use crate::items::tree;
@@ -165,9 +165,8 @@ impl<'m> Making<'m> {
             let make = || {
                 let tools = Toolchain::find()?;
                 let source = (pin.sha256, tree);
-                let Built { bytes, glibc } =
-                    make_library(self.sources, name, source, &tools, wanted)?;
-                anyhow::Ok((keep(self.sources, &bytes, None)?, glibc, tools))
+                let (pin, glibc) = build_or_reuse(self.sources, name, source, &tools, wanted)?;
+                anyhow::Ok((pin, glibc, tools))
             };
             let (pin, glibc, tools) = make().with_context(|| cannot_make(name))?;
             let record = LibraryRecord { source: entry.name.clone(), glibc };
@@ -259,11 +258,35 @@ fn make_sources(
     let all = Selection { folder: None, exclude: &[], cap: MAX_SOURCES };
     sources.check_out(origin, all, &workshop.sources())?;
     let transfer = sources.fetcher.ui.transfer("crates", want.name.as_str());
-    let versions = crates::add(&workshop, kept, reach)?;
+    let versions = crates::add(&workshop, kept, reach, &mut |line| transfer.pulse(line))?;
     drop(transfer);
     let pin = sources.pack(&workshop.sources(), want)?;
     let tree = pin.kind.tree().context(NO_RECORD)?;
     Ok((pin, tree, versions))
+}
+
+/// Returns the library from these sources, built unless an earlier run has built the same.
+fn build_or_reuse(
+    sources: &Sources<'_>,
+    name: &ItemName,
+    source: (Digest, Tree),
+    tools: &Toolchain,
+    wanted: GlibcVersion,
+) -> anyhow::Result<(Pin, GlibcVersion)> {
+    let cache = sources.fetcher.cache;
+    // Strings and versions always have a JSON form.
+    let inputs = serde_json::to_vec(&(source.0, tools, wanted)).unwrap_or_default();
+    let inputs = Digest::of(&inputs);
+    if let Some(BuiltBefore { sha256, glibc }) = cache.built_before(inputs) {
+        cache.touch(sha256, SystemTime::now());
+        let measured = cache.measured(sha256)?;
+        sources.fetcher.ui.note(format_args!("build {name}: built before, taken from the cache"));
+        return Ok((Pin::plain(&measured), glibc));
+    }
+    let Built { bytes, glibc } = make_library(sources, name, source, tools, wanted)?;
+    let pin = keep(sources, &bytes, None)?;
+    cache.record_build(inputs, BuiltBefore { sha256: pin.sha256, glibc })?;
+    Ok((pin, glibc))
 }
 
 /// Builds the library from the tree of its sources only.
@@ -278,7 +301,8 @@ fn make_library(
     let archive = sources.fetcher.cache.cache().open_content(source)?;
     tree::unpack(archive, tree.unpacked, &workshop.sources())?;
     let transfer = sources.fetcher.ui.transfer("build", name.as_str());
-    let built = build(&workshop, tools, glibc)?;
+    transfer.note("compiling, which takes minutes");
+    let built = build(&workshop, tools, glibc, &mut |line| transfer.pulse(line))?;
     transfer.done(built.bytes.len() as u64);
     Ok(built)
 }

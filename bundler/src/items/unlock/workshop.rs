@@ -3,6 +3,8 @@
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -100,12 +102,14 @@ impl Workshop {
         command
     }
 
-    /// Runs the command; `doing` is for the error.
+    /// Runs the command; `doing` is for the error. Calls `watch` several times a second with
+    /// the last line that the command has printed.
     pub(super) fn run(
         &self,
         mut command: Command,
         program: &'static str,
         doing: &'static str,
+        watch: &mut dyn FnMut(&str),
     ) -> anyhow::Result<()> {
         let path = self.top.join("output");
         let mut output = File::options()
@@ -117,7 +121,17 @@ impl Workshop {
             .with_context(|| cannot_use(&path))?;
         let stderr = output.try_clone().with_context(|| cannot_use(&path))?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
-        let status = command.status().with_context(|| format!("cannot run `{program}`"))?;
+        let cannot_run = || format!("cannot run `{program}`");
+        let mut child = command.spawn().with_context(cannot_run)?;
+        let status = loop {
+            match child.try_wait().with_context(cannot_run)? {
+                Some(status) => break status,
+                None => thread::sleep(TICK),
+            }
+            if let Some(line) = last_line(&path) {
+                watch(&line);
+            }
+        };
         if status.success() {
             return Ok(());
         }
@@ -129,6 +143,21 @@ impl Workshop {
         read.with_context(|| cannot_use(&path))?;
         bail!("cargo cannot {doing}: {}", summary(&last))
     }
+}
+
+/// The time between two looks at the output.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Returns the last complete line of the output.
+fn last_line(path: &Utf8Path) -> Option<String> {
+    let mut file = File::open(path).ok()?;
+    let len = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(len.saturating_sub(1 << 10))).ok()?;
+    let mut end = Vec::new();
+    file.take(1 << 10).read_to_end(&mut end).ok()?;
+    let end = String::from_utf8_lossy(&end);
+    let (lines, _) = end.rsplit_once('\n')?;
+    lines.lines().next_back().map(|line| line.trim().to_owned())
 }
 
 /// How much of the end of the output is searched for the error, in bytes.

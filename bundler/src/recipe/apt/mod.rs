@@ -67,12 +67,22 @@ pub(crate) struct Archive {
     pub(crate) components: Vec<Suite>,
     /// The pin priority, as in `apt_preferences(5)`.
     pub(crate) priority: i16,
-    /// The file with the keys that may sign it.
-    pub(crate) keyring: LocalPath,
+    /// The place of the keys that may sign it.
+    pub(crate) keyring: Keyring,
     /// The fingerprints of the keys that may sign it.
     pub(crate) signed_by: Vec<Fingerprint>,
     /// How to handle an expired release.
     pub(crate) expired: Expired,
+}
+
+/// The place of the keys of an archive. Only the pinned fingerprints decide which keys count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Keyring {
+    /// A file.
+    File(LocalPath),
+    /// A keyring of this machine that has the pinned keys, or else one of these downloads.
+    Found(Vec<Address>),
 }
 
 /// How to handle a release whose `Valid-Until` date has passed.

@@ -1,17 +1,15 @@
 //! The table as it is in the file, and checks across its fields.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::ops::Range;
-use std::str::FromStr;
 
 use serde::Deserialize;
 use toml::Spanned;
 use vgpu_manifest::package::{ArchiveName, Fingerprint};
 
-use super::{Apt, Archive, Expired, Indexes, Node};
+use super::{Apt, Archive, Expired, Indexes, Keyring, Node};
 use crate::recipe::Fault;
-use crate::types::{Address, LocalPath, ParseSuiteError, Request, Suite, Upgrades};
+use crate::types::{Address, LocalPath, OneOrMany, ParseSuiteError, Request, Suite, Upgrades};
 
 /// The table as it is in the file.
 #[derive(Debug, Deserialize)]
@@ -39,6 +37,7 @@ struct RawArchive {
     #[serde(default = "usual")]
     priority: i16,
     keyring: Option<LocalPath>,
+    keyring_url: Option<Spanned<OneOrMany<Address>>>,
     signed_by: Option<Spanned<OneOrMany<Fingerprint>>>,
     #[serde(default)]
     expired: Expired,
@@ -130,13 +129,20 @@ impl RawArchive {
         if this.components.get_ref().is_empty() {
             return Err(one("components", this.components.span()));
         }
-        let (Some(keyring), Some(signed_by)) = (this.keyring, this.signed_by) else {
+        let Some(signed_by) = this.signed_by else {
             let what = format!(
-                "`{}` needs `keyring`, a file with the keys of the archive, and `signed-by`, the \
-                 fingerprints that may sign; see docs/PACKAGES.md",
+                "`{}` needs `signed-by`, the fingerprints that may sign it; see docs/PACKAGES.md",
                 this.name.get_ref()
             );
             return Err(Fault { span: this.name.span(), what });
+        };
+        let keyring = match (this.keyring, this.keyring_url) {
+            (Some(path), None) => Keyring::File(path),
+            (None, urls) => Keyring::Found(urls.map_or_else(Vec::new, |it| it.into_inner().0)),
+            (Some(_), Some(urls)) => {
+                let what = "`keyring` and `keyring-url` exclude each other".to_owned();
+                return Err(Fault { span: urls.span(), what });
+            }
         };
         if signed_by.get_ref().0.is_empty() {
             return Err(one("signed-by", signed_by.span()));
@@ -157,50 +163,5 @@ impl RawArchive {
             signed_by: signed_by.into_inner().0,
             expired: this.expired,
         })
-    }
-}
-
-/// One value, or a list.
-#[derive(Debug)]
-struct OneOrMany<T>(Vec<T>);
-
-/// Implemented by hand, because a derived untagged enum would report only that neither variant
-/// fits.
-impl<'de, T> Deserialize<'de> for OneOrMany<T>
-where
-    T: FromStr<Err: fmt::Display> + PartialEq,
-{
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(OneOrManyVisitor(std::marker::PhantomData))
-    }
-}
-
-struct OneOrManyVisitor<T>(std::marker::PhantomData<T>);
-
-impl<'de, T> serde::de::Visitor<'de> for OneOrManyVisitor<T>
-where
-    T: FromStr<Err: fmt::Display> + PartialEq,
-{
-    type Value = OneOrMany<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text, or a list of texts")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        text.parse().map(|one| OneOrMany(vec![one])).map_err(E::custom)
-    }
-
-    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        use serde::de::Error as _;
-        let mut all = Vec::new();
-        while let Some(text) = list.next_element::<String>()? {
-            let one: T = text.parse().map_err(A::Error::custom)?;
-            if all.contains(&one) {
-                return Err(A::Error::custom("a value is listed twice"));
-            }
-            all.push(one);
-        }
-        Ok(OneOrMany(all))
     }
 }

@@ -81,8 +81,18 @@ fn every_fault_of_packages_is_found_where_it_is() {
         ("[\"4CB5", "[\"4cb5", 21, "fingerprint"),
         ("[\"4CB50190207B4758A3F73A796ED0E7B82643E131\"]", "[]", 21, "at least one"),
         ("priority = 100", "priority = 100000", 28, "invalid value"),
-        ("keyring = \"keys/debian.gpg\"\n", "", 16, "`bookworm` needs `keyring`"),
-        ("signed-by = [\"4CB50190207B4758A3F73A796ED0E7B82643E131\"]", "", 17, "and `signed-by`"),
+        (
+            "keyring = \"keys/debian.gpg\"",
+            "keyring = \"a\"\nkeyring-url = \"file:/a\"",
+            21,
+            "exclude each other",
+        ),
+        (
+            "signed-by = [\"4CB50190207B4758A3F73A796ED0E7B82643E131\"]",
+            "",
+            17,
+            "`bookworm` needs `signed-by`",
+        ),
         (
             "[[file]]\nname = \"b\"",
             "[[apt]]\nrelease = \"bookworm\"\ninstall = [\"a\"]\n[[file]]\nname = \"b\"",

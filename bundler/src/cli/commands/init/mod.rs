@@ -1,5 +1,6 @@
 //! New recipes, from flags, an inventory, or a short conversation.
 
+mod archive_arg;
 mod command;
 mod packages;
 mod talk;
@@ -10,7 +11,7 @@ mod text;
 use std::fs;
 use std::io::{self, Write as _};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 use vgpu_keys::Channel;
@@ -21,14 +22,17 @@ use vgpu_manifest::ui::Exit;
 use vgpu_manifest::verdict::Targets;
 use vgpu_manifest::{BundleName, ItemName, KernelWord, ModprobeLine, ModuleName};
 
+use self::archive_arg::{KeysArg, MirrorArg};
 use self::packages::Packages;
 use super::Context;
 use crate::apt::day;
-use crate::assist::proposal::{ArchiveArg, KeysArg, Known, Proposal, Wish};
+use crate::assist::Licensing;
+use crate::assist::expansion::{LongForm, Surroundings};
+use crate::assist::proposal::{Known, Proposal, Wish};
 use crate::catalog::Extended;
-use crate::cli::options::{Licensing, MachineArgs, gpu};
+use crate::cli::options::{MachineArgs, gpu};
 use crate::items::driver::HostFile;
-use crate::recipe::Recipe;
+use crate::recipe::NAME;
 use crate::relock::now;
 use crate::types::{HttpUrl, LocalPath};
 use crate::ui::{Advise as _, print_json};
@@ -47,7 +51,7 @@ pub(crate) struct Args {
     #[arg(long, short, value_name = "FILE", default_value = "bundle.toml")]
     recipe: Utf8PathBuf,
 
-    /// Name of the bundle; prompts if missing
+    /// Name of the bundle; prompts if missing [default: vgpu]
     #[arg(long)]
     name: Option<BundleName>,
 
@@ -86,13 +90,12 @@ pub(crate) struct Args {
     #[arg(long, requires = "inventory", help_heading = "Packages")]
     accept_mirrors: bool,
 
-    /// Use this archive instead of those of the inventory, as in apt's `sources.list`:
-    /// `bookworm=https://mirror.example/debian`
-    #[arg(long, value_name = "NAME=ADDRESS [SUITE [COMPONENT…]]", help_heading = "Packages")]
-    mirror: Vec<ArchiveArg>,
+    /// Use this mirror of an archive instead of those of the inventory: `debian`,
+    /// `debian-security`, `pve-no-subscription` or `pve-enterprise`
+    #[arg(long, value_name = "ARCHIVE=ADDRESS", help_heading = "Packages")]
+    mirror: Vec<MirrorArg>,
 
-    /// Keyring of an archive and the fingerprints that count. Never taken from an inventory;
-    /// `lock` requires it
+    /// Keys of a mirror that signs an archive itself. The keys of Debian and Proxmox are known
     #[arg(long, value_name = "ARCHIVE=FILE=FINGERPRINT,…", help_heading = "Packages")]
     archive_key: Vec<KeysArg>,
 
@@ -196,10 +199,7 @@ impl Args {
             talk::complete(&prompt, &mut args, &catalog)?;
             args.read_driver(&mut catalog)?;
         }
-        let name = args
-            .name
-            .clone()
-            .ok_or_else(|| Exit::Usage.error("`--name` is required: no terminal to ask on"))?;
+        let name = args.name.clone().map_or_else(|| NAME.parse(), Ok)?;
         let inventory = args.machine.inventory()?;
         let proposal = args.proposal(&catalog, inventory.as_ref());
         let proposal = proposal.context("cannot propose a recipe for this machine");
@@ -209,16 +209,16 @@ impl Args {
         if args.driver_file.is_some() && packages.is_none() {
             return Err(without_effect("--driver-file"));
         }
-        let text = text::recipe(&args, &name, proposal.as_ref(), packages.as_ref());
+        let text = text::recipe(&args, &name, proposal.as_ref(), packages.as_ref())?;
         // Parse the recipe now, so that colliding items fail here and not in `lock`.
-        let recipe = Recipe::of_text(path, &packages::completed(&text))?;
+        let surroundings = Surroundings::here(&catalog);
+        let recipe = LongForm::of_text(path, &text, surroundings)?.recipe(path)?;
         put(path, &text)?;
 
         let choice = proposal.as_ref().map(Proposal::choice);
         let made = choice.as_ref().map(|it| format!(": {it}")).unwrap_or_default();
         ui.note(format_args!("wrote `{path}`{made}; edit it, then run `vgpu-bundler lock`"));
-        let left_out = proposal.iter().flat_map(Proposal::left_out);
-        left_out.for_each(|line| ui.note(format_args!("not used: {line}")));
+        proposal.iter().flat_map(Proposal::reasons).for_each(|line| ui.note(line));
         let licensing = args.licensing.unwrap_or_default();
         packages.iter().flat_map(|it| it.to_do(path)).for_each(|line| ui.note(line));
         // A conversation has shown it already.
@@ -290,10 +290,6 @@ impl Args {
         Proposal::make(catalog, &target, &gpus, wish, &self.known).map(Some)
     }
 
-    fn channel(&self) -> String {
-        self.channel.as_ref().map_or_else(|| "stable".to_owned(), ToString::to_string)
-    }
-
     fn confirms_mirrors(&self) -> bool {
         self.accept_mirrors || !self.mirror.is_empty()
     }
@@ -316,7 +312,9 @@ fn put(path: &Utf8Path, text: &str) -> anyhow::Result<()> {
 }
 
 fn not_written(path: &Utf8Path, error: io::Error) -> anyhow::Result<()> {
-    let is_there = error.kind() == io::ErrorKind::AlreadyExists;
-    let failed = Err(error).with_context(|| format!("cannot write `{path}`"));
-    if is_there { failed.hint("name another file with `--recipe`") } else { failed }
+    if error.kind() == io::ErrorKind::AlreadyExists {
+        return Err(anyhow!("`{path}` exists already; `init` overwrites no recipe"))
+            .hint("edit it, or name another file with `--recipe`");
+    }
+    Err(error).with_context(|| format!("cannot write `{path}`"))
 }

@@ -10,8 +10,12 @@ use vgpu_manifest::platform::PciId;
 
 use super::packages::{Mirrors, Packages};
 use super::{Args, command, parse};
+use crate::assist::Licensing;
+use crate::assist::expansion::inventory_of;
 use crate::assist::proposal::Proposal;
-use crate::cli::options::{Licensing, gpu, read_inventory};
+use crate::cli::options::gpu;
+use crate::recipe::{CHANNEL, NAME};
+use crate::types::LocalPath;
 use crate::ui::{Answer, Prompt};
 
 /// Prompts for everything that `args` leave open.
@@ -44,10 +48,10 @@ pub(super) fn complete(to: &Prompt<'_>, args: &mut Args, catalog: &Catalog) -> a
 }
 
 fn bundle(to: &Prompt<'_>, args: &mut Args) -> anyhow::Result<()> {
-    args.name = Some(to.ask("Name of the bundle", "vgpu", parse)?);
+    args.name = Some(to.ask("Name of the bundle", NAME, parse)?);
     if args.channel.is_none() {
         let question = "Channel, one that the policy of the nodes accepts";
-        args.channel = Some(to.ask(question, "stable", parse)?);
+        args.channel = Some(to.ask(question, CHANNEL, parse)?);
     }
     Ok(())
 }
@@ -66,7 +70,9 @@ fn machine(to: &Prompt<'_>, args: &mut Args, catalog: &Catalog) -> anyhow::Resul
     }
     if let (Some((_, file)), None) = (chosen, &args.driver_file) {
         let question = "NVIDIA host driver, or the portal .zip that contains it";
-        args.driver_file = Some(to.ask(question, &format!("inputs/{file}"), parse)?);
+        let usual = format!("inputs/{file}");
+        let answer: LocalPath = to.ask(question, &usual, parse)?;
+        args.driver_file = Some(answer).filter(|answer| answer.to_string() != usual);
     }
     Ok(())
 }
@@ -106,7 +112,7 @@ fn ask_for_machine(to: &Prompt<'_>, args: &mut Args, catalog: &Catalog) -> anyho
 }
 
 fn has_driver(args: &Args, catalog: &Catalog, path: &Utf8Path) -> Result<(), String> {
-    let inventory = read_inventory(path).map_err(|error| format!("{error:#}"))?;
+    let inventory = inventory_of(path).map_err(|error| format!("{error:#}"))?;
     args.proposal(catalog, Some(&inventory)).map(drop).map_err(|error| error.to_string())
 }
 
@@ -157,7 +163,7 @@ fn mirrors(to: &Prompt<'_>, args: &mut Args, catalog: &Catalog) -> anyhow::Resul
         return Ok(false);
     };
     packages.to_confirm().iter().for_each(|line| to.print(line));
-    let question = "Use these mirrors? (You still have to add their signing keys.)";
+    let question = "Use these mirrors?";
     args.accept_mirrors = to.whether(question, Answer::No)? == Answer::Yes;
     Ok(true)
 }

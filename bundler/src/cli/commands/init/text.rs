@@ -2,37 +2,74 @@
 
 use std::fmt::Write as _;
 
+use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_manifest::BundleName;
 
 use super::packages::Packages;
 use super::{Args, FileSource};
+use crate::assist::Licensing;
+use crate::assist::expansion::{DriverChoice, Vgpu};
 use crate::assist::proposal::Proposal;
-use crate::cli::options::Licensing;
+use crate::recipe::CHANNEL;
+use crate::types::{LocalPath, OneOrMany};
 
 pub(super) fn recipe(
     args: &Args,
     name: &BundleName,
     proposal: Option<&Proposal<'_>>,
     packages: Option<&Packages>,
-) -> String {
-    let mut text = String::from(HEAD);
-    if let Some(proposal) = proposal {
-        text += &(proposal.reasons().join("\n") + "\n\n");
-    }
-    let channel = args.channel();
+) -> anyhow::Result<String> {
+    let mut text = format!("[bundle]\nname = {}\n", quoted(name));
+    let channel = args.channel.as_ref().filter(|it| it.to_string() != CHANNEL);
     // Writing to a `String` cannot fail.
-    let _ = write!(text, "[bundle]\nname = {}\nchannel = {}\n", quoted(name), quoted(&channel));
-    text.extend(given(args));
-    text.extend(packages.map(Packages::text));
+    let _ = channel.map_or(Ok(()), |it| writeln!(text, "channel = {}", quoted(it)));
     match proposal {
-        Some(proposal) => text += &(proposal.items(args.driver_file.as_ref()).join("\n") + "\n"),
-        None if args.file.is_empty() && args.tree.is_empty() => text += ITEMS,
-        None => {}
+        Some(proposal) => {
+            let vgpu = toml::to_string(&vgpu(args, proposal)?)?;
+            let _ = write!(
+                text,
+                "\n# `vgpu-bundler expand` shows the entries that follow.\n[vgpu]\n{vgpu}"
+            );
+            text.extend(packages.map(Packages::text));
+        }
+        None => text += &licensing(args.licensing.as_ref()),
     }
-    text += &licensing(args.licensing.as_ref());
-    text.extend(proposal.and_then(Proposal::declaration));
-    text += &host(args, proposal);
-    text + PLACES
+    text.extend(given(args));
+    let is_bare = proposal.is_none() && args.file.is_empty() && args.tree.is_empty();
+    text += if is_bare { ITEMS } else { "" };
+    text += &host(args, is_bare);
+    Ok(text)
+}
+
+/// Returns the table of the machine.
+fn vgpu(args: &Args, proposal: &Proposal<'_>) -> anyhow::Result<Vgpu> {
+    let machine = &args.machine;
+    let node = machine.inventory.as_ref().map(|path| seen_from(&args.recipe, path)).transpose()?;
+    let release = proposal.driver().map(|(release, _)| release);
+    Ok(Vgpu {
+        node,
+        gpu: OneOrMany(args.gpu.clone()),
+        driver: release.map_or(DriverChoice::Passthrough, DriverChoice::Release),
+        driver_file: args.driver_file.clone(),
+        inputs: None,
+        guests: Vec::new(),
+        licensing: args.licensing.clone().unwrap_or_default(),
+        pve: machine.pve,
+        kernel: machine.kernel.clone(),
+        secure_boot: machine.secure_boot,
+        boot_loader: machine.boot_loader,
+        root: machine.root,
+        pool: machine.pool,
+        cpu: machine.cpu,
+    })
+}
+
+/// Returns a path as the recipe has to name it.
+fn seen_from(recipe: &Utf8Path, path: &Utf8Path) -> anyhow::Result<LocalPath> {
+    let beside = recipe.parent().is_none_or(|folder| folder.as_str().is_empty());
+    let path: Utf8PathBuf =
+        if beside || path.is_absolute() { path.to_owned() } else { camino::absolute_utf8(path)? };
+    Ok(path.as_str().parse()?)
 }
 
 fn given(args: &Args) -> Vec<String> {
@@ -63,23 +100,21 @@ fn licensing(choice: Option<&Licensing>) -> String {
     format!("\n{notice}{item}")
 }
 
-fn host(args: &Args, proposal: Option<&Proposal<'_>>) -> String {
-    let iommu = if args.iommu || proposal.is_some() { "" } else { "# " };
-    let with = |given: Vec<String>, proposed: &[&str]| {
-        let mut all = given;
-        all.extend(proposed.iter().map(|&text| text.to_owned()));
-        all
-    };
-    let (modules, modprobe) =
-        proposal.map_or((&[][..], &[][..]), |it| (it.modules(), it.modprobe()));
-    [
-        HOST,
-        &format!("{iommu}iommu = \"on\"\n"),
+/// Returns the changes to the host, with examples in a bare recipe.
+fn host(args: &Args, is_bare: bool) -> String {
+    let iommu = if args.iommu { "iommu = \"on\"\n" } else { "# iommu = \"on\"\n" };
+    let lines = [
+        iommu,
         &list("kernel-words", "intel_iommu=on", &args.kernel_word),
-        &list("modules", "vfio_pci", &with(texts(&args.module), modules)),
-        &list("modprobe", "blacklist nouveau", &with(texts(&args.modprobe), modprobe)),
-    ]
-    .concat()
+        &list("modules", "vfio_pci", &args.module),
+        &list("modprobe", "blacklist nouveau", &args.modprobe),
+    ];
+    let lines: Vec<_> = lines.into_iter().filter(|it| is_bare || !it.starts_with('#')).collect();
+    match (is_bare, lines.is_empty()) {
+        (true, _) => format!("{HOST}{}{PLACES}", lines.concat()),
+        (false, true) => String::new(),
+        (false, false) => format!("\n[host]\n{}", lines.concat()),
+    }
 }
 
 /// Returns a line with the values, or a commented example without any.
@@ -87,10 +122,6 @@ fn list<T: ToString>(key: &str, example: &str, values: &[T]) -> String {
     let hidden = if values.is_empty() { "# " } else { "" };
     let shown = if values.is_empty() { format!("[{}]", quoted(&example)) } else { list_of(values) };
     format!("{hidden}{key} = {shown}\n")
-}
-
-fn texts(values: &[impl ToString]) -> Vec<String> {
-    values.iter().map(ToString::to_string).collect()
 }
 
 pub(super) fn quoted(value: &impl ToString) -> String {
@@ -109,13 +140,12 @@ const APPLIANCE: &str = "\
 # path = \"inputs/nvidia-dls.zip\"
 ";
 
-const HEAD: &str = "\
-# Contents of the bundle. `vgpu-bundler lock` pins every byte, `vgpu-bundler build` writes the
-# bundle. Items are applied in the order of this file.
-
-";
-
 const ITEMS: &str = "
+# [vgpu]                                # driver, patch, unlock library and host settings for
+# gpu = \"10de:1e07\"                     # a machine; `vgpu-bundler expand` shows them
+# driver = \"16.9\"
+# pve = \"8.4\"                           # or `node = \"node.json\"`, its inventory
+
 # [[driver]]                            # NVIDIA driver, or the portal .zip that contains it
 # name = \"driver/host.run\"              # its name in the bundle
 # path = \"inputs/portal.zip\"            # or `url`, as below

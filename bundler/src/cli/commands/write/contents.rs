@@ -49,6 +49,9 @@ pub(super) fn signers(bundle: &Bundle<Verified>, policy: &Policy) -> Vec<Signer>
     signers
 }
 
+/// The page for the operator.
+pub(super) const PAGE: &str = "START-HERE.txt";
+
 pub(super) fn small_files(
     bundle: &Bundle<Verified>,
     (parts, _): &Parts,
@@ -71,7 +74,7 @@ pub(super) fn small_files(
     }));
     let names: Vec<String> = parts.iter().map(|(name, _)| name.clone()).collect();
     let page = page(bundle, &names, program, signers).into_bytes();
-    files.push(Small { name: "START-HERE.txt".to_owned(), content: Content::Text(page) });
+    files.push(Small { name: PAGE.to_owned(), content: Content::Text(page) });
     files
 }
 

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 
 use anyhow::{Context as _, anyhow, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use vgpu_keys::Policy;
 use vgpu_manifest::{Bundle, Verified};
 
-use super::contents::Small;
-use crate::stick::{self, Content, Found, FromMedium, Image, Parts, Piece, Plan, Watch};
+use super::contents::{PAGE, Small};
+use crate::stick::{self, Content, Found, FromMedium, Image, PAGE_HEAD, Parts, Piece, Plan, Watch};
 use crate::ui::{Advise as _, Ui};
 
 #[derive(Clone, Copy)]
@@ -179,8 +179,16 @@ fn look_at(path: &Utf8Path, content: &Content) -> anyhow::Result<Found> {
     Ok(match stick::same_content(path, content)? {
         None => Found::Nothing,
         Some(true) => Found::Same,
+        Some(false) if is_page(path) => Found::Outdated,
         Some(false) => Found::Other,
     })
+}
+
+/// Checks whether a file is the page that this program wrote for another bundle.
+fn is_page(path: &Utf8Path) -> bool {
+    let mut head = [0; PAGE_HEAD.len()];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    path.file_name() == Some(PAGE) && read.is_ok() && head == PAGE_HEAD.as_bytes()
 }
 
 /// Syncs contents and names to the medium.

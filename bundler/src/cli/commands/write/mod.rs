@@ -225,7 +225,7 @@ impl From<&Piece> for Written {
     fn from(piece: &Piece) -> Self {
         let state = match piece.found {
             Found::Nothing => State::Written,
-            Found::Other => State::Replaced,
+            Found::Other | Found::Outdated => State::Replaced,
             Found::Same => State::WasThere,
         };
         Self { name: piece.name.clone(), size: piece.size, state }

@@ -42,7 +42,7 @@ impl Machine {
     }
 
     fn with<T>(&self, act: impl FnOnce(&Sources<'_>, Expected<'_>) -> T) -> T {
-        let lock = self.cache.lock(|| {}).unwrap();
+        let lock = self.cache.lock(|_| {}).unwrap();
         let patience = Patience { attempts: 3, first_wait: Duration::from_millis(1) };
         let fetcher =
             Fetcher { client: self.client.as_ref(), cache: &lock, patience, ui: &self.ui };

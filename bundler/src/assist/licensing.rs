@@ -3,9 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::types::ImageName;
 
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(into = "String", try_from = "String")]
 pub(crate) enum Licensing {
     /// Not part of this bundle.
     #[default]
@@ -23,6 +26,10 @@ const IMAGE: &str = "docker.io/collinwebdesigns/fastapi-dls:2.0.3@sha256:\
                      e5078363ef86548b41c998367dfa2641015c5b7ffb7b3db280332669f8b1b5f0";
 
 impl Licensing {
+    pub(crate) fn is_nothing(&self) -> bool {
+        *self == Self::Nothing
+    }
+
     /// The notice for this choice, line by line.
     pub(crate) fn notice(&self) -> &'static [&'static str] {
         match self {
@@ -61,11 +68,26 @@ fn image(name: &str) -> Result<Licensing, String> {
         .map_err(|error: <ImageName as FromStr>::Err| error.to_string())
 }
 
+impl TryFrom<String> for Licensing {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Licensing> for String {
+    fn from(choice: Licensing) -> Self {
+        choice.to_string()
+    }
+}
+
 impl fmt::Display for Licensing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nothing => f.write_str("none"),
             Self::NvidiaDls => f.write_str("nvidia-dls"),
+            Self::FastapiDls(image) if image.to_string() == IMAGE => f.write_str("fastapi-dls"),
             Self::FastapiDls(image) => write!(f, "fastapi-dls={image}"),
         }
     }
@@ -81,6 +103,9 @@ mod tests {
             let choice: Licensing = text.parse().unwrap();
             assert_eq!(choice.to_string().parse(), Ok(choice.clone()));
             assert_eq!(matches!(choice, Licensing::FastapiDls(_)), text.starts_with("fast"));
+        }
+        for text in ["none", "nvidia-dls", "fastapi-dls"] {
+            assert_eq!(text.parse::<Licensing>().unwrap().to_string(), text);
         }
         assert_eq!(Licensing::default().to_string(), "none");
         for bad in ["", "yes", "nvidia-dls=x", "fastapi-dls=", "fastapi-dls=dls"] {
