@@ -52,10 +52,25 @@ fn main() -> ExitCode {
 
 impl Args {
     fn make(&self) -> Result<()> {
-        let output = &camino::absolute_utf8(&self.output)?;
+        let output = camino::absolute_utf8(&self.output)?;
+        may_be_replaced(&output)?;
+        // A run that fails leaves the earlier result, and a folder that the next run replaces.
+        let partial = Utf8PathBuf::from(format!("{output}.partial"));
+        empty(&partial)?;
+        self.fill(&partial)?;
+        empty(&output)?;
+        fs::rename(&partial, &output).with_context(|| format!("cannot create `{output}`"))?;
+        match &self.key {
+            Some(key) => eprintln!("wrote `{output}`, signed with `{key}`"),
+            None => eprintln!("wrote `{output}`, unsigned: `--key FILE` signs"),
+        }
+        Ok(())
+    }
+
+    /// Writes everything into an empty folder.
+    fn fill(&self, output: &Utf8Path) -> Result<()> {
         let key = self.key.as_deref().map(camino::absolute_utf8).transpose()?;
         let source = Source::of_current_folder()?;
-        empty(output)?;
         let programs: &[Program] =
             if self.installer_only { &[Program::Installer] } else { &Program::ALL };
         for program in programs {
@@ -72,25 +87,26 @@ impl Args {
             }
         }
         put(&output.join(SUMS), sums(output)?.as_bytes(), 0o644)?;
-        match key {
-            Some(key) => {
-                sign(&key, "vgpu-installer", &output.join(Program::Installer.name()))?;
-                sign(&key, "file", &output.join(SUMS))?;
-                eprintln!("wrote `{output}`, signed with `{key}`");
-            }
-            None => eprintln!("wrote `{output}`, unsigned: `--key FILE` signs"),
+        if let Some(key) = key {
+            sign(&key, "vgpu-installer", &output.join(Program::Installer.name()))?;
+            sign(&key, "file", &output.join(SUMS))?;
         }
         Ok(())
     }
 }
 
-/// Creates the folder, or removes the earlier result in it, and nothing else.
+/// Checks that a folder is new, empty or an earlier result.
+fn may_be_replaced(folder: &Utf8Path) -> Result<()> {
+    let is_empty = !folder.exists() || folder.read_dir_utf8()?.next().is_none();
+    if !is_empty && !folder.join(SUMS).is_file() {
+        bail!("`{folder}` has other files; name an empty or new folder with `--output`");
+    }
+    Ok(())
+}
+
+/// Creates an empty folder in place of an existing one.
 fn empty(folder: &Utf8Path) -> Result<()> {
     if folder.exists() {
-        let is_empty = folder.read_dir_utf8()?.next().is_none();
-        if !is_empty && !folder.join(SUMS).is_file() {
-            bail!("`{folder}` has other files; name an empty or new folder with `--output`");
-        }
         fs::remove_dir_all(folder)?;
     }
     fs::create_dir_all(folder).with_context(|| format!("cannot create `{folder}`"))

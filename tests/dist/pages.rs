@@ -9,12 +9,9 @@ use crate::programs::Program;
 use crate::source::{Source, output, run};
 use crate::{files, put};
 
-/// The shells, and the file name of a program's completions for each.
-const SHELLS: [(&str, fn(&str) -> String); 3] = [
-    ("bash", |program| format!("{program}.bash")),
-    ("zsh", |program| format!("_{program}")),
-    ("fish", |program| format!("{program}.fish")),
-];
+/// The shells, and the file name of the bundler's completions for each.
+const SHELLS: [(&str, &str); 3] =
+    [("bash", "vgpu-bundler.bash"), ("zsh", "_vgpu-bundler"), ("fish", "vgpu-bundler.fish")];
 
 /// Writes the pages to `man1` and `completions` below `output`.
 pub(crate) fn write(source: &Source, output_dir: &Utf8Path) -> Result<()> {
@@ -29,7 +26,7 @@ pub(crate) fn write(source: &Source, output_dir: &Utf8Path) -> Result<()> {
     let completions = output_dir.join("completions");
     for (shell, file) in SHELLS {
         let script = output(Command::new(&bundler).args(["completions", shell]))?;
-        let path = completions.join(file(Program::Bundler.name()));
+        let path = completions.join(file);
         put(&path, format!("{script}\n").as_bytes(), 0o644)?;
     }
     // The programs wrote them with the permissions of the umask.

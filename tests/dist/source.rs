@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::fs;
 use std::process::Command;
 
@@ -78,8 +79,6 @@ impl Source {
             }
         }
         command.env("SOURCE_DATE_EPOCH", self.epoch.to_string());
-        // It splits crates differently.
-        command.env("CARGO_INCREMENTAL", "0");
         command
     }
 
@@ -96,6 +95,8 @@ impl Source {
         command.args(["--locked", "--target-dir", target_dir.as_str(), "--config"]);
         command.arg(format!("target.{TARGET}.rustflags = [{}]", flags.join(", ")));
         command.env("CFLAGS", c_flags.join(" "));
+        // Incremental builds split crates differently.
+        command.env("CARGO_INCREMENTAL", "0");
         command
     }
 
@@ -105,18 +106,28 @@ impl Source {
             "version: {}\ncommit: {}\nsource-date-epoch: {}\n",
             self.version, self.commit, self.epoch
         );
-        let mut tools: Vec<&[&str]> = vec![&["rustc", "-V"], &["cc", "--version"]];
+        let mut tools: Vec<&[&str]> =
+            vec![&["cargo", "-V"], &["rustc", "-V"], &["cc", "--version"]];
         tools.extend([&["ld", "--version"][..], &["ldd", "--version"], &["dpkg-deb", "--version"]]);
         if programs.contains(&Program::Bundler) {
-            tools.extend([&["cargo-zigbuild", "-V"][..], &["cargo-zigbuild", "zig", "version"]]);
+            tools.push(&["cargo-zigbuild", "-V"]);
         }
         for words in tools {
-            let mut command = Command::new(words[0]);
-            let said = output(command.args(&words[1..]).current_dir(&self.folder))?;
-            let line = said.lines().next().unwrap_or_default();
-            text += &format!("{}: {line}\n", words[..words.len() - 1].join(" "));
+            writeln!(text, "{}: {}", words[0], self.first_line(words)?)?;
+        }
+        if programs.contains(&Program::Bundler) {
+            // As a package of Python, or on its own.
+            let zig = self.first_line(&["python3", "-m", "ziglang", "version"]);
+            let zig = zig.or_else(|_| self.first_line(&["zig", "version"]))?;
+            writeln!(text, "zig: {zig}")?;
         }
         Ok(text)
+    }
+
+    fn first_line(&self, words: &[&str]) -> Result<String> {
+        let mut command = Command::new(words[0]);
+        let said = output(command.args(&words[1..]).current_dir(&self.folder))?;
+        Ok(said.lines().next().unwrap_or_default().to_owned())
     }
 }
 

@@ -1,8 +1,11 @@
 //! Bills of materials, checked with the Python validators of SPDX and CycloneDX from the package
 //! index.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
+use vgpu_bundler::BuiltProgram;
+use vgpu_manifest::Digest;
 use vgpu_tests::scratch::{Scratch, expect, run};
 use vgpu_tests::skip::{have, skip};
 
@@ -15,8 +18,9 @@ assert not messages, [m.validation_message for m in messages]
 
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(open(sys.argv[2]).read())
-assert error is None, error
+for path in sys.argv[2:]:
+    error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(open(path).read())
+    assert error is None, error
 print("valid")
 "#;
 
@@ -57,9 +61,21 @@ fn the_validators_of_both_forms_find_nothing() {
         assert!(said.out.contains("pkg:cargo/serde@"), "{form}");
         scratch.write(&format!("{form}.spdx.json"), said.out);
     }
+    // The bill of a program, as `cargo dist` makes it.
+    let linked = BTreeSet::from([("vgpu-installer".to_owned(), "0.1.0".to_owned())]);
+    let program = BuiltProgram {
+        name: "vgpu-installer",
+        version: "0.1.0",
+        sha256: Digest::of(b"program"),
+        created: 1_700_000_000,
+        lock: include_str!("../../Cargo.lock"),
+        linked: &linked,
+    };
+    scratch.write("program.cdx.json", program.bom().unwrap().to_string());
     let mut check = Command::new(&python);
     check.args(["-c", CHECK]);
     check.arg(scratch.path("laptop/spdx.spdx.json"));
     check.arg(scratch.path("laptop/cyclonedx.spdx.json"));
+    check.arg(scratch.path("laptop/program.cdx.json"));
     assert_eq!(expect(check, 0).out.trim(), "valid");
 }
