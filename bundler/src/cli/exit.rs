@@ -4,6 +4,7 @@ use vgpu_manifest::ui::{Exit, Known, Report, known};
 
 use crate::apt::{AptError, UpstreamError};
 use crate::cache::CacheError;
+use crate::prove::Disproof;
 use crate::recheck::RecheckError;
 use crate::sbom::CratesError;
 use crate::ui::{NotPrinted, Ui};
@@ -13,6 +14,7 @@ const TYPES: &[Known] = &[
     known::<AptError>,
     known::<UpstreamError>,
     known::<CacheError>,
+    known::<Disproof>,
     known::<RecheckError>,
     known::<CratesError>,
 ];
