@@ -4,7 +4,8 @@
 //! the contents of a bundle, and a [`lock`] pins them by digest; both are data, in terms of
 //! [`types`]. [`relock`] makes a lock from a recipe: [`items`] obtains and inspects each kind of
 //! item, [`apt`] resolves packages, and [`fetch`] and [`net`] download. The [`cache`] stores verified
-//! content, and [`pack`] writes the bundle.
+//! content, and [`pack`] writes the bundle. [`prove`] builds the
+//! driver's modules before the bundle is carried.
 
 use std::process::ExitCode;
 
@@ -30,6 +31,7 @@ mod lock;
 #[cfg_attr(not(feature = "net"), expect(dead_code, reason = "such a build makes no request"))]
 mod net;
 mod pack;
+mod prove;
 mod recheck;
 mod recipe;
 mod relock;

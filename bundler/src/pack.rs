@@ -94,6 +94,7 @@ fn assemble(
         wants: lock.host.clone(),
         archives: lock.archives.clone(),
         purpose: lock.purpose.clone(),
+        proofs: lock.proofs.clone(),
         items: lock.items.iter().map(item).collect::<Result<_, PackError>>()?,
     })
 }

@@ -3,11 +3,12 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use vgpu_keys::{Channel, MAX_POLICIES};
 
-use crate::item::driver::PatchRecord;
+use crate::item::driver::{DriverKind, PatchRecord, Proof};
 use crate::item::package::{ArchiveName, ArchiveRecord, PackageRecord};
 use crate::item::unlock::LibraryRecord;
 use crate::item::{Item, Kind};
 use crate::limits::{MAX_ARCHIVES, MAX_CATALOG, MAX_ITEM, MAX_ITEMS};
+use crate::platform::KernelRelease;
 use crate::printable;
 use crate::types::object::{object, objects, some_object};
 use crate::types::{NameCollision, POLICIES, check_distinct};
@@ -46,6 +47,14 @@ pub struct Manifest {
     /// The target machines, if the recipe declares them.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_object")]
     pub purpose: Option<Purpose>,
+    /// The kernels for which the host driver's modules were built and checked before.
+    #[serde(
+        default,
+        rename = "proof",
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "objects"
+    )]
+    pub proofs: Vec<Proof>,
     /// The payload, in the order in which it is applied.
     #[serde(deserialize_with = "objects")]
     pub items: Vec<Item>,
@@ -98,6 +107,14 @@ pub enum ManifestError {
         /// The name of the dependency.
         of: String,
     },
+    /// A proof is for no driver of the bundle, has no modules, or is the second for its kernel.
+    #[error(
+        "the proof for kernel {0} needs a host driver of its own version, modules, and a kernel of its own"
+    )]
+    Proof(KernelRelease),
+    /// A proof was made from other items.
+    #[error("the proof for kernel {0} was made from another driver, patch or package")]
+    ProofInputs(KernelRelease),
     /// An archive of packages is described twice.
     #[error("the manifest describes the archive `{0}` twice")]
     ArchiveTwice(ArchiveName),
@@ -206,6 +223,7 @@ impl Manifest {
         }
         check_distinct(self.items.iter().map(Item::name))?;
         self.check_archives()?;
+        self.check_proofs()?;
         self.items.iter().try_for_each(|item| self.check_owner(item))?;
         let mut catalogs = self.items.iter().filter(|item| is_catalog(item)).enumerate();
         if let Some((_, item)) = catalogs.find(|(at, item)| *at > 0 || item.size() > MAX_CATALOG) {
@@ -241,6 +259,30 @@ impl Manifest {
                     let (archive, item) = (archive.name.clone(), name.clone());
                     return Err(ManifestError::ArchiveItem { archive, item });
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that each proof was made from the items of this bundle, and that each is for another
+    /// kernel.
+    fn check_proofs(&self) -> Result<(), ManifestError> {
+        if self.proofs.len() > Proof::MAX {
+            let (what, count) = ("proofs", self.proofs.len());
+            return Err(TooMany { what, count, limit: Proof::MAX }.into());
+        }
+        let items = || self.items.iter().map(|item| (item.name(), item.sha256(), item.kind()));
+        let targets = self.purpose.as_ref().map(|purpose| &purpose.targets);
+        let mut kernels = BTreeSet::new();
+        for proof in &self.proofs {
+            let mut drivers = self.records(Kind::driver).map(|(_, record)| record);
+            let is_there =
+                drivers.any(|it| it.kind == DriverKind::Host && it.version == proof.driver);
+            if !is_there || proof.modules.is_empty() || !kernels.insert(&proof.kernel) {
+                return Err(ManifestError::Proof(proof.kernel.clone()));
+            }
+            if proof.inputs != Proof::inputs_of(items(), targets) {
+                return Err(ManifestError::ProofInputs(proof.kernel.clone()));
             }
         }
         Ok(())
@@ -290,5 +332,36 @@ mod tests {
         assert!(error.contains(r"`a\u{1b}[2J\'b` is not"), "{error}");
         let error = Manifest::parse(br#"{"format":1,"needs":"0.1.0","o\u001bk":1}"#).unwrap_err();
         assert!(error.to_string().contains(r"unknown field `o\u{1b}k`"), "{error}");
+    }
+
+    #[test]
+    fn a_proof_is_of_the_drivers_and_packages_of_its_own_bundle() {
+        let digest = crate::Digest::of(b"driver");
+        let inputs = crate::Digest::of(format!("{digest}  d.run\n").as_bytes());
+        let text = |inputs: &str, version: &str, module: &str| {
+            format!(
+                r#"{{"format":1,"needs":"0.1.0","made-by":"0.1.0","name":"a","channel":"b",
+                "sequence":1,"created":1,"proof":[{{"kernel":"6.8.12-9-pve","driver":"{version}",
+                "inputs":"{inputs}","compiler":"gcc","log":"{digest}","module":[{module}]}}],
+                "items":[{{"name":"d.run","size":6,"mode":"0644","sha256":"{digest}",
+                "kind":{{"driver":{{"version":"535.230.02","kind":"host"}}}},
+                "origin":{{"kind":"file"}}}}]}}"#
+            )
+        };
+        let module = format!(r#"{{"name":"nvidia","sha256":"{digest}","signature":"signed"}}"#);
+        let parse = |text: String| Manifest::parse(text.as_bytes());
+        let good = parse(text(&inputs.to_string(), "535.230.02", &module)).unwrap();
+        assert_eq!(good.proofs.len(), 1);
+        let again = Manifest::parse(&good.to_bytes().unwrap()).unwrap();
+        assert_eq!(again, good);
+        let wrong = parse(text(&digest.to_string(), "535.230.02", &module)).unwrap_err();
+        assert!(matches!(wrong, ManifestError::ProofInputs(_)), "{wrong}");
+        for (version, module) in [("535.230.03", &*module), ("535.230.02", "")] {
+            let wrong = parse(text(&inputs.to_string(), version, module)).unwrap_err();
+            assert!(matches!(wrong, ManifestError::Proof(_)), "{wrong}");
+        }
+        let mut twice = good;
+        twice.proofs.push(twice.proofs[0].clone());
+        assert!(matches!(twice.to_bytes(), Err(ManifestError::Proof(_))));
     }
 }

@@ -9,6 +9,7 @@ mod license;
 mod mission;
 mod modes;
 mod node;
+mod prove;
 mod real_packages;
 mod roots;
 mod sbom;

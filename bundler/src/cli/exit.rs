@@ -5,6 +5,7 @@ use vgpu_manifest::ui::{Exit, Known, Report, known};
 use crate::apt::{AptError, UpstreamError};
 use crate::cache::CacheError;
 use crate::cli::Format;
+use crate::prove::Disproof;
 use crate::recheck::RecheckError;
 use crate::sbom::CratesError;
 use crate::ui::{NotPrinted, Ui, has_printed_json, print_json};
@@ -14,6 +15,7 @@ const TYPES: &[Known] = &[
     known::<AptError>,
     known::<UpstreamError>,
     known::<CacheError>,
+    known::<Disproof>,
     known::<RecheckError>,
     known::<CratesError>,
 ];

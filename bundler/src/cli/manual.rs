@@ -5,7 +5,7 @@ use vgpu_manifest::ui::help::Manual;
 /// Additions to the argument definitions.
 pub const MANUAL: Manual = Manual {
     groups: &[
-        ("Make a bundle", &["init", "expand", "lock", "update", "fetch", "build", "sign"]),
+        ("Make a bundle", &["init", "expand", "lock", "update", "fetch", "prove", "build", "sign"]),
         ("Inspect bundles", &["verify", "inspect", "extract", "diff"]),
         ("Carry and compare", &["write", "fleet"]),
         ("Keys, catalog and cache", &["key", "policy", "catalog", "cache"]),
@@ -29,6 +29,8 @@ pub const MANUAL: Manual = Manual {
         ("update", "update"),
         ("update", "update apt/bookworm"),
         ("fetch", "fetch --jobs 8"),
+        ("prove", "prove --installer vgpu-installer"),
+        ("prove", "prove --installer vgpu-installer --kernel 6.8.12-43-pve"),
         ("build", "build --output bundles"),
         ("build", "build --check --key alice"),
         ("sign", "sign --key bob gpu-1.vgpu.tar"),
@@ -56,6 +58,7 @@ pub const MANUAL: Manual = Manual {
         ("catalog drivers", "catalog drivers --branch 16"),
         ("catalog patches", "catalog patches 16.9"),
         ("catalog why", "catalog why --gpu 10de:1e07 --driver 16.9 --pve 8.4"),
+        ("catalog why", "catalog why --gpu 10de:1e07 --driver 16.9 --lock bundle.lock"),
         ("catalog why", "catalog why --evidence --gpu 10de:1e07 --driver 16.9"),
         ("cache list", "cache list"),
         ("cache verify", "cache verify"),
@@ -80,6 +83,7 @@ pub const MANUAL: Manual = Manual {
     files: &[
         ("bundle.toml", "the recipe"),
         ("bundle.lock", "the recipe's inputs, pinned by digest"),
+        ("bundle.prove.log", "the log of the last `prove`"),
         ("$XDG_CONFIG_HOME/vgpu-offline/key", "private signing key"),
         ("$XDG_CONFIG_HOME/vgpu-offline/allowed_signers", "trusted signers"),
         ("$XDG_CONFIG_HOME/vgpu-offline/revoked_keys", "revoked keys"),

@@ -12,7 +12,7 @@ use vgpu_manifest::ui::Color;
 
 use self::commands::{
     build, cache, catalog, diff, doctor, expand, extract, fetch, fleet, init, inspect, key, lock,
-    policy, sign, update, verify, write,
+    policy, prove, sign, update, verify, write,
 };
 pub use self::manual::MANUAL;
 
@@ -60,6 +60,8 @@ pub(crate) enum Command {
     Update(update::Args),
     /// Download all locked inputs into the cache
     Fetch(fetch::Args),
+    /// Build and check the driver's modules for the node's kernel
+    Prove(prove::Args),
     /// Build the signed bundle from the lock
     Build(build::Args),
     /// Add a signature to a bundle

@@ -11,6 +11,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 use vgpu_keys::Channel;
+use vgpu_manifest::driver::Proof;
 use vgpu_manifest::package::ArchiveRecord;
 use vgpu_manifest::verdict::{Contents, Purpose};
 use vgpu_manifest::{BundleName, Digest, ItemName, Kind, ProgramVersion, Wants};
@@ -52,6 +53,9 @@ pub(crate) struct Lock {
     /// The archives of the packages.
     #[serde(default, rename = "archive", skip_serializing_if = "Vec::is_empty")]
     pub(crate) archives: Vec<ArchiveRecord>,
+    /// The kernels for which `prove` built and checked the driver's modules.
+    #[serde(default, rename = "proof", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) proofs: Vec<Proof>,
     /// The items, in the order in which they are applied.
     #[serde(default, rename = "item")]
     pub(crate) items: Vec<LockedItem>,
@@ -107,6 +111,7 @@ impl Lock {
             catalog: catalog.files.clone(),
             apt,
             archives,
+            proofs: Vec::new(),
             items,
         };
         lock.purpose = recipe.targets.clone().map(|targets| {
@@ -115,6 +120,10 @@ impl Lock {
             let unsuitable = targets.judge(&catalog, &contents).against();
             Purpose { targets, unsuitable }
         });
+        // A proof of other items proves nothing about these.
+        let inputs = lock.inputs_of_build();
+        let proofs = previous.into_iter().flat_map(|previous| &previous.proofs);
+        lock.proofs = proofs.filter(|proof| proof.inputs == inputs).cloned().collect();
         if previous.is_some_and(|previous| !lock.is_same_bundle(previous)) {
             lock.sequence += 1;
             lock.created = now;
@@ -129,9 +138,32 @@ impl Lock {
         let bundle = |lock: &Self| {
             let items: Vec<_> = lock.items.iter().map(|item| item.described(Vec::new())).collect();
             let names = (lock.bundler, lock.name.clone(), lock.channel.clone());
-            (names, lock.host.clone(), lock.purpose.clone(), lock.archives.clone(), items)
+            let asked = (lock.host.clone(), lock.purpose.clone());
+            (names, asked, lock.archives.clone(), lock.proofs.clone(), items)
         };
         bundle(self) == bundle(other)
+    }
+
+    /// Returns the lock with a proof, in place of an earlier one for its kernel. Another proof makes
+    /// another bundle, with the next sequence number and `now`, in seconds since 1970.
+    #[must_use]
+    pub(crate) fn with_proof(&self, proof: Proof, now: u64) -> Self {
+        let mut proofs = self.proofs.clone();
+        proofs.retain(|known| known.kernel != proof.kernel);
+        proofs.push(proof);
+        proofs.sort_by(|a, b| a.kernel.cmp(&b.kernel));
+        let mut lock = Self { proofs, ..self.clone() };
+        if lock.proofs != self.proofs {
+            (lock.sequence, lock.created) = (self.sequence + 1, now);
+        }
+        lock
+    }
+
+    /// Returns the digest of everything that a build of the driver's modules depends on.
+    #[must_use]
+    pub(crate) fn inputs_of_build(&self) -> Digest {
+        let items = self.items.iter().map(|item| (&item.name, item.sha256, &item.kind));
+        Proof::inputs_of(items, self.purpose.as_ref().map(|purpose| &purpose.targets))
     }
 
     /// Checks that this program made the lock from `recipe`, with these files of the catalog.
@@ -184,7 +216,7 @@ impl Lock {
     /// Returns the parts of the records that a verdict needs.
     #[must_use]
     pub(crate) fn contents(&self) -> Contents<'_> {
-        Contents::of(self.kinds())
+        Contents::of(self.kinds()).with_proofs(&self.proofs)
     }
 
     /// Returns the record of each item, by its name.

@@ -132,3 +132,36 @@ fn a_lock_is_stale_without_its_catalog_files() {
     assert_eq!(check(&[file("catalog.d/one.toml", "changed")]), stale("catalog.d/one.toml"));
     assert_eq!(check(&[one, two]), stale("catalog.d/two.toml"));
 }
+
+#[test]
+fn a_proof_stays_while_its_inputs_do() {
+    let first = lock(TEXT, b"a", None, 100);
+    let proof = |kernel: &str, log: &[u8]| Proof {
+        kernel: kernel.parse().unwrap(),
+        driver: "535.230.02".parse().unwrap(),
+        inputs: first.inputs_of_build(),
+        compiler: "gcc 12".parse().unwrap(),
+        log: Digest::of(log),
+        modules: Vec::new(),
+    };
+    let proven = first.with_proof(proof("6.8.12-9-pve", b"one"), 200);
+    assert_eq!((proven.sequence, proven.created), (2, 200));
+    // The same result again makes the same bundle.
+    let again = proven.with_proof(proof("6.8.12-9-pve", b"one"), 300);
+    assert_eq!(again, proven);
+    let replaced = proven.with_proof(proof("6.8.12-9-pve", b"two"), 300);
+    assert_eq!((replaced.sequence, replaced.proofs.len()), (3, 1));
+    let both = proven.with_proof(proof("6.2.16-1-pve", b"one"), 300);
+    let kernels: Vec<_> = both.proofs.iter().map(|proof| proof.kernel.as_str()).collect();
+    assert_eq!(kernels, ["6.2.16-1-pve", "6.8.12-9-pve"]);
+    // `lock` keeps it with the same items, and with other ones that no build depends on.
+    let same = lock(TEXT, b"a", Some(&both), 400);
+    assert_eq!(same, both);
+    let other = lock(TEXT, b"other", Some(&both), 400);
+    assert_eq!((other.proofs.len(), other.sequence), (2, 4));
+    let mut stale = both.clone();
+    for proof in &mut stale.proofs {
+        proof.inputs = Digest::of(b"other");
+    }
+    assert!(lock(TEXT, b"a", Some(&stale), 400).proofs.is_empty());
+}

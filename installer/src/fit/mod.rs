@@ -7,6 +7,7 @@ use std::fmt;
 use serde::Serialize;
 use vgpu_manifest::Manifest;
 use vgpu_manifest::catalog::{Catalog, Release, Rule};
+use vgpu_manifest::driver::Proof;
 use vgpu_manifest::headers::HeadersRecord;
 use vgpu_manifest::inventory::Inventory;
 use vgpu_manifest::platform::{KernelRelease, PciAddress, PciId};
@@ -26,6 +27,9 @@ pub(crate) struct Fit<'c> {
     pub(crate) driver: Release,
     /// The kernel that the node boots for the driver; `None` if no kernel is known.
     pub(crate) kernel: Option<KernelRelease>,
+    /// The build of the driver's modules for that kernel, on the machine of the bundler.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) proof: Option<Proof>,
     /// The GPUs to use for vGPU.
     #[serde(flatten)]
     pub(crate) suitability: Suitability<'c>,
@@ -193,11 +197,13 @@ impl<'c> Fit<'c> {
         if concerned.is_empty() {
             return Err(none_concerned(catalog, targets, &left_alone));
         }
+        let proof = row.zip(kernel).and_then(|(row, kernel)| contents.proof(row, kernel)).cloned();
         let suitability = Suitability::of(catalog, concerned);
         let packages = packages::requirements(&suitability, manifest, node, kernel);
         Ok(Self {
             driver,
             kernel: kernel.cloned(),
+            proof,
             suitability,
             addresses,
             left_alone,

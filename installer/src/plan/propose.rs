@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use vgpu_manifest::Kind;
 use vgpu_manifest::Manifest;
 use vgpu_manifest::catalog::Catalog;
-use vgpu_manifest::driver::DriverKind;
+use vgpu_manifest::driver::{DriverKind, Proof};
 use vgpu_manifest::headers::HeadersRecord;
 use vgpu_manifest::inventory::Inventory;
 use vgpu_manifest::platform::KernelRelease;
@@ -128,8 +128,9 @@ impl Source {
         };
         let mut plan = plan_with(&self.manifest, facts, choices, &around)?;
         plan.overridden = objections;
+        let proof = fit.as_ref().and_then(|fit| fit.proof.clone());
         let left_alone = fit.iter().flat_map(|fit| &fit.left_alone).map(ToString::to_string);
-        Ok(Proposed { plan, left_alone: left_alone.collect() })
+        Ok(Proposed { plan, left_alone: left_alone.collect(), proof })
     }
 }
 
@@ -157,4 +158,7 @@ pub(crate) struct Proposed {
     pub(crate) plan: Plan,
     /// Each with its reason.
     pub(crate) left_alone: Vec<String>,
+    /// The build of the driver's modules for the kernel that the host boots, on the machine of the
+    /// bundler.
+    pub(crate) proof: Option<Proof>,
 }

@@ -2,7 +2,7 @@
 
 use super::{Compiled, Findings, Listing};
 use crate::catalog::{Catalog, DeviceId, Driver, DriverFile, Release};
-use crate::driver::{DriverKind, DriverRecord};
+use crate::driver::{DriverKind, DriverRecord, Proof};
 use crate::headers::HeadersRecord;
 use crate::platform::{KernelRelease, PciId};
 use crate::{ItemName, Kind, Manifest};
@@ -12,11 +12,12 @@ use crate::{ItemName, Kind, Manifest};
 pub struct Contents<'b> {
     drivers: Vec<(&'b DriverRecord, DriverFile)>,
     headers: Vec<&'b HeadersRecord>,
+    proofs: &'b [Proof],
 }
 
 impl<'b> From<&'b Manifest> for Contents<'b> {
     fn from(manifest: &'b Manifest) -> Self {
-        Self::of(manifest.kinds())
+        Self::of(manifest.kinds()).with_proofs(&manifest.proofs)
     }
 }
 
@@ -31,7 +32,7 @@ impl<'b> Contents<'b> {
         let drivers = items.clone().filter_map(|(name, kind)| Some((kind.driver()?, file(name))));
         let drivers = drivers.collect();
         let headers = items.filter_map(|(_, kind)| kind.headers()).collect();
-        Self { drivers, headers }
+        Self { drivers, headers, proofs: &[] }
     }
 
     /// Adds the host drivers of the bundle to the catalog that are newer than it. `stated` is the
@@ -49,6 +50,19 @@ impl<'b> Contents<'b> {
     pub fn with_headers(mut self, record: &'b HeadersRecord) -> Self {
         self.headers.insert(0, record);
         self
+    }
+
+    /// Adds the builds of the host driver's modules.
+    #[must_use]
+    pub fn with_proofs(self, proofs: &'b [Proof]) -> Self {
+        Self { proofs, ..self }
+    }
+
+    /// Returns the build of the modules of `driver` for a kernel, if there is one.
+    #[must_use]
+    pub fn proof(&self, driver: &Driver, kernel: &KernelRelease) -> Option<&'b Proof> {
+        self.host(driver)?;
+        self.proofs.iter().find(|proof| proof.driver == driver.host && proof.kernel == *kernel)
     }
 
     /// Returns the release of the bundle's host driver, if there is one in the catalog. Where
@@ -83,8 +97,10 @@ impl<'b> Contents<'b> {
                 if is_listed { Listing::Listed } else { Listing::Omitted }
             });
         let headers = self.headers.iter().find(|record| Some(&record.kernel) == kernel);
+        let proof = driver.zip(kernel).and_then(|(driver, kernel)| self.proof(driver, kernel));
         // NVIDIA's Kbuild files refuse a kernel without the VFIO options.
-        let compiled = headers.filter(|record| !record.can_host()).map(|_| Compiled::Fails);
+        let fails = headers.filter(|record| !record.can_host()).map(|_| Compiled::Fails);
+        let compiled = proof.map(|_| Compiled::Compiles).or(fails);
         Findings { apicv: headers.map(|record| record.apicv), listed, compiled }
     }
 
@@ -119,7 +135,7 @@ mod tests {
 
     fn drivers(drivers: &[DriverRecord]) -> Contents<'_> {
         let known = drivers.iter().map(|record| (record, DriverFile::Original));
-        Contents { drivers: known.collect(), headers: Vec::new() }
+        Contents { drivers: known.collect(), ..Contents::default() }
     }
 
     fn headers(apicv: Export, vfio: &[VfioOption]) -> HeadersRecord {
@@ -172,7 +188,7 @@ mod tests {
     fn headers_apply_to_their_kernel_only() {
         let all = [VfioOption::IommuType1, VfioOption::KvmVfio, VfioOption::PciCore];
         let judged = |record: HeadersRecord| {
-            let contents = Contents { drivers: Vec::new(), headers: vec![&record] };
+            let contents = Contents { headers: vec![&record], ..Contents::default() };
             against("10de:1e07", "16.9", &contents)
         };
         assert_eq!(judged(headers(Export::Exported, &all)), []);
@@ -181,11 +197,43 @@ mod tests {
         // Headers on the node go before those of the bundle.
         let (bundled, installed) =
             (headers(Export::Missing, &all), headers(Export::Exported, &all));
-        let contents = Contents { drivers: Vec::new(), headers: vec![&bundled] };
+        let contents = Contents { headers: vec![&bundled], ..Contents::default() };
         assert_eq!(against("10de:1e07", "16.9", &contents.with_headers(&installed)), []);
         let other = "6.14.11-9-bpo12-pve".parse().unwrap();
         let record = HeadersRecord { kernel: other, ..headers(Export::Missing, &[]) };
         assert_eq!(judged(record), []);
+    }
+
+    #[test]
+    fn a_build_settles_the_question_for_its_driver_and_kernel() {
+        use crate::driver::{BuiltModule, ModuleSignature};
+        use crate::verdict::Compiled;
+
+        let catalog = Catalog::embedded();
+        let found = [driver("535.230.02", &[0x1eb8])];
+        let kernel: KernelRelease = KERNEL.parse().unwrap();
+        let module = BuiltModule {
+            name: "nvidia".parse().unwrap(),
+            sha256: Digest::of(b"module"),
+            signature: ModuleSignature::Unsigned,
+        };
+        let proof = Proof {
+            kernel: kernel.clone(),
+            driver: "535.230.02".parse().unwrap(),
+            inputs: Digest::of(b""),
+            compiler: "gcc".parse().unwrap(),
+            log: Digest::of(b""),
+            modules: vec![module],
+        };
+        let proofs = [proof];
+        let contents = drivers(&found).with_proofs(&proofs);
+        let compiled = |release: &str, kernel: &KernelRelease| {
+            let driver = catalog.driver(release.parse().unwrap());
+            contents.findings(driver, Some(kernel), "10de:1eb8".parse().unwrap()).compiled
+        };
+        assert_eq!(compiled("16.9", &kernel), Some(Compiled::Compiles));
+        assert_eq!(compiled("16.9", &"6.8.12-44-pve".parse().unwrap()), None);
+        assert_eq!(compiled("17.6", &kernel), None);
     }
 
     #[test]
@@ -194,7 +242,7 @@ mod tests {
         let kernel = "5.10.0-46-amd64";
         let record =
             HeadersRecord { kernel: kernel.parse().unwrap(), ..headers(Export::Missing, &all) };
-        let contents = Contents { drivers: Vec::new(), headers: vec![&record] };
+        let contents = Contents { headers: vec![&record], ..Contents::default() };
         let targets = format!("gpu = ['10de:1eb8']\ndriver = '17.5'\nkernel = '{kernel}'\n");
         let targets: Targets = toml::from_str(&targets).unwrap();
         assert!(targets.judge(&Catalog::embedded(), &contents).against().is_empty());

@@ -14,6 +14,7 @@ mod lifecycle;
 mod network;
 mod policy;
 mod progress;
+mod prove;
 mod proxies;
 mod refusals;
 mod reproducible;

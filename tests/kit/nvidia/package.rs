@@ -116,9 +116,19 @@ impl StandIn {
 
     /// Writes the package to `path`. The same stand-in always gives the same bytes.
     pub fn write(&self, path: &Utf8Path) -> io::Result<()> {
+        self.write_with(path, &|_| Ok(()))
+    }
+
+    /// Writes the package after `change` has changed its unpacked files, whose folder it gets.
+    pub fn write_with(
+        &self,
+        path: &Utf8Path,
+        change: &dyn Fn(&Utf8Path) -> io::Result<()>,
+    ) -> io::Result<()> {
         let folder = tempfile::tempdir()?;
         let root = Utf8Path::from_path(folder.path()).ok_or(io::ErrorKind::InvalidFilename)?;
         tree::write(self, root)?;
+        change(root)?;
         let mut body = tempfile::tempfile()?;
         let stub = self.stub();
         let (head, rest) = split_after_lines(&stub, 3);

@@ -119,8 +119,7 @@ impl Roots {
             return None;
         }
         let mirror = Mirror::of_machine()?;
-        let folder = std::env::var("VGPU_ROOTS").unwrap_or_else(|_| FOLDER.to_owned());
-        let folder = Utf8PathBuf::from(folder);
+        let folder = Self::folder();
         // The files become owned by root, so no other user may write here.
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
         made.unwrap_or_else(|error| panic!("{folder}: {error}"));
@@ -128,6 +127,12 @@ impl Roots {
         let roots = Self { folder, mirror };
         roots.sweep_copies();
         Some(roots)
+    }
+
+    /// Returns the folder of roots.
+    #[must_use]
+    pub fn folder() -> Utf8PathBuf {
+        std::env::var("VGPU_ROOTS").unwrap_or_else(|_| FOLDER.to_owned()).into()
     }
 
     /// Returns the mirror that they are made from.

@@ -18,6 +18,7 @@ pub(crate) mod lock;
 #[cfg(feature = "pages")]
 pub(crate) mod man;
 pub(crate) mod policy;
+pub(crate) mod prove;
 pub(crate) mod sign;
 pub(crate) mod update;
 pub(crate) mod verify;
@@ -77,6 +78,7 @@ pub(crate) fn run(cli: Cli, ui: Ui) -> (Ui, anyhow::Result<()>) {
         Command::Lock(args) => args.run(&context),
         Command::Update(args) => args.run(&context),
         Command::Fetch(args) => args.run(&context),
+        Command::Prove(args) => args.run(&context),
         Command::Build(args) => args.run(&context),
         Command::Sign(args) => args.run(&context),
         Command::Verify(args) => args.run(&context),

@@ -120,6 +120,14 @@ pub(super) fn write_lock(
     for line in lines(&changes) {
         context.ui.note(line);
     }
+    for proof in previous.iter().flat_map(|previous| &previous.proofs) {
+        if !lock.proofs.contains(proof) {
+            let kernel = &proof.kernel;
+            context.ui.note(format_args!(
+                "the build for kernel {kernel} was of other items; run `vgpu-bundler prove` again"
+            ));
+        }
+    }
     context.ui.note(format_args!("wrote `{path}`: {} {}", lock.name, lock.sequence));
     Ok(Relocked { lock, state: State::Written, changes })
 }

@@ -18,6 +18,7 @@ mod record;
 mod toolchain;
 mod workshop;
 
+pub(crate) use self::library::oldest_glibc;
 pub(crate) use self::record::{Making, check_targets, make_again, records};
 pub(crate) use self::toolchain::{INSTALL_ZIG, Lacking};
 

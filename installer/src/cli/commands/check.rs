@@ -204,6 +204,9 @@ fn print(
             ui.print(printable(&format!("packages {place}: {}", names.join(" "))))?;
         }
     }
+    if let Some(proof) = &fit.proof {
+        ui.print(printable(&proof.to_string()))?;
+    }
     for other in &fit.left_alone {
         ui.print(printable(&other.to_string()))?;
     }

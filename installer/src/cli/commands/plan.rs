@@ -112,7 +112,7 @@ impl Proposal {
         let upstream = upstream(look, &policy, &bundle)?;
         let facts = inventory(look, Serials::LeaveOut);
         let source = source(&bundle)?;
-        let Proposed { plan, left_alone } = source.propose(look, &facts, choices, resume)?;
+        let Proposed { plan, left_alone, proof } = source.propose(look, &facts, choices, resume)?;
         let rehearsal = rehearse(&plan, look)?;
         let replaced = Replaced::of(&rehearsal, look, &|content| read_item(&bundle, content))?;
         let concerns = Concern::of(&rehearsal.plan, look)?;
@@ -122,6 +122,7 @@ impl Proposal {
             left_out.extend(source.needs());
         }
         left_out.extend(left_alone);
+        left_out.extend(proof.map(|proof| proof.to_string()));
         Ok(Self {
             bundle,
             candidate,

@@ -31,6 +31,7 @@ pub(crate) fn item_of(name: &str, kind: Kind) -> Item {
 pub(crate) fn manifest(wants: &str) -> Manifest {
     let wants: Wants = serde_json::from_str(wants).unwrap();
     Manifest {
+        proofs: Vec::new(),
         format: FORMAT,
         needs: ProgramVersion::current(),
         made_by: ProgramVersion::current(),

@@ -1,7 +1,9 @@
 //! Drivers: the metadata of their packages, and the patches for them.
 
+mod proof;
 mod vgpu_config;
 
+pub use self::proof::{BuiltModule, CompilerVersion, ModuleSignature, Proof};
 pub use self::vgpu_config::{
     GpuSupport, Resolution, SupportedType, VgpuClass, VgpuConfig, VgpuName, VgpuType,
 };

@@ -8,7 +8,7 @@ mod config;
 mod symvers;
 
 pub use self::config::VfioOption;
-pub use self::symvers::SymversError;
+pub use self::symvers::{Exported, SymversError, exports};
 
 use std::collections::BTreeSet;
 

@@ -5,32 +5,56 @@ use crate::verdict::Export;
 #[error("line {0} of Module.symvers is not a checksum, a symbol, a module and a kind of export")]
 pub struct SymversError(usize);
 
-/// Checks whether the kernel exports `symbol` to every module, by `symvers`.
+/// A symbol that a kernel or one of its modules exports: a line of `Module.symvers`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exported<'t> {
+    /// The name.
+    pub symbol: &'t str,
+    /// The checksum of its type; 0 if the kernel has none (`CONFIG_MODVERSIONS`).
+    pub crc: u32,
+    /// `vmlinux`, or the path of the module without its suffix.
+    pub exporter: &'t str,
+    /// The kind of export, such as `EXPORT_SYMBOL_GPL`.
+    pub how: &'t str,
+    /// The namespace; empty if every module may use the symbol.
+    pub namespace: &'t str,
+}
+
+/// Returns the lines of `Module.symvers`.
 ///
 /// Each line has a checksum, the symbol, the exporter, the kind of export, and since Linux 5.6 a
 /// namespace, separated by tabs. A symbol in a namespace is only for importers of the namespace,
 /// and one in a namespace `module:…` only for the modules named there
-/// (`EXPORT_SYMBOL_FOR_MODULES`). NVIDIA's modules import none, so such a symbol is missing for
-/// them.
+/// (`EXPORT_SYMBOL_FOR_MODULES`).
+pub fn exports(symvers: &str) -> impl Iterator<Item = Result<Exported<'_>, SymversError>> {
+    symvers.lines().enumerate().map(|(at, line)| {
+        let mut fields = line.split('\t');
+        let mut next = || fields.next();
+        let parts = (next(), next(), next(), next(), next().unwrap_or_default(), next());
+        let (Some(crc), Some(symbol), Some(exporter), Some(how), namespace, None) = parts else {
+            return Err(SymversError(at + 1));
+        };
+        let crc = crc.strip_prefix("0x").and_then(|crc| u32::from_str_radix(crc, 16).ok());
+        match crc {
+            Some(crc) if !exporter.is_empty() && how.starts_with("EXPORT_") => {
+                Ok(Exported { symbol, crc, exporter, how, namespace })
+            }
+            _ => Err(SymversError(at + 1)),
+        }
+    })
+}
+
+/// Checks whether the kernel exports `symbol` to every module, by `symvers`. NVIDIA's modules import
+/// no namespace, so a symbol in one is missing for them.
 pub(super) fn export(symvers: &str, symbol: &str) -> Result<Export, SymversError> {
     let mut found = Export::Missing;
-    for (at, line) in symvers.lines().enumerate() {
-        let fields: Vec<_> = line.split('\t').collect();
-        let (name, namespace) = match fields[..] {
-            [crc, name, module, how] if is_export(crc, module, how) => (name, ""),
-            [crc, name, module, how, namespace] if is_export(crc, module, how) => (name, namespace),
-            _ => return Err(SymversError(at + 1)),
-        };
-        if name == symbol && namespace.is_empty() {
+    for line in exports(symvers) {
+        let line = line?;
+        if line.symbol == symbol && line.namespace.is_empty() {
             found = Export::Exported;
         }
     }
     Ok(found)
-}
-
-fn is_export(crc: &str, module: &str, how: &str) -> bool {
-    let hex = |digits: &str| digits.bytes().all(|b| b.is_ascii_hexdigit());
-    crc.strip_prefix("0x").is_some_and(hex) && !module.is_empty() && how.starts_with("EXPORT_")
 }
 
 #[cfg(test)]

@@ -87,6 +87,7 @@ impl Source for Fixture {
 
 pub(crate) fn manifest(items: Vec<Item>) -> Manifest {
     Manifest {
+        proofs: Vec::new(),
         format: FORMAT,
         needs: "0.1.0".parse().unwrap(),
         made_by: ProgramVersion::current(),

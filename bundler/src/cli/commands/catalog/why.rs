@@ -1,4 +1,5 @@
-use anyhow::bail;
+use anyhow::{Context as _, bail};
+use camino::Utf8PathBuf;
 use serde::Serialize;
 use vgpu_manifest::catalog::{Catalog, DriverFile, Release, State};
 use vgpu_manifest::platform::PciId;
@@ -8,6 +9,7 @@ use vgpu_manifest::verdict::{
 
 use super::table::{lines, or_dash};
 use crate::cli::options::{MachineArgs, gpu};
+use crate::lock::Lock;
 use crate::ui::{print, print_json};
 
 /// Explain whether a GPU, a driver and a machine fit together.
@@ -44,6 +46,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "END", requires = "driver")]
     compiled: Option<Compiled>,
 
+    /// Lock with the driver, its headers and the builds of `prove`; other options take precedence
+    #[arg(long, value_name = "FILE", requires = "driver")]
+    lock: Option<Utf8PathBuf>,
+
     /// List the evidence of each statement
     #[arg(long, conflicts_with = "json")]
     evidence: bool,
@@ -66,9 +72,21 @@ struct Row<'c> {
 impl Args {
     pub(super) fn run(&self, catalog: &Catalog) -> anyhow::Result<()> {
         let inventory = self.machine.inventory()?;
-        let target = self.machine.target(inventory.as_ref());
+        let mut target = self.machine.target(inventory.as_ref());
         let Self { apicv, listed, compiled, file, .. } = *self;
-        let findings = Findings { apicv, listed, compiled };
+        let lock = self.lock()?;
+        let contents = lock.as_ref().map(Lock::contents).unwrap_or_default();
+        let targets = lock.as_ref().and_then(|lock| Some(&lock.purpose.as_ref()?.targets));
+        target.kernel = target.kernel.or_else(|| targets?.kernel.clone());
+        let driver = self.driver.and_then(|driver| catalog.driver(driver));
+        let kernel = target.kernel.as_ref();
+        let found = contents.findings(driver, kernel, self.gpu);
+        let proof = driver.zip(kernel).and_then(|(driver, kernel)| contents.proof(driver, kernel));
+        let findings = Findings {
+            apicv: apicv.or(found.apicv),
+            listed: listed.or(found.listed),
+            compiled: compiled.or(found.compiled),
+        };
         let case = |goal| Case { gpu: self.gpu, goal, target: target.clone(), findings };
         let goal = match (self.driver, self.passthrough) {
             (Some(driver), _) => Goal::Vgpu { driver, file },
@@ -80,7 +98,13 @@ impl Args {
             return Ok(print_json(&verdict)?);
         }
         let text = if self.evidence { format!("{verdict:#}") } else { verdict.to_string() };
-        Ok(print(text.lines())?)
+        let proof = proof.filter(|_| compiled.is_none()).map(ToString::to_string);
+        Ok(print(text.lines().map(str::to_owned).chain(proof))?)
+    }
+
+    fn lock(&self) -> anyhow::Result<Option<Lock>> {
+        let Some(path) = &self.lock else { return Ok(None) };
+        Lock::read(path)?.with_context(|| format!("there is no lock `{path}`")).map(Some)
     }
 
     fn all(&self, catalog: &Catalog, case: impl Fn(Goal) -> Case) -> anyhow::Result<()> {

@@ -86,6 +86,7 @@ impl Laptop {
 
 fn manifest(name: BundleName, item: Item) -> Manifest {
     Manifest {
+        proofs: Vec::new(),
         format: vgpu_manifest::FORMAT,
         needs: ProgramVersion::current(),
         made_by: ProgramVersion::current(),

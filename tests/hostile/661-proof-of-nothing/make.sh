@@ -1,0 +1,4 @@
+# A proof is for a driver that the bundle does not have.
+. "${0%/*}/../lib.sh"
+
+misstate '"items": [' '"proof": [{"kernel": "6.8.12-9-pve", "driver": "535.230.02", "inputs": "0000000000000000000000000000000000000000000000000000000000000000", "compiler": "gcc", "log": "0000000000000000000000000000000000000000000000000000000000000000", "module": [{"name": "nvidia", "sha256": "0000000000000000000000000000000000000000000000000000000000000000", "signature": "signed"}]}], "items": ['

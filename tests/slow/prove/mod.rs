@@ -1,0 +1,4 @@
+//! `vgpu-bundler prove` in roots of Debian, whose kernels stand in for those of Proxmox VE.
+
+mod laptop;
+mod stand_in;
