@@ -269,7 +269,7 @@ impl Manifest {
     fn check_proofs(&self) -> Result<(), ManifestError> {
         if self.proofs.len() > Proof::MAX {
             let (what, count) = ("proofs", self.proofs.len());
-            return Err(TooMany { what, count, limit: Proof::MAX }.into());
+            return Err(WantsError::TooMany { what, count, limit: Proof::MAX }.into());
         }
         let items = || self.items.iter().map(|item| (item.name(), item.sha256(), item.kind()));
         let targets = self.purpose.as_ref().map(|purpose| &purpose.targets);

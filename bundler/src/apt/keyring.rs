@@ -35,7 +35,7 @@ pub(super) fn of(
         }
         recipe::Keyring::Found(urls) => {
             let folders = FOLDERS.map(Utf8Path::new);
-            if let Some(found) = in_folders(&folders, pinned).map_err(error)? {
+            if let Some((_, found)) = in_folders(&folders, pinned).map_err(error)? {
                 return Ok(found);
             }
             let mut failures = Vec::new();
@@ -54,14 +54,20 @@ pub(super) fn of(
     }
 }
 
-/// Returns the first keyring in the folders that has all pinned keys.
+/// Returns the path of the first keyring of this machine that has all pinned keys.
+pub(crate) fn installed(pinned: &[Fingerprint]) -> Result<Option<Utf8PathBuf>, KeyringError> {
+    let found = in_folders(&FOLDERS.map(Utf8Path::new), pinned)?;
+    Ok(found.map(|(path, _)| path))
+}
+
+/// Returns the first keyring in the folders that has all pinned keys, and its path.
 fn in_folders(
     folders: &[&Utf8Path],
     pinned: &[Fingerprint],
-) -> Result<Option<Keyring>, KeyringError> {
+) -> Result<Option<(Utf8PathBuf, Keyring)>, KeyringError> {
     for path in folders.iter().flat_map(|folder| keyrings(folder)) {
         match Keyring::read(&path, pinned) {
-            Ok(found) => return Ok(Some(found)),
+            Ok(found) => return Ok(Some((path, found))),
             Err(error @ KeyringError::NoVerifier) => return Err(error),
             // A keyring for something else, or one in another format.
             Err(_) => {}

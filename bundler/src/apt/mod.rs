@@ -21,6 +21,7 @@ mod upstream;
 
 pub(crate) use self::error::AptError;
 pub(crate) use self::expand::{Expansion, Renewal, expand};
+pub(crate) use self::keyring::installed;
 pub(crate) use self::release::{INSTALL_GPGV, Verifier, day};
 #[cfg(test)]
 pub(crate) use self::solve::Explanation;

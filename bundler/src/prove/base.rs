@@ -10,8 +10,9 @@ use vgpu_manifest::Digest;
 use vgpu_manifest::package::{ArchiveName, PackageRecord};
 
 use super::namespace::Rights;
+use crate::apt;
 use crate::lock::Lock;
-use crate::recipe::{Apt, Archive};
+use crate::recipe::{Apt, Archive, Keyring};
 use crate::types::{Address, LocalPath};
 use crate::ui::{Advise as _, Ui};
 
@@ -118,7 +119,14 @@ fn source(archive: &Archive, folder: &Utf8Path) -> anyhow::Result<String> {
         Some(Address::Folder(path)) => format!("file:{path}"),
         None => bail!("archive `{}` has no address", archive.name),
     };
-    let keyring = absolute(&archive.keyring, folder)?;
+    let keyring = match &archive.keyring {
+        Keyring::File(path) => absolute(path, folder)?,
+        Keyring::Found(_) => apt::installed(&archive.signed_by)?
+            .with_context(|| {
+                format!("no keyring of this machine has the keys of archive `{}`", archive.name)
+            })
+            .hint("install the package with it, or name a file with `keyring`")?,
+    };
     let components: Vec<_> = archive.components.iter().map(ToString::to_string).collect();
     let components = components.join(" ");
     Ok(format!("deb [signed-by={keyring}] {mirror} {} {components}", archive.suite))

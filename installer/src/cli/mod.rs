@@ -226,7 +226,7 @@ impl Command {
             Self::Remove(command) => command.run(target, ui),
             Self::Repair(command) => command.run(&target, ui),
             Self::Forget(command) => command.run(target, ui),
-            Self::GuestDrivers(command) => command.run(target, ui),
+            Self::GuestDrivers(_) => commands::guest_drivers::GuestDrivers::run(target, ui),
             Self::Report(command) => command.run(target, ui),
             Self::Store(command) => command.run(target, ui),
             Self::Inventory(command) => command.run(&target, ui),

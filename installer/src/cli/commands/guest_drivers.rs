@@ -44,16 +44,16 @@ struct File {
 }
 
 impl GuestDrivers {
-    pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
+    pub(crate) fn run(target: Target, ui: &Ui) -> anyhow::Result<Exit> {
         target.host.cache_files(FileMemory::Use);
-        let Some(journaled) = target.journaled()? else { return self.nothing(ui) };
-        let Some(tx) = journaled.current()? else { return self.nothing(ui) };
+        let Some(journaled) = target.journaled()? else { return nothing(ui) };
+        let Some(tx) = journaled.current()? else { return nothing(ui) };
         let plan = Plan::parse(&tx.new.plan)?;
         let image = plan.steps().find_map(|step| match step {
             Step::GuestImage(image) => Some((step, image)),
             _ => None,
         });
-        let Some((step, image)) = image else { return self.nothing(ui) };
+        let Some((step, image)) = image else { return nothing(ui) };
         let look = journaled.look();
         let holds = step.check(look)? == Status::Done;
         let state = if holds {
@@ -71,18 +71,18 @@ impl GuestDrivers {
         }
         Ok(if holds { Exit::Done } else { Exit::Differs })
     }
+}
 
-    fn nothing(&self, ui: &Ui) -> anyhow::Result<Exit> {
-        if ui.format() == Format::Json {
-            ui.print_json(&Document { image: None })?;
-        } else {
-            ui.print(
-                "no guest drivers here; add entries of kind `guest` and `windows-guest` to the \
-                recipe of a bundle",
-            )?;
-        }
-        Ok(Exit::Done)
+fn nothing(ui: &Ui) -> anyhow::Result<Exit> {
+    if ui.format() == Format::Json {
+        ui.print_json(&Document { image: None })?;
+    } else {
+        ui.print(
+            "no guest drivers here; add entries of kind `guest` and `windows-guest` to the \
+            recipe of a bundle",
+        )?;
     }
+    Ok(Exit::Done)
 }
 
 impl<'i> Image<'i> {

@@ -147,6 +147,7 @@ mod tests {
         let host = DriverRecord {
             version: "535.230.02".parse().unwrap(),
             kind: DriverKind::Host,
+            variant: super::super::Variant::Original,
             config: None,
             gpus: Vec::new(),
             archive: None,

@@ -49,7 +49,7 @@ impl License {
             Self::Use(command) => command.run(target, ui),
             Self::Appliance(command) => command.run(&target, ui),
             Self::Install(command) => command.run(target, ui),
-            Self::Status(command) => command.run(&target, ui),
+            Self::Status(_) => status::Status::run(&target, ui),
             Self::Backup(command) => command.run(target, ui),
             Self::Restore(command) => command.run(target, ui),
             Self::Token(command) => command.run(&target, ui),

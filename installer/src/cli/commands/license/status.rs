@@ -42,7 +42,7 @@ struct Found {
 const SOON: Duration = Duration::from_hours(7 * 24);
 
 impl Status {
-    pub(crate) fn run(self, target: &Target, ui: &Ui) -> anyhow::Result<Exit> {
+    pub(crate) fn run(target: &Target, ui: &Ui) -> anyhow::Result<Exit> {
         let service = service_of(&target.host)?;
         let found = look(target, &service)?;
         if ui.format() == Format::Json {

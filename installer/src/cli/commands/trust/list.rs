@@ -42,7 +42,7 @@ struct SignerEntry<'p> {
 }
 
 impl List {
-    pub(crate) fn run(self, target: &Target, ui: &Ui) -> anyhow::Result<Exit> {
+    pub(crate) fn run(target: &Target, ui: &Ui) -> anyhow::Result<Exit> {
         let policy = trust::require(&target.host)?;
         let floors = Floors::load(&target.host)?;
         let document = describe(&policy, &floors);

@@ -38,7 +38,7 @@ pub(crate) enum Trust {
 impl Trust {
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
         match self {
-            Self::List(command) => return command.run(&target, ui),
+            Self::List(_) => return list::List::run(&target, ui),
             Self::Add(_)
             | Self::Remove(_)
             | Self::Revoke(_)
@@ -47,7 +47,7 @@ impl Trust {
             | Self::Update(_) => target.check_may_change()?,
         }
         match self {
-            Self::List(command) => command.run(&target, ui),
+            Self::List(_) => list::List::run(&target, ui),
             Self::Add(command) => command.run(target, ui),
             Self::Remove(command) => command.run(target, ui),
             Self::Revoke(command) => command.run(target, ui),
