@@ -1,4 +1,5 @@
 use camino::Utf8PathBuf;
+use vgpu_manifest::ui::count;
 
 use crate::cli::{Exit, Target};
 use crate::facts::{Serials, inventory};
@@ -26,8 +27,9 @@ impl Inventory {
         match &self.output {
             Some(path) => {
                 write_outside(path, document.as_bytes())?;
-                let (gpus, unread) = (inventory.gpus.len(), inventory.unread.len());
-                ui.say(format_args!("wrote {path:?}: {gpus} GPUs, {unread} unreadable files"));
+                let gpus = count(inventory.gpus.len(), "GPU");
+                let unread = count(inventory.unread.len(), "unreadable file");
+                ui.say(format_args!("wrote {path:?}: {gpus}, {unread}"));
             }
             None => ui.print_document(&document)?,
         }
