@@ -13,3 +13,4 @@ mod roots;
 mod sbom;
 mod static_build;
 mod unlock;
+mod vm;
