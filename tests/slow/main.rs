@@ -15,3 +15,4 @@ mod roots;
 mod sbom;
 mod static_build;
 mod unlock;
+mod vm;

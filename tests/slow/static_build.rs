@@ -2,19 +2,23 @@
 
 use std::process::Command;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 const MAX: u64 = 7 << 20;
 
-#[test]
-fn the_installer_is_static_and_small() {
+/// Builds the program, and returns its path.
+pub(crate) fn program() -> Utf8PathBuf {
     let root = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let status = Command::new(cargo).arg("static-installer").current_dir(root).status().unwrap();
     assert!(status.success());
-
     let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| format!("{root}/target"));
-    let program = format!("{target}/x86_64-unknown-linux-gnu/release/vgpu-installer");
+    format!("{target}/x86_64-unknown-linux-gnu/release/vgpu-installer").into()
+}
+
+#[test]
+fn the_installer_is_static_and_small() {
+    let program = program();
     let size = std::fs::metadata(&program).unwrap().len();
     eprintln!("vgpu-installer has {size} bytes");
     assert!(size <= MAX, "{size} bytes are more than {MAX}");

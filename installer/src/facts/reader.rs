@@ -23,8 +23,14 @@ impl<'a> Reader<'a> {
     }
 
     /// Returns the bytes of a file.
+    ///
+    /// A link to `/dev/null` is an empty file: it masks a file of the same name in another folder, as
+    /// in systemd.unit(5), modprobe.d(5) and udev(7).
     pub(super) fn bytes(&self, path: &str) -> Option<Vec<u8>> {
-        self.ask(path, |path| self.look.read(path))
+        self.ask(path, |path| match self.look.read(path) {
+            Err(_) if self.look.link(path)?.as_deref() == Some("/dev/null") => Ok(Some(Vec::new())),
+            read => read,
+        })
     }
 
     /// Returns the bytes of a file with a size limit above the default.
@@ -113,5 +119,25 @@ impl<'a> Reader<'a> {
         // missing.
         let host_path = HostPath::new(path).ok()?;
         self.understood(path, ask(&host_path)).flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Node;
+    use crate::host::testing::MemHost;
+
+    #[test]
+    fn a_masked_file_is_empty_and_another_odd_one_is_recorded() {
+        let mut host = MemHost::with_files(&[("/dev/null/is-no-file", "")]);
+        let units = ["/etc/systemd/system/masked.service", "/etc/systemd/system/odd.service"];
+        host.place_node(units[0], Node::link("/dev/null"), b"");
+        host.place_node(units[1], Node::link("/etc/systemd"), b"");
+        let reader = Reader::new(&host);
+        assert_eq!(reader.text(units[0]).as_deref(), Some(""));
+        assert_eq!(reader.text(units[1]), None);
+        let unread: Vec<_> = reader.unread().into_iter().map(|it| it.path.to_string()).collect();
+        assert_eq!(unread, [units[1]]);
     }
 }

@@ -45,7 +45,7 @@ pub struct Pristine {
     _lock: File,
 }
 
-/// Downloaded package files; they are not removed while this value exists.
+/// Files that were downloaded or made for a root; they are not removed while this value exists.
 #[derive(Debug)]
 pub struct Files {
     path: Utf8PathBuf,
@@ -202,6 +202,25 @@ impl Roots {
                     fs::copy(entry.path(), partial.join(entry.file_name())).expect("a package");
                 }
             }
+        });
+        Files { path, _lock: lock }
+    }
+
+    /// Returns the files that `make` derives from a pristine root by `recipe`, in a cached folder;
+    /// made if necessary.
+    #[must_use]
+    pub fn derived(
+        &self,
+        from: &Pristine,
+        name: &str,
+        recipe: &str,
+        make: impl FnOnce(&Utf8Path),
+    ) -> Files {
+        let below = from.path.file_name().expect("a name");
+        let name = format!("{below}+{name}-{}", short(recipe.as_bytes()));
+        let (path, lock) = self.keep(&name, |partial| {
+            fs::create_dir(partial).expect("a folder");
+            make(partial);
         });
         Files { path, _lock: lock }
     }

@@ -14,7 +14,7 @@ mod kill;
 mod machine;
 mod native;
 mod passthrough;
-mod stage;
+pub(crate) mod stage;
 mod takeover;
 mod trouble;
 mod unlock;

@@ -245,7 +245,7 @@ pub(super) fn each(
 
 /// Creates the Proxmox VE packages that the installer requires or must not change: empty ones with
 /// their names and, in `pve-nvidia-vgpu-helper` (since Proxmox VE 8.3.4), its template unit.
-fn pve(root: &Root) {
+pub(crate) fn pve(root: &Root) {
     let codename = root.run(&["sh", "-c", ". /etc/os-release; echo $VERSION_CODENAME"]).out;
     let (manager, helper) = match codename.trim() {
         "bullseye" => ("7.4-17", false),

@@ -1,10 +1,3 @@
-//! A virtual machine without a network card, booted from a root: a real kernel, a real systemd, and
-//! containers that can run.
-//!
-//! It is emulated, because KVM inside a virtual machine may be present and hang.
-
-#![expect(clippy::missing_panics_doc, reason = "a machine that does not boot fails the test")]
-
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -40,7 +33,7 @@ pub fn tools() -> bool {
     ["qemu-system-x86_64", "mke2fs"].into_iter().all(have)
 }
 
-/// A virtual machine, powered off.
+/// A virtual machine, powered off, that starts a kernel without a boot loader and plays one scene.
 #[derive(Debug)]
 pub struct Vm {
     folder: tempfile::TempDir,
