@@ -27,6 +27,7 @@ use crate::ui::{Advise as _, Ui, print_json};
 /// signature, and START-HERE.txt with instructions. Writes nothing unless everything fits.
 /// With --iso, all of it becomes an image, for virtual media or a storage of Proxmox VE.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "they are flags of the command line")]
 pub(crate) struct Args {
     /// Mount point of the stick; with --iso, the image file to write
     #[arg(value_name = "TARGET")]
