@@ -62,9 +62,9 @@ pub(crate) fn relock(
 ) -> anyhow::Result<Lock> {
     let now = now()?;
     // Before anything is downloaded: only the operator can get these.
-    let found = recipe.entries.iter().map(|entry| match &entry.origin {
-        Origin::File { path } => sources.look_for(path, entry.expected()),
-        _ => Ok(()),
+    let found = recipe.entries.iter().filter_map(|entry| match &entry.origin {
+        Origin::File { path } => Some(sources.look_for(path, entry.expected())),
+        _ => None,
     });
     all(sources.fetcher.ui, found.collect())?;
     unlock::check_targets(&recipe.entries, recipe.targets.as_ref())?;

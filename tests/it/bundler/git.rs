@@ -195,6 +195,8 @@ fn a_folder_or_a_file_of_a_commit() {
     let said = refused(&sandbox, &format!("{at}exclude = ['nothing']"));
     assert!(said.contains("`nothing`, which is to be left out"), "{said}");
 
+    // Local files are looked for first.
+    sandbox.write("d", "no driver");
     let head = "[bundle]\nname = 'node'\nchannel = 'stable'\n[[driver]]\nname = 'd'\npath = 'd'\n";
     for (file, word) in [
         ("nothing", "no file `nothing` in commit"),

@@ -32,18 +32,14 @@ fn a_reserved_path_is_refused_also_behind_links() {
     symlink("/etc", site.path("root/opt-etc")).unwrap();
     let policy = fs::read(site.path("root/etc/vgpu-offline/policy.toml")).unwrap();
     let before = tree(&site.root());
-    for path in [
-        "/etc/alias/policy.toml",
-        "/opt-etc/alias/new",
-        "/opt-etc/vgpu-offline/policy.toml",
-        "/etc/vgpu-offline/policy.toml",
-    ] {
+    // No bundle names such a path itself: the manifest would be malformed.
+    for path in ["/etc/alias/policy.toml", "/opt-etc/alias/new"] {
         let bundle = placing(&site, path);
         for command in ["plan", "apply"] {
             let yes: &[&str] = if command == "apply" { &["--yes"] } else { &[] };
             let ran = site.run(&[&[command], yes, &[&bundle]].concat());
             assert!(matches!(ran.code, 1 | 4), "{path}: {ran:?}");
-            assert!(ran.err.contains("belongs to the installer") || ran.err.contains("reserved"));
+            assert!(ran.err.contains("belongs to the installer"), "{ran:?}");
         }
     }
     assert_eq!(tree(&site.root()), before);
