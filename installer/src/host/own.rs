@@ -223,6 +223,12 @@ pub(crate) fn check_content(
     if content == Some(item) { Ok(()) } else { Err(HostError::Damaged { stored }) }
 }
 
+/// Checks that the store still has this content, before a command reads it there. A rehearsal does
+/// not have it yet.
+pub(crate) fn check_stored(host: &dyn Host, item: Content) -> Result<(), HostError> {
+    if host.is_rehearsal() { Ok(()) } else { check_content(host, &stored(item.id), item) }
+}
+
 /// Returns the folder of replaced contents.
 pub(crate) fn undo() -> OwnPath {
     dir().join("undo")

@@ -13,7 +13,7 @@ use crate::license::health::Reply;
 use crate::license::service::UNIT;
 use crate::license::{self, Service, health};
 use crate::settle::Derived;
-use crate::state::fixed;
+use crate::state::{check_stored, fixed};
 
 /// Runs the license server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,6 +163,7 @@ impl Goal for ServeLicenses {
         }
         license::data::prepare(journal.host(), &self.service).map_err(Box::new)?;
         if !self.has_image(journal.look())? {
+            check_stored(journal.host(), self.service.content)?;
             journal.act(self.service.load())?;
         }
         let unit = Service::unit_path();

@@ -378,15 +378,20 @@ fn an_image_that_no_engine_takes_leaves_nothing() {
 
 /// Bytes in the store with a digest mismatch: they were changed after verification.
 #[test]
-fn an_archive_that_was_changed_in_the_store_is_not_placed() {
+fn an_archive_that_was_changed_in_the_store_is_neither_placed_nor_loaded() {
     let mut host = node();
     let stored = state::stored(Content::of(IMAGE.as_bytes()).id);
     host.place(stored.as_path().as_str(), "other");
-    let mut world = World::new(&host);
-    carry_out(&mut world, &serve(&contained(100))).unwrap_err();
-    assert!(world.host.ran.iter().all(|it| !it.contains("pct create")), "{:?}", world.host.ran);
-    assert_eq!(world.revert().unwrap(), []);
-    assert_eq!(world.host.picture(&[]), World::new(&host).host.picture(&[]));
+    host.place("/usr/bin/podman", "");
+    host.programs.insert("/usr/bin/podman", |_, words| Ok(i32::from(words.contains(&"exists"))));
+    for service in [contained(100), service()] {
+        let mut world = World::new(&host);
+        carry_out(&mut world, &serve(&service)).unwrap_err();
+        let reads = |line: &String| line.contains("pct create") || line.contains(" load ");
+        assert!(!world.host.ran.iter().any(reads), "{:?}", world.host.ran);
+        assert_eq!(world.revert().unwrap(), []);
+        assert_eq!(world.host.picture(&[]), World::new(&host).host.picture(&[]));
+    }
 }
 
 /// A container whose server exits as soon as it is started.
