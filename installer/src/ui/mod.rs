@@ -11,7 +11,6 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
-
 use serde::Serialize;
 
 pub(crate) use self::progress::Progress;

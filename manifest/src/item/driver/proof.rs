@@ -100,7 +100,7 @@ impl std::fmt::Display for Proof {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::{DriverRecord, PatchRecord};
+    use crate::driver::{DriverRecord, PatchRecord, Variant};
     use crate::item::tests::one_spelling;
 
     fn proof() -> Proof {
@@ -147,7 +147,7 @@ mod tests {
         let host = DriverRecord {
             version: "535.230.02".parse().unwrap(),
             kind: DriverKind::Host,
-            variant: super::super::Variant::Original,
+            variant: Variant::Original,
             config: None,
             gpus: Vec::new(),
             archive: None,

@@ -73,9 +73,9 @@ mod tests {
 
     #[test]
     fn a_mirror_is_an_archive_and_an_address() {
-        for good in ["debian=https://mirror.example/debian", "pve-enterprise=file:/media/pve"] {
-            let arg: MirrorArg = good.parse().unwrap();
-            assert_eq!(arg.to_string(), good);
+        for text in ["debian=https://mirror.example/debian", "pve-enterprise=file:/media/pve"] {
+            let arg: MirrorArg = text.parse().unwrap();
+            assert_eq!(arg.to_string(), text);
         }
         for bad in ["", "a", "debian=", "a=https://a.example/", "debian=ftp://a.example/"] {
             assert!(bad.parse::<MirrorArg>().is_err(), "{bad}");
