@@ -158,4 +158,5 @@ fn a_node_signs_with_a_key_that_the_laptop_enrolls() {
     let path = scratch.path("laptop/c.json");
     let said = expect(scratch.installer(&["report", "--sign", "--output", path.as_str()]), 1).err;
     assert!(said.contains("only recorded"), "{said}");
+    assert!(!path.exists(), "a report without its signature");
 }

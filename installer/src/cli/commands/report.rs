@@ -30,10 +30,13 @@ impl Report {
         let report = document(target.inspect(Closely::Bytes)?, policy.as_ref(), facts, now)?;
         let json = serde_json::to_string_pretty(&report)? + "\n";
         if let Some(path) = &self.output {
+            // Without a signature, nothing is written: an earlier one would not be of this report.
+            let signature = signing.as_mut().map(|target| signature(target, json.as_bytes()));
+            let signature = signature.transpose()?;
             write_outside(path, json.as_bytes())?;
             ui.say(format_args!("wrote {path:?}"));
-            if let Some(target) = &mut signing {
-                write_signature(target, path, json.as_bytes(), ui)?;
+            if let Some(signature) = &signature {
+                write_signature(signature, path, ui)?;
             }
         }
         if ui.format() == Format::Json {
@@ -45,17 +48,19 @@ impl Report {
     }
 }
 
-fn write_signature(
-    target: &mut Target,
-    report: &Utf8Path,
-    bytes: &[u8],
-    ui: &Ui,
-) -> anyhow::Result<()> {
+fn signature(target: &mut Target, report: &[u8]) -> anyhow::Result<ReportSignature> {
     target.check_may_change()?;
     let _lock = target.lock()?;
-    let ReportSignature { armor, key } = sign(&mut target.host, bytes)?;
+    sign(&mut target.host, report)
+}
+
+fn write_signature(
+    ReportSignature { armor, key }: &ReportSignature,
+    report: &Utf8Path,
+    ui: &Ui,
+) -> anyhow::Result<()> {
     let path = Utf8PathBuf::from(format!("{report}.sig"));
-    write_outside(&path, &armor)?;
+    write_outside(&path, armor)?;
     ui.say(format_args!(
         "wrote {path:?}, signed with {}; to accept this key on the laptop: \
             `vgpu-bundler fleet enroll {}`",

@@ -9,6 +9,7 @@ use vgpu_manifest::{
     Source, Target, Wants, write_bundle,
 };
 
+use super::contents::signers as signers_of;
 use super::*;
 use crate::stick::Facts;
 
@@ -157,4 +158,42 @@ fn what_is_no_file_is_never_written_over() {
     fs::create_dir(laptop.path("stick/START-HERE.txt")).unwrap();
     let error = laptop.write(&ROOMY, &["--replace"]).unwrap_err();
     assert!(format!("{error:#}").contains("is not a regular file"), "{error:#}");
+}
+
+#[test]
+fn an_image_with_other_bytes_is_not_read_back() {
+    if std::process::Command::new("xorriso").arg("-version").output().is_err() {
+        assert!(std::env::var_os("VGPU_NO_SKIP").is_none(), "needs xorriso");
+        eprintln!("skipped: needs xorriso");
+        return;
+    }
+    let laptop = Laptop::new();
+    let [bundle, signers] = ["gpu-1.vgpu.tar", "signers"].map(|name| laptop.path(name));
+    let words = ["write", "--iso", "x.iso", bundle.as_str(), "--signers", signers.as_str()];
+    let args = Only::parse_from(words).args;
+    let (policy, bundle) = (args.trust.resolve().unwrap(), args.trust.open(&bundle).unwrap());
+    let image = laptop.path("x.iso");
+    let staging = Staging::beside(&image).unwrap();
+    let parts = stick::split("gpu-1.vgpu.tar", bundle.total(), None, None).unwrap();
+    let small = small_files(&bundle, &parts, None, &signers_of(&bundle, &policy));
+    let ui = Ui::remembering();
+    let copy = Copy { ui: &ui, bundle: &bundle, folder: &staging.folder, parts: &parts };
+    let plan = copy.plan(&small).unwrap();
+    copy.write(&plan, &small).unwrap();
+    let names: Vec<&str> = plan.pieces.iter().map(|piece| piece.name.as_str()).collect();
+    let written = staging.write(&names, 0).unwrap();
+    copy.read_back_image(&written, &small).unwrap();
+
+    let good = fs::read(written.path()).unwrap();
+    for name in names {
+        let mut first = Vec::new();
+        io::Read::read_to_end(&mut io::Read::take(written.read(name).unwrap(), 512), &mut first)
+            .unwrap();
+        let at = good.windows(first.len()).position(|bytes| bytes == first).unwrap();
+        let mut bad = good.clone();
+        bad[at + first.len() - 1] ^= 1;
+        fs::write(written.path(), bad).unwrap();
+        let error = copy.read_back_image(&written, &small).unwrap_err();
+        assert!(format!("{error:#}").contains("does not return what was written"), "{error:#}");
+    }
 }
