@@ -45,6 +45,22 @@ pub(crate) fn removable(
     Mounts { look, text: &text, root }.on(device, DEPTH)
 }
 
+/// Returns the mount points of removable media.
+///
+/// The file system of the root directory is none, wherever it is.
+pub(super) fn mounted(look: &dyn Look) -> Result<Vec<String>, HostError> {
+    let text = look.text(&fixed("/proc/self/mountinfo"))?.unwrap_or_default();
+    let Some(root) = Mount::at("/", &text).map(|mount| mount.device) else { return Ok(Vec::new()) };
+    let mounts = Mounts { look, text: &text, root };
+    let mut points = Vec::new();
+    for mount in mounts.all() {
+        if mounts.on(mount.device, DEPTH)?.is_some() {
+            points.push(mount.point);
+        }
+    }
+    Ok(points)
+}
+
 /// The number of devices on top of each other that are followed. An image on an encrypted logical
 /// volume has four.
 const DEPTH: usize = 16;
@@ -65,9 +81,7 @@ impl<'m> Mounts<'m> {
 
     /// Returns the mount that has the file at `path`.
     fn with(self, path: &str) -> Option<Mount<'m>> {
-        let has = |mount: &Mount<'_>| Utf8Path::new(path).starts_with(&mount.point);
-        // Of mounts at one point, the last one is visible.
-        self.all().filter(has).max_by_key(|mount| mount.point.len())
+        Mount::at(path, self.text)
     }
 
     /// Checks the file system on a device.
@@ -150,6 +164,13 @@ struct Mount<'m> {
 }
 
 impl<'m> Mount<'m> {
+    /// Returns the mount that has the file at `path`, of those in `/proc/self/mountinfo`.
+    fn at(path: &str, text: &'m str) -> Option<Self> {
+        let has = |mount: &Self| Utf8Path::new(path).starts_with(&mount.point);
+        // Of mounts at one point, the last one is visible.
+        text.lines().filter_map(Self::parse).filter(has).max_by_key(|mount| mount.point.len())
+    }
+
     fn parse(line: &'m str) -> Option<Self> {
         let (mount, file_system) = line.split_once(" - ")?;
         let mut fields = mount.split(' ').skip(2);
@@ -231,6 +252,7 @@ mod tests {
         assert_eq!(at(8, 49), None, "a second fixed disk");
         assert_eq!(at(0, 40), None, "a ZFS pool has no block device");
         assert_eq!(at(7, 1), None, "nothing is known of it");
+        assert_eq!(mounted(&host()).unwrap(), ["/media/stick", "/mnt/backup disk", "/usb"]);
     }
 
     #[test]

@@ -14,9 +14,6 @@ use anyhow::Context as _;
 use camino::Utf8PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use vgpu_manifest::inventory::Gpu;
-use vgpu_manifest::platform::PciId;
-use vgpu_manifest::shell_word;
 use vgpu_manifest::ui::Color;
 pub(crate) use vgpu_manifest::ui::Exit;
 use vgpu_manifest::ui::help::explain;
@@ -26,9 +23,8 @@ pub use self::manual::MANUAL;
 pub(crate) use self::medium::{Removable, removable};
 pub(crate) use self::target::Target;
 
-use crate::facts::gpus;
 use crate::host::real::deny_network;
-use crate::ui::{Format, Ui, printable};
+use crate::ui::{Format, Ui};
 
 /// Apply signed vGPU bundles to a Proxmox host, offline
 ///
@@ -144,30 +140,11 @@ fn run(global: &Global, command: Command) -> Exit {
 /// Shows the menu on a terminal, and the help elsewhere.
 fn without_command(global: &Global) -> Exit {
     let ui = global.ui();
-    let mut tree = command();
     if !ui.can_ask() {
-        ui.say(tree.render_help());
+        ui.say(command().render_help());
         return Exit::Usage;
     }
-    let Some(words) = menu::choose(&tree, &of_nvidia(global), &ui) else { return Exit::Done };
-    let words = [vec![tree.get_name().to_owned()], global.words(), words].concat();
-    let shown: Vec<String> = words.iter().map(|word| shell_word(word)).collect();
-    ui.say("");
-    ui.say(printable(&shown.join(" ")));
-    match Cli::parse_words(&words) {
-        Ok(Cli { global, command: Some(command) }) => run(&global, command),
-        Ok(Cli { command: None, .. }) => Exit::Usage,
-        Err(error) => explain(&error),
-    }
-}
-
-/// Returns the NVIDIA GPUs for the menu. Returns none if the host cannot be read; the chosen
-/// command then reports that.
-fn of_nvidia(global: &Global) -> Vec<Gpu> {
-    let target = Target::open(global);
-    let mut gpus = target.map(|target| gpus(&target.host)).unwrap_or_default();
-    gpus.retain(|gpu| gpu.id.vendor() == PciId::NVIDIA);
-    gpus
+    menu::run(global, &ui)
 }
 
 /// Returns the command line definition, for completions and manual pages.

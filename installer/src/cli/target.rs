@@ -1,6 +1,7 @@
 use std::io::{self, Write as _};
 
 use camino::Utf8PathBuf;
+use vgpu_manifest::HostPath;
 
 use super::{Global, Refused, removable};
 use crate::host::real::{Echo, Lock, Program, is_running_root};
@@ -108,6 +109,12 @@ impl Target {
             None => Standpoint::default(),
         };
         Ok(Standpoint { run: before.or_else(running), ..found })
+    }
+
+    /// Returns the path by which this process reaches a path of the host.
+    pub(crate) fn outside(&self, path: &HostPath) -> Utf8PathBuf {
+        let path = path.as_path();
+        path.strip_prefix("/").map_or_else(|_| path.to_owned(), |below| self.root.join(below))
     }
 
     /// Opens the same host again, for work after a command that consumes it.

@@ -18,6 +18,7 @@ mod dpkg;
 mod efi;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
+mod gpu_names;
 mod grub;
 mod grub_menu;
 mod headers;
@@ -42,10 +43,12 @@ pub(crate) use self::mappings::{Map, mapping};
 pub(crate) use self::signing::{CERTIFICATE, PRIVATE_KEY, REQUEST, SigningKey, signing_key};
 pub(crate) use self::storage::FileStorage;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use vgpu_manifest::HostPath;
 use vgpu_manifest::headers::HeadersRecord;
 use vgpu_manifest::inventory::{Gpu, Inventory, Kernels, Leftover, Name, SCHEMA};
-use vgpu_manifest::platform::{KernelRelease, PveRelease, SecureBoot};
+use vgpu_manifest::platform::{KernelRelease, PciId, PveRelease, SecureBoot};
 
 use self::reader::Reader;
 use crate::host::Look;
@@ -53,6 +56,18 @@ use crate::host::Look;
 /// Returns the GPUs, of any vendor.
 pub(crate) fn gpus(look: &dyn Look) -> Vec<Gpu> {
     pci::look(&Reader::new(look)).gpus
+}
+
+/// Returns the GPUs of NVIDIA.
+pub(crate) fn nvidia_gpus(look: &dyn Look) -> Vec<Gpu> {
+    let mut gpus = gpus(look);
+    gpus.retain(|gpu| gpu.id.vendor() == PciId::NVIDIA);
+    gpus
+}
+
+/// Returns the names of these devices that the host knows.
+pub(crate) fn gpu_names(look: &dyn Look, ids: &BTreeSet<PciId>) -> BTreeMap<PciId, String> {
+    gpu_names::look(&Reader::new(look), ids)
 }
 
 /// Returns the running and the installed kernels.

@@ -75,6 +75,16 @@ impl Desk {
     }
 }
 
+/// Waits for the menu after a command, and leaves it. Returns the exit status of the command.
+fn leave(mut terminal: Terminal) -> (Option<i32>, String) {
+    terminal.answer("[q]", "q");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(0), "{seen}");
+    let failed =
+        seen.lines().find_map(|line| line.strip_prefix("the command ended with exit status: "));
+    (Some(failed.map_or(0, |status| status.trim().parse().unwrap())), seen)
+}
+
 /// Returns the output of the shown command when it is run directly.
 fn shown(seen: &str) -> Vec<&str> {
     let line = seen.lines().find(|line| line.starts_with("vgpu-installer --")).unwrap();
@@ -109,7 +119,7 @@ fn looking_and_leaving_change_nothing() {
     let desk = Desk::new();
     let before = desk.look();
     let mut terminal = desk.sit_down();
-    terminal.answer("[q]", "9").answer("[q]", "1").answer("Enter: back):", "");
+    terminal.answer("[q]", "x").answer("[q]", "1").answer("Enter: back):", "");
     terminal.answer("[q]", "3").answer("Enter: back):", "0").answer("Enter: back):", "");
     terminal.answer("[q]", "");
     let (code, seen) = terminal.end();
@@ -140,14 +150,14 @@ fn from_a_new_installation_through_an_upgrade_to_the_removal() {
         let mut terminal = desk.sit_down();
         terminal.answer("[q]", key).answer("Enter: back):", &bundle);
         terminal.answer("Apply this plan? [y/N]", "");
-        let (code, seen) = terminal.end();
+        let (code, seen) = leave(terminal);
         assert_eq!(code, Some(1), "{seen}");
         assert_ne!(text(), Some(format!("the text of {sequence}\n")));
 
         let mut terminal = desk.sit_down();
         terminal.answer("[q]", key).answer("Enter: back):", &bundle);
         terminal.answer("Apply this plan? [y/N]", "y");
-        let (code, seen) = terminal.end();
+        let (code, seen) = leave(terminal);
         assert_eq!(code, Some(0), "{seen}");
         desk.compare(name, &seen);
         assert_eq!(text(), Some(format!("the text of {sequence}\n")));
@@ -157,25 +167,25 @@ fn from_a_new_installation_through_an_upgrade_to_the_removal() {
 
     let mut terminal = desk.sit_down();
     terminal.answer("[q]", "7");
-    let (code, seen) = terminal.end();
+    let (code, seen) = leave(terminal);
     assert_eq!(code, Some(0), "{seen}");
     desk.compare("status", &seen);
     assert!(seen.contains("everything is in sync"), "{seen}");
 
     let mut terminal = desk.sit_down();
     terminal.answer("[q]", "3").answer("Enter: back):", "2");
-    let (code, seen) = terminal.end();
+    let (code, seen) = leave(terminal);
     assert_eq!(code, Some(0), "{seen}");
     desk.compare("remove-driver", &seen);
     assert!(seen.contains("nothing to remove"), "{seen}");
 
     let mut terminal = desk.sit_down();
     terminal.answer("[q]", "3").answer("Enter: back):", "1").answer("Remove this? [y/N]", "");
-    assert_eq!(terminal.end().0, Some(1));
+    assert_eq!(leave(terminal).0, Some(1));
     assert_eq!(text().as_deref(), Some("the text of 2\n"));
     let mut terminal = desk.sit_down();
     terminal.answer("[q]", "3").answer("Enter: back):", "1").answer("Remove this? [y/N]", "y");
-    let (code, seen) = terminal.end();
+    let (code, seen) = leave(terminal);
     assert_eq!(code, Some(0), "{seen}");
     desk.compare("remove", &seen);
     assert_eq!(before.differences(&desk.look()), Vec::<String>::new());
@@ -230,7 +240,7 @@ fn guests_are_pointed_at_a_license_server_and_given_what_they_need() {
     // No server is installed yet; the command prints the same message as when typed.
     let mut terminal = desk.sit_down();
     terminal.answer("[q]", "6").answer("Enter: back):", "4");
-    let (code, seen) = terminal.end();
+    let (code, seen) = leave(terminal);
     assert_eq!(code, Some(2), "{seen}");
     assert!(seen.contains("no license server is installed on this node"), "{seen}");
 
@@ -239,7 +249,7 @@ fn guests_are_pointed_at_a_license_server_and_given_what_they_need() {
     let mut terminal = desk.sit_down();
     terminal.answer("[q]", "6").answer("Enter: back):", "1");
     terminal.answer("Token file (Enter: back):", token.as_str());
-    let (code, seen) = terminal.end();
+    let (code, seen) = leave(terminal);
     assert_eq!(code, Some(0), "{seen}");
     desk.compare("license-token", &seen);
     expect(desk.scratch.installer(&shown(&seen)), 0);
@@ -248,7 +258,7 @@ fn guests_are_pointed_at_a_license_server_and_given_what_they_need() {
     let mut terminal = desk.sit_down();
     terminal.answer("[q]", "6").answer("Enter: back):", "5");
     terminal.answer("Output folder (Enter: back):", folder.as_str());
-    let (code, seen) = terminal.end();
+    let (code, seen) = leave(terminal);
     assert_eq!(code, Some(0), "{seen}");
     let written = fs::read_to_string(folder.join("license-token.tok")).unwrap();
     assert_eq!(written, "aGVhZA.Ym9keQ.c2ln");
@@ -265,7 +275,7 @@ fn of_several_gpus_each_is_asked_about() {
     terminal.answer("[q]", "1").answer("Enter: back):", &bundle);
     terminal.answer("targets):", "3").answer("targets):", "2").answer("none):", "1");
     terminal.answer("Apply this plan? [y/N]", "");
-    let (code, seen) = terminal.end();
+    let (code, seen) = leave(terminal);
     assert_eq!(code, Some(1), "{seen}");
     desk.compare("two-gpus", &seen);
     assert!(seen.contains("bind 0000:03:00.0 to vfio-pci for passthrough"), "{seen}");
@@ -275,7 +285,7 @@ fn of_several_gpus_each_is_asked_about() {
     terminal.answer("[q]", "2").answer("Enter: back):", &bundle);
     terminal.answer("targets):", "").answer("none):", "");
     terminal.answer("Apply this plan? [y/N]", "y");
-    let (code, seen) = terminal.end();
+    let (code, seen) = leave(terminal);
     assert_eq!(code, Some(0), "{seen}");
     assert_eq!(shown(&seen), ["apply", bundle.as_str()]);
 }
@@ -288,7 +298,7 @@ fn drivers_for_guests_are_shown_or_missed() {
     let desk = Desk::new();
     let mut terminal = desk.sit_down();
     terminal.answer("[q]", "5");
-    let (code, seen) = terminal.end();
+    let (code, seen) = leave(terminal);
     assert_eq!(code, Some(0), "{seen}");
     desk.compare("guest-drivers", &seen);
     assert!(seen.contains("no guest drivers here"), "{seen}");
@@ -302,7 +312,7 @@ fn the_host_driver_is_judged_before_anything_is_installed() {
     let desk = Desk::new();
     let mut terminal = desk.sit_down();
     terminal.answer("[q]", "4").answer("the applied one):", "");
-    let (code, seen) = terminal.end();
+    let (code, seen) = leave(terminal);
     assert_eq!(code, Some(2), "{seen}");
     desk.compare("host-driver", &seen);
     assert!(seen.contains("no bundle is applied here"), "{seen}");
@@ -310,11 +320,52 @@ fn the_host_driver_is_judged_before_anything_is_installed() {
     let bundle = desk.bundle(1);
     let mut terminal = desk.sit_down();
     terminal.answer("[q]", "4").answer("the applied one):", &bundle);
-    let (code, seen) = terminal.end();
+    let (code, seen) = leave(terminal);
     desk.compare("host-driver-of-a-bundle", &seen);
     // The bundle has no driver; the message equals that of the shown command.
     let typed = run(desk.scratch.installer(&shown(&seen)));
     assert_eq!(code, typed.code);
     let said = typed.err.lines().next().unwrap();
     assert!(seen.contains(said), "{said}: {seen}");
+}
+
+#[test]
+fn a_key_is_trusted_and_a_bundle_of_the_same_medium_is_applied_without_leaving_the_menu() {
+    if !skip::have("setsid") {
+        return;
+    }
+    let desk = Desk::new();
+    let node = |path: &str| desk.scratch.path("node").join(path);
+    let key = desk.scratch.path("config/vgpu-offline/key.pub");
+    let stick = node("media/stick");
+    fs::create_dir_all(&stick).unwrap();
+    fs::create_dir_all(node("proc/self")).unwrap();
+    fs::create_dir_all(node("usr/share/misc")).unwrap();
+    fs::write(
+        node("proc/self/mountinfo"),
+        "22 1 8:3 / / rw - ext4 /dev/sda3 rw\n30 22 8:17 / /media/stick ro - vfat /dev/sdb1 ro\n",
+    )
+    .unwrap();
+    fs::write(node("usr/share/misc/pci.ids"), "10de  NVIDIA\n\t1eb8  TU104GL [Tesla T4]\n")
+        .unwrap();
+    fs::copy(desk.bundle(1), stick.join("gpu-1.vgpu.tar")).unwrap();
+    fs::copy(key, stick.join("alice.pub")).unwrap();
+    fs::remove_dir_all(node("etc/vgpu-offline")).unwrap();
+
+    let mut terminal = desk.sit_down();
+    terminal.answer("[q]", "9").answer("Enter: back):", "1").answer("Enter: alice):", "");
+    terminal.answer("compare):", "").answer("first key):", "").answer("same? [y/N]", "y");
+    terminal.answer("[q]", "1").answer("Enter: back):", "1").answer("Apply this plan? [y/N]", "y");
+    // Ctrl-C at the prompt of a command ends the command, and the menu stays.
+    terminal.answer("[q]", "3").answer("Enter: back):", "1").asked("Remove this? [y/N]");
+    terminal.press(INTERRUPT).answer("[q]", "q");
+    let (code, seen) = terminal.end();
+    assert_eq!(code, Some(0), "{seen}");
+    let shown = |words: &str| assert!(seen.contains(words), "{words}: {seen}");
+    shown("TU104GL [Tesla T4] [10de:1eb8");
+    shown("trusts   no key yet");
+    shown("trusts   alice");
+    shown("applied  nothing");
+    shown("applied  gpu 1 of channel stable, signed by alice");
+    assert_eq!(fs::read_to_string(node("etc/notes.txt")).unwrap(), "the text of 1\n");
 }

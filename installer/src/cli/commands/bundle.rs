@@ -88,7 +88,7 @@ fn tell(policy: &Policy, successors: &[Successor], ui: &Ui) {
 }
 
 /// Formats a bundle as `node-a 7 of channel stable, signed by alice and bob`.
-pub(super) fn title(bundle: &Known) -> String {
+pub(crate) fn title(bundle: &Known) -> String {
     let Known { name, channel, sequence, signed_by, upstream: _ } = bundle;
     let signers: Vec<_> = signed_by.iter().map(ToString::to_string).collect();
     let signed_by = match signers.join(" and ") {

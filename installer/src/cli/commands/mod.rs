@@ -26,6 +26,8 @@ pub(crate) mod verify;
 
 use vgpu_manifest::{GuestTool, Manifest};
 
+pub(crate) use self::bundle::title;
+
 use crate::cli::Refused;
 use crate::plan::{GuestTools, Resume};
 use crate::ui::{Answer, Ui};

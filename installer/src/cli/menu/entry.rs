@@ -23,12 +23,14 @@ pub(super) enum Screen {
     Removal,
     /// The licensing task.
     License,
+    /// The key, its principal and its fingerprint.
+    Key,
     /// Nothing.
     Nothing,
 }
 
 /// All entries.
-const ENTRIES: [Entry; 8] = [
+const ENTRIES: [Entry; 9] = [
     Entry {
         key: "1",
         name: "New installation",
@@ -84,6 +86,13 @@ const ENTRIES: [Entry; 8] = [
         about: "find damage to the installer's own state",
         command: "repair",
         screen: Screen::Nothing,
+    },
+    Entry {
+        key: "9",
+        name: "Trust a key",
+        about: "accept bundles that this key has signed",
+        command: "trust add",
+        screen: Screen::Key,
     },
 ];
 

@@ -26,7 +26,7 @@ pub(super) fn show(gpus: &[Gpu], ui: &Ui) -> Option<Vec<String>> {
 }
 
 /// Describes the driver that the GPU is bound to.
-fn held(gpu: &Gpu) -> String {
+pub(super) fn held(gpu: &Gpu) -> String {
     gpu.driver.as_ref().map_or_else(String::new, |driver| format!(", held by {driver}"))
 }
 

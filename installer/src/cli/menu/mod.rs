@@ -1,48 +1,61 @@
 //! The menu, shown when the program is run without arguments on a terminal.
 //!
 //! The menu itself changes nothing. Each path through it ends in a command, which is shown and then
-//! runs as if it had been typed, with its own prompts. Enter leads back and out. An entry is shown
-//! only if its command exists.
+//! runs as if it had been typed, in a process of its own, with its own prompts. Then the menu is back.
+//! Enter leads back and out. An entry is shown only if its command exists.
 
 mod entry;
 mod gpus;
+mod header;
+mod key;
 mod license;
+mod media;
 mod removal;
 #[cfg(test)]
 mod tests;
 
-use self::entry::{Entry, Screen};
 use vgpu_manifest::inventory::Gpu;
+use vgpu_manifest::shell_word;
 
-use crate::ui::Ui;
+use self::entry::{Entry, Screen};
+use self::media::Media;
+use super::{Exit, Global, Target, command, conclude};
+use crate::host::real::Program;
+use crate::ui::{Ui, printable};
 
-/// Returns the words of the selected command; `None` if none was selected.
-///
-/// `gpus` are the NVIDIA GPUs of this host.
-pub(crate) fn choose(tree: &clap::Command, gpus: &[Gpu], ui: &Ui) -> Option<Vec<String>> {
-    let entries: Vec<&Entry> = Entry::of(tree).collect();
-    ui.say("Nothing changes before you have seen and confirmed the plan.");
+/// Shows the menu until it is left.
+pub(super) fn run(global: &Global, ui: &Ui) -> Exit {
+    let tree = command();
     loop {
-        ui.say("");
-        for Entry { key, name, about, .. } in &entries {
-            ui.say(format_args!("  {key}  {name:<17} {about}"));
-        }
-        ui.say("  q  Quit");
-        ui.say("");
-        let answer = ui.answer("Select an action [q]").ok().flatten()?;
-        let entry = match answer.as_str() {
-            "" | "q" | "Q" => return None,
-            key => entries.iter().find(|entry| entry.key == key),
+        let target = match Target::open(global) {
+            Ok(target) => target,
+            Err(error) => return conclude(ui, Err(error)),
         };
-        let Some(entry) = entry else {
-            ui.say("Invalid choice.");
-            continue;
+        let media = Media::of(&target);
+        let gpus = header::show(target, ui);
+        let Some(words) = (Menu { tree: &tree, gpus: &gpus, media: &media, ui }).choose() else {
+            return Exit::Done;
         };
-        match entry.screen.show(entry.command, tree, gpus, ui)? {
-            Went::On(words) => return Some(words),
-            Went::Back => {}
+        let words = [global.words(), words].concat();
+        let shown: Vec<String> = words.iter().map(|word| shell_word(word)).collect();
+        ui.say("");
+        ui.say(printable(&format!("{} {}", tree.get_name(), shown.join(" "))));
+        match Program::run_again(&words) {
+            Ok(status) if status.success() => {}
+            Ok(status) => ui.say(format_args!("the command ended with {status}")),
+            Err(error) => return conclude(ui, Err(error.into())),
         }
+        ui.say("");
     }
+}
+
+/// One round of the menu.
+struct Menu<'m> {
+    tree: &'m clap::Command,
+    /// The NVIDIA GPUs of this host.
+    gpus: &'m [Gpu],
+    media: &'m Media,
+    ui: &'m Ui,
 }
 
 /// The result of a screen.
@@ -60,13 +73,42 @@ impl Went {
     }
 }
 
-impl Screen {
+impl Menu<'_> {
+    /// Returns the words of the selected command; `None` if none was selected.
+    fn choose(&self) -> Option<Vec<String>> {
+        let Self { tree, ui, .. } = *self;
+        let entries: Vec<&Entry> = Entry::of(tree).collect();
+        loop {
+            ui.say("");
+            for Entry { key, name, about, .. } in &entries {
+                ui.say(format_args!("  {key}  {name:<17} {about}"));
+            }
+            ui.say("  q  Quit");
+            ui.say("");
+            let answer = ui.answer("Select an action [q]").ok().flatten()?;
+            let entry = match answer.as_str() {
+                "" | "q" | "Q" => return None,
+                key => entries.iter().find(|entry| entry.key == key),
+            };
+            let Some(entry) = entry else {
+                ui.say("Invalid choice.");
+                continue;
+            };
+            match self.show(entry)? {
+                Went::On(words) => return Some(words),
+                Went::Back => {}
+            }
+        }
+    }
+
     /// Asks the questions of the entry; `None` at the end of input.
-    fn show(self, command: &str, tree: &clap::Command, gpus: &[Gpu], ui: &Ui) -> Option<Went> {
-        match self {
-            Self::Bundle => {
+    fn show(&self, entry: &Entry) -> Option<Went> {
+        let Self { tree, gpus, media, ui } = *self;
+        let command = entry.command;
+        match entry.screen {
+            Screen::Bundle => {
                 ui.say("The plan is shown first, and nothing changes before you confirm it.");
-                let answer = ui.answer("Path of the bundle (Enter: back):").ok().flatten()?;
+                let answer = media::ask("the bundle", &media.bundles, "back", ui)?;
                 if answer.is_empty() {
                     return Some(Went::Back);
                 }
@@ -78,14 +120,14 @@ impl Screen {
                 words.splice(at..at, flags);
                 Some(Went::On(words))
             }
-            Self::BundleIfAny => {
-                let question = "Path of a bundle (Enter: the applied one):";
-                let answer = ui.answer(question).ok().flatten()?;
+            Screen::BundleIfAny => {
+                let answer = media::ask("a bundle", &media.bundles, "the applied one", ui)?;
                 Some(Went::on(about(command, &answer)))
             }
-            Self::Removal => removal::show(command, tree, ui),
-            Self::License => license::show(tree, ui),
-            Self::Nothing => Some(Went::on(command.split(' '))),
+            Screen::Removal => removal::show(command, tree, ui),
+            Screen::License => license::show(tree, ui),
+            Screen::Key => key::show(command, &media.keys, ui),
+            Screen::Nothing => Some(Went::on(command.split(' '))),
         }
     }
 }

@@ -3,7 +3,10 @@
 use std::fs::File;
 use std::io;
 use std::os::linux::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitStatus};
 
+use super::signals;
 use super::staging::Staging;
 use crate::host::Content;
 
@@ -39,6 +42,19 @@ impl Program {
     /// Copies the file into the store.
     pub fn stage(&self, staging: &Staging) -> io::Result<()> {
         staging.take(self.content, &mut File::open(SELF)?)
+    }
+
+    /// Runs the program again with these arguments, on the same terminal, and waits for its end.
+    ///
+    /// A signal of the terminal is the command's alone while it runs: it stops at a safe point.
+    pub fn run_again(words: &[String]) -> io::Result<ExitStatus> {
+        let _quiet = signals::leave_to_child()?;
+        let mut command = Command::new(SELF);
+        // Usage and errors show the name by which the operator called the program.
+        if let Some(name) = std::env::args_os().next() {
+            command.arg0(name);
+        }
+        command.args(words).status()
     }
 
     /// Returns the device of the file system that the program is on.

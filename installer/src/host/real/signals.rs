@@ -6,12 +6,12 @@
 
 use std::fmt;
 use std::io::{self, Write as _};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 /// A signal that was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,35 @@ pub(super) fn watch() -> io::Result<()> {
         let _ = writeln!(io::stderr(), "{signal}: {text}");
     });
     Ok(())
+}
+
+/// While it exists, SIGINT and SIGQUIT of the terminal do not end this process.
+#[derive(Debug)]
+pub(super) struct LeftToChild(Arc<AtomicBool>);
+
+impl Drop for LeftToChild {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Leaves the signals of the terminal to the command that is about to run.
+///
+/// A handler does that and not `SIG_IGN`, which the command would inherit.
+pub(super) fn leave_to_child() -> io::Result<LeftToChild> {
+    static ENDS: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    let ends = match ENDS.get() {
+        Some(ends) => Arc::clone(ends),
+        None => {
+            let ends = Arc::new(AtomicBool::new(true));
+            for signal in [SIGINT, SIGQUIT] {
+                signal_hook::flag::register_conditional_default(signal, Arc::clone(&ends))?;
+            }
+            Arc::clone(ENDS.get_or_init(|| ends))
+        }
+    };
+    ends.store(false, Ordering::SeqCst);
+    Ok(LeftToChild(ends))
 }
 
 /// Returns the signal that asked this process to stop.
