@@ -18,6 +18,8 @@ awk -v name="$2" -v result="$result" '
     END { printf "%-16s %9d executions %6d edges %6d features  %s\n", name, runs, cov, ft, result }
 ' "logs/$2"
 [ "$result" = good ] || {
+    # The input itself, since a run on another machine seldom finds the same.
+    grep -e 'Base64:' -e 'panicked at' "logs/$2" >&2 || true
     grep -v -e '^#[0-9]' -e 'INFO:' "logs/$2" | head -n 60 >&2
     exit 1
 }

@@ -43,7 +43,9 @@ impl Hunk {
                 return Err(PatchFault::Count);
             }
         }
-        if lines.peek().is_some_and(|line| line.starts_with(b"\\ ")) {
+        // GNU patch takes any line after the hunk that begins with a backslash for `\ No newline`, also
+        // without the blank that `add` requires.
+        if lines.peek().is_some_and(|line| line.starts_with(b"\\")) {
             body.add(lines.next().unwrap_or_default())?;
         }
         if body.changes == 0 {

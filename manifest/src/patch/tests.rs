@@ -192,6 +192,8 @@ fn hunks_that_contradict_each_other_are_refused() {
         (format!("@@ -1 +1 @@\n-x\n{open}+y\n@@ -2 +2 @@\n-x\n+y\n"), PatchFault::AfterEnd),
         (format!("@@ -1,2 +1 @@\n-x\n{open}-x\n+y\n"), PatchFault::AfterEnd),
         (format!("@@ -1 +1 @@\n{open}-x\n+y\n"), PatchFault::HunkLine),
+        ("@@ -1 +1 @@\n-x\n+y\n\\\n".to_owned(), PatchFault::HunkLine),
+        ("@@ -1,2 +1 @@\n-x\n y\n\\odd\n".to_owned(), PatchFault::HunkLine),
         (format!("@@ -1 +1 @@\n-x\n+y\n{open}{open}"), PatchFault::Count),
         ("@@ -1 +1 @@\n-x\n+y\n z\n".to_owned(), PatchFault::Count),
         ("@@ -1 +1 @@\n-x\n+y".to_owned(), PatchFault::Truncated),
