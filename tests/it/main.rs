@@ -10,6 +10,8 @@ mod archive;
 mod gpg;
 #[path = "../kit/servers/liar.rs"]
 mod liar;
+#[path = "../kit/servers/loopback.rs"]
+mod loopback;
 #[path = "../kit/servers/proxy.rs"]
 mod proxy;
 #[path = "../kit/servers/registry.rs"]

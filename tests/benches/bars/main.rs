@@ -11,6 +11,8 @@
 
 #[path = "../../kit/servers/liar.rs"]
 mod liar;
+#[path = "../../kit/servers/loopback.rs"]
+mod loopback;
 mod many;
 mod run;
 mod scene;

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
-use std::thread;
 
 use serde_json::{Value, json};
 
+use crate::loopback::Loopback;
+
 pub(crate) struct AlistServer {
-    address: SocketAddr,
+    server: Loopback,
     shared: Arc<Shared>,
 }
 
@@ -41,43 +41,24 @@ struct Shared {
     files: Vec<(String, Vec<u8>)>,
     whim: Whim,
     asked: Mutex<Vec<String>>,
-    stop: AtomicBool,
 }
 
 impl AlistServer {
     /// Starts a server with these files.
     pub(crate) fn new(files: Vec<(String, Vec<u8>)>, whim: Whim) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let (asked, stop) = (Mutex::default(), AtomicBool::new(false));
-        let shared = Arc::new(Shared { files, whim, asked, stop });
+        let shared = Arc::new(Shared { files, whim, asked: Mutex::default() });
         let ours = Arc::clone(&shared);
-        thread::spawn(move || {
-            while let Ok((stream, _)) = listener.accept() {
-                if ours.stop.load(Ordering::SeqCst) {
-                    return;
-                }
-                // Ignore clients that disconnect.
-                let _ = ours.serve(stream);
-            }
-        });
-        Self { address, shared }
+        let server = Loopback::start(move |stream| ours.serve(stream));
+        Self { server, shared }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.server.address())
     }
 
     /// Returns every requested path.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.shared.asked.lock().unwrap().clone()
-    }
-}
-
-impl Drop for AlistServer {
-    fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(self.address);
     }
 }
 

@@ -4,11 +4,13 @@
 
 use std::collections::VecDeque;
 use std::io::{Read as _, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
+
+use super::loopback::Loopback;
 
 /// The reaction of the server to one request.
 #[derive(Debug, Clone)]
@@ -77,9 +79,8 @@ pub(crate) enum Act {
 
 #[derive(Debug)]
 pub(crate) struct Liar {
-    address: SocketAddr,
+    server: Loopback,
     shared: Arc<Shared>,
-    accepting: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
@@ -91,14 +92,13 @@ struct Shared {
     ranges: Mutex<Vec<Option<u64>>>,
     busy: AtomicUsize,
     busiest: AtomicUsize,
-    stop: AtomicBool,
+    stop: Arc<AtomicBool>,
 }
 
 impl Liar {
     /// Serves `content`, one act per request; the last act is repeated.
     pub(crate) fn new(content: &[u8], acts: impl IntoIterator<Item = Act>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
         let shared = Arc::new(Shared {
             acts: Mutex::new(acts.into_iter().collect()),
             content: Mutex::new((content.to_vec(), 0)),
@@ -106,24 +106,16 @@ impl Liar {
             ranges: Mutex::default(),
             busy: AtomicUsize::new(0),
             busiest: AtomicUsize::new(0),
-            stop: AtomicBool::new(false),
+            stop: Arc::clone(&stop),
         });
         let ours = Arc::clone(&shared);
-        let accepting = thread::spawn(move || {
-            while let Ok((stream, _)) = listener.accept() {
-                if ours.stop.load(Ordering::SeqCst) {
-                    return;
-                }
-                let ours = Arc::clone(&ours);
-                thread::spawn(move || ours.serve(stream));
-            }
-        });
-        Self { address, shared, accepting: Some(accepting) }
+        let server = Loopback::until(stop, move |stream| ours.serve(stream));
+        Self { server, shared }
     }
 
     /// Returns the address of the content.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}/content", self.address)
+        format!("http://{}/content", self.server.address())
     }
 
     /// Replaces the acts.
@@ -147,23 +139,13 @@ impl Liar {
     }
 }
 
-impl Drop for Liar {
-    fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(self.address);
-        if let Some(accepting) = self.accepting.take() {
-            let _ = accepting.join();
-        }
-    }
-}
-
 impl Shared {
-    fn serve(&self, stream: TcpStream) {
+    fn serve(&self, stream: TcpStream) -> std::io::Result<()> {
         let busy = self.busy.fetch_add(1, Ordering::SeqCst) + 1;
         self.busiest.fetch_max(busy, Ordering::SeqCst);
-        // The client may have disconnected already; ignore that.
-        let _ = self.answer(stream);
+        let answered = self.answer(stream);
         self.busy.fetch_sub(1, Ordering::SeqCst);
+        answered
     }
 
     fn answer(&self, mut stream: TcpStream) -> std::io::Result<()> {

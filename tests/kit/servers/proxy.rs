@@ -2,14 +2,15 @@
 //! tunnels with `CONNECT`.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use crate::loopback::Loopback;
+
 /// A proxy that connects every request to loopback, so that names need no resolver.
 pub(crate) struct Proxy {
-    address: SocketAddr,
+    server: Loopback,
     shared: Arc<Shared>,
 }
 
@@ -18,45 +19,25 @@ struct Shared {
     asked: Mutex<Vec<String>>,
     /// The required value of `Proxy-Authorization`, if any.
     pass: Option<String>,
-    stop: AtomicBool,
 }
 
 impl Proxy {
     /// Starts a proxy that serves every client, or only those that send `pass`.
     pub(crate) fn new(pass: Option<&str>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let (asked, stop) = (Mutex::default(), AtomicBool::new(false));
-        let shared = Arc::new(Shared { asked, pass: pass.map(str::to_owned), stop });
+        let shared = Arc::new(Shared { asked: Mutex::default(), pass: pass.map(str::to_owned) });
         let ours = Arc::clone(&shared);
-        thread::spawn(move || {
-            while let Ok((stream, _)) = listener.accept() {
-                if ours.stop.load(Ordering::SeqCst) {
-                    return;
-                }
-                let ours = Arc::clone(&ours);
-                // Ignore clients that disconnect.
-                thread::spawn(move || ours.serve(stream).ok());
-            }
-        });
-        Self { address, shared }
+        let server = Loopback::start(move |stream| ours.serve(stream));
+        Self { server, shared }
     }
 
     /// Returns its address, without a scheme.
     pub(crate) fn address(&self) -> String {
-        self.address.to_string()
+        self.server.address().to_string()
     }
 
     /// Returns the first line of each request so far.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.shared.asked.lock().unwrap().clone()
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(self.address);
     }
 }
 

@@ -5,15 +5,16 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Read as _;
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use vgpu_manifest::Digest;
 
 use super::liar::{header, peek_request, range_of, send};
+use super::loopback::Loopback;
 
 pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -71,9 +72,8 @@ pub(crate) struct Asked {
 /// A container registry on loopback.
 #[derive(Debug)]
 pub(crate) struct FakeRegistry {
-    address: SocketAddr,
+    server: Loopback,
     shared: Arc<Shared>,
-    accepting: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug, Clone)]
@@ -85,45 +85,30 @@ struct Content {
 
 #[derive(Debug)]
 struct Shared {
-    address: SocketAddr,
     door: Door,
     contents: Mutex<BTreeMap<String, Content>>,
     asked: Mutex<Vec<Asked>>,
     tokens: AtomicUsize,
     uses: AtomicUsize,
-    stop: AtomicBool,
 }
 
 impl FakeRegistry {
     pub(crate) fn new(door: Door) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
-            address,
             door,
             contents: Mutex::default(),
             asked: Mutex::default(),
             tokens: AtomicUsize::new(0),
             uses: AtomicUsize::new(0),
-            stop: AtomicBool::new(false),
         });
         let ours = Arc::clone(&shared);
-        let accepting = thread::spawn(move || {
-            while let Ok((stream, _)) = listener.accept() {
-                if ours.stop.load(Ordering::SeqCst) {
-                    return;
-                }
-                let ours = Arc::clone(&ours);
-                // The client may have disconnected already; ignore that.
-                thread::spawn(move || ours.answer(stream));
-            }
-        });
-        Self { address, shared, accepting: Some(accepting) }
+        let server = Loopback::start(move |stream| ours.answer(stream));
+        Self { server, shared }
     }
 
     /// Returns its host name, as in image references.
     pub(crate) fn host(&self) -> String {
-        self.address.to_string()
+        self.server.address().to_string()
     }
 
     /// Serves `bytes` at `path`, below `/v2/`.
@@ -168,16 +153,6 @@ impl FakeRegistry {
     }
 }
 
-impl Drop for FakeRegistry {
-    fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(self.address);
-        if let Some(accepting) = self.accepting.take() {
-            let _ = accepting.join();
-        }
-    }
-}
-
 impl Shared {
     fn answer(&self, mut stream: TcpStream) -> std::io::Result<()> {
         let request = peek_request(&stream)?;
@@ -194,7 +169,7 @@ impl Shared {
         let out = &mut stream;
         if path.starts_with("/token?") {
             self.give_token(out, authorization.as_deref())?;
-        } else if let Err(challenge) = self.let_in(authorization.as_deref()) {
+        } else if let Err(challenge) = self.let_in(out.local_addr()?, authorization.as_deref()) {
             let head = format!(
                 "HTTP/1.1 401 No\r\nWWW-Authenticate: {challenge}\r\nContent-Length: 2\r\n\
                  Content-Type: application/json"
@@ -219,10 +194,10 @@ impl Shared {
     }
 
     /// Checks access; an error is the answer to send instead.
-    fn let_in(&self, authorization: Option<&str>) -> Result<(), String> {
+    fn let_in(&self, address: SocketAddr, authorization: Option<&str>) -> Result<(), String> {
         let challenge = format!(
             "Bearer realm=\"http://{}/token\",service=\"the registry\",scope=\"registry:all:*\"",
-            self.address
+            address
         );
         let current = format!("Bearer token{}", self.tokens.load(Ordering::SeqCst));
         let has_token = authorization == Some(&*current);

@@ -4,14 +4,15 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::thread;
 
-/// A file server, which runs until the tests end.
+use crate::loopback::Loopback;
+
+/// A file server.
 pub(crate) struct Shelf {
-    address: SocketAddr,
+    server: Loopback,
     shared: Arc<Shared>,
 }
 
@@ -35,24 +36,16 @@ impl Shelf {
     }
 
     fn serve(root: &Path, wanted: Option<String>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
         let root = root.to_owned();
         let shared = Arc::new(Shared { root, wanted, seen: Mutex::default() });
         let ours = Arc::clone(&shared);
-        thread::spawn(move || {
-            while let Ok((stream, _)) = listener.accept() {
-                let ours = Arc::clone(&ours);
-                // Ignore clients that disconnect.
-                thread::spawn(move || drop(ours.answer(&stream)));
-            }
-        });
-        Self { address, shared }
+        let server = Loopback::start(move |stream| ours.answer(&stream));
+        Self { server, shared }
     }
 
     /// Returns the folder.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.server.address())
     }
 
     /// Returns the path of each request so far, and the status of its answer.

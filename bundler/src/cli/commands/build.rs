@@ -9,7 +9,7 @@ use vgpu_manifest::{Digest, PartSize, Target, write_bundle};
 use super::Context;
 use super::fetch::fetch;
 use super::update::write_lock;
-use crate::cli::options::{NetworkArgs, ProjectArgs, SignerArgs, UnsuitableArgs, part_size};
+use crate::cli::options::{InputArgs, SignerArgs, UnsuitableArgs, part_size};
 use crate::pack;
 use crate::recheck::{Repeating, recheck};
 use crate::relock::Pins;
@@ -41,17 +41,14 @@ pub(crate) struct Args {
     #[command(flatten)]
     signer: SignerArgs,
     #[command(flatten)]
-    project: ProjectArgs,
-    #[command(flatten)]
-    network: NetworkArgs,
+    inputs: InputArgs,
     #[command(flatten)]
     unsuitable: UnsuitableArgs,
 }
 
 impl Args {
     pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
-        let project = self.project.resolve()?;
-        let network = self.network.resolve();
+        let (project, network) = self.inputs.resolve()?;
         let current = project.current_lock()?;
         // Unlock the key first, so that a wrong passphrase fails before the downloads.
         let signer = Repeating::new(self.signer.resolve(&context.ui)?);

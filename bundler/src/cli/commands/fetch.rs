@@ -2,7 +2,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::SystemTime;
 
-use anyhow::Context as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 use vgpu_manifest::driver::{DriverKind, DriverRecord};
@@ -11,7 +10,7 @@ use vgpu_manifest::{ItemName, Kind, parallel};
 
 use super::Context;
 use crate::cache::CacheLock;
-use crate::cli::options::{Network, NetworkArgs, Project, ProjectArgs};
+use crate::cli::options::{InputArgs, Network, Project};
 use crate::items::driver::{self, Known};
 use crate::items::source::{Changed, Sources};
 use crate::items::{image, unlock};
@@ -28,19 +27,13 @@ pub(crate) struct Args {
     json: bool,
 
     #[command(flatten)]
-    project: ProjectArgs,
-    #[command(flatten)]
-    network: NetworkArgs,
+    inputs: InputArgs,
 }
 
 impl Args {
     pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
-        let project = self.project.resolve()?;
-        let locked = project
-            .current_lock()?
-            .with_context(|| format!("there is no lock `{}`", project.lock_path))
-            .hint("run `vgpu-bundler lock`")?;
-        let network = self.network.resolve();
+        let (project, network) = self.inputs.resolve()?;
+        let locked = project.lock()?;
         let cache = context.cache()?;
         let lock = context.lock(&cache)?;
         let fetched: Vec<_> =

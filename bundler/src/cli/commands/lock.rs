@@ -1,6 +1,6 @@
 use super::Context;
 use super::update::write_lock;
-use crate::cli::options::{NetworkArgs, ProjectArgs, UnsuitableArgs};
+use crate::cli::options::{InputArgs, UnsuitableArgs};
 use crate::relock::Pins;
 
 /// Pin every input of the recipe by digest.
@@ -14,17 +14,14 @@ pub(crate) struct Args {
     json: bool,
 
     #[command(flatten)]
-    project: ProjectArgs,
-    #[command(flatten)]
-    network: NetworkArgs,
+    inputs: InputArgs,
     #[command(flatten)]
     unsuitable: UnsuitableArgs,
 }
 
 impl Args {
     pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
-        let project = self.project.resolve()?;
-        let network = self.network.resolve();
+        let (project, network) = self.inputs.resolve()?;
         let cache = context.cache()?;
         let lock = context.lock(&cache)?;
         let relocked = write_lock(context, &project, &network, &lock, Pins::Keep, self.unsuitable)?;

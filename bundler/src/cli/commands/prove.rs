@@ -1,4 +1,3 @@
-use anyhow::Context as _;
 use camino::Utf8PathBuf;
 use serde::Serialize;
 use vgpu_manifest::driver::Proof;
@@ -6,7 +5,7 @@ use vgpu_manifest::platform::KernelRelease;
 
 use super::Context;
 use super::fetch::fetch;
-use crate::cli::options::{NetworkArgs, ProjectArgs};
+use crate::cli::options::InputArgs;
 use crate::prove::Job;
 use crate::relock::now;
 use crate::ui::{Advise as _, print_json};
@@ -36,9 +35,7 @@ pub(crate) struct Args {
     json: bool,
 
     #[command(flatten)]
-    project: ProjectArgs,
-    #[command(flatten)]
-    network: NetworkArgs,
+    inputs: InputArgs,
 }
 
 #[derive(Debug, Serialize)]
@@ -52,12 +49,8 @@ struct Report<'r> {
 
 impl Args {
     pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
-        let project = self.project.resolve()?;
-        let locked = project
-            .current_lock()?
-            .with_context(|| format!("there is no lock `{}`", project.lock_path))
-            .hint("run `vgpu-bundler lock`")?;
-        let network = self.network.resolve();
+        let (project, network) = self.inputs.resolve()?;
+        let locked = project.lock()?;
         let cache = context.cache()?;
         let lock = context.lock(&cache)?;
         fetch(context, &project, &network, &lock, &locked)?;

@@ -5,7 +5,7 @@ use vgpu_manifest::{BundleName, ItemName};
 
 use super::Context;
 use crate::cache::CacheLock;
-use crate::cli::options::{Network, NetworkArgs, Project, ProjectArgs, UnsuitableArgs};
+use crate::cli::options::{InputArgs, Network, Project, UnsuitableArgs};
 use crate::lock::{Change, Lock, Outline, all_of, between, lines};
 use crate::recipe::Recipe;
 use crate::relock::{Pins, is_packages, relock};
@@ -23,16 +23,14 @@ pub(crate) struct Args {
     json: bool,
 
     #[command(flatten)]
-    project: ProjectArgs,
-    #[command(flatten)]
-    network: NetworkArgs,
+    inputs: InputArgs,
     #[command(flatten)]
     unsuitable: UnsuitableArgs,
 }
 
 impl Args {
     pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
-        let project = self.project.resolve()?;
+        let (project, network) = self.inputs.resolve()?;
         let Recipe { entries, apt, .. } = &project.recipe;
         let is_known = |item: &&ItemName| {
             entries.iter().any(|entry| entry.name == **item)
@@ -41,7 +39,6 @@ impl Args {
         if let Some(unknown) = self.items.iter().find(|item| !is_known(item)) {
             bail!("the recipe has no item `{unknown}`");
         }
-        let network = self.network.resolve();
         let cache = context.cache()?;
         let lock = context.lock(&cache)?;
         let pins = Pins::Renew(&self.items);

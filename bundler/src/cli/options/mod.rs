@@ -11,7 +11,7 @@ use vgpu_manifest::PartSize;
 use vgpu_manifest::ui::{ByteSize, ParseSizeError};
 
 pub(crate) use self::machine::{MachineArgs, gpu};
-pub(crate) use self::network::{Network, NetworkArgs};
+pub(crate) use self::network::{InputArgs, Network};
 pub(crate) use self::project::{Project, ProjectArgs};
 pub(crate) use self::signer::{PassphraseArgs, SignerArgs, default_key};
 pub(crate) use self::trust::{TrustArgs, default_signers};

@@ -1,12 +1,28 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
+use super::project::{Project, ProjectArgs};
 use crate::fetch::Patience;
 use crate::net::{Client, Proxy, Timeouts};
 
+/// Options of the commands that read the inputs of a recipe.
+#[derive(Debug, clap::Args)]
+pub(crate) struct InputArgs {
+    #[command(flatten)]
+    project: ProjectArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
+impl InputArgs {
+    pub(crate) fn resolve(&self) -> anyhow::Result<(Project, Network)> {
+        Ok((self.project.resolve()?, self.network.resolve()))
+    }
+}
+
 /// Network options.
 #[derive(Debug, clap::Args)]
-pub(crate) struct NetworkArgs {
+struct NetworkArgs {
     /// Use only cached inputs
     #[arg(long)]
     offline: bool,
@@ -34,7 +50,7 @@ pub(crate) struct Network {
 }
 
 impl NetworkArgs {
-    pub(crate) fn resolve(&self) -> Network {
+    fn resolve(&self) -> Network {
         let stall = Duration::from_secs(self.stall_timeout.into());
         let defaults = Timeouts::default();
         let timeouts = Timeouts { connect: defaults.connect.min(stall), stall };

@@ -56,6 +56,13 @@ impl Project {
         Lock::read(&self.lock_path)
     }
 
+    /// Returns the lock. A missing or stale one is an error.
+    pub(crate) fn lock(&self) -> anyhow::Result<Lock> {
+        self.current_lock()?
+            .with_context(|| format!("there is no lock `{}`", self.lock_path))
+            .hint("run `vgpu-bundler lock`")
+    }
+
     /// Returns the lock, if it exists. A stale lock is an error.
     pub(crate) fn current_lock(&self) -> anyhow::Result<Option<Lock>> {
         let Some(lock) = self.any_lock()? else { return Ok(None) };
