@@ -85,9 +85,10 @@ impl StartHere<'_> {
         }
         writeln!(f, "SHA256SUMS in the bundle has digest\n  {}\n", self.digest)?;
         f.write_str(
-            "All of this may have been replaced on the way, this page too. So you need a fingerprint\n\
-             that came another way: on paper, or by telephone. It does not stand here on purpose.\n\n\
-             1. As root on the node. Say where the stick is, and what is on the paper.\n\n",
+            "Anything here may have been replaced on the way, including this page. You therefore need the\n\
+             fingerprint of the key from another source: on paper, or by telephone. It is not printed here,\n\
+             on purpose.\n\n\
+             1. Log in to the node as root. Set the path of the stick and the fingerprint on paper.\n\n",
         )?;
         writeln!(f, "    cd /root\n    STICK=/media/stick")?;
         for (index, signer) in self.signers.iter().enumerate() {
@@ -100,17 +101,17 @@ impl StartHere<'_> {
     fn first_contact(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.program.is_some() {
             f.write_str(
-                "\n2. Copy the program. The last line prints who signed it: if that is not the fingerprint\n\
-                 on the paper, to the last letter, stop here.\n\n\
+                "\n2. Copy the program. The last command prints the fingerprint of the key that signed it. Stop\n\
+                 here unless it equals the one on paper, to the last character.\n\n\
                  \x20   install -m 0755 \"$STICK/vgpu-installer\" .\n\
                  \x20   install -m 0644 \"$STICK/vgpu-installer.sig\" .\n\
                  \x20   ssh-keygen -Y check-novalidate -n vgpu-installer -s vgpu-installer.sig < vgpu-installer\n",
             )?;
         } else {
-            f.write_str("\n2. The program is on the node already, from last time.\n")?;
+            f.write_str("\n2. The program is already on the node.\n")?;
         }
         f.write_str(
-            "\n3. Let it trust the key, once. It refuses one that is not on the paper.\n\n",
+            "\n3. Trust the key, once. The program refuses a key with another fingerprint.\n\n",
         )?;
         let program = self.program();
         for (index, signer) in self.signers.iter().enumerate() {
@@ -136,8 +137,8 @@ impl StartHere<'_> {
 
     fn use_it(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "\n4. Prove the bundle, see whether it fits, read the plan, carry it out. `status` and `revert`\n\
-             come later, when the stick is gone.\n\n",
+            "\n4. Verify the bundle, check whether it fits this node, read the plan, and apply it. Later,\n\
+             `status` and `revert` work without the stick.\n\n",
         )?;
         for verb in self.verbs {
             writeln!(f, "    {} {verb} \"$STICK/{}\"", self.program(), self.first_file())?;
@@ -147,7 +148,8 @@ impl StartHere<'_> {
 
     fn stock(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "\nWithout any program of ours, with tar, ssh-keygen and sha256sum: it must end with `proven:`.\n\n",
+            "\nTo verify with stock tools instead (tar, ssh-keygen, sha256sum), run the following. The output must\n\
+             end with `proven:`.\n\n",
         )?;
         if let [_, _, ..] = self.parts {
             writeln!(f, "    cat \"$STICK/{0}\".[0-9][0-9][0-9] > {0}", self.bundle)?;
