@@ -18,7 +18,7 @@ pub(crate) struct Args {
     /// Bundle, or the first of its parts
     bundle: Utf8PathBuf,
 
-    /// Items by name [default: all]
+    /// Items by name [default: all that are in the bundle]
     #[arg(value_name = "ITEM")]
     items: Vec<ItemName>,
 
@@ -57,7 +57,7 @@ impl Args {
 
     fn chosen<'m>(&self, manifest: &'m Manifest) -> anyhow::Result<Vec<&'m Item>> {
         if self.items.is_empty() {
-            return Ok(manifest.items.iter().collect());
+            return Ok(manifest.carried().collect());
         }
         let names: BTreeSet<_> = self.items.iter().collect();
         let find = |name: &ItemName| {
