@@ -12,6 +12,7 @@ use crate::platform::KernelRelease;
 use crate::printable;
 use crate::types::object::{object, objects, some_object};
 use crate::types::{NameCollision, POLICIES, check_distinct};
+use crate::ui::{ByteSize, count};
 use crate::verdict::Purpose;
 use crate::wants::WantsError;
 use crate::{BundleName, ItemMode, ItemName, ProgramVersion, Wants};
@@ -243,6 +244,13 @@ impl Manifest {
     #[must_use]
     pub fn carried_bytes(&self) -> u64 {
         self.carried().map(Item::size).sum()
+    }
+
+    /// Returns how much of the payload is in the bundle: `2 of 7 items, 1.2 MiB`.
+    #[must_use]
+    pub fn carried_summary(&self) -> String {
+        let all = count(self.items.len(), "item");
+        format!("{} of {all}, {}", self.carried().count(), ByteSize::new(self.carried_bytes()))
     }
 
     /// Returns the usual file name of the bundle. A delta bundle is another bundle than the full

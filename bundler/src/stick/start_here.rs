@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 use vgpu_manifest::{Digest, Expected, ProgramVersion};
 
-use vgpu_manifest::ui::ByteSize;
+use vgpu_manifest::ui::{ByteSize, count};
 
 /// The beginning of every page.
 pub(crate) const PAGE_HEAD: &str = "START HERE: ";
@@ -81,7 +81,8 @@ impl StartHere<'_> {
         }
         for Expected { bundle, items, .. } in &self.expected {
             let (what, digest) = (format!("{} {}", bundle.name, bundle.sequence), bundle.digest);
-            writeln!(f, "    without {items} items that the node must have from {what}, digest")?;
+            let items = count(*items, "item");
+            writeln!(f, "    without {items} that the node must have from {what}, with digest")?;
             writeln!(f, "    {digest}")?;
         }
         if let Some(version) = self.program {

@@ -104,7 +104,7 @@ pub(crate) fn missing(
     let mut seen = BTreeSet::new();
     // A content that the bundle has under one name is not left out under another.
     for item in manifest.carried().chain(manifest.left_out().map(|(item, _)| item)) {
-        if !seen.insert(item.id()) {
+        if !seen.insert(content(item)) {
             continue;
         }
         if has(look, content(item), depth)? {

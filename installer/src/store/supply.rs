@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use vgpu_manifest::{Bundle, Item, ItemId, ItemName, ReadError, Verified};
+use vgpu_manifest::{Bundle, Item, ItemName, ReadError, Verified};
 
 use super::content;
+use crate::host::Content;
 use crate::host::real::{ItemFolder, Staging};
 use crate::ui::{Progress, Ui, printable};
 
@@ -56,13 +57,13 @@ fn give_items(
     progress: &Progress,
 ) -> Result<(), ReadError> {
     // The store has a content once, although several items of the bundle may have it.
-    let mut chosen: BTreeMap<ItemId, &ItemName> = BTreeMap::new();
-    let is_missing = |item: &&Item| missing.iter().any(|it| it.id() == item.id());
+    let mut chosen: BTreeMap<Content, &ItemName> = BTreeMap::new();
+    let is_missing = |item: &&Item| missing.iter().any(|it| content(it) == content(item));
     for item in bundle.manifest().carried().filter(is_missing) {
-        chosen.entry(item.id()).or_insert(item.name());
+        chosen.entry(content(item)).or_insert(item.name());
     }
-    let wanted = |item: &Item| chosen.get(&item.id()) == Some(&item.name());
+    let wanted = |item: &Item| chosen.get(&content(item)) == Some(&item.name());
     bundle.stage(wanted, staging, &|bytes| progress.add(bytes))?;
-    missing.retain(|item| !chosen.contains_key(&item.id()));
+    missing.retain(|item| !chosen.contains_key(&content(item)));
     Ok(())
 }

@@ -3,9 +3,7 @@ use serde::Serialize;
 use vgpu_keys::{Channel, Fingerprint, Principal, SignedPolicies, SignedPolicy};
 use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::unlock::UnlockRecord;
-use vgpu_manifest::{
-    Bundle, BundleName, Digest, Expected, Item, Kind, Manifest, Origin, Verified,
-};
+use vgpu_manifest::{Bundle, BundleName, Digest, Expected, Item, Kind, Manifest, Origin, Verified};
 
 use crate::cli::options::TrustArgs;
 use crate::items::{driver, image};
@@ -107,6 +105,8 @@ pub(super) fn summary(bundle: &Bundle<Verified>) -> Vec<String> {
     lines
         .extend(policies(bundle).iter().map(|version| format!("brings policy {version} of nodes")));
     let expected = Expected::of(bundle.manifest().left_out());
+    let carried = || format!("carried: {}", bundle.manifest().carried_summary());
+    lines.extend((!expected.is_empty()).then(carried));
     lines.extend(expected.iter().map(|it| format!("left out, and expected on the node: {it}")));
     lines
 }

@@ -227,8 +227,8 @@ pub(super) fn put_in_store(
     if lacking.present > 0 {
         let items = count_of(lacking.present, "item");
         ui.say(format_args!(
-            "used the store's copies of {items}, and did not read those on the medium: \
-                `vgpu-installer verify` checks them"
+            "used the store's copies of {items}, and read none of them from the medium: \
+                `vgpu-installer verify` checks what is on it"
         ));
     }
     Ok(())

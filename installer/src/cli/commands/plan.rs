@@ -116,7 +116,8 @@ impl Proposal {
         let source = source(&bundle)?;
         let Proposed { plan, left_alone, proof } = source.propose(look, &facts, choices, resume)?;
         let rehearsal = rehearse(&plan, look)?;
-        let replaced = Replaced::of(&rehearsal, look, &|content| read_item(&bundle, look, content))?;
+        let replaced =
+            Replaced::of(&rehearsal, look, &|content| read_item(&bundle, look, content))?;
         let concerns = Concern::of(&rehearsal.plan, look)?;
         let basis = Basis::new(choices, resume, facts, plan.clone());
         let mut left_out = left_out(bundle.manifest(), choices.guest_tools);

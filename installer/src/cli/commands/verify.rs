@@ -39,7 +39,12 @@ impl Verify {
         ))?;
         ui.print(format_args!("digest: {}", bundle.digest()))?;
         ui.say(format_args!("checked {} items, {took}", bundle.manifest().carried().count()));
-        for expected in Expected::of(bundle.manifest().left_out()) {
+        let left_out = Expected::of(bundle.manifest().left_out());
+        if !left_out.is_empty() {
+            ui.print(format_args!("carried: {}", bundle.manifest().carried_summary()))?;
+            ui.outcome("left-out", &left_out)?;
+        }
+        for expected in left_out {
             ui.print(format_args!("left out, and expected in the store of this host: {expected}"))?;
         }
         if let Some(upstream) = upstream {
