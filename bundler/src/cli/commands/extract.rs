@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use anyhow::Context as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
-use vgpu_manifest::{Bundle, Digest, Item, ItemName, Manifest, PIECE, Verified};
+use vgpu_manifest::{Bundle, Digest, Expected, Item, ItemName, Manifest, PIECE, Verified};
 
 use super::Context;
 use crate::cli::options::TrustArgs;
@@ -48,6 +48,11 @@ impl Args {
                 size: item.size(),
                 sha256: item.sha256(),
             });
+        }
+        if self.items.is_empty() {
+            for expected in Expected::of(bundle.manifest().left_out()) {
+                context.ui.note(format_args!("left out: {expected}"));
+            }
         }
         if self.json {
             print_json(&written)?;
