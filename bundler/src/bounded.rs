@@ -19,6 +19,13 @@ pub(crate) fn read(path: &Utf8Path, max: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Returns the first bytes of a file, at most `max`.
+pub(crate) fn head(path: &Utf8Path, max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(max).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Returns the text of a file of at most `max` bytes.
 pub(crate) fn read_text(path: &Utf8Path, max: u64) -> io::Result<String> {
     let invalid = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8");

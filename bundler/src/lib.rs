@@ -18,6 +18,7 @@ mod bounded;
 mod cache;
 mod catalog;
 mod cli;
+mod delta;
 mod dirs;
 mod fetch;
 mod fleet;

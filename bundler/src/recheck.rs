@@ -13,6 +13,7 @@ use vgpu_manifest::ui::{Exit, Explain};
 use vgpu_manifest::{PIECE, Target, WriteError, write_bundle};
 
 use crate::cache::Cache;
+use crate::delta::Since;
 use crate::lock::Lock;
 use crate::pack::{self, PackError};
 
@@ -49,15 +50,17 @@ impl Explain for RecheckError {
     }
 }
 
-/// Builds the bundle of `lock` again and compares it with the one at `first`.
+/// Builds the bundle of `lock` again, as a delta since `since`, and compares it with the one at
+/// `first`.
 pub(crate) fn recheck(
     lock: &Lock,
+    since: &Since,
     cache: &Cache,
     signer: &dyn Signer,
     first: Target<'_>,
     progress: &vgpu_manifest::Progress<'_>,
 ) -> Result<(), RecheckError> {
-    let manifest = pack::manifest_afresh(lock, cache)?;
+    let manifest = since.leave_out(pack::manifest_afresh(lock, cache)?);
     let folder = match first.path.parent() {
         Some(folder) if !folder.as_str().is_empty() => folder,
         _ => Utf8Path::new("."),

@@ -36,8 +36,8 @@ pub use crate::bundle::{
 };
 pub use crate::host::{inventory, platform};
 pub use crate::item::{
-    CatalogRecord, Chunk, Item, ItemError, ItemFields, ItemMode, Kind, Origin, PoliciesRecord,
-    Tree, driver, headers, image, package, unlock,
+    Base, CatalogRecord, Chunk, Expected, Holding, Item, ItemError, ItemFields, ItemMode, Kind,
+    Origin, PoliciesRecord, Tree, driver, headers, image, package, unlock,
 };
 pub use crate::manifest::{FORMAT, Manifest, ManifestError};
 pub use crate::types::{

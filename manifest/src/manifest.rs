@@ -6,12 +6,13 @@ use vgpu_keys::{Channel, MAX_POLICIES};
 use crate::item::driver::{DriverKind, PatchRecord, Proof};
 use crate::item::package::{ArchiveName, ArchiveRecord, PackageRecord};
 use crate::item::unlock::LibraryRecord;
-use crate::item::{Item, Kind};
+use crate::item::{Base, Item, Kind};
 use crate::limits::{MAX_ARCHIVES, MAX_CATALOG, MAX_ITEM, MAX_ITEMS};
 use crate::platform::KernelRelease;
 use crate::printable;
 use crate::types::object::{object, objects, some_object};
 use crate::types::{NameCollision, POLICIES, check_distinct};
+use crate::ui::{ByteSize, count};
 use crate::verdict::Purpose;
 use crate::wants::WantsError;
 use crate::{BundleName, ItemMode, ItemName, ProgramVersion, Wants};
@@ -134,6 +135,11 @@ pub enum ManifestError {
         "item `{0}`: signed policies are the first item, named `policies`, of that kind, not executable and of at most {MAX_POLICIES} bytes"
     )]
     Policies(ItemName),
+    /// An item is left out that every reader needs from the bundle itself.
+    #[error(
+        "the bundle leaves out item `{0}`; signed policies, the catalog and the documents of archives must be in it"
+    )]
+    LeftOut(ItemName),
     /// Its date does not fit into a tar header.
     #[error("the date of the bundle, {0}, is too far in the future for an archive")]
     Created(u64),
@@ -209,6 +215,58 @@ impl Manifest {
         self.items.first().filter(|item| is_policies(item))
     }
 
+    /// Leaves out the payload of each item for which `base` returns the bundle that has it.
+    ///
+    /// Keeps the payload that a host judges before it looks into its store: signed policies, the
+    /// catalog, and the signed documents of archives.
+    #[must_use]
+    pub fn leave_out(mut self, base: impl Fn(&Item) -> Option<Base>) -> Self {
+        let has_to_stay: Vec<bool> = self.items.iter().map(|item| self.has_to_stay(item)).collect();
+        for (item, _) in self.items.iter_mut().zip(has_to_stay).filter(|(_, stays)| !stays) {
+            if let Some(base) = base(item) {
+                item.leave_to(base);
+            }
+        }
+        self
+    }
+
+    /// Returns the items whose payload is in the bundle.
+    pub fn carried(&self) -> impl Iterator<Item = &Item> {
+        self.items.iter().filter(|item| item.is_carried())
+    }
+
+    /// Returns the items whose payload is left out, each with the bundle that has it.
+    pub fn left_out(&self) -> impl Iterator<Item = (&Item, &Base)> {
+        self.items.iter().filter_map(|item| Some((item, item.base()?)))
+    }
+
+    /// Returns the number of payload bytes in the bundle.
+    #[must_use]
+    pub fn carried_bytes(&self) -> u64 {
+        self.carried().map(Item::size).sum()
+    }
+
+    /// Returns how much of the payload is in the bundle: `2 of 7 items, 1.2 MiB`.
+    #[must_use]
+    pub fn carried_summary(&self) -> String {
+        let all = count(self.items.len(), "item");
+        format!("{} of {all}, {}", self.carried().count(), ByteSize::new(self.carried_bytes()))
+    }
+
+    /// Returns the usual file name of the bundle. A delta bundle is another bundle than the full
+    /// one, so it has another name.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        let Self { name, sequence, .. } = self;
+        let delta = if self.left_out().next().is_some() { ".delta" } else { "" };
+        format!("{name}-{sequence}{delta}.vgpu.tar")
+    }
+
+    fn has_to_stay(&self, item: &Item) -> bool {
+        let is_document = || self.archives.iter().any(|it| it.items().any(|it| it == item.name()));
+        is_policies(item) || is_catalog(item) || is_document()
+    }
+
     fn check(&self) -> Result<(), ManifestError> {
         if self.items.len() > MAX_ITEMS {
             return Err(ManifestError::TooMany(self.items.len()));
@@ -237,6 +295,9 @@ impl Manifest {
         };
         if let Some((_, item)) = self.items.iter().enumerate().find(is_wrong) {
             return Err(ManifestError::Policies(item.name().clone()));
+        }
+        if let Some((item, _)) = self.left_out().find(|(item, _)| self.has_to_stay(item)) {
+            return Err(ManifestError::LeftOut(item.name().clone()));
         }
         let names: BTreeSet<&ItemName> = self.items.iter().map(Item::name).collect();
         match self.wants.items().find(|name| !names.contains(name)) {

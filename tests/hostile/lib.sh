@@ -114,6 +114,19 @@ add() {
     mv more names
 }
 
+# base: the JSON that names the good bundle as the one that has a payload.
+base() {
+    root=$(tar -xOf "$good" SHA256SUMS | sha256sum | cut -c 1-64)
+    echo "{\"name\":\"sample\",\"sequence\":1,\"digest\":\"$root\"}"
+}
+
+# leave_out NAME [JSON]: the manifest leaves the payload of the item to the good bundle, or to JSON.
+leave_out() {
+    replace "\"name\": \"$1\"," "\"base\": ${2:-$(base)}, \"name\": \"$1\","
+    grep -vx "$1" names >fewer
+    mv fewer names
+}
+
 # misname JSON NAME: an item is called NAME, which is JSON in the manifest, everywhere, and all
 # is correctly signed.
 misname() {

@@ -22,6 +22,7 @@ mod shelf;
 mod terminal;
 
 mod bundler;
+mod delta;
 mod demo;
 mod dls;
 mod docs;

@@ -136,6 +136,7 @@ impl Sample {
                 POLICIES => Kind::Policies(PoliciesRecord {}),
                 _ => Kind::Plain,
             },
+            base: None,
             origin: Origin::File,
         })?)
     }

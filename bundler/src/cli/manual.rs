@@ -33,6 +33,8 @@ pub const MANUAL: Manual = Manual {
         ("prove", "prove --installer vgpu-installer --kernel 6.8.12-43-pve"),
         ("build", "build --output bundles"),
         ("build", "build --check --key alice"),
+        ("build", "build --since gpu-1.vgpu.tar"),
+        ("build", "build --since pve1.json --since pve2.json"),
         ("sign", "sign --key bob gpu-1.vgpu.tar"),
         ("verify", "verify gpu-1.vgpu.tar"),
         ("verify", "verify --threshold 2 gpu-1.vgpu.tar"),

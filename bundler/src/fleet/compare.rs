@@ -94,7 +94,7 @@ mod tests {
 
     fn report(node: &str, comparable: Value) -> Report {
         let digest = Digest::of(comparable.to_string().as_bytes());
-        Report { node: node.to_owned(), digest, signed: Signed::No, comparable }
+        Report { node: node.to_owned(), digest, signed: Signed::No, holdings: None, comparable }
     }
 
     fn compared(reports: &[Report]) -> Vec<String> {

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use vgpu_keys::{Policy, Principal, PublicKey, Role, Signature};
-use vgpu_manifest::Digest;
 use vgpu_manifest::ui::Exit;
+use vgpu_manifest::{Digest, Holding};
 
 use crate::bounded;
 use crate::ui::Advise as _;
@@ -25,6 +25,8 @@ pub(crate) struct Report {
     /// The digest of the comparable part.
     pub(crate) digest: Digest,
     pub(crate) signed: Signed,
+    /// The contents of the node's store; `None` if the report does not list them.
+    pub(crate) holdings: Option<Vec<Holding>>,
     /// The comparable part.
     pub(super) comparable: Value,
 }
@@ -54,6 +56,7 @@ struct Document<'d> {
 #[serde(rename_all = "kebab-case")]
 struct ThisNode {
     host_name: Option<String>,
+    store: Option<Vec<Holding>>,
 }
 
 impl Report {
@@ -92,6 +95,7 @@ impl Report {
             node: document.this_node.host_name.unwrap_or_else(|| file.to_owned()),
             digest: document.digest,
             signed: Signed::No,
+            holdings: document.this_node.store,
             comparable: comparable.map_err(malformed)?,
         })
     }

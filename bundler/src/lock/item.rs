@@ -61,6 +61,7 @@ impl LockedItem {
             sha256: self.sha256,
             chunks,
             kind: self.kind.clone(),
+            base: None,
             origin: self.origin.for_manifest(),
         }
     }

@@ -3,9 +3,9 @@
 
 use std::fmt::{self, Write as _};
 
-use vgpu_manifest::{Digest, ProgramVersion};
+use vgpu_manifest::{Digest, Expected, ProgramVersion};
 
-use vgpu_manifest::ui::ByteSize;
+use vgpu_manifest::ui::{ByteSize, count};
 
 /// The beginning of every page.
 pub(crate) const PAGE_HEAD: &str = "START HERE: ";
@@ -21,6 +21,8 @@ pub(crate) struct StartHere<'s> {
     /// The file names of the parts, if there are several.
     pub(crate) parts: &'s [String],
     pub(crate) size: ByteSize,
+    /// The items that are left out, and that the node must have.
+    pub(crate) expected: Vec<Expected>,
     /// The digest of the signed root.
     pub(crate) digest: Digest,
     /// The version of the program, if it is on the stick.
@@ -76,6 +78,12 @@ impl StartHere<'_> {
                 self.size
             )?,
             _ => writeln!(f, "  {}: the bundle, {}", self.bundle, self.size)?,
+        }
+        for Expected { bundle, items, .. } in &self.expected {
+            let (what, digest) = (format!("{} {}", bundle.name, bundle.sequence), bundle.digest);
+            let items = count(*items, "item");
+            writeln!(f, "    without {items} that the node must have from {what}, with digest")?;
+            writeln!(f, "    {digest}")?;
         }
         if let Some(version) = self.program {
             writeln!(f, "  vgpu-installer, vgpu-installer.sig: the program, version {version}")?;
@@ -190,6 +198,7 @@ mod tests {
             bundle: "gpu-1.vgpu.tar",
             parts,
             size: ByteSize::new(5 << 30),
+            expected: Vec::new(),
             digest: Digest::of(b""),
             program: Some(ProgramVersion::current()),
             signers,

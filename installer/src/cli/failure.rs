@@ -11,7 +11,7 @@ use crate::license::LicenseError;
 use crate::locked_host::LockedHostError;
 use crate::packages::UpstreamError;
 use crate::plan::{ApplyError, RehearseError, Unsuitable};
-use crate::store::{SpaceError, StageError};
+use crate::store::{LeftOut, SpaceError, StageError};
 use crate::trust::{FloorError, NotAdmitted, TrustError};
 use crate::ui::Ui;
 
@@ -26,6 +26,7 @@ const TYPES: &[Known] = &[
     known::<NoFit>,
     known::<SpaceError>,
     known::<StageError>,
+    known::<LeftOut>,
     known::<ApplyError>,
     known::<LockedHostError>,
     known::<LockError>,

@@ -63,6 +63,8 @@ pub const MANUAL: Manual = Manual {
         ("license remove", "license remove"),
         ("store gc", "store gc --dry-run"),
         ("store add", "store add /media/stick/gpu-1.vgpu.tar"),
+        ("store add", "store add gpu-2.delta.vgpu.tar --base gpu-1.vgpu.tar"),
+        ("store add", "store add gpu-2.delta.vgpu.tar --base /mnt/pve1-store"),
         ("sriov", "sriov"),
         ("guard", "guard"),
     ],

@@ -2,6 +2,9 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::SystemTime;
 
+use vgpu_manifest::limits::MAX_ITEM;
+use vgpu_manifest::{Measure, Measured};
+
 use super::own::fixed;
 use super::{Command, HostError, HostPath, Kind, Node, Output, OwnPath, Stat, Verb};
 
@@ -29,6 +32,14 @@ pub trait Look {
     ///
     /// A file of more than `max` bytes.
     fn read_up_to(&self, path: &HostPath, max: u64) -> Result<Option<Vec<u8>>, HostError>;
+
+    /// Returns the size and the digests of the regular file at `path`, or `None` if it does not
+    /// exist. It is read in bounded memory on a real machine.
+    fn measure(&self, path: &HostPath) -> Result<Option<Measured>, HostError> {
+        let Some(bytes) = self.read_up_to(path, MAX_ITEM)? else { return Ok(None) };
+        let measured = Measure::of(&mut &*bytes);
+        measured.map(Some).map_err(|error| HostError::path(Verb::Read, path, error))
+    }
 
     /// Returns the sorted names in the directory at `path`, or `None` if it does not exist.
     /// Symlinks are followed, never out of the machine's root.

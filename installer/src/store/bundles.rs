@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use vgpu_keys::{Channel, Principal};
 use vgpu_manifest::limits::MAX_MANIFEST;
-use vgpu_manifest::{Bundle, BundleName, Digest, Manifest, ManifestError, Verified};
+use vgpu_manifest::{Base, Bundle, BundleName, Digest, Manifest, ManifestError, Verified};
 
 use crate::host::{HostError, Look, OwnPath, OwnState};
 use crate::packages::Vouched;
@@ -113,6 +113,16 @@ impl Bundles {
         look: &'l dyn Look,
     ) -> impl Iterator<Item = Manifest> + use<'_, 'l> {
         self.0.keys().filter_map(|digest| Self::manifest(look, *digest).ok().flatten())
+    }
+
+    /// Returns all bundles.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Base> {
+        let base = |(digest, known): (&Digest, &Known)| Base {
+            name: known.name.clone(),
+            sequence: known.sequence,
+            digest: *digest,
+        };
+        self.0.iter().map(base)
     }
 
     /// Returns the bundle whose root has this digest.

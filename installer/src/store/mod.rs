@@ -5,7 +5,9 @@
 
 mod bundles;
 mod gc;
+mod left_out;
 mod space;
+mod supply;
 
 use std::collections::BTreeSet;
 
@@ -14,19 +16,24 @@ use vgpu_manifest::{Bundle, Item, ItemName, Manifest, ReadError, Verified};
 
 pub(crate) use self::bundles::{Bundles, BundlesError, Known};
 pub(crate) use self::gc::{Garbage, Needed};
+pub(crate) use self::left_out::{LeftOut, holdings};
 pub(crate) use self::space::{SpaceError, needs};
+pub(crate) use self::supply::Supply;
 
 use crate::host::real::{Program, Staging};
 use crate::host::{Content, HostError, Look, RealHost};
 use crate::journal::{Depth, is_intact};
 use crate::state;
-use crate::ui::Progress;
+use crate::ui::{Progress, Ui};
 
 /// The items of a bundle that the store lacks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Missing {
-    items: BTreeSet<ItemName>,
-    /// Their size in bytes.
+    /// Those in the bundle.
+    carried: BTreeSet<ItemName>,
+    /// Those that the bundle leaves out.
+    left_out: Vec<Item>,
+    /// The size of all of them in bytes.
     pub(crate) bytes: u64,
     /// The number of items that the store has.
     pub(crate) present: usize,
@@ -35,13 +42,18 @@ pub(crate) struct Missing {
 impl Missing {
     /// Checks whether the item is missing.
     pub(crate) fn has(&self, item: &Item) -> bool {
-        self.items.contains(item.name())
+        self.carried.contains(item.name()) || self.left_out.contains(item)
     }
 
     /// Returns the number of items.
     #[must_use]
     pub(crate) fn count(&self) -> usize {
-        self.items.len()
+        self.carried.len() + self.left_out.len()
+    }
+
+    /// Checks that the store has every item that the bundle leaves out.
+    pub(crate) fn check_left_out(&self) -> Result<(), LeftOut> {
+        LeftOut::check(&self.left_out)
     }
 }
 
@@ -55,6 +67,9 @@ pub(crate) enum StageError {
     /// The bundle could not be read, or its bytes could not be written.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The bundle leaves out items that no source has.
+    #[error(transparent)]
+    LeftOut(#[from] LeftOut),
     /// This program could not be copied.
     #[error("cannot copy this program into the store: {0}")]
     Program(#[source] std::io::Error),
@@ -64,8 +79,17 @@ impl Explain for StageError {
     fn exit(&self) -> Option<Exit> {
         match self {
             Self::Read(error) => error.exit(),
+            Self::LeftOut(error) => error.exit(),
             Self::Host(_) | Self::Program(_) => None,
         }
+    }
+
+    fn hint(&self) -> Option<&str> {
+        if let Self::LeftOut(error) = self { error.hint() } else { None }
+    }
+
+    fn details(&self) -> &[String] {
+        if let Self::LeftOut(error) = self { error.details() } else { &[] }
     }
 }
 
@@ -78,15 +102,20 @@ pub(crate) fn missing(
 ) -> Result<Missing, HostError> {
     let mut missing = Missing::default();
     let mut seen = BTreeSet::new();
-    for item in &manifest.items {
-        if !seen.insert(item.id()) {
+    // A content that the bundle has under one name is not left out under another.
+    for item in manifest.carried().chain(manifest.left_out().map(|(item, _)| item)) {
+        if !seen.insert(content(item)) {
             continue;
         }
         if has(look, content(item), depth)? {
             missing.present += 1;
+            continue;
+        }
+        missing.bytes += item.size();
+        if item.is_carried() {
+            missing.carried.insert(item.name().clone());
         } else {
-            missing.items.insert(item.name().clone());
-            missing.bytes += item.size();
+            missing.left_out.push(item.clone());
         }
     }
     Ok(missing)
@@ -102,25 +131,31 @@ pub(crate) fn missing_program(
     Ok(if has(look, content, depth)? { 0 } else { content.size })
 }
 
-/// Verifies the `missing` items and copies them into the store, in one pass, durably.
+/// Verifies the `missing` items and copies them into the store, in one pass, durably. Those that the
+/// bundle leaves out come from `supplies`.
 pub(crate) fn stage(
     host: &RealHost,
-    bundle: &Bundle<Verified>,
+    (bundle, supplies): (&Bundle<Verified>, &[Supply]),
     missing: &Missing,
-    program: &Program,
-    depth: Depth,
+    (program, depth): (&Program, Depth),
     progress: &Progress,
+    ui: &Ui,
 ) -> Result<(), StageError> {
     let staging = host.staging()?;
-    let wanted = |item: &Item| missing.items.contains(item.name());
-    let staged = bundle.stage(wanted, &staging, &|bytes| progress.add(bytes));
-    let staged = match staged {
-        Ok(()) => stage_program(host, &staging, program, depth),
-        Err(error) => Err(error.into()),
+    let fill = || -> Result<(), StageError> {
+        let mut left_out = missing.left_out.clone();
+        for supply in supplies {
+            supply.give(&mut left_out, &staging, progress, ui)?;
+        }
+        LeftOut::check(&left_out)?;
+        let wanted = |item: &Item| missing.carried.contains(item.name());
+        bundle.stage(wanted, &staging, &|bytes| progress.add(bytes))?;
+        stage_program(host, &staging, program, depth)
     };
+    let filled = fill();
     // Intact items stay after an error, so that the next try is shorter.
     staging.finish()?;
-    staged
+    filled
 }
 
 fn stage_program(

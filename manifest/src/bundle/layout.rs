@@ -74,7 +74,7 @@ impl Layout {
         for (name, size) in own {
             layout.push(name, ItemMode::Plain, size, manifest.created)?;
         }
-        for item in &manifest.items {
+        for item in manifest.carried() {
             layout.push(item.name().as_str(), item.mode(), item.size(), manifest.created)?;
         }
         layout.total += 2 * BLOCK;
@@ -104,12 +104,12 @@ impl Layout {
         &self.members[2]
     }
 
-    /// Returns the offsets of the items' contents, in manifest order.
+    /// Returns the items in the archive, in order, each with the offset of its content.
     pub(crate) fn items<'m>(
         &self,
         manifest: &'m Manifest,
     ) -> impl Iterator<Item = (&'m Item, u64)> {
-        manifest.items.iter().zip(self.members[3..].iter().map(Member::content))
+        manifest.carried().zip(self.members[3..].iter().map(Member::content))
     }
 }
 
@@ -125,7 +125,7 @@ impl Manifest {
     pub fn member_at(&self, offset: u64) -> Result<String, WriteError> {
         let bytes = self.to_bytes()?;
         let layout = Layout::new(self, &bytes)?;
-        let items = self.items.iter().map(|item| item.name().as_str());
+        let items = self.carried().map(|item| item.name().as_str());
         let names = [SIGNATURES, SHA256SUMS, MANIFEST].into_iter().chain(items);
         let found =
             layout.members().iter().zip(names).take_while(|(member, _)| member.at <= offset);
@@ -139,7 +139,7 @@ fn within(what: &'static str, size: u64, limit: u64) -> Result<(), TooLarge> {
 
 /// Returns the signed root: one line per member, as `sha256sum` writes them.
 fn sums(manifest: &Manifest, own: Digest) -> Vec<u8> {
-    let lines = manifest.items.iter().map(|item| (item.sha256(), item.name().as_str()));
+    let lines = manifest.carried().map(|item| (item.sha256(), item.name().as_str()));
     let mut text = String::new();
     for (digest, name) in [(own, MANIFEST)].into_iter().chain(lines) {
         // Writing to a `String` cannot fail.

@@ -259,7 +259,7 @@ impl Bundle<Verified> {
     }
 
     fn member_names(&self) -> impl Iterator<Item = &str> {
-        let items = self.state.manifest.items.iter().map(|item: &Item| item.name().as_str());
+        let items = self.state.manifest.carried().map(|item: &Item| item.name().as_str());
         [crate::types::SIGNATURES, SHA256SUMS, MANIFEST].into_iter().chain(items)
     }
 

@@ -8,7 +8,7 @@ use rustix::fs::Advice;
 
 use super::measure::in_parallel;
 use crate::item::Chunk;
-use crate::{Bundle, CHUNK, Digest, Hasher, Item, ItemName, Verified};
+use crate::{Base, Bundle, CHUNK, Digest, Hasher, Item, ItemName, Verified};
 
 /// The largest piece that is read, passed on or written at once, in bytes: 256 KiB.
 ///
@@ -49,6 +49,14 @@ pub enum ReadError {
         expected: Digest,
         /// The actual digest.
         actual: Digest,
+    },
+    /// The bundle leaves out the payload of an item.
+    #[error("item `{item}` is not in this bundle, but in {base}")]
+    LeftOut {
+        /// The item.
+        item: ItemName,
+        /// The bundle that has it.
+        base: Base,
     },
     /// The medium could not be read.
     #[error("cannot read item `{item}` at byte {offset}; the medium may be failing")]
@@ -132,7 +140,7 @@ pub(crate) struct Job<'b> {
 }
 
 impl Bundle<Verified> {
-    /// Reads the whole payload and checks every chunk.
+    /// Reads the whole payload in the bundle and checks every chunk.
     pub fn check(&self, progress: &Progress<'_>) -> Result<(), ReadError> {
         let jobs = self.jobs(|_| true);
         in_parallel(8, jobs.len(), |next| {
@@ -151,13 +159,17 @@ impl Bundle<Verified> {
 
     /// Like [`check`](Self::check); also compares the whole SHA-256 of every item.
     pub fn check_deep(&self, progress: &Progress<'_>) -> Result<(), ReadError> {
-        self.check_whole(&|_| true, progress)
+        self.check_whole(&Item::is_carried, progress)
     }
 
     /// Reads the items that `wanted` selects, and checks every chunk and the whole SHA-256 of each.
     ///
     /// A file signed elsewhere has a whole digest and no chunks, so only this check ties the
     /// chunks of an item to it.
+    ///
+    /// # Errors
+    ///
+    /// Among others, an item whose payload is left out.
     pub fn check_whole(
         &self,
         wanted: &dyn Fn(&Item) -> bool,
@@ -183,7 +195,7 @@ impl Bundle<Verified> {
     /// Reads the items that `wanted` selects, once, and passes each chunk to `sink` after it is
     /// verified.
     ///
-    /// No byte is read from the medium a second time, so the medium cannot return other bytes
+    /// Items whose payload is left out are not among them. No byte is read from the medium a second time, so the medium cannot return other bytes
     /// later. At most four chunks are in memory.
     pub fn stage(
         &self,
@@ -216,6 +228,10 @@ impl Bundle<Verified> {
         item: &Item,
         mut take: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<(), ReadError> {
+        if let Some(base) = item.base() {
+            let (item, base) = (item.name().clone(), base.clone());
+            return Err(ReadError::LeftOut { item, base });
+        }
         let mut buf = vec![0; usize::try_from(item.size().min(CHUNK)).unwrap_or_default()];
         for job in self.jobs(|other| std::ptr::eq(other, item) || other.name() == item.name()) {
             let chunk = self.prove_chunk(&job, &mut buf)?;

@@ -3,6 +3,7 @@
 //! All metadata of an item is in the item. [`Kind`] has one variant, and this folder one file, for
 //! each kind of record.
 
+mod base;
 pub mod driver;
 pub mod headers;
 pub mod image;
@@ -15,10 +16,11 @@ pub mod unlock;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::base::{Base, Expected, Holding};
 pub use self::kind::{CatalogRecord, Kind, PoliciesRecord, Tree};
 pub use self::origin::Origin;
 use crate::limits::MAX_ITEM;
-use crate::types::object::object;
+use crate::types::object::{object, some_object};
 use crate::{CHUNK, Digest, ItemId, ItemName, tree_digest};
 
 /// One member of the payload.
@@ -44,6 +46,9 @@ pub struct ItemFields {
     /// The kind.
     #[serde(default, skip_serializing_if = "Kind::is_plain")]
     pub kind: Kind,
+    /// The bundle that has its payload, if this one leaves it out.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "some_object")]
+    pub base: Option<Base>,
     /// The origin.
     #[serde(deserialize_with = "object")]
     pub origin: Origin,
@@ -126,6 +131,23 @@ impl Item {
     #[must_use]
     pub fn origin(&self) -> &Origin {
         &self.0.origin
+    }
+
+    /// Returns the bundle that has its payload; `None` if the payload is in this one.
+    #[must_use]
+    pub fn base(&self) -> Option<&Base> {
+        self.0.base.as_ref()
+    }
+
+    /// Checks whether its payload is in the bundle.
+    #[must_use]
+    pub fn is_carried(&self) -> bool {
+        self.0.base.is_none()
+    }
+
+    /// Leaves its payload to another bundle.
+    pub(crate) fn leave_to(&mut self, base: Base) {
+        self.0.base = Some(base);
     }
 
     /// Returns the identity of its content: the digest that every read checks.

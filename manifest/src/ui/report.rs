@@ -274,8 +274,12 @@ impl Explain for ReadError {
     fn exit(&self) -> Option<Exit> {
         Some(match self {
             Self::Damaged(_) | Self::WholeDigest { .. } => Exit::Untrusted,
-            Self::Medium { .. } | Self::Sink { .. } => Exit::Failed,
+            Self::LeftOut { .. } | Self::Medium { .. } | Self::Sink { .. } => Exit::Failed,
         })
+    }
+
+    fn hint(&self) -> Option<&str> {
+        matches!(self, Self::LeftOut { .. }).then_some("name that bundle, or the full one")
     }
 }
 

@@ -1,5 +1,6 @@
 //! A simulated host, a key, bundles, and the program to run on the host.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::process::{Command, Stdio};
@@ -8,7 +9,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use vgpu_keys::{KeyFile, Signer};
-use vgpu_manifest::{Item, Manifest, Measure, PartSize, Source, Target, write_bundle};
+use vgpu_manifest::{
+    Base, Item, ItemId, Manifest, Measure, PartSize, Source, Target, write_bundle,
+};
 use vgpu_tests::programs::Program;
 
 /// A folder with a simulated host in `root` and a stick in `stick`.
@@ -130,13 +133,38 @@ impl Site {
         signers: &[&dyn Signer],
         split: Option<PartSize>,
     ) -> String {
-        let path = self.path(name);
-        let payload = Payload(self.path("payload"));
         for (item, bytes) in &spec.items {
             self.write(&format!("payload/{item}"), bytes);
         }
-        write_bundle(&spec.manifest(), &payload, signers, Target { path: &path, split }, &|_| {})
-            .unwrap();
+        self.pack(name, &spec.manifest(), signers, split)
+    }
+
+    /// Writes the bundle `NAME.delta.vgpu.tar`, which leaves out what the bundle at `base` has.
+    pub(crate) fn delta(&self, name: &str, spec: &Spec, base: &str, signer: &dyn Signer) -> String {
+        let shown = self.run(&["inspect", "--json", base]).expect(0).json();
+        let manifest = Manifest::parse(shown["manifest"].to_string().as_bytes()).unwrap();
+        let digest = shown["digest"].as_str().unwrap().parse().unwrap();
+        let own = Base { name: manifest.name, sequence: manifest.sequence, digest };
+        let of = |item: &Item| (item.id(), item.base().unwrap_or(&own).clone());
+        let known: BTreeMap<ItemId, Base> = manifest.items.iter().map(of).collect();
+        for (item, bytes) in &spec.items {
+            self.write(&format!("payload/{item}"), bytes);
+        }
+        let delta = spec.manifest().leave_out(|item| known.get(&item.id()).cloned());
+        self.pack(&format!("stick/{name}.delta.vgpu.tar"), &delta, &[signer], None)
+    }
+
+    /// Writes the bundle of a manifest, with the items of the payload folder.
+    pub(crate) fn pack(
+        &self,
+        name: &str,
+        manifest: &Manifest,
+        signers: &[&dyn Signer],
+        split: Option<PartSize>,
+    ) -> String {
+        let (path, payload) = (self.path(name), Payload(self.path("payload")));
+        let target = Target { path: &path, split };
+        write_bundle(manifest, &payload, signers, target, &|_| {}).unwrap();
         path.into_string()
     }
 }
@@ -209,7 +237,7 @@ impl Spec {
         self
     }
 
-    fn manifest(&self) -> Manifest {
+    pub(crate) fn manifest(&self) -> Manifest {
         let items: Vec<Value> = self.items.iter().map(|(name, bytes)| item(name, bytes)).collect();
         let manifest = json!({
             "format": 1,

@@ -2,6 +2,7 @@
 
 mod apply;
 mod damage;
+mod delta;
 mod edges;
 pub(crate) mod fixture;
 mod interrupt;

@@ -168,6 +168,38 @@ fn the_node_confirms_packages_by_its_own_keyring() {
 }
 
 #[test]
+fn packages_that_a_delta_leaves_out_are_confirmed_in_the_store() {
+    let Some(mut scene) = Scene::new("gpgv", Form::Inline) else { return };
+    let full = scene.manifest.clone();
+    let digest = vgpu_manifest::Digest::of(b"the root of the full bundle");
+    let base = json!({ "name": "apt", "sequence": 1, "digest": digest });
+    for item in scene.manifest["items"].as_array_mut().unwrap() {
+        if item["kind"]["package"].is_object() {
+            item["base"] = base.clone();
+        }
+    }
+    scene.upstream().expect(4).says(&["leaves out 2 items", LIB]);
+    let delta = std::mem::replace(&mut scene.manifest, full);
+    scene.run(&["store", "add"]).expect(0);
+    scene.manifest = delta;
+    let ran = scene.upstream().expect(0);
+    assert!(ran.out.contains("2 of 2 packages are signed by their archives"), "{}", ran.out);
+
+    // The chunks are those of the package in the store, but the archive has signed another one.
+    let good = scene.item(LIB)["sha256"].take();
+    scene.item(LIB)["sha256"] = json!(digest);
+    scene.upstream().expect(3).says(&[LIB, "has SHA-256"]);
+    scene.item(LIB)["sha256"] = good;
+    let manifest = Manifest::parse(scene.manifest.to_string().as_bytes()).unwrap();
+    let id = manifest.items.iter().find(|item| item.name().as_str() == LIB).unwrap().id();
+    let stored = format!("root/var/lib/vgpu-offline/store/{id}");
+    let mut bytes = fs::read(scene.site.path(&stored)).unwrap();
+    bytes[100] ^= 1;
+    scene.site.write(&stored, &bytes);
+    scene.upstream().expect(1).says(&["digest mismatch", id.to_string().as_str()]);
+}
+
+#[test]
 fn what_the_builder_has_exchanged_is_found() {
     let Some(mut scene) = Scene::new("gpgv", Form::Inline) else { return };
     let good = (scene.manifest.clone(), fs::read(scene.site.path("items").join(LIB)).unwrap());

@@ -157,6 +157,30 @@ fn security_keys_and_policies_need_no_other_recipe() {
     assert!(!stage.follow("not-token", &bundle, "2", "alice").proven);
 }
 
+/// The list of a delta bundle has only what it carries, so the recipe checks exactly that.
+#[test]
+fn what_a_delta_carries_is_proven_and_unpacked() {
+    let Some(stage) = Stage::new() else { return };
+    for (name, carried) in [
+        ("007-control-delta", &["conf/vgpu.conf", "empty", "bin/tool"][..]),
+        ("008-control-delta-of-nothing", &[]),
+    ] {
+        let outcome = stage.follow(name, &stage.hostile(name), "1", "alice");
+        assert!(outcome.proven, "{name}: {}", outcome.said);
+        for part in parts() {
+            let is_there = outcome.folder.join(&part.name).exists();
+            assert_eq!(is_there, carried.contains(&part.name.as_str()), "{name}: {}", part.name);
+        }
+        let manifest = fs::read_to_string(outcome.folder.join("MANIFEST.json")).unwrap();
+        let digest = vgpu_manifest::Digest::of(&parts()[1].bytes).to_string();
+        assert!(manifest.contains(&digest), "what is left out is signed as well");
+    }
+    // A payload that is there nevertheless is not signed, and not unpacked.
+    let name = "319-left-out-item-is-there";
+    let outcome = stage.follow(name, &stage.hostile(name), "1", "alice");
+    assert!(!outcome.folder.join("conf/profiles.conf").exists(), "{}", outcome.said);
+}
+
 #[test]
 fn a_bundle_in_which_anything_was_replaced_is_refused() {
     let Some(stage) = Stage::new() else { return };

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use anyhow::Context as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
-use vgpu_manifest::{Bundle, Digest, Item, ItemName, Manifest, PIECE, Verified};
+use vgpu_manifest::{Bundle, Digest, Expected, Item, ItemName, Manifest, PIECE, Verified};
 
 use super::Context;
 use crate::cli::options::TrustArgs;
@@ -18,7 +18,7 @@ pub(crate) struct Args {
     /// Bundle, or the first of its parts
     bundle: Utf8PathBuf,
 
-    /// Items by name [default: all]
+    /// Items by name [default: all that are in the bundle]
     #[arg(value_name = "ITEM")]
     items: Vec<ItemName>,
 
@@ -49,6 +49,11 @@ impl Args {
                 sha256: item.sha256(),
             });
         }
+        if self.items.is_empty() {
+            for expected in Expected::of(bundle.manifest().left_out()) {
+                context.ui.note(format_args!("left out: {expected}"));
+            }
+        }
         if self.json {
             print_json(&written)?;
         }
@@ -57,7 +62,7 @@ impl Args {
 
     fn chosen<'m>(&self, manifest: &'m Manifest) -> anyhow::Result<Vec<&'m Item>> {
         if self.items.is_empty() {
-            return Ok(manifest.items.iter().collect());
+            return Ok(manifest.carried().collect());
         }
         let names: BTreeSet<_> = self.items.iter().collect();
         let find = |name: &ItemName| {

@@ -3,7 +3,7 @@ use serde::Serialize;
 use vgpu_keys::{Channel, Fingerprint, Principal, SignedPolicies, SignedPolicy};
 use vgpu_manifest::ui::ByteSize;
 use vgpu_manifest::unlock::UnlockRecord;
-use vgpu_manifest::{Bundle, BundleName, Digest, Item, Kind, Manifest, Origin, Verified};
+use vgpu_manifest::{Bundle, BundleName, Digest, Expected, Item, Kind, Manifest, Origin, Verified};
 
 use crate::cli::options::TrustArgs;
 use crate::items::{driver, image};
@@ -53,6 +53,9 @@ pub(super) struct Facts<'r> {
     /// The versions of the signed policies in it.
     policies: Vec<u64>,
     total_size: u64,
+    /// The items that are not in it, and that a node must have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left_out: Vec<Expected>,
 }
 
 impl Args {
@@ -83,6 +86,7 @@ pub(super) fn facts(bundle: &Bundle<Verified>) -> Facts<'_> {
         not_counted: trusted.uncounted.iter().map(ToString::to_string).collect(),
         policies: policies(bundle),
         total_size: bundle.total(),
+        left_out: Expected::of(manifest.left_out()),
     }
 }
 
@@ -100,6 +104,10 @@ pub(super) fn summary(bundle: &Bundle<Verified>) -> Vec<String> {
     lines.extend(trusted.uncounted.iter().map(|other| format!("  not counted: {other}")));
     lines
         .extend(policies(bundle).iter().map(|version| format!("brings policy {version} of nodes")));
+    let expected = Expected::of(bundle.manifest().left_out());
+    let carried = || format!("carried: {}", bundle.manifest().carried_summary());
+    lines.extend((!expected.is_empty()).then(carried));
+    lines.extend(expected.iter().map(|it| format!("left out, and expected on the node: {it}")));
     lines
 }
 
@@ -114,7 +122,9 @@ fn table(manifest: &Manifest) -> Vec<String> {
         let size = ByteSize::new(item.size()).to_string();
         let sha256 = item.sha256().to_string();
         let (name, mode) = (item.name().as_str(), item.mode().bits());
-        format!("{name:width$}  {size:>10}  {mode:04o}  {}  {}", &sha256[..12], describe(item))
+        let left_out = if item.is_carried() { "" } else { ", left out" };
+        let what = describe(item) + left_out;
+        format!("{name:width$}  {size:>10}  {mode:04o}  {}  {what}", &sha256[..12])
     };
     let mut lines = vec![String::new()];
     lines.extend(manifest.items.iter().map(row));

@@ -4,13 +4,13 @@ use anyhow::{Context as _, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 use vgpu_manifest::package::ArchiveName;
-use vgpu_manifest::{Bundle, Item, Verified};
+use vgpu_manifest::{Bundle, Item, ReadError, Verified};
 
 use super::Context;
 use super::inspect::{self, summary};
 use crate::apt::{Followed, day, follow};
 use crate::cli::options::TrustArgs;
-use crate::ui::{print, print_json};
+use crate::ui::{Advise as _, print, print_json};
 
 /// Verify signatures and every byte of a bundle.
 #[derive(Debug, clap::Args)]
@@ -80,7 +80,7 @@ impl Args {
                 bundle: inspect::facts(&bundle),
             })?);
         }
-        let intact = "intact: every byte matches the signed digests".to_owned();
+        let intact = "intact: every byte in it matches the signed digests".to_owned();
         Ok(print(summary(&bundle).into_iter().chain([intact]))?)
     }
 }
@@ -94,6 +94,12 @@ fn upstream(
     let manifest = bundle.manifest();
     if manifest.archives.is_empty() {
         bail!("the bundle has no packages from an archive");
+    }
+    let is_package = |(item, _): &(&Item, _)| item.kind().package().is_some();
+    if let Some((item, base)) = manifest.left_out().find(is_package) {
+        let (item, base) = (item.name().clone(), base.clone());
+        return Err(ReadError::LeftOut { item, base })
+            .hint("a node that has it can check it: `vgpu-installer verify --upstream`");
     }
     // The archive signs whole digests, but the check of the bundle compares those of chunks.
     bundle
@@ -125,7 +131,7 @@ pub(super) fn check(
     depth: Depth,
 ) -> anyhow::Result<()> {
     let transfer = context.ui.transfer("verify", path.file_name().unwrap_or(path.as_str()));
-    let size = bundle.manifest().items.iter().map(vgpu_manifest::Item::size).sum();
+    let size = bundle.manifest().carried_bytes();
     transfer.expect(Some(size), 0);
     let progress = |bytes| transfer.advance(bytes);
     let checked = match depth {

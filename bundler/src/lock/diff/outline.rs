@@ -36,7 +36,8 @@ impl From<&Lock> for Outline {
 
 impl From<&Manifest> for Outline {
     fn from(manifest: &Manifest) -> Self {
-        let described = |item: &Item| ItemFields { chunks: Vec::new(), ..item.clone().into() };
+        let described =
+            |item: &Item| ItemFields { chunks: Vec::new(), base: None, ..item.clone().into() };
         Self {
             facts: [
                 ("name", manifest.name.to_string()),

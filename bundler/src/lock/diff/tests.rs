@@ -13,6 +13,7 @@ fn outline(items: &[(&str, &[u8])], host: &[&str]) -> Outline {
         sha256: Digest::of(bytes),
         chunks: Vec::new(),
         kind: Kind::Plain,
+        base: None,
         origin: Origin::File,
     });
     Outline {

@@ -23,7 +23,7 @@ use crate::plan::{
     ApplyError, Choices, MAX_REVIEW, Phase, Plan, Resume, Review, Reviewed, rehearse,
 };
 use crate::state;
-use crate::store::{Bundles, Known, missing, missing_program, needs, stage};
+use crate::store::{Bundles, Known, Supply, missing, missing_program, needs, stage};
 use crate::ui::Ui;
 
 /// Apply a bundle to this host.
@@ -127,7 +127,8 @@ impl Apply {
         let plan = settle_on(&locked, &proposal, &choices, resume)?;
         self.password.provide(&mut locked, &plan, ui)?;
         let known = proposal.known();
-        put_in_store(locked.host(), &proposal.bundle, known, &program, Depth::Sizes, ui)?;
+        let from = (&proposal.bundle, &[][..]);
+        put_in_store(locked.host(), from, known, (&program, Depth::Sizes), ui)?;
         apply_plan(&mut locked, &plan, &proposal.candidate, self.to_phase, ui)
     }
 
@@ -200,14 +201,13 @@ fn settle_on(
     if unchanged { Ok(plan) } else { Err(Refused::Changed.into()) }
 }
 
-/// Verifies and copies missing items into the store; with [`Depth::Bytes`], also in place of damaged
-/// ones. The medium may be removed afterwards.
+/// Verifies and copies missing items into the store, those that the bundle leaves out from the
+/// supplies; with [`Depth::Bytes`], also in place of damaged ones. The medium may be removed afterwards.
 pub(super) fn put_in_store(
     host: &mut RealHost,
-    bundle: &Bundle<Verified>,
+    (bundle, supplies): (&Bundle<Verified>, &[Supply]),
     known: Known,
-    program: &Program,
-    depth: Depth,
+    (program, depth): (&Program, Depth),
     ui: &Ui,
 ) -> anyhow::Result<()> {
     let lacking = missing(host, bundle.manifest(), depth)?;
@@ -216,7 +216,7 @@ pub(super) fn put_in_store(
     }
     let progress = ui.progress("staging", lacking.bytes);
     let since = Instant::now();
-    stage(host, bundle, &lacking, program, depth, &progress)?;
+    stage(host, (bundle, supplies), &lacking, (program, depth), &progress, ui)?;
     ui.spent(On::Staging, since);
     let (count, took) = (lacking.count(), progress.summary());
     ui.outcome("staged", &count)?;
@@ -227,8 +227,8 @@ pub(super) fn put_in_store(
     if lacking.present > 0 {
         let items = count_of(lacking.present, "item");
         ui.say(format_args!(
-            "used the store's copies of {items}, and did not read those on the medium: \
-                `vgpu-installer verify` checks them"
+            "used the store's copies of {items}, and read none of them from the medium: \
+                `vgpu-installer verify` checks what is on it"
         ));
     }
     Ok(())

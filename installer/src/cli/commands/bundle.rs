@@ -4,7 +4,8 @@ use vgpu_manifest::{Bundle, ReadError, Verified, VerifyError};
 
 use crate::cli::{Advise as _, Target};
 use crate::host::{Look, OwnState};
-use crate::store::Known;
+use crate::journal;
+use crate::store::{Known, missing};
 use crate::trust;
 use crate::ui::{Tone, Ui, printable};
 
@@ -99,9 +100,16 @@ pub(crate) fn title(bundle: &Known) -> String {
     format!("{name} {sequence} of channel {channel}, {signed_by}")
 }
 
-/// Reads every byte of the payload and shows progress.
+/// Checks that the store has every item that the bundle leaves out. As everywhere, an item is hashed
+/// when it is used.
+pub(super) fn check_left_out(look: &dyn Look, bundle: &Bundle<Verified>) -> anyhow::Result<()> {
+    let missing = missing(look, bundle.manifest(), journal::Depth::Sizes)?;
+    Ok(missing.check_left_out()?)
+}
+
+/// Reads every byte of the payload in the bundle and shows progress.
 pub(super) fn check(bundle: &Bundle<Verified>, depth: Depth, ui: &Ui) -> Result<String, ReadError> {
-    let total = bundle.manifest().items.iter().map(vgpu_manifest::Item::size).sum();
+    let total = bundle.manifest().carried_bytes();
     let progress = ui.progress("checking", total);
     match depth {
         Depth::Chunks => bundle.check(&|bytes| progress.add(bytes))?,

@@ -7,7 +7,7 @@ use vgpu_manifest::inventory::Inventory;
 use vgpu_manifest::platform::KernelRelease;
 use vgpu_manifest::{Bundle, Item, Kind, Manifest, Verified};
 
-use super::bundle::{BundleArg, title};
+use super::bundle::{BundleArg, check_left_out, title};
 use crate::cli::{Advise as _, Exit, Refused, Target};
 use crate::facts::{Serials, inventory};
 use crate::fit::{Fit, NoFit, Place, Question, Scope};
@@ -141,6 +141,7 @@ fn objections(source: &Source, look: &dyn Look, facts: &Inventory) -> anyhow::Re
 /// A bundle on a medium.
 fn from_bundle(bundle: &BundleArg, look: &dyn Look) -> anyhow::Result<Applied> {
     let (_, bundle) = bundle.open(look)?;
+    check_left_out(look, &bundle)?;
     let source = Source::new(bundle.manifest().clone(), catalog(&bundle)?);
     Ok(Applied { title: title(&Known::of(&bundle)), source })
 }

@@ -1,6 +1,6 @@
 use serde::Serialize;
 use vgpu_keys::Principal;
-use vgpu_manifest::{Bundle, Digest, Item, ItemMode, Kind, Manifest, Verified};
+use vgpu_manifest::{Bundle, Digest, Expected, Item, ItemMode, Kind, Manifest, Verified};
 
 use super::bundle::{BundleArg, title};
 use crate::cli::{Exit, Target};
@@ -50,7 +50,11 @@ fn print_table(bundle: &Bundle<Verified>, ui: &Ui) -> std::io::Result<()> {
     let created = Date(i64::try_from(manifest.created).unwrap_or(i64::MAX));
     ui.print(format_args!("created  {created}, by bundler {}", manifest.made_by))?;
     let total = ByteSize::new(bundle.total());
-    ui.print(format_args!("items    {}, {total} in all\n", manifest.items.len()))?;
+    ui.print(format_args!("items    {}, {total} in all", manifest.items.len()))?;
+    for expected in Expected::of(manifest.left_out()) {
+        ui.print(format_args!("left out {expected}"))?;
+    }
+    ui.print("")?;
     let width = manifest.items.iter().map(|item| item.name().as_str().len()).max().unwrap_or(0);
     for item in &manifest.items {
         ui.print(line(item, width))?;
@@ -69,7 +73,8 @@ fn line(item: &Item, width: usize) -> String {
         kind if kind.tree().is_some() => "  (a tree)",
         _ => "",
     };
+    let left_out = if item.is_carried() { "" } else { "  (left out)" };
     let origin = printable(&item.origin().to_string());
     let (name, size) = (item.name().as_str(), ByteSize::new(item.size()));
-    format!("{name:width$}  {size:>10}  {mode}  {}{kind}  {origin}", item.sha256())
+    format!("{name:width$}  {size:>10}  {mode}  {}{kind}{left_out}  {origin}", item.sha256())
 }

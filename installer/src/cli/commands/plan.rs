@@ -1,10 +1,10 @@
 use camino::Utf8PathBuf;
 use serde::Serialize;
 use vgpu_keys::Policy;
-use vgpu_manifest::{Bundle, Verified};
+use vgpu_manifest::{Bundle, Item, Verified};
 
 use super::apply::refuse_another;
-use super::bundle::{BundleArg, title};
+use super::bundle::{BundleArg, check_left_out, title};
 use super::check::source;
 use super::{GuestToolArgs, ResumeArgs, left_out};
 use crate::act::Change;
@@ -18,6 +18,7 @@ use crate::packages::{Upstream, check_upstream};
 use crate::plan::{
     self, Basis, Choices, Concern, Proposed, Rehearsal, Replaced, Resume, Review, rehearse,
 };
+use crate::state;
 use crate::step::Step;
 use crate::store::Known;
 use crate::trust::{Candidate, Floors, admit};
@@ -109,12 +110,14 @@ impl Proposal {
     ) -> anyhow::Result<Self> {
         let (policy, bundle) = bundle.open(look)?;
         let candidate = admit(&policy, &Floors::load(look)?, &bundle)?;
+        check_left_out(look, &bundle)?;
         let upstream = upstream(look, &policy, &bundle)?;
         let facts = inventory(look, Serials::LeaveOut);
         let source = source(&bundle)?;
         let Proposed { plan, left_alone, proof } = source.propose(look, &facts, choices, resume)?;
         let rehearsal = rehearse(&plan, look)?;
-        let replaced = Replaced::of(&rehearsal, look, &|content| read_item(&bundle, content))?;
+        let replaced =
+            Replaced::of(&rehearsal, look, &|content| read_item(&bundle, look, content))?;
         let concerns = Concern::of(&rehearsal.plan, look)?;
         let basis = Basis::new(choices, resume, facts, plan.clone());
         let mut left_out = left_out(bundle.manifest(), choices.guest_tools);
@@ -243,11 +246,16 @@ impl Described {
     }
 }
 
-/// Reads an item of a bundle that a plan compares with a file of the host.
-fn read_item(bundle: &Bundle<Verified>, content: Content) -> Option<Vec<u8>> {
-    let item = bundle.manifest().items.iter().find(|item| item.id() == content.id)?;
-    let mut bytes = Vec::new();
-    bundle.copy_item(item, &mut bytes).ok().map(|()| bytes)
+/// Reads an item of a bundle that a plan compares with a file of the host. An item that is left out
+/// comes from the store.
+fn read_item(bundle: &Bundle<Verified>, look: &dyn Look, content: Content) -> Option<Vec<u8>> {
+    let is_it = |item: &&Item| item.id() == content.id;
+    if let Some(item) = bundle.manifest().carried().find(is_it) {
+        let mut bytes = Vec::new();
+        return bundle.copy_item(item, &mut bytes).ok().map(|()| bytes);
+    }
+    let stored = look.read_up_to(&state::stored(content.id), content.size).ok()??;
+    (Content::of(&stored) == content).then_some(stored)
 }
 
 /// Follows the chain of every package to the key of its archive, if the policy requires it or the

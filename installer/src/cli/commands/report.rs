@@ -5,6 +5,7 @@ use crate::facts::{Serials, inventory};
 use crate::host::Look as _;
 use crate::host::real::write_outside;
 use crate::status::report::{Closely, Document, HostState, ReportSignature, document, sign};
+use crate::store::holdings;
 use crate::trust;
 use crate::ui::{Format, Ui, printable};
 
@@ -25,9 +26,9 @@ impl Report {
     pub(crate) fn run(self, target: Target, ui: &Ui) -> anyhow::Result<Exit> {
         let facts = inventory(&target.host, Serials::Include);
         let policy = trust::load(&target.host)?;
-        let now = target.host.now();
+        let (store, now) = (holdings(&target.host)?, target.host.now());
         let mut signing = self.sign.then(|| target.again()).transpose()?;
-        let report = document(target.inspect(Closely::Bytes)?, policy.as_ref(), facts, now)?;
+        let report = document(target.inspect(Closely::Bytes)?, policy.as_ref(), facts, store, now)?;
         let json = serde_json::to_string_pretty(&report)? + "\n";
         if let Some(path) = &self.output {
             // Without a signature, nothing is written: an earlier one would not be of this report.

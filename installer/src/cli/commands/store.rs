@@ -1,12 +1,15 @@
+use anyhow::Context as _;
+use camino::Utf8PathBuf;
+
 use super::apply::put_in_store;
 use super::bundle::BundleArg;
 use crate::cli::{Exit, Target};
-use crate::host::real::Program;
-use crate::host::{OwnPath, OwnState};
+use crate::host::real::{ItemFolder, Program};
+use crate::host::{Look, OwnPath, OwnState};
 use crate::journal::Depth;
 use crate::locked_host::Pending;
 use crate::plan::ApplyError;
-use crate::store::{Garbage, Known, Needed, missing, missing_program, needs};
+use crate::store::{Garbage, Known, Needed, Supply, missing, missing_program, needs};
 use crate::ui::{ByteSize, Tone, Ui};
 
 /// Manage the local item store
@@ -19,7 +22,8 @@ pub(crate) enum Store {
     Gc(Gc),
     /// Copy the items of a bundle into the store, and change nothing else.
     ///
-    /// Items in the store are read again, and damaged ones are replaced.
+    /// Items in the store are read again, and damaged ones are replaced. Each item is copied only
+    /// if it has the digest that the bundle signs, wherever it comes from.
     Add(Add),
 }
 
@@ -34,6 +38,10 @@ pub(crate) struct Gc {
 pub(crate) struct Add {
     #[command(flatten)]
     bundle: BundleArg,
+    /// Take items that the bundle leaves out from this bundle, or from this folder: the store of
+    /// another host (`/var/lib/vgpu-offline/store`) or a copy of it; can be repeated
+    #[arg(long, value_name = "PATH")]
+    base: Vec<Utf8PathBuf>,
 }
 
 impl Store {
@@ -107,9 +115,23 @@ impl Add {
         let items = missing(&target.host, bundle.manifest(), Depth::Bytes)?;
         let bytes = items.bytes + missing_program(&target.host, &program, Depth::Bytes)?;
         needs(bytes, &[]).check(&target.host)?;
+        let supplies = self.supplies(&target.host)?;
         let mut locked = target.open_locked()?;
         let known = Known::of(&bundle);
-        put_in_store(locked.host(), &bundle, known, &program, Depth::Bytes, ui)?;
+        put_in_store(locked.host(), (&bundle, &supplies), known, (&program, Depth::Bytes), ui)?;
         Ok(Exit::Done)
+    }
+
+    /// Opens the sources of left-out items.
+    fn supplies(&self, look: &dyn Look) -> anyhow::Result<Vec<Supply>> {
+        let open = |path: &Utf8PathBuf| -> anyhow::Result<Supply> {
+            let folder = ItemFolder::open(path);
+            if let Some(folder) = folder.with_context(|| format!("cannot open {path:?}"))? {
+                return Ok(Supply::Folder(folder));
+            }
+            let (_, bundle) = BundleArg { path: path.clone() }.open(look)?;
+            Ok(Supply::Bundle(Box::new(bundle)))
+        };
+        self.base.iter().map(open).collect()
     }
 }

@@ -1,6 +1,6 @@
-use vgpu_manifest::{Bundle, Verified, shell_word};
+use vgpu_manifest::{Bundle, Expected, Verified, shell_word};
 
-use super::bundle::{BundleArg, Depth, check, title};
+use super::bundle::{BundleArg, Depth, check, check_left_out, title};
 use crate::cli::{Exit, Refused, Target};
 use crate::host::Look;
 use crate::packages::{Upstream, check_upstream};
@@ -38,13 +38,23 @@ impl Verify {
             title(&known)
         ))?;
         ui.print(format_args!("digest: {}", bundle.digest()))?;
-        ui.say(format_args!("checked {} items, {took}", bundle.manifest().items.len()));
+        ui.say(format_args!("checked {} items, {took}", bundle.manifest().carried().count()));
+        let left_out = Expected::of(bundle.manifest().left_out());
+        if !left_out.is_empty() {
+            ui.print(format_args!("carried: {}", bundle.manifest().carried_summary()))?;
+            ui.outcome("left-out", &left_out)?;
+        }
+        for expected in left_out {
+            ui.print(format_args!("left out, and expected in the store of this host: {expected}"))?;
+        }
         if let Some(upstream) = upstream {
             ui.print(upstream.vouched)?;
         }
         // Warn early if this host would not accept the bundle.
-        match admit(&policy, &Floors::load(&target.host)?, &bundle) {
-            Ok(_) => {
+        let admitted = admit(&policy, &Floors::load(&target.host)?, &bundle);
+        let admitted = admitted.map_err(anyhow::Error::from);
+        match admitted.and_then(|_| check_left_out(&target.host, &bundle)) {
+            Ok(()) => {
                 let path = shell_word(self.bundle.path.as_str());
                 ui.say(format_args!("next: vgpu-installer check {path}"));
             }
@@ -63,6 +73,7 @@ fn upstream(look: &dyn Look, bundle: &Bundle<Verified>, ui: &Ui) -> anyhow::Resu
         let text = "the bundle has no packages from an archive".to_owned();
         return Err(Refused::Senseless(text).into());
     }
+    check_left_out(look, bundle)?;
     let upstream = check_upstream(look, bundle, &|_| {})?;
     upstream.archives().for_each(|line| ui.say(line));
     Ok(upstream.require()?)

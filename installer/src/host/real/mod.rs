@@ -13,6 +13,7 @@
 mod area;
 mod exec;
 mod file_cache;
+mod item_folder;
 mod lent;
 mod lock;
 mod log;
@@ -28,6 +29,7 @@ mod tree;
 
 pub use self::exec::Exec;
 pub(crate) use self::file_cache::FileMemory;
+pub(crate) use self::item_folder::ItemFolder;
 pub(crate) use self::lent::Lent;
 pub use self::lock::{Holder, Lock, LockError};
 pub use self::log::{Echo, RunLog};
@@ -50,6 +52,7 @@ use std::time::SystemTime;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, OFlags};
+use vgpu_manifest::{Measure, Measured};
 
 use self::exec::{Place, QueryCache};
 use self::file_cache::FileCache;
@@ -250,6 +253,18 @@ impl Look for RealHost {
 
     fn read_up_to(&self, path: &HostPath, max: u64) -> Result<Option<Vec<u8>>, HostError> {
         self.read_at(path, max).map_err(|error| HostError::path(Verb::Read, path, error))
+    }
+
+    fn measure(&self, path: &HostPath) -> Result<Option<Measured>, HostError> {
+        let measure = || -> io::Result<Option<Measured>> {
+            let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+            let Some(file) = tree::present(self.tree.open_at(path, flags))? else {
+                return Ok(None);
+            };
+            tree::require_regular(&file)?;
+            Measure::of(&mut File::from(file)).map(Some)
+        };
+        measure().map_err(|error| HostError::path(Verb::Read, path, error))
     }
 
     fn list(&self, path: &HostPath) -> Result<Option<Vec<String>>, HostError> {

@@ -50,7 +50,20 @@ impl RealHost {
 
 impl Staging {
     /// Stores the bytes of `reader`, which must be `content`.
+    ///
+    /// # Errors
+    ///
+    /// Other bytes, among others. Nothing of them stays in the store.
     pub fn take(&self, content: Content, reader: &mut impl Read) -> io::Result<()> {
+        let taken = self.copy(content, reader);
+        if taken.is_err() {
+            // Another source may have the content; without a file, `sweep` has nothing to do.
+            let _ = rustix::fs::unlinkat(&self.dir, partial(content.id), AtFlags::empty());
+        }
+        taken
+    }
+
+    fn copy(&self, content: Content, reader: &mut impl Read) -> io::Result<()> {
         let file = self.create(content)?;
         let mut hasher = ContentHasher::default();
         let mut offset = 0;
@@ -61,7 +74,7 @@ impl Staging {
             Ok(())
         })?;
         if hasher.finish() != content {
-            let text = "it changed while it was read";
+            let text = "digest mismatch";
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
         lock(&self.complete).push(content.id);

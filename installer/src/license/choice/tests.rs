@@ -25,6 +25,7 @@ fn item(name: &str, record: ImageRecord) -> Item {
         sha256: Digest::of(name.as_bytes()),
         chunks: Vec::new(),
         kind: Kind::Image(record),
+        base: None,
         origin: From::File,
     };
     Item::new(fields).unwrap()

@@ -16,11 +16,14 @@ use vgpu_manifest::debian::{
 };
 use vgpu_manifest::package::{ArchiveName, ArchiveRecord, Fingerprint};
 use vgpu_manifest::ui::{Exit, Explain};
-use vgpu_manifest::{Bundle, Item, ItemName, Progress, ReadError, Verified};
+use vgpu_manifest::{
+    Bundle, Item, ItemId, ItemName, Measured, Progress, ReadError, Verified, tree_digest,
+};
 
 use self::verifier::Keyrings;
 use crate::host::real::Lent;
 use crate::host::{Command, HostError, Look};
+use crate::state;
 
 /// The size limit of a release in bytes: 8 MiB. Debian's has 200 KB.
 const MAX_RELEASE: u64 = 8 << 20;
@@ -92,7 +95,8 @@ pub(crate) enum UpstreamError {
 impl Explain for UpstreamError {
     fn exit(&self) -> Option<Exit> {
         match self {
-            Self::Item(_) | Self::Host(_) | Self::Memory(_) => None,
+            Self::Item(error) => error.exit(),
+            Self::Host(_) | Self::Memory(_) => None,
             Self::NoVerifier | Self::NoCommands | Self::Unpack { .. } => Some(Exit::Failed),
             _ => Some(Exit::Untrusted),
         }
@@ -115,16 +119,20 @@ impl Explain for UpstreamError {
 ///
 /// # Errors
 ///
-/// The bundle cannot be read, or a package does not have its signed digest. A broken chain is not an
-/// error here, but the result for its archive.
+/// The bundle or the store cannot be read, or a package does not have its signed digest. A broken
+/// chain is not an error here, but the result for its archive.
 pub(crate) fn check_upstream(
     look: &dyn Look,
     bundle: &Bundle<Verified>,
     progress: &Progress<'_>,
-) -> Result<Upstream, ReadError> {
+) -> Result<Upstream, UpstreamError> {
     let manifest = bundle.manifest();
     // Archives sign whole digests, but reading a bundle checks those of chunks.
-    bundle.check_whole(&|item| item.kind().package().is_some(), progress)?;
+    let is_package = |item: &Item| item.kind().package().is_some();
+    bundle.check_whole(&|item| is_package(item) && item.is_carried(), progress)?;
+    for (item, _) in manifest.left_out().filter(|(item, _)| is_package(item)) {
+        check_stored(look, item)?;
+    }
     let mut keyrings = None;
     let mut archives = Vec::new();
     for archive in &manifest.archives {
@@ -133,7 +141,7 @@ pub(crate) fn check_upstream(
     }
     let packages = archives.iter().filter_map(|(_, followed)| followed.as_ref().ok());
     let packages = packages.map(|followed| followed.packages).sum();
-    let of = manifest.items.iter().filter(|item| item.kind().package().is_some()).count();
+    let of = manifest.items.iter().filter(|item| is_package(item)).count();
     Ok(Upstream { archives, vouched: Vouched { packages, of } })
 }
 
@@ -206,6 +214,27 @@ fn follow(
         Some(item) => Err(UpstreamError::Package { archive: name(), item: item.clone() }),
         None => Ok(Followed { signed_by, packages: search.found() }),
     }
+}
+
+/// Checks both digests of a left-out item, which is in the store.
+fn check_stored(look: &dyn Look, item: &Item) -> Result<(), UpstreamError> {
+    let path = state::stored(item.id());
+    let Some(Measured { size, sha256, chunks }) = look.measure(&path)? else {
+        return Err(HostError::Damaged { stored: path.into() }.into());
+    };
+    let id = if chunks.is_empty() {
+        ItemId::Whole(sha256)
+    } else {
+        ItemId::Tree(tree_digest(size, &chunks))
+    };
+    if id != item.id() {
+        return Err(HostError::Damaged { stored: path.into() }.into());
+    }
+    let (item, expected, actual) = (item.name().clone(), item.sha256(), sha256);
+    if actual == expected {
+        return Ok(());
+    }
+    Err(ReadError::WholeDigest { item, expected, actual }.into())
 }
 
 /// Returns the bytes of a release or a signature; none of an item that is too large to be one.

@@ -23,6 +23,7 @@ pub(crate) fn item_of(name: &str, kind: Kind) -> Item {
         sha256: Digest::of(b"abc"),
         chunks: Vec::new(),
         kind,
+        base: None,
         origin: From::File,
     };
     Item::new(fields).unwrap()

@@ -5,7 +5,7 @@ use serde::Serialize;
 use vgpu_keys::{Channel, Fingerprint, Policy, Upstream};
 use vgpu_manifest::inventory::{Cpu, Inventory, Label, Os};
 use vgpu_manifest::platform::{BootLoader, KernelRelease, PciId, SecureBoot};
-use vgpu_manifest::{Digest, ProgramVersion};
+use vgpu_manifest::{Digest, Holding, ProgramVersion};
 
 use super::{HostState, Standpoint};
 use crate::date::Date;
@@ -76,6 +76,8 @@ pub(crate) struct ThisNode {
     pub(crate) host_name: Option<Label>,
     /// The time of the report, by the node's clock.
     pub(crate) written: String,
+    /// The contents of the store, which a delta bundle may leave out.
+    pub(crate) store: Vec<Holding>,
 }
 
 /// Assembles a report as of `now`.
@@ -87,6 +89,7 @@ pub(crate) fn document(
     found: Standpoint,
     policy: Option<&Policy>,
     facts: Inventory,
+    store: Vec<Holding>,
     now: SystemTime,
 ) -> Result<Document, serde_json::Error> {
     let host_name = facts.identity.as_ref().and_then(|identity| identity.host_name.clone());
@@ -98,7 +101,7 @@ pub(crate) fn document(
         machine: kind(facts),
     };
     let digest = Digest::of(&serde_json::to_vec(&comparable)?);
-    let this_node = ThisNode { host_name, written: Date::from(now).to_string() };
+    let this_node = ThisNode { host_name, written: Date::from(now).to_string(), store };
     Ok(Document { schema: SCHEMA, digest, comparable, this_node })
 }
 

@@ -40,6 +40,7 @@ impl Fixture {
             sha256: measured.sha256,
             chunks: measured.chunks,
             kind: Kind::Plain,
+            base: None,
             origin: Origin::File,
         })
         .unwrap()

@@ -30,6 +30,7 @@ fn zeros(name: &str, size: u64) -> Result<Item, vgpu_manifest::ItemError> {
         sha256: Digest::of(b""),
         chunks,
         kind: Kind::Plain,
+        base: None,
         origin: Origin::File,
     })
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use vgpu_keys::{Fingerprint, Policy, Principal, PublicKey};
 use vgpu_manifest::ui::ByteSize;
-use vgpu_manifest::{Bundle, Kind, Manifest, ProgramVersion, Verified};
+use vgpu_manifest::{Bundle, Expected, Kind, Manifest, ProgramVersion, Verified};
 
 use crate::stick::{self, Content, Parts, Program, StartHere};
 
@@ -26,10 +26,6 @@ pub(super) struct Signer {
 pub(super) struct Note {
     pub(super) principal: Principal,
     pub(super) fingerprint: Fingerprint,
-}
-
-pub(super) fn file_name(manifest: &Manifest) -> String {
-    format!("{}-{}.vgpu.tar", manifest.name, manifest.sequence)
 }
 
 pub(super) fn signers(bundle: &Bundle<Verified>, policy: &Policy) -> Vec<Signer> {
@@ -96,9 +92,10 @@ fn page(
     let page = StartHere {
         title: format!("{name} {sequence} of channel {channel}"),
         channel: channel.as_str(),
-        bundle: &file_name(manifest),
+        bundle: &manifest.file_name(),
         parts: if names.len() > 1 { names } else { &[] },
         size: ByteSize::new(bundle.total()),
+        expected: Expected::of(manifest.left_out()),
         digest: bundle.digest(),
         program: program.map(|_| ProgramVersion::current()),
         signers: signers.collect(),

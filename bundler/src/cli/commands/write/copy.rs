@@ -70,7 +70,7 @@ impl Copy<'_> {
         if there.digest() != self.bundle.digest() {
             return stick::differs(first, anyhow!("it is another bundle"));
         }
-        let payload = self.bundle.manifest().items.iter().map(vgpu_manifest::Item::size).sum();
+        let payload = self.bundle.manifest().carried_bytes();
         let transfer = self.ui.transfer("read back", self.name());
         transfer.expect(Some(payload), 0);
         let progress = |bytes| transfer.advance(bytes);
@@ -147,7 +147,7 @@ impl Copy<'_> {
     /// Returns parts of an earlier copy that would be taken for parts of this one.
     fn leftover(self) -> anyhow::Result<Vec<String>> {
         let cannot_list = || format!("cannot list `{}`", self.folder);
-        let whole = super::contents::file_name(self.bundle.manifest());
+        let whole = self.bundle.manifest().file_name();
         let mut names = Vec::new();
         for entry in self.folder.read_dir_utf8().with_context(cannot_list)? {
             let found = entry.with_context(cannot_list)?.file_name().to_owned();

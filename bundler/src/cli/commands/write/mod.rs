@@ -11,7 +11,7 @@ use serde::Serialize;
 use vgpu_keys::Policy;
 use vgpu_manifest::{Digest, PartSize};
 
-use self::contents::{Note, file_name, notes, signers, small_files};
+use self::contents::{Note, notes, signers, small_files};
 use self::copy::Copy;
 use super::Context;
 use crate::bounded::{self, MAX_KEYS};
@@ -136,7 +136,7 @@ impl Args {
         }
         let largest = if self.iso { Some(stick::LARGEST_FILE) } else { facts.largest_file };
 
-        let name = file_name(bundle.manifest());
+        let name = bundle.manifest().file_name();
         let parts = stick::split(&name, bundle.total(), largest, self.part_size)?;
         let signers = signers(&bundle, &policy);
         let small = small_files(&bundle, &parts, program.as_ref(), &signers);

@@ -61,6 +61,7 @@ impl Laptop {
             sha256: measured.sha256,
             chunks: measured.chunks,
             kind: Kind::Plain,
+            base: None,
             origin: Origin::File,
         });
         let manifest = manifest("gpu".parse().unwrap(), item.unwrap());

@@ -327,6 +327,7 @@ pub(super) fn manifest_text() -> Vec<u8> {
         sha256: Digest::of(ITEM.as_bytes()),
         chunks: Vec::new(),
         kind: vgpu_manifest::Kind::Plain,
+        base: None,
         origin: vgpu_manifest::Origin::File,
     };
     let items = vec![Item::new(fields).unwrap()];
