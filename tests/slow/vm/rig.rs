@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use vgpu_tests::roots::{Files, Layer, Release, Roots};
 use vgpu_tests::tree::MayDiffer;
 use vgpu_tests::vm::{Boot, Disk, Emulator, Gpu, Hardware, Machine, Tree};
@@ -134,18 +134,11 @@ fn packages(tree: &Tree) -> BTreeSet<String> {
         };
         text.split("\n\n").map(fields).filter(|it| !it.is_empty()).collect::<BTreeSet<_>>()
     };
-    let states = of("var/lib/dpkg/status", &["Package: ", "Status: ", "Architecture: ", "Version: "]);
+    let states =
+        of("var/lib/dpkg/status", &["Package: ", "Status: ", "Architecture: ", "Version: "]);
     let marks = of("var/lib/apt/extended_states", &["Package: ", "Auto-Installed: 1"]);
     assert!(states.len() > 50, "{states:?}");
     &states | &marks
-}
-
-/// Writes the transcript of a machine to the output of the suite.
-pub(super) fn record(name: &str, parts: &[String]) {
-    let folder = Utf8Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let folder = folder.join("node-suite");
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join(format!("vm-{name}.txt")), parts.concat()).unwrap();
 }
 
 /// Everything else on the disk must be unchanged: contents, modes, owners, links and attributes.

@@ -5,11 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use vgpu_tests::roots::{Release, with_own_mounts};
-use vgpu_tests::tree::MayDiffer;
 use vgpu_tests::vm::{Disk, Machine};
 
+use super::cuts::{BACK, Cut, FIRST, Moment, OURS, SECOND, States};
+use super::evidence::{clear, record, write_page};
 use super::laptop::Laptop;
-use super::rig::{Rig, it, record};
+use super::rig::Rig;
 
 #[test]
 fn a_node_goes_from_stock_to_vgpus_and_back_also_after_power_cuts() {
@@ -17,6 +18,7 @@ fn a_node_goes_from_stock_to_vgpus_and_back_also_after_power_cuts() {
         "vm::story::a_node_goes_from_stock_to_vgpus_and_back_also_after_power_cuts",
         || {
             let Some(rig) = Rig::open(Release::Debian12) else { return };
+            clear();
             let begun = Instant::now();
             let states = Story::begin(&rig).play();
             let mut table = format!(
@@ -36,74 +38,10 @@ fn a_node_goes_from_stock_to_vgpus_and_back_also_after_power_cuts() {
             }
             let _ = writeln!(table, "\nin all: {} s", begun.elapsed().as_secs());
             eprintln!("{table}");
-            record("summary", &[table]);
+            write_page(&table);
             assert_eq!(failed, Vec::<&str>::new());
         },
     );
-}
-
-/// A moment in which the power is cut.
-#[derive(Debug, Clone, Copy)]
-struct Moment {
-    during: &'static str,
-    name: &'static str,
-    /// The sign of it, as a shell's condition. `K` is the kernel.
-    sign: &'static str,
-    then: Then,
-}
-
-/// The continuation after a cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Then {
-    /// The operator runs `apply` again: the end of phase 1.
-    Apply,
-    /// The resume unit continues: vGPUs.
-    Resume,
-    /// The operator runs `remove`: the stock node.
-    Remove,
-}
-
-const FIRST: [Moment; 2] = [
-    Moment {
-        during: "phase 1",
-        name: "dpkg unpacks packages",
-        sign: "test -e /var/lib/dpkg/info/dkms.list",
-        then: Then::Apply,
-    },
-    Moment {
-        during: "phase 1",
-        name: "an initramfs is being written",
-        sign: "test -e /boot/initrd.img-K.new",
-        then: Then::Remove,
-    },
-];
-
-const SECOND: [Moment; 2] = [
-    Moment {
-        during: "phase 2",
-        name: "the compiler runs",
-        sign: "pidof cc1 >/dev/null",
-        then: Then::Resume,
-    },
-    Moment {
-        during: "phase 2",
-        name: "the module is installed",
-        sign: "test -e /lib/modules/K/updates/dkms/nvidia.ko",
-        then: Then::Resume,
-    },
-];
-
-const BACK: [Moment; 1] = [Moment {
-    during: "remove",
-    name: "the module is removed",
-    sign: "! test -e /lib/modules/K/updates/dkms/nvidia.ko",
-    then: Then::Remove,
-}];
-
-/// The disk that a power cut leaves.
-struct Cut {
-    moment: Moment,
-    disk: Disk,
 }
 
 /// The node on its way.
@@ -114,29 +52,6 @@ struct Story<'r> {
     node: Machine,
     states: States,
 }
-
-/// The disks on the way.
-struct States {
-    stock: Disk,
-    /// After phase 1.
-    between: Option<Disk>,
-    /// With vGPUs.
-    done: Option<Disk>,
-    cuts: Vec<Cut>,
-    /// The times of the stages, for people.
-    times: String,
-}
-
-/// The installer's own files, and the operator's.
-const OURS: [MayDiffer; 3] = [
-    it("etc/vgpu-offline*", "the trust, which a revert keeps"),
-    it("var/lib/vgpu-offline*", "the store and the journal, until `forget`"),
-    it("usr/local/sbin/vgpu-installer", "the program, until `forget`"),
-];
-
-/// Modules that were built at another time.
-const BUILT: [MayDiffer; 1] =
-    [it("var/lib/dkms/nvidia/550.163.02/*", "logs of DKMS have the time of the build")];
 
 impl<'r> Story<'r> {
     fn begin(rig: &'r Rig) -> Self {
@@ -196,8 +111,8 @@ impl<'r> Story<'r> {
     fn apply(&mut self) {
         let begun = Instant::now();
         let page = self.laptop.page();
-        let is_needed = |line: &&str| line.starts_with("STICK=") || line.starts_with("cd ");
-        let set: Vec<_> = page.lines().filter(is_needed).collect();
+        let set: Vec<_> = page.lines().take(2).collect();
+        assert!(set[0].starts_with("cd ") && set[1].starts_with("STICK="), "{set:?}");
         let apply = page.lines().find(|line| line.starts_with("./vgpu-installer apply")).unwrap();
         self.node.begin(&format!("{}\n{apply} --yes", set.join("\n")));
         self.cuts(&FIRST, "test -s /run/begun.code");
@@ -234,7 +149,7 @@ impl<'r> Story<'r> {
             ),
             (
                 "echo >/sys/module/nvidia/parameters/vgpu_types",
-                "vGPU types",
+                "the vGPU interface exists but lists no type",
                 "systemctl restart nvidia-vgpud",
             ),
             (
@@ -261,8 +176,8 @@ impl<'r> Story<'r> {
         self.node.settle();
         self.node.expect("/root/vgpu-installer forget --yes", 0);
         let Self { rig, disk, node, mut states, .. } = self;
-        record("console", &[node.console()]);
-        record("story", &[node.power_off()]);
+        record("console", &node.console());
+        record("story", &node.power_off());
         let paths = rig.same(&states.stock, &disk, &[]);
         let seconds = begun.elapsed().as_secs();
         let _ = writeln!(states.times, "remove and reboot: {seconds} s; {paths} paths as before");
@@ -294,36 +209,5 @@ impl<'r> Story<'r> {
     fn took(&mut self, what: &str, time: Duration) {
         eprintln!("{what}: {} s", time.as_secs());
         let _ = writeln!(self.states.times, "{what}: {} s", time.as_secs());
-    }
-}
-
-impl States {
-    /// Boots the disk that a cut left, continues, and compares the end with that of the run without
-    /// a cut.
-    fn recover(&self, rig: &Rig, cut: &Cut) -> String {
-        let begun = Instant::now();
-        let Moment { during, name, then, .. } = cut.moment;
-        let lost = cut.disk.lost(&rig.emulator) >> 10;
-        let mut node = rig.boot(&cut.disk);
-        node.run("/root/vgpu-installer status");
-        node.expect("! grep -q -P '\\0' /var/log/vgpu-offline/installer.log", 0);
-        let (end, says) = match then {
-            Then::Apply => {
-                node.expect("/root/vgpu-installer apply", 10);
-                (self.between.as_ref(), "`apply`: as after phase 1")
-            }
-            Then::Resume => {
-                node.expect("vgpu-installer status", 0);
-                (self.done.as_ref(), "resumed after the boot: as after phase 2")
-            }
-            Then::Remove => {
-                let code = node.run("/root/vgpu-installer remove --yes").code;
-                assert!(matches!(code, 0 | 10), "{}", node.power_off());
-                (Some(&self.stock), "`remove`: as the stock node")
-            }
-        };
-        record(&format!("cut-{}", name.replace(' ', "-")), &[node.power_off()]);
-        rig.same(end.unwrap(), &cut.disk, &[&OURS[..], &BUILT].concat());
-        format!("| {during} | {name} | {lost} KiB | {says} | {} |", begun.elapsed().as_secs())
     }
 }
