@@ -44,6 +44,9 @@ fn a_node_goes_from_stock_to_vgpus_and_back_also_after_power_cuts() {
     );
 }
 
+/// The attempts to find a moment with writes that are not flushed.
+const TRIES: u32 = 40;
+
 /// The node on its way.
 struct Story<'r> {
     rig: &'r Rig,
@@ -189,10 +192,25 @@ impl<'r> Story<'r> {
         for moment in moments {
             let sign = moment.sign.replace('K', "$(uname -r)");
             self.node.reach(&sign, late);
+            let disk = self.torn();
+            self.states.cuts.push(Cut { moment: *moment, disk });
+        }
+    }
+
+    /// Returns the disk that a power cut leaves soon: in the first moment in which the machine has
+    /// written something that it has not flushed yet. Between such moments, a cut loses only what
+    /// is in the machine's memory.
+    fn torn(&mut self) -> Disk {
+        let mut tries = 0;
+        loop {
             self.node.pause();
             let disk = self.disk.copy();
             self.node.go_on();
-            self.states.cuts.push(Cut { moment: *moment, disk });
+            tries += 1;
+            if disk.lost(&self.rig.emulator) > 0 || tries == TRIES {
+                return disk;
+            }
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 
