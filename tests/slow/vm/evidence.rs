@@ -1,5 +1,6 @@
 //! The evidence of a run in `target/node-suite`: texts, and one page with all of them.
 
+use std::fmt::Write as _;
 use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -29,8 +30,8 @@ pub(super) fn write_page(summary: &str) {
     for path in texts() {
         let name = path.file_stem().unwrap();
         let text = fs::read_to_string(&path).unwrap();
-        page +=
-            &format!("<details><summary>{name}</summary><pre>{}</pre></details>\n", escape(&text));
+        let text = escape(&text);
+        let _ = writeln!(page, "<details><summary>{name}</summary><pre>{text}</pre></details>");
     }
     fs::write(folder().join("vm.html"), page).unwrap();
 }
@@ -46,7 +47,7 @@ fn texts() -> Vec<Utf8PathBuf> {
     let files = folder().read_dir_utf8().unwrap().map(|file| file.unwrap().into_path());
     let is_ours = |path: &Utf8PathBuf| {
         let name = path.file_name().unwrap_or_default();
-        name.starts_with("vm-") && name.ends_with(".txt")
+        name.starts_with("vm-") && path.extension() == Some("txt")
     };
     let mut files: Vec<_> = files.filter(is_ours).collect();
     files.sort();
