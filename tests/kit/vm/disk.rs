@@ -3,10 +3,11 @@ use std::io::{Seek, SeekFrom, Write};
 use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::Value;
 
 use super::Emulator;
 use crate::roots::Root;
-use crate::scratch::expect;
+use crate::scratch::{expect, run};
 use crate::tree::Snapshot;
 
 /// The size of a disk: enough for a node with packages and drivers. The file is sparse.
@@ -65,21 +66,66 @@ impl Disk {
         Self::over(emulator, &self.path())
     }
 
+    /// Returns a copy of its image file as it is now: while a machine that uses it is paused, the disk
+    /// as a power cut at this moment leaves it.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let copy = Self { folder: tempfile::tempdir().expect("a folder") };
+        fs::copy(self.path(), copy.path()).expect("a copy");
+        copy
+    }
+
+    /// Returns how much of the written data a power cut has lost, in bytes: the image file has it, but
+    /// no table of the image leads to it.
+    #[must_use]
+    pub fn lost(&self, emulator: &Emulator) -> u64 {
+        let path = self.path();
+        let check = run(emulator.image(&["check", "-f", "qcow2", "--output=json", path.as_str()]));
+        // 3: nothing but unused clusters.
+        assert!(matches!(check.code, Some(0 | 3)), "{check:?}");
+        let found: Value = serde_json::from_str(&check.out).expect("JSON");
+        let end = found["image-end-offset"].as_u64().expect("an offset");
+        fs::metadata(path).expect("an image").len().saturating_sub(end)
+    }
+
+    /// Returns `len` bytes at an offset of the disk that a machine would see.
+    #[must_use]
+    pub fn read(&self, emulator: &Emulator, at: u64, len: u64) -> Vec<u8> {
+        let piece = self.path().with_extension("piece");
+        let words = |name: &str, value: &dyn std::fmt::Display| format!("{name}={value}");
+        let (from, to) = (words("if", &self.path()), words("of", &piece));
+        let (size, skip) = (words("bs", &SECTOR), words("skip", &(at / SECTOR)));
+        let count = words("count", &(at / SECTOR + len.div_ceil(SECTOR)));
+        let words = ["dd", "-f", "qcow2", "-O", "raw", &from, &to, &size, &skip, &count];
+        expect(emulator.image(&words), 0);
+        let mut bytes = fs::read(&piece).expect("a piece");
+        fs::remove_file(piece).expect("a piece");
+        bytes.truncate(usize::try_from(len).expect("a small piece"));
+        bytes
+    }
+
     /// Returns the path of its image.
     #[must_use]
     pub fn path(&self) -> Utf8PathBuf {
         Utf8Path::from_path(self.folder.path()).expect("a UTF-8 path").join("disk.qcow2")
     }
 
-    /// Checks its file system, which must have been unmounted properly, and mounts it.
+    /// Replays the journal of its file system in a copy, as the kernel does at the next boot, checks
+    /// that nothing else is wrong, and mounts it.
     #[must_use]
     pub fn tree(&self, emulator: &Emulator) -> Tree {
         let tree = Tree { folder: tempfile::tempdir().expect("a folder") };
         let raw = tree.at("raw");
         convert(emulator, "raw", &self.path(), &raw);
-        let mut e2fsck = Command::new("e2fsck");
-        e2fsck.args(["-f", "-n", &format!("{raw}?offset={START}")]);
-        expect(e2fsck, 0);
+        let e2fsck = |words: &[&str]| {
+            let mut command = Command::new("e2fsck");
+            command.args(words).arg(format!("{raw}?offset={START}"));
+            run(command)
+        };
+        let replayed = e2fsck(&["-p"]);
+        assert!(matches!(replayed.code, Some(0 | 1)), "{replayed:?}");
+        let checked = e2fsck(&["-f", "-n"]);
+        assert_eq!(checked.code, Some(0), "{checked:?}");
         fs::create_dir(tree.at("root")).expect("a folder");
         let mut mount = Command::new("mount");
         mount.args(["-t", "ext4", "-o", &format!("loop,ro,noload,offset={START}")]);

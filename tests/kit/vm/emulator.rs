@@ -99,8 +99,9 @@ impl Emulator {
             qemu.args(["-L", self.at(files).as_str()]);
         }
         qemu.args(["-machine", "q35", "-accel", "tcg,thread=multi", "-smp", "2"]);
-        // The installer sets the parameters of the IOMMU by the vendor of the CPU.
-        qemu.args(["-cpu", "max,vendor=GenuineIntel", "-device", "intel-iommu"]);
+        // The installer sets the parameters of the IOMMU by the vendor of the CPU. Page tables of five
+        // levels only cost time.
+        qemu.args(["-cpu", "max,vendor=GenuineIntel,la57=off", "-device", "intel-iommu"]);
         qemu.args(["-m", &memory.to_string(), "-rtc", &format!("base={clock}")]);
         qemu.args(["-nodefaults", "-no-user-config", "-display", "none", "-nic", "none"]);
         qemu.args(["-device", "virtio-rng-pci", "-device", "virtio-scsi-pci,id=sticks"]);

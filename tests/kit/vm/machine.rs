@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use base64ct::{Base64, Encoding};
 use camino::{Utf8Path, Utf8PathBuf};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use serde_json::json;
 
 use super::qmp::Qmp;
@@ -17,6 +18,9 @@ use crate::roots::Root;
 
 /// The limit for a boot, a command, and a shutdown: they end by events, but never hang.
 const LIMIT: Duration = Duration::from_mins(20);
+
+/// The files of a script that runs on its own, without their endings.
+const BEGUN: &str = "/run/begun";
 
 /// The pause between looks at a socket or a process.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -106,6 +110,15 @@ impl Machine {
 
     /// Runs a shell script to its end.
     pub fn run(&mut self, script: &str) -> Answer {
+        let answer = self.quiet(script);
+        let Answer { code, out, err, took } = &answer;
+        let seconds = took.as_secs_f32();
+        let _ = write!(self.transcript, "\n$ {script}\n{out}{err}[exit {code}, {seconds:.1} s]\n");
+        answer
+    }
+
+    /// Runs a shell script to its end, without a line in the transcript.
+    fn quiet(&mut self, script: &str) -> Answer {
         self.scripts += 1;
         let begun = Instant::now();
         let line = format!("{} {}\n", self.scripts, Base64::encode_string(script.as_bytes()));
@@ -124,9 +137,47 @@ impl Machine {
         };
         let (out, err, took) = (text(&fields[2]), text(&fields[3]), begun.elapsed());
         let code = fields[1].parse().expect("an exit status");
-        let seconds = took.as_secs_f32();
-        let _ = write!(self.transcript, "\n$ {script}\n{out}{err}[exit {code}, {seconds:.1} s]\n");
         Answer { code, out, err, took }
+    }
+
+    /// Starts a shell script, and does not wait for it.
+    pub fn begin(&mut self, script: &str) {
+        let encoded = Base64::encode_string(script.as_bytes());
+        let run = format!(
+            "rm -f {BEGUN}.*; printf %s {encoded} | base64 -d >{BEGUN}.sh
+(sh {BEGUN}.sh >{BEGUN}.out 2>&1 </dev/null; echo $? >{BEGUN}.code) >/dev/null 2>&1 &"
+        );
+        let _ = writeln!(self.transcript, "\n# begun: {script}");
+        self.quiet(&run);
+    }
+
+    /// Waits for the script of [`Self::begin`].
+    pub fn end(&mut self, code: i32) -> Answer {
+        let wait = format!("until test -s {BEGUN}.code; do sleep 0.2; done; cat {BEGUN}.out");
+        self.expect(&format!("{wait}; exit $(cat {BEGUN}.code)"), code)
+    }
+
+    /// Waits until a condition is true, as a shell has it, before `late` is.
+    pub fn reach(&mut self, condition: &str, late: &str) {
+        // The second question may cost more, and is asked now and then.
+        let wait = format!(
+            "n=0; until {condition}; do n=$((n + 1))
+test $((n % 50)) != 0 || ! {{ {late}; }} || {condition} || exit 1; sleep 0.05; done"
+        );
+        self.expect(&wait, 0);
+    }
+
+    /// Stops the emulator at once: its processors, its disk, and its memory, which is not written.
+    /// Unlike QEMU's own `stop`, this does not flush the image.
+    pub fn pause(&mut self) {
+        let id = Pid::from_child(&self.child);
+        kill_process(id, Signal::STOP).expect("a process");
+        waitpid(Some(id), WaitOptions::UNTRACED).expect("a process");
+    }
+
+    /// Lets a paused machine go on.
+    pub fn go_on(&mut self) {
+        kill_process(Pid::from_child(&self.child), Signal::CONT).expect("a process");
     }
 
     /// Runs a shell script that must exit with `code`.

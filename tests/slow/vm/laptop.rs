@@ -6,7 +6,7 @@ use std::process::Command;
 use camino::Utf8PathBuf;
 use vgpu_manifest::Digest;
 use vgpu_tests::nvidia::StandIn;
-use vgpu_tests::roots::{Archive, Roots};
+use vgpu_tests::roots::Roots;
 use vgpu_tests::scratch::{Scratch, expect, fingerprint};
 use vgpu_tests::vm::Stick;
 
@@ -44,28 +44,20 @@ impl Laptop {
     }
 
     /// Builds the bundle for the inventory on a stick, and returns a stick with it.
-    pub(super) fn second_stick(&self, roots: &Roots, suites: &[Archive], first: &Stick) -> Stick {
+    pub(super) fn second_stick(&self, roots: &Roots, first: &Stick) -> Stick {
         let laptop = self.scratch.path("laptop");
         first.get("node.json", &laptop.join("node.json"));
         fs::create_dir_all(laptop.join("inputs")).unwrap();
         let stand_in = StandIn::host(DRIVER.1);
         stand_in.write(&laptop.join("inputs").join(stand_in.file_name())).unwrap();
 
-        let keyring = roots.mirror().keyring();
-        let keys = roots.mirror().fingerprints().join(",");
-        let mut words: Vec<String> = ["init", "--no-input", "--name", "node", "--driver", DRIVER.0]
-            .map(str::to_owned)
-            .into();
-        words.extend(["--inventory", "node.json", "--accept-mirrors"].map(str::to_owned));
-        for Archive { suite, .. } in suites {
-            words.extend(["--archive-key".to_owned(), format!("{suite}={keyring}={keys}")]);
-        }
-        let words: Vec<_> = words.iter().map(String::as_str).collect();
-        expect(self.online(roots, &words), 0);
+        let words = ["init", "--no-input", "--name", "node", "--driver", DRIVER.0];
+        let node = ["--inventory", "node.json", "--accept-mirrors"];
+        expect(self.online(roots, &[&words[..], &node].concat()), 0);
         // A stand-in is not the file that the catalog has for this version.
         let digest =
             Digest::of(&fs::read(laptop.join("inputs").join(stand_in.file_name())).unwrap());
-        let recipe = fs::read_to_string(laptop.join("bundle.toml")).unwrap();
+        let recipe = expect(self.scratch.bundler(&["expand"]), 0).out;
         let path = format!("path = \"inputs/{}\"\n", stand_in.file_name());
         assert!(recipe.contains(&path), "{recipe}");
         let pinned = recipe.replace(&path, &format!("{path}sha256 = \"{digest}\"\n"));

@@ -2,6 +2,7 @@
 //! sees and a driver that binds to it (`docs/NODE-SUITE.md`).
 
 mod cuts;
+mod evidence;
 mod laptop;
 mod rig;
 mod story;
