@@ -7,6 +7,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use vgpu_keys::{Policy, Principal, PublicKey, Role, Signature};
 use vgpu_manifest::Digest;
+use vgpu_manifest::mapping::NodeMapping;
 use vgpu_manifest::ui::Exit;
 
 use crate::bounded;
@@ -25,8 +26,8 @@ pub(crate) struct Report {
     /// The digest of the comparable part.
     pub(crate) digest: Digest,
     pub(crate) signed: Signed,
-    /// The comparable part.
-    pub(super) comparable: Value,
+    /// The devices of its GPUs with vGPUs; none in reports of earlier installers.
+    pub(super) mappings: Vec<NodeMapping>,
 }
 
 /// The signature of a report.
@@ -54,24 +55,27 @@ struct Document<'d> {
 #[serde(rename_all = "kebab-case")]
 struct ThisNode {
     host_name: Option<String>,
+    #[serde(default)]
+    mappings: Vec<NodeMapping>,
 }
 
 impl Report {
     /// Reads the report at `path`, and its signature from the file with `.sig` appended, if any.
+    /// Also returns the comparable part.
     ///
     /// An invalid signature is an error. [`Signed`] tells whose signature it is.
-    pub(crate) fn read(path: &Utf8Path, policy: Option<&Policy>) -> anyhow::Result<Self> {
+    pub(crate) fn read(path: &Utf8Path, policy: Option<&Policy>) -> anyhow::Result<(Self, Value)> {
         let text = read(path)?;
-        let mut report = Self::parse(path, &text)?;
+        let (mut report, comparable) = Self::parse(path, &text)?;
         let beside = Utf8PathBuf::from(format!("{path}.sig"));
         if beside.exists() {
             let armor = read(&beside)?;
             report.signed = signed(path, &beside, armor.as_bytes(), text.as_bytes(), policy)?;
         }
-        Ok(report)
+        Ok((report, comparable))
     }
 
-    fn parse(path: &Utf8Path, text: &str) -> anyhow::Result<Self> {
+    fn parse(path: &Utf8Path, text: &str) -> anyhow::Result<(Self, Value)> {
         let malformed = |error: serde_json::Error| {
             anyhow!("`{path}` is not a report: {}", error.to_string().escape_debug())
         };
@@ -88,12 +92,13 @@ impl Report {
         }
         let comparable = serde_json::from_str(document.comparable.get());
         let file = path.file_stem().unwrap_or(path.as_str());
-        Ok(Self {
+        let report = Self {
             node: document.this_node.host_name.unwrap_or_else(|| file.to_owned()),
             digest: document.digest,
             signed: Signed::No,
-            comparable: comparable.map_err(malformed)?,
-        })
+            mappings: document.this_node.mappings,
+        };
+        Ok((report, comparable.map_err(malformed)?))
     }
 }
 
@@ -161,7 +166,7 @@ mod tests {
         };
         let digest = Digest::of(br#"{"z":1,"a":"x y"}"#).to_string();
         let good = report(r#"{ "z": 1, "a": "x y" }"#, &digest).unwrap();
-        assert_eq!(good.node, "pve1");
+        assert_eq!(good.0.node, "pve1");
         let changed = report(r#"{ "z": 2, "a": "x y" }"#, &digest).unwrap_err();
         let status = |error: anyhow::Error| ui::Report::of(error.as_ref(), &[]).exit;
         assert_eq!(status(changed), Exit::Untrusted);

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 use vgpu_keys::{Channel, Fingerprint, Policy, Upstream};
 use vgpu_manifest::inventory::{Cpu, Inventory, Label, Os};
+use vgpu_manifest::mapping::NodeMapping;
 use vgpu_manifest::platform::{BootLoader, KernelRelease, PciId, SecureBoot};
 use vgpu_manifest::{Digest, ProgramVersion};
 
@@ -76,6 +77,8 @@ pub(crate) struct ThisNode {
     pub(crate) host_name: Option<Label>,
     /// The time of the report, by the node's clock.
     pub(crate) written: String,
+    /// The devices of its GPUs with vGPUs, for mappings of the cluster.
+    pub(crate) mappings: Vec<NodeMapping>,
 }
 
 /// Assembles a report as of `now`.
@@ -90,6 +93,7 @@ pub(crate) fn document(
     now: SystemTime,
 ) -> Result<Document, serde_json::Error> {
     let host_name = facts.identity.as_ref().and_then(|identity| identity.host_name.clone());
+    let mappings = found.used.mappings.clone();
     let comparable = Comparable {
         program: ProgramVersion::current(),
         state: found.state(),
@@ -98,7 +102,7 @@ pub(crate) fn document(
         machine: kind(facts),
     };
     let digest = Digest::of(&serde_json::to_vec(&comparable)?);
-    let this_node = ThisNode { host_name, written: Date::from(now).to_string() };
+    let this_node = ThisNode { host_name, written: Date::from(now).to_string(), mappings };
     Ok(Document { schema: SCHEMA, digest, comparable, this_node })
 }
 
