@@ -34,7 +34,7 @@ pub use crate::bundle::{
     PartSize, PartsError, Place, PoliciesError, Progress, ReadError, SIGNATURES_AT, Sink, Source,
     Target, TooLarge, Unverified, Verified, VerifyError, WriteError, parallel, write_bundle,
 };
-pub use crate::host::{inventory, platform};
+pub use crate::host::{inventory, mapping, platform};
 pub use crate::item::{
     Base, CatalogRecord, Chunk, Expected, Holding, Item, ItemError, ItemFields, ItemMode, Kind,
     Origin, PoliciesRecord, Tree, driver, headers, image, package, unlock,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use vgpu_tests::chroot::bring;
 use vgpu_tests::nodes::Node;
 use vgpu_tests::scratch::{Scratch, expect};
@@ -53,6 +53,75 @@ fn equal_nodes_are_equal_and_others_are_told_apart_by_name() {
     assert_eq!(json["nodes"][2]["name"], "pve3");
     let standing = json["differences"].as_array().unwrap().iter().find(|it| it["what"] == "state");
     assert_eq!(standing.unwrap()["values"][1]["nodes"][0], "pve3");
+}
+
+/// Writes the devices of a GPU into a report. The digest does not cover the part of one node.
+fn set_devices(scratch: &Scratch, name: &str, address: &str, id: &str, cluster: &Value) {
+    let path = scratch.path("laptop").join(name);
+    let text = fs::read_to_string(&path).unwrap();
+    let report: Value = serde_json::from_str(&text).unwrap();
+    let node = report["this-node"]["host-name"].as_str().unwrap();
+    let map = format!("node={node},path={address},id={id}");
+    let mapping = format!("vgpu-{}", address.replace([':', '.'], "-"));
+    let mapping =
+        json!({ "name": mapping, "maps": [map], "cluster": cluster, "knows-migration": true });
+    // This node has no vGPU types. The rest stays byte for byte, for the digest.
+    let absent = "\"mappings\": []";
+    assert!(text.contains(absent), "{text}");
+    fs::write(&path, text.replace(absent, &format!("\"mappings\": [{mapping}]"))).unwrap();
+}
+
+#[test]
+fn one_command_maps_the_gpus_of_all_nodes() {
+    let scratch = reports();
+    let words = ["fleet", "mappings", "a.json", "b.json"];
+    let said = expect(scratch.bundler(&words), 1).err;
+    assert!(said.contains("the report of pve1 has no devices for a mapping"), "{said}");
+
+    set_devices(&scratch, "a.json", "0000:81:00.0", "10de:1eb8", &Value::Null);
+    let known = json!({
+        "maps": ["node=pve9,path=0000:81:00.0;0000:82:00.0,id=10de:1eb8"],
+        "mdev": true,
+        "migrates": true,
+    });
+    set_devices(&scratch, "b.json", "0000:81:00.0", "10de:1eb8", &known);
+    let said = expect(scratch.bundler(&words), 0);
+    assert_eq!(
+        said.out,
+        "# vgpu-0000-81-00-0: pve1, pve2\n\
+         pvesh set /cluster/mapping/pci/vgpu-0000-81-00-0 --mdev 1 \
+         --map 'node=pve9,path=0000:81:00.0;0000:82:00.0,id=10de:1eb8' \
+         --map node=pve1,path=0000:81:00.0,id=10de:1eb8 \
+         --map node=pve2,path=0000:81:00.0,id=10de:1eb8\n"
+    );
+
+    set_devices(&scratch, "c.json", "0000:c1:00.0", "10de:1eb8", &Value::Null);
+    let all = ["fleet", "mappings", "a.json", "b.json", "c.json", "--name", "t4", "--json"];
+    let json = expect(scratch.bundler(&all), 0).out;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["mappings"][0]["nodes"], json!(["pve1", "pve2", "pve3"]));
+    let command = json["mappings"][0]["commands"][0].as_str().unwrap();
+    assert!(
+        command.starts_with("pvesh create /cluster/mapping/pci --id t4 --mdev 1 "),
+        "{command}"
+    );
+    assert_eq!(command.matches("--map ").count(), 3);
+    assert!(!command.contains("pve9"), "{command}");
+}
+
+#[test]
+fn different_gpus_get_no_common_mapping_and_no_map_has_a_second_line() {
+    let scratch = reports();
+    set_devices(&scratch, "a.json", "0000:81:00.0", "10de:1eb8", &Value::Null);
+    set_devices(&scratch, "b.json", "0000:81:00.0", "10de:2235", &Value::Null);
+    set_devices(&scratch, "c.json", "0000:81:00.0", "10de:1eb8\nreboot", &Value::Null);
+    let mappings = |files: &[&str], code| {
+        expect(scratch.bundler(&[&["fleet", "mappings"], files].concat()), code).err
+    };
+    let said = mappings(&["a.json", "b.json"], 5);
+    assert!(said.contains("different GPUs: 10de:1eb8 on pve1, and 10de:2235 on pve2"), "{said}");
+    let said = mappings(&["c.json"], 1);
+    assert!(said.contains("has a control character"), "{said}");
 }
 
 #[test]

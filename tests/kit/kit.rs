@@ -13,7 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use vgpu_keys::{KeyFile, Signer};
+use vgpu_keys::{KeyFile, Role, Signer};
 use vgpu_manifest::{
     FORMAT, Item, Manifest, Measure, ProgramVersion, Source, Target, write_bundle,
 };
@@ -54,6 +54,13 @@ impl Kit {
     #[must_use]
     pub fn fingerprint(&self) -> String {
         self.key.public_key().fingerprint().to_string()
+    }
+
+    /// Signs a file as the program for nodes, next to it: `FILE.sig`.
+    pub fn sign_program(&self, path: &Utf8Path) {
+        let program = fs::read(path).expect("a program");
+        let signature = self.key.sign(Role::Installer, &program).expect("a signature");
+        fs::write(format!("{path}.sig"), signature.to_armor()).expect("a signature");
     }
 
     fn source(&self, item: &str) -> Utf8PathBuf {

@@ -5,6 +5,7 @@
 mod closures;
 mod dist;
 mod dls;
+mod fleet;
 mod license;
 mod mission;
 mod modes;

@@ -48,6 +48,7 @@ pub const MANUAL: Manual = Manual {
         ("write", "write --iso gpu-1.iso --installer vgpu-installer"),
         ("fleet compare", "fleet compare pve1.json pve2.json"),
         ("fleet enroll", "fleet enroll pve1.json"),
+        ("fleet mappings", "fleet mappings pve1.json pve2.json"),
         ("key generate", "key generate --principal alice"),
         ("key show", "key show --key alice.pub"),
         ("key list", "key list"),

@@ -1,10 +1,11 @@
 //! The facts that differ between nodes: a pure function.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::cmp::Reverse;
 
 use serde::Serialize;
 
-use super::{Report, facts};
+use super::{Fleet, Report};
 
 /// A fact that differs between nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -27,15 +28,11 @@ pub(crate) struct Held {
 }
 
 /// Returns the differences between the nodes of these reports.
-pub(crate) fn compare(reports: &[Report]) -> Vec<Difference> {
-    let nodes: Vec<(String, BTreeMap<String, String>)> = names(reports)
-        .into_iter()
-        .zip(reports.iter().map(|report| facts::of(&report.comparable)))
-        .collect();
-    let names: BTreeSet<&String> = nodes.iter().flat_map(|(_, facts)| facts.keys()).collect();
+pub(crate) fn compare(fleet: &Fleet) -> Vec<Difference> {
+    let nodes = names(&fleet.reports);
     let mut differences: Vec<Difference> = Vec::new();
-    for name in names {
-        let values = held(name, &nodes);
+    for (name, values) in fleet.facts.iter() {
+        let values = held(values, &nodes);
         // A missing object is one difference, and not one for each of its facts.
         let is_part = |whole: &Difference| {
             name.starts_with(&format!("{} › ", parent(&whole.what))) && same_absence(whole, &values)
@@ -47,18 +44,21 @@ pub(crate) fn compare(reports: &[Report]) -> Vec<Difference> {
     differences
 }
 
-/// Returns the values of one fact.
-fn held(name: &str, nodes: &[(String, BTreeMap<String, String>)]) -> Vec<Held> {
-    let mut values: Vec<Held> = Vec::new();
-    for (node, facts) in nodes {
-        let value = facts.get(name).cloned();
-        match values.iter_mut().find(|held| held.value == value) {
-            Some(held) => held.nodes.push(node.clone()),
-            None => values.push(Held { value, nodes: vec![node.clone()] }),
-        }
+/// Returns the values of one fact, and the nodes on which it is missing.
+fn held(values: &[(String, Vec<usize>)], nodes: &[String]) -> Vec<Held> {
+    let named = |numbers: &[usize]| numbers.iter().map(|at| nodes[*at].clone()).collect();
+    let is_missing = |at: &usize| !values.iter().any(|(_, numbers)| numbers.contains(at));
+    let mut sorted: Vec<(Option<&String>, Cow<'_, [usize]>)> =
+        values.iter().map(|(value, numbers)| (Some(value), Cow::Borrowed(&numbers[..]))).collect();
+    if values.iter().map(|(_, numbers)| numbers.len()).sum::<usize>() < nodes.len() {
+        sorted.push((None, (0..nodes.len()).filter(is_missing).collect()));
     }
-    values.sort_by_key(|held| std::cmp::Reverse(held.nodes.len()));
-    values
+    sorted.sort_by_key(|(_, numbers)| (Reverse(numbers.len()), numbers.first().copied()));
+    let held = |(value, numbers): (Option<&String>, Cow<'_, [usize]>)| Held {
+        value: value.cloned(),
+        nodes: named(&numbers),
+    };
+    sorted.into_iter().map(held).collect()
 }
 
 fn parent(name: &str) -> &str {
@@ -92,12 +92,20 @@ mod tests {
     use super::super::Signed;
     use super::*;
 
-    fn report(node: &str, comparable: Value) -> Report {
+    fn report(node: &str, comparable: Value) -> (Report, Value) {
         let digest = Digest::of(comparable.to_string().as_bytes());
-        Report { node: node.to_owned(), digest, signed: Signed::No, holdings: None, comparable }
+        let (node, signed, holdings, mappings) = (node.to_owned(), Signed::No, None, Vec::new());
+        (Report { node, digest, signed, holdings, mappings }, comparable)
     }
 
-    fn compared(reports: &[Report]) -> Vec<String> {
+    fn compared(reports: &[(Report, Value)]) -> Vec<String> {
+        let mut fleet = Fleet::default();
+        for (report, comparable) in reports {
+            fleet.facts.add(fleet.reports.len(), comparable);
+            let Report { node, digest, .. } = report;
+            let (node, signed, holdings, mappings) = (node.clone(), Signed::No, None, Vec::new());
+            fleet.reports.push(Report { node, digest: *digest, signed, holdings, mappings });
+        }
         let held = |held: &Held| {
             format!("{}: {}", held.value.as_deref().unwrap_or("-"), held.nodes.join("+"))
         };
@@ -105,7 +113,7 @@ mod tests {
             let values: Vec<_> = difference.values.iter().map(held).collect();
             format!("{} [{}]", difference.what, values.join(" | "))
         };
-        compare(reports).iter().map(line).collect()
+        compare(&fleet).iter().map(line).collect()
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A JSON document as facts: pairs of a path in the document and a value.
+//! JSON documents as facts: pairs of a path in the document and a value.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,31 @@ use serde_json::Value;
 /// on of a report.
 const KEYS: [&str; 8] = ["path", "package", "name", "item", "summary", "id", "slot", "principal"];
 
+/// The facts of several documents, by name: each value, in order of appearance, and the numbers of the
+/// documents that have it.
+#[derive(Debug, Default)]
+pub(super) struct Facts(BTreeMap<String, Vec<(String, Vec<usize>)>>);
+
+impl Facts {
+    /// Adds the facts of a document.
+    pub(super) fn add(&mut self, number: usize, document: &Value) {
+        for (name, value) in of(document) {
+            let values = self.0.entry(name).or_default();
+            match values.iter_mut().find(|(other, _)| *other == value) {
+                Some((_, numbers)) => numbers.push(number),
+                None => values.push((value, vec![number])),
+            }
+        }
+    }
+
+    /// Returns the name of each fact with its values.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &[(String, Vec<usize>)])> {
+        self.0.iter().map(|(name, values)| (name, &values[..]))
+    }
+}
+
 /// Returns every fact in `value` by name.
-pub(super) fn of(value: &Value) -> BTreeMap<String, String> {
+fn of(value: &Value) -> BTreeMap<String, String> {
     let mut facts = BTreeMap::new();
     walk("", value, &mut facts);
     facts

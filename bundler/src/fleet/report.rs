@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use vgpu_keys::{Policy, Principal, PublicKey, Role, Signature};
+use vgpu_manifest::mapping::NodeMapping;
 use vgpu_manifest::ui::Exit;
 use vgpu_manifest::{Digest, Holding};
 
@@ -27,8 +28,8 @@ pub(crate) struct Report {
     pub(crate) signed: Signed,
     /// The contents of the node's store; `None` if the report does not list them.
     pub(crate) holdings: Option<Vec<Holding>>,
-    /// The comparable part.
-    pub(super) comparable: Value,
+    /// The devices of its GPUs with vGPUs; none in reports of earlier installers.
+    pub(super) mappings: Vec<NodeMapping>,
 }
 
 /// The signature of a report.
@@ -57,24 +58,27 @@ struct Document<'d> {
 struct ThisNode {
     host_name: Option<String>,
     store: Option<Vec<Holding>>,
+    #[serde(default)]
+    mappings: Vec<NodeMapping>,
 }
 
 impl Report {
     /// Reads the report at `path`, and its signature from the file with `.sig` appended, if any.
+    /// Also returns the comparable part.
     ///
     /// An invalid signature is an error. [`Signed`] tells whose signature it is.
-    pub(crate) fn read(path: &Utf8Path, policy: Option<&Policy>) -> anyhow::Result<Self> {
+    pub(crate) fn read(path: &Utf8Path, policy: Option<&Policy>) -> anyhow::Result<(Self, Value)> {
         let text = read(path)?;
-        let mut report = Self::parse(path, &text)?;
+        let (mut report, comparable) = Self::parse(path, &text)?;
         let beside = Utf8PathBuf::from(format!("{path}.sig"));
         if beside.exists() {
             let armor = read(&beside)?;
             report.signed = signed(path, &beside, armor.as_bytes(), text.as_bytes(), policy)?;
         }
-        Ok(report)
+        Ok((report, comparable))
     }
 
-    fn parse(path: &Utf8Path, text: &str) -> anyhow::Result<Self> {
+    fn parse(path: &Utf8Path, text: &str) -> anyhow::Result<(Self, Value)> {
         let malformed = |error: serde_json::Error| {
             anyhow!("`{path}` is not a report: {}", error.to_string().escape_debug())
         };
@@ -91,13 +95,14 @@ impl Report {
         }
         let comparable = serde_json::from_str(document.comparable.get());
         let file = path.file_stem().unwrap_or(path.as_str());
-        Ok(Self {
+        let report = Self {
             node: document.this_node.host_name.unwrap_or_else(|| file.to_owned()),
             digest: document.digest,
             signed: Signed::No,
             holdings: document.this_node.store,
-            comparable: comparable.map_err(malformed)?,
-        })
+            mappings: document.this_node.mappings,
+        };
+        Ok((report, comparable.map_err(malformed)?))
     }
 }
 
@@ -165,7 +170,7 @@ mod tests {
         };
         let digest = Digest::of(br#"{"z":1,"a":"x y"}"#).to_string();
         let good = report(r#"{ "z": 1, "a": "x y" }"#, &digest).unwrap();
-        assert_eq!(good.node, "pve1");
+        assert_eq!(good.0.node, "pve1");
         let changed = report(r#"{ "z": 2, "a": "x y" }"#, &digest).unwrap_err();
         let status = |error: anyhow::Error| ui::Report::of(error.as_ref(), &[]).exit;
         assert_eq!(status(changed), Exit::Untrusted);

@@ -25,7 +25,6 @@ mod headers;
 mod identity;
 mod kernels;
 mod leftovers;
-mod mappings;
 mod mounts;
 mod next_boot;
 mod one_line;
@@ -39,7 +38,6 @@ mod systemd_boot;
 
 pub(crate) use self::dpkg::installed as installed_packages;
 pub use self::identity::Serials;
-pub(crate) use self::mappings::{Map, mapping};
 pub(crate) use self::signing::{CERTIFICATE, PRIVATE_KEY, REQUEST, SigningKey, signing_key};
 pub(crate) use self::storage::FileStorage;
 

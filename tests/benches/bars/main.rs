@@ -9,6 +9,7 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
+mod fleet;
 #[path = "../../kit/servers/liar.rs"]
 mod liar;
 #[path = "../../kit/servers/loopback.rs"]
@@ -17,6 +18,7 @@ mod many;
 mod run;
 mod scene;
 
+use fleet::Fleet;
 use many::{Many, Slow};
 use run::{Race, have};
 use scene::Scene;
@@ -31,6 +33,7 @@ fn main() {
     many(&scene, mib, &mut rows);
     fetch(&scene, &mut rows);
     small(&scene, &mut rows);
+    reports(&scene, &mut rows);
 
     println!(
         "\n{mib} MiB of incompressible payload, {} cores, medians of {} interleaved runs.",
@@ -154,4 +157,14 @@ fn small(scene: &Scene, rows: &mut Vec<String>) {
         let ours = || scene.installer(words);
         rows.push(Race::new(what, 1.0).memory(64).against("100 ms", &ours, &pause));
     }
+}
+
+/// Compares the reports of a large fleet. The limit is two seconds, so the comparison is a sleep.
+fn reports(scene: &Scene, rows: &mut Vec<String>) {
+    let fleet = Fleet::new(scene);
+    let ours = || fleet.compare(scene);
+    let pause = || scene.tool("sleep", &["2"]);
+    rows.push(
+        Race::new("`fleet compare` of 500 reports", 1.0).memory(64).against("2 s", &ours, &pause),
+    );
 }

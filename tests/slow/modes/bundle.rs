@@ -13,22 +13,22 @@ use crate::node::packages::take;
 
 /// The content of a bundle besides the catalog.
 #[derive(Debug, Clone)]
-pub(super) struct Content {
-    pub(super) release: Release,
+pub(crate) struct Content {
+    pub(crate) release: Release,
     /// The versions of the drivers; the first one is installed.
-    pub(super) drivers: Vec<&'static str>,
+    pub(crate) drivers: Vec<&'static str>,
     /// Whether the drivers are patched before the installation.
-    pub(super) patched: Patched,
-    pub(super) packages: Vec<Value>,
+    pub(crate) patched: Patched,
+    pub(crate) packages: Vec<Value>,
     /// The unlock libraries and their sources.
-    pub(super) unlock: Vec<Value>,
+    pub(crate) unlock: Vec<Value>,
     /// The `wants` section of the bundle.
-    pub(super) wants: Value,
+    pub(crate) wants: Value,
 }
 
 /// Whether a driver is patched before the installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Patched {
+pub(crate) enum Patched {
     /// Patched, with the stand-in's unlock patch.
     Yes,
     /// Unmodified.
@@ -36,7 +36,7 @@ pub(super) enum Patched {
 }
 
 /// Returns the settings that every host needs for a GPU.
-pub(super) fn wants() -> Value {
+pub(crate) fn wants() -> Value {
     json!({
         "iommu": "on",
         "modprobe": ["blacklist nouveau", "options nouveau modeset=0"],
@@ -44,7 +44,7 @@ pub(super) fn wants() -> Value {
 }
 
 /// Adds the files of the toolchain.
-pub(super) fn packages(kit: &mut Kit, files: &[Utf8PathBuf]) -> Vec<Value> {
+pub(crate) fn packages(kit: &mut Kit, files: &[Utf8PathBuf]) -> Vec<Value> {
     let reason = |file: &Utf8PathBuf| {
         let name = file.file_name().unwrap().split('_').next().unwrap();
         if TOOLCHAIN.contains(&name) { "requested" } else { "needed" }
@@ -54,7 +54,7 @@ pub(super) fn packages(kit: &mut Kit, files: &[Utf8PathBuf]) -> Vec<Value> {
 
 impl Content {
     /// Writes the bundle.
-    pub(super) fn bundle(&self, kit: &mut Kit, sequence: u64) -> Utf8PathBuf {
+    pub(crate) fn bundle(&self, kit: &mut Kit, sequence: u64) -> Utf8PathBuf {
         let Self { release, drivers, patched, packages, unlock, wants } = self;
         let mut kinds: Vec<_> = drivers.iter().flat_map(|version| driver(kit, version)).collect();
         if *patched == Patched::No {

@@ -22,14 +22,14 @@ const STUBS: [(&str, &str); 10] = [
 ];
 
 /// Runs the installer on that machine.
-pub(super) const WRAPPER: &str = include_str!("stubs/machine.sh");
+pub(crate) const WRAPPER: &str = include_str!("stubs/machine.sh");
 
 /// The folder in which the wrapper finds the machine.
 const MACHINE: &str = "/root/machine";
 
 /// The source of boot entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Loader {
+pub(crate) enum Loader {
     /// `/etc/default/grub`, with a BIOS.
     Grub,
     /// `/etc/kernel/cmdline`, on ESPs managed by `proxmox-boot-tool`.
@@ -38,42 +38,42 @@ pub(super) enum Loader {
 
 /// A GPU in the machine.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Card {
-    pub(super) address: &'static str,
+pub(crate) struct Card {
+    pub(crate) address: &'static str,
     /// The device's id, as in sysfs.
-    pub(super) device: &'static str,
+    pub(crate) device: &'static str,
     /// The number of virtual functions that it supports.
-    pub(super) functions: u32,
+    pub(crate) functions: u32,
     /// Whether the GPU has an audio function.
-    pub(super) sound: bool,
+    pub(crate) sound: bool,
 }
 
 /// An A40: supported natively, with vGPUs on virtual functions.
-pub(super) const A40: Card =
+pub(crate) const A40: Card =
     Card { address: "0000:81:00.0", device: "0x2235", functions: 32, sound: false };
 
 /// A Tesla T4: supported natively, with mediated devices.
-pub(super) const T4: Card =
+pub(crate) const T4: Card =
     Card { address: "0000:81:00.0", device: "0x1eb8", functions: 0, sound: false };
 
 /// An RTX 2080 Ti, which must be unlocked.
-pub(super) const RTX_2080_TI: Card =
+pub(crate) const RTX_2080_TI: Card =
     Card { address: "0000:81:00.0", device: "0x1e07", functions: 0, sound: true };
 
 /// A second one, for passthrough.
-pub(super) const SECOND: Card =
+pub(crate) const SECOND: Card =
     Card { address: "0000:41:00.0", device: "0x1e07", functions: 0, sound: true };
 
 /// The individual properties of a machine.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Identity {
-    pub(super) host_name: &'static str,
-    pub(super) machine_id: &'static str,
-    pub(super) address: &'static str,
+pub(crate) struct Identity {
+    pub(crate) host_name: &'static str,
+    pub(crate) machine_id: &'static str,
+    pub(crate) address: &'static str,
 }
 
 /// The first node of the tests.
-pub(super) const PVE1: Identity = Identity {
+pub(crate) const PVE1: Identity = Identity {
     host_name: "pve1",
     machine_id: "6c1f0f3a9f0b4d0b8b1c0a4f3d2e1c00",
     address: "192.0.2.11",
@@ -81,15 +81,15 @@ pub(super) const PVE1: Identity = Identity {
 
 /// The machine in a root.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Machine {
-    pub(super) cards: &'static [Card],
-    pub(super) loader: Loader,
-    pub(super) identity: Identity,
+pub(crate) struct Machine {
+    pub(crate) cards: &'static [Card],
+    pub(crate) loader: Loader,
+    pub(crate) identity: Identity,
 }
 
 impl Machine {
     /// Adds the machine to a root with one kernel, without any GPU configuration, and boots it.
-    pub(super) fn install(&self, root: &Root) {
+    pub(crate) fn install(&self, root: &Root) {
         for (path, text) in STUBS {
             root.write(path, text);
             fs::set_permissions(root.at(path), fs::Permissions::from_mode(0o755)).unwrap();
@@ -124,7 +124,7 @@ impl Machine {
 
     /// Boots this kernel: applies the boot loader's parameters, the modules to load, the driver
     /// bindings, and only the enabled units.
-    pub(super) fn boot(&self, root: &Root, kernel: &str, id: &str) {
+    pub(crate) fn boot(&self, root: &Root, kernel: &str, id: &str) {
         for folder in ["/sys/bus", "/sys/module", "/sys/kernel", "/sys/class", "/run"] {
             let _ = fs::remove_dir_all(root.at(folder));
         }
@@ -203,7 +203,7 @@ impl Machine {
     }
 
     /// Makes another kernel appear as the running one.
-    pub(super) fn play_kernel(root: &Root, kernel: &str) {
+    pub(crate) fn play_kernel(root: &Root, kernel: &str) {
         Self::play(root, "osrelease", &format!("{kernel}\n"));
     }
 
@@ -260,12 +260,12 @@ fn slot(address: &str) -> &str {
 }
 
 /// Checks whether a unit is enabled.
-pub(super) fn is_wanted(root: &Root, unit: &str) -> bool {
+pub(crate) fn is_wanted(root: &Root, unit: &str) -> bool {
     root.at(&format!("/etc/systemd/system/multi-user.target.wants/{unit}")).is_symlink()
 }
 
 /// Returns the kernels of a root, the newest last.
-pub(super) fn kernels(root: &Root) -> Vec<String> {
+pub(crate) fn kernels(root: &Root) -> Vec<String> {
     let entries = root.at("/lib/modules").read_dir_utf8().unwrap();
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().to_owned()).collect();
     names.sort();

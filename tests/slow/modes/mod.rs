@@ -5,13 +5,13 @@
 //! real.
 
 mod built;
-mod bundle;
+pub(crate) mod bundle;
 mod clock;
 mod differ;
 mod half;
 mod identical;
 mod kill;
-mod machine;
+pub(crate) mod machine;
 mod native;
 mod passthrough;
 pub(crate) mod stage;

@@ -6,9 +6,12 @@ use vgpu_keys::{AllowedSigner, Fingerprint, Principal, Role};
 use vgpu_manifest::Digest;
 use vgpu_manifest::ui::{Exit, count as count_of};
 
+mod mappings;
+
+use self::mappings::Mappings;
 use super::Context;
 use crate::cli::options::{TrustArgs, default_signers};
-use crate::fleet::{Difference, Report, Signed, compare};
+use crate::fleet::{Difference, Fleet, Report, Signed, compare};
 use crate::trust;
 use crate::ui::{self, Advise as _, print, print_json};
 
@@ -31,6 +34,11 @@ enum Command {
     /// `vgpu-installer report --sign` prints the fingerprint on the node. Enrolling adds a line for
     /// reports to the allowed signers. From then on, `fleet compare` requires signatures.
     Enroll(Enroll),
+    /// Print the commands that map the GPUs of all nodes in their cluster
+    ///
+    /// A guest then starts on each node that has such a GPU. Run the commands on one of the nodes.
+    /// Devices that the cluster's mapping has already are kept.
+    Mappings(Mappings),
 }
 
 #[derive(Debug, clap::Args)]
@@ -39,6 +47,17 @@ struct Compare {
     #[arg(value_name = "REPORT", required = true, num_args = 2..)]
     reports: Vec<Utf8PathBuf>,
 
+    #[command(flatten)]
+    args: ReportArgs,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// The trust in reports.
+#[derive(Debug, clap::Args)]
+struct ReportArgs {
     /// Require a signature for each report, by a key that may sign reports [default: if the
     /// allowed signers have such a key]
     #[arg(long)]
@@ -47,10 +66,6 @@ struct Compare {
     /// Also accept reports without a signature by such a key
     #[arg(long, conflicts_with = "signed")]
     allow_unsigned: bool,
-
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 
     #[command(flatten)]
     trust: TrustArgs,
@@ -108,20 +123,22 @@ impl Args {
         match &self.command {
             Command::Compare(args) => args.run(context),
             Command::Enroll(args) => args.run(context),
+            Command::Mappings(args) => args.run(),
         }
     }
 }
 
-impl Compare {
-    fn run(&self, context: &Context) -> anyhow::Result<()> {
+impl ReportArgs {
+    /// Reads these reports, and requires signatures as the options say.
+    fn read(&self, paths: &[Utf8PathBuf]) -> anyhow::Result<Fleet> {
         // Without allowed signers every key is unknown, which is an error only with `--signed`.
         let policy = self.trust.resolve();
         let policy = if self.signed { Some(policy?) } else { policy.ok() };
         let has_enrolled = policy.as_ref().is_some_and(|it| !it.eligible(Role::Report).is_empty());
         let is_required = self.signed || (has_enrolled && !self.allow_unsigned);
-        let mut reports = Vec::new();
-        for path in &self.reports {
-            let report = Report::read(path, policy.as_ref())?;
+        let mut fleet = Fleet::default();
+        for path in paths {
+            let report = fleet.add(path, policy.as_ref())?;
             if is_required && !matches!(report.signed, Signed::By(_)) {
                 return Err(Exit::Untrusted.error(format!(
                     "the report `{path}` has no signature by a principal that may sign reports"
@@ -130,12 +147,19 @@ impl Compare {
                     "run `vgpu-installer report --sign` on the node, and `vgpu-bundler fleet enroll` for a new node",
                 );
             }
-            reports.push(report);
         }
-        let differences = compare(&reports);
+        Ok(fleet)
+    }
+}
+
+impl Compare {
+    fn run(&self, context: &Context) -> anyhow::Result<()> {
+        let fleet = self.args.read(&self.reports)?;
+        let reports = fleet.reports();
+        let differences = compare(&fleet);
         let count = differences.len();
         if self.json {
-            let nodes = self.reports.iter().zip(&reports).map(node).collect();
+            let nodes = self.reports.iter().zip(reports).map(node).collect();
             print_json(&Answer { nodes, differences })?;
         } else {
             print(differences.iter().flat_map(lines))?;
@@ -154,7 +178,7 @@ impl Enroll {
     fn run(&self, context: &Context) -> anyhow::Result<()> {
         let path = &self.report;
         let signers = self.signers.clone().map_or_else(default_signers, Ok)?;
-        let report = Report::read(path, None)?;
+        let (report, _) = Report::read(path, None)?;
         let Signed::Unknown(key) = report.signed else {
             return Err(anyhow!("the report `{path}` has no signature `{path}.sig`"))
                 .hint("write it on the node with `vgpu-installer report --sign --output FILE`");

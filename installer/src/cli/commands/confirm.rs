@@ -11,7 +11,7 @@ use crate::journal::TxState;
 use crate::locked_host::LockedHost;
 use crate::plan::{ApplyError, Plan, Reboot, runs_commands};
 use crate::status::proof::{
-    Expected, Proof, Unproven, add_sizes, lines, prove, prove_announced, table,
+    Expected, Proof, Unproven, add_sizes, assignment, prove, prove_announced, table,
 };
 use crate::step::Status;
 use crate::trust::{Candidate, Floors};
@@ -53,8 +53,8 @@ pub(super) fn confirm(
     if let Some(driver) = &expected.driver {
         add_sizes(locked.look(), candidate.bundle, driver, &mut proof);
     }
-    let commands = lines(locked.look(), &proof.types)?;
-    for line in table(&proof, &commands, &|tone, text| ui.paint_talk(tone, text)) {
+    let used = assignment(locked.look(), &proof.types)?;
+    for line in table(&proof, &used.lines, &|tone, text| ui.paint_talk(tone, text)) {
         ui.say(line);
     }
     if !proof.holds() {

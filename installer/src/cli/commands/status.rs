@@ -65,7 +65,7 @@ impl Status {
         };
         let damage = &damage[..];
         if ui.format() == Format::Json {
-            let Standpoint { proof, lines, unread, resumption, run, .. } = &found;
+            let Standpoint { proof, used, unread, resumption, run, .. } = &found;
             let (state, resumption, run) = (found.state(), *resumption, run.as_ref());
             let left_alone = found.judged.as_ref().map_or(&[][..], |judged| &judged.left_alone);
             let found = &found;
@@ -73,7 +73,7 @@ impl Status {
                 state,
                 found,
                 proof,
-                lines,
+                lines: &used.lines,
                 left_alone,
                 unread,
                 run,
@@ -158,7 +158,7 @@ fn print(found: &Standpoint, ui: &Ui) -> std::io::Result<()> {
     for derived in &found.stale {
         ui.print(format_args!("  {}    {derived}", ui.paint(Tone::Bad, "stale")))?;
     }
-    for line in table(&found.proof, &found.lines, &|tone, text| ui.paint(tone, text)) {
+    for line in table(&found.proof, &found.used.lines, &|tone, text| ui.paint(tone, text)) {
         ui.print(line)?;
     }
     for objection in found.objections() {

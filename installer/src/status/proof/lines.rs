@@ -1,10 +1,12 @@
-//! The commands that assign a vGPU of this node to a guest.
+//! The devices of this node for the cluster's resource mappings, and the commands that assign a vGPU to
+//! a guest.
 
 use vgpu_manifest::inventory::Gpu;
+use vgpu_manifest::mapping::{Map, Mapping, NodeMapping};
 use vgpu_manifest::platform::{PciAddress, PveRelease};
 
 use super::OfferedType;
-use crate::facts::{Map, gpus, mapping, pve_release};
+use crate::facts::{gpus, pve_release};
 use crate::host::{HostError, Look};
 use crate::state::fixed;
 
@@ -15,14 +17,28 @@ const WITH_MAPPINGS: PveRelease = PveRelease::new(8, 0);
 /// (pve-guest-common 5.1.7), without which `qm migrate --online` refuses.
 const WITH_MIGRATION: PveRelease = PveRelease::new(8, 4);
 
-/// Returns, for each GPU with vGPU types, the commands that map it in the cluster and assign its
-/// first available type to a guest. `VMID` stands for the guest's number.
-pub(crate) fn lines(look: &dyn Look, types: &[OfferedType]) -> Result<Vec<String>, HostError> {
+/// The list of mappings, which all nodes of a cluster share.
+const LIST: &str = "/etc/pve/mapping/pci.cfg";
+
+/// The use of this node's vGPUs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Assignment {
+    /// The devices of each GPU, by the name of their mapping.
+    pub(crate) mappings: Vec<NodeMapping>,
+    /// The commands that map each GPU in the cluster and assign its first available type to a guest.
+    /// `VMID` stands for the guest's number.
+    pub(crate) lines: Vec<String>,
+}
+
+/// Returns the use of each GPU that offers vGPU types.
+pub(crate) fn assignment(look: &dyn Look, types: &[OfferedType]) -> Result<Assignment, HostError> {
     let name = look.text(&fixed("/proc/sys/kernel/hostname"))?.unwrap_or_default();
     // Proxmox VE uses the host name without the domain.
     let node = name.split('.').next().unwrap_or_default();
-    let mappings = pve_release(look).is_none_or(|release| release >= WITH_MAPPINGS);
-    let mut lines = Vec::new();
+    let release = pve_release(look);
+    let has_mappings = release.is_none_or(|release| release >= WITH_MAPPINGS) && is_plain(node);
+    let list = look.text(&fixed(LIST))?.unwrap_or_default();
+    let mut found = Assignment::default();
     for gpu in gpus(look) {
         let own = types.iter().filter(|offered| offered.gpu == gpu.address);
         let Some(first) = own.clone().find(|it| it.available > 0).or(own.clone().next()) else {
@@ -31,70 +47,28 @@ pub(crate) fn lines(look: &dyn Look, types: &[OfferedType]) -> Result<Vec<String
         let devices = devices(&gpu);
         let Some(device) = devices.first() else { continue };
         let kind = format!("mdev=nvidia-{}", first.id);
-        if mappings && is_plain(node) {
-            let id = name_of(gpu.address);
-            let maps = devices.iter().map(|it| Ok(Map::of(&map(look, node, *it)?)));
-            let maps = maps.collect::<Result<Vec<_>, HostError>>()?;
-            lines.extend(map_all(look, &id, &maps)?);
-            lines.push(format!("qm set VMID --hostpci0 mapping={id},{kind}"));
-        } else {
-            lines.push(format!("qm set VMID --hostpci0 {device},{kind}"));
-        }
+        let name = format!("vgpu-{}", gpu.address.to_string().replace([':', '.'], "-"));
+        let Some(name) = name.parse().ok().filter(|_| has_mappings) else {
+            found.lines.push(format!("qm set VMID --hostpci0 {device},{kind}"));
+            continue;
+        };
+        // Mappings belong to the cluster: another node with a GPU at the same address has the same
+        // one.
+        let cluster = Mapping::in_list(&list, &format!("{name}"));
+        let maps = devices.iter().map(|device| map(look, node, *device));
+        let maps = maps.collect::<Result<Vec<Option<Map>>, _>>()?.into_iter().flatten().collect();
+        let knows_migration = release.is_some_and(|it| it >= WITH_MIGRATION);
+        let mapping = NodeMapping { name, maps, cluster, knows_migration };
+        found.lines.extend(mapping.commands());
+        found.lines.push(format!("qm set VMID --hostpci0 mapping={},{kind}", mapping.name));
+        found.mappings.push(mapping);
     }
-    Ok(lines)
+    Ok(found)
 }
 
 /// Checks whether a name needs no quotes and is valid in Proxmox VE.
 fn is_plain(node: &str) -> bool {
     !node.is_empty() && node.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-}
-
-/// Returns the command that makes these devices available under a name, or a comment that they are
-/// already there.
-///
-/// Mappings belong to the cluster: another node with a GPU at the same address has the same one.
-/// `pvesh create` of an existing name dies, and `pvesh set` replaces the whole list of devices
-/// (pve-manager 9.2.11, `API2/Cluster/Mapping/PCI.pm`), so the command repeats the others.
-fn map_all(look: &dyn Look, id: &str, ours: &[Map]) -> Result<Vec<String>, HostError> {
-    let here = mapping(look, id)?;
-    let known = here.clone().unwrap_or_default();
-    let has = |map: &Map| known.maps.iter().any(|old| old.serves_as(map));
-    let is_there = known.mdev && ours.iter().all(has);
-    // Another map of a device is out of date if the device is not what it says.
-    let is_stale = |old: &&Map| ours.iter().any(|map| old.is_device_of(map) && !old.serves_as(map));
-    let old = known.maps.iter().filter(|old| !is_stale(old));
-    let all = old.chain(ours.iter().filter(|map| !has(map)));
-    let maps: Vec<_> = all.map(|map| format!("--map {}", quoted(&map.text))).collect();
-    let maps = maps.join(" ");
-    let set = format!("pvesh set /cluster/mapping/pci/{id} --mdev 1 {maps}");
-    let migration = "--live-migration-capable 1";
-    let may_migrate = pve_release(look).is_some_and(|it| it >= WITH_MIGRATION) && !known.migrates;
-    let mut lines = Vec::new();
-    let note = if is_there {
-        lines.push(format!("# already there: the mapping {id} with the devices of this node"));
-        format!("# for live migration: {set} {migration}")
-    } else {
-        let create = || format!("pvesh create /cluster/mapping/pci --id {id} --mdev 1 {maps}");
-        lines.push(here.map_or_else(create, |_| set));
-        format!("# for live migration between nodes, add: {migration}")
-    };
-    lines.extend(may_migrate.then_some(note));
-    Ok(lines)
-}
-
-/// Quotes a word for a shell where it needs it: a path can be a list with `;`.
-fn quoted(word: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.:,=".contains(&b);
-    if word.bytes().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-/// Returns a mapping's name; it must begin with a letter.
-fn name_of(address: PciAddress) -> String {
-    format!("vgpu-{}", address.to_string().replace([':', '.'], "-"))
 }
 
 /// Returns the devices with vGPUs: the virtual functions that offer types, or the GPU itself.
@@ -106,7 +80,7 @@ fn devices(gpu: &Gpu) -> Vec<PciAddress> {
 }
 
 /// The properties that Proxmox VE compares when a guest starts.
-fn map(look: &dyn Look, node: &str, device: PciAddress) -> Result<String, HostError> {
+fn map(look: &dyn Look, node: &str, device: PciAddress) -> Result<Option<Map>, HostError> {
     let folder = format!("/sys/bus/pci/devices/{device}");
     let number = |file: &str| -> Result<Option<String>, HostError> {
         let text = look.text(&fixed(&format!("{folder}/{file}")))?.unwrap_or_default();
@@ -127,5 +101,6 @@ fn map(look: &dyn Look, node: &str, device: PciAddress) -> Result<String, HostEr
         group.map(|group| format!("iommugroup={group}")),
     ];
     let whole = [format!("node={node}"), format!("path={device}")].into_iter();
-    Ok(whole.chain(parts.into_iter().flatten()).collect::<Vec<_>>().join(","))
+    let text = whole.chain(parts.into_iter().flatten()).collect::<Vec<_>>().join(",");
+    Ok(text.try_into().ok())
 }

@@ -21,7 +21,7 @@ mod types;
 
 pub(crate) use self::expected::Expected;
 pub(crate) use self::finding::{Check, Finding, Found, Proof, Unproven};
-pub(crate) use self::lines::lines;
+pub(crate) use self::lines::{Assignment, assignment};
 pub(crate) use self::types::OfferedType;
 
 pub(crate) use self::module::Built;

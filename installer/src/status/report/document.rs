@@ -4,6 +4,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 use vgpu_keys::{Channel, Fingerprint, Policy, Upstream};
 use vgpu_manifest::inventory::{Cpu, Inventory, Label, Os};
+use vgpu_manifest::mapping::NodeMapping;
 use vgpu_manifest::platform::{BootLoader, KernelRelease, PciId, SecureBoot};
 use vgpu_manifest::{Digest, Holding, ProgramVersion};
 
@@ -78,6 +79,8 @@ pub(crate) struct ThisNode {
     pub(crate) written: String,
     /// The contents of the store, which a delta bundle may leave out.
     pub(crate) store: Vec<Holding>,
+    /// The devices of its GPUs with vGPUs, for mappings of the cluster.
+    pub(crate) mappings: Vec<NodeMapping>,
 }
 
 /// Assembles a report as of `now`.
@@ -93,6 +96,7 @@ pub(crate) fn document(
     now: SystemTime,
 ) -> Result<Document, serde_json::Error> {
     let host_name = facts.identity.as_ref().and_then(|identity| identity.host_name.clone());
+    let mappings = found.used.mappings.clone();
     let comparable = Comparable {
         program: ProgramVersion::current(),
         state: found.state(),
@@ -101,7 +105,8 @@ pub(crate) fn document(
         machine: kind(facts),
     };
     let digest = Digest::of(&serde_json::to_vec(&comparable)?);
-    let this_node = ThisNode { host_name, written: Date::from(now).to_string(), store };
+    let written = Date::from(now).to_string();
+    let this_node = ThisNode { host_name, written, store, mappings };
     Ok(Document { schema: SCHEMA, digest, comparable, this_node })
 }
 

@@ -13,7 +13,7 @@ use crate::plan::Plan;
 use crate::settle::Derived;
 use crate::state;
 use crate::status::applied::{self, Judged};
-use crate::status::proof::{Expected, Proof, add_sizes, lines, prove};
+use crate::status::proof::{Assignment, Expected, Proof, add_sizes, assignment, prove};
 use crate::status::resume::{Resumption, resumption};
 use crate::step::{Status, Step};
 use crate::store::{Bundles, Known};
@@ -42,9 +42,9 @@ pub(crate) struct Standpoint {
     /// [`Standpoint::state`].
     #[serde(skip)]
     pub(crate) proof: Proof,
-    /// The commands that assign a vGPU of this node to a guest.
+    /// The devices of this node for mappings, and the commands that assign a vGPU to a guest.
     #[serde(skip)]
-    pub(crate) lines: Vec<String>,
+    pub(crate) used: Assignment,
     /// How an incomplete apply resumes.
     #[serde(skip)]
     pub(crate) resumption: Option<Resumption>,
@@ -227,13 +227,13 @@ pub(crate) fn inspect(
         Some(_) => applied::judged(host, last.new.bundle)?,
         None => None,
     };
-    let (mut proof, mut commands) = (Proof::default(), Vec::new());
+    let (mut proof, mut used) = (Proof::default(), Assignment::default());
     if last.state == TxState::Applied && last.going().next().is_none() {
         proof = prove(host, &expected)?;
         if let Some(driver) = &expected.driver {
             add_sizes(host, last.new.bundle, driver, &mut proof);
         }
-        commands = lines(host, &proof.types)?;
+        used = assignment(host, &proof.types)?;
     }
     let resumption = match last.state {
         TxState::Applying => Some(resumption(host, &last, &plan)?),
@@ -257,7 +257,7 @@ pub(crate) fn inspect(
         earlier,
         kept,
         proof,
-        lines: commands,
+        used,
         resumption,
         unread,
         run: None,

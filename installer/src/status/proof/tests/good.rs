@@ -77,7 +77,7 @@ fn mapping_lines(release: &str, list: &str) -> Vec<String> {
     scene.host.place("/var/lib/dpkg/status", &format!("{package}\nVersion: {release}\n"));
     scene.host.place("/etc/pve/mapping/pci.cfg", list);
     let proof = scene.prove();
-    let mut lines = lines(&scene.host, &proof.types).unwrap();
+    let mut lines = assignment(&scene.host, &proof.types).unwrap().lines;
     assert_eq!(
         lines.pop().unwrap(),
         "qm set VMID --hostpci0 mapping=vgpu-0000-c1-00-0,mdev=nvidia-557"
@@ -121,7 +121,7 @@ fn the_mapping_of_another_node_gets_the_devices_of_this_one() {
 #[test]
 fn a_mapping_that_has_the_devices_of_this_node_needs_no_command() {
     let list = format!("vgpu-0000-c1-00-0\n{LISTED}\tmdev 1\n");
-    let there = "# already there: the mapping vgpu-0000-c1-00-0 with the devices of this node";
+    let there = "# already there: the mapping vgpu-0000-c1-00-0 with these devices";
     assert_eq!(mapping_lines("8.2.2", &list), [there]);
     let migration = mapping_lines("8.4.1", &list).pop().unwrap();
     assert!(migration.starts_with("# for live migration: pvesh set /cluster/"), "{migration}");

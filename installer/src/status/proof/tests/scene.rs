@@ -146,7 +146,7 @@ impl Scene {
     /// The complete text output.
     pub(super) fn transcript(&self) -> String {
         let proof = self.prove();
-        let commands = lines(&self.host, &proof.types).unwrap();
+        let commands = assignment(&self.host, &proof.types).unwrap().lines;
         let plain = |_: Tone, text: &str| text.to_owned();
         table(&proof, &commands, &plain).into_iter().map(|line| line + "\n").collect()
     }
