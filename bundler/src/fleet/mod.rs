@@ -1,12 +1,12 @@
 //! Comparison of nodes by their reports.
 //!
-//! A [`report`] comes from `vgpu-installer report`. Its comparable part is split into facts, named
-//! by their path in the document, and [`compare`] finds those that differ. A fact that a later
-//! installer adds is compared without a change here.
+//! A [`Report`] comes from `vgpu-installer report`. The facts of its comparable part, named by their
+//! place in the document, go into one tree of all nodes, and [`Reports::compare`] finds those that
+//! differ. A fact that a later installer adds is compared without a change here.
 
 mod compare;
-mod facts;
 mod report;
+mod tree;
 
-pub(crate) use self::compare::{Difference, compare};
+pub(crate) use self::compare::{Alike, Comparison, Difference, FleetNode, Held, Reports};
 pub(crate) use self::report::{Report, Signed};

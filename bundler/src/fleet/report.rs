@@ -3,7 +3,7 @@
 use anyhow::{Context as _, anyhow, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use vgpu_keys::{Policy, Principal, PublicKey, Role, Signature};
 use vgpu_manifest::Digest;
@@ -25,8 +25,12 @@ pub(crate) struct Report {
     /// The digest of the comparable part.
     pub(crate) digest: Digest,
     pub(crate) signed: Signed,
-    /// The comparable part.
-    pub(super) comparable: Value,
+    /// The time of the report, by the node's clock.
+    pub(crate) written: Option<String>,
+    /// The text of the comparable part.
+    comparable: Box<RawValue>,
+    /// The text of the checks of the host; reports of earlier installers have none.
+    proof: Option<Box<RawValue>>,
 }
 
 /// The signature of a report.
@@ -54,6 +58,8 @@ struct Document<'d> {
 #[serde(rename_all = "kebab-case")]
 struct ThisNode {
     host_name: Option<String>,
+    written: Option<String>,
+    proof: Option<Box<RawValue>>,
 }
 
 impl Report {
@@ -86,15 +92,43 @@ impl Report {
                 format!("the report `{path}` was changed after it was written: digest mismatch");
             return Err(Exit::Untrusted.error(message).into());
         }
-        let comparable = serde_json::from_str(document.comparable.get());
         let file = path.file_stem().unwrap_or(path.as_str());
+        let ThisNode { host_name, written, proof } = document.this_node;
         Ok(Self {
-            node: document.this_node.host_name.unwrap_or_else(|| file.to_owned()),
+            node: host_name.unwrap_or_else(|| file.to_owned()),
             digest: document.digest,
             signed: Signed::No,
-            comparable: comparable.map_err(malformed)?,
+            written,
+            comparable: document.comparable.to_owned(),
+            proof,
         })
     }
+
+    /// Returns the comparable part: as a `Value`, or as the fields that a type has.
+    pub(crate) fn comparable<T: DeserializeOwned>(&self) -> anyhow::Result<T> {
+        parsed(&self.comparable)
+    }
+
+    /// Returns the checks of the host, if the report has them.
+    pub(crate) fn proof<T: DeserializeOwned>(&self) -> anyhow::Result<Option<T>> {
+        self.proof.as_deref().map(parsed).transpose()
+    }
+
+    /// Returns the report of a node with these facts.
+    #[cfg(test)]
+    pub(super) fn of(node: &str, comparable: &serde_json::Value) -> Self {
+        let comparable = RawValue::from_string(comparable.to_string()).unwrap();
+        let digest = Digest::of(comparable.get().as_bytes());
+        let (node, signed) = (node.to_owned(), Signed::No);
+        Self { node, digest, signed, written: None, comparable, proof: None }
+    }
+}
+
+fn parsed<T: DeserializeOwned>(json: &RawValue) -> anyhow::Result<T> {
+    let malformed = |error: serde_json::Error| {
+        anyhow!("not a report of this version: {}", error.to_string().escape_debug())
+    };
+    serde_json::from_str(json.get()).map_err(malformed)
 }
 
 fn read(path: &Utf8Path) -> anyhow::Result<String> {
@@ -139,6 +173,7 @@ fn compact(json: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
     use vgpu_manifest::ui;
 
     use super::*;

@@ -3,12 +3,12 @@ use camino::Utf8PathBuf;
 use clap::Subcommand;
 use serde::Serialize;
 use vgpu_keys::{AllowedSigner, Fingerprint, Principal, Role};
-use vgpu_manifest::Digest;
 use vgpu_manifest::ui::{Exit, count as count_of};
 
 use super::Context;
 use crate::cli::options::{TrustArgs, default_signers};
-use crate::fleet::{Difference, Report, Signed, compare};
+use crate::fleet::{Difference, Report, Reports, Signed};
+use crate::html;
 use crate::trust;
 use crate::ui::{self, Advise as _, print, print_json};
 
@@ -25,6 +25,7 @@ enum Command {
     ///
     /// `vgpu-installer report --output FILE` writes the report of a node. If a signature exists
     /// next to it (same name with `.sig`), it must be valid. Exits with 5 if the nodes differ.
+    /// `--html` writes a page with a table of nodes and facts instead of printing text.
     Compare(Compare),
     /// Accept the key that signed the report of a node
     ///
@@ -47,6 +48,10 @@ struct Compare {
     /// Also accept reports without a signature by such a key
     #[arg(long, conflicts_with = "signed")]
     allow_unsigned: bool,
+
+    /// Write the comparison to this new file, as a page for a browser or a printer
+    #[arg(long, value_name = "FILE")]
+    html: Option<Utf8PathBuf>,
 
     /// Print JSON
     #[arg(long)]
@@ -86,23 +91,6 @@ struct Enrolled {
     fingerprint: Fingerprint,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct Answer {
-    nodes: Vec<Node>,
-    differences: Vec<Difference>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct Node {
-    report: Utf8PathBuf,
-    name: String,
-    digest: Digest,
-    /// The principal who signed the report, or the fingerprint of an unknown key.
-    signed_by: Option<String>,
-}
-
 impl Args {
     pub(crate) fn run(&self, context: &Context) -> anyhow::Result<()> {
         match &self.command {
@@ -119,7 +107,7 @@ impl Compare {
         let policy = if self.signed { Some(policy?) } else { policy.ok() };
         let has_enrolled = policy.as_ref().is_some_and(|it| !it.eligible(Role::Report).is_empty());
         let is_required = self.signed || (has_enrolled && !self.allow_unsigned);
-        let mut reports = Vec::new();
+        let mut reports = Reports::default();
         for path in &self.reports {
             let report = Report::read(path, policy.as_ref())?;
             if is_required && !matches!(report.signed, Signed::By(_)) {
@@ -130,22 +118,25 @@ impl Compare {
                     "run `vgpu-installer report --sign` on the node, and `vgpu-bundler fleet enroll` for a new node",
                 );
             }
-            reports.push(report);
+            reports.add(path, report)?;
         }
-        let differences = compare(&reports);
-        let count = differences.len();
+        let comparison = reports.compare();
+        if let Some(path) = &self.html {
+            html::fleet(&comparison).write(path)?;
+            context.ui.note(format_args!("wrote {path:?}"));
+        }
         if self.json {
-            let nodes = self.reports.iter().zip(&reports).map(node).collect();
-            print_json(&Answer { nodes, differences })?;
-        } else {
-            print(differences.iter().flat_map(lines))?;
+            print_json(&comparison)?;
+        } else if self.html.is_none() {
+            print(comparison.differences.iter().flat_map(lines))?;
         }
-        if count > 0 {
-            let facts = count_of(count, "fact");
+        if !comparison.differences.is_empty() {
+            let facts = count_of(comparison.differences.len(), "fact");
             return Err(Exit::Differs.error(format!("the nodes differ in {facts}")).into());
         }
-        let digest = reports.first().map(|report| report.digest.to_string()).unwrap_or_default();
-        context.ui.note(format_args!("{} nodes are the same: {digest}", reports.len()));
+        let nodes = &comparison.nodes;
+        let digest = nodes.first().map(|node| node.digest.to_string()).unwrap_or_default();
+        context.ui.note(format_args!("{} nodes are the same: {digest}", nodes.len()));
         Ok(())
     }
 }
@@ -199,21 +190,19 @@ impl Enroll {
     }
 }
 
-fn node((path, report): (&Utf8PathBuf, &Report)) -> Node {
-    let signed_by = match &report.signed {
-        Signed::No => None,
-        Signed::Unknown(key) => Some(key.fingerprint().to_string()),
-        Signed::By(who) => Some(who.to_string()),
-    };
-    Node { report: path.clone(), name: report.node.clone(), digest: report.digest, signed_by }
-}
+/// The most common value names its nodes up to this number.
+const NAMED: usize = 8;
 
 /// Formats a fact and, below it, each value with its nodes.
 fn lines(difference: &Difference) -> Vec<String> {
     let mut lines = vec![difference.what.clone()];
-    lines.extend(difference.values.iter().map(|held| {
-        let value = held.value.as_deref().unwrap_or("(not there)");
-        format!("  {}: {value}", held.nodes.join(", "))
-    }));
+    for (at, held) in difference.values.iter().enumerate() {
+        let nodes = match held.nodes.len() {
+            // The odd ones are what to look at; `--json` has all names.
+            number if at == 0 && number > NAMED => count_of(number, "node"),
+            _ => held.nodes.join(", "),
+        };
+        lines.push(format!("  {nodes}: {}", held.value));
+    }
     lines
 }

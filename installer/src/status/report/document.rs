@@ -9,6 +9,7 @@ use vgpu_manifest::{Digest, ProgramVersion};
 
 use super::{HostState, Standpoint};
 use crate::date::Date;
+use crate::status::proof::Proof;
 
 /// The schema version of reports.
 pub(crate) const SCHEMA: u32 = 1;
@@ -76,6 +77,9 @@ pub(crate) struct ThisNode {
     pub(crate) host_name: Option<Label>,
     /// The time of the report, by the node's clock.
     pub(crate) written: String,
+    /// The checks of the host; absent if there was nothing to check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) proof: Option<Proof>,
 }
 
 /// Assembles a report as of `now`.
@@ -90,6 +94,7 @@ pub(crate) fn document(
     now: SystemTime,
 ) -> Result<Document, serde_json::Error> {
     let host_name = facts.identity.as_ref().and_then(|identity| identity.host_name.clone());
+    let proof = Some(found.proof.clone()).filter(|proof| !proof.findings.is_empty());
     let comparable = Comparable {
         program: ProgramVersion::current(),
         state: found.state(),
@@ -98,7 +103,7 @@ pub(crate) fn document(
         machine: kind(facts),
     };
     let digest = Digest::of(&serde_json::to_vec(&comparable)?);
-    let this_node = ThisNode { host_name, written: Date::from(now).to_string() };
+    let this_node = ThisNode { host_name, written: Date::from(now).to_string(), proof };
     Ok(Document { schema: SCHEMA, digest, comparable, this_node })
 }
 
