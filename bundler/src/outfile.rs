@@ -42,7 +42,7 @@ mod tests {
         let folder = Utf8Path::from_path(dir.path()).unwrap();
         let path = folder.join("a.html");
         write_new(&path, b"one").unwrap();
-        let error = write_new(&path, b"two").unwrap_err().to_string();
+        let error = format!("{:#}", write_new(&path, b"two").unwrap_err());
         assert!(error.ends_with("a.html` exists already"), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), b"one");
         let error = write_new(&folder.join("none/a.html"), b"").unwrap_err().to_string();

@@ -8,7 +8,7 @@
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64ct::{Base64, Encoding as _};
 use camino::Utf8Path;
@@ -98,6 +98,20 @@ impl Browser {
     pub fn evaluate(&self, expression: &str) -> Value {
         let script = format!("return ({expression});");
         self.post("execute/sync", &json!({ "script": script, "args": [] }))
+    }
+
+    /// Waits up to ten seconds until a JavaScript expression has a value: a page is laid out some time
+    /// after it was changed. Returns the last value.
+    #[must_use]
+    pub fn settles(&self, expression: &str, expected: &Value) -> Value {
+        let begun = Instant::now();
+        loop {
+            let value = self.evaluate(expression);
+            if value == *expected || begun.elapsed() > Duration::from_secs(10) {
+                return value;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Returns the messages of the console since the last call.

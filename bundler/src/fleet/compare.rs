@@ -121,7 +121,7 @@ fn signer<S: Serializer>(signed: &Signed, serializer: S) -> Result<S::Ok, S::Err
 impl Reports {
     /// Adds a report. Equal ones are read only once.
     pub(crate) fn add(&mut self, path: &Utf8Path, report: Report) -> anyhow::Result<()> {
-        let next = self.groups.len();
+        let next = Group::try_from(self.groups.len())?;
         let group = *self.numbers.entry(report.digest).or_insert(next);
         if group == next {
             self.groups.push(report.digest);
@@ -134,10 +134,10 @@ impl Reports {
 
     /// Compares the nodes.
     pub(crate) fn compare(mut self) -> Comparison {
-        let mut groups: Vec<(Group, Alike)> =
+        let mut groups: Vec<(usize, Alike)> =
             self.groups.into_iter().enumerate().map(alike).collect();
         for (position, node) in self.nodes.iter().enumerate() {
-            groups[node.group].1.nodes.push(position);
+            groups[node.group as usize].1.nodes.push(position);
         }
         groups.sort_by_key(|(_, alike)| Reverse(alike.nodes.len()));
         let mut ranks = vec![0; groups.len()];
@@ -153,13 +153,13 @@ impl Reports {
             differences: Vec::new(),
             shared: Vec::new(),
         };
-        walk.below("", &self.tree);
+        walk.below("", &self.tree, &(0..).take(groups.len()).collect::<Vec<_>>());
         let Walk { differences, shared, .. } = walk;
         Comparison { nodes: self.nodes, differences, groups, shared }
     }
 }
 
-fn alike((group, digest): (Group, Digest)) -> (Group, Alike) {
+fn alike((group, digest): (usize, Digest)) -> (usize, Alike) {
     (group, Alike { digest, nodes: Vec::new() })
 }
 
@@ -186,10 +186,10 @@ struct Walk<'w> {
 
 impl Walk<'_> {
     /// Compares the facts below a place, among the groups that have it.
-    fn below(&mut self, place: &str, tree: &Tree) {
+    fn below(&mut self, place: &str, tree: &Tree, present: &[Group]) {
         for (name, below) in &tree.below {
             let place = if place.is_empty() { name.clone() } else { format!("{place} › {name}") };
-            self.compare(&place, below, &tree.holders);
+            self.compare(&place, below, present);
         }
     }
 
@@ -218,15 +218,17 @@ impl Walk<'_> {
             }
             [_] => {}
             _ => {
-                values.sort_by_key(|held| Reverse(held.nodes.len()));
+                values
+                    .sort_by_key(|held| (Reverse(held.nodes.len()), held.groups.first().copied()));
                 self.differences.push(Difference { what: place.to_owned(), values });
             }
         }
-        self.below(place, tree);
+        self.below(place, tree, &tree.holders);
     }
 
     fn held(&self, value: FactValue, groups: &[Group]) -> Held {
-        let mut groups: Vec<usize> = groups.iter().map(|group| self.ranks[*group]).collect();
+        let mut groups: Vec<usize> =
+            groups.iter().map(|group| self.ranks[*group as usize]).collect();
         groups.sort_unstable();
         let of = |rank: &usize| self.groups[*rank].nodes.iter().copied();
         let mut nodes: Vec<usize> = groups.iter().flat_map(of).collect();
@@ -300,7 +302,7 @@ mod tests {
             [
                 "applied [(present): a+b | (not there): c]",
                 "applied › bundle › name [gpu: a | vgpu: b]",
-                "applied › packages [: b | (present): a]",
+                "applied › packages [(present): a | none: b]",
             ]
         );
     }

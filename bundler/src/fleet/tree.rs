@@ -11,8 +11,8 @@ use serde_json::Value;
 /// on of a report.
 const KEYS: [&str; 8] = ["path", "package", "name", "item", "summary", "id", "slot", "principal"];
 
-/// A group of nodes with the same facts, by number.
-pub(super) type Group = usize;
+/// A group of nodes with the same facts, by number. Each fact has a list of them, so it is small.
+pub(super) type Group = u32;
 
 /// A fact, or an object with facts below it: one place in the documents of all groups.
 #[derive(Debug, Default)]
@@ -80,6 +80,7 @@ fn shown(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Null => "none".to_owned(),
         Value::Object(_) => "nothing".to_owned(),
+        Value::Array(elements) if elements.is_empty() => "none".to_owned(),
         Value::Array(elements) => elements.iter().map(shown).collect::<Vec<_>>().join(", "),
         value => value.to_string(),
     }

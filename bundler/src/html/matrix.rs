@@ -92,7 +92,8 @@ fn verdict(html: &mut Html, cell: &Summary) {
 fn overview(html: &mut Html, matrix: &Matrix) {
     let rows = matrix.groups.iter().flat_map(|group| &group.drivers);
     let branches: BTreeSet<u8> = rows.map(|row| row.release.branch()).collect();
-    html.put("div.scroll.tall.pinned tabindex=\"0\"", |html| {
+    html.text("p.quiet", "The best verdict on each branch, over its releases and all kernels.");
+    html.put("div.scroll.pinned tabindex=\"0\"", |html| {
         html.put("table", |html| {
             html.put("thead", |html| {
                 html.put("tr", |html| {

@@ -1,8 +1,9 @@
 //! The pages of the bundler, from real outputs of both programs.
 
-mod browser;
 mod fleet;
 mod scene;
+#[cfg(feature = "slow")]
+mod slow;
 
 use std::fs;
 use std::process::Command;
@@ -32,9 +33,9 @@ fn text_of(scratch: &Scratch, page: &str) -> String {
         .fold(text, |text, (escaped, plain)| text.replace(escaped, plain))
 }
 
-/// One scene serves all checks: it takes most of the time.
+/// One scene serves both checks: it takes most of the time.
 #[test]
-fn pages_of_real_documents_are_complete_valid_and_readable() {
+fn pages_of_real_documents_are_complete_and_valid() {
     if !have("xz") {
         return;
     }
@@ -42,9 +43,6 @@ fn pages_of_real_documents_are_complete_valid_and_readable() {
     pages_show_what_the_documents_have(&scratch);
     if have("tidy") {
         a_validator_accepts_every_page(&scratch);
-    }
-    if have("chromedriver") && have("chromium") {
-        browser::pages_are_readable(&scratch);
     }
 }
 

@@ -1,12 +1,12 @@
 //! The pages in headless Chromium: console, width, contrast, paper.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::json;
 use vgpu_tests::browser::Browser;
-use vgpu_tests::scratch::Scratch;
 use vgpu_tests::skip::have;
 
-use super::scene::PAGES;
+use super::fleet;
+use super::scene::{PAGES, scene};
 
 /// The widths of a phone and of a laptop, in pixels.
 const WIDTHS: [u32; 2] = [390, 1280];
@@ -42,7 +42,7 @@ const CONTRAST: &str = "(() => {
   return { count, poor };
 })()";
 
-/// Checks whether the page is as wide as the window, and whether long tables scroll on their own.
+/// Checks whether the page is no wider than the window: long tables scroll on their own.
 const FITS: &str = "document.documentElement.scrollWidth <= window.innerWidth";
 
 /// Counts the closed parts of the page that paper would not have.
@@ -56,29 +56,39 @@ fn pictures() -> Utf8PathBuf {
     folder
 }
 
-/// Checks every page in light, dark and on paper, and takes pictures.
-pub(super) fn pages_are_readable(scratch: &Scratch) {
-    let (browser, folder) = (Browser::start().unwrap(), pictures());
-    for page in PAGES {
-        browser.open(&scratch.path("laptop").join(page));
-        let name = page.trim_end_matches(".html");
-        for scheme in ["light", "dark"] {
-            browser.show_in("screen", scheme);
-            for width in WIDTHS {
-                browser.resize(width, 900);
-                assert_eq!(browser.evaluate(FITS), true, "{page} scrolls at {width} pixels");
-                browser.picture(&folder.join(format!("{name}-{scheme}-{width}.png"))).unwrap();
-            }
-            let contrast = browser.evaluate(CONTRAST);
-            assert!(contrast["count"].as_u64().unwrap() > 20, "{page}: {contrast}");
-            assert_eq!(contrast["poor"], json!([]), "{page} in {scheme}");
-        }
-        browser.show_in("print", "light");
-        assert_eq!(browser.evaluate(HIDDEN), 0, "{page} on paper");
-        assert_eq!(browser.evaluate(CONTRAST)["poor"], json!([]), "{page} on paper");
-        browser.print(&folder.join(format!("{name}.pdf"))).unwrap();
-        assert_eq!(browser.console(), [""; 0], "{page}");
+#[test]
+fn pages_are_readable_in_light_and_dark_and_on_paper() {
+    if !have("chromedriver") || !have("chromium") || !have("xz") {
+        return;
     }
+    let (scratch, fleet, browser) = (scene(), fleet::page(), Browser::start().unwrap());
+    for page in PAGES {
+        check(&browser, &scratch.path("laptop").join(page), page.trim_end_matches(".html"));
+    }
+    check(&browser, &fleet.path("laptop/fleet.html"), "fleet-500");
+}
+
+/// Checks a page in light, dark and on paper, and takes pictures.
+fn check(browser: &Browser, page: &Utf8Path, name: &str) {
+    let folder = pictures();
+    browser.open(page);
+    for scheme in ["light", "dark"] {
+        browser.show_in("screen", scheme);
+        for width in WIDTHS {
+            browser.resize(width, 900);
+            let fits = browser.settles(FITS, &json!(true));
+            assert_eq!(fits, true, "{name} scrolls at {width} pixels");
+            browser.picture(&folder.join(format!("{name}-{scheme}-{width}.png"))).unwrap();
+        }
+        let contrast = browser.evaluate(CONTRAST);
+        assert!(contrast["count"].as_u64().unwrap() > 20, "{name}: {contrast}");
+        assert_eq!(contrast["poor"], json!([]), "{name} in {scheme}");
+    }
+    browser.show_in("print", "light");
+    assert_eq!(browser.settles(HIDDEN, &json!(0)), 0, "{name} on paper");
+    assert_eq!(browser.evaluate(CONTRAST)["poor"], json!([]), "{name} on paper");
+    browser.print(&folder.join(format!("{name}.pdf"))).unwrap();
+    assert_eq!(browser.console(), [""; 0], "{name}");
 }
 
 #[test]
