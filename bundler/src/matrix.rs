@@ -147,6 +147,7 @@ impl KernelColumn {
         says.replace(&gpu.name, "this GPU")
             .replace(&format!("{release} ({})", driver.host), "this driver")
             .replace(&release, "this driver")
+            .replace("the host driver of this driver", "this driver")
             .replace(self.newest.as_str(), "this kernel")
             .replace("kernel this kernel", "this kernel")
             .replace(&pve, &format!("Proxmox VE {}", self.pve))

@@ -1,4 +1,4 @@
-//! A real browser: headless Chromium, through the WebDriver protocol of `chromedriver`.
+//! A real browser: headless Chromium, through the `WebDriver` protocol of `chromedriver`.
 //!
 //! <https://www.w3.org/TR/webdriver2/>, and Chromium's own endpoint `goog/cdp/execute` for what the
 //! standard lacks: color schemes, paper, and the size of a viewport.
@@ -69,7 +69,7 @@ impl Browser {
             "goog:loggingPrefs": { "browser": "ALL" },
         } } });
         let session = browser.call("POST", "/session", &wanted);
-        browser.session = session["sessionId"].as_str().expect("a session").to_owned();
+        session["sessionId"].as_str().expect("a session").clone_into(&mut browser.session);
         Ok(browser)
     }
 
@@ -152,7 +152,7 @@ impl Browser {
 
     fn exchange(&self, method: &str, path: &str, body: &str) -> io::Result<String> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        stream.set_read_timeout(Some(Duration::from_mins(1)))?;
         let length = body.len();
         write!(
             stream,

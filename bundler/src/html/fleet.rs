@@ -78,8 +78,12 @@ fn matrix(html: &mut Html, comparison: &Comparison) {
             html.put("thead", |html| {
                 html.put("tr", |html| {
                     html.text("th scope=\"col\"", "Fact");
-                    for (at, group) in comparison.groups[..columns].iter().enumerate() {
-                        html.put("th scope=\"col\"", |html| heading(html, comparison, at, group));
+                    for group in 0..columns {
+                        let (letter, nodes) = label(comparison, group);
+                        html.put("th scope=\"col\"", |html| {
+                            html.text("b", letter);
+                            html.say(nodes);
+                        });
                     }
                     if rest > 0 {
                         let groups = count(rest, "more group");
@@ -90,10 +94,12 @@ fn matrix(html: &mut Html, comparison: &Comparison) {
             html.put("tbody", |html| {
                 for difference in &comparison.differences {
                     html.put("tr", |html| {
-                        html.text("th.path scope=\"row\"", &difference.what);
+                        html.text("th.path.wide scope=\"row\"", &difference.what);
                         (0..columns).for_each(|group| cell(html, difference, group));
                         if rest > 0 {
-                            html.put("td.wide", |html| others(html, difference, columns));
+                            html.put("td.wide", |html| {
+                                others(html, comparison, difference, columns);
+                            });
                         }
                     });
                 }
@@ -102,15 +108,15 @@ fn matrix(html: &mut Html, comparison: &Comparison) {
     });
 }
 
-/// Writes the letter of a group and its only or first node.
-fn heading(html: &mut Html, comparison: &Comparison, at: usize, group: &Alike) {
-    html.text("b", letter(at));
-    if let Some(first) = group.nodes.first() {
-        html.say(format_args!(" {}", comparison.nodes[*first].name));
-    }
-    if let more @ 1.. = group.nodes.len() - 1 {
-        html.say(format_args!(" +{more}"));
-    }
+/// Returns the letter of a group, its first node, and the number of the others.
+fn label(comparison: &Comparison, group: usize) -> (String, String) {
+    let nodes = &comparison.groups[group].nodes;
+    let first = nodes.first().map_or("", |first| comparison.nodes[*first].name.as_str());
+    let more = match nodes.len() {
+        0 | 1 => String::new(),
+        number => format!(" +{}", number - 1),
+    };
+    (letter(group), format!(" {first}{more}"))
 }
 
 fn cell(html: &mut Html, difference: &Difference, group: usize) {
@@ -134,13 +140,17 @@ fn is_common(difference: &Difference, held: &Held) -> bool {
 }
 
 /// Writes the uncommon values of the groups that have no column.
-fn others(html: &mut Html, difference: &Difference, columns: usize) {
+fn others(html: &mut Html, comparison: &Comparison, difference: &Difference, columns: usize) {
     for held in &difference.values {
         let groups: Vec<_> = held.groups.iter().filter(|group| **group >= columns).collect();
         if groups.is_empty() || is_common(difference, held) {
             continue;
         }
-        let names: Vec<String> = groups.into_iter().map(|group| letter(*group)).collect();
+        let name = |group: &usize| {
+            let (letter, nodes) = label(comparison, *group);
+            letter + &nodes
+        };
+        let names: Vec<String> = groups.into_iter().map(name).collect();
         html.put("div", |html| {
             html.put("span.odd", |html| {
                 html.text("b", "≠ ");

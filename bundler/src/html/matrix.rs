@@ -57,7 +57,7 @@ fn legend(html: &mut Html) {
             (Summary::Suitable(Mode::Unlock, State::Settled), "with an unlock library"),
             (Summary::Suitable(Mode::Native, State::Unproven), "not verified"),
         ] {
-            verdict(html, &cell);
+            verdict(html, cell);
             html.say(format_args!(" {says} "));
         }
         html.light(Light::Bad, "no");
@@ -78,7 +78,7 @@ fn names(gpus: &[GpuName]) -> String {
     gpus.iter().map(|gpu| format!("{} ({})", gpu.name, gpu.id)).collect::<Vec<_>>().join(", ")
 }
 
-fn verdict(html: &mut Html, cell: &Summary) {
+fn verdict(html: &mut Html, cell: Summary) {
     match cell {
         Summary::Suitable(mode, State::Settled) => html.light(Light::Good, mode),
         Summary::Suitable(mode, State::Unproven) => {
@@ -115,7 +115,7 @@ fn overview(html: &mut Html, matrix: &Matrix) {
                             let best = best(group.drivers.iter().filter(of));
                             html.put("td.cell", |html| match best {
                                 Some((mode, state)) => {
-                                    verdict(html, &Summary::Suitable(mode, state));
+                                    verdict(html, Summary::Suitable(mode, state));
                                 }
                                 None => html.light(Light::Bad, "no"),
                             });
@@ -178,7 +178,7 @@ fn driver(html: &mut Html, row: &DriverRow) {
     });
     for cell in &row.cells {
         html.put("td.cell", |html| {
-            verdict(html, &cell.verdict);
+            verdict(html, cell.verdict);
             if !cell.because.is_empty() {
                 let numbers: Vec<_> = cell.because.iter().map(|at| (at + 1).to_string()).collect();
                 html.text("span.quiet", format_args!(" {}", numbers.join(", ")));

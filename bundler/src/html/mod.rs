@@ -106,7 +106,7 @@ impl Html {
     fn prose(&mut self, text: impl Display) {
         let text = text.to_string();
         let parts: Vec<&str> = text.split('`').collect();
-        if parts.len() % 2 == 0 {
+        if parts.len().is_multiple_of(2) {
             return self.say(text);
         }
         for (at, part) in parts.into_iter().enumerate() {

@@ -121,7 +121,9 @@ impl Html {
             html.put("table", |html| {
                 html.put("thead", |html| {
                     html.put("tr", |html| {
-                        head.iter().for_each(|cell| html.text("th scope=\"col\"", cell));
+                        for cell in head {
+                            html.text("th scope=\"col\"", cell);
+                        }
                     });
                 });
                 html.put("tbody", |html| {

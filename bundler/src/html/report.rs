@@ -101,7 +101,7 @@ fn verified(html: &mut Html, report: &Report, state: &NodeState) {
             Signed::By(who) => {
                 row(html, Light::Good, "verified", "Signature of the report", |html| {
                     html.say(format_args!("by {who}"));
-                })
+                });
             }
             Signed::Unknown(key) => {
                 row(html, Light::Warn, "unknown key", "Signature of the report", |html| {
@@ -198,9 +198,10 @@ fn fit(html: &mut Html, state: &NodeState) {
     }
     let overridden = state.applied.as_ref().map_or(&[][..], |applied| &applied.overridden);
     for objection in &fit.objections {
-        let (light, word) = match overridden.contains(objection) {
-            true => (Light::Warn, "overridden"),
-            false => (Light::Bad, "does not fit"),
+        let (light, word) = if overridden.contains(objection) {
+            (Light::Warn, "overridden")
+        } else {
+            (Light::Bad, "does not fit")
         };
         row(html, light, word, "bundle", |html| html.prose(objection));
     }

@@ -80,7 +80,7 @@ th[scope=row] { font-weight: 400; min-width: 9rem; }
 }
 .pinned thead th:first-child { z-index: 2; }
 .num { white-space: nowrap; font-variant-numeric: tabular-nums; }
-.wide { min-width: 14rem; }
+th.wide, td.wide { min-width: 14rem; }
 .cell { white-space: nowrap; }
 .odd { background: var(--warn-on); color: var(--warn); }
 .odd b { font-weight: 700; }
@@ -104,6 +104,7 @@ summary h2, summary h3 { display: inline; }
   h1 { font-size: 1.375rem; }
   dl { grid-template-columns: 1fr; gap: 0; }
   dd { margin-bottom: .5rem; }
+  th.wide, td.wide { min-width: 9rem; }
   .pinned th[scope=row], .pinned thead th:first-child { max-width: 11rem; }
 }
 @media print {

@@ -74,7 +74,7 @@ pub(super) fn scene() -> Scratch {
     scratch
 }
 
-/// What the recipe places on the node beside the driver.
+/// The files that the recipe places on the node.
 const FILES: &str = r#"
 [[file]]
 name = "etc/a.conf"
