@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Serialize, Serializer};
@@ -41,7 +42,8 @@ pub(crate) struct Comparison {
 pub(crate) struct FleetNode {
     pub(crate) report: Utf8PathBuf,
     /// The host name; equal names are distinguished by their position.
-    pub(crate) name: String,
+    #[serde(serialize_with = "text")]
+    pub(crate) name: Rc<str>,
     pub(crate) digest: Digest,
     /// The signature: a principal, or the fingerprint of an unknown key.
     #[serde(rename = "signed-by", serialize_with = "signer")]
@@ -73,8 +75,9 @@ pub(crate) struct Difference {
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Held {
     pub(crate) value: FactValue,
-    /// The nodes, in the order of their reports.
-    pub(crate) nodes: Vec<String>,
+    /// The nodes, in the order of their reports. Hundreds of facts can name hundreds of nodes.
+    #[serde(serialize_with = "texts")]
+    pub(crate) nodes: Vec<Rc<str>>,
     /// The groups, by position in [`Comparison::groups`].
     #[serde(skip)]
     pub(crate) groups: Vec<usize>,
@@ -110,6 +113,14 @@ impl Serialize for FactValue {
     }
 }
 
+fn text<S: Serializer>(text: &Rc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text)
+}
+
+fn texts<S: Serializer>(texts: &[Rc<str>], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(texts.iter().map(|text| &**text))
+}
+
 fn signer<S: Serializer>(signed: &Signed, serializer: S) -> Result<S::Ok, S::Error> {
     match signed {
         Signed::No => serializer.serialize_none(),
@@ -127,7 +138,8 @@ impl Reports {
             self.groups.push(report.digest);
             self.tree.add(group, &report.comparable()?);
         }
-        let Report { node: name, digest, signed, .. } = report;
+        let Report { node, digest, signed, .. } = report;
+        let name = node.into();
         self.nodes.push(FleetNode { report: path.to_owned(), name, digest, signed, group });
         Ok(())
     }
@@ -165,13 +177,13 @@ fn alike((group, digest): (usize, Digest)) -> (usize, Alike) {
 
 /// Appends the position to names that are there more than once.
 fn number_names(nodes: &mut [FleetNode]) {
-    let mut count: BTreeMap<String, usize> = BTreeMap::new();
+    let mut count: BTreeMap<Rc<str>, usize> = BTreeMap::new();
     for node in &*nodes {
         *count.entry(node.name.clone()).or_default() += 1;
     }
     for (index, node) in nodes.iter_mut().enumerate() {
         if count[&node.name] > 1 {
-            node.name = format!("{} ({})", node.name, index + 1);
+            node.name = format!("{} ({})", node.name, index + 1).into();
         }
     }
 }

@@ -111,7 +111,7 @@ fn matrix(html: &mut Html, comparison: &Comparison) {
 /// Returns the letter of a group, its first node, and the number of the others.
 fn label(comparison: &Comparison, group: usize) -> (String, String) {
     let nodes = &comparison.groups[group].nodes;
-    let first = nodes.first().map_or("", |first| comparison.nodes[*first].name.as_str());
+    let first = nodes.first().map_or("", |first| &*comparison.nodes[*first].name);
     let more = match nodes.len() {
         0 | 1 => String::new(),
         number => format!(" +{}", number - 1),

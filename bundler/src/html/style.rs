@@ -79,6 +79,7 @@ th[scope=row] { font-weight: 400; min-width: 9rem; }
   position: sticky; left: 0; background: var(--page);
 }
 .pinned thead th:first-child { z-index: 2; }
+th.cell { min-width: 0; }
 .num { white-space: nowrap; font-variant-numeric: tabular-nums; }
 th.wide, td.wide { min-width: 14rem; }
 .cell { white-space: nowrap; }
